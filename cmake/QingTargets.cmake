@@ -1,0 +1,54 @@
+# The project's headers are included as <qing/folder/file.h>. A tree of links gives the source folders that prefix.
+set(QING_INCLUDE_DIR ${CMAKE_CURRENT_BINARY_DIR}/include)
+file(MAKE_DIRECTORY ${QING_INCLUDE_DIR}/qing)
+foreach(folder tensor autograd nn optim serve)
+  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/${folder} ${QING_INCLUDE_DIR}/qing/${folder} SYMBOLIC)
+endforeach()
+
+add_library(qing_flags INTERFACE)
+target_compile_options(qing_flags INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off)
+if(QING_SANITIZE)
+  target_compile_options(qing_flags INTERFACE -fsanitize=${QING_SANITIZE} -fno-omit-frame-pointer -g)
+  target_link_options(qing_flags INTERFACE -fsanitize=${QING_SANITIZE})
+endif()
+
+# qing_library(folder PUBLIC ... PRIVATE ...): the library qing_<folder> of every .cpp below the folder, but main.cpp and
+# the ISA units, which are compiled with flags of their own.
+function(qing_library folder)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$|/isa_[a-z0-9]+\\.cpp$")
+  add_library(qing_${folder} ${sources})
+  add_library(qing::${folder} ALIAS qing_${folder})
+  target_include_directories(qing_${folder} PUBLIC $<BUILD_INTERFACE:${QING_INCLUDE_DIR}>
+                                                   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_compile_features(qing_${folder} PUBLIC cxx_std_20)
+  target_link_libraries(qing_${folder} PRIVATE $<BUILD_INTERFACE:qing_flags>)
+  target_link_libraries(qing_${folder} ${ARGN})
+  set_target_properties(qing_${folder} PROPERTIES EXPORT_NAME ${folder})
+endfunction()
+
+# Only these units see ISA flags, so that the binary starts on any x86-64.
+function(qing_isa_sources folder)
+  set(dir ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/kernels)
+  set(scalar_flags -ffp-contract=off)
+  set(avx2_flags -mavx2 -mfma)
+  set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma)
+  set(isas scalar)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(APPEND isas avx2 avx512)
+  endif()
+  foreach(isa ${isas})
+    target_sources(qing_${folder} PRIVATE ${dir}/isa_${isa}.cpp)
+    set_source_files_properties(${dir}/isa_${isa}.cpp PROPERTIES COMPILE_OPTIONS "-O3;${${isa}_flags}")
+  endforeach()
+endfunction()
+
+# The suite test_<folder> of every .cpp in tests/<folder>.
+function(qing_test_suite folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/${folder}/*.cpp)
+  add_executable(test_${folder} ${sources})
+  target_link_libraries(test_${folder} PRIVATE qing_${folder} qing_flags GTest::gtest_main fmt::fmt ${QING_TEST_${folder}_LIBS})
+  target_compile_definitions(test_${folder} PRIVATE QING_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
+  target_include_directories(test_${folder} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
+  gtest_discover_tests(test_${folder} DISCOVERY_TIMEOUT 60)
+endfunction()

@@ -1,0 +1,33 @@
+// A trained model directory ready for inference: tokenizer, encoder with classification head, labels.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qing::nn {
+
+struct Prediction {
+  int32_t label;              ///< index into labels()
+  std::vector<float> scores;  ///< probability of every label, summing to 1
+  int32_t tokens;             ///< ids the text became, special ones included
+  bool truncated;             ///< the text was longer than the model's maximum
+  std::vector<float> logits = {};  ///< what the scores are the softmax of, one a label
+};
+
+/// Immutable after load; predict() may be called from many threads.
+class TextClassifier {
+ public:
+  /// Reads config.json, model.safetensors and the tokenizer's files. IoError, DataError.
+  static std::shared_ptr<const TextClassifier> load(const std::filesystem::path& directory);
+  virtual ~TextClassifier() = default;
+
+  /// One prediction a text, in order. Scores of a text are bitwise the same whatever else is in the batch.
+  /// DataError on invalid UTF-8, naming the text's index. An empty span gives an empty result.
+  virtual std::vector<Prediction> predict(std::span<const std::string> texts) const = 0;
+  virtual const std::vector<std::string>& labels() const = 0;
+};
+
+}  // namespace qing::nn

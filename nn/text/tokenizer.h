@@ -1,0 +1,63 @@
+// BERT's tokenizer: cleanup, Chinese characters apart, optional lower case with accents stripped, split on white space
+// and punctuation, WordPiece by longest match first (Devlin et al. 2019; Schuster & Nakajima 2012). Ids equal those of
+// the Hugging Face `tokenizers` BertNormalizer + BertPreTokenizer + WordPiece pipeline.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace qing::nn {
+
+struct Encoding {
+  std::vector<int32_t> ids;  ///< [CLS] ... [SEP]
+  /// Byte range [begin, end) in the original UTF-8 text of every id; (0, 0) for special tokens.
+  std::vector<std::pair<uint32_t, uint32_t>> offsets;
+  bool truncated = false;
+};
+
+struct TokenizerOptions {
+  bool lowercase = true;  ///< also strips accents
+  int32_t max_length = 128;  ///< with [CLS] and [SEP]
+};
+
+/// Immutable once built; all members are thread-safe.
+class Tokenizer {
+ public:
+  /// Vocabulary in id order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names what is missing or doubled).
+  explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {});
+  /// Reads vocab.txt and tokenizer_config.json (if there) of a model directory. IoError, DataError.
+  static Tokenizer load(const std::filesystem::path& directory);
+  /// Writes vocab.txt, tokenizer.json and tokenizer_config.json so that `tokenizers` and `transformers` load them.
+  void save(const std::filesystem::path& directory) const;
+
+  /// DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates).
+  Encoding encode(std::string_view text) const;
+  int32_t vocab_size() const;
+  const std::string& token(int32_t id) const;  ///< IndexError
+  int32_t id(std::string_view token) const;    ///< [UNK]'s id for an unknown token
+  int32_t pad_id() const;
+  int32_t unk_id() const;
+  int32_t cls_id() const;
+  int32_t sep_id() const;
+  int32_t mask_id() const;
+  const TokenizerOptions& options() const;
+
+ private:
+  void index_vocabulary();
+  std::vector<std::string> vocabulary_;
+  std::unordered_map<std::string, int32_t> ids_;
+  TokenizerOptions options_;
+};
+
+/// Trains a WordPiece vocabulary of at most `size` entries (special tokens first) by merging the most frequent adjacent
+/// pair of pieces, over words as the tokenizer splits them. Deterministic: ties break by the lexicographically smaller
+/// pair. Characters seen fewer than `min_frequency` times are left to [UNK].
+std::vector<std::string> train_wordpiece(std::span<const std::string> texts, int32_t size, TokenizerOptions options = {},
+                                         int64_t min_frequency = 2);
+
+}  // namespace qing::nn

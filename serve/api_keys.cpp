@@ -1,0 +1,78 @@
+#include "api_keys.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include <qing/serve/http_log.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+
+ApiKeys::ApiKeys() {
+  if (RAND_bytes(secret_.data(), static_cast<int>(secret_.size())) != 1) {
+    throw IoError("API keys: the system gave no random bytes; check that /dev/urandom works");
+  }
+}
+
+ApiKeys::Digest ApiKeys::digest(std::string_view key) const {
+  Digest out{};
+  unsigned int size = 0;
+  if (HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()),
+           reinterpret_cast<const unsigned char*>(key.data()), key.size(), out.data(), &size) == nullptr) {
+    throw IoError("API keys: OpenSSL has no HMAC-SHA-256; check its configuration");
+  }
+  return out;
+}
+
+ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  if (!in) {
+    throw IoError(fmt::format("{}: {}; give a readable file with one API key a line", file.string(),
+                              std::strerror(errno)));
+  }
+  struct stat info{};
+  if (::stat(file.c_str(), &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+    log_line("warning", "keys_file_open_to_all", {{"file", file.string()}, {"remedy", "chmod 600"}});
+  }
+  ApiKeys keys;
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first == std::string::npos || line[first] == '#') continue;
+    const std::string_view key = std::string_view(line).substr(first, line.find_last_not_of(" \t\r") + 1 - first);
+    const bool plain = std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (!plain || key.size() < kMinKeyBytes || key.size() > kMaxKeyBytes) {
+      throw DataError(fmt::format("{}:{}: not an API key; a key is {} to {} printable ASCII characters without spaces",
+                                  file.string(), number, kMinKeyBytes, kMaxKeyBytes));
+    }
+    keys.digests_.push_back(keys.digest(key));
+    OPENSSL_cleanse(line.data(), line.size());
+  }
+  if (in.bad()) throw IoError(fmt::format("{}: {}", file.string(), std::strerror(errno)));
+  if (keys.digests_.empty()) {
+    throw DataError(fmt::format("{}: no API key in it; write one a line, for example from: openssl rand -hex 32",
+                                file.string()));
+  }
+  return keys;
+}
+
+bool ApiKeys::accepts(std::string_view key) const {
+  const Digest given = digest(key);
+  int found = 0;
+  // Every digest is compared, a match or not, so that the time does not tell which one it was.
+  for (const Digest& known : digests_) found |= CRYPTO_memcmp(known.data(), given.data(), given.size()) == 0 ? 1 : 0;
+  return found != 0;
+}
+
+}  // namespace qing::serve

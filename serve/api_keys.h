@@ -1,0 +1,37 @@
+// API keys, known to the process only as keyed digests.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+namespace qing::serve {
+
+/// A set of accepted keys. The keys themselves are forgotten after loading: what stays is their HMAC-SHA-256 under a
+/// secret drawn at start, so that neither a memory dump nor the time of a comparison tells a key.
+class ApiKeys {
+ public:
+  static constexpr std::size_t kMinKeyBytes = 16;
+  static constexpr std::size_t kMaxKeyBytes = 512;
+
+  /// One key a line; blank lines and lines that begin with # are skipped. IoError when the file cannot be read,
+  /// DataError ("file:line") on a key that is too short, too long or holds spaces, and on a file without keys.
+  /// A file that every user of the machine can read is logged as a warning.
+  static ApiKeys from_file(const std::filesystem::path& file);
+
+  /// Whether `key` is one of the keys. Takes as long whichever key it is, or none.
+  bool accepts(std::string_view key) const;
+  std::size_t size() const { return digests_.size(); }
+
+ private:
+  using Digest = std::array<unsigned char, 32>;
+  ApiKeys();
+  Digest digest(std::string_view key) const;
+
+  std::array<unsigned char, 32> secret_;
+  std::vector<Digest> digests_;
+};
+
+}  // namespace qing::serve

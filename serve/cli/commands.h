@@ -1,0 +1,69 @@
+// What the commands of `qing` take and do. serve/main.cpp parses the command line into these; nothing here knows how.
+// Every run_… returns normally when all went well, and throws a qing::Error otherwise.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <qing/tensor/errors.h>
+
+namespace qing::serve::cli {
+
+inline constexpr const char* kVersion = "0.1.0";
+
+/// Arguments that parse but do not fit together: exit code 2, as for those that do not parse.
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
+
+struct TrainArguments {
+  std::vector<std::filesystem::path> data, dev;
+  int64_t layers = 2, width = 128, heads = 0, batch = 64, vocab = 16000, epochs = 1, max_length = 128, max_steps = 0;
+  double lr = 5e-4, dropout = 0.1, warmup = 0.1, weight_decay = 0.01, clip = 1.0;
+  uint64_t seed = 42;
+  std::filesystem::path out;
+  bool json = false;
+};
+/// Trains a model into `out`, with progress on stderr. The first Ctrl-C saves and ends well, the second kills.
+void run_train(const TrainArguments& arguments);
+
+struct EvalArguments {
+  std::filesystem::path model;
+  std::vector<std::filesystem::path> data;
+  bool json = false;
+};
+void run_eval(const EvalArguments& arguments);
+
+struct TextArguments {
+  std::filesystem::path model;
+  std::filesystem::path file;      ///< one text a line; empty: none
+  std::vector<std::string> texts;  ///< neither these nor a file: lines of stdin
+  bool json = false;
+  bool logits = false;
+};
+/// A line a text: label, score and text between tabs, or a JSON object whose floats have 9 significant digits, enough
+/// to tell any two floats apart.
+void run_predict(const TextArguments& arguments);
+/// A line a text: the JSON array of its ids.
+void run_tokenize(const TextArguments& arguments);
+
+struct ServeArguments {
+  std::filesystem::path models;
+  std::string address = "127.0.0.1";
+  uint16_t port = 8080;
+  std::filesystem::path keys;
+  bool allow_no_keys = false;
+};
+/// Serves until SIGINT or SIGTERM, then drains.
+void run_serve(const ServeArguments& arguments);
+
+struct InfoArguments {
+  std::filesystem::path model;  ///< empty: the engine only
+  bool json = false;
+};
+void run_info(const InfoArguments& arguments);
+
+}  // namespace qing::serve::cli

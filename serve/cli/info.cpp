@@ -1,0 +1,58 @@
+// `qing info`.
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+#include <thread>
+
+#include <qing/nn/files.h>
+#include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/output.h>
+#include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/threads.h>
+
+namespace qing::serve::cli {
+namespace {
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    const size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+boost::json::object read_config(const std::filesystem::path& model) {
+  const std::filesystem::path path = model / "config.json";
+  boost::system::error_code error;
+  const boost::json::value value = boost::json::parse(nn::read_file(path), error);
+  if (error || !value.is_object()) {
+    throw DataError(fmt::format("{}: not a JSON object; is {} a model's folder?", path.string(), model.string()));
+  }
+  return value.get_object();
+}
+
+}  // namespace
+
+void run_info(const InfoArguments& arguments) {
+  const char* isa = kernels::name_of(kernels::active_isa());
+  const unsigned cpus = std::thread::hardware_concurrency();
+  JsonObject object;
+  object.text("version", kVersion).text("isa", isa).integer("threads", num_threads());
+  object.integer("cpus", cpus).text("cpu", cpu_name());
+  std::string text =
+      fmt::format("qing {}\nisa      {}\nthreads  {} (QING_THREADS changes it)\ncpu      {} ({} visible)", kVersion,
+                  isa, num_threads(), cpu_name(), cpus);
+  if (!arguments.model.empty()) {
+    const boost::json::object config = read_config(arguments.model);
+    object.text("model", arguments.model.string()).raw("config", boost::json::serialize(config));
+    text += "\nmodel    " + arguments.model.string();
+    for (const auto& member : config) {
+      text += fmt::format("\n  {} = {}", std::string_view(member.key()), boost::json::serialize(member.value()));
+    }
+  }
+  print_line(arguments.json ? object.str() : text);
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,132 @@
+// `qing predict` and `qing tokenize`: a line out for every text in.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+#include <iostream>
+
+#include <qing/nn/files.h>
+#include <qing/nn/text/tokenizer.h>
+#include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/evaluation.h>
+#include <qing/serve/cli/output.h>
+
+namespace qing::serve::cli {
+namespace {
+
+constexpr size_t kStdinBatch = 64;
+
+using Where = std::function<std::string(size_t)>;
+using Consume = std::function<void(const std::vector<std::string>&, const Where&)>;
+
+void strip_carriage_return(std::string& line) {
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+}
+
+std::vector<std::string> lines_of(const std::filesystem::path& file) {
+  const std::string content = nn::read_file(file);
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < content.size();) {
+    const size_t end = std::min(content.find('\n', begin), content.size());
+    strip_carriage_return(lines.emplace_back(content, begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+// Answers whatever lines have come rather than waiting for a full batch: a program that writes a line and waits for its
+// answer gets it.
+void consume_stdin(const Consume& consume) {
+  std::vector<std::string> batch;
+  size_t first = 0;
+  const Where where = [&](size_t i) { return fmt::format("stdin:{}", first + i + 1); };
+  const auto flush = [&] {
+    if (batch.empty()) return;
+    consume(batch, where);
+    flush_output();
+    first += batch.size();
+    batch.clear();
+  };
+  for (std::string line; std::getline(std::cin, line);) {
+    strip_carriage_return(line);
+    batch.push_back(std::move(line));
+    if (batch.size() == kStdinBatch || std::cin.rdbuf()->in_avail() <= 0) flush();
+  }
+  flush();
+}
+
+void for_each_batch(const TextArguments& arguments, const Consume& consume) {
+  if (!arguments.texts.empty()) {
+    consume(arguments.texts, [](size_t i) { return fmt::format("text {}", i + 1); });
+  }
+  if (!arguments.file.empty()) {
+    consume(lines_of(arguments.file), [&](size_t i) { return fmt::format("{}:{}", arguments.file.string(), i + 1); });
+  }
+  if (arguments.texts.empty() && arguments.file.empty()) consume_stdin(consume);
+}
+
+void require_input(const TextArguments& arguments) {
+  if (arguments.texts.empty() && arguments.file.empty() && isatty(STDIN_FILENO) == 1) {
+    throw UsageError("no texts: give them as arguments, in a file, or on stdin");
+  }
+}
+
+std::string json_floats(std::span<const float> values) {
+  std::string text;
+  for (const float value : values) {
+    if (!text.empty()) text += ", ";
+    text += json_float(value);
+  }
+  return "[" + text + "]";
+}
+
+std::string prediction_json(const std::string& text, const nn::Prediction& prediction,
+                            const std::vector<std::string>& labels, bool logits) {
+  JsonObject scores, object;
+  for (size_t i = 0; i < labels.size(); ++i) scores.raw(labels[i], json_float(prediction.scores.at(i)));
+  const auto label = static_cast<size_t>(prediction.label);
+  object.text("text", text).text("label", labels.at(label));
+  object.raw("score", json_float(prediction.scores.at(label))).raw("scores", scores.str());
+  object.integer("tokens", prediction.tokens).boolean("truncated", prediction.truncated);
+  if (logits) object.raw("logits", json_floats(prediction.logits));
+  return object.str();
+}
+
+}  // namespace
+
+void run_predict(const TextArguments& arguments) {
+  require_input(arguments);
+  const auto model = nn::TextClassifier::load(arguments.model);
+  const std::vector<std::string>& labels = model->labels();
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
+    const std::vector<nn::Prediction> predictions = predict_all(*model, texts, where);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const nn::Prediction& prediction = predictions[i];
+      if (arguments.json) {
+        print_line(prediction_json(texts[i], prediction, labels, arguments.logits));
+        continue;
+      }
+      const auto label = static_cast<size_t>(prediction.label);
+      std::string line = fmt::format("{}\t{:.4f}\t", labels.at(label), prediction.scores.at(label));
+      if (arguments.logits) line += json_floats(prediction.logits) + "\t";
+      print_line(line + texts[i]);
+    }
+  });
+}
+
+void run_tokenize(const TextArguments& arguments) {
+  require_input(arguments);
+  const nn::Tokenizer tokenizer = nn::Tokenizer::load(arguments.model);
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
+    for (size_t i = 0; i < texts.size(); ++i) {
+      try {
+        print_line(fmt::format("[{}]", fmt::join(tokenizer.encode(texts[i]).ids, ", ")));
+      } catch (const DataError& error) {
+        throw DataError(fmt::format("{}: {}", where(i), error.what()));
+      }
+    }
+  });
+}
+
+}  // namespace qing::serve::cli

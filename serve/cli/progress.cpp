@@ -1,0 +1,63 @@
+#include <qing/serve/cli/progress.h>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <string>
+
+namespace qing::serve::cli {
+namespace {
+
+constexpr int kBarWidth = 20;
+// Often enough to look alive; seldom enough to cost nothing and to keep logs short.
+constexpr std::chrono::milliseconds kTerminalInterval{100};
+constexpr std::chrono::milliseconds kPlainInterval{5000};
+
+std::string duration(double seconds) {
+  if (!std::isfinite(seconds) || seconds < 0) return "--:--";
+  const auto whole = static_cast<int64_t>(std::min(seconds, 3.6e6) + 0.5);
+  if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+  return fmt::format("{:02}:{:02}", whole / 60, whole % 60);
+}
+
+std::string bar(double share) {
+  const int full = static_cast<int>(std::clamp(share, 0.0, 1.0) * kBarWidth);
+  std::string text;
+  for (int i = 0; i < kBarWidth; ++i) text += i < full ? "█" : "░";
+  return text;
+}
+
+}  // namespace
+
+ProgressDisplay::ProgressDisplay() : terminal_(isatty(STDERR_FILENO) == 1), next_(Clock::now()) {}
+
+void ProgressDisplay::show(const optim::Progress& progress) {
+  const auto now = Clock::now();
+  const bool last = progress.step >= progress.steps;
+  if (now < next_ && !last) return;
+  next_ = now + (terminal_ ? kTerminalInterval : kPlainInterval);
+  const double share =
+      progress.steps > 0 ? static_cast<double>(progress.step) / static_cast<double>(progress.steps) : 0;
+  const std::string numbers =
+      fmt::format("epoch {}/{}  {} texts  {:.0f} tokens/s  loss {:.4f}  ETA {}", progress.epoch, progress.epochs,
+                  progress.texts, progress.tokens_per_second, progress.loss, duration(progress.seconds_left));
+  if (terminal_) {
+    // "\x1b[K" clears what a longer line before left behind.
+    fmt::print(stderr, "\r{} {:3.0f}%  {}\x1b[K", bar(share), 100 * share, numbers);
+    open_line_ = true;
+    if (last) end_line();
+  } else {
+    fmt::print(stderr, "step {}/{}  {}\n", progress.step, progress.steps, numbers);
+  }
+  std::fflush(stderr);
+}
+
+void ProgressDisplay::end_line() {
+  if (open_line_) std::fputc('\n', stderr);
+  open_line_ = false;
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,24 @@
+// The progress of training on stderr: a bar on a terminal, plain lines elsewhere.
+#pragma once
+
+#include <chrono>
+
+#include <qing/optim/train_classifier.h>
+
+namespace qing::serve::cli {
+
+class ProgressDisplay {
+ public:
+  ProgressDisplay();
+  void show(const optim::Progress& progress);
+  /// Ends the bar's line, so that what is printed next has one of its own.
+  void end_line();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const bool terminal_;
+  bool open_line_ = false;
+  Clock::time_point next_;
+};
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,19 @@
+// The server's log: one JSON object a line on stderr. Callers never pass a user's text or a key.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace qing::serve {
+
+using LogValue = std::variant<std::int64_t, double, std::string>;
+using LogField = std::pair<std::string_view, LogValue>;
+
+/// Writes {"time":…,"level":…,"event":…, fields…} in one write, so that lines of several threads do not mix.
+void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields = {});
+
+}  // namespace qing::serve

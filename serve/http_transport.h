@@ -1,0 +1,35 @@
+// HTTP/1.1 on one I/O thread: connections, framing, limits, deadlines. Knows nothing of models.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <qing/serve/http_message.h>
+#include <qing/serve/limits.h>
+
+namespace qing::serve {
+
+class HttpTransport {
+ public:
+  /// `handler` must outlive the transport.
+  HttpTransport(HttpHandler& handler, const Limits& limits, bool log_requests);
+  /// Drains, as drain() does. No route may call its Reply after this.
+  ~HttpTransport();
+
+  /// Whether `address` is one ("localhost" included) that only this machine reaches. ValueError when it is none.
+  static bool is_loopback(const std::string& address);
+
+  /// Binds, listens and starts the I/O thread. IoError when the address cannot be bound.
+  void listen(const std::string& address, std::uint16_t port);
+  std::uint16_t port() const;
+  /// Accepts no more, closes idle connections, answers the requests in flight, joins the I/O thread.
+  void drain();
+
+  struct Impl;  ///< known only to the source file
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace qing::serve

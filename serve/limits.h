@@ -1,0 +1,28 @@
+// Every limit of the server, with its name and its default, in one place.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace qing::serve {
+
+/// A request over a limit is refused with the status named here; the body says which limit and what to do.
+struct Limits {
+  std::size_t header_bytes = 16 * 1024;         ///< request line and headers; above: 431
+  std::size_t body_bytes = 4 * 1024 * 1024;     ///< request body; above: 413
+  std::size_t texts = 1024;                     ///< texts in one request; above: 422
+  std::size_t text_bytes = 256 * 1024;          ///< UTF-8 bytes of one text; above: 422
+  std::size_t json_depth = 8;                   ///< nesting of a JSON body; above: 400
+  std::size_t connections = 512;                ///< open at once; above: 503 and close
+  std::size_t queue_texts = 8192;               ///< texts waiting for the compute worker; above: 503
+  std::size_t batch_texts = 64;                 ///< texts computed together
+  std::chrono::milliseconds request_time{10'000};  ///< from a request's first byte to its last; above: 408
+  std::chrono::milliseconds idle_time{60'000};     ///< a kept-alive connection without a request; above: close
+  std::chrono::milliseconds write_time{10'000};    ///< for the client to take a response; above: close
+  std::chrono::milliseconds predict_time{30'000};  ///< waiting in the queue; above: 504
+  std::chrono::milliseconds linger_time{1'000};    ///< reading on after a refusal, so that the client sees it
+  std::chrono::milliseconds drain_time{30'000};    ///< for requests in flight when the server stops
+  int retry_after_seconds = 1;                     ///< the Retry-After of a 503
+};
+
+}  // namespace qing::serve

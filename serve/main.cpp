@@ -1,0 +1,189 @@
+// The `qing` command: parses the command line and calls serve/cli. Exit codes: 0 well, 2 usage, 1 failure.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/output.h>
+
+namespace {
+
+namespace cli = qing::serve::cli;
+
+constexpr int kFailure = 1;
+constexpr int kUsage = 2;
+
+// What to run once the line has been parsed.
+using Action = std::function<void()>;
+
+// One value an occurrence: `--data A --data B`.
+CLI::Option* one_each(CLI::Option* option) { return option->allow_extra_args(false); }
+
+// CLI11's own check lets NaN pass.
+CLI::Validator number_from(double low, double high) {
+  const auto check = [low, high](std::string& text) -> std::string {
+    double value = 0;
+    const bool inside = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
+    std::ostringstream message;
+    if (!inside) message << "'" << text << "' is not a number from " << low << " to " << high;
+    return message.str();
+  };
+  return CLI::Validator(check, "NUMBER");
+}
+
+// Texts are what CLI11 leaves over: as a positional option it would take "[good, cheap]" for a list of two.
+// `after_dashes` are the arguments after --.
+void add_texts(CLI::App* command, const std::vector<std::string>& after_dashes, std::vector<std::string>& texts,
+               const std::function<void()>& then) {
+  command->allow_extras();
+  command->footer(
+      "Then the texts (after -- if one begins with a dash); without any, and without a file, lines of stdin.");
+  command->callback([command, &after_dashes, &texts, then] {
+    for (const std::string& item : command->remaining()) {
+      if (item.size() > 1 && item[0] == '-') {
+        throw cli::UsageError("unknown option " + item + "; write -- before texts that begin with a dash");
+      }
+      texts.push_back(item);
+    }
+    texts.insert(texts.end(), after_dashes.begin(), after_dashes.end());
+    then();
+  });
+}
+
+void add_train(CLI::App& app, cli::TrainArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("train", "Train a sentiment model from labelled texts");
+  one_each(command->add_option("--data", a.data, "Labelled texts (.tsv, .csv, .jsonl); may be given again"))
+      ->required();
+  one_each(command->add_option("--dev", a.dev, "Texts to evaluate on after every epoch; may be given again"));
+  command->add_option("--layers", a.layers, "Transformer layers")->check(CLI::Range(1, 1000));
+  command->add_option("--width", a.width, "Hidden size")->check(CLI::Range(1, 65536));
+  command->add_option("--heads", a.heads, "Attention heads; 0: width / 32")->check(CLI::Range(0, 65536));
+  command->add_option("--batch", a.batch, "Texts a step")->check(CLI::Range(1, 1 << 20));
+  command->add_option("--vocab", a.vocab, "Most entries of the vocabulary")->check(CLI::Range(6, 1 << 24));
+  command->add_option("--epochs", a.epochs, "Passes over the texts")->check(CLI::Range(1, 1 << 20));
+  command->add_option("--lr", a.lr, "Peak learning rate")->check(number_from(1e-12, 1e6));
+  command->add_option("--dropout", a.dropout, "Dropout probability")->check(number_from(0, 0.99));
+  command->add_option("--warmup", a.warmup, "Share of the steps in which lr rises")->check(number_from(0, 1));
+  command->add_option("--weight-decay", a.weight_decay, "AdamW's weight decay")->check(number_from(0, 1));
+  command->add_option("--clip", a.clip, "Largest norm of the gradient")->check(number_from(1e-12, 1e6));
+  command->add_option("--seed", a.seed, "Seed of every random number");
+  command->add_option("--max-length", a.max_length, "Tokens of a text; the rest is cut")->check(CLI::Range(3, 1 << 16));
+  command->add_option("--max-steps", a.max_steps, "Stop after so many steps; 0: never")->check(number_from(0, 1e15));
+  command->add_option("--out", a.out, "Folder to write the model to")->required();
+  command->add_flag("--json", a.json, "End with a JSON object on stdout");
+  command->callback([&] { action = [&a] { cli::run_train(a); }; });
+}
+
+void add_eval(CLI::App& app, cli::EvalArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("eval", "Measure a model on labelled texts");
+  command->add_option("--model", a.model, "Model folder")->required();
+  one_each(command->add_option("--data", a.data, "Labelled texts; may be given again"))->required();
+  command->add_flag("--json", a.json, "End with a JSON object on stdout");
+  command->callback([&] { action = [&a] { cli::run_eval(a); }; });
+}
+
+void add_predict(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("predict", "Predict the sentiment of texts");
+  command->add_option("--model", a.model, "Model folder")->required();
+  command->add_option("--file", a.file, "File with one text a line");
+  command->add_flag("--json", a.json, "One JSON object a text");
+  command->add_flag("--logits", a.logits, "Also what the scores are the softmax of");
+  add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_predict(a); }; });
+}
+
+void add_tokenize(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("tokenize", "Print the token ids of texts, a JSON array a text");
+  command->add_option("--model", a.model, "Model folder")->required();
+  command->add_option("--ids,--file", a.file, "File with one text a line");
+  add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_tokenize(a); }; });
+}
+
+void add_serve(CLI::App& app, cli::ServeArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("serve", "Serve models over HTTP");
+  command->add_option("--models", a.models, "Folder of models: NAME/VERSION/")->required();
+  command->add_option("--address", a.address, "Address to listen on")->capture_default_str();
+  command->add_option("--port", a.port, "Port; 0: any free one")->capture_default_str();
+  command->add_option("--keys", a.keys, "File with one API key a line");
+  command->add_flag("--allow-no-keys", a.allow_no_keys, "Serve other machines without keys");
+  command->callback([&] { action = [&a] { cli::run_serve(a); }; });
+}
+
+void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("info", "Show version, instruction set, threads and a model's configuration");
+  command->add_option("--model", a.model, "Model folder");
+  command->add_flag("--json", a.json, "As a JSON object");
+  command->callback([&] { action = [&a] { cli::run_info(a); }; });
+}
+
+int fail(const char* what, int code) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "qing: error: %s\n", what);
+  return code;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"qing: train, measure and serve small sentiment models", "qing"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("qing ") + cli::kVersion);
+
+  // CLI11 hands what follows -- to the wrong command, so it never sees it.
+  char** const dashes =
+      std::find_if(argv + 1, argv + argc, [](const char* arg) { return std::string_view(arg) == "--"; });
+  const std::vector<std::string> after_dashes(dashes == argv + argc ? dashes : dashes + 1, argv + argc);
+
+  cli::TrainArguments train;
+  cli::EvalArguments eval;
+  cli::TextArguments predict, tokenize;
+  cli::ServeArguments serve;
+  cli::InfoArguments info;
+  Action action;
+  add_train(app, train, action);
+  add_eval(app, eval, action);
+  add_predict(app, after_dashes, predict, action);
+  add_tokenize(app, after_dashes, tokenize, action);
+  add_serve(app, serve, action);
+  add_info(app, info, action);
+
+  try {
+    const auto named = [&](const CLI::App* command) { return argc > 1 && command->check_name(argv[1]); };
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
+      throw cli::UsageError("unknown command '" + std::string(argv[1]) + "'; see qing --help");
+    }
+    app.parse(static_cast<int>(dashes - argv), argv);
+    const std::string& chosen = app.get_subcommands().front()->get_name();
+    if (!after_dashes.empty() && chosen != "predict" && chosen != "tokenize") {
+      throw cli::UsageError(chosen + " takes no arguments after --");
+    }
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    return fail((std::string(error.what()) + "; see qing --help, or qing COMMAND --help").c_str(), kUsage);
+  }
+  action();
+  cli::flush_output();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an IoError, told like any other
+  try {
+    return run(argc, argv);
+  } catch (const cli::UsageError& error) {
+    return fail(error.what(), kUsage);
+  } catch (const std::exception& error) {
+    return fail(error.what(), kFailure);
+  } catch (...) {
+    return fail("an unknown exception; please report it with the command line that led to it", kFailure);
+  }
+}

@@ -1,0 +1,163 @@
+"""The connection to the service: address, key, time-outs, retries."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import socket
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from email.utils import parsedate_to_datetime
+from typing import Any, Dict, List, Mapping, Optional
+
+from .errors import MaaSConnectionError, MaaSError, MaaSTimeoutError, error_for
+from .model import Model
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
+MAX_BATCH = 64
+_RETRIED_STATUS = (429, 503)
+_MAX_WAIT = 60.0
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the key to another host: it is an error instead."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+class MaaSClient:
+    """A client of the service. May be used from several threads.
+
+    ``endpoint`` defaults to the environment variable MAAS_ENDPOINT, then to http://127.0.0.1:8080. ``timeout`` is in
+    seconds and bounds each wait for the service. A 429, a 503 and a failed connection are tried ``max_retries`` times
+    more, after the time which Retry-After asks for, or else after a time that doubles.
+    """
+
+    def __init__(
+        self,
+        api_key: Optional[str] = None,
+        endpoint: Optional[str] = None,
+        timeout: float = 30.0,
+        max_retries: int = 3,
+        batch_size: int = MAX_BATCH,
+    ) -> None:
+        address = endpoint or os.environ.get("MAAS_ENDPOINT") or DEFAULT_ENDPOINT
+        parts = urllib.parse.urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"endpoint {address!r}: not an http(s) address such as {DEFAULT_ENDPOINT}")
+        if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+            raise ValueError("api_key: holds spaces or characters that are not printable ASCII; copy it again")
+        if timeout <= 0:
+            raise ValueError(f"timeout {timeout}: must be a positive number of seconds")
+        if max_retries < 0:
+            raise ValueError(f"max_retries {max_retries}: must not be negative")
+        if batch_size < 1:
+            raise ValueError(f"batch_size {batch_size}: must be at least 1")
+        self.endpoint = address.rstrip("/")
+        self.timeout = timeout
+        self.max_retries = max_retries
+        self.batch_size = batch_size
+        self._api_key = api_key
+        handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
+        if parts.hostname in ("localhost", "127.0.0.1", "::1"):
+            handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine's loopback
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def __repr__(self) -> str:  # without the key: this ends up in logs
+        return f"MaaSClient(endpoint={self.endpoint!r})"
+
+    def get_model(self, name: str) -> Model:
+        """The model of that name. ModelNotFoundError when the service has none, AuthenticationError on a bad key."""
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
+        info = self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))
+        if not isinstance(info, dict) or "name" not in info:
+            raise MaaSError(f"{self.endpoint}: the answer describes no model; check that it is a qing service")
+        return Model(self, info)
+
+    def list_models(self) -> List[Model]:
+        """All models of the service."""
+        return [Model(self, info) for info in self.request("GET", "/v1/models")["models"]]
+
+    def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
+        """Sends a request, retries it if need be, and gives the answer's JSON."""
+        for attempt in range(self.max_retries + 1):
+            try:
+                return self._request_once(method, path, payload)
+            except MaaSError as error:
+                # A time-out is not retried: the caller has waited as long as it wanted to.
+                retried = error.status in _RETRIED_STATUS or isinstance(error, MaaSConnectionError)
+                if not retried or attempt == self.max_retries:
+                    raise
+                time.sleep(self._wait(attempt, error.retry_after))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    @staticmethod
+    def _wait(attempt: int, retry_after: Optional[float]) -> float:
+        if retry_after is not None:
+            return min(retry_after, _MAX_WAIT)
+        # Jitter keeps clients that failed together from coming back together.
+        return float(min(0.25 * 2**attempt, 8.0) * random.uniform(0.75, 1.25))
+
+    def _request_once(self, method: str, path: str, payload: Optional[Mapping[str, Any]]) -> Any:
+        headers: Dict[str, str] = {"Accept": "application/json", "User-Agent": "maas-sdk/0.1"}
+        body = None
+        if payload is not None:
+            body = json.dumps(payload, ensure_ascii=False).encode("utf-8")
+            headers["Content-Type"] = "application/json"
+        if self._api_key:
+            headers["Authorization"] = f"Bearer {self._api_key}"
+        request = urllib.request.Request(self.endpoint + path, data=body, headers=headers, method=method)
+        try:
+            with self._opener.open(request, timeout=self.timeout) as response:
+                return self._decode(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._service_error(error) from None
+        except (socket.timeout, TimeoutError) as error:
+            raise self._timed_out() from error
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, (socket.timeout, TimeoutError)):
+                raise self._timed_out() from error
+            raise self._unreachable(error.reason) from error
+        except (http.client.HTTPException, ConnectionError, OSError) as error:
+            raise self._unreachable(repr(error)) from error
+
+    def _decode(self, body: bytes) -> Any:
+        try:
+            return json.loads(body.decode("utf-8"))
+        except ValueError as error:
+            raise MaaSError(f"{self.endpoint}: the answer is not JSON; check that it is a qing service") from error
+
+    def _service_error(self, error: urllib.error.HTTPError) -> MaaSError:
+        message, code = f"HTTP {error.code}", None
+        try:
+            answer = json.loads(error.read(65536).decode("utf-8"))
+            message, code = str(answer.get("error", message)), answer.get("code")
+        except (ValueError, AttributeError, OSError, http.client.HTTPException):
+            pass  # the body is somebody else's, such as a proxy's: the status has to do
+        return error_for(error.code, f"{message} (HTTP {error.code})", code, _seconds(error.headers.get("Retry-After")))
+
+    def _timed_out(self) -> MaaSTimeoutError:
+        return MaaSTimeoutError(f"{self.endpoint}: no answer in {self.timeout} s; raise timeout= or send fewer texts")
+
+    def _unreachable(self, reason: Any) -> MaaSConnectionError:
+        return MaaSConnectionError(f"{self.endpoint}: cannot be reached ({reason}); start the service, "
+                                   "or give its address as endpoint= or MAAS_ENDPOINT")
+
+
+def _seconds(retry_after: Optional[str]) -> Optional[float]:
+    """A Retry-After header, which holds seconds or a date."""
+    if retry_after is None:
+        return None
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError):
+        return None

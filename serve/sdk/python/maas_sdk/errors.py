@@ -1,0 +1,69 @@
+"""What can go wrong. Catch MaaSError for all of it."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Dict, Optional, Type
+
+
+class MaaSError(Exception):
+    """The service, or the way to it, failed. ``status`` is None when there was no response."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: Optional[int] = None,
+        code: Optional[str] = None,
+        retry_after: Optional[float] = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+
+
+class AuthenticationError(MaaSError):
+    """401 or 403: the API key is missing, wrong or not allowed to do this."""
+
+
+class ModelNotFoundError(MaaSError):
+    """404: there is no such model."""
+
+
+class InvalidRequestError(MaaSError):
+    """Another 4xx: the request is malformed or over a limit; the message names the field."""
+
+
+class RateLimitError(MaaSError):
+    """429 after all retries."""
+
+
+class ServiceUnavailableError(MaaSError):
+    """5xx after all retries: the service is loading, full, stopping or broken."""
+
+
+class MaaSConnectionError(MaaSError, builtins.ConnectionError):
+    """The service cannot be reached."""
+
+
+class MaaSTimeoutError(MaaSError, builtins.TimeoutError):
+    """The service did not answer in time."""
+
+
+_BY_STATUS: Dict[int, Type[MaaSError]] = {
+    401: AuthenticationError,
+    403: AuthenticationError,
+    404: ModelNotFoundError,
+    408: MaaSTimeoutError,
+    429: RateLimitError,
+    504: MaaSTimeoutError,
+}
+
+
+def error_for(status: int, message: str, code: Optional[str], retry_after: Optional[float]) -> MaaSError:
+    """The exception that stands for a response."""
+    kind = _BY_STATUS.get(status)
+    if kind is None:
+        kind = ServiceUnavailableError if status >= 500 else InvalidRequestError if status >= 400 else MaaSError
+    return kind(message, status=status, code=code, retry_after=retry_after)

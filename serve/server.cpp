@@ -1,0 +1,91 @@
+#include "server.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <qing/serve/api.h>
+#include <qing/serve/api_keys.h>
+#include <qing/serve/batcher.h>
+#include <qing/serve/http_log.h>
+#include <qing/serve/http_transport.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+std::optional<ApiKeys> keys_for(const ServerOptions& options) {
+  const bool loopback = HttpTransport::is_loopback(options.address);
+  if (!options.keys_file.empty()) return ApiKeys::from_file(options.keys_file);
+  if (!loopback && !options.allow_no_keys) {
+    throw ValueError(fmt::format("server address {}: other machines reach it and no API keys are set; give a file of "
+                                 "keys, use 127.0.0.1, or allow serving without keys explicitly", options.address));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(ServerOptions options_in, std::shared_ptr<Registry> registry)
+      : options(std::move(options_in)),
+        batcher(options.limits.queue_texts, options.limits.batch_texts),
+        api(std::move(registry), batcher, keys_for(options), options.limits),
+        transport(api, options.limits, options.log_requests) {}
+
+  // The transport drains while the batcher still works; the batcher ends before the transport it replies into is gone.
+  void stop() {
+    api.begin_drain();
+    transport.drain();
+    batcher.stop();
+  }
+
+  const ServerOptions options;
+  Batcher batcher;
+  Api api;
+  HttpTransport transport;
+  std::mutex mutex;
+  std::condition_variable ended;
+  bool started = false;
+  bool stopped = false;
+};
+
+Server::Server(ServerOptions options, std::shared_ptr<Registry> registry) {
+  if (!registry) throw ValueError("Server: null registry; make one with std::make_shared<Registry>(models folder)");
+  impl_ = std::make_unique<Impl>(std::move(options), std::move(registry));
+}
+
+Server::~Server() { stop(); }
+
+void Server::start() {
+  if (impl_->started) throw ValueError("Server::start: already started; make another Server");
+  impl_->transport.listen(impl_->options.address, impl_->options.port);
+  impl_->started = true;
+  log_line("info", "listening", {{"address", impl_->options.address}, {"port", std::int64_t{port()}}});
+}
+
+std::uint16_t Server::port() const { return impl_->transport.port(); }
+
+void Server::stop() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->stopped) return;
+  }
+  impl_->stop();
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopped = true;
+  }
+  impl_->ended.notify_all();
+  if (impl_->started) log_line("info", "stopped");
+}
+
+void Server::wait() {
+  std::unique_lock lock(impl_->mutex);
+  impl_->ended.wait(lock, [this] { return impl_->stopped; });
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,49 @@
+// The sentiment service, to embed or to run: HTTP in front, a compute worker behind, models from a Registry.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <qing/serve/limits.h>
+#include <qing/serve/registry.h>
+
+namespace qing::serve {
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";  ///< an IPv4 or IPv6 address, or "localhost"
+  std::uint16_t port = 8080;          ///< 0: any free port, see Server::port()
+  std::filesystem::path keys_file;    ///< one API key a line; empty: no keys, which only loopback may do
+  bool allow_no_keys = false;         ///< serve without keys on an address other machines can reach
+  bool log_requests = true;           ///< one JSON line a request on stderr, without text or keys
+  Limits limits;
+};
+
+/// One service. start() and stop() belong to one thread; the rest may be called from any.
+class Server {
+ public:
+  /// ValueError on an address that is none, or that other machines reach without keys; IoError on the keys' file.
+  Server(ServerOptions options, std::shared_ptr<Registry> registry);
+  /// Stops, as stop() does.
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// Listens and returns. The registry may still be loading: /health/ready answers 503 until it has a model.
+  /// IoError when the address is taken; ValueError when started before.
+  void start();
+  /// The port listened on; 0 before start().
+  std::uint16_t port() const;
+  /// Drains: accepts no more connections, /health/ready is 503, requests in flight are answered, then returns.
+  /// After Limits::drain_time what is left is cut off. Does nothing the second time. Not for signal handlers.
+  void stop();
+  /// Returns once stop() has finished.
+  void wait();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace qing::serve

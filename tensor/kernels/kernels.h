@@ -1,0 +1,60 @@
+// The table of compute kernels. One translation unit per ISA fills a table from the same .inl; kernels() is the table
+// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512. Kernels take raw pointers to contiguous rows, check nothing,
+// run on the calling thread, and give the same bits wherever a row stands. Drivers that check shapes and use threads
+// stand in tensor/ops.
+#pragma once
+
+#include <cstdint>
+
+namespace qing::kernels {
+
+enum class Isa { scalar, avx2, avx512 };
+
+/// What a GEMM does to the product before it is stored: C = act(A·B + bias) or C += A·B.
+enum class Epilogue { none, bias, bias_gelu, accumulate };
+
+template <class T>
+struct Table {
+  // --- GEMM microkernel contract: see gemm.h, whose driver is the only caller. ---
+  int64_t mr, nr;  ///< register block
+  /// C[mr_used × nr_used] (row stride ldc) = A_panel·B_panel, or += when accumulate. A panel is k×mr, B panel is k×nr,
+  /// both packed and zero-padded; C is not read unless accumulate.
+  void (*gemm_micro)(int64_t k, const T* a_panel, const T* b_panel, T* c, int64_t ldc, int64_t m_used, int64_t n_used,
+                     bool accumulate);
+
+  // --- elementwise over n; y may be x ---
+  void (*exp)(int64_t n, const T* x, T* y);
+  void (*tanh)(int64_t n, const T* x, T* y);
+  void (*gelu)(int64_t n, const T* x, T* y);                        ///< erf form, x·Φ(x)
+  void (*gelu_backward)(int64_t n, const T* x, const T* dy, T* dx);  ///< dx += dy·(Φ(x) + x·φ(x))
+  void (*axpy)(int64_t n, T alpha, const T* x, T* y);               ///< y += alpha·x
+  void (*add)(int64_t n, const T* a, const T* b, T* y);             ///< y = a + b
+  void (*scale)(int64_t n, T alpha, T* y);                          ///< y *= alpha
+
+  // --- rows ---
+  T (*dot)(int64_t n, const T* a, const T* b);
+  T (*sum)(int64_t n, const T* x);
+  T (*sum_squares)(int64_t n, const T* x);
+  /// y = softmax(scale·x); returns log-sum-exp of scale·x. n ≥ 1.
+  T (*softmax)(int64_t n, T scale, const T* x, T* y);
+  /// y = (x−mean)·rstd·gamma + beta; writes mean and rstd = 1/sqrt(var + eps), var biased.
+  void (*layer_norm)(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* rstd);
+  /// dx += the gradient; dgamma += dy·x̂; dbeta += dy. Any of dx, dgamma, dbeta may be null.
+  void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T* dx, T* dgamma,
+                              T* dbeta);
+
+  // --- optimizer sweeps over n ---
+  /// Decoupled weight decay (Loshchilov & Hutter 2019), PyTorch's order of operations:
+  /// w *= 1−lr·wd; m = b1·m+(1−b1)·g; v = b2·v+(1−b2)·g²; w −= (lr/c1)·m/(sqrt(v)/sqrt(c2)+eps), c = 1−b^t.
+  void (*adamw)(int64_t n, T* w, const T* g, T* m, T* v, T lr, T beta1, T beta2, T eps, T weight_decay, T c1, T c2);
+};
+
+Isa active_isa();              ///< Chosen at first use; ValueError if QING_ISA names one this CPU lacks.
+bool supported(Isa isa);
+const char* name_of(Isa isa);
+template <class T>
+const Table<T>& table(Isa isa);  ///< T is float or double; for tests and benchmarks
+template <class T>
+const Table<T>& kernels();  ///< table<T>(active_isa())
+
+}  // namespace qing::kernels

@@ -1,0 +1,296 @@
+// The service over real sockets: every status, framing guards, batching order, draining.
+#include "serve/serve_fixture.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace qing::serve {
+namespace {
+
+using std::chrono::milliseconds;
+
+TEST_F(ServeTest, PredictsTextsInOrder) {
+  start();
+  const RawResponse response = ask(post(R"({"texts":["abc","a","情"]})"));
+  EXPECT_EQ(response.status, 200);
+  EXPECT_TRUE(response.has("Content-Type: application/json"));
+  const std::string negative =
+      R"({"label":"negative","score":0.5,"scores":{"negative":0.5,"neutral":0.25,"positive":0.25},"truncated":false})";
+  const std::string neutral =
+      R"({"label":"neutral","score":0.5,"scores":{"negative":0.25,"neutral":0.5,"positive":0.25},"truncated":false})";
+  EXPECT_EQ(response.body, R"({"model":"mood","version":"2","predictions":[)" + negative + "," + neutral + "," +
+                               negative + "]}");
+}
+
+TEST_F(ServeTest, PredictsOneTextAndNone) {
+  start();
+  EXPECT_TRUE(ask(post(R"({"text":"ab"})")).body.find(R"("label":"positive")") != std::string::npos);
+  EXPECT_EQ(ask(post(R"({"texts":[]})")).body, R"({"model":"mood","version":"2","predictions":[]})");
+}
+
+TEST_F(ServeTest, ListsModelsAndHealth) {
+  start();
+  const std::string model =
+      R"({"name":"mood","version":"2","versions":["2"],"labels":["negative","neutral","positive"]})";
+  EXPECT_EQ(ask(get("/v1/models")).body, R"({"models":[)" + model + "]}");
+  EXPECT_EQ(ask(get("/v1/models/mood?x=1")).body, model);
+  EXPECT_EQ(ask(get("/health/live")).status, 200);
+  EXPECT_EQ(ask(get("/health/ready")).status, 200);
+}
+
+TEST_F(ServeTest, IsNotReadyWithoutModels) {
+  server = std::make_unique<Server>(options, registry);
+  server->start();
+  const RawResponse response = ask(get("/health/ready"));
+  EXPECT_EQ(response.status, 503);
+  EXPECT_TRUE(response.has("Retry-After: 1\r\n"));
+  EXPECT_EQ(ask(get("/health/live")).status, 200);
+  EXPECT_EQ(ask(post(R"({"text":"a"})")).status, 503);
+}
+
+TEST_F(ServeTest, KeepsTheConnectionAndTakesPipelinedRequests) {
+  start();
+  RawClient client(server->port());
+  client.send(post(R"({"text":"a"})") + get("/health/live") + post(R"({"text":"ab"})"));
+  EXPECT_NE(client.receive().body.find("\"label\":\"neutral\""), std::string::npos);
+  EXPECT_EQ(client.receive().body, R"({"status":"ok"})");
+  EXPECT_NE(client.receive().body.find("\"label\":\"positive\""), std::string::npos);
+  client.send("HEAD /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const RawResponse head = client.receive(true);
+  EXPECT_EQ(head.status, 200);
+  EXPECT_FALSE(head.has("Content-Length: 0"));
+  EXPECT_TRUE(client.closed());
+}
+
+TEST_F(ServeTest, TakesChunkedBodiesAndExpectContinue) {
+  start();
+  const std::string head = "POST /v1/models/mood/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  EXPECT_EQ(ask(head + "Transfer-Encoding: chunked\r\n\r\n6\r\n{\"text\r\n6\r\n\":\"a\"}\r\n0\r\n\r\n").status, 200);
+  RawClient client(server->port());
+  client.send(head + "Content-Length: 12\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 100);
+  client.send(R"({"text":"a"})");
+  EXPECT_EQ(client.receive().status, 200);
+}
+
+TEST_F(ServeTest, RefusesMalformedJson) {
+  start();
+  for (const std::string& body : {std::string("{"), std::string(""), std::string(R"({"text":"a"} x)"),
+                                  std::string(R"({"text":"a",})"), std::string("{'text':'a'}"),
+                                  std::string("{\"text\":\"\xff\xfe\"}"), std::string("{\"text\":\"\xed\xa0\x80\"}"),
+                                  std::string("{\"text\":\"\xc0\xaf\"}"), std::string(R"({"text":"\ud800"})"),
+                                  std::string("{\"text\":\"a\nb\"}"), std::string(1000, '[')}) {
+    const RawResponse response = ask(post(body));
+    EXPECT_EQ(response.status, 400) << body;
+    EXPECT_NE(response.body.find(R"("code":"malformed_json")"), std::string::npos) << response.body;
+  }
+}
+
+TEST_F(ServeTest, RefusesUnacceptableFieldsByName) {
+  options.limits.texts = 2;
+  options.limits.text_bytes = 8;
+  start();
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"[]", "body:"},
+      {R"({"text":"a","more":1})", "body:"},
+      {"{}", "texts:"},
+      {R"({"text":"a","texts":["b"]})", "texts:"},
+      {R"({"texts":"a"})", "texts:"},
+      {R"({"texts":["a",3]})", "texts[1]:"},
+      {R"({"text":null})", "text:"},
+      {R"({"texts":["a","b","c"]})", "limit of 2"},
+      {R"({"texts":["a","123456789"]})", "texts[1]: 9 bytes exceed the limit of 8"},
+      {R"({"text":"poison"})", "texts:"},
+  };
+  for (const auto& [body, why] : cases) {
+    const RawResponse response = ask(post(body));
+    EXPECT_EQ(response.status, 422) << body;
+    EXPECT_NE(response.body.find(why), std::string::npos) << response.body;
+  }
+}
+
+TEST_F(ServeTest, RefusesUnknownRoutesMethodsAndTypes) {
+  start();
+  EXPECT_NE(ask(get("/v1/models/other")).body.find(R"("code":"unknown_model")"), std::string::npos);
+  EXPECT_EQ(ask(post("{}", "", "/v1/models/other/predict")).status, 404);
+  for (const char* path : {"/", "/nothing", "/v1", "/v1/modelsx", "/v1/models/mood/", "/v1/models/mood/predict/x"}) {
+    EXPECT_NE(ask(get(path)).body.find(R"("code":"unknown_route")"), std::string::npos) << path;
+  }
+  EXPECT_EQ(ask(get("/v1/models/../mood")).status, 404);
+  const RawResponse predict = ask(get("/v1/models/mood/predict"));
+  EXPECT_EQ(predict.status, 405);
+  EXPECT_TRUE(predict.has("Allow: POST\r\n"));
+  const RawResponse models = ask(post("{}", "", "/v1/models"));
+  EXPECT_EQ(models.status, 405);
+  EXPECT_TRUE(models.has("Allow: GET, HEAD\r\n"));
+  const std::string line = "POST /v1/models/mood/predict HTTP/1.1\r\nHost: x\r\n";
+  EXPECT_EQ(ask(line + "Content-Type: application/json\r\n\r\n").status, 411);
+  EXPECT_EQ(ask(line + "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}").status, 415);
+  EXPECT_EQ(ask(line + "Content-Type: application/json; charset=gbk\r\nContent-Length: 2\r\n\r\n{}").status, 415);
+  EXPECT_EQ(ask(line + "Content-Type: Application/JSON; charset=UTF-8\r\nContent-Length: 2\r\n\r\n{}").status, 422);
+}
+
+TEST_F(ServeTest, RefusesAmbiguousFramingAndCloses) {
+  start();
+  const std::string line = "POST /v1/models/mood/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  const std::string smuggled = "\r\n" + get("/health/live");
+  for (const std::string& headers : {std::string("Transfer-Encoding: gzip\r\n"),
+                                     std::string("Transfer-Encoding: gzip, chunked\r\n"),
+                                     std::string("Transfer-Encoding: xchunked\r\n"),
+                                     std::string("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+                                     std::string("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"),
+                                     std::string("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+                                     std::string("Content-Length: 0\r\nContent-Length: 0\r\n"),
+                                     std::string("Content-Length: 0\r\nContent-Length: 4\r\n"),
+                                     std::string("Content-Length: 0, 0\r\n"), std::string("Content-Length: -1\r\n"),
+                                     std::string("Content-Length: +1\r\n"), std::string("Content-Length : 0\r\n"),
+                                     std::string("X-A: b\nContent-Length: 0\r\n"), std::string("X-A: b\rc\r\n"),
+                                     std::string("Host: y\r\n")}) {
+    RawClient client(server->port());
+    client.send(line + headers + smuggled);
+    EXPECT_EQ(client.receive().status, 400) << headers;
+    EXPECT_TRUE(client.closed()) << headers;
+  }
+  EXPECT_EQ(ask("GET /health/live HTTP/1.1\r\n\r\n").status, 400);
+  EXPECT_EQ(ask("nonsense\r\n\r\n").status, 400);
+}
+
+TEST_F(ServeTest, HoldsItsLimits) {
+  options.limits.header_bytes = 512;
+  options.limits.body_bytes = 64;
+  options.limits.request_time = milliseconds(150);
+  start();
+  EXPECT_EQ(ask(get("/health/live", "X-Long: " + std::string(2000, 'a') + "\r\n")).status, 431);
+  EXPECT_EQ(ask(post(std::string(65, ' '))).status, 413);
+  EXPECT_EQ(ask("POST /v1/models/mood/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n50\r\n" + std::string(80, ' ') + "\r\n0\r\n\r\n").status, 413);
+  RawClient slow(server->port());
+  // Trickling bytes does not move the deadline.
+  for (const char* part : {"GET /hea", "lth/live ", "HTTP/1.1\r\n", "Host:"}) {
+    slow.send(part);
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  EXPECT_EQ(slow.receive().status, 408);
+  EXPECT_TRUE(slow.closed());
+}
+
+TEST_F(ServeTest, TurnsAwayConnectionsOverTheLimit) {
+  options.limits.connections = 1;
+  start();
+  RawClient first(server->port());
+  first.send(get("/health/live"));
+  EXPECT_EQ(first.receive().status, 200);
+  RawClient second(server->port());
+  const RawResponse response = second.receive();
+  EXPECT_EQ(response.status, 503);
+  EXPECT_TRUE(response.has("Retry-After: 1\r\n"));
+}
+
+TEST_F(ServeTest, RefusesWhenTheQueueIsFull) {
+  options.limits.queue_texts = 2;
+  start();
+  classifier->hold();
+  RawClient busy(server->port());
+  busy.send(post(R"({"text":"a"})"));
+  classifier->wait_for_batches(1);
+  const RawResponse refused = ask(post(R"({"texts":["d","e","f"]})"));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_TRUE(refused.has("Retry-After: 1\r\n"));
+  EXPECT_NE(refused.body.find(R"("code":"queue_full")"), std::string::npos);
+  classifier->release();
+  EXPECT_EQ(busy.receive().status, 200);
+}
+
+TEST_F(ServeTest, AnswersLateRequestsWith504) {
+  options.limits.predict_time = milliseconds(50);
+  start();
+  classifier->hold();
+  RawClient busy(server->port());
+  busy.send(post(R"({"text":"a"})"));
+  classifier->wait_for_batches(1);
+  RawClient late(server->port());
+  late.send(post(R"({"text":"b"})"));
+  std::this_thread::sleep_for(milliseconds(200));
+  classifier->release();
+  EXPECT_EQ(busy.receive().status, 200);
+  EXPECT_EQ(late.receive().status, 504);
+}
+
+TEST_F(ServeTest, DrainAnswersWhatIsInFlight) {
+  start();
+  classifier->hold();
+  const std::uint16_t port = server->port();
+  RawClient idle(port);
+  idle.send(get("/health/live"));
+  EXPECT_EQ(idle.receive().status, 200);
+  RawClient half(port);
+  half.send("GET /health/ready HTTP/1.1\r\n");
+  RawClient busy(port);
+  busy.send(post(R"({"text":"a"})"));
+  classifier->wait_for_batches(1);
+  std::thread stopping([this] { server->stop(); });
+  EXPECT_TRUE(idle.closed());
+  half.send("Host: x\r\n\r\n");
+  EXPECT_EQ(half.receive().status, 503);
+  EXPECT_FALSE(RawClient(port).connected());
+  classifier->release();
+  const RawResponse response = busy.receive();
+  EXPECT_EQ(response.status, 200);
+  EXPECT_TRUE(response.has("Connection: close"));
+  stopping.join();
+  server->wait();
+}
+
+TEST_F(ServeTest, DrainCutsOffWhatNeverEnds) {
+  options.limits.drain_time = milliseconds(100);
+  start();
+  RawClient half(server->port());
+  half.send("GET /health");
+  std::this_thread::sleep_for(milliseconds(50));
+  const auto begin = std::chrono::steady_clock::now();
+  server->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+  EXPECT_TRUE(half.closed());
+}
+
+TEST_F(ServeTest, AsksForKeys) {
+  const auto file = std::filesystem::path(::testing::TempDir()) / fmt::format("qing_keys_{}", ::getpid());
+  std::ofstream(file) << "# team\n\nfirst-key-0123456789\nsecond-key-0123456789\r\n";
+  std::filesystem::permissions(file, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  options.keys_file = file;
+  start();
+  EXPECT_EQ(ask(get("/health/ready")).status, 200);
+  const RawResponse none = ask(get("/v1/models"));
+  EXPECT_EQ(none.status, 401);
+  EXPECT_TRUE(none.has("WWW-Authenticate: Bearer\r\n"));
+  EXPECT_EQ(ask(get("/v1/models", "Authorization: Bearer first-key-0123456780\r\n")).status, 401);
+  EXPECT_EQ(ask(get("/v1/models", "Authorization: Bearer first-key-012345678\r\n")).status, 401);
+  EXPECT_EQ(ask(get("/v1/models", "Authorization: Basic first-key-0123456789\r\n")).status, 401);
+  EXPECT_EQ(ask(get("/v1/models", "Authorization: Bearer first-key-0123456789\r\n")).status, 200);
+  EXPECT_EQ(ask(get("/v1/models", "authorization: bearer second-key-0123456789\r\n")).status, 200);
+  EXPECT_EQ(ask(post(R"({"text":"a"})", "X-API-Key: second-key-0123456789\r\n")).status, 200);
+  EXPECT_EQ(ask(post(R"({"text":"a"})")).status, 401);
+  std::filesystem::remove(file);
+}
+
+TEST_F(ServeTest, RefusesToStartOpenToOthersWithoutKeys) {
+  options.address = "0.0.0.0";
+  EXPECT_THROW(Server(options, registry), ValueError);
+  options.allow_no_keys = true;
+  EXPECT_NO_THROW(Server(options, registry));
+  options.address = "not an address";
+  EXPECT_THROW(Server(options, registry), ValueError);
+  EXPECT_THROW(Server(ServerOptions{}, nullptr), ValueError);
+}
+
+TEST_F(ServeTest, NamesAPortInUse) {
+  start();
+  options.port = server->port();
+  Server second(options, registry);
+  EXPECT_THROW(second.start(), IoError);
+}
+
+}  // namespace
+}  // namespace qing::serve
