@@ -1,0 +1,172 @@
+#include <qing/nn/models/bert.h>
+
+#include <string>
+
+#include <qing/autograd/ops.h>
+
+namespace qing::nn {
+namespace {
+
+// A module that only gives its parts' names another level, as Hugging Face's layout has many.
+class Group : public Module {
+ public:
+  explicit Group(std::vector<std::pair<const char*, Module*>> parts) : parts_(std::move(parts)) {}
+  void visit(Visitor& visitor) override {
+    for (const auto& [name, part] : parts_) visitor.module(name, *part);
+  }
+
+ private:
+  std::vector<std::pair<const char*, Module*>> parts_;
+};
+
+class Embeddings : public Module {
+ public:
+  Embeddings(const BertConfig& c, Generator& rng)
+      : words_(c.vocab_size, c.hidden_size, rng, c.initializer_range),
+        positions_(c.max_position_embeddings, c.hidden_size, rng, c.initializer_range),
+        types_(c.type_vocab_size, c.hidden_size, rng, c.initializer_range),
+        norm_(c.hidden_size, c.layer_norm_eps),
+        dropout_(c.hidden_dropout_prob) {}
+
+  void visit(Visitor& visitor) override {
+    visitor.module("word_embeddings", words_);
+    visitor.module("position_embeddings", positions_);
+    visitor.module("token_type_embeddings", types_);
+    visitor.module("LayerNorm", norm_);
+    visitor.module("dropout", dropout_);
+  }
+
+  Tensor forward(const RaggedBatch& batch, Generator* rng) const {
+    // Every token is of type 0: a batch holds single texts, not pairs.
+    const Tensor words = words_.forward(batch.ids) + select(types_.weight(), 0, 0);
+    return dropout_.forward(norm_.forward(words + positions_.forward(batch.positions)), rng);
+  }
+
+ private:
+  Embedding words_, positions_, types_;
+  LayerNorm norm_;
+  Dropout dropout_;
+};
+
+class Layer : public Module {
+ public:
+  Layer(const BertConfig& c, Generator& rng)
+      : heads_(c.num_attention_heads),
+        hidden_dropout_(c.hidden_dropout_prob),
+        attention_dropout_(c.attention_probs_dropout_prob),
+        query_(c.hidden_size, c.hidden_size, rng, c.initializer_range),
+        key_(c.hidden_size, c.hidden_size, rng, c.initializer_range),
+        value_(c.hidden_size, c.hidden_size, rng, c.initializer_range),
+        attention_dense_(c.hidden_size, c.hidden_size, rng, c.initializer_range),
+        attention_norm_(c.hidden_size, c.layer_norm_eps),
+        intermediate_dense_(c.hidden_size, c.intermediate_size, rng, c.initializer_range),
+        output_dense_(c.intermediate_size, c.hidden_size, rng, c.initializer_range),
+        output_norm_(c.hidden_size, c.layer_norm_eps) {}
+
+  void visit(Visitor& visitor) override {
+    visitor.module("attention", attention_);
+    visitor.module("intermediate", intermediate_);
+    visitor.module("output", output_);
+  }
+
+  Tensor forward(const Tensor& x, const Offsets& offsets, Generator* rng) const {
+    const Tensor mixed = attention(query_.forward(x), key_.forward(x), value_.forward(x), offsets, heads_,
+                                   attention_dropout_, rng);
+    const Tensor h = attention_norm_.forward_residual(attention_dense_.forward(mixed), x, hidden_dropout_, rng);
+    const Tensor wide = intermediate_dense_.forward_gelu(h);
+    return output_norm_.forward_residual(output_dense_.forward(wide), h, hidden_dropout_, rng);
+  }
+
+ private:
+  int64_t heads_;
+  double hidden_dropout_, attention_dropout_;
+  Linear query_, key_, value_, attention_dense_;
+  LayerNorm attention_norm_;
+  Linear intermediate_dense_, output_dense_;
+  LayerNorm output_norm_;
+  Group self_{{{"query", &query_}, {"key", &key_}, {"value", &value_}}};
+  Group attention_output_{{{"dense", &attention_dense_}, {"LayerNorm", &attention_norm_}}};
+  Group attention_{{{"self", &self_}, {"output", &attention_output_}}};
+  Group intermediate_{{{"dense", &intermediate_dense_}}};
+  Group output_{{{"dense", &output_dense_}, {"LayerNorm", &output_norm_}}};
+};
+
+class Layers : public Module {
+ public:
+  Layers(const BertConfig& c, Generator& rng) {
+    for (int64_t i = 0; i < c.num_hidden_layers; ++i) layers_.push_back(std::make_unique<Layer>(c, rng));
+  }
+  void visit(Visitor& visitor) override {
+    for (size_t i = 0; i < layers_.size(); ++i) visitor.module("layer." + std::to_string(i), *layers_[i]);
+  }
+  Tensor forward(Tensor x, const Offsets& offsets, Generator* rng) const {
+    for (const auto& layer : layers_) x = layer->forward(x, offsets, rng);
+    return x;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Layer>> layers_;
+};
+
+}  // namespace
+
+class BertEncoder : public Module {
+ public:
+  BertEncoder(const BertConfig& c, Generator& rng)
+      : embeddings_(c, rng), layers_(c, rng), pooler_dense_(c.hidden_size, c.hidden_size, rng, c.initializer_range) {}
+
+  void visit(Visitor& visitor) override {
+    visitor.module("embeddings", embeddings_);
+    visitor.module("encoder", layers_);
+    visitor.module("pooler", pooler_);
+  }
+
+  Tensor hidden_states(const RaggedBatch& batch, Generator* rng) const {
+    return layers_.forward(embeddings_.forward(batch, rng), batch.offsets, rng);
+  }
+
+  // The first token of a sequence, [CLS], stands for it.
+  Tensor pooled(const RaggedBatch& batch, Generator* rng) const {
+    return tanh(pooler_dense_.forward(index_rows(hidden_states(batch, rng), batch.firsts)));
+  }
+
+ private:
+  Embeddings embeddings_;
+  Layers layers_;
+  Linear pooler_dense_;
+  Group pooler_{{{"dense", &pooler_dense_}}};
+};
+
+namespace {
+
+const BertConfig& validated(const BertConfig& config) {
+  config.validate();
+  return config;
+}
+
+}  // namespace
+
+BertForSequenceClassification::BertForSequenceClassification(const BertConfig& config, Generator& rng)
+    : config_(validated(config)),
+      bert_(std::make_unique<BertEncoder>(config, rng)),
+      dropout_(config.hidden_dropout_prob),
+      classifier_(config.hidden_size, static_cast<int64_t>(config.labels.size()), rng, config.initializer_range) {}
+
+BertForSequenceClassification::~BertForSequenceClassification() = default;
+
+void BertForSequenceClassification::visit(Visitor& visitor) {
+  visitor.module("bert", *bert_);
+  visitor.module("dropout", dropout_);
+  visitor.module("classifier", classifier_);
+}
+
+Tensor BertForSequenceClassification::hidden_states(const RaggedBatch& batch, Generator* rng) const {
+  return bert_->hidden_states(batch, training() ? rng : nullptr);
+}
+
+Tensor BertForSequenceClassification::forward(const RaggedBatch& batch, Generator* rng) const {
+  Generator* const active = training() ? rng : nullptr;
+  return classifier_.forward(dropout_.forward(bert_->pooled(batch, active), active));
+}
+
+}  // namespace qing::nn

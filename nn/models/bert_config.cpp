@@ -1,0 +1,165 @@
+#include <qing/nn/models/bert_config.h>
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <string_view>
+
+#include <qing/nn/files.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::nn {
+namespace {
+
+namespace json = boost::json;
+
+// Far above any model that fits a machine: keeps products of sizes inside int64.
+constexpr int64_t kMaxSize = int64_t{1} << 24;
+
+// A config.json being read; errors name the file and the field.
+class Reader {
+ public:
+  explicit Reader(const std::filesystem::path& path) : path_(path) {
+    boost::system::error_code error;
+    const json::value value = json::parse(read_file(path), error);
+    if (error) fail("not JSON: " + error.message());
+    if (!value.is_object()) fail("not a JSON object");
+    object_ = value.get_object();
+  }
+
+  [[noreturn]] void fail(const std::string& what) const { throw DataError(path_.string() + ": " + what); }
+
+  const json::value* find(std::string_view field) const {
+    const json::value* value = object_.if_contains(field);
+    return value == nullptr || value->is_null() ? nullptr : value;
+  }
+
+  void require(std::string_view field, int64_t& into) const {
+    const json::value* value = find(field);
+    if (value == nullptr) fail(fmt::format("{} is missing", field));
+    if (!value->is_int64()) fail(fmt::format("{}: {} is not an integer", field, json::serialize(*value)));
+    into = value->get_int64();
+  }
+  void optional(std::string_view field, int64_t& into) const {
+    if (find(field) != nullptr) require(field, into);
+  }
+  void optional(std::string_view field, double& into) const {
+    const json::value* value = find(field);
+    if (value == nullptr) return;
+    if (!value->is_number()) fail(fmt::format("{}: {} is not a number", field, json::serialize(*value)));
+    into = value->to_number<double>();
+  }
+  // What qing computes in one way only.
+  void only(std::string_view field, std::string_view supported) const {
+    const json::value* value = find(field);
+    if (value != nullptr && !(value->is_string() && value->get_string() == supported)) {
+      fail(fmt::format("{}: {} is not supported; only \"{}\" is", field, json::serialize(*value), supported));
+    }
+  }
+
+  std::vector<std::string> labels() const {
+    const json::value* value = find("id2label");
+    if (value == nullptr) fail("id2label is missing");
+    if (!value->is_object() || value->get_object().empty()) fail("id2label: needs an object of at least one label");
+    const json::object& map = value->get_object();
+    std::vector<std::string> result;
+    for (size_t i = 0; i < map.size(); ++i) {
+      const json::value* label = map.if_contains(std::to_string(i));
+      if (label == nullptr || !label->is_string()) fail(fmt::format("id2label: no label for \"{}\"", i));
+      result.emplace_back(label->get_string());
+    }
+    return result;
+  }
+
+ private:
+  std::filesystem::path path_;
+  json::object object_;
+};
+
+}  // namespace
+
+void BertConfig::validate() const {
+  const auto positive = [](const char* field, int64_t value) {
+    if (value < 1 || value > kMaxSize) throw ValueError(fmt::format("{}: {} is outside [1, {}]", field, value, kMaxSize));
+  };
+  positive("vocab_size", vocab_size);
+  positive("hidden_size", hidden_size);
+  positive("num_hidden_layers", num_hidden_layers);
+  positive("num_attention_heads", num_attention_heads);
+  positive("intermediate_size", intermediate_size);
+  positive("max_position_embeddings", max_position_embeddings);
+  positive("type_vocab_size", type_vocab_size);
+  positive("labels", static_cast<int64_t>(labels.size()));
+  if (hidden_size % num_attention_heads != 0) {
+    throw ValueError(fmt::format("hidden_size: {} is not a multiple of num_attention_heads {}", hidden_size,
+                                 num_attention_heads));
+  }
+  const auto probability = [](const char* field, double value) {
+    if (!(value >= 0 && value < 1)) throw ValueError(fmt::format("{}: {} is outside [0, 1)", field, value));
+  };
+  probability("hidden_dropout_prob", hidden_dropout_prob);
+  probability("attention_probs_dropout_prob", attention_probs_dropout_prob);
+  if (!(layer_norm_eps > 0 && layer_norm_eps < 1)) {
+    throw ValueError(fmt::format("layer_norm_eps: {} is outside (0, 1)", layer_norm_eps));
+  }
+}
+
+BertConfig BertConfig::load(const std::filesystem::path& path) {
+  const Reader reader(path);
+  if (reader.find("model_type") == nullptr) reader.fail("model_type is missing; is this a model's config.json?");
+  reader.only("model_type", "bert");
+  reader.only("hidden_act", "gelu");
+  reader.only("position_embedding_type", "absolute");
+  BertConfig config;
+  reader.require("vocab_size", config.vocab_size);
+  reader.require("hidden_size", config.hidden_size);
+  reader.require("num_hidden_layers", config.num_hidden_layers);
+  reader.require("num_attention_heads", config.num_attention_heads);
+  reader.require("intermediate_size", config.intermediate_size);
+  reader.require("max_position_embeddings", config.max_position_embeddings);
+  reader.optional("type_vocab_size", config.type_vocab_size);
+  reader.optional("hidden_dropout_prob", config.hidden_dropout_prob);
+  reader.optional("attention_probs_dropout_prob", config.attention_probs_dropout_prob);
+  reader.optional("layer_norm_eps", config.layer_norm_eps);
+  reader.optional("initializer_range", config.initializer_range);
+  reader.optional("pad_token_id", config.pad_token_id);
+  config.labels = reader.labels();
+  try {
+    config.validate();
+  } catch (const ValueError& error) {
+    reader.fail(error.what());
+  }
+  return config;
+}
+
+void BertConfig::save(const std::filesystem::path& path) const {
+  json::object id2label, label2id;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    id2label[std::to_string(i)] = labels[i];
+    label2id[labels[i]] = i;
+  }
+  const json::object config = {
+      {"architectures", json::array{"BertForSequenceClassification"}},
+      {"model_type", "bert"},
+      {"vocab_size", vocab_size},
+      {"hidden_size", hidden_size},
+      {"num_hidden_layers", num_hidden_layers},
+      {"num_attention_heads", num_attention_heads},
+      {"intermediate_size", intermediate_size},
+      {"hidden_act", "gelu"},
+      {"hidden_dropout_prob", hidden_dropout_prob},
+      {"attention_probs_dropout_prob", attention_probs_dropout_prob},
+      {"max_position_embeddings", max_position_embeddings},
+      {"type_vocab_size", type_vocab_size},
+      {"layer_norm_eps", layer_norm_eps},
+      {"initializer_range", initializer_range},
+      {"pad_token_id", pad_token_id},
+      {"problem_type", "single_label_classification"},
+      {"id2label", id2label},
+      {"label2id", label2id},
+      {"torch_dtype", "float32"},
+  };
+  write_file_atomically(path, json::serialize(config) + "\n");
+}
+
+}  // namespace qing::nn

@@ -1,0 +1,33 @@
+// The configuration of a BERT-architecture classifier, in Hugging Face's config.json.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace qing::nn {
+
+struct BertConfig {
+  int64_t vocab_size = 16000;
+  int64_t hidden_size = 128;
+  int64_t num_hidden_layers = 2;
+  int64_t num_attention_heads = 4;
+  int64_t intermediate_size = 512;
+  int64_t max_position_embeddings = 128;
+  int64_t type_vocab_size = 2;
+  double hidden_dropout_prob = 0.1;
+  double attention_probs_dropout_prob = 0.1;
+  double layer_norm_eps = 1e-12;
+  double initializer_range = 0.02;
+  int64_t pad_token_id = 0;
+  std::vector<std::string> labels = {"negative", "neutral", "positive"};
+
+  /// ValueError naming the field, unless sizes are positive, the heads divide the width, and probabilities are in [0, 1).
+  void validate() const;
+  /// DataError "path: field: what" when the file is not JSON, lacks a field, or describes what qing does not compute.
+  static BertConfig load(const std::filesystem::path& path);
+  void save(const std::filesystem::path& path) const;  ///< IoError
+};
+
+}  // namespace qing::nn

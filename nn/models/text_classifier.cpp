@@ -1,0 +1,97 @@
+#include <qing/nn/models/text_classifier.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/nn/models/bert.h>
+#include <qing/nn/models/text_classifier_files.h>
+#include <qing/nn/safetensors.h>
+#include <qing/nn/staged_directory.h>
+#include <qing/nn/text/tokenizer.h>
+
+namespace qing::nn {
+namespace {
+
+constexpr const char* kConfigFile = "config.json";
+constexpr const char* kWeightsFile = "model.safetensors";
+
+class BertTextClassifier final : public TextClassifier {
+ public:
+  BertTextClassifier(std::unique_ptr<BertForSequenceClassification> model, Tokenizer tokenizer)
+      : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
+
+  std::vector<Prediction> predict(std::span<const std::string> texts) const override {
+    std::vector<Prediction> predictions;
+    if (texts.empty()) return predictions;
+    std::vector<Encoding> encodings;
+    std::vector<std::span<const int32_t>> sequences;
+    encodings.reserve(texts.size());
+    for (size_t i = 0; i < texts.size(); ++i) {
+      try {
+        encodings.push_back(tokenizer_.encode(texts[i]));
+      } catch (const DataError& error) {
+        throw DataError(fmt::format("text {}: {}", i, error.what()));
+      }
+      sequences.emplace_back(encodings.back().ids);
+    }
+    const NoGradGuard guard;
+    const Tensor logits = model_->forward(RaggedBatch::of(sequences));
+    const Tensor scores = softmax(logits);
+    const int64_t count = logits.size(1);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const float* row = scores.data<float>() + static_cast<int64_t>(i) * count;
+      const float* raw = logits.data<float>() + static_cast<int64_t>(i) * count;
+      predictions.push_back({.label = static_cast<int32_t>(std::max_element(row, row + count) - row),
+                             .scores = std::vector<float>(row, row + count),
+                             .tokens = static_cast<int32_t>(encodings[i].ids.size()),
+                             .truncated = encodings[i].truncated,
+                             .logits = std::vector<float>(raw, raw + count)});
+    }
+    return predictions;
+  }
+
+  const std::vector<std::string>& labels() const override { return model_->config().labels; }
+
+ private:
+  std::unique_ptr<const BertForSequenceClassification> model_;
+  Tokenizer tokenizer_;
+};
+
+}  // namespace
+
+std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory) {
+  const BertConfig config = BertConfig::load(directory / kConfigFile);
+  Tokenizer tokenizer = Tokenizer::load(directory);
+  if (tokenizer.vocab_size() > config.vocab_size || tokenizer.options().max_length > config.max_position_embeddings) {
+    throw DataError(fmt::format("{}: the tokenizer has {} entries and texts of up to {} tokens; the model has room for "
+                                "{} and {}",
+                                directory.string(), tokenizer.vocab_size(), tokenizer.options().max_length,
+                                config.vocab_size, config.max_position_embeddings));
+  }
+  const SafetensorsFile file = load_safetensors(directory / kWeightsFile);
+  Generator unused;
+  auto model = std::make_unique<BertForSequenceClassification>(config, unused);
+  try {
+    // Older files of transformers hold the positions 0, 1, ... as a buffer.
+    model->load_state_dict(file.tensors, true, {"bert.embeddings.position_ids"});
+  } catch (const DataError& error) {
+    throw DataError((directory / kWeightsFile).string() + ": " + error.what());
+  }
+  return std::make_shared<BertTextClassifier>(std::move(model), std::move(tokenizer));
+}
+
+void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,
+                          const Tokenizer& tokenizer) {
+  StagedDirectory staged(directory);
+  model.config().save(staged.path() / kConfigFile);
+  tokenizer.save(staged.path());
+  // "pt" is what transformers asks the metadata for.
+  save_safetensors(staged.path() / kWeightsFile, {.tensors = model.state_dict(), .metadata = {{"format", "pt"}}});
+  staged.commit();
+}
+
+}  // namespace qing::nn

@@ -1,0 +1,23 @@
+// The native layout of sequences: token ids end to end plus offsets. Nothing is padded.
+#pragma once
+
+#include <span>
+
+#include <qing/autograd/ops.h>
+#include <qing/tensor/tensor.h>
+
+namespace qing::nn {
+
+struct RaggedBatch {
+  Tensor ids;        ///< i32 [tokens]
+  Tensor positions;  ///< i32 [tokens]: 0, 1, ... within each sequence
+  Tensor firsts;     ///< i64 [sequences]: the row of each sequence's first token
+  Offsets offsets;   ///< [sequences + 1]
+
+  /// Joins the sequences in order. ValueError when one is empty.
+  static RaggedBatch of(std::span<const std::span<const int32_t>> sequences);
+  int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
+  int64_t tokens() const { return offsets.back(); }
+};
+
+}  // namespace qing::nn
