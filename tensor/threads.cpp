@@ -1,0 +1,106 @@
+#include <qing/tensor/threads.h>
+
+#include <omp.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <exception>
+#include <fstream>
+#include <mutex>
+#include <string>
+
+#include <qing/tensor/denormals.h>
+#include <qing/tensor/errors.h>
+
+namespace qing {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+int cpus_of_affinity() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return omp_get_num_procs();
+  return std::max(1, CPU_COUNT(&set));
+}
+
+// The CPUs that the cgroup's quota amounts to, rounded up; kMaxThreads without one. cgroup v2, then v1.
+int cpus_of_cgroup() {
+  const auto cpus = [](double quota, double period) {
+    if (!(quota > 0 && period > 0)) return kMaxThreads;
+    return std::clamp(static_cast<int>(std::ceil(quota / period)), 1, kMaxThreads);
+  };
+  if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file) {
+    std::string quota;
+    double period = 0;
+    file >> quota >> period;
+    return quota == "max" ? kMaxThreads : cpus(std::atof(quota.c_str()), period);
+  }
+  std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  double quota = 0, period = 0;
+  if (quota_file >> quota && period_file >> period) return cpus(quota, period);
+  return kMaxThreads;
+}
+
+int default_threads() {
+  if (const char* text = std::getenv("QING_THREADS"); text != nullptr && *text != '\0') {
+    char* end = nullptr;
+    const long threads = std::strtol(text, &end, 10);
+    if (*end != '\0' || threads < 1 || threads > kMaxThreads) {
+      throw ValueError("QING_THREADS: '" + std::string(text) + "' is not a number from 1 to " +
+                       std::to_string(kMaxThreads));
+    }
+    return static_cast<int>(threads);
+  }
+  return std::min(cpus_of_affinity(), cpus_of_cgroup());
+}
+
+std::atomic<int>& thread_count() {
+  static std::atomic<int> count{default_threads()};
+  return count;
+}
+
+}  // namespace
+
+int num_threads() { return thread_count(); }
+
+void set_num_threads(int threads) {
+  if (threads < 1 || threads > kMaxThreads) {
+    throw ValueError("set_num_threads: " + std::to_string(threads) + " is outside [1, " + std::to_string(kMaxThreads) +
+                     "]");
+  }
+  thread_count() = threads;
+}
+
+void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+  if (grain < 1) throw ValueError("parallel_for: grain " + std::to_string(grain) + " is below 1");
+  if (n <= 0) return;
+  const int64_t grains = (n + grain - 1) / grain;
+  const int threads = static_cast<int>(std::min<int64_t>(num_threads(), grains));
+  if (threads == 1 || omp_in_parallel() != 0) {
+    const FlushDenormals flush;
+    body(0, n);
+    return;
+  }
+  std::exception_ptr first;
+  std::mutex mutex;
+#pragma omp parallel num_threads(threads)
+  {
+    const FlushDenormals flush;
+    // The system may give fewer threads than asked for; each range is still a run of whole grains.
+    const int64_t team = omp_get_num_threads(), rank = omp_get_thread_num();
+    const int64_t begin = grains * rank / team * grain, end = std::min(n, grains * (rank + 1) / team * grain);
+    try {
+      if (begin < end) body(begin, end);
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      if (first == nullptr) first = std::current_exception();
+    }
+  }
+  if (first != nullptr) std::rethrow_exception(first);
+}
+
+}  // namespace qing
