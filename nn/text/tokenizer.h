@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace qing::nn {
@@ -25,32 +26,43 @@ struct TokenizerOptions {
   int32_t max_length = 128;  ///< with [CLS] and [SEP]
 };
 
+/// The special tokens, in the order in which a trained vocabulary begins.
+inline constexpr std::string_view kSpecialTokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+
 /// Immutable once built; all members are thread-safe.
 class Tokenizer {
  public:
   /// Vocabulary in id order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names what is missing or doubled).
   explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {});
+  // Moving keeps the strings where they are; a copy's views would be the original's.
+  Tokenizer(Tokenizer&&) = default;
+  Tokenizer& operator=(Tokenizer&&) = default;
   /// Reads vocab.txt and tokenizer_config.json (if there) of a model directory. IoError, DataError.
   static Tokenizer load(const std::filesystem::path& directory);
   /// Writes vocab.txt, tokenizer.json and tokenizer_config.json so that `tokenizers` and `transformers` load them.
   void save(const std::filesystem::path& directory) const;
 
-  /// DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates).
+  /// A special token written out in the text is that token, as in `tokenizers`. Texts of more than max_length tokens
+  /// are cut at the end. DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates). Time linear
+  /// in the text's length.
   Encoding encode(std::string_view text) const;
   int32_t vocab_size() const;
   const std::string& token(int32_t id) const;  ///< IndexError
   int32_t id(std::string_view token) const;    ///< [UNK]'s id for an unknown token
-  int32_t pad_id() const;
-  int32_t unk_id() const;
-  int32_t cls_id() const;
-  int32_t sep_id() const;
-  int32_t mask_id() const;
-  const TokenizerOptions& options() const;
+  int32_t pad_id() const { return special_[0]; }
+  int32_t unk_id() const { return special_[1]; }
+  int32_t cls_id() const { return special_[2]; }
+  int32_t sep_id() const { return special_[3]; }
+  int32_t mask_id() const { return special_[4]; }
+  const TokenizerOptions& options() const { return options_; }
 
  private:
-  void index_vocabulary();
+  void encode_segment(std::string_view text, uint32_t base, Encoding& encoding) const;
+
   std::vector<std::string> vocabulary_;
-  std::unordered_map<std::string, int32_t> ids_;
+  std::unordered_map<std::string_view, int32_t> whole_, continuing_;  // views of vocabulary_; without "##" in the latter
+  size_t longest_ = 0;                                                // bytes of the longest piece, without "##"
+  int32_t special_[5] = {};                                           // ids, in the order of kSpecialTokens
   TokenizerOptions options_;
 };
 

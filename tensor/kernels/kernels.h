@@ -10,17 +10,14 @@ namespace qing::kernels {
 
 enum class Isa { scalar, avx2, avx512 };
 
-/// What a GEMM does to the product before it is stored: C = act(A·B + bias) or C += A·B.
-enum class Epilogue { none, bias, bias_gelu, accumulate };
-
 template <class T>
 struct Table {
-  // --- GEMM microkernel contract: see gemm.h, whose driver is the only caller. ---
+  // --- GEMM microkernel; its contract stands in gemm.inl, and the driver in tensor/ops/gemm.cpp is the only caller ---
   int64_t mr, nr;  ///< register block
-  /// C[mr_used × nr_used] (row stride ldc) = A_panel·B_panel, or += when accumulate. A panel is k×mr, B panel is k×nr,
-  /// both packed and zero-padded; C is not read unless accumulate.
-  void (*gemm_micro)(int64_t k, const T* a_panel, const T* b_panel, T* c, int64_t ldc, int64_t m_used, int64_t n_used,
-                     bool accumulate);
+  /// C[rows × columns] (row stride ldc) = A_panel·B_panel (+ bias[columns], may be null), or C += that when accumulate.
+  /// rows ≤ mr, columns ≤ nr.
+  void (*gemm_micro)(int64_t k, const T* a_panel, const T* b_panel, T* c, int64_t ldc, int64_t rows, int64_t columns,
+                     const T* bias, bool accumulate);
 
   // --- elementwise over n; y may be x ---
   void (*exp)(int64_t n, const T* x, T* y);

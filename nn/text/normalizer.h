@@ -1,0 +1,28 @@
+// The first half of BERT's tokenizer: cleanup and splitting into words.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace qing::nn {
+
+/// A word as WordPiece sees it.
+struct Word {
+  std::string text;  ///< normalised, UTF-8
+  /// Where each of its characters begins in `text`, and one entry more for the end.
+  std::vector<uint32_t> starts;
+  /// The byte range of the original text that each character came from.
+  std::vector<std::pair<uint32_t, uint32_t>> origins;
+
+  size_t characters() const { return origins.size(); }
+};
+
+/// Removes control characters, sets Chinese characters apart, strips accents and lowers case (if `lowercase`), splits at
+/// white space and around punctuation. DataError at the first byte that is not UTF-8. Linear in the text's length.
+/// `base` is added to every origin.
+std::vector<Word> split_words(std::string_view text, bool lowercase, uint32_t base = 0);
+
+}  // namespace qing::nn

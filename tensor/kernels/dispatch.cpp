@@ -1,0 +1,91 @@
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include <qing/tensor/errors.h>
+#include <qing/tensor/kernels/kernels.h>
+
+#include "tables.h"
+
+namespace qing::kernels {
+namespace {
+
+constexpr Isa kBestFirst[] = {Isa::avx512, Isa::avx2, Isa::scalar};
+
+Isa choose() {
+  const char* wanted = std::getenv("QING_ISA");
+  for (const Isa isa : kBestFirst) {
+    if (wanted == nullptr || *wanted == '\0') {
+      if (supported(isa)) return isa;
+    } else if (std::string_view(wanted) == name_of(isa)) {
+      if (supported(isa)) return isa;
+      throw ValueError("QING_ISA: this CPU has no " + std::string(wanted) + "; unset it to use the best one there is");
+    }
+  }
+  throw ValueError("QING_ISA: '" + std::string(wanted) + "' is not one of scalar, avx2, avx512");
+}
+
+template <class T>
+const Table<T>& pick(Isa isa, const Table<T>& scalar, [[maybe_unused]] const Table<T>& avx2,
+                     [[maybe_unused]] const Table<T>& avx512) {
+  if (!supported(isa)) throw ValueError(std::string("kernels: this CPU has no ") + name_of(isa));
+  return isa == Isa::avx512 ? avx512 : isa == Isa::avx2 ? avx2 : scalar;
+}
+
+}  // namespace
+
+bool supported(Isa isa) {
+#if defined(__x86_64__)
+  // These ask the operating system too whether it saves the registers.
+  switch (isa) {
+    case Isa::scalar: return true;
+    case Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case Isa::avx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && supported(Isa::avx2);
+  }
+#endif
+  return isa == Isa::scalar;
+}
+
+const char* name_of(Isa isa) {
+  switch (isa) {
+    case Isa::scalar: return "scalar";
+    case Isa::avx2: return "avx2";
+    case Isa::avx512: return "avx512";
+  }
+  return "unknown";
+}
+
+Isa active_isa() {
+  static const Isa chosen = choose();
+  return chosen;
+}
+
+template <>
+const Table<float>& table<float>(Isa isa) {
+#if defined(__x86_64__)
+  return pick(isa, kScalar_f32, kAvx2_f32, kAvx512_f32);
+#else
+  return pick(isa, kScalar_f32, kScalar_f32, kScalar_f32);
+#endif
+}
+
+template <>
+const Table<double>& table<double>(Isa isa) {
+#if defined(__x86_64__)
+  return pick(isa, kScalar_f64, kAvx2_f64, kAvx512_f64);
+#else
+  return pick(isa, kScalar_f64, kScalar_f64, kScalar_f64);
+#endif
+}
+
+template <class T>
+const Table<T>& kernels() {
+  static const Table<T>& chosen = table<T>(active_isa());
+  return chosen;
+}
+template const Table<float>& kernels<float>();
+template const Table<double>& kernels<double>();
+
+}  // namespace qing::kernels

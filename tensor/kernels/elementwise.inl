@@ -1,0 +1,187 @@
+// Elementwise kernels on Vec<T>. Included by kernels.inl, in its namespaces.
+//
+// The last lanes of a row go through the same formula as the others, with masked loads and stores: an element's bits do
+// not depend on where it stands.
+
+struct Full {};
+struct Partial {
+  int64_t n;
+};
+template <class T> Vec<T> load(const T* p, Full, T = 0) { return Vec<T>::load(p); }
+template <class T> Vec<T> load(const T* p, Partial part, T fill = 0) { return Vec<T>::load_partial(p, part.n, fill); }
+template <class T> void store(Vec<T> v, T* p, Full) { v.store(p); }
+template <class T> void store(Vec<T> v, T* p, Partial part) { v.store_partial(p, part.n); }
+
+/// body(i, part) for every vector of 0..n.
+template <class T, class Body>
+inline void for_lanes(int64_t n, Body body) {
+  int64_t i = 0;
+  for (; i + Vec<T>::width <= n; i += Vec<T>::width) body(i, Full{});
+  if (i < n) body(i, Partial{n - i});
+}
+
+// Taylor's series of the exponential, 1/k!: on |r| ≤ ln2/2 its first missing term is below half an ulp.
+template <class T>
+struct ExpTerms;
+template <>
+struct ExpTerms<float> {
+  static constexpr float c[] = {1, 1, 1 / 2.0F, 1 / 6.0F, 1 / 24.0F, 1 / 120.0F, 1 / 720.0F, 1 / 5040.0F};
+  static constexpr float low = -87.33654F, high = 88.72283F;  // ln of the smallest normal and the largest number
+  static constexpr float magic = 12582912.0F;                 // 1.5·2^23: adding it rounds to an integer in the low bits
+  static constexpr float ln2_high = 0.693359375F, ln2_low = -2.12194440e-4F;  // Cody & Waite 1980
+};
+template <>
+struct ExpTerms<double> {
+  static constexpr double c[] = {1,
+                                 1,
+                                 1 / 2.0,
+                                 1 / 6.0,
+                                 1 / 24.0,
+                                 1 / 120.0,
+                                 1 / 720.0,
+                                 1 / 5040.0,
+                                 1 / 40320.0,
+                                 1 / 362880.0,
+                                 1 / 3628800.0,
+                                 1 / 39916800.0,
+                                 1 / 479001600.0,
+                                 1 / 6227020800.0};
+  static constexpr double low = -708.396418532264, high = 709.782712893384;
+  static constexpr double magic = 6755399441055744.0;  // 1.5·2^52
+  static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
+};
+
+template <class T>
+struct ExpParts {
+  Vec<T> power;  // the integer k, in the low bits of the significand
+  Vec<T> rest;   // e^r − 1, where x = k·ln2 + r
+};
+
+template <class T>
+inline ExpParts<T> exp_parts(Vec<T> x) {
+  using E = ExpTerms<T>;
+  using V = Vec<T>;
+  const V magic = V::set1(E::magic);
+  const V t = fma(x, V::set1(T(1.44269504088896340736)), magic);
+  const V k = t - magic;
+  V r = fma(k, V::set1(-E::ln2_high), x);
+  r = fma(k, V::set1(-E::ln2_low), r);
+  constexpr int terms = static_cast<int>(sizeof(E::c) / sizeof(T));
+  V p = V::set1(E::c[terms - 1]);
+  for (int i = terms - 2; i >= 1; --i) p = fma(p, r, V::set1(E::c[i]));
+  return {t, p * r};
+}
+
+/// e^x: relative error about one ulp; 0 below the smallest normal number, infinity above the largest; NaN stays.
+template <class T>
+inline Vec<T> exp(Vec<T> x) {
+  using E = ExpTerms<T>;
+  using V = Vec<T>;
+  const V low = V::set1(E::low), high = V::set1(E::high);
+  const auto parts = exp_parts(max(low, min(high, x)));
+  V y = add_exponent(parts.rest + V::set1(1), parts.power);
+  y = select(less(x, low), V::set1(0), y);
+  y = select(less(high, x), V::set1(T(__builtin_inf())), y);
+  return select(is_nan(x), x, y);
+}
+
+/// tanh |x| = (e^{2|x|} − 1) / (e^{2|x|} + 1), from e^r − 1 without cancellation.
+template <class T>
+inline Vec<T> tanh(Vec<T> x) {
+  using V = Vec<T>;
+  // Beyond this the result rounds to 1.
+  const V top = V::set1(sizeof(T) == 4 ? T(18) : T(40));
+  const V a = abs(x);
+  const auto parts = exp_parts(min(top, a + a));
+  const V scale = add_exponent(V::set1(1), parts.power);
+  const V e = fma(scale, parts.rest, scale - V::set1(1));
+  const V y = e / (e + V::set1(2));
+  return select(is_nan(x), x, select(less(x, V::set1(0)), V::set1(0) - y, y));
+}
+
+/// What GELU and its derivative are made of: the normal distribution's Φ(x) and density φ(x).
+template <class T>
+struct Normal {
+  Vec<T> cumulative, density;
+};
+
+// Φ(−|x|) = e^{−x²/2}·erfcx(|x|/√2)/2, where erfcx is a polynomial in 1/(1 + 0.45·z), fitted by weighted least squares
+// (Lawson's reweighting) to relative error 2e-8 on z in [0, 9.5].
+inline Normal<float> normal(Vec<float> x) {
+  using V = Vec<float>;
+  constexpr float c[] = {2.4781215e-05F, 0.25326596F,  0.26058557F, 0.18696953F,  0.33566288F,
+                         -0.29044379F,   0.67879883F, -0.64878995F, 0.26486508F, -0.040938872F};
+  const V a = abs(x);
+  const V t = V::set1(1) / fma(a, V::set1(0.45F * 0.70710678F), V::set1(1));
+  V p = V::set1(c[9]);
+  for (int i = 8; i >= 0; --i) p = fma(p, t, V::set1(c[i]));
+  const V bell = exp(x * x * V::set1(-0.5F));
+  const V tail = bell * p * V::set1(0.5F);
+  return {select(less(V::set1(0), x), V::set1(1) - tail, tail), bell * V::set1(0.39894228F)};
+}
+
+// f64 serves as the reference, so it takes the C library's error function, lane by lane.
+inline Normal<double> normal(Vec<double> x) {
+  using V = Vec<double>;
+  double lanes[V::width];
+  x.store(lanes);
+  for (double& lane : lanes) lane = 0.5 * __builtin_erfc(-lane * 0.70710678118654752440);
+  return {V::load(lanes), exp(x * x * V::set1(-0.5)) * V::set1(0.39894228040143267794)};
+}
+
+template <class T, class F1>
+inline void map_lanes(int64_t n, const T* x, T* y, F1 f) {
+  for_lanes<T>(n, [&](int64_t i, auto part) { store(f(load(x + i, part)), y + i, part); });
+}
+
+template <class T> void exp_kernel(int64_t n, const T* x, T* y) { map_lanes(n, x, y, [](Vec<T> v) { return exp(v); }); }
+template <class T> void tanh_kernel(int64_t n, const T* x, T* y) { map_lanes(n, x, y, [](Vec<T> v) { return tanh(v); }); }
+template <class T> void gelu_kernel(int64_t n, const T* x, T* y) {
+  // 0·Φ(−∞) would be NaN at −∞, which is the limit's sign but not its value: left to the caller's data, as PyTorch does.
+  map_lanes(n, x, y, [](Vec<T> v) { return v * normal(v).cumulative; });
+}
+
+template <class T>
+void gelu_backward_kernel(int64_t n, const T* x, const T* dy, T* dx) {
+  for_lanes<T>(n, [&](int64_t i, auto part) {
+    const Vec<T> v = load(x + i, part);
+    const Normal<T> d = normal(v);
+    store(fma(load(dy + i, part), fma(v, d.density, d.cumulative), load(dx + i, part)), dx + i, part);
+  });
+}
+
+template <class T>
+void axpy_kernel(int64_t n, T alpha, const T* x, T* y) {
+  const Vec<T> a = Vec<T>::set1(alpha);
+  for_lanes<T>(n, [&](int64_t i, auto part) { store(fma(a, load(x + i, part), load(y + i, part)), y + i, part); });
+}
+
+template <class T>
+void add_kernel(int64_t n, const T* a, const T* b, T* y) {
+  for_lanes<T>(n, [&](int64_t i, auto part) { store(load(a + i, part) + load(b + i, part), y + i, part); });
+}
+
+template <class T>
+void scale_kernel(int64_t n, T alpha, T* y) {
+  const Vec<T> a = Vec<T>::set1(alpha);
+  for_lanes<T>(n, [&](int64_t i, auto part) { store(a * load(y + i, part), y + i, part); });
+}
+
+template <class T>
+void adamw_kernel(int64_t n, T* w, const T* g, T* m, T* v, T lr, T beta1, T beta2, T eps, T weight_decay, T c1, T c2) {
+  using V = Vec<T>;
+  T root = 0;
+  sqrt(V::set1(c2)).store_partial(&root, 1);
+  const V keep = V::set1(1 - lr * weight_decay), size = V::set1(-(lr / c1)), inverse_root = V::set1(1 / root);
+  const V b1 = V::set1(beta1), r1 = V::set1(1 - beta1), b2 = V::set1(beta2), r2 = V::set1(1 - beta2);
+  const V epsilon = V::set1(eps);
+  for_lanes<T>(n, [&](int64_t i, auto part) {
+    const V slope = load(g + i, part);
+    const V first = fma(b1, load(m + i, part), r1 * slope);
+    const V second = fma(b2, load(v + i, part), r2 * slope * slope);
+    store(first, m + i, part);
+    store(second, v + i, part);
+    const V step = first / fma(sqrt(second), inverse_root, epsilon);
+    store(fma(size, step, keep * load(w + i, part)), w + i, part);
+  });
+}

@@ -1,0 +1,13 @@
+#define QING_KERNEL_ROWS 4
+#define QING_KERNEL_VECTORS 4
+#include <qing/tensor/kernels/vec_scalar.h>
+
+#include "kernels.inl"
+#include "tables.h"
+
+namespace qing::kernels {
+
+constinit const Table<float> kScalar_f32 = make_table<float>();
+constinit const Table<double> kScalar_f64 = make_table<double>();
+
+}  // namespace qing::kernels

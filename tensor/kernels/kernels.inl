@@ -1,0 +1,34 @@
+// All kernels of one ISA, on the Vec<T> that the including file has brought. QING_KERNEL_ROWS and QING_KERNEL_VECTORS
+// give the register block: rows × vectors accumulators, and one register for each vector of B and a broadcast.
+#include <qing/tensor/kernels/kernels.h>
+
+namespace qing::kernels {
+namespace {
+
+#include "elementwise.inl"
+#include "rows.inl"
+#include "gemm.inl"
+
+template <class T>
+constexpr Table<T> make_table() {
+  return {.mr = QING_KERNEL_ROWS,
+          .nr = QING_KERNEL_VECTORS * Vec<T>::width,
+          .gemm_micro = gemm_rows<T, QING_KERNEL_ROWS, QING_KERNEL_VECTORS, QING_KERNEL_ROWS>,
+          .exp = exp_kernel<T>,
+          .tanh = tanh_kernel<T>,
+          .gelu = gelu_kernel<T>,
+          .gelu_backward = gelu_backward_kernel<T>,
+          .axpy = axpy_kernel<T>,
+          .add = add_kernel<T>,
+          .scale = scale_kernel<T>,
+          .dot = dot_kernel<T>,
+          .sum = sum_kernel<T>,
+          .sum_squares = sum_squares_kernel<T>,
+          .softmax = softmax_kernel<T>,
+          .layer_norm = layer_norm_kernel<T>,
+          .layer_norm_backward = layer_norm_backward_kernel<T>,
+          .adamw = adamw_kernel<T>};
+}
+
+}  // namespace
+}  // namespace qing::kernels

@@ -1,0 +1,15 @@
+// The tables that the ISA units define. Private to this folder.
+#pragma once
+
+#include <qing/tensor/kernels/kernels.h>
+
+namespace qing::kernels {
+
+extern const Table<float> kScalar_f32;
+extern const Table<double> kScalar_f64;
+#if defined(__x86_64__)
+extern const Table<float> kAvx2_f32, kAvx512_f32;
+extern const Table<double> kAvx2_f64, kAvx512_f64;
+#endif
+
+}  // namespace qing::kernels

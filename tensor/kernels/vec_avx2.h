@@ -1,0 +1,106 @@
+// Vec<T> on AVX2 and FMA: 8 floats or 4 doubles. For one translation unit only; see vec_scalar.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace qing::kernels {
+namespace {
+
+template <class T>
+struct Vec;
+
+// Eight ones and eight zeros: a window into them is the mask of the first n lanes.
+alignas(32) constexpr int32_t kMask32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+alignas(32) constexpr int64_t kMask64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+
+template <>
+struct Vec<float> {
+  static constexpr int64_t width = 8;
+  using Mask = __m256;
+  __m256 v;
+
+  static __m256i first(int64_t n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMask32 + 8 - n)); }
+  static Vec set1(float x) { return {_mm256_set1_ps(x)}; }
+  static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static Vec load_partial(const float* p, int64_t n, float fill) {
+    const __m256i mask = first(n);
+    return {_mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask))};
+  }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+  void store_partial(float* p, int64_t n) const { _mm256_maskstore_ps(p, first(n), v); }
+  float sum() const {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+  }
+  float max() const {
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+  }
+};
+
+template <>
+struct Vec<double> {
+  static constexpr int64_t width = 4;
+  using Mask = __m256d;
+  __m256d v;
+
+  static __m256i first(int64_t n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMask64 + 4 - n)); }
+  static Vec set1(double x) { return {_mm256_set1_pd(x)}; }
+  static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static Vec load_partial(const double* p, int64_t n, double fill) {
+    const __m256i mask = first(n);
+    return {_mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask))};
+  }
+  void store(double* p) const { _mm256_storeu_pd(p, v); }
+  void store_partial(double* p, int64_t n) const { _mm256_maskstore_pd(p, first(n), v); }
+  double sum() const {
+    const __m128d s = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+  }
+  double max() const {
+    const __m128d s = _mm_max_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(s, _mm_unpackhi_pd(s, s)));
+  }
+};
+
+using F = Vec<float>;
+using D = Vec<double>;
+F operator+(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
+D operator+(D a, D b) { return {_mm256_add_pd(a.v, b.v)}; }
+F operator-(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
+D operator-(D a, D b) { return {_mm256_sub_pd(a.v, b.v)}; }
+F operator*(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
+D operator*(D a, D b) { return {_mm256_mul_pd(a.v, b.v)}; }
+F operator/(F a, F b) { return {_mm256_div_ps(a.v, b.v)}; }
+D operator/(D a, D b) { return {_mm256_div_pd(a.v, b.v)}; }
+F fma(F a, F b, F c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+D fma(D a, D b, D c) { return {_mm256_fmadd_pd(a.v, b.v, c.v)}; }
+F min(F a, F b) { return {_mm256_min_ps(a.v, b.v)}; }
+D min(D a, D b) { return {_mm256_min_pd(a.v, b.v)}; }
+F max(F a, F b) { return {_mm256_max_ps(a.v, b.v)}; }
+D max(D a, D b) { return {_mm256_max_pd(a.v, b.v)}; }
+__m256 less(F a, F b) { return _mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ); }
+__m256d less(D a, D b) { return _mm256_cmp_pd(a.v, b.v, _CMP_LT_OQ); }
+__m256 is_nan(F a) { return _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q); }
+__m256d is_nan(D a) { return _mm256_cmp_pd(a.v, a.v, _CMP_UNORD_Q); }
+F select(__m256 mask, F a, F b) { return {_mm256_blendv_ps(b.v, a.v, mask)}; }
+D select(__m256d mask, D a, D b) { return {_mm256_blendv_pd(b.v, a.v, mask)}; }
+F sqrt(F a) { return {_mm256_sqrt_ps(a.v)}; }
+D sqrt(D a) { return {_mm256_sqrt_pd(a.v)}; }
+F abs(F a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0F), a.v)}; }
+D abs(D a) { return {_mm256_andnot_pd(_mm256_set1_pd(-0.0), a.v)}; }
+F add_exponent(F a, F t) {
+  const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(t.v), 23);
+  return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), shifted))};
+}
+D add_exponent(D a, D t) {
+  const __m256i shifted = _mm256_slli_epi64(_mm256_castpd_si256(t.v), 52);
+  return {_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(a.v), shifted))};
+}
+
+}  // namespace
+}  // namespace qing::kernels

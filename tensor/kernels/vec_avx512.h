@@ -1,0 +1,86 @@
+// Vec<T> on AVX-512 (F, BW, VL, DQ): 16 floats or 8 doubles. For one translation unit only; see vec_scalar.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace qing::kernels {
+namespace {
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  static constexpr int64_t width = 16;
+  using Mask = __mmask16;
+  __m512 v;
+
+  static __mmask16 first(int64_t n) { return static_cast<__mmask16>((1U << n) - 1); }
+  static Vec set1(float x) { return {_mm512_set1_ps(x)}; }
+  static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Vec load_partial(const float* p, int64_t n, float fill) {
+    return {_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), p)};
+  }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void store_partial(float* p, int64_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
+  float sum() const { return _mm512_reduce_add_ps(v); }
+  float max() const { return _mm512_reduce_max_ps(v); }
+};
+
+template <>
+struct Vec<double> {
+  static constexpr int64_t width = 8;
+  using Mask = __mmask8;
+  __m512d v;
+
+  static __mmask8 first(int64_t n) { return static_cast<__mmask8>((1U << n) - 1); }
+  static Vec set1(double x) { return {_mm512_set1_pd(x)}; }
+  static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
+  static Vec load_partial(const double* p, int64_t n, double fill) {
+    return {_mm512_mask_loadu_pd(_mm512_set1_pd(fill), first(n), p)};
+  }
+  void store(double* p) const { _mm512_storeu_pd(p, v); }
+  void store_partial(double* p, int64_t n) const { _mm512_mask_storeu_pd(p, first(n), v); }
+  double sum() const { return _mm512_reduce_add_pd(v); }
+  double max() const { return _mm512_reduce_max_pd(v); }
+};
+
+using F = Vec<float>;
+using D = Vec<double>;
+F operator+(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
+D operator+(D a, D b) { return {_mm512_add_pd(a.v, b.v)}; }
+F operator-(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
+D operator-(D a, D b) { return {_mm512_sub_pd(a.v, b.v)}; }
+F operator*(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+D operator*(D a, D b) { return {_mm512_mul_pd(a.v, b.v)}; }
+F operator/(F a, F b) { return {_mm512_div_ps(a.v, b.v)}; }
+D operator/(D a, D b) { return {_mm512_div_pd(a.v, b.v)}; }
+F fma(F a, F b, F c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+D fma(D a, D b, D c) { return {_mm512_fmadd_pd(a.v, b.v, c.v)}; }
+F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
+D min(D a, D b) { return {_mm512_min_pd(a.v, b.v)}; }
+F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
+D max(D a, D b) { return {_mm512_max_pd(a.v, b.v)}; }
+__mmask16 less(F a, F b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ); }
+__mmask8 less(D a, D b) { return _mm512_cmp_pd_mask(a.v, b.v, _CMP_LT_OQ); }
+__mmask16 is_nan(F a) { return _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q); }
+__mmask8 is_nan(D a) { return _mm512_cmp_pd_mask(a.v, a.v, _CMP_UNORD_Q); }
+F select(__mmask16 mask, F a, F b) { return {_mm512_mask_blend_ps(mask, b.v, a.v)}; }
+D select(__mmask8 mask, D a, D b) { return {_mm512_mask_blend_pd(mask, b.v, a.v)}; }
+F sqrt(F a) { return {_mm512_sqrt_ps(a.v)}; }
+D sqrt(D a) { return {_mm512_sqrt_pd(a.v)}; }
+F abs(F a) { return {_mm512_abs_ps(a.v)}; }
+D abs(D a) { return {_mm512_abs_pd(a.v)}; }
+F add_exponent(F a, F t) {
+  const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(t.v), 23);
+  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), shifted))};
+}
+D add_exponent(D a, D t) {
+  const __m512i shifted = _mm512_slli_epi64(_mm512_castpd_si512(t.v), 52);
+  return {_mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a.v), shifted))};
+}
+
+}  // namespace
+}  // namespace qing::kernels

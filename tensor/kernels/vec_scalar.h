@@ -1,0 +1,63 @@
+// Vec<T> of one lane: plain C++, for processors without AVX2 and as the reference of the other instruction sets.
+// Like its siblings it is meant for one translation unit only: everything has internal linkage, and no header with inline
+// functions is included, so that no code compiled for another ISA can be merged with it.
+#pragma once
+
+#include <cstdint>
+
+namespace qing::kernels {
+namespace {
+
+template <class T>
+struct BitsOf;
+template <>
+struct BitsOf<float> {
+  using type = uint32_t;
+};
+template <>
+struct BitsOf<double> {
+  using type = uint64_t;
+};
+
+template <class T>
+struct Vec {
+  static constexpr int64_t width = 1;
+  using Mask = bool;
+  T v;
+
+  static Vec set1(T x) { return {x}; }
+  static Vec load(const T* p) { return {*p}; }
+  static Vec load_partial(const T* p, int64_t n, T fill) { return {n > 0 ? *p : fill}; }
+  void store(T* p) const { *p = v; }
+  void store_partial(T* p, int64_t n) const {
+    if (n > 0) *p = v;
+  }
+  T sum() const { return v; }
+  T max() const { return v; }
+};
+
+template <class T> Vec<T> operator+(Vec<T> a, Vec<T> b) { return {a.v + b.v}; }
+template <class T> Vec<T> operator-(Vec<T> a, Vec<T> b) { return {a.v - b.v}; }
+template <class T> Vec<T> operator*(Vec<T> a, Vec<T> b) { return {a.v * b.v}; }
+template <class T> Vec<T> operator/(Vec<T> a, Vec<T> b) { return {a.v / b.v}; }
+template <class T> Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { return {a.v * b.v + c.v}; }
+// As the SSE instructions: the second operand when one is NaN.
+template <class T> Vec<T> min(Vec<T> a, Vec<T> b) { return {a.v < b.v ? a.v : b.v}; }
+template <class T> Vec<T> max(Vec<T> a, Vec<T> b) { return {a.v > b.v ? a.v : b.v}; }
+template <class T> bool less(Vec<T> a, Vec<T> b) { return a.v < b.v; }
+template <class T> bool is_nan(Vec<T> a) { return a.v != a.v; }
+template <class T> Vec<T> select(bool mask, Vec<T> a, Vec<T> b) { return mask ? a : b; }
+Vec<float> sqrt(Vec<float> a) { return {__builtin_sqrtf(a.v)}; }
+Vec<double> sqrt(Vec<double> a) { return {__builtin_sqrt(a.v)}; }
+template <class T> Vec<T> abs(Vec<T> a) { return {a.v < 0 ? -a.v : a.v}; }
+
+// a·2^k, where the low bits of t's significand hold the integer k.
+template <class T>
+Vec<T> add_exponent(Vec<T> a, Vec<T> t) {
+  using Bits = typename BitsOf<T>::type;
+  constexpr int significand = sizeof(T) == 4 ? 23 : 52;
+  return {__builtin_bit_cast(T, __builtin_bit_cast(Bits, a.v) + (__builtin_bit_cast(Bits, t.v) << significand))};
+}
+
+}  // namespace
+}  // namespace qing::kernels
