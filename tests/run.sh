@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs all of them. The last line is "N passed, N failed".
+#   bash tests/run.sh                the default: C++ and Python tests of the release build
+#   bash tests/run.sh --only-cpp     without the Python tests
+#   bash tests/run.sh --sanitize     C++ tests under address, undefined-behaviour and thread sanitizers
+set -uo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+python_tests=yes sanitize=no
+for argument in "$@"; do
+  case $argument in
+    --only-cpp) python_tests=no ;;
+    --sanitize) sanitize=yes ;;
+    --help | -h) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "tests/run.sh: unknown option $argument; see --help" >&2; exit 2 ;;
+  esac
+done
+
+step() { printf '\n== %s\n' "$*"; }
+die() {
+  echo "error: $*" >&2
+  echo "0 passed, 1 failed"
+  exit 1
+}
+
+source tests/packages.sh
+step "packages"
+install_packages "${build_packages[@]}" ccache git python3 python3-venv libeigen3-dev libdnnl-dev libbenchmark-dev \
+  libgtest-dev librapidcheck-dev || die "the packages above could not be installed"
+
+passed=0 failed=0
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+
+# count_junit FILE: adds a JUnit report's cases to the sums and lists what was skipped, and why.
+count_junit() {
+  local counts
+  counts=$(python3 - "$1" <<'PY'
+import sys
+import xml.etree.ElementTree as tree
+
+passed = failed = 0
+for case in tree.parse(sys.argv[1]).iter('testcase'):
+    name = (case.get('classname') or '') + '.' + (case.get('name') or '')
+    skipped = case.find('skipped')
+    if case.find('failure') is not None or case.find('error') is not None:
+        failed += 1
+    elif skipped is not None or case.get('status') in ('notrun', 'disabled'):
+        print(f"skipped: {name}: {skipped.get('message') if skipped is not None else ''}", file=sys.stderr)
+    else:
+        passed += 1
+print(passed, failed)
+PY
+  ) || { failed=$((failed + 1)); return; }
+  read -r p f <<<"$counts"
+  passed=$((passed + p)) failed=$((failed + f))
+}
+
+# run_preset PRESET [REGEX]: builds a preset and runs its GoogleTest cases.
+run_preset() {
+  step "build: $1"
+  cmake --preset "$1" >"$reports/configure.log" 2>&1 || { cat "$reports/configure.log"; die "cmake --preset $1 failed"; }
+  cmake --build --preset "$1" || die "the $1 build failed"
+  step "C++ tests: $1"
+  ctest --test-dir "build/$1" -j2 --output-on-failure --timeout 600 -R "${2:-.}" \
+    --output-junit "$reports/ctest-$1.xml" | tail -n 40
+  if [ -s "$reports/ctest-$1.xml" ]; then count_junit "$reports/ctest-$1.xml"; else failed=$((failed + 1)); fi
+}
+
+if [ $sanitize = yes ]; then
+  run_preset asan
+  # OpenMP's runtime is not instrumented, so its barriers look like races: one thread a team, and the server's own.
+  QING_THREADS=1 run_preset tsan 'Server|Batcher|Registry|Threads|Allocator|Classifier'
+else
+  run_preset release
+fi
+
+if [ $python_tests = yes ] && [ $sanitize = no ]; then
+  step "Python environment"
+  requirements=$root/tests/python/requirements.txt
+  venv=${QING_CACHE:-$HOME/.cache/qing}/venv-$(sha256sum "$requirements" | cut -c1-16)
+  if [ ! -e "$venv/complete" ]; then
+    echo "installing torch, transformers and tokenizers into $venv (about 3 GB, once)"
+    rm -rf "$venv"
+    python3 -m venv "$venv" || die "python3 -m venv failed"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes \
+      -r "$requirements" || die "pip could not install tests/python/requirements.txt"
+    touch "$venv/complete"
+  fi
+  step "Python and end-to-end tests"
+  QING_BINARY=$root/build/release/qing QING_BUILD=$root/build/release PYTHONPATH=$root/serve/sdk/python \
+    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest tests/python -q -rs -p no:cacheprovider \
+    --junit-xml="$reports/pytest.xml"
+  if [ -s "$reports/pytest.xml" ]; then count_junit "$reports/pytest.xml"; else failed=$((failed + 1)); fi
+fi
+
+step "summary"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
