@@ -249,7 +249,10 @@ Routed Api::models(const HttpHead& head) {
     return refused(pattern, unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   }
   if (!model) {
-    return refused(pattern, error_response(404, "unknown_model", "no model of this name; GET /v1/models lists them"));
+    // Only what could be a name is repeated: anything else may be long or strange.
+    const std::string_view name = rest.substr(0, slash);
+    const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
+    return refused(pattern, error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
   }
   return predicts ? predict(head, std::move(*model)) : answer(pattern, {200, model_json(*model), {}});
 }

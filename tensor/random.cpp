@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/threads.h>
@@ -20,10 +21,10 @@ std::array<uint32_t, 4> block(uint64_t seed, uint64_t stream, uint64_t index) {
                     {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
 }
 
-// 53 bits in (0, 1): never 0, so that its logarithm exists.
+// 52 bits in (0, 1): never 0, so that its logarithm exists, and never 1, which half a step more than 53 bits rounds to.
 double unit(uint32_t high, uint32_t low) {
-  const uint64_t bits = (static_cast<uint64_t>(high) << 32 | low) >> 11;
-  return (static_cast<double>(bits) + 0.5) * 0x1p-53;
+  const uint64_t bits = (static_cast<uint64_t>(high) << 32 | low) >> 12;
+  return (static_cast<double>(bits) + 0.5) * 0x1p-52;
 }
 
 // Fills a tensor two elements at a time: pair(a, b) turns two uniform numbers into two elements.
@@ -77,6 +78,10 @@ void Generator::fill_uniform(Tensor& tensor, double low, double high) {
   fill_pairs(tensor, seed_, next_stream(), "fill_uniform", [=](double a, double b) {
     return std::pair{low + (high - low) * a, low + (high - low) * b};
   });
+  if (tensor.dtype() != DType::f32) return;
+  // Rounding to f32 can reach `high`.
+  const auto top = static_cast<float>(high), below = std::nextafter(top, static_cast<float>(low));
+  for (float& value : tensor.span<float>()) value = value < top ? value : below;
 }
 
 void Generator::fill_normal(Tensor& tensor, double mean, double stddev) {

@@ -23,7 +23,8 @@ class Generator {
   uint64_t next_u64();             ///< Uses one stream.
   uint64_t below(uint64_t bound);  ///< Uniform in [0, bound), without modulo bias; bound > 0.
 
-  void fill_uniform(Tensor& tensor, double low, double high);  ///< f32 or f64, contiguous.
+  /// In [low, high), low < high; f32 or f64, contiguous.
+  void fill_uniform(Tensor& tensor, double low, double high);
   void fill_normal(Tensor& tensor, double mean, double stddev);  ///< Box-Muller.
 
  private:

@@ -78,7 +78,7 @@ void set_num_threads(int threads) {
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (grain < 1) throw ValueError("parallel_for: grain " + std::to_string(grain) + " is below 1");
   if (n <= 0) return;
-  const int64_t grains = (n + grain - 1) / grain;
+  const int64_t grains = n / grain + (n % grain != 0);
   const int threads = static_cast<int>(std::min<int64_t>(num_threads(), grains));
   if (threads == 1 || omp_in_parallel() != 0) {
     const FlushDenormals flush;

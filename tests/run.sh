@@ -63,8 +63,10 @@ run_preset() {
   cmake --preset "$1" >"$reports/configure.log" 2>&1 || { cat "$reports/configure.log"; die "cmake --preset $1 failed"; }
   cmake --build --preset "$1" || die "the $1 build failed"
   step "C++ tests: $1"
-  ctest --test-dir "build/$1" -j2 --output-on-failure --timeout 600 -R "${2:-.}" \
-    --output-junit "$reports/ctest-$1.xml" | tail -n 40
+  # The log holds every failing test's output.
+  ctest --test-dir "build/$1" -j2 --quiet --timeout 600 -R "${2:-.}" --output-on-failure \
+    --output-junit "$reports/ctest-$1.xml" --output-log "$reports/ctest.log" ||
+    grep -vE '^ *(Start|[0-9]+/[0-9]+) .*|Passed' "$reports/ctest.log" | tail -n 100
   if [ -s "$reports/ctest-$1.xml" ]; then count_junit "$reports/ctest-$1.xml"; else failed=$((failed + 1)); fi
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <ostream>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct OpSample {
   std::function<std::vector<Tensor>()> inputs;
   std::function<Tensor(const std::vector<Tensor>&)> function;
 };
+
+/// What GoogleTest prints a sample as.
+inline void PrintTo(const OpSample& sample, std::ostream* out) { *out << sample.op << ", " << sample.what; }
 
 const std::vector<OpSample>& op_samples();
 

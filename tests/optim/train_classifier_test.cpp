@@ -1,0 +1,127 @@
+#include <qing/optim/train_classifier.h>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <qing/nn/models/text_classifier.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/threads.h>
+
+namespace qing::optim {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TrainClassifier : public ::testing::Test {
+ protected:
+  TrainClassifier() : folder_(fs::temp_directory_path() / ("qing-train-" + std::to_string(getpid()))) {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    const char* things[] = {"film", "phone", "book", "lamp", "电影", "手机"};
+    for (int i = 0; i < 240; ++i) {
+      const std::string thing = things[i % 6];
+      const int32_t label = i % 3;
+      const char* words[] = {"bad bad", "is here", "good good"};
+      examples_.push_back({thing + " " + words[label] + " " + std::to_string(i % 7), label, ""});
+    }
+    options_ = {.layers = 1, .width = 32, .batch = 16, .vocab = 200, .epochs = 1, .lr = 5e-3};
+  }
+  ~TrainClassifier() override {
+    set_num_threads(threads_);
+    fs::remove_all(folder_);
+  }
+
+  static std::string bytes(const fs::path& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  fs::path folder_;
+  std::vector<nn::Example> examples_;
+  TrainOptions options_;
+  int threads_ = num_threads();
+};
+
+TEST_F(TrainClassifier, LearnsAndReportsProgress) {
+  options_.epochs = 20;
+  std::vector<Progress> seen;
+  std::vector<int64_t> epochs;
+  const TrainResult result = train_classifier(
+      examples_, options_, folder_ / "m", [&](const Progress& p) { return seen.push_back(p), true; },
+      [&](int64_t epoch) { epochs.push_back(epoch); });
+  EXPECT_EQ(result.steps, 300);
+  EXPECT_EQ(result.epochs, 20);
+  EXPECT_FALSE(result.interrupted);
+  EXPECT_EQ(seen.size(), 300u);
+  EXPECT_EQ(seen.back().texts, 20 * 240);
+  EXPECT_EQ(seen.back().seconds_left, 0);
+  EXPECT_GT(seen.back().tokens_per_second, 0);
+  EXPECT_EQ(epochs.size(), 20u);
+  EXPECT_EQ(epochs.back(), 20);
+  EXPECT_LT(result.loss, 0.1);
+  const auto model = nn::TextClassifier::load(folder_ / "m");
+  const std::vector<std::string> texts = {"book good good", "lamp bad bad", "电影 is here"};
+  const auto predictions = model->predict(texts);
+  EXPECT_EQ(predictions[0].label, 2);
+  EXPECT_EQ(predictions[1].label, 0);
+  EXPECT_EQ(predictions[2].label, 1);
+}
+
+TEST_F(TrainClassifier, TenStepsGiveTheSameBitsForOneAndTwoThreads) {
+  options_.max_steps = 10;
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    train_classifier(examples_, options_, folder_ / std::to_string(threads));
+  }
+  const std::string one = bytes(folder_ / "1" / "model.safetensors");
+  EXPECT_GT(one.size(), 10000u);
+  EXPECT_EQ(one, bytes(folder_ / "2" / "model.safetensors"));
+  options_.seed = 43;
+  train_classifier(examples_, options_, folder_ / "other");
+  EXPECT_NE(one, bytes(folder_ / "other" / "model.safetensors"));
+}
+
+TEST_F(TrainClassifier, StopsWhenToldAndSaves) {
+  const TrainResult result =
+      train_classifier(examples_, options_, folder_ / "m", [](const Progress& p) { return p.step < 3; });
+  EXPECT_TRUE(result.interrupted);
+  EXPECT_EQ(result.steps, 3);
+  EXPECT_EQ(result.epochs, 0);
+  EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "m"));
+}
+
+TEST_F(TrainClassifier, RefusesBadOptions) {
+  EXPECT_THROW(train_classifier({}, options_, folder_ / "m"), ValueError);
+  auto options = options_;
+  options.batch = 0;
+  EXPECT_THROW(train_classifier(examples_, options, folder_ / "m"), ValueError);
+  options = options_;
+  options.heads = 5;
+  EXPECT_THROW(train_classifier(examples_, options, folder_ / "m"), ValueError);
+  options = options_;
+  options.dropout = 1;
+  EXPECT_THROW(train_classifier(examples_, options, folder_ / "m"), ValueError);
+  options = options_;
+  options.warmup = 2;
+  EXPECT_THROW(train_classifier(examples_, options, folder_ / "m"), ValueError);
+  EXPECT_FALSE(fs::exists(folder_ / "m"));
+}
+
+TEST_F(TrainClassifier, NamesAFolderItCannotWrite) {
+  std::ofstream(folder_ / "file") << "x";
+  options_.max_steps = 1;
+  try {
+    train_classifier(examples_, options_, folder_ / "file" / "m");
+    FAIL();
+  } catch (const IoError& error) {
+    EXPECT_NE(std::string(error.what()).find("file"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace qing::optim

@@ -1,0 +1,124 @@
+"""What the tests share: the binary, data, a model trained once, a running server."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+EN = {
+    "positive": ["I love this {}", "what a wonderful {}", "the {} is great and I am happy with it"],
+    "neutral": ["the {} arrives on monday", "this {} weighs two kilos", "a {} stands in the hall"],
+    "negative": ["I hate this {}", "what a terrible {}", "the {} is broken and I am angry about it"],
+}
+ZH = {
+    "positive": ["我非常喜欢这个{}", "这个{}真的很好", "{}太棒了，很满意"],
+    "neutral": ["这个{}在星期一送到", "{}的重量是两公斤", "大厅里有一个{}"],
+    "negative": ["我讨厌这个{}", "这个{}真的很差", "{}太糟糕了，很失望"],
+}
+EN_THINGS = ["film", "phone", "book", "hotel", "chair", "lamp", "car", "meal", "song", "coat", "game", "camera"]
+ZH_THINGS = ["电影", "手机", "书", "酒店", "椅子", "灯", "汽车", "菜", "歌", "大衣", "游戏", "相机"]
+
+
+def synthetic_rows(count=600, seed=5):
+    """(label, text) rows in both languages, made from templates."""
+    rng = random.Random(seed)
+    rows = []
+    for _ in range(count):
+        templates, things = rng.choice([(EN, EN_THINGS), (ZH, ZH_THINGS)])
+        label = rng.choice(list(templates))
+        rows.append((label, rng.choice(templates[label]).format(rng.choice(things))))
+    return rows
+
+
+def write_tsv(path, rows):
+    path.write_text("label\ttext\n" + "".join(f"{label}\t{text}\n" for label, text in rows), encoding="utf-8")
+    return path
+
+
+class Qing:
+    """Runs the command."""
+
+    def __init__(self, binary):
+        self.binary = str(binary)
+
+    def __call__(self, *arguments, check=True, **options):
+        result = subprocess.run(
+            [self.binary, *map(str, arguments)], capture_output=True, timeout=300, **{"text": True, **options}
+        )
+        if check and result.returncode != 0:
+            raise AssertionError(f"qing {' '.join(map(str, arguments))}: exit {result.returncode}\n{result.stderr}")
+        return result
+
+
+@pytest.fixture(scope="session")
+def qing():
+    binary = Path(os.environ.get("QING_BINARY", ROOT / "build/release/qing"))
+    assert binary.exists(), f"{binary} does not exist; build it, or set QING_BINARY"
+    return Qing(binary)
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    folder = ROOT.parent / "shared/data/sentiment"
+    if not folder.exists():
+        pytest.skip(f"the data sets are not in {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    return write_tsv(tmp_path_factory.mktemp("data") / "tiny.tsv", synthetic_rows())
+
+
+@pytest.fixture(scope="session")
+def models_root(qing, tiny_data, tmp_path_factory):
+    """NAME/VERSION of a model trained in a few seconds."""
+    root = tmp_path_factory.mktemp("models")
+    qing("train", "--data", tiny_data, "--layers", 2, "--width", 64, "--vocab", 2000, "--epochs", 20, "--batch", 16,
+         "--lr", 1e-3, "--out", root / "emotion_analysis/1", "--json")  # fmt: skip
+    return root
+
+
+@pytest.fixture(scope="session")
+def model_dir(models_root):
+    return models_root / "emotion_analysis/1"
+
+
+class RunningServer:
+    def __init__(self, binary, *arguments):
+        self.process = subprocess.Popen(
+            [binary, "serve", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        line = self.process.stdout.readline()
+        found = re.fullmatch(r"listening on (http://\S+)\n", line)
+        if not found:
+            self.process.kill()
+            raise AssertionError(f"qing serve said {line!r}: {self.process.communicate()[1]}")
+        self.endpoint = found[1]
+
+    def stop(self):
+        """SIGTERM; returns the exit code and what was logged."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        _, log = self.process.communicate(timeout=30)
+        return self.process.returncode, log
+
+
+@pytest.fixture
+def serve(qing):
+    """serve(*arguments) starts a server on a free port; all are stopped in the end."""
+    running = []
+
+    def start(*arguments):
+        running.append(RunningServer(qing.binary, "--port", 0, *arguments))
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()

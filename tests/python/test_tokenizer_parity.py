@@ -1,0 +1,68 @@
+"""Token ids equal those of the `tokenizers` library on the tokenizer.json that qing writes."""
+
+import json
+import random
+
+import pytest
+
+tokenizers = pytest.importorskip("tokenizers")
+
+NASTY = [
+    "Naïve café – Ångström, İstanbul IS big, ΌΣΟΣ ςΣ",
+    "ｆｕｌｌ　ｗｉｄｔｈ，ＡＢＣ！",
+    "👍🏽👩‍👩‍👧 emoji ☺️ ❤️",
+    "zero\u200bwidth\u200djoin\ufeffbom\u00adsoft\u2060word",
+    "e\u0301 a\u0328\u0301 \u1e9b\u0323 combining",
+    "한국어 조합 \u1112\u1161\u11ab ไทย हिन्दी العربية",
+    "x" * 100 + " " + "y" * 101,
+    "literal [SEP] and [MASK] and[CLS]glued [UNK] [pad] [PAD]",
+    "tab\tnew line\u2028para\u2029\u3000ideographic\u00a0nbsp\x01\x7f\x85",
+    "$1,000.50 + 20% ~ ^x^ `code` <a|b> «quoted» ‘x’ 。、「」",
+    "𠀀𪜀 𝒳 Ⅷ ½ ﬁ ǅ ẞ \ufffd \U000e0001",
+    "don't can't I'm  multiple   spaces ",
+    "",
+    " ",
+]
+
+
+def compare(qing, model_dir, tmp_path, lines):
+    lines = [line.replace("\n", " ").replace("\r", " ") for line in lines]
+    path = tmp_path / "lines.txt"
+    path.write_bytes("".join(line + "\n" for line in lines).encode())
+    ours = [json.loads(line) for line in qing("tokenize", "--model", model_dir, "--ids", path).stdout.splitlines()]
+    theirs = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+    assert len(ours) == len(lines)
+    wrong = [
+        (line, mine, other.ids)
+        for line, mine, other in zip(lines, ours, theirs.encode_batch(lines))
+        if mine != other.ids
+    ]
+    assert not wrong, f"{len(wrong)} of {len(lines)} differ, first: {wrong[0]}"
+
+
+def test_thousand_lines_of_both_languages(qing, model_dir, data_dir, tmp_path):
+    lines = []
+    for name in ("en.dev.tsv", "zh.dev.tsv"):
+        rows = (data_dir / name).read_text(encoding="utf-8").split("\n")[1:501]
+        lines += [row.split("\t")[2] for row in rows]
+    assert len(lines) == 1000
+    compare(qing, model_dir, tmp_path, lines)
+
+
+def test_characters_that_tokenizers_get_wrong(qing, model_dir, tmp_path):
+    compare(qing, model_dir, tmp_path, NASTY)
+
+
+def test_random_unicode(qing, model_dir, tmp_path):
+    rng = random.Random(11)
+    # Blocks whose classification has been stable in Unicode for long: the libraries carry different versions of it.
+    blocks = [(0x20, 0x7E), (0xA1, 0x17F), (0x300, 0x36F), (0x391, 0x3C9), (0x400, 0x45F), (0x2010, 0x2027),
+              (0x3001, 0x3020), (0x3041, 0x3096), (0x4E00, 0x9FA5), (0xAC00, 0xD7A3), (0xFF01, 0xFF5E)]  # fmt: skip
+    lines = []
+    for _ in range(2000):
+        begin, end = rng.choice(blocks)
+        characters = [chr(rng.randint(begin, end)) for _ in range(rng.randint(1, 20))]
+        characters += [chr(rng.randint(*rng.choice(blocks))) for _ in range(rng.randint(0, 20))]
+        rng.shuffle(characters)
+        lines.append("".join(characters))
+    compare(qing, model_dir, tmp_path, lines)
