@@ -1,5 +1,6 @@
 #include <qing/nn/models/bert.h>
 
+#include <numeric>
 #include <string>
 
 #include <qing/autograd/ops.h>
@@ -70,9 +71,15 @@ class Layer : public Module {
   }
 
   Tensor forward(const Tensor& x, const Offsets& offsets, Generator* rng) const {
-    const Tensor mixed = attention(query_.forward(x), key_.forward(x), value_.forward(x), offsets, heads_,
-                                   attention_dropout_, rng);
-    const Tensor h = attention_norm_.forward_residual(attention_dense_.forward(mixed), x, hidden_dropout_, rng);
+    return forward(x, offsets, x, offsets, rng);
+  }
+
+  // The results of the rows `wanted` of x alone: everything but the keys and values is computed for them only.
+  Tensor forward(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
+                 Generator* rng) const {
+    const Tensor mixed = attention(query_.forward(wanted), key_.forward(x), value_.forward(x), wanted_offsets, offsets,
+                                   heads_, attention_dropout_, rng);
+    const Tensor h = attention_norm_.forward_residual(attention_dense_.forward(mixed), wanted, hidden_dropout_, rng);
     const Tensor wide = intermediate_dense_.forward_gelu(h);
     return output_norm_.forward_residual(output_dense_.forward(wide), h, hidden_dropout_, rng);
   }
@@ -104,6 +111,14 @@ class Layers : public Module {
     return x;
   }
 
+  // Of each sequence's first token only: nothing else of the last layer is looked at, so nothing else is computed.
+  Tensor forward_firsts(Tensor x, const RaggedBatch& batch, Generator* rng) const {
+    for (size_t i = 0; i + 1 < layers_.size(); ++i) x = layers_[i]->forward(x, batch.offsets, rng);
+    Offsets one_each(batch.offsets.size());
+    std::iota(one_each.begin(), one_each.end(), 0);
+    return layers_.back()->forward(index_rows(x, batch.firsts), one_each, x, batch.offsets, rng);
+  }
+
  private:
   std::vector<std::unique_ptr<Layer>> layers_;
 };
@@ -127,7 +142,7 @@ class BertEncoder : public Module {
 
   // The first token of a sequence, [CLS], stands for it.
   Tensor pooled(const RaggedBatch& batch, Generator* rng) const {
-    return tanh(pooler_dense_.forward(index_rows(hidden_states(batch, rng), batch.firsts)));
+    return tanh(pooler_dense_.forward(layers_.forward_firsts(embeddings_.forward(batch, rng), batch, rng)));
   }
 
  private:

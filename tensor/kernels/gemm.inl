@@ -62,3 +62,13 @@ void gemm_rows(int64_t k, const T* a, const T* b, T* c, int64_t ldc, int64_t row
   }
   gemm_tile<T, Rows, Vectors, PanelRows>(k, a, b, c, ldc, columns, bias, accumulate);
 }
+
+template <class T>
+void pack_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
+  for (int64_t p = 0; p < k; ++p, in += stride, out += unit) {
+    for_lanes<T>(unit, [&](int64_t i, auto part) {
+      const int64_t left = lines - i;
+      store(left >= Vec<T>::width ? load(in + i, Full{}) : load(in + i, Partial{left > 0 ? left : 0}), out + i, part);
+    });
+  }
+}

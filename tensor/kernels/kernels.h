@@ -19,6 +19,9 @@ struct Table {
   void (*gemm_micro)(int64_t k, const T* a_panel, const T* b_panel, T* c, int64_t ldc, int64_t rows, int64_t columns,
                      const T* bias, bool accumulate);
 
+  /// out[p·unit + i] = in[p·stride + i] for p < k, i < lines, and 0 for lines ≤ i < unit: packs rows that lie densely.
+  void (*pack)(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out);
+
   // --- elementwise over n; y may be x ---
   void (*exp)(int64_t n, const T* x, T* y);
   void (*tanh)(int64_t n, const T* x, T* y);
@@ -39,6 +42,11 @@ struct Table {
   /// dx += the gradient; dgamma += dy·x̂; dbeta += dy. Any of dx, dgamma, dbeta may be null.
   void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T* dx, T* dgamma,
                               T* dbeta);
+
+  // --- random ---
+  /// keep[i] = 1 where 32 bits of Philox4x32-10 at element first + i of (seed, stream) are at least `threshold`, else 0.
+  /// `first` is a multiple of 4.
+  void (*keep_mask)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, uint32_t threshold, uint8_t* keep);
 
   // --- optimizer sweeps over n ---
   /// Decoupled weight decay (Loshchilov & Hutter 2019), PyTorch's order of operations:

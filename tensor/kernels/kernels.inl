@@ -8,12 +8,14 @@ namespace {
 #include "elementwise.inl"
 #include "rows.inl"
 #include "gemm.inl"
+#include "philox.inl"
 
 template <class T>
 constexpr Table<T> make_table() {
   return {.mr = QING_KERNEL_ROWS,
           .nr = QING_KERNEL_VECTORS * Vec<T>::width,
           .gemm_micro = gemm_rows<T, QING_KERNEL_ROWS, QING_KERNEL_VECTORS, QING_KERNEL_ROWS>,
+          .pack = pack_kernel<T>,
           .exp = exp_kernel<T>,
           .tanh = tanh_kernel<T>,
           .gelu = gelu_kernel<T>,
@@ -27,6 +29,7 @@ constexpr Table<T> make_table() {
           .softmax = softmax_kernel<T>,
           .layer_norm = layer_norm_kernel<T>,
           .layer_norm_backward = layer_norm_backward_kernel<T>,
+          .keep_mask = keep_mask_kernel<T>,
           .adamw = adamw_kernel<T>};
 }
 

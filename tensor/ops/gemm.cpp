@@ -52,13 +52,7 @@ struct View {
 /// `step` apart and their elements `inner` apart.
 template <class T>
 void pack_panel(const T* in, int64_t step, int64_t inner, int64_t lines, int64_t k, int64_t unit, T* out) {
-  if (step == 1) {
-    for (int64_t p = 0; p < k; ++p) {
-      std::copy_n(in + p * inner, lines, out + p * unit);
-      std::fill(out + p * unit + lines, out + (p + 1) * unit, T(0));
-    }
-    return;
-  }
+  if (step == 1) return kernels::kernels<T>().pack(k, lines, in, inner, unit, out);
   // Elements of a line are neighbours: four lines at a time, so that stores come in runs.
   int64_t i = 0;
   for (; i + 4 <= lines; i += 4) {

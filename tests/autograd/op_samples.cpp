@@ -138,6 +138,11 @@ const std::vector<OpSample>& op_samples() {
          Generator rng(3);
          return attention(in[0], in[1], in[2], offsets(), 3, 0.3, &rng);
        }},
+      {"attention", "fewer queries than keys", leaves(Shape{4, 6}, Shape{9, 6}, Shape{9, 6}),
+       [](const Inputs& in) {
+         Generator rng(3);
+         return attention(in[0], in[1], in[2], {0, 1, 2, 2, 4}, offsets(), 2, 0.3, &rng);
+       }},
       {"attention", "query, key and value the same", leaves(Shape{9, 6}),
        [](const Inputs& in) { return attention(in[0], in[0], in[0], offsets(), 2); }},
       {"dropout_add_layer_norm", "with dropout", leaves(Shape{5, 7}, Shape{5, 7}, Shape{7}, Shape{7}),

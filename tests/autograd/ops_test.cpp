@@ -125,6 +125,14 @@ TEST(Attention, ASequenceDoesNotSeeTheRestOfTheBatch) {
   expect_same_bits(attention(part(q), part(k), part(v), {0, 26}, 4), part(batch));
 }
 
+TEST(Attention, OneQueryOfASequenceGetsItsRowOfTheWhole) {
+  const Tensor q = normal({40, 16}, 1), k = normal({40, 16}, 2), v = normal({40, 16}, 3);
+  const Tensor whole = attention(q, k, v, {0, 13, 40}, 4);
+  const Tensor firsts = index_rows(q, Tensor::from<int64_t>({0, 13}, {2}));
+  const Tensor rows = attention(firsts, k, v, {0, 1, 2}, {0, 13, 40}, 4);
+  expect_same_bits(rows, index_rows(whole, Tensor::from<int64_t>({0, 13}, {2})));
+}
+
 class TwoThreads : public ::testing::Test {
  protected:
   ~TwoThreads() override { set_num_threads(before_); }
@@ -180,6 +188,8 @@ TEST(Errors, NameTheOperationAndTheShapes) {
   EXPECT_THROW(cross_entropy(a, Tensor::from<int64_t>({-100, -100}, {2})), ValueError);
   EXPECT_THROW(attention(a, a, a, {0, 1}, 1), ValueError);
   EXPECT_THROW(attention(a, a, a, {0, 2}, 2), ValueError);
+  EXPECT_THROW(attention(a, a, a, {0, 1, 2}, {0, 0, 2}, 1), ValueError);
+  EXPECT_THROW(attention(a, a, a, {0, 1, 2}, {0, 2}, 1), ValueError);
   Generator rng(1);
   EXPECT_THROW(dropout(a, 1.0, rng), ValueError);
   EXPECT_THROW(layer_norm(a, Tensor::zeros({2}), Tensor::zeros({2}), 1e-5), ShapeError);
