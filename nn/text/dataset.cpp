@@ -169,8 +169,9 @@ void read_jsonl(Source& file, const DatasetOptions& options, std::vector<Example
       if (!found->is_string()) file.fail(fmt::format("field '{}' is not a string", name));
       return std::string(found->get_string());
     };
-    examples.push_back(make_example(file, options, field(options.text_column, true), field(options.label_column, true),
-                                    field(options.source_column, false)));
+    std::string text = field(options.text_column, true);
+    const std::string label = field(options.label_column, true);
+    examples.push_back(make_example(file, options, std::move(text), label, field(options.source_column, false)));
   }
 }
 

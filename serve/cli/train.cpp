@@ -78,24 +78,39 @@ void check(const TrainArguments& arguments) {
   }
 }
 
+// The texts of one --dev file.
+struct DevSet {
+  std::string name;
+  std::vector<nn::Example> examples;
+};
+
+std::vector<DevSet> read_dev_sets(const std::vector<std::filesystem::path>& files) {
+  std::vector<DevSet> sets;
+  for (const auto& file : files) sets.push_back({file.filename().string(), read_examples(std::span(&file, 1))});
+  return sets;
+}
+
 // A score on texts the model has learnt by heart says nothing; better told than found out.
-void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector<nn::Example>& dev) {
+void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector<DevSet>& sets) {
   std::unordered_set<std::string_view> seen;
   for (const nn::Example& example : examples) seen.insert(example.text);
-  int64_t shared = 0;
-  for (const nn::Example& example : dev) shared += static_cast<int64_t>(seen.count(example.text));
-  if (shared > 0) {
-    fmt::print(stderr, "qing: warning: {} of {} texts of --dev are among those of --data; their scores flatter\n",
-               shared, dev.size());
+  for (const DevSet& dev : sets) {
+    int64_t shared = 0;
+    for (const nn::Example& example : dev.examples) shared += static_cast<int64_t>(seen.count(example.text));
+    if (shared == 0) continue;
+    fmt::print(stderr, "qing: warning: {} of {} texts of {} are among those of --data; their scores flatter\n", shared,
+               dev.examples.size(), dev.name);
   }
 }
 
-void report_epoch(const TrainArguments& arguments, const std::vector<nn::Example>& dev, int64_t epoch) {
+void report_epoch(const TrainArguments& arguments, const std::vector<DevSet>& sets, int64_t epoch) {
   const auto model = nn::TextClassifier::load(arguments.out);
-  const Evaluation evaluation = evaluate(*model, dev);
-  fmt::print(stderr, "epoch {}/{}: dev accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f} ({} texts)\n", epoch,
-             arguments.epochs, evaluation.all.accuracy(), evaluation.all.macro_recall(), evaluation.all.macro_f1(),
-             evaluation.all.total());
+  for (const DevSet& dev : sets) {
+    const Evaluation evaluation = evaluate(*model, dev.examples);
+    fmt::print(stderr, "epoch {}/{}: {}: accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f} ({} texts)\n", epoch,
+               arguments.epochs, dev.name, evaluation.all.accuracy(), evaluation.all.macro_recall(),
+               evaluation.all.macro_f1(), evaluation.all.total());
+  }
 }
 
 }  // namespace
@@ -103,7 +118,7 @@ void report_epoch(const TrainArguments& arguments, const std::vector<nn::Example
 void run_train(const TrainArguments& arguments) {
   check(arguments);
   const std::vector<nn::Example> examples = read_examples(arguments.data);
-  const std::vector<nn::Example> dev = read_examples(arguments.dev);
+  const std::vector<DevSet> dev = read_dev_sets(arguments.dev);
   warn_of_overlap(examples, dev);
   fmt::print(stderr, "training on {} texts of {} files, {} layers of width {}\n", examples.size(),
              arguments.data.size(), arguments.layers, arguments.width);

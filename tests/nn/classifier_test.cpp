@@ -1,0 +1,175 @@
+#include <qing/nn/models/bert.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/nn/models/text_classifier.h>
+#include <qing/nn/models/text_classifier_files.h>
+#include <qing/nn/safetensors.h>
+#include <qing/tensor/errors.h>
+
+#include "nn/temp_folder.h"
+
+namespace qing::nn {
+namespace {
+
+using test::message_of;
+using test::TempFolder;
+
+std::vector<std::string> vocabulary() {
+  std::vector<std::string> pieces(std::begin(kSpecialTokens), std::end(kSpecialTokens));
+  for (char c = 'a'; c <= 'z'; ++c) {
+    pieces.push_back(std::string(1, c));
+    pieces.push_back("##" + std::string(1, c));
+  }
+  return pieces;
+}
+
+BertConfig small_config() {
+  return {.vocab_size = 57,
+          .hidden_size = 32,
+          .num_hidden_layers = 2,
+          .num_attention_heads = 4,
+          .intermediate_size = 64,
+          .max_position_embeddings = 64,
+          .initializer_range = 0.3};
+}
+
+class Classifier : public ::testing::Test {
+ protected:
+  Classifier() : model_(small_config(), rng_) {
+    save_text_classifier(folder_.path(), model_, Tokenizer(vocabulary(), {.max_length = 64}));
+  }
+  Generator rng_{4};
+  TempFolder folder_;
+  BertForSequenceClassification model_;
+};
+
+TEST_F(Classifier, HasTheNamesOfHuggingFace) {
+  std::set<std::string> names;
+  for (const auto& [name, parameter] : model_.named_parameters()) names.insert(name);
+  for (const char* name :
+       {"bert.embeddings.word_embeddings.weight", "bert.embeddings.LayerNorm.bias",
+        "bert.encoder.layer.1.attention.self.query.weight", "bert.encoder.layer.0.attention.output.LayerNorm.weight",
+        "bert.encoder.layer.0.intermediate.dense.bias", "bert.encoder.layer.1.output.dense.weight",
+        "bert.pooler.dense.weight", "classifier.bias"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+  EXPECT_EQ(names.size(), 5u + 2 * 16 + 2 + 2);
+}
+
+TEST_F(Classifier, ScoresAreBitwiseTheSameAloneAndInABatchOf64) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 64; ++i) {
+    std::string text;
+    for (int j = 0; j <= i * 7 % 40; ++j) text += std::string(1, static_cast<char>('a' + (i * 31 + j * 7) % 26)) + " ";
+    texts.push_back(text);
+  }
+  const auto classifier = TextClassifier::load(folder_.path());
+  const auto together = classifier->predict(texts);
+  ASSERT_EQ(together.size(), 64u);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto alone = classifier->predict(std::span(&texts[i], 1));
+    EXPECT_EQ(std::memcmp(alone[0].scores.data(), together[i].scores.data(), 3 * sizeof(float)), 0) << i;
+    EXPECT_EQ(std::memcmp(alone[0].logits.data(), together[i].logits.data(), 3 * sizeof(float)), 0) << i;
+    EXPECT_EQ(alone[0].tokens, together[i].tokens);
+    EXPECT_NEAR(alone[0].scores[0] + alone[0].scores[1] + alone[0].scores[2], 1, 1e-6);
+  }
+}
+
+TEST_F(Classifier, TheShortCutOfTheLastLayerGivesTheFullResult) {
+  const Tokenizer tokenizer(vocabulary());
+  const auto a = tokenizer.encode("some text of words").ids, b = tokenizer.encode("x").ids;
+  const std::span<const int32_t> sequences[] = {a, b};
+  const RaggedBatch batch = RaggedBatch::of(sequences);
+  const Tensor logits = model_.forward(batch);
+  const StateDict state = model_.state_dict();
+  const Tensor firsts = index_rows(model_.hidden_states(batch), batch.firsts);
+  const Tensor pooled = tanh(linear(firsts, state.at("bert.pooler.dense.weight"), state.at("bert.pooler.dense.bias")));
+  const Tensor full = linear(pooled, state.at("classifier.weight"), state.at("classifier.bias"));
+  for (int64_t i = 0; i < 6; ++i) EXPECT_NEAR(logits.data<float>()[i], full.data<float>()[i], 1e-5);
+}
+
+TEST_F(Classifier, EveryParameterThatMattersGetsAGradient) {
+  model_.train();
+  model_.set_requires_grad(true);
+  const Tokenizer tokenizer(vocabulary());
+  const auto a = tokenizer.encode("some text of words").ids;
+  const std::span<const int32_t> sequences[] = {a};
+  backward(cross_entropy(model_.forward(RaggedBatch::of(sequences), &rng_), Tensor::from<int32_t>({1}, {1})));
+  for (const auto& [name, parameter] : model_.named_parameters()) {
+    ASSERT_TRUE(grad(parameter).defined()) << name;
+    double total = 0;
+    const Tensor gradient = grad(parameter);
+    for (const float g : gradient.span<float>()) total += std::abs(g);
+    // A key's bias shifts all scores of a query alike, so softmax does not see it: its gradient is rounding.
+    const bool invisible = name.find("key.bias") != std::string::npos;
+    EXPECT_TRUE(invisible || total > 1e-7) << name;
+  }
+}
+
+TEST_F(Classifier, DropoutIsForTrainingOnly) {
+  const Tokenizer tokenizer(vocabulary());
+  const auto a = tokenizer.encode("some text").ids;
+  const std::span<const int32_t> sequences[] = {a};
+  const RaggedBatch batch = RaggedBatch::of(sequences);
+  const auto first = [&](Generator* rng) { return model_.forward(batch, rng).data<float>()[0]; };
+  EXPECT_EQ(first(nullptr), first(&rng_));
+  model_.train();
+  EXPECT_NE(first(&rng_), first(&rng_));
+  EXPECT_THROW(first(nullptr), ValueError);
+  model_.eval();
+  EXPECT_EQ(first(nullptr), first(&rng_));
+}
+
+TEST_F(Classifier, RefusesBadTextsByIndex) {
+  const auto classifier = TextClassifier::load(folder_.path());
+  const std::vector<std::string> texts = {"fine", "not \xff"};
+  EXPECT_NE(message_of<DataError>([&] { classifier->predict(texts); }).find("text 1"), std::string::npos);
+  EXPECT_TRUE(classifier->predict({}).empty());
+}
+
+TEST_F(Classifier, LoadingListsAllMismatches) {
+  auto file = load_safetensors(folder_.path() / "model.safetensors");
+  file.tensors.erase("classifier.bias");
+  file.tensors["bert.pooler.dense.bias"] = Tensor::zeros({3});
+  file.tensors["surplus"] = Tensor::zeros({1});
+  save_safetensors(folder_.path() / "model.safetensors", file);
+  const std::string message = message_of<DataError>([&] { TextClassifier::load(folder_.path()); });
+  for (const char* part : {"model.safetensors", "3 mismatches", "missing classifier.bias", "[3], needs [32]", "unknown surplus"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+TEST_F(Classifier, LoadingRefusesATokenizerThatDoesNotFit) {
+  auto pieces = vocabulary();
+  pieces.push_back("more");
+  Tokenizer(pieces, {.max_length = 64}).save(folder_.path());
+  EXPECT_NE(message_of<DataError>([&] { TextClassifier::load(folder_.path()); }).find("58 entries"), std::string::npos);
+}
+
+TEST_F(Classifier, LoadingNamesTheFieldOfABadConfiguration) {
+  const std::string good = test::content_of(folder_.path() / "config.json");
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    text.replace(text.find(from), from.size(), to);
+    folder_.write("config.json", text);
+    return message_of<DataError>([&] { TextClassifier::load(folder_.path()); });
+  };
+  EXPECT_NE(with("\"model_type\":\"bert\"", "\"model_type\":\"gpt2\"").find("model_type"), std::string::npos);
+  EXPECT_NE(with("\"hidden_size\":32", "\"hidden_size\":-32").find("hidden_size"), std::string::npos);
+  EXPECT_NE(with("\"hidden_size\":32", "\"hidden_size\":33").find("hidden_size"), std::string::npos);
+  EXPECT_NE(with("\"hidden_size\":32", "\"hidden_size\":\"32\"").find("not an integer"), std::string::npos);
+  EXPECT_NE(with("\"vocab_size\":57", "\"vocab_size\":99999999999").find("vocab_size"), std::string::npos);
+  EXPECT_NE(with("\"vocab_size\":57,", "").find("vocab_size is missing"), std::string::npos);
+  EXPECT_NE(with("\"hidden_act\":\"gelu\"", "\"hidden_act\":\"relu\"").find("hidden_act"), std::string::npos);
+  EXPECT_NE(with("{\"0\":", "{\"7\":").find("id2label"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace qing::nn

@@ -1,0 +1,112 @@
+#include <qing/nn/text/dataset.h>
+
+#include <gtest/gtest.h>
+
+#include <qing/tensor/errors.h>
+
+#include "nn/temp_folder.h"
+
+namespace qing::nn {
+namespace {
+
+using test::message_of;
+using test::TempFolder;
+
+TEST(Dataset, ReadsTsvByColumnName) {
+  const TempFolder folder;
+  const auto path = folder.write("a.tsv", "\xEF\xBB\xBFtext\tid\tlabel\tsource\r\n\"quoted\" text\t1\tpositive\tweb\r\n\n坏\t2\tnegative\tapp");
+  const auto examples = read_dataset(path);
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[0].text, "\"quoted\" text");
+  EXPECT_EQ(examples[0].label, 2);
+  EXPECT_EQ(examples[0].source, "web");
+  EXPECT_EQ(examples[1].text, "坏");
+  EXPECT_EQ(examples[1].label, 0);
+}
+
+TEST(Dataset, ReadsCsvWithQuotesAndLineBreaks) {
+  const TempFolder folder;
+  const auto path = folder.write("a.csv", "label,text\nneutral,\"a, \"\"b\"\"\nsecond line\"\npositive,plain\n");
+  const auto examples = read_dataset(path);
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[0].text, "a, \"b\"\nsecond line");
+  EXPECT_EQ(examples[1].text, "plain");
+}
+
+TEST(Dataset, ReadsJsonLines) {
+  const TempFolder folder;
+  const auto path = folder.write("a.jsonl", "{\"text\": \"\\u597d\", \"label\": \"positive\", \"n\": 3}\n\n{\"label\": \"neutral\", \"text\": \"x\"}\n");
+  const auto examples = read_dataset(path);
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[0].text, "好");
+  EXPECT_EQ(examples[1].label, 1);
+}
+
+struct Bad {
+  const char* file;
+  std::string content;
+  const char* where;
+  const char* what;
+};
+
+TEST(Dataset, NamesPlaceValueAndRemedy) {
+  const TempFolder folder;
+  const std::string head = "label\ttext\n";
+  const Bad cases[] = {
+      {"empty.tsv", "", "empty.tsv:1: ", "empty"},
+      {"head.tsv", head, "head.tsv:1: ", "no rows"},
+      {"column.tsv", "label\tbody\npositive\tx\n", "column.tsv:1: ", "'text'"},
+      {"label.tsv", head + "positive\tx\nglad\ty\n", "label.tsv:3: ", "'glad'"},
+      {"fields.tsv", head + "positive\tx\ty\n", "fields.tsv:2: ", "3 fields where the header has 2"},
+      {"utf8.tsv", head + "positive\tx\npositive\t\xE4\xBD\n", "utf8.tsv:3: ", "UTF-8 at byte 9"},
+      {"text.tsv", head + "positive\t\n", "text.tsv:2: ", "empty"},
+      {"long.tsv", head + "positive\t" + std::string(1 << 20, 'x') + "\n", "long.tsv:2: ", "limit of 1048576"},
+      {"open.csv", "label,text\npositive,\"x\n", "open.csv:2: ", "never ends"},
+      {"after.csv", "label,text\npositive,\"x\"y\n", "after.csv:2: ", "closing quote"},
+      {"label.csv", "label,text\npositive,\"a\nb\"\nglad,y\n", "label.csv:4: ", "'glad'"},
+      {"json.jsonl", "{\"text\": 1}\n", "json.jsonl:1: ", "'text' is not a string"},
+      {"cut.jsonl", "{\"text\": \"a\", \"label\": \"positive\"}\n{\"text\n", "cut.jsonl:2: ", "not JSON"},
+      {"list.jsonl", "[1]\n", "list.jsonl:1: ", "object"},
+      {"miss.jsonl", "{\"text\": \"a\"}\n", "miss.jsonl:1: ", "no field 'label'"},
+      {"data.xls", "x", "data.xls: ", "unknown format '.xls'"},
+  };
+  for (const Bad& bad : cases) {
+    const auto path = folder.write(bad.file, bad.content);
+    const std::string message = message_of<DataError>([&] { read_dataset(path); });
+    EXPECT_NE(message.find(bad.where), std::string::npos) << message;
+    EXPECT_NE(message.find(bad.what), std::string::npos) << message;
+  }
+  EXPECT_NE(message_of<IoError>([&] { read_dataset(folder.path() / "none.tsv"); }).find("none.tsv"), std::string::npos);
+}
+
+TEST(Dataset, WritesWhatItReads) {
+  const TempFolder folder;
+  write_tsv(folder.path() / "a.tsv", std::vector<Example>{{"one\ttwo\nthree", 1, "s"}, {"好", 2, ""}});
+  const auto back = read_dataset(folder.path() / "a.tsv");
+  ASSERT_EQ(back.size(), 2u);
+  EXPECT_EQ(back[0].text, "one two three");
+  EXPECT_EQ(back[0].source, "s");
+  EXPECT_EQ(back[1].label, 2);
+}
+
+TEST(Dataset, RemovesDuplicatesKeepingTheFirst) {
+  std::vector<Example> examples = {{"a", 0, ""}, {"b", 1, ""}, {"a", 2, ""}};
+  EXPECT_EQ(remove_duplicates(examples), 1u);
+  ASSERT_EQ(examples.size(), 2u);
+  EXPECT_EQ(examples[0].label, 0);
+}
+
+TEST(Dataset, SplitsByTheTextAlone) {
+  std::vector<Example> examples;
+  for (int i = 0; i < 2000; ++i) examples.push_back({"text " + std::to_string(i), i % 3, ""});
+  const Split whole = split_by_hash(examples, 10);
+  EXPECT_NEAR(static_cast<double>(whole.held.size()), 200, 54);  // four standard deviations
+  EXPECT_EQ(whole.held.size() + whole.train.size(), 2000u);
+  for (const Example& held : whole.held) EXPECT_EQ(split_by_hash({held}, 10).held.size(), 1u);
+  EXPECT_TRUE(split_by_hash(examples, 0).held.empty());
+  EXPECT_TRUE(split_by_hash(examples, 100).train.empty());
+  EXPECT_THROW(split_by_hash(examples, 101), ValueError);
+}
+
+}  // namespace
+}  // namespace qing::nn
