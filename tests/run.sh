@@ -55,6 +55,7 @@ PY
   ) || { failed=$((failed + 1)); return; }
   read -r p f <<<"$counts"
   passed=$((passed + p)) failed=$((failed + f))
+  echo "$p passed, $f failed here"
 }
 
 # run_preset PRESET [REGEX]: builds a preset and runs its GoogleTest cases.

@@ -31,7 +31,7 @@ def violations(folder, path, text):
         elif name.startswith(".."):
             target = (Path("/") / folder / path).parent.joinpath(name).resolve().parts[1]
         else:
-            target = folder
+            continue  # of this folder, or not of this project
         if target not in ALLOWED[folder]:
             found.append(f"{folder}/{path} includes {name}: {folder} may not include {target}")
         if folder == "examples" and PRIVATE.match(name):

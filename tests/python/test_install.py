@@ -1,6 +1,8 @@
-"""cmake --install, then find_package(qing) from a project of its own."""
+"""cmake --install, then find_package(qing) from a project of its own, which also builds the README's program."""
 
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,7 +23,13 @@ def test_an_installed_qing_is_found_and_works(tmp_path):
         pytest.skip(f"{build} is no CMake build folder")
     prefix = tmp_path / "prefix"
     run("cmake", "--install", build, "--prefix", prefix)
-    run("cmake", "-S", ROOT / "tests/install", "-B", tmp_path / "b", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}")
+    source = tmp_path / "source"
+    shutil.copytree(ROOT / "tests/install", source)
+    program = re.search(r"```cpp\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+    (source / "readme.cpp").write_text(program, encoding="utf-8")
+    run("cmake", "-S", source, "-B", tmp_path / "b", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}")
     run("cmake", "--build", tmp_path / "b")
     assert run(tmp_path / "b/consumer") == "6 0\n"
+    printed = run(tmp_path / "b/readme")
+    assert printed.strip() in program, "the README says that the program prints something else"
     assert "qing 0.1.0" in run(prefix / "bin/qing", "--version")
