@@ -54,5 +54,16 @@ function(qing_test_suite folder)
                                                Eigen3::Eigen fmt::fmt)
   target_compile_definitions(test_${folder} PRIVATE QING_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   target_include_directories(test_${folder} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
-  gtest_discover_tests(test_${folder} DISCOVERY_TIMEOUT 60)
+  # RapidCheck: the same cases in every run, and more of them than its default.
+  gtest_discover_tests(test_${folder} DISCOVERY_TIMEOUT 60
+                       PROPERTIES ENVIRONMENT "RC_PARAMS=seed=20261124 max_success=500")
+endfunction()
+
+# The same cases once more on each instruction set below the best, which the other runs never choose.
+function(qing_isa_tests suite filter)
+  foreach(isa scalar avx2)
+    add_test(NAME ${suite}.on_${isa} COMMAND test_${suite} --gtest_filter=${filter})
+    set_tests_properties(${suite}.on_${isa} PROPERTIES ENVIRONMENT QING_ISA=${isa}
+                                                       SKIP_REGULAR_EXPRESSION "this CPU has no ${isa}")
+  endforeach()
 endfunction()

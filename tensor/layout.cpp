@@ -99,9 +99,9 @@ int64_t Layout::numel() const {
 }
 
 bool Layout::is_contiguous() const {
+  if (numel() == 0) return true;  // whatever the strides, there is nothing out of order
   int64_t expected = 1;
   for (int64_t d = dim() - 1; d >= 0; --d) {
-    if (sizes[d] == 0) return true;
     if (sizes[d] != 1 && strides[d] != expected) return false;
     expected *= sizes[d];
   }

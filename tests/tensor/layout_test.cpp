@@ -114,6 +114,10 @@ TEST(LayoutProperty, ExpandRepeats) {
   }));
 }
 
+TEST(Layout, NoElementsAreContiguousWhateverTheStrides) {
+  EXPECT_TRUE(Layout::contiguous({3, 2, 2}).transpose(1, 2).slice(0, 1, 1).is_contiguous());
+}
+
 TEST(Layout, PermuteUnsqueezeSqueezeSelect) {
   const Layout layout = Layout::contiguous({2, 3, 4});
   EXPECT_EQ(layout.permute({2, 0, 1}).sizes, (Shape{4, 2, 3}));
