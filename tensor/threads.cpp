@@ -58,6 +58,17 @@ int default_threads() {
   return std::min(cpus_of_affinity(), cpus_of_cgroup());
 }
 
+// OpenMP's runtime is not compiled for ThreadSanitizer, which therefore does not see that a team starts after what came
+// before it and ends before what comes after. These tell it; in other builds they are nothing.
+#if defined(__SANITIZE_THREAD__)
+std::atomic<int> team_order{0};
+void release_team() { team_order.fetch_add(1, std::memory_order_release); }
+void acquire_team() { team_order.load(std::memory_order_acquire); }
+#else
+void release_team() {}
+void acquire_team() {}
+#endif
+
 std::atomic<int>& thread_count() {
   static std::atomic<int> count{default_threads()};
   return count;
@@ -87,8 +98,10 @@ void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, in
   }
   std::exception_ptr first;
   std::mutex mutex;
+  release_team();
 #pragma omp parallel num_threads(threads)
   {
+    acquire_team();
     const FlushDenormals flush;
     // The system may give fewer threads than asked for; each range is still a run of whole grains.
     const int64_t team = omp_get_num_threads(), rank = omp_get_thread_num();
@@ -99,7 +112,9 @@ void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, in
       const std::lock_guard lock(mutex);
       if (first == nullptr) first = std::current_exception();
     }
+    release_team();
   }
+  acquire_team();
   if (first != nullptr) std::rethrow_exception(first);
 }
 
