@@ -43,9 +43,9 @@ CASES = {
     "adamw": ("adamw", {"lr": 5e-4, "weight_decay": 0.01}, torch.optim.AdamW, {"lr": 5e-4, "weight_decay": 0.01}),
     "adamw betas": (
         "adamw",
-        {"lr": 1e-2, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.95, "eps": 1e-6},
+        {"lr": 1e-2, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.95, "eps": 1e-2},
         torch.optim.AdamW,
-        {"lr": 1e-2, "weight_decay": 0.1, "betas": (0.8, 0.95), "eps": 1e-6},
+        {"lr": 1e-2, "weight_decay": 0.1, "betas": (0.8, 0.95), "eps": 1e-2},
     ),
 }
 
