@@ -134,7 +134,8 @@ def main():
         partial.replace(folder / f"{name}.tsv")
     print(
         f"{total} texts, {total - len(seen)} duplicates or empty removed: "
-        f"{len(parts['train'])} to train on, {len(parts['held'])} held back"
+        f"{len(parts['train'])} to train on, {len(parts['held'])} held back\n"
+        "note: the Chinese reviews are positive or negative; only the English texts have neutral ones"
     )
 
 

@@ -15,6 +15,8 @@ for argument in "$@"; do
 done
 
 trap 'echo "quickstart: FAILED at line $LINENO" >&2' ERR
+# `qing train` saves and ends well on Ctrl-C; its model is not the one to go on with.
+trap 'echo "quickstart: interrupted" >&2; exit 130' INT
 step() { printf '\n== %s\n' "$*"; }
 fail() { echo "quickstart: FAILED: $*" >&2; exit 1; }
 

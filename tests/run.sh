@@ -44,7 +44,12 @@ passed = failed = 0
 for case in tree.parse(sys.argv[1]).iter('testcase'):
     name = (case.get('classname') or '') + '.' + (case.get('name') or '')
     skipped = case.find('skipped')
-    if case.find('failure') is not None or case.find('error') is not None:
+    # ctest reports a program that is missing or cannot start as "notrun" too; real skips say SKIP_...
+    reason = (skipped.get('message') or '') if skipped is not None else ''
+    broken = case.get('status') == 'notrun' and not reason.startswith('SKIP_')
+    if broken:
+        print(f"not run: {name}: {reason}", file=sys.stderr)
+    if broken or case.find('failure') is not None or case.find('error') is not None:
         failed += 1
     elif skipped is not None or case.get('status') in ('notrun', 'disabled'):
         print(f"skipped: {name}: {skipped.get('message') if skipped is not None else ''}", file=sys.stderr)
@@ -95,7 +100,13 @@ if [ $python_tests = yes ] && [ $sanitize = no ]; then
   QING_BINARY=$root/build/release/qing QING_BUILD=$root/build/release PYTHONPATH=$root/serve/sdk/python \
     PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest tests/python -q -rs -p no:cacheprovider \
     --junit-xml="$reports/pytest.xml"
+  pytest_code=$? before=$failed
   if [ -s "$reports/pytest.xml" ]; then count_junit "$reports/pytest.xml"; else failed=$((failed + 1)); fi
+  # An interrupted session leaves a report of the cases before it, none of them failed.
+  if [ $pytest_code -ne 0 ] && [ "$failed" -eq "$before" ]; then
+    echo "pytest ended with $pytest_code"
+    failed=$((failed + 1))
+  fi
 fi
 
 step "summary"
