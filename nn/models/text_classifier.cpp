@@ -19,6 +19,22 @@ namespace {
 constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 
+// A configuration may ask for any amount of memory: it gets what the weights beside it justify. A lesser mismatch is
+// left to load_state_dict, which lists all of them.
+void check_size(const BertConfig& c, const SafetensorsFile& file, const std::filesystem::path& directory) {
+  const auto width = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
+  const auto rows = static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
+  const double described =
+      rows * width + static_cast<double>(c.num_hidden_layers) * (4 * width * width + 2 * width * inner) + width * width;
+  double held = 0;
+  for (const auto& [name, tensor] : file.tensors) held += static_cast<double>(tensor.numel());
+  constexpr double kSlack = 1 << 20;
+  if (described > 2 * held + kSlack) {
+    throw DataError(fmt::format("{}: describes {:.0f} parameters, but {} holds {:.0f}; they are of different models",
+                                (directory / kConfigFile).string(), described, kWeightsFile, held));
+  }
+}
+
 class BertTextClassifier final : public TextClassifier {
  public:
   BertTextClassifier(std::unique_ptr<BertForSequenceClassification> model, Tokenizer tokenizer)
@@ -73,6 +89,7 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
                                 config.vocab_size, config.max_position_embeddings));
   }
   const SafetensorsFile file = load_safetensors(directory / kWeightsFile);
+  check_size(config, file, directory);
   Generator unused;
   auto model = std::make_unique<BertForSequenceClassification>(config, unused);
   try {

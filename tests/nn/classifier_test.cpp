@@ -153,6 +153,17 @@ TEST_F(Classifier, LoadingRefusesATokenizerThatDoesNotFit) {
   EXPECT_NE(message_of<DataError>([&] { TextClassifier::load(folder_.path()); }).find("58 entries"), std::string::npos);
 }
 
+TEST_F(Classifier, LoadingAllocatesNoMoreThanTheWeightsJustify) {
+  std::string config = test::content_of(folder_.path() / "config.json");
+  for (const auto& [from, to] : {std::pair{"\"hidden_size\":32", "\"hidden_size\":16777216"},
+                                 std::pair{"\"vocab_size\":57", "\"vocab_size\":16777216"}}) {
+    config.replace(config.find(from), std::string(from).size(), to);
+  }
+  folder_.write("config.json", config);
+  EXPECT_NE(message_of<DataError>([&] { TextClassifier::load(folder_.path()); }).find("different models"),
+            std::string::npos);
+}
+
 TEST_F(Classifier, LoadingNamesTheFieldOfABadConfiguration) {
   const std::string good = test::content_of(folder_.path() / "config.json");
   const auto with = [&](const std::string& from, const std::string& to) {
