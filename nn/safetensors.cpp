@@ -15,7 +15,7 @@
 #include <tuple>
 #include <vector>
 
-#include <qing/nn/files.h>
+#include <qing/tensor/files.h>
 
 namespace qing::nn {
 namespace {

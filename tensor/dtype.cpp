@@ -1,6 +1,7 @@
 #include <qing/tensor/dtype.h>
 
 #include <bit>
+#include <cmath>
 
 namespace qing {
 
@@ -70,5 +71,24 @@ Half to_half(float f) {
   const uint32_t rebased = magnitude - (uint32_t{112} << 23);
   return with_sign((rebased + 0xfff + ((rebased >> 13) & 1)) >> 13);
 }
+
+float round_to_odd(double d) {
+  const auto nearest = static_cast<float>(d);
+  if (static_cast<double>(nearest) == d || std::isnan(d)) return nearest;
+  auto bits = std::bit_cast<uint32_t>(nearest);
+  if (std::fabs(static_cast<double>(nearest)) > std::fabs(d)) --bits;  // towards zero
+  return std::bit_cast<float>(bits | 1);
+}
+
+double round_to_odd(int64_t i) {
+  constexpr uint64_t kLost = (uint64_t{1} << 11) - 1;  // of 64 bits, 53 fit
+  const uint64_t magnitude = i < 0 ? -static_cast<uint64_t>(i) : static_cast<uint64_t>(i);
+  if (magnitude <= (uint64_t{1} << 53)) return static_cast<double>(i);
+  const uint64_t odd = (magnitude & ~kLost) | ((magnitude & kLost) != 0 ? kLost + 1 : 0);
+  return i < 0 ? -static_cast<double>(odd) : static_cast<double>(odd);
+}
+
+Half to_half(double d) { return to_half(round_to_odd(d)); }
+BFloat16 to_bfloat16(double d) { return to_bfloat16(round_to_odd(d)); }
 
 }  // namespace qing

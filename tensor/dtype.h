@@ -8,7 +8,7 @@ namespace qing {
 
 enum class DType : uint8_t { f32, f64, i32, i64, u8, boolean, f16, bf16, i8 };
 
-/// IEEE binary16 and bfloat16 as bit patterns; conversions round to nearest even.
+/// IEEE binary16 and bfloat16 as bit patterns; conversions round once, to nearest even.
 struct Half {
   uint16_t bits;
 };
@@ -18,7 +18,13 @@ struct BFloat16 {
 float to_float(Half h);
 float to_float(BFloat16 b);
 Half to_half(float f);
+Half to_half(double d);
 BFloat16 to_bfloat16(float f);
+BFloat16 to_bfloat16(double d);
+/// An inexact result gets an odd last bit, so that rounding it once more, to a type of at least two bits less, gives
+/// what rounding the exact value would (Boldo & Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+float round_to_odd(double d);
+double round_to_odd(int64_t i);
 
 size_t size_of(DType dtype);
 const char* name_of(DType dtype);

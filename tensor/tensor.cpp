@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
-#include <type_traits>
 #include <vector>
 
 #include <qing/tensor/allocator.h>
+#include <qing/tensor/convert.h>
+#include <qing/tensor/dispatch.h>
 
 namespace qing {
 
@@ -27,49 +26,6 @@ struct Tensor::Impl {
 };
 
 namespace {
-
-// Calls body(T{}) with the C++ type of any dtype.
-template <class Body>
-decltype(auto) dispatch(DType dtype, Body&& body) {
-  switch (dtype) {
-    case DType::f32: return body(float{});
-    case DType::f64: return body(double{});
-    case DType::i32: return body(int32_t{});
-    case DType::i64: return body(int64_t{});
-    case DType::u8: return body(uint8_t{});
-    case DType::boolean: return body(bool{});
-    case DType::f16: return body(Half{});
-    case DType::bf16: return body(BFloat16{});
-    case DType::i8: return body(int8_t{});
-  }
-  throw DTypeError("unknown dtype");
-}
-
-template <class T>
-constexpr bool is_short_float = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
-
-// A number as T: integers saturate instead of overflowing, NaN becomes 0 there.
-template <class To, class From>
-To convert(From from) {
-  if constexpr (std::is_same_v<To, From>) {
-    return from;
-  } else if constexpr (is_short_float<From>) {
-    return convert<To>(to_float(from));
-  } else if constexpr (std::is_same_v<To, Half>) {
-    return to_half(static_cast<float>(from));
-  } else if constexpr (std::is_same_v<To, BFloat16>) {
-    return to_bfloat16(static_cast<float>(from));
-  } else if constexpr (std::is_same_v<To, bool>) {
-    return from != From(0);
-  } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
-    if (std::isnan(from)) return To(0);
-    if (from <= static_cast<From>(std::numeric_limits<To>::min())) return std::numeric_limits<To>::min();
-    if (from >= static_cast<From>(std::numeric_limits<To>::max())) return std::numeric_limits<To>::max();
-    return static_cast<To>(from);
-  } else {
-    return static_cast<To>(from);
-  }
-}
 
 // Calls body(destination_offset, source_offset, count) for runs along the last dimension of two layouts of one shape.
 template <class Body>
@@ -150,7 +106,7 @@ Tensor Tensor::full(Shape shape, double value, DType dtype) {
 
 Tensor Tensor::arange(int64_t n, DType dtype) {
   Tensor tensor = empty({n}, dtype);
-  dispatch(dtype, [&](auto zero) {
+  dispatch_all(dtype, [&](auto zero) {
     using T = decltype(zero);
     T* out = tensor.data<T>();
     for (int64_t i = 0; i < n; ++i) out[i] = convert<T>(i);
@@ -209,7 +165,7 @@ QING_INSTANTIATE(int8_t)
 
 double Tensor::item() const {
   if (numel() != 1) throw ShapeError("item: a tensor of shape " + to_string(shape()) + " has not one element");
-  return dispatch(dtype(), [&](auto zero) { return convert<double>(*data<decltype(zero)>()); });
+  return dispatch_all(dtype(), [&](auto zero) { return convert<double>(*data<decltype(zero)>()); });
 }
 
 Tensor Tensor::with_layout(Layout layout) const {
@@ -254,15 +210,15 @@ void Tensor::copy_from(const Tensor& source) {
   const Tensor safe = overlaps ? source.clone() : source;
   const Layout from_layout = safe.layout().expand(shape());
   if (dtype() == safe.dtype() && is_contiguous() && from_layout.is_contiguous()) {
-    dispatch(dtype(), [&](auto zero) {
+    dispatch_all(dtype(), [&](auto zero) {
       using T = decltype(zero);
       const size_t bytes = static_cast<size_t>(numel()) * sizeof(T);
       if (bytes > 0) std::memmove(data<T>(), safe.data<T>(), bytes);
     });
   } else {
-    dispatch(dtype(), [&](auto to) {
+    dispatch_all(dtype(), [&](auto to) {
       using To = decltype(to);
-      dispatch(safe.dtype(), [&](auto from) {
+      dispatch_all(safe.dtype(), [&](auto from) {
         copy_elements(data<To>(), layout(), safe.data<decltype(from)>(), from_layout);
       });
     });
@@ -272,7 +228,7 @@ void Tensor::copy_from(const Tensor& source) {
 
 void Tensor::fill(double value) {
   check_writable(layout(), "fill");
-  dispatch(dtype(), [&](auto zero) {
+  dispatch_all(dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T element = convert<T>(value);
     T* out = data<T>();

@@ -5,8 +5,8 @@
 #include <boost/json.hpp>
 #include <string_view>
 
-#include <qing/nn/files.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::nn {
 namespace {

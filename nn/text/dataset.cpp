@@ -8,9 +8,9 @@
 #include <optional>
 #include <unordered_set>
 
-#include <qing/nn/files.h>
 #include <qing/nn/text/utf8.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::nn {
 namespace {

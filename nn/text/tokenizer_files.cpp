@@ -6,10 +6,10 @@
 #include <limits>
 #include <string>
 
-#include <qing/nn/files.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/text/utf8.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::nn {
 namespace {

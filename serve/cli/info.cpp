@@ -5,9 +5,9 @@
 #include <fstream>
 #include <thread>
 
-#include <qing/nn/files.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/output.h>
+#include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/threads.h>
 
@@ -26,7 +26,7 @@ std::string cpu_name() {
 boost::json::object read_config(const std::filesystem::path& model) {
   const std::filesystem::path path = model / "config.json";
   boost::system::error_code error;
-  const boost::json::value value = boost::json::parse(nn::read_file(path), error);
+  const boost::json::value value = boost::json::parse(read_file(path), error);
   if (error || !value.is_object()) {
     throw DataError(fmt::format("{}: not a JSON object; is {} a model's folder?", path.string(), model.string()));
   }

@@ -6,11 +6,11 @@
 #include <functional>
 #include <iostream>
 
-#include <qing/nn/files.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/output.h>
+#include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -25,7 +25,7 @@ void strip_carriage_return(std::string& line) {
 }
 
 std::vector<std::string> lines_of(const std::filesystem::path& file) {
-  const std::string content = nn::read_file(file);
+  const std::string content = read_file(file);
   std::vector<std::string> lines;
   for (size_t begin = 0; begin < content.size();) {
     const size_t end = std::min(content.find('\n', begin), content.size());

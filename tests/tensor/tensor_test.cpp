@@ -141,6 +141,29 @@ TEST(Halves, RoundToNearestEven) {
   EXPECT_TRUE(std::isnan(to_float(to_bfloat16(std::nanf("")))));
 }
 
+TEST(Halves, ADoubleIsRoundedOnce) {
+  // Just above a tie that f32 would round to: to nearest, not to even of the tie.
+  EXPECT_EQ(to_half(1 + 0x1p-11 + 0x1p-40).bits, 0x3c01);
+  EXPECT_EQ(to_half(1 + 0x3p-11 - 0x1p-40).bits, 0x3c01);
+  EXPECT_EQ(to_half(-1 - 0x1p-11 - 0x1p-40).bits, 0xbc01);
+  EXPECT_EQ(to_half(0x1p-25 + 0x1p-70).bits, 1);
+  EXPECT_EQ(to_half(65520 - 0x1p-30).bits, 0x7bff);
+  EXPECT_EQ(to_half(1e300).bits, 0x7c00);
+  EXPECT_EQ(to_half(-1e-300).bits, 0x8000);
+  EXPECT_TRUE(std::isnan(to_float(to_half(std::nan("")))));
+  EXPECT_EQ(to_bfloat16(1 + 0x1p-8 + 0x1p-40).bits, 0x3f81);
+  EXPECT_EQ(to_bfloat16(0x1p-134 + 0x1p-170).bits, 1);
+  EXPECT_EQ(to_bfloat16(std::numeric_limits<double>::infinity()).bits, 0x7f80);
+  // 2^62 and a half step of bfloat16, and one more.
+  const int64_t tie = (int64_t{1} << 62) + (int64_t{1} << 54);
+  const Tensor x = Tensor::from<int64_t>({tie, tie + 1, -tie - 1, std::numeric_limits<int64_t>::min()}, {4});
+  const Tensor y = x.to(DType::bf16);
+  EXPECT_EQ(y.data<BFloat16>()[0].bits, 0x5e80);
+  EXPECT_EQ(y.data<BFloat16>()[1].bits, 0x5e81);
+  EXPECT_EQ(y.data<BFloat16>()[2].bits, 0xde81);
+  EXPECT_EQ(y.data<BFloat16>()[3].bits, 0xdf00);
+}
+
 TEST(Halves, EveryBitPatternComesBack) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const Half h{static_cast<uint16_t>(bits)};

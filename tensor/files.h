@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace qing::nn {
+namespace qing {
 
 std::string read_file(const std::filesystem::path& path);  ///< IoError with the path and the system's reason.
 /// Writes the parts in order to a temporary file in the same folder, fsyncs, renames over `path`, fsyncs the folder.
@@ -16,4 +16,4 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
   write_file_atomically(path, std::span(&content, 1));
 }
 
-}  // namespace qing::nn
+}  // namespace qing

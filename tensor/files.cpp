@@ -1,4 +1,4 @@
-#include <qing/nn/files.h>
+#include <qing/tensor/files.h>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 
 #include <qing/tensor/errors.h>
 
-namespace qing::nn {
+namespace qing {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, const char* what, int error) {
@@ -92,4 +92,4 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   if (directory.valid()) fsync(directory.get());
 }
 
-}  // namespace qing::nn
+}  // namespace qing
