@@ -4,24 +4,35 @@
 #include <atomic>
 #include <utility>
 
+#include <qing/autograd/anomaly.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/node.h>
+#include <qing/tensor/ops/elementwise.h>
 
 namespace qing {
 namespace {
 
 thread_local bool recording_enabled = true;
+thread_local bool inference = false;
 
-// Every operation below the root, later ones first. Leaves have nothing to run and stay out.
-std::vector<Node*> operations_below(Node& root) {
+uint64_t next_walk() {
   static std::atomic<uint64_t> walks{0};
-  const uint64_t walk = ++walks;
+  return ++walks;
+}
+
+// A leaf has nothing to run, unless somebody is to see its gradient.
+bool has_work(const Node& node, const Walk& walk) {
+  return !node.leaf || !node.hooks.empty() || walk.wanted.contains(&node);
+}
+
+// Every node with work below the root, later ones first.
+std::vector<Node*> nodes_below(Node& root, const Walk& walk) {
   std::vector<Node*> found = {&root};
-  root.visit = walk;
+  root.visit = walk.id;
   for (size_t next = 0; next < found.size(); ++next) {
     for (const auto& input : found[next]->inputs) {
-      if (input == nullptr || input->leaf || input->visit == walk) continue;
-      input->visit = walk;
+      if (input == nullptr || input->visit == walk.id || !has_work(*input, walk)) continue;
+      input->visit = walk.id;
       found.push_back(input.get());
     }
   }
@@ -29,83 +40,197 @@ std::vector<Node*> operations_below(Node& root) {
   return found;
 }
 
-Tensor seed_of(const Tensor& root, const BackwardOptions& options) {
-  if (!options.gradient.defined()) {
+// Drops the nodes through which no wanted gradient has to pass.
+void keep_useful(std::vector<Node*>& order, const Walk& walk) {
+  for (auto it = order.rbegin(); it != order.rend(); ++it) {  // inputs first
+    Node& node = **it;
+    const bool below = std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::shared_ptr<Node>& input) {
+      return input != nullptr && input->useful == walk.id;
+    });
+    if (below || walk.wanted.contains(&node)) node.useful = walk.id;
+  }
+  std::erase_if(order, [&](const Node* node) { return node->useful != walk.id; });
+}
+
+Tensor seed_of(const Tensor& root, const Tensor& gradient, const char* op) {
+  if (!gradient.defined()) {
     if (root.numel() != 1) {
-      throw AutogradError(fmt::format("backward: the root has shape {}; pass BackwardOptions::gradient, or reduce it "
-                                      "to one element",
-                                      to_string(root.shape())));
+      throw AutogradError(fmt::format("{}: the root has shape {}; pass the option `gradient`, or reduce it to one element",
+                                      op, to_string(root.shape())));
     }
     return Tensor::full(root.shape(), 1, root.dtype());
   }
-  if (options.gradient.shape() != root.shape()) {
-    throw ShapeError(fmt::format("backward: the gradient has shape {}, the root {}",
-                                 to_string(options.gradient.shape()), to_string(root.shape())));
+  if (gradient.shape() != root.shape()) {
+    throw ShapeError(fmt::format("{}: the gradient has shape {}, the root {}", op, to_string(gradient.shape()),
+                                 to_string(root.shape())));
   }
-  if (options.gradient.dtype() != root.dtype()) {
-    throw DTypeError(fmt::format("backward: the gradient is {}, the root {}", name_of(options.gradient.dtype()),
-                                 name_of(root.dtype())));
+  if (gradient.dtype() != root.dtype()) {
+    throw DTypeError(
+        fmt::format("{}: the gradient is {}, the root {}", op, name_of(gradient.dtype()), name_of(root.dtype())));
   }
-  return options.gradient;
+  return gradient;
 }
 
-// Drops what a node holds of an unfinished walk, so that a failed backward leaves no half sums behind.
-void forget_gradient(Node& node) {
-  node.grad = Tensor();
-  node.grad_valid = false;
-  node.grad_shared = false;
+void check_walkable(const std::vector<Node*>& order, const Walk& walk, const char* op) {
+  for (const Node* node : order) {
+    if (node->released) {
+      throw AutogradError(fmt::format("{}: the graph at {} was freed by an earlier walk; pass retain_graph there to run "
+                                      "it again",
+                                      op, node->op));
+    }
+    if (walk.create_graph && !node->leaf && node->differentiable == Order::first) {
+      throw AutogradError(fmt::format("{}: {} has no second derivative, so create_graph is not possible", op, node->op));
+    }
+  }
 }
 
-void run(Node& node, bool retain_graph) {
-  const Tensor dy = node.grad_valid ? node.grad.contiguous() : Tensor();
-  forget_gradient(node);
-  if (dy.defined()) {
-    GradSink sink(node);
-    node.backward(dy, sink);
+Tensor through_hooks(const Node& node, Tensor gradient) {
+  const auto hooks = node.hooks;  // a hook may remove itself
+  for (const auto& [id, hook] : hooks) {
+    Tensor replaced = hook(gradient);
+    if (!replaced.defined()) continue;
+    if (replaced.shape() != node.shape) {
+      throw ShapeError(fmt::format("hook of {}: gave a gradient of shape {}, needs {}", node.op,
+                                   to_string(replaced.shape()), to_string(node.shape)));
+    }
+    if (replaced.dtype() != node.dtype) {
+      throw DTypeError(fmt::format("hook of {}: gave a gradient of {}, needs {}", node.op, name_of(replaced.dtype()),
+                                   name_of(node.dtype)));
+    }
+    gradient = std::move(replaced);
   }
-  if (!retain_graph) {
+  return gradient;
+}
+
+// Adds to what grad() gives.
+void accumulate(Node& node, const Tensor& gradient) {
+  GradSlot& into = node.grad;
+  if (into.valid) {
+    if (into.shared) into.tensor = into.tensor.clone();
+    add_into(into.tensor, gradient);
+  } else {
+    if (!into.tensor.defined() || into.shared) into.tensor = Tensor::empty(node.shape, node.dtype);
+    into.tensor.copy_from(gradient);
+  }
+  into.valid = true;
+  into.shared = false;
+}
+
+void check_inputs(const Node& node) {
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const Node* input = node.inputs[i].get();
+    if (input == nullptr) continue;
+    const GradSlot& slot = input->pending.valid ? input->pending : input->grad;
+    if (slot.valid) check_backward(node.op, i, slot.tensor);
+  }
+}
+
+void run(Node& node, Walk& walk, bool retain_graph) {
+  GradSlot pending = std::exchange(node.pending, {});
+  if (pending.valid) {
+    Tensor dy = walk.create_graph ? pending.tensor : pending.tensor.contiguous();
+    if (!node.hooks.empty()) dy = through_hooks(node, std::move(dy));
+    if (!walk.create_graph) dy = dy.contiguous();
+    if (!walk.capture && (node.leaf || node.retain)) accumulate(node, dy);
+    if (const auto wanted = walk.wanted.find(&node); wanted != walk.wanted.end()) wanted->second = dy;
+    if (!node.leaf) {
+      GradSink sink(node, walk);
+      node.backward(dy, sink);
+      if (anomaly_mode()) check_inputs(node);
+    }
+  }
+  if (!retain_graph && !node.leaf) {
     node.backward = nullptr;
     node.released = true;
   }
 }
 
+void run_all(const std::vector<Node*>& order, Walk& walk, bool retain_graph) {
+  try {
+    // Nodes stay alive through the root's handle: releasing frees what they saved, not the nodes.
+    for (Node* node : order) run(*node, walk, retain_graph);
+  } catch (...) {
+    // A failed walk leaves no half sums behind.
+    for (Node* node : order) {
+      node->pending = {};
+      for (const auto& input : node->inputs) {
+        if (input != nullptr) input->pending = {};
+      }
+    }
+    throw;
+  }
+}
+
+std::shared_ptr<Node> start_of(const Tensor& root, const char* op) {
+  std::shared_ptr<Node> start = node_of(root);
+  if (start == nullptr) {
+    throw AutogradError(fmt::format("{}: nothing was recorded for this tensor; no input required a gradient, or it was "
+                                    "computed under NoGradGuard",
+                                    op));
+  }
+  return start;
+}
+
 }  // namespace
 
 bool grad_enabled() { return recording_enabled; }
+bool inference_mode() { return inference; }
 NoGradGuard::NoGradGuard() : previous_(std::exchange(recording_enabled, false)) {}
 NoGradGuard::~NoGradGuard() { recording_enabled = previous_; }
+EnableGradGuard::EnableGradGuard() : previous_(std::exchange(recording_enabled, !inference)) {}
+EnableGradGuard::~EnableGradGuard() { recording_enabled = previous_; }
+InferenceGuard::InferenceGuard() : previous_(std::exchange(inference, true)) {}
+InferenceGuard::~InferenceGuard() { inference = previous_; }
 
 void backward(const Tensor& root, const BackwardOptions& options) {
-  const std::shared_ptr<Node> start = node_of(root);
-  if (start == nullptr) {
-    throw AutogradError("backward: nothing was recorded for this tensor; no input required a gradient, or it was "
-                        "computed under NoGradGuard");
+  const std::shared_ptr<Node> start = start_of(root, "backward");
+  const Tensor seed = seed_of(root, options.gradient, "backward");
+  Walk walk{.id = next_walk()};
+  const std::vector<Node*> order = nodes_below(*start, walk);
+  check_walkable(order, walk, "backward");
+  start->pending = {seed.alias(), true, true};
+  const NoGradGuard guard;
+  run_all(order, walk, options.retain_graph);
+}
+
+std::vector<Tensor> gradients(const Tensor& root, const std::vector<Tensor>& inputs, const GradientsOptions& options) {
+  constexpr const char* op = "gradients";
+  const std::shared_ptr<Node> start = start_of(root, op);
+  const Tensor seed = seed_of(root, options.gradient, op);
+  Walk walk{.id = next_walk(), .create_graph = options.create_graph, .capture = true};
+  std::vector<const Node*> nodes;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    nodes.push_back(node_of(inputs[i]).get());
+    if (nodes.back() == nullptr) {
+      throw AutogradError(fmt::format("{}: input {} of shape {} requires no gradient", op, i,
+                                      to_string(inputs[i].shape())));
+    }
+    walk.wanted.emplace(nodes.back(), Tensor());
   }
-  const Tensor seed = seed_of(root, options);
-  if (start->leaf) {
-    Node holder;  // a leaf as root: its gradient is the seed itself
-    holder.inputs.push_back(start);
-    GradSink(holder).add(0, seed);
-    return;
-  }
-  const std::vector<Node*> order = operations_below(*start);
-  for (const Node* node : order) {
-    if (node->released) {
-      throw AutogradError(fmt::format("backward: the graph at {} was freed by an earlier backward; pass retain_graph "
-                                      "there to run it again",
-                                      node->op));
+  std::vector<Node*> order = nodes_below(*start, walk);
+  keep_useful(order, walk);
+  check_walkable(order, walk, op);
+  if (start->useful == walk.id) {
+    start->pending = {options.create_graph ? seed : seed.alias(), true, true};
+    if (options.create_graph) {
+      const EnableGradGuard guard;
+      run_all(order, walk, true);
+    } else {
+      const NoGradGuard guard;
+      run_all(order, walk, options.retain_graph);
     }
   }
-  start->grad = seed.alias();
-  start->grad_valid = start->grad_shared = true;
-  const NoGradGuard guard;
-  try {
-    // Nodes stay alive through the root's handle: releasing frees what they saved, not the nodes.
-    for (Node* node : order) run(*node, options.retain_graph);
-  } catch (...) {
-    for (Node* node : order) forget_gradient(*node);
-    throw;
+  std::vector<Tensor> found;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& gradient = walk.wanted.at(nodes[i]);
+    if (!gradient.defined() && !options.allow_unused) {
+      throw AutogradError(fmt::format("{}: the root does not depend on input {} of shape {}; pass allow_unused for an "
+                                      "undefined gradient",
+                                      op, i, to_string(inputs[i].shape())));
+    }
+    found.push_back(gradient);
   }
+  return found;
 }
 
 }  // namespace qing

@@ -6,13 +6,14 @@
 #include <cmath>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/ops.h>
+#include <qing/autograd/functional.h>
+#include <qing/tensor/random.h>
 
 namespace qing {
 namespace {
 
 double project(const Tensor& y, const Tensor& cotangent) {
-  const Tensor dense = y.contiguous();
+  const Tensor dense = y.alias().contiguous();
   const auto values = dense.span<double>();
   const auto weights = cotangent.span<double>();
   double total = 0;
@@ -22,8 +23,7 @@ double project(const Tensor& y, const Tensor& cotangent) {
 
 }  // namespace
 
-GradcheckResult gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& function,
-                          std::vector<Tensor> inputs, const GradcheckOptions& options) {
+GradcheckResult gradcheck(const TensorFunction& function, std::vector<Tensor> inputs, const GradcheckOptions& options) {
   for (const Tensor& input : inputs) {
     if (requires_grad(input) && (input.dtype() != DType::f64 || !input.is_contiguous())) {
       throw DTypeError("gradcheck: inputs that require a gradient must be contiguous f64");
@@ -62,6 +62,31 @@ GradcheckResult gradcheck(const std::function<Tensor(const std::vector<Tensor>&)
   }
   result.ok = result.worst <= options.tolerance;
   return result;
+}
+
+GradcheckResult gradgradcheck(const TensorFunction& function, std::vector<Tensor> inputs,
+                              const GradcheckOptions& options) {
+  const Tensor y = function(inputs);
+  Generator rng(options.seed);
+  rng.next_stream();  // gradcheck's own cotangent is another one
+  Tensor cotangent = Tensor::empty(y.shape(), DType::f64);
+  rng.fill_normal(cotangent, 0, 1);
+  set_requires_grad(cotangent);
+  inputs.push_back(cotangent);
+  return gradcheck(
+      [&](const std::vector<Tensor>& all) {
+        const std::vector<Tensor> in(all.begin(), all.end() - 1);
+        std::vector<Tensor> wanted;
+        for (const Tensor& input : in) {
+          if (requires_grad(input)) wanted.push_back(input);
+        }
+        // Differences are taken without recording; the first gradient has to be all the same.
+        const EnableGradGuard guard;
+        return flatten(gradients(function(in), wanted,
+                                 {.create_graph = true, .allow_unused = true, .gradient = all.back()}),
+                       wanted);
+      },
+      inputs, options);
 }
 
 }  // namespace qing

@@ -1,4 +1,4 @@
-// Checks gradients against central differences.
+// Checks gradients, and gradients of gradients, against central differences.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,9 @@
 #include <qing/tensor/tensor.h>
 
 namespace qing {
+
+/// A function of tensors to one tensor.
+using TensorFunction = std::function<Tensor(const std::vector<Tensor>&)>;
 
 struct GradcheckOptions {
   double step = 1e-5;        ///< h of (f(x+h) − f(x−h)) / 2h, times max(1, |x|)
@@ -25,7 +28,12 @@ struct GradcheckResult {
 /// in every element of every f64 input that requires a gradient. A plain sum would not do: softmax and norms have
 /// outputs whose sum is constant. `function` must give the same result for the same inputs. Writes inputs in place and
 /// restores them. Cost: two evaluations an element.
-GradcheckResult gradcheck(const std::function<Tensor(const std::vector<Tensor>&)>& function,
-                          std::vector<Tensor> inputs, const GradcheckOptions& options = {});
+GradcheckResult gradcheck(const TensorFunction& function, std::vector<Tensor> inputs,
+                          const GradcheckOptions& options = {});
+
+/// gradcheck of the function's own gradients: of (inputs, u) ↦ d(Σ u∘f)/d(inputs), end to end, u being an input too. It
+/// finds a wrong second derivative, and one that the backward does not record. AutogradError when an operation has none.
+GradcheckResult gradgradcheck(const TensorFunction& function, std::vector<Tensor> inputs,
+                              const GradcheckOptions& options = {});
 
 }  // namespace qing

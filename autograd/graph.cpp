@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
+#include <qing/autograd/anomaly.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/node.h>
+#include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/reductions.h>
 #include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/reduce.h>
 
 namespace qing {
 namespace {
@@ -23,10 +26,13 @@ std::shared_ptr<Node> make_node(const Tensor& tensor) {
   return node;
 }
 
-void hang(Tensor& tensor, std::shared_ptr<Node> node) {
-  auto meta = std::make_unique<GradMeta>();
-  meta->node = std::move(node);
-  tensor.set_autograd_meta(std::move(meta));
+std::shared_ptr<Node> recorded_node(const Tensor& tensor, const char* op) {
+  std::shared_ptr<Node> node = node_of(tensor);
+  if (node == nullptr) {
+    throw AutogradError(fmt::format("{}: the tensor of shape {} requires no gradient; see set_requires_grad", op,
+                                    to_string(tensor.shape())));
+  }
+  return node;
 }
 
 }  // namespace
@@ -48,6 +54,12 @@ std::shared_ptr<Node> node_of(const Tensor& tensor) {
   return meta == nullptr ? nullptr : meta->node;
 }
 
+void hang(Tensor& tensor, std::shared_ptr<Node> node) {
+  auto meta = std::make_unique<GradMeta>();
+  meta->node = std::move(node);
+  tensor.set_autograd_meta(std::move(meta));
+}
+
 Tensor& set_requires_grad(Tensor& tensor, bool requires_grad) {
   const std::shared_ptr<Node> node = node_of(tensor);
   if (node != nullptr && !node->leaf && !requires_grad) {
@@ -55,6 +67,9 @@ Tensor& set_requires_grad(Tensor& tensor, bool requires_grad) {
   }
   if (requires_grad && !is_floating(tensor.dtype())) {
     throw DTypeError(fmt::format("set_requires_grad: only f32 and f64 have gradients, got {}", name_of(tensor.dtype())));
+  }
+  if (requires_grad && inference_mode()) {
+    throw AutogradError("set_requires_grad: not under InferenceGuard; make leaves outside of it");
   }
   if (requires_grad && node == nullptr) hang(tensor, make_node(tensor));
   if (!requires_grad) tensor.set_autograd_meta(nullptr);
@@ -70,11 +85,11 @@ bool is_leaf(const Tensor& tensor) {
 
 Tensor grad(const Tensor& leaf) {
   const std::shared_ptr<Node> node = node_of(leaf);
-  return node != nullptr && node->grad_valid ? node->grad : Tensor();
+  return node != nullptr && node->grad.valid ? node->grad.tensor : Tensor();
 }
 
 void zero_grad(const Tensor& leaf) {
-  if (const std::shared_ptr<Node> node = node_of(leaf)) node->grad_valid = false;
+  if (const std::shared_ptr<Node> node = node_of(leaf)) node->grad.valid = false;
 }
 
 void set_grad_buffer(const Tensor& leaf, Tensor buffer) {
@@ -85,24 +100,38 @@ void set_grad_buffer(const Tensor& leaf, Tensor buffer) {
                                  name_of(node->dtype), to_string(node->shape), name_of(buffer.dtype()),
                                  to_string(buffer.shape())));
   }
-  node->grad = std::move(buffer);
-  node->grad_valid = false;
-  node->grad_shared = false;
+  node->grad = {std::move(buffer), false, false};
+}
+
+void retain_grad(const Tensor& result) { recorded_node(result, "retain_grad")->retain = true; }
+
+HookHandle register_hook(const Tensor& tensor, GradientHook hook) {
+  static std::atomic<uint64_t> ids{0};
+  const std::shared_ptr<Node> node = recorded_node(tensor, "register_hook");
+  const uint64_t id = ++ids;
+  node->hooks.emplace_back(id, std::move(hook));
+  return HookHandle(node, id);
+}
+
+void HookHandle::remove() {
+  if (const auto node = std::static_pointer_cast<Node>(node_.lock())) {
+    std::erase_if(node->hooks, [this](const auto& hook) { return hook.first == id_; });
+  }
 }
 
 Tensor detach(const Tensor& tensor) { return tensor.alias(); }
 
-bool recording(std::initializer_list<Tensor> inputs) {
+bool recording(std::span<const Tensor> inputs) {
   if (!grad_enabled()) return false;
-  for (const Tensor& input : inputs) {
-    if (input.defined() && requires_grad(input)) return true;
-  }
-  return false;
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [](const Tensor& input) { return input.defined() && requires_grad(input); });
 }
 
-void record(OpName op, Tensor& output, std::initializer_list<Tensor> inputs, BackwardFunction backward) {
+void record(OpName op, Tensor& output, std::span<const Tensor> inputs, BackwardFunction backward) {
+  if (anomaly_mode()) check_forward(op.c_str(), output, inputs);
   auto node = make_node(output);
   node->op = op.c_str();
+  node->differentiable = op.order();
   node->leaf = false;
   node->backward = std::move(backward);
   node->inputs.reserve(inputs.size());
@@ -121,16 +150,49 @@ const Tensor& Saved::get(const GradSink& grad) const {
 }
 
 const char* GradSink::op() const { return node_.op; }
+bool GradSink::create_graph() const { return walk_.create_graph; }
+bool GradSink::captures() const { return walk_.capture; }
 
-bool GradSink::needs(size_t input) const { return node_.inputs[input] != nullptr; }
+bool GradSink::needs(size_t input) const {
+  const Node* to = node_.inputs[input].get();
+  return to != nullptr && (!walk_.capture || to->useful == walk_.id);
+}
+
+// A leaf's gradient goes straight to its accumulator, unless somebody is to see it first.
+GradSlot& GradSink::slot(size_t input) const {
+  Node& to = *node_.inputs[input];
+  return to.leaf && !walk_.capture && to.hooks.empty() ? to.grad : to.pending;
+}
+
+Tensor GradSink::input(size_t input, const Saved& saved) const {
+  const Tensor& plain = saved.get(*this);
+  if (!walk_.create_graph || node_.inputs[input] == nullptr) return plain;
+  Tensor wired = plain.alias();
+  hang(wired, node_.inputs[input]);
+  return wired;
+}
+
+Tensor GradSink::output(const Saved& saved) const {
+  const Tensor& plain = saved.get(*this);
+  if (!walk_.create_graph) return plain;
+  Tensor wired = plain.alias();
+  hang(wired, node_.shared_from_this());
+  return wired;
+}
 
 GradSink::Target GradSink::target(size_t input) {
-  Node& to = *node_.inputs[input];
-  if (to.grad_valid && to.grad_shared) to.grad = to.grad.clone();
-  const bool reusable = to.grad.defined() && !to.grad_shared;
-  if (!to.grad_valid && !reusable) to.grad = Tensor::empty(to.shape, to.dtype);
-  to.grad_shared = false;
-  return {to.grad, std::exchange(to.grad_valid, true)};
+  if (walk_.create_graph) {
+    throw AutogradError(fmt::format("{}: its backward writes gradients directly, so they cannot be differentiated; list "
+                                    "it as Order::first",
+                                    op()));
+  }
+  const Node& to = *node_.inputs[input];
+  GradSlot& into = slot(input);
+  if (into.valid && into.shared) into.tensor = into.tensor.clone();
+  const bool reusable = into.tensor.defined() && !into.shared;
+  if (!into.valid && !reusable) into.tensor = Tensor::empty(to.shape, to.dtype);
+  into.shared = false;
+  return {into.tensor, std::exchange(into.valid, true)};
 }
 
 Tensor GradSink::zeroed_target(size_t input) {
@@ -141,21 +203,25 @@ Tensor GradSink::zeroed_target(size_t input) {
 
 void GradSink::add(size_t input, const Tensor& gradient) {
   if (!needs(input)) return;
-  Node& to = *node_.inputs[input];
-  const Tensor reduced = sum_to(gradient, to.shape);
-  if (to.grad_valid || to.leaf) {
-    const Target into = target(input);
-    if (into.accumulate) {
-      add_into(into.tensor, reduced);
+  const Node& to = *node_.inputs[input];
+  const Tensor reduced = sum_to_shape(gradient, to.shape);
+  GradSlot& into = slot(input);
+  if (walk_.create_graph) {
+    into.tensor = into.valid ? qing::add(into.tensor, reduced) : reduced;
+    into.valid = into.shared = true;
+    return;
+  }
+  if (into.valid || &into == &to.grad) {
+    const Target found = target(input);
+    if (found.accumulate) {
+      add_into(found.tensor, reduced);
     } else {
-      Tensor buffer = into.tensor;
+      Tensor buffer = found.tensor;
       buffer.copy_from(reduced);
     }
     return;
   }
-  to.grad = reduced.alias();
-  to.grad_valid = true;
-  to.grad_shared = true;
+  into = {reduced.alias(), true, true};
 }
 
 }  // namespace qing

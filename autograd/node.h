@@ -2,17 +2,31 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include <qing/autograd/autograd.h>
 #include <qing/autograd/graph.h>
 
 namespace qing {
 
-struct Node {
+/// A gradient being summed. `valid` false: nothing yet, whatever memory `tensor` has. `shared`: others may hold the same
+/// tensor, so it must not be written.
+struct GradSlot {
+  Tensor tensor;
+  bool valid = false;
+  bool shared = false;
+};
+
+struct Node : std::enable_shared_from_this<Node> {
   const char* op = "leaf";
+  Order differentiable = Order::first;
   bool leaf = true;
   bool released = false;  // backward has run and freed what it needs
+  bool retain = false;    // keeps its gradient although it is no leaf
   Shape shape;
   DType dtype = DType::f32;
   // Grows with every node of the process: inputs have smaller numbers, so descending order is a topological one.
@@ -20,13 +34,12 @@ struct Node {
   std::vector<std::shared_ptr<Node>> inputs;  // null where no gradient is wanted
   BackwardFunction backward;
 
-  // The gradient of the output. `grad_valid` false: nothing yet, whatever memory `grad` has. `grad_shared`: others may
-  // hold the same tensor, so it must not be written.
-  Tensor grad;
-  bool grad_valid = false;
-  bool grad_shared = false;
+  GradSlot grad;     // what grad() gives
+  GradSlot pending;  // of the walk under way, until this node has run
+  std::vector<std::pair<uint64_t, GradientHook>> hooks;
 
-  uint64_t visit = 0;  // the last walk that reached this node
+  uint64_t visit = 0;   // the last walk that reached this node
+  uint64_t useful = 0;  // the last walk that looks for the gradient of this node or of one below it
 
   Node() = default;
   Node(const Node&) = delete;
@@ -34,11 +47,33 @@ struct Node {
   ~Node();
 };
 
-struct GradMeta : AutogradMeta {
+/// One run of the engine.
+struct Walk {
+  uint64_t id = 0;
+  bool create_graph = false;  // gradients are differentiable themselves
+  bool capture = false;       // gradients of `wanted` are handed out, and leaves are left alone
+  std::unordered_map<const Node*, Tensor> wanted{};
+};
+
+struct GradMeta final : AutogradMeta {
   std::shared_ptr<Node> node;
+
+  // The members of Tensor of the same names: see autograd/ops/views.h.
+  Tensor reshape(const Tensor& x, const Shape& shape) const override;
+  Tensor transpose(const Tensor& x, int64_t a, int64_t b) const override;
+  Tensor permute(const Tensor& x, const std::vector<int64_t>& order) const override;
+  Tensor expand(const Tensor& x, const Shape& shape) const override;
+  Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t end, int64_t step) const override;
+  Tensor select(const Tensor& x, int64_t dim, int64_t index) const override;
+  Tensor squeeze(const Tensor& x, int64_t dim) const override;
+  Tensor unsqueeze(const Tensor& x, int64_t dim) const override;
+  Tensor clone(const Tensor& x) const override;
+  Tensor to(const Tensor& x, DType dtype) const override;
 };
 
 /// The node of a tensor, or null.
 std::shared_ptr<Node> node_of(const Tensor& tensor);
+/// Makes `tensor` the result of `node`.
+void hang(Tensor& tensor, std::shared_ptr<Node> node);
 
 }  // namespace qing

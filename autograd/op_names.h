@@ -3,38 +3,90 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace qing {
 
-inline constexpr std::array kOpNames = {
-    // elementwise
-    "add", "sub", "mul", "div", "scale", "neg", "exp", "log", "sqrt", "tanh", "sigmoid", "relu", "gelu", "dropout",
-    // views
-    "reshape", "transpose", "permute", "expand", "slice", "select",
-    // reductions and rows
-    "sum", "mean", "softmax", "layer_norm", "index_rows", "embedding", "cross_entropy",
-    // products
-    "matmul", "linear", "linear_gelu", "attention", "dropout_add_layer_norm"};
+/// How often an operation can be differentiated. `second`: its backward is itself made of differentiable operations when
+/// GradSink::create_graph() asks for it.
+enum class Order : uint8_t { first, second };
 
-/// The name of an operation. A literal is checked against kOpNames by the compiler; operations defined outside qing use
+struct OpInfo {
+  std::string_view name;
+  Order order;
+};
+
+inline constexpr Order kFirst = Order::first, kSecond = Order::second;
+
+inline constexpr auto kOps = std::to_array<OpInfo>({
+    // elementwise
+    {"add", kSecond},
+    {"sub", kSecond},
+    {"mul", kSecond},
+    {"div", kSecond},
+    {"scale", kSecond},
+    {"neg", kSecond},
+    {"exp", kSecond},
+    {"log", kSecond},
+    {"sqrt", kSecond},
+    {"tanh", kSecond},
+    {"sigmoid", kSecond},
+    {"relu", kSecond},
+    {"gelu", kFirst},
+    {"dropout", kFirst},
+    // views and copies
+    {"reshape", kSecond},
+    {"transpose", kSecond},
+    {"permute", kSecond},
+    {"expand", kSecond},
+    {"slice", kSecond},
+    {"select", kSecond},
+    {"clone", kSecond},
+    {"to", kSecond},
+    // reductions
+    {"sum", kSecond},
+    {"mean", kSecond},
+    // rows
+    {"softmax", kFirst},
+    {"layer_norm", kFirst},
+    {"dropout_add_layer_norm", kFirst},
+    // indexing
+    {"index_rows", kFirst},
+    {"embedding", kFirst},
+    // losses
+    {"cross_entropy", kFirst},
+    // products
+    {"matmul", kSecond},
+    {"linear", kFirst},
+    {"linear_gelu", kFirst},
+    {"attention", kFirst},
+    // others
+    {"checkpoint", kFirst},
+});
+
+/// The name of an operation. A literal is checked against kOps by the compiler; operations defined outside qing use
 /// OpName::custom.
 class OpName {
  public:
   consteval OpName(const char* name) : name_(name) {  // NOLINT(google-explicit-constructor): reads as a literal
-    for (const std::string_view known : kOpNames) {
-      if (known == name) return;
+    for (const OpInfo& known : kOps) {
+      if (known.name == name) {
+        order_ = known.order;
+        return;
+      }
     }
-    throw "not in kOpNames: add the operation there and a sample to its gradient test";
+    throw "not in kOps: add the operation there and a sample to its gradient test";
   }
   /// `name` must outlive every graph: a string literal.
-  static OpName custom(const char* name) { return OpName(name, Custom{}); }
+  static OpName custom(const char* name, Order order = Order::first) { return OpName(name, order); }
   const char* c_str() const { return name_; }
+  Order order() const { return order_; }
 
  private:
-  struct Custom {};
-  OpName(const char* name, Custom) : name_(name) {}
+  OpName(const char* name, Order order) : name_(name), order_(order) {}
   const char* name_;
+  Order order_ = Order::first;
 };
 
 }  // namespace qing

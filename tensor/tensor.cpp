@@ -173,24 +173,45 @@ Tensor Tensor::with_layout(Layout layout) const {
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
+  if (const auto* meta = autograd_meta()) return meta->reshape(*this, shape);
   if (auto view = layout().reshape(shape)) return with_layout(std::move(*view));
   const Tensor dense = contiguous();
   return dense.with_layout(*dense.layout().reshape(shape));
 }
-Tensor Tensor::transpose(int64_t a, int64_t b) const { return with_layout(layout().transpose(a, b)); }
-Tensor Tensor::permute(const std::vector<int64_t>& order) const { return with_layout(layout().permute(order)); }
-Tensor Tensor::expand(const Shape& shape) const { return with_layout(layout().expand(shape)); }
+Tensor Tensor::transpose(int64_t a, int64_t b) const {
+  if (const auto* meta = autograd_meta()) return meta->transpose(*this, a, b);
+  return with_layout(layout().transpose(a, b));
+}
+Tensor Tensor::permute(const std::vector<int64_t>& order) const {
+  if (const auto* meta = autograd_meta()) return meta->permute(*this, order);
+  return with_layout(layout().permute(order));
+}
+Tensor Tensor::expand(const Shape& shape) const {
+  if (const auto* meta = autograd_meta()) return meta->expand(*this, shape);
+  return with_layout(layout().expand(shape));
+}
 Tensor Tensor::slice(int64_t dim, int64_t start, int64_t end, int64_t step) const {
+  if (const auto* meta = autograd_meta()) return meta->slice(*this, dim, start, end, step);
   return with_layout(layout().slice(dim, start, end, step));
 }
-Tensor Tensor::select(int64_t dim, int64_t index) const { return with_layout(layout().select(dim, index)); }
-Tensor Tensor::squeeze(int64_t dim) const { return with_layout(layout().squeeze(dim)); }
-Tensor Tensor::unsqueeze(int64_t dim) const { return with_layout(layout().unsqueeze(dim)); }
+Tensor Tensor::select(int64_t dim, int64_t index) const {
+  if (const auto* meta = autograd_meta()) return meta->select(*this, dim, index);
+  return with_layout(layout().select(dim, index));
+}
+Tensor Tensor::squeeze(int64_t dim) const {
+  if (const auto* meta = autograd_meta()) return meta->squeeze(*this, dim);
+  return with_layout(layout().squeeze(dim));
+}
+Tensor Tensor::unsqueeze(int64_t dim) const {
+  if (const auto* meta = autograd_meta()) return meta->unsqueeze(*this, dim);
+  return with_layout(layout().unsqueeze(dim));
+}
 Tensor Tensor::alias() const { return with_layout(layout()); }
 
 Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
 
 Tensor Tensor::clone() const {
+  if (const auto* meta = autograd_meta()) return meta->clone(*this);
   Tensor copy = empty(shape(), dtype());
   copy.copy_from(*this);
   return copy;
@@ -198,6 +219,7 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == this->dtype()) return *this;
+  if (const auto* meta = autograd_meta()) return meta->to(*this, dtype);
   Tensor converted = empty(shape(), dtype);
   converted.copy_from(*this);
   return converted;
@@ -207,7 +229,7 @@ void Tensor::copy_from(const Tensor& source) {
   check_writable(layout(), "copy_from");
   // What is read must not be what was just written.
   const bool overlaps = shares_storage(source) && !same_as(source);
-  const Tensor safe = overlaps ? source.clone() : source;
+  const Tensor safe = overlaps ? source.alias().clone() : source;
   const Layout from_layout = safe.layout().expand(shape());
   if (dtype() == safe.dtype() && is_contiguous() && from_layout.is_contiguous()) {
     dispatch_all(dtype(), [&](auto zero) {
@@ -250,7 +272,7 @@ void Tensor::set_autograd_meta(std::unique_ptr<AutogradMeta> meta) { get().meta 
 std::string to_string(const Tensor& tensor) {
   if (!tensor.defined()) return "Tensor(undefined)";
   constexpr int64_t kShown = 16;
-  const Tensor flat = tensor.contiguous().reshape({-1});
+  const Tensor flat = tensor.alias().reshape({-1});
   std::string text = fmt::format("Tensor({} {}: ", name_of(tensor.dtype()), to_string(tensor.shape()));
   for (int64_t i = 0; i < std::min(kShown, flat.numel()); ++i) {
     text += fmt::format("{}{:.6g}", i > 0 ? ", " : "", flat.select(0, i).item());

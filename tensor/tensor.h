@@ -15,9 +15,22 @@
 
 namespace qing {
 
-/// Base of what autograd hangs on a tensor; opaque to this folder.
+class Tensor;
+
+/// What autograd hangs on a tensor that takes part in a graph. Opaque to this folder but for what it takes over: the
+/// members of Tensor of the same names call these then, so that a gradient flows through them.
 struct AutogradMeta {
   virtual ~AutogradMeta() = default;
+  virtual Tensor reshape(const Tensor& x, const Shape& shape) const = 0;
+  virtual Tensor transpose(const Tensor& x, int64_t a, int64_t b) const = 0;
+  virtual Tensor permute(const Tensor& x, const std::vector<int64_t>& order) const = 0;
+  virtual Tensor expand(const Tensor& x, const Shape& shape) const = 0;
+  virtual Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t end, int64_t step) const = 0;
+  virtual Tensor select(const Tensor& x, int64_t dim, int64_t index) const = 0;
+  virtual Tensor squeeze(const Tensor& x, int64_t dim) const = 0;
+  virtual Tensor unsqueeze(const Tensor& x, int64_t dim) const = 0;
+  virtual Tensor clone(const Tensor& x) const = 0;
+  virtual Tensor to(const Tensor& x, DType dtype) const = 0;
 };
 
 /// A block of bytes, 64-byte aligned, from the caching allocator, with the version counter of in-place writes.
@@ -79,7 +92,8 @@ class Tensor {
   /// The value of a one-element tensor of any arithmetic dtype.
   double item() const;
 
-  // Views share storage and record no gradient; the functions of <qing/autograd/ops.h> of the same names do.
+  // Views share storage. On a tensor that takes part in a graph they are recorded, like the functions of
+  // <qing/autograd/ops.h> of the same names.
   Tensor reshape(const Shape& shape) const;  ///< A view if strides allow, else a copy.
   Tensor transpose(int64_t a, int64_t b) const;
   Tensor permute(const std::vector<int64_t>& order) const;
@@ -90,9 +104,9 @@ class Tensor {
   Tensor unsqueeze(int64_t dim) const;
 
   Tensor contiguous() const;  ///< This tensor if contiguous, else a copy.
-  Tensor clone() const;       ///< A contiguous copy with its own storage and no autograd metadata.
-  Tensor to(DType dtype) const;  ///< Converts; the same handle if the dtype is the same.
-  Tensor alias() const;  ///< A new handle state on the same storage and layout, without autograd metadata.
+  Tensor clone() const;       ///< A contiguous copy with its own storage. Recorded, like views.
+  Tensor to(DType dtype) const;  ///< Converts; the same handle if the dtype is the same. Recorded, like views.
+  Tensor alias() const;  ///< A new handle state on the same storage and layout, outside any graph.
 
   // In-place writes bump the version, so that backward can refuse a stale saved tensor.
   void copy_from(const Tensor& source);  ///< Broadcasts and converts.

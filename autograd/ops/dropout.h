@@ -1,4 +1,4 @@
-// What the operations with dropout inside share.
+// Dropout, and what the operations with dropout inside share.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,10 @@
 #include <qing/tensor/tensor.h>
 
 namespace qing {
+
+/// Zeroes each element with probability p and scales the others by 1/(1−p) (Srivastava et al. 2014). 0 ≤ p < 1. Takes
+/// one stream of `rng`.
+Tensor dropout(const Tensor& x, double p, Generator& rng);
 
 /// ValueError naming `op` unless 0 ≤ p < 1.
 void check_dropout(double p, const char* op);

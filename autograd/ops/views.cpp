@@ -1,7 +1,10 @@
 // Views: the gradient of a view is the same view, undone. Each begins with alias(), since a view that changes nothing
 // may be the tensor itself, whose place in the graph is taken.
+#include <qing/autograd/ops/views.h>
+
 #include <qing/autograd/graph.h>
-#include <qing/autograd/ops.h>
+#include <qing/autograd/node.h>
+#include <qing/autograd/ops/views_detail.h>
 
 namespace qing {
 
@@ -13,6 +16,9 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
   }
   return y;
 }
+
+Tensor squeeze(const Tensor& x, int64_t dim) { return reshape(x, x.layout().squeeze(dim).sizes); }
+Tensor unsqueeze(const Tensor& x, int64_t dim) { return reshape(x, x.layout().unsqueeze(dim).sizes); }
 
 Tensor transpose(const Tensor& x, int64_t a, int64_t b) {
   Tensor y = x.alias().transpose(a, b);
@@ -42,36 +48,40 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   return y;
 }
 
-namespace {
-
-// The gradient of a part: zeros, with dy where the part was taken from.
-template <class View>
-void scatter(const Tensor& dy, GradSink& grad, const Shape& shape, View view) {
-  const Tensor whole = Tensor::zeros(shape, dy.dtype());
-  view(whole).copy_from(dy);
-  grad.add(0, whole);
-}
-
-}  // namespace
-
 Tensor slice(const Tensor& x, int64_t dim, int64_t start, int64_t end, int64_t step) {
-  Tensor y = x.alias().slice(dim, start, end, step);
-  if (recording({x})) {
-    record("slice", y, {x}, [shape = x.shape(), dim, start, end, step](const Tensor& dy, GradSink& grad) {
-      scatter(dy, grad, shape, [&](const Tensor& whole) { return whole.slice(dim, start, end, step); });
-    });
-  }
-  return y;
+  return part("slice", x, [=](const Tensor& whole) { return whole.slice(dim, start, end, step); });
 }
 
 Tensor select(const Tensor& x, int64_t dim, int64_t index) {
-  Tensor y = x.alias().select(dim, index);
-  if (recording({x})) {
-    record("select", y, {x}, [shape = x.shape(), dim, index](const Tensor& dy, GradSink& grad) {
-      scatter(dy, grad, shape, [&](const Tensor& whole) { return whole.select(dim, index); });
-    });
+  return part("select", x, [=](const Tensor& whole) { return whole.select(dim, index); });
+}
+
+Tensor clone(const Tensor& x) {
+  Tensor y = x.alias().clone();
+  if (recording({x})) record("clone", y, {x}, [](const Tensor& dy, GradSink& grad) { grad.add(0, dy); });
+  return y;
+}
+
+Tensor to(const Tensor& x, DType dtype) {
+  if (dtype == x.dtype()) return x;
+  Tensor y = x.alias().to(dtype);
+  if (is_floating(dtype) && recording({x})) {
+    record("to", y, {x}, [from = x.dtype()](const Tensor& dy, GradSink& grad) { grad.add(0, dy.to(from)); });
   }
   return y;
 }
+
+Tensor GradMeta::reshape(const Tensor& x, const Shape& shape) const { return qing::reshape(x, shape); }
+Tensor GradMeta::transpose(const Tensor& x, int64_t a, int64_t b) const { return qing::transpose(x, a, b); }
+Tensor GradMeta::permute(const Tensor& x, const std::vector<int64_t>& order) const { return qing::permute(x, order); }
+Tensor GradMeta::expand(const Tensor& x, const Shape& shape) const { return qing::expand(x, shape); }
+Tensor GradMeta::slice(const Tensor& x, int64_t dim, int64_t start, int64_t end, int64_t step) const {
+  return qing::slice(x, dim, start, end, step);
+}
+Tensor GradMeta::select(const Tensor& x, int64_t dim, int64_t index) const { return qing::select(x, dim, index); }
+Tensor GradMeta::squeeze(const Tensor& x, int64_t dim) const { return qing::squeeze(x, dim); }
+Tensor GradMeta::unsqueeze(const Tensor& x, int64_t dim) const { return qing::unsqueeze(x, dim); }
+Tensor GradMeta::clone(const Tensor& x) const { return qing::clone(x); }
+Tensor GradMeta::to(const Tensor& x, DType dtype) const { return qing::to(x, dtype); }
 
 }  // namespace qing

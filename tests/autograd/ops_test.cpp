@@ -24,7 +24,7 @@ using test::OpSample;
 class Op : public ::testing::TestWithParam<OpSample> {};
 
 TEST_P(Op, GradientEqualsCentralDifferencesOnARandomCotangent) {
-  const auto result = gradcheck(GetParam().function, GetParam().inputs());
+  const auto result = gradcheck(GetParam().function, GetParam().inputs(), {.step = GetParam().step});
   EXPECT_TRUE(result.ok) << result.worst << ": " << result.message;
 }
 
@@ -54,13 +54,23 @@ std::string sample_name(const ::testing::TestParamInfo<OpSample>& info) {
 }
 INSTANTIATE_TEST_SUITE_P(Every, Op, ::testing::ValuesIn(op_samples()), sample_name);
 
-TEST(OpSamples, CoverEveryOperation) {
-  for (const std::string_view op : kOpNames) {
-    const bool found = std::any_of(op_samples().begin(), op_samples().end(),
-                                   [&](const OpSample& sample) { return sample.op == op; });
-    EXPECT_TRUE(found) << op << " has no sample";
-  }
+class TwiceDifferentiable : public ::testing::TestWithParam<OpSample> {};
+
+TEST_P(TwiceDifferentiable, SecondGradientEqualsCentralDifferences) {
+  const auto result = gradgradcheck(GetParam().function, GetParam().inputs(), {.step = GetParam().step});
+  EXPECT_TRUE(result.ok) << result.worst << ": " << result.message;
 }
+
+Order order_of(std::string_view op) {
+  return std::find_if(kOps.begin(), kOps.end(), [op](const OpInfo& info) { return info.name == op; })->order;
+}
+
+std::vector<OpSample> twice_differentiable() {
+  std::vector<OpSample> found = op_samples();
+  std::erase_if(found, [](const OpSample& sample) { return order_of(sample.op) == Order::first; });
+  return found;
+}
+INSTANTIATE_TEST_SUITE_P(Every, TwiceDifferentiable, ::testing::ValuesIn(twice_differentiable()), sample_name);
 
 // A wrong gradient must not pass: the check is checked.
 TEST(Gradcheck, FindsAWrongGradient) {
@@ -77,6 +87,27 @@ TEST(Gradcheck, FindsAWrongGradient) {
   EXPECT_FALSE(result.ok);
   EXPECT_NEAR(result.worst, 1e-3, 1e-3);
   EXPECT_NE(result.message.find("input 0"), std::string::npos);
+}
+
+TEST(Gradgradcheck, FindsAWrongAndAMissingSecondGradient) {
+  // y = x³: the second derivative is 6x, of which each of these loses a part.
+  const auto cube = [](const std::vector<Tensor>& in, bool wired) {
+    Tensor y = in[0].alias() * in[0].alias() * in[0].alias();
+    if (recording({in[0]})) {
+      record(OpName::custom("cube", Order::second), y, {in[0]}, [wired, x = Saved(in[0])](const Tensor& dy, GradSink& grad) {
+        const Tensor once = wired ? grad.input(0, x) : x.get(grad);
+        grad.add(0, scale(mul(dy, mul(once, x.get(grad))), 3));
+      });
+    }
+    return y;
+  };
+  Tensor x = Tensor::full({3}, 1.5, DType::f64);
+  set_requires_grad(x);
+  for (const bool wired : {true, false}) {
+    const auto function = [&](const std::vector<Tensor>& in) { return cube(in, wired); };
+    EXPECT_TRUE(gradcheck(function, {x}).ok);
+    EXPECT_FALSE(gradgradcheck(function, {x}).ok);
+  }
 }
 
 Tensor normal(Shape shape, uint64_t seed, DType dtype = DType::f32) {

@@ -75,6 +75,11 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (recording({a, b})) {
     record("matmul", y, {a, b},
            [m, n, k, a = Saved(left), b = Saved(right)](const Tensor& dy, GradSink& grad) {
+             if (grad.create_graph()) {
+               if (grad.needs(0)) grad.add(0, matmul(dy, transpose(grad.input(1, b), 0, 1)));
+               if (grad.needs(1)) grad.add(1, matmul(transpose(grad.input(0, a), 0, 1), dy));
+               return;
+             }
              if (grad.needs(0)) multiply(Trans::no, Trans::yes, dy, b.get(grad), grad.target(0), m, k, n);
              if (grad.needs(1)) multiply(Trans::yes, Trans::no, a.get(grad), dy, grad.target(1), k, n, m);
            });

@@ -1,0 +1,18 @@
+// Looking for NaN. Private to this folder; AnomalyGuard of autograd.h turns it on.
+#pragma once
+
+#include <span>
+
+#include <qing/tensor/tensor.h>
+
+namespace qing {
+
+struct Node;
+
+bool anomaly_mode();
+/// AutogradError naming `op` if `output` has a NaN, and whether an input had one already.
+void check_forward(const char* op, const Tensor& output, std::span<const Tensor> inputs);
+/// AutogradError naming `op` and the input whose gradient, summed so far, has a NaN.
+void check_backward(const char* op, size_t input, const Tensor& gradient);
+
+}  // namespace qing

@@ -1,0 +1,78 @@
+#include <qing/autograd/checkpoint.h>
+
+#include <utility>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/graph.h>
+
+namespace qing {
+namespace {
+
+struct RandomState {
+  uint64_t seed, stream;
+};
+
+// Puts a generator where it was, for as long as it lives.
+class Rewound {
+ public:
+  Rewound(Generator* rng, RandomState state) : rng_(rng) {
+    if (rng_ == nullptr) return;
+    now_ = {rng_->seed(), rng_->stream()};
+    rng_->restore(state.seed, state.stream);
+  }
+  ~Rewound() {
+    if (rng_ != nullptr) rng_->restore(now_.seed, now_.stream);
+  }
+  Rewound(const Rewound&) = delete;
+  Rewound& operator=(const Rewound&) = delete;
+
+ private:
+  Generator* rng_;
+  RandomState now_{};
+};
+
+// A leaf on the elements of an input, if that wants a gradient.
+Tensor stand_in(const Tensor& input, bool wanted) {
+  Tensor leaf = input.alias();
+  if (wanted) set_requires_grad(leaf);
+  return leaf;
+}
+
+}  // namespace
+
+Tensor checkpoint(const TensorFunction& function, const std::vector<Tensor>& inputs, Generator* rng) {
+  if (!grad_enabled()) return function(inputs);
+  const RandomState state = rng != nullptr ? RandomState{rng->seed(), rng->stream()} : RandomState{};
+  Tensor y;
+  {
+    const NoGradGuard guard;
+    y = function(inputs).alias();
+  }
+  std::vector<Saved> saved;
+  std::vector<bool> wanted;
+  for (const Tensor& input : inputs) {
+    saved.emplace_back(input);
+    wanted.push_back(requires_grad(input));
+  }
+  record("checkpoint", y, inputs, [=](const Tensor& dy, GradSink& grad) {
+    if (grad.captures()) {
+      throw AutogradError("checkpoint: gradients() would miss the leaves that its function captures; use backward()");
+    }
+    std::vector<Tensor> leaves;
+    for (size_t i = 0; i < saved.size(); ++i) leaves.push_back(stand_in(saved[i].get(grad), wanted[i]));
+    const EnableGradGuard enable;
+    Tensor again;
+    {
+      const Rewound rewound(rng, state);
+      again = function(leaves);
+    }
+    if (!requires_grad(again)) return;
+    backward(again, {.gradient = dy});
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      if (wanted[i] && qing::grad(leaves[i]).defined()) grad.add(i, qing::grad(leaves[i]));
+    }
+  });
+  return y;
+}
+
+}  // namespace qing
