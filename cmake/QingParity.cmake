@@ -1,0 +1,27 @@
+# parity_runner: the rows of tests/parity, whose C++ a script writes from the table.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+set(parity_folder ${CMAKE_CURRENT_SOURCE_DIR}/tests/parity)
+set(generated_folder ${CMAKE_CURRENT_BINARY_DIR}/parity)
+file(GLOB parity_scripts CONFIGURE_DEPENDS ${parity_folder}/*.py)
+set(parity_sources ${generated_folder}/parity_wrong.cpp ${generated_folder}/parity_families.cpp)
+foreach(script ${parity_scripts})
+  if(script MATCHES "/rows_([a-z_]+)\\.py$")
+    list(APPEND parity_sources ${generated_folder}/parity_${CMAKE_MATCH_1}.cpp)
+  endif()
+endforeach()
+# The script leaves a source alone that would not change, and the stamp says that it ran.
+add_custom_command(OUTPUT ${generated_folder}/stamp BYPRODUCTS ${parity_sources}
+  COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
+          ${Python3_EXECUTABLE} ${parity_folder}/generate.py ${generated_folder}
+  COMMAND ${CMAKE_COMMAND} -E touch ${generated_folder}/stamp
+  DEPENDS ${parity_scripts} VERBATIM)
+add_custom_target(parity_sources DEPENDS ${generated_folder}/stamp)
+
+# Calls and no loops: nothing here is worth the compiler's time.
+set_source_files_properties(${parity_sources} PROPERTIES COMPILE_OPTIONS -O0)
+
+add_executable(parity_runner ${parity_folder}/runner.cpp ${parity_sources})
+add_dependencies(parity_runner parity_sources)
+target_link_libraries(parity_runner PRIVATE qing_nn qing_flags)
+target_include_directories(parity_runner PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)

@@ -1,0 +1,79 @@
+"""Writes the C++ of the table: one file a family, and a list of them. The build runs it.
+
+python3 generate.py FOLDER: FOLDER/parity_<family>.cpp, parity_wrong.cpp, parity_families.cpp
+"""
+
+import sys
+from pathlib import Path
+
+import table
+import wrong
+from row import symbols
+
+HEADER = """// Written by tests/parity/generate.py from {source}.
+#include "parity/runner.h"
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/nn/layers/layers.h>
+
+namespace qing::parity {{
+namespace {{
+
+"""
+
+
+def quoted(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def function_of(row, number):
+    """The row as a function of a case: its variables, its module, its call."""
+    lines = [f"// {row.name}", f"std::vector<Tensor> row_{number}(Case& c) {{"]
+    lines += [f"  [[maybe_unused]] const int64_t {name} = c.size({quoted(name)});" for name in symbols(row)]
+    lines += [f"  const Tensor {spec.name} = c.input({quoted(spec.name)});" for spec in row.specs()]
+    if row.module:
+        lines += ["  [[maybe_unused]] Generator& rng = c.rng;", f"  auto module = {row.qing_module};"]
+        lines += ["  c.load(module);"]
+    return "\n".join([*lines, f"  return outputs({row.qing});", "}", ""])
+
+
+def family_source(family, rows, source):
+    functions = "\n".join(function_of(row, number) for number, row in enumerate(rows))
+    listed = "".join(f"    {{{quoted(row.name)}, row_{number}}},\n" for number, row in enumerate(rows))
+    return (
+        HEADER.format(source=source)
+        + functions
+        + f"\n}}  // namespace\n\nstd::vector<Row> rows_{family}() {{\n  return {{\n{listed}  }};\n}}\n\n"
+        + "}  // namespace qing::parity\n"
+    )
+
+
+def list_source(families):
+    declared = "".join(f"std::vector<Row> rows_{family}();\n" for family in families)
+    listed = ", ".join(f"rows_{family}" for family in families)
+    return (
+        '// Written by tests/parity/generate.py.\n#include "parity/runner.h"\n\nnamespace qing::parity {\n\n'
+        f"{declared}\nstd::vector<Row> all_rows() {{\n  std::vector<Row> all;\n"
+        f"  for (auto* family : {{{listed}}}) {{\n    for (const Row& row : family()) all.push_back(row);\n  }}\n"
+        "  return all;\n}\n\n}  // namespace qing::parity\n"
+    )
+
+
+def write(path, text):
+    """Leaves a file that says the same alone, so that nothing is compiled again."""
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def main(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for family in table.FAMILIES:
+        text = family_source(family, table.rows_of(family), f"rows_{family}.py")
+        write(folder / f"parity_{family}.cpp", text)
+    write(folder / "parity_wrong.cpp", family_source("wrong", wrong.ROWS, "wrong.py"))
+    write(folder / "parity_families.cpp", list_source([*table.FAMILIES, "wrong"]))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

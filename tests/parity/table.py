@@ -1,0 +1,18 @@
+"""The table of parity: every row of the rows_*.py beside this file, by family. See row.py for what a row says."""
+
+import importlib
+from pathlib import Path
+
+FAMILIES = sorted(path.stem.removeprefix("rows_") for path in Path(__file__).parent.glob("rows_*.py"))
+
+
+def rows_of(family):
+    return importlib.import_module(f"rows_{family}").ROWS
+
+
+def title_of(family):
+    return importlib.import_module(f"rows_{family}").TITLE
+
+
+ROWS = {row.name: row for family in FAMILIES for row in rows_of(family)}
+assert len(ROWS) == sum(len(rows_of(family)) for family in FAMILIES), "two rows have one name"
