@@ -1,0 +1,203 @@
+// What a user can watch and change in a walk: hooks, retained gradients, guards, anomaly mode, checkpoints.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/checkpoint.h>
+#include <qing/autograd/graph.h>
+#include <qing/autograd/ops.h>
+#include <qing/tensor/allocator.h>
+
+namespace qing {
+namespace {
+
+Tensor variable(double value) {
+  Tensor x = Tensor::full({}, value, DType::f64);
+  return set_requires_grad(x);
+}
+
+TEST(Hooks, SeeAndReplaceAGradientOnItsWay) {
+  const Tensor x = variable(3);
+  const Tensor y = x * x;
+  double seen = 0;
+  register_hook(y, [&](const Tensor& g) {
+    seen = g.item();
+    return scale(g, 10);
+  });
+  backward(scale(y, 2));
+  EXPECT_DOUBLE_EQ(seen, 2);
+  EXPECT_DOUBLE_EQ(grad(x).item(), 2 * 10 * 6);
+}
+
+TEST(Hooks, OfALeafSeeTheWholeGradientOnce) {
+  const Tensor x = variable(3);
+  int calls = 0;
+  double seen = 0;
+  register_hook(x, [&](const Tensor& g) {
+    ++calls;
+    seen = g.item();
+    return Tensor();
+  });
+  backward(x * x + x);
+  EXPECT_EQ(calls, 1);
+  EXPECT_DOUBLE_EQ(seen, 7);
+  EXPECT_DOUBLE_EQ(grad(x).item(), 7);
+  backward(x * x);
+  EXPECT_DOUBLE_EQ(seen, 6) << "of this walk alone";
+  EXPECT_DOUBLE_EQ(grad(x).item(), 13);
+}
+
+TEST(Hooks, RunInOrderUntilRemoved) {
+  const Tensor x = variable(1);
+  std::string order;
+  HookHandle first = register_hook(x, [&](const Tensor&) { return order += "a", Tensor(); });
+  register_hook(x, [&](const Tensor&) { return order += "b", Tensor(); });
+  backward(neg(x));
+  first.remove();
+  first.remove();
+  backward(neg(x));
+  EXPECT_EQ(order, "abb");
+}
+
+TEST(Hooks, MustGiveWhatFits) {
+  const Tensor x = variable(1);
+  HookHandle hook = register_hook(x, [](const Tensor&) { return Tensor::zeros({2}, DType::f64); });
+  EXPECT_THROW(backward(neg(x)), ShapeError);
+  hook.remove();
+  register_hook(x, [](const Tensor&) { return Tensor::zeros({}); });
+  EXPECT_THROW(backward(neg(x)), DTypeError);
+  EXPECT_THROW(register_hook(Tensor::zeros({}), [](const Tensor&) { return Tensor(); }), AutogradError);
+}
+
+TEST(Hooks, AGoneGraphIsNoTrouble) {
+  HookHandle handle;
+  {
+    const Tensor x = variable(1);
+    handle = register_hook(neg(x), [](const Tensor&) { return Tensor(); });
+  }
+  handle.remove();
+}
+
+TEST(RetainGrad, KeepsTheGradientOfAResult) {
+  const Tensor x = variable(3);
+  const Tensor y = x * x;
+  retain_grad(y);
+  backward(scale(y, 5), {.retain_graph = true});
+  EXPECT_DOUBLE_EQ(grad(y).item(), 5);
+  backward(scale(y, 2));
+  EXPECT_DOUBLE_EQ(grad(y).item(), 7);
+  EXPECT_THROW(retain_grad(Tensor::zeros({})), AutogradError);
+}
+
+TEST(Guards, EnableWithinNoGradAndNeverWithinInference) {
+  const Tensor x = variable(2);
+  const NoGradGuard off;
+  {
+    const EnableGradGuard on;
+    EXPECT_TRUE(requires_grad(x * x));
+  }
+  EXPECT_FALSE(requires_grad(x * x));
+  const InferenceGuard inference;
+  const EnableGradGuard on;
+  EXPECT_TRUE(inference_mode());
+  EXPECT_FALSE(requires_grad(x * x));
+  Tensor fresh = Tensor::zeros({});
+  EXPECT_THROW(set_requires_grad(fresh), AutogradError);
+}
+
+std::string anomaly(const std::function<void()>& body) {
+  const AnomalyGuard guard;
+  try {
+    body();
+  } catch (const AutogradError& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(Anomaly, NamesTheForwardThatMadeNaN) {
+  const Tensor x = variable(-1);
+  EXPECT_EQ(anomaly([&] { exp(log(x)); }).rfind("log: its forward made NaN", 0), 0U);
+}
+
+TEST(Anomaly, SaysWhenNaNCameIn) {
+  const Tensor x = variable(std::numeric_limits<double>::quiet_NaN());
+  const std::string text = anomaly([&] { exp(x); });
+  EXPECT_EQ(text.rfind("exp: its forward gave NaN", 0), 0U) << text;
+  EXPECT_NE(text.find("from input 0"), std::string::npos) << text;
+}
+
+TEST(Anomaly, NamesTheBackwardThatMadeNaN) {
+  // √0 has an infinite slope, and 0·∞ is NaN.
+  const Tensor x = variable(0);
+  const std::string text = anomaly([&] { backward(scale(sqrt(x), 0)); });
+  EXPECT_EQ(text.rfind("sqrt: its backward gave NaN", 0), 0U) << text;
+  EXPECT_TRUE(std::isnan([&] {
+    const Tensor y = variable(0);
+    backward(scale(sqrt(y), 0));
+    return grad(y).item();
+  }())) << "without the guard it goes through";
+}
+
+TEST(Checkpoint, GivesTheGradientsOfCapturedLeavesToo) {
+  Tensor x = Tensor::from<double>({1, 2, 3}, {3}), w = Tensor::from<double>({0.5, -1, 2}, {3});
+  set_requires_grad(x);
+  set_requires_grad(w);
+  const auto f = [&](const std::vector<Tensor>& in) { return tanh(in[0] * w); };
+  backward(sum(f({x})));
+  const Tensor plain_x = grad(x).clone(), plain_w = grad(w).clone();
+  zero_grad(x);
+  zero_grad(w);
+  backward(sum(checkpoint(f, {x})));
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_DOUBLE_EQ(grad(x).data<double>()[i], plain_x.data<double>()[i]);
+    EXPECT_DOUBLE_EQ(grad(w).data<double>()[i], plain_w.data<double>()[i]);
+  }
+}
+
+TEST(Checkpoint, OfAFunctionWithoutInputsThatRequireGradients) {
+  Tensor w = Tensor::full({2}, 3, DType::f64);
+  set_requires_grad(w);
+  backward(sum(checkpoint([&](const std::vector<Tensor>& in) { return in[0] * w; }, {Tensor::full({2}, 5, DType::f64)})));
+  EXPECT_DOUBLE_EQ(grad(w).data<double>()[0], 5);
+}
+
+TEST(Checkpoint, DrawsTheSameMaskBothTimesAndLeavesTheGeneratorAhead) {
+  Tensor x = Tensor::full({1000}, 1);
+  set_requires_grad(x);
+  Generator rng(3);
+  const Tensor y = checkpoint([&](const std::vector<Tensor>& in) { return dropout(in[0], 0.5, rng); }, {x}, &rng);
+  EXPECT_EQ(rng.stream(), 1U);
+  rng.next_stream();
+  backward(sum(y));
+  EXPECT_EQ(rng.stream(), 2U);
+  for (int64_t i = 0; i < 1000; ++i) EXPECT_EQ(grad(x).data<float>()[i], y.data<float>()[i]);
+}
+
+TEST(Checkpoint, KeepsLessForBackward) {
+  Tensor x = Tensor::full({1 << 18}, 0.5);
+  set_requires_grad(x);
+  const auto deep = [](const std::vector<Tensor>& in) {
+    Tensor h = in[0];
+    for (int i = 0; i < 8; ++i) h = tanh(h);
+    return h;
+  };
+  const size_t before = memory_stats().current_bytes;
+  const Tensor plain = deep({x});
+  const size_t kept = memory_stats().current_bytes - before;
+  const Tensor lean = checkpoint(deep, {x});
+  const size_t kept_lean = memory_stats().current_bytes - before - kept;
+  EXPECT_GE(kept, size_t{8} << 20);
+  EXPECT_LE(kept_lean, size_t{1} << 20);
+}
+
+TEST(Checkpoint, RefusesGradients) {
+  const Tensor x = variable(1);
+  const Tensor y = checkpoint([](const std::vector<Tensor>& in) { return exp(in[0]); }, {x});
+  EXPECT_THROW(gradients(y, {x}), AutogradError);
+}
+
+}  // namespace
+}  // namespace qing
