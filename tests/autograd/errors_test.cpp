@@ -1,0 +1,209 @@
+// Wrong use: every case gives the error of its type, with the operation's name and what is needed to understand it.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <typeinfo>
+#include <vector>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/functional.h>
+#include <qing/autograd/ops.h>
+#include <qing/tensor/random.h>
+
+namespace qing {
+namespace {
+
+enum class Kind { shape, dtype, index, value, autograd };
+
+struct Misuse {
+  std::string what;
+  Kind kind;
+  std::vector<std::string> says;  ///< parts of the message
+  std::function<void()> body;
+};
+
+template <class E>
+bool throws(const std::function<void()>& body, std::string& text) {
+  try {
+    body();
+  } catch (const E& error) {
+    text = error.what();
+    return typeid(error) == typeid(E);
+  } catch (const std::exception& error) {
+    text = std::string("another type: ") + error.what();
+    return false;
+  }
+  text = "nothing was thrown";
+  return false;
+}
+
+bool throws(Kind kind, const std::function<void()>& body, std::string& text) {
+  switch (kind) {
+    case Kind::shape: return throws<ShapeError>(body, text);
+    case Kind::dtype: return throws<DTypeError>(body, text);
+    case Kind::index: return throws<IndexError>(body, text);
+    case Kind::value: return throws<ValueError>(body, text);
+    case Kind::autograd: return throws<AutogradError>(body, text);
+  }
+  return false;
+}
+
+Tensor f32(Shape shape) { return Tensor::zeros(std::move(shape)); }
+Tensor f64(Shape shape) { return Tensor::zeros(std::move(shape), DType::f64); }
+Tensor i64(Shape shape) { return Tensor::zeros(std::move(shape), DType::i64); }
+Tensor ids(std::initializer_list<int64_t> values) {
+  return Tensor::from<int64_t>(values, {static_cast<int64_t>(values.size())});
+}
+Tensor leaf(Shape shape) {
+  Tensor x = f32(std::move(shape));
+  return set_requires_grad(x);
+}
+
+const std::vector<Misuse>& misuses() {
+  static const std::vector<Misuse> all = {
+      // tensors
+      {"an undefined tensor", Kind::value, {"undefined", "Tensor::zeros"}, [] { Tensor().shape(); }},
+      {"a negative size", Kind::value, {"[2, -1]", "negative"}, [] { f32({2, -1}); }},
+      {"more elements than 64 bits count", Kind::value, {"64 bits"}, [] { f32({int64_t{1} << 40, int64_t{1} << 40}); }},
+      {"values that do not fill the shape", Kind::shape, {"Tensor::from", "3 values", "[2, 2]"},
+       [] { Tensor::from<float>({1, 2, 3}, {2, 2}); }},
+      {"data of another type", Kind::dtype, {"data", "f64", "f32"}, [] { f32({2}).data<double>(); }},
+      {"a span over gaps", Kind::shape, {"span", "[3, 2]", "contiguous"}, [] { f32({2, 3}).transpose(0, 1).span<float>(); }},
+      {"item of many", Kind::shape, {"item", "[2]"}, [] { f32({2}).item(); }},
+      {"size of a dimension that is not there", Kind::index, {"size", "dimension 2"}, [] { f32({2, 3}).size(2); }},
+      {"writing to an expanded tensor", Kind::value, {"fill", "expanded", "clone"}, [] { f32({1}).expand({3}).fill(1); }},
+      {"copying from what does not broadcast", Kind::shape, {"[3]", "[2]"}, [] { f32({2}).copy_from(f32({3})); }},
+      // views
+      {"reshape to another count", Kind::shape, {"reshape", "6 elements", "[4]"}, [] { f32({2, 3}).reshape({4}); }},
+      {"reshape with two unknown sizes", Kind::shape, {"reshape", "[-1, -1]"}, [] { f32({4}).reshape({-1, -1}); }},
+      {"reshape that does not divide", Kind::shape, {"reshape", "[4, -1]"}, [] { f32({6}).reshape({4, -1}); }},
+      {"transpose of a dimension that is not there", Kind::index, {"transpose", "dimension 2"},
+       [] { transpose(f32({2, 3}), 0, 2); }},
+      {"permute with too few dimensions", Kind::shape, {"permute", "[2, 3]"}, [] { permute(f32({2, 3}), {0}); }},
+      {"permute with one twice", Kind::value, {"permute", "twice"}, [] { permute(f32({2, 3}), {1, 1}); }},
+      {"expand of a size that is not 1", Kind::shape, {"expand", "[2, 3]", "[4, 3]"}, [] { expand(f32({2, 3}), {4, 3}); }},
+      {"slice with step 0", Kind::value, {"slice", "step 0"}, [] { slice(f32({3}), 0, 0, 2, 0); }},
+      {"slice of a dimension that is not there", Kind::index, {"slice"}, [] { slice(f32({3}), 1, 0, 2); }},
+      {"select beyond the end", Kind::index, {"select", "index 3", "size 3"}, [] { select(f32({3}), 0, 3); }},
+      {"squeeze of a size that is not 1", Kind::shape, {"squeeze", "[2, 3]"}, [] { squeeze(f32({2, 3}), 0); }},
+      {"unsqueeze too far", Kind::index, {"unsqueeze"}, [] { unsqueeze(f32({2}), 3); }},
+      // elementwise
+      {"add of shapes that do not broadcast", Kind::shape, {"add", "[2, 3]", "[2]"}, [] { f32({2, 3}) + f32({2}); }},
+      {"sub of shapes that do not broadcast", Kind::shape, {"sub", "[3]", "[2]"}, [] { f32({3}) - f32({2}); }},
+      {"mul of two dtypes", Kind::dtype, {"mul", "f32", "f64", "Tensor::to"}, [] { f32({2}) * f64({2}); }},
+      {"div of shapes that do not broadcast", Kind::shape, {"div"}, [] { f32({3, 1}) / f32({2, 1}); }},
+      {"exp of integers", Kind::dtype, {"exp", "i64", "Tensor::to"}, [] { exp(i64({2})); }},
+      {"gelu of integers", Kind::dtype, {"gelu", "i64"}, [] { gelu(i64({2})); }},
+      {"tanh of halves", Kind::dtype, {"tanh", "f16"}, [] { tanh(f32({2}).to(DType::f16)); }},
+      {"dropout with probability 1", Kind::value, {"dropout", "probability 1"},
+       [] {
+         Generator rng(1);
+         dropout(f32({2}), 1, rng);
+       }},
+      {"dropout with a probability that is no number", Kind::value, {"dropout", "nan"},
+       [] {
+         Generator rng(1);
+         dropout(f32({2}), std::nan(""), rng);
+       }},
+      // reductions and norms
+      {"sum over a dimension that is not there", Kind::index, {"sum", "dimension 2"}, [] { sum(f32({2, 3}), {2}); }},
+      {"mean of nothing", Kind::value, {"mean", "[0]"}, [] { mean(f32({0})); }},
+      {"layer_norm with a weight of another width", Kind::shape, {"layer_norm", "[2, 3]", "[2]"},
+       [] { layer_norm(f32({2, 3}), f32({2}), f32({2}), 1e-5); }},
+      {"layer_norm of two dtypes", Kind::dtype, {"layer_norm"}, [] { layer_norm(f32({2, 3}), f64({3}), f32({3}), 1e-5); }},
+      {"dropout_add_layer_norm with another residual", Kind::shape, {"dropout_add_layer_norm", "[2, 3]", "[3, 3]"},
+       [] { dropout_add_layer_norm(f32({2, 3}), f32({3, 3}), f32({3}), f32({3}), 1e-5, 0, nullptr); }},
+      // indexing
+      {"index_rows beyond the end", Kind::index, {"id 4", "position 1", "[0, 4)"}, [] { index_rows(f32({4, 2}), ids({0, 4})); }},
+      {"index_rows by floats", Kind::dtype, {"f32", "i32 or i64"}, [] { index_rows(f32({4, 2}), f32({2})); }},
+      {"index_rows by a matrix", Kind::shape, {"index_rows", "[2, 2]"}, [] { index_rows(f32({4, 2}), i64({2, 2})); }},
+      {"embedding of a negative id", Kind::index, {"embedding", "id -1"}, [] { embedding(f32({4, 2}), ids({-1})); }},
+      {"embedding from a vector", Kind::shape, {"embedding", "[4]"}, [] { embedding(f32({4}), ids({0})); }},
+      // losses
+      {"cross_entropy with too many targets", Kind::shape, {"cross_entropy", "[2, 3]", "[3]"},
+       [] { cross_entropy(f32({2, 3}), i64({3})); }},
+      {"cross_entropy with a target out of range", Kind::index, {"cross_entropy", "target 3", "row 1", "[0, 3)"},
+       [] { cross_entropy(f32({2, 3}), ids({0, 3})); }},
+      {"cross_entropy with float targets", Kind::dtype, {"cross_entropy", "f64"},
+       [] { cross_entropy(f32({2, 3}), f64({2})); }},
+      {"cross_entropy where no row counts", Kind::value, {"cross_entropy", "2 rows"},
+       [] { cross_entropy(f32({2, 3}), ids({-100, -100})); }},
+      // products
+      {"matmul of inner sizes that differ", Kind::shape, {"matmul", "[2, 3]", "[2, 4]"},
+       [] { matmul(f32({2, 3}), f32({2, 4})); }},
+      {"matmul of two dtypes", Kind::dtype, {"matmul", "f32", "f64"}, [] { matmul(f32({2, 3}), f64({3, 4})); }},
+      {"linear with a weight of another width", Kind::shape, {"linear", "[2, 3]", "[4, 5]"},
+       [] { linear(f32({2, 3}), f32({4, 5})); }},
+      {"linear with a bias of another width", Kind::shape, {"linear", "[5]"},
+       [] { linear(f32({2, 3}), f32({4, 3}), f32({5})); }},
+      {"linear_gelu of two dtypes", Kind::dtype, {"linear_gelu"}, [] { linear_gelu(f32({2, 3}), f64({4, 3}), f64({4})); }},
+      // attention
+      {"attention with heads that do not divide", Kind::value, {"attention", "width 4", "3 heads"},
+       [] { attention(f32({2, 4}), f32({2, 4}), f32({2, 4}), {0, 2}, 3); }},
+      {"attention with offsets that end early", Kind::value, {"attention", "2 tokens"},
+       [] { attention(f32({2, 4}), f32({2, 4}), f32({2, 4}), {0, 1}, 2); }},
+      {"attention with offsets that fall", Kind::value, {"attention", "rise"},
+       [] { attention(f32({2, 4}), f32({2, 4}), f32({2, 4}), {0, 3, 2}, 2); }},
+      {"attention with queries but no keys", Kind::value, {"attention", "sequence 0"},
+       [] { attention(f32({2, 4}), f32({2, 4}), f32({2, 4}), {0, 1, 2}, {0, 0, 2}, 2); }},
+      {"attention with values of another shape", Kind::shape, {"attention", "[3, 4]"},
+       [] { attention(f32({2, 4}), f32({2, 4}), f32({3, 4}), {0, 2}, 2); }},
+      // the graph
+      {"a gradient for integers", Kind::dtype, {"set_requires_grad", "i64"},
+       [] {
+         Tensor x = i64({2});
+         set_requires_grad(x);
+       }},
+      {"a result that shall require nothing", Kind::autograd, {"set_requires_grad", "neg", "detach"},
+       [] {
+         Tensor y = neg(leaf({2}));
+         set_requires_grad(y, false);
+       }},
+      {"backward from what was not recorded", Kind::autograd, {"backward", "NoGradGuard"}, [] { backward(f32({})); }},
+      {"backward from many elements", Kind::autograd, {"backward", "[2]"}, [] { backward(neg(leaf({2}))); }},
+      {"backward with a gradient of another shape", Kind::shape, {"backward", "[3]", "[2]"},
+       [] { backward(neg(leaf({2})), {.gradient = f32({3})}); }},
+      {"backward with a gradient of another dtype", Kind::dtype, {"backward", "f64", "f32"},
+       [] { backward(neg(leaf({2})), {.gradient = f64({2})}); }},
+      {"backward a second time", Kind::autograd, {"backward", "neg", "retain_graph"},
+       [] {
+         const Tensor y = neg(leaf({}));
+         backward(y);
+         backward(y);
+       }},
+      {"backward through a tensor that was written", Kind::autograd, {"mul", "in place", "clone"},
+       [] {
+         const Tensor x = leaf({});
+         Tensor half = f32({});
+         const Tensor y = x * half;
+         half.fill(2);
+         backward(y);
+       }},
+      {"a buffer of another shape", Kind::shape, {"set_grad_buffer", "[2]", "[3]"},
+       [] { set_grad_buffer(leaf({2}), f32({3})); }},
+      {"gradients of an input that is not used", Kind::autograd, {"gradients", "input 0", "allow_unused"},
+       [] { gradients(neg(leaf({})), {leaf({})}); }},
+      {"a hook on what has no gradient", Kind::autograd, {"register_hook", "set_requires_grad"},
+       [] { register_hook(f32({}), {}); }},
+      {"a hessian of many elements", Kind::shape, {"hessian", "[2]"}, [] { hessian([](const Tensor& x) { return x; }, f64({2})); }},
+      // random numbers
+      {"a bound of 0", Kind::value, {"below", "0"}, [] { Generator(1).below(0); }},
+  };
+  return all;
+}
+
+TEST(Misuse, GivesATypedErrorThatNamesTheOperation) {
+  EXPECT_GE(misuses().size(), 60U);
+  for (const Misuse& misuse : misuses()) {
+    std::string text;
+    EXPECT_TRUE(throws(misuse.kind, misuse.body, text)) << misuse.what << ": " << text;
+    for (const std::string& part : misuse.says) {
+      EXPECT_NE(text.find(part), std::string::npos) << misuse.what << ": '" << part << "' is not in: " << text;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qing
