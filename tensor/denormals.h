@@ -32,4 +32,28 @@ class FlushDenormals {
 #endif
 };
 
+/// The opposite, for a region within: copies and comparisons see denormals for what they are.
+class KeepDenormals {
+ public:
+  KeepDenormals() {
+#if defined(__x86_64__)
+    previous_ = _mm_getcsr();
+    if ((previous_ & kFlush) != 0) _mm_setcsr(previous_ & ~kFlush);
+#endif
+  }
+  ~KeepDenormals() {
+#if defined(__x86_64__)
+    if ((previous_ & kFlush) != 0) _mm_setcsr(previous_);
+#endif
+  }
+  KeepDenormals(const KeepDenormals&) = delete;
+  KeepDenormals& operator=(const KeepDenormals&) = delete;
+
+ private:
+#if defined(__x86_64__)
+  static constexpr unsigned kFlush = 0x8040;
+  unsigned previous_;
+#endif
+};
+
 }  // namespace qing

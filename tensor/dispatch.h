@@ -50,6 +50,22 @@ decltype(auto) dispatch_integer(DType dtype, const char* op, Body&& body) {
   }
 }
 
+/// Calls body(T{}) for f32, f64 and the integers; DTypeError naming `op` for bool, f16 and bf16.
+template <class Body>
+decltype(auto) dispatch_number(DType dtype, const char* op, Body&& body) {
+  switch (dtype) {
+    case DType::f32: return body(float{});
+    case DType::f64: return body(double{});
+    case DType::i32: return body(int32_t{});
+    case DType::i64: return body(int64_t{});
+    case DType::u8: return body(uint8_t{});
+    case DType::i8: return body(int8_t{});
+    default:
+      throw DTypeError(std::string(op) + ": needs f32, f64, i32, i64, u8 or i8, got " + name_of(dtype) +
+                       "; convert with Tensor::to");
+  }
+}
+
 /// Calls body(T{}) with T int32_t or int64_t, the dtypes of indices.
 template <class Body>
 decltype(auto) dispatch_index(DType dtype, const char* op, Body&& body) {

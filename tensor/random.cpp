@@ -27,6 +27,12 @@ double unit(uint32_t high, uint32_t low) {
   return (static_cast<double>(bits) + 0.5) * 0x1p-52;
 }
 
+// The upper 64 bits of a·b + carry.
+uint64_t high_of(uint64_t a, uint64_t b, uint64_t carry = 0) {
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<uint64_t>((static_cast<Wide>(a) * b + carry) >> 64);
+}
+
 // Fills a tensor two elements at a time: pair(a, b) turns two uniform numbers into two elements.
 template <class Pair>
 void fill_pairs(Tensor& tensor, uint64_t seed, uint64_t stream, const char* op, Pair pair) {
@@ -90,6 +96,22 @@ void Generator::fill_normal(Tensor& tensor, double mean, double stddev) {
     const double radius = stddev * std::sqrt(-2 * std::log(a)), angle = 2 * std::numbers::pi * b;
     return std::pair{mean + radius * std::cos(angle), mean + radius * std::sin(angle)};
   });
+}
+
+void Generator::fill_integers(Tensor& tensor, int64_t low, int64_t high) {
+  if (low >= high) throw ValueError("fill_integers: no integer between the bounds");
+  const auto out = tensor.span<int64_t>();
+  const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
+  parallel_for(static_cast<int64_t>(out.size()), kGrain, [&, stream = next_stream()](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto words = block(seed_, stream, static_cast<uint64_t>(i));
+      // The words as a fraction of 128 bits, times range, rounded down.
+      const uint64_t carry = high_of(static_cast<uint64_t>(words[2]) << 32 | words[3], range);
+      out[i] = static_cast<int64_t>(static_cast<uint64_t>(low) +
+                                    high_of(static_cast<uint64_t>(words[0]) << 32 | words[1], range, carry));
+    }
+  });
+  tensor.bump_version();
 }
 
 }  // namespace qing

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -12,8 +13,13 @@
 
 namespace qing {
 
-Storage::Storage(size_t bytes) : data_(allocate(bytes)), bytes_(bytes) {}
-Storage::~Storage() { deallocate(data_, bytes_); }
+Storage::Storage(size_t bytes) : data_(allocate(bytes)), bytes_(bytes), owned_(true) {}
+Storage::Storage(void* data, size_t bytes, std::function<void()> release)
+    : data_(data), bytes_(bytes), owned_(false), release_(std::move(release)) {}
+Storage::~Storage() {
+  if (owned_) deallocate(data_, bytes_);
+  if (release_) release_();
+}
 
 struct Tensor::Impl {
   std::atomic<int64_t> references{1};
@@ -27,45 +33,13 @@ struct Tensor::Impl {
 
 namespace {
 
-// Calls body(destination_offset, source_offset, count) for runs along the last dimension of two layouts of one shape.
-template <class Body>
-void for_each_run(const Layout& to, const Layout& from, Body body) {
-  const int64_t rank = to.dim();
-  const int64_t count = rank == 0 ? 1 : to.sizes[rank - 1];
-  std::vector<int64_t> index(to.sizes.size(), 0);
-  int64_t a = 0, b = 0;
-  const int64_t runs = count == 0 ? 0 : to.numel() / count;
-  for (int64_t run = 0; run < runs; ++run) {
-    body(a, b, count);
-    for (int64_t d = rank - 2; d >= 0; --d) {
-      a += to.strides[d];
-      b += from.strides[d];
-      if (++index[d] < to.sizes[d]) break;
-      a -= to.strides[d] * to.sizes[d];
-      b -= from.strides[d] * to.sizes[d];
-      index[d] = 0;
-    }
+Tensor element(const Tensor& tensor, std::initializer_list<int64_t> position, const char* op) {
+  if (static_cast<int64_t>(position.size()) != tensor.dim()) {
+    throw IndexError(fmt::format("{}: {} numbers for a position in shape {}", op, position.size(),
+                                 to_string(tensor.shape())));
   }
-}
-
-template <class To, class From>
-void copy_elements(To* to, const Layout& to_layout, const From* from, const Layout& from_layout) {
-  const int64_t rank = to_layout.dim();
-  const int64_t step_to = rank == 0 ? 1 : to_layout.strides[rank - 1];
-  const int64_t step_from = rank == 0 ? 1 : from_layout.strides[rank - 1];
-  for_each_run(to_layout, from_layout, [&](int64_t a, int64_t b, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) to[a + i * step_to] = convert<To>(from[b + i * step_from]);
-  });
-}
-
-void check_writable(const Layout& layout, const char* op) {
-  for (int64_t d = 0; d < layout.dim(); ++d) {
-    if (layout.sizes[d] > 1 && layout.strides[d] == 0) {
-      throw ValueError(fmt::format("{}: dimension {} of shape {} is expanded, so its elements share memory; write to a "
-                                   "clone",
-                                   op, d, to_string(layout.sizes)));
-    }
-  }
+  const std::vector<Index> indices(position.begin(), position.end());
+  return tensor.index(indices);
 }
 
 }  // namespace
@@ -104,16 +78,6 @@ Tensor Tensor::full(Shape shape, double value, DType dtype) {
   return tensor;
 }
 
-Tensor Tensor::arange(int64_t n, DType dtype) {
-  Tensor tensor = empty({n}, dtype);
-  dispatch_all(dtype, [&](auto zero) {
-    using T = decltype(zero);
-    T* out = tensor.data<T>();
-    for (int64_t i = 0; i < n; ++i) out[i] = convert<T>(i);
-  });
-  return tensor;
-}
-
 template <class T>
 Tensor Tensor::from(std::span<const T> values, Shape shape) {
   const auto count = static_cast<int64_t>(values.size());
@@ -123,6 +87,32 @@ Tensor Tensor::from(std::span<const T> values, Shape shape) {
   Tensor tensor = empty(std::move(shape), dtype_of<T>);
   std::copy(values.begin(), values.end(), tensor.data<T>());
   return tensor;
+}
+
+template <class T>
+Tensor Tensor::wrap(T* data, Shape shape, std::optional<Strides> strides, std::function<void()> release) {
+  Layout layout = Layout::contiguous(std::move(shape));
+  if (strides) {
+    if (strides->size() != layout.sizes.size()) {
+      throw ShapeError(fmt::format("Tensor::wrap: {} strides for shape {}", strides->size(), to_string(layout.sizes)));
+    }
+    layout.strides = std::move(*strides);
+  }
+  if (data == nullptr && layout.numel() > 0) throw ValueError("Tensor::wrap: the pointer is null");
+  if (reinterpret_cast<uintptr_t>(data) % alignof(T) != 0) {
+    throw ValueError(fmt::format("Tensor::wrap: the pointer is no multiple of the {} bytes {} needs; copy the values "
+                                 "into a tensor",
+                                 alignof(T), name_of(dtype_of<T>)));
+  }
+  // Storage begins at the lowest element, so that offsets and positions are never negative.
+  const auto [lowest, highest] = layout.extent();
+  size_t bytes = 0;
+  if (__builtin_mul_overflow(static_cast<size_t>(highest - lowest + 1), sizeof(T), &bytes)) {
+    throw ValueError("Tensor::wrap: strides " + to_string(layout.strides) + " reach further than memory does");
+  }
+  layout.offset = -lowest;
+  return Tensor(new Impl(std::make_shared<Storage>(data + lowest, bytes, std::move(release)), std::move(layout),
+                         dtype_of<T>));
 }
 
 DType Tensor::dtype() const { return get().dtype; }
@@ -148,9 +138,10 @@ std::span<T> Tensor::span() const {
   return {data<T>(), static_cast<size_t>(numel())};
 }
 
-#define QING_INSTANTIATE(T)                                       \
-  template Tensor Tensor::from<T>(std::span<const T>, Shape);     \
-  template T* Tensor::data<T>() const;                            \
+#define QING_INSTANTIATE(T)                                                                               \
+  template Tensor Tensor::from<T>(std::span<const T>, Shape);                                             \
+  template Tensor Tensor::wrap<T>(T*, Shape, std::optional<Strides>, std::function<void()>);              \
+  template T* Tensor::data<T>() const;                                                                    \
   template std::span<T> Tensor::span<T>() const;
 QING_INSTANTIATE(float)
 QING_INSTANTIATE(double)
@@ -163,6 +154,24 @@ QING_INSTANTIATE(BFloat16)
 QING_INSTANTIATE(int8_t)
 #undef QING_INSTANTIATE
 
+size_t Tensor::storage_bytes() const { return get().storage->bytes(); }
+
+bool Tensor::may_overlap(const Tensor& other) const {
+  if (numel() == 0 || other.numel() == 0) return false;
+  const auto range = [](const Tensor& tensor) {
+    const auto [lowest, highest] = tensor.layout().extent();
+    const auto start = reinterpret_cast<uintptr_t>(tensor.get().storage->data());
+    const size_t size = size_of(tensor.dtype());
+    return std::pair{start + static_cast<size_t>(lowest) * size, start + (static_cast<size_t>(highest) + 1) * size};
+  };
+  const auto [begin, end] = range(*this);
+  const auto [other_begin, other_end] = range(other);
+  return begin < other_end && other_begin < end;
+}
+
+double Tensor::at(std::initializer_list<int64_t> position) const { return element(*this, position, "at").item(); }
+void Tensor::set(std::initializer_list<int64_t> position, double value) { element(*this, position, "set").fill(value); }
+
 double Tensor::item() const {
   if (numel() != 1) throw ShapeError("item: a tensor of shape " + to_string(shape()) + " has not one element");
   return dispatch_all(dtype(), [&](auto zero) { return convert<double>(*data<decltype(zero)>()); });
@@ -171,42 +180,6 @@ double Tensor::item() const {
 Tensor Tensor::with_layout(Layout layout) const {
   return Tensor(new Impl(get().storage, std::move(layout), get().dtype));
 }
-
-Tensor Tensor::reshape(const Shape& shape) const {
-  if (const auto* meta = autograd_meta()) return meta->reshape(*this, shape);
-  if (auto view = layout().reshape(shape)) return with_layout(std::move(*view));
-  const Tensor dense = contiguous();
-  return dense.with_layout(*dense.layout().reshape(shape));
-}
-Tensor Tensor::transpose(int64_t a, int64_t b) const {
-  if (const auto* meta = autograd_meta()) return meta->transpose(*this, a, b);
-  return with_layout(layout().transpose(a, b));
-}
-Tensor Tensor::permute(const std::vector<int64_t>& order) const {
-  if (const auto* meta = autograd_meta()) return meta->permute(*this, order);
-  return with_layout(layout().permute(order));
-}
-Tensor Tensor::expand(const Shape& shape) const {
-  if (const auto* meta = autograd_meta()) return meta->expand(*this, shape);
-  return with_layout(layout().expand(shape));
-}
-Tensor Tensor::slice(int64_t dim, int64_t start, int64_t end, int64_t step) const {
-  if (const auto* meta = autograd_meta()) return meta->slice(*this, dim, start, end, step);
-  return with_layout(layout().slice(dim, start, end, step));
-}
-Tensor Tensor::select(int64_t dim, int64_t index) const {
-  if (const auto* meta = autograd_meta()) return meta->select(*this, dim, index);
-  return with_layout(layout().select(dim, index));
-}
-Tensor Tensor::squeeze(int64_t dim) const {
-  if (const auto* meta = autograd_meta()) return meta->squeeze(*this, dim);
-  return with_layout(layout().squeeze(dim));
-}
-Tensor Tensor::unsqueeze(int64_t dim) const {
-  if (const auto* meta = autograd_meta()) return meta->unsqueeze(*this, dim);
-  return with_layout(layout().unsqueeze(dim));
-}
-Tensor Tensor::alias() const { return with_layout(layout()); }
 
 Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
 
@@ -225,59 +198,9 @@ Tensor Tensor::to(DType dtype) const {
   return converted;
 }
 
-void Tensor::copy_from(const Tensor& source) {
-  check_writable(layout(), "copy_from");
-  // What is read must not be what was just written.
-  const bool overlaps = shares_storage(source) && !same_as(source);
-  const Tensor safe = overlaps ? source.alias().clone() : source;
-  const Layout from_layout = safe.layout().expand(shape());
-  if (dtype() == safe.dtype() && is_contiguous() && from_layout.is_contiguous()) {
-    dispatch_all(dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const size_t bytes = static_cast<size_t>(numel()) * sizeof(T);
-      if (bytes > 0) std::memmove(data<T>(), safe.data<T>(), bytes);
-    });
-  } else {
-    dispatch_all(dtype(), [&](auto to) {
-      using To = decltype(to);
-      dispatch_all(safe.dtype(), [&](auto from) {
-        copy_elements(data<To>(), layout(), safe.data<decltype(from)>(), from_layout);
-      });
-    });
-  }
-  bump_version();
-}
-
-void Tensor::fill(double value) {
-  check_writable(layout(), "fill");
-  dispatch_all(dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T element = convert<T>(value);
-    T* out = data<T>();
-    if (is_contiguous()) {
-      std::fill(out, out + numel(), element);
-    } else {
-      const Layout none{shape(), Strides(shape().size(), 0), 0};
-      copy_elements(out, layout(), &element, none);
-    }
-  });
-  bump_version();
-}
-
 uint64_t Tensor::version() const { return get().storage->version.load(std::memory_order_relaxed); }
 void Tensor::bump_version() { get().storage->version.fetch_add(1, std::memory_order_relaxed); }
 AutogradMeta* Tensor::autograd_meta() const { return get().meta.get(); }
 void Tensor::set_autograd_meta(std::unique_ptr<AutogradMeta> meta) { get().meta = std::move(meta); }
-
-std::string to_string(const Tensor& tensor) {
-  if (!tensor.defined()) return "Tensor(undefined)";
-  constexpr int64_t kShown = 16;
-  const Tensor flat = tensor.alias().reshape({-1});
-  std::string text = fmt::format("Tensor({} {}: ", name_of(tensor.dtype()), to_string(tensor.shape()));
-  for (int64_t i = 0; i < std::min(kShown, flat.numel()); ++i) {
-    text += fmt::format("{}{:.6g}", i > 0 ? ", " : "", flat.select(0, i).item());
-  }
-  return text + (flat.numel() > kShown ? ", ...)" : ")");
-}
 
 }  // namespace qing

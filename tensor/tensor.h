@@ -3,11 +3,17 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
+#include <functional>
 #include <initializer_list>
+#include <iosfwd>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
+#include <vector>
 
 #include <qing/tensor/dtype.h>
 #include <qing/tensor/errors.h>
@@ -33,10 +39,11 @@ struct AutogradMeta {
   virtual Tensor to(const Tensor& x, DType dtype) const = 0;
 };
 
-/// A block of bytes, 64-byte aligned, from the caching allocator, with the version counter of in-place writes.
+/// A block of bytes with the version counter of in-place writes: 64-byte aligned from the caching allocator, or foreign.
 class Storage {
  public:
   explicit Storage(size_t bytes);
+  Storage(void* data, size_t bytes, std::function<void()> release);  ///< Calls `release`, if any, at the end.
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -47,6 +54,22 @@ class Storage {
  private:
   void* data_;
   size_t bytes_;
+  bool owned_;
+  std::function<void()> release_;
+};
+
+/// A number or a list of such: what nested braces become. Lists of different lengths are refused when a tensor is made.
+class NestedValues {
+ public:
+  template <std::floating_point T>
+  NestedValues(T value) : value_(static_cast<double>(value)) {}
+  template <std::integral T>
+  NestedValues(T value) : value_(static_cast<int64_t>(value)) {}
+  NestedValues(std::initializer_list<NestedValues> list) : value_(std::vector<NestedValues>(list)) {}
+  const std::variant<double, int64_t, std::vector<NestedValues>>& value() const { return value_; }
+
+ private:
+  std::variant<double, int64_t, std::vector<NestedValues>> value_;
 };
 
 class Tensor {
@@ -70,6 +93,15 @@ class Tensor {
   static Tensor from(std::initializer_list<T> values, Shape shape) {
     return from(std::span<const T>(values.begin(), values.size()), std::move(shape));
   }
+  /// Tensor::of({{1, 2}, {3, 4}}); ShapeError if the lists are ragged.
+  static Tensor of(const NestedValues& values, DType dtype = DType::f32);
+  /// A tensor over memory that is not qing's, without a copy. `data` is the first element; strides, in elements, may be
+  /// negative or 0 and are those of a contiguous tensor if left out. `release` is called when the last tensor on it
+  /// goes, from whatever thread that is; until then the memory must stay. ValueError if data is null or misaligned or
+  /// the strides overflow, ShapeError if there is not a stride for each size; after an error release is not called.
+  template <class T>
+  static Tensor wrap(T* data, Shape shape, std::optional<Strides> strides = std::nullopt,
+                     std::function<void()> release = nullptr);
 
   bool defined() const { return impl_ != nullptr; }
   DType dtype() const;
@@ -82,6 +114,8 @@ class Tensor {
   bool is_contiguous() const { return layout().is_contiguous(); }
   bool same_as(const Tensor& other) const { return impl_ == other.impl_; }
   bool shares_storage(const Tensor& other) const;
+  size_t storage_bytes() const;
+  bool may_overlap(const Tensor& other) const;  ///< Whether the memory from first to last element meets that of other.
 
   /// Pointer to the first element (offset applied). DTypeError if T is not this tensor's type.
   template <class T>
@@ -91,6 +125,8 @@ class Tensor {
   std::span<T> span() const;
   /// The value of a one-element tensor of any arithmetic dtype.
   double item() const;
+  double at(std::initializer_list<int64_t> position) const;  ///< One element; IndexError when out of range.
+  void set(std::initializer_list<int64_t> position, double value);
 
   // Views share storage. On a tensor that takes part in a graph they are recorded, like the functions of
   // <qing/autograd/ops.h> of the same names.
@@ -101,16 +137,48 @@ class Tensor {
   Tensor slice(int64_t dim, int64_t start, int64_t end, int64_t step = 1) const;
   Tensor select(int64_t dim, int64_t index) const;
   Tensor squeeze(int64_t dim) const;
+  Tensor squeeze() const;  ///< Removes every dimension of size 1.
   Tensor unsqueeze(int64_t dim) const;
+  /// NumPy's basic indexing: x.index({0, Slice(1, 5, 2), Ellipsis, NewAxis}), or x[{...}]. Write to it with copy_from or
+  /// fill.
+  Tensor index(std::span<const Index> indices) const;
+  Tensor index(std::initializer_list<Index> indices) const {
+    return index(std::span<const Index>(indices.begin(), indices.size()));
+  }
+  Tensor operator[](std::initializer_list<Index> indices) const { return index(indices); }
+  Tensor operator[](int64_t position) const { return index({position}); }
+  Tensor movedim(const std::vector<int64_t>& from, const std::vector<int64_t>& to) const;
+  Tensor movedim(int64_t from, int64_t to) const { return movedim(std::vector{from}, std::vector{to}); }
+  Tensor narrow(int64_t dim, int64_t start, int64_t length) const;
+  Tensor flatten(int64_t first = 0, int64_t last = -1) const;  ///< A view if strides allow, else a copy.
+  Tensor unflatten(int64_t dim, const Shape& sizes) const;
+  Tensor diagonal(int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1) const;
+  Tensor unfold(int64_t dim, int64_t size, int64_t step) const;  ///< Sliding windows; see Layout::unfold.
+  /// Any layout within this tensor's storage; ValueError if it reaches outside.
+  Tensor as_strided(Shape sizes, Strides strides, int64_t offset = 0) const;
 
   Tensor contiguous() const;  ///< This tensor if contiguous, else a copy.
   Tensor clone() const;       ///< A contiguous copy with its own storage. Recorded, like views.
   Tensor to(DType dtype) const;  ///< Converts; the same handle if the dtype is the same. Recorded, like views.
   Tensor alias() const;  ///< A new handle state on the same storage and layout, outside any graph.
 
-  // In-place writes bump the version, so that backward can refuse a stale saved tensor.
-  void copy_from(const Tensor& source);  ///< Broadcasts and converts.
+  // In-place writes bump the version, so that backward can refuse a stale saved tensor; they record no gradient. The
+  // right operand broadcasts, converts to this dtype and may overlap this tensor. ValueError if elements of this tensor
+  // share memory (expanded, overlapping windows). Arithmetic is for f32, f64 and the integers (DTypeError otherwise);
+  // integers wrap, and div_ is for floating dtypes alone.
+  void copy_from(const Tensor& source);
   void fill(double value);
+  Tensor& zero_();
+  Tensor& add_(const Tensor& other, double alpha = 1);  ///< += alpha · other
+  Tensor& add_(double value);
+  Tensor& sub_(const Tensor& other, double alpha = 1);
+  Tensor& sub_(double value);
+  Tensor& mul_(const Tensor& other);
+  Tensor& mul_(double value);
+  Tensor& div_(const Tensor& other);
+  Tensor& div_(double value);
+  Tensor& clamp_(std::optional<double> low, std::optional<double> high);  ///< NaN stays.
+  Tensor& masked_fill_(const Tensor& mask, double value);  ///< `mask` is bool and broadcasts.
   uint64_t version() const;
   void bump_version();
 
@@ -125,6 +193,9 @@ class Tensor {
   Impl* impl_ = nullptr;
 };
 
-std::string to_string(const Tensor& tensor);  ///< Values with dtype and shape; long ones are elided.
+/// As PyTorch prints: nested brackets, aligned columns, four decimals, "..." for the middle of a long dimension when there
+/// are more than 1000 elements; then dtype and shape.
+std::string to_string(const Tensor& tensor);
+std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
 }  // namespace qing

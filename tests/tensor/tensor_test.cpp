@@ -118,11 +118,6 @@ TEST(Tensor, HandlesMayBeCopiedFromManyThreads) {
   for (const int count : right) EXPECT_EQ(count, 10000);
 }
 
-TEST(Tensor, PrintsItself) {
-  EXPECT_EQ(to_string(Tensor::from<float>({1, 2.5}, {2})), "Tensor(f32 [2]: 1, 2.5)");
-  EXPECT_EQ(to_string(Tensor()), "Tensor(undefined)");
-}
-
 TEST(Halves, RoundToNearestEven) {
   EXPECT_EQ(to_half(1.0F).bits, 0x3c00);
   EXPECT_EQ(to_half(65504.0F).bits, 0x7bff);

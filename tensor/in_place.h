@@ -1,0 +1,15 @@
+// What every in-place operation checks first.
+#pragma once
+
+#include <qing/tensor/tensor.h>
+
+namespace qing {
+
+/// ValueError naming `op` if elements of the tensor share memory, so that a write to one would be a write to another.
+void check_writable(const Tensor& tensor, const char* op);
+
+/// `operand` broadcast to target's shape, in memory that writing target element by element cannot spoil: a copy where the
+/// two overlap otherwise than element on element. ShapeError if it does not broadcast.
+Tensor operand_for(const Tensor& target, const Tensor& operand);
+
+}  // namespace qing

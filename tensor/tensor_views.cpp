@@ -1,0 +1,83 @@
+// Views of a tensor: each is the layout's view on the same storage.
+#include <fmt/format.h>
+
+#include <qing/tensor/tensor.h>
+
+namespace qing {
+
+Tensor Tensor::reshape(const Shape& shape) const {
+  if (const auto* meta = autograd_meta()) return meta->reshape(*this, shape);
+  if (auto view = layout().reshape(shape)) return with_layout(std::move(*view));
+  const Tensor dense = contiguous();
+  return dense.with_layout(*dense.layout().reshape(shape));
+}
+Tensor Tensor::transpose(int64_t a, int64_t b) const {
+  if (const auto* meta = autograd_meta()) return meta->transpose(*this, a, b);
+  return with_layout(layout().transpose(a, b));
+}
+Tensor Tensor::permute(const std::vector<int64_t>& order) const {
+  if (const auto* meta = autograd_meta()) return meta->permute(*this, order);
+  return with_layout(layout().permute(order));
+}
+Tensor Tensor::expand(const Shape& shape) const {
+  if (const auto* meta = autograd_meta()) return meta->expand(*this, shape);
+  return with_layout(layout().expand(shape));
+}
+Tensor Tensor::slice(int64_t dim, int64_t start, int64_t end, int64_t step) const {
+  if (const auto* meta = autograd_meta()) return meta->slice(*this, dim, start, end, step);
+  return with_layout(layout().slice(dim, start, end, step));
+}
+Tensor Tensor::select(int64_t dim, int64_t index) const {
+  if (const auto* meta = autograd_meta()) return meta->select(*this, dim, index);
+  return with_layout(layout().select(dim, index));
+}
+Tensor Tensor::squeeze(int64_t dim) const {
+  if (const auto* meta = autograd_meta()) return meta->squeeze(*this, dim);
+  return with_layout(layout().squeeze(dim));
+}
+Tensor Tensor::squeeze() const { return with_layout(layout().squeeze()); }
+Tensor Tensor::unsqueeze(int64_t dim) const {
+  if (const auto* meta = autograd_meta()) return meta->unsqueeze(*this, dim);
+  return with_layout(layout().unsqueeze(dim));
+}
+Tensor Tensor::alias() const { return with_layout(layout()); }
+
+Tensor Tensor::index(std::span<const Index> indices) const { return with_layout(layout().index(indices)); }
+Tensor Tensor::movedim(const std::vector<int64_t>& from, const std::vector<int64_t>& to) const {
+  return with_layout(layout().movedim(from, to));
+}
+Tensor Tensor::narrow(int64_t dim, int64_t start, int64_t length) const {
+  return with_layout(layout().narrow(dim, start, length));
+}
+Tensor Tensor::flatten(int64_t first, int64_t last) const {
+  if (auto view = layout().flatten(first, last)) return with_layout(std::move(*view));
+  const Tensor dense = contiguous();
+  return dense.with_layout(*dense.layout().flatten(first, last));
+}
+Tensor Tensor::unflatten(int64_t dim, const Shape& sizes) const {
+  return with_layout(layout().unflatten(dim, sizes));
+}
+Tensor Tensor::diagonal(int64_t offset, int64_t dim1, int64_t dim2) const {
+  return with_layout(layout().diagonal(offset, dim1, dim2));
+}
+Tensor Tensor::unfold(int64_t dim, int64_t size, int64_t step) const {
+  return with_layout(layout().unfold(dim, size, step));
+}
+
+Tensor Tensor::as_strided(Shape sizes, Strides strides, int64_t offset) const {
+  if (sizes.size() != strides.size()) {
+    throw ShapeError(fmt::format("as_strided: {} strides for shape {}", strides.size(), to_string(sizes)));
+  }
+  numel_of(sizes);  // checks
+  Layout layout{std::move(sizes), std::move(strides), offset};
+  const auto [lowest, highest] = layout.extent();
+  const auto held = static_cast<int64_t>(storage_bytes() / size_of(dtype()));
+  if (lowest < 0 || highest >= held || offset < 0 || offset > held) {
+    throw ValueError(fmt::format("as_strided: shape {} with strides {} and offset {} reaches outside the {} elements of "
+                                 "the storage",
+                                 to_string(layout.sizes), to_string(layout.strides), offset, held));
+  }
+  return with_layout(std::move(layout));
+}
+
+}  // namespace qing
