@@ -1,9 +1,12 @@
 #include <qing/nn/module.h>
 
+#include <cxxabi.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
+#include <cstdlib>
+#include <memory>
+#include <typeinfo>
 
 #include <qing/autograd/autograd.h>
 
@@ -12,34 +15,65 @@ namespace {
 
 class Walk : public Module::Visitor {
  public:
-  using OnParameter = std::function<void(const std::string&, Tensor&)>;
-  using OnModule = std::function<void(Module&)>;
+  using OnTensor = std::function<void(const std::string& name, Tensor& tensor)>;
+  using OnBuffer = std::function<void(const std::string& name, Tensor& tensor, bool persistent)>;
+  using OnModule = std::function<void(const std::string& name, Module& module)>;
 
-  Walk(OnParameter on_parameter, OnModule on_module)
-      : on_parameter_(std::move(on_parameter)), on_module_(std::move(on_module)) {}
+  // Any of them may be null. With `deep` false, sub-modules are reported and not entered.
+  Walk(OnTensor on_parameter, OnBuffer on_buffer, OnModule on_module, bool deep = true)
+      : on_parameter_(std::move(on_parameter)),
+        on_buffer_(std::move(on_buffer)),
+        on_module_(std::move(on_module)),
+        deep_(deep) {}
 
   void parameter(std::string_view name, Tensor& parameter) override {
-    if (on_parameter_) on_parameter_(prefix_ + std::string(name), parameter);
+    if (on_parameter_ && parameter.defined()) on_parameter_(prefix_ + std::string(name), parameter);
+  }
+  void buffer(std::string_view name, Tensor& buffer, bool persistent) override {
+    if (on_buffer_ && buffer.defined()) on_buffer_(prefix_ + std::string(name), buffer, persistent);
   }
   void module(std::string_view name, Module& module) override {
-    const size_t length = prefix_.size();
-    prefix_ += std::string(name) + ".";
-    if (on_module_) on_module_(module);
+    const std::string full = prefix_ + std::string(name);
+    if (on_module_) on_module_(full, module);
+    if (!deep_) return;
+    const std::string outer = std::exchange(prefix_, full + ".");
     module.visit(*this);
-    prefix_.resize(length);
+    prefix_ = outer;
   }
 
  private:
-  OnParameter on_parameter_;
+  OnTensor on_parameter_;
+  OnBuffer on_buffer_;
   OnModule on_module_;
+  bool deep_;
   std::string prefix_;
 };
+
+bool is_float_storage(DType dtype) { return is_floating(dtype) || dtype == DType::f16 || dtype == DType::bf16; }
+
+// Every name of the state with the tensor it stands for, tied ones under each name.
+std::vector<std::pair<std::string, Tensor>> named_state(Module& module) {
+  std::vector<std::pair<std::string, Tensor>> found;
+  Walk walk([&](const std::string& name, Tensor& parameter) { found.emplace_back(name, parameter); },
+            [&](const std::string& name, Tensor& buffer, bool persistent) {
+              if (persistent) found.emplace_back(name, buffer);
+            },
+            nullptr);
+  module.visit(walk);
+  return found;
+}
 
 }  // namespace
 
 std::vector<std::pair<std::string, Tensor>> Module::named_parameters() {
   std::vector<std::pair<std::string, Tensor>> found;
-  Walk walk([&](const std::string& name, Tensor& parameter) { found.emplace_back(name, parameter); }, nullptr);
+  Walk walk(
+      [&](const std::string& name, Tensor& parameter) {
+        const bool known =
+            std::any_of(found.begin(), found.end(), [&](const auto& other) { return other.second.same_as(parameter); });
+        if (!known) found.emplace_back(name, parameter);
+      },
+      nullptr, nullptr);
   visit(walk);
   return found;
 }
@@ -50,50 +84,143 @@ std::vector<Tensor> Module::parameters() {
   return found;
 }
 
-int64_t Module::parameter_count() {
+std::vector<std::pair<std::string, Tensor>> Module::named_buffers() {
+  std::vector<std::pair<std::string, Tensor>> found;
+  Walk walk(nullptr, [&](const std::string& name, Tensor& buffer, bool) { found.emplace_back(name, buffer); }, nullptr);
+  visit(walk);
+  return found;
+}
+
+std::vector<std::pair<std::string, Module*>> Module::children() {
+  std::vector<std::pair<std::string, Module*>> found;
+  Walk walk(nullptr, nullptr, [&](const std::string& name, Module& module) { found.emplace_back(name, &module); }, false);
+  visit(walk);
+  return found;
+}
+
+std::vector<std::pair<std::string, Module*>> Module::named_modules() {
+  std::vector<std::pair<std::string, Module*>> found = {{"", this}};
+  Walk walk(nullptr, nullptr, [&](const std::string& name, Module& module) { found.emplace_back(name, &module); });
+  visit(walk);
+  return found;
+}
+
+Module& Module::get_submodule(std::string_view name) {
+  for (const auto& [full, module] : named_modules()) {
+    if (full == name) return *module;
+  }
+  throw IndexError(fmt::format("{}: has no module {}; named_modules() lists them", type_name(), name));
+}
+
+Tensor Module::get_parameter(std::string_view name) {
+  for (const auto& [full, parameter] : named_parameters()) {
+    if (full == name) return parameter;
+  }
+  throw IndexError(fmt::format("{}: has no parameter {}; named_parameters() lists them", type_name(), name));
+}
+
+int64_t Module::parameter_count(bool trainable_only) {
   int64_t count = 0;
-  for (const Tensor& parameter : parameters()) count += parameter.numel();
+  for (const Tensor& parameter : parameters()) {
+    if (!trainable_only || requires_grad(parameter)) count += parameter.numel();
+  }
   return count;
 }
 
+size_t Module::bytes() {
+  size_t total = 0;
+  const auto add = [&](const Tensor& t) { total += static_cast<size_t>(t.numel()) * size_of(t.dtype()); };
+  for (const Tensor& parameter : parameters()) add(parameter);
+  for (const auto& [name, buffer] : named_buffers()) add(buffer);
+  return total;
+}
+
+std::string Module::type_name() const {
+  const char* mangled = typeid(*this).name();
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(mangled, nullptr, nullptr, &status),
+                                                        std::free);
+  std::string name = status == 0 ? readable.get() : mangled;
+  name.resize(std::min(name.find('<'), name.size()));
+  const size_t colon = name.rfind("::");
+  return colon == std::string::npos ? name : name.substr(colon + 2);
+}
+
 void Module::train(bool on) {
-  training_ = on;
-  Walk walk(nullptr, [on](Module& module) { module.training_ = on; });
-  visit(walk);
+  for (const auto& [name, module] : named_modules()) module->training_ = on;
 }
 
 void Module::set_requires_grad(bool on) {
-  Walk walk([on](const std::string&, Tensor& parameter) { qing::set_requires_grad(parameter, on); }, nullptr);
+  Walk walk([on](const std::string&, Tensor& parameter) { qing::set_requires_grad(parameter, on); }, nullptr, nullptr);
+  visit(walk);
+}
+
+void Module::zero_grad() {
+  for (const Tensor& parameter : parameters()) qing::zero_grad(parameter);
+}
+
+void Module::apply(const std::function<void(Module&)>& function) {
+  for (const auto& [name, child] : children()) child->apply(function);
+  function(*this);
+}
+
+void Module::to(DType dtype) {
+  if (!is_float_storage(dtype)) {
+    throw DTypeError(fmt::format("{}: to({}); a module is f32 or f64, or stored as f16 or bf16", type_name(),
+                                 name_of(dtype)));
+  }
+  std::vector<std::pair<Tensor, Tensor>> converted;  // before and after, so that tied tensors stay tied
+  const auto convert = [&](Tensor& tensor) {
+    if (!is_float_storage(tensor.dtype()) || tensor.dtype() == dtype) return;
+    for (const auto& [before, after] : converted) {
+      if (before.same_as(tensor)) {
+        tensor = after;
+        return;
+      }
+    }
+    Tensor after = detach(tensor).to(dtype);
+    if (requires_grad(tensor) && is_floating(dtype)) qing::set_requires_grad(after);
+    converted.emplace_back(tensor, after);
+    tensor = after;
+  };
+  Walk walk([&](const std::string&, Tensor& parameter) { convert(parameter); },
+            [&](const std::string&, Tensor& buffer, bool) { convert(buffer); }, nullptr);
   visit(walk);
 }
 
 StateDict Module::state_dict() {
   StateDict state;
-  for (auto& [name, parameter] : named_parameters()) state.emplace(name, detach(parameter));
+  for (auto& [name, tensor] : named_state(*this)) state.emplace(name, detach(tensor));
   return state;
 }
 
-void Module::load_state_dict(const StateDict& state, bool strict, const std::vector<std::string>& ignored) {
+LoadResult Module::load_state_dict(const StateDict& state, bool strict, const std::vector<std::string>& ignored) {
   std::vector<std::string> problems;
-  auto own = named_parameters();
-  for (const auto& [name, parameter] : own) {
+  LoadResult result;
+  auto own = named_state(*this);
+  for (const auto& [name, tensor] : own) {
     const auto given = state.find(name);
     if (given == state.end()) {
-      problems.push_back("missing " + name);
-    } else if (given->second.shape() != parameter.shape()) {
+      result.missing_keys.push_back(name);
+      if (strict) problems.push_back("missing " + name);
+    } else if (given->second.shape() != tensor.shape()) {
       problems.push_back(fmt::format("{} has shape {}, needs {}", name, to_string(given->second.shape()),
-                                     to_string(parameter.shape())));
+                                     to_string(tensor.shape())));
     }
   }
   for (const auto& [name, tensor] : state) {
     const bool known = std::any_of(own.begin(), own.end(), [&, &key = name](const auto& p) { return p.first == key; });
-    const bool allowed = !strict || std::find(ignored.begin(), ignored.end(), name) != ignored.end();
-    if (!known && !allowed) problems.push_back("unknown " + name);
+    if (known || std::find(ignored.begin(), ignored.end(), name) != ignored.end()) continue;
+    result.unexpected_keys.push_back(name);
+    if (strict) problems.push_back("unknown " + name);
   }
   if (!problems.empty()) {
     throw DataError(fmt::format("load_state_dict: {} mismatches: {}", problems.size(), fmt::join(problems, "; ")));
   }
-  for (auto& [name, parameter] : own) parameter.copy_from(state.at(name));
+  for (auto& [name, tensor] : own) {
+    if (const auto given = state.find(name); given != state.end()) tensor.copy_from(given->second);
+  }
+  return result;
 }
 
 }  // namespace qing::nn

@@ -45,7 +45,7 @@ Tensor index_rows(const Tensor& x, const Tensor& index) {
   return y;
 }
 
-Tensor embedding(const Tensor& weight, const Tensor& ids) {
+Tensor embedding(const Tensor& weight, const Tensor& ids, int64_t padding_idx) {
   if (weight.dim() != 2) {
     throw ShapeError("embedding: the weight is [entries, width], got " + to_string(weight.shape()));
   }
@@ -72,7 +72,7 @@ Tensor embedding(const Tensor& weight, const Tensor& ids) {
     });
   });
   if (recording({weight})) {
-    record("embedding", y, {weight}, [ids = Saved(which), width](const Tensor& dy, GradSink& grad) {
+    record("embedding", y, {weight}, [ids = Saved(which), width, padding_idx](const Tensor& dy, GradSink& grad) {
       const Tensor target = grad.zeroed_target(0);
       const Tensor& which = ids.get(grad);
       dispatch_floating(dy.dtype(), "embedding", [&](auto zero) {
@@ -83,6 +83,7 @@ Tensor embedding(const Tensor& weight, const Tensor& ids) {
           const auto& table = kernels::kernels<T>();
           // In order on one thread: rows repeat, and their sums must not depend on who comes first.
           for (int64_t i = 0; i < which.numel(); ++i) {
+            if (id[i] == padding_idx) continue;
             T* row = target.data<T>() + id[i] * width;
             table.add(width, row, dy.data<T>() + i * width, row);
           }

@@ -1,7 +1,6 @@
 #include <qing/nn/models/bert.h>
 
 #include <numeric>
-#include <string>
 
 #include <qing/autograd/ops.h>
 
@@ -12,6 +11,7 @@ namespace {
 class Group : public Module {
  public:
   explicit Group(std::vector<std::pair<const char*, Module*>> parts) : parts_(std::move(parts)) {}
+  Group(Group&&) = delete;  // it points to its neighbours
   void visit(Visitor& visitor) override {
     for (const auto& [name, part] : parts_) visitor.module(name, *part);
   }
@@ -23,9 +23,9 @@ class Group : public Module {
 class Embeddings : public Module {
  public:
   Embeddings(const BertConfig& c, Generator& rng)
-      : words_(c.vocab_size, c.hidden_size, rng, c.initializer_range),
-        positions_(c.max_position_embeddings, c.hidden_size, rng, c.initializer_range),
-        types_(c.type_vocab_size, c.hidden_size, rng, c.initializer_range),
+      : words_(c.vocab_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
+        positions_(c.max_position_embeddings, c.hidden_size, rng, {.stddev = c.initializer_range}),
+        types_(c.type_vocab_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
         norm_(c.hidden_size, c.layer_norm_eps),
         dropout_(c.hidden_dropout_prob) {}
 
@@ -55,13 +55,13 @@ class Layer : public Module {
       : heads_(c.num_attention_heads),
         hidden_dropout_(c.hidden_dropout_prob),
         attention_dropout_(c.attention_probs_dropout_prob),
-        query_(c.hidden_size, c.hidden_size, rng, c.initializer_range),
-        key_(c.hidden_size, c.hidden_size, rng, c.initializer_range),
-        value_(c.hidden_size, c.hidden_size, rng, c.initializer_range),
-        attention_dense_(c.hidden_size, c.hidden_size, rng, c.initializer_range),
+        query_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
+        key_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
+        value_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
+        attention_dense_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
         attention_norm_(c.hidden_size, c.layer_norm_eps),
-        intermediate_dense_(c.hidden_size, c.intermediate_size, rng, c.initializer_range),
-        output_dense_(c.intermediate_size, c.hidden_size, rng, c.initializer_range),
+        intermediate_dense_(c.hidden_size, c.intermediate_size, rng, {.stddev = c.initializer_range}),
+        output_dense_(c.intermediate_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
         output_norm_(c.hidden_size, c.layer_norm_eps) {}
 
   void visit(Visitor& visitor) override {
@@ -101,26 +101,26 @@ class Layer : public Module {
 class Layers : public Module {
  public:
   Layers(const BertConfig& c, Generator& rng) {
-    for (int64_t i = 0; i < c.num_hidden_layers; ++i) layers_.push_back(std::make_unique<Layer>(c, rng));
+    for (int64_t i = 0; i < c.num_hidden_layers; ++i) layers_.emplace_back(c, rng);
   }
-  void visit(Visitor& visitor) override {
-    for (size_t i = 0; i < layers_.size(); ++i) visitor.module("layer." + std::to_string(i), *layers_[i]);
-  }
+  void visit(Visitor& visitor) override { visitor.module("layer", layers_); }
+
   Tensor forward(Tensor x, const Offsets& offsets, Generator* rng) const {
-    for (const auto& layer : layers_) x = layer->forward(x, offsets, rng);
+    for (size_t i = 0; i < layers_.size(); ++i) x = layers_[i].forward(x, offsets, rng);
     return x;
   }
 
   // Of each sequence's first token only: nothing else of the last layer is looked at, so nothing else is computed.
   Tensor forward_firsts(Tensor x, const RaggedBatch& batch, Generator* rng) const {
-    for (size_t i = 0; i + 1 < layers_.size(); ++i) x = layers_[i]->forward(x, batch.offsets, rng);
+    const size_t last = layers_.size() - 1;
+    for (size_t i = 0; i < last; ++i) x = layers_[i].forward(x, batch.offsets, rng);
     Offsets one_each(batch.offsets.size());
     std::iota(one_each.begin(), one_each.end(), 0);
-    return layers_.back()->forward(index_rows(x, batch.firsts), one_each, x, batch.offsets, rng);
+    return layers_[last].forward(index_rows(x, batch.firsts), one_each, x, batch.offsets, rng);
   }
 
  private:
-  std::vector<std::unique_ptr<Layer>> layers_;
+  ModuleList<Layer> layers_;
 };
 
 }  // namespace
@@ -128,7 +128,9 @@ class Layers : public Module {
 class BertEncoder : public Module {
  public:
   BertEncoder(const BertConfig& c, Generator& rng)
-      : embeddings_(c, rng), layers_(c, rng), pooler_dense_(c.hidden_size, c.hidden_size, rng, c.initializer_range) {}
+      : embeddings_(c, rng),
+        layers_(c, rng),
+        pooler_dense_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}) {}
 
   void visit(Visitor& visitor) override {
     visitor.module("embeddings", embeddings_);
@@ -165,7 +167,8 @@ BertForSequenceClassification::BertForSequenceClassification(const BertConfig& c
     : config_(validated(config)),
       bert_(std::make_unique<BertEncoder>(config, rng)),
       dropout_(config.hidden_dropout_prob),
-      classifier_(config.hidden_size, static_cast<int64_t>(config.labels.size()), rng, config.initializer_range) {}
+      classifier_(config.hidden_size, static_cast<int64_t>(config.labels.size()), rng,
+                  {.stddev = config.initializer_range}) {}
 
 BertForSequenceClassification::~BertForSequenceClassification() = default;
 

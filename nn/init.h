@@ -1,0 +1,53 @@
+// Initialisers: each overwrites the elements of a contiguous f32 or f64 tensor, a leaf too. Distributions are those of
+// torch.nn.init's functions of the same names; the numbers are Philox's.
+#pragma once
+
+#include <cmath>
+
+#include <qing/tensor/random.h>
+#include <qing/tensor/tensor.h>
+
+namespace qing::nn::init {
+
+/// What follows a layer; it decides the gain that keeps the variance of activations.
+enum class Nonlinearity { linear, sigmoid, tanh, relu, leaky_relu, selu };
+/// Whether the variance is kept in the forward pass or in the backward one.
+enum class FanMode { fan_in, fan_out };
+
+/// `negative_slope` is leaky_relu's alone.
+double calculate_gain(Nonlinearity nonlinearity, double negative_slope = 0.01);
+
+struct Fans {
+  int64_t in, out;
+};
+/// Inputs to and outputs of one unit of a weight [out, in, kernel...]; ShapeError below two dimensions.
+Fans calculate_fans(const Tensor& weight);
+
+void constant(Tensor& tensor, double value);
+void zeros(Tensor& tensor);
+void ones(Tensor& tensor);
+void eye(Tensor& matrix);  ///< ShapeError unless two dimensions.
+void uniform(Tensor& tensor, Generator& rng, double low = 0, double high = 1);
+void normal(Tensor& tensor, Generator& rng, double mean = 0, double stddev = 1);
+/// The normal distribution cut off outside [low, high], by its inverse. ValueError unless low < high.
+void trunc_normal(Tensor& tensor, Generator& rng, double mean = 0, double stddev = 1, double low = -2, double high = 2);
+
+/// Glorot & Bengio 2010: variance gain²·2/(in + out).
+void xavier_uniform(Tensor& weight, Generator& rng, double gain = 1);
+void xavier_normal(Tensor& weight, Generator& rng, double gain = 1);
+/// He et al. 2015: variance gain²/fan, the gain being that of `nonlinearity` with slope a.
+void kaiming_uniform(Tensor& weight, Generator& rng, double a = 0, FanMode mode = FanMode::fan_in,
+                     Nonlinearity nonlinearity = Nonlinearity::leaky_relu);
+void kaiming_normal(Tensor& weight, Generator& rng, double a = 0, FanMode mode = FanMode::fan_in,
+                    Nonlinearity nonlinearity = Nonlinearity::leaky_relu);
+/// A matrix [size(0), rest] with orthonormal rows or columns, whichever are fewer, times gain: Q of a normal matrix's QR
+/// decomposition by Householder reflections, signs chosen so that Q is uniform (Saxe et al. 2014; Mezzadri 2007).
+void orthogonal(Tensor& weight, Generator& rng, double gain = 1);
+/// Each column normal(0, stddev) but for a share of zeros (Martens 2010). ShapeError unless two dimensions.
+void sparse(Tensor& matrix, Generator& rng, double sparsity, double stddev = 0.01);
+
+/// The default of torch's linear and convolution layers: weight uniform in ±1/sqrt(fan_in), which is kaiming_uniform with
+/// a = sqrt(5), and the bias, if defined, likewise.
+void linear_default(Tensor& weight, Tensor& bias, Generator& rng);
+
+}  // namespace qing::nn::init

@@ -1,0 +1,97 @@
+// Modules made of modules.
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <qing/nn/module.h>
+
+namespace qing::nn {
+
+/// One after the other; parts are named "0", "1", ...:
+///
+///   Sequential model(Linear(4, 8, rng), ReLU(), Linear(8, 3, rng));
+///
+/// The generator given to forward goes to every part.
+class Sequential : public UnaryModule {
+ public:
+  Sequential() = default;
+  /// Moves the modules in.
+  template <class... Modules>
+    requires((!std::is_reference_v<Modules> && std::derived_from<Modules, UnaryModule>) && ...)
+  explicit Sequential(Modules&&... modules) {
+    (emplace<Modules>(std::move(modules)), ...);
+  }
+  /// Builds an M at the end.
+  template <std::derived_from<UnaryModule> M, class... Arguments>
+  M& emplace(Arguments&&... arguments) {
+    auto module = std::make_unique<M>(std::forward<Arguments>(arguments)...);
+    M& built = *module;
+    modules_.push_back(std::move(module));
+    return built;
+  }
+  void push_back(std::unique_ptr<UnaryModule> module);  ///< ValueError for null.
+
+  void visit(Visitor& visitor) override;
+  size_t size() const { return modules_.size(); }
+  UnaryModule& operator[](size_t index) const;  ///< IndexError
+
+ private:
+  Tensor compute(const Tensor& x, Generator* rng) const override;
+  std::vector<std::unique_ptr<UnaryModule>> modules_;
+};
+
+/// Modules of one type, named "0", "1", ...; what is done with them is the owner's business.
+template <std::derived_from<Module> M>
+class ModuleList : public Module {
+ public:
+  template <class... Arguments>
+  M& emplace_back(Arguments&&... arguments) {
+    modules_.push_back(std::make_unique<M>(std::forward<Arguments>(arguments)...));
+    return *modules_.back();
+  }
+  void visit(Visitor& visitor) override {
+    for (size_t i = 0; i < modules_.size(); ++i) visitor.module(std::to_string(i), *modules_[i]);
+  }
+  size_t size() const { return modules_.size(); }
+  M& operator[](size_t index) const {
+    if (index >= modules_.size()) {
+      throw IndexError("ModuleList: index " + std::to_string(index) + " of " + std::to_string(modules_.size()));
+    }
+    return *modules_[index];
+  }
+
+ private:
+  std::vector<std::unique_ptr<M>> modules_;
+};
+
+class Identity : public UnaryModule {
+  Tensor compute(const Tensor& x, Generator*) const override { return x; }
+};
+
+/// Any function of a tensor, without parameters of its own.
+class Lambda : public UnaryModule {
+ public:
+  explicit Lambda(std::function<Tensor(const Tensor&)> function);  ///< ValueError for an empty one.
+
+ private:
+  Tensor compute(const Tensor& x, Generator*) const override { return function_(x); }
+  std::function<Tensor(const Tensor&)> function_;
+};
+
+/// Joins the dimensions start_dim to end_dim, inclusive, into one.
+class Flatten : public UnaryModule {
+ public:
+  explicit Flatten(int64_t start_dim = 1, int64_t end_dim = -1) : start_dim_(start_dim), end_dim_(end_dim) {}
+
+ private:
+  Tensor compute(const Tensor& x, Generator* rng) const override;  ///< IndexError
+  int64_t start_dim_, end_dim_;
+};
+
+}  // namespace qing::nn

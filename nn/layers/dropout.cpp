@@ -1,0 +1,16 @@
+#include <qing/nn/layers/dropout.h>
+
+#include <qing/autograd/ops/dropout.h>
+#include <qing/nn/layers/check.h>
+
+namespace qing::nn {
+
+Dropout::Dropout(double p) : p_(p) { check_probability("Dropout", p); }
+
+Tensor Dropout::compute(const Tensor& x, Generator* rng) const {
+  if (!training() || p_ == 0) return x;
+  check_generator("Dropout", rng);
+  return dropout(x, p_, *rng);
+}
+
+}  // namespace qing::nn

@@ -1,0 +1,85 @@
+#include <qing/nn/layers/layers.h>
+
+#include <gtest/gtest.h>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+
+#include "nn/temp_folder.h"
+
+namespace qing::nn {
+namespace {
+
+using test::message_of;
+
+TEST(Layers, LinearWithAndWithoutBias) {
+  Generator rng(1);
+  const Linear with(3, 2, rng);
+  Linear without(3, 2, rng, {.bias = false});
+  EXPECT_EQ(with.forward(Tensor::zeros({4, 5, 3})).shape(), (Shape{4, 5, 2}));
+  EXPECT_EQ(without.named_parameters().size(), 1u);
+  EXPECT_EQ(to_string(without.forward(Tensor::zeros({1, 3}))), to_string(Tensor::zeros({1, 2})));
+  EXPECT_THROW(with.forward(Tensor::zeros({4, 4})), ShapeError);
+  EXPECT_NE(message_of<ValueError>([&] { Linear(-1, 2, rng); }).find("Linear: in_features is -1"), std::string::npos);
+}
+
+TEST(Layers, BilinearEqualsItsDefinition) {
+  Generator rng(2);
+  Bilinear layer(3, 4, 2, rng);
+  layer.unfreeze();
+  Tensor a = Tensor::empty({5, 3}), b = Tensor::empty({5, 4});
+  rng.fill_normal(a, 0, 1);
+  rng.fill_normal(b, 0, 1);
+  const Tensor y = layer.forward(a, b);
+  const StateDict state = layer.state_dict();
+  const float* w = state.at("weight").data<float>();
+  for (int64_t n = 0; n < 5; ++n) {
+    for (int64_t o = 0; o < 2; ++o) {
+      double expected = state.at("bias").data<float>()[o];
+      for (int64_t i = 0; i < 3; ++i) {
+        for (int64_t j = 0; j < 4; ++j) {
+          expected += double(a.data<float>()[n * 3 + i]) * w[(o * 3 + i) * 4 + j] * b.data<float>()[n * 4 + j];
+        }
+      }
+      EXPECT_NEAR(y.data<float>()[n * 2 + o], expected, 1e-5);
+    }
+  }
+  backward(sum(y));
+  EXPECT_TRUE(grad(layer.get_parameter("weight")).defined());
+  EXPECT_THROW(layer.forward(a, a), ShapeError);
+  EXPECT_THROW(layer.forward(a, Tensor::zeros({6, 4})), ShapeError);
+}
+
+TEST(Layers, EmbeddingsPaddingRowIsZeroAndStaysSo) {
+  Generator rng(1);
+  Embedding table(5, 3, rng, {.padding_idx = -1});
+  table.unfreeze();
+  const Tensor ids = Tensor::from<int64_t>({4, 0, 4, 1}, {2, 2});
+  const Tensor y = table.forward(ids);
+  EXPECT_EQ(y.shape(), (Shape{2, 2, 3}));
+  for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(y.data<float>()[i], 0);
+  backward(sum(y));
+  const auto gradient = grad(table.weight()).span<float>();
+  EXPECT_EQ(gradient[0], 1);
+  EXPECT_EQ(gradient[4 * 3], 0);
+  EXPECT_THROW(Embedding(5, 3, rng, {.padding_idx = 5}), IndexError);
+  EXPECT_THROW(table.forward(Tensor::from<int64_t>({5}, {1})), IndexError);
+}
+
+TEST(Layers, ActivationsAreTheirOperations) {
+  const Tensor x = Tensor::from<float>({-2, -0.5, 0, 0.5, 2, 3}, {2, 3});
+  EXPECT_EQ(to_string(ReLU()(x)), to_string(relu(x)));
+  EXPECT_EQ(to_string(GELU()(x)), to_string(gelu(x)));
+  EXPECT_EQ(to_string(Tanh()(x)), to_string(tanh(x)));
+  EXPECT_EQ(to_string(Sigmoid()(x)), to_string(sigmoid(x)));
+  EXPECT_EQ(to_string(Softmax()(x)), to_string(softmax(x)));
+  EXPECT_EQ(ReLU().type_name(), "ReLU");
+}
+
+TEST(Layers, RefuseBadArgumentsByName) {
+  EXPECT_NE(message_of<ValueError>([] { Dropout(1.0); }).find("Dropout: probability 1"), std::string::npos);
+  EXPECT_NE(message_of<ValueError>([] { LayerNorm(0); }).find("LayerNorm: width is 0"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace qing::nn
