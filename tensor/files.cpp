@@ -28,7 +28,8 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
-  int close() { return ::close(std::exchange(fd_, -1)); }  // tells of late write errors
+  int release() { return std::exchange(fd_, -1); }
+  int close() { return ::close(release()); }  // tells of late write errors
 
  private:
   int fd_;
@@ -54,22 +55,33 @@ struct Temporary {
 
 }  // namespace
 
-std::string read_file(const std::filesystem::path& path) {
-  const Descriptor file(path, O_RDONLY);
-  if (!file.valid()) fail(path, "open", errno);
+FileReader::FileReader(std::filesystem::path path) : path_(std::move(path)) {
+  Descriptor file(path_, O_RDONLY);
+  if (!file.valid()) fail(path_, "open", errno);
   struct stat status {};
-  if (fstat(file.get(), &status) != 0) fail(path, "read", errno);
-  if (S_ISDIR(status.st_mode)) fail(path, "read", EISDIR);
-  std::string content;
-  content.reserve(static_cast<size_t>(status.st_size));
-  char buffer[1 << 16];
+  if (fstat(file.get(), &status) != 0) fail(path_, "read", errno);
+  if (S_ISDIR(status.st_mode)) fail(path_, "read", EISDIR);
+  size_ = static_cast<size_t>(status.st_size);
+  fd_ = file.release();
+}
+
+FileReader::~FileReader() { ::close(fd_); }
+
+size_t FileReader::read(std::span<char> into) {
   for (;;) {
-    const ssize_t count = read(file.get(), buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(path, "read", errno);
-    if (count == 0) return content;
-    content.append(buffer, static_cast<size_t>(count));
+    const ssize_t count = ::read(fd_, into.data(), into.size());
+    if (count >= 0) return static_cast<size_t>(count);
+    if (errno != EINTR) fail(path_, "read", errno);
   }
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  FileReader file(path);
+  std::string content;
+  content.reserve(file.size());
+  char buffer[1 << 16];
+  while (const size_t count = file.read(buffer)) content.append(buffer, count);
+  return content;
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::string_view> parts) {

@@ -1,4 +1,4 @@
-// Whole-file reading and atomic writing.
+// Reading files whole or in pieces, and atomic writing.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +7,23 @@
 #include <string_view>
 
 namespace qing {
+
+/// A file read from front to back. Every error is an IoError with the path and the system's reason.
+class FileReader {
+ public:
+  explicit FileReader(std::filesystem::path path);
+  ~FileReader();
+  FileReader(const FileReader&) = delete;
+  FileReader& operator=(const FileReader&) = delete;
+  /// Fills `into` from its front and returns how many bytes there are: 0 at the end of the file only.
+  size_t read(std::span<char> into);
+  size_t size() const { return size_; }  ///< In bytes, when it was opened; 0 for a pipe.
+
+ private:
+  std::filesystem::path path_;
+  int fd_;
+  size_t size_;
+};
 
 std::string read_file(const std::filesystem::path& path);  ///< IoError with the path and the system's reason.
 /// Writes the parts in order to a temporary file in the same folder, fsyncs, renames over `path`, fsyncs the folder.

@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include <qing/nn/data/record_reader.h>
 
 namespace qing::nn {
 
@@ -23,9 +26,22 @@ struct DatasetOptions {
   size_t max_line_bytes = 1 << 20;  ///< a longer line is refused, not cut
 };
 
-/// Reads a whole file; the format comes from the suffix (.tsv, .csv, .jsonl). TSV has no quoting: a field is what stands
-/// between tabs. DataError "path:line: ..." for an empty file, a missing column, a wrong count of fields, an unknown
-/// label, an empty text, invalid UTF-8, or a line over the limit; IoError when it cannot be read.
+/// Reads one example after the other in a bounded amount of memory; the format comes from the suffix (.tsv, .csv,
+/// .jsonl), as RecordReader describes. DataError "path:line: ..." for what RecordReader refuses, an unknown label or an
+/// empty text; IoError when it cannot be read. Not thread-safe.
+class ExampleReader {
+ public:
+  explicit ExampleReader(const std::filesystem::path& path, DatasetOptions options = {});
+  std::optional<Example> next();  ///< Nothing at the end.
+  /// Throws DataError "path:line: what" at the last example.
+  [[noreturn]] void fail(const std::string& what) const { records_.fail(what); }
+
+ private:
+  DatasetOptions options_;
+  RecordReader records_;
+};
+
+/// Reads a whole file with an ExampleReader; it must have rows.
 std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options = {});
 
 /// Writes TSV with a header; tabs and line breaks inside a text become spaces.

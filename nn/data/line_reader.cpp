@@ -1,0 +1,73 @@
+#include <qing/nn/data/line_reader.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <qing/nn/text/utf8.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::nn {
+namespace {
+
+constexpr size_t kPieceBytes = 1 << 16;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
+
+LineReader::LineReader(std::string name, ByteInput input, size_t max_line_bytes)
+    : name_(std::move(name)), input_(std::move(input)), max_line_bytes_(max_line_bytes) {}
+
+void LineReader::fail(const std::string& what, size_t line) const {
+  throw DataError(fmt::format("{}:{}: {}", name_, std::max<size_t>(line, 1), what));
+}
+
+// Appends a piece of the input behind what is not read yet; false when there is none left.
+bool LineReader::fill() {
+  if (ended_) return false;
+  buffer_.erase(0, std::exchange(begin_, 0));
+  const size_t before = buffer_.size();
+  buffer_.resize(before + kPieceBytes);
+  const size_t count = input_(std::span(buffer_).subspan(before));
+  buffer_.resize(before + count);
+  ended_ = count == 0;
+  return !ended_;
+}
+
+bool LineReader::done() {
+  if (!started_) {
+    started_ = true;
+    while (buffer_.size() < kByteOrderMark.size() && fill()) {
+    }
+    if (buffer_.starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
+  }
+  return begin_ == buffer_.size() && !fill();
+}
+
+std::optional<std::string_view> LineReader::next() {
+  if (done()) return std::nullopt;
+  ++line_;
+  size_t length = 0;  // of the line as far as it was searched
+  for (;;) {
+    const size_t end = buffer_.find('\n', begin_ + length);
+    terminated_ = end != std::string::npos;
+    length = std::min(end, buffer_.size()) - begin_;
+    if (length > max_line_bytes_) {
+      fail(fmt::format("the line is longer than the limit of {} bytes; split the text", max_line_bytes_), line_);
+    }
+    if (terminated_ || !fill()) break;
+  }
+  const std::string_view line(buffer_.data() + begin_, length);
+  begin_ += length + (terminated_ ? 1 : 0);
+  check(line);
+  return line;
+}
+
+void LineReader::check(std::string_view line) const {
+  if (const auto at = find_invalid_utf8(line)) {
+    fail(fmt::format("invalid UTF-8 at byte {} of the line; save the file as UTF-8", *at), line_);
+  }
+}
+
+}  // namespace qing::nn

@@ -1,0 +1,215 @@
+#include <qing/nn/data/record_reader.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <memory>
+#include <set>
+#include <utility>
+
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::nn {
+namespace {
+
+namespace json = boost::json;
+
+ByteInput input_of(const std::filesystem::path& path) {
+  return [file = std::make_shared<FileReader>(path)](std::span<char> into) { return file->read(into); };
+}
+
+void check_distinct(const std::vector<std::string>& names) {
+  std::set<std::string_view> seen;
+  for (const std::string& name : names) {
+    if (!seen.insert(name).second) {
+      throw ValueError(fmt::format("RecordReader: column '{}' is asked for twice; name it once", name));
+    }
+  }
+}
+
+// One CSV record, taken line by line.
+struct CsvRow {
+  Record fields = Record(1);
+  bool quoted = false;      // inside quotes
+  bool was_quoted = false;  // the field began with a quote
+
+  // Adds a line without its '\n'; false when text follows a closing quote.
+  bool add(std::string_view line) {
+    for (size_t i = 0; i < line.size(); ++i) {
+      const char c = line[i];
+      if (quoted) {
+        if (c != '"') {
+          fields.back() += c;
+        } else if (i + 1 < line.size() && line[i + 1] == '"') {
+          fields.back() += c;
+          ++i;
+        } else {
+          quoted = false;
+        }
+      } else if (c == '"' && fields.back().empty()) {
+        quoted = was_quoted = true;
+      } else if (c == ',') {
+        fields.emplace_back();
+        was_quoted = false;
+      } else if (c != '\r' || i + 1 < line.size()) {
+        if (was_quoted) return false;
+        fields.back() += c;
+      }
+    }
+    return true;
+  }
+
+  bool blank() const { return fields.size() == 1 && fields[0].empty() && !was_quoted; }
+};
+
+// A JSON scalar as text; nothing for an array or an object.
+std::optional<std::string> text_of(const json::value& value) {
+  switch (value.kind()) {
+    case json::kind::string: return std::string(value.get_string());
+    case json::kind::null: return std::string();
+    case json::kind::double_: return fmt::format("{}", value.get_double());
+    case json::kind::int64:
+    case json::kind::uint64:
+    case json::kind::bool_: return json::serialize(value);
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+RecordFormat record_format_of(const std::filesystem::path& path) {
+  const std::string suffix = path.extension().string();
+  if (suffix == ".tsv") return RecordFormat::tsv;
+  if (suffix == ".csv") return RecordFormat::csv;
+  if (suffix == ".jsonl") return RecordFormat::jsonl;
+  throw DataError(fmt::format("{}: unknown format '{}'; name it .tsv, .csv or .jsonl", path.string(), suffix));
+}
+
+RecordReader::RecordReader(const std::filesystem::path& path, RecordOptions options)
+    : RecordReader(path, record_format_of(path), std::move(options)) {}
+
+RecordReader::RecordReader(const std::filesystem::path& path, RecordFormat format, RecordOptions options)
+    : RecordReader(path.string(), format, input_of(path), std::move(options)) {}
+
+RecordReader::RecordReader(std::string name, RecordFormat format, ByteInput input, RecordOptions options)
+    : lines_(std::move(name), std::move(input), options.max_line_bytes), format_(format), options_(std::move(options)) {
+  if (!options_.columns.empty()) {
+    header_ = options_.columns;
+    header_.insert(header_.end(), options_.optional_columns.begin(), options_.optional_columns.end());
+    check_distinct(header_);
+  }
+  if (lines_.done()) fail("the file is empty; it needs a header and rows");
+  if (format_ != RecordFormat::jsonl) {
+    find_columns(*next_row());
+  } else if (header_.empty()) {
+    first_ = next_object();
+  }
+}
+
+void RecordReader::find_columns(const Record& names) {
+  if (names.empty()) fail("the first line is blank; it must name the columns");
+  columns_ = names.size();
+  if (header_.empty()) header_ = names;
+  for (size_t i = 0; i < header_.size(); ++i) {
+    const auto at = std::find(names.begin(), names.end(), header_[i]);
+    if (at != names.end()) {
+      picks_.emplace_back(at - names.begin());
+    } else if (i < options_.columns.size()) {
+      fail(fmt::format("no column '{}' in the header, which has: {}", header_[i], fmt::join(names, ", ")));
+    } else {
+      picks_.emplace_back();
+    }
+  }
+  if (options_.columns.empty()) {  // names that stand twice are different columns
+    for (size_t i = 0; i < columns_; ++i) picks_[i] = i;
+  }
+}
+
+std::optional<Record> RecordReader::next() {
+  if (first_) return std::exchange(first_, std::nullopt);
+  if (format_ == RecordFormat::jsonl) return next_object();
+  std::optional<Record> row = next_row();
+  while (row && row->empty()) row = next_row();
+  if (!row) return std::nullopt;
+  if (row->size() != columns_) {
+    fail(fmt::format("{} fields where the header has {}; a text must hold no separator", row->size(), columns_));
+  }
+  Record record(picks_.size());
+  for (size_t i = 0; i < record.size(); ++i) {
+    if (picks_[i]) record[i] = std::move((*row)[*picks_[i]]);
+  }
+  return record;
+}
+
+// The next row with all its fields, none for a blank line.
+std::optional<Record> RecordReader::next_row() { return format_ == RecordFormat::tsv ? next_tsv() : next_csv(); }
+
+std::optional<Record> RecordReader::next_tsv() {
+  const auto found = lines_.next();
+  if (!found) return std::nullopt;
+  line_ = lines_.line();
+  std::string_view line = *found;
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  Record record;
+  if (line.empty()) return record;
+  for (;;) {
+    const size_t tab = line.find('\t');
+    record.emplace_back(line.substr(0, tab));
+    if (tab == std::string_view::npos) return record;
+    line.remove_prefix(tab + 1);
+  }
+}
+
+std::optional<Record> RecordReader::next_csv() {
+  auto line = lines_.next();
+  if (!line) return std::nullopt;
+  line_ = lines_.line();
+  CsvRow row;
+  size_t bytes = 0;
+  for (;;) {
+    bytes += line->size() + 1;
+    if (bytes > options_.max_line_bytes + 1) {
+      fail(fmt::format("the record is longer than the limit of {} bytes; split the text, or close its quote",
+                       options_.max_line_bytes));
+    }
+    if (!row.add(*line)) fail("text after a closing quote; double the quotes inside a quoted field");
+    if (!row.quoted) return row.blank() ? Record() : std::move(row.fields);
+    if (!lines_.terminated() || !(line = lines_.next())) fail("a quoted field never ends; close it with a quote");
+    row.fields.back() += '\n';
+  }
+}
+
+std::optional<Record> RecordReader::next_object() {
+  std::optional<std::string_view> line;
+  do {
+    line = lines_.next();
+    if (!line) return std::nullopt;
+  } while (line->find_first_not_of(" \t\r") == std::string_view::npos);
+  line_ = lines_.line();
+  boost::system::error_code error;
+  const json::value value = json::parse(*line, error);
+  if (error) fail("not JSON: " + error.message());
+  if (!value.is_object()) fail("not a JSON object; each line is one, e.g. {\"label\": ..., \"text\": ...}");
+  const json::object& object = value.get_object();
+  if (header_.empty()) {
+    for (const auto& member : object) header_.emplace_back(member.key());
+    if (header_.empty()) fail("an object without fields; the first one names those of all");
+  }
+  Record record(header_.size());
+  for (size_t i = 0; i < record.size(); ++i) {
+    const json::value* found = object.if_contains(header_[i]);
+    if (found == nullptr) {
+      if (options_.columns.empty() || i < options_.columns.size()) fail(fmt::format("no field '{}'", header_[i]));
+      continue;
+    }
+    if (options_.strings_only && !found->is_string()) fail(fmt::format("field '{}' is not a string", header_[i]));
+    std::optional<std::string> text = text_of(*found);
+    if (!text) fail(fmt::format("field '{}' is an array or an object; a field is a string or a number", header_[i]));
+    record[i] = *std::move(text);
+  }
+  return record;
+}
+
+}  // namespace qing::nn
