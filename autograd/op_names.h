@@ -58,9 +58,12 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"cross_entropy", kFirst},
     // products
     {"matmul", kSecond},
-    {"linear", kFirst},
+    {"linear", kSecond},
     {"linear_gelu", kFirst},
     {"attention", kFirst},
+    // convolutions and pooling
+    {"conv2d", kSecond},
+    {"conv_transpose2d", kSecond},
     // others
     {"checkpoint", kFirst},
 });

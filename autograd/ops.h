@@ -4,6 +4,7 @@
 #pragma once
 
 #include <qing/autograd/ops/attention.h>
+#include <qing/autograd/ops/convolution.h>
 #include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/indexing.h>

@@ -1,35 +1,74 @@
 // Matrix products. Gradients of weights are products that add straight into the leaf's gradient.
+#include <qing/autograd/ops/products.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include <qing/autograd/graph.h>
-#include <qing/autograd/ops.h>
+#include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/reductions.h>
+#include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/gemm.h>
+#include <qing/tensor/ops/matmul.h>
 #include <qing/tensor/ops/reduce.h>
 
 namespace qing {
 namespace {
 
-// c = op(a)·op(b) (+ bias), contiguous matrices; the target tells whether to add.
-void multiply(Trans ta, Trans tb, const Tensor& a, const Tensor& b, const GradSink::Target& c, int64_t m, int64_t n,
-              int64_t k, const Tensor& bias = {}) {
-  dispatch_floating(a.dtype(), "matmul", [&](auto zero) {
-    using T = decltype(zero);
-    gemm<T>(ta, tb, m, n, k, a.data<T>(), ta == Trans::no ? k : m, b.data<T>(), tb == Trans::no ? n : k,
-            c.tensor.data<T>(), n, bias.defined() ? bias.data<T>() : nullptr, c.accumulate);
-  });
-}
+// A vector on the left is a row, on the right a column.
+Tensor as_left(const Tensor& x) { return x.dim() == 1 ? x.reshape({1, x.size(0)}) : x; }
+Tensor as_right(const Tensor& x) { return x.dim() == 1 ? x.reshape({x.size(0), 1}) : x; }
+Tensor swapped(const Tensor& x) { return x.transpose(-2, -1); }
 
-struct LinearShape {
-  int64_t rows, in, out;
-  Shape result;
+struct MatmulShape {
+  Shape matrices;  // with a row or a column for a vector
+  Shape result;    // without
 };
 
-LinearShape check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const char* op) {
+MatmulShape check_matmul(const Tensor& a, const Tensor& b) {
+  check_same_dtype(a, b, "matmul");
+  const auto fail = [&] {
+    throw ShapeError(fmt::format("matmul: {} times {}; needs [..., m, k] and [..., k, n], or vectors [k]",
+                                 to_string(a.shape()), to_string(b.shape())));
+  };
+  if (a.dim() == 0 || b.dim() == 0) fail();
+  const Tensor left = as_left(a.alias()), right = as_right(b.alias());
+  if (left.size(-1) != right.size(-2)) fail();
+  MatmulShape shape;
+  shape.matrices = broadcast_shapes(Shape(left.shape().begin(), left.shape().end() - 2),
+                                    Shape(right.shape().begin(), right.shape().end() - 2), "matmul");
+  shape.result = shape.matrices;
+  shape.matrices.insert(shape.matrices.end(), {left.size(-2), right.size(-1)});
+  if (a.dim() > 1) shape.result.push_back(left.size(-2));
+  if (b.dim() > 1) shape.result.push_back(right.size(-1));
+  return shape;
+}
+
+void matmul_backward(const Tensor& upstream, const Saved& a, const Saved& b, const Shape& matrices, GradSink& grad) {
+  const Tensor dy = upstream.reshape(matrices);
+  if (grad.create_graph()) {
+    const Tensor left = grad.input(0, a), right = grad.input(1, b);
+    const auto give = [&](size_t input, const Tensor& product, const Tensor& matrix, const Tensor& like) {
+      grad.add(input, sum_to_shape(product, matrix.shape()).reshape(like.shape()));
+    };
+    if (grad.needs(0)) give(0, matmul(dy, swapped(as_right(right))), as_left(left), left);
+    if (grad.needs(1)) give(1, matmul(swapped(as_left(left)), dy), as_right(right), right);
+    return;
+  }
+  if (grad.needs(0)) {
+    const auto target = grad.target(0);
+    matmul_into(dy, swapped(as_right(b.get(grad))), as_left(target.tensor), target.accumulate);
+  }
+  if (grad.needs(1)) {
+    const auto target = grad.target(1);
+    matmul_into(swapped(as_left(a.get(grad))), dy, as_right(target.tensor), target.accumulate);
+  }
+}
+
+Shape check_linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const char* op) {
   check_same_dtype(x, weight, op);
   if (bias.defined()) check_same_dtype(x, bias, op);
   const bool fits = x.dim() >= 1 && weight.dim() == 2 && x.size(-1) == weight.size(1) &&
@@ -41,72 +80,154 @@ LinearShape check_linear(const Tensor& x, const Tensor& weight, const Tensor& bi
   }
   Shape result = x.shape();
   result.back() = weight.size(0);
-  const int64_t in = weight.size(1);
+  return result;
+}
+
+// x [..., columns] as [rows, columns].
+Tensor flat_rows(const Tensor& x) {
   int64_t rows = 1;
   for (int64_t d = 0; d + 1 < x.dim(); ++d) rows *= x.size(d);
-  return {rows, in, weight.size(0), std::move(result)};
+  return x.reshape({rows, x.size(-1)});
+}
+
+Tensor linear_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Shape& shape) {
+  Tensor y = Tensor::empty(shape, x.dtype());
+  matmul_into(as_left(x), swapped(weight), as_left(y), false, bias.defined() ? bias.alias() : bias);
+  return y;
 }
 
 // From dy of y = x·Wᵀ + bias: inputs 0 x, 1 weight, 2 bias.
-void linear_backward(const Tensor& dy, const Tensor& x, const Tensor& weight, const LinearShape& s, GradSink& grad) {
-  if (grad.needs(0)) multiply(Trans::no, Trans::no, dy, weight, grad.target(0), s.rows, s.in, s.out);
-  if (grad.needs(1)) multiply(Trans::yes, Trans::no, dy, x, grad.target(1), s.out, s.in, s.rows);
+void linear_backward(const Tensor& dy, const Saved& x, const Saved& weight, GradSink& grad) {
+  if (grad.create_graph()) {
+    if (grad.needs(0)) grad.add(0, matmul(dy, grad.input(1, weight)));
+    if (grad.needs(1)) grad.add(1, matmul(swapped(flat_rows(dy)), flat_rows(grad.input(0, x))));
+    if (grad.needs(2)) grad.add(2, sum(flat_rows(dy), {0}));
+    return;
+  }
+  if (grad.needs(0)) {
+    const auto target = grad.target(0);
+    matmul_into(as_left(dy), weight.get(grad), as_left(target.tensor), target.accumulate);
+  }
+  if (grad.needs(1)) {
+    const auto target = grad.target(1);
+    matmul_into(swapped(as_left(dy)), as_left(x.get(grad)), target.tensor, target.accumulate);
+  }
   if (grad.needs(2)) {
     const auto target = grad.target(2);
+    const Tensor rows = flat_rows(dy);
     dispatch_floating(dy.dtype(), grad.op(), [&](auto zero) {
       using T = decltype(zero);
-      sum_rows(s.rows, s.out, dy.data<T>(), s.out, target.tensor.data<T>(), target.accumulate);
+      sum_rows(rows.size(0), rows.size(1), rows.data<T>(), rows.size(1), target.tensor.data<T>(), target.accumulate);
     });
   }
+}
+
+void check_rank(const Tensor& x, int64_t rank, const char* op) {
+  if (x.dim() == rank) return;
+  throw ShapeError(fmt::format("{}: needs {} dimensions, got shape {}", op, rank, to_string(x.shape())));
+}
+
+// beta·input + alpha·product; input is not looked at when beta is 0.
+Tensor combined(const Tensor& input, const Tensor& product, double beta, double alpha) {
+  const Tensor scaled = alpha == 1 ? product : scale(product, alpha);
+  if (beta == 0) return scaled;
+  return add(beta == 1 ? input : scale(input, beta), scaled);
 }
 
 }  // namespace
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
-  check_same_dtype(a, b, "matmul");
-  if (a.dim() != 2 || b.dim() != 2 || a.size(1) != b.size(0)) {
-    throw ShapeError(fmt::format("matmul: {} times {}; needs [m, k] and [k, n]", to_string(a.shape()),
-                                 to_string(b.shape())));
-  }
-  const int64_t m = a.size(0), k = a.size(1), n = b.size(1);
-  const Tensor left = a.contiguous(), right = b.contiguous();
-  Tensor y = Tensor::empty({m, n}, a.dtype());
-  multiply(Trans::no, Trans::no, left, right, {y, false}, m, n, k);
+  const MatmulShape shape = check_matmul(a, b);
+  const Tensor left = gemm_readable(a.alias()), right = gemm_readable(b.alias());
+  Tensor y = Tensor::empty(shape.result, a.dtype());
+  matmul_into(as_left(left), as_right(right), y.reshape(shape.matrices), false);
   if (recording({a, b})) {
     record("matmul", y, {a, b},
-           [m, n, k, a = Saved(left), b = Saved(right)](const Tensor& dy, GradSink& grad) {
-             if (grad.create_graph()) {
-               if (grad.needs(0)) grad.add(0, matmul(dy, transpose(grad.input(1, b), 0, 1)));
-               if (grad.needs(1)) grad.add(1, matmul(transpose(grad.input(0, a), 0, 1), dy));
-               return;
-             }
-             if (grad.needs(0)) multiply(Trans::no, Trans::yes, dy, b.get(grad), grad.target(0), m, k, n);
-             if (grad.needs(1)) multiply(Trans::yes, Trans::no, a.get(grad), dy, grad.target(1), k, n, m);
+           [matrices = shape.matrices, a = Saved(left), b = Saved(right)](const Tensor& dy, GradSink& grad) {
+             matmul_backward(dy, a, b, matrices, grad);
            });
   }
   return y;
 }
 
+Tensor mm(const Tensor& a, const Tensor& b) {
+  check_rank(a, 2, "mm");
+  check_rank(b, 2, "mm");
+  return matmul(a, b);
+}
+
+Tensor mv(const Tensor& matrix, const Tensor& vector) {
+  check_rank(matrix, 2, "mv");
+  check_rank(vector, 1, "mv");
+  return matmul(matrix, vector);
+}
+
+Tensor bmm(const Tensor& a, const Tensor& b) {
+  check_rank(a, 3, "bmm");
+  check_rank(b, 3, "bmm");
+  if (a.size(0) != b.size(0)) {
+    throw ShapeError(fmt::format("bmm: {} times {}; the first dimensions differ, matmul broadcasts them",
+                                 to_string(a.shape()), to_string(b.shape())));
+  }
+  return matmul(a, b);
+}
+
+Tensor dot(const Tensor& a, const Tensor& b) {
+  check_rank(a, 1, "dot");
+  check_rank(b, 1, "dot");
+  return matmul(a, b);
+}
+
+Tensor outer(const Tensor& a, const Tensor& b) {
+  check_rank(a, 1, "outer");
+  check_rank(b, 1, "outer");
+  return mul(a.reshape({-1, 1}), b);
+}
+
+Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, double beta, double alpha) {
+  return combined(input, mm(a, b), beta, alpha);
+}
+
+Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, double beta, double alpha) {
+  return combined(input, bmm(a, b), beta, alpha);
+}
+
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  const LinearShape s = check_linear(x, weight, bias, "linear");
-  const Tensor in = x.contiguous(), w = weight.contiguous();
-  Tensor y = Tensor::empty(s.result, x.dtype());
-  multiply(Trans::no, Trans::yes, in, w, {y, false}, s.rows, s.out, s.in, bias.defined() ? bias.contiguous() : bias);
+  const Shape shape = check_linear(x, weight, bias, "linear");
+  const Tensor in = gemm_readable(x.alias()), w = gemm_readable(weight.alias());
+  Tensor y = linear_forward(in, w, bias, shape);
   if (recording({x, weight, bias})) {
-    record("linear", y, {x, weight, bias}, [s, x = Saved(in), w = Saved(w)](const Tensor& dy, GradSink& grad) {
-      linear_backward(dy, x.get(grad), w.get(grad), s, grad);
+    record("linear", y, {x, weight, bias}, [x = Saved(in), w = Saved(w)](const Tensor& dy, GradSink& grad) {
+      linear_backward(dy, x, w, grad);
     });
   }
   return y;
 }
 
+Tensor bilinear(const Tensor& a, const Tensor& b, const Tensor& weight, const Tensor& bias) {
+  const bool fits = a.dim() >= 1 && a.dim() == b.dim() && weight.dim() == 3 && a.size(-1) == weight.size(1) &&
+                    b.size(-1) == weight.size(2) &&
+                    std::equal(a.shape().begin(), a.shape().end() - 1, b.shape().begin());
+  if (!fits) {
+    throw ShapeError(fmt::format("bilinear: {}, {} and weight {} do not fit; needs [..., n], [..., m], [out, n, m]",
+                                 to_string(a.shape()), to_string(b.shape()), to_string(weight.shape())));
+  }
+  const int64_t out = weight.size(0), m = weight.size(2);
+  const Tensor left = flat_rows(a), right = flat_rows(b);
+  // [rows, out·m], then the product with b for every out.
+  const Tensor half = linear(left, weight.transpose(1, 2).reshape({out * m, weight.size(1)}));
+  Tensor y = sum(mul(half.reshape({left.size(0), out, m}), right.unsqueeze(1)), {2});
+  if (bias.defined()) y = add(y, bias);
+  Shape shape = a.shape();
+  shape.back() = out;
+  return y.reshape(shape);
+}
+
 Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  const LinearShape s = check_linear(x, weight, bias, "linear_gelu");
-  const Tensor in = x.contiguous(), w = weight.contiguous();
-  Tensor before = Tensor::empty(s.result, x.dtype());
-  multiply(Trans::no, Trans::yes, in, w, {before, false}, s.rows, s.out, s.in,
-           bias.defined() ? bias.contiguous() : bias);
-  Tensor y = Tensor::empty(s.result, x.dtype());
+  const Shape shape = check_linear(x, weight, bias, "linear_gelu");
+  const Tensor in = gemm_readable(x.alias()), w = gemm_readable(weight.alias());
+  const Tensor before = linear_forward(in, w, bias, shape);
+  Tensor y = Tensor::empty(shape, x.dtype());
   dispatch_floating(x.dtype(), "linear_gelu", [&](auto zero) {
     using T = decltype(zero);
     const T* from = before.data<T>();
@@ -117,8 +238,8 @@ Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   });
   if (recording({x, weight, bias})) {
     record("linear_gelu", y, {x, weight, bias},
-           [s, x = Saved(in), w = Saved(w), before = Saved(before)](const Tensor& dy, GradSink& grad) {
-             const Tensor through = Tensor::empty(s.result, dy.dtype());
+           [x = Saved(in), w = Saved(w), before = Saved(before)](const Tensor& dy, GradSink& grad) {
+             const Tensor through = Tensor::empty(dy.shape(), dy.dtype());
              dispatch_floating(dy.dtype(), "linear_gelu", [&](auto zero) {
                using T = decltype(zero);
                const T* from = before.get(grad).data<T>();
@@ -129,7 +250,7 @@ Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                  kernels::kernels<T>().gelu_backward(end - begin, from + begin, upstream + begin, to + begin);
                });
              });
-             linear_backward(through, x.get(grad), w.get(grad), s, grad);
+             linear_backward(through, x, w, grad);
            });
   }
   return y;

@@ -7,6 +7,7 @@
 
 #include "autograd/samples/attention.h"
 #include "autograd/samples/composition.h"
+#include "autograd/samples/convolution.h"
 #include "autograd/samples/elementwise.h"
 #include "autograd/samples/indexing.h"
 #include "autograd/samples/losses.h"
@@ -18,9 +19,10 @@
 namespace qing::test {
 namespace {
 
-constexpr std::array<std::span<const OpSample>, 9> kFamilies = {
+constexpr std::array<std::span<const OpSample>, 10> kFamilies = {
     kElementwiseSamples, kViewSamples, kReductionSamples, kNormalizationSamples, kIndexingSamples,
-    kLossSamples,        kProductSamples, kAttentionSamples, kCompositionSamples};
+    kLossSamples,        kProductSamples, kAttentionSamples, kCompositionSamples,
+    kConvolutionSamples};
 
 constexpr bool sampled(std::string_view op) {
   for (const auto family : kFamilies) {
