@@ -73,7 +73,7 @@ const std::vector<Misuse>& misuses() {
       {"a span over gaps", Kind::shape, {"span", "[3, 2]", "contiguous"}, [] { f32({2, 3}).transpose(0, 1).span<float>(); }},
       {"item of many", Kind::shape, {"item", "[2]"}, [] { f32({2}).item(); }},
       {"size of a dimension that is not there", Kind::index, {"size", "dimension 2"}, [] { f32({2, 3}).size(2); }},
-      {"writing to an expanded tensor", Kind::value, {"fill", "expanded", "clone"}, [] { f32({1}).expand({3}).fill(1); }},
+      {"writing to an expanded tensor", Kind::value, {"fill", "share memory", "clone"}, [] { f32({1}).expand({3}).fill(1); }},
       {"copying from what does not broadcast", Kind::shape, {"[3]", "[2]"}, [] { f32({2}).copy_from(f32({3})); }},
       // views
       {"reshape to another count", Kind::shape, {"reshape", "6 elements", "[4]"}, [] { f32({2, 3}).reshape({4}); }},
