@@ -43,6 +43,21 @@ TEST(Gradients, TheRootItself) {
   expect_values(gradients(y, {y}, {.retain_graph = true})[0], {1});
 }
 
+TEST(Gradients, WalkOnlyWhereAWantedOneIsBelow) {
+  const Tensor x = leaf({2}), other = leaf({3});
+  int needed = -1, runs = 0;
+  Tensor beside = other.alias();
+  record(OpName::custom("beside"), beside, {other}, [&](const Tensor&, GradSink&) { ++runs; });
+  Tensor product = x.alias();
+  record(OpName::custom("product"), product, {x, beside}, [&](const Tensor& dy, GradSink& grad) {
+    needed = grad.needs(1);
+    grad.add(0, dy);
+  });
+  gradients(product, {x});
+  EXPECT_EQ(needed, 0);
+  EXPECT_EQ(runs, 0);
+}
+
 TEST(Gradients, UnusedInputsAreAnErrorUnlessAllowed) {
   const Tensor x = leaf({1}), other = leaf({1});
   EXPECT_THROW(gradients(sum(x * x), {x, other}), AutogradError);

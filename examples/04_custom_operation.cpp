@@ -1,0 +1,37 @@
+// An operation of your own: forward and derivative in one place, differentiable as often as its parts are.
+#include <cstdio>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/gradcheck.h>
+#include <qing/autograd/graph.h>
+#include <qing/autograd/ops.h>
+#include <qing/tensor/random.h>
+
+using namespace qing;
+
+// y = x·|x|, whose derivative is 2·|x|.
+Tensor signed_square(const Tensor& x) {
+  const Tensor size = sqrt(x.alias() * x.alias());  // outside the graph
+  Tensor y = x.alias() * size;
+  if (recording({x})) {
+    record(OpName::custom("signed_square", Order::second), y, {x}, [x = Saved(x)](const Tensor& dy, GradSink& grad) {
+      const Tensor in = grad.input(0, x);  // in the graph, if somebody differentiates the gradient
+      grad.add(0, dy * scale(sqrt(in * in), 2));
+    });
+  }
+  return y;
+}
+
+int main() {
+  Generator rng(1);
+  Tensor x = Tensor::empty({4}, DType::f64);
+  rng.fill_uniform(x, 0.5, 2);
+  set_requires_grad(x);
+  const auto function = [](const std::vector<Tensor>& in) { return signed_square(in[0]); };
+  std::printf("first derivative: %s\n", gradcheck(function, {x}).ok ? "right" : "wrong");
+  std::printf("second derivative: %s\n", gradgradcheck(function, {x}).ok ? "right" : "wrong");
+
+  zero_grad(x);
+  backward(sum(signed_square(x)));
+  std::printf("x = %s\ndy/dx = %s\n", to_string(detach(x)).c_str(), to_string(grad(x)).c_str());
+}
