@@ -1,87 +1,183 @@
-// Optimizers: they hold parameters in groups and move them along the gradients that backward() left.
+// Optimizers: they hold parameters in groups and move them along the gradients that backward() left. Options, defaults
+// and formulas are PyTorch's. g below is the gradient, turned around when maximizing; every constructor throws
+// ValueError for an option out of range and for parameters that add_group (optimizer_base.h) does not take.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
-#include <qing/tensor/tensor.h>
+#include <qing/optim/optimizer_base.h>
 
 namespace qing::optim {
 
-/// Parameters that share settings.
-struct ParameterGroup {
-  std::vector<Tensor> parameters;  ///< leaves that require gradients, contiguous f32 or f64
-  double weight_decay = 0;
-  double lr_scale = 1;  ///< times the optimizer's lr
-};
-
-/// Not thread-safe. A parameter without a gradient is left as it is.
-class Optimizer {
+/// An optimizer whose groups have `Options`.
+template <class Options>
+class GroupedOptimizer : public Optimizer {
  public:
-  virtual ~Optimizer() = default;
-  virtual void step() = 0;  ///< Moves every parameter; bumps their versions.
-  void zero_grad();
-  void set_lr(double lr) { lr_ = lr; }
-  double lr() const { return lr_; }
-  std::vector<Tensor> parameters() const;
+  const Options& options(size_t group = 0) const { return options_.at(group); }
 
  protected:
-  /// ValueError when a parameter requires no gradient or is not contiguous, or lr or a weight decay is negative.
-  Optimizer(std::vector<ParameterGroup> groups, double lr);
-
-  double lr_;
-  std::vector<ParameterGroup> groups_;
+  using Groups = std::vector<ParameterGroup<Options>>;
+  GroupedOptimizer(const char* name, std::vector<std::string_view> slots, Groups groups)
+      : Optimizer(name, std::move(slots)) {
+    for (auto& group : groups) {
+      add_group(std::move(group.parameters));
+      options_.push_back(group.options);
+    }
+  }
+  std::vector<Options> options_;
 };
 
 struct SgdOptions {
-  double lr = 0.01;
+  double lr = 1e-3;
   double momentum = 0;
-  double weight_decay = 0;  ///< added to the gradient (L2); a group's own comes on top
-  bool nesterov = false;    ///< needs momentum > 0
+  double dampening = 0;     ///< share of the gradient that the momentum leaves out
+  double weight_decay = 0;  ///< λ: g + λ·θ takes the place of g (L2)
+  bool nesterov = false;    ///< needs momentum > 0 and dampening = 0
+  bool maximize = false;
 };
 
-/// θ ← θ − α·∇J, with momentum v ← μ·v + g, θ ← θ − α·v (Nesterov: θ ← θ − α·(g + μ·v)), as PyTorch counts it: the
-/// first v is g. (Sutskever et al. 2013.)
-class Sgd : public Optimizer {
+/// θ ← θ − α·g; with momentum v ← μ·v + (1−dampening)·g, where the first v is g, θ ← θ − α·v, or with Nesterov's
+/// θ ← θ − α·(g + μ·v) (Sutskever et al. 2013).
+class Sgd : public GroupedOptimizer<SgdOptions> {
  public:
-  Sgd(std::vector<Tensor> parameters, SgdOptions options);
-  Sgd(std::vector<ParameterGroup> groups, SgdOptions options);
-  void step() override;
+  explicit Sgd(std::vector<Tensor> parameters, SgdOptions options = {}) : Sgd(Groups{{std::move(parameters), options}}) {}
+  explicit Sgd(Groups groups);
 
  private:
-  SgdOptions options_;
-  std::vector<Tensor> velocity_;  // undefined before a parameter's first step
+  void visit_options(size_t group, OptionVisitor& visitor) override;
+  void check_options(size_t group) const override;
+  bool uses_slot(size_t group, size_t slot) const override;
+  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
+  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
+  template <class T>
+  void sweep(size_t group, const Piece<T>& piece) const;
+};
+
+struct AdamOptions {
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0;
+  bool amsgrad = false;  ///< divide by the largest second moment so far (Reddi et al. 2018)
+  bool maximize = false;
+  bool decoupled_weight_decay = false;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
+};
+
+/// Kingma & Ba 2015: m ← β₁·m + (1−β₁)·g, v ← β₂·v + (1−β₂)·g², θ ← θ − α·m̂ / (√v̂ + ε), where m̂ = m/(1−β₁ᵗ),
+/// v̂ = v/(1−β₂ᵗ).
+class Adam : public GroupedOptimizer<AdamOptions> {
+ public:
+  explicit Adam(std::vector<Tensor> parameters, AdamOptions options = {})
+      : Adam(Groups{{std::move(parameters), options}}) {}
+  explicit Adam(Groups groups) : Adam("Adam", std::move(groups)) {}
+
+ protected:
+  Adam(const char* name, Groups groups);
+
+ private:
+  void visit_options(size_t group, OptionVisitor& visitor) override;
+  void check_options(size_t group) const override;
+  bool uses_slot(size_t group, size_t slot) const override;
+  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
+  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
+  template <class T>
+  void sweep(size_t group, const Piece<T>& piece) const;
 };
 
 struct AdamWOptions {
   double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay = 0.01;  ///< of parameters given without a group
+  double weight_decay = 0.01;
+  bool amsgrad = false;
+  bool maximize = false;
 };
 
-/// Adam (Kingma & Ba 2015) with decoupled weight decay (Loshchilov & Hutter 2019), in one pass over each parameter.
-class AdamW : public Optimizer {
+/// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+class AdamW : public Adam {
  public:
-  AdamW(std::vector<Tensor> parameters, AdamWOptions options);
-  AdamW(std::vector<ParameterGroup> groups, AdamWOptions options);
-  void step() override;
+  explicit AdamW(std::vector<Tensor> parameters, AdamWOptions options = {})
+      : AdamW(std::vector<ParameterGroup<AdamWOptions>>{{std::move(parameters), options}}) {}
+  explicit AdamW(std::vector<ParameterGroup<AdamWOptions>> groups);
+};
+
+struct AdagradOptions {
+  double lr = 1e-2;
+  double lr_decay = 0;  ///< α/(1 + (t−1)·lr_decay) at step t
+  double weight_decay = 0;
+  double initial_accumulator_value = 0;
+  double eps = 1e-10;
+  bool maximize = false;
+};
+
+/// Duchi et al. 2011: s ← s + g², θ ← θ − α·g / (√s + ε).
+class Adagrad : public GroupedOptimizer<AdagradOptions> {
+ public:
+  explicit Adagrad(std::vector<Tensor> parameters, AdagradOptions options = {})
+      : Adagrad(Groups{{std::move(parameters), options}}) {}
+  explicit Adagrad(Groups groups);
 
  private:
-  struct State {
-    Tensor m, v;
-    int64_t steps = 0;
-  };
-  AdamWOptions options_;
-  std::vector<State> states_;
+  void visit_options(size_t group, OptionVisitor& visitor) override;
+  void check_options(size_t group) const override;
+  bool uses_slot(size_t, size_t) const override { return true; }
+  double initial_slot(size_t group) const override { return options_[group].initial_accumulator_value; }
+  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
+  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
+  template <class T>
+  void sweep(size_t group, const Piece<T>& piece) const;
 };
 
-/// Scales all gradients so that their joint Euclidean norm is at most `max_norm` (Pascanu et al. 2013); returns the norm
-/// before. ValueError unless max_norm > 0. A norm that is not finite leaves the gradients as they are.
-double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm);
+struct RMSpropOptions {
+  double lr = 1e-2;
+  double alpha = 0.99;
+  double eps = 1e-8;
+  double weight_decay = 0;
+  double momentum = 0;
+  bool centered = false;  ///< divide by the deviation instead of the root mean square
+  bool maximize = false;
+};
 
-/// The share of the peak learning rate at `step` (from 0) of `total`: a linear rise over the first `warmup` steps, then
-/// a linear fall to 0 at `total`.
-double linear_warmup_decay(int64_t step, int64_t warmup, int64_t total);
+/// Tieleman & Hinton 2012: v ← α·v + (1−α)·g², θ ← θ − lr·g / (√v + ε); centered (Graves 2013) with v − (mean g)², never
+/// below 0, in place of v. With momentum, b ← μ·b + g / (√v + ε), θ ← θ − lr·b.
+class RMSprop : public GroupedOptimizer<RMSpropOptions> {
+ public:
+  explicit RMSprop(std::vector<Tensor> parameters, RMSpropOptions options = {})
+      : RMSprop(Groups{{std::move(parameters), options}}) {}
+  explicit RMSprop(Groups groups);
+
+ private:
+  void visit_options(size_t group, OptionVisitor& visitor) override;
+  void check_options(size_t group) const override;
+  bool uses_slot(size_t group, size_t slot) const override;
+  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
+  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
+  template <class T>
+  void sweep(size_t group, const Piece<T>& piece) const;
+};
+
+struct LionOptions {
+  double lr = 1e-4;
+  double beta1 = 0.9, beta2 = 0.99;
+  double weight_decay = 0;  ///< decoupled
+  bool maximize = false;
+};
+
+/// Chen et al. 2023: θ ← (1−α·λ)·θ − α·sign(β₁·m + (1−β₁)·g), m ← β₂·m + (1−β₂)·g.
+class Lion : public GroupedOptimizer<LionOptions> {
+ public:
+  explicit Lion(std::vector<Tensor> parameters, LionOptions options = {})
+      : Lion(Groups{{std::move(parameters), options}}) {}
+  explicit Lion(Groups groups);
+
+ private:
+  void visit_options(size_t group, OptionVisitor& visitor) override;
+  void check_options(size_t group) const override;
+  bool uses_slot(size_t, size_t) const override { return true; }
+  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
+  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
+  template <class T>
+  void sweep(size_t group, const Piece<T>& piece) const;
+};
 
 }  // namespace qing::optim

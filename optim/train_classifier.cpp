@@ -14,7 +14,9 @@
 #include <qing/nn/models/bert.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/text/tokenizer.h>
+#include <qing/optim/clip.h>
 #include <qing/optim/optimizer.h>
+#include <qing/optim/schedules.h>
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/threads.h>
 
@@ -77,12 +79,12 @@ std::vector<std::vector<int32_t>> encode_all(std::span<const nn::Example> exampl
 }
 
 // Weight decay is for matrices: it would pull biases and the scales of norms away from where they belong.
-std::vector<ParameterGroup> groups_of(nn::Module& model, double weight_decay) {
-  ParameterGroup decayed{{}, weight_decay, 1}, plain{{}, 0, 1};
-  for (const Tensor& parameter : model.parameters()) {
-    (parameter.dim() > 1 ? decayed : plain).parameters.push_back(parameter);
-  }
-  return {decayed, plain};
+std::vector<ParameterGroup<AdamWOptions>> groups_of(nn::Module& model, const TrainOptions& o) {
+  const AdamWOptions options{.lr = o.lr, .weight_decay = o.weight_decay};
+  std::vector<ParameterGroup<AdamWOptions>> groups = {{{}, options}, {{}, options}};
+  groups[1].options.weight_decay = 0;
+  for (const Tensor& parameter : model.parameters()) groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
+  return groups;
 }
 
 class Training {
@@ -106,8 +108,7 @@ class Training {
 
   TrainResult run(const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
                   const std::function<void(int64_t)>& on_epoch) {
-    AdamW optimizer(groups_of(model_, options_.weight_decay),
-                    {.lr = options_.lr, .weight_decay = options_.weight_decay});
+    AdamW optimizer(groups_of(model_, options_));
     const FlushDenormals flush;
     const auto batch = static_cast<size_t>(options_.batch);
     for (int64_t epoch = 1; epoch <= options_.epochs && step_ < steps_ && !result_.interrupted; ++epoch) {

@@ -166,22 +166,3 @@ void scale_kernel(int64_t n, T alpha, T* y) {
   const Vec<T> a = Vec<T>::set1(alpha);
   for_lanes<T>(n, [&](int64_t i, auto part) { store(a * load(y + i, part), y + i, part); });
 }
-
-template <class T>
-void adamw_kernel(int64_t n, T* w, const T* g, T* m, T* v, T lr, T beta1, T beta2, T eps, T weight_decay, T c1, T c2) {
-  using V = Vec<T>;
-  T root = 0;
-  sqrt(V::set1(c2)).store_partial(&root, 1);
-  const V keep = V::set1(1 - lr * weight_decay), size = V::set1(-(lr / c1)), inverse_root = V::set1(1 / root);
-  const V b1 = V::set1(beta1), r1 = V::set1(1 - beta1), b2 = V::set1(beta2), r2 = V::set1(1 - beta2);
-  const V epsilon = V::set1(eps);
-  for_lanes<T>(n, [&](int64_t i, auto part) {
-    const V slope = load(g + i, part);
-    const V first = fma(b1, load(m + i, part), r1 * slope);
-    const V second = fma(b2, load(v + i, part), r2 * slope * slope);
-    store(first, m + i, part);
-    store(second, v + i, part);
-    const V step = first / fma(sqrt(second), inverse_root, epsilon);
-    store(fma(size, step, keep * load(w + i, part)), w + i, part);
-  });
-}

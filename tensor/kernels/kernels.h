@@ -10,6 +10,30 @@ namespace qing::kernels {
 
 enum class Isa { scalar, avx2, avx512 };
 
+// The numbers of one optimizer step, computed in double by the caller. `sign` is 1, or -1 to maximize; l2 is weight decay
+// as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.
+template <class T>
+struct SgdStep {
+  T lr, sign, l2, momentum, gradient_share;  ///< momentum ← momentum·(old) + gradient_share·(gradient)
+  bool nesterov;
+};
+template <class T>
+struct AdamStep {
+  T size, sign, l2, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, inverse_root_c2, eps;  ///< size = lr / c1
+};
+template <class T>
+struct AdagradStep {
+  T lr, sign, l2, eps;
+};
+template <class T>
+struct RmsPropStep {
+  T lr, sign, l2, alpha, one_minus_alpha, eps, momentum;
+};
+template <class T>
+struct LionStep {
+  T lr, sign, keep, beta1, one_minus_beta1, beta2, one_minus_beta2;
+};
+
 template <class T>
 struct Table {
   // --- GEMM microkernel; its contract stands in gemm.inl, and the driver in tensor/ops/gemm.cpp is the only caller ---
@@ -48,10 +72,19 @@ struct Table {
   /// `first` is a multiple of 4.
   void (*keep_mask)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, uint32_t threshold, uint8_t* keep);
 
-  // --- optimizer sweeps over n ---
-  /// Decoupled weight decay (Loshchilov & Hutter 2019), PyTorch's order of operations:
-  /// w *= 1−lr·wd; m = b1·m+(1−b1)·g; v = b2·v+(1−b2)·g²; w −= (lr/c1)·m/(sqrt(v)/sqrt(c2)+eps), c = 1−b^t.
-  void (*adamw)(int64_t n, T* w, const T* g, T* m, T* v, T lr, T beta1, T beta2, T eps, T weight_decay, T c1, T c2);
+  // --- optimizer sweeps over n: w moves along g; the other arrays are the optimizer's state ---
+  void (*sgd)(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& step);  ///< momentum may be null
+  void (*adam)(int64_t n, T* w, const T* g, T* m, T* v, T* v_max, const AdamStep<T>& step);  ///< v_max may be null
+  void (*adagrad)(int64_t n, T* w, const T* g, T* sum, const AdagradStep<T>& step);
+  /// momentum and mean (of a centered variance) may be null
+  void (*rmsprop)(int64_t n, T* w, const T* g, T* v, T* momentum, T* mean, const RmsPropStep<T>& step);
+  void (*lion)(int64_t n, T* w, const T* g, T* m, const LionStep<T>& step);
+
+  // --- bf16 storage of states ---
+  void (*widen_bf16)(int64_t n, const uint16_t* x, T* y);
+  /// Rounds to a neighbour in bf16, the nearer the likelier, so that the expectation is x: with 16 bits of element
+  /// first + i of Philox4x32-10's (seed, stream). `first` is a multiple of 4. What is not finite stays.
+  void (*round_bf16)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, const T* x, uint16_t* y);
 };
 
 Isa active_isa();              ///< Chosen at first use; ValueError if QING_ISA names one this CPU lacks.

@@ -9,6 +9,7 @@ namespace {
 #include "rows.inl"
 #include "gemm.inl"
 #include "philox.inl"
+#include "optimizers.inl"
 
 template <class T>
 constexpr Table<T> make_table() {
@@ -30,7 +31,13 @@ constexpr Table<T> make_table() {
           .layer_norm = layer_norm_kernel<T>,
           .layer_norm_backward = layer_norm_backward_kernel<T>,
           .keep_mask = keep_mask_kernel<T>,
-          .adamw = adamw_kernel<T>};
+          .sgd = sgd_kernel<T>,
+          .adam = adam_kernel<T>,
+          .adagrad = adagrad_kernel<T>,
+          .rmsprop = rmsprop_kernel<T>,
+          .lion = lion_kernel<T>,
+          .widen_bf16 = widen_bf16_kernel<T>,
+          .round_bf16 = round_bf16_kernel<T>};
 }
 
 }  // namespace

@@ -3,10 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
+#include <memory>
+#include <string>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/tensor/random.h>
+#include <qing/tensor/threads.h>
+
+#include "nn/temp_folder.h"
 
 namespace qing::optim {
 namespace {
@@ -26,7 +31,7 @@ TEST(Sgd, MovesAgainstTheGradient) {
   Sgd sgd(std::vector<Tensor>{p}, {.lr = 0.1});
   give_gradient(p, {10, -10});
   sgd.step();
-  EXPECT_DOUBLE_EQ(p.data<double>()[0], 0);
+  EXPECT_NEAR(p.data<double>()[0], 0, 1e-15);
   EXPECT_DOUBLE_EQ(p.data<double>()[1], 3);
 }
 
@@ -62,7 +67,9 @@ TEST(Sgd, FindsTheMinimumOfAParabola) {
 
 TEST(AdamW, GroupsHaveTheirOwnDecayAndRate) {
   const Tensor decayed = parameter({1}), plain = parameter({1}), slow = parameter({1});
-  AdamW adamw({{{decayed}, 0.5, 1}, {{plain}, 0, 1}, {{slow}, 0, 0.1}}, {.lr = 0.01});
+  using Group = ParameterGroup<AdamWOptions>;
+  AdamW adamw({Group{{decayed}, {.lr = 0.01, .weight_decay = 0.5}}, Group{{plain}, {.lr = 0.01, .weight_decay = 0}},
+               Group{{slow}, {.lr = 0.001, .weight_decay = 0}}});
   for (const Tensor& p : {decayed, plain, slow}) give_gradient(p, {1});
   adamw.step();
   // The first step of Adam has length lr.
@@ -87,41 +94,222 @@ TEST(Optimizers, AStepMakesSavedTensorsStale) {
   EXPECT_THROW(backward(y), AutogradError);
 }
 
-TEST(Optimizers, RefuseBadArguments) {
+TEST(Optimizers, RefuseOptionsOutOfRange) {
   const Tensor p = parameter({1});
-  EXPECT_THROW(Sgd(std::vector<Tensor>{p}, {.lr = -1}), ValueError);
-  EXPECT_THROW(Sgd(std::vector<Tensor>{p}, {.lr = std::nan("")}), ValueError);
-  EXPECT_THROW(Sgd(std::vector<Tensor>{p}, {.lr = 1, .nesterov = true}), ValueError);
-  EXPECT_THROW(AdamW(std::vector<Tensor>{p}, {.beta1 = 1}), ValueError);
-  EXPECT_THROW(Sgd(std::vector<Tensor>{Tensor::zeros({1})}, {}), ValueError);
-  EXPECT_THROW(clip_grad_norm({p}, 0), ValueError);
+  const std::vector<Tensor> ps = {p};
+  EXPECT_THROW(Sgd(ps, {.lr = -1}), ValueError);
+  EXPECT_THROW(Sgd(ps, {.lr = std::nan("")}), ValueError);
+  EXPECT_THROW(Sgd(ps, {.momentum = -0.1}), ValueError);
+  EXPECT_THROW(Sgd(ps, {.weight_decay = -0.1}), ValueError);
+  EXPECT_THROW(Sgd(ps, {.lr = 1, .nesterov = true}), ValueError);
+  EXPECT_THROW(Sgd(ps, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}), ValueError);
+  EXPECT_THROW(Adam(ps, {.beta2 = 1}), ValueError);
+  EXPECT_THROW(Adam(ps, {.eps = -1}), ValueError);
+  EXPECT_THROW(AdamW(ps, {.beta1 = 1}), ValueError);
+  EXPECT_THROW(AdamW(ps, {.beta1 = -0.1}), ValueError);
+  EXPECT_THROW(Adagrad(ps, {.lr_decay = -1}), ValueError);
+  EXPECT_THROW(Adagrad(ps, {.initial_accumulator_value = -1}), ValueError);
+  EXPECT_THROW(RMSprop(ps, {.alpha = -1}), ValueError);
+  EXPECT_THROW(RMSprop(ps, {.momentum = -1}), ValueError);
+  EXPECT_THROW(Lion(ps, {.beta2 = 1.5}), ValueError);
+  EXPECT_THROW(Lion(ps, {.weight_decay = -1}), ValueError);
+  Sgd sgd(ps);
+  EXPECT_THROW(sgd.set_lr(-1), ValueError);
+  EXPECT_THROW(sgd.set_lr(1, 0.1), IndexError);
+  EXPECT_THROW(sgd.lr(1), IndexError);
+  EXPECT_THROW(sgd.set_momentum(0, 1), ValueError);
+  EXPECT_THROW(Adagrad(ps).momentum(), ValueError);
+  EXPECT_EQ(Lion(ps).momentum(), 0.9);
 }
 
-TEST(ClipGradNorm, ScalesToTheNormAndTellsTheOldOne) {
-  const Tensor a = parameter({0}), b = parameter({0});
-  give_gradient(a, {3});
-  give_gradient(b, {4});
-  EXPECT_DOUBLE_EQ(clip_grad_norm({a, b}, 10), 5);
-  EXPECT_DOUBLE_EQ(grad(a).item(), 3);
-  EXPECT_DOUBLE_EQ(clip_grad_norm({a, b}, 1), 5);
-  EXPECT_NEAR(grad(a).item(), 0.6, 1e-15);
-  EXPECT_NEAR(grad(b).item(), 0.8, 1e-15);
+TEST(Optimizers, RefuseParametersThatAreNone) {
+  using test::message_of;
+  const Tensor p = parameter({1, 2});
+  EXPECT_THROW(Sgd(std::vector<Tensor>{}), ValueError);
+  EXPECT_THROW(Sgd(std::vector<ParameterGroup<SgdOptions>>{}), ValueError);
+  EXPECT_THROW(Sgd(std::vector<Tensor>{Tensor()}), ValueError);
+  EXPECT_THROW(Sgd(std::vector<Tensor>{Tensor::zeros({1})}), ValueError);
+  EXPECT_THROW(Sgd(std::vector<Tensor>{p * p}), ValueError);
+  using Group = ParameterGroup<AdamOptions>;
+  const auto twice = message_of<ValueError>([&] { Adam({Group{{parameter({1})}, {}}, Group{{p}, {}}, Group{{p}, {}}}); });
+  EXPECT_EQ(twice, "Adam: a parameter of shape [2] is in group 1 and again in group 2; name it once");
+  const auto empty = message_of<ValueError>([&] { Adam({Group{{p}, {}}, Group{}}); });
+  EXPECT_EQ(empty, "Adam: group 1 has no parameters; leave it out");
 }
 
-TEST(ClipGradNorm, LeavesWhatIsNotFinite) {
-  const Tensor a = parameter({0});
-  give_gradient(a, {std::numeric_limits<double>::infinity()});
-  EXPECT_TRUE(std::isinf(clip_grad_norm({a}, 1)));
-  EXPECT_TRUE(std::isinf(grad(a).item()));
+// Every optimizer with every state it can have.
+std::vector<std::unique_ptr<Optimizer>> one_of_each(const std::vector<Tensor>& p) {
+  std::vector<std::unique_ptr<Optimizer>> all;
+  all.push_back(std::make_unique<Sgd>(p, SgdOptions{.lr = 0.01, .momentum = 0.9, .dampening = 0.1}));
+  all.push_back(std::make_unique<Adam>(p, AdamOptions{.weight_decay = 0.1, .amsgrad = true}));
+  all.push_back(std::make_unique<AdamW>(p));
+  all.push_back(std::make_unique<Adagrad>(p, AdagradOptions{.lr_decay = 0.1, .initial_accumulator_value = 0.2}));
+  all.push_back(std::make_unique<RMSprop>(p, RMSpropOptions{.momentum = 0.9, .centered = true}));
+  all.push_back(std::make_unique<Lion>(p));
+  return all;
 }
 
-TEST(Schedule, RisesThenFallsToZero) {
-  EXPECT_DOUBLE_EQ(linear_warmup_decay(0, 4, 10), 0.25);
-  EXPECT_DOUBLE_EQ(linear_warmup_decay(3, 4, 10), 1);
-  EXPECT_DOUBLE_EQ(linear_warmup_decay(4, 4, 10), 1);
-  EXPECT_DOUBLE_EQ(linear_warmup_decay(7, 4, 10), 0.5);
-  EXPECT_DOUBLE_EQ(linear_warmup_decay(10, 4, 10), 0);
-  EXPECT_DOUBLE_EQ(linear_warmup_decay(0, 0, 10), 1);
+Tensor random_leaf(int64_t n, uint64_t seed) {
+  Generator rng(seed);
+  Tensor p = Tensor::empty({n});
+  rng.fill_normal(p, 0, 1);
+  return set_requires_grad(p);
+}
+
+void steps(Optimizer& optimizer, const std::vector<Tensor>& ps, uint64_t first, uint64_t last) {
+  for (uint64_t step = first; step < last; ++step) {
+    optimizer.zero_grad();
+    for (size_t i = 0; i < ps.size(); ++i) {
+      Generator rng(1000 * step + i);
+      Tensor g = Tensor::empty(ps[i].shape());
+      rng.fill_normal(g, 0.1, 1);
+      backward(sum(mul(ps[i], g)));
+    }
+    optimizer.step();
+  }
+}
+
+std::string bits(const std::vector<Tensor>& ps) {
+  std::string all;
+  for (const Tensor& p : ps) all.append(reinterpret_cast<const char*>(p.data<float>()), p.numel() * sizeof(float));
+  return all;
+}
+
+StateDict cloned(const StateDict& state) {
+  StateDict copy;
+  for (const auto& [name, tensor] : state) copy.emplace(name, tensor.clone());
+  return copy;
+}
+
+TEST(Optimizers, ResumeToTheBit) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (size_t kind = 0; kind < 6; ++kind) {
+      SCOPED_TRACE(kind);
+      const std::vector<Tensor> straight = {random_leaf(5, 1), random_leaf(1500, 2)};
+      const std::vector<Tensor> first = {random_leaf(5, 1), random_leaf(1500, 2)};
+      auto optimizer = std::move(one_of_each(straight)[kind]);
+      optimizer->set_state_dtype(dtype);
+      steps(*optimizer, straight, 0, 9);
+      auto before = std::move(one_of_each(first)[kind]);
+      before->set_state_dtype(dtype);
+      before->set_lr(0.5);
+      before->load_state_dict(one_of_each(straight)[kind]->state_dict());  // the options are state too
+      steps(*before, first, 0, 4);
+      const StateDict state = cloned(before->state_dict());
+      std::vector<Tensor> second;
+      for (const Tensor& p : first) {
+        Tensor copy = detach(p).clone();
+        second.push_back(set_requires_grad(copy));
+      }
+      auto after = std::move(one_of_each(second)[kind]);
+      after->set_state_dtype(dtype);
+      after->load_state_dict(state);
+      steps(*after, second, 4, 9);
+      EXPECT_EQ(bits(second), bits(straight));
+      // Loading took a copy: the first optimizer's further steps do not disturb.
+      steps(*before, first, 4, 9);
+      EXPECT_EQ(bits(first), bits(straight));
+    }
+  }
+}
+
+TEST(Optimizers, AnotherSizeOfStateIsRefusedWithEveryMismatch) {
+  const Tensor p = parameter({1, 2}), q = parameter({1, 2, 3});
+  Adam adam(std::vector<Tensor>{p}, {.lr = 0.25});
+  Adam other(std::vector<Tensor>{q});
+  Sgd sgd(std::vector<Tensor>{q});
+  give_gradient(q, {1, 1, 1});
+  other.step();
+  StateDict state = cloned(other.state_dict());
+  state.erase("group.0.eps");
+  const auto text = test::message_of<DataError>([&] { adam.load_state_dict(state); });
+  EXPECT_EQ(text,
+            "Adam: load_state_dict: 3 mismatches: missing group.0.eps; parameter.0.exp_avg is f64 of shape [3], needs "
+            "f64 of shape [2]; parameter.0.exp_avg_sq is f64 of shape [3], needs f64 of shape [2]");
+  EXPECT_EQ(adam.lr(), 0.25);  // nothing has changed
+  const auto kind = test::message_of<DataError>([&] { adam.load_state_dict(sgd.state_dict()); });
+  EXPECT_NE(kind.find("missing group.0.beta1"), std::string::npos) << kind;
+  EXPECT_NE(kind.find("unknown group.0.dampening"), std::string::npos) << kind;
+  state = cloned(adam.state_dict());
+  state["group.0.beta1"] = number_state(2);
+  EXPECT_THROW(adam.load_state_dict(state), DataError);
+  state = cloned(adam.state_dict());
+  state["group.0.amsgrad"] = integer_state(2);
+  EXPECT_THROW(adam.load_state_dict(state), DataError);
+  state = cloned(adam.state_dict());
+  state["parameter.0.step"] = integer_state(-1);
+  EXPECT_THROW(adam.load_state_dict(state), DataError);
+  state = cloned(adam.state_dict());
+  state["group.0.parameters"] = integer_state(2);
+  EXPECT_THROW(adam.load_state_dict(state), DataError);
+  EXPECT_EQ(adam.options().beta1, 0.9);
+}
+
+TEST(Optimizers, TheSameBitsForOneAndThreeThreadsAndInOtherCompany) {
+  const int threads = num_threads();
+  for (size_t kind = 0; kind < 6; ++kind) {
+    SCOPED_TRACE(kind);
+    std::vector<std::string> results;
+    for (const int count : {1, 3}) {
+      set_num_threads(count);
+      const std::vector<Tensor> ps = {random_leaf(40001, 3), random_leaf(7, 4)};
+      const auto optimizer = std::move(one_of_each(ps)[kind]);
+      steps(*optimizer, ps, 0, 3);
+      results.push_back(bits(ps));
+    }
+    EXPECT_EQ(results[0], results[1]);
+    const std::vector<Tensor> alone = {random_leaf(40001, 3)};
+    const auto optimizer = std::move(one_of_each(alone)[kind]);
+    steps(*optimizer, alone, 0, 3);
+    EXPECT_EQ(bits(alone), results[0].substr(0, bits(alone).size()));
+  }
+  set_num_threads(threads);
+}
+
+TEST(Optimizers, StatesInBf16StayUnbiasedWhereRoundingToNearestWouldStall) {
+  const int64_t n = 4096;
+  Tensor p = Tensor::zeros({n});
+  set_requires_grad(p);
+  Adam adam({p}, {.lr = 0});
+  adam.set_state_dtype(DType::bf16);
+  backward(sum(p));
+  adam.step();
+  for (int i = 0; i < 1000; ++i) {
+    adam.zero_grad();
+    backward(sum(mul(p, Tensor::zeros({n}))));
+    adam.step();
+  }
+  const Tensor v = adam.state_dict().at("parameter.0.exp_avg_sq");
+  ASSERT_EQ(v.dtype(), DType::bf16);
+  double mean = 0;
+  for (const BFloat16 x : v.span<BFloat16>()) mean += to_float(x) / static_cast<double>(n);
+  // Each step changes v by a thousandth, which bf16 cannot hold: rounding to nearest would keep it at 0.001.
+  EXPECT_NEAR(mean / (0.001 * std::pow(0.999, 1000)), 1, 0.02);
+  EXPECT_THROW(adam.set_state_dtype(DType::f32), ValueError);
+  EXPECT_THROW(Adam(std::vector<Tensor>{parameter({1})}).set_state_dtype(DType::bf16), DTypeError);
+  EXPECT_THROW(adam.set_state_dtype(DType::f16), DTypeError);
+}
+
+TEST(Optimizers, ANaNGradientShows) {
+  for (size_t kind = 0; kind < 6; ++kind) {
+    const std::vector<Tensor> ps = {random_leaf(3, 1)};
+    const auto optimizer = std::move(one_of_each(ps)[kind]);
+    backward(sum(mul(ps[0], Tensor::full({3}, std::nan("")))));
+    optimizer->step();
+    for (const float w : ps[0].span<float>()) EXPECT_TRUE(std::isnan(w)) << kind;
+  }
+}
+
+TEST(RMSprop, AConstantGradientHasNoNegativeVariance) {
+  Tensor p = Tensor::zeros({8});
+  set_requires_grad(p);
+  RMSprop rmsprop({p}, {.lr = 1e-6, .alpha = 0.5, .centered = true});
+  for (int i = 0; i < 100; ++i) {
+    rmsprop.zero_grad();
+    backward(sum(mul(p, Tensor::full({8}, 0.1))));
+    rmsprop.step();
+  }
+  for (const float w : p.span<float>()) EXPECT_TRUE(std::isfinite(w));
 }
 
 }  // namespace

@@ -182,7 +182,17 @@ TEST_P(EveryIsa, AxpyAddScaleAndAdamW) {
 
   std::vector<float> w = before, m(n, 0.1F), v(n, 0.2F);
   const double lr = 0.01, b1 = 0.9, b2 = 0.99, eps = 0.05, decay = 0.1, c1 = 1 - b1 * b1, c2 = 1 - b2 * b2;
-  f32().adamw(n, w.data(), g.data(), m.data(), v.data(), lr, b1, b2, eps, decay, c1, c2);
+  const AdamStep<float> step{.size = static_cast<float>(lr / c1),
+                             .sign = 1,
+                             .l2 = 0,
+                             .keep = static_cast<float>(1 - lr * decay),
+                             .beta1 = static_cast<float>(b1),
+                             .one_minus_beta1 = static_cast<float>(1 - b1),
+                             .beta2 = static_cast<float>(b2),
+                             .one_minus_beta2 = static_cast<float>(1 - b2),
+                             .inverse_root_c2 = static_cast<float>(1 / std::sqrt(c2)),
+                             .eps = static_cast<float>(eps)};
+  f32().adam(n, w.data(), g.data(), m.data(), v.data(), nullptr, step);
   for (int64_t i = 0; i < n; ++i) {
     const double first = b1 * 0.1 + (1 - b1) * g[i], second = b2 * 0.2 + (1 - b2) * g[i] * g[i];
     EXPECT_NEAR(m[i], first, 1e-6);

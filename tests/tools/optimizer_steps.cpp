@@ -1,50 +1,95 @@
 // Runs an optimizer on numbers from stdin, so that another program can compare: see tests/python/test_optimizer_parity.py.
-// Input: the name (sgd or adamw), lr, momentum, nesterov (0 or 1), weight decay, beta1, beta2, eps, the count of steps,
-// of parameters, then the parameters and each step's gradients. Output: the parameters after each step, a line a step.
+// Input: the name, f32 or f64, the counts of steps, of groups, of elements; for each group the count of options, and each
+// as its name in state_dict() and its value; the parameters of every group, then each step's gradients.
+// Output: the parameters of all groups after each step, a line a step.
 #include <cstdio>
+#include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <string>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/optim/optimizer.h>
+#include <qing/tensor/dispatch.h>
 
 namespace {
 
-qing::Tensor read(int64_t n) {
-  qing::Tensor t = qing::Tensor::empty({n});
-  for (float& value : t.span<float>()) std::cin >> value;
+using namespace qing;
+
+template <class O>
+std::unique_ptr<optim::Optimizer> make(const std::vector<Tensor>& parameters) {
+  using Options = std::decay_t<decltype(std::declval<O>().options())>;
+  std::vector<optim::ParameterGroup<Options>> groups;
+  for (const Tensor& parameter : parameters) groups.push_back({{parameter}, {}});
+  return std::make_unique<O>(groups);
+}
+
+template <>
+std::unique_ptr<optim::Optimizer> make<optim::AdamW>(const std::vector<Tensor>& parameters) {
+  std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups;
+  for (const Tensor& parameter : parameters) groups.push_back({{parameter}, {}});
+  return std::make_unique<optim::AdamW>(groups);
+}
+
+const std::map<std::string, std::function<std::unique_ptr<optim::Optimizer>(const std::vector<Tensor>&)>> kMakers = {
+    {"sgd", make<optim::Sgd>},         {"adam", make<optim::Adam>},       {"adamw", make<optim::AdamW>},
+    {"adagrad", make<optim::Adagrad>}, {"rmsprop", make<optim::RMSprop>}, {"lion", make<optim::Lion>},
+};
+
+Tensor read(int64_t n, DType dtype) {
+  Tensor t = Tensor::empty({n}, dtype);
+  dispatch_floating(dtype, "read", [&](auto zero) {
+    for (auto& value : t.span<decltype(zero)>()) std::cin >> value;
+  });
   return t;
+}
+
+void read_options(optim::Optimizer& optimizer) {
+  optim::StateDict state = optimizer.state_dict();
+  for (size_t group = 0; group < optimizer.group_count(); ++group) {
+    int options = 0;
+    std::cin >> options;
+    for (int i = 0; i < options; ++i) {
+      std::string name;
+      double value = 0;
+      std::cin >> name >> value;
+      Tensor& place = state.at("group." + std::to_string(group) + "." + name);
+      place = Tensor::full({}, value, place.dtype());
+    }
+  }
+  optimizer.load_state_dict(state);
 }
 
 }  // namespace
 
 int main() {
-  std::string name;
-  double lr = 0, momentum = 0, decay = 0, beta1 = 0, beta2 = 0, eps = 0;
-  bool nesterov = false;
-  int64_t steps = 0, count = 0;
-  std::cin >> name >> lr >> momentum >> nesterov >> decay >> beta1 >> beta2 >> eps >> steps >> count;
-  qing::Tensor parameter = read(count);
-  qing::set_requires_grad(parameter);
-  const std::vector<qing::Tensor> parameters = {parameter};
-  std::unique_ptr<qing::optim::Optimizer> optimizer;
-  if (name == "sgd") {
-    optimizer = std::make_unique<qing::optim::Sgd>(
-        parameters,
-        qing::optim::SgdOptions{.lr = lr, .momentum = momentum, .weight_decay = decay, .nesterov = nesterov});
-  } else {
-    optimizer = std::make_unique<qing::optim::AdamW>(
-        parameters,
-        qing::optim::AdamWOptions{.lr = lr, .beta1 = beta1, .beta2 = beta2, .eps = eps, .weight_decay = decay});
+  std::ios::sync_with_stdio(false);
+  std::string name, type;
+  int64_t steps = 0, groups = 0, count = 0;
+  std::cin >> name >> type >> steps >> groups >> count;
+  const DType dtype = type == "f64" ? DType::f64 : DType::f32;
+  std::vector<Tensor> parameters;
+  for (int64_t group = 0; group < groups; ++group) {
+    Tensor parameter = Tensor::zeros({count}, dtype);
+    parameters.push_back(set_requires_grad(parameter));
   }
+  const std::unique_ptr<optim::Optimizer> optimizer = kMakers.at(name)(parameters);
+  read_options(*optimizer);
+  for (Tensor& parameter : parameters) parameter.copy_from(read(count, dtype));
   for (int64_t step = 0; step < steps; ++step) {
     optimizer->zero_grad();
-    qing::backward(qing::sum(qing::mul(parameter, read(count))));  // its gradient is the second factor
+    for (const Tensor& parameter : parameters) {
+      backward(sum(mul(parameter, read(count, dtype))));  // its gradient is the second factor
+    }
     if (!std::cin) return 1;
     optimizer->step();
-    for (const float value : parameter.span<float>()) std::printf("%.9g ", value);
+    for (const Tensor& parameter : parameters) {
+      dispatch_floating(dtype, "print", [&](auto zero) {
+        for (const auto value : parameter.span<decltype(zero)>()) std::printf("%.17g ", static_cast<double>(value));
+      });
+    }
     std::printf("\n");
   }
 }

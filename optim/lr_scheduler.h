@@ -1,0 +1,69 @@
+// Schedules that turn an optimizer's learning rates. The optimizer outlives them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <qing/optim/optimizer_base.h>
+#include <qing/optim/schedules.h>
+
+namespace qing::optim {
+
+/// Sets the rates of all groups by pure schedules: those of step 0 when constructed, those of the next step at each
+/// step(). A group's base rate is the one it has at construction.
+class LrScheduler : public Stateful {
+ public:
+  /// One schedule for all groups. `momentum`, if given, turns the groups' momentum (or beta1), as one_cycle_momentum does.
+  LrScheduler(Optimizer& optimizer, Schedule schedule, Schedule momentum = {});
+  /// One for each; ValueError when their number is not that of the groups.
+  LrScheduler(Optimizer& optimizer, std::vector<Schedule> schedules, Schedule momentum = {});
+
+  void step();  ///< Call it after the optimizer's step().
+  double lr(size_t group = 0) const { return optimizer_.lr(group); }
+  int64_t last_step() const { return step_; }
+
+  StateDict state_dict() const override;  ///< "step", and "base_lr.0", ... for the groups
+  void load_state_dict(const StateDict& state) override;  ///< Sets the rates too.
+
+ private:
+  void apply();
+
+  Optimizer& optimizer_;
+  std::vector<Schedule> schedules_;
+  Schedule momentum_;
+  std::vector<double> base_;
+  int64_t step_ = 0;
+};
+
+struct PlateauOptions {
+  bool maximize = false;  ///< whether a greater metric is better (PyTorch's mode "max")
+  double factor = 0.1;
+  int64_t patience = 10;  ///< steps without improvement that are allowed
+  double threshold = 1e-4;
+  bool relative = true;  ///< an improvement exceeds threshold·best (PyTorch's threshold_mode "rel"), else threshold
+  int64_t cooldown = 0;  ///< steps after a reduction that are not counted
+  double min_lr = 0;
+  double eps = 1e-8;  ///< smallest change that is made
+};
+
+/// Multiplies the rates by `factor` when a metric has not improved for more than `patience` steps.
+class ReduceLrOnPlateau : public Stateful {
+ public:
+  explicit ReduceLrOnPlateau(Optimizer& optimizer, PlateauOptions options = {});  ///< ValueError on options out of range
+
+  void step(double metric);
+  double best() const { return best_; }  ///< an infinity before the first step
+
+  StateDict state_dict() const override;  ///< "best", "bad_steps", "cooldown"; the rates are the optimizer's state
+  void load_state_dict(const StateDict& state) override;
+
+ private:
+  bool improves(double metric) const;
+
+  Optimizer& optimizer_;
+  PlateauOptions options_;
+  double best_;
+  int64_t bad_steps_ = 0, cooldown_ = 0;
+};
+
+}  // namespace qing::optim

@@ -1,0 +1,298 @@
+#include <qing/optim/optimizer_base.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include <qing/autograd/autograd.h>
+#include <qing/tensor/dispatch.h>
+#include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/elementwise.h>
+
+namespace qing::optim {
+namespace {
+
+// Elements whose bf16 states are widened at a time; a multiple of 4, as round_bf16 wants.
+constexpr int64_t kWidened = 1024;
+
+}  // namespace
+
+// One parameter's part of a step.
+struct Optimizer::Job {
+  size_t index;
+  Tensor parameter, gradient;
+  bool fresh;
+};
+
+void Optimizer::add_group(std::vector<Tensor> parameters) {
+  if (parameters.empty()) {
+    throw ValueError(fmt::format("{}: group {} has no parameters; leave it out", name_, groups_.size()));
+  }
+  for (const Tensor& parameter : parameters) {
+    if (!parameter.defined() || !requires_grad(parameter) || !is_leaf(parameter) || !parameter.is_contiguous()) {
+      throw ValueError(fmt::format("{}: a parameter of shape {} is not a contiguous leaf that requires a gradient; see "
+                                   "set_requires_grad",
+                                   name_, parameter.defined() ? to_string(parameter.shape()) : "(undefined)"));
+    }
+    for (const State& other : states_) {
+      if (!other.parameter.same_as(parameter)) continue;
+      throw ValueError(fmt::format("{}: a parameter of shape {} is in group {} and again in group {}; name it once",
+                                   name_, to_string(parameter.shape()), other.group, groups_.size()));
+    }
+    states_.push_back({.parameter = parameter, .group = groups_.size()});
+  }
+  groups_.push_back(parameters.size());
+}
+
+void Optimizer::finish_groups() {
+  if (groups_.empty()) throw ValueError(fmt::format("{}: there are no parameters", name_));
+  for (size_t group = 0; group < groups_.size(); ++group) check_options(group);
+}
+
+void Optimizer::zero_grad() {
+  for (const State& state : states_) qing::zero_grad(state.parameter);
+}
+
+std::vector<Tensor> Optimizer::parameters() const {
+  std::vector<Tensor> all;
+  for (const State& state : states_) all.push_back(state.parameter);
+  return all;
+}
+
+DType Optimizer::slot_dtype(const State& state) const {
+  return state_dtype_ == DType::bf16 ? DType::bf16 : state.parameter.dtype();
+}
+
+Optimizer::Job Optimizer::prepare(size_t index, const Tensor& gradient) {
+  State& state = states_[index];
+  ++state.steps;
+  bool fresh = false;
+  for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
+    if (!uses_slot(state.group, slot) || state.slots[slot].defined()) continue;
+    state.slots[slot] = Tensor::full(state.parameter.shape(), initial_slot(state.group), slot_dtype(state));
+    fresh = true;
+  }
+  return {index, state.parameter, gradient, fresh};
+}
+
+void Optimizer::step() {
+  std::vector<Job> jobs;
+  std::vector<std::pair<size_t, int64_t>> pieces;  // a job, and where the piece begins
+  int64_t elements = 0;
+  for (size_t index = 0; index < states_.size(); ++index) {
+    const Tensor gradient = grad(states_[index].parameter);
+    if (!gradient.defined()) continue;
+    jobs.push_back(prepare(index, gradient));
+    const int64_t n = gradient.numel();
+    for (int64_t begin = 0; begin < n; begin += kElementGrain) pieces.emplace_back(jobs.size() - 1, begin);
+    elements += n;
+  }
+  const auto count = static_cast<int64_t>(pieces.size());
+  // Little work is done here: waking threads would take longer.
+  parallel_for(count, elements <= kElementGrain ? std::max<int64_t>(1, count) : 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const auto [job, begin] = pieces[static_cast<size_t>(i)];
+      run(jobs[job], begin, std::min(begin + kElementGrain, jobs[job].parameter.numel()));
+    }
+  });
+  for (Job& job : jobs) job.parameter.bump_version();
+}
+
+void Optimizer::run(const Job& job, int64_t begin, int64_t end) const {
+  if (state_dtype_ == DType::bf16) return run_bf16(job, begin, end);
+  const State& state = states_[job.index];
+  dispatch_floating(job.parameter.dtype(), name_, [&](auto zero) {
+    using T = decltype(zero);
+    Piece<T> piece{end - begin, job.parameter.data<T>() + begin, job.gradient.data<T>() + begin, {}, state.steps,
+                   job.fresh};
+    for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
+      if (uses_slot(state.group, slot)) piece.slots[slot] = state.slots[slot].data<T>() + begin;
+    }
+    update(state.group, piece);
+  });
+}
+
+void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
+  const State& state = states_[job.index];
+  const auto& kernels = kernels::kernels<float>();
+  float wide[kMaxSlots][kWidened];
+  for (; begin < end; begin += kWidened) {
+    const int64_t n = std::min(kWidened, end - begin);
+    Piece<float> piece{n, job.parameter.data<float>() + begin, job.gradient.data<float>() + begin, {}, state.steps,
+                       job.fresh};
+    const auto bits = [&](size_t slot) { return &state.slots[slot].data<BFloat16>()[begin].bits; };
+    for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
+      if (!uses_slot(state.group, slot)) continue;
+      kernels.widen_bf16(n, bits(slot), wide[slot]);
+      piece.slots[slot] = wide[slot];
+    }
+    update(state.group, piece);
+    for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
+      if (piece.slots[slot] == nullptr) continue;
+      kernels.round_bf16(job.index * kMaxSlots + slot, static_cast<uint64_t>(state.steps),
+                         static_cast<uint64_t>(begin), n, wide[slot], bits(slot));
+    }
+  }
+}
+
+void Optimizer::set_state_dtype(DType dtype) {
+  if (dtype != DType::f32 && dtype != DType::bf16) {
+    throw DTypeError(fmt::format("{}: states are kept in f32 or bf16, not {}", name_, qing::name_of(dtype)));
+  }
+  for (const State& state : states_) {
+    if (state.parameter.dtype() != DType::f32) {
+      throw DTypeError(fmt::format("{}: a parameter of shape {} is {}; its state has its dtype", name_,
+                                   to_string(state.parameter.shape()), qing::name_of(state.parameter.dtype())));
+    }
+    if (state.steps > 0) throw ValueError(fmt::format("{}: set the dtype of states before the first step", name_));
+  }
+  state_dtype_ = dtype;
+}
+
+// --- options ---
+
+double& Optimizer::find_option(size_t group, std::span<const std::string_view> names) {
+  if (group >= groups_.size()) {
+    throw IndexError(fmt::format("{}: there is no group {}, only {}", name_, group, groups_.size()));
+  }
+  struct Finder : OptionVisitor {
+    explicit Finder(std::span<const std::string_view> names) : names(names) {}
+    void number(std::string_view name, double& value) override {
+      if (std::find(names.begin(), names.end(), name) != names.end()) found = &value;
+    }
+    void flag(std::string_view, bool&) override {}
+    std::span<const std::string_view> names;
+    double* found = nullptr;
+  } finder(names);
+  visit_options(group, finder);
+  if (finder.found == nullptr) throw ValueError(fmt::format("{}: it has no {}", name_, fmt::join(names, " or ")));
+  return *finder.found;
+}
+
+namespace {
+constexpr std::string_view kLr[] = {"lr"};
+constexpr std::string_view kMomentum[] = {"momentum", "beta1"};
+}  // namespace
+
+// Reading an option goes through the visitor that also writes it.
+double Optimizer::lr(size_t group) const { return const_cast<Optimizer*>(this)->find_option(group, kLr); }
+
+double Optimizer::momentum(size_t group) const { return const_cast<Optimizer*>(this)->find_option(group, kMomentum); }
+
+void Optimizer::set_lr(size_t group, double lr) {
+  check_at_least("lr", lr, 0);
+  find_option(group, kLr) = lr;
+}
+
+void Optimizer::set_lr(double lr) {
+  for (size_t group = 0; group < groups_.size(); ++group) set_lr(group, lr);
+}
+
+void Optimizer::set_momentum(size_t group, double value) {
+  check_share("momentum", value);
+  find_option(group, kMomentum) = value;
+}
+
+void Optimizer::check_at_least(const char* option, double value, double low) const {
+  if (std::isfinite(value) && value >= low) return;
+  throw ValueError(fmt::format("{}: {} is {}; it must be at least {}", name_, option, value, low));
+}
+
+void Optimizer::check_share(const char* option, double value) const {
+  if (value >= 0 && value < 1) return;
+  throw ValueError(fmt::format("{}: {} is {}; it must be in [0, 1)", name_, option, value));
+}
+
+// --- state ---
+
+StateDict Optimizer::state_dict() const {
+  StateDict dict;
+  struct Writer : OptionVisitor {
+    Writer(StateDict& dict, std::string prefix) : dict(dict), prefix(std::move(prefix)) {}
+    void number(std::string_view name, double& value) override { dict[prefix + std::string(name)] = number_state(value); }
+    void flag(std::string_view name, bool& value) override { dict[prefix + std::string(name)] = integer_state(value); }
+    StateDict& dict;
+    std::string prefix;
+  };
+  for (size_t group = 0; group < groups_.size(); ++group) {
+    Writer writer(dict, fmt::format("group.{}.", group));
+    const_cast<Optimizer*>(this)->visit_options(group, writer);
+    dict[writer.prefix + "parameters"] = integer_state(static_cast<int64_t>(groups_[group]));
+  }
+  for (size_t index = 0; index < states_.size(); ++index) {
+    const std::string prefix = fmt::format("parameter.{}.", index);
+    dict[prefix + "step"] = integer_state(states_[index].steps);
+    for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
+      const Tensor& tensor = states_[index].slots[slot];
+      if (tensor.defined()) dict[prefix + std::string(slot_names_[slot])] = tensor;
+    }
+  }
+  return dict;
+}
+
+void Optimizer::load_state_dict(const StateDict& state) {
+  // Reads options into place and remembers the old ones, to restore them when something does not fit.
+  struct Reader : OptionVisitor {
+    explicit Reader(StateReader& from) : from(from) {}
+    void number(std::string_view name, double& value) override {
+      numbers.emplace_back(&value, value);
+      value = from.number(prefix + std::string(name));
+    }
+    void flag(std::string_view name, bool& value) override {
+      flags.emplace_back(&value, value);
+      const int64_t read = from.integer(prefix + std::string(name), 0);
+      if (read > 1) from.mismatch(fmt::format("{}{} is {}, needs 0 or 1", prefix, name, read));
+      value = read == 1;
+    }
+    void undo() const {
+      for (const auto& [place, old] : numbers) *place = old;
+      for (const auto& [place, old] : flags) *place = old;
+    }
+    StateReader& from;
+    std::string prefix;
+    std::vector<std::pair<double*, double>> numbers;
+    std::vector<std::pair<bool*, bool>> flags;
+  };
+
+  StateReader from(fmt::format("{}: load_state_dict", name_), state);
+  Reader options(from);
+  std::vector<State> states = states_;
+  try {
+    for (size_t group = 0; group < groups_.size(); ++group) {
+      options.prefix = fmt::format("group.{}.", group);
+      visit_options(group, options);
+      const int64_t count = from.integer(options.prefix + "parameters", 0);
+      if (count != static_cast<int64_t>(groups_[group])) {
+        from.mismatch(fmt::format("group {} has {} parameters, needs {}", group, count, groups_[group]));
+      }
+    }
+    for (size_t index = 0; index < states.size(); ++index) {
+      const std::string prefix = fmt::format("parameter.{}.", index);
+      State& to = states[index];
+      to.steps = from.integer(prefix + "step", 0);
+      for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
+        const std::string name = prefix + std::string(slot_names_[slot]);
+        to.slots[slot] = {};
+        if (!from.has(name)) continue;
+        const Tensor found = from.tensor(name, to.parameter.shape(), slot_dtype(to));
+        if (found.defined()) to.slots[slot] = found.clone();
+      }
+    }
+    from.finish();
+    for (size_t group = 0; group < groups_.size(); ++group) {
+      try {
+        check_options(group);
+      } catch (const ValueError& error) {
+        throw DataError(fmt::format("{}: load_state_dict: group {}: {}", name_, group, error.what()));
+      }
+    }
+  } catch (...) {
+    options.undo();
+    throw;
+  }
+  states_ = std::move(states);
+}
+
+}  // namespace qing::optim

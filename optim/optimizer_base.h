@@ -1,0 +1,122 @@
+// What the optimizers share: parameter groups, state per parameter, the sweep over all of them, saving and loading.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <qing/optim/state.h>
+#include <qing/tensor/tensor.h>
+
+namespace qing::optim {
+
+/// Parameters that share options. The options are the group's own: copy others and change what differs.
+template <class Options>
+struct ParameterGroup {
+  std::vector<Tensor> parameters;  ///< leaves that require gradients, contiguous f32 or f64
+  Options options;
+};
+
+/// Not thread-safe. A parameter without a gradient is left as it is. Its state takes memory from its first step on.
+class Optimizer : public Stateful {
+ public:
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  /// Moves every parameter that has a gradient, in one parallel pass over all; bumps their versions. The bits do not
+  /// depend on the number of threads, nor on the other parameters.
+  void step();
+  void zero_grad();
+
+  size_t group_count() const { return groups_.size(); }
+  std::vector<Tensor> parameters() const;  ///< of all groups, in their order
+  /// The learning rate of a group; IndexError when there is no such group.
+  double lr(size_t group = 0) const;
+  void set_lr(double lr);                ///< of every group; ValueError when negative or not finite
+  void set_lr(size_t group, double lr);  ///< of one
+  /// The momentum of a group, or beta1 where the optimizer has betas: what a one-cycle schedule turns.
+  /// ValueError when the optimizer has neither, or the value is outside [0, 1).
+  double momentum(size_t group = 0) const;
+  void set_momentum(size_t group, double value);
+
+  /// Keeps the states of parameters (moments, momentum) in bf16: half the memory. Every step computes in f32 and rounds
+  /// the new state stochastically (Gupta et al. 2015): rounding to nearest would lose each change below 1/512 of the
+  /// state, so that a second moment with beta2 = 0.999 could never fall. The noise is Philox's of (parameter, step,
+  /// element): the same bits in every run. The parameters themselves stay f32. DTypeError for a dtype other than f32 or
+  /// bf16, or when a parameter is f64; ValueError after the first step.
+  void set_state_dtype(DType dtype);
+
+  /// "group.0.lr", ... for every option of every group, "group.0.parameters" (how many), "parameter.3.step" and
+  /// "parameter.3.exp_avg", ... for the parameters by their number in parameters(); the names of PyTorch.
+  StateDict state_dict() const override;
+  /// Options included, as in PyTorch.
+  void load_state_dict(const StateDict& state) override;
+
+ protected:
+  static constexpr size_t kMaxSlots = 3;
+
+  /// What visit_options() reports to.
+  class OptionVisitor {
+   public:
+    virtual ~OptionVisitor() = default;
+    virtual void number(std::string_view name, double& value) = 0;
+    virtual void flag(std::string_view name, bool& value) = 0;
+  };
+
+  /// A range of one parameter and its state.
+  template <class T>
+  struct Piece {
+    int64_t n;
+    T* w;
+    const T* g;
+    std::array<T*, kMaxSlots> slots;  ///< null where uses_slot() says no
+    int64_t step;                     ///< of this parameter, from 1
+    bool fresh;                       ///< the slots were made in this step
+  };
+
+  /// `name` begins the texts of errors; `slots` are the names of a parameter's states, kMaxSlots at most.
+  Optimizer(const char* name, std::vector<std::string_view> slots) : name_(name), slot_names_(std::move(slots)) {}
+  /// For the constructors of optimizers. ValueError when the group is empty, or a parameter requires no gradient, is no
+  /// leaf, is not contiguous or is in a group already.
+  void add_group(std::vector<Tensor> parameters);
+  /// ValueError when there is no group; checks every group's options.
+  void finish_groups();
+
+  /// Reports every option of a group, always in the same order.
+  virtual void visit_options(size_t group, OptionVisitor& visitor) = 0;
+  /// ValueError naming the option.
+  virtual void check_options(size_t group) const = 0;
+  virtual bool uses_slot(size_t group, size_t slot) const = 0;
+  virtual double initial_slot(size_t /*group*/) const { return 0; }
+  virtual void update(size_t group, const Piece<float>& piece) const = 0;
+  virtual void update(size_t group, const Piece<double>& piece) const = 0;
+
+  void check_at_least(const char* option, double value, double low) const;  ///< ValueError; finite too
+  void check_share(const char* option, double value) const;                 ///< ValueError unless 0 ≤ value < 1
+
+ private:
+  struct State {
+    Tensor parameter;
+    size_t group;
+    int64_t steps = 0;
+    std::array<Tensor, kMaxSlots> slots{};  // undefined before they are used
+  };
+  struct Job;
+
+  double& find_option(size_t group, std::span<const std::string_view> names);
+  Job prepare(size_t index, const Tensor& gradient);
+  void run(const Job& job, int64_t begin, int64_t end) const;
+  void run_bf16(const Job& job, int64_t begin, int64_t end) const;
+  DType slot_dtype(const State& state) const;
+
+  const char* name_;
+  std::vector<std::string_view> slot_names_;
+  std::vector<size_t> groups_;  // how many parameters each has
+  std::vector<State> states_;   // of all parameters, group by group
+  DType state_dtype_ = DType::f32;
+};
+
+}  // namespace qing::optim
