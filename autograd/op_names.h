@@ -55,7 +55,15 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"index_rows", kFirst},
     {"embedding", kFirst},
     // losses
-    {"cross_entropy", kFirst},
+    {"cross_entropy", kSecond},
+    {"nll_loss", kSecond},
+    {"mse_loss", kSecond},
+    {"l1_loss", kSecond},
+    {"smooth_l1_loss", kSecond},
+    {"huber_loss", kSecond},
+    {"binary_cross_entropy", kSecond},
+    {"binary_cross_entropy_with_logits", kSecond},
+    {"kl_div", kSecond},
     // products
     {"matmul", kSecond},
     {"linear", kSecond},
