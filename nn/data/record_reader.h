@@ -44,8 +44,8 @@ class RecordReader {
   RecordReader(std::string name, RecordFormat format, ByteInput input, RecordOptions options = {});
 
   const std::vector<std::string>& header() const { return header_; }  ///< The names of a record's fields.
-  std::optional<Record> next();                                        ///< Nothing at the end.
-  size_t line() const { return line_; }                                ///< Where the last record begins, from 1.
+  std::optional<Record> next();                                       ///< Nothing at the end.
+  size_t line() const { return line_; }                               ///< Where the last record begins, from 1.
   /// Throws DataError "path:line: what" at the last record, for what only the caller can check.
   [[noreturn]] void fail(const std::string& what) const { lines_.fail(what, line_); }
 

@@ -6,19 +6,11 @@
 #include <unordered_set>
 #include <utility>
 
+#include <qing/nn/data/fingerprint.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
 namespace qing::nn {
-namespace {
-
-uint64_t fnv1a(std::string_view text) {  // http://www.isthe.com/chongo/tech/comp/fnv/, 64 bits
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return hash;
-}
-
-}  // namespace
 
 ExampleReader::ExampleReader(const std::filesystem::path& path, DatasetOptions options)
     : options_(std::move(options)),
@@ -52,7 +44,8 @@ std::vector<Example> read_dataset(const std::filesystem::path& path, const Datas
 void write_tsv(const std::filesystem::path& path, std::span<const Example> examples, const DatasetOptions& options) {
   std::string out = options.label_column + "\t" + options.source_column + "\t" + options.text_column + "\n";
   const auto field = [&](std::string value) {
-    std::replace_if(value.begin(), value.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+    std::replace_if(
+        value.begin(), value.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
     return value;
   };
   for (const Example& example : examples) {
@@ -73,7 +66,7 @@ Split split_by_hash(std::vector<Example> examples, int held_percent) {
   }
   Split split;
   for (Example& example : examples) {
-    const bool held = fnv1a(example.text) % 100 < static_cast<uint64_t>(held_percent);
+    const bool held = fingerprint(std::string_view(example.text)) % 100 < static_cast<uint64_t>(held_percent);
     (held ? split.held : split.train).push_back(std::move(example));
   }
   return split;

@@ -45,7 +45,8 @@ class ExampleReader {
 std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options = {});
 
 /// Writes TSV with a header; tabs and line breaks inside a text become spaces.
-void write_tsv(const std::filesystem::path& path, std::span<const Example> examples, const DatasetOptions& options = {});
+void write_tsv(const std::filesystem::path& path, std::span<const Example> examples,
+               const DatasetOptions& options = {});
 
 /// Removes examples whose text was seen before (first wins); returns how many were removed.
 size_t remove_duplicates(std::vector<Example>& examples);

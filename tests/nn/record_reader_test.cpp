@@ -118,9 +118,8 @@ TEST(RecordReader, NamesPlaceValueAndRemedy) {
   }
   EXPECT_EQ(message_of<DataError>([&] { reader_of(RecordFormat::csv, "a,b\n", 1, {.columns = {"c"}}); }),
             "data:1: no column 'c' in the header, which has: a, b");
-  EXPECT_EQ(message_of<DataError>([&] {
-              read(RecordFormat::jsonl, "{\"a\": 1}", 1, {.columns = {"a"}, .strings_only = true});
-            }),
+  EXPECT_EQ(message_of<DataError>(
+                [&] { read(RecordFormat::jsonl, "{\"a\": 1}", 1, {.columns = {"a"}, .strings_only = true}); }),
             "data:1: field 'a' is not a string");
   EXPECT_THROW(reader_of(RecordFormat::csv, "a\n", 1, {.columns = {"a", "a"}}), ValueError);
 }
@@ -183,7 +182,7 @@ TEST(RecordReader, PassesOnWhatTheInputThrows) {
   EXPECT_THROW(RecordReader("data", RecordFormat::csv, broken), IoError);
 }
 
-const std::vector<std::string> kHostile = {"\"", ",", "\n", "\r\n", "\r", "\t",   "a",    "好",           "😀",
+const std::vector<std::string> kHostile = {"\"", ",", "\n", "\r\n", "\r", "\t",   "a",    "好",          "😀",
                                            "{",  "}", ":",  "1",    " ",  "\xE4", "\xFF", "\xEF\xBB\xBF"};
 
 TEST(RecordReader, AnyBytesAreReadOrRefusedWhateverThePieces) {
@@ -207,12 +206,12 @@ TEST(RecordReader, AnyBytesAreReadOrRefusedWhateverThePieces) {
 TEST(RecordReader, ReadsBackAnyCsvTable) {
   EXPECT_TRUE(rc::check([] {
     const auto width = *rc::gen::inRange<size_t>(1, 5);
-    const auto field = rc::gen::map(
-        rc::gen::container<std::vector<size_t>>(rc::gen::inRange<size_t>(0, 9)), [](const std::vector<size_t>& picks) {
-          std::string out;
-          for (const size_t i : picks) out += kHostile[i];
-          return out;
-        });
+    const auto field = rc::gen::map(rc::gen::container<std::vector<size_t>>(rc::gen::inRange<size_t>(0, 9)),
+                                    [](const std::vector<size_t>& picks) {
+                                      std::string out;
+                                      for (const size_t i : picks) out += kHostile[i];
+                                      return out;
+                                    });
     const auto table = *rc::gen::container<Records>(rc::gen::container<Record>(width, field));
     RC_PRE(!table.empty());
     std::string text;

@@ -1,0 +1,116 @@
+// Where a loader's batches come from: from a Dataset by a plan of indices, or from an IterableDataset as examples come.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <qing/nn/data/batch_sampler.h>
+#include <qing/nn/data/dataset.h>
+#include <qing/nn/data/stream.h>
+
+namespace qing::nn {
+
+/// The batches of an epoch as tasks. Used by one thread at a time; the tasks themselves run on any, at the same time,
+/// while the source lives.
+template <class Batch>
+class BatchSource {
+ public:
+  using Task = std::function<Batch()>;
+  virtual ~BatchSource() = default;
+  virtual void start(uint64_t epoch, size_t position) = 0;  ///< Goes to batch `position` of an epoch.
+  virtual Task next() = 0;                                  ///< The work of the next batch; empty at the end.
+  virtual std::optional<size_t> batches() const = 0;        ///< Of the started epoch; nothing when not known before.
+  virtual std::optional<size_t> examples() const = 0;       ///< Of the data set; likewise.
+  virtual std::string description() const = 0;              ///< All that the batches depend on but data and epoch.
+};
+
+/// Tasks of indices: examples are fetched by the workers.
+template <class Batch>
+class IndexedSource : public BatchSource<Batch> {
+ public:
+  using Fetch = std::function<Batch(std::span<const size_t>)>;
+
+  IndexedSource(std::shared_ptr<const BatchSampler> sampler, Fetch fetch)
+      : sampler_(std::move(sampler)), fetch_(std::move(fetch)) {}
+
+  void start(uint64_t epoch, size_t position) override {
+    if (!epoch_ || *epoch_ != epoch) plan_ = sampler_->plan(epoch);
+    epoch_ = epoch;
+    next_ = position;
+  }
+  typename BatchSource<Batch>::Task next() override {
+    if (next_ >= plan_.size()) return {};
+    return [this, i = next_++] { return fetch_(plan_.batch(i)); };
+  }
+  std::optional<size_t> batches() const override { return plan_.size(); }
+  std::optional<size_t> examples() const override { return sampler_->dataset_size(); }
+  std::string description() const override { return sampler_->description(); }
+
+ private:
+  std::shared_ptr<const BatchSampler> sampler_;
+  Fetch fetch_;
+  std::optional<uint64_t> epoch_;  // whose plan it is
+  BatchPlan plan_;
+  size_t next_ = 0;
+};
+
+struct StreamBatchOptions {
+  size_t batch_size = 1;
+  bool drop_last = false;
+  size_t shuffle_buffer = 1;  ///< 1: in order
+  uint64_t seed = 0;
+  size_t rank = 0, world_size = 1;
+  std::string description() const;
+};
+
+/// Tasks that own their examples: these are read one after the other, collated by the workers. Starting in the middle
+/// of an epoch reads the examples before it again.
+template <class Batch, IterableDataset S, class Collate>
+class StreamSource : public BatchSource<Batch> {
+  using Value = typename S::value_type;
+
+ public:
+  StreamSource(S stream, Collate collate, const StreamBatchOptions& options)
+      : stream_(ShardedStream<S>(std::move(stream), options.rank, options.world_size), options.shuffle_buffer,
+                options.seed),
+        collate_(std::move(collate)),
+        options_(options) {}
+
+  void start(uint64_t epoch, size_t position) override {
+    stream_.reset(epoch);
+    for (size_t i = 0; i < position; ++i) take();
+  }
+  typename BatchSource<Batch>::Task next() override {
+    auto values = std::make_shared<std::vector<Value>>(take());
+    if (values->empty()) return {};
+    return [this, values = std::move(values)] { return Batch(std::as_const(collate_)(std::move(*values))); };
+  }
+  std::optional<size_t> batches() const override { return std::nullopt; }
+  std::optional<size_t> examples() const override { return std::nullopt; }
+  std::string description() const override { return options_.description(); }
+
+ private:
+  std::vector<Value> take() {
+    std::vector<Value> values;
+    while (values.size() < options_.batch_size) {
+      std::optional<Value> value = stream_.next();
+      if (!value) break;
+      values.push_back(*std::move(value));
+    }
+    if (options_.drop_last && values.size() < options_.batch_size) values.clear();
+    return values;
+  }
+
+  ShuffledStream<ShardedStream<S>> stream_;
+  Collate collate_;
+  StreamBatchOptions options_;
+};
+
+}  // namespace qing::nn

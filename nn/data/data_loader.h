@@ -1,0 +1,234 @@
+// DataLoader: batches of a data set, shuffled, put together by a collate function, prepared ahead by worker threads,
+// and resumable between any two batches.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <qing/nn/data/batch_source.h>
+#include <qing/nn/data/prefetcher.h>
+
+namespace qing::nn {
+
+/// Names and defaults are those of torch.utils.data.DataLoader, where it has them.
+struct DataLoaderOptions {
+  int64_t batch_size = 1;
+  bool shuffle = false;         ///< a new order in each epoch, a function of (seed, epoch)
+  bool drop_last = false;       ///< leave out a last batch that is smaller
+  uint64_t seed = 0;            ///< of the order
+  int64_t num_workers = 0;      ///< threads that prepare batches ahead; 0: the caller prepares each when it asks
+  int64_t prefetch_factor = 2;  ///< batches prepared ahead by each worker
+  int64_t rank = 0;             ///< this process takes every world_size-th example of the order
+  int64_t world_size = 1;
+  int64_t shuffle_buffer = 10000;  ///< iterable data sets: examples among which `shuffle` shuffles
+};
+
+/// Where a loader stands. To be kept as text with a model's checkpoint.
+struct LoaderState {
+  uint64_t epoch = 0;
+  uint64_t position = 0;             ///< batches of the epoch that were handed out
+  std::optional<uint64_t> examples;  ///< of the data set; nothing for an iterable one
+  std::string batches;               ///< what the batches depend on, seeds included, in words
+
+  std::string to_json() const;
+  static LoaderState from_json(std::string_view text);  ///< DataError
+  /// ValueError that says what differs unless `saved` is a state of a loader like that of this state.
+  void check_like(const LoaderState& saved) const;
+};
+
+/// The options themselves; ValueError naming one out of its domain.
+const DataLoaderOptions& checked(const DataLoaderOptions& options);
+/// Fixed-size batches in order or shuffled, of this rank's share.
+std::shared_ptr<const BatchSampler> make_batch_sampler(size_t dataset_size, const DataLoaderOptions& options);
+
+/// The options as a StreamSource takes them; ValueError as above.
+StreamBatchOptions stream_options(const DataLoaderOptions& options);
+/// ValueError unless the sampler is for a data set of `size` examples.
+void check_dataset_size(const BatchSampler& sampler, size_t size);
+
+/// Hands out the batches of one epoch after the other:
+///
+///   DataLoader loader(dataset, collate, {.batch_size = 32, .shuffle = true, .num_workers = 2});
+///   while (loader.epoch() < epochs) {
+///     for (Batch& batch : loader) { ... }  // the rest of the epoch, all of it as a rule
+///   }
+///
+/// collate takes a vector of examples and gives a Batch; both it and Dataset::get are called by the workers at the same
+/// time. Batches and their order depend on the data, the options and the epoch alone: neither on num_workers nor on
+/// prefetch_factor. What a worker throws is rethrown where its batch would have come, and the loader then stands before
+/// that batch: the next call tries it again. Destroying the loader waits for the batches being prepared, no more.
+/// A loader is for one thread at a time.
+template <class Batch>
+class DataLoader {
+ public:
+  /// From a data set with random access.
+  template <Dataset D, class Collate>
+  DataLoader(D dataset, Collate collate, const DataLoaderOptions& options = {})
+      : DataLoader(indexed(dataset, std::move(collate), make_batch_sampler(dataset.size(), options)), options) {}
+
+  /// With batches of one's own choice, e.g. bounded by tokens; of the options only the workers' count. ValueError
+  /// unless the sampler is for a data set of this size.
+  template <Dataset D, class Collate>
+  DataLoader(D dataset, Collate collate, std::shared_ptr<const BatchSampler> batch_sampler,
+             const DataLoaderOptions& options = {})
+      : DataLoader(indexed(dataset, std::move(collate), std::move(batch_sampler)), options) {}
+
+  /// From an iterable data set. With `shuffle` examples are shuffled within a buffer. Resuming reads again what was
+  /// read of the epoch. With a rank, processes may get one batch more or less than each other.
+  template <IterableDataset S, class Collate>
+  requires(!Dataset<S>) DataLoader(S stream, Collate collate, const DataLoaderOptions& options = {})
+      : DataLoader(streamed(std::move(stream), std::move(collate), options), options) {}
+
+  /// The next batch, or once nothing at the end of each epoch; the call after that begins the next one.
+  std::optional<Batch> next() {
+    if (!started_) start();
+    std::optional<Batch> batch;
+    try {
+      batch = take();
+    } catch (...) {
+      rewind(epoch_, position_);
+      throw;
+    }
+    if (batch) {
+      ++position_;
+    } else {
+      rewind(epoch_ + 1, 0);
+    }
+    return batch;
+  }
+
+  /// An input iterator over the rest of the epoch. Leaving the loop early leaves the loader behind the batch last
+  /// given.
+  class Iterator {
+   public:
+    using value_type = Batch;
+    using difference_type = ptrdiff_t;
+    explicit Iterator(DataLoader* loader) : loader_(loader), batch_(loader->next()) {}
+    Batch& operator*() const { return *batch_; }
+    Batch* operator->() const { return &*batch_; }
+    Iterator& operator++() {
+      batch_ = loader_->next();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const { return !batch_; }
+
+   private:
+    DataLoader* loader_;
+    mutable std::optional<Batch> batch_;
+  };
+  Iterator begin() { return Iterator(this); }
+  std::default_sentinel_t end() const { return {}; }
+
+  uint64_t epoch() const { return epoch_; }      ///< From 0; the one the next batch belongs to.
+  size_t position() const { return position_; }  ///< Batches of the epoch handed out so far.
+  /// Batches of the epoch; nothing for an iterable data set.
+  std::optional<size_t> size() {
+    if (!started_) start();
+    return source_->batches();
+  }
+  void set_epoch(uint64_t epoch) { rewind(epoch, 0); }  ///< Goes to the beginning of an epoch.
+
+  /// Where the loader stands, as a line of JSON; to be taken between any two batches. Batches prepared ahead but not
+  /// handed out count as not taken.
+  std::string state() const { return here().to_json(); }
+  /// Continues where the state was taken: the next batch is the one that would have come then. After the last batch of
+  /// an epoch that is the epoch's end. DataError for a text that is no state; ValueError, with nothing changed, for one
+  /// of another data set size, other batches or another seed.
+  void load_state(std::string_view text) {
+    const LoaderState saved = LoaderState::from_json(text);
+    here().check_like(saved);
+    const auto [epoch, position] = std::pair(epoch_, position_);
+    rewind(saved.epoch, saved.position);
+    if (!saved.examples) return;  // only reading it all would tell how many batches there are
+    source_->start(epoch_, position_);
+    if (const size_t batches = *source_->batches(); saved.position > batches) {
+      rewind(epoch, position);
+      throw ValueError("DataLoader::load_state: position " + std::to_string(saved.position) + " of an epoch of " +
+                       std::to_string(batches) + " batches; the state was edited or is damaged");
+    }
+  }
+
+ private:
+  using Source = std::unique_ptr<BatchSource<Batch>>;
+
+  DataLoader(Source source, const DataLoaderOptions& options)
+      : source_(std::move(source)),
+        num_workers_(static_cast<size_t>(checked(options).num_workers)),
+        capacity_(num_workers_ * static_cast<size_t>(options.prefetch_factor)) {}
+
+  template <class D, class Collate>
+  static Source indexed(D dataset, Collate collate, std::shared_ptr<const BatchSampler> sampler) {
+    check_dataset_size(*sampler, dataset.size());
+    return std::make_unique<IndexedSource<Batch>>(
+        std::move(sampler),
+        [dataset = std::move(dataset), collate = std::move(collate)](std::span<const size_t> indices) {
+          std::vector<typename D::value_type> values;
+          values.reserve(indices.size());
+          for (const size_t i : indices) values.push_back(dataset.get(i));
+          return Batch(collate(std::move(values)));
+        });
+  }
+
+  template <class S, class Collate>
+  static Source streamed(S stream, Collate collate, const DataLoaderOptions& options) {
+    return std::make_unique<StreamSource<Batch, S, Collate>>(std::move(stream), std::move(collate),
+                                                             stream_options(options));
+  }
+
+  LoaderState here() const { return {epoch_, position_, source_->examples(), source_->description()}; }
+
+  void start() {
+    source_->start(epoch_, position_);
+    if (num_workers_ > 0) {
+      workers_ = std::make_unique<Prefetcher<Batch>>([source = source_.get()] { return source->next(); }, num_workers_,
+                                                     capacity_);
+    }
+    started_ = true;
+  }
+
+  std::optional<Batch> take() {
+    if (workers_) return workers_->next();
+    const auto task = source_->next();
+    return task ? std::optional<Batch>(task()) : std::nullopt;
+  }
+
+  // The workers stop before the source moves; the next batch starts both again.
+  void rewind(uint64_t epoch, size_t position) {
+    workers_.reset();
+    started_ = false;
+    epoch_ = epoch;
+    position_ = position;
+  }
+
+  Source source_;
+  size_t num_workers_, capacity_;
+  uint64_t epoch_ = 0;
+  size_t position_ = 0;
+  bool started_ = false;
+  std::unique_ptr<Prefetcher<Batch>> workers_;  // after what it uses, so that it goes first
+};
+
+/// What a collate function makes of examples.
+template <class D, class Collate>
+using BatchOf = std::decay_t<std::invoke_result_t<const Collate&, std::vector<typename D::value_type>>>;
+
+template <Dataset D, class Collate>
+DataLoader(D, Collate, const DataLoaderOptions& = {}) -> DataLoader<BatchOf<D, Collate>>;
+template <Dataset D, class Collate>
+DataLoader(D, Collate, std::shared_ptr<const BatchSampler>, const DataLoaderOptions& = {})
+    -> DataLoader<BatchOf<D, Collate>>;
+template <IterableDataset S, class Collate>
+requires(!Dataset<S>) DataLoader(S, Collate, const DataLoaderOptions& = {})
+->DataLoader<BatchOf<S, Collate>>;
+
+}  // namespace qing::nn

@@ -1,0 +1,108 @@
+// Samplers: which examples an epoch takes, and in which order. The order is a function of (seed, epoch), by Philox: it
+// depends neither on earlier epochs nor on threads. Immutable, hence thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <qing/tensor/random.h>
+
+namespace qing::nn {
+
+/// A generator of its own for each (seed, epoch, use).
+enum class RandomUse : uint32_t { order, batches, buffer };
+Generator generator_for(uint64_t seed, uint64_t epoch, RandomUse use);
+
+/// Fisher & Yates.
+template <class T>
+void shuffle(std::vector<T>& values, Generator& rng) {
+  for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[rng.below(i)]);
+}
+
+class Sampler {
+ public:
+  virtual ~Sampler() = default;
+  virtual std::vector<size_t> order(uint64_t epoch) const = 0;  ///< Indices of examples.
+  virtual size_t size() const = 0;                              ///< How many indices an epoch has.
+  virtual size_t dataset_size() const = 0;                      ///< Every index is below.
+  /// All that the order depends on but the epoch, in words: a loader's state holds it, to be resumed by its like only.
+  virtual std::string description() const = 0;
+};
+
+/// 0, 1, ..., size-1.
+class SequentialSampler : public Sampler {
+ public:
+  explicit SequentialSampler(size_t size) : size_(size) {}
+  std::vector<size_t> order(uint64_t epoch) const override;
+  size_t size() const override { return size_; }
+  size_t dataset_size() const override { return size_; }
+  std::string description() const override;
+
+ private:
+  size_t size_;
+};
+
+struct RandomSamplerOptions {
+  bool replacement = false;  ///< each index drawn anew from all
+  size_t num_samples = 0;    ///< how many an epoch has; 0: as many as there are examples
+  uint64_t seed = 0;
+};
+
+/// A permutation, or draws with replacement. Without replacement and with more samples than examples, whole
+/// permutations follow each other, as in PyTorch. ValueError for samples of no examples.
+class RandomSampler : public Sampler {
+ public:
+  explicit RandomSampler(size_t size, RandomSamplerOptions options = {});
+  std::vector<size_t> order(uint64_t epoch) const override;
+  size_t size() const override { return options_.num_samples; }
+  size_t dataset_size() const override { return size_; }
+  std::string description() const override;
+
+ private:
+  size_t size_;
+  RandomSamplerOptions options_;
+};
+
+/// Draws index i with a probability proportional to weights[i]. With replacement by bisection of the summed weights,
+/// O(log n) a draw; without, by Efraimidis & Spirakis, "Weighted random sampling with a reservoir", 2006. ValueError
+/// for a negative or not finite weight, no positive one, or, without replacement, fewer positive ones than samples.
+class WeightedRandomSampler : public Sampler {
+ public:
+  WeightedRandomSampler(std::vector<double> weights, size_t num_samples, bool replacement = true, uint64_t seed = 0);
+  std::vector<size_t> order(uint64_t epoch) const override;
+  size_t size() const override { return num_samples_; }
+  size_t dataset_size() const override { return weights_.size(); }
+  std::string description() const override;
+
+ private:
+  std::vector<double> weights_, sums_;
+  size_t num_samples_;
+  bool replacement_;
+  uint64_t seed_;
+};
+
+/// Every class is as likely as every other: weights 1 / (how often the label occurs), as many samples as examples.
+WeightedRandomSampler class_balanced_sampler(std::span<const int32_t> labels, uint64_t seed = 0);
+
+/// What the process `rank` of `world_size` takes of another sampler's order: every world_size-th index. All processes
+/// take equally many: the order is filled up from its front, or with drop_last cut. ValueError unless rank <
+/// world_size.
+class DistributedSampler : public Sampler {
+ public:
+  DistributedSampler(std::shared_ptr<const Sampler> sampler, size_t rank, size_t world_size, bool drop_last = false);
+  std::vector<size_t> order(uint64_t epoch) const override;
+  size_t size() const override;
+  size_t dataset_size() const override { return sampler_->dataset_size(); }
+  std::string description() const override;
+
+ private:
+  std::shared_ptr<const Sampler> sampler_;
+  size_t rank_, world_size_;
+  bool drop_last_;
+};
+
+}  // namespace qing::nn
