@@ -72,6 +72,11 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     // convolutions and pooling
     {"conv2d", kSecond},
     {"conv_transpose2d", kSecond},
+    {"max_pool2d", kSecond},
+    {"avg_pool2d", kSecond},
+    {"adaptive_avg_pool2d", kSecond},
+    {"adaptive_max_pool2d", kSecond},
+    {"interpolate", kSecond},
     // others
     {"checkpoint", kFirst},
 });

@@ -10,6 +10,7 @@
 #include <qing/autograd/ops/indexing.h>
 #include <qing/autograd/ops/losses.h>
 #include <qing/autograd/ops/normalization.h>
+#include <qing/autograd/ops/pooling.h>
 #include <qing/autograd/ops/products.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>

@@ -12,6 +12,7 @@
 #include "autograd/samples/indexing.h"
 #include "autograd/samples/losses.h"
 #include "autograd/samples/normalization.h"
+#include "autograd/samples/pooling.h"
 #include "autograd/samples/products.h"
 #include "autograd/samples/reductions.h"
 #include "autograd/samples/views.h"
@@ -19,10 +20,10 @@
 namespace qing::test {
 namespace {
 
-constexpr std::array<std::span<const OpSample>, 10> kFamilies = {
+constexpr std::array<std::span<const OpSample>, 11> kFamilies = {
     kElementwiseSamples, kViewSamples, kReductionSamples, kNormalizationSamples, kIndexingSamples,
     kLossSamples,        kProductSamples, kAttentionSamples, kCompositionSamples,
-    kConvolutionSamples};
+    kConvolutionSamples, kPoolingSamples};
 
 constexpr bool sampled(std::string_view op) {
   for (const auto family : kFamilies) {
