@@ -49,7 +49,9 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"mean", kSecond},
     // rows
     {"softmax", kFirst},
-    {"layer_norm", kFirst},
+    {"layer_norm", kSecond},
+    {"rms_norm", kSecond},
+    {"batch_norm", kSecond},
     {"dropout_add_layer_norm", kFirst},
     // indexing
     {"index_rows", kFirst},

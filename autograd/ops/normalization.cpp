@@ -7,6 +7,7 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops.h>
 #include <qing/autograd/ops/dropout.h>
+#include <qing/autograd/ops/normalization_detail.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/elementwise.h>
@@ -15,9 +16,6 @@
 
 namespace qing {
 namespace {
-
-// Also the unit of the partial sums for the gradients of weight and bias, so it must not depend on anything.
-constexpr int64_t kRowGrain = 64;
 
 struct Statistics {
   Tensor mean, rstd;  // one a row
@@ -34,7 +32,7 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const char
   }
 }
 
-// Gradients of one LayerNorm over the rows begin..end: dx is written, partial sums of dweight and dbias are added to.
+// Gradients of LayerNorm for one row: dx, unless null, is written; partial sums of dweight and dbias are added to.
 template <class T>
 struct RowsBackward {
   const T* x;
@@ -45,43 +43,83 @@ struct RowsBackward {
   int64_t width;
 
   void run(int64_t row, T* dx, bool accumulate, T* dweight, T* dbias) const {
-    if (!accumulate) std::fill(dx, dx + width, T(0));
+    if (dx != nullptr && !accumulate) std::fill(dx, dx + width, T(0));
     kernels::kernels<T>().layer_norm_backward(width, x + row * width, weight, dy + row * width, mean[row], rstd[row],
                                               dx, dweight, dbias);
   }
 };
 
-// Calls body(row, dweight, dbias) on every row, with a chunk's own partial sums, which then go to inputs `weight` and
-// weight + 1 of the sink.
-template <class T, class Body>
-void over_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, Body body) {
-  const int64_t chunks = (rows + kRowGrain - 1) / kRowGrain;
-  std::vector<T> partial(static_cast<size_t>(2 * chunks * width), T(0));
-  parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t c = begin; c < end; ++c) {
-      T* dweight = partial.data() + 2 * c * width;
-      for (int64_t r = c * kRowGrain; r < std::min(rows, (c + 1) * kRowGrain); ++r) body(r, dweight, dweight + width);
-    }
-  });
-  for (size_t i = 0; i < 2; ++i) {
-    if (!grad.needs(weight + i)) continue;
-    const auto target = grad.target(weight + i);
-    sum_rows(chunks, width, partial.data() + static_cast<int64_t>(i) * width, 2 * width, target.tensor.data<T>(),
-             target.accumulate);
+}  // namespace
+
+Normalized normalize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred) {
+  const auto average = [&](const Tensor& v) { return mean(v, dims, true); };
+  const Tensor centre = centred ? sub(x, average(x)) : x;
+  const Tensor variance = average(mul(centre, centre));
+  const Tensor rstd = div(Tensor::full({}, 1, x.dtype()), sqrt(add(variance, Tensor::full({}, eps, x.dtype()))));
+  return {mul(centre, rstd), rstd};
+}
+
+Tensor normalize_backward(const Tensor& g, const Normalized& x, const std::vector<int64_t>& dims, bool centred) {
+  const auto average = [&](const Tensor& v) { return mean(v, dims, true); };
+  const Tensor inner = sub(g, mul(x.normal, average(mul(g, x.normal))));
+  return mul(x.rstd, centred ? sub(inner, average(g)) : inner);
+}
+
+Tensor weight_or(const Tensor& weight, const Shape& shape, double value, DType dtype) {
+  return weight.defined() ? weight.alias().contiguous() : Tensor::full(shape, value, dtype);
+}
+
+int64_t check_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias,
+                   const char* op) {
+  const auto rank = static_cast<int64_t>(normalized_shape.size());
+  bool fits = rank >= 1 && x.dim() >= rank && numel_of(normalized_shape) >= 1 &&
+              std::equal(normalized_shape.begin(), normalized_shape.end(), x.shape().end() - rank);
+  for (const Tensor& affine : {weight, bias}) {
+    if (!affine.defined()) continue;
+    check_same_dtype(x, affine, op);
+    fits = fits && affine.shape() == normalized_shape;
   }
+  if (!fits) {
+    const auto text = [](const Tensor& t) { return t.defined() ? to_string(t.shape()) : std::string("none"); };
+    throw ShapeError(fmt::format("{}: x {}, normalized_shape {}, weight {}, bias {} do not fit; x must end in "
+                                 "normalized_shape, which weight and bias have",
+                                 op, to_string(x.shape()), to_string(normalized_shape), text(weight), text(bias)));
+  }
+  return numel_of(normalized_shape);
+}
+
+namespace {
+
+// From dy of a norm over the last dimensions, of differentiable operations: inputs 0 x, 1 weight, 2 bias.
+void layer_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, int64_t normalized_dims, double eps,
+                      GradSink& grad) {
+  std::vector<int64_t> dims;
+  for (int64_t d = 0; d < normalized_dims; ++d) dims.push_back(d - normalized_dims);
+  const Normalized normalized = normalize(x, dims, eps, true);
+  if (grad.needs(0)) grad.add(0, normalize_backward(mul(dy, weight), normalized, dims, true));
+  if (grad.needs(1)) grad.add(1, mul(dy, normalized.normal));
+  grad.add(2, dy);
 }
 
 }  // namespace
 
 Tensor layer_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, double eps) {
   check(input, weight, bias, "layer_norm");
-  const Tensor x = input.contiguous(), gamma = weight.contiguous(), beta = bias.contiguous();
-  const int64_t width = x.size(-1), rows = x.numel() / width;
+  return layer_norm(input, weight.shape(), weight, bias, eps);
+}
+
+Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias,
+                  double eps) {
+  const int64_t width = check_norm(input, normalized_shape, weight, bias, "layer_norm");
+  const Tensor x = input.alias().contiguous();
+  const Tensor gamma = weight_or(weight, normalized_shape, 1, x.dtype());
+  const Tensor beta = weight_or(bias, normalized_shape, 0, x.dtype());
+  const int64_t rows = x.numel() / width;
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   const Statistics stats{Tensor::empty({rows}, x.dtype()), Tensor::empty({rows}, x.dtype())};
   dispatch_floating(x.dtype(), "layer_norm", [&](auto zero) {
     using T = decltype(zero);
-    parallel_for(rows, kRowGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(rows, kNormRowGrain, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         kernels::kernels<T>().layer_norm(width, x.data<T>() + r * width, gamma.data<T>(), beta.data<T>(), T(eps),
                                          y.data<T>() + r * width, stats.mean.data<T>() + r, stats.rstd.data<T>() + r);
@@ -89,25 +127,22 @@ Tensor layer_norm(const Tensor& input, const Tensor& weight, const Tensor& bias,
     });
   });
   if (recording({input, weight, bias})) {
+    const auto dims = static_cast<int64_t>(normalized_shape.size());
     record("layer_norm", y, {input, weight, bias},
-           [width, rows, x = Saved(x), gamma = Saved(gamma), stats](const Tensor& dy, GradSink& grad) {
+           [width, rows, dims, eps, x = Saved(x), gamma = Saved(gamma), stats](const Tensor& dy, GradSink& grad) {
+             if (grad.create_graph()) {
+               return layer_norm_graph(dy, grad.input(0, x), grad.input(1, gamma), dims, eps, grad);
+             }
              dispatch_floating(dy.dtype(), "layer_norm", [&](auto zero) {
                using T = decltype(zero);
                const RowsBackward<T> norm{x.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
                                           stats.mean.data<T>(),  stats.rstd.data<T>(),      width};
-               if (grad.needs(0)) {
-                 const auto target = grad.target(0);
-                 T* dx = target.tensor.data<T>();
-                 over_rows<T>(rows, width, grad, 1, [&](int64_t r, T* dweight, T* dbias) {
-                   norm.run(r, dx + r * width, target.accumulate, dweight, dbias);
-                 });
-               } else {
-                 over_rows<T>(rows, width, grad, 1, [&](int64_t r, T* dweight, T* dbias) {
-                   kernels::kernels<T>().layer_norm_backward(width, norm.x + r * width, norm.weight,
-                                                             norm.dy + r * width, norm.mean[r], norm.rstd[r], nullptr,
-                                                             dweight, dbias);
-                 });
-               }
+               GradSink::Target target{};
+               if (grad.needs(0)) target = grad.target(0);
+               T* dx = target.tensor.defined() ? target.tensor.data<T>() : nullptr;
+               over_norm_rows<T>(rows, width, grad, 1, 2, [&](int64_t r, T* dweight, T* dbias) {
+                 norm.run(r, dx == nullptr ? nullptr : dx + r * width, target.accumulate, dweight, dbias);
+               });
              });
            });
   }
@@ -139,7 +174,7 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
     const T* other = skip.data<T>();
     const uint8_t* keep = mask.data<uint8_t>();
     T* total = sum.data<T>();
-    parallel_for(rows, kRowGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(rows, kNormRowGrain, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r * width;
         if (dropping) {
@@ -166,7 +201,7 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
                GradSink::Target dx{};
                if (dropping && grad.needs(0)) dx = grad.target(0);
                T* into = dx.tensor.defined() ? dx.tensor.data<T>() : nullptr;
-               over_rows<T>(rows, width, grad, 2, [&](int64_t r, T* dweight, T* dbias) {
+               over_norm_rows<T>(rows, width, grad, 2, 2, [&](int64_t r, T* dweight, T* dbias) {
                  const int64_t at = r * width;
                  norm.run(r, through + at, false, dweight, dbias);
                  if (into == nullptr) return;

@@ -66,6 +66,10 @@ struct Table {
   /// dx += the gradient; dgamma += dy·x̂; dbeta += dy. Any of dx, dgamma, dbeta may be null.
   void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T* dx, T* dgamma,
                               T* dbeta);
+  /// y = x·rstd·gamma; writes rstd = 1/sqrt(mean(x²) + eps).
+  void (*rms_norm)(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd);
+  /// dx += the gradient; dgamma += dy·x̂. Either may be null.
+  void (*rms_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T rstd, T* dx, T* dgamma);
 
   // --- random ---
   /// keep[i] = 1 where 32 bits of Philox4x32-10 at element first + i of (seed, stream) are at least `threshold`, else 0.

@@ -30,6 +30,8 @@ constexpr Table<T> make_table() {
           .softmax = softmax_kernel<T>,
           .layer_norm = layer_norm_kernel<T>,
           .layer_norm_backward = layer_norm_backward_kernel<T>,
+          .rms_norm = rms_norm_kernel<T>,
+          .rms_norm_backward = rms_norm_backward_kernel<T>,
           .keep_mask = keep_mask_kernel<T>,
           .sgd = sgd_kernel<T>,
           .adam = adam_kernel<T>,

@@ -100,3 +100,35 @@ void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* 
     store(fma(scale, inner, load(dx + i, part)), dx + i, part);
   });
 }
+
+template <class T>
+void rms_norm_kernel(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd) {
+  using V = Vec<T>;
+  T root = 0;
+  sqrt(V::set1(sum_squares_kernel(n, x) / static_cast<T>(n) + eps)).store_partial(&root, 1);
+  *rstd = 1 / root;
+  const V scale = V::set1(*rstd);
+  for_lanes<T>(n, [&](int64_t i, auto part) { store(load(x + i, part) * scale * load(gamma + i, part), y + i, part); });
+}
+
+// With x̂ = x·rstd and g = dy·gamma: dx = rstd·(g − x̂·mean(g·x̂)).
+template <class T>
+void rms_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* dy, T rstd, T* dx, T* dgamma) {
+  using V = Vec<T>;
+  const V scale = V::set1(rstd);
+  if (dgamma != nullptr) {
+    for_lanes<T>(n, [&](int64_t i, auto part) {
+      store(fma(load(dy + i, part), load(x + i, part) * scale, load(dgamma + i, part)), dgamma + i, part);
+    });
+  }
+  if (dx == nullptr) return;
+  const auto weighted = [&](int64_t i, auto part) { return load(dy + i, part) * load(gamma + i, part); };
+  const T along = accumulate<T>(n, [&](V s, int64_t i, auto part) {
+                    return fma(weighted(i, part), load(x + i, part) * scale, s);
+                  }).sum();
+  const V mean_gx = V::set1(along / static_cast<T>(n));
+  for_lanes<T>(n, [&](int64_t i, auto part) {
+    const V inner = weighted(i, part) - load(x + i, part) * scale * mean_gx;
+    store(fma(scale, inner, load(dx + i, part)), dx + i, part);
+  });
+}

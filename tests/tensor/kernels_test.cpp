@@ -169,6 +169,26 @@ TEST_P(EveryIsa, LayerNormEqualsItsFormula) {
   }
 }
 
+TEST_P(EveryIsa, RmsNormAndItsGradientEqualTheirFormulas) {
+  for (int64_t n = 1; n <= 40; ++n) {
+    const auto x = uniform<double>(n, 9, -2, 2), gamma = uniform<double>(n, 10, -1, 1), dy = uniform<double>(n, 11, -1, 1);
+    std::vector<double> y(x.size()), dx(x.size(), 3), dgamma(x.size(), 4);
+    double rstd = 0, squares = 0, along = 0;
+    f64().rms_norm(n, x.data(), gamma.data(), 1e-5, y.data(), &rstd);
+    f64().rms_norm_backward(n, x.data(), gamma.data(), dy.data(), rstd, dx.data(), dgamma.data());
+    f64().rms_norm_backward(n, x.data(), gamma.data(), dy.data(), rstd, nullptr, nullptr);
+    for (const double v : x) squares += v * v;
+    const double want = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
+    EXPECT_NEAR(rstd, want, 1e-14 * want);
+    for (int64_t i = 0; i < n; ++i) along += dy[i] * gamma[i] * x[i] * want / static_cast<double>(n);
+    for (int64_t i = 0; i < n; ++i) {
+      EXPECT_NEAR(y[i], x[i] * want * gamma[i], 1e-14);
+      EXPECT_NEAR(dx[i], 3 + want * (dy[i] * gamma[i] - x[i] * want * along), 1e-13 * (1 + want));
+      EXPECT_NEAR(dgamma[i], 4 + dy[i] * x[i] * want, 1e-14 * (1 + want));
+    }
+  }
+}
+
 TEST_P(EveryIsa, AxpyAddScaleAndAdamW) {
   const int64_t n = 37;
   const auto x = uniform<float>(n, 12, -1, 1), g = uniform<float>(n, 13, -1, 1);

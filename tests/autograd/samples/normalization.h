@@ -10,6 +10,26 @@ inline constexpr OpSample kNormalizationSamples[] = {
     {"softmax", "rows", [] { return leaves({{3, 5}}); }, [](const Inputs& in) { return softmax(in[0]); }},
     {"layer_norm", "rows", [] { return leaves({{5, 11}, {11}, {11}}); },
      [](const Inputs& in) { return layer_norm(in[0], in[1], in[2], 1e-5); }},
+    {"layer_norm", "two dimensions, weight alone", [] { return leaves({{3, 4, 5}, {4, 5}}); },
+     [](const Inputs& in) { return layer_norm(in[0], Shape{4, 5}, in[1]); }},
+    {"layer_norm", "bias alone", [] { return leaves({{3, 5}, {5}}); },
+     [](const Inputs& in) { return layer_norm(in[0], Shape{5}, {}, in[1]); }},
+    {"layer_norm", "group_norm", [] { return leaves({{2, 4, 3}, {4}, {4}}); },
+     [](const Inputs& in) { return group_norm(in[0], 2, in[1], in[2]); }},
+    {"layer_norm", "instance_norm", [] { return leaves({{2, 3, 2, 2}, {3}, {3}}); },
+     [](const Inputs& in) { return instance_norm(in[0], in[1], in[2]); }},
+    {"rms_norm", "rows", [] { return leaves({{5, 11}, {11}}); },
+     [](const Inputs& in) { return rms_norm(in[0], in[1], 1e-5); }},
+    {"rms_norm", "two dimensions without weight", [] { return leaves({{3, 2, 4}}); },
+     [](const Inputs& in) { return rms_norm(in[0], Shape{2, 4}); }},
+    {"batch_norm", "training, images", [] { return leaves({{3, 2, 2, 3}, {2}, {2}}); },
+     [](const Inputs& in) { return batch_norm(in[0], {}, {}, in[1], in[2], true); }},
+    {"batch_norm", "training, rows without weight", [] { return leaves({{5, 3}}); },
+     [](const Inputs& in) { return batch_norm(in[0], {}, {}, {}, {}, true); }},
+    {"mul", "in batch_norm by running statistics", [] { return leaves({{3, 2, 4}, {2}, {2}}); },
+     [](const Inputs& in) {
+       return batch_norm(in[0], Tensor::from<double>({0.5, -1}, {2}), Tensor::from<double>({2, 0.5}, {2}), in[1], in[2]);
+     }},
     {"dropout_add_layer_norm", "with dropout", [] { return leaves({{5, 7}, {5, 7}, {7}, {7}}); },
      [](const Inputs& in) {
        Generator rng(3);

@@ -1,0 +1,235 @@
+// Norms of channels: over the batch, over groups of them, over each.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <qing/autograd/graph.h>
+#include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/normalization.h>
+#include <qing/autograd/ops/normalization_detail.h>
+#include <qing/autograd/ops/reductions.h>
+#include <qing/autograd/ops/views.h>
+#include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/elementwise.h>
+
+namespace qing {
+namespace {
+
+// x as [images, channels, pixels].
+struct Channels {
+  int64_t images, channels, pixels;
+
+  explicit Channels(const Tensor& x) : images(x.size(0)), channels(x.size(1)), pixels(1) {
+    for (int64_t d = 2; d < x.dim(); ++d) pixels *= x.size(d);
+  }
+  int64_t count() const { return images * pixels; }
+  // Calls body(offset of a run of pixels) for every image of a channel.
+  template <class Body>
+  void runs(int64_t channel, const Body& body) const {
+    for (int64_t n = 0; n < images; ++n) body((n * channels + channel) * pixels);
+  }
+  template <class Body>
+  void each(const Body& body) const {
+    const int64_t grain = std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, count()));
+    parallel_for(channels, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c) body(c);
+    });
+  }
+};
+
+void check_channels(const Tensor& x, std::initializer_list<Tensor> per_channel, const char* op) {
+  bool fits = x.dim() >= 2 && x.size(1) >= 1;
+  for (const Tensor& t : per_channel) {
+    if (!t.defined()) continue;
+    check_same_dtype(x, t, op);
+    fits = fits && t.shape() == Shape{x.size(1)};
+  }
+  if (fits) return;
+  std::string shapes;
+  for (const Tensor& t : per_channel) {
+    if (t.defined()) shapes += ", " + to_string(t.shape());
+  }
+  throw ShapeError(fmt::format("{}: x {}{} do not fit; needs [batch, channels, ...] and [channels] for the others", op,
+                               to_string(x.shape()), shapes));
+}
+
+// [channels] as something that broadcasts to x.
+Tensor along_channels(const Tensor& v, const Tensor& x) {
+  Shape shape(static_cast<size_t>(x.dim() - 1), 1);
+  shape[0] = v.size(0);
+  return v.reshape(shape);
+}
+
+Tensor affine(Tensor y, const Tensor& weight, const Tensor& bias) {
+  if (weight.defined()) y = mul(y, along_channels(weight, y));
+  if (bias.defined()) y = add(y, along_channels(bias, y));
+  return y;
+}
+
+struct Statistics {
+  Tensor mean, rstd, variance;  // [channels]; the variance is biased
+};
+
+template <class T>
+void find_statistics(const Tensor& x, const Channels& s, double eps, const Statistics& stats) {
+  const T* in = x.data<T>();
+  s.each([&](int64_t c) {
+    double sum = 0, squares = 0;
+    s.runs(c, [&](int64_t at) {
+      for (int64_t i = at; i < at + s.pixels; ++i) sum += static_cast<double>(in[i]);
+    });
+    const double mean = sum / static_cast<double>(s.count());
+    s.runs(c, [&](int64_t at) {
+      for (int64_t i = at; i < at + s.pixels; ++i) {
+        const double d = static_cast<double>(in[i]) - mean;
+        squares += d * d;
+      }
+    });
+    const double variance = squares / static_cast<double>(s.count());
+    stats.mean.data<T>()[c] = static_cast<T>(mean);
+    stats.variance.data<T>()[c] = static_cast<T>(variance);
+    stats.rstd.data<T>()[c] = static_cast<T>(1 / std::sqrt(variance + eps));
+  });
+}
+
+// running = (1−momentum)·running + momentum·factor·batch
+void update_running(const Tensor& running, const Tensor& batch, double momentum, double factor) {
+  if (!running.defined()) return;
+  Tensor target = running.alias();
+  dispatch_floating(batch.dtype(), "batch_norm", [&](auto zero) {
+    using T = decltype(zero);
+    Tensor next = target.clone();
+    for (int64_t c = 0; c < next.numel(); ++c) {
+      T& value = next.data<T>()[c];
+      value = static_cast<T>((1 - momentum) * value + momentum * factor * batch.data<T>()[c]);
+    }
+    target.copy_from(next);
+  });
+}
+
+void batch_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, double eps, GradSink& grad) {
+  std::vector<int64_t> dims{0};
+  for (int64_t d = 2; d < x.dim(); ++d) dims.push_back(d);
+  const auto to_channels = [&](const Tensor& v) { return sum(v, dims); };
+  const Normalized normalized = normalize(x, dims, eps, true);
+  if (grad.needs(0)) grad.add(0, normalize_backward(mul(dy, along_channels(weight, x)), normalized, dims, true));
+  if (grad.needs(1)) grad.add(1, to_channels(mul(dy, normalized.normal)));
+  if (grad.needs(2)) grad.add(2, to_channels(dy));
+}
+
+// With x̂ = (x−mean)·rstd: dx = weight·rstd·(dy − mean(dy) − x̂·mean(dy·x̂)).
+template <class T>
+void batch_norm_backward(const Tensor& upstream, const Tensor& input, const Tensor& weight, const Statistics& stats,
+                         GradSink& grad) {
+  const Channels s(input);
+  GradSink::Target targets[3]{};
+  for (size_t i = 0; i < 3; ++i) {
+    if (grad.needs(i)) targets[i] = grad.target(i);
+  }
+  const auto put = [&](size_t i, int64_t at, T value) {
+    if (!targets[i].tensor.defined()) return;
+    T& to = targets[i].tensor.data<T>()[at];
+    to = targets[i].accumulate ? to + value : value;
+  };
+  const T *x = input.data<T>(), *dy = upstream.data<T>();
+  s.each([&](int64_t c) {
+    const T mean = stats.mean.data<T>()[c], rstd = stats.rstd.data<T>()[c];
+    double total = 0, along = 0;
+    s.runs(c, [&](int64_t at) {
+      for (int64_t i = at; i < at + s.pixels; ++i) {
+        total += static_cast<double>(dy[i]);
+        along += static_cast<double>(dy[i]) * static_cast<double>((x[i] - mean) * rstd);
+      }
+    });
+    put(1, c, static_cast<T>(along));
+    put(2, c, static_cast<T>(total));
+    if (!targets[0].tensor.defined()) return;
+    const T factor = weight.data<T>()[c] * rstd, n = static_cast<T>(s.count());
+    const T mean_dy = static_cast<T>(total) / n, mean_along = static_cast<T>(along) / n;
+    s.runs(c, [&](int64_t at) {
+      for (int64_t i = at; i < at + s.pixels; ++i) {
+        put(0, i, factor * (dy[i] - mean_dy - (x[i] - mean) * rstd * mean_along));
+      }
+    });
+  });
+}
+
+Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
+                           const Tensor& weight, const Tensor& bias, double momentum, double eps) {
+  const Tensor x = input.alias().contiguous();
+  const Channels s(x);
+  if (s.count() < 2) {
+    throw ValueError(fmt::format("batch_norm: x {} has {} values a channel; training needs 2 at least",
+                                 to_string(x.shape()), s.count()));
+  }
+  const Shape shape{s.channels};
+  const auto per_channel = [&] { return Tensor::empty(shape, x.dtype()); };
+  const Statistics stats{per_channel(), per_channel(), per_channel()};
+  const Tensor gamma = weight_or(weight, shape, 1, x.dtype()), beta = weight_or(bias, shape, 0, x.dtype());
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  dispatch_floating(x.dtype(), "batch_norm", [&](auto zero) {
+    using T = decltype(zero);
+    find_statistics<T>(x, s, eps, stats);
+    s.each([&](int64_t c) {
+      const T mean = stats.mean.data<T>()[c], factor = stats.rstd.data<T>()[c] * gamma.data<T>()[c];
+      const T shift = beta.data<T>()[c];
+      s.runs(c, [&](int64_t at) {
+        for (int64_t i = at; i < at + s.pixels; ++i) y.data<T>()[i] = (x.data<T>()[i] - mean) * factor + shift;
+      });
+    });
+  });
+  const auto n = static_cast<double>(s.count());
+  update_running(running_mean, stats.mean, momentum, 1);
+  update_running(running_var, stats.variance, momentum, n / (n - 1));
+  if (recording({input, weight, bias})) {
+    record("batch_norm", y, {input, weight, bias},
+           [eps, stats, x = Saved(x), gamma = Saved(gamma)](const Tensor& dy, GradSink& grad) {
+             if (grad.create_graph()) return batch_norm_graph(dy, grad.input(0, x), grad.input(1, gamma), eps, grad);
+             dispatch_floating(dy.dtype(), "batch_norm", [&](auto zero) {
+               batch_norm_backward<decltype(zero)>(dy, x.get(grad), gamma.get(grad), stats, grad);
+             });
+           });
+  }
+  return y;
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                  const Tensor& bias, bool training, double momentum, double eps) {
+  check_channels(x, {running_mean, running_var, weight, bias}, "batch_norm");
+  if (training) return batch_norm_training(x, running_mean, running_var, weight, bias, momentum, eps);
+  if (!running_mean.defined() || !running_var.defined()) {
+    throw ValueError("batch_norm: without training it needs running_mean and running_var");
+  }
+  // x·factor + shift, with the channel's constants first.
+  const Tensor deviation = sqrt(add(running_var, Tensor::full({}, eps, x.dtype())));
+  const Tensor factor = div(weight.defined() ? weight : Tensor::full({}, 1, x.dtype()), deviation);
+  const Tensor moved = mul(running_mean, factor);
+  return affine(x, factor, bias.defined() ? sub(bias, moved) : neg(moved));
+}
+
+Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {
+  check_channels(x, {weight, bias}, "group_norm");
+  const Channels s(x);
+  if (num_groups < 1 || s.channels % num_groups != 0) {
+    throw ValueError(fmt::format("group_norm: num_groups {} does not divide {} channels", num_groups, s.channels));
+  }
+  const int64_t width = s.channels / num_groups * s.pixels;
+  if (width == 0) throw ShapeError(fmt::format("group_norm: nothing to normalise in shape {}", to_string(x.shape())));
+  const Tensor rows = layer_norm(x.reshape({s.images * num_groups, width}), Shape{width}, {}, {}, eps);
+  return affine(rows.reshape(x.shape()), weight, bias);
+}
+
+Tensor instance_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
+  check_channels(x, {weight, bias}, "instance_norm");
+  if (Channels(x).pixels < 2) {
+    throw ValueError(fmt::format("instance_norm: x {} has {} values a channel; needs 2 at least", to_string(x.shape()),
+                                 Channels(x).pixels));
+  }
+  return group_norm(x, x.size(1), weight, bias, eps);
+}
+
+}  // namespace qing

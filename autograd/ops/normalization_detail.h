@@ -1,0 +1,57 @@
+// What the norms share. Private to this folder.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include <qing/autograd/graph.h>
+#include <qing/tensor/ops/reduce.h>
+#include <qing/tensor/tensor.h>
+#include <qing/tensor/threads.h>
+
+namespace qing {
+
+/// Rows that a thread takes at a time. Also the unit of the partial sums for the gradients of weight and bias, so it must
+/// not depend on anything.
+inline constexpr int64_t kNormRowGrain = 64;
+
+/// x over its standard deviation (or, not centred, its root mean square) along `dims`, and one over that, of
+/// differentiable operations.
+struct Normalized {
+  Tensor normal, rstd;
+};
+Normalized normalize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred);
+/// The gradient by x of Σ g·normal: rstd·(g − mean(g) − normal·mean(g·normal)), without mean(g) if not centred.
+Tensor normalize_backward(const Tensor& g, const Normalized& x, const std::vector<int64_t>& dims, bool centred);
+
+/// Calls body(row, dweight, dbias) on every row with a chunk's own partial sums, which then go to inputs `weight` and
+/// weight + 1 of the sink, in order; `sums` is 2, or 1 where there is no bias (dbias is null then).
+template <class T, class Body>
+void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, size_t sums, Body body) {
+  const int64_t chunks = (rows + kNormRowGrain - 1) / kNormRowGrain, stride = static_cast<int64_t>(sums) * width;
+  std::vector<T> partial(static_cast<size_t>(chunks * stride), T(0));
+  parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      T* dweight = partial.data() + c * stride;
+      T* dbias = sums == 2 ? dweight + width : nullptr;
+      for (int64_t r = c * kNormRowGrain; r < std::min(rows, (c + 1) * kNormRowGrain); ++r) body(r, dweight, dbias);
+    }
+  });
+  for (size_t i = 0; i < sums; ++i) {
+    if (!grad.needs(weight + i)) continue;
+    const auto target = grad.target(weight + i);
+    sum_rows(chunks, width, partial.data() + static_cast<int64_t>(i) * width, stride, target.tensor.data<T>(),
+             target.accumulate);
+  }
+}
+
+/// `weight` contiguous, or `value` everywhere where it is undefined.
+Tensor weight_or(const Tensor& weight, const Shape& shape, double value, DType dtype);
+
+/// DTypeError or ShapeError unless x ends in `normalized_shape`, not empty, and weight and bias, where defined, have that
+/// shape. The number of elements normalised together.
+int64_t check_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias,
+                   const char* op);
+
+}  // namespace qing
