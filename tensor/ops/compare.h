@@ -1,0 +1,43 @@
+// Comparisons and logic with NumPy's broadcasting; results are bool and outside the graph. Any dtype; both operands of
+// the same (DTypeError). Denormal numbers are not taken for zero.
+#pragma once
+
+#include <qing/tensor/tensor.h>
+
+namespace qing {
+
+Tensor eq(const Tensor& a, const Tensor& b);
+Tensor ne(const Tensor& a, const Tensor& b);
+Tensor lt(const Tensor& a, const Tensor& b);
+Tensor le(const Tensor& a, const Tensor& b);
+Tensor gt(const Tensor& a, const Tensor& b);
+Tensor ge(const Tensor& a, const Tensor& b);
+
+// A number is rounded to a floating tensor's dtype first, and compared exactly with integers (2.5 lies between 2 and 3).
+Tensor eq(const Tensor& a, double b);
+Tensor ne(const Tensor& a, double b);
+Tensor lt(const Tensor& a, double b);
+Tensor le(const Tensor& a, double b);
+Tensor gt(const Tensor& a, double b);
+Tensor ge(const Tensor& a, double b);
+
+// Whatever is not 0 is true, NaN too.
+Tensor logical_and(const Tensor& a, const Tensor& b);
+Tensor logical_or(const Tensor& a, const Tensor& b);
+Tensor logical_xor(const Tensor& a, const Tensor& b);
+Tensor logical_not(const Tensor& x);
+
+Tensor isnan(const Tensor& x);
+Tensor isinf(const Tensor& x);
+Tensor isfinite(const Tensor& x);
+
+/// a == b, or |a − b| ≤ atol + rtol·|b| and finite, computed in f64.
+Tensor isclose(const Tensor& a, const Tensor& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false);
+/// isclose everywhere.
+bool allclose(const Tensor& a, const Tensor& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false);
+/// The same shape and equal values; NaN equals nothing, −0 equals 0. DTypeError if the dtypes differ.
+bool equal(const Tensor& a, const Tensor& b);
+/// The same dtype, shape and bits.
+bool identical(const Tensor& a, const Tensor& b);
+
+}  // namespace qing

@@ -1,0 +1,193 @@
+#include <qing/tensor/ops/search.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/rows.h>
+#include <qing/tensor/threads.h>
+
+namespace qing {
+namespace {
+
+// A dtype that orders as x's does and has a C++ type: f32 for the short floats, u8 for bool.
+Tensor ordered(const Tensor& x) {
+  switch (x.dtype()) {
+    case DType::f16:
+    case DType::bf16: return x.to(DType::f32);
+    case DType::boolean: return x.to(DType::u8);
+    default: return x;
+  }
+}
+
+template <class T>
+bool is_nan(T value) {
+  if constexpr (std::is_floating_point_v<T>) return std::isnan(value);
+  return false;
+}
+
+// A strict order in which NaN is the greatest.
+template <class T>
+bool less(T a, T b) {
+  return is_nan(b) ? !is_nan(a) : a < b;
+}
+
+// The position that beats all before it; NaN beats every number.
+template <class Beats>
+Tensor arg(const Tensor& x, std::vector<int64_t> dims, bool keepdim, const char* op, Beats beats) {
+  const Rows rows = rows_of(ordered(x), std::move(dims), keepdim, op);
+  if (rows.columns == 0) {
+    throw ValueError(fmt::format("{}: shape {} has no elements to choose from", op, to_string(x.shape())));
+  }
+  Tensor result = Tensor::empty(rows.shape, DType::i64);
+  int64_t* const out = result.data<int64_t>();
+  dispatch_number(rows.values.dtype(), op, [&](auto zero) {
+    using T = decltype(zero);
+    const T* const in = rows.values.data<T>();
+    parallel_for(rows.rows, row_grain(rows), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const T* const row = in + r * rows.columns;
+        int64_t best = 0;
+        for (int64_t i = 1; i < rows.columns && !is_nan(row[best]); ++i) {
+          if (is_nan(row[i]) || beats(row[i], row[best])) best = i;
+        }
+        out[r] = best;
+      }
+    });
+  });
+  return result;
+}
+
+constexpr auto kGreater = [](auto a, auto b) { return a > b; };
+constexpr auto kSmaller = [](auto a, auto b) { return a < b; };
+
+// Ids as i64, contiguous.
+Tensor as_ids(const Tensor& x, const char* op) {
+  dispatch_integer(x.dtype(), op, [](auto) {});
+  return x.to(DType::i64).contiguous();
+}
+
+// One more than the greatest id, or `least`; ValueError if one is negative.
+int64_t bins_for(std::span<const int64_t> ids, int64_t least, const char* op) {
+  for (const int64_t id : ids) {
+    if (id < 0) throw ValueError(fmt::format("{}: {} is negative", op, id));
+    if (id == std::numeric_limits<int64_t>::max()) throw ValueError(fmt::format("{}: {} is too large", op, id));
+    least = std::max(least, id + 1);
+  }
+  return least;
+}
+
+Tensor ids_to_count(const Tensor& x, int64_t minlength) {
+  if (x.dim() != 1) throw ShapeError("bincount: shape " + to_string(x.shape()) + " is not of one dimension");
+  if (minlength < 0) throw ValueError(fmt::format("bincount: minlength {} is negative", minlength));
+  return as_ids(x, "bincount");
+}
+
+}  // namespace
+
+Tensor argmax(const Tensor& x) { return arg(x, {}, false, "argmax", kGreater); }
+Tensor argmin(const Tensor& x) { return arg(x, {}, false, "argmin", kSmaller); }
+Tensor argmax(const Tensor& x, int64_t dim, bool keepdim) {
+  return x.dim() == 0 ? argmax(x.unsqueeze(dim)) : arg(x, {dim}, keepdim, "argmax", kGreater);
+}
+Tensor argmin(const Tensor& x, int64_t dim, bool keepdim) {
+  return x.dim() == 0 ? argmin(x.unsqueeze(dim)) : arg(x, {dim}, keepdim, "argmin", kSmaller);
+}
+
+Unique unique(const Tensor& x) {
+  const Tensor dense = ordered(x).contiguous();
+  const int64_t n = dense.numel();
+  Tensor order = Tensor::arange(n), inverse = Tensor::empty(x.shape(), DType::i64);
+  std::vector<int64_t> counts, firsts;
+  dispatch_number(dense.dtype(), "unique", [&](auto zero) {
+    using T = decltype(zero);
+    const T* const in = dense.data<T>();
+    const auto by_value = order.span<int64_t>();
+    std::stable_sort(by_value.begin(), by_value.end(), [in](int64_t a, int64_t b) { return less(in[a], in[b]); });
+    for (const int64_t i : by_value) {
+      if (firsts.empty() || in[firsts.back()] != in[i]) firsts.push_back(i), counts.push_back(0);
+      ++counts.back();
+      inverse.data<int64_t>()[i] = static_cast<int64_t>(firsts.size()) - 1;
+    }
+  });
+  const auto found = static_cast<int64_t>(firsts.size());
+  Tensor values = Tensor::empty({found}, x.dtype());
+  const Tensor flat = x.contiguous().reshape({n});
+  dispatch_all(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    for (int64_t i = 0; i < found; ++i) values.data<T>()[i] = flat.data<T>()[firsts[i]];
+  });
+  return {values, inverse, Tensor::from(std::span<const int64_t>(counts), {found})};
+}
+
+Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right) {
+  check_same_dtype(sorted, values, "searchsorted");
+  if (sorted.dim() != 1) {
+    throw ShapeError("searchsorted: the sorted values have shape " + to_string(sorted.shape()) + ", not one dimension");
+  }
+  const Tensor row = ordered(sorted).contiguous(), wanted = ordered(values).contiguous();
+  Tensor result = Tensor::empty(values.shape(), DType::i64);
+  dispatch_number(row.dtype(), "searchsorted", [&](auto zero) {
+    using T = decltype(zero);
+    const auto in = row.span<T>();
+    const auto want = wanted.span<T>();
+    const auto out = result.span<int64_t>();
+    parallel_for(static_cast<int64_t>(out.size()), 1024, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const auto place = right ? std::upper_bound(in.begin(), in.end(), want[i], less<T>)
+                                 : std::lower_bound(in.begin(), in.end(), want[i], less<T>);
+        out[i] = place - in.begin();
+      }
+    });
+  });
+  return result;
+}
+
+Tensor bincount(const Tensor& x, int64_t minlength) {
+  const Tensor ids = ids_to_count(x, minlength);
+  Tensor result = Tensor::zeros({bins_for(ids.span<int64_t>(), minlength, "bincount")}, DType::i64);
+  int64_t* const out = result.data<int64_t>();
+  for (const int64_t id : ids.span<int64_t>()) ++out[id];
+  return result;
+}
+
+Tensor bincount(const Tensor& x, const Tensor& weights, int64_t minlength) {
+  const Tensor ids = ids_to_count(x, minlength);
+  if (weights.shape() != x.shape()) {
+    throw ShapeError(fmt::format("bincount: weights of shape {} for values of shape {}", to_string(weights.shape()),
+                                 to_string(x.shape())));
+  }
+  Tensor result = Tensor::zeros({bins_for(ids.span<int64_t>(), minlength, "bincount")}, weights.dtype());
+  dispatch_floating(weights.dtype(), "bincount", [&](auto zero) {
+    using T = decltype(zero);
+    const Tensor dense = weights.contiguous();
+    const auto id = ids.span<int64_t>();
+    const auto weight = dense.span<T>();
+    for (size_t i = 0; i < id.size(); ++i) result.data<T>()[id[i]] += weight[i];
+  });
+  return result;
+}
+
+Tensor one_hot(const Tensor& ids, int64_t num_classes) {
+  if (num_classes < -1) throw ValueError(fmt::format("one_hot: {} classes", num_classes));
+  const Tensor dense = as_ids(ids, "one_hot");
+  const auto id = dense.span<int64_t>();
+  const int64_t needed = bins_for(id, 0, "one_hot"), classes = num_classes == -1 ? needed : num_classes;
+  if (needed > classes) throw ValueError(fmt::format("one_hot: id {} of {} classes", needed - 1, classes));
+  Shape shape = ids.shape();
+  shape.push_back(classes);
+  Tensor result = Tensor::zeros(shape, DType::i64);
+  int64_t* row = result.data<int64_t>();
+  for (const int64_t i : id) row[i] = 1, row += classes;
+  return result;
+}
+
+}  // namespace qing
