@@ -52,7 +52,7 @@ void flatten_into(const NestedValues& values, const Shape& shape, size_t dim, T*
       *out++ = convert<T>(value);
       return;
     }
-    throw ShapeError(fmt::format("Tensor::of: the lists are ragged; by the first ones the shape would be {}, but at depth "
+    throw ShapeError(fmt::format("Tensor::of: the lists are ragged; by the first ones the shape is {}, but at depth "
                                  "{} there is {}",
                                  to_string(shape), dim, is_list ? "a list of another length" : "a number"));
   };

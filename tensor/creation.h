@@ -29,12 +29,13 @@ Tensor eye(int64_t n, int64_t m, DType dtype = DType::f32);  ///< Ones on the di
 // Random numbers. Each call takes one stream of the generator; element i depends on (seed, stream, i) alone.
 Tensor rand(Shape shape, Generator& generator, DType dtype = DType::f32);   ///< Uniform in [0, 1).
 Tensor randn(Shape shape, Generator& generator, DType dtype = DType::f32);  ///< Normal, mean 0, variance 1.
-/// Integers of [low, high), each equally likely to within 2^-64; ValueError unless low < high and the dtype, i32, i64, u8,
-/// i8 or floating, holds them.
+/// Integers of [low, high), each equally likely to within 2^-64; ValueError unless low < high and the dtype (f32, f64
+/// or an integer one) holds them.
 Tensor randint(int64_t low, int64_t high, Shape shape, Generator& generator, DType dtype = DType::i64);
 /// 0 to n−1 in random order (Fisher & Yates), i64.
 Tensor randperm(int64_t n, Generator& generator);
-/// 1 with the probability that the element of p says, else 0; p and the result are f32 or f64. ValueError outside [0, 1].
+/// 1 with the probability that the element of p says, else 0; p and the result are f32 or f64. ValueError outside of
+/// [0, 1].
 Tensor bernoulli(const Tensor& p, Generator& generator);
 
 }  // namespace qing

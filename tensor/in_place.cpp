@@ -93,7 +93,7 @@ Tensor& Tensor::clamp_(std::optional<double> low, std::optional<double> high) {
 
 Tensor& Tensor::masked_fill_(const Tensor& mask, double value) {
   if (mask.dtype() != DType::boolean) {
-    throw DTypeError(fmt::format("masked_fill_: the mask is {}, not bool; compare, e.g. with ne", name_of(mask.dtype())));
+    throw DTypeError(fmt::format("masked_fill_: the mask is {}, not bool; make it with ne", name_of(mask.dtype())));
   }
   check_writable(*this, "masked_fill_");
   const Tensor chosen = operand_for(*this, mask);

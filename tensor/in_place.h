@@ -8,8 +8,8 @@ namespace qing {
 /// ValueError naming `op` if elements of the tensor share memory, so that a write to one would be a write to another.
 void check_writable(const Tensor& tensor, const char* op);
 
-/// `operand` broadcast to target's shape, in memory that writing target element by element cannot spoil: a copy where the
-/// two overlap otherwise than element on element. ShapeError if it does not broadcast.
+/// `operand` broadcast to target's shape, in memory that writing target element by element cannot spoil: a copy where
+/// the two overlap otherwise than element on element. ShapeError if it does not broadcast.
 Tensor operand_for(const Tensor& target, const Tensor& operand);
 
 }  // namespace qing

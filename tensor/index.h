@@ -8,7 +8,8 @@
 
 namespace qing {
 
-/// start:stop:step of Python, with its clamping and negative positions; std::nullopt is what Python leaves out. step > 0.
+/// start:stop:step of Python, with its clamping and negative positions; std::nullopt is what Python leaves out; step is
+/// positive.
 struct Slice {
   std::optional<int64_t> start, stop;
   int64_t step = 1;

@@ -53,7 +53,7 @@ struct Layout {
   /// Moves dimension from[i] to place to[i]; the others keep their order.
   Layout movedim(const std::vector<int64_t>& from, const std::vector<int64_t>& to) const;
   Layout squeeze() const;  ///< Removes every dimension of size 1.
-  /// Elements start to start+length of `dim`; IndexError unless all of them exist. A negative start counts from the back.
+  /// Elements start to start+length of `dim`; IndexError unless all exist. A negative start counts from the back.
   Layout narrow(int64_t dim, int64_t start, int64_t length) const;
   /// Dimensions first to last as one, where strides allow it.
   std::optional<Layout> flatten(int64_t first = 0, int64_t last = -1) const;

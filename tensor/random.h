@@ -26,8 +26,8 @@ class Generator {
   /// In [low, high), low < high; f32 or f64, contiguous.
   void fill_uniform(Tensor& tensor, double low, double high);
   void fill_normal(Tensor& tensor, double mean, double stddev);  ///< Box-Muller.
-  /// In [low, high), low < high; i64, contiguous. The high part of a product with 128 random bits: no integer is likelier
-  /// than another by more than 2^-64 of its share.
+  /// In [low, high), low < high; i64, contiguous. The high part of a product with 128 random bits: no integer is
+  /// likelier than another by more than 2^-64 of its share.
   void fill_integers(Tensor& tensor, int64_t low, int64_t high);
 
  private:

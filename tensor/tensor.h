@@ -39,7 +39,7 @@ struct AutogradMeta {
   virtual Tensor to(const Tensor& x, DType dtype) const = 0;
 };
 
-/// A block of bytes with the version counter of in-place writes: 64-byte aligned from the caching allocator, or foreign.
+/// Bytes with the version counter of in-place writes: 64-byte aligned from the caching allocator, or foreign.
 class Storage {
  public:
   explicit Storage(size_t bytes);
@@ -139,8 +139,8 @@ class Tensor {
   Tensor squeeze(int64_t dim) const;
   Tensor squeeze() const;  ///< Removes every dimension of size 1.
   Tensor unsqueeze(int64_t dim) const;
-  /// NumPy's basic indexing: x.index({0, Slice(1, 5, 2), Ellipsis, NewAxis}), or x[{...}]. Write to it with copy_from or
-  /// fill.
+  /// NumPy's basic indexing: x.index({0, Slice(1, 5, 2), Ellipsis, NewAxis}), or x[{...}]. Write to it with copy_from
+  /// or fill.
   Tensor index(std::span<const Index> indices) const;
   Tensor index(std::initializer_list<Index> indices) const {
     return index(std::span<const Index>(indices.begin(), indices.size()));
@@ -193,8 +193,8 @@ class Tensor {
   Impl* impl_ = nullptr;
 };
 
-/// As PyTorch prints: nested brackets, aligned columns, four decimals, "..." for the middle of a long dimension when there
-/// are more than 1000 elements; then dtype and shape.
+/// A line of dtype and shape, then the values as PyTorch prints them: nested brackets, aligned columns, four decimals,
+/// "..." for the middle of a long dimension when there are more than 1000 elements.
 std::string to_string(const Tensor& tensor);
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 

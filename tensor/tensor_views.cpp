@@ -73,8 +73,8 @@ Tensor Tensor::as_strided(Shape sizes, Strides strides, int64_t offset) const {
   const auto [lowest, highest] = layout.extent();
   const auto held = static_cast<int64_t>(storage_bytes() / size_of(dtype()));
   if (lowest < 0 || highest >= held || offset < 0 || offset > held) {
-    throw ValueError(fmt::format("as_strided: shape {} with strides {} and offset {} reaches outside the {} elements of "
-                                 "the storage",
+    throw ValueError(fmt::format("as_strided: shape {} with strides {} and offset {} reaches outside the {} elements "
+                                 "of the storage",
                                  to_string(layout.sizes), to_string(layout.strides), offset, held));
   }
   return with_layout(std::move(layout));

@@ -13,7 +13,7 @@ Tensor le(const Tensor& a, const Tensor& b);
 Tensor gt(const Tensor& a, const Tensor& b);
 Tensor ge(const Tensor& a, const Tensor& b);
 
-// A number is rounded to a floating tensor's dtype first, and compared exactly with integers (2.5 lies between 2 and 3).
+// A number is rounded to a floating tensor's dtype first, and compared exactly with integers (2 < 2.5 < 3).
 Tensor eq(const Tensor& a, double b);
 Tensor ne(const Tensor& a, double b);
 Tensor lt(const Tensor& a, double b);

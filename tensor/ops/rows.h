@@ -1,4 +1,4 @@
-// Reduced dimensions brought together: what a reduction along any dimensions needs. For .cpp files; not a public header.
+// Reduced dimensions brought together: what reductions need. For .cpp files; not a public header.
 #pragma once
 
 #include <algorithm>

@@ -23,13 +23,14 @@ Unique unique(const Tensor& x);  ///< O(n log n).
 /// elements, or after them if right. O(n log m); the order of `sorted` is the caller's promise.
 Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right = false);
 
-/// How often each of 0, 1, ... occurs in x, 1-D and integer; at least `minlength` counts. ValueError if one is negative.
+/// How often each of 0, 1, ... occurs in x, 1-D and integer; at least `minlength` counts. ValueError if one is
+/// negative.
 Tensor bincount(const Tensor& x, int64_t minlength = 0);
 /// The same, adding up weights (f32 or f64, of x's shape) in order instead of counting; of their dtype.
 Tensor bincount(const Tensor& x, const Tensor& weights, int64_t minlength = 0);
 
-/// [..., classes] of 0 and 1 for ids (i32 or i64) of any shape; classes −1: one more than the greatest. ValueError naming
-/// an id outside [0, classes).
+/// [..., classes] of 0 and 1 for ids (i32 or i64) of any shape; classes −1: one more than the greatest. ValueError
+/// naming an id outside [0, classes).
 Tensor one_hot(const Tensor& ids, int64_t num_classes = -1);
 
 }  // namespace qing
