@@ -67,6 +67,7 @@ struct GradMeta final : AutogradMeta {
   Tensor select(const Tensor& x, int64_t dim, int64_t index) const override;
   Tensor squeeze(const Tensor& x, int64_t dim) const override;
   Tensor unsqueeze(const Tensor& x, int64_t dim) const override;
+  Tensor view(const Tensor& x, std::function<Tensor(const Tensor&)> view) const override;
   Tensor clone(const Tensor& x) const override;
   Tensor to(const Tensor& x, DType dtype) const override;
 };

@@ -42,6 +42,7 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"expand", kSecond},
     {"slice", kSecond},
     {"select", kSecond},
+    {"view", kSecond},
     {"clone", kSecond},
     {"to", kSecond},
     // reductions

@@ -35,6 +35,8 @@ struct AutogradMeta {
   virtual Tensor select(const Tensor& x, int64_t dim, int64_t index) const = 0;
   virtual Tensor squeeze(const Tensor& x, int64_t dim) const = 0;
   virtual Tensor unsqueeze(const Tensor& x, int64_t dim) const = 0;
+  /// Any other view of x's elements; `view` gives it of every tensor of x's shape.
+  virtual Tensor view(const Tensor& x, std::function<Tensor(const Tensor&)> view) const = 0;
   virtual Tensor clone(const Tensor& x) const = 0;
   virtual Tensor to(const Tensor& x, DType dtype) const = 0;
 };
@@ -154,7 +156,7 @@ class Tensor {
   Tensor unflatten(int64_t dim, const Shape& sizes) const;
   Tensor diagonal(int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1) const;
   Tensor unfold(int64_t dim, int64_t size, int64_t step) const;  ///< Sliding windows; see Layout::unfold.
-  /// Any layout within this tensor's storage; ValueError if it reaches outside.
+  /// Any layout within this tensor's storage; ValueError if it reaches outside, AutogradError for a tensor of a graph.
   Tensor as_strided(Shape sizes, Strides strides, int64_t offset = 0) const;
 
   Tensor contiguous() const;  ///< This tensor if contiguous, else a copy.

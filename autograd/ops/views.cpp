@@ -5,8 +5,20 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/node.h>
 #include <qing/autograd/ops/views_detail.h>
+#include <qing/tensor/dispatch.h>
 
 namespace qing {
+
+void add_at(const Tensor& whole, const Tensor& positions, const Tensor& values) {
+  const Tensor at = positions.contiguous(), given = values.contiguous();
+  const auto places = at.span<int64_t>();
+  dispatch_floating(whole.dtype(), "view", [&](auto zero) {
+    using T = decltype(zero);
+    T* const out = whole.data<T>();
+    const T* const in = given.data<T>();
+    for (size_t i = 0; i < places.size(); ++i) out[places[i]] += in[i];
+  });
+}
 
 Tensor reshape(const Tensor& x, const Shape& shape) {
   Tensor y = x.alias().reshape(shape);
@@ -81,6 +93,9 @@ Tensor GradMeta::slice(const Tensor& x, int64_t dim, int64_t start, int64_t end,
 Tensor GradMeta::select(const Tensor& x, int64_t dim, int64_t index) const { return qing::select(x, dim, index); }
 Tensor GradMeta::squeeze(const Tensor& x, int64_t dim) const { return qing::squeeze(x, dim); }
 Tensor GradMeta::unsqueeze(const Tensor& x, int64_t dim) const { return qing::unsqueeze(x, dim); }
+Tensor GradMeta::view(const Tensor& x, std::function<Tensor(const Tensor&)> view) const {
+  return part("view", x, std::move(view));
+}
 Tensor GradMeta::clone(const Tensor& x) const { return qing::clone(x); }
 Tensor GradMeta::to(const Tensor& x, DType dtype) const { return qing::to(x, dtype); }
 

@@ -8,11 +8,14 @@
 
 namespace qing {
 
-/// Zeros of `shape`, with x where `view` looks: the transpose of part().
+/// Adds each of `values` to the element of the contiguous tensor `whole` that `positions` (i64) counts from the first.
+void add_at(const Tensor& whole, const Tensor& positions, const Tensor& values);
+
+/// Zeros of `shape`, with x where `view` looks, summed where it looks more than once: the transpose of part().
 template <class View>
 Tensor place(OpName op, const Tensor& x, const Shape& shape, View view);
 
-/// view(x), recorded. `view` is any function of a tensor to a view of it in which no element stands twice.
+/// view(x), recorded. `view` is any function of a tensor to a view of it.
 template <class View>
 Tensor part(OpName op, const Tensor& x, View view) {
   Tensor y = view(x.alias());
@@ -27,7 +30,11 @@ Tensor part(OpName op, const Tensor& x, View view) {
 template <class View>
 Tensor place(OpName op, const Tensor& x, const Shape& shape, View view) {
   Tensor whole = Tensor::zeros(shape, x.dtype());
-  view(whole).copy_from(x);
+  if (Tensor seen = view(whole); !seen.layout().may_overlap_itself()) {
+    seen.copy_from(x);
+  } else {
+    add_at(whole, view(Tensor::arange(whole.numel()).reshape(shape)), x);
+  }
   if (recording({x})) {
     record(op, whole, {x},
            [op, view = std::move(view)](const Tensor& dy, GradSink& grad) { grad.add(0, part(op, dy, view)); });
