@@ -29,12 +29,12 @@ def quoted(text):
 
 def function_of(row, number):
     """The row as a function of a case: its variables, its module, its call."""
-    lines = [f"// {row.name}", f"std::vector<Tensor> row_{number}(Case& c) {{"]
-    lines += [f"  [[maybe_unused]] const int64_t {name} = c.size({quoted(name)});" for name in symbols(row)]
-    lines += [f"  const Tensor {spec.name} = c.input({quoted(spec.name)});" for spec in row.specs()]
+    lines = [f"// {row.name}", f"std::vector<Tensor> row_{number}(Case& drawn) {{"]
+    lines += [f"  [[maybe_unused]] const int64_t {name} = drawn.size({quoted(name)});" for name in symbols(row)]
+    lines += [f"  const Tensor {spec.name} = drawn.input({quoted(spec.name)});" for spec in row.specs()]
     if row.module:
-        lines += ["  [[maybe_unused]] Generator& rng = c.rng;", f"  auto module = {row.qing_module};"]
-        lines += ["  c.load(module);"]
+        lines += ["  [[maybe_unused]] Generator& rng = drawn.rng;", f"  auto module = {row.qing_module};"]
+        lines += ["  drawn.load(module);"]
     return "\n".join([*lines, f"  return outputs({row.qing});", "}", ""])
 
 

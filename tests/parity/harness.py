@@ -101,7 +101,7 @@ def prepare(row, variant, dtype):
     for i, output in enumerate(computed):
         expected[f"output/{i}"] = output.detach().clone()
         if output.requires_grad:
-            cotangent = torch.randn(output.shape, generator=generator, dtype=torch.float64).to(dtype)
+            cotangent = torch.randn(output.shape, generator=generator, dtype=torch.float64).to(output.dtype)
             given[f"cotangent/{i}"] = cotangent
             output.backward(cotangent, retain_graph=True)
     for name, leaf in leaves.items():
@@ -112,7 +112,7 @@ def prepare(row, variant, dtype):
 def cases_of(row):
     cases = []
     for variant in variants(row):
-        for dtype in [torch.float32] if row.module else BOUNDS:  # modules have no f64
+        for dtype in BOUNDS:
             try:
                 cases.append(prepare(row, variant, dtype))
             except (RuntimeError, ValueError, IndexError):

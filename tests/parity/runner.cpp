@@ -16,6 +16,7 @@
 namespace qing::parity {
 
 void Case::load(nn::Module& module) {
+  module.to(dtype);
   module.load_state_dict(state);
   module.set_requires_grad(true);
   parameters = module.named_parameters();

@@ -1,9 +1,10 @@
 // Trains a classifier saved by transformers on one batch again and again, so that another program can compare the losses:
-// see tests/python/test_torch_trajectory.py. bert_steps FOLDER BATCH STEPS LR: FOLDER has config.json and
+// see tests/python/test_torch_trajectory.py. bert_steps FOLDER BATCH STEPS LR DTYPE: FOLDER has config.json and
 // model.safetensors, BATCH is a safetensors file of ids (i32, end to end), offsets and labels (i64). Prints a loss a step.
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <qing/autograd/autograd.h>
@@ -25,13 +26,14 @@ qing::nn::RaggedBatch batch_of(const qing::Tensor& ids, const qing::Tensor& offs
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: bert_steps FOLDER BATCH STEPS LR\n");
+  if (argc != 6) {
+    std::fprintf(stderr, "usage: bert_steps FOLDER BATCH STEPS LR f32|f64\n");
     return 2;
   }
   const std::filesystem::path folder = argv[1];
   qing::Generator rng(1);
   qing::nn::BertForSequenceClassification model(qing::nn::BertConfig::load(folder / "config.json"), rng);
+  model.to(std::string_view(argv[5]) == "f64" ? qing::DType::f64 : qing::DType::f32);
   model.load_state_dict(qing::nn::load_safetensors(folder / "model.safetensors").tensors);
   model.set_requires_grad(true);
   model.train();
