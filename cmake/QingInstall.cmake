@@ -1,21 +1,73 @@
-# cmake --install: the command, the libraries, the headers, and what find_package(qing) reads.
+# cmake --install: the command, and for each library a component of its name with the archive or shared library, the
+# headers, the targets that find_package(qing) reads, and a file for pkg-config. Nothing installed holds an absolute path.
 include(CMakePackageConfigHelpers)
 
-set(QING_LIBRARIES qing_tensor qing_autograd qing_nn qing_optim qing_serve)
-install(TARGETS ${QING_LIBRARIES} EXPORT qingTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
-        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(TARGETS qing_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-foreach(folder tensor autograd nn optim serve)
-  install(DIRECTORY ${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/qing/${folder}
-          FILES_MATCHING PATTERN "*.h"
-          PATTERN "cli" EXCLUDE PATTERN "sdk" EXCLUDE PATTERN "vec_*.h" EXCLUDE PATTERN "tables.h" EXCLUDE
-          PATTERN "node.h" EXCLUDE)
-endforeach()
-
 set(QING_CONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/qing)
-install(EXPORT qingTargets NAMESPACE qing:: DESTINATION ${QING_CONFIG_DIR})
+set(QING_PKGCONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+set(config_files ${CMAKE_CURRENT_BINARY_DIR}/qingConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/qingConfigVersion.cmake)
 configure_package_config_file(cmake/qingConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/qingConfig.cmake
                               INSTALL_DESTINATION ${QING_CONFIG_DIR})
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/qingConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_CURRENT_BINARY_DIR}/qingConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/qingConfigVersion.cmake
-        DESTINATION ${QING_CONFIG_DIR})
+
+# What a private dependency is to pkg-config: the name of a module, or an option of the linker.
+set(pkgconfig_fmt::fmt fmt)
+set(pkgconfig_PkgConfig::UTF8PROC libutf8proc)
+set(pkgconfig_OpenSSL::Crypto libcrypto)
+set(pkgconfig_OpenSSL::SSL libssl)
+set(pkgconfig_Boost::json -lboost_json)
+set(pkgconfig_Boost::headers -lpthread)
+set(pkgconfig_Threads::Threads -lpthread)
+set(pkgconfig_OpenMP::OpenMP_CXX)
+foreach(name ${OpenMP_CXX_LIB_NAMES})
+  list(APPEND pkgconfig_OpenMP::OpenMP_CXX -l${name})
+endforeach()
+
+# qing_pkgconfig(folder): writes qing-<folder>.pc into the build folder.
+function(qing_pkgconfig folder)
+  set(PC_NAME ${folder})
+  set(modules)
+  set(options)
+  get_target_property(linked qing_${folder} LINK_LIBRARIES)
+  foreach(library ${linked})
+    if(library MATCHES "^qing_(.*)")
+      list(APPEND PC_REQUIRES "qing-${CMAKE_MATCH_1} = ${PROJECT_VERSION}")
+    elseif(library MATCHES "BUILD_INTERFACE")
+      continue()
+    elseif(NOT DEFINED pkgconfig_${library})
+      message(FATAL_ERROR "cmake/QingInstall.cmake: say what ${library}, which qing_${folder} links, is to pkg-config")
+    elseif(pkgconfig_${library} MATCHES "^-l")
+      list(APPEND options ${pkgconfig_${library}})
+    else()
+      list(APPEND modules ${pkgconfig_${library}})
+    endif()
+  endforeach()
+  # Who links an archive links what it needs; a shared library brings that itself.
+  if(NOT BUILD_SHARED_LIBS)
+    list(APPEND PC_REQUIRES ${modules})
+    list(JOIN options " " PC_LIBS)
+  endif()
+  list(JOIN PC_REQUIRES ", " PC_REQUIRES)
+  file(RELATIVE_PATH PC_PREFIX /${QING_PKGCONFIG_DIR} /)
+  configure_file(cmake/qing.pc.in ${CMAKE_CURRENT_BINARY_DIR}/qing-${folder}.pc @ONLY)
+endfunction()
+
+foreach(folder ${QING_FOLDERS})
+  install(TARGETS qing_${folder} EXPORT qing_${folder}
+          ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${folder}
+          LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${folder})
+  install(DIRECTORY ${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/qing/${folder} COMPONENT ${folder}
+          FILES_MATCHING PATTERN "*.h"
+          PATTERN "cli" EXCLUDE PATTERN "sdk" EXCLUDE PATTERN "vec_*.h" EXCLUDE PATTERN "tables.h" EXCLUDE
+          PATTERN "node.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE)
+  install(EXPORT qing_${folder} FILE qing-${folder}.cmake NAMESPACE qing:: DESTINATION ${QING_CONFIG_DIR}
+          COMPONENT ${folder})
+  install(FILES ${config_files} DESTINATION ${QING_CONFIG_DIR} COMPONENT ${folder})
+  qing_pkgconfig(${folder})
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/qing-${folder}.pc DESTINATION ${QING_PKGCONFIG_DIR} COMPONENT ${folder})
+endforeach()
+
+if(TARGET qing_command)
+  file(RELATIVE_PATH libraries /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
+  set_target_properties(qing_command PROPERTIES INSTALL_RPATH "$ORIGIN/${libraries}")
+  install(TARGETS qing_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
+endif()

@@ -1,12 +1,21 @@
+# The libraries to build: each needs all before it.
+set(QING_FOLDERS tensor autograd nn optim serve)
+list(FIND QING_FOLDERS "${QING_UP_TO}" top)
+if(top EQUAL -1)
+  message(FATAL_ERROR "QING_UP_TO is \"${QING_UP_TO}\"; it has to be one of ${QING_FOLDERS}")
+endif()
+math(EXPR top "${top} + 1")
+list(SUBLIST QING_FOLDERS 0 ${top} QING_FOLDERS)
+
 # The project's headers are included as <qing/folder/file.h>. A tree of links gives the source folders that prefix.
 set(QING_INCLUDE_DIR ${CMAKE_CURRENT_BINARY_DIR}/include)
 file(MAKE_DIRECTORY ${QING_INCLUDE_DIR}/qing)
-foreach(folder tensor autograd nn optim serve)
+foreach(folder ${QING_FOLDERS})
   file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/${folder} ${QING_INCLUDE_DIR}/qing/${folder} SYMBOLIC)
 endforeach()
 
 add_library(qing_flags INTERFACE)
-target_compile_options(qing_flags INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off
+target_compile_options(qing_flags INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off -fno-semantic-interposition
   # A false alarm of g++ 12 on "literal" + std::string (GCC bug 105651).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(QING_SANITIZE)
@@ -17,6 +26,9 @@ endif()
 # qing_library(folder PUBLIC ... PRIVATE ...): the library qing_<folder> of every .cpp below the folder, but main.cpp and
 # the ISA units, which are compiled with flags of their own.
 function(qing_library folder)
+  if(NOT folder IN_LIST QING_FOLDERS)
+    return()
+  endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$|/isa_[a-z0-9]+\\.cpp$")
   add_library(qing_${folder} ${sources})
@@ -26,7 +38,15 @@ function(qing_library folder)
   target_compile_features(qing_${folder} PUBLIC cxx_std_20)
   target_link_libraries(qing_${folder} PRIVATE $<BUILD_INTERFACE:qing_flags>)
   target_link_libraries(qing_${folder} ${ARGN})
-  set_target_properties(qing_${folder} PROPERTIES EXPORT_NAME ${folder})
+  # DEFINE_SYMBOL would make objects of shared libraries others than those of static ones.
+  set_target_properties(qing_${folder} PROPERTIES EXPORT_NAME ${folder} VERSION ${PROJECT_VERSION} DEFINE_SYMBOL ""
+                        SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} INSTALL_RPATH "$ORIGIN")
+  if(BUILD_SHARED_LIBS)
+    # What qing instantiates of other libraries' templates stays its own.
+    set(map ${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map)
+    target_link_options(qing_${folder} PRIVATE -Wl,--version-script=${map})
+    set_property(TARGET qing_${folder} APPEND PROPERTY LINK_DEPENDS ${map})
+  endif()
 endfunction()
 
 # Only these units see ISA flags, so that the binary starts on any x86-64.

@@ -1,5 +1,8 @@
-"""cmake --install, then find_package(qing) from a project of its own, which also builds the README's program."""
+"""qing as other projects get it: installed (archives and shared libraries, whole or by component, moved elsewhere after),
+found by CMake and by pkg-config, or built inside another project. Nothing leaks to its users: no options, no definitions,
+no include folders, no symbols but those of namespace qing."""
 
+import json
 import os
 import re
 import shutil
@@ -9,27 +12,168 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
+LIBRARIES = ["tensor", "autograd", "nn", "optim", "serve"]
+README_PROGRAM = re.search(r"```cpp\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+OURS = re.compile(r"_Z(NK?|T[VISTWH]N|ZNK?|GVN|GVZN)4qing")
 
 
-def run(*command):
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=600)
+def run(*command, **environment):
+    result = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=900, env={**os.environ, **environment}
+    )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return result.stdout
 
 
-def test_an_installed_qing_is_found_and_works(tmp_path):
-    build = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
-    if not (build / "CMakeCache.txt").exists():
-        pytest.skip(f"{build} is no CMake build folder")
-    prefix = tmp_path / "prefix"
-    run("cmake", "--install", build, "--prefix", prefix)
-    source = tmp_path / "source"
-    shutil.copytree(ROOT / "tests/install", source)
-    program = re.search(r"```cpp\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
-    (source / "readme.cpp").write_text(program, encoding="utf-8")
-    run("cmake", "-S", source, "-B", tmp_path / "b", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}")
-    run("cmake", "--build", tmp_path / "b")
-    assert run(tmp_path / "b/consumer") == "6 0\n"
-    printed = run(tmp_path / "b/readme")
-    assert printed.strip() in program, "the README says that the program prints something else"
-    assert "qing 0.1.0" in run(prefix / "bin/qing", "--version")
+def install(build, prefix, *options):
+    """Installs and moves what was installed, so that whoever remembers the first place fails."""
+    first = prefix.with_name(prefix.name + "-first")
+    run("cmake", "--install", build, "--prefix", first, *options)
+    first.rename(prefix)
+    return prefix
+
+
+@pytest.fixture(scope="module")
+def static_prefix(tmp_path_factory):
+    assert (BUILD / "CMakeCache.txt").exists(), f"{BUILD} is no CMake build folder"
+    return install(BUILD, tmp_path_factory.mktemp("static") / "prefix")
+
+
+@pytest.fixture(scope="module")
+def shared_prefix(tmp_path_factory):
+    # Beside the other build, whose objects the compiler cache knows to be the same.
+    build = BUILD.parent / "shared"
+    run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON",
+        "-DQING_UP_TO=optim", "-DQING_BUILD_TESTS=OFF", "-DQING_BUILD_BENCHMARKS=OFF", "-DQING_BUILD_EXAMPLES=OFF")  # fmt: skip
+    run("cmake", "--build", build, "-j", "2")
+    return install(build, tmp_path_factory.mktemp("shared") / "prefix")
+
+
+class Consumer:
+    """The project of tests/install in a folder of its own."""
+
+    def __init__(self, folder, components, *options, build=None):
+        self.source, self.build = folder / "source", build or folder / "build"
+        shutil.copytree(ROOT / "tests/install", self.source)
+        (self.source / "optim.cpp").write_text(README_PROGRAM, encoding="utf-8")
+        self.configure = ["cmake", "-S", self.source, "-B", self.build, "-G", "Ninja",
+                          f"-DCOMPONENTS={';'.join(components)}", *options]  # fmt: skip
+        self.components = components
+
+    def make(self):
+        run(*self.configure)
+        run("cmake", "--build", self.build, "-j", "2", "--target", *(f"use_{name}" for name in self.components))
+        return self
+
+    def says(self, component, expected, **environment):
+        printed = run(self.build / f"use_{component}", **environment)
+        assert printed == expected if expected else printed.strip() in README_PROGRAM, printed
+
+    def check_commands(self, include):
+        """Options come from this project alone, and one include folder from qing."""
+        commands = [c for c in json.loads((self.build / "compile_commands.json").read_text()) if "source" in c["file"]]
+        commands = [c for c in commands if Path(c["file"]).parent == self.source]
+        assert len(commands) == len(self.components)
+        for command in commands:
+            words = command["command"].split()
+            options = [word for word in words if word.startswith("-") and word not in ("-o", "-c")]
+            allowed = {f"-I{include}", "-isystem", "-std=gnu++20"}
+            assert set(options) <= allowed, f"options from elsewhere: {sorted(set(options) - allowed)}"
+            assert f"-I{include}" in words or str(include) in words
+
+
+def test_an_installed_qing_is_found_and_works(static_prefix, tmp_path):
+    consumer = Consumer(tmp_path, ["tensor", "optim", "serve"], f"-DCMAKE_PREFIX_PATH={static_prefix}").make()
+    consumer.says("tensor", "5\n")
+    consumer.says("optim", None)
+    consumer.says("serve", "6 0\n")
+    consumer.check_commands(static_prefix / "include")
+    assert "qing 0.1.0" in run(static_prefix / "bin/qing", "--version")
+
+
+def test_shared_libraries_are_found_and_work(shared_prefix, tmp_path):
+    # Shared libraries bring what they are linked with: their users need no header of it.
+    without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("fmt", "Boost", "OpenSSL", "OpenMP", "PkgConfig")]
+    consumer = Consumer(tmp_path, ["tensor", "optim"], f"-DCMAKE_PREFIX_PATH={shared_prefix}", *without).make()
+    consumer.says("tensor", "5\n")
+    consumer.says("optim", None)
+    consumer.check_commands(shared_prefix / "include")
+    needed = run("readelf", "-d", consumer.build / "use_optim")
+    assert "libqing_tensor.so.0.1" in needed, "the name of the library does not hold the version of its interface"
+
+
+def test_one_component_needs_nothing_of_the_others(static_prefix, tmp_path):
+    prefix = install(BUILD, tmp_path / "prefix", "--component", "tensor")
+    assert sorted(p.name for p in (prefix / "include/qing").iterdir()) == ["tensor"]
+    assert [p.name for p in prefix.rglob("*.a")] == ["libqing_tensor.a"]
+    without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("Boost", "OpenSSL", "PkgConfig")]
+    consumer = Consumer(tmp_path / "one", ["tensor"], f"-DCMAKE_PREFIX_PATH={prefix}", *without).make()
+    consumer.says("tensor", "5\n")
+    # The same holds where all are installed and one is asked for; asked for another, it says what is missing.
+    consumer = Consumer(tmp_path / "of-all", ["tensor"], f"-DCMAKE_PREFIX_PATH={static_prefix}", *without)
+    run(*consumer.configure)
+    consumer = Consumer(tmp_path / "other", ["autograd"], f"-DCMAKE_PREFIX_PATH={prefix}")
+    refused = subprocess.run(list(map(str, consumer.configure)), capture_output=True, text=True, timeout=60)
+    assert refused.returncode != 0
+    assert "component autograd of qing is not installed" in " ".join(refused.stderr.split())
+
+
+def test_built_inside_another_project(tmp_path):
+    build = BUILD.parent / "inside"
+    shutil.rmtree(build, ignore_errors=True)
+    consumer = Consumer(
+        tmp_path, ["tensor"], "-DFROM_SOURCE=ON", f"-DFETCHCONTENT_SOURCE_DIR_QING={ROOT}", "-DQING_UP_TO=tensor",
+        "-DCMAKE_DISABLE_FIND_PACKAGE_Boost=ON", "-DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON", build=build,
+    ).make()  # fmt: skip
+    consumer.says("tensor", "5\n")
+    consumer.check_commands(build / "_deps/qing-build/include")
+    cache = (build / "CMakeCache.txt").read_text()
+    assert re.search(r"^CMAKE_BUILD_TYPE:\w+=$", cache, re.MULTILINE), "qing sets the build type of its user"
+
+
+@pytest.mark.parametrize("kind", ["static", "shared"])
+def test_pkg_config(kind, static_prefix, shared_prefix, tmp_path):
+    prefix = static_prefix if kind == "static" else shared_prefix
+    (tmp_path / "optim.cpp").write_text(README_PROGRAM, encoding="utf-8")
+    path = {"PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig")}
+    flags = run("pkg-config", "--cflags", "--libs", "qing-optim", **path).split()
+    run("g++", tmp_path / "optim.cpp", "-o", tmp_path / "use", *flags)
+    printed = run(tmp_path / "use", LD_LIBRARY_PATH=str(prefix / "lib") if kind == "shared" else "")
+    assert printed.strip() in README_PROGRAM
+
+
+@pytest.mark.parametrize("kind", ["static", "shared"])
+def test_what_is_installed_names_no_place_and_no_option(kind, static_prefix, shared_prefix):
+    prefix = static_prefix if kind == "static" else shared_prefix
+    files = [*prefix.rglob("*.cmake"), *prefix.rglob("*.pc")]
+    assert len(files) >= 12
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        for place in (ROOT, BUILD, prefix.parent):
+            assert str(place) not in text, f"{file.name} names {place}"
+        assert not re.search(r"INTERFACE_COMPILE_(OPTIONS|DEFINITIONS)|INTERFACE_LINK_OPTIONS|-m\w+=|-ffast-math", text), file
+        included = re.findall(r'INTERFACE_(?:SYSTEM_)?INCLUDE_DIRECTORIES "(.*?)"', text)
+        assert set(included) <= {"${_IMPORT_PREFIX}/include"}, f"{file.name} adds {included}"
+
+
+def symbols(library, *options):
+    """(kind, mangled name) of what a library defines for others."""
+    lines = run("nm", "--extern-only", "--defined-only", *options, library).splitlines()
+    return [tuple(line.split()[1:3]) for line in lines if len(line.split()) == 3]
+
+
+def test_archives_define_nothing_outside_the_namespace(static_prefix):
+    for name in LIBRARIES:
+        defined = symbols(static_prefix / f"lib/libqing_{name}.a")
+        # Weak are the inline functions and templates of other libraries, which any object may have.
+        foreign = [n for kind, n in defined if not OURS.match(n) and not (kind in "WVu" and n.startswith(("_Z", "DW.ref")))]
+        assert len(defined) > 20
+        assert foreign == []
+
+
+def test_shared_libraries_export_the_namespace_alone(shared_prefix):
+    for name in LIBRARIES[:4]:
+        exported = symbols(shared_prefix / f"lib/libqing_{name}.so", "-D")
+        assert len(exported) > 20
+        assert [n for _, n in exported if not OURS.match(n)] == []
