@@ -22,6 +22,8 @@ TEST(Print, WholeNumbersHaveABarePoint) {
 
 TEST(Print, ExtremeSizesHaveExponents) {
   EXPECT_EQ(to_string(Tensor::of({1e-5, 1})), "Tensor f32 [2]\n[1.0000e-05, 1.0000e+00]");
+  EXPECT_EQ(to_string(Tensor::of({1, 1001})), "Tensor f32 [2]\n[1.0000e+00, 1.0010e+03]");
+  EXPECT_EQ(to_string(Tensor::of({1, 1000})), "Tensor f32 [2]\n[   1., 1000.]");
   EXPECT_EQ(to_string(Tensor::of({2e9}, DType::f64)), "Tensor f64 [1]\n[2.0000e+09]");
 }
 
