@@ -134,8 +134,6 @@ inline void map_lanes(int64_t n, const T* x, T* y, F1 f) {
   for_lanes<T>(n, [&](int64_t i, auto part) { store(f(load(x + i, part)), y + i, part); });
 }
 
-template <class T> void exp_kernel(int64_t n, const T* x, T* y) { map_lanes(n, x, y, [](Vec<T> v) { return exp(v); }); }
-template <class T> void tanh_kernel(int64_t n, const T* x, T* y) { map_lanes(n, x, y, [](Vec<T> v) { return tanh(v); }); }
 template <class T> void gelu_kernel(int64_t n, const T* x, T* y) {
   // 0·Φ(−∞) would be NaN at −∞, which is the limit's sign but not its value: left to the caller's data, as PyTorch does.
   map_lanes(n, x, y, [](Vec<T> v) { return v * normal(v).cumulative; });

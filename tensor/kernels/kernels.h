@@ -4,7 +4,10 @@
 // stand in tensor/ops.
 #pragma once
 
+#include <array>
 #include <cstdint>
+
+#include <qing/tensor/kernels/pointwise.h>
 
 namespace qing::kernels {
 
@@ -47,8 +50,8 @@ struct Table {
   void (*pack)(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out);
 
   // --- elementwise over n; y may be x ---
-  void (*exp)(int64_t n, const T* x, T* y);
-  void (*tanh)(int64_t n, const T* x, T* y);
+  std::array<UnaryLoops<T>, static_cast<size_t>(Unary::count)> unary;
+  std::array<BinaryLoop<T>, static_cast<size_t>(Binary::count)> binary;
   void (*gelu)(int64_t n, const T* x, T* y);                        ///< erf form, x·Φ(x)
   void (*gelu_backward)(int64_t n, const T* x, const T* dy, T* dx);  ///< dx += dy·(Φ(x) + x·φ(x))
   void (*axpy)(int64_t n, T alpha, const T* x, T* y);               ///< y += alpha·x

@@ -1,11 +1,15 @@
 // All kernels of one ISA, on the Vec<T> that the including file has brought. QING_KERNEL_ROWS and QING_KERNEL_VECTORS
 // give the register block: rows × vectors accumulators, and one register for each vector of B and a broadcast.
+#include <utility>
+
 #include <qing/tensor/kernels/kernels.h>
 
 namespace qing::kernels {
 namespace {
 
 #include "elementwise.inl"
+#include "functions.inl"
+#include "pointwise.inl"
 #include "rows.inl"
 #include "gemm.inl"
 #include "philox.inl"
@@ -17,8 +21,8 @@ constexpr Table<T> make_table() {
           .nr = QING_KERNEL_VECTORS * Vec<T>::width,
           .gemm_micro = gemm_rows<T, QING_KERNEL_ROWS, QING_KERNEL_VECTORS, QING_KERNEL_ROWS>,
           .pack = pack_kernel<T>,
-          .exp = exp_kernel<T>,
-          .tanh = tanh_kernel<T>,
+          .unary = make_unary<T>(std::make_index_sequence<static_cast<size_t>(Unary::count)>()),
+          .binary = make_binary<T>(std::make_index_sequence<static_cast<size_t>(Binary::count)>()),
           .gelu = gelu_kernel<T>,
           .gelu_backward = gelu_backward_kernel<T>,
           .axpy = axpy_kernel<T>,

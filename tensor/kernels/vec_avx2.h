@@ -101,6 +101,32 @@ D add_exponent(D a, D t) {
   const __m256i shifted = _mm256_slli_epi64(_mm256_castpd_si256(t.v), 52);
   return {_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(a.v), shifted))};
 }
+// Of a positive normal number m·2^e, 1 ≤ m < 2: e plus the exponent's bias, and m.
+F biased_exponent(F a) { return {_mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_castps_si256(a.v), 23))}; }
+D biased_exponent(D a) {
+  // The integer in the low bits of 2^52's significand.
+  const __m256d magic = _mm256_set1_pd(4503599627370496.0);
+  const __m256i bits = _mm256_or_si256(_mm256_srli_epi64(_mm256_castpd_si256(a.v), 52), _mm256_castpd_si256(magic));
+  return {_mm256_sub_pd(_mm256_castsi256_pd(bits), magic)};
+}
+F significand(F a) {
+  const __m256i low = _mm256_and_si256(_mm256_castps_si256(a.v), _mm256_set1_epi32(0x007FFFFF));
+  return {_mm256_or_ps(_mm256_castsi256_ps(low), _mm256_set1_ps(1))};
+}
+D significand(D a) {
+  const __m256i low = _mm256_and_si256(_mm256_castpd_si256(a.v), _mm256_set1_epi64x(0x000FFFFFFFFFFFFF));
+  return {_mm256_or_pd(_mm256_castsi256_pd(low), _mm256_set1_pd(1))};
+}
+F operator-(F a) { return {_mm256_xor_ps(_mm256_set1_ps(-0.0F), a.v)}; }
+D operator-(D a) { return {_mm256_xor_pd(_mm256_set1_pd(-0.0), a.v)}; }
+F floor(F a) { return {_mm256_floor_ps(a.v)}; }
+D floor(D a) { return {_mm256_floor_pd(a.v)}; }
+F ceil(F a) { return {_mm256_ceil_ps(a.v)}; }
+D ceil(D a) { return {_mm256_ceil_pd(a.v)}; }
+F trunc(F a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
+D trunc(D a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
+F round_half_even(F a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+D round_half_even(D a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 
 }  // namespace
 }  // namespace qing::kernels

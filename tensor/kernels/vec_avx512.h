@@ -81,6 +81,32 @@ D add_exponent(D a, D t) {
   const __m512i shifted = _mm512_slli_epi64(_mm512_castpd_si512(t.v), 52);
   return {_mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a.v), shifted))};
 }
+// Of a positive normal number m·2^e, 1 ≤ m < 2: e plus the exponent's bias, and m.
+F biased_exponent(F a) { return {_mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_castps_si512(a.v), 23))}; }
+D biased_exponent(D a) {
+  // The integer in the low bits of 2^52's significand.
+  const __m512d magic = _mm512_set1_pd(4503599627370496.0);
+  const __m512i bits = _mm512_or_si512(_mm512_srli_epi64(_mm512_castpd_si512(a.v), 52), _mm512_castpd_si512(magic));
+  return {_mm512_sub_pd(_mm512_castsi512_pd(bits), magic)};
+}
+F significand(F a) {
+  const __m512i low = _mm512_and_si512(_mm512_castps_si512(a.v), _mm512_set1_epi32(0x007FFFFF));
+  return {_mm512_or_ps(_mm512_castsi512_ps(low), _mm512_set1_ps(1))};
+}
+D significand(D a) {
+  const __m512i low = _mm512_and_si512(_mm512_castpd_si512(a.v), _mm512_set1_epi64(0x000FFFFFFFFFFFFF));
+  return {_mm512_or_pd(_mm512_castsi512_pd(low), _mm512_set1_pd(1))};
+}
+F operator-(F a) { return {_mm512_xor_ps(_mm512_set1_ps(-0.0F), a.v)}; }
+D operator-(D a) { return {_mm512_xor_pd(_mm512_set1_pd(-0.0), a.v)}; }
+F floor(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
+D floor(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)}; }
+F ceil(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC)}; }
+D ceil(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC)}; }
+F trunc(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
+D trunc(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
+F round_half_even(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+D round_half_even(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 
 }  // namespace
 }  // namespace qing::kernels

@@ -49,7 +49,8 @@ template <class T> bool is_nan(Vec<T> a) { return a.v != a.v; }
 template <class T> Vec<T> select(bool mask, Vec<T> a, Vec<T> b) { return mask ? a : b; }
 Vec<float> sqrt(Vec<float> a) { return {__builtin_sqrtf(a.v)}; }
 Vec<double> sqrt(Vec<double> a) { return {__builtin_sqrt(a.v)}; }
-template <class T> Vec<T> abs(Vec<T> a) { return {a.v < 0 ? -a.v : a.v}; }
+Vec<float> abs(Vec<float> a) { return {__builtin_fabsf(a.v)}; }
+Vec<double> abs(Vec<double> a) { return {__builtin_fabs(a.v)}; }
 
 // a·2^k, where the low bits of t's significand hold the integer k.
 template <class T>
@@ -58,6 +59,26 @@ Vec<T> add_exponent(Vec<T> a, Vec<T> t) {
   constexpr int significand = sizeof(T) == 4 ? 23 : 52;
   return {__builtin_bit_cast(T, __builtin_bit_cast(Bits, a.v) + (__builtin_bit_cast(Bits, t.v) << significand))};
 }
+// Of a positive normal number m·2^e, 1 ≤ m < 2: e plus the exponent's bias, and m.
+template <class T>
+Vec<T> biased_exponent(Vec<T> a) {
+  return {static_cast<T>(__builtin_bit_cast(typename BitsOf<T>::type, a.v) >> (sizeof(T) == 4 ? 23 : 52))};
+}
+template <class T>
+Vec<T> significand(Vec<T> a) {
+  using Bits = typename BitsOf<T>::type;
+  constexpr Bits low = (Bits(1) << (sizeof(T) == 4 ? 23 : 52)) - 1;
+  return {__builtin_bit_cast(T, (__builtin_bit_cast(Bits, a.v) & low) | __builtin_bit_cast(Bits, T(1)))};
+}
+template <class T> Vec<T> operator-(Vec<T> a) { return {-a.v}; }
+Vec<float> floor(Vec<float> a) { return {__builtin_floorf(a.v)}; }
+Vec<double> floor(Vec<double> a) { return {__builtin_floor(a.v)}; }
+Vec<float> ceil(Vec<float> a) { return {__builtin_ceilf(a.v)}; }
+Vec<double> ceil(Vec<double> a) { return {__builtin_ceil(a.v)}; }
+Vec<float> trunc(Vec<float> a) { return {__builtin_truncf(a.v)}; }
+Vec<double> trunc(Vec<double> a) { return {__builtin_trunc(a.v)}; }
+Vec<float> round_half_even(Vec<float> a) { return {__builtin_rintf(a.v)}; }
+Vec<double> round_half_even(Vec<double> a) { return {__builtin_rint(a.v)}; }
 
 }  // namespace
 }  // namespace qing::kernels

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 
 namespace qing {
@@ -18,19 +17,12 @@ Tensor apply(Binary op, const Tensor& a, const Tensor& b, const char* name) {
   const Shape shape = broadcast_shapes(a.shape(), b.shape(), name);
   return dispatch_floating(a.dtype(), name, [&](auto zero) {
     using T = decltype(zero);
-    const Tensor left = a.expand(shape).contiguous();
-    const Tensor right = b.expand(shape).contiguous();
+    const auto kernel = kernels::kernels<T>().binary[static_cast<size_t>(op)];
     Tensor result = Tensor::empty(shape, a.dtype());
-    const int64_t n = result.numel();
-    const T* x = left.data<T>();
-    const T* y = right.data<T>();
-    T* z = result.data<T>();
-    switch (op) {
-      case Binary::add: map(n, x, y, z, [](T p, T q) { return p + q; }); break;
-      case Binary::sub: map(n, x, y, z, [](T p, T q) { return p - q; }); break;
-      case Binary::mul: map(n, x, y, z, [](T p, T q) { return p * q; }); break;
-      case Binary::div: map(n, x, y, z, [](T p, T q) { return p / q; }); break;
-    }
+    T* out = result.data<T>();
+    for_blocks(shape, {a, b}, Repeat::scalar, [=](int64_t begin, int64_t n, const Lane* lanes) {
+      kernel(n, lanes[0].as<T>(), lanes[0].step, lanes[1].as<T>(), lanes[1].step, out + begin);
+    });
     return result;
   });
 }
@@ -38,12 +30,10 @@ Tensor apply(Binary op, const Tensor& a, const Tensor& b, const char* name) {
 void add_into(const Tensor& into, const Tensor& x) {
   dispatch_floating(into.dtype(), "add_into", [&](auto zero) {
     using T = decltype(zero);
-    const Tensor source = x.contiguous();
     const auto& table = kernels::kernels<T>();
     T* y = into.data<T>();
-    const T* from = source.data<T>();
-    parallel_for(into.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-      table.add(end - begin, y + begin, from + begin, y + begin);
+    for_blocks(into.shape(), {x}, Repeat::copied, [&](int64_t begin, int64_t n, const Lane* lanes) {
+      table.add(n, y + begin, lanes[0].as<T>(), y + begin);
     });
   });
 }

@@ -1,15 +1,29 @@
-// Elementwise loops over tensors, without gradients. Every function spreads over threads by fixed chunks.
+// Elementwise loops over tensors, without gradients. Every function spreads over threads by fixed chunks, and an
+// element's bits depend on its operands alone.
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
+#include <qing/tensor/dispatch.h>
+#include <qing/tensor/kernels/pointwise.h>
+#include <qing/tensor/ops/blocks.h>
 #include <qing/tensor/tensor.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {
 
-/// Elements a thread takes at a time: enough to pay for waking it, and a multiple of every vector width.
-inline constexpr int64_t kElementGrain = 16384;
+using kernels::Binary;
+
+/// DTypeError naming `op` unless both dtypes are the same.
+void check_same_dtype(const Tensor& a, const Tensor& b, const char* op);
+
+/// a ∘ b with NumPy's broadcasting; f32 or f64, both alike (DTypeError), shapes that broadcast (ShapeError). Operands
+/// are not copied. NaN and infinities are as IEEE 754 has them; maximum and minimum are NaN where an operand is.
+Tensor apply(Binary op, const Tensor& a, const Tensor& b, const char* name);
+
+/// into += x, elementwise. `into` is contiguous, of x's shape and dtype.
+void add_into(const Tensor& into, const Tensor& x);
 
 /// y[i] = f(x[i]) over n elements; y may be x.
 template <class T, class F>
@@ -19,23 +33,28 @@ void map(int64_t n, const T* x, T* y, F f) {
   });
 }
 
-/// z[i] = f(x[i], y[i]) over n elements; z may be x or y.
-template <class T, class F>
-void map(int64_t n, const T* x, const T* y, T* z, F f) {
-  parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) z[i] = f(x[i], y[i]);
+/// f(a, b, ...) for the elements of operands of type T, which broadcast to `shape`. f takes them in order.
+template <class T, class F, class... Operands>
+Tensor map_to(const Shape& shape, F f, const Operands&... operands) {
+  using R = decltype(f((static_cast<void>(operands), T())...));
+  Tensor result = Tensor::empty(shape, dtype_of<R>);
+  R* out = result.data<R>();
+  for_blocks(shape, {operands...}, Repeat::scalar, [out, f](int64_t begin, int64_t n, const Lane* lanes) {
+    [&]<size_t... k>(std::index_sequence<k...>) {
+      for (int64_t i = 0; i < n; ++i) out[begin + i] = f(lanes[k].template as<T>()[i * lanes[k].step]...);
+    }
+    (std::index_sequence_for<Operands...>{});
   });
+  return result;
 }
 
-enum class Binary { add, sub, mul, div };
-
-/// a ∘ b with NumPy's broadcasting; f32 or f64, both alike (DTypeError), shapes that broadcast (ShapeError).
-Tensor apply(Binary op, const Tensor& a, const Tensor& b, const char* name);
-
-/// into += x, elementwise. `into` is contiguous, of x's shape and dtype.
-void add_into(const Tensor& into, const Tensor& x);
-
-/// DTypeError naming `op` unless both dtypes are the same.
-void check_same_dtype(const Tensor& a, const Tensor& b, const char* op);
+/// The same for f32 and f64 operands, all of one dtype (DTypeError), with their broadcast shape (ShapeError).
+template <class F, class... Operands>
+Tensor map(const char* op, F f, const Tensor& first, const Operands&... others) {
+  Shape shape = first.shape();
+  ((check_same_dtype(first, others, op), shape = broadcast_shapes(shape, others.shape(), op)), ...);
+  return dispatch_floating(first.dtype(), op,
+                           [&](auto zero) { return map_to<decltype(zero)>(shape, f, first, others...); });
+}
 
 }  // namespace qing

@@ -5,25 +5,29 @@
 
 #include <qing/autograd/op_names.h>
 
+#include "autograd/samples/activations.h"
 #include "autograd/samples/attention.h"
 #include "autograd/samples/composition.h"
 #include "autograd/samples/convolution.h"
 #include "autograd/samples/elementwise.h"
 #include "autograd/samples/indexing.h"
 #include "autograd/samples/losses.h"
+#include "autograd/samples/math.h"
 #include "autograd/samples/normalization.h"
 #include "autograd/samples/pooling.h"
+#include "autograd/samples/powers.h"
 #include "autograd/samples/products.h"
 #include "autograd/samples/reductions.h"
+#include "autograd/samples/selection.h"
 #include "autograd/samples/views.h"
 
 namespace qing::test {
 namespace {
 
-constexpr std::array<std::span<const OpSample>, 11> kFamilies = {
-    kElementwiseSamples, kViewSamples, kReductionSamples, kNormalizationSamples, kIndexingSamples,
-    kLossSamples,        kProductSamples, kAttentionSamples, kCompositionSamples,
-    kConvolutionSamples, kPoolingSamples};
+constexpr auto kFamilies = std::to_array<std::span<const OpSample>>(
+    {kElementwiseSamples, kMathSamples, kActivationSamples, kPowerSamples, kSelectionSamples, kViewSamples,
+     kReductionSamples, kNormalizationSamples, kIndexingSamples, kLossSamples, kProductSamples, kAttentionSamples,
+     kConvolutionSamples, kPoolingSamples, kCompositionSamples});
 
 constexpr bool sampled(std::string_view op) {
   for (const auto family : kFamilies) {

@@ -1,0 +1,33 @@
+// Powers, remainders and other functions of two numbers, elementwise on tensors of any strides with NumPy's
+// broadcasting; results are contiguous. f32 or f64, both alike (DTypeError); shapes that broadcast (ShapeError). Values
+// at the edges of the domains are those of the C library, gradients PyTorch's.
+#pragma once
+
+#include <qing/tensor/tensor.h>
+
+namespace qing {
+
+/// base^exponent. The gradient of the base is 0 where the exponent is 0, that of the exponent where the base is 0 and
+/// the exponent at least 0.
+Tensor pow(const Tensor& base, const Tensor& exponent);
+Tensor pow(const Tensor& base, double exponent);
+Tensor pow(double base, const Tensor& exponent);
+
+/// a − b·trunc(a/b), of a's sign, exactly.
+Tensor fmod(const Tensor& a, const Tensor& b);
+Tensor fmod(const Tensor& a, double b);
+/// a − b·floor(a/b), of b's sign: Python's %.
+Tensor remainder(const Tensor& a, const Tensor& b);
+Tensor remainder(const Tensor& a, double b);
+/// floor(a/b), Python's //; its gradient is 0.
+Tensor floor_divide(const Tensor& a, const Tensor& b);
+Tensor floor_divide(const Tensor& a, double b);
+
+Tensor atan2(const Tensor& y, const Tensor& x);      ///< The angle of (x, y); gradient 0 at the origin.
+Tensor hypot(const Tensor& a, const Tensor& b);      ///< √(a² + b²) without overflow.
+Tensor logaddexp(const Tensor& a, const Tensor& b);  ///< ln(e^a + e^b) without overflow.
+Tensor copysign(const Tensor& magnitude, const Tensor& sign);
+Tensor copysign(const Tensor& magnitude, double sign);
+Tensor xlogy(const Tensor& x, const Tensor& y);  ///< x·ln y; 0 where x is 0, unless y is NaN.
+
+}  // namespace qing

@@ -1,0 +1,154 @@
+// Choices: piecewise linear functions, whose gradients are those of the operand that was chosen.
+#include <qing/autograd/ops/selection.h>
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include <qing/autograd/ops/pointwise.h>
+
+namespace qing {
+namespace {
+
+Tensor choose(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  if (condition.dtype() != DType::boolean) {
+    throw DTypeError(
+        fmt::format("where: the condition is {}, needs bool; convert it with Tensor::to", name_of(condition.dtype())));
+  }
+  check_same_dtype(a, b, "where");
+  const Shape shape = broadcast_shapes(condition.shape(), broadcast_shapes(a.shape(), b.shape(), "where"), "where");
+  Tensor y = Tensor::empty(shape, a.dtype());
+  dispatch_all(a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* out = y.data<T>();
+    for_blocks(shape, {condition, a, b}, Repeat::scalar, [out](int64_t begin, int64_t n, const Lane* in) {
+      const bool* c = in[0].as<bool>();
+      const T *p = in[1].as<T>(), *q = in[2].as<T>();
+      for (int64_t i = 0; i < n; ++i) out[begin + i] = c[i * in[0].step] ? p[i * in[1].step] : q[i * in[2].step];
+    });
+  });
+  return y;
+}
+
+// How much of the gradient the first of two operands gets, if `wins(first, second)` says whether it is the result: all
+// if it alone does, half if both do.
+template <class Wins>
+auto share_of(Wins wins) {
+  return [wins](auto p, auto q) { return !wins(p, q) ? 0.0 : wins(q, p) && p == q ? 0.5 : 1.0; };
+}
+
+// y, the result of an operation that chooses between two.
+template <class Wins>
+Tensor chosen(OpName op, Tensor y, const Tensor& a, const Tensor& b, Wins wins) {
+  if (recording({a, b})) {
+    record(op, y, {a, b}, [wins, a = Saved(a), b = Saved(b)](const Tensor& dy, GradSink& grad) {
+      add_share(grad, 0, dy, share_of(wins), a.get(grad), b.get(grad));
+      add_share(grad, 1, dy, share_of(wins), b.get(grad), a.get(grad));
+    });
+  }
+  return y;
+}
+
+}  // namespace
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  Tensor y = choose(condition, a, b);
+  if (recording({a, b})) {
+    record("where", y, {a, b}, [condition = Saved(condition)](const Tensor& dy, GradSink& grad) {
+      const Tensor &taken = condition.get(grad), zero = constant_like(dy, 0);
+      if (grad.needs(0)) grad.add(0, where(taken, dy, zero));
+      if (grad.needs(1)) grad.add(1, where(taken, zero, dy));
+    });
+  }
+  return y;
+}
+
+Tensor where(const Tensor& condition, const Tensor& a, double b) { return where(condition, a, constant_like(a, b)); }
+Tensor where(const Tensor& condition, double a, const Tensor& b) { return where(condition, constant_like(b, a), b); }
+Tensor masked_fill(const Tensor& x, const Tensor& mask, double value) { return where(mask, value, x); }
+Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) { return where(mask, value, x); }
+
+// A comparison with NaN is false: then both operands get the whole gradient.
+Tensor maximum(const Tensor& a, const Tensor& b) {
+  return chosen("maximum", apply(Binary::maximum, a, b, "maximum"), a, b, [](auto p, auto q) { return !(p < q); });
+}
+
+Tensor minimum(const Tensor& a, const Tensor& b) {
+  return chosen("minimum", apply(Binary::minimum, a, b, "minimum"), a, b, [](auto p, auto q) { return !(p > q); });
+}
+
+Tensor fmax(const Tensor& a, const Tensor& b) {
+  Tensor y = map(
+      "fmax", [](auto p, auto q) { return std::fmax(p, q); }, a, b);
+  return chosen("fmax", y, a, b, [](auto p, auto q) { return p >= q || std::isnan(q); });
+}
+
+Tensor fmin(const Tensor& a, const Tensor& b) {
+  Tensor y = map(
+      "fmin", [](auto p, auto q) { return std::fmin(p, q); }, a, b);
+  return chosen("fmin", y, a, b, [](auto p, auto q) { return p <= q || std::isnan(q); });
+}
+
+Tensor clamp(const Tensor& x, std::optional<double> low, std::optional<double> high) {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  if (!low && !high) throw ValueError("clamp: needs a lower or an upper bound");
+  if (std::isnan(low.value_or(0)) || std::isnan(high.value_or(0))) {
+    throw ValueError("clamp: a bound is NaN; leave it out for none");
+  }
+  return unary({"clamp", Unary::clamp, Uses::input, nullptr, {low.value_or(-inf), high.value_or(inf)}}, x);
+}
+
+Tensor clamp_min(const Tensor& x, double low) { return clamp(x, low); }
+Tensor clamp_max(const Tensor& x, double high) { return clamp(x, std::nullopt, high); }
+
+Tensor clamp(const Tensor& x, const Tensor& low, const Tensor& high) {
+  if (!low.defined() && !high.defined()) throw ValueError("clamp: needs a lower or an upper bound");
+  const Tensor inf = constant_like(x, std::numeric_limits<double>::infinity());
+  const Tensor bottom = low.defined() ? low : neg(inf), top = high.defined() ? high : inf;
+  Tensor y = apply(Binary::minimum, apply(Binary::maximum, x, bottom, "clamp"), top, "clamp");
+  if (recording({x, bottom, top})) {
+    record("clamp", y, {x, bottom, top},
+           [x = Saved(x), bottom = Saved(bottom), top = Saved(top)](const Tensor& dy, GradSink& grad) {
+             const Tensor &v = x.get(grad), &l = bottom.get(grad), &h = top.get(grad);
+             add_share(
+                 grad, 0, dy, [](auto p, auto lo, auto hi) { return p >= lo && p <= hi; }, v, l, h);
+             add_share(
+                 grad, 1, dy, [](auto p, auto lo, auto hi) { return p < lo && lo < hi; }, v, l, h);
+             add_share(
+                 grad, 2, dy, [](auto p, auto lo, auto hi) { return p > hi || lo > hi; }, v, l, h);
+           });
+  }
+  return y;
+}
+
+Tensor clamp_min(const Tensor& x, const Tensor& low) { return clamp(x, low, Tensor()); }
+Tensor clamp_max(const Tensor& x, const Tensor& high) { return clamp(x, Tensor(), high); }
+
+Tensor nan_to_num(const Tensor& x, double nan, std::optional<double> posinf, std::optional<double> neginf) {
+  const auto f = [](auto v, const auto* p) { return std::isnan(v) ? p[0] : std::isinf(v) ? p[v > 0 ? 1 : 2] : v; };
+  const auto df = [](auto v, auto) { return std::isfinite(v) ? 1 : 0; };
+  const double largest =
+      x.dtype() == DType::f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+  return unary(
+      {"nan_to_num", Loops(f, df), Uses::input, nullptr, {nan, posinf.value_or(largest), neginf.value_or(-largest)}},
+      x);
+}
+
+Tensor heaviside(const Tensor& x, const Tensor& values) {
+  const auto f = [](auto v, auto at_zero) {
+    using T = decltype(v);
+    return v == 0 ? at_zero : v > 0 ? T(1) : v < 0 ? T(0) : v;
+  };
+  Tensor y = map("heaviside", f, x, values);
+  if (recording({x, values})) {
+    record("heaviside", y, {x, values}, [x = Saved(x)](const Tensor& dy, GradSink& grad) {
+      add_share(
+          grad, 0, dy, [](auto) { return 0; }, x.get(grad));
+      add_share(
+          grad, 1, dy, [](auto v) { return v == 0; }, x.get(grad));
+    });
+  }
+  return y;
+}
+
+}  // namespace qing
