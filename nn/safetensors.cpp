@@ -6,15 +6,14 @@
 #include <array>
 #include <bit>
 #include <boost/json.hpp>
-#include <boost/json/basic_parser_impl.hpp>
 #include <cstring>
 #include <limits>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <tuple>
 #include <vector>
 
+#include <qing/nn/unique_keys.h>
 #include <qing/tensor/files.h>
 
 namespace qing::nn {
@@ -82,53 +81,6 @@ struct Entry {
   uint64_t begin, end;
 };
 
-// Receives the parse events of a header and remembers the first name that stands twice in one object.
-struct UniqueKeys {
-  static constexpr size_t max_object_size = json::object::max_size();
-  static constexpr size_t max_array_size = json::array::max_size();
-  static constexpr size_t max_key_size = json::string::max_size();
-  static constexpr size_t max_string_size = json::string::max_size();
-  std::vector<std::set<std::string>> open;
-  std::string key, duplicate;
-  bool unique = true;
-
-  bool on_document_begin(json::error_code&) { return true; }
-  bool on_document_end(json::error_code&) { return true; }
-  bool on_object_begin(json::error_code&) {
-    open.emplace_back();
-    return true;
-  }
-  bool on_object_end(size_t, json::error_code&) {
-    open.pop_back();
-    return true;
-  }
-  bool on_array_begin(json::error_code&) { return true; }
-  bool on_array_end(size_t, json::error_code&) { return true; }
-  bool on_key_part(json::string_view part, size_t, json::error_code&) {
-    key.append(part.data(), part.size());
-    return true;
-  }
-  bool on_key(json::string_view part, size_t, json::error_code&) {
-    key.append(part.data(), part.size());
-    if (!open.back().insert(key).second && unique) {
-      unique = false;
-      duplicate = key;
-    }
-    key.clear();
-    return true;
-  }
-  bool on_string_part(json::string_view, size_t, json::error_code&) { return true; }
-  bool on_string(json::string_view, size_t, json::error_code&) { return true; }
-  bool on_number_part(json::string_view, json::error_code&) { return true; }
-  bool on_int64(int64_t, json::string_view, json::error_code&) { return true; }
-  bool on_uint64(uint64_t, json::string_view, json::error_code&) { return true; }
-  bool on_double(double, json::string_view, json::error_code&) { return true; }
-  bool on_bool(bool, json::error_code&) { return true; }
-  bool on_null(json::error_code&) { return true; }
-  bool on_comment_part(json::string_view, json::error_code&) { return true; }
-  bool on_comment(json::string_view, json::error_code&) { return true; }
-};
-
 // Reads one file; every refusal names the path, and the tensor where there is one.
 class Reader {
  public:
@@ -179,20 +131,12 @@ class Reader {
     const std::string_view text = content_.substr(kLengthBytes, length);
     data_ = content_.substr(kLengthBytes + length);
     if (text.empty() || text.front() != '{') fail("the header does not begin with '{'");
-    check_unique_keys(text);
+    // json::object keeps one of two equal names; which tensor is meant would be a guess.
+    if (const auto twice = duplicate_key(text)) fail(*twice, "the name stands twice in one object");
     boost::system::error_code error;
     const json::value value = json::parse(text, error);
     if (error) fail("the header is not JSON: " + error.message());
     return value.as_object();
-  }
-
-  // json::object keeps one of two equal names; which tensor is meant would be a guess, so a handler counts them first.
-  void check_unique_keys(std::string_view text) {
-    json::basic_parser<UniqueKeys> parser{json::parse_options{}};
-    json::error_code error;
-    parser.write_some(false, text.data(), text.size(), error);
-    // A syntax error is reported by the parse that follows, with its reason.
-    if (!parser.handler().unique) fail(parser.handler().duplicate, "the name stands twice in one object");
   }
 
   std::map<std::string, std::string> read_metadata(const json::value& value) const {

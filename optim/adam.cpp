@@ -1,7 +1,7 @@
-#include <cmath>
-
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/kernels/kernels.h>
+
+#include <cmath>
 
 namespace qing::optim {
 namespace {

@@ -1,15 +1,13 @@
-#include <qing/optim/clip.h>
-
 #include <fmt/format.h>
-
-#include <atomic>
-#include <cmath>
-
 #include <qing/autograd/autograd.h>
+#include <qing/optim/clip.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/reduce.h>
+
+#include <atomic>
+#include <cmath>
 
 namespace qing::optim {
 namespace {
@@ -36,9 +34,8 @@ void for_each_grad(const std::vector<Tensor>& parameters, const char* op, Body b
 }  // namespace
 
 void scale_grad(const std::vector<Tensor>& parameters, double factor) {
-  for_each_grad(parameters, "scale_grad", [factor]<class T>(int64_t n, T* g) {
-    kernels::kernels<T>().scale(n, static_cast<T>(factor), g);
-  });
+  for_each_grad(parameters, "scale_grad",
+                [factor]<class T>(int64_t n, T* g) { kernels::kernels<T>().scale(n, static_cast<T>(factor), g); });
 }
 
 double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bool error_if_nonfinite) {
@@ -50,9 +47,10 @@ double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bo
   }
   const double norm = std::sqrt(total);
   if (error_if_nonfinite && !std::isfinite(norm)) {
-    throw ValueError(fmt::format("clip_grad_norm: the norm of the gradients is {}; use a smaller learning rate, or "
-                                 "look for the operation that made it",
-                                 norm));
+    throw ValueError(
+        fmt::format("clip_grad_norm: the norm of the gradients is {}; use a smaller learning rate, or "
+                    "look for the operation that made it",
+                    norm));
   }
   if (std::isfinite(norm) && norm > max_norm) scale_grad(parameters, max_norm / norm);
   return norm;

@@ -1,15 +1,15 @@
 // Limits on gradients, and scaling them.
 #pragma once
 
-#include <vector>
-
 #include <qing/tensor/tensor.h>
+
+#include <vector>
 
 namespace qing::optim {
 
-/// Scales all gradients so that their joint Euclidean norm is at most `max_norm` (Pascanu et al. 2013); returns the norm
-/// before. ValueError unless max_norm > 0. A norm that is not finite leaves the gradients as they are, or is a ValueError
-/// with `error_if_nonfinite`.
+/// Scales all gradients so that their joint Euclidean norm is at most `max_norm` (Pascanu et al. 2013); returns the
+/// norm before. ValueError unless max_norm > 0. A norm that is not finite leaves the gradients as they are, or is a
+/// ValueError with `error_if_nonfinite`.
 double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bool error_if_nonfinite = false);
 
 /// Moves every element of every gradient into [−clip_value, clip_value]; NaN stays. ValueError unless clip_value > 0.

@@ -1,6 +1,5 @@
-#include <qing/optim/lr_scheduler.h>
-
 #include <fmt/format.h>
+#include <qing/optim/lr_scheduler.h>
 
 #include <algorithm>
 #include <cmath>
@@ -40,7 +39,8 @@ void LrScheduler::step() {
 StateDict LrScheduler::state_dict() const {
   StateDict dict;
   dict["step"] = integer_state(step_);
-  for (size_t group = 0; group < base_.size(); ++group) dict[fmt::format("base_lr.{}", group)] = number_state(base_[group]);
+  for (size_t group = 0; group < base_.size(); ++group)
+    dict[fmt::format("base_lr.{}", group)] = number_state(base_[group]);
   return dict;
 }
 
@@ -57,7 +57,6 @@ void LrScheduler::load_state_dict(const StateDict& state) {
   from.finish();
   step_ = step;
   base_ = std::move(base);
-  apply();
 }
 
 ReduceLrOnPlateau::ReduceLrOnPlateau(Optimizer& optimizer, PlateauOptions options)
@@ -99,9 +98,8 @@ void ReduceLrOnPlateau::step(double metric) {
 }
 
 StateDict ReduceLrOnPlateau::state_dict() const {
-  return {{"best", number_state(best_)},
-          {"bad_steps", integer_state(bad_steps_)},
-          {"cooldown", integer_state(cooldown_)}};
+  return {
+      {"best", number_state(best_)}, {"bad_steps", integer_state(bad_steps_)}, {"cooldown", integer_state(cooldown_)}};
 }
 
 void ReduceLrOnPlateau::load_state_dict(const StateDict& state) {

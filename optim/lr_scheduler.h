@@ -1,11 +1,11 @@
 // Schedules that turn an optimizer's learning rates. The optimizer outlives them.
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include <qing/optim/optimizer_base.h>
 #include <qing/optim/schedules.h>
+
+#include <cstdint>
+#include <vector>
 
 namespace qing::optim {
 
@@ -13,7 +13,8 @@ namespace qing::optim {
 /// step(). A group's base rate is the one it has at construction.
 class LrScheduler : public Stateful {
  public:
-  /// One schedule for all groups. `momentum`, if given, turns the groups' momentum (or beta1), as one_cycle_momentum does.
+  /// One schedule for all groups. `momentum`, if given, turns the groups' momentum (or beta1), as one_cycle_momentum
+  /// does.
   LrScheduler(Optimizer& optimizer, Schedule schedule, Schedule momentum = {});
   /// One for each; ValueError when their number is not that of the groups.
   LrScheduler(Optimizer& optimizer, std::vector<Schedule> schedules, Schedule momentum = {});
@@ -23,7 +24,8 @@ class LrScheduler : public Stateful {
   int64_t last_step() const { return step_; }
 
   StateDict state_dict() const override;  ///< "step", and "base_lr.0", ... for the groups
-  void load_state_dict(const StateDict& state) override;  ///< Sets the rates too.
+  /// Leaves the rates alone: they are the optimizer's state, and another schedule may have turned them since.
+  void load_state_dict(const StateDict& state) override;
 
  private:
   void apply();
@@ -49,7 +51,8 @@ struct PlateauOptions {
 /// Multiplies the rates by `factor` when a metric has not improved for more than `patience` steps.
 class ReduceLrOnPlateau : public Stateful {
  public:
-  explicit ReduceLrOnPlateau(Optimizer& optimizer, PlateauOptions options = {});  ///< ValueError on options out of range
+  explicit ReduceLrOnPlateau(Optimizer& optimizer,
+                             PlateauOptions options = {});  ///< ValueError on options out of range
 
   void step(double metric);
   double best() const { return best_; }  ///< an infinity before the first step

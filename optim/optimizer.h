@@ -3,9 +3,9 @@
 // ValueError for an option out of range and for parameters that add_group (optimizer_base.h) does not take.
 #pragma once
 
-#include <vector>
-
 #include <qing/optim/optimizer_base.h>
+
+#include <vector>
 
 namespace qing::optim {
 
@@ -40,7 +40,8 @@ struct SgdOptions {
 /// θ ← θ − α·(g + μ·v) (Sutskever et al. 2013).
 class Sgd : public GroupedOptimizer<SgdOptions> {
  public:
-  explicit Sgd(std::vector<Tensor> parameters, SgdOptions options = {}) : Sgd(Groups{{std::move(parameters), options}}) {}
+  explicit Sgd(std::vector<Tensor> parameters, SgdOptions options = {})
+      : Sgd(Groups{{std::move(parameters), options}}) {}
   explicit Sgd(Groups groups);
 
  private:
@@ -138,8 +139,8 @@ struct RMSpropOptions {
   bool maximize = false;
 };
 
-/// Tieleman & Hinton 2012: v ← α·v + (1−α)·g², θ ← θ − lr·g / (√v + ε); centered (Graves 2013) with v − (mean g)², never
-/// below 0, in place of v. With momentum, b ← μ·b + g / (√v + ε), θ ← θ − lr·b.
+/// Tieleman & Hinton 2012: v ← α·v + (1−α)·g², θ ← θ − lr·g / (√v + ε); centered (Graves 2013) with v − (mean g)²,
+/// never below 0, in place of v. With momentum, b ← μ·b + g / (√v + ε), θ ← θ − lr·b.
 class RMSprop : public GroupedOptimizer<RMSpropOptions> {
  public:
   explicit RMSprop(std::vector<Tensor> parameters, RMSpropOptions options = {})

@@ -1,15 +1,13 @@
-#include <qing/optim/optimizer_base.h>
-
 #include <fmt/format.h>
+#include <qing/autograd/autograd.h>
+#include <qing/optim/optimizer_base.h>
+#include <qing/tensor/dispatch.h>
+#include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/elementwise.h>
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
-
-#include <qing/autograd/autograd.h>
-#include <qing/tensor/dispatch.h>
-#include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/ops/elementwise.h>
 
 namespace qing::optim {
 namespace {
@@ -32,9 +30,10 @@ void Optimizer::add_group(std::vector<Tensor> parameters) {
   }
   for (const Tensor& parameter : parameters) {
     if (!parameter.defined() || !requires_grad(parameter) || !is_leaf(parameter) || !parameter.is_contiguous()) {
-      throw ValueError(fmt::format("{}: a parameter of shape {} is not a contiguous leaf that requires a gradient; see "
-                                   "set_requires_grad",
-                                   name_, parameter.defined() ? to_string(parameter.shape()) : "(undefined)"));
+      throw ValueError(
+          fmt::format("{}: a parameter of shape {} is not a contiguous leaf that requires a gradient; see "
+                      "set_requires_grad",
+                      name_, parameter.defined() ? to_string(parameter.shape()) : "(undefined)"));
     }
     for (const State& other : states_) {
       if (!other.parameter.same_as(parameter)) continue;
@@ -120,8 +119,8 @@ void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
   float wide[kMaxSlots][kWidened];
   for (; begin < end; begin += kWidened) {
     const int64_t n = std::min(kWidened, end - begin);
-    Piece<float> piece{n, job.parameter.data<float>() + begin, job.gradient.data<float>() + begin, {}, state.steps,
-                       job.fresh};
+    Piece<float> piece{
+        n, job.parameter.data<float>() + begin, job.gradient.data<float>() + begin, {}, state.steps, job.fresh};
     const auto bits = [&](size_t slot) { return &state.slots[slot].data<BFloat16>()[begin].bits; };
     for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
       if (!uses_slot(state.group, slot)) continue;
@@ -131,8 +130,8 @@ void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
     update(state.group, piece);
     for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
       if (piece.slots[slot] == nullptr) continue;
-      kernels.round_bf16(job.index * kMaxSlots + slot, static_cast<uint64_t>(state.steps),
-                         static_cast<uint64_t>(begin), n, wide[slot], bits(slot));
+      kernels.round_bf16(job.index * kMaxSlots + slot, static_cast<uint64_t>(state.steps), static_cast<uint64_t>(begin),
+                         n, wide[slot], bits(slot));
     }
   }
 }
@@ -211,7 +210,9 @@ StateDict Optimizer::state_dict() const {
   StateDict dict;
   struct Writer : OptionVisitor {
     Writer(StateDict& dict, std::string prefix) : dict(dict), prefix(std::move(prefix)) {}
-    void number(std::string_view name, double& value) override { dict[prefix + std::string(name)] = number_state(value); }
+    void number(std::string_view name, double& value) override {
+      dict[prefix + std::string(name)] = number_state(value);
+    }
     void flag(std::string_view name, bool& value) override { dict[prefix + std::string(name)] = integer_state(value); }
     StateDict& dict;
     std::string prefix;

@@ -1,15 +1,15 @@
 // What the optimizers share: parameter groups, state per parameter, the sweep over all of them, saving and loading.
 #pragma once
 
+#include <qing/optim/state.h>
+#include <qing/tensor/tensor.h>
+
 #include <array>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <qing/optim/state.h>
-#include <qing/tensor/tensor.h>
 
 namespace qing::optim {
 

@@ -1,13 +1,11 @@
-#include <qing/optim/schedules.h>
-
 #include <fmt/format.h>
+#include <qing/optim/schedules.h>
+#include <qing/tensor/errors.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <utility>
-
-#include <qing/tensor/errors.h>
 
 namespace qing::optim {
 namespace {

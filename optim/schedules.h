@@ -1,6 +1,6 @@
-// Learning rate schedules as pure functions: the rate of a group at a step, from the rate it was given. Steps count from
-// 0. Each factory throws ValueError for arguments out of range; what it returns is free of state, so any step can be
-// asked for in any order, by any thread. LrScheduler (lr_scheduler.h) applies them to an optimizer.
+// Learning rate schedules as pure functions: the rate of a group at a step, from the rate it was given. Steps count
+// from 0. Each factory throws ValueError for arguments out of range; what it returns is free of state, so any step can
+// be asked for in any order, by any thread. LrScheduler (lr_scheduler.h) applies them to an optimizer.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ using Schedule = std::function<double(double base, int64_t step)>;
 // --- as in torch.optim.lr_scheduler ---
 Schedule constant_lr(double factor = 1.0 / 3, int64_t total_iters = 5);  ///< base·factor before total_iters, then base
 Schedule linear_lr(double start_factor = 1.0 / 3, double end_factor = 1, int64_t total_iters = 5);
-Schedule step_lr(int64_t step_size, double gamma = 0.1);  ///< base·γ^⌊step/step_size⌋
+Schedule step_lr(int64_t step_size, double gamma = 0.1);                      ///< base·γ^⌊step/step_size⌋
 Schedule multi_step_lr(std::vector<int64_t> milestones, double gamma = 0.1);  ///< ascending
 Schedule exponential_lr(double gamma);
 Schedule polynomial_lr(int64_t total_iters = 5, double power = 1);  ///< base·(1 − step/total_iters)^power
@@ -53,8 +53,8 @@ Schedule cosine_with_warmup(int64_t warmup, int64_t total, double cycles = 0.5);
 Schedule cosine_with_hard_restarts(int64_t warmup, int64_t total, double cycles = 1);
 Schedule polynomial_with_warmup(int64_t warmup, int64_t total, double lr_end = 1e-7, double power = 1);
 
-/// The share of the peak learning rate at `step` of `total`: a linear rise over the first `warmup` steps, whose last one
-/// has the peak, then a linear fall to 0 at `total`. Unlike linear_with_warmup it wastes no step on a rate of 0.
+/// The share of the peak learning rate at `step` of `total`: a linear rise over the first `warmup` steps, whose last
+/// one has the peak, then a linear fall to 0 at `total`. Unlike linear_with_warmup it wastes no step on a rate of 0.
 double linear_warmup_decay(int64_t step, int64_t warmup, int64_t total);
 
 }  // namespace qing::optim

@@ -1,6 +1,5 @@
-#include <qing/optim/state.h>
-
 #include <fmt/format.h>
+#include <qing/optim/state.h>
 
 namespace qing::optim {
 

@@ -2,12 +2,12 @@
 // stores to the bit. A number is a tensor of no dimensions, f64 or i64.
 #pragma once
 
+#include <qing/nn/module.h>
+
 #include <cstdint>
 #include <set>
 #include <string>
 #include <vector>
-
-#include <qing/nn/module.h>
 
 namespace qing::optim {
 
@@ -34,7 +34,7 @@ class StateReader {
   StateReader(std::string what, const StateDict& state) : what_(std::move(what)), state_(state) {}
 
   double number(const std::string& name);
-  int64_t integer(const std::string& name, int64_t least);  ///< a mismatch below `least`
+  int64_t integer(const std::string& name, int64_t least);                  ///< a mismatch below `least`
   Tensor tensor(const std::string& name, const Shape& shape, DType dtype);  ///< shares storage with the state
   bool has(const std::string& name) const { return state_.count(name) > 0; }
   void mismatch(std::string text) { problems_.push_back(std::move(text)); }

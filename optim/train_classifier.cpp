@@ -3,35 +3,25 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <string>
 #include <vector>
 
-#include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/models/bert.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/text/tokenizer.h>
-#include <qing/optim/clip.h>
 #include <qing/optim/optimizer.h>
-#include <qing/optim/schedules.h>
-#include <qing/tensor/denormals.h>
+#include <qing/optim/trainer.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::optim {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // How fast the displayed loss follows the steps' own.
 constexpr double kLossSmoothing = 0.98;
 constexpr int64_t kEncodeGrain = 256;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 void check(const TrainOptions& o, std::span<const nn::Example> examples) {
   if (examples.empty()) throw ValueError("train_classifier: there are no examples");
@@ -97,7 +87,6 @@ class Training {
         rng_(options.seed),
         model_(config_of(options, tokenizer_), rng_),
         order_(examples.size()) {
-    model_.train();
     model_.set_requires_grad(true);
     std::iota(order_.begin(), order_.end(), size_t{0});
     const auto batches = (static_cast<int64_t>(examples.size()) + options.batch - 1) / options.batch;
@@ -109,75 +98,71 @@ class Training {
   TrainResult run(const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
                   const std::function<void(int64_t)>& on_epoch) {
     AdamW optimizer(groups_of(model_, options_));
-    const FlushDenormals flush;
-    const auto batch = static_cast<size_t>(options_.batch);
-    for (int64_t epoch = 1; epoch <= options_.epochs && step_ < steps_ && !result_.interrupted; ++epoch) {
-      shuffle();
-      double epoch_loss = 0;
-      int64_t epoch_steps = 0;
-      size_t first = 0;
-      for (; first < order_.size() && step_ < steps_ && !result_.interrupted; first += batch) {
-        const double loss = step(optimizer, std::span(order_).subspan(first, std::min(batch, order_.size() - first)));
-        epoch_loss += loss;
-        ++epoch_steps;
-        if (on_progress && !on_progress(progress(epoch, loss))) result_.interrupted = true;
-      }
-      result_.loss = epoch_loss / static_cast<double>(epoch_steps);
+    LrScheduler schedule(optimizer, [this](double base, int64_t step) {
+      return base * linear_warmup_decay(step, warmup_, steps_);
+    });
+    int64_t saved = 0;
+    double seconds = 0;
+    TrainerOptions trainer{.max_epochs = options_.epochs, .max_steps = steps_, .clip_norm = options_.clip};
+    trainer.schedule = &schedule;
+    trainer.on_step = [&](const TrainerProgress& now) {
+      seconds = now.seconds;
+      return !on_progress || on_progress(progress(now));
+    };
+    trainer.on_epoch = [&](const TrainerProgress& now) {
       nn::save_text_classifier(out, model_, tokenizer_);
-      if (first < order_.size()) break;
-      result_.epochs = epoch;
-      if (on_epoch) on_epoch(epoch);
-    }
-    if (step_ >= steps_) result_.interrupted = false;  // asked to stop when there was nothing left to do
-    result_.steps = step_;
-    result_.seconds = seconds_;
-    result_.tokens_per_second = static_cast<double>(tokens_) / seconds_;
-    return result_;
+      saved = now.step;
+      if (on_epoch) on_epoch(now.epoch);
+      return true;
+    };
+    const TrainerResult result = Trainer(model_, optimizer, source(), trainer).run();
+    if (saved != result.steps) nn::save_text_classifier(out, model_, tokenizer_);
+    return {.loss = result.loss,
+            .tokens_per_second = static_cast<double>(tokens_) / seconds,
+            .seconds = seconds,
+            .steps = result.steps,
+            .epochs = result.epochs,
+            .interrupted = result.interrupted};
   }
 
  private:
-  void shuffle() {  // Fisher-Yates
-    for (size_t i = order_.size() - 1; i > 0; --i) std::swap(order_[i], order_[rng_.below(i + 1)]);
+  LossSource source() {
+    return {.has_next = [this] { return next_ < order_.size(); },
+            .next = [this] { return next_loss(); },
+            .begin_epoch = [this](int64_t) { shuffle(); }};
   }
 
-  double step(AdamW& optimizer, std::span<const size_t> chosen) {
-    const auto start = Clock::now();
+  void shuffle() {  // Fisher-Yates
+    for (size_t i = order_.size() - 1; i > 0; --i) std::swap(order_[i], order_[rng_.below(i + 1)]);
+    next_ = 0;
+  }
+
+  Tensor next_loss() {
+    const size_t count = std::min(static_cast<size_t>(options_.batch), order_.size() - next_);
     std::vector<std::span<const int32_t>> sequences;
     std::vector<int32_t> labels;
-    for (const size_t i : chosen) {
+    for (const size_t i : std::span(order_).subspan(next_, count)) {
       sequences.emplace_back(encoded_[i]);
       labels.push_back(examples_[i].label);
     }
+    next_ += count;
     const nn::RaggedBatch batch = nn::RaggedBatch::of(sequences);
     const Tensor targets = Tensor::from<int32_t>(std::span<const int32_t>(labels), {batch.sequences()});
-    optimizer.zero_grad();
-    const Tensor loss = cross_entropy(model_.forward(batch, &rng_), targets);
-    backward(loss);
-    clip_grad_norm(optimizer.parameters(), options_.clip);
-    optimizer.set_lr(options_.lr * linear_warmup_decay(step_, warmup_, steps_));
-    optimizer.step();
-    ++step_;
     texts_ += batch.sequences();
     tokens_ += batch.tokens();
-    seconds_ += seconds_since(start);
-    const double value = loss.item();
-    if (!std::isfinite(value)) {
-      throw ValueError(fmt::format("train_classifier: the loss of step {} is {}; use a smaller learning rate than {}",
-                                   step_, value, options_.lr));
-    }
-    return value;
+    return cross_entropy(model_.forward(batch, &rng_), targets);
   }
 
-  Progress progress(int64_t epoch, double loss) {
-    smoothed_ = step_ == 1 ? loss : kLossSmoothing * smoothed_ + (1 - kLossSmoothing) * loss;
-    return {.step = step_,
+  Progress progress(const TrainerProgress& now) {
+    smoothed_ = now.step == 1 ? now.loss : kLossSmoothing * smoothed_ + (1 - kLossSmoothing) * now.loss;
+    return {.step = now.step,
             .steps = steps_,
-            .epoch = epoch,
+            .epoch = now.epoch + 1,
             .epochs = options_.epochs,
             .texts = texts_,
             .loss = smoothed_,
-            .tokens_per_second = static_cast<double>(tokens_) / seconds_,
-            .seconds_left = seconds_ / static_cast<double>(step_) * static_cast<double>(steps_ - step_)};
+            .tokens_per_second = static_cast<double>(tokens_) / now.seconds,
+            .seconds_left = now.seconds / static_cast<double>(now.step) * static_cast<double>(steps_ - now.step)};
   }
 
   std::span<const nn::Example> examples_;
@@ -187,9 +172,9 @@ class Training {
   Generator rng_;
   nn::BertForSequenceClassification model_;
   std::vector<size_t> order_;
-  int64_t steps_ = 0, warmup_ = 0, step_ = 0, texts_ = 0, tokens_ = 0;
-  double seconds_ = 0, smoothed_ = 0;
-  TrainResult result_{};
+  size_t next_ = 0;  // of order_
+  int64_t steps_ = 0, warmup_ = 0, texts_ = 0, tokens_ = 0;
+  double smoothed_ = 0;
 };
 
 }  // namespace

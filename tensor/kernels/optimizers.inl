@@ -27,7 +27,8 @@ template <class T>
 void adam_kernel(int64_t n, T* w, const T* g, T* m, T* v, T* v_max, const AdamStep<T>& s) {
   using V = Vec<T>;
   const V size = V::set1(-s.size), sign = V::set1(s.sign), keep = V::set1(s.keep), eps = V::set1(s.eps);
-  const V b1 = V::set1(s.beta1), r1 = V::set1(s.one_minus_beta1), b2 = V::set1(s.beta2), r2 = V::set1(s.one_minus_beta2);
+  const V b1 = V::set1(s.beta1), r1 = V::set1(s.one_minus_beta1), b2 = V::set1(s.beta2),
+          r2 = V::set1(s.one_minus_beta2);
   const V inverse_root = V::set1(s.inverse_root_c2);
   for_lanes<T>(n, [&](int64_t i, auto part) {
     const V weight = load(w + i, part);
@@ -86,7 +87,8 @@ template <class T>
 void lion_kernel(int64_t n, T* w, const T* g, T* m, const LionStep<T>& s) {
   using V = Vec<T>;
   const V rate = V::set1(-s.lr), sign = V::set1(s.sign), keep = V::set1(s.keep);
-  const V b1 = V::set1(s.beta1), r1 = V::set1(s.one_minus_beta1), b2 = V::set1(s.beta2), r2 = V::set1(s.one_minus_beta2);
+  const V b1 = V::set1(s.beta1), r1 = V::set1(s.one_minus_beta1), b2 = V::set1(s.beta2),
+          r2 = V::set1(s.one_minus_beta2);
   const V zero = V::set1(0), one = V::set1(1), minus_one = V::set1(-1);
   for_lanes<T>(n, [&](int64_t i, auto part) {
     const V slope = load(g + i, part) * sign, old = load(m + i, part);

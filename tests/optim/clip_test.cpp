@@ -1,12 +1,10 @@
-#include <qing/optim/clip.h>
-
 #include <gtest/gtest.h>
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/optim/clip.h>
 
 #include <cmath>
 #include <limits>
-
-#include <qing/autograd/autograd.h>
-#include <qing/autograd/ops.h>
 
 namespace qing::optim {
 namespace {

@@ -1,15 +1,13 @@
-#include <qing/optim/optimizer.h>
-
 #include <gtest/gtest.h>
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/optim/optimizer.h>
+#include <qing/tensor/random.h>
+#include <qing/tensor/threads.h>
 
 #include <cmath>
 #include <memory>
 #include <string>
-
-#include <qing/autograd/autograd.h>
-#include <qing/autograd/ops.h>
-#include <qing/tensor/random.h>
-#include <qing/tensor/threads.h>
 
 #include "nn/temp_folder.h"
 
@@ -131,7 +129,9 @@ TEST(Optimizers, RefuseParametersThatAreNone) {
   EXPECT_THROW(Sgd(std::vector<Tensor>{Tensor::zeros({1})}), ValueError);
   EXPECT_THROW(Sgd(std::vector<Tensor>{p * p}), ValueError);
   using Group = ParameterGroup<AdamOptions>;
-  const auto twice = message_of<ValueError>([&] { Adam({Group{{parameter({1})}, {}}, Group{{p}, {}}, Group{{p}, {}}}); });
+  const auto twice = message_of<ValueError>([&] {
+    Adam({Group{{parameter({1})}, {}}, Group{{p}, {}}, Group{{p}, {}}});
+  });
   EXPECT_EQ(twice, "Adam: a parameter of shape [2] is in group 1 and again in group 2; name it once");
   const auto empty = message_of<ValueError>([&] { Adam({Group{{p}, {}}, Group{}}); });
   EXPECT_EQ(empty, "Adam: group 1 has no parameters; leave it out");

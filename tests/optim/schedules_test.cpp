@@ -1,11 +1,9 @@
-#include <qing/optim/lr_scheduler.h>
-
 #include <gtest/gtest.h>
+#include <qing/autograd/autograd.h>
+#include <qing/optim/lr_scheduler.h>
+#include <qing/optim/optimizer.h>
 
 #include <cmath>
-
-#include <qing/autograd/autograd.h>
-#include <qing/optim/optimizer.h>
 
 namespace qing::optim {
 namespace {
@@ -83,8 +81,11 @@ TEST(LrScheduler, ResumesWithItsBaseRates) {
   for (int i = 0; i < 4; ++i) scheduler.step();
   Sgd other({leaf()}, {.lr = 7});
   LrScheduler resumed(other, exponential_lr(0.5));
+  // A plateau, say, has turned the rate after the schedule did: that is what the next step has to begin with.
+  sgd.set_lr(0.01);
+  other.load_state_dict(sgd.state_dict());
   resumed.load_state_dict(scheduler.state_dict());
-  EXPECT_EQ(other.lr(), sgd.lr());
+  EXPECT_EQ(other.lr(), 0.01);
   scheduler.step();
   resumed.step();
   EXPECT_EQ(other.lr(), sgd.lr());
@@ -98,7 +99,8 @@ TEST(LrScheduler, ResumesWithItsBaseRates) {
 
 TEST(ReduceLrOnPlateau, ResumesInTheMiddleOfItsPatience) {
   Sgd a({leaf()}, {.lr = 1}), b({leaf()}, {.lr = 1});
-  ReduceLrOnPlateau first(a, {.factor = 0.5, .patience = 2, .cooldown = 1}), second(b, {.factor = 0.5, .patience = 2, .cooldown = 1});
+  ReduceLrOnPlateau first(a, {.factor = 0.5, .patience = 2, .cooldown = 1}),
+      second(b, {.factor = 0.5, .patience = 2, .cooldown = 1});
   for (const double metric : {3.0, 3.0, 3.0}) first.step(metric);
   second.load_state_dict(first.state_dict());
   EXPECT_EQ(second.best(), 3);

@@ -1,18 +1,18 @@
-// Runs an optimizer on numbers from stdin, so that another program can compare: see tests/python/test_optimizer_parity.py.
-// Input: the name, f32 or f64, the counts of steps, of groups, of elements; for each group the count of options, and each
-// as its name in state_dict() and its value; the parameters of every group, then each step's gradients.
-// Output: the parameters of all groups after each step, a line a step.
+// Runs an optimizer on numbers from stdin, so that another program can compare: see
+// tests/python/test_optimizer_parity.py. Input: the name, f32 or f64, the counts of steps, of groups, of elements; for
+// each group the count of options, and each as its name in state_dict() and its value; the parameters of every group,
+// then each step's gradients. Output: the parameters of all groups after each step, a line a step.
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/optim/optimizer.h>
+#include <qing/tensor/dispatch.h>
+
 #include <cstdio>
 #include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <string>
-
-#include <qing/autograd/autograd.h>
-#include <qing/autograd/ops.h>
-#include <qing/optim/optimizer.h>
-#include <qing/tensor/dispatch.h>
 
 namespace {
 

@@ -1,16 +1,16 @@
-// Prints the learning rates of a schedule, so that another program can compare: see tests/python/test_schedule_parity.py.
-// Arguments: the name, the count of steps, the base rate, and the schedule's own arguments as numbers.
-// "plateau" reads the metrics, one a step, from stdin; "one_cycle" prints the momentum too.
+// Prints the learning rates of a schedule, so that another program can compare: see
+// tests/python/test_schedule_parity.py. Arguments: the name, the count of steps, the base rate, and the schedule's own
+// arguments as numbers. "plateau" reads the metrics, one a step, from stdin; "one_cycle" prints the momentum too.
+#include <qing/autograd/autograd.h>
+#include <qing/optim/lr_scheduler.h>
+#include <qing/optim/optimizer.h>
+
 #include <cstdio>
 #include <functional>
 #include <iostream>
 #include <map>
 #include <string>
 #include <vector>
-
-#include <qing/autograd/autograd.h>
-#include <qing/optim/lr_scheduler.h>
-#include <qing/optim/optimizer.h>
 
 namespace {
 
@@ -24,17 +24,22 @@ const std::map<std::string, std::function<Schedule(const Numbers&)>> kSchedules 
     {"constant", [](const Numbers& a) { return constant_lr(a[0], whole(a[1])); }},
     {"linear", [](const Numbers& a) { return linear_lr(a[0], a[1], whole(a[2])); }},
     {"step", [](const Numbers& a) { return step_lr(whole(a[0]), a[1]); }},
-    {"multi_step", [](const Numbers& a) { return multi_step_lr({whole(a[0]), whole(a[1]), whole(a[2])}, a[3]); }},
+    {"multi_step",
+     [](const Numbers& a) {
+       return multi_step_lr({whole(a[0]), whole(a[1]), whole(a[2])}, a[3]);
+     }},
     {"exponential", [](const Numbers& a) { return exponential_lr(a[0]); }},
     {"polynomial", [](const Numbers& a) { return polynomial_lr(whole(a[0]), a[1]); }},
     {"cosine", [](const Numbers& a) { return cosine_annealing_lr(whole(a[0]), a[1]); }},
-    {"warm_restarts",
-     [](const Numbers& a) { return cosine_annealing_warm_restarts(whole(a[0]), whole(a[1]), a[2]); }},
+    {"warm_restarts", [](const Numbers& a) { return cosine_annealing_warm_restarts(whole(a[0]), whole(a[1]), a[2]); }},
     {"sequential",
      [](const Numbers&) {
        return sequential_lr({constant_lr(0.1, 20), exponential_lr(0.9), step_lr(5, 0.5)}, {20, 60});
      }},
-    {"chained", [](const Numbers&) { return chained({constant_lr(0.1, 20), exponential_lr(0.9), step_lr(30, 0.5)}); }},
+    {"chained",
+     [](const Numbers&) {
+       return chained({constant_lr(0.1, 20), exponential_lr(0.9), step_lr(30, 0.5)});
+     }},
     {"constant_with_warmup", [](const Numbers& a) { return constant_with_warmup(whole(a[0])); }},
     {"linear_with_warmup", [](const Numbers& a) { return linear_with_warmup(whole(a[0]), whole(a[1])); }},
     {"cosine_with_warmup", [](const Numbers& a) { return cosine_with_warmup(whole(a[0]), whole(a[1]), a[2]); }},

@@ -1,0 +1,148 @@
+#include <fmt/format.h>
+#include <qing/nn/sharded_safetensors.h>
+#include <qing/nn/unique_keys.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+#include <boost/json.hpp>
+#include <set>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace qing::nn {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+constexpr std::string_view kSuffix = ".safetensors";
+
+fs::path single_path(const fs::path& directory, const std::string& stem) {
+  return directory / (stem + std::string(kSuffix));
+}
+
+fs::path index_path(const fs::path& directory, const std::string& stem) {
+  return directory / (stem + std::string(kSuffix) + ".index.json");
+}
+
+std::string shard_name(const std::string& stem, size_t number, size_t count) {
+  return fmt::format("{}-{:05}-of-{:05}{}", stem, number, count, kSuffix);
+}
+
+uint64_t bytes_in(const Tensor& tensor) { return static_cast<uint64_t>(tensor.numel()) * size_of(tensor.dtype()); }
+
+// A name of a file in the folder itself, not a way out of it.
+bool plain_name(std::string_view name) {
+  return name.size() > kSuffix.size() && name.ends_with(kSuffix) && name.find('/') == name.npos &&
+         name.find('\0') == name.npos;
+}
+
+// Tensor to shard, as the index says.
+std::map<std::string, std::string> read_index(const fs::path& path) {
+  const auto fail = [&](const std::string& what) { throw DataError(path.string() + ": " + what); };
+  const std::string text = read_file(path);
+  if (const auto twice = duplicate_key(text)) fail("the name '" + *twice + "' stands twice in one object");
+  json::error_code error;
+  const json::value value = json::parse(text, error);
+  if (error) fail("is not JSON: " + error.message());
+  const json::object* object = value.if_object();
+  const json::value* map = object == nullptr ? nullptr : object->if_contains("weight_map");
+  if (map == nullptr || !map->is_object()) fail("has no object weight_map");
+  std::map<std::string, std::string> shards;
+  for (const auto& [name, shard] : map->get_object()) {
+    if (!shard.is_string()) fail(fmt::format("the shard of '{}' is not a string", std::string_view(name)));
+    const std::string file(shard.get_string());
+    if (!plain_name(file)) {
+      fail(fmt::format("the shard of '{}' is '{}', which is not a .safetensors file of this folder",
+                       std::string_view(name), file));
+    }
+    shards.emplace(name, file);
+  }
+  return shards;
+}
+
+}  // namespace
+
+SafetensorsFile load_sharded_safetensors(const fs::path& directory, const std::string& stem) {
+  const fs::path single = single_path(directory, stem), index = index_path(directory, stem);
+  if (fs::exists(single)) return load_safetensors(single);
+  if (!fs::exists(index)) {
+    throw IoError(fmt::format("{}: holds neither {} nor {}", directory.string(), single.filename().string(),
+                              index.filename().string()));
+  }
+  const std::map<std::string, std::string> shards = read_index(index);
+  std::set<std::string> names;
+  for (const auto& [tensor, shard] : shards) names.insert(shard);
+  SafetensorsFile all;
+  for (const std::string& name : names) {
+    SafetensorsFile shard = load_safetensors(directory / name);
+    if (name == *names.begin()) all.metadata = std::move(shard.metadata);
+    for (auto& [tensor, value] : shard.tensors) {
+      const auto place = shards.find(tensor);
+      if (place == shards.end() || place->second != name) {
+        throw DataError(fmt::format("{}: holds tensor '{}', which {} puts {}", (directory / name).string(), tensor,
+                                    index.filename().string(),
+                                    place == shards.end() ? "nowhere" : "into " + place->second));
+      }
+      all.tensors.emplace(tensor, std::move(value));
+    }
+  }
+  for (const auto& [tensor, shard] : shards) {
+    if (all.tensors.count(tensor) > 0) continue;
+    throw DataError(fmt::format("{}: puts tensor '{}' into {}, which does not hold it", index.string(), tensor, shard));
+  }
+  return all;
+}
+
+void save_sharded_safetensors(const fs::path& directory, const SafetensorsFile& file, int64_t max_shard_bytes,
+                              const std::string& stem) {
+  if (max_shard_bytes <= 0) {
+    throw ValueError(
+        fmt::format("save_sharded_safetensors: max_shard_bytes is {}; it must be above 0", max_shard_bytes));
+  }
+  const auto most = static_cast<uint64_t>(max_shard_bytes);
+  std::vector<SafetensorsFile> shards;
+  uint64_t total = 0, used = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    const uint64_t bytes = bytes_in(tensor);
+    if (shards.empty() || (!shards.back().tensors.empty() && (bytes > most || used > most - bytes))) {
+      shards.push_back({.tensors = {}, .metadata = file.metadata});
+      used = 0;
+    }
+    shards.back().tensors.emplace(name, tensor);
+    used += bytes;
+    total += bytes;
+  }
+
+  const fs::path single = single_path(directory, stem), index = index_path(directory, stem);
+  std::set<std::string> written;
+  if (shards.size() <= 1) {
+    save_safetensors(single, file);
+  } else {
+    json::object map;
+    for (size_t i = 0; i < shards.size(); ++i) {
+      const std::string name = shard_name(stem, i + 1, shards.size());
+      save_safetensors(directory / name, shards[i]);
+      written.insert(name);
+      for (const auto& [tensor, value] : shards[i].tensors) map[tensor] = name;
+    }
+    const json::object content{{"metadata", {{"total_size", total}}}, {"weight_map", std::move(map)}};
+    write_file_atomically(index, json::serialize(content));
+  }
+  std::vector<fs::path> stale = {written.empty() ? index : single};
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(stem + "-") && name.ends_with(kSuffix) && name.find("-of-") != name.npos &&
+        written.count(name) == 0) {
+      stale.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : stale) {
+    std::error_code error;
+    fs::remove(path, error);
+    if (error) throw IoError(path.string() + ": cannot remove: " + error.message());
+  }
+}
+
+}  // namespace qing::nn

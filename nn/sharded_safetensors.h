@@ -1,0 +1,28 @@
+// Weights of a folder in Hugging Face's layout: one file STEM.safetensors, or, when they are large, shards
+// STEM-00001-of-00003.safetensors, ... with STEM.safetensors.index.json, which tells the shard of every tensor.
+#pragma once
+
+#include <qing/nn/safetensors.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace qing::nn {
+
+inline constexpr int64_t kMaxShardBytes = 5'000'000'000;  ///< Hugging Face's own default, "5GB"
+
+/// Reads either form; the single file when both are there, as transformers does. What the index says is not trusted:
+/// DataError when it is no index, names a file outside the folder or a tensor that its shard does not hold, or when a
+/// shard holds a tensor that the index does not give it, as one in two shards is. IoError when neither form is there or
+/// a shard is missing. The metadata are those of the file, or of the first shard.
+SafetensorsFile load_sharded_safetensors(const std::filesystem::path& directory, const std::string& stem = "model");
+
+/// Writes a single file when the tensors take at most `max_shard_bytes`; else shards of at most that, in the order of
+/// the names, where a larger tensor has its own. ValueError unless max_shard_bytes > 0. What another form left under
+/// the stem is removed last. Each file is replaced atomically; the set of shards is not: for that write to a new folder
+/// and rename it.
+void save_sharded_safetensors(const std::filesystem::path& directory, const SafetensorsFile& file,
+                              int64_t max_shard_bytes = kMaxShardBytes, const std::string& stem = "model");
+
+}  // namespace qing::nn

@@ -1,0 +1,71 @@
+#include <qing/nn/unique_keys.h>
+
+#include <boost/json.hpp>
+#include <boost/json/basic_parser_impl.hpp>
+#include <cstdint>
+#include <set>
+#include <vector>
+
+namespace qing::nn {
+namespace {
+
+namespace json = boost::json;
+
+// Receives the parse events and remembers the first name that stands twice in one object.
+struct UniqueKeys {
+  static constexpr size_t max_object_size = json::object::max_size();
+  static constexpr size_t max_array_size = json::array::max_size();
+  static constexpr size_t max_key_size = json::string::max_size();
+  static constexpr size_t max_string_size = json::string::max_size();
+  std::vector<std::set<std::string>> open;
+  std::string key, duplicate;
+  bool unique = true;
+
+  bool on_document_begin(json::error_code&) { return true; }
+  bool on_document_end(json::error_code&) { return true; }
+  bool on_object_begin(json::error_code&) {
+    open.emplace_back();
+    return true;
+  }
+  bool on_object_end(size_t, json::error_code&) {
+    open.pop_back();
+    return true;
+  }
+  bool on_array_begin(json::error_code&) { return true; }
+  bool on_array_end(size_t, json::error_code&) { return true; }
+  bool on_key_part(json::string_view part, size_t, json::error_code&) {
+    key.append(part.data(), part.size());
+    return true;
+  }
+  bool on_key(json::string_view part, size_t, json::error_code&) {
+    key.append(part.data(), part.size());
+    if (!open.back().insert(key).second && unique) {
+      unique = false;
+      duplicate = key;
+    }
+    key.clear();
+    return true;
+  }
+  bool on_string_part(json::string_view, size_t, json::error_code&) { return true; }
+  bool on_string(json::string_view, size_t, json::error_code&) { return true; }
+  bool on_number_part(json::string_view, json::error_code&) { return true; }
+  bool on_int64(int64_t, json::string_view, json::error_code&) { return true; }
+  bool on_uint64(uint64_t, json::string_view, json::error_code&) { return true; }
+  bool on_double(double, json::string_view, json::error_code&) { return true; }
+  bool on_bool(bool, json::error_code&) { return true; }
+  bool on_null(json::error_code&) { return true; }
+  bool on_comment_part(json::string_view, json::error_code&) { return true; }
+  bool on_comment(json::string_view, json::error_code&) { return true; }
+};
+
+}  // namespace
+
+std::optional<std::string> duplicate_key(std::string_view text) {
+  json::basic_parser<UniqueKeys> parser{json::parse_options{}};
+  json::error_code error;
+  parser.write_some(false, text.data(), text.size(), error);
+  if (parser.handler().unique) return std::nullopt;
+  return parser.handler().duplicate;
+}
+
+}  // namespace qing::nn

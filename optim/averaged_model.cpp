@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+#include <qing/autograd/autograd.h>
+#include <qing/optim/averaged_model.h>
+#include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/elementwise.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace qing::optim {
+namespace {
+
+void check_decay(const char* op, double decay) {
+  if (!(decay >= 0 && decay < 1)) throw ValueError(fmt::format("{}: decay is {}; it must be in [0, 1)", op, decay));
+}
+
+}  // namespace
+
+Averaging ema(double decay) {
+  check_decay("ema", decay);
+  return [decay](int64_t) { return decay; };
+}
+
+Averaging ema_with_warmup(double decay) {
+  check_decay("ema_with_warmup", decay);
+  return [decay](int64_t n) { return std::min(decay, static_cast<double>(1 + n) / static_cast<double>(10 + n)); };
+}
+
+Averaging swa() {
+  return [](int64_t n) { return static_cast<double>(n - 1) / static_cast<double>(n); };
+}
+
+AveragedModel::AveragedModel(std::vector<Tensor> parameters, Averaging averaging) : averaging_(std::move(averaging)) {
+  if (parameters.empty()) throw ValueError("AveragedModel: there are no parameters");
+  for (const Tensor& parameter : parameters) {
+    dispatch_floating(parameter.dtype(), "AveragedModel", [](auto) {});
+    parameters_.push_back(detach(parameter));
+    averages_.push_back(parameters_.back().clone());
+  }
+}
+
+void AveragedModel::update() {
+  const double decay = ++updates_ == 1 ? 0 : averaging_(updates_);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    dispatch_floating(parameters_[i].dtype(), "AveragedModel", [&](auto zero) {
+      using T = decltype(zero);
+      const T keep = static_cast<T>(decay), rest = static_cast<T>(1 - decay);
+      T* average = averages_[i].data<T>();
+      map(parameters_[i].numel(), average, parameters_[i].data<T>(), average,
+          [=](T a, T w) { return keep == 0 ? w : keep * a + rest * w; });
+    });
+    averages_[i].bump_version();
+  }
+}
+
+void AveragedModel::exchange() {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    dispatch_floating(parameters_[i].dtype(), "AveragedModel", [&](auto zero) {
+      const auto weights = parameters_[i].span<decltype(zero)>();
+      std::swap_ranges(weights.begin(), weights.end(), averages_[i].data<decltype(zero)>());
+    });
+    parameters_[i].bump_version();
+    averages_[i].bump_version();
+  }
+}
+
+AveragedModel::Swap::Swap(AveragedModel& average) : average_(average) {
+  if (average.updates_ == 0) throw ValueError("AveragedModel: there is no average before the first update()");
+  average_.exchange();
+}
+
+AveragedModel::Swap::~Swap() { average_.exchange(); }
+
+StateDict AveragedModel::state_dict() const {
+  StateDict dict = {{"updates", integer_state(updates_)}};
+  for (size_t i = 0; i < averages_.size(); ++i) dict[fmt::format("average.{}", i)] = averages_[i];
+  return dict;
+}
+
+void AveragedModel::load_state_dict(const StateDict& state) {
+  StateReader from("AveragedModel: load_state_dict", state);
+  const int64_t updates = from.integer("updates", 0);
+  std::vector<Tensor> averages;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    averages.push_back(from.tensor(fmt::format("average.{}", i), parameters_[i].shape(), parameters_[i].dtype()));
+  }
+  from.finish();
+  for (Tensor& average : averages) average = average.clone();
+  averages_ = std::move(averages);
+  updates_ = updates;
+}
+
+}  // namespace qing::optim

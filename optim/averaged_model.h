@@ -1,0 +1,55 @@
+// Running averages of weights, for evaluation: exponential (EMA), or of equal shares (SWA).
+#pragma once
+
+#include <qing/optim/state.h>
+#include <qing/tensor/tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace qing::optim {
+
+/// The share of the old average that stays at update n (from 1; the first update takes the weights whatever it says).
+using Averaging = std::function<double(int64_t n)>;
+
+Averaging ema(double decay = 0.999);  ///< ValueError unless 0 ≤ decay < 1
+/// min(decay, (1 + n)/(10 + n)): an average that is young forgets sooner.
+Averaging ema_with_warmup(double decay = 0.999);
+Averaging swa();  ///< n−1 of n: the plain mean (Izmailov et al. 2018)
+
+/// average ← d·average + (1−d)·weights after every step, in the weights' dtype. Not thread-safe.
+class AveragedModel : public Stateful {
+ public:
+  /// ValueError when there are no parameters; DTypeError for one that is neither f32 nor f64.
+  explicit AveragedModel(std::vector<Tensor> parameters, Averaging averaging = swa());
+
+  void update();
+  int64_t updates() const { return updates_; }
+  std::vector<Tensor> averages() const { return averages_; }  ///< in the parameters' order
+
+  /// While it lives the model has the averages for weights, and afterwards its own again: evaluate or save meanwhile,
+  /// and neither train nor update(). ValueError before the first update.
+  class Swap {
+   public:
+    explicit Swap(AveragedModel& average);
+    ~Swap();
+    Swap(const Swap&) = delete;
+    Swap& operator=(const Swap&) = delete;
+
+   private:
+    AveragedModel& average_;
+  };
+
+  StateDict state_dict() const override;  ///< "updates", "average.0", ...
+  void load_state_dict(const StateDict& state) override;
+
+ private:
+  void exchange();
+
+  std::vector<Tensor> parameters_, averages_;
+  Averaging averaging_;
+  int64_t updates_ = 0;
+};
+
+}  // namespace qing::optim

@@ -1,0 +1,230 @@
+#include <gtest/gtest.h>
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/nn/layers/layers.h>
+#include <qing/optim/optimizer.h>
+#include <qing/optim/trainer.h>
+#include <qing/tensor/errors.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "nn/temp_folder.h"
+
+namespace qing::optim {
+namespace {
+
+namespace fs = std::filesystem;
+
+// y = 2·x₀ − x₁ from rows of two; a batch is a row.
+struct Regression {
+  explicit Regression(int64_t rows = 6) {
+    Generator data(5);
+    for (int64_t i = 0; i < rows; ++i) {
+      batches.push_back(Tensor::empty({1, 2}));
+      data.fill_normal(batches.back(), 0, 1);
+    }
+    model.set_requires_grad(true);
+    optimizer = std::make_unique<Sgd>(model.parameters(), SgdOptions{.lr = 0.05, .momentum = 0.5});
+  }
+  Tensor loss(const Tensor& x) {
+    const auto row = x.span<float>();
+    const Tensor error = model(x) - Tensor::full({1, 1}, 2 * row[0] - row[1]);
+    return mean(error * error);
+  }
+  LossSource source() {
+    return losses_of(batches, [this](const Tensor& x) { return loss(x); });
+  }
+  TrainerResult train(TrainerOptions options) { return Trainer(model, *optimizer, source(), std::move(options)).run(); }
+  double total() {
+    double sum = 0;
+    for (const Tensor& x : batches) sum += loss(x).item();
+    return sum;
+  }
+  std::vector<float> weights() {
+    std::vector<float> all;
+    for (const Tensor& p : model.parameters()) all.insert(all.end(), p.span<float>().begin(), p.span<float>().end());
+    return all;
+  }
+
+  Generator rng{1};
+  nn::Linear model{2, 1, rng};
+  std::vector<Tensor> batches;
+  std::unique_ptr<Sgd> optimizer;
+};
+
+TEST(Trainer, LearnsAndCounts) {
+  Regression r;
+  std::vector<int64_t> steps, epochs;
+  TrainerOptions options{.max_epochs = 40};
+  options.on_step = [&](const TrainerProgress& p) { return steps.push_back(p.step), true; };
+  options.on_epoch = [&](const TrainerProgress& p) { return epochs.push_back(p.epoch), true; };
+  const TrainerResult result = r.train(options);
+  EXPECT_EQ(result.steps, 240);
+  EXPECT_EQ(result.epochs, 40);
+  EXPECT_FALSE(result.interrupted);
+  EXPECT_LT(result.loss, 1e-3);
+  EXPECT_EQ(steps.size(), 240u);
+  EXPECT_EQ(steps.back(), 240);
+  EXPECT_EQ(epochs.back(), 40);
+  EXPECT_LT(r.total(), 1e-3);
+}
+
+TEST(Trainer, AccumulationEqualsTheMeanOfTheBatches) {
+  Regression r(5), by_hand(5);
+  r.train({.accumulate = 3});  // a step of three batches and one of two
+  for (const auto& [begin, end] : {std::pair{0, 3}, std::pair{3, 5}}) {
+    by_hand.optimizer->zero_grad();
+    Tensor sum = by_hand.loss(by_hand.batches[static_cast<size_t>(begin)]);
+    for (int i = begin + 1; i < end; ++i) sum = sum + by_hand.loss(by_hand.batches[static_cast<size_t>(i)]);
+    backward(sum * Tensor::full({}, 1.0 / (end - begin)));
+    by_hand.optimizer->step();
+  }
+  for (size_t i = 0; i < r.weights().size(); ++i) EXPECT_NEAR(r.weights()[i], by_hand.weights()[i], 1e-6);
+}
+
+TEST(Trainer, EveryCallbackCanStop) {
+  for (int which = 0; which < 4; ++which) {
+    Regression r;
+    const test::TempFolder folder;
+    TrainerOptions options{.max_epochs = 5, .evaluate = [&] { return r.total(); }, .evaluate_every = 2};
+    options.checkpoints = folder.path();
+    options.checkpoint_every = 3;
+    const auto stop = [](const TrainerProgress&) { return false; };
+    if (which == 0) options.on_step = stop;
+    if (which == 1) options.on_evaluate = stop;
+    if (which == 2) options.on_checkpoint = [](const TrainerProgress&, const fs::path&) { return false; };
+    if (which == 3) options.on_epoch = stop;
+    const TrainerResult result = r.train(options);
+    EXPECT_TRUE(result.interrupted);
+    EXPECT_EQ(result.steps, (std::vector<int64_t>{1, 2, 3, 6})[static_cast<size_t>(which)]);
+    // Wherever it stopped, it can go on.
+    EXPECT_EQ(checkpoint_steps(folder.path()).back(), result.steps);
+  }
+}
+
+TEST(Trainer, StopsEarlyWhenNothingImproves) {
+  Regression r;
+  const double metrics[] = {3, 2, 2.5, 2, 1};
+  size_t at = 0;
+  bool training = true;
+  TrainerOptions options{.max_epochs = 10,
+                         .evaluate =
+                             [&] {
+                               training = r.model.training();
+                               return metrics[at++];
+                             },
+                         .patience = 2};
+  TrainerResult result = r.train(options);
+  EXPECT_TRUE(result.early_stopped);
+  EXPECT_FALSE(result.interrupted);
+  EXPECT_EQ(result.epochs, 4);
+  EXPECT_FALSE(training);
+  EXPECT_TRUE(r.model.training());
+  at = 0;
+  options.greater_is_better = true;
+  result = r.train(options);
+  EXPECT_EQ(result.epochs, 3);
+}
+
+TEST(Trainer, ClipsSchedulesAndAverages) {
+  Regression r;
+  LrScheduler schedule(*r.optimizer, exponential_lr(0.9));
+  ReduceLrOnPlateau plateau(*r.optimizer);
+  AveragedModel average(r.model.parameters(), ema(0.9));
+  double norm = 0, averaged = 0;
+  TrainerOptions options{.max_epochs = 0, .max_steps = 4, .clip_norm = 1e-3};
+  options.schedule = &schedule;
+  options.plateau = &plateau;
+  options.average = &average;
+  options.evaluate = [&] { return averaged = r.weights()[0]; };
+  options.evaluate_every = 4;
+  options.on_step = [&](const TrainerProgress& p) { return norm = p.grad_norm, true; };
+  const auto before = r.weights();
+  r.train(options);
+  EXPECT_GT(norm, 1e-3);
+  EXPECT_LT(std::abs(r.weights()[0] - before[0]), 4 * 0.05 * 2e-3);
+  EXPECT_NEAR(r.optimizer->lr(), 0.05 * std::pow(0.9, 4), 1e-15);
+  EXPECT_EQ(average.updates(), 4);
+  EXPECT_EQ(averaged, average.averages()[0].span<float>()[0]);
+  EXPECT_NE(r.weights()[0], averaged);
+  EXPECT_EQ(plateau.best(), averaged);
+}
+
+TEST(Trainer, ALossThatIsNotFiniteIsAnErrorUnlessAScalerSkipsIt) {
+  Regression r;
+  const auto source = [&] {
+    return losses_of(r.batches, [&r, calls = 0](const Tensor& x) mutable {
+      return ++calls == 3 ? r.loss(x) * Tensor::full({}, std::nan("")) : r.loss(x);
+    });
+  };
+  EXPECT_NE(
+      test::message_of<ValueError>([&] { Trainer(r.model, *r.optimizer, source(), {}).run(); }).find("step 3 is nan"),
+      std::string::npos);
+  GradScaler scaler;
+  AveragedModel average(r.model.parameters());
+  TrainerOptions options;
+  options.scaler = &scaler;
+  options.average = &average;
+  const TrainerResult result = Trainer(r.model, *r.optimizer, source(), options).run();
+  EXPECT_EQ(result.steps, 6);
+  EXPECT_TRUE(std::isfinite(result.loss));
+  EXPECT_EQ(average.updates(), 5);
+  EXPECT_EQ(scaler.scale(), 32768);
+  for (const float w : r.weights()) EXPECT_TRUE(std::isfinite(w));
+}
+
+TEST(Trainer, ResumesToTheBitFromWhereverItStopped) {
+  // Both schedules turn the rate: the plateau at the end of every epoch, after the other.
+  const auto train = [](Regression& r, TrainerOptions options) {
+    LrScheduler schedule(*r.optimizer, exponential_lr(0.9));
+    ReduceLrOnPlateau plateau(*r.optimizer, {.factor = 0.5, .patience = 0});
+    options.max_epochs = 3;
+    options.accumulate = 2;
+    options.schedule = &schedule;
+    options.plateau = &plateau;
+    options.evaluate = [] { return 1.0; };
+    return r.train(options);
+  };
+  Regression whole;
+  train(whole, {});
+  for (int64_t cut = 1; cut < 9; ++cut) {
+    const test::TempFolder folder;
+    TrainerOptions options;
+    options.checkpoints = folder.path();
+    options.on_step = [&](const TrainerProgress& p) { return p.step != cut; };
+    Regression first, second, third;
+    EXPECT_EQ(train(first, options).steps, cut);
+    options.on_step = {};
+    const TrainerResult result = train(second, options);
+    EXPECT_EQ(result.resumed_from, cut);
+    EXPECT_EQ(result.steps, 9);
+    EXPECT_EQ(second.weights(), whole.weights()) << cut;
+    options.resume = false;
+    EXPECT_EQ(train(third, options).resumed_from, 0);
+  }
+}
+
+TEST(Trainer, RefusesBadOptions) {
+  Regression r;
+  EXPECT_THROW(r.train({.max_epochs = 0}), ValueError);
+  EXPECT_THROW(r.train({.max_epochs = -1}), ValueError);
+  EXPECT_THROW(r.train({.accumulate = 0}), ValueError);
+  EXPECT_THROW(r.train({.clip_norm = -1}), ValueError);
+  EXPECT_THROW(r.train({.patience = 1}), ValueError);
+  LossSource source = r.source();
+  source.save = {};
+  EXPECT_THROW(Trainer(r.model, *r.optimizer, source, {}), ValueError);
+  source.load = {};
+  TrainerOptions options;
+  options.checkpoints = "somewhere";
+  EXPECT_THROW(Trainer(r.model, *r.optimizer, source, options), ValueError);
+  source.next = {};
+  EXPECT_THROW(Trainer(r.model, *r.optimizer, source, {}), ValueError);
+  r.batches.clear();
+  EXPECT_THROW(r.train({}), ValueError);
+}
+
+}  // namespace
+}  // namespace qing::optim
