@@ -137,6 +137,8 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"linear", kSecond},
     {"linear_gelu", kFirst},
     {"attention", kFirst},
+    {"scaled_dot_product_attention", kFirst},
+    {"rotary_embedding", kSecond},
     // convolutions and pooling
     {"conv2d", kSecond},
     {"conv_transpose2d", kSecond},
@@ -145,6 +147,10 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"adaptive_avg_pool2d", kSecond},
     {"adaptive_max_pool2d", kSecond},
     {"interpolate", kSecond},
+    // recurrent networks
+    {"lstm_cell", kFirst},
+    {"gru_cell", kFirst},
+    {"merge_rows", kFirst},
     // others
     {"checkpoint", kFirst},
 });

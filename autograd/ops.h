@@ -12,5 +12,7 @@
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/pooling.h>
 #include <qing/autograd/ops/products.h>
+#include <qing/autograd/ops/recurrent.h>
 #include <qing/autograd/ops/reductions.h>
+#include <qing/autograd/ops/rotary.h>
 #include <qing/autograd/ops/views.h>

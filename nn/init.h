@@ -40,14 +40,14 @@ void kaiming_uniform(Tensor& weight, Generator& rng, double a = 0, FanMode mode 
                      Nonlinearity nonlinearity = Nonlinearity::leaky_relu);
 void kaiming_normal(Tensor& weight, Generator& rng, double a = 0, FanMode mode = FanMode::fan_in,
                     Nonlinearity nonlinearity = Nonlinearity::leaky_relu);
-/// A matrix [size(0), rest] with orthonormal rows or columns, whichever are fewer, times gain: Q of a normal matrix's QR
-/// decomposition by Householder reflections, signs chosen so that Q is uniform (Saxe et al. 2014; Mezzadri 2007).
+/// A matrix [size(0), rest] with orthonormal rows or columns, whichever are fewer, times gain: Q of a normal matrix's
+/// QR decomposition by Householder reflections, signs chosen so that Q is uniform (Saxe et al. 2014; Mezzadri 2007).
 void orthogonal(Tensor& weight, Generator& rng, double gain = 1);
 /// Each column normal(0, stddev) but for a share of zeros (Martens 2010). ShapeError unless two dimensions.
 void sparse(Tensor& matrix, Generator& rng, double sparsity, double stddev = 0.01);
 
-/// The default of torch's linear and convolution layers: weight uniform in ±1/sqrt(fan_in), which is kaiming_uniform with
-/// a = sqrt(5), and the bias, if defined, likewise.
+/// The default of torch's linear and convolution layers: weight uniform in ±1/sqrt(fan_in), which is kaiming_uniform
+/// with a = sqrt(5), and the bias, if defined, likewise.
 void linear_default(Tensor& weight, Tensor& bias, Generator& rng);
 
 }  // namespace qing::nn::init

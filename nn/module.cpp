@@ -93,7 +93,8 @@ std::vector<std::pair<std::string, Tensor>> Module::named_buffers() {
 
 std::vector<std::pair<std::string, Module*>> Module::children() {
   std::vector<std::pair<std::string, Module*>> found;
-  Walk walk(nullptr, nullptr, [&](const std::string& name, Module& module) { found.emplace_back(name, &module); }, false);
+  const auto add = [&](const std::string& name, Module& module) { found.emplace_back(name, &module); };
+  Walk walk(nullptr, nullptr, add, false);
   visit(walk);
   return found;
 }

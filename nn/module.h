@@ -26,8 +26,8 @@ struct LoadResult {
 
 class Module {
  public:
-  /// What visit() reports to. An undefined tensor stands for a part that this module was built without (a bias, say) and
-  /// is passed over.
+  /// What visit() reports to. An undefined tensor stands for a part that this module was built without (a bias, say)
+  /// and is passed over.
   class Visitor {
    public:
     virtual ~Visitor() = default;
@@ -49,8 +49,8 @@ class Module {
   /// Reports every parameter, buffer and direct sub-module, always in the same order. One without any keeps this.
   virtual void visit(Visitor&) {}
 
-  /// Parameters of this module and all below, under dotted names, in visiting order; one that is reported more than once
-  /// (tied weights) comes once, under its first name. The handles share storage with the module's own.
+  /// Parameters of this module and all below, under dotted names, in visiting order; one that is reported more than
+  /// once (tied weights) comes once, under its first name. The handles share storage with the module's own.
   std::vector<std::pair<std::string, Tensor>> named_parameters();
   std::vector<Tensor> parameters();
   std::vector<std::pair<std::string, Tensor>> named_buffers();  ///< persistent or not
@@ -85,9 +85,9 @@ class Module {
   void to(DType dtype);
 
   StateDict state_dict();  ///< Parameters and persistent buffers; shares their storage.
-  /// Copies tensors into the parameters and buffers of the same names, converting dtypes. DataError with the full list of
-  /// what has another shape and, if strict, what is missing or not known; then nothing was copied. Names in `ignored` may
-  /// be absent from the module.
+  /// Copies tensors into the parameters and buffers of the same names, converting dtypes. DataError with the full list
+  /// of what has another shape and, if strict, what is missing or not known; then nothing was copied. Names in
+  /// `ignored` may be absent from the module.
   LoadResult load_state_dict(const StateDict& state, bool strict = true, const std::vector<std::string>& ignored = {});
 
  private:

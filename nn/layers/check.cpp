@@ -7,7 +7,8 @@
 namespace qing::nn {
 
 void check_at_least(const char* layer, const char* argument, int64_t value, int64_t least) {
-  if (value < least) throw ValueError(fmt::format("{}: {} is {}; it must be at least {}", layer, argument, value, least));
+  if (value >= least) return;
+  throw ValueError(fmt::format("{}: {} is {}; it must be at least {}", layer, argument, value, least));
 }
 
 void check_probability(const char* layer, double p) {

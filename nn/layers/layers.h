@@ -3,8 +3,11 @@
 #pragma once
 
 #include <qing/nn/layers/activation.h>
+#include <qing/nn/layers/attention.h>
 #include <qing/nn/layers/container.h>
 #include <qing/nn/layers/dropout.h>
 #include <qing/nn/layers/embedding.h>
 #include <qing/nn/layers/linear.h>
 #include <qing/nn/layers/norm.h>
+#include <qing/nn/layers/recurrent.h>
+#include <qing/nn/layers/transformer.h>

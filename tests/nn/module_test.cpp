@@ -145,7 +145,8 @@ TEST_F(ModuleTest, StrictLoadingListsEveryMismatchAndCopiesNothing) {
   state["scale"] = Tensor::full({2}, 4);
   state["surplus"] = Tensor::zeros({1});
   const std::string message = message_of<DataError>([&] { module_.load_state_dict(state); });
-  for (const char* part : {"3 mismatches", "missing running", "linear.bias has shape [5], needs [2]", "unknown surplus"}) {
+  for (const char* part :
+       {"3 mismatches", "missing running", "linear.bias has shape [5], needs [2]", "unknown surplus"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
   EXPECT_EQ(module_.scale_.span<float>()[0], 1);

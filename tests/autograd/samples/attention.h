@@ -1,6 +1,7 @@
 #pragma once
 
 #include <qing/autograd/ops/attention.h>
+#include <qing/autograd/ops/rotary.h>
 
 #include "autograd/samples/inputs.h"
 
@@ -23,6 +24,43 @@ inline constexpr OpSample kAttentionSamples[] = {
      }},
     {"attention", "query, key and value the same", [] { return leaves({{9, 6}}); },
      [](const Inputs& in) { return attention(in[0], in[0], in[0], kRaggedOffsets, 2); }},
+    {"attention", "causal, fewer queries than keys", [] { return leaves({{4, 6}, {9, 6}, {9, 6}}); },
+     [](const Inputs& in) {
+       return attention(in[0], in[1], in[2], {0, 1, 2, 2, 4}, kRaggedOffsets, 2, 0, nullptr, true);
+     }},
+    {"scaled_dot_product_attention", "two heads, wider values",
+     [] { return leaves({{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 6}}); },
+     [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); }},
+    {"scaled_dot_product_attention", "grouped queries, causal from the third key, with dropout",
+     [] { return leaves({{2, 4, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}}); },
+     [](const Inputs& in) {
+       Generator rng(3);
+       return scaled_dot_product_attention(in[0], in[1], in[2],
+                                           {.dropout_p = 0.3, .rng = &rng, .is_causal = true, .first_query = 2});
+     }},
+    {"scaled_dot_product_attention", "a mask that is added and broadcast",
+     [] { return leaves({{3, 2, 4, 2}, {3, 2, 5, 2}, {3, 2, 5, 2}, {2, 1, 5}}); },
+     [](const Inputs& in) {
+       return scaled_dot_product_attention(in[0], in[1], in[2], {.attn_mask = in[3], .scale = 0.7});
+     }},
+    {"scaled_dot_product_attention", "keys hidden, a query without any",
+     [] { return leaves({{3, 4}, {2, 4}, {2, 4}}); },
+     [](const Inputs& in) {
+       const bool seen[] = {true, false, false, false, true, true};
+       return scaled_dot_product_attention(in[0], in[1], in[2], {.attn_mask = Tensor::from<bool>(seen, {3, 2})});
+     }},
+    {"scaled_dot_product_attention", "query, key and value the same, heads apart in memory",
+     [] { return leaves({{5, 2, 4}}); },
+     [](const Inputs& in) {
+       const Tensor x = in[0].transpose(0, 1);
+       return scaled_dot_product_attention(x, x, x, {.is_causal = true});
+     }},
+    {"rotary_embedding", "halves, positions shared by a batch", [] { return leaves({{2, 3, 2, 4}}); },
+     [](const Inputs& in) { return rotary_embedding(in[0], ids({0, 1, 7}, {3})); }},
+    {"rotary_embedding", "interleaved", [] { return leaves({{3, 1, 6}}); },
+     [](const Inputs& in) {
+       return rotary_embedding(in[0], ids({5, 0, 2}, {3}), {.base = 100, .layout = RotaryLayout::interleaved});
+     }},
 };
 
 }  // namespace qing::test

@@ -1,0 +1,203 @@
+// Scaled dot-product attention over dense tensors. The query heads that share a key head are one task, computed by one
+// thread in order: hence neither the rest of the batch nor the number of threads changes a bit.
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+
+#include <qing/autograd/graph.h>
+#include <qing/autograd/ops/attention.h>
+#include <qing/autograd/ops/attention_head.h>
+#include <qing/autograd/ops/dropout.h>
+#include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/threads.h>
+
+namespace qing {
+namespace {
+
+constexpr const char* kOp = "scaled_dot_product_attention";
+
+// The geometry shared by forward and backward.
+struct Dense {
+  int64_t key_heads;  // over the whole batch
+  int64_t group;      // query heads a key head
+  int64_t queries, keys, depth, value_depth;
+  Shape result, scores;  // of shape [..., queries, value_depth] and [..., queries, keys]
+  double scale;
+  bool causal;
+  int64_t first_query;
+
+  int64_t weights() const { return key_heads * group * queries * keys; }
+};
+
+int64_t leading(const Tensor& x) {
+  int64_t count = 1;
+  for (int64_t d = 0; d + 2 < x.dim(); ++d) count *= x.size(d);
+  return count;
+}
+
+Dense check(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
+  check_same_dtype(q, k, kOp);
+  check_same_dtype(q, v, kOp);
+  check_dropout(options.dropout_p, kOp);
+  const int64_t rank = q.dim();
+  bool fits = rank >= 2 && k.dim() == rank && v.dim() == rank && q.size(-1) == k.size(-1) && k.size(-2) == v.size(-2) &&
+              q.size(-1) >= 1;
+  for (int64_t d = 0; fits && d + 2 < rank; ++d) {
+    const bool heads = d == rank - 3;
+    fits = k.size(d) == v.size(d) && (q.size(d) == k.size(d) || (heads && k.size(d) > 0 && q.size(d) % k.size(d) == 0));
+  }
+  if (!fits) {
+    throw ShapeError(fmt::format("{}: q {}, k {}, v {}; needs [..., queries, d], [..., keys, d], [..., keys, dv]", kOp,
+                                 to_string(q.shape()), to_string(k.shape()), to_string(v.shape())));
+  }
+  Dense dense{.key_heads = leading(k),
+              .group = rank > 2 && k.size(-3) > 0 ? q.size(-3) / k.size(-3) : 1,
+              .queries = q.size(-2),
+              .keys = k.size(-2),
+              .depth = q.size(-1),
+              .value_depth = v.size(-1),
+              .result = q.shape(),
+              .scores = q.shape(),
+              .scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(-1)))),
+              .causal = options.is_causal,
+              .first_query = options.first_query};
+  dense.result.back() = dense.value_depth;
+  dense.scores.back() = dense.keys;
+  return dense;
+}
+
+// The mask as a view of the scores' shape, outside the graph.
+Tensor spread_mask(const Tensor& mask, const Tensor& q, const Shape& scores) {
+  if (!mask.defined()) return mask;
+  if (mask.dtype() != DType::boolean && mask.dtype() != q.dtype()) {
+    throw DTypeError(fmt::format("{}: attn_mask is {}; needs bool, or q's {} to be added", kOp, name_of(mask.dtype()),
+                                 name_of(q.dtype())));
+  }
+  if (broadcast_shapes(mask.shape(), scores, kOp) != scores) {
+    throw ShapeError(fmt::format("{}: attn_mask {} does not broadcast to the scores {}", kOp, to_string(mask.shape()),
+                                 to_string(scores)));
+  }
+  return mask.alias().expand(scores);
+}
+
+// Elements of a row are neighbours; everything before may have any strides.
+Tensor with_dense_rows(const Tensor& x) { return x.strides().back() == 1 ? x : x.contiguous(); }
+
+// Where matrix `index` of the leading dimensions begins, relative to data().
+int64_t matrix_offset(const Layout& layout, int64_t index) {
+  int64_t offset = 0;
+  for (int64_t d = layout.dim() - 3; d >= 0; --d) {
+    offset += index % layout.sizes[d] * layout.strides[d];
+    index /= layout.sizes[d];
+  }
+  return offset;
+}
+
+template <class T>
+Rows<T> matrix(const Tensor& x, int64_t index) {
+  const Layout& layout = x.layout();
+  return {x.data<std::remove_const_t<T>>() + matrix_offset(layout, index), layout.strides[layout.dim() - 2]};
+}
+
+struct Operands {
+  Dense dense;
+  Tensor mask, keep;  // undefined without
+  double factor;
+
+  // Query head h of the batch.
+  template <class T>
+  AttentionHead<T> head(const Tensor& q, const Tensor& k, const Tensor& v, int64_t h) const {
+    AttentionHead<T> head{.queries = dense.queries,
+                          .keys = dense.keys,
+                          .depth = dense.depth,
+                          .value_depth = dense.value_depth,
+                          .scale = static_cast<T>(dense.scale),
+                          .q = matrix<const T>(q, h),
+                          .k = matrix<const T>(k, h / dense.group),
+                          .v = matrix<const T>(v, h / dense.group),
+                          .causal = dense.causal,
+                          .first_query = dense.first_query,
+                          .factor = static_cast<T>(factor)};
+    if (keep.defined()) head.keep = keep.data<uint8_t>() + h * head.size();
+    if (mask.defined()) {
+      const Layout& layout = mask.layout();
+      head.mask.row = layout.strides[layout.dim() - 2];
+      head.mask.column = layout.strides.back();
+      const int64_t at = matrix_offset(layout, h);
+      if (mask.dtype() == DType::boolean) {
+        head.mask.allowed = mask.data<bool>() + at;
+      } else {
+        head.mask.added = mask.data<T>() + at;
+      }
+    }
+    return head;
+  }
+
+  // Calls body(h) for every query head; those of one key head in order on one thread.
+  template <class Body>
+  void for_each_head(const Body& body) const {
+    parallel_for(dense.key_heads, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t h = begin * dense.group; h < end * dense.group; ++h) body(h);
+    });
+  }
+};
+
+template <class T>
+void run_backward(const Operands& operands, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& weights,
+                  const Tensor& dy, const std::array<GradSink::Target, 3>& targets, const Tensor& dmask) {
+  const Dense& dense = operands.dense;
+  operands.for_each_head([&](int64_t h) {
+    const auto into = [&](size_t i, int64_t index, bool again) -> typename AttentionHead<T>::Into {
+      if (!targets[i].tensor.defined()) return {};
+      return {matrix<T>(targets[i].tensor, index), targets[i].accumulate || again};
+    };
+    const AttentionHead<T> head = operands.head<T>(q, k, v, h);
+    const bool again = h % dense.group != 0;  // another query head has written the key head's gradient
+    head.backward(weights.data<T>() + h * head.size(), matrix<const T>(dy, h), into(0, h, false),
+                  into(1, h / dense.group, again), into(2, h / dense.group, again),
+                  dmask.defined() ? dmask.data<T>() + h * head.size() : nullptr);
+  });
+}
+
+}  // namespace
+
+Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                                    const AttentionOptions& options) {
+  const Dense dense = check(query, key, value, options);
+  const Tensor q = with_dense_rows(query), k = with_dense_rows(key), v = with_dense_rows(value);
+  const bool dropping = options.rng != nullptr && options.dropout_p > 0;
+  const Operands operands{.dense = dense,
+                          .mask = spread_mask(options.attn_mask, query, dense.scores),
+                          .keep = dropping ? keep_mask(dense.weights(), options.dropout_p, *options.rng) : Tensor(),
+                          .factor = dropping ? 1 / (1 - options.dropout_p) : 1};
+  const bool record_it = recording({query, key, value, options.attn_mask});
+  const Tensor weights = Tensor::empty({record_it ? dense.weights() : 0}, q.dtype());
+  Tensor y = Tensor::empty(dense.result, q.dtype());
+  dispatch_floating(q.dtype(), kOp, [&](auto zero) {
+    using T = decltype(zero);
+    operands.for_each_head([&](int64_t h) {
+      const AttentionHead<T> head = operands.head<T>(q, k, v, h);
+      head.forward(record_it ? weights.data<T>() + h * head.size() : nullptr, matrix<T>(y, h));
+    });
+  });
+  if (record_it) {
+    record("scaled_dot_product_attention", y, {query, key, value, options.attn_mask},
+           [operands, weights, q = Saved(q), k = Saved(k), v = Saved(v)](const Tensor& dy, GradSink& grad) {
+             std::array<GradSink::Target, 3> targets = {};
+             for (size_t i = 0; i < targets.size(); ++i) {
+               if (grad.needs(i)) targets[i] = grad.target(i);
+             }
+             const Tensor dmask = grad.needs(3) ? Tensor::empty(operands.dense.scores, dy.dtype()) : Tensor();
+             dispatch_floating(dy.dtype(), kOp, [&](auto zero) {
+               run_backward<decltype(zero)>(operands, q.get(grad), k.get(grad), v.get(grad), weights, dy, targets,
+                                            dmask);
+             });
+             if (dmask.defined()) grad.add(3, dmask);
+           });
+  }
+  return y;
+}
+
+}  // namespace qing

@@ -1,0 +1,75 @@
+// Multi-head attention over dense and ragged batches.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <qing/autograd/ops/attention.h>
+#include <qing/nn/layers/linear.h>
+#include <qing/nn/module.h>
+
+namespace qing::nn {
+
+/// What a query may not look at, with PyTorch's meaning of boolean masks: true hides.
+struct AttentionMasks {
+  Tensor key_padding_mask = {};  ///< bool [batch, keys], or of the input's dtype: added to the scores
+  Tensor attn_mask = {};         ///< the same, [queries, keys] or what broadcasts to [batch, heads, queries, keys]
+  bool is_causal = false;        ///< query i sees keys 0 to i
+};
+
+/// Keys and values of the positions seen so far, so that decoding computes each of them once. For inference: what is
+/// written is outside of any graph.
+class KeyValueCache {
+ public:
+  /// Room for `capacity` positions of [batch, heads, capacity, head_dim]; ValueError for a negative size.
+  KeyValueCache(int64_t batch, int64_t heads, int64_t capacity, int64_t head_dim, DType dtype = DType::f32);
+  /// Adds k and v [batch, heads, new, head_dim]; returns all so far, as views. ValueError when there is no room,
+  /// AutogradError when k or v were recorded.
+  std::pair<Tensor, Tensor> append(const Tensor& k, const Tensor& v);
+  int64_t length() const { return length_; }
+  int64_t capacity() const { return keys_.size(2); }
+
+ private:
+  Tensor keys_, values_;
+  int64_t length_ = 0;
+};
+
+struct MultiheadAttentionOptions {
+  double dropout = 0;  ///< of attention weights, in training mode
+  bool bias = true;
+};
+
+/// Vaswani et al. 2017. Parameters: in_proj_weight [3·embed, embed] and in_proj_bias (queries, keys, values), out_proj.
+/// In training mode `rng` feeds the dropout (ValueError if null then). ShapeError for inputs that do not fit.
+class MultiheadAttention : public Module {
+ public:
+  /// ValueError unless embed_dim is a multiple of num_heads.
+  MultiheadAttention(int64_t embed_dim, int64_t num_heads, Generator& rng, MultiheadAttentionOptions options = {});
+  void visit(Visitor& visitor) override;
+
+  /// query [batch, queries, embed], key and value [batch, keys, embed] → [batch, queries, embed]. (PyTorch's with
+  /// batch_first.) When all three are the same tensor, one product projects them.
+  Tensor forward(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMasks& masks = {},
+                 Generator* rng = nullptr) const;
+  /// Self-attention of new positions x [batch, new, embed] to themselves and those before them, which the cache holds.
+  Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
+  KeyValueCache make_cache(int64_t batch, int64_t capacity) const;
+  /// Ragged self-attention: x [tokens, embed].
+  Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const;
+  /// Ragged cross-attention: the rows of query's sequence s look at those of memory's sequence s.
+  Tensor forward(const Tensor& query, const Offsets& query_offsets, const Tensor& memory, const Offsets& memory_offsets,
+                 Generator* rng = nullptr) const;
+
+ private:
+  Tensor project(const Tensor& x, int64_t first, int64_t count) const;
+  Tensor split_heads(const Tensor& x) const;
+  Tensor join_heads(const Tensor& heads) const;
+  Generator* dropout_rng(Generator* rng) const;
+
+  int64_t embed_dim_, num_heads_;
+  double dropout_;
+  Tensor in_proj_weight_, in_proj_bias_;
+  Linear out_proj_;
+};
+
+}  // namespace qing::nn

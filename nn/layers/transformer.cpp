@@ -1,0 +1,173 @@
+#include <qing/nn/layers/transformer.h>
+
+#include <qing/autograd/ops.h>
+#include <qing/nn/layers/check.h>
+
+namespace qing::nn {
+namespace {
+
+// What a layer's sublayers share.
+struct Residual {
+  const TransformerOptions& options;
+  Generator* rng;  // null: nothing is dropped
+
+  Tensor drop(const Tensor& x) const {
+    return rng != nullptr && options.dropout > 0 ? dropout(x, options.dropout, *rng) : x;
+  }
+  /// x and a sublayer around it: normalised before or behind.
+  template <class Sublayer>
+  Tensor add(const Tensor& x, const LayerNorm& norm, const Sublayer& sublayer) const {
+    if (options.norm_first) return x + drop(sublayer(norm.forward(x)));
+    return norm.forward_residual(sublayer(x), x, options.dropout, rng);
+  }
+  Tensor feed_forward(const Tensor& x, const Linear& linear1, const Linear& linear2) const {
+    const bool gelu = options.activation == FeedForwardActivation::gelu;
+    return linear2.forward(drop(gelu ? linear1.forward_gelu(x) : relu(linear1.forward(x))));
+  }
+};
+
+Residual residual_of(const Module& layer, const char* name, const TransformerOptions& options, Generator* rng) {
+  if (!layer.training() || options.dropout == 0) return {options, nullptr};
+  check_generator(name, rng);
+  return {options, rng};
+}
+
+void check(const char* name, const TransformerOptions& options) {
+  check_at_least(name, "dim_feedforward", options.dim_feedforward, 1);
+  check_probability(name, options.dropout);
+}
+
+}  // namespace
+
+TransformerEncoderLayer::TransformerEncoderLayer(int64_t d_model, int64_t nhead, Generator& rng,
+                                                 TransformerOptions options)
+    : options_(options),
+      self_attn_(d_model, nhead, rng, {.dropout = options.dropout}),
+      linear1_(d_model, options.dim_feedforward, rng),
+      linear2_(options.dim_feedforward, d_model, rng),
+      norm1_(d_model, options.layer_norm_eps),
+      norm2_(d_model, options.layer_norm_eps) {
+  check("TransformerEncoderLayer", options);
+}
+
+void TransformerEncoderLayer::visit(Visitor& visitor) {
+  visitor.module("self_attn", self_attn_);
+  visitor.module("linear1", linear1_);
+  visitor.module("linear2", linear2_);
+  visitor.module("norm1", norm1_);
+  visitor.module("norm2", norm2_);
+}
+
+template <class Attend>
+Tensor TransformerEncoderLayer::around(const Tensor& x, const Attend& attend, Generator* rng) const {
+  const Residual residual = residual_of(*this, "TransformerEncoderLayer", options_, rng);
+  const Tensor h = residual.add(x, norm1_, attend);
+  return residual.add(h, norm2_, [&](const Tensor& in) { return residual.feed_forward(in, linear1_, linear2_); });
+}
+
+Tensor TransformerEncoderLayer::forward(const Tensor& x, const AttentionMasks& masks, Generator* rng) const {
+  return around(x, [&](const Tensor& in) { return self_attn_.forward(in, in, in, masks, rng); }, rng);
+}
+
+Tensor TransformerEncoderLayer::forward(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng) const {
+  return around(x, [&](const Tensor& in) { return self_attn_.forward(in, offsets, causal, rng); }, rng);
+}
+
+Tensor TransformerEncoderLayer::forward_cached(const Tensor& x, KeyValueCache& cache) const {
+  return around(x, [&](const Tensor& in) { return self_attn_.forward_cached(in, cache); }, nullptr);
+}
+
+TransformerDecoderLayer::TransformerDecoderLayer(int64_t d_model, int64_t nhead, Generator& rng,
+                                                 TransformerOptions options)
+    : options_(options),
+      self_attn_(d_model, nhead, rng, {.dropout = options.dropout}),
+      multihead_attn_(d_model, nhead, rng, {.dropout = options.dropout}),
+      linear1_(d_model, options.dim_feedforward, rng),
+      linear2_(options.dim_feedforward, d_model, rng),
+      norm1_(d_model, options.layer_norm_eps),
+      norm2_(d_model, options.layer_norm_eps),
+      norm3_(d_model, options.layer_norm_eps) {
+  check("TransformerDecoderLayer", options);
+}
+
+void TransformerDecoderLayer::visit(Visitor& visitor) {
+  visitor.module("self_attn", self_attn_);
+  visitor.module("multihead_attn", multihead_attn_);
+  visitor.module("linear1", linear1_);
+  visitor.module("linear2", linear2_);
+  visitor.module("norm1", norm1_);
+  visitor.module("norm2", norm2_);
+  visitor.module("norm3", norm3_);
+}
+
+template <class AttendSelf, class AttendMemory>
+Tensor TransformerDecoderLayer::around(const Tensor& x, const AttendSelf& attend_self,
+                                       const AttendMemory& attend_memory, Generator* rng) const {
+  const Residual residual = residual_of(*this, "TransformerDecoderLayer", options_, rng);
+  const Tensor own = residual.add(x, norm1_, attend_self), h = residual.add(own, norm2_, attend_memory);
+  return residual.add(h, norm3_, [&](const Tensor& in) { return residual.feed_forward(in, linear1_, linear2_); });
+}
+
+Tensor TransformerDecoderLayer::forward(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks,
+                                        const AttentionMasks& memory_masks, Generator* rng) const {
+  return around(
+      target, [&](const Tensor& in) { return self_attn_.forward(in, in, in, target_masks, rng); },
+      [&](const Tensor& in) { return multihead_attn_.forward(in, memory, memory, memory_masks, rng); }, rng);
+}
+
+Tensor TransformerDecoderLayer::forward(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
+                                        const Offsets& memory_offsets, Generator* rng) const {
+  return around(
+      target, [&](const Tensor& in) { return self_attn_.forward(in, target_offsets, true, rng); },
+      [&](const Tensor& in) { return multihead_attn_.forward(in, target_offsets, memory, memory_offsets, rng); }, rng);
+}
+
+TransformerEncoder::TransformerEncoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
+                                       TransformerOptions options, bool final_norm) {
+  for (int64_t i = 0; i < num_layers; ++i) layers_.emplace_back(d_model, nhead, rng, options);
+  if (final_norm) norm_.emplace(d_model, options.layer_norm_eps);
+}
+
+void TransformerEncoder::visit(Visitor& visitor) {
+  visitor.module("layers", layers_);
+  if (norm_) visitor.module("norm", *norm_);
+}
+
+Tensor TransformerEncoder::forward(const Tensor& x, const AttentionMasks& masks, Generator* rng) const {
+  Tensor y = x;
+  for (size_t i = 0; i < layers_.size(); ++i) y = layers_[i].forward(y, masks, rng);
+  return norm_ ? norm_->forward(y) : y;
+}
+
+Tensor TransformerEncoder::forward(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng) const {
+  Tensor y = x;
+  for (size_t i = 0; i < layers_.size(); ++i) y = layers_[i].forward(y, offsets, causal, rng);
+  return norm_ ? norm_->forward(y) : y;
+}
+
+TransformerDecoder::TransformerDecoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
+                                       TransformerOptions options, bool final_norm) {
+  for (int64_t i = 0; i < num_layers; ++i) layers_.emplace_back(d_model, nhead, rng, options);
+  if (final_norm) norm_.emplace(d_model, options.layer_norm_eps);
+}
+
+void TransformerDecoder::visit(Visitor& visitor) {
+  visitor.module("layers", layers_);
+  if (norm_) visitor.module("norm", *norm_);
+}
+
+Tensor TransformerDecoder::forward(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks,
+                                   const AttentionMasks& memory_masks, Generator* rng) const {
+  Tensor y = target;
+  for (size_t i = 0; i < layers_.size(); ++i) y = layers_[i].forward(y, memory, target_masks, memory_masks, rng);
+  return norm_ ? norm_->forward(y) : y;
+}
+
+Tensor TransformerDecoder::forward(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
+                                   const Offsets& memory_offsets, Generator* rng) const {
+  Tensor y = target;
+  for (size_t i = 0; i < layers_.size(); ++i) y = layers_[i].forward(y, target_offsets, memory, memory_offsets, rng);
+  return norm_ ? norm_->forward(y) : y;
+}
+
+}  // namespace qing::nn

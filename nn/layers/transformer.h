@@ -1,0 +1,98 @@
+// Transformer layers (Vaswani et al. 2017; pre-norm: Xiong et al. 2020), with the names of PyTorch's. In training mode
+// `rng` feeds the dropouts (ValueError if null then). Dense inputs are [batch, time, d_model].
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include <qing/nn/layers/attention.h>
+#include <qing/nn/layers/container.h>
+#include <qing/nn/layers/linear.h>
+#include <qing/nn/layers/norm.h>
+
+namespace qing::nn {
+
+enum class FeedForwardActivation { relu, gelu };
+
+struct TransformerOptions {
+  int64_t dim_feedforward = 2048;
+  double dropout = 0.1;
+  FeedForwardActivation activation = FeedForwardActivation::relu;
+  double layer_norm_eps = 1e-5;
+  bool norm_first = false;  ///< normalise what goes into a sublayer, instead of the sum that comes out
+};
+
+/// Self-attention, then two linear layers; each with a residual, a dropout and a norm.
+class TransformerEncoderLayer : public Module {
+ public:
+  TransformerEncoderLayer(int64_t d_model, int64_t nhead, Generator& rng, TransformerOptions options = {});
+  void visit(Visitor& visitor) override;
+  Tensor forward(const Tensor& x, const AttentionMasks& masks = {}, Generator* rng = nullptr) const;
+  /// A ragged batch: x [tokens, d_model].
+  Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const;
+  /// Causal, for the new positions x only; see MultiheadAttention.
+  Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
+  const MultiheadAttention& self_attn() const { return self_attn_; }
+
+ private:
+  template <class Attend>
+  Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const;
+
+  TransformerOptions options_;
+  MultiheadAttention self_attn_;
+  Linear linear1_, linear2_;
+  LayerNorm norm1_, norm2_;
+};
+
+/// Self-attention, attention to the encoder's memory, then two linear layers.
+class TransformerDecoderLayer : public Module {
+ public:
+  TransformerDecoderLayer(int64_t d_model, int64_t nhead, Generator& rng, TransformerOptions options = {});
+  void visit(Visitor& visitor) override;
+  Tensor forward(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks = {},
+                 const AttentionMasks& memory_masks = {}, Generator* rng = nullptr) const;
+  /// A ragged batch, causal: row i of a target sequence sees its rows up to i and all of the memory's sequence.
+  Tensor forward(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
+                 const Offsets& memory_offsets, Generator* rng = nullptr) const;
+
+ private:
+  template <class AttendSelf, class AttendMemory>
+  Tensor around(const Tensor& x, const AttendSelf& attend_self, const AttendMemory& attend_memory,
+                Generator* rng) const;
+
+  TransformerOptions options_;
+  MultiheadAttention self_attn_, multihead_attn_;
+  Linear linear1_, linear2_;
+  LayerNorm norm1_, norm2_, norm3_;
+};
+
+/// Equal layers, "layers.0", ..., and, if asked for, a norm behind the last.
+class TransformerEncoder : public Module {
+ public:
+  TransformerEncoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
+                     TransformerOptions options = {}, bool final_norm = false);
+  void visit(Visitor& visitor) override;
+  Tensor forward(const Tensor& x, const AttentionMasks& masks = {}, Generator* rng = nullptr) const;
+  Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const;
+
+ private:
+  ModuleList<TransformerEncoderLayer> layers_;
+  std::optional<LayerNorm> norm_;
+};
+
+class TransformerDecoder : public Module {
+ public:
+  TransformerDecoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
+                     TransformerOptions options = {}, bool final_norm = false);
+  void visit(Visitor& visitor) override;
+  Tensor forward(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks = {},
+                 const AttentionMasks& memory_masks = {}, Generator* rng = nullptr) const;
+  Tensor forward(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
+                 const Offsets& memory_offsets, Generator* rng = nullptr) const;
+
+ private:
+  ModuleList<TransformerDecoderLayer> layers_;
+  std::optional<LayerNorm> norm_;
+};
+
+}  // namespace qing::nn
