@@ -1,5 +1,5 @@
-// A convolution is linear in x and in the weight. With L = Σ dy·conv(x, w), its gradients by x and by w are linear in the
-// other two of {x, w, dy}; so each of the three products below has the other two as its gradients, to any order.
+// A convolution is linear in x and in the weight. With L = Σ dy·conv(x, w), its gradients by x and by w are linear in
+// the other two of {x, w, dy}; so each of the three products below has the other two as its gradients, to any order.
 #include <qing/autograd/ops/convolution.h>
 
 #include <fmt/format.h>
@@ -164,11 +164,11 @@ void check_shapes(const Tensor& x, const Tensor& weight, const Tensor& bias, int
   const int64_t filters = weight.size(transposed ? 1 : 0) * (transposed ? groups : 1);
   fits = fits && weight.size(0) > 0 && (!bias.defined() || bias.shape() == Shape{filters});
   if (!fits) {
-    throw ShapeError(fmt::format("{}: x {}, weight {}, bias {} and {} groups do not fit; needs [batch, channels, ...], {}, "
-                                 "[filters]",
-                                 op, to_string(x.shape()), to_string(weight.shape()),
-                                 bias.defined() ? to_string(bias.shape()) : "none", groups,
-                                 transposed ? "[channels, filters/groups, ...]" : "[filters, channels/groups, ...]"));
+    throw ShapeError(fmt::format(
+        "{}: x {}, weight {}, bias {} and {} groups do not fit; needs [batch, channels, ...], {}, "
+        "[filters]",
+        op, to_string(x.shape()), to_string(weight.shape()), bias.defined() ? to_string(bias.shape()) : "none", groups,
+        transposed ? "[channels, filters/groups, ...]" : "[filters, channels/groups, ...]"));
   }
 }
 
@@ -178,8 +178,8 @@ Window window_of(int64_t in, int64_t kernel, int64_t stride, int64_t padding, in
   if (same && in > 0) return {in, in, kernel, 1, reach / 2, dilation};
   const int64_t room = in + 2 * padding - reach - 1;
   if (room < 0) {
-    throw ShapeError(fmt::format("{}: a kernel of {} with dilation {} does not fit into {} elements with padding {}", op,
-                                 kernel, dilation, in, padding));
+    throw ShapeError(fmt::format("{}: a kernel of {} with dilation {} does not fit into {} elements with padding {}",
+                                 op, kernel, dilation, in, padding));
   }
   return {in, room / stride + 1, kernel, stride, padding, dilation};
 }
@@ -188,8 +188,8 @@ Window window_of(int64_t in, int64_t kernel, int64_t stride, int64_t padding, in
 Window transposed_window(int64_t out, int64_t kernel, int64_t stride, int64_t padding, int64_t extra, int64_t dilation,
                          const char* op) {
   if (extra >= stride && extra >= dilation) {
-    throw ValueError(fmt::format("{}: output_padding {} must be less than stride {} or dilation {}", op, extra, stride,
-                                 dilation));
+    throw ValueError(
+        fmt::format("{}: output_padding {} must be less than stride {} or dilation {}", op, extra, stride, dilation));
   }
   const int64_t in = (out - 1) * stride - 2 * padding + dilation * (kernel - 1) + extra + 1;
   if (in < 1 || out < 1) {
@@ -211,7 +211,8 @@ Tensor batched(const Tensor& x, int64_t rank, const char* op, Body body) {
 
 void check_weight(const Tensor& weight, int64_t rank, const char* op) {
   if (weight.dim() != rank) {
-    throw ShapeError(fmt::format("{}: the weight has {} dimensions, got shape {}", op, rank, to_string(weight.shape())));
+    throw ShapeError(
+        fmt::format("{}: the weight has {} dimensions, got shape {}", op, rank, to_string(weight.shape())));
   }
 }
 
@@ -220,7 +221,10 @@ Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, const Con
   if (same && (stride.h != 1 || stride.w != 1 || padding.h != 0 || padding.w != 0)) {
     throw ValueError(fmt::format("{}: same_padding needs stride 1 and no other padding", op));
   }
-  const Convolution c{x.size(0), x.size(1), weight.size(0), groups,
+  const Convolution c{x.size(0),
+                      x.size(1),
+                      weight.size(0),
+                      groups,
                       window_of(x.size(2), weight.size(2), stride.h, padding.h, dilation.h, same, op),
                       window_of(x.size(3), weight.size(3), stride.w, padding.w, dilation.w, same, op)};
   return convolution(c, x, weight, bias);
@@ -230,7 +234,10 @@ Tensor conv_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias,
                       const char* op) {
   const auto& [stride, padding, extra, groups, dilation] = options;
   const int64_t filters = weight.size(1) * groups;
-  const Convolution c{x.size(0), filters, x.size(1), groups,
+  const Convolution c{x.size(0),
+                      filters,
+                      x.size(1),
+                      groups,
                       transposed_window(x.size(2), weight.size(2), stride.h, padding.h, extra.h, dilation.h, op),
                       transposed_window(x.size(3), weight.size(3), stride.w, padding.w, extra.w, dilation.w, op)};
   const Tensor y = input_gradient(c, weight, x);

@@ -19,9 +19,9 @@ struct Conv2dOptions {
 };
 /// y[n, f, i, j] = bias[f] + Σ weight[f, c, k, l]·x[n, c, i·stride − padding + k·dilation, ...] over the channels c of
 /// f's group: x [batch, channels, height, width] or without batch, weight [filters, channels/groups, kh, kw], bias
-/// [filters] or undefined. The result is [batch, filters, (height + 2·padding − dilation·(kh−1) − 1)/stride + 1, ...]. An
-/// odd "same" padding has its larger half behind, as PyTorch. ShapeError: sizes that do not fit; ValueError: options out
-/// of their range. Temporary memory: about 1 MiB a thread (f32). Differentiable twice.
+/// [filters] or undefined. The result is [batch, filters, (height + 2·padding − dilation·(kh−1) − 1)/stride + 1, ...].
+/// An odd "same" padding has its larger half behind, as PyTorch. ShapeError: sizes that do not fit; ValueError: options
+/// out of their range. Temporary memory: about 1 MiB a thread (f32). Differentiable twice.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv2dOptions& options = {});
 /// The same in one dimension: x [batch, channels, length] or without batch, weight [filters, channels/groups, k].
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias = {}, const Conv1dOptions& options = {});

@@ -1,5 +1,5 @@
-// Cross entropy and negative log likelihood. With a[c] = weight[c]·q[c] and A = Σ a, a row's loss is Σ a[c]·(lse − x[c]),
-// and its gradient A·softmax(x) − a.
+// Cross entropy and negative log likelihood. With a[c] = weight[c]·q[c] and A = Σ a, a row's loss is Σ a[c]·(lse −
+// x[c]), and its gradient A·softmax(x) − a.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -89,8 +89,8 @@ Tensor classes_last(const Tensor& x) {
 int64_t check_classes(const Tensor& x, const char* op) {
   const int64_t classes = x.dim() == 0 ? 0 : x.size(x.dim() == 1 ? 0 : 1);
   if (classes > 0) return classes;
-  throw ShapeError(fmt::format("{}: needs [rows, classes, ...] with a class at least, got shape {}", op,
-                               to_string(x.shape())));
+  throw ShapeError(
+      fmt::format("{}: needs [rows, classes, ...] with a class at least, got shape {}", op, to_string(x.shape())));
 }
 
 Shape rows_shape(const Tensor& x) {
@@ -314,7 +314,7 @@ Tensor nll_rows(const Tensor& input, const Targets& targets, Reduction reduction
     record("nll_loss", y, {input}, [targets, rows, classes, reduction](const Tensor& dy, GradSink& grad) {
       if (grad.create_graph()) {
         const Tensor a = dense_coefficients(targets, rows, dy.dtype());
-        return grad.add(0, mul(factors(dy, reduction, -targets.divisor), a));
+        return grad.add(0, neg(mul(factors(dy, reduction, targets.divisor), a)));
       }
       const Tensor target = grad.zeroed_target(0);
       dispatch_floating(dy.dtype(), "nll_loss", [&](auto zero) {
@@ -347,8 +347,8 @@ Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const Nl
   if (is_floating(targets.dtype())) {
     throw DTypeError(fmt::format("nll_loss: targets are class indices, i32 or i64, got {}", name_of(targets.dtype())));
   }
-  const Targets wanted = check_targets(log_probabilities, targets, options.weight, options.ignore_index, 0,
-                                       options.reduction, "nll_loss");
+  const Targets wanted =
+      check_targets(log_probabilities, targets, options.weight, options.ignore_index, 0, options.reduction, "nll_loss");
   const Tensor y = nll_rows(classes_last(log_probabilities), wanted, options.reduction);
   return options.reduction == Reduction::none ? y.reshape(rows_shape(log_probabilities)) : y;
 }

@@ -17,7 +17,8 @@
 namespace qing {
 
 void check_reduction(Reduction reduction, int64_t count, const char* op) {
-  if (reduction == Reduction::batchmean) throw ValueError(fmt::format("{}: batchmean is a reduction of kl_div alone", op));
+  if (reduction == Reduction::batchmean)
+    throw ValueError(fmt::format("{}: batchmean is a reduction of kl_div alone", op));
   if (reduction == Reduction::mean && count == 0) throw ValueError(fmt::format("{}: no elements to average", op));
 }
 
@@ -62,8 +63,8 @@ double sum_of(int64_t n, F f) {
   return total;
 }
 
-// A loss: value(x, t, c), by_x and by_t its derivatives, and `slopes` the same two as tensors of differentiable operations
-// on x and t (input 0: by x, 1: by t). c is an element of `constant`, or 1 if that is undefined.
+// A loss: value(x, t, c), by_x and by_t its derivatives, and `slopes` the same two as tensors of differentiable
+// operations on x and t (input 0: by x, 1: by t). c is an element of `constant`, or 1 if that is undefined.
 template <class Value, class ByX, class ByT, class Slopes>
 Tensor pointwise(OpName op, const Tensor& input, const Tensor& target, const Tensor& constant, Reduction reduction,
                  Value value, ByX by_x, ByT by_t, Slopes slopes) {
@@ -85,35 +86,36 @@ Tensor pointwise(OpName op, const Tensor& input, const Tensor& target, const Ten
     }
   });
   if (!recording({input, target})) return y;
-  record(op, y, {input, target},
-         [x = Saved(x), t = Saved(t), constant, reduction, divisor, by_x, by_t, slopes](const Tensor& dy, GradSink& grad) {
-           if (grad.create_graph()) {
-             const Tensor upstream = reduction == Reduction::none ? dy : scale(dy, 1 / divisor);
-             for (size_t i = 0; i < 2; ++i) {
-               if (grad.needs(i)) grad.add(i, mul(upstream, slopes(i, grad.input(0, x), grad.input(1, t))));
-             }
-             return;
-           }
-           dispatch_floating(dy.dtype(), grad.op(), [&](auto zero) {
-             using T = decltype(zero);
-             const T *a = x.get(grad).data<T>(), *b = t.get(grad).data<T>(), *upstream = dy.data<T>();
-             const T* c = constant.defined() ? constant.data<T>() : nullptr;
-             const auto spread = [&](size_t to, auto derivative) {
-               if (!grad.needs(to)) return;
-               const auto into = grad.target(to);
-               T* out = into.tensor.data<T>();
-               parallel_for(into.tensor.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-                 for (int64_t i = begin; i < end; ++i) {
-                   const T factor = reduction == Reduction::none ? upstream[i] : static_cast<T>(*upstream / divisor);
-                   const T part = factor * derivative(a[i], b[i], c == nullptr ? T(1) : c[i]);
-                   out[i] = into.accumulate ? out[i] + part : part;
-                 }
-               });
-             };
-             spread(0, by_x);
-             spread(1, by_t);
-           });
-         });
+  record(
+      op, y, {input, target},
+      [x = Saved(x), t = Saved(t), constant, reduction, divisor, by_x, by_t, slopes](const Tensor& dy, GradSink& grad) {
+        if (grad.create_graph()) {
+          const Tensor upstream = reduction == Reduction::none ? dy : scale(dy, 1 / divisor);
+          for (size_t i = 0; i < 2; ++i) {
+            if (grad.needs(i)) grad.add(i, mul(upstream, slopes(i, grad.input(0, x), grad.input(1, t))));
+          }
+          return;
+        }
+        dispatch_floating(dy.dtype(), grad.op(), [&](auto zero) {
+          using T = decltype(zero);
+          const T *a = x.get(grad).data<T>(), *b = t.get(grad).data<T>(), *upstream = dy.data<T>();
+          const T* c = constant.defined() ? constant.data<T>() : nullptr;
+          const auto spread = [&](size_t to, auto derivative) {
+            if (!grad.needs(to)) return;
+            const auto into = grad.target(to);
+            T* out = into.tensor.data<T>();
+            parallel_for(into.tensor.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
+              for (int64_t i = begin; i < end; ++i) {
+                const T factor = reduction == Reduction::none ? upstream[i] : static_cast<T>(*upstream / divisor);
+                const T part = factor * derivative(a[i], b[i], c == nullptr ? T(1) : c[i]);
+                out[i] = into.accumulate ? out[i] + part : part;
+              }
+            });
+          };
+          spread(0, by_x);
+          spread(1, by_t);
+        });
+      });
   return y;
 }
 
@@ -164,9 +166,10 @@ void check_probabilities(const Tensor& x, const char* op) {
     int64_t position = 0;
     for (const auto value : dense.span<decltype(zero)>()) {
       if (!(value >= 0 && value <= 1)) {
-        throw ValueError(fmt::format("{}: element {} of x is {}, outside [0, 1]; for logits use "
-                                     "binary_cross_entropy_with_logits",
-                                     op, position, value));
+        throw ValueError(
+            fmt::format("{}: element {} of x is {}, outside [0, 1]; for logits use "
+                        "binary_cross_entropy_with_logits",
+                        op, position, value));
       }
       ++position;
     }
@@ -180,8 +183,8 @@ Tensor weighted(const Tensor& x, const Tensor& weight, Reduction reduction, cons
   if (!weight.defined()) return loss(reduction);
   check_same_dtype(x, weight, op);
   if (broadcast_shapes(x.shape(), weight.shape(), op) != x.shape()) {
-    throw ShapeError(fmt::format("{}: weight {} does not broadcast to x {}", op, to_string(weight.shape()),
-                                 to_string(x.shape())));
+    throw ShapeError(
+        fmt::format("{}: weight {} does not broadcast to x {}", op, to_string(weight.shape()), to_string(x.shape())));
   }
   return reduced(mul(loss(Reduction::none), weight.alias()), reduction, op);
 }
@@ -281,8 +284,7 @@ Tensor kl_div(const Tensor& x, const Tensor& target, Reduction reduction, bool l
   if (log_target) {
     return pointwise(
         "kl_div", x, target, {}, reduction, [](auto v, auto t, auto) { return std::exp(t) * (t - v); },
-        [](auto, auto t, auto) { return -std::exp(t); },
-        [](auto v, auto t, auto) { return std::exp(t) * (t - v + 1); },
+        [](auto, auto t, auto) { return -std::exp(t); }, [](auto v, auto t, auto) { return std::exp(t) * (t - v + 1); },
         [](size_t input, const Tensor& v, const Tensor& t) {
           return input == 0 ? neg(exp(t)) : mul(exp(t), add(sub(t, v), scalar_like(v, 1)));
         });

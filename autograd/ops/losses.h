@@ -1,5 +1,5 @@
-// Losses. Names, reductions and defaults are torch.nn.functional's. Where PyTorch gives NaN for the mean over nothing, these
-// throw ValueError. Sums are taken in double over fixed chunks. All are differentiable twice.
+// Losses. Names, reductions and defaults are torch.nn.functional's. Where PyTorch gives NaN for the mean over nothing,
+// these throw ValueError. Sums are taken in double over fixed chunks. All are differentiable twice.
 #pragma once
 
 #include <cstdint>
@@ -8,20 +8,20 @@
 
 namespace qing {
 
-/// What becomes of the losses of the elements (or rows): all of them, their mean, their sum, or (kl_div alone) their sum
-/// over the first dimension's size.
+/// What becomes of the losses of the elements (or rows): all of them, their mean, their sum, or (kl_div alone) their
+/// sum over the first dimension's size.
 enum class Reduction : uint8_t { none, mean, sum, batchmean };
 
 struct CrossEntropyOptions {
   Tensor weight = {};           ///< [classes]: of each class; not differentiated
   int64_t ignore_index = -100;  ///< rows with this class do not count
   Reduction reduction = Reduction::mean;
-  double label_smoothing = 0;   ///< ε of Szegedy et al. 2016: targets become (1−ε)·target + ε/classes
+  double label_smoothing = 0;  ///< ε of Szegedy et al. 2016: targets become (1−ε)·target + ε/classes
 };
 /// −Σ_c q[c]·weight[c]·log softmax(logits)[c] of each row. The logits are [rows, classes], [rows, classes, d1, ...] or
-/// [classes]; the targets class indices (i32 or i64) of that shape without the classes, or probabilities q of that shape
-/// and dtype, differentiated as well. The mean over class indices is weighted: divided by the sum of the targets' weights.
-/// IndexError names a target out of range and its row; ValueError if no row counts.
+/// [classes]; the targets class indices (i32 or i64) of that shape without the classes, or probabilities q of that
+/// shape and dtype, differentiated as well. The mean over class indices is weighted: divided by the sum of the targets'
+/// weights. IndexError names a target out of range and its row; ValueError if no row counts.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options = {});
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, int64_t ignore_index);
 
@@ -41,8 +41,8 @@ Tensor l1_loss(const Tensor& x, const Tensor& target, Reduction reduction = Redu
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& target, Reduction reduction = Reduction::mean, double beta = 1);
 /// (x−t)²/2 where |x−t| ≤ delta, else delta·(|x−t| − delta/2) (Huber 1964). delta > 0.
 Tensor huber_loss(const Tensor& x, const Tensor& target, Reduction reduction = Reduction::mean, double delta = 1);
-/// −t·log x − (1−t)·log(1−x) for probabilities x (ValueError outside [0, 1]); logarithms are cut off at −100. The weight
-/// broadcasts to x and is not differentiated.
+/// −t·log x − (1−t)·log(1−x) for probabilities x (ValueError outside [0, 1]); logarithms are cut off at −100. The
+/// weight broadcasts to x and is not differentiated.
 Tensor binary_cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight = {},
                             Reduction reduction = Reduction::mean);
 /// The same of sigmoid(x) without its cancellation. pos_weight, which broadcasts to x, multiplies the t·log term.
@@ -53,7 +53,8 @@ Tensor kl_div(const Tensor& x, const Tensor& target, Reduction reduction = Reduc
 /// exp(x) − t·x for log_input, else x − t·log(x + 1e-8).
 Tensor poisson_nll_loss(const Tensor& x, const Tensor& target, bool log_input = true,
                         Reduction reduction = Reduction::mean);
-/// (log v + (x−t)²/v)/2, v = max(variance, eps); the variance has x's shape, or 1 where it is shared. ValueError if negative.
+/// (log v + (x−t)²/v)/2, v = max(variance, eps); the variance has x's shape, or 1 where it is shared. ValueError if
+/// negative.
 Tensor gaussian_nll_loss(const Tensor& x, const Tensor& target, const Tensor& variance,
                          Reduction reduction = Reduction::mean, double eps = 1e-6);
 

@@ -12,8 +12,8 @@
 
 namespace qing {
 
-/// Rows that a thread takes at a time. Also the unit of the partial sums for the gradients of weight and bias, so it must
-/// not depend on anything.
+/// Rows that a thread takes at a time. Also the unit of the partial sums for the gradients of weight and bias, so it
+/// must not depend on anything.
 inline constexpr int64_t kNormRowGrain = 64;
 
 /// x over its standard deviation (or, not centred, its root mean square) along `dims`, and one over that, of
@@ -49,8 +49,8 @@ void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, 
 /// `weight` contiguous, or `value` everywhere where it is undefined.
 Tensor weight_or(const Tensor& weight, const Shape& shape, double value, DType dtype);
 
-/// DTypeError or ShapeError unless x ends in `normalized_shape`, not empty, and weight and bias, where defined, have that
-/// shape. The number of elements normalised together.
+/// DTypeError or ShapeError unless x ends in `normalized_shape`, not empty, and weight and bias, where defined, have
+/// that shape. The number of elements normalised together.
 int64_t check_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias,
                    const char* op);
 

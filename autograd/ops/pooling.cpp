@@ -22,7 +22,8 @@ constexpr int64_t kLargestOption = 1 << 28;
 // Elements of planes that are worth a thread.
 constexpr int64_t kGrain = 1 << 14;
 
-// What a window of one dimension sees: first, first + step, ... before last. `count` is its size in the divisor of a mean.
+// What a window of one dimension sees: first, first + step, ... before last. `count` is its size in the divisor of a
+// mean.
 struct Reach {
   int64_t first, last, step, count;
 };
@@ -225,8 +226,8 @@ int64_t count_windows(int64_t in, const AxisOptions& o, bool ceil_mode, const ch
   }
   const int64_t room = in + 2 * o.padding - reach + (ceil_mode ? o.stride - 1 : 0);
   if (in < 1 || room < 0) {
-    throw ShapeError(fmt::format("{}: a window over {} elements does not fit into {} with padding {}", op, reach, in,
-                                 o.padding));
+    throw ShapeError(
+        fmt::format("{}: a window over {} elements does not fit into {} with padding {}", op, reach, in, o.padding));
   }
   const int64_t windows = room / o.stride + 1;
   // The last one must begin within the elements or the padding before them.
@@ -239,7 +240,8 @@ Axis max_axis(int64_t in, const AxisOptions& o, bool ceil_mode, const char* op) 
   for (int64_t i = 0; i < windows; ++i) {
     const int64_t start = i * o.stride - o.padding;
     const int64_t skipped = start < 0 ? (-start + o.dilation - 1) / o.dilation : 0;
-    const Reach reach{start + skipped * o.dilation, std::min(in, start + o.dilation * (o.kernel - 1) + 1), o.dilation, 0};
+    const Reach reach{start + skipped * o.dilation, std::min(in, start + o.dilation * (o.kernel - 1) + 1), o.dilation,
+                      0};
     if (reach.first >= reach.last) {
       throw ShapeError(fmt::format("{}: window {} over {} elements sees padding alone", op, i, in));
     }
@@ -355,7 +357,8 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Size2d output_size) {
 Tensor adaptive_avg_pool1d(const Tensor& x, int64_t output_size) {
   check_planes(x, 1, "adaptive_avg_pool1d");
   const Tensor flat = x.unsqueeze(-2);
-  return average("adaptive_avg_pool2d", adaptive_plane(flat, {1, output_size}, "adaptive_avg_pool1d"), flat).squeeze(-2);
+  return average("adaptive_avg_pool2d", adaptive_plane(flat, {1, output_size}, "adaptive_avg_pool1d"), flat)
+      .squeeze(-2);
 }
 
 Tensor adaptive_max_pool2d(const Tensor& x, Size2d output_size) {

@@ -1,5 +1,5 @@
-// Pooling over windows of the last two dimensions (..2d) or the last one (..1d), and resizing. x is [batch, channels, ...]
-// or without batch; every channel of every image is pooled by itself. All are differentiable twice.
+// Pooling over windows of the last two dimensions (..2d) or the last one (..1d), and resizing. x is [batch, channels,
+// ...] or without batch; every channel of every image is pooled by itself. All are differentiable twice.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,8 @@ namespace qing {
 struct MaxPool1dOptions {
   int64_t stride = 0;  ///< 0: the kernel's size
   int64_t padding = 0, dilation = 1;
-  bool ceil_mode = false;  ///< also windows that reach beyond the end, if they begin within the elements or the padding before
+  bool ceil_mode =
+      false;  ///< also windows that reach beyond the end, if they begin within the elements or the padding before
 };
 struct MaxPool2dOptions {
   Size2d stride = 0;

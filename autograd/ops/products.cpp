@@ -197,9 +197,8 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Tensor in = gemm_readable(x.alias()), w = gemm_readable(weight.alias());
   Tensor y = linear_forward(in, w, bias, shape);
   if (recording({x, weight, bias})) {
-    record("linear", y, {x, weight, bias}, [x = Saved(in), w = Saved(w)](const Tensor& dy, GradSink& grad) {
-      linear_backward(dy, x, w, grad);
-    });
+    record("linear", y, {x, weight, bias},
+           [x = Saved(in), w = Saved(w)](const Tensor& dy, GradSink& grad) { linear_backward(dy, x, w, grad); });
   }
   return y;
 }

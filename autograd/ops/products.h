@@ -5,15 +5,15 @@
 
 namespace qing {
 
-/// a·b as torch.matmul: [..., m, k] · [..., k, n], the leading dimensions broadcast; a vector [k] is a row on the left and
-/// a column on the right, and its dimension is dropped from the result. Transposed operands are read in place. ShapeError
-/// when they do not fit. Cost: 2mnk FLOP a product.
+/// a·b as torch.matmul: [..., m, k] · [..., k, n], the leading dimensions broadcast; a vector [k] is a row on the left
+/// and a column on the right, and its dimension is dropped from the result. Transposed operands are read in place.
+/// ShapeError when they do not fit. Cost: 2mnk FLOP a product.
 Tensor matmul(const Tensor& a, const Tensor& b);
-Tensor mm(const Tensor& a, const Tensor& b);             ///< [m, k] · [k, n]
-Tensor bmm(const Tensor& a, const Tensor& b);            ///< [batch, m, k] · [batch, k, n]
-Tensor mv(const Tensor& matrix, const Tensor& vector);   ///< [m, k] · [k]
-Tensor dot(const Tensor& a, const Tensor& b);            ///< [k] · [k]; shape []
-Tensor outer(const Tensor& a, const Tensor& b);          ///< [m], [n] → [m, n]
+Tensor mm(const Tensor& a, const Tensor& b);            ///< [m, k] · [k, n]
+Tensor bmm(const Tensor& a, const Tensor& b);           ///< [batch, m, k] · [batch, k, n]
+Tensor mv(const Tensor& matrix, const Tensor& vector);  ///< [m, k] · [k]
+Tensor dot(const Tensor& a, const Tensor& b);           ///< [k] · [k]; shape []
+Tensor outer(const Tensor& a, const Tensor& b);         ///< [m], [n] → [m, n]
 /// beta·input + alpha·mm(a, b); input broadcasts, and is not read when beta is 0.
 Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, double beta = 1, double alpha = 1);
 /// beta·input + alpha·bmm(a, b), likewise.

@@ -53,8 +53,8 @@ Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor
     const T small = eps ? static_cast<T>(*eps) : std::numeric_limits<T>::epsilon();
     parallel_for(rows, kNormRowGrain, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        kernels::kernels<T>().rms_norm(width, x.data<T>() + r * width, gamma.data<T>(), small,
-                                       y.data<T>() + r * width, rstd.data<T>() + r);
+        kernels::kernels<T>().rms_norm(width, x.data<T>() + r * width, gamma.data<T>(), small, y.data<T>() + r * width,
+                                       rstd.data<T>() + r);
       }
     });
     return static_cast<double>(small);

@@ -1,6 +1,6 @@
-// Convolution in two dimensions and its two transposes, without gradients, on contiguous memory. By im2col: the windows of
-// some rows of an image become the columns of a matrix that GEMM multiplies by the filters. At most kColumnElements of
-// them exist at a time in each thread, or one row of windows if that is more.
+// Convolution in two dimensions and its two transposes, without gradients, on contiguous memory. By im2col: the windows
+// of some rows of an image become the columns of a matrix that GEMM multiplies by the filters. At most kColumnElements
+// of them exist at a time in each thread, or one row of windows if that is more.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct Convolution {
   int64_t out_pixels() const { return h.out * w.out; }
 };
 
-/// y[n, f] = bias[f] + Σ_c weight[f, c] ⋆ x[n, c] (cross-correlation); bias may be null. An image's bits do not depend on
-/// the others.
+/// y[n, f] = bias[f] + Σ_c weight[f, c] ⋆ x[n, c] (cross-correlation); bias may be null. An image's bits do not depend
+/// on the others.
 template <class T>
 void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, T* y);
 /// dx += the gradient by x of Σ dy·y.

@@ -71,8 +71,8 @@ void col2im(const Window& h, const Window& w, int64_t channels, const T* columns
   });
 }
 
-#define QING_INSTANTIATE(T)                                                                              \
-  template void im2col<T>(const Window&, const Window&, int64_t, const T*, int64_t, int64_t, T*);        \
+#define QING_INSTANTIATE(T)                                                                       \
+  template void im2col<T>(const Window&, const Window&, int64_t, const T*, int64_t, int64_t, T*); \
   template void col2im<T>(const Window&, const Window&, int64_t, const T*, int64_t, int64_t, T*);
 QING_INSTANTIATE(float)
 QING_INSTANTIATE(double)

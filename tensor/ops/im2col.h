@@ -10,10 +10,12 @@ namespace qing {
 /// columns[(c·h.kernel + i)·w.kernel + j][r·w.out + o] = image[c][h.at(first + r, i)][w.at(o, j)], 0 for padding; r in
 /// 0..rows. Spreads over channels.
 template <class T>
-void im2col(const Window& h, const Window& w, int64_t channels, const T* image, int64_t first, int64_t rows, T* columns);
+void im2col(const Window& h, const Window& w, int64_t channels, const T* image, int64_t first, int64_t rows,
+            T* columns);
 
 /// The transpose: adds every element of `columns` to the one of `image` that it came from, in a fixed order.
 template <class T>
-void col2im(const Window& h, const Window& w, int64_t channels, const T* columns, int64_t first, int64_t rows, T* image);
+void col2im(const Window& h, const Window& w, int64_t channels, const T* columns, int64_t first, int64_t rows,
+            T* image);
 
 }  // namespace qing

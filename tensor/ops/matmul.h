@@ -5,8 +5,8 @@
 
 namespace qing {
 
-/// x if GEMM can read the matrices of its last two dimensions in place (one of the two strides is 1; a transposed matrix
-/// is read as such), else a contiguous copy. A vector is left alone.
+/// x if GEMM can read the matrices of its last two dimensions in place (one of the two strides is 1; a transposed
+/// matrix is read as such), else a contiguous copy. A vector is left alone.
 Tensor gemm_readable(const Tensor& x);
 
 /// y = a·b (+ bias on every row), or y += a·b when accumulate: a [..., m, k], b [..., k, n], y [..., m, n] with dense

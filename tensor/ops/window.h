@@ -6,8 +6,8 @@
 
 namespace qing {
 
-/// Position o of the window sees elements o·stride − padding + k·dilation of 0..in, for k in 0..kernel; those outside are
-/// padding. How much padding there is behind the last element follows from `out`.
+/// Position o of the window sees elements o·stride − padding + k·dilation of 0..in, for k in 0..kernel; those outside
+/// are padding. How much padding there is behind the last element follows from `out`.
 struct Window {
   int64_t in, out, kernel, stride = 1, padding = 0, dilation = 1;
 

@@ -17,7 +17,9 @@ using test::normal;
 
 // The definition: seven loops.
 Tensor naive_conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Conv2dOptions& o) {
-  const auto out = [](int64_t in, int64_t k, int64_t s, int64_t p, int64_t d) { return (in + 2 * p - d * (k - 1) - 1) / s + 1; };
+  const auto out = [](int64_t in, int64_t k, int64_t s, int64_t p, int64_t d) {
+    return (in + 2 * p - d * (k - 1) - 1) / s + 1;
+  };
   const Shape shape{x.size(0), w.size(0), out(x.size(2), w.size(2), o.stride.h, o.padding.h, o.dilation.h),
                     out(x.size(3), w.size(3), o.stride.w, o.padding.w, o.dilation.w)};
   const Tensor y = Tensor::zeros(shape, DType::f64);
@@ -49,10 +51,13 @@ Case any_case() {
   const int64_t groups = upto(3), channels = upto(3), filters = upto(3);
   const Size2d kernel{upto(4), upto(4)};
   const Size2d padding{upto(3) - 1, upto(3) - 1}, dilation{upto(3), upto(3)};
-  const auto size = [&](int64_t k, int64_t p, int64_t d) { return std::max<int64_t>(1, d * (k - 1) + 1 - 2 * p) + upto(4) - 1; };
+  const auto size = [&](int64_t k, int64_t p, int64_t d) {
+    return std::max<int64_t>(1, d * (k - 1) + 1 - 2 * p) + upto(4) - 1;
+  };
   const Shape x{*rc::gen::inRange<int64_t>(0, 4), groups * channels, size(kernel.h, padding.h, dilation.h),
                 size(kernel.w, padding.w, dilation.w)};
-  return {normal(x, 1), normal({groups * filters, channels, kernel.h, kernel.w}, 2),
+  return {normal(x, 1),
+          normal({groups * filters, channels, kernel.h, kernel.w}, 2),
           *rc::gen::arbitrary<bool>() ? normal({groups * filters}, 3) : Tensor(),
           {.stride = {upto(3), upto(3)}, .padding = padding, .dilation = dilation, .groups = groups}};
 }
@@ -60,7 +65,8 @@ Case any_case() {
 TEST(Conv2d, EqualsSevenLoops) {
   EXPECT_TRUE(rc::check([] {
     const Case c = any_case();
-    RC_ASSERT(test::largest_difference(conv2d(c.x, c.w, c.bias, c.options), naive_conv2d(c.x, c.w, c.bias, c.options)) < 1e-12);
+    RC_ASSERT(test::largest_difference(conv2d(c.x, c.w, c.bias, c.options), naive_conv2d(c.x, c.w, c.bias, c.options)) <
+              1e-12);
   }));
 }
 
@@ -110,15 +116,17 @@ TEST(Conv1d, IsConv2dOfOneRow) {
   const Tensor flat = naive_conv2d(x.unsqueeze(2), w.unsqueeze(2), b,
                                    {.stride = {1, 2}, .padding = {0, 1}, .dilation = {1, 2}, .groups = 2});
   EXPECT_LT(test::largest_difference(y, flat.squeeze(2)), 1e-13);
-  EXPECT_TRUE(test::same_bits(conv1d(x.select(0, 1), w, b, {.groups = 2}), conv1d(x, w, b, {.groups = 2}).select(0, 1)));
+  EXPECT_TRUE(
+      test::same_bits(conv1d(x.select(0, 1), w, b, {.groups = 2}), conv1d(x, w, b, {.groups = 2}).select(0, 1)));
 }
 
 TEST(Conv2d, SamePaddingKeepsTheSizeWithTheLargerHalfBehind) {
   const Tensor x = Tensor::from<double>({1, 2, 3, 4}, {1, 1, 4}), w = Tensor::from<double>({1, 10}, {1, 1, 2});
   const Tensor y = conv1d(x, w, {}, {.same_padding = true});
   EXPECT_LT(test::largest_difference(y, Tensor::from<double>({21, 32, 43, 4}, {1, 1, 4})), 1e-15);
-  EXPECT_EQ(conv2d(normal({1, 2, 5, 8}, 1), normal({3, 2, 4, 3}, 2), {}, {.dilation = {1, 3}, .same_padding = true}).shape(),
-            (Shape{1, 3, 5, 8}));
+  EXPECT_EQ(
+      conv2d(normal({1, 2, 5, 8}, 1), normal({3, 2, 4, 3}, 2), {}, {.dilation = {1, 3}, .same_padding = true}).shape(),
+      (Shape{1, 3, 5, 8}));
 }
 
 // Large enough for several chunks of rows, for products on several threads, and for a weight summed in one part.
@@ -127,9 +135,11 @@ TEST(Conv2d, BitsDependNeitherOnThreadsNorOnTheOtherImages) {
     Shape x, w;
     int64_t groups;
   };
-  for (const auto& [x_shape, w_shape, groups] : {Sizes{{3, 16, 60, 50}, {8, 16, 3, 3}, 1}, Sizes{{5, 4, 9, 9}, {6, 2, 3, 3}, 2},
-                                                 Sizes{{2, 96, 6, 6}, {80, 96, 3, 3}, 1}, Sizes{{1, 8, 7, 7}, {8, 1, 3, 3}, 8}}) {
-    Tensor x = normal(x_shape, 1, DType::f32), w = normal(w_shape, 2, DType::f32), b = normal({w_shape[0]}, 3, DType::f32);
+  for (const auto& [x_shape, w_shape, groups] :
+       {Sizes{{3, 16, 60, 50}, {8, 16, 3, 3}, 1}, Sizes{{5, 4, 9, 9}, {6, 2, 3, 3}, 2},
+        Sizes{{2, 96, 6, 6}, {80, 96, 3, 3}, 1}, Sizes{{1, 8, 7, 7}, {8, 1, 3, 3}, 8}}) {
+    Tensor x = normal(x_shape, 1, DType::f32), w = normal(w_shape, 2, DType::f32),
+           b = normal({w_shape[0]}, 3, DType::f32);
     const Conv2dOptions options{.padding = 1, .groups = groups};
     for (Tensor* leaf : {&x, &w, &b}) set_requires_grad(*leaf);
     test::expect_same_bits_on_threads([&] {
@@ -139,7 +149,8 @@ TEST(Conv2d, BitsDependNeitherOnThreadsNorOnTheOtherImages) {
       return std::vector<Tensor>{y, grad(x).clone(), grad(w).clone(), grad(b).clone()};
     });
     const Tensor last = x.alias().slice(0, x_shape[0] - 1, x_shape[0]);
-    EXPECT_TRUE(test::same_bits(conv2d(last, w, b, options), conv2d(x, w, b, options).slice(0, x_shape[0] - 1, x_shape[0])));
+    EXPECT_TRUE(
+        test::same_bits(conv2d(last, w, b, options), conv2d(x, w, b, options).slice(0, x_shape[0] - 1, x_shape[0])));
   }
 }
 
@@ -153,6 +164,21 @@ TEST(Conv2d, ManyChunksOfRowsGiveTheSameAsSevenLoops) {
   backward(y, {.gradient = u});
   EXPECT_NEAR(inner(x.alias(), grad(x)), inner(y.alias(), u), 1e-8);
   EXPECT_NEAR(inner(w.alias(), grad(w)), inner(y.alias(), u), 1e-8);
+}
+
+TEST(Conv2d, TheGradientOfAWeightIsTheSumOverManyImages) {
+  const Tensor x = normal({37, 2, 4, 4}, 1), u = normal({37, 3, 3, 3}, 2);
+  Tensor w = normal({3, 2, 2, 2}, 3);
+  set_requires_grad(w);
+  backward(conv2d(x, w), {.gradient = u});
+  Tensor want = Tensor::zeros(w.shape(), DType::f64);
+  for (int64_t n = 0; n < 37; ++n) {
+    Tensor one = w.alias();
+    set_requires_grad(one);
+    backward(conv2d(x.select(0, n), one), {.gradient = u.select(0, n)});
+    want = add(want, grad(one));
+  }
+  EXPECT_LT(test::largest_difference(grad(w), want), 1e-12);
 }
 
 TEST(Conv2d, RefusesWhatDoesNotFit) {
@@ -176,8 +202,9 @@ TEST(Conv2d, RefusesWhatDoesNotFit) {
     conv1d(Tensor::zeros({1, 3, 8}), Tensor::zeros({2, 4, 3}));
     ADD_FAILURE();
   } catch (const ShapeError& error) {
-    EXPECT_STREQ(error.what(), "conv1d: x [1, 3, 8], weight [2, 4, 3], bias none and 1 groups do not fit; needs [batch, "
-                               "channels, ...], [filters, channels/groups, ...], [filters]");
+    EXPECT_STREQ(error.what(),
+                 "conv1d: x [1, 3, 8], weight [2, 4, 3], bias none and 1 groups do not fit; needs [batch, "
+                 "channels, ...], [filters, channels/groups, ...], [filters]");
   }
 }
 

@@ -66,6 +66,7 @@ TEST(CrossEntropy, KeepsToClassesThatAreRuledOutAndToHugeLogits) {
   EXPECT_EQ(test::at(loss, {1}), 2e4);
   backward(sum(loss));
   EXPECT_LT(test::largest_difference(grad(x), Tensor::from<double>({0, 0, 0, -1, 0, 1}, {2, 3})), 1e-15);
+  EXPECT_NEAR(cross_entropy(row({1, -kInfinity, 1}), row({0.5, 0, 0.5})).item(), std::log(2), 1e-15);
 }
 
 TEST(CrossEntropy, ImagesAreRowsOfPixels) {
@@ -78,7 +79,8 @@ TEST(CrossEntropy, ImagesAreRowsOfPixels) {
 TEST(NllLoss, OfLogSoftmaxIsCrossEntropy) {
   const Tensor x = normal({4, 3}, 1), targets = classes({2, 0, -100, 1}), weight = row({0.5, 1, 2});
   const Tensor log_p = sub(x, log(sum(exp(x), {1}, true)));
-  EXPECT_NEAR(nll_loss(log_p, targets, {.weight = weight}).item(), cross_entropy(x, targets, {.weight = weight}).item(), 1e-15);
+  EXPECT_NEAR(nll_loss(log_p, targets, {.weight = weight}).item(), cross_entropy(x, targets, {.weight = weight}).item(),
+              1e-15);
 }
 
 TEST(BinaryCrossEntropy, WithLogitsIsStableWhereTheSigmoidIsNot) {
@@ -107,13 +109,15 @@ TEST(RobustLosses, AreQuadraticNearAndLinearFar) {
 }
 
 TEST(KlDiv, OfAZeroProbabilityIsZero) {
-  EXPECT_NEAR(kl_div(row({std::log(0.25), std::log(0.75)}), row({0, 1}), Reduction::sum).item(), -std::log(0.75), 1e-15);
+  EXPECT_NEAR(kl_div(row({std::log(0.25), std::log(0.75)}), row({0, 1}), Reduction::sum).item(), -std::log(0.75),
+              1e-15);
   const Tensor log_q = row({std::log(0.25), std::log(0.75)}), p = row({0.4, 0.6});
   EXPECT_NEAR(kl_div(log_q, log(p), Reduction::sum, true).item(), kl_div(log_q, p, Reduction::sum).item(), 1e-15);
 }
 
 TEST(Losses, GiveTheSameBitsOnAnyNumberOfThreads) {
-  Tensor x = normal({50000}, 1, DType::f32), t = normal({50000}, 2, DType::f32), logits = normal({3000, 7}, 3, DType::f32);
+  Tensor x = normal({50000}, 1, DType::f32), t = normal({50000}, 2, DType::f32),
+         logits = normal({3000, 7}, 3, DType::f32);
   Tensor targets = Tensor::zeros({3000}, DType::i64);
   for (int64_t i = 0; i < 3000; ++i) targets.data<int64_t>()[i] = i % 7;
   for (Tensor* leaf : {&x, &t, &logits}) set_requires_grad(*leaf);
@@ -139,13 +143,25 @@ std::string message_of(const Body& body) {
 
 TEST(Losses, RefuseWhatDoesNotFit) {
   const Tensor x = Tensor::zeros({2, 3}, DType::f64), y = Tensor::zeros({2, 3}, DType::f64);
-  EXPECT_EQ(message_of<IndexError>([&] { cross_entropy(x, classes({0, 3})); }), "cross_entropy: target 3 of row 1 is outside [0, 3)");
-  EXPECT_EQ(message_of<IndexError>([&] { nll_loss(x, classes({-1, 0})); }), "nll_loss: target -1 of row 0 is outside [0, 3)");
-  EXPECT_EQ(message_of<ValueError>([&] { cross_entropy(x, classes({-100, -100})); }),
+  EXPECT_EQ(message_of<IndexError>([&] {
+              cross_entropy(x, classes({0, 3}));
+            }),
+            "cross_entropy: target 3 of row 1 is outside [0, 3)");
+  EXPECT_EQ(message_of<IndexError>([&] {
+              nll_loss(x, classes({-1, 0}));
+            }),
+            "nll_loss: target -1 of row 0 is outside [0, 3)");
+  EXPECT_EQ(message_of<ValueError>([&] {
+              cross_entropy(x, classes({-100, -100}));
+            }),
             "cross_entropy: none of 2 rows has a target that counts");
-  EXPECT_EQ(message_of<ValueError>([&] { cross_entropy(x, classes({1, 1}), {.weight = row({1, 0, 1})}); }),
+  EXPECT_EQ(message_of<ValueError>([&] {
+              cross_entropy(x, classes({1, 1}), {.weight = row({1, 0, 1})});
+            }),
             "cross_entropy: the weights of all 2 targets that count are 0");
-  EXPECT_EQ(message_of<ValueError>([&] { cross_entropy(x, classes({1, 1}), {.label_smoothing = 1.5}); }),
+  EXPECT_EQ(message_of<ValueError>([&] {
+              cross_entropy(x, classes({1, 1}), {.label_smoothing = 1.5});
+            }),
             "cross_entropy: label_smoothing 1.5 is outside [0, 1]");
   EXPECT_EQ(cross_entropy(x, classes({-100, -100}), {.reduction = Reduction::sum}).item(), 0);
   EXPECT_THROW(cross_entropy(x, classes({0})), ShapeError);
@@ -163,8 +179,11 @@ TEST(Losses, RefuseWhatDoesNotFit) {
   EXPECT_THROW(kl_div(row({}), row({}), Reduction::batchmean), ValueError);
   EXPECT_THROW(huber_loss(x, y, Reduction::mean, 0), ValueError);
   EXPECT_THROW(smooth_l1_loss(x, y, Reduction::mean, -1), ValueError);
-  EXPECT_EQ(message_of<ValueError>([&] { binary_cross_entropy(row({0.5, 1.5}), row({0, 1})); }),
-            "binary_cross_entropy: element 1 of x is 1.5, outside [0, 1]; for logits use binary_cross_entropy_with_logits");
+  EXPECT_EQ(
+      message_of<ValueError>([&] {
+        binary_cross_entropy(row({0.5, 1.5}), row({0, 1}));
+      }),
+      "binary_cross_entropy: element 1 of x is 1.5, outside [0, 1]; for logits use binary_cross_entropy_with_logits");
   EXPECT_THROW(binary_cross_entropy(row({std::nan("")}), row({0})), ValueError);
   EXPECT_THROW(binary_cross_entropy_with_logits(x, y, row({1, 2})), ShapeError);
   EXPECT_THROW(gaussian_nll_loss(x, y, Tensor::full({2, 1}, -1, DType::f64)), ValueError);

@@ -54,7 +54,8 @@ TEST(Norms, NormaliseWhatTheirNamesSay) {
 TEST(RmsNorm, DividesByTheRootOfTheMeanSquare) {
   const Tensor x = Tensor::from<double>({3, -4, 0, 0, 1, 1}, {3, 2}), w = Tensor::from<double>({1, 2}, {2});
   const double r = std::sqrt(12.5);
-  EXPECT_LT(test::largest_difference(rms_norm(x, w, 0.0).slice(0, 0, 1), Tensor::from<double>({3 / r, -8 / r}, {1, 2})), 1e-15);
+  EXPECT_LT(test::largest_difference(rms_norm(x, w, 0.0).slice(0, 0, 1), Tensor::from<double>({3 / r, -8 / r}, {1, 2})),
+            1e-15);
   EXPECT_EQ(at(rms_norm(x, Shape{2}), {1, 0}), 0) << "eps keeps a row of zeros finite";
   EXPECT_LT(test::largest_difference(rms_norm(x, Shape{3, 2}, {}, 0.0), scale(x, 1 / std::sqrt(27.0 / 6))), 1e-15);
 }

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/gradcheck.h>
@@ -49,7 +50,8 @@ TEST_P(Op, AccumulatesIntoAnExistingGradient) {
 std::string sample_name(const ::testing::TestParamInfo<OpSample>& info) {
   std::string name(info.param.op);
   name += "_" + std::to_string(info.index);
-  std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
   return name;
 }
 INSTANTIATE_TEST_SUITE_P(Every, Op, ::testing::ValuesIn(op_samples()), sample_name);
@@ -59,6 +61,29 @@ class TwiceDifferentiable : public ::testing::TestWithParam<OpSample> {};
 TEST_P(TwiceDifferentiable, SecondGradientEqualsCentralDifferences) {
   const auto result = gradgradcheck(GetParam().function, GetParam().inputs(), {.step = GetParam().step});
   EXPECT_TRUE(result.ok) << result.worst << ": " << result.message;
+}
+
+// gradgradcheck differentiates whatever the recorded backward computes: here that is held to the plain backward.
+TEST_P(TwiceDifferentiable, RecordedGradientEqualsThePlainOne) {
+  const auto inputs = GetParam().inputs();
+  std::vector<Tensor> leaves;
+  std::copy_if(inputs.begin(), inputs.end(), std::back_inserter(leaves), requires_grad);
+  const Tensor y = GetParam().function(inputs);
+  Tensor cotangent = Tensor::empty(y.shape(), y.dtype());
+  Generator(17).fill_normal(cotangent, 0, 1);
+  const GradientsOptions plain{.retain_graph = true, .allow_unused = true, .gradient = cotangent};
+  GradientsOptions recorded = plain;
+  recorded.create_graph = true;
+  const auto want = gradients(y, leaves, plain), got = gradients(y, leaves, recorded);
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    ASSERT_EQ(want[i].defined(), got[i].defined()) << "input " << i;
+    if (!want[i].defined()) continue;
+    const Tensor a = want[i].alias().contiguous(), b = got[i].alias().contiguous();
+    for (int64_t j = 0; j < a.numel(); ++j) {
+      EXPECT_NEAR(a.data<double>()[j], b.data<double>()[j], 1e-12 * (1 + std::abs(a.data<double>()[j])))
+          << "input " << i << ", element " << j;
+    }
+  }
 }
 
 Order order_of(std::string_view op) {

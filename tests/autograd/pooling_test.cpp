@@ -30,8 +30,10 @@ struct Case {
   void window(const std::vector<int64_t>& index, Body body) const {
     for (int64_t k = 0; k < kernel.h; ++k) {
       for (int64_t l = 0; l < kernel.w; ++l) {
-        const int64_t r = index[2] * stride.h - padding.h + k * dilation.h, c = index[3] * stride.w - padding.w + l * dilation.w;
-        if (r >= 0 && r < x.size(2) && c >= 0 && c < x.size(3)) body(at(x, {index[0], index[1], r, c}), r * x.size(3) + c);
+        const int64_t r = index[2] * stride.h - padding.h + k * dilation.h,
+                      c = index[3] * stride.w - padding.w + l * dilation.w;
+        if (r >= 0 && r < x.size(2) && c >= 0 && c < x.size(3))
+          body(at(x, {index[0], index[1], r, c}), r * x.size(3) + c);
       }
     }
   }
@@ -49,7 +51,8 @@ Case any_case(bool dilated) {
 TEST(MaxPool2d, EqualsTheLargestOfEachWindow) {
   EXPECT_TRUE(rc::check([] {
     const Case c = any_case(true);
-    const Pooled y = max_pool2d_with_indices(c.x, c.kernel, {.stride = c.stride, .padding = c.padding, .dilation = c.dilation});
+    const Pooled y =
+        max_pool2d_with_indices(c.x, c.kernel, {.stride = c.stride, .padding = c.padding, .dilation = c.dilation});
     RC_ASSERT(y.values.shape() == (Shape{c.x.size(0), c.x.size(1), c.out(0), c.out(1)}));
     test::for_each_index(y.values.shape(), [&](const std::vector<int64_t>& i) {
       double best = -std::numeric_limits<double>::infinity();
@@ -70,7 +73,8 @@ TEST(AvgPool2d, EqualsTheMeanOfEachWindow) {
   EXPECT_TRUE(rc::check([] {
     const Case c = any_case(false);
     const bool padding_counts = *rc::gen::arbitrary<bool>();
-    const Tensor y = avg_pool2d(c.x, c.kernel, {.stride = c.stride, .padding = c.padding, .count_include_pad = padding_counts});
+    const Tensor y =
+        avg_pool2d(c.x, c.kernel, {.stride = c.stride, .padding = c.padding, .count_include_pad = padding_counts});
     RC_ASSERT(y.shape() == (Shape{c.x.size(0), c.x.size(1), c.out(0), c.out(1)}));
     test::for_each_index(y.shape(), [&](const std::vector<int64_t>& i) {
       double total = 0;
@@ -79,14 +83,16 @@ TEST(AvgPool2d, EqualsTheMeanOfEachWindow) {
         total += v;
         ++count;
       });
-      RC_ASSERT(std::abs(at(y, i) - total / static_cast<double>(padding_counts ? c.kernel.h * c.kernel.w : count)) < 1e-14);
+      RC_ASSERT(std::abs(at(y, i) - total / static_cast<double>(padding_counts ? c.kernel.h * c.kernel.w : count)) <
+                1e-14);
     });
   }));
 }
 
 TEST(MaxPool2d, TakesTheFirstOfEqualsAndNaN) {
   const double nan = std::nan("");
-  const Tensor x = Tensor::from<double>({1, 1, 1, 1, 2, nan, 3, nan, -INFINITY, -INFINITY, -INFINITY, -INFINITY}, {3, 1, 2, 2});
+  const Tensor x =
+      Tensor::from<double>({1, 1, 1, 1, 2, nan, 3, nan, -INFINITY, -INFINITY, -INFINITY, -INFINITY}, {3, 1, 2, 2});
   const Pooled y = max_pool2d_with_indices(x, 2);
   EXPECT_EQ(y.indices.select(0, 0).item(), 0);
   EXPECT_EQ(y.indices.select(0, 1).item(), 1);

@@ -17,6 +17,7 @@ ROWS = [
     Row("dot", "x: k; y: k", "torch.dot(x, y)", "dot(x, y)"),
     Row("outer", "x: m; y: n", "torch.outer(x, y)", "outer(x, y)"),
     Row("addmm", "z: n; x: m k; y: k n", "torch.addmm(z, x, y, beta=0.5, alpha=2)", "addmm(z, x, y, 0.5, 2)"),
-    Row("baddbmm", "z: i 1 n; x: i m k; y: i k n", "torch.baddbmm(z, x, y, beta=2, alpha=-1)", "baddbmm(z, x, y, 2, -1)"),
+    Row("baddbmm", "z: i 1 n; x: i m k; y: i k n",
+        "torch.baddbmm(z, x, y, beta=2, alpha=-1)", "baddbmm(z, x, y, 2, -1)"),
     Row("bilinear", "x: m j; y: m k; w: n j k; b: n", "F.bilinear(x, y, w, b)", "bilinear(x, y, w, b)", empty=False),
 ]

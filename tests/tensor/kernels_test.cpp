@@ -177,7 +177,8 @@ TEST_P(EveryIsa, LayerNormEqualsItsFormula) {
 
 TEST_P(EveryIsa, RmsNormAndItsGradientEqualTheirFormulas) {
   for (int64_t n = 1; n <= 40; ++n) {
-    const auto x = uniform<double>(n, 9, -2, 2), gamma = uniform<double>(n, 10, -1, 1), dy = uniform<double>(n, 11, -1, 1);
+    const auto x = uniform<double>(n, 9, -2, 2), gamma = uniform<double>(n, 10, -1, 1);
+    const auto dy = uniform<double>(n, 11, -1, 1);
     std::vector<double> y(x.size()), dx(x.size(), 3), dgamma(x.size(), 4);
     double rstd = 0, squares = 0, along = 0;
     f64().rms_norm(n, x.data(), gamma.data(), 1e-5, y.data(), &rstd);

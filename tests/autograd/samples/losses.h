@@ -18,8 +18,9 @@ inline constexpr OpSample kLossSamples[] = {
      [](const Inputs& in) { return cross_entropy(in[0], ids({2, 0, -100, 1}, {4}), -100); }},
     {"cross_entropy", "weights and smoothing, a row ignored", [] { return leaves({{4, 3}}); },
      [](const Inputs& in) {
+       const Tensor weight = Tensor::from<double>({0.5, 1, 2}, {3});
        return cross_entropy(in[0], ids({2, 0, 1, 1}, {4}),
-                            {.weight = Tensor::from<double>({0.5, 1, 2}, {3}), .ignore_index = 0, .label_smoothing = 0.2});
+                            {.weight = weight, .ignore_index = 0, .label_smoothing = 0.2});
      }},
     {"cross_entropy", "images, none", [] { return leaves({{2, 3, 2, 2}}); },
      [](const Inputs& in) {
@@ -43,14 +44,16 @@ inline constexpr OpSample kLossSamples[] = {
      [](const Inputs& in) { return mse_loss(in[0], in[1], Reduction::none); }},
     {"mse_loss", "sum, against itself", [] { return leaves({{3}}); },
      [](const Inputs& in) { return mse_loss(in[0], in[0], Reduction::sum); }},
-    {"l1_loss", "mean", [] { return leaves({{3, 4}, {3, 4}}); }, [](const Inputs& in) { return l1_loss(in[0], in[1]); }},
+    {"l1_loss", "mean", [] { return leaves({{3, 4}, {3, 4}}); },
+     [](const Inputs& in) { return l1_loss(in[0], in[1]); }},
     {"smooth_l1_loss", "beta 0.7", [] { return leaves({{3, 4}, {3, 4}}); },
      [](const Inputs& in) { return smooth_l1_loss(in[0], in[1], Reduction::sum, 0.7); }},
     {"huber_loss", "delta 0.7", [] { return leaves({{3, 4}, {3, 4}}); },
      [](const Inputs& in) { return huber_loss(in[0], in[1], Reduction::none, 0.7); }},
     {"binary_cross_entropy", "weights", [] { return Inputs{uniform({2, 3}, 0.1, 0.9), uniform({2, 3}, 0, 1, 1)}; },
      [](const Inputs& in) { return binary_cross_entropy(in[0], in[1], Tensor::from<double>({0.5, 1, 2}, {3})); }},
-    {"binary_cross_entropy_with_logits", "weights of elements and of positives", [] { return leaves({{2, 3}, {2, 3}}); },
+    {"binary_cross_entropy_with_logits", "weights of elements and of positives",
+     [] { return leaves({{2, 3}, {2, 3}}); },
      [](const Inputs& in) {
        return binary_cross_entropy_with_logits(in[0], in[1], Tensor::from<double>({0.5, 2}, {2, 1}), Reduction::sum,
                                                Tensor::from<double>({0.5, 1, 3}, {3}));

@@ -28,7 +28,8 @@ inline constexpr OpSample kNormalizationSamples[] = {
      [](const Inputs& in) { return batch_norm(in[0], {}, {}, {}, {}, true); }},
     {"mul", "in batch_norm by running statistics", [] { return leaves({{3, 2, 4}, {2}, {2}}); },
      [](const Inputs& in) {
-       return batch_norm(in[0], Tensor::from<double>({0.5, -1}, {2}), Tensor::from<double>({2, 0.5}, {2}), in[1], in[2]);
+       const Tensor mean = Tensor::from<double>({0.5, -1}, {2}), variance = Tensor::from<double>({2, 0.5}, {2});
+       return batch_norm(in[0], mean, variance, in[1], in[2]);
      }},
     {"dropout_add_layer_norm", "with dropout", [] { return leaves({{5, 7}, {5, 7}, {7}, {7}}); },
      [](const Inputs& in) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <qing/autograd/ops/einsum.h>
 #include <qing/autograd/ops/products.h>
 
 #include "autograd/samples/inputs.h"
@@ -27,6 +28,10 @@ inline constexpr OpSample kProductSamples[] = {
      [](const Inputs& in) { return bmm(in[0].transpose(1, 2), in[1].slice(2, 0, 6, 2)); }},
     {"matmul", "baddbmm", [] { return leaves({{2}, {2, 3, 4}, {2, 4, 2}}); },
      [](const Inputs& in) { return baddbmm(in[0], in[1], in[2], 0.5, -2); }},
+    {"matmul", "einsum of three operands, one a diagonal", [] { return leaves({{2, 3, 3}, {3, 4, 2}, {4}}); },
+     [](const Inputs& in) { return einsum("bii,ijb,j->bj", in); }},
+    {"matmul", "einsum with dots and a stretched dimension", [] { return leaves({{2, 1, 2, 3}, {3, 3, 2}}); },
+     [](const Inputs& in) { return einsum("...ij,...jk->k...i", in); }},
     {"linear", "of a vector", [] { return leaves({{5}, {4, 5}, {4}}); },
      [](const Inputs& in) { return linear(in[0], in[1], in[2]); }},
     {"linear", "of transposed x and weight", [] { return leaves({{5, 2, 3}, {5, 4}, {4}}); },
