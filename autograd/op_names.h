@@ -113,15 +113,43 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     // reductions
     {"sum", kSecond},
     {"mean", kSecond},
+    {"var", kSecond},
+    {"std", kSecond},
+    {"amax", kSecond},
+    {"amin", kSecond},
+    {"logsumexp", kSecond},
+    {"norm", kSecond},
+    // scans and softmax
+    {"cumsum", kSecond},
+    {"cumprod", kFirst},
+    {"softmax", kSecond},
+    {"log_softmax", kSecond},
+    // joining and arranging
+    {"cat", kSecond},
+    {"pad", kSecond},
+    {"tril", kSecond},
+    {"triu", kSecond},
+    // indexing
+    {"index_select", kSecond},
+    {"index_add", kSecond},
+    {"gather", kSecond},
+    {"scatter", kSecond},
+    {"scatter_add", kSecond},
+    {"embedding", kSecond},
+    // sorting
+    {"sort", kSecond},
+    {"topk", kSecond},
+    {"kthvalue", kSecond},
+    {"median", kSecond},
+    {"max", kSecond},
+    {"min", kSecond},
+    {"cummax", kSecond},
+    {"cummin", kSecond},
     // rows
-    {"softmax", kFirst},
     {"layer_norm", kSecond},
     {"rms_norm", kSecond},
     {"batch_norm", kSecond},
     {"dropout_add_layer_norm", kFirst},
-    // indexing
-    {"index_rows", kFirst},
-    {"embedding", kFirst},
     // losses
     {"cross_entropy", kSecond},
     {"nll_loss", kSecond},

@@ -3,12 +3,14 @@
 // the same bits for any number of threads. Forward and backward of each stand side by side in autograd/ops/.
 #pragma once
 
+#include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/attention.h>
 #include <qing/autograd/ops/convolution.h>
 #include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/einsum.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/indexing.h>
+#include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/losses.h>
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/pooling.h>
@@ -16,4 +18,7 @@
 #include <qing/autograd/ops/recurrent.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/rotary.h>
+#include <qing/autograd/ops/scans.h>
+#include <qing/autograd/ops/softmax.h>
+#include <qing/autograd/ops/sorting.h>
 #include <qing/autograd/ops/views.h>

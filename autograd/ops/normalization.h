@@ -1,4 +1,4 @@
-// Operations that normalise rows: softmax and the norms.
+// Operations that normalise rows.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,6 @@
 
 namespace qing {
 
-Tensor softmax(const Tensor& x);  ///< over the last dimension
 /// Normalises the last dimension (Ba et al. 2016): (x−mean)/sqrt(var+eps)·weight + bias; weight and bias are [n].
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps);
 /// The same over the last dimensions, which are `normalized_shape`; weight (1) and bias (0) may be undefined.

@@ -1,42 +1,50 @@
-// Sums and means: the gradient is spread over what was summed.
+// Sums, means and what is made of them: the gradient is spread over what was reduced.
 #include <qing/autograd/ops/reductions.h>
+
+#include <algorithm>
+#include <cmath>
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/joining.h>
+#include <qing/autograd/ops/masks.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/tensor/ops/lanes.h>
 #include <qing/tensor/ops/reduce.h>
 
 namespace qing {
 namespace {
 
-struct Reduction {
-  Tensor value;
-  Shape kept;     // x's shape with 1 where it was summed
-  int64_t count;  // elements summed into one
-};
-
-Reduction reduce(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim, const char* op) {
-  Shape kept = x.shape();
-  for (const int64_t dim : dims) kept[wrap_dim(dim, x.dim(), op)] = 1;
+int64_t count_over(const Tensor& x, const std::vector<int64_t>& dims) {
   int64_t count = 1;
-  Shape dropped;
-  for (int64_t d = 0; d < x.dim(); ++d) {
-    bool summed = false;
-    for (const int64_t dim : dims) summed = summed || wrap_dim(dim, x.dim(), op) == d;
-    if (summed) {
-      count *= x.size(d);
-    } else {
-      dropped.push_back(x.size(d));
-    }
-  }
-  const Tensor value = sum_to(x.alias(), kept);
-  return {value.alias().reshape(keepdim ? kept : dropped), kept, count};
+  for (const int64_t d : dims) count *= x.size(d);
+  return count;
 }
 
-std::vector<int64_t> all_dims(const Tensor& x) {
-  std::vector<int64_t> dims(x.dim());
-  for (int64_t d = 0; d < x.dim(); ++d) dims[d] = d;
-  return dims;
+// A value of kept shape in the shape that was asked for.
+Tensor finished(const Tensor& kept, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return kept.reshape(reduced_shape(x.shape(), dims, keepdim));
+}
+
+// sum() with dimensions that are already resolved, where no dimension means none.
+Tensor sum_kept(const Tensor& x, const std::vector<int64_t>& dims) { return dims.empty() ? x : sum(x, dims, true); }
+
+// d(var)/dx = 2·(x − mean)/(n − correction) = what this gives for a factor 2/(n − correction).
+Tensor deviations(const Tensor& x, const std::vector<int64_t>& dims, double factor) {
+  return scale(sub(x, dims.empty() ? x : mean(x, dims, true)), factor);
+}
+
+double degrees_of_freedom(const Tensor& x, const std::vector<int64_t>& dims, double correction) {
+  return std::max(0.0, static_cast<double>(count_over(x, dims)) - correction);
+}
+
+// Σ (x − mean)² / degrees, of kept shape, outside any graph.
+Tensor variance(const Tensor& x, const std::vector<int64_t>& dims, double degrees, const char* op) {
+  const double count = static_cast<double>(count_over(x, dims));
+  const Tensor plain = x.alias();
+  if (!is_floating(x.dtype())) throw DTypeError(std::string(op) + ": needs f32 or f64, got " + name_of(x.dtype()));
+  const Tensor center = scale(sum_over(plain, dims), 1 / count);
+  return div(squares_around(plain, center, dims, op), Tensor::full({}, degrees, x.dtype()));
 }
 
 }  // namespace
@@ -53,29 +61,138 @@ Tensor sum_to_shape(const Tensor& x, const Shape& shape) {
   return reshape(sum(x, dims, true), shape);
 }
 
-Tensor sum(const Tensor& x) { return sum(x, all_dims(x)); }
+Tensor sum(const Tensor& x) { return sum(x, {}); }
 
 Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  Reduction reduction = reduce(x, dims, keepdim, "sum");
-  Tensor y = reduction.value.shares_storage(x) ? reduction.value.clone() : reduction.value;
+  const auto over = resolve_dims(dims, x.dim(), "sum");
+  Tensor y = finished(sum_over(x.alias(), over), x, over, keepdim);
   if (recording({x})) {
-    record("sum", y, {x}, [shape = x.shape(), kept = reduction.kept](const Tensor& dy, GradSink& grad) {
+    record("sum", y, {x}, [shape = x.shape(), kept = kept_shape(x.shape(), over)](const Tensor& dy, GradSink& grad) {
       grad.add(0, dy.reshape(kept).expand(shape));
     });
   }
   return y;
 }
 
-Tensor mean(const Tensor& x) { return mean(x, all_dims(x)); }
+Tensor mean(const Tensor& x) { return mean(x, {}); }
 
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
-  const Reduction reduction = reduce(x, dims, keepdim, "mean");
-  if (reduction.count == 0) throw ValueError("mean: no elements to average in shape " + to_string(x.shape()));
-  const double share = 1.0 / static_cast<double>(reduction.count);
-  Tensor y = scale(reduction.value, share);  // outside the graph: of a plain tensor
+  const auto over = resolve_dims(dims, x.dim(), "mean");
+  const double share = 1.0 / static_cast<double>(count_over(x, over));
+  Tensor y = finished(scale(sum_over(x.alias(), over), share), x, over, keepdim);
   if (recording({x})) {
-    record("mean", y, {x}, [shape = x.shape(), kept = reduction.kept, share](const Tensor& dy, GradSink& grad) {
-      grad.add(0, scale(dy, share).reshape(kept).expand(shape));
+    record("mean", y, {x},
+           [shape = x.shape(), kept = kept_shape(x.shape(), over), share](const Tensor& dy, GradSink& grad) {
+             grad.add(0, scale(dy, share).reshape(kept).expand(shape));
+           });
+  }
+  return y;
+}
+
+Tensor var(const Tensor& x, const std::vector<int64_t>& dims, double correction, bool keepdim) {
+  const auto over = resolve_dims(dims, x.dim(), "var");
+  const double degrees = degrees_of_freedom(x, over, correction);
+  Tensor y = finished(variance(x, over, degrees, "var"), x, over, keepdim);
+  if (recording({x})) {
+    record("var", y, {x}, [over, degrees, x = Saved(x)](const Tensor& dy, GradSink& grad) {
+      const Tensor from = grad.input(0, x);
+      grad.add(0, mul(dy.reshape(kept_shape(from.shape(), over)), deviations(from, over, 2 / degrees)));
+    });
+  }
+  return y;
+}
+
+Tensor std(const Tensor& x, const std::vector<int64_t>& dims, double correction, bool keepdim) {
+  const auto over = resolve_dims(dims, x.dim(), "std");
+  const double degrees = degrees_of_freedom(x, over, correction);
+  Tensor y = finished(sqrt(variance(x, over, degrees, "std")), x, over, keepdim);
+  if (recording({x})) {
+    record("std", y, {x}, [over, degrees, x = Saved(x), y = Saved(y)](const Tensor& dy, GradSink& grad) {
+      const Tensor from = grad.input(0, x);
+      // Constant elements have no slope: 0 is taken, as for the norm.
+      const Tensor share = mul(dy, inverse_or_zero(grad.output(y)));
+      grad.add(0, mul(share.reshape(kept_shape(from.shape(), over)), deviations(from, over, 1 / degrees)));
+    });
+  }
+  return y;
+}
+
+Tensor prod(const Tensor& x) { return prod(x.reshape({-1}), 0); }
+
+// A tree of products: what a leaf's gradient multiplies never holds the leaf itself, so zeros are exact, at any order.
+Tensor prod(const Tensor& x, int64_t dim, bool keepdim) {
+  const auto over = resolve_dim(dim, x.dim(), "prod");
+  if (!is_floating(x.dtype())) return finished(product_over(x, over, "prod"), x, over, keepdim);
+  if (over.empty()) return clone(x);
+  const int64_t d = over[0];
+  Tensor left = x;
+  if (left.size(d) == 0) left = Tensor::full(kept_shape(x.shape(), over), 1, x.dtype());
+  while (left.size(d) > 1) {
+    const int64_t half = left.size(d) / 2;
+    const Tensor product = mul(slice(left, d, 0, half), slice(left, d, half, 2 * half));
+    left = left.size(d) % 2 == 0 ? product : cat({product, slice(left, d, 2 * half, 2 * half + 1)}, d);
+  }
+  return reshape(left.same_as(x) ? clone(x) : left, reduced_shape(x.shape(), over, keepdim));
+}
+
+namespace {
+
+Tensor extreme(OpName op, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim, bool largest) {
+  const auto over = resolve_dims(dims, x.dim(), op.c_str());
+  const Tensor kept = extreme_over(x.alias(), over, largest, op.c_str());
+  Tensor y = finished(kept, x, over, keepdim);
+  if (is_floating(x.dtype()) && recording({x})) {
+    record(op, y, {x}, [over, x = Saved(x), kept = Saved(kept)](const Tensor& dy, GradSink& grad) {
+      const Tensor value = kept.get(grad), chosen = equal_mask(x.get(grad), value);
+      grad.add(0, mul(dy.reshape(value.shape()), div(chosen, sum_kept(chosen, over))));
+    });
+  }
+  return y;
+}
+
+}  // namespace
+
+Tensor amax(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return extreme("amax", x, dims, keepdim, true);
+}
+Tensor amin(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  return extreme("amin", x, dims, keepdim, false);
+}
+Tensor max(const Tensor& x) { return amax(x); }
+Tensor min(const Tensor& x) { return amin(x); }
+
+Tensor logsumexp(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  const auto over = resolve_dims(dims, x.dim(), "logsumexp");
+  Tensor y = finished(logsumexp_over(x.alias(), over, "logsumexp"), x, over, keepdim);
+  if (recording({x})) {
+    record("logsumexp", y, {x}, [over, x = Saved(x), y = Saved(y)](const Tensor& dy, GradSink& grad) {
+      const Tensor from = grad.input(0, x);
+      const Shape kept = kept_shape(from.shape(), over);
+      grad.add(0, mul(dy.reshape(kept), exp(sub(from, grad.output(y).reshape(kept)))));
+    });
+  }
+  return y;
+}
+
+Tensor norm(const Tensor& x, double p, const std::vector<int64_t>& dims, bool keepdim) {
+  const auto over = resolve_dims(dims, x.dim(), "norm");
+  Tensor y = finished(norm_over(x.alias(), p, over, "norm"), x, over, keepdim);
+  if (recording({x})) {
+    record("norm", y, {x}, [p, over, x = Saved(x), y = Saved(y)](const Tensor& dy, GradSink& grad) {
+      const Tensor from = grad.input(0, x), sign = sign_mask(x.get(grad));
+      const Shape kept = kept_shape(from.shape(), over);
+      const Tensor up = dy.reshape(kept), result = grad.output(y).reshape(kept);
+      if (p == 0) return grad.add(0, mul(up, Tensor::zeros(from.shape(), from.dtype())));
+      if (p == 1) return grad.add(0, mul(up, sign));
+      if (p == 2) return grad.add(0, mul(mul(up, inverse_or_zero(result)), from));
+      if (std::isinf(p)) {
+        const Tensor chosen = equal_mask(mul(x.get(grad), sign), y.get(grad).reshape(kept));
+        return grad.add(0, mul(up, mul(sign, div(chosen, sum_kept(chosen, over)))));
+      }
+      // sign(x)·(|x|/‖x‖)^(p−1), as exp(log) where x is not 0.
+      const Tensor nonzero = mul(sign, sign), hole = sub(Tensor::full({}, 1, from.dtype()), nonzero);
+      const Tensor ratio = add(mul(mul(from, sign), inverse_or_zero(result)), hole);
+      grad.add(0, mul(up, mul(sign, exp(scale(log(ratio), p - 1)))));
     });
   }
   return y;

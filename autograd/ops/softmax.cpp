@@ -1,66 +1,112 @@
-// Softmax over rows.
-#include <fmt/format.h>
+// Softmax and its kin along any dimension.
+#include <qing/autograd/ops/softmax.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
 
 #include <qing/autograd/graph.h>
-#include <qing/autograd/ops/normalization.h>
+#include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/reductions.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/threads.h>
+#include <qing/tensor/ops/lanes.h>
 
 namespace qing {
 namespace {
 
-constexpr int64_t kRowGrain = 64;
+// dx[lane] = body(n, y[lane], dy[lane]) for a gradient that follows from the result alone.
+template <class Body>
+Tensor gradient_along(const Tensor& y, const Tensor& dy, const std::vector<int64_t>& dims, const char* op, Body body) {
+  Tensor dx = Tensor::empty(y.shape(), y.dtype());
+  dispatch_floating(y.dtype(), op, [&](auto zero) {
+    using T = decltype(zero);
+    const Lanes results(y.layout(), dims), upstream(dy.layout(), dims), to(dx.layout(), dims);
+    parallel_for(results.count(), results.tile(), [&](int64_t begin, int64_t end) {
+      LaneReader<T> result(y, results), gradient(dy, upstream);
+      LaneWriter<T> out(dx, to);
+      for (int64_t lane = begin; lane < end; ++lane) {
+        body(results.length(), result.at(lane), gradient.at(lane), out.at(lane));
+      }
+    });
+  });
+  return dx;
+}
 
-struct Rows {
-  int64_t count, width;
-};
-
-Rows rows_of(const Tensor& x, const char* op) {
-  if (x.dim() < 1 || x.size(-1) < 1) {
-    throw ShapeError(fmt::format("{}: needs a last dimension of at least 1, got shape {}", op, to_string(x.shape())));
-  }
-  return {x.numel() / x.size(-1), x.size(-1)};
+// x − log Σ exp(x). The largest element is taken off first, so that the difference is exact where it matters.
+template <class T>
+void log_softmax_lane(int64_t n, const T* x, T* y, T* scratch) {
+  const T largest = *std::max_element(x, x + n);
+  const T shift = std::isfinite(largest) ? largest : T(0);
+  for (int64_t i = 0; i < n; ++i) y[i] = x[i] - shift;
+  const T log_sum = kernels::kernels<T>().softmax(n, T(1), y, scratch);
+  for (int64_t i = 0; i < n; ++i) y[i] -= log_sum;
 }
 
 }  // namespace
 
-Tensor softmax(const Tensor& input) {
-  const Rows rows = rows_of(input, "softmax");
-  const Tensor x = input.contiguous();
+Tensor softmax(const Tensor& x, int64_t dim) {
+  const std::vector<int64_t> dims = resolve_dim(dim, x.dim(), "softmax");
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   dispatch_floating(x.dtype(), "softmax", [&](auto zero) {
     using T = decltype(zero);
-    const T* in = x.data<T>();
-    T* out = y.data<T>();
-    parallel_for(rows.count, kRowGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        kernels::kernels<T>().softmax(rows.width, T(1), in + r * rows.width, out + r * rows.width);
-      }
-    });
+    if (x.numel() == 0) return;
+    map_lanes<T, T>(x, y, dims,
+                    [](int64_t n, const T* in, T* out) { kernels::kernels<T>().softmax(n, T(1), in, out); });
   });
-  if (recording({input})) {
-    record("softmax", y, {input}, [rows, y = Saved(y)](const Tensor& dy, GradSink& grad) {
-      const auto target = grad.target(0);
-      dispatch_floating(dy.dtype(), "softmax", [&](auto zero) {
-        using T = decltype(zero);
-        const T* out = y.get(grad).data<T>();
-        const T* upstream = dy.data<T>();
-        T* dx = target.tensor.data<T>();
-        parallel_for(rows.count, kRowGrain, [&](int64_t begin, int64_t end) {
-          for (int64_t r = begin; r < end; ++r) {
-            const int64_t at = r * rows.width;
-            const T inner = kernels::kernels<T>().dot(rows.width, out + at, upstream + at);
-            for (int64_t j = at; j < at + rows.width; ++j) {
-              const T value = out[j] * (upstream[j] - inner);
-              dx[j] = target.accumulate ? dx[j] + value : value;
-            }
-          }
-        });
-      });
+  if (recording({x})) {
+    record("softmax", y, {x}, [dims, y = Saved(y)](const Tensor& dy, GradSink& grad) {
+      const Tensor result = grad.output(y);
+      // dx = y·(dy − Σ dy·y)
+      if (grad.create_graph()) {
+        const Tensor weighted = mul(dy, result);
+        const Tensor inner = dims.empty() ? weighted : sum(weighted, dims, true);
+        return grad.add(0, sub(weighted, mul(result, inner)));
+      }
+      const auto lane = [](int64_t n, const auto* p, const auto* up, auto* dx) {
+        using T = std::remove_pointer_t<decltype(dx)>;
+        const T inner = kernels::kernels<T>().dot(n, p, up);
+        for (int64_t j = 0; j < n; ++j) dx[j] = p[j] * (up[j] - inner);
+      };
+      grad.add(0, gradient_along(result, dy, dims, "softmax", lane));
     });
   }
   return y;
 }
+
+Tensor log_softmax(const Tensor& x, int64_t dim) {
+  const std::vector<int64_t> dims = resolve_dim(dim, x.dim(), "log_softmax");
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  dispatch_floating(x.dtype(), "log_softmax", [&](auto zero) {
+    using T = decltype(zero);
+    if (x.numel() == 0) return;
+    const int64_t width = dims.empty() ? 1 : x.size(dim);
+    map_lanes<T, T>(x, y, dims, [width](int64_t n, const T* in, T* out) {
+      thread_local std::vector<T> scratch;
+      scratch.resize(static_cast<size_t>(width));
+      log_softmax_lane(n, in, out, scratch.data());
+    });
+  });
+  if (recording({x})) {
+    record("log_softmax", y, {x}, [dims, y = Saved(y)](const Tensor& dy, GradSink& grad) {
+      const Tensor result = grad.output(y);
+      // dx = dy − exp(y)·Σ dy
+      if (grad.create_graph()) {
+        const Tensor total = dims.empty() ? dy : sum(dy, dims, true);
+        return grad.add(0, sub(dy, mul(exp(result), total)));
+      }
+      const auto lane = [](int64_t n, const auto* log, const auto* up, auto* dx) {
+        using T = std::remove_pointer_t<decltype(dx)>;
+        const T total = kernels::kernels<T>().sum(n, up);
+        kernels::kernels<T>().exp(n, log, dx);
+        for (int64_t j = 0; j < n; ++j) dx[j] = up[j] - dx[j] * total;
+      };
+      grad.add(0, gradient_along(result, dy, dims, "log_softmax", lane));
+    });
+  }
+  return y;
+}
+
+Tensor softmin(const Tensor& x, int64_t dim) { return softmax(neg(x), dim); }
 
 }  // namespace qing

@@ -116,7 +116,7 @@ class Layers : public Module {
     for (size_t i = 0; i < last; ++i) x = layers_[i].forward(x, batch.offsets, rng);
     Offsets one_each(batch.offsets.size());
     std::iota(one_each.begin(), one_each.end(), 0);
-    return layers_[last].forward(index_rows(x, batch.firsts), one_each, x, batch.offsets, rng);
+    return layers_[last].forward(index_select(x, 0, batch.firsts), one_each, x, batch.offsets, rng);
   }
 
  private:

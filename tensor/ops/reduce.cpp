@@ -1,6 +1,7 @@
 #include <qing/tensor/ops/reduce.h>
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include <qing/tensor/dispatch.h>
@@ -12,24 +13,6 @@ namespace qing {
 namespace {
 
 constexpr int64_t kRowsAChunk = 64;
-
-// The general case: walks x in row-major order with the index of the element each value belongs to.
-template <class T>
-void sum_into(const Tensor& x, const Layout& target, T* out) {
-  const Shape& sizes = x.shape();
-  const T* in = x.data<T>();
-  std::vector<int64_t> index(sizes.size(), 0);
-  int64_t position = 0;
-  for (int64_t i = 0, n = x.numel(); i < n; ++i) {
-    out[position] += in[i];
-    for (int64_t d = x.dim() - 1; d >= 0; --d) {
-      position += target.strides[d];
-      if (++index[d] < sizes[d]) break;
-      position -= target.strides[d] * sizes[d];
-      index[d] = 0;
-    }
-  }
-}
 
 }  // namespace
 
@@ -45,8 +28,14 @@ void sum_rows(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* out, bo
       for (int64_t r = c * kRowsAChunk; r < last; ++r) table.add(columns, into, x + r * ldx, into);
     }
   });
-  if (!accumulate) std::fill(out, out + columns, T(0));
-  for (int64_t c = 0; c < chunks; ++c) table.add(columns, out, partial.data() + c * columns, out);
+  std::vector<double> total(static_cast<size_t>(columns), 0.0);
+  for (int64_t c = 0; c < chunks; ++c) {
+    const T* from = partial.data() + c * columns;
+    for (int64_t j = 0; j < columns; ++j) total[j] += static_cast<double>(from[j]);
+  }
+  for (int64_t j = 0; j < columns; ++j) {
+    out[j] = static_cast<T>(accumulate ? total[j] + static_cast<double>(out[j]) : total[j]);
+  }
 }
 template void sum_rows(int64_t, int64_t, const float*, int64_t, float*, bool);
 template void sum_rows(int64_t, int64_t, const double*, int64_t, double*, bool);
@@ -56,20 +45,13 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
   if (broadcast_shapes(x.shape(), shape, "sum_to") != x.shape()) {
     throw ShapeError("sum_to: " + to_string(shape) + " does not broadcast to " + to_string(x.shape()));
   }
-  return dispatch_floating(x.dtype(), "sum_to", [&](auto zero) {
-    using T = decltype(zero);
-    const Tensor source = x.contiguous();
-    Tensor result = Tensor::zeros(shape, x.dtype());
-    const int64_t columns = result.numel();
-    const auto kept = static_cast<int64_t>(shape.size());
-    const bool leading = std::equal(shape.begin(), shape.end(), x.shape().end() - kept);
-    if (leading && columns > 0) {
-      sum_rows(source.numel() / columns, columns, source.data<T>(), columns, result.data<T>(), false);
-    } else {
-      sum_into(source, result.layout().expand(x.shape()), result.data<T>());
-    }
-    return result;
-  });
+  if (!is_floating(x.dtype())) throw DTypeError(std::string("sum_to: needs f32 or f64, got ") + name_of(x.dtype()));
+  const auto added = x.dim() - static_cast<int64_t>(shape.size());
+  std::vector<int64_t> dims;
+  for (int64_t d = 0; d < x.dim(); ++d) {
+    if (d < added || shape[d - added] != x.size(d)) dims.push_back(d);
+  }
+  return sum_over(x.alias(), dims).reshape(shape);
 }
 
 double sum_of_squares(const Tensor& x) {

@@ -1,8 +1,9 @@
-// Sums, without gradients. Partial sums are over fixed chunks added in order, so that the number of threads does not
-// change a bit.
+// Reductions, without gradients. Long lanes are cut into fixed chunks whose results are joined in order, so that the
+// number of threads does not change a bit. f32 is summed in f64.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <qing/tensor/tensor.h>
 
@@ -17,5 +18,20 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 
 /// Σ x² over a contiguous f32 or f64 tensor, accumulated in double.
 double sum_of_squares(const Tensor& x);
+
+// The following reduce over `dims` (resolved: see lanes.h), which stay as sizes of 1; x may have any strides.
+
+/// f32 and f64 in their own dtype, integers and bool in i64 (modulo 2^64). 0 of nothing.
+Tensor sum_over(const Tensor& x, const std::vector<int64_t>& dims);
+/// Products of integers and bool, in i64 (modulo 2^64). 1 of nothing.
+Tensor product_over(const Tensor& x, const std::vector<int64_t>& dims, const char* op);
+/// The largest or the smallest, of any dtype; NaN if there is one. ValueError naming `op` if there is nothing.
+Tensor extreme_over(const Tensor& x, const std::vector<int64_t>& dims, bool largest, const char* op);
+/// Σ (x − mean)² with the lanes' means, which have the kept shape.
+Tensor squares_around(const Tensor& x, const Tensor& mean, const std::vector<int64_t>& dims, const char* op);
+/// (Σ |x|^p)^(1/p); the number of elements other than 0 for p = 0, the largest |x| for ∞, the smallest for −∞.
+Tensor norm_over(const Tensor& x, double p, const std::vector<int64_t>& dims, const char* op);
+/// log Σ exp(x), shifted by the largest; −∞ of nothing.
+Tensor logsumexp_over(const Tensor& x, const std::vector<int64_t>& dims, const char* op);
 
 }  // namespace qing

@@ -10,6 +10,7 @@
 #include "autograd/samples/convolution.h"
 #include "autograd/samples/elementwise.h"
 #include "autograd/samples/indexing.h"
+#include "autograd/samples/joining.h"
 #include "autograd/samples/losses.h"
 #include "autograd/samples/math.h"
 #include "autograd/samples/normalization.h"
@@ -31,6 +32,7 @@ constexpr std::span<const OpSample> kFamilies[] = {
     kConvolutionSamples,
     kElementwiseSamples,
     kIndexingSamples,
+    kJoiningSamples,
     kLossSamples,
     kMathSamples,
     kNormalizationSamples,

@@ -184,9 +184,9 @@ TEST(Attention, ASequenceDoesNotSeeTheRestOfTheBatch) {
 TEST(Attention, OneQueryOfASequenceGetsItsRowOfTheWhole) {
   const Tensor q = normal({40, 16}, 1), k = normal({40, 16}, 2), v = normal({40, 16}, 3);
   const Tensor whole = attention(q, k, v, {0, 13, 40}, 4);
-  const Tensor firsts = index_rows(q, Tensor::from<int64_t>({0, 13}, {2}));
+  const Tensor firsts = index_select(q, 0, Tensor::from<int64_t>({0, 13}, {2}));
   const Tensor rows = attention(firsts, k, v, {0, 1, 2}, {0, 13, 40}, 4);
-  expect_same_bits(rows, index_rows(whole, Tensor::from<int64_t>({0, 13}, {2})));
+  expect_same_bits(rows, index_select(whole, 0, Tensor::from<int64_t>({0, 13}, {2})));
 }
 
 class TwoThreads : public ::testing::Test {

@@ -89,7 +89,7 @@ TEST_F(Classifier, TheShortCutOfTheLastLayerGivesTheFullResult) {
   const RaggedBatch batch = RaggedBatch::of(sequences);
   const Tensor logits = model_.forward(batch);
   const StateDict state = model_.state_dict();
-  const Tensor firsts = index_rows(model_.hidden_states(batch), batch.firsts);
+  const Tensor firsts = index_select(model_.hidden_states(batch), 0, batch.firsts);
   const Tensor pooled = tanh(linear(firsts, state.at("bert.pooler.dense.weight"), state.at("bert.pooler.dense.bias")));
   const Tensor full = linear(pooled, state.at("classifier.weight"), state.at("classifier.bias"));
   for (int64_t i = 0; i < 6; ++i) EXPECT_NEAR(logits.data<float>()[i], full.data<float>()[i], 1e-5);

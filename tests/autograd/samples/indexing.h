@@ -1,18 +1,53 @@
 #pragma once
 
 #include <qing/autograd/ops/indexing.h>
+#include <qing/autograd/ops/sorting.h>
 
 #include "autograd/samples/inputs.h"
 
 namespace qing::test {
 
 inline constexpr OpSample kIndexingSamples[] = {
-    {"index_rows", "with a repetition", [] { return leaves({{4, 3}}); },
-     [](const Inputs& in) { return index_rows(in[0], ids({2, 0, 2}, {3})); }},
+    {"index_select", "rows, with a repetition", [] { return leaves({{4, 3}}); },
+     [](const Inputs& in) { return index_select(in[0], 0, ids({2, 0, 2}, {3})); }},
+    {"index_select", "the middle of a transposed tensor", [] { return leaves({{2, 4, 3}}); },
+     [](const Inputs& in) { return index_select(in[0].transpose(0, 2), 1, ids({3, 3, 1}, {3})); }},
+    {"index_add", "columns, with a repetition", [] { return leaves({{2, 4}, {2, 3}}); },
+     [](const Inputs& in) { return index_add(in[0], 1, ids({2, 0, 2}, {3}), in[1], 1.5); }},
+    {"scatter", "index_copy with a repetition", [] { return leaves({{4, 2}, {3, 2}}); },
+     [](const Inputs& in) { return index_copy(in[0], 0, ids({2, 0, 2}, {3}), in[1]); }},
+    {"gather", "along columns, fewer rows", [] { return leaves({{3, 4}}); },
+     [](const Inputs& in) { return gather(in[0], 1, ids({3, 0, 0, 1, 1, 1}, {2, 3})); }},
+    {"gather", "take_along_dim, broadcast", [] { return leaves({{3, 1, 4}}); },
+     [](const Inputs& in) { return take_along_dim(in[0], ids({3, 0, 1, 1}, {1, 2, 2}), 2); }},
+    {"scatter", "along rows, with a collision", [] { return leaves({{3, 2}, {3, 3}}); },
+     [](const Inputs& in) { return scatter(in[0], 0, ids({2, 0, 2, 1}, {2, 2}), in[1]); }},
+    {"scatter", "a number", [] { return leaves({{3, 2}}); },
+     [](const Inputs& in) { return scatter(in[0], 1, ids({1, 0}, {2, 1}), 7); }},
+    {"scatter_add", "with a collision", [] { return leaves({{3, 2}, {3, 3}}); },
+     [](const Inputs& in) { return scatter_add(in[0], 0, ids({2, 0, 2, 1}, {2, 2}), in[1]); }},
+    {"index_select", "masked_select", [] { return leaves({{2, 3}}); },
+     [](const Inputs& in) { return masked_select(in[0], Tensor::from<bool>({true, false, true}, {3})); }},
     {"embedding", "with repetitions", [] { return leaves({{5, 3}}); },
      [](const Inputs& in) { return embedding(in[0], ids({4, 1, 1, 0}, {2, 2})); }},
     {"embedding", "a padding row that nothing looks at", [] { return leaves({{5, 3}}); },
      [](const Inputs& in) { return embedding(in[0], ids({4, 1, 1, 0}, {2, 2}), 2); }},
+    {"index_add", "embedding_bag, mean with padding and an empty bag", [] { return leaves({{5, 3}}); },
+     [](const Inputs& in) {
+       return embedding_bag(in[0], ids({4, 1, 1, 0, 2}, {5}), ids({0, 3, 3}, {3}), BagMode::mean, 2);
+     }},
+    {"sort", "descending, first dimension", [] { return leaves({{5, 2}}); },
+     [](const Inputs& in) { return sort(in[0], 0, true).values; }},
+    {"topk", "smallest", [] { return leaves({{2, 5}}); },
+     [](const Inputs& in) { return topk(in[0], 3, -1, false).values; }},
+    {"kthvalue", "second", [] { return leaves({{2, 5}}); }, [](const Inputs& in) { return kthvalue(in[0], 2).values; }},
+    {"median", "of an even count", [] { return leaves({{4, 2}}); },
+     [](const Inputs& in) { return median(in[0], 0, true).values; }},
+    {"max", "middle", [] { return leaves({{2, 3, 2}}); }, [](const Inputs& in) { return max(in[0], 1).values; }},
+    {"min", "last, kept", [] { return leaves({{2, 3}}); },
+     [](const Inputs& in) { return min(in[0], -1, true).values; }},
+    {"cummax", "first", [] { return leaves({{5, 2}}); }, [](const Inputs& in) { return cummax(in[0], 0).values; }},
+    {"cummin", "last", [] { return leaves({{2, 5}}); }, [](const Inputs& in) { return cummin(in[0], 1).values; }},
 };
 
 }  // namespace qing::test

@@ -1,0 +1,36 @@
+#include <qing/autograd/ops/masks.h>
+
+#include <qing/autograd/ops/elementwise.h>
+#include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/elementwise.h>
+
+namespace qing {
+
+Tensor equal_mask(const Tensor& a, const Tensor& b) {
+  const Shape shape = broadcast_shapes(a.shape(), b.shape(), "equal_mask");
+  const Tensor left = a.alias().expand(shape).contiguous(), right = b.alias().expand(shape).contiguous();
+  Tensor mask = Tensor::empty(shape, a.dtype());
+  dispatch_floating(a.dtype(), "equal_mask", [&](auto zero) {
+    using T = decltype(zero);
+    map(mask.numel(), left.data<T>(), right.data<T>(), mask.data<T>(), [](T p, T q) { return T(p == q ? 1 : 0); });
+  });
+  return mask;
+}
+
+Tensor sign_mask(const Tensor& x) {
+  const Tensor dense = x.alias().contiguous();
+  Tensor mask = Tensor::empty(x.shape(), x.dtype());
+  dispatch_floating(x.dtype(), "sign_mask", [&](auto zero) {
+    using T = decltype(zero);
+    map(mask.numel(), dense.data<T>(), mask.data<T>(), [](T v) { return T((v > 0 ? 1 : 0) - (v < 0 ? 1 : 0)); });
+  });
+  return mask;
+}
+
+Tensor inverse_or_zero(const Tensor& x) {
+  const Tensor zero = equal_mask(x, Tensor::zeros({}, x.dtype()));
+  const Tensor rest = sub(Tensor::full({}, 1, x.dtype()), zero);
+  return div(rest, add(x, zero));
+}
+
+}  // namespace qing

@@ -1,0 +1,15 @@
+// Running sums and products along a dimension.
+#pragma once
+
+#include <cstdint>
+
+#include <qing/tensor/tensor.h>
+
+namespace qing {
+
+/// y[i] = x[0] + ... + x[i]. f32 is summed in f64; integers and bool in i64.
+Tensor cumsum(const Tensor& x, int64_t dim);
+/// y[i] = x[0]·...·x[i], likewise. The gradient is exact where elements are 0.
+Tensor cumprod(const Tensor& x, int64_t dim);
+
+}  // namespace qing

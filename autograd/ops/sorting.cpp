@@ -1,0 +1,89 @@
+#include <qing/autograd/ops/sorting.h>
+
+#include <fmt/format.h>
+
+#include <qing/autograd/ops/picking.h>
+#include <qing/autograd/ops/views.h>
+#include <qing/tensor/ops/lanes.h>
+
+namespace qing {
+namespace {
+
+// Values that were picked along `dims`: recorded. A tensor without dimensions is its own only choice.
+ValuesAndIndices recorded(OpName op, const Tensor& x, const std::vector<int64_t>& dims, ValuesAndIndices found) {
+  if (!is_floating(x.dtype())) return found;
+  if (dims.empty()) {
+    found.values = clone(x);
+  } else {
+    record_picked(op, found.values, x, dims[0], found.indices);
+  }
+  return found;
+}
+
+ValuesAndIndices reduced(OpName op, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim,
+                         const ValuesAndIndices& found) {
+  const ValuesAndIndices kept = recorded(op, x, dims, found);
+  if (keepdim) return kept;
+  const Shape shape = dropped_shape(x.shape(), dims);
+  return {reshape(kept.values, shape), kept.indices.reshape(shape)};
+}
+
+int64_t size_along(const Tensor& x, const std::vector<int64_t>& dims) { return dims.empty() ? 1 : x.size(dims[0]); }
+
+}  // namespace
+
+ValuesAndIndices sort(const Tensor& x, int64_t dim, bool descending) {
+  const auto dims = resolve_dim(dim, x.dim(), "sort");
+  return recorded("sort", x, dims, sorted_along(x.alias(), dims, descending));
+}
+
+Tensor argsort(const Tensor& x, int64_t dim, bool descending) {
+  return sorted_along(x.alias(), resolve_dim(dim, x.dim(), "argsort"), descending).indices;
+}
+
+ValuesAndIndices topk(const Tensor& x, int64_t k, int64_t dim, bool largest) {
+  const auto dims = resolve_dim(dim, x.dim(), "topk");
+  if (k < 0 || k > size_along(x, dims) || (dims.empty() && k == 0)) {
+    throw ValueError(fmt::format("topk: k is {}, the size of dimension {} of {} is {}", k, dim, to_string(x.shape()),
+                                 size_along(x, dims)));
+  }
+  return recorded("topk", x, dims, top_along(x.alias(), dims, k, largest));
+}
+
+ValuesAndIndices kthvalue(const Tensor& x, int64_t k, int64_t dim, bool keepdim) {
+  const auto dims = resolve_dim(dim, x.dim(), "kthvalue");
+  if (k < 1 || k > size_along(x, dims)) {
+    throw ValueError(fmt::format("kthvalue: k is {}, and has to be in [1, {}], the size of dimension {} of {}", k,
+                                 size_along(x, dims), dim, to_string(x.shape())));
+  }
+  return reduced("kthvalue", x, dims, keepdim, ranked_along(x.alias(), dims, k - 1));
+}
+
+ValuesAndIndices median(const Tensor& x, int64_t dim, bool keepdim) {
+  const auto dims = resolve_dim(dim, x.dim(), "median");
+  return reduced("median", x, dims, keepdim, median_along(x.alias(), dims, "median"));
+}
+
+Tensor median(const Tensor& x) { return median(reshape(x, {-1}), 0).values; }
+
+ValuesAndIndices max(const Tensor& x, int64_t dim, bool keepdim) {
+  const auto dims = resolve_dim(dim, x.dim(), "max");
+  return reduced("max", x, dims, keepdim, extreme_along(x.alias(), dims, true, "max"));
+}
+
+ValuesAndIndices min(const Tensor& x, int64_t dim, bool keepdim) {
+  const auto dims = resolve_dim(dim, x.dim(), "min");
+  return reduced("min", x, dims, keepdim, extreme_along(x.alias(), dims, false, "min"));
+}
+
+ValuesAndIndices cummax(const Tensor& x, int64_t dim) {
+  const auto dims = resolve_dim(dim, x.dim(), "cummax");
+  return recorded("cummax", x, dims, running_extreme(x.alias(), dims, true));
+}
+
+ValuesAndIndices cummin(const Tensor& x, int64_t dim) {
+  const auto dims = resolve_dim(dim, x.dim(), "cummin");
+  return recorded("cummin", x, dims, running_extreme(x.alias(), dims, false));
+}
+
+}  // namespace qing

@@ -1,0 +1,30 @@
+// Picking and placing elements by index, of any dtype, without gradients. What several indices write to is written in
+// the order of the indices whatever the number of threads.
+#pragma once
+
+#include <cstdint>
+
+#include <qing/tensor/tensor.h>
+
+namespace qing {
+
+/// What happens where an index writes.
+enum class Placing { overwrite, add };
+
+/// `index` (i32 or i64: DTypeError) as contiguous i64; IndexError naming `op` and the first position whose value is
+/// outside [0, size).
+Tensor checked_index(const Tensor& index, int64_t size, const char* op);
+
+// In the following `index` comes from checked_index, and `dim` is in [0, x.dim()).
+
+/// y[.., j, ..] = x[.., index[j], ..] for an index of one dimension.
+Tensor take_rows(const Tensor& x, int64_t dim, const Tensor& index);
+/// y[.., index[j], ..] = or += x[.., j, ..]; y is contiguous, x has its dtype and shape but for `dim`, where it has the
+/// size of index.
+void place_rows(const Tensor& y, int64_t dim, const Tensor& index, const Tensor& x, Placing placing);
+/// y[i..] = x[.., index[i..], ..]: y has the shape of index, which is nowhere larger than x but in `dim`.
+Tensor gather_elements(const Tensor& x, int64_t dim, const Tensor& index);
+/// y[.., index[i..], ..] = or += x[i..]: the reverse. x has the shape of index and the dtype of y; y has any strides.
+void scatter_elements(const Tensor& y, int64_t dim, const Tensor& index, const Tensor& x, Placing placing);
+
+}  // namespace qing
