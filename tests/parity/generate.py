@@ -13,6 +13,8 @@ from row import symbols
 HEADER = """// Written by tests/parity/generate.py from {source}.
 #include "parity/runner.h"
 
+#include <limits>
+
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/layers.h>

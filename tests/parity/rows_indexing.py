@@ -37,7 +37,7 @@ ROWS = [
     ),
     Row("sort", "x: m n k", "x.sort(1)", "sort(x, 1)"),
     Row("sort, descending", "x: *", "x.sort(descending=True)", "sort(x, -1, true)"),
-    Row("sort of integers, stable", "x: m n | int 0 3", "x.sort(0, stable=True)", "sort(x, 0)", sizes={"m": (2, 30)}),
+    Row("sort of integers, stable", "x: m n | int 0 3", "x.sort(dim=0, stable=True)", "sort(x, 0)", sizes={"m": (2, 30)}),
     Row("argsort", "x: m n", "x.argsort(0)", "argsort(x, 0)"),
     Row("topk", "x: m n", "x.topk(2, 0)", "topk(x, 2, 0)", sizes={"m": (2, 20)}),
     Row("topk, smallest", "x: m n", "x.topk(1, largest=False)", "topk(x, 1, -1, false)"),
