@@ -46,8 +46,12 @@ void AveragedModel::update() {
       using T = decltype(zero);
       const T keep = static_cast<T>(decay), rest = static_cast<T>(1 - decay);
       T* average = averages_[i].data<T>();
-      map(parameters_[i].numel(), average, parameters_[i].data<T>(), average,
-          [=](T a, T w) { return keep == 0 ? w : keep * a + rest * w; });
+      const T* weight = parameters_[i].data<T>();
+      parallel_for(parameters_[i].numel(), kElementGrain, [=](int64_t begin, int64_t end) {
+        for (int64_t k = begin; k < end; ++k) {
+          average[k] = keep == 0 ? weight[k] : keep * average[k] + rest * weight[k];
+        }
+      });
     });
     averages_[i].bump_version();
   }

@@ -67,10 +67,7 @@ Tensor surviving(const Shape& shape, int64_t dim, const Tensor& index, DType dty
   const Tensor order = Tensor::arange(index.numel()).reshape(index.shape());
   scatter_elements(last, dim, index, order, Placing::overwrite);
   const Tensor winner = gather_elements(last, dim, index);
-  Tensor mask = Tensor::empty(index.shape(), DType::i64);
-  map(mask.numel(), winner.data<int64_t>(), order.data<int64_t>(), mask.data<int64_t>(),
-      [](int64_t a, int64_t b) { return int64_t{a == b}; });
-  return mask.to(dtype);
+  return map_to<int64_t>(index.shape(), [](int64_t a, int64_t b) { return int64_t{a == b}; }, winner, order).to(dtype);
 }
 
 Tensor with_zeros_at(const Tensor& x, int64_t dim, const Tensor& index) {

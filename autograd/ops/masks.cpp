@@ -7,14 +7,7 @@
 namespace qing {
 
 Tensor equal_mask(const Tensor& a, const Tensor& b) {
-  const Shape shape = broadcast_shapes(a.shape(), b.shape(), "equal_mask");
-  const Tensor left = a.alias().expand(shape).contiguous(), right = b.alias().expand(shape).contiguous();
-  Tensor mask = Tensor::empty(shape, a.dtype());
-  dispatch_floating(a.dtype(), "equal_mask", [&](auto zero) {
-    using T = decltype(zero);
-    map(mask.numel(), left.data<T>(), right.data<T>(), mask.data<T>(), [](T p, T q) { return T(p == q ? 1 : 0); });
-  });
-  return mask;
+  return map("equal_mask", [](auto p, auto q) { return decltype(p)(p == q ? 1 : 0); }, a, b);
 }
 
 Tensor sign_mask(const Tensor& x) {

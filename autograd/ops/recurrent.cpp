@@ -44,13 +44,9 @@ void check(const Tensor& x_gates, const Tensor& h_gates, const Tensor& state, in
   }
 }
 
-// y = σ(y) over n elements, by tanh's kernel: σ(y) = (1 + tanh(y/2))/2.
 template <class T>
 void sigmoid_in_place(int64_t n, T* y) {
-  const auto& table = kernels::kernels<T>();
-  table.scale(n, T(0.5), y);
-  table.tanh(n, y, y);
-  for (int64_t i = 0; i < n; ++i) y[i] = T(0.5) + T(0.5) * y[i];
+  kernels::apply(kernels::Unary::sigmoid, n, y, y);
 }
 
 }  // namespace
@@ -70,12 +66,12 @@ Tensor lstm_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& sta
         T* const g = gates.data<T>() + b * 4 * n;
         table.add(4 * n, x.data<T>() + b * 4 * n, h.data<T>() + b * 4 * n, g);
         sigmoid_in_place(2 * n, g);
-        table.tanh(n, g + 2 * n, g + 2 * n);
+        kernels::apply(kernels::Unary::tanh, n, g + 2 * n, g + 2 * n);
         sigmoid_in_place(n, g + 3 * n);
         const T* const before = c.data<T>() + b * n;
         T *const hidden = y.data<T>() + b * n, *const cell = hidden + batch * n, *const t = squashed.data<T>() + b * n;
         for (int64_t j = 0; j < n; ++j) cell[j] = g[n + j] * before[j] + g[j] * g[2 * n + j];
-        table.tanh(n, cell, t);
+        kernels::apply(kernels::Unary::tanh, n, cell, t);
         for (int64_t j = 0; j < n; ++j) hidden[j] = g[3 * n + j] * t[j];
       }
     });
@@ -125,7 +121,7 @@ Tensor gru_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& stat
         table.add(2 * n, from_x, from_h, g);
         sigmoid_in_place(2 * n, g);
         for (int64_t j = 0; j < n; ++j) fresh[j] = from_x[2 * n + j] + g[j] * from_h[2 * n + j];
-        table.tanh(n, fresh, fresh);
+        kernels::apply(kernels::Unary::tanh, n, fresh, fresh);
         const T* const before = h.data<T>() + b * n;
         T* const out = y.data<T>() + b * n;
         for (int64_t j = 0; j < n; ++j) out[j] = (1 - g[n + j]) * fresh[j] + g[n + j] * before[j];

@@ -19,7 +19,7 @@ Tensor lstm_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& c);
 Tensor gru_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& h);
 
 /// What the steps gave, in its place: a tensor [count, width] whose row rows[t][i] is row i of parts[t]. The rows, i64
-/// [parts[t].size(0)], are all of 0 to count − 1, each once (ValueError). The undoing of index_rows, step by step.
+/// [parts[t].size(0)], are all of 0 to count − 1, each once (ValueError). The undoing of index_select, step by step.
 Tensor merge_rows(const std::vector<Tensor>& parts, const std::vector<Tensor>& rows, int64_t count);
 
 }  // namespace qing

@@ -98,7 +98,7 @@ Tensor log_softmax(const Tensor& x, int64_t dim) {
       const auto lane = [](int64_t n, const auto* log, const auto* up, auto* dx) {
         using T = std::remove_pointer_t<decltype(dx)>;
         const T total = kernels::kernels<T>().sum(n, up);
-        kernels::kernels<T>().exp(n, log, dx);
+        kernels::apply(kernels::Unary::exp, n, log, dx);
         for (int64_t j = 0; j < n; ++j) dx[j] = up[j] - dx[j] * total;
       };
       grad.add(0, gradient_along(result, dy, dims, "log_softmax", lane));

@@ -115,7 +115,7 @@ void Recurrent::run_direction(const Tensor& x, size_t index, const Schedule& sch
   const Tensor order = schedule.sequences(0, schedule.batch(), 0);
   const auto begin_with = [&](const Tensor& given) {
     if (!given.defined()) return Tensor::zeros({schedule.batch(), hidden_size_}, x.dtype());
-    return index_rows(select(given, 0, at), order);
+    return index_select(select(given, 0, at), 0, order);
   };
   RecurrentState now{begin_with(initial.h), cell_ == Cell::lstm ? begin_with(initial.c) : Tensor()};
   const auto finish = [&](int64_t from) {  // the sequences from there on have made their last step
@@ -131,7 +131,7 @@ void Recurrent::run_direction(const Tensor& x, size_t index, const Schedule& sch
   for (int64_t t = 0; t < schedule.steps(); ++t) {
     finish(schedule.active(t));
     const Tensor h_gates = linear(now.h, w.hh, w.bias_hh);
-    now = step(index_rows(x_gates, schedule.rows_of(t, reverse, 1, 0)), h_gates, now);
+    now = step(index_select(x_gates, 0, schedule.rows_of(t, reverse, 1, 0)), h_gates, now);
     track.outputs.push_back(now.h);
     track.output_rows.push_back(schedule.rows_of(t, reverse, directions, at % directions));
   }

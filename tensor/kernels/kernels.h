@@ -102,4 +102,11 @@ const Table<T>& table(Isa isa);  ///< T is float or double; for tests and benchm
 template <class T>
 const Table<T>& kernels();  ///< table<T>(active_isa())
 
+/// y = f(x) over n elements by the chosen table, for a function without parameters. y may be x.
+template <class T>
+void apply(Unary f, int64_t n, const T* x, T* y) {
+  const T none[kUnaryParameters] = {};
+  kernels<T>().unary[static_cast<size_t>(f)].forward(n, x, y, none);
+}
+
 }  // namespace qing::kernels
