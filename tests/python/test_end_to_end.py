@@ -98,7 +98,7 @@ BAD_DATA = {
     "a missing column": (b"label\tbody\npositive\tgood\n", ":1: no column 'text'"),
     "an unknown label": (b"label\ttext\npositive\tgood\nhappy\tfine\n", ":3: unknown label 'happy'"),
     "invalid UTF-8": (b"label\ttext\npositive\tgo\xffod\n", ":2: invalid UTF-8 at byte 11"),
-    "a line of more than 1 MB": (b"label\ttext\npositive\t" + b"x" * (1 << 20) + b"\n", ":2: the line has 1048585 bytes"),
+    "a line of more than 1 MB": (b"label\ttext\npositive\t" + b"x" * (1 << 20) + b"\n", ":2: the line is longer than the limit of 1048576 bytes"),
     "a field too many": (b"label\ttext\npositive\tgood\tbetter\n", ":2: 3 fields where the header has 2"),
     "an empty text": (b"label\ttext\npositive\t\n", ":2: the text is empty"),
     "no rows": (b"label\ttext\n", "no rows"),
