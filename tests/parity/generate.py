@@ -1,11 +1,13 @@
-"""Writes the C++ of the table: one file a family, and a list of them. The build runs it.
+"""Writes the C++ of the table: one file a family, a list of them, and the snippets of the page. The build
+runs it.
 
-python3 generate.py FOLDER: FOLDER/parity_<family>.cpp, parity_wrong.cpp, parity_families.cpp
+python3 generate.py FOLDER: FOLDER/parity_<family>.cpp, parity_wrong.cpp, parity_families.cpp, parity_page.cpp
 """
 
 import sys
 from pathlib import Path
 
+import page_rows
 import table
 import wrong
 from row import symbols
@@ -62,6 +64,20 @@ def list_source(families):
     )
 
 
+def page_source():
+    """The page's snippets: compiled and linked, never called."""
+    variables = ", ".join(f"[[maybe_unused]] {kind}& {name}" for name, kind in page_rows.SETTING.items())
+    snippets = [ours for pairs in page_rows.GROUPS.values() for _, ours in pairs]
+    functions = "".join(f"\nvoid snippet_{n}({variables}) {{\n{ours}\n}}\n" for n, ours in enumerate(snippets))
+    includes = "".join(f"#include <qing/{header}>\n" for header in page_rows.HEADERS)
+    return (
+        "// Written by tests/parity/generate.py from page_rows.py.\n#include <filesystem>\n#include <iostream>\n\n"
+        # The comma stands between things that the page only names.
+        f'{includes}\n#pragma GCC diagnostic ignored "-Wunused-value"\n\nnamespace qing::page {{\n{functions}'
+        "\n}  // namespace qing::page\n"
+    )
+
+
 def write(path, text):
     """Leaves a file that says the same alone, so that nothing is compiled again."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -74,6 +90,7 @@ def main(folder):
         text = family_source(family, table.rows_of(family), f"rows_{family}.py")
         write(folder / f"parity_{family}.cpp", text)
     write(folder / "parity_wrong.cpp", family_source("wrong", wrong.ROWS, "wrong.py"))
+    write(folder / "parity_page.cpp", page_source())
     write(folder / "parity_families.cpp", list_source([*table.FAMILIES, "wrong"]))
 
 

@@ -103,7 +103,8 @@ def prepare(row, variant, dtype):
         if output.requires_grad:
             cotangent = torch.randn(output.shape, generator=generator, dtype=torch.float64).to(output.dtype)
             given[f"cotangent/{i}"] = cotangent
-            output.backward(cotangent, retain_graph=True)
+            # A clone: PyTorch may make the cotangent itself the leaf's gradient, and add to it later.
+            output.backward(cotangent.clone(), retain_graph=True)
     for name, leaf in leaves.items():
         expected[f"grad/{name}"] = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
     return Case(row, variant, dtype, given, expected)

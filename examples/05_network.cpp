@@ -1,0 +1,27 @@
+// A network in 30 lines: it learns which points of the plane lie inside a circle.
+#include <cstdio>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/nn/layers/layers.h>
+#include <qing/optim/optimizer.h>
+#include <qing/tensor/creation.h>
+
+int main() {
+  using namespace qing;
+  Generator rng(1);
+  const Tensor points = randn({1000, 2}, rng), distances = sum(points * points, {1});
+  const Tensor inside = zeros({1000}, DType::i64);
+  for (int64_t i = 0; i < 1000; ++i) inside[i].fill(distances.at({i}) < 1.4);
+
+  nn::Sequential model(nn::Linear(2, 32, rng), nn::Tanh(), nn::Linear(32, 2, rng));
+  model.set_requires_grad(true);
+  optim::AdamW adamw(model.parameters(), {.lr = 0.02});
+  for (int step = 0; step <= 200; ++step) {
+    const Tensor loss = cross_entropy(model(points), inside);
+    adamw.zero_grad();
+    backward(loss);
+    adamw.step();
+    if (step % 50 == 0) std::printf("step %3d   loss %.4f\n", step, loss.item());
+  }
+}
