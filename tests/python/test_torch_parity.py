@@ -15,7 +15,7 @@ import harness  # noqa: E402
 import table  # noqa: E402
 import wrong  # noqa: E402
 
-LEAST_ROWS = 150
+LEAST_ROWS = 300
 
 
 def run(rows, folder):
