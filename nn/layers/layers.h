@@ -5,6 +5,7 @@
 #include <qing/nn/layers/activation.h>
 #include <qing/nn/layers/attention.h>
 #include <qing/nn/layers/container.h>
+#include <qing/nn/layers/convolution.h>
 #include <qing/nn/layers/dropout.h>
 #include <qing/nn/layers/embedding.h>
 #include <qing/nn/layers/linear.h>

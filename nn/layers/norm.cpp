@@ -1,5 +1,7 @@
 #include <qing/nn/layers/norm.h>
 
+#include <fmt/format.h>
+
 #include <qing/autograd/ops/normalization.h>
 #include <qing/nn/layers/check.h>
 
@@ -20,6 +22,73 @@ Tensor LayerNorm::compute(const Tensor& x, Generator*) const { return layer_norm
 
 Tensor LayerNorm::forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const {
   return dropout_add_layer_norm(x, residual, weight_, bias_, eps_, p, rng);
+}
+
+RMSNorm::RMSNorm(int64_t width, std::optional<double> eps) : eps_(eps) {
+  check_at_least("RMSNorm", "width", width, 1);
+  weight_ = Tensor::full({width}, 1);
+}
+
+void RMSNorm::visit(Visitor& visitor) { visitor.parameter("weight", weight_); }
+
+Tensor RMSNorm::compute(const Tensor& x, Generator*) const { return rms_norm(x, weight_.shape(), weight_, eps_); }
+
+BatchNorm::BatchNorm(const char* name, int64_t channels, int64_t least_rank, int64_t most_rank,
+                     BatchNormOptions options)
+    : name_(name), channels_(channels), least_rank_(least_rank), most_rank_(most_rank), options_(options) {
+  check_at_least(name, "channels", channels, 1);
+  if (options.affine) {
+    weight_ = Tensor::full({channels}, 1);
+    bias_ = Tensor::zeros({channels});
+  }
+  if (options.track_running_stats) {
+    running_mean_ = Tensor::zeros({channels});
+    running_var_ = Tensor::full({channels}, 1);
+    num_batches_tracked_ = Tensor::zeros({}, DType::i64);
+  }
+}
+
+void BatchNorm::visit(Visitor& visitor) {
+  visitor.parameter("weight", weight_);
+  visitor.parameter("bias", bias_);
+  visitor.buffer("running_mean", running_mean_, true);
+  visitor.buffer("running_var", running_var_, true);
+  visitor.buffer("num_batches_tracked", num_batches_tracked_, true);
+}
+
+Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
+  if (x.dim() < least_rank_ || x.dim() > most_rank_ || x.size(1) != channels_) {
+    throw ShapeError(fmt::format("{}: x {}; needs {} to {} dimensions, the second of {} channels", name_,
+                                 to_string(x.shape()), least_rank_, most_rank_, channels_));
+  }
+  const bool by_batch = training() || !options_.track_running_stats;
+  const Tensor y = batch_norm(x, running_mean_, running_var_, weight_, bias_, by_batch, options_.momentum, options_.eps);
+  if (by_batch && options_.track_running_stats) {
+    Tensor count = num_batches_tracked_;
+    count.fill(count.item() + 1);
+  }
+  return y;
+}
+
+GroupNorm::GroupNorm(int64_t num_groups, int64_t channels, GroupNormOptions options)
+    : num_groups_(num_groups), eps_(options.eps) {
+  check_at_least("GroupNorm", "num_groups", num_groups, 1);
+  check_at_least("GroupNorm", "channels", channels, 1);
+  if (channels % num_groups != 0) {
+    throw ValueError(fmt::format("GroupNorm: {} channels do not divide into {} groups", channels, num_groups));
+  }
+  if (!options.affine) return;
+  weight_ = Tensor::full({channels}, 1);
+  bias_ = Tensor::zeros({channels});
+}
+
+void GroupNorm::visit(Visitor& visitor) {
+  visitor.parameter("weight", weight_);
+  visitor.parameter("bias", bias_);
+}
+
+Tensor GroupNorm::compute(const Tensor& x, Generator*) const {
+  return group_norm(x, num_groups_, weight_, bias_, eps_);
 }
 
 }  // namespace qing::nn

@@ -1,7 +1,8 @@
-// Normalisation layers.
+// Normalisation layers. See <qing/autograd/ops/normalization.h> for what they compute.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include <qing/nn/module.h>
 
@@ -19,6 +20,75 @@ class LayerNorm : public UnaryModule {
   Tensor compute(const Tensor& x, Generator* rng) const override;
   Tensor weight_, bias_;
   double eps_;
+};
+
+/// Over the last dimension, `width` long; weight [width]. eps by default the dtype's ε.
+class RMSNorm : public UnaryModule {
+ public:
+  explicit RMSNorm(int64_t width, std::optional<double> eps = std::nullopt);
+  void visit(Visitor& visitor) override;
+
+ private:
+  Tensor compute(const Tensor& x, Generator* rng) const override;
+  Tensor weight_;
+  std::optional<double> eps_;
+};
+
+struct BatchNormOptions {
+  double eps = 1e-5;
+  double momentum = 0.1;  ///< the weight of a new batch in the running statistics
+  bool affine = true;     ///< weight and bias [channels]
+  bool track_running_stats = true;
+};
+
+/// Every channel over the batch and all positions. In training mode by the batch's statistics, and forward then writes the
+/// buffers running_mean, running_var and num_batches_tracked: one thread at a time. In evaluation mode by the running ones,
+/// if tracked.
+class BatchNorm : public UnaryModule {
+ public:
+  void visit(Visitor& visitor) override;
+
+ protected:
+  /// Inputs have from least_rank to most_rank dimensions.
+  BatchNorm(const char* name, int64_t channels, int64_t least_rank, int64_t most_rank, BatchNormOptions options);
+
+ private:
+  Tensor compute(const Tensor& x, Generator* rng) const override;  ///< ShapeError naming the layer.
+  const char* name_;
+  int64_t channels_, least_rank_, most_rank_;
+  BatchNormOptions options_;
+  Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+};
+
+/// x [batch, channels] or [batch, channels, length].
+class BatchNorm1d : public BatchNorm {
+ public:
+  explicit BatchNorm1d(int64_t channels, BatchNormOptions options = {})
+      : BatchNorm("BatchNorm1d", channels, 2, 3, options) {}
+};
+/// x [batch, channels, height, width].
+class BatchNorm2d : public BatchNorm {
+ public:
+  explicit BatchNorm2d(int64_t channels, BatchNormOptions options = {})
+      : BatchNorm("BatchNorm2d", channels, 4, 4, options) {}
+};
+
+struct GroupNormOptions {
+  double eps = 1e-5;
+  bool affine = true;  ///< weight and bias [channels]
+};
+
+/// Every group of channels over all positions of each sample.
+class GroupNorm : public UnaryModule {
+ public:
+  GroupNorm(int64_t num_groups, int64_t channels, GroupNormOptions options = {});  ///< ValueError unless it divides.
+  void visit(Visitor& visitor) override;
+
+ private:
+  Tensor compute(const Tensor& x, Generator* rng) const override;
+  int64_t num_groups_;
+  double eps_;
+  Tensor weight_, bias_;
 };
 
 }  // namespace qing::nn

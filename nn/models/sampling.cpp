@@ -1,0 +1,50 @@
+#include <qing/nn/models/sampling.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+namespace qing::nn {
+
+Sampler::Sampler(const GenerateOptions& options, Generator* rng) : options_(options), rng_(rng) {
+  if (options.max_new_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0)) {
+    throw ValueError(fmt::format("generate: max_new_tokens {}, top_k {} and temperature {} must not be negative",
+                                 options.max_new_tokens, options.top_k, options.temperature));
+  }
+  if (options.temperature > 0 && rng == nullptr) {
+    throw ValueError("generate: a temperature needs a random generator");
+  }
+}
+
+Tensor Sampler::draw(const Tensor& logits) const {
+  const Tensor rows = logits.to(DType::f64).contiguous();
+  const auto width = static_cast<size_t>(rows.size(1));
+  Tensor chosen = Tensor::empty({rows.size(0)}, DType::i64);
+  for (int64_t b = 0; b < rows.size(0); ++b) {
+    chosen.data<int64_t>()[b] = draw_row(rows.span<double>().subspan(static_cast<size_t>(b) * width, width));
+  }
+  return chosen;
+}
+
+int64_t Sampler::draw_row(std::span<const double> logits) const {
+  if (options_.temperature == 0) return std::max_element(logits.begin(), logits.end()) - logits.begin();
+  std::vector<int64_t> likeliest(logits.size());
+  std::iota(likeliest.begin(), likeliest.end(), 0);
+  const auto before = [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; };
+  if (options_.top_k > 0 && options_.top_k < static_cast<int64_t>(likeliest.size())) {
+    std::partial_sort(likeliest.begin(), likeliest.begin() + options_.top_k, likeliest.end(), before);
+    likeliest.resize(static_cast<size_t>(options_.top_k));
+  }
+  const double top = logits[*std::min_element(likeliest.begin(), likeliest.end(), before)];
+  std::vector<double> until;  // the distribution function
+  double total = 0;
+  for (const int64_t token : likeliest) until.push_back(total += std::exp((logits[token] - top) / options_.temperature));
+  const double at = static_cast<double>(rng_->next_u64() >> 11) * 0x1p-53 * total;
+  const auto found = std::upper_bound(until.begin(), until.end(), at) - until.begin();
+  return likeliest[std::min(static_cast<size_t>(found), likeliest.size() - 1)];
+}
+
+}  // namespace qing::nn
