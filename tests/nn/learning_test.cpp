@@ -9,6 +9,7 @@
 #include <qing/tensor/ops/compare.h>
 #include <qing/tensor/ops/search.h>
 #include <qing/tensor/random.h>
+#include <qing/tensor/threads.h>
 
 namespace qing::nn {
 namespace {
@@ -86,6 +87,9 @@ TEST(Learning, AConvolutionalNetworkTellsShapesApart) {
 }
 
 TEST(Learning, ALongShortTermMemoryCountsParity) {
+  // Its products are too small to share out, and waiting threads of tests beside this one would only slow it.
+  const int threads = num_threads();
+  set_num_threads(1);
   Generator rng(7);
   LSTM lstm(1, 16, rng);
   Linear head(16, 2, rng);
@@ -121,6 +125,7 @@ TEST(Learning, ALongShortTermMemoryCountsParity) {
   }
   const auto [x, y] = bits(200);
   EXPECT_GT(accuracy(model.forward(x), y), 0.99);
+  set_num_threads(threads);
 }
 
 LlamaConfig small_llama() {
