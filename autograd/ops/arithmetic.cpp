@@ -1,12 +1,38 @@
 // Arithmetic. The sink sums the gradient of a broadcast operand back down to its shape.
 #include <qing/autograd/ops/arithmetic.h>
 
+#include <fmt/format.h>
+
+#include <cmath>
+
 #include <qing/autograd/ops/pointwise.h>
+#include <qing/tensor/ops/integer.h>
 
 namespace qing {
+namespace {
+
+bool is_integer(DType dtype) {
+  return dtype == DType::i32 || dtype == DType::i64 || dtype == DType::u8 || dtype == DType::i8;
+}
+
+// Floating numbers by the kernels, integers by themselves.
+Tensor apply_any(Binary op, IntegerBinary integer, const Tensor& a, const Tensor& b, const char* name) {
+  return is_integer(a.dtype()) && is_integer(b.dtype()) ? integer_binary(integer, a, b, name) : apply(op, a, b, name);
+}
+
+// A number as an operand beside x: it must not lose its fraction to x's dtype.
+Tensor operand(const Tensor& x, double value, const char* name) {
+  if (is_integer(x.dtype()) && value != std::floor(value)) {
+    throw DTypeError(fmt::format("{}: {} is no integer, beside a tensor of {}; convert it with Tensor::to", name, value,
+                                 name_of(x.dtype())));
+  }
+  return constant_like(x, value);
+}
+
+}  // namespace
 
 Tensor add(const Tensor& a, const Tensor& b) {
-  Tensor y = apply(Binary::add, a, b, "add");
+  Tensor y = apply_any(Binary::add, IntegerBinary::add, a, b, "add");
   if (recording({a, b})) {
     record("add", y, {a, b}, [](const Tensor& dy, GradSink& grad) {
       grad.add(0, dy);
@@ -17,7 +43,7 @@ Tensor add(const Tensor& a, const Tensor& b) {
 }
 
 Tensor sub(const Tensor& a, const Tensor& b) {
-  Tensor y = apply(Binary::sub, a, b, "sub");
+  Tensor y = apply_any(Binary::sub, IntegerBinary::sub, a, b, "sub");
   if (recording({a, b})) {
     record("sub", y, {a, b}, [](const Tensor& dy, GradSink& grad) {
       grad.add(0, dy);
@@ -28,7 +54,7 @@ Tensor sub(const Tensor& a, const Tensor& b) {
 }
 
 Tensor mul(const Tensor& a, const Tensor& b) {
-  Tensor y = apply(Binary::mul, a, b, "mul");
+  Tensor y = apply_any(Binary::mul, IntegerBinary::mul, a, b, "mul");
   if (recording({a, b})) {
     record("mul", y, {a, b}, [a = Saved(a), b = Saved(b)](const Tensor& dy, GradSink& grad) {
       if (grad.needs(0)) grad.add(0, mul(dy, grad.input(1, b)));
@@ -51,12 +77,12 @@ Tensor div(const Tensor& a, const Tensor& b) {
   return y;
 }
 
-Tensor add(const Tensor& a, double b) { return add(a, constant_like(a, b)); }
-Tensor sub(const Tensor& a, double b) { return sub(a, constant_like(a, b)); }
-Tensor sub(double a, const Tensor& b) { return sub(constant_like(b, a), b); }
-Tensor mul(const Tensor& a, double b) { return mul(a, constant_like(a, b)); }
-Tensor div(const Tensor& a, double b) { return div(a, constant_like(a, b)); }
-Tensor div(double a, const Tensor& b) { return div(constant_like(b, a), b); }
+Tensor add(const Tensor& a, double b) { return add(a, operand(a, b, "add")); }
+Tensor sub(const Tensor& a, double b) { return sub(a, operand(a, b, "sub")); }
+Tensor sub(double a, const Tensor& b) { return sub(operand(b, a, "sub"), b); }
+Tensor mul(const Tensor& a, double b) { return mul(a, operand(a, b, "mul")); }
+Tensor div(const Tensor& a, double b) { return div(a, operand(a, b, "div")); }
+Tensor div(double a, const Tensor& b) { return div(operand(b, a, "div"), b); }
 
 Tensor neg(const Tensor& x) { return unary({"neg", Unary::neg, Uses::nothing}, x); }
 
