@@ -67,7 +67,8 @@ Tensor checkpoint(const TensorFunction& function, const std::vector<Tensor>& inp
       again = function(leaves);
     }
     if (!requires_grad(again)) return;
-    backward(again, {.gradient = dy});
+    // What the function captures may belong to the outer graph, which is still being walked.
+    backward(again, {.retain_graph = true, .gradient = dy});
     for (size_t i = 0; i < leaves.size(); ++i) {
       if (wanted[i] && qing::grad(leaves[i]).defined()) grad.add(i, qing::grad(leaves[i]));
     }

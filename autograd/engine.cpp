@@ -40,14 +40,19 @@ std::vector<Node*> nodes_below(Node& root, const Walk& walk) {
   return found;
 }
 
+// Whether a gradient goes on through this node: in a capturing walk, a wanted node may be the end of the way.
+bool passes_on(const Node& node, const Walk& walk) {
+  if (node.leaf) return false;
+  return !walk.capture || std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::shared_ptr<Node>& input) {
+    return input != nullptr && input->useful == walk.id;
+  });
+}
+
 // Drops the nodes through which no wanted gradient has to pass.
 void keep_useful(std::vector<Node*>& order, const Walk& walk) {
   for (auto it = order.rbegin(); it != order.rend(); ++it) {  // inputs first
     Node& node = **it;
-    const bool below = std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::shared_ptr<Node>& input) {
-      return input != nullptr && input->useful == walk.id;
-    });
-    if (below || walk.wanted.contains(&node)) node.useful = walk.id;
+    if (passes_on(node, walk) || walk.wanted.contains(&node)) node.useful = walk.id;
   }
   std::erase_if(order, [&](const Node* node) { return node->useful != walk.id; });
 }
@@ -73,12 +78,13 @@ Tensor seed_of(const Tensor& root, const Tensor& gradient, const char* op) {
 
 void check_walkable(const std::vector<Node*>& order, const Walk& walk, const char* op) {
   for (const Node* node : order) {
+    if (!passes_on(*node, walk)) continue;
     if (node->released) {
       throw AutogradError(fmt::format("{}: the graph at {} was freed by an earlier walk; pass retain_graph there to run "
                                       "it again",
                                       op, node->op));
     }
-    if (walk.create_graph && !node->leaf && node->differentiable == Order::first) {
+    if (walk.create_graph && node->differentiable == Order::first) {
       throw AutogradError(fmt::format("{}: {} has no second derivative, so create_graph is not possible", op, node->op));
     }
   }
@@ -126,6 +132,7 @@ void check_inputs(const Node& node) {
 }
 
 void run(Node& node, Walk& walk, bool retain_graph) {
+  const bool on = passes_on(node, walk);
   GradSlot pending = std::exchange(node.pending, {});
   if (pending.valid) {
     Tensor dy = walk.create_graph ? pending.tensor : pending.tensor.contiguous();
@@ -133,13 +140,13 @@ void run(Node& node, Walk& walk, bool retain_graph) {
     if (!walk.create_graph) dy = dy.contiguous();
     if (!walk.capture && (node.leaf || node.retain)) accumulate(node, dy);
     if (const auto wanted = walk.wanted.find(&node); wanted != walk.wanted.end()) wanted->second = dy;
-    if (!node.leaf) {
+    if (on) {
       GradSink sink(node, walk);
       node.backward(dy, sink);
       if (anomaly_mode()) check_inputs(node);
     }
   }
-  if (!retain_graph && !node.leaf) {
+  if (!retain_graph && on) {
     node.backward = nullptr;
     node.released = true;
   }

@@ -28,6 +28,18 @@ int64_t modulo(int64_t a, int64_t n) { return (a % n + n) % n; }
 
 }  // namespace
 
+namespace {
+
+int64_t times(int64_t size, int64_t repeats, const char* op) {
+  int64_t product = 0;
+  if (__builtin_mul_overflow(size, repeats, &product)) {
+    throw ValueError(fmt::format("{}: {} elements {} times are more than 64 bits count", op, size, repeats));
+  }
+  return product;
+}
+
+}  // namespace
+
 Tensor repeat(const Tensor& x, const std::vector<int64_t>& repeats) {
   const auto rank = static_cast<int64_t>(repeats.size());
   if (rank < x.dim() || std::any_of(repeats.begin(), repeats.end(), [](int64_t n) { return n < 0; })) {
@@ -40,7 +52,7 @@ Tensor repeat(const Tensor& x, const std::vector<int64_t>& repeats) {
     const int64_t own = d - (rank - x.dim()), size = own < 0 ? 1 : x.size(own);
     apart.insert(apart.end(), {1, size});
     spread.insert(spread.end(), {repeats[d], size});
-    joined.push_back(repeats[d] * size);
+    joined.push_back(times(size, repeats[d], "repeat"));
   }
   const Tensor whole = reshape(expand(reshape(x, apart), spread), joined);
   return whole.shares_storage(x) ? clone(whole) : whole;
@@ -55,7 +67,7 @@ Tensor tile(const Tensor& x, const std::vector<int64_t>& repeats) {
 Tensor repeat_interleave(const Tensor& x, int64_t repeats, int64_t dim) {
   if (repeats < 0) throw ValueError(fmt::format("repeat_interleave: {} repeats", repeats));
   const int64_t d = wrap_dim(dim, x.dim(), "repeat_interleave");
-  return choose(x, d, x.size(d) * repeats, [=](int64_t i) { return i / repeats; });
+  return choose(x, d, times(x.size(d), repeats, "repeat_interleave"), [=](int64_t i) { return i / repeats; });
 }
 
 Tensor repeat_interleave(const Tensor& x, const Tensor& repeats, int64_t dim) {
@@ -110,7 +122,7 @@ Tensor triangle(OpName op, const Tensor& x, int64_t diagonal, bool upper) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t row = r % rows;
         // Without overflow for any diagonal.
-        const int64_t edge = diagonal >= columns ? columns : diagonal <= -rows ? 0 : row + diagonal;
+        const int64_t edge = diagonal >= columns ? columns : diagonal <= -rows ? -1 : row + diagonal;
         const int64_t kept_from = upper ? edge : 0, kept_to = upper ? columns : std::min(columns, edge + 1);
         T* line = out + r * columns;
         std::fill(line, line + std::clamp<int64_t>(kept_from, 0, columns), T{});
@@ -140,6 +152,10 @@ std::vector<Edge> edges_of(const Tensor& x, const std::vector<int64_t>& padding)
   if (given % 2 != 0 || given / 2 > x.dim()) {
     throw ShapeError(fmt::format("pad: {} for shape {}; needs two numbers for each of the last dimensions",
                                  to_string(padding), to_string(x.shape())));
+  }
+  constexpr int64_t kMost = int64_t{1} << 60;  // sums of sizes stay within 64 bits
+  for (const int64_t edge : padding) {
+    if (edge < -kMost || edge > kMost) throw ValueError(fmt::format("pad: {} is out of range", edge));
   }
   std::vector<Edge> edges;
   for (int64_t k = 0; k < given / 2; ++k) edges.push_back({x.dim() - 1 - k, padding[2 * k], padding[2 * k + 1]});

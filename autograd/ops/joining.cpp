@@ -24,6 +24,9 @@ Shape joined_shape(const std::vector<Tensor>& tensors, int64_t dim) {
   const auto first = std::find_if_not(tensors.begin(), tensors.end(), is_nothing);
   if (first == tensors.end()) return {0};
   Shape shape = first->shape();
+  if (dim >= first->dim()) {
+    throw ShapeError(fmt::format("cat: {} has no dimension {}, as another of the tensors has", to_string(shape), dim));
+  }
   shape[dim] = 0;
   for (const Tensor& x : tensors) {
     check_same_dtype(tensors[0], x, "cat");

@@ -250,7 +250,9 @@ Tensor binary_cross_entropy(const Tensor& x, const Tensor& target, const Tensor&
         [](auto p, auto, auto) { return log_cut_off(1 - p) - log_cut_off(p); },
         [](size_t input, const Tensor& p, const Tensor& t) {
           const Tensor other = sub(scalar_like(p, 1), p);
-          return input == 0 ? div(sub(p, t), mul(other, p)) : sub(log(other), log(p));
+          // The same cut-offs as above.
+          if (input == 0) return div(sub(p, t), clamp_min(mul(other, p), 1e-12));
+          return sub(clamp_min(log(other), -100), clamp_min(log(p), -100));
         });
   });
 }

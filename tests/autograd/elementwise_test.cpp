@@ -147,6 +147,25 @@ TEST(Elementwise, IntegersAddSubtractAndMultiply) {
   EXPECT_THROW(a + Tensor::zeros({3}), DTypeError);
 }
 
+TEST(Triangle, IsEmptyBelowTheLastRow) {
+  for (const int64_t diagonal : {-3, -4, -100}) {
+    EXPECT_EQ(sum(tril(ones({3, 3}), diagonal)).item(), 0);
+    EXPECT_EQ(sum(triu(ones({3, 3}), diagonal)).item(), 9);
+  }
+  EXPECT_EQ(sum(tril(ones({3, 3}), -2)).item(), 1);
+  EXPECT_EQ(sum(tril(ones({1, 4}), -1)).item(), 0);
+}
+
+TEST(Losses, BinaryCrossEntropyIsFiniteAtCertaintyInBothWays) {
+  Tensor p = Tensor::from<double>({1, 0}, {2});
+  set_requires_grad(p);
+  const Tensor target = Tensor::from<double>({1, 0}, {2});
+  const Tensor recorded =
+      gradients(binary_cross_entropy(p, target, {}, Reduction::sum), {p}, {.create_graph = true})[0];
+  backward(binary_cross_entropy(p, target, {}, Reduction::sum));
+  for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(recorded.alias().at({i}), grad(p).at({i}));
+}
+
 TEST(Reductions, ASumOfTenMillionIsExactToAFewUlp) {
   Generator rng(8);
   Tensor x = Tensor::empty({10'000'000});

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <string>
 #include <typeinfo>
 #include <vector>
@@ -190,6 +191,14 @@ const std::vector<Misuse>& misuses() {
       {"a hook on what has no gradient", Kind::autograd, {"register_hook", "set_requires_grad"},
        [] { register_hook(f32({}), {}); }},
       {"a hessian of many elements", Kind::shape, {"hessian", "[2]"}, [] { hessian([](const Tensor& x) { return x; }, f64({2})); }},
+      // joining and arranging
+      {"cat along a dimension that the first has not", Kind::shape, {"cat", "[3]", "dimension 1"},
+       [] { cat({f32({3}), f32({2, 3})}, 1); }},
+      {"repeat_interleave beyond 64 bits", Kind::value, {"repeat_interleave", "64 bits"},
+       [] { repeat_interleave(f32({4}), int64_t{1} << 62, 0); }},
+      {"repeat beyond 64 bits", Kind::value, {"repeat", "64 bits"}, [] { repeat(f32({4}), {int64_t{1} << 62}); }},
+      {"pad beyond 64 bits", Kind::value, {"pad", "range"},
+       [] { pad(f32({3}), {std::numeric_limits<int64_t>::max(), 1}); }},
       // random numbers
       {"a bound of 0", Kind::value, {"below", "0"}, [] { Generator(1).below(0); }},
   };

@@ -1,6 +1,8 @@
 // gradients(), gradients of gradients, products with the Jacobian.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/functional.h>
 #include <qing/autograd/graph.h>
@@ -56,6 +58,21 @@ TEST(Gradients, WalkOnlyWhereAWantedOneIsBelow) {
   gradients(product, {x});
   EXPECT_EQ(needed, 0);
   EXPECT_EQ(runs, 0);
+}
+
+TEST(Gradients, OfAResultInTheMiddleLeaveNothingBehindBelowIt) {
+  const Tensor x = leaf({0.5, 1});
+  const Tensor middle = exp(x);
+  const Tensor root = sum(middle * middle);
+  gradients(root, {middle}, {.retain_graph = true});
+  expect_values(gradients(root, {x})[0], {2 * std::exp(1.0), 2 * std::exp(2.0)});
+}
+
+TEST(Gradients, EndAtAWantedResultWhateverMadeIt) {
+  const Tensor x = leaf({1, 2});
+  Tensor once = x.alias();
+  record(OpName::custom("once"), once, {x}, [](const Tensor& dy, GradSink& grad) { grad.add(0, dy); });
+  expect_values(gradients(sum(once * once), {once}, {.create_graph = true})[0], {2, 4});
 }
 
 TEST(Gradients, UnusedInputsAreAnErrorUnlessAllowed) {

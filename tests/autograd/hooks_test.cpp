@@ -193,6 +193,16 @@ TEST(Checkpoint, KeepsLessForBackward) {
   EXPECT_LE(kept_lean, size_t{1} << 20);
 }
 
+TEST(Checkpoint, MayCaptureAResultThatIsUsedElsewhere) {
+  const Tensor x = variable(2), w = variable(0.5);
+  const Tensor h = exp(w);
+  const Tensor a = h * h;
+  const Tensor b = checkpoint([&](const std::vector<Tensor>& in) { return in[0] * h; }, {x});
+  backward(a + b);  // e^{2w} + x·e^w
+  EXPECT_NEAR(grad(w).item(), 2 * std::exp(1.0) + 2 * std::exp(0.5), 1e-12);
+  EXPECT_NEAR(grad(x).item(), std::exp(0.5), 1e-12);
+}
+
 TEST(Checkpoint, RefusesGradients) {
   const Tensor x = variable(1);
   const Tensor y = checkpoint([](const std::vector<Tensor>& in) { return exp(in[0]); }, {x});
