@@ -45,11 +45,13 @@ void sync_folder(const fs::path& path) {
 std::string name_of_step(int64_t step) { return fmt::format("{}{:012}", kPrefix, step); }
 
 std::optional<int64_t> step_of_name(std::string_view name) {
+  const std::string_view whole = name;
   if (!name.starts_with(kPrefix)) return std::nullopt;
   name.remove_prefix(kPrefix.size());
   int64_t step = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
   if (error != std::errc() || end != name.data() + name.size() || step < 0) return std::nullopt;
+  if (name_of_step(step) != whole) return std::nullopt;  // a copy under a name of its own
   return step;
 }
 
@@ -329,7 +331,7 @@ int64_t load_checkpoint(const fs::path& checkpoint, nn::Module& model, const Che
     }
     current = kModel;
     model.load_state_dict(weights.tensors);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // a user's part may throw anything
     for (const auto& [part, old] : loaded) part->load_state_dict(old);
     throw DataError(fmt::format("{}: {}: {}", checkpoint.string(), current, error.what()));
   }

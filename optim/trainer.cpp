@@ -153,7 +153,11 @@ TrainerResult Trainer::run() {
   TrainerResult result{};
   if (!options_.checkpoints.empty()) {
     writer.emplace(options_.checkpoints, options_.checkpoint);
-    const auto latest = options_.resume ? latest_checkpoint(options_.checkpoints) : std::nullopt;
+    const auto latest = options_.resume || saved_step_ < 0 ? latest_checkpoint(options_.checkpoints) : std::nullopt;
+    if (latest && !options_.resume) {
+      throw ValueError(fmt::format("Trainer: {} holds checkpoints of another run; resume it, or use another folder",
+                                   options_.checkpoints.string()));
+    }
     if (latest) result.resumed_from = saved_step_ = load_checkpoint(*latest, model_, parts());
   }
   model_.train();

@@ -7,11 +7,13 @@
 #include <qing/optim/grad_scaler.h>
 #include <qing/optim/lr_scheduler.h>
 
+#include <charconv>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 
 namespace qing::optim {
@@ -35,7 +37,16 @@ LossSource losses_of(const Data& data, Loss loss) {
           .next = [&data, at, loss = std::move(loss)]() mutable { return loss(data[(*at)++]); },
           .begin_epoch = [at](int64_t) { *at = 0; },
           .save = [at] { return std::to_string(*at); },
-          .load = [at](const std::string& position) { *at = std::stoull(position); }};
+          .load =
+              [at](const std::string& position) {
+                const char* end = position.data() + position.size();
+                size_t value = 0;
+                const auto [stop, error] = std::from_chars(position.data(), end, value);
+                if (error != std::errc() || stop != end) {
+                  throw DataError("losses_of: the position '" + position + "' is no number; the checkpoint is damaged");
+                }
+                *at = value;
+              }};
 }
 
 /// What callbacks are told.
@@ -71,7 +82,7 @@ struct TrainerOptions {
   std::filesystem::path checkpoints = {};  ///< their folder; empty: none
   int64_t checkpoint_every = 0;            ///< steps; 0: after every epoch. One more is written at the end.
   CheckpointOptions checkpoint = {};
-  bool resume = true;  ///< begin where the latest checkpoint of the folder stands
+  bool resume = true;  ///< begin where the latest checkpoint of the folder stands; false: ValueError if it has one
 
   // Each may end the training by returning false; what is due at that step is still done.
   std::function<bool(const TrainerProgress&)> on_step = {}, on_epoch = {}, on_evaluate = {};

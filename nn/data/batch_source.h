@@ -85,7 +85,9 @@ class StreamSource : public BatchSource<Batch> {
 
   void start(uint64_t epoch, size_t position) override {
     stream_.reset(epoch);
-    for (size_t i = 0; i < position; ++i) take();
+    // A position beyond the end, which only a damaged state has, is the end.
+    for (size_t i = 0; i < position && !take().empty(); ++i) {
+    }
   }
   typename BatchSource<Batch>::Task next() override {
     auto values = std::make_shared<std::vector<Value>>(take());

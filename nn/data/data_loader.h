@@ -159,7 +159,8 @@ class DataLoader {
   }
 
  private:
-  using Source = std::unique_ptr<BatchSource<Batch>>;
+  // Shared with the workers, who may still be at it when a loader is assigned to.
+  using Source = std::shared_ptr<BatchSource<Batch>>;
 
   DataLoader(Source source, const DataLoaderOptions& options)
       : source_(std::move(source)),
@@ -190,7 +191,7 @@ class DataLoader {
   void start() {
     source_->start(epoch_, position_);
     if (num_workers_ > 0) {
-      workers_ = std::make_unique<Prefetcher<Batch>>([source = source_.get()] { return source->next(); }, num_workers_,
+      workers_ = std::make_unique<Prefetcher<Batch>>([source = source_] { return source->next(); }, num_workers_,
                                                      capacity_);
     }
     started_ = true;

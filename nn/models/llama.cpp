@@ -195,12 +195,16 @@ LlamaCache LlamaForCausalLM::make_cache(int64_t batch, int64_t capacity) const {
 }
 
 Tensor LlamaForCausalLM::generate(const Tensor& ids, const GenerateOptions& options, Generator* rng) const {
-  const Sampler sampler(options, rng);
+  const TokenSampler sampler(options, rng);
   if (ids.dim() != 2 || ids.size(1) < 1) {
     throw ShapeError("generate: ids are [batch, time ≥ 1], got " + to_string(ids.shape()));
   }
   const NoGradGuard guard;
-  const int64_t batch = ids.size(0), prompt = ids.size(1), total = prompt + options.max_new_tokens;
+  const int64_t batch = ids.size(0), prompt = ids.size(1);
+  int64_t total = 0;
+  if (__builtin_add_overflow(prompt, options.max_new_tokens, &total)) {
+    throw ValueError(fmt::format("generate: max_new_tokens {} is too large", options.max_new_tokens));
+  }
   Tensor all = Tensor::zeros({batch, total}, DType::i64);
   all.slice(1, 0, prompt).copy_from(ids);
   LlamaCache cache = make_cache(batch, total);

@@ -9,7 +9,7 @@
 
 namespace qing::nn {
 
-Sampler::Sampler(const GenerateOptions& options, Generator* rng) : options_(options), rng_(rng) {
+TokenSampler::TokenSampler(const GenerateOptions& options, Generator* rng) : options_(options), rng_(rng) {
   if (options.max_new_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0)) {
     throw ValueError(fmt::format("generate: max_new_tokens {}, top_k {} and temperature {} must not be negative",
                                  options.max_new_tokens, options.top_k, options.temperature));
@@ -19,7 +19,7 @@ Sampler::Sampler(const GenerateOptions& options, Generator* rng) : options_(opti
   }
 }
 
-Tensor Sampler::draw(const Tensor& logits) const {
+Tensor TokenSampler::draw(const Tensor& logits) const {
   const Tensor rows = logits.to(DType::f64).contiguous();
   const auto width = static_cast<size_t>(rows.size(1));
   Tensor chosen = Tensor::empty({rows.size(0)}, DType::i64);
@@ -29,7 +29,11 @@ Tensor Sampler::draw(const Tensor& logits) const {
   return chosen;
 }
 
-int64_t Sampler::draw_row(std::span<const double> logits) const {
+int64_t TokenSampler::draw_row(std::span<const double> logits) const {
+  const bool nan = std::any_of(logits.begin(), logits.end(), [](double x) { return std::isnan(x); });
+  if (logits.empty() || nan || !std::isfinite(*std::max_element(logits.begin(), logits.end()))) {
+    throw ValueError("generate: the logits hold NaN or have no finite greatest; the model's weights have overflowed");
+  }
   if (options_.temperature == 0) return std::max_element(logits.begin(), logits.end()) - logits.begin();
   std::vector<int64_t> likeliest(logits.size());
   std::iota(likeliest.begin(), likeliest.end(), 0);

@@ -18,10 +18,10 @@ struct GenerateOptions {
   std::optional<int64_t> eos_token_id = std::nullopt;
 };
 
-class Sampler {
+class TokenSampler {
  public:
   /// ValueError for options out of their range, or a temperature without rng. `rng` outlives the sampler.
-  Sampler(const GenerateOptions& options, Generator* rng);
+  TokenSampler(const GenerateOptions& options, Generator* rng);
   /// A token of each row of logits [batch, vocabulary]: i64 [batch]. Of equal ones, the first counts as the likeliest.
   Tensor draw(const Tensor& logits) const;
 

@@ -324,5 +324,23 @@ TEST(DataLoader, StreamsFilesIntoBatchesOfTokens) {
   }
 }
 
+TEST(DataLoader, MayBeAssignedToWhileItsWorkersRun) {
+  DataLoader loader = loader_of(1000, {.batch_size = 1, .num_workers = 3});
+  loader.next();
+  loader = loader_of(5, {.batch_size = 1, .num_workers = 3});
+  EXPECT_EQ(rest_of(loader).size(), 5u);
+}
+
+TEST(DataLoader, ADamagedPositionInAStreamIsItsEnd) {
+  DataLoader loader = stream_loader_of(10, {.batch_size = 2});
+  loader.next();
+  std::string state = loader.state();
+  const std::string position = "\"position\":1";
+  ASSERT_NE(state.find(position), std::string::npos) << state;
+  state.replace(state.find(position), position.size(), "\"position\":18446744073709551615");
+  loader.load_state(state);
+  EXPECT_FALSE(loader.next().has_value());
+}
+
 }  // namespace
 }  // namespace qing::nn

@@ -1,6 +1,8 @@
 // Small models learn small tasks: layers, gradients and optimizers work together.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/layers.h>
@@ -183,12 +185,19 @@ TEST(Llama, RefusesWhatDoesNotFit) {
 
 TEST(Llama, DrawsFromTheLikeliestOnly) {
   Generator rng(9);
-  const Sampler sampler({.temperature = 1, .top_k = 2}, &rng);
+  const TokenSampler sampler({.temperature = 1, .top_k = 2}, &rng);
   const Tensor logits = Tensor::from<float>({0, 5, 5, 1}, {1, 4});
   int64_t seen[4] = {};
   for (int i = 0; i < 400; ++i) ++seen[sampler.draw(logits).data<int64_t>()[0]];
   EXPECT_EQ(seen[0] + seen[3], 0);
   EXPECT_NEAR(static_cast<double>(seen[1]), 200, 50);
+}
+
+TEST(Llama, RefusesToDrawFromNaN) {
+  Generator rng(9);
+  const Tensor logits = Tensor::from<float>({std::numeric_limits<float>::quiet_NaN(), 5, 1}, {1, 3});
+  EXPECT_THROW(TokenSampler({}, nullptr).draw(logits), ValueError);
+  EXPECT_THROW(TokenSampler({.temperature = 1}, &rng).draw(logits), ValueError);
 }
 
 }  // namespace

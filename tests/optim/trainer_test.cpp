@@ -202,6 +202,8 @@ TEST(Trainer, ResumesToTheBitFromWhereverItStopped) {
     EXPECT_EQ(result.steps, 9);
     EXPECT_EQ(second.weights(), whole.weights()) << cut;
     options.resume = false;
+    EXPECT_THROW(train(third, options), ValueError) << "the folder holds another run's checkpoints";
+    options.checkpoints = folder.path() / "fresh";
     EXPECT_EQ(train(third, options).resumed_from, 0);
   }
 }
