@@ -5,6 +5,7 @@
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/autograd/ops/views_detail.h>
+#include <qing/tensor/creation.h>
 #include <qing/tensor/ops/elementwise.h>
 
 namespace qing {
@@ -19,8 +20,6 @@ std::vector<Tensor> leaves_of(const std::vector<Tensor>& inputs) {
   }
   return leaves;
 }
-
-Tensor zeros_like(const Tensor& x) { return Tensor::zeros(x.shape(), x.dtype()); }
 
 // gradients(), with zeros where y does not depend on an input.
 std::vector<Tensor> gradients_or_zeros(const Tensor& y, const std::vector<Tensor>& inputs, GradientsOptions options) {

@@ -219,13 +219,13 @@ void cross_entropy_graph(const Tensor& dy, const Tensor& x, const Tensor& q, con
                          Reduction reduction, GradSink& grad) {
   const Tensor g = factors(dy, reduction, targets.divisor);
   const Tensor e = exp(sub(x, lse)), total = sum(e, {1}, true);
-  Tensor weight = targets.weight.defined() ? targets.weight : scalar_like(x, 1);
+  Tensor weight = targets.weight.defined() ? targets.weight : constant_like(x, 1);
   Tensor a;
   if (targets.indices()) {
     a = dense_coefficients(targets, x.size(0), x.dtype());
   } else {
     const double spread = targets.smoothing / static_cast<double>(targets.width);
-    a = mul(weight, add(scale(q, 1 - targets.smoothing), scalar_like(x, spread)));
+    a = mul(weight, add(scale(q, 1 - targets.smoothing), constant_like(x, spread)));
   }
   if (grad.needs(0)) grad.add(0, mul(g, sub(mul(sum(a, {1}, true), div(e, total)), a)));
   if (grad.needs(1)) {

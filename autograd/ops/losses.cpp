@@ -28,8 +28,6 @@ Tensor reduced(const Tensor& losses, Reduction reduction, const char* op) {
   return reduction == Reduction::mean ? mean(losses) : sum(losses);
 }
 
-Tensor scalar_like(const Tensor& x, double value) { return Tensor::full({}, value, x.dtype()); }
-
 namespace {
 
 void check_pair(const Tensor& x, const Tensor& target, const char* op) {
@@ -140,14 +138,14 @@ T sign(T v) {
 
 // −limit where d is below it, limit where it is above, else d.
 Tensor clamped(const Tensor& d, double limit) {
-  const Tensor bound = scalar_like(d, limit);
+  const Tensor bound = constant_like(d, limit);
   return sub(sub(relu(add(d, bound)), relu(sub(d, bound))), bound);
 }
 
 // log(1 + exp(−x)), of differentiable operations, without overflow.
 Tensor softplus_of_negative(const Tensor& x) {
   const Tensor magnitude = add(relu(x), relu(neg(x)));
-  return add(relu(neg(x)), log(add(exp(neg(magnitude)), scalar_like(x, 1))));
+  return add(relu(neg(x)), log(add(exp(neg(magnitude)), constant_like(x, 1))));
 }
 
 template <class T>
@@ -249,7 +247,7 @@ Tensor binary_cross_entropy(const Tensor& x, const Tensor& target, const Tensor&
         [](auto p, auto t, auto) { return (p - t) / std::max((1 - p) * p, static_cast<decltype(p)>(1e-12)); },
         [](auto p, auto, auto) { return log_cut_off(1 - p) - log_cut_off(p); },
         [](size_t input, const Tensor& p, const Tensor& t) {
-          const Tensor other = sub(scalar_like(p, 1), p);
+          const Tensor other = sub(constant_like(p, 1), p);
           // The same cut-offs as above.
           if (input == 0) return div(sub(p, t), clamp_min(mul(other, p), 1e-12));
           return sub(clamp_min(log(other), -100), clamp_min(log(p), -100));
@@ -274,8 +272,8 @@ Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& target, c
         [](auto v, auto t, auto p) { return (1 - t) - (1 + (p - 1) * t) / (1 + std::exp(v)); },
         [](auto v, auto, auto p) { return (p - 1) * softplus_of_negative(v) - v; },
         [positive](size_t input, const Tensor& v, const Tensor& t) {
-          const Tensor one = scalar_like(v, 1);
-          const Tensor more = positive.defined() ? sub(positive, one) : scalar_like(v, 0);
+          const Tensor one = constant_like(v, 1);
+          const Tensor more = positive.defined() ? sub(positive, one) : constant_like(v, 0);
           if (input == 1) return sub(mul(more, softplus_of_negative(v)), v);
           return sub(sub(one, t), mul(add(one, mul(more, t)), sigmoid(neg(v))));
         });
@@ -288,7 +286,7 @@ Tensor kl_div(const Tensor& x, const Tensor& target, Reduction reduction, bool l
         "kl_div", x, target, {}, reduction, [](auto v, auto t, auto) { return std::exp(t) * (t - v); },
         [](auto, auto t, auto) { return -std::exp(t); }, [](auto v, auto t, auto) { return std::exp(t) * (t - v + 1); },
         [](size_t input, const Tensor& v, const Tensor& t) {
-          return input == 0 ? neg(exp(t)) : mul(exp(t), add(sub(t, v), scalar_like(v, 1)));
+          return input == 0 ? neg(exp(t)) : mul(exp(t), add(sub(t, v), constant_like(v, 1)));
         });
   }
   return pointwise(
@@ -296,7 +294,7 @@ Tensor kl_div(const Tensor& x, const Tensor& target, Reduction reduction, bool l
       [](auto v, auto t, auto) { return t == 0 ? decltype(t)(0) : t * (std::log(t) - v); },
       [](auto, auto t, auto) { return -t; }, [](auto v, auto t, auto) { return std::log(t) - v + 1; },
       [](size_t input, const Tensor& v, const Tensor& t) {
-        return input == 0 ? neg(t) : add(sub(log(t), v), scalar_like(v, 1));
+        return input == 0 ? neg(t) : add(sub(log(t), v), constant_like(v, 1));
       });
 }
 

@@ -1,6 +1,7 @@
 // What losses share. Private to this folder.
 #pragma once
 
+#include <qing/autograd/ops/pointwise.h>
 #include <qing/autograd/ops/losses.h>
 
 namespace qing {
@@ -9,7 +10,5 @@ namespace qing {
 void check_reduction(Reduction reduction, int64_t count, const char* op);
 /// Recorded: the losses themselves, their mean or their sum.
 Tensor reduced(const Tensor& losses, Reduction reduction, const char* op);
-/// A scalar that broadcasts to any tensor of x's dtype.
-Tensor scalar_like(const Tensor& x, double value);
 
 }  // namespace qing

@@ -17,7 +17,7 @@ void check_alike(const Tensor& a, const Tensor& b, const char* op) {
   throw ShapeError(fmt::format("{}: {} and {} differ", op, to_string(a.shape()), to_string(b.shape())));
 }
 
-Tensor plus(const Tensor& x, double value) { return add(x, scalar_like(x, value)); }
+Tensor plus(const Tensor& x, double value) { return add(x, constant_like(x, value)); }
 
 // 1 where f(element) holds, else 0; outside the graph.
 template <class F>
