@@ -120,6 +120,7 @@ void accumulate(Node& node, const Tensor& gradient) {
   }
   into.valid = true;
   into.shared = false;
+  into.rows.reset();
 }
 
 void check_inputs(const Node& node) {

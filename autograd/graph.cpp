@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <utility>
 
 #include <qing/autograd/anomaly.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/node.h>
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/indexing.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/indexing.h>
 
 namespace qing {
 namespace {
@@ -85,7 +88,15 @@ bool is_leaf(const Tensor& tensor) {
 
 Tensor grad(const Tensor& leaf) {
   const std::shared_ptr<Node> node = node_of(leaf);
-  return node != nullptr && node->grad.valid ? node->grad.tensor : Tensor();
+  if (node == nullptr || !node->grad.valid) return {};
+  node->grad.rows.reset();
+  return node->grad.tensor;
+}
+
+RowGradient row_grad(const Tensor& leaf) {
+  const std::shared_ptr<Node> node = node_of(leaf);
+  if (node == nullptr || !node->grad.valid) return {};
+  return {node->grad.tensor, node->grad.rows ? &*node->grad.rows : nullptr};
 }
 
 void zero_grad(const Tensor& leaf) {
@@ -192,6 +203,7 @@ GradSink::Target GradSink::target(size_t input) {
   const bool reusable = into.tensor.defined() && !into.shared;
   if (!into.valid && !reusable) into.tensor = Tensor::empty(to.shape, to.dtype);
   into.shared = false;
+  into.rows.reset();
   return {into.tensor, std::exchange(into.valid, true)};
 }
 
@@ -199,6 +211,44 @@ Tensor GradSink::zeroed_target(size_t input) {
   Target found = target(input);
   if (!found.accumulate) found.tensor.fill(0);
   return found.tensor;
+}
+
+namespace {
+
+// Makes the slot of a leaf zero, with rows tracked from here on. False when it holds a gradient of unknown rows.
+bool start_tracking(GradSlot& slot, const Node& leaf) {
+  if (slot.valid) return slot.rows.has_value();
+  if (slot.rows) {
+    for (const int64_t row : *slot.rows) slot.tensor.select(0, row).fill(0);
+  } else {
+    if (!slot.tensor.defined()) slot.tensor = Tensor::empty(leaf.shape, leaf.dtype);
+    slot.tensor.fill(0);
+  }
+  slot.rows.emplace();
+  return slot.valid = true;
+}
+
+std::vector<int64_t> united(const std::vector<int64_t>& ascending, const Tensor& index) {
+  const auto more = index.span<int64_t>();
+  std::vector<int64_t> added(more.begin(), more.end()), all;
+  std::sort(added.begin(), added.end());
+  std::set_union(ascending.begin(), ascending.end(), added.begin(), added.end(), std::back_inserter(all));
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+}  // namespace
+
+void GradSink::add_rows(size_t input, const Tensor& index, const Tensor& rows) {
+  if (!needs(input)) return;
+  const Node& to = *node_.inputs[input];
+  if (walk_.create_graph) return add(input, index_add(Tensor::zeros(to.shape, to.dtype), 0, index, rows));
+  GradSlot& into = slot(input);
+  if (&into != &to.grad || into.shared || !start_tracking(into, to)) {
+    return place_rows(zeroed_target(input), 0, index, rows, Placing::add);
+  }
+  place_rows(into.tensor, 0, index, rows, Placing::add);
+  into.rows = united(*into.rows, index);
 }
 
 void GradSink::add(size_t input, const Tensor& gradient) {

@@ -66,6 +66,10 @@ class GradSink {
   /// keep the handle, so do not write to `gradient` afterwards. Does nothing unless needs(input).
   void add(size_t input, const Tensor& gradient);
 
+  /// Adds rows[j] to row index[j] of the gradient of an input; index comes from checked_index(). A leaf remembers which
+  /// rows were written (see row_grad()), so that clearing and updating need not visit the others.
+  void add_rows(size_t input, const Tensor& index, const Tensor& rows);
+
   /// Whether the gradients will be differentiated: then they are to be computed by differentiable operations from dy,
   /// input() and output(), and given to add().
   bool create_graph() const;

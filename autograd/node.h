@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -14,11 +15,12 @@
 namespace qing {
 
 /// A gradient being summed. `valid` false: nothing yet, whatever memory `tensor` has. `shared`: others may hold the same
-/// tensor, so it must not be written.
+/// tensor, so it must not be written. `rows`: every other row of `tensor` is zero, valid or not; ascending.
 struct GradSlot {
   Tensor tensor;
   bool valid = false;
   bool shared = false;
+  std::optional<std::vector<int64_t>> rows = std::nullopt;
 };
 
 struct Node : std::enable_shared_from_this<Node> {

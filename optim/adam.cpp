@@ -17,7 +17,8 @@ std::vector<ParameterGroup<AdamOptions>> decoupled(std::vector<ParameterGroup<Ad
                        .weight_decay = o.weight_decay,
                        .amsgrad = o.amsgrad,
                        .maximize = o.maximize,
-                       .decoupled_weight_decay = true}});
+                       .decoupled_weight_decay = true,
+                       .lazy = o.lazy}});
   }
   return result;
 }
@@ -41,6 +42,7 @@ void Adam::visit_options(size_t group, OptionVisitor& visitor) {
   visitor.flag("amsgrad", o.amsgrad);
   visitor.flag("maximize", o.maximize);
   visitor.flag("decoupled_weight_decay", o.decoupled_weight_decay);
+  visitor.flag("lazy", o.lazy);
 }
 
 void Adam::check_options(size_t group) const {
@@ -53,6 +55,8 @@ void Adam::check_options(size_t group) const {
 }
 
 bool Adam::uses_slot(size_t group, size_t slot) const { return slot < 2 || options_[group].amsgrad; }
+
+bool Adam::skips_zeros(size_t group) const { return options_[group].lazy; }
 
 template <class T>
 void Adam::sweep(size_t group, const Piece<T>& p) const {

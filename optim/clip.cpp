@@ -18,17 +18,29 @@ void check_above_0(const char* op, const char* what, double value) {
   }
 }
 
-// Calls body(n, data) over pieces of every gradient, on many threads.
+// Calls body(n, data) over pieces of every gradient, on many threads; what is known to be zero is left out.
 template <class Body>
 void for_each_grad(const std::vector<Tensor>& parameters, const char* op, Body body) {
   for (const Tensor& parameter : parameters) {
-    const Tensor gradient = grad(parameter);
+    const auto [gradient, rows] = row_grad(parameter);
     if (!gradient.defined()) continue;
-    dispatch_floating(gradient.dtype(), op, [&](auto zero) {
+    dispatch_floating(gradient.dtype(), op, [&, &gradient = gradient, rows = rows](auto zero) {
       auto* g = gradient.data<decltype(zero)>();
-      parallel_for(gradient.numel(), kElementGrain, [&](int64_t begin, int64_t end) { body(end - begin, g + begin); });
+      const int64_t n = gradient.numel();
+      if (rows == nullptr) {
+        return parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) { body(end - begin, g + begin); });
+      }
+      const int64_t width = rows->empty() ? 0 : n / gradient.size(0);
+      for (const int64_t row : *rows) body(width, g + row * width);
     });
   }
+}
+
+double sum_of_squares(const RowGradient& of) {
+  if (of.rows == nullptr) return sum_of_squares(of.gradient);
+  double total = 0;
+  for (const int64_t row : *of.rows) total += sum_of_squares(of.gradient.select(0, row));
+  return total;
 }
 
 }  // namespace
@@ -42,8 +54,8 @@ double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bo
   check_above_0("clip_grad_norm", "max_norm", max_norm);
   double total = 0;
   for (const Tensor& parameter : parameters) {
-    const Tensor gradient = grad(parameter);
-    if (gradient.defined()) total += sum_of_squares(gradient);
+    const RowGradient gradient = row_grad(parameter);
+    if (gradient.gradient.defined()) total += sum_of_squares(gradient);
   }
   const double norm = std::sqrt(total);
   if (error_if_nonfinite && !std::isfinite(norm)) {

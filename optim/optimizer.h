@@ -48,6 +48,7 @@ class Sgd : public GroupedOptimizer<SgdOptions> {
   void visit_options(size_t group, OptionVisitor& visitor) override;
   void check_options(size_t group) const override;
   bool uses_slot(size_t group, size_t slot) const override;
+  bool skips_zeros(size_t group) const override;
   void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
   void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
   template <class T>
@@ -62,6 +63,10 @@ struct AdamOptions {
   bool amsgrad = false;  ///< divide by the largest second moment so far (Reddi et al. 2018)
   bool maximize = false;
   bool decoupled_weight_decay = false;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
+  /// Rows of a table that no id of this step named keep their weights and moments, decay included, so that a step costs
+  /// what the rows named do. Other parameters are not concerned. PyTorch's SparseAdam, which adds eps before it corrects
+  /// the bias.
+  bool lazy = false;
 };
 
 /// Kingma & Ba 2015: m ← β₁·m + (1−β₁)·g, v ← β₂·v + (1−β₂)·g², θ ← θ − α·m̂ / (√v̂ + ε), where m̂ = m/(1−β₁ᵗ),
@@ -79,6 +84,7 @@ class Adam : public GroupedOptimizer<AdamOptions> {
   void visit_options(size_t group, OptionVisitor& visitor) override;
   void check_options(size_t group) const override;
   bool uses_slot(size_t group, size_t slot) const override;
+  bool skips_zeros(size_t group) const override;
   void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
   void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
   template <class T>
@@ -92,6 +98,7 @@ struct AdamWOptions {
   double weight_decay = 0.01;
   bool amsgrad = false;
   bool maximize = false;
+  bool lazy = false;  ///< as in AdamOptions
 };
 
 /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
@@ -122,6 +129,7 @@ class Adagrad : public GroupedOptimizer<AdagradOptions> {
   void visit_options(size_t group, OptionVisitor& visitor) override;
   void check_options(size_t group) const override;
   bool uses_slot(size_t, size_t) const override { return true; }
+  bool skips_zeros(size_t group) const override { return options_[group].weight_decay == 0; }
   double initial_slot(size_t group) const override { return options_[group].initial_accumulator_value; }
   void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
   void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <qing/autograd/autograd.h>
 #include <qing/optim/optimizer_base.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
@@ -17,11 +16,19 @@ constexpr int64_t kWidened = 1024;
 
 }  // namespace
 
-// One parameter's part of a step.
+// One parameter's part of a step, in units: rows of the list, or elements when all are to be visited.
 struct Optimizer::Job {
   size_t index;
   Tensor parameter, gradient;
+  const std::vector<int64_t>* rows;
   bool fresh;
+
+  int64_t width() const { return parameter.numel() / parameter.size(0); }
+  int64_t units() const { return rows != nullptr ? static_cast<int64_t>(rows->size()) : parameter.numel(); }
+  int64_t grain() const {
+    return rows != nullptr ? kElementGrain / std::clamp<int64_t>(width(), 1, kElementGrain) : kElementGrain;
+  }
+  int64_t elements() const { return rows != nullptr ? units() * width() : units(); }
 };
 
 void Optimizer::add_group(std::vector<Tensor> parameters) {
@@ -64,7 +71,7 @@ DType Optimizer::slot_dtype(const State& state) const {
   return state_dtype_ == DType::bf16 ? DType::bf16 : state.parameter.dtype();
 }
 
-Optimizer::Job Optimizer::prepare(size_t index, const Tensor& gradient) {
+Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient) {
   State& state = states_[index];
   ++state.steps;
   bool fresh = false;
@@ -73,30 +80,44 @@ Optimizer::Job Optimizer::prepare(size_t index, const Tensor& gradient) {
     state.slots[slot] = Tensor::full(state.parameter.shape(), initial_slot(state.group), slot_dtype(state));
     fresh = true;
   }
-  return {index, state.parameter, gradient, fresh};
+  // Noise of bf16 states comes four elements at a time, which rows of other widths would cut through.
+  const auto cuts = [&] { return state_dtype_ == DType::bf16 && state.parameter[0].numel() % 4 != 0; };
+  // Without any row there may be no row at all: then all elements are none.
+  const bool some = gradient.rows != nullptr && !gradient.rows->empty();
+  const bool by_rows = some && skips_zeros(state.group) && !cuts();
+  return {index, state.parameter, gradient.gradient, by_rows ? gradient.rows : nullptr, fresh};
 }
 
 void Optimizer::step() {
   std::vector<Job> jobs;
-  std::vector<std::pair<size_t, int64_t>> pieces;  // a job, and where the piece begins
+  std::vector<std::pair<size_t, int64_t>> pieces;  // a job, and the unit where the piece begins
   int64_t elements = 0;
   for (size_t index = 0; index < states_.size(); ++index) {
-    const Tensor gradient = grad(states_[index].parameter);
-    if (!gradient.defined()) continue;
-    jobs.push_back(prepare(index, gradient));
-    const int64_t n = gradient.numel();
-    for (int64_t begin = 0; begin < n; begin += kElementGrain) pieces.emplace_back(jobs.size() - 1, begin);
-    elements += n;
+    const RowGradient gradient = row_grad(states_[index].parameter);
+    if (!gradient.gradient.defined()) continue;
+    const Job& job = jobs.emplace_back(prepare(index, gradient));
+    for (int64_t begin = 0; begin < job.units(); begin += job.grain()) pieces.emplace_back(jobs.size() - 1, begin);
+    elements += job.elements();
   }
   const auto count = static_cast<int64_t>(pieces.size());
   // Little work is done here: waking threads would take longer.
   parallel_for(count, elements <= kElementGrain ? std::max<int64_t>(1, count) : 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
-      const auto [job, begin] = pieces[static_cast<size_t>(i)];
-      run(jobs[job], begin, std::min(begin + kElementGrain, jobs[job].parameter.numel()));
+      const auto [index, begin] = pieces[static_cast<size_t>(i)];
+      const Job& job = jobs[index];
+      const int64_t end = std::min(begin + job.grain(), job.units());
+      job.rows != nullptr ? run_rows(job, begin, end) : run(job, begin, end);
     }
   });
   for (Job& job : jobs) job.parameter.bump_version();
+}
+
+void Optimizer::run_rows(const Job& job, int64_t first, int64_t last) const {
+  const int64_t width = job.width();
+  for (int64_t i = first; i < last; ++i) {
+    const int64_t begin = (*job.rows)[static_cast<size_t>(i)] * width;
+    run(job, begin, begin + width);
+  }
 }
 
 void Optimizer::run(const Job& job, int64_t begin, int64_t end) const {

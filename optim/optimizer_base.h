@@ -1,6 +1,7 @@
 // What the optimizers share: parameter groups, state per parameter, the sweep over all of them, saving and loading.
 #pragma once
 
+#include <qing/autograd/autograd.h>
 #include <qing/optim/state.h>
 #include <qing/tensor/tensor.h>
 
@@ -21,6 +22,7 @@ struct ParameterGroup {
 };
 
 /// Not thread-safe. A parameter without a gradient is left as it is. Its state takes memory from its first step on.
+/// Of a gradient with known rows (row_grad(), as an embedding's) only these are visited where zeros change nothing.
 class Optimizer : public Stateful {
  public:
   Optimizer(const Optimizer&) = delete;
@@ -91,6 +93,8 @@ class Optimizer : public Stateful {
   virtual void check_options(size_t group) const = 0;
   virtual bool uses_slot(size_t group, size_t slot) const = 0;
   virtual double initial_slot(size_t /*group*/) const { return 0; }
+  /// Whether an element whose gradient is zero keeps its value and its state.
+  virtual bool skips_zeros(size_t /*group*/) const { return false; }
   virtual void update(size_t group, const Piece<float>& piece) const = 0;
   virtual void update(size_t group, const Piece<double>& piece) const = 0;
 
@@ -107,7 +111,8 @@ class Optimizer : public Stateful {
   struct Job;
 
   double& find_option(size_t group, std::span<const std::string_view> names);
-  Job prepare(size_t index, const Tensor& gradient);
+  Job prepare(size_t index, const RowGradient& gradient);
+  void run_rows(const Job& job, int64_t first, int64_t last) const;
   void run(const Job& job, int64_t begin, int64_t end) const;
   void run_bf16(const Job& job, int64_t begin, int64_t end) const;
   DType slot_dtype(const State& state) const;

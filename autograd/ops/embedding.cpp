@@ -45,17 +45,14 @@ Tensor embedding(const Tensor& weight, const Tensor& ids, int64_t padding_idx) {
   shape.push_back(width);
   Tensor y = take_rows(weight.alias(), 0, flat).reshape(shape);
   if (recording({weight})) {
-    record("embedding", y, {weight}, [entries, width, padding_idx, flat = Saved(flat)](const Tensor& dy, GradSink& grad) {
+    record("embedding", y, {weight}, [width, padding_idx, flat = Saved(flat)](const Tensor& dy, GradSink& grad) {
       Tensor to = flat.get(grad), rows = dy.reshape({to.numel(), width});
       if (padding_idx >= 0) {
         const Tensor kept = positions_without(to, padding_idx);
         rows = index_select(rows, 0, kept);
         to = index_select(to, 0, kept);
       }
-      if (grad.create_graph()) {
-        return grad.add(0, index_add(Tensor::zeros({entries, width}, dy.dtype()), 0, to, rows));
-      }
-      place_rows(grad.zeroed_target(0), 0, to, rows, Placing::add);
+      grad.add_rows(0, to, rows);
     });
   }
   return y;

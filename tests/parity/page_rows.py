@@ -131,6 +131,7 @@ GROUPS = {
         ("torch.optim.Adam(model.parameters())", "optim::Adam adam(model.parameters());"),
         ("torch.optim.AdamW(model.parameters(), lr=5e-4, betas=(0.9, 0.98))",
          "optim::AdamW adamw(model.parameters(), {.lr = 5e-4, .beta1 = 0.9, .beta2 = 0.98});"),
+        ("torch.optim.SparseAdam(model.parameters())", "optim::Adam sparse(model.parameters(), {.lazy = true});"),
         ("torch.optim.Adagrad(model.parameters())", "optim::Adagrad adagrad(model.parameters());"),
         ("torch.optim.RMSprop(model.parameters())", "optim::RMSprop rmsprop(model.parameters());"),
         ("optimizer.zero_grad()", "optimizer.zero_grad();"),

@@ -1,11 +1,13 @@
 // Runs an optimizer on numbers from stdin, so that another program can compare: see
 // tests/python/test_optimizer_parity.py. Input: the name, f32 or f64, the counts of steps, of groups, of elements; for
 // each group the count of options, and each as its name in state_dict() and its value; the parameters of every group,
-// then each step's gradients. Output: the parameters of all groups after each step, a line a step.
+// then each step's gradients. With a name that ends in "_rows" each parameter is a table of one column, where the
+// elements with a gradient other than 0 are looked up. Output: the parameters of all groups after each step, a line a step.
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/truth.h>
 
 #include <cstdio>
 #include <functional>
@@ -62,6 +64,13 @@ void read_options(optim::Optimizer& optimizer) {
   optimizer.load_state_dict(state);
 }
 
+// The gradient of Σ g·w is g.
+void give_gradient(const Tensor& parameter, const Tensor& gradient, bool by_rows) {
+  if (!by_rows) return backward(sum(mul(parameter, gradient)));
+  const Tensor named = nonzero(gradient).reshape({-1});
+  backward(sum(mul(embedding(parameter, named), index_select(gradient.unsqueeze(1), 0, named))));
+}
+
 }  // namespace
 
 int main() {
@@ -70,19 +79,19 @@ int main() {
   int64_t steps = 0, groups = 0, count = 0;
   std::cin >> name >> type >> steps >> groups >> count;
   const DType dtype = type == "f64" ? DType::f64 : DType::f32;
+  const bool by_rows = name.ends_with("_rows");
+  if (by_rows) name.resize(name.size() - 5);
   std::vector<Tensor> parameters;
   for (int64_t group = 0; group < groups; ++group) {
-    Tensor parameter = Tensor::zeros({count}, dtype);
+    Tensor parameter = by_rows ? Tensor::zeros({count, 1}, dtype) : Tensor::zeros({count}, dtype);
     parameters.push_back(set_requires_grad(parameter));
   }
   const std::unique_ptr<optim::Optimizer> optimizer = kMakers.at(name)(parameters);
   read_options(*optimizer);
-  for (Tensor& parameter : parameters) parameter.copy_from(read(count, dtype));
+  for (Tensor& parameter : parameters) parameter.copy_from(read(count, dtype).reshape(parameter.shape()));
   for (int64_t step = 0; step < steps; ++step) {
     optimizer->zero_grad();
-    for (const Tensor& parameter : parameters) {
-      backward(sum(mul(parameter, read(count, dtype))));  // its gradient is the second factor
-    }
+    for (const Tensor& parameter : parameters) give_gradient(parameter, read(count, dtype), by_rows);
     if (!std::cin) return 1;
     optimizer->step();
     for (const Tensor& parameter : parameters) {
