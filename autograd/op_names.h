@@ -99,7 +99,7 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"clamp", kSecond},
     {"nan_to_num", kSecond},
     {"heaviside", kSecond},
-    {"dropout", kFirst},
+    {"dropout", kSecond},
     // views and copies
     {"reshape", kSecond},
     {"transpose", kSecond},
@@ -121,7 +121,7 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"norm", kSecond},
     // scans and softmax
     {"cumsum", kSecond},
-    {"cumprod", kFirst},
+    {"cumprod", kSecond},
     {"softmax", kSecond},
     {"log_softmax", kSecond},
     // joining and arranging
@@ -129,12 +129,14 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"pad", kSecond},
     {"tril", kSecond},
     {"triu", kSecond},
+    {"diag_embed", kSecond},
     // indexing
     {"index_select", kSecond},
     {"index_add", kSecond},
     {"gather", kSecond},
     {"scatter", kSecond},
     {"scatter_add", kSecond},
+    {"scatter_reduce", kSecond},
     {"embedding", kSecond},
     // sorting
     {"sort", kSecond},
@@ -164,8 +166,8 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"matmul", kSecond},
     {"linear", kSecond},
     {"linear_gelu", kFirst},
-    {"attention", kFirst},
-    {"scaled_dot_product_attention", kFirst},
+    {"attention", kSecond},
+    {"scaled_dot_product_attention", kSecond},
     {"rotary_embedding", kSecond},
     // convolutions and pooling
     {"conv2d", kSecond},

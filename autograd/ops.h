@@ -6,6 +6,7 @@
 #include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/attention.h>
 #include <qing/autograd/ops/convolution.h>
+#include <qing/autograd/ops/distances.h>
 #include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/einsum.h>
 #include <qing/autograd/ops/elementwise.h>

@@ -31,7 +31,7 @@ Tensor softplus(const Tensor& x, double beta = 1, double threshold = 20);
 Tensor softsign(const Tensor& x);    ///< x/(1 + |x|)
 Tensor tanhshrink(const Tensor& x);  ///< x − tanh(x)
 
-/// clamp(x, low, high), but with derivative 0 at the bounds. ValueError unless low ≤ high.
+/// clamp(x, low, high), but with derivative 1 for NaN. ValueError unless low ≤ high.
 Tensor hardtanh(const Tensor& x, double low = -1, double high = 1);
 Tensor hardsigmoid(const Tensor& x);                      ///< relu6(x + 3)/6
 Tensor hardswish(const Tensor& x);                        ///< x·hardsigmoid(x) (Howard et al. 2019)

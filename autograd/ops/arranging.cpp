@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/indexing.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/autograd/ops/views_detail.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/lanes.h>
 #include <qing/tensor/threads.h>
@@ -140,6 +142,27 @@ Tensor triangle(OpName op, const Tensor& x, int64_t diagonal, bool upper) {
 
 Tensor tril(const Tensor& x, int64_t diagonal) { return triangle("tril", x, diagonal, false); }
 Tensor triu(const Tensor& x, int64_t diagonal) { return triangle("triu", x, diagonal, true); }
+
+Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
+  if (x.dim() == 0) throw ShapeError("diag_embed: needs a dimension to place, got shape []");
+  const int64_t rank = x.dim() + 1;
+  const int64_t first = wrap_dim(dim1, rank, "diag_embed"), second = wrap_dim(dim2, rank, "diag_embed");
+  if (first == second) throw ValueError(fmt::format("diag_embed: both dimensions are {}", first));
+  constexpr int64_t kMost = int64_t{1} << 60;  // sums of sizes stay within 64 bits
+  if (offset < -kMost || offset > kMost) throw ValueError(fmt::format("diag_embed: offset {} is out of range", offset));
+  const int64_t size = x.size(-1) + std::abs(offset);
+  Shape shape(x.shape().begin(), x.shape().end() - 1);
+  for (const int64_t d : {std::min(first, second), std::max(first, second)}) shape.insert(shape.begin() + d, size);
+  return place("diag_embed", x, shape,
+               [=](const Tensor& whole) { return whole.diagonal(offset, first, second); });
+}
+
+Tensor diag(const Tensor& x, int64_t diagonal) {
+  if (x.dim() == 1) return diag_embed(x, diagonal);
+  if (x.dim() == 2) return clone(x.diagonal(diagonal));
+  throw ShapeError(fmt::format("diag: {}; needs a vector or a matrix, see diagonal and diag_embed for others",
+                               to_string(x.shape())));
+}
 
 namespace {
 

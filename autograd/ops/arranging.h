@@ -27,6 +27,13 @@ Tensor roll(const Tensor& x, const std::vector<int64_t>& shifts, const std::vect
 Tensor tril(const Tensor& x, int64_t diagonal = 0);
 Tensor triu(const Tensor& x, int64_t diagonal = 0);
 
+/// Zeros with x's last dimension on a diagonal of two new dimensions, which stand at dim1 and dim2 of the result; the
+/// diagonal lies `offset` columns to the right of the main one. ShapeError without dimensions, ValueError if dim1 is
+/// dim2.
+Tensor diag_embed(const Tensor& x, int64_t offset = 0, int64_t dim1 = -2, int64_t dim2 = -1);
+/// A vector on a diagonal of a matrix of zeros; or that diagonal of a matrix, copied. ShapeError for other ranks.
+Tensor diag(const Tensor& x, int64_t diagonal = 0);
+
 enum class PadMode { constant, reflect, replicate, circular };
 /// `padding` is {before, after} of the last dimension, then of the one before it, and so on. Negative ones crop, in
 /// mode constant. reflect: less than the size, which does not repeat the edge; circular: at most the size (ValueError).

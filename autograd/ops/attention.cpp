@@ -9,9 +9,13 @@
 #include <vector>
 
 #include <qing/autograd/graph.h>
+#include <qing/autograd/ops/arithmetic.h>
 #include <qing/autograd/ops/attention.h>
+#include <qing/autograd/ops/attention_graph.h>
 #include <qing/autograd/ops/attention_head.h>
 #include <qing/autograd/ops/dropout.h>
+#include <qing/autograd/ops/joining.h>
+#include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/threads.h>
@@ -114,6 +118,38 @@ struct Operands {
   }
 };
 
+// Sequence by sequence, of differentiable operations.
+void run_backward_graph(const Ragged& ragged, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
+                        double factor, const Tensor& dy, GradSink& grad) {
+  if (ragged.sequences() == 0) return;  // no rows at all
+  std::array<std::vector<Tensor>, 3> parts;
+  for (int64_t s = 0; s < ragged.sequences(); ++s) {
+    const int64_t queries = ragged.queries(s), keys = ragged.keys(s);
+    // [rows, heads·depth] as [heads, rows, depth], and back.
+    const auto apart = [&](const Tensor& x, const Offsets& offsets) {
+      const Tensor rows = slice(x, 0, offsets[s], offsets[s + 1]);
+      return transpose(reshape(rows, {rows.size(0), ragged.heads, ragged.depth}), 0, 1);
+    };
+    const auto together = [&](const Tensor& x) { return reshape(transpose(x, 0, 1), {x.size(1), ragged.width}); };
+    AttentionGraph graph{.q = apart(q, ragged.query_offsets),
+                         .k = apart(k, ragged.key_offsets),
+                         .v = apart(v, ragged.key_offsets),
+                         .scale = ragged.scale()};
+    if (ragged.causal) graph.hidden = causal_hidden(queries, keys, keys - queries);
+    if (mask.numel() > 0) {
+      const Tensor own = mask.slice(0, ragged.first_weight[s], ragged.first_weight[s + 1]);
+      graph.kept = scale(own.to(q.dtype()).reshape({ragged.heads, queries, keys}), factor);
+    }
+    const AttentionGradients found = graph.backward(apart(dy, ragged.query_offsets));
+    parts[0].push_back(together(found.q));
+    parts[1].push_back(together(found.k));
+    parts[2].push_back(together(found.v));
+  }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (grad.needs(i)) grad.add(i, cat(parts[i]));
+  }
+}
+
 }  // namespace
 
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, int64_t heads, double p,
@@ -147,6 +183,10 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
     record("attention", y, {query, key, value},
            [ragged, weights, mask, dropping, factor, q = Saved(q), k = Saved(k), v = Saved(v)](const Tensor& dy,
                                                                                               GradSink& grad) {
+             if (grad.create_graph()) {
+               return run_backward_graph(ragged, grad.input(0, q), grad.input(1, k), grad.input(2, v), mask, factor, dy,
+                                         grad);
+             }
              std::array<GradSink::Target, 3> targets = {};
              for (size_t i = 0; i < targets.size(); ++i) {
                if (grad.needs(i)) targets[i] = grad.target(i);

@@ -113,9 +113,9 @@ void batch_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, d
   std::vector<int64_t> dims{0};
   for (int64_t d = 2; d < x.dim(); ++d) dims.push_back(d);
   const auto to_channels = [&](const Tensor& v) { return sum(v, dims); };
-  const Normalized normalized = normalize(x, dims, eps, true);
-  if (grad.needs(0)) grad.add(0, normalize_backward(mul(dy, along_channels(weight, x)), normalized, dims, true));
-  if (grad.needs(1)) grad.add(1, to_channels(mul(dy, normalized.normal)));
+  const Standardized standard = standardize(x, dims, eps, true);
+  if (grad.needs(0)) grad.add(0, standardize_backward(mul(dy, along_channels(weight, x)), standard, dims, true));
+  if (grad.needs(1)) grad.add(1, to_channels(mul(dy, standard.normal)));
   if (grad.needs(2)) grad.add(2, to_channels(dy));
 }
 
@@ -224,12 +224,29 @@ Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight, con
 }
 
 Tensor instance_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
-  check_channels(x, {weight, bias}, "instance_norm");
-  if (Channels(x).pixels < 2) {
-    throw ValueError(fmt::format("instance_norm: x {} has {} values a channel; needs 2 at least", to_string(x.shape()),
-                                 Channels(x).pixels));
+  return instance_norm(x, {}, {}, weight, bias, true, 0, eps);
+}
+
+Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                     const Tensor& bias, bool use_input_stats, double momentum, double eps) {
+  check_channels(x, {running_mean, running_var, weight, bias}, "instance_norm");
+  const Channels s(x);
+  if (!use_input_stats) {
+    if (!running_mean.defined() || !running_var.defined()) {
+      throw ValueError("instance_norm: without the input's statistics it needs running_mean and running_var");
+    }
+    return batch_norm(x, running_mean, running_var, weight, bias, false, momentum, eps);
   }
-  return group_norm(x, x.size(1), weight, bias, eps);
+  if (s.pixels < 2) {
+    throw ValueError(fmt::format("instance_norm: x {} has {} values a channel; needs 2 at least", to_string(x.shape()),
+                                 s.pixels));
+  }
+  if (s.images > 0 && (running_mean.defined() || running_var.defined())) {
+    const Tensor rows = x.alias().reshape({s.images, s.channels, s.pixels});
+    update_running(running_mean, mean(rows, {0, 2}), momentum, 1);
+    update_running(running_var, mean(var(rows, {2}), {0}), momentum, 1);
+  }
+  return group_norm(x, s.channels, weight, bias, eps);
 }
 
 }  // namespace qing

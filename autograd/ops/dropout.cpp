@@ -46,7 +46,11 @@ Tensor dropout(const Tensor& input, double p, Generator& rng) {
   };
   apply_mask(x, mask, y, false);
   if (recording({input})) {
-    record("dropout", y, {input}, [mask = Saved(mask), apply_mask](const Tensor& dy, GradSink& grad) {
+    record("dropout", y, {input}, [mask = Saved(mask), apply_mask, factor](const Tensor& dy, GradSink& grad) {
+      if (grad.create_graph()) {
+        const Tensor kept = mask.get(grad).to(DType::boolean).reshape(dy.shape());
+        return grad.add(0, where(kept, scale(dy, factor), 0));
+      }
       const auto target = grad.target(0);
       apply_mask(dy, mask.get(grad), target.tensor, target.accumulate);
     });

@@ -7,8 +7,10 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/indexing.h>
+#include <qing/autograd/ops/picking.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/indexing.h>
 
 namespace qing {
@@ -19,10 +21,6 @@ int64_t entries_of(const Tensor& weight, const char* op) {
     throw ShapeError(fmt::format("{}: the weight is [entries, width], got {}", op, to_string(weight.shape())));
   }
   return weight.size(0);
-}
-
-Tensor vector_of(const std::vector<int64_t>& values) {
-  return Tensor::from<int64_t>(values, {static_cast<int64_t>(values.size())});
 }
 
 // Positions of the ids that are not `padding`.
@@ -58,35 +56,102 @@ Tensor embedding(const Tensor& weight, const Tensor& ids, int64_t padding_idx) {
   return y;
 }
 
-Tensor embedding_bag(const Tensor& weight, const Tensor& ids, const Tensor& offsets, BagMode mode,
-                     int64_t padding_idx) {
-  const int64_t entries = entries_of(weight, "embedding_bag");
-  if (ids.dim() != 1 || offsets.dim() != 1) {
-    throw ShapeError(fmt::format("embedding_bag: ids {} and offsets {}; needs [n] and [bags]", to_string(ids.shape()),
-                                 to_string(offsets.shape())));
-  }
-  const Tensor which = checked_index(ids, entries, "embedding_bag");
-  const Tensor starts = checked_index(offsets, ids.numel() + 1, "embedding_bag");
-  const int64_t bags = starts.numel(), count = which.numel();
-  const int64_t *id = which.data<int64_t>(), *start = starts.data<int64_t>();
+namespace {
+
+// The ids of all bags end to end, without padding.
+struct Bags {
+  std::vector<int64_t> row, position, bag;  // of each id: the table's row, its place in `ids`, the bag it is in
+  std::vector<int64_t> end;                 // of each bag: how many ids there are up to its last
+};
+
+Bags bags_of(const Tensor& ids, const Tensor& offsets, int64_t padding_idx) {
+  const int64_t count = ids.numel(), bags = offsets.numel();
+  const int64_t *id = ids.data<int64_t>(), *start = offsets.data<int64_t>();
   if ((bags > 0 && start[0] != 0) || (bags == 0 && count > 0) || !std::is_sorted(start, start + bags)) {
     throw ValueError("embedding_bag: offsets " + to_string(offsets) + " do not ascend from 0");
   }
-  std::vector<int64_t> row, bag;
-  Tensor share = Tensor::full({bags, 1}, 1, DType::f64);
+  Bags found;
   for (int64_t b = 0; b < bags; ++b) {
-    const auto before = static_cast<int64_t>(row.size());
     for (int64_t i = start[b]; i < (b + 1 < bags ? start[b + 1] : count); ++i) {
       if (id[i] == padding_idx) continue;
-      row.push_back(id[i]);
-      bag.push_back(b);
+      found.row.push_back(id[i]);
+      found.position.push_back(i);
+      found.bag.push_back(b);
     }
-    const auto taken = static_cast<int64_t>(row.size()) - before;
-    if (mode == BagMode::mean && taken > 0) share.data<double>()[b] = 1.0 / static_cast<double>(taken);
+    found.end.push_back(static_cast<int64_t>(found.row.size()));
   }
-  const Tensor nothing = Tensor::zeros({bags, weight.size(1)}, weight.dtype());
-  const Tensor sums = index_add(nothing, 0, vector_of(bag), index_select(weight, 0, vector_of(row)));
-  return mode == BagMode::sum ? sums : mul(sums, share.to(weight.dtype()));
+  return found;
+}
+
+// Chooses each column's largest element, the first one of equals, outside the graph; gather knows the gradient.
+Tensor largest_of_bags(const Tensor& weight, const Bags& in) {
+  const auto bags = static_cast<int64_t>(in.end.size());
+  const int64_t width = weight.size(1);
+  if (in.row.empty()) return Tensor::zeros({bags, width}, weight.dtype());
+  const Tensor table = weight.alias().contiguous();
+  const Tensor best = Tensor::zeros({bags, width}, DType::i64), empty = Tensor::empty({bags, 1}, DType::boolean);
+  dispatch_floating(weight.dtype(), "embedding_bag", [&](auto zero) {
+    using T = decltype(zero);
+    const T* from = table.data<T>();
+    for (int64_t b = 0, first = 0; b < bags; first = in.end[b++]) {
+      empty.data<bool>()[b] = first == in.end[b];
+      int64_t* row = best.data<int64_t>() + b * width;
+      for (int64_t i = first; i < in.end[b]; ++i) {
+        for (int64_t c = 0; c < width; ++c) {
+          if (i == first || from[in.row[i] * width + c] > from[row[c] * width + c]) row[c] = in.row[i];
+        }
+      }
+    }
+  });
+  return masked_fill(gather(weight, 0, best), empty, 0);
+}
+
+// 1 over the number of ids of each bag, or 1 of an empty one; [bags, 1].
+Tensor shares(const Bags& in, DType dtype) {
+  const auto bags = static_cast<int64_t>(in.end.size());
+  const Tensor share = Tensor::full({bags, 1}, 1, DType::f64);
+  for (int64_t b = 0; b < bags; ++b) {
+    const int64_t taken = in.end[b] - (b == 0 ? 0 : in.end[b - 1]);
+    if (taken > 0) share.data<double>()[b] = 1.0 / static_cast<double>(taken);
+  }
+  return share.to(dtype);
+}
+
+void check_sample_weights(const Tensor& weights, const Tensor& table, const Tensor& ids, BagMode mode) {
+  if (!weights.defined()) return;
+  if (mode != BagMode::sum) throw ValueError("embedding_bag: per_sample_weights are for the mode sum alone");
+  check_same_dtype(table, weights, "embedding_bag");
+  if (weights.shape() != ids.shape()) {
+    throw ShapeError(fmt::format("embedding_bag: per_sample_weights {} for ids {}; needs the same shape",
+                                 to_string(weights.shape()), to_string(ids.shape())));
+  }
+}
+
+}  // namespace
+
+Tensor embedding_bag(const Tensor& weight, const Tensor& ids, const Tensor& offsets, BagMode mode, int64_t padding_idx,
+                     const Tensor& per_sample_weights) {
+  const int64_t entries = entries_of(weight, "embedding_bag");
+  check_sample_weights(per_sample_weights, weight, ids, mode);
+  if (ids.dim() == 2 && !offsets.defined()) {
+    const Tensor firsts = mul(Tensor::arange(ids.size(0)), static_cast<double>(ids.size(1)));
+    return embedding_bag(weight, ids.reshape({ids.numel()}), firsts, mode, padding_idx,
+                         per_sample_weights.defined() ? reshape(per_sample_weights, {ids.numel()}) : Tensor());
+  }
+  if (ids.dim() != 1 || !offsets.defined() || offsets.dim() != 1) {
+    throw ShapeError(fmt::format("embedding_bag: ids {} and offsets {}; needs [n] and [bags], or [bags, n] alone",
+                                 to_string(ids.shape()), offsets.defined() ? to_string(offsets.shape()) : "undefined"));
+  }
+  const Bags in = bags_of(checked_index(ids, entries, "embedding_bag"),
+                          checked_index(offsets, ids.numel() + 1, "embedding_bag"), padding_idx);
+  if (mode == BagMode::max) return largest_of_bags(weight, in);
+  Tensor rows = embedding(weight, vector_of(in.row));
+  if (per_sample_weights.defined()) {
+    rows = mul(rows, unsqueeze(index_select(per_sample_weights, 0, vector_of(in.position)), 1));
+  }
+  const Tensor nothing = Tensor::zeros({offsets.numel(), weight.size(1)}, weight.dtype());
+  const Tensor sums = index_add(nothing, 0, vector_of(in.bag), rows);
+  return mode == BagMode::sum ? sums : mul(sums, shares(in, weight.dtype()));
 }
 
 }  // namespace qing

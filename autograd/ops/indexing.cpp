@@ -31,7 +31,21 @@ Tensor row_index(const Tensor& x, int64_t dim, const Tensor& index, const Tensor
   return checked_index(index, x.size(dim), op);
 }
 
-// The index of an operation on elements.
+// 1 for a written element that no later index overwrote, else 0.
+Tensor surviving(const Shape& shape, int64_t dim, const Tensor& index, DType dtype) {
+  Tensor last = Tensor::full(shape, -1, DType::i64);
+  const Tensor order = Tensor::arange(index.numel()).reshape(index.shape());
+  scatter_elements(last, dim, index, order, Placing::overwrite);
+  const Tensor winner = gather_elements(last, dim, index);
+  return map_to<int64_t>(index.shape(), [](int64_t a, int64_t b) { return int64_t{a == b}; }, winner, order).to(dtype);
+}
+
+Tensor with_zeros_at(const Tensor& x, int64_t dim, const Tensor& index) {
+  return scatter(x, dim, index, Tensor::zeros(index.shape(), x.dtype()));
+}
+
+}  // namespace
+
 Tensor element_index(const Tensor& x, int64_t dim, const Tensor& index, const char* op) {
   bool fits = index.dim() == x.dim();
   for (int64_t d = 0; fits && d < x.dim(); ++d) fits = d == dim || index.size(d) <= x.size(d);
@@ -42,7 +56,6 @@ Tensor element_index(const Tensor& x, int64_t dim, const Tensor& index, const ch
   return checked_index(index, x.size(dim), op);
 }
 
-// The part of source that an index uses.
 Tensor used_part(const Tensor& x, const Tensor& index, const Tensor& source, const char* op) {
   check_same_dtype(x, source, op);
   bool fits = index.dim() == source.dim();
@@ -58,23 +71,7 @@ Tensor used_part(const Tensor& x, const Tensor& index, const Tensor& source, con
   return part;
 }
 
-// Without dimensions an operation along one sees a vector of one element.
 Tensor as_vector(const Tensor& x) { return x.dim() == 0 ? reshape(x, {1}) : x; }
-
-// 1 for a written element that no later index overwrote, else 0.
-Tensor surviving(const Shape& shape, int64_t dim, const Tensor& index, DType dtype) {
-  Tensor last = Tensor::full(shape, -1, DType::i64);
-  const Tensor order = Tensor::arange(index.numel()).reshape(index.shape());
-  scatter_elements(last, dim, index, order, Placing::overwrite);
-  const Tensor winner = gather_elements(last, dim, index);
-  return map_to<int64_t>(index.shape(), [](int64_t a, int64_t b) { return int64_t{a == b}; }, winner, order).to(dtype);
-}
-
-Tensor with_zeros_at(const Tensor& x, int64_t dim, const Tensor& index) {
-  return scatter(x, dim, index, Tensor::zeros(index.shape(), x.dtype()));
-}
-
-}  // namespace
 
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
   if (x.dim() == 0) {
@@ -196,8 +193,7 @@ Tensor masked_select(const Tensor& x, const Tensor& mask) {
     if (keep[i]) rows.push_back(i);
   }
   const Shape flat = {chosen.numel()};
-  return index_select(reshape(expand(x, shape), flat), 0,
-                      Tensor::from<int64_t>(rows, {static_cast<int64_t>(rows.size())}));
+  return index_select(reshape(expand(x, shape), flat), 0, vector_of(rows));
 }
 
 }  // namespace qing

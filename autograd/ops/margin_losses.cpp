@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <qing/autograd/autograd.h>
+#include <qing/autograd/ops/distances.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/losses_detail.h>
 #include <qing/autograd/ops/reductions.h>
@@ -28,11 +29,6 @@ Tensor mask(const Tensor& x, const char* op, F f) {
     map(result.numel(), result.data<T>(), result.data<T>(), [f](T v) { return T(f(v)); });
   });
   return result;
-}
-
-Tensor distance(const Tensor& a, const Tensor& b) {
-  const Tensor d = plus(sub(a, b), 1e-6);
-  return sqrt(sum(mul(d, d), {-1}));
 }
 
 }  // namespace
@@ -105,7 +101,8 @@ Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const T
   check_alike(anchor, positive, op);
   check_alike(anchor, negative, op);
   if (anchor.dim() < 1) throw ShapeError(fmt::format("{}: needs [..., n], got shape []", op));
-  return reduced(relu(plus(sub(distance(anchor, positive), distance(anchor, negative)), margin)), reduction, op);
+  const Tensor near = pairwise_distance(anchor, positive), far = pairwise_distance(anchor, negative);
+  return reduced(relu(plus(sub(near, far), margin)), reduction, op);
 }
 
 }  // namespace qing

@@ -51,7 +51,7 @@ struct RowsBackward {
 
 }  // namespace
 
-Normalized normalize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred) {
+Standardized standardize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred) {
   const auto average = [&](const Tensor& v) { return mean(v, dims, true); };
   const Tensor centre = centred ? sub(x, average(x)) : x;
   const Tensor variance = average(mul(centre, centre));
@@ -59,7 +59,7 @@ Normalized normalize(const Tensor& x, const std::vector<int64_t>& dims, double e
   return {mul(centre, rstd), rstd};
 }
 
-Tensor normalize_backward(const Tensor& g, const Normalized& x, const std::vector<int64_t>& dims, bool centred) {
+Tensor standardize_backward(const Tensor& g, const Standardized& x, const std::vector<int64_t>& dims, bool centred) {
   const auto average = [&](const Tensor& v) { return mean(v, dims, true); };
   const Tensor inner = sub(g, mul(x.normal, average(mul(g, x.normal))));
   return mul(x.rstd, centred ? sub(inner, average(g)) : inner);
@@ -95,9 +95,9 @@ void layer_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, i
                       GradSink& grad) {
   std::vector<int64_t> dims;
   for (int64_t d = 0; d < normalized_dims; ++d) dims.push_back(d - normalized_dims);
-  const Normalized normalized = normalize(x, dims, eps, true);
-  if (grad.needs(0)) grad.add(0, normalize_backward(mul(dy, weight), normalized, dims, true));
-  if (grad.needs(1)) grad.add(1, mul(dy, normalized.normal));
+  const Standardized standard = standardize(x, dims, eps, true);
+  if (grad.needs(0)) grad.add(0, standardize_backward(mul(dy, weight), standard, dims, true));
+  if (grad.needs(1)) grad.add(1, mul(dy, standard.normal));
   grad.add(2, dy);
 }
 

@@ -32,6 +32,10 @@ Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight = {}
                   double eps = 1e-5);
 /// group_norm with every channel a group (Ulyanov et al. 2016); x [batch, channels, ...] with more than one position.
 Tensor instance_norm(const Tensor& x, const Tensor& weight = {}, const Tensor& bias = {}, double eps = 1e-5);
+/// The same with running statistics, [channels] or undefined, which the means over the batch of the samples' means and
+/// unbiased variances go into as with batch_norm. Without use_input_stats: by these (ValueError if undefined).
+Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                     const Tensor& bias, bool use_input_stats = true, double momentum = 0.1, double eps = 1e-5);
 /// layer_norm(residual + dropout(x, p), weight, bias, eps) in one pass; rng null (or p 0): no dropout. Takes one
 /// stream.
 Tensor dropout_add_layer_norm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,

@@ -18,12 +18,12 @@ inline constexpr int64_t kNormRowGrain = 64;
 
 /// x over its standard deviation (or, not centred, its root mean square) along `dims`, and one over that, of
 /// differentiable operations.
-struct Normalized {
+struct Standardized {
   Tensor normal, rstd;
 };
-Normalized normalize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred);
+Standardized standardize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred);
 /// The gradient by x of Σ g·normal: rstd·(g − mean(g) − normal·mean(g·normal)), without mean(g) if not centred.
-Tensor normalize_backward(const Tensor& g, const Normalized& x, const std::vector<int64_t>& dims, bool centred);
+Tensor standardize_backward(const Tensor& g, const Standardized& x, const std::vector<int64_t>& dims, bool centred);
 
 /// Calls body(row, dweight, dbias) on every row with a chunk's own partial sums, which then go to inputs `weight` and
 /// weight + 1 of the sink, in order; `sums` is 2, or 1 where there is no bias (dbias is null then).

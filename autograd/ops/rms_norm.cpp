@@ -17,9 +17,9 @@ void rms_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, int
                     GradSink& grad) {
   std::vector<int64_t> dims;
   for (int64_t d = 0; d < normalized_dims; ++d) dims.push_back(d - normalized_dims);
-  const Normalized normalized = normalize(x, dims, eps, false);
-  if (grad.needs(0)) grad.add(0, normalize_backward(mul(dy, weight), normalized, dims, false));
-  if (grad.needs(1)) grad.add(1, mul(dy, normalized.normal));
+  const Standardized standard = standardize(x, dims, eps, false);
+  if (grad.needs(0)) grad.add(0, standardize_backward(mul(dy, weight), standard, dims, false));
+  if (grad.needs(1)) grad.add(1, mul(dy, standard.normal));
 }
 
 template <class T>

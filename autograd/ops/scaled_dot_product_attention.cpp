@@ -4,12 +4,20 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include <qing/autograd/graph.h>
+#include <qing/autograd/ops/arithmetic.h>
+#include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/attention.h>
+#include <qing/autograd/ops/attention_graph.h>
 #include <qing/autograd/ops/attention_head.h>
 #include <qing/autograd/ops/dropout.h>
+#include <qing/autograd/ops/reductions.h>
+#include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/compare.h>
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/threads.h>
 
@@ -161,6 +169,38 @@ void run_backward(const Operands& operands, const Tensor& q, const Tensor& k, co
   });
 }
 
+// Where keys are hidden by the mask or by causality; undefined if nowhere.
+Tensor hidden_keys(const Dense& dense, const Tensor& mask) {
+  Tensor hidden = dense.causal ? causal_hidden(dense.queries, dense.keys, dense.first_query) : Tensor();
+  if (!mask.defined()) return hidden;
+  const Tensor by_mask = mask.dtype() == DType::boolean ? logical_not(mask)
+                                                        : eq(mask, -std::numeric_limits<double>::infinity());
+  return hidden.defined() ? logical_or(hidden, by_mask) : by_mask;
+}
+
+void run_backward_graph(const Operands& operands, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
+                        const Tensor& dy, GradSink& grad) {
+  const Dense& dense = operands.dense;
+  // One key head for each query head, and the sum over those that shared it.
+  const auto repeated = [&](const Tensor& x) { return dense.group == 1 ? x : repeat_interleave(x, dense.group, -3); };
+  const auto summed = [&](const Tensor& x) {
+    return dense.group == 1 ? x : sum(unflatten(x, -3, {x.size(-3) / dense.group, dense.group}), {-3});
+  };
+  const bool added = mask.defined() && mask.dtype() != DType::boolean;
+  AttentionGraph graph{.q = q,
+                       .k = repeated(k),
+                       .v = repeated(v),
+                       .scale = dense.scale,
+                       .added = added ? mask : Tensor(),
+                       .hidden = hidden_keys(dense, mask.defined() ? mask.alias().expand(dense.scores) : mask)};
+  if (operands.keep.defined()) graph.kept = scale(operands.keep.to(dy.dtype()).reshape(dense.scores), operands.factor);
+  const AttentionGradients found = graph.backward(dy);
+  grad.add(0, found.q);
+  grad.add(1, summed(found.k));
+  grad.add(2, summed(found.v));
+  if (added) grad.add(3, found.scores);
+}
+
 }  // namespace
 
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
@@ -183,8 +223,15 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
     });
   });
   if (record_it) {
+    std::optional<Saved> saved_mask;
+    if (options.attn_mask.defined()) saved_mask.emplace(options.attn_mask);
     record("scaled_dot_product_attention", y, {query, key, value, options.attn_mask},
-           [operands, weights, q = Saved(q), k = Saved(k), v = Saved(v)](const Tensor& dy, GradSink& grad) {
+           [operands, weights, q = Saved(q), k = Saved(k), v = Saved(v),
+            mask = saved_mask](const Tensor& dy, GradSink& grad) {
+             if (grad.create_graph()) {
+               return run_backward_graph(operands, grad.input(0, q), grad.input(1, k), grad.input(2, v),
+                                         mask ? grad.input(3, *mask) : Tensor(), dy, grad);
+             }
              std::array<GradSink::Target, 3> targets = {};
              for (size_t i = 0; i < targets.size(); ++i) {
                if (grad.needs(i)) targets[i] = grad.target(i);

@@ -1,6 +1,10 @@
 #include <qing/autograd/ops/scans.h>
 
 #include <qing/autograd/graph.h>
+#include <qing/autograd/ops/arithmetic.h>
+#include <qing/autograd/ops/arranging.h>
+#include <qing/autograd/ops/joining.h>
+#include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/lanes.h>
 
@@ -79,6 +83,56 @@ void product_gradient(int64_t n, const T* x, const T* dy, T* dx) {
   }
 }
 
+// x along `dim` one place on, with `first` in front and without the last; or one back, with `last` at the end.
+Tensor moved_on(const Tensor& x, int64_t dim, double first) {
+  const Tensor front = Tensor::full(kept_shape(x.shape(), {dim}), first, x.dtype());
+  return cat({front, slice(x, dim, 0, x.size(dim) - 1)}, dim);
+}
+Tensor moved_back(const Tensor& x, int64_t dim, double last) {
+  const Tensor end = Tensor::full(kept_shape(x.shape(), {dim}), last, x.dtype());
+  return cat({slice(x, dim, 1, x.size(dim)), end}, dim);
+}
+
+// r[i] = b[i] + a[i]·r[i − 1]. Its gradient is the same from the other end: with s[i] = dr[i] + a[i + 1]·s[i + 1],
+// db = s and da[i] = s[i]·r[i − 1].
+Tensor recurrence(const Tensor& a, const Tensor& b, int64_t dim) {
+  const Tensor factors = a.alias().contiguous(), terms = b.alias().contiguous();
+  Tensor r = Tensor::empty(b.shape(), b.dtype());
+  const Lanes lanes(r.layout(), {dim});
+  dispatch_floating(b.dtype(), "cumprod", [&](auto zero) {
+    using T = decltype(zero);
+    parallel_for(lanes.count(), lanes.tile(), [&](int64_t begin, int64_t end) {
+      LaneReader<T> factor(factors, lanes), term(terms, lanes);
+      LaneWriter<T> out(r, lanes);
+      for (int64_t lane = begin; lane < end; ++lane) {
+        const T *p = factor.at(lane), *q = term.at(lane);
+        T* to = out.at(lane);
+        double last = 0;
+        for (int64_t i = 0; i < lanes.length(); ++i) {
+          to[i] = static_cast<T>(last = static_cast<double>(q[i]) + static_cast<double>(p[i]) * last);
+        }
+      }
+    });
+  });
+  if (recording({a, b})) {
+    record("cumprod", r, {a, b}, [dim, a = Saved(a), r = Saved(r)](const Tensor& dy, GradSink& grad) {
+      const Tensor behind = moved_back(grad.input(0, a), dim, 0);
+      const Tensor s = flip(recurrence(flip(behind, {dim}), flip(dy, {dim}), dim), {dim});
+      if (grad.needs(0)) grad.add(0, mul(s, moved_on(grad.output(r), dim, 0)));
+      grad.add(1, s);
+    });
+  }
+  return r;
+}
+
+// product_gradient of differentiable operations.
+Tensor product_gradient_graph(const Tensor& x, const Tensor& dy, const std::vector<int64_t>& dims) {
+  if (dims.empty() || x.size(dims[0]) == 0) return dy;
+  const int64_t dim = dims[0];
+  const Tensor rest = flip(recurrence(flip(moved_back(x, dim, 0), {dim}), flip(dy, {dim}), dim), {dim});
+  return mul(cumprod(moved_on(x, dim, 1), dim), rest);
+}
+
 }  // namespace
 
 Tensor cumsum(const Tensor& x, int64_t dim) { return running_sum(x, resolve_dim(dim, x.dim(), "cumsum")); }
@@ -88,6 +142,7 @@ Tensor cumprod(const Tensor& x, int64_t dim) {
   Tensor y = scan(x.alias(), dims, "cumprod", 1, [](auto a, auto b) { return a * b; });
   if (recording({x})) {
     record("cumprod", y, {x}, [dims, x = Saved(x)](const Tensor& dy, GradSink& grad) {
+      if (grad.create_graph()) return grad.add(0, product_gradient_graph(grad.input(0, x), dy, dims));
       const Tensor& from = x.get(grad);
       Tensor dx = Tensor::empty(from.shape(), from.dtype());
       const Lanes values(from.layout(), dims), upstream(dy.layout(), dims), to(dx.layout(), dims);

@@ -49,6 +49,14 @@ Tensor chosen(OpName op, Tensor y, const Tensor& a, const Tensor& b, Wins wins) 
   return y;
 }
 
+// A comparison with NaN is false: then both operands get the whole gradient.
+struct Larger {
+  bool operator()(auto p, auto q) const { return !(p < q); }
+};
+struct Smaller {
+  bool operator()(auto p, auto q) const { return !(p > q); }
+};
+
 }  // namespace
 
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
@@ -68,13 +76,12 @@ Tensor where(const Tensor& condition, double a, const Tensor& b) { return where(
 Tensor masked_fill(const Tensor& x, const Tensor& mask, double value) { return where(mask, value, x); }
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) { return where(mask, value, x); }
 
-// A comparison with NaN is false: then both operands get the whole gradient.
 Tensor maximum(const Tensor& a, const Tensor& b) {
-  return chosen("maximum", apply(Binary::maximum, a, b, "maximum"), a, b, [](auto p, auto q) { return !(p < q); });
+  return chosen("maximum", apply(Binary::maximum, a, b, "maximum"), a, b, Larger{});
 }
 
 Tensor minimum(const Tensor& a, const Tensor& b) {
-  return chosen("minimum", apply(Binary::minimum, a, b, "minimum"), a, b, [](auto p, auto q) { return !(p > q); });
+  return chosen("minimum", apply(Binary::minimum, a, b, "minimum"), a, b, Smaller{});
 }
 
 Tensor fmax(const Tensor& a, const Tensor& b) {
@@ -103,19 +110,26 @@ Tensor clamp_max(const Tensor& x, double high) { return clamp(x, std::nullopt, h
 
 Tensor clamp(const Tensor& x, const Tensor& low, const Tensor& high) {
   if (!low.defined() && !high.defined()) throw ValueError("clamp: needs a lower or an upper bound");
-  const Tensor inf = constant_like(x, std::numeric_limits<double>::infinity());
-  const Tensor bottom = low.defined() ? low : neg(inf), top = high.defined() ? high : inf;
-  Tensor y = apply(Binary::minimum, apply(Binary::maximum, x, bottom, "clamp"), top, "clamp");
-  if (recording({x, bottom, top})) {
-    record("clamp", y, {x, bottom, top},
-           [x = Saved(x), bottom = Saved(bottom), top = Saved(top)](const Tensor& dy, GradSink& grad) {
-             const Tensor &v = x.get(grad), &l = bottom.get(grad), &h = top.get(grad);
-             add_share(
-                 grad, 0, dy, [](auto p, auto lo, auto hi) { return p >= lo && p <= hi; }, v, l, h);
-             add_share(
-                 grad, 1, dy, [](auto p, auto lo, auto hi) { return p < lo && lo < hi; }, v, l, h);
-             add_share(
-                 grad, 2, dy, [](auto p, auto lo, auto hi) { return p > hi || lo > hi; }, v, l, h);
+  if (!high.defined()) return chosen("clamp", apply(Binary::maximum, x, low, "clamp"), x, low, Larger{});
+  if (!low.defined()) return chosen("clamp", apply(Binary::minimum, x, high, "clamp"), x, high, Smaller{});
+  Tensor y = apply(Binary::minimum, apply(Binary::maximum, x, low, "clamp"), high, "clamp");
+  if (recording({x, low, high})) {
+    record("clamp", y, {x, low, high},
+           [x = Saved(x), low = Saved(low), high = Saved(high)](const Tensor& dy, GradSink& grad) {
+             // x shares with a bound that it meets, unless the bounds meet as well; of bounds that cross, high is left.
+             const auto to_x = [](auto p, auto lo, auto hi) {
+               return p < lo || p > hi ? 0.0 : lo < hi && (p == lo || p == hi) ? 0.5 : 1.0;
+             };
+             const auto to_low = [](auto p, auto lo, auto hi) {
+               return p < lo && lo <= hi ? 1.0 : p == lo && lo < hi ? 0.5 : 0.0;
+             };
+             const auto to_high = [](auto p, auto lo, auto hi) {
+               return lo > hi || (p > hi && lo <= hi) ? 1.0 : p == hi && lo < hi ? 0.5 : 0.0;
+             };
+             const Tensor &v = x.get(grad), &l = low.get(grad), &h = high.get(grad);
+             add_share(grad, 0, dy, to_x, v, l, h);
+             add_share(grad, 1, dy, to_low, v, l, h);
+             add_share(grad, 2, dy, to_high, v, l, h);
            });
   }
   return y;

@@ -24,11 +24,11 @@ Tensor minimum(const Tensor& a, const Tensor& b);
 Tensor fmax(const Tensor& a, const Tensor& b);
 Tensor fmin(const Tensor& a, const Tensor& b);
 
-/// min(max(x, low), high): high where low > high; NaN stays. The gradient passes from low to high, the bounds included,
-/// and is 0 outside and for NaN. ValueError if no bound is given or one is NaN.
+/// min(max(x, low), high): high where low > high; NaN stays. The gradient passes between the bounds, and is 0 at them,
+/// outside and for NaN, as PyTorch's. ValueError if no bound is given or one is NaN.
 Tensor clamp(const Tensor& x, std::optional<double> low, std::optional<double> high = std::nullopt);
-/// Bounds as tensors, NaN where any operand is; an undefined one is none. A bound gets the gradient where it is the
-/// result and x, or the other bound, lies strictly beyond it.
+/// Bounds as tensors, NaN where any operand is; an undefined one is none. A bound gets the gradient where it alone is
+/// the result, and half of it where x meets it. With one bound this is maximum or minimum.
 Tensor clamp(const Tensor& x, const Tensor& low, const Tensor& high);
 Tensor clamp_min(const Tensor& x, double low);
 Tensor clamp_min(const Tensor& x, const Tensor& low);

@@ -16,6 +16,25 @@ Tensor select(const Tensor& x, int64_t dim, int64_t index);
 Tensor squeeze(const Tensor& x, int64_t dim);
 Tensor unsqueeze(const Tensor& x, int64_t dim);
 Tensor clone(const Tensor& x);  ///< a contiguous copy
+
+// Members by their names in PyTorch.
+inline Tensor squeeze(const Tensor& x) { return x.squeeze(); }
+inline Tensor flatten(const Tensor& x, int64_t start_dim = 0, int64_t end_dim = -1) {
+  return x.flatten(start_dim, end_dim);
+}
+inline Tensor unflatten(const Tensor& x, int64_t dim, const Shape& sizes) { return x.unflatten(dim, sizes); }
+inline Tensor movedim(const Tensor& x, int64_t from, int64_t to) { return x.movedim(from, to); }
+inline Tensor movedim(const Tensor& x, const std::vector<int64_t>& from, const std::vector<int64_t>& to) {
+  return x.movedim(from, to);
+}
+inline Tensor swapdims(const Tensor& x, int64_t a, int64_t b) { return transpose(x, a, b); }
+inline Tensor broadcast_to(const Tensor& x, const Shape& shape) { return expand(x, shape); }
+inline Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length) {
+  return x.narrow(dim, start, length);
+}
+inline Tensor diagonal(const Tensor& x, int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1) {
+  return x.diagonal(offset, dim1, dim2);
+}
 /// Converts. The gradient flows between f32 and f64; a result of another dtype is outside the graph.
 Tensor to(const Tensor& x, DType dtype);
 

@@ -1,10 +1,12 @@
 // Modules made of modules.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -68,6 +70,62 @@ class ModuleList : public Module {
 
  private:
   std::vector<std::unique_ptr<M>> modules_;
+};
+
+/// Modules of one type (or derived from it) by name, in the order they came; what is done with them is the owner's
+/// business:
+///
+///   ModuleDict<UnaryModule> choices;
+///   choices.emplace<ReLU>("relu");
+///   choices.emplace<Linear>("linear", 4, 8, rng);
+///   const Tensor y = choices["linear"].forward(x);
+template <std::derived_from<Module> M>
+class ModuleDict : public Module {
+ public:
+  /// Builds a T. ValueError for a name that is empty, has a dot or is taken.
+  template <std::derived_from<M> T = M, class... Arguments>
+  T& emplace(std::string name, Arguments&&... arguments) {
+    auto module = std::make_unique<T>(std::forward<Arguments>(arguments)...);
+    T& built = *module;
+    insert(std::move(name), std::move(module));
+    return built;
+  }
+  /// ValueError for such a name, or null.
+  void insert(std::string name, std::unique_ptr<M> module) {
+    if (module == nullptr) throw ValueError("ModuleDict: a null module");
+    if (name.empty() || name.find('.') != std::string::npos) {
+      throw ValueError("ModuleDict: the name '" + name + "' is empty or has a dot");
+    }
+    if (contains(name)) throw ValueError("ModuleDict: the name '" + name + "' is taken; erase it first");
+    modules_.emplace_back(std::move(name), std::move(module));
+  }
+  void erase(std::string_view name) { modules_.erase(find(name)); }  ///< IndexError if there is none.
+
+  void visit(Visitor& visitor) override {
+    for (auto& [name, module] : modules_) visitor.module(name, *module);
+  }
+  size_t size() const { return modules_.size(); }
+  bool contains(std::string_view name) const {
+    return std::any_of(modules_.begin(), modules_.end(), [name](const auto& part) { return part.first == name; });
+  }
+  std::vector<std::string> keys() const {
+    std::vector<std::string> names;
+    for (const auto& part : modules_) names.push_back(part.first);
+    return names;
+  }
+  M& operator[](std::string_view name) const { return *find(name)->second; }  ///< IndexError naming what there is.
+
+ private:
+  auto find(std::string_view name) const {
+    const auto found = std::find_if(modules_.begin(), modules_.end(),
+                                    [name](const auto& part) { return part.first == name; });
+    if (found != modules_.end()) return found;
+    std::string names;
+    for (const auto& part : modules_) names += " " + part.first;
+    throw IndexError("ModuleDict: no module '" + std::string(name) + "' among" + (names.empty() ? " none" : names));
+  }
+
+  std::vector<std::pair<std::string, std::unique_ptr<M>>> modules_;
 };
 
 class Identity : public UnaryModule {

@@ -8,7 +8,9 @@
 #include <qing/nn/layers/convolution.h>
 #include <qing/nn/layers/dropout.h>
 #include <qing/nn/layers/embedding.h>
+#include <qing/nn/layers/embedding_bag.h>
 #include <qing/nn/layers/linear.h>
 #include <qing/nn/layers/norm.h>
+#include <qing/nn/layers/positional.h>
 #include <qing/nn/layers/recurrent.h>
 #include <qing/nn/layers/transformer.h>

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <qing/autograd/ops/normalization.h>
+#include <qing/autograd/ops/views.h>
 #include <qing/nn/layers/check.h>
 
 namespace qing::nn {
@@ -33,9 +34,8 @@ void RMSNorm::visit(Visitor& visitor) { visitor.parameter("weight", weight_); }
 
 Tensor RMSNorm::compute(const Tensor& x, Generator*) const { return rms_norm(x, weight_.shape(), weight_, eps_); }
 
-BatchNorm::BatchNorm(const char* name, int64_t channels, int64_t least_rank, int64_t most_rank,
-                     BatchNormOptions options)
-    : name_(name), channels_(channels), least_rank_(least_rank), most_rank_(most_rank), options_(options) {
+RunningNorm::RunningNorm(const char* name, int64_t channels, BatchNormOptions options)
+    : name_(name), channels_(channels), options_(options) {
   check_at_least(name, "channels", channels, 1);
   if (options.affine) {
     weight_ = Tensor::full({channels}, 1);
@@ -48,7 +48,7 @@ BatchNorm::BatchNorm(const char* name, int64_t channels, int64_t least_rank, int
   }
 }
 
-void BatchNorm::visit(Visitor& visitor) {
+void RunningNorm::visit(Visitor& visitor) {
   visitor.parameter("weight", weight_);
   visitor.parameter("bias", bias_);
   visitor.buffer("running_mean", running_mean_, true);
@@ -56,18 +56,31 @@ void BatchNorm::visit(Visitor& visitor) {
   visitor.buffer("num_batches_tracked", num_batches_tracked_, true);
 }
 
+void RunningNorm::check(const Tensor& x, int64_t least, int64_t most, int64_t channel_dim) const {
+  if (x.dim() >= least && x.dim() <= most && x.size(channel_dim) == channels_) return;
+  throw ShapeError(fmt::format("{}: x {}; needs {} to {} dimensions, of them {} channels", name_, to_string(x.shape()),
+                               least, most, channels_));
+}
+
 Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
-  if (x.dim() < least_rank_ || x.dim() > most_rank_ || x.size(1) != channels_) {
-    throw ShapeError(fmt::format("{}: x {}; needs {} to {} dimensions, the second of {} channels", name_,
-                                 to_string(x.shape()), least_rank_, most_rank_, channels_));
-  }
-  const bool by_batch = training() || !options_.track_running_stats;
-  const Tensor y = batch_norm(x, running_mean_, running_var_, weight_, bias_, by_batch, options_.momentum, options_.eps);
-  if (by_batch && options_.track_running_stats) {
+  check(x, least_rank_, most_rank_, 1);
+  const Tensor y =
+      batch_norm(x, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum, options_.eps);
+  if (by_input() && options_.track_running_stats) {
     Tensor count = num_batches_tracked_;
     count.fill(count.item() + 1);
   }
   return y;
+}
+
+// As PyTorch's, it does not count batches.
+Tensor InstanceNorm::compute(const Tensor& x, Generator*) const {
+  check(x, rank_ - 1, rank_, x.dim() == rank_ ? 1 : 0);
+  const auto normalised = [this](const Tensor& batch) {
+    return instance_norm(batch, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum,
+                         options_.eps);
+  };
+  return x.dim() == rank_ ? normalised(x) : squeeze(normalised(unsqueeze(x, 0)), 0);
 }
 
 GroupNorm::GroupNorm(int64_t num_groups, int64_t channels, GroupNormOptions options)

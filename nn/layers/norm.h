@@ -41,23 +41,35 @@ struct BatchNormOptions {
   bool track_running_stats = true;
 };
 
-/// Every channel over the batch and all positions. In training mode by the batch's statistics, and forward then writes the
-/// buffers running_mean, running_var and num_batches_tracked: one thread at a time. In evaluation mode by the running ones,
-/// if tracked.
-class BatchNorm : public UnaryModule {
+/// What the norms with running statistics share: parameters weight and bias, buffers running_mean, running_var and
+/// num_batches_tracked. In training mode they normalise by the input's statistics, and forward then writes the running
+/// ones: one thread at a time. In evaluation mode by the running ones, if tracked.
+class RunningNorm : public UnaryModule {
  public:
   void visit(Visitor& visitor) override;
 
  protected:
-  /// Inputs have from least_rank to most_rank dimensions.
-  BatchNorm(const char* name, int64_t channels, int64_t least_rank, int64_t most_rank, BatchNormOptions options);
+  RunningNorm(const char* name, int64_t channels, BatchNormOptions options);
+  /// ShapeError naming the layer unless x has from least to most dimensions, that of channels as long as it should be.
+  void check(const Tensor& x, int64_t least, int64_t most, int64_t channel_dim) const;
+  bool by_input() const { return training() || !options_.track_running_stats; }
 
- private:
-  Tensor compute(const Tensor& x, Generator* rng) const override;  ///< ShapeError naming the layer.
   const char* name_;
-  int64_t channels_, least_rank_, most_rank_;
+  int64_t channels_;
   BatchNormOptions options_;
   Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
+};
+
+/// Every channel over the batch and all positions.
+class BatchNorm : public RunningNorm {
+ protected:
+  /// Inputs have from least_rank to most_rank dimensions.
+  BatchNorm(const char* name, int64_t channels, int64_t least_rank, int64_t most_rank, BatchNormOptions options)
+      : RunningNorm(name, channels, options), least_rank_(least_rank), most_rank_(most_rank) {}
+
+ private:
+  Tensor compute(const Tensor& x, Generator* rng) const override;
+  int64_t least_rank_, most_rank_;
 };
 
 /// x [batch, channels] or [batch, channels, length].
@@ -71,6 +83,39 @@ class BatchNorm2d : public BatchNorm {
  public:
   explicit BatchNorm2d(int64_t channels, BatchNormOptions options = {})
       : BatchNorm("BatchNorm2d", channels, 4, 4, options) {}
+};
+
+struct InstanceNormOptions {
+  double eps = 1e-5;
+  double momentum = 0.1;
+  bool affine = false;
+  bool track_running_stats = false;
+};
+
+/// Every channel of each sample over all positions.
+class InstanceNorm : public RunningNorm {
+ protected:
+  /// Inputs have `rank` dimensions, or one less without a batch.
+  InstanceNorm(const char* name, int64_t channels, int64_t rank, InstanceNormOptions options)
+      : RunningNorm(name, channels, {options.eps, options.momentum, options.affine, options.track_running_stats}),
+        rank_(rank) {}
+
+ private:
+  Tensor compute(const Tensor& x, Generator* rng) const override;
+  int64_t rank_;
+};
+
+/// x [batch, channels, length] or [channels, length].
+class InstanceNorm1d : public InstanceNorm {
+ public:
+  explicit InstanceNorm1d(int64_t channels, InstanceNormOptions options = {})
+      : InstanceNorm("InstanceNorm1d", channels, 3, options) {}
+};
+/// x [batch, channels, height, width] or [channels, height, width].
+class InstanceNorm2d : public InstanceNorm {
+ public:
+  explicit InstanceNorm2d(int64_t channels, InstanceNormOptions options = {})
+      : InstanceNorm("InstanceNorm2d", channels, 4, options) {}
 };
 
 struct GroupNormOptions {

@@ -17,8 +17,8 @@ enum class Unary : uint8_t {
   softshrink,   // (lambda)
   hardshrink,   // (lambda)
   threshold,    // (threshold, value)
-  clamp,        // (low, high); derivative 1 at the bounds
-  hardtanh,     // (low, high); derivative 0 at the bounds
+  clamp,        // (low, high); derivative 0 at the bounds and for NaN
+  hardtanh,     // (low, high); derivative 0 at the bounds, 1 for NaN
   count
 };
 enum class Binary : uint8_t { add, sub, mul, div, maximum, minimum, count };

@@ -200,14 +200,14 @@ template <> struct Function<Unary::threshold> {
 };
 template <> struct Function<Unary::clamp> {
   template <class V> static V f(V x, const auto* p) { return min(V::set1(p[1]), max(V::set1(p[0]), x)); }  // NaN stays
-  template <class V> static V df(V x, V, const auto* p) {  // 1 at the bounds
-    const V zero = V::set1(0), inside = select(is_nan(x), zero, V::set1(1));
-    return select(less(x, V::set1(p[0])), zero, select(less(V::set1(p[1]), x), zero, inside));
+  template <class V> static V df(V x, V, const auto* p) {  // 0 at the bounds and for NaN
+    const V zero = V::set1(0);
+    return select(less(V::set1(p[0]), x), select(less(x, V::set1(p[1])), V::set1(1), zero), zero);
   }
 };
 template <> struct Function<Unary::hardtanh> {
   template <class V> static V f(V x, const auto* p) { return Function<Unary::clamp>::f(x, p); }
-  template <class V> static V df(V x, V, const auto* p) {  // 0 at the bounds
+  template <class V> static V df(V x, V, const auto* p) {  // 0 at the bounds, 1 for NaN
     return above(x, V::set1(p[0])) - (1 - above(V::set1(p[1]), x));
   }
 };

@@ -29,6 +29,16 @@ T sum_of_two(T a, T b) {
   }
 }
 
+// Whether `from` replaces `to` as the larger (or smaller) of both.
+template <class T>
+bool beats(T from, T to, bool larger) {
+  if constexpr (is_short_float<T>) {
+    return beats(to_float(from), to_float(to), larger);
+  } else {
+    return to == to && !(larger ? from <= to : from >= to);
+  }
+}
+
 template <class T>
 void place(T& to, T from, Placing placing) {
   to = placing == Placing::add ? sum_of_two(to, from) : from;
@@ -160,8 +170,18 @@ void scatter_elements(const Tensor& y, int64_t dim, const Tensor& index, const T
     using T = decltype(zero);
     const T* in = from.data<T>();
     T* out = y.data<T>();
-    for_each_index(index, y.layout(), dim,
-                   [=](int64_t at, int64_t base) { place(out[base + which[at] * step], in[at], placing); });
+    const auto run = [&](auto join) {
+      for_each_index(index, y.layout(), dim, [=](int64_t at, int64_t base) {
+        T& to = out[base + which[at] * step];
+        to = join(to, in[at]);
+      });
+    };
+    switch (placing) {
+      case Placing::overwrite: return run([](T, T from) { return from; });
+      case Placing::add: return run([](T to, T from) { return sum_of_two(to, from); });
+      case Placing::larger: return run([](T to, T from) { return beats(from, to, true) ? from : to; });
+      case Placing::smaller: return run([](T to, T from) { return beats(from, to, false) ? from : to; });
+    }
   });
 }
 

@@ -8,8 +8,8 @@
 
 namespace qing {
 
-/// What happens where an index writes.
-enum class Placing { overwrite, add };
+/// What happens where an index writes. NaN is both larger and smaller than any number, and stays.
+enum class Placing { overwrite, add, larger, smaller };
 
 /// `index` (i32 or i64: DTypeError) as contiguous i64; IndexError naming `op` and the first position whose value is
 /// outside [0, size).
@@ -19,12 +19,13 @@ Tensor checked_index(const Tensor& index, int64_t size, const char* op);
 
 /// y[.., j, ..] = x[.., index[j], ..] for an index of one dimension.
 Tensor take_rows(const Tensor& x, int64_t dim, const Tensor& index);
-/// y[.., index[j], ..] = or += x[.., j, ..]; y is contiguous, x has its dtype and shape but for `dim`, where it has the
-/// size of index.
+/// y[.., index[j], ..] = or += x[.., j, ..], no other placing; y is contiguous, x has its dtype and shape but for `dim`,
+/// where it has the size of index.
 void place_rows(const Tensor& y, int64_t dim, const Tensor& index, const Tensor& x, Placing placing);
 /// y[i..] = x[.., index[i..], ..]: y has the shape of index, which is nowhere larger than x but in `dim`.
 Tensor gather_elements(const Tensor& x, int64_t dim, const Tensor& index);
-/// y[.., index[i..], ..] = or += x[i..]: the reverse. x has the shape of index and the dtype of y; y has any strides.
+/// y[.., index[i..], ..] = or += x[i..], or the larger or smaller of both: the reverse. x has the shape of index and the
+/// dtype of y; y has any strides.
 void scatter_elements(const Tensor& y, int64_t dim, const Tensor& index, const Tensor& x, Placing placing);
 
 }  // namespace qing

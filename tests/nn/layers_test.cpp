@@ -66,6 +66,47 @@ TEST(Layers, EmbeddingsPaddingRowIsZeroAndStaysSo) {
   EXPECT_THROW(table.forward(Tensor::from<int64_t>({5}, {1})), IndexError);
 }
 
+TEST(Layers, EmbeddingBagHasItsTableAndPassesPaddingOver) {
+  Generator rng(1);
+  EmbeddingBag bag(5, 3, rng, {.mode = BagMode::sum, .padding_idx = -1});
+  ASSERT_EQ(bag.named_parameters().size(), 1U);
+  EXPECT_EQ(bag.named_parameters()[0].first, "weight");
+  bag.unfreeze();
+  const Tensor y = bag.forward(Tensor::from<int64_t>({4, 0, 0, 4}, {2, 2}));
+  for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(y.data<float>()[i], bag.weight().data<float>()[i % 3]);
+  backward(sum(y));
+  EXPECT_EQ(grad(bag.weight()).at({0, 0}), 2);
+  EXPECT_EQ(grad(bag.weight()).at({4, 0}), 0);
+  EXPECT_EQ(bag.weight().at({4, 0}), 0);
+  EXPECT_THROW(EmbeddingBag(5, 3, rng, {.padding_idx = 5}), IndexError);
+  EXPECT_THROW(EmbeddingBag(-1, 3, rng), ValueError);
+}
+
+TEST(Layers, InstanceNormTracksWhatItIsAskedTo) {
+  Generator rng(2);
+  Tensor x = Tensor::empty({2, 3, 4});
+  rng.fill_normal(x, 5, 2);
+  InstanceNorm1d plain(3);
+  EXPECT_TRUE(plain.state_dict().empty());
+  InstanceNorm1d norm(3, {.affine = true, .track_running_stats = true});
+  EXPECT_EQ(norm.state_dict().size(), 5U);
+  norm.train();
+  norm(x);
+  const StateDict state = norm.state_dict();
+  EXPECT_EQ(state.at("num_batches_tracked").item(), 0);
+  for (int64_t c = 0; c < 3; ++c) {
+    const Tensor channel = x.slice(1, c, c + 1);
+    EXPECT_NEAR(state.at("running_mean").at({c}), 0.1 * mean(channel).item(), 1e-6);
+    EXPECT_NEAR(state.at("running_var").at({c}), 0.9 + 0.1 * mean(var(channel, {1, 2})).item(), 1e-5);
+  }
+  norm.eval();
+  EXPECT_FALSE(to_string(norm(x)) == to_string(plain(x)));
+  EXPECT_NE(message_of<ShapeError>([&] { plain(Tensor::zeros({2, 4, 4})); }).find("InstanceNorm1d: x [2, 4, 4]"),
+            std::string::npos);
+  EXPECT_THROW(plain(Tensor::zeros({3})), ShapeError);
+  EXPECT_THROW(plain(Tensor::zeros({3, 1})), ValueError);
+}
+
 TEST(Layers, ActivationsAreTheirOperations) {
   const Tensor x = Tensor::from<float>({-2, -0.5, 0, 0.5, 2, 3}, {2, 3});
   EXPECT_EQ(to_string(ReLU()(x)), to_string(relu(x)));

@@ -220,6 +220,30 @@ TEST(Containers, ModuleListNamesByIndex) {
   EXPECT_EQ(list.type_name(), "ModuleList");
 }
 
+TEST(Containers, ModuleDictNamesByKey) {
+  Generator rng(1);
+  ModuleDict<UnaryModule> dict;
+  dict.emplace<Linear>("narrow", 2, 3, rng);
+  dict.emplace<ReLU>("act");
+  dict.insert("linear", std::make_unique<Linear>(3, 4, rng, LinearOptions{.bias = false}));
+  EXPECT_EQ(dict.keys(), (Names{"narrow", "act", "linear"}));
+  EXPECT_EQ(names_of(dict.named_parameters()), (Names{"narrow.weight", "narrow.bias", "linear.weight"}));
+  EXPECT_EQ(dict["linear"].forward(dict["narrow"].forward(Tensor::zeros({1, 2}))).shape(), (Shape{1, 4}));
+  dict.train();
+  EXPECT_TRUE(dict["act"].training());
+  EXPECT_NE(message_of<IndexError>([&] { dict["wide"]; }).find("ModuleDict: no module 'wide' among narrow act linear"),
+            std::string::npos);
+  EXPECT_NE(message_of<ValueError>([&] { dict.emplace<ReLU>("act"); }).find("'act' is taken"), std::string::npos);
+  EXPECT_THROW(dict.emplace<ReLU>("a.b"), ValueError);
+  EXPECT_THROW(dict.emplace<ReLU>(""), ValueError);
+  EXPECT_THROW(dict.insert("null", nullptr), ValueError);
+  EXPECT_EQ(dict.size(), 3U);
+  dict.erase("act");
+  EXPECT_FALSE(dict.contains("act"));
+  EXPECT_THROW(dict.erase("act"), IndexError);
+  EXPECT_EQ(dict.keys(), (Names{"narrow", "linear"}));
+}
+
 TEST(Containers, FlattenJoinsDimensions) {
   const Tensor x = Tensor::zeros({2, 3, 4, 5});
   EXPECT_EQ(Flatten().forward(x).shape(), (Shape{2, 60}));

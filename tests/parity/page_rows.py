@@ -65,6 +65,8 @@ GROUPS = {
         ("y[0, 1] = 2.0", "y.set({0, 1}, 2);"),
         ("y[:, 1:] = 0.0", "y[{Slice(), Slice(1)}].fill(0);"),
         ("y[0] = x[1]", "y[0].copy_from(x[1]);"),
+        ("y[:, i] = 2.0  # i: indices",
+         "const Tensor i = Tensor::from<int64_t>({0, 2}, {2});\ny.copy_from(index_put(y, {Tensor(), i}, 2));"),
     ],
     "Gradients": [
         ("x.requires_grad_()", "set_requires_grad(x);"),
@@ -116,6 +118,9 @@ GROUPS = {
         ("nn.init.orthogonal_(w)", "nn::init::orthogonal(y, rng);"),
         ("nn.init.trunc_normal_(w, std=0.02)", "nn::init::trunc_normal(y, rng, 0, 0.02);"),
         ("F.dropout(x, 0.1)", "dropout(x, 0.1, rng);"),
+        ("nn.ModuleDict({'act': nn.ReLU()})['act'](x)",
+         'nn::ModuleDict<nn::UnaryModule> parts;\nparts.emplace<nn::ReLU>("act");\nparts["act"](x);'),
+        ("x + nn.Embedding(512, 3).weight[:2]", "nn::LearnedPositionalEncoding(3, 512, rng)(x);"),
     ],
     "Saving": [
         ("safetensors.torch.save_file(model.state_dict(), path)",

@@ -24,6 +24,15 @@ ROWS = [
     Row("ragged attention, causal", "q: s h*d; k: s h*d; v: s h*d",
         f"F.scaled_dot_product_attention(*({SPLIT}(x) for x in (q, k, v)), is_causal=True)"
         ".transpose(0, 1).reshape(s, h * d)", "attention(q, k, v, {0, s}, h, 0, nullptr, true)", empty=False),
+    Row("sinusoidal positions", "x: b t 2*d",
+        "x + (lambda a: torch.stack((a.sin(), a.cos()), -1).reshape(t, 2 * d).to(x.dtype))"
+        "(torch.arange(t).double()[:, None] * 10000.0 ** (-torch.arange(d).double() / d))",
+        "nn::SinusoidalPositionalEncoding(2 * d)(x)", shown="x + pe[:t]  # sines and cosines", empty=False),
+    Row("ALiBi", "q: b 2**h s d; k: b 2**h t d; v: b 2**h t d",
+        "F.scaled_dot_product_attention(q, k, v, attn_mask=-(2.0 ** (-8.0 / 2**h * torch.arange(1, 2**h + 1).double())"
+        "[:, None, None] * (torch.arange(s)[:, None] - torch.arange(t)).abs()).to(q.dtype))",
+        "scaled_dot_product_attention(q, k, v, {.attn_mask = nn::alibi_bias(q.size(1), s, t, 0, q.dtype())})",
+        shown="F.scaled_dot_product_attention(q, k, v, attn_mask=-slopes * distances)", sizes={"h": (0, 3)}, empty=False),
     Row("rotary_embedding, interleaved", "x: s h 2*d; i: s | int 0 50",
         "torch.view_as_real(torch.view_as_complex(x.reshape(s, h, d, 2).contiguous()) * torch.polar(torch.ones((), dtype=x.dtype),"
         " (i[:, None].double() * 10000.0 ** (-torch.arange(d).double() / d)).to(x.dtype))[:, None, :]).reshape(x.shape)",

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <limits>
+
 #include <qing/autograd/ops/attention.h>
 #include <qing/autograd/ops/rotary.h>
 
@@ -42,6 +44,13 @@ inline constexpr OpSample kAttentionSamples[] = {
      [] { return leaves({{3, 2, 4, 2}, {3, 2, 5, 2}, {3, 2, 5, 2}, {2, 1, 5}}); },
      [](const Inputs& in) {
        return scaled_dot_product_attention(in[0], in[1], in[2], {.attn_mask = in[3], .scale = 0.7});
+     }},
+    {"scaled_dot_product_attention", "a mask that hides a key and a query's every key, causal, grouped",
+     [] { return leaves({{4, 3, 2}, {2, 3, 2}, {2, 3, 2}, {3, 3}}); },
+     [](const Inputs& in) {
+       const double hide = -std::numeric_limits<double>::infinity();
+       const Tensor holes = Tensor::from<double>({0, 0, 0, hide, hide, 0, hide, 0, 0}, {3, 3});
+       return scaled_dot_product_attention(in[0], in[1], in[2], {.attn_mask = in[3] + holes, .is_causal = true});
      }},
     {"scaled_dot_product_attention", "keys hidden, a query without any",
      [] { return leaves({{3, 4}, {2, 4}, {2, 4}}); },

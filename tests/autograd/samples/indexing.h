@@ -26,6 +26,52 @@ inline constexpr OpSample kIndexingSamples[] = {
      [](const Inputs& in) { return scatter(in[0], 1, ids({1, 0}, {2, 1}), 7); }},
     {"scatter_add", "with a collision", [] { return leaves({{3, 2}, {3, 3}}); },
      [](const Inputs& in) { return scatter_add(in[0], 0, ids({2, 0, 2, 1}, {2, 2}), in[1]); }},
+    {"scatter_add", "scatter_reduce, sum without what was there", [] { return leaves({{3, 2}, {3, 3}}); },
+     [](const Inputs& in) {
+       return scatter_reduce(in[0], 0, ids({2, 0, 2, 1}, {2, 2}), in[1], ScatterReduce::sum, false);
+     }},
+    {"div", "scatter_reduce, mean", [] { return leaves({{2, 3}, {2, 4}}); },
+     [](const Inputs& in) {
+       return scatter_reduce(in[0], 1, ids({2, 0, 2, 2, 1, 1, 0, 1}, {2, 4}), in[1], ScatterReduce::mean);
+     }},
+    {"div", "scatter_reduce, mean without what was there", [] { return leaves({{4}, {5}}); },
+     [](const Inputs& in) {
+       return scatter_reduce(in[0], 0, ids({2, 0, 2, 2, 1}, {5}), in[1], ScatterReduce::mean, false);
+     }},
+    {"scatter_reduce", "largest", [] { return leaves({{2, 3}, {2, 4}}); },
+     [](const Inputs& in) {
+       return scatter_reduce(in[0], 1, ids({2, 0, 2, 2, 1, 1, 0, 1}, {2, 4}), in[1], ScatterReduce::amax);
+     }},
+    {"scatter_reduce", "smallest without what was there", [] { return leaves({{4}, {5}}); },
+     [](const Inputs& in) {
+       return scatter_reduce(in[0], 0, ids({2, 0, 2, 2, 1}, {5}), in[1], ScatterReduce::amin, false);
+     }},
+    {"mul", "scatter_reduce, product with one and with two zeros",
+     [] {
+       Inputs in = leaves({{4}, {7}});
+       in[0].data<double>()[1] = in[1].data<double>()[1] = in[1].data<double>()[5] = 0;
+       return in;
+     },
+     [](const Inputs& in) {
+       return scatter_reduce(in[0], 0, ids({2, 1, 2, 2, 1, 2, 0}, {7}), in[1], ScatterReduce::prod);
+     }},
+    {"mul", "scatter_reduce, product without what was there", [] { return leaves({{3, 2}, {4, 2}}); },
+     [](const Inputs& in) {
+       return scatter_reduce(in[0], 0, ids({2, 0, 2, 0, 2, 0, 1, 0}, {4, 2}), in[1], ScatterReduce::prod, false);
+     }},
+    {"index_select", "index by two tensors apart", [] { return leaves({{3, 2, 4}}); },
+     [](const Inputs& in) { return index(in[0], {ids({2, -1}, {2}), Tensor(), ids({0, 3, 3}, {3, 1})}); }},
+    {"index_select", "index by a mask, then a tensor", [] { return leaves({{2, 3, 4}}); },
+     [](const Inputs& in) {
+       return index(in[0], {Tensor(), Tensor::from<bool>({true, false, true}, {3}), ids({1, -1}, {2})});
+     }},
+    {"scatter", "index_put, broadcast, with a repetition", [] { return leaves({{3, 2, 4}, {3, 1}}); },
+     [](const Inputs& in) { return index_put(in[0], {Tensor(), Tensor(), ids({2, 0, 2}, {3})}, in[1].select(1, 0)); }},
+    {"index_add", "index_put, accumulated, with a repetition", [] { return leaves({{3, 2, 4}, {2, 3}}); },
+     [](const Inputs& in) {
+       return index_put(in[0].transpose(0, 1), {ids({1, 0, 1}, {3}), ids({2, 2, 2}, {3}), Tensor()},
+                        in[1].transpose(0, 1).select(1, 1).unsqueeze(1), true);
+     }},
     {"index_select", "masked_select", [] { return leaves({{2, 3}}); },
      [](const Inputs& in) { return masked_select(in[0], Tensor::from<bool>({true, false, true}, {3})); }},
     {"embedding", "with repetitions", [] { return leaves({{5, 3}}); },
@@ -35,6 +81,14 @@ inline constexpr OpSample kIndexingSamples[] = {
     {"index_add", "embedding_bag, mean with padding and an empty bag", [] { return leaves({{5, 3}}); },
      [](const Inputs& in) {
        return embedding_bag(in[0], ids({4, 1, 1, 0, 2}, {5}), ids({0, 3, 3}, {3}), BagMode::mean, 2);
+     }},
+    {"index_add", "embedding_bag, sum with weights of samples, in rows", [] { return leaves({{5, 3}, {2, 3}}); },
+     [](const Inputs& in) {
+       return embedding_bag(in[0], ids({4, 1, 1, 0, 2, 4}, {2, 3}), {}, BagMode::sum, 2, in[1]);
+     }},
+    {"gather", "embedding_bag, largest with an empty bag", [] { return leaves({{5, 3}}); },
+     [](const Inputs& in) {
+       return embedding_bag(in[0], ids({4, 1, 1, 0, 2}, {5}), ids({0, 3, 3}, {3}), BagMode::max, 2);
      }},
     {"sort", "descending, first dimension", [] { return leaves({{5, 2}}); },
      [](const Inputs& in) { return sort(in[0], 0, true).values; }},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <qing/autograd/ops/distances.h>
 #include <qing/autograd/ops/normalization.h>
 
 #include "autograd/samples/inputs.h"
@@ -17,6 +18,14 @@ inline constexpr OpSample kNormalizationSamples[] = {
      [](const Inputs& in) { return group_norm(in[0], 2, in[1], in[2]); }},
     {"layer_norm", "instance_norm", [] { return leaves({{2, 3, 2, 2}, {3}, {3}}); },
      [](const Inputs& in) { return instance_norm(in[0], in[1], in[2]); }},
+    {"div", "normalize, p = 3", [] { return leaves({{3, 4}}); },
+     [](const Inputs& in) { return normalize(in[0], 3, 0); }},
+    {"div", "normalize, shorter than eps", [] { return leaves({{3, 4}}); },
+     [](const Inputs& in) { return normalize(in[0], 2, 1, 50); }},
+    {"div", "cosine_similarity, broadcast", [] { return leaves({{2, 1, 4}, {3, 4}}); },
+     [](const Inputs& in) { return cosine_similarity(in[0], in[1], -1); }},
+    {"norm", "pairwise_distance", [] { return leaves({{3, 4}, {4}}); },
+     [](const Inputs& in) { return pairwise_distance(in[0], in[1], 1.5, 0.1, true); }},
     {"rms_norm", "rows", [] { return leaves({{5, 11}, {11}}); },
      [](const Inputs& in) { return rms_norm(in[0], in[1], 1e-5); }},
     {"rms_norm", "two dimensions without weight", [] { return leaves({{3, 2, 4}}); },

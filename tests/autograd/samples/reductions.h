@@ -62,6 +62,13 @@ inline constexpr OpSample kReductionSamples[] = {
        return in;
      },
      [](const Inputs& in) { return cumprod(in[0], 0); }},
+    {"cumprod", "with a zero, middle",
+     [] {
+       Inputs in = leaves({{2, 4, 2}});
+       for (const int64_t at : {2, 9}) in[0].data<double>()[at] = 0;
+       return in;
+     },
+     [](const Inputs& in) { return cumprod(in[0], 1); }},
     {"softmax", "rows", [] { return leaves({{3, 5}}); }, [](const Inputs& in) { return softmax(in[0]); }},
     {"softmax", "middle", [] { return leaves({{2, 4, 3}}); }, [](const Inputs& in) { return softmax(in[0], 1); }},
     {"softmax", "softmin of a transposed matrix", [] { return leaves({{4, 3}}); },

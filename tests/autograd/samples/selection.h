@@ -35,6 +35,8 @@ inline constexpr OpSample kSelectionSamples[] = {
      [](const Inputs& in) { return clamp(in[0], in[1], in[2]); }},
     {"clamp", "one tensor", [] { return leaves({{3, 4}, {4}}); },
      [](const Inputs& in) { return clamp_min(in[0], in[1]); }},
+    {"clamp", "one tensor from above", [] { return leaves({{4}, {3, 4}}); },
+     [](const Inputs& in) { return clamp_max(in[0], in[1]); }},
     {"nan_to_num", "finite", [] { return leaves({{7}}); }, [](const Inputs& in) { return nan_to_num(in[0]); }},
     {"heaviside", "away from 0", [] { return leaves({{3, 4}, {4}}); },
      [](const Inputs& in) { return heaviside(in[0], in[1]); }},

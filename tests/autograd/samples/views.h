@@ -1,5 +1,6 @@
 #pragma once
 
+#include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/views.h>
 
 #include "autograd/samples/inputs.h"
@@ -26,6 +27,15 @@ inline constexpr OpSample kViewSamples[] = {
     {"view", "narrow, then flatten", [] { return leaves({{2, 3, 4}}); },
      [](const Inputs& in) { return in[0].narrow(1, 1, 2).flatten(1).unflatten(1, {4, 2}).squeeze(); }},
     {"view", "diagonal", [] { return leaves({{3, 4}}); }, [](const Inputs& in) { return in[0].diagonal(1); }},
+    {"view", "functions of members' names", [] { return leaves({{2, 3, 1, 4}}); },
+     [](const Inputs& in) {
+       const Tensor moved = movedim(swapdims(squeeze(in[0]), 0, 1), -1, 0);
+       return broadcast_to(narrow(flatten(unflatten(moved, 0, {2, -1}), 1, 2), 1, 1, 4), {3, 2, 4, 2});
+     }},
+    {"view", "diag of a matrix", [] { return leaves({{3, 4}}); }, [](const Inputs& in) { return diag(in[0], -1); }},
+    {"diag_embed", "diag of a vector", [] { return leaves({{3}}); }, [](const Inputs& in) { return diag(in[0], 2); }},
+    {"diag_embed", "of vectors, dimensions in front", [] { return leaves({{2, 3}}); },
+     [](const Inputs& in) { return diag_embed(in[0], -1, 1, 0); }},
     {"view", "windows that overlap", [] { return leaves({{2, 7}}); },
      [](const Inputs& in) { return in[0].unfold(1, 3, 2); }},
     {"clone", "a transposed matrix", [] { return leaves({{3, 4}}); },
