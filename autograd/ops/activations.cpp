@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <utility>
 
@@ -60,9 +61,12 @@ Tensor logit(const Tensor& x, std::optional<double> eps) {
   const auto df = [](auto v, auto) {
     return v < 0 || v > 1 ? std::numeric_limits<decltype(v)>::quiet_NaN() : 1 / (v * (1 - v));
   };
-  return unary({"logit", Loops(f, df), Uses::input,
-                [](const Tensor& x, const Tensor&) { return reciprocal(slope_of_sigmoid(x)); }},
-               inside);
+  const auto slope = [](const Tensor& x, const Tensor&) {
+    const Tensor outside = map(
+        "logit", [](auto v) { return v < 0 || v > 1; }, x.alias());
+    return where(outside, std::numeric_limits<double>::quiet_NaN(), reciprocal(slope_of_sigmoid(x)));
+  };
+  return unary({"logit", Loops(f, df), Uses::input, slope}, inside);
 }
 
 Tensor relu(const Tensor& x) { return unary({"relu", Unary::relu, Uses::input}, x); }
@@ -156,7 +160,9 @@ Tensor hardswish(const Tensor& x) {
     const Tensor inside = hardtanh(x, -3, 3);
     const Tensor flat = map(
         "hardswish", [](auto v) { return v <= -3; }, x.alias());
-    return where(is_above(x, 3), 1, where(flat, 0, add(mul(inside, 1 / 3.0), 0.5)));
+    const Tensor steep = map(
+        "hardswish", [](auto v) { return v >= 3; }, x.alias());
+    return where(steep, 1, where(flat, 0, add(mul(inside, 1 / 3.0), 0.5)));
   };
   return unary({"hardswish", Unary::hardswish, Uses::input, slope}, x);
 }

@@ -173,17 +173,17 @@ Tensor sinc(const Tensor& x) {
   constexpr double pi = std::numbers::pi;
   const auto f = [](auto v) { return v == 0 ? decltype(v)(1) : std::sin(decltype(v)(pi) * v) / (decltype(v)(pi) * v); };
   // (cos(πx) − sinc x)/x, 0 at 0. Near 0 that cancels; the series −π²x/3 + π⁴x³/30 takes over, with x⁵ its error.
+  constexpr auto near = [](auto v) { return std::abs(v) < (sizeof(v) == 4 ? 0.03 : 1e-3); };
   const auto df = [](auto v, auto y) {
     using T = decltype(v);
-    const T near = sizeof(T) == 4 ? T(0.03) : T(1e-3);
-    if (std::abs(v) < near) return v * T(-pi * pi / 3) + v * v * v * T(pi * pi * pi * pi / 30);
+    if (decltype(near)()(v)) return v * T(-pi * pi / 3) + v * v * v * T(pi * pi * pi * pi / 30);
     return (std::cos(T(pi) * v) - y) / v;
   };
-  // x stands as 1 where it is 0, so that no quotient there is NaN, and the series' slope is taken.
+  // x stands as 1 where it is near 0, so that no quotient there is NaN, and the series' slope is taken.
   const auto slope = [](const Tensor& x, const Tensor& y) {
-    const Tensor at_zero = map(
-        "sinc", [](auto v) { return v == 0; }, x);
-    return where(at_zero, mul(x, -pi * pi / 3), div(sub(cos(mul(x, pi)), y), where(at_zero, 1, x)));
+    const Tensor at_zero = map("sinc", near, x.alias());
+    const Tensor series = mul(x, add(mul(square(x), pi * pi * pi * pi / 30), -pi * pi / 3));
+    return where(at_zero, series, div(sub(cos(mul(x, pi)), y), where(at_zero, 1, x)));
   };
   return unary({"sinc", Loops(f, df), Uses::both, slope}, x);
 }

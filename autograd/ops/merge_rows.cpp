@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/recurrent.h>
@@ -14,14 +15,19 @@ void check(const std::vector<Tensor>& parts, const std::vector<Tensor>& rows, in
   if (parts.empty() || parts.size() != rows.size()) {
     throw ValueError(fmt::format("merge_rows: {} parts and {} lists of rows", parts.size(), rows.size()));
   }
-  std::vector<bool> filled(static_cast<size_t>(count), false);
+  if (parts[0].dim() != 2) {
+    throw ShapeError(fmt::format("merge_rows: part 0 is {}, not a matrix", to_string(parts[0].shape())));
+  }
   int64_t total = 0;
+  for (const Tensor& part : parts) total += part.dim() == 2 ? part.size(0) : 0;
+  if (total != count) throw ValueError(fmt::format("merge_rows: {} rows for a result of {}", total, count));
+  std::vector<bool> filled(static_cast<size_t>(count), false);
   for (size_t t = 0; t < parts.size(); ++t) {
     check_same_dtype(parts[0], parts[t], "merge_rows");
     if (parts[t].dim() != 2 || parts[t].size(1) != parts[0].size(1) || rows[t].shape() != Shape{parts[t].size(0)}) {
       throw ShapeError(fmt::format("merge_rows: part {} is {} with rows {}; needs [n, {}] and [n]", t,
                                    to_string(parts[t].shape()), to_string(rows[t].shape()),
-                                   to_string(parts[0].shape())));
+                                   parts[0].size(1)));
     }
     for (const int64_t row : rows[t].span<int64_t>()) {
       if (row < 0 || row >= count || filled[static_cast<size_t>(row)]) {
@@ -29,9 +35,7 @@ void check(const std::vector<Tensor>& parts, const std::vector<Tensor>& rows, in
       }
       filled[static_cast<size_t>(row)] = true;
     }
-    total += parts[t].size(0);
   }
-  if (total != count) throw ValueError(fmt::format("merge_rows: {} rows for a result of {}", total, count));
 }
 
 }  // namespace
@@ -52,14 +56,16 @@ Tensor merge_rows(const std::vector<Tensor>& parts, const std::vector<Tensor>& r
     }
   });
   if (recording(parts)) {
-    record("merge_rows", y, parts, [rows, width](const Tensor& dy, GradSink& grad) {
-      for (size_t t = 0; t < rows.size(); ++t) {
+    std::vector<Saved> saved(rows.begin(), rows.end());
+    record("merge_rows", y, parts, [saved = std::move(saved), width](const Tensor& dy, GradSink& grad) {
+      for (size_t t = 0; t < saved.size(); ++t) {
         if (!grad.needs(t)) continue;
-        Tensor part = Tensor::empty({rows[t].numel(), width}, dy.dtype());
+        const Tensor& rows = saved[t].get(grad);
+        Tensor part = Tensor::empty({rows.numel(), width}, dy.dtype());
         dispatch_floating(dy.dtype(), "merge_rows", [&](auto zero) {
           using T = decltype(zero);
           T* to = part.data<T>();
-          for (const int64_t row : rows[t].span<int64_t>()) {
+          for (const int64_t row : rows.span<int64_t>()) {
             to = std::copy_n(dy.data<T>() + row * width, width, to);
           }
         });

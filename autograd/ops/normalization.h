@@ -11,7 +11,7 @@ namespace qing {
 /// Normalises the last dimension (Ba et al. 2016): (x−mean)/sqrt(var+eps)·weight + bias; weight and bias are [n].
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps);
 /// The same over the last dimensions, which are `normalized_shape`; weight (1) and bias (0) may be undefined.
-/// Differentiable twice, like the norms below. ShapeError when x does not end in that shape.
+/// Differentiable twice, like the norms below but for dropout_add_layer_norm. ShapeError when x does not end in that shape.
 Tensor layer_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight = {}, const Tensor& bias = {},
                   double eps = 1e-5);
 /// x/sqrt(mean(x²) + eps)·weight over the last dimensions (Zhang & Sennrich 2019); eps by default the dtype's ε, as in

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <vector>
 
 #include <qing/autograd/graph.h>
 #include <qing/tensor/dispatch.h>
@@ -30,6 +31,10 @@ void check(const Tensor& x, const Tensor& positions, const RotaryOptions& option
 template <class T>
 Tensor angles(const Tensor& positions, int64_t pairs, double base) {
   const int64_t tokens = positions.numel();
+  std::vector<double> frequency(static_cast<size_t>(pairs));
+  for (int64_t i = 0; i < pairs; ++i) {
+    frequency[i] = std::pow(base, -static_cast<double>(i) / static_cast<double>(pairs));
+  }
   Tensor table = Tensor::empty({2, tokens, pairs}, dtype_of<T>);
   T* const cosine = table.data<T>();
   T* const sine = cosine + tokens * pairs;
@@ -37,8 +42,7 @@ Tensor angles(const Tensor& positions, int64_t pairs, double base) {
   parallel_for(tokens, kTokenGrain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t i = 0; i < pairs; ++i) {
-        const double angle =
-            static_cast<double>(at[t]) * std::pow(base, -static_cast<double>(i) / static_cast<double>(pairs));
+        const double angle = static_cast<double>(at[t]) * frequency[i];
         cosine[t * pairs + i] = static_cast<T>(std::cos(angle));
         sine[t * pairs + i] = static_cast<T>(std::sin(angle));
       }

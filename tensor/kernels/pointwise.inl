@@ -208,7 +208,7 @@ template <> struct Function<Unary::clamp> {
 template <> struct Function<Unary::hardtanh> {
   template <class V> static V f(V x, const auto* p) { return Function<Unary::clamp>::f(x, p); }
   template <class V> static V df(V x, V, const auto* p) {  // 0 at the bounds, 1 for NaN
-    return above(x, V::set1(p[0])) - (1 - above(V::set1(p[1]), x));
+    return above(x, V::set1(p[0])) * above(V::set1(p[1]), x);
   }
 };
 

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -12,7 +10,8 @@
 
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/rows.h>
+#include <qing/tensor/ops/lanes.h>
+#include <qing/tensor/ops/order.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {
@@ -28,46 +27,30 @@ Tensor ordered(const Tensor& x) {
   }
 }
 
-template <class T>
-bool is_nan(T value) {
-  if constexpr (std::is_floating_point_v<T>) return std::isnan(value);
-  return false;
-}
-
-// A strict order in which NaN is the greatest.
-template <class T>
-bool less(T a, T b) {
-  return is_nan(b) ? !is_nan(a) : a < b;
-}
-
-// The position that beats all before it; NaN beats every number.
-template <class Beats>
-Tensor arg(const Tensor& x, std::vector<int64_t> dims, bool keepdim, const char* op, Beats beats) {
-  const Rows rows = rows_of(ordered(x), std::move(dims), keepdim, op);
-  if (rows.columns == 0) {
+// The position of what is taken before all others; the first of equals.
+Tensor arg(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim, bool largest, const char* op) {
+  const Lanes lanes(x.layout(), dims);
+  if (lanes.length() == 0) {
     throw ValueError(fmt::format("{}: shape {} has no elements to choose from", op, to_string(x.shape())));
   }
-  Tensor result = Tensor::empty(rows.shape, DType::i64);
+  Tensor result = Tensor::empty(reduced_shape(x.shape(), dims, keepdim), DType::i64);
   int64_t* const out = result.data<int64_t>();
-  dispatch_number(rows.values.dtype(), op, [&](auto zero) {
+  dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T* const in = rows.values.data<T>();
-    parallel_for(rows.rows, row_grain(rows), [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const T* const row = in + r * rows.columns;
+    parallel_for(lanes.count(), lanes.tile(), [&](int64_t begin, int64_t end) {
+      LaneReader<T> in(x, lanes);
+      for (int64_t lane = begin; lane < end; ++lane) {
+        const T* const values = in.at(lane);
         int64_t best = 0;
-        for (int64_t i = 1; i < rows.columns && !is_nan(row[best]); ++i) {
-          if (is_nan(row[i]) || beats(row[i], row[best])) best = i;
+        for (int64_t i = 1; i < lanes.length(); ++i) {
+          if (more_extreme(values[i], values[best], largest)) best = i;
         }
-        out[r] = best;
+        out[lane] = best;
       }
     });
   });
   return result;
 }
-
-constexpr auto kGreater = [](auto a, auto b) { return a > b; };
-constexpr auto kSmaller = [](auto a, auto b) { return a < b; };
 
 // Ids as i64, contiguous.
 Tensor as_ids(const Tensor& x, const char* op) {
@@ -75,11 +58,11 @@ Tensor as_ids(const Tensor& x, const char* op) {
   return x.to(DType::i64).contiguous();
 }
 
-// One more than the greatest id, or `least`; ValueError if one is negative.
+// One more than the greatest id, or `least`; ValueError if one is negative or so large that it is no count of anything.
 int64_t bins_for(std::span<const int64_t> ids, int64_t least, const char* op) {
+  constexpr int64_t kMost = int64_t{1} << 32;
   for (const int64_t id : ids) {
-    if (id < 0) throw ValueError(fmt::format("{}: {} is negative", op, id));
-    if (id == std::numeric_limits<int64_t>::max()) throw ValueError(fmt::format("{}: {} is too large", op, id));
+    if (id < 0 || id >= kMost) throw ValueError(fmt::format("{}: {} is outside [0, {})", op, id, kMost));
     least = std::max(least, id + 1);
   }
   return least;
@@ -93,13 +76,13 @@ Tensor ids_to_count(const Tensor& x, int64_t minlength) {
 
 }  // namespace
 
-Tensor argmax(const Tensor& x) { return arg(x, {}, false, "argmax", kGreater); }
-Tensor argmin(const Tensor& x) { return arg(x, {}, false, "argmin", kSmaller); }
+Tensor argmax(const Tensor& x) { return arg(x, resolve_dims({}, x.dim(), "argmax"), false, true, "argmax"); }
+Tensor argmin(const Tensor& x) { return arg(x, resolve_dims({}, x.dim(), "argmin"), false, false, "argmin"); }
 Tensor argmax(const Tensor& x, int64_t dim, bool keepdim) {
-  return x.dim() == 0 ? argmax(x.unsqueeze(dim)) : arg(x, {dim}, keepdim, "argmax", kGreater);
+  return arg(x, resolve_dim(dim, x.dim(), "argmax"), keepdim, true, "argmax");
 }
 Tensor argmin(const Tensor& x, int64_t dim, bool keepdim) {
-  return x.dim() == 0 ? argmin(x.unsqueeze(dim)) : arg(x, {dim}, keepdim, "argmin", kSmaller);
+  return arg(x, resolve_dim(dim, x.dim(), "argmin"), keepdim, false, "argmin");
 }
 
 Unique unique(const Tensor& x) {
@@ -111,7 +94,7 @@ Unique unique(const Tensor& x) {
     using T = decltype(zero);
     const T* const in = dense.data<T>();
     const auto by_value = order.span<int64_t>();
-    std::stable_sort(by_value.begin(), by_value.end(), [in](int64_t a, int64_t b) { return less(in[a], in[b]); });
+    std::stable_sort(by_value.begin(), by_value.end(), [in](int64_t a, int64_t b) { return above(in[b], in[a]); });
     for (const int64_t i : by_value) {
       if (firsts.empty() || in[firsts.back()] != in[i]) firsts.push_back(i), counts.push_back(0);
       ++counts.back();
@@ -142,8 +125,9 @@ Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right) {
     const auto out = result.span<int64_t>();
     parallel_for(static_cast<int64_t>(out.size()), 1024, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const auto place = right ? std::upper_bound(in.begin(), in.end(), want[i], less<T>)
-                                 : std::lower_bound(in.begin(), in.end(), want[i], less<T>);
+        const auto less = [](T a, T b) { return above(b, a); };
+        const auto place = right ? std::upper_bound(in.begin(), in.end(), want[i], less)
+                                 : std::lower_bound(in.begin(), in.end(), want[i], less);
         out[i] = place - in.begin();
       }
     });

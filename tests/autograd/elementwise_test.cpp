@@ -5,7 +5,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <numbers>
+#include <vector>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
@@ -199,6 +202,57 @@ TEST(Reductions, GiveTheSameBitsForAnyNumberOfThreads) {
   for (size_t i = 0; i < 2; ++i) {
     const size_t bytes = static_cast<size_t>(results[0][i].numel()) * sizeof(float);
     EXPECT_EQ(std::memcmp(results[0][i].data<float>(), results[1][i].data<float>(), bytes), 0);
+  }
+}
+
+// The slope that backward() computes in one loop and the one that create_graph makes of operations are two programs.
+TEST(Slopes, AreTheSameRecordedOrNotWhereFunctionsBend) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  struct Case {
+    const char* name;
+    std::function<Tensor(const Tensor&)> f;
+    std::vector<double> at, slopes;
+  };
+  const double third = std::numbers::pi * std::numbers::pi / 3;
+  const std::vector<Case> cases = {
+      {"hardswish", [](const Tensor& x) { return hardswish(x); }, {-3, 0, 3, 3.5}, {0, 0.5, 1, 1}},
+      {"hardtanh", [](const Tensor& x) { return hardtanh(x, 1, 1); }, {0.5, 1, 1.5}, {0, 0, 0}},
+      {"hardtanh", [](const Tensor& x) { return hardtanh(x); }, {-1, -0.5, 1}, {0, 1, 0}},
+      {"logit", [](const Tensor& x) { return logit(x); }, {-1, 0.5, 2}, {nan, 4, nan}},
+      {"sinc",
+       [](const Tensor& x) { return sinc(x); },
+       {0, 1e-7, -1e-7, 1e-8},
+       {0, -third * 1e-7, third * 1e-7, -third * 1e-8}},
+  };
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const double tolerance = dtype == DType::f32 ? 1e-6 : 1e-14;
+    for (const Case& c : cases) {
+      Tensor x = Tensor::from<double>(c.at, {static_cast<int64_t>(c.at.size())}).to(dtype);
+      set_requires_grad(x);
+      backward(sum(c.f(x)));
+      const Tensor plain = grad(x).to(DType::f64);
+      const Tensor recorded = gradients(sum(c.f(x)), {x}, {.create_graph = true})[0].alias().to(DType::f64);
+      for (size_t i = 0; i < c.at.size(); ++i) {
+        for (const Tensor& slope : {plain, recorded}) {
+          const double value = slope.data<double>()[i];
+          if (std::isnan(c.slopes[i])) {
+            EXPECT_TRUE(std::isnan(value)) << c.name << " at " << c.at[i];
+          } else {
+            EXPECT_NEAR(value, c.slopes[i], tolerance * std::abs(c.slopes[i])) << c.name << " at " << c.at[i];
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Slopes, TheSecondOfSincIsKnownNearZero) {
+  for (const double at : {0.0, 1e-9, 1e-5, 2e-3}) {
+    Tensor x = Tensor::full({}, at, DType::f64);
+    set_requires_grad(x);
+    const Tensor first = gradients(sinc(x), {x}, {.create_graph = true})[0];
+    const double pi2 = std::numbers::pi * std::numbers::pi;
+    EXPECT_NEAR(gradients(first, {x})[0].item(), -pi2 / 3 + pi2 * pi2 * at * at / 10, 1e-8) << at;
   }
 }
 

@@ -11,6 +11,8 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/functional.h>
 #include <qing/autograd/ops.h>
+#include <qing/tensor/ops/search.h>
+#include <qing/tensor/ops/truth.h>
 #include <qing/tensor/random.h>
 
 namespace qing {
@@ -248,6 +250,25 @@ const std::vector<Misuse>& misuses() {
       {"repeat beyond 64 bits", Kind::value, {"repeat", "64 bits"}, [] { repeat(f32({4}), {int64_t{1} << 62}); }},
       {"pad beyond 64 bits", Kind::value, {"pad", "range"},
        [] { pad(f32({3}), {std::numeric_limits<int64_t>::max(), 1}); }},
+      {"rows of merge_rows changed before the backward", Kind::autograd, {"merge_rows", "in place"},
+       [] {
+         Tensor part = f32({2, 3}), rows = Tensor::arange(2);
+         set_requires_grad(part);
+         const Tensor y = sum(merge_rows({part}, {rows}, 2));
+         rows.fill(40);
+         backward(y);
+       }},
+      {"merge_rows to more rows than there are", Kind::value, {"merge_rows", "2 rows", "1125899906842624"},
+       [] { merge_rows({f32({2, 3})}, {Tensor::arange(2)}, int64_t{1} << 50); }},
+      {"merge_rows of another width", Kind::shape, {"merge_rows", "[2, 4]", "[n, 3]"},
+       [] { merge_rows({f32({2, 3}), f32({2, 4})}, {Tensor::arange(2), Tensor::arange(2)}, 4); }},
+      // counting
+      {"bincount of what is no small number", Kind::value, {"bincount", "1000000000000000"},
+       [] { bincount(Tensor::full({1}, 1e15, DType::i64)); }},
+      {"one_hot of what is no small number", Kind::value, {"one_hot", "1000000000000000"},
+       [] { one_hot(Tensor::full({1}, 1e15, DType::i64)); }},
+      {"any along a dimension that a scalar has not", Kind::index, {"any", "1"}, [] { any(f32({}), {1}); }},
+      {"argmax likewise", Kind::index, {"argmax", "3"}, [] { argmax(f32({}), 3); }},
       // random numbers
       {"a bound of 0", Kind::value, {"below", "0"}, [] { Generator(1).below(0); }},
   };
