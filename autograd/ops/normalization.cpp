@@ -119,7 +119,7 @@ Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tens
   const Statistics stats{Tensor::empty({rows}, x.dtype()), Tensor::empty({rows}, x.dtype())};
   dispatch_floating(x.dtype(), "layer_norm", [&](auto zero) {
     using T = decltype(zero);
-    parallel_for(rows, kNormRowGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(rows, norm_row_grain(width), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         kernels::kernels<T>().layer_norm(width, x.data<T>() + r * width, gamma.data<T>(), beta.data<T>(), T(eps),
                                          y.data<T>() + r * width, stats.mean.data<T>() + r, stats.rstd.data<T>() + r);
@@ -174,7 +174,7 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
     const T* other = skip.data<T>();
     const uint8_t* keep = mask.data<uint8_t>();
     T* total = sum.data<T>();
-    parallel_for(rows, kNormRowGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(rows, norm_row_grain(width), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r * width;
         if (dropping) {

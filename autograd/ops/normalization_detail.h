@@ -12,9 +12,10 @@
 
 namespace qing {
 
-/// Rows that a thread takes at a time. Also the unit of the partial sums for the gradients of weight and bias, so it
-/// must not depend on anything.
+/// Rows whose gradients of weight and bias are summed together, by one thread: it must not depend on anything.
 inline constexpr int64_t kNormRowGrain = 64;
+/// Rows that a thread takes at a time where each is by itself.
+inline int64_t norm_row_grain(int64_t width) { return std::clamp<int64_t>(16384 / width, 1, kNormRowGrain); }
 
 /// x over its standard deviation (or, not centred, its root mean square) along `dims`, and one over that, of
 /// differentiable operations.
@@ -26,15 +27,22 @@ Standardized standardize(const Tensor& x, const std::vector<int64_t>& dims, doub
 Tensor standardize_backward(const Tensor& g, const Standardized& x, const std::vector<int64_t>& dims, bool centred);
 
 /// Calls body(row, dweight, dbias) on every row with a chunk's own partial sums, which then go to inputs `weight` and
-/// weight + 1 of the sink, in order; `sums` is 2, or 1 where there is no bias (dbias is null then).
+/// weight + 1 of the sink, in order; null for what nobody wants. `sums` is 2, or 1 where there is no bias.
 template <class T, class Body>
 void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, size_t sums, Body body) {
+  const bool wants_weight = grad.needs(weight), wants_bias = sums == 2 && grad.needs(weight + 1);
+  if (!wants_weight && !wants_bias) {
+    return parallel_for(rows, norm_row_grain(width), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) body(r, static_cast<T*>(nullptr), static_cast<T*>(nullptr));
+    });
+  }
   const int64_t chunks = (rows + kNormRowGrain - 1) / kNormRowGrain, stride = static_cast<int64_t>(sums) * width;
   std::vector<T> partial(static_cast<size_t>(chunks * stride), T(0));
   parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
-      T* dweight = partial.data() + c * stride;
-      T* dbias = sums == 2 ? dweight + width : nullptr;
+      T* const sum = partial.data() + c * stride;
+      T* const dweight = wants_weight ? sum : nullptr;
+      T* const dbias = wants_bias ? sum + width : nullptr;
       for (int64_t r = c * kNormRowGrain; r < std::min(rows, (c + 1) * kNormRowGrain); ++r) body(r, dweight, dbias);
     }
   });

@@ -51,7 +51,7 @@ Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor
   const double epsilon = dispatch_floating(x.dtype(), "rms_norm", [&](auto zero) {
     using T = decltype(zero);
     const T small = eps ? static_cast<T>(*eps) : std::numeric_limits<T>::epsilon();
-    parallel_for(rows, kNormRowGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(rows, norm_row_grain(width), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         kernels::kernels<T>().rms_norm(width, x.data<T>() + r * width, gamma.data<T>(), small, y.data<T>() + r * width,
                                        rstd.data<T>() + r);
