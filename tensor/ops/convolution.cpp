@@ -1,7 +1,9 @@
 #include <qing/tensor/ops/convolution.h>
 
 #include <algorithm>
+#include <optional>
 
+#include <qing/tensor/ops/direct_convolution.h>
 #include <qing/tensor/ops/gemm.h>
 #include <qing/tensor/ops/im2col.h>
 #include <qing/tensor/ops/reduce.h>
@@ -72,10 +74,57 @@ void fill_bias(const Convolution& c, const T* bias, int64_t pixels, T* y) {
   }
 }
 
+// The three of them for groups of few filters. An image and a group is a task.
+template <class T>
+void convolve_direct(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
+  const int64_t filters = c.group_filters(), depth = c.depth();
+  over(c.images * c.groups, [&](int64_t begin, int64_t end) {
+    DirectConvolution<T> direct(c);
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t n = task / c.groups, g = task % c.groups;
+      direct.load(input_of(c, x, n, g));
+      for (int64_t f = 0; f < filters; ++f) {
+        const int64_t filter = g * filters + f;
+        direct.apply(weight + filter * depth, bias != nullptr ? bias + filter : nullptr,
+                     output_of(c, y, n, g) + f * c.out_pixels());
+      }
+    }
+  });
+}
+
+template <class T>
+void convolve_transposed_direct(const Convolution& c, const T* weight, const T* dy, T* dx) {
+  const int64_t filters = c.group_filters(), depth = c.depth();
+  over(c.images * c.groups, [&](int64_t begin, int64_t end) {
+    DirectConvolution<T> direct(c);
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t n = task / c.groups, g = task % c.groups;
+      direct.clear();
+      for (int64_t f = 0; f < filters; ++f) {
+        direct.add_transposed(weight + (g * filters + f) * depth, output_of(c, dy, n, g) + f * c.out_pixels());
+      }
+      direct.store(input_of(c, dx, n, g));
+    }
+  });
+}
+
+// Images first to last of group g into `sums`, the weight's gradient.
+template <class T>
+void add_weight_direct(const Convolution& c, DirectConvolution<T>& direct, int64_t g, int64_t first, int64_t last,
+                       const T* x, const T* dy, T* sums) {
+  for (int64_t n = first; n < last; ++n) {
+    direct.load(input_of(c, x, n, g));
+    for (int64_t f = 0; f < c.group_filters(); ++f) {
+      direct.add_filter(output_of(c, dy, n, g) + f * c.out_pixels(), sums + (g * c.group_filters() + f) * c.depth());
+    }
+  }
+}
+
 }  // namespace
 
 template <class T>
 void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
+  if (prefers_direct(c)) return convolve_direct(c, x, weight, bias, y);
   const int64_t step = rows_at_a_time(c), chunks = (c.h.out + step - 1) / step;
   const int64_t filters = c.group_filters(), depth = c.depth();
   over(c.images * c.groups * chunks, [&](int64_t begin, int64_t end) {
@@ -94,6 +143,7 @@ void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, 
 
 template <class T>
 void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx) {
+  if (prefers_direct(c)) return convolve_transposed_direct(c, weight, dy, dx);
   const int64_t step = rows_at_a_time(c), filters = c.group_filters(), depth = c.depth();
   // Windows of neighbouring rows overlap, so the rows of an image go one after the other.
   over(c.images * c.groups, [&](int64_t begin, int64_t end) {
@@ -125,14 +175,21 @@ void convolve_weight(const Convolution& c, const T* x, const T* dy, T* dweight, 
   T* sums = parts > 1 ? partial.data<T>() : dweight;
   if (parts == 1 && !accumulate) std::fill(dweight, dweight + size, T(0));
   over(parts * c.groups, [&](int64_t begin, int64_t end) {
-    const Columns<T> columns(c);
+    std::optional<DirectConvolution<T>> direct;
+    std::optional<Columns<T>> columns;
+    if (prefers_direct(c)) direct.emplace(c);
+    if (!direct) columns.emplace(c);
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t part = task / c.groups, g = task % c.groups;
-      for (int64_t n = part * images; n < std::min(c.images, (part + 1) * images); ++n) {
+      const int64_t part = task / c.groups, g = task % c.groups, last = std::min(c.images, (part + 1) * images);
+      if (direct) {
+        add_weight_direct(c, *direct, g, part * images, last, x, dy, sums + part * size);
+        continue;
+      }
+      for (int64_t n = part * images; n < last; ++n) {
         for (int64_t first = 0; first < c.h.out; first += step) {
           const int64_t rows = std::min(step, c.h.out - first);
           gemm<T>(Trans::no, Trans::yes, filters, depth, rows * c.w.out, output_of(c, dy, n, g) + first * c.w.out,
-                  c.out_pixels(), columns.of(input_of(c, x, n, g), first, rows), columns.leading(rows),
+                  c.out_pixels(), columns->of(input_of(c, x, n, g), first, rows), columns->leading(rows),
                   sums + part * size + g * filters * depth, depth, nullptr, true);
         }
       }

@@ -1,6 +1,7 @@
 // Convolution in two dimensions and its two transposes, without gradients, on contiguous memory. By im2col: the windows
 // of some rows of an image become the columns of a matrix that GEMM multiplies by the filters. At most kColumnElements
-// of them exist at a time in each thread, or one row of windows if that is more.
+// of them exist at a time in each thread, or one row of windows if that is more. Where a group has few filters, as in
+// depthwise convolution, without columns: see direct_convolution.h.
 #pragma once
 
 #include <cstdint>

@@ -52,7 +52,7 @@ Case any_case() {
   const Size2d kernel{upto(4), upto(4)};
   const Size2d padding{upto(3) - 1, upto(3) - 1}, dilation{upto(3), upto(3)};
   const auto size = [&](int64_t k, int64_t p, int64_t d) {
-    return std::max<int64_t>(1, d * (k - 1) + 1 - 2 * p) + upto(4) - 1;
+    return std::max<int64_t>(1, d * (k - 1) + 1 - 2 * p) + upto(*rc::gen::element<int64_t>(4, 11)) - 1;
   };
   const Shape x{*rc::gen::inRange<int64_t>(0, 4), groups * channels, size(kernel.h, padding.h, dilation.h),
                 size(kernel.w, padding.w, dilation.w)};
@@ -68,6 +68,15 @@ TEST(Conv2d, EqualsSevenLoops) {
     RC_ASSERT(test::largest_difference(conv2d(c.x, c.w, c.bias, c.options), naive_conv2d(c.x, c.w, c.bias, c.options)) <
               1e-12);
   }));
+}
+
+// Larger than what is computed at a time.
+TEST(Conv2d, OfManyRowsEqualsSevenLoops) {
+  for (const int64_t filters : {1, 4, 5}) {
+    const Tensor x = normal({1, 2, 71, 130}, 1), w = normal({2 * filters, 1, 3, 2}, 2), bias = normal({2 * filters}, 3);
+    const Conv2dOptions options{.padding = {1, 0}, .groups = 2};
+    EXPECT_LT(test::largest_difference(conv2d(x, w, bias, options), naive_conv2d(x, w, bias, options)), 1e-12);
+  }
 }
 
 double inner(const Tensor& a, const Tensor& b) { return sum(mul(a, b)).item(); }

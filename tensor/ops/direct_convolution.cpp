@@ -1,0 +1,143 @@
+#include <qing/tensor/ops/direct_convolution.h>
+
+#include <algorithm>
+
+#include <qing/tensor/kernels/kernels.h>
+
+namespace qing {
+namespace {
+
+constexpr int64_t kMostFilters = 4;       // with more, columns are read often enough to be worth their copy
+constexpr int64_t kLeastPixels = 16;      // with fewer, runs are too short
+constexpr int64_t kBlockElements = 4096;  // of windows' rows at a time, which stay in the first cache
+
+}  // namespace
+
+bool prefers_direct(const Convolution& c) {
+  return c.group_filters() <= kMostFilters && c.h.kernel * c.w.kernel > 1 && c.out_pixels() >= kLeastPixels;
+}
+
+template <class T>
+DirectConvolution<T>::DirectConvolution(const Convolution& c) : c_(c) {
+  const Window &h = c.h, &w = c.w;
+  pitch_ = w.out + (w.kernel - 1) * w.dilation / w.stride;
+  rows_ = h.out + (h.kernel - 1) * h.dilation / h.stride;
+  plane_ = rows_ * pitch_;
+  for (int64_t channel = 0; channel < c.group_channels(); ++channel) {
+    for (int64_t i = 0; i < h.kernel; ++i) {
+      for (int64_t j = 0; j < w.kernel; ++j) {
+        const int64_t y = i * h.dilation, x = j * w.dilation;
+        const int64_t plane = (channel * h.stride + y % h.stride) * w.stride + x % w.stride;
+        taps_.push_back(plane * plane_ + y / h.stride * pitch_ + x / w.stride);
+      }
+    }
+  }
+  planes_.resize(static_cast<size_t>(c.group_channels() * h.stride * w.stride * plane_));
+  block_.resize(static_cast<size_t>(std::max<int64_t>(1, kBlockElements / pitch_) * pitch_));
+}
+
+// Calls body(where in the planes, where in the image, count) for each row's part that is no padding; the image's
+// elements are w.stride apart.
+template <class T>
+template <class Body>
+void DirectConvolution<T>::for_each_run(Body body) const {
+  const Window &h = c_.h, &w = c_.w;
+  int64_t at = 0;
+  for (int64_t channel = 0; channel < c_.group_channels(); ++channel) {
+    for (int64_t row_phase = 0; row_phase < h.stride; ++row_phase) {
+      for (int64_t phase = 0; phase < w.stride; ++phase) {
+        // Column k of the plane is column k·stride + shift of the image.
+        const int64_t shift = phase - w.padding;
+        const int64_t first = shift >= 0 ? 0 : (-shift + w.stride - 1) / w.stride;
+        const int64_t last = shift >= w.in ? 0 : std::min(pitch_, (w.in - 1 - shift) / w.stride + 1);
+        for (int64_t r = 0; r < rows_; ++r, at += pitch_) {
+          const int64_t y = r * h.stride + row_phase - h.padding;
+          if (y < 0 || y >= h.in || first >= last) continue;
+          body(at + first, (channel * h.in + y) * w.in + first * w.stride + shift, last - first);
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void DirectConvolution<T>::clear() {
+  std::fill(planes_.begin(), planes_.end(), T(0));
+}
+
+template <class T>
+void DirectConvolution<T>::load(const T* image) {
+  clear();
+  for_each_run([&](int64_t to, int64_t from, int64_t n) {
+    for (int64_t k = 0; k < n; ++k) planes_[to + k] = image[from + k * c_.w.stride];
+  });
+}
+
+template <class T>
+void DirectConvolution<T>::store(T* image) const {
+  for_each_run([&](int64_t from, int64_t to, int64_t n) {
+    for (int64_t k = 0; k < n; ++k) image[to + k * c_.w.stride] += planes_[from + k];
+  });
+}
+
+// Calls body(first row of windows, rows, length of their run) for the blocks.
+template <class T>
+template <class Body>
+void DirectConvolution<T>::for_each_block(Body body) {
+  const int64_t step = static_cast<int64_t>(block_.size()) / pitch_;
+  for (int64_t first = 0; first < c_.h.out; first += step) {
+    const int64_t rows = std::min(step, c_.h.out - first);
+    body(first, rows, (rows - 1) * pitch_ + c_.w.out);
+  }
+}
+
+template <class T>
+void DirectConvolution<T>::apply(const T* filter, const T* bias, T* y) {
+  const auto& kernels = kernels::kernels<T>();
+  for_each_block([&](int64_t first, int64_t rows, int64_t n) {
+    std::fill_n(block_.begin(), n, bias != nullptr ? *bias : T(0));
+    for (size_t tap = 0; tap < taps_.size(); ++tap) {
+      kernels.axpy(n, filter[tap], planes_.data() + taps_[tap] + first * pitch_, block_.data());
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      std::copy_n(block_.data() + r * pitch_, c_.w.out, y + (first + r) * c_.w.out);
+    }
+  });
+}
+
+// Rows of dy with zeros between them.
+template <class T>
+void DirectConvolution<T>::read_block(const T* dy, int64_t first, int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r) {
+    T* const row = block_.data() + r * pitch_;
+    std::copy_n(dy + (first + r) * c_.w.out, c_.w.out, row);
+    std::fill(row + c_.w.out, row + pitch_, T(0));
+  }
+}
+
+template <class T>
+void DirectConvolution<T>::add_transposed(const T* filter, const T* dy) {
+  const auto& kernels = kernels::kernels<T>();
+  for_each_block([&](int64_t first, int64_t rows, int64_t n) {
+    read_block(dy, first, rows);
+    for (size_t tap = 0; tap < taps_.size(); ++tap) {
+      kernels.axpy(n, filter[tap], block_.data(), planes_.data() + taps_[tap] + first * pitch_);
+    }
+  });
+}
+
+template <class T>
+void DirectConvolution<T>::add_filter(const T* dy, T* dfilter) {
+  const auto& kernels = kernels::kernels<T>();
+  for_each_block([&](int64_t first, int64_t rows, int64_t n) {
+    read_block(dy, first, rows);
+    for (size_t tap = 0; tap < taps_.size(); ++tap) {
+      dfilter[tap] += kernels.dot(n, block_.data(), planes_.data() + taps_[tap] + first * pitch_);
+    }
+  });
+}
+
+template class DirectConvolution<float>;
+template class DirectConvolution<double>;
+
+}  // namespace qing
