@@ -114,9 +114,12 @@ Module& Module::get_submodule(std::string_view name) {
 }
 
 Tensor Module::get_parameter(std::string_view name) {
-  for (const auto& [full, parameter] : named_parameters()) {
-    if (full == name) return parameter;
-  }
+  Tensor found;
+  Walk walk([&](const std::string& full, Tensor& parameter) {
+    if (full == name && !found.defined()) found = parameter;
+  }, nullptr, nullptr);
+  visit(walk);
+  if (found.defined()) return found;
   throw IndexError(fmt::format("{}: has no parameter {}; named_parameters() lists them", type_name(), name));
 }
 

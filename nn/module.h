@@ -58,7 +58,7 @@ class Module {
   /// This module, under the name "", and all below it, under dotted names, in visiting order.
   std::vector<std::pair<std::string, Module*>> named_modules();
   Module& get_submodule(std::string_view name);  ///< By its dotted name; IndexError naming it when there is none.
-  Tensor get_parameter(std::string_view name);   ///< Likewise.
+  Tensor get_parameter(std::string_view name);   ///< Likewise; a tied one by each of its names.
 
   int64_t parameter_count(bool trainable_only = false);  ///< Elements of all parameters, or of those with gradients.
   size_t bytes();                                        ///< Of all parameters and buffers.

@@ -4,6 +4,7 @@
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <set>
 #include <string_view>
@@ -28,6 +29,33 @@ fs::path index_path(const fs::path& directory, const std::string& stem) {
 
 std::string shard_name(const std::string& stem, size_t number, size_t count) {
   return fmt::format("{}-{:05}-of-{:05}{}", stem, number, count, kSuffix);
+}
+
+// Whether shard_name() of this stem, for any number and count, gives the name.
+bool is_shard_name(std::string_view name, std::string_view stem) {
+  const auto take = [&name](std::string_view part) {
+    if (!name.starts_with(part)) return false;
+    name.remove_prefix(part.size());
+    return true;
+  };
+  const auto take_number = [&name] {
+    constexpr size_t kLeastDigits = 5;
+    const size_t digits = std::min(name.find_first_not_of("0123456789"), name.size());
+    name.remove_prefix(digits);
+    return digits >= kLeastDigits;
+  };
+  return take(stem) && take("-") && take_number() && take("-of-") && take_number() && name == kSuffix;
+}
+
+[[noreturn]] void fail(const fs::path& path, const char* what, const std::error_code& error) {
+  throw IoError(path.string() + ": cannot " + what + ": " + error.message());
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  const bool found = fs::exists(path, error);
+  if (error) fail(path, "look whether it is there", error);
+  return found;
 }
 
 uint64_t bytes_in(const Tensor& tensor) { return static_cast<uint64_t>(tensor.numel()) * size_of(tensor.dtype()); }
@@ -66,8 +94,8 @@ std::map<std::string, std::string> read_index(const fs::path& path) {
 
 SafetensorsFile load_sharded_safetensors(const fs::path& directory, const std::string& stem) {
   const fs::path single = single_path(directory, stem), index = index_path(directory, stem);
-  if (fs::exists(single)) return load_safetensors(single);
-  if (!fs::exists(index)) {
+  if (is_there(single)) return load_safetensors(single);
+  if (!is_there(index)) {
     throw IoError(fmt::format("{}: holds neither {} nor {}", directory.string(), single.filename().string(),
                               index.filename().string()));
   }
@@ -131,17 +159,15 @@ void save_sharded_safetensors(const fs::path& directory, const SafetensorsFile& 
     write_file_atomically(index, json::serialize(content));
   }
   std::vector<fs::path> stale = {written.empty() ? index : single};
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(stem + "-") && name.ends_with(kSuffix) && name.find("-of-") != name.npos &&
-        written.count(name) == 0) {
-      stale.push_back(entry.path());
-    }
+  std::error_code error;
+  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (is_shard_name(name, stem) && written.count(name) == 0) stale.push_back(at->path());
   }
+  if (error) fail(directory, "list", error);
   for (const fs::path& path : stale) {
-    std::error_code error;
     fs::remove(path, error);
-    if (error) throw IoError(path.string() + ": cannot remove: " + error.message());
+    if (error) fail(path, "remove", error);
   }
 }
 

@@ -34,14 +34,6 @@ constexpr const char* kModel = "model";
   throw IoError(path.string() + ": cannot " + what + ": " + reason);
 }
 
-// The names in a folder get to the disk.
-void sync_folder(const fs::path& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) fail(path, "open", std::strerror(errno));
-  fsync(fd);  // not every file system can; then the rename is as durable as it can be
-  close(fd);
-}
-
 std::string name_of_step(int64_t step) { return fmt::format("{}{:012}", kPrefix, step); }
 
 std::optional<int64_t> step_of_name(std::string_view name) {
@@ -139,9 +131,37 @@ StateDict detached(const StateDict& state) {
   return result;
 }
 
+StateDict cloned(const StateDict& state) {
+  StateDict result;
+  for (const auto& [name, tensor] : state) result.emplace(name, detach(tensor).clone());
+  return result;
+}
+
+// What each part had before it was asked to load; says which could not take it back, "" when all could.
+std::string roll_back(const std::vector<std::pair<Stateful*, StateDict>>& touched) {
+  std::string failed;
+  for (const auto& [part, old] : touched) {
+    try {
+      part->load_state_dict(old);
+    } catch (const std::exception& error) {
+      failed += fmt::format("; a part does not take its old state back either, and is not as it was: {}", error.what());
+    }
+  }
+  return failed;
+}
+
 }  // namespace
 
 // --- parts ---
+
+void check_parts(const char* who, const CheckpointParts& parts) {
+  for (const auto& [name, part] : parts) {
+    if (good_name(name) && part != nullptr) continue;
+    throw ValueError(fmt::format("{}: '{}' cannot be a part; it needs an object and a name of letters, digits and '_' "
+                                 "other than '{}'",
+                                 who, name, kModel));
+  }
+}
 
 StateDict GeneratorState::state_dict() const {
   return {{"seed", integer_state(std::bit_cast<int64_t>(rng_.seed()))},
@@ -236,14 +256,7 @@ void CheckpointWriter::write(const fs::path& into, int64_t step, nn::Module& mod
 
 fs::path CheckpointWriter::save(int64_t step, nn::Module& model, const CheckpointParts& parts) {
   if (step < 0) throw ValueError(fmt::format("CheckpointWriter: step is {}; it must be at least 0", step));
-  for (const auto& [name, part] : parts) {
-    if (!good_name(name) || part == nullptr) {
-      throw ValueError(
-          fmt::format("CheckpointWriter: '{}' cannot be a part; it needs an object and a name of letters, "
-                      "digits and '_' other than '{}'",
-                      name, kModel));
-    }
-  }
+  check_parts("CheckpointWriter", parts);
   const std::string name = name_of_step(step);
   const fs::path staged = directory_ / (std::string(kStaged) + name), target = directory_ / name;
   try {
@@ -299,6 +312,7 @@ std::optional<fs::path> latest_checkpoint(const fs::path& directory) {
 }
 
 int64_t load_checkpoint(const fs::path& checkpoint, nn::Module& model, const CheckpointParts& parts) {
+  check_parts("load_checkpoint", parts);
   const Manifest manifest = read_manifest(checkpoint);
   std::vector<std::string> problems;
   for (const auto& [name, part] : parts) {
@@ -318,22 +332,21 @@ int64_t load_checkpoint(const fs::path& checkpoint, nn::Module& model, const Che
     states[name] = nn::load_safetensors(checkpoint / (name + ".safetensors")).tensors;
   }
 
-  // Parts replace their tensors when they load, so what they had is a way back; the model, which copies into its own,
+  // A part may load into the tensors it has, and may stop half-way: what it had is copied before it is asked. The model
   // comes last and changes nothing when it does not fit.
-  std::vector<std::pair<Stateful*, StateDict>> loaded;
+  std::vector<std::pair<Stateful*, StateDict>> touched;
   std::string current;
   try {
     for (const auto& [name, part] : parts) {
       current = name;
-      StateDict old = part->state_dict();
+      touched.emplace_back(part, cloned(part->state_dict()));
       part->load_state_dict(states.at(name));
-      loaded.emplace_back(part, std::move(old));
     }
     current = kModel;
     model.load_state_dict(weights.tensors);
   } catch (const std::exception& error) {  // a user's part may throw anything
-    for (const auto& [part, old] : loaded) part->load_state_dict(old);
-    throw DataError(fmt::format("{}: {}: {}", checkpoint.string(), current, error.what()));
+    const std::string failed = roll_back(touched);
+    throw DataError(fmt::format("{}: {}: {}{}", checkpoint.string(), current, error.what(), failed));
   }
   return manifest.step;
 }

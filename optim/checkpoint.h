@@ -26,6 +26,8 @@ namespace qing::optim {
 
 /// What a checkpoint holds beside the model, by name: letters, digits and '_'.
 using CheckpointParts = std::map<std::string, Stateful*>;
+/// ValueError beginning with `who`, unless every part has an object and such a name other than "model".
+void check_parts(const char* who, const CheckpointParts& parts);
 
 /// A random generator as a part.
 class GeneratorState : public Stateful {
@@ -87,7 +89,7 @@ std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::pa
 
 /// Restores the model and all parts; returns the step. Everything is read and compared first, and on any error nothing
 /// has changed: DataError when the file is malformed, or the parts are not the same, or one does not fit; IoError when
-/// a file cannot be read.
+/// a file cannot be read. Parts that were loaded when a later one does not fit get back a copy of what they had.
 int64_t load_checkpoint(const std::filesystem::path& checkpoint, nn::Module& model, const CheckpointParts& parts);
 
 }  // namespace qing::optim

@@ -3,6 +3,7 @@
 #include <qing/optim/clip.h>
 #include <qing/optim/grad_scaler.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace qing::optim {
@@ -22,29 +23,34 @@ GradScaler::GradScaler(GradScalerOptions options) : options_(options), scale_(op
 Tensor GradScaler::scale(const Tensor& loss) const { return mul(loss, Tensor::full({}, scale_, loss.dtype())); }
 
 void GradScaler::unscale(Optimizer& optimizer) {
-  if (unscaled_) throw ValueError("GradScaler: unscale() was called twice; call update() after each step");
+  if (unscaled_.count(&optimizer) > 0) {
+    throw ValueError("GradScaler: unscale() of an optimizer that was unscaled; call update() after its step");
+  }
   const std::vector<Tensor> parameters = optimizer.parameters();
-  found_inf_ = !grads_are_finite(parameters);
-  if (!found_inf_) scale_grad(parameters, 1 / scale_);
-  unscaled_ = true;
+  const bool found_inf = !grads_are_finite(parameters);
+  if (!found_inf) scale_grad(parameters, 1 / scale_);
+  unscaled_[&optimizer] = {.found_inf = found_inf, .stepped = false};
 }
 
 bool GradScaler::step(Optimizer& optimizer) {
-  if (!unscaled_) unscale(optimizer);
-  if (!found_inf_) optimizer.step();
-  return !found_inf_;
+  if (unscaled_.count(&optimizer) == 0) unscale(optimizer);
+  Unscaled& own = unscaled_.at(&optimizer);
+  if (own.stepped) throw ValueError("GradScaler: step() of an optimizer that was stepped; call update() between");
+  if (!own.found_inf) optimizer.step();
+  own.stepped = true;
+  return !own.found_inf;
 }
 
 void GradScaler::update() {
-  if (!unscaled_) throw ValueError("GradScaler: update() comes after step()");
-  if (found_inf_) {
+  if (unscaled_.empty()) throw ValueError("GradScaler: update() comes after step()");
+  if (std::any_of(unscaled_.begin(), unscaled_.end(), [](const auto& entry) { return entry.second.found_inf; })) {
     scale_ *= options_.backoff_factor;
     good_steps_ = 0;
-  } else if (++good_steps_ == options_.growth_interval) {
+  } else if (++good_steps_ >= options_.growth_interval) {  // above it: counted towards a longer interval, then saved
     if (std::isfinite(scale_ * options_.growth_factor)) scale_ *= options_.growth_factor;
     good_steps_ = 0;
   }
-  unscaled_ = found_inf_ = false;
+  unscaled_.clear();
 }
 
 StateDict GradScaler::state_dict() const {
@@ -59,7 +65,7 @@ void GradScaler::load_state_dict(const StateDict& state) {
   from.finish();
   scale_ = scale;
   good_steps_ = good;
-  unscaled_ = found_inf_ = false;
+  unscaled_.clear();
 }
 
 }  // namespace qing::optim

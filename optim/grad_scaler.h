@@ -8,6 +8,7 @@
 #include <qing/optim/optimizer_base.h>
 
 #include <cstdint>
+#include <map>
 
 namespace qing::optim {
 
@@ -19,26 +20,33 @@ struct GradScalerOptions {
 };
 
 /// backward(scaler.scale(loss)); [scaler.unscale(optimizer); clip ...;] scaler.step(optimizer); scaler.update();
+/// With several optimizers unscale and step each, then update once.
 class GradScaler : public Stateful {
  public:
   explicit GradScaler(GradScalerOptions options = {});  ///< ValueError on options out of range
   double scale() const { return scale_; }
   Tensor scale(const Tensor& loss) const;  ///< loss·scale, recorded
-  /// Divides the gradients by the scale, so that they can be clipped. ValueError when called twice before update().
+  /// Divides the optimizer's gradients by the scale, so that they can be clipped. ValueError when it was unscaled or
+  /// stepped since update().
   void unscale(Optimizer& optimizer);
-  /// Unscales unless done, then steps the optimizer, or skips it (returns false) when a gradient is not finite.
+  /// Unscales unless done, then steps the optimizer, or skips it (returns false) when a gradient of its own is not
+  /// finite. ValueError when it was stepped since update().
   bool step(Optimizer& optimizer);
-  /// Shrinks the scale when a step was skipped, grows it after enough that were not.
+  /// Shrinks the scale when any optimizer had a gradient that is not finite, grows it after enough updates where none
+  /// had. ValueError when none was unscaled or stepped.
   void update();
 
   StateDict state_dict() const override;  ///< "scale", "growth_tracker"; between update() and the next backward
   void load_state_dict(const StateDict& state) override;
 
  private:
+  struct Unscaled {
+    bool found_inf, stepped;
+  };
   GradScalerOptions options_;
   double scale_;
   int64_t good_steps_ = 0;
-  bool unscaled_ = false, found_inf_ = false;
+  std::map<const Optimizer*, Unscaled> unscaled_;  // since update()
 };
 
 }  // namespace qing::optim

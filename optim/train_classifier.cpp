@@ -23,20 +23,51 @@ namespace {
 constexpr double kLossSmoothing = 0.98;
 constexpr int64_t kEncodeGrain = 256;
 
+// No size of a model or a text is above: keeps their products inside int64.
+constexpr int64_t kMaxSize = int64_t{1} << 24;
+// Of all epochs together: counts up to here are exact as doubles.
+constexpr int64_t kMaxSteps = int64_t{1} << 53;
+
+int64_t batches_of(const TrainOptions& o, size_t examples) {
+  return (static_cast<int64_t>(examples) - 1) / o.batch + 1;
+}
+
+void check_labels(const std::vector<std::string>& labels, std::span<const nn::Example> examples) {
+  if (labels.size() < 2) {
+    throw ValueError(fmt::format("train_classifier: there are {} labels; it takes 2 to tell apart", labels.size()));
+  }
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i].empty() || std::count(labels.begin(), labels.end(), labels[i]) > 1) {
+      throw ValueError(
+          fmt::format("train_classifier: label {} is '{}'; labels must differ and not be empty", i, labels[i]));
+    }
+  }
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const int32_t label = examples[i].label;
+    if (label >= 0 && static_cast<size_t>(label) < labels.size()) continue;
+    throw ValueError(fmt::format("train_classifier: example {} has label {}; with {} labels it must be in [0, {})", i,
+                                 label, labels.size(), labels.size()));
+  }
+}
+
 void check(const TrainOptions& o, std::span<const nn::Example> examples) {
   if (examples.empty()) throw ValueError("train_classifier: there are no examples");
-  const auto at_least = [](const char* name, int64_t value, int64_t low) {
-    if (value < low) throw ValueError(fmt::format("train_classifier: {} is {}; it must be at least {}", name, value, low));
+  const auto between = [](const char* name, int64_t value, int64_t low, int64_t high) {
+    if (value >= low && value <= high) return;
+    throw ValueError(fmt::format("train_classifier: {} is {}; it must be in [{}, {}]", name, value, low, high));
   };
-  at_least("batch", o.batch, 1);
-  at_least("epochs", o.epochs, 1);
-  at_least("max_length", o.max_length, 3);
-  at_least("max_steps", o.max_steps, 0);
-  at_least("heads", o.heads, 0);
-  at_least("vocab", o.vocab, 6);
+  between("layers", o.layers, 1, kMaxSize);
+  between("width", o.width, 1, kMaxSize / 4);  // the inner layers are four times as wide
+  between("batch", o.batch, 1, kMaxSize);
+  between("max_length", o.max_length, 3, kMaxSize);
+  between("max_steps", o.max_steps, 0, kMaxSteps);
+  between("heads", o.heads, 0, kMaxSize);
+  between("vocab", o.vocab, 6, kMaxSize);
+  between("epochs", o.epochs, 1, kMaxSteps / batches_of(o, examples.size()));
   if (!(o.warmup >= 0 && o.warmup <= 1)) {
     throw ValueError(fmt::format("train_classifier: warmup is {}; it is a share, 0 to 1", o.warmup));
   }
+  check_labels(o.labels, examples);
 }
 
 nn::BertConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
@@ -49,6 +80,7 @@ nn::BertConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) 
   config.max_position_embeddings = o.max_length;
   config.hidden_dropout_prob = config.attention_probs_dropout_prob = o.dropout;
   config.pad_token_id = tokenizer.pad_id();
+  config.labels = o.labels;
   return config;
 }
 
@@ -89,8 +121,7 @@ class Training {
         order_(examples.size()) {
     model_.set_requires_grad(true);
     std::iota(order_.begin(), order_.end(), size_t{0});
-    const auto batches = (static_cast<int64_t>(examples.size()) + options.batch - 1) / options.batch;
-    steps_ = options.epochs * batches;
+    steps_ = options.epochs * batches_of(options, examples.size());
     if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
     warmup_ = static_cast<int64_t>(std::lround(options.warmup * static_cast<double>(steps_)));
   }

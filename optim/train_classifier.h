@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include <qing/nn/text/dataset.h>
 
@@ -25,6 +27,7 @@ struct TrainOptions {
   double weight_decay = 0.01;  ///< of matrices; biases and norms have none
   double clip = 1.0;           ///< largest norm of the gradient
   uint64_t seed = 42;
+  std::vector<std::string> labels = {"negative", "neutral", "positive"};  ///< what the examples' labels count in
 };
 
 struct Progress {
@@ -49,8 +52,8 @@ struct TrainResult {
 /// writes the model directory `out` after every epoch and at the end; on_epoch(epoch) is called after each write.
 /// on_progress is called after every step; when it returns false the model is written and training ends early.
 /// The same examples, options and kind of CPU give the same weights to the bit, for any number of threads.
-/// ValueError without examples or on options out of range; IoError when `out` cannot be written, which leaves what was
-/// there in place.
+/// ValueError without examples, for one whose label is no index into the labels, or on options out of range; IoError
+/// when `out` cannot be written, which leaves what was there in place.
 TrainResult train_classifier(std::span<const nn::Example> examples, const TrainOptions& options,
                              const std::filesystem::path& out,
                              const std::function<bool(const Progress&)>& on_progress = {},

@@ -19,6 +19,15 @@ Generator& unused_generator() {
   return rng;
 }
 
+void check_own_names(const CheckpointParts& parts) {
+  check_parts("Trainer", parts);
+  for (const char* own : {"trainer", "optimizer", "data", "rng", "schedule", "plateau", "average", "scaler"}) {
+    if (parts.count(own) > 0) {
+      throw ValueError(fmt::format("Trainer: '{}' is a name of the trainer's own parts; give yours another", own));
+    }
+  }
+}
+
 void check(const TrainerOptions& o, const LossSource& source) {
   const auto at_least = [](const char* name, int64_t value, int64_t low) {
     if (value < low) throw ValueError(fmt::format("Trainer: {} is {}; it must be at least {}", name, value, low));
@@ -42,6 +51,7 @@ void check(const TrainerOptions& o, const LossSource& source) {
   if (!o.checkpoints.empty() && !source.save) {
     throw ValueError("Trainer: checkpoints need the source's save and load, to resume at its position");
   }
+  check_own_names(o.parts);
 }
 
 }  // namespace
@@ -187,7 +197,7 @@ TrainerResult Trainer::run() {
   if (writer && saved_step_ != progress_.step) save(*writer);
   result.steps = progress_.step;
   result.epochs = progress_.epoch;
-  result.loss = epoch_loss_ / static_cast<double>(epoch_steps_);
+  result.loss = epoch_steps_ > 0 ? epoch_loss_ / static_cast<double>(epoch_steps_) : progress_.loss;
   result.interrupted = !done();
   result.early_stopped = out_of_patience();
   return result;

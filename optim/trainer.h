@@ -77,7 +77,9 @@ struct TrainerOptions {
   AveragedModel* average = nullptr;      ///< updated after every step
   GradScaler* scaler = nullptr;
   Generator* rng = nullptr;    ///< what dropout and shuffling draw from, so that checkpoints hold it
-  CheckpointParts parts = {};  ///< further parts of checkpoints
+  /// Further parts of checkpoints. "trainer", "optimizer", "data", "rng", "schedule", "plateau", "average" and "scaler"
+  /// are the trainer's own names.
+  CheckpointParts parts = {};
 
   std::filesystem::path checkpoints = {};  ///< their folder; empty: none
   int64_t checkpoint_every = 0;            ///< steps; 0: after every epoch. One more is written at the end.
@@ -92,7 +94,9 @@ struct TrainerOptions {
 struct TrainerResult {
   int64_t steps;
   int64_t epochs;        ///< completed
-  double loss;           ///< mean over the steps of the last epoch, even if it was not completed
+  /// Mean over the steps of the last epoch, even if it was not completed, without those the scaler skipped; of the last
+  /// step when it skipped all.
+  double loss;
   bool interrupted;      ///< a callback ended it when there was more to do
   bool early_stopped;    ///< patience ran out
   int64_t resumed_from;  ///< the step of the checkpoint, 0 without one

@@ -104,4 +104,10 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   if (directory.valid()) fsync(directory.get());
 }
 
+void sync_folder(const std::filesystem::path& path) {
+  const Descriptor folder(path, O_RDONLY | O_DIRECTORY);
+  if (!folder.valid()) fail(path, "open", errno);
+  fsync(folder.get());  // not every file system can; then the rename is as durable as it can be
+}
+
 }  // namespace qing

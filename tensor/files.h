@@ -1,4 +1,4 @@
-// Reading files whole or in pieces, and atomic writing.
+// Reading files whole or in pieces, atomic writing, and getting names to the disk.
 #pragma once
 
 #include <filesystem>
@@ -32,5 +32,8 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
   write_file_atomically(path, std::span(&content, 1));
 }
+
+/// Brings the names in a folder to the disk, as far as its file system can. IoError when it cannot be opened.
+void sync_folder(const std::filesystem::path& path);
 
 }  // namespace qing

@@ -25,11 +25,11 @@ Tensor keep_mask(int64_t n, double p, Generator& rng) {
 }
 
 Tensor dropout(const Tensor& input, double p, Generator& rng) {
-  check_dropout(p, "dropout");
+  if (!(p >= 0 && p <= 1)) throw ValueError(fmt::format("dropout: probability {} is outside [0, 1]", p));
   const Tensor x = input.contiguous();
   const Tensor mask = keep_mask(x.numel(), p, rng);
   Tensor y = Tensor::empty(x.shape(), x.dtype());
-  const double factor = 1 / (1 - p);
+  const double factor = p < 1 ? 1 / (1 - p) : 0;  // with p = 1 the mask may still keep one in 2^32
   const auto apply_mask = [factor](const Tensor& from, const Tensor& keep, const Tensor& to, bool accumulate) {
     dispatch_floating(from.dtype(), "dropout", [&](auto zero) {
       using T = decltype(zero);

@@ -8,8 +8,8 @@
 
 namespace qing {
 
-/// Zeroes each element with probability p and scales the others by 1/(1−p) (Srivastava et al. 2014). 0 ≤ p < 1. Takes
-/// one stream of `rng`.
+/// Zeroes each element with probability p and scales the others by 1/(1−p) (Srivastava et al. 2014). ValueError unless
+/// 0 ≤ p ≤ 1. Takes one stream of `rng`.
 Tensor dropout(const Tensor& x, double p, Generator& rng);
 
 /// ValueError naming `op` unless 0 ≤ p < 1.

@@ -12,6 +12,7 @@ namespace qing::nn {
 
 FixedBatchSampler::FixedBatchSampler(std::shared_ptr<const Sampler> sampler, size_t batch_size, bool drop_last)
     : sampler_(std::move(sampler)), batch_size_(batch_size), drop_last_(drop_last) {
+  if (!sampler_) throw ValueError("FixedBatchSampler: the sampler is null");
   if (batch_size == 0) throw ValueError("FixedBatchSampler: batch_size is 0; it must be at least 1");
 }
 
@@ -33,6 +34,7 @@ std::string FixedBatchSampler::description() const {
 TokenBatchSampler::TokenBatchSampler(std::shared_ptr<const Sampler> sampler, std::vector<int64_t> lengths,
                                      TokenBatchOptions options)
     : sampler_(std::move(sampler)), lengths_(std::move(lengths)), options_(options) {
+  if (!sampler_) throw ValueError("TokenBatchSampler: the sampler is null");
   const auto at_least = [](const char* name, int64_t value, int64_t low) {
     if (value < low)
       throw ValueError(fmt::format("TokenBatchSampler: {} is {}; it must be at least {}", name, value, low));

@@ -71,6 +71,10 @@ const DataLoaderOptions& checked(const DataLoaderOptions& options) {
   at_least("batch_size", options.batch_size, 1);
   at_least("num_workers", options.num_workers, 0);
   at_least("prefetch_factor", options.prefetch_factor, 1);
+  if (int64_t capacity = 0; __builtin_mul_overflow(options.num_workers, options.prefetch_factor, &capacity)) {
+    throw ValueError(fmt::format("DataLoader: num_workers {} by prefetch_factor {} is more than can be counted",
+                                 options.num_workers, options.prefetch_factor));
+  }
   at_least("shuffle_buffer", options.shuffle_buffer, 1);
   at_least("world_size", options.world_size, 1);
   at_least("rank", options.rank, 0);
@@ -107,10 +111,11 @@ StreamBatchOptions stream_options(const DataLoaderOptions& options) {
           .world_size = static_cast<size_t>(options.world_size)};
 }
 
-void check_dataset_size(const BatchSampler& sampler, size_t size) {
-  if (sampler.dataset_size() != size) {
+void check_dataset_size(const BatchSampler* sampler, size_t size) {
+  if (sampler == nullptr) throw ValueError("DataLoader: the batch sampler is null");
+  if (sampler->dataset_size() != size) {
     throw ValueError(
-        fmt::format("DataLoader: the sampler is for {} examples, the data set has {}", sampler.dataset_size(), size));
+        fmt::format("DataLoader: the sampler is for {} examples, the data set has {}", sampler->dataset_size(), size));
   }
 }
 

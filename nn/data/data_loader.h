@@ -52,8 +52,8 @@ std::shared_ptr<const BatchSampler> make_batch_sampler(size_t dataset_size, cons
 
 /// The options as a StreamSource takes them; ValueError as above.
 StreamBatchOptions stream_options(const DataLoaderOptions& options);
-/// ValueError unless the sampler is for a data set of `size` examples.
-void check_dataset_size(const BatchSampler& sampler, size_t size);
+/// ValueError unless there is a sampler, for a data set of `size` examples.
+void check_dataset_size(const BatchSampler* sampler, size_t size);
 
 /// Hands out the batches of one epoch after the other:
 ///
@@ -169,7 +169,7 @@ class DataLoader {
 
   template <class D, class Collate>
   static Source indexed(D dataset, Collate collate, std::shared_ptr<const BatchSampler> sampler) {
-    check_dataset_size(*sampler, dataset.size());
+    check_dataset_size(sampler.get(), dataset.size());
     return std::make_unique<IndexedSource<Batch>>(
         std::move(sampler),
         [dataset = std::move(dataset), collate = std::move(collate)](std::span<const size_t> indices) {

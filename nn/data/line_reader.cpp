@@ -29,7 +29,13 @@ bool LineReader::fill() {
   buffer_.erase(0, std::exchange(begin_, 0));
   const size_t before = buffer_.size();
   buffer_.resize(before + kPieceBytes);
-  const size_t count = input_(std::span(buffer_).subspan(before));
+  size_t count = 0;
+  try {
+    count = input_(std::span(buffer_).subspan(before));
+  } catch (...) {  // a caller may try again
+    buffer_.resize(before);
+    throw;
+  }
   buffer_.resize(before + count);
   ended_ = count == 0;
   return !ended_;
@@ -37,9 +43,9 @@ bool LineReader::fill() {
 
 bool LineReader::done() {
   if (!started_) {
-    started_ = true;
     while (buffer_.size() < kByteOrderMark.size() && fill()) {
     }
+    started_ = true;
     if (buffer_.starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
   }
   return begin_ == buffer_.size() && !fill();
@@ -47,17 +53,17 @@ bool LineReader::done() {
 
 std::optional<std::string_view> LineReader::next() {
   if (done()) return std::nullopt;
-  ++line_;
   size_t length = 0;  // of the line as far as it was searched
   for (;;) {
     const size_t end = buffer_.find('\n', begin_ + length);
     terminated_ = end != std::string::npos;
     length = std::min(end, buffer_.size()) - begin_;
     if (length > max_line_bytes_) {
-      fail(fmt::format("the line is longer than the limit of {} bytes; split the text", max_line_bytes_), line_);
+      fail(fmt::format("the line is longer than the limit of {} bytes; split the text", max_line_bytes_), line_ + 1);
     }
     if (terminated_ || !fill()) break;
   }
+  ++line_;
   const std::string_view line(buffer_.data() + begin_, length);
   begin_ += length + (terminated_ ? 1 : 0);
   check(line);

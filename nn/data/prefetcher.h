@@ -12,12 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include <qing/tensor/errors.h>
+
 namespace qing::nn {
 
 /// Worker threads take tasks from `next_task`, one at a time, and run them at the same time; next() gives the results
 /// in the order of the tasks. At most `capacity` tasks are taken and not handed out. An empty task is the end. What a
 /// task or `next_task` throws is rethrown by next() in its place; after a throw of `next_task` nothing more comes. The
-/// destructor stops at any moment: it waits for the tasks that run, and only for them.
+/// destructor stops at any moment: it waits for the tasks that run, and only for them. ValueError without workers or
+/// capacity.
 template <class Batch>
 class Prefetcher {
  public:
@@ -25,6 +28,9 @@ class Prefetcher {
 
   Prefetcher(std::function<Task()> next_task, size_t workers, size_t capacity)
       : next_task_(std::move(next_task)), capacity_(capacity) {
+    if (workers == 0 || capacity == 0) {
+      throw ValueError("Prefetcher: workers or capacity is 0, and next() would wait forever; they must be at least 1");
+    }
     try {
       for (size_t i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
     } catch (...) {  // the system has no thread left

@@ -127,6 +127,7 @@ WeightedRandomSampler class_balanced_sampler(std::span<const int32_t> labels, ui
 DistributedSampler::DistributedSampler(std::shared_ptr<const Sampler> sampler, size_t rank, size_t world_size,
                                        bool drop_last)
     : sampler_(std::move(sampler)), rank_(rank), world_size_(world_size), drop_last_(drop_last) {
+  if (!sampler_) throw ValueError("DistributedSampler: the sampler is null");
   if (rank >= world_size) {
     throw ValueError(fmt::format("DistributedSampler: rank {} of a world of {}; ranks count from 0", rank, world_size));
   }

@@ -54,6 +54,8 @@ KeyValueCache::KeyValueCache(int64_t batch, int64_t heads, int64_t capacity, int
     : keys_(Tensor::zeros({batch, heads, capacity, head_dim}, dtype)),
       values_(Tensor::zeros({batch, heads, capacity, head_dim}, dtype)) {}
 
+KeyValueCache KeyValueCache::clone() const { return {keys_.clone(), values_.clone(), length_}; }
+
 std::pair<Tensor, Tensor> KeyValueCache::append(const Tensor& k, const Tensor& v) {
   if (requires_grad(k) || requires_grad(v)) {
     throw AutogradError("KeyValueCache: keys and values were recorded, and a cache keeps no graph; use NoGradGuard");

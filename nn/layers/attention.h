@@ -23,6 +23,13 @@ class KeyValueCache {
  public:
   /// Room for `capacity` positions of [batch, heads, capacity, head_dim]; ValueError for a negative size.
   KeyValueCache(int64_t batch, int64_t heads, int64_t capacity, int64_t head_dim, DType dtype = DType::f32);
+  // A copy would share the storage, and the one's append would overwrite the other's.
+  KeyValueCache(const KeyValueCache&) = delete;
+  KeyValueCache& operator=(const KeyValueCache&) = delete;
+  KeyValueCache(KeyValueCache&&) = default;
+  KeyValueCache& operator=(KeyValueCache&&) = default;
+  /// One of its own with the same positions, to go on in two ways from here.
+  KeyValueCache clone() const;
   /// Adds k and v [batch, heads, new, head_dim]; returns all so far, as views. ValueError when there is no room,
   /// AutogradError when k or v were recorded.
   std::pair<Tensor, Tensor> append(const Tensor& k, const Tensor& v);
@@ -30,6 +37,8 @@ class KeyValueCache {
   int64_t capacity() const { return keys_.size(2); }
 
  private:
+  KeyValueCache(Tensor keys, Tensor values, int64_t length)
+      : keys_(std::move(keys)), values_(std::move(values)), length_(length) {}
   Tensor keys_, values_;
   int64_t length_ = 0;
 };

@@ -1,4 +1,4 @@
-// Checks of layers' arguments. Private to this folder.
+// Checks of layers' arguments. Private to nn/.
 #pragma once
 
 #include <cstdint>

@@ -8,7 +8,7 @@ namespace qing::nn {
 /// Zeroes elements in training mode; the identity otherwise, and when the probability is 0.
 class Dropout : public UnaryModule {
  public:
-  explicit Dropout(double p = 0.5);  ///< ValueError unless 0 ≤ p < 1.
+  explicit Dropout(double p = 0.5);  ///< ValueError unless 0 ≤ p ≤ 1.
   double p() const { return p_; }
 
  private:

@@ -1,5 +1,9 @@
 #include <qing/nn/layers/transformer.h>
 
+#include <fmt/format.h>
+
+#include <cmath>
+
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/check.h>
 
@@ -35,6 +39,10 @@ Residual residual_of(const Module& layer, const char* name, const TransformerOpt
 void check(const char* name, const TransformerOptions& options) {
   check_at_least(name, "dim_feedforward", options.dim_feedforward, 1);
   check_probability(name, options.dropout);
+  if (!(options.layer_norm_eps >= 0 && std::isfinite(options.layer_norm_eps))) {
+    throw ValueError(
+        fmt::format("{}: layer_norm_eps is {}; it must be finite, at least 0", name, options.layer_norm_eps));
+  }
 }
 
 }  // namespace
@@ -124,6 +132,8 @@ Tensor TransformerDecoderLayer::forward(const Tensor& target, const Offsets& tar
 
 TransformerEncoder::TransformerEncoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
                                        TransformerOptions options, bool final_norm) {
+  check_at_least("TransformerEncoder", "num_layers", num_layers, 0);
+  check("TransformerEncoder", options);
   for (int64_t i = 0; i < num_layers; ++i) layers_.emplace_back(d_model, nhead, rng, options);
   if (final_norm) norm_.emplace(d_model, options.layer_norm_eps);
 }
@@ -147,6 +157,8 @@ Tensor TransformerEncoder::forward(const Tensor& x, const Offsets& offsets, bool
 
 TransformerDecoder::TransformerDecoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
                                        TransformerOptions options, bool final_norm) {
+  check_at_least("TransformerDecoder", "num_layers", num_layers, 0);
+  check("TransformerDecoder", options);
   for (int64_t i = 0; i < num_layers; ++i) layers_.emplace_back(d_model, nhead, rng, options);
   if (final_norm) norm_.emplace(d_model, options.layer_norm_eps);
 }

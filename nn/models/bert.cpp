@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include <qing/autograd/ops.h>
+#include <qing/nn/layers/check.h>
 
 namespace qing::nn {
 namespace {
@@ -77,14 +78,22 @@ class Layer : public Module {
   // The results of the rows `wanted` of x alone: everything but the keys and values is computed for them only.
   Tensor forward(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
                  Generator* rng) const {
+    Generator* const active = dropout_rng(rng);
     const Tensor mixed = attention(query_.forward(wanted), key_.forward(x), value_.forward(x), wanted_offsets, offsets,
-                                   heads_, attention_dropout_, rng);
-    const Tensor h = attention_norm_.forward_residual(attention_dense_.forward(mixed), wanted, hidden_dropout_, rng);
+                                   heads_, attention_dropout_, active);
+    const Tensor h = attention_norm_.forward_residual(attention_dense_.forward(mixed), wanted, hidden_dropout_, active);
     const Tensor wide = intermediate_dense_.forward_gelu(h);
-    return output_norm_.forward_residual(output_dense_.forward(wide), h, hidden_dropout_, rng);
+    return output_norm_.forward_residual(output_dense_.forward(wide), h, hidden_dropout_, active);
   }
 
  private:
+  // Null when nothing is to be dropped.
+  Generator* dropout_rng(Generator* rng) const {
+    if (!training() || (hidden_dropout_ == 0 && attention_dropout_ == 0)) return nullptr;
+    check_generator("BertForSequenceClassification", rng);
+    return rng;
+  }
+
   int64_t heads_;
   double hidden_dropout_, attention_dropout_;
   Linear query_, key_, value_, attention_dense_;
@@ -179,12 +188,11 @@ void BertForSequenceClassification::visit(Visitor& visitor) {
 }
 
 Tensor BertForSequenceClassification::hidden_states(const RaggedBatch& batch, Generator* rng) const {
-  return bert_->hidden_states(batch, training() ? rng : nullptr);
+  return bert_->hidden_states(batch, rng);
 }
 
 Tensor BertForSequenceClassification::forward(const RaggedBatch& batch, Generator* rng) const {
-  Generator* const active = training() ? rng : nullptr;
-  return classifier_.forward(dropout_.forward(bert_->pooled(batch, active), active));
+  return classifier_.forward(dropout_.forward(bert_->pooled(batch, rng), rng));
 }
 
 }  // namespace qing::nn

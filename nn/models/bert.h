@@ -23,7 +23,8 @@ class BertForSequenceClassification : public Module {
   void visit(Visitor& visitor) override;
 
   /// Logits [sequences, labels]. Ids and positions must lie in the tables (IndexError). In training mode `rng` feeds the
-  /// dropouts (ValueError if null and a dropout is not 0). The logits of a sequence depend on it alone, to the bit.
+  /// dropouts (ValueError if null and a dropout is not 0); each part's own mode decides. The logits of a sequence depend
+  /// on it alone, to the bit.
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
   /// Hidden states [tokens, hidden_size] after the last layer.
   Tensor hidden_states(const RaggedBatch& batch, Generator* rng = nullptr) const;

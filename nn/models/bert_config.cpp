@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <cmath>
 #include <string_view>
 
 #include <qing/tensor/errors.h>
@@ -57,10 +58,11 @@ class Reader {
     }
   }
 
+  // Without names they are numbered, two unless num_labels says how many, as transformers has it.
   std::vector<std::string> labels() const {
     const json::value* value = find("id2label");
-    if (value == nullptr) fail("id2label is missing");
-    if (!value->is_object() || value->get_object().empty()) fail("id2label: needs an object of at least one label");
+    if (value == nullptr) return numbered_labels();
+    if (!value->is_object() || value->get_object().empty()) fail("id2label: needs an object of labels");
     const json::object& map = value->get_object();
     std::vector<std::string> result;
     for (size_t i = 0; i < map.size(); ++i) {
@@ -72,6 +74,16 @@ class Reader {
   }
 
  private:
+  std::vector<std::string> numbered_labels() const {
+    constexpr int64_t kMost = 1 << 16;  // a few bytes of a file may not ask for any amount of memory
+    int64_t count = 2;
+    optional("num_labels", count);
+    if (count < 2 || count > kMost) fail(fmt::format("num_labels: {} is outside [2, {}]", count, kMost));
+    std::vector<std::string> result;
+    for (int64_t i = 0; i < count; ++i) result.push_back(fmt::format("LABEL_{}", i));
+    return result;
+  }
+
   std::filesystem::path path_;
   json::object object_;
 };
@@ -89,6 +101,7 @@ void BertConfig::validate() const {
   positive("intermediate_size", intermediate_size);
   positive("max_position_embeddings", max_position_embeddings);
   positive("type_vocab_size", type_vocab_size);
+  if (labels.size() < 2) throw ValueError(fmt::format("labels: {} is too few to tell apart", labels.size()));
   positive("labels", static_cast<int64_t>(labels.size()));
   if (hidden_size % num_attention_heads != 0) {
     throw ValueError(fmt::format("hidden_size: {} is not a multiple of num_attention_heads {}", hidden_size,
@@ -102,6 +115,9 @@ void BertConfig::validate() const {
   if (!(layer_norm_eps > 0 && layer_norm_eps < 1)) {
     throw ValueError(fmt::format("layer_norm_eps: {} is outside (0, 1)", layer_norm_eps));
   }
+  if (!(initializer_range >= 0 && std::isfinite(initializer_range))) {
+    throw ValueError(fmt::format("initializer_range: {} is not finite and at least 0", initializer_range));
+  }
 }
 
 BertConfig BertConfig::load(const std::filesystem::path& path) {
@@ -110,6 +126,7 @@ BertConfig BertConfig::load(const std::filesystem::path& path) {
   reader.only("model_type", "bert");
   reader.only("hidden_act", "gelu");
   reader.only("position_embedding_type", "absolute");
+  reader.only("problem_type", "single_label_classification");
   BertConfig config;
   reader.require("vocab_size", config.vocab_size);
   reader.require("hidden_size", config.hidden_size);

@@ -23,9 +23,11 @@ struct BertConfig {
   int64_t pad_token_id = 0;
   std::vector<std::string> labels = {"negative", "neutral", "positive"};
 
-  /// ValueError naming the field, unless sizes are positive, the heads divide the width, and probabilities are in [0, 1).
+  /// ValueError naming the field, unless sizes are positive, the heads divide the width, probabilities are in [0, 1),
+  /// and there are at least 2 labels.
   void validate() const;
   /// DataError "path: field: what" when the file is not JSON, lacks a field, or describes what qing does not compute.
+  /// Without id2label the labels are LABEL_0, LABEL_1, ..., num_labels of them (2 by default).
   static BertConfig load(const std::filesystem::path& path);
   void save(const std::filesystem::path& path) const;  ///< IoError
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <tuple>
 #include <utility>
 
@@ -143,7 +144,7 @@ class LlamaModel : public Module {
 };
 
 void LlamaConfig::validate() const {
-  const auto refuse = [](const char* field, int64_t value, const char* need) {
+  const auto refuse = [](const char* field, auto value, const char* need) {
     throw ValueError(fmt::format("LlamaConfig: {} is {}; it must be {}", field, value, need));
   };
   for (const auto& [field, value] : {std::pair{"vocab_size", vocab_size}, std::pair{"hidden_size", hidden_size},
@@ -158,6 +159,17 @@ void LlamaConfig::validate() const {
   if (num_attention_heads % num_key_value_heads != 0) {
     refuse("num_key_value_heads", num_key_value_heads, "a divisor of num_attention_heads");
   }
+  if (!(std::isfinite(rms_norm_eps) && rms_norm_eps >= 0)) refuse("rms_norm_eps", rms_norm_eps, "finite, at least 0");
+  if (!(std::isfinite(rope_theta) && rope_theta > 0)) refuse("rope_theta", rope_theta, "finite and above 0");
+  if (!(std::isfinite(initializer_range) && initializer_range >= 0)) {
+    refuse("initializer_range", initializer_range, "finite, at least 0");
+  }
+}
+
+LlamaCache clone(const LlamaCache& cache) {
+  LlamaCache copy;
+  for (const KeyValueCache& layer : cache) copy.push_back(layer.clone());
+  return copy;
 }
 
 LlamaForCausalLM::LlamaForCausalLM(const LlamaConfig& config, Generator& rng)

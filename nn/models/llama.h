@@ -30,8 +30,9 @@ struct LlamaConfig {
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
 };
 
-/// One cache a layer.
+/// One cache a layer. It moves, and does not copy; see clone().
 using LlamaCache = std::vector<KeyValueCache>;
+LlamaCache clone(const LlamaCache& cache);  ///< One of its own with the same positions.
 
 class LlamaModel;
 

@@ -24,8 +24,9 @@ constexpr const char* kWeightsFile = "model.safetensors";
 void check_size(const BertConfig& c, const SafetensorsFile& file, const std::filesystem::path& directory) {
   const auto width = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
   const auto rows = static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
-  const double described =
-      rows * width + static_cast<double>(c.num_hidden_layers) * (4 * width * width + 2 * width * inner) + width * width;
+  const double described = (rows + static_cast<double>(c.labels.size())) * width +
+                           static_cast<double>(c.num_hidden_layers) * (4 * width * width + 2 * width * inner) +
+                           width * width;
   double held = 0;
   for (const auto& [name, tensor] : file.tensors) held += static_cast<double>(tensor.numel());
   constexpr double kSlack = 1 << 20;
@@ -81,7 +82,7 @@ class BertTextClassifier final : public TextClassifier {
 
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory) {
   const BertConfig config = BertConfig::load(directory / kConfigFile);
-  Tokenizer tokenizer = Tokenizer::load(directory);
+  Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.max_position_embeddings));
   if (tokenizer.vocab_size() > config.vocab_size || tokenizer.options().max_length > config.max_position_embeddings) {
     throw DataError(fmt::format("{}: the tokenizer has {} entries and texts of up to {} tokens; the model has room for "
                                 "{} and {}",

@@ -9,7 +9,7 @@
 namespace qing::nn {
 
 /// Writes all files of the directory, created if absent. On failure (IoError, for example a full disk) what was there
-/// before is untouched.
+/// before is untouched; see StagedDirectory::commit for a process killed while the files change places.
 void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,
                           const Tokenizer& tokenizer);
 

@@ -42,14 +42,27 @@ std::vector<Example> read_dataset(const std::filesystem::path& path, const Datas
 }
 
 void write_tsv(const std::filesystem::path& path, std::span<const Example> examples, const DatasetOptions& options) {
-  std::string out = options.label_column + "\t" + options.source_column + "\t" + options.text_column + "\n";
+  constexpr std::string_view kSeparators = "\t\n\r";
+  const auto checked = [&](const char* what, const std::string& name) {
+    if (name.find_first_of(kSeparators) == std::string::npos) return name;
+    throw ValueError(fmt::format("write_tsv: {} '{}' has a tab or line break inside; rename it", what, name));
+  };
   const auto field = [&](std::string value) {
     std::replace_if(
-        value.begin(), value.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+        value.begin(), value.end(), [&](char c) { return kSeparators.find(c) != kSeparators.npos; }, ' ');
     return value;
   };
-  for (const Example& example : examples) {
-    out += options.labels.at(static_cast<size_t>(example.label)) + "\t" + field(example.source) + "\t" +
+  std::string out = checked("label_column", options.label_column) + "\t" +
+                    checked("source_column", options.source_column) + "\t" +
+                    checked("text_column", options.text_column) + "\n";
+  for (const std::string& label : options.labels) checked("label", label);
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const Example& example = examples[i];
+    if (example.label < 0 || static_cast<size_t>(example.label) >= options.labels.size()) {
+      throw ValueError(fmt::format("write_tsv: example {} has label {}, which is outside [0, {})", i, example.label,
+                                   options.labels.size()));
+    }
+    out += options.labels[static_cast<size_t>(example.label)] + "\t" + field(example.source) + "\t" +
            field(example.text) + "\n";
   }
   write_file_atomically(path, out);

@@ -44,7 +44,8 @@ class ExampleReader {
 /// Reads a whole file with an ExampleReader; it must have rows.
 std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options = {});
 
-/// Writes TSV with a header; tabs and line breaks inside a text become spaces.
+/// Writes TSV with a header; tabs and line breaks inside a text become spaces. ValueError, with nothing written, for a
+/// label that is no index into options.labels, and a name of a label or column with a tab or line break inside.
 void write_tsv(const std::filesystem::path& path, std::span<const Example> examples,
                const DatasetOptions& options = {});
 

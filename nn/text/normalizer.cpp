@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <qing/nn/text/tokenizer.h>
 #include <qing/nn/text/utf8.h>
 #include <qing/tensor/errors.h>
 
@@ -49,7 +50,7 @@ bool is_punctuation(char32_t c) {
   return kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO;
 }
 
-std::vector<Character> clean(std::string_view text, uint32_t base) {
+std::vector<Character> clean(std::string_view text, uint32_t base, bool chinese_apart) {
   std::vector<Character> characters;
   characters.reserve(text.size());
   for (size_t position = 0; position < text.size();) {
@@ -58,7 +59,7 @@ std::vector<Character> clean(std::string_view text, uint32_t base) {
     if (!c) throw DataError("invalid UTF-8 at byte " + std::to_string(base + begin) + "; save the text as UTF-8");
     if (is_removed(*c)) continue;
     const Character character{*c, base + static_cast<uint32_t>(begin), base + static_cast<uint32_t>(position)};
-    if (is_chinese(*c)) {
+    if (chinese_apart && is_chinese(*c)) {
       characters.push_back({' ', character.begin, character.begin});
       characters.push_back(character);
       characters.push_back({' ', character.end, character.end});
@@ -128,12 +129,10 @@ void append(Word& word, const Character& c) {
 
 }  // namespace
 
-std::vector<Word> split_words(std::string_view text, bool lowercase, uint32_t base) {
-  std::vector<Character> characters = clean(text, base);
-  if (lowercase) {
-    characters = strip_accents(characters);
-    lower(characters);
-  }
+std::vector<Word> split_words(std::string_view text, const TokenizerOptions& options, uint32_t base) {
+  std::vector<Character> characters = clean(text, base, options.tokenize_chinese_chars);
+  if (options.strip_accents.value_or(options.lowercase)) characters = strip_accents(characters);
+  if (options.lowercase) lower(characters);
   std::vector<Word> words;
   bool open = false;  // whether the next character continues the last word
   for (const Character& c : characters) {

@@ -20,9 +20,11 @@ struct Word {
   size_t characters() const { return origins.size(); }
 };
 
-/// Removes control characters, sets Chinese characters apart, strips accents and lowers case (if `lowercase`), splits at
-/// white space and around punctuation. DataError at the first byte that is not UTF-8. Linear in the text's length.
-/// `base` is added to every origin.
-std::vector<Word> split_words(std::string_view text, bool lowercase, uint32_t base = 0);
+struct TokenizerOptions;
+
+/// Removes control characters, sets Chinese characters apart, strips accents and lowers case (each as the options say),
+/// splits at white space and around punctuation. DataError at the first byte that is not UTF-8. Linear in the text's
+/// length. `base` is added to every origin.
+std::vector<Word> split_words(std::string_view text, const TokenizerOptions& options, uint32_t base = 0);
 
 }  // namespace qing::nn

@@ -12,8 +12,6 @@ namespace qing::nn {
 namespace {
 
 constexpr std::string_view kContinuation = "##";
-// A longer word is [UNK] as a whole; BERT's limit.
-constexpr size_t kMaxWordCharacters = 100;
 
 struct SpecialMatch {
   size_t begin, length, which;
@@ -38,6 +36,9 @@ Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions optio
   }
   for (size_t i = 0; i < vocabulary_.size(); ++i) {
     const std::string_view token = vocabulary_[i];
+    if (token.find_first_of("\r\n") != token.npos) {
+      throw ValueError(fmt::format("vocabulary: the token with id {} has a line break inside", i));
+    }
     const bool continues = token.starts_with(kContinuation) && token.size() > kContinuation.size();
     const std::string_view piece = continues ? token.substr(kContinuation.size()) : token;
     auto& map = continues ? continuing_ : whole_;
@@ -54,7 +55,7 @@ Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions optio
 }
 
 void Tokenizer::encode_segment(std::string_view text, uint32_t base, Encoding& encoding) const {
-  for (const Word& word : split_words(text, options_.lowercase, base)) {
+  for (const Word& word : split_words(text, options_, base)) {
     const size_t first_id = encoding.ids.size();
     const std::string_view letters = word.text;
     size_t begin = 0;  // in characters

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,9 +22,15 @@ struct Encoding {
   bool truncated = false;
 };
 
+inline constexpr int32_t kDefaultMaxLength = 128;
+/// A longer word is [UNK] as a whole; BERT's limit.
+inline constexpr size_t kMaxWordCharacters = 100;
+
 struct TokenizerOptions {
-  bool lowercase = true;  ///< also strips accents
-  int32_t max_length = 128;  ///< with [CLS] and [SEP]
+  bool lowercase = true;
+  int32_t max_length = kDefaultMaxLength;    ///< with [CLS] and [SEP]
+  std::optional<bool> strip_accents = {};    ///< by default as lowercase
+  bool tokenize_chinese_chars = true;        ///< each CJK ideograph is a word of its own
 };
 
 /// The special tokens, in the order in which a trained vocabulary begins.
@@ -32,13 +39,16 @@ inline constexpr std::string_view kSpecialTokens[] = {"[PAD]", "[UNK]", "[CLS]",
 /// Immutable once built; all members are thread-safe.
 class Tokenizer {
  public:
-  /// Vocabulary in id order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names what is missing or doubled).
+  /// Vocabulary in id order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names what is missing or doubled, or
+  /// has a line break inside).
   explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {});
   // Moving keeps the strings where they are; a copy's views would be the original's.
   Tokenizer(Tokenizer&&) = default;
   Tokenizer& operator=(Tokenizer&&) = default;
-  /// Reads vocab.txt and tokenizer_config.json (if there) of a model directory. IoError, DataError.
-  static Tokenizer load(const std::filesystem::path& directory);
+  /// Reads a model directory: vocab.txt or, without one, tokenizer.json, which must describe BERT's tokenizer; and
+  /// tokenizer_config.json (if there), whose settings go before those of tokenizer.json. `max_length` holds when the
+  /// latter sets no limit. IoError, DataError naming the file and the field.
+  static Tokenizer load(const std::filesystem::path& directory, int32_t max_length = kDefaultMaxLength);
   /// Writes vocab.txt, tokenizer.json and tokenizer_config.json so that `tokenizers` and `transformers` load them.
   void save(const std::filesystem::path& directory) const;
 

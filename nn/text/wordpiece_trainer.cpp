@@ -38,7 +38,7 @@ class Trainer {
     // Ordered, so that nothing depends on a hash.
     std::map<std::string, int64_t> counts;
     for (const std::string& text : texts) {
-      for (Word& word : split_words(text, options.lowercase)) ++counts[std::move(word.text)];
+      for (Word& word : split_words(text, options)) ++counts[std::move(word.text)];
     }
     choose_alphabet(counts);
     spell(counts);
@@ -194,6 +194,9 @@ std::vector<std::string> train_wordpiece(std::span<const std::string> texts, int
   const auto specials = static_cast<int32_t>(std::size(kSpecialTokens));
   if (size <= specials) {
     throw ValueError(fmt::format("train_wordpiece: size is {}; the special tokens alone are {}", size, specials));
+  }
+  if (min_frequency < 1) {
+    throw ValueError(fmt::format("train_wordpiece: min_frequency is {}; it must be at least 1", min_frequency));
   }
   return Trainer(texts, size, options, min_frequency).run();
 }

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <functional>
 #include <iostream>
+#include <system_error>
 
+#include <qing/nn/models/bert_config.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/evaluation.h>
@@ -93,6 +95,14 @@ std::string prediction_json(const std::string& text, const nn::Prediction& predi
   return object.str();
 }
 
+// A tokenizer without a limit of its own goes as far as the model beside it, if there is one.
+nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
+  const std::filesystem::path config = directory / "config.json";
+  std::error_code unreadable;
+  if (!std::filesystem::exists(config, unreadable)) return nn::Tokenizer::load(directory);
+  return nn::Tokenizer::load(directory, static_cast<int32_t>(nn::BertConfig::load(config).max_position_embeddings));
+}
+
 }  // namespace
 
 void run_predict(const TextArguments& arguments) {
@@ -117,7 +127,7 @@ void run_predict(const TextArguments& arguments) {
 
 void run_tokenize(const TextArguments& arguments) {
   require_input(arguments);
-  const nn::Tokenizer tokenizer = nn::Tokenizer::load(arguments.model);
+  const nn::Tokenizer tokenizer = load_tokenizer(arguments.model);
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
     for (size_t i = 0; i < texts.size(); ++i) {
       try {

@@ -100,10 +100,10 @@ const std::vector<Misuse>& misuses() {
       {"exp of integers", Kind::dtype, {"exp", "i64", "Tensor::to"}, [] { exp(i64({2})); }},
       {"gelu of integers", Kind::dtype, {"gelu", "i64"}, [] { gelu(i64({2})); }},
       {"tanh of halves", Kind::dtype, {"tanh", "f16"}, [] { tanh(f32({2}).to(DType::f16)); }},
-      {"dropout with probability 1", Kind::value, {"dropout", "probability 1"},
+      {"dropout with probability 1.5", Kind::value, {"dropout", "probability 1.5"},
        [] {
          Generator rng(1);
-         dropout(f32({2}), 1, rng);
+         dropout(f32({2}), 1.5, rng);
        }},
       {"dropout with a probability that is no number", Kind::value, {"dropout", "nan"},
        [] {

@@ -222,6 +222,18 @@ TEST(Dropout, KeepsTheMeanAndTheShare) {
   EXPECT_NEAR(static_cast<double>(zeros) / 100000, 0.25, 0.006);  // four standard deviations
 }
 
+TEST(Dropout, OfEverythingIsZero) {
+  Generator rng(11);
+  Tensor x = Tensor::full({3}, 2);
+  set_requires_grad(x);
+  const Tensor y = dropout(x, 1, rng);
+  backward(sum(y));
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(y.data<float>()[i], 0);
+    EXPECT_EQ(grad(x).data<float>()[i], 0);
+  }
+}
+
 TEST(Errors, NameTheOperationAndTheShapes) {
   const auto message = [](const auto& body) -> std::string {
     try {
@@ -247,7 +259,7 @@ TEST(Errors, NameTheOperationAndTheShapes) {
   EXPECT_THROW(attention(a, a, a, {0, 1, 2}, {0, 0, 2}, 1), ValueError);
   EXPECT_THROW(attention(a, a, a, {0, 1, 2}, {0, 2}, 1), ValueError);
   Generator rng(1);
-  EXPECT_THROW(dropout(a, 1.0, rng), ValueError);
+  EXPECT_THROW(dropout(a, 1.5, rng), ValueError);
   EXPECT_THROW(layer_norm(a, Tensor::zeros({2}), Tensor::zeros({2}), 1e-5), ShapeError);
 }
 

@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <type_traits>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
@@ -103,6 +105,24 @@ TEST_F(Attention, TheCacheEqualsFullRecomputationStepByStep) {
             std::string::npos);
 }
 
+static_assert(!std::is_copy_constructible_v<KeyValueCache> && !std::is_copy_assignable_v<KeyValueCache>);
+
+TEST_F(Attention, ACachesCloneGoesItsOwnWay) {
+  const MultiheadAttention layer(8, 2, rng_);
+  const Tensor x = normal({1, 4, 8}, rng_), y = normal({1, 4, 8}, rng_);
+  KeyValueCache cache = layer.make_cache(1, 4), expected = layer.make_cache(1, 4);
+  layer.forward_cached(x.slice(1, 0, 2), cache);
+  layer.forward_cached(x.slice(1, 0, 2), expected);
+  KeyValueCache other = cache.clone();
+  EXPECT_EQ(other.length(), 2);
+  layer.forward_cached(y.slice(1, 2, 3), other);  // where the first will write next
+  EXPECT_EQ(cache.length(), 2);
+  for (int64_t t = 2; t < 4; ++t) {
+    expect_near(layer.forward_cached(x.slice(1, t, t + 1), cache), layer.forward_cached(x.slice(1, t, t + 1), expected),
+                0);
+  }
+}
+
 TEST_F(Attention, TheCacheRefusesWhatWasRecordedAndWhatDoesNotFit) {
   MultiheadAttention layer(8, 2, rng_);
   KeyValueCache cache = layer.make_cache(1, 4);
@@ -183,6 +203,16 @@ TEST_F(Attention, GivesTheSameBitsForAnyNumberOfThreads) {
 
 TEST_F(Attention, RefusesWhatDoesNotFitByName) {
   EXPECT_NE(message_of<ValueError>([&] { MultiheadAttention(9, 2, rng_); }).find("embed_dim 9"), std::string::npos);
+  for (const auto& body : {std::function([&] { TransformerEncoder(8, 2, -1, rng_); }),
+                           std::function([&] { TransformerDecoder(8, 2, -1, rng_); })}) {
+    EXPECT_NE(message_of<ValueError>(body).find("num_layers is -1"), std::string::npos);
+  }
+  for (const double eps : {-1e-5, std::nan("")}) {
+    EXPECT_NE(message_of<ValueError>([&] {
+                TransformerEncoderLayer(8, 2, rng_, {.layer_norm_eps = eps});
+              }).find("layer_norm_eps"),
+              std::string::npos);
+  }
   const MultiheadAttention layer(8, 2, rng_);
   const Tensor x = normal({2, 3, 8}, rng_);
   EXPECT_NE(message_of<ShapeError>([&] { layer.forward(x, x, normal({2, 3, 7}, rng_)); }).find("MultiheadAttention"),

@@ -180,6 +180,77 @@ TEST_F(Classifier, LoadingNamesTheFieldOfABadConfiguration) {
   EXPECT_NE(with("\"vocab_size\":57,", "").find("vocab_size is missing"), std::string::npos);
   EXPECT_NE(with("\"hidden_act\":\"gelu\"", "\"hidden_act\":\"relu\"").find("hidden_act"), std::string::npos);
   EXPECT_NE(with("{\"0\":", "{\"7\":").find("id2label"), std::string::npos);
+  EXPECT_NE(with("single_label_classification", "regression").find("problem_type"), std::string::npos);
+  EXPECT_NE(with("single_label_classification", "multi_label_classification").find("problem_type"), std::string::npos);
+  EXPECT_NE(with("\"initializer_range\":", "\"initializer_range\":-").find("initializer_range"), std::string::npos);
+  EXPECT_NE(with("\"id2label\"", "\"num_labels\":1,\"other\"").find("num_labels"), std::string::npos);
+  EXPECT_NE(with("\"id2label\"", "\"num_labels\":99999999,\"other\"").find("num_labels"), std::string::npos);
+  EXPECT_NE(with("{\"0\":\"negative\",\"1\":\"neutral\",\"2\":\"positive\"}", "{\"0\":\"only\"}").find("labels"),
+            std::string::npos);
+}
+
+TEST_F(Classifier, LabelsWithoutNamesAreNumbered) {
+  const std::string good = test::content_of(folder_.path() / "config.json");
+  const auto with = [&](std::string text, const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+    folder_.write("config.json", text);
+    return text;
+  };
+  const std::string three = with(good, "\"id2label\"", "\"num_labels\":3,\"other\"");
+  const std::vector<std::string> expected = {"LABEL_0", "LABEL_1", "LABEL_2"};
+  EXPECT_EQ(TextClassifier::load(folder_.path())->labels(), expected);
+  with(three, "\"problem_type\":\"single_label_classification\",", "");
+  EXPECT_EQ(TextClassifier::load(folder_.path())->labels().size(), 3u);
+  with(three, "\"num_labels\":3,", "");
+  EXPECT_EQ(BertConfig::load(folder_.path() / "config.json").labels, (std::vector<std::string>{"LABEL_0", "LABEL_1"}));
+}
+
+TEST_F(Classifier, WithoutALimitOfItsOwnTheTokenizerGoesAsFarAsTheModel) {
+  std::string config = test::content_of(folder_.path() / "tokenizer_config.json");
+  const std::string limit = "\"model_max_length\":64,";
+  const std::vector<std::string> texts = {[] {
+    std::string text;
+    for (int i = 0; i < 100; ++i) text += "a ";
+    return text;
+  }()};
+  for (const char* none : {"", "\"model_max_length\":null,", "\"model_max_length\":1000000000000000019884624838656,"}) {
+    std::string text = config;
+    folder_.write("tokenizer_config.json", text.replace(text.find(limit), limit.size(), none));
+    EXPECT_EQ(TextClassifier::load(folder_.path())->predict(texts)[0].tokens, 64) << none;
+  }
+  std::filesystem::remove(folder_.path() / "tokenizer_config.json");
+  EXPECT_EQ(TextClassifier::load(folder_.path())->predict(texts)[0].tokens, 64);
+}
+
+TEST_F(Classifier, AttentionsDropoutAloneNeedsAGenerator) {
+  BertConfig config = small_config();
+  config.hidden_dropout_prob = 0;
+  BertForSequenceClassification model(config, rng_);
+  const auto a = Tokenizer(vocabulary()).encode("some text").ids;
+  const std::span<const int32_t> sequences[] = {a};
+  const RaggedBatch batch = RaggedBatch::of(sequences);
+  model.train();
+  EXPECT_THROW(model.forward(batch), ValueError);
+  EXPECT_THROW(model.hidden_states(batch), ValueError);
+  EXPECT_NO_THROW(model.forward(batch, &rng_));
+  model.eval();
+  EXPECT_NO_THROW(model.forward(batch));
+}
+
+TEST_F(Classifier, EachLayersOwnModeDecidesItsDropouts) {
+  const auto a = Tokenizer(vocabulary()).encode("some text").ids;
+  const std::span<const int32_t> sequences[] = {a};
+  const RaggedBatch batch = RaggedBatch::of(sequences);
+  const auto first = [&] { return model_.hidden_states(batch, &rng_).data<float>()[0]; };
+  const float still = first();
+  model_.train();
+  model_.get_submodule("bert").eval();
+  EXPECT_EQ(first(), still);
+  for (const char* part : {"bert.encoder.layer.0", "bert.encoder.layer.1", "bert.embeddings"}) {
+    model_.eval();
+    model_.get_submodule(part).train();
+    EXPECT_NE(first(), first()) << part;
+  }
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"
@@ -87,6 +89,20 @@ TEST(Dataset, WritesWhatItReads) {
   EXPECT_EQ(back[0].text, "one two three");
   EXPECT_EQ(back[0].source, "s");
   EXPECT_EQ(back[1].label, 2);
+}
+
+TEST(Dataset, WritesNothingItCouldNotReadBack) {
+  const TempFolder folder;
+  const auto refusal = [&](const Example& example, const DatasetOptions& options = {}) {
+    const std::vector<Example> examples = {{"fine", 0, ""}, example};
+    return message_of<ValueError>([&] { write_tsv(folder.path() / "a.tsv", examples, options); });
+  };
+  for (const int32_t label : {-1, 3}) {
+    EXPECT_NE(refusal({"x", label, ""}).find("example 1 has label " + std::to_string(label)), std::string::npos);
+  }
+  EXPECT_NE(refusal({"x", 0, ""}, {.labels = {"good", "b\tad"}}).find("label"), std::string::npos);
+  EXPECT_NE(refusal({"x", 0, ""}, {.text_column = "a\nb"}).find("text_column"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST(Dataset, RemovesDuplicatesKeepingTheFirst) {

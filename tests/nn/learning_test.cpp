@@ -1,6 +1,7 @@
 // Small models learn small tasks: layers, gradients and optimizers work together.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include <qing/autograd/autograd.h>
@@ -172,11 +173,33 @@ TEST(Llama, TheCacheGivesWhatTheWholeGives) {
   }
 }
 
+TEST(Llama, ACachesCloneGoesItsOwnWay) {
+  Generator rng(9);
+  const LlamaForCausalLM model(small_llama(), rng);
+  const Tensor ids = randint(0, 17, {1, 6}, rng);
+  const NoGradGuard guard;
+  LlamaCache cache = model.make_cache(1, 6);
+  model.forward(ids.slice(1, 0, 3), cache);
+  LlamaCache other = clone(cache);
+  model.forward(ids.slice(1, 0, 3), other);
+  EXPECT_EQ(other[0].length(), 6);
+  EXPECT_EQ(cache[0].length(), 3);
+  EXPECT_TRUE(allclose(model.forward(ids.slice(1, 3, 6), cache), model.forward(ids).slice(1, 3, 6), 1e-5, 1e-6));
+}
+
 TEST(Llama, RefusesWhatDoesNotFit) {
   Generator rng(9);
   LlamaConfig config = small_llama();
   config.num_attention_heads = 3;
   EXPECT_THROW(LlamaForCausalLM(config, rng), ValueError);
+  for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    for (double LlamaConfig::*field : {&LlamaConfig::rms_norm_eps, &LlamaConfig::rope_theta,
+                                       &LlamaConfig::initializer_range}) {
+      config = small_llama();
+      config.*field = bad;
+      EXPECT_THROW(config.validate(), ValueError) << bad;
+    }
+  }
   const LlamaForCausalLM model(small_llama(), rng);
   EXPECT_THROW(model.generate(Tensor::zeros({1, 2}, DType::i64), {.temperature = 1}), ValueError);
   EXPECT_THROW(model.generate(Tensor::zeros({1, 2}, DType::i64), {.temperature = -1}, &rng), ValueError);

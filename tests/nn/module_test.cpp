@@ -66,6 +66,7 @@ TEST_F(ModuleTest, FindsPartsByName) {
   EXPECT_TRUE(module_.get_parameter("free.0.weight").same_as(module_.get_submodule("free.0").parameters()[0]));
   EXPECT_NE(message_of<IndexError>([&] { module_.get_submodule("liner"); }).find("Mixed: has no module liner"),
             std::string::npos);
+  EXPECT_TRUE(module_.get_parameter("tied").same_as(module_.scale_));
   EXPECT_THROW(module_.get_parameter("absent"), IndexError);
 }
 

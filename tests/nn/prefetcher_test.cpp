@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include <qing/tensor/errors.h>
+
 namespace qing::nn {
 namespace {
 
@@ -59,6 +61,12 @@ TEST(Prefetcher, AFailedTaskIsOneOfMany) {
     EXPECT_THROW(prefetcher.next(), int);
   }
   EXPECT_EQ(prefetcher.next(), std::nullopt);
+}
+
+TEST(Prefetcher, RefusesToWaitForever) {
+  const auto task = []() -> Task { return [] { return 1; }; };
+  EXPECT_THROW(Prefetcher<int>(task, 0, 1), ValueError);
+  EXPECT_THROW(Prefetcher<int>(task, 1, 0), ValueError);
 }
 
 TEST(Prefetcher, StopsWhileWorkersWaitForRoom) {

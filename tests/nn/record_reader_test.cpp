@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <memory>
 
+#include <qing/nn/data/line_reader.h>
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"
@@ -180,6 +181,24 @@ TEST(RecordReader, GivesUpOnALineWithoutEnd) {
 TEST(RecordReader, PassesOnWhatTheInputThrows) {
   const auto broken = [](std::span<char>) -> size_t { throw IoError("broken"); };
   EXPECT_THROW(RecordReader("data", RecordFormat::csv, broken), IoError);
+}
+
+TEST(LineReader, GoesOnWhereTheInputThrew) {
+  int call = 0;
+  LineReader reader(
+      "data",
+      [&](std::span<char> into) -> size_t {
+        static constexpr std::string_view kPieces[] = {"first li", "", "ne\nlast"};
+        if (++call == 2) throw IoError("try again");
+        if (call > 3) return 0;
+        return kPieces[call - 1].copy(into.data(), into.size());
+      },
+      100);
+  EXPECT_THROW(reader.next(), IoError);
+  EXPECT_EQ(reader.next(), "first line");
+  EXPECT_EQ(reader.line(), 1u);
+  EXPECT_EQ(reader.next(), "last");
+  EXPECT_EQ(reader.next(), std::nullopt);
 }
 
 const std::vector<std::string> kHostile = {"\"", ",", "\n", "\r\n", "\r", "\t",   "a",    "好",          "😀",

@@ -118,6 +118,12 @@ TEST(BatchSampler, CutsTheOrder) {
   EXPECT_THROW(FixedBatchSampler(order, 0), ValueError);
 }
 
+TEST(BatchSampler, RefusesASamplerThatIsNone) {
+  EXPECT_THROW(FixedBatchSampler(nullptr, 2), ValueError);
+  EXPECT_THROW(TokenBatchSampler(nullptr, {1, 2}), ValueError);
+  EXPECT_THROW(DistributedSampler(nullptr, 0, 1), ValueError);
+}
+
 TEST(BatchSampler, TokensBoundBatchesAndEveryExampleComesOnce) {
   EXPECT_TRUE(rc::check([] {
     const TokenBatchOptions options{.max_tokens = *rc::gen::inRange<int64_t>(20, 60),

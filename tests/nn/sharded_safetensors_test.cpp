@@ -68,6 +68,31 @@ TEST(ShardedSafetensors, AnotherFormTakesThePlaceOfTheFirst) {
   EXPECT_THROW(save_sharded_safetensors(folder.path(), five_tensors(), 0), ValueError);
 }
 
+TEST(ShardedSafetensors, RemovesItsOwnOldShardsOnly) {
+  const test::TempFolder folder;
+  const std::set<std::string> others = {
+      "model-ema-00001-of-00002.safetensors", "model-00001-of-00002-of-00003.safetensors",
+      "model-1-of-2.safetensors",             "model-00001-of-00002.safetensors.bak",
+      "model-0001-of-00002.safetensors",      "model-00001-of-0000x.safetensors",
+      "model--of-.safetensors",               "model-ema.safetensors.index.json",
+      "other-00001-of-00002.safetensors"};
+  for (const std::string& name : others) folder.write(name, "another's");
+  folder.write("model-00001-of-00009.safetensors", "old");
+  folder.write("model-123456-of-123457.safetensors", "old");
+  save_sharded_safetensors(folder.path(), five_tensors());
+  std::set<std::string> expected = others;
+  expected.insert("model.safetensors");
+  EXPECT_EQ(names_in(folder.path()), expected);
+}
+
+TEST(ShardedSafetensors, APathThatCannotBeLookedAtIsAnIoError) {
+  const test::TempFolder folder;
+  const std::string endless(5000, 'x');
+  const std::string text = message_of<IoError>([&] { load_sharded_safetensors(folder.path(), endless); });
+  EXPECT_NE(text.find("too long"), std::string::npos) << text;
+  EXPECT_THROW(save_sharded_safetensors(folder.path() / "absent", five_tensors()), IoError);
+}
+
 TEST(ShardedSafetensors, RefusesHostileIndices) {
   const test::TempFolder folder;
   EXPECT_THROW(load_sharded_safetensors(folder.path()), IoError);

@@ -4,7 +4,10 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
+#include <optional>
+#include <stdexcept>
 
 #include <qing/nn/text/normalizer.h>
 #include <qing/nn/text/utf8.h>
@@ -47,6 +50,18 @@ TEST(Tokenizer, StripsAccentsAndCaseAndSetsChineseApart) {
   EXPECT_EQ(tokens_of(t, "İ"), (Tokens{"[CLS]", "i", "[SEP]"}));
   const Tokenizer cased(with_specials({"Cafe", "cafe"}), {.lowercase = false});
   EXPECT_EQ(tokens_of(cased, "Cafe CAFE"), (Tokens{"[CLS]", "Cafe", "[UNK]", "[SEP]"}));
+}
+
+TEST(Tokenizer, AccentsAndChineseAreHandledAsTheOptionsSay) {
+  const auto vocabulary = [] { return with_specials({"cafe", "café", "cafe\u0301", "CAFE", "CAFÉ", "电", "##影", "影"}); };
+  const auto tokens = [&](TokenizerOptions options) { return tokens_of(Tokenizer(vocabulary(), options), "CAFÉ电影"); };
+  EXPECT_EQ(tokens({}), (Tokens{"[CLS]", "cafe", "电", "影", "[SEP]"}));
+  EXPECT_EQ(tokens({.strip_accents = false}), (Tokens{"[CLS]", "café", "电", "影", "[SEP]"}));
+  EXPECT_EQ(tokens({.lowercase = false}), (Tokens{"[CLS]", "CAFÉ", "电", "影", "[SEP]"}));
+  EXPECT_EQ(tokens({.lowercase = false, .strip_accents = true}), (Tokens{"[CLS]", "CAFE", "电", "影", "[SEP]"}));
+  EXPECT_EQ(tokens({.tokenize_chinese_chars = false}), (Tokens{"[CLS]", "[UNK]", "[SEP]"}));
+  const Tokenizer together(vocabulary(), {.tokenize_chinese_chars = false});
+  EXPECT_EQ(tokens_of(together, "电影"), (Tokens{"[CLS]", "电", "##影", "[SEP]"}));
 }
 
 TEST(Tokenizer, SpecialTokensInTheTextAreSpecial) {
@@ -110,18 +125,136 @@ TEST(Tokenizer, SavesAndLoads) {
 
 TEST(Tokenizer, LoadingNamesTheFileThatIsWrong) {
   const test::TempFolder folder;
-  EXPECT_NE(message_of<IoError>([&] { Tokenizer::load(folder.path()); }).find("vocab.txt"), std::string::npos);
+  EXPECT_NE(message_of<IoError>([&] { Tokenizer::load(folder.path()); }).find("neither vocab.txt nor tokenizer.json"),
+            std::string::npos);
   folder.write("vocab.txt", "[PAD]\n[UNK]\n");
   EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("vocab.txt"), std::string::npos);
   folder.write("vocab.txt", "[PAD]\n\xff\n");
   EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("UTF-8"), std::string::npos);
   folder.write("vocab.txt", "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\n");
   EXPECT_EQ(Tokenizer::load(folder.path()).vocab_size(), 5);
-  for (const char* bad : {"{", "[]", "{\"do_lower_case\": 3}", "{\"model_max_length\": 1}"}) {
+  for (const char* bad : {"{", "[]", "{\"do_lower_case\": 3}", "{\"model_max_length\": 1}",
+                          "{\"model_max_length\": \"512\"}", "{\"strip_accents\": 0}",
+                          "{\"tokenize_chinese_chars\": null}"}) {
     folder.write("tokenizer_config.json", bad);
     EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("tokenizer_config.json"),
               std::string::npos);
   }
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  if (at == std::string::npos) throw std::runtime_error("nothing to replace: " + from);
+  return text.replace(at, from.size(), to);
+}
+
+TEST(Tokenizer, LoadsWithoutVocabTxt) {
+  const test::TempFolder folder;
+  const Tokenizer t(with_specials({"a", "##b", "\"quote", "电", "é", "\\"}), {.lowercase = false, .max_length = 77});
+  t.save(folder.path());
+  std::filesystem::remove(folder.path() / "vocab.txt");
+  for (const bool with_config : {true, false}) {
+    if (!with_config) std::filesystem::remove(folder.path() / "tokenizer_config.json");
+    const Tokenizer back = Tokenizer::load(folder.path());
+    ASSERT_EQ(back.vocab_size(), t.vocab_size());
+    for (int32_t i = 0; i < t.vocab_size(); ++i) EXPECT_EQ(back.token(i), t.token(i));
+    EXPECT_FALSE(back.options().lowercase);
+    EXPECT_EQ(back.encode("ab 电 É").ids, t.encode("ab 电 É").ids);
+  }
+}
+
+TEST(Tokenizer, AccentsAndChineseAreSavedAndLoaded) {
+  for (const std::optional<bool> strip : {std::optional<bool>(), std::optional(true), std::optional(false)}) {
+    for (const bool chinese : {true, false}) {
+      const test::TempFolder folder;
+      Tokenizer(with_specials({"a"}), {.strip_accents = strip, .tokenize_chinese_chars = chinese}).save(folder.path());
+      for (const char* removed : {"nothing", "vocab.txt", "tokenizer_config.json"}) {  // which leaves tokenizer.json
+        std::filesystem::remove(folder.path() / removed);
+        const TokenizerOptions options = Tokenizer::load(folder.path()).options();
+        EXPECT_EQ(options.strip_accents, strip) << removed;
+        EXPECT_EQ(options.tokenize_chinese_chars, chinese) << removed;
+      }
+    }
+  }
+}
+
+TEST(Tokenizer, ItsConfigurationGoesBeforeThePipeline) {
+  const test::TempFolder folder;
+  Tokenizer(with_specials({"a"})).save(folder.path());
+  std::filesystem::remove(folder.path() / "vocab.txt");
+  folder.write("tokenizer_config.json", R"({"do_lower_case": false, "strip_accents": true})");
+  const TokenizerOptions options = Tokenizer::load(folder.path(), 300).options();
+  EXPECT_FALSE(options.lowercase);
+  EXPECT_EQ(options.strip_accents, true);
+  EXPECT_TRUE(options.tokenize_chinese_chars);
+  EXPECT_EQ(options.max_length, 300);
+  folder.write("tokenizer_config.json", R"({"model_max_length": 99})");
+  EXPECT_EQ(Tokenizer::load(folder.path(), 300).options().max_length, 99);
+}
+
+TEST(Tokenizer, RefusesATokenizerJsonThatIsNotBerts) {
+  const test::TempFolder folder;
+  Tokenizer(with_specials({"a", "b"})).save(folder.path());
+  const std::string good = test::content_of(folder.path() / "tokenizer.json");
+  std::filesystem::remove(folder.path() / "vocab.txt");
+  EXPECT_NO_THROW(Tokenizer::load(folder.path()));
+  const auto expect = [&](const std::string& text, const std::string& what) {
+    folder.write("tokenizer.json", text);
+    const std::string message = message_of<DataError>([&] { Tokenizer::load(folder.path()); });
+    EXPECT_NE(message.find("tokenizer.json"), std::string::npos) << message;
+    EXPECT_NE(message.find(what), std::string::npos) << message;
+  };
+  const auto without = [&](const std::string& from, const std::string& to, const std::string& what) {
+    expect(replaced(good, from, to), what);
+  };
+  expect("{", "not JSON");
+  expect("[]", "not a JSON object");
+  expect("{}", "normalizer");
+  without("\"BertNormalizer\"", "\"NFC\"", "normalizer.type");
+  without("\"clean_text\":true", "\"clean_text\":false", "normalizer.clean_text");
+  without("\"lowercase\":true", "\"lowercase\":1", "normalizer.lowercase");
+  without("\"strip_accents\":null", "\"strip_accents\":\"no\"", "normalizer.strip_accents");
+  without("\"BertPreTokenizer\"", "\"Whitespace\"", "pre_tokenizer.type");
+  without("\"type\":\"WordPiece\",\"unk_token\"", "\"type\":\"BPE\",\"unk_token\"", "model.type");
+  without("\"unk_token\":\"[UNK]\"", "\"unk_token\":\"a\"", "model.unk_token");
+  without("\"continuing_subword_prefix\":\"##\"", "\"continuing_subword_prefix\":\"@@\"", "continuing_subword_prefix");
+  without("\"max_input_chars_per_word\":100", "\"max_input_chars_per_word\":10", "max_input_chars_per_word");
+  without("\"b\":6", "\"b\":7", "model.vocab");
+  without("\"b\":6", "\"b\":5", "model.vocab");
+  without("\"b\":6", "\"b\":-1", "model.vocab");
+  without("\"b\":6", "\"b\":\"6\"", "model.vocab");
+  without("\"b\":6", "\"a\":6", "stands twice");
+  without("\"b\":6", "\"b\\n\":6", "line break");
+  without("\"[MASK]\":4", "\"[MASKED]\":4", "[MASK]");
+  without("\"content\":\"[MASK]\"", "\"content\":\"[ELSE]\"", "added_tokens");
+  without("{\"id\":4,\"content\"", "{\"id\":3,\"content\"", "added_tokens");
+  without("\"lstrip\":false", "\"lstrip\":true", "added_tokens");
+  without("{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}},", "", "post_processor");
+  without("\"TemplateProcessing\"", "\"ByteLevel\"", "post_processor");
+}
+
+TEST(Tokenizer, TakesBertProcessingToo) {
+  const test::TempFolder folder;
+  const Tokenizer t(with_specials({"a", "b"}));
+  t.save(folder.path());
+  std::filesystem::remove(folder.path() / "vocab.txt");
+  const std::string good = test::content_of(folder.path() / "tokenizer.json");
+  const size_t begin = good.find("{\"type\":\"TemplateProcessing\""), end = good.find(",\"decoder\"");
+  const auto with = [&](const std::string& processor) {
+    folder.write("tokenizer.json", good.substr(0, begin) + processor + good.substr(end));
+  };
+  with(R"({"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]})");
+  EXPECT_EQ(Tokenizer::load(folder.path()).encode("a b").ids, t.encode("a b").ids);
+  for (const char* bad : {R"({"type":"BertProcessing","sep":["[SEP]",3],"cls":["[SEP]",3]})", "null",
+                          R"({"type":"BertProcessing","sep":3,"cls":["[CLS]",2]})"}) {
+    with(bad);
+    EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("post_processor"), std::string::npos);
+  }
+}
+
+TEST(Tokenizer, RefusesTokensThatVocabTxtCannotHold) {
+  EXPECT_THROW(Tokenizer(with_specials({"a\nb"})), ValueError);
+  EXPECT_THROW(Tokenizer(with_specials({"a\r"})), ValueError);
 }
 
 // Arbitrary text over characters that exercise every branch.
@@ -193,6 +326,7 @@ TEST(WordPieceTraining, IsDeterministicAndBounded) {
   EXPECT_LE(first.size(), 60u);
   EXPECT_NO_THROW(Tokenizer{train_wordpiece(texts, 8)});
   EXPECT_THROW(train_wordpiece(texts, 5), ValueError);
+  EXPECT_THROW(train_wordpiece(texts, 60, {}, 0), ValueError);
 }
 
 TEST(WordPieceTraining, RareCharactersAreLeftOut) {

@@ -8,6 +8,8 @@
 #include <qing/tensor/errors.h>
 
 #include <set>
+#include <stdexcept>
+#include <utility>
 
 #include "nn/temp_folder.h"
 
@@ -176,6 +178,32 @@ TEST_F(CheckpointTest, RefusesOtherPartsAndRestoresWhatItHadLoaded) {
   model_.to(DType::f64);
   EXPECT_NE(message_of<DataError>([&] { load_checkpoint(path, model_, parts_); }).find("weight is f32, needs f64"),
             std::string::npos);
+}
+
+// Loads into the tensor it has, and may stop half-way.
+class InPlace : public Stateful {
+ public:
+  StateDict state_dict() const override { return {{"value", value}}; }
+  void load_state_dict(const StateDict& state) override {
+    value.copy_from(state.at("value"));
+    if (std::exchange(failing, false)) throw std::runtime_error("half-way");
+  }
+  Tensor value = Tensor::full({}, 1);
+  bool failing = false;
+};
+
+TEST_F(CheckpointTest, RestoresPartsThatLoadInPlace) {
+  InPlace first, last;
+  parts_ = {{"a", &first}, {"b", &last}};
+  const fs::path path = CheckpointWriter(folder_.path()).save(1, model_, parts_);
+  first.value.fill(5);
+  last.value.fill(6);
+  last.failing = true;
+  expect_refused(path, "b: half-way");
+  EXPECT_EQ(first.value.item(), 5);
+  EXPECT_EQ(last.value.item(), 6);
+  EXPECT_EQ(load_checkpoint(path, model_, parts_), 1);
+  EXPECT_EQ(last.value.item(), 1);
 }
 
 TEST_F(CheckpointTest, RefusesBadArguments) {

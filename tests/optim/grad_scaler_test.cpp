@@ -72,6 +72,59 @@ TEST_F(GradScalerTest, Resumes) {
   EXPECT_THROW(second.load_state_dict(state), DataError);
 }
 
+TEST_F(GradScalerTest, EachOptimizerIsUnscaledAndCheckedByItself) {
+  GradScaler scaler({.init_scale = 16});
+  Tensor q = Tensor::full({1}, 1);
+  Sgd other({set_requires_grad(q)}, {.lr = 0.5});
+  const auto gradients = [&](float own, float others) {
+    sgd_.zero_grad();
+    other.zero_grad();
+    backward(scaler.scale(sum(mul(p_, Tensor::full({1}, own)) + mul(q, Tensor::full({1}, others)))));
+  };
+  gradients(1, 1);
+  EXPECT_TRUE(scaler.step(sgd_));
+  EXPECT_TRUE(scaler.step(other));
+  scaler.update();
+  EXPECT_EQ(p_.item(), 0.5);
+  EXPECT_EQ(q.item(), 0.5);
+  // What one skips, the other does not, in either order; the scale shrinks for both.
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  gradients(1, kInfinity);
+  scaler.unscale(sgd_);
+  EXPECT_FALSE(scaler.step(other));
+  EXPECT_TRUE(scaler.step(sgd_));
+  scaler.update();
+  EXPECT_EQ(scaler.scale(), 8);
+  EXPECT_EQ(p_.item(), 0);
+  EXPECT_EQ(q.item(), 0.5);
+  gradients(1, kInfinity);
+  EXPECT_TRUE(scaler.step(sgd_));
+  EXPECT_FALSE(scaler.step(other));
+  scaler.update();
+  EXPECT_EQ(scaler.scale(), 4);
+}
+
+TEST_F(GradScalerTest, RefusesASecondStepBeforeUpdate) {
+  GradScaler scaler;
+  sgd_.zero_grad();
+  backward(scaler.scale(sum(p_)));
+  EXPECT_TRUE(scaler.step(sgd_));
+  EXPECT_THROW(scaler.step(sgd_), ValueError);
+  EXPECT_THROW(scaler.unscale(sgd_), ValueError);
+  EXPECT_EQ(p_.item(), 0.5);
+  scaler.update();
+  EXPECT_TRUE(step(scaler, 1));
+  EXPECT_EQ(p_.item(), 0);
+}
+
+TEST_F(GradScalerTest, GrowsThoughTheStateIsOfALongerInterval) {
+  GradScaler longer({.init_scale = 8, .growth_interval = 100}), shorter({.growth_interval = 2});
+  for (int i = 0; i < 5; ++i) step(longer, 0);
+  shorter.load_state_dict(longer.state_dict());
+  step(shorter, 0);
+  EXPECT_EQ(shorter.scale(), 16);
+}
+
 TEST_F(GradScalerTest, RefusesOptionsOutOfRange) {
   EXPECT_THROW(GradScaler({.init_scale = 0}), ValueError);
   EXPECT_THROW(GradScaler({.growth_factor = 1}), ValueError);

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,33 @@ TEST_F(TrainClassifier, StopsWhenToldAndSaves) {
   EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "m"));
 }
 
+TEST_F(TrainClassifier, HasTheLabelsItIsGiven) {
+  options_.labels = {"no", "unsure", "yes", "never seen"};
+  options_.max_steps = 1;
+  train_classifier(examples_, options_, folder_ / "m");
+  EXPECT_EQ(nn::TextClassifier::load(folder_ / "m")->labels(), options_.labels);
+}
+
+TEST_F(TrainClassifier, RefusesLabelsThatDoNotFitUpFront) {
+  const auto refusal = [&](std::vector<std::string> labels, int32_t label) {
+    options_.labels = std::move(labels);
+    examples_.back().label = label;
+    try {
+      train_classifier(examples_, options_, folder_ / "m");
+    } catch (const ValueError& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  EXPECT_NE(refusal({"a", "b", "c"}, 3).find("example 239 has label 3"), std::string::npos);
+  EXPECT_NE(refusal({"a", "b", "c"}, -1).find("example 239 has label -1"), std::string::npos);
+  EXPECT_NE(refusal({"a", "b"}, 0).find("has label 2"), std::string::npos);
+  EXPECT_NE(refusal({"a"}, 0).find("2 to tell apart"), std::string::npos);
+  EXPECT_NE(refusal({"a", "b", "a"}, 0).find("label 0 is 'a'"), std::string::npos);
+  EXPECT_NE(refusal({"a", "", "b"}, 0).find("label 1 is ''"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_ / "m"));
+}
+
 TEST_F(TrainClassifier, RefusesBadOptions) {
   EXPECT_THROW(train_classifier({}, options_, folder_ / "m"), ValueError);
   auto options = options_;
@@ -106,6 +134,21 @@ TEST_F(TrainClassifier, RefusesBadOptions) {
   options = options_;
   options.dropout = 1;
   EXPECT_THROW(train_classifier(examples_, options, folder_ / "m"), ValueError);
+  const auto expect = [&](const char* what, const auto& change) {
+    auto changed = options_;
+    change(changed);
+    try {
+      train_classifier(examples_, changed, folder_ / "m");
+      ADD_FAILURE() << what;
+    } catch (const ValueError& error) {
+      EXPECT_NE(std::string(error.what()).find(what), std::string::npos) << error.what();
+    }
+  };
+  expect("vocab", [](auto& o) { o.vocab = (int64_t{1} << 32) + 100; });
+  expect("width", [](auto& o) { o.width = int64_t{1} << 62; });
+  expect("max_length", [](auto& o) { o.max_length = (int64_t{1} << 32) + 4; });
+  expect("epochs", [](auto& o) { o.epochs = std::numeric_limits<int64_t>::max(); });
+  expect("batch", [](auto& o) { o.batch = std::numeric_limits<int64_t>::max(); });
   options = options_;
   options.warmup = 2;
   EXPECT_THROW(train_classifier(examples_, options, folder_ / "m"), ValueError);

@@ -208,6 +208,34 @@ TEST(Trainer, ResumesToTheBitFromWhereverItStopped) {
   }
 }
 
+TEST(Trainer, TheLossIsTheLastStepsWhenAllWereSkipped) {
+  Regression r;
+  GradScaler scaler({.init_scale = 1e300});
+  TrainerOptions options;
+  options.scaler = &scaler;
+  const TrainerResult result = r.train(options);
+  EXPECT_EQ(result.steps, 6);
+  EXPECT_TRUE(std::isfinite(result.loss));
+  EXPECT_NEAR(result.loss, r.loss(r.batches.back()).item(), 1e-6);
+}
+
+TEST(Trainer, RefusesPartsOfItsOwnNamesAndNone) {
+  Regression r;
+  GradScaler scaler;
+  for (const char* name : {"trainer", "optimizer", "data", "rng", "schedule", "plateau", "average", "scaler", "model",
+                           "a b", ""}) {
+    TrainerOptions options;
+    options.parts = {{name, &scaler}};
+    EXPECT_THROW(Trainer(r.model, *r.optimizer, r.source(), options), ValueError) << name;
+  }
+  TrainerOptions options;
+  options.parts = {{"mine", nullptr}};
+  EXPECT_NE(test::message_of<ValueError>([&] { Trainer(r.model, *r.optimizer, r.source(), options); }).find("'mine'"),
+            std::string::npos);
+  options.parts = {{"mine", &scaler}};
+  EXPECT_NO_THROW(Trainer(r.model, *r.optimizer, r.source(), options));
+}
+
 TEST(Trainer, RefusesBadOptions) {
   Regression r;
   EXPECT_THROW(r.train({.max_epochs = 0}), ValueError);

@@ -145,12 +145,22 @@ def test_truncated_weights_are_refused(qing, model_copy, keep):
     assert str(path) in result.stderr
 
 
-@pytest.mark.parametrize("name", ["config.json", "vocab.txt", "model.safetensors"])
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_missing_model_files_are_named(qing, model_copy, name):
     (model_copy / name).unlink()
     result = qing("predict", "--model", model_copy, "good", check=False)
     assert result.returncode == 1
     assert str(model_copy / name) in result.stderr and "No such file" in result.stderr
+
+
+def test_either_file_of_the_vocabulary_will_do(qing, model_copy):
+    whole = qing("predict", "--model", model_copy, "good 好").stdout
+    (model_copy / "vocab.txt").unlink()
+    assert qing("predict", "--model", model_copy, "good 好").stdout == whole
+    (model_copy / "tokenizer.json").unlink()
+    result = qing("predict", "--model", model_copy, "good", check=False)
+    assert result.returncode == 1
+    assert f"{model_copy}: holds neither vocab.txt nor tokenizer.json" in result.stderr
 
 
 @pytest.fixture

@@ -25,12 +25,12 @@ NASTY = [
 ]
 
 
-def compare(qing, model_dir, tmp_path, lines):
+def compare(qing, model_dir, tmp_path, lines, theirs=None):
     lines = [line.replace("\n", " ").replace("\r", " ") for line in lines]
     path = tmp_path / "lines.txt"
     path.write_bytes("".join(line + "\n" for line in lines).encode())
     ours = [json.loads(line) for line in qing("tokenize", "--model", model_dir, "--ids", path).stdout.splitlines()]
-    theirs = tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+    theirs = theirs or tokenizers.Tokenizer.from_file(str(model_dir / "tokenizer.json"))
     assert len(ours) == len(lines)
     wrong = [
         (line, mine, other.ids)
@@ -53,8 +53,8 @@ def test_characters_that_tokenizers_get_wrong(qing, model_dir, tmp_path):
     compare(qing, model_dir, tmp_path, NASTY)
 
 
-def test_random_unicode(qing, model_dir, tmp_path):
-    rng = random.Random(11)
+def random_lines(seed):
+    rng = random.Random(seed)
     # Blocks whose classification has been stable in Unicode for long: the libraries carry different versions of it.
     blocks = [(0x20, 0x7E), (0xA1, 0x17F), (0x300, 0x36F), (0x391, 0x3C9), (0x400, 0x45F), (0x2010, 0x2027),
               (0x3001, 0x3020), (0x3041, 0x3096), (0x4E00, 0x9FA5), (0xAC00, 0xD7A3), (0xFF01, 0xFF5E)]  # fmt: skip
@@ -65,4 +65,36 @@ def test_random_unicode(qing, model_dir, tmp_path):
         characters += [chr(rng.randint(*rng.choice(blocks))) for _ in range(rng.randint(0, 20))]
         rng.shuffle(characters)
         lines.append("".join(characters))
-    compare(qing, model_dir, tmp_path, lines)
+    return lines
+
+
+def test_random_unicode(qing, model_dir, tmp_path):
+    compare(qing, model_dir, tmp_path, random_lines(11))
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+@pytest.mark.parametrize("strip_accents", [None, True, False])
+@pytest.mark.parametrize("chinese", [True, False])
+def test_every_setting_of_the_normalizer(qing, tmp_path, lowercase, strip_accents, chinese):
+    """From tokenizer.json alone, and from vocab.txt with tokenizer_config.json."""
+    lines = NASTY + random_lines(12)[:300] + ["Café CAFÉ café 电影好看a电影", "É é e\u0301 É"]
+    characters = sorted(set("".join(lines + [line.lower() for line in lines])))
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cafe", "café", "CAFÉ", "CAFE", "##影好"]
+    vocabulary += [c for c in characters if c.isprintable()] + ["##" + c for c in characters if c.isprintable()]
+    ids = {token: i for i, token in enumerate(vocabulary)}
+    normalizer = tokenizers.normalizers.BertNormalizer(True, chinese, strip_accents, lowercase)
+    theirs = tokenizers.Tokenizer(tokenizers.models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    theirs.normalizer = normalizer
+    theirs.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    theirs.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    theirs.add_special_tokens(vocabulary[:5])
+    theirs.enable_truncation(128)
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    theirs.save(str(folder / "tokenizer.json"))
+    compare(qing, folder, tmp_path, lines, theirs)
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("".join(token + "\n" for token in vocabulary), encoding="utf-8")
+    settings = {"do_lower_case": lowercase, "strip_accents": strip_accents, "tokenize_chinese_chars": chinese}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    compare(qing, folder, tmp_path, lines, theirs)

@@ -1,7 +1,6 @@
 """What qing trains `transformers` loads, what `transformers` saves qing loads, and the logits agree."""
 
 import json
-import shutil
 
 import pytest
 
@@ -56,8 +55,6 @@ def test_a_model_saved_by_transformers(qing, model_dir, tmp_path):
     folder = tmp_path / "saved"
     transformers.BertForSequenceClassification(config).save_pretrained(folder)
     transformers.AutoTokenizer.from_pretrained(model_dir).save_pretrained(folder)
-    if not (folder / "vocab.txt").exists():
-        shutil.copy(model_dir / "vocab.txt", folder)
     texts = ["I love this film", "这个产品真的很差", "a chair, 一把椅子!", "x"]
     theirs, _, _ = transformers_logits(folder, texts)
     worst = (qing_logits(qing, folder, texts, tmp_path) - theirs).abs().max().item()
