@@ -1,6 +1,6 @@
 // Scaled dot-product attention over a ragged batch. Every (sequence, head) pair is a task of its own, computed by one
-// thread with small products whose shapes depend on that sequence alone: hence neither the rest of the batch nor the
-// number of threads changes a bit.
+// thread in tiles that begin where the sequence does: hence neither the rest of the batch nor the number of threads
+// changes a bit.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,8 +11,8 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/arithmetic.h>
 #include <qing/autograd/ops/attention.h>
+#include <qing/autograd/ops/attention_detail.h>
 #include <qing/autograd/ops/attention_graph.h>
-#include <qing/autograd/ops/attention_head.h>
 #include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/views.h>
@@ -23,34 +23,37 @@
 namespace qing {
 namespace {
 
-// The geometry shared by forward and backward. Weights of pair (s, h) are queries×keys, pairs end to end.
+// The geometry shared by forward and backward.
 struct Ragged {
   Offsets query_offsets, key_offsets;
   int64_t heads, width, depth;
   bool causal;
-  std::vector<int64_t> first_weight;  // of each sequence, its heads' matrices end to end
+  std::vector<int64_t> first_tile;  // of each sequence, its heads' tiles of weights end to end
 
   int64_t sequences() const { return static_cast<int64_t>(query_offsets.size()) - 1; }
   int64_t queries(int64_t s) const { return query_offsets[s + 1] - query_offsets[s]; }
   int64_t keys(int64_t s) const { return key_offsets[s + 1] - key_offsets[s]; }
-  int64_t weights() const { return first_weight.back(); }
   double scale() const { return 1 / std::sqrt(static_cast<double>(depth)); }
 
-  /// Calls body(pair) for every pair.
-  template <class Body>
+  /// Calls body(pair, scratch) for every pair, with a thread's memory for the kernels.
+  template <class T, class Body>
   void for_each_pair(const Body& body) const {
     parallel_for(sequences() * heads, 1, [&](int64_t begin, int64_t end) {
+      const Tensor scratch = attention_scratch(depth, depth, dtype_of<T>);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t s = i / heads, h = i % heads;
         body(Pair{queries(s), keys(s), query_offsets[s] * width + h * depth, key_offsets[s] * width + h * depth,
-                  first_weight[s] + h * queries(s) * keys(s)});
+                  query_offsets[s] * heads + h * queries(s),
+                  first_tile[s] + h * attention_tiles(queries(s), keys(s))},
+             scratch.data<T>());
       }
     });
   }
 
   struct Pair {
     int64_t queries, keys;
-    int64_t query_at, key_at, weight_at;  // where its rows and its weights begin
+    int64_t query_at, key_at, sums_at;  // where its rows and its sums begin
+    int64_t first_tile;
   };
 };
 using Pair = Ragged::Pair;
@@ -89,20 +92,20 @@ Ragged check(const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& q
       throw ValueError(fmt::format("attention: sequence {} has {} queries for {} keys; causal, some would see none",
                                    s, ragged.queries(s), ragged.keys(s)));
     }
-    ragged.first_weight.push_back(ragged.first_weight.back() + heads * ragged.queries(s) * ragged.keys(s));
+    ragged.first_tile.push_back(ragged.first_tile.back() + heads * attention_tiles(ragged.queries(s), ragged.keys(s)));
   }
   return ragged;
 }
 
-// The operands, and the dropout, as raw pointers.
+// The operands as raw pointers. `sums` is [2, tokens·heads].
 template <class T>
 struct Operands {
   const Ragged& ragged;
+  const AttentionDropout& dropout;
   const T *q, *k, *v;
-  const uint8_t* keep;  // null without dropout
-  T factor;
+  T* sums;
 
-  AttentionHead<T> head(const Pair& a) const {
+  kernels::AttentionHead<T> head(const Pair& a) const {
     return {.queries = a.queries,
             .keys = a.keys,
             .depth = ragged.depth,
@@ -113,14 +116,38 @@ struct Operands {
             .v = {v + a.key_at, ragged.width},
             .causal = ragged.causal,
             .first_query = a.keys - a.queries,
-            .keep = keep != nullptr ? keep + a.weight_at : nullptr,
-            .factor = factor};
+            .dropout = dropout.from_tile(a.first_tile),
+            .factor = static_cast<T>(dropout.factor)};
+  }
+  kernels::SoftmaxSums<T> sums_of(const Pair& a) const {
+    return {sums + a.sums_at, sums + ragged.query_offsets.back() * ragged.heads + a.sums_at};
   }
 };
 
+template <class T>
+void run_backward(const Operands<T>& operands, const Tensor& y, const Tensor& dy, const AttentionTargets& targets) {
+  const int64_t width = operands.ragged.width;
+  const auto rows = [&](size_t i, int64_t at) -> kernels::MatrixRows<T> {
+    if (!targets.defined(i)) return {};
+    return {targets[i].tensor.data<T>() + at, width};
+  };
+  operands.ragged.template for_each_pair<T>([&](const Pair& a, T* scratch) {
+    const kernels::AttentionGradients<T> gradients{.y = {y.data<T>() + a.query_at, width},
+                                                   .dy = {dy.data<T>() + a.query_at, width},
+                                                   .dq = rows(0, a.query_at),
+                                                   .dk = rows(1, a.key_at),
+                                                   .dv = rows(2, a.key_at),
+                                                   .add_q = targets[0].accumulate,
+                                                   .add_k = targets[1].accumulate,
+                                                   .add_v = targets[2].accumulate,
+                                                   .dmask = nullptr};
+    kernels::kernels<T>().attention_backward(operands.head(a), operands.sums_of(a), gradients, scratch);
+  });
+}
+
 // Sequence by sequence, of differentiable operations.
-void run_backward_graph(const Ragged& ragged, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
-                        double factor, const Tensor& dy, GradSink& grad) {
+void run_backward_graph(const Ragged& ragged, const Tensor& q, const Tensor& k, const Tensor& v, const AttentionDropout& dropout,
+                        const Tensor& dy, GradSink& grad) {
   if (ragged.sequences() == 0) return;  // no rows at all
   std::array<std::vector<Tensor>, 3> parts;
   for (int64_t s = 0; s < ragged.sequences(); ++s) {
@@ -136,10 +163,7 @@ void run_backward_graph(const Ragged& ragged, const Tensor& q, const Tensor& k, 
                          .v = apart(v, ragged.key_offsets),
                          .scale = ragged.scale()};
     if (ragged.causal) graph.hidden = causal_hidden(queries, keys, keys - queries);
-    if (mask.numel() > 0) {
-      const Tensor own = mask.slice(0, ragged.first_weight[s], ragged.first_weight[s + 1]);
-      graph.kept = scale(own.to(q.dtype()).reshape({ragged.heads, queries, keys}), factor);
-    }
+    if (dropout.active()) graph.kept = dropout.factors(ragged.first_tile[s], ragged.heads, queries, keys, q.dtype());
     const AttentionGradients found = graph.backward(apart(dy, ragged.query_offsets));
     parts[0].push_back(together(found.q));
     parts[1].push_back(together(found.k));
@@ -162,52 +186,37 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
   const Ragged ragged = check(query, key, value, query_offsets, key_offsets, heads, causal);
   check_dropout(p, "attention");
   const Tensor q = query.contiguous(), k = key.contiguous(), v = value.contiguous();
-  const bool dropping = rng != nullptr && p > 0;
-  const bool keep_weights = recording({query, key, value});
-  const Tensor weights = Tensor::empty({keep_weights ? ragged.weights() : 0}, q.dtype());
-  const Tensor mask = dropping ? keep_mask(ragged.weights(), p, *rng) : Tensor::empty({0}, DType::u8);
-  const double factor = dropping ? 1 / (1 - p) : 1;
+  const AttentionDropout dropout(p, rng);
+  const Tensor sums = Tensor::empty({2, q.size(0) * heads}, q.dtype());
   Tensor y = Tensor::empty(q.shape(), q.dtype());
   dispatch_floating(q.dtype(), "attention", [&](auto zero) {
     using T = decltype(zero);
-    const Operands<T> operands{ragged,         q.data<T>(),
-                               k.data<T>(),    v.data<T>(),
-                               dropping ? mask.data<uint8_t>() : nullptr, static_cast<T>(factor)};
+    const Operands<T> operands{ragged, dropout, q.data<T>(), k.data<T>(), v.data<T>(), sums.data<T>()};
     T* const out = y.data<T>();
-    T* const kept = keep_weights ? weights.data<T>() : nullptr;
-    ragged.for_each_pair([&](const Pair& a) {
-      operands.head(a).forward(kept != nullptr ? kept + a.weight_at : nullptr, {out + a.query_at, ragged.width});
+    ragged.for_each_pair<T>([&](const Pair& a, T* scratch) {
+      kernels::kernels<T>().attention_forward(operands.head(a), operands.sums_of(a), {out + a.query_at, ragged.width},
+                                              scratch);
     });
   });
-  if (keep_weights) {
+  if (recording({query, key, value})) {
     record("attention", y, {query, key, value},
-           [ragged, weights, mask, dropping, factor, q = Saved(q), k = Saved(k), v = Saved(v)](const Tensor& dy,
-                                                                                              GradSink& grad) {
+           [ragged, dropout, sums, q = Saved(q), k = Saved(k), v = Saved(v), y = Saved(y)](const Tensor& dy,
+                                                                                          GradSink& grad) {
              if (grad.create_graph()) {
-               return run_backward_graph(ragged, grad.input(0, q), grad.input(1, k), grad.input(2, v), mask, factor, dy,
-                                         grad);
+               return run_backward_graph(ragged, grad.input(0, q), grad.input(1, k), grad.input(2, v), dropout, dy, grad);
              }
-             std::array<GradSink::Target, 3> targets = {};
-             for (size_t i = 0; i < targets.size(); ++i) {
-               if (grad.needs(i)) targets[i] = grad.target(i);
-             }
+             const AttentionTargets targets(grad);
              dispatch_floating(dy.dtype(), "attention", [&](auto zero) {
                using T = decltype(zero);
                const Operands<T> operands{ragged,
+                                          dropout,
                                           q.get(grad).data<T>(),
                                           k.get(grad).data<T>(),
                                           v.get(grad).data<T>(),
-                                          dropping ? mask.data<uint8_t>() : nullptr,
-                                          static_cast<T>(factor)};
-               const auto into = [&](size_t i, int64_t at) -> typename AttentionHead<T>::Into {
-                 if (!grad.needs(i)) return {};
-                 return {{targets[i].tensor.data<T>() + at, ragged.width}, targets[i].accumulate};
-               };
-               ragged.for_each_pair([&](const Pair& a) {
-                 operands.head(a).backward(weights.data<T>() + a.weight_at, {dy.data<T>() + a.query_at, ragged.width},
-                                           into(0, a.query_at), into(1, a.key_at), into(2, a.key_at), nullptr);
-               });
+                                          sums.data<T>()};
+               run_backward(operands, y.get(grad), dy, targets);
              });
+             targets.finish(grad);
            });
   }
   return y;

@@ -22,8 +22,10 @@ struct AttentionOptions {
 /// softmax(scale·q·kᵀ + mask)·v (Vaswani et al. 2017) for q [..., queries, d], k [..., keys, d], v [..., keys, dv] with
 /// the same leading dimensions; the result is [..., queries, dv]. The last leading dimension, heads, of k and v may be
 /// a divisor of q's: neighbouring query heads then share one (grouped queries, Ainslie et al. 2023). A query without
-/// any key to attend to gets zeros. ShapeError, DTypeError. Time O(queries·keys·d) a head; what backward keeps is
-/// O(queries·keys).
+/// any key to attend to gets zeros. ShapeError, DTypeError. Time O(queries·keys·d) a head. The matrix of weights is
+/// never stored (Dao et al. 2022): what backward keeps besides the inputs is the result and two numbers a query, and it
+/// computes the weights again. Weights are dropped with a probability rounded to a multiple of 2^-16, and the others
+/// scaled to match.
 Tensor scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v,
                                     const AttentionOptions& options = {});
 
@@ -34,7 +36,7 @@ using Offsets = std::vector<int64_t>;
 /// alone. Causal: its last query sees all of its keys, each one before it one key less (ValueError if it has more
 /// queries than keys). No padding exists anywhere. A sequence's result depends on its own rows alone, to the bit.
 /// Attention weights are dropped with probability p when rng is not null (one stream). Time O(Σ queries·keys·width);
-/// what backward keeps is O(Σ queries·keys·heads).
+/// memory and dropout as above.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& query_offsets,
                  const Offsets& key_offsets, int64_t heads, double p = 0, Generator* rng = nullptr,
                  bool causal = false);

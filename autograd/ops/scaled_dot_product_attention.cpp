@@ -2,7 +2,6 @@
 // thread in order: hence neither the rest of the batch nor the number of threads changes a bit.
 #include <fmt/format.h>
 
-#include <array>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -11,8 +10,8 @@
 #include <qing/autograd/ops/arithmetic.h>
 #include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/attention.h>
+#include <qing/autograd/ops/attention_detail.h>
 #include <qing/autograd/ops/attention_graph.h>
-#include <qing/autograd/ops/attention_head.h>
 #include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
@@ -36,7 +35,7 @@ struct Dense {
   bool causal;
   int64_t first_query;
 
-  int64_t weights() const { return key_heads * group * queries * keys; }
+  int64_t heads() const { return key_heads * group; }
 };
 
 int64_t leading(const Tensor& x) {
@@ -104,31 +103,32 @@ int64_t matrix_offset(const Layout& layout, int64_t index) {
 }
 
 template <class T>
-Rows<T> matrix(const Tensor& x, int64_t index) {
+kernels::MatrixRows<T> matrix(const Tensor& x, int64_t index) {
   const Layout& layout = x.layout();
   return {x.data<std::remove_const_t<T>>() + matrix_offset(layout, index), layout.strides[layout.dim() - 2]};
 }
 
 struct Operands {
   Dense dense;
-  Tensor mask, keep;  // undefined without
-  double factor;
+  Tensor mask;  // undefined without
+  AttentionDropout dropout;
+  Tensor sums;  // [2, heads, queries]
 
   // Query head h of the batch.
   template <class T>
-  AttentionHead<T> head(const Tensor& q, const Tensor& k, const Tensor& v, int64_t h) const {
-    AttentionHead<T> head{.queries = dense.queries,
-                          .keys = dense.keys,
-                          .depth = dense.depth,
-                          .value_depth = dense.value_depth,
-                          .scale = static_cast<T>(dense.scale),
-                          .q = matrix<const T>(q, h),
-                          .k = matrix<const T>(k, h / dense.group),
-                          .v = matrix<const T>(v, h / dense.group),
-                          .causal = dense.causal,
-                          .first_query = dense.first_query,
-                          .factor = static_cast<T>(factor)};
-    if (keep.defined()) head.keep = keep.data<uint8_t>() + h * head.size();
+  kernels::AttentionHead<T> head(const Tensor& q, const Tensor& k, const Tensor& v, int64_t h) const {
+    kernels::AttentionHead<T> head{.queries = dense.queries,
+                                   .keys = dense.keys,
+                                   .depth = dense.depth,
+                                   .value_depth = dense.value_depth,
+                                   .scale = static_cast<T>(dense.scale),
+                                   .q = matrix<const T>(q, h),
+                                   .k = matrix<const T>(k, h / dense.group),
+                                   .v = matrix<const T>(v, h / dense.group),
+                                   .causal = dense.causal,
+                                   .first_query = dense.first_query,
+                                   .dropout = dropout.from_tile(h * attention_tiles(dense.queries, dense.keys)),
+                                   .factor = static_cast<T>(dropout.factor)};
     if (mask.defined()) {
       const Layout& layout = mask.layout();
       head.mask.row = layout.strides[layout.dim() - 2];
@@ -143,29 +143,43 @@ struct Operands {
     return head;
   }
 
-  // Calls body(h) for every query head; those of one key head in order on one thread.
-  template <class Body>
+  template <class T>
+  kernels::SoftmaxSums<T> sums_of(int64_t h) const {
+    T* const first = sums.data<T>() + h * dense.queries;
+    return {first, first + dense.heads() * dense.queries};
+  }
+
+  // Calls body(h, scratch) for every query head, those of one key head in order on one thread, with that thread's memory
+  // for the kernels.
+  template <class T, class Body>
   void for_each_head(const Body& body) const {
     parallel_for(dense.key_heads, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t h = begin * dense.group; h < end * dense.group; ++h) body(h);
+      const Tensor scratch = attention_scratch(dense.depth, dense.value_depth, dtype_of<T>);
+      for (int64_t h = begin * dense.group; h < end * dense.group; ++h) body(h, scratch.data<T>());
     });
   }
 };
 
 template <class T>
-void run_backward(const Operands& operands, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& weights,
-                  const Tensor& dy, const std::array<GradSink::Target, 3>& targets, const Tensor& dmask) {
+void run_backward(const Operands& operands, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
+                  const Tensor& dy, const AttentionTargets& targets, const Tensor& dmask) {
   const Dense& dense = operands.dense;
-  operands.for_each_head([&](int64_t h) {
-    const auto into = [&](size_t i, int64_t index, bool again) -> typename AttentionHead<T>::Into {
-      if (!targets[i].tensor.defined()) return {};
-      return {matrix<T>(targets[i].tensor, index), targets[i].accumulate || again};
-    };
-    const AttentionHead<T> head = operands.head<T>(q, k, v, h);
+  const auto rows = [&](size_t i, int64_t index) {
+    return targets.defined(i) ? matrix<T>(targets[i].tensor, index) : kernels::MatrixRows<T>{};
+  };
+  operands.for_each_head<T>([&](int64_t h, T* scratch) {
     const bool again = h % dense.group != 0;  // another query head has written the key head's gradient
-    head.backward(weights.data<T>() + h * head.size(), matrix<const T>(dy, h), into(0, h, false),
-                  into(1, h / dense.group, again), into(2, h / dense.group, again),
-                  dmask.defined() ? dmask.data<T>() + h * head.size() : nullptr);
+    const kernels::AttentionGradients<T> gradients{
+        .y = matrix<const T>(y, h),
+        .dy = matrix<const T>(dy, h),
+        .dq = rows(0, h),
+        .dk = rows(1, h / dense.group),
+        .dv = rows(2, h / dense.group),
+        .add_q = targets[0].accumulate,
+        .add_k = targets[1].accumulate || again,
+        .add_v = targets[2].accumulate || again,
+        .dmask = dmask.defined() ? dmask.data<T>() + h * dense.queries * dense.keys : nullptr};
+    kernels::kernels<T>().attention_backward(operands.head<T>(q, k, v, h), operands.sums_of<T>(h), gradients, scratch);
   });
 }
 
@@ -193,7 +207,9 @@ void run_backward_graph(const Operands& operands, const Tensor& q, const Tensor&
                        .scale = dense.scale,
                        .added = added ? mask : Tensor(),
                        .hidden = hidden_keys(dense, mask.defined() ? mask.alias().expand(dense.scores) : mask)};
-  if (operands.keep.defined()) graph.kept = scale(operands.keep.to(dy.dtype()).reshape(dense.scores), operands.factor);
+  if (operands.dropout.active()) {
+    graph.kept = operands.dropout.factors(0, dense.heads(), dense.queries, dense.keys, dy.dtype()).reshape(dense.scores);
+  }
   const AttentionGradients found = graph.backward(dy);
   grad.add(0, found.q);
   grad.add(1, summed(found.k));
@@ -207,40 +223,36 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                                     const AttentionOptions& options) {
   const Dense dense = check(query, key, value, options);
   const Tensor q = with_dense_rows(query), k = with_dense_rows(key), v = with_dense_rows(value);
-  const bool dropping = options.rng != nullptr && options.dropout_p > 0;
   const Operands operands{.dense = dense,
                           .mask = spread_mask(options.attn_mask, query, dense.scores),
-                          .keep = dropping ? keep_mask(dense.weights(), options.dropout_p, *options.rng) : Tensor(),
-                          .factor = dropping ? 1 / (1 - options.dropout_p) : 1};
-  const bool record_it = recording({query, key, value, options.attn_mask});
-  const Tensor weights = Tensor::empty({record_it ? dense.weights() : 0}, q.dtype());
+                          .dropout = AttentionDropout(options.dropout_p, options.rng),
+                          .sums = Tensor::empty({2, dense.heads(), dense.queries}, q.dtype())};
   Tensor y = Tensor::empty(dense.result, q.dtype());
   dispatch_floating(q.dtype(), kOp, [&](auto zero) {
     using T = decltype(zero);
-    operands.for_each_head([&](int64_t h) {
-      const AttentionHead<T> head = operands.head<T>(q, k, v, h);
-      head.forward(record_it ? weights.data<T>() + h * head.size() : nullptr, matrix<T>(y, h));
+    operands.for_each_head<T>([&](int64_t h, T* scratch) {
+      kernels::kernels<T>().attention_forward(operands.head<T>(q, k, v, h), operands.sums_of<T>(h), matrix<T>(y, h),
+                                              scratch);
     });
   });
-  if (record_it) {
+  if (recording({query, key, value, options.attn_mask})) {
     std::optional<Saved> saved_mask;
     if (options.attn_mask.defined()) saved_mask.emplace(options.attn_mask);
     record("scaled_dot_product_attention", y, {query, key, value, options.attn_mask},
-           [operands, weights, q = Saved(q), k = Saved(k), v = Saved(v),
-            mask = saved_mask](const Tensor& dy, GradSink& grad) {
+           [operands, q = Saved(q), k = Saved(k), v = Saved(v), y = Saved(y), mask = saved_mask](const Tensor& dy,
+                                                                                              GradSink& grad) {
              if (grad.create_graph()) {
                return run_backward_graph(operands, grad.input(0, q), grad.input(1, k), grad.input(2, v),
                                          mask ? grad.input(3, *mask) : Tensor(), dy, grad);
              }
-             std::array<GradSink::Target, 3> targets = {};
-             for (size_t i = 0; i < targets.size(); ++i) {
-               if (grad.needs(i)) targets[i] = grad.target(i);
-             }
-             const Tensor dmask = grad.needs(3) ? Tensor::empty(operands.dense.scores, dy.dtype()) : Tensor();
+             if (mask) mask->get(grad);  // an error if it has changed
+             const AttentionTargets targets(grad);
+             const Tensor dmask = grad.needs(3) ? Tensor::zeros(operands.dense.scores, dy.dtype()) : Tensor();
              dispatch_floating(dy.dtype(), kOp, [&](auto zero) {
-               run_backward<decltype(zero)>(operands, q.get(grad), k.get(grad), v.get(grad), weights, dy, targets,
+               run_backward<decltype(zero)>(operands, q.get(grad), k.get(grad), v.get(grad), y.get(grad), dy, targets,
                                             dmask);
              });
+             targets.finish(grad);
              if (dmask.defined()) grad.add(3, dmask);
            });
   }

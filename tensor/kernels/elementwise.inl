@@ -53,8 +53,9 @@ struct ExpTerms<double> {
 
 template <class T>
 struct ExpParts {
-  Vec<T> power;  // the integer k, in the low bits of the significand
-  Vec<T> rest;   // e^r − 1, where x = k·ln2 + r
+  Vec<T> power;   // the integer k, in the low bits of the significand
+  Vec<T> number;  // k itself
+  Vec<T> rest;    // e^r − 1, where x = k·ln2 + r
 };
 
 template <class T>
@@ -68,16 +69,21 @@ inline ExpParts<T> exp_parts(Vec<T> x) {
   r = fma(k, V::set1(-E::ln2_low), r);
   constexpr int terms = static_cast<int>(sizeof(E::c) / sizeof(T));
   V p = V::set1(E::c[terms - 1]);
-  for (int i = terms - 2; i >= 1; --i) p = fma(p, r, V::set1(E::c[i]));
-  return {t, p * r};
+  for (int i = terms - 2; i >= 2; --i) p = fma(p, r, V::set1(E::c[i]));
+  return {t, k, fma(r * r, p, r)};
 }
 
-/// e^x: relative error about one ulp; 0 below the smallest normal number, infinity above the largest; NaN stays.
+/// e^x within 1.1 ulp; 0 below the smallest normal number, infinity above the largest; NaN stays.
 template <class T>
 inline Vec<T> exp(Vec<T> x) {
   using E = ExpTerms<T>;
   using V = Vec<T>;
   const V low = V::set1(E::low), high = V::set1(E::high);
+  if constexpr (kScalesByPowers) {
+    // Scaling overflows to infinity; NaN goes through min and all the rest.
+    const auto parts = exp_parts(min(V::set1(E::high + 1), x));
+    return select(less(x, low), V::set1(0), scale_by_power(parts.rest + V::set1(1), parts.number));
+  }
   const auto parts = exp_parts(max(low, min(high, x)));
   V y = add_exponent(parts.rest + V::set1(1), parts.power);
   y = select(less(x, low), V::set1(0), y);
@@ -85,7 +91,8 @@ inline Vec<T> exp(Vec<T> x) {
   return select(is_nan(x), x, y);
 }
 
-/// tanh |x| = (e^{2|x|} − 1) / (e^{2|x|} + 1), from e^r − 1 without cancellation.
+/// tanh x within 2 ulp: |y| = e / (e + 2) with e = e^{2|x|} − 1 computed without cancellation; while e is small, as e/2 − e/2·y, where
+/// the roundings of y count little.
 template <class T>
 inline Vec<T> tanh(Vec<T> x) {
   using V = Vec<T>;
@@ -95,7 +102,8 @@ inline Vec<T> tanh(Vec<T> x) {
   const auto parts = exp_parts(min(top, a + a));
   const V scale = add_exponent(V::set1(1), parts.power);
   const V e = fma(scale, parts.rest, scale - V::set1(1));
-  const V y = e / (e + V::set1(2));
+  const V quotient = e / (e + V::set1(2)), half = e * V::set1(T(0.5));
+  const V y = select(less(e, V::set1(1)), fma(V::set1(0) - half, quotient, half), quotient);
   return select(is_nan(x), x, select(less(x, V::set1(0)), V::set1(0) - y, y));
 }
 
@@ -111,22 +119,30 @@ inline Normal<float> normal(Vec<float> x) {
   using V = Vec<float>;
   constexpr float c[] = {2.4781215e-05F, 0.25326596F,  0.26058557F, 0.18696953F,  0.33566288F,
                          -0.29044379F,   0.67879883F, -0.64878995F, 0.26486508F, -0.040938872F};
-  const V a = abs(x);
+  const V a = min(V::set1(20), abs(x));  // beyond, the tail is 0
   const V t = V::set1(1) / fma(a, V::set1(0.45F * 0.70710678F), V::set1(1));
   V p = V::set1(c[9]);
   for (int i = 8; i >= 0; --i) p = fma(p, t, V::set1(c[i]));
-  const V bell = exp(x * x * V::set1(-0.5F));
+  // In the tail what rounding x² loses would be multiplied by half of it: where fma is fused, it is put back.
+  const V square = a * a, lost = fma(a, a, V::set1(0) - square), rough = exp(square * V::set1(-0.5F));
+  const V bell = fma(rough, lost * V::set1(-0.5F), rough);
   const V tail = bell * p * V::set1(0.5F);
   return {select(less(V::set1(0), x), V::set1(1) - tail, tail), bell * V::set1(0.39894228F)};
 }
 
-// f64 serves as the reference, so it takes the C library's error function, lane by lane.
-inline Normal<double> normal(Vec<double> x) {
+// f64 serves as the reference, so it takes the C library's error function, lane by lane. What rounding its argument
+// z = −x/√2 loses is put back by the derivative, −√2·φ(x).
+inline Normal<double> normal(Vec<double> any) {
   using V = Vec<double>;
+  const V x = max(V::set1(-50), min(V::set1(50), any));  // beyond, the density is 0
+  const V root = V::set1(-0.70710678118654752440), root_low = V::set1(4.8336466567264567e-17);
+  const V z = x * root, lost = fma(x, root, V::set1(0) - z) + x * root_low;
+  const V square = x * x, lost_square = fma(x, x, V::set1(0) - square), rough = exp(square * V::set1(-0.5));
+  const V density = fma(rough, lost_square * V::set1(-0.5), rough) * V::set1(0.39894228040143267794);
   double lanes[V::width];
-  x.store(lanes);
-  for (double& lane : lanes) lane = 0.5 * __builtin_erfc(-lane * 0.70710678118654752440);
-  return {V::load(lanes), exp(x * x * V::set1(-0.5)) * V::set1(0.39894228040143267794)};
+  z.store(lanes);
+  for (double& lane : lanes) lane = 0.5 * __builtin_erfc(lane);
+  return {fma(density, lost * V::set1(-1.4142135623730951), V::load(lanes)), density};
 }
 
 template <class T, class F1>

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 
+#include <qing/tensor/kernels/attention.h>
 #include <qing/tensor/kernels/pointwise.h>
 
 namespace qing::kernels {
@@ -62,17 +63,26 @@ struct Table {
   T (*dot)(int64_t n, const T* a, const T* b);
   T (*sum)(int64_t n, const T* x);
   T (*sum_squares)(int64_t n, const T* x);
-  /// y = softmax(scale·x); returns log-sum-exp of scale·x. n ≥ 1.
+  /// y = softmax(scale·x); returns log-sum-exp of scale·x. n ≥ 1. With ε the type's epsilon, y is within a relative
+  /// 6·ε·(1 + (max − x)/2), the log-sum-exp within 6·ε·(1 + its terms), up to n = 5000 (60 on the scalar ISA).
   T (*softmax)(int64_t n, T scale, const T* x, T* y);
-  /// y = (x−mean)·rstd·gamma + beta; writes mean and rstd = 1/sqrt(var + eps), var biased.
+  /// y = (x−mean)·rstd·gamma + beta; writes mean and rstd = 1/sqrt(var + eps), var biased. Within 6·ε of the row's
+  /// largest |x|·rstd·gamma + |beta|, up to n = 5000 (60 on the scalar ISA).
   void (*layer_norm)(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* rstd);
   /// dx += the gradient; dgamma += dy·x̂; dbeta += dy. Any of dx, dgamma, dbeta may be null.
   void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T* dx, T* dgamma,
                               T* dbeta);
-  /// y = x·rstd·gamma; writes rstd = 1/sqrt(mean(x²) + eps).
+  /// y = x·rstd·gamma; writes rstd = 1/sqrt(mean(x²) + eps). Within a relative 6·ε, likewise.
   void (*rms_norm)(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd);
   /// dx += the gradient; dgamma += dy·x̂. Either may be null.
   void (*rms_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T rstd, T* dx, T* dgamma);
+
+  // --- attention of one head; scratch is attention_scratch(depth, value_depth) elements ---
+  /// out [queries, value_depth] is overwritten, and `sums`.
+  void (*attention_forward)(const AttentionHead<T>& head, const SoftmaxSums<T>& sums, MatrixRows<T> out, T* scratch);
+  /// From the forward's sums and result.
+  void (*attention_backward)(const AttentionHead<T>& head, const SoftmaxSums<T>& sums,
+                             const AttentionGradients<T>& gradients, T* scratch);
 
   // --- random ---
   /// keep[i] = 1 where 32 bits of Philox4x32-10 at element first + i of (seed, stream) are at least `threshold`, else 0.

@@ -13,6 +13,7 @@ namespace {
 #include "rows.inl"
 #include "gemm.inl"
 #include "philox.inl"
+#include "attention.inl"
 #include "optimizers.inl"
 
 template <class T>
@@ -36,6 +37,8 @@ constexpr Table<T> make_table() {
           .layer_norm_backward = layer_norm_backward_kernel<T>,
           .rms_norm = rms_norm_kernel<T>,
           .rms_norm_backward = rms_norm_backward_kernel<T>,
+          .attention_forward = attention_forward_kernel<T>,
+          .attention_backward = attention_backward_kernel<T>,
           .keep_mask = keep_mask_kernel<T>,
           .sgd = sgd_kernel<T>,
           .adam = adam_kernel<T>,

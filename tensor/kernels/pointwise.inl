@@ -1,6 +1,5 @@
 // Each function of pointwise.h once: f, and df by x, y = f(x) and the parameters p. Included by kernels.inl, in its
-// namespaces. At points without a derivative df is PyTorch's choice. What has no accuracy stated is exact or rounds
-// each step of the formula once.
+// namespaces. At points without a derivative df is PyTorch's choice. How accurate they are stands in pointwise.h.
 
 template <Unary op>
 struct Function;
@@ -85,18 +84,18 @@ template <> struct Function<Unary::sigmoid> {
   template <class V> static V f(V x, const auto*) { return sigmoid(x); }
   template <class V> static V df(V, V y, const auto*) { return y * (1 - y); }
 };
-template <> struct Function<Unary::log_sigmoid> {  // a few ulp
+template <> struct Function<Unary::log_sigmoid> {
   template <class V> static V f(V x, const auto*) { return -log_of_one_plus_exp(-x); }
   template <class V> static V df(V x, V, const auto*) { return sigmoid(-x); }
 };
-template <> struct Function<Unary::silu> {  // a few ulp
+template <> struct Function<Unary::silu> {
   template <class V> static V f(V x, const auto*) { return x / (1 + exp(-x)); }
   template <class V> static V df(V x, V, const auto*) {
     const V s = sigmoid(x);
     return s * (1 + x * (1 - s));
   }
 };
-template <> struct Function<Unary::mish> {  // a few ulp (Misra 2019)
+template <> struct Function<Unary::mish> {  // Misra 2019
   template <class V> static V f(V x, const auto*) { return x * tanh_of_softplus(x); }
   template <class V> static V df(V x, V, const auto*) {
     const V t = tanh_of_softplus(x);
@@ -132,7 +131,7 @@ template <> struct Function<Unary::gelu_tanh> {
     return s + x * s * (1 - s) * gelu_argument_slope(x);
   }
 };
-template <> struct Function<Unary::softplus> {  // ln(1 + e^{beta·x})/beta, x above threshold; a few ulp
+template <> struct Function<Unary::softplus> {  // ln(1 + e^{beta·x})/beta, x above threshold
   template <class V> static V f(V x, const auto* p) {
     const V z = x * p[0];
     return select(less(V::set1(p[1]), z), x, log_of_one_plus_exp(z) / V::set1(p[0]));

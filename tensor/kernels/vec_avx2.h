@@ -8,6 +8,9 @@
 namespace qing::kernels {
 namespace {
 
+constexpr bool kScalesByPowers = false;  // whether scale_by_power exists
+constexpr int kVectorRegisters = 16;
+
 template <class T>
 struct Vec;
 
@@ -127,6 +130,35 @@ F trunc(F a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_E
 D trunc(D a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
 F round_half_even(F a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 D round_half_even(D a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+
+// Turns a square block about its diagonal: first within halves of 128 bits, then these.
+void transpose(F (&r)[8]) {
+  for (int g = 0; g < 8; g += 4) {
+    const __m256 a = _mm256_unpacklo_ps(r[g].v, r[g + 1].v), b = _mm256_unpackhi_ps(r[g].v, r[g + 1].v);
+    const __m256 c = _mm256_unpacklo_ps(r[g + 2].v, r[g + 3].v), d = _mm256_unpackhi_ps(r[g + 2].v, r[g + 3].v);
+    r[g].v = _mm256_shuffle_ps(a, c, 0x44);
+    r[g + 1].v = _mm256_shuffle_ps(a, c, 0xEE);
+    r[g + 2].v = _mm256_shuffle_ps(b, d, 0x44);
+    r[g + 3].v = _mm256_shuffle_ps(b, d, 0xEE);
+  }
+  for (int i = 0; i < 4; ++i) {
+    const __m256 top = r[i].v, bottom = r[i + 4].v;
+    r[i].v = _mm256_permute2f128_ps(top, bottom, 0x20);
+    r[i + 4].v = _mm256_permute2f128_ps(top, bottom, 0x31);
+  }
+}
+void transpose(D (&r)[4]) {
+  for (int g = 0; g < 4; g += 2) {
+    const __m256d a = _mm256_unpacklo_pd(r[g].v, r[g + 1].v), b = _mm256_unpackhi_pd(r[g].v, r[g + 1].v);
+    r[g].v = a;
+    r[g + 1].v = b;
+  }
+  for (int i = 0; i < 2; ++i) {
+    const __m256d top = r[i].v, bottom = r[i + 2].v;
+    r[i].v = _mm256_permute2f128_pd(top, bottom, 0x20);
+    r[i + 2].v = _mm256_permute2f128_pd(top, bottom, 0x31);
+  }
+}
 
 }  // namespace
 }  // namespace qing::kernels

@@ -8,6 +8,9 @@
 namespace qing::kernels {
 namespace {
 
+constexpr bool kScalesByPowers = true;  // whether scale_by_power exists
+constexpr int kVectorRegisters = 32;
+
 template <class T>
 struct Vec;
 
@@ -73,6 +76,9 @@ F sqrt(F a) { return {_mm512_sqrt_ps(a.v)}; }
 D sqrt(D a) { return {_mm512_sqrt_pd(a.v)}; }
 F abs(F a) { return {_mm512_abs_ps(a.v)}; }
 D abs(D a) { return {_mm512_abs_pd(a.v)}; }
+// a·2^k for an integer k, to infinity and zero.
+F scale_by_power(F a, F k) { return {_mm512_scalef_ps(a.v, k.v)}; }
+D scale_by_power(D a, D k) { return {_mm512_scalef_pd(a.v, k.v)}; }
 F add_exponent(F a, F t) {
   const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(t.v), 23);
   return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), shifted))};
@@ -107,6 +113,43 @@ F trunc(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND
 D trunc(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)}; }
 F round_half_even(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 D round_half_even(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
+
+// Turns a square block about its diagonal: first within quarters of 128 bits, then these.
+void transpose(F (&r)[16]) {
+  for (int g = 0; g < 16; g += 4) {
+    const __m512 a = _mm512_unpacklo_ps(r[g].v, r[g + 1].v), b = _mm512_unpackhi_ps(r[g].v, r[g + 1].v);
+    const __m512 c = _mm512_unpacklo_ps(r[g + 2].v, r[g + 3].v), d = _mm512_unpackhi_ps(r[g + 2].v, r[g + 3].v);
+    r[g].v = _mm512_shuffle_ps(a, c, 0x44);
+    r[g + 1].v = _mm512_shuffle_ps(a, c, 0xEE);
+    r[g + 2].v = _mm512_shuffle_ps(b, d, 0x44);
+    r[g + 3].v = _mm512_shuffle_ps(b, d, 0xEE);
+  }
+  for (int i = 0; i < 4; ++i) {
+    const __m512 even = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88), odd = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xDD);
+    const __m512 even2 = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0x88),
+                 odd2 = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0xDD);
+    r[i].v = _mm512_shuffle_f32x4(even, even2, 0x88);
+    r[i + 4].v = _mm512_shuffle_f32x4(odd, odd2, 0x88);
+    r[i + 8].v = _mm512_shuffle_f32x4(even, even2, 0xDD);
+    r[i + 12].v = _mm512_shuffle_f32x4(odd, odd2, 0xDD);
+  }
+}
+void transpose(D (&r)[8]) {
+  for (int g = 0; g < 8; g += 2) {
+    const __m512d a = _mm512_unpacklo_pd(r[g].v, r[g + 1].v), b = _mm512_unpackhi_pd(r[g].v, r[g + 1].v);
+    r[g].v = a;
+    r[g + 1].v = b;
+  }
+  for (int i = 0; i < 2; ++i) {
+    const __m512d even = _mm512_shuffle_f64x2(r[i].v, r[i + 2].v, 0x88), odd = _mm512_shuffle_f64x2(r[i].v, r[i + 2].v, 0xDD);
+    const __m512d even2 = _mm512_shuffle_f64x2(r[i + 4].v, r[i + 6].v, 0x88),
+                  odd2 = _mm512_shuffle_f64x2(r[i + 4].v, r[i + 6].v, 0xDD);
+    r[i].v = _mm512_shuffle_f64x2(even, even2, 0x88);
+    r[i + 2].v = _mm512_shuffle_f64x2(odd, odd2, 0x88);
+    r[i + 4].v = _mm512_shuffle_f64x2(even, even2, 0xDD);
+    r[i + 6].v = _mm512_shuffle_f64x2(odd, odd2, 0xDD);
+  }
+}
 
 }  // namespace
 }  // namespace qing::kernels

@@ -8,6 +8,9 @@
 namespace qing::kernels {
 namespace {
 
+constexpr bool kScalesByPowers = false;  // whether scale_by_power exists
+constexpr int kVectorRegisters = 16;
+
 template <class T>
 struct BitsOf;
 template <>
@@ -51,6 +54,9 @@ Vec<float> sqrt(Vec<float> a) { return {__builtin_sqrtf(a.v)}; }
 Vec<double> sqrt(Vec<double> a) { return {__builtin_sqrt(a.v)}; }
 Vec<float> abs(Vec<float> a) { return {__builtin_fabsf(a.v)}; }
 Vec<double> abs(Vec<double> a) { return {__builtin_fabs(a.v)}; }
+
+// Turns a square block about its diagonal.
+template <class T> void transpose(Vec<T> (&)[1]) {}
 
 // a·2^k, where the low bits of t's significand hold the integer k.
 template <class T>

@@ -1,0 +1,56 @@
+// What the ragged and the dense attention share. Private to this folder.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include <qing/autograd/graph.h>
+#include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/random.h>
+
+namespace qing {
+
+/// Tiles of weights, which is what dropout's numbers are counted in.
+inline int64_t attention_tiles(int64_t queries, int64_t keys) {
+  return (queries + kernels::kQueryTile - 1) / kernels::kQueryTile * ((keys + kernels::kKeyTile - 1) / kernels::kKeyTile);
+}
+
+/// Memory of one thread for the kernels of heads of these depths.
+inline Tensor attention_scratch(int64_t depth, int64_t value_depth, DType dtype) {
+  const int64_t sum = depth + value_depth, larger = std::max(depth, value_depth);
+  return Tensor::empty({kernels::kKeyTile * (sum + larger) + kernels::kQueryTile * sum +
+                        3 * kernels::kKeyTile * kernels::kQueryTile},
+                       dtype);
+}
+
+/// Dropout of the weights, in steps of 2^-16, and the factor of those that are kept. Takes one stream of rng when it is
+/// not null and p > 0.
+struct AttentionDropout {
+  kernels::WeightDropout weights = {};
+  double factor = 1;
+
+  AttentionDropout(double p, Generator* rng);
+  bool active() const { return weights.threshold > 0; }
+  kernels::WeightDropout from_tile(int64_t first) const;
+  /// What the kernels multiply the weights of `heads` heads by, end to end from a tile on: [heads, queries, keys].
+  Tensor factors(int64_t first_tile, int64_t heads, int64_t queries, int64_t keys, DType dtype) const;
+};
+
+/// Where the gradients of q, k and v go. The kernel writes those of keys before those of queries, tile by tile, so
+/// queries that are keys or values too get memory of their own.
+class AttentionTargets {
+ public:
+  explicit AttentionTargets(GradSink& grad);
+  bool defined(size_t i) const { return targets_[i].tensor.defined(); }
+  const GradSink::Target& operator[](size_t i) const { return targets_[i]; }
+  void finish(GradSink& grad) const {
+    if (apart_) grad.add(0, targets_[0].tensor);
+  }
+
+ private:
+  std::array<GradSink::Target, 3> targets_ = {};
+  bool apart_ = false;
+};
+
+}  // namespace qing
