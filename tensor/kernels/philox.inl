@@ -1,6 +1,6 @@
 // Random masks. Included by kernels.inl.
 
-// Philox4x32-10 (see tensor/random.h), on a block of counters at a time so that the compiler makes vectors of it.
+// Philox4x32-10 (see tensor/random.h), on a block of counters at a time.
 constexpr int kBlock = 16;
 constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
@@ -16,18 +16,23 @@ void philox_block(uint64_t seed, uint64_t stream, uint64_t counter, Lanes& s) {
     s.x2[i] = static_cast<uint32_t>(stream);
     s.x3[i] = static_cast<uint32_t>(stream >> 32);
   }
-  auto key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
-  for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < kBlock; ++i) {
-      const uint64_t a = static_cast<uint64_t>(kMultiplier0) * s.x0[i];
-      const uint64_t b = static_cast<uint64_t>(kMultiplier1) * s.x2[i];
-      s.x0[i] = static_cast<uint32_t>(b >> 32) ^ s.x1[i] ^ key0;
-      s.x2[i] = static_cast<uint32_t>(a >> 32) ^ s.x3[i] ^ key1;
-      s.x1[i] = static_cast<uint32_t>(b);
-      s.x3[i] = static_cast<uint32_t>(a);
+  const Words multiplier0 = Words::set1(kMultiplier0), multiplier1 = Words::set1(kMultiplier1);
+  for (int i = 0; i < kBlock; i += Words::width) {
+    Words x0 = Words::load(s.x0 + i), x1 = Words::load(s.x1 + i), x2 = Words::load(s.x2 + i), x3 = Words::load(s.x3 + i);
+    auto key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
+    for (int round = 0; round < 10; ++round) {
+      const WideProduct a = wide_product(x0, multiplier0), b = wide_product(x2, multiplier1);
+      x0 = b.high ^ x1 ^ Words::set1(key0);
+      x2 = a.high ^ x3 ^ Words::set1(key1);
+      x1 = b.low;
+      x3 = a.low;
+      key0 += kWeyl0;
+      key1 += kWeyl1;
     }
-    key0 += kWeyl0;
-    key1 += kWeyl1;
+    x0.store(s.x0 + i);
+    x1.store(s.x1 + i);
+    x2.store(s.x2 + i);
+    x3.store(s.x3 + i);
   }
 }
 

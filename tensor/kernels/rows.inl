@@ -35,8 +35,14 @@ T sum_squares_kernel(int64_t n, const T* x) {
   return dot_kernel(n, x, x);
 }
 
+/// v where a vector is full; at the end of a row what was stored there, and zeros.
+template <class T> Vec<T> first_lanes(Vec<T> v, const T*, Full) { return v; }
+template <class T> Vec<T> first_lanes(Vec<T>, const T* stored, Partial part) { return load(stored, part); }
+
 float log_of(float x) { return __builtin_logf(x); }
 double log_of(double x) { return __builtin_log(x); }
+float root_of(float x) { return __builtin_sqrtf(x); }
+double root_of(double x) { return __builtin_sqrt(x); }
 
 template <class T>
 T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
@@ -47,8 +53,11 @@ T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
   for_lanes<T>(n, [&](int64_t i, auto part) { top = max(top, load(x + i, part, x[0]) * factor); });
   const T largest = top.max();
   const V shift = V::set1(largest);
-  for_lanes<T>(n, [&](int64_t i, auto part) { store(exp(fma(load(x + i, part), factor, V::set1(0) - shift)), y + i, part); });
-  const T total = sum_kernel(n, y);
+  const T total = accumulate<T>(n, [&](V s, int64_t i, auto part) {
+                    const V p = exp(fma(load(x + i, part), factor, V::set1(0) - shift));
+                    store(p, y + i, part);
+                    return s + first_lanes(p, y + i, part);
+                  }).sum();
   scale_kernel(n, 1 / total, y);
   return largest + log_of(total);
 }
@@ -62,9 +71,7 @@ void layer_norm_kernel(int64_t n, const T* x, const T* gamma, const T* beta, T e
                       const V d = load(x + i, part, average) - center;
                       return fma(d, d, s);
                     }).sum();
-  T deviation = 0;
-  sqrt(V::set1(squares / static_cast<T>(n) + eps)).store_partial(&deviation, 1);
-  const T inverse = 1 / deviation;
+  const T inverse = 1 / root_of(squares / static_cast<T>(n) + eps);
   const V scale = V::set1(inverse);
   for_lanes<T>(n, [&](int64_t i, auto part) {
     const V normal = (load(x + i, part) - center) * scale;
@@ -104,9 +111,7 @@ void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* 
 template <class T>
 void rms_norm_kernel(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd) {
   using V = Vec<T>;
-  T root = 0;
-  sqrt(V::set1(sum_squares_kernel(n, x) / static_cast<T>(n) + eps)).store_partial(&root, 1);
-  *rstd = 1 / root;
+  *rstd = 1 / root_of(sum_squares_kernel(n, x) / static_cast<T>(n) + eps);
   const V scale = V::set1(*rstd);
   for_lanes<T>(n, [&](int64_t i, auto part) { store(load(x + i, part) * scale * load(gamma + i, part), y + i, part); });
 }

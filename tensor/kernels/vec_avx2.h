@@ -160,5 +160,25 @@ void transpose(D (&r)[4]) {
   }
 }
 
+// Lanes of 32 bits, for random numbers.
+struct Words {
+  static constexpr int width = 8;
+  __m256i v;
+
+  static Words set1(uint32_t x) { return {_mm256_set1_epi32(static_cast<int>(x))}; }
+  static Words load(const uint32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  void store(uint32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+};
+Words operator^(Words a, Words b) { return {_mm256_xor_si256(a.v, b.v)}; }
+struct WideProduct {
+  Words high, low;
+};
+// b the same in all lanes. The instruction multiplies every other lane.
+WideProduct wide_product(Words a, Words b) {
+  const __m256i even = _mm256_mul_epu32(a.v, b.v), odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), b.v);
+  return {{_mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xB1), odd, 0xAA)},
+          {_mm256_blend_epi32(even, _mm256_shuffle_epi32(odd, 0xB1), 0xAA)}};
+}
+
 }  // namespace
 }  // namespace qing::kernels

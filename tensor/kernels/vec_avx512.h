@@ -151,5 +151,25 @@ void transpose(D (&r)[8]) {
   }
 }
 
+// Lanes of 32 bits, for random numbers.
+struct Words {
+  static constexpr int width = 16;
+  __m512i v;
+
+  static Words set1(uint32_t x) { return {_mm512_set1_epi32(static_cast<int>(x))}; }
+  static Words load(const uint32_t* p) { return {_mm512_loadu_si512(p)}; }
+  void store(uint32_t* p) const { _mm512_storeu_si512(p, v); }
+};
+Words operator^(Words a, Words b) { return {_mm512_xor_si512(a.v, b.v)}; }
+struct WideProduct {
+  Words high, low;
+};
+// b the same in all lanes. The instruction multiplies every other lane.
+WideProduct wide_product(Words a, Words b) {
+  const __m512i even = _mm512_mul_epu32(a.v, b.v), odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), b.v);
+  return {{_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_CDAB)},
+          {_mm512_mask_shuffle_epi32(even, 0xAAAA, odd, _MM_PERM_CDAB)}};
+}
+
 }  // namespace
 }  // namespace qing::kernels

@@ -86,5 +86,23 @@ Vec<double> trunc(Vec<double> a) { return {__builtin_trunc(a.v)}; }
 Vec<float> round_half_even(Vec<float> a) { return {__builtin_rintf(a.v)}; }
 Vec<double> round_half_even(Vec<double> a) { return {__builtin_rint(a.v)}; }
 
+// Lanes of 32 bits, for random numbers.
+struct Words {
+  static constexpr int width = 1;
+  uint32_t v;
+
+  static Words set1(uint32_t x) { return {x}; }
+  static Words load(const uint32_t* p) { return {*p}; }
+  void store(uint32_t* p) const { *p = v; }
+};
+Words operator^(Words a, Words b) { return {a.v ^ b.v}; }
+struct WideProduct {
+  Words high, low;
+};
+WideProduct wide_product(Words a, Words b) {
+  const uint64_t product = static_cast<uint64_t>(a.v) * b.v;
+  return {{static_cast<uint32_t>(product >> 32)}, {static_cast<uint32_t>(product)}};
+}
+
 }  // namespace
 }  // namespace qing::kernels
