@@ -84,6 +84,23 @@ else
   run_preset release
 fi
 
+# The kernels of another architecture, against plain C++, in an emulator. Only these are built for it.
+if [ "$(uname -m)" = x86_64 ] && [ $sanitize = no ]; then
+  step "NEON kernels in an emulator"
+  if install_packages g++-aarch64-linux-gnu qemu-user; then
+    kernels=tensor/kernels
+    if aarch64-linux-gnu-g++ -std=c++20 -O2 -ffp-contract=off -Wall -Wextra -Werror -static -I build/release/include \
+      tests/tools/kernel_check.cpp $kernels/dispatch.cpp $kernels/isa_scalar.cpp $kernels/isa_neon.cpp \
+      -o "$reports/kernel_check" && qemu-aarch64 "$reports/kernel_check" neon; then
+      passed=$((passed + 1))
+    else
+      failed=$((failed + 1))
+    fi
+  else
+    echo "skipped: no cross compiler or no emulator"
+  fi
+fi
+
 if [ $python_tests = yes ] && [ $sanitize = no ]; then
   step "Python environment"
   requirements=$root/tests/python/requirements.txt

@@ -10,7 +10,7 @@
 namespace qing::kernels {
 namespace {
 
-constexpr Isa kBestFirst[] = {Isa::avx512, Isa::avx2, Isa::scalar};
+constexpr Isa kBestFirst[] = {Isa::avx512, Isa::avx2, Isa::neon, Isa::scalar};
 
 Isa choose() {
   const char* wanted = std::getenv("QING_ISA");
@@ -22,14 +22,21 @@ Isa choose() {
       throw ValueError("QING_ISA: this CPU has no " + std::string(wanted) + "; unset it to use the best one there is");
     }
   }
-  throw ValueError("QING_ISA: '" + std::string(wanted) + "' is not one of scalar, avx2, avx512");
+  throw ValueError("QING_ISA: '" + std::string(wanted) + "' is not one of scalar, avx2, avx512, neon");
 }
 
+// An ISA that this binary has no kernels for may have any table: it is not supported.
 template <class T>
-const Table<T>& pick(Isa isa, const Table<T>& scalar, [[maybe_unused]] const Table<T>& avx2,
-                     [[maybe_unused]] const Table<T>& avx512) {
+const Table<T>& pick(Isa isa, const Table<T>& scalar, const Table<T>& avx2, const Table<T>& avx512,
+                     const Table<T>& neon) {
   if (!supported(isa)) throw ValueError(std::string("kernels: this CPU has no ") + name_of(isa));
-  return isa == Isa::avx512 ? avx512 : isa == Isa::avx2 ? avx2 : scalar;
+  switch (isa) {
+    case Isa::avx2: return avx2;
+    case Isa::avx512: return avx512;
+    case Isa::neon: return neon;
+    case Isa::scalar: break;
+  }
+  return scalar;
 }
 
 }  // namespace
@@ -43,7 +50,10 @@ bool supported(Isa isa) {
     case Isa::avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && supported(Isa::avx2);
+    case Isa::neon: return false;
   }
+#elif defined(__aarch64__)
+  if (isa == Isa::neon) return true;  // part of the base architecture
 #endif
   return isa == Isa::scalar;
 }
@@ -53,6 +63,7 @@ const char* name_of(Isa isa) {
     case Isa::scalar: return "scalar";
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
+    case Isa::neon: return "neon";
   }
   return "unknown";
 }
@@ -65,18 +76,22 @@ Isa active_isa() {
 template <>
 const Table<float>& table<float>(Isa isa) {
 #if defined(__x86_64__)
-  return pick(isa, kScalar_f32, kAvx2_f32, kAvx512_f32);
+  return pick(isa, kScalar_f32, kAvx2_f32, kAvx512_f32, kScalar_f32);
+#elif defined(__aarch64__)
+  return pick(isa, kScalar_f32, kScalar_f32, kScalar_f32, kNeon_f32);
 #else
-  return pick(isa, kScalar_f32, kScalar_f32, kScalar_f32);
+  return pick(isa, kScalar_f32, kScalar_f32, kScalar_f32, kScalar_f32);
 #endif
 }
 
 template <>
 const Table<double>& table<double>(Isa isa) {
 #if defined(__x86_64__)
-  return pick(isa, kScalar_f64, kAvx2_f64, kAvx512_f64);
+  return pick(isa, kScalar_f64, kAvx2_f64, kAvx512_f64, kScalar_f64);
+#elif defined(__aarch64__)
+  return pick(isa, kScalar_f64, kScalar_f64, kScalar_f64, kNeon_f64);
 #else
-  return pick(isa, kScalar_f64, kScalar_f64, kScalar_f64);
+  return pick(isa, kScalar_f64, kScalar_f64, kScalar_f64, kScalar_f64);
 #endif
 }
 

@@ -1,5 +1,5 @@
 // The table of compute kernels. One translation unit per ISA fills a table from the same .inl; kernels() is the table
-// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512. Kernels take raw pointers to contiguous rows, check nothing,
+// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512|neon. Kernels take raw pointers to contiguous rows, check nothing,
 // run on the calling thread, and give the same bits wherever a row stands. Drivers that check shapes and use threads
 // stand in tensor/ops.
 #pragma once
@@ -12,7 +12,7 @@
 
 namespace qing::kernels {
 
-enum class Isa { scalar, avx2, avx512 };
+enum class Isa { scalar, avx2, avx512, neon };
 
 // The numbers of one optimizer step, computed in double by the caller. `sign` is 1, or -1 to maximize; l2 is weight decay
 // as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.

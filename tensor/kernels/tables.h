@@ -10,6 +10,9 @@ extern const Table<double> kScalar_f64;
 #if defined(__x86_64__)
 extern const Table<float> kAvx2_f32, kAvx512_f32;
 extern const Table<double> kAvx2_f64, kAvx512_f64;
+#elif defined(__aarch64__)
+extern const Table<float> kNeon_f32;
+extern const Table<double> kNeon_f64;
 #endif
 
 }  // namespace qing::kernels

@@ -1,0 +1,216 @@
+// Compares every kernel of an instruction set with the plain C++ ones in double, for f32 and f64 and rows of all
+// lengths around the vectors'. Links nothing but the kernels, so that it can be built for another processor and run in
+// an emulator.
+//   kernel_check ISA
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <qing/tensor/kernels/kernels.h>
+
+namespace qing::kernels {
+namespace {
+
+// Numbers in (-3, 3), the same in f32 and f64.
+template <class T>
+std::vector<T> numbers(int64_t n, uint32_t seed) {
+  std::vector<T> x;
+  for (int64_t i = 0; i < n; ++i) {
+    seed = seed * 1664525 + 1013904223;
+    x.push_back(static_cast<T>(static_cast<float>(static_cast<int32_t>(seed >> 8) - (1 << 23)) * (3.0F / (1 << 23))));
+  }
+  return x;
+}
+
+struct Result {
+  std::string name;
+  std::vector<double> values;
+};
+
+template <class T>
+struct Run {
+  const Table<T>& table;
+  int64_t n;
+  std::vector<Result> results = {};
+
+  void keep(const std::string& name, const std::vector<T>& values) {
+    results.push_back({name + ", n = " + std::to_string(n), {values.begin(), values.end()}});
+  }
+
+  void elementwise() {
+    const auto x = numbers<T>(n, 1), up = numbers<T>(n, 2);
+    const T p[kUnaryParameters] = {T(0.5), T(1.5), 1};
+    for (size_t op = 0; op < table.unary.size(); ++op) {
+      const auto f = static_cast<Unary>(op);
+      auto in = x, y = x;
+      const bool positive = f == Unary::sqrt || f == Unary::rsqrt || f == Unary::log || f == Unary::reciprocal;
+      for (T& v : in) v = positive ? std::abs(v) + T(0.5) : v;
+      y.resize(x.size() + 1, 7);
+      table.unary[op].forward(n, in.data(), y.data(), p);
+      keep("unary " + std::to_string(op), y);
+      auto dx = up;
+      table.unary[op].backward(n, in.data(), y.data(), up.data(), dx.data(), true, p);
+      keep("unary backward " + std::to_string(op), dx);
+    }
+    for (size_t op = 0; op < table.binary.size(); ++op) {
+      auto y = x;
+      auto divisor = up;
+      for (T& v : divisor) v = std::abs(v) + T(0.5);
+      table.binary[op](n, x.data(), 1, divisor.data(), 1, y.data());
+      keep("binary " + std::to_string(op), y);
+    }
+    auto y = up;
+    table.gelu_backward(n, x.data(), up.data(), y.data());
+    table.axpy(n, T(0.25), x.data(), y.data());
+    table.add(n, x.data(), y.data(), y.data());
+    table.scale(n, T(1.25), y.data());
+    keep("gelu_backward, axpy, add, scale", y);
+  }
+
+  void rows() {
+    const auto x = numbers<T>(n, 3), gamma = numbers<T>(n, 4), dy = numbers<T>(n, 5);
+    keep("sums", {table.dot(n, x.data(), dy.data()), table.sum(n, x.data()), table.sum_squares(n, x.data())});
+    if (n == 0) return;
+    auto y = x;
+    y.push_back(table.softmax(n, T(1.5), x.data(), y.data()));
+    keep("softmax", y);
+    T mean = 0, rstd = 0;
+    auto dx = dy, dgamma = dy, dbeta = dy;
+    table.layer_norm(n, x.data(), gamma.data(), dy.data(), T(0.1), y.data(), &mean, &rstd);
+    keep("layer_norm", y);
+    table.layer_norm_backward(n, x.data(), gamma.data(), dy.data(), mean, rstd, dx.data(), dgamma.data(), dbeta.data());
+    table.rms_norm(n, x.data(), gamma.data(), T(0.1), y.data(), &rstd);
+    keep("rms_norm", y);
+    table.rms_norm_backward(n, x.data(), gamma.data(), dy.data(), rstd, dx.data(), dgamma.data());
+    for (const auto* part : {&dx, &dgamma, &dbeta}) keep("norms backward", *part);
+  }
+
+  void optimizers() {
+    const auto g = numbers<T>(n, 6);
+    auto w = numbers<T>(n, 7), m = numbers<T>(n, 8), v = numbers<T>(n, 9);
+    for (T& value : v) value = std::abs(value) + T(0.1);
+    table.sgd(n, w.data(), g.data(), m.data(), {T(0.1), 1, T(0.01), T(0.9), T(0.5), true});
+    table.adam(n, w.data(), g.data(), m.data(), v.data(), nullptr,
+               {T(0.1), 1, T(0.01), T(0.9), T(0.9), T(0.1), T(0.99), T(0.01), 1, T(0.1)});
+    table.adagrad(n, w.data(), g.data(), v.data(), {T(0.1), 1, T(0.01), T(0.1)});
+    table.rmsprop(n, w.data(), g.data(), v.data(), m.data(), nullptr, {T(0.1), 1, 0, T(0.9), T(0.1), T(0.1), T(0.5)});
+    table.lion(n, w.data(), g.data(), m.data(), {T(0.1), 1, T(0.9), T(0.9), T(0.1), T(0.99), T(0.01)});
+    keep("optimizers' weights", w);
+    keep("optimizers' states", m);
+  }
+
+  // The random bits are the same on every ISA.
+  void random() {
+    std::vector<uint8_t> mask(static_cast<size_t>(n) + 1, 7);
+    table.keep_mask(5, 6, 8, n, 1U << 30, mask.data());
+    keep("keep_mask", {mask.begin(), mask.end()});
+    std::vector<uint16_t> rounded(static_cast<size_t>(n));
+    table.round_bf16(5, 6, 8, n, numbers<T>(n, 10).data(), rounded.data());
+    keep("round_bf16", {rounded.begin(), rounded.end()});
+  }
+
+  // op(A)·op(B) through packing and the microkernel, one register block with n columns of at most its width.
+  void gemm() {
+    const int64_t k = 19, columns = n % table.nr + 1;
+    for (int64_t rows = 1; rows <= table.mr; ++rows) {
+      const auto a = numbers<T>(k * rows, 11), b = numbers<T>(k * columns, 12), bias = numbers<T>(columns, 13);
+      std::vector<T> left(static_cast<size_t>(k * table.mr)), right(static_cast<size_t>(k * table.nr));
+      table.pack(k, rows, a.data(), rows, table.mr, left.data());
+      table.pack(k, columns, b.data(), columns, table.nr, right.data());
+      std::vector<T> c(static_cast<size_t>(rows * columns), T(2));
+      table.gemm_micro(k, left.data(), right.data(), c.data(), columns, rows, columns, bias.data(), true);
+      double worst = 0;
+      for (int64_t i = 0; i < rows; ++i) {
+        for (int64_t j = 0; j < columns; ++j) {
+          double want = 2.0 + bias[j];
+          for (int64_t p = 0; p < k; ++p) want += static_cast<double>(a[p * rows + i]) * b[p * columns + j];
+          worst = std::max(worst, std::abs(c[i * columns + j] - want));
+        }
+      }
+      if (worst > (sizeof(T) == 4 ? 1e-4 : 1e-12)) keep("gemm_micro is off by", {static_cast<T>(worst)});
+    }
+  }
+
+  void attention() {
+    const int64_t queries = n + 1, keys = 2 * n + 3, depth = n % 9 + 1, values = n % 5 + 1;
+    const auto q = numbers<T>(queries * depth, 14), k = numbers<T>(keys * depth, 15), v = numbers<T>(keys * values, 16),
+               dy = numbers<T>(queries * values, 17);
+    std::vector<T> y(dy.size()), sums(static_cast<size_t>(2 * queries)), dq(q.size()), dk(k.size()), dv(v.size());
+    std::vector<T> scratch(static_cast<size_t>(3 * kKeyTile * (depth + values + kQueryTile)));
+    const AttentionHead<T> head{.queries = queries,
+                                .keys = keys,
+                                .depth = depth,
+                                .value_depth = values,
+                                .scale = T(0.3),
+                                .q = {q.data(), depth},
+                                .k = {k.data(), depth},
+                                .v = {v.data(), values},
+                                .causal = n % 2 == 0,
+                                .first_query = keys - queries,
+                                .dropout = {.seed = 1, .stream = 2, .first_tile = 3, .threshold = 6554},
+                                .factor = T(1.25)};
+    const SoftmaxSums<T> kept{sums.data(), sums.data() + queries};
+    table.attention_forward(head, kept, {y.data(), values}, scratch.data());
+    table.attention_backward(head, kept,
+                             {.y = {y.data(), values},
+                              .dy = {dy.data(), values},
+                              .dq = {dq.data(), depth},
+                              .dk = {dk.data(), depth},
+                              .dv = {dv.data(), values},
+                              .add_q = false,
+                              .add_k = false,
+                              .add_v = false,
+                              .dmask = nullptr},
+                             scratch.data());
+    for (const auto* part : {&y, &dq, &dk, &dv}) keep("attention", *part);
+  }
+
+  std::vector<Result> all() {
+    elementwise();
+    rows();
+    optimizers();
+    random();
+    gemm();
+    attention();
+    return results;
+  }
+};
+
+template <class T>
+int compare(Isa isa, double tolerance) {
+  int failed = 0, compared = 0;
+  for (int64_t n = 0; n <= 70; ++n) {
+    const auto got = Run<T>{table<T>(isa), n}.all();
+    const auto want = Run<double>{table<double>(Isa::scalar), n}.all();
+    if (got.size() != want.size()) std::printf("%zu results for %zu\n", got.size(), want.size());
+    failed += got.size() != want.size();
+    for (size_t i = 0; i < std::min(got.size(), want.size()); ++i, ++compared) {
+      const auto& [name, values] = got[i];
+      bool equal = name == want[i].name && values.size() == want[i].values.size();
+      for (size_t j = 0; equal && j < values.size(); ++j) {
+        equal = std::abs(values[j] - want[i].values[j]) <= tolerance * (1 + std::abs(want[i].values[j]));
+      }
+      if (!equal) std::printf("%s in %s differs: %s\n", sizeof(T) == 4 ? "f32" : "f64", name_of(isa), name.c_str());
+      failed += !equal;
+    }
+  }
+  const char* type = sizeof(T) == 4 ? "f32" : "f64";
+  std::printf("%s, %s: %d results compared, %d differ\n", name_of(isa), type, compared, failed);
+  return failed;
+}
+
+}  // namespace
+}  // namespace qing::kernels
+
+int main(int argc, char** argv) {
+  using namespace qing::kernels;
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::neon}) {
+    if (argc != 2 || std::strcmp(argv[1], name_of(isa)) != 0 || !supported(isa)) continue;
+    return compare<float>(isa, 2e-4) + compare<double>(isa, 1e-11) == 0 ? 0 : 1;
+  }
+  std::fprintf(stderr, "usage: kernel_check ISA, one that this processor has: scalar, avx2, avx512 or neon\n");
+  return 2;
+}
