@@ -56,9 +56,10 @@ function(qing_isa_sources folder)
   set(avx2_flags -mavx2 -mfma)
   # g++ 12 warns of its own AVX-512 intrinsics, which leave a register undefined on purpose.
   set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -Wno-uninitialized -Wno-maybe-uninitialized)
+  set(avx512vnni_flags ${avx512_flags} -mavx512vnni -mavx512bf16)
   set(isas scalar)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-    list(APPEND isas avx2 avx512)
+    list(APPEND isas avx2 avx512 avx512vnni)
   elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
     list(APPEND isas neon)
   endif()
@@ -81,9 +82,9 @@ function(qing_test_suite folder)
                        PROPERTIES ENVIRONMENT "RC_PARAMS=seed=20261124 max_success=500")
 endfunction()
 
-# The same cases once more on each instruction set below the best, which the other runs never choose.
+# The same cases once more on each instruction set below the best, which the other runs never choose: those given, too.
 function(qing_isa_tests suite filter)
-  foreach(isa scalar avx2)
+  foreach(isa scalar avx2 ${ARGN})
     add_test(NAME ${suite}.on_${isa} COMMAND test_${suite} --gtest_filter=${filter})
     set_tests_properties(${suite}.on_${isa} PROPERTIES ENVIRONMENT QING_ISA=${isa}
                                                        SKIP_REGULAR_EXPRESSION "this CPU has no ${isa}")

@@ -90,10 +90,10 @@ Tensor flat_rows(const Tensor& x) {
   return x.reshape({rows, x.size(-1)});
 }
 
-Tensor linear_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Shape& shape) {
-  Tensor y = Tensor::empty(shape, x.dtype());
-  matmul_into(as_left(x), swapped(weight), as_left(y), false, bias.defined() ? bias.alias() : bias);
-  return y;
+// y = x·Wᵀ + bias, and gelu(y) if that is defined.
+void linear_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y,
+                    const Tensor& gelu = {}) {
+  matmul_into(as_left(x), swapped(weight), as_left(y), false, bias.defined() ? bias.alias() : bias, gelu);
 }
 
 // From dy of y = x·Wᵀ + bias: inputs 0 x, 1 weight, 2 bias.
@@ -195,7 +195,8 @@ Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, double bet
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Shape shape = check_linear(x, weight, bias, "linear");
   const Tensor in = gemm_readable(x.alias()), w = gemm_readable(weight.alias());
-  Tensor y = linear_forward(in, w, bias, shape);
+  Tensor y = Tensor::empty(shape, x.dtype());
+  linear_forward(in, w, bias, y);
   if (recording({x, weight, bias})) {
     record("linear", y, {x, weight, bias},
            [x = Saved(in), w = Saved(w)](const Tensor& dy, GradSink& grad) { linear_backward(dy, x, w, grad); });
@@ -225,17 +226,11 @@ Tensor bilinear(const Tensor& a, const Tensor& b, const Tensor& weight, const Te
 Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Shape shape = check_linear(x, weight, bias, "linear_gelu");
   const Tensor in = gemm_readable(x.alias()), w = gemm_readable(weight.alias());
-  const Tensor before = linear_forward(in, w, bias, shape);
   Tensor y = Tensor::empty(shape, x.dtype());
-  dispatch_floating(x.dtype(), "linear_gelu", [&](auto zero) {
-    using T = decltype(zero);
-    const T* from = before.data<T>();
-    T* to = y.data<T>();
-    parallel_for(y.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-      kernels::kernels<T>().gelu(end - begin, from + begin, to + begin);
-    });
-  });
-  if (recording({x, weight, bias})) {
+  const bool records = recording({x, weight, bias});
+  const Tensor before = records ? Tensor::empty(shape, x.dtype()) : y;  // only the backward asks for it
+  linear_forward(in, w, bias, before, y);
+  if (records) {
     record("linear_gelu", y, {x, weight, bias},
            [x = Saved(in), w = Saved(w), before = Saved(before)](const Tensor& dy, GradSink& grad) {
              const Tensor through = Tensor::empty(dy.shape(), dy.dtype());

@@ -10,7 +10,7 @@
 namespace qing::kernels {
 namespace {
 
-constexpr Isa kBestFirst[] = {Isa::avx512, Isa::avx2, Isa::neon, Isa::scalar};
+constexpr Isa kBestFirst[] = {Isa::avx512vnni, Isa::avx512, Isa::avx2, Isa::neon, Isa::scalar};
 
 Isa choose() {
   const char* wanted = std::getenv("QING_ISA");
@@ -22,7 +22,7 @@ Isa choose() {
       throw ValueError("QING_ISA: this CPU has no " + std::string(wanted) + "; unset it to use the best one there is");
     }
   }
-  throw ValueError("QING_ISA: '" + std::string(wanted) + "' is not one of scalar, avx2, avx512, neon");
+  throw ValueError("QING_ISA: '" + std::string(wanted) + "' is not one of scalar, avx2, avx512, avx512vnni, neon");
 }
 
 // An ISA that this binary has no kernels for may have any table: it is not supported.
@@ -32,7 +32,8 @@ const Table<T>& pick(Isa isa, const Table<T>& scalar, const Table<T>& avx2, cons
   if (!supported(isa)) throw ValueError(std::string("kernels: this CPU has no ") + name_of(isa));
   switch (isa) {
     case Isa::avx2: return avx2;
-    case Isa::avx512: return avx512;
+    case Isa::avx512:
+    case Isa::avx512vnni: return avx512;
     case Isa::neon: return neon;
     case Isa::scalar: break;
   }
@@ -50,6 +51,8 @@ bool supported(Isa isa) {
     case Isa::avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && supported(Isa::avx2);
+    case Isa::avx512vnni:
+      return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16") && supported(Isa::avx512);
     case Isa::neon: return false;
   }
 #elif defined(__aarch64__)
@@ -63,6 +66,7 @@ const char* name_of(Isa isa) {
     case Isa::scalar: return "scalar";
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
+    case Isa::avx512vnni: return "avx512vnni";
     case Isa::neon: return "neon";
   }
   return "unknown";
@@ -100,6 +104,20 @@ const Table<T>& kernels() {
   static const Table<T>& chosen = table<T>(active_isa());
   return chosen;
 }
+
+const LowPrecision& low_precision() {
+#if defined(__x86_64__)
+  switch (active_isa()) {
+    case Isa::avx512vnni: return kAvx512Vnni_low;
+    case Isa::avx512: return kAvx512_low;
+    case Isa::avx2: return kAvx2_low;
+    case Isa::neon:
+    case Isa::scalar: break;
+  }
+#endif
+  return kScalar_low;
+}
+
 template const Table<float>& kernels<float>();
 template const Table<double>& kernels<double>();
 

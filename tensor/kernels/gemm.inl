@@ -1,74 +1,144 @@
 // The GEMM microkernel. Included by kernels.inl.
 //
-// Contract: the driver (tensor/ops/gemm.cpp) packs. The A panel holds k columns of kRows elements, the B panel k rows of
-// kVectors vectors, both padded with zeros. Every element of C is one chain of fused multiply-adds over k, whatever the
-// tile's size, so its bits depend on its row of A and column of B alone. C is read only to accumulate. Edges are handled
-// here: fewer rows by a smaller kernel, fewer columns by masked access to C.
+// Contract: the driver (tensor/ops/gemm.cpp) says where A and B lie, packed or in place; see GemmStrip. Every element of
+// C is one chain of fused multiply-adds over k, whatever the tile and the layout, so its bits depend on its row of A and
+// column of B alone. C is read only to accumulate. Edges are handled here: fewer rows by a smaller tile, fewer columns
+// by masked access to B and C, so nothing beyond the matrices is touched.
 
-template <class T, int Rows, int Vectors, int PanelRows>
-void gemm_tile(int64_t k, const T* a, const T* b, T* c, int64_t ldc, int64_t columns, const T* bias, bool accumulate) {
+// A tile is as many rows and vectors of C as registers hold; few rows take more vectors instead.
+constexpr int kTileRows = QING_KERNEL_ROWS, kTileVectors = 2, kWideRows = QING_KERNEL_WIDE_ROWS;
+
+template <class T, int Rows, int Vectors, bool Masked>
+void gemm_tile(const GemmStrip<T>& s, int64_t column) {
   using V = Vec<T>;
+  constexpr int kLast = Vectors - 1;
+  // Rows 3g to 3g + 2 are reached from one pointer: so few registers hold the addresses of all.
+  constexpr int kGroups = (Rows + 2) / 3;
+  const auto lanes = V::first(Masked ? s.columns - column - kLast * V::width : V::width);
   V sum[Rows][Vectors];
+  const T* a[kGroups];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < Vectors; ++j) sum[i][j] = V::set1(0);
   }
-  for (int64_t p = 0; p < k; ++p) {
+#pragma GCC unroll 8
+  for (int g = 0; g < kGroups; ++g) a[g] = s.a + 3 * g * s.a_row;
+  const T* b = s.b + column / (kTileVectors * V::width) * s.b_panel;
+  const int64_t a_row = s.a_row, a_column = s.a_column, b_row = s.b_row, b_panel = s.b_panel;
+  for (int64_t p = 0; p < s.k; ++p) {
     V row[Vectors];
 #pragma GCC unroll 4
-    for (int j = 0; j < Vectors; ++j) row[j] = V::load(b + j * V::width);
+    for (int j = 0; j < Vectors; ++j) {
+      const T* from = b + j / kTileVectors * b_panel + j % kTileVectors * V::width;
+      row[j] = Masked && j == kLast ? V::load_first(from, lanes) : V::load(from);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
-      const V x = V::set1(a[i]);
+      const V x = V::set1(a[i / 3][i % 3 * a_row]);
 #pragma GCC unroll 4
       for (int j = 0; j < Vectors; ++j) sum[i][j] = fma(x, row[j], sum[i][j]);
     }
-    a += PanelRows;
-    b += Vectors * V::width;
+#pragma GCC unroll 8
+    for (int g = 0; g < kGroups; ++g) a[g] += a_column;
+    b += b_row;
   }
-  const auto write = [&](int i, int j, auto part) {
-    T* to = c + i * ldc + j * V::width;
-    V value = sum[i][j];
-    if (bias != nullptr) value = value + load(bias + j * V::width, part);
-    if (accumulate) value = value + load(static_cast<const T*>(to), part);
-    store(value, to, part);
+  // f(sum, its place in C, its column, which lanes).
+  const auto each = [&](auto f) {
+    T* to = s.c + column;
+#pragma GCC unroll 16
+    for (int i = 0; i < Rows; ++i, to += s.ldc) {
+#pragma GCC unroll 4
+      for (int j = 0; j < Vectors; ++j) {
+        if constexpr (Masked) {
+          if (j == kLast) {
+            f(sum[i][j], to + j * V::width, j * V::width, Partial{s.columns - column - kLast * V::width});
+            continue;
+          }
+        }
+        f(sum[i][j], to + j * V::width, j * V::width, Full{});
+      }
+    }
   };
-  if (columns == Vectors * V::width) {
-#pragma GCC unroll 16
-    for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 4
-      for (int j = 0; j < Vectors; ++j) write(i, j, Full{});
-    }
-    return;
+  if (s.accumulate) {
+    each([](V& x, const T* to, int64_t, auto part) { x = x + load(to, part); });
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < Vectors; ++j) {
-      const int64_t left = columns - j * V::width;
-      if (left > 0) write(i, j, Partial{left < V::width ? left : V::width});
-    }
+  if (s.bias != nullptr) {
+    const T* bias = s.bias + column;
+    each([&](V& x, const T*, int64_t j, auto part) { x = x + load(bias + j, part); });
   }
+  each([](const V& x, T* to, int64_t, auto part) { store(x, to, part); });
 }
 
-template <class T, int Rows, int Vectors, int PanelRows>
-void gemm_rows(int64_t k, const T* a, const T* b, T* c, int64_t ldc, int64_t rows, int64_t columns, const T* bias,
-               bool accumulate) {
-  if constexpr (Rows > 1) {
-    if (rows < Rows) {
-      return gemm_rows<T, Rows - 1, Vectors, PanelRows>(k, a, b, c, ldc, rows, columns, bias, accumulate);
-    }
+// Asks for a tile of C, which is written only after its sums have grown.
+template <class T>
+void prefetch_tile(const GemmStrip<T>& s, int64_t column) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  const int64_t left = s.columns - column, most = kTileVectors * Vec<T>::width, columns = left < most ? left : most;
+  const T* c = s.c + column;
+  for (int64_t i = 0; i < s.rows; ++i, c += s.ldc) {
+    for (int64_t j = 0; j < columns; j += kLine) __builtin_prefetch(c + j, 1);
   }
-  gemm_tile<T, Rows, Vectors, PanelRows>(k, a, b, c, ldc, columns, bias, accumulate);
 }
 
 template <class T>
-void pack_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
+using GemmTile = void (*)(const GemmStrip<T>&, int64_t column);
+
+// The tiles of 1, 2, ... rows.
+template <class T, int Vectors, bool Masked, int... Less>
+constexpr std::array<GemmTile<T>, sizeof...(Less)> gemm_tiles(std::integer_sequence<int, Less...>) {
+  return {gemm_tile<T, Less + 1, Vectors, Masked>...};
+}
+
+template <class T>
+void gemm_strip(const GemmStrip<T>& s) {
+  constexpr int64_t kWidth = Vec<T>::width;
+  constexpr auto kHeights = std::make_integer_sequence<int, kTileRows>();
+  static constexpr auto kWide = gemm_tiles<T, 2 * kTileVectors, false>(std::make_integer_sequence<int, kWideRows>());
+  static constexpr auto kFull = gemm_tiles<T, kTileVectors, false>(kHeights);
+  static constexpr auto kEdge = gemm_tiles<T, kTileVectors, true>(kHeights);
+  static constexpr auto kNarrow = gemm_tiles<T, 1, true>(kHeights);
+  constexpr int64_t kPanel = kTileVectors * kWidth;
+  const bool deep = s.k >= 128;
+  int64_t j = 0;
+  if (s.rows <= kWideRows) {
+    for (; j + 2 * kPanel <= s.columns; j += 2 * kPanel) kWide[s.rows - 1](s, j);
+  }
+  for (; j < s.columns; j += kPanel) {
+    if (deep) prefetch_tile(s, j);
+    const int64_t left = s.columns - j;
+    (left >= kPanel ? kFull : left > kWidth ? kEdge : kNarrow)[s.rows - 1](s, j);
+  }
+}
+
+template <class T>
+void pack_rows_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
   for (int64_t p = 0; p < k; ++p, in += stride, out += unit) {
     for_lanes<T>(unit, [&](int64_t i, auto part) {
       const int64_t left = lines - i;
       store(left >= Vec<T>::width ? load(in + i, Full{}) : load(in + i, Partial{left > 0 ? left : 0}), out + i, part);
     });
+  }
+}
+
+template <class T>
+void pack_columns_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
+  using V = Vec<T>;
+  for (int64_t i = 0; i < unit; i += V::width) {
+    const T* from = in + i * stride;
+    T* to = out + i;
+    const int64_t left = lines - i;
+    int64_t p = 0;
+    if (left >= V::width) {
+      for (; p + V::kTransposed <= k; p += V::kTransposed) {
+        V columns[V::kTransposed];
+        V::transpose(from + p, stride, columns);
+#pragma GCC unroll 4
+        for (int64_t q = 0; q < V::kTransposed; ++q) columns[q].store(to + (p + q) * unit);
+      }
+    }
+    for (; p < k; ++p) {
+      for (int64_t l = 0; l < V::width; ++l) to[p * unit + l] = l < left ? from[l * stride + p] : T(0);
+    }
   }
 }

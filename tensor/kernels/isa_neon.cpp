@@ -1,5 +1,5 @@
-#define QING_KERNEL_ROWS 8
-#define QING_KERNEL_VECTORS 3
+#define QING_KERNEL_ROWS 12
+#define QING_KERNEL_WIDE_ROWS 6
 #include <qing/tensor/kernels/vec_neon.h>
 
 #include "kernels.inl"

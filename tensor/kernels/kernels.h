@@ -1,7 +1,7 @@
 // The table of compute kernels. One translation unit per ISA fills a table from the same .inl; kernels() is the table
-// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512|neon. Kernels take raw pointers to contiguous rows, check nothing,
-// run on the calling thread, and give the same bits wherever a row stands. Drivers that check shapes and use threads
-// stand in tensor/ops.
+// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512|avx512vnni|neon. Kernels take raw pointers to contiguous rows,
+// check nothing, run on the calling thread, and give the same bits wherever a row stands. Drivers that check shapes and use
+// threads stand in tensor/ops.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 namespace qing::kernels {
 
-enum class Isa { scalar, avx2, avx512, neon };
+enum class Isa { scalar, avx2, avx512, avx512vnni, neon };
 
 // The numbers of one optimizer step, computed in double by the caller. `sign` is 1, or -1 to maximize; l2 is weight decay
 // as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.
@@ -38,17 +38,30 @@ struct LionStep {
   T lr, sign, keep, beta1, one_minus_beta1, beta2, one_minus_beta2;
 };
 
+/// A strip of a product: C[rows × columns] = A·B, + C when accumulate, + bias on every row when not null, in this order.
+template <class T>
+struct GemmStrip {
+  int64_t rows, columns, k;       ///< 1 ≤ rows ≤ mr
+  const T* a;                     ///< element (i, p) is a[i·a_row + p·a_column]
+  int64_t a_row, a_column;
+  const T* b;                     ///< element (p, j) is b[j / nr · b_panel + p·b_row + j % nr]
+  int64_t b_row, b_panel;
+  T* c;
+  int64_t ldc;
+  const T* bias;
+  bool accumulate;
+};
+
 template <class T>
 struct Table {
-  // --- GEMM microkernel; its contract stands in gemm.inl, and the driver in tensor/ops/gemm.cpp is the only caller ---
-  int64_t mr, nr;  ///< register block
-  /// C[rows × columns] (row stride ldc) = A_panel·B_panel (+ bias[columns], may be null), or C += that when accumulate.
-  /// rows ≤ mr, columns ≤ nr.
-  void (*gemm_micro)(int64_t k, const T* a_panel, const T* b_panel, T* c, int64_t ldc, int64_t rows, int64_t columns,
-                     const T* bias, bool accumulate);
-
-  /// out[p·unit + i] = in[p·stride + i] for p < k, i < lines, and 0 for lines ≤ i < unit: packs rows that lie densely.
-  void (*pack)(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out);
+  // --- GEMM; the contract stands in gemm.inl, and the drivers in tensor/ops are the only callers ---
+  int64_t mr, nr;  ///< the most rows of a strip, the columns of a panel of B
+  void (*gemm_strip)(const GemmStrip<T>& strip);
+  /// out[p·unit + i] = in[p·stride + i] for p < k, i < lines, and 0 for lines ≤ i < unit. `unit` is a multiple of a
+  /// vector's width.
+  void (*pack_rows)(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out);
+  /// The same of a transposed matrix: out[p·unit + i] = in[i·stride + p].
+  void (*pack_columns)(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out);
 
   // --- elementwise over n; y may be x ---
   std::array<UnaryLoops<T>, static_cast<size_t>(Unary::count)> unary;

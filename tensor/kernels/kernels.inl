@@ -1,5 +1,7 @@
-// All kernels of one ISA, on the Vec<T> that the including file has brought. QING_KERNEL_ROWS and QING_KERNEL_VECTORS
-// give the register block: rows × vectors accumulators, and one register for each vector of B and a broadcast.
+// All kernels of one ISA, on the Vec<T> that the including file has brought. QING_KERNEL_ROWS and
+// QING_KERNEL_WIDE_ROWS give the register blocks: rows × 2 and rows × 4 accumulators, and one register for each vector of
+// B, a broadcast and a mask.
+#include <array>
 #include <utility>
 
 #include <qing/tensor/kernels/kernels.h>
@@ -18,10 +20,11 @@ namespace {
 
 template <class T>
 constexpr Table<T> make_table() {
-  return {.mr = QING_KERNEL_ROWS,
-          .nr = QING_KERNEL_VECTORS * Vec<T>::width,
-          .gemm_micro = gemm_rows<T, QING_KERNEL_ROWS, QING_KERNEL_VECTORS, QING_KERNEL_ROWS>,
-          .pack = pack_kernel<T>,
+  return {.mr = kTileRows,
+          .nr = kTileVectors * Vec<T>::width,
+          .gemm_strip = gemm_strip<T>,
+          .pack_rows = pack_rows_kernel<T>,
+          .pack_columns = pack_columns_kernel<T>,
           .unary = make_unary<T>(std::make_index_sequence<static_cast<size_t>(Unary::count)>()),
           .binary = make_binary<T>(std::make_index_sequence<static_cast<size_t>(Binary::count)>()),
           .gelu = gelu_kernel<T>,

@@ -27,6 +27,9 @@ struct Vec<float> {
   static __m256i first(int64_t n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMask32 + 8 - n)); }
   static Vec set1(float x) { return {_mm256_set1_ps(x)}; }
   static Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static Vec load_first(const float* p, __m256i lanes) { return {_mm256_maskload_ps(p, lanes)}; }
+  static constexpr int64_t kTransposed = 4;
+  static void transpose(const float* p, int64_t step, Vec* out);
   static Vec load_partial(const float* p, int64_t n, float fill) {
     const __m256i mask = first(n);
     return {_mm256_blendv_ps(_mm256_set1_ps(fill), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask))};
@@ -54,6 +57,9 @@ struct Vec<double> {
   static __m256i first(int64_t n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kMask64 + 4 - n)); }
   static Vec set1(double x) { return {_mm256_set1_pd(x)}; }
   static Vec load(const double* p) { return {_mm256_loadu_pd(p)}; }
+  static Vec load_first(const double* p, __m256i lanes) { return {_mm256_maskload_pd(p, lanes)}; }
+  static constexpr int64_t kTransposed = 2;
+  static void transpose(const double* p, int64_t step, Vec* out);
   static Vec load_partial(const double* p, int64_t n, double fill) {
     const __m256i mask = first(n);
     return {_mm256_blendv_pd(_mm256_set1_pd(fill), _mm256_maskload_pd(p, mask), _mm256_castsi256_pd(mask))};
@@ -69,6 +75,35 @@ struct Vec<double> {
     return _mm_cvtsd_f64(_mm_max_sd(s, _mm_unpackhi_pd(s, s)));
   }
 };
+
+// out[q] lane l = p[l·step + q]: the 128 bits of a register take one row in every four (of doubles: every second), so
+// that a transposition within them puts the rows in order.
+void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
+  __m256 r[4];
+#pragma GCC unroll 4
+  for (int64_t j = 0; j < 4; ++j) {
+    const float* q = p + j * step;
+    r[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(q)), _mm_loadu_ps(q + 4 * step), 1);
+  }
+  const __m256d t0 = _mm256_castps_pd(_mm256_unpacklo_ps(r[0], r[1]));
+  const __m256d t1 = _mm256_castps_pd(_mm256_unpackhi_ps(r[0], r[1]));
+  const __m256d t2 = _mm256_castps_pd(_mm256_unpacklo_ps(r[2], r[3]));
+  const __m256d t3 = _mm256_castps_pd(_mm256_unpackhi_ps(r[2], r[3]));
+  out[0].v = _mm256_castpd_ps(_mm256_unpacklo_pd(t0, t2));
+  out[1].v = _mm256_castpd_ps(_mm256_unpackhi_pd(t0, t2));
+  out[2].v = _mm256_castpd_ps(_mm256_unpacklo_pd(t1, t3));
+  out[3].v = _mm256_castpd_ps(_mm256_unpackhi_pd(t1, t3));
+}
+void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
+  __m256d r[2];
+#pragma GCC unroll 2
+  for (int64_t j = 0; j < 2; ++j) {
+    const double* q = p + j * step;
+    r[j] = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(q)), _mm_loadu_pd(q + 2 * step), 1);
+  }
+  out[0].v = _mm256_unpacklo_pd(r[0], r[1]);
+  out[1].v = _mm256_unpackhi_pd(r[0], r[1]);
+}
 
 using F = Vec<float>;
 using D = Vec<double>;

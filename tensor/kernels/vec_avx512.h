@@ -23,6 +23,9 @@ struct Vec<float> {
   static __mmask16 first(int64_t n) { return static_cast<__mmask16>((1U << n) - 1); }
   static Vec set1(float x) { return {_mm512_set1_ps(x)}; }
   static Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Vec load_first(const float* p, __mmask16 lanes) { return {_mm512_maskz_loadu_ps(lanes, p)}; }
+  static constexpr int64_t kTransposed = 4;
+  static void transpose(const float* p, int64_t step, Vec* out);
   static Vec load_partial(const float* p, int64_t n, float fill) {
     return {_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), p)};
   }
@@ -41,6 +44,9 @@ struct Vec<double> {
   static __mmask8 first(int64_t n) { return static_cast<__mmask8>((1U << n) - 1); }
   static Vec set1(double x) { return {_mm512_set1_pd(x)}; }
   static Vec load(const double* p) { return {_mm512_loadu_pd(p)}; }
+  static Vec load_first(const double* p, __mmask8 lanes) { return {_mm512_maskz_loadu_pd(lanes, p)}; }
+  static constexpr int64_t kTransposed = 2;
+  static void transpose(const double* p, int64_t step, Vec* out);
   static Vec load_partial(const double* p, int64_t n, double fill) {
     return {_mm512_mask_loadu_pd(_mm512_set1_pd(fill), first(n), p)};
   }
@@ -49,6 +55,41 @@ struct Vec<double> {
   double sum() const { return _mm512_reduce_add_pd(v); }
   double max() const { return _mm512_reduce_max_pd(v); }
 };
+
+// out[q] lane l = p[l·step + q]: each 128 bits take one row in every four (of doubles: every second), so that a
+// transposition within them puts the rows in order.
+void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
+  __m512 r[4];
+#pragma GCC unroll 4
+  for (int64_t j = 0; j < 4; ++j) {
+    const float* q = p + j * step;
+    r[j] = _mm512_castps128_ps512(_mm_loadu_ps(q));
+    r[j] = _mm512_insertf32x4(r[j], _mm_loadu_ps(q + 4 * step), 1);
+    r[j] = _mm512_insertf32x4(r[j], _mm_loadu_ps(q + 8 * step), 2);
+    r[j] = _mm512_insertf32x4(r[j], _mm_loadu_ps(q + 12 * step), 3);
+  }
+  const __m512d t0 = _mm512_castps_pd(_mm512_unpacklo_ps(r[0], r[1]));
+  const __m512d t1 = _mm512_castps_pd(_mm512_unpackhi_ps(r[0], r[1]));
+  const __m512d t2 = _mm512_castps_pd(_mm512_unpacklo_ps(r[2], r[3]));
+  const __m512d t3 = _mm512_castps_pd(_mm512_unpackhi_ps(r[2], r[3]));
+  out[0].v = _mm512_castpd_ps(_mm512_unpacklo_pd(t0, t2));
+  out[1].v = _mm512_castpd_ps(_mm512_unpackhi_pd(t0, t2));
+  out[2].v = _mm512_castpd_ps(_mm512_unpacklo_pd(t1, t3));
+  out[3].v = _mm512_castpd_ps(_mm512_unpackhi_pd(t1, t3));
+}
+void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
+  __m512d r[2];
+#pragma GCC unroll 2
+  for (int64_t j = 0; j < 2; ++j) {
+    const double* q = p + j * step;
+    r[j] = _mm512_castpd128_pd512(_mm_loadu_pd(q));
+    r[j] = _mm512_insertf64x2(r[j], _mm_loadu_pd(q + 2 * step), 1);
+    r[j] = _mm512_insertf64x2(r[j], _mm_loadu_pd(q + 4 * step), 2);
+    r[j] = _mm512_insertf64x2(r[j], _mm_loadu_pd(q + 6 * step), 3);
+  }
+  out[0].v = _mm512_unpacklo_pd(r[0], r[1]);
+  out[1].v = _mm512_unpackhi_pd(r[0], r[1]);
+}
 
 using F = Vec<float>;
 using D = Vec<double>;

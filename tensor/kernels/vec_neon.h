@@ -22,6 +22,10 @@ struct Vec<float> {
 
   static Vec set1(float x) { return {vdupq_n_f32(x)}; }
   static Vec load(const float* p) { return {vld1q_f32(p)}; }
+  static int64_t first(int64_t n) { return n; }
+  static Vec load_first(const float* p, int64_t lanes) { return load_partial(p, lanes, 0); }
+  static constexpr int64_t kTransposed = 4;
+  static void transpose(const float* p, int64_t step, Vec* out);
   static Vec load_partial(const float* p, int64_t n, float fill) {
     float lanes[width] = {fill, fill, fill, fill};
     for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
@@ -45,6 +49,10 @@ struct Vec<double> {
 
   static Vec set1(double x) { return {vdupq_n_f64(x)}; }
   static Vec load(const double* p) { return {vld1q_f64(p)}; }
+  static int64_t first(int64_t n) { return n; }
+  static Vec load_first(const double* p, int64_t lanes) { return load_partial(p, lanes, 0); }
+  static constexpr int64_t kTransposed = 2;
+  static void transpose(const double* p, int64_t step, Vec* out);
   static Vec load_partial(const double* p, int64_t n, double fill) {
     double lanes[width] = {fill, fill};
     for (int64_t i = 0; i < n; ++i) lanes[i] = p[i];
@@ -59,6 +67,21 @@ struct Vec<double> {
   double sum() const { return vaddvq_f64(v); }
   double max() const { return vmaxvq_f64(v); }
 };
+
+// out[q] has element q of each line, which lie `step` apart.
+inline void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
+  const float32x4x2_t top = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + step));
+  const float32x4x2_t bottom = vtrnq_f32(vld1q_f32(p + 2 * step), vld1q_f32(p + 3 * step));
+  for (int q = 0; q < 2; ++q) {
+    out[q] = {vcombine_f32(vget_low_f32(top.val[q]), vget_low_f32(bottom.val[q]))};
+    out[q + 2] = {vcombine_f32(vget_high_f32(top.val[q]), vget_high_f32(bottom.val[q]))};
+  }
+}
+inline void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
+  const float64x2_t top = vld1q_f64(p), bottom = vld1q_f64(p + step);
+  out[0] = {vzip1q_f64(top, bottom)};
+  out[1] = {vzip2q_f64(top, bottom)};
+}
 
 using F = Vec<float>;
 using D = Vec<double>;

@@ -30,6 +30,10 @@ struct Vec {
 
   static Vec set1(T x) { return {x}; }
   static Vec load(const T* p) { return {*p}; }
+  static bool first(int64_t n) { return n > 0; }
+  static Vec load_first(const T* p, bool any) { return {any ? *p : T(0)}; }
+  static constexpr int64_t kTransposed = 1;
+  static void transpose(const T* p, int64_t, Vec* out) { *out = {*p}; }
   static Vec load_partial(const T* p, int64_t n, T fill) { return {n > 0 ? *p : fill}; }
   void store(T* p) const { *p = v; }
   void store_partial(T* p, int64_t n) const {

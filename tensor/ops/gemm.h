@@ -1,7 +1,9 @@
-// General matrix multiply: the driver that blocks, packs, and spreads over threads around the ISA's microkernel.
+// General matrix multiply, and matrices packed once for many products.
 #pragma once
 
 #include <cstdint>
+
+#include <qing/tensor/tensor.h>
 
 namespace qing {
 
@@ -10,14 +12,39 @@ enum class Trans { no, yes };
 /// C[m,n] = op(A)·op(B) (+ bias[n] on every row), or C += ... when accumulate. Row-major with leading dimensions;
 /// op(A) is m×k, op(B) is k×n. `bias` may be null. C is never read unless accumulate. T is float or double.
 /// Uses threads; the bits of C[i,j] depend only on row i of op(A), column j of op(B), and k: neither on the number of
-/// threads, nor on m (so that a row's result does not depend on what else is in the batch). Cost: 2mnk FLOP.
+/// threads, nor on m (so that a row's result does not depend on what else is in the batch), nor on how the operands lie
+/// or are packed. If `gelu` is not null, the function of C's elements is written there, at C's places, as the kernel
+/// gelu gives it; it may be C. Cost: 2mnk FLOP.
 template <class T>
 void gemm(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
-          int64_t ldb, T* c, int64_t ldc, const T* bias = nullptr, bool accumulate = false);
+          int64_t ldb, T* c, int64_t ldc, const T* bias = nullptr, bool accumulate = false, T* gelu = nullptr);
 
 /// The same on the calling thread alone, for use inside parallel regions.
 template <class T>
 void gemm_serial(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
-                 int64_t ldb, T* c, int64_t ldc, const T* bias = nullptr, bool accumulate = false);
+                 int64_t ldb, T* c, int64_t ldc, const T* bias = nullptr, bool accumulate = false, T* gelu = nullptr);
+
+/// op(B) as GEMM's kernels read it, packed once for many products: weights, above all transposed ones met by few rows.
+/// A copy: later writes to B do not show. Immutable, so any number of threads may use it.
+template <class T>
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;  ///< 0×0
+  /// op(B) is k×n with leading dimension ldb. ValueError if k or n is negative. Uses threads.
+  PackedMatrix(Trans trans_b, int64_t k, int64_t n, const T* b, int64_t ldb);
+
+  int64_t rows() const { return k_; }
+  int64_t columns() const { return n_; }
+  const T* panels() const { return panels_.defined() ? panels_.data<T>() : nullptr; }
+
+ private:
+  int64_t k_ = 0, n_ = 0;
+  Tensor panels_;
+};
+
+/// gemm() with a packed right operand: the same bits.
+template <class T>
+void gemm(Trans trans_a, int64_t m, const T* a, int64_t lda, const PackedMatrix<T>& b, T* c, int64_t ldc,
+          const T* bias = nullptr, bool accumulate = false, T* gelu = nullptr);
 
 }  // namespace qing

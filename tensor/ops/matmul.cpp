@@ -110,16 +110,19 @@ struct Offsets {
 };
 
 template <class T>
-void run(const Plan& plan, const T* a, const T* b, T* y, bool accumulate, const T* bias) {
+void run(const Plan& plan, const T* a, const T* b, T* y, bool accumulate, const T* bias, T* gelu) {
   const int64_t m = plan.a.rows, n = plan.b.columns, k = plan.a.columns;
   const int64_t outputs = count(plan.outputs), sums = count(plan.sums);
-  const auto product = [&](auto multiply, int64_t output) {
+  using Multiply = decltype(&gemm_serial<T>);
+  const auto product = [&](Multiply multiply, int64_t output) {
     for (int64_t s = 0; s < sums; ++s) {
       Offsets at;
       at.advance(plan.outputs, output);
       at.advance(plan.sums, s);
+      const bool last = s + 1 == sums;
       multiply(plan.a.trans(), plan.b.trans(), m, n, k, a + at.a, plan.a.leading(), b + at.b, plan.b.leading(),
-               y + at.y, plan.y.row_stride, s == 0 ? bias : nullptr, accumulate || s > 0);
+               y + at.y, plan.y.row_stride, last ? bias : nullptr, accumulate || s > 0,
+               last && gelu != nullptr ? gelu + at.y : nullptr);
     }
   };
   const int64_t work = std::max<int64_t>(1, m * n * std::max<int64_t>(1, k) * sums);
@@ -136,14 +139,15 @@ void run(const Plan& plan, const T* a, const T* b, T* y, bool accumulate, const 
 
 Tensor gemm_readable(const Tensor& x) { return x.dim() < 2 || Matrix(x).readable() ? x : x.contiguous(); }
 
-void matmul_into(const Tensor& a, const Tensor& b, const Tensor& y, bool accumulate, const Tensor& bias) {
+void matmul_into(const Tensor& a, const Tensor& b, const Tensor& y, bool accumulate, const Tensor& bias,
+                 const Tensor& gelu) {
   const Tensor left = gemm_readable(a), right = gemm_readable(b);
   const Tensor offset = bias.defined() ? bias.contiguous() : bias;
   const Plan plan(left, right, y);
   dispatch_floating(y.dtype(), "matmul", [&](auto zero) {
     using T = decltype(zero);
     run<T>(plan, left.data<T>(), right.data<T>(), y.data<T>(), accumulate,
-           offset.defined() ? offset.data<T>() : nullptr);
+           offset.defined() ? offset.data<T>() : nullptr, gelu.defined() ? gelu.data<T>() : nullptr);
   });
 }
 

@@ -112,26 +112,44 @@ struct Run {
     keep("round_bf16", {rounded.begin(), rounded.end()});
   }
 
-  // op(A)·op(B) through packing and the microkernel, one register block with n columns of at most its width.
+  // Strips of every height over panels of B, in place and packed both ways.
   void gemm() {
-    const int64_t k = 19, columns = n % table.nr + 1;
+    const int64_t k = 19, columns = n % (3 * table.nr) + 1, panels = (columns + table.nr - 1) / table.nr;
     for (int64_t rows = 1; rows <= table.mr; ++rows) {
       const auto a = numbers<T>(k * rows, 11), b = numbers<T>(k * columns, 12), bias = numbers<T>(columns, 13);
-      std::vector<T> left(static_cast<size_t>(k * table.mr)), right(static_cast<size_t>(k * table.nr));
-      table.pack(k, rows, a.data(), rows, table.mr, left.data());
-      table.pack(k, columns, b.data(), columns, table.nr, right.data());
-      std::vector<T> c(static_cast<size_t>(rows * columns), T(2));
-      table.gemm_micro(k, left.data(), right.data(), c.data(), columns, rows, columns, bias.data(), true);
-      double worst = 0;
-      for (int64_t i = 0; i < rows; ++i) {
-        for (int64_t j = 0; j < columns; ++j) {
-          double want = 2.0 + bias[j];
-          for (int64_t p = 0; p < k; ++p) want += static_cast<double>(a[p * rows + i]) * b[p * columns + j];
-          worst = std::max(worst, std::abs(c[i * columns + j] - want));
-        }
+      std::vector<T> transposed(b.size()), by_rows(static_cast<size_t>(panels * table.nr * k)), by_columns(by_rows);
+      for (int64_t p = 0; p < k; ++p) {
+        for (int64_t c = 0; c < columns; ++c) transposed[c * k + p] = b[p * columns + c];
       }
-      if (worst > (sizeof(T) == 4 ? 1e-4 : 1e-12)) keep("gemm_micro is off by", {static_cast<T>(worst)});
+      for (int64_t q = 0; q < panels; ++q) {
+        const int64_t first = q * table.nr, lines = std::min(table.nr, columns - first), at = first * k;
+        table.pack_rows(k, lines, b.data() + first, columns, table.nr, by_rows.data() + at);
+        table.pack_columns(k, lines, transposed.data() + first * k, k, table.nr, by_columns.data() + at);
+      }
+      check_product(rows, columns, k, a, b, bias, {b.data(), columns, table.nr});
+      check_product(rows, columns, k, a, b, bias, {by_rows.data(), table.nr, table.nr * k});
+      check_product(rows, columns, k, a, b, bias, {by_columns.data(), table.nr, table.nr * k});
     }
+  }
+
+  struct Right {
+    const T* data;
+    int64_t row, panel;
+  };
+  void check_product(int64_t rows, int64_t columns, int64_t k, const std::vector<T>& a, const std::vector<T>& b,
+                     const std::vector<T>& bias, Right right) {
+    std::vector<T> c(static_cast<size_t>(rows * columns), T(2));
+    table.gemm_strip({rows, columns, k, a.data(), 1, rows, right.data, right.row, right.panel, c.data(), columns,
+                      bias.data(), true});
+    double worst = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      for (int64_t j = 0; j < columns; ++j) {
+        double want = 2.0 + bias[j];
+        for (int64_t p = 0; p < k; ++p) want += static_cast<double>(a[p * rows + i]) * b[p * columns + j];
+        worst = std::max(worst, std::abs(c[i * columns + j] - want));
+      }
+    }
+    if (worst > (sizeof(T) == 4 ? 1e-4 : 1e-12)) keep("gemm_strip is off by", {static_cast<T>(worst)});
   }
 
   void attention() {

@@ -1,0 +1,10 @@
+// What AVX-512 with VNNI and BF16 does better: products of bytes and of bf16. Its other kernels are those of AVX-512.
+#define QING_LOW_ROWS 14
+#include "low_precision.inl"
+#include "tables.h"
+
+namespace qing::kernels {
+
+constinit const LowPrecision kAvx512Vnni_low = make_low_precision();
+
+}  // namespace qing::kernels

@@ -1,0 +1,37 @@
+// Kernels of products in 8-bit integers and bf16, which sum groups of neighbouring products in one instruction where the
+// processor has it (AVX-512 VNNI and BF16). One table for each ISA, as in kernels.h.
+#pragma once
+
+#include <cstdint>
+
+namespace qing::kernels {
+
+/// C[rows × columns] from packed operands. A group of neighbours along the depth fills 32 bits: two bf16 or four bytes.
+struct LowStrip {
+  int64_t rows = 0, columns = 0, groups = 0;  ///< 1 ≤ rows ≤ mr
+  const void* a = nullptr;                  ///< group g of row i is the 32-bit word i·a_row + g
+  int64_t a_row = 0;
+  const void* b = nullptr;  ///< group g of column j is the word (j / nr)·nr·groups + g·nr + j % nr
+  float* c = nullptr;
+  int64_t ldc = 0;
+  const float* bias = nullptr;      ///< [columns] or null
+  const float* a_scale = nullptr;   ///< [rows]; of bytes only, as the next two
+  const float* b_scale = nullptr;   ///< [columns]
+  const int32_t* b_zero = nullptr;  ///< [columns]: what 128 in all of a row of A would add to the sum
+};
+
+struct LowPrecision {
+  int64_t mr, nr;
+  /// A's bytes are unsigned, B's signed; sums are exact: C = a_scale·b_scale·(A·B − b_zero) + bias.
+  void (*bytes_strip)(const LowStrip& strip);
+  /// C = A·B + bias, summed in f32.
+  void (*bf16_strip)(const LowStrip& strip);
+  /// 128 + x rounded to a multiple of the scale, which is returned: the largest magnitude over 127. NaN if x is not
+  /// finite.
+  float (*quantize)(int64_t n, const float* x, uint8_t* y);
+  void (*round_to_bf16)(int64_t n, const float* x, uint16_t* y);  ///< to nearest even; NaN stays
+};
+
+const LowPrecision& low_precision();  ///< of active_isa()
+
+}  // namespace qing::kernels

@@ -1,0 +1,106 @@
+// GroupWords: a register of 32-bit words that hold two bf16 or four bytes each, with the sums of their products. The
+// instruction set is that of the including unit, for which alone it is meant; see vec_scalar.h.
+#pragma once
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include <cstdint>
+
+namespace qing::kernels {
+namespace {
+
+#if defined(__AVX512BW__)
+
+struct GroupWords {
+  static constexpr int64_t width = 16;
+  __m512i v;
+  static GroupWords zero() { return {_mm512_setzero_si512()}; }
+  static GroupWords set1(int32_t x) { return {_mm512_set1_epi32(x)}; }
+  static GroupWords load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+  void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
+};
+
+#if defined(__AVX512VNNI__)
+GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) { return {_mm512_dpbusd_epi32(sum.v, a.v, b.v)}; }
+#else
+// The bytes of even and odd places as 16 bits, whose products and sums of two fit into 32 without saturation.
+GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
+  const __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(b.v, 8), 8), odd = _mm512_srai_epi16(b.v, 8);
+  const __m512i a_even = _mm512_and_si512(a.v, _mm512_set1_epi16(0xFF)), a_odd = _mm512_srli_epi16(a.v, 8);
+  const __m512i products = _mm512_add_epi32(_mm512_madd_epi16(a_even, even), _mm512_madd_epi16(a_odd, odd));
+  return {_mm512_add_epi32(sum.v, products)};
+}
+#endif
+
+#if defined(__AVX512BF16__)
+GroupWords add_bf16(GroupWords sum, GroupWords a, GroupWords b) {
+  return {_mm512_castps_si512(_mm512_dpbf16_ps(_mm512_castsi512_ps(sum.v), __m512bh(a.v), __m512bh(b.v)))};
+}
+#else
+GroupWords add_bf16(GroupWords sum, GroupWords a, GroupWords b) {
+  const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000));
+  const auto first = [](__m512i x) { return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16)); };
+  const auto second = [&](__m512i x) { return _mm512_castsi512_ps(_mm512_and_si512(x, high)); };
+  const __m512 half = _mm512_fmadd_ps(first(a.v), first(b.v), _mm512_castsi512_ps(sum.v));
+  return {_mm512_castps_si512(_mm512_fmadd_ps(second(a.v), second(b.v), half))};
+}
+#endif
+
+#elif defined(__AVX2__)
+
+struct GroupWords {
+  static constexpr int64_t width = 8;
+  __m256i v;
+  static GroupWords zero() { return {_mm256_setzero_si256()}; }
+  static GroupWords set1(int32_t x) { return {_mm256_set1_epi32(x)}; }
+  static GroupWords load(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  void store(int32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+};
+
+// As for AVX-512 without VNNI.
+GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
+  const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(b.v, 8), 8), odd = _mm256_srai_epi16(b.v, 8);
+  const __m256i a_even = _mm256_and_si256(a.v, _mm256_set1_epi16(0xFF)), a_odd = _mm256_srli_epi16(a.v, 8);
+  const __m256i products = _mm256_add_epi32(_mm256_madd_epi16(a_even, even), _mm256_madd_epi16(a_odd, odd));
+  return {_mm256_add_epi32(sum.v, products)};
+}
+
+GroupWords add_bf16(GroupWords sum, GroupWords a, GroupWords b) {
+  const __m256i high = _mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000));
+  const auto first = [](__m256i x) { return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16)); };
+  const auto second = [&](__m256i x) { return _mm256_castsi256_ps(_mm256_and_si256(x, high)); };
+  const __m256 half = _mm256_fmadd_ps(first(a.v), first(b.v), _mm256_castsi256_ps(sum.v));
+  return {_mm256_castps_si256(_mm256_fmadd_ps(second(a.v), second(b.v), half))};
+}
+
+#else
+
+struct GroupWords {
+  static constexpr int64_t width = 1;
+  int32_t v;
+  static GroupWords zero() { return {0}; }
+  static GroupWords set1(int32_t x) { return {x}; }
+  static GroupWords load(const int32_t* p) { return {*p}; }
+  void store(int32_t* p) const { *p = v; }
+};
+
+GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
+  for (int i = 0; i < 4; ++i) {
+    sum.v += static_cast<uint8_t>(a.v >> (8 * i)) * static_cast<int8_t>(b.v >> (8 * i));
+  }
+  return sum;
+}
+
+GroupWords add_bf16(GroupWords sum, GroupWords a, GroupWords b) {
+  const auto value = [](uint32_t bits) { return __builtin_bit_cast(float, bits); };
+  const uint32_t x = static_cast<uint32_t>(a.v), y = static_cast<uint32_t>(b.v);
+  const float half = __builtin_bit_cast(float, sum.v) + value(x << 16) * value(y << 16);
+  return {__builtin_bit_cast(int32_t, half + value(x & 0xFFFF0000U) * value(y & 0xFFFF0000U))};
+}
+
+#endif
+
+}  // namespace
+}  // namespace qing::kernels

@@ -1,0 +1,222 @@
+#include <qing/tensor/ops/gemm_blocks.h>
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include <qing/tensor/denormals.h>
+#include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/threads.h>
+
+namespace qing {
+namespace {
+
+// A panel of A is packed in vectors of any ISA, and no more rows than this.
+constexpr int64_t kPanelRows = 16;
+// Rows of a panel that lie along its depth are so far apart that they do not share a few sets of the cache.
+constexpr int64_t panel_step(int64_t depth) { return depth + 16; }
+// At most as many columns of B are computed at once, and as many bytes of it packed: a part of L3.
+constexpr int64_t kColumns = 1024, kPackedBytes = 8 << 20;
+
+int64_t l2_bytes() {
+  static const int64_t bytes = std::clamp<int64_t>(sysconf(_SC_LEVEL2_CACHE_SIZE), 256 << 10, 2 << 20);
+  return bytes;
+}
+
+// Grow-only memory of one thread for packed panels, so that no product allocates after the first.
+template <class T>
+T* packing_buffer(int64_t elements) {
+  struct Free {
+    void operator()(T* p) const { std::free(p); }
+  };
+  thread_local std::unique_ptr<T, Free> buffer;
+  thread_local int64_t capacity = 0;
+  if (elements > capacity) {
+    buffer.reset();
+    capacity = 0;
+    const auto bytes = static_cast<size_t>(round_up(elements * static_cast<int64_t>(sizeof(T)), 64));
+    buffer.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    if (buffer == nullptr) throw std::bad_alloc();
+    capacity = elements;
+  }
+  return buffer.get();
+}
+
+// Of memory whose lines are packed across panels.
+constexpr int64_t kLines = 4;
+
+// What is packed, and how much of C is computed at a time. None of it changes the bits of a result.
+struct Plan {
+  bool pack_a, pack_b;
+  int64_t columns;  // of B that are packed at once, to the whole depth
+  int64_t strips;   // of rows whose A and C stay in L2 while panels of B pass by
+};
+
+template <class T>
+Plan plan_of(const GemmProduct<T>& product, const GemmPart& part, int64_t depth) {
+  const auto& table = kernels::kernels<T>();
+  const int64_t mr = table.mr, nr = table.nr, size = sizeof(T);
+  const int64_t strips = (part.rows + mr - 1) / mr, panels = (part.columns + nr - 1) / nr;
+  const GemmView<T>&a = product.a, &b = product.b;
+  // Lines a multiple of this apart share a few sets of the caches.
+  const auto aliases = [&](int64_t step) { return step * size % 4096 == 0; };
+  Plan plan;
+  plan.pack_a = product.k > 0 && panels >= 4 && aliases(a.column == 1 ? a.row : a.column);
+  plan.pack_b = false;
+  if (product.k > 0 && product.packed_b == nullptr) {
+    // Rows read in place are slow when they alias, and when each gives but one line to a panel.
+    plan.pack_b = b.column != 1 || (strips >= 8 && aliases(b.row)) || (strips >= 40 && nr * size <= 64);
+  }
+  plan.columns = kColumns;
+  if (plan.pack_b) {
+    plan.columns = strips == 1 ? 2 * nr : std::clamp(kPackedBytes / size / product.k / nr * nr, nr, kColumns);
+  }
+  const int64_t strip_bytes = mr * size * (depth + std::min(plan.columns, part.columns)), share = l2_bytes() / 4;
+  plan.strips = strips * strip_bytes <= share ? strips : std::max<int64_t>(1, share / strip_bytes);
+  return plan;
+}
+
+// The strip's A: in place, or packed so that its rows lie close together if `packed` is not null.
+template <class T>
+void place_left(const GemmView<T>& a, int64_t i, int64_t p, const T* packed, kernels::GemmStrip<T>& strip) {
+  strip.a = packed != nullptr ? packed : a.at(i, p);
+  strip.a_row = a.row;
+  strip.a_column = a.column;
+  if (packed == nullptr) return;
+  strip.a_row = a.column == 1 ? panel_step(strip.k) : 1;
+  strip.a_column = a.column == 1 ? 1 : kPanelRows;
+}
+
+// Strips r from first to last, which begin at row(r), packed a panel apart.
+template <class T, class Row>
+void pack_left(const GemmView<T>& a, int64_t first, int64_t last, const Row& row, int64_t p, int64_t depth, int64_t panel,
+               T* packed) {
+  if (a.column == 1) {
+    for (int64_t r = first; r < last; ++r, packed += panel) {
+      for (int64_t i = row(r); i < row(r + 1); ++i) {
+        std::memcpy(packed + (i - row(r)) * panel_step(depth), a.at(i, p), static_cast<size_t>(depth) * sizeof(T));
+      }
+    }
+    return;
+  }
+  // Lines a few at a time through all strips, so that memory is read as it lies.
+  for (int64_t q = 0; q < depth; q += kLines) {
+    for (int64_t r = first; r < last; ++r) {
+      kernels::kernels<T>().pack_rows(std::min(kLines, depth - q), row(r + 1) - row(r), a.at(row(r), p + q), a.column,
+                                      kPanelRows, packed + (r - first) * panel + q * kPanelRows);
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, int64_t columns, T* out) {
+  const auto& table = kernels::kernels<T>();
+  const int64_t nr = table.nr;
+  // Rows a few at a time through all panels, so that memory is read as it lies.
+  const int64_t step = b.column == 1 ? kLines : depth;
+  for (int64_t q = 0; q < depth; q += step) {
+    for (int64_t j = 0; j < columns; j += nr) {
+      const int64_t lines = std::min(nr, columns - j);
+      T* const to = out + j * depth + q * nr;
+      if (b.column == 1) {
+        table.pack_rows(std::min(step, depth - q), lines, b.at(p + q, column + j), b.row, nr, to);
+      } else {
+        table.pack_columns(depth, lines, b.at(p, column + j), b.column, nr, to);
+      }
+    }
+  }
+}
+
+template <class T>
+void GemmProduct<T>::compute(const GemmPart& part) const {
+  const FlushDenormals flush;
+  const auto& table = kernels::kernels<T>();
+  const int64_t block = gemm_block_depth(k), nr = table.nr, panel = kPanelRows * panel_step(block);
+  const Plan plan = plan_of(*this, part, block);
+  const int64_t strips = (part.rows + table.mr - 1) / table.mr, end = part.column + part.columns;
+  const int64_t left_size = plan.pack_a ? std::min(plan.strips, strips) * panel : 0;
+  const int64_t right_size = plan.pack_b ? std::min(plan.columns, round_up(part.columns, nr)) * k : 0;
+  T* const left = left_size + right_size > 0 ? packing_buffer<T>(left_size + right_size) : nullptr;
+  T* const right = plan.pack_b ? left + left_size : nullptr;
+  // Strips of equal height, give or take one: a small rest would leave registers idle.
+  const int64_t height = part.rows / strips, higher = part.rows % strips;
+  const auto row = [&](int64_t r) { return part.row + height * r + std::min(r, higher); };
+  kernels::GemmStrip<T> s;
+  s.ldc = ldc;
+  for (int64_t j = part.column; j < end; j += plan.columns) {
+    const int64_t columns = std::min(plan.columns, end - j), padded = round_up(columns, nr);
+    for (int64_t p = 0; plan.pack_b && p < k; p += block) {
+      pack_block(b, p, std::min(block, k - p), j, columns, right + p * padded);
+    }
+    for (int64_t first = 0; first < strips; first += plan.strips) {
+      const int64_t after = std::min(strips, first + plan.strips);
+      // One pass even when k is 0: C = 0 (+ bias).
+      for (int64_t p = 0; p < std::max<int64_t>(k, 1); p += block) {
+        s.k = std::min(block, k - p);
+        s.accumulate = accumulate || p > 0;
+        const bool packed = plan.pack_b || packed_b != nullptr;
+        const T* const b_block = plan.pack_b ? right + p * padded
+                                 : packed    ? packed_b + p * round_up(n, nr) + j * s.k
+                                             : b.at(p, j);
+        s.b_row = packed ? nr : b.row;
+        s.b_panel = packed ? nr * s.k : nr;
+        if (plan.pack_a) pack_left(a, first, after, row, p, s.k, panel, left);
+        const int64_t step = after - first == 1 ? columns : nr;
+        for (int64_t q = 0; q < columns; q += step) {
+          s.columns = std::min(step, columns - q);
+          s.b = b_block + q / nr * s.b_panel;
+          s.bias = bias != nullptr && p + block >= k ? bias + j + q : nullptr;
+          for (int64_t r = first; r < after; ++r) {
+            s.rows = row(r + 1) - row(r);
+            s.c = c + row(r) * ldc + j + q;
+            place_left(a, row(r), p, plan.pack_a ? left + (r - first) * panel : nullptr, s);
+            table.gemm_strip(s);
+          }
+        }
+      }
+      if (gelu == nullptr) continue;
+      for (int64_t i = row(first); i < row(after); ++i) table.gelu(columns, c + i * ldc + j, gelu + i * ldc + j);
+    }
+  }
+}
+
+void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
+               const std::function<void(const GemmPart&)>& body) {
+  // Below this many multiplications, waking another thread costs more than it saves.
+  constexpr int64_t kParallelWork = 1 << 17;
+  if (m <= 0 || n <= 0) return;
+  const int64_t threads = m * n * k > kParallelWork ? num_threads() : 1;
+  if (threads == 1) return body({0, m, 0, n});
+  const int64_t strips = (m + mr - 1) / mr, panels = (n + nr - 1) / nr;
+  // As many parts as threads, cut along the larger side first: that repeats the least packing.
+  int64_t across = 1, down = 1;
+  if (m >= n) {
+    down = std::min(threads, strips);
+    across = std::min(threads / down, panels);
+  } else {
+    across = std::min(threads, panels);
+    down = std::min(threads / across, strips);
+  }
+  if (across * down == 1) return body({0, m, 0, n});
+  parallel_for(across * down, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      const int64_t y = part / across, x = part % across;
+      const int64_t i = m * (strips * y / down) / strips, j = panels * x / across * nr;
+      body({i, m * (strips * (y + 1) / down) / strips - i, j, std::min(n, panels * (x + 1) / across * nr) - j});
+    }
+  });
+}
+
+#define QING_INSTANTIATE(T)                                                                          \
+  template void pack_block<T>(const GemmView<T>&, int64_t, int64_t, int64_t, int64_t, T*);           \
+  template struct GemmProduct<T>;
+QING_INSTANTIATE(float)
+QING_INSTANTIATE(double)
+#undef QING_INSTANTIATE
+
+}  // namespace qing

@@ -1,0 +1,61 @@
+// Products with weights in 8-bit integers or bf16, for inference: less memory to read, and several products an
+// instruction where the processor has AVX-512 VNNI and BF16.
+#pragma once
+
+#include <cstdint>
+
+#include <qing/tensor/ops/gemm.h>
+#include <qing/tensor/tensor.h>
+
+namespace qing {
+
+/// op(B), k×n, in bf16, packed for products. A copy, immutable.
+class Bf16Matrix {
+ public:
+  Bf16Matrix() = default;  ///< 0×0
+  /// Rounds to nearest even. ValueError if k or n is negative.
+  Bf16Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int64_t ldb);
+
+  int64_t rows() const { return k_; }
+  int64_t columns() const { return n_; }
+  const void* words() const { return words_.defined() ? words_.data<uint8_t>() : nullptr; }
+
+ private:
+  int64_t k_ = 0, n_ = 0;
+  Tensor words_;
+};
+
+/// op(B), k×n, in signed bytes with a scale for each column (its largest magnitude is 127 times that), packed for
+/// products. A copy, immutable.
+class Int8Matrix {
+ public:
+  static constexpr int64_t kMaxRows = 65536;  ///< sums of more products might not fit into 32 bits
+
+  Int8Matrix() = default;  ///< 0×0
+  /// ValueError if k or n is negative or k above kMaxRows. A column that is not finite makes results NaN.
+  Int8Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int64_t ldb);
+
+  int64_t rows() const { return k_; }
+  int64_t columns() const { return n_; }
+  const void* words() const { return words_.defined() ? words_.data<uint8_t>() : nullptr; }
+  const float* scales() const { return scales_.data<float>(); }   ///< [n]
+  const int32_t* zeros() const { return zeros_.data<int32_t>(); }  ///< [n]: 128 times the column's sum of bytes
+
+ private:
+  int64_t k_ = 0, n_ = 0;
+  Tensor words_, scales_, zeros_;
+};
+
+/// C[m,n] = A·B (+ bias[n] on every row): A f32, m×k, rounded to bf16 to nearest even; products are summed in f32 in the
+/// order of k (in pairs where the processor has an instruction for it, which takes denormals for zero).
+/// C[i,j] depends on row i of A and column j of B alone, as in gemm(); its last bits depend on the instruction set.
+void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc,
+          const float* bias = nullptr);
+
+/// The same with A rounded to bytes, each row by its own scale: the largest magnitude over 127. Sums of products are
+/// exact, so results are bitwise equal on every instruction set. A row of A that is not finite gives NaN. The error of
+/// C[i,j] is about (|a_i|max·Σ|b_j| + |b_j|max·Σ|a_i|) / 254 at most.
+void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc,
+          const float* bias = nullptr);
+
+}  // namespace qing

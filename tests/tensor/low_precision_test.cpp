@@ -1,0 +1,180 @@
+#include <qing/tensor/ops/low_precision.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include <qing/tensor/dtype.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/random.h>
+#include <qing/tensor/threads.h>
+
+namespace qing {
+namespace {
+
+std::vector<float> numbers(int64_t n, uint64_t seed) {
+  Generator rng(seed);
+  Tensor t = Tensor::empty({n});
+  rng.fill_normal(t, 0, 1);
+  return {t.span<float>().begin(), t.span<float>().end()};
+}
+
+struct Size {
+  int64_t m, n, k;
+};
+constexpr Size kSizes[] = {{1, 1, 1},   {1, 33, 4},   {3, 5, 7},     {4, 16, 64},    {13, 31, 66},  {14, 32, 129},
+                           {15, 8, 3},  {29, 65, 34}, {113, 40, 25}, {40, 300, 128}, {7, 70, 1000}, {250, 64, 64},
+                           {2, 1, 513}, {5, 17, 2}};
+
+// What the int8 product is by definition, in integers: Σ qa·qb by the scales.
+std::vector<float> quantized(const std::vector<float>& a, const std::vector<float>& b, Size s,
+                             const std::vector<float>& bias) {
+  const auto scale_of = [&](auto value, int64_t n) {
+    float most = 0;
+    for (int64_t p = 0; p < n; ++p) most = std::max(most, std::abs(value(p)));
+    return most / 127;
+  };
+  std::vector<float> c(s.m * s.n);
+  for (int64_t i = 0; i < s.m; ++i) {
+    const auto row = [&](int64_t p) { return a[i * s.k + p]; };
+    const float a_scale = scale_of(row, s.k);
+    for (int64_t j = 0; j < s.n; ++j) {
+      const auto column = [&](int64_t p) { return b[p * s.n + j]; };
+      const float b_scale = scale_of(column, s.k);
+      int64_t sum = 0;
+      for (int64_t p = 0; p < s.k; ++p) {
+        sum += std::lrint(row(p) * (1 / a_scale)) * std::lrint(column(p) * (1 / b_scale));
+      }
+      c[i * s.n + j] = static_cast<float>(sum) * (a_scale * b_scale) + bias[j];
+    }
+  }
+  return c;
+}
+
+std::vector<float> transposed(const std::vector<float>& b, int64_t k, int64_t n) {
+  std::vector<float> out(b.size());
+  for (int64_t p = 0; p < k; ++p) {
+    for (int64_t j = 0; j < n; ++j) out[j * k + p] = b[p * n + j];
+  }
+  return out;
+}
+
+TEST(GemmInt8, IsTheIntegerProductToTheBitFromEitherLayout) {
+  for (const Size s : kSizes) {
+    const auto a = numbers(s.m * s.k, 1), b = numbers(s.k * s.n, 2), bias = numbers(s.n, 3);
+    const auto want = quantized(a, b, s, bias);
+    const auto bt = transposed(b, s.k, s.n);
+    for (const bool trans : {false, true}) {
+      const Int8Matrix packed = trans ? Int8Matrix(Trans::yes, s.k, s.n, bt.data(), s.k)
+                                      : Int8Matrix(Trans::no, s.k, s.n, b.data(), s.n);
+      std::vector<float> c(s.m * (s.n + 1), 77);
+      gemm(s.m, a.data(), s.k, packed, c.data(), s.n + 1, bias.data());
+      for (int64_t i = 0; i < s.m; ++i) {
+        ASSERT_EQ(std::memcmp(&c[i * (s.n + 1)], &want[i * s.n], s.n * sizeof(float)), 0)
+            << s.m << "x" << s.n << "x" << s.k;
+        ASSERT_EQ(c[i * (s.n + 1) + s.n], 77) << "written beyond the row";
+      }
+    }
+  }
+}
+
+TEST(GemmInt8, SumsOfExtremesDoNotSaturate) {
+  const int64_t k = 4096;
+  const std::vector<float> a(k, 1), b(k, -1);
+  float c = 0;
+  gemm(1, a.data(), k, Int8Matrix(Trans::yes, k, 1, b.data(), k), &c, 1);
+  EXPECT_NEAR(c, -4096, 1e-3);
+  const std::vector<float> minus(k, -1);
+  gemm(1, minus.data(), k, Int8Matrix(Trans::yes, k, 1, b.data(), k), &c, 1);
+  EXPECT_NEAR(c, 4096, 1e-3);
+}
+
+TEST(GemmInt8, WhatIsNotFiniteGivesNanInItsRowAndColumnAlone) {
+  std::vector<float> a = numbers(3 * 40, 1), b = numbers(40 * 5, 2), c(15);
+  a[40 + 3] = std::numeric_limits<float>::infinity();
+  b[7 * 5 + 4] = std::numeric_limits<float>::quiet_NaN();
+  gemm(3, a.data(), 40, Int8Matrix(Trans::no, 40, 5, b.data(), 5), c.data(), 5);
+  for (int64_t i = 0; i < 3; ++i) {
+    for (int64_t j = 0; j < 5; ++j) EXPECT_EQ(std::isnan(c[i * 5 + j]), i == 1 || j == 4) << i << "," << j;
+  }
+}
+
+TEST(GemmInt8, ZerosAndEmptyMatrices) {
+  const std::vector<float> zero(64, 0), bias = {1, 2};
+  std::vector<float> c(2, 9);
+  gemm(1, zero.data(), 32, Int8Matrix(Trans::yes, 32, 2, zero.data(), 32), c.data(), 2, bias.data());
+  EXPECT_EQ(c, bias);
+  c.assign(2, 9);
+  gemm(1, nullptr, 0, Int8Matrix(Trans::yes, 0, 2, nullptr, 0), c.data(), 2, bias.data());
+  EXPECT_EQ(c, bias);
+  gemm(1, zero.data(), 0, Int8Matrix(), c.data(), 0);
+  EXPECT_THROW(Int8Matrix(Trans::no, Int8Matrix::kMaxRows + 1, 1, nullptr, 1), ValueError);
+  EXPECT_THROW(Bf16Matrix(Trans::no, 1, -1, nullptr, 1), ValueError);
+}
+
+TEST(GemmBf16, IsWithinTheBoundOfSumsInFloat) {
+  for (const Size s : kSizes) {
+    const auto a = numbers(s.m * s.k, 1), b = numbers(s.k * s.n, 2), bias = numbers(s.n, 3);
+    std::vector<float> c(s.m * s.n);
+    gemm(s.m, a.data(), s.k, Bf16Matrix(Trans::no, s.k, s.n, b.data(), s.n), c.data(), s.n, bias.data());
+    for (int64_t i = 0; i < s.m; ++i) {
+      for (int64_t j = 0; j < s.n; ++j) {
+        double want = bias[j], magnitude = std::abs(bias[j]);
+        for (int64_t p = 0; p < s.k; ++p) {
+          const double product = double(to_float(to_bfloat16(a[i * s.k + p]))) * to_float(to_bfloat16(b[p * s.n + j]));
+          want += product;
+          magnitude += std::abs(product);
+        }
+        // γ of k + 2 roundings (Higham 2002, §3.1); vdpbf16ps may round a pair's two products and their sums apart.
+        const double u = std::numeric_limits<float>::epsilon() / 2, rounded = 2 * double(s.k + 2) * u;
+        ASSERT_NEAR(c[i * s.n + j], want, rounded / (1 - rounded) * magnitude) << s.m << "x" << s.n << "x" << s.k;
+      }
+    }
+  }
+}
+
+TEST(GemmBf16, RoundsToNearestEvenAndKeepsNan) {
+  const float one_up = 1 + 1.0F / 256, tie_up = 1 + 3.0F / 256;  // ties between neighbours in bf16
+  for (const float x : {1.0F, one_up, tie_up, -one_up, 3.4e38F, std::numeric_limits<float>::infinity()}) {
+    float c = 0;
+    const float unit = 1;
+    gemm(1, &x, 1, Bf16Matrix(Trans::no, 1, 1, &unit, 1), &c, 1);
+    EXPECT_EQ(c, to_float(to_bfloat16(x))) << x;
+  }
+  float nan = std::numeric_limits<float>::quiet_NaN(), c = 0;
+  const float unit = 1;
+  gemm(1, &nan, 1, Bf16Matrix(Trans::no, 1, 1, &unit, 1), &c, 1);
+  EXPECT_TRUE(std::isnan(c));
+}
+
+template <class Matrix>
+void check_bits() {
+  const int64_t m = 131, n = 100, k = 77;
+  const auto a = numbers(m * k, 1), b = numbers(k * n, 2), bias = numbers(n, 3);
+  const Matrix packed(Trans::no, k, n, b.data(), n);
+  const int before = num_threads();
+  std::vector<float> want(m * n);
+  set_num_threads(1);
+  gemm(m, a.data(), k, packed, want.data(), n, bias.data());
+  for (const int threads : {2, 4}) {
+    std::vector<float> c(m * n);
+    set_num_threads(threads);
+    gemm(m, a.data(), k, packed, c.data(), n, bias.data());
+    EXPECT_EQ(std::memcmp(c.data(), want.data(), c.size() * sizeof(float)), 0) << threads;
+  }
+  set_num_threads(before);
+  for (const int64_t rows : {1, 5, 20}) {
+    std::vector<float> c(rows * n);
+    gemm(rows, a.data() + 60 * k, k, packed, c.data(), n, bias.data());
+    EXPECT_EQ(std::memcmp(c.data(), want.data() + 60 * n, c.size() * sizeof(float)), 0) << rows;
+  }
+}
+
+TEST(GemmBf16, BitsDependOnRowAndColumnAlone) { check_bits<Bf16Matrix>(); }
+TEST(GemmInt8, BitsDependOnRowAndColumnAlone) { check_bits<Int8Matrix>(); }
+
+}  // namespace
+}  // namespace qing
