@@ -123,6 +123,13 @@ void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {
   command->callback([&] { action = [&a] { cli::run_info(a); }; });
 }
 
+void add_bench(CLI::App& app, cli::BenchArguments& a, Action& action) {
+  CLI::App* command =
+      app.add_subcommand("bench", "Measure this machine and matrix products on it, as a share of its peak");
+  command->add_flag("--json", a.json, "As a JSON object");
+  command->callback([&] { action = [&a] { cli::run_bench(a); }; });
+}
+
 int fail(const char* what, int code) {
   std::fflush(stdout);
   std::fprintf(stderr, "qing: error: %s\n", what);
@@ -144,6 +151,7 @@ int run(int argc, char** argv) {
   cli::TextArguments predict, tokenize;
   cli::ServeArguments serve;
   cli::InfoArguments info;
+  cli::BenchArguments bench;
   Action action;
   add_train(app, train, action);
   add_eval(app, eval, action);
@@ -151,6 +159,7 @@ int run(int argc, char** argv) {
   add_tokenize(app, after_dashes, tokenize, action);
   add_serve(app, serve, action);
   add_info(app, info, action);
+  add_bench(app, bench, action);
 
   try {
     const auto named = [&](const CLI::App* command) { return argc > 1 && command->check_name(argv[1]); };

@@ -66,4 +66,10 @@ struct InfoArguments {
 };
 void run_info(const InfoArguments& arguments);
 
+struct BenchArguments {
+  bool json = false;
+};
+/// Measures this machine's roofs and f32 matrix products, in a few seconds.
+void run_bench(const BenchArguments& arguments);
+
 }  // namespace qing::serve::cli

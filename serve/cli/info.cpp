@@ -2,26 +2,17 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <fstream>
 #include <thread>
 
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/output.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/machine.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::serve::cli {
 namespace {
-
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    const size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown";
-}
 
 boost::json::object read_config(const std::filesystem::path& model) {
   const std::filesystem::path path = model / "config.json";

@@ -1,0 +1,1 @@
+"""What the script benchmarks/compare is made of. Python's standard library only."""

@@ -1,0 +1,34 @@
+"""What can be known of this machine without measuring it."""
+
+import os
+import re
+from pathlib import Path
+
+
+def cpu_info(field):
+    """A line of /proc/cpuinfo, or ''."""
+    try:
+        found = re.search(rf"^{field}\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        return ""
+    return found[1] if found else ""
+
+
+def cpu_name():
+    return cpu_info("model name") or "unknown CPU"
+
+
+def instruction_sets():
+    """Those of qing's that this CPU has, the best first."""
+    flags = set(cpu_info("flags").split())
+    wanted = {"avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"}, "avx2": {"avx2", "fma"}}
+    return [isa for isa, needed in wanted.items() if needed <= flags]
+
+
+def slug(text):
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def cpus():
+    """Numbers of the CPUs this process may use."""
+    return sorted(os.sched_getaffinity(0))

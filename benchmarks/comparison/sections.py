@@ -1,0 +1,102 @@
+"""What is compared: matrix products, other kernels, attention. Each section gives plain data, kept as JSON."""
+
+from .contest import contest, geometric_mean
+from .contestants import Contestant, ContestError, Entry
+
+SQUARES = [(n, n, n) for n in (64, 128, 256, 512, 1024, 2048)]
+LAYERS = [(1024, n, k) for n in (128, 384, 512) for k in (128, 512)]
+WIDE = [(2304, 384, 128), (1024, 1536, 384), (1024, 768, 256), (128, 128, 2304)]
+FEW_ROWS = [(m, 384, 384) for m in (1, 2, 4, 8, 16)] + [(m, 512, 128) for m in (1, 8, 16)]
+ODD = [(1023, 257, 129), (64, 64, 32), (36, 32, 36)]
+SHAPES = SQUARES + LAYERS + WIDE + FEW_ROWS + ODD
+
+IN_CACHE = [("exp", 4096), ("tanh", 4096), ("gelu", 4096), ("silu", 4096), ("softmax", 32, 128),
+            ("layer_norm", 32, 128), ("adamw", 4096)]  # fmt: skip
+# Each with the arrays it reads, updates in place and writes, and how many numbers an array has.
+IN_MEMORY = [(("gelu", 16 << 20), (1, 0, 1), 16 << 20), (("softmax", 16384, 1024), (1, 0, 1), 16 << 20),
+             (("layer_norm", 16384, 1024), (1, 0, 1), 16 << 20), (("adamw", 16 << 20), (1, 3, 0), 16 << 20)]  # fmt: skip
+ATTENTION = [(2048 // length, length, 4, size) for length in (36, 128, 512) for size in (32, 64)]
+
+STREAMED = 256 << 20  # bytes: more than caches hold
+L1, L2 = 16 << 10, 512 << 10  # bytes a thread: what each of these caches holds
+
+
+def roofs(qing, threads):
+    """The machine's limits in FLOP/s and bytes/s."""
+    return {
+        "peak": qing.number("peak"),
+        "read": qing.number("bandwidth", 1, 0, 0, STREAMED),
+        "copy": qing.number("bandwidth", 1, 0, 1, STREAMED),
+        "triad": qing.number("bandwidth", 2, 0, 1, STREAMED),
+        "l2": qing.number("bandwidth", 1, 0, 0, L2 * threads),
+        "l1": qing.number("bandwidth", 1, 0, 0, L1 * threads),
+    }
+
+
+def gemm(field, options, shapes, progress):
+    rows = []
+    for shape in shapes:
+        progress(f"gemm {shape[0]}x{shape[1]}x{shape[2]}")
+        seconds = contest(field.all, (f"gemm_{options.layout}", *shape), options.rounds, options.batch)
+        rows.append({"shape": shape, "seconds": seconds})
+    return rows
+
+
+def gflops(row, name):
+    m, n, k = row["shape"]
+    return 2e-9 * m * n * k / row["seconds"][name]
+
+
+def best_peer(row):
+    """The name of the fastest but qing, or None."""
+    peers = [name for name in row["seconds"] if name != "qing"]
+    return min(peers, key=row["seconds"].get) if peers else None
+
+
+def ratio(row):
+    """qing's speed over the best peer's; None without one."""
+    peer = best_peer(row)
+    return row["seconds"][peer] / row["seconds"]["qing"] if peer else None
+
+
+def summary(rows, what):
+    """The line that scripts look for."""
+    ratios = [r for r in map(ratio, rows) if r is not None]
+    if not ratios:
+        raise ContestError("there is no peer to compare with; install one of those named above as skipped")
+    return f"geometric mean {what}: {geometric_mean(ratios):.2f}, worst shape: {min(ratios):.2f}"
+
+
+def kernels(field, options, progress):
+    """In cache beside Eigen on one thread; beyond it as a share of what memory does for the same streams."""
+    qing = field["qing"]
+    entrants = [c for c in field.all if c.name in ("qing", "eigen")]
+    cached, streamed = [], []
+    if field.threads == 1:
+        for job in IN_CACHE:
+            progress(" ".join(map(str, job)))
+            cached.append({"job": job, "seconds": contest(entrants, job, options.rounds, options.batch)})
+    for job, streams, numbers in IN_MEMORY:
+        progress(" ".join(map(str, job)))
+        reads, updates, writes = streams
+        moved = 4 * numbers * (reads + 2 * updates + writes)
+        seconds = contest([qing], job, options.rounds, options.batch)["qing"]
+        bound = qing.number("bandwidth", *streams, 4 * numbers * sum(streams))
+        streamed.append({"job": job, "seconds": seconds, "bytes": moved, "bandwidth": bound})
+    return {"cached": cached, "streamed": streamed}
+
+
+def attention(field, options, folder, progress):
+    """Forward and backward, one operation against its composition from others; both are qing's."""
+    qing = field["qing"]
+    isa = {"QING_ISA": options.isa}
+    other = Contestant(Entry("composed", "qing", environment=isa), folder, field.cpus)
+    rows = []
+    try:
+        for sizes in ATTENTION:
+            progress("attention " + " ".join(map(str, sizes)))
+            jobs = {"qing": ("attention_fused", *sizes), "composed": ("attention_composed", *sizes)}
+            rows.append({"sizes": sizes, "seconds": contest([qing, other], jobs, options.rounds, options.batch)})
+    finally:
+        other.close()
+    return rows

@@ -1,0 +1,62 @@
+// A contestant is a process that computes with one library what benchmarks/compare asks it for on stdin. Each library has
+// a process of its own, so that their thread pools and symbols do not meet. This header is what every contestant
+// defines; contestant.cpp is what they share.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace qing::bench {
+
+/// What to compute, f32 and row-major:
+///   gemm_nn m n k       C = A·B
+///   gemm_nt m n k       C = A·Bᵀ, B stored n×k: a linear layer
+///   exp, tanh, gelu (erf form), silu n
+///   softmax, layer_norm rows columns
+///   adamw n             one step, weights and moments in place
+struct Job {
+  std::string kind;
+  std::vector<int64_t> sizes;
+
+  int64_t size(size_t i) const { return sizes.at(i); }
+};
+
+/// Memory aligned for any vector; filled with numbers in [−1, 1) that depend on `seed` and the place alone.
+class Floats {
+ public:
+  explicit Floats(int64_t n, uint32_t seed = 0);
+  float* data() const { return data_.get(); }
+  std::span<const float> span() const { return {data_.get(), static_cast<size_t>(n_)}; }
+
+ private:
+  struct Free {
+    void operator()(float* p) const { std::free(p); }
+  };
+  int64_t n_;
+  std::unique_ptr<float, Free> data_;
+};
+
+/// A job with its memory. `run` computes it once more.
+struct Task {
+  std::function<void()> run;
+  std::function<std::span<const float>()> result;  ///< what a run leaves
+};
+
+// --- of each contestant ---
+
+/// Name, version and the kernels in use, in a line.
+std::string describe();
+/// Nothing for a job that the library has no function for. `variant` is the program's argument.
+std::optional<Task> prepare(const Job& job, const std::string& variant);
+/// An answer to a question of this contestant alone; nothing if it does not know it.
+std::optional<std::string> answer(const Job& question);
+
+}  // namespace qing::bench

@@ -1,0 +1,141 @@
+// Runs the main kernels, each once warm and once for tests/instructions/count.py, which counts the instructions spent in
+// qing_measured() under callgrind. Prints the cases' names, a line each, in the order in which they run.
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/optim/optimizer.h>
+#include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/gemm.h>
+#include <qing/tensor/random.h>
+#include <qing/tensor/tensor.h>
+
+// Has a name that callgrind can be told, and stays a call.
+extern "C" [[gnu::noinline]] void qing_measured(const std::function<void()>* work) {
+  (*work)();
+  asm volatile("" : : : "memory");
+}
+
+namespace {
+
+using namespace qing;
+
+Tensor random(const Shape& shape, uint64_t seed = 1, DType dtype = DType::f32) {
+  Generator rng(seed);
+  Tensor x = Tensor::empty(shape, dtype);
+  rng.fill_uniform(x, -1, 1);
+  return x;
+}
+Tensor parameter(const Shape& shape, uint64_t seed = 1) {
+  Tensor x = random(shape, seed);
+  set_requires_grad(x);
+  return x;
+}
+Tensor integers(int64_t n, int64_t below) {
+  Tensor x = Tensor::empty({n}, DType::i64);
+  Generator(1).fill_integers(x, 0, below);
+  return x;
+}
+
+void measure(const std::string& name, const std::function<void()>& work) {
+  std::printf("%s\n", name.c_str());
+  work();
+  qing_measured(&work);
+}
+
+template <class T>
+void product(const char* name, Trans trans_b, int64_t m, int64_t n, int64_t k) {
+  const Tensor a = random({m, k}, 1, dtype_of<T>), b = random({k, n}, 2, dtype_of<T>), c = random({m, n}, 3, dtype_of<T>);
+  measure(std::string(name) + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), [&] {
+    gemm<T>(Trans::no, trans_b, m, n, k, a.data<T>(), k, b.data<T>(), trans_b == Trans::no ? n : k, c.data<T>(), n);
+  });
+}
+
+void products() {
+  product<float>("gemm f32 nn", Trans::no, 256, 256, 256);
+  product<float>("gemm f32 nt", Trans::yes, 256, 128, 512);
+  product<float>("gemm f32 nn", Trans::no, 1, 384, 384);
+  product<float>("gemm f32 nt", Trans::yes, 8, 384, 384);
+  product<float>("gemm f32 nn", Trans::no, 36, 32, 36);
+  product<float>("gemm f32 nn", Trans::no, 257, 129, 65);
+  product<double>("gemm f64 nn", Trans::no, 128, 128, 128);
+}
+
+// A function's forward, and forward with backward.
+void differentiable(const std::string& name, const std::vector<Tensor>& leaves, const std::function<Tensor()>& forward) {
+  measure(name, [&] {
+    const NoGradGuard no_grad;
+    forward();
+  });
+  Tensor gradient;
+  {
+    const NoGradGuard no_grad;
+    gradient = Tensor::full(forward().shape(), 1);
+  }
+  measure(name + " with backward", [&] {
+    for (const Tensor& leaf : leaves) zero_grad(leaf);
+    backward(forward(), {.gradient = gradient});
+  });
+}
+
+void elementwise() {
+  const Tensor x = parameter({65536});
+  differentiable("exp", {x}, [&] { return exp(x); });
+  differentiable("tanh", {x}, [&] { return tanh(x); });
+  differentiable("gelu", {x}, [&] { return gelu(x); });
+  differentiable("silu", {x}, [&] { return silu(x); });
+  differentiable("add", {x}, [&] { return x + x; });
+  Generator rng(1);
+  differentiable("dropout", {x}, [&] { return dropout(x, 0.1, rng); });
+}
+
+void rows() {
+  const Tensor x = parameter({512, 128}), weight = parameter({128}, 2), bias = parameter({128}, 3);
+  differentiable("softmax", {x}, [&] { return softmax(x); });
+  differentiable("logsumexp", {x}, [&] { return logsumexp(x, {-1}); });
+  differentiable("layer_norm", {x, weight, bias}, [&] { return layer_norm(x, weight, bias, 1e-5); });
+  differentiable("rms_norm", {x, weight}, [&] { return rms_norm(x, weight, 1e-5); });
+  const Tensor targets = integers(512, 128);
+  differentiable("cross_entropy", {x}, [&] { return cross_entropy(x, targets); });
+  differentiable("sum", {x}, [&] { return sum(x); });
+  measure("sum over rows", [&] { sum(detach(x), {0}); });
+}
+
+void movement() {
+  const Tensor table = parameter({2000, 128}), ids = integers(512, 2000);
+  differentiable("embedding", {table}, [&] { return embedding(table, ids); });
+  const Tensor x = random({256, 384});
+  measure("transposed copy", [&] { x.transpose(0, 1).contiguous(); });
+}
+
+void attentions() {
+  const Tensor q = parameter({4 * 36, 128}, 1), k = parameter(q.shape(), 2), v = parameter(q.shape(), 3);
+  const Offsets offsets = {0, 36, 72, 108, 144};
+  differentiable("attention", {q, k, v}, [&] { return attention(q, k, v, offsets, 4); });
+}
+
+template <class Optimizer, class Options>
+void sweep(const char* name, const Options& options) {
+  const Tensor weight = parameter({65536});
+  backward(weight, {.gradient = random(weight.shape(), 2)});
+  Optimizer optimizer({weight}, options);
+  measure(name, [&] { optimizer.step(); });
+}
+
+}  // namespace
+
+int main() {
+  std::printf("isa %s\ncompiler %s\n", kernels::name_of(kernels::active_isa()), __VERSION__);
+  products();
+  elementwise();
+  rows();
+  movement();
+  attentions();
+  sweep<optim::AdamW>("adamw", optim::AdamWOptions{});
+  sweep<optim::Sgd>("sgd", optim::SgdOptions{});
+  sweep<optim::Sgd>("sgd with momentum", optim::SgdOptions{.momentum = 0.9});
+}
