@@ -19,7 +19,7 @@ def cpu_name():
 
 
 def instruction_sets():
-    """Those of qing's that this CPU has, the best first."""
+    """Those of qing's that this CPU has and that differ in f32, the best first."""
     flags = set(cpu_info("flags").split())
     wanted = {"avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"}, "avx2": {"avx2", "fma"}}
     return [isa for isa, needed in wanted.items() if needed <= flags]
