@@ -2,6 +2,7 @@
 // thread in order: hence neither the rest of the batch nor the number of threads changes a bit.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -53,7 +54,8 @@ Dense check(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOp
               q.size(-1) >= 1;
   for (int64_t d = 0; fits && d + 2 < rank; ++d) {
     const bool heads = d == rank - 3;
-    fits = k.size(d) == v.size(d) && (q.size(d) == k.size(d) || (heads && k.size(d) > 0 && q.size(d) % k.size(d) == 0));
+    const bool shared = heads && k.size(d) > 0 && q.size(d) > 0 && q.size(d) % k.size(d) == 0;
+    fits = k.size(d) == v.size(d) && (q.size(d) == k.size(d) || shared);
   }
   if (!fits) {
     throw ShapeError(fmt::format("{}: q {}, k {}, v {}; needs [..., queries, d], [..., keys, d], [..., keys, dv]", kOp,
@@ -69,7 +71,8 @@ Dense check(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOp
               .scores = q.shape(),
               .scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(-1)))),
               .causal = options.is_causal,
-              .first_query = options.first_query};
+              // Beyond these nothing changes, and additions to it could overflow.
+              .first_query = std::clamp(options.first_query, -q.size(-2), k.size(-2))};
   dense.result.back() = dense.value_depth;
   dense.scores.back() = dense.keys;
   return dense;

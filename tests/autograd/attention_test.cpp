@@ -99,6 +99,18 @@ TEST(AttentionInTiles, ALargerScoreInALaterTileTakesOver) {
   EXPECT_LT(largest_difference(y, matmul(softmax(matmul(q, k.transpose(0, 1))), v)), 1e-14);
 }
 
+TEST(AttentionInTiles, AFirstQueryBeyondAllKeysSeesThemAll) {
+  const Tensor q = normal({5, 4}, 1), k = normal({7, 4}, 2), v = normal({7, 3}, 3);
+  const Tensor all = scaled_dot_product_attention(q, k, v);
+  for (const int64_t first : {int64_t{7}, std::numeric_limits<int64_t>::max()}) {
+    const Tensor y = scaled_dot_product_attention(q, k, v, {.is_causal = true, .first_query = first});
+    for (int64_t i = 0; i < y.numel(); ++i) EXPECT_EQ(y.data<double>()[i], all.data<double>()[i]);
+  }
+  const Tensor none = scaled_dot_product_attention(
+      q, k, v, {.is_causal = true, .first_query = std::numeric_limits<int64_t>::min()});
+  for (const double value : none.span<double>()) EXPECT_EQ(value, 0);
+}
+
 TEST(AttentionInTiles, HugeScoresKeepTheirShares) {
   const Tensor q = Tensor::full({1, 1}, 1e30, DType::f32), k = Tensor::from<float>({1, -1, 1}, {3, 1});
   Tensor v = Tensor::from<float>({1, 2, 5}, {3, 1});

@@ -262,6 +262,8 @@ const std::vector<Misuse>& misuses() {
        [] { merge_rows({f32({2, 3})}, {Tensor::arange(2)}, int64_t{1} << 50); }},
       {"merge_rows of another width", Kind::shape, {"merge_rows", "[2, 4]", "[n, 3]"},
        [] { merge_rows({f32({2, 3}), f32({2, 4})}, {Tensor::arange(2), Tensor::arange(2)}, 4); }},
+      {"attention of no query heads to some key heads", Kind::shape, {"scaled_dot_product_attention", "[1, 0, 4, 8]"},
+       [] { scaled_dot_product_attention(f32({1, 0, 4, 8}), f32({1, 2, 4, 8}), f32({1, 2, 4, 8})); }},
       // counting
       {"bincount of what is no small number", Kind::value, {"bincount", "1000000000000000"},
        [] { bincount(Tensor::full({1}, 1e15, DType::i64)); }},
