@@ -6,7 +6,8 @@
 // by masked access to B and C, so nothing beyond the matrices is touched.
 
 // A tile is as many rows and vectors of C as registers hold; few rows take more vectors instead.
-constexpr int kTileRows = QING_KERNEL_ROWS, kTileVectors = 2, kWideRows = QING_KERNEL_WIDE_ROWS;
+constexpr int kTileRows = QING_KERNEL_ROWS, kTileVectors = 2;
+constexpr int kWideRows = QING_KERNEL_WIDE_ROWS, kWidestRows = (kWideRows + 1) / 3;
 
 template <class T, int Rows, int Vectors, bool Masked>
 void gemm_tile(const GemmStrip<T>& s, int64_t column) {
@@ -19,7 +20,7 @@ void gemm_tile(const GemmStrip<T>& s, int64_t column) {
   const T* a[kGroups];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < Vectors; ++j) sum[i][j] = V::set1(0);
   }
 #pragma GCC unroll 8
@@ -28,7 +29,7 @@ void gemm_tile(const GemmStrip<T>& s, int64_t column) {
   const int64_t a_row = s.a_row, a_column = s.a_column, b_row = s.b_row, b_panel = s.b_panel;
   for (int64_t p = 0; p < s.k; ++p) {
     V row[Vectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < Vectors; ++j) {
       const T* from = b + j / kTileVectors * b_panel + j % kTileVectors * V::width;
       row[j] = Masked && j == kLast ? V::load_first(from, lanes) : V::load(from);
@@ -36,7 +37,7 @@ void gemm_tile(const GemmStrip<T>& s, int64_t column) {
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i) {
       const V x = V::set1(a[i / 3][i % 3 * a_row]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < Vectors; ++j) sum[i][j] = fma(x, row[j], sum[i][j]);
     }
 #pragma GCC unroll 8
@@ -48,7 +49,7 @@ void gemm_tile(const GemmStrip<T>& s, int64_t column) {
     T* to = s.c + column;
 #pragma GCC unroll 16
     for (int i = 0; i < Rows; ++i, to += s.ldc) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int j = 0; j < Vectors; ++j) {
         if constexpr (Masked) {
           if (j == kLast) {
@@ -94,6 +95,7 @@ template <class T>
 void gemm_strip(const GemmStrip<T>& s) {
   constexpr int64_t kWidth = Vec<T>::width;
   constexpr auto kHeights = std::make_integer_sequence<int, kTileRows>();
+  static constexpr auto kWidest = gemm_tiles<T, 4 * kTileVectors, false>(std::make_integer_sequence<int, kWidestRows>());
   static constexpr auto kWide = gemm_tiles<T, 2 * kTileVectors, false>(std::make_integer_sequence<int, kWideRows>());
   static constexpr auto kFull = gemm_tiles<T, kTileVectors, false>(kHeights);
   static constexpr auto kEdge = gemm_tiles<T, kTileVectors, true>(kHeights);
@@ -101,6 +103,10 @@ void gemm_strip(const GemmStrip<T>& s) {
   constexpr int64_t kPanel = kTileVectors * kWidth;
   const bool deep = s.k >= 128;
   int64_t j = 0;
+  // Long rows of B are what memory gives fastest.
+  if (s.rows <= kWidestRows) {
+    for (; j + 4 * kPanel <= s.columns; j += 4 * kPanel) kWidest[s.rows - 1](s, j);
+  }
   if (s.rows <= kWideRows) {
     for (; j + 2 * kPanel <= s.columns; j += 2 * kPanel) kWide[s.rows - 1](s, j);
   }
@@ -133,7 +139,7 @@ void pack_columns_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, 
       for (; p + V::kTransposed <= k; p += V::kTransposed) {
         V columns[V::kTransposed];
         V::transpose(from + p, stride, columns);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int64_t q = 0; q < V::kTransposed; ++q) columns[q].store(to + (p + q) * unit);
       }
     }
