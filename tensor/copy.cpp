@@ -45,6 +45,12 @@ void Tensor::copy_from(const Tensor& source) {
       using From = decltype(from_zero);
       To* const out = data<To>();
       const From* const in = from.data<From>();
+      if constexpr (std::is_same_v<To, From>) {
+        if (copy_by_blocks(shape(), dtype(), reinterpret_cast<std::byte*>(out), strides(),
+                           reinterpret_cast<const std::byte*>(in), from.strides())) {
+          return;
+        }
+      }
       for_each_run(shape(), {&strides(), &from.strides()}, [out, in](const Run& run) {
         copy_run(out + run.offset[0], run.step[0], in + run.offset[1], run.step[1], run.count);
       });

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include <qing/tensor/denormals.h>
+#include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {
@@ -13,6 +15,7 @@ namespace {
 constexpr int64_t kGrain = 16384;  // elements
 constexpr int64_t kTile = 32;      // a side: 32 lines of 128 bytes of f32 fit L1
 constexpr int64_t kTilesAGrain = kGrain / (kTile * kTile);
+constexpr int64_t kBlock = 64;     // a side of what is turned at a time
 
 using Steps = std::array<int64_t, kMaxOperands>;
 
@@ -119,7 +122,76 @@ void walk_tiles(const std::vector<Dim>& dims, const std::function<void(const Run
   });
 }
 
+// Calls body(offset) for the elements begin to end of the first `count` dimensions.
+template <class Body>
+void for_positions(const std::vector<Dim>& dims, size_t count, int64_t begin, int64_t end, const Body& body) {
+  Steps offset = offsets_at(dims, count, begin);
+  std::vector<int64_t> index(count);
+  for (int64_t d = static_cast<int64_t>(count) - 1, rest = begin; d >= 0; --d) {
+    index[d] = rest % dims[d].size;
+    rest /= dims[d].size;
+  }
+  for (; begin < end; ++begin) {
+    body(offset);
+    for (size_t d = count; d-- > 0;) {
+      advance(offset, dims[d].step, 1);
+      if (++index[d] < dims[d].size) break;
+      advance(offset, dims[d].step, -dims[d].size);
+      index[d] = 0;
+    }
+  }
+}
+
+void copy_rows(const std::vector<Dim>& dims, int64_t size, std::byte* to, const std::byte* from) {
+  const int64_t bytes = dims.back().size * size;
+  parallel_for(product(dims.begin(), dims.end() - 1), std::max<int64_t>(1, kGrain / dims.back().size),
+               [&](int64_t begin, int64_t end) {
+                 for_positions(dims, dims.size() - 1, begin, end, [&](const Steps& offset) {
+                   std::memmove(to + offset[0] * size, from + offset[1] * size, static_cast<size_t>(bytes));
+                 });
+               });
+}
+
+// The last dimension is dense in the first operand, the one before it in the second.
+template <class T>
+void copy_turned(const std::vector<Dim>& dims, T* to, const T* from) {
+  const Dim &inner = dims.back(), &across = dims[dims.size() - 2];
+  const int64_t wide = (inner.size + kBlock - 1) / kBlock, high = (across.size + kBlock - 1) / kBlock;
+  parallel_for(product(dims.begin(), dims.end() - 2) * wide * high, kGrain / (kBlock * kBlock),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t block = begin; block < end; ++block) {
+                   const int64_t i = block % wide * kBlock, j = block / wide % high * kBlock;
+                   Steps offset = offsets_at(dims, dims.size() - 2, block / wide / high);
+                   advance(offset, inner.step, i);
+                   advance(offset, across.step, j);
+                   kernels::kernels<T>().transpose(std::min(kBlock, inner.size - i), std::min(kBlock, across.size - j),
+                                                   from + offset[1], inner.step[1], to + offset[0], across.step[0]);
+                 }
+               });
+}
+
 }  // namespace
+
+bool copy_by_blocks(const Shape& shape, DType dtype, std::byte* to, const Strides& to_strides, const std::byte* from,
+                    const Strides& from_strides) {
+  if (numel_of(shape) == 0) return true;
+  std::vector<Dim> dims = simplify(shape, {&to_strides, &from_strides});
+  if (dims.size() < 2) return false;
+  if (dims.back().step[0] == 1 && dims.back().step[1] == 1) {
+    // Longer rows are to be shared between threads.
+    if (dims.back().size > kGrain) return false;
+    copy_rows(dims, static_cast<int64_t>(size_of(dtype)), to, from);
+    return true;
+  }
+  if ((dtype != DType::f32 && dtype != DType::f64) || !find_tiles(dims)) return false;
+  if (dims.back().step[0] != 1 || dims[dims.size() - 2].step[1] != 1) return false;
+  if (dtype == DType::f32) {
+    copy_turned(dims, reinterpret_cast<float*>(to), reinterpret_cast<const float*>(from));
+  } else {
+    copy_turned(dims, reinterpret_cast<double*>(to), reinterpret_cast<const double*>(from));
+  }
+  return true;
+}
 
 void for_each_run(const Shape& shape, std::initializer_list<const Strides*> operands,
                   const std::function<void(const Run&)>& body) {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
 
+#include <qing/tensor/dtype.h>
 #include <qing/tensor/layout.h>
 
 namespace qing {
@@ -25,5 +27,11 @@ struct Run {
 /// copy reads whole cache lines. Denormal numbers are kept as they are.
 void for_each_run(const Shape& shape, std::initializer_list<const Strides*> operands,
                   const std::function<void(const Run&)>& body);
+
+/// Copies a tensor of `shape` to other memory, or to the same places, if one of two fast ways applies: rows that lie
+/// densely in both are copied whole; f32 and f64 that lie across each other are turned in blocks of registers. False,
+/// with nothing done, otherwise.
+bool copy_by_blocks(const Shape& shape, DType dtype, std::byte* to, const Strides& to_strides, const std::byte* from,
+                    const Strides& from_strides);
 
 }  // namespace qing

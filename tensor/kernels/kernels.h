@@ -115,6 +115,10 @@ struct Table {
   /// Rounds to a neighbour in bf16, the nearer the likelier, so that the expectation is x: with 16 bits of element
   /// first + i of Philox4x32-10's (seed, stream). `first` is a multiple of 4. What is not finite stays.
   void (*round_bf16)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, const T* x, uint16_t* y);
+
+  // --- copies ---
+  /// out[c·out_step + r] = in[r·in_step + c]; the two do not overlap. Any bits pass unchanged.
+  void (*transpose)(int64_t rows, int64_t columns, const T* in, int64_t in_step, T* out, int64_t out_step);
 };
 
 Isa active_isa();              ///< Chosen at first use; ValueError if QING_ISA names one this CPU lacks.

@@ -49,7 +49,8 @@ constexpr Table<T> make_table() {
           .rmsprop = rmsprop_kernel<T>,
           .lion = lion_kernel<T>,
           .widen_bf16 = widen_bf16_kernel<T>,
-          .round_bf16 = round_bf16_kernel<T>};
+          .round_bf16 = round_bf16_kernel<T>,
+          .transpose = transpose_kernel<T>};
 }
 
 }  // namespace

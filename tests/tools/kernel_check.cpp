@@ -112,6 +112,14 @@ struct Run {
     keep("round_bf16", {rounded.begin(), rounded.end()});
   }
 
+  void copies() {
+    const int64_t rows = n, columns = n % 19 + 1;
+    const auto in = numbers<T>(rows * (columns + 2), 18);
+    std::vector<T> out(static_cast<size_t>(columns * (rows + 1)), T(7));
+    table.transpose(rows, columns, in.data(), columns + 2, out.data(), rows + 1);
+    keep("transpose", out);
+  }
+
   // Strips of every height over panels of B, in place and packed both ways.
   void gemm() {
     const int64_t k = 19, columns = n % (3 * table.nr) + 1, panels = (columns + table.nr - 1) / table.nr;
@@ -191,6 +199,7 @@ struct Run {
     rows();
     optimizers();
     random();
+    copies();
     gemm();
     attention();
     return results;
