@@ -91,8 +91,8 @@ inline Vec<T> exp(Vec<T> x) {
   return select(is_nan(x), x, y);
 }
 
-/// tanh x within 2 ulp: |y| = e / (e + 2) with e = e^{2|x|} − 1 computed without cancellation; while e is small, as e/2 − e/2·y, where
-/// the roundings of y count little.
+/// tanh x within 2 ulp: |y| = e / (e + 2) with e = e^{2|x|} − 1 computed without cancellation; while e is small, as
+/// e/2 − e/2·y, where the roundings of y count little.
 template <class T>
 inline Vec<T> tanh(Vec<T> x) {
   using V = Vec<T>;
