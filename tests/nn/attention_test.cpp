@@ -115,11 +115,10 @@ TEST_F(Attention, ACachesCloneGoesItsOwnWay) {
   layer.forward_cached(x.slice(1, 0, 2), expected);
   KeyValueCache other = cache.clone();
   EXPECT_EQ(other.length(), 2);
-  layer.forward_cached(y.slice(1, 2, 3), other);  // where the first will write next
-  EXPECT_EQ(cache.length(), 2);
   for (int64_t t = 2; t < 4; ++t) {
     expect_near(layer.forward_cached(x.slice(1, t, t + 1), cache), layer.forward_cached(x.slice(1, t, t + 1), expected),
                 0);
+    layer.forward_cached(y.slice(1, t, t + 1), other);  // would overwrite the position just taken
   }
 }
 

@@ -181,10 +181,12 @@ TEST(Llama, ACachesCloneGoesItsOwnWay) {
   LlamaCache cache = model.make_cache(1, 6);
   model.forward(ids.slice(1, 0, 3), cache);
   LlamaCache other = clone(cache);
-  model.forward(ids.slice(1, 0, 3), other);
+  const Tensor whole = model.forward(ids);
+  EXPECT_TRUE(allclose(model.forward(ids.slice(1, 3, 4), cache), whole.slice(1, 3, 4), 1e-5, 1e-6));
+  model.forward(ids.slice(1, 0, 3), other);  // would overwrite the position just taken
   EXPECT_EQ(other[0].length(), 6);
-  EXPECT_EQ(cache[0].length(), 3);
-  EXPECT_TRUE(allclose(model.forward(ids.slice(1, 3, 6), cache), model.forward(ids).slice(1, 3, 6), 1e-5, 1e-6));
+  EXPECT_EQ(cache[0].length(), 4);
+  EXPECT_TRUE(allclose(model.forward(ids.slice(1, 4, 6), cache), whole.slice(1, 4, 6), 1e-5, 1e-6));
 }
 
 TEST(Llama, RefusesWhatDoesNotFit) {
