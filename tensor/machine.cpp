@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <new>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <qing/tensor/errors.h>
@@ -35,8 +39,8 @@ double best_rate(double work, const Pass& pass) {
 
 constexpr int kChains = 12;  // independent sums: more than latency times throughput of any FMA unit
 
-// The loops below are assembly: they say exactly which instructions are counted, and need no compiler flags. Sums tend
-// to 1, so that no denormal number slows them down.
+// The loops below are assembly: they say exactly which instructions are counted, and need no compiler flags. Sums stay
+// away from denormal numbers, which would slow them down.
 #if defined(__x86_64__)
 #define QING_FMA_CHAINS(r)                                                                                          \
   const float x = 0.999F, y = 0.001F;                                                                               \
@@ -85,6 +89,25 @@ struct Avx512 {
   }
   static void finish() { Avx2::finish(); }
 };
+#endif
+
+#if defined(__aarch64__)
+void chains_neon() {
+  int64_t n = kIterations;
+  asm volatile(
+      "movi v0.4s, 0\n\tmovi v1.4s, 0\n\tmovi v2.4s, 0\n\tmovi v3.4s, 0\n\tmovi v4.4s, 0\n\tmovi v5.4s, 0\n\t"
+      "movi v6.4s, 0\n\tmovi v7.4s, 0\n\tmovi v16.4s, 0\n\tmovi v17.4s, 0\n\tmovi v18.4s, 0\n\tmovi v19.4s, 0\n\t"
+      "fmov v20.4s, 1.0\n\tfmov v21.4s, 0.125\n\t"
+      "1:\n\t"
+      "fmla v0.4s, v20.4s, v21.4s\n\tfmla v1.4s, v20.4s, v21.4s\n\tfmla v2.4s, v20.4s, v21.4s\n\t"
+      "fmla v3.4s, v20.4s, v21.4s\n\tfmla v4.4s, v20.4s, v21.4s\n\tfmla v5.4s, v20.4s, v21.4s\n\t"
+      "fmla v6.4s, v20.4s, v21.4s\n\tfmla v7.4s, v20.4s, v21.4s\n\tfmla v16.4s, v20.4s, v21.4s\n\t"
+      "fmla v17.4s, v20.4s, v21.4s\n\tfmla v18.4s, v20.4s, v21.4s\n\tfmla v19.4s, v20.4s, v21.4s\n\t"
+      "subs %0, %0, #1\n\tb.ne 1b\n\t"
+      : "+r"(n)
+      :
+      : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20", "v21");
+}
 #endif
 
 void chains_plain() {
@@ -193,6 +216,8 @@ double fma_peak(Isa isa) {
     lanes = 16;
     chains = chains_avx512;
   }
+#elif defined(__aarch64__)
+  if (isa != Isa::scalar) chains = chains_neon;
 #endif
   const int64_t threads = num_threads();
   return best_rate(2.0 * lanes * kChains * kIterations * static_cast<double>(threads), [&] {

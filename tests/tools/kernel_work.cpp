@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/gemm.h>
+#include <qing/tensor/ops/low_precision.h>
 #include <qing/tensor/random.h>
 #include <qing/tensor/tensor.h>
 
@@ -55,6 +57,19 @@ void product(const char* name, Trans trans_b, int64_t m, int64_t n, int64_t k) {
   });
 }
 
+template <class Weights>
+void packed_product(const char* name, int64_t m, int64_t n, int64_t k) {
+  const Tensor a = random({m, k}), b = random({n, k}, 2), c = random({m, n}, 3);
+  const Weights weights(Trans::yes, k, n, b.data<float>(), k);
+  measure(std::string(name) + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), [&] {
+    if constexpr (std::is_same_v<Weights, PackedMatrix<float>>) {
+      gemm(Trans::no, m, a.data<float>(), k, weights, c.data<float>(), n);
+    } else {
+      gemm(m, a.data<float>(), k, weights, c.data<float>(), n);
+    }
+  });
+}
+
 void products() {
   product<float>("gemm f32 nn", Trans::no, 256, 256, 256);
   product<float>("gemm f32 nt", Trans::yes, 256, 128, 512);
@@ -63,6 +78,9 @@ void products() {
   product<float>("gemm f32 nn", Trans::no, 36, 32, 36);
   product<float>("gemm f32 nn", Trans::no, 257, 129, 65);
   product<double>("gemm f64 nn", Trans::no, 128, 128, 128);
+  packed_product<PackedMatrix<float>>("gemm f32 packed", 8, 384, 384);
+  packed_product<Bf16Matrix>("gemm bf16", 8, 384, 384);
+  packed_product<Int8Matrix>("gemm int8", 8, 384, 384);
 }
 
 // A function's forward, and forward with backward.
