@@ -22,21 +22,44 @@ def check(entrants, job):
         os.unlink(path)
 
 
-def contest(entrants, jobs, rounds, batch_seconds):
-    """{name: median seconds of a run}. A round times a batch of about batch_seconds of each. Who does not know the job is
-    left out. `jobs` is the job of all, or {name: job}."""
-    job_of = jobs.get if isinstance(jobs, dict) else lambda name: jobs
-    known = [c for c in entrants if c.prepare(job_of(c.name))]
-    check(known, job_of(known[0].name))
-    runs = {c.name: max(1, min(100_000, int(batch_seconds / max(c.seconds(1, 1), 1e-8)))) for c in known}
-    # The first estimate met cold caches and threads that had yet to start.
-    runs = {c.name: max(1, min(100_000, int(batch_seconds / max(c.seconds(1, runs[c.name]), 1e-9)))) for c in known}
-    times = {c.name: [] for c in known}
+class Contest:
+    """One job, or {name: job}, of all who know it. A round times a batch of about batch_seconds of each."""
+
+    def __init__(self, entrants, jobs, batch_seconds):
+        self.job_of = jobs.get if isinstance(jobs, dict) else lambda name: jobs
+        self.known = [c for c in entrants if c.prepare(self.job_of(c.name))]
+        self.times = {c.name: [] for c in self.known}
+        check(self.known, self.job_of(self.known[0].name))
+
+        def runs(seconds):
+            return max(1, min(100_000, int(batch_seconds / max(seconds, 1e-8))))
+
+        first = {c.name: runs(c.seconds(1, 1)) for c in self.known}
+        # The first estimate met cold caches and threads that had yet to start.
+        self.runs = {c.name: runs(c.seconds(1, first[c.name])) for c in self.known}
+
+    def round(self, turn):
+        """Another one begins in each round."""
+        for c in self.known:
+            c.prepare(self.job_of(c.name))
+        first = turn % len(self.known)
+        for c in self.known[first:] + self.known[:first]:
+            self.times[c.name].append(c.seconds(1, self.runs[c.name]))
+
+    def medians(self):
+        return {name: statistics.median(values) for name, values in self.times.items()}
+
+
+def contests(entrants, jobs, rounds, batch_seconds, progress=lambda text: None):
+    """[{name: median seconds of a run}] of the jobs. A round is one of every job, so that what disturbs the machine for a
+    few seconds meets few rounds of any of them."""
+    progress(f"{len(jobs)} jobs: checking")
+    all_of_them = [Contest(entrants, job, batch_seconds) for job in jobs]
     for turn in range(rounds):
-        first = turn % len(known)
-        for c in known[first:] + known[:first]:
-            times[c.name].append(c.seconds(1, runs[c.name]))
-    return {name: statistics.median(values) for name, values in times.items()}
+        for number, one in enumerate(all_of_them, 1):
+            progress(f"round {turn + 1} of {rounds}, job {number} of {len(jobs)}")
+            one.round(turn)
+    return [one.medians() for one in all_of_them]
 
 
 def geometric_mean(values):

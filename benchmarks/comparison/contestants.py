@@ -1,8 +1,8 @@
 """Contestants: a process for each library, asked over pipes (see benchmarks/contestants). One that is not asked is stopped,
 so that threads which spin while they wait for work do not disturb the one that computes."""
 
+import ctypes
 import os
-import re
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -55,6 +55,10 @@ def entries(isa):
     ]
 
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
+
+
 class Contestant:
     """A running contestant, pinned to `cpus`, a thread for each."""
 
@@ -63,10 +67,16 @@ class Contestant:
         threads = str(len(cpus))
         names = ("QING_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "BLIS_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, threads), "OMP_PROC_BIND": "true", **entry.environment}
+
+        def before_start():
+            os.sched_setaffinity(0, cpus)
+            # A stopped process would outlive a script that was killed.
+            LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
         self.process = subprocess.Popen(
             [folder / f"contestant_{entry.program}", entry.variant],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
-            preexec_fn=lambda: os.sched_setaffinity(0, cpus),
+            preexec_fn=before_start,
         )  # fmt: skip
         self.description = self.ask("describe")
 
@@ -144,8 +154,3 @@ class Field:
 
 def known_peers():
     return sorted({e.name for isa in ("avx2", "avx512") for e in entries(isa)} - {"qing"})
-
-
-def compiler_of(description):
-    found = re.search(r"compiled by (.*)$", description)
-    return found[1] if found else "unknown"

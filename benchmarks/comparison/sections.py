@@ -1,6 +1,6 @@
 """What is compared: matrix products, other kernels, attention. Each section gives plain data, kept as JSON."""
 
-from .contest import contest, geometric_mean
+from .contest import contests, geometric_mean
 from .contestants import Contestant, ContestError, Entry
 
 SQUARES = [(n, n, n) for n in (64, 128, 256, 512, 1024, 2048)]
@@ -34,12 +34,9 @@ def roofs(qing, threads):
 
 
 def gemm(field, options, shapes, progress):
-    rows = []
-    for shape in shapes:
-        progress(f"gemm {shape[0]}x{shape[1]}x{shape[2]}")
-        seconds = contest(field.all, (f"gemm_{options.layout}", *shape), options.rounds, options.batch)
-        rows.append({"shape": shape, "seconds": seconds})
-    return rows
+    jobs = [(f"gemm_{options.layout}", *shape) for shape in shapes]
+    seconds = contests(field.all, jobs, options.rounds, options.batch, progress)
+    return [{"shape": shape, "seconds": row} for shape, row in zip(shapes, seconds)]
 
 
 def gflops(row, name):
@@ -70,19 +67,17 @@ def summary(rows, what):
 def kernels(field, options, progress):
     """In cache beside Eigen on one thread; beyond it as a share of what memory does for the same streams."""
     qing = field["qing"]
-    entrants = [c for c in field.all if c.name in ("qing", "eigen")]
     cached, streamed = [], []
     if field.threads == 1:
-        for job in IN_CACHE:
-            progress(" ".join(map(str, job)))
-            cached.append({"job": job, "seconds": contest(entrants, job, options.rounds, options.batch)})
-    for job, streams, numbers in IN_MEMORY:
-        progress(" ".join(map(str, job)))
+        entrants = [c for c in field.all if c.name in ("qing", "eigen")]
+        seconds = contests(entrants, IN_CACHE, options.rounds, options.batch, progress)
+        cached = [{"job": job, "seconds": row} for job, row in zip(IN_CACHE, seconds)]
+    seconds = contests([qing], [job for job, _, _ in IN_MEMORY], options.rounds, options.batch, progress)
+    for (job, streams, numbers), row in zip(IN_MEMORY, seconds):
         reads, updates, writes = streams
         moved = 4 * numbers * (reads + 2 * updates + writes)
-        seconds = contest([qing], job, options.rounds, options.batch)["qing"]
         bound = qing.number("bandwidth", *streams, 4 * numbers * sum(streams))
-        streamed.append({"job": job, "seconds": seconds, "bytes": moved, "bandwidth": bound})
+        streamed.append({"job": job, "seconds": row["qing"], "bytes": moved, "bandwidth": bound})
     return {"cached": cached, "streamed": streamed}
 
 
@@ -91,12 +86,9 @@ def attention(field, options, folder, progress):
     qing = field["qing"]
     isa = {"QING_ISA": options.isa}
     other = Contestant(Entry("composed", "qing", environment=isa), folder, field.cpus)
-    rows = []
+    jobs = [{"qing": ("attention_fused", *sizes), "composed": ("attention_composed", *sizes)} for sizes in ATTENTION]
     try:
-        for sizes in ATTENTION:
-            progress("attention " + " ".join(map(str, sizes)))
-            jobs = {"qing": ("attention_fused", *sizes), "composed": ("attention_composed", *sizes)}
-            rows.append({"sizes": sizes, "seconds": contest([qing, other], jobs, options.rounds, options.batch)})
+        seconds = contests([qing, other], jobs, options.rounds, options.batch, progress)
     finally:
         other.close()
-    return rows
+    return [{"sizes": sizes, "seconds": row} for sizes, row in zip(ATTENTION, seconds)]

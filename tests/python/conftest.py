@@ -21,8 +21,8 @@ ZH = {
     "neutral": ["这个{}在星期一送到", "{}的重量是两公斤", "大厅里有一个{}"],
     "negative": ["我讨厌这个{}", "这个{}真的很差", "{}太糟糕了，很失望"],
 }
-EN_THINGS = ["film", "phone", "book", "hotel", "chair", "lamp", "car", "meal", "song", "coat", "game", "camera"]
-ZH_THINGS = ["电影", "手机", "书", "酒店", "椅子", "灯", "汽车", "菜", "歌", "大衣", "游戏", "相机"]
+EN_THINGS = ["film", "phone", "book", "hotel", "chair", "lamp", "car", "meal", "song", "coat", "game", "camera", "product"]
+ZH_THINGS = ["电影", "手机", "书", "酒店", "椅子", "灯", "汽车", "菜", "歌", "大衣", "游戏", "相机", "产品"]
 
 
 def synthetic_rows(count=600, seed=5):

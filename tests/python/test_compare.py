@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as tree
 from pathlib import Path
 
@@ -86,6 +87,28 @@ def test_peers_that_were_not_built_are_named(tmp_path):
     assert result.stdout.splitlines()[-1].startswith("geometric mean ")
 
 
+@needs_avx2
+def test_no_process_outlives_a_killed_script():
+    command = [sys.executable, ROOT / "benchmarks/compare", "--no-build", "--build", BUILD, "--threads", "1",
+               "--only", "gemm", "--peers", "eigen"]  # fmt: skip
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, start_new_session=True) as script:
+
+        def contestants():
+            listed = subprocess.run(["ps", "-o", "stat=,comm=", "-g", str(script.pid)], capture_output=True, text=True)
+            return [line for line in listed.stdout.splitlines() if "contestant" in line and not line.startswith("Z")]
+
+        wait_until(lambda: len(contestants()) == 2)
+        script.kill()
+        wait_until(lambda: not contestants())
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
 class Fake:
     """A contestant whose result is a number."""
 
@@ -108,15 +131,16 @@ class Fake:
 
 def test_a_wrong_result_ends_the_contest():
     with pytest.raises(ContestError, match="bad and good differ by 0.5"):
-        contest.contest([Fake("good", 1.0), Fake("bad", 1.5)], ("gemm_nn", 1, 1, 1), 3, 0.01)
+        contest.contests([Fake("good", 1.0), Fake("bad", 1.5)], [("gemm_nn", 1, 1, 1)], 3, 0.01)
     with pytest.raises(ContestError, match="nan"):
-        contest.contest([Fake("good", 1.0), Fake("bad", math.nan)], ("gemm_nn", 1, 1, 1), 3, 0.01)
+        contest.contests([Fake("good", 1.0), Fake("bad", math.nan)], [("gemm_nn", 1, 1, 1)], 3, 0.01)
 
 
 def test_rounds_alternate_and_medians_are_taken():
     a, b = Fake("a", 1.0, 2), Fake("b", 1.0, 4)
-    assert contest.contest([a, b], ("gemm_nn", 1, 1, 1), 5, 0.01) == {"a": 0.002, "b": 0.004}
-    assert a.turns == b.turns == 7  # two to learn how long a run takes, then five rounds
+    jobs = [("gemm_nn", 1, 1, 1), ("gemm_nn", 2, 2, 2)]
+    assert contest.contests([a, b], jobs, 5, 0.01) == [{"a": 0.002, "b": 0.004}] * 2
+    assert a.turns == b.turns == 14  # a job: two to learn how long a run takes, then five rounds
 
 
 def test_the_summary_is_of_the_best_peer():
