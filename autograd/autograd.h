@@ -19,17 +19,19 @@ bool requires_grad(const Tensor& tensor);
 bool is_leaf(const Tensor& tensor);
 
 /// The accumulated gradient of a leaf (or of a result that retains it), of its shape and dtype; undefined if there is
-/// none since the last zero_grad. The tensor shares storage with the accumulator.
+/// none since the last zero_grad. The tensor shares storage with the accumulator. Not for two threads at a time on one
+/// leaf.
 Tensor grad(const Tensor& leaf);
 /// A leaf's gradient for those who write to it in place or skip its zeros, as optimizers do.
 struct RowGradient {
   Tensor gradient;  ///< as of grad()
   /// Rows (of the first dimension, ascending) outside of which it is zero, or null when nothing is known: what only
-  /// GradSink::add_rows() wrote, as the gradient of an embedding's table is. Until the next backward or zero_grad.
-  const std::vector<int64_t>* rows = nullptr;
+  /// GradSink::add_rows() wrote, as the gradient of an embedding's table is.
+  std::shared_ptr<const std::vector<int64_t>> rows = nullptr;
 };
-/// The gradient together with its rows. Whoever writes to it writes to these rows alone; grad() has no such condition,
-/// and therefore ends the tracking of rows until the next zero_grad and backward.
+/// The gradient together with its rows. Whoever writes to it through data() writes to these rows alone; grad() has no
+/// such condition, and therefore ends the tracking of rows until the next zero_grad and backward. So do hooks,
+/// set_grad_buffer() and a write in place.
 RowGradient row_grad(const Tensor& leaf);
 /// Forgets the gradient. Its memory is kept for the next backward.
 void zero_grad(const Tensor& leaf);

@@ -97,7 +97,7 @@ Tensor grad(const Tensor& leaf) {
 RowGradient row_grad(const Tensor& leaf) {
   const std::shared_ptr<Node> node = node_of(leaf);
   if (node == nullptr || !node->grad.valid) return {};
-  return {node->grad.tensor, node->grad.rows ? &*node->grad.rows : nullptr};
+  return {node->grad.tensor, node->grad.knows_rows() ? node->grad.rows : nullptr};
 }
 
 void zero_grad(const Tensor& leaf) {
@@ -112,7 +112,7 @@ void set_grad_buffer(const Tensor& leaf, Tensor buffer) {
                                  name_of(node->dtype), to_string(node->shape), name_of(buffer.dtype()),
                                  to_string(buffer.shape())));
   }
-  node->grad = {std::move(buffer), false, false};
+  node->grad = {.tensor = std::move(buffer), .lent = true};
 }
 
 void retain_grad(const Tensor& result) { recorded_node(result, "retain_grad")->retain = true; }
@@ -227,14 +227,14 @@ void clear_rows(Tensor& table, const std::vector<int64_t>& rows) {
 
 // Makes the slot of a leaf zero, with rows tracked from here on. False when it holds a gradient of unknown rows.
 bool start_tracking(GradSlot& slot, const Node& leaf) {
-  if (slot.valid) return slot.rows.has_value();
-  if (slot.rows) {
+  if (slot.valid) return slot.knows_rows();
+  if (slot.knows_rows()) {
     clear_rows(slot.tensor, *slot.rows);
   } else {
     if (!slot.tensor.defined()) slot.tensor = Tensor::empty(leaf.shape, leaf.dtype);
     slot.tensor.fill(0);
   }
-  slot.rows.emplace();
+  slot.rows = std::make_shared<std::vector<int64_t>>();
   return slot.valid = true;
 }
 
@@ -260,11 +260,12 @@ void GradSink::add_rows(size_t input, const Tensor& index, const Tensor& rows) {
   const Node& to = *node_.inputs[input];
   if (walk_.create_graph) return add(input, index_add(Tensor::zeros(to.shape, to.dtype), 0, index, rows));
   GradSlot& into = slot(input);
-  if (&into != &to.grad || into.shared || !start_tracking(into, to)) {
+  if (&into != &to.grad || into.shared || into.lent || !start_tracking(into, to)) {
     return place_rows(zeroed_target(input), 0, index, rows, Placing::add);
   }
   place_rows(into.tensor, 0, index, rows, Placing::add);
-  into.rows = united(*into.rows, index, to.shape[0]);
+  into.rows = std::make_shared<std::vector<int64_t>>(united(*into.rows, index, to.shape[0]));
+  into.version = into.tensor.version();
 }
 
 void GradSink::add(size_t input, const Tensor& gradient) {

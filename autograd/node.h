@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -15,12 +14,18 @@
 namespace qing {
 
 /// A gradient being summed. `valid` false: nothing yet, whatever memory `tensor` has. `shared`: others may hold the same
-/// tensor, so it must not be written. `rows`: every other row of `tensor` is zero, valid or not; ascending.
+/// tensor, so it must not be written. `rows`, if not null: every other row of `tensor` is zero, valid or not, as long as
+/// the tensor has the version it had then; ascending. `lent`: the memory is somebody's who may write it, so rows are not
+/// tracked.
 struct GradSlot {
   Tensor tensor;
   bool valid = false;
   bool shared = false;
-  std::optional<std::vector<int64_t>> rows = std::nullopt;
+  std::shared_ptr<const std::vector<int64_t>> rows = nullptr;
+  uint64_t version = 0;
+  bool lent = false;
+
+  bool knows_rows() const { return rows != nullptr && tensor.version() == version; }
 };
 
 struct Node : std::enable_shared_from_this<Node> {

@@ -24,7 +24,7 @@ void for_each_grad(const std::vector<Tensor>& parameters, const char* op, Body b
   for (const Tensor& parameter : parameters) {
     const auto [gradient, rows] = row_grad(parameter);
     if (!gradient.defined()) continue;
-    dispatch_floating(gradient.dtype(), op, [&, &gradient = gradient, rows = rows](auto zero) {
+    dispatch_floating(gradient.dtype(), op, [&, &gradient = gradient, &rows = rows](auto zero) {
       auto* g = gradient.data<decltype(zero)>();
       const int64_t n = gradient.numel();
       if (rows == nullptr) {

@@ -20,7 +20,7 @@ struct GradScalerOptions {
 };
 
 /// backward(scaler.scale(loss)); [scaler.unscale(optimizer); clip ...;] scaler.step(optimizer); scaler.update();
-/// With several optimizers unscale and step each, then update once.
+/// With several optimizers unscale and step each, then update once; they outlive the update.
 class GradScaler : public Stateful {
  public:
   explicit GradScaler(GradScalerOptions options = {});  ///< ValueError on options out of range

@@ -11,8 +11,8 @@
 namespace qing::optim {
 namespace {
 
-// Elements whose bf16 states are widened at a time; a multiple of 4, as round_bf16 wants.
-constexpr int64_t kWidened = 1024;
+// Elements for which round_bf16 draws together, and those whose bf16 states are widened at a time: a multiple of it.
+constexpr int64_t kNoiseUnit = 4, kWidened = 1024;
 
 }  // namespace
 
@@ -20,10 +20,10 @@ constexpr int64_t kWidened = 1024;
 struct Optimizer::Job {
   size_t index;
   Tensor parameter, gradient;
-  const std::vector<int64_t>* rows;
+  std::shared_ptr<const std::vector<int64_t>> rows;
   bool fresh;
 
-  int64_t width() const { return parameter.numel() / parameter.size(0); }
+  int64_t width() const { return rows->empty() ? 0 : parameter.numel() / parameter.size(0); }
   int64_t units() const { return rows != nullptr ? static_cast<int64_t>(rows->size()) : parameter.numel(); }
   int64_t grain() const {
     return rows != nullptr ? kElementGrain / std::clamp<int64_t>(width(), 1, kElementGrain) : kElementGrain;
@@ -80,12 +80,7 @@ Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient) {
     state.slots[slot] = Tensor::full(state.parameter.shape(), initial_slot(state.group), slot_dtype(state));
     fresh = true;
   }
-  // Noise of bf16 states comes four elements at a time, which rows of other widths would cut through.
-  const auto cuts = [&] { return state_dtype_ == DType::bf16 && state.parameter[0].numel() % 4 != 0; };
-  // Without any row there may be no row at all: then all elements are none.
-  const bool some = gradient.rows != nullptr && !gradient.rows->empty();
-  const bool by_rows = some && skips_zeros(state.group) && !cuts();
-  return {index, state.parameter, gradient.gradient, by_rows ? gradient.rows : nullptr, fresh};
+  return {index, state.parameter, gradient.gradient, skips_zeros(state.group) ? gradient.rows : nullptr, fresh};
 }
 
 void Optimizer::step() {
@@ -137,7 +132,10 @@ void Optimizer::run(const Job& job, int64_t begin, int64_t end) const {
 void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
   const State& state = states_[job.index];
   const auto& kernels = kernels::kernels<float>();
-  float wide[kMaxSlots][kWidened];
+  // Noise comes in fours from a multiple of four on, which a row may not begin at: then there are some before it.
+  const int64_t before = begin % kNoiseUnit;
+  float wide[kMaxSlots][kWidened + kNoiseUnit] = {};
+  uint16_t rounded[kWidened + kNoiseUnit];
   for (; begin < end; begin += kWidened) {
     const int64_t n = std::min(kWidened, end - begin);
     Piece<float> piece{
@@ -145,14 +143,15 @@ void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
     const auto bits = [&](size_t slot) { return &state.slots[slot].data<BFloat16>()[begin].bits; };
     for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
       if (!uses_slot(state.group, slot)) continue;
-      kernels.widen_bf16(n, bits(slot), wide[slot]);
-      piece.slots[slot] = wide[slot];
+      piece.slots[slot] = wide[slot] + before;
+      kernels.widen_bf16(n, bits(slot), piece.slots[slot]);
     }
     update(state.group, piece);
     for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
       if (piece.slots[slot] == nullptr) continue;
-      kernels.round_bf16(job.index * kMaxSlots + slot, static_cast<uint64_t>(state.steps), static_cast<uint64_t>(begin),
-                         n, wide[slot], bits(slot));
+      kernels.round_bf16(job.index * kMaxSlots + slot, static_cast<uint64_t>(state.steps),
+                         static_cast<uint64_t>(begin - before), before + n, wide[slot], rounded);
+      std::copy_n(rounded + before, n, bits(slot));
     }
   }
 }

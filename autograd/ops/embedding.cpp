@@ -87,7 +87,9 @@ Bags bags_of(const Tensor& ids, const Tensor& offsets, int64_t padding_idx) {
 Tensor largest_of_bags(const Tensor& weight, const Bags& in) {
   const auto bags = static_cast<int64_t>(in.end.size());
   const int64_t width = weight.size(1);
-  if (in.row.empty()) return Tensor::zeros({bags, width}, weight.dtype());
+  if (in.row.empty()) {  // still a function of the table, with no gradient anywhere
+    return index_add(Tensor::zeros({bags, width}, weight.dtype()), 0, vector_of({}), embedding(weight, vector_of({})));
+  }
   const Tensor table = weight.alias().contiguous();
   const Tensor best = Tensor::zeros({bags, width}, DType::i64), empty = Tensor::empty({bags, 1}, DType::boolean);
   dispatch_floating(weight.dtype(), "embedding_bag", [&](auto zero) {

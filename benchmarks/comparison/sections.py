@@ -1,7 +1,8 @@
 """What is compared: matrix products, other kernels, attention. Each section gives plain data, kept as JSON."""
 
+from . import machine
 from .contest import contests, geometric_mean
-from .contestants import Contestant, ContestError, Entry
+from .contestants import Contestant, Entry
 
 SQUARES = [(n, n, n) for n in (64, 128, 256, 512, 1024, 2048)]
 LAYERS = [(1024, n, k) for n in (128, 384, 512) for k in (128, 512)]
@@ -18,7 +19,8 @@ IN_MEMORY = [(("gelu", 16 << 20), (1, 0, 1), 16 << 20), (("softmax", 16384, 1024
 ATTENTION = [(2048 // length, length, 4, size) for length in (36, 128, 512) for size in (32, 64)]
 
 STREAMED = 256 << 20  # bytes: more than caches hold
-L1, L2 = 16 << 10, 512 << 10  # bytes a thread: what each of these caches holds
+# Bytes a thread: what each of these caches holds with room to spare.
+L1, L2 = 16 << 10, machine.l2_bytes() // 2
 
 
 def roofs(qing, threads):
@@ -60,7 +62,7 @@ def summary(rows, what):
     """The line that scripts look for."""
     ratios = [r for r in map(ratio, rows) if r is not None]
     if not ratios:
-        raise ContestError("there is no peer to compare with; install one of those named above as skipped")
+        return f"geometric mean {what}: none, there is no peer to compare with; install one of those named as skipped"
     return f"geometric mean {what}: {geometric_mean(ratios):.2f}, worst shape: {min(ratios):.2f}"
 
 

@@ -101,8 +101,8 @@ void BertConfig::validate() const {
   positive("intermediate_size", intermediate_size);
   positive("max_position_embeddings", max_position_embeddings);
   positive("type_vocab_size", type_vocab_size);
-  if (labels.size() < 2) throw ValueError(fmt::format("labels: {} is too few to tell apart", labels.size()));
   positive("labels", static_cast<int64_t>(labels.size()));
+  if (labels.size() < 2) throw ValueError("labels: one is too few to tell apart");
   if (hidden_size % num_attention_heads != 0) {
     throw ValueError(fmt::format("hidden_size: {} is not a multiple of num_attention_heads {}", hidden_size,
                                  num_attention_heads));

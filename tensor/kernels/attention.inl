@@ -201,10 +201,17 @@ struct HeadKernel {
   // The larger of `largest` and scale times the first n elements of s.
   static T larger(int64_t n, T scale, const T* s, T largest) {
     const V factor = V::set1(scale);
-    // NaN must reach the result: max keeps its second operand then, so the running maximum goes first.
     V high = V::set1(largest);
     for_lanes<T>(n, [&](int64_t i, auto part) { high = max(high, load(s + i, part, kHidden) * factor); });
     return high.max();
+  }
+
+  // A maximum may lose NaN, which must reach the result: −∞ for scores that are all hidden, NaN if one of them is NaN.
+  static T hidden_or_nan(int64_t n, const T* s) {
+    for (int64_t j = 0; j < n; ++j) {
+      if (s[j] != s[j]) return s[j];
+    }
+    return kHidden;
   }
 
   // Overwrites row s, up to `unit`, with e^(scale·s − largest) of its first n elements and with zeros; their sum.
@@ -262,6 +269,7 @@ struct HeadKernel {
       const int64_t n = visible_in(t, i);
       scale[i] = masked(t, i, n, s);
       largest[i] = larger(n, scale[i], s, sums.largest[t.query + i]);
+      if (largest[i] == kHidden) largest[i] = hidden_or_nan(n, s);
     }
     for (int64_t i = 0; i < t.queries; ++i) {
       T *const s = scores + i * t.unit, &seen = sums.largest[t.query + i], &total = sums.inverse[t.query + i];

@@ -47,7 +47,7 @@ void low_tile(const LowStrip& s, int64_t column) {
     float* c = s.c + i * s.ldc + column;
     for (int64_t j = 0; j < columns; ++j) {
       if constexpr (Bytes) {
-        c[j] = static_cast<float>(words[j] - s.b_zero[column + j]) * (s.a_scale[i] * s.b_scale[column + j]);
+        c[j] = static_cast<float>(words[j] - s.b_zero[column + j]) * s.a_scale[i] * s.b_scale[column + j];
       } else {
         c[j] = __builtin_bit_cast(float, words[j]);
       }

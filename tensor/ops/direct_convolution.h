@@ -14,7 +14,8 @@ bool prefers_direct(const Convolution& c);
 
 /// The channels of a group lie padded in planes of one row length, one for each remainder of rows and columns by the
 /// strides. Then what a tap of the filter sees of a plane is, for all windows together, one run of memory: the windows'
-/// own rows have that length too, and what comes between them is dropped, or 0. Scratch memory of one thread.
+/// own rows have that length too, and what comes between them is dropped, or 0 (in gradients: a weight or a pixel that is
+/// not finite makes NaN of its product with it). Scratch memory of one thread.
 template <class T>
 class DirectConvolution {
  public:

@@ -128,6 +128,22 @@ TEST(AttentionInTiles, NanReachesItsQueryAlone) {
   for (int64_t i = 0; i < 70; ++i) EXPECT_EQ(std::isnan(at(y, {i, 0})), i == 50) << i;
 }
 
+TEST(AttentionInTiles, AQueryOfNanIsNanForAnyNumberOfKeys) {
+  const auto check = [](DType dtype) {
+    for (const int64_t keys : {1, 2, 3, 5, 8, 17, 36, 66}) {
+      Tensor q = normal({3, 4}, 1, dtype);
+      q.select(0, 1).fill(std::numeric_limits<double>::quiet_NaN());
+      const Tensor k = normal({keys, 4}, 2, dtype), v = normal({keys, 3}, 3, dtype);
+      for (const bool causal : {false, true}) {
+        const Tensor y = scaled_dot_product_attention(q, k, v, {.is_causal = causal}).to(DType::f64);
+        for (int64_t i = 0; i < 9; ++i) EXPECT_EQ(std::isnan(y.data<double>()[i]), i / 3 == 1) << keys << ", " << i;
+      }
+    }
+  };
+  check(DType::f32);
+  check(DType::f64);
+}
+
 TEST(AttentionInTiles, AQueryWithoutKeysGetsZerosAndGivesNone) {
   const Tensor q = leaf({80, 4}, 1), k = leaf({70, 4}, 2), v = leaf({70, 4}, 3);
   Tensor mask = Tensor::full({80, 70}, 1, DType::boolean);

@@ -9,6 +9,7 @@
 
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 namespace qing::optim {
@@ -134,6 +135,60 @@ TEST(RowGradient, LazyAdamLeavesOtherRowsAlone) {
     EXPECT_EQ(moved, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 24, 25, 26, 27, 28, 29, 30}));
   }
   EXPECT_NE(train(false, lazy), train(true, lazy));
+}
+
+TEST(RowGradient, LazyAdamMovesNothingInAStepThatNamesNoRow) {
+  const Tensor weight = table();
+  AdamW adamw({weight}, {.lr = 0.1, .lazy = true});
+  look_up(weight, {1, 2});
+  adamw.step();
+  const std::vector<float> after = values(weight);
+  adamw.zero_grad();
+  look_up(weight, {});
+  adamw.step();
+  EXPECT_EQ(values(weight), after);
+}
+
+TEST(RowGradient, RowsOfAnyWidthRoundTheirStatesWithTheNoiseOfTheirPlace) {
+  // Both tables have the same elements: once as rows of 6, once as one row, which is visited whole.
+  const auto states = [](bool by_rows) {
+    Tensor weight = Tensor::zeros(by_rows ? Shape{50, 6} : Shape{1, 300});
+    set_requires_grad(weight);
+    AdamW adamw({weight}, {.lr = 0.1, .lazy = true});
+    adamw.set_state_dtype(DType::bf16);
+    std::vector<int64_t> all(50);
+    std::iota(all.begin(), all.end(), 0);
+    Generator rng(4);
+    const Tensor g = randn({300}, rng);
+    backward(sum(mul(embedding(weight, ids(by_rows ? all : std::vector<int64_t>{0})).reshape({300}), g)));
+    adamw.step();
+    const Tensor moment = adamw.state_dict().at("parameter.0.exp_avg").to(DType::f32).reshape({300});
+    return values(moment);
+  };
+  EXPECT_EQ(states(true), states(false));
+}
+
+TEST(RowGradient, MemoryOfOthersAndWritesInPlaceAreNotTracked) {
+  const Tensor lent = table();
+  Tensor arena = Tensor::zeros({2 * kEntries, kWidth});
+  set_grad_buffer(lent, arena.slice(0, 0, kEntries));
+  look_up(lent, {3});
+  EXPECT_EQ(row_grad(lent).rows, nullptr);
+  zero_grad(lent);
+  arena.fill(9);
+  look_up(lent, {3});
+  const Tensor held = table();
+  look_up(held, {3});
+  Tensor handle = grad(held);
+  zero_grad(held);
+  look_up(held, {4});
+  zero_grad(held);
+  handle.fill(9);
+  look_up(held, {3});
+  const Tensor plain = table();
+  look_up(plain, {3});
+  EXPECT_EQ(values(grad(lent)), values(grad(plain)));
+  EXPECT_EQ(values(grad(held)), values(grad(plain)));
 }
 
 TEST(RowGradient, ClippingAndCheckingReachEveryRow) {

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ SPEC.loader.exec_module(gate)
 
 
 def test_kernels_take_no_more_instructions_than_recorded():
+    if shutil.which("valgrind") is None:
+        pytest.skip("valgrind is not installed")
+    if " avx2 " not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("the counts are those of AVX2 kernels, which this CPU does not run")
     record = json.loads(gate.RECORD.read_text())
     about, counted = gate.count(BUILD / "kernel_work")
     if about["compiler"] != record["compiler"]:

@@ -48,7 +48,7 @@ std::vector<float> quantized(const std::vector<float>& a, const std::vector<floa
       for (int64_t p = 0; p < s.k; ++p) {
         sum += std::lrint(row(p) * (1 / a_scale)) * std::lrint(column(p) * (1 / b_scale));
       }
-      c[i * s.n + j] = static_cast<float>(sum) * (a_scale * b_scale) + bias[j];
+      c[i * s.n + j] = static_cast<float>(sum) * a_scale * b_scale + bias[j];
     }
   }
   return c;
