@@ -2,7 +2,6 @@
 // WRITES BYTES` bytes a second. Beside the jobs of all there are
 //   attention_fused, attention_composed sequences length heads size: forward and backward
 #include <algorithm>
-#include <cmath>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
@@ -11,6 +10,7 @@
 #include <qing/tensor/ops/gemm.h>
 #include <qing/tensor/threads.h>
 
+#include "../composed_attention.h"
 #include "gemm_task.h"
 
 namespace qing::bench {
@@ -79,16 +79,6 @@ Task adamw(int64_t n) {
           .result = [s] { return s->w.span(); }};
 }
 
-// softmax(q·kᵀ/√d)·v out of general operations, on the rows of a ragged batch whose sequences are of one length.
-Tensor composed(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length, int64_t heads) {
-  const int64_t tokens = q.size(0), size = q.size(1) / heads;
-  const auto by_head = [&](const Tensor& x) {
-    return x.reshape({tokens / length, length, heads, size}).transpose(1, 2);
-  };
-  const Tensor scores = matmul(by_head(q), by_head(k).transpose(2, 3)) * (1 / std::sqrt(static_cast<double>(size)));
-  return matmul(softmax(scores), by_head(v)).transpose(1, 2).reshape({tokens, heads * size});
-}
-
 Task attention_task(const Job& job, bool fused) {
   struct State {
     Tensor q, k, v, dy, y, dq;
@@ -105,7 +95,8 @@ Task attention_task(const Job& job, bool fused) {
   return {.run =
               [=] {
                 for (const Tensor* x : {&s->q, &s->k, &s->v}) zero_grad(*x);
-                s->y = fused ? attention(s->q, s->k, s->v, s->offsets, heads) : composed(s->q, s->k, s->v, length, heads);
+                s->y = fused ? attention(s->q, s->k, s->v, s->offsets, heads)
+                             : composed_attention(s->q, s->k, s->v, length, heads);
                 backward(s->y, {.gradient = s->dy});
                 s->dq = grad(s->q);
               },

@@ -1,9 +1,8 @@
 // Self-attention on sequences of one length, about 2,048 tokens in all and four heads: one operation, and the same out of
 // general operations. Forward alone, then with the backward.
-#include <cmath>
-
 #include <qing/autograd/ops.h>
 
+#include "../composed_attention.h"
 #include "bench.h"
 
 namespace qing::bench {
@@ -18,12 +17,7 @@ Tensor fused(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length) 
 }
 
 Tensor composed(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length) {
-  const int64_t size = q.size(1) / kHeads;
-  const auto by_head = [&](const Tensor& x) {
-    return x.reshape({x.size(0) / length, length, kHeads, size}).transpose(1, 2);
-  };
-  const Tensor scores = matmul(by_head(q), by_head(k).transpose(2, 3)) * (1 / std::sqrt(static_cast<double>(size)));
-  return matmul(softmax(scores), by_head(v)).transpose(1, 2).reshape(q.shape());
+  return composed_attention(q, k, v, length, kHeads);
 }
 
 using Attention = Tensor (*)(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length);

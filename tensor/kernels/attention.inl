@@ -77,25 +77,6 @@ void product(int64_t rows, int64_t columns, int64_t depth, Scalars<T> a, MatrixR
   product_rows<T, kProductRows>(rows, columns, depth, a, b, c, add);
 }
 
-/// out[p·unit + j] = in[j·step + p] for j < lines and p < length, and 0 for lines ≤ j < unit, a multiple of the width.
-template <class T>
-void pack_transposed(int64_t lines, int64_t length, MatrixRows<const T> in, int64_t unit, T* out) {
-  using V = Vec<T>;
-  constexpr int64_t width = V::width;
-  for (int64_t j = 0; j < unit; j += width) {
-    for (int64_t p = 0; p < length; p += width) {
-      const int64_t left = length - p < width ? length - p : width;
-      V block[width];
-      for (int64_t l = 0; l < width; ++l) {
-        const T* from = in.data + (j + l) * in.step + p;
-        block[l] = j + l >= lines ? V::set1(0) : left == width ? V::load(from) : V::load_partial(from, left, 0);
-      }
-      transpose(block);
-      for (int64_t l = 0; l < left; ++l) block[l].store(out + (p + l) * unit + j);
-    }
-  }
-}
-
 /// Copies rows to where they lie end to end. Rows of all heads together lie a power of two apart as often as not, and
 /// would share a few sets of the cache.
 template <class T>
@@ -180,7 +161,9 @@ struct HeadKernel {
     return n > t.keys ? t.keys : n < 0 ? 0 : n;
   }
 
-  void pack_keys(const ScoreTile& t) const { pack_transposed(t.keys, a.depth, from(a.k, t.key), t.unit, keys); }
+  void pack_keys(const ScoreTile& t) const {
+    pack_columns_kernel(a.depth, t.keys, row(a.k, t.key), a.k.step, t.unit, keys);
+  }
   void score(const ScoreTile& t) const {
     gather_rows(t.queries, a.depth, from(a.q, t.query), queries);
     product<T>(t.queries, t.unit, a.depth, {queries, a.depth, 1}, {keys, t.unit}, {scores, t.unit}, false);
@@ -295,7 +278,7 @@ struct HeadKernel {
     for_tiles(
         [&](const ScoreTile& t) {
           pack_keys(t);
-          if (through_scores) pack_transposed(t.keys, a.value_depth, from(a.v, t.key), t.unit, values);
+          if (through_scores) pack_columns_kernel(a.value_depth, t.keys, row(a.v, t.key), a.v.step, t.unit, values);
           if (g.dq.data != nullptr) gather_rows(t.keys, a.depth, from(a.k, t.key), rows);
           first_of_key = true;
           if (a.queries > 0 && (t.key == 0 || visible(a.queries - 1) > t.key)) return;

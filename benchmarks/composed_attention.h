@@ -1,0 +1,20 @@
+// Attention out of general operations: what the fused one is measured against.
+#pragma once
+
+#include <cmath>
+
+#include <qing/autograd/ops.h>
+
+namespace qing::bench {
+
+/// q, k, v [tokens, heads·size], sequences of `length` end to end; as attention() without dropout.
+inline Tensor composed_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length, int64_t heads) {
+  const int64_t tokens = q.size(0), size = q.size(1) / heads;
+  const auto by_head = [&](const Tensor& x) {
+    return x.reshape({tokens / length, length, heads, size}).transpose(1, 2);
+  };
+  const Tensor scores = matmul(by_head(q), by_head(k).transpose(2, 3)) * (1 / std::sqrt(static_cast<double>(size)));
+  return matmul(softmax(scores), by_head(v)).transpose(1, 2).reshape({tokens, heads * size});
+}
+
+}  // namespace qing::bench
