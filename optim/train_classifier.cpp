@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -109,7 +110,16 @@ std::vector<ParameterGroup<AdamWOptions>> groups_of(nn::Module& model, const Tra
   return groups;
 }
 
-class Training {
+bool is_permutation(std::span<const int64_t> order) {
+  std::vector<bool> seen(order.size());
+  for (const int64_t i : order) {
+    if (i < 0 || static_cast<size_t>(i) >= order.size() || seen[static_cast<size_t>(i)]) return false;
+    seen[static_cast<size_t>(i)] = true;
+  }
+  return true;
+}
+
+class Training : private Stateful {
  public:
   Training(std::span<const nn::Example> examples, const TrainOptions& options)
       : examples_(examples),
@@ -127,40 +137,93 @@ class Training {
   }
 
   TrainResult run(const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
-                  const std::function<void(int64_t)>& on_epoch) {
+                  const std::function<void(int64_t)>& on_epoch, const RunOptions& run) {
     AdamW optimizer(groups_of(model_, options_));
     LrScheduler schedule(optimizer, [this](double base, int64_t step) {
       return base * linear_warmup_decay(step, warmup_, steps_);
     });
-    int64_t saved = 0;
-    double seconds = 0;
+    optimizer_ = &optimizer;
+    double best = -std::numeric_limits<double>::infinity();
+    int64_t saved = -1;
+    const auto save = [&](const std::filesystem::path& folder) {
+      nn::save_text_classifier(folder, model_, tokenizer_);
+      saved = now_.step;
+    };
     TrainerOptions trainer{.max_epochs = options_.epochs, .max_steps = steps_, .clip_norm = options_.clip};
     trainer.schedule = &schedule;
+    trainer.rng = &rng_;
+    trainer.parts = {{"classifier", this}};
+    trainer.checkpoints = run.checkpoints;
+    trainer.checkpoint_every = run.checkpoint_every;
+    trainer.checkpoint.keep = 1;
     trainer.on_step = [&](const TrainerProgress& now) {
-      seconds = now.seconds;
-      return !on_progress || on_progress(progress(now));
+      best = now.best_metric;
+      update(now);
+      return !on_progress || on_progress(now_);
     };
+    if (run.evaluate) {
+      trainer.evaluate = [&] {
+        save(run.last);
+        const double score = run.evaluate(run.last, now_);
+        if (score > best) save(out);
+        best = std::max(best, score);
+        return score;
+      };
+      trainer.evaluate_every = run.evaluate_every;
+      trainer.greater_is_better = true;
+    }
+    trainer.patience = run.patience;
     trainer.on_epoch = [&](const TrainerProgress& now) {
-      nn::save_text_classifier(out, model_, tokenizer_);
-      saved = now.step;
+      if (!run.evaluate) save(out);
       if (on_epoch) on_epoch(now.epoch);
       return true;
     };
     const TrainerResult result = Trainer(model_, optimizer, source(), trainer).run();
-    if (saved != result.steps) nn::save_text_classifier(out, model_, tokenizer_);
+    if (saved != result.steps) {
+      if (run.evaluate) save(run.last);
+      if (!std::isfinite(result.best_metric)) save(out);
+    }
     return {.loss = result.loss,
-            .tokens_per_second = static_cast<double>(tokens_) / seconds,
-            .seconds = seconds,
+            .tokens_per_second = now_.tokens_per_second,
+            .seconds = seconds_,
             .steps = result.steps,
             .epochs = result.epochs,
-            .interrupted = result.interrupted};
+            .interrupted = result.interrupted,
+            .early_stopped = result.early_stopped,
+            .resumed_from = result.resumed_from,
+            .total_steps = steps_};
   }
 
  private:
   LossSource source() {
     return {.has_next = [this] { return next_ < order_.size(); },
             .next = [this] { return next_loss(); },
-            .begin_epoch = [this](int64_t) { shuffle(); }};
+            .begin_epoch = [this](int64_t) { shuffle(); },
+            .save = [] { return std::string(); },  // the position is in state_dict()
+            .load = [](const std::string&) {}};
+  }
+
+  // An epoch's order is shuffled from that of the one before.
+  StateDict state_dict() const override {
+    const std::vector<int64_t> order(order_.begin(), order_.end());
+    return {{"order", Tensor::from<int64_t>(std::span(order), {static_cast<int64_t>(order.size())})},
+            {"next", integer_state(static_cast<int64_t>(next_))},
+            {"texts", integer_state(texts_)},
+            {"smoothed", number_state(smoothed_)}};
+  }
+
+  void load_state_dict(const StateDict& state) override {
+    StateReader from("train_classifier: load_state_dict", state);
+    const Tensor order = from.tensor("order", {static_cast<int64_t>(order_.size())}, DType::i64);
+    const int64_t next = from.integer("next", 0), texts = from.integer("texts", 0);
+    const double smoothed = from.number("smoothed");
+    if (order.defined() && !is_permutation(order.span<int64_t>())) from.mismatch("order is no order of the examples");
+    if (next > static_cast<int64_t>(order_.size())) from.mismatch("next is beyond the examples");
+    from.finish();
+    std::copy_n(order.data<int64_t>(), order_.size(), order_.begin());
+    next_ = static_cast<size_t>(next);
+    texts_ = texts;
+    smoothed_ = smoothed;
   }
 
   void shuffle() {  // Fisher-Yates
@@ -169,6 +232,7 @@ class Training {
   }
 
   Tensor next_loss() {
+    now_.lr = optimizer_->lr();
     const size_t count = std::min(static_cast<size_t>(options_.batch), order_.size() - next_);
     std::vector<std::span<const int32_t>> sequences;
     std::vector<int32_t> labels;
@@ -184,16 +248,22 @@ class Training {
     return cross_entropy(model_.forward(batch, &rng_), targets);
   }
 
-  Progress progress(const TrainerProgress& now) {
+  void update(const TrainerProgress& now) {
+    if (seconds_ == 0) first_step_ = now.step;
+    seconds_ = now.seconds;
     smoothed_ = now.step == 1 ? now.loss : kLossSmoothing * smoothed_ + (1 - kLossSmoothing) * now.loss;
-    return {.step = now.step,
+    const double step_seconds = seconds_ / static_cast<double>(now.step - first_step_ + 1);
+    now_ = {.step = now.step,
             .steps = steps_,
             .epoch = now.epoch + 1,
             .epochs = options_.epochs,
             .texts = texts_,
             .loss = smoothed_,
-            .tokens_per_second = static_cast<double>(tokens_) / now.seconds,
-            .seconds_left = now.seconds / static_cast<double>(now.step) * static_cast<double>(steps_ - now.step)};
+            .tokens_per_second = static_cast<double>(tokens_) / seconds_,
+            .seconds_left = step_seconds * static_cast<double>(steps_ - now.step),
+            .step_loss = now.loss,
+            .grad_norm = now.grad_norm,
+            .lr = now_.lr};
   }
 
   std::span<const nn::Example> examples_;
@@ -204,8 +274,11 @@ class Training {
   nn::BertForSequenceClassification model_;
   std::vector<size_t> order_;
   size_t next_ = 0;  // of order_
-  int64_t steps_ = 0, warmup_ = 0, texts_ = 0, tokens_ = 0;
-  double smoothed_ = 0;
+  int64_t steps_ = 0, warmup_ = 0, texts_ = 0;
+  int64_t tokens_ = 0, first_step_ = 0;  // of this process, as are the seconds
+  double seconds_ = 0, smoothed_ = 0;
+  Progress now_{};
+  const Optimizer* optimizer_ = nullptr;
 };
 
 }  // namespace
@@ -213,9 +286,12 @@ class Training {
 TrainResult train_classifier(std::span<const nn::Example> examples, const TrainOptions& options,
                              const std::filesystem::path& out,
                              const std::function<bool(const Progress&)>& on_progress,
-                             const std::function<void(int64_t epoch)>& on_epoch) {
+                             const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
   check(options, examples);
-  return Training(examples, options).run(out, on_progress, on_epoch);
+  if (run.evaluate && run.last.empty()) {
+    throw ValueError("train_classifier: evaluate needs the folder `last` to write what it evaluates to");
+  }
+  return Training(examples, options).run(out, on_progress, on_epoch, run);
 }
 
 }  // namespace qing::optim

@@ -190,7 +190,7 @@ TrainerResult Trainer::run() {
       ++progress_.epoch;
     }
     const auto due = [&](int64_t every) { return every > 0 ? progress_.step % every == 0 : ended; };
-    if (options_.evaluate && due(options_.evaluate_every)) evaluate();
+    if (options_.evaluate && (due(options_.evaluate_every) || done())) evaluate();
     if (ended) tell(options_.on_epoch);
     if (writer && due(options_.checkpoint_every)) save(*writer);
   }
@@ -200,6 +200,7 @@ TrainerResult Trainer::run() {
   result.loss = epoch_steps_ > 0 ? epoch_loss_ / static_cast<double>(epoch_steps_) : progress_.loss;
   result.interrupted = !done();
   result.early_stopped = out_of_patience();
+  result.best_metric = progress_.best_metric;
   return result;
 }
 

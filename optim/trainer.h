@@ -68,7 +68,7 @@ struct TrainerOptions {
   /// The metric of the model as it is, e.g. the loss on other data. Called in evaluation mode, without recording, with
   /// the averages as weights if there are any.
   std::function<double()> evaluate = {};
-  int64_t evaluate_every = 0;  ///< steps; 0: after every epoch
+  int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The last step that a limit allows is evaluated, too.
   bool greater_is_better = false;
   int64_t patience = 0;  ///< evaluations without a better one after which training ends; 0: never
 
@@ -100,6 +100,7 @@ struct TrainerResult {
   bool interrupted;      ///< a callback ended it when there was more to do
   bool early_stopped;    ///< patience ran out
   int64_t resumed_from;  ///< the step of the checkpoint, 0 without one
+  double best_metric;    ///< of all evaluations, an infinity without any
 };
 
 /// With the same model, data, options and kind of CPU the weights are the same to the bit, for any number of threads,

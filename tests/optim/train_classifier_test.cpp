@@ -96,6 +96,88 @@ TEST_F(TrainClassifier, StopsWhenToldAndSaves) {
   EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "m"));
 }
 
+TEST_F(TrainClassifier, GoesOnFromItsCheckpointToTheSameBits) {
+  options_.epochs = 3;  // of 15 steps
+  train_classifier(examples_, options_, folder_ / "whole");
+  const RunOptions run{.checkpoints = folder_ / "checkpoints", .checkpoint_every = 4};
+  int64_t resumed_from = 0, texts = 0;
+  for (const int64_t stop : {5, 15, 16, 40}) {  // in an epoch, at its end, just after it, in the last
+    set_num_threads(stop % 2 == 0 ? 2 : 1);
+    const auto until = [&](const Progress& p) {
+      texts = p.texts;
+      return p.step < stop;
+    };
+    const TrainResult result = train_classifier(examples_, options_, folder_ / "parts", until, {}, run);
+    EXPECT_TRUE(result.interrupted);
+    EXPECT_EQ(result.steps, stop);
+    EXPECT_EQ(result.resumed_from, resumed_from);
+    EXPECT_EQ(texts, stop * 16);
+    EXPECT_NE(bytes(folder_ / "parts" / "model.safetensors"), bytes(folder_ / "whole" / "model.safetensors"));
+    resumed_from = stop;
+  }
+  // The last process dies: it goes on from the checkpoint before.
+  EXPECT_THROW(train_classifier(
+                   examples_, options_, folder_ / "parts",
+                   [](const Progress& p) -> bool { return p.step < 43 ? true : throw IoError("dies"); }, {}, run),
+               IoError);
+  const TrainResult result = train_classifier(examples_, options_, folder_ / "parts", {}, {}, run);
+  EXPECT_FALSE(result.interrupted);
+  EXPECT_EQ(result.resumed_from, 40);
+  EXPECT_EQ(result.steps, 45);
+  const std::string weights = bytes(folder_ / "whole" / "model.safetensors");
+  EXPECT_EQ(bytes(folder_ / "parts" / "model.safetensors"), weights);
+
+  // Nothing is left to do; the model is written again all the same.
+  fs::remove(folder_ / "parts" / "model.safetensors");
+  EXPECT_EQ(train_classifier(examples_, options_, folder_ / "parts", {}, {}, run).tokens_per_second, 0);
+  EXPECT_EQ(bytes(folder_ / "parts" / "model.safetensors"), weights);
+
+  examples_.pop_back();
+  EXPECT_THROW(train_classifier(examples_, options_, folder_ / "parts", {}, {}, run), DataError);
+}
+
+TEST_F(TrainClassifier, KeepsTheBestModelAndTheLast) {
+  options_.epochs = 2;  // of 15 steps
+  const double scores[] = {0.5, 0.7, 0.6, 0.7};
+  std::vector<int64_t> steps;
+  std::vector<std::string> evaluated;
+  RunOptions run{.checkpoints = folder_ / "checkpoints", .evaluate_every = 8, .last = folder_ / "last"};
+  run.evaluate = [&](const fs::path& model, const Progress& p) {
+    steps.push_back(p.step);
+    evaluated.push_back(bytes(model / "model.safetensors"));
+    return scores[steps.size() - 1];
+  };
+  const auto until = [&](int64_t step) {
+    return train_classifier(
+        examples_, options_, folder_ / "m", [=](const Progress& p) { return p.step < step; }, {}, run);
+  };
+  until(5);  // no evaluation yet: the last is better than none
+  EXPECT_EQ(bytes(folder_ / "m" / "model.safetensors"), bytes(folder_ / "last" / "model.safetensors"));
+  until(18);
+  EXPECT_EQ(steps, (std::vector<int64_t>{8, 16}));
+  EXPECT_EQ(bytes(folder_ / "m" / "model.safetensors"), evaluated[1]);
+  EXPECT_NE(bytes(folder_ / "last" / "model.safetensors"), evaluated[1]);
+  until(1000);
+  EXPECT_EQ(steps, (std::vector<int64_t>{8, 16, 24, 30}));
+  EXPECT_EQ(bytes(folder_ / "m" / "model.safetensors"), evaluated[1]);
+  EXPECT_EQ(bytes(folder_ / "last" / "model.safetensors"), evaluated[3]);
+  until(1000);
+  EXPECT_EQ(bytes(folder_ / "m" / "model.safetensors"), evaluated[1]);
+  run.last.clear();
+  EXPECT_THROW(until(1000), ValueError);
+}
+
+TEST_F(TrainClassifier, StopsEarlyWhenNothingImproves) {
+  options_.epochs = 50;
+  RunOptions run{.patience = 2, .last = folder_ / "last"};
+  run.evaluate = [&](const fs::path&, const Progress& p) { return p.epoch == 3 ? 0.9 : 0.8; };
+  const TrainResult result = train_classifier(examples_, options_, folder_ / "m", {}, {}, run);
+  EXPECT_TRUE(result.early_stopped);
+  EXPECT_FALSE(result.interrupted);
+  EXPECT_EQ(result.epochs, 5);
+  EXPECT_EQ(result.total_steps, 750);
+}
+
 TEST_F(TrainClassifier, HasTheLabelsItIsGiven) {
   options_.labels = {"no", "unsure", "yes", "never seen"};
   options_.max_steps = 1;
