@@ -121,6 +121,10 @@ HttpResponse result_response(const Model& model, const BatchResult& result, cons
       return error_response(504, "deadline", fmt::format("the request waited longer than the limit of {} ms; "
                                                          "send fewer texts or try again later",
                                                          limits.predict_time.count()));
+    case BatchResult::Status::kRefused:
+      return unavailable("queue_full", "others have queued less and went first; try again later",
+                         limits.retry_after_seconds);
+    case BatchResult::Status::kCancelled:
     case BatchResult::Status::kStopped:
       return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
     case BatchResult::Status::kFailed:

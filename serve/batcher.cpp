@@ -1,163 +1,286 @@
 #include "batcher.h"
 
 #include <algorithm>
-#include <iterator>
-#include <functional>
+#include <initializer_list>
 #include <span>
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
 namespace {
 
-std::vector<nn::Prediction> checked_predict(const nn::TextClassifier& classifier, std::span<const std::string> texts) {
-  std::vector<nn::Prediction> predictions = classifier.predict(texts);
-  if (predictions.size() != texts.size()) {
-    throw ShapeError(fmt::format("TextClassifier::predict: {} predictions for {} texts; it owes one a text",
-                                 predictions.size(), texts.size()));
+using Status = BatchResult::Status;
+using Seconds = std::chrono::duration<double>;
+
+// Requests past their deadline are looked for this often: it costs time linear in the queue.
+constexpr auto kSweepTime = std::chrono::milliseconds(20);
+// A key gets at least this much of a batch before the next key is looked at.
+constexpr std::size_t kQuantumTokens = 256;
+// Compute yields to I/O, so that health and refusals are prompt on a machine that computes on all its cores.
+constexpr int kComputeNiceness = 5;
+
+void lower_priority() {
+  const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
+  const int now = ::getpriority(PRIO_PROCESS, thread);
+  ::setpriority(PRIO_PROCESS, thread, now + kComputeNiceness);  // a wish: where it is refused, all threads are equal
+}
+
+void count(const BatchJob& job, Counter ModelStatistics::*counter) {
+  if (job.request.statistics) ++(job.request.statistics.get()->*counter);
+}
+
+void count_end(const BatchJob& job, Status status) {
+  switch (status) {
+    case Status::kExpired: return count(job, &ModelStatistics::expired);
+    case Status::kCancelled: return count(job, &ModelStatistics::cancelled);
+    case Status::kRefused: return count(job, &ModelStatistics::refused);
+    case Status::kFailed: return count(job, &ModelStatistics::failed);
+    case Status::kDone:
+    case Status::kStopped: return;
   }
-  return predictions;
+}
+
+void finish(BatchJob& job, Status status) {
+  BatchResult result;
+  result.status = status;
+  if (status == Status::kDone && job.gone()) {
+    result.status = Status::kCancelled;
+  } else if (status == Status::kDone && job.failed) {
+    result.status = Status::kFailed;
+    result.error = job.error;
+  } else if (status == Status::kDone) {
+    result.predictions = std::move(job.predictions);
+  }
+  count_end(job, result.status);
+  const auto done = std::move(job.done);
+  done(std::move(result));
+}
+
+// One text fewer to wait for; the last one ends the job.
+void finish_text(BatchJob& job) {
+  if (job.unfinished.fetch_sub(1) == 1) finish(job, Status::kDone);
+}
+
+void fail_text(BatchJob& job, const std::exception_ptr& error) {
+  if (!job.failed.exchange(true)) job.error = error;
+  finish_text(job);
 }
 
 }  // namespace
 
-Batcher::Batcher(std::size_t queue_texts, std::size_t batch_texts)
-    : queue_texts_(queue_texts), batch_texts_(batch_texts) {
-  if (queue_texts == 0 || batch_texts == 0) {
-    throw ValueError(fmt::format("Batcher: queue_texts {} and batch_texts {}; both must be positive", queue_texts,
-                                 batch_texts));
+Batcher::Batcher(const Limits& limits)
+    : limits_(limits), cache_(limits.cache_bytes), queue_(limits.queue_texts, limits.queue_tokens) {
+  const std::initializer_list<std::pair<const char*, std::size_t>> positive = {
+      {"queue_texts", limits.queue_texts},         {"queue_tokens", limits.queue_tokens},
+      {"batch_texts", limits.batch_texts},         {"batch_tokens", limits.batch_tokens},
+      {"compute_workers", limits.compute_workers}};
+  for (const auto& [name, value] : positive) {
+    if (value == 0) throw ValueError(fmt::format("Batcher: {} is 0; it must be positive", name));
   }
-  worker_ = std::thread([this] { work(); });
+  for (std::size_t i = 0; i < limits.compute_workers; ++i) workers_.emplace_back([this] { work(); });
 }
 
 Batcher::~Batcher() { stop(); }
 
 bool Batcher::submit(std::shared_ptr<const nn::TextClassifier> classifier, std::vector<std::string> texts,
                      Clock::time_point deadline, Done done) {
+  BatchRequest request;
+  request.classifier = std::move(classifier);
+  request.texts = std::move(texts);
+  request.deadline = deadline;
+  return submit(std::move(request), std::move(done));
+}
+
+bool Batcher::submit(BatchRequest request, Done done) {
+  const auto job = std::make_shared<BatchJob>();
+  job->request = std::move(request);
+  job->done = std::move(done);
+  job->queued = Clock::now();
+  job->unfinished = job->request.texts.size();
+  job->predictions.resize(job->request.texts.size());
+  if (job->request.texts.empty() && !job->request.work) {
+    finish(*job, Status::kDone);
+    return true;
+  }
+  BatchQueue::Pushed pushed{false, {}};
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || texts.size() > queue_texts_ - queued_texts_) return false;
-    queued_texts_ += texts.size();
-    auto job = std::make_shared<Job>();
-    job->classifier = std::move(classifier);
-    job->texts = std::move(texts);
-    job->deadline = deadline;
-    job->done = std::move(done);
-    queue_.push_back(std::move(job));
+    if (!stopping_) pushed = queue_.push(job);
   }
-  wake_.notify_one();
-  return true;
+  if (pushed.admitted) wake_.notify_one();
+  count(*job, pushed.admitted ? &ModelStatistics::requests : &ModelStatistics::refused);
+  for (const JobPointer& out : pushed.pushed_out) finish(*out, Status::kRefused);
+  return pushed.admitted;
 }
 
 void Batcher::stop() {
+  std::vector<JobPointer> left;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    left = queue_.remove_all();
   }
-  wake_.notify_one();
-  if (worker_.joinable()) worker_.join();
+  wake_.notify_all();
+  for (std::thread& worker : workers_) {
+    if (worker.joinable()) worker.join();
+  }
+  for (const JobPointer& job : left) finish(*job, Status::kStopped);
 }
 
 void Batcher::work() {
+  lower_priority();
+  Batch batch;
+  std::unique_lock lock(mutex_);
   for (;;) {
-    std::deque<std::shared_ptr<Job>> ended;
-    std::vector<Slice> batch;
-    bool stopped = false;
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-      stopped = stopping_;
-      if (stopped) {
-        ended.swap(queue_);
-        queued_texts_ = 0;
-      } else {
-        const auto now = Clock::now();
-        // A job begun is finished: its work is not thrown away.
-        const auto expired = [now](const std::shared_ptr<Job>& job) { return job->taken == 0 && job->deadline < now; };
-        const auto kept = std::stable_partition(queue_.begin(), queue_.end(), std::not_fn(expired));
-        std::move(kept, queue_.end(), std::back_inserter(ended));
-        queue_.erase(kept, queue_.end());
-        for (const auto& job : ended) queued_texts_ -= job->texts.size();
-        batch = take_batch();
-      }
-    }
-    for (const auto& job : ended) finish(*job, stopped ? BatchResult::Status::kStopped : BatchResult::Status::kExpired);
-    if (stopped) return;
+    if (!wait_for_work(lock, batch)) break;
+    fill(lock, batch);
+    if (batch.empty()) continue;
+    const auto begin = Clock::now();
+    lock.unlock();
     compute(batch);
-    for (const Slice& slice : batch) {
-      if (slice.end == slice.job->texts.size()) finish(*slice.job, BatchResult::Status::kDone);
+    lock.lock();
+    queue_.charge(batch.lane, Seconds(Clock::now() - begin).count());
+  }
+}
+
+// False when there is nothing left to do.
+bool Batcher::wait_for_work(std::unique_lock<std::mutex>& lock, const Batch& batch) {
+  wake_.wait(lock, [&] { return stopping_ || !queue_.empty() || !batch.rest.empty(); });
+  return !queue_.empty() || !batch.rest.empty();
+}
+
+void Batcher::fill(std::unique_lock<std::mutex>& lock, Batch& batch) {
+  auto texts = std::exchange(batch.rest, {});
+  auto encodings = std::exchange(batch.rest_encodings, {});
+  batch.tokens = 0;
+  for (std::size_t i = 0; i < texts.size(); ++i) add(batch, std::move(texts[i]), std::move(encodings[i]));
+  sweep(lock);
+  while (batch.rest.empty() && !batch.work && !queue_.empty()) {
+    if (batch.texts.empty()) batch.lane = queue_.next();
+    const std::size_t left = limits_.batch_tokens - std::min(limits_.batch_tokens, batch.tokens);
+    if (!has_room(batch, 1)) break;
+    const std::vector<BatchSlice> slices =
+        queue_.take(batch.lane, std::min(left, kQuantumTokens), batch.texts.empty());
+    if (slices.empty()) break;
+    // Tokenizing long texts takes a while, and submit() must not wait for it.
+    lock.unlock();
+    for (const BatchSlice& slice : slices) encode(slice, batch);
+    lock.lock();
+  }
+}
+
+// Answers what is past its deadline or has nobody waiting. The queue changes while the lock is off.
+void Batcher::sweep(std::unique_lock<std::mutex>& lock) {
+  const auto now = Clock::now();
+  if (now - swept_ < kSweepTime) return;
+  swept_ = now;
+  const std::vector<JobPointer> dead = queue_.remove_dead(now);
+  if (dead.empty()) return;
+  lock.unlock();
+  for (const JobPointer& job : dead) finish(*job, job->gone() ? Status::kCancelled : Status::kExpired);
+  lock.lock();
+}
+
+bool Batcher::has_room(const Batch& batch, std::size_t tokens) const {
+  return batch.texts.empty() ||
+         (batch.texts.size() < limits_.batch_texts && batch.tokens + tokens <= limits_.batch_tokens);
+}
+
+void Batcher::encode(const BatchSlice& slice, Batch& batch) {
+  BatchJob& job = *slice.job;
+  const BatchRequest& request = job.request;
+  const auto now = Clock::now();
+  if (slice.begin == 0 && request.statistics) {
+    request.statistics->queue_seconds.observe(Seconds(now - job.queued).count());
+  }
+  if (slice.begin == 0 && slice.end == request.texts.size() && request.deadline < now) {
+    return finish(job, Status::kExpired);
+  }
+  if (request.work) {
+    batch.work = slice.job;
+    return;
+  }
+  for (std::size_t i = slice.begin; i < slice.end; ++i) {
+    if (job.gone()) {
+      finish_text(job);
+      continue;
+    }
+    if (auto known = cache_.find(request.classifier, request.texts[i])) {
+      job.predictions[i] = std::move(*known);
+      count(job, &ModelStatistics::cached);
+      finish_text(job);
+      continue;
+    }
+    try {
+      add(batch, {slice.job, i}, request.classifier->encode(request.texts[i]));
+    } catch (...) {
+      fail_text(job, std::current_exception());
     }
   }
 }
 
-// Takes texts from the front of the queue, of one classifier, up to a batch. A job too long for the batch leaves its
-// rest at the front; a job of another classifier ends the batch, so that order is kept and nothing starves.
-std::vector<Batcher::Slice> Batcher::take_batch() {
-  std::vector<Slice> batch;
-  std::size_t room = batch_texts_;
-  while (!queue_.empty()) {
-    const std::shared_ptr<Job> job = queue_.front();
-    if (!batch.empty() && (room == 0 || job->classifier != batch.front().job->classifier)) break;
-    const std::size_t count = std::min(room, job->texts.size() - job->taken);
-    batch.push_back({job, job->taken, job->taken + count});
-    job->taken += count;
-    room -= count;
-    queued_texts_ -= count;
-    if (job->taken < job->texts.size()) break;
-    queue_.pop_front();
-  }
-  return batch;
+void Batcher::add(Batch& batch, Batch::Text text, nn::Encoding encoding) {
+  const std::size_t tokens = encoding.ids.size();
+  const bool fits = batch.rest.empty() && has_room(batch, tokens);
+  (fits ? batch.texts : batch.rest).push_back(std::move(text));
+  (fits ? batch.encodings : batch.rest_encodings).push_back(std::move(encoding));
+  if (fits) batch.tokens += tokens;
 }
 
-void Batcher::compute(const std::vector<Slice>& batch) {
-  if (batch.size() == 1) return compute_slice(batch.front());
-  std::vector<std::string> texts;
-  for (const Slice& slice : batch) {
-    const auto begin = slice.job->texts.begin();
-    std::copy(begin + static_cast<std::ptrdiff_t>(slice.begin), begin + static_cast<std::ptrdiff_t>(slice.end),
-              std::back_inserter(texts));
+void Batcher::compute(Batch& batch) {
+  if (batch.work) return run_work(std::exchange(batch.work, nullptr));
+  const auto begin = Clock::now();
+  const std::shared_ptr<ModelStatistics> statistics = batch.texts.front().job->request.statistics;
+  const auto texts = std::exchange(batch.texts, {});
+  const auto encodings = std::exchange(batch.encodings, {});
+  if (statistics) {
+    ++statistics->batches;
+    statistics->texts += texts.size();
+    statistics->tokens += batch.tokens;
+    statistics->batch_texts.observe(static_cast<double>(texts.size()));
+    statistics->batch_tokens.observe(static_cast<double>(batch.tokens));
   }
+  predict(texts, encodings);
+  if (statistics) statistics->compute_seconds.observe(Seconds(Clock::now() - begin).count());
+}
+
+void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn::Encoding> encodings) {
+  const nn::TextClassifier& classifier = *texts.front().job->request.classifier;
+  std::vector<nn::Prediction> predictions;
   try {
-    if (batch.empty()) return;
-    std::vector<nn::Prediction> predictions = checked_predict(*batch.front().job->classifier, texts);
-    auto from = std::make_move_iterator(predictions.begin());
-    for (const Slice& slice : batch) {
-      const auto count = static_cast<std::ptrdiff_t>(slice.end - slice.begin);
-      slice.job->predictions.insert(slice.job->predictions.end(), from, from + count);
-      from += count;
+    predictions = classifier.predict_encoded(encodings);
+    if (predictions.size() != texts.size()) {
+      throw ShapeError(fmt::format("TextClassifier::predict_encoded: {} predictions for {} texts; it owes one a text",
+                                   predictions.size(), texts.size()));
     }
-  } catch (const std::exception&) {
-    // One request's texts must not fail its neighbours': each is computed alone, and only the culprit gets the error.
-    for (const Slice& slice : batch) compute_slice(slice);
-  }
-}
-
-void Batcher::compute_slice(const Slice& slice) {
-  Job& job = *slice.job;
-  if (job.error) return;
-  try {
-    std::vector<nn::Prediction> predictions =
-        checked_predict(*job.classifier, std::span(job.texts).subspan(slice.begin, slice.end - slice.begin));
-    std::move(predictions.begin(), predictions.end(), std::back_inserter(job.predictions));
   } catch (...) {
-    job.error = std::current_exception();
+    if (texts.size() == 1) return fail_text(*texts.front().job, std::current_exception());
+    // One text must not fail its neighbours: each is computed alone, and only the culprit's request gets the error.
+    for (std::size_t i = 0; i < texts.size(); ++i) predict({texts[i]}, encodings.subspan(i, 1));
+    return;
+  }
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    BatchJob& job = *texts[i].job;
+    if (cache_.enabled()) cache_.insert(job.request.classifier, job.request.texts[texts[i].index], predictions[i]);
+    job.predictions[texts[i].index] = std::move(predictions[i]);
+    finish_text(job);
   }
 }
 
-void Batcher::finish(Job& job, BatchResult::Status status) {
-  BatchResult result;
-  result.status = status;
-  if (status == BatchResult::Status::kDone && job.error) {
-    result.status = BatchResult::Status::kFailed;
-    result.error = job.error;
-  } else if (status == BatchResult::Status::kDone) {
-    result.predictions = std::move(job.predictions);
+void Batcher::run_work(const JobPointer& job) {
+  try {
+    job->request.work();
+  } catch (...) {
+    job->failed = true;
+    job->error = std::current_exception();
   }
-  const Done done = std::move(job.done);
-  done(std::move(result));
+  finish(*job, Status::kDone);
 }
 
 }  // namespace qing::serve

@@ -1,83 +1,81 @@
-// Dynamic batching: texts of several requests are computed together, in the order in which they came.
+// Dynamic batching: requests for a model are computed together, in batches bounded by tokens.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <qing/nn/models/text_classifier.h>
+#include <qing/serve/batch_queue.h>
+#include <qing/serve/limits.h>
+#include <qing/serve/prediction_cache.h>
 
 namespace qing::serve {
 
-/// What became of a request's texts: predictions in order, or the reason why not.
-struct BatchResult {
-  enum class Status { kDone, kExpired, kStopped, kFailed };
-  Status status = Status::kDone;
-  std::vector<nn::Prediction> predictions;  ///< one a text when kDone
-  std::exception_ptr error;                 ///< set when kFailed
-};
-
-/// A bounded queue with one compute worker. The worker never waits for a batch to fill: it takes what is queued, so a
-/// lone request is answered at once and a busy server computes full batches.
+/// Compute workers behind a bounded, fair queue. A worker never waits for a batch to fill: it takes what is queued, so a
+/// lone request is computed at once and a busy server computes full batches. Sequences are ragged: nothing is padded.
 class Batcher {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = BatchClock;
   using Done = std::function<void(BatchResult)>;
 
-  /// ValueError unless both limits are positive.
-  Batcher(std::size_t queue_texts, std::size_t batch_texts);
+  /// Uses queue_*, batch_*, compute_workers and cache_bytes. ValueError unless all but the last are positive.
+  explicit Batcher(const Limits& limits);
   /// Stops, as stop() does.
   ~Batcher();
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
 
-  /// Queues a request's texts; `done` is called once, on the worker's thread, and must not throw. False, and no call,
-  /// when the queue has no room or the batcher has stopped. Texts not begun by `deadline` give kExpired.
+  /// Queues a request; `done` is called once, on any thread, and must neither throw nor call the Batcher. False, and no
+  /// call, when the queue has no room or the batcher has stopped. What is not begun by its deadline gives kExpired; what
+  /// is cancelled gives kCancelled unless it was begun.
+  bool submit(BatchRequest request, Done done);
+  /// The same for texts alone.
   bool submit(std::shared_ptr<const nn::TextClassifier> classifier, std::vector<std::string> texts,
               Clock::time_point deadline, Done done);
-  /// Finishes the batch in hand, answers kStopped to what is queued, and joins the worker.
+  /// Finishes the batches in hand, answers kStopped to what is queued, and joins the workers.
   void stop();
 
  private:
-  struct Job {
-    std::shared_ptr<const nn::TextClassifier> classifier;
-    std::vector<std::string> texts;
-    Clock::time_point deadline;
-    Done done;
-    std::vector<nn::Prediction> predictions;
-    std::size_t taken = 0;  // texts already handed to a batch
-    std::exception_ptr error;
-  };
-  // Texts [begin, end) of a job, as part of one batch.
-  struct Slice {
-    std::shared_ptr<Job> job;
-    std::size_t begin;
-    std::size_t end;
+  // Texts of one model that are computed together.
+  struct Batch {
+    struct Text {
+      JobPointer job;
+      std::size_t index;
+    };
+    BatchQueue::Lane lane;
+    std::vector<Text> texts;
+    std::vector<nn::Encoding> encodings;  // one a text
+    std::size_t tokens = 0;
+    JobPointer work;  // instead of texts
+    std::vector<Text> rest;  // taken from the queue, but without room: the next batch begins with these
+    std::vector<nn::Encoding> rest_encodings;
+    bool empty() const { return texts.empty() && !work; }
   };
 
   void work();
-  std::vector<Slice> take_batch();
-  static void compute(const std::vector<Slice>& batch);
-  static void compute_slice(const Slice& slice);
-  static void finish(Job& job, BatchResult::Status status);
+  bool wait_for_work(std::unique_lock<std::mutex>& lock, const Batch& batch);
+  void fill(std::unique_lock<std::mutex>& lock, Batch& batch);
+  void encode(const BatchSlice& slice, Batch& batch);
+  void add(Batch& batch, Batch::Text text, nn::Encoding encoding);
+  bool has_room(const Batch& batch, std::size_t tokens) const;
+  void compute(Batch& batch);
+  void predict(const std::vector<Batch::Text>& texts, std::span<const nn::Encoding> encodings);
+  void sweep(std::unique_lock<std::mutex>& lock);
+  static void run_work(const JobPointer& job);
 
-  const std::size_t queue_texts_;
-  const std::size_t batch_texts_;
+  const Limits limits_;
+  PredictionCache cache_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::shared_ptr<Job>> queue_;
-  std::size_t queued_texts_ = 0;
+  BatchQueue queue_;
+  Clock::time_point swept_{};
   bool stopping_ = false;
-  std::thread worker_;
+  std::vector<std::thread> workers_;
 };
 
 }  // namespace qing::serve

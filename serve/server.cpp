@@ -32,7 +32,7 @@ std::optional<ApiKeys> keys_for(const ServerOptions& options) {
 struct Server::Impl {
   Impl(ServerOptions options_in, std::shared_ptr<Registry> registry)
       : options(std::move(options_in)),
-        batcher(options.limits.queue_texts, options.limits.batch_texts),
+        batcher(options.limits),
         api(std::move(registry), batcher, keys_for(options), options.limits),
         transport(api, options.limits, options.log_requests) {}
 

@@ -41,25 +41,19 @@ class BertTextClassifier final : public TextClassifier {
   BertTextClassifier(std::unique_ptr<BertForSequenceClassification> model, Tokenizer tokenizer)
       : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
 
-  std::vector<Prediction> predict(std::span<const std::string> texts) const override {
+  Encoding encode(std::string_view text) const override { return tokenizer_.encode(text); }
+
+  std::vector<Prediction> predict_encoded(std::span<const Encoding> encodings) const override {
     std::vector<Prediction> predictions;
-    if (texts.empty()) return predictions;
-    std::vector<Encoding> encodings;
+    if (encodings.empty()) return predictions;
     std::vector<std::span<const int32_t>> sequences;
-    encodings.reserve(texts.size());
-    for (size_t i = 0; i < texts.size(); ++i) {
-      try {
-        encodings.push_back(tokenizer_.encode(texts[i]));
-      } catch (const DataError& error) {
-        throw DataError(fmt::format("text {}: {}", i, error.what()));
-      }
-      sequences.emplace_back(encodings.back().ids);
-    }
+    sequences.reserve(encodings.size());
+    for (const Encoding& encoding : encodings) sequences.emplace_back(encoding.ids);
     const NoGradGuard guard;
     const Tensor logits = model_->forward(RaggedBatch::of(sequences));
     const Tensor scores = softmax(logits);
     const int64_t count = logits.size(1);
-    for (size_t i = 0; i < texts.size(); ++i) {
+    for (size_t i = 0; i < encodings.size(); ++i) {
       const float* row = scores.data<float>() + static_cast<int64_t>(i) * count;
       const float* raw = logits.data<float>() + static_cast<int64_t>(i) * count;
       predictions.push_back({.label = static_cast<int32_t>(std::max_element(row, row + count) - row),
@@ -71,6 +65,7 @@ class BertTextClassifier final : public TextClassifier {
     return predictions;
   }
 
+  int32_t max_length() const override { return tokenizer_.options().max_length; }
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
 
  private:
@@ -79,6 +74,19 @@ class BertTextClassifier final : public TextClassifier {
 };
 
 }  // namespace
+
+std::vector<Prediction> TextClassifier::predict(std::span<const std::string> texts) const {
+  std::vector<Encoding> encodings;
+  encodings.reserve(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    try {
+      encodings.push_back(encode(texts[i]));
+    } catch (const DataError& error) {
+      throw DataError(fmt::format("text {}: {}", i, error.what()));
+    }
+  }
+  return predict_encoded(encodings);
+}
 
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory) {
   const BertConfig config = BertConfig::load(directory / kConfigFile);

@@ -5,7 +5,10 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <qing/nn/text/tokenizer.h>
 
 namespace qing::nn {
 
@@ -26,7 +29,13 @@ class TextClassifier {
 
   /// One prediction a text, in order. Scores of a text are bitwise the same whatever else is in the batch.
   /// DataError on invalid UTF-8, naming the text's index. An empty span gives an empty result.
-  virtual std::vector<Prediction> predict(std::span<const std::string> texts) const = 0;
+  std::vector<Prediction> predict(std::span<const std::string> texts) const;
+  /// The first half of predict(), for callers that compose batches by tokens. DataError on invalid UTF-8.
+  virtual Encoding encode(std::string_view text) const = 0;
+  /// The other half, on what encode() made.
+  virtual std::vector<Prediction> predict_encoded(std::span<const Encoding> encodings) const = 0;
+  /// Most ids encode() gives for a text.
+  virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;
 };
 

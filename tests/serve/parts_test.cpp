@@ -1,21 +1,17 @@
-// The service's parts without a socket: batcher, registry, keys.
+// The service's parts without a socket: registry, keys.
 #include "serve/serve_fixture.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <future>
 
 #include <qing/serve/api_keys.h>
-#include <qing/serve/batcher.h>
 
 namespace qing::serve {
 namespace {
 
 namespace fs = std::filesystem;
-using Texts = std::vector<std::string>;
-using Status = BatchResult::Status;
 
 class TempFolder {
  public:
@@ -29,94 +25,6 @@ class TempFolder {
  private:
   fs::path path_;
 };
-
-class BatcherTest : public ::testing::Test {
- protected:
-  // Fails the test when the queue has no room.
-  std::future<BatchResult> submit(Batcher& batcher, Texts texts, std::shared_ptr<FakeClassifier> to = nullptr,
-                                  Batcher::Clock::duration time = std::chrono::minutes(1)) {
-    auto promise = std::make_shared<std::promise<BatchResult>>();
-    EXPECT_TRUE(batcher.submit(to ? to : classifier, std::move(texts), Batcher::Clock::now() + time,
-                               [promise](BatchResult result) { promise->set_value(std::move(result)); }));
-    return promise->get_future();
-  }
-  // Holds the worker in a batch of one text, so that what follows queues up.
-  std::future<BatchResult> occupy(Batcher& batcher) {
-    classifier->hold();
-    auto first = submit(batcher, {"first"});
-    classifier->wait_for_batches(1);
-    return first;
-  }
-  std::shared_ptr<FakeClassifier> classifier = std::make_shared<FakeClassifier>();
-};
-
-TEST_F(BatcherTest, JoinsRequestsInOrderAndSplitsLongOnes) {
-  Batcher batcher(100, 4);
-  auto first = occupy(batcher);
-  auto a = submit(batcher, {"a", "bb"});
-  auto b = submit(batcher, {"", "c", "dd", "eee", "f", "gg", "hhh"});
-  auto c = submit(batcher, {"i"});
-  classifier->release();
-  EXPECT_EQ(a.get().predictions.size(), 2U);
-  const BatchResult long_result = b.get();
-  std::vector<int> labels;
-  for (const nn::Prediction& prediction : long_result.predictions) labels.push_back(prediction.label);
-  EXPECT_EQ(labels, (std::vector<int>{0, 1, 2, 0, 1, 2, 0}));
-  EXPECT_EQ(c.get().status, Status::kDone);
-  EXPECT_EQ(classifier->batches(),
-            (std::vector<Texts>{{"first"}, {"a", "bb", "", "c"}, {"dd", "eee", "f", "gg"}, {"hhh", "i"}}));
-}
-
-TEST_F(BatcherTest, DoesNotMixModels) {
-  const auto other = std::make_shared<FakeClassifier>();
-  Batcher batcher(100, 8);
-  auto first = occupy(batcher);
-  auto a = submit(batcher, {"a"});
-  auto b = submit(batcher, {"b"}, other);
-  auto c = submit(batcher, {"c"});
-  classifier->release();
-  EXPECT_EQ(c.get().predictions.size(), 1U);
-  EXPECT_EQ(other->batches(), (std::vector<Texts>{{"b"}}));
-  EXPECT_EQ(classifier->batches(), (std::vector<Texts>{{"first"}, {"a"}, {"c"}}));
-}
-
-TEST_F(BatcherTest, BoundsTheQueue) {
-  Batcher batcher(3, 8);
-  auto first = occupy(batcher);
-  auto a = submit(batcher, {"a", "b"});
-  EXPECT_FALSE(batcher.submit(classifier, {"c", "d"}, Batcher::Clock::now(), [](const BatchResult&) { FAIL(); }));
-  auto c = submit(batcher, {"c"});
-  classifier->release();
-  EXPECT_EQ(c.get().status, Status::kDone);
-  EXPECT_EQ(submit(batcher, {"d", "e", "f"}).get().predictions.size(), 3U);
-  EXPECT_THROW(Batcher(0, 1), ValueError);
-  EXPECT_THROW(Batcher(1, 0), ValueError);
-}
-
-TEST_F(BatcherTest, FailsOnlyTheCulprit) {
-  Batcher batcher(100, 8);
-  auto first = occupy(batcher);
-  auto good = submit(batcher, {"a"});
-  auto bad = submit(batcher, {"poison"});
-  auto empty = submit(batcher, {});
-  classifier->release();
-  EXPECT_EQ(good.get().predictions.size(), 1U);
-  const BatchResult failed = bad.get();
-  EXPECT_EQ(failed.status, Status::kFailed);
-  EXPECT_THROW(std::rethrow_exception(failed.error), DataError);
-  EXPECT_EQ(empty.get().status, Status::kDone);
-}
-
-TEST_F(BatcherTest, ExpiresAndStops) {
-  Batcher batcher(100, 1);
-  auto first = occupy(batcher);
-  auto late = submit(batcher, {"late"}, nullptr, -std::chrono::seconds(1));
-  classifier->release();
-  EXPECT_EQ(first.get().status, Status::kDone);
-  EXPECT_EQ(late.get().status, Status::kExpired);
-  batcher.stop();
-  EXPECT_FALSE(batcher.submit(classifier, {"x"}, Batcher::Clock::now(), [](const BatchResult&) { FAIL(); }));
-}
 
 TEST(RegistryTest, LoadsTheHighestVersion) {
   const TempFolder root;

@@ -23,23 +23,37 @@
 
 namespace qing::serve {
 
-/// Text of n bytes: label n mod 3, whose score is 0.5. Remembers the batches; can be held to let a queue build up.
+/// Text of n bytes: n tokens, label n mod 3, whose score is 0.5. Remembers the batches; can be held to let a queue build
+/// up. "poison" cannot be encoded, "broken" breaks the batch it is in.
 class FakeClassifier : public nn::TextClassifier {
  public:
-  std::vector<nn::Prediction> predict(std::span<const std::string> texts) const override {
+  nn::Encoding encode(std::string_view text) const override {
+    if (text == "poison") throw DataError("poison");
+    nn::Encoding encoding;
+    encoding.ids.assign(text.begin(), text.end());
+    encoding.truncated = text.size() > 100;
+    return encoding;
+  }
+  std::vector<nn::Prediction> predict_encoded(std::span<const nn::Encoding> encodings) const override {
     std::unique_lock lock(mutex_);
-    batches_.emplace_back(texts.begin(), texts.end());
+    batches_.emplace_back();
+    for (const nn::Encoding& encoding : encodings) {
+      batches_.back().emplace_back(encoding.ids.begin(), encoding.ids.end());
+    }
+    const std::vector<std::string> texts = batches_.back();
     changed_.notify_all();
     changed_.wait(lock, [this] { return !held_; });
     std::vector<nn::Prediction> predictions;
     for (const std::string& text : texts) {
-      if (text == "poison") throw DataError("texts[0]: poison");
+      if (text == "broken") throw ValueError("broken");
       std::vector<float> scores(3, 0.25F);
       scores[text.size() % 3] = 0.5F;
-      predictions.push_back({static_cast<int32_t>(text.size() % 3), scores, 3, text.size() > 100});
+      predictions.push_back({static_cast<int32_t>(text.size() % 3), scores, static_cast<int32_t>(text.size()),
+                             text.size() > 100});
     }
     return predictions;
   }
+  std::int32_t max_length() const override { return 128; }
   const std::vector<std::string>& labels() const override { return labels_; }
 
   void hold() const {

@@ -1,0 +1,196 @@
+#include "batch_queue.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace qing::serve {
+namespace {
+
+// What joins (sign 1) or leaves (-1) the queue: the gauges that others read.
+void count(const BatchJob& job, int sign, int requests, std::size_t texts, std::size_t tokens) {
+  ModelStatistics* statistics = job.request.statistics.get();
+  if (statistics == nullptr) return;
+  statistics->queued_requests += sign * requests;
+  statistics->queued_texts += sign * static_cast<std::int64_t>(texts);
+  statistics->queued_tokens += sign * static_cast<std::int64_t>(tokens);
+}
+
+}  // namespace
+
+std::size_t BatchQueue::estimate(const std::string& text, std::int32_t max_length) {
+  // Three bytes are one Chinese character, and less than an English token has.
+  return std::min(static_cast<std::size_t>(std::max(max_length, 2)), text.size() / 3 + 2);
+}
+
+std::size_t BatchQueue::tokens_of(const BatchJob& job, std::size_t begin, std::size_t end) {
+  const BatchRequest& request = job.request;
+  if (request.work) return request.work_tokens;
+  std::size_t tokens = 0;
+  const std::int32_t most = request.classifier->max_length();
+  for (std::size_t i = begin; i < end; ++i) tokens += estimate(request.texts[i], most);
+  return tokens;
+}
+
+bool BatchQueue::has_room(const Requests& lane, std::size_t texts, std::size_t tokens) const {
+  return lane.texts + texts <= most_texts_ && lane.tokens + tokens <= most_tokens_;
+}
+
+// Pushes out, newest first, requests of keys that have queued more than the new one's key will have. Those begun stay.
+bool BatchQueue::make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens,
+                           std::vector<JobPointer>& out) {
+  while (!has_room(lane, texts, tokens)) {
+    Flow* longest = nullptr;
+    for (auto& [key, other] : lane.flows) {
+      if (!other.jobs.empty() && (longest == nullptr || other.tokens > longest->tokens)) longest = &other;
+    }
+    if (longest == nullptr || longest == &flow || longest->tokens <= flow.tokens + tokens) return false;
+    const JobPointer job = longest->jobs.back();
+    if (job->taken > 0) return false;
+    leave(lane, *longest, *job, 0, job->request.texts.size());
+    longest->jobs.pop_back();
+    if (longest->jobs.empty()) lane.order.erase(longest->place);
+    --queued_;
+    out.push_back(job);
+  }
+  return true;
+}
+
+BatchQueue::Pushed BatchQueue::push(const JobPointer& job) {
+  const BatchRequest& request = job->request;
+  const std::size_t texts = request.texts.size(), tokens = tokens_of(*job, 0, texts);
+  const auto [place, fresh] = lanes_.try_emplace({request.background, request.classifier.get()});
+  Requests& lane = place->second;
+  if (lane.order.empty()) lane.served = std::max(lane.served, floor_);
+  Pushed pushed{true, {}};
+  Flow& flow = lane.flows[request.key];
+  // A request larger than the whole queue must not empty it in vain.
+  const bool possible = texts <= most_texts_ && tokens <= most_tokens_;
+  pushed.admitted = possible && make_room(lane, flow, texts, tokens, pushed.pushed_out);
+  if (!pushed.admitted) return pushed;
+  if (flow.jobs.empty()) {
+    flow.served = std::max(flow.served, lane.floor);
+    flow.place = lane.order.emplace(flow.served, &flow);
+  }
+  flow.jobs.push_back(job);
+  flow.texts += texts;
+  flow.tokens += tokens;
+  lane.texts += texts;
+  lane.tokens += tokens;
+  ++queued_;
+  count(*job, 1, 1, texts, tokens);
+  return pushed;
+}
+
+void BatchQueue::leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end) {
+  const std::size_t texts = end - begin, tokens = tokens_of(job, begin, end);
+  flow.texts -= texts;
+  flow.tokens -= tokens;
+  lane.texts -= texts;
+  lane.tokens -= tokens;
+  count(job, -1, end == job.request.texts.size() ? 1 : 0, texts, tokens);
+}
+
+BatchQueue::Lane BatchQueue::next() const {
+  const std::pair<const Lane, Requests>* best = nullptr;
+  for (const auto& lane : lanes_) {
+    if (lane.second.order.empty()) continue;
+    const bool sooner = best == nullptr || (best->first.first && !lane.first.first) ||
+                        (best->first.first == lane.first.first && lane.second.served < best->second.served);
+    if (sooner) best = &lane;
+  }
+  return best->first;
+}
+
+std::vector<BatchSlice> BatchQueue::take(const Lane& id, std::size_t tokens, bool work) {
+  std::vector<BatchSlice> slices;
+  const auto found = lanes_.find(id);
+  if (found == lanes_.end() || found->second.order.empty()) return slices;
+  Requests& lane = found->second;
+  Flow& flow = *lane.order.begin()->second;
+  if (!id.first) floor_ = std::max(floor_, lane.served);
+  lane.floor = flow.served;
+  std::size_t budget = tokens;
+  while (!flow.jobs.empty() && (slices.empty() || budget > 0)) {
+    const JobPointer job = flow.jobs.front();
+    const std::vector<std::string>& texts = job->request.texts;
+    if (job->request.work && (!work || !slices.empty())) break;
+    const std::size_t begin = job->taken;
+    std::size_t used = tokens_of(*job, begin, begin), end = begin;
+    while (end < texts.size() && (end == begin || used < budget)) {
+      used += estimate(texts[end++], job->request.classifier->max_length());
+    }
+    leave(lane, flow, *job, begin, end);
+    flow.served += static_cast<double>(used);
+    budget -= std::min(budget, used);
+    job->taken = end;
+    slices.push_back({job, begin, end});
+    if (end == texts.size()) {
+      flow.jobs.pop_front();
+      --queued_;
+    }
+    if (job->request.work) break;
+  }
+  lane.order.erase(flow.place);
+  if (!flow.jobs.empty()) flow.place = lane.order.emplace(flow.served, &flow);
+  return slices;
+}
+
+void BatchQueue::charge(const Lane& id, double seconds) {
+  const auto found = lanes_.find(id);
+  if (found != lanes_.end()) found->second.served += seconds;
+}
+
+std::vector<JobPointer> BatchQueue::remove_dead(BatchClock::time_point now) {
+  std::vector<JobPointer> dead;
+  for (auto& [id, lane] : lanes_) {
+    for (auto& [key, flow] : lane.flows) {
+      if (flow.jobs.empty()) continue;
+      const auto alive = [now](const JobPointer& job) {
+        return job->taken > 0 || (job->request.deadline >= now && !job->gone());
+      };
+      const auto end = std::stable_partition(flow.jobs.begin(), flow.jobs.end(), alive);
+      for (auto job = end; job != flow.jobs.end(); ++job) {
+        const std::size_t texts = (*job)->request.texts.size();
+        leave(lane, flow, **job, 0, texts);
+        --queued_;
+        dead.push_back(*job);
+      }
+      flow.jobs.erase(end, flow.jobs.end());
+      if (flow.jobs.empty()) lane.order.erase(flow.place);
+    }
+  }
+  remove_idle();
+  return dead;
+}
+
+// Forgets keys and models without requests, once they would begin anew with what they have been served anyway.
+void BatchQueue::remove_idle() {
+  for (auto lane = lanes_.begin(); lane != lanes_.end();) {
+    auto& flows = lane->second.flows;
+    for (auto flow = flows.begin(); flow != flows.end();) {
+      const bool idle = flow->second.jobs.empty() && flow->second.served <= lane->second.floor;
+      flow = idle ? flows.erase(flow) : std::next(flow);
+    }
+    const bool idle = lane->second.order.empty() && lane->second.served <= floor_;
+    lane = idle ? lanes_.erase(lane) : std::next(lane);
+  }
+}
+
+std::vector<JobPointer> BatchQueue::remove_all() {
+  std::vector<JobPointer> all;
+  for (auto& [id, lane] : lanes_) {
+    for (auto& [key, flow] : lane.flows) {
+      for (const JobPointer& job : flow.jobs) {
+        const std::size_t begin = job->taken, end = job->request.texts.size();
+        count(*job, -1, 1, end - begin, tokens_of(*job, begin, end));
+        all.push_back(job);
+      }
+    }
+  }
+  lanes_.clear();
+  queued_ = 0;
+  return all;
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,51 @@
+// Predictions of texts seen before.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include <qing/nn/models/text_classifier.h>
+
+namespace qing::serve {
+
+/// Bounded in bytes; what was asked for longest ago goes first. A prediction depends on the model and the text alone, so
+/// that an answer from here equals a computed one to the bit. Texts stay in memory while they are here. Thread-safe.
+class PredictionCache {
+ public:
+  /// Without `bytes` nothing is kept.
+  explicit PredictionCache(std::size_t bytes) : most_bytes_(bytes) {}
+
+  std::optional<nn::Prediction> find(const std::shared_ptr<const nn::TextClassifier>& model, std::string_view text);
+  void insert(const std::shared_ptr<const nn::TextClassifier>& model, std::string_view text,
+              const nn::Prediction& prediction);
+  bool enabled() const { return most_bytes_ > 0; }
+
+ private:
+  struct Entry {
+    // Not the bare address, which another model may have after this one is gone.
+    std::weak_ptr<const nn::TextClassifier> model;
+    std::string text;
+    nn::Prediction prediction;
+    std::size_t bytes;
+    std::size_t hash;
+  };
+  using Entries = std::list<Entry>;
+
+  const std::size_t most_bytes_;
+  std::mutex mutex_;
+  Entries entries_;  // used last first
+  std::unordered_multimap<std::size_t, Entries::iterator> places_;  // by hash of model and text
+  std::size_t bytes_ = 0;
+
+  Entries::iterator locate(std::size_t hash, const std::shared_ptr<const nn::TextClassifier>& model,
+                           std::string_view text);
+  void forget_last();
+};
+
+}  // namespace qing::serve

@@ -1,0 +1,323 @@
+// The batcher: composition of batches, bounds, fairness, deadlines, cancellation.
+#include <algorithm>
+#include <future>
+#include <map>
+
+#include <qing/serve/batcher.h>
+
+#include "serve/serve_fixture.h"
+
+namespace qing::serve {
+namespace {
+
+using Texts = std::vector<std::string>;
+using Status = BatchResult::Status;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+class BatcherTest : public ::testing::Test {
+ protected:
+  BatcherTest() {
+    limits.queue_texts = 100;
+    limits.batch_texts = 8;
+    limits.batch_tokens = 1000;
+  }
+  std::future<BatchResult> submit(BatchRequest request) {
+    if (!request.classifier) request.classifier = classifier;
+    request.statistics = statistics;
+    auto promise = std::make_shared<std::promise<BatchResult>>();
+    const bool admitted = batcher->submit(
+        std::move(request), [promise](BatchResult result) { promise->set_value(std::move(result)); });
+    if (!admitted) promise->set_value({Status::kRefused, {}, {}});
+    return promise->get_future();
+  }
+  std::future<BatchResult> submit(Texts texts, const std::string& key = "") {
+    BatchRequest request;
+    request.texts = std::move(texts);
+    request.key = key;
+    request.deadline = Batcher::Clock::now() + minutes(1);
+    return submit(std::move(request));
+  }
+  // Starts, and holds the worker in a batch of one text, so that what follows queues up.
+  std::future<BatchResult> occupy() {
+    batcher.emplace(limits);
+    classifier->hold();
+    auto first = submit({"first"});
+    classifier->wait_for_batches(1);
+    return first;
+  }
+  std::vector<Texts> later_batches() const {
+    auto batches = classifier->batches();
+    batches.erase(batches.begin());
+    return batches;
+  }
+
+  Limits limits;
+  std::shared_ptr<FakeClassifier> classifier = std::make_shared<FakeClassifier>();
+  std::shared_ptr<ModelStatistics> statistics = std::make_shared<ModelStatistics>();
+  std::optional<Batcher> batcher;
+};
+
+TEST_F(BatcherTest, JoinsRequestsInOrderAndSplitsLongOnes) {
+  limits.batch_texts = 4;
+  auto first = occupy();
+  auto a = submit({"a", "bb"});
+  auto b = submit({"", "c", "dd", "eee", "f", "gg", "hhh"});
+  auto c = submit({"i"});
+  classifier->release();
+  EXPECT_EQ(a.get().predictions.size(), 2U);
+  const BatchResult long_result = b.get();
+  std::vector<int> labels;
+  for (const nn::Prediction& prediction : long_result.predictions) labels.push_back(prediction.label);
+  EXPECT_EQ(labels, (std::vector<int>{0, 1, 2, 0, 1, 2, 0}));
+  EXPECT_EQ(c.get().status, Status::kDone);
+  EXPECT_EQ(later_batches(), (std::vector<Texts>{{"a", "bb", "", "c"}, {"dd", "eee", "f", "gg"}, {"hhh", "i"}}));
+}
+
+TEST_F(BatcherTest, BoundsBatchesByTokens) {
+  limits.batch_tokens = 10;
+  auto first = occupy();
+  const std::string longer_than_a_batch(30, 'x');
+  auto a = submit({"aaaa", "bbbb", "cccc", longer_than_a_batch, "dddd"});
+  classifier->release();
+  const BatchResult result = a.get();
+  ASSERT_EQ(result.predictions.size(), 5U);
+  EXPECT_EQ(result.predictions[3].tokens, 30);
+  EXPECT_EQ(later_batches(), (std::vector<Texts>{{"aaaa", "bbbb"}, {"cccc"}, {longer_than_a_batch}, {"dddd"}}));
+  EXPECT_EQ(statistics->tokens, 5U + 46U);
+  EXPECT_EQ(statistics->batches, 5U);
+}
+
+TEST_F(BatcherTest, DoesNotMixModels) {
+  const auto other = std::make_shared<FakeClassifier>();
+  auto first = occupy();
+  auto a = submit({"a"});
+  BatchRequest to_other;
+  to_other.classifier = other;
+  to_other.texts = {"b"};
+  auto b = submit(std::move(to_other));
+  auto c = submit({"c"});
+  classifier->release();
+  EXPECT_EQ(c.get().predictions.size(), 1U);
+  EXPECT_EQ(b.get().predictions.size(), 1U);
+  EXPECT_EQ(other->batches(), (std::vector<Texts>{{"b"}}));
+  EXPECT_EQ(later_batches(), (std::vector<Texts>{{"a", "c"}}));
+}
+
+TEST_F(BatcherTest, BoundsTheQueueInTextsAndTokens) {
+  limits.queue_texts = 3;
+  limits.queue_tokens = 20;
+  auto first = occupy();
+  auto a = submit({"a", "b"});
+  EXPECT_EQ(submit({"c", "d"}).get().status, Status::kRefused);
+  EXPECT_EQ(submit({std::string(60, 'x')}).get().status, Status::kRefused);
+  auto c = submit({"c"});
+  EXPECT_EQ(statistics->queued_texts, 3);
+  EXPECT_EQ(statistics->queued_requests, 2);
+  EXPECT_EQ(statistics->refused, 2U);
+  classifier->release();
+  EXPECT_EQ(c.get().status, Status::kDone);
+  EXPECT_EQ(submit({"d", "e", "f"}).get().predictions.size(), 3U);
+  EXPECT_EQ(statistics->queued_texts, 0);
+  EXPECT_EQ(statistics->queued_tokens, 0);
+  EXPECT_EQ(statistics->queued_requests, 0);
+  for (std::size_t Limits::*limit : {&Limits::queue_texts, &Limits::queue_tokens, &Limits::batch_texts,
+                                     &Limits::batch_tokens, &Limits::compute_workers}) {
+    Limits zero;
+    zero.*limit = 0;
+    EXPECT_THROW(Batcher{zero}, ValueError);
+  }
+}
+
+TEST_F(BatcherTest, ServesKeysInTurn) {
+  limits.batch_texts = 4;
+  limits.batch_tokens = 1600;
+  auto first = occupy();
+  // 100 bytes a text: 35 tokens by estimate, so that a turn of 256 is eight texts.
+  Texts many;
+  for (int i = 0; i < 40; ++i) many.push_back(std::string(99, 'g') + std::string(1, static_cast<char>('A' + i)));
+  auto greedy = submit(many, "greedy");
+  auto modest = submit({std::string(100, 'm')}, "modest");
+  auto other = submit({std::string(100, 'o')}, "other");
+  classifier->release();
+  modest.get();
+  other.get();
+  EXPECT_NE(greedy.wait_for(seconds(0)), std::future_status::ready);
+  EXPECT_EQ(greedy.get().predictions.size(), 40U);
+}
+
+TEST_F(BatcherTest, PushesOutWhoQueuedMost) {
+  limits.queue_texts = 4;
+  auto first = occupy();
+  std::vector<std::future<BatchResult>> greedy;
+  for (const char* text : {"a", "b", "c", "d"}) greedy.push_back(submit({text}, "greedy"));
+  auto modest = submit({"m"}, "modest");
+  EXPECT_EQ(greedy[3].get().status, Status::kRefused);
+  EXPECT_EQ(submit({"e"}, "greedy").get().status, Status::kRefused);
+  EXPECT_EQ(submit({"1", "2", "3", "4", "5"}, "third").get().status, Status::kRefused);
+  classifier->release();
+  EXPECT_EQ(modest.get().status, Status::kDone);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(greedy[static_cast<std::size_t>(i)].get().status, Status::kDone) << i;
+}
+
+TEST_F(BatcherTest, ModelsShareTheTime) {
+  const auto other = std::make_shared<FakeClassifier>();
+  limits.batch_texts = 1;
+  auto first = occupy();
+  std::vector<std::future<BatchResult>> all;
+  for (int i = 0; i < 20; ++i) all.push_back(submit({"many"}));
+  BatchRequest request;
+  request.classifier = other;
+  request.texts = {"one"};
+  // The lane that has just worked has been served; the other one is next, whatever was queued before.
+  auto one = submit(std::move(request));
+  classifier->release();
+  one.get();
+  const std::size_t before = classifier->batches().size();
+  EXPECT_LT(before, 20U);
+  for (auto& result : all) result.get();
+}
+
+TEST_F(BatcherTest, BackgroundWaitsForEverybody) {
+  limits.batch_texts = 1;
+  auto first = occupy();
+  BatchRequest request;
+  request.texts = {"shadow"};
+  request.background = true;
+  auto shadow = submit(std::move(request));
+  auto a = submit({"a"});
+  auto b = submit({"b"});
+  classifier->release();
+  EXPECT_EQ(shadow.get().status, Status::kDone);
+  EXPECT_EQ(later_batches(), (std::vector<Texts>{{"a"}, {"b"}, {"shadow"}}));
+}
+
+TEST_F(BatcherTest, FailsOnlyTheCulprit) {
+  auto first = occupy();
+  auto good = submit({"a"});
+  auto bad = submit({"poison"});
+  auto broken = submit({"b", "broken", "c"});
+  auto empty = submit(Texts{});
+  EXPECT_EQ(empty.get().status, Status::kDone);
+  classifier->release();
+  EXPECT_EQ(good.get().predictions.size(), 1U);
+  const BatchResult failed = bad.get();
+  EXPECT_EQ(failed.status, Status::kFailed);
+  EXPECT_THROW(std::rethrow_exception(failed.error), DataError);
+  EXPECT_THROW(std::rethrow_exception(broken.get().error), ValueError);
+  EXPECT_EQ(statistics->failed, 2U);
+}
+
+TEST_F(BatcherTest, ExpiresAndStops) {
+  limits.batch_texts = 1;
+  auto first = occupy();
+  BatchRequest request;
+  request.texts = {"late"};
+  request.deadline = Batcher::Clock::now() - seconds(1);
+  auto late = submit(std::move(request));
+  classifier->release();
+  EXPECT_EQ(first.get().status, Status::kDone);
+  EXPECT_EQ(late.get().status, Status::kExpired);
+  EXPECT_EQ(statistics->expired, 1U);
+  batcher->stop();
+  EXPECT_EQ(submit({"x"}).get().status, Status::kRefused);
+}
+
+TEST_F(BatcherTest, StopAnswersWhatIsQueued) {
+  limits.batch_texts = 1;
+  auto first = occupy();
+  auto half = submit({"a", "b", "c"});
+  auto second = submit({"d"});
+  auto stopping = std::async(std::launch::async, [this] { batcher->stop(); });
+  // Only once stopping has begun does the queue refuse.
+  while (submit({"late"}).get().status != Status::kRefused) {
+  }
+  classifier->release();
+  stopping.get();
+  EXPECT_EQ(first.get().status, Status::kDone);
+  EXPECT_EQ(half.get().status, Status::kStopped);
+  EXPECT_EQ(second.get().status, Status::kStopped);
+}
+
+TEST_F(BatcherTest, DropsTheWorkOfThoseWhoLeft) {
+  auto first = occupy();
+  const auto left = std::make_shared<std::atomic<bool>>(false);
+  BatchRequest request;
+  request.texts = {"gone"};
+  request.cancelled = left;
+  auto gone = submit(std::move(request));
+  auto here = submit({"here"});
+  *left = true;
+  classifier->release();
+  EXPECT_EQ(gone.get().status, Status::kCancelled);
+  EXPECT_EQ(here.get().status, Status::kDone);
+  EXPECT_EQ(later_batches(), (std::vector<Texts>{{"here"}}));
+  EXPECT_EQ(statistics->cancelled, 1U);
+}
+
+TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
+  limits.cache_bytes = 4096;
+  batcher.emplace(limits);
+  const BatchResult computed = submit({"repeated", "twice"}).get();
+  const BatchResult cached = submit({"twice", "new", "repeated"}).get();
+  EXPECT_EQ(classifier->batches(), (std::vector<Texts>{{"repeated", "twice"}, {"new"}}));
+  EXPECT_EQ(cached.predictions[2].scores, computed.predictions[0].scores);
+  EXPECT_EQ(cached.predictions[0].tokens, 5);
+  EXPECT_EQ(statistics->cached, 2U);
+  // Another model has its own answers, and the cache does not grow: the oldest is forgotten.
+  const auto other = std::make_shared<FakeClassifier>();
+  BatchRequest request;
+  request.classifier = other;
+  request.texts = {"repeated"};
+  submit(std::move(request)).get();
+  EXPECT_EQ(other->batches().size(), 1U);
+  for (int i = 0; i < 50; ++i) submit({"filler " + std::to_string(i)}).get();
+  const std::size_t before = classifier->batches().size();
+  submit({"twice"}).get();
+  EXPECT_EQ(classifier->batches().size(), before + 1);
+}
+
+TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
+  auto first = occupy();
+  auto a = submit({"a"});
+  bool ran = false;
+  BatchRequest request;
+  request.work = [&ran] { ran = true; };
+  request.work_tokens = 100;
+  auto work = submit(std::move(request));
+  BatchRequest failing;
+  failing.work = [] { throw ValueError("no"); };
+  auto failed = submit(std::move(failing));
+  auto b = submit({"b"});
+  classifier->release();
+  EXPECT_EQ(work.get().status, Status::kDone);
+  EXPECT_TRUE(ran);
+  EXPECT_THROW(std::rethrow_exception(failed.get().error), ValueError);
+  EXPECT_EQ(b.get().status, Status::kDone);
+  EXPECT_EQ(statistics->queued_tokens, 0);
+}
+
+TEST_F(BatcherTest, ManyWorkersAnswerEveryTextOnce) {
+  limits.compute_workers = 3;
+  limits.queue_texts = 100000;
+  limits.batch_tokens = 64;
+  batcher.emplace(limits);
+  std::vector<std::pair<Texts, std::future<BatchResult>>> all;
+  for (int i = 0; i < 300; ++i) {
+    Texts texts;
+    for (int t = 0; t <= i % 17; ++t) texts.push_back(std::string(static_cast<std::size_t>((i * 7 + t) % 23), 'x'));
+    all.emplace_back(texts, submit(texts, std::to_string(i % 5)));
+  }
+  for (auto& [texts, future] : all) {
+    const BatchResult result = future.get();
+    ASSERT_EQ(result.predictions.size(), texts.size());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      ASSERT_EQ(result.predictions[i].tokens, static_cast<int>(texts[i].size()));
+    }
+  }
+  EXPECT_EQ(statistics->queued_texts, 0);
+}
+
+}  // namespace
+}  // namespace qing::serve
