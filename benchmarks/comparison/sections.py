@@ -84,13 +84,14 @@ def kernels(field, options, progress):
 
 
 def attention(field, options, folder, progress):
-    """Forward and backward, one operation against its composition from others; both are qing's."""
-    qing = field["qing"]
+    """Forward and backward, one operation against compositions from others; all are qing's."""
+    ways = {"qing": "fused", "composed": "composed", "unfused": "unfused"}
     isa = {"QING_ISA": options.isa}
-    other = Contestant(Entry("composed", "qing", environment=isa), folder, field.cpus)
-    jobs = [{"qing": ("attention_fused", *sizes), "composed": ("attention_composed", *sizes)} for sizes in ATTENTION]
+    others = [Contestant(Entry(way, "qing", environment=isa), folder, field.cpus) for way in ("composed", "unfused")]
+    jobs = [{name: (f"attention_{way}", *sizes) for name, way in ways.items()} for sizes in ATTENTION]
     try:
-        seconds = contests([qing, other], jobs, options.rounds, options.batch, progress)
+        seconds = contests([field["qing"], *others], jobs, options.rounds, options.batch, progress)
     finally:
-        other.close()
+        for other in others:
+            other.close()
     return [{"sizes": sizes, "seconds": row} for sizes, row in zip(ATTENTION, seconds)]

@@ -1,6 +1,6 @@
 // qing itself, which also knows the machine: `peak` is f32 FMA operations a second on registers, `bandwidth READS UPDATES
 // WRITES BYTES` bytes a second. Beside the jobs of all there are
-//   attention_fused, attention_composed sequences length heads size: forward and backward
+//   attention_fused, attention_composed, attention_unfused sequences length heads size: forward and backward
 #include <algorithm>
 
 #include <qing/autograd/autograd.h>
@@ -79,7 +79,10 @@ Task adamw(int64_t n) {
           .result = [s] { return s->w.span(); }};
 }
 
-Task attention_task(const Job& job, bool fused) {
+// A way to compose attention; null: the fused operation.
+using Composition = Tensor (*)(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length, int64_t heads);
+
+Task attention_task(const Job& job, Composition composition) {
   struct State {
     Tensor q, k, v, dy, y, dq;
     Offsets offsets;
@@ -95,8 +98,8 @@ Task attention_task(const Job& job, bool fused) {
   return {.run =
               [=] {
                 for (const Tensor* x : {&s->q, &s->k, &s->v}) zero_grad(*x);
-                s->y = fused ? attention(s->q, s->k, s->v, s->offsets, heads)
-                             : composed_attention(s->q, s->k, s->v, length, heads);
+                s->y = composition == nullptr ? attention(s->q, s->k, s->v, s->offsets, heads)
+                                              : composition(s->q, s->k, s->v, length, heads);
                 backward(s->y, {.gradient = s->dy});
                 s->dq = grad(s->q);
               },
@@ -123,8 +126,9 @@ std::optional<Task> prepare(const Job& job, const std::string&) {
   }
   if (kind == "layer_norm") return layer_norm_task(job.size(0), job.size(1));
   if (kind == "adamw") return adamw(job.size(0));
-  if (kind == "attention_fused") return attention_task(job, true);
-  if (kind == "attention_composed") return attention_task(job, false);
+  if (kind == "attention_fused") return attention_task(job, nullptr);
+  if (kind == "attention_composed") return attention_task(job, composed_attention);
+  if (kind == "attention_unfused") return attention_task(job, unfused_attention);
   return gemm_task(job, multiply);
 }
 

@@ -1,5 +1,5 @@
-// Self-attention on sequences of one length, about 2,048 tokens in all and four heads: one operation, and the same out of
-// general operations. Forward alone, then with the backward.
+// Self-attention on sequences of one length, about 2,048 tokens in all and four heads: one operation, and two ways to
+// compose it of general ones. Forward alone, then with the backward.
 #include <qing/autograd/ops.h>
 
 #include "../composed_attention.h"
@@ -18,6 +18,10 @@ Tensor fused(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length) 
 
 Tensor composed(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length) {
   return composed_attention(q, k, v, length, kHeads);
+}
+
+Tensor unfused(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length) {
+  return unfused_attention(q, k, v, length, kHeads);
 }
 
 using Attention = Tensor (*)(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length);
@@ -41,8 +45,10 @@ void sizes(benchmark::internal::Benchmark* b) {
 }
 BENCHMARK_CAPTURE(attend, fused, fused, false)->Name("attention_fused")->Apply(sizes);
 BENCHMARK_CAPTURE(attend, composed, composed, false)->Name("attention_composed")->Apply(sizes);
+BENCHMARK_CAPTURE(attend, unfused, unfused, false)->Name("attention_unfused")->Apply(sizes);
 BENCHMARK_CAPTURE(attend, fused_backward, fused, true)->Name("attention_fused_backward")->Apply(sizes);
 BENCHMARK_CAPTURE(attend, composed_backward, composed, true)->Name("attention_composed_backward")->Apply(sizes);
+BENCHMARK_CAPTURE(attend, unfused_backward, unfused, true)->Name("attention_unfused_backward")->Apply(sizes);
 
 }  // namespace
 }  // namespace qing::bench

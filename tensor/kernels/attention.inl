@@ -13,68 +13,26 @@ struct Scalars {
   int64_t row, step;
 };
 
-// c[rows × vectors] = a·b, or added to what is there.
-template <class T, int Rows, int Vectors, class Part>
-void product_tile(int64_t depth, Scalars<T> a, const T* b, int64_t b_step, T* c, int64_t c_step, bool add, Part part) {
-  using V = Vec<T>;
-  V sum[Rows][Vectors];
-#pragma GCC unroll 8
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < Vectors; ++j) {
-      sum[i][j] = add ? load(static_cast<const T*>(c + i * c_step + j * V::width), part) : V::set1(0);
-    }
-  }
-  for (int64_t p = 0; p < depth; ++p) {
-    V row[Vectors];
-#pragma GCC unroll 4
-    for (int j = 0; j < Vectors; ++j) row[j] = load(b + j * V::width, part);
-#pragma GCC unroll 8
-    for (int i = 0; i < Rows; ++i) {
-      const V x = V::set1(a.data[i * a.row]);
-#pragma GCC unroll 4
-      for (int j = 0; j < Vectors; ++j) sum[i][j] = fma(x, row[j], sum[i][j]);
-    }
-    a.data += a.step;
-    b += b_step;
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < Rows; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < Vectors; ++j) store(sum[i][j], c + i * c_step + j * V::width, part);
-  }
-}
-
-constexpr int kProductRows = 6, kProductVectors = kVectorRegisters >= 32 ? 4 : 2;
-
-template <class T, int Rows, int Vectors>
-void product_columns(int64_t columns, int64_t depth, Scalars<T> a, const T* b, int64_t b_step, T* c, int64_t c_step,
-                     bool add) {
-  constexpr int64_t width = Vec<T>::width;
-  for (; columns >= Vectors * width; columns -= Vectors * width, b += Vectors * width, c += Vectors * width) {
-    product_tile<T, Rows, Vectors>(depth, a, b, b_step, c, c_step, add, Full{});
-  }
-  if constexpr (Vectors > 1) {
-    product_columns<T, Rows, Vectors - 1>(columns, depth, a, b, b_step, c, c_step, add);
-  } else if (columns > 0) {
-    product_tile<T, Rows, 1>(depth, a, b, b_step, c, c_step, add, Partial{columns});
-  }
-}
-
-template <class T, int Rows>
-void product_rows(int64_t rows, int64_t columns, int64_t depth, Scalars<T> a, MatrixRows<const T> b, MatrixRows<T> c,
-                  bool add) {
-  for (; rows >= Rows; rows -= Rows, a.data += Rows * a.row, c.data += Rows * c.step) {
-    product_columns<T, Rows, kProductVectors>(columns, depth, a, b.data, b.step, c.data, c.step, add);
-  }
-  if constexpr (Rows > 1) product_rows<T, Rows - 1>(rows, columns, depth, a, b, c, add);
-}
-
-/// c[rows, columns] = a·b, or added, for a [rows, depth] and b [depth, columns].
+/// c[rows, columns] = a·b, or added, for a [rows, depth] and b [depth, columns], in strips of nearly one height.
 template <class T>
 void product(int64_t rows, int64_t columns, int64_t depth, Scalars<T> a, MatrixRows<const T> b, MatrixRows<T> c,
              bool add) {
-  product_rows<T, kProductRows>(rows, columns, depth, a, b, c, add);
+  const int64_t strips = (rows + kTileRows - 1) / kTileRows, height = strips > 0 ? (rows + strips - 1) / strips : 0;
+  for (int64_t i = 0; i < rows; i += height) {
+    gemm_strip<T>({.rows = rows - i < height ? rows - i : height,
+                   .columns = columns,
+                   .k = depth,
+                   .a = a.data + i * a.row,
+                   .a_row = a.row,
+                   .a_column = a.step,
+                   .b = b.data,
+                   .b_row = b.step,
+                   .b_panel = kTileVectors * Vec<T>::width,
+                   .c = c.data + i * c.step,
+                   .ldc = c.step,
+                   .bias = nullptr,
+                   .accumulate = add});
+  }
 }
 
 /// Copies rows to where they lie end to end. Rows of all heads together lie a power of two apart as often as not, and
@@ -105,6 +63,52 @@ void keep_factors(const AttentionHead<T>& a, const ScoreTile& tile, T* keep) {
     static_assert(sizeof bits == sizeof lanes);
     __builtin_memcpy(bits, &lanes, sizeof bits);
     for (int64_t j = 0; j < numbers; ++j) keep[i + j] = bits[j] >= a.dropout.threshold ? a.factor : T(0);
+  }
+}
+
+template <class T>
+using RowNumbers = T[kQueryTile];  // one for each query of a tile
+
+// Rows s of a tile become e^(scale·s − largest), and `total` their sums. Takes a vector a row of memory. A function of
+// its own, so that the exponential's constants stay in registers for all rows.
+template <class T>
+[[gnu::noinline]] void soften_rows(const ScoreTile& t, const T* scale, const T* largest, T* s, T* memory, T* total) {
+  using V = Vec<T>;
+  for (int64_t i = 0; i < t.queries; ++i, s += t.unit) {
+    const T top = largest[i] == -T(__builtin_inf()) ? T(0) : largest[i];  // all hidden: zeros
+    const V factor = V::set1(scale[i]), shift = V::set1(0) - V::set1(top);
+    V sum = V::set1(0);
+    for (int64_t j = 0; j < t.unit; j += V::width) {
+      const V p = exp_of_negative(fma(V::load(s + j), factor, shift));
+      p.store(s + j);
+      sum = sum + p;
+    }
+    sum.store(memory + i * V::width);
+  }
+  for (int64_t i = 0; i < t.queries; ++i) total[i] = V::load(memory + i * V::width).sum();
+}
+
+// The same from the sums of the forward, with dropout's factors if there are some; d, the gradients of the weights,
+// become those of the scores, times `step`. Through softmax: ds = p ∘ (dp − Σ dp∘p), where the sum is dy·y, `inner`.
+template <class T, bool Dropped>
+[[gnu::noinline]] void slopes_of_rows(const ScoreTile& t, const T* scale, const T* largest, const T* inverse,
+                                      const T* inner, T step, const T* kept, T* s, T* d) {
+  using V = Vec<T>;
+  const V size = V::set1(step);
+  for (int64_t i = 0; i < t.queries; ++i, s += t.unit, d += t.unit, kept += t.keys) {
+    const V factor = V::set1(scale[i]), shift = V::set1(-largest[i]);
+    const V weight = V::set1(inverse[i]), mean = V::set1(inner[i]);
+    for (int64_t j = 0; j < t.unit; j += V::width) {
+      const V p = exp_of_negative(fma(V::load(s + j), factor, shift)) * weight, slope = V::load(d + j);
+      if constexpr (Dropped) {
+        const V keep = V::load(kept + j);
+        (p * keep).store(s + j);
+        (p * (slope * keep - mean) * size).store(d + j);
+      } else {
+        p.store(s + j);
+        (p * (slope - mean) * size).store(d + j);
+      }
+    }
   }
 }
 
@@ -164,9 +168,8 @@ struct HeadKernel {
   void pack_keys(const ScoreTile& t) const {
     pack_columns_kernel(a.depth, t.keys, row(a.k, t.key), a.k.step, t.unit, keys);
   }
-  void score(const ScoreTile& t) const {
-    gather_rows(t.queries, a.depth, from(a.q, t.query), queries);
-    product<T>(t.queries, t.unit, a.depth, {queries, a.depth, 1}, {keys, t.unit}, {scores, t.unit}, false);
+  void score(const ScoreTile& t, MatrixRows<const T> q) const {
+    product<T>(t.queries, t.unit, a.depth, {q.data, q.step, 1}, {keys, t.unit}, {scores, t.unit}, false);
   }
 
   // Puts the mask on the first n scores of row i of the tile; the factor that they have still to be multiplied by.
@@ -181,11 +184,19 @@ struct HeadKernel {
     return 1;
   }
 
-  // The larger of `largest` and scale times the first n elements of s.
-  static T larger(int64_t n, T scale, const T* s, T largest) {
+  // The larger of `largest` and scale times the first n elements of s; the others, up to `unit`, become −∞.
+  static T larger(int64_t n, int64_t unit, T scale, T* s, T largest) {
     const V factor = V::set1(scale);
     V high = V::set1(largest);
-    for_lanes<T>(n, [&](int64_t i, auto part) { high = max(high, load(s + i, part, kHidden) * factor); });
+    int64_t j = 0;
+    for (; j + V::width <= n; j += V::width) high = max(high, V::load(s + j) * factor);
+    if (j < n) {
+      const V last = V::load_partial(s + j, n - j, kHidden);
+      last.store(s + j);
+      high = max(high, last * factor);
+      j += V::width;
+    }
+    for (; j < unit; j += V::width) V::set1(kHidden).store(s + j);
     return high.max();
   }
 
@@ -195,23 +206,6 @@ struct HeadKernel {
       if (s[j] != s[j]) return s[j];
     }
     return kHidden;
-  }
-
-  // Overwrites row s, up to `unit`, with e^(scale·s − largest) of its first n elements and with zeros; their sum.
-  static T soften(int64_t n, int64_t unit, T scale, T* s, T largest) {
-    const V factor = V::set1(scale), shift = V::set1(0) - V::set1(largest);
-    V sum = V::set1(0);
-    int64_t done = 0;
-    if (largest != kHidden) {
-      for_lanes<T>(n, [&](int64_t i, auto part) {
-        const V p = exp(fma(load(static_cast<const T*>(s + i), part, kHidden), factor, shift));
-        p.store(s + i);  // beyond n: zeros
-        sum = sum + p;
-        done = i + V::width;
-      });
-    }
-    for (; done < unit; done += V::width) V::set1(0).store(s + done);
-    return sum.sum();
   }
 
   // What was summed with the old largest is multiplied by this.
@@ -231,7 +225,7 @@ struct HeadKernel {
                 gather_rows(t.keys, a.value_depth, from(a.v, t.key), rows);
               },
               [&](const ScoreTile& t) {
-                score(t);
+                score(t, from(a.q, t.query));
                 if (a.dropout.threshold > 0) keep_factors(a, t, kept);
                 normalise(t, sums, out);
                 product<T>(t.queries, a.value_depth, t.keys, {scores, t.unit, 1}, {rows, a.value_depth},
@@ -243,28 +237,30 @@ struct HeadKernel {
     }
   }
 
-  // Scores to weights, of which the sum is still missing. All maxima first: one row's search hides the latency of
-  // another's.
+  // Scores to weights, of which the sum is still missing. Step by step for all rows: one row hides the latency of
+  // another.
   void normalise(const ScoreTile& t, const SoftmaxSums<T>& sums, MatrixRows<T> out) const {
-    T largest[kQueryTile], scale[kQueryTile];
+    RowNumbers<T> largest = {}, scale = {}, total;
     for (int64_t i = 0; i < t.queries; ++i) {
       T* const s = scores + i * t.unit;
       const int64_t n = visible_in(t, i);
       scale[i] = masked(t, i, n, s);
-      largest[i] = larger(n, scale[i], s, sums.largest[t.query + i]);
+      largest[i] = larger(n, t.unit, scale[i], s, sums.largest[t.query + i]);
       if (largest[i] == kHidden) largest[i] = hidden_or_nan(n, s);
     }
+    soften_rows<T>(t, scale, largest, scores, slopes, total);
     for (int64_t i = 0; i < t.queries; ++i) {
-      T *const s = scores + i * t.unit, &seen = sums.largest[t.query + i], &total = sums.inverse[t.query + i];
-      const T sum = soften(visible_in(t, i), t.unit, scale[i], s, largest[i]);
+      T &seen = sums.largest[t.query + i], &sum = sums.inverse[t.query + i];
       if (seen != kHidden && seen != largest[i]) {
         const T factor = rescale(seen, largest[i]);
-        total *= factor;
+        sum *= factor;
         scale_kernel(a.value_depth, factor, row(out, t.query + i));
       }
-      total += sum;
+      sum += total[i];
       seen = largest[i];
-      if (a.dropout.threshold > 0) multiply(t.keys, kept + i * t.keys, s);
+    }
+    if (a.dropout.threshold > 0) {
+      for (int64_t i = 0; i < t.queries; ++i) multiply(t.keys, kept + i * t.keys, scores + i * t.unit);
     }
   }
 
@@ -287,14 +283,15 @@ struct HeadKernel {
           if (g.dv.data != nullptr && !g.add_v) clear(t.keys, a.value_depth, from(g.dv, t.key));
         },
         [&](const ScoreTile& t) {
-          score(t);
+          gather_rows(t.queries, a.depth, from(a.q, t.query), queries);
+          score(t, {queries, a.depth});
           gather_rows(t.queries, a.value_depth, from(g.dy, t.query), upstream);
           if (through_scores) {
             product<T>(t.queries, t.unit, a.value_depth, {upstream, a.value_depth, 1}, {values, t.unit},
                        {slopes, t.unit}, false);
           }
           if (a.dropout.threshold > 0) keep_factors(a, t, kept);
-          for (int64_t i = 0; i < t.queries; ++i) slope_row(t, i, sums, g, through_scores);
+          slope_rows(t, sums, g, through_scores);
           if (g.dk.data != nullptr) {
             product<T>(t.keys, a.depth, t.queries, {slopes, 1, t.unit}, {queries, a.depth}, from(g.dk, t.key),
                        g.add_k || !first_of_key);
@@ -317,34 +314,31 @@ struct HeadKernel {
     }
   }
 
-  // Row i of the tile: scores become weights with dropout; the gradients of these, in `slopes`, those of q·kᵀ. Through
-  // softmax: ds = p ∘ (dp − Σ dp∘p), where the sum is dy·y.
-  void slope_row(const ScoreTile& t, int64_t i, const SoftmaxSums<T>& sums, const AttentionGradients<T>& g,
-                 bool through_scores) const {
-    const int64_t q = t.query + i, n = sums.inverse[q] == 0 ? 0 : visible_in(t, i);
-    T *const s = scores + i * t.unit, *const d = slopes + i * t.unit;
-    const V factor = V::set1(masked(t, i, n, s)), shift = V::set1(0) - V::set1(sums.largest[q]);
-    const V inverse = V::set1(sums.inverse[q]), scale = V::set1(a.scale);
-    const T* const up = upstream + i * a.value_depth;
-    const V inner = V::set1(through_scores ? dot_kernel(a.value_depth, up, row(g.y, q)) : T(0));
-    const T* const keep = a.dropout.threshold > 0 ? kept + i * t.keys : nullptr;
-    T* const dmask = g.dmask != nullptr ? g.dmask + q * a.keys + t.key : nullptr;
-    int64_t done = 0;
-    for_lanes<T>(n, [&](int64_t j, auto part) {
-      const V p = exp(fma(load(s + j, part, kHidden), factor, shift)) * inverse;
-      const V kept_here = keep != nullptr ? load(keep + j, part) : V::set1(1);
-      (p * kept_here).store(s + j);
-      if (through_scores) {
-        const V slope = p * (load(d + j, part) * kept_here - inner);
-        if (dmask != nullptr) store(slope, dmask + j, part);
-        (slope * scale).store(d + j);
-      }
-      done = j + V::width;
-    });
-    for (; done < t.unit; done += V::width) {
-      V::set1(0).store(s + done);
-      V::set1(0).store(d + done);
+  // Scores become weights with dropout; the gradients of these, in `slopes`, those of q·kᵀ.
+  void slope_rows(const ScoreTile& t, const SoftmaxSums<T>& sums, const AttentionGradients<T>& g,
+                  bool through_scores) const {
+    RowNumbers<T> scale = {}, inner = {};
+    for (int64_t i = 0; i < t.queries; ++i) {
+      scale[i] = masked(t, i, visible_in(t, i), scores + i * t.unit);
+      if (through_scores) inner[i] = dot_kernel(a.value_depth, upstream + i * a.value_depth, row(g.y, t.query + i));
     }
+    const T *const largest = sums.largest + t.query, *const inverse = sums.inverse + t.query;
+    const auto turn = a.dropout.threshold > 0 ? slopes_of_rows<T, true> : slopes_of_rows<T, false>;
+    turn(t, scale, largest, inverse, inner, g.dmask != nullptr ? T(1) : a.scale, kept, scores, slopes);
+    for (int64_t i = 0; i < t.queries; ++i) {
+      const int64_t n = inverse[i] == 0 ? 0 : visible_in(t, i);
+      if (n < t.keys) {
+        fill(scores + i * t.unit, n, t.keys);
+        fill(slopes + i * t.unit, n, t.keys);
+      }
+      if (g.dmask == nullptr) continue;
+      __builtin_memcpy(g.dmask + (t.query + i) * a.keys + t.key, slopes + i * t.unit, n * sizeof(T));
+      scale_kernel(t.keys, a.scale, slopes + i * t.unit);
+    }
+  }
+
+  static void fill(T* y, int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) y[j] = 0;
   }
 };
 

@@ -24,7 +24,7 @@ inline Vec<T> expm1(Vec<T> x) {
   const auto parts = exp_parts(max(low, min(high, x)));
   // 2^k·(e^r − 1 + (1 − 2^−k)); a large k's 2^−k would leave the exponent's range, and is far below an ulp.
   const V k = min(V::set1(single ? T(60) : T(100)), parts.power - magic);
-  const V y = add_exponent(parts.rest + (1 - add_exponent(V::set1(1), magic - k)), parts.power);
+  const V y = add_exponent(parts.rest() + (1 - add_exponent(V::set1(1), magic - k)), parts.power);
   const V limited = select(less(high, x), V::set1(T(__builtin_inf())), y);
   // Keeps the sign of zero and NaN.
   return select(less(V::set1(single ? T(1e-10) : T(1e-20)), abs(x)), limited, x);

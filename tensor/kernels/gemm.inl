@@ -127,24 +127,35 @@ void pack_rows_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int
   }
 }
 
+// out[p·unit + i] = in[i·stride + p] for i of one vector, of which the first `lines` exist.
+template <class T>
+void pack_last_columns(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
+  using V = Vec<T>;
+  V block[V::width];
+  for (int64_t p = 0; p < k; p += V::width, in += V::width) {
+    const int64_t wide = k - p < V::width ? k - p : V::width;
+    for (int64_t l = 0; l < V::width; ++l) {
+      block[l] = l < lines ? V::load_partial(in + l * stride, wide, 0) : V::set1(0);
+    }
+    transpose(block);
+    for (int64_t q = 0; q < wide; ++q) block[q].store(out + (p + q) * unit);
+  }
+}
+
 template <class T>
 void pack_columns_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
   using V = Vec<T>;
-  for (int64_t i = 0; i < unit; i += V::width) {
-    const T* from = in + i * stride;
-    T* to = out + i;
+  for (int64_t i = 0; i < unit; i += V::width, in += V::width * stride, out += V::width) {
     const int64_t left = lines - i;
     int64_t p = 0;
     if (left >= V::width) {
       for (; p + V::kTransposed <= k; p += V::kTransposed) {
         V columns[V::kTransposed];
-        V::transpose(from + p, stride, columns);
+        V::transpose(in + p, stride, columns);
 #pragma GCC unroll 8
-        for (int64_t q = 0; q < V::kTransposed; ++q) columns[q].store(to + (p + q) * unit);
+        for (int64_t q = 0; q < V::kTransposed; ++q) columns[q].store(out + (p + q) * unit);
       }
     }
-    for (; p < k; ++p) {
-      for (int64_t l = 0; l < V::width; ++l) to[p * unit + l] = l < left ? from[l * stride + p] : T(0);
-    }
+    if (p < k) pack_last_columns(k - p, left < 0 ? 0 : left, in + p, stride, unit, out + p * unit);
   }
 }
