@@ -1,36 +1,20 @@
-// The native routes and their JSON.
+// All routes behind one HttpHandler: keys, request ids, the protocols.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include <qing/serve/api_keys.h>
 #include <qing/serve/batcher.h>
 #include <qing/serve/http_message.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/registry.h>
+#include <qing/serve/router.h>
+#include <qing/serve/service.h>
 
 namespace qing::serve {
 
-/// What a predict body asks for, or the refusal it earned: 400 malformed, 422 not acceptable (which field, why).
-struct PredictRequest {
-  std::vector<std::string> texts;
-  std::optional<HttpResponse> refusal;
-};
-/// Reads {"texts": ["...", ...]} or {"text": "..."}; strict JSON and UTF-8.
-PredictRequest parse_predict(const std::string& body, const Limits& limits);
-
-/// Routes:
-///   GET  /health/live            200 while the process answers
-///   GET  /health/ready           200 when there is a model and the server does not drain, else 503
-///   GET  /v1/models              all models
-///   GET  /v1/models/{name}       one model: labels, versions
-///   POST /v1/models/{name}/predict
-/// Those below /v1 ask for a key when there are keys.
+/// Answers the protocols of serve/protocols/. Routes of a scope other than kOpen ask for a key when there are keys.
 class Api : public HttpHandler {
  public:
   /// `batcher` must outlive the Api. Without `keys` every request is let in.
@@ -38,21 +22,15 @@ class Api : public HttpHandler {
 
   Routed route(const HttpHead& head) override;
   /// From now on /health/ready is 503.
-  void begin_drain() { draining_ = true; }
+  void begin_drain() { service_.begin_drain(); }
+  const std::vector<Route>& routes() const { return router_.routes(); }
 
  private:
-  bool authorized(const HttpHead& head) const;
-  bool ready() const;
-  Routed health(std::string_view name, bool healthy) const;
-  Routed models(const HttpHead& head);
-  Routed predict(const HttpHead& head, Model model);
-  void run_predict(const Model& model, const std::string& body, Routed::Reply reply);
+  void authorize(const HttpHead& head, Scope scope) const;
 
-  std::shared_ptr<Registry> registry_;
-  Batcher& batcher_;
+  Service service_;
   const std::optional<ApiKeys> keys_;
-  const Limits limits_;
-  std::atomic<bool> draining_ = false;
+  Router router_;
 };
 
 }  // namespace qing::serve

@@ -10,31 +10,36 @@
 
 namespace qing::serve {
 
-/// What the headers of a request say; its body follows later, or never when the headers are refused.
+/// What the headers of a request say; its body follows later, or never when the headers are refused. Valid only while
+/// HttpHandler::route() runs: what is needed later is copied.
 struct HttpHead {
-  std::string method;         ///< as sent: "GET"
-  std::string path;           ///< of the target, without its query
-  std::string authorization;  ///< empty when absent
-  std::string api_key;        ///< X-API-Key, empty when absent
-  std::string content_type;   ///< empty when absent
-  bool has_length = false;    ///< Content-Length or chunked
+  std::string_view method;  ///< as sent: "GET"
+  std::string_view path;    ///< of the target, without its query
+  std::string_view query;   ///< what follows the '?', as sent
+  bool has_length = false;  ///< Content-Length or chunked
+  /// The value of a header, whose name is matched in any case; the first of several, empty when absent.
+  std::function<std::string_view(std::string_view name)> header = [](std::string_view) { return std::string_view(); };
 };
 
-/// A JSON response.
+inline constexpr std::string_view kJsonType = "application/json";
+
 struct HttpResponse {
   int status = 200;
-  std::string body;
+  std::string body;  ///< any bytes
   std::vector<std::pair<std::string, std::string>> headers;
+  std::string_view content_type = kJsonType;  ///< of static storage; empty: the response has no such header
 };
 
 /// What the headers led to: a refusal, or a route that takes the body.
 struct Routed {
   using Reply = std::function<void(HttpResponse)>;
+  using Run = std::function<void(std::string body, Reply reply)>;
 
   std::string_view name;  ///< the route's pattern, for the log; never the client's text
   std::optional<HttpResponse> refusal;
-  /// Set unless refused. Calls its Reply once, now or later and on any thread.
-  std::function<void(std::string body, Reply reply)> run;
+  Run run;  ///< set unless refused; calls its Reply once, now or later and on any thread
+  std::string request_id;   ///< for the log and the response's X-Request-Id
+  std::string traceparent;  ///< passed on as it came when it is well-formed, else empty (W3C Trace Context)
 };
 
 /// Decides on a request once its headers are known. Called on the I/O thread only; must not block.

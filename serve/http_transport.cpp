@@ -71,14 +71,17 @@ std::optional<HttpResponse> refuse_framing(const Parser::value_type& request) {
   return std::nullopt;
 }
 
+std::string_view view_of(beast::string_view text) { return {text.data(), text.size()}; }
+
+// Views of `request`.
 HttpHead head_of(const Parser::value_type& request) {
-  const auto target = request.target();
-  return {.method = text_of(request.method_string()),
-          .path = text_of(target.substr(0, target.find('?'))),
-          .authorization = text_of(request[http::field::authorization]),
-          .api_key = text_of(request["X-API-Key"]),
-          .content_type = text_of(request[http::field::content_type]),
-          .has_length = request.count(http::field::content_length) + request.count(http::field::transfer_encoding) > 0};
+  const std::string_view target = view_of(request.target());
+  const std::size_t question = std::min(target.find('?'), target.size());
+  return {.method = view_of(request.method_string()),
+          .path = target.substr(0, question),
+          .query = target.substr(std::min(question + 1, target.size())),
+          .has_length = request.count(http::field::content_length) + request.count(http::field::transfer_encoding) > 0,
+          .header = [&request](std::string_view name) { return view_of(request[{name.data(), name.size()}]); }};
 }
 
 bool is_http_error(const error_code& error) {
@@ -254,8 +257,13 @@ class Session : public std::enable_shared_from_this<Session> {
     message_ = {};
     message_.version(parser_ && parser_->get().version() == 10 ? 10 : 11);
     message_.result(static_cast<unsigned>(response.status));
-    message_.set(http::field::content_type, "application/json");
+    if (!response.content_type.empty()) {
+      message_.set(http::field::content_type, beast::string_view(response.content_type.data(),
+                                                                 response.content_type.size()));
+    }
     message_.set("X-Content-Type-Options", "nosniff");
+    if (!routed_.request_id.empty()) message_.set("X-Request-Id", routed_.request_id);
+    if (!routed_.traceparent.empty()) message_.set("traceparent", routed_.traceparent);
     for (const auto& [name, value] : response.headers) message_.set(name, value);
     message_.keep_alive(keep);
     message_.content_length(response.body.size());
@@ -274,7 +282,9 @@ class Session : public std::enable_shared_from_this<Session> {
     const std::chrono::duration<double, std::milli> took = begun ? Clock::now() - begun_ : Clock::duration{};
     log_line("info", "request", {{"route", std::string(routed_.name.empty() ? "none" : routed_.name)},
                                  {"status", std::int64_t{status}},
-                                 {"milliseconds", took.count()}});
+                                 {"milliseconds", took.count()},
+                                 {"request_id", routed_.request_id},
+                                 {"traceparent", routed_.traceparent}});
   }
 
   // Closing with input unread resets the connection, and the client might lose the response: read on for a moment.

@@ -40,6 +40,17 @@ TEST_F(ServeTest, ListsModelsAndHealth) {
   EXPECT_EQ(ask(get("/health/ready")).status, 200);
 }
 
+TEST_F(ServeTest, NamesRequestsAndPassesTracesOn) {
+  start();
+  const std::string trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const RawResponse named = ask(get("/v1/models", "x-request-id: mine-1\r\nTraceParent: " + trace + "\r\n"));
+  EXPECT_TRUE(named.has("X-Request-Id: mine-1\r\n"));
+  EXPECT_TRUE(named.has("traceparent: " + trace + "\r\n"));
+  const RawResponse refused = ask(get("/nothing", "traceparent: nonsense\r\n"));
+  EXPECT_TRUE(refused.has("X-Request-Id: "));
+  EXPECT_FALSE(refused.has("traceparent"));
+}
+
 TEST_F(ServeTest, IsNotReadyWithoutModels) {
   server = std::make_unique<Server>(options, registry);
   server->start();

@@ -1,0 +1,65 @@
+#include "json_body.h"
+
+#include <boost/json/parse.hpp>
+#include <fmt/format.h>
+
+#include <qing/serve/router.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+
+json::value parse_json(std::string_view body, const Limits& limits) {
+  json::parse_options options;
+  options.max_depth = limits.json_depth;
+  boost::system::error_code error;
+  json::value parsed = json::parse(json::string_view(body.data(), body.size()), error, json::storage_ptr(), options);
+  if (error) {
+    throw Refusal(error_response(400, "malformed_json", "body: not JSON in UTF-8 (" + error.message() + ")"));
+  }
+  return parsed;
+}
+
+void refuse_field(std::string_view why) { throw Refusal(error_response(422, "unacceptable_field", why)); }
+
+const json::object& as_object(const json::value& body, std::string_view example) {
+  const json::object* object = body.if_object();
+  if (object == nullptr) refuse_field(fmt::format("body: must be an object such as {}", example));
+  return *object;
+}
+
+std::string text_of(const json::value& value, std::string_view field, const Limits& limits) {
+  const json::string* text = value.if_string();
+  if (text == nullptr) refuse_field(fmt::format("{}: must be a string", field));
+  if (text->size() > limits.text_bytes) {
+    refuse_field(fmt::format("{}: {} bytes exceed the limit of {} of one text; shorten or split it", field,
+                             text->size(), limits.text_bytes));
+  }
+  return {text->data(), text->size()};
+}
+
+void check_count(std::size_t count, std::string_view field, const Limits& limits) {
+  if (count <= limits.texts) return;
+  refuse_field(fmt::format("{}: {} exceed the limit of {} in a request; send several requests", field, count,
+                           limits.texts));
+}
+
+std::vector<std::string> texts_of(const json::value& value, std::string_view field, const Limits& limits) {
+  const json::array* list = value.if_array();
+  if (list == nullptr) refuse_field(fmt::format("{}: must be a list of strings", field));
+  check_count(list->size(), field, limits);
+  std::vector<std::string> texts;
+  texts.reserve(list->size());
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    texts.push_back(text_of((*list)[i], fmt::format("{}[{}]", field, i), limits));
+  }
+  return texts;
+}
+
+bool flag_of(const json::object& object, std::string_view name, bool missing) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  if (value == nullptr) return missing;
+  if (!value->is_bool()) refuse_field(fmt::format("{}: must be true or false", name));
+  return value->get_bool();
+}
+
+}  // namespace qing::serve::protocols

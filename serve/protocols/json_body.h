@@ -1,0 +1,29 @@
+// Reading JSON bodies: strict, within the limits, and with the field named in every refusal.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/json/value.hpp>
+
+#include <qing/serve/limits.h>
+
+namespace qing::serve::protocols {
+
+/// Refusal with 400 unless the body is JSON in UTF-8, within limits.json_depth.
+boost::json::value parse_json(std::string_view body, const Limits& limits);
+/// Refusal with 422; `why` begins with the field's name.
+[[noreturn]] void refuse_field(std::string_view why);
+/// The body as an object. Refusal with 422, which shows `example`.
+const boost::json::object& as_object(const boost::json::value& body, std::string_view example);
+/// A text within the limits. Refusal with 422 that names the field.
+std::string text_of(const boost::json::value& value, std::string_view field, const Limits& limits);
+/// Refusal with 422 when a request has more texts than the limit.
+void check_count(std::size_t count, std::string_view field, const Limits& limits);
+/// A list of texts within the limits.
+std::vector<std::string> texts_of(const boost::json::value& value, std::string_view field, const Limits& limits);
+/// A member that is true or false; `missing` when it is not there.
+bool flag_of(const boost::json::object& object, std::string_view name, bool missing);
+
+}  // namespace qing::serve::protocols

@@ -1,0 +1,100 @@
+// The service's own protocol, below /v1/models.
+#include "protocols.h"
+
+#include <fmt/format.h>
+
+#include <qing/serve/protocols/json_body.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+namespace {
+
+constexpr std::string_view kPredictRequest = R"({"type":"object","additionalProperties":false,"properties":{
+"text":{"type":"string"},"texts":{"type":"array","items":{"type":"string"}}},
+"oneOf":[{"required":["text"]},{"required":["texts"]}]})";
+constexpr std::string_view kPredictResponse = R"({"type":"object","required":["model","version","predictions"],"properties":{
+"model":{"type":"string"},"version":{"type":"string"},"predictions":{"type":"array","items":{"type":"object",
+"required":["label","score","scores","truncated"],"properties":{"label":{"type":"string"},"score":{"type":"number"},
+"scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"}}}}}})";
+constexpr std::string_view kModels = R"({"type":"object","required":["models"],"properties":{
+"models":{"type":"array","items":{"type":"object"}}}})";
+
+// {"texts": ["...", ...]} or {"text": "..."}.
+std::vector<std::string> read_texts(const std::string& body, const Limits& limits) {
+  const json::value parsed = parse_json(body, limits);
+  const json::object& object = as_object(parsed, R"({"texts": ["..."]})");
+  for (const auto& member : object) {
+    if (member.key() != "texts" && member.key() != "text") {
+      refuse_field("body: holds a field that is neither texts nor text; leave it out");
+    }
+  }
+  const json::value* one = object.if_contains("text");
+  const json::value* many = object.if_contains("texts");
+  if ((one == nullptr) == (many == nullptr)) refuse_field("texts: give either texts, a list of strings, or text, a string");
+  if (many != nullptr) return texts_of(*many, "texts", limits);
+  return {text_of(*one, "text", limits)};
+}
+
+std::string prediction_json(const nn::Prediction& prediction, const std::vector<std::string>& labels) {
+  std::string scores;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    // fmt writes a float's shortest exact form, which is also JSON.
+    scores += fmt::format("{}{}:{}", i == 0 ? "" : ",", json_quoted(labels[i]), prediction.scores[i]);
+  }
+  const auto label = static_cast<std::size_t>(prediction.label);
+  return fmt::format(R"({{"label":{},"score":{},"scores":{{{}}},"truncated":{}}})", json_quoted(labels[label]),
+                     prediction.scores[label], scores, prediction.truncated);
+}
+
+HttpResponse predictions_response(const Answer& answer) {
+  std::string body = fmt::format(R"({{"model":{},"version":"{}","predictions":[)", json_quoted(answer.model.name),
+                                 answer.model.version);
+  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
+    if (i > 0) body += ',';
+    body += prediction_json(answer.predictions[i], answer.labels());
+  }
+  return {200, body + "]}", {}};
+}
+
+HttpResponse list_models(const Service& service) {
+  std::string list;
+  for (const Model& model : service.models()) list += (list.empty() ? "" : ",") + model_json(model);
+  return {200, R"({"models":[)" + list + "]}", {}};
+}
+
+Routed::Run predict(Service& service, const Call& call) {
+  return [&service, model = service.model(call.parameter("name"))](const std::string& body, Routed::Reply reply) {
+    service.predict(model, read_texts(body, service.limits()), std::move(reply), predictions_response);
+  };
+}
+
+}  // namespace
+
+std::string model_json(const Model& model) {
+  std::string labels;
+  for (const std::string& label : model.classifier->labels()) {
+    labels += (labels.empty() ? "" : ",") + json_quoted(label);
+  }
+  return fmt::format(R"({{"name":{},"version":"{}","versions":["{}"],"labels":[{}]}})", json_quoted(model.name),
+                     model.version, fmt::join(model.versions, "\",\""), labels);
+}
+
+std::vector<Route> native(Service& service) {
+  return {{.method = "GET",
+           .pattern = "/v1/models",
+           .operation = {"native", "All models", {}, kModels},
+           .open = [&service](const Call&) { return answer(list_models(service)); }},
+          {.method = "GET",
+           .pattern = "/v1/models/{name}",
+           .operation = {"native", "A model: labels and versions", {}, R"({"type":"object"})"},
+           .open = [&service](const Call& call) {
+             return answer({200, model_json(service.model(call.parameter("name"))), {}});
+           }},
+          {.method = "POST",
+           .pattern = "/v1/models/{name}/predict",
+           .body = BodyKind::kJson,
+           .operation = {"native", "Predicts the label of texts", kPredictRequest, kPredictResponse},
+           .open = [&service](const Call& call) { return predict(service, call); }}};
+}
+
+}  // namespace qing::serve::protocols

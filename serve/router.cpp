@@ -1,0 +1,159 @@
+#include "router.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  return out;
+}
+
+// application/json, with or without parameters; JSON is UTF-8, so that another charset is another type.
+bool is_json(std::string_view content_type) {
+  if (content_type == kJsonType) return true;
+  const std::string type = lower(content_type);
+  std::string media = type.substr(0, type.find(';'));
+  media.erase(media.find_last_not_of(" \t") + 1);
+  if (media != kJsonType) return false;
+  const std::size_t charset = type.find("charset=");
+  return charset == std::string::npos || type.find("utf-8", charset) != std::string::npos;
+}
+
+bool takes(const Route& route, std::string_view method) {
+  return route.method == method || (route.method == "GET" && method == "HEAD");
+}
+
+void check_body(BodyKind kind, const HttpHead& head) {
+  if (kind != BodyKind::kJson) return;
+  if (!head.has_length) {
+    throw Refusal(error_response(411, "length_required", "send Content-Length, or a chunked body"));
+  }
+  if (!is_json(head.header("Content-Type"))) {
+    throw Refusal(error_response(415, "unsupported_media_type", "send Content-Type: application/json"));
+  }
+}
+
+// A handler's refusal once the body is there is a reply like any other.
+Routed::Run guarded(Routed::Run run) {
+  return [run = std::move(run)](std::string body, const Routed::Reply& reply) {
+    try {
+      run(std::move(body), reply);
+    } catch (const Refusal& refusal) {
+      reply(refusal.response());
+    }
+  };
+}
+
+}  // namespace
+
+std::string_view Call::parameter(std::string_view name) const {
+  for (const auto& [key, value] : parameters) {
+    if (key == name) return value;
+  }
+  return {};
+}
+
+std::vector<Router::Segment> Router::compile(std::string_view pattern) {
+  const auto malformed = [&] {
+    return ValueError(fmt::format("Router: pattern '{}'; write segments such as /v1/{{name}}:predict, with at most {} "
+                                  "parameters, each at the beginning of its segment", pattern, kMostParameters));
+  };
+  std::vector<Segment> segments;
+  std::size_t parameters = 0;
+  if (pattern.empty() || pattern.front() != '/') throw malformed();
+  for (std::size_t begin = 1; begin <= pattern.size();) {
+    const std::size_t end = std::min(pattern.find('/', begin), pattern.size());
+    const std::string_view text = pattern.substr(begin, end - begin);
+    const std::size_t close = text.find('}');
+    if (text.starts_with('{') && close != text.npos && close > 1) {
+      segments.push_back({text.substr(1, close - 1), text.substr(close + 1)});
+      ++parameters;
+    } else {
+      segments.push_back({{}, text});
+    }
+    if (segments.back().literal.find_first_of("{}") != text.npos || parameters > kMostParameters) throw malformed();
+    begin = end + 1;
+  }
+  return segments;
+}
+
+bool Router::matches(const std::vector<Segment>& segments, std::string_view path, Matched& matched) {
+  matched.count = 0;
+  for (const Segment& segment : segments) {
+    if (path.empty() || path.front() != '/') return false;
+    path.remove_prefix(1);
+    const std::string_view text = path.substr(0, path.find('/'));
+    path.remove_prefix(text.size());
+    if (segment.name.empty()) {
+      if (text != segment.literal) return false;
+      continue;
+    }
+    if (text.size() <= segment.literal.size() || !text.ends_with(segment.literal)) return false;
+    matched.parameters[matched.count++] = {segment.name, text.substr(0, text.size() - segment.literal.size())};
+  }
+  return path.empty();
+}
+
+Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
+  // Of two patterns for one path goes first which says more: a literal, or {name}:predict before {name}.
+  const auto rank = [](const Route& route) {
+    return std::pair(std::ranges::count(route.pattern, '{'), -static_cast<std::ptrdiff_t>(route.pattern.size()));
+  };
+  std::ranges::stable_sort(routes_, {}, rank);
+  for (std::size_t i = 0; i < routes_.size(); ++i) {
+    compiled_.push_back(compile(routes_[i].pattern));
+    for (std::size_t j = 0; j < i; ++j) {
+      if (routes_[i].pattern == routes_[j].pattern && routes_[i].method == routes_[j].method) {
+        throw ValueError(fmt::format("Router: {} {} stands twice", routes_[i].method, routes_[i].pattern));
+      }
+    }
+  }
+}
+
+Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& authorize) const {
+  const Route* chosen = nullptr;
+  Matched matched;
+  for (std::size_t i = 0; i < routes_.size(); ++i) {
+    if (chosen != nullptr && routes_[i].pattern != chosen->pattern) continue;
+    if (!matches(compiled_[i], head.path, matched)) continue;
+    chosen = &routes_[i];
+    if (takes(*chosen, head.method)) break;
+  }
+  Routed routed;
+  routed.name = chosen == nullptr ? "unknown" : chosen->pattern;
+  try {
+    if (chosen == nullptr) {
+      throw Refusal(error_response(404, "unknown_route", "no such route; /openapi.json lists them"));
+    }
+    if (!takes(*chosen, head.method)) {
+      std::string allow;
+      for (const Route& route : routes_) {
+        if (route.pattern != chosen->pattern) continue;
+        allow += fmt::format("{}{}{}", allow.empty() ? "" : ", ", route.method, route.method == "GET" ? ", HEAD" : "");
+      }
+      HttpResponse response =
+          error_response(405, "method_not_allowed", fmt::format("{} takes {}", chosen->pattern, allow));
+      response.headers.emplace_back("Allow", allow);
+      throw Refusal(std::move(response));
+    }
+    authorize(chosen->scope);
+    check_body(chosen->body, head);
+    routed.run = guarded(chosen->open({head, {matched.parameters, matched.count}}));
+  } catch (const Refusal& refusal) {
+    routed.refusal = refusal.response();
+  }
+  return routed;
+}
+
+Routed::Run answer(HttpResponse response) {
+  return [response = std::move(response)](const std::string&, const Routed::Reply& reply) { reply(response); };
+}
+
+}  // namespace qing::serve

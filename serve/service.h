@@ -1,0 +1,56 @@
+// What every protocol stands on: models by name, and texts into predictions. Protocols only translate.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qing/serve/batcher.h>
+#include <qing/serve/limits.h>
+#include <qing/serve/registry.h>
+#include <qing/serve/router.h>
+
+namespace qing::serve {
+
+/// What a model said of a request's texts. Each prediction has been checked: a score for every label, all finite.
+struct Answer {
+  const Model& model;
+  const std::vector<nn::Prediction>& predictions;  ///< one a text, in order
+
+  const std::vector<std::string>& labels() const { return model.classifier->labels(); }
+};
+
+/// Safe to use from many threads.
+class Service {
+ public:
+  /// `batcher` must outlive the Service.
+  Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits)
+      : registry_(std::move(registry)), batcher_(batcher), limits_(limits) {}
+
+  /// Refusal: 404 when there is no such model, or not in this version (empty: the one that answers), 503 while there is
+  /// none at all.
+  Model model(std::string_view name, std::string_view version = {}) const;
+  std::vector<Model> models() const { return registry_->list(); }
+  bool ready() const { return !draining_ && registry_->ready(); }
+  /// Refusal with a 503 that says why, unless ready.
+  void require_ready() const;
+  /// From now on not ready.
+  void begin_drain() { draining_ = true; }
+
+  /// Predicts texts and replies with what `write` makes of them, or with the error. Texts must be UTF-8 and within the
+  /// limits. `write` runs on a compute thread and may throw what it likes.
+  void predict(Model model, std::vector<std::string> texts, Routed::Reply reply,
+               std::function<HttpResponse(const Answer&)> write);
+  const Limits& limits() const { return limits_; }
+
+ private:
+  std::shared_ptr<Registry> registry_;
+  Batcher& batcher_;
+  const Limits limits_;
+  std::atomic<bool> draining_ = false;
+};
+
+}  // namespace qing::serve
