@@ -15,7 +15,7 @@ for argument in "$@"; do
 done
 
 trap 'echo "quickstart: FAILED at line $LINENO" >&2' ERR
-# `qing train` saves and ends well on Ctrl-C; its model is not the one to go on with.
+# `qing train` saves and ends well on Ctrl-C; its model is not the one to go on with, but to resume.
 trap 'echo "quickstart: interrupted" >&2; exit 130' INT
 step() { printf '\n== %s\n' "$*"; }
 fail() { echo "quickstart: FAILED: $*" >&2; exit 1; }
@@ -48,8 +48,9 @@ step "4/6 train"
 if [ -s $model/model.safetensors ] && [ -e $model/trained ]; then
   echo "reusing $model; remove it to train anew"
 else
-  # The text classifier trains on 2 cores in a few minutes; a bar on the terminal shows how far it is.
-  "$qing" train --data $data/train.tsv --layers 2 --width 128 --vocab 16000 --epochs 2 --out $model
+  # The text classifier trains on 2 cores in a few minutes; a bar on the terminal shows how far it is. One that was
+  # interrupted goes on.
+  "$qing" train --data $data/train.tsv --layers 2 --width 128 --vocab 16000 --epochs 2 --out $model --resume
   touch $model/trained
 fi
 

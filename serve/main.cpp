@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <sstream>
@@ -12,7 +13,9 @@
 #include <vector>
 
 #include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/output.h>
+#include <qing/serve/cli/run_directory.h>
 
 namespace {
 
@@ -58,11 +61,28 @@ void add_texts(CLI::App* command, const std::vector<std::string>& after_dashes, 
   });
 }
 
-void add_train(CLI::App& app, cli::TrainArguments& a, Action& action) {
+// The file's options, or those of the training to resume; the line goes before either.
+void read_configs(CLI::App& command, const std::filesystem::path& file, const cli::TrainArguments& a) {
+  if (!file.empty()) cli::read_config(command, file);
+  const auto recorded = a.resume && !a.out.empty() ? cli::recorded_config(a.out) : std::nullopt;
+  if (recorded) cli::read_config(command, *recorded);
+  for (const char* option : {"--data", "--out"}) {
+    if (command.count(option) == 0) throw cli::UsageError(std::string(option) + " is missing; see qing train --help");
+  }
+}
+
+void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& config, Action& action) {
   CLI::App* command = app.add_subcommand("train", "Train a sentiment model from labelled texts");
-  one_each(command->add_option("--data", a.data, "Labelled texts (.tsv, .csv, .jsonl); may be given again"))
-      ->required();
-  one_each(command->add_option("--dev", a.dev, "Texts to evaluate on after every epoch; may be given again"));
+  one_each(command->add_option("--data", a.data, "Labelled texts (.tsv, .csv, .jsonl); needed; may be given again"));
+  one_each(command->add_option("--dev", a.dev, "Texts to evaluate on: the best model is kept; may be given again"));
+  command->add_option("--out", a.out, "Folder to write the model to; needed");
+  command->add_option("--config", config, "File of options (TOML or INI), such as DIR/run/config.toml")
+      ->configurable(false);
+  command->add_option("--labels", a.labels, "What the label column may say, with commas between")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->default_str("negative,neutral,positive");
+  command->option_defaults()->always_capture_default();
   command->add_option("--layers", a.layers, "Transformer layers")->check(CLI::Range(1, 1000));
   command->add_option("--width", a.width, "Hidden size")->check(CLI::Range(1, 65536));
   command->add_option("--heads", a.heads, "Attention heads; 0: width / 32")->check(CLI::Range(0, 65536));
@@ -77,9 +97,26 @@ void add_train(CLI::App& app, cli::TrainArguments& a, Action& action) {
   command->add_option("--seed", a.seed, "Seed of every random number");
   command->add_option("--max-length", a.max_length, "Tokens of a text; the rest is cut")->check(CLI::Range(3, 1 << 16));
   command->add_option("--max-steps", a.max_steps, "Stop after so many steps; 0: never")->check(number_from(0, 1e15));
-  command->add_option("--out", a.out, "Folder to write the model to")->required();
-  command->add_flag("--json", a.json, "End with a JSON object on stdout");
-  command->callback([&] { action = [&a] { cli::run_train(a); }; });
+  command->add_option("--eval-every", a.eval_every, "Evaluate on --dev every so many steps; 0: every epoch")
+      ->check(number_from(0, 1e15));
+  command->add_option("--early-stop", a.early_stop,
+                      "Stop after so many evaluations without a better mean macro-recall over --dev; 0: never")
+      ->check(number_from(0, 1e15));
+  command->add_option("--checkpoint-every", a.checkpoint_every, "Checkpoint every so many steps; 0: every epoch")
+      ->check(number_from(0, 1e15));
+  command->add_option("--threads", a.threads, "Threads; 0: QING_THREADS, or what the machine has")
+      ->check(CLI::Range(0, 1024));
+  command->option_defaults()->always_capture_default(false);
+  command->add_flag("--resume", a.resume, "Go on with the training in --out, whose options need not be given again")
+      ->configurable(false);
+  command->add_flag("--overwrite", a.overwrite, "Begin anew even if --out holds an unfinished training")
+      ->configurable(false);
+  command->add_flag("--json", a.json, "End with a JSON object on stdout")->configurable(false);
+  command->callback([&, command] {
+    read_configs(*command, config, a);
+    a.settings = cli::settings_of(*command);
+    action = [&a] { cli::run_train(a); };
+  });
 }
 
 void add_eval(CLI::App& app, cli::EvalArguments& a, Action& action) {
@@ -147,13 +184,14 @@ int run(int argc, char** argv) {
   const std::vector<std::string> after_dashes(dashes == argv + argc ? dashes : dashes + 1, argv + argc);
 
   cli::TrainArguments train;
+  std::filesystem::path train_config;
   cli::EvalArguments eval;
   cli::TextArguments predict, tokenize;
   cli::ServeArguments serve;
   cli::InfoArguments info;
   cli::BenchArguments bench;
   Action action;
-  add_train(app, train, action);
+  add_train(app, train, train_config, action);
   add_eval(app, eval, action);
   add_predict(app, after_dashes, predict, action);
   add_tokenize(app, after_dashes, tokenize, action);

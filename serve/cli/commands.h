@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <qing/serve/cli/settings.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -24,10 +25,16 @@ struct TrainArguments {
   int64_t layers = 2, width = 128, heads = 0, batch = 64, vocab = 16000, epochs = 1, max_length = 128, max_steps = 0;
   double lr = 5e-4, dropout = 0.1, warmup = 0.1, weight_decay = 0.01, clip = 1.0;
   uint64_t seed = 42;
+  std::vector<std::string> labels = {"negative", "neutral", "positive"};
+  int64_t eval_every = 0, early_stop = 0;  ///< steps, evaluations
+  int64_t checkpoint_every = 0;            ///< steps
+  int64_t threads = 0;                     ///< 0: as many as the engine chooses
   std::filesystem::path out;
-  bool json = false;
+  bool resume = false, overwrite = false, json = false;
+  Settings settings = {};  ///< all of the above that a configuration file may hold
 };
-/// Trains a model into `out`, with progress on stderr. The first Ctrl-C saves and ends well, the second kills.
+/// Trains a model into `out` (run_directory.h tells what else stands there), with progress on stderr. The first Ctrl-C
+/// saves a checkpoint and the model and ends well, the second kills.
 void run_train(const TrainArguments& arguments);
 
 struct EvalArguments {

@@ -1,46 +1,29 @@
 // `qing train`.
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <string_view>
 #include <unordered_set>
 
 #include <qing/optim/train_classifier.h>
 #include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/data_files.h>
 #include <qing/serve/cli/evaluation.h>
+#include <qing/serve/cli/interrupt.h>
+#include <qing/serve/cli/metrics_log.h>
 #include <qing/serve/cli/output.h>
 #include <qing/serve/cli/progress.h>
+#include <qing/serve/cli/run_directory.h>
+#include <qing/tensor/threads.h>
 
 namespace qing::serve::cli {
 namespace {
 
-volatile sig_atomic_t interrupted = 0;
-
-// While it lives, the first SIGINT or SIGTERM sets `interrupted` and the second has its usual effect.
-class InterruptGuard {
- public:
-  InterruptGuard() {
-    interrupted = 0;
-    struct sigaction action {};
-    action.sa_handler = [](int) { interrupted = 1; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, &old_interrupt_);
-    sigaction(SIGTERM, &action, &old_terminate_);
-  }
-  ~InterruptGuard() {
-    sigaction(SIGINT, &old_interrupt_, nullptr);
-    sigaction(SIGTERM, &old_terminate_, nullptr);
-  }
-  InterruptGuard(const InterruptGuard&) = delete;
-  InterruptGuard& operator=(const InterruptGuard&) = delete;
-
- private:
-  struct sigaction old_interrupt_ {};
-  struct sigaction old_terminate_ {};
-};
+constexpr const char* kInterruptNotice =
+    "\nqing: stopping: the checkpoint and the model will be written after this step; once more to stop at once\n";
 
 int64_t peak_rss_bytes() {
   rusage usage{};
@@ -64,6 +47,7 @@ optim::TrainOptions train_options(const TrainArguments& arguments) {
   options.weight_decay = arguments.weight_decay;
   options.clip = arguments.clip;
   options.seed = arguments.seed;
+  options.labels = arguments.labels;
   return options;
 }
 
@@ -76,25 +60,30 @@ void check(const TrainArguments& arguments) {
     throw UsageError(fmt::format("--width {} is not a multiple of 32, the width of a head; change it or give --heads",
                                  arguments.width));
   }
-}
-
-// The texts of one --dev file.
-struct DevSet {
-  std::string name;
-  std::vector<nn::Example> examples;
-};
-
-std::vector<DevSet> read_dev_sets(const std::vector<std::filesystem::path>& files) {
-  std::vector<DevSet> sets;
-  for (const auto& file : files) sets.push_back({file.filename().string(), read_examples(std::span(&file, 1))});
-  return sets;
+  if (arguments.dev.empty() && arguments.early_stop > 0) {
+    throw UsageError("--early-stop needs --dev: texts to tell by whether the model still improves");
+  }
+  if (arguments.dev.empty() && arguments.eval_every > 0) {
+    throw UsageError("--eval-every needs --dev: texts to evaluate on");
+  }
+  if (arguments.resume && arguments.overwrite) {
+    throw UsageError("--resume goes on with a training, --overwrite begins anew; give one of them");
+  }
+  const auto& labels = arguments.labels;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i].empty() || std::find(labels.begin(), labels.begin() + static_cast<ptrdiff_t>(i), labels[i]) !=
+                                 labels.begin() + static_cast<ptrdiff_t>(i)) {
+      throw UsageError(fmt::format("--labels: '{}' is empty or stands twice", labels[i]));
+    }
+  }
+  if (labels.size() < 2) throw UsageError("--labels: give at least two, with commas between");
 }
 
 // A score on texts the model has learnt by heart says nothing; better told than found out.
-void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector<DevSet>& sets) {
+void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector<LabelledFile>& sets) {
   std::unordered_set<std::string_view> seen;
   for (const nn::Example& example : examples) seen.insert(example.text);
-  for (const DevSet& dev : sets) {
+  for (const LabelledFile& dev : sets) {
     int64_t shared = 0;
     for (const nn::Example& example : dev.examples) shared += static_cast<int64_t>(seen.count(example.text));
     if (shared == 0) continue;
@@ -103,52 +92,129 @@ void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector
   }
 }
 
-void report_epoch(const TrainArguments& arguments, const std::vector<DevSet>& sets, int64_t epoch) {
-  const auto model = nn::TextClassifier::load(arguments.out);
-  for (const DevSet& dev : sets) {
-    const Evaluation evaluation = evaluate(*model, dev.examples);
-    fmt::print(stderr, "epoch {}/{}: {}: accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f} ({} texts)\n", epoch,
-               arguments.epochs, dev.name, evaluation.all.accuracy(), evaluation.all.macro_recall(),
-               evaluation.all.macro_f1(), evaluation.all.total());
+std::vector<DataFile> files_of(const std::vector<LabelledFile>& labelled) {
+  std::vector<DataFile> files;
+  for (const LabelledFile& one : labelled) files.push_back(one.file);
+  return files;
+}
+
+Begin begin_of(const TrainArguments& arguments) {
+  if (arguments.resume) return Begin::resume;
+  return arguments.overwrite ? Begin::overwrite : Begin::anew;
+}
+
+void say_where_it_begins(const TrainArguments& arguments, const RunDirectory& run, size_t texts) {
+  if (run.was_finished()) {
+    fmt::print(stderr, "the training in {} had ended; nothing is left to train\n", run.out().string());
+    return;
   }
+  if (run.resumed_step() > 0) {
+    fmt::print(stderr, "going on after step {} of the training in {}\n", run.resumed_step(), run.out().string());
+  } else if (arguments.resume) {
+    fmt::print(stderr, "nothing to resume in {}; beginning anew\n", run.out().string());
+  }
+  fmt::print(stderr, "training on {} texts of {} {}, {} layers of width {}\n", texts, arguments.data.size(),
+             arguments.data.size() == 1 ? "file" : "files", arguments.layers, arguments.width);
+}
+
+// One training: what it is told on the way goes to the terminal and to the metrics.
+class Session {
+ public:
+  Session(const TrainArguments& arguments, const std::vector<LabelledFile>& dev, RunDirectory& run)
+      : arguments_(arguments), dev_(dev), run_(run), log_(run.path("metrics.jsonl"), run.resumed_step()) {
+    for (const EvaluationPoint& point : read_metrics(run.path("metrics.jsonl")).evaluations) {
+      best_ = std::max(best_, point.score);
+    }
+  }
+
+  optim::TrainResult train(const std::vector<nn::Example>& examples) {
+    optim::RunOptions options{.checkpoints = run_.path("checkpoints"),
+                              .checkpoint_every = arguments_.checkpoint_every,
+                              .evaluate_every = arguments_.eval_every,
+                              .patience = arguments_.early_stop,
+                              .last = run_.path("last")};
+    if (!dev_.empty()) {
+      options.evaluate = [this](const std::filesystem::path& model, const optim::Progress& progress) {
+        return evaluate_on_dev(model, progress);
+      };
+    }
+    const InterruptGuard guard(kInterruptNotice);
+    const auto on_progress = [&](const optim::Progress& progress) {
+      display_.show(progress);
+      log_.add_step(progress);
+      return !guard.interrupted();
+    };
+    const optim::TrainResult result =
+        optim::train_classifier(examples, train_options(arguments_), arguments_.out, on_progress, {}, options);
+    display_.end_line();
+    return result;
+  }
+
+ private:
+  double evaluate_on_dev(const std::filesystem::path& folder, const optim::Progress& progress) {
+    display_.end_line();
+    const auto model = nn::TextClassifier::load(folder);
+    std::vector<DevScore> scores;
+    double mean = 0;
+    for (const LabelledFile& dev : dev_) {
+      const nn::ConfusionMatrix all = evaluate(*model, dev.examples).all;
+      scores.push_back({dev.name, all.accuracy(), all.macro_recall(), all.macro_f1()});
+      mean += all.macro_recall() / static_cast<double>(dev_.size());
+      fmt::print(stderr, "epoch {}/{}, step {}: {}: accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f} ({} texts)\n",
+                 progress.epoch, progress.epochs, progress.step, dev.name, all.accuracy(), all.macro_recall(),
+                 all.macro_f1(), all.total());
+    }
+    log_.add_evaluation(progress, scores, mean, mean > best_);
+    best_ = std::max(best_, mean);
+    return mean;
+  }
+
+  const TrainArguments& arguments_;
+  const std::vector<LabelledFile>& dev_;
+  RunDirectory& run_;
+  MetricsLog log_;
+  ProgressDisplay display_;
+  double best_ = -std::numeric_limits<double>::infinity();
+};
+
+void report(const TrainArguments& arguments, const optim::TrainResult& result) {
+  const std::string out = arguments.out.string();
+  if (result.interrupted) {
+    fmt::print(stderr, "interrupted after step {} of {}; the model is in {}. To go on: qing train --resume --out {}\n",
+               result.steps, result.total_steps, out, out);
+  } else {
+    fmt::print(stderr, "{} after step {}; the {} model is in {}\n", result.early_stopped ? "stopped early" : "done",
+               result.steps, arguments.dev.empty() ? "last" : "best", out);
+  }
+  if (!arguments.json) {
+    print_line(fmt::format("loss {:.4f}, {:.0f} tokens/s, {:.1f} s", result.loss, result.tokens_per_second,
+                           result.seconds));
+    return;
+  }
+  JsonObject object;
+  object.number("tokens_per_second", result.tokens_per_second).integer("peak_rss_bytes", peak_rss_bytes());
+  object.number("loss", result.loss).integer("steps", result.steps).integer("epochs", result.epochs);
+  object.number("seconds", result.seconds).boolean("interrupted", result.interrupted);
+  object.boolean("early_stopped", result.early_stopped).integer("resumed_from", result.resumed_from);
+  print_line(object.text("model", out).str());
 }
 
 }  // namespace
 
 void run_train(const TrainArguments& arguments) {
   check(arguments);
-  const std::vector<nn::Example> examples = read_examples(arguments.data);
-  const std::vector<DevSet> dev = read_dev_sets(arguments.dev);
+  if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
+  std::vector<LabelledFile> data = read_labelled(arguments.data, arguments.labels);
+  const std::vector<LabelledFile> dev = read_labelled(arguments.dev, arguments.labels);
+  RunRecord record{.settings = arguments.settings, .data = files_of(data), .dev = files_of(dev)};
+  const std::vector<nn::Example> examples = take_examples(data);
   warn_of_overlap(examples, dev);
-  fmt::print(stderr, "training on {} texts of {} files, {} layers of width {}\n", examples.size(),
-             arguments.data.size(), arguments.layers, arguments.width);
 
-  const InterruptGuard guard;
-  ProgressDisplay display;
-  const auto on_progress = [&](const optim::Progress& progress) {
-    display.show(progress);
-    return interrupted == 0;
-  };
-  const auto on_epoch = [&](int64_t epoch) {
-    display.end_line();
-    if (!dev.empty()) report_epoch(arguments, dev, epoch);
-  };
-  const optim::TrainResult result =
-      optim::train_classifier(examples, train_options(arguments), arguments.out, on_progress, on_epoch);
-  display.end_line();
-
-  fmt::print(stderr, "{}; the model of step {} is in {}\n", result.interrupted ? "interrupted" : "done", result.steps,
-             arguments.out.string());
-  if (arguments.json) {
-    JsonObject object;
-    object.number("tokens_per_second", result.tokens_per_second).integer("peak_rss_bytes", peak_rss_bytes());
-    object.number("loss", result.loss).integer("steps", result.steps).integer("epochs", result.epochs);
-    object.number("seconds", result.seconds).boolean("interrupted", result.interrupted);
-    print_line(object.text("model", arguments.out.string()).str());
-  } else {
-    print_line(fmt::format("loss {:.4f}, {:.0f} tokens/s, {:.1f} s", result.loss, result.tokens_per_second,
-                           result.seconds));
-  }
+  RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
+  say_where_it_begins(arguments, run, examples.size());
+  const optim::TrainResult result = Session(arguments, dev, run).train(examples);
+  run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
+  report(arguments, result);
 }
 
 }  // namespace qing::serve::cli

@@ -41,6 +41,10 @@ def write_tsv(path, rows):
     return path
 
 
+def small_training(data, out, *more):
+    return ["train", "--data", data, "--layers", 1, "--width", 32, "--vocab", 500, "--out", out, *more]
+
+
 class Qing:
     """Runs the command."""
 
@@ -74,6 +78,20 @@ def data_dir():
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory):
     return write_tsv(tmp_path_factory.mktemp("data") / "tiny.tsv", synthetic_rows())
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
 
 
 @pytest.fixture(scope="session")
