@@ -123,6 +123,7 @@ void add_eval(CLI::App& app, cli::EvalArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand("eval", "Measure a model on labelled texts");
   command->add_option("--model", a.model, "Model folder")->required();
   one_each(command->add_option("--data", a.data, "Labelled texts; may be given again"))->required();
+  command->add_option("--confusion", a.confusion, "SVG file to draw the confusion matrices to");
   command->add_flag("--json", a.json, "End with a JSON object on stdout");
   command->callback([&] { action = [&a] { cli::run_eval(a); }; });
 }
@@ -132,7 +133,7 @@ void add_predict(CLI::App& app, const std::vector<std::string>& after_dashes, cl
   command->add_option("--model", a.model, "Model folder")->required();
   command->add_option("--file", a.file, "File with one text a line");
   command->add_flag("--json", a.json, "One JSON object a text");
-  command->add_flag("--logits", a.logits, "Also what the scores are the softmax of");
+  command->add_flag("--logits", a.logits, "Also the logits, which the scores are made of");
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_predict(a); }; });
 }
 

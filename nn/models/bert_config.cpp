@@ -118,6 +118,9 @@ void BertConfig::validate() const {
   if (!(initializer_range >= 0 && std::isfinite(initializer_range))) {
     throw ValueError(fmt::format("initializer_range: {} is not finite and at least 0", initializer_range));
   }
+  if (!(calibration_temperature > 0 && std::isfinite(calibration_temperature))) {
+    throw ValueError(fmt::format("calibration_temperature: {} is not finite and above 0", calibration_temperature));
+  }
 }
 
 BertConfig BertConfig::load(const std::filesystem::path& path) {
@@ -140,6 +143,7 @@ BertConfig BertConfig::load(const std::filesystem::path& path) {
   reader.optional("layer_norm_eps", config.layer_norm_eps);
   reader.optional("initializer_range", config.initializer_range);
   reader.optional("pad_token_id", config.pad_token_id);
+  reader.optional("calibration_temperature", config.calibration_temperature);
   config.labels = reader.labels();
   try {
     config.validate();
@@ -155,7 +159,7 @@ void BertConfig::save(const std::filesystem::path& path) const {
     id2label[std::to_string(i)] = labels[i];
     label2id[labels[i]] = i;
   }
-  const json::object config = {
+  json::object config = {
       {"architectures", json::array{"BertForSequenceClassification"}},
       {"model_type", "bert"},
       {"vocab_size", vocab_size},
@@ -176,6 +180,7 @@ void BertConfig::save(const std::filesystem::path& path) const {
       {"label2id", label2id},
       {"torch_dtype", "float32"},
   };
+  if (calibration_temperature != 1) config["calibration_temperature"] = calibration_temperature;
   write_file_atomically(path, json::serialize(config) + "\n");
 }
 

@@ -22,9 +22,11 @@ struct BertConfig {
   double initializer_range = 0.02;
   int64_t pad_token_id = 0;
   std::vector<std::string> labels = {"negative", "neutral", "positive"};
+  /// Scores are the softmax of the logits divided by it (nn/calibration.h); `transformers` does not know it.
+  double calibration_temperature = 1;
 
-  /// ValueError naming the field, unless sizes are positive, the heads divide the width, probabilities are in [0, 1),
-  /// and there are at least 2 labels.
+  /// ValueError naming the field, unless sizes and the temperature are positive, the heads divide the width,
+  /// probabilities are in [0, 1), and there are at least 2 labels.
   void validate() const;
   /// DataError "path: field: what" when the file is not JSON, lacks a field, or describes what qing does not compute.
   /// Without id2label the labels are LABEL_0, LABEL_1, ..., num_labels of them (2 by default).

@@ -51,12 +51,12 @@ class BertTextClassifier final : public TextClassifier {
     for (const Encoding& encoding : encodings) sequences.emplace_back(encoding.ids);
     const NoGradGuard guard;
     const Tensor logits = model_->forward(RaggedBatch::of(sequences));
-    const Tensor scores = softmax(logits);
+    const Tensor scores = softmax(temperature() == 1 ? logits : logits * (1 / temperature()));
     const int64_t count = logits.size(1);
     for (size_t i = 0; i < encodings.size(); ++i) {
       const float* row = scores.data<float>() + static_cast<int64_t>(i) * count;
       const float* raw = logits.data<float>() + static_cast<int64_t>(i) * count;
-      predictions.push_back({.label = static_cast<int32_t>(std::max_element(row, row + count) - row),
+      predictions.push_back({.label = static_cast<int32_t>(std::max_element(raw, raw + count) - raw),
                              .scores = std::vector<float>(row, row + count),
                              .tokens = static_cast<int32_t>(encodings[i].ids.size()),
                              .truncated = encodings[i].truncated,
@@ -67,6 +67,7 @@ class BertTextClassifier final : public TextClassifier {
 
   int32_t max_length() const override { return tokenizer_.options().max_length; }
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
+  double temperature() const override { return model_->config().calibration_temperature; }
 
  private:
   std::unique_ptr<const BertForSequenceClassification> model_;

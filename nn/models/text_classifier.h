@@ -17,7 +17,7 @@ struct Prediction {
   std::vector<float> scores;  ///< probability of every label, summing to 1
   int32_t tokens;             ///< ids the text became, special ones included
   bool truncated;             ///< the text was longer than the model's maximum
-  std::vector<float> logits = {};  ///< what the scores are the softmax of, one a label
+  std::vector<float> logits = {};  ///< one a label; the scores are the softmax of logits / temperature()
 };
 
 /// Immutable after load; predict() may be called from many threads.
@@ -37,6 +37,7 @@ class TextClassifier {
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;
+  virtual double temperature() const { return 1; }
 };
 
 }  // namespace qing::nn

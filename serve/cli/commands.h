@@ -40,6 +40,7 @@ void run_train(const TrainArguments& arguments);
 struct EvalArguments {
   std::filesystem::path model;
   std::vector<std::filesystem::path> data;
+  std::filesystem::path confusion;  ///< SVG to write the confusion matrix to; empty: none
   bool json = false;
 };
 void run_eval(const EvalArguments& arguments);

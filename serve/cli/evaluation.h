@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <qing/nn/calibration.h>
+#include <qing/nn/intervals.h>
 #include <qing/nn/metrics.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/nn/text/dataset.h>
@@ -18,6 +20,12 @@ struct Evaluation {
   std::vector<std::string> labels;
   nn::ConfusionMatrix all;
   std::map<std::string, nn::ConfusionMatrix> per_source;
+  std::vector<float> logits;  ///< of every example, a row each
+  std::vector<int32_t> expected;
+  double temperature = 1;  ///< the model's
+  nn::LabelledLogits labelled_logits() const {
+    return {logits, expected, static_cast<int64_t>(labels.size())};
+  }
 };
 
 /// All files, one after the other; an example without a source has its file's name. IoError, DataError.
@@ -30,9 +38,16 @@ std::vector<nn::Prediction> predict_all(const nn::TextClassifier& model, std::sp
 
 Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example> examples);
 
-/// Tables to read: accuracy and means, a row a label, the confusion matrix, a row a source.
+/// 95% intervals: Wilson's for accuracy and recall, by bootstrap for means over labels.
+nn::Interval accuracy_interval(const nn::ConfusionMatrix& matrix);
+nn::Interval recall_interval(const nn::ConfusionMatrix& matrix, int64_t label);
+nn::Interval macro_recall_interval(const nn::ConfusionMatrix& matrix);
+nn::Interval macro_f1_interval(const nn::ConfusionMatrix& matrix);
+
+/// Tables to read: accuracy and means with their intervals, a row a label, the confusion matrix, a row a source.
 std::string to_text(const Evaluation& evaluation);
-/// {"accuracy", "macro_recall", "macro_f1", "examples", "per_label", "confusion", "per_source"}
+/// {"accuracy", "macro_recall", "macro_f1", "examples", their "..._interval", "log_loss", "calibration_error",
+/// "temperature", "per_label", "confusion", "per_source"}
 std::string to_json(const Evaluation& evaluation);
 
 }  // namespace qing::serve::cli

@@ -8,15 +8,19 @@
 #include <string_view>
 #include <unordered_set>
 
+#include <qing/nn/models/bert_config.h>
 #include <qing/optim/train_classifier.h>
+#include <qing/serve/cli/charts.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/data_files.h>
 #include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/interrupt.h>
 #include <qing/serve/cli/metrics_log.h>
+#include <qing/serve/cli/model_card.h>
 #include <qing/serve/cli/output.h>
 #include <qing/serve/cli/progress.h>
 #include <qing/serve/cli/run_directory.h>
+#include <qing/tensor/files.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::serve::cli {
@@ -199,6 +203,43 @@ void report(const TrainArguments& arguments, const optim::TrainResult& result) {
   print_line(object.text("model", out).str());
 }
 
+// The model that the dev sets chose, with the temperature that they ask for.
+std::vector<std::pair<std::string, Evaluation>> calibrate(const std::filesystem::path& folder,
+                                                          const std::vector<LabelledFile>& dev) {
+  const auto model = nn::TextClassifier::load(folder);
+  std::vector<std::pair<std::string, Evaluation>> evaluations;
+  std::vector<float> logits;
+  std::vector<int32_t> expected;
+  for (const LabelledFile& set : dev) {
+    const Evaluation& one = evaluations.emplace_back(set.name, evaluate(*model, set.examples)).second;
+    logits.insert(logits.end(), one.logits.begin(), one.logits.end());
+    expected.insert(expected.end(), one.expected.begin(), one.expected.end());
+  }
+  nn::BertConfig config = nn::BertConfig::load(folder / "config.json");
+  config.calibration_temperature =
+      nn::fit_temperature({logits, expected, static_cast<int64_t>(model->labels().size())});
+  config.save(folder / "config.json");
+  for (auto& [name, evaluation] : evaluations) evaluation.temperature = config.calibration_temperature;
+  return evaluations;
+}
+
+void write_reports(const RunDirectory& run, const optim::TrainResult& result, const std::vector<LabelledFile>& dev) {
+  const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
+  CardFacts facts{.record = run.record(), .result = result, .dev = {}};
+  double best = -std::numeric_limits<double>::infinity();
+  for (const EvaluationPoint& point : metrics.evaluations) {
+    if (point.score > best) best = point.score, facts.best_step = point.step;
+  }
+  if (!result.interrupted && !dev.empty()) {
+    facts.dev = calibrate(run.out(), dev);
+    std::vector<std::pair<std::string, nn::ConfusionMatrix>> matrices;
+    for (const auto& [name, evaluation] : facts.dev) matrices.emplace_back(name, evaluation.all);
+    write_file_atomically(run.path("confusion.svg"), confusion_chart(facts.dev.front().second.labels, matrices));
+  }
+  write_file_atomically(run.path("loss.svg"), loss_chart(metrics));
+  write_model_card(run.out(), facts);
+}
+
 }  // namespace
 
 void run_train(const TrainArguments& arguments) {
@@ -213,6 +254,7 @@ void run_train(const TrainArguments& arguments) {
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   say_where_it_begins(arguments, run, examples.size());
   const optim::TrainResult result = Session(arguments, dev, run).train(examples);
+  write_reports(run, result, dev);
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
   report(arguments, result);
 }

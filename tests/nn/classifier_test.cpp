@@ -185,8 +185,33 @@ TEST_F(Classifier, LoadingNamesTheFieldOfABadConfiguration) {
   EXPECT_NE(with("\"initializer_range\":", "\"initializer_range\":-").find("initializer_range"), std::string::npos);
   EXPECT_NE(with("\"id2label\"", "\"num_labels\":1,\"other\"").find("num_labels"), std::string::npos);
   EXPECT_NE(with("\"id2label\"", "\"num_labels\":99999999,\"other\"").find("num_labels"), std::string::npos);
+  EXPECT_NE(with("\"torch_dtype\"", "\"calibration_temperature\":0,\"other\"").find("calibration_temperature"),
+            std::string::npos);
   EXPECT_NE(with("{\"0\":\"negative\",\"1\":\"neutral\",\"2\":\"positive\"}", "{\"0\":\"only\"}").find("labels"),
             std::string::npos);
+}
+
+TEST_F(Classifier, ATemperatureChangesScoresAndNothingElse) {
+  const std::vector<std::string> texts = {"abc", "hello world", "x"};
+  const auto plain = TextClassifier::load(folder_.path());
+  BertConfig config = BertConfig::load(folder_.path() / "config.json");
+  EXPECT_EQ(test::content_of(folder_.path() / "config.json").find("temperature"), std::string::npos);
+  config.calibration_temperature = 2.5;
+  config.save(folder_.path() / "config.json");
+  const auto calibrated = TextClassifier::load(folder_.path());
+  EXPECT_EQ(plain->temperature(), 1);
+  EXPECT_EQ(calibrated->temperature(), 2.5);
+  const auto before = plain->predict(texts), after = calibrated->predict(texts);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(before[i].logits, after[i].logits);
+    EXPECT_EQ(before[i].label, after[i].label);
+    double sum = 0;
+    for (const float logit : after[i].logits) sum += std::exp(logit / 2.5);
+    for (size_t j = 0; j < 3; ++j) {
+      EXPECT_NEAR(after[i].scores[j], std::exp(after[i].logits[j] / 2.5) / sum, 1e-6);
+      EXPECT_NE(after[i].scores[j], before[i].scores[j]);
+    }
+  }
 }
 
 TEST_F(Classifier, LabelsWithoutNamesAreNumbered) {

@@ -1,0 +1,100 @@
+#include <qing/nn/calibration.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <qing/tensor/errors.h>
+
+namespace qing::nn {
+namespace {
+
+constexpr int kBisections = 60;  // to the last bits of a double
+
+size_t rows_of(const char* who, const LabelledLogits& data) {
+  const size_t rows = data.expected.size();
+  if (data.labels < 1 || data.logits.size() != rows * static_cast<size_t>(data.labels)) {
+    throw ShapeError(fmt::format("{}: {} logits for {} examples of {} labels; give a row of logits an example", who,
+                                 data.logits.size(), rows, data.labels));
+  }
+  for (size_t i = 0; i < rows; ++i) {
+    if (data.expected[i] >= 0 && data.expected[i] < data.labels) continue;
+    throw IndexError(fmt::format("{}: example {} has label {}; it must be in [0, {})", who, i, data.expected[i],
+                                 data.labels));
+  }
+  return rows;
+}
+
+std::span<const float> row(const LabelledLogits& data, size_t i) {
+  const auto labels = static_cast<size_t>(data.labels);
+  return data.logits.subspan(i * labels, labels);
+}
+
+// exp(beta·(z − max z)) for each logit into `weights`; returns their sum.
+double weigh(std::span<const float> logits, double beta, std::vector<double>& weights) {
+  const double greatest = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (size_t j = 0; j < logits.size(); ++j) sum += weights[j] = std::exp(beta * (logits[j] - greatest));
+  return sum;
+}
+
+// The derivative of the summed log loss by beta = 1/temperature.
+double slope(const LabelledLogits& data, double beta) {
+  std::vector<double> weights(static_cast<size_t>(data.labels));
+  double sum = 0;
+  for (size_t i = 0; i < data.expected.size(); ++i) {
+    const auto logits = row(data, i);
+    const double total = weigh(logits, beta, weights);
+    double mean = 0;
+    for (size_t j = 0; j < logits.size(); ++j) mean += weights[j] / total * logits[j];
+    sum += mean - logits[static_cast<size_t>(data.expected[i])];
+  }
+  return sum;
+}
+
+}  // namespace
+
+double log_loss(const LabelledLogits& data, double temperature) {
+  const size_t rows = rows_of("log_loss", data);
+  std::vector<double> weights(static_cast<size_t>(data.labels));
+  double sum = 0;
+  for (size_t i = 0; i < rows; ++i) {
+    const auto logits = row(data, i);
+    const double total = weigh(logits, 1 / temperature, weights);
+    const double greatest = *std::max_element(logits.begin(), logits.end());
+    sum += std::log(total) - (logits[static_cast<size_t>(data.expected[i])] - greatest) / temperature;
+  }
+  return rows == 0 ? 0 : sum / static_cast<double>(rows);
+}
+
+double expected_calibration_error(const LabelledLogits& data, double temperature, int64_t bins) {
+  const size_t rows = rows_of("expected_calibration_error", data);
+  if (bins < 1) throw ValueError(fmt::format("expected_calibration_error: {} bins; it takes at least 1", bins));
+  std::vector<double> gaps(static_cast<size_t>(bins)), weights(static_cast<size_t>(data.labels));
+  for (size_t i = 0; i < rows; ++i) {
+    const auto logits = row(data, i);
+    const double confidence = 1 / weigh(logits, 1 / temperature, weights);
+    const auto predicted = std::max_element(logits.begin(), logits.end()) - logits.begin();
+    const auto bin = std::min(static_cast<size_t>(confidence * static_cast<double>(bins)), gaps.size() - 1);
+    gaps[bin] += (predicted == data.expected[i] ? 1 : 0) - confidence;
+  }
+  double sum = 0;
+  for (const double gap : gaps) sum += std::abs(gap);
+  return rows == 0 ? 0 : sum / static_cast<double>(rows);
+}
+
+double fit_temperature(const LabelledLogits& data) {
+  if (rows_of("fit_temperature", data) == 0) return 1;
+  double low = 1 / kGreatestTemperature, high = 1 / kLeastTemperature;
+  if (slope(data, low) >= 0) return kGreatestTemperature;
+  if (slope(data, high) <= 0) return kLeastTemperature;
+  for (int i = 0; i < kBisections; ++i) {
+    const double middle = (low + high) / 2;
+    (slope(data, middle) < 0 ? low : high) = middle;
+  }
+  return 2 / (low + high);
+}
+
+}  // namespace qing::nn

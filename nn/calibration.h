@@ -1,0 +1,30 @@
+// Whether a classifier's scores are the shares in which it is right, and the temperature that makes them so.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace qing::nn {
+
+/// Logits of n examples, a row of one each for every label, and their true labels. All functions below throw ShapeError
+/// unless there are as many rows as labels, and IndexError for a label without a column. Without examples they give 0,
+/// fit_temperature 1.
+struct LabelledLogits {
+  std::span<const float> logits;  ///< [n, labels], row-major
+  std::span<const int32_t> expected;
+  int64_t labels;
+};
+
+/// Mean of −log softmax(logits / temperature)[expected].
+double log_loss(const LabelledLogits& data, double temperature = 1);
+
+/// Mean distance between confidence (the greatest score) and accuracy over `bins` equally wide bins of confidence,
+/// weighted by their examples (Naeini et al. 2015). 0 is best.
+double expected_calibration_error(const LabelledLogits& data, double temperature = 1, int64_t bins = 15);
+
+inline constexpr double kLeastTemperature = 0.05, kGreatestTemperature = 20;
+/// The temperature in [kLeastTemperature, kGreatestTemperature] with the least log loss (Guo et al. 2017): the loss is
+/// convex in 1/temperature, so it is the only minimum. Where all examples are right the least temperature is best.
+double fit_temperature(const LabelledLogits& data);
+
+}  // namespace qing::nn

@@ -1,0 +1,83 @@
+#include <qing/nn/calibration.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include <qing/tensor/errors.h>
+#include <qing/tensor/random.h>
+#include <qing/tensor/tensor.h>
+
+namespace qing::nn {
+namespace {
+
+// Labels drawn from softmax(logits / temperature).
+struct Drawn {
+  explicit Drawn(double temperature, int64_t rows = 20000) {
+    Generator rng(7);
+    Tensor normal = Tensor::empty({rows, 3}), uniform = Tensor::empty({rows});
+    rng.fill_normal(normal, 0, 3);
+    rng.fill_uniform(uniform, 0, 1);
+    logits.assign(normal.span<float>().begin(), normal.span<float>().end());
+    for (int64_t i = 0; i < rows; ++i) {
+      double weights[3], sum = 0;
+      for (int64_t j = 0; j < 3; ++j) sum += weights[j] = std::exp(normal.data<float>()[3 * i + j] / temperature);
+      double left = uniform.data<float>()[i] * sum;
+      int32_t label = 0;
+      while (label < 2 && left > weights[label]) left -= weights[label++];
+      expected.push_back(label);
+    }
+  }
+  LabelledLogits data() const { return {logits, expected, 3}; }
+  std::vector<float> logits;
+  std::vector<int32_t> expected;
+};
+
+TEST(Calibration, FindsTheTemperatureThatLabelsWereDrawnWith) {
+  for (const double temperature : {0.5, 1.0, 2.5}) {
+    const Drawn drawn(temperature);
+    const double fitted = fit_temperature(drawn.data());
+    EXPECT_NEAR(fitted / temperature, 1, 0.05);
+    EXPECT_LT(log_loss(drawn.data(), fitted), log_loss(drawn.data(), fitted * 1.01));
+    EXPECT_LT(log_loss(drawn.data(), fitted), log_loss(drawn.data(), fitted / 1.01));
+    EXPECT_LT(expected_calibration_error(drawn.data(), fitted), 0.02);
+    EXPECT_GT(expected_calibration_error(drawn.data(), 3 * fitted), 0.1);
+  }
+}
+
+TEST(Calibration, FollowsTheDefinitions) {
+  // Scores of log weights are weights: {.8, .2} right, {.8, .2} wrong, {.4, .6} right.
+  const std::vector<float> logits = {std::log(.8f), std::log(.2f), std::log(.8f), std::log(.2f), std::log(.4f), std::log(.6f)};
+  const std::vector<int32_t> expected = {0, 1, 1};
+  const LabelledLogits data{logits, expected, 2};
+  EXPECT_NEAR(log_loss(data), -(std::log(.8) + std::log(.2) + std::log(.6)) / 3, 1e-6);
+  // The bin of .8 is right half the time: |.5 − .8| of two texts; that of .6 always.
+  EXPECT_NEAR(expected_calibration_error(data), (2 * .3 + .4) / 3, 1e-6);
+  EXPECT_NEAR(expected_calibration_error(data, 1, 1), std::abs(2. / 3 - 2.2 / 3), 1e-6);
+  // exp(z/2) of {.8, .2} is in the ratio of 2 to 1.
+  const LabelledLogits first{std::span(logits).first(2), std::span(expected).first(1), 2};
+  EXPECT_NEAR(log_loss(first, 2), -std::log(2. / 3), 1e-6);
+}
+
+TEST(Calibration, StaysWithinItsBounds) {
+  const std::vector<float> logits = {2, 0, 0, 2};
+  const std::vector<int32_t> right = {0, 1}, wrong = {1, 0};
+  EXPECT_EQ(fit_temperature({logits, right, 2}), kLeastTemperature);
+  EXPECT_EQ(fit_temperature({logits, wrong, 2}), kGreatestTemperature);
+  EXPECT_EQ(fit_temperature({{}, {}, 2}), 1);
+  EXPECT_EQ(log_loss({{}, {}, 2}), 0);
+  EXPECT_EQ(expected_calibration_error({{}, {}, 2}), 0);
+}
+
+TEST(Calibration, RefusesWhatDoesNotFit) {
+  const std::vector<float> logits = {2, 0, 0, 2};
+  const std::vector<int32_t> one = {0}, beyond = {0, 2}, below = {0, -1}, good = {0, 1};
+  EXPECT_THROW(fit_temperature({logits, one, 2}), ShapeError);
+  EXPECT_THROW(log_loss({logits, beyond, 2}), IndexError);
+  EXPECT_THROW(log_loss({logits, below, 2}), IndexError);
+  EXPECT_THROW(expected_calibration_error({logits, good, 2}, 1, 0), ValueError);
+}
+
+}  // namespace
+}  // namespace qing::nn
