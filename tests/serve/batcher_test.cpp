@@ -138,13 +138,17 @@ TEST_F(BatcherTest, ServesKeysInTurn) {
   Texts many;
   for (int i = 0; i < 40; ++i) many.push_back(std::string(99, 'g') + std::string(1, static_cast<char>('A' + i)));
   auto greedy = submit(many, "greedy");
-  auto modest = submit({std::string(100, 'm')}, "modest");
-  auto other = submit({std::string(100, 'o')}, "other");
+  submit({std::string(100, 'm')}, "modest");
+  submit({std::string(100, 'o')}, "other");
   classifier->release();
-  modest.get();
-  other.get();
-  EXPECT_NE(greedy.wait_for(seconds(0)), std::future_status::ready);
   EXPECT_EQ(greedy.get().predictions.size(), 40U);
+  const auto batches = later_batches();
+  const auto batch_of = [&](const std::string& text) {
+    return std::find_if(batches.begin(), batches.end(),
+                        [&](const Texts& batch) { return std::find(batch.begin(), batch.end(), text) != batch.end(); });
+  };
+  EXPECT_LT(batch_of(std::string(100, 'm')), batch_of(many.back()));
+  EXPECT_LT(batch_of(std::string(100, 'o')), batch_of(many.back()));
 }
 
 TEST_F(BatcherTest, PushesOutWhoQueuedMost) {
@@ -172,10 +176,12 @@ TEST_F(BatcherTest, ModelsShareTheTime) {
   request.texts = {"one"};
   // The lane that has just worked has been served; the other one is next, whatever was queued before.
   auto one = submit(std::move(request));
+  other->hold();
   classifier->release();
+  other->wait_for_batches(1);
+  EXPECT_LT(classifier->batches().size(), 20U);
+  other->release();
   one.get();
-  const std::size_t before = classifier->batches().size();
-  EXPECT_LT(before, 20U);
   for (auto& result : all) result.get();
 }
 
@@ -230,8 +236,11 @@ TEST_F(BatcherTest, StopAnswersWhatIsQueued) {
   auto half = submit({"a", "b", "c"});
   auto second = submit({"d"});
   auto stopping = std::async(std::launch::async, [this] { batcher->stop(); });
-  // Only once stopping has begun does the queue refuse.
-  while (submit({"late"}).get().status != Status::kRefused) {
+  // Only once stopping has begun does the queue refuse; what comes before waits for the release below.
+  for (bool refused = false; !refused;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    auto late = submit({"late"});
+    refused = late.wait_for(std::chrono::seconds(0)) == std::future_status::ready && late.get().status == Status::kRefused;
   }
   classifier->release();
   stopping.get();
