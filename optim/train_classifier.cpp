@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,19 +15,20 @@
 #include <qing/nn/models/bert.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/text/tokenizer.h>
+#include <qing/optim/averaged_model.h>
+#include <qing/optim/classifier_data.h>
 #include <qing/optim/optimizer.h>
 #include <qing/optim/trainer.h>
-#include <qing/tensor/threads.h>
 
 namespace qing::optim {
 namespace {
 
 // How fast the displayed loss follows the steps' own.
 constexpr double kLossSmoothing = 0.98;
-constexpr int64_t kEncodeGrain = 256;
 
 // No size of a model or a text is above: keeps their products inside int64.
 constexpr int64_t kMaxSize = int64_t{1} << 24;
+constexpr int32_t kMaxGroups = 1 << 16;
 // Of all epochs together: counts up to here are exact as doubles.
 constexpr int64_t kMaxSteps = int64_t{1} << 53;
 
@@ -49,6 +52,11 @@ void check_labels(const std::vector<std::string>& labels, std::span<const nn::Ex
     throw ValueError(fmt::format("train_classifier: example {} has label {}; with {} labels it must be in [0, {})", i,
                                  label, labels.size(), labels.size()));
   }
+  for (size_t i = 0; i < examples.size(); ++i) {
+    if (examples[i].group >= 0 && examples[i].group < kMaxGroups) continue;
+    throw ValueError(fmt::format("train_classifier: example {} is of group {}; it must be in [0, {})", i,
+                                 examples[i].group, kMaxGroups));
+  }
 }
 
 void check(const TrainOptions& o, std::span<const nn::Example> examples) {
@@ -65,10 +73,27 @@ void check(const TrainOptions& o, std::span<const nn::Example> examples) {
   between("heads", o.heads, 0, kMaxSize);
   between("vocab", o.vocab, 6, kMaxSize);
   between("epochs", o.epochs, 1, kMaxSteps / batches_of(o, examples.size()));
-  if (!(o.warmup >= 0 && o.warmup <= 1)) {
-    throw ValueError(fmt::format("train_classifier: warmup is {}; it is a share, 0 to 1", o.warmup));
+  between("ngram_min_texts", o.ngram_min_texts, 0, kMaxSize);
+  for (const auto& [name, value] : {std::pair("warmup", o.warmup), {"extra_share", o.extra_share}}) {
+    if (value >= 0 && value <= 1) continue;
+    throw ValueError(fmt::format("train_classifier: {} is {}; it is a share, 0 to 1", name, value));
+  }
+  const auto below_one = [](const char* name, double value) {
+    if (value >= 0 && value < 1) return;
+    throw ValueError(fmt::format("train_classifier: {} is {}; it must be in [0, 1)", name, value));
+  };
+  below_one("word_dropout", o.word_dropout);
+  below_one("ngram_dropout", o.ngram_dropout);
+  below_one("ema", o.ema);
+  if (!(o.balance >= 0 && std::isfinite(o.balance))) {
+    throw ValueError(fmt::format("train_classifier: balance is {}; it must be finite and at least 0", o.balance));
   }
   check_labels(o.labels, examples);
+  if (std::all_of(examples.begin(), examples.end(), [&](const nn::Example& example) {
+        return std::count(o.extra_groups.begin(), o.extra_groups.end(), example.group) > 0;
+      })) {
+    throw ValueError("train_classifier: all examples are of extra groups; there must be some of another");
+  }
 }
 
 nn::BertConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
@@ -85,35 +110,71 @@ nn::BertConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) 
   return config;
 }
 
-nn::Tokenizer train_tokenizer(std::span<const nn::Example> examples, const TrainOptions& o) {
+std::vector<std::string> texts_of(std::span<const nn::Example> examples) {
   std::vector<std::string> texts;
   texts.reserve(examples.size());
   for (const nn::Example& example : examples) texts.push_back(example.text);
+  return texts;
+}
+
+nn::Tokenizer train_tokenizer(std::span<const nn::Example> examples, const TrainOptions& o) {
+  const std::vector<std::string> texts = texts_of(examples);
   const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
   return nn::Tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
 }
 
-std::vector<std::vector<int32_t>> encode_all(std::span<const nn::Example> examples, const nn::Tokenizer& tokenizer) {
-  std::vector<std::vector<int32_t>> encoded(examples.size());
-  parallel_for(static_cast<int64_t>(examples.size()), kEncodeGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) encoded[i] = tokenizer.encode(examples[i].text).ids;
-  });
-  return encoded;
+std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const nn::Example> examples, const TrainOptions& o,
+                                           const nn::TokenizerOptions& options) {
+  if (o.ngram_min_texts == 0) return nullptr;
+  auto table = nn::NgramTable::build(texts_of(examples), options, o.ngram_min_texts);
+  return std::make_unique<nn::NgramHead>(std::move(table), static_cast<int64_t>(o.labels.size()));
 }
 
+// The encoder, and what is added to its logits.
+class ClassifierModel : public nn::Module {
+ public:
+  ClassifierModel(const nn::BertConfig& config, std::unique_ptr<nn::NgramHead> ngrams, Generator& rng)
+      : bert_(config, rng), ngrams_(std::move(ngrams)) {}
+  void visit(Visitor& visitor) override {
+    visitor.module("bert", bert_);
+    if (ngrams_) visitor.module("ngrams", *ngrams_);
+  }
+
+  Tensor forward(const ClassifierBatch& batch, Generator& rng) const {
+    const Tensor logits = bert_.forward(batch.tokens, &rng);
+    if (!ngrams_) return logits;
+    std::vector<const nn::NgramFeatures*> ngrams;
+    for (const nn::NgramFeatures& features : batch.ngrams) ngrams.push_back(&features);
+    return logits + ngrams_->forward(ngrams);
+  }
+
+  nn::BertForSequenceClassification& bert() { return bert_; }
+  nn::NgramHead* ngrams() { return ngrams_.get(); }
+
+ private:
+  nn::BertForSequenceClassification bert_;
+  std::unique_ptr<nn::NgramHead> ngrams_;
+};
+
 // Weight decay is for matrices: it would pull biases and the scales of norms away from where they belong.
-std::vector<ParameterGroup<AdamWOptions>> groups_of(nn::Module& model, const TrainOptions& o) {
+std::vector<ParameterGroup<AdamWOptions>> groups_of(ClassifierModel& model, const TrainOptions& o) {
   const AdamWOptions options{.lr = o.lr, .weight_decay = o.weight_decay};
   std::vector<ParameterGroup<AdamWOptions>> groups = {{{}, options}, {{}, options}};
   groups[1].options.weight_decay = 0;
-  for (const Tensor& parameter : model.parameters()) groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
+  for (const Tensor& parameter : model.bert().parameters()) {
+    groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
+  }
+  if (model.ngrams()) {
+    groups.push_back({model.ngrams()->parameters(),
+                      {.lr = o.ngram_lr, .weight_decay = o.ngram_weight_decay, .lazy = true}});
+  }
   return groups;
 }
 
-bool is_permutation(std::span<const int64_t> order) {
-  std::vector<bool> seen(order.size());
+bool are_distinct_below(std::span<const int64_t> order, size_t bound) {
+  std::vector<bool> seen(bound);
   for (const int64_t i : order) {
-    if (i < 0 || static_cast<size_t>(i) >= order.size() || seen[static_cast<size_t>(i)]) return false;
+    if (i < 0 || static_cast<size_t>(i) >= bound || seen[static_cast<size_t>(i)]) return false;
     seen[static_cast<size_t>(i)] = true;
   }
   return true;
@@ -122,16 +183,16 @@ bool is_permutation(std::span<const int64_t> order) {
 class Training : private Stateful {
  public:
   Training(std::span<const nn::Example> examples, const TrainOptions& options)
-      : examples_(examples),
-        options_(options),
+      : options_(options),
         tokenizer_(train_tokenizer(examples, options)),
-        encoded_(encode_all(examples, tokenizer_)),
         rng_(options.seed),
-        model_(config_of(options, tokenizer_), rng_),
-        order_(examples.size()) {
+        model_(config_of(options, tokenizer_), make_ngrams(examples, options, tokenizer_.options()), rng_),
+        data_(examples, options, tokenizer_, model_.ngrams() ? &model_.ngrams()->table() : nullptr),
+        examples_(examples.size()),
+        order_(data_.epoch_size()) {
     model_.set_requires_grad(true);
-    std::iota(order_.begin(), order_.end(), size_t{0});
-    steps_ = options.epochs * batches_of(options, examples.size());
+    if (options.ema > 0) average_.emplace(model_.bert().parameters(), ema_with_warmup(options.ema));
+    steps_ = options.epochs * batches_of(options, order_.size());
     if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
     warmup_ = static_cast<int64_t>(std::lround(options.warmup * static_cast<double>(steps_)));
   }
@@ -145,13 +206,18 @@ class Training : private Stateful {
     optimizer_ = &optimizer;
     double best = -std::numeric_limits<double>::infinity();
     int64_t saved = -1;
+    bool evaluating = false;
     const auto save = [&](const std::filesystem::path& folder) {
-      nn::save_text_classifier(folder, model_, tokenizer_);
+      // A model is evaluated with the averages in place already.
+      std::optional<AveragedModel::Swap> averages;
+      if (average_ && !evaluating) averages.emplace(*average_);
+      nn::save_text_classifier(folder, model_.bert(), tokenizer_, model_.ngrams());
       saved = now_.step;
     };
     TrainerOptions trainer{.max_epochs = options_.epochs, .max_steps = steps_, .clip_norm = options_.clip};
     trainer.schedule = &schedule;
     trainer.rng = &rng_;
+    trainer.average = average_ ? &*average_ : nullptr;
     trainer.parts = {{"classifier", this}};
     trainer.checkpoints = run.checkpoints;
     trainer.checkpoint_every = run.checkpoint_every;
@@ -163,10 +229,12 @@ class Training : private Stateful {
     };
     if (run.evaluate) {
       trainer.evaluate = [&] {
+        evaluating = true;
         save(run.last);
         const double score = run.evaluate(run.last, now_);
         if (score > best) save(out);
         best = std::max(best, score);
+        evaluating = false;
         return score;
       };
       trainer.evaluate_every = run.evaluate_every;
@@ -203,7 +271,6 @@ class Training : private Stateful {
             .load = [](const std::string&) {}};
   }
 
-  // An epoch's order is shuffled from that of the one before.
   StateDict state_dict() const override {
     const std::vector<int64_t> order(order_.begin(), order_.end());
     return {{"order", Tensor::from<int64_t>(std::span(order), {static_cast<int64_t>(order.size())})},
@@ -217,7 +284,9 @@ class Training : private Stateful {
     const Tensor order = from.tensor("order", {static_cast<int64_t>(order_.size())}, DType::i64);
     const int64_t next = from.integer("next", 0), texts = from.integer("texts", 0);
     const double smoothed = from.number("smoothed");
-    if (order.defined() && !is_permutation(order.span<int64_t>())) from.mismatch("order is no order of the examples");
+    if (order.defined() && !are_distinct_below(order.span<int64_t>(), examples_)) {
+      from.mismatch("order is no order of the examples");
+    }
     if (next > static_cast<int64_t>(order_.size())) from.mismatch("next is beyond the examples");
     from.finish();
     std::copy_n(order.data<int64_t>(), order_.size(), order_.begin());
@@ -226,26 +295,20 @@ class Training : private Stateful {
     smoothed_ = smoothed;
   }
 
-  void shuffle() {  // Fisher-Yates
-    for (size_t i = order_.size() - 1; i > 0; --i) std::swap(order_[i], order_[rng_.below(i + 1)]);
+  void shuffle() {
+    order_ = data_.epoch_order(rng_);
     next_ = 0;
   }
 
   Tensor next_loss() {
     now_.lr = optimizer_->lr();
     const size_t count = std::min(static_cast<size_t>(options_.batch), order_.size() - next_);
-    std::vector<std::span<const int32_t>> sequences;
-    std::vector<int32_t> labels;
-    for (const size_t i : std::span(order_).subspan(next_, count)) {
-      sequences.emplace_back(encoded_[i]);
-      labels.push_back(examples_[i].label);
-    }
+    const ClassifierBatch batch = data_.batch(std::span(order_).subspan(next_, count), rng_);
     next_ += count;
-    const nn::RaggedBatch batch = nn::RaggedBatch::of(sequences);
-    const Tensor targets = Tensor::from<int32_t>(std::span<const int32_t>(labels), {batch.sequences()});
-    texts_ += batch.sequences();
-    tokens_ += batch.tokens();
-    return cross_entropy(model_.forward(batch, &rng_), targets);
+    texts_ += batch.tokens.sequences();
+    tokens_ += batch.tokens.tokens();
+    const Tensor logits = model_.forward(batch, rng_);
+    return cross_entropy(batch.adjustments.defined() ? logits + batch.adjustments : logits, batch.labels);
   }
 
   void update(const TrainerProgress& now) {
@@ -266,13 +329,14 @@ class Training : private Stateful {
             .lr = now_.lr};
   }
 
-  std::span<const nn::Example> examples_;
   const TrainOptions& options_;
   nn::Tokenizer tokenizer_;
-  std::vector<std::vector<int32_t>> encoded_;
   Generator rng_;
-  nn::BertForSequenceClassification model_;
-  std::vector<size_t> order_;
+  ClassifierModel model_;
+  ClassifierData data_;
+  std::optional<AveragedModel> average_;
+  size_t examples_;
+  std::vector<size_t> order_;  // of the epoch
   size_t next_ = 0;  // of order_
   int64_t steps_ = 0, warmup_ = 0, texts_ = 0;
   int64_t tokens_ = 0, first_step_ = 0;  // of this process, as are the seconds

@@ -26,6 +26,22 @@ struct TrainOptions {
   double warmup = 0.1;  ///< share of the steps
   double weight_decay = 0.01;  ///< of matrices; biases and norms have none
   double clip = 1.0;           ///< largest norm of the gradient
+  /// Share of a text's tokens that training replaces by [MASK] (word dropout, Iyyer et al. 2015).
+  double word_dropout = 0;
+  /// τ of the logits' adjustment by τ·log(share of the label among the example's group) in training (Menon et al.
+  /// 2021): at 1 the model learns to tell labels as if each group had equally many of all; at 0 it learns their shares.
+  double balance = 0;
+  /// Decay of an average of the weights (EMA) that is evaluated and saved in their place; 0: none.
+  double ema = 0;
+  /// Adds a linear model of n-grams to the logits (nn/models/ngram_head.h), of those found in so many texts; 0: none.
+  int64_t ngram_min_texts = 0;
+  /// Groups of examples that help but are not the task itself: an epoch takes `extra_share` of their texts, other ones
+  /// each time, and labels that a group has none of do not compete for its texts.
+  std::vector<int32_t> extra_groups = {};
+  double extra_share = 0.3;
+  double ngram_dropout = 0.1;        ///< share of a text's n-grams left out in training
+  double ngram_lr = 0.01;            ///< peak; only the rows of a step's n-grams move (AdamOptions::lazy)
+  double ngram_weight_decay = 0.07;  ///< of these rows
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral", "positive"};  ///< what the examples' labels count in
 };

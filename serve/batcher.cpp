@@ -225,7 +225,7 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
   }
 }
 
-void Batcher::add(Batch& batch, Batch::Text text, nn::Encoding encoding) {
+void Batcher::add(Batch& batch, Batch::Text text, nn::EncodedText encoding) {
   const std::size_t tokens = encoding.ids.size();
   const bool fits = batch.rest.empty() && has_room(batch, tokens);
   (fits ? batch.texts : batch.rest).push_back(std::move(text));
@@ -250,7 +250,7 @@ void Batcher::compute(Batch& batch) {
   if (statistics) statistics->compute_seconds.observe(Seconds(Clock::now() - begin).count());
 }
 
-void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn::Encoding> encodings) {
+void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn::EncodedText> encodings) {
   const nn::TextClassifier& classifier = *texts.front().job->request.classifier;
   std::vector<nn::Prediction> predictions;
   try {

@@ -49,11 +49,11 @@ class Batcher {
     };
     BatchQueue::Lane lane;
     std::vector<Text> texts;
-    std::vector<nn::Encoding> encodings;  // one a text
+    std::vector<nn::EncodedText> encodings;  // one a text
     std::size_t tokens = 0;
     JobPointer work;  // instead of texts
     std::vector<Text> rest;  // taken from the queue, but without room: the next batch begins with these
-    std::vector<nn::Encoding> rest_encodings;
+    std::vector<nn::EncodedText> rest_encodings;
     bool empty() const { return texts.empty() && !work; }
   };
 
@@ -61,10 +61,10 @@ class Batcher {
   bool wait_for_work(std::unique_lock<std::mutex>& lock, const Batch& batch);
   void fill(std::unique_lock<std::mutex>& lock, Batch& batch);
   void encode(const BatchSlice& slice, Batch& batch);
-  void add(Batch& batch, Batch::Text text, nn::Encoding encoding);
+  void add(Batch& batch, Batch::Text text, nn::EncodedText encoding);
   bool has_room(const Batch& batch, std::size_t tokens) const;
   void compute(Batch& batch);
-  void predict(const std::vector<Batch::Text>& texts, std::span<const nn::Encoding> encodings);
+  void predict(const std::vector<Batch::Text>& texts, std::span<const nn::EncodedText> encodings);
   void sweep(std::unique_lock<std::mutex>& lock);
   static void run_work(const JobPointer& job);
 

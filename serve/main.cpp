@@ -74,6 +74,8 @@ void read_configs(CLI::App& command, const std::filesystem::path& file, const cl
 void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& config, Action& action) {
   CLI::App* command = app.add_subcommand("train", "Train a sentiment model from labelled texts");
   one_each(command->add_option("--data", a.data, "Labelled texts (.tsv, .csv, .jsonl); needed; may be given again"));
+  one_each(command->add_option(
+      "--extra", a.extra, "More texts; each epoch takes a share, and labels that a file lacks do not compete there"));
   one_each(command->add_option("--dev", a.dev, "Texts to evaluate on: the best model is kept; may be given again"));
   command->add_option("--out", a.out, "Folder to write the model to; needed");
   command->add_option("--config", config, "File of options (TOML or INI), such as DIR/run/config.toml")
@@ -94,6 +96,21 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
   command->add_option("--warmup", a.warmup, "Share of the steps in which lr rises")->check(number_from(0, 1));
   command->add_option("--weight-decay", a.weight_decay, "AdamW's weight decay")->check(number_from(0, 1));
   command->add_option("--clip", a.clip, "Largest norm of the gradient")->check(number_from(1e-12, 1e6));
+  command->add_option("--word-dropout", a.word_dropout, "Share of the tokens masked in training")
+      ->check(number_from(0, 0.99));
+  command->add_option("--balance", a.balance, "1: learn as if all labels were as frequent in each file; 0: as is")
+      ->check(number_from(0, 10));
+  command->add_option("--ema", a.ema, "Decay of the average of the weights that becomes the model; 0: none")
+      ->check(number_from(0, 0.999999));
+  command->add_option("--extra-share", a.extra_share, "Share of the --extra texts in an epoch")
+      ->check(number_from(0, 1));
+  command->add_option("--ngrams", a.ngrams, "Add a linear model of n-grams found in so many texts or more; 0: none")
+      ->check(CLI::Range(0, 1 << 24));
+  command->add_option("--ngram-dropout", a.ngram_dropout, "Share of the n-grams left out in training")
+      ->check(number_from(0, 0.99));
+  command->add_option("--ngram-lr", a.ngram_lr, "Peak learning rate of n-grams")->check(number_from(1e-12, 1e6));
+  command->add_option("--ngram-weight-decay", a.ngram_weight_decay, "Weight decay of n-grams")
+      ->check(number_from(0, 1));
   command->add_option("--seed", a.seed, "Seed of every random number");
   command->add_option("--max-length", a.max_length, "Tokens of a text; the rest is cut")->check(CLI::Range(3, 1 << 16));
   command->add_option("--max-steps", a.max_steps, "Stop after so many steps; 0: never")->check(number_from(0, 1e15));

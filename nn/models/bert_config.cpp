@@ -50,6 +50,12 @@ class Reader {
     if (!value->is_number()) fail(fmt::format("{}: {} is not a number", field, json::serialize(*value)));
     into = value->to_number<double>();
   }
+  void optional(std::string_view field, bool& into) const {
+    const json::value* value = find(field);
+    if (value == nullptr) return;
+    if (!value->is_bool()) fail(fmt::format("{}: {} is not true or false", field, json::serialize(*value)));
+    into = value->get_bool();
+  }
   // What qing computes in one way only.
   void only(std::string_view field, std::string_view supported) const {
     const json::value* value = find(field);
@@ -144,6 +150,7 @@ BertConfig BertConfig::load(const std::filesystem::path& path) {
   reader.optional("initializer_range", config.initializer_range);
   reader.optional("pad_token_id", config.pad_token_id);
   reader.optional("calibration_temperature", config.calibration_temperature);
+  reader.optional("ngram_head", config.ngram_head);
   config.labels = reader.labels();
   try {
     config.validate();
@@ -180,6 +187,7 @@ void BertConfig::save(const std::filesystem::path& path) const {
       {"label2id", label2id},
       {"torch_dtype", "float32"},
   };
+  if (ngram_head) config["ngram_head"] = true;
   if (calibration_temperature != 1) config["calibration_temperature"] = calibration_temperature;
   write_file_atomically(path, json::serialize(config) + "\n");
 }

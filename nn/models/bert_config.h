@@ -24,6 +24,7 @@ struct BertConfig {
   std::vector<std::string> labels = {"negative", "neutral", "positive"};
   /// Scores are the softmax of the logits divided by it (nn/calibration.h); `transformers` does not know it.
   double calibration_temperature = 1;
+  bool ngram_head = false;  ///< ngrams.safetensors adds to the logits (nn/models/ngram_head.h); nor does it know this
 
   /// ValueError naming the field, unless sizes and the temperature are positive, the heads divide the width,
   /// probabilities are in [0, 1), and there are at least 2 labels.

@@ -8,6 +8,7 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/models/bert.h>
+#include <qing/nn/models/ngram_head.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/safetensors.h>
 #include <qing/nn/staged_directory.h>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
+constexpr const char* kNgramsFile = "ngrams.safetensors";
 
 // A configuration may ask for any amount of memory: it gets what the weights beside it justify. A lesser mismatch is
 // left to load_state_dict, which lists all of them.
@@ -38,19 +40,19 @@ void check_size(const BertConfig& c, const SafetensorsFile& file, const std::fil
 
 class BertTextClassifier final : public TextClassifier {
  public:
-  BertTextClassifier(std::unique_ptr<BertForSequenceClassification> model, Tokenizer tokenizer)
-      : model_(std::move(model)), tokenizer_(std::move(tokenizer)) {}
+  BertTextClassifier(std::unique_ptr<BertForSequenceClassification> model, std::unique_ptr<const NgramHead> ngrams,
+                     Tokenizer tokenizer)
+      : model_(std::move(model)), ngrams_(std::move(ngrams)), tokenizer_(std::move(tokenizer)) {}
 
-  Encoding encode(std::string_view text) const override { return tokenizer_.encode(text); }
+  EncodedText encode(std::string_view text) const override {
+    return {tokenizer_.encode(text), ngrams_ ? ngrams_->table().features(text) : NgramFeatures{}};
+  }
 
-  std::vector<Prediction> predict_encoded(std::span<const Encoding> encodings) const override {
+  std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const override {
     std::vector<Prediction> predictions;
     if (encodings.empty()) return predictions;
-    std::vector<std::span<const int32_t>> sequences;
-    sequences.reserve(encodings.size());
-    for (const Encoding& encoding : encodings) sequences.emplace_back(encoding.ids);
     const NoGradGuard guard;
-    const Tensor logits = model_->forward(RaggedBatch::of(sequences));
+    const Tensor logits = forward(encodings);
     const Tensor scores = softmax(temperature() == 1 ? logits : logits * (1 / temperature()));
     const int64_t count = logits.size(1);
     for (size_t i = 0; i < encodings.size(); ++i) {
@@ -70,14 +72,26 @@ class BertTextClassifier final : public TextClassifier {
   double temperature() const override { return model_->config().calibration_temperature; }
 
  private:
+  Tensor forward(std::span<const EncodedText> encodings) const {
+    std::vector<std::span<const int32_t>> sequences;
+    std::vector<const NgramFeatures*> ngrams;
+    for (const EncodedText& encoding : encodings) {
+      sequences.emplace_back(encoding.ids);
+      ngrams.push_back(&encoding.ngrams);
+    }
+    const Tensor logits = model_->forward(RaggedBatch::of(sequences));
+    return ngrams_ ? logits + ngrams_->forward(ngrams) : logits;
+  }
+
   std::unique_ptr<const BertForSequenceClassification> model_;
+  std::unique_ptr<const NgramHead> ngrams_;
   Tokenizer tokenizer_;
 };
 
 }  // namespace
 
 std::vector<Prediction> TextClassifier::predict(std::span<const std::string> texts) const {
-  std::vector<Encoding> encodings;
+  std::vector<EncodedText> encodings;
   encodings.reserve(texts.size());
   for (size_t i = 0; i < texts.size(); ++i) {
     try {
@@ -108,16 +122,24 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   } catch (const DataError& error) {
     throw DataError((directory / kWeightsFile).string() + ": " + error.what());
   }
-  return std::make_shared<BertTextClassifier>(std::move(model), std::move(tokenizer));
+  std::unique_ptr<const NgramHead> ngrams;
+  if (config.ngram_head) {
+    ngrams = std::make_unique<const NgramHead>(NgramHead::load(directory / kNgramsFile, tokenizer.options(),
+                                                               static_cast<int64_t>(config.labels.size())));
+  }
+  return std::make_shared<BertTextClassifier>(std::move(model), std::move(ngrams), std::move(tokenizer));
 }
 
 void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,
-                          const Tokenizer& tokenizer) {
+                          const Tokenizer& tokenizer, NgramHead* ngrams) {
   StagedDirectory staged(directory);
-  model.config().save(staged.path() / kConfigFile);
+  BertConfig config = model.config();
+  config.ngram_head = ngrams != nullptr;
+  config.save(staged.path() / kConfigFile);
   tokenizer.save(staged.path());
   // "pt" is what transformers asks the metadata for.
   save_safetensors(staged.path() / kWeightsFile, {.tensors = model.state_dict(), .metadata = {{"format", "pt"}}});
+  if (ngrams) ngrams->save(staged.path() / kNgramsFile);
   staged.commit();
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/nn/text/ngrams.h>
 #include <qing/nn/text/tokenizer.h>
 
 namespace qing::nn {
@@ -20,10 +21,16 @@ struct Prediction {
   std::vector<float> logits = {};  ///< one a label; the scores are the softmax of logits / temperature()
 };
 
+/// What a classifier looks at in a text.
+struct EncodedText : Encoding {
+  NgramFeatures ngrams = {};  ///< for a model with an NgramHead
+};
+
 /// Immutable after load; predict() may be called from many threads.
 class TextClassifier {
  public:
-  /// Reads config.json, model.safetensors and the tokenizer's files. IoError, DataError.
+  /// Reads config.json, model.safetensors, the tokenizer's files and, if the configuration says so, ngrams.safetensors.
+  /// IoError, DataError.
   static std::shared_ptr<const TextClassifier> load(const std::filesystem::path& directory);
   virtual ~TextClassifier() = default;
 
@@ -31,9 +38,9 @@ class TextClassifier {
   /// DataError on invalid UTF-8, naming the text's index. An empty span gives an empty result.
   std::vector<Prediction> predict(std::span<const std::string> texts) const;
   /// The first half of predict(), for callers that compose batches by tokens. DataError on invalid UTF-8.
-  virtual Encoding encode(std::string_view text) const = 0;
+  virtual EncodedText encode(std::string_view text) const = 0;
   /// The other half, on what encode() made.
-  virtual std::vector<Prediction> predict_encoded(std::span<const Encoding> encodings) const = 0;
+  virtual std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const = 0;
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;

@@ -1,9 +1,11 @@
-// The model directory that `transformers` loads: config.json, model.safetensors, and the tokenizer's files.
+// The model directory that `transformers` loads: config.json, model.safetensors, and the tokenizer's files;
+// and ngrams.safetensors, which it leaves alone, for a model with an n-gram head.
 #pragma once
 
 #include <filesystem>
 
 #include <qing/nn/models/bert.h>
+#include <qing/nn/models/ngram_head.h>
 #include <qing/nn/text/tokenizer.h>
 
 namespace qing::nn {
@@ -11,6 +13,6 @@ namespace qing::nn {
 /// Writes all files of the directory, created if absent. On failure (IoError, for example a full disk) what was there
 /// before is untouched; see StagedDirectory::commit for a process killed while the files change places.
 void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,
-                          const Tokenizer& tokenizer);
+                          const Tokenizer& tokenizer, NgramHead* ngrams = nullptr);
 
 }  // namespace qing::nn

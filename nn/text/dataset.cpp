@@ -30,7 +30,7 @@ std::optional<Example> ExampleReader::next() {
         fmt::format("unknown label '{}'; use one of {}", label.substr(0, 64), fmt::join(options_.labels, ", ")));
   }
   if (text.empty()) records_.fail(fmt::format("the {} is empty; remove the row", options_.text_column));
-  return Example{std::move(text), static_cast<int32_t>(found - options_.labels.begin()), std::move((*record)[2])};
+  return Example{std::move(text), static_cast<int32_t>(found - options_.labels.begin()), std::move((*record)[2]), 0};
 }
 
 std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options) {

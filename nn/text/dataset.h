@@ -16,6 +16,7 @@ struct Example {
   std::string text;    ///< valid UTF-8
   int32_t label;       ///< index into the label list
   std::string source;  ///< empty when the file has no source column
+  int32_t group = 0;   ///< which of several files it is from, for what depends on a file's labels
 };
 
 struct DatasetOptions {

@@ -21,9 +21,12 @@ class UsageError : public Error {
 };
 
 struct TrainArguments {
-  std::vector<std::filesystem::path> data, dev;
+  std::vector<std::filesystem::path> data, extra, dev;
   int64_t layers = 2, width = 128, heads = 0, batch = 64, vocab = 16000, epochs = 1, max_length = 128, max_steps = 0;
   double lr = 5e-4, dropout = 0.1, warmup = 0.1, weight_decay = 0.01, clip = 1.0;
+  double word_dropout = 0, balance = 0, ema = 0, extra_share = 0.3;
+  int64_t ngrams = 0;  ///< texts an n-gram must be found in to count; 0: none do
+  double ngram_dropout = 0.1, ngram_lr = 0.01, ngram_weight_decay = 0.07;
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral", "positive"};
   int64_t eval_every = 0, early_stop = 0;  ///< steps, evaluations

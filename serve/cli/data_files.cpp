@@ -35,7 +35,9 @@ std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> f
 
 std::vector<nn::Example> take_examples(std::vector<LabelledFile>& files) {
   std::vector<nn::Example> all;
-  for (LabelledFile& file : files) {
+  for (size_t i = 0; i < files.size(); ++i) {
+    LabelledFile& file = files[i];
+    for (nn::Example& example : file.examples) example.group = static_cast<int32_t>(i);
     all.insert(all.end(), std::make_move_iterator(file.examples.begin()), std::make_move_iterator(file.examples.end()));
     file.examples.clear();
   }

@@ -28,7 +28,7 @@ struct LabelledFile {
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         const std::vector<std::string>& labels);
 
-/// All examples, one file after the other; the files keep none.
+/// All examples, one file after the other, each with its file's number for its group; the files keep none.
 std::vector<nn::Example> take_examples(std::vector<LabelledFile>& files);
 
 std::string sha256_of(const std::filesystem::path& file);  ///< IoError

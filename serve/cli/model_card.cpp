@@ -65,6 +65,7 @@ std::string data_section(const CardFacts& facts) {
     }
   };
   add(facts.record.data, "training");
+  add(facts.record.extra, "training, in part");
   add(facts.record.dev, "choosing and measuring");
   return text;
 }

@@ -61,6 +61,7 @@ RunRecord read_record(const std::filesystem::path& file) {
       record.settings.push_back(std::move(setting));
     }
     record.data = files_from(value.at("data"));
+    record.extra = files_from(value.at("extra"));
     record.dev = files_from(value.at("dev"));
     return record;
   } catch (const boost::system::system_error& error) {
@@ -80,6 +81,7 @@ void write_record(const std::filesystem::path& file, const RunRecord& record) {
                             {"step", record.step},
                             {"options", options},
                             {"data", to_json(record.data)},
+                            {"extra", to_json(record.extra)},
                             {"dev", to_json(record.dev)}};
   write_file_atomically(file, json::serialize(object) + "\n");
 }
@@ -87,8 +89,9 @@ void write_record(const std::filesystem::path& file, const RunRecord& record) {
 std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) {
   // The files are compared by their bytes.
   std::vector<std::string> found =
-      differences(before.settings, now.settings, {"data", "dev", "out", "threads", "checkpoint-every"});
+      differences(before.settings, now.settings, {"data", "extra", "dev", "out", "threads", "checkpoint-every"});
   compare_files("data", before.data, now.data, found);
+  compare_files("extra", before.extra, now.extra, found);
   compare_files("dev", before.dev, now.dev, found);
   return found;
 }

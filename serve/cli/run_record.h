@@ -15,7 +15,7 @@ struct RunRecord {
   std::string state = "running";  ///< or "interrupted", "finished"; a process that is killed leaves "running"
   int64_t step = 0;               ///< when the state was written
   Settings settings;
-  std::vector<DataFile> data, dev;
+  std::vector<DataFile> data, extra, dev;
 };
 
 RunRecord read_record(const std::filesystem::path& file);  ///< IoError; DataError naming the file and the field

@@ -50,6 +50,17 @@ optim::TrainOptions train_options(const TrainArguments& arguments) {
   options.warmup = arguments.warmup;
   options.weight_decay = arguments.weight_decay;
   options.clip = arguments.clip;
+  options.word_dropout = arguments.word_dropout;
+  options.balance = arguments.balance;
+  options.ema = arguments.ema;
+  options.extra_share = arguments.extra_share;
+  for (size_t i = 0; i < arguments.extra.size(); ++i) {
+    options.extra_groups.push_back(static_cast<int32_t>(arguments.data.size() + i));  // as take_examples numbers them
+  }
+  options.ngram_min_texts = arguments.ngrams;
+  options.ngram_dropout = arguments.ngram_dropout;
+  options.ngram_lr = arguments.ngram_lr;
+  options.ngram_weight_decay = arguments.ngram_weight_decay;
   options.seed = arguments.seed;
   options.labels = arguments.labels;
   return options;
@@ -247,7 +258,12 @@ void run_train(const TrainArguments& arguments) {
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
   std::vector<LabelledFile> data = read_labelled(arguments.data, arguments.labels);
   const std::vector<LabelledFile> dev = read_labelled(arguments.dev, arguments.labels);
-  RunRecord record{.settings = arguments.settings, .data = files_of(data), .dev = files_of(dev)};
+  std::vector<LabelledFile> extra = read_labelled(arguments.extra, arguments.labels);
+  RunRecord record{.settings = arguments.settings,
+                   .data = files_of(data),
+                   .extra = files_of(extra),
+                   .dev = files_of(dev)};
+  std::move(extra.begin(), extra.end(), std::back_inserter(data));
   const std::vector<nn::Example> examples = take_examples(data);
   warn_of_overlap(examples, dev);
 

@@ -136,6 +136,52 @@ TEST_F(TrainClassifier, GoesOnFromItsCheckpointToTheSameBits) {
   EXPECT_THROW(train_classifier(examples_, options_, folder_ / "parts", {}, {}, run), DataError);
 }
 
+TEST_F(TrainClassifier, WithEveryPartOfTheRecipeToo) {
+  for (size_t i = 0; i < examples_.size(); ++i) examples_[i].group = i < 160 ? 0 : 1;
+  options_.extra_groups = {1};
+  options_.extra_share = 0.5;  // 160 + 40 texts an epoch
+  options_.epochs = 3;
+  options_.word_dropout = 0.1;
+  options_.balance = 1;
+  options_.ema = 0.9;
+  options_.ngram_min_texts = 2;
+  EXPECT_EQ(train_classifier(examples_, options_, folder_ / "whole").steps, 3 * 13);
+  const RunOptions run{.checkpoints = folder_ / "checkpoints", .checkpoint_every = 4};
+  for (const int64_t stop : {5, 16}) {
+    set_num_threads(stop % 2 == 0 ? 2 : 1);
+    const auto until = [&](const Progress& p) { return p.step < stop; };
+    EXPECT_TRUE(train_classifier(examples_, options_, folder_ / "parts", until, {}, run).interrupted);
+  }
+  train_classifier(examples_, options_, folder_ / "parts", {}, {}, run);
+  for (const char* file : {"model.safetensors", "ngrams.safetensors"}) {
+    EXPECT_EQ(bytes(folder_ / "parts" / file), bytes(folder_ / "whole" / file)) << file;
+  }
+
+  // The file's n-grams are part of what the model says.
+  const std::vector<std::string> texts = {"film good good 1"};
+  const auto with = nn::TextClassifier::load(folder_ / "whole")->predict(texts);
+  EXPECT_EQ(with[0].label, 2);
+  options_.ngram_min_texts = 0;
+  train_classifier(examples_, options_, folder_ / "whole");
+  EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "whole")) << "a stale ngrams.safetensors is left alone";
+}
+
+TEST_F(TrainClassifier, TheAverageOfTheWeightsIsTheModel) {
+  train_classifier(examples_, options_, folder_ / "plain");
+  options_.ema = 0.99;
+  train_classifier(examples_, options_, folder_ / "average");
+  EXPECT_NE(bytes(folder_ / "plain" / "model.safetensors"), bytes(folder_ / "average" / "model.safetensors"));
+  // Evaluated, it is the same one.
+  std::string evaluated;
+  const RunOptions run{.evaluate = [&](const fs::path& model, const Progress&) {
+                         evaluated = bytes(model / "model.safetensors");
+                         return 1.0;
+                       },
+                       .last = folder_ / "last"};
+  train_classifier(examples_, options_, folder_ / "evaluated", {}, {}, run);
+  EXPECT_EQ(evaluated, bytes(folder_ / "average" / "model.safetensors"));
+}
+
 TEST_F(TrainClassifier, KeepsTheBestModelAndTheLast) {
   options_.epochs = 2;  // of 15 steps
   const double scores[] = {0.5, 0.7, 0.6, 0.7};
@@ -231,6 +277,16 @@ TEST_F(TrainClassifier, RefusesBadOptions) {
   expect("max_length", [](auto& o) { o.max_length = (int64_t{1} << 32) + 4; });
   expect("epochs", [](auto& o) { o.epochs = std::numeric_limits<int64_t>::max(); });
   expect("batch", [](auto& o) { o.batch = std::numeric_limits<int64_t>::max(); });
+  expect("word_dropout", [](auto& o) { o.word_dropout = 1; });
+  expect("ngram_dropout", [](auto& o) { o.ngram_dropout = -0.1; });
+  expect("ngram_min_texts", [](auto& o) { o.ngram_min_texts = -1; });
+  expect("ema", [](auto& o) { o.ema = 1; });
+  expect("balance", [](auto& o) { o.balance = std::numeric_limits<double>::quiet_NaN(); });
+  expect("extra_share", [](auto& o) { o.extra_share = 1.1; });
+  expect("extra groups", [](auto& o) { o.extra_groups = {0}; });
+  examples_[1].group = -1;
+  expect("example 1 is of group -1", [](auto&) {});
+  examples_[1].group = 0;
   options = options_;
   options.warmup = 2;
   EXPECT_THROW(train_classifier(examples_, options, folder_ / "m"), ValueError);

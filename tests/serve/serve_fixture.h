@@ -27,17 +27,17 @@ namespace qing::serve {
 /// up. "poison" cannot be encoded, "broken" breaks the batch it is in.
 class FakeClassifier : public nn::TextClassifier {
  public:
-  nn::Encoding encode(std::string_view text) const override {
+  nn::EncodedText encode(std::string_view text) const override {
     if (text == "poison") throw DataError("poison");
-    nn::Encoding encoding;
+    nn::EncodedText encoding;
     encoding.ids.assign(text.begin(), text.end());
     encoding.truncated = text.size() > 100;
     return encoding;
   }
-  std::vector<nn::Prediction> predict_encoded(std::span<const nn::Encoding> encodings) const override {
+  std::vector<nn::Prediction> predict_encoded(std::span<const nn::EncodedText> encodings) const override {
     std::unique_lock lock(mutex_);
     batches_.emplace_back();
-    for (const nn::Encoding& encoding : encodings) {
+    for (const nn::EncodedText& encoding : encodings) {
       batches_.back().emplace_back(encoding.ids.begin(), encoding.ids.end());
     }
     const std::vector<std::string> texts = batches_.back();

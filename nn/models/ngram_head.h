@@ -1,0 +1,33 @@
+// A linear model of a text's n-grams, whose logits are added to those of an encoder ("wide & deep", Cheng et al. 2016).
+#pragma once
+
+#include <filesystem>
+#include <span>
+
+#include <qing/nn/module.h>
+#include <qing/nn/text/ngrams.h>
+
+namespace qing::nn {
+
+/// Logits Σ value·weight[row] of a text's features. Immutable in evaluation; forward may be called from many threads.
+class NgramHead : public Module {
+ public:
+  /// Weights [table.size(), labels] of zeros. ValueError for labels < 1.
+  NgramHead(NgramTable table, int64_t labels);
+  void visit(Visitor& visitor) override;
+
+  /// [texts, labels]. IndexError for a row outside the table. A row's logits depend on its features alone, to the bit.
+  Tensor forward(std::span<const NgramFeatures* const> texts) const;
+  const NgramTable& table() const { return table_; }
+
+  /// One safetensors file of keys, idf and weights, the latter two as f16: 8 + 2·labels bytes an n-gram. IoError.
+  void save(const std::filesystem::path& path);
+  /// DataError naming the path and the tensor, IoError. `options` are those of the tokenizer beside it.
+  static NgramHead load(const std::filesystem::path& path, const TokenizerOptions& options, int64_t labels);
+
+ private:
+  NgramTable table_;
+  Tensor weight_;
+};
+
+}  // namespace qing::nn
