@@ -108,6 +108,7 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   } catch (const DataError& error) {
     throw DataError((directory / kWeightsFile).string() + ": " + error.what());
   }
+  pack_linear_layers(*model);
   return std::make_shared<BertTextClassifier>(std::move(model), std::move(tokenizer));
 }
 
