@@ -46,20 +46,20 @@ class Contest:
         for c in self.known[first:] + self.known[:first]:
             self.times[c.name].append(c.seconds(1, self.runs[c.name]))
 
-    def medians(self):
-        return {name: statistics.median(values) for name, values in self.times.items()}
+    def figures(self, of_rounds):
+        return {name: of_rounds(values) for name, values in self.times.items()}
 
 
-def contests(entrants, jobs, rounds, batch_seconds, progress=lambda text: None):
-    """[{name: median seconds of a run}] of the jobs. A round is one of every job, so that what disturbs the machine for a
-    few seconds meets few rounds of any of them."""
+def contests(entrants, jobs, options, progress=lambda text: None):
+    """[{name: seconds of a run}] of the jobs, the median of the rounds or the best one. A round is one of every job, so that
+    what disturbs the machine for a few seconds meets few rounds of any of them."""
     progress(f"{len(jobs)} jobs: checking")
-    all_of_them = [Contest(entrants, job, batch_seconds) for job in jobs]
-    for turn in range(rounds):
+    all_of_them = [Contest(entrants, job, options.batch) for job in jobs]
+    for turn in range(options.rounds):
         for number, one in enumerate(all_of_them, 1):
-            progress(f"round {turn + 1} of {rounds}, job {number} of {len(jobs)}")
+            progress(f"round {turn + 1} of {options.rounds}, job {number} of {len(jobs)}")
             one.round(turn)
-    return [one.medians() for one in all_of_them]
+    return [one.figures(min if options.best else statistics.median) for one in all_of_them]
 
 
 def geometric_mean(values):

@@ -54,14 +54,16 @@ def streamed_rows(run):
 
 
 def attention_rows(run):
+    # Figures of before have one composition.
+    others = [name for name in ("composed", "unfused") if all(name in row["seconds"] for row in run["attention"])]
     rows = []
     for row in run["attention"]:
         count, length, heads, size = row["sizes"]
         seconds = row["seconds"]
-        cells = [f"{1e3 * seconds[name]:.2f}" for name in ("qing", "composed", "unfused")]
-        ratios = [f"{seconds[name] / seconds['qing']:.2f}" for name in ("composed", "unfused")]
+        cells = [f"{1e3 * seconds[name]:.2f}" for name in ("qing", *others)]
+        ratios = [f"{seconds[name] / seconds['qing']:.2f}" for name in others]
         rows.append([f"{count}x{length}, {heads} heads of {size}", *cells, *ratios])
-    header = ["fused, ms", "composed, ms", "unfused, ms", "composed/fused", "unfused/fused"]
+    header = ["fused, ms", *(f"{name}, ms" for name in others), *(f"{name}/fused" for name in others)]
     return ["attention, forward+backward", *header], rows
 
 
@@ -94,8 +96,8 @@ def page(result, images):
     lines = [
         f"# {result['cpu']}, {result['isa']}",
         "",
-        f"Measured {result['date']} by `{result['command']}`: GFLOP/s, medians of {result['rounds']} rounds that "
-        f"alternate between the libraries.",
+        f"Measured {result['date']} by `{result['command']}`: GFLOP/s, {result['figures']} of {result['rounds']} "
+        f"rounds that alternate between the libraries.",
         f"{result['cpus']} CPUs visible, {result['system']}.",
         "",
         *(f"- **{name}**: {text}" for name, text in result["libraries"].items()),

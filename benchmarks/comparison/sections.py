@@ -37,7 +37,7 @@ def roofs(qing, threads):
 
 def gemm(field, options, shapes, progress):
     jobs = [(f"gemm_{options.layout}", *shape) for shape in shapes]
-    seconds = contests(field.all, jobs, options.rounds, options.batch, progress)
+    seconds = contests(field.all, jobs, options, progress)
     return [{"shape": shape, "seconds": row} for shape, row in zip(shapes, seconds)]
 
 
@@ -72,9 +72,9 @@ def kernels(field, options, progress):
     cached, streamed = [], []
     if field.threads == 1:
         entrants = [c for c in field.all if c.name in ("qing", "eigen")]
-        seconds = contests(entrants, IN_CACHE, options.rounds, options.batch, progress)
+        seconds = contests(entrants, IN_CACHE, options, progress)
         cached = [{"job": job, "seconds": row} for job, row in zip(IN_CACHE, seconds)]
-    seconds = contests([qing], [job for job, _, _ in IN_MEMORY], options.rounds, options.batch, progress)
+    seconds = contests([qing], [job for job, _, _ in IN_MEMORY], options, progress)
     for (job, streams, numbers), row in zip(IN_MEMORY, seconds):
         reads, updates, writes = streams
         moved = 4 * numbers * (reads + 2 * updates + writes)
@@ -90,7 +90,7 @@ def attention(field, options, folder, progress):
     others = [Contestant(Entry(way, "qing", environment=isa), folder, field.cpus) for way in ("composed", "unfused")]
     jobs = [{name: (f"attention_{way}", *sizes) for name, way in ways.items()} for sizes in ATTENTION]
     try:
-        seconds = contests([field["qing"], *others], jobs, options.rounds, options.batch, progress)
+        seconds = contests([field["qing"], *others], jobs, options, progress)
     finally:
         for other in others:
             other.close()

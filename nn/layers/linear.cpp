@@ -4,9 +4,11 @@
 
 #include <cmath>
 
+#include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
+#include <qing/tensor/ops/gemm.h>
 
 namespace qing::nn {
 
@@ -27,8 +29,52 @@ void Linear::visit(Visitor& visitor) {
   visitor.parameter("bias", bias_);
 }
 
-Tensor Linear::compute(const Tensor& x, Generator*) const { return linear(x, weight_, bias_); }
-Tensor Linear::forward_gelu(const Tensor& x) const { return linear_gelu(x, weight_, bias_); }
+// The handle keeps the weight's memory, so that no other tensor can have its place.
+struct Linear::Packed {
+  Tensor weight;
+  uint64_t version;
+  PackedMatrix<float> matrix;
+};
+
+void Linear::pack() {
+  packed_ = nullptr;
+  if (weight_.dtype() != DType::f32) return;
+  const Tensor w = weight_.alias().contiguous();
+  packed_ = std::make_shared<const Packed>(
+      Packed{weight_.alias(), weight_.version(),
+             PackedMatrix<float>(Trans::yes, w.size(1), w.size(0), w.data<float>(), w.size(1))});
+}
+
+bool Linear::packed_fits(const Tensor& x) const {
+  if (packed_ == nullptr || grad_enabled()) return false;
+  const bool same = weight_.shares_storage(packed_->weight) && weight_.version() == packed_->version;
+  return same && x.dtype() == DType::f32 && x.dim() >= 1 && x.size(-1) == weight_.size(1);
+}
+
+Tensor Linear::packed_product(const Tensor& x, bool gelu) const {
+  const Tensor in = x.contiguous();
+  Shape shape = x.shape();
+  shape.back() = weight_.size(0);
+  Tensor y = Tensor::empty(shape, DType::f32);
+  if (y.numel() == 0) return y;
+  float* const out = y.data<float>();
+  gemm(Trans::no, y.numel() / shape.back(), in.data<float>(), weight_.size(1), packed_->matrix, out, shape.back(),
+       bias_.defined() ? bias_.data<float>() : nullptr, false, gelu ? out : nullptr);
+  return y;
+}
+
+Tensor Linear::compute(const Tensor& x, Generator*) const {
+  return packed_fits(x) ? packed_product(x, false) : linear(x, weight_, bias_);
+}
+Tensor Linear::forward_gelu(const Tensor& x) const {
+  return packed_fits(x) ? packed_product(x, true) : linear_gelu(x, weight_, bias_);
+}
+
+void pack_linear_layers(Module& module) {
+  module.apply([](Module& part) {
+    if (auto* layer = dynamic_cast<Linear*>(&part)) layer->pack();
+  });
+}
 
 Bilinear::Bilinear(int64_t in1_features, int64_t in2_features, int64_t out_features, Generator& rng, bool bias) {
   check_at_least("Bilinear", "in1_features", in1_features, 1);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include <qing/nn/module.h>
@@ -21,13 +22,24 @@ class Linear : public UnaryModule {
   Linear(int64_t in_features, int64_t out_features, Generator& rng, LinearOptions options = {});
   void visit(Visitor& visitor) override;
   Tensor forward_gelu(const Tensor& x) const;  ///< gelu of it, in one operation
+  /// Keeps a copy of an f32 weight as the kernels of products read it, which few rows need most. Results without
+  /// gradients (NoGradGuard) come from it, to the same bits, until the weight is written by any operation or replaced;
+  /// after writes through data(), call it again. Takes the weight's memory once more. Not while others use the layer.
+  void pack();
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  ///< undefined without
 
  private:
+  struct Packed;
   Tensor compute(const Tensor& x, Generator* rng) const override;
+  bool packed_fits(const Tensor& x) const;
+  Tensor packed_product(const Tensor& x, bool gelu) const;
   Tensor weight_, bias_;
+  std::shared_ptr<const Packed> packed_;
 };
+
+/// Linear::pack for the module, if it is one, and for all below.
+void pack_linear_layers(Module& module);
 
 /// y[o] = x1ᵀ·W[o]·x2 + b[o] for x1 [..., in1], x2 [..., in2] of the same leading shape; weight [out, in1, in2].
 class Bilinear : public Module {

@@ -122,6 +122,7 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   } catch (const DataError& error) {
     throw DataError((directory / kWeightsFile).string() + ": " + error.what());
   }
+  pack_linear_layers(*model);
   std::unique_ptr<const NgramHead> ngrams;
   if (config.ngram_head) {
     ngrams = std::make_unique<const NgramHead>(NgramHead::load(directory / kNgramsFile, tokenizer.options(),

@@ -117,6 +117,84 @@ void gemm_strip(const GemmStrip<T>& s) {
   }
 }
 
+// out[q] lane l = b[l·step + q]: columns of B that lie along its depth, for which no packing pays when few rows of A meet
+// them.
+template <class T, int Depth>
+inline void turned_columns(const T* b, int64_t step, Vec<T>* out) {
+  using V = Vec<T>;
+  if constexpr (Depth == V::kTransposed) {
+    V::transpose(b, step, out);
+  } else {
+    T lanes[V::width];
+#pragma GCC unroll 16
+    for (int64_t l = 0; l < V::width; ++l) lanes[l] = b[l * step];
+    *out = V::load(lanes);
+  }
+}
+
+// `Depth` further terms of the sums of Rows × Vectors.
+template <class T, int Rows, int Vectors, int Depth>
+inline void add_turned(const T* a, int64_t a_row, int64_t a_column, const T* b, int64_t b_column, Vec<T> (&sum)[Rows][Vectors]) {
+  using V = Vec<T>;
+#pragma GCC unroll 4
+  for (int j = 0; j < Vectors; ++j) {
+    V column[Depth];
+    turned_columns<T, Depth>(b + j * V::width * b_column, b_column, column);
+#pragma GCC unroll 4
+    for (int q = 0; q < Depth; ++q) {
+#pragma GCC unroll 16
+      for (int i = 0; i < Rows; ++i) sum[i][j] = fma(V::set1(a[i * a_row + q * a_column]), column[q], sum[i][j]);
+    }
+  }
+}
+
+template <class T, int Rows, int Vectors>
+void gemm_turned_tile(const GemmStrip<T>& s, int64_t column) {
+  using V = Vec<T>;
+  V sum[Rows][Vectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < Vectors; ++j) sum[i][j] = V::set1(0);
+  }
+  const T *a = s.a, *b = s.b + column * s.b_panel;
+  int64_t p = 0;
+  for (; p + V::kTransposed <= s.k; p += V::kTransposed, a += V::kTransposed * s.a_column, b += V::kTransposed) {
+    add_turned<T, Rows, Vectors, V::kTransposed>(a, s.a_row, s.a_column, b, s.b_panel, sum);
+  }
+  for (; p < s.k; ++p, a += s.a_column, ++b) add_turned<T, Rows, Vectors, 1>(a, s.a_row, s.a_column, b, s.b_panel, sum);
+  T* to = s.c + column;
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i, to += s.ldc) {
+#pragma GCC unroll 4
+    for (int j = 0; j < Vectors; ++j) {
+      if (s.accumulate) sum[i][j] = sum[i][j] + V::load(to + j * V::width);
+      if (s.bias != nullptr) sum[i][j] = sum[i][j] + V::load(s.bias + column + j * V::width);
+      sum[i][j].store(to + j * V::width);
+    }
+  }
+}
+
+template <class T, int Vectors, int... Less>
+constexpr std::array<GemmTile<T>, sizeof...(Less)> gemm_turned_tiles(std::integer_sequence<int, Less...>) {
+  return {gemm_turned_tile<T, Less + 1, Vectors>...};
+}
+
+// B is turned anew for each strip: with more rows packing is faster.
+constexpr int kTurnedRows = Vec<float>::width >= 16 ? 5 : 4;
+
+/// A strip of a product with a transposed B, whose element (p, j) is b[j·b_panel + p]; rows ≤ kTurnedRows, columns a
+/// multiple of a vector's width. The bits are those of gemm_strip.
+template <class T>
+void gemm_turned_strip(const GemmStrip<T>& s) {
+  constexpr auto kHeights = std::make_integer_sequence<int, kTurnedRows>();
+  static constexpr auto kOne = gemm_turned_tiles<T, 1>(kHeights), kTwo = gemm_turned_tiles<T, 2>(kHeights);
+  constexpr int64_t kWidth = Vec<T>::width;
+  int64_t j = 0;
+  for (; j + 2 * kWidth <= s.columns; j += 2 * kWidth) kTwo[s.rows - 1](s, j);
+  for (; j < s.columns; j += kWidth) kOne[s.rows - 1](s, j);
+}
+
 template <class T>
 void pack_rows_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
   for (int64_t p = 0; p < k; ++p, in += stride, out += unit) {

@@ -57,6 +57,9 @@ struct Table {
   // --- GEMM; the contract stands in gemm.inl, and the drivers in tensor/ops are the only callers ---
   int64_t mr, nr;  ///< the most rows of a strip, the columns of a panel of B
   void (*gemm_strip)(const GemmStrip<T>& strip);
+  int64_t turned_rows, width;  ///< the most rows of a turned strip, of which the columns are a multiple of `width`
+  /// The same bits for a transposed B that lies as it is: element (p, j) is b[j·b_panel + p].
+  void (*gemm_turned_strip)(const GemmStrip<T>& strip);
   /// out[p·unit + i] = in[p·stride + i] for p < k, i < lines, and 0 for lines ≤ i < unit. `unit` is a multiple of a
   /// vector's width.
   void (*pack_rows)(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out);

@@ -54,7 +54,7 @@ T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
   const T largest = top.max();
   const V shift = V::set1(largest);
   const T total = accumulate<T>(n, [&](V s, int64_t i, auto part) {
-                    const V p = exp(fma(load(x + i, part), factor, V::set1(0) - shift));
+                    const V p = exp_of_negative(fma(load(x + i, part), factor, V::set1(0) - shift));
                     store(p, y + i, part);
                     return s + first_lanes(p, y + i, part);
                   }).sum();

@@ -78,7 +78,7 @@ struct Vec<double> {
 
 // out[q] lane l = p[l·step + q]: the 128 bits of a register take one row in every four (of doubles: every second), so
 // that a transposition within them puts the rows in order.
-void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
+inline void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
   __m256 r[4];
 #pragma GCC unroll 4
   for (int64_t j = 0; j < 4; ++j) {
@@ -94,7 +94,7 @@ void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
   out[2].v = _mm256_castpd_ps(_mm256_unpacklo_pd(t1, t3));
   out[3].v = _mm256_castpd_ps(_mm256_unpackhi_pd(t1, t3));
 }
-void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
+inline void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
   __m256d r[2];
 #pragma GCC unroll 2
   for (int64_t j = 0; j < 2; ++j) {

@@ -58,7 +58,7 @@ struct Vec<double> {
 
 // out[q] lane l = p[l·step + q]: each 128 bits take one row in every four (of doubles: every second), so that a
 // transposition within them puts the rows in order.
-void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
+inline void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
   __m512 r[4];
 #pragma GCC unroll 4
   for (int64_t j = 0; j < 4; ++j) {
@@ -77,7 +77,7 @@ void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
   out[2].v = _mm512_castpd_ps(_mm512_unpacklo_pd(t1, t3));
   out[3].v = _mm512_castpd_ps(_mm512_unpackhi_pd(t1, t3));
 }
-void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
+inline void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
   __m512d r[2];
 #pragma GCC unroll 2
   for (int64_t j = 0; j < 2; ++j) {

@@ -74,16 +74,19 @@ void fill_bias(const Convolution& c, const T* bias, int64_t pixels, T* y) {
   }
 }
 
-// The three of them for groups of few filters. An image and a group is a task.
+// The three of them for groups of few filters. An image and a group is a task; where there are fewer than threads, its
+// filters are shared out, each part loading the image for itself.
 template <class T>
 void convolve_direct(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
-  const int64_t filters = c.group_filters(), depth = c.depth();
-  over(c.images * c.groups, [&](int64_t begin, int64_t end) {
+  const int64_t filters = c.group_filters(), depth = c.depth(), tasks = c.images * c.groups;
+  if (tasks == 0 || filters == 0) return;
+  const int64_t parts = std::clamp<int64_t>((num_threads() + tasks - 1) / tasks, 1, filters);
+  parallel_for(tasks * parts, 1, [&](int64_t begin, int64_t end) {
     DirectConvolution<T> direct(c);
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t n = task / c.groups, g = task % c.groups;
+      const int64_t n = task / parts / c.groups, g = task / parts % c.groups, part = task % parts;
       direct.load(input_of(c, x, n, g));
-      for (int64_t f = 0; f < filters; ++f) {
+      for (int64_t f = filters * part / parts; f < filters * (part + 1) / parts; ++f) {
         const int64_t filter = g * filters + f;
         direct.apply(weight + filter * depth, bias != nullptr ? bias + filter : nullptr,
                      output_of(c, y, n, g) + f * c.out_pixels());

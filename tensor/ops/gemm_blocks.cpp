@@ -132,9 +132,45 @@ void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, 
   }
 }
 
+// Few rows times a transposed B, which lies as it is. How many columns of the part were computed.
 template <class T>
-void GemmProduct<T>::compute(const GemmPart& part) const {
+int64_t GemmProduct<T>::compute_turned(const GemmPart& part) const {
+  const auto& table = kernels::kernels<T>();
+  if (packed_b != nullptr || b.column == 1 || part.rows > table.turned_rows) return 0;
+  // The columns of two vectors would share too few sets of the first cache.
+  if (b.column * static_cast<int64_t>(sizeof(T)) % 2048 == 0) return 0;
+  const int64_t block = gemm_block_depth(k), columns = part.columns / table.width * table.width;
+  for (int64_t p = 0; p < k; p += block) {
+    table.gemm_turned_strip({.rows = part.rows,
+                             .columns = columns,
+                             .k = std::min(block, k - p),
+                             .a = a.at(part.row, p),
+                             .a_row = a.row,
+                             .a_column = a.column,
+                             .b = b.at(p, part.column),
+                             .b_row = 1,
+                             .b_panel = b.column,
+                             .c = c + part.row * ldc + part.column,
+                             .ldc = ldc,
+                             .bias = bias != nullptr && p + block >= k ? bias + part.column : nullptr,
+                             .accumulate = accumulate || p > 0});
+  }
+  for (int64_t i = 0; gelu != nullptr && i < part.rows; ++i) {
+    const int64_t at = (part.row + i) * ldc + part.column;
+    table.gelu(columns, c + at, gelu + at);
+  }
+  return columns;
+}
+
+template <class T>
+void GemmProduct<T>::compute(const GemmPart& whole) const {
   const FlushDenormals flush;
+  const int64_t done = k > 0 ? compute_turned(whole) : 0;
+  if (done < whole.columns) compute_packed({whole.row, whole.rows, whole.column + done, whole.columns - done});
+}
+
+template <class T>
+void GemmProduct<T>::compute_packed(const GemmPart& part) const {
   const auto& table = kernels::kernels<T>();
   const int64_t block = gemm_block_depth(k), nr = table.nr, panel = kPanelRows * panel_step(block);
   const Plan plan = plan_of(*this, part, block);

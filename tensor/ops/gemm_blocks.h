@@ -44,6 +44,10 @@ struct GemmProduct {
 
   /// On the calling thread.
   void compute(const GemmPart& part) const;
+
+ private:
+  int64_t compute_turned(const GemmPart& part) const;
+  void compute_packed(const GemmPart& part) const;
 };
 
 /// Columns of b, rows p to p + depth, in panels of nr columns, the last filled up with zeros: element (p, j) goes to

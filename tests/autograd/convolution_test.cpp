@@ -146,7 +146,8 @@ TEST(Conv2d, BitsDependNeitherOnThreadsNorOnTheOtherImages) {
   };
   for (const auto& [x_shape, w_shape, groups] :
        {Sizes{{3, 16, 60, 50}, {8, 16, 3, 3}, 1}, Sizes{{5, 4, 9, 9}, {6, 2, 3, 3}, 2},
-        Sizes{{2, 96, 6, 6}, {80, 96, 3, 3}, 1}, Sizes{{1, 8, 7, 7}, {8, 1, 3, 3}, 8}}) {
+        Sizes{{2, 96, 6, 6}, {80, 96, 3, 3}, 1}, Sizes{{1, 8, 7, 7}, {8, 1, 3, 3}, 8},
+        Sizes{{1, 3, 20, 17}, {3, 3, 3, 3}, 1}}) {
     Tensor x = normal(x_shape, 1, DType::f32), w = normal(w_shape, 2, DType::f32),
            b = normal({w_shape[0]}, 3, DType::f32);
     const Conv2dOptions options{.padding = 1, .groups = groups};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -67,6 +68,34 @@ TEST(CrossEntropy, KeepsToClassesThatAreRuledOutAndToHugeLogits) {
   backward(sum(loss));
   EXPECT_LT(test::largest_difference(grad(x), Tensor::from<double>({0, 0, 0, -1, 0, 1}, {2, 3})), 1e-15);
   EXPECT_NEAR(cross_entropy(row({1, -kInfinity, 1}), row({0.5, 0, 0.5})).item(), std::log(2), 1e-15);
+}
+
+// What rounds: softmax and its logarithm, whose bounds stand in tensor/kernels, and the difference to the target's logit.
+TEST(CrossEntropy, IsAccurateInSinglePrecision) {
+  const double eps = std::numeric_limits<float>::epsilon();
+  for (const int64_t classes : {2, 3, 16, 33, 1000}) {
+    for (const double spread : {0.1, 3.0, 30.0}) {
+      Tensor logits = normal({4, classes}, 3, DType::f32);
+      logits.mul_(spread);
+      set_requires_grad(logits);
+      const Tensor targets = Tensor::from<int64_t>({0, 1, classes - 1, classes / 2}, {4});
+      const Tensor losses = cross_entropy(logits, targets, {.reduction = Reduction::none});
+      const Tensor slopes = gradients(sum(losses), {logits})[0];
+      for (int64_t r = 0; r < 4; ++r) {
+        const float* const x = logits.data<float>() + r * classes;
+        const int64_t target = targets.data<int64_t>()[r];
+        const double largest = *std::max_element(x, x + classes);
+        double total = 0;
+        for (int64_t c = 0; c < classes; ++c) total += std::exp(x[c] - largest);
+        const double size = 1 + std::abs(largest) + std::log(total) + std::abs(x[target]);
+        EXPECT_LE(std::abs(losses.data<float>()[r] - (largest + std::log(total) - x[target])), 8 * eps * size);
+        for (int64_t c = 0; c < classes; ++c) {
+          const double p = std::exp(x[c] - largest) / total, off = 8 * eps * (1 + (largest - x[c]) / 2) * p + eps;
+          EXPECT_LE(std::abs(slopes.data<float>()[r * classes + c] - (p - (c == target ? 1 : 0))), off) << c;
+        }
+      }
+    }
+  }
 }
 
 TEST(CrossEntropy, ImagesAreRowsOfPixels) {

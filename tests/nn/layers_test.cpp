@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 
@@ -21,6 +24,53 @@ TEST(Layers, LinearWithAndWithoutBias) {
   EXPECT_EQ(to_string(without.forward(Tensor::zeros({1, 3}))), to_string(Tensor::zeros({1, 2})));
   EXPECT_THROW(with.forward(Tensor::zeros({4, 4})), ShapeError);
   EXPECT_NE(message_of<ValueError>([&] { Linear(-1, 2, rng); }).find("Linear: in_features is -1"), std::string::npos);
+}
+
+TEST(Layers, PackedLinearGivesTheSameBitsUntilItsWeightChanges) {
+  Generator rng(1);
+  Sequential model(Linear(70, 45, rng), Linear(45, 3, rng, {.bias = false}));
+  for (const int64_t rows : {1, 4, 30}) {
+    Tensor x = Tensor::empty({rows, 2, 70});
+    rng.fill_normal(x, 0, 1);
+    const auto results = [&] {
+      const NoGradGuard guard;
+      auto& first = dynamic_cast<Linear&>(model.get_submodule("0"));
+      return std::vector<Tensor>{model.forward(x), first.forward_gelu(x.transpose(0, 1))};
+    };
+    const auto expect_equal = [](const std::vector<Tensor>& got, const std::vector<Tensor>& want) {
+      for (size_t i = 0; i < got.size(); ++i) {
+        const auto a = got[i].span<float>(), b = want[i].span<float>();
+        EXPECT_TRUE(got[i].shape() == want[i].shape() && std::equal(a.begin(), a.end(), b.begin(), b.end())) << i;
+      }
+    };
+    const auto before = results();
+    pack_linear_layers(model);
+    expect_equal(results(), before);
+
+    model.get_parameter("0.weight").add_(1);
+    const auto moved = results();
+    EXPECT_NE(moved[0].data<float>()[0], before[0].data<float>()[0]);
+    pack_linear_layers(model);
+    expect_equal(results(), moved);
+  }
+  EXPECT_THROW(
+      {
+        const NoGradGuard guard;
+        model.forward(Tensor::zeros({2, 3}));
+      },
+      ShapeError);
+  model.to(DType::f64);
+  const NoGradGuard guard;
+  EXPECT_EQ(model.forward(Tensor::zeros({2, 70}, DType::f64)).dtype(), DType::f64);
+}
+
+TEST(Layers, PackedLinearStillRecordsGradients) {
+  Generator rng(1);
+  Linear layer(5, 4, rng);
+  layer.pack();
+  layer.unfreeze();
+  backward(sum(layer.forward(Tensor::full({2, 5}, 1))));
+  EXPECT_EQ(to_string(grad(layer.weight())), to_string(Tensor::full({4, 5}, 2)));
 }
 
 TEST(Layers, BilinearEqualsItsDefinition) {

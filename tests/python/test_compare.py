@@ -9,6 +9,7 @@ import sys
 import time
 import xml.etree.ElementTree as tree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -129,18 +130,33 @@ class Fake:
         return self.milliseconds / 1000
 
 
+class Slowing(Fake):
+    def seconds(self, warm, runs):
+        return super().seconds(warm, runs) * self.turns
+
+
+def rounds(count, best=False):
+    return SimpleNamespace(rounds=count, batch=0.01, best=best)
+
+
 def test_a_wrong_result_ends_the_contest():
     with pytest.raises(ContestError, match="bad and good differ by 0.5"):
-        contest.contests([Fake("good", 1.0), Fake("bad", 1.5)], [("gemm_nn", 1, 1, 1)], 3, 0.01)
+        contest.contests([Fake("good", 1.0), Fake("bad", 1.5)], [("gemm_nn", 1, 1, 1)], rounds(3))
     with pytest.raises(ContestError, match="nan"):
-        contest.contests([Fake("good", 1.0), Fake("bad", math.nan)], [("gemm_nn", 1, 1, 1)], 3, 0.01)
+        contest.contests([Fake("good", 1.0), Fake("bad", math.nan)], [("gemm_nn", 1, 1, 1)], rounds(3))
 
 
 def test_rounds_alternate_and_medians_are_taken():
     a, b = Fake("a", 1.0, 2), Fake("b", 1.0, 4)
     jobs = [("gemm_nn", 1, 1, 1), ("gemm_nn", 2, 2, 2)]
-    assert contest.contests([a, b], jobs, 5, 0.01) == [{"a": 0.002, "b": 0.004}] * 2
+    assert contest.contests([a, b], jobs, rounds(5)) == [{"a": 0.002, "b": 0.004}] * 2
     assert a.turns == b.turns == 14  # a job: two to learn how long a run takes, then five rounds
+
+
+def test_the_best_round_counts_if_asked_for():
+    jobs = [("gemm_nn", 1, 1, 1)]
+    assert contest.contests([Slowing("a", 1.0)], jobs, rounds(5)) == [{"a": 0.005}]  # the third to the seventh turn
+    assert contest.contests([Slowing("a", 1.0)], jobs, rounds(5, best=True)) == [{"a": 0.003}]
 
 
 def test_the_summary_is_of_the_best_peer():
