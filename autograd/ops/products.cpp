@@ -7,6 +7,7 @@
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
@@ -200,6 +201,90 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   if (recording({x, weight, bias})) {
     record("linear", y, {x, weight, bias},
            [x = Saved(in), w = Saved(w)](const Tensor& dy, GradSink& grad) { linear_backward(dy, x, w, grad); });
+  }
+  return y;
+}
+
+namespace {
+
+// The rows of all parts, one below the other.
+Tensor stacked(const std::vector<Tensor>& parts) {
+  Shape shape = parts.front().shape();
+  shape[0] = 0;
+  for (const Tensor& part : parts) shape[0] += part.size(0);
+  Tensor all = Tensor::empty(shape, parts.front().dtype());
+  int64_t row = 0;
+  for (const Tensor& part : parts) {
+    Tensor to = all.slice(0, row, row + part.size(0));
+    to.copy_from(part.alias());
+    row += part.size(0);
+  }
+  return all;
+}
+
+// From dy of all results side by side: inputs 0 x, then the weights, then the biases. `stack` is all weights.
+void linear_joined_backward(const Tensor& dy, const Saved& x, const std::vector<Saved>& weights, const Tensor& stack,
+                            const std::vector<int64_t>& ends, GradSink& grad) {
+  const Tensor rows = flat_rows(dy);
+  std::vector<Tensor> parts;
+  for (size_t i = 0; i < weights.size(); ++i) parts.push_back(grad.input(1 + i, weights[i]));
+  if (grad.create_graph()) {
+    const Tensor in = flat_rows(grad.input(0, x));
+    for (size_t i = 0; i < ends.size(); ++i) {
+      const int64_t begin = i == 0 ? 0 : ends[i - 1];
+      const Tensor part = slice(rows, 1, begin, ends[i]);
+      if (grad.needs(1 + i)) grad.add(1 + i, matmul(swapped(part), in));
+      if (grad.needs(1 + ends.size() + i)) grad.add(1 + ends.size() + i, sum(part, {0}));
+    }
+    if (grad.needs(0)) grad.add(0, matmul(dy, cat(parts)));
+    return;
+  }
+  if (grad.needs(0)) {
+    const auto target = grad.target(0);
+    matmul_into(as_left(dy), stack, as_left(target.tensor), target.accumulate);
+  }
+  const Tensor in = flat_rows(x.get(grad));
+  for (size_t i = 0; i < ends.size(); ++i) {
+    const int64_t begin = i == 0 ? 0 : ends[i - 1], width = ends[i] - begin;
+    if (grad.needs(1 + i)) {
+      const auto target = grad.target(1 + i);
+      matmul_into(swapped(rows.slice(1, begin, ends[i])), in, target.tensor, target.accumulate);
+    }
+    if (!grad.needs(1 + ends.size() + i)) continue;
+    const auto target = grad.target(1 + ends.size() + i);
+    dispatch_floating(dy.dtype(), grad.op(), [&](auto zero) {
+      using T = decltype(zero);
+      sum_rows(rows.size(0), width, rows.data<T>() + begin, ends.back(), target.tensor.data<T>(), target.accumulate);
+    });
+  }
+}
+
+}  // namespace
+
+Tensor linear_joined(const Tensor& x, const std::vector<Tensor>& weights, const std::vector<Tensor>& biases) {
+  if (weights.empty() || weights.size() != biases.size()) {
+    throw ShapeError(fmt::format("linear_joined: {} weights and {} biases; needs as many of both, 1 at least",
+                                 weights.size(), biases.size()));
+  }
+  std::vector<int64_t> ends;
+  Shape shape;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (!biases[i].defined()) throw ShapeError(fmt::format("linear_joined: bias {} is undefined", i));
+    shape = check_linear(x, weights[i], biases[i], "linear_joined");
+    ends.push_back((ends.empty() ? 0 : ends.back()) + shape.back());
+  }
+  shape.back() = ends.back();
+  const Tensor in = gemm_readable(x.alias()), stack = stacked(weights);
+  Tensor y = Tensor::empty(shape, x.dtype());
+  linear_forward(in, stack, stacked(biases), y);
+  std::vector<Tensor> inputs = {x};
+  inputs.insert(inputs.end(), weights.begin(), weights.end());
+  inputs.insert(inputs.end(), biases.begin(), biases.end());
+  if (recording(inputs)) {
+    std::vector<Saved> saved(weights.begin(), weights.end());
+    record("linear_joined", y, inputs, [x = Saved(in), saved, stack, ends](const Tensor& dy, GradSink& grad) {
+      linear_joined_backward(dy, x, saved, stack, ends, grad);
+    });
   }
   return y;
 }

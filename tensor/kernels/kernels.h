@@ -102,6 +102,9 @@ struct Table {
   /// `first` is a multiple of 4.
   void (*keep_mask)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, uint32_t threshold, uint8_t* keep);
 
+  /// y = x·factor where keep is not 0, else 0; added to `base` unless that is null. y may be x or base.
+  void (*drop)(int64_t n, const uint8_t* keep, T factor, const T* x, const T* base, T* y);
+
   // --- optimizer sweeps over n: w moves along g; the other arrays are the optimizer's state ---
   void (*sgd)(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& step);  ///< momentum may be null
   void (*adam)(int64_t n, T* w, const T* g, T* m, T* v, T* v_max, const AdamStep<T>& step);  ///< v_max may be null
