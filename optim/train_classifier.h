@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <qing/nn/text/dataset.h>
+#include <qing/tensor/dtype.h>
 
 namespace qing::optim {
 
@@ -26,6 +27,8 @@ struct TrainOptions {
   double warmup = 0.1;  ///< share of the steps
   double weight_decay = 0.01;  ///< of matrices; biases and norms have none
   double clip = 1.0;           ///< largest norm of the gradient
+  /// bf16: products of matrices in bf16 with sums in f32 (see AutocastGuard), all else f32.
+  DType precision = DType::f32;
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral", "positive"};  ///< what the examples' labels count in
 };

@@ -1,7 +1,7 @@
 // qing's side of benchmarks/train_vs_pytorch: trains the classifier in a folder on batches of ids, and prints a JSON
 // object with the losses of all steps, real tokens a second of those behind the warm-up, and the peak of memory.
 //
-//   training_qing MODEL BATCHES WARM STEPS LR DROPOUT
+//   training_qing MODEL BATCHES WARM STEPS LR DROPOUT f32|bf16
 #include <fmt/format.h>
 #include <qing/nn/models/bert.h>
 #include <qing/nn/safetensors.h>
@@ -62,7 +62,7 @@ std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups_of(nn::Module& mo
 }
 
 void run(std::span<char*> arguments) {
-  if (arguments.size() != 6) throw ValueError("training_qing: MODEL BATCHES WARM STEPS LR DROPOUT");
+  if (arguments.size() != 7) throw ValueError("training_qing: MODEL BATCHES WARM STEPS LR DROPOUT f32|bf16");
   const std::filesystem::path folder = arguments[0];
   const Batches batches(arguments[1]);
   const int64_t warm = std::stoll(arguments[2]), steps = std::stoll(arguments[3]);
@@ -78,6 +78,7 @@ void run(std::span<char*> arguments) {
   int64_t tokens = 0;
   double warm_seconds = 0, seconds = 0;
   optim::TrainerOptions options{.max_epochs = 0, .max_steps = warm + steps, .clip_norm = kClip};
+  options.precision = std::string(arguments[6]) == "bf16" ? DType::bf16 : DType::f32;
   options.rng = &rng;
   options.on_step = [&](const optim::TrainerProgress& now) {
     losses.push_back(now.loss);

@@ -14,7 +14,8 @@ namespace qing::kernels {
 
 enum class Isa { scalar, avx2, avx512, avx512vnni, neon };
 
-// The numbers of one optimizer step, computed in double by the caller. `sign` is 1, or -1 to maximize; l2 is weight decay
+// The numbers of one optimizer step, computed in double by the caller. `sign` is the gradient's factor: its scale, negative
+// to maximize; l2 is weight decay
 // as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.
 template <class T>
 struct SgdStep {
