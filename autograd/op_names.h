@@ -152,6 +152,7 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"rms_norm", kSecond},
     {"batch_norm", kSecond},
     {"dropout_add_layer_norm", kFirst},
+    {"embedding_layer_norm", kFirst},
     // losses
     {"cross_entropy", kSecond},
     {"nll_loss", kSecond},
@@ -166,6 +167,7 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"matmul", kSecond},
     {"linear", kSecond},
     {"linear_gelu", kFirst},
+    {"linear_joined", kSecond},
     {"attention", kSecond},
     {"scaled_dot_product_attention", kSecond},
     {"rotary_embedding", kSecond},

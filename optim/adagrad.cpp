@@ -29,7 +29,7 @@ void Adagrad::sweep(size_t group, const Piece<T>& p) const {
   const AdagradOptions& o = options_[group];
   const kernels::AdagradStep<T> step{
       .lr = static_cast<T>(o.lr / (1 + static_cast<double>(p.step - 1) * o.lr_decay)),
-      .sign = static_cast<T>(o.maximize ? -1 : 1),
+      .sign = static_cast<T>(o.maximize ? -p.scale : p.scale),
       .l2 = static_cast<T>(o.weight_decay),
       .eps = static_cast<T>(o.eps),
   };

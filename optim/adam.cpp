@@ -65,7 +65,7 @@ void Adam::sweep(size_t group, const Piece<T>& p) const {
   const double c1 = 1 - std::pow(o.beta1, t), c2 = 1 - std::pow(o.beta2, t);
   const kernels::AdamStep<T> step{
       .size = static_cast<T>(o.lr / c1),
-      .sign = static_cast<T>(o.maximize ? -1 : 1),
+      .sign = static_cast<T>(o.maximize ? -p.scale : p.scale),
       .l2 = static_cast<T>(o.decoupled_weight_decay ? 0 : o.weight_decay),
       .keep = static_cast<T>(o.decoupled_weight_decay ? 1 - o.lr * o.weight_decay : 1),
       .beta1 = static_cast<T>(o.beta1),

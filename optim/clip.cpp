@@ -4,13 +4,17 @@
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/reduce.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <numeric>
 
 namespace qing::optim {
 namespace {
+
+// Pieces that a thread takes at a time: most are small.
+constexpr int64_t kNormGrain = 4;
 
 void check_above_0(const char* op, const char* what, double value) {
   if (!std::isfinite(value) || value <= 0) {
@@ -36,11 +40,25 @@ void for_each_grad(const std::vector<Tensor>& parameters, const char* op, Body b
   }
 }
 
-double sum_of_squares(const RowGradient& of) {
-  if (of.rows == nullptr) return sum_of_squares(of.gradient);
-  double total = 0;
-  for (const int64_t row : *of.rows) total += sum_of_squares(of.gradient.select(0, row));
-  return total;
+// Elements of a gradient, or rows of those it knows.
+struct NormPiece {
+  size_t of;
+  int64_t begin, end;
+};
+
+double sum_of_squares(const RowGradient& of, const NormPiece& piece) {
+  return dispatch_floating(of.gradient.dtype(), "total_grad_norm", [&](auto zero) {
+    using T = decltype(zero);
+    const auto& table = kernels::kernels<T>();
+    const T* const g = of.gradient.data<T>();
+    if (of.rows == nullptr) return static_cast<double>(table.sum_squares(piece.end - piece.begin, g + piece.begin));
+    const int64_t width = of.gradient.numel() / of.gradient.size(0);
+    double total = 0;
+    for (int64_t i = piece.begin; i < piece.end; ++i) {
+      total += static_cast<double>(table.sum_squares(width, g + (*of.rows)[static_cast<size_t>(i)] * width));
+    }
+    return total;
+  });
 }
 
 }  // namespace
@@ -50,20 +68,38 @@ void scale_grad(const std::vector<Tensor>& parameters, double factor) {
                 [factor]<class T>(int64_t n, T* g) { kernels::kernels<T>().scale(n, static_cast<T>(factor), g); });
 }
 
-double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bool error_if_nonfinite) {
-  check_above_0("clip_grad_norm", "max_norm", max_norm);
-  double total = 0;
+double total_grad_norm(const std::vector<Tensor>& parameters, bool error_if_nonfinite) {
+  std::vector<RowGradient> gradients;
+  std::vector<NormPiece> pieces;
   for (const Tensor& parameter : parameters) {
-    const RowGradient gradient = row_grad(parameter);
-    if (gradient.gradient.defined()) total += sum_of_squares(gradient);
+    const RowGradient& of = gradients.emplace_back(row_grad(parameter));
+    if (!of.gradient.defined()) continue;
+    const int64_t units = of.rows == nullptr ? of.gradient.numel() : static_cast<int64_t>(of.rows->size());
+    const int64_t width = of.rows == nullptr || units == 0 ? 1 : of.gradient.numel() / of.gradient.size(0);
+    const int64_t grain = std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, width));
+    for (int64_t begin = 0; begin < units; begin += grain) {
+      pieces.push_back({gradients.size() - 1, begin, std::min(units, begin + grain)});
+    }
   }
-  const double norm = std::sqrt(total);
+  std::vector<double> partial(pieces.size());
+  parallel_for(static_cast<int64_t>(pieces.size()), kNormGrain, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      partial[i] = sum_of_squares(gradients[pieces[i].of], pieces[i]);
+    }
+  });
+  const double norm = std::sqrt(std::accumulate(partial.begin(), partial.end(), 0.0));
   if (error_if_nonfinite && !std::isfinite(norm)) {
     throw ValueError(
         fmt::format("clip_grad_norm: the norm of the gradients is {}; use a smaller learning rate, or "
                     "look for the operation that made it",
                     norm));
   }
+  return norm;
+}
+
+double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bool error_if_nonfinite) {
+  check_above_0("clip_grad_norm", "max_norm", max_norm);
+  const double norm = total_grad_norm(parameters, error_if_nonfinite);
   if (std::isfinite(norm) && norm > max_norm) scale_grad(parameters, max_norm / norm);
   return norm;
 }

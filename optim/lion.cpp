@@ -27,7 +27,7 @@ void Lion::sweep(size_t group, const Piece<T>& p) const {
   const LionOptions& o = options_[group];
   const kernels::LionStep<T> step{
       .lr = static_cast<T>(o.lr),
-      .sign = static_cast<T>(o.maximize ? -1 : 1),
+      .sign = static_cast<T>(o.maximize ? -p.scale : p.scale),
       .keep = static_cast<T>(1 - o.lr * o.weight_decay),
       .beta1 = static_cast<T>(o.beta1),
       .one_minus_beta1 = static_cast<T>(1 - o.beta1),

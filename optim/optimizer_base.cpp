@@ -22,6 +22,7 @@ struct Optimizer::Job {
   Tensor parameter, gradient;
   std::shared_ptr<const std::vector<int64_t>> rows;
   bool fresh;
+  double scale;
 
   int64_t width() const { return rows->empty() ? 0 : parameter.numel() / parameter.size(0); }
   int64_t units() const { return rows != nullptr ? static_cast<int64_t>(rows->size()) : parameter.numel(); }
@@ -71,7 +72,7 @@ DType Optimizer::slot_dtype(const State& state) const {
   return state_dtype_ == DType::bf16 ? DType::bf16 : state.parameter.dtype();
 }
 
-Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient) {
+Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient, double scale) {
   State& state = states_[index];
   ++state.steps;
   bool fresh = false;
@@ -80,17 +81,17 @@ Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient) {
     state.slots[slot] = Tensor::full(state.parameter.shape(), initial_slot(state.group), slot_dtype(state));
     fresh = true;
   }
-  return {index, state.parameter, gradient.gradient, skips_zeros(state.group) ? gradient.rows : nullptr, fresh};
+  return {index, state.parameter, gradient.gradient, skips_zeros(state.group) ? gradient.rows : nullptr, fresh, scale};
 }
 
-void Optimizer::step() {
+void Optimizer::step(double gradient_scale) {
   std::vector<Job> jobs;
   std::vector<std::pair<size_t, int64_t>> pieces;  // a job, and the unit where the piece begins
   int64_t elements = 0;
   for (size_t index = 0; index < states_.size(); ++index) {
     const RowGradient gradient = row_grad(states_[index].parameter);
     if (!gradient.gradient.defined()) continue;
-    const Job& job = jobs.emplace_back(prepare(index, gradient));
+    const Job& job = jobs.emplace_back(prepare(index, gradient, gradient_scale));
     for (int64_t begin = 0; begin < job.units(); begin += job.grain()) pieces.emplace_back(jobs.size() - 1, begin);
     elements += job.elements();
   }
@@ -121,7 +122,7 @@ void Optimizer::run(const Job& job, int64_t begin, int64_t end) const {
   dispatch_floating(job.parameter.dtype(), name_, [&](auto zero) {
     using T = decltype(zero);
     Piece<T> piece{end - begin, job.parameter.data<T>() + begin, job.gradient.data<T>() + begin, {}, state.steps,
-                   job.fresh};
+                   job.fresh, job.scale};
     for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
       if (uses_slot(state.group, slot)) piece.slots[slot] = state.slots[slot].data<T>() + begin;
     }
@@ -139,7 +140,7 @@ void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
   for (; begin < end; begin += kWidened) {
     const int64_t n = std::min(kWidened, end - begin);
     Piece<float> piece{
-        n, job.parameter.data<float>() + begin, job.gradient.data<float>() + begin, {}, state.steps, job.fresh};
+        n, job.parameter.data<float>() + begin, job.gradient.data<float>() + begin, {}, state.steps, job.fresh, job.scale};
     const auto bits = [&](size_t slot) { return &state.slots[slot].data<BFloat16>()[begin].bits; };
     for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
       if (!uses_slot(state.group, slot)) continue;

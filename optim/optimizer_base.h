@@ -29,8 +29,9 @@ class Optimizer : public Stateful {
   Optimizer& operator=(const Optimizer&) = delete;
 
   /// Moves every parameter that has a gradient, in one parallel pass over all; bumps their versions. The bits do not
-  /// depend on the number of threads, nor on the other parameters.
-  void step();
+  /// depend on the number of threads, nor on the other parameters. Gradients count `gradient_scale` times, which spares a
+  /// pass over them where they are clipped; they keep their values.
+  void step(double gradient_scale = 1);
   void zero_grad();
 
   size_t group_count() const { return groups_.size(); }
@@ -77,6 +78,7 @@ class Optimizer : public Stateful {
     std::array<T*, kMaxSlots> slots;  ///< null where uses_slot() says no
     int64_t step;                     ///< of this parameter, from 1
     bool fresh;                       ///< the slots were made in this step
+    double scale;                     ///< of the gradient
   };
 
   /// `name` begins the texts of errors; `slots` are the names of a parameter's states, kMaxSlots at most.
@@ -111,7 +113,7 @@ class Optimizer : public Stateful {
   struct Job;
 
   double& find_option(size_t group, std::span<const std::string_view> names);
-  Job prepare(size_t index, const RowGradient& gradient);
+  Job prepare(size_t index, const RowGradient& gradient, double scale);
   void run_rows(const Job& job, int64_t first, int64_t last) const;
   void run(const Job& job, int64_t begin, int64_t end) const;
   void run_bf16(const Job& job, int64_t begin, int64_t end) const;

@@ -37,7 +37,7 @@ void RMSprop::sweep(size_t group, const Piece<T>& p) const {
   const RMSpropOptions& o = options_[group];
   const kernels::RmsPropStep<T> step{
       .lr = static_cast<T>(o.lr),
-      .sign = static_cast<T>(o.maximize ? -1 : 1),
+      .sign = static_cast<T>(o.maximize ? -p.scale : p.scale),
       .l2 = static_cast<T>(o.weight_decay),
       .alpha = static_cast<T>(o.alpha),
       .one_minus_alpha = static_cast<T>(1 - o.alpha),

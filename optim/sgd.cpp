@@ -37,7 +37,7 @@ template <class T>
 void Sgd::sweep(size_t group, const Piece<T>& p) const {
   const SgdOptions& o = options_[group];
   const kernels::SgdStep<T> step{.lr = static_cast<T>(o.lr),
-                                 .sign = static_cast<T>(o.maximize ? -1 : 1),
+                                 .sign = static_cast<T>(o.maximize ? -p.scale : p.scale),
                                  .l2 = static_cast<T>(o.weight_decay),
                                  .momentum = static_cast<T>(o.momentum),
                                  .gradient_share = static_cast<T>(p.fresh ? 1 : 1 - o.dampening),

@@ -215,6 +215,7 @@ class Training : private Stateful {
       saved = now_.step;
     };
     TrainerOptions trainer{.max_epochs = options_.epochs, .max_steps = steps_, .clip_norm = options_.clip};
+    trainer.precision = options_.precision;
     trainer.schedule = &schedule;
     trainer.rng = &rng_;
     trainer.average = average_ ? &*average_ : nullptr;

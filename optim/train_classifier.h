@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <qing/nn/text/dataset.h>
+#include <qing/tensor/dtype.h>
 
 namespace qing::optim {
 
@@ -42,6 +43,8 @@ struct TrainOptions {
   double ngram_dropout = 0.1;        ///< share of a text's n-grams left out in training
   double ngram_lr = 0.01;            ///< peak; only the rows of a step's n-grams move (AdamOptions::lazy)
   double ngram_weight_decay = 0.07;  ///< of these rows
+  /// bf16: products of matrices in bf16 with sums in f32 (see AutocastGuard), all else f32.
+  DType precision = DType::f32;
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral", "positive"};  ///< what the examples' labels count in
 };

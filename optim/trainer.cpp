@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <qing/autograd/autograd.h>
 #include <qing/optim/clip.h>
+#include <qing/autograd/autocast.h>
 #include <qing/optim/trainer.h>
 #include <qing/tensor/denormals.h>
 
@@ -41,6 +42,9 @@ void check(const TrainerOptions& o, const LossSource& source) {
   if (o.max_epochs == 0 && o.max_steps == 0) throw ValueError("Trainer: neither max_epochs nor max_steps is set");
   if (!(o.clip_norm >= 0))
     throw ValueError(fmt::format("Trainer: clip_norm is {}; it must be at least 0", o.clip_norm));
+  if (o.precision != DType::f32 && o.precision != DType::bf16) {
+    throw DTypeError(fmt::format("Trainer: precision is {}; it must be f32 or bf16", name_of(o.precision)));
+  }
   if (!source.has_next || !source.next) throw ValueError("Trainer: the source has no has_next or no next");
   if ((o.plateau != nullptr || o.patience > 0) && !o.evaluate) {
     throw ValueError("Trainer: patience and a plateau need evaluate");
@@ -78,12 +82,17 @@ void Trainer::tell(const std::function<bool(const TrainerProgress&)>& callback) 
   if (callback && !callback(progress_)) stop_ = true;
 }
 
+Tensor Trainer::next_loss() {
+  const AutocastGuard products(options_.precision);
+  return source_.next();
+}
+
 // Leaves the mean of the gradients of the step's batches; returns the mean of their losses.
 double Trainer::accumulate_gradients() {
   double sum = 0;
   int64_t batches = 0;
   for (; batches < options_.accumulate && source_.has_next(); ++batches) {
-    const Tensor loss = source_.next();
+    const Tensor loss = next_loss();
     BackwardOptions backward_options;
     if (options_.accumulate > 1) {
       backward_options.gradient =
@@ -99,6 +108,14 @@ double Trainer::accumulate_gradients() {
   return sum / static_cast<double>(batches);
 }
 
+// The factor of the gradients, which the optimizer's own pass applies.
+double Trainer::clipping() {
+  if (options_.clip_norm == 0) return 1;
+  progress_.grad_norm = total_grad_norm(optimizer_.parameters());
+  const bool above = std::isfinite(progress_.grad_norm) && progress_.grad_norm > options_.clip_norm;
+  return above ? options_.clip_norm / progress_.grad_norm : 1;
+}
+
 // False when the scaler skipped it.
 bool Trainer::step() {
   optimizer_.zero_grad();
@@ -108,13 +125,13 @@ bool Trainer::step() {
                                  progress_.step + 1, progress_.loss, optimizer_.lr()));
   }
   if (options_.scaler != nullptr) options_.scaler->unscale(optimizer_);
-  if (options_.clip_norm > 0) progress_.grad_norm = clip_grad_norm(optimizer_.parameters(), options_.clip_norm);
   bool stepped = true;
   if (options_.scaler != nullptr) {
+    if (options_.clip_norm > 0) progress_.grad_norm = clip_grad_norm(optimizer_.parameters(), options_.clip_norm);
     stepped = options_.scaler->step(optimizer_);
     options_.scaler->update();
   } else {
-    optimizer_.step();
+    optimizer_.step(clipping());
   }
   if (stepped && options_.average != nullptr) options_.average->update();
   if (options_.schedule != nullptr) options_.schedule->step();

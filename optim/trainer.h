@@ -65,6 +65,8 @@ struct TrainerOptions {
   int64_t max_steps = 0;   ///< 0: no limit; one of the two is needed
   int64_t accumulate = 1;  ///< batches a step, whose gradients are averaged; an epoch's last step may have fewer
   double clip_norm = 0;    ///< 0: no clipping
+  /// bf16: the losses' linear layers multiply in bf16 (see AutocastGuard), forward and backward; evaluations do not.
+  DType precision = DType::f32;
   /// The metric of the model as it is, e.g. the loss on other data. Called in evaluation mode, without recording, with
   /// the averages as weights if there are any.
   std::function<double()> evaluate = {};
@@ -120,7 +122,9 @@ class Trainer : private Stateful {
 
   bool done() const;
   bool out_of_patience() const;
+  Tensor next_loss();
   double accumulate_gradients();
+  double clipping();
   bool step();
   void evaluate();
   CheckpointParts parts();

@@ -6,6 +6,7 @@
 #include <limits>
 #include <mutex>
 #include <new>
+#include <unordered_map>
 #include <vector>
 
 namespace qing {
@@ -16,6 +17,9 @@ constexpr size_t kSmallest = 64;
 // Four classes an octave: at most a quarter of a block is wasted.
 constexpr int kStepsAnOctave = 4;
 constexpr size_t kClasses = 64 * kStepsAnOctave;
+// Blocks of this size and more serve smaller requests, too, of up to so many classes below.
+constexpr size_t kLarge = size_t{64} << 10;
+constexpr size_t kClassesBelow = 2 * kStepsAnOctave;
 // What may be kept in all; beyond it, freed blocks go back to the system.
 constexpr size_t kMaxCached = size_t{4} << 30;
 
@@ -32,15 +36,72 @@ SizeClass class_of(size_t bytes) {
   return {static_cast<size_t>(octave) * kStepsAnOctave + steps, (rounded + kAlignment - 1) / kAlignment * kAlignment};
 }
 
+size_t bytes_of_class(size_t index) {
+  if (index == 0) return kSmallest;
+  const size_t octave = (index - 1) / kStepsAnOctave, base = size_t{1} << octave;
+  const size_t bytes = base + (index - octave * kStepsAnOctave) * (base / kStepsAnOctave);
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// All members with the mutex held.
 struct Cache {
   std::mutex mutex;
   std::array<std::vector<void*>, kClasses + kStepsAnOctave> free;
+  std::unordered_map<void*, size_t> large;  // the class of every large block there is: its user may have asked for less
   MemoryStats stats{};
 
-  // With the mutex held.
+  // A kept block, the smallest that serves; null if there is none.
+  void* take(SizeClass size) {
+    const size_t most = size.bytes >= kLarge ? size.index + kClassesBelow : size.index;
+    for (size_t index = size.index; index <= most && index < free.size(); ++index) {
+      if (free[index].empty()) continue;
+      void* const block = free[index].back();
+      free[index].pop_back();
+      stats.cached_bytes -= bytes_of_class(index);
+      return block;
+    }
+    return nullptr;
+  }
+
+  void* take_from_system(SizeClass size) {
+    void* block = std::aligned_alloc(kAlignment, size.bytes);
+    if (block == nullptr) {
+      release();
+      block = std::aligned_alloc(kAlignment, size.bytes);
+    }
+    if (block == nullptr) throw std::bad_alloc();
+    ++stats.system_blocks;
+    if (size.bytes < kLarge) return block;
+    try {
+      large.emplace(block, size.index);
+    } catch (const std::bad_alloc&) {
+      std::free(block);
+      throw;
+    }
+    return block;
+  }
+
+  // False when it is not kept.
+  bool keep(void* block, SizeClass size) {
+    const size_t index = size.bytes < kLarge ? size.index : large.at(block);
+    if (stats.cached_bytes + bytes_of_class(index) > kMaxCached) return false;
+    try {
+      free[index].push_back(block);
+    } catch (const std::bad_alloc&) {
+      return false;  // no room to remember it
+    }
+    stats.cached_bytes += bytes_of_class(index);
+    return true;
+  }
+
+  void give_back(void* block) {
+    large.erase(block);
+    std::free(block);
+  }
+
   void release() {
     for (auto& blocks : free) {
-      for (void* block : blocks) std::free(block);
+      for (void* block : blocks) give_back(block);
       blocks.clear();
     }
     stats.cached_bytes = 0;
@@ -60,20 +121,8 @@ void* allocate(size_t bytes) {
   const SizeClass size = class_of(bytes);
   Cache& c = cache();
   const std::lock_guard lock(c.mutex);
-  auto& blocks = c.free[size.index];
-  void* block = nullptr;
-  if (!blocks.empty()) {
-    block = blocks.back();
-    blocks.pop_back();
-    c.stats.cached_bytes -= size.bytes;
-  } else {
-    block = std::aligned_alloc(kAlignment, size.bytes);
-    if (block == nullptr) {
-      c.release();
-      block = std::aligned_alloc(kAlignment, size.bytes);
-    }
-    if (block == nullptr) throw std::bad_alloc();
-  }
+  void* block = c.take(size);
+  if (block == nullptr) block = c.take_from_system(size);
   c.stats.current_bytes += size.bytes;
   if (c.stats.current_bytes > c.stats.peak_bytes) c.stats.peak_bytes = c.stats.current_bytes;
   return block;
@@ -85,16 +134,7 @@ void deallocate(void* pointer, size_t bytes) noexcept {
   Cache& c = cache();
   const std::lock_guard lock(c.mutex);
   c.stats.current_bytes -= size.bytes;
-  if (c.stats.cached_bytes + size.bytes <= kMaxCached) {
-    try {
-      c.free[size.index].push_back(pointer);
-      c.stats.cached_bytes += size.bytes;
-      return;
-    } catch (const std::bad_alloc&) {
-      // No room to remember it: give it back below.
-    }
-  }
-  std::free(pointer);
+  if (!c.keep(pointer, size)) c.give_back(pointer);
 }
 
 MemoryStats memory_stats() {

@@ -43,5 +43,12 @@ Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Offset
 /// Self-attention: queries and keys have the same offsets.
 Tensor attention(const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& offsets, int64_t heads, double p = 0,
                  Generator* rng = nullptr, bool causal = false);
+/// The same of queries, keys and values side by side, as one product of linear_joined() gives them: qkv
+/// [tokens, 3·width].
+Tensor attention_qkv_packed(const Tensor& qkv, const Offsets& offsets, int64_t heads, double p = 0,
+                            Generator* rng = nullptr, bool causal = false);
+/// Keys and values side by side: q [queries, width], kv [keys, 2·width].
+Tensor attention_kv_packed(const Tensor& q, const Tensor& kv, const Offsets& query_offsets, const Offsets& key_offsets,
+                           int64_t heads, double p = 0, Generator* rng = nullptr, bool causal = false);
 
 }  // namespace qing

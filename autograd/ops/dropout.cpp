@@ -5,6 +5,7 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/keep_mask.h>
 
@@ -37,10 +38,8 @@ Tensor dropout(const Tensor& input, double p, Generator& rng) {
       const uint8_t* kept = keep.data<uint8_t>();
       T* out = to.data<T>();
       parallel_for(from.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const T value = kept[i] ? in[i] * T(factor) : T(0);
-          out[i] = accumulate ? out[i] + value : value;
-        }
+        kernels::kernels<T>().drop(end - begin, kept + begin, T(factor), in + begin, accumulate ? out + begin : nullptr,
+                                   out + begin);
       });
     });
   };

@@ -32,23 +32,6 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const char
   }
 }
 
-// Gradients of LayerNorm for one row: dx, unless null, is written; partial sums of dweight and dbias are added to.
-template <class T>
-struct RowsBackward {
-  const T* x;
-  const T* weight;
-  const T* dy;
-  const T* mean;
-  const T* rstd;
-  int64_t width;
-
-  void run(int64_t row, T* dx, bool accumulate, T* dweight, T* dbias) const {
-    if (dx != nullptr && !accumulate) std::fill(dx, dx + width, T(0));
-    kernels::kernels<T>().layer_norm_backward(width, x + row * width, weight, dy + row * width, mean[row], rstd[row],
-                                              dx, dweight, dbias);
-  }
-};
-
 }  // namespace
 
 Standardized standardize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred) {
@@ -135,7 +118,7 @@ Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tens
              }
              dispatch_floating(dy.dtype(), "layer_norm", [&](auto zero) {
                using T = decltype(zero);
-               const RowsBackward<T> norm{x.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
+               const LayerNormRows<T> norm{x.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
                                           stats.mean.data<T>(),  stats.rstd.data<T>(),      width};
                GradSink::Target target{};
                if (grad.needs(0)) target = grad.target(0);
@@ -178,7 +161,7 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
       for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r * width;
         if (dropping) {
-          for (int64_t i = at; i < at + width; ++i) total[i] = other[i] + (keep[i] ? in[i] * T(factor) : T(0));
+          kernels::kernels<T>().drop(width, keep + at, T(factor), in + at, other + at, total + at);
         } else {
           kernels::kernels<T>().add(width, other + at, in + at, total + at);
         }
@@ -193,9 +176,13 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
             gamma = Saved(gamma)](const Tensor& dy, GradSink& grad) {
              dispatch_floating(dy.dtype(), grad.op(), [&](auto zero) {
                using T = decltype(zero);
-               const RowsBackward<T> norm{sum.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
+               const LayerNormRows<T> norm{sum.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
                                           stats.mean.data<T>(),    stats.rstd.data<T>(),      width};
-               const Tensor dsum = Tensor::empty(dy.shape(), dy.dtype());
+               // With dropout the residual's gradient is nobody else's, so it can be written where it belongs.
+               GradSink::Target skip{};
+               if (dropping && grad.needs(1)) skip = grad.target(1);
+               const bool in_place = skip.tensor.defined() && !skip.accumulate;
+               const Tensor dsum = in_place ? skip.tensor : Tensor::empty(dy.shape(), dy.dtype());
                T* through = dsum.data<T>();
                const uint8_t* keep = mask.data<uint8_t>();
                GradSink::Target dx{};
@@ -205,13 +192,11 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
                  const int64_t at = r * width;
                  norm.run(r, through + at, false, dweight, dbias);
                  if (into == nullptr) return;
-                 for (int64_t i = at; i < at + width; ++i) {
-                   const T value = keep[i] ? through[i] * T(factor) : T(0);
-                   into[i] = dx.accumulate ? into[i] + value : value;
-                 }
+                 kernels::kernels<T>().drop(width, keep + at, T(factor), through + at,
+                                            dx.accumulate ? into + at : nullptr, into + at);
                });
                if (!dropping) grad.add(0, dsum);
-               grad.add(1, dsum);
+               if (!in_place) grad.add(1, dsum);
              });
            });
   }

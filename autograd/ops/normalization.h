@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include <qing/tensor/random.h>
 #include <qing/tensor/tensor.h>
@@ -40,5 +41,16 @@ Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& 
 /// stream.
 Tensor dropout_add_layer_norm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
                               double eps, double p, Generator* rng);
+
+/// Rows of a table [entries, width] by id [rows]; with `ids` undefined its first row, for every one.
+struct TableRows {
+  Tensor table;
+  Tensor ids = {};
+};
+/// dropout(layer_norm(Σ tables[i].table[ids], weight, bias, eps), p) in one pass, the terms added in their order; rng null
+/// (or p 0): no dropout. Takes one stream. ids i32 or i64, defined for the first table at least. IndexError as
+/// embedding(); the tables' gradients know their rows (see row_grad()).
+Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& weight, const Tensor& bias, double eps,
+                            double p, Generator* rng);
 
 }  // namespace qing

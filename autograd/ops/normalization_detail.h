@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <qing/autograd/graph.h>
+#include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/reduce.h>
 #include <qing/tensor/tensor.h>
 #include <qing/tensor/threads.h>
@@ -53,6 +54,23 @@ void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, 
              target.accumulate);
   }
 }
+
+/// Gradients of LayerNorm for one row: dx, unless null, is written; partial sums of dweight and dbias are added to.
+template <class T>
+struct LayerNormRows {
+  const T* x;
+  const T* weight;
+  const T* dy;
+  const T* mean;
+  const T* rstd;
+  int64_t width;
+
+  void run(int64_t row, T* dx, bool accumulate, T* dweight, T* dbias) const {
+    if (dx != nullptr && !accumulate) std::fill(dx, dx + width, T(0));
+    kernels::kernels<T>().layer_norm_backward(width, x + row * width, weight, dy + row * width, mean[row], rstd[row],
+                                              dx, dweight, dbias);
+  }
+};
 
 /// `weight` contiguous, or `value` everywhere where it is undefined.
 Tensor weight_or(const Tensor& weight, const Shape& shape, double value, DType dtype);

@@ -5,12 +5,15 @@
 
 #include <algorithm>
 
+#include <qing/autograd/autocast.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/bf16_products.h>
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/matmul.h>
 #include <qing/tensor/ops/reduce.h>
@@ -90,14 +93,29 @@ Tensor flat_rows(const Tensor& x) {
   return x.reshape({rows, x.size(-1)});
 }
 
+// What the products of linear layers are computed with.
+struct Multiply {
+  bool bf16;
+
+  explicit Multiply(DType dtype) : bf16(dtype == DType::f32 && autocast_dtype() == DType::bf16) {}
+
+  // x [..., n] as the left operand.
+  Tensor rows(const Tensor& x) const { return bf16 ? flat_rows(x) : as_left(x); }
+
+  void operator()(const Tensor& a, const Tensor& b, const Tensor& y, bool accumulate, const Tensor& bias = {},
+                  const Tensor& gelu = {}) const {
+    (bf16 ? matmul_bf16_into : matmul_into)(a, b, y, accumulate, bias, gelu);
+  }
+};
+
 // y = x·Wᵀ + bias, and gelu(y) if that is defined.
-void linear_forward(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y,
+void linear_forward(Multiply multiply, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y,
                     const Tensor& gelu = {}) {
-  matmul_into(as_left(x), swapped(weight), as_left(y), false, bias.defined() ? bias.alias() : bias, gelu);
+  multiply(multiply.rows(x), swapped(weight), multiply.rows(y), false, bias.defined() ? bias.alias() : bias, gelu);
 }
 
 // From dy of y = x·Wᵀ + bias: inputs 0 x, 1 weight, 2 bias.
-void linear_backward(const Tensor& dy, const Saved& x, const Saved& weight, GradSink& grad) {
+void linear_backward(Multiply multiply, const Tensor& dy, const Saved& x, const Saved& weight, GradSink& grad) {
   if (grad.create_graph()) {
     if (grad.needs(0)) grad.add(0, matmul(dy, grad.input(1, weight)));
     if (grad.needs(1)) grad.add(1, matmul(swapped(flat_rows(dy)), flat_rows(grad.input(0, x))));
@@ -106,11 +124,11 @@ void linear_backward(const Tensor& dy, const Saved& x, const Saved& weight, Grad
   }
   if (grad.needs(0)) {
     const auto target = grad.target(0);
-    matmul_into(as_left(dy), weight.get(grad), as_left(target.tensor), target.accumulate);
+    multiply(multiply.rows(dy), weight.get(grad), multiply.rows(target.tensor), target.accumulate);
   }
   if (grad.needs(1)) {
     const auto target = grad.target(1);
-    matmul_into(swapped(as_left(dy)), as_left(x.get(grad)), target.tensor, target.accumulate);
+    multiply(swapped(multiply.rows(dy)), multiply.rows(x.get(grad)), target.tensor, target.accumulate);
   }
   if (grad.needs(2)) {
     const auto target = grad.target(2);
@@ -196,10 +214,97 @@ Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Shape shape = check_linear(x, weight, bias, "linear");
   const Tensor in = gemm_readable(x.alias()), w = gemm_readable(weight.alias());
   Tensor y = Tensor::empty(shape, x.dtype());
-  linear_forward(in, w, bias, y);
+  const Multiply multiply(x.dtype());
+  linear_forward(multiply, in, w, bias, y);
   if (recording({x, weight, bias})) {
-    record("linear", y, {x, weight, bias},
-           [x = Saved(in), w = Saved(w)](const Tensor& dy, GradSink& grad) { linear_backward(dy, x, w, grad); });
+    record("linear", y, {x, weight, bias}, [multiply, x = Saved(in), w = Saved(w)](const Tensor& dy, GradSink& grad) {
+      linear_backward(multiply, dy, x, w, grad);
+    });
+  }
+  return y;
+}
+
+namespace {
+
+// The rows of all parts, one below the other.
+Tensor stacked(const std::vector<Tensor>& parts) {
+  Shape shape = parts.front().shape();
+  shape[0] = 0;
+  for (const Tensor& part : parts) shape[0] += part.size(0);
+  Tensor all = Tensor::empty(shape, parts.front().dtype());
+  int64_t row = 0;
+  for (const Tensor& part : parts) {
+    Tensor to = all.slice(0, row, row + part.size(0));
+    to.copy_from(part.alias());
+    row += part.size(0);
+  }
+  return all;
+}
+
+// From dy of all results side by side: inputs 0 x, then the weights, then the biases. `stack` is all weights.
+void linear_joined_backward(Multiply multiply, const Tensor& dy, const Saved& x, const std::vector<Saved>& weights, const Tensor& stack,
+                            const std::vector<int64_t>& ends, GradSink& grad) {
+  const Tensor rows = flat_rows(dy);
+  std::vector<Tensor> parts;
+  for (size_t i = 0; i < weights.size(); ++i) parts.push_back(grad.input(1 + i, weights[i]));
+  if (grad.create_graph()) {
+    const Tensor in = flat_rows(grad.input(0, x));
+    for (size_t i = 0; i < ends.size(); ++i) {
+      const int64_t begin = i == 0 ? 0 : ends[i - 1];
+      const Tensor part = slice(rows, 1, begin, ends[i]);
+      if (grad.needs(1 + i)) grad.add(1 + i, matmul(swapped(part), in));
+      if (grad.needs(1 + ends.size() + i)) grad.add(1 + ends.size() + i, sum(part, {0}));
+    }
+    if (grad.needs(0)) grad.add(0, matmul(dy, cat(parts)));
+    return;
+  }
+  if (grad.needs(0)) {
+    const auto target = grad.target(0);
+    multiply(multiply.rows(dy), stack, multiply.rows(target.tensor), target.accumulate);
+  }
+  const Tensor in = flat_rows(x.get(grad));
+  for (size_t i = 0; i < ends.size(); ++i) {
+    const int64_t begin = i == 0 ? 0 : ends[i - 1], width = ends[i] - begin;
+    if (grad.needs(1 + i)) {
+      const auto target = grad.target(1 + i);
+      multiply(swapped(rows.slice(1, begin, ends[i])), in, target.tensor, target.accumulate);
+    }
+    if (!grad.needs(1 + ends.size() + i)) continue;
+    const auto target = grad.target(1 + ends.size() + i);
+    dispatch_floating(dy.dtype(), grad.op(), [&](auto zero) {
+      using T = decltype(zero);
+      sum_rows(rows.size(0), width, rows.data<T>() + begin, ends.back(), target.tensor.data<T>(), target.accumulate);
+    });
+  }
+}
+
+}  // namespace
+
+Tensor linear_joined(const Tensor& x, const std::vector<Tensor>& weights, const std::vector<Tensor>& biases) {
+  if (weights.empty() || weights.size() != biases.size()) {
+    throw ShapeError(fmt::format("linear_joined: {} weights and {} biases; needs as many of both, 1 at least",
+                                 weights.size(), biases.size()));
+  }
+  std::vector<int64_t> ends;
+  Shape shape;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (!biases[i].defined()) throw ShapeError(fmt::format("linear_joined: bias {} is undefined", i));
+    shape = check_linear(x, weights[i], biases[i], "linear_joined");
+    ends.push_back((ends.empty() ? 0 : ends.back()) + shape.back());
+  }
+  shape.back() = ends.back();
+  const Tensor in = gemm_readable(x.alias()), stack = stacked(weights);
+  Tensor y = Tensor::empty(shape, x.dtype());
+  const Multiply multiply(x.dtype());
+  linear_forward(multiply, in, stack, stacked(biases), y);
+  std::vector<Tensor> inputs = {x};
+  inputs.insert(inputs.end(), weights.begin(), weights.end());
+  inputs.insert(inputs.end(), biases.begin(), biases.end());
+  if (recording(inputs)) {
+    std::vector<Saved> saved(weights.begin(), weights.end());
+    record("linear_joined", y, inputs, [multiply, x = Saved(in), saved, stack, ends](const Tensor& dy, GradSink& grad) {
+      linear_joined_backward(multiply, dy, x, saved, stack, ends, grad);
+    });
   }
   return y;
 }
@@ -229,10 +334,11 @@ Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   Tensor y = Tensor::empty(shape, x.dtype());
   const bool records = recording({x, weight, bias});
   const Tensor before = records ? Tensor::empty(shape, x.dtype()) : y;  // only the backward asks for it
-  linear_forward(in, w, bias, before, y);
+  const Multiply multiply(x.dtype());
+  linear_forward(multiply, in, w, bias, before, y);
   if (records) {
     record("linear_gelu", y, {x, weight, bias},
-           [x = Saved(in), w = Saved(w), before = Saved(before)](const Tensor& dy, GradSink& grad) {
+           [multiply, x = Saved(in), w = Saved(w), before = Saved(before)](const Tensor& dy, GradSink& grad) {
              const Tensor through = Tensor::empty(dy.shape(), dy.dtype());
              dispatch_floating(dy.dtype(), "linear_gelu", [&](auto zero) {
                using T = decltype(zero);
@@ -244,7 +350,7 @@ Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                  kernels::kernels<T>().gelu_backward(end - begin, from + begin, upstream + begin, to + begin);
                });
              });
-             linear_backward(through, x, w, grad);
+             linear_backward(multiply, through, x, w, grad);
            });
   }
   return y;

@@ -1,6 +1,8 @@
 // Matrix products.
 #pragma once
 
+#include <vector>
+
 #include <qing/tensor/tensor.h>
 
 namespace qing {
@@ -20,6 +22,9 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, double beta 
 Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, double beta = 1, double alpha = 1);
 /// x·Wᵀ + bias for x [..., in], W [out, in], bias [out] or undefined.
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
+/// Several linear layers of one input as one product: the results of linear(x, weights[i], biases[i]) side by side, to
+/// the bit, [..., Σ out]. As many biases as weights, none undefined.
+Tensor linear_joined(const Tensor& x, const std::vector<Tensor>& weights, const std::vector<Tensor>& biases);
 /// y[..., o] = Σ a[..., i]·weight[o, i, j]·b[..., j] + bias[o].
 Tensor bilinear(const Tensor& a, const Tensor& b, const Tensor& weight, const Tensor& bias = {});
 /// gelu(linear(x, weight, bias)) without a second pass over memory.

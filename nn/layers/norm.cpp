@@ -25,6 +25,10 @@ Tensor LayerNorm::forward_residual(const Tensor& x, const Tensor& residual, doub
   return dropout_add_layer_norm(x, residual, weight_, bias_, eps_, p, rng);
 }
 
+Tensor LayerNorm::forward_tables(const std::vector<TableRows>& tables, double p, Generator* rng) const {
+  return embedding_layer_norm(tables, weight_, bias_, eps_, p, rng);
+}
+
 RMSNorm::RMSNorm(int64_t width, std::optional<double> eps) : eps_(eps) {
   check_at_least("RMSNorm", "width", width, 1);
   weight_ = Tensor::full({width}, 1);

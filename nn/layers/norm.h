@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
+#include <qing/autograd/ops/normalization.h>
 #include <qing/nn/module.h>
 
 namespace qing::nn {
@@ -15,6 +17,8 @@ class LayerNorm : public UnaryModule {
   void visit(Visitor& visitor) override;
   /// forward(residual + dropout(x, p)) in one pass; no dropout when rng is null.
   Tensor forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const;
+  /// dropout(forward(Σ of the tables' rows), p), likewise.
+  Tensor forward_tables(const std::vector<TableRows>& tables, double p, Generator* rng) const;
 
  private:
   Tensor compute(const Tensor& x, Generator* rng) const override;

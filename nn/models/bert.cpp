@@ -1,6 +1,7 @@
 #include <qing/nn/models/bert.h>
 
 #include <numeric>
+#include <vector>
 
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/check.h>
@@ -35,19 +36,21 @@ class Embeddings : public Module {
     visitor.module("position_embeddings", positions_);
     visitor.module("token_type_embeddings", types_);
     visitor.module("LayerNorm", norm_);
-    visitor.module("dropout", dropout_);
   }
 
   Tensor forward(const RaggedBatch& batch, Generator* rng) const {
+    Generator* const active = training() && dropout_ > 0 ? rng : nullptr;
+    if (training() && dropout_ > 0) check_generator("BertForSequenceClassification", rng);
     // Every token is of type 0: a batch holds single texts, not pairs.
-    const Tensor words = words_.forward(batch.ids) + select(types_.weight(), 0, 0);
-    return dropout_.forward(norm_.forward(words + positions_.forward(batch.positions)), rng);
+    const std::vector<TableRows> tables = {
+        {words_.weight(), batch.ids}, {types_.weight()}, {positions_.weight(), batch.positions}};
+    return norm_.forward_tables(tables, dropout_, active);
   }
 
  private:
   Embedding words_, positions_, types_;
   LayerNorm norm_;
-  Dropout dropout_;
+  double dropout_;
 };
 
 class Layer : public Module {
@@ -72,21 +75,29 @@ class Layer : public Module {
   }
 
   Tensor forward(const Tensor& x, const Offsets& offsets, Generator* rng) const {
-    return forward(x, offsets, x, offsets, rng);
+    Generator* const active = dropout_rng(rng);
+    const Tensor qkv = linear_joined(x, {query_.weight(), key_.weight(), value_.weight()},
+                                     {query_.bias(), key_.bias(), value_.bias()});
+    return behind_attention(attention_qkv_packed(qkv, offsets, heads_, attention_dropout_, active), x, active);
   }
 
   // The results of the rows `wanted` of x alone: everything but the keys and values is computed for them only.
   Tensor forward(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
                  Generator* rng) const {
     Generator* const active = dropout_rng(rng);
-    const Tensor mixed = attention(query_.forward(wanted), key_.forward(x), value_.forward(x), wanted_offsets, offsets,
-                                   heads_, attention_dropout_, active);
+    const Tensor kv = linear_joined(x, {key_.weight(), value_.weight()}, {key_.bias(), value_.bias()});
+    const Tensor mixed = attention_kv_packed(query_.forward(wanted), kv, wanted_offsets, offsets, heads_,
+                                             attention_dropout_, active);
+    return behind_attention(mixed, wanted, active);
+  }
+
+ private:
+  Tensor behind_attention(const Tensor& mixed, const Tensor& wanted, Generator* active) const {
     const Tensor h = attention_norm_.forward_residual(attention_dense_.forward(mixed), wanted, hidden_dropout_, active);
     const Tensor wide = intermediate_dense_.forward_gelu(h);
     return output_norm_.forward_residual(output_dense_.forward(wide), h, hidden_dropout_, active);
   }
 
- private:
   // Null when nothing is to be dropped.
   Generator* dropout_rng(Generator* rng) const {
     if (!training() || (hidden_dropout_ == 0 && attention_dropout_ == 0)) return nullptr;

@@ -14,7 +14,8 @@ namespace qing::kernels {
 
 enum class Isa { scalar, avx2, avx512, avx512vnni, neon };
 
-// The numbers of one optimizer step, computed in double by the caller. `sign` is 1, or -1 to maximize; l2 is weight decay
+// The numbers of one optimizer step, computed in double by the caller. `sign` is the gradient's factor: its scale, negative
+// to maximize; l2 is weight decay
 // as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.
 template <class T>
 struct SgdStep {
@@ -104,6 +105,9 @@ struct Table {
   /// keep[i] = 1 where 32 bits of Philox4x32-10 at element first + i of (seed, stream) are at least `threshold`, else 0.
   /// `first` is a multiple of 4.
   void (*keep_mask)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, uint32_t threshold, uint8_t* keep);
+
+  /// y = x·factor where keep is not 0, else 0; added to `base` unless that is null. y may be x or base.
+  void (*drop)(int64_t n, const uint8_t* keep, T factor, const T* x, const T* base, T* y);
 
   // --- optimizer sweeps over n: w moves along g; the other arrays are the optimizer's state ---
   void (*sgd)(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& step);  ///< momentum may be null

@@ -46,6 +46,7 @@ constexpr Table<T> make_table() {
           .attention_forward = attention_forward_kernel<T>,
           .attention_backward = attention_backward_kernel<T>,
           .keep_mask = keep_mask_kernel<T>,
+          .drop = drop_kernel<T>,
           .sgd = sgd_kernel<T>,
           .adam = adam_kernel<T>,
           .adagrad = adagrad_kernel<T>,

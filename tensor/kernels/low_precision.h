@@ -18,18 +18,21 @@ struct LowStrip {
   const float* a_scale = nullptr;   ///< [rows]; of bytes only, as the next two
   const float* b_scale = nullptr;   ///< [columns]
   const int32_t* b_zero = nullptr;  ///< [columns]: what 128 in all of a row of A would add to the sum
+  bool accumulate = false;          ///< of bf16 only: add to C
 };
 
 struct LowPrecision {
   int64_t mr, nr;
   /// A's bytes are unsigned, B's signed; sums are exact: C = a_scale·b_scale·(A·B − b_zero) + bias.
   void (*bytes_strip)(const LowStrip& strip);
-  /// C = A·B + bias, summed in f32.
+  /// C = A·B (+ C when accumulate) + bias, summed in f32.
   void (*bf16_strip)(const LowStrip& strip);
   /// 128 + x rounded to a multiple of the scale, which is returned: the largest magnitude over 127. NaN if x is not
   /// finite.
   float (*quantize)(int64_t n, const float* x, uint8_t* y);
   void (*round_to_bf16)(int64_t n, const float* x, uint16_t* y);  ///< to nearest even; NaN stays
+  /// Both rounded likewise, x in the lower half of a word and y in the upper one; 0 for y if it is null.
+  void (*pair_bf16)(int64_t n, const float* x, const float* y, uint32_t* out);
 };
 
 const LowPrecision& low_precision();  ///< of active_isa()

@@ -49,7 +49,8 @@ void low_tile(const LowStrip& s, int64_t column) {
       if constexpr (Bytes) {
         c[j] = static_cast<float>(words[j] - s.b_zero[column + j]) * s.a_scale[i] * s.b_scale[column + j];
       } else {
-        c[j] = __builtin_bit_cast(float, words[j]);
+        const float sum = __builtin_bit_cast(float, words[j]);
+        c[j] = s.accumulate ? c[j] + sum : sum;
       }
     }
     if (s.bias == nullptr) continue;
@@ -87,11 +88,21 @@ float quantize_row(int64_t n, const float* x, uint8_t* y) {
   return finite ? scale : __builtin_nanf("");
 }
 
+inline uint32_t bf16_bits(float x) {
+  const uint32_t bits = __builtin_bit_cast(uint32_t, x);
+  const uint32_t rounded = (bits + 0x7FFFU + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40U;
+  return (bits & 0x7FFFFFFFU) > 0x7F800000U ? quiet : rounded;
+}
+
 void round_to_bf16_row(int64_t n, const float* x, uint16_t* y) {
-  for (int64_t i = 0; i < n; ++i) {
-    const uint32_t bits = __builtin_bit_cast(uint32_t, x[i]);
-    const uint32_t rounded = (bits + 0x7FFFU + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40U;
-    y[i] = static_cast<uint16_t>((bits & 0x7FFFFFFFU) > 0x7F800000U ? quiet : rounded);
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<uint16_t>(bf16_bits(x[i]));
+}
+
+void pair_bf16_rows(int64_t n, const float* x, const float* y, uint32_t* out) {
+  if (y == nullptr) {
+    for (int64_t i = 0; i < n; ++i) out[i] = bf16_bits(x[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) out[i] = bf16_bits(x[i]) | bf16_bits(y[i]) << 16;
   }
 }
 
@@ -101,7 +112,8 @@ constexpr LowPrecision make_low_precision() {
           .bytes_strip = low_strip<true>,
           .bf16_strip = low_strip<false>,
           .quantize = quantize_row,
-          .round_to_bf16 = round_to_bf16_row};
+          .round_to_bf16 = round_to_bf16_row,
+          .pair_bf16 = pair_bf16_rows};
 }
 
 }  // namespace

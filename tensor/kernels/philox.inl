@@ -1,4 +1,4 @@
-// Random masks. Included by kernels.inl.
+// Random masks, and what they are for. Included by kernels.inl.
 
 // Philox4x32-10 (see tensor/random.h), on a block of counters at a time.
 constexpr int kBlock = 16;
@@ -50,5 +50,22 @@ void keep_mask_kernel(uint64_t seed, uint64_t stream, uint64_t first, int64_t n,
     }
     const int64_t left = n - done < 4 * kBlock ? n - done : 4 * kBlock;
     __builtin_memcpy(keep + done, block, static_cast<uint64_t>(left));
+  }
+}
+
+template <class T>
+void drop_kernel(int64_t n, const uint8_t* keep, T factor, const T* x, const T* base, T* y) {
+  using V = Vec<T>;
+  constexpr int64_t kFactors = 64;  // a multiple of a vector's width
+  const V zero = V::set1(0);
+  for (int64_t done = 0; done < n; done += kFactors) {
+    const int64_t left = n - done < kFactors ? n - done : kFactors;
+    T factors[kFactors];
+    for (int64_t i = 0; i < left; ++i) factors[i] = keep[done + i] ? factor : T(0);
+    for_lanes<T>(left, [&](int64_t i, auto part) {
+      // What is dropped is 0 even where x is not finite.
+      const V f = load(factors + i, part), kept = select(less(zero, f), load(x + done + i, part) * f, zero);
+      store(base == nullptr ? kept : load(base + done + i, part) + kept, y + done + i, part);
+    });
   }
 }

@@ -239,5 +239,19 @@ TEST(AttentionMemory, IsLinear) {
   }
 }
 
+// The kernel reads the same numbers from other places.
+TEST(PackedAttention, EqualsSeparateOperandsToTheBit) {
+  const Offsets offsets = {0, 50, 50, 170}, firsts = {0, 1, 1, 4};
+  const auto packed = [](const std::vector<Tensor>& parts) { return cat(parts, 1); };
+  const Tensor q = leaf({170, 32}, 1).to(DType::f32), k = leaf({170, 32}, 2).to(DType::f32), v = leaf({170, 32}, 3).to(DType::f32);
+  Generator one(5), other(5);
+  const Tensor apart = attention(q, k, v, offsets, 4, 0.2, &one);
+  EXPECT_TRUE(same_bits(apart, attention_qkv_packed(packed({q, k, v}), offsets, 4, 0.2, &other)));
+  const Tensor first = slice(q, 0, 0, 4);
+  Generator third(5), fourth(5);
+  EXPECT_TRUE(same_bits(attention(first, k, v, firsts, offsets, 4, 0.2, &third),
+                        attention_kv_packed(first, packed({k, v}), firsts, offsets, 4, 0.2, &fourth)));
+}
+
 }  // namespace
 }  // namespace qing::test

@@ -5,8 +5,7 @@
 #include <cmath>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/ops/elementwise.h>
-#include <qing/autograd/ops/reductions.h>
+#include <qing/autograd/ops.h>
 
 #include "autograd/naive.h"
 
@@ -107,6 +106,36 @@ TEST(Norms, RefuseWhatDoesNotFit) {
   EXPECT_THROW(group_norm(x, 0), ValueError);
   EXPECT_THROW(group_norm(x, 2, three), ShapeError);
   EXPECT_THROW(instance_norm(Tensor::zeros({2, 4})), ValueError);
+}
+
+// In one pass: the bits of the operations that it stands for, with gradients that know their rows.
+TEST(EmbeddingLayerNorm, IsTheOperationsOneAfterTheOther) {
+  const auto leaf = [](const Shape& shape, uint64_t seed) {
+    Tensor x = normal(shape, seed, DType::f32);
+    return set_requires_grad(x);
+  };
+  const Tensor ids = Tensor::from<int32_t>({3, 9, 3, 0}, {4}), positions = Tensor::from<int32_t>({0, 1, 2, 0}, {4});
+  const Tensor up = normal({4, 33}, 9, DType::f32);
+  const auto run = [&](bool fused) {
+    const std::vector<Tensor> leaves = {leaf({10, 33}, 1), leaf({2, 33}, 2), leaf({5, 33}, 3), leaf({33}, 4), leaf({33}, 5)};
+    Generator rng(6);
+    Tensor y;
+    if (fused) {
+      y = embedding_layer_norm({{leaves[0], ids}, {leaves[1]}, {leaves[2], positions}}, leaves[3], leaves[4], 1e-5, 0.3, &rng);
+    } else {
+      const Tensor sum = add(add(embedding(leaves[0], ids), select(leaves[1], 0, 0)), embedding(leaves[2], positions));
+      y = dropout(layer_norm(sum, leaves[3], leaves[4], 1e-5), 0.3, rng);
+    }
+    backward(y, {.gradient = up});
+    std::vector<Tensor> results = {y.alias()};
+    if (fused) {
+      EXPECT_EQ(*row_grad(leaves[0]).rows, (std::vector<int64_t>{0, 3, 9}));
+    }
+    for (const Tensor& x : leaves) results.push_back(grad(x).clone());
+    return results;
+  };
+  const std::vector<Tensor> fused = run(true), apart = run(false);
+  for (size_t i = 0; i < fused.size(); ++i) EXPECT_TRUE(test::same_bits(fused[i], apart[i])) << "result " << i;
 }
 
 }  // namespace

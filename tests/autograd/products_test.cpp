@@ -166,5 +166,16 @@ TEST(Products, NamesOfShapesThatDoNotFit) {
   EXPECT_THROW(bilinear(zeros({2, 3}), zeros({1, 3}), zeros({4, 3, 3})), ShapeError);
 }
 
+// One product instead of three: the same bits.
+TEST(LinearJoined, IsTheLayersSideBySide) {
+  const Tensor x = normal({37, 20}, 1, DType::f32);
+  const std::vector<Tensor> weights = {normal({33, 20}, 2, DType::f32), normal({5, 20}, 3, DType::f32)};
+  const std::vector<Tensor> biases = {normal({33}, 4, DType::f32), normal({5}, 5, DType::f32)};
+  const Tensor joined = linear_joined(x, weights, biases);
+  ASSERT_EQ(joined.shape(), (Shape{37, 38}));
+  EXPECT_TRUE(test::same_bits(joined.slice(1, 0, 33).contiguous(), linear(x, weights[0], biases[0])));
+  EXPECT_TRUE(test::same_bits(joined.slice(1, 33, 38).contiguous(), linear(x, weights[1], biases[1])));
+}
+
 }  // namespace
 }  // namespace qing

@@ -2,9 +2,11 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/optim/clip.h>
+#include <qing/optim/optimizer.h>
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace qing::optim {
 namespace {
@@ -34,6 +36,27 @@ TEST(ClipGradNorm, LeavesWhatIsNotFiniteOrRefusesIt) {
   EXPECT_TRUE(std::isinf(grad(a).item()));
   EXPECT_THROW(clip_grad_norm({a}, 1, true), ValueError);
   EXPECT_EQ(clip_grad_norm({with_gradient({2})}, 1, true), 2);
+}
+
+// What the trainer does instead of a pass that scales the gradients.
+TEST(TotalGradNorm, WithItsScaleAStepIsThatOfClippedGradients) {
+  const auto stepped = [](bool fused) {
+    const Tensor a = with_gradient({3, -1, 0.5}), b = with_gradient({4});
+    Sgd optimizer({a, b}, {.lr = 0.1, .momentum = 0.9});
+    EXPECT_DOUBLE_EQ(total_grad_norm({a, b}), std::sqrt(26.25));
+    if (fused) {
+      optimizer.step(0.5 / total_grad_norm({a, b}));
+      EXPECT_EQ(grad(b).item(), 4);
+    } else {
+      clip_grad_norm({a, b}, 0.5);
+      optimizer.step();
+    }
+    return std::pair(a.clone(), b.clone());
+  };
+  const auto [a, b] = stepped(true);
+  const auto [c, d] = stepped(false);
+  for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(a.span<double>()[i], c.span<double>()[i]);
+  EXPECT_EQ(b.item(), d.item());
 }
 
 TEST(ClipGradValue, LimitsEveryElement) {

@@ -87,6 +87,22 @@ TEST_F(TrainClassifier, TenStepsGiveTheSameBitsForOneAndTwoThreads) {
   EXPECT_NE(one, bytes(folder_ / "other" / "model.safetensors"));
 }
 
+TEST_F(TrainClassifier, InBf16TooTheBitsAreThoseOfAnyNumberOfThreadsButNotThoseOfF32) {
+  options_.max_steps = 10;
+  options_.precision = DType::bf16;
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    train_classifier(examples_, options_, folder_ / std::to_string(threads));
+  }
+  const std::string one = bytes(folder_ / "1" / "model.safetensors");
+  EXPECT_EQ(one, bytes(folder_ / "2" / "model.safetensors"));
+  options_.precision = DType::f32;
+  train_classifier(examples_, options_, folder_ / "f32");
+  EXPECT_NE(one, bytes(folder_ / "f32" / "model.safetensors"));
+  options_.precision = DType::f64;
+  EXPECT_THROW(train_classifier(examples_, options_, folder_ / "f64"), DTypeError);
+}
+
 TEST_F(TrainClassifier, StopsWhenToldAndSaves) {
   const TrainResult result =
       train_classifier(examples_, options_, folder_ / "m", [](const Progress& p) { return p.step < 3; });

@@ -107,6 +107,9 @@ struct Run {
     std::vector<uint8_t> mask(static_cast<size_t>(n) + 1, 7);
     table.keep_mask(5, 6, 8, n, 1U << 30, mask.data());
     keep("keep_mask", {mask.begin(), mask.end()});
+    std::vector<T> dropped(static_cast<size_t>(n) + 1, T(7));
+    table.drop(n, mask.data(), T(1.25), numbers<T>(n, 11).data(), numbers<T>(n, 12).data(), dropped.data());
+    keep("drop", dropped);
     std::vector<uint16_t> rounded(static_cast<size_t>(n));
     table.round_bf16(5, 6, 8, n, numbers<T>(n, 10).data(), rounded.data());
     keep("round_bf16", {rounded.begin(), rounded.end()});

@@ -30,6 +30,13 @@ inline constexpr OpSample kAttentionSamples[] = {
      [](const Inputs& in) {
        return attention(in[0], in[1], in[2], {0, 1, 2, 2, 4}, kRaggedOffsets, 2, 0, nullptr, true);
      }},
+    {"attention", "packed, one sequence empty, causal", [] { return leaves({{9, 18}}); },
+     [](const Inputs& in) { return attention_qkv_packed(in[0], kRaggedOffsets, 2, 0, nullptr, true); }},
+    {"attention", "packed keys and values, with dropout", [] { return leaves({{4, 6}, {9, 12}}); },
+     [](const Inputs& in) {
+       Generator rng(3);
+       return attention_kv_packed(in[0], in[1], {0, 1, 2, 2, 4}, kRaggedOffsets, 2, 0.3, &rng);
+     }},
     {"scaled_dot_product_attention", "two heads, wider values",
      [] { return leaves({{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 6}}); },
      [](const Inputs& in) { return scaled_dot_product_attention(in[0], in[1], in[2]); }},

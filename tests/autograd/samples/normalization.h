@@ -46,6 +46,22 @@ inline constexpr OpSample kNormalizationSamples[] = {
      }},
     {"dropout_add_layer_norm", "without, residual the input itself", [] { return leaves({{5, 7}, {7}, {7}}); },
      [](const Inputs& in) { return dropout_add_layer_norm(in[0], in[0], in[1], in[2], 1e-5, 0, nullptr); }},
+    {"dropout_add_layer_norm", "with dropout, residual the input itself", [] { return leaves({{5, 7}, {7}, {7}}); },
+     [](const Inputs& in) {
+       Generator rng(3);
+       const Tensor x = in[0] * 2;
+       return dropout_add_layer_norm(x, x, in[1], in[2], 1e-5, 0.3, &rng);
+     }},
+    {"embedding_layer_norm", "three tables, with dropout", [] { return leaves({{6, 7}, {2, 7}, {4, 7}, {7}, {7}}); },
+     [](const Inputs& in) {
+       Generator rng(3);
+       const Tensor ids = Tensor::from<int32_t>({5, 1, 1, 0, 5}, {5}), positions = Tensor::from<int32_t>({0, 1, 2, 0, 1}, {5});
+       return embedding_layer_norm({{in[0], ids}, {in[1]}, {in[2], positions}}, in[3], in[4], 1e-5, 0.3, &rng);
+     }},
+    {"embedding_layer_norm", "a single table", [] { return leaves({{6, 7}, {7}, {7}}); },
+     [](const Inputs& in) {
+       return embedding_layer_norm({{in[0], Tensor::from<int64_t>({3, 3, 0}, {3})}}, in[1], in[2], 1e-5, 0, nullptr);
+     }},
 };
 
 }  // namespace qing::test

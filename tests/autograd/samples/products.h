@@ -44,6 +44,10 @@ inline constexpr OpSample kProductSamples[] = {
      [](const Inputs& in) { return linear(in[0], in[1]); }},
     {"linear_gelu", "matrix", [] { return leaves({{3, 5}, {4, 5}, {4}}); },
      [](const Inputs& in) { return linear_gelu(in[0], in[1], in[2]); }},
+    {"linear_joined", "three layers of two widths", [] { return leaves({{2, 3, 5}, {4, 5}, {2, 5}, {4, 5}, {4}, {2}, {4}}); },
+     [](const Inputs& in) { return linear_joined(in[0], {in[1], in[2], in[3]}, {in[4], in[5], in[6]}); }},
+    {"linear_joined", "one weight twice", [] { return leaves({{3, 5}, {4, 5}, {4}}); },
+     [](const Inputs& in) { return linear_joined(in[0], {in[1], in[1]}, {in[2], in[2]}); }},
 };
 
 }  // namespace qing::test

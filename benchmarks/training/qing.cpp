@@ -1,0 +1,110 @@
+// qing's side of benchmarks/train_vs_pytorch: trains the classifier in a folder on batches of ids, and prints a JSON
+// object with the losses of all steps, real tokens a second of those behind the warm-up, and the peak of memory.
+//
+//   training_qing MODEL BATCHES WARM STEPS LR DROPOUT f32|bf16
+#include <fmt/format.h>
+#include <qing/nn/models/bert.h>
+#include <qing/nn/safetensors.h>
+#include <qing/optim/optimizer.h>
+#include <qing/optim/trainer.h>
+#include <sys/resource.h>
+
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace qing;
+
+constexpr double kClip = 1.0;
+constexpr uint64_t kSeed = 42;
+
+// Texts end to end: "ids" i32, "offsets" i64 of the texts in the ids, "labels" i64, "batches" i64 of the batches in the
+// texts.
+class Batches {
+ public:
+  explicit Batches(const std::filesystem::path& path) {
+    const nn::SafetensorsFile file = nn::load_safetensors(path);
+    ids_ = file.tensors.at("ids");
+    offsets_ = file.tensors.at("offsets");
+    labels_ = file.tensors.at("labels");
+    batches_ = file.tensors.at("batches");
+  }
+  size_t size() const { return static_cast<size_t>(batches_.numel() - 1); }
+
+  struct Batch {
+    nn::RaggedBatch texts;
+    Tensor labels;
+  };
+  Batch operator[](size_t i) const {
+    const int64_t begin = batches_.data<int64_t>()[i], end = batches_.data<int64_t>()[i + 1];
+    std::vector<std::span<const int32_t>> sequences;
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t* at = offsets_.data<int64_t>() + t;
+      sequences.push_back(ids_.span<int32_t>().subspan(static_cast<size_t>(at[0]), static_cast<size_t>(at[1] - at[0])));
+    }
+    return {nn::RaggedBatch::of(sequences), labels_.slice(0, begin, end)};
+  }
+
+ private:
+  Tensor ids_, offsets_, labels_, batches_;
+};
+
+// As qing train has it: no decay of biases and norms.
+std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups_of(nn::Module& model, double lr) {
+  std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups = {{{}, {.lr = lr}}, {{}, {.lr = lr, .weight_decay = 0}}};
+  for (const Tensor& parameter : model.parameters()) groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
+  return groups;
+}
+
+void run(std::span<char*> arguments) {
+  if (arguments.size() != 7) throw ValueError("training_qing: MODEL BATCHES WARM STEPS LR DROPOUT f32|bf16");
+  const std::filesystem::path folder = arguments[0];
+  const Batches batches(arguments[1]);
+  const int64_t warm = std::stoll(arguments[2]), steps = std::stoll(arguments[3]);
+  nn::BertConfig config = nn::BertConfig::load(folder / "config.json");
+  config.hidden_dropout_prob = config.attention_probs_dropout_prob = std::stod(arguments[5]);
+  Generator rng(kSeed);
+  nn::BertForSequenceClassification model(config, rng);
+  model.load_state_dict(nn::load_safetensors(folder / "model.safetensors").tensors);
+  model.set_requires_grad(true);
+  optim::AdamW optimizer(groups_of(model, std::stod(arguments[4])));
+
+  std::vector<double> losses;
+  int64_t tokens = 0;
+  double warm_seconds = 0, seconds = 0;
+  optim::TrainerOptions options{.max_epochs = 0, .max_steps = warm + steps, .clip_norm = kClip};
+  options.precision = std::string(arguments[6]) == "bf16" ? DType::bf16 : DType::f32;
+  options.rng = &rng;
+  options.on_step = [&](const optim::TrainerProgress& now) {
+    losses.push_back(now.loss);
+    if (now.step == warm) warm_seconds = now.seconds, tokens = 0;
+    seconds = now.seconds - warm_seconds;
+    return true;
+  };
+  const auto loss = [&](const Batches::Batch& batch) {
+    tokens += batch.texts.tokens();
+    return cross_entropy(model.forward(batch.texts, &rng), batch.labels);
+  };
+  optim::Trainer(model, optimizer, optim::losses_of(batches, loss), options).run();
+
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  fmt::print("{{\"tokens_per_second\": {:.1f}, \"seconds\": {:.4f}, \"tokens\": {}, \"peak_rss_bytes\": {}, \"losses\": [{:.9g}]}}\n",
+             static_cast<double>(tokens) / seconds, seconds, tokens, usage.ru_maxrss * 1024, fmt::join(losses, ", "));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run({argv + 1, static_cast<size_t>(argc - 1)});
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,185 @@
+#include <qing/tensor/ops/bf16_products.h>
+
+#include <algorithm>
+#include <vector>
+
+#include <qing/tensor/denormals.h>
+#include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/kernels/low_precision.h>
+#include <qing/tensor/ops/gemm_blocks.h>
+#include <qing/tensor/ops/matmul.h>
+#include <qing/tensor/threads.h>
+
+namespace qing {
+namespace {
+
+// Rows of A that are rounded at a time, so that they stay in L2 together with a panel of B.
+constexpr int64_t kRoundedRows = 112;
+constexpr int64_t kPackGrain = 16384;
+
+// Two neighbours along the depth, the first in the lower half.
+constexpr int64_t pairs_of(int64_t depth) { return (depth + 1) / 2; }
+
+// Grow-only memory of one thread.
+uint32_t* words_of_thread(int64_t count) {
+  thread_local std::vector<uint32_t> words;
+  if (static_cast<int64_t>(words.size()) < count) words.resize(static_cast<size_t>(count));
+  return words.data();
+}
+
+void transpose_words(int64_t rows, int64_t columns, const uint32_t* in, int64_t in_step, uint32_t* out,
+                     int64_t out_step) {
+  kernels::kernels<float>().transpose(rows, columns, reinterpret_cast<const float*>(in), in_step,
+                                      reinterpret_cast<float*>(out), out_step);
+}
+
+// Lines of a matrix whose elements along the depth are neighbours: pair g of line i to out[i·step + g].
+void round_lines(int64_t lines, int64_t depth, const float* from, int64_t stride, uint32_t* out, int64_t step) {
+  for (int64_t i = 0; i < lines; ++i) {
+    out[i * step + pairs_of(depth) - 1] = 0;
+    kernels::low_precision().round_to_bf16(depth, from + i * stride, reinterpret_cast<uint16_t*>(out + i * step));
+  }
+}
+
+// The same of lines that are neighbours: pair g of line i to out[g·step + i].
+void round_across(int64_t lines, int64_t depth, const float* from, int64_t stride, uint32_t* out, int64_t step) {
+  for (int64_t g = 0; g < pairs_of(depth); ++g) {
+    const float* const first = from + 2 * g * stride;
+    kernels::low_precision().pair_bf16(lines, first, 2 * g + 1 < depth ? first + stride : nullptr, out + g * step);
+  }
+}
+
+// All of op(B), block by block along the depth, each in panels of nr columns as the kernel reads them.
+Tensor pack_right(const GemmView<float>& b, int64_t k, int64_t n, int64_t block) {
+  const int64_t nr = kernels::low_precision().nr, padded = round_up(n, nr);
+  const Tensor packed = Tensor::empty({k / block * pairs_of(block) + pairs_of(k % block), padded}, DType::i32);
+  auto* const out = reinterpret_cast<uint32_t*>(packed.data<int32_t>());
+  parallel_for(padded / nr, std::max<int64_t>(1, kPackGrain / (nr * k)), [&](int64_t begin, int64_t end) {
+    for (int64_t p = 0; p < k; p += block) {
+      const int64_t depth = std::min(block, k - p), pairs = pairs_of(depth);
+      for (int64_t panel = begin; panel < end; ++panel) {
+        const int64_t j = panel * nr, columns = std::min(nr, n - j);
+        uint32_t* const to = out + p / 2 * padded + j * pairs;
+        if (columns < nr) std::fill_n(to, nr * pairs, 0);
+        if (b.column == 1) {
+          round_across(columns, depth, b.at(p, j), b.row, to, nr);
+        } else {
+          uint32_t* const lines = words_of_thread(nr * pairs);
+          round_lines(columns, depth, b.at(p, j), b.column, lines, pairs);
+          transpose_words(columns, pairs, lines, pairs, to, nr);
+        }
+      }
+    }
+  });
+  return packed;
+}
+
+// Rows of op(A) from `row` on and a block of the depth, pair g of row i at i·pairs + g.
+const uint32_t* round_left(const GemmView<float>& a, int64_t row, int64_t rows, int64_t p, int64_t depth) {
+  const int64_t pairs = pairs_of(depth);
+  uint32_t* const words = words_of_thread(2 * kRoundedRows * pairs);
+  if (a.column == 1) {
+    round_lines(rows, depth, a.at(row, p), a.row, words, pairs);
+    return words;
+  }
+  uint32_t* const across = words + kRoundedRows * pairs;
+  round_across(rows, depth, a.at(row, p), a.column, across, rows);
+  transpose_words(pairs, rows, across, rows, words, pairs);
+  return words;
+}
+
+struct Product {
+  int64_t m, n, k;
+  GemmView<float> a;
+  const uint32_t* b;
+  int64_t padded, block;
+  float* c;
+  int64_t ldc;
+  const float* bias;
+  bool accumulate;
+  float* gelu;
+
+  void compute(const GemmPart& part) const {
+    const FlushDenormals flush;
+    for (int64_t done = 0; done < part.rows; done += kRoundedRows) {
+      const int64_t row = part.row + done, rows = std::min(kRoundedRows, part.rows - done);
+      for (int64_t p = 0; p < k; p += block) compute_rows(part, row, rows, p);
+      if (gelu == nullptr) continue;
+      for (int64_t i = row; i < row + rows; ++i) {
+        kernels::kernels<float>().gelu(part.columns, c + i * ldc + part.column, gelu + i * ldc + part.column);
+      }
+    }
+  }
+
+ private:
+  void compute_rows(const GemmPart& part, int64_t row, int64_t rows, int64_t p) const {
+    const auto& table = kernels::low_precision();
+    const int64_t depth = std::min(block, k - p), pairs = pairs_of(depth), strips = (rows + table.mr - 1) / table.mr;
+    const uint32_t* const left = round_left(a, row, rows, p, depth);
+    kernels::LowStrip s{.groups = pairs, .a_row = pairs, .ldc = ldc, .accumulate = accumulate || p > 0};
+    for (int64_t j = part.column; j < part.column + part.columns; j += table.nr) {
+      s.columns = std::min(table.nr, part.column + part.columns - j);
+      s.b = b + p / 2 * padded + j * pairs;
+      s.bias = bias != nullptr && p + block >= k ? bias + j : nullptr;
+      for (int64_t q = 0; q < strips; ++q) {
+        const int64_t r = rows * q / strips;
+        s.rows = rows * (q + 1) / strips - r;
+        s.a = left + r * pairs;
+        s.c = c + (row + r) * ldc + j;
+        table.bf16_strip(s);
+      }
+    }
+  }
+};
+
+struct Operand {
+  Trans trans;
+  int64_t leading;
+
+  explicit Operand(const Tensor& x) {
+    const int64_t rows = x.size(0), columns = x.size(1);
+    const bool by_row = columns == 1 || x.strides()[1] == 1;
+    trans = by_row ? Trans::no : Trans::yes;
+    leading = by_row ? (rows == 1 ? columns : x.strides()[0]) : (columns == 1 ? rows : x.strides()[1]);
+  }
+};
+
+}  // namespace
+
+void gemm_bf16(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
+               const float* b, int64_t ldb, float* c, int64_t ldc, const float* bias, bool accumulate, float* gelu) {
+  // A sum of nothing is the same in any precision.
+  if (k == 0) return gemm<float>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate, gelu);
+  const auto view = [](Trans trans, const float* data, int64_t leading) {
+    return trans == Trans::no ? GemmView<float>{data, leading, 1} : GemmView<float>{data, 1, leading};
+  };
+  const auto& table = kernels::low_precision();
+  const int64_t block = gemm_block_depth(k);
+  const Tensor packed = pack_right(view(trans_b, b, ldb), k, n, block);
+  const Product product{m,
+                        n,
+                        k,
+                        view(trans_a, a, lda),
+                        reinterpret_cast<const uint32_t*>(packed.data<int32_t>()),
+                        round_up(n, table.nr),
+                        block,
+                        c,
+                        ldc,
+                        bias,
+                        accumulate,
+                        gelu};
+  for_parts(m, n, k, table.mr, table.nr, [&](const GemmPart& part) { product.compute(part); });
+}
+
+void matmul_bf16_into(const Tensor& a, const Tensor& b, const Tensor& y, bool accumulate, const Tensor& bias,
+                      const Tensor& gelu) {
+  const Tensor left = gemm_readable(a), right = gemm_readable(b);
+  const Tensor offset = bias.defined() ? bias.contiguous() : bias;
+  const Operand of_a(left), of_b(right), of_y(y);
+  gemm_bf16(of_a.trans, of_b.trans, left.size(0), right.size(1), left.size(1), left.data<float>(), of_a.leading,
+            right.data<float>(), of_b.leading, y.data<float>(), of_y.leading,
+            offset.defined() ? offset.data<float>() : nullptr, accumulate,
+            gelu.defined() ? gelu.data<float>() : nullptr);
+}
+
+}  // namespace qing
