@@ -12,7 +12,8 @@ namespace {
 
 std::vector<Route> all_routes(Service& service) {
   std::vector<Route> all;
-  for (auto* protocol : {protocols::health, protocols::native}) {
+  for (auto* protocol : {protocols::health, protocols::native, protocols::kserve_v1, protocols::open_inference,
+                         protocols::hugging_face, protocols::text_embeddings_inference}) {
     std::ranges::move(protocol(service), std::back_inserter(all));
   }
   return all;

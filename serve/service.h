@@ -18,9 +18,17 @@ namespace qing::serve {
 /// What a model said of a request's texts. Each prediction has been checked: a score for every label, all finite.
 struct Answer {
   const Model& model;
-  const std::vector<nn::Prediction>& predictions;  ///< one a text, in order
+  const std::vector<nn::Prediction>& predictions;    ///< one a text, in order
+  const std::vector<nn::Explanation>& explanations;  ///< likewise when asked for, else none
+  const std::vector<std::string>& texts;             ///< when explanations were asked for
 
   const std::vector<std::string>& labels() const { return model.classifier->labels(); }
+};
+
+struct Job {
+  Model model;
+  std::vector<std::string> texts;
+  bool explain = false;
 };
 
 /// Safe to use from many threads.
@@ -30,6 +38,8 @@ class Service {
   Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits)
       : registry_(std::move(registry)), batcher_(batcher), limits_(limits) {}
 
+  /// The model of routes that name none. Refusal unless there is exactly one.
+  Model only_model() const;
   /// Refusal: 404 when there is no such model, or not in this version (empty: the one that answers), 503 while there is
   /// none at all.
   Model model(std::string_view name, std::string_view version = {}) const;
@@ -41,9 +51,9 @@ class Service {
   void begin_drain() { draining_ = true; }
 
   /// Predicts texts and replies with what `write` makes of them, or with the error. Texts must be UTF-8 and within the
-  /// limits. `write` runs on a compute thread and may throw what it likes.
-  void predict(Model model, std::vector<std::string> texts, Routed::Reply reply,
-               std::function<HttpResponse(const Answer&)> write);
+  /// limits. `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room, or when
+  /// more texts are to be explained than limits.explained_texts.
+  void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
   const Limits& limits() const { return limits_; }
 
  private:

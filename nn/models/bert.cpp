@@ -38,10 +38,12 @@ class Embeddings : public Module {
     visitor.module("dropout", dropout_);
   }
 
-  Tensor forward(const RaggedBatch& batch, Generator* rng) const {
+  Tensor words(const Tensor& ids) const { return words_.forward(ids); }
+
+  Tensor forward(const Tensor& words, const RaggedBatch& batch, Generator* rng) const {
     // Every token is of type 0: a batch holds single texts, not pairs.
-    const Tensor words = words_.forward(batch.ids) + select(types_.weight(), 0, 0);
-    return dropout_.forward(norm_.forward(words + positions_.forward(batch.positions)), rng);
+    const Tensor typed = words + select(types_.weight(), 0, 0);
+    return dropout_.forward(norm_.forward(typed + positions_.forward(batch.positions)), rng);
   }
 
  private:
@@ -147,13 +149,15 @@ class BertEncoder : public Module {
     visitor.module("pooler", pooler_);
   }
 
+  Tensor words(const Tensor& ids) const { return embeddings_.words(ids); }
+
   Tensor hidden_states(const RaggedBatch& batch, Generator* rng) const {
-    return layers_.forward(embeddings_.forward(batch, rng), batch.offsets, rng);
+    return layers_.forward(embeddings_.forward(words(batch.ids), batch, rng), batch.offsets, rng);
   }
 
   // The first token of a sequence, [CLS], stands for it.
-  Tensor pooled(const RaggedBatch& batch, Generator* rng) const {
-    return tanh(pooler_dense_.forward(layers_.forward_firsts(embeddings_.forward(batch, rng), batch, rng)));
+  Tensor pooled(const Tensor& words, const RaggedBatch& batch, Generator* rng) const {
+    return tanh(pooler_dense_.forward(layers_.forward_firsts(embeddings_.forward(words, batch, rng), batch, rng)));
   }
 
  private:
@@ -192,7 +196,14 @@ Tensor BertForSequenceClassification::hidden_states(const RaggedBatch& batch, Ge
 }
 
 Tensor BertForSequenceClassification::forward(const RaggedBatch& batch, Generator* rng) const {
-  return classifier_.forward(dropout_.forward(bert_->pooled(batch, rng), rng));
+  return forward_words(bert_->words(batch.ids), batch, rng);
+}
+
+Tensor BertForSequenceClassification::word_embeddings(const Tensor& ids) const { return bert_->words(ids); }
+
+Tensor BertForSequenceClassification::forward_words(const Tensor& words, const RaggedBatch& batch,
+                                                    Generator* rng) const {
+  return classifier_.forward(dropout_.forward(bert_->pooled(words, batch, rng), rng));
 }
 
 }  // namespace qing::nn

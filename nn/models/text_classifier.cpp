@@ -8,6 +8,7 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/models/bert.h>
+#include <qing/nn/models/integrated_gradients.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/safetensors.h>
 #include <qing/nn/staged_directory.h>
@@ -34,6 +35,27 @@ void check_size(const BertConfig& c, const SafetensorsFile& file, const std::fil
     throw DataError(fmt::format("{}: describes {:.0f} parameters, but {} holds {:.0f}; they are of different models",
                                 (directory / kConfigFile).string(), described, kWeightsFile, held));
   }
+}
+
+// Pieces of one character, as accented letters may give, are one span.
+Explanation explanation_of(const Attribution& attribution, const Encoding& encoding, int32_t label) {
+  Explanation explanation{.label = label,
+                          .score = attribution.score,
+                          .baseline = attribution.baseline,
+                          .spans = {},
+                          .gap = attribution.gap};
+  for (size_t i = 0; i < encoding.offsets.size(); ++i) {
+    const auto [begin, end] = encoding.offsets[i];
+    if (begin == end) continue;
+    std::vector<Explanation::Span>& spans = explanation.spans;
+    if (!spans.empty() && begin < spans.back().end) {
+      spans.back().end = std::max(spans.back().end, end);
+      spans.back().weight += attribution.weights[i];
+    } else {
+      spans.push_back({begin, end, attribution.weights[i]});
+    }
+  }
+  return explanation;
 }
 
 class BertTextClassifier final : public TextClassifier {
@@ -65,6 +87,19 @@ class BertTextClassifier final : public TextClassifier {
     return predictions;
   }
 
+  std::vector<Explanation> explain(std::span<const std::string> texts) const override {
+    const std::vector<Encoding> encodings = encode_all(texts);
+    std::vector<int32_t> labels;
+    for (const Prediction& prediction : predict_encoded(encodings)) labels.push_back(prediction.label);
+    const std::vector<Attribution> attributions =
+        integrated_gradients(*model_, encodings, labels, tokenizer_.pad_id());
+    std::vector<Explanation> explanations;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      explanations.push_back(explanation_of(attributions[i], encodings[i], labels[i]));
+    }
+    return explanations;
+  }
+
   int32_t max_length() const override { return tokenizer_.options().max_length; }
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
   double temperature() const override { return model_->config().calibration_temperature; }
@@ -76,7 +111,7 @@ class BertTextClassifier final : public TextClassifier {
 
 }  // namespace
 
-std::vector<Prediction> TextClassifier::predict(std::span<const std::string> texts) const {
+std::vector<Encoding> TextClassifier::encode_all(std::span<const std::string> texts) const {
   std::vector<Encoding> encodings;
   encodings.reserve(texts.size());
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -86,7 +121,15 @@ std::vector<Prediction> TextClassifier::predict(std::span<const std::string> tex
       throw DataError(fmt::format("text {}: {}", i, error.what()));
     }
   }
-  return predict_encoded(encodings);
+  return encodings;
+}
+
+std::vector<Prediction> TextClassifier::predict(std::span<const std::string> texts) const {
+  return predict_encoded(encode_all(texts));
+}
+
+std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) const {
+  throw ValueError("explain: this classifier has no explanations");
 }
 
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory) {
