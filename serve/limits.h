@@ -11,6 +11,7 @@ struct Limits {
   std::size_t header_bytes = 16 * 1024;         ///< request line and headers; above: 431
   std::size_t body_bytes = 4 * 1024 * 1024;     ///< request body; above: 413
   std::size_t texts = 1024;                     ///< texts in one request; above: 422
+  std::size_t explained_texts = 64;             ///< of them, when explanations are asked for; above: 422
   std::size_t text_bytes = 256 * 1024;          ///< UTF-8 bytes of one text; above: 422
   std::size_t json_depth = 8;                   ///< nesting of a JSON body; above: 400
   std::size_t connections = 512;                ///< open at once; above: 503 and close

@@ -53,8 +53,7 @@ void check(const nn::Prediction& prediction, const std::vector<std::string>& lab
   }
 }
 
-HttpResponse result_response(const Model& model, const BatchResult& result, const Limits& limits,
-                             const std::function<HttpResponse(const Answer&)>& write) {
+HttpResponse status_response(const BatchResult& result, const Limits& limits) {
   switch (result.status) {
     case BatchResult::Status::kExpired:
       return error_response(504, "deadline", fmt::format("the request waited longer than the limit of {} ms; "
@@ -63,17 +62,30 @@ HttpResponse result_response(const Model& model, const BatchResult& result, cons
     case BatchResult::Status::kRefused:
       return unavailable("queue_full", "others have queued less and went first; try again later",
                          limits.retry_after_seconds);
-    case BatchResult::Status::kCancelled:
-    case BatchResult::Status::kStopped:
-      return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
     case BatchResult::Status::kFailed:
       return failure(result.error);
-    case BatchResult::Status::kDone:
-      break;
+    default:
+      return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
   }
+}
+
+// What has to live until the answer is written.
+struct Pending {
+  Job job;
+  std::vector<nn::Prediction> predictions;
+  std::vector<nn::Explanation> explanations;
+  std::function<HttpResponse(const Answer&)> write;
+};
+
+HttpResponse result_response(const Pending& pending, const BatchResult& result, const Limits& limits,
+                             const std::function<void(const Answer&)>& seen) {
+  if (result.status != BatchResult::Status::kDone) return status_response(result, limits);
+  const std::vector<nn::Prediction>& predictions = pending.job.explain ? pending.predictions : result.predictions;
   try {
-    for (const nn::Prediction& prediction : result.predictions) check(prediction, model.classifier->labels());
-    return write({model, result.predictions});
+    for (const nn::Prediction& prediction : predictions) check(prediction, pending.job.model.classifier->labels());
+    const Answer answer{pending.job.model, predictions, pending.explanations, pending.job.texts};
+    seen(answer);
+    return pending.write(answer);
   } catch (...) {
     return failure(std::current_exception());
   }
@@ -106,14 +118,58 @@ Model Service::model(std::string_view name, std::string_view version) const {
   return std::move(*model);
 }
 
-void Service::predict(Model model, std::vector<std::string> texts, Routed::Reply reply,
-                      std::function<HttpResponse(const Answer&)> write) {
-  const auto deadline = Batcher::Clock::now() + limits_.predict_time;
-  const auto classifier = model.classifier;
-  const bool queued =
-      batcher_.submit(classifier, std::move(texts), deadline,
-                      [model = std::move(model), reply, write = std::move(write), limits = limits_](
-                          const BatchResult& result) { reply(result_response(model, result, limits, write)); });
+Model Service::only_model() const {
+  const std::vector<Model> all = registry_->list();
+  if (all.empty()) throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
+  if (all.size() > 1) {
+    throw Refusal(error_response(404, "ambiguous_model", "several models are served and this route names none; take a "
+                                                         "route with the model's name, such as /models/{name}"));
+  }
+  return all.front();
+}
+
+void Service::count_labels(const Answer& answer) {
+  const std::lock_guard lock(labels_mutex_);
+  for (const nn::Prediction& prediction : answer.predictions) {
+    ++labels_[{answer.model.name, answer.labels()[static_cast<std::size_t>(prediction.label)]}];
+  }
+}
+
+void Service::for_each_label(
+    const std::function<void(const std::string&, const std::string&, std::uint64_t)>& visit) const {
+  const std::lock_guard lock(labels_mutex_);
+  for (const auto& [key, count] : labels_) visit(key.first, key.second, count);
+}
+
+void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
+  if (job.explain && job.texts.size() > limits_.explained_texts) {
+    throw Refusal(error_response(422, "unacceptable_field",
+                                 fmt::format("explain: {} texts exceed the limit of {} explained in a request; send "
+                                             "several requests", job.texts.size(), limits_.explained_texts)));
+  }
+  const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, {}, std::move(write)});
+  BatchRequest request;
+  request.classifier = pending->job.model.classifier;
+  request.deadline = Batcher::Clock::now() + limits_.predict_time;
+  request.statistics = statistics_.model(pending->job.model.name);
+  if (pending->job.explain) {
+    // Alone on its worker: what an explanation costs has nothing to do with a batch of predictions.
+    request.work = [pending] {
+      const nn::TextClassifier& classifier = *pending->job.model.classifier;
+      pending->predictions = classifier.predict(pending->job.texts);
+      pending->explanations = classifier.explain(pending->job.texts);
+    };
+    constexpr std::size_t kCost = 50;  // forwards and backwards, in forwards
+    for (const std::string& text : pending->job.texts) {
+      request.work_tokens += kCost * BatchQueue::estimate(text, request.classifier->max_length());
+    }
+  } else {
+    request.texts = std::move(pending->job.texts);
+  }
+  const bool queued = batcher_.submit(std::move(request), [this, pending,
+                                                           reply = std::move(reply)](const BatchResult& result) {
+    reply(result_response(*pending, result, limits_, [this](const Answer& answer) { count_labels(answer); }));
+  });
   if (!queued) {
     throw Refusal(unavailable("queue_full", fmt::format("limit of {} waiting texts reached; try again later",
                                                         limits_.queue_texts), limits_.retry_after_seconds));

@@ -2,25 +2,38 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <qing/serve/batcher.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/registry.h>
 #include <qing/serve/router.h>
+#include <qing/serve/statistics.h>
 
 namespace qing::serve {
 
 /// What a model said of a request's texts. Each prediction has been checked: a score for every label, all finite.
 struct Answer {
   const Model& model;
-  const std::vector<nn::Prediction>& predictions;  ///< one a text, in order
+  const std::vector<nn::Prediction>& predictions;    ///< one a text, in order
+  const std::vector<nn::Explanation>& explanations;  ///< likewise when asked for, else none
+  const std::vector<std::string>& texts;             ///< when explanations were asked for
 
   const std::vector<std::string>& labels() const { return model.classifier->labels(); }
+};
+
+struct Job {
+  Model model;
+  std::vector<std::string> texts;
+  bool explain = false;
 };
 
 /// Safe to use from many threads.
@@ -30,6 +43,8 @@ class Service {
   Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits)
       : registry_(std::move(registry)), batcher_(batcher), limits_(limits) {}
 
+  /// The model of routes that name none. Refusal unless there is exactly one.
+  Model only_model() const;
   /// Refusal: 404 when there is no such model, or not in this version (empty: the one that answers), 503 while there is
   /// none at all.
   Model model(std::string_view name, std::string_view version = {}) const;
@@ -41,16 +56,26 @@ class Service {
   void begin_drain() { draining_ = true; }
 
   /// Predicts texts and replies with what `write` makes of them, or with the error. Texts must be UTF-8 and within the
-  /// limits. `write` runs on a compute thread and may throw what it likes.
-  void predict(Model model, std::vector<std::string> texts, Routed::Reply reply,
-               std::function<HttpResponse(const Answer&)> write);
+  /// limits. `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room, or when
+  /// more texts are to be explained than limits.explained_texts.
+  void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
   const Limits& limits() const { return limits_; }
+  Statistics& statistics() { return statistics_; }
+  const Statistics& statistics() const { return statistics_; }
+  /// How often each model has given each of its labels.
+  void for_each_label(const std::function<void(const std::string& model, const std::string& label,
+                                               std::uint64_t count)>& visit) const;
 
  private:
+  void count_labels(const Answer& answer);
+
   std::shared_ptr<Registry> registry_;
   Batcher& batcher_;
   const Limits limits_;
   std::atomic<bool> draining_ = false;
+  Statistics statistics_;
+  mutable std::mutex labels_mutex_;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
 };
 
 }  // namespace qing::serve

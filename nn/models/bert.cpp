@@ -38,16 +38,25 @@ class Embeddings : public Module {
     visitor.module("LayerNorm", norm_);
   }
 
+  Tensor words(const Tensor& ids) const { return words_.forward(ids); }
+
   Tensor forward(const RaggedBatch& batch, Generator* rng) const {
-    Generator* const active = training() && dropout_ > 0 ? rng : nullptr;
-    if (training() && dropout_ > 0) check_generator("BertForSequenceClassification", rng);
-    // Every token is of type 0: a batch holds single texts, not pairs.
-    const std::vector<TableRows> tables = {
-        {words_.weight(), batch.ids}, {types_.weight()}, {positions_.weight(), batch.positions}};
-    return norm_.forward_tables(tables, dropout_, active);
+    return forward({words_.weight(), batch.ids}, batch, rng);
+  }
+  // With other vectors [tokens, width] in the words' place.
+  Tensor forward_words(const Tensor& words, const RaggedBatch& batch, Generator* rng) const {
+    return forward({words, Tensor::arange(batch.tokens(), DType::i32)}, batch, rng);
   }
 
  private:
+  Tensor forward(TableRows words, const RaggedBatch& batch, Generator* rng) const {
+    Generator* const active = training() && dropout_ > 0 ? rng : nullptr;
+    if (training() && dropout_ > 0) check_generator("BertForSequenceClassification", rng);
+    // Every token is of type 0: a batch holds single texts, not pairs.
+    return norm_.forward_tables({std::move(words), {types_.weight()}, {positions_.weight(), batch.positions}}, dropout_,
+                                active);
+  }
+
   Embedding words_, positions_, types_;
   LayerNorm norm_;
   double dropout_;
@@ -158,16 +167,25 @@ class BertEncoder : public Module {
     visitor.module("pooler", pooler_);
   }
 
+  Tensor words(const Tensor& ids) const { return embeddings_.words(ids); }
+
   Tensor hidden_states(const RaggedBatch& batch, Generator* rng) const {
     return layers_.forward(embeddings_.forward(batch, rng), batch.offsets, rng);
   }
 
-  // The first token of a sequence, [CLS], stands for it.
   Tensor pooled(const RaggedBatch& batch, Generator* rng) const {
-    return tanh(pooler_dense_.forward(layers_.forward_firsts(embeddings_.forward(batch, rng), batch, rng)));
+    return pool(embeddings_.forward(batch, rng), batch, rng);
+  }
+  Tensor pooled_words(const Tensor& words, const RaggedBatch& batch, Generator* rng) const {
+    return pool(embeddings_.forward_words(words, batch, rng), batch, rng);
   }
 
  private:
+  // The first token of a sequence, [CLS], stands for it.
+  Tensor pool(const Tensor& embedded, const RaggedBatch& batch, Generator* rng) const {
+    return tanh(pooler_dense_.forward(layers_.forward_firsts(embedded, batch, rng)));
+  }
+
   Embeddings embeddings_;
   Layers layers_;
   Linear pooler_dense_;
@@ -204,6 +222,13 @@ Tensor BertForSequenceClassification::hidden_states(const RaggedBatch& batch, Ge
 
 Tensor BertForSequenceClassification::forward(const RaggedBatch& batch, Generator* rng) const {
   return classifier_.forward(dropout_.forward(bert_->pooled(batch, rng), rng));
+}
+
+Tensor BertForSequenceClassification::word_embeddings(const Tensor& ids) const { return bert_->words(ids); }
+
+Tensor BertForSequenceClassification::forward_words(const Tensor& words, const RaggedBatch& batch,
+                                                    Generator* rng) const {
+  return classifier_.forward(dropout_.forward(bert_->pooled_words(words, batch, rng), rng));
 }
 
 }  // namespace qing::nn

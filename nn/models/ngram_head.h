@@ -19,6 +19,7 @@ class NgramHead : public Module {
   /// [texts, labels]. IndexError for a row outside the table. A row's logits depend on its features alone, to the bit.
   Tensor forward(std::span<const NgramFeatures* const> texts) const;
   const NgramTable& table() const { return table_; }
+  const Tensor& weight() const { return weight_; }
 
   /// One safetensors file of keys, idf and weights, the latter two as f16: 8 + 2·labels bytes an n-gram. IoError.
   void save(const std::filesystem::path& path);

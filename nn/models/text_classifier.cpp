@@ -8,6 +8,8 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/models/bert.h>
+#include <qing/nn/models/explanation.h>
+#include <qing/nn/models/integrated_gradients.h>
 #include <qing/nn/models/ngram_head.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/safetensors.h>
@@ -67,20 +69,39 @@ class BertTextClassifier final : public TextClassifier {
     return predictions;
   }
 
+  std::vector<Explanation> explain(std::span<const std::string> texts) const override {
+    const std::vector<EncodedText> encodings = encode_all(texts);
+    std::vector<int32_t> labels;
+    for (const Prediction& prediction : predict_encoded(encodings)) labels.push_back(prediction.label);
+    const NoGradGuard guard;
+    const Tensor added = ngrams_ ? ngrams_->forward(ngrams_of(encodings)) : Tensor{};
+    const std::vector<Attribution> attributions = integrated_gradients(
+        *model_, std::vector<Encoding>(encodings.begin(), encodings.end()), labels, tokenizer_.pad_id(), added);
+    std::vector<Explanation> explanations;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      explanations.push_back(explanation_of(attributions[i], encodings[i], labels[i]));
+      if (!ngrams_) continue;
+      add_ngrams(explanations.back(), attributions[i], ngrams_->table().occurrences(texts[i]), ngrams_->weight());
+    }
+    return explanations;
+  }
+
   int32_t max_length() const override { return tokenizer_.options().max_length; }
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
   double temperature() const override { return model_->config().calibration_temperature; }
 
  private:
+  static std::vector<const NgramFeatures*> ngrams_of(std::span<const EncodedText> encodings) {
+    std::vector<const NgramFeatures*> ngrams;
+    for (const EncodedText& encoding : encodings) ngrams.push_back(&encoding.ngrams);
+    return ngrams;
+  }
+
   Tensor forward(std::span<const EncodedText> encodings) const {
     std::vector<std::span<const int32_t>> sequences;
-    std::vector<const NgramFeatures*> ngrams;
-    for (const EncodedText& encoding : encodings) {
-      sequences.emplace_back(encoding.ids);
-      ngrams.push_back(&encoding.ngrams);
-    }
+    for (const EncodedText& encoding : encodings) sequences.emplace_back(encoding.ids);
     const Tensor logits = model_->forward(RaggedBatch::of(sequences));
-    return ngrams_ ? logits + ngrams_->forward(ngrams) : logits;
+    return ngrams_ ? logits + ngrams_->forward(ngrams_of(encodings)) : logits;
   }
 
   std::unique_ptr<const BertForSequenceClassification> model_;
@@ -90,7 +111,7 @@ class BertTextClassifier final : public TextClassifier {
 
 }  // namespace
 
-std::vector<Prediction> TextClassifier::predict(std::span<const std::string> texts) const {
+std::vector<EncodedText> TextClassifier::encode_all(std::span<const std::string> texts) const {
   std::vector<EncodedText> encodings;
   encodings.reserve(texts.size());
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -100,7 +121,15 @@ std::vector<Prediction> TextClassifier::predict(std::span<const std::string> tex
       throw DataError(fmt::format("text {}: {}", i, error.what()));
     }
   }
-  return predict_encoded(encodings);
+  return encodings;
+}
+
+std::vector<Prediction> TextClassifier::predict(std::span<const std::string> texts) const {
+  return predict_encoded(encode_all(texts));
+}
+
+std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) const {
+  throw ValueError("explain: this classifier has no explanations");
 }
 
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory) {

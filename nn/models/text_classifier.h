@@ -26,6 +26,18 @@ struct EncodedText : Encoding {
   NgramFeatures ngrams = {};  ///< for a model with an NgramHead
 };
 
+/// Why a text got its label: a weight for every piece of it.
+struct Explanation {
+  struct Span {
+    uint32_t begin, end;  ///< bytes of the text, on boundaries of characters; ascending, without overlap
+    double weight;        ///< above 0: spoke for the label
+  };
+  int32_t label;            ///< explained
+  double score, baseline;   ///< probability of the label, and what it is without any of the text's words
+  std::vector<Span> spans;  ///< weights sum to score - baseline, up to `gap`
+  double gap;               ///< what the numerical integration left over
+};
+
 /// Immutable after load; predict() may be called from many threads.
 class TextClassifier {
  public:
@@ -41,10 +53,17 @@ class TextClassifier {
   virtual EncodedText encode(std::string_view text) const = 0;
   /// The other half, on what encode() made.
   virtual std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const = 0;
+  /// An explanation for each text, of the label that predict() gives: integrated gradients. Costs some 50 times as much
+  /// as predict(). DataError on invalid UTF-8; ValueError when this kind of classifier has no explanations.
+  virtual std::vector<Explanation> explain(std::span<const std::string> texts) const;
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;
   virtual double temperature() const { return 1; }
+
+ protected:
+  /// encode() of each; DataError names the text's index.
+  std::vector<EncodedText> encode_all(std::span<const std::string> texts) const;
 };
 
 }  // namespace qing::nn

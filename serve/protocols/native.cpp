@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 
 namespace qing::serve::protocols {
@@ -10,40 +11,36 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kPredictRequest = R"({"type":"object","additionalProperties":false,"properties":{
-"text":{"type":"string"},"texts":{"type":"array","items":{"type":"string"}}},
+"text":{"type":"string"},"texts":{"type":"array","items":{"type":"string"}},"explain":{"type":"boolean"}},
 "oneOf":[{"required":["text"]},{"required":["texts"]}]})";
 constexpr std::string_view kPredictResponse = R"({"type":"object","required":["model","version","predictions"],"properties":{
 "model":{"type":"string"},"version":{"type":"string"},"predictions":{"type":"array","items":{"type":"object",
 "required":["label","score","scores","truncated"],"properties":{"label":{"type":"string"},"score":{"type":"number"},
-"scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"}}}}}})";
+"scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"},"explanation":{"type":"object"}}}}}})";
 constexpr std::string_view kModels = R"({"type":"object","required":["models"],"properties":{
 "models":{"type":"array","items":{"type":"object"}}}})";
 
-// {"texts": ["...", ...]} or {"text": "..."}.
-std::vector<std::string> read_texts(const std::string& body, const Limits& limits) {
+// {"texts": ["...", ...]} or {"text": "..."}, and perhaps "explain": true.
+Job read_job(Model model, const std::string& body, const Limits& limits) {
   const json::value parsed = parse_json(body, limits);
   const json::object& object = as_object(parsed, R"({"texts": ["..."]})");
   for (const auto& member : object) {
-    if (member.key() != "texts" && member.key() != "text") {
-      refuse_field("body: holds a field that is neither texts nor text; leave it out");
+    if (member.key() != "texts" && member.key() != "text" && member.key() != "explain") {
+      refuse_field("body: holds a field that is neither texts, text nor explain; leave it out");
     }
   }
   const json::value* one = object.if_contains("text");
   const json::value* many = object.if_contains("texts");
-  if ((one == nullptr) == (many == nullptr)) refuse_field("texts: give either texts, a list of strings, or text, a string");
-  if (many != nullptr) return texts_of(*many, "texts", limits);
-  return {text_of(*one, "text", limits)};
-}
-
-std::string prediction_json(const nn::Prediction& prediction, const std::vector<std::string>& labels) {
-  std::string scores;
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    // fmt writes a float's shortest exact form, which is also JSON.
-    scores += fmt::format("{}{}:{}", i == 0 ? "" : ",", json_quoted(labels[i]), prediction.scores[i]);
+  if ((one == nullptr) == (many == nullptr)) {
+    refuse_field("texts: give either texts, a list of strings, or text, a string");
   }
-  const auto label = static_cast<std::size_t>(prediction.label);
-  return fmt::format(R"({{"label":{},"score":{},"scores":{{{}}},"truncated":{}}})", json_quoted(labels[label]),
-                     prediction.scores[label], scores, prediction.truncated);
+  Job job{std::move(model), {}, flag_of(object, "explain", false)};
+  if (many != nullptr) {
+    job.texts = texts_of(*many, "texts", limits);
+  } else {
+    job.texts.push_back(text_of(*one, "text", limits));
+  }
+  return job;
 }
 
 HttpResponse predictions_response(const Answer& answer) {
@@ -51,9 +48,16 @@ HttpResponse predictions_response(const Answer& answer) {
                                  answer.model.version);
   for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
     if (i > 0) body += ',';
-    body += prediction_json(answer.predictions[i], answer.labels());
+    body += prediction_json(answer, i);
   }
   return {200, body + "]}", {}};
+}
+
+// "ready" is what clients of KServe's first protocol look for.
+std::string model_json(const Model& model) {
+  return fmt::format(R"({{"name":{},"ready":true,"version":"{}","versions":["{}"],"labels":{}}})",
+                     json_quoted(model.name), model.version, fmt::join(model.versions, "\",\""),
+                     json_list(model.classifier->labels()));
 }
 
 HttpResponse list_models(const Service& service) {
@@ -64,20 +68,11 @@ HttpResponse list_models(const Service& service) {
 
 Routed::Run predict(Service& service, const Call& call) {
   return [&service, model = service.model(call.parameter("name"))](const std::string& body, Routed::Reply reply) {
-    service.predict(model, read_texts(body, service.limits()), std::move(reply), predictions_response);
+    service.predict(read_job(model, body, service.limits()), std::move(reply), predictions_response);
   };
 }
 
 }  // namespace
-
-std::string model_json(const Model& model) {
-  std::string labels;
-  for (const std::string& label : model.classifier->labels()) {
-    labels += (labels.empty() ? "" : ",") + json_quoted(label);
-  }
-  return fmt::format(R"({{"name":{},"version":"{}","versions":["{}"],"labels":[{}]}})", json_quoted(model.name),
-                     model.version, fmt::join(model.versions, "\",\""), labels);
-}
 
 std::vector<Route> native(Service& service) {
   return {{.method = "GET",

@@ -11,8 +11,11 @@ namespace qing::serve::protocols {
 // The service must outlive the routes.
 std::vector<Route> health(Service& service);
 std::vector<Route> native(Service& service);
-
-/// What GET /v1/models/{name} says.
-std::string model_json(const Model& model);
+std::vector<Route> kserve_v1(Service& service);
+std::vector<Route> open_inference(Service& service);
+std::vector<Route> hugging_face(Service& service);
+std::vector<Route> text_embeddings_inference(Service& service);
+std::vector<Route> web_page(Service& service);
+std::vector<Route> metrics(Service& service);
 
 }  // namespace qing::serve::protocols

@@ -33,7 +33,7 @@ TEST_F(ServeTest, PredictsOneTextAndNone) {
 TEST_F(ServeTest, ListsModelsAndHealth) {
   start();
   const std::string model =
-      R"({"name":"mood","version":"2","versions":["2"],"labels":["negative","neutral","positive"]})";
+      R"({"name":"mood","ready":true,"version":"2","versions":["2"],"labels":["negative","neutral","positive"]})";
   EXPECT_EQ(ask(get("/v1/models")).body, R"({"models":[)" + model + "]}");
   EXPECT_EQ(ask(get("/v1/models/mood?x=1")).body, model);
   EXPECT_EQ(ask(get("/health/live")).status, 200);
@@ -126,7 +126,7 @@ TEST_F(ServeTest, RefusesUnknownRoutesMethodsAndTypes) {
   start();
   EXPECT_NE(ask(get("/v1/models/other")).body.find(R"("code":"unknown_model")"), std::string::npos);
   EXPECT_EQ(ask(post("{}", "", "/v1/models/other/predict")).status, 404);
-  for (const char* path : {"/", "/nothing", "/v1", "/v1/modelsx", "/v1/models/mood/", "/v1/models/mood/predict/x"}) {
+  for (const char* path : {"/nothing", "/v1", "/v1/modelsx", "/v1/models/mood/", "/v1/models/mood/predict/x"}) {
     EXPECT_NE(ask(get(path)).body.find(R"("code":"unknown_route")"), std::string::npos) << path;
   }
   EXPECT_EQ(ask(get("/v1/models/../mood")).status, 404);

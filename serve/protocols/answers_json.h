@@ -1,0 +1,19 @@
+// What several protocols write alike.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qing/serve/service.h>
+
+namespace qing::serve::protocols {
+
+/// ["a","b"] of any texts.
+std::string json_list(const std::vector<std::string>& texts);
+/// {"label":…,"score":…,"scores":{…},"truncated":…} and, when there is one, "explanation".
+std::string prediction_json(const Answer& answer, std::size_t i);
+/// [{"label":…,"score":…}, …], the most likely first; at most `most`.
+std::string ranked_json(const std::vector<float>& scores, const std::vector<std::string>& labels, std::size_t most);
+
+}  // namespace qing::serve::protocols

@@ -1,0 +1,111 @@
+// What huggingface_hub's InferenceClient.text_classification sends: {"inputs": "..."} to the address it was given, of
+// the server or of a model. It takes the first of a list of lists, so that one text is answered with a nested list.
+#include "protocols.h"
+
+#include <cmath>
+#include <limits>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include <qing/serve/protocols/answers_json.h>
+#include <qing/serve/protocols/json_body.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+namespace {
+
+constexpr std::string_view kRequest = R"({"type":"object","required":["inputs"],"properties":{
+"inputs":{"oneOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},"parameters":{"type":"object",
+"properties":{"top_k":{"type":"integer","minimum":1},
+"function_to_apply":{"type":"string","enum":["softmax","sigmoid","none"]}}}}})";
+constexpr std::string_view kResponse = R"({"type":"array","items":{"type":"array","items":{"type":"object",
+"required":["label","score"],"properties":{"label":{"type":"string"},"score":{"type":"number"}}}}})";
+
+enum class Function { kSoftmax, kSigmoid, kNone };
+
+struct Request {
+  std::vector<std::string> texts;
+  std::size_t top_k = std::numeric_limits<std::size_t>::max();
+  Function function = Function::kSoftmax;
+};
+
+Function function_of(const json::value& value) {
+  const json::string* name = value.if_string();
+  if (name != nullptr && *name == "softmax") return Function::kSoftmax;
+  if (name != nullptr && *name == "sigmoid") return Function::kSigmoid;
+  if (name != nullptr && *name == "none") return Function::kNone;
+  refuse_field("parameters.function_to_apply: must be softmax, sigmoid or none");
+}
+
+Request read(const std::string& body, const Limits& limits) {
+  const json::value parsed = parse_json(body, limits);
+  const json::object& object = as_object(parsed, R"({"inputs": "..."})");
+  const json::value* inputs = object.if_contains("inputs");
+  if (inputs == nullptr) refuse_field("inputs: is missing");
+  Request request;
+  if (inputs->is_array()) {
+    request.texts = texts_of(*inputs, "inputs", limits);
+  } else {
+    request.texts.push_back(text_of(*inputs, "inputs", limits));
+  }
+  const json::value* parameters = object.if_contains("parameters");
+  if (parameters == nullptr || parameters->is_null()) return request;
+  if (!parameters->is_object()) refuse_field("parameters: must be an object");
+  const json::object& options = parameters->get_object();
+  if (const json::value* top_k = options.if_contains("top_k"); top_k != nullptr && !top_k->is_null()) {
+    const std::int64_t* number = top_k->if_int64();
+    if (number == nullptr || *number < 1) refuse_field("parameters.top_k: must be a positive integer");
+    request.top_k = static_cast<std::size_t>(*number);
+  }
+  if (const json::value* function = options.if_contains("function_to_apply")) {
+    if (!function->is_null()) request.function = function_of(*function);
+  }
+  return request;
+}
+
+std::vector<float> scores_of(const nn::Prediction& prediction, Function function) {
+  if (function == Function::kSoftmax) return prediction.scores;
+  std::vector<float> scores = prediction.logits;
+  if (function == Function::kSigmoid) {
+    for (float& score : scores) score = 1 / (1 + std::exp(-score));
+  }
+  return scores;
+}
+
+void run(Service& service, const Model& model, const std::string& body, Routed::Reply reply) {
+  Request request = read(body, service.limits());
+  service.predict({model, std::move(request.texts)}, std::move(reply),
+                  [top_k = request.top_k, function = request.function](const Answer& answer) {
+                    std::string lists;
+                    for (const nn::Prediction& prediction : answer.predictions) {
+                      lists += (lists.empty() ? "" : ",") +
+                               ranked_json(scores_of(prediction, function), answer.labels(), top_k);
+                    }
+                    return HttpResponse{200, "[" + lists + "]", {}};
+                  });
+}
+
+Route route(Service& service, std::string_view pattern, std::string_view summary) {
+  return {.method = "POST",
+          .pattern = pattern,
+          .body = BodyKind::kJson,
+          .operation = {"Hugging Face", summary, kRequest, kResponse},
+          .open = [&service](const Call& call) {
+            const std::string_view name = call.parameter("name");
+            return [&service, model = name.empty() ? service.only_model() : service.model(name)](
+                       const std::string& body, Routed::Reply reply) {
+              run(service, model, body, std::move(reply));
+            };
+          }};
+}
+
+}  // namespace
+
+std::vector<Route> hugging_face(Service& service) {
+  return {route(service, "/", "text_classification with the only model"),
+          route(service, "/models/{name}", "text_classification"),
+          route(service, "/v1/models/{name}", "text_classification, at the model's own address")};
+}
+
+}  // namespace qing::serve::protocols

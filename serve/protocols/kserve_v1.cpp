@@ -1,0 +1,76 @@
+// KServe's first protocol: POST /v1/models/{name}:predict and :explain with {"instances": [...]}. Whether a model is
+// ready, GET /v1/models/{name} says (native.cpp); whether the server lives, GET / (web_page.cpp).
+#include "protocols.h"
+
+#include <fmt/format.h>
+
+#include <qing/serve/explanation_json.h>
+#include <qing/serve/protocols/answers_json.h>
+#include <qing/serve/protocols/json_body.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+namespace {
+
+constexpr std::string_view kRequest = R"({"type":"object","required":["instances"],"properties":{"instances":{
+"type":"array","items":{"oneOf":[{"type":"string"},{"type":"object","required":["text"],
+"properties":{"text":{"type":"string"}}}]}}}})";
+constexpr std::string_view kPredictions =
+    R"({"type":"object","required":["predictions"],"properties":{"predictions":{"type":"array"}}})";
+constexpr std::string_view kExplanations = R"({"type":"object","required":["predictions","explanations"],"properties":{
+"predictions":{"type":"array"},"explanations":{"type":"array"}}})";
+
+// An instance is a text, or {"text": "..."}; further members are for models that look at them.
+std::vector<std::string> read_instances(const std::string& body, const Limits& limits) {
+  const json::value parsed = parse_json(body, limits);
+  const json::value* list = as_object(parsed, R"({"instances": ["..."]})").if_contains("instances");
+  if (list == nullptr || !list->is_array()) refuse_field("instances: must be a list of strings");
+  const json::array& instances = list->get_array();
+  check_count(instances.size(), "instances", limits);
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    const json::object* object = instances[i].if_object();
+    const json::value* text = object == nullptr ? &instances[i] : object->if_contains("text");
+    const std::string field = fmt::format("instances[{}]{}", i, object == nullptr ? "" : ".text");
+    if (text == nullptr) refuse_field(field + ": is missing");
+    texts.push_back(text_of(*text, field, limits));
+  }
+  return texts;
+}
+
+HttpResponse write(const Answer& answer) {
+  static const std::vector<nn::Explanation> kNone;  // explanations have a list of their own here
+  const Answer plain{answer.model, answer.predictions, kNone, answer.texts};
+  std::string predictions, explanations;
+  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
+    predictions += (i == 0 ? "" : ",") + prediction_json(plain, i);
+    if (!answer.explanations.empty()) explanations += (i == 0 ? "" : ",") + explanation_json(answer.explanations[i], answer.texts[i], answer.labels());
+  }
+  std::string body = R"({"predictions":[)" + predictions + "]";
+  if (!answer.explanations.empty()) body += R"(,"explanations":[)" + explanations + "]";
+  return {200, body + "}", {}};
+}
+
+Route route(Service& service, std::string_view pattern, bool explain, Operation operation) {
+  return {.method = "POST",
+          .pattern = pattern,
+          .body = BodyKind::kJson,
+          .operation = operation,
+          .open = [&service, explain](const Call& call) {
+            return [&service, explain, model = service.model(call.parameter("name"))](const std::string& body,
+                                                                                     Routed::Reply reply) {
+              service.predict({model, read_instances(body, service.limits()), explain}, std::move(reply), write);
+            };
+          }};
+}
+
+}  // namespace
+
+std::vector<Route> kserve_v1(Service& service) {
+  return {route(service, "/v1/models/{name}:predict", false,
+                {"KServe V1", "Predicts the label of instances", kRequest, kPredictions}),
+          route(service, "/v1/models/{name}:explain", true,
+                {"KServe V1", "Predicts, and explains by weights of the texts' parts", kRequest, kExplanations})};
+}
+
+}  // namespace qing::serve::protocols

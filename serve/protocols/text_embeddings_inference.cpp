@@ -1,0 +1,160 @@
+// The classification part of text-embeddings-inference's protocol: /predict, /info, /health. The model is the only one.
+#include "protocols.h"
+
+#include <limits>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include <qing/serve/protocols/answers_json.h>
+#include <qing/serve/protocols/json_body.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+namespace {
+
+constexpr std::string_view kRequest = R"({"type":"object","required":["inputs"],"properties":{"inputs":{"oneOf":[
+{"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":1},{"type":"array","minItems":1,
+"items":{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":1}}]},
+"truncate":{"type":"boolean"},"raw_scores":{"type":"boolean"}}})";
+constexpr std::string_view kResponse = R"({"type":"array"})";
+
+struct Request {
+  std::vector<std::string> texts;
+  bool batch = false;         // answered with a list of lists
+  bool truncate = true;       // false: a text too long is refused
+  bool raw_scores = false;
+};
+
+// One sequence of the protocol: a list of one text. A list of two is a pair to be judged together, which a model of
+// single texts cannot do: taking it for two texts would answer something else than was asked.
+std::string sequence_of(const json::array& sequence, std::string_view field, const Limits& limits) {
+  if (sequence.size() == 2) {
+    refuse_field(fmt::format("{}: two strings in one list are a pair, and this model takes single texts; send two texts "
+                             R"(as [["first"], ["second"]])", field));
+  }
+  if (sequence.size() != 1) {
+    refuse_field(fmt::format("{}: a list of {} strings; each text is a list of one string", field, sequence.size()));
+  }
+  return text_of(sequence.front(), fmt::format("{}[0]", field), limits);
+}
+
+void read_inputs(const json::value& inputs, Request& request, const Limits& limits) {
+  const json::array* list = inputs.if_array();
+  if (list == nullptr) {
+    request.texts.push_back(text_of(inputs, "inputs", limits));
+    return;
+  }
+  if (list->empty()) refuse_field("inputs: is empty");
+  if (list->front().is_string()) {
+    request.texts.push_back(sequence_of(*list, "inputs", limits));
+    return;
+  }
+  request.batch = true;
+  check_count(list->size(), "inputs", limits);
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const std::string field = fmt::format("inputs[{}]", i);
+    const json::array* sequence = (*list)[i].if_array();
+    if (sequence == nullptr) refuse_field(field + ": must be a list of one string, as the first of inputs is");
+    request.texts.push_back(sequence_of(*sequence, field, limits));
+  }
+}
+
+Request read(const std::string& body, const Limits& limits) {
+  const json::value parsed = parse_json(body, limits);
+  const json::object& object = as_object(parsed, R"({"inputs": "..."})");
+  const json::value* inputs = object.if_contains("inputs");
+  if (inputs == nullptr) refuse_field("inputs: is missing");
+  Request request;
+  read_inputs(*inputs, request, limits);
+  request.truncate = flag_of(object, "truncate", true);
+  request.raw_scores = flag_of(object, "raw_scores", false);
+  return request;
+}
+
+// Clients of this protocol look at error_type as well.
+Routed::Reply with_error_type(Routed::Reply reply) {
+  return [reply = std::move(reply)](HttpResponse response) {
+    if (response.status >= 400) {
+      const std::string_view type = response.status == 503 || response.status == 429 ? "overloaded"
+                                    : response.status >= 500                         ? "backend"
+                                                                                     : "validation";
+      response.body.pop_back();
+      response.body += fmt::format(R"(,"error_type":"{}"}})", type);
+    }
+    reply(std::move(response));
+  };
+}
+
+HttpResponse write(const Answer& answer, const Request& request) {
+  std::string lists;
+  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
+    const nn::Prediction& prediction = answer.predictions[i];
+    if (prediction.truncated && !request.truncate) {
+      return error_response(413, "text_too_long", fmt::format("inputs: text {} has more than {} tokens; shorten it, or "
+                                                              "send \"truncate\": true", i,
+                                                              answer.model.classifier->max_length()));
+    }
+    lists += (i == 0 ? "" : ",") + ranked_json(request.raw_scores ? prediction.logits : prediction.scores,
+                                               answer.labels(), std::numeric_limits<std::size_t>::max());
+  }
+  return {200, request.batch ? "[" + lists + "]" : lists, {}};
+}
+
+void run(Service& service, const std::string& body, Routed::Reply reply) {
+  const Routed::Reply typed = with_error_type(std::move(reply));
+  try {
+    Request request = read(body, service.limits());
+    std::vector<std::string> texts = std::move(request.texts);
+    service.predict({service.only_model(), std::move(texts)}, typed,
+                    [request = std::move(request)](const Answer& answer) { return write(answer, request); });
+  } catch (const Refusal& refusal) {
+    typed(refusal.response());
+  }
+}
+
+std::string info_json(const Service& service) {
+  const Model model = service.only_model();
+  const std::vector<std::string>& labels = model.classifier->labels();
+  std::string ids, names;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    ids += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", i, json_quoted(labels[i]));
+    names += fmt::format("{}{}:{}", i == 0 ? "" : ",", json_quoted(labels[i]), i);
+  }
+  const Limits& limits = service.limits();
+  return fmt::format(
+      R"({{"model_id":{},"model_sha":null,"model_dtype":"float32","model_type":{{"classifier":{{"id2label":{{{}}},)"
+      R"("label2id":{{{}}}}}}},"max_concurrent_requests":{},"max_input_length":{},"max_batch_tokens":{},)"
+      R"("max_batch_requests":{},"max_client_batch_size":{},"auto_truncate":true,"tokenization_workers":{},)"
+      R"("version":"{}","sha":null,"docker_label":null}})",
+      json_quoted(model.name), ids, names, limits.connections, model.classifier->max_length(), limits.batch_tokens,
+      limits.batch_texts, limits.texts, limits.compute_workers, model.version);
+}
+
+}  // namespace
+
+std::vector<Route> text_embeddings_inference(Service& service) {
+  return {{.method = "POST",
+           .pattern = "/predict",
+           .body = BodyKind::kJson,
+           .operation = {"text-embeddings-inference", "Classifies texts with the only model", kRequest, kResponse},
+           .open = [&service](const Call&) {
+             return [&service](const std::string& body, Routed::Reply reply) {
+               run(service, body, std::move(reply));
+             };
+           }},
+          {.method = "GET",
+           .pattern = "/info",
+           .operation = {"text-embeddings-inference", "The only model and its limits", {}, R"({"type":"object"})"},
+           .open = [&service](const Call&) { return answer({200, info_json(service), {}}); }},
+          {.method = "GET",
+           .pattern = "/health",
+           .scope = Scope::kOpen,
+           .operation = {"text-embeddings-inference", "200 when ready, as /health/ready", {}, R"({"type":"object"})"},
+           .open = [&service](const Call&) {
+             service.require_ready();
+             return answer({200, R"({"status":"ok"})", {}});
+           }}};
+}
+
+}  // namespace qing::serve::protocols

@@ -1,0 +1,244 @@
+#include "v2_tensors.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include <qing/nn/text/utf8.h>
+#include <qing/serve/explanation_json.h>
+#include <qing/serve/protocols/answers_json.h>
+#include <qing/serve/protocols/json_body.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+namespace {
+
+constexpr std::array<std::string_view, 5> kOutputs = {"label", "score", "scores", "logits", "explanation"};
+constexpr std::size_t kAlways = 4;  // the explanation only when it was asked for
+
+static_assert(std::endian::native == std::endian::little, "binary parts are little-endian and are copied as they lie");
+
+std::uint32_t little_endian(std::string_view bytes) {
+  std::uint32_t value = 0;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+void append_number(std::string& out, const auto& value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+void append_bytes(std::string& out, std::string_view text) {
+  append_number(out, static_cast<std::uint32_t>(text.size()));
+  out += text;
+}
+
+[[noreturn]] void malformed(std::string_view why) { throw Refusal(error_response(400, "malformed_body", why)); }
+
+// Each element is its length, 4 bytes, and so many bytes of UTF-8.
+std::vector<std::string> read_bytes(std::string_view part, const Limits& limits) {
+  std::vector<std::string> texts;
+  while (!part.empty()) {
+    const std::string field = fmt::format("inputs[0].data[{}]", texts.size());
+    if (part.size() < 4) malformed(field + ": ends within its length of 4 bytes");
+    const std::uint32_t length = little_endian(part);
+    part.remove_prefix(4);
+    if (length > part.size()) malformed(fmt::format("{}: of {} bytes, {} are there", field, length, part.size()));
+    if (length > limits.text_bytes) {
+      refuse_field(fmt::format("{}: {} bytes exceed the limit of {} of one text; shorten or split it", field, length,
+                               limits.text_bytes));
+    }
+    if (nn::find_invalid_utf8(part.substr(0, length))) refuse_field(field + ": not UTF-8; encode texts as UTF-8");
+    texts.emplace_back(part.substr(0, length));
+    part.remove_prefix(length);
+    check_count(texts.size(), "inputs[0]", limits);
+  }
+  return texts;
+}
+
+// Tensors may lie flat or nested, in row-major order; there is at most a column of texts.
+void flatten(const json::value& value, std::string_view field, const Limits& limits, std::vector<std::string>& texts) {
+  if (!value.is_array()) return texts.push_back(text_of(value, field, limits));
+  const json::array& list = value.get_array();
+  for (std::size_t i = 0; i < list.size(); ++i) flatten(list[i], fmt::format("{}[{}]", field, i), limits, texts);
+  check_count(texts.size(), "inputs[0].data", limits);
+}
+
+std::uint64_t count_of(const json::object& input, const Limits& limits) {
+  const json::value* shape = input.if_contains("shape");
+  if (shape == nullptr || !shape->is_array() || shape->get_array().empty() || shape->get_array().size() > 2) {
+    refuse_field("inputs[0].shape: must be [texts] or [texts, 1]");
+  }
+  std::uint64_t count = 1;
+  for (const json::value& value : shape->get_array()) {
+    const std::int64_t* size = value.if_int64();
+    if (size == nullptr || *size < 0 || (&value != &shape->get_array().front() && *size != 1)) {
+      refuse_field("inputs[0].shape: must be [texts] or [texts, 1]");
+    }
+    if (static_cast<std::uint64_t>(*size) > limits.texts) check_count(static_cast<std::size_t>(*size), "inputs[0]", limits);
+    count *= static_cast<std::uint64_t>(*size);
+  }
+  return count;
+}
+
+const json::object* parameters_of(const json::object& object, std::string_view field) {
+  const json::value* parameters = object.if_contains("parameters");
+  if (parameters == nullptr || parameters->is_null()) return nullptr;
+  if (!parameters->is_object()) refuse_field(fmt::format("{}: must be an object", field));
+  return &parameters->get_object();
+}
+
+bool parameter(const json::object* parameters, std::string_view name) {
+  return parameters != nullptr && flag_of(*parameters, name, false);
+}
+
+std::vector<std::string> read_input(const json::object& request, std::string_view rest, const Limits& limits) {
+  const json::value* inputs = request.if_contains("inputs");
+  if (inputs == nullptr || !inputs->is_array() || inputs->get_array().size() != 1 ||
+      !inputs->get_array().front().is_object()) {
+    refuse_field("inputs: must be a list of one tensor");
+  }
+  const json::object& input = inputs->get_array().front().get_object();
+  const json::value* name = input.if_contains("name");
+  if (name == nullptr || !name->is_string()) refuse_field("inputs[0].name: must be a string");
+  const json::value* type = input.if_contains("datatype");
+  if (type == nullptr || !type->is_string() || type->get_string() != "BYTES") {
+    refuse_field("inputs[0].datatype: must be BYTES");
+  }
+  const std::uint64_t count = count_of(input, limits);
+  const json::object* parameters = parameters_of(input, "inputs[0].parameters");
+  const json::value* size = parameters == nullptr ? nullptr : parameters->if_contains("binary_data_size");
+  std::vector<std::string> texts;
+  if (size != nullptr) {
+    if (!size->is_int64() || size->get_int64() < 0 || static_cast<std::uint64_t>(size->get_int64()) != rest.size()) {
+      malformed(fmt::format("inputs[0].parameters.binary_data_size: {} bytes follow the JSON; say so", rest.size()));
+    }
+    texts = read_bytes(rest, limits);
+  } else {
+    if (!rest.empty()) malformed(fmt::format("body: {} bytes follow the JSON and no input has binary_data_size",
+                                             rest.size()));
+    const json::value* data = input.if_contains("data");
+    if (data == nullptr || !data->is_array()) refuse_field("inputs[0].data: must be a list of strings");
+    flatten(*data, "inputs[0].data", limits, texts);
+  }
+  if (texts.size() != count) {
+    refuse_field(fmt::format("inputs[0].shape: of {} texts, but data has {}", count, texts.size()));
+  }
+  return texts;
+}
+
+std::vector<V2Output> read_outputs(const json::object& request, bool binary, bool explain) {
+  std::vector<V2Output> outputs;
+  const json::value* list = request.if_contains("outputs");
+  if (list == nullptr || (list->is_array() && list->get_array().empty())) {
+    for (std::size_t i = 0; i < (explain ? kOutputs.size() : kAlways); ++i) {
+      outputs.push_back({std::string(kOutputs[i]), binary});
+    }
+    return outputs;
+  }
+  if (!list->is_array()) refuse_field("outputs: must be a list");
+  for (const json::value& value : list->get_array()) {
+    const std::string field = fmt::format("outputs[{}]", outputs.size());
+    const json::object* output = value.if_object();
+    const json::value* name = output == nullptr ? nullptr : output->if_contains("name");
+    if (name == nullptr || !name->is_string()) refuse_field(field + ".name: must be a string");
+    const std::string text(name->get_string().data(), name->get_string().size());
+    const auto known = std::ranges::find(kOutputs, text);
+    if (known == kOutputs.end() || outputs.size() == kOutputs.size()) {
+      refuse_field(fmt::format("{}.name: must be one of {}, each once", field, fmt::join(kOutputs, ", ")));
+    }
+    if (text == "explanation" && !explain) {
+      refuse_field(field + R"(.name: an explanation needs "parameters": {"explain": true})");
+    }
+    const json::object* parameters = parameters_of(*output, field + ".parameters");
+    outputs.push_back({text, parameters != nullptr ? flag_of(*parameters, "binary_data", binary) : binary});
+  }
+  return outputs;
+}
+
+// One output in both forms: its texts or its numbers, and how many columns they have.
+struct Column {
+  std::vector<std::string> texts;
+  std::vector<float> numbers;
+  std::size_t width = 0;  // 0: the shape is [texts]
+};
+
+Column column_of(const std::string& name, const Answer& answer) {
+  Column column;
+  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
+    const nn::Prediction& p = answer.predictions[i];
+    const auto label = static_cast<std::size_t>(p.label);
+    if (name == "label") column.texts.push_back(answer.labels()[label]);
+    if (name == "explanation") column.texts.push_back(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
+    if (name == "score") column.numbers.push_back(p.scores[label]);
+    if (name == "scores") column.numbers.insert(column.numbers.end(), p.scores.begin(), p.scores.end());
+    if (name == "logits") column.numbers.insert(column.numbers.end(), p.logits.begin(), p.logits.end());
+  }
+  if (name == "scores" || name == "logits") column.width = answer.labels().size();
+  return column;
+}
+
+}  // namespace
+
+std::string v2_signature(std::size_t labels) {
+  return fmt::format(
+      R"("inputs":[{{"name":"text","datatype":"BYTES","shape":[-1]}}],"outputs":[)"
+      R"({{"name":"label","datatype":"BYTES","shape":[-1]}},{{"name":"score","datatype":"FP32","shape":[-1]}},)"
+      R"({{"name":"scores","datatype":"FP32","shape":[-1,{0}]}},{{"name":"logits","datatype":"FP32","shape":[-1,{0}]}}])",
+      labels);
+}
+
+V2Request read_v2(std::string_view body, std::optional<std::size_t> header_length, const Limits& limits) {
+  const std::size_t length = header_length.value_or(body.size());
+  if (length > body.size()) malformed(fmt::format("Inference-Header-Content-Length: {} exceeds the body", length));
+  const json::value parsed = parse_json(body.substr(0, length), limits);
+  const json::object& object = as_object(parsed, R"({"inputs": [...]})");
+  V2Request request;
+  if (const json::value* id = object.if_contains("id")) {
+    if (!id->is_string()) refuse_field("id: must be a string");
+    request.id.assign(id->get_string().data(), id->get_string().size());
+  }
+  const json::object* parameters = parameters_of(object, "parameters");
+  request.explain = parameter(parameters, "explain");
+  request.outputs = read_outputs(object, parameter(parameters, "binary_data_output"), request.explain);
+  request.texts = read_input(object, body.substr(length), limits);
+  return request;
+}
+
+HttpResponse write_v2(const V2Request& request, const Answer& answer) {
+  std::string header = fmt::format(R"({{"model_name":{},"model_version":"{}",)", json_quoted(answer.model.name),
+                                   answer.model.version);
+  if (!request.id.empty()) header += fmt::format(R"("id":{},)", json_quoted(request.id));
+  header += R"("outputs":[)";
+  std::string parts;
+  bool binary = false;
+  for (std::size_t i = 0; i < request.outputs.size(); ++i) {
+    const V2Output& output = request.outputs[i];
+    const Column column = column_of(output.name, answer);
+    const bool is_text = output.name == "label" || output.name == "explanation";
+    header += fmt::format(R"({}{{"name":"{}","datatype":"{}","shape":[{}{}],)", i == 0 ? "" : ",", output.name,
+                          is_text ? "BYTES" : "FP32", answer.predictions.size(),
+                          column.width == 0 ? "" : fmt::format(",{}", column.width));
+    if (output.binary) {
+      const std::size_t before = parts.size();
+      for (const std::string& text : column.texts) append_bytes(parts, text);
+      for (const float number : column.numbers) append_number(parts, number);
+      header += fmt::format(R"("parameters":{{"binary_data_size":{}}}}})", parts.size() - before);
+      binary = true;
+    } else {
+      header += fmt::format(R"("data":{}}})",
+                            is_text ? json_list(column.texts) : fmt::format("[{}]", fmt::join(column.numbers, ",")));
+    }
+  }
+  header += "]}";
+  if (!binary) return {200, std::move(header), {}};
+  HttpResponse response{200, {}, {{"Inference-Header-Content-Length", std::to_string(header.size())}},
+                        "application/octet-stream"};
+  response.body = std::move(header) + parts;
+  return response;
+}
+
+}  // namespace qing::serve::protocols
