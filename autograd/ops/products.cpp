@@ -242,8 +242,8 @@ Tensor stacked(const std::vector<Tensor>& parts) {
 }
 
 // From dy of all results side by side: inputs 0 x, then the weights, then the biases. `stack` is all weights.
-void linear_joined_backward(Multiply multiply, const Tensor& dy, const Saved& x, const std::vector<Saved>& weights, const Tensor& stack,
-                            const std::vector<int64_t>& ends, GradSink& grad) {
+void linear_joined_backward(Multiply multiply, const Tensor& dy, const Saved& x, const std::vector<Saved>& weights,
+                            const Tensor& stack, const std::vector<int64_t>& ends, GradSink& grad) {
   const Tensor rows = flat_rows(dy);
   std::vector<Tensor> parts;
   for (size_t i = 0; i < weights.size(); ++i) parts.push_back(grad.input(1 + i, weights[i]));
