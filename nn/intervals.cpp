@@ -15,7 +15,7 @@ namespace qing::nn {
 
 Interval wilson_interval(int64_t successes, int64_t total, double z) {
   if (successes < 0 || successes > total || !(z > 0)) {
-    throw ValueError(fmt::format("wilson_interval: {} successes of {} and z = {}; they must be in [0, total] and above 0",
+    throw ValueError(fmt::format("wilson_interval: {} successes of {}, z = {}; they must be in [0, total] and above 0",
                                  successes, total, z));
   }
   if (total == 0) return {0, 1};

@@ -12,7 +12,7 @@ struct Interval {
   double low = 0, high = 0;
 };
 
-/// Of a share, 95% by default (Wilson 1927). [0, 1] when total is 0. ValueError unless 0 ≤ successes ≤ total and z > 0.
+/// Of a share, 95% by default (Wilson 1927). [0, 1] when total is 0. ValueError unless 0 ≤ successes ≤ total, z > 0.
 Interval wilson_interval(int64_t successes, int64_t total, double z = 1.959963984540054);
 
 /// The middle `level` of a metric's values on resamples of the examples with replacement (Efron 1979, percentiles). The

@@ -65,8 +65,8 @@ struct RunOptions {
   std::filesystem::path checkpoints = {};
   int64_t checkpoint_every = 0;  ///< steps; 0: after every epoch. One more is written at the end.
   /// The score of the model in a folder, the greater the better. With it the model that is written to `out` is the best
-  /// of the evaluations (the first of equals), until there is one the last; `last` gets every model that is evaluated and
-  /// the one training ends with.
+  /// of the evaluations (the first of equals), until there is one the last; `last` gets every model that is evaluated
+  /// and the one training ends with.
   std::function<double(const std::filesystem::path& model, const Progress&)> evaluate = {};
   int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The model of the last step is evaluated in any case.
   int64_t patience = 0;        ///< evaluations without a better one after which training ends; 0: never

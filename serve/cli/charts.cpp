@@ -120,7 +120,10 @@ void draw_recall(Svg& svg, const Metrics& metrics, double steps) {
   const double top = kTop + kPanel + kGap + 36;
   double low = 1, high = 0;
   for (const EvaluationPoint& point : metrics.evaluations) {
-    for (const DevScore& set : point.sets) low = std::min(low, set.macro_recall), high = std::max(high, set.macro_recall);
+    for (const DevScore& set : point.sets) {
+      low = std::min(low, set.macro_recall);
+      high = std::max(high, set.macro_recall);
+    }
   }
   svg.text(kLeft, top - 32, "Macro-recall on the dev sets, %", Anchor::start, "title");
   const Panel panel(svg, top, steps, 100 * low, 100 * high);
@@ -138,7 +141,8 @@ void draw_recall(Svg& svg, const Metrics& metrics, double steps) {
       svg.dot(points[at].first, points[at].second, series(i),
               fmt::format("{}, step {}: {:.2f}", sets[i].name, point.step, 100 * point.sets[i].macro_recall));
     }
-    const std::string name = fmt::format("{} {:.2f}", sets[i].name, 100 * metrics.evaluations.back().sets[i].macro_recall);
+    const double last = metrics.evaluations.back().sets[i].macro_recall;
+    const std::string name = fmt::format("{} {:.2f}", sets[i].name, 100 * last);
     svg.text(legend, top - 14, name, Anchor::start, series(i));
     legend += width_of(name) + 24;
   }
@@ -148,7 +152,8 @@ struct Grid {
   double left, top, cell;
 };
 
-void draw_matrix(Svg& svg, const std::vector<std::string>& labels, const nn::ConfusionMatrix& matrix, const Grid& grid) {
+void draw_matrix(Svg& svg, const std::vector<std::string>& labels, const nn::ConfusionMatrix& matrix,
+                 const Grid& grid) {
   const int64_t count = matrix.labels();
   svg.text(grid.left, grid.top - 8, "predicted", Anchor::start, "quiet");
   for (int64_t row = 0; row < count; ++row) {
@@ -162,7 +167,8 @@ void draw_matrix(Svg& svg, const std::vector<std::string>& labels, const nn::Con
           support == 0 ? 0 : static_cast<double>(matrix.count(row, column)) / static_cast<double>(support);
       const double x = grid.left + static_cast<double>(column) * grid.cell;
       const std::string& predicted = labels[static_cast<size_t>(column)];
-      const std::string number = fmt::format("{}", matrix.count(row, column)), percent = fmt::format("{:.1f}%", 100 * share);
+      const std::string number = fmt::format("{}", matrix.count(row, column));
+      const std::string percent = fmt::format("{:.1f}%", 100 * share);
       svg.cell(x + 1, y + 1, grid.cell - 2, grid.cell - 2, 0.04 + 0.96 * share,
                fmt::format("{} of {} {} texts are predicted as {} ({})", number, support, label, predicted, percent));
       const char* look = share > 0.75 ? "bright" : "ink";

@@ -5,8 +5,8 @@
 
 namespace qing::serve::cli {
 
-/// While it lives, the first SIGINT or SIGTERM is remembered and answered with `notice` on stderr, and the second has its
-/// usual effect. One at a time.
+/// While it lives, the first SIGINT or SIGTERM is remembered and answered with `notice` on stderr, and the second has
+/// its usual effect. One at a time.
 class InterruptGuard {
  public:
   explicit InterruptGuard(const char* notice);

@@ -100,7 +100,8 @@ Metrics read_metrics(const fs::path& file) {
       const int64_t step = value.at("step").as_int64();
       if (value.at("type") == "step") metrics.steps.push_back({step, value.at("loss").to_number<double>()});
       if (value.at("type") != "evaluation") return;
-      EvaluationPoint& point = metrics.evaluations.emplace_back(EvaluationPoint{step, value.at("macro_recall").to_number<double>(), {}});
+      const double score = value.at("macro_recall").to_number<double>();
+      EvaluationPoint& point = metrics.evaluations.emplace_back(EvaluationPoint{step, score, {}});
       for (const json::value& set : value.at("dev").as_array()) point.sets.push_back(score_from(set));
     });
   } catch (const std::exception& error) {

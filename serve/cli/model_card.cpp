@@ -41,8 +41,8 @@ std::string model_section(const fs::path& model, const CardFacts& facts) {
     parameters += tensor.numel();
   }
   return fmt::format(
-      "A BERT-architecture text classifier trained from random weights: {} layers of width {} with {} heads, a vocabulary "
-      "of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB. Labels: {}. `qing` and `transformers` "
+      "A BERT-architecture text classifier trained from random weights: {} layers of width {} with {} heads, a "
+      "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB. Labels: {}. `qing` and `transformers` "
       "(`AutoModelForSequenceClassification`, `AutoTokenizer`) load it.\n",
       config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.vocab_size,
       config.max_position_embeddings, parameters, static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
@@ -72,15 +72,15 @@ std::string data_section(const CardFacts& facts) {
 
 std::string training_section(const CardFacts& facts) {
   const optim::TrainResult& result = facts.result;
-  std::string text = fmt::format("{} steps of {} planned, {} epochs; mean loss of the last epoch {:.4f}. ", result.steps,
-                                 result.total_steps, result.epochs, result.loss);
+  std::string text = fmt::format("{} steps of {} planned, {} epochs; mean loss of the last epoch {:.4f}. ",
+                                 result.steps, result.total_steps, result.epochs, result.loss);
   if (result.interrupted) {
     text += "**It was interrupted**: this model is not finished. `qing train --resume --out DIR` goes on with it. ";
   }
   if (result.early_stopped) text += "It stopped early, as the dev scores no longer rose. ";
   text += facts.best_step > 0
-              ? fmt::format("The model is the best by mean macro-recall over the dev sets, that of step {}; the last one "
-                            "is in `run/last`.",
+              ? fmt::format("The model is the best by mean macro-recall over the dev sets, that of step {}; the last "
+                            "one is in `run/last`.",
                             facts.best_step)
               : "The model is the last one.";
   text += "\n\n![Training loss](run/loss.svg)\n\n```toml\n" + to_toml(facts.record.settings) + "```\n";
@@ -99,7 +99,8 @@ std::string label_table(const Evaluation& evaluation) {
 }
 
 std::string source_table(const Evaluation& evaluation) {
-  std::string text = "| source | texts | accuracy (95% interval) | macro-recall (95% interval) | macro-F1 |\n|---|---|---|---|---|\n";
+  std::string text =
+      "| source | texts | accuracy (95% interval) | macro-recall (95% interval) | macro-F1 |\n|---|---|---|---|---|\n";
   for (const auto& [source, matrix] : evaluation.per_source) {
     text += fmt::format("| {} | {} | {} | {} | {} |\n", plain(source), matrix.total(),
                         percent(matrix.accuracy(), accuracy_interval(matrix)),
@@ -130,9 +131,9 @@ std::string calibration_section(const CardFacts& facts) {
   if (facts.dev.empty()) return "Scores are the softmax of the logits, as they come.\n";
   const double temperature = facts.dev.front().second.temperature;
   std::string text = fmt::format(
-      "Scores are the softmax of the logits divided by a temperature of {:.4f}, which has the least log loss on the dev "
-      "sets together (Guo et al. 2017). It stands in `config.json` as `calibration_temperature`; it changes no label and "
-      "no logit, and `transformers` does not apply it.\n\n"
+      "Scores are the softmax of the logits divided by a temperature of {:.4f}, which has the least log loss on the "
+      "dev sets together (Guo et al. 2017). It stands in `config.json` as `calibration_temperature`; it changes no label "
+      "and no logit, and `transformers` does not apply it.\n\n"
       "| dev set | log loss before | after | expected calibration error before | after |\n|---|---|---|---|---|\n",
       temperature);
   for (const auto& [name, evaluation] : facts.dev) {
@@ -158,8 +159,8 @@ std::string limits_section(const CardFacts& facts) {
 
 std::string reproduce_section(const CardFacts& facts) {
   return fmt::format(
-      "```sh\nqing train {}\n```\n\nThe same files, options and kind of CPU give the same weights to the bit, for any number "
-      "of threads. This model was trained by qing {} with {} kernels.\n",
+      "```sh\nqing train {}\n```\n\nThe same files, options and kind of CPU give the same weights to the bit, for any "
+      "number of threads. This model was trained by qing {} with {} kernels.\n",
       to_command_line(facts.record.settings), kVersion, kernels::name_of(kernels::active_isa()));
 }
 

@@ -1,4 +1,5 @@
-// The model card: README.md beside a model, which says what it was trained on, how well it does and how to make it again.
+// The model card: README.md beside a model, which says what it was trained on, how well it does and how to make it
+// again.
 #pragma once
 
 #include <filesystem>

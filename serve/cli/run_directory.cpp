@@ -67,7 +67,8 @@ void RunDirectory::lock() {
   if (lock_ < 0) fail(out_, "open", std::strerror(errno));
   // The kernel lets go of it when the process dies, however it dies.
   if (flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
-  fail(out_, "train", errno == EWOULDBLOCK ? "another process trains into this folder; use another" : std::strerror(errno));
+  const bool taken = errno == EWOULDBLOCK;
+  fail(out_, "train", taken ? "another process trains into this folder; use another" : std::strerror(errno));
 }
 
 void RunDirectory::prepare(Begin begin) {
@@ -106,8 +107,8 @@ void RunDirectory::resume_from(const RunRecord& old) {
   was_finished_ = old.state == "finished";
   const std::vector<std::string> found = changes(old, record_);
   if (found.empty()) return;
-  throw UsageError(fmt::format("--resume: this is not the training that {} holds: {}. Give only --out to use what is in "
-                               "{}, or begin anew with --overwrite",
+  throw UsageError(fmt::format("--resume: this is not the training that {} holds: {}. Give only --out to use what is "
+                               "in {}, or begin anew with --overwrite",
                                out_.string(), fmt::join(found, "; "), (run_ / kConfig).string()));
 }
 

@@ -29,8 +29,9 @@ enum class Begin {
 /// Not thread-safe. While it lives no other process has one of the same folder.
 class RunDirectory {
  public:
-  /// Creates the folders. UsageError when an unfinished run would be lost, or when the run to resume has other options or
-  /// data; IoError when the folder cannot be written or another process trains into it; DataError for a damaged run.json.
+  /// Creates the folders. UsageError when an unfinished run would be lost, or when the run to resume has other options
+  /// or data; IoError when the folder cannot be written or another process trains into it; DataError for a damaged
+  /// run.json.
   RunDirectory(std::filesystem::path out, RunRecord record, Begin begin);
   /// Unless the model has been replaced or a checkpoint was written, puts back what was there before.
   ~RunDirectory();

@@ -74,10 +74,9 @@ std::string to_command_line(const Settings& settings) {
   std::string text;
   for (const Setting& setting : settings) {
     if (setting.values.empty()) continue;
-    if (setting.separate) {
-      for (const std::string& value : setting.values) text += fmt::format(" --{} {}", setting.name, quoted_for_shell(value));
-    } else {
-      text += fmt::format(" --{} {}", setting.name, quoted_for_shell(fmt::format("{}", fmt::join(setting.values, ","))));
+    const std::vector<std::string> joined = {fmt::format("{}", fmt::join(setting.values, ","))};
+    for (const std::string& value : setting.separate ? setting.values : joined) {
+      text += fmt::format(" --{} {}", setting.name, quoted_for_shell(value));
     }
   }
   return text.empty() ? text : text.substr(1);

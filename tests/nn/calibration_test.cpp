@@ -48,7 +48,8 @@ TEST(Calibration, FindsTheTemperatureThatLabelsWereDrawnWith) {
 
 TEST(Calibration, FollowsTheDefinitions) {
   // Scores of log weights are weights: {.8, .2} right, {.8, .2} wrong, {.4, .6} right.
-  const std::vector<float> logits = {std::log(.8f), std::log(.2f), std::log(.8f), std::log(.2f), std::log(.4f), std::log(.6f)};
+  std::vector<float> logits = {.8f, .2f, .8f, .2f, .4f, .6f};
+  for (float& logit : logits) logit = std::log(logit);
   const std::vector<int32_t> expected = {0, 1, 1};
   const LabelledLogits data{logits, expected, 2};
   EXPECT_NEAR(log_loss(data), -(std::log(.8) + std::log(.2) + std::log(.6)) / 3, 1e-6);

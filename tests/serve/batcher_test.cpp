@@ -238,9 +238,9 @@ TEST_F(BatcherTest, StopAnswersWhatIsQueued) {
   auto stopping = std::async(std::launch::async, [this] { batcher->stop(); });
   // Only once stopping has begun does the queue refuse; what comes before waits for the release below.
   for (bool refused = false; !refused;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::this_thread::sleep_for(milliseconds(1));
     auto late = submit({"late"});
-    refused = late.wait_for(std::chrono::seconds(0)) == std::future_status::ready && late.get().status == Status::kRefused;
+    refused = late.wait_for(seconds(0)) == std::future_status::ready && late.get().status == Status::kRefused;
   }
   classifier->release();
   stopping.get();

@@ -120,7 +120,8 @@ TEST(DataFiles, HaveTheDigestOfTheirBytes) {
 TEST(DataFiles, OfOneNameHaveTheirPathsForNames) {
   const TempFolder folder;
   std::filesystem::create_directory(folder.path() / "b");
-  const auto first = folder.write("dev.tsv", "label\ttext\nno\tx\nyes\ty\nyes\tz\n"), second = folder.path() / "b/dev.tsv";
+  const auto first = folder.write("dev.tsv", "label\ttext\nno\tx\nyes\ty\nyes\tz\n");
+  const auto second = folder.path() / "b/dev.tsv";
   std::filesystem::copy_file(first, second);
   const std::vector<std::filesystem::path> both = {first, second};
   const std::vector<LabelledFile> read = read_labelled(both, {"no", "yes"});
