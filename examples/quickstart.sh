@@ -70,7 +70,7 @@ for _ in $(seq 100); do
   sleep 0.1
 done
 [ -n "$endpoint" ] || fail "the server did not begin to listen"
-echo "serving at $endpoint"
+echo "serving at $endpoint, with a page for browsers at $endpoint/"
 
 cat >$build/sample.py <<'PY'
 from maas_sdk import MaaSClient
@@ -116,7 +116,7 @@ PY
 if [ $keep = yes ]; then
   trap - EXIT
   echo
-  echo "the server keeps running at $endpoint (stop it with: kill $server)"
+  echo "the server keeps running; open $endpoint/ in a browser (stop it with: kill $server)"
 fi
 echo
 echo "quickstart: all well. Serve the model again with:"

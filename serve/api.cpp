@@ -1,22 +1,21 @@
 #include "api.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <utility>
 
+#include <qing/serve/openapi.h>
 #include <qing/serve/protocols/protocols.h>
 #include <qing/serve/request_id.h>
 
 namespace qing::serve {
 namespace {
 
-std::vector<Route> all_routes(Service& service) {
-  std::vector<Route> all;
-  for (auto* protocol : {protocols::health, protocols::native, protocols::kserve_v1, protocols::open_inference,
-                         protocols::hugging_face, protocols::text_embeddings_inference}) {
-    std::ranges::move(protocol(service), std::back_inserter(all));
-  }
-  return all;
+// Counts the answer of a request by its route.
+void count(RouteStatistics& route, int status, std::chrono::steady_clock::time_point begin) {
+  route.by_status[static_cast<std::size_t>(status) - 100].fetch_add(1, std::memory_order_relaxed);
+  route.seconds.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
 }
 
 // The key of Authorization: Bearer KEY, or of X-API-Key; empty without one.
@@ -37,7 +36,25 @@ std::string_view key_of(const HttpHead& head) {
 }  // namespace
 
 Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::optional<ApiKeys> keys, const Limits& limits)
-    : service_(std::move(registry), batcher, limits), keys_(std::move(keys)), router_(all_routes(service_)) {}
+    : service_(std::move(registry), batcher, limits),
+      keys_(std::move(keys)),
+      router_(all_routes()),
+      openapi_(openapi_json(router_.routes())) {}
+
+std::vector<Route> Api::all_routes() {
+  std::vector<Route> all;
+  for (auto* protocol : {protocols::health, protocols::native, protocols::kserve_v1, protocols::open_inference,
+                         protocols::hugging_face, protocols::text_embeddings_inference, protocols::web_page,
+                         protocols::metrics}) {
+    std::ranges::move(protocol(service_), std::back_inserter(all));
+  }
+  all.push_back({.method = "GET",
+                 .pattern = "/openapi.json",
+                 .scope = Scope::kOpen,
+                 .operation = {"observability", "This description", {}, R"({"type":"object"})"},
+                 .open = [this](const Call&) { return answer({200, openapi_, {}}); }});
+  return all;
+}
 
 void Api::authorize(const HttpHead& head, Scope scope) const {
   if (!keys_ || scope == Scope::kOpen || keys_->accepts(key_of(head))) return;
@@ -48,9 +65,21 @@ void Api::authorize(const HttpHead& head, Scope scope) const {
 }
 
 Routed Api::route(const HttpHead& head) {
+  const auto begin = std::chrono::steady_clock::now();
   Routed routed = router_.route(head, [&](Scope scope) { authorize(head, scope); });
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));
+  RouteStatistics& statistics = service_.statistics().route(routed.name);
+  if (routed.refusal) {
+    count(statistics, routed.refusal->status, begin);
+    return routed;
+  }
+  routed.run = [run = std::move(routed.run), &statistics, begin](std::string body, const Routed::Reply& reply) {
+    run(std::move(body), [&statistics, begin, reply](HttpResponse response) {
+      count(statistics, response.status, begin);
+      reply(std::move(response));
+    });
+  };
   return routed;
 }
 

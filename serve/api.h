@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <qing/serve/api_keys.h>
 #include <qing/serve/batcher.h>
@@ -11,6 +13,7 @@
 #include <qing/serve/registry.h>
 #include <qing/serve/router.h>
 #include <qing/serve/service.h>
+#include <qing/serve/statistics.h>
 
 namespace qing::serve {
 
@@ -24,13 +27,16 @@ class Api : public HttpHandler {
   /// From now on /health/ready is 503.
   void begin_drain() { service_.begin_drain(); }
   const std::vector<Route>& routes() const { return router_.routes(); }
+  Statistics& statistics() { return service_.statistics(); }
 
  private:
+  std::vector<Route> all_routes();
   void authorize(const HttpHead& head, Scope scope) const;
 
   Service service_;
   const std::optional<ApiKeys> keys_;
   Router router_;
+  const std::string openapi_;  // made of the router's table
 };
 
 }  // namespace qing::serve

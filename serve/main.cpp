@@ -137,6 +137,14 @@ void add_predict(CLI::App& app, const std::vector<std::string>& after_dashes, cl
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_predict(a); }; });
 }
 
+void add_explain(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("explain", "Show what each part of a text weighed in its prediction");
+  command->add_option("--model", a.model, "Model folder")->required();
+  command->add_option("--file", a.file, "File with one text a line");
+  command->add_flag("--json", a.json, "One JSON object a text");
+  add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_explain(a); }; });
+}
+
 void add_tokenize(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand("tokenize", "Print the token ids of texts, a JSON array a text");
   command->add_option("--model", a.model, "Model folder")->required();
@@ -187,7 +195,7 @@ int run(int argc, char** argv) {
   cli::TrainArguments train;
   std::filesystem::path train_config;
   cli::EvalArguments eval;
-  cli::TextArguments predict, tokenize;
+  cli::TextArguments predict, explain, tokenize;
   cli::ServeArguments serve;
   cli::InfoArguments info;
   cli::BenchArguments bench;
@@ -195,6 +203,7 @@ int run(int argc, char** argv) {
   add_train(app, train, train_config, action);
   add_eval(app, eval, action);
   add_predict(app, after_dashes, predict, action);
+  add_explain(app, after_dashes, explain, action);
   add_tokenize(app, after_dashes, tokenize, action);
   add_serve(app, serve, action);
   add_info(app, info, action);
@@ -207,7 +216,7 @@ int run(int argc, char** argv) {
     }
     app.parse(static_cast<int>(dashes - argv), argv);
     const std::string& chosen = app.get_subcommands().front()->get_name();
-    if (!after_dashes.empty() && chosen != "predict" && chosen != "tokenize") {
+    if (!after_dashes.empty() && chosen != "predict" && chosen != "explain" && chosen != "tokenize") {
       throw cli::UsageError(chosen + " takes no arguments after --");
     }
   } catch (const CLI::Success& help) {

@@ -77,12 +77,15 @@ struct Pending {
   std::function<HttpResponse(const Answer&)> write;
 };
 
-HttpResponse result_response(const Pending& pending, const BatchResult& result, const Limits& limits) {
+HttpResponse result_response(const Pending& pending, const BatchResult& result, const Limits& limits,
+                             const std::function<void(const Answer&)>& seen) {
   if (result.status != BatchResult::Status::kDone) return status_response(result, limits);
   const std::vector<nn::Prediction>& predictions = pending.job.explain ? pending.predictions : result.predictions;
   try {
     for (const nn::Prediction& prediction : predictions) check(prediction, pending.job.model.classifier->labels());
-    return pending.write({pending.job.model, predictions, pending.explanations, pending.job.texts});
+    const Answer answer{pending.job.model, predictions, pending.explanations, pending.job.texts};
+    seen(answer);
+    return pending.write(answer);
   } catch (...) {
     return failure(std::current_exception());
   }
@@ -125,6 +128,19 @@ Model Service::only_model() const {
   return all.front();
 }
 
+void Service::count_labels(const Answer& answer) {
+  const std::lock_guard lock(labels_mutex_);
+  for (const nn::Prediction& prediction : answer.predictions) {
+    ++labels_[{answer.model.name, answer.labels()[static_cast<std::size_t>(prediction.label)]}];
+  }
+}
+
+void Service::for_each_label(
+    const std::function<void(const std::string&, const std::string&, std::uint64_t)>& visit) const {
+  const std::lock_guard lock(labels_mutex_);
+  for (const auto& [key, count] : labels_) visit(key.first, key.second, count);
+}
+
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
   if (job.explain && job.texts.size() > limits_.explained_texts) {
     throw Refusal(error_response(422, "unacceptable_field",
@@ -135,6 +151,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   BatchRequest request;
   request.classifier = pending->job.model.classifier;
   request.deadline = Batcher::Clock::now() + limits_.predict_time;
+  request.statistics = statistics_.model(pending->job.model.name);
   if (pending->job.explain) {
     // Alone on its worker: what an explanation costs has nothing to do with a batch of predictions.
     request.work = [pending] {
@@ -149,9 +166,9 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   } else {
     request.texts = std::move(pending->job.texts);
   }
-  const bool queued = batcher_.submit(std::move(request), [pending, reply = std::move(reply),
-                                                           limits = limits_](const BatchResult& result) {
-    reply(result_response(*pending, result, limits));
+  const bool queued = batcher_.submit(std::move(request), [this, pending,
+                                                           reply = std::move(reply)](const BatchResult& result) {
+    reply(result_response(*pending, result, limits_, [this](const Answer& answer) { count_labels(answer); }));
   });
   if (!queued) {
     throw Refusal(unavailable("queue_full", fmt::format("limit of {} waiting texts reached; try again later",

@@ -2,16 +2,21 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <qing/serve/batcher.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/registry.h>
 #include <qing/serve/router.h>
+#include <qing/serve/statistics.h>
 
 namespace qing::serve {
 
@@ -55,12 +60,22 @@ class Service {
   /// more texts are to be explained than limits.explained_texts.
   void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
   const Limits& limits() const { return limits_; }
+  Statistics& statistics() { return statistics_; }
+  const Statistics& statistics() const { return statistics_; }
+  /// How often each model has given each of its labels.
+  void for_each_label(const std::function<void(const std::string& model, const std::string& label,
+                                               std::uint64_t count)>& visit) const;
 
  private:
+  void count_labels(const Answer& answer);
+
   std::shared_ptr<Registry> registry_;
   Batcher& batcher_;
   const Limits limits_;
   std::atomic<bool> draining_ = false;
+  Statistics statistics_;
+  mutable std::mutex labels_mutex_;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
 };
 
 }  // namespace qing::serve

@@ -27,7 +27,8 @@ die() {
 source tests/packages.sh
 step "packages"
 install_packages "${build_packages[@]}" ccache git python3 python3-venv libeigen3-dev libdnnl-dev libbenchmark-dev \
-  libgtest-dev librapidcheck-dev valgrind || die "the packages above could not be installed"
+  libgtest-dev librapidcheck-dev valgrind chromium chromium-driver fonts-noto-cjk ||
+  die "the packages above could not be installed"
 
 passed=0 failed=0
 reports=$(mktemp -d)

@@ -55,6 +55,8 @@ struct TextArguments {
 /// A line a text: label, score and text between tabs, or a JSON object whose floats have 9 significant digits, enough
 /// to tell any two floats apart.
 void run_predict(const TextArguments& arguments);
+/// For every text its label and the weight of every part of it, the heaviest first; or a JSON object.
+void run_explain(const TextArguments& arguments);
 /// A line a text: the JSON array of its ids.
 void run_tokenize(const TextArguments& arguments);
 

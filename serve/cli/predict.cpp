@@ -1,8 +1,9 @@
-// `qing predict` and `qing tokenize`: a line out for every text in.
+// `qing predict`, `qing explain` and `qing tokenize`: an answer for every text.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <iostream>
 #include <system_error>
@@ -12,6 +13,7 @@
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/output.h>
+#include <qing/serve/explanation_json.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
@@ -95,6 +97,19 @@ std::string prediction_json(const std::string& text, const nn::Prediction& predi
   return object.str();
 }
 
+std::string explanation_text(const nn::Explanation& explanation, const std::string& text,
+                             const std::vector<std::string>& labels) {
+  std::string lines = fmt::format("{}\t{:.4f}\t{}\n\t{:.4f}\twithout any of its words",
+                                  labels.at(static_cast<size_t>(explanation.label)), explanation.score, text,
+                                  explanation.baseline);
+  std::vector<nn::Explanation::Span> spans = explanation.spans;
+  std::ranges::stable_sort(spans, std::greater<>(), [](const auto& span) { return std::abs(span.weight); });
+  for (const auto& [begin, end, weight] : spans) {
+    lines += fmt::format("\n\t{:+.4f}\t{}", weight, text.substr(begin, end - begin));
+  }
+  return lines;
+}
+
 // A tokenizer without a limit of its own goes as far as the model beside it, if there is one.
 nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / "config.json";
@@ -121,6 +136,25 @@ void run_predict(const TextArguments& arguments) {
       std::string line = fmt::format("{}\t{:.4f}\t", labels.at(label), prediction.scores.at(label));
       if (arguments.logits) line += json_floats(prediction.logits) + "\t";
       print_line(line + texts[i]);
+    }
+  });
+}
+
+void run_explain(const TextArguments& arguments) {
+  require_input(arguments);
+  const auto model = nn::TextClassifier::load(arguments.model);
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
+    for (size_t i = 0; i < texts.size(); ++i) {
+      try {
+        const nn::Explanation explanation = model->explain(std::span(texts).subspan(i, 1)).front();
+        print_line(arguments.json ? JsonObject()
+                                        .text("text", texts[i])
+                                        .raw("explanation", explanation_json(explanation, texts[i], model->labels()))
+                                        .str()
+                                  : explanation_text(explanation, texts[i], model->labels()));
+      } catch (const DataError& error) {
+        throw DataError(fmt::format("{}: {}", where(i), error.what()));
+      }
     }
   });
 }

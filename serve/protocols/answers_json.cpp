@@ -5,36 +5,13 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/explanation_json.h>
+
 namespace qing::serve::protocols {
-namespace {
-
-std::size_t characters(std::string_view utf8) {
-  return static_cast<std::size_t>(std::ranges::count_if(utf8, [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-}  // namespace
-
 std::string json_list(const std::vector<std::string>& texts) {
   std::string list;
   for (const std::string& text : texts) list += (list.empty() ? "" : ",") + json_quoted(text);
   return "[" + list + "]";
-}
-
-std::string explanation_json(const Answer& answer, std::size_t i) {
-  const nn::Explanation& explanation = answer.explanations[i];
-  const std::string_view text = answer.texts[i];
-  std::string spans;
-  std::size_t bytes = 0, position = 0;  // the same place in the text, counted both ways
-  for (const auto& [begin, end, weight] : explanation.spans) {
-    const std::size_t from = position + characters(text.substr(bytes, begin - bytes));
-    position = from + characters(text.substr(begin, end - begin));
-    bytes = end;
-    spans += fmt::format(R"({}{{"begin":{},"end":{},"text":{},"weight":{}}})", spans.empty() ? "" : ",", from, position,
-                         json_quoted(text.substr(begin, end - begin)), weight);
-  }
-  return fmt::format(R"({{"label":{},"score":{},"baseline":{},"gap":{},"spans":[{}]}})",
-                     json_quoted(answer.labels()[static_cast<std::size_t>(explanation.label)]), explanation.score,
-                     explanation.baseline, explanation.gap, spans);
 }
 
 std::string prediction_json(const Answer& answer, std::size_t i) {
@@ -48,7 +25,7 @@ std::string prediction_json(const Answer& answer, std::size_t i) {
   const auto label = static_cast<std::size_t>(prediction.label);
   std::string json = fmt::format(R"({{"label":{},"score":{},"scores":{{{}}},"truncated":{})", json_quoted(labels[label]),
                                  prediction.scores[label], scores, prediction.truncated);
-  if (!answer.explanations.empty()) json += R"(,"explanation":)" + explanation_json(answer, i);
+  if (!answer.explanations.empty()) json += R"(,"explanation":)" + explanation_json(answer.explanations[i], answer.texts[i], labels);
   return json + "}";
 }
 

@@ -13,9 +13,6 @@ namespace qing::serve::protocols {
 std::string json_list(const std::vector<std::string>& texts);
 /// {"label":…,"score":…,"scores":{…},"truncated":…} and, when there is one, "explanation".
 std::string prediction_json(const Answer& answer, std::size_t i);
-/// {"label":…,"score":…,"baseline":…,"gap":…,"spans":[{"begin":…,"end":…,"text":…,"weight":…}, …]}; positions count
-/// Unicode characters, as Python does.
-std::string explanation_json(const Answer& answer, std::size_t i);
 /// [{"label":…,"score":…}, …], the most likely first; at most `most`.
 std::string ranked_json(const std::vector<float>& scores, const std::vector<std::string>& labels, std::size_t most);
 

@@ -1,9 +1,10 @@
-// KServe's first protocol: GET / for whether the server lives, POST /v1/models/{name}:predict and :explain with {"instances": [...]}. Whether a model is
-// ready, GET /v1/models/{name} says (native.cpp).
+// KServe's first protocol: POST /v1/models/{name}:predict and :explain with {"instances": [...]}. Whether a model is
+// ready, GET /v1/models/{name} says (native.cpp); whether the server lives, GET / (web_page.cpp).
 #include "protocols.h"
 
 #include <fmt/format.h>
 
+#include <qing/serve/explanation_json.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -43,7 +44,7 @@ HttpResponse write(const Answer& answer) {
   std::string predictions, explanations;
   for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
     predictions += (i == 0 ? "" : ",") + prediction_json(plain, i);
-    if (!answer.explanations.empty()) explanations += (i == 0 ? "" : ",") + explanation_json(answer, i);
+    if (!answer.explanations.empty()) explanations += (i == 0 ? "" : ",") + explanation_json(answer.explanations[i], answer.texts[i], answer.labels());
   }
   std::string body = R"({"predictions":[)" + predictions + "]";
   if (!answer.explanations.empty()) body += R"(,"explanations":[)" + explanations + "]";
@@ -66,12 +67,7 @@ Route route(Service& service, std::string_view pattern, bool explain, Operation 
 }  // namespace
 
 std::vector<Route> kserve_v1(Service& service) {
-  return {{.method = "GET",
-           .pattern = "/",
-           .scope = Scope::kOpen,
-           .operation = {"KServe V1", "Whether the server lives", {}, R"({"type":"object"})"},
-           .open = [](const Call&) { return answer({200, R"({"status":"alive"})", {}}); }},
-          route(service, "/v1/models/{name}:predict", false,
+  return {route(service, "/v1/models/{name}:predict", false,
                 {"KServe V1", "Predicts the label of instances", kRequest, kPredictions}),
           route(service, "/v1/models/{name}:explain", true,
                 {"KServe V1", "Predicts, and explains by weights of the texts' parts", kRequest, kExplanations})};

@@ -15,5 +15,7 @@ std::vector<Route> kserve_v1(Service& service);
 std::vector<Route> open_inference(Service& service);
 std::vector<Route> hugging_face(Service& service);
 std::vector<Route> text_embeddings_inference(Service& service);
+std::vector<Route> web_page(Service& service);
+std::vector<Route> metrics(Service& service);
 
 }  // namespace qing::serve::protocols

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <qing/nn/text/utf8.h>
+#include <qing/serve/explanation_json.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -171,7 +172,7 @@ Column column_of(const std::string& name, const Answer& answer) {
     const nn::Prediction& p = answer.predictions[i];
     const auto label = static_cast<std::size_t>(p.label);
     if (name == "label") column.texts.push_back(answer.labels()[label]);
-    if (name == "explanation") column.texts.push_back(explanation_json(answer, i));
+    if (name == "explanation") column.texts.push_back(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
     if (name == "score") column.numbers.push_back(p.scores[label]);
     if (name == "scores") column.numbers.insert(column.numbers.end(), p.scores.begin(), p.scores.end());
     if (name == "logits") column.numbers.insert(column.numbers.end(), p.logits.begin(), p.logits.end());

@@ -79,6 +79,17 @@ def test_scores_do_not_depend_on_the_batch(qing, model_dir, tmp_path):
         assert alone == [together[i]]  # nine digits: equal text is equal bits
 
 
+def test_explain_weighs_every_part(qing, model_dir):
+    texts = ["I love this film", "--", "我讨厌这个手机"]
+    lines = qing("explain", "--model", model_dir, "--json", "--", *texts).stdout.splitlines()
+    for text, answer in zip(texts, map(json.loads, lines)):
+        told = answer["explanation"]
+        assert answer["text"] == text and [text[s["begin"] : s["end"]] for s in told["spans"]] == [s["text"] for s in told["spans"]]
+        assert abs(sum(span["weight"] for span in told["spans"]) - (told["score"] - told["baseline"])) <= 1e-3
+    plain = qing("explain", "--model", model_dir, texts[0]).stdout.splitlines()
+    assert plain[0].startswith("positive\t") and plain[2].endswith("\tlove") and len(plain) == 2 + 4
+
+
 def test_same_weights_for_any_number_of_threads(qing, tiny_data, tmp_path):
     weights = []
     for threads in (1, 2):

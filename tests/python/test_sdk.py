@@ -65,16 +65,21 @@ class FakeHandler(BaseHTTPRequestHandler):
         if self.path == "/v1/models/mood":
             return self.answer(200, {"name": "mood", "version": "2", "versions": ["1", "2"], "labels": LABELS})
         if self.path == "/v1/models/mood/predict":
-            return self.answer(200, {"predictions": [self.prediction(text) for text in payload["texts"]]})
+            explain = payload.get("explain", False)
+            return self.answer(200, {"predictions": [self.prediction(text, explain) for text in payload["texts"]]})
         return self.answer(404, {"error": "no model of this name", "code": "unknown_model"})
 
     do_GET = do_POST = handle_any
 
     @staticmethod
-    def prediction(text):
+    def prediction(text, explain=False):
         label = LABELS[len(text) % 3]
         scores = {name: 0.5 if name == label else 0.25 for name in LABELS}
-        return {"label": label, "score": 0.5, "scores": scores, "truncated": False}
+        prediction = {"label": label, "score": 0.5, "scores": scores, "truncated": False}
+        if explain:
+            span = {"begin": 0, "end": len(text), "text": text, "weight": 0.2}
+            prediction["explanation"] = {"label": label, "score": 0.5, "baseline": 0.3, "gap": 0.0, "spans": [span]}
+        return prediction
 
 
 @pytest.fixture
@@ -277,3 +282,80 @@ def test_bad_arguments(arguments):
 
 def test_the_key_is_not_shown(client):
     assert "your_api_key" not in repr(client)
+
+
+# --- explanations and asyncio ---
+
+
+def test_explanations(service, model):
+    emotion = model.predict("ab", explain=True)
+    assert service.requests[-1][3] == {"texts": ["ab"], "explain": True}
+    assert emotion.explanation.spans == [maas_sdk.Span(0, 2, "ab", 0.2)]
+    assert emotion.explanation.score - emotion.explanation.baseline == pytest.approx(0.2)
+    assert pickle.loads(pickle.dumps(emotion)).explanation == emotion.explanation
+    assert model.predict("ab").explanation is None
+
+
+def with_async_model(service, use, **options):
+    async def run():
+        async with maas_sdk.AsyncMaaSClient("k", endpoint=service.endpoint, **options) as client:
+            return await use(await client.get_model("mood"))
+
+    return asyncio.run(run())
+
+
+def test_async_predicts_in_order(service):
+    texts = ["a" * (i % 7) for i in range(50)]
+
+    async def use(model):
+        assert model.labels == LABELS and repr(model) == "AsyncModel('mood', version='2')"
+        assert await model.predict("ab") == "positive"
+        assert (await model.predict("ab", explain=True)).explanation.label == "positive"
+        return await model.predict(texts)
+
+    assert with_async_model(service, use, batch_size=4) == [LABELS[len(text) % 3] for text in texts]
+    assert sum(path.endswith("/predict") for _, path, _, _ in service.requests) == 2 + 13
+
+
+def test_async_retries_and_gives_up(service, monkeypatch):
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    monkeypatch.setattr("maas_sdk.aio.asyncio.sleep", sleep)
+
+    async def use(model):
+        service.failures = [failure(503, headers=[("Retry-After", "2")]), "drop"]
+        assert await model.predict("ab") == "positive"
+        assert waits[0] == 2.0 and len(waits) == 2
+        service.failures = [failure(422)]
+        with pytest.raises(maas_sdk.InvalidRequestError):
+            await model.predict("ab")
+        service.failures = [failure(429)] * 4
+        with pytest.raises(maas_sdk.RateLimitError):
+            await model.predict("ab")
+        with pytest.raises(TypeError):
+            await model.predict([b"ab"])
+
+    with_async_model(service, use)
+    with pytest.raises(ValueError):
+        maas_sdk.AsyncMaaSClient(concurrency=0)
+    assert "key" not in repr(maas_sdk.AsyncMaaSClient("secret-key"))
+
+
+def test_async_does_not_block_the_loop(service):
+    service.failures = []
+
+    async def use(model):
+        service.failures = ["hang"]
+        ticks = 0
+        waiting = asyncio.ensure_future(model.predict("ab"))
+        while not waiting.done():
+            ticks += 1
+            await asyncio.sleep(0.01)
+        with pytest.raises(maas_sdk.MaaSTimeoutError):
+            waiting.result()
+        return ticks
+
+    assert with_async_model(service, use, timeout=0.3) > 3

@@ -8,6 +8,7 @@
         print(f'文本：{text}，情感：{emotion}')
 """
 
+from .aio import AsyncMaaSClient, AsyncModel
 from .client import DEFAULT_ENDPOINT, MAX_BATCH, MaaSClient
 from .errors import (
     AuthenticationError,
@@ -19,12 +20,15 @@ from .errors import (
     RateLimitError,
     ServiceUnavailableError,
 )
-from .model import Emotion, Model
+from .model import Emotion, Explanation, Model, Span
 
 __all__ = [
+    "AsyncMaaSClient",
+    "AsyncModel",
     "AuthenticationError",
     "DEFAULT_ENDPOINT",
     "Emotion",
+    "Explanation",
     "InvalidRequestError",
     "MAX_BATCH",
     "MaaSClient",
@@ -35,5 +39,6 @@ __all__ = [
     "ModelNotFoundError",
     "RateLimitError",
     "ServiceUnavailableError",
+    "Span",
 ]
 __version__ = "0.1.0"

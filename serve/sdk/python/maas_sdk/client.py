@@ -75,10 +75,12 @@ class MaaSClient:
         """The model of that name. ModelNotFoundError when the service has none, AuthenticationError on a bad key."""
         if not isinstance(name, str) or not name:
             raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
-        info = self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))
-        if not isinstance(info, dict) or "name" not in info:
+        return Model(self, self._info(self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))))
+
+    def _info(self, answer: Any) -> Mapping[str, Any]:
+        if not isinstance(answer, dict) or "name" not in answer:
             raise MaaSError(f"{self.endpoint}: the answer describes no model; check that it is a qing service")
-        return Model(self, info)
+        return answer
 
     def list_models(self) -> List[Model]:
         """All models of the service."""
@@ -90,12 +92,15 @@ class MaaSClient:
             try:
                 return self._request_once(method, path, payload)
             except MaaSError as error:
-                # A time-out is not retried: the caller has waited as long as it wanted to.
-                retried = error.status in _RETRIED_STATUS or isinstance(error, MaaSConnectionError)
-                if not retried or attempt == self.max_retries:
+                if not self._retried(error) or attempt == self.max_retries:
                     raise
                 time.sleep(self._wait(attempt, error.retry_after))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    @staticmethod
+    def _retried(error: MaaSError) -> bool:
+        # A time-out is not retried: the caller has waited as long as it wanted to.
+        return error.status in _RETRIED_STATUS or isinstance(error, MaaSConnectionError)
 
     @staticmethod
     def _wait(attempt: int, retry_after: Optional[float]) -> float:

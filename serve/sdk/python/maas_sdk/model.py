@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Tuple, Union, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Union,
+    overload,
+)
 
 from .errors import MaaSError
 
@@ -12,24 +25,50 @@ if TYPE_CHECKING:
     from .client import MaaSClient
 
 
+class Span(NamedTuple):
+    """A part of a text, text[begin:end], and what it weighed: above 0 it spoke for the label."""
+
+    begin: int
+    end: int
+    text: str
+    weight: float
+
+
+class Explanation(NamedTuple):
+    """Why a text got its label. The weights of the spans sum to score - baseline, up to ``gap``."""
+
+    label: str
+    score: float
+    baseline: float
+    gap: float
+    spans: List[Span]
+
+
 class Emotion(str):
-    """A prediction: a ``str`` equal to its label, with the scores beside it."""
+    """A prediction: a ``str`` equal to its label, with the scores beside it; ``explanation`` when it was asked for."""
 
     score: float
     scores: Dict[str, float]
     truncated: bool
+    explanation: Optional[Explanation]
 
     def __new__(
-        cls, label: str, score: float = 1.0, scores: Union[Mapping[str, float], None] = None, truncated: bool = False
+        cls,
+        label: str,
+        score: float = 1.0,
+        scores: Optional[Mapping[str, float]] = None,
+        truncated: bool = False,
+        explanation: Optional[Explanation] = None,
     ) -> "Emotion":
         emotion = super().__new__(cls, label)
+        emotion.explanation = explanation
         emotion.score = float(score)
         emotion.scores = {name: float(value) for name, value in (scores or {label: score}).items()}
         emotion.truncated = bool(truncated)
         return emotion
 
     def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
-        return (str(self), self.score, self.scores, self.truncated)
+        return (str(self), self.score, self.scores, self.truncated, self.explanation)
 
     @property
     def label(self) -> str:
@@ -37,73 +76,105 @@ class Emotion(str):
         return str.__str__(self)
 
 
-class Model:
-    """A model of the service; made by :meth:`MaaSClient.get_model`. May be used from several threads."""
+def emotion_of(item: Mapping[str, Any]) -> Emotion:
+    """A prediction of the service's answer. KeyError, TypeError, ValueError or AttributeError when it is none."""
+    explanation = None
+    if item.get("explanation") is not None:
+        told = item["explanation"]
+        spans = [Span(int(s["begin"]), int(s["end"]), str(s["text"]), float(s["weight"])) for s in told["spans"]]
+        explanation = Explanation(
+            str(told["label"]), float(told["score"]), float(told["baseline"]), float(told["gap"]), spans
+        )
+    return Emotion(str(item["label"]), item["score"], item["scores"], item.get("truncated", False), explanation)
 
-    def __init__(self, client: "MaaSClient", info: Mapping[str, Any]) -> None:
-        self._client = client
+
+def checked_texts(texts: Iterable[str]) -> List[str]:
+    """The texts as a list. All are checked before any is sent: a bad one in the last batch must not waste the others."""
+    if isinstance(texts, (bytes, bytearray)):
+        raise TypeError("predict: texts are bytes; decode them first, such as texts.decode('utf-8')")
+    checked = list(texts)
+    for index, text in enumerate(checked):
+        if not isinstance(text, str):
+            raise TypeError(f"predict: texts[{index}] is {type(text).__name__}; give str")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"predict: texts[{index}] holds a lone surrogate at {error.start}; remove it") from None
+    return checked
+
+
+class BaseModel:
+    """What a model of either client is."""
+
+    def __init__(self, info: Mapping[str, Any]) -> None:
         self.name: str = info["name"]
         self.version: str = str(info.get("version", ""))
         self.versions: List[str] = [str(version) for version in info.get("versions", [])]
         self.labels: List[str] = list(info.get("labels", []))
 
     def __repr__(self) -> str:
-        return f"Model({self.name!r}, version={self.version!r})"
+        return f"{type(self).__name__}({self.name!r}, version={self.version!r})"
 
-    @overload
-    def predict(self, texts: str) -> Emotion: ...
+    @property
+    def _path(self) -> str:
+        return f"/v1/models/{self.name}/predict"
 
-    @overload
-    def predict(self, texts: Iterable[str]) -> List[Emotion]: ...
+    @staticmethod
+    def _payload(batch: List[str], explain: bool) -> Dict[str, Any]:
+        return {"texts": batch, "explain": True} if explain else {"texts": batch}
 
-    def predict(self, texts: Union[str, Iterable[str]]) -> Union[Emotion, List[Emotion]]:
-        """The emotion of a text, or of each of several texts, in their order.
-
-        Many texts go out in batches. TypeError when a text is no ``str``, ValueError when it is not Unicode text
-        (a lone surrogate); else what :mod:`maas_sdk.errors` lists.
-        """
-        if isinstance(texts, str):
-            return self._predict_all([texts])[0]
-        if isinstance(texts, (bytes, bytearray)):
-            raise TypeError("predict: texts are bytes; decode them first, such as texts.decode('utf-8')")
-        return self._predict_all(list(texts))
-
-    @overload
-    async def apredict(self, texts: str) -> Emotion: ...
-
-    @overload
-    async def apredict(self, texts: Iterable[str]) -> List[Emotion]: ...
-
-    async def apredict(self, texts: Union[str, Iterable[str]]) -> Union[Emotion, List[Emotion]]:
-        """As :meth:`predict`, without blocking the event loop."""
-        call: Any = functools.partial(self.predict, texts)
-        return await asyncio.get_running_loop().run_in_executor(None, call)
-
-    def _predict_all(self, texts: List[str]) -> List[Emotion]:
-        # All are checked before any is sent: a bad text in the last batch must not waste the others.
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"predict: texts[{index}] is {type(text).__name__}; give str")
-            try:
-                text.encode("utf-8")
-            except UnicodeEncodeError as error:
-                raise ValueError(f"predict: texts[{index}] holds a lone surrogate at {error.start}; remove it") from None
-        emotions: List[Emotion] = []
-        for begin in range(0, len(texts), self._client.batch_size):
-            batch = texts[begin : begin + self._client.batch_size]
-            emotions.extend(self._predict_batch(batch))
-        return emotions
-
-    def _predict_batch(self, batch: List[str]) -> List[Emotion]:
-        answer = self._client.request("POST", f"/v1/models/{self.name}/predict", {"texts": batch})
+    def _emotions(self, answer: Any, batch: List[str]) -> List[Emotion]:
         try:
-            emotions = [
-                Emotion(str(item["label"]), item["score"], item["scores"], item.get("truncated", False))
-                for item in answer["predictions"]
-            ]
+            emotions = [emotion_of(item) for item in answer["predictions"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MaaSError(f"{self.name}: the answer is no list of predictions ({error!r}); "
                             "check that the endpoint is a qing service") from error
         if len(emotions) != len(batch):
             raise MaaSError(f"{self.name}: {len(emotions)} predictions for {len(batch)} texts")
         return emotions
+
+
+def batches(texts: List[str], size: int) -> Iterator[List[str]]:
+    for begin in range(0, len(texts), size):
+        yield texts[begin : begin + size]
+
+
+class Model(BaseModel):
+    """A model of the service; made by :meth:`MaaSClient.get_model`. May be used from several threads."""
+
+    def __init__(self, client: "MaaSClient", info: Mapping[str, Any]) -> None:
+        super().__init__(info)
+        self._client = client
+
+    @overload
+    def predict(self, texts: str, *, explain: bool = False) -> Emotion: ...
+
+    @overload
+    def predict(self, texts: Iterable[str], *, explain: bool = False) -> List[Emotion]: ...
+
+    def predict(self, texts: Union[str, Iterable[str]], *, explain: bool = False) -> Union[Emotion, List[Emotion]]:
+        """The emotion of a text, or of each of several texts, in their order; with ``explain`` also why.
+
+        Many texts go out in batches. TypeError when a text is no ``str``, ValueError when it is not Unicode text
+        (a lone surrogate); else what :mod:`maas_sdk.errors` lists.
+        """
+        if isinstance(texts, str):
+            return self.predict([texts], explain=explain)[0]
+        emotions: List[Emotion] = []
+        for batch in batches(checked_texts(texts), self._client.batch_size):
+            answer = self._client.request("POST", self._path, self._payload(batch, explain))
+            emotions.extend(self._emotions(answer, batch))
+        return emotions
+
+    @overload
+    async def apredict(self, texts: str, *, explain: bool = False) -> Emotion: ...
+
+    @overload
+    async def apredict(self, texts: Iterable[str], *, explain: bool = False) -> List[Emotion]: ...
+
+    async def apredict(
+        self, texts: Union[str, Iterable[str]], *, explain: bool = False
+    ) -> Union[Emotion, List[Emotion]]:
+        """As :meth:`predict`, without blocking the event loop."""
+        call: Any = functools.partial(self.predict, texts, explain=explain)
+        return await asyncio.get_running_loop().run_in_executor(None, call)

@@ -1,0 +1,13 @@
+# The web page of the service, style and script inside, as a source file of the library qing_serve.
+function(qing_web_page)
+  set(dir ${CMAKE_CURRENT_SOURCE_DIR}/serve/web)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${dir}/page.html ${dir}/page.css ${dir}/page.js)
+  file(READ ${dir}/page.css css)
+  file(READ ${dir}/page.js js)
+  file(READ ${dir}/page.html html)
+  string(REPLACE "@PAGE_CSS@" "${css}" html "${html}")
+  string(REPLACE "@PAGE_JS@" "${js}" html "${html}")
+  set(PAGE_LITERALS "R\"qing_page(${html})qing_page\"")
+  configure_file(${dir}/page_source.cpp.in ${CMAKE_CURRENT_BINARY_DIR}/page_source.cpp @ONLY)
+  target_sources(qing_serve PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/page_source.cpp)
+endfunction()

@@ -1,0 +1,170 @@
+#include "client.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
+#include <fmt/format.h>
+
+#include <qing/serve/http_message.h>
+#include <qing/serve/registry.h>
+
+namespace qing::serve {
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+namespace json = boost::json;
+namespace {
+
+constexpr std::chrono::seconds kLongestWait{60};
+using Response = http::response<http::string_body>;
+
+// One request on a connection of its own. Asynchronous only so that the deadline holds for all of it.
+class Exchange {
+ public:
+  Exchange(const ClientOptions& options, const std::string& path, std::string body) : options_(options) {
+    request_.method(http::verb::post);
+    request_.target(path);
+    request_.version(11);
+    request_.set(http::field::host, options.host);
+    request_.set(http::field::content_type, "application/json");
+    if (!options.api_key.empty()) request_.set(http::field::authorization, "Bearer " + options.api_key);
+    request_.keep_alive(false);
+    request_.body() = std::move(body);
+    request_.prepare_payload();
+  }
+
+  Response run() {
+    stream_.expires_after(options_.timeout);
+    boost::system::error_code error;
+    const auto found = asio::ip::tcp::resolver(io_).resolve(options_.host, std::to_string(options_.port), error);
+    if (error) fail(error);
+    wait([&](auto done) { stream_.async_connect(found, [done](auto error, const auto&) { done(error); }); });
+    wait([&](auto done) { http::async_write(stream_, request_, [done](auto error, std::size_t) { done(error); }); });
+    beast::flat_buffer buffer;
+    Response response;
+    wait([&](auto done) {
+      http::async_read(stream_, buffer, response, [done](auto error, std::size_t) { done(error); });
+    });
+    return response;
+  }
+
+ private:
+  template <typename Start>
+  void wait(Start start) {
+    boost::system::error_code result;
+    start([&result](boost::system::error_code error) { result = error; });
+    io_.restart();
+    io_.run();
+    if (result) fail(result);
+  }
+  [[noreturn]] void fail(const boost::system::error_code& error) const {
+    const bool late = error == beast::error::timeout;
+    throw IoError(fmt::format("Client: {} port {}: {}; {}", options_.host, options_.port,
+                              late ? fmt::format("no answer in {} ms", options_.timeout.count()) : error.message(),
+                              late ? "raise the timeout or send fewer texts" : "check that the service runs there"));
+  }
+
+  const ClientOptions& options_;
+  asio::io_context io_{1};
+  beast::tcp_stream stream_{io_};
+  http::request<http::string_body> request_;
+};
+
+std::string text_of(const json::value& value) { return {value.as_string().data(), value.as_string().size()}; }
+
+ServiceError refusal(const Response& response) {
+  const auto status = static_cast<int>(response.result_int());
+  boost::system::error_code error;
+  const json::value body = json::parse(response.body(), error);
+  const json::object* object = error ? nullptr : body.if_object();
+  const auto member = [&](std::string_view name) -> std::string {
+    const json::value* value = object == nullptr ? nullptr : object->if_contains({name.data(), name.size()});
+    return value != nullptr && value->is_string() ? text_of(*value) : std::string();
+  };
+  return {status, member("code"), fmt::format("Client: {} (HTTP {})", member("error"), status)};
+}
+
+std::vector<Emotion> emotions_of(const std::string& body, std::size_t count) {
+  std::vector<Emotion> emotions;
+  try {
+    for (const json::value& item : json::parse(body).as_object().at("predictions").as_array()) {
+      const json::object& object = item.as_object();
+      Emotion emotion{text_of(object.at("label")), object.at("score").to_number<float>(), {},
+                      object.at("truncated").as_bool()};
+      for (const auto& [label, score] : object.at("scores").as_object()) {
+        emotion.scores.emplace(std::string(label.data(), label.size()), score.to_number<float>());
+      }
+      emotions.push_back(std::move(emotion));
+    }
+  } catch (const std::exception&) {
+    throw IoError("Client: the answer is no list of predictions; check that a qing service runs there");
+  }
+  if (emotions.size() != count) {
+    throw IoError(fmt::format("Client: {} predictions for {} texts", emotions.size(), count));
+  }
+  return emotions;
+}
+
+std::chrono::milliseconds wait_before(int attempt, const Response* response) {
+  if (response != nullptr) {
+    const auto header = (*response)[http::field::retry_after];
+    const bool number = !header.empty() && header.size() < 6 &&
+                        std::all_of(header.begin(), header.end(), [](char c) { return c >= '0' && c <= '9'; });
+    if (number) return std::min<std::chrono::seconds>(std::chrono::seconds(std::stoi(std::string(header))), kLongestWait);
+  }
+  return std::min(std::chrono::milliseconds(250) * (1 << std::min(attempt, 10)), std::chrono::milliseconds(8'000));
+}
+
+std::string send(const ClientOptions& options, const std::string& path, const std::string& body) {
+  for (int attempt = 0;; ++attempt) {
+    std::optional<Response> response;
+    try {
+      response = Exchange(options, path, body).run();
+    } catch (const IoError&) {
+      if (attempt >= options.max_retries) throw;
+    }
+    if (response && response->result_int() == 200) return std::move(response->body());
+    const bool busy = response && (response->result_int() == 429 || response->result_int() == 503);
+    if (response && (!busy || attempt >= options.max_retries)) throw refusal(*response);
+    std::this_thread::sleep_for(wait_before(attempt, response ? &*response : nullptr));
+  }
+}
+
+}  // namespace
+
+Client::Client(ClientOptions options) : options_(std::move(options)) {
+  if (options_.batch_size == 0 || options_.timeout.count() <= 0 || options_.max_retries < 0) {
+    throw ValueError(fmt::format("Client: batch_size {}, timeout {} ms, max_retries {}; the first two must be positive, "
+                                 "the last not negative",
+                                 options_.batch_size, options_.timeout.count(), options_.max_retries));
+  }
+  const auto printable = [](char c) { return c > ' ' && c < 127; };
+  if (!std::all_of(options_.api_key.begin(), options_.api_key.end(), printable)) {
+    throw ValueError("Client: api_key holds spaces or characters that are not printable ASCII; copy it again");
+  }
+}
+
+std::vector<Emotion> Client::predict(const std::string& model, std::span<const std::string> texts) const {
+  if (!Registry::valid_name(model)) throw ValueError("Client: model is no name of a model, such as emotion_analysis");
+  std::vector<Emotion> emotions;
+  for (std::size_t begin = 0; begin < texts.size(); begin += options_.batch_size) {
+    const auto batch = texts.subspan(begin, std::min(options_.batch_size, texts.size() - begin));
+    std::string list;
+    for (const std::string& text : batch) list += (list.empty() ? "" : ",") + json_quoted(text);
+    const std::string body = send(options_, "/v1/models/" + model + "/predict", R"({"texts":[)" + list + "]}");
+    std::ranges::move(emotions_of(body, batch.size()), std::back_inserter(emotions));
+  }
+  return emotions;
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,111 @@
+"""The client for asyncio: the same requests, waits that block no event loop, several batches at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Iterable, List, Mapping, Optional, Union, overload
+
+from .client import MAX_BATCH, MaaSClient
+from .errors import MaaSError
+from .model import BaseModel, Emotion, batches, checked_texts
+
+
+class AsyncMaaSClient:
+    """As :class:`MaaSClient`, to be awaited. At most ``concurrency`` requests are under way at a time, each on a thread
+    of the client's own. Use it in ``async with``, or call :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        api_key: Optional[str] = None,
+        endpoint: Optional[str] = None,
+        timeout: float = 30.0,
+        max_retries: int = 3,
+        batch_size: int = MAX_BATCH,
+        concurrency: int = 4,
+    ) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency {concurrency}: must be at least 1")
+        self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size)
+        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="maas_sdk")
+
+    def __repr__(self) -> str:
+        return f"AsyncMaaSClient(endpoint={self.endpoint!r})"
+
+    @property
+    def endpoint(self) -> str:
+        return self._client.endpoint
+
+    @property
+    def batch_size(self) -> int:
+        return self._client.batch_size
+
+    async def __aenter__(self) -> "AsyncMaaSClient":
+        return self
+
+    async def __aexit__(self, *exception: Any) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Lets go of the threads; requests that have not begun are cancelled."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def get_model(self, name: str) -> "AsyncModel":
+        """As :meth:`MaaSClient.get_model`."""
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
+        answer = await self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))
+        return AsyncModel(self, self._client._info(answer))
+
+    async def list_models(self) -> List["AsyncModel"]:
+        """All models of the service."""
+        return [AsyncModel(self, info) for info in (await self.request("GET", "/v1/models"))["models"]]
+
+    async def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
+        """Sends a request, retries it if need be, and gives the answer's JSON."""
+        loop, client = asyncio.get_running_loop(), self._client
+        for attempt in range(client.max_retries + 1):
+            try:
+                return await loop.run_in_executor(self._threads, client._request_once, method, path, payload)
+            except MaaSError as error:
+                if not client._retried(error) or attempt == client.max_retries:
+                    raise
+                await asyncio.sleep(client._wait(attempt, error.retry_after))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+class AsyncModel(BaseModel):
+    """A model of the service; made by :meth:`AsyncMaaSClient.get_model`."""
+
+    def __init__(self, client: AsyncMaaSClient, info: Mapping[str, Any]) -> None:
+        super().__init__(info)
+        self._client = client
+
+    @overload
+    async def predict(self, texts: str, *, explain: bool = False) -> Emotion: ...
+
+    @overload
+    async def predict(self, texts: Iterable[str], *, explain: bool = False) -> List[Emotion]: ...
+
+    async def predict(
+        self, texts: Union[str, Iterable[str]], *, explain: bool = False
+    ) -> Union[Emotion, List[Emotion]]:
+        """As :meth:`Model.predict`; the batches of many texts are under way at the same time."""
+        if isinstance(texts, str):
+            return (await self.predict([texts], explain=explain))[0]
+        tasks = [
+            asyncio.ensure_future(self._predict_batch(batch, explain))
+            for batch in batches(checked_texts(texts), self._client.batch_size)
+        ]
+        try:
+            results = await asyncio.gather(*tasks)
+        except BaseException:
+            for task in tasks:  # one failed, or the caller gave up: the rest is of no use
+                task.cancel()
+            raise
+        return [emotion for batch in results for emotion in batch]
+
+    async def _predict_batch(self, batch: List[str], explain: bool) -> List[Emotion]:
+        return self._emotions(await self._client.request("POST", self._path, self._payload(batch, explain)), batch)

@@ -1,0 +1,264 @@
+'use strict';
+const WORDS = {
+  en: {
+    skip: 'Skip to the content', tagline: 'what do these words feel like?', theme: 'Light / dark', askTitle: 'Your texts',
+    textsLabel: 'Texts, one a line', textsHint: 'Any language the model knows. Ctrl+Enter sends.', send: 'Analyse',
+    explain: 'Explain', example: 'Example', model: 'Model', key: 'API key', keyHint: 'only if the server asks for one',
+    results: 'Results', nothing: 'Nothing yet. Type a text above.', for: 'for', against: 'against',
+    legend: 'the label; the stronger the colour, the more the word weighed.', batch: 'A whole file',
+    file: 'CSV or TSV file', column: 'Column', run: 'Run', cancel: 'Cancel', download: 'Download results', code: 'From code',
+    copy: 'Copy', copied: 'Copied', history: 'History', historyHint: 'Kept in this tab only, and gone when it closes.',
+    clear: 'Clear history', working: 'Working…', done: n => `${n} text${n === 1 ? '' : 's'} analysed`, empty: 'Type at least one text.',
+    truncated: 'Longer than the model reads: the end was left out.', weights: 'Weights as a table', word: 'Part', weight: 'Weight',
+    rows: n => `${n} rows`, progress: (n, all) => `${n} of ${all} rows`, cancelled: 'Cancelled', noRows: 'The file has no rows of texts.',
+    unreachable: 'The server does not answer.', key401: 'The server wants an API key: enter it above.', page: 'Language',
+    positive: 'positive', neutral: 'neutral', negative: 'negative',
+    samples: 'I love this film, it moved me to tears.\nThe food was cold and the service was terrible.\n我非常喜欢这个电影',
+  },
+  zh: {
+    skip: '跳到正文', tagline: '这些文字是什么情绪？', theme: '浅色 / 深色', askTitle: '输入文本', textsLabel: '文本，每行一条',
+    textsHint: '支持模型所学的语言。按 Ctrl+Enter 提交。', send: '分析', explain: '解释', example: '示例', model: '模型', key: 'API 密钥',
+    keyHint: '仅在服务器要求时填写', results: '结果', nothing: '还没有结果，请在上面输入文本。', for: '支持', against: '反对',
+    legend: '该标签；颜色越深，词语的影响越大。', batch: '批量文件', file: 'CSV 或 TSV 文件', column: '列', run: '开始', cancel: '取消',
+    download: '下载结果', code: '在代码中使用', copy: '复制', copied: '已复制', history: '历史', historyHint: '只保存在此标签页中，关闭后即消失。',
+    clear: '清空历史', working: '分析中…', done: n => `已分析 ${n} 条文本`, empty: '请至少输入一条文本。', truncated: '文本超出模型长度，结尾未被读取。',
+    weights: '权重表', word: '片段', weight: '权重', rows: n => `${n} 行`, progress: (n, all) => `${n} / ${all} 行`, cancelled: '已取消',
+    noRows: '文件中没有文本行。', unreachable: '服务器没有响应。', key401: '服务器需要 API 密钥，请在上面填写。', page: '语言',
+    positive: '积极', neutral: '中性', negative: '消极',
+    samples: '我非常喜欢这个电影\n这个产品真的很差\nThe committee meets on Tuesday.',
+  },
+};
+const BATCH = 64, EXPLAINED = 32;
+const $ = id => document.getElementById(id);
+const make = (tag, className, text) => {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+};
+const stored = (key, value) => {
+  try { return value === undefined ? sessionStorage.getItem(key) : sessionStorage.setItem(key, value); } catch { return null; }
+};
+let language = stored('language') || (navigator.language.startsWith('zh') ? 'zh' : 'en');
+let theme = stored('theme') || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
+let history = JSON.parse(stored('history') || '[]');
+let shown = [], table = null, stop = null, said = null;
+const t = key => WORDS[language][key];
+const named = label => t(label) || label;
+const tone = label => ['positive', 'neutral', 'negative'].includes(label) ? label : 'other';
+
+function translate() {
+  document.documentElement.lang = language;
+  document.querySelectorAll('[data-t]').forEach(element => { element.textContent = t(element.dataset.t); });
+  document.querySelectorAll('[data-p]').forEach(element => { element.placeholder = t(element.dataset.p); });
+  $('language').textContent = language === 'en' ? '中文' : 'English';
+  $('language').lang = language === 'en' ? 'zh' : 'en';
+  show(shown); showHistory(); snippets();
+  if (said) $('status').textContent = said();
+}
+// Said again when the language changes.
+function say(words) { said = words; $('status').textContent = words(); }
+function paint() { document.documentElement.dataset.theme = theme; }
+
+async function ask(path, body, signal) {
+  const headers = body ? { 'Content-Type': 'application/json' } : {};
+  if ($('key').value) headers.Authorization = 'Bearer ' + $('key').value;
+  for (let attempt = 0; ; ++attempt) {
+    let response;
+    try {
+      response = await fetch(path, { method: body ? 'POST' : 'GET', headers, body: body && JSON.stringify(body), signal });
+    } catch (error) { throw error.name === 'AbortError' ? error : new Error(t('unreachable')); }
+    if ((response.status === 429 || response.status === 503) && attempt < 4) {
+      await new Promise(go => setTimeout(go, 1000 * Math.min(Number(response.headers.get('Retry-After')) || 1, 10)));
+      continue;
+    }
+    if (response.status === 401) throw new Error(t('key401'));
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
+    return answer;
+  }
+}
+const predict = (texts, explain, signal) => ask(`/v1/models/${encodeURIComponent($('model').value)}/predict`,
+  explain ? { texts, explain } : { texts }, signal).then(answer => answer.predictions);
+
+function fail(error) { $('error').textContent = error.message; $('error').hidden = false; say(() => ''); }
+
+async function loadModels() {
+  try {
+    const { models } = await ask('/v1/models');
+    const chosen = $('model').value;
+    $('model').replaceChildren(...models.map(model => { const o = make('option', '', `${model.name} (${model.version})`); o.value = model.name; return o; }));
+    if (models.some(model => model.name === chosen)) $('model').value = chosen;
+    $('error').hidden = true;
+    snippets();
+  } catch (error) { fail(error); }
+}
+
+function heat(text, explanation) {
+  const box = make('p', 'text');
+  if (!explanation) { box.textContent = text; return box; }
+  const characters = Array.from(text);
+  const strongest = Math.max(...explanation.spans.map(span => Math.abs(span.weight)), 1e-9);
+  let at = 0;
+  for (const span of explanation.spans) {
+    box.append(characters.slice(at, span.begin).join(''));
+    const share = Math.abs(span.weight) / strongest;
+    const mark = make('mark', (span.weight >= 0 ? 'for' : 'against') + (share < 0.15 ? ' weak' : ''), characters.slice(span.begin, span.end).join(''));
+    mark.style.setProperty('--heat', (0.75 * share).toFixed(3));
+    mark.title = `${span.weight >= 0 ? '+' : ''}${span.weight.toFixed(3)}`;
+    box.append(mark);
+    at = span.end;
+  }
+  box.append(characters.slice(at).join(''));
+  return box;
+}
+function weights(explanation) {
+  const details = make('details'), grid = make('table'), head = make('tr');
+  head.append(make('th', '', t('word')), make('th', '', t('weight')));
+  grid.append(head, ...[...explanation.spans].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, 20).map(span => {
+    const row = make('tr');
+    row.append(make('td', '', span.text), make('td', '', (span.weight >= 0 ? '+' : '') + span.weight.toFixed(4)));
+    return row;
+  }));
+  details.append(make('summary', '', t('weights')), grid);
+  return details;
+}
+function card({ text, prediction }) {
+  const item = make('li'), verdict = make('div', 'verdict'), scores = make('div', 'scores');
+  verdict.append(make('span', `label ${tone(prediction.label)}`, named(prediction.label)), make('span', 'number', `${(100 * prediction.score).toFixed(1)}%`));
+  for (const [label, score] of Object.entries(prediction.scores).sort((a, b) => b[1] - a[1])) {
+    const bar = make('div', `bar ${tone(label)}`), fill = make('span');
+    fill.style.width = `${100 * score}%`;
+    bar.append(fill);
+    bar.setAttribute('aria-hidden', 'true');
+    scores.append(make('span', '', named(label)), bar, make('span', 'number', score.toFixed(3)));
+  }
+  item.append(verdict, heat(text, prediction.explanation), scores);
+  if (prediction.truncated) item.append(make('p', 'hint', t('truncated')));
+  if (prediction.explanation && prediction.explanation.spans.length) item.append(weights(prediction.explanation));
+  return item;
+}
+function show(results) {
+  shown = results;
+  $('results').replaceChildren(...results.map(card));
+  $('nothing').hidden = results.length > 0;
+  $('legend').hidden = !results.some(result => result.prediction.explanation);
+}
+function showHistory() {
+  $('history').replaceChildren(...history.map(({ text, label }) => {
+    const item = make('li'), button = make('button');
+    button.type = 'button';
+    button.append(make('span', tone(label), named(label)), make('span', '', text));
+    button.addEventListener('click', () => { $('texts').value = text; $('texts').focus(); });
+    item.append(button);
+    return item;
+  }));
+  $('clear').hidden = history.length === 0;
+}
+function snippets() {
+  const model = $('model').value || 'emotion_analysis', texts = $('texts').value.split('\n').filter(Boolean).slice(0, 2);
+  const list = texts.length ? texts : ['I love this film'], quote = text => text.replaceAll("'", "'\\''");
+  $('curl').textContent = `curl ${location.origin}/v1/models/${model}/predict \\\n  -H 'Content-Type: application/json' \\\n` +
+    ($('key').value ? "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" : '') + `  -d '${quote(JSON.stringify({ texts: list }))}'`;
+  $('python').textContent = `from maas_sdk import MaaSClient\n\nclient = MaaSClient(api_key='your_api_key', endpoint='${location.origin}')\n` +
+    `model = client.get_model('${model}')\nfor emotion in model.predict(${JSON.stringify(list)}):\n    print(emotion, emotion.score)`;
+}
+
+async function send(event) {
+  event.preventDefault();
+  const texts = $('texts').value.split('\n').map(line => line.trim()).filter(Boolean);
+  $('error').hidden = true;
+  if (!texts.length) { say(() => t('empty')); $('texts').focus(); return; }
+  $('send').disabled = true;
+  say(() => t('working'));
+  try {
+    const results = [], size = $('explain').checked ? EXPLAINED : BATCH;
+    for (let i = 0; i < texts.length; i += size) {
+      const part = texts.slice(i, i + size);
+      (await predict(part, $('explain').checked)).forEach((prediction, j) => results.push({ text: part[j], prediction }));
+      show([...results]);
+    }
+    history = [...results.map(({ text, prediction }) => ({ text, label: prediction.label })), ...history].slice(0, 50);
+    stored('history', JSON.stringify(history));
+    showHistory();
+    say(() => t('done')(results.length));
+  } catch (error) { fail(error); } finally { $('send').disabled = false; }
+}
+
+// RFC 4180: quoted fields may hold separators, quotes (doubled) and line breaks.
+function parseTable(text, separator) {
+  const rows = [[]];
+  let field = '', quoted = false;
+  const endField = () => { rows[rows.length - 1].push(field); field = ''; };
+  text = text.replace(/^\uFEFF/, '');
+  for (let i = 0; i < text.length; ++i) {
+    const c = text[i];
+    if (quoted) {
+      if (c !== '"') field += c; else if (text[i + 1] === '"') { field += '"'; ++i; } else quoted = false;
+    } else if (c === '"' && field === '' && separator === ',') quoted = true;
+    else if (c === separator) endField();
+    else if (c === '\n') { endField(); rows.push([]); }
+    else if (c !== '\r' || text[i + 1] !== '\n') field += c;
+  }
+  endField();
+  return rows.filter(row => row.length > 1 || row[0] !== '');
+}
+async function chooseFile() {
+  const file = $('file').files[0];
+  $('download').hidden = true;
+  if (!file) return;
+  const rows = parseTable(await file.text(), file.name.endsWith('.tsv') ? '\t' : ',');
+  table = { head: rows[0] || [], rows: rows.slice(1) };
+  $('column').replaceChildren(...table.head.map((name, i) => { const o = make('option', '', name); o.value = i; return o; }));
+  const guess = table.head.findIndex(name => ['text', 'texts', 'content', 'review', '文本', '内容'].includes(name.trim().toLowerCase()));
+  $('column').value = Math.max(guess, 0);
+  $('column-label').hidden = table.head.length < 2;
+  $('run').disabled = table.rows.length === 0;
+  $('batch-status').textContent = table.rows.length ? t('rows')(table.rows.length) : t('noRows');
+}
+const csv = row => row.map(cell => /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell).join(',');
+async function runFile() {
+  const column = Number($('column').value), { head, rows } = table;
+  stop = new AbortController();
+  $('run').disabled = true; $('cancel').hidden = false; $('progress').hidden = false; $('download').hidden = true; $('error').hidden = true;
+  const lines = [];
+  try {
+    let labels = [];
+    for (let i = 0; i < rows.length; i += BATCH) {
+      $('progress').value = i / rows.length;
+      $('batch-status').textContent = t('progress')(i, rows.length);
+      const part = rows.slice(i, i + BATCH);
+      (await predict(part.map(row => row[column] ?? ''), false, stop.signal)).forEach((prediction, j) => {
+        labels = Object.keys(prediction.scores);
+        lines.push(csv([...head.map((_, k) => part[j][k] ?? ''), prediction.label, String(prediction.score), ...labels.map(label => String(prediction.scores[label]))]));
+      });
+    }
+    $('progress').value = 1;
+    $('batch-status').textContent = t('done')(rows.length);
+    const content = [csv([...head, 'predicted', 'score', ...labels]), ...lines].join('\r\n') + '\r\n';
+    URL.revokeObjectURL($('download').href);
+    $('download').href = URL.createObjectURL(new Blob(['\uFEFF', content], { type: 'text/csv' }));
+    $('download').hidden = false;
+  } catch (error) {
+    $('batch-status').textContent = error.name === 'AbortError' ? t('cancelled') : error.message;
+  } finally { $('run').disabled = false; $('cancel').hidden = true; $('progress').hidden = true; }
+}
+
+$('ask').addEventListener('submit', send);
+$('texts').addEventListener('keydown', event => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send(event); });
+$('texts').addEventListener('input', snippets);
+$('example').addEventListener('click', () => { $('texts').value = t('samples'); snippets(); $('texts').focus(); });
+$('model').addEventListener('change', snippets);
+$('key').addEventListener('change', loadModels);
+$('file').addEventListener('change', chooseFile);
+$('run').addEventListener('click', runFile);
+$('cancel').addEventListener('click', () => stop.abort());
+$('clear').addEventListener('click', () => { history = []; stored('history', '[]'); showHistory(); $('texts').focus(); });
+$('language').addEventListener('click', () => { language = language === 'en' ? 'zh' : 'en'; stored('language', language); translate(); });
+$('theme').addEventListener('click', () => { theme = theme === 'dark' ? 'light' : 'dark'; stored('theme', theme); paint(); });
+document.querySelectorAll('.copy').forEach(button => button.addEventListener('click', async () => {
+  await navigator.clipboard.writeText($(button.dataset.copy).textContent);
+  button.textContent = t('copied');
+  setTimeout(() => { button.textContent = t('copy'); }, 1500);
+}));
+paint(); translate(); loadModels();

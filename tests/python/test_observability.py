@@ -1,0 +1,85 @@
+"""/metrics and /openapi.json of a running server."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+
+import pytest
+
+
+@pytest.fixture
+def endpoint(models_root, serve):
+    return serve("--models", models_root).endpoint
+
+
+def get(url, **headers):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+        return answer.headers["Content-Type"], answer.read().decode()
+
+
+def predict(endpoint, texts):
+    body = json.dumps({"texts": texts}).encode()
+    request = urllib.request.Request(endpoint + "/v1/models/emotion_analysis/predict", body, {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=30).read()
+
+
+def test_metrics_count_what_happened(endpoint):
+    parser = pytest.importorskip("prometheus_client.parser")
+    predict(endpoint, ["I love this film", "我讨厌这个手机"])
+    with pytest.raises(urllib.error.HTTPError):
+        predict(endpoint, "not a list")
+    kind, text = get(endpoint + "/metrics")
+    assert kind == "text/plain; version=0.0.4; charset=utf-8"
+    samples = {}
+    for family in parser.text_string_to_metric_families(text):
+        for sample in family.samples:
+            samples[sample.name, tuple(sorted(sample.labels.items()))] = sample.value
+    route = ("route", "/v1/models/{name}/predict")
+    model = ("model", "emotion_analysis")
+    assert samples["qing_requests_total", (route, ("status", "200"))] == 1
+    assert samples["qing_requests_total", (route, ("status", "422"))] == 1
+    assert samples["qing_request_seconds_count", (route,)] == 2
+    assert samples["qing_request_seconds_bucket", (("le", "+Inf"), route)] == 2
+    assert samples["qing_model_requests_total", (model,)] == 1
+    assert samples["qing_model_texts_total", (model,)] == 2
+    assert samples["qing_model_tokens_total", (model,)] > 6
+    assert samples["qing_model_batch_texts_sum", (model,)] == 2
+    assert samples["qing_model_compute_seconds_count", (model,)] == 1
+    assert samples["qing_model_predictions_total", (("label", "positive"), model)] == 1
+    assert samples["qing_model_predictions_total", (("label", "negative"), model)] == 1
+    assert samples["qing_resident_memory_bytes", ()] > 1 << 20
+    assert samples["qing_ready", ()] == 1
+    assert "film" not in text
+
+
+def test_the_description_lists_every_route(endpoint):
+    kind, text = get(endpoint + "/openapi.json")
+    document = json.loads(text)
+    assert kind == "application/json" and document["openapi"] == "3.1.0"
+    names = [operation["operationId"] for path in document["paths"].values() for operation in path.values()]
+    assert len(names) == len(set(names)) > 25
+    for pattern, path in document["paths"].items():
+        for method, operation in path.items():
+            declared = [parameter["name"] for parameter in operation.get("parameters", [])]
+            assert declared == re.findall(r"{(\w+)}", pattern)
+            assert operation["summary"] and operation["tags"]
+            # It is answered: nothing described is unknown, nor takes another method.
+            url = endpoint + pattern.replace("{name}", "emotion_analysis").replace("{version}", "1")
+            request = urllib.request.Request(url, b"" if method == "post" else None, method=method.upper())
+            try:
+                status = urllib.request.urlopen(request, timeout=30).status
+            except urllib.error.HTTPError as error:
+                status = error.code
+            assert status not in (404, 405) and status < 500, (method, pattern, status)
+
+
+def test_the_dashboard_asks_for_metrics_that_exist(endpoint):
+    from conftest import ROOT
+
+    predict(endpoint, ["I love this film"])
+    existing = set(re.findall(r"^(qing_\w+)", get(endpoint + "/metrics")[1], re.M))
+    dashboard = (ROOT / "docs/grafana-dashboard.json").read_text(encoding="utf-8")
+    panels = json.loads(dashboard)["panels"]
+    asked = {name for panel in panels for target in panel["targets"] for name in re.findall(r"qing_\w+", target["expr"])}
+    assert len(panels) >= 8 and asked <= existing, asked - existing

@@ -1,0 +1,146 @@
+"""The web page in Chromium. Screenshots are kept in $QING_SCREENSHOTS, or else build/screenshots."""
+
+import csv
+import io
+import os
+import time
+import urllib.request
+from pathlib import Path
+
+import browser as browsing
+import pytest
+from conftest import ROOT, RunningServer
+
+pytestmark = pytest.mark.skipif(
+    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
+)
+TAB, ENTER, CONTROL = "\ue004", "\ue007", "\ue009"
+TEXTS = ["I love this film", "我讨厌这个手机", "a <b>chair</b> stands in the hall"]
+
+
+@pytest.fixture(scope="module")
+def endpoint(models_root, qing):
+    server = RunningServer(qing.binary, "--port", 0, "--models", models_root)
+    yield server.endpoint
+    code, log = server.stop()
+    assert code == 0 and not any(text in log for text in TEXTS)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    running = browsing.Browser()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def page(chromium, endpoint):
+    chromium.resize(1200, 900)
+    chromium.open(endpoint + "/")
+    chromium.run("sessionStorage.clear(); sessionStorage.setItem('theme', 'light')")
+    chromium.open(endpoint + "/")
+    chromium.wait("document.querySelector('#model option') !== null")
+    yield chromium
+    assert chromium.console() == []
+
+
+@pytest.fixture(scope="session")
+def screenshots():
+    folder = Path(os.environ.get("QING_SCREENSHOTS", ROOT / "build/screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def analyse(page, texts):
+    page.run("document.getElementById('texts').value = ''")
+    page.type("#texts", "\n".join(texts) + CONTROL + ENTER)
+    page.wait(f"document.querySelectorAll('#results > li').length === {len(texts)} && !document.getElementById('send').disabled")
+
+
+def test_the_page_holds_everything_and_lets_nothing_else_in(endpoint):
+    request = urllib.request.Request(endpoint + "/", headers={"Accept": "text/html,*/*"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        html, policy = answer.read().decode(), answer.headers["Content-Security-Policy"]
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in policy and "unsafe" not in policy and policy.count("'sha256-") == 2
+    for outside in ("http://", "https://", "src=", "@import", "url("):
+        assert outside not in html
+    with urllib.request.urlopen(endpoint + "/", timeout=30) as answer:
+        assert answer.read() == b'{"status":"alive"}'
+
+
+def test_texts_get_labels_scores_and_explanations(page, screenshots):
+    analyse(page, TEXTS)
+    assert page.run("return [...document.querySelectorAll('#results .label')].map(e => e.textContent)") == [
+        "positive", "negative", "neutral"]  # fmt: skip
+    assert page.run("return [...document.querySelectorAll('#results .text')].map(e => e.textContent)") == TEXTS
+    marks = page.run("return [...document.querySelectorAll('#results > li:first-child mark')].map(e => [e.textContent, "
+                     "getComputedStyle(e).backgroundColor])")  # fmt: skip
+    assert [mark[0] for mark in marks] == ["I", "love", "this", "film"]
+    assert len({mark[1] for mark in marks}) > 1
+    assert "3 texts" in page.text("#status")
+    assert page.run("return document.querySelectorAll('#history button').length") == 3
+    page.run("document.querySelector('#results details').open = true")
+    page.screenshot(screenshots / "light.png")
+    page.click("#theme")
+    page.screenshot(screenshots / "dark.png")
+    page.click("#language")
+    assert page.text("#send") == "分析" and page.run("return document.documentElement.lang") == "zh"
+    assert page.text("#status") == "已分析 3 条文本"
+    page.screenshot(screenshots / "chinese.png")
+
+
+def test_a_phone_needs_no_sideways_scrolling(page, screenshots):
+    page.resize(360, 740, mobile=True)
+    analyse(page, TEXTS[:2])
+    assert page.run("return document.documentElement.scrollWidth") <= 360
+    page.screenshot(screenshots / "phone.png")
+
+
+def test_the_keyboard_and_a_screen_reader_reach_everything(page):
+    page.run("document.activeElement.blur()")
+    reached = []
+    for _ in range(40):
+        page.press(TAB)
+        reached.append(page.run("return document.activeElement.id || document.activeElement.className"))
+    for control in ("skip", "language", "theme", "texts", "send", "explain", "example", "model", "key", "file", "curl"):
+        assert control in reached, control
+    for css in ("#texts", "#send", "#explain", "#model", "#key", "#file", "#theme", "#language"):
+        assert page.name(css), css
+    assert page.run("return document.querySelector('[role=status]').getAttribute('aria-live')") == "polite"
+
+
+def test_a_file_is_predicted_with_progress_and_downloaded(page, tmp_path, screenshots):
+    rows = [["id", "text"]] + [[str(i), text] for i, text in enumerate([*TEXTS, 'a "quoted",\nbroken line', ""] * 30)]
+    path = tmp_path / "texts.csv"
+    with open(path, "w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file).writerows(rows)
+    page.type("#file", str(path))
+    page.wait("!document.getElementById('run').disabled")
+    assert page.run("return document.getElementById('column').selectedOptions[0].textContent") == "text"
+    page.click("#run")
+    page.wait("!document.getElementById('download').hidden")
+    assert "150 texts" in page.text("#batch-status")
+    page.send("POST", "/goog/cdp/execute", {"cmd": "Browser.setDownloadBehavior", "params": {
+        "behavior": "allow", "downloadPath": str(tmp_path)}})  # fmt: skip
+    page.click("#download")
+    saved = tmp_path / "sentiment.csv"
+    deadline = time.monotonic() + 30
+    while not saved.exists():
+        assert time.monotonic() < deadline, "nothing was downloaded"
+        time.sleep(0.05)
+    content = saved.read_bytes().decode("utf-8")
+    result = list(csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline="")))
+    assert result[0] == ["id", "text", "predicted", "score", "negative", "neutral", "positive"]
+    assert [row[:2] for row in result[1:]] == rows[1:]
+    assert [row[2] for row in result[1:4]] == ["positive", "negative", "neutral"]
+    page.screenshot(screenshots / "batch.png")
+
+
+def test_errors_are_told(page, screenshots):
+    page.run("document.getElementById('model').append(new Option('gone', 'gone')); document.getElementById('model').value = 'gone'")
+    page.type("#texts", "a" + CONTROL + ENTER)
+    page.wait("!document.getElementById('error').hidden")
+    assert "gone" in page.text("#error")
+    page.screenshot(screenshots / "error.png")
+    assert any("404" in message for message in page.console())
