@@ -97,7 +97,8 @@ ServiceError refusal(const Response& response) {
 std::vector<Emotion> emotions_of(const std::string& body, std::size_t count) {
   std::vector<Emotion> emotions;
   try {
-    for (const json::value& item : json::parse(body).as_object().at("predictions").as_array()) {
+    const json::value document = json::parse(body);
+    for (const json::value& item : document.as_object().at("predictions").as_array()) {
       const json::object& object = item.as_object();
       Emotion emotion{text_of(object.at("label")), object.at("score").to_number<float>(), {},
                       object.at("truncated").as_bool()};
