@@ -57,8 +57,8 @@ foreach(folder ${QING_FOLDERS})
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${folder})
   install(DIRECTORY ${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/qing/${folder} COMPONENT ${folder}
           FILES_MATCHING PATTERN "*.h"
-          PATTERN "cli" EXCLUDE PATTERN "sdk" EXCLUDE PATTERN "vec_*.h" EXCLUDE PATTERN "tables.h" EXCLUDE
-          PATTERN "node.h" EXCLUDE PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE)
+          PATTERN "cli" EXCLUDE PATTERN "protocols" EXCLUDE PATTERN "sdk" EXCLUDE PATTERN "vec_*.h" EXCLUDE
+          PATTERN "tables.h" EXCLUDE PATTERN "node.h" EXCLUDE PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE)
   install(EXPORT qing_${folder} FILE qing-${folder}.cmake NAMESPACE qing:: DESTINATION ${QING_CONFIG_DIR}
           COMPONENT ${folder})
   install(FILES ${config_files} DESTINATION ${QING_CONFIG_DIR} COMPONENT ${folder})

@@ -1,11 +1,11 @@
 #include "client.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <thread>
 #include <utility>
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -97,7 +97,8 @@ ServiceError refusal(const Response& response) {
 std::vector<Emotion> emotions_of(const std::string& body, std::size_t count) {
   std::vector<Emotion> emotions;
   try {
-    for (const json::value& item : json::parse(body).as_object().at("predictions").as_array()) {
+    const json::value document = json::parse(body);
+    for (const json::value& item : document.as_object().at("predictions").as_array()) {
       const json::object& object = item.as_object();
       Emotion emotion{text_of(object.at("label")), object.at("score").to_number<float>(), {},
                       object.at("truncated").as_bool()};

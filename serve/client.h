@@ -15,7 +15,7 @@ namespace qing::serve {
 struct ClientOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
-  std::string api_key;                        ///< empty: none is sent
+  std::string api_key = {};                   ///< empty: none is sent
   std::chrono::milliseconds timeout{30'000};  ///< of one request, connecting included
   int max_retries = 3;                        ///< after a 429, a 503 or a failed connection
   std::size_t batch_size = 64;                ///< texts of one request

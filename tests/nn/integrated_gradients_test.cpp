@@ -20,12 +20,12 @@ constexpr double kTemperature = 1.5;
 
 BertConfig config() {
   BertConfig config{.vocab_size = 31,
-          .hidden_size = 32,
-          .num_hidden_layers = 2,
-          .num_attention_heads = 4,
-          .intermediate_size = 64,
-          .max_position_embeddings = 32,
-          .initializer_range = 0.3};
+                    .hidden_size = 32,
+                    .num_hidden_layers = 2,
+                    .num_attention_heads = 4,
+                    .intermediate_size = 64,
+                    .max_position_embeddings = 32,
+                    .initializer_range = 0.3};
   config.calibration_temperature = kTemperature;
   return config;
 }

@@ -18,7 +18,7 @@ ALLOWED = {
     "examples": {"serve", "optim", "nn", "autograd", "tensor"},
 }
 # What is no public header, so no example may include it.
-PRIVATE = re.compile(r"^qing/(tensor/kernels/|autograd/(node|anomaly)\.h|autograd/ops/|serve/cli/)")
+PRIVATE = re.compile(r"^qing/(tensor/kernels/|autograd/(node|anomaly)\.h|autograd/ops/|serve/(cli|protocols)/)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
 
