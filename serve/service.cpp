@@ -1,5 +1,6 @@
 #include "service.h"
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <new>
@@ -108,10 +109,14 @@ Model Service::model(std::string_view name, std::string_view version) const {
 
 void Service::predict(Model model, std::vector<std::string> texts, Routed::Reply reply,
                       std::function<HttpResponse(const Answer&)> write) {
-  const auto deadline = Batcher::Clock::now() + limits_.predict_time;
-  const auto classifier = model.classifier;
+  BatchRequest request;
+  request.classifier = model.classifier;
+  request.texts = std::move(texts);
+  request.deadline = std::min(reply.deadline, Batcher::Clock::now() + limits_.predict_time);
+  request.key = reply.key;
+  request.cancelled = reply.cancelled;
   const bool queued =
-      batcher_.submit(classifier, std::move(texts), deadline,
+      batcher_.submit(std::move(request),
                       [model = std::move(model), reply, write = std::move(write), limits = limits_](
                           const BatchResult& result) { reply(result_response(model, result, limits, write)); });
   if (!queued) {
