@@ -1,10 +1,14 @@
 // Requests and responses as the routes see them: no socket, no parser.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -30,14 +34,31 @@ struct HttpResponse {
   std::string_view content_type = kJsonType;  ///< of static storage; empty: the response has no such header
 };
 
+/// The way back to a client, and what is known of it. Called once, from any thread.
+class Reply {
+ public:
+  template <class Send>
+    requires std::is_invocable_v<Send, HttpResponse>
+  Reply(Send send) : send_(std::move(send)) {}  // NOLINT: a function is a reply
+  void operator()(HttpResponse response) const { send_(std::move(response)); }
+
+  std::string key;  ///< id of the client's API key; empty: anonymous
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  std::shared_ptr<const std::atomic<bool>> cancelled;  ///< set once the client has left; may be null
+
+ private:
+  std::function<void(HttpResponse)> send_;
+};
+
 /// What the headers led to: a refusal, or a route that takes the body.
 struct Routed {
-  using Reply = std::function<void(HttpResponse)>;
+  using Reply = serve::Reply;
   using Run = std::function<void(std::string body, Reply reply)>;
 
   std::string_view name;  ///< the route's pattern, for the log; never the client's text
   std::optional<HttpResponse> refusal;
   Run run;  ///< set unless refused; calls its Reply once, now or later and on any thread
+  std::string key;          ///< id of the API key that let the request in; empty: anonymous
   std::string request_id;   ///< for the log and the response's X-Request-Id
   std::string traceparent;  ///< passed on as it came when it is well-formed, else empty (W3C Trace Context)
 };

@@ -1,35 +1,43 @@
-// The only file that includes Beast, which is slow to compile.
 #include "http_transport.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <csignal>
+#include <ctime>
+#include <map>
+#include <mutex>
 #include <thread>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <qing/serve/http_log.h>
+#include <qing/serve/http_session.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
-using Parser = http::request_parser<http::string_body>;
 
 namespace {
+
+// Deadlines are looked at this often, or more often when one of the limits is short.
+constexpr auto kLongestTick = std::chrono::milliseconds(100);
+// Connections above the cap that may wait for the end of their refusal; those above are closed at once.
+constexpr std::size_t kTurnedAway = 256;
+// Descriptors for everything but connections.
+constexpr std::size_t kOtherDescriptors = 64;
 
 asio::ip::address parse_address(const std::string& text) {
   error_code error;
@@ -41,326 +49,213 @@ asio::ip::address parse_address(const std::string& text) {
   return address;
 }
 
-std::string text_of(beast::string_view text) { return {text.data(), text.size()}; }
-
-// Framing that two servers in a row might read differently is how requests are smuggled: only plain forms pass.
-std::optional<HttpResponse> refuse_framing(const Parser::value_type& request) {
-  const auto bad = [](std::string_view why) { return error_response(400, "bad_framing", why); };
-  const auto lengths = request.count(http::field::content_length);
-  const auto codings = request.count(http::field::transfer_encoding);
-  if (request.version() != 10 && request.version() != 11) {
-    return error_response(400, "bad_request", "HTTP version: only 1.0 and 1.1 are spoken here");
-  }
-  if (lengths > 0 && codings > 0) return bad("Content-Length and Transfer-Encoding together; send one of them");
-  if (lengths > 1) return bad("more than one Content-Length; send one");
-  if (codings > 1) return bad("more than one Transfer-Encoding; send one, which is chunked");
-  if (codings == 1) {
-    if (!beast::iequals(request[http::field::transfer_encoding], "chunked") || request.version() == 10) {
-      return bad("Transfer-Encoding: only exactly chunked is accepted, and only in HTTP/1.1");
-    }
-  }
-  if (lengths == 1) {
-    const auto value = request[http::field::content_length];
-    if (value.empty() || !std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-      return bad("Content-Length: not a plain number");
-    }
-  }
-  if (request.version() == 11 && request.count(http::field::host) != 1) {
-    return error_response(400, "bad_request", "HTTP/1.1 asks for exactly one Host header");
-  }
-  return std::nullopt;
+std::chrono::milliseconds tick_of(const Limits& limits) {
+  const auto shortest = std::min({limits.request_time, limits.idle_time, limits.write_time, limits.linger_time,
+                                  limits.predict_time});
+  return std::clamp(shortest / 10, std::chrono::milliseconds(5), kLongestTick);
 }
 
-std::string_view view_of(beast::string_view text) { return {text.data(), text.size()}; }
-
-// Views of `request`.
-HttpHead head_of(const Parser::value_type& request) {
-  const std::string_view target = view_of(request.target());
-  const std::size_t question = std::min(target.find('?'), target.size());
-  return {.method = view_of(request.method_string()),
-          .path = target.substr(0, question),
-          .query = target.substr(std::min(question + 1, target.size())),
-          .has_length = request.count(http::field::content_length) + request.count(http::field::transfer_encoding) > 0,
-          .header = [&request](std::string_view name) { return view_of(request[{name.data(), name.size()}]); }};
-}
-
-bool is_http_error(const error_code& error) {
-  return error.category() == http::make_error_code(http::error::bad_method).category();
+// Connections for which there are descriptors, after asking for as many as the system allows.
+std::size_t possible_connections(std::size_t wanted) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  const rlim_t needed = wanted + kTurnedAway + kOtherDescriptors;
+  if (limit.rlim_cur < needed) {
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, needed);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (limit.rlim_cur >= needed) return wanted;
+  const std::size_t reserved = kTurnedAway + kOtherDescriptors;
+  return std::max<std::size_t>(1, limit.rlim_cur > reserved ? limit.rlim_cur - reserved : limit.rlim_cur / 2);
 }
 
 }  // namespace
 
-class Session;
-
-struct HttpTransport::Impl {
+struct HttpTransport::Impl final : SessionOwner {
   Impl(HttpHandler& handler_in, const Limits& limits_in, bool log_in)
-      : handler(handler_in), limits(limits_in), log_requests(log_in) {}
+      : handler_(handler_in), limits_(limits_in), log_requests(log_in) {}
+
+  HttpHandler& handler() override { return handler_; }
+  const Limits& limits() const override { return limits_; }
+  bool draining() const override { return draining_; }
+  std::size_t& body_bytes() override { return body_bytes_; }
+  void closed(Session* session) override;
+  void deliver(std::shared_ptr<Session> session, std::uint64_t request, HttpResponse response) override;
+  void finished(const Routed& routed, int status, Clock::duration time) override;
+  void run_later(std::function<void()> step) override { asio::post(io, std::move(step)); }
+  std::string_view date() override;
 
   void accept();
+  void take(tcp::socket socket);
+  void tick();
   void begin_drain();
-  void closed(Session* session);
+  void hand_out();
 
-  HttpHandler& handler;
-  const Limits limits;
+  struct Delivery {
+    std::shared_ptr<Session> session;
+    std::uint64_t request;
+    HttpResponse response;
+  };
+  struct Entry {
+    std::shared_ptr<Session> session;
+    asio::ip::address address;
+  };
+
+  HttpHandler& handler_;
+  Limits limits_;
   const bool log_requests;
   asio::io_context io{1};
-  // A session that waits for the compute worker has nothing pending here; the guard keeps the thread for its reply.
+  // A session that waits for a compute worker has nothing pending here; the guard keeps the thread for its reply.
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   tcp::acceptor acceptor{io};
-  asio::steady_timer timer{io};  // pauses accepting after an error; later bounds the drain
-  std::unordered_map<Session*, std::shared_ptr<Session>> sessions;
-  bool draining = false;
+  asio::steady_timer pause{io};  // of accepting, after an error
+  asio::steady_timer timer{io};
+  std::unordered_map<Session*, Entry> sessions;
+  std::map<asio::ip::address, std::size_t> by_address;
+  std::size_t body_bytes_ = 0;
+  bool draining_ = false;
+  bool ticking = false;
+  Clock::time_point drain_by = Clock::time_point::max();
+  std::time_t date_second = 0;
+  std::array<char, 32> date_text{};
+  std::mutex mutex;  // around deliveries, which come from compute workers
+  std::vector<Delivery> deliveries;
+  std::unique_ptr<TlsContext> tls;
   std::uint16_t port = 0;
   std::thread thread;
 };
 
-// One connection. All of it runs on the I/O thread; a Reply posts itself there.
-class Session : public std::enable_shared_from_this<Session> {
- public:
-  Session(HttpTransport::Impl& server, tcp::socket socket)
-      : server_(server), socket_(std::move(socket)), timer_(server.io) {}
-
-  void await_request() {
-    method_.clear();
-    parser_.emplace();
-    parser_->header_limit(static_cast<std::uint32_t>(server_.limits.header_bytes));
-    parser_->body_limit(server_.limits.body_bytes);
-    idle_ = true;
-    if (has_input()) return read_header();
-    if (server_.draining) return close();
-    arm(server_.limits.idle_time);
-    socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
-      if (!self->idle_) return;
-      error || self->timed_out_ ? self->close() : self->read_header();
-    });
-  }
-
-  void turn_away() {
-    respond(unavailable("too_many_connections",
-                        fmt::format("limit of {} connections reached; try again later", server_.limits.connections),
-                        server_.limits.retry_after_seconds),
-            false);
-  }
-
-  // The server drains: a connection without a request goes now, one with a request after its response.
-  void drain() {
-    if (!idle_) return;
-    if (has_input()) return read_header();
-    close();
-  }
-
-  void close() {
-    ++generation_;
-    timer_.cancel();
-    idle_ = false;
-    error_code ignored;
-    socket_.close(ignored);
-    server_.closed(this);
-  }
-
- private:
-  bool has_input() {
-    error_code ignored;
-    return buffer_.size() > 0 || socket_.available(ignored) > 0;
-  }
-
-  // One deadline at a time. Cancelling makes the pending operation complete with an error, told apart by timed_out_.
-  void arm(std::chrono::milliseconds time) {
-    const auto generation = ++generation_;
-    timed_out_ = false;
-    timer_.expires_after(time);
-    timer_.async_wait([self = shared_from_this(), generation](error_code error) {
-      if (error || generation != self->generation_) return;
-      self->timed_out_ = true;
-      error_code ignored;
-      self->socket_.cancel(ignored);
-    });
-  }
-
-  void disarm() {
-    ++generation_;
-    timer_.cancel();
-  }
-
-  void read_header() {
-    idle_ = false;
-    begun_ = Clock::now();
-    arm(server_.limits.request_time);
-    http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
-      error ? self->fail(error) : self->on_header();
-    });
-  }
-
-  void on_header() {
-    const auto& request = parser_->get();
-    method_ = text_of(request.method_string());
-    if (auto refusal = refuse_framing(request)) return respond(std::move(*refusal), false);
-    routed_ = server_.handler.route(head_of(request));
-    // An unread body cannot be told from the next request, so that a refusal before it ends the connection.
-    if (routed_.refusal) return respond(std::move(*routed_.refusal), parser_->is_done());
-    if (parser_->is_done()) return run();
-    if (!beast::iequals(request[http::field::expect], "100-continue") || buffer_.size() > 0) return read_body();
-    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    asio::async_write(socket_, asio::buffer(kContinue), [self = shared_from_this()](error_code error, std::size_t) {
-      error ? self->fail(error) : self->read_body();
-    });
-  }
-
-  void read_body() {
-    // The deadline may have passed just as the headers completed: nothing would bound the body.
-    if (timed_out_) return fail(asio::error::operation_aborted);
-    http::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
-      error ? self->fail(error) : self->run();
-    });
-  }
-
-  void run() {
-    disarm();
-    routed_.run(std::move(parser_->get().body()), [self = shared_from_this()](HttpResponse response) {
-      asio::post(self->socket_.get_executor(), [self, response = std::move(response)]() mutable {
-        self->respond(std::move(response), true);
-      });
-    });
-  }
-
-  // The request could not be read.
-  void fail(const error_code& error) {
-    const Limits& limits = server_.limits;
-    if (timed_out_) {
-      return refuse(408, "request_timeout", fmt::format("the request took longer than the limit of {} ms; "
-                                                        "send it faster or in smaller parts",
-                                                        limits.request_time.count()));
-    }
-    if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-      return refuse(431, "header_too_large", fmt::format("headers exceed the limit of {} bytes; send fewer or "
-                                                         "shorter ones", limits.header_bytes));
-    }
-    if (error == http::error::body_limit) {
-      return refuse(413, "body_too_large", fmt::format("the body exceeds the limit of {} bytes; send the texts in "
-                                                       "several requests", limits.body_bytes));
-    }
-    if (is_http_error(error) && error != http::error::end_of_stream && error != http::error::partial_message) {
-      return refuse(400, "bad_request", "malformed HTTP: " + error.message());
-    }
-    close();  // the client left, or the socket broke: nobody is there to answer
-  }
-
-  // After a request that could not be read nothing on the connection can be trusted.
-  void refuse(int status, std::string_view code, const std::string& message) {
-    respond(error_response(status, code, message), false);
-  }
-
-  void respond(HttpResponse response, bool keep) {
-    if (!socket_.is_open()) return;
-    log_request(response.status);
-    keep = keep && parser_ && parser_->keep_alive() && !server_.draining;
-    message_ = {};
-    message_.version(parser_ && parser_->get().version() == 10 ? 10 : 11);
-    message_.result(static_cast<unsigned>(response.status));
-    if (!response.content_type.empty()) {
-      message_.set(http::field::content_type, beast::string_view(response.content_type.data(),
-                                                                 response.content_type.size()));
-    }
-    message_.set("X-Content-Type-Options", "nosniff");
-    if (!routed_.request_id.empty()) message_.set("X-Request-Id", routed_.request_id);
-    if (!routed_.traceparent.empty()) message_.set("traceparent", routed_.traceparent);
-    for (const auto& [name, value] : response.headers) message_.set(name, value);
-    message_.keep_alive(keep);
-    message_.content_length(response.body.size());
-    if (method_ != "HEAD") message_.body() = std::move(response.body);
-    routed_ = {};
-    arm(server_.limits.write_time);
-    http::async_write(socket_, message_, [self = shared_from_this(), keep](error_code error, std::size_t) {
-      if (error || self->timed_out_) return self->close();
-      keep ? self->await_request() : self->linger();
-    });
-  }
-
-  void log_request(int status) {
-    if (!server_.log_requests) return;
-    const bool begun = begun_ != Clock::time_point{};
-    const std::chrono::duration<double, std::milli> took = begun ? Clock::now() - begun_ : Clock::duration{};
-    log_line("info", "request", {{"route", std::string(routed_.name.empty() ? "none" : routed_.name)},
-                                 {"status", std::int64_t{status}},
-                                 {"milliseconds", took.count()},
-                                 {"request_id", routed_.request_id},
-                                 {"traceparent", routed_.traceparent}});
-  }
-
-  // Closing with input unread resets the connection, and the client might lose the response: read on for a moment.
-  void linger() {
-    error_code ignored;
-    socket_.shutdown(tcp::socket::shutdown_send, ignored);
-    arm(server_.limits.linger_time);
-    discard();
-  }
-
-  void discard() {
-    buffer_.clear();
-    socket_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](error_code error, std::size_t) {
-      error || self->timed_out_ ? self->close() : self->discard();
-    });
-  }
-
-  HttpTransport::Impl& server_;
-  tcp::socket socket_;
-  asio::steady_timer timer_;
-  beast::flat_buffer buffer_;
-  std::optional<Parser> parser_;
-  std::string method_;
-  Routed routed_;
-  http::response<http::string_body> message_;
-  Clock::time_point begun_{};
-  unsigned generation_ = 0;  // of the timer: an expiry already queued when it was armed anew is stale
-  bool timed_out_ = false;
-  bool idle_ = false;
-};
-
 void HttpTransport::Impl::accept() {
   acceptor.async_accept([this](error_code error, tcp::socket socket) {
-    if (draining) return;
-    if (error) {
-      // Out of descriptors, most likely: without a pause the loop would spin.
-      log_line("error", "accept_failed", {{"reason", error.message()}});
-      timer.expires_after(std::chrono::milliseconds(50));
-      timer.async_wait([this](error_code cancelled) {
-        if (!cancelled && !draining) accept();
-      });
-      return;
+    if (draining_) return;
+    if (!error) {
+      take(std::move(socket));
+      return accept();
     }
-    error_code ignored;
-    socket.set_option(tcp::no_delay(true), ignored);
-    const bool full = sessions.size() >= limits.connections;
-    const auto session = std::make_shared<Session>(*this, std::move(socket));
-    sessions.emplace(session.get(), session);
-    full ? session->turn_away() : session->await_request();
-    accept();
+    // Out of descriptors, most likely: without a pause the loop would spin.
+    log_line("error", "accept_failed", {{"reason", error.message()}});
+    pause.expires_after(std::chrono::milliseconds(50));
+    pause.async_wait([this](error_code cancelled) {
+      if (!cancelled && !draining_) accept();
+    });
+  });
+}
+
+void HttpTransport::Impl::take(tcp::socket socket) {
+  error_code error;
+  const asio::ip::address address = socket.remote_endpoint(error).address();
+  if (error || sessions.size() >= limits_.connections + kTurnedAway) return;  // closes
+  const bool full = sessions.size() >= limits_.connections;
+  const bool crowded = !address.is_loopback() && by_address[address] >= limits_.address_connections;
+  std::shared_ptr<Session> session;
+  try {
+    session = std::make_shared<Session>(*this, std::move(socket), tls ? tls->context() : nullptr);
+  } catch (const IoError&) {
+    return;
+  }
+  sessions.emplace(session.get(), Entry{session, address});
+  ++by_address[address];
+  if (!std::exchange(ticking, true)) tick();
+  if (full || crowded) {
+    return session->turn_away(unavailable(
+        "too_many_connections",
+        full ? fmt::format("limit of {} connections reached; try again later", limits_.connections)
+             : fmt::format("limit of {} connections from one address reached; use fewer", limits_.address_connections),
+        limits_.retry_after_seconds));
+  }
+  session->start();
+}
+
+// One timer for all deadlines: arming one a request costs more than looking at all sessions now and then.
+void HttpTransport::Impl::tick() {
+  timer.expires_after(tick_of(limits_));
+  timer.async_wait([this](error_code) {
+    const auto now = Clock::now();
+    std::vector<std::shared_ptr<Session>> all;
+    all.reserve(sessions.size());
+    for (const auto& [key, entry] : sessions) all.push_back(entry.session);
+    const bool late = now >= drain_by;
+    if (late && !all.empty()) {
+      log_line("warning", "drain_cut_off", {{"connections", static_cast<std::int64_t>(all.size())}});
+    }
+    for (const auto& session : all) late ? session->close() : session->check_deadline(now);
+    if (!sessions.empty()) return tick();
+    ticking = false;
   });
 }
 
 void HttpTransport::Impl::begin_drain() {
-  draining = true;
+  draining_ = true;
+  drain_by = Clock::now() + limits_.drain_time;
   error_code ignored;
   acceptor.close(ignored);
-  timer.cancel();
-  // Copies, because a session that closes leaves the map.
+  pause.cancel();
+  // A copy, because a session that closes leaves the map.
   const auto all = sessions;
-  for (const auto& [key, session] : all) session->drain();
-  if (sessions.empty()) return work.reset();
-  timer.expires_after(limits.drain_time);
-  timer.async_wait([this](error_code cancelled) {
-    if (cancelled) return;
-    log_line("warning", "drain_cut_off", {{"connections", static_cast<std::int64_t>(sessions.size())}});
-    const auto late = sessions;
-    for (const auto& [key, session] : late) session->close();
-  });
+  for (const auto& [key, entry] : all) entry.session->drain();
+  if (sessions.empty()) {
+    timer.cancel();
+    work.reset();
+  }
 }
 
 void HttpTransport::Impl::closed(Session* session) {
-  sessions.erase(session);
-  if (!draining || !sessions.empty()) return;
+  const auto found = sessions.find(session);
+  if (found == sessions.end()) return;
+  const auto address = by_address.find(found->second.address);
+  if (--address->second == 0) by_address.erase(address);
+  // The session is still at work in the caller.
+  asio::post(io, [kept = std::move(found->second.session)] {});
+  sessions.erase(found);
+  if (!draining_ || !sessions.empty()) return;
   timer.cancel();
   work.reset();
+}
+
+void HttpTransport::Impl::deliver(std::shared_ptr<Session> session, std::uint64_t request, HttpResponse response) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex);
+    first = deliveries.empty();
+    deliveries.push_back({std::move(session), request, std::move(response)});
+  }
+  // A batch ends many requests at a time: one wake-up is enough for all that have not been handed out.
+  if (first) asio::post(io, [this] { hand_out(); });
+}
+
+void HttpTransport::Impl::hand_out() {
+  std::vector<Delivery> ready;
+  {
+    const std::lock_guard lock(mutex);
+    ready.swap(deliveries);
+  }
+  for (Delivery& delivery : ready) delivery.session->complete(delivery.request, std::move(delivery.response));
+}
+
+void HttpTransport::Impl::finished(const Routed& routed, int status, Clock::duration time) {
+  if (!log_requests) return;
+  log_line("info", "request", {{"route", std::string(routed.name.empty() ? "none" : routed.name)},
+                               {"status", std::int64_t{status}},
+                               {"milliseconds", std::chrono::duration<double, std::milli>(time).count()},
+                               {"request_id", routed.request_id},
+                               {"traceparent", routed.traceparent}});
+}
+
+std::string_view HttpTransport::Impl::date() {
+  const std::time_t now = std::time(nullptr);
+  if (now != date_second) {
+    date_second = now;
+    std::tm utc{};
+    gmtime_r(&now, &utc);
+    // The C locale's names, whatever locale the program has.
+    static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    fmt::format_to_n(date_text.data(), 29, "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
+                     kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+  }
+  return {date_text.data(), 29};
 }
 
 HttpTransport::HttpTransport(HttpHandler& handler, const Limits& limits, bool log_requests)
@@ -370,7 +265,29 @@ HttpTransport::~HttpTransport() { drain(); }
 
 bool HttpTransport::is_loopback(const std::string& address) { return parse_address(address).is_loopback(); }
 
+void HttpTransport::use_tls(const std::filesystem::path& certificate, const std::filesystem::path& key) {
+  impl_->tls = std::make_unique<TlsContext>(certificate, key);
+}
+
+void HttpTransport::reload_tls() {
+  asio::post(impl_->io, [impl = impl_.get()] {
+    if (!impl->tls) return;
+    try {
+      impl->tls->reload();
+      log_line("info", "certificate_reloaded");
+    } catch (const IoError& error) {
+      log_line("error", "certificate_not_reloaded", {{"reason", std::string(error.what())}});
+    }
+  });
+}
+
 void HttpTransport::listen(const std::string& address, std::uint16_t port) {
+  const std::size_t possible = possible_connections(impl_->limits_.connections);
+  if (possible < impl_->limits_.connections) {
+    log_line("warning", "fewer_connections", {{"connections", static_cast<std::int64_t>(possible)},
+                                              {"remedy", "raise the limit of open files (ulimit -n)"}});
+    impl_->limits_.connections = possible;
+  }
   try {
     const tcp::endpoint endpoint(parse_address(address), port);
     impl_->acceptor.open(endpoint.protocol());
@@ -383,7 +300,14 @@ void HttpTransport::listen(const std::string& address, std::uint16_t port) {
                               address, port, error.code().message()));
   }
   impl_->accept();
-  impl_->thread = std::thread([impl = impl_.get()] { impl->io.run(); });
+  impl_->thread = std::thread([impl = impl_.get()] {
+    // OpenSSL writes without MSG_NOSIGNAL; a client that left is an error here, not the end of the program.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+    impl->io.run();
+  });
 }
 
 std::uint16_t HttpTransport::port() const { return impl_->port; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,11 @@ class HttpTransport {
   /// Whether `address` is one ("localhost" included) that only this machine reaches. ValueError when it is none.
   static bool is_loopback(const std::string& address);
 
+  /// From listen() on, TLS instead of plain HTTP. IoError when the files, in PEM, are no certificate and its key.
+  void use_tls(const std::filesystem::path& certificate, const std::filesystem::path& key);
+  /// Reads certificate and key again; when they are no good, what was there before stays, and the log says so. From any
+  /// thread.
+  void reload_tls();
   /// Binds, listens and starts the I/O thread. IoError when the address cannot be bound.
   void listen(const std::string& address, std::uint16_t port);
   std::uint16_t port() const;

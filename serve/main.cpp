@@ -159,6 +159,8 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, Action& action) {
   command->add_option("--port", a.port, "Port; 0: any free one")->capture_default_str();
   command->add_option("--keys", a.keys, "File with one API key a line");
   command->add_flag("--allow-no-keys", a.allow_no_keys, "Serve other machines without keys");
+  command->add_option("--certificate", a.certificate, "Certificate chain in PEM: TLS; read again on SIGHUP");
+  command->add_option("--tls-key", a.tls_key, "Private key of the certificate, in PEM");
   command->callback([&] { action = [&a] { cli::run_serve(a); }; });
 }
 

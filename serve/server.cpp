@@ -34,7 +34,12 @@ struct Server::Impl {
       : options(std::move(options_in)),
         batcher(options.limits),
         api(std::move(registry), batcher, keys_for(options), options.limits),
-        transport(api, options.limits, options.log_requests) {}
+        transport(api, options.limits, options.log_requests) {
+    if (options.certificate.empty() != options.tls_key.empty()) {
+      throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");
+    }
+    if (!options.certificate.empty()) transport.use_tls(options.certificate, options.tls_key);
+  }
 
   // The transport drains while the batcher still works; the batcher ends before the transport it replies into is gone.
   void stop() {
@@ -82,6 +87,8 @@ void Server::stop() {
   impl_->ended.notify_all();
   if (impl_->started) log_line("info", "stopped");
 }
+
+void Server::reload_certificate() { impl_->transport.reload_tls(); }
 
 void Server::wait() {
   std::unique_lock lock(impl_->mutex);

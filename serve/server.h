@@ -16,6 +16,8 @@ struct ServerOptions {
   std::uint16_t port = 8080;          ///< 0: any free port, see Server::port()
   std::filesystem::path keys_file;    ///< one API key a line; empty: no keys, which only loopback may do
   bool allow_no_keys = false;         ///< serve without keys on an address other machines can reach
+  std::filesystem::path certificate;  ///< PEM chain, with tls_key: TLS instead of plain HTTP
+  std::filesystem::path tls_key;      ///< PEM private key
   bool log_requests = true;           ///< one JSON line a request on stderr, without text or keys
   Limits limits;
 };
@@ -38,6 +40,8 @@ class Server {
   /// Drains: accepts no more connections, /health/ready is 503, requests in flight are answered, then returns.
   /// After Limits::drain_time what is left is cut off. Does nothing the second time. Not for signal handlers.
   void stop();
+  /// Reads certificate and key again; connections go on. When the new ones are no good the old ones stay.
+  void reload_certificate();
   /// Returns once stop() has finished.
   void wait();
 

@@ -1,5 +1,6 @@
 #include "service.h"
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <new>
@@ -150,7 +151,9 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, {}, std::move(write)});
   BatchRequest request;
   request.classifier = pending->job.model.classifier;
-  request.deadline = Batcher::Clock::now() + limits_.predict_time;
+  request.deadline = std::min(reply.deadline, Batcher::Clock::now() + limits_.predict_time);
+  request.key = reply.key;
+  request.cancelled = reply.cancelled;
   request.statistics = statistics_.model(pending->job.model.name);
   if (pending->job.explain) {
     // Alone on its worker: what an explanation costs has nothing to do with a batch of predictions.

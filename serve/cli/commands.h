@@ -66,8 +66,9 @@ struct ServeArguments {
   uint16_t port = 8080;
   std::filesystem::path keys;
   bool allow_no_keys = false;
+  std::filesystem::path certificate, tls_key;  ///< both or none
 };
-/// Serves until SIGINT or SIGTERM, then drains.
+/// Serves until SIGINT or SIGTERM, then drains. SIGHUP reads the certificate again.
 void run_serve(const ServeArguments& arguments);
 
 struct InfoArguments {

@@ -19,6 +19,7 @@ void run_serve(const ServeArguments& arguments) {
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGINT);
   sigaddset(&stop_signals, SIGTERM);
+  sigaddset(&stop_signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stop_signals, &old_signals);
 
   auto registry = std::make_shared<Registry>(arguments.models);
@@ -28,18 +29,23 @@ void run_serve(const ServeArguments& arguments) {
   options.port = arguments.port;
   options.keys_file = arguments.keys;
   options.allow_no_keys = arguments.allow_no_keys;
+  options.certificate = arguments.certificate;
+  options.tls_key = arguments.tls_key;
   Server server(std::move(options), registry);
   server.start();
 
   const bool ipv6 = arguments.address.find(':') != std::string::npos;
   const std::string host = ipv6 ? "[" + arguments.address + "]" : arguments.address;
-  print_line(fmt::format("listening on http://{}:{}", host, server.port()));
+  print_line(fmt::format("listening on {}://{}:{}", arguments.certificate.empty() ? "http" : "https", host, server.port()));
   flush_output();  // a script waits for this line
 
   int signal = 0;
-  if (const int error = sigwait(&stop_signals, &signal); error != 0) {
-    throw IoError(fmt::format("qing serve: cannot wait for signals: {}", std::strerror(error)));
-  }
+  do {
+    if (const int error = sigwait(&stop_signals, &signal); error != 0) {
+      throw IoError(fmt::format("qing serve: cannot wait for signals: {}", std::strerror(error)));
+    }
+    if (signal == SIGHUP) server.reload_certificate();
+  } while (signal == SIGHUP);
   // A second signal kills a drain that takes too long.
   pthread_sigmask(SIG_SETMASK, &old_signals, nullptr);
   server.stop();

@@ -223,10 +223,50 @@ TEST_F(ServeTest, AnswersLateRequestsWith504) {
   classifier->wait_for_batches(1);
   RawClient late(server->port());
   late.send(post(R"({"text":"b"})"));
-  std::this_thread::sleep_for(milliseconds(200));
+  // The answer does not wait for the model, which might hang.
+  EXPECT_EQ(busy.receive().status, 504);
+  EXPECT_EQ(late.receive().status, 504);
+  classifier->release();
+  EXPECT_EQ(ask(post(R"({"text":"c"})")).status, 200);
+}
+
+TEST_F(ServeTest, HonoursTheClientsDeadline) {
+  start();
+  classifier->hold();
+  RawClient busy(server->port());
+  busy.send(post(R"({"text":"a"})", "Request-Timeout: 0.05\r\n"));
+  EXPECT_EQ(busy.receive().status, 504);
+  classifier->release();
+}
+
+TEST_F(ServeTest, DropsTheWorkOfAClientThatLeft) {
+  start();
+  classifier->hold();
+  RawClient busy(server->port());
+  busy.send(post(R"({"text":"a"})"));
+  classifier->wait_for_batches(1);
+  { RawClient(server->port()).send(post(R"({"text":"gone"})")); }
+  std::this_thread::sleep_for(milliseconds(100));
   classifier->release();
   EXPECT_EQ(busy.receive().status, 200);
-  EXPECT_EQ(late.receive().status, 504);
+  EXPECT_EQ(ask(post(R"({"text":"b"})")).status, 200);
+  EXPECT_EQ(classifier->batches(), (std::vector<std::vector<std::string>>{{"a"}, {"b"}}));
+}
+
+TEST_F(ServeTest, IsStrictAboutHeaders) {
+  start();
+  const auto status_of = [this](const std::string& request) { return ask(request).status; };
+  EXPECT_EQ(status_of("GET /health/live HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n"), 400);
+  EXPECT_EQ(status_of("GET /health/live HTTP/2.0\r\nHost: x\r\n\r\n"), 505);
+  EXPECT_EQ(status_of("GET /health/live HTTP/1.1\r\nHost: a b\r\n\r\n"), 400);
+  EXPECT_EQ(status_of("GET health/live HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
+  EXPECT_EQ(status_of(get("/health/live", "Expect: cake\r\n")), 417);
+  EXPECT_EQ(status_of("\r\n" + get("/health/live")), 200);
+  EXPECT_EQ(status_of("GET http://x/health/live?a HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
+  EXPECT_EQ(status_of("GET /health/live HTTP/1.0\r\n\r\n"), 200);
+  std::string many;
+  for (int i = 0; i < 101; ++i) many += "A: b\r\n";
+  EXPECT_EQ(status_of(get("/health/live", many)), 431);
 }
 
 TEST_F(ServeTest, DrainAnswersWhatIsInFlight) {

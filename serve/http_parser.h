@@ -1,0 +1,53 @@
+// One HTTP/1.x request from bytes, framed so strictly that no other server reads it differently (RFC 9112).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <qing/serve/http_message.h>
+#include <qing/serve/limits.h>
+
+namespace qing::serve {
+
+class HttpParser {
+ public:
+  /// Holds header_bytes, header_fields and body_bytes.
+  explicit HttpParser(const Limits& limits);
+  ~HttpParser();
+  HttpParser(const HttpParser&) = delete;
+  HttpParser& operator=(const HttpParser&) = delete;
+
+  /// Forgets the request, for the next one.
+  void reset();
+
+  struct Step {
+    std::size_t consumed = 0;              ///< bytes; what follows belongs to the next step
+    std::optional<HttpResponse> refusal;   ///< the connection cannot be trusted after this one
+  };
+  /// Reads on. Stops at the end of the header, and at the end of the request. `data` begins with what the step before
+  /// left over.
+  Step feed(std::string_view data);
+  bool header_done() const;
+  bool done() const;
+  bool keep_alive() const;
+  bool http_1_0() const;
+  bool expects_continue() const;
+  bool is_head() const;  ///< the method is HEAD
+
+  /// Views of the data that the header's last step was given.
+  HttpHead head() const;
+  std::string_view header(std::string_view name) const;
+
+  std::string take_body();
+  std::size_t body_size() const;
+
+ private:
+  class Request;
+  const Limits& limits_;
+  std::unique_ptr<Request> request_;
+};
+
+}  // namespace qing::serve

@@ -1,0 +1,364 @@
+#include "http_session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace qing::serve {
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+
+namespace {
+
+// What one read can bring; one buffer serves all sessions of a thread.
+constexpr std::size_t kReadBytes = 64 * 1024;
+// Responses to pipelined requests are written together up to here.
+constexpr std::size_t kWriteBytes = 64 * 1024;
+
+std::string_view reason_of(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 411: return "Length Required";
+    case 413: return "Content Too Large";
+    case 415: return "Unsupported Media Type";
+    case 417: return "Expectation Failed";
+    case 422: return "Unprocessable Content";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Status";
+  }
+}
+
+// Seconds, with a fraction or not; nothing when it is anything else.
+std::chrono::milliseconds parse_timeout(std::string_view text) {
+  double seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds, std::chars_format::fixed);
+  if (error != std::errc() || end != text.data() + text.size() || !(seconds > 0 && seconds < 1e6)) {
+    return std::chrono::milliseconds(0);
+  }
+  return std::chrono::milliseconds(std::max<std::int64_t>(1, static_cast<std::int64_t>(seconds * 1000)));
+}
+
+}  // namespace
+
+Session::Session(SessionOwner& owner, tcp::socket socket, const std::shared_ptr<ssl_ctx_st>& tls)
+    : owner_(owner),
+      socket_(std::move(socket)),
+      stream_(tls ? Stream(socket_.native_handle(), tls) : Stream(socket_.native_handle())),
+      state_(tls ? State::kHandshake : State::kIdle) {
+  error_code ignored;
+  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.native_non_blocking(true, ignored);
+}
+
+void Session::start() {
+  deadline_ = Clock::now() + (state_ == State::kHandshake ? owner_.limits().request_time : owner_.limits().idle_time);
+  wait_readable();
+}
+
+void Session::turn_away(HttpResponse response) {
+  if (state_ == State::kHandshake) return close();
+  respond(std::move(response), false);
+  flush();
+}
+
+void Session::drain() {
+  error_code ignored;
+  if (state_ == State::kHandshake) return close();
+  if (state_ == State::kIdle && in_.empty() && socket_.available(ignored) == 0) close();
+}
+
+void Session::close() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  if (cancelled_) *cancelled_ = true;
+  owner_.body_bytes() -= std::exchange(body_bytes_, 0);
+  error_code ignored;
+  socket_.close(ignored);
+  owner_.closed(this);
+}
+
+void Session::wait_readable() {
+  if (read_pending_ || state_ == State::kClosed) return;
+  read_pending_ = true;
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
+    self->read_pending_ = false;
+    if (self->state_ == State::kClosed) return;
+    error ? self->close() : self->on_readable();
+  });
+}
+
+void Session::wait_writable() {
+  if (write_pending_ || state_ == State::kClosed) return;
+  write_pending_ = true;
+  socket_.async_wait(tcp::socket::wait_write, [self = shared_from_this()](error_code error) {
+    self->write_pending_ = false;
+    if (self->state_ == State::kClosed) return;
+    if (error) return self->close();
+    self->state_ == State::kHandshake ? self->on_readable() : self->flush();
+  });
+}
+
+void Session::on_readable() {
+  if (state_ == State::kComputing || state_ == State::kWriting) {
+    // Nobody waits for the answer any more. A client that only ended its own direction counts as one that left.
+    if (stream_.ended()) return close();
+    if (state_ == State::kWriting) flush();  // TLS may have waited for input
+    input_waits_ = true;
+    return;
+  }
+  if (state_ == State::kHandshake) {
+    const Stream::Result result = stream_.handshake();
+    if (result.status == Stream::Status::kWantRead) return wait_readable();
+    if (result.status == Stream::Status::kWantWrite) return wait_writable();
+    if (result.status == Stream::Status::kClosed) return close();
+    state_ = State::kIdle;
+    deadline_ = Clock::now() + owner_.limits().idle_time;
+  }
+  read();
+}
+
+void Session::read() {
+  static thread_local std::string buffer(kReadBytes, '\0');
+  const Stream::Result result = stream_.read(buffer.data(), buffer.size());
+  if (result.status == Stream::Status::kWantRead) return wait_readable();
+  if (result.status == Stream::Status::kWantWrite) return wait_writable();
+  if (result.status == Stream::Status::kClosed) return close();
+  if (state_ == State::kLingering) return wait_readable();
+  in_.append(buffer.data(), result.bytes);
+  advance();
+}
+
+// Reads requests from the input for as long as there are whole ones and their answers come at once.
+void Session::advance() {
+  while (state_ == State::kIdle || state_ == State::kReading) {
+    if (out_.size() > kWriteBytes) break;
+    if (!step()) break;
+  }
+  if (state_ == State::kClosed) return;
+  if (in_.empty()) in_ = std::string();  // an idle connection holds no buffer
+  flush();
+}
+
+// One step of the parser; false when it needs more input.
+bool Session::step() {
+  if (state_ == State::kIdle) {
+    // An empty line before a request is an old client's habit (RFC 9112, 2.2).
+    if (in_.starts_with("\r\n")) in_.erase(0, 2);
+    if (in_.empty() || in_ == "\r") return false;
+    begin_request();
+  }
+  const bool had_header = parser_->header_done();
+  HttpParser::Step fed = parser_->feed(in_);
+  if (!fed.refusal && !had_header && parser_->header_done()) {
+    const bool goes_on = on_header();
+    in_.erase(0, fed.consumed);
+    if (!goes_on) return state_ == State::kIdle;
+  } else {
+    in_.erase(0, fed.consumed);
+  }
+  if (fed.refusal) {
+    refuse(std::move(*fed.refusal));
+    return false;
+  }
+  account_body();
+  if (state_ != State::kReading) return false;
+  if (parser_->done()) {
+    run();
+    return state_ == State::kIdle;
+  }
+  return fed.consumed > 0 && !in_.empty();
+}
+
+void Session::begin_request() {
+  state_ = State::kReading;
+  ++request_;
+  begun_ = Clock::now();
+  deadline_ = begun_ + owner_.limits().request_time;
+  parser_ ? parser_->reset() : void(parser_ = std::make_unique<HttpParser>(owner_.limits()));
+}
+
+// False when the request ends here.
+bool Session::on_header() {
+  client_time_ = parse_timeout(parser_->header("Request-Timeout"));
+  routed_ = owner_.handler().route(parser_->head());
+  // An unread body cannot be told from the next request, so that a refusal before it ends the connection.
+  if (routed_.refusal) {
+    respond(std::move(*routed_.refusal), parser_->done());
+    return false;
+  }
+  if (!parser_->done() && parser_->expects_continue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+  return true;
+}
+
+void Session::account_body() {
+  const std::size_t size = parser_->body_size();
+  owner_.body_bytes() += size - body_bytes_;
+  body_bytes_ = size;
+  if (owner_.body_bytes() <= owner_.limits().bodies_bytes || size == 0) return;
+  refuse(unavailable("bodies_full", fmt::format("limit of {} bytes for the bodies of all requests reached; try again "
+                                                "later", owner_.limits().bodies_bytes),
+                     owner_.limits().retry_after_seconds));
+}
+
+Session::Clock::time_point Session::answer_by() const {
+  const auto most = owner_.limits().predict_time;
+  return Clock::now() + (client_time_.count() > 0 ? std::min(client_time_, most) : most);
+}
+
+void Session::run() {
+  state_ = State::kComputing;
+  deadline_ = answer_by();
+  cancelled_ = std::make_shared<std::atomic<bool>>(false);
+  // The reply may come inside the call, on this thread; or later, on any.
+  struct Direct {
+    std::atomic<Session*> session;
+    std::thread::id thread;
+  };
+  const auto direct = std::make_shared<Direct>();
+  direct->session = this;
+  direct->thread = std::this_thread::get_id();
+  Reply reply([self = shared_from_this(), direct, request = request_](HttpResponse response) {
+    if (std::this_thread::get_id() == direct->thread && direct->session) {
+      return self->complete(request, std::move(response));
+    }
+    self->owner_.deliver(self, request, std::move(response));
+  });
+  reply.key = routed_.key;
+  reply.deadline = deadline_;
+  reply.cancelled = cancelled_;
+  replying_ = true;
+  const Routed::Run handler = std::move(routed_.run);
+  handler(parser_->take_body(), std::move(reply));
+  direct->session = nullptr;
+  replying_ = false;
+}
+
+void Session::complete(std::uint64_t request, HttpResponse response) {
+  if (state_ != State::kComputing || request != request_) return;
+  respond(std::move(response), true);
+  if (!replying_) advance();
+}
+
+void Session::refuse(HttpResponse response) { respond(std::move(response), false); }
+
+void Session::respond(HttpResponse response, bool keep) {
+  owner_.finished(routed_, response.status, begun_ == Clock::time_point{} ? Clock::duration{} : Clock::now() - begun_);
+  keep_ = keep && parser_ && parser_->keep_alive() && !owner_.draining();
+  write_head(response, keep_);
+  if (!parser_ || !parser_->is_head()) out_ += response.body;
+  routed_ = {};
+  cancelled_ = nullptr;
+  owner_.body_bytes() -= std::exchange(body_bytes_, 0);
+  // Further requests of the input may be answered before anything is written.
+  state_ = keep_ ? State::kIdle : State::kWriting;
+  deadline_ = Clock::now() + owner_.limits().idle_time;
+}
+
+void Session::write_head(const HttpResponse& response, bool keep) {
+  const bool old = parser_ && parser_->http_1_0();
+  const auto field = [this](std::string_view name, std::string_view value) {
+    out_.append(name).append(": ").append(value).append("\r\n");
+  };
+  out_ += old ? "HTTP/1.0 " : "HTTP/1.1 ";
+  out_.append(std::to_string(response.status)).append(" ").append(reason_of(response.status)).append("\r\n");
+  field("Date", owner_.date());
+  if (!response.content_type.empty()) field("Content-Type", response.content_type);
+  field("X-Content-Type-Options", "nosniff");
+  if (!routed_.request_id.empty()) field("X-Request-Id", routed_.request_id);
+  if (!routed_.traceparent.empty()) field("traceparent", routed_.traceparent);
+  for (const auto& [name, value] : response.headers) field(name, value);
+  if (!keep) field("Connection", "close");
+  if (keep && old) field("Connection", "keep-alive");
+  field("Content-Length", std::to_string(response.body.size()));
+  out_ += "\r\n";
+}
+
+void Session::flush() {
+  while (out_begin_ < out_.size()) {
+    const Stream::Result result = stream_.write(out_.data() + out_begin_, out_.size() - out_begin_);
+    if (result.status == Stream::Status::kClosed) return close();
+    if (result.status == Stream::Status::kDone) {
+      out_begin_ += result.bytes;
+      continue;
+    }
+    if (state_ == State::kIdle || state_ == State::kWriting) {
+      state_ = State::kWriting;
+      deadline_ = Clock::now() + owner_.limits().write_time;
+    }
+    if (result.status == Stream::Status::kWantRead) return wait_readable();
+    return wait_writable();
+  }
+  out_begin_ = 0;
+  out_.size() > kWriteBytes ? void(out_ = std::string()) : out_.clear();
+  written();
+}
+
+// All output is on its way: what comes next depends on what the session was doing.
+void Session::written() {
+  if (state_ == State::kWriting) {
+    if (!keep_) return linger();
+    state_ = State::kIdle;
+    deadline_ = Clock::now() + owner_.limits().idle_time;
+  }
+  if (state_ == State::kIdle) {
+    if (owner_.draining() && in_.empty()) return close();
+    if (out_.capacity() > 0 && in_.empty()) out_ = std::string();
+    if (!in_.empty() && in_ != "\r") {
+      owner_.run_later([self = shared_from_this()] {
+        if (self->state_ == State::kIdle) self->advance();
+      });
+      return;
+    }
+  }
+  if (std::exchange(input_waits_, false) && state_ != State::kComputing) {
+    return owner_.run_later([self = shared_from_this()] {
+      if (self->state_ == State::kIdle || self->state_ == State::kReading) self->read();
+    });
+  }
+  wait_readable();
+}
+
+// Closing with input unread resets the connection, and the client might lose the response: read on for a moment.
+void Session::linger() {
+  state_ = State::kLingering;
+  deadline_ = Clock::now() + owner_.limits().linger_time;
+  stream_.end_writing();
+  wait_readable();
+}
+
+void Session::check_deadline(Clock::time_point now) {
+  if (now < deadline_) return;
+  const Limits& limits = owner_.limits();
+  switch (state_) {
+    case State::kReading:
+      refuse(error_response(408, "request_timeout", fmt::format("the request took longer than the limit of {} ms; send "
+                                                                "it faster or in smaller parts",
+                                                                limits.request_time.count())));
+      return flush();
+    case State::kComputing:
+      *cancelled_ = true;
+      respond(error_response(504, "deadline", "the answer took longer than the time allowed for it; send fewer texts "
+                                              "or try again later"), true);
+      return advance();
+    default:
+      close();
+  }
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,99 @@
+// One connection of the transport. All of it runs on the I/O thread.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include <qing/serve/http_message.h>
+#include <qing/serve/http_parser.h>
+#include <qing/serve/limits.h>
+#include <qing/serve/tls.h>
+
+namespace qing::serve {
+
+class Session;
+
+/// What a session needs of the transport around it.
+class SessionOwner {
+ public:
+  virtual ~SessionOwner() = default;
+  virtual HttpHandler& handler() = 0;
+  virtual const Limits& limits() const = 0;
+  virtual bool draining() const = 0;
+  virtual void closed(Session* session) = 0;
+  /// A response made on another thread; hands it to Session::complete() on the I/O thread.
+  virtual void deliver(std::shared_ptr<Session> session, std::uint64_t request, HttpResponse response) = 0;
+  virtual void finished(const Routed& routed, int status, std::chrono::steady_clock::duration time) = 0;
+  virtual void run_later(std::function<void()> step) = 0;
+  virtual std::string_view date() = 0;  ///< for the header of that name
+  virtual std::size_t& body_bytes() = 0;  ///< of all sessions together
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Session(SessionOwner& owner, boost::asio::ip::tcp::socket socket, const std::shared_ptr<ssl_ctx_st>& tls);
+
+  void start();
+  /// Answers with a refusal and closes.
+  void turn_away(HttpResponse response);
+  /// The server stops: a connection without a request goes now, one with a request after its response.
+  void drain();
+  void close();
+  /// Acts if the time of what the session is doing has passed.
+  void check_deadline(Clock::time_point now);
+  /// The answer to request number `request` of this connection; nothing happens when that was answered otherwise.
+  void complete(std::uint64_t request, HttpResponse response);
+
+ private:
+  enum class State { kHandshake, kIdle, kReading, kComputing, kWriting, kLingering, kClosed };
+
+  void wait_readable();
+  void wait_writable();
+  void on_readable();
+  void read();
+  void advance();
+  bool step();
+  void begin_request();
+  bool on_header();
+  void run();
+  void refuse(HttpResponse response);
+  void respond(HttpResponse response, bool keep);
+  void write_head(const HttpResponse& response, bool keep);
+  void flush();
+  void written();
+  void linger();
+  void account_body();
+  Clock::time_point answer_by() const;
+
+  SessionOwner& owner_;
+  boost::asio::ip::tcp::socket socket_;
+  Stream stream_;
+  std::unique_ptr<HttpParser> parser_;  // of the request in hand
+  std::string in_;    // read, but not consumed
+  std::string out_;   // to be written from out_begin_ on
+  std::size_t out_begin_ = 0;
+  Routed routed_;
+  std::shared_ptr<std::atomic<bool>> cancelled_;  // of the request that computes
+  Clock::time_point begun_{}, deadline_ = Clock::time_point::max();
+  std::chrono::milliseconds client_time_{0};  // Request-Timeout; 0: none
+  std::uint64_t request_ = 0;                 // counts the connection's requests
+  std::size_t body_bytes_ = 0;                // of the owner's sum
+  State state_ = State::kIdle;
+  bool read_pending_ = false, write_pending_ = false;
+  bool input_waits_ = false;  // input came while the request computes
+  bool keep_ = true;          // after the response in hand
+  bool replying_ = false;     // inside a handler: its response comes at once
+};
+
+}  // namespace qing::serve

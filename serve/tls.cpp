@@ -1,0 +1,124 @@
+#include "tls.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+std::string last_error() {
+  const unsigned long code = ERR_peek_last_error();
+  ERR_clear_error();
+  const char* reason = ERR_reason_error_string(code);
+  return reason != nullptr ? reason : "no reason given";
+}
+
+int to_int(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, INT_MAX)); }
+
+}  // namespace
+
+TlsContext::TlsContext(std::filesystem::path certificate, std::filesystem::path key)
+    : certificate_(std::move(certificate)), key_(std::move(key)), read_at_(times()), context_(read()) {}
+
+TlsContext::Times TlsContext::times() const {
+  std::error_code ignored;  // a file that is not there is told of when it is read
+  return {std::filesystem::last_write_time(certificate_, ignored), std::filesystem::last_write_time(key_, ignored)};
+}
+
+std::shared_ptr<SSL_CTX> TlsContext::read() const {
+  const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  if (!context) throw IoError("TLS: OpenSSL gave no context: " + last_error());
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                      SSL_MODE_RELEASE_BUFFERS);
+  if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_.c_str()) != 1) {
+    throw IoError(fmt::format("{}: not a readable certificate chain in PEM ({})", certificate_.string(), last_error()));
+  }
+  if (SSL_CTX_use_PrivateKey_file(context.get(), key_.c_str(), SSL_FILETYPE_PEM) != 1) {
+    throw IoError(fmt::format("{}: not the readable private key, in PEM, of the certificate {} ({})", key_.string(),
+                              certificate_.string(), last_error()));
+  }
+  return context;
+}
+
+void TlsContext::reload() {
+  const Times now = times();
+  // Also after a failure the same files are not read over and over.
+  read_at_ = now;
+  context_ = read();
+}
+
+bool TlsContext::reload_if_changed() {
+  if (times() == read_at_) return false;
+  reload();
+  return true;
+}
+
+Stream::Stream(int socket, const std::shared_ptr<SSL_CTX>& context)
+    : socket_(socket), tls_(SSL_new(context.get()), SSL_free) {
+  if (!tls_ || SSL_set_fd(tls_.get(), socket) != 1) throw IoError("TLS: no memory for a connection: " + last_error());
+  SSL_set_accept_state(tls_.get());
+}
+
+Stream::Result Stream::tls_result(int returned) const {
+  if (returned > 0) return {Status::kDone, static_cast<std::size_t>(returned)};
+  const int reason = SSL_get_error(tls_.get(), returned);
+  ERR_clear_error();
+  if (reason == SSL_ERROR_WANT_READ) return {Status::kWantRead};
+  if (reason == SSL_ERROR_WANT_WRITE) return {Status::kWantWrite};
+  return {Status::kClosed};
+}
+
+Stream::Result Stream::handshake() {
+  if (!tls_) return {Status::kDone};
+  return tls_result(SSL_do_handshake(tls_.get()));
+}
+
+Stream::Result Stream::read(char* to, std::size_t size) {
+  if (tls_) return tls_result(SSL_read(tls_.get(), to, to_int(size)));
+  ssize_t got = 0;
+  do {
+    got = ::recv(socket_, to, size, MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  if (got > 0) return {Status::kDone, static_cast<std::size_t>(got)};
+  const bool later = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  return {later ? Status::kWantRead : Status::kClosed};
+}
+
+Stream::Result Stream::write(const char* from, std::size_t size) {
+  if (tls_) return tls_result(SSL_write(tls_.get(), from, to_int(size)));
+  ssize_t sent = 0;
+  do {
+    sent = ::send(socket_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent >= 0) return {Status::kDone, static_cast<std::size_t>(sent)};
+  const bool later = errno == EAGAIN || errno == EWOULDBLOCK;
+  return {later ? Status::kWantWrite : Status::kClosed};
+}
+
+bool Stream::ended() const {
+  char byte = 0;
+  const ssize_t got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+void Stream::end_writing() {
+  if (tls_ && SSL_is_init_finished(tls_.get()) == 1) SSL_shutdown(tls_.get());
+  ERR_clear_error();
+  ::shutdown(socket_, SHUT_WR);
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,63 @@
+// TLS for the transport: a certificate that can be replaced while the server runs, and connections over plain sockets
+// or TLS alike.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+
+struct ssl_ctx_st;
+struct ssl_st;
+
+namespace qing::serve {
+
+/// A certificate chain and its key, in PEM. TLS 1.2 and above; the ciphers are OpenSSL's choice. Not thread-safe.
+class TlsContext {
+ public:
+  /// IoError naming the file when it cannot be read, or when key and certificate do not belong together.
+  TlsContext(std::filesystem::path certificate, std::filesystem::path key);
+
+  /// Reads the files again; connections made before keep what they have. On an IoError nothing changes.
+  void reload();
+  /// Reloads when a file has changed since it was read. Whether it did; IoError as reload().
+  bool reload_if_changed();
+  std::shared_ptr<ssl_ctx_st> context() const { return context_; }
+
+ private:
+  using Times = std::pair<std::filesystem::file_time_type, std::filesystem::file_time_type>;
+  Times times() const;
+  std::shared_ptr<ssl_ctx_st> read() const;
+
+  const std::filesystem::path certificate_, key_;
+  Times read_at_;
+  std::shared_ptr<ssl_ctx_st> context_;
+};
+
+/// A non-blocking socket, as it is or below TLS. Does not own the socket.
+class Stream {
+ public:
+  enum class Status { kDone, kWantRead, kWantWrite, kClosed };  // kClosed: orderly or not, nothing more will come
+  struct Result {
+    Status status;
+    std::size_t bytes = 0;
+  };
+
+  explicit Stream(int socket) : socket_(socket) {}
+  Stream(int socket, const std::shared_ptr<ssl_ctx_st>& context);
+
+  Result handshake();
+  Result read(char* to, std::size_t size);
+  Result write(const char* from, std::size_t size);
+  /// Whether the other side has ended the connection, as far as can be told without reading.
+  bool ended() const;
+  /// Says that nothing more will be written.
+  void end_writing();
+
+ private:
+  Result tls_result(int returned) const;
+
+  int socket_;
+  std::shared_ptr<ssl_st> tls_;  // null: plain
+};
+
+}  // namespace qing::serve
