@@ -75,10 +75,10 @@ Routed Api::route(const HttpHead& head) {
     return routed;
   }
   routed.run = [run = std::move(routed.run), &statistics, begin](std::string body, const Routed::Reply& reply) {
-    run(std::move(body), [&statistics, begin, reply](HttpResponse response) {
+    run(std::move(body), reply.through([&statistics, begin, reply](HttpResponse response) {
       count(statistics, response.status, begin);
       reply(std::move(response));
-    });
+    }));
   };
   return routed;
 }

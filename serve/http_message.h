@@ -42,6 +42,16 @@ class Reply {
   Reply(Send send) : send_(std::move(send)) {}  // NOLINT: a function is a reply
   void operator()(HttpResponse response) const { send_(std::move(response)); }
 
+  /// A reply to the same client by other means, which mostly end in this one.
+  template <class Send>
+  Reply through(Send send) const {
+    Reply other(std::move(send));
+    other.key = key;
+    other.deadline = deadline;
+    other.cancelled = cancelled;
+    return other;
+  }
+
   std::string key;  ///< id of the client's API key; empty: anonymous
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::shared_ptr<const std::atomic<bool>> cancelled;  ///< set once the client has left; may be null

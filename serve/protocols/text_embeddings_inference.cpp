@@ -74,7 +74,7 @@ Request read(const std::string& body, const Limits& limits) {
 
 // Clients of this protocol look at error_type as well.
 Routed::Reply with_error_type(Routed::Reply reply) {
-  return [reply = std::move(reply)](HttpResponse response) {
+  return reply.through([reply = reply](HttpResponse response) {
     if (response.status >= 400) {
       const std::string_view type = response.status == 503 || response.status == 429 ? "overloaded"
                                     : response.status >= 500                         ? "backend"
@@ -83,7 +83,7 @@ Routed::Reply with_error_type(Routed::Reply reply) {
       response.body += fmt::format(R"(,"error_type":"{}"}})", type);
     }
     reply(std::move(response));
-  };
+  });
 }
 
 HttpResponse write(const Answer& answer, const Request& request) {
