@@ -136,9 +136,13 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
   });
 }
 
+void add_model(CLI::App* command, std::filesystem::path& model) {
+  command->add_option("--model", model, "Model folder; by default that of the model that comes with qing");
+}
+
 void add_eval(CLI::App& app, cli::EvalArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand("eval", "Measure a model on labelled texts");
-  command->add_option("--model", a.model, "Model folder")->required();
+  add_model(command, a.model);
   one_each(command->add_option("--data", a.data, "Labelled texts; may be given again"))->required();
   command->add_option("--confusion", a.confusion, "SVG file to draw the confusion matrices to");
   command->add_flag("--json", a.json, "End with a JSON object on stdout");
@@ -147,7 +151,7 @@ void add_eval(CLI::App& app, cli::EvalArguments& a, Action& action) {
 
 void add_predict(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand("predict", "Predict the sentiment of texts");
-  command->add_option("--model", a.model, "Model folder")->required();
+  add_model(command, a.model);
   command->add_option("--file", a.file, "File with one text a line");
   command->add_flag("--json", a.json, "One JSON object a text");
   command->add_flag("--logits", a.logits, "Also the logits, which the scores are made of");
@@ -156,7 +160,7 @@ void add_predict(CLI::App& app, const std::vector<std::string>& after_dashes, cl
 
 void add_explain(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand("explain", "Show what each part of a text weighed in its prediction");
-  command->add_option("--model", a.model, "Model folder")->required();
+  add_model(command, a.model);
   command->add_option("--file", a.file, "File with one text a line");
   command->add_flag("--json", a.json, "One JSON object a text");
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_explain(a); }; });
@@ -164,14 +168,14 @@ void add_explain(CLI::App& app, const std::vector<std::string>& after_dashes, cl
 
 void add_tokenize(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand("tokenize", "Print the token ids of texts, a JSON array a text");
-  command->add_option("--model", a.model, "Model folder")->required();
+  add_model(command, a.model);
   command->add_option("--ids,--file", a.file, "File with one text a line");
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_tokenize(a); }; });
 }
 
 void add_serve(CLI::App& app, cli::ServeArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand("serve", "Serve models over HTTP");
-  command->add_option("--models", a.models, "Folder of models: NAME/VERSION/")->required();
+  command->add_option("--models", a.models, "Folder of models, NAME/VERSION/; by default the one that comes with qing");
   command->add_option("--address", a.address, "Address to listen on")->capture_default_str();
   command->add_option("--port", a.port, "Port; 0: any free one")->capture_default_str();
   command->add_option("--keys", a.keys, "File with one API key a line");

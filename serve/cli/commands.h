@@ -41,7 +41,7 @@ struct TrainArguments {
 void run_train(const TrainArguments& arguments);
 
 struct EvalArguments {
-  std::filesystem::path model;
+  std::filesystem::path model;  ///< empty: the shipped one, here and below
   std::vector<std::filesystem::path> data;
   std::filesystem::path confusion;  ///< SVG to write the confusion matrix to; empty: none
   bool json = false;
@@ -64,7 +64,7 @@ void run_explain(const TextArguments& arguments);
 void run_tokenize(const TextArguments& arguments);
 
 struct ServeArguments {
-  std::filesystem::path models;
+  std::filesystem::path models;  ///< empty: the shipped ones
   std::string address = "127.0.0.1";
   uint16_t port = 8080;
   std::filesystem::path keys;

@@ -7,6 +7,7 @@
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/output.h>
+#include <qing/serve/cli/shipped_model.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
@@ -148,7 +149,7 @@ std::string to_json(const Evaluation& evaluation) {
 }
 
 void run_eval(const EvalArguments& arguments) {
-  const auto model = nn::TextClassifier::load(arguments.model);
+  const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model));
   nn::DatasetOptions options;
   options.labels = model->labels();
   const std::vector<nn::Example> examples = read_examples(arguments.data, options);

@@ -13,6 +13,7 @@
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/output.h>
+#include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/explanation_json.h>
 #include <qing/tensor/files.h>
 
@@ -122,7 +123,7 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
 
 void run_predict(const TextArguments& arguments) {
   require_input(arguments);
-  const auto model = nn::TextClassifier::load(arguments.model);
+  const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model));
   const std::vector<std::string>& labels = model->labels();
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
     const std::vector<nn::Prediction> predictions = predict_all(*model, texts, where);
@@ -142,7 +143,7 @@ void run_predict(const TextArguments& arguments) {
 
 void run_explain(const TextArguments& arguments) {
   require_input(arguments);
-  const auto model = nn::TextClassifier::load(arguments.model);
+  const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model));
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
     for (size_t i = 0; i < texts.size(); ++i) {
       try {
@@ -161,7 +162,7 @@ void run_explain(const TextArguments& arguments) {
 
 void run_tokenize(const TextArguments& arguments) {
   require_input(arguments);
-  const nn::Tokenizer tokenizer = load_tokenizer(arguments.model);
+  const nn::Tokenizer tokenizer = load_tokenizer(model_or_shipped(arguments.model));
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
     for (size_t i = 0; i < texts.size(); ++i) {
       try {

@@ -9,6 +9,7 @@
 
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/output.h>
+#include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/server.h>
 
 namespace qing::serve::cli {
@@ -22,7 +23,7 @@ void run_serve(const ServeArguments& arguments) {
   sigaddset(&stop_signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stop_signals, &old_signals);
 
-  auto registry = std::make_shared<Registry>(arguments.models);
+  auto registry = std::make_shared<Registry>(arguments.models.empty() ? shipped_models() : arguments.models);
   registry->load();
   ServerOptions options;
   options.address = arguments.address;

@@ -1,0 +1,45 @@
+#include <qing/serve/cli/shipped_model.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+
+#include <qing/tensor/errors.h>
+
+namespace qing::serve::cli {
+
+namespace fs = std::filesystem;
+
+fs::path shipped_models() {
+  std::error_code error;
+  const fs::path folder = fs::read_symlink("/proc/self/exe", error).parent_path();
+  const fs::path built = folder / "share/qing/models", installed = folder.parent_path() / "share/qing/models";
+  for (const fs::path& models : {built, installed}) {
+    if (fs::is_directory(models, error)) return models;
+  }
+  throw IoError(fmt::format(
+      "the model that comes with qing is neither in {} nor in {}; name one with --models or --model", built.string(),
+      installed.string()));
+}
+
+fs::path shipped_model() {
+  const fs::path versions = shipped_models() / "emotion_analysis";
+  int64_t highest = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(versions, error)) {
+    const std::string name = entry.path().filename().string();
+    int64_t version = 0;
+    const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), version);
+    if (bad == std::errc() && end == name.data() + name.size()) highest = std::max(highest, version);
+  }
+  if (highest == 0) {
+    throw IoError(fmt::format("{}: holds no version of the model; name one with --model", versions.string()));
+  }
+  return versions / std::to_string(highest);
+}
+
+fs::path model_or_shipped(const fs::path& given) { return given.empty() ? shipped_model() : given; }
+
+}  // namespace qing::serve::cli
