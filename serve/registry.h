@@ -31,9 +31,9 @@ struct Model {
 /// Safe to use from many threads. A Model handed out stays valid whatever happens to the registry afterwards. Changes
 /// wait for each other, and read files: not for a thread that must answer soon. Lookups never wait for a change.
 ///
-/// A version is loaded and has predicted once before it replaces another; one that fails replaces nothing, and its error
-/// stays with the model. What is chosen by load, unload, rollback and aliases is written to <root>/.registry.json first:
-/// when that fails (IoError) nothing changes. Errors of changes: IndexError for a model, version or alias that does not
+/// A version is loaded and has predicted once before it replaces another; one that fails replaces nothing, and its
+/// error stays with the model. What is chosen by load, unload, rollback and aliases is written to <root>/.registry.json
+/// first: when that fails (IoError) nothing changes. Errors of changes: IndexError for a model, version or alias that does not
 /// exist, ValueError for what makes no sense, DataError for a version that cannot be loaded.
 class Registry {
  public:

@@ -16,11 +16,12 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
   try {
     const json::value parsed = json::parse(text);
     for (const auto& [name, value] : parsed.at("models").as_object()) {
-      state.models[name] = {value.at("version").to_number<std::int64_t>(), value.at("previous").to_number<std::int64_t>(),
-                            value.at("highest").to_number<std::int64_t>()};
+      const auto number = [&value = value](const char* key) { return value.at(key).to_number<std::int64_t>(); };
+      state.models[name] = {number("version"), number("previous"), number("highest")};
     }
     for (const auto& [name, value] : parsed.at("aliases").as_object()) {
-      state.aliases[name] = {std::string(value.at("model").as_string()), value.at("version").to_number<std::int64_t>()};
+      const json::string& model = value.at("model").as_string();
+      state.aliases[name] = {std::string(model), value.at("version").to_number<std::int64_t>()};
     }
   } catch (const std::exception& error) {
     throw DataError(fmt::format("{}: not a registry's state ({}); restore it, or delete it to serve the highest version "

@@ -103,6 +103,10 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
     return error_response(422, "unacceptable_change", error.what());
   } catch (const DataError& error) {
     return error_response(422, "not_loaded", std::string("nothing has changed: ") + error.what());
+  } catch (const IoError& error) {
+    log_line("error", "change_not_written", {{"error", error.what()}});
+    return error_response(500, "not_written", "nothing has changed: the choice could not be written down, or the models' "
+                                              "folder not be read; the server's log says why");
   } catch (const std::exception& error) {
     log_line("error", "change_failed", {{"error", error.what()}});
     return error_response(500, "internal", "the change failed; the server's log says more");

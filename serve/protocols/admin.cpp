@@ -19,8 +19,8 @@ constexpr std::string_view kModel = R"({"type":"object","required":["name","vers
 "previous":{"type":"string"}}})";
 constexpr std::string_view kAliases = R"({"type":"object","required":["aliases"],"properties":{"aliases":{
 "type":"object","additionalProperties":{"type":"object"}}}})";
-constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"additionalProperties":false,"properties":{
-"model":{"type":"string"},"version":{"oneOf":[{"type":"string"},{"type":"integer"}]}}})";
+constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"additionalProperties":false,
+"properties":{"model":{"type":"string"},"version":{"oneOf":[{"type":"string"},{"type":"integer"}]}}})";
 constexpr std::string_view kObject = R"({"type":"object"})";
 
 using Change = std::function<HttpResponse(Registry&)>;
@@ -60,7 +60,8 @@ std::int64_t version_of(const json::object& object) {
 }
 
 // Nothing, or an object with these fields alone.
-json::object read_object(const std::string& body, const Limits& limits, std::initializer_list<std::string_view> fields) {
+json::object read_object(const std::string& body, const Limits& limits,
+                         std::initializer_list<std::string_view> fields) {
   if (body.empty()) return {};
   json::object object = as_object(parse_json(body, limits), R"({"version": 2})");
   for (const auto& member : object) {

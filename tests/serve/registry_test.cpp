@@ -135,7 +135,9 @@ TEST_F(RegistryChanges, KnowsOnlyNamesInItsFolder) {
   have("mood/1");
   Registry registry = reopened();
   registry.load();
-  for (const char* name : {"none", "..", "../mood", "mood/1", ""}) EXPECT_THROW(registry.load(name, 0), IndexError) << name;
+  for (const char* name : {"none", "..", "../mood", "mood/1", ""}) {
+    EXPECT_THROW(registry.load(name, 0), IndexError) << name;
+  }
   EXPECT_THROW(registry.load("mood", 2), IndexError);
   Registry without;
   without.add("mood", 1, std::make_shared<FakeClassifier>());
@@ -203,7 +205,8 @@ TEST_F(AdminTest, ChangesModelsAndAliases) {
   EXPECT_EQ(send("DELETE", "/v1/admin/aliases/live").body, R"({"aliases":{}})");
   EXPECT_EQ(ask(get("/v1/models/live")).status, 404);
   EXPECT_EQ(ask(get("/v2/models/mood/versions/1/ready")).status, 404);
-  EXPECT_EQ(send("POST", "/v2/repository/models/mood/unload", R"({"parameters":{"unload_dependents":false}})").status, 200);
+  const std::string parameters = R"({"parameters":{"unload_dependents":false}})";
+  EXPECT_EQ(send("POST", "/v2/repository/models/mood/unload", parameters).status, 200);
   EXPECT_EQ(ask(get("/health/ready")).status, 503);
   EXPECT_EQ(send("POST", "/v2/repository/models/mood/load").status, 200);
   EXPECT_EQ(ask(get("/health/ready")).status, 200);
@@ -234,6 +237,14 @@ TEST_F(AdminTest, RefusesWhatMakesNoSense) {
   EXPECT_NE(ask(get("/v1/models/mood")).body.find("broken weights"), std::string::npos);
   const std::string config = R"({"parameters":{"config":"{}"}})";
   EXPECT_EQ(send("POST", "/v2/repository/models/mood/load", config).status, 422);
+}
+
+TEST_F(AdminTest, SaysThatAChoiceCouldNotBeWritten) {
+  fs::create_directories(root.path() / Registry::kStateFile / "in_the_way");
+  const RawResponse response = send("POST", "/v1/admin/models/mood/load", R"({"version":1})");
+  EXPECT_EQ(response.status, 500);
+  EXPECT_EQ(code(response), "not_written");
+  EXPECT_NE(ask(get("/v1/models/mood")).body.find(R"("version":"2")"), std::string::npos);
 }
 
 TEST_F(AdminTest, IsNotForWebPages) {
