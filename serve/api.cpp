@@ -45,7 +45,7 @@ std::vector<Route> Api::all_routes() {
   std::vector<Route> all;
   for (auto* protocol : {protocols::health, protocols::native, protocols::kserve_v1, protocols::open_inference,
                          protocols::hugging_face, protocols::text_embeddings_inference, protocols::web_page,
-                         protocols::metrics}) {
+                         protocols::metrics, protocols::admin}) {
     std::ranges::move(protocol(service_), std::back_inserter(all));
   }
   all.push_back({.method = "GET",

@@ -26,6 +26,8 @@ class Api : public HttpHandler {
   Routed route(const HttpHead& head) override;
   /// From now on /health/ready is 503.
   void begin_drain() { service_.begin_drain(); }
+  void stop_changes() { service_.stop_changes(); }
+  void rescan() { service_.rescan(); }
   const std::vector<Route>& routes() const { return router_.routes(); }
   Statistics& statistics() { return service_.statistics(); }
 

@@ -1,6 +1,7 @@
 // The `qing` command: parses the command line and calls serve/cli. Exit codes: 0 well, 2 usage, 1 failure.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -173,16 +174,33 @@ void add_tokenize(CLI::App& app, const std::vector<std::string>& after_dashes, c
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_tokenize(a); }; });
 }
 
-void add_serve(CLI::App& app, cli::ServeArguments& a, Action& action) {
+// QING_SERVE_TLS_KEY for --tls-key.
+void name_variables(CLI::App& command, const std::string& prefix) {
+  for (CLI::Option* option : command.get_options()) {
+    if (option == command.get_help_ptr()) continue;
+    std::string name = prefix + option->get_single_name();
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return c == '-' ? '_' : static_cast<char>(std::toupper(c)); });
+    option->envname(name);
+  }
+}
+
+void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& config, Action& action) {
   CLI::App* command = app.add_subcommand("serve", "Serve models over HTTP");
   command->add_option("--models", a.models, "Folder of models, NAME/VERSION/; by default the one that comes with qing");
+  command->add_option("--config", config, "File of these options (TOML or INI)")->configurable(false);
   command->add_option("--address", a.address, "Address to listen on")->capture_default_str();
   command->add_option("--port", a.port, "Port; 0: any free one")->capture_default_str();
   command->add_option("--keys", a.keys, "File with one API key a line");
   command->add_flag("--allow-no-keys", a.allow_no_keys, "Serve other machines without keys");
   command->add_option("--certificate", a.certificate, "Certificate chain in PEM: TLS; read again on SIGHUP");
   command->add_option("--tls-key", a.tls_key, "Private key of the certificate, in PEM");
-  command->callback([&] { action = [&a] { cli::run_serve(a); }; });
+  command->footer("The line goes before the environment, the environment before the file.");
+  name_variables(*command, "QING_SERVE_");
+  command->callback([&, command] {
+    if (!config.empty()) cli::read_config(*command, config);
+    action = [&a] { cli::run_serve(a); };
+  });
 }
 
 void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {
@@ -216,7 +234,7 @@ int run(int argc, char** argv) {
   const std::vector<std::string> after_dashes(dashes == argv + argc ? dashes : dashes + 1, argv + argc);
 
   cli::TrainArguments train;
-  std::filesystem::path train_config;
+  std::filesystem::path train_config, serve_config;
   cli::EvalArguments eval;
   cli::TextArguments predict, explain, tokenize;
   cli::ServeArguments serve;
@@ -228,7 +246,7 @@ int run(int argc, char** argv) {
   add_predict(app, after_dashes, predict, action);
   add_explain(app, after_dashes, explain, action);
   add_tokenize(app, after_dashes, tokenize, action);
-  add_serve(app, serve, action);
+  add_serve(app, serve, serve_config, action);
   add_info(app, info, action);
   add_bench(app, bench, action);
 

@@ -18,9 +18,15 @@ std::string parameters_json(std::string_view pattern) {
   return list;
 }
 
+std::string lower(std::string_view method) {
+  std::string out(method);
+  std::ranges::transform(out, out.begin(), [](char c) { return static_cast<char>(c | 0x20); });
+  return out;
+}
+
 // "get_v1_models_name" for GET /v1/models/{name}: unique, and a name in any language.
 std::string operation_id(const Route& route) {
-  std::string id = route.method == "GET" ? "get" : "post";
+  std::string id = lower(route.method);
   for (const char c : route.pattern) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
     if (plain) {
@@ -58,7 +64,7 @@ std::string openapi_json(const std::vector<Route>& routes) {
   std::map<std::string_view, std::string> paths;
   for (const Route& route : routes) {
     std::string& path = paths[route.pattern];
-    path += fmt::format(R"({}"{}":{})", path.empty() ? "" : ",", route.method == "GET" ? "get" : "post",
+    path += fmt::format(R"({}"{}":{})", path.empty() ? "" : ",", lower(route.method),
                         operation_json(route));
   }
   std::string body = R"({"openapi":"3.1.0","info":{"title":"qing","version":"0.1.0",)"

@@ -10,9 +10,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <qing/nn/models/text_classifier.h>
+#include <qing/serve/registry_state.h>
 
 namespace qing::serve {
 
@@ -22,38 +24,85 @@ struct Model {
   std::int64_t version = 0;                                  ///< the version that answers
   std::vector<std::int64_t> versions;                        ///< all versions found, ascending
   std::shared_ptr<const nn::TextClassifier> classifier;      ///< never null
+  std::int64_t previous = 0;                                 ///< answered before this one; 0: none
+  std::string error = {};  ///< why the version asked for last could not be loaded; empty: nothing failed since
 };
 
-/// Safe to use from many threads. A Model handed out stays valid whatever happens to the registry afterwards.
+/// Safe to use from many threads. A Model handed out stays valid whatever happens to the registry afterwards. Changes
+/// wait for each other, and read files: not for a thread that must answer soon. Lookups never wait for a change.
+///
+/// A version is loaded and has predicted once before it replaces another; one that fails replaces nothing, and its
+/// error stays with the model. What is chosen by load, unload, rollback and aliases is written to <root>/.registry.json
+/// first: when that fails (IoError) nothing changes. Errors of changes: IndexError for a model, version or alias that does not
+/// exist, ValueError for what makes no sense, DataError for a version that cannot be loaded.
 class Registry {
  public:
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
+  static constexpr const char* kStateFile = ".registry.json";
 
   /// An empty registry, to be filled with add().
   Registry() = default;
   /// A registry of the models below `root`; load() reads them. `loader` turns a version's folder into a classifier.
   explicit Registry(std::filesystem::path root, Loader loader = nn::TextClassifier::load);
 
-  /// Reads the highest version of every model. IoError when the root cannot be read, DataError when it holds no model
-  /// or a folder is not a model's, and what the loader throws. On error the models served before stay in place.
+  /// Reads every model in the version chosen before, or in a higher one that has come since, or in the highest. IoError
+  /// when the root cannot be read, DataError when it holds no model or a folder is not a model's, and what the loader
+  /// throws unless the chosen version can stand in. On error the models served before stay in place.
   void load();
+  /// Loads models and higher versions that have come since. Does not throw for one that fails: see failure().
+  void rescan();
+  /// Loads a version, or loads it again; 0: the highest there is.
+  Model load(const std::string& name, std::int64_t version);
+  /// Goes back to the version that answered before.
+  Model rollback(const std::string& name);
+  /// Serves the model no more, until load() by name. ValueError while an alias stands for it.
+  void unload(const std::string& name);
+  /// Makes `alias` another name of a served model, or of one version of it, which is then loaded as long as the alias
+  /// stands.
+  void set_alias(const std::string& alias, const Alias& target);
+  void remove_alias(const std::string& alias);
   /// Offers a classifier made elsewhere; replaces a model of that name. ValueError on a bad name, version or null.
   void add(const std::string& name, std::int64_t version, std::shared_ptr<const nn::TextClassifier> classifier);
 
-  std::optional<Model> find(std::string_view name) const;
+  /// The model of a name or alias; with a version, if that one is loaded.
+  std::optional<Model> find(std::string_view name, std::int64_t version = 0) const;
   /// All models, by name.
   std::vector<Model> list() const;
+  std::map<std::string, Alias, std::less<>> aliases() const;
+  /// Why a model could not be loaded the last time that was tried; empty when it could.
+  std::string failure(std::string_view name) const;
   /// Whether there is a model to answer with.
   bool ready() const;
 
   /// 1 to 128 of the characters A-Z a-z 0-9 . _ - and not beginning with a dot: safe in an URL and as a folder.
   static bool valid_name(std::string_view name);
+  /// A version is a plain positive number: "1", not "01", "v1" or "1.0".
+  static std::optional<std::int64_t> parse_version(std::string_view text);
 
  private:
+  using Classifier = std::shared_ptr<const nn::TextClassifier>;
+  using Found = std::map<std::string, std::vector<std::int64_t>>;
+
+  Found scan() const;
+  std::vector<std::int64_t> versions_of(const std::string& name) const;
+  Classifier read(const std::string& name, std::int64_t version) const;
+  Classifier read_or_note(const std::string& name, std::int64_t version);
+  Model read_first(const std::string& name, const std::vector<std::int64_t>& versions, const RegistryState& state,
+                   std::map<std::string, std::string, std::less<>>& failures) const;
+  Model choose(const std::string& name, std::int64_t version);
+  void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,
+               const Classifier& classifier);
+  void commit(RegistryState next);
+  void drop_unused_pins();
+
   std::filesystem::path root_;
   Loader loader_;
-  mutable std::mutex mutex_;
+  std::mutex changing_;       // held through a change; mutex_ only while the maps are touched
+  mutable std::mutex mutex_;  // a writer of what follows holds both
   std::map<std::string, Model, std::less<>> models_;
+  std::map<std::pair<std::string, std::int64_t>, Classifier> pinned_;  // versions that an alias names
+  std::map<std::string, std::string, std::less<>> failures_;
+  RegistryState state_;
 };
 
 }  // namespace qing::serve

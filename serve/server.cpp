@@ -45,6 +45,7 @@ struct Server::Impl {
   void stop() {
     api.begin_drain();
     transport.drain();
+    api.stop_changes();
     batcher.stop();
   }
 
@@ -89,6 +90,8 @@ void Server::stop() {
 }
 
 void Server::reload_certificate() { impl_->transport.reload_tls(); }
+
+void Server::rescan() { impl_->api.rescan(); }
 
 void Server::wait() {
   std::unique_lock lock(impl_->mutex);

@@ -42,6 +42,8 @@ class Server {
   void stop();
   /// Reads certificate and key again; connections go on. When the new ones are no good the old ones stay.
   void reload_certificate();
+  /// Loads models and versions that have come into the registry's folder, on a thread of its own.
+  void rescan();
   /// Returns once stop() has finished.
   void wait();
 

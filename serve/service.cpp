@@ -92,7 +92,46 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
   }
 }
 
+HttpResponse changed(Registry& registry, const std::function<HttpResponse(Registry&)>& change) {
+  try {
+    return change(registry);
+  } catch (const Refusal& refusal) {
+    return refusal.response();
+  } catch (const IndexError& error) {
+    return error_response(404, "not_found", error.what());
+  } catch (const ValueError& error) {
+    return error_response(422, "unacceptable_change", error.what());
+  } catch (const DataError& error) {
+    return error_response(422, "not_loaded", std::string("nothing has changed: ") + error.what());
+  } catch (const IoError& error) {
+    log_line("error", "change_not_written", {{"error", error.what()}});
+    return error_response(500, "not_written", "nothing has changed: the choice could not be written down, or the models' "
+                                              "folder not be read; the server's log says why");
+  } catch (const std::exception& error) {
+    log_line("error", "change_failed", {{"error", error.what()}});
+    return error_response(500, "internal", "the change failed; the server's log says more");
+  }
+}
+
 }  // namespace
+
+void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
+  const HttpResponse stopping = unavailable("stopping", "the server is stopping", limits_.retry_after_seconds);
+  const bool queued = changes_.submit([this, stopping, reply = std::move(reply), change = std::move(change)](bool run) {
+    reply(run ? changed(*registry_, change) : stopping);
+  });
+  if (!queued) {
+    throw Refusal(unavailable("busy", fmt::format("limit of {} waiting changes reached; try again later",
+                                                  ModelThread::kMostWaiting), limits_.retry_after_seconds));
+  }
+}
+
+void Service::rescan() {
+  changes_.submit([this](bool run) {
+    const auto look = [](Registry& registry) { return registry.rescan(), HttpResponse(); };
+    if (run && changed(*registry_, look).status != 200) log_line("error", "rescan_failed");
+  });
+}
 
 void Service::require_ready() const {
   if (draining_) throw Refusal(unavailable("draining", "the server is stopping", limits_.retry_after_seconds));
@@ -102,21 +141,27 @@ void Service::require_ready() const {
 }
 
 Model Service::model(std::string_view name, std::string_view version) const {
+  const std::optional<std::int64_t> number = Registry::parse_version(version);
   std::optional<Model> model = registry_->find(name);
   if (!model && !registry_->ready()) {
     throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
+  }
+  if (const std::string why = model ? std::string() : registry_->failure(name); !why.empty()) {
+    throw Refusal(unavailable("not_loaded", "the model could not be loaded: " + why, limits_.retry_after_seconds));
   }
   if (!model) {
     // Only what could be a name is repeated: anything else may be long or strange.
     const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
     throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
   }
-  if (!version.empty() && version != std::to_string(model->version)) {
+  if (version.empty()) return std::move(*model);
+  std::optional<Model> chosen = number ? registry_->find(name, *number) : std::nullopt;
+  if (!chosen) {
     throw Refusal(error_response(404, "unknown_version",
                                  fmt::format("{}: no such version is served; version {} is", model->name,
                                              model->version)));
   }
-  return std::move(*model);
+  return std::move(*chosen);
 }
 
 Model Service::only_model() const {

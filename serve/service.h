@@ -14,6 +14,7 @@
 
 #include <qing/serve/batcher.h>
 #include <qing/serve/limits.h>
+#include <qing/serve/model_thread.h>
 #include <qing/serve/registry.h>
 #include <qing/serve/router.h>
 #include <qing/serve/statistics.h>
@@ -45,8 +46,8 @@ class Service {
 
   /// The model of routes that name none. Refusal unless there is exactly one.
   Model only_model() const;
-  /// Refusal: 404 when there is no such model, or not in this version (empty: the one that answers), 503 while there is
-  /// none at all.
+  /// By name or alias. Refusal: 404 when there is no such model, or not in this version (empty: the one that answers),
+  /// 503 while there is none at all, or this one could not be loaded.
   Model model(std::string_view name, std::string_view version = {}) const;
   std::vector<Model> models() const { return registry_->list(); }
   bool ready() const { return !draining_ && registry_->ready(); }
@@ -59,6 +60,14 @@ class Service {
   /// limits. `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room, or when
   /// more texts are to be explained than limits.explained_texts.
   void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
+  /// Changes the models on a thread of their own and replies with what `change` gives, or with the error it throws.
+  /// Refusal when too many changes wait.
+  void change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change);
+  /// Looks for models and versions that have come since, soon.
+  void rescan();
+  /// Changes that wait are answered with 503; returns when the one in hand has ended.
+  void stop_changes() { changes_.stop(); }
+  const Registry& registry() const { return *registry_; }
   const Limits& limits() const { return limits_; }
   Statistics& statistics() { return statistics_; }
   const Statistics& statistics() const { return statistics_; }
@@ -76,6 +85,7 @@ class Service {
   Statistics statistics_;
   mutable std::mutex labels_mutex_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
+  ModelThread changes_;  // ends before the rest
 };
 
 }  // namespace qing::serve

@@ -71,7 +71,7 @@ struct ServeArguments {
   bool allow_no_keys = false;
   std::filesystem::path certificate, tls_key;  ///< both or none
 };
-/// Serves until SIGINT or SIGTERM, then drains. SIGHUP reads the certificate again.
+/// Serves until SIGINT or SIGTERM, then drains. SIGHUP reads the certificate again and looks for new models.
 void run_serve(const ServeArguments& arguments);
 
 struct InfoArguments {

@@ -45,8 +45,10 @@ void run_serve(const ServeArguments& arguments) {
     if (const int error = sigwait(&stop_signals, &signal); error != 0) {
       throw IoError(fmt::format("qing serve: cannot wait for signals: {}", std::strerror(error)));
     }
-    if (signal == SIGHUP) server.reload_certificate();
-  } while (signal == SIGHUP);
+    if (signal != SIGHUP) break;
+    if (!arguments.certificate.empty()) server.reload_certificate();
+    server.rescan();
+  } while (true);
   // A second signal kills a drain that takes too long.
   pthread_sigmask(SIG_SETMASK, &old_signals, nullptr);
   server.stop();

@@ -53,11 +53,14 @@ HttpResponse predictions_response(const Answer& answer) {
   return {200, body + "]}", {}};
 }
 
-// "ready" is what clients of KServe's first protocol look for.
+// "ready" is what clients of KServe's first protocol look for. "error" is of a version that did not replace this one.
 std::string model_json(const Model& model) {
-  return fmt::format(R"({{"name":{},"ready":true,"version":"{}","versions":["{}"],"labels":{}}})",
+  std::string more;
+  if (model.previous != 0) more += fmt::format(R"(,"previous":"{}")", model.previous);
+  if (!model.error.empty()) more += R"(,"error":)" + json_quoted(model.error);
+  return fmt::format(R"({{"name":{},"ready":true,"version":"{}","versions":["{}"],"labels":{}{}}})",
                      json_quoted(model.name), model.version, fmt::join(model.versions, "\",\""),
-                     json_list(model.classifier->labels()));
+                     json_list(model.classifier->labels()), more);
 }
 
 HttpResponse list_models(const Service& service) {

@@ -17,5 +17,6 @@ std::vector<Route> hugging_face(Service& service);
 std::vector<Route> text_embeddings_inference(Service& service);
 std::vector<Route> web_page(Service& service);
 std::vector<Route> metrics(Service& service);
+std::vector<Route> admin(Service& service);
 
 }  // namespace qing::serve::protocols

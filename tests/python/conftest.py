@@ -5,6 +5,7 @@ import random
 import re
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -110,22 +111,27 @@ def model_dir(models_root):
 
 class RunningServer:
     def __init__(self, binary, *arguments):
+        self.log = tempfile.TemporaryFile("w+", encoding="utf-8")  # a pipe that nobody reads would fill
         self.process = subprocess.Popen(
-            [binary, "serve", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [binary, "serve", *map(str, arguments)], stdout=subprocess.PIPE, stderr=self.log, text=True
         )
         line = self.process.stdout.readline()
         found = re.fullmatch(r"listening on (http://\S+)\n", line)
         if not found:
             self.process.kill()
-            raise AssertionError(f"qing serve said {line!r}: {self.process.communicate()[1]}")
+            raise AssertionError(f"qing serve said {line!r}: {self.logged()}")
         self.endpoint = found[1]
 
     def stop(self):
         """SIGTERM; returns the exit code and what was logged."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        _, log = self.process.communicate(timeout=30)
-        return self.process.returncode, log
+        self.process.communicate(timeout=30)
+        return self.process.returncode, self.logged()
+
+    def logged(self):
+        self.log.seek(0)
+        return self.log.read()
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+#include "model_thread.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace qing::serve {
+
+bool ModelThread::submit(Task task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || tasks_.size() >= kMostWaiting) return false;
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void ModelThread::stop() {
+  std::deque<Task> left;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    left.swap(tasks_);
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  for (const Task& task : left) task(false);
+}
+
+void ModelThread::work() {
+  // A wish: where it is refused, all threads are equal.
+  constexpr int kNiceness = 10;
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    if (stopping_) return;
+    const Task task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task(true);
+    lock.lock();
+  }
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,184 @@
+// Changes to the models: the service's own routes below /v1/admin, and Open Inference's repository routes.
+#include "protocols.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include <qing/serve/protocols/json_body.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+namespace {
+
+constexpr std::string_view kTag = "admin";
+constexpr std::string_view kModel = R"({"type":"object","required":["name","version"],"properties":{
+"name":{"type":"string"},"version":{"type":"string"},"versions":{"type":"array","items":{"type":"string"}},
+"previous":{"type":"string"}}})";
+constexpr std::string_view kAliases = R"({"type":"object","required":["aliases"],"properties":{"aliases":{
+"type":"object","additionalProperties":{"type":"object"}}}})";
+constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"additionalProperties":false,
+"properties":{"model":{"type":"string"},"version":{"oneOf":[{"type":"string"},{"type":"integer"}]}}})";
+constexpr std::string_view kObject = R"({"type":"object"})";
+
+using Change = std::function<HttpResponse(Registry&)>;
+
+// A page in the administrator's browser can send such requests to this machine without being asked: browsers say so.
+void refuse_pages(const HttpHead& head) {
+  const std::string_view site = head.header("Sec-Fetch-Site");
+  if (head.header("Origin").empty() && (site.empty() || site == "none" || site == "same-origin")) return;
+  throw Refusal(error_response(403, "from_a_page", "changes to models are not for web pages; use another client"));
+}
+
+// `read` turns the body into a change, which then waits for its turn on the models' thread.
+Route route(Service& service, std::string_view method, std::string_view pattern, Operation operation,
+            std::function<Change(const std::string& name, const std::string& body)> read) {
+  return {.method = method,
+          .pattern = pattern,
+          .scope = Scope::kAdmin,
+          .body = BodyKind::kAny,
+          .operation = operation,
+          .open = [&service, read = std::move(read)](const Call& call) {
+            refuse_pages(call.head);
+            const std::string name(call.parameters.empty() ? std::string_view() : call.parameters.front().second);
+            return [&service, read, name](const std::string& body, Routed::Reply reply) {
+              service.change_models(std::move(reply), read(name, body));
+            };
+          }};
+}
+
+// A version as a number or as a number's text; 0 without one.
+std::int64_t version_of(const json::object& object) {
+  const json::value* value = object.if_contains("version");
+  if (value == nullptr) return 0;
+  const std::string text = value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
+  const auto version = Registry::parse_version(text);
+  if (!version) refuse_field("version: must be a whole number from 1");
+  return *version;
+}
+
+// Nothing, or an object with these fields alone.
+json::object read_object(const std::string& body, const Limits& limits,
+                         std::initializer_list<std::string_view> fields) {
+  if (body.empty()) return {};
+  json::object object = as_object(parse_json(body, limits), R"({"version": 2})");
+  for (const auto& member : object) {
+    if (std::ranges::find(fields, std::string_view(member.key())) == fields.end()) {
+      refuse_field("body: holds a field that this route does not know; leave it out");
+    }
+  }
+  return object;
+}
+
+HttpResponse model_response(const Model& model) {
+  const std::string previous = model.previous == 0 ? "" : fmt::format(R"(,"previous":"{}")", model.previous);
+  return {200,
+          fmt::format(R"({{"name":{},"version":"{}","versions":["{}"]{}}})", json_quoted(model.name), model.version,
+                      fmt::join(model.versions, "\",\""), previous),
+          {}};
+}
+
+HttpResponse aliases_response(const Registry& registry) {
+  std::string list;
+  for (const auto& [alias, target] : registry.aliases()) {
+    const std::string version = target.version == 0 ? "" : fmt::format(R"(,"version":"{}")", target.version);
+    list += fmt::format(R"({}{}:{{"model":{}{}}})", list.empty() ? "" : ",", json_quoted(alias),
+                        json_quoted(target.model), version);
+  }
+  return {200, R"({"aliases":{)" + list + "}}", {}};
+}
+
+std::vector<Route> model_routes(Service& service) {
+  const Limits& limits = service.limits();
+  return {route(service, "POST", "/v1/admin/models/{name}/load",
+                {kTag, "Loads a version, the highest unless the body says which", {}, kModel},
+                [&limits](const std::string& name, const std::string& body) -> Change {
+                  const std::int64_t version = version_of(read_object(body, limits, {"version"}));
+                  return [=](Registry& registry) { return model_response(registry.load(name, version)); };
+                }),
+          route(service, "POST", "/v1/admin/models/{name}/unload", {kTag, "Serves a model no more", {}, kObject},
+                [&limits](const std::string& name, const std::string& body) -> Change {
+                  read_object(body, limits, {});
+                  return [=](Registry& registry) { return registry.unload(name), HttpResponse{200, "{}", {}}; };
+                }),
+          route(service, "POST", "/v1/admin/models/{name}/rollback",
+                {kTag, "Goes back to the version that answered before", {}, kModel},
+                [&limits](const std::string& name, const std::string& body) -> Change {
+                  read_object(body, limits, {});
+                  return [=](Registry& registry) { return model_response(registry.rollback(name)); };
+                }),
+          route(service, "POST", "/v1/admin/rescan", {kTag, "Loads models and versions that are new", {}, kObject},
+                [&limits](const std::string&, const std::string& body) -> Change {
+                  read_object(body, limits, {});
+                  return [](Registry& registry) { return registry.rescan(), HttpResponse{200, "{}", {}}; };
+                })};
+}
+
+std::vector<Route> alias_routes(Service& service) {
+  const Limits& limits = service.limits();
+  return {{.method = "GET",
+           .pattern = "/v1/admin/aliases",
+           .scope = Scope::kAdmin,
+           .operation = {kTag, "All aliases", {}, kAliases},
+           .open = [&service](const Call&) { return answer(aliases_response(service.registry())); }},
+          route(service, "PUT", "/v1/admin/aliases/{alias}",
+                {kTag, "Makes a name stand for a model, or for a version of it", kTarget, kAliases},
+                [&limits](const std::string& alias, const std::string& body) -> Change {
+                  const json::object object = read_object(body, limits, {"model", "version"});
+                  const json::value* model = object.if_contains("model");
+                  if (model == nullptr) refuse_field("model: is missing");
+                  const Alias target{text_of(*model, "model", limits), version_of(object)};
+                  return [=](Registry& registry) {
+                    registry.set_alias(alias, target);
+                    return aliases_response(registry);
+                  };
+                }),
+          route(service, "DELETE", "/v1/admin/aliases/{alias}", {kTag, "Removes an alias", {}, kAliases},
+                [&limits](const std::string& alias, const std::string& body) -> Change {
+                  read_object(body, limits, {});
+                  return [=](Registry& registry) {
+                    registry.remove_alias(alias);
+                    return aliases_response(registry);
+                  };
+                })};
+}
+
+// Triton's clients send nothing, or parameters; of these only the one that asks for nothing is known.
+void check_parameters(const std::string& body, const Limits& limits) {
+  const json::object object = read_object(body, limits, {"parameters"});
+  const json::value* parameters = object.if_contains("parameters");
+  if (parameters == nullptr) return;
+  if (!parameters->is_object()) refuse_field("parameters: must be an object");
+  for (const auto& member : parameters->get_object()) {
+    if (member.key() != "unload_dependents") refuse_field("parameters: models come from the server's folder alone");
+  }
+}
+
+std::vector<Route> repository_routes(Service& service) {
+  constexpr std::string_view kRepository = "Open Inference V2";
+  const Limits& limits = service.limits();
+  return {route(service, "POST", "/v2/repository/models/{name}/load",
+                {kRepository, "Loads the highest version of a model", {}, kObject},
+                [&limits](const std::string& name, const std::string& body) -> Change {
+                  check_parameters(body, limits);
+                  return [=](Registry& registry) { return registry.load(name, 0), HttpResponse{200, "{}", {}}; };
+                }),
+          route(service, "POST", "/v2/repository/models/{name}/unload",
+                {kRepository, "Serves a model no more", {}, kObject},
+                [&limits](const std::string& name, const std::string& body) -> Change {
+                  check_parameters(body, limits);
+                  return [=](Registry& registry) { return registry.unload(name), HttpResponse{200, "{}", {}}; };
+                })};
+}
+
+}  // namespace
+
+std::vector<Route> admin(Service& service) {
+  std::vector<Route> all = model_routes(service);
+  for (auto* more : {alias_routes, repository_routes}) std::ranges::move(more(service), std::back_inserter(all));
+  return all;
+}
+
+}  // namespace qing::serve::protocols

@@ -1,0 +1,36 @@
+// What has been decided about the models, in a file that survives restarts.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace qing::serve {
+
+/// Another name for a model, or for one version of it.
+struct Alias {
+  std::string model;
+  std::int64_t version = 0;  ///< 0: the one that answers
+};
+
+/// Which version of a model an administrator chose.
+struct Choice {
+  std::int64_t version = 0;   ///< 0: none, the model is unloaded
+  std::int64_t previous = 0;  ///< answered before it; 0: none
+  std::int64_t highest = 0;   ///< of the versions there were; a higher one that comes later goes before the choice
+};
+
+/// Not thread-safe.
+struct RegistryState {
+  std::map<std::string, Choice, std::less<>> models;
+  std::map<std::string, Alias, std::less<>> aliases;
+
+  /// The state in `file`, or an empty one when there is no such file. IoError, DataError naming the file.
+  static RegistryState read(const std::filesystem::path& file);
+  /// Whoever reads meanwhile, or after a crash, finds the old state or the new one. IoError.
+  void write(const std::filesystem::path& file) const;
+};
+
+}  // namespace qing::serve

@@ -1,0 +1,273 @@
+// Changes to what a registry serves, without a socket and through the admin routes.
+#include "serve/serve_fixture.h"
+
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <thread>
+#include <tuple>
+
+#include "nn/temp_folder.h"
+
+namespace qing::serve {
+namespace {
+
+namespace fs = std::filesystem;
+using test::TempFolder;
+
+class NotANumber : public FakeClassifier {
+ public:
+  std::vector<nn::Prediction> predict_encoded(std::span<const nn::EncodedText> encodings) const override {
+    return std::vector<nn::Prediction>(encodings.size(), {0, std::vector<float>(3, std::nanf("")), 1, false});
+  }
+};
+
+// A folder "broken" makes the loader throw, "nan" loads and predicts no number.
+std::shared_ptr<const nn::TextClassifier> load_fake(const fs::path& folder) {
+  if (fs::exists(folder / "broken")) throw IoError("broken weights");
+  if (fs::exists(folder / "nan")) return std::make_shared<NotANumber>();
+  return std::make_shared<FakeClassifier>();
+}
+
+class RegistryChanges : public ::testing::Test {
+ protected:
+  void have(const std::string& folder) { fs::create_directories(root.path() / folder); }
+  Registry reopened() { return Registry(root.path(), load_fake); }
+
+  TempFolder root;
+};
+
+TEST_F(RegistryChanges, LoadsRollsBackAndRemembers) {
+  have("mood/1"), have("mood/2");
+  {
+    Registry registry = reopened();
+    registry.load();
+    EXPECT_THROW(registry.rollback("mood"), ValueError);
+    EXPECT_EQ(registry.load("mood", 1).version, 1);
+    EXPECT_EQ(registry.find("mood")->previous, 2);
+    EXPECT_EQ(registry.rollback("mood").version, 2);
+    EXPECT_EQ(registry.rollback("mood").version, 1);
+    registry.rescan();
+    EXPECT_EQ(registry.find("mood")->version, 1);
+  }
+  Registry registry = reopened();
+  registry.load();
+  EXPECT_EQ(registry.find("mood")->version, 1);
+  EXPECT_EQ(registry.find("mood")->previous, 2);
+  have("mood/3");
+  registry.rescan();
+  EXPECT_EQ(registry.find("mood")->version, 3);
+  EXPECT_EQ(registry.rollback("mood").version, 1);
+}
+
+TEST_F(RegistryChanges, AFailureReplacesNothingAndStaysWithTheModel) {
+  have("mood/1");
+  Registry registry = reopened();
+  registry.load();
+  const auto good = registry.find("mood")->classifier;
+  for (const char* bad : {"mood/2/broken", "mood/3/nan"}) {
+    have(bad);
+    EXPECT_THROW(registry.load("mood", 0), DataError) << bad;
+    registry.rescan();
+    const Model model = *registry.find("mood");
+    EXPECT_EQ(model.version, 1);
+    EXPECT_EQ(model.classifier, good);
+    EXPECT_NE(model.error.find(std::string("version ") + bad[5]), std::string::npos) << model.error;
+  }
+  EXPECT_FALSE(fs::exists(root.path() / Registry::kStateFile));
+  EXPECT_EQ(registry.load("mood", 1).error, "");
+}
+
+TEST_F(RegistryChanges, ABrokenNewVersionDoesNotPreventAStart) {
+  have("mood/1");
+  Registry first = reopened();
+  first.load();
+  first.load("mood", 1);
+  have("mood/2/broken");
+  Registry second = reopened();
+  second.load();
+  EXPECT_EQ(second.find("mood")->version, 1);
+  EXPECT_NE(second.find("mood")->error.find("broken weights"), std::string::npos);
+}
+
+TEST_F(RegistryChanges, AliasesSurviveARestart) {
+  have("mood/1"), have("mood/2");
+  {
+    Registry registry = reopened();
+    registry.load();
+    registry.set_alias("live", {"mood"});
+    registry.set_alias("stable", {"mood", 1});
+    EXPECT_THROW(registry.set_alias("mood", {"mood"}), ValueError);
+    EXPECT_THROW(registry.set_alias("../x", {"mood"}), ValueError);
+    EXPECT_THROW(registry.set_alias("other", {"none"}), IndexError);
+    EXPECT_THROW(registry.set_alias("other", {"mood", 7}), IndexError);
+    EXPECT_THROW(registry.unload("mood"), ValueError);
+  }
+  Registry registry = reopened();
+  registry.load();
+  EXPECT_EQ(registry.find("live")->version, 2);
+  EXPECT_EQ(registry.find("live")->name, "mood");
+  EXPECT_EQ(registry.find("stable")->version, 1);
+  EXPECT_EQ(registry.find("mood", 1)->version, 1);
+  registry.remove_alias("stable");
+  EXPECT_FALSE(registry.find("stable").has_value());
+  EXPECT_FALSE(registry.find("mood", 1).has_value());
+  EXPECT_THROW(registry.remove_alias("stable"), IndexError);
+}
+
+TEST_F(RegistryChanges, AnUnloadedModelStaysSo) {
+  have("mood/1"), have("other/1");
+  Registry registry = reopened();
+  registry.load();
+  registry.unload("mood");
+  EXPECT_THROW(registry.unload("mood"), IndexError);
+  have("mood/2");
+  registry.rescan();
+  EXPECT_FALSE(registry.find("mood").has_value());
+  Registry again = reopened();
+  again.load();
+  EXPECT_FALSE(again.find("mood").has_value());
+  EXPECT_EQ(again.load("mood", 0).version, 2);
+}
+
+TEST_F(RegistryChanges, KnowsOnlyNamesInItsFolder) {
+  have("mood/1");
+  Registry registry = reopened();
+  registry.load();
+  for (const char* name : {"none", "..", "../mood", "mood/1", ""}) {
+    EXPECT_THROW(registry.load(name, 0), IndexError) << name;
+  }
+  EXPECT_THROW(registry.load("mood", 2), IndexError);
+  Registry without;
+  without.add("mood", 1, std::make_shared<FakeClassifier>());
+  EXPECT_THROW(without.load("mood", 1), ValueError);
+}
+
+TEST_F(RegistryChanges, WhatCannotBeWrittenDownDoesNotHappen) {
+  have("mood/1"), have("mood/2");
+  Registry registry = reopened();
+  registry.load();
+  have(std::string(Registry::kStateFile) + "/in_the_way");
+  EXPECT_THROW(registry.load("mood", 1), IoError);
+  EXPECT_THROW(registry.set_alias("live", {"mood"}), IoError);
+  EXPECT_EQ(registry.find("mood")->version, 2);
+  EXPECT_FALSE(registry.find("live").has_value());
+}
+
+TEST_F(RegistryChanges, NamesAnUnreadableState) {
+  have("mood/1");
+  for (const char* text : {"", "{", "{}", R"({"models":[],"aliases":{}})", R"({"models":{"a":{}},"aliases":{}})"}) {
+    root.write(Registry::kStateFile, text);
+    const std::string why = test::message_of<DataError>([&] { reopened().load(); });
+    EXPECT_NE(why.find(Registry::kStateFile), std::string::npos) << text;
+  }
+}
+
+class AdminTest : public ServeTest {
+ protected:
+  AdminTest() {
+    for (const char* folder : {"mood/1", "mood/2"}) fs::create_directories(root.path() / folder);
+    registry = std::make_shared<Registry>(root.path(), [this](const fs::path& folder) {
+      ++loads;
+      while (held) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return load_fake(folder);
+    });
+    registry->load();
+    server = std::make_unique<Server>(options, registry);
+    server->start();
+  }
+  RawResponse send(std::string_view method, std::string_view path, std::string_view body = "",
+                   std::string_view headers = "") {
+    return ask(fmt::format("{} {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n{}\r\n{}", method, path, body.size(),
+                           headers, body));
+  }
+  std::string code(const RawResponse& response) {
+    const std::size_t at = response.body.find(R"("code":")");
+    return at == std::string::npos ? "" : response.body.substr(at + 8, response.body.find('"', at + 8) - at - 8);
+  }
+
+  TempFolder root;
+  std::atomic<bool> held = false;
+  std::atomic<int> loads = 0;
+};
+
+TEST_F(AdminTest, ChangesModelsAndAliases) {
+  EXPECT_EQ(send("POST", "/v1/admin/models/mood/load", R"({"version":1})").body,
+            R"({"name":"mood","version":"1","versions":["1","2"],"previous":"2"})");
+  EXPECT_EQ(send("POST", "/v1/admin/models/mood/rollback").body,
+            R"({"name":"mood","version":"2","versions":["1","2"],"previous":"1"})");
+  EXPECT_EQ(send("PUT", "/v1/admin/aliases/live", R"({"model":"mood","version":"1"})").body,
+            R"({"aliases":{"live":{"model":"mood","version":"1"}}})");
+  EXPECT_NE(ask(post(R"({"text":"a"})", "", "/v1/models/live/predict")).body.find(R"("model":"mood","version":"1")"),
+            std::string::npos);
+  EXPECT_EQ(ask(get("/v2/models/mood/versions/1/ready")).status, 200);
+  EXPECT_EQ(send("DELETE", "/v1/admin/aliases/live").body, R"({"aliases":{}})");
+  EXPECT_EQ(ask(get("/v1/models/live")).status, 404);
+  EXPECT_EQ(ask(get("/v2/models/mood/versions/1/ready")).status, 404);
+  const std::string parameters = R"({"parameters":{"unload_dependents":false}})";
+  EXPECT_EQ(send("POST", "/v2/repository/models/mood/unload", parameters).status, 200);
+  EXPECT_EQ(ask(get("/health/ready")).status, 503);
+  EXPECT_EQ(send("POST", "/v2/repository/models/mood/load").status, 200);
+  EXPECT_EQ(ask(get("/health/ready")).status, 200);
+}
+
+TEST_F(AdminTest, RefusesWhatMakesNoSense) {
+  fs::create_directories(root.path() / "mood/3/broken");
+  const std::vector<std::tuple<std::string, std::string, std::string, int, std::string>> cases = {
+      {"POST", "models/none/load", "", 404, "not_found"},
+      {"POST", "models/../load", "", 404, "not_found"},
+      {"POST", "models/mood/load", R"({"version":9})", 404, "not_found"},
+      {"POST", "models/mood/load", R"({"version":3})", 422, "not_loaded"},
+      {"POST", "models/mood/load", R"({"version":1.5})", 422, "unacceptable_field"},
+      {"POST", "models/mood/load", R"({"version":-1})", 422, "unacceptable_field"},
+      {"POST", "models/mood/load", R"({"path":"/"})", 422, "unacceptable_field"},
+      {"POST", "models/mood/load", "{", 400, "malformed_json"},
+      {"POST", "models/mood/rollback", "", 422, "unacceptable_change"},
+      {"PUT", "aliases/live", "", 422, "unacceptable_field"},
+      {"PUT", "aliases/mood", R"({"model":"mood"})", 422, "unacceptable_change"},
+      {"DELETE", "aliases/live", "", 404, "not_found"},
+  };
+  for (const auto& [method, path, body, status, why] : cases) {
+    const RawResponse response = send(method, "/v1/admin/" + path, body);
+    EXPECT_EQ(response.status, status) << path << body << response.body;
+    EXPECT_EQ(code(response), why) << path << body;
+  }
+  EXPECT_NE(ask(get("/v1/models/mood")).body.find(R"("version":"2","versions":["1","2"],)"), std::string::npos);
+  EXPECT_NE(ask(get("/v1/models/mood")).body.find("broken weights"), std::string::npos);
+  const std::string config = R"({"parameters":{"config":"{}"}})";
+  EXPECT_EQ(send("POST", "/v2/repository/models/mood/load", config).status, 422);
+}
+
+TEST_F(AdminTest, SaysThatAChoiceCouldNotBeWritten) {
+  fs::create_directories(root.path() / Registry::kStateFile / "in_the_way");
+  const RawResponse response = send("POST", "/v1/admin/models/mood/load", R"({"version":1})");
+  EXPECT_EQ(response.status, 500);
+  EXPECT_EQ(code(response), "not_written");
+  EXPECT_NE(ask(get("/v1/models/mood")).body.find(R"("version":"2")"), std::string::npos);
+}
+
+TEST_F(AdminTest, IsNotForWebPages) {
+  const int before = loads;
+  for (const char* header : {"Origin: http://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"}) {
+    EXPECT_EQ(code(send("POST", "/v1/admin/models/mood/load", "", header)), "from_a_page") << header;
+    EXPECT_EQ(code(send("POST", "/v2/repository/models/mood/unload", "", header)), "from_a_page") << header;
+  }
+  EXPECT_EQ(loads, before);
+  EXPECT_TRUE(registry->ready());
+}
+
+TEST_F(AdminTest, AnswersWhileAModelLoads) {
+  held = true;
+  const int before = loads;
+  RawClient admin(server->port());
+  admin.send("POST /v1/admin/models/mood/load HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  while (loads == before) std::this_thread::yield();
+  EXPECT_EQ(ask(get("/health/ready")).status, 200);
+  EXPECT_EQ(ask(post(R"({"text":"a"})")).status, 200);
+  held = false;
+  EXPECT_EQ(admin.receive().status, 200);
+}
+
+}  // namespace
+}  // namespace qing::serve
