@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import time
 import urllib.request
@@ -24,6 +25,14 @@ def endpoint(models_root, qing):
     yield server.endpoint
     code, log = server.stop()
     assert code == 0 and not any(text in log for text in TEXTS)
+
+
+@pytest.fixture(scope="module")
+def labels(qing, model_dir):
+    """What the command says of TEXTS; the page must say the same."""
+    said = [json.loads(line)["label"] for line in qing("predict", "--model", model_dir, "--json", *TEXTS).stdout.splitlines()]
+    assert said[:2] == ["positive", "negative"]
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +78,9 @@ def test_the_page_holds_everything_and_lets_nothing_else_in(endpoint):
         assert answer.read() == b'{"status":"alive"}'
 
 
-def test_texts_get_labels_scores_and_explanations(page, screenshots):
+def test_texts_get_labels_scores_and_explanations(page, labels, screenshots):
     analyse(page, TEXTS)
-    assert page.run("return [...document.querySelectorAll('#results .label')].map(e => e.textContent)") == [
-        "positive", "negative", "neutral"]  # fmt: skip
+    assert page.run("return [...document.querySelectorAll('#results .label')].map(e => e.textContent)") == labels
     assert page.run("return [...document.querySelectorAll('#results .text')].map(e => e.textContent)") == TEXTS
     marks = page.run("return [...document.querySelectorAll('#results > li:first-child mark')].map(e => [e.textContent, "
                      "getComputedStyle(e).backgroundColor])")  # fmt: skip
@@ -110,7 +118,7 @@ def test_the_keyboard_and_a_screen_reader_reach_everything(page):
     assert page.run("return document.querySelector('[role=status]').getAttribute('aria-live')") == "polite"
 
 
-def test_a_file_is_predicted_with_progress_and_downloaded(page, tmp_path, screenshots):
+def test_a_file_is_predicted_with_progress_and_downloaded(page, labels, tmp_path, screenshots):
     rows = [["id", "text"]] + [[str(i), text] for i, text in enumerate([*TEXTS, 'a "quoted",\nbroken line', ""] * 30)]
     path = tmp_path / "texts.csv"
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
@@ -133,7 +141,7 @@ def test_a_file_is_predicted_with_progress_and_downloaded(page, tmp_path, screen
     result = list(csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline="")))
     assert result[0] == ["id", "text", "predicted", "score", "negative", "neutral", "positive"]
     assert [row[:2] for row in result[1:]] == rows[1:]
-    assert [row[2] for row in result[1:4]] == ["positive", "negative", "neutral"]
+    assert [row[2] for row in result[1:4]] == labels
     page.screenshot(screenshots / "batch.png")
 
 
