@@ -35,9 +35,9 @@ std::string_view key_of(const HttpHead& head) {
 
 }  // namespace
 
-Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::optional<ApiKeys> keys, const Limits& limits)
-    : service_(std::move(registry), batcher, limits),
-      keys_(std::move(keys)),
+Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits)
+    : keys_(std::move(keys)),
+      service_(std::move(registry), batcher, limits, keys_.get()),
       router_(all_routes()),
       openapi_(openapi_json(router_.routes())) {}
 
@@ -56,17 +56,13 @@ std::vector<Route> Api::all_routes() {
   return all;
 }
 
-void Api::authorize(const HttpHead& head, Scope scope) const {
-  if (!keys_ || scope == Scope::kOpen || keys_->accepts(key_of(head))) return;
-  HttpResponse response =
-      error_response(401, "unauthorized", "no valid API key; send Authorization: Bearer KEY, or X-API-Key: KEY");
-  response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  throw Refusal(std::move(response));
-}
-
 Routed Api::route(const HttpHead& head) {
   const auto begin = std::chrono::steady_clock::now();
-  Routed routed = router_.route(head, [&](Scope scope) { authorize(head, scope); });
+  std::string key;
+  Routed routed = router_.route(head, [&](Scope scope) {
+    if (keys_ && scope != Scope::kOpen) key = keys_->admit(key_of(head), scope);
+  });
+  routed.key = std::move(key);
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));
   RouteStatistics& statistics = service_.statistics().route(routed.name);

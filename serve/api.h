@@ -2,12 +2,11 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include <qing/serve/api_keys.h>
 #include <qing/serve/batcher.h>
+#include <qing/serve/gatekeeper.h>
 #include <qing/serve/http_message.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/registry.h>
@@ -20,8 +19,8 @@ namespace qing::serve {
 /// Answers the protocols of serve/protocols/. Routes of a scope other than kOpen ask for a key when there are keys.
 class Api : public HttpHandler {
  public:
-  /// `batcher` must outlive the Api. Without `keys` every request is let in.
-  Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::optional<ApiKeys> keys, const Limits& limits);
+  /// `batcher` must outlive the Api. Without `keys` (null) every request is let in.
+  Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits);
 
   Routed route(const HttpHead& head) override;
   /// From now on /health/ready is 503.
@@ -33,10 +32,8 @@ class Api : public HttpHandler {
 
  private:
   std::vector<Route> all_routes();
-  void authorize(const HttpHead& head, Scope scope) const;
-
+  const std::unique_ptr<Gatekeeper> keys_;
   Service service_;
-  const std::optional<ApiKeys> keys_;
   Router router_;
   const std::string openapi_;  // made of the router's table
 };

@@ -38,8 +38,8 @@ ApiKeys::Digest ApiKeys::digest(std::string_view key) const {
 ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
   std::ifstream in(file);
   if (!in) {
-    throw IoError(fmt::format("{}: {}; give a readable file with one API key a line", file.string(),
-                              std::strerror(errno)));
+    throw IoError(fmt::format("{}: {}; give a readable file: a store that qing keys create makes, or one key a line",
+                              file.string(), std::strerror(errno)));
   }
   struct stat info{};
   if (::stat(file.c_str(), &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)) != 0) {
@@ -67,12 +67,15 @@ ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
   return keys;
 }
 
-bool ApiKeys::accepts(std::string_view key) const {
+std::string ApiKeys::admit(std::string_view key, Scope) {
   const Digest given = digest(key);
-  int found = 0;
+  std::size_t found = 0;
   // Every digest is compared, a match or not, so that the time does not tell which one it was.
-  for (const Digest& known : digests_) found |= CRYPTO_memcmp(known.data(), given.data(), given.size()) == 0 ? 1 : 0;
-  return found != 0;
+  for (std::size_t i = 0; i < digests_.size(); ++i) {
+    found |= CRYPTO_memcmp(digests_[i].data(), given.data(), given.size()) == 0 ? i + 1 : 0;
+  }
+  if (found == 0) refuse_unknown();
+  return fmt::format("key {}", found);
 }
 
 }  // namespace qing::serve

@@ -1,17 +1,22 @@
-// API keys, known to the process only as keyed digests.
+// API keys of a plain file, known to the process only as keyed digests.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <vector>
+
+#include <qing/serve/gatekeeper.h>
 
 namespace qing::serve {
 
 /// A set of accepted keys. The keys themselves are forgotten after loading: what stays is their HMAC-SHA-256 under a
-/// secret drawn at start, so that neither a memory dump nor the time of a comparison tells a key.
-class ApiKeys {
+/// secret drawn at start, so that neither a memory dump nor the time of a comparison tells a key. Each may do
+/// everything, without quotas or accounts: those need a KeyStore.
+class ApiKeys : public Gatekeeper {
  public:
   static constexpr std::size_t kMinKeyBytes = 16;
   static constexpr std::size_t kMaxKeyBytes = 512;
@@ -21,8 +26,9 @@ class ApiKeys {
   /// A file that every user of the machine can read is logged as a warning.
   static ApiKeys from_file(const std::filesystem::path& file);
 
-  /// Whether `key` is one of the keys. Takes as long whichever key it is, or none.
-  bool accepts(std::string_view key) const;
+  /// Takes as long whichever key it is, or none. The id is the key's place in the file.
+  std::string admit(std::string_view key, Scope scope) override;
+  void charge_tokens(const std::string&, std::int64_t) override {}
   std::size_t size() const { return digests_.size(); }
 
  private:

@@ -238,6 +238,7 @@ void HttpTransport::Impl::finished(const Routed& routed, int status, Clock::dura
   log_line("info", "request", {{"route", std::string(routed.name.empty() ? "none" : routed.name)},
                                {"status", std::int64_t{status}},
                                {"milliseconds", std::chrono::duration<double, std::milli>(time).count()},
+                               {"key", routed.key},
                                {"request_id", routed.request_id},
                                {"traceparent", routed.traceparent}});
 }

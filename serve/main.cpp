@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -191,7 +192,7 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& con
   command->add_option("--config", config, "File of these options (TOML or INI)")->configurable(false);
   command->add_option("--address", a.address, "Address to listen on")->capture_default_str();
   command->add_option("--port", a.port, "Port; 0: any free one")->capture_default_str();
-  command->add_option("--keys", a.keys, "File with one API key a line");
+  command->add_option("--keys", a.keys, "API keys: a store of qing keys, or a file with one a line");
   command->add_flag("--allow-no-keys", a.allow_no_keys, "Serve other machines without keys");
   command->add_option("--certificate", a.certificate, "Certificate chain in PEM: TLS; read again on SIGHUP");
   command->add_option("--tls-key", a.tls_key, "Private key of the certificate, in PEM");
@@ -201,6 +202,40 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& con
     if (!config.empty()) cli::read_config(*command, config);
     action = [&a] { cli::run_serve(a); };
   });
+}
+
+void add_keys(CLI::App& app, cli::KeysArguments& a, Action& action) {
+  CLI::App* keys = app.add_subcommand("keys", "Make and manage the API keys of a service");
+  keys->require_subcommand(1);
+  const auto add = [&](const char* name, const char* about, void (*run)(const cli::KeysArguments&)) {
+    CLI::App* command = keys->add_subcommand(name, about);
+    command->add_option("--store", a.store, "File of the keys")->required();
+    command->add_flag("--json", a.json, "JSON objects, one a line");
+    command->callback([&a, &action, run] { action = [&a, run] { run(a); }; });
+    return command;
+  };
+  const std::map<std::string, int64_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+  const CLI::AsNumberWithUnit time(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME");
+  const CLI::Range quota(int64_t{0}, int64_t{1} << 53);
+  CLI::App* create = add("create", "Make a key and print it; a missing store, too", cli::run_keys_create);
+  create->add_option("--name", a.name, "For people");
+  create->add_option("--scopes", a.scopes, "Of predict, metrics and admin, with commas between")->capture_default_str();
+  create->add_option("--expires", a.expires, "After so long, such as 90d, 12h, 30m, 10s")
+      ->transform(time)
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
+  create->add_option("--requests-per-minute", a.requests_per_minute, "Quota; 0: none")->check(quota);
+  create->add_option("--requests-per-day", a.requests_per_day, "Quota; 0: none")->check(quota);
+  create->add_option("--tokens-per-minute", a.tokens_per_minute, "Quota; 0: none")->check(quota);
+  create->add_option("--tokens-per-day", a.tokens_per_day, "Quota; 0: none")->check(quota);
+  add("list", "Show the keys, without their secrets", cli::run_keys_list);
+  CLI::App* rotate = add("rotate", "Give a key another secret and print it", cli::run_keys_rotate);
+  rotate->add_option("id", a.id, "What stands before the key's dot")->required();
+  rotate->add_option("--overlap", a.overlap, "How long the old secret stays good; 24h unless given")->transform(time);
+  CLI::App* revoke = add("revoke", "End a key, within a second", cli::run_keys_revoke);
+  revoke->add_option("id", a.id, "What stands before the key's dot")->required();
+  CLI::App* usage = add("usage", "Show requests and tokens by day (UTC) and key", cli::run_keys_usage);
+  usage->add_option("id", a.id, "Of this key alone");
+  usage->add_option("--days", a.days, "So many, with today")->capture_default_str()->check(CLI::Range(1, 100'000));
 }
 
 void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {
@@ -238,6 +273,7 @@ int run(int argc, char** argv) {
   cli::EvalArguments eval;
   cli::TextArguments predict, explain, tokenize;
   cli::ServeArguments serve;
+  cli::KeysArguments keys;
   cli::InfoArguments info;
   cli::BenchArguments bench;
   Action action;
@@ -247,6 +283,7 @@ int run(int argc, char** argv) {
   add_explain(app, after_dashes, explain, action);
   add_tokenize(app, after_dashes, tokenize, action);
   add_serve(app, serve, serve_config, action);
+  add_keys(app, keys, action);
   add_info(app, info, action);
   add_bench(app, bench, action);
 

@@ -2,7 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
-#include <optional>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -12,19 +12,23 @@
 #include <qing/serve/batcher.h>
 #include <qing/serve/http_log.h>
 #include <qing/serve/http_transport.h>
+#include <qing/serve/key_guard.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
 namespace {
 
-std::optional<ApiKeys> keys_for(const ServerOptions& options) {
+std::unique_ptr<Gatekeeper> keys_for(const ServerOptions& options) {
   const bool loopback = HttpTransport::is_loopback(options.address);
-  if (!options.keys_file.empty()) return ApiKeys::from_file(options.keys_file);
+  if (!options.keys_file.empty()) {
+    if (KeyStore::is_database(options.keys_file)) return std::make_unique<KeyGuard>(options.keys_file);
+    return std::make_unique<ApiKeys>(ApiKeys::from_file(options.keys_file));
+  }
   if (!loopback && !options.allow_no_keys) {
     throw ValueError(fmt::format("server address {}: other machines reach it and no API keys are set; give a file of "
                                  "keys, use 127.0.0.1, or allow serving without keys explicitly", options.address));
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace qing::serve {
 struct ServerOptions {
   std::string address = "127.0.0.1";  ///< an IPv4 or IPv6 address, or "localhost"
   std::uint16_t port = 8080;          ///< 0: any free port, see Server::port()
-  std::filesystem::path keys_file;    ///< one API key a line; empty: no keys, which only loopback may do
+  std::filesystem::path keys_file;    ///< a KeyStore, or one API key a line; empty: no keys, which only loopback may do
   bool allow_no_keys = false;         ///< serve without keys on an address other machines can reach
   std::filesystem::path certificate;  ///< PEM chain, with tls_key: TLS instead of plain HTTP
   std::filesystem::path tls_key;      ///< PEM private key
@@ -25,7 +25,8 @@ struct ServerOptions {
 /// One service. start() and stop() belong to one thread; the rest may be called from any.
 class Server {
  public:
-  /// ValueError on an address that is none, or that other machines reach without keys; IoError on the keys' file.
+  /// ValueError on an address that is none, or that other machines reach without keys; IoError or DataError on the
+  /// keys' file.
   Server(ServerOptions options, std::shared_ptr<Registry> registry);
   /// Stops, as stop() does.
   ~Server();

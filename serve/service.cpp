@@ -174,7 +174,12 @@ Model Service::only_model() const {
   return all.front();
 }
 
-void Service::count_labels(const Answer& answer) {
+void Service::count(const Answer& answer, const std::string& key) {
+  if (keys_ != nullptr && !key.empty()) {
+    std::int64_t tokens = 0;
+    for (const nn::Prediction& prediction : answer.predictions) tokens += prediction.tokens;
+    keys_->charge_tokens(key, tokens);
+  }
   const std::lock_guard lock(labels_mutex_);
   for (const nn::Prediction& prediction : answer.predictions) {
     ++labels_[{answer.model.name, answer.labels()[static_cast<std::size_t>(prediction.label)]}];
@@ -216,7 +221,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   }
   const bool queued = batcher_.submit(std::move(request), [this, pending,
                                                            reply = std::move(reply)](const BatchResult& result) {
-    reply(result_response(*pending, result, limits_, [this](const Answer& answer) { count_labels(answer); }));
+    reply(result_response(*pending, result, limits_, [&](const Answer& answer) { count(answer, reply.key); }));
   });
   if (!queued) {
     throw Refusal(unavailable("queue_full", fmt::format("limit of {} waiting texts reached; try again later",

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <qing/serve/batcher.h>
+#include <qing/serve/gatekeeper.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/model_thread.h>
 #include <qing/serve/registry.h>
@@ -40,9 +41,9 @@ struct Job {
 /// Safe to use from many threads.
 class Service {
  public:
-  /// `batcher` must outlive the Service.
-  Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits)
-      : registry_(std::move(registry)), batcher_(batcher), limits_(limits) {}
+  /// `batcher` must outlive the Service, as must `keys`, which tokens are charged to; null: to nobody.
+  Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits, Gatekeeper* keys)
+      : registry_(std::move(registry)), batcher_(batcher), limits_(limits), keys_(keys) {}
 
   /// The model of routes that name none. Refusal unless there is exactly one.
   Model only_model() const;
@@ -76,11 +77,12 @@ class Service {
                                                std::uint64_t count)>& visit) const;
 
  private:
-  void count_labels(const Answer& answer);
+  void count(const Answer& answer, const std::string& key);
 
   std::shared_ptr<Registry> registry_;
   Batcher& batcher_;
   const Limits limits_;
+  Gatekeeper* const keys_;
   std::atomic<bool> draining_ = false;
   Statistics statistics_;
   mutable std::mutex labels_mutex_;

@@ -74,6 +74,28 @@ struct ServeArguments {
 /// Serves until SIGINT or SIGTERM, then drains. SIGHUP reads the certificate again and looks for new models.
 void run_serve(const ServeArguments& arguments);
 
+struct KeysArguments {
+  std::filesystem::path store;
+  std::string id;  ///< of the key; for usage empty: all keys
+  std::string name;
+  std::string scopes = "predict";
+  int64_t expires = 0;                                    ///< seconds from now; 0: never
+  int64_t requests_per_minute = 0, requests_per_day = 0;  ///< 0: no limit
+  int64_t tokens_per_minute = 0, tokens_per_day = 0;
+  int64_t overlap = 86400;  ///< seconds
+  int64_t days = 30;
+  bool json = false;
+};
+/// Makes a store where there is none. Prints the new key alone on stdout.
+void run_keys_create(const KeysArguments& arguments);
+/// A line a key; no secrets.
+void run_keys_list(const KeysArguments& arguments);
+/// Prints the key with its new secret.
+void run_keys_rotate(const KeysArguments& arguments);
+void run_keys_revoke(const KeysArguments& arguments);
+/// A line a day and key.
+void run_keys_usage(const KeysArguments& arguments);
+
 struct InfoArguments {
   std::filesystem::path model;  ///< empty: the engine only
   bool json = false;

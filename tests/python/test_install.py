@@ -94,7 +94,8 @@ def test_an_installed_qing_is_found_and_works(static_prefix, tmp_path):
 
 def test_shared_libraries_are_found_and_work(shared_prefix, tmp_path):
     # Shared libraries bring what they are linked with: their users need no header of it.
-    without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("fmt", "Boost", "OpenSSL", "OpenMP", "PkgConfig")]
+    packages = ("fmt", "Boost", "OpenSSL", "SQLite3", "OpenMP", "PkgConfig")
+    without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in packages]
     consumer = Consumer(tmp_path, ["tensor", "optim"], f"-DCMAKE_PREFIX_PATH={shared_prefix}", *without).make()
     consumer.says("tensor", "5\n")
     consumer.says("optim", None)
@@ -107,7 +108,7 @@ def test_one_component_needs_nothing_of_the_others(static_prefix, tmp_path):
     prefix = install(BUILD, tmp_path / "prefix", "--component", "tensor")
     assert sorted(p.name for p in (prefix / "include/qing").iterdir()) == ["tensor"]
     assert [p.name for p in prefix.rglob("*.a")] == ["libqing_tensor.a"]
-    without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("Boost", "OpenSSL", "PkgConfig")]
+    without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("Boost", "OpenSSL", "SQLite3", "PkgConfig")]
     consumer = Consumer(tmp_path / "one", ["tensor"], f"-DCMAKE_PREFIX_PATH={prefix}", *without).make()
     consumer.says("tensor", "5\n")
     # The same holds where all are installed and one is asked for; asked for another, it says what is missing.

@@ -70,7 +70,7 @@ TEST_F(ClientTest, GivesUpInTime) {
 TEST_F(ClientTest, TheDescriptionHoldsEveryRoute) {
   start();
   Batcher batcher{Limits{}};
-  const Api api(registry, batcher, std::nullopt, Limits{});
+  const Api api(registry, batcher, nullptr, Limits{});
   const std::string document = ask(get("/openapi.json")).body;
   EXPECT_EQ(document, openapi_json(api.routes()));
   EXPECT_GT(api.routes().size(), 20U);

@@ -80,12 +80,12 @@ TEST(ApiKeysTest, ReadsAndComparesKeys) {
   const TempFolder folder;
   const fs::path file = folder.path() / "keys";
   std::ofstream(file) << "# comment\n  key-one-0123456789  \n\nkey-two-0123456789";
-  const ApiKeys keys = ApiKeys::from_file(file);
+  ApiKeys keys = ApiKeys::from_file(file);
   EXPECT_EQ(keys.size(), 2U);
-  EXPECT_TRUE(keys.accepts("key-one-0123456789"));
-  EXPECT_TRUE(keys.accepts("key-two-0123456789"));
+  EXPECT_EQ(keys.admit("key-one-0123456789", Scope::kPredict), "key 1");
+  EXPECT_EQ(keys.admit("key-two-0123456789", Scope::kAdmin), "key 2");
   for (const char* wrong : {"", "key-one-012345678", "key-one-01234567890", "# comment", "KEY-ONE-0123456789"}) {
-    EXPECT_FALSE(keys.accepts(wrong)) << wrong;
+    EXPECT_THROW(keys.admit(wrong, Scope::kPredict), Refusal) << wrong;
   }
 }
 

@@ -1,0 +1,133 @@
+#include "database.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience{10'000};
+
+// SQLite gives its journals the database's mode. The file is opened here only if that makes it: closing another
+// descriptor of a database in use would take away SQLite's locks on it (POSIX locks belong to the process).
+void make_private(const std::filesystem::path& file) {
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (fd < 0 && errno != EEXIST) throw IoError(fmt::format("{}: {}", file.string(), std::strerror(errno)));
+  if (fd >= 0) ::close(fd);
+}
+
+}  // namespace
+
+Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
+  if (mode == Mode::kCreate) make_private(file);
+  sqlite3* handle = nullptr;
+  const int flags = (mode == Mode::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX;
+  const int code = sqlite3_open_v2(file.c_str(), &handle, flags, nullptr);
+  handle_.reset(handle);
+  if (handle == nullptr) throw IoError(fmt::format("{}: {}", file.string(), sqlite3_errstr(code)));
+  if (code != SQLITE_OK) fail();
+  sqlite3_busy_timeout(handle, static_cast<int>(kPatience.count()));
+}
+
+void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+
+void Database::fail() const {
+  throw IoError(fmt::format("{}: {}; check the file, its folder's permissions and the disk's room", file_.string(),
+                            sqlite3_errmsg(handle_.get())));
+}
+
+void Database::run(const char* sql) {
+  if (sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail();
+}
+
+Statement Database::prepare(std::string_view sql) {
+  sqlite3_stmt* handle = nullptr;
+  if (sqlite3_prepare_v2(handle_.get(), sql.data(), static_cast<int>(sql.size()), &handle, nullptr) != SQLITE_OK) {
+    fail();
+  }
+  return Statement(*this, handle);
+}
+
+void Database::use_log() {
+  // SQLite does not wait for its other connections here, whatever the busy time-out.
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  int code = SQLITE_OK;
+  while ((code = sqlite3_exec(handle_.get(), "PRAGMA journal_mode=WAL", nullptr, nullptr, nullptr)) == SQLITE_BUSY &&
+         std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  if (code != SQLITE_OK) fail();
+}
+
+std::int64_t Database::number(std::string_view sql) {
+  Statement statement = prepare(sql);
+  return statement.step() ? statement.number(0) : 0;
+}
+
+void Statement::Finalize::operator()(sqlite3_stmt* handle) const { sqlite3_finalize(handle); }
+
+void Statement::check(int code) const {
+  if (code != SQLITE_OK) database_.fail();
+}
+
+Statement& Statement::bind(int parameter, std::int64_t value) {
+  check(sqlite3_bind_int64(handle_.get(), parameter, value));
+  return *this;
+}
+
+Statement& Statement::bind(int parameter, std::string_view text) {
+  const char* const data = text.data() == nullptr ? "" : text.data();  // a null pointer would bind NULL
+  check(sqlite3_bind_text(handle_.get(), parameter, data, static_cast<int>(text.size()), SQLITE_TRANSIENT));
+  return *this;
+}
+
+Statement& Statement::bind(int parameter, std::span<const unsigned char> bytes) {
+  check(sqlite3_bind_blob(handle_.get(), parameter, bytes.data(), static_cast<int>(bytes.size()), SQLITE_TRANSIENT));
+  return *this;
+}
+
+bool Statement::step() {
+  const int code = sqlite3_step(handle_.get());
+  if (code != SQLITE_ROW && code != SQLITE_DONE) database_.fail();
+  return code == SQLITE_ROW;
+}
+
+void Statement::run() {
+  step();
+  check(sqlite3_reset(handle_.get()));
+}
+
+std::int64_t Statement::number(int column) const { return sqlite3_column_int64(handle_.get(), column); }
+
+std::string Statement::text(int column) const {
+  const void* bytes = sqlite3_column_blob(handle_.get(), column);
+  const int size = sqlite3_column_bytes(handle_.get(), column);
+  if (bytes == nullptr) return {};
+  return std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
+}
+
+Transaction::~Transaction() {
+  if (!open_) return;
+  try {
+    database_.run("ROLLBACK");
+  } catch (const IoError&) {
+    // What made SQLite fail has mostly ended the transaction already.
+  }
+}
+
+void Transaction::commit() {
+  database_.run("COMMIT");
+  open_ = false;
+}
+
+}  // namespace qing::serve

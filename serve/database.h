@@ -1,0 +1,83 @@
+// SQLite with exceptions: the little of it that the service needs.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace qing::serve {
+
+class Statement;
+
+/// One connection. Every function throws IoError, which names the file, when SQLite does; for one thread at a time.
+class Database {
+ public:
+  enum class Mode { kRead, kWrite, kCreate };
+
+  /// kCreate makes a missing file, which only its owner can read. What is locked is waited for, up to 10 s.
+  Database(const std::filesystem::path& file, Mode mode);
+
+  /// Statements without results, with semicolons between.
+  void run(const char* sql);
+  Statement prepare(std::string_view sql);
+  /// Readers and a writer do not wait for each other from now on, in any process (write-ahead log).
+  void use_log();
+  /// The one number that `sql` gives.
+  std::int64_t number(std::string_view sql);
+  const std::filesystem::path& file() const { return file_; }
+  [[noreturn]] void fail() const;
+
+ private:
+  struct Close {
+    void operator()(sqlite3* handle) const;
+  };
+  std::filesystem::path file_;
+  std::unique_ptr<sqlite3, Close> handle_;
+};
+
+/// Parameters count from 1, columns from 0.
+class Statement {
+ public:
+  Statement& bind(int parameter, std::int64_t value);
+  Statement& bind(int parameter, std::string_view text);
+  Statement& bind(int parameter, std::span<const unsigned char> bytes);
+  /// Whether there is a row (more).
+  bool step();
+  /// A step that gives none; then the statement can be bound and run again.
+  void run();
+  std::int64_t number(int column) const;
+  std::string text(int column) const;  ///< or bytes
+
+ private:
+  friend class Database;
+  struct Finalize {
+    void operator()(sqlite3_stmt* handle) const;
+  };
+  Statement(Database& database, sqlite3_stmt* handle) : database_(database), handle_(handle) {}
+  void check(int code) const;
+
+  Database& database_;
+  std::unique_ptr<sqlite3_stmt, Finalize> handle_;
+};
+
+/// Holds the right to write from its beginning; undone unless committed.
+class Transaction {
+ public:
+  explicit Transaction(Database& database) : database_(database) { database_.run("BEGIN IMMEDIATE"); }
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit();
+
+ private:
+  Database& database_;
+  bool open_ = true;
+};
+
+}  // namespace qing::serve

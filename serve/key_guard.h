@@ -1,0 +1,70 @@
+// Keys of a KeyStore in memory: scopes, quotas and accounts without a disk in the way of a request.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <qing/serve/gatekeeper.h>
+#include <qing/serve/key_store.h>
+
+namespace qing::serve {
+
+/// Lets requests in by a copy of the store, which a thread of its own brings up to date twice a second, writing the
+/// accounts as it goes: a kill loses at most what was used since. While the store cannot be read the copy goes on, with
+/// an error in the log.
+///
+/// A request counts when it is let in, tokens when they have been computed: who is over a quota of tokens is refused
+/// the next request. The quotas of a minute are this process's, those of a day hold over a restart and for all
+/// processes with this store.
+class KeyGuard : public Gatekeeper {
+ public:
+  /// IoError or DataError as KeyStore.
+  explicit KeyGuard(const std::filesystem::path& store, KeyStore::Clock clock = KeyStore::system_time);
+  /// Writes what is not written yet.
+  ~KeyGuard() override;
+
+  std::string admit(std::string_view key, Scope scope) override;
+  void charge_tokens(const std::string& id, std::int64_t tokens) override;
+  /// Writes the accounts and reads what others changed, now. Any thread; IoError.
+  void synchronize();
+
+ private:
+  struct Amount {
+    std::int64_t requests = 0, tokens = 0;
+  };
+  struct Minute {
+    std::int64_t number = 0;
+    Amount used;
+  };
+  using Keys = std::unordered_map<std::string, StoredKey>;
+
+  void work();
+  Keys read_keys();
+  void check_quotas(const StoredKey& key, std::int64_t now);
+  Amount used_on(const std::string& id, std::int64_t day) const;
+
+  const KeyStore::Clock clock_;
+  std::mutex store_mutex_;  // taken before mutex_
+  KeyStore store_;
+  std::int64_t version_ = 0;
+
+  std::mutex mutex_;
+  Keys keys_;
+  std::unordered_map<std::string, Minute> minutes_;
+  std::map<std::pair<std::string, std::int64_t>, Amount> stored_;   // today, by {id, day}
+  std::map<std::pair<std::string, std::int64_t>, Amount> pending_;  // not written yet
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace qing::serve

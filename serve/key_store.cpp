@@ -1,0 +1,276 @@
+#include "key_store.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <ctime>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <qing/nn/text/utf8.h>
+#include <qing/serve/pepper.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+constexpr std::size_t kIdBytes = 8, kSecretBytes = 32;
+constexpr std::size_t kNameBytes = 200;
+constexpr std::int64_t kApplication = 0x716b6579;  // "qkey", in the file's header
+// The pepper's own digest of this text tells whether it belongs to the store.
+constexpr std::string_view kPepperCheck = "qing key store";
+
+constexpr const char* kSchema = R"(
+CREATE TABLE store(pepper_check BLOB NOT NULL) STRICT;
+CREATE TABLE keys(
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, scopes TEXT NOT NULL,
+  requests_per_minute INTEGER NOT NULL, requests_per_day INTEGER NOT NULL,
+  tokens_per_minute INTEGER NOT NULL, tokens_per_day INTEGER NOT NULL,
+  created INTEGER NOT NULL, expires INTEGER NOT NULL, revoked INTEGER NOT NULL) STRICT;
+CREATE TABLE secrets(id TEXT NOT NULL REFERENCES keys(id), digest BLOB NOT NULL, expires INTEGER NOT NULL) STRICT;
+CREATE INDEX secrets_by_id ON secrets(id);
+CREATE TABLE usage(
+  id TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL, tokens INTEGER NOT NULL,
+  PRIMARY KEY(day, id)) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;
+)";
+
+bool digits(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+void check(const NewKey& key, std::int64_t now) {
+  const bool plain = std::ranges::none_of(key.name, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  if (!plain || key.name.size() > kNameBytes || nn::find_invalid_utf8(key.name)) {
+    throw ValueError(fmt::format("key: a name is up to {} bytes of UTF-8 without control characters", kNameBytes));
+  }
+  const KeyQuotas& q = key.quotas;
+  if (std::min({q.requests_per_minute, q.requests_per_day, q.tokens_per_minute, q.tokens_per_day}) < 0) {
+    throw ValueError("key: a quota below 0; 0 stands for none");
+  }
+  if (key.expires != 0 && key.expires <= now) throw ValueError("key: would have expired already");
+  if (key.scopes.text().empty()) throw ValueError("key: without a scope; give predict, metrics or admin");
+}
+
+KeyDigest hmac(const KeyDigest& pepper, std::string_view text) {
+  KeyDigest out{};
+  unsigned int size = 0;
+  if (HMAC(EVP_sha256(), pepper.data(), static_cast<int>(pepper.size()),
+           reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data(), &size) == nullptr) {
+    throw IoError("API keys: OpenSSL has no HMAC-SHA-256; check its configuration");
+  }
+  return out;
+}
+
+}  // namespace
+
+bool KeyScopes::allow(Scope scope) const {
+  switch (scope) {
+    case Scope::kOpen: return true;
+    case Scope::kPredict: return predict;
+    case Scope::kMetrics: return metrics;
+    case Scope::kAdmin: return admin;
+  }
+  return false;
+}
+
+std::string KeyScopes::text() const {
+  std::string out;
+  for (const auto& [has, word] : {std::pair(predict, "predict"), {metrics, "metrics"}, {admin, "admin"}}) {
+    if (has) out += (out.empty() ? "" : ",") + std::string(word);
+  }
+  return out;
+}
+
+KeyScopes KeyScopes::parse(std::string_view text) {
+  KeyScopes scopes;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string_view word = text.substr(begin, end - begin);
+    bool* const scope = word == "predict"   ? &scopes.predict
+                        : word == "metrics" ? &scopes.metrics
+                        : word == "admin"   ? &scopes.admin
+                                            : nullptr;
+    if (scope == nullptr) {
+      throw ValueError(fmt::format("scopes: '{}'; give predict, metrics or admin, with commas between", word));
+    }
+    *scope = true;
+    begin = end + 1;
+  }
+  return scopes;
+}
+
+std::int64_t KeyStore::system_time() { return static_cast<std::int64_t>(std::time(nullptr)); }
+
+bool KeyStore::is_database(const std::filesystem::path& file) {
+  if (!std::filesystem::is_regular_file(file)) return false;
+  try {
+    // Read by SQLite rather than here: see make_private() in database.cpp.
+    return Database(file, Database::Mode::kRead).number("PRAGMA page_count") > 0;
+  } catch (const IoError& error) {
+    if (std::string_view(error.what()).find("not a database") != std::string_view::npos) return false;
+    throw;
+  }
+}
+
+KeyStore::KeyStore(const std::filesystem::path& file, bool create, Clock clock)
+    : clock_(std::move(clock)), database_(file, create ? Database::Mode::kCreate : Database::Mode::kWrite) {
+  std::filesystem::path pepper_file = file;
+  pepper_file += ".pepper";
+  // FULL: a commit is on the disk before it is acknowledged.
+  database_.run("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF");
+  if (!initialized()) {
+    Transaction transaction(database_);
+    if (!initialized()) {
+      pepper_ = make_pepper(pepper_file);
+      database_.run(kSchema);
+      database_.run(fmt::format("PRAGMA application_id = {}", kApplication).c_str());
+      database_.prepare("INSERT INTO store VALUES(?)").bind(1, digest(kPepperCheck)).run();
+    }
+    transaction.commit();
+  }
+  database_.use_log();
+  pepper_ = read_pepper(pepper_file);
+  const KeyDigest right = digest(kPepperCheck);
+  Statement stored = database_.prepare("SELECT pepper_check FROM store");
+  if (!stored.step() || stored.text(0) != std::string(right.begin(), right.end())) {
+    throw DataError(fmt::format("{}: does not belong to {}; restore both from the same backup", pepper_file.string(),
+                                file.string()));
+  }
+}
+
+// Whether the tables are there; DataError when they are another program's, or a later version's.
+bool KeyStore::initialized() {
+  // In this order: another process may make them meanwhile.
+  if (database_.number("SELECT count(*) FROM sqlite_schema") == 0) return false;
+  if (database_.number("PRAGMA application_id") != kApplication || database_.number("PRAGMA user_version") != 1) {
+    throw DataError(
+        fmt::format("{}: is no store of keys of this version; give another file", database_.file().string()));
+  }
+  return true;
+}
+
+KeyDigest KeyStore::digest(std::string_view key) const { return hmac(pepper_, key); }
+
+std::string_view KeyStore::id_of(std::string_view key) {
+  constexpr std::size_t kId = 2 * kIdBytes;
+  const bool formed = key.size() == kId + 1 + 2 * kSecretBytes && key[kId] == '.' && digits(key.substr(0, kId)) &&
+                      digits(key.substr(kId + 1));
+  return formed ? key.substr(0, kId) : std::string_view();
+}
+
+std::string KeyStore::add_secret(std::string_view id, std::int64_t now) {
+  std::string key = fmt::format("{}.{}", id, random_digits(kSecretBytes));
+  database_.prepare("DELETE FROM secrets WHERE id = ? AND expires <> 0 AND expires <= ?")
+      .bind(1, id)
+      .bind(2, now)
+      .run();
+  database_.prepare("INSERT INTO secrets VALUES(?, ?, 0)").bind(1, id).bind(2, digest(key)).run();
+  return key;
+}
+
+std::string KeyStore::create(const NewKey& key) {
+  const std::int64_t now = clock_();
+  check(key, now);
+  const std::string id = random_digits(kIdBytes);
+  Transaction transaction(database_);
+  database_.prepare("INSERT INTO keys VALUES(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)")
+      .bind(1, id)
+      .bind(2, key.name)
+      .bind(3, key.scopes.text())
+      .bind(4, key.quotas.requests_per_minute)
+      .bind(5, key.quotas.requests_per_day)
+      .bind(6, key.quotas.tokens_per_minute)
+      .bind(7, key.quotas.tokens_per_day)
+      .bind(8, now)
+      .bind(9, key.expires)
+      .run();
+  std::string whole = add_secret(id, now);
+  transaction.commit();
+  return whole;
+}
+
+StoredKey KeyStore::find(std::string_view id) {
+  // A whole key, given in place of its id, is not repeated.
+  if (id.size() != 2 * kIdBytes || !digits(id)) {
+    throw ValueError("key: not an id; give the 16 digits before the dot of a key, as qing keys list shows them");
+  }
+  std::vector<StoredKey> found = select(id);
+  if (found.empty()) {
+    throw ValueError(fmt::format("key: no {} in {}; see qing keys list", id, database_.file().string()));
+  }
+  return std::move(found.front());
+}
+
+std::string KeyStore::rotate(std::string_view id, std::int64_t overlap) {
+  constexpr std::int64_t kLongest = std::int64_t{100} * 366 * 86400;
+  if (overlap < 0 || overlap > kLongest) throw ValueError("key: an overlap is from 0 s to a hundred years");
+  const std::int64_t now = clock_();
+  Transaction transaction(database_);
+  if (!find(id).valid(now)) throw ValueError(fmt::format("key: {} was revoked or has expired; make a new one", id));
+  database_.prepare("UPDATE secrets SET expires = ?1 WHERE id = ?2 AND (expires = 0 OR expires > ?1)")
+      .bind(1, now + overlap)
+      .bind(2, id)
+      .run();
+  std::string key = add_secret(id, now);
+  transaction.commit();
+  return key;
+}
+
+void KeyStore::revoke(std::string_view id) {
+  Transaction transaction(database_);
+  find(id);
+  database_.prepare("UPDATE keys SET revoked = ? WHERE id = ? AND revoked = 0").bind(1, clock_()).bind(2, id).run();
+  database_.prepare("DELETE FROM secrets WHERE id = ?").bind(1, id).run();
+  transaction.commit();
+}
+
+std::vector<StoredKey> KeyStore::keys() { return select({}); }
+
+// The key of an id, or all.
+std::vector<StoredKey> KeyStore::select(std::string_view id) {
+  Statement row = database_.prepare(
+      "SELECT keys.id, name, scopes, requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, "
+      "created, keys.expires, revoked, digest, secrets.expires FROM keys LEFT JOIN secrets ON secrets.id = keys.id "
+      "AND (secrets.expires = 0 OR secrets.expires > ?1) WHERE ?2 = '' OR keys.id = ?2 "
+      "ORDER BY number, secrets.rowid");
+  row.bind(1, clock_()).bind(2, id);
+  std::vector<StoredKey> keys;
+  while (row.step()) {
+    if (keys.empty() || keys.back().id != row.text(0)) {
+      keys.push_back({row.text(0), row.text(1), KeyScopes::parse(row.text(2)),
+                      {row.number(3), row.number(4), row.number(5), row.number(6)},
+                      row.number(7), row.number(8), row.number(9), {}});
+    }
+    const std::string stored = row.text(10);
+    StoredKey::Secret secret{{}, row.number(11)};
+    if (stored.size() != secret.digest.size()) continue;  // revoked: there is none
+    std::copy(stored.begin(), stored.end(), secret.digest.begin());
+    keys.back().secrets.push_back(secret);
+  }
+  return keys;
+}
+
+void KeyStore::add_usage(const std::vector<KeyUsage>& usage) {
+  Transaction transaction(database_);
+  Statement add = database_.prepare(
+      "INSERT INTO usage VALUES(?, ?, ?, ?) ON CONFLICT(day, id) DO UPDATE SET "
+      "requests = requests + excluded.requests, tokens = tokens + excluded.tokens");
+  for (const KeyUsage& row : usage) {
+    add.bind(1, row.id).bind(2, row.day).bind(3, row.requests).bind(4, row.tokens).run();
+  }
+  transaction.commit();
+}
+
+std::vector<KeyUsage> KeyStore::usage(std::int64_t from_day) {
+  Statement row = database_.prepare("SELECT id, day, requests, tokens FROM usage WHERE day >= ? ORDER BY day, id");
+  row.bind(1, from_day);
+  std::vector<KeyUsage> usage;
+  while (row.step()) usage.push_back({row.text(0), row.number(1), row.number(2), row.number(3)});
+  return usage;
+}
+
+}  // namespace qing::serve

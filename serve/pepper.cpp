@@ -1,0 +1,97 @@
+#include "pepper.h"
+
+#include <fcntl.h>
+#include <openssl/rand.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& file) {
+  throw IoError(fmt::format("{}: {}", file.string(), std::strerror(errno)));
+}
+
+class Descriptor {
+ public:
+  Descriptor(const std::filesystem::path& file, int flags) : fd_(::open(file.c_str(), flags | O_CLOEXEC, 0600)) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  operator int() const { return fd_; }  // NOLINT: it is one
+
+ private:
+  int fd_;
+};
+
+void fill_random(unsigned char* bytes, std::size_t size) {
+  if (RAND_bytes(bytes, static_cast<int>(size)) != 1) {
+    throw IoError("API keys: the system gave no random bytes; check that /dev/urandom works");
+  }
+}
+
+}  // namespace
+
+std::string random_digits(std::size_t bytes) {
+  std::vector<unsigned char> random(bytes);
+  fill_random(random.data(), random.size());
+  std::string digits;
+  for (const unsigned char byte : random) digits += fmt::format("{:02x}", byte);
+  return digits;
+}
+
+Pepper read_pepper(const std::filesystem::path& file) {
+  const Descriptor fd(file, O_RDONLY | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT) {
+    throw IoError(fmt::format("{}: is missing, and no key can be checked without it; restore it from a backup, or "
+                              "remove the store and make new keys", file.string()));
+  }
+  struct stat info{};
+  if (fd < 0 || ::fstat(fd, &info) != 0) fail(file);
+  if ((info.st_mode & S_IRWXO) != 0) {
+    throw IoError(fmt::format("{}: everybody on this machine can use it; chmod 600 it", file.string()));
+  }
+  Pepper pepper;
+  if (info.st_size != static_cast<off_t>(pepper.size()) ||
+      ::read(fd, pepper.data(), pepper.size()) != static_cast<ssize_t>(pepper.size())) {
+    throw IoError(fmt::format("{}: is not {} bytes long; restore it from a backup", file.string(), pepper.size()));
+  }
+  return pepper;
+}
+
+Pepper make_pepper(const std::filesystem::path& file) {
+  std::filesystem::path draft = file;
+  draft += "." + random_digits(8);
+  std::filesystem::path folder = file.parent_path();
+  if (folder.empty()) folder = ".";
+  Pepper pepper;
+  fill_random(pepper.data(), pepper.size());
+  {
+    const Descriptor fd(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+    if (fd < 0) fail(draft);
+    const bool written = ::write(fd, pepper.data(), pepper.size()) == static_cast<ssize_t>(pepper.size()) &&
+                         ::fsync(fd) == 0;
+    // A link, unlike a rename, replaces nothing: of several the first wins, and all read that one.
+    const bool linked = written && (::link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
+    const int error = errno;
+    ::unlink(draft.c_str());
+    errno = error;
+    if (!linked) fail(file);
+  }
+  const Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
+  if (directory < 0 || ::fsync(directory) != 0) fail(folder);
+  return read_pepper(file);
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,188 @@
+"""API keys: the command, the service that takes them, kills at random moments, and what logs and files may hold."""
+
+import http.client
+import json
+import random
+import re
+import sqlite3
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+KEY = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{64}")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "keys.db"
+
+
+@pytest.fixture
+def keys(qing, store):
+    def run(command, *arguments, check=True):
+        result = qing("keys", command, "--store", store, "--json", *arguments, check=check)
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    return run
+
+
+def ask(endpoint, key, path="/v1/models/emotion_analysis/predict", body='{"texts": ["I love it"]}', method="POST"):
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(endpoint).netloc, timeout=30)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json", "Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.headers
+    finally:
+        connection.close()
+
+
+def within(seconds, condition):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+def check_whole(store):
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_a_key_through_its_life(qing, store, keys, models_root, serve):
+    made = qing("keys", "create", "--store", store, "--name", "小组", "--requests-per-minute", 1000)
+    key = made.stdout.removesuffix("\n")
+    assert KEY.fullmatch(key), "a script takes the key from stdout"
+    assert key[17:] not in made.stderr
+    (admin,) = keys("create", "--scopes", "predict,admin", "--expires", "90d")
+    server = serve("--models", models_root, "--keys", store)
+
+    def status(which, *rest, **more):
+        return ask(server.endpoint, which, *rest, **more)[0]
+
+    assert status(key) == status(admin["key"]) == 200
+    assert status("") == status(key[:-1] + ("0" if key[-1] != "0" else "1")) == 401
+    assert status(key, "/v1/admin/rescan", "{}") == 403
+    assert status(admin["key"], "/v1/admin/rescan", "{}") == 200
+
+    (fresh,) = keys("create", "--requests-per-day", 1)
+    assert within(5, lambda: status(fresh["key"], "/v1/models", None, "GET") == 200), "a new key is not seen"
+    code, headers = ask(server.endpoint, fresh["key"])
+    assert code == 429 and 1 <= int(headers["Retry-After"]) <= 86400
+
+    (rotated,) = keys("rotate", key[:16], "--overlap", "1h")
+    assert rotated["id"] == key[:16]
+    assert within(5, lambda: status(rotated["key"]) == 200), "a new secret is not seen"
+    assert status(key) == 200, "the old one ends before its overlap"
+    assert keys("revoke", key[:16]) == [{"id": key[:16], "state": "revoked"}]
+    assert within(5, lambda: status(rotated["key"]) == 401), "a revoked key is let in"
+    assert status(key) == 401
+
+    assert server.stop()[0] == 0
+    (usage,) = keys("usage", admin["id"])
+    assert usage["requests"] == 2 and 3 <= usage["tokens"] <= 20
+    listed = {row["id"]: row for row in keys("list")}
+    assert listed[key[:16]]["state"] == "revoked" and listed[key[:16]]["name"] == "小组"
+    assert listed[admin["id"]]["scopes"] == ["predict", "admin"] and listed[admin["id"]]["state"] == "valid"
+
+
+def test_wrong_commands(qing, store, keys):
+    for arguments in (["list"], ["revoke", "0" * 16], ["usage"], ["rotate", "0" * 16]):
+        assert qing("keys", *arguments, "--store", store, check=False).returncode == 1
+        assert not store.exists()
+    (made,) = keys("create")
+    for wrong in (["--expires", "0d"], ["--expires", "7"], ["--tokens-per-day", -1], ["--nothing"]):
+        assert qing("keys", "create", *wrong, "--store", store, check=False).returncode == 2, wrong
+    assert qing("keys", check=False).returncode == 2
+    assert qing("keys", "create", "--store", store, "--scopes", "all", check=False).returncode == 1
+    refused = qing("keys", "revoke", made["key"], "--store", store, check=False)
+    assert refused.returncode == 1 and made["key"][17:] not in refused.stderr
+    assert len(keys("list")) == 1
+
+
+def test_no_secret_in_logs_nor_files(qing, store, keys, models_root, serve, tmp_path):
+    secrets = [keys("create")[0]["key"], keys("create", "--scopes", "admin")[0]["key"]]
+    secrets.append("0" * 16 + "." + "5ec2e7" * 10 + "abcd")
+    secrets.append(keys("rotate", secrets[0][:16])[0]["key"])
+    server = serve("--models", models_root, "--keys", store)
+    for key in secrets:
+        ask(server.endpoint, key)
+        ask(server.endpoint, key, f"/v1/models?key={key}", None, "GET")
+        ask(server.endpoint, key, f"/v1/models/{key}/predict")
+        ask(server.endpoint, key, body="{")
+        ask(server.endpoint, key, "/v1/admin/models/none/load", "{}")
+    code, log = server.stop()
+    assert code == 0 and '"status":401' in log and '"status":403' in log and '"status":200' in log
+    assert f'"key":"{secrets[0][:16]}"' in log, "an account cannot be traced to its requests"
+    files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"pepper_check" in files
+    for key in secrets:
+        assert key[17:] not in log
+        assert key[17:].encode() not in files and bytes.fromhex(key[17:]) not in files
+
+
+def test_kills_while_keys_are_made_lose_none(qing, store, keys):
+    """What was printed is there; what is there is whole. The first kills come while the store itself is made."""
+    begin = time.monotonic()
+    qing("keys", "create", "--store", store.with_name("other.db"))
+    whole = time.monotonic() - begin
+    rng = random.Random(11)
+    printed, killed = [], 0
+    for _ in range(150):
+        command = [qing.binary, "keys", "create", "--store", store]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        time.sleep(rng.uniform(0, whole))
+        process.kill()
+        output = process.communicate(timeout=30)[0]
+        killed += process.returncode != 0
+        if output.endswith("\n"):
+            printed.append(output.strip())
+    assert killed > 3 and printed
+    (last,) = keys("create")
+    check_whole(store)
+    listed = keys("list")
+    assert {key[:16] for key in [*printed, last["key"]]} <= {row["id"] for row in listed}
+    assert all(row["secrets"] == 1 for row in listed)
+
+
+def test_kills_while_accounts_are_kept_lose_a_second_at_most(store, keys, models_root, serve):
+    (made,) = keys("create")
+    rng = random.Random(12)
+    sent, safe = 0, 0  # requests in all, and those answered more than a second before a kill
+    for _ in range(5):
+        server = serve("--models", models_root, "--keys", store)
+        answered, stop = [], threading.Event()
+
+        def load():
+            connection = http.client.HTTPConnection(urllib.parse.urlsplit(server.endpoint).netloc, timeout=30)
+            while not stop.is_set():
+                try:
+                    answered.append(None)
+                    connection.request("GET", "/v1/models", headers={"X-API-Key": made["key"]})
+                    response = connection.getresponse()
+                    response.read()
+                    assert response.status == 200
+                    answered[-1] = time.monotonic()
+                except (OSError, http.client.HTTPException):
+                    return
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        time.sleep(1 + rng.uniform(0.1, 1))
+        killed = time.monotonic()
+        server.process.kill()
+        server.process.wait(timeout=30)
+        stop.set()
+        thread.join(timeout=30)
+        sent += len(answered)
+        safe += sum(1 for at in answered if at is not None and at < killed - 1)
+        check_whole(store)
+    (usage,) = keys("usage")
+    assert 0 < safe <= usage["requests"] <= sent
+    assert [row["id"] for row in keys("list")] == [made["id"]]
