@@ -1,15 +1,21 @@
 #include <qing/optim/classifier_data.h>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string>
 
+#include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::optim {
 namespace {
 
 constexpr int64_t kEncodeGrain = 256;
+constexpr size_t kTeacherBatch = 256;  // texts
 
 // As good as minus infinity, but finite.
 constexpr float kNever = -1e4F;
@@ -66,6 +72,30 @@ ClassifierData::ClassifierData(std::span<const nn::Example> examples, const Trai
   });
   for (size_t i = 0; i < examples.size(); ++i) (is_extra(options, examples[i].group) ? extra_ : main_).push_back(i);
   extra_taken_ = static_cast<size_t>(options.extra_share * static_cast<double>(extra_.size()));
+  ask_teachers();
+}
+
+void ClassifierData::ask_teachers() {
+  const size_t labels = options_.labels.size();
+  for (const auto& folder : options_.teachers) {
+    const auto teacher = nn::TextClassifier::load(folder);
+    if (teacher->labels() != options_.labels) {
+      throw ValueError(fmt::format("train_classifier: the labels of the teacher {} are {}; they must be {}",
+                                   folder.string(), fmt::join(teacher->labels(), ", "),
+                                   fmt::join(options_.labels, ", ")));
+    }
+    taught_.resize(examples_.size() * labels);
+    std::vector<std::string> texts;
+    for (size_t begin = 0; begin < examples_.size(); begin += kTeacherBatch) {
+      const auto batch = examples_.subspan(begin, std::min(kTeacherBatch, examples_.size() - begin));
+      texts.clear();
+      for (const nn::Example& example : batch) texts.push_back(example.text);
+      float* into = taught_.data() + begin * labels;
+      for (const nn::Prediction& said : teacher->predict(texts)) {
+        for (const float score : said.scores) *into++ += score / static_cast<float>(options_.teachers.size());
+      }
+    }
+  }
 }
 
 std::vector<size_t> ClassifierData::epoch_order(Generator& rng) const {
@@ -128,19 +158,50 @@ Tensor ClassifierData::adjustments(std::span<const size_t> rows) const {
                              {static_cast<int64_t>(rows.size()), static_cast<int64_t>(options_.labels.size())});
 }
 
+Tensor ClassifierData::labels(std::span<const size_t> rows) const {
+  std::vector<int32_t> labels;
+  for (const size_t row : rows) labels.push_back(examples_[row].label);
+  return Tensor::from<int32_t>(std::span<const int32_t>(labels), {static_cast<int64_t>(rows.size())});
+}
+
+Tensor ClassifierData::shares(std::span<const size_t> rows) const {
+  const size_t labels = options_.labels.size();
+  std::vector<float> values;
+  for (const size_t row : rows) {
+    const nn::Example& example = examples_[row];
+    const std::vector<float>& adjustment = adjustments_[static_cast<size_t>(example.group)];
+    std::vector<double> target(labels);
+    target[static_cast<size_t>(example.label)] = 1;
+    if (!taught_.empty()) {
+      // What the teacher says is adjusted as the student's logits are.
+      std::vector<double> said(labels);
+      for (size_t i = 0; i < labels; ++i) said[i] = taught_[row * labels + i] * std::exp(double{adjustment[i]});
+      const double sum = std::accumulate(said.begin(), said.end(), 0.0);
+      for (size_t i = 0; i < labels && sum > 0; ++i) {
+        target[i] += options_.teacher_share * (said[i] / sum - target[i]);
+      }
+    }
+    const auto competing = labels - static_cast<size_t>(std::count(adjustment.begin(), adjustment.end(), kNever));
+    for (size_t i = 0; i < labels; ++i) {
+      const double even = adjustment[i] == kNever ? 0 : 1 / static_cast<double>(competing);
+      values.push_back(static_cast<float>(target[i] + options_.label_smoothing * (even - target[i])));
+    }
+  }
+  return Tensor::from<float>(std::span<const float>(values),
+                             {static_cast<int64_t>(rows.size()), static_cast<int64_t>(labels)});
+}
+
 ClassifierBatch ClassifierData::batch(std::span<const size_t> rows, Generator& rng) const {
   ClassifierBatch batch;
   std::vector<std::vector<int32_t>> sequences;
-  std::vector<int32_t> labels;
   for (const size_t row : rows) {
     sequences.push_back(encoded_[row].ids);
-    labels.push_back(examples_[row].label);
     if (has_ngrams_) batch.ngrams.push_back(encoded_[row].ngrams);
   }
   if (options_.word_dropout > 0) drop_words(sequences, rng);
   if (has_ngrams_ && options_.ngram_dropout > 0) drop_ngrams(batch.ngrams, rng);
   batch.tokens = nn::RaggedBatch::of(std::vector<std::span<const int32_t>>(sequences.begin(), sequences.end()));
-  batch.labels = Tensor::from<int32_t>(std::span<const int32_t>(labels), {batch.tokens.sequences()});
+  batch.targets = taught_.empty() && options_.label_smoothing == 0 ? labels(rows) : shares(rows);
   if (adjusts_) batch.adjustments = adjustments(rows);
   return batch;
 }

@@ -16,6 +16,7 @@
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/optim/averaged_model.h>
+#include <qing/optim/check_train_options.h>
 #include <qing/optim/classifier_data.h>
 #include <qing/optim/optimizer.h>
 #include <qing/optim/trainer.h>
@@ -25,76 +26,6 @@ namespace {
 
 // How fast the displayed loss follows the steps' own.
 constexpr double kLossSmoothing = 0.98;
-
-// No size of a model or a text is above: keeps their products inside int64.
-constexpr int64_t kMaxSize = int64_t{1} << 24;
-constexpr int32_t kMaxGroups = 1 << 16;
-// Of all epochs together: counts up to here are exact as doubles.
-constexpr int64_t kMaxSteps = int64_t{1} << 53;
-
-int64_t batches_of(const TrainOptions& o, size_t examples) {
-  return (static_cast<int64_t>(examples) - 1) / o.batch + 1;
-}
-
-void check_labels(const std::vector<std::string>& labels, std::span<const nn::Example> examples) {
-  if (labels.size() < 2) {
-    throw ValueError(fmt::format("train_classifier: there are {} labels; it takes 2 to tell apart", labels.size()));
-  }
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i].empty() || std::count(labels.begin(), labels.end(), labels[i]) > 1) {
-      throw ValueError(
-          fmt::format("train_classifier: label {} is '{}'; labels must differ and not be empty", i, labels[i]));
-    }
-  }
-  for (size_t i = 0; i < examples.size(); ++i) {
-    const int32_t label = examples[i].label;
-    if (label >= 0 && static_cast<size_t>(label) < labels.size()) continue;
-    throw ValueError(fmt::format("train_classifier: example {} has label {}; with {} labels it must be in [0, {})", i,
-                                 label, labels.size(), labels.size()));
-  }
-  for (size_t i = 0; i < examples.size(); ++i) {
-    if (examples[i].group >= 0 && examples[i].group < kMaxGroups) continue;
-    throw ValueError(fmt::format("train_classifier: example {} is of group {}; it must be in [0, {})", i,
-                                 examples[i].group, kMaxGroups));
-  }
-}
-
-void check(const TrainOptions& o, std::span<const nn::Example> examples) {
-  if (examples.empty()) throw ValueError("train_classifier: there are no examples");
-  const auto between = [](const char* name, int64_t value, int64_t low, int64_t high) {
-    if (value >= low && value <= high) return;
-    throw ValueError(fmt::format("train_classifier: {} is {}; it must be in [{}, {}]", name, value, low, high));
-  };
-  between("layers", o.layers, 1, kMaxSize);
-  between("width", o.width, 1, kMaxSize / 4);  // the inner layers are four times as wide
-  between("batch", o.batch, 1, kMaxSize);
-  between("max_length", o.max_length, 3, kMaxSize);
-  between("max_steps", o.max_steps, 0, kMaxSteps);
-  between("heads", o.heads, 0, kMaxSize);
-  between("vocab", o.vocab, 6, kMaxSize);
-  between("epochs", o.epochs, 1, kMaxSteps / batches_of(o, examples.size()));
-  between("ngram_min_texts", o.ngram_min_texts, 0, kMaxSize);
-  for (const auto& [name, value] : {std::pair("warmup", o.warmup), {"extra_share", o.extra_share}}) {
-    if (value >= 0 && value <= 1) continue;
-    throw ValueError(fmt::format("train_classifier: {} is {}; it is a share, 0 to 1", name, value));
-  }
-  const auto below_one = [](const char* name, double value) {
-    if (value >= 0 && value < 1) return;
-    throw ValueError(fmt::format("train_classifier: {} is {}; it must be in [0, 1)", name, value));
-  };
-  below_one("word_dropout", o.word_dropout);
-  below_one("ngram_dropout", o.ngram_dropout);
-  below_one("ema", o.ema);
-  if (!(o.balance >= 0 && std::isfinite(o.balance))) {
-    throw ValueError(fmt::format("train_classifier: balance is {}; it must be finite and at least 0", o.balance));
-  }
-  check_labels(o.labels, examples);
-  if (std::all_of(examples.begin(), examples.end(), [&](const nn::Example& example) {
-        return std::count(o.extra_groups.begin(), o.extra_groups.end(), example.group) > 0;
-      })) {
-    throw ValueError("train_classifier: all examples are of extra groups; there must be some of another");
-  }
-}
 
 nn::BertConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
   nn::BertConfig config;
@@ -128,6 +59,12 @@ std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const nn::Example> examples
   if (o.ngram_min_texts == 0) return nullptr;
   auto table = nn::NgramTable::build(texts_of(examples), options, o.ngram_min_texts);
   return std::make_unique<nn::NgramHead>(std::move(table), static_cast<int64_t>(o.labels.size()));
+}
+
+// KL divergence in both directions, the mean over the rows.
+Tensor divergence(const Tensor& a, const Tensor& b) {
+  const Tensor p = log_softmax(a, -1), q = log_softmax(b, -1);
+  return kl_div(p, q, Reduction::batchmean, true) + kl_div(q, p, Reduction::batchmean, true);
 }
 
 // The encoder, and what is added to its logits.
@@ -192,7 +129,7 @@ class Training : private Stateful {
         order_(data_.epoch_size()) {
     model_.set_requires_grad(true);
     if (options.ema > 0) average_.emplace(model_.bert().parameters(), ema_with_warmup(options.ema));
-    steps_ = options.epochs * batches_of(options, order_.size());
+    steps_ = options.epochs * batches_of_epoch(options, order_.size());
     if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
     warmup_ = static_cast<int64_t>(std::lround(options.warmup * static_cast<double>(steps_)));
   }
@@ -308,8 +245,15 @@ class Training : private Stateful {
     next_ += count;
     texts_ += batch.tokens.sequences();
     tokens_ += batch.tokens.tokens();
-    const Tensor logits = model_.forward(batch, rng_);
-    return cross_entropy(batch.adjustments.defined() ? logits + batch.adjustments : logits, batch.labels);
+    const auto logits = [&] {
+      const Tensor found = model_.forward(batch, rng_);
+      return batch.adjustments.defined() ? found + batch.adjustments : found;
+    };
+    const Tensor first = logits();
+    const Tensor loss = cross_entropy(first, batch.targets);
+    if (options_.consistency == 0) return loss;
+    const Tensor second = logits();
+    return 0.5 * (loss + cross_entropy(second, batch.targets)) + options_.consistency / 4 * divergence(first, second);
   }
 
   void update(const TrainerProgress& now) {
@@ -352,7 +296,7 @@ TrainResult train_classifier(std::span<const nn::Example> examples, const TrainO
                              const std::filesystem::path& out,
                              const std::function<bool(const Progress&)>& on_progress,
                              const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
-  check(options, examples);
+  check_train_options(options, examples);
   if (run.evaluate && run.last.empty()) {
     throw ValueError("train_classifier: evaluate needs the folder `last` to write what it evaluates to");
   }

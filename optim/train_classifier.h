@@ -32,6 +32,15 @@ struct TrainOptions {
   /// τ of the logits' adjustment by τ·log(share of the label among the example's group) in training (Menon et al.
   /// 2021): at 1 the model learns to tell labels as if each group had equally many of all; at 0 it learns their shares.
   double balance = 0;
+  /// ε: a target becomes (1−ε)·target + ε spread evenly over the labels that compete (Szegedy et al. 2016).
+  double label_smoothing = 0;
+  /// α of R-Drop (Wu et al. 2021), whose loss is halved: each batch is computed twice under different dropout, the
+  /// loss is the mean of both plus α/4 of the two KL divergences between what they say. 0: computed once.
+  double consistency = 0;
+  /// Model directories with the same labels. A target is then `teacher_share` of the mean of what they say, the rest
+  /// of it the label (distillation, Hinton et al. 2015, at temperature 1).
+  std::vector<std::filesystem::path> teachers = {};
+  double teacher_share = 0.5;
   /// Decay of an average of the weights (EMA) that is evaluated and saved in their place; 0: none.
   double ema = 0;
   /// Adds a linear model of n-grams to the logits (nn/models/ngram_head.h), of those found in so many texts; 0: none.
@@ -90,8 +99,9 @@ struct TrainResult {
 /// on_progress is called after every step; when it returns false the model is written and training ends early. `run`
 /// adds checkpoints and evaluations.
 /// The same examples, options and kind of CPU give the same weights to the bit, for any number of threads.
-/// ValueError without examples, for one whose label is no index into the labels, or on options out of range; IoError
-/// when `out` cannot be written, which leaves what was there in place; DataError for a checkpoint of another training.
+/// ValueError without examples, for one whose label is no index into the labels, on options out of range, or for a
+/// teacher with other labels; IoError when `out` cannot be written, which leaves what was there in place; DataError for
+/// a checkpoint of another training or a teacher that cannot be read.
 TrainResult train_classifier(std::span<const nn::Example> examples, const TrainOptions& options,
                              const std::filesystem::path& out,
                              const std::function<bool(const Progress&)>& on_progress = {},

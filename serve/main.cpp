@@ -78,6 +78,8 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
   one_each(command->add_option("--data", a.data, "Labelled texts (.tsv, .csv, .jsonl); needed; may be given again"));
   one_each(command->add_option(
       "--extra", a.extra, "More texts; each epoch takes a share, and labels that a file lacks do not compete there"));
+  one_each(command->add_option("--teacher", a.teachers,
+                               "Model folder whose scores are learnt beside the labels; may be given again"));
   one_each(command->add_option("--dev", a.dev, "Texts to evaluate on: the best model is kept; may be given again"));
   command->add_option("--out", a.out, "Folder to write the model to; needed");
   command->add_option("--config", config, "File of options (TOML or INI), such as DIR/run/config.toml")
@@ -104,6 +106,14 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
       ->check(number_from(0, 10));
   command->add_option("--ema", a.ema, "Decay of the average of the weights that becomes the model; 0: none")
       ->check(number_from(0, 0.999999));
+  command->add_option("--label-smoothing", a.label_smoothing, "Share of each target spread over all labels")
+      ->check(number_from(0, 0.99));
+  command->add_option("--consistency", a.consistency, "R-Drop: weight of how far two draws of dropout differ; 0: none")
+      ->check(number_from(0, 1e6));
+  command->add_option("--teacher-share", a.teacher_share, "Share of the target that teachers tell")
+      ->check(number_from(0, 1));
+  command->add_option("--precision", a.precision, "Of products of matrices: f32, or bf16 with sums in f32")
+      ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--extra-share", a.extra_share, "Share of the --extra texts in an epoch")
       ->check(number_from(0, 1));
   command->add_option("--ngrams", a.ngrams, "Add a linear model of n-grams found in so many texts or more; 0: none")

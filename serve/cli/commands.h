@@ -24,7 +24,10 @@ struct TrainArguments {
   std::vector<std::filesystem::path> data, extra, dev;
   int64_t layers = 2, width = 128, heads = 0, batch = 64, vocab = 16000, epochs = 1, max_length = 128, max_steps = 0;
   double lr = 5e-4, dropout = 0.1, warmup = 0.1, weight_decay = 0.01, clip = 1.0;
-  double word_dropout = 0, balance = 0, ema = 0, extra_share = 0.3;
+  double word_dropout = 0, balance = 0, ema = 0, extra_share = 0.3, label_smoothing = 0, consistency = 0;
+  std::vector<std::filesystem::path> teachers;
+  double teacher_share = 0.5;
+  std::string precision = "f32";  ///< or bf16
   int64_t ngrams = 0;  ///< texts an n-gram must be found in to count; 0: none do
   double ngram_dropout = 0.1, ngram_lr = 0.01, ngram_weight_decay = 0.07;
   uint64_t seed = 42;

@@ -53,6 +53,11 @@ optim::TrainOptions train_options(const TrainArguments& arguments) {
   options.word_dropout = arguments.word_dropout;
   options.balance = arguments.balance;
   options.ema = arguments.ema;
+  options.label_smoothing = arguments.label_smoothing;
+  options.consistency = arguments.consistency;
+  options.teachers = arguments.teachers;
+  options.teacher_share = arguments.teacher_share;
+  options.precision = arguments.precision == "bf16" ? DType::bf16 : DType::f32;
   options.extra_share = arguments.extra_share;
   for (size_t i = 0; i < arguments.extra.size(); ++i) {
     options.extra_groups.push_back(static_cast<int32_t>(arguments.data.size() + i));  // as take_examples numbers them

@@ -95,6 +95,15 @@ TEST_F(ClassifierDataTest, DropsNgramsAndKeepsTheNormOnAverage) {
   EXPECT_NEAR(squares / 200, 1.49, 0.1);
 }
 
+TEST_F(ClassifierDataTest, SmoothsOverTheLabelsThatCompete) {
+  options_.label_smoothing = 0.3;
+  options_.extra_groups = {1};
+  const Tensor targets = data().batch(std::vector<size_t>{0, 100}, rng_).targets;
+  ASSERT_EQ(targets.shape(), (Shape{2, 3}));
+  const float expected[] = {0.8F, 0.1F, 0.1F, 0.85F, 0, 0.15F};
+  for (int i = 0; i < 6; ++i) EXPECT_FLOAT_EQ(targets.data<float>()[i], expected[i]) << i;
+}
+
 TEST_F(ClassifierDataTest, AdjustsByTheSharesOfTheGroup) {
   options_.balance = 2;
   options_.extra_groups = {1};

@@ -161,6 +161,8 @@ TEST_F(TrainClassifier, WithEveryPartOfTheRecipeToo) {
   options_.balance = 1;
   options_.ema = 0.9;
   options_.ngram_min_texts = 2;
+  options_.label_smoothing = 0.1;
+  options_.consistency = 0.5;
   EXPECT_EQ(train_classifier(examples_, options_, folder_ / "whole").steps, 3 * 13);
   const RunOptions run{.checkpoints = folder_ / "checkpoints", .checkpoint_every = 4};
   for (const int64_t stop : {5, 16}) {
@@ -180,6 +182,45 @@ TEST_F(TrainClassifier, WithEveryPartOfTheRecipeToo) {
   options_.ngram_min_texts = 0;
   train_classifier(examples_, options_, folder_ / "whole");
   EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "whole")) << "a stale ngrams.safetensors is left alone";
+}
+
+TEST_F(TrainClassifier, LearnsWhatTeachersSayRatherThanTheLabels) {
+  options_.epochs = 20;
+  train_classifier(examples_, options_, folder_ / "teacher");
+  std::vector<std::string> texts;
+  for (nn::Example& example : examples_) {
+    texts.push_back(example.text);
+    example.label = 0;  // no longer true
+  }
+  options_.teachers = {folder_ / "teacher", folder_ / "teacher"};
+  options_.teacher_share = 1;
+  options_.seed = 7;
+  train_classifier(examples_, options_, folder_ / "student");
+  const auto taught = nn::TextClassifier::load(folder_ / "teacher")->predict(texts);
+  const auto learnt = nn::TextClassifier::load(folder_ / "student")->predict(texts);
+  int same = 0;
+  for (size_t i = 0; i < texts.size(); ++i) same += taught[i].label == learnt[i].label ? 1 : 0;
+  EXPECT_GE(same, 230) << "of 240";
+
+  options_.labels = {"no", "so", "yes"};
+  EXPECT_THROW(train_classifier(examples_, options_, folder_ / "other"), ValueError);
+  options_.teachers = {folder_ / "nothing"};
+  EXPECT_THROW(train_classifier(examples_, options_, folder_ / "other"), IoError);
+}
+
+TEST_F(TrainClassifier, ConsistencyBringsTwoDrawsOfDropoutTogether) {
+  // The loss of a step is the mean of two draws' and what is added for their difference.
+  const auto first_loss = [&](double dropout, double consistency) {
+    TrainOptions options = options_;
+    options.max_steps = 1;
+    options.dropout = dropout;
+    options.consistency = consistency;
+    return train_classifier(examples_, options, folder_ / "m").loss;
+  };
+  EXPECT_NEAR(first_loss(0, 100), first_loss(0, 0), 1e-6) << "nothing differs without dropout";
+  const double once = first_loss(0.5, 1e-9), more = first_loss(0.5, 100) - once;
+  EXPECT_GT(more, 1e-3);
+  EXPECT_NEAR(first_loss(0.5, 300) - once, 3 * more, 0.01 * more);
 }
 
 TEST_F(TrainClassifier, TheAverageOfTheWeightsIsTheModel) {
@@ -299,6 +340,9 @@ TEST_F(TrainClassifier, RefusesBadOptions) {
   expect("ema", [](auto& o) { o.ema = 1; });
   expect("balance", [](auto& o) { o.balance = std::numeric_limits<double>::quiet_NaN(); });
   expect("extra_share", [](auto& o) { o.extra_share = 1.1; });
+  expect("teacher_share", [](auto& o) { o.teacher_share = -0.1; });
+  expect("label_smoothing", [](auto& o) { o.label_smoothing = 1; });
+  expect("consistency", [](auto& o) { o.consistency = -1; });
   expect("extra groups", [](auto& o) { o.extra_groups = {0}; });
   examples_[1].group = -1;
   expect("example 1 is of group -1", [](auto&) {});
