@@ -77,9 +77,21 @@ BatchQueue::Pushed BatchQueue::push(const JobPointer& job) {
   flow.tokens += tokens;
   lane.texts += texts;
   lane.tokens += tokens;
+  tokens_ += tokens;
   ++queued_;
   count(*job, 1, 1, texts, tokens);
   return pushed;
+}
+
+bool BatchQueue::would_admit(const Lane& id, const std::string& key) const {
+  const auto found = lanes_.find(id);
+  if (found == lanes_.end() || has_room(found->second, 1, 1)) return true;
+  const auto& flows = found->second.flows;
+  const auto own = flows.find(key);
+  const std::size_t queued = own == flows.end() ? 0 : own->second.tokens;
+  return std::any_of(flows.begin(), flows.end(), [&](const auto& flow) {
+    return flow.second.tokens > queued + 1 && !flow.second.jobs.empty() && flow.second.jobs.back()->taken == 0;
+  });
 }
 
 void BatchQueue::leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end) {
@@ -88,6 +100,7 @@ void BatchQueue::leave(Requests& lane, Flow& flow, const BatchJob& job, std::siz
   flow.tokens -= tokens;
   lane.texts -= texts;
   lane.tokens -= tokens;
+  tokens_ -= tokens;
   count(job, -1, end == job.request.texts.size() ? 1 : 0, texts, tokens);
 }
 
@@ -189,7 +202,7 @@ std::vector<JobPointer> BatchQueue::remove_all() {
     }
   }
   lanes_.clear();
-  queued_ = 0;
+  queued_ = tokens_ = 0;
   return all;
 }
 

@@ -91,7 +91,10 @@ class BatchQueue {
     std::vector<JobPointer> pushed_out;
   };
   Pushed push(const JobPointer& job);
+  /// Whether push() would admit the smallest of requests with this key.
+  bool would_admit(const Lane& lane, const std::string& key) const;
   bool empty() const { return queued_ == 0; }
+  std::size_t tokens() const { return tokens_; }  ///< estimated, of all that waits
   /// The lane to serve next; the queue must not be empty.
   Lane next() const;
   /// About `tokens` of the least served key of a lane, but one text at least; nothing when the lane is empty. Other
@@ -119,7 +122,7 @@ class BatchQueue {
   };
 
   static std::size_t tokens_of(const BatchJob& job, std::size_t begin, std::size_t end);
-  static void leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end);
+  void leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end);
   bool has_room(const Requests& lane, std::size_t texts, std::size_t tokens) const;
   bool make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens,
                  std::vector<JobPointer>& out);
@@ -129,6 +132,7 @@ class BatchQueue {
   std::map<Lane, Requests> lanes_;
   double floor_ = 0;
   std::size_t queued_ = 0;  // jobs
+  std::size_t tokens_ = 0;  // of all lanes
 };
 
 }  // namespace qing::serve

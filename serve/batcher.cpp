@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <qing/tensor/errors.h>
+#include <qing/tensor/threads.h>
 
 namespace qing::serve {
 namespace {
@@ -74,16 +75,19 @@ void fail_text(BatchJob& job, const std::exception_ptr& error) {
 
 }  // namespace
 
+std::size_t compute_workers(const Limits& limits) {
+  return limits.compute_workers > 0 ? limits.compute_workers : static_cast<std::size_t>(num_threads());
+}
+
 Batcher::Batcher(const Limits& limits)
     : limits_(limits), cache_(limits.cache_bytes), queue_(limits.queue_texts, limits.queue_tokens) {
   const std::initializer_list<std::pair<const char*, std::size_t>> positive = {
       {"queue_texts", limits.queue_texts},         {"queue_tokens", limits.queue_tokens},
-      {"batch_texts", limits.batch_texts},         {"batch_tokens", limits.batch_tokens},
-      {"compute_workers", limits.compute_workers}};
+      {"batch_texts", limits.batch_texts},         {"batch_tokens", limits.batch_tokens}};
   for (const auto& [name, value] : positive) {
     if (value == 0) throw ValueError(fmt::format("Batcher: {} is 0; it must be positive", name));
   }
-  for (std::size_t i = 0; i < limits.compute_workers; ++i) workers_.emplace_back([this] { work(); });
+  for (std::size_t i = 0; i < compute_workers(limits); ++i) workers_.emplace_back([this] { work(); });
 }
 
 Batcher::~Batcher() { stop(); }
@@ -119,6 +123,11 @@ bool Batcher::submit(BatchRequest request, Done done) {
   return pushed.admitted;
 }
 
+bool Batcher::would_admit(const std::shared_ptr<const nn::TextClassifier>& classifier, const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  return queue_.would_admit({false, classifier.get()}, key);
+}
+
 void Batcher::stop() {
   std::vector<JobPointer> left;
   {
@@ -135,11 +144,14 @@ void Batcher::stop() {
 
 void Batcher::work() {
   lower_priority();
+  // A thread for each batch rather than all for one: small products gain less by a second thread than it costs to wake.
+  const ThreadLimit limit(std::max(1, num_threads() / static_cast<int>(compute_workers(limits_))));
   Batch batch;
   std::unique_lock lock(mutex_);
   for (;;) {
     if (!wait_for_work(lock, batch)) break;
     fill(lock, batch);
+    if (!queue_.empty()) wake_.notify_one();
     if (batch.empty()) continue;
     const auto begin = Clock::now();
     lock.unlock();
@@ -159,11 +171,12 @@ void Batcher::fill(std::unique_lock<std::mutex>& lock, Batch& batch) {
   auto texts = std::exchange(batch.rest, {});
   auto encodings = std::exchange(batch.rest_encodings, {});
   batch.tokens = 0;
+  batch.most_tokens = share();
   for (std::size_t i = 0; i < texts.size(); ++i) add(batch, std::move(texts[i]), std::move(encodings[i]));
   sweep(lock);
   while (batch.rest.empty() && !batch.work && !queue_.empty()) {
     if (batch.texts.empty()) batch.lane = queue_.next();
-    const std::size_t left = limits_.batch_tokens - std::min(limits_.batch_tokens, batch.tokens);
+    const std::size_t left = batch.most_tokens - std::min(batch.most_tokens, batch.tokens);
     if (!has_room(batch, 1)) break;
     const std::vector<BatchSlice> slices =
         queue_.take(batch.lane, std::min(left, kQuantumTokens), batch.texts.empty());
@@ -187,9 +200,15 @@ void Batcher::sweep(std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
+// A worker's part of what waits, at least as much as a key gets at once.
+std::size_t Batcher::share() const {
+  const std::size_t workers = compute_workers(limits_);
+  return std::min(limits_.batch_tokens, std::max(kQuantumTokens, (queue_.tokens() + workers - 1) / workers));
+}
+
 bool Batcher::has_room(const Batch& batch, std::size_t tokens) const {
   return batch.texts.empty() ||
-         (batch.texts.size() < limits_.batch_texts && batch.tokens + tokens <= limits_.batch_tokens);
+         (batch.texts.size() < limits_.batch_texts && batch.tokens + tokens <= batch.most_tokens);
 }
 
 void Batcher::encode(const BatchSlice& slice, Batch& batch) {

@@ -16,14 +16,18 @@
 
 namespace qing::serve {
 
+/// How many workers a Batcher with these limits has.
+std::size_t compute_workers(const Limits& limits);
+
 /// Compute workers behind a bounded, fair queue. A worker never waits for a batch to fill: it takes what is queued, so a
-/// lone request is computed at once and a busy server computes full batches. Sequences are ragged: nothing is padded.
+/// lone request is computed at once and a busy server computes full batches; what waits is divided among the workers,
+/// so that a large request has all of them. Sequences are ragged: nothing is padded.
 class Batcher {
  public:
   using Clock = BatchClock;
   using Done = std::function<void(BatchResult)>;
 
-  /// Uses queue_*, batch_*, compute_workers and cache_bytes. ValueError unless all but the last are positive.
+  /// Uses queue_*, batch_*, compute_workers and cache_bytes. ValueError unless queue_* and batch_* are positive.
   explicit Batcher(const Limits& limits);
   /// Stops, as stop() does.
   ~Batcher();
@@ -37,6 +41,8 @@ class Batcher {
   /// The same for texts alone.
   bool submit(std::shared_ptr<const nn::TextClassifier> classifier, std::vector<std::string> texts,
               Clock::time_point deadline, Done done);
+  /// False when the queue would refuse even one short text, so that a caller may spare itself the reading of more.
+  bool would_admit(const std::shared_ptr<const nn::TextClassifier>& classifier, const std::string& key);
   /// Finishes the batches in hand, answers kStopped to what is queued, and joins the workers.
   void stop();
 
@@ -50,7 +56,7 @@ class Batcher {
     BatchQueue::Lane lane;
     std::vector<Text> texts;
     std::vector<nn::EncodedText> encodings;  // one a text
-    std::size_t tokens = 0;
+    std::size_t tokens = 0, most_tokens = 0;
     JobPointer work;  // instead of texts
     std::vector<Text> rest;  // taken from the queue, but without room: the next batch begins with these
     std::vector<nn::EncodedText> rest_encodings;
@@ -62,6 +68,7 @@ class Batcher {
   void fill(std::unique_lock<std::mutex>& lock, Batch& batch);
   void encode(const BatchSlice& slice, Batch& batch);
   void add(Batch& batch, Batch::Text text, nn::EncodedText encoding);
+  std::size_t share() const;
   bool has_room(const Batch& batch, std::size_t tokens) const;
   void compute(Batch& batch);
   void predict(const std::vector<Batch::Text>& texts, std::span<const nn::EncodedText> encodings);

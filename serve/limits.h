@@ -22,7 +22,8 @@ struct Limits {
   std::size_t queue_tokens = 512 * 1024;        ///< tokens (estimated) that wait for one model; above: 503
   std::size_t batch_texts = 256;                ///< most texts computed together
   std::size_t batch_tokens = 4096;              ///< most tokens computed together, but one text at least
-  std::size_t compute_workers = 1;              ///< batches computed at the same time, each on all threads
+  std::size_t compute_workers = 0;              ///< batches computed at the same time, each on its share of the
+                                                ///< threads; 0: as many as there are threads
   std::size_t cache_bytes = 0;                  ///< for predictions of repeated texts; 0: nothing is kept
   std::chrono::milliseconds request_time{10'000};  ///< from a request's first byte to its last; above: 408
   std::chrono::milliseconds idle_time{60'000};     ///< a kept-alive connection without a request; above: close

@@ -192,6 +192,15 @@ void Service::for_each_label(
   for (const auto& [key, count] : labels_) visit(key.first, key.second, count);
 }
 
+void Service::refuse_full() const {
+  throw Refusal(unavailable("queue_full", fmt::format("limit of {} waiting texts reached; try again later",
+                                                      limits_.queue_texts), limits_.retry_after_seconds));
+}
+
+void Service::require_room(const Model& model, const std::string& key) const {
+  if (!batcher_.would_admit(model.classifier, key)) refuse_full();
+}
+
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
   if (job.explain && job.texts.size() > limits_.explained_texts) {
     throw Refusal(error_response(422, "unacceptable_field",
@@ -223,10 +232,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
                                                            reply = std::move(reply)](const BatchResult& result) {
     reply(result_response(*pending, result, limits_, [&](const Answer& answer) { count(answer, reply.key); }));
   });
-  if (!queued) {
-    throw Refusal(unavailable("queue_full", fmt::format("limit of {} waiting texts reached; try again later",
-                                                        limits_.queue_texts), limits_.retry_after_seconds));
-  }
+  if (!queued) refuse_full();
 }
 
 }  // namespace qing::serve

@@ -57,6 +57,8 @@ class Service {
   /// From now on not ready.
   void begin_drain() { draining_ = true; }
 
+  /// Refusal when the queue of the model has no room for anything more of this key: cheaper than to read a body first.
+  void require_room(const Model& model, const std::string& key) const;
   /// Predicts texts and replies with what `write` makes of them, or with the error. Texts must be UTF-8 and within the
   /// limits. `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room, or when
   /// more texts are to be explained than limits.explained_texts.
@@ -78,6 +80,7 @@ class Service {
 
  private:
   void count(const Answer& answer, const std::string& key);
+  [[noreturn]] void refuse_full() const;
 
   std::shared_ptr<Registry> registry_;
   Batcher& batcher_;

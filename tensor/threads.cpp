@@ -74,17 +74,29 @@ std::atomic<int>& thread_count() {
   return count;
 }
 
+void check_threads(const char* function, int threads) {
+  if (threads >= 1 && threads <= kMaxThreads) return;
+  throw ValueError(std::string(function) + ": " + std::to_string(threads) + " is outside [1, " +
+                   std::to_string(kMaxThreads) + "]");
+}
+
+thread_local int limit_here = kMaxThreads;
+
 }  // namespace
 
-int num_threads() { return thread_count(); }
+int num_threads() { return std::min<int>(thread_count(), limit_here); }
 
 void set_num_threads(int threads) {
-  if (threads < 1 || threads > kMaxThreads) {
-    throw ValueError("set_num_threads: " + std::to_string(threads) + " is outside [1, " + std::to_string(kMaxThreads) +
-                     "]");
-  }
+  check_threads("set_num_threads", threads);
   thread_count() = threads;
 }
+
+ThreadLimit::ThreadLimit(int most) : before_(limit_here) {
+  check_threads("ThreadLimit", most);
+  limit_here = most;
+}
+
+ThreadLimit::~ThreadLimit() { limit_here = before_; }
 
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (grain < 1) throw ValueError("parallel_for: grain " + std::to_string(grain) + " is below 1");

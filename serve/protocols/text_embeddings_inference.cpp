@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/batcher.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -104,9 +105,11 @@ HttpResponse write(const Answer& answer, const Request& request) {
 void run(Service& service, const std::string& body, Routed::Reply reply) {
   const Routed::Reply typed = with_error_type(std::move(reply));
   try {
+    const Model model = service.only_model();
+    service.require_room(model, typed.key);
     Request request = read(body, service.limits());
     std::vector<std::string> texts = std::move(request.texts);
-    service.predict({service.only_model(), std::move(texts)}, typed,
+    service.predict({model, std::move(texts)}, typed,
                     [request = std::move(request)](const Answer& answer) { return write(answer, request); });
   } catch (const Refusal& refusal) {
     typed(refusal.response());
@@ -128,7 +131,7 @@ std::string info_json(const Service& service) {
       R"("max_batch_requests":{},"max_client_batch_size":{},"auto_truncate":true,"tokenization_workers":{},)"
       R"("version":"{}","sha":null,"docker_label":null}})",
       json_quoted(model.name), ids, names, limits.connections, model.classifier->max_length(), limits.batch_tokens,
-      limits.batch_texts, limits.texts, limits.compute_workers, model.version);
+      limits.batch_texts, limits.texts, compute_workers(limits), model.version);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <map>
 
 #include <qing/serve/batcher.h>
+#include <qing/tensor/threads.h>
 
 #include "serve/serve_fixture.h"
 
@@ -22,6 +23,7 @@ class BatcherTest : public ::testing::Test {
     limits.queue_texts = 100;
     limits.batch_texts = 8;
     limits.batch_tokens = 1000;
+    limits.compute_workers = 1;
   }
   std::future<BatchResult> submit(BatchRequest request) {
     if (!request.classifier) request.classifier = classifier;
@@ -123,7 +125,7 @@ TEST_F(BatcherTest, BoundsTheQueueInTextsAndTokens) {
   EXPECT_EQ(statistics->queued_tokens, 0);
   EXPECT_EQ(statistics->queued_requests, 0);
   for (std::size_t Limits::*limit : {&Limits::queue_texts, &Limits::queue_tokens, &Limits::batch_texts,
-                                     &Limits::batch_tokens, &Limits::compute_workers}) {
+                                     &Limits::batch_tokens}) {
     Limits zero;
     zero.*limit = 0;
     EXPECT_THROW(Batcher{zero}, ValueError);
@@ -305,6 +307,41 @@ TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
   EXPECT_THROW(std::rethrow_exception(failed.get().error), ValueError);
   EXPECT_EQ(b.get().status, Status::kDone);
   EXPECT_EQ(statistics->queued_tokens, 0);
+}
+
+TEST_F(BatcherTest, TellsBeforehandThatItWouldRefuse) {
+  limits.queue_texts = 4;
+  auto first = occupy();
+  EXPECT_TRUE(batcher->would_admit(classifier, "a"));
+  auto a = submit({"1", "2"}, "a");
+  auto b = submit({"3", "4"}, "b");
+  EXPECT_FALSE(batcher->would_admit(classifier, "a"));
+  EXPECT_EQ(submit({"5"}, "a").get().status, Status::kRefused);
+  EXPECT_TRUE(batcher->would_admit(classifier, "c")) << "others have queued more and make room";
+  EXPECT_EQ(submit({"5"}, "c").wait_for(seconds(0)), std::future_status::timeout);
+  EXPECT_TRUE(batcher->would_admit(std::make_shared<FakeClassifier>(), "a")) << "another model's queue";
+  classifier->release();
+}
+
+TEST_F(BatcherTest, DividesALargeRequestAmongTheWorkers) {
+  limits.compute_workers = 2;
+  limits.batch_texts = 100;
+  batcher.emplace(limits);
+  classifier->hold();
+  // Estimated as 12 tokens a text, 720 in all: 360 for each worker.
+  auto all = submit(Texts(60, std::string(30, 'x')));
+  classifier->wait_for_batches(2);
+  classifier->release();
+  ASSERT_EQ(all.get().predictions.size(), 60U);
+  const auto batches = classifier->batches();
+  EXPECT_LE(batches[0].size(), 31U);
+  EXPECT_GE(batches[0].size(), 12U);
+}
+
+TEST_F(BatcherTest, AsManyWorkersAsThreadsUnlessToldOtherwise) {
+  EXPECT_EQ(compute_workers({.compute_workers = 3}), 3U);
+  const ThreadLimit limit(1);
+  EXPECT_EQ(compute_workers({}), 1U);
 }
 
 TEST_F(BatcherTest, ManyWorkersAnswerEveryTextOnce) {

@@ -162,6 +162,7 @@ class ServeTest : public ::testing::Test {
   ServeTest() {
     options.port = 0;
     options.log_requests = false;
+    options.limits.compute_workers = 1;
     options.limits.linger_time = std::chrono::milliseconds(100);
   }
   void start() {
