@@ -38,6 +38,13 @@ bool is_host(std::string_view text) {
   });
 }
 
+// Whether the first line ends as if it were of some version of HTTP.
+bool names_a_version(std::string_view data) {
+  const std::string_view line = data.substr(0, data.find("\r\n"));
+  const std::string_view version = line.substr(std::min(line.size(), line.rfind(' ') + 1));
+  return version.size() == 8 && version.starts_with("HTTP/") && version[6] == '.';
+}
+
 HttpResponse bad_request(std::string_view why) { return error_response(400, "bad_request", why); }
 HttpResponse bad_framing(std::string_view why) { return error_response(400, "bad_framing", why); }
 
@@ -66,13 +73,24 @@ class HttpParser::Request final : public http::basic_parser<true> {
   }
 
   std::optional<HttpResponse> refusal() const;
-  void finish_header(std::string_view data) { header_end_ = data.data() + data.size(); }
 
-  // Whether `data`, which grows from call to call, holds the empty line that ends a header.
-  bool has_whole_header(std::string_view data) {
-    const std::size_t from = searched_ - std::min<std::size_t>(searched_, 3);
+  struct Look {
+    bool whole;             // the empty line that ends a header is there
+    std::string_view wrong; // what is the matter with its lines, or empty
+  };
+  // Looks at the lines of `data`, which grows from call to call. Beast would wait for another line end after a line feed
+  // alone, and joins folded lines (RFC 9112, 2.2 and 5.2).
+  Look look_at_lines(std::string_view data) {
+    const std::size_t from = searched_ - std::min<std::size_t>(searched_, 3), end = data.find("\r\n\r\n", from);
     searched_ = data.size();
-    return data.find("\r\n\r\n", from) != std::string_view::npos;
+    const std::string_view lines = data.substr(0, end == std::string_view::npos ? end : end + 4);
+    for (std::size_t at = lines.find('\n', from); at != std::string_view::npos; at = lines.find('\n', at + 1)) {
+      if (at == 0 || lines[at - 1] != '\r') return {false, "a line ends in a line feed alone; end it in CR LF"};
+      if (at + 1 < lines.size() && (lines[at + 1] == ' ' || lines[at + 1] == '\t')) {
+        return {false, "a header is folded over lines; send it on one line"};
+      }
+    }
+    return {end != std::string_view::npos, {}};
   }
 
   std::string_view method, target;
@@ -117,7 +135,6 @@ class HttpParser::Request final : public http::basic_parser<true> {
   void on_response_impl(int, beast::string_view, int, error_code&) override {}
 
   const Limits& limits_;
-  const char* header_end_ = nullptr;
   std::size_t searched_ = 0;
 };
 
@@ -131,11 +148,6 @@ std::optional<HttpResponse> HttpParser::Request::refusal() const {
     return bad_framing("Transfer-Encoding: only exactly chunked is accepted, and only in HTTP/1.1");
   }
   if (lengths == 1 && !is_number(find("Content-Length"))) return bad_framing("Content-Length: not a plain number");
-  // Beast copies a folded value elsewhere to unfold it.
-  for (const auto& [name, value] : fields()) {
-    const bool inside = value.empty() || (value.data() > name.data() && value.data() < header_end_);
-    if (!inside) return bad_framing("a header is folded over lines; send it on one line");
-  }
   if (hosts > 1 || (version == 11 && hosts == 0)) return bad_request("HTTP/1.1 asks for exactly one Host header");
   if (hosts == 1 && !is_host(find("Host"))) return bad_request("Host: not a host and port");
   if (count("Expect") > 0 && !continues) {
@@ -156,7 +168,11 @@ HttpParser::Step HttpParser::feed(std::string_view data) {
   Request& request = *request_;
   const bool had_header = request.is_header_done();
   // Beast would consume the request line before the rest is there, and its views would outlive the bytes.
-  if (!had_header && data.size() <= limits_.header_bytes && !request.has_whole_header(data)) return step;
+  if (!had_header && data.size() <= limits_.header_bytes) {
+    const Request::Look look = request.look_at_lines(data);
+    if (!look.wrong.empty()) step.refusal = bad_framing(look.wrong);
+    if (!look.wrong.empty() || !look.whole) return step;
+  }
   request.eager(had_header);
   error_code error;
   step.consumed = request.put(boost::asio::const_buffer(data.data(), data.size()), error);
@@ -166,7 +182,6 @@ HttpParser::Step HttpParser::feed(std::string_view data) {
     if (had_header && step.consumed == 0 && data.size() > limits_.header_bytes) error = http::error::header_limit;
   }
   if (!error && !had_header && request.is_header_done()) {
-    request.finish_header(data.substr(0, step.consumed));
     request.has_length = request.count("Content-Length") + request.count("Transfer-Encoding") > 0;
     request.continues = same_name(request.find("Expect"), "100-continue") && request.version == 11;
     request.head_only = request.method == "HEAD";
@@ -182,7 +197,7 @@ HttpParser::Step HttpParser::feed(std::string_view data) {
   } else if (error == http::error::body_limit) {
     step.refusal = error_response(413, "body_too_large", fmt::format("the body exceeds the limit of {} bytes; send the "
                                                                      "texts in several requests", limits_.body_bytes));
-  } else if (error == http::error::bad_version) {
+  } else if (error == http::error::bad_version && names_a_version(data)) {
     step.refusal = error_response(505, "version_not_supported", "HTTP version: only 1.0 and 1.1 are spoken here");
   } else {
     step.refusal = bad_request("malformed HTTP: " + error.message());

@@ -16,6 +16,8 @@
 
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/config_file.h>
+#include <qing/serve/cli/limit_options.h>
+#include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/output.h>
 #include <qing/serve/cli/run_directory.h>
 
@@ -31,18 +33,6 @@ using Action = std::function<void()>;
 
 // One value an occurrence: `--data A --data B`.
 CLI::Option* one_each(CLI::Option* option) { return option->allow_extra_args(false); }
-
-// CLI11's own check lets NaN pass.
-CLI::Validator number_from(double low, double high) {
-  const auto check = [low, high](std::string& text) -> std::string {
-    double value = 0;
-    const bool inside = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
-    std::ostringstream message;
-    if (!inside) message << "'" << text << "' is not a number from " << low << " to " << high;
-    return message.str();
-  };
-  return CLI::Validator(check, "NUMBER");
-}
 
 // Texts are what CLI11 leaves over: as a positional option it would take "[good, cheap]" for a list of two.
 // `after_dashes` are the arguments after --.
@@ -95,44 +85,44 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
   command->add_option("--batch", a.batch, "Texts a step")->check(CLI::Range(1, 1 << 20));
   command->add_option("--vocab", a.vocab, "Most entries of the vocabulary")->check(CLI::Range(6, 1 << 24));
   command->add_option("--epochs", a.epochs, "Passes over the texts")->check(CLI::Range(1, 1 << 20));
-  command->add_option("--lr", a.lr, "Peak learning rate")->check(number_from(1e-12, 1e6));
-  command->add_option("--dropout", a.dropout, "Dropout probability")->check(number_from(0, 0.99));
-  command->add_option("--warmup", a.warmup, "Share of the steps in which lr rises")->check(number_from(0, 1));
-  command->add_option("--weight-decay", a.weight_decay, "AdamW's weight decay")->check(number_from(0, 1));
-  command->add_option("--clip", a.clip, "Largest norm of the gradient")->check(number_from(1e-12, 1e6));
+  command->add_option("--lr", a.lr, "Peak learning rate")->check(cli::number_from(1e-12, 1e6));
+  command->add_option("--dropout", a.dropout, "Dropout probability")->check(cli::number_from(0, 0.99));
+  command->add_option("--warmup", a.warmup, "Share of the steps in which lr rises")->check(cli::number_from(0, 1));
+  command->add_option("--weight-decay", a.weight_decay, "AdamW's weight decay")->check(cli::number_from(0, 1));
+  command->add_option("--clip", a.clip, "Largest norm of the gradient")->check(cli::number_from(1e-12, 1e6));
   command->add_option("--word-dropout", a.word_dropout, "Share of the tokens masked in training")
-      ->check(number_from(0, 0.99));
+      ->check(cli::number_from(0, 0.99));
   command->add_option("--balance", a.balance, "1: learn as if all labels were as frequent in each file; 0: as is")
-      ->check(number_from(0, 10));
+      ->check(cli::number_from(0, 10));
   command->add_option("--ema", a.ema, "Decay of the average of the weights that becomes the model; 0: none")
-      ->check(number_from(0, 0.999999));
+      ->check(cli::number_from(0, 0.999999));
   command->add_option("--label-smoothing", a.label_smoothing, "Share of each target spread over all labels")
-      ->check(number_from(0, 0.99));
+      ->check(cli::number_from(0, 0.99));
   command->add_option("--consistency", a.consistency, "R-Drop: weight of how far two draws of dropout differ; 0: none")
-      ->check(number_from(0, 1e6));
+      ->check(cli::number_from(0, 1e6));
   command->add_option("--teacher-share", a.teacher_share, "Share of the target that teachers tell")
-      ->check(number_from(0, 1));
+      ->check(cli::number_from(0, 1));
   command->add_option("--precision", a.precision, "Of products of matrices: f32, or bf16 with sums in f32")
       ->check(CLI::IsMember({"f32", "bf16"}));
   command->add_option("--extra-share", a.extra_share, "Share of the --extra texts in an epoch")
-      ->check(number_from(0, 1));
+      ->check(cli::number_from(0, 1));
   command->add_option("--ngrams", a.ngrams, "Add a linear model of n-grams found in so many texts or more; 0: none")
       ->check(CLI::Range(0, 1 << 24));
   command->add_option("--ngram-dropout", a.ngram_dropout, "Share of the n-grams left out in training")
-      ->check(number_from(0, 0.99));
-  command->add_option("--ngram-lr", a.ngram_lr, "Peak learning rate of n-grams")->check(number_from(1e-12, 1e6));
+      ->check(cli::number_from(0, 0.99));
+  command->add_option("--ngram-lr", a.ngram_lr, "Peak learning rate of n-grams")->check(cli::number_from(1e-12, 1e6));
   command->add_option("--ngram-weight-decay", a.ngram_weight_decay, "Weight decay of n-grams")
-      ->check(number_from(0, 1));
+      ->check(cli::number_from(0, 1));
   command->add_option("--seed", a.seed, "Seed of every random number");
   command->add_option("--max-length", a.max_length, "Tokens of a text; the rest is cut")->check(CLI::Range(3, 1 << 16));
-  command->add_option("--max-steps", a.max_steps, "Stop after so many steps; 0: never")->check(number_from(0, 1e15));
+  command->add_option("--max-steps", a.max_steps, "Stop after so many steps; 0: never")->check(cli::number_from(0, 1e15));
   command->add_option("--eval-every", a.eval_every, "Evaluate on --dev every so many steps; 0: every epoch")
-      ->check(number_from(0, 1e15));
+      ->check(cli::number_from(0, 1e15));
   command->add_option("--early-stop", a.early_stop,
                       "Stop after so many evaluations without a better mean macro-recall over --dev; 0: never")
-      ->check(number_from(0, 1e15));
+      ->check(cli::number_from(0, 1e15));
   command->add_option("--checkpoint-every", a.checkpoint_every, "Checkpoint every so many steps; 0: every epoch")
-      ->check(number_from(0, 1e15));
+      ->check(cli::number_from(0, 1e15));
   command->add_option("--threads", a.threads, "Threads; 0: QING_THREADS, or what the machine has")
       ->check(CLI::Range(0, 1024));
   command->option_defaults()->always_capture_default(false);
@@ -206,6 +196,8 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& con
   command->add_flag("--allow-no-keys", a.allow_no_keys, "Serve other machines without keys");
   command->add_option("--certificate", a.certificate, "Certificate chain in PEM: TLS; read again on SIGHUP");
   command->add_option("--tls-key", a.tls_key, "Private key of the certificate, in PEM");
+  command->add_option("--log-requests", a.log_requests, "A line in the log for each request")->capture_default_str();
+  cli::add_limits(command, a.limits);
   command->footer("The line goes before the environment, the environment before the file.");
   name_variables(*command, "QING_SERVE_");
   command->callback([&, command] {

@@ -32,9 +32,7 @@ bool takes(const Route& route, std::string_view method) {
 
 void check_body(BodyKind kind, const HttpHead& head) {
   if (kind != BodyKind::kJson) return;
-  if (!head.has_length) {
-    throw Refusal(error_response(411, "length_required", "send Content-Length, or a chunked body"));
-  }
+  require_plain_body(head);
   if (!is_json(head.header("Content-Type"))) {
     throw Refusal(error_response(415, "unsupported_media_type", "send Content-Type: application/json"));
   }
@@ -52,6 +50,15 @@ Routed::Run guarded(Routed::Run run) {
 }
 
 }  // namespace
+
+void require_plain_body(const HttpHead& head) {
+  if (!head.has_length) {
+    throw Refusal(error_response(411, "length_required", "send Content-Length, or a chunked body"));
+  }
+  if (const auto coding = head.header("Content-Encoding"); !coding.empty() && lower(coding) != "identity") {
+    throw Refusal(error_response(415, "unsupported_coding", "Content-Encoding: send the body uncompressed"));
+  }
+}
 
 std::string_view Call::parameter(std::string_view name) const {
   for (const auto& [key, value] : parameters) {

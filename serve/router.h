@@ -27,6 +27,9 @@ class Refusal : public std::exception {
 /// What a key must be allowed to do.
 enum class Scope { kOpen, kPredict, kMetrics, kAdmin };  // kOpen asks for no key
 
+/// Refusal: 411 for a body whose length is not told, 415 for a compressed one.
+void require_plain_body(const HttpHead& head);
+
 /// What a route takes. kJson: application/json, else 411 or 415; kAny: whatever its protocol says, also nothing.
 enum class BodyKind { kNone, kJson, kAny };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <qing/serve/cli/settings.h>
+#include <qing/serve/limits.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -73,6 +74,8 @@ struct ServeArguments {
   std::filesystem::path keys;
   bool allow_no_keys = false;
   std::filesystem::path certificate, tls_key;  ///< both or none
+  bool log_requests = true;
+  Limits limits = {};
 };
 /// Serves until SIGINT or SIGTERM, then drains. SIGHUP reads the certificate again and looks for new models.
 void run_serve(const ServeArguments& arguments);

@@ -32,12 +32,15 @@ void run_serve(const ServeArguments& arguments) {
   options.allow_no_keys = arguments.allow_no_keys;
   options.certificate = arguments.certificate;
   options.tls_key = arguments.tls_key;
+  options.log_requests = arguments.log_requests;
+  options.limits = arguments.limits;
   Server server(std::move(options), registry);
   server.start();
 
   const bool ipv6 = arguments.address.find(':') != std::string::npos;
   const std::string host = ipv6 ? "[" + arguments.address + "]" : arguments.address;
-  print_line(fmt::format("listening on {}://{}:{}", arguments.certificate.empty() ? "http" : "https", host, server.port()));
+  const char* const scheme = arguments.certificate.empty() ? "http" : "https";
+  print_line(fmt::format("listening on {}://{}:{}", scheme, host, server.port()));
   flush_output();  // a script waits for this line
 
   int signal = 0;

@@ -11,7 +11,7 @@
 
 namespace qing::serve::protocols {
 
-/// Refusal with 400 unless the body is JSON in UTF-8, within limits.json_depth.
+/// Refusal with 400 unless the body is JSON in UTF-8, within limits.json_depth, without two members of one name.
 boost::json::value parse_json(std::string_view body, const Limits& limits);
 /// Refusal with 422; `why` begins with the field's name.
 [[noreturn]] void refuse_field(std::string_view why);

@@ -53,12 +53,7 @@ std::optional<std::size_t> header_length_of(const HttpHead& head) {
 
 // Of any Content-Type or none: Triton's clients send none, KServe's application/octet-stream with binary parts.
 Routed::Run infer(Service& service, const Call& call) {
-  if (!call.head.has_length) {
-    throw Refusal(error_response(411, "length_required", "send Content-Length, or a chunked body"));
-  }
-  if (const auto coding = call.head.header("Content-Encoding"); !coding.empty() && coding != "identity") {
-    throw Refusal(error_response(415, "unsupported_coding", "Content-Encoding: send the body uncompressed"));
-  }
+  require_plain_body(call.head);
   return [&service, model = model_of(service, call), length = header_length_of(call.head)](const std::string& body,
                                                                                          Routed::Reply reply) {
     service.require_room(model, reply.key);

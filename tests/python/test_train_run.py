@@ -148,7 +148,7 @@ def test_same_weights_for_any_number_of_threads(qing, tiny_data, dev, tmp_path):
 
 def test_killed_again_and_again_it_ends_with_the_same_bits(qing, start, tiny_data, dev, tmp_path):
     # So many steps that no machine ends them between two looks.
-    options = ["--dev", dev, "--epochs", 150, "--lr", 5e-3, "--eval-every", 70, "--checkpoint-every", 3]
+    options = ["--dev", dev, "--epochs", 60, "--lr", 5e-3, "--eval-every", 70, "--checkpoint-every", 4]
     qing(*small_training(tiny_data, tmp_path / "whole", *options))
     out = tmp_path / "m"
     rng = random.Random(20261125)
