@@ -202,6 +202,9 @@ void Service::require_room(const Model& model, const std::string& key) const {
 }
 
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
+  if (job.explain && !job.model.classifier->explains()) {
+    throw Refusal(error_response(422, "unacceptable_field", "explain: this model has no explanations; leave it out"));
+  }
   if (job.explain && job.texts.size() > limits_.explained_texts) {
     throw Refusal(error_response(422, "unacceptable_field",
                                  fmt::format("explain: {} texts exceed the limit of {} explained in a request; send "

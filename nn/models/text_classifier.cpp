@@ -69,6 +69,7 @@ class BertTextClassifier final : public TextClassifier {
     return predictions;
   }
 
+  bool explains() const override { return true; }
   std::vector<Explanation> explain(std::span<const std::string> texts) const override {
     const std::vector<EncodedText> encodings = encode_all(texts);
     std::vector<int32_t> labels;

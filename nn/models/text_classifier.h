@@ -54,8 +54,10 @@ class TextClassifier {
   /// The other half, on what encode() made.
   virtual std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const = 0;
   /// An explanation for each text, of the label that predict() gives: integrated gradients. Costs some 50 times as much
-  /// as predict(). DataError on invalid UTF-8; ValueError when this kind of classifier has no explanations.
+  /// as predict(). DataError on invalid UTF-8; ValueError unless explains().
   virtual std::vector<Explanation> explain(std::span<const std::string> texts) const;
+  /// Whether this kind of classifier has explanations.
+  virtual bool explains() const { return false; }
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;

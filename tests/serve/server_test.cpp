@@ -122,6 +122,13 @@ TEST_F(ServeTest, RefusesUnacceptableFieldsByName) {
   }
 }
 
+TEST_F(ServeTest, RefusesToExplainWhatHasNoExplanations) {
+  start();
+  const RawResponse refused = ask(post(R"({"texts":["a"],"explain":true})"));
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_NE(refused.body.find("explain: this model has no explanations"), std::string::npos);
+}
+
 TEST_F(ServeTest, RefusesUnknownRoutesMethodsAndTypes) {
   start();
   EXPECT_NE(ask(get("/v1/models/other")).body.find(R"("code":"unknown_model")"), std::string::npos);

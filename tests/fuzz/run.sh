@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Fuzzes what reads bytes from strangers, with libFuzzer, AddressSanitizer and UBSan. What it finds worth keeping goes to
+# build/fuzz/corpus/TARGET; a finding ends the run and lies in build/fuzz.
+#   bash tests/fuzz/run.sh TARGET|all [SECONDS]    600 seconds for each target by default
+#   bash tests/fuzz/run.sh --keep TARGET|all       adds to tests/fuzz/corpus what covers more than is there
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+keep=no
+[ "${1:-}" = --keep ] && { keep=yes; shift; }
+target=${1:-} seconds=${2:-600}
+all=$(sed -n 's/.*{"\([a-z0-9_]*\)", [a-z0-9_]*}.*/\1/p' tests/fuzz/targets.cpp)
+if [ "$target" != all ] && ! grep -qx "${target:-none}" <<<"$all"; then
+  sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
+  echo "targets: $(tr '\n' ' ' <<<"$all")" >&2
+  exit 2
+fi
+
+source tests/packages.sh
+install_packages "${build_packages[@]}" clang libclang-rt-14-dev libomp-14-dev
+cmake --preset fuzz >/dev/null
+cmake --build --preset fuzz --target fuzzer
+for name in $([ "$target" = all ] && echo "$all" || echo "$target"); do
+  found=build/fuzz/corpus/$name kept=tests/fuzz/corpus/$name
+  mkdir -p "$found" "$kept"
+  echo "== $name"
+  if [ $keep = yes ]; then
+    FUZZ_TARGET=$name build/fuzz/fuzzer -merge=1 -max_len=4096 "$kept" "$found" 2>&1 | tail -n 1
+  else
+    QING_THREADS=1 FUZZ_TARGET=$name build/fuzz/fuzzer -max_total_time="$seconds" -max_len=4096 -timeout=10 \
+      -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "$found" "$kept" 2>&1 |
+      grep -E '^stat::|ERROR|SUMMARY|fuzz:|cov:' | tail -n 12
+  fi
+done

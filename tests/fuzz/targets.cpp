@@ -1,0 +1,207 @@
+#include "fuzz/targets.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <qing/nn/models/bert_config.h>
+#include <qing/nn/safetensors.h>
+#include <qing/nn/text/tokenizer.h>
+#include <qing/serve/api.h>
+#include <qing/serve/http_parser.h>
+#include <qing/serve/key_guard.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::fuzz {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void complain(const char* what) {
+  std::fprintf(stderr, "fuzz: %s\n", what);
+  std::abort();
+}
+
+// A folder of this process, in memory where there is such a file system.
+const fs::path& scratch() {
+  struct Folder {
+    Folder() : path((fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()) /
+                    ("qing-fuzz-" + std::to_string(getpid()))) {
+      fs::create_directories(path);
+    }
+    ~Folder() {
+      std::error_code ignored;
+      fs::remove_all(path, ignored);
+    }
+    fs::path path;
+  };
+  static const Folder folder;
+  return folder.path;
+}
+
+class SimpleClassifier : public nn::TextClassifier {
+ public:
+  nn::EncodedText encode(std::string_view text) const override {
+    nn::EncodedText encoding;
+    encoding.ids.assign(std::min<std::size_t>(text.size(), 128), 1);
+    return encoding;
+  }
+  std::vector<nn::Prediction> predict_encoded(std::span<const nn::EncodedText> encodings) const override {
+    return std::vector<nn::Prediction>(encodings.size(), {1, {0.25F, 0.5F, 0.25F}, 3, false, {0, 1, 0}});
+  }
+  std::int32_t max_length() const override { return 128; }
+  const std::vector<std::string>& labels() const override { return labels_; }
+
+ private:
+  std::vector<std::string> labels_{"negative", "neutral", "positive"};
+};
+
+// All routes of a server with one model, without its sockets.
+struct Routes {
+  explicit Routes(std::unique_ptr<serve::Gatekeeper> keys)
+      : registry(std::make_shared<serve::Registry>()),
+        batcher(limits),
+        api((registry->add("mood", 1, std::make_shared<SimpleClassifier>()), registry), batcher, std::move(keys), limits) {}
+
+  serve::HttpResponse answer(serve::Routed routed, std::string body) {
+    if (routed.refusal) return std::move(*routed.refusal);
+    auto promise = std::make_shared<std::promise<serve::HttpResponse>>();
+    auto response = promise->get_future();
+    routed.run(std::move(body), serve::Reply([promise](serve::HttpResponse r) { promise->set_value(std::move(r)); }));
+    return response.get();
+  }
+  static void check(const serve::HttpResponse& response) {
+    const bool meant = response.status == 503 || response.status == 505;
+    if (response.status >= 500 && !meant) complain("an answer that tells of a fault of the server");
+    if (response.status < 200) complain("an answer below 200");
+  }
+
+  serve::Limits limits{.body_bytes = 1 << 16, .compute_workers = 1};
+  std::shared_ptr<serve::Registry> registry;
+  serve::Batcher batcher;
+  serve::Api api;
+};
+
+Routes& open_routes() {
+  static Routes routes(nullptr);
+  return routes;
+}
+
+// A connection's bytes, in the pieces that the first byte tells, to the answers.
+void http(std::string_view bytes) {
+  Routes& routes = open_routes();
+  if (bytes.empty()) return;
+  const std::size_t piece = static_cast<unsigned char>(bytes.front()) % 64 + 1;
+  bytes.remove_prefix(1);
+  serve::HttpParser parser(routes.limits);
+  std::string input;
+  serve::Routed routed;
+  while (!bytes.empty()) {
+    input.append(bytes.substr(0, piece));
+    bytes.remove_prefix(std::min(piece, bytes.size()));
+    for (bool more = true; more;) {
+      const bool had_header = parser.header_done();
+      const serve::HttpParser::Step step = parser.feed(input);
+      if (step.refusal) return Routes::check(*step.refusal);
+      if (!had_header && parser.header_done()) routed = routes.api.route(parser.head());
+      if (step.consumed > input.size()) complain("more consumed than there was");
+      input.erase(0, step.consumed);
+      more = step.consumed > 0 && !input.empty();
+      if (!parser.done()) continue;
+      Routes::check(routes.answer(std::move(routed), parser.take_body()));
+      if (!parser.keep_alive()) return;
+      parser.reset();
+    }
+  }
+}
+
+// A body for one route, with a header length from the second byte for the binary protocol.
+void post(std::string_view path, std::string_view bytes, bool binary) {
+  Routes& routes = open_routes();
+  std::string length;
+  if (binary && !bytes.empty()) {
+    length = std::to_string(static_cast<unsigned char>(bytes.front()));
+    bytes.remove_prefix(1);
+  }
+  serve::HttpHead head;
+  head.method = "POST";
+  head.path = path;
+  head.has_length = true;
+  head.header = [&](std::string_view name) -> std::string_view {
+    if (name == "Content-Type") return serve::kJsonType;
+    if (name == "Inference-Header-Content-Length") return length;
+    return {};
+  };
+  Routes::check(routes.answer(routes.api.route(head), std::string(bytes)));
+}
+
+void native(std::string_view bytes) { post("/v1/models/mood/predict", bytes, false); }
+void kserve_v1(std::string_view bytes) { post("/v1/models/mood:predict", bytes, false); }
+void open_inference(std::string_view bytes) { post("/v2/models/mood/infer", bytes, false); }
+void open_inference_binary(std::string_view bytes) { post("/v2/models/mood/infer", bytes, true); }
+void hugging_face(std::string_view bytes) { post("/models/mood", bytes, false); }
+void text_embeddings_inference(std::string_view bytes) { post("/predict", bytes, false); }
+
+// No bytes are a key of a store that gave none away.
+void keys(std::string_view bytes) {
+  static Routes routes([] {
+    const fs::path store = scratch() / "keys.db";
+    serve::KeyStore(store, true).create({.name = "a"});
+    return std::make_unique<serve::KeyGuard>(store);
+  }());
+  for (const char* field : {"Authorization", "X-API-Key"}) {
+    serve::HttpHead head;
+    head.method = "GET";
+    head.path = "/v1/models";
+    head.header = [&](std::string_view name) { return name == field ? bytes : std::string_view(); };
+    if (routes.answer(routes.api.route(head), "").status != 401) complain("let in without a key");
+  }
+}
+
+template <class Load>
+void load(std::string_view bytes, const char* name, const Load& read) {
+  const fs::path file = scratch() / name;
+  write_file_atomically(file, std::string(bytes));
+  try {
+    read(file);
+  } catch (const Error&) {  // what it is told with
+  }
+}
+
+void safetensors(std::string_view bytes) {
+  load(bytes, "model.safetensors", [](const fs::path& file) { nn::load_safetensors(file); });
+}
+void tokenizer(std::string_view bytes) {
+  load(bytes, "tokenizer.json", [](const fs::path& file) {
+    const nn::Tokenizer loaded = nn::Tokenizer::load(file.parent_path());
+    loaded.encode("a text, 一段文字");
+  });
+}
+void config(std::string_view bytes) {
+  load(bytes, "config.json", [](const fs::path& file) { nn::BertConfig::load(file); });
+}
+
+constexpr Target kTargets[] = {{"http", http},
+                               {"native", native},
+                               {"kserve_v1", kserve_v1},
+                               {"open_inference", open_inference},
+                               {"open_inference_binary", open_inference_binary},
+                               {"hugging_face", hugging_face},
+                               {"text_embeddings_inference", text_embeddings_inference},
+                               {"keys", keys},
+                               {"safetensors", safetensors},
+                               {"tokenizer", tokenizer},
+                               {"config", config}};
+
+}  // namespace
+
+std::span<const Target> targets() { return kTargets; }
+
+}  // namespace qing::fuzz
