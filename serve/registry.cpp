@@ -45,10 +45,6 @@ const Choice* choice_of(const RegistryState& state, const std::string& name) {
   return found == state.models.end() ? nullptr : &found->second;
 }
 
-IndexError unknown_model(std::string_view name) {
-  return IndexError(fmt::format("models: none is served as '{}'; GET /v1/models lists them", name));
-}
-
 }  // namespace
 
 std::optional<std::int64_t> Registry::parse_version(std::string_view text) {
@@ -155,6 +151,7 @@ void Registry::load() {
     const bool answers = model->second.version == target.version;
     pinned[{target.model, target.version}] = answers ? model->second.classifier : read(target.model, target.version);
   }
+  pin_trials(state, loaded, pinned);
   const std::lock_guard lock(mutex_);
   models_.swap(loaded);
   pinned_.swap(pinned);
@@ -213,8 +210,15 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
   const std::int64_t previous = before == 0 ? 0 : before == version ? served->second.previous : before;
   RegistryState next = state_;
   next.models[name] = {version, previous, versions.back()};
+  if (const auto trial = next.trials.find(name); trial != next.trials.end() && trial->second.version == version) {
+    next.trials.erase(trial);
+  }
   commit(std::move(next));
   install(name, versions, version, classifier);
+  {
+    const std::lock_guard lock(mutex_);
+    drop_unused_pins();
+  }
   return *find(name);
 }
 
@@ -226,7 +230,7 @@ Model Registry::load(const std::string& name, std::int64_t version) {
 Model Registry::rollback(const std::string& name) {
   const std::lock_guard changing(changing_);
   const auto served = models_.find(name);
-  if (served == models_.end()) throw unknown_model(name);
+  if (served == models_.end()) throw_unknown(name);
   if (served->second.previous == 0) {
     throw ValueError(fmt::format("{}: no version answered before version {}", name, served->second.version));
   }
@@ -236,59 +240,19 @@ Model Registry::rollback(const std::string& name) {
 void Registry::unload(const std::string& name) {
   const std::lock_guard changing(changing_);
   const auto served = models_.find(name);
-  if (served == models_.end()) throw unknown_model(name);
+  if (served == models_.end()) throw_unknown(name);
   const auto names_it = [&](const auto& alias) { return alias.second.model == name; };
   if (const auto alias = std::ranges::find_if(state_.aliases, names_it); alias != state_.aliases.end()) {
     throw ValueError(fmt::format("{}: the alias '{}' stands for it; delete or change that first", name, alias->first));
   }
   RegistryState next = state_;
   next.models[name] = {0, 0, served->second.versions.back()};
+  next.trials.erase(name);
   commit(std::move(next));
   log_line("info", "model_unloaded", {{"model", name}});
   const std::lock_guard lock(mutex_);
   models_.erase(served);
-}
-
-void Registry::set_alias(const std::string& alias, const Alias& target) {
-  const std::lock_guard changing(changing_);
-  const auto served = models_.find(target.model);
-  if (!valid_name(alias)) {
-    throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot");
-  }
-  if (models_.contains(alias)) throw ValueError(fmt::format("alias '{}': a model has this name; take another", alias));
-  if (served == models_.end()) throw unknown_model(target.model);
-  Classifier classifier;
-  if (target.version == served->second.version) {
-    classifier = served->second.classifier;
-  } else if (target.version != 0) {
-    if (!std::ranges::binary_search(versions_of(target.model), target.version)) {
-      throw IndexError(fmt::format("{}: no version {}", target.model, target.version));
-    }
-    classifier = read_or_note(target.model, target.version);
-  }
-  RegistryState next = state_;
-  next.aliases[alias] = target;
-  commit(std::move(next));
-  const std::lock_guard lock(mutex_);
-  if (classifier) pinned_[{target.model, target.version}] = std::move(classifier);
   drop_unused_pins();
-}
-
-void Registry::remove_alias(const std::string& alias) {
-  const std::lock_guard changing(changing_);
-  RegistryState next = state_;
-  if (next.aliases.erase(alias) == 0) throw IndexError("alias: there is none of this name");
-  commit(std::move(next));
-  const std::lock_guard lock(mutex_);
-  drop_unused_pins();
-}
-
-void Registry::drop_unused_pins() {
-  std::erase_if(pinned_, [this](const auto& pin) {
-    return std::ranges::none_of(state_.aliases, [&](const auto& alias) {
-      return alias.second.model == pin.first.first && alias.second.version == pin.first.second;
-    });
-  });
 }
 
 void Registry::add(const std::string& name, std::int64_t version,
@@ -317,6 +281,14 @@ std::optional<Model> Registry::find(std::string_view name, std::int64_t version)
   }
   Model model = found->second;
   if (const auto failed = failures_.find(model.name); failed != failures_.end()) model.error = failed->second;
+  if (version == 0) {
+    const auto trial = state_.trials.find(model.name);
+    const auto candidate = trial == state_.trials.end() ? pinned_.end() : pinned_.find({model.name, trial->second.version});
+    if (candidate != pinned_.end()) {
+      model.trial = trial->second;
+      model.candidate = candidate->second;
+    }
+  }
   if (version == 0 || version == model.version) return model;
   const auto pin = pinned_.find({model.name, version});
   if (pin == pinned_.end()) return std::nullopt;
@@ -326,19 +298,17 @@ std::optional<Model> Registry::find(std::string_view name, std::int64_t version)
 }
 
 std::vector<Model> Registry::list() const {
-  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, model] : models_) names.push_back(name);
+  }
   std::vector<Model> all;
-  all.reserve(models_.size());
-  for (const auto& [name, model] : models_) {
-    all.push_back(model);
-    if (const auto failed = failures_.find(name); failed != failures_.end()) all.back().error = failed->second;
+  all.reserve(names.size());
+  for (const std::string& name : names) {
+    if (std::optional<Model> model = find(name)) all.push_back(std::move(*model));
   }
   return all;
-}
-
-std::map<std::string, Alias, std::less<>> Registry::aliases() const {
-  const std::lock_guard lock(mutex_);
-  return state_.aliases;
 }
 
 std::string Registry::failure(std::string_view name) const {

@@ -25,6 +25,8 @@ struct Model {
   std::vector<std::int64_t> versions;                        ///< all versions found, ascending
   std::shared_ptr<const nn::TextClassifier> classifier;      ///< never null
   std::int64_t previous = 0;                                 ///< answered before this one; 0: none
+  Trial trial = {};                                          ///< version 0: there is none
+  std::shared_ptr<const nn::TextClassifier> candidate = {};  ///< the version on trial; null without one
   std::string error = {};  ///< why the version asked for last could not be loaded; empty: nothing failed since
 };
 
@@ -32,7 +34,7 @@ struct Model {
 /// wait for each other, and read files: not for a thread that must answer soon. Lookups never wait for a change.
 ///
 /// A version is loaded and has predicted once before it replaces another; one that fails replaces nothing, and its
-/// error stays with the model. What is chosen by load, unload, rollback and aliases is written to <root>/.registry.json
+/// error stays with the model. What is chosen by load, unload, rollback, aliases and trials is written to <root>/.registry.json
 /// first: when that fails (IoError) nothing changes. Errors of changes: IndexError for a model, version or alias that does not
 /// exist, ValueError for what makes no sense, DataError for a version that cannot be loaded.
 class Registry {
@@ -61,6 +63,12 @@ class Registry {
   /// stands.
   void set_alias(const std::string& alias, const Alias& target);
   void remove_alias(const std::string& alias);
+  /// Puts a loaded version of a served model on trial, in place of an earlier trial of the model. A trial ends when its
+  /// version becomes the one that answers, and when the model is unloaded. ValueError for the version that answers, and
+  /// for a share outside (0, 1].
+  Model set_trial(const std::string& name, const Trial& trial);
+  /// IndexError when there is none.
+  Model remove_trial(const std::string& name);
   /// Offers a classifier made elsewhere; replaces a model of that name. ValueError on a bad name, version or null.
   void add(const std::string& name, std::int64_t version, std::shared_ptr<const nn::TextClassifier> classifier);
 
@@ -90,9 +98,13 @@ class Registry {
   Model read_first(const std::string& name, const std::vector<std::int64_t>& versions, const RegistryState& state,
                    std::map<std::string, std::string, std::less<>>& failures) const;
   Model choose(const std::string& name, std::int64_t version);
+  [[noreturn]] static void throw_unknown(std::string_view name);
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,
                const Classifier& classifier);
   void commit(RegistryState next);
+  Classifier read_version(const Model& served, std::int64_t version);
+  void pin_trials(const RegistryState& state, const std::map<std::string, Model, std::less<>>& loaded,
+                  std::map<std::pair<std::string, std::int64_t>, Classifier>& pinned) const;
   void drop_unused_pins();
 
   std::filesystem::path root_;
@@ -100,7 +112,7 @@ class Registry {
   std::mutex changing_;       // held through a change; mutex_ only while the maps are touched
   mutable std::mutex mutex_;  // a writer of what follows holds both
   std::map<std::string, Model, std::less<>> models_;
-  std::map<std::pair<std::string, std::int64_t>, Classifier> pinned_;  // versions that an alias names
+  std::map<std::pair<std::string, std::int64_t>, Classifier> pinned_;  // versions of aliases and trials
   std::map<std::string, std::string, std::less<>> failures_;
   RegistryState state_;
 };

@@ -23,6 +23,12 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
       const json::string& model = value.at("model").as_string();
       state.aliases[name] = {std::string(model), value.at("version").to_number<std::int64_t>()};
     }
+    // Files of before there were trials have none.
+    const json::value* trials = parsed.as_object().if_contains("trials");
+    for (const auto& [name, value] : trials == nullptr ? json::object() : trials->as_object()) {
+      state.trials[name] = {value.at("version").to_number<std::int64_t>(), value.at("share").to_number<double>(),
+                            value.at("shadow").as_bool()};
+    }
   } catch (const std::exception& error) {
     throw DataError(fmt::format("{}: not a registry's state ({}); restore it, or delete it to serve the highest version "
                                 "of every model, without aliases", file.string(), error.what()));
@@ -31,12 +37,16 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
 }
 
 void RegistryState::write(const std::filesystem::path& file) const {
-  json::object chosen, named;
+  json::object chosen, named, tried;
   for (const auto& [name, choice] : models) {
     chosen[name] = {{"version", choice.version}, {"previous", choice.previous}, {"highest", choice.highest}};
   }
   for (const auto& [name, alias] : aliases) named[name] = {{"model", alias.model}, {"version", alias.version}};
-  write_file_atomically(file, json::serialize(json::object{{"models", chosen}, {"aliases", named}}) + "\n");
+  for (const auto& [name, trial] : trials) {
+    tried[name] = {{"version", trial.version}, {"share", trial.share}, {"shadow", trial.shadow}};
+  }
+  const json::object all{{"models", chosen}, {"aliases", named}, {"trials", tried}};
+  write_file_atomically(file, json::serialize(all) + "\n");
 }
 
 }  // namespace qing::serve

@@ -15,6 +15,13 @@ struct Alias {
   std::int64_t version = 0;  ///< 0: the one that answers
 };
 
+/// Another version of a model on trial beside the one that answers.
+struct Trial {
+  std::int64_t version = 0;
+  double share = 0;     ///< of the callers, in (0, 1]
+  bool shadow = false;  ///< it gets copies of what they ask, and its answers are only compared
+};
+
 /// Which version of a model an administrator chose.
 struct Choice {
   std::int64_t version = 0;   ///< 0: none, the model is unloaded
@@ -26,6 +33,7 @@ struct Choice {
 struct RegistryState {
   std::map<std::string, Choice, std::less<>> models;
   std::map<std::string, Alias, std::less<>> aliases;
+  std::map<std::string, Trial, std::less<>> trials;  ///< by model
 
   /// The state in `file`, or an empty one when there is no such file. IoError, DataError naming the file.
   static RegistryState read(const std::filesystem::path& file);

@@ -92,6 +92,24 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
   }
 }
 
+// Whether a caller belongs to the share of callers that a trial has: by a hash of the key, or without keys of the texts, so
+// that who asks again is answered by the same version, and nobody leaves a share that grows. FNV-1a (Fowler, Noll, Vo),
+// whose low bits are mixed into the high ones.
+bool in_share(const std::vector<std::string>& texts, const std::string& key, const Model& model, double share) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  const auto add = [&hash](std::string_view text) {
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    hash = (hash ^ 0xffU) * 0x100000001b3U;
+  };
+  add(model.name);
+  add(key);
+  if (key.empty()) {
+    for (const std::string& text : texts) add(text);
+  }
+  hash = (hash ^ (hash >> 32U)) * 0x9e3779b97f4a7c15U;
+  return static_cast<double>(hash >> 11U) * 0x1p-53 < share;
+}
+
 HttpResponse changed(Registry& registry, const std::function<HttpResponse(Registry&)>& change) {
   try {
     return change(registry);
@@ -201,7 +219,35 @@ void Service::require_room(const Model& model, const std::string& key) const {
   if (!batcher_.would_admit(model.classifier, key)) refuse_full();
 }
 
+// What the version on trial is asked as well, when nothing else waits; nothing for a caller that is not in the share.
+std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request) const {
+  if (!model.candidate || !model.trial.shadow || request.work || draining_) return std::nullopt;
+  if (!in_share(request.texts, request.key, model, model.trial.share)) return std::nullopt;
+  BatchRequest copy;
+  copy.classifier = model.candidate;
+  copy.texts = request.texts;
+  copy.deadline = Batcher::Clock::now() + limits_.predict_time;
+  copy.background = true;
+  return copy;
+}
+
+// Whatever becomes of it, the request it was copied from does not notice.
+void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
+                            const std::shared_ptr<ModelStatistics>& statistics) {
+  const std::size_t texts = copy.texts.size();
+  const auto done = [comparison, statistics, texts](BatchResult result) {
+    if (result.status == BatchResult::Status::kDone) return comparison->shadow(std::move(result.predictions));
+    statistics->shadow_dropped += texts;
+  };
+  if (!batcher_.submit(std::move(copy), done)) statistics->shadow_dropped += texts;
+}
+
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
+  if (job.model.candidate && !job.model.trial.shadow && in_share(job.texts, reply.key, job.model, job.model.trial.share)) {
+    job.model.version = job.model.trial.version;
+    job.model.classifier = job.model.candidate;
+    ++statistics_.model(job.model.name)->canary_requests;
+  }
   if (job.explain && !job.model.classifier->explains()) {
     throw Refusal(error_response(422, "unacceptable_field", "explain: this model has no explanations; leave it out"));
   }
@@ -231,11 +277,16 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   } else {
     request.texts = std::move(pending->job.texts);
   }
-  const bool queued = batcher_.submit(std::move(request), [this, pending,
+  const auto statistics = request.statistics;
+  std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
+  const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
+  const bool queued = batcher_.submit(std::move(request), [this, pending, shadow,
                                                            reply = std::move(reply)](const BatchResult& result) {
     reply(result_response(*pending, result, limits_, [&](const Answer& answer) { count(answer, reply.key); }));
+    if (shadow && result.status == BatchResult::Status::kDone) shadow->served(result.predictions);
   });
   if (!queued) refuse_full();
+  if (copy) submit_shadow(std::move(*copy), shadow, statistics);
 }
 
 }  // namespace qing::serve

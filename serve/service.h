@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +19,7 @@
 #include <qing/serve/model_thread.h>
 #include <qing/serve/registry.h>
 #include <qing/serve/router.h>
+#include <qing/serve/shadow.h>
 #include <qing/serve/statistics.h>
 
 namespace qing::serve {
@@ -80,6 +82,9 @@ class Service {
 
  private:
   void count(const Answer& answer, const std::string& key);
+  std::optional<BatchRequest> shadow_copy(const Model& model, const BatchRequest& request) const;
+  void submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
+                     const std::shared_ptr<ModelStatistics>& statistics);
   [[noreturn]] void refuse_full() const;
 
   std::shared_ptr<Registry> registry_;

@@ -65,6 +65,9 @@ struct ModelStatistics {
   Histogram compute_seconds{seconds_buckets()};  ///< of a batch
   Counter shadow_texts = 0;   ///< answered by a shadow version too
   Counter shadow_agreed = 0;  ///< of these, with the same label
+  Counter shadow_difference = 0;  ///< of their scores: the mean over the labels, summed over the texts, in millionths
+  Counter shadow_dropped = 0;     ///< texts that a shadow version did not answer, for want of room or time
+  Counter canary_requests = 0;    ///< given to the version on trial
 };
 
 /// One route's requests, by the pattern that routed them.

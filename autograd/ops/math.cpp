@@ -181,7 +181,7 @@ Tensor sinc(const Tensor& x) {
   };
   // x stands as 1 where it is near 0, so that no quotient there is NaN, and the series' slope is taken.
   const auto slope = [](const Tensor& x, const Tensor& y) {
-    const Tensor at_zero = map("sinc", near, x.alias());
+    const Tensor at_zero = map("sinc", decltype(near)(), x.alias());
     const Tensor series = mul(x, add(mul(square(x), pi * pi * pi * pi / 30), -pi * pi / 3));
     return where(at_zero, series, div(sub(cos(mul(x, pi)), y), where(at_zero, 1, x)));
   };

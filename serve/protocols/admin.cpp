@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
+#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 
 namespace qing::serve::protocols {
@@ -16,11 +17,14 @@ namespace {
 constexpr std::string_view kTag = "admin";
 constexpr std::string_view kModel = R"({"type":"object","required":["name","version"],"properties":{
 "name":{"type":"string"},"version":{"type":"string"},"versions":{"type":"array","items":{"type":"string"}},
-"previous":{"type":"string"}}})";
+"previous":{"type":"string"},"trial":{"type":"object"}}})";
 constexpr std::string_view kAliases = R"({"type":"object","required":["aliases"],"properties":{"aliases":{
 "type":"object","additionalProperties":{"type":"object"}}}})";
 constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"additionalProperties":false,
 "properties":{"model":{"type":"string"},"version":{"oneOf":[{"type":"string"},{"type":"integer"}]}}})";
+constexpr std::string_view kTrial = R"({"type":"object","required":["version"],"additionalProperties":false,
+"properties":{"version":{"oneOf":[{"type":"string"},{"type":"integer"}]},"share":{"type":"number","exclusiveMinimum":0,
+"maximum":1},"shadow":{"type":"boolean"}}})";
 constexpr std::string_view kObject = R"({"type":"object"})";
 
 using Change = std::function<HttpResponse(Registry&)>;
@@ -75,8 +79,8 @@ json::object read_object(const std::string& body, const Limits& limits,
 HttpResponse model_response(const Model& model) {
   const std::string previous = model.previous == 0 ? "" : fmt::format(R"(,"previous":"{}")", model.previous);
   return {200,
-          fmt::format(R"({{"name":{},"version":"{}","versions":["{}"]{}}})", json_quoted(model.name), model.version,
-                      fmt::join(model.versions, "\",\""), previous),
+          fmt::format(R"({{"name":{},"version":"{}","versions":["{}"]{}{}}})", json_quoted(model.name), model.version,
+                      fmt::join(model.versions, "\",\""), previous, trial_member(model)),
           {}};
 }
 
@@ -113,6 +117,32 @@ std::vector<Route> model_routes(Service& service) {
                 [&limits](const std::string&, const std::string& body) -> Change {
                   read_object(body, limits, {});
                   return [](Registry& registry) { return registry.rescan(), HttpResponse{200, "{}", {}}; };
+                })};
+}
+
+double share_of(const json::object& object) {
+  const json::value* value = object.if_contains("share");
+  if (value == nullptr) return 1;
+  boost::system::error_code error;
+  const double share = value->to_number<double>(error);
+  if (error) refuse_field("share: must be a number above 0 and at most 1");
+  return share;
+}
+
+std::vector<Route> trial_routes(Service& service) {
+  const Limits& limits = service.limits();
+  return {route(service, "PUT", "/v1/admin/models/{name}/trial",
+                {kTag, "Puts another version on trial: it answers a share of the callers, or as a shadow none", kTrial, kModel},
+                [&limits](const std::string& name, const std::string& body) -> Change {
+                  const json::object object = read_object(body, limits, {"version", "share", "shadow"});
+                  const Trial trial{version_of(object), share_of(object), flag_of(object, "shadow", false)};
+                  if (trial.version == 0) refuse_field("version: is missing");
+                  return [=](Registry& registry) { return model_response(registry.set_trial(name, trial)); };
+                }),
+          route(service, "DELETE", "/v1/admin/models/{name}/trial", {kTag, "Ends a trial", {}, kModel},
+                [&limits](const std::string& name, const std::string& body) -> Change {
+                  read_object(body, limits, {});
+                  return [=](Registry& registry) { return model_response(registry.remove_trial(name)); };
                 })};
 }
 
@@ -177,7 +207,7 @@ std::vector<Route> repository_routes(Service& service) {
 
 std::vector<Route> admin(Service& service) {
   std::vector<Route> all = model_routes(service);
-  for (auto* more : {alias_routes, repository_routes}) std::ranges::move(more(service), std::back_inserter(all));
+  for (auto* more : {trial_routes, alias_routes, repository_routes}) std::ranges::move(more(service), std::back_inserter(all));
   return all;
 }
 

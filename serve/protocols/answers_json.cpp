@@ -29,6 +29,12 @@ std::string prediction_json(const Answer& answer, std::size_t i) {
   return json + "}";
 }
 
+std::string trial_member(const Model& model) {
+  if (!model.candidate) return "";
+  return fmt::format(R"(,"trial":{{"version":"{}","share":{},"kind":"{}"}})", model.trial.version, model.trial.share,
+                     model.trial.shadow ? "shadow" : "canary");
+}
+
 std::string ranked_json(const std::vector<float>& scores, const std::vector<std::string>& labels, std::size_t most) {
   std::vector<std::size_t> order(labels.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

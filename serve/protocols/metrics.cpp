@@ -78,6 +78,10 @@ constexpr ModelCounter kModelCounters[] = {
     {"model_batches_total", "Batches computed.", &ModelStatistics::batches},
     {"model_shadow_texts_total", "Texts answered by a shadow version too.", &ModelStatistics::shadow_texts},
     {"model_shadow_agreed_total", "Of these, with the same label.", &ModelStatistics::shadow_agreed},
+    {"model_shadow_difference_millionths_total", "Of these, mean absolute differences of scores, summed.",
+     &ModelStatistics::shadow_difference},
+    {"model_shadow_dropped_total", "Texts a shadow version did not answer.", &ModelStatistics::shadow_dropped},
+    {"model_canary_requests_total", "Requests given to the version on trial.", &ModelStatistics::canary_requests},
 };
 
 struct ModelGauge {
@@ -102,22 +106,22 @@ constexpr ModelHistogram kModelHistograms[] = {
 };
 
 void write_models(Text& text, const Statistics& statistics) {
-  for (const auto& [name, help, counter] : kModelCounters) {
-    text.begin(name, "counter", help);
+  for (const auto& one : kModelCounters) {
+    text.begin(one.name, "counter", one.help);
     statistics.for_each_model([&](const std::string& model, const ModelStatistics& counts) {
-      text.value(name, model_label(model), (counts.*counter).load());
+      text.value(one.name, model_label(model), (counts.*one.counter).load());
     });
   }
-  for (const auto& [name, help, gauge] : kModelGauges) {
-    text.begin(name, "gauge", help);
+  for (const auto& one : kModelGauges) {
+    text.begin(one.name, "gauge", one.help);
     statistics.for_each_model([&](const std::string& model, const ModelStatistics& counts) {
-      text.value(name, model_label(model), (counts.*gauge).load());
+      text.value(one.name, model_label(model), (counts.*one.gauge).load());
     });
   }
-  for (const auto& [name, help, histogram] : kModelHistograms) {
-    text.begin(name, "histogram", help);
+  for (const auto& one : kModelHistograms) {
+    text.begin(one.name, "histogram", one.help);
     statistics.for_each_model([&](const std::string& model, const ModelStatistics& counts) {
-      text.histogram(name, model_label(model), counts.*histogram);
+      text.histogram(one.name, model_label(model), counts.*one.histogram);
     });
   }
 }

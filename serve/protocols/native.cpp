@@ -57,6 +57,7 @@ HttpResponse predictions_response(const Answer& answer) {
 std::string model_json(const Model& model) {
   std::string more;
   if (model.previous != 0) more += fmt::format(R"(,"previous":"{}")", model.previous);
+  more += trial_member(model);
   if (!model.error.empty()) more += R"(,"error":)" + json_quoted(model.error);
   return fmt::format(R"({{"name":{},"ready":true,"version":"{}","versions":["{}"],"labels":{}{}}})",
                      json_quoted(model.name), model.version, fmt::join(model.versions, "\",\""),

@@ -1,0 +1,29 @@
+#include "shadow.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+namespace qing::serve {
+
+void ShadowComparison::served(std::vector<nn::Prediction> predictions) { take(served_, std::move(predictions)); }
+void ShadowComparison::shadow(std::vector<nn::Prediction> predictions) { take(shadow_, std::move(predictions)); }
+
+void ShadowComparison::take(Side& side, std::vector<nn::Prediction> predictions) {
+  const std::lock_guard lock(mutex_);
+  side = std::move(predictions);
+  if (!served_ || !shadow_) return;
+  for (std::size_t i = 0; i < std::min(served_->size(), shadow_->size()); ++i) {
+    const nn::Prediction &a = (*served_)[i], &b = (*shadow_)[i];
+    double difference = 0;
+    for (std::size_t j = 0; j < std::min(a.scores.size(), b.scores.size()); ++j) {
+      difference += std::abs(double{a.scores[j]} - b.scores[j]) / static_cast<double>(a.scores.size());
+    }
+    ++statistics_->shadow_texts;
+    if (a.label == b.label) ++statistics_->shadow_agreed;
+    // In millionths, as counters are whole numbers.
+    statistics_->shadow_difference += static_cast<std::uint64_t>(std::lround(difference * 1e6));
+  }
+}
+
+}  // namespace qing::serve

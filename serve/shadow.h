@@ -1,0 +1,31 @@
+// Answers of a shadow version beside those of the version it may replace.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <qing/nn/models/text_classifier.h>
+#include <qing/serve/statistics.h>
+
+namespace qing::serve {
+
+/// Takes both versions' predictions of the same texts, in either order, and counts how far they agree once it has both.
+/// Safe to use from two threads.
+class ShadowComparison {
+ public:
+  explicit ShadowComparison(std::shared_ptr<ModelStatistics> statistics) : statistics_(std::move(statistics)) {}
+  void served(std::vector<nn::Prediction> predictions);
+  void shadow(std::vector<nn::Prediction> predictions);
+
+ private:
+  using Side = std::optional<std::vector<nn::Prediction>>;
+  void take(Side& side, std::vector<nn::Prediction> predictions);
+
+  const std::shared_ptr<ModelStatistics> statistics_;
+  std::mutex mutex_;
+  Side served_, shadow_;
+};
+
+}  // namespace qing::serve

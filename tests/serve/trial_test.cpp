@@ -1,0 +1,148 @@
+// Versions on trial: canaries by share of the callers, shadows that are only compared.
+#include "serve/serve_fixture.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "nn/temp_folder.h"
+
+namespace qing::serve {
+namespace {
+
+namespace fs = std::filesystem;
+using test::TempFolder;
+
+// Version 1 says label 0 to everything; version 2 label 1 to texts that begin with "b".
+class Versioned : public FakeClassifier {
+ public:
+  explicit Versioned(int version) : version_(version) {}
+  std::vector<nn::Prediction> predict_encoded(std::span<const nn::EncodedText> encodings) const override {
+    std::vector<nn::Prediction> predictions;
+    for (const nn::EncodedText& encoding : encodings) {
+      const int label = version_ == 2 && !encoding.ids.empty() && encoding.ids.front() == 'b' ? 1 : 0;
+      std::vector<float> scores(3, 0.25F);
+      scores[static_cast<std::size_t>(label)] = 0.5F;
+      predictions.push_back({label, scores, 1, false});
+    }
+    return predictions;
+  }
+
+ private:
+  int version_;
+};
+
+std::shared_ptr<const nn::TextClassifier> load_versioned(const fs::path& folder) {
+  if (fs::exists(folder / "broken")) throw IoError("broken weights");
+  return std::make_shared<Versioned>(std::stoi(folder.filename()));
+}
+
+class TrialTest : public ServeTest {
+ protected:
+  TrialTest() {
+    for (const char* version : {"1", "2"}) fs::create_directories(root.path() / "mood" / version);
+    registry = reopened();
+    registry->load("mood", 1);
+    server = std::make_unique<Server>(options, registry);
+    server->start();
+  }
+  std::shared_ptr<Registry> reopened() const {
+    auto opened = std::make_shared<Registry>(root.path(), load_versioned);
+    opened->load();
+    return opened;
+  }
+  RawResponse send(std::string_view method, std::string_view path, std::string_view body = "") {
+    return ask(fmt::format("{} {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", method, path, body.size(), body));
+  }
+  // Which of 400 texts the version on trial answers.
+  std::set<int> answered_by_candidate() {
+    std::set<int> found;
+    for (int i = 0; i < 400; ++i) {
+      const RawResponse response = ask(post(fmt::format(R"({{"text":"b{}"}})", i)));
+      EXPECT_EQ(response.status, 200);
+      const bool second = response.body.find(R"("version":"2")") != std::string::npos;
+      EXPECT_EQ(response.body.find(R"("label":"neutral")") != std::string::npos, second) << response.body;
+      if (second) found.insert(i);
+    }
+    return found;
+  }
+  std::uint64_t metric(const std::string& name) {
+    const std::string text = ask(get("/metrics")).body, line = "\nqing_" + name + "{model=\"mood\"} ";
+    const std::size_t at = text.find(line);
+    return at == std::string::npos ? 0 : std::stoull(text.substr(at + line.size()));
+  }
+
+  TempFolder root;
+};
+
+TEST_F(TrialTest, ACanaryAnswersItsShareAndAlwaysTheSameCallers) {
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":0.25})").body,
+            R"({"name":"mood","version":"1","versions":["1","2"],"previous":"2","trial":{"version":"2","share":0.25,"kind":"canary"}})");
+  const std::set<int> quarter = answered_by_candidate();
+  EXPECT_NEAR(static_cast<double>(quarter.size()), 100, 30);
+  EXPECT_EQ(answered_by_candidate(), quarter);
+  EXPECT_EQ(metric("model_canary_requests_total"), 2 * quarter.size());
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":"2","share":0.6})").status, 200);
+  const std::set<int> more = answered_by_candidate();
+  EXPECT_NEAR(static_cast<double>(more.size()), 240, 35);
+  EXPECT_TRUE(std::includes(more.begin(), more.end(), quarter.begin(), quarter.end()));
+  EXPECT_EQ(send("DELETE", "/v1/admin/models/mood/trial").status, 200);
+  EXPECT_TRUE(answered_by_candidate().empty());
+  EXPECT_EQ(send("DELETE", "/v1/admin/models/mood/trial").status, 404);
+}
+
+TEST_F(TrialTest, AShadowAnswersNobodyAndIsCompared) {
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"shadow":true})").status, 200);
+  const RawResponse response = ask(post(R"({"texts":["a","b","bb","c"]})"));
+  EXPECT_NE(response.body.find(R"("version":"1")"), std::string::npos);
+  EXPECT_EQ(response.body.find("neutral\",\"score"), std::string::npos);
+  for (int i = 0; i < 1000 && metric("model_shadow_texts_total") < 4; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(metric("model_shadow_texts_total"), 4U);
+  EXPECT_EQ(metric("model_shadow_agreed_total"), 2U);
+  // Two of three scores differ by 0.25 for two texts.
+  EXPECT_NEAR(static_cast<double>(metric("model_shadow_difference_millionths_total")), 2 * 0.5e6 / 3, 2);
+  EXPECT_EQ(metric("model_shadow_dropped_total"), 0U);
+}
+
+TEST_F(TrialTest, SurvivesARestartAndEndsWithAPromotion) {
+  registry->set_trial("mood", {2, 0.5, false});
+  EXPECT_EQ(reopened()->find("mood")->trial.version, 2);
+  EXPECT_EQ(reopened()->find("mood")->version, 1);
+  registry->load("mood", 2);
+  EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+  EXPECT_EQ(reopened()->find("mood")->candidate, nullptr);
+  registry->set_trial("mood", {1, 1, true});
+  registry->unload("mood");
+  registry->load("mood", 2);
+  EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+}
+
+TEST_F(TrialTest, WhatCannotBeTriedChangesNothing) {
+  fs::create_directories(root.path() / "mood/3");
+  std::ofstream(root.path() / "mood/3/broken");
+  EXPECT_THROW(registry->set_trial("mood", {3, 0.5, false}), DataError);
+  EXPECT_THROW(registry->set_trial("mood", {4, 0.5, false}), IndexError);
+  EXPECT_THROW(registry->set_trial("mood", {1, 0.5, false}), ValueError);
+  EXPECT_THROW(registry->set_trial("mood", {2, 0, false}), ValueError);
+  EXPECT_THROW(registry->set_trial("mood", {2, 1.5, false}), ValueError);
+  EXPECT_THROW(registry->set_trial("food", {2, 0.5, false}), IndexError);
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"share":0.5})").status, 422);
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":"half"})").status, 422);
+  EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+  EXPECT_EQ(ask(post(R"({"text":"b"})")).status, 200);
+}
+
+TEST_F(TrialTest, AnExplicitVersionIsNotOnTrial) {
+  registry->set_trial("mood", {2, 1, false});
+  EXPECT_NE(ask(post(R"({"text":"b"})")).body.find(R"("version":"2")"), std::string::npos);
+  const std::string body = R"({"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["b"]}]})";
+  EXPECT_NE(ask(post(body, "", "/v2/models/mood/versions/1/infer")).body.find(R"("model_version":"1")"), std::string::npos);
+  EXPECT_NE(ask(post(body, "", "/v2/models/mood/infer")).body.find(R"("model_version":"2")"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace qing::serve
