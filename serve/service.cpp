@@ -198,6 +198,7 @@ void Service::count(const Answer& answer, const std::string& key) {
     for (const nn::Prediction& prediction : answer.predictions) tokens += prediction.tokens;
     keys_->charge_tokens(key, tokens);
   }
+  drift_.add(answer.model, answer.predictions);
   const std::lock_guard lock(labels_mutex_);
   for (const nn::Prediction& prediction : answer.predictions) {
     ++labels_[{answer.model.name, answer.labels()[static_cast<std::size_t>(prediction.label)]}];

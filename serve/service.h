@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <qing/serve/batcher.h>
+#include <qing/serve/drift_monitor.h>
 #include <qing/serve/gatekeeper.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/model_thread.h>
@@ -76,6 +77,7 @@ class Service {
   const Limits& limits() const { return limits_; }
   Statistics& statistics() { return statistics_; }
   const Statistics& statistics() const { return statistics_; }
+  const DriftMonitor& drift() const { return drift_; }
   /// How often each model has given each of its labels.
   void for_each_label(const std::function<void(const std::string& model, const std::string& label,
                                                std::uint64_t count)>& visit) const;
@@ -93,6 +95,7 @@ class Service {
   Gatekeeper* const keys_;
   std::atomic<bool> draining_ = false;
   Statistics statistics_;
+  DriftMonitor drift_;
   mutable std::mutex labels_mutex_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
   ModelThread changes_;  // ends before the rest

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
 #include <string_view>
@@ -56,6 +57,25 @@ class Reader {
     if (!value->is_bool()) fail(fmt::format("{}: {} is not true or false", field, json::serialize(*value)));
     into = value->get_bool();
   }
+  // Counts of a DataProfile; what they mean is for validate().
+  std::optional<DataProfile> profile(std::string_view field) const {
+    const json::value* value = find(field);
+    if (value == nullptr) return std::nullopt;
+    const auto count = [&](const json::value* number) {
+      if (number == nullptr || !number->is_int64()) {
+        fail(fmt::format("{}: needs integers tokens and unknown_tokens and an array of integers, labels", field));
+      }
+      return number->get_int64();
+    };
+    const json::object* object = value->if_object();
+    const json::value* labels = object == nullptr ? nullptr : object->if_contains("labels");
+    if (labels == nullptr || !labels->is_array()) count(nullptr);
+    DataProfile profile{.tokens = count(object->if_contains("tokens")),
+                        .unknown_tokens = count(object->if_contains("unknown_tokens")),
+                        .labels = {}};
+    for (const json::value& label : labels->get_array()) profile.labels.push_back(count(&label));
+    return profile;
+  }
   // What qing computes in one way only.
   void only(std::string_view field, std::string_view supported) const {
     const json::value* value = find(field);
@@ -94,6 +114,17 @@ class Reader {
   json::object object_;
 };
 
+void check_reference(const DataProfile& reference, size_t labels) {
+  constexpr int64_t kMostCount = int64_t{1} << 40;  // sums stay inside int64
+  const auto possible = [](int64_t count) { return count >= 0 && count <= kMostCount; };
+  if (reference.labels.size() != labels || !std::ranges::all_of(reference.labels, possible) ||
+      !possible(reference.tokens) || !possible(reference.unknown_tokens) ||
+      reference.unknown_tokens > reference.tokens) {
+    throw ValueError(fmt::format("reference: needs a count from 0 to {} for each of the {} labels, and not more unknown "
+                                 "tokens than tokens", kMostCount, labels));
+  }
+}
+
 }  // namespace
 
 void BertConfig::validate() const {
@@ -127,6 +158,7 @@ void BertConfig::validate() const {
   if (!(calibration_temperature > 0 && std::isfinite(calibration_temperature))) {
     throw ValueError(fmt::format("calibration_temperature: {} is not finite and above 0", calibration_temperature));
   }
+  if (reference) check_reference(*reference, labels.size());
 }
 
 BertConfig BertConfig::load(const std::filesystem::path& path) {
@@ -152,6 +184,7 @@ BertConfig BertConfig::load(const std::filesystem::path& path) {
   reader.optional("calibration_temperature", config.calibration_temperature);
   reader.optional("ngram_head", config.ngram_head);
   config.labels = reader.labels();
+  config.reference = reader.profile("reference");
   try {
     config.validate();
   } catch (const ValueError& error) {
@@ -189,6 +222,11 @@ void BertConfig::save(const std::filesystem::path& path) const {
   };
   if (ngram_head) config["ngram_head"] = true;
   if (calibration_temperature != 1) config["calibration_temperature"] = calibration_temperature;
+  if (reference) {
+    config["reference"] = {{"tokens", reference->tokens},
+                           {"unknown_tokens", reference->unknown_tokens},
+                           {"labels", json::array(reference->labels.begin(), reference->labels.end())}};
+  }
   write_file_atomically(path, json::serialize(config) + "\n");
 }
 

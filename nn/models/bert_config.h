@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <qing/nn/models/data_profile.h>
 
 namespace qing::nn {
 
@@ -25,9 +28,10 @@ struct BertConfig {
   /// Scores are the softmax of the logits divided by it (nn/calibration.h); `transformers` does not know it.
   double calibration_temperature = 1;
   bool ngram_head = false;  ///< ngrams.safetensors adds to the logits (nn/models/ngram_head.h); nor does it know this
+  std::optional<DataProfile> reference = {};  ///< what it predicted on texts it was made for; nor this
 
   /// ValueError naming the field, unless sizes and the temperature are positive, the heads divide the width,
-  /// probabilities are in [0, 1), and there are at least 2 labels.
+  /// probabilities are in [0, 1), there are at least 2 labels, and the reference has counts of these.
   void validate() const;
   /// DataError "path: field: what" when the file is not JSON, lacks a field, or describes what qing does not compute.
   /// Without id2label the labels are LABEL_0, LABEL_1, ..., num_labels of them (2 by default).

@@ -64,7 +64,8 @@ class BertTextClassifier final : public TextClassifier {
                              .scores = std::vector<float>(row, row + count),
                              .tokens = static_cast<int32_t>(encodings[i].ids.size()),
                              .truncated = encodings[i].truncated,
-                             .logits = std::vector<float>(raw, raw + count)});
+                             .logits = std::vector<float>(raw, raw + count),
+                             .unknown = static_cast<int32_t>(std::ranges::count(encodings[i].ids, tokenizer_.unk_id()))});
     }
     return predictions;
   }
@@ -90,6 +91,10 @@ class BertTextClassifier final : public TextClassifier {
   int32_t max_length() const override { return tokenizer_.options().max_length; }
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
   double temperature() const override { return model_->config().calibration_temperature; }
+  const DataProfile* reference() const override {
+    const auto& reference = model_->config().reference;
+    return reference ? &*reference : nullptr;
+  }
 
  private:
   static std::vector<const NgramFeatures*> ngrams_of(std::span<const EncodedText> encodings) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/nn/models/data_profile.h>
 #include <qing/nn/text/ngrams.h>
 #include <qing/nn/text/tokenizer.h>
 
@@ -19,6 +20,7 @@ struct Prediction {
   int32_t tokens;             ///< ids the text became, special ones included
   bool truncated;             ///< the text was longer than the model's maximum
   std::vector<float> logits = {};  ///< one a label; the scores are the softmax of logits / temperature()
+  int32_t unknown = 0;             ///< of the tokens, those the vocabulary does not know
 };
 
 /// What a classifier looks at in a text.
@@ -62,6 +64,8 @@ class TextClassifier {
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;
   virtual double temperature() const { return 1; }
+  /// What it predicted on the texts it was made for, to compare other texts with; null when nobody wrote that down.
+  virtual const DataProfile* reference() const { return nullptr; }
 
  protected:
   /// encode() of each; DataError names the text's index.

@@ -48,6 +48,7 @@ struct EvalArguments {
   std::filesystem::path model;  ///< empty: the shipped one, here and below
   std::vector<std::filesystem::path> data;
   std::filesystem::path confusion;  ///< SVG to write the confusion matrix to; empty: none
+  bool reference = false;           ///< keep what was predicted in the model, as what serving measures drift from
   bool json = false;
 };
 void run_eval(const EvalArguments& arguments);

@@ -149,12 +149,14 @@ std::string to_json(const Evaluation& evaluation) {
 }
 
 void run_eval(const EvalArguments& arguments) {
-  const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model));
+  const std::filesystem::path folder = model_or_shipped(arguments.model);
+  const auto model = nn::TextClassifier::load(folder);
   nn::DatasetOptions options;
   options.labels = model->labels();
   const std::vector<nn::Example> examples = read_examples(arguments.data, options);
   const Evaluation evaluation = evaluate(*model, examples);
   if (!arguments.confusion.empty()) write_confusion_chart(arguments.confusion, evaluation);
+  if (arguments.reference) keep_reference(folder, evaluation.profile);
   print_line(to_text(evaluation));
   if (arguments.json) print_line(to_json(evaluation));
 }

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include <qing/nn/models/bert_config.h>
 #include <qing/tensor/errors.h>
-
 
 namespace qing::serve::cli {
 namespace {
@@ -68,7 +68,9 @@ Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example
                         .per_source = {},
                         .logits = {},
                         .expected = {},
-                        .temperature = model.temperature()};
+                        .temperature = model.temperature(),
+                        .profile = {.labels = std::vector<int64_t>(model.labels().size())}};
+  evaluation.profile.add(predictions);
   for (size_t i = 0; i < examples.size(); ++i) {
     evaluation.expected.push_back(examples[i].label);
     evaluation.logits.insert(evaluation.logits.end(), predictions[i].logits.begin(), predictions[i].logits.end());
@@ -77,6 +79,12 @@ Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example
     source.add(examples[i].label, predictions[i].label);
   }
   return evaluation;
+}
+
+void keep_reference(const std::filesystem::path& model, const nn::DataProfile& profile) {
+  nn::BertConfig config = nn::BertConfig::load(model / "config.json");
+  config.reference = profile;
+  config.save(model / "config.json");
 }
 
 }  // namespace qing::serve::cli

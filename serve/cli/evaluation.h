@@ -23,6 +23,7 @@ struct Evaluation {
   std::vector<float> logits;  ///< of every example, a row each
   std::vector<int32_t> expected;
   double temperature = 1;  ///< the model's
+  nn::DataProfile profile;  ///< what was predicted
   nn::LabelledLogits labelled_logits() const {
     return {logits, expected, static_cast<int64_t>(labels.size())};
   }
@@ -37,6 +38,9 @@ std::vector<nn::Prediction> predict_all(const nn::TextClassifier& model, std::sp
                                         const std::function<std::string(size_t)>& where);
 
 Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example> examples);
+
+/// Writes into the model's configuration what it predicts on the texts it is for: serving tells drift by that. IoError.
+void keep_reference(const std::filesystem::path& model, const nn::DataProfile& profile);
 
 /// 95% intervals: Wilson's for accuracy and recall, by bootstrap for means over labels.
 nn::Interval accuracy_interval(const nn::ConfusionMatrix& matrix);

@@ -3,6 +3,7 @@
 
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -126,12 +127,55 @@ void write_models(Text& text, const Statistics& statistics) {
   }
 }
 
-// How often each label is predicted is what a drift away from the training data shows in first.
 void write_labels(Text& text, const Service& service) {
   text.begin("model_predictions_total", "counter", "Predictions by label.");
   service.for_each_label([&](const std::string& model, const std::string& label, std::uint64_t count) {
     text.value("model_predictions_total", fmt::format("{},label=\"{}\"", model_label(model), escaped(label)), count);
   });
+}
+
+// What a version has met of late against the texts it was made for: how often each label is predicted is what a drift
+// shows in first.
+void write_drift(Text& text, const Service& service) {
+  std::vector<DriftMonitor::Reading> readings;
+  service.drift().for_each([&](const DriftMonitor::Reading& reading) { readings.push_back(reading); });
+  const auto write = [&](std::string_view name, std::string_view help, bool with_reference, const auto& values) {
+    text.begin(name, "gauge", help);
+    for (const DriftMonitor::Reading& reading : readings) {
+      if (with_reference && reading.classifier->reference() == nullptr) continue;
+      values(reading, fmt::format("{},version=\"{}\"", model_label(reading.model), reading.version));
+    }
+  };
+  const auto shares = [&](std::string_view name, const std::string& version, const nn::TextClassifier& classifier,
+                          const nn::DataProfile& profile) {
+    for (std::size_t i = 0; i < classifier.labels().size(); ++i) {
+      text.value(name, fmt::format("{},label=\"{}\"", version, escaped(classifier.labels()[i])), profile.label_share(i));
+    }
+  };
+  using Reading = const DriftMonitor::Reading&;
+  write("model_recent_texts", "Texts that the shares of late are of.", false, [&](Reading r, const std::string& version) {
+    text.value("model_recent_texts", version, r.recent.texts());
+  });
+  write("model_label_share", "Of late: share of each predicted label.", false, [&](Reading r, const std::string& version) {
+    shares("model_label_share", version, *r.classifier, r.recent);
+  });
+  write("model_reference_label_share", "On the texts the model was made for: share of each predicted label.", true,
+        [&](Reading r, const std::string& version) {
+          shares("model_reference_label_share", version, *r.classifier, *r.classifier->reference());
+        });
+  write("model_label_drift", "Population stability index of late's shares: above 0.25 they have shifted.", true,
+        [&](Reading r, const std::string& version) {
+          text.value("model_label_drift", version,
+                     nn::population_stability_index(*r.classifier->reference(), r.recent));
+        });
+  write("model_unknown_token_share", "Of late: tokens that the vocabulary does not know.", false,
+        [&](Reading r, const std::string& version) {
+          text.value("model_unknown_token_share", version, r.recent.unknown_share());
+        });
+  write("model_reference_unknown_token_share", "On the texts the model was made for: tokens that the vocabulary does not know.", true,
+        [&](Reading r, const std::string& version) {
+          text.value("model_reference_unknown_token_share", version, r.classifier->reference()->unknown_share());
+        });
 }
 
 std::uint64_t resident_bytes() {
@@ -147,6 +191,7 @@ std::string write(const Service& service) {
   write_routes(text, statistics);
   write_models(text, statistics);
   write_labels(text, service);
+  write_drift(text, service);
   text.begin("connections_open", "gauge", "Open connections.");
   text.value("connections_open", "", statistics.connections.open.load());
   text.begin("connections_accepted_total", "counter", "Connections accepted.");

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 import urllib.error
 import urllib.request
 
 import pytest
+from conftest import synthetic_rows, write_tsv
 
 
 @pytest.fixture
@@ -51,6 +53,44 @@ def test_metrics_count_what_happened(endpoint):
     assert samples["qing_resident_memory_bytes", ()] > 1 << 20
     assert samples["qing_ready", ()] == 1
     assert "film" not in text
+
+
+def gauges(endpoint):
+    """The values of /metrics by name and labels, as written."""
+    lines = get(endpoint + "/metrics")[1].splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
+
+
+def test_drift_is_told_from_the_texts_the_model_was_made_for(qing, models_root, serve, tmp_path):
+    root = tmp_path / "models"
+    shutil.copytree(models_root, root)
+    model = root / "emotion_analysis/1"
+    reference = json.loads((model / "config.json").read_text())["reference"]  # written by qing train
+    assert sum(reference["labels"]) == 600 and all(count > 100 for count in reference["labels"])
+    assert reference["tokens"] > 600 and reference["unknown_tokens"] == 0
+    endpoint = serve("--models", root).endpoint
+    version = 'model="emotion_analysis",version="1"'
+    alike = [text for _, text in synthetic_rows(300, seed=77)]
+    predict(endpoint, alike)
+    drift = gauges(endpoint)
+    assert drift[f"qing_model_recent_texts{{{version}}}"] == 300
+    assert 0 <= drift[f"qing_model_label_drift{{{version}}}"] < 0.1
+    assert drift[f"qing_model_unknown_token_share{{{version}}}"] == 0
+    for _ in range(3):
+        predict(endpoint, ["I love this film ☂"] * 500)
+    drift = gauges(endpoint)
+    assert drift[f'qing_model_label_share{{{version},label="positive"}}'] > 0.8
+    assert drift[f'qing_model_reference_label_share{{{version},label="positive"}}'] == reference["labels"][2] / 600
+    assert drift[f"qing_model_label_drift{{{version}}}"] > 0.25
+    assert drift[f"qing_model_unknown_token_share{{{version}}}"] > 0.1
+
+    # The shares can be those of any other texts instead.
+    data = write_tsv(tmp_path / "positive.tsv", [("positive", "I love this film")] * 7)
+    qing("eval", "--model", model, "--data", data)
+    assert json.loads((model / "config.json").read_text())["reference"] == reference
+    qing("eval", "--model", model, "--data", data, "--reference")
+    assert json.loads((model / "config.json").read_text())["reference"]["labels"] == [0, 0, 7]
+    assert qing("eval", "--model", model, "--data", data, "--json").returncode == 0
 
 
 def test_the_description_lists_every_route(endpoint):
