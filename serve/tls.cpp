@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <climits>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -30,12 +29,7 @@ int to_int(std::size_t size) { return static_cast<int>(std::min<std::size_t>(siz
 }  // namespace
 
 TlsContext::TlsContext(std::filesystem::path certificate, std::filesystem::path key)
-    : certificate_(std::move(certificate)), key_(std::move(key)), read_at_(times()), context_(read()) {}
-
-TlsContext::Times TlsContext::times() const {
-  std::error_code ignored;  // a file that is not there is told of when it is read
-  return {std::filesystem::last_write_time(certificate_, ignored), std::filesystem::last_write_time(key_, ignored)};
-}
+    : certificate_(std::move(certificate)), key_(std::move(key)), context_(read()) {}
 
 std::shared_ptr<SSL_CTX> TlsContext::read() const {
   const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
@@ -54,18 +48,7 @@ std::shared_ptr<SSL_CTX> TlsContext::read() const {
   return context;
 }
 
-void TlsContext::reload() {
-  const Times now = times();
-  // Also after a failure the same files are not read over and over.
-  read_at_ = now;
-  context_ = read();
-}
-
-bool TlsContext::reload_if_changed() {
-  if (times() == read_at_) return false;
-  reload();
-  return true;
-}
+void TlsContext::reload() { context_ = read(); }
 
 Stream::Stream(int socket, const std::shared_ptr<SSL_CTX>& context)
     : socket_(socket), tls_(SSL_new(context.get()), SSL_free) {

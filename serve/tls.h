@@ -19,17 +19,12 @@ class TlsContext {
 
   /// Reads the files again; connections made before keep what they have. On an IoError nothing changes.
   void reload();
-  /// Reloads when a file has changed since it was read. Whether it did; IoError as reload().
-  bool reload_if_changed();
   std::shared_ptr<ssl_ctx_st> context() const { return context_; }
 
  private:
-  using Times = std::pair<std::filesystem::file_time_type, std::filesystem::file_time_type>;
-  Times times() const;
   std::shared_ptr<ssl_ctx_st> read() const;
 
   const std::filesystem::path certificate_, key_;
-  Times read_at_;
   std::shared_ptr<ssl_ctx_st> context_;
 };
 

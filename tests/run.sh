@@ -26,7 +26,7 @@ die() {
 
 source tests/packages.sh
 step "packages"
-install_packages "${build_packages[@]}" ccache git python3 python3-venv libeigen3-dev libdnnl-dev libbenchmark-dev \
+install_packages "${build_packages[@]}" ccache git python3 python3-venv openssl libeigen3-dev libdnnl-dev libbenchmark-dev \
   libgtest-dev librapidcheck-dev valgrind chromium chromium-driver fonts-noto-cjk ||
   die "the packages above could not be installed"
 

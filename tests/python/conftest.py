@@ -109,14 +109,19 @@ def model_dir(models_root):
     return models_root / "emotion_analysis/1"
 
 
+LOGS = tempfile.TemporaryDirectory()  # of all servers that have run, for the test that reads them in the end
+
+
 class RunningServer:
     def __init__(self, binary, *arguments):
-        self.log = tempfile.TemporaryFile("w+", encoding="utf-8")  # a pipe that nobody reads would fill
+        descriptor, path = tempfile.mkstemp(dir=LOGS.name)  # not a pipe: one that nobody reads would fill
+        self.log = Path(path)
         self.process = subprocess.Popen(
-            [binary, "serve", *map(str, arguments)], stdout=subprocess.PIPE, stderr=self.log, text=True
+            [binary, "serve", *map(str, arguments)], stdout=subprocess.PIPE, stderr=descriptor, text=True
         )
+        os.close(descriptor)
         line = self.process.stdout.readline()
-        found = re.fullmatch(r"listening on (http://\S+)\n", line)
+        found = re.fullmatch(r"listening on (https?://\S+)\n", line)
         if not found:
             self.process.kill()
             raise AssertionError(f"qing serve said {line!r}: {self.logged()}")
@@ -130,8 +135,11 @@ class RunningServer:
         return self.process.returncode, self.logged()
 
     def logged(self):
-        self.log.seek(0)
-        return self.log.read()
+        return self.log.read_text(encoding="utf-8")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name == "test_all_logs.py")  # stable: it comes last, the others stay in order
 
 
 @pytest.fixture

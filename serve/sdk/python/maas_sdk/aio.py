@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Iterable, List, Mapping, Optional, Union, overload
@@ -25,10 +26,11 @@ class AsyncMaaSClient:
         max_retries: int = 3,
         batch_size: int = MAX_BATCH,
         concurrency: int = 4,
+        ssl_context: Optional[ssl.SSLContext] = None,
     ) -> None:
         if concurrency < 1:
             raise ValueError(f"concurrency {concurrency}: must be at least 1")
-        self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size)
+        self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size, ssl_context)
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="maas_sdk")
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -35,7 +36,8 @@ class MaaSClient:
 
     ``endpoint`` defaults to the environment variable MAAS_ENDPOINT, then to http://127.0.0.1:8080. ``timeout`` is in
     seconds and bounds each wait for the service. A 429, a 503 and a failed connection are tried ``max_retries`` times
-    more, after the time which Retry-After asks for, or else after a time that doubles.
+    more, after the time which Retry-After asks for, or else after a time that doubles. ``ssl_context`` is for an https
+    address whose certificate the system does not know: ``ssl.create_default_context(cafile=...)``.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class MaaSClient:
         timeout: float = 30.0,
         max_retries: int = 3,
         batch_size: int = MAX_BATCH,
+        ssl_context: Optional[ssl.SSLContext] = None,
     ) -> None:
         address = endpoint or os.environ.get("MAAS_ENDPOINT") or DEFAULT_ENDPOINT
         parts = urllib.parse.urlsplit(address)
@@ -64,6 +67,8 @@ class MaaSClient:
         self.batch_size = batch_size
         self._api_key = api_key
         handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
+        if ssl_context is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=ssl_context))
         if parts.hostname in ("localhost", "127.0.0.1", "::1"):
             handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine's loopback
         self._opener = urllib.request.build_opener(*handlers)

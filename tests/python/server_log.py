@@ -1,0 +1,77 @@
+"""What lines the server's log may hold: every event with its fields, each of a form that no text and no secret fits into,
+but for reasons, which are about files and the machine."""
+
+import ast
+import json
+import re
+
+NUMBER, NAME, REASON = r"-?\d+(\.\d+)?", r"[A-Za-z0-9._-]{1,128}", r"[ -~]{1,500}"
+MODEL = {"model": NAME, "version": NUMBER}
+EVENTS = {
+    "listening": {"address": r"[0-9a-f.:]+", "port": NUMBER},
+    "stopped": {},
+    "request": {
+        "route": r"none|unknown|[a-z0-9_./{}:-]+",
+        "status": r"[1-5]\d\d",
+        "milliseconds": NUMBER,
+        "key": r"[A-Za-z0-9_-]{0,32}",
+        "request_id": r"[A-Za-z0-9._-]{1,64}",
+        "traceparent": r"(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?",
+    },
+    "model_loaded": MODEL,
+    "model_not_loaded": {**MODEL, "error": REASON},
+    "model_unloaded": {"model": NAME},
+    "trial_not_loaded": {**MODEL, "error": REASON},
+    "predict_failed": {"error": r"[A-Za-z_]+"},
+    "change_not_written": {"error": REASON},
+    "change_failed": {"error": REASON},
+    "rescan_failed": {},
+    "store_without_keys": {"file": REASON, "remedy": "qing keys create"},
+    "keys_file_open_to_all": {"file": REASON, "remedy": "chmod 600"},
+    "key_store_failed": {"error": REASON},
+    "key_store_works_again": {},
+    "accept_failed": {"reason": REASON},
+    "drain_cut_off": {"connections": NUMBER},
+    "fewer_connections": {"connections": NUMBER, "remedy": REASON},
+    "certificate_reloaded": {},
+    "certificate_not_reloaded": {"reason": REASON},
+}
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+SECRET = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{64}|(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])|your_api_key|BEGIN [A-Z ]*PRIVATE KEY")
+
+
+def fault(line):
+    """What is wrong with a line of the log, or None."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return "not JSON"
+    event = fields.get("event")
+    if event not in EVENTS:
+        return f"an event that tests/python/server_log.py does not list: {event}"
+    if SECRET.search(line):
+        return "it holds a secret"
+    if not TIME.fullmatch(fields["time"]) or fields["level"] not in ("info", "warning", "error"):
+        return "its time or level"
+    values = {name: value for name, value in fields.items() if name not in ("time", "level", "event")}
+    if values.keys() != EVENTS[event].keys():
+        return f"its fields are not {list(EVENTS[event])}"
+    for name, form in EVENTS[event].items():
+        if not re.fullmatch(form, str(values[name])):
+            return f"{name} has not the form {form}"
+    return None
+
+
+def faults(log):
+    """Of all lines of a log, which may hold what the server says to a person, too, before it starts."""
+    lines = [line for line in log.splitlines() if line.startswith("{")]
+    return [f"{wrong}: {line[:500]}" for line in lines if (wrong := fault(line)) is not None]
+
+
+def texts_of_source(path):
+    """The strings of a test's source that read like a text: in Chinese, or three words and more."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+            words = re.findall(r"(?<!\S)[^\W\d_]{2,}(?!\S)", node.value)
+            if len(words) >= 3 or (not node.value.isascii() and len(node.value) >= 4):
+                yield node.value

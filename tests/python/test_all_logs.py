@@ -1,0 +1,63 @@
+"""Reads what all servers of the tests have logged, those of the C++ tests included. Runs last."""
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import EN, EN_THINGS, LOGS, ROOT, ZH, ZH_THINGS
+from server_log import fault, faults, texts_of_source
+
+SOURCES = sorted((ROOT / "tests/python").glob("*.py"))
+# What the server says of itself is in a source as well: in this table.
+OWN_WORDS = {"server_log.py", "test_all_logs.py"}
+
+
+def sent_texts():
+    texts = {text for source in SOURCES if source.name not in OWN_WORDS for text in texts_of_source(source)}
+    for templates, things in ((EN, EN_THINGS), (ZH, ZH_THINGS)):
+        texts |= {text.format(thing) for kind in templates.values() for text in kind for thing in things}
+    return texts
+
+
+def test_logs_hold_no_text_and_no_secret():
+    logs = [log.read_text(encoding="utf-8") for log in Path(LOGS.name).iterdir()]
+    if not logs:
+        pytest.skip("no server has run; this test is for a run of several")
+    texts = sent_texts()
+    assert len(texts) > 300 and "我非常喜欢这个电影" in texts
+    found = [wrong for log in logs for wrong in faults(log)]
+    found += [f"a text that was sent: {text}" for log in logs for text in texts if text in log]
+    assert not found, found[:5]
+    print(f"{sum(len(log.splitlines()) for log in logs)} lines of {len(logs)} servers, {len(texts)} texts")
+
+
+def test_logs_of_the_cpp_tests_hold_no_text_and_no_secret():
+    log = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "Testing/Temporary/LastTest.log"
+    if not log.exists():
+        pytest.skip("ctest has not run in this build")
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if '"event":' in line]
+    assert len(lines) > 100
+    found = [f"{wrong}: {line}" for line in lines if (wrong := fault(line)) is not None]
+    assert not found, found[:5]
+
+
+LINE = '{"time":"2026-01-01T00:00:00.000Z","level":"info","event":"request","route":"/v1/models/{name}/predict","status":200,'
+REST = '"milliseconds":0.100,"key":"","request_id":"0123456789abcdef","traceparent":""}'
+
+
+@pytest.mark.parametrize(
+    "line, wrong",
+    [
+        (LINE + REST, None),
+        (LINE + '"text":"I love this film",' + REST, "its fields"),
+        (LINE.replace("{name}", "I love this film") + REST, "route has not the form"),
+        (LINE + REST.replace('"key":""', '"key":"我喜欢"'), "key has not the form"),
+        (LINE + REST.replace("0123456789abcdef", "0123456789abcdef." + "0" * 64), "a secret"),
+        (LINE.replace("request", "asked") + REST, "does not list"),
+        ('{"time":', "not JSON"),
+        (LINE.replace("2026-01-01T", "") + REST, "its time"),
+    ],
+)
+def test_the_reader_of_logs_sees_what_is_wrong(line, wrong):
+    found = fault(line)
+    assert found is None if wrong is None else wrong in found
