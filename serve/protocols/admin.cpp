@@ -21,9 +21,11 @@ constexpr std::string_view kModel = R"({"type":"object","required":["name","vers
 constexpr std::string_view kAliases = R"({"type":"object","required":["aliases"],"properties":{"aliases":{
 "type":"object","additionalProperties":{"type":"object"}}}})";
 constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"additionalProperties":false,
-"properties":{"model":{"type":"string"},"version":{"oneOf":[{"type":"string"},{"type":"integer"}]}}})";
+"properties":{"model":{"type":"string"},"version":{"oneOf":[{"type":"string",
+"pattern":"^[1-9][0-9]{0,14}$"},{"type":"integer","minimum":1,"maximum":999999999999999}]}}})";
 constexpr std::string_view kTrial = R"({"type":"object","required":["version"],"additionalProperties":false,
-"properties":{"version":{"oneOf":[{"type":"string"},{"type":"integer"}]},"share":{"type":"number","exclusiveMinimum":0,
+"properties":{"version":{"oneOf":[{"type":"string",
+"pattern":"^[1-9][0-9]{0,14}$"},{"type":"integer","minimum":1,"maximum":999999999999999}]},"share":{"type":"number","exclusiveMinimum":0,
 "maximum":1},"shadow":{"type":"boolean"}}})";
 constexpr std::string_view kObject = R"({"type":"object"})";
 

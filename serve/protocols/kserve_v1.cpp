@@ -38,16 +38,17 @@ std::vector<std::string> read_instances(const std::string& body, const Limits& l
   return texts;
 }
 
-HttpResponse write(const Answer& answer) {
+HttpResponse write(const Answer& answer, bool explain) {
   static const std::vector<nn::Explanation> kNone;  // explanations have a list of their own here
   const Answer plain{answer.model, answer.predictions, kNone, answer.texts};
   std::string predictions, explanations;
   for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
-    predictions += (i == 0 ? "" : ",") + prediction_json(plain, i);
-    if (!answer.explanations.empty()) explanations += (i == 0 ? "" : ",") + explanation_json(answer.explanations[i], answer.texts[i], answer.labels());
+    const char* const comma = i == 0 ? "" : ",";
+    predictions += comma + prediction_json(plain, i);
+    if (explain) explanations += comma + explanation_json(answer.explanations[i], answer.texts[i], answer.labels());
   }
   std::string body = R"({"predictions":[)" + predictions + "]";
-  if (!answer.explanations.empty()) body += R"(,"explanations":[)" + explanations + "]";
+  if (explain) body += R"(,"explanations":[)" + explanations + "]";
   return {200, body + "}", {}};
 }
 
@@ -60,7 +61,8 @@ Route route(Service& service, std::string_view pattern, bool explain, Operation 
             return [&service, explain, model = service.model(call.parameter("name"))](const std::string& body,
                                                                                      Routed::Reply reply) {
               service.require_room(model, reply.key);
-              service.predict({model, read_instances(body, service.limits()), explain}, std::move(reply), write);
+              service.predict({model, read_instances(body, service.limits()), explain}, std::move(reply),
+                              [explain](const Answer& answer) { return write(answer, explain); });
             };
           }};
 }

@@ -18,7 +18,8 @@ constexpr std::string_view kInferRequest = R"({"type":"object","required":["inpu
 "id":{"type":"string"},"parameters":{"type":"object"},"inputs":{"type":"array","minItems":1,"maxItems":1,"items":{
 "type":"object","required":["name","shape","datatype"],"properties":{"name":{"type":"string"},
 "shape":{"type":"array","items":{"type":"integer"}},"datatype":{"type":"string","const":"BYTES"},
-"parameters":{"type":"object"},"data":{"type":"array"}}}},"outputs":{"type":"array","items":{"type":"object"}}}})";
+"parameters":{"type":"object"},"data":{"type":"array"}}}},"outputs":{"type":"array","items":{"type":"object",
+"required":["name"],"properties":{"name":{"type":"string"},"parameters":{"type":"object"}}}}}})";
 constexpr std::string_view kInferResponse = R"({"type":"object","required":["model_name","outputs"],"properties":{
 "model_name":{"type":"string"},"model_version":{"type":"string"},"id":{"type":"string"},"outputs":{"type":"array"}}})";
 
