@@ -12,8 +12,10 @@ std::string parameters_json(std::string_view pattern) {
   std::string list;
   for (std::size_t open = pattern.find('{'); open != pattern.npos; open = pattern.find('{', open + 1)) {
     const std::string_view name = pattern.substr(open + 1, pattern.find('}', open) - open - 1);
-    list += fmt::format(R"({}{{"name":"{}","in":"path","required":true,"schema":{{"type":"string"}}}})",
-                        list.empty() ? "" : ",", name);
+    const std::string_view form = name == "version" ? "^[1-9][0-9]{0,14}$" : "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$";
+    list += fmt::format(
+        R"({}{{"name":"{}","in":"path","required":true,"schema":{{"type":"string","pattern":"{}"}}}})",
+        list.empty() ? "" : ",", name, form);
   }
   return list;
 }

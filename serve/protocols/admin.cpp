@@ -25,8 +25,8 @@ constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"a
 "pattern":"^[1-9][0-9]{0,14}$"},{"type":"integer","minimum":1,"maximum":999999999999999}]}}})";
 constexpr std::string_view kTrial = R"({"type":"object","required":["version"],"additionalProperties":false,
 "properties":{"version":{"oneOf":[{"type":"string",
-"pattern":"^[1-9][0-9]{0,14}$"},{"type":"integer","minimum":1,"maximum":999999999999999}]},"share":{"type":"number","exclusiveMinimum":0,
-"maximum":1},"shadow":{"type":"boolean"}}})";
+"pattern":"^[1-9][0-9]{0,14}$"},{"type":"integer","minimum":1,"maximum":999999999999999}]},
+"share":{"type":"number","exclusiveMinimum":0,"maximum":1},"shadow":{"type":"boolean"}}})";
 constexpr std::string_view kObject = R"({"type":"object"})";
 
 using Change = std::function<HttpResponse(Registry&)>;
@@ -59,8 +59,9 @@ Route route(Service& service, std::string_view method, std::string_view pattern,
 std::int64_t version_of(const json::object& object) {
   const json::value* value = object.if_contains("version");
   if (value == nullptr) return 0;
-  const std::string text = value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
-  const auto version = Registry::parse_version(text);
+  const auto number = integer_of(*value);
+  const auto version = Registry::parse_version(value->is_string() ? std::string(value->get_string())
+                                                                  : number ? std::to_string(*number) : "");
   if (!version) refuse_field("version: must be a whole number from 1");
   return *version;
 }
@@ -134,7 +135,8 @@ double share_of(const json::object& object) {
 std::vector<Route> trial_routes(Service& service) {
   const Limits& limits = service.limits();
   return {route(service, "PUT", "/v1/admin/models/{name}/trial",
-                {kTag, "Puts another version on trial: it answers a share of the callers, or as a shadow none", kTrial, kModel},
+                {kTag, "Puts another version on trial: it answers a share of the callers, or as a shadow none", kTrial,
+                 kModel},
                 [&limits](const std::string& name, const std::string& body) -> Change {
                   const json::object object = read_object(body, limits, {"version", "share", "shadow"});
                   const Trial trial{version_of(object), share_of(object), flag_of(object, "shadow", false)};
@@ -209,7 +211,9 @@ std::vector<Route> repository_routes(Service& service) {
 
 std::vector<Route> admin(Service& service) {
   std::vector<Route> all = model_routes(service);
-  for (auto* more : {trial_routes, alias_routes, repository_routes}) std::ranges::move(more(service), std::back_inserter(all));
+  for (auto* more : {trial_routes, alias_routes, repository_routes}) {
+    std::ranges::move(more(service), std::back_inserter(all));
+  }
   return all;
 }
 

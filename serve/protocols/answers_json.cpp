@@ -23,9 +23,12 @@ std::string prediction_json(const Answer& answer, std::size_t i) {
     scores += fmt::format("{}{}:{}", j == 0 ? "" : ",", json_quoted(labels[j]), prediction.scores[j]);
   }
   const auto label = static_cast<std::size_t>(prediction.label);
-  std::string json = fmt::format(R"({{"label":{},"score":{},"scores":{{{}}},"truncated":{})", json_quoted(labels[label]),
+  std::string json = fmt::format(R"({{"label":{},"score":{},"scores":{{{}}},"truncated":{})",
+                                 json_quoted(labels[label]),
                                  prediction.scores[label], scores, prediction.truncated);
-  if (!answer.explanations.empty()) json += R"(,"explanation":)" + explanation_json(answer.explanations[i], answer.texts[i], labels);
+  if (!answer.explanations.empty()) {
+    json += R"(,"explanation":)" + explanation_json(answer.explanations[i], answer.texts[i], labels);
+  }
   return json + "}";
 }
 

@@ -16,11 +16,13 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kRequest = R"({"type":"object","required":["inputs"],"properties":{
-"inputs":{"oneOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},"parameters":{"type":"object",
+"inputs":{"oneOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},"parameters":{"type":["object","null"],
 "properties":{"top_k":{"type":["integer","null"],"minimum":1,"maximum":1000000000},
 "function_to_apply":{"enum":["softmax","sigmoid","none",null]}}}}})";
 constexpr std::string_view kResponse = R"({"type":"array","items":{"type":"array","items":{"type":"object",
 "required":["label","score"],"properties":{"label":{"type":"string"},"score":{"type":"number"}}}}})";
+
+constexpr std::int64_t kMostTopK = 1'000'000'000;  // as kRequest says
 
 enum class Function { kSoftmax, kSigmoid, kNone };
 
@@ -54,8 +56,10 @@ Request read(const std::string& body, const Limits& limits) {
   if (!parameters->is_object()) refuse_field("parameters: must be an object");
   const json::object& options = parameters->get_object();
   if (const json::value* top_k = options.if_contains("top_k"); top_k != nullptr && !top_k->is_null()) {
-    const std::int64_t* number = top_k->if_int64();
-    if (number == nullptr || *number < 1) refuse_field("parameters.top_k: must be a positive integer");
+    const auto number = integer_of(*top_k);
+    if (!number || *number < 1 || *number > kMostTopK) {
+      refuse_field(fmt::format("parameters.top_k: must be a whole number from 1 to {}", kMostTopK));
+    }
     request.top_k = static_cast<std::size_t>(*number);
   }
   if (const json::value* function = options.if_contains("function_to_apply")) {

@@ -1,5 +1,7 @@
 #include "json_body.h"
 
+#include <cmath>
+
 #include <boost/json/parse.hpp>
 #include <fmt/format.h>
 
@@ -83,6 +85,14 @@ std::vector<std::string> texts_of(const json::value& value, std::string_view fie
     texts.push_back(text_of((*list)[i], fmt::format("{}[{}]", field, i), limits));
   }
   return texts;
+}
+
+std::optional<std::int64_t> integer_of(const json::value& value) {
+  if (const std::int64_t* number = value.if_int64()) return *number;
+  const double* real = value.if_double();
+  constexpr double kExact = 1LL << 53;  // above it doubles skip integers
+  if (real == nullptr || std::trunc(*real) != *real || std::abs(*real) > kExact) return std::nullopt;
+  return static_cast<std::int64_t>(*real);
 }
 
 bool flag_of(const json::object& object, std::string_view name, bool missing) {

@@ -1,6 +1,8 @@
 // Reading JSON bodies: strict, within the limits, and with the field named in every refusal.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,8 @@ std::string text_of(const boost::json::value& value, std::string_view field, con
 void check_count(std::size_t count, std::string_view field, const Limits& limits);
 /// A list of texts within the limits.
 std::vector<std::string> texts_of(const boost::json::value& value, std::string_view field, const Limits& limits);
+/// A number without a fraction, however it is written (1, 1.0, 1e0: JSON has one kind of number); nothing for another.
+std::optional<std::int64_t> integer_of(const boost::json::value& value);
 /// A member that is true or false; `missing` when it is not there.
 bool flag_of(const boost::json::object& object, std::string_view name, bool missing);
 

@@ -134,48 +134,56 @@ void write_labels(Text& text, const Service& service) {
   });
 }
 
-// What a version has met of late against the texts it was made for: how often each label is predicted is what a drift
+using Reading = DriftMonitor::Reading;
+
+std::string version_label(const Reading& reading) {
+  return fmt::format("{},version=\"{}\"", model_label(reading.model), reading.version);
+}
+
+struct DriftGauge {
+  std::string_view name, help;
+  bool compares;  // with the texts the model was made for
+  double (*value)(const Reading&);
+};
+constexpr DriftGauge kDriftGauges[] = {
+    {"model_recent_texts", "Texts that recent shares are of.", false,
+     [](const Reading& reading) { return static_cast<double>(reading.recent.texts()); }},
+    {"model_label_drift", "Population stability index of recent labels: above 0.25 they have shifted.", true,
+     [](const Reading& reading) {
+       return nn::population_stability_index(*reading.classifier->reference(), reading.recent);
+     }},
+    {"model_unknown_token_share", "Recent tokens that the vocabulary does not know.", false,
+     [](const Reading& reading) { return reading.recent.unknown_share(); }},
+    {"model_reference_unknown_token_share", "The same on the texts the model was made for.", true,
+     [](const Reading& reading) { return reading.classifier->reference()->unknown_share(); }},
+};
+
+void write_shares(Text& text, std::string_view name, const Reading& reading, const nn::DataProfile* profile) {
+  if (profile == nullptr) return;
+  const std::vector<std::string>& labels = reading.classifier->labels();
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    text.value(name, fmt::format("{},label=\"{}\"", version_label(reading), escaped(labels[i])), profile->label_share(i));
+  }
+}
+
+// What each version has met of late against the texts it was made for: how often it predicts each label is what a drift
 // shows in first.
 void write_drift(Text& text, const Service& service) {
-  std::vector<DriftMonitor::Reading> readings;
-  service.drift().for_each([&](const DriftMonitor::Reading& reading) { readings.push_back(reading); });
-  const auto write = [&](std::string_view name, std::string_view help, bool with_reference, const auto& values) {
-    text.begin(name, "gauge", help);
-    for (const DriftMonitor::Reading& reading : readings) {
-      if (with_reference && reading.classifier->reference() == nullptr) continue;
-      values(reading, fmt::format("{},version=\"{}\"", model_label(reading.model), reading.version));
+  std::vector<Reading> readings;
+  service.drift().for_each([&](const Reading& reading) { readings.push_back(reading); });
+  for (const DriftGauge& gauge : kDriftGauges) {
+    text.begin(gauge.name, "gauge", gauge.help);
+    for (const Reading& reading : readings) {
+      if (gauge.compares && reading.classifier->reference() == nullptr) continue;
+      text.value(gauge.name, version_label(reading), gauge.value(reading));
     }
-  };
-  const auto shares = [&](std::string_view name, const std::string& version, const nn::TextClassifier& classifier,
-                          const nn::DataProfile& profile) {
-    for (std::size_t i = 0; i < classifier.labels().size(); ++i) {
-      text.value(name, fmt::format("{},label=\"{}\"", version, escaped(classifier.labels()[i])), profile.label_share(i));
-    }
-  };
-  using Reading = const DriftMonitor::Reading&;
-  write("model_recent_texts", "Texts that the shares of late are of.", false, [&](Reading r, const std::string& version) {
-    text.value("model_recent_texts", version, r.recent.texts());
-  });
-  write("model_label_share", "Of late: share of each predicted label.", false, [&](Reading r, const std::string& version) {
-    shares("model_label_share", version, *r.classifier, r.recent);
-  });
-  write("model_reference_label_share", "On the texts the model was made for: share of each predicted label.", true,
-        [&](Reading r, const std::string& version) {
-          shares("model_reference_label_share", version, *r.classifier, *r.classifier->reference());
-        });
-  write("model_label_drift", "Population stability index of late's shares: above 0.25 they have shifted.", true,
-        [&](Reading r, const std::string& version) {
-          text.value("model_label_drift", version,
-                     nn::population_stability_index(*r.classifier->reference(), r.recent));
-        });
-  write("model_unknown_token_share", "Of late: tokens that the vocabulary does not know.", false,
-        [&](Reading r, const std::string& version) {
-          text.value("model_unknown_token_share", version, r.recent.unknown_share());
-        });
-  write("model_reference_unknown_token_share", "On the texts the model was made for: tokens that the vocabulary does not know.", true,
-        [&](Reading r, const std::string& version) {
-          text.value("model_reference_unknown_token_share", version, r.classifier->reference()->unknown_share());
-        });
+  }
+  text.begin("model_label_share", "gauge", "Share of each label in recent predictions.");
+  for (const Reading& reading : readings) write_shares(text, "model_label_share", reading, &reading.recent);
+  text.begin("model_reference_label_share", "gauge", "The same on the texts the model was made for.");
+  for (const Reading& reading : readings) {
+    write_shares(text, "model_reference_label_share", reading, reading.classifier->reference());
+  }
 }
 
 std::uint64_t resident_bytes() {

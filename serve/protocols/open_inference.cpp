@@ -15,11 +15,14 @@ namespace {
 constexpr std::string_view kTag = "Open Inference V2";
 constexpr std::string_view kObject = R"({"type":"object"})";
 constexpr std::string_view kInferRequest = R"({"type":"object","required":["inputs"],"properties":{
-"id":{"type":"string"},"parameters":{"type":"object"},"inputs":{"type":"array","minItems":1,"maxItems":1,"items":{
+"id":{"type":"string"},"parameters":{"type":["object","null"]},
+"inputs":{"type":"array","minItems":1,"maxItems":1,"items":{
 "type":"object","required":["name","shape","datatype"],"properties":{"name":{"type":"string"},
-"shape":{"type":"array","items":{"type":"integer"}},"datatype":{"type":"string","const":"BYTES"},
-"parameters":{"type":"object"},"data":{"type":"array"}}}},"outputs":{"type":"array","items":{"type":"object",
-"required":["name"],"properties":{"name":{"type":"string"},"parameters":{"type":"object"}}}}}})";
+"shape":{"type":"array","minItems":1,"maxItems":2,"items":{"type":"integer","minimum":0}},
+"datatype":{"type":"string","const":"BYTES"},"parameters":{"type":["object","null"]},
+"data":{"type":"array","items":{"type":"string"}}}}},
+"outputs":{"type":"array","items":{"type":"object","required":["name"],"properties":{
+"name":{"enum":["label","score","scores","logits","explanation"]},"parameters":{"type":["object","null"]}}}}}})";
 constexpr std::string_view kInferResponse = R"({"type":"object","required":["model_name","outputs"],"properties":{
 "model_name":{"type":"string"},"model_version":{"type":"string"},"id":{"type":"string"},"outputs":{"type":"array"}}})";
 

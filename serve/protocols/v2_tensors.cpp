@@ -74,8 +74,8 @@ std::uint64_t count_of(const json::object& input, const Limits& limits) {
   }
   std::uint64_t count = 1;
   for (const json::value& value : shape->get_array()) {
-    const std::int64_t* size = value.if_int64();
-    if (size == nullptr || *size < 0 || (&value != &shape->get_array().front() && *size != 1)) {
+    const auto size = integer_of(value);
+    if (!size || *size < 0 || (&value != &shape->get_array().front() && *size != 1)) {
       refuse_field("inputs[0].shape: must be [texts] or [texts, 1]");
     }
     if (static_cast<std::uint64_t>(*size) > limits.texts) check_count(static_cast<std::size_t>(*size), "inputs[0]", limits);
