@@ -32,8 +32,8 @@ std::size_t BatchQueue::tokens_of(const BatchJob& job, std::size_t begin, std::s
   return tokens;
 }
 
-bool BatchQueue::has_room(const Requests& lane, std::size_t texts, std::size_t tokens) const {
-  return lane.texts + texts <= most_texts_ && lane.tokens + tokens <= most_tokens_;
+bool BatchQueue::has_room(const Requests& lane, std::size_t texts, std::size_t tokens) {
+  return lane.texts + texts <= lane.most_texts && lane.tokens + tokens <= lane.most_tokens;
 }
 
 // Pushes out, newest first, requests of keys that have queued more than the new one's key will have. Those begun stay.
@@ -62,10 +62,12 @@ BatchQueue::Pushed BatchQueue::push(const JobPointer& job) {
   const auto [place, fresh] = lanes_.try_emplace({request.background, request.classifier.get()});
   Requests& lane = place->second;
   if (lane.order.empty()) lane.served = std::max(lane.served, floor_);
+  lane.most_texts = std::min(most_texts_, request.queue_texts);
+  lane.most_tokens = std::min(most_tokens_, request.queue_tokens);
   Pushed pushed{true, {}};
   Flow& flow = lane.flows[request.key];
   // A request larger than the whole queue must not empty it in vain.
-  const bool possible = texts <= most_texts_ && tokens <= most_tokens_;
+  const bool possible = texts <= lane.most_texts && tokens <= lane.most_tokens;
   pushed.admitted = possible && make_room(lane, flow, texts, tokens, pushed.pushed_out);
   if (!pushed.admitted) return pushed;
   if (flow.jobs.empty()) {

@@ -15,6 +15,7 @@
 
 #include <qing/nn/models/text_classifier.h>
 #include <qing/serve/limits.h>
+#include <qing/serve/model_limits.h>
 #include <qing/serve/statistics.h>
 
 namespace qing::serve {
@@ -44,6 +45,8 @@ struct BatchRequest {
   std::vector<std::string> texts;
   BatchClock::time_point deadline = BatchClock::time_point::max();
   std::string key;      ///< keys are served in turn; empty: the anonymous one
+  /// The model's queue may hold so much, if that is less than what the Batcher allows any; those of the last request count.
+  std::size_t queue_texts = ModelLimits::kNone, queue_tokens = ModelLimits::kNone;
   CancelToken cancelled;                        ///< may be null
   std::shared_ptr<ModelStatistics> statistics;  ///< may be null
   bool background = false;                      ///< computed when no other request waits
@@ -119,11 +122,12 @@ class BatchQueue {
     double floor = 0;                    // what the flow served last had been served before
     double served = 0;                   // seconds
     std::size_t texts = 0, tokens = 0;
+    std::size_t most_texts = 0, most_tokens = 0;
   };
 
   static std::size_t tokens_of(const BatchJob& job, std::size_t begin, std::size_t end);
   void leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end);
-  bool has_room(const Requests& lane, std::size_t texts, std::size_t tokens) const;
+  static bool has_room(const Requests& lane, std::size_t texts, std::size_t tokens);
   bool make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens,
                  std::vector<JobPointer>& out);
   void remove_idle();

@@ -99,9 +99,13 @@ Registry::Classifier Registry::read(const std::string& name, std::int64_t versio
   return classifier;
 }
 
-Registry::Classifier Registry::read_or_note(const std::string& name, std::int64_t version) {
+ModelLimits Registry::limits_of(const std::string& name) const {
+  return root_.empty() ? ModelLimits() : ModelLimits::read(root_ / name / ModelLimits::kFile);
+}
+
+Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t version, bool known) {
   try {
-    return read(name, version);
+    return {known ? nullptr : read(name, version), limits_of(name)};
   } catch (const std::exception& error) {
     log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", error.what()}});
     const std::lock_guard lock(mutex_);
@@ -120,12 +124,12 @@ Model Registry::read_first(const std::string& name, const std::vector<std::int64
   const bool newer = choice != nullptr && version != choice->version;
   try {
     return {name, version, versions, read(name, version),
-            choice == nullptr ? 0 : newer ? choice->version : choice->previous};
+            choice == nullptr ? 0 : newer ? choice->version : choice->previous, {}, {}, limits_of(name)};
   } catch (const std::exception& error) {
     if (!newer) throw;
     log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", error.what()}});
     failures[name] = fmt::format("version {}: {}", version, error.what());
-    return {name, choice->version, versions, read(name, choice->version), choice->previous};
+    return {name, choice->version, versions, read(name, choice->version), choice->previous, {}, {}, limits_of(name)};
   }
 }
 
@@ -169,8 +173,7 @@ void Registry::rescan() {
     const std::int64_t version = wanted(versions, choice);
     try {
       const bool known = served != models_.end() && served->second.version >= version;
-      install(name, versions, known ? served->second.version : version,
-              known ? served->second.classifier : read_or_note(name, version));
+      install(name, versions, known ? served->second.version : version, read_or_note(name, version, known));
     } catch (const std::exception&) {
       continue;  // noted; what was served still is
     }
@@ -178,17 +181,18 @@ void Registry::rescan() {
 }
 
 void Registry::install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,
-                       const Classifier& classifier) {
+                       const Loaded& loaded) {
   const std::lock_guard lock(mutex_);
   Model& model = models_[name];
   if (model.version != 0 && model.version != version) model.previous = model.version;
   model.name = name;
   model.version = version;
   model.versions = versions;
-  model.classifier = classifier;
+  if (loaded.classifier) model.classifier = loaded.classifier;
+  model.limits = loaded.limits;
   failures_.erase(name);
   const auto pin = pinned_.find({name, version});
-  if (pin != pinned_.end()) pin->second = classifier;
+  if (pin != pinned_.end()) pin->second = model.classifier;
 }
 
 // The file first: what is acknowledged is durable.
@@ -204,7 +208,7 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
   if (!std::ranges::binary_search(versions, version)) {
     throw IndexError(fmt::format("{}: no version {}; there are {}", name, version, fmt::join(versions, ", ")));
   }
-  const Classifier classifier = read_or_note(name, version);
+  const Loaded loaded = read_or_note(name, version, false);
   const auto served = models_.find(name);
   const std::int64_t before = served == models_.end() ? 0 : served->second.version;
   const std::int64_t previous = before == 0 ? 0 : before == version ? served->second.previous : before;
@@ -214,7 +218,7 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
     next.trials.erase(trial);
   }
   commit(std::move(next));
-  install(name, versions, version, classifier);
+  install(name, versions, version, loaded);
   {
     const std::lock_guard lock(mutex_);
     drop_unused_pins();
@@ -266,7 +270,7 @@ void Registry::add(const std::string& name, std::int64_t version,
   }
   if (!classifier) throw ValueError(fmt::format("Registry::add: null classifier for {}; load one first", name));
   const std::lock_guard changing(changing_);
-  install(name, {version}, version, classifier);
+  install(name, {version}, version, {std::move(classifier), {}});
 }
 
 std::optional<Model> Registry::find(std::string_view name, std::int64_t version) const {

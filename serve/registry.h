@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <qing/nn/models/text_classifier.h>
+#include <qing/serve/model_limits.h>
 #include <qing/serve/registry_state.h>
 
 namespace qing::serve {
@@ -27,6 +28,7 @@ struct Model {
   std::int64_t previous = 0;                                 ///< answered before this one; 0: none
   Trial trial = {};                                          ///< version 0: there is none
   std::shared_ptr<const nn::TextClassifier> candidate = {};  ///< the version on trial; null without one
+  ModelLimits limits = {};                                   ///< of <root>/<name>/limits.json
   std::string error = {};  ///< why the version asked for last could not be loaded; empty: nothing failed since
 };
 
@@ -47,11 +49,11 @@ class Registry {
   /// A registry of the models below `root`; load() reads them. `loader` turns a version's folder into a classifier.
   explicit Registry(std::filesystem::path root, Loader loader = nn::TextClassifier::load);
 
-  /// Reads every model in the version chosen before, or in a higher one that has come since, or in the highest. IoError
+  /// Reads every model, and its limits, in the version chosen before, or in a higher one that has come since, or in the highest. IoError
   /// when the root cannot be read, DataError when it holds no model or a folder is not a model's, and what the loader
   /// throws unless the chosen version can stand in. On error the models served before stay in place.
   void load();
-  /// Loads models and higher versions that have come since. Does not throw for one that fails: see failure().
+  /// Loads models and higher versions that have come since, and limits. Does not throw for one that fails: see failure().
   void rescan();
   /// Loads a version, or loads it again; 0: the highest there is.
   Model load(const std::string& name, std::int64_t version);
@@ -90,17 +92,23 @@ class Registry {
  private:
   using Classifier = std::shared_ptr<const nn::TextClassifier>;
   using Found = std::map<std::string, std::vector<std::int64_t>>;
+  struct Loaded {
+    Classifier classifier;  // null: the one that serves stays
+    ModelLimits limits;
+  };
 
   Found scan() const;
   std::vector<std::int64_t> versions_of(const std::string& name) const;
   Classifier read(const std::string& name, std::int64_t version) const;
-  Classifier read_or_note(const std::string& name, std::int64_t version);
+  ModelLimits limits_of(const std::string& name) const;
+  /// What `read` gives; what it throws is kept as the reason why this version does not serve, and thrown as DataError.
+  Loaded read_or_note(const std::string& name, std::int64_t version, bool known);
   Model read_first(const std::string& name, const std::vector<std::int64_t>& versions, const RegistryState& state,
                    std::map<std::string, std::string, std::less<>>& failures) const;
   Model choose(const std::string& name, std::int64_t version);
   [[noreturn]] static void throw_unknown(std::string_view name);
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,
-               const Classifier& classifier);
+               const Loaded& loaded);
   void commit(RegistryState next);
   Classifier read_version(const Model& served, std::int64_t version);
   void pin_trials(const RegistryState& state, const std::map<std::string, Model, std::less<>>& loaded,

@@ -20,7 +20,7 @@ Registry::Classifier Registry::read_version(const Model& served, std::int64_t ve
   if (!std::ranges::binary_search(versions_of(served.name), version)) {
     throw IndexError(fmt::format("{}: no version {}", served.name, version));
   }
-  return read_or_note(served.name, version);
+  return read_or_note(served.name, version, false).classifier;
 }
 
 void Registry::set_alias(const std::string& alias, const Alias& target) {

@@ -211,13 +211,15 @@ void Service::for_each_label(
   for (const auto& [key, count] : labels_) visit(key.first, key.second, count);
 }
 
-void Service::refuse_full() const {
-  throw Refusal(unavailable("queue_full", fmt::format("limit of {} waiting texts reached; try again later",
-                                                      limits_.queue_texts), limits_.retry_after_seconds));
+void Service::refuse_full(const Model& model) const {
+  const Limits most = limits(model);
+  throw Refusal(unavailable("queue_full", fmt::format("limit of {} waiting texts or {} waiting tokens reached; try again "
+                                                      "later", most.queue_texts, most.queue_tokens),
+                            most.retry_after_seconds));
 }
 
 void Service::require_room(const Model& model, const std::string& key) const {
-  if (!batcher_.would_admit(model.classifier, key)) refuse_full();
+  if (!batcher_.would_admit(model.classifier, key)) refuse_full(model);
 }
 
 // What the version on trial is asked as well, when nothing else waits; nothing for a caller that is not in the share.
@@ -252,16 +254,19 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   if (job.explain && !job.model.classifier->explains()) {
     throw Refusal(error_response(422, "unacceptable_field", "explain: this model has no explanations; leave it out"));
   }
-  if (job.explain && job.texts.size() > limits_.explained_texts) {
+  const Limits limits = this->limits(job.model);
+  if (job.explain && job.texts.size() > limits.explained_texts) {
     throw Refusal(error_response(422, "unacceptable_field",
                                  fmt::format("explain: {} texts exceed the limit of {} explained in a request; send "
-                                             "several requests", job.texts.size(), limits_.explained_texts)));
+                                             "several requests", job.texts.size(), limits.explained_texts)));
   }
   const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, {}, std::move(write)});
   BatchRequest request;
   request.classifier = pending->job.model.classifier;
-  request.deadline = std::min(reply.deadline, Batcher::Clock::now() + limits_.predict_time);
+  request.deadline = std::min(reply.deadline, Batcher::Clock::now() + limits.predict_time);
   request.key = reply.key;
+  request.queue_texts = limits.queue_texts;
+  request.queue_tokens = limits.queue_tokens;
   request.cancelled = reply.cancelled;
   request.statistics = statistics_.model(pending->job.model.name);
   if (pending->job.explain) {
@@ -283,10 +288,10 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
   const bool queued = batcher_.submit(std::move(request), [this, pending, shadow,
                                                            reply = std::move(reply)](const BatchResult& result) {
-    reply(result_response(*pending, result, limits_, [&](const Answer& answer) { count(answer, reply.key); }));
+    reply(result_response(*pending, result, this->limits(pending->job.model), [&](const Answer& answer) { count(answer, reply.key); }));
     if (shadow && result.status == BatchResult::Status::kDone) shadow->served(result.predictions);
   });
-  if (!queued) refuse_full();
+  if (!queued) refuse_full(pending->job.model);
   if (copy) submit_shadow(std::move(*copy), shadow, statistics);
 }
 

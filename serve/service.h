@@ -62,9 +62,9 @@ class Service {
 
   /// Refusal when the queue of the model has no room for anything more of this key: cheaper than to read a body first.
   void require_room(const Model& model, const std::string& key) const;
-  /// Predicts texts and replies with what `write` makes of them, or with the error. Texts must be UTF-8 and within the
-  /// limits. `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room, when
-  /// more texts are to be explained than limits.explained_texts, or by a model that has no explanations.
+  /// Predicts texts and replies with what `write` makes of them, or with the error. Texts must be UTF-8 and within
+  /// limits(model). `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room, when
+  /// more texts are to be explained than the limit explained_texts, or by a model that has no explanations.
   void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
   /// Changes the models on a thread of their own and replies with what `change` gives, or with the error it throws.
   /// Refusal when too many changes wait.
@@ -75,6 +75,7 @@ class Service {
   void stop_changes() { changes_.stop(); }
   const Registry& registry() const { return *registry_; }
   const Limits& limits() const { return limits_; }
+  Limits limits(const Model& model) const { return model.limits.within(limits_); }
   Statistics& statistics() { return statistics_; }
   const Statistics& statistics() const { return statistics_; }
   const DriftMonitor& drift() const { return drift_; }
@@ -87,7 +88,7 @@ class Service {
   std::optional<BatchRequest> shadow_copy(const Model& model, const BatchRequest& request) const;
   void submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                      const std::shared_ptr<ModelStatistics>& statistics);
-  [[noreturn]] void refuse_full() const;
+  [[noreturn]] void refuse_full(const Model& model) const;
 
   std::shared_ptr<Registry> registry_;
   Batcher& batcher_;

@@ -79,7 +79,7 @@ std::vector<float> scores_of(const nn::Prediction& prediction, Function function
 
 void run(Service& service, const Model& model, const std::string& body, Routed::Reply reply) {
   service.require_room(model, reply.key);
-  Request request = read(body, service.limits());
+  Request request = read(body, service.limits(model));
   service.predict({model, std::move(request.texts)}, std::move(reply),
                   [top_k = request.top_k, function = request.function](const Answer& answer) {
                     std::string lists;

@@ -73,7 +73,7 @@ HttpResponse list_models(const Service& service) {
 Routed::Run predict(Service& service, const Call& call) {
   return [&service, model = service.model(call.parameter("name"))](const std::string& body, Routed::Reply reply) {
     service.require_room(model, reply.key);
-    service.predict(read_job(model, body, service.limits()), std::move(reply), predictions_response);
+    service.predict(read_job(model, body, service.limits(model)), std::move(reply), predictions_response);
   };
 }
 

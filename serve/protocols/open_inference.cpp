@@ -61,7 +61,7 @@ Routed::Run infer(Service& service, const Call& call) {
   return [&service, model = model_of(service, call), length = header_length_of(call.head)](const std::string& body,
                                                                                          Routed::Reply reply) {
     service.require_room(model, reply.key);
-    V2Request request = read_v2(body, length, service.limits());
+    V2Request request = read_v2(body, length, service.limits(model));
     Job job{model, std::move(request.texts), request.explain};
     service.predict(std::move(job), std::move(reply),
                     [request = std::move(request)](const Answer& answer) { return write_v2(request, answer); });

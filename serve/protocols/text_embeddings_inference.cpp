@@ -107,7 +107,7 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   try {
     const Model model = service.only_model();
     service.require_room(model, typed.key);
-    Request request = read(body, service.limits());
+    Request request = read(body, service.limits(model));
     std::vector<std::string> texts = std::move(request.texts);
     service.predict({model, std::move(texts)}, typed,
                     [request = std::move(request)](const Answer& answer) { return write(answer, request); });
@@ -124,7 +124,7 @@ std::string info_json(const Service& service) {
     ids += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", i, json_quoted(labels[i]));
     names += fmt::format("{}{}:{}", i == 0 ? "" : ",", json_quoted(labels[i]), i);
   }
-  const Limits& limits = service.limits();
+  const Limits limits = service.limits(model);
   return fmt::format(
       R"({{"model_id":{},"model_sha":null,"model_dtype":"float32","model_type":{{"classifier":{{"id2label":{{{}}},)"
       R"("label2id":{{{}}}}}}},"max_concurrent_requests":{},"max_input_length":{},"max_batch_tokens":{},)"
