@@ -14,7 +14,7 @@ EVENTS = {
         "route": r"none|unknown|[a-z0-9_./{}:-]+",
         "status": r"[1-5]\d\d",
         "milliseconds": NUMBER,
-        "key": r"[A-Za-z0-9_-]{0,32}",
+        "key": r"([A-Za-z0-9_-]{1,32}|key \d+)?",
         "request_id": r"[A-Za-z0-9._-]{0,64}",  # none for what was no request
         "traceparent": r"(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?",
     },

@@ -110,9 +110,10 @@ def test_kill_during_writes_leaves_a_readable_state(two_versions, qing):
     for round_ in range(30):
         server = RunningServer(qing.binary, "--port", 0, "--models", two_versions)
         acknowledged = -1
-        threading.Timer(0.01 + 0.005 * round_, server.process.kill).start()
         try:
             for i in range(100_000):
+                if i == round_ % 5:  # after some changes, the sooner or the later in one
+                    threading.Timer(0.001 * round_, server.process.kill).start()
                 version = i % 2 + 1
                 body = {"model": "mood", "version": version}
                 assert request(server.endpoint, "PUT", f"/v1/admin/aliases/a{round_}", body)[0] == 200
