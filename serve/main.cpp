@@ -115,7 +115,8 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
       ->check(cli::number_from(0, 1));
   command->add_option("--seed", a.seed, "Seed of every random number");
   command->add_option("--max-length", a.max_length, "Tokens of a text; the rest is cut")->check(CLI::Range(3, 1 << 16));
-  command->add_option("--max-steps", a.max_steps, "Stop after so many steps; 0: never")->check(cli::number_from(0, 1e15));
+  command->add_option("--max-steps", a.max_steps, "Stop after so many steps; 0: never")
+      ->check(cli::number_from(0, 1e15));
   command->add_option("--eval-every", a.eval_every, "Evaluate on --dev every so many steps; 0: every epoch")
       ->check(cli::number_from(0, 1e15));
   command->add_option("--early-stop", a.early_stop,
@@ -142,13 +143,24 @@ void add_model(CLI::App* command, std::filesystem::path& model) {
   command->add_option("--model", model, "Model folder; by default that of the model that comes with qing");
 }
 
+void add_precision(CLI::App* command, qing::DType& precision) {
+  const auto set = [&precision](const std::string& name) {
+    precision = name == "bf16" ? qing::DType::bf16 : name == "int8" ? qing::DType::i8 : qing::DType::f32;
+  };
+  command->add_option_function<std::string>("--precision", set,
+                                            "Of products of matrices: f32, or bf16 or int8, faster and less exact")
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
+      ->default_str("f32");
+}
+
 void add_eval(CLI::App& app, cli::EvalArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand("eval", "Measure a model on labelled texts");
   add_model(command, a.model);
   one_each(command->add_option("--data", a.data, "Labelled texts; may be given again"))->required();
   command->add_option("--confusion", a.confusion, "SVG file to draw the confusion matrices to");
   command->add_flag("--reference", a.reference,
-                    "Keep the shares of the predicted labels and of unknown tokens in the model: serving compares with them");
+                    "Keep the shares of predicted labels and of unknown tokens in the model: serving compares with them");
+  add_precision(command, a.precision);
   command->add_flag("--json", a.json, "End with a JSON object on stdout");
   command->callback([&] { action = [&a] { cli::run_eval(a); }; });
 }
@@ -159,6 +171,7 @@ void add_predict(CLI::App& app, const std::vector<std::string>& after_dashes, cl
   command->add_option("--file", a.file, "File with one text a line");
   command->add_flag("--json", a.json, "One JSON object a text");
   command->add_flag("--logits", a.logits, "Also the logits, which the scores are made of");
+  add_precision(command, a.precision);
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_predict(a); }; });
 }
 
@@ -192,6 +205,7 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& con
   CLI::App* command = app.add_subcommand("serve", "Serve models over HTTP");
   command->add_option("--models", a.models, "Folder of models, NAME/VERSION/; by default the one that comes with qing");
   command->add_option("--config", config, "File of these options (TOML or INI)")->configurable(false);
+  add_precision(command, a.precision);
   command->add_option("--address", a.address, "Address to listen on")->capture_default_str();
   command->add_option("--port", a.port, "Port; 0: any free one")->capture_default_str();
   command->add_option("--keys", a.keys, "API keys: a store of qing keys, or a file with one a line");

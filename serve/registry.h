@@ -47,7 +47,9 @@ class Registry {
   /// An empty registry, to be filled with add().
   Registry() = default;
   /// A registry of the models below `root`; load() reads them. `loader` turns a version's folder into a classifier.
-  explicit Registry(std::filesystem::path root, Loader loader = nn::TextClassifier::load);
+  explicit Registry(std::filesystem::path root, Loader loader = [](const std::filesystem::path& folder) {
+    return nn::TextClassifier::load(folder);
+  });
 
   /// Reads every model, and its limits, in the version chosen before, or in a higher one that has come since, or in the highest. IoError
   /// when the root cannot be read, DataError when it holds no model or a folder is not a model's, and what the loader

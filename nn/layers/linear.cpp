@@ -2,13 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <variant>
+#include <vector>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
+#include <qing/tensor/errors.h>
 #include <qing/tensor/ops/gemm.h>
+#include <qing/tensor/ops/low_precision.h>
 
 namespace qing::nn {
 
@@ -31,18 +36,28 @@ void Linear::visit(Visitor& visitor) {
 
 // The handle keeps the weight's memory, so that no other tensor can have its place.
 struct Linear::Packed {
+  using Matrix = std::variant<PackedMatrix<float>, Bf16Matrix, Int8Matrix>;
   Tensor weight;
   uint64_t version;
-  PackedMatrix<float> matrix;
+  Matrix matrix;
+
+  static Matrix matrix_of(const Tensor& w, DType precision) {
+    const int64_t k = w.size(1), n = w.size(0);
+    if (precision == DType::bf16) return Bf16Matrix(Trans::yes, k, n, w.data<float>(), k);
+    if (precision == DType::i8 && k <= Int8Matrix::kMaxRows) return Int8Matrix(Trans::yes, k, n, w.data<float>(), k);
+    return PackedMatrix<float>(Trans::yes, k, n, w.data<float>(), k);
+  }
 };
 
-void Linear::pack() {
+void Linear::pack(DType precision) {
+  if (precision != DType::f32 && precision != DType::bf16 && precision != DType::i8) {
+    throw ValueError(fmt::format("Linear::pack: {}; weights are packed in f32, bf16 or i8", name_of(precision)));
+  }
   packed_ = nullptr;
   if (weight_.dtype() != DType::f32) return;
   const Tensor w = weight_.alias().contiguous();
   packed_ = std::make_shared<const Packed>(
-      Packed{weight_.alias(), weight_.version(),
-             PackedMatrix<float>(Trans::yes, w.size(1), w.size(0), w.data<float>(), w.size(1))});
+      Packed{weight_.alias(), weight_.version(), Packed::matrix_of(w, precision)});
 }
 
 bool Linear::packed_fits(const Tensor& x) const {
@@ -52,15 +67,27 @@ bool Linear::packed_fits(const Tensor& x) const {
 }
 
 Tensor Linear::packed_product(const Tensor& x, bool gelu) const {
-  const Tensor in = x.contiguous();
   Shape shape = x.shape();
   shape.back() = weight_.size(0);
   Tensor y = Tensor::empty(shape, DType::f32);
   if (y.numel() == 0) return y;
-  float* const out = y.data<float>();
-  gemm(Trans::no, y.numel() / shape.back(), in.data<float>(), weight_.size(1), packed_->matrix, out, shape.back(),
-       bias_.defined() ? bias_.data<float>() : nullptr, false, gelu ? out : nullptr);
-  return y;
+  const bool fused = gelu && std::holds_alternative<PackedMatrix<float>>(packed_->matrix);
+  write_packed_product(x, y.data<float>(), shape.back(), fused ? y.data<float>() : nullptr);
+  return gelu && !fused ? qing::gelu(y) : y;
+}
+
+// y[i] = W·x[i] + b for the rows of x, which has some.
+void Linear::write_packed_product(const Tensor& x, float* y, int64_t row_stride, float* gelu) const {
+  const Tensor in = x.contiguous();
+  const int64_t k = weight_.size(1), rows = k == 0 ? 0 : in.numel() / k;
+  const float* const bias = bias_.defined() ? bias_.data<float>() : nullptr;
+  if (const auto* matrix = std::get_if<PackedMatrix<float>>(&packed_->matrix)) {
+    gemm(Trans::no, rows, in.data<float>(), k, *matrix, y, row_stride, bias, false, gelu);
+  } else if (const auto* words = std::get_if<Bf16Matrix>(&packed_->matrix)) {
+    gemm(rows, in.data<float>(), k, *words, y, row_stride, bias);
+  } else {
+    gemm(rows, in.data<float>(), k, std::get<Int8Matrix>(packed_->matrix), y, row_stride, bias);
+  }
 }
 
 Tensor Linear::compute(const Tensor& x, Generator*) const {
@@ -70,9 +97,29 @@ Tensor Linear::forward_gelu(const Tensor& x) const {
   return packed_fits(x) ? packed_product(x, true) : linear_gelu(x, weight_, bias_);
 }
 
-void pack_linear_layers(Module& module) {
-  module.apply([](Module& part) {
-    if (auto* layer = dynamic_cast<Linear*>(&part)) layer->pack();
+Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
+  const auto fits = [&x](const Linear* layer) { return layer->packed_fits(x); };
+  if (layers.empty() || !std::ranges::all_of(layers, fits)) {
+    std::vector<Tensor> weights, biases;
+    for (const Linear* layer : layers) weights.push_back(layer->weight()), biases.push_back(layer->bias());
+    return linear_joined(x, weights, biases);
+  }
+  Shape shape = x.shape();
+  shape.back() = 0;
+  for (const Linear* layer : layers) shape.back() += layer->weight().size(0);
+  Tensor y = Tensor::empty(shape, DType::f32);
+  if (y.numel() == 0) return y;
+  float* to = y.data<float>();
+  for (const Linear* layer : layers) {
+    layer->write_packed_product(x, to, shape.back(), nullptr);
+    to += layer->weight().size(0);
+  }
+  return y;
+}
+
+void pack_linear_layers(Module& module, DType precision) {
+  module.apply([precision](Module& part) {
+    if (auto* layer = dynamic_cast<Linear*>(&part)) layer->pack(precision);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include <qing/nn/module.h>
 
@@ -23,23 +24,32 @@ class Linear : public UnaryModule {
   void visit(Visitor& visitor) override;
   Tensor forward_gelu(const Tensor& x) const;  ///< gelu of it, in one operation
   /// Keeps a copy of an f32 weight as the kernels of products read it, which few rows need most. Results without
-  /// gradients (NoGradGuard) come from it, to the same bits, until the weight is written by any operation or replaced;
-  /// after writes through data(), call it again. Takes the weight's memory once more. Not while others use the layer.
-  void pack();
+  /// gradients (NoGradGuard) come from it until the weight is written by any operation or replaced; after writes through
+  /// data(), call it again. In f32 they have the same bits and it takes the weight's memory once more. In bf16 and i8 it
+  /// takes half and a quarter of that and products are faster where the processor has instructions for them; weights and
+  /// inputs are then rounded as tensor/ops/low_precision.h says. A row's results depend on it alone in any case.
+  /// ValueError for another dtype. Not while others use the layer.
+  void pack(DType precision = DType::f32);
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  ///< undefined without
 
  private:
   struct Packed;
   Tensor compute(const Tensor& x, Generator* rng) const override;
+  friend Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
   bool packed_fits(const Tensor& x) const;
   Tensor packed_product(const Tensor& x, bool gelu) const;
+  void write_packed_product(const Tensor& x, float* y, int64_t row_stride, float* gelu) const;
   Tensor weight_, bias_;
   std::shared_ptr<const Packed> packed_;
 };
 
+/// The outputs of layers side by side, [..., sum of their out], for one input x [..., in]: faster than one by one.
+/// ShapeError unless all take as many features.
+Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
+
 /// Linear::pack for the module, if it is one, and for all below.
-void pack_linear_layers(Module& module);
+void pack_linear_layers(Module& module, DType precision = DType::f32);
 
 /// y[o] = x1ᵀ·W[o]·x2 + b[o] for x1 [..., in1], x2 [..., in2] of the same leading shape; weight [out, in1, in2].
 class Bilinear : public Module {

@@ -1,5 +1,6 @@
 #include <qing/nn/models/bert.h>
 
+#include <array>
 #include <numeric>
 #include <vector>
 
@@ -85,8 +86,7 @@ class Layer : public Module {
 
   Tensor forward(const Tensor& x, const Offsets& offsets, Generator* rng) const {
     Generator* const active = dropout_rng(rng);
-    const Tensor qkv = linear_joined(x, {query_.weight(), key_.weight(), value_.weight()},
-                                     {query_.bias(), key_.bias(), value_.bias()});
+    const Tensor qkv = forward_joined(x, std::array{&query_, &key_, &value_});
     return behind_attention(attention_qkv_packed(qkv, offsets, heads_, attention_dropout_, active), x, active);
   }
 
@@ -94,7 +94,7 @@ class Layer : public Module {
   Tensor forward(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
                  Generator* rng) const {
     Generator* const active = dropout_rng(rng);
-    const Tensor kv = linear_joined(x, {key_.weight(), value_.weight()}, {key_.bias(), value_.bias()});
+    const Tensor kv = forward_joined(x, std::array{&key_, &value_});
     const Tensor mixed = attention_kv_packed(query_.forward(wanted), kv, wanted_offsets, offsets, heads_,
                                              attention_dropout_, active);
     return behind_attention(mixed, wanted, active);

@@ -71,7 +71,8 @@ class Paths {
 
   /// The label's probability at each item.
   std::vector<double> scores(std::span<const Item> items) const {
-    const NoGradGuard guard;
+    // As the gradients are: layers that are packed in bf16 or i8 compute without gradients only. None is recorded.
+    const EnableGradGuard guard;
     const Tensor p = probabilities(embeddings(items), added(items), items);
     std::vector<double> scores;
     for (size_t i = 0; i < items.size(); ++i) scores.push_back(p.data<float>()[index(i, items[i].text)]);

@@ -43,8 +43,11 @@ void check_size(const BertConfig& c, const SafetensorsFile& file, const std::fil
 class BertTextClassifier final : public TextClassifier {
  public:
   BertTextClassifier(std::unique_ptr<BertForSequenceClassification> model, std::unique_ptr<const NgramHead> ngrams,
-                     Tokenizer tokenizer)
-      : model_(std::move(model)), ngrams_(std::move(ngrams)), tokenizer_(std::move(tokenizer)) {}
+                     Tokenizer tokenizer, DType precision)
+      : model_(std::move(model)),
+        ngrams_(std::move(ngrams)),
+        tokenizer_(std::move(tokenizer)),
+        precision_(precision) {}
 
   EncodedText encode(std::string_view text) const override {
     return {tokenizer_.encode(text), ngrams_ ? ngrams_->table().features(text) : NgramFeatures{}};
@@ -91,6 +94,7 @@ class BertTextClassifier final : public TextClassifier {
   int32_t max_length() const override { return tokenizer_.options().max_length; }
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
   double temperature() const override { return model_->config().calibration_temperature; }
+  DType precision() const override { return precision_; }
   const DataProfile* reference() const override {
     const auto& reference = model_->config().reference;
     return reference ? &*reference : nullptr;
@@ -113,6 +117,7 @@ class BertTextClassifier final : public TextClassifier {
   std::unique_ptr<const BertForSequenceClassification> model_;
   std::unique_ptr<const NgramHead> ngrams_;
   Tokenizer tokenizer_;
+  DType precision_;
 };
 
 }  // namespace
@@ -138,7 +143,7 @@ std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) c
   throw ValueError("explain: this classifier has no explanations");
 }
 
-std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory) {
+std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory, DType precision) {
   const BertConfig config = BertConfig::load(directory / kConfigFile);
   Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.max_position_embeddings));
   if (tokenizer.vocab_size() > config.vocab_size || tokenizer.options().max_length > config.max_position_embeddings) {
@@ -157,13 +162,14 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   } catch (const DataError& error) {
     throw DataError((directory / kWeightsFile).string() + ": " + error.what());
   }
-  pack_linear_layers(*model);
+  pack_linear_layers(*model, precision);
   std::unique_ptr<const NgramHead> ngrams;
   if (config.ngram_head) {
     ngrams = std::make_unique<const NgramHead>(NgramHead::load(directory / kNgramsFile, tokenizer.options(),
                                                                static_cast<int64_t>(config.labels.size())));
   }
-  return std::make_shared<BertTextClassifier>(std::move(model), std::move(ngrams), std::move(tokenizer));
+  return std::make_shared<BertTextClassifier>(std::move(model), std::move(ngrams), std::move(tokenizer),
+                                              precision);
 }
 
 void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,

@@ -9,6 +9,7 @@
 
 #include <qing/serve/cli/settings.h>
 #include <qing/serve/limits.h>
+#include <qing/tensor/dtype.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -48,6 +49,7 @@ struct EvalArguments {
   std::filesystem::path model;  ///< empty: the shipped one, here and below
   std::vector<std::filesystem::path> data;
   std::filesystem::path confusion;  ///< SVG to write the confusion matrix to; empty: none
+  DType precision = DType::f32;     ///< of products: or bf16, or i8; here and below
   bool reference = false;           ///< keep what was predicted in the model, as what serving measures drift from
   bool json = false;
 };
@@ -59,6 +61,7 @@ struct TextArguments {
   std::vector<std::string> texts;  ///< neither these nor a file: lines of stdin
   bool json = false;
   bool logits = false;
+  DType precision = DType::f32;  ///< of run_predict
 };
 /// A line a text: label, score and text between tabs, or a JSON object whose floats have 9 significant digits, enough
 /// to tell any two floats apart.
@@ -70,6 +73,7 @@ void run_tokenize(const TextArguments& arguments);
 
 struct ServeArguments {
   std::filesystem::path models;  ///< empty: the shipped ones
+  DType precision = DType::f32;
   std::string address = "127.0.0.1";
   uint16_t port = 8080;
   std::filesystem::path keys;

@@ -150,7 +150,7 @@ std::string to_json(const Evaluation& evaluation) {
 
 void run_eval(const EvalArguments& arguments) {
   const std::filesystem::path folder = model_or_shipped(arguments.model);
-  const auto model = nn::TextClassifier::load(folder);
+  const auto model = nn::TextClassifier::load(folder, arguments.precision);
   nn::DatasetOptions options;
   options.labels = model->labels();
   const std::vector<nn::Example> examples = read_examples(arguments.data, options);

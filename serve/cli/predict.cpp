@@ -123,7 +123,7 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
 
 void run_predict(const TextArguments& arguments) {
   require_input(arguments);
-  const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model));
+  const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model), arguments.precision);
   const std::vector<std::string>& labels = model->labels();
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
     const std::vector<nn::Prediction> predictions = predict_all(*model, texts, where);

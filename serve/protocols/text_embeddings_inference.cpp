@@ -116,6 +116,10 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   }
 }
 
+std::string_view dtype_name(DType precision) {
+  return precision == DType::bf16 ? "bfloat16" : precision == DType::i8 ? "int8" : "float32";
+}
+
 std::string info_json(const Service& service) {
   const Model model = service.only_model();
   const std::vector<std::string>& labels = model.classifier->labels();
@@ -126,12 +130,12 @@ std::string info_json(const Service& service) {
   }
   const Limits limits = service.limits(model);
   return fmt::format(
-      R"({{"model_id":{},"model_sha":null,"model_dtype":"float32","model_type":{{"classifier":{{"id2label":{{{}}},)"
+      R"({{"model_id":{},"model_sha":null,"model_dtype":"{}","model_type":{{"classifier":{{"id2label":{{{}}},)"
       R"("label2id":{{{}}}}}}},"max_concurrent_requests":{},"max_input_length":{},"max_batch_tokens":{},)"
       R"("max_batch_requests":{},"max_client_batch_size":{},"auto_truncate":true,"tokenization_workers":{},)"
       R"("version":"{}","sha":null,"docker_label":null}})",
-      json_quoted(model.name), ids, names, limits.connections, model.classifier->max_length(), limits.batch_tokens,
-      limits.batch_texts, limits.texts, compute_workers(limits), model.version);
+      json_quoted(model.name), dtype_name(model.classifier->precision()), ids, names, limits.connections,
+      model.classifier->max_length(), limits.batch_tokens, limits.batch_texts, limits.texts, compute_workers(limits), model.version);
 }
 
 }  // namespace

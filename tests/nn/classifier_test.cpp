@@ -82,6 +82,39 @@ TEST_F(Classifier, ScoresAreBitwiseTheSameAloneAndInABatchOf64) {
   }
 }
 
+TEST_F(Classifier, InFewerBitsScoresAreNearAndExplanationsTheSame) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 40; ++i) texts.push_back(std::string(static_cast<size_t>(i), static_cast<char>('a' + i % 26)) + " b c");
+  const auto full = TextClassifier::load(folder_.path());
+  EXPECT_EQ(full->precision(), DType::f32);
+  const auto expected = full->predict(texts);
+  const auto few = std::span(texts).first(3);
+  const auto explained = full->explain(few);
+  // This model's random weights spread the logits far more than training does.
+  for (const auto& [precision, most] : {std::pair{DType::bf16, 0.01}, {DType::i8, 0.05}}) {
+    const auto classifier = TextClassifier::load(folder_.path(), precision);
+    EXPECT_EQ(classifier->precision(), precision);
+    const auto predictions = classifier->predict(texts);
+    float furthest = 0;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      for (size_t j = 0; j < 3; ++j) {
+        furthest = std::max(furthest, std::abs(predictions[i].scores[j] - expected[i].scores[j]));
+      }
+      const auto alone = classifier->predict(std::span(&texts[i], 1));
+      EXPECT_EQ(alone[0].scores, predictions[i].scores) << i;
+    }
+    EXPECT_GT(furthest, 0);
+    EXPECT_LT(furthest, most);
+    const auto explanations = classifier->explain(few);
+    for (size_t i = 0; i < few.size(); ++i) {
+      if (explanations[i].label != explained[i].label) continue;  // a tie that fell the other way
+      EXPECT_EQ(explanations[i].score, explained[i].score);
+      EXPECT_EQ(explanations[i].gap, explained[i].gap);
+    }
+  }
+  EXPECT_THROW(TextClassifier::load(folder_.path(), DType::f64), ValueError);
+}
+
 TEST_F(Classifier, TheShortCutOfTheLastLayerGivesTheFullResult) {
   const Tokenizer tokenizer(vocabulary());
   const auto a = tokenizer.encode("some text of words").ids, b = tokenizer.encode("x").ids;

@@ -64,6 +64,58 @@ TEST(Layers, PackedLinearGivesTheSameBitsUntilItsWeightChanges) {
   EXPECT_EQ(model.forward(Tensor::zeros({2, 70}, DType::f64)).dtype(), DType::f64);
 }
 
+TEST(Layers, LinearPackedInFewerBitsIsNearTheFullOneAndRowsDoNotMeet) {
+  const NoGradGuard guard;
+  Generator rng(7);
+  Linear layer(70, 45, rng);
+  Tensor x = Tensor::empty({30, 70});
+  rng.fill_normal(x, 0, 1);
+  const Tensor full = layer.forward(x), full_gelu = layer.forward_gelu(x);
+  const auto furthest = [](const Tensor& a, const Tensor& b) {
+    return max(abs(a - b)).item();
+  };
+  for (const auto& [precision, least, most] : {std::tuple{DType::bf16, 1e-5, 0.02}, {DType::i8, 1e-5, 0.05}}) {
+    layer.pack(precision);
+    const Tensor y = layer.forward(x);
+    EXPECT_GT(furthest(y, full), least) << name_of(precision);
+    EXPECT_LT(furthest(y, full), most) << name_of(precision);
+    EXPECT_LT(furthest(layer.forward_gelu(x), full_gelu), 1.2 * most) << name_of(precision);
+    EXPECT_EQ(furthest(layer.forward_gelu(x), gelu(y)), 0) << name_of(precision);
+    for (int64_t i = 0; i < 30; ++i) EXPECT_EQ(furthest(layer.forward(x.slice(0, i, i + 1)), y.slice(0, i, i + 1)), 0);
+    layer.get_parameter("weight").add_(0);  // written: what was packed is not it any more
+    EXPECT_EQ(furthest(layer.forward(x), full), 0) << name_of(precision);
+  }
+  EXPECT_NE(message_of<ValueError>([&] { layer.pack(DType::f64); }).find("Linear::pack: f64"), std::string::npos);
+}
+
+TEST(Layers, JoinedOutputsAreThoseOfTheLayers) {
+  Generator rng(8);
+  Linear a(20, 5, rng), b(20, 40, rng), c(20, 1, rng);
+  Tensor x = Tensor::empty({3, 4, 20});
+  rng.fill_normal(x, 0, 1);
+  const std::array layers = {&a, &b, &c};
+  const auto expect_parts = [&] {
+    const Tensor joined = forward_joined(x, layers);
+    ASSERT_EQ(joined.shape(), (Shape{3, 4, 46}));
+    int64_t at = 0;
+    for (const Linear* layer : layers) {
+      const Tensor part = layer->forward(x), of_joined = joined.slice(-1, at, at + part.size(-1));
+      EXPECT_EQ(max(abs(part - of_joined)).item(), 0);
+      at += part.size(-1);
+    }
+  };
+  expect_parts();
+  const NoGradGuard guard;
+  for (const DType precision : {DType::f32, DType::bf16, DType::i8}) {
+    for (Linear* layer : layers) layer->pack(precision);
+    expect_parts();
+  }
+  EXPECT_EQ(forward_joined(Tensor::zeros({0, 20}), layers).shape(), (Shape{0, 46}));
+  EXPECT_THROW(forward_joined(Tensor::zeros({2, 19}), layers), ShapeError);
+  Linear narrow(19, 5, rng);
+  EXPECT_THROW(forward_joined(x, std::array<const Linear*, 2>{&a, &narrow}), ShapeError);
+}
+
 TEST(Layers, PackedLinearStillRecordsGradients) {
   Generator rng(1);
   Linear layer(5, 4, rng);

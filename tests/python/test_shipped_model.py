@@ -53,8 +53,35 @@ def test_the_server_serves_it_without_being_told(serve):
     assert [one["label"] for one in predictions] == list(SENTENCES.values())
 
 
+@pytest.mark.parametrize("precision, named", [("bf16", "bfloat16"), ("int8", "int8")])
+def test_it_answers_in_fewer_bits(qing, serve, precision, named):
+    server = serve("--precision", precision)
+    with urllib.request.urlopen(server.endpoint + "/info", timeout=10) as response:
+        assert json.load(response)["model_dtype"] == named
+    body = json.dumps({"texts": list(SENTENCES)}).encode()
+    request = urllib.request.Request(server.endpoint + "/v1/models/emotion_analysis/predict", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        served = json.load(response)["predictions"]
+    assert [one["label"] for one in served] == list(SENTENCES.values())
+    lines = qing("predict", "--json", "--precision", precision, *SENTENCES).stdout.splitlines()
+    full = qing("predict", "--json", *SENTENCES).stdout.splitlines()
+    for one, line, exact in zip(served, map(json.loads, lines), map(json.loads, full)):
+        assert one["scores"] == pytest.approx(line["scores"], abs=1e-7)
+        assert line["scores"] != exact["scores"] and line["scores"] == pytest.approx(exact["scores"], abs=0.02)
+
+
+def test_other_precisions_are_refused(qing):
+    refused = qing("predict", "--precision", "fp4", "text", check=False)
+    assert refused.returncode == 2 and "--precision" in refused.stderr and "int8" in refused.stderr
+
+
 @pytest.mark.parametrize("language, best_linear", [("en", 0.689), ("zh", 0.762)])
 def test_it_beats_a_linear_model_on_dev(qing, data_dir, language, best_linear):
     """TF-IDF of words and characters with logistic regression reaches best_linear."""
-    report = json.loads(qing("eval", "--data", data_dir / f"{language}.dev.tsv", "--json").stdout.splitlines()[-1])
-    assert report["macro_recall"] > best_linear
+    data = data_dir / f"{language}.dev.tsv"
+    reports = {precision: json.loads(qing("eval", "--data", data, "--precision", precision, "--json").stdout.splitlines()[-1])
+               for precision in ("f32", "bf16", "int8")}  # fmt: skip
+    assert reports["f32"]["macro_recall"] > best_linear
+    for precision in ("bf16", "int8"):
+        assert abs(reports[precision]["macro_recall"] - reports["f32"]["macro_recall"]) < 0.003
+        assert reports[precision]["log_loss"] != reports["f32"]["log_loss"]
