@@ -47,6 +47,11 @@ bool names_a_version(std::string_view data) {
 
 HttpResponse bad_request(std::string_view why) { return error_response(400, "bad_request", why); }
 HttpResponse bad_framing(std::string_view why) { return error_response(400, "bad_framing", why); }
+HttpResponse header_too_large(const Limits& limits) {
+  return error_response(431, "header_too_large", fmt::format("headers exceed the limit of {} bytes or {} fields; send "
+                                                             "fewer or shorter ones", limits.header_bytes,
+                                                             limits.header_fields));
+}
 
 }  // namespace
 
@@ -78,8 +83,8 @@ class HttpParser::Request final : public http::basic_parser<true> {
     bool whole;             // the empty line that ends a header is there
     std::string_view wrong; // what is the matter with its lines, or empty
   };
-  // Looks at the lines of `data`, which grows from call to call. Beast would wait for another line end after a line feed
-  // alone, and joins folded lines (RFC 9112, 2.2 and 5.2).
+  // Looks at the header's lines in `data`, which grows from call to call. Beast would wait for another line end after a
+  // line feed alone, and joins folded lines (RFC 9112, 2.2 and 5.2).
   Look look_at_lines(std::string_view data) {
     const std::size_t from = searched_ - std::min<std::size_t>(searched_, 3), end = data.find("\r\n\r\n", from);
     searched_ = data.size();
@@ -168,10 +173,14 @@ HttpParser::Step HttpParser::feed(std::string_view data) {
   Request& request = *request_;
   const bool had_header = request.is_header_done();
   // Beast would consume the request line before the rest is there, and its views would outlive the bytes.
-  if (!had_header && data.size() <= limits_.header_bytes) {
-    const Request::Look look = request.look_at_lines(data);
-    if (!look.wrong.empty()) step.refusal = bad_framing(look.wrong);
-    if (!look.wrong.empty() || !look.whole) return step;
+  if (!had_header) {
+    const Request::Look look = request.look_at_lines(data.substr(0, limits_.header_bytes));
+    if (!look.wrong.empty()) {
+      step.refusal = bad_framing(look.wrong);
+    } else if (!look.whole && data.size() > limits_.header_bytes) {
+      step.refusal = header_too_large(limits_);
+    }
+    if (!look.whole || step.refusal) return step;
   }
   request.eager(had_header);
   error_code error;
@@ -191,9 +200,7 @@ HttpParser::Step HttpParser::feed(std::string_view data) {
   if (!error) return step;
   request.head_only = false;
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    step.refusal = error_response(431, "header_too_large",
-                                  fmt::format("headers exceed the limit of {} bytes or {} fields; send fewer or shorter "
-                                              "ones", limits_.header_bytes, limits_.header_fields));
+    step.refusal = header_too_large(limits_);
   } else if (error == http::error::body_limit) {
     step.refusal = error_response(413, "body_too_large", fmt::format("the body exceeds the limit of {} bytes; send the "
                                                                      "texts in several requests", limits_.body_bytes));

@@ -42,6 +42,7 @@ def framed(*headers, body=b"0\r\n\r\n"):
 
 CHUNK = b"f\r\n" + BODY + b"\r\n"
 END = b"0\r\n\r\n"
+LARGE = b"9c40\r\n" + b" " * 40_000 + b"\r\n" + END
 
 SMUGGLING = [
     Case("both lengths", framed(b"Content-Length: 5", b"Transfer-Encoding: chunked"), [400], CLOSES, "9112 6.1"),
@@ -70,6 +71,9 @@ SMUGGLING = [
     Case("identity", framed(b"Transfer-Encoding: identity"), [400], CLOSES, "9112 6.1"),
     Case("coding after a vertical tab", framed(b"Transfer-Encoding:\x0bchunked"), [400], CLOSES, "9110 5.5"),
     Case("coding on a folded line", framed(b"Transfer-Encoding:\r\n chunked"), [400], CLOSES, "9112 5.2"),
+    # In one piece with a body that is larger than any header may be.
+    Case("coding on a folded line, large body", framed(b"Transfer-Encoding:\r\n chunked", body=LARGE), [400], CLOSES, "9112 5.2"),
+    Case("coding behind a line feed, large body", framed(b"A: b\nTransfer-Encoding: chunked", body=LARGE), [400], CLOSES, "9112 2.2"),
     Case("chunked in HTTP/1.0", post(b"Transfer-Encoding: chunked", body=END, length=False).replace(b"/1.1", b"/1.0"), [400], CLOSES, "9112 6.1"),
     Case("bare line feed hides a field", get(b"/health/live", b"A: b\nContent-Length: 40"), [400], CLOSES, "9112 2.2"),
     Case("bare carriage return in a value", get(b"/health/live", b"A: b\rc"), [400], CLOSES, "9112 2.2"),
