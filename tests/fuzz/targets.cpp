@@ -94,32 +94,65 @@ Routes& open_routes() {
   return routes;
 }
 
-// A connection's bytes, in the pieces that the first byte tells, to the answers.
-void http(std::string_view bytes) {
+// What a server takes a connection's bytes for.
+struct Understood {
+  std::vector<std::string> requests;  // method, path and body of each
+  int refusal = 0;                    // a status, if that ended it
+};
+
+// The bytes as they may come, `piece` at a time; what they are understood as is answered, too.
+Understood understand(std::string_view bytes, std::size_t piece) {
   Routes& routes = open_routes();
-  if (bytes.empty()) return;
-  const std::size_t piece = static_cast<unsigned char>(bytes.front()) % 64 + 1;
-  bytes.remove_prefix(1);
-  serve::HttpParser parser(routes.limits);
+  // Below the length of an input, so that what does not fit is tried.
+  static const serve::Limits limits{.header_bytes = 512, .body_bytes = 1 << 16};
+  serve::HttpParser parser(limits);
   std::string input;
   serve::Routed routed;
+  Understood understood;
   while (!bytes.empty()) {
     input.append(bytes.substr(0, piece));
     bytes.remove_prefix(std::min(piece, bytes.size()));
     for (bool more = true; more;) {
       const bool had_header = parser.header_done();
       const serve::HttpParser::Step step = parser.feed(input);
-      if (step.refusal) return Routes::check(*step.refusal);
-      if (!had_header && parser.header_done()) routed = routes.api.route(parser.head());
+      if (step.refusal) {
+        Routes::check(*step.refusal);
+        understood.refusal = step.refusal->status;
+        return understood;
+      }
+      if (!had_header && parser.header_done()) {
+        const serve::HttpHead head = parser.head();
+        understood.requests.push_back(std::string(head.method) + ' ' + std::string(head.path) + ' ');
+        routed = routes.api.route(head);
+      }
       if (step.consumed > input.size()) complain("more consumed than there was");
       input.erase(0, step.consumed);
       more = step.consumed > 0 && !input.empty();
       if (!parser.done()) continue;
-      Routes::check(routes.answer(std::move(routed), parser.take_body()));
-      if (!parser.keep_alive()) return;
+      const std::string body = parser.take_body();
+      understood.requests.back() += body;
+      Routes::check(routes.answer(std::move(routed), body));
+      if (!parser.keep_alive()) return understood;
       parser.reset();
     }
   }
+  return understood;
+}
+
+// Where a network cuts the bytes must not change what they mean; only a limit may be met sooner. The first byte says
+// how they are cut.
+void http(std::string_view bytes) {
+  if (bytes.empty()) return;
+  const std::size_t piece = static_cast<unsigned char>(bytes.front()) % 64 + 1;
+  bytes.remove_prefix(1);
+  const Understood cut = understand(bytes, piece), whole = understand(bytes, std::max<std::size_t>(1, bytes.size()));
+  const bool limited = cut.refusal == 431 || whole.refusal == 431;
+  if (!limited && cut.refusal != whole.refusal) complain("refused or not, as the bytes are cut");
+  const std::size_t shared = std::min(cut.requests.size(), whole.requests.size());
+  for (std::size_t i = 0; i + (limited ? 1 : 0) < shared; ++i) {
+    if (cut.requests[i] != whole.requests[i]) complain("another request, as the bytes are cut");
+  }
+  if (!limited && cut.requests.size() != whole.requests.size()) complain("more requests or fewer, as the bytes are cut");
 }
 
 // A body for one route, with a header length from the second byte for the binary protocol.
