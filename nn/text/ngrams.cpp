@@ -176,8 +176,8 @@ NgramFeatures NgramTable::features(std::string_view text) const {
   double squares[2] = {};  // of pieces, of words
   for (auto begin = rows.begin(); begin != rows.end();) {
     const auto row = static_cast<size_t>(*begin);
-    const auto end = std::upper_bound(begin, rows.end(), *begin);
-    const double value = (1 + std::log(static_cast<double>(end - begin))) * idf_[row];
+    const auto end = std::find_if(begin + 1, rows.end(), [&](int32_t other) { return other != *begin; });
+    const double value = (end - begin == 1 ? 1 : 1 + std::log(static_cast<double>(end - begin))) * idf_[row];
     features.rows.push_back(*begin);
     features.values.push_back(static_cast<float>(value));
     squares[is_words(keys_[row])] += value * value;

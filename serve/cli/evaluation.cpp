@@ -10,8 +10,9 @@
 namespace qing::serve::cli {
 namespace {
 
-// Enough for every core to be busy; the results do not depend on it.
-constexpr size_t kBatchTexts = 256;
+// Enough for every core to be busy, and little enough for the layers' outputs to stay in the caches; the results do not
+// depend on it.
+constexpr size_t kBatchTexts = 64;
 
 // The batch was refused: finds the text that is to blame.
 [[noreturn]] void blame(const nn::TextClassifier& model, std::span<const std::string> batch, size_t first,

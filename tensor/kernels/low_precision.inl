@@ -15,6 +15,26 @@ constexpr int64_t kLowColumns = kLowVectors * GroupWords::width;
 // Four neighbours may alias anything.
 using Word __attribute__((may_alias)) = int32_t;
 
+// Writes a row's sums to C, which overlaps nothing and is touched once.
+template <bool Bytes, bool Bias>
+__attribute__((always_inline)) inline void write_low_row(const LowStrip& s, int64_t row, int64_t column,
+                                                         const int32_t* sums, int64_t columns) {
+  float* const c = s.c + row * s.ldc + column;
+  const float row_scale = Bytes ? s.a_scale[row] : 1;
+  const bool accumulate = !Bytes && s.accumulate;
+#pragma GCC ivdep
+  for (int64_t j = 0; j < columns; ++j) {
+    float value = 0;
+    if constexpr (Bytes) {
+      value = static_cast<float>(sums[j] - s.b_zero[column + j]) * row_scale * s.b_scale[column + j];
+    } else {
+      value = __builtin_bit_cast(float, sums[j]);
+      if (accumulate) value = c[j] + value;
+    }
+    c[j] = Bias ? value + s.bias[column + j] : value;
+  }
+}
+
 template <int Rows, bool Bytes>
 void low_tile(const LowStrip& s, int64_t column) {
   GroupWords sum[Rows][kLowVectors];
@@ -42,19 +62,9 @@ void low_tile(const LowStrip& s, int64_t column) {
     sum[i][1].store(sums[i] + GroupWords::width);
   }
   const int64_t columns = s.columns - column < kLowColumns ? s.columns - column : kLowColumns;
-  for (int i = 0; i < Rows; ++i) {
-    const int32_t* words = sums[i];
-    float* c = s.c + i * s.ldc + column;
-    for (int64_t j = 0; j < columns; ++j) {
-      if constexpr (Bytes) {
-        c[j] = static_cast<float>(words[j] - s.b_zero[column + j]) * s.a_scale[i] * s.b_scale[column + j];
-      } else {
-        const float sum = __builtin_bit_cast(float, words[j]);
-        c[j] = s.accumulate ? c[j] + sum : sum;
-      }
-    }
-    if (s.bias == nullptr) continue;
-    for (int64_t j = 0; j < columns; ++j) c[j] += s.bias[column + j];
+  for (int64_t i = 0; i < Rows; ++i) {
+    s.bias == nullptr ? write_low_row<Bytes, false>(s, i, column, sums[i], columns)
+                      : write_low_row<Bytes, true>(s, i, column, sums[i], columns);
   }
 }
 
