@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include <qing/serve/registry.h>
+#include <qing/serve/registry/registry.h>
 #include <qing/serve/server.h>
 #include <qing/tensor/errors.h>
 

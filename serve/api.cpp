@@ -5,9 +5,9 @@
 #include <iterator>
 #include <utility>
 
-#include <qing/serve/openapi.h>
+#include <qing/serve/http/request_id.h>
+#include <qing/serve/protocols/openapi.h>
 #include <qing/serve/protocols/protocols.h>
-#include <qing/serve/request_id.h>
 
 namespace qing::serve {
 namespace {

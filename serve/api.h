@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
-#include <qing/serve/batcher.h>
-#include <qing/serve/gatekeeper.h>
-#include <qing/serve/http_message.h>
+#include <qing/serve/batching/batcher.h>
+#include <qing/serve/http/message.h>
+#include <qing/serve/http/router.h>
+#include <qing/serve/keys/gatekeeper.h>
 #include <qing/serve/limits.h>
-#include <qing/serve/registry.h>
-#include <qing/serve/router.h>
+#include <qing/serve/monitoring/statistics.h>
+#include <qing/serve/registry/registry.h>
 #include <qing/serve/service.h>
-#include <qing/serve/statistics.h>
 
 namespace qing::serve {
 

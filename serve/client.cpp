@@ -15,8 +15,8 @@
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
-#include <qing/serve/http_message.h>
-#include <qing/serve/registry.h>
+#include <qing/serve/http/message.h>
+#include <qing/serve/registry/registry.h>
 
 namespace qing::serve {
 namespace asio = boost::asio;

@@ -8,11 +8,11 @@
 #include <fmt/format.h>
 
 #include <qing/serve/api.h>
-#include <qing/serve/api_keys.h>
-#include <qing/serve/batcher.h>
-#include <qing/serve/http_log.h>
-#include <qing/serve/http_transport.h>
-#include <qing/serve/key_guard.h>
+#include <qing/serve/batching/batcher.h>
+#include <qing/serve/http/transport.h>
+#include <qing/serve/keys/api_keys.h>
+#include <qing/serve/keys/key_guard.h>
+#include <qing/serve/monitoring/log.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include <qing/serve/limits.h>
-#include <qing/serve/registry.h>
+#include <qing/serve/registry/registry.h>
 
 namespace qing::serve {
 

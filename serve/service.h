@@ -13,15 +13,15 @@
 #include <utility>
 #include <vector>
 
-#include <qing/serve/batcher.h>
-#include <qing/serve/drift_monitor.h>
-#include <qing/serve/gatekeeper.h>
+#include <qing/serve/batching/batcher.h>
+#include <qing/serve/http/router.h>
+#include <qing/serve/keys/gatekeeper.h>
 #include <qing/serve/limits.h>
-#include <qing/serve/model_thread.h>
-#include <qing/serve/registry.h>
-#include <qing/serve/router.h>
-#include <qing/serve/shadow.h>
-#include <qing/serve/statistics.h>
+#include <qing/serve/monitoring/drift_monitor.h>
+#include <qing/serve/monitoring/shadow.h>
+#include <qing/serve/monitoring/statistics.h>
+#include <qing/serve/registry/model_thread.h>
+#include <qing/serve/registry/registry.h>
 
 namespace qing::serve {
 

@@ -9,8 +9,8 @@
 
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/output.h>
-#include <qing/serve/http_message.h>
-#include <qing/serve/key_store.h>
+#include <qing/serve/http/message.h>
+#include <qing/serve/keys/key_store.h>
 
 namespace qing::serve::cli {
 namespace {

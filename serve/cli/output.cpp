@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include <qing/serve/http_message.h>
+#include <qing/serve/http/message.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {

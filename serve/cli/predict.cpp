@@ -14,7 +14,7 @@
 #include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/output.h>
 #include <qing/serve/cli/shipped_model.h>
-#include <qing/serve/explanation_json.h>
+#include <qing/serve/protocols/explanation_json.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/explanation_json.h>
+#include <qing/serve/protocols/explanation_json.h>
 
 namespace qing::serve::protocols {
 std::string json_list(const std::vector<std::string>& texts) {

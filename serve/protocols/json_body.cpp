@@ -5,7 +5,7 @@
 #include <boost/json/parse.hpp>
 #include <fmt/format.h>
 
-#include <qing/serve/router.h>
+#include <qing/serve/http/router.h>
 
 namespace qing::serve::protocols {
 namespace json = boost::json;

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include <qing/serve/router.h>
+#include <qing/serve/http/router.h>
 #include <qing/serve/service.h>
 
 namespace qing::serve::protocols {

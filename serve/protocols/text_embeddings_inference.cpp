@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/batcher.h>
+#include <qing/serve/batching/batcher.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 

@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 
 #include <qing/nn/text/utf8.h>
-#include <qing/serve/explanation_json.h>
 #include <qing/serve/protocols/answers_json.h>
+#include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/protocols/json_body.h>
 
 namespace qing::serve::protocols {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include <qing/serve/http_message.h>
+#include <qing/serve/http/message.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/service.h>
 

@@ -14,8 +14,8 @@
 #include <qing/nn/safetensors.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/api.h>
-#include <qing/serve/http_parser.h>
-#include <qing/serve/key_guard.h>
+#include <qing/serve/http/parser.h>
+#include <qing/serve/keys/key_guard.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 

@@ -4,7 +4,7 @@
 #include <qing/autograd/ops.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/optim/optimizer.h>
-#include <qing/serve/registry.h>
+#include <qing/serve/registry/registry.h>
 
 int main() {
   qing::Tensor x = qing::Tensor::full({}, 3);

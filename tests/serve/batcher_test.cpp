@@ -3,7 +3,7 @@
 #include <future>
 #include <map>
 
-#include <qing/serve/batcher.h>
+#include <qing/serve/batching/batcher.h>
 #include <qing/tensor/threads.h>
 
 #include "serve/serve_fixture.h"

@@ -4,7 +4,7 @@
 #include "serve/serve_fixture.h"
 
 #include <qing/serve/api.h>
-#include <qing/serve/openapi.h>
+#include <qing/serve/protocols/openapi.h>
 
 namespace qing::serve {
 namespace {

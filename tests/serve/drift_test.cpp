@@ -1,7 +1,7 @@
 // What the models have met of late, against the texts they were made for.
 #include "serve/serve_fixture.h"
 
-#include <qing/serve/drift_monitor.h>
+#include <qing/serve/monitoring/drift_monitor.h>
 
 namespace qing::serve {
 namespace {

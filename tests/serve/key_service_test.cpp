@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include <qing/serve/key_store.h>
+#include <qing/serve/keys/key_store.h>
 
 #include "nn/temp_folder.h"
 

@@ -21,8 +21,8 @@
 #include <fmt/format.h>
 
 #include <qing/serve/database.h>
-#include <qing/serve/key_guard.h>
-#include <qing/serve/key_store.h>
+#include <qing/serve/keys/key_guard.h>
+#include <qing/serve/keys/key_store.h>
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"

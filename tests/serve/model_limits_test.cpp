@@ -4,7 +4,7 @@
 #include <chrono>
 #include <filesystem>
 
-#include <qing/serve/model_limits.h>
+#include <qing/serve/registry/model_limits.h>
 
 #include "nn/temp_folder.h"
 

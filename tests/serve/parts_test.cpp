@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include <qing/serve/api_keys.h>
+#include <qing/serve/keys/api_keys.h>
 
 namespace qing::serve {
 namespace {

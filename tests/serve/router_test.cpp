@@ -3,8 +3,8 @@
 
 #include <map>
 
-#include <qing/serve/request_id.h>
-#include <qing/serve/router.h>
+#include <qing/serve/http/request_id.h>
+#include <qing/serve/http/router.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

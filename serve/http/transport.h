@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include <qing/serve/http_message.h>
+#include <qing/serve/http/message.h>
 #include <qing/serve/limits.h>
 
 namespace qing::serve {

@@ -15,8 +15,8 @@
 
 #include <qing/nn/models/text_classifier.h>
 #include <qing/serve/limits.h>
-#include <qing/serve/model_limits.h>
-#include <qing/serve/statistics.h>
+#include <qing/serve/monitoring/statistics.h>
+#include <qing/serve/registry/model_limits.h>
 
 namespace qing::serve {
 

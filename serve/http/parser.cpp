@@ -1,5 +1,5 @@
 // The only file that includes Beast, which is slow to compile.
-#include "http_parser.h"
+#include "parser.h"
 
 #include <algorithm>
 #include <cstdint>

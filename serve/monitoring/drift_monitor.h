@@ -10,7 +10,7 @@
 #include <string>
 
 #include <qing/nn/models/data_profile.h>
-#include <qing/serve/registry.h>
+#include <qing/serve/registry/registry.h>
 
 namespace qing::serve {
 

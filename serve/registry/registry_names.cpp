@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/http_log.h>
-#include <qing/serve/registry.h>
+#include <qing/serve/monitoring/log.h>
+#include <qing/serve/registry/registry.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

@@ -10,9 +10,9 @@
 #include <thread>
 #include <vector>
 
-#include <qing/serve/batch_queue.h>
+#include <qing/serve/batching/batch_queue.h>
+#include <qing/serve/batching/prediction_cache.h>
 #include <qing/serve/limits.h>
-#include <qing/serve/prediction_cache.h>
 
 namespace qing::serve {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <qing/serve/database.h>
-#include <qing/serve/router.h>
+#include <qing/serve/http/router.h>
 
 namespace qing::serve {
 

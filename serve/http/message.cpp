@@ -1,4 +1,4 @@
-#include "http_message.h"
+#include "message.h"
 
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>

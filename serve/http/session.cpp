@@ -1,4 +1,4 @@
-#include "http_session.h"
+#include "session.h"
 
 #include <algorithm>
 #include <charconv>

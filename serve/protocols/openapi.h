@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include <qing/serve/router.h>
+#include <qing/serve/http/router.h>
 
 namespace qing::serve {
 

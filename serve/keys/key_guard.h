@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include <qing/serve/gatekeeper.h>
-#include <qing/serve/key_store.h>
+#include <qing/serve/keys/gatekeeper.h>
+#include <qing/serve/keys/key_store.h>
 
 namespace qing::serve {
 

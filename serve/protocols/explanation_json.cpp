@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/http_message.h>
+#include <qing/serve/http/message.h>
 
 namespace qing::serve {
 namespace {

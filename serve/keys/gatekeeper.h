@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <qing/serve/router.h>
+#include <qing/serve/http/router.h>
 
 namespace qing::serve {
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include <qing/nn/models/text_classifier.h>
-#include <qing/serve/model_limits.h>
-#include <qing/serve/registry_state.h>
+#include <qing/serve/registry/model_limits.h>
+#include <qing/serve/registry/registry_state.h>
 
 namespace qing::serve {
 

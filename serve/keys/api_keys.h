@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include <qing/serve/gatekeeper.h>
+#include <qing/serve/keys/gatekeeper.h>
 
 namespace qing::serve {
 

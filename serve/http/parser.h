@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include <qing/serve/http_message.h>
+#include <qing/serve/http/message.h>
 #include <qing/serve/limits.h>
 
 namespace qing::serve {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <qing/serve/http_message.h>
+#include <qing/serve/http/message.h>
 
 namespace qing::serve {
 

@@ -1,4 +1,4 @@
-#include "http_transport.h"
+#include "transport.h"
 
 #include <algorithm>
 #include <array>
@@ -20,8 +20,8 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <qing/serve/http_log.h>
-#include <qing/serve/http_session.h>
+#include <qing/serve/http/session.h>
+#include <qing/serve/monitoring/log.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

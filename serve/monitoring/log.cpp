@@ -1,4 +1,4 @@
-#include "http_log.h"
+#include "log.h"
 
 #include <chrono>
 #include <cstdio>
