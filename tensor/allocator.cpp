@@ -1,7 +1,9 @@
 #include <qing/tensor/allocator.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdlib>
 #include <limits>
 #include <mutex>
@@ -47,6 +49,7 @@ size_t bytes_of_class(size_t index) {
 struct Cache {
   std::mutex mutex;
   std::array<std::vector<void*>, kClasses + kStepsAnOctave> free;
+  std::array<size_t, kClasses + kStepsAnOctave> unneeded{};  // the fewest that were free since the last trim
   std::unordered_map<void*, size_t> large;  // the class of every large block there is: its user may have asked for less
   MemoryStats stats{};
 
@@ -57,6 +60,7 @@ struct Cache {
       if (free[index].empty()) continue;
       void* const block = free[index].back();
       free[index].pop_back();
+      unneeded[index] = std::min(unneeded[index], free[index].size());
       stats.cached_bytes -= bytes_of_class(index);
       return block;
     }
@@ -99,12 +103,22 @@ struct Cache {
     std::free(block);
   }
 
+  // Gives back the `count` blocks of a class that have been free the longest.
+  void release(size_t index, size_t count) {
+    auto& blocks = free[index];
+    const auto end = blocks.begin() + static_cast<std::ptrdiff_t>(count);
+    std::for_each(blocks.begin(), end, [&](void* block) { give_back(block); });
+    blocks.erase(blocks.begin(), end);
+    stats.cached_bytes -= count * bytes_of_class(index);
+    unneeded[index] = blocks.size();
+  }
+
   void release() {
-    for (auto& blocks : free) {
-      for (void* block : blocks) give_back(block);
-      blocks.clear();
-    }
-    stats.cached_bytes = 0;
+    for (size_t index = 0; index < free.size(); ++index) release(index, free[index].size());
+  }
+
+  void trim() {
+    for (size_t index = 0; index < free.size(); ++index) release(index, unneeded[index]);
   }
 };
 
@@ -153,6 +167,12 @@ void release_cached_memory() {
   Cache& c = cache();
   const std::lock_guard lock(c.mutex);
   c.release();
+}
+
+void trim_cached_memory() {
+  Cache& c = cache();
+  const std::lock_guard lock(c.mutex);
+  c.trim();
 }
 
 }  // namespace qing

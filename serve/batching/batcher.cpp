@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <qing/tensor/allocator.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
@@ -21,6 +22,8 @@ using Seconds = std::chrono::duration<double>;
 
 // Requests past their deadline are looked for this often: it costs time linear in the queue.
 constexpr auto kSweepTime = std::chrono::milliseconds(20);
+// Memory for batches that nobody needed for so long goes back to the system.
+constexpr auto kTrimTime = std::chrono::seconds(10);
 // A key gets at least this much of a batch before the next key is looked at.
 constexpr std::size_t kQuantumTokens = 256;
 // Compute yields to I/O, so that health and refusals are prompt on a machine that computes on all its cores.
@@ -163,7 +166,8 @@ void Batcher::work() {
 
 // False when there is nothing left to do.
 bool Batcher::wait_for_work(std::unique_lock<std::mutex>& lock, const Batch& batch) {
-  wake_.wait(lock, [&] { return stopping_ || !queue_.empty() || !batch.rest.empty(); });
+  const auto ready = [&] { return stopping_ || !queue_.empty() || !batch.rest.empty(); };
+  while (!wake_.wait_for(lock, kTrimTime, ready)) trim_memory();
   return !queue_.empty() || !batch.rest.empty();
 }
 
@@ -174,6 +178,7 @@ void Batcher::fill(std::unique_lock<std::mutex>& lock, Batch& batch) {
   batch.most_tokens = share();
   for (std::size_t i = 0; i < texts.size(); ++i) add(batch, std::move(texts[i]), std::move(encodings[i]));
   sweep(lock);
+  trim_memory();
   while (batch.rest.empty() && !batch.work && !queue_.empty()) {
     if (batch.texts.empty()) batch.lane = queue_.next();
     const std::size_t left = batch.most_tokens - std::min(batch.most_tokens, batch.tokens);
@@ -198,6 +203,13 @@ void Batcher::sweep(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   for (const JobPointer& job : dead) finish(*job, job->gone() ? Status::kCancelled : Status::kExpired);
   lock.lock();
+}
+
+void Batcher::trim_memory() {
+  const auto now = Clock::now();
+  if (now - trimmed_ < kTrimTime) return;
+  trimmed_ = now;
+  trim_cached_memory();
 }
 
 // A worker's part of what waits, at least as much as a key gets at once.

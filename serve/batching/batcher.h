@@ -73,6 +73,7 @@ class Batcher {
   void compute(Batch& batch);
   void predict(const std::vector<Batch::Text>& texts, std::span<const nn::EncodedText> encodings);
   void sweep(std::unique_lock<std::mutex>& lock);
+  void trim_memory();
   static void run_work(const JobPointer& job);
 
   const Limits limits_;
@@ -80,7 +81,7 @@ class Batcher {
   std::mutex mutex_;
   std::condition_variable wake_;
   BatchQueue queue_;
-  Clock::time_point swept_{};
+  Clock::time_point swept_{}, trimmed_{};
   bool stopping_ = false;
   std::vector<std::thread> workers_;
 };

@@ -189,6 +189,30 @@ TEST(Allocator, IsAlignedCountsAndReuses) {
   EXPECT_EQ(memory_stats().cached_bytes, 0u);
 }
 
+TEST(Allocator, TrimmingGivesBackWhatWasNotNeeded) {
+  release_cached_memory();
+  for (const size_t bytes : {size_t{1000}, size_t{100} << 10}) {
+    void *const often = allocate(bytes), *const once = allocate(bytes);
+    deallocate(once, bytes);
+    deallocate(often, bytes);
+    const size_t both = memory_stats().cached_bytes;
+    trim_cached_memory();
+    EXPECT_EQ(memory_stats().cached_bytes, both);  // both were needed at the same time
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(allocate(bytes), often);
+      deallocate(often, bytes);
+    }
+    trim_cached_memory();
+    EXPECT_EQ(memory_stats().cached_bytes, both / 2);
+    EXPECT_EQ(allocate(bytes), often);
+    deallocate(often, bytes);
+    trim_cached_memory();
+    EXPECT_EQ(memory_stats().cached_bytes, both / 2);  // needed since
+    trim_cached_memory();
+    EXPECT_EQ(memory_stats().cached_bytes, 0u);
+  }
+}
+
 TEST(Allocator, EverySizeHasAClassThatHoldsIt) {
   for (size_t bytes = 0; bytes < 5000; ++bytes) {
     auto* const block = static_cast<char*>(allocate(bytes));
