@@ -9,6 +9,7 @@
 #include <mutex>
 #include <new>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace qing {
@@ -45,6 +46,8 @@ size_t bytes_of_class(size_t index) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+thread_local bool long_lived = false;
+
 // All members with the mutex held.
 struct Cache {
   std::mutex mutex;
@@ -55,7 +58,7 @@ struct Cache {
 
   // A kept block, the smallest that serves; null if there is none.
   void* take(SizeClass size) {
-    const size_t most = size.bytes >= kLarge ? size.index + kClassesBelow : size.index;
+    const size_t most = size.bytes >= kLarge && !long_lived ? size.index + kClassesBelow : size.index;
     for (size_t index = size.index; index <= most && index < free.size(); ++index) {
       if (free[index].empty()) continue;
       void* const block = free[index].back();
@@ -129,6 +132,9 @@ Cache& cache() {
 }
 
 }  // namespace
+
+LongLivedAllocations::LongLivedAllocations() : outer_(std::exchange(long_lived, true)) {}
+LongLivedAllocations::~LongLivedAllocations() { long_lived = outer_; }
 
 void* allocate(size_t bytes) {
   if (bytes > std::numeric_limits<size_t>::max() / 4) throw std::bad_alloc();

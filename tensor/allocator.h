@@ -15,6 +15,19 @@ struct MemoryStats {
   size_t system_blocks;  ///< how often memory was asked of the system, ever
 };
 
+/// While one lives, what its thread allocates is for long, such as a model's weights: it gets blocks of its own size, since
+/// a larger one would be missed by the work it was kept for.
+class LongLivedAllocations {
+ public:
+  LongLivedAllocations();
+  ~LongLivedAllocations();
+  LongLivedAllocations(const LongLivedAllocations&) = delete;
+  LongLivedAllocations& operator=(const LongLivedAllocations&) = delete;
+
+ private:
+  bool outer_;
+};
+
 void* allocate(size_t bytes);  ///< std::bad_alloc when the system has no more. Never null.
 void deallocate(void* pointer, size_t bytes) noexcept;
 MemoryStats memory_stats();

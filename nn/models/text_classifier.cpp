@@ -15,6 +15,7 @@
 #include <qing/nn/safetensors.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/nn/text/tokenizer.h>
+#include <qing/tensor/allocator.h>
 
 namespace qing::nn {
 namespace {
@@ -144,6 +145,7 @@ std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) c
 }
 
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory, DType precision) {
+  const LongLivedAllocations weights;
   const BertConfig config = BertConfig::load(directory / kConfigFile);
   Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.max_position_embeddings));
   if (tokenizer.vocab_size() > config.vocab_size || tokenizer.options().max_length > config.max_position_embeddings) {

@@ -1,6 +1,9 @@
 // `qing serve`.
 #include <fmt/format.h>
 #include <signal.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <cerrno>
 #include <cstring>
@@ -13,9 +16,28 @@
 #include <qing/serve/server.h>
 
 namespace qing::serve::cli {
+namespace {
+
+// Memory that was freed between blocks in use goes back to the system this often, so that a burst is not paid for ever.
+constexpr timespec kTrimTime{.tv_sec = 10, .tv_nsec = 0};
+
+int wait_for_signal(const sigset_t& signals) {
+  for (;;) {
+    const int signal = sigtimedwait(&signals, nullptr, &kTrimTime);
+    if (signal > 0) return signal;
+    if (errno != EAGAIN && errno != EINTR) {
+      throw IoError(fmt::format("qing serve: cannot wait for signals: {}", std::strerror(errno)));
+    }
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+  }
+}
+
+}  // namespace
 
 void run_serve(const ServeArguments& arguments) {
-  // Blocked before any thread starts, so that every thread inherits it and only sigwait() below takes the signals.
+  // Blocked before any thread starts, so that every thread inherits it and only wait_for_signal() takes the signals.
   sigset_t stop_signals, old_signals;
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGINT);
@@ -47,15 +69,10 @@ void run_serve(const ServeArguments& arguments) {
   print_line(fmt::format("listening on {}://{}:{}", scheme, host, server.port()));
   flush_output();  // a script waits for this line
 
-  int signal = 0;
-  do {
-    if (const int error = sigwait(&stop_signals, &signal); error != 0) {
-      throw IoError(fmt::format("qing serve: cannot wait for signals: {}", std::strerror(error)));
-    }
-    if (signal != SIGHUP) break;
+  while (wait_for_signal(stop_signals) == SIGHUP) {
     if (!arguments.certificate.empty()) server.reload_certificate();
     server.rescan();
-  } while (true);
+  }
   // A second signal kills a drain that takes too long.
   pthread_sigmask(SIG_SETMASK, &old_signals, nullptr);
   server.stop();

@@ -187,6 +187,8 @@ HttpParser::Step HttpParser::feed(std::string_view data) {
   step.consumed = request.put(boost::asio::const_buffer(data.data(), data.size()), error);
   if (error == http::error::need_more) {
     error = {};
+    // The whole header is there: its end cannot make up for what its lines lack.
+    if (!had_header) error = http::error::bad_version;
     // Chunk headers and trailers have no limit of their own in Beast.
     if (had_header && step.consumed == 0 && data.size() > limits_.header_bytes) error = http::error::header_limit;
   }

@@ -112,6 +112,7 @@ CHUNKS = [
 
 REQUEST_LINES = [
     Case("no version", b"GET /health/live\r\n\r\n", [400], CLOSES, "9112 3"),
+    Case("version that is too short", b"GET /health/live 15\r\n\r\n", [400], CLOSES, "9112 3"),
     Case("version 1.2", get(version=b"HTTP/1.2"), [505], CLOSES, "9110 15.6.6"),
     Case("version 3", get(version=b"HTTP/3.0"), [505], CLOSES, "9110 15.6.6"),
     Case("preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [505], CLOSES, "9113 3.4"),

@@ -213,6 +213,22 @@ TEST(Allocator, TrimmingGivesBackWhatWasNotNeeded) {
   }
 }
 
+TEST(Allocator, WhatIsForLongDoesNotTakeLargerBlocks) {
+  release_cached_memory();
+  void* const batch = allocate(size_t{400} << 10);
+  deallocate(batch, size_t{400} << 10);
+  void* weights = nullptr;
+  {
+    const LongLivedAllocations guard;
+    weights = allocate(size_t{200} << 10);
+  }
+  EXPECT_NE(weights, batch);
+  void* const next = allocate(size_t{200} << 10);
+  EXPECT_EQ(next, batch);
+  deallocate(weights, size_t{200} << 10);
+  deallocate(next, size_t{200} << 10);
+}
+
 TEST(Allocator, EverySizeHasAClassThatHoldsIt) {
   for (size_t bytes = 0; bytes < 5000; ++bytes) {
     auto* const block = static_cast<char*>(allocate(bytes));
