@@ -49,8 +49,8 @@ void check_forward(const char* op, const Tensor& output, std::span<const Tensor>
 
 void check_backward(const char* op, size_t input, const Tensor& gradient) {
   if (const auto at = find_nan(gradient)) {
-    throw AutogradError(fmt::format("{}: its backward gave NaN for the gradient of input {} (element {} of shape {})", op,
-                                    input, *at, to_string(gradient.shape())));
+    throw AutogradError(fmt::format("{}: its backward gave NaN for the gradient of input {} (element {} of shape {})",
+                                    op, input, *at, to_string(gradient.shape())));
   }
 }
 

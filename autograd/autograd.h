@@ -13,7 +13,8 @@
 namespace qing {
 
 /// Makes a leaf: gradients will be accumulated for it. f32 or f64 (DTypeError). With false, stops it; AutogradError if
-/// the tensor is the result of a recorded operation (detach() it instead), or under InferenceGuard. Returns its argument.
+/// the tensor is the result of a recorded operation (detach() it instead), or under InferenceGuard. Returns its
+/// argument.
 Tensor& set_requires_grad(Tensor& tensor, bool requires_grad = true);
 bool requires_grad(const Tensor& tensor);
 bool is_leaf(const Tensor& tensor);
@@ -37,7 +38,8 @@ RowGradient row_grad(const Tensor& leaf);
 void zero_grad(const Tensor& leaf);
 /// Lets gradients be accumulated in `buffer` (contiguous, of the leaf's shape and dtype), e.g. a slice of an arena.
 void set_grad_buffer(const Tensor& leaf, Tensor buffer);
-/// Lets backward() leave its gradient with `result`, which is no leaf, too. AutogradError if nothing was recorded for it.
+/// Lets backward() leave its gradient with `result`, which is no leaf, too. AutogradError if nothing was recorded for
+/// it.
 void retain_grad(const Tensor& result);
 
 /// Called with the gradient of a tensor when it is complete in a walk, before it goes on. What it returns, if defined,
@@ -124,9 +126,9 @@ class InferenceGuard {
 };
 bool inference_mode();
 
-/// While it lives, this thread looks for NaN in the result of every operation that it records and in every gradient that
-/// a backward gives, and throws AutogradError naming the operation (of the forward) that made the first one. Slow: reads
-/// every result once more.
+/// While it lives, this thread looks for NaN in the result of every operation that it records and in every gradient
+/// that a backward gives, and throws AutogradError naming the operation (of the forward) that made the first one. Slow:
+/// reads every result once more.
 class AnomalyGuard {
  public:
   AnomalyGuard();

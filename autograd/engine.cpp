@@ -60,8 +60,9 @@ void keep_useful(std::vector<Node*>& order, const Walk& walk) {
 Tensor seed_of(const Tensor& root, const Tensor& gradient, const char* op) {
   if (!gradient.defined()) {
     if (root.numel() != 1) {
-      throw AutogradError(fmt::format("{}: the root has shape {}; pass the option `gradient`, or reduce it to one element",
-                                      op, to_string(root.shape())));
+      throw AutogradError(
+          fmt::format("{}: the root has shape {}; pass the option `gradient`, or reduce it to one element", op,
+                      to_string(root.shape())));
     }
     return Tensor::full(root.shape(), 1, root.dtype());
   }
@@ -80,12 +81,14 @@ void check_walkable(const std::vector<Node*>& order, const Walk& walk, const cha
   for (const Node* node : order) {
     if (!passes_on(*node, walk)) continue;
     if (node->released) {
-      throw AutogradError(fmt::format("{}: the graph at {} was freed by an earlier walk; pass retain_graph there to run "
-                                      "it again",
-                                      op, node->op));
+      throw AutogradError(
+          fmt::format("{}: the graph at {} was freed by an earlier walk; pass retain_graph there to run "
+                      "it again",
+                      op, node->op));
     }
     if (walk.create_graph && node->differentiable == Order::first) {
-      throw AutogradError(fmt::format("{}: {} has no second derivative, so create_graph is not possible", op, node->op));
+      throw AutogradError(
+          fmt::format("{}: {} has no second derivative, so create_graph is not possible", op, node->op));
     }
   }
 }

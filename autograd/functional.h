@@ -22,9 +22,9 @@ struct JvpResult {
   Tensor value;    ///< f(inputs), outside the graph
   Tensor tangent;  ///< of its shape
 };
-/// The Jacobian-vector product: J·t for tangents t of the inputs' shapes, as the derivative of uᵀ·J, which is linear in u
-/// (the "double backward trick"). Needs operations that are differentiable twice (AutogradError names one that is not).
-/// ShapeError, DTypeError when a tangent does not fit its input. Cost: one forward and two backwards.
+/// The Jacobian-vector product: J·t for tangents t of the inputs' shapes, as the derivative of uᵀ·J, which is linear in
+/// u (the "double backward trick"). Needs operations that are differentiable twice (AutogradError names one that is
+/// not). ShapeError, DTypeError when a tangent does not fit its input. Cost: one forward and two backwards.
 JvpResult jvp(const TensorFunction& function, const std::vector<Tensor>& inputs, const std::vector<Tensor>& tangents);
 
 /// The Jacobian of f at x: f(x).shape + x.shape. Cost: a backward for each element of f(x).

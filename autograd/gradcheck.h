@@ -32,7 +32,8 @@ GradcheckResult gradcheck(const TensorFunction& function, std::vector<Tensor> in
                           const GradcheckOptions& options = {});
 
 /// gradcheck of the function's own gradients: of (inputs, u) ↦ d(Σ u∘f)/d(inputs), end to end, u being an input too. It
-/// finds a wrong second derivative, and one that the backward does not record. AutogradError when an operation has none.
+/// finds a wrong second derivative, and one that the backward does not record. AutogradError when an operation has
+/// none.
 GradcheckResult gradgradcheck(const TensorFunction& function, std::vector<Tensor> inputs,
                               const GradcheckOptions& options = {});
 

@@ -70,7 +70,8 @@ Tensor& set_requires_grad(Tensor& tensor, bool requires_grad) {
     throw AutogradError(fmt::format("set_requires_grad: this tensor is the result of {}; detach() it", node->op));
   }
   if (requires_grad && !is_floating(tensor.dtype())) {
-    throw DTypeError(fmt::format("set_requires_grad: only f32 and f64 have gradients, got {}", name_of(tensor.dtype())));
+    throw DTypeError(
+        fmt::format("set_requires_grad: only f32 and f64 have gradients, got {}", name_of(tensor.dtype())));
   }
   if (requires_grad && inference_mode()) {
     throw AutogradError("set_requires_grad: not under InferenceGuard; make leaves outside of it");
@@ -194,9 +195,10 @@ Tensor GradSink::output(const Saved& saved) const {
 
 GradSink::Target GradSink::target(size_t input) {
   if (walk_.create_graph) {
-    throw AutogradError(fmt::format("{}: its backward writes gradients directly, so they cannot be differentiated; list "
-                                    "it as Order::first",
-                                    op()));
+    throw AutogradError(
+        fmt::format("{}: its backward writes gradients directly, so they cannot be differentiated; list "
+                    "it as Order::first",
+                    op()));
   }
   const Node& to = *node_.inputs[input];
   GradSlot& into = slot(input);

@@ -10,8 +10,9 @@
 //     return y;
 //   }
 //
-// A backward made of differentiable operations on dy, grad.input() and grad.output(), as this one, can be differentiated
-// itself: list the operation as Order::second. One that has a faster way for the usual case asks grad.create_graph().
+// A backward made of differentiable operations on dy, grad.input() and grad.output(), as this one, can be
+// differentiated itself: list the operation as Order::second. One that has a faster way for the usual case asks
+// grad.create_graph().
 #pragma once
 
 #include <cstdint>

@@ -13,10 +13,10 @@
 
 namespace qing {
 
-/// A gradient being summed. `valid` false: nothing yet, whatever memory `tensor` has. `shared`: others may hold the same
-/// tensor, so it must not be written. `rows`, if not null: every other row of `tensor` is zero, valid or not, as long as
-/// the tensor has the version it had then; ascending. `lent`: the memory is somebody's who may write it, so rows are not
-/// tracked.
+/// A gradient being summed. `valid` false: nothing yet, whatever memory `tensor` has. `shared`: others may hold the
+/// same tensor, so it must not be written. `rows`, if not null: every other row of `tensor` is zero, valid or not, as
+/// long as the tensor has the version it had then; ascending. `lent`: the memory is somebody's who may write it, so
+/// rows are not tracked.
 struct GradSlot {
   Tensor tensor;
   bool valid = false;

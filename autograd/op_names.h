@@ -8,8 +8,8 @@
 
 namespace qing {
 
-/// How often an operation can be differentiated. `second`: its backward is itself made of differentiable operations when
-/// GradSink::create_graph() asks for it.
+/// How often an operation can be differentiated. `second`: its backward is itself made of differentiable operations
+/// when GradSink::create_graph() asks for it.
 enum class Order : uint8_t { first, second };
 
 struct OpInfo {

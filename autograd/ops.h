@@ -1,6 +1,7 @@
-// Every differentiable operation, by family. They take and give f32 or f64 tensors, check shapes and dtypes (ShapeError,
-// DTypeError, IndexError, ValueError naming the operation), record a graph when an input requires a gradient, and give
-// the same bits for any number of threads. Forward and backward of each stand side by side in autograd/ops/.
+// Every differentiable operation, by family. They take and give f32 or f64 tensors, check shapes and dtypes
+// (ShapeError, DTypeError, IndexError, ValueError naming the operation), record a graph when an input requires a
+// gradient, and give the same bits for any number of threads. Forward and backward of each stand side by side in
+// autograd/ops/.
 #pragma once
 
 #include <qing/autograd/ops/arranging.h>

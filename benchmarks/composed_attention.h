@@ -7,8 +7,8 @@
 
 namespace qing::bench {
 
-/// q, k, v [tokens, heads·size], sequences of `length` end to end; as attention() without dropout. Its products read the
-/// heads where they lie, which libraries whose products want whole matrices cannot.
+/// q, k, v [tokens, heads·size], sequences of `length` end to end; as attention() without dropout. Its products read
+/// the heads where they lie, which libraries whose products want whole matrices cannot.
 inline Tensor composed_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length, int64_t heads) {
   const int64_t tokens = q.size(0), size = q.size(1) / heads;
   const auto by_head = [&](const Tensor& x) {

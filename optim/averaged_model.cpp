@@ -35,7 +35,8 @@ AveragedModel::AveragedModel(std::vector<Tensor> parameters, Averaging averaging
   for (const Tensor& parameter : parameters) {
     dispatch_floating(parameter.dtype(), "AveragedModel", [](auto) {});
     if (!parameter.is_contiguous()) {
-      throw ValueError(fmt::format("AveragedModel: a parameter of shape {} is not contiguous", to_string(parameter.shape())));
+      throw ValueError(
+          fmt::format("AveragedModel: a parameter of shape {} is not contiguous", to_string(parameter.shape())));
     }
     parameters_.push_back(detach(parameter));
     averages_.push_back(parameters_.back().clone());

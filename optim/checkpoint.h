@@ -89,7 +89,8 @@ std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::pa
 
 /// Restores the model and all parts; returns the step. Everything is read and compared first, and on any error nothing
 /// has changed: DataError when the file is malformed, or the parts are not the same, or one does not fit; IoError when
-/// a file cannot be read; ValueError for a part that is null or has no good name. Parts that were loaded when a later one does not fit get back a copy of what they had.
+/// a file cannot be read; ValueError for a part that is null or has no good name. Parts that were loaded when a later
+/// one does not fit get back a copy of what they had.
 int64_t load_checkpoint(const std::filesystem::path& checkpoint, nn::Module& model, const CheckpointParts& parts);
 
 }  // namespace qing::optim

@@ -7,8 +7,8 @@
 
 namespace qing::optim {
 
-/// The joint Euclidean norm of all gradients, as torch.nn.utils.get_total_norm. ValueError with `error_if_nonfinite` when
-/// it is not finite.
+/// The joint Euclidean norm of all gradients, as torch.nn.utils.get_total_norm. ValueError with `error_if_nonfinite`
+/// when it is not finite.
 double total_grad_norm(const std::vector<Tensor>& parameters, bool error_if_nonfinite = false);
 
 /// Scales all gradients so that their joint Euclidean norm is at most `max_norm` (Pascanu et al. 2013); returns the

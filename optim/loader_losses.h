@@ -11,9 +11,9 @@
 
 namespace qing::optim {
 
-/// The loader's batches, with loss(batch) for each. Each epoch has the loader's order for it, and a checkpoint holds the
-/// loader's state, so that a resumed training goes on with the very next batch. The loader outlives the source and is
-/// not to be asked for batches meanwhile: one is always taken ahead.
+/// The loader's batches, with loss(batch) for each. Each epoch has the loader's order for it, and a checkpoint holds
+/// the loader's state, so that a resumed training goes on with the very next batch. The loader outlives the source and
+/// is not to be asked for batches meanwhile: one is always taken ahead.
 template <class Batch, class Loss>
 LossSource losses_of(nn::DataLoader<Batch>& loader, Loss loss) {
   struct Ahead {
@@ -38,7 +38,8 @@ LossSource losses_of(nn::DataLoader<Batch>& loader, Loss loss) {
   return {.has_next = [ahead] { return ahead->fetch(); },
           .next =
               [ahead, loss = std::move(loss)]() mutable {
-                if (!ahead->fetch()) throw ValueError("losses_of: the epoch has no further batch; ask has_next() first");
+                if (!ahead->fetch())
+                  throw ValueError("losses_of: the epoch has no further batch; ask has_next() first");
                 Batch batch = std::move(*ahead->batch);
                 ahead->batch.reset();
                 return loss(batch);

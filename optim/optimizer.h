@@ -64,8 +64,8 @@ struct AdamOptions {
   bool maximize = false;
   bool decoupled_weight_decay = false;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
   /// Rows of a table that no id of this step named keep their weights and moments, decay included, so that a step costs
-  /// what the rows named do. Other parameters are not concerned, nor is a table whose rows are not known (see row_grad():
-  /// another use of it, grad(), a hook). PyTorch's SparseAdam, which adds eps before it corrects the bias.
+  /// what the rows named do. Other parameters are not concerned, nor is a table whose rows are not known (see
+  /// row_grad(): another use of it, grad(), a hook). PyTorch's SparseAdam, which adds eps before it corrects the bias.
   bool lazy = false;
 };
 

@@ -140,7 +140,8 @@ void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
   for (; begin < end; begin += kWidened) {
     const int64_t n = std::min(kWidened, end - begin);
     Piece<float> piece{
-        n, job.parameter.data<float>() + begin, job.gradient.data<float>() + begin, {}, state.steps, job.fresh, job.scale};
+        n,        job.parameter.data<float>() + begin, job.gradient.data<float>() + begin, {}, state.steps, job.fresh,
+        job.scale};
     const auto bits = [&](size_t slot) { return &state.slots[slot].data<BFloat16>()[begin].bits; };
     for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
       if (!uses_slot(state.group, slot)) continue;

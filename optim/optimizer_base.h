@@ -29,8 +29,8 @@ class Optimizer : public Stateful {
   Optimizer& operator=(const Optimizer&) = delete;
 
   /// Moves every parameter that has a gradient, in one parallel pass over all; bumps their versions. The bits do not
-  /// depend on the number of threads, nor on the other parameters. Gradients count `gradient_scale` times, which spares a
-  /// pass over them where they are clipped; they keep their values.
+  /// depend on the number of threads, nor on the other parameters. Gradients count `gradient_scale` times, which spares
+  /// a pass over them where they are clipped; they keep their values.
   void step(double gradient_scale = 1);
   void zero_grad();
 

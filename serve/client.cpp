@@ -121,7 +121,8 @@ std::chrono::milliseconds wait_before(int attempt, const Response* response) {
     const auto header = (*response)[http::field::retry_after];
     const bool number = !header.empty() && header.size() < 6 &&
                         std::all_of(header.begin(), header.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (number) return std::min<std::chrono::seconds>(std::chrono::seconds(std::stoi(std::string(header))), kLongestWait);
+    if (number)
+      return std::min<std::chrono::seconds>(std::chrono::seconds(std::stoi(std::string(header))), kLongestWait);
   }
   return std::min(std::chrono::milliseconds(250) * (1 << std::min(attempt, 10)), std::chrono::milliseconds(8'000));
 }
@@ -145,9 +146,10 @@ std::string send(const ClientOptions& options, const std::string& path, const st
 
 Client::Client(ClientOptions options) : options_(std::move(options)) {
   if (options_.batch_size == 0 || options_.timeout.count() <= 0 || options_.max_retries < 0) {
-    throw ValueError(fmt::format("Client: batch_size {}, timeout {} ms, max_retries {}; the first two must be positive, "
-                                 "the last not negative",
-                                 options_.batch_size, options_.timeout.count(), options_.max_retries));
+    throw ValueError(
+        fmt::format("Client: batch_size {}, timeout {} ms, max_retries {}; the first two must be positive, "
+                    "the last not negative",
+                    options_.batch_size, options_.timeout.count(), options_.max_retries));
   }
   const auto printable = [](char c) { return c > ' ' && c < 127; };
   if (!std::all_of(options_.api_key.begin(), options_.api_key.end(), printable)) {

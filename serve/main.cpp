@@ -158,8 +158,9 @@ void add_eval(CLI::App& app, cli::EvalArguments& a, Action& action) {
   add_model(command, a.model);
   one_each(command->add_option("--data", a.data, "Labelled texts; may be given again"))->required();
   command->add_option("--confusion", a.confusion, "SVG file to draw the confusion matrices to");
-  command->add_flag("--reference", a.reference,
-                    "Keep the shares of predicted labels and of unknown tokens in the model: serving compares with them");
+  command->add_flag(
+      "--reference", a.reference,
+      "Keep the shares of predicted labels and of unknown tokens in the model: serving compares with them");
   add_precision(command, a.precision);
   command->add_flag("--json", a.json, "End with a JSON object on stdout");
   command->callback([&] { action = [&a] { cli::run_eval(a); }; });

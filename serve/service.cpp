@@ -92,9 +92,9 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
   }
 }
 
-// Whether a caller belongs to the share of callers that a trial has: by a hash of the key, or without keys of the texts, so
-// that who asks again is answered by the same version, and nobody leaves a share that grows. FNV-1a (Fowler, Noll, Vo),
-// whose low bits are mixed into the high ones.
+// Whether a caller belongs to the share of callers that a trial has: by a hash of the key, or without keys of the
+// texts, so that who asks again is answered by the same version, and nobody leaves a share that grows. FNV-1a (Fowler,
+// Noll, Vo), whose low bits are mixed into the high ones.
 bool in_share(const std::vector<std::string>& texts, const std::string& key, const Model& model, double share) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   const auto add = [&hash](std::string_view text) {
@@ -123,8 +123,9 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
     return error_response(422, "not_loaded", std::string("nothing has changed: ") + error.what());
   } catch (const IoError& error) {
     log_line("error", "change_not_written", {{"error", error.what()}});
-    return error_response(500, "not_written", "nothing has changed: the choice could not be written down, or the models' "
-                                              "folder not be read; the server's log says why");
+    return error_response(500, "not_written",
+                          "nothing has changed: the choice could not be written down, or the models' "
+                          "folder not be read; the server's log says why");
   } catch (const std::exception& error) {
     log_line("error", "change_failed", {{"error", error.what()}});
     return error_response(500, "internal", "the change failed; the server's log says more");
@@ -213,8 +214,10 @@ void Service::for_each_label(
 
 void Service::refuse_full(const Model& model) const {
   const Limits most = limits(model);
-  throw Refusal(unavailable("queue_full", fmt::format("limit of {} waiting texts or {} waiting tokens reached; try again "
-                                                      "later", most.queue_texts, most.queue_tokens),
+  throw Refusal(unavailable("queue_full",
+                            fmt::format("limit of {} waiting texts or {} waiting tokens reached; try again "
+                                        "later",
+                                        most.queue_texts, most.queue_tokens),
                             most.retry_after_seconds));
 }
 
@@ -246,7 +249,8 @@ void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowCompa
 }
 
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
-  if (job.model.candidate && !job.model.trial.shadow && in_share(job.texts, reply.key, job.model, job.model.trial.share)) {
+  if (job.model.candidate && !job.model.trial.shadow &&
+      in_share(job.texts, reply.key, job.model, job.model.trial.share)) {
     job.model.version = job.model.trial.version;
     job.model.classifier = job.model.candidate;
     ++statistics_.model(job.model.name)->canary_requests;
@@ -286,11 +290,12 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
-  const bool queued = batcher_.submit(std::move(request), [this, pending, shadow,
-                                                           reply = std::move(reply)](const BatchResult& result) {
-    reply(result_response(*pending, result, this->limits(pending->job.model), [&](const Answer& answer) { count(answer, reply.key); }));
-    if (shadow && result.status == BatchResult::Status::kDone) shadow->served(result.predictions);
-  });
+  const bool queued =
+      batcher_.submit(std::move(request), [this, pending, shadow, reply = std::move(reply)](const BatchResult& result) {
+        reply(result_response(*pending, result, this->limits(pending->job.model),
+                              [&](const Answer& answer) { count(answer, reply.key); }));
+        if (shadow && result.status == BatchResult::Status::kDone) shadow->served(result.predictions);
+      });
   if (!queued) refuse_full(pending->job.model);
   if (copy) submit_shadow(std::move(*copy), shadow, statistics);
 }

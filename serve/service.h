@@ -63,8 +63,8 @@ class Service {
   /// Refusal when the queue of the model has no room for anything more of this key: cheaper than to read a body first.
   void require_room(const Model& model, const std::string& key) const;
   /// Predicts texts and replies with what `write` makes of them, or with the error. Texts must be UTF-8 and within
-  /// limits(model). `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room, when
-  /// more texts are to be explained than the limit explained_texts, or by a model that has no explanations.
+  /// limits(model). `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room,
+  /// when more texts are to be explained than the limit explained_texts, or by a model that has no explanations.
   void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
   /// Changes the models on a thread of their own and replies with what `change` gives, or with the error it throws.
   /// Refusal when too many changes wait.

@@ -1,7 +1,7 @@
-// Size-class caching allocator, 64-byte aligned, thread-safe. Freed blocks are kept for the next request of their class;
-// those of 64 KiB and more also serve requests down to a quarter of their size, so that batches whose sizes change from
-// step to step use the same memory again. A process that goes on for long calls trim_cached_memory() now and then: sizes
-// that come together once in a while would otherwise each leave a block behind.
+// Size-class caching allocator, 64-byte aligned, thread-safe. Freed blocks are kept for the next request of their
+// class; those of 64 KiB and more also serve requests down to a quarter of their size, so that batches whose sizes
+// change from step to step use the same memory again. A process that goes on for long calls trim_cached_memory() now
+// and then: sizes that come together once in a while would otherwise each leave a block behind.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ struct MemoryStats {
   size_t system_blocks;  ///< how often memory was asked of the system, ever
 };
 
-/// While one lives, what its thread allocates is for long, such as a model's weights: it gets blocks of its own size, since
-/// a larger one would be missed by the work it was kept for.
+/// While one lives, what its thread allocates is for long, such as a model's weights: it gets blocks of its own size,
+/// since a larger one would be missed by the work it was kept for.
 class LongLivedAllocations {
  public:
   LongLivedAllocations();
@@ -33,8 +33,8 @@ void deallocate(void* pointer, size_t bytes) noexcept;
 MemoryStats memory_stats();
 void reset_peak_memory();
 void release_cached_memory();  ///< all that is kept
-/// Of what is kept, gives back what was not needed since the last call: a class whose free blocks were never fewer than n
-/// loses n of them.
+/// Of what is kept, gives back what was not needed since the last call: a class whose free blocks were never fewer than
+/// n loses n of them.
 void trim_cached_memory();
 
 }  // namespace qing

@@ -7,8 +7,8 @@
 
 namespace qing {
 
-/// While it lives, this thread's SSE and AVX arithmetic takes denormals for zero and gives zero for them. Does nothing on
-/// other processors.
+/// While it lives, this thread's SSE and AVX arithmetic takes denormals for zero and gives zero for them. Does nothing
+/// on other processors.
 class FlushDenormals {
  public:
   FlushDenormals() {

@@ -13,8 +13,8 @@ namespace qing {
 /// The CPU's name as the system has it, or "unknown".
 std::string cpu_name();
 
-/// f32 operations a second (a fused multiply-add counts as two), the best of several short runs of independent chains on
-/// registers with the vectors of `isa`. ValueError if this CPU lacks it.
+/// f32 operations a second (a fused multiply-add counts as two), the best of several short runs of independent chains
+/// on registers with the vectors of `isa`. ValueError if this CPU lacks it.
 double fma_peak(kernels::Isa isa);
 
 /// How a loop uses memory: arrays that are read, that are read and written in place, and that are only written.

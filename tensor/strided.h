@@ -22,8 +22,8 @@ struct Run {
 };
 
 /// Calls body for runs that cover `shape` once, in parallel and in no particular order. `operands` are the strides of
-/// up to kMaxOperands tensors of that shape (0 where broadcast). Dimensions are merged where all operands allow, sorted by
-/// the first operand's strides, and walked in square tiles when another operand lies across it, so that a transposed
+/// up to kMaxOperands tensors of that shape (0 where broadcast). Dimensions are merged where all operands allow, sorted
+/// by the first operand's strides, and walked in square tiles when another operand lies across it, so that a transposed
 /// copy reads whole cache lines. Denormal numbers are kept as they are.
 void for_each_run(const Shape& shape, std::initializer_list<const Strides*> operands,
                   const std::function<void(const Run&)>& body);

@@ -53,7 +53,8 @@ Tensor::~Tensor() {
 }
 
 Tensor::Impl& Tensor::get() const {
-  if (impl_ == nullptr) throw ValueError("an undefined Tensor was used; give it a value first, e.g. with Tensor::zeros");
+  if (impl_ == nullptr)
+    throw ValueError("an undefined Tensor was used; give it a value first, e.g. with Tensor::zeros");
   return *impl_;
 }
 

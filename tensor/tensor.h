@@ -1,5 +1,6 @@
 // Tensor: an intrusive reference-counted handle to {storage, layout, dtype, autograd metadata}. Copying a Tensor copies
-// the handle. Distinct tensors may be used from distinct threads; one tensor written by two threads is the caller's race.
+// the handle. Distinct tensors may be used from distinct threads; one tensor written by two threads is the caller's
+// race.
 #pragma once
 
 #include <atomic>

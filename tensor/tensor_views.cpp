@@ -93,7 +93,8 @@ Tensor Tensor::unfold(int64_t dim, int64_t size, int64_t step) const {
 
 Tensor Tensor::as_strided(Shape sizes, Strides strides, int64_t offset) const {
   if (autograd_meta() != nullptr) {
-    throw AutogradError("as_strided: no gradient flows through it; detach() the tensor, or use index, unfold or diagonal");
+    throw AutogradError(
+        "as_strided: no gradient flows through it; detach() the tensor, or use index, unfold or diagonal");
   }
   if (sizes.size() != strides.size()) {
     throw ShapeError(fmt::format("as_strided: {} strides for shape {}", strides.size(), to_string(sizes)));

@@ -1,7 +1,7 @@
 // Arithmetic, elementwise with NumPy's broadcasting, on tensors of any strides; none is copied. Results are contiguous.
-// Both operands have one dtype, f32 or f64, or for add, sub and mul an integer one, where overflow wraps (DTypeError), and
-// shapes that broadcast (ShapeError). A double stands for a tensor of the other operand's dtype that holds it everywhere;
-// beside integers it must be one (DTypeError). Elements are rounded once (IEEE 754), denormal ones to 0.
+// Both operands have one dtype, f32 or f64, or for add, sub and mul an integer one, where overflow wraps (DTypeError),
+// and shapes that broadcast (ShapeError). A double stands for a tensor of the other operand's dtype that holds it
+// everywhere; beside integers it must be one (DTypeError). Elements are rounded once (IEEE 754), denormal ones to 0.
 #pragma once
 
 #include <qing/tensor/tensor.h>

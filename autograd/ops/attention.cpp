@@ -71,8 +71,8 @@ void check_offsets(const Offsets& offsets, int64_t tokens, const char* which) {
   const bool covers = !offsets.empty() && offsets.front() == 0 && offsets.back() == tokens &&
                       std::is_sorted(offsets.begin(), offsets.end());
   if (covers) return;
-  throw ValueError(fmt::format("attention: {} offsets must rise from 0 to the {} tokens; got {} of them, last {}", which,
-                               tokens, offsets.size(), offsets.empty() ? -1 : offsets.back()));
+  throw ValueError(fmt::format("attention: {} offsets must rise from 0 to the {} tokens; got {} of them, last {}",
+                               which, tokens, offsets.size(), offsets.empty() ? -1 : offsets.back()));
 }
 
 Ragged check(int64_t queries, int64_t keys, int64_t width, const Offsets& query_offsets, const Offsets& key_offsets,

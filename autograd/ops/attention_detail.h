@@ -13,7 +13,8 @@ namespace qing {
 
 /// Tiles of weights, which is what dropout's numbers are counted in.
 inline int64_t attention_tiles(int64_t queries, int64_t keys) {
-  return (queries + kernels::kQueryTile - 1) / kernels::kQueryTile * ((keys + kernels::kKeyTile - 1) / kernels::kKeyTile);
+  return (queries + kernels::kQueryTile - 1) / kernels::kQueryTile *
+         ((keys + kernels::kKeyTile - 1) / kernels::kKeyTile);
 }
 
 /// Memory of one thread for the kernels of heads of these depths.

@@ -12,8 +12,8 @@ struct AttentionGradients {
   Tensor q, k, v, scores;  ///< the last one of the scaled scores, and so of a mask that is added
 };
 
-/// y = (kept ∘ softmax(scale·q·kᵀ + added))·v for q [..., queries, d], k [..., keys, d], v [..., keys, dv]; hidden scores
-/// count as −∞, and a query without any other gives zeros.
+/// y = (kept ∘ softmax(scale·q·kᵀ + added))·v for q [..., queries, d], k [..., keys, d], v [..., keys, dv]; hidden
+/// scores count as −∞, and a query without any other gives zeros.
 struct AttentionGraph {
   Tensor q, k, v;
   double scale;

@@ -21,8 +21,8 @@ struct CrossEntropyOptions {
 /// −Σ_c q[c]·weight[c]·log softmax(logits)[c] of each row. The logits are [rows, classes], [rows, classes, d1, ...] or
 /// [classes]; the targets class indices (i32 or i64) of that shape without the classes, or probabilities q of that
 /// shape and dtype, differentiated as well. The mean over class indices is weighted: divided by the sum of the targets'
-/// weights. IndexError names a target out of range and its row; ValueError if no row counts. With ε the type's epsilon, a
-/// row's loss of a class index is within 8·ε·(1 + its terms), as long as rows are up to 5000 classes wide.
+/// weights. IndexError names a target out of range and its row; ValueError if no row counts. With ε the type's epsilon,
+/// a row's loss of a class index is within 8·ε·(1 + its terms), as long as rows are up to 5000 classes wide.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options = {});
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, int64_t ignore_index);
 

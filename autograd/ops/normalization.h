@@ -12,7 +12,8 @@ namespace qing {
 /// Normalises the last dimension (Ba et al. 2016): (x−mean)/sqrt(var+eps)·weight + bias; weight and bias are [n].
 Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, double eps);
 /// The same over the last dimensions, which are `normalized_shape`; weight (1) and bias (0) may be undefined.
-/// Differentiable twice, like the norms below but for dropout_add_layer_norm. ShapeError when x does not end in that shape.
+/// Differentiable twice, like the norms below but for dropout_add_layer_norm. ShapeError when x does not end in that
+/// shape.
 Tensor layer_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight = {}, const Tensor& bias = {},
                   double eps = 1e-5);
 /// x/sqrt(mean(x²) + eps)·weight over the last dimensions (Zhang & Sennrich 2019); eps by default the dtype's ε, as in
@@ -47,8 +48,8 @@ struct TableRows {
   Tensor table;
   Tensor ids = {};
 };
-/// dropout(layer_norm(Σ tables[i].table[ids], weight, bias, eps), p) in one pass, the terms added in their order; rng null
-/// (or p 0): no dropout. Takes one stream. ids i32 or i64, defined for the first table at least. IndexError as
+/// dropout(layer_norm(Σ tables[i].table[ids], weight, bias, eps), p) in one pass, the terms added in their order; rng
+/// null (or p 0): no dropout. Takes one stream. ids i32 or i64, defined for the first table at least. IndexError as
 /// embedding(); the tables' gradients know their rows (see row_grad()).
 Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& weight, const Tensor& bias, double eps,
                             double p, Generator* rng);

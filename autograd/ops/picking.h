@@ -12,8 +12,8 @@ namespace qing {
 /// contiguous and of y's shape; dim is not negative. Does nothing unless x records.
 void record_picked(OpName op, Tensor& y, const Tensor& x, int64_t dim, const Tensor& index);
 
-/// The index of an operation on elements, by checked_index of tensor/ops/indexing.h: ShapeError unless it has x's number
-/// of dimensions and is nowhere larger but in `dim`.
+/// The index of an operation on elements, by checked_index of tensor/ops/indexing.h: ShapeError unless it has x's
+/// number of dimensions and is nowhere larger but in `dim`.
 Tensor element_index(const Tensor& x, int64_t dim, const Tensor& index, const char* op);
 /// The part of `source` that an index uses. DTypeError, ShapeError.
 Tensor used_part(const Tensor& x, const Tensor& index, const Tensor& source, const char* op);

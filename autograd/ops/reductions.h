@@ -15,8 +15,8 @@ Tensor sum(const Tensor& x);  ///< of all elements; shape []
 Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);
 Tensor mean(const Tensor& x);
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);  ///< NaN of nothing
-/// Sums x down to `shape`, which broadcasts to x's: what undoes expand. ShapeError if it does not. x itself if its shape
-/// is the same.
+/// Sums x down to `shape`, which broadcasts to x's: what undoes expand. ShapeError if it does not. x itself if its
+/// shape is the same.
 Tensor sum_to_shape(const Tensor& x, const Shape& shape);
 
 /// Σ (x − mean)² / max(0, n − correction): NaN for too few elements.

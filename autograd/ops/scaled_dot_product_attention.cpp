@@ -152,8 +152,8 @@ struct Operands {
     return {first, first + dense.heads() * dense.queries};
   }
 
-  // Calls body(h, scratch) for every query head, those of one key head in order on one thread, with that thread's memory
-  // for the kernels.
+  // Calls body(h, scratch) for every query head, those of one key head in order on one thread, with that thread's
+  // memory for the kernels.
   template <class T, class Body>
   void for_each_head(const Body& body) const {
     parallel_for(dense.key_heads, 1, [&](int64_t begin, int64_t end) {
@@ -211,7 +211,8 @@ void run_backward_graph(const Operands& operands, const Tensor& q, const Tensor&
                        .added = added ? mask : Tensor(),
                        .hidden = hidden_keys(dense, mask.defined() ? mask.alias().expand(dense.scores) : mask)};
   if (operands.dropout.active()) {
-    graph.kept = operands.dropout.factors(0, dense.heads(), dense.queries, dense.keys, dy.dtype()).reshape(dense.scores);
+    graph.kept =
+        operands.dropout.factors(0, dense.heads(), dense.queries, dense.keys, dy.dtype()).reshape(dense.scores);
   }
   const AttentionGradients found = graph.backward(dy);
   grad.add(0, found.q);

@@ -1,5 +1,5 @@
-// Sums and means are scatter_add; a product is a tree; the largest and the smallest share their gradient among equals, as
-// amax does.
+// Sums and means are scatter_add; a product is a tree; the largest and the smallest share their gradient among equals,
+// as amax does.
 #include <qing/autograd/ops/indexing.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// A contestant is a process that computes with one library what benchmarks/compare asks it for on stdin. Each library has
-// a process of its own, so that their thread pools and symbols do not meet. This header is what every contestant
+// A contestant is a process that computes with one library what benchmarks/compare asks it for on stdin. Each library
+// has a process of its own, so that their thread pools and symbols do not meet. This header is what every contestant
 // defines; contestant.cpp is what they share.
 #pragma once
 

@@ -9,7 +9,8 @@
 namespace qing::bench {
 
 /// c[m×n] = a[m×k]·b, b being k×n, or n×k when transposed.
-using Gemm = std::function<void(bool transposed, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float* c)>;
+using Gemm =
+    std::function<void(bool transposed, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float* c)>;
 
 inline std::optional<Task> gemm_task(const Job& job, Gemm gemm) {
   const bool transposed = job.kind == "gemm_nt";

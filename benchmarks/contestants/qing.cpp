@@ -1,5 +1,5 @@
-// qing itself, which also knows the machine: `peak` is f32 FMA operations a second on registers, `bandwidth READS UPDATES
-// WRITES BYTES` bytes a second. Beside the jobs of all there are
+// qing itself, which also knows the machine: `peak` is f32 FMA operations a second on registers, `bandwidth READS
+// UPDATES WRITES BYTES` bytes a second. Beside the jobs of all there are
 //   attention_fused, attention_composed, attention_unfused sequences length heads size: forward and backward
 #include <algorithm>
 

@@ -56,8 +56,10 @@ class Batches {
 
 // As qing train has it: no decay of biases and norms.
 std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups_of(nn::Module& model, double lr) {
-  std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups = {{{}, {.lr = lr}}, {{}, {.lr = lr, .weight_decay = 0}}};
-  for (const Tensor& parameter : model.parameters()) groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
+  std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups = {{{}, {.lr = lr}},
+                                                                    {{}, {.lr = lr, .weight_decay = 0}}};
+  for (const Tensor& parameter : model.parameters())
+    groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
   return groups;
 }
 
@@ -94,8 +96,10 @@ void run(std::span<char*> arguments) {
 
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  fmt::print("{{\"tokens_per_second\": {:.1f}, \"seconds\": {:.4f}, \"tokens\": {}, \"peak_rss_bytes\": {}, \"losses\": [{:.9g}]}}\n",
-             static_cast<double>(tokens) / seconds, seconds, tokens, usage.ru_maxrss * 1024, fmt::join(losses, ", "));
+  fmt::print(
+      "{{\"tokens_per_second\": {:.1f}, \"seconds\": {:.4f}, \"tokens\": {}, \"peak_rss_bytes\": {}, \"losses\": "
+      "[{:.9g}]}}\n",
+      static_cast<double>(tokens) / seconds, seconds, tokens, usage.ru_maxrss * 1024, fmt::join(losses, ", "));
 }
 
 }  // namespace

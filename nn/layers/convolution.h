@@ -1,5 +1,5 @@
-// Convolutions and pooling as modules, to stand in a Sequential. Shapes, options and errors are those of the operations of
-// <qing/autograd/ops/convolution.h> and <qing/autograd/ops/pooling.h>.
+// Convolutions and pooling as modules, to stand in a Sequential. Shapes, options and errors are those of the operations
+// of <qing/autograd/ops/convolution.h> and <qing/autograd/ops/pooling.h>.
 #pragma once
 
 #include <cstdint>

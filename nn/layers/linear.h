@@ -24,11 +24,11 @@ class Linear : public UnaryModule {
   void visit(Visitor& visitor) override;
   Tensor forward_gelu(const Tensor& x) const;  ///< gelu of it, in one operation
   /// Keeps a copy of an f32 weight as the kernels of products read it, which few rows need most. Results without
-  /// gradients (NoGradGuard) come from it until the weight is written by any operation or replaced; after writes through
-  /// data(), call it again. In f32 they have the same bits and it takes the weight's memory once more. In bf16 and i8 it
-  /// takes half and a quarter of that and products are faster where the processor has instructions for them; weights and
-  /// inputs are then rounded as tensor/ops/low_precision.h says. A row's results depend on it alone in any case.
-  /// ValueError for another dtype. Not while others use the layer.
+  /// gradients (NoGradGuard) come from it until the weight is written by any operation or replaced; after writes
+  /// through data(), call it again. In f32 they have the same bits and it takes the weight's memory once more. In bf16
+  /// and i8 it takes half and a quarter of that and products are faster where the processor has instructions for them;
+  /// weights and inputs are then rounded as tensor/ops/low_precision.h says. A row's results depend on it alone in any
+  /// case. ValueError for another dtype. Not while others use the layer.
   void pack(DType precision = DType::f32);
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  ///< undefined without

@@ -47,7 +47,8 @@ class LearnedPositionalEncoding : public UnaryModule {
 };
 
 /// The slopes of "Attention with Linear Biases" (Press, Smith & Lewis 2022), [heads]: 2^(−8h/n) for head h = 1, ..., n
-/// if n is a power of two; else those of the power of two below, then every second one of twice that. ValueError below 1.
+/// if n is a power of two; else those of the power of two below, then every second one of twice that. ValueError below
+/// 1.
 Tensor alibi_slopes(int64_t heads, DType dtype = DType::f32);
 /// −slope·|first_query + i − j| for query i and key j: [heads, queries, keys], the attn_mask of attention that knows
 /// distances by it. Causal attention needs is_causal beside it. ValueError for a negative size.

@@ -120,8 +120,10 @@ void check_reference(const DataProfile& reference, size_t labels) {
   if (reference.labels.size() != labels || !std::ranges::all_of(reference.labels, possible) ||
       !possible(reference.tokens) || !possible(reference.unknown_tokens) ||
       reference.unknown_tokens > reference.tokens) {
-    throw ValueError(fmt::format("reference: needs a count from 0 to {} for each of the {} labels, and not more unknown "
-                                 "tokens than tokens", kMostCount, labels));
+    throw ValueError(
+        fmt::format("reference: needs a count from 0 to {} for each of the {} labels, and not more unknown "
+                    "tokens than tokens",
+                    kMostCount, labels));
   }
 }
 
@@ -129,7 +131,8 @@ void check_reference(const DataProfile& reference, size_t labels) {
 
 void BertConfig::validate() const {
   const auto positive = [](const char* field, int64_t value) {
-    if (value < 1 || value > kMaxSize) throw ValueError(fmt::format("{}: {} is outside [1, {}]", field, value, kMaxSize));
+    if (value < 1 || value > kMaxSize)
+      throw ValueError(fmt::format("{}: {} is outside [1, {}]", field, value, kMaxSize));
   };
   positive("vocab_size", vocab_size);
   positive("hidden_size", hidden_size);

@@ -25,8 +25,8 @@ struct DataProfile {
 };
 
 /// How far the shares of labels in `found` are from those in `expected`: the population stability index, the sum of
-/// (p - q)·ln(p / q) (Siddiqi, Credit Risk Scorecards, 2006, who calls it stable below 0.1 and shifted above 0.25). Half
-/// a text is added to each count, so that it is finite. ShapeError for other labels.
+/// (p - q)·ln(p / q) (Siddiqi, Credit Risk Scorecards, 2006, who calls it stable below 0.1 and shifted above 0.25).
+/// Half a text is added to each count, so that it is finite. ShapeError for other labels.
 double population_stability_index(const DataProfile& expected, const DataProfile& found);
 
 }  // namespace qing::nn

@@ -12,8 +12,8 @@ namespace qing::nn {
 /// are one.
 Explanation explanation_of(const Attribution& attribution, const Encoding& encoding, int32_t label);
 
-/// Adds what n-grams contributed, whose `weights` are [rows, labels], to the spans they cover, in proportion to the bytes.
-/// Those behind the last token of a text that was cut share one span more.
+/// Adds what n-grams contributed, whose `weights` are [rows, labels], to the spans they cover, in proportion to the
+/// bytes. Those behind the last token of a text that was cut share one span more.
 void add_ngrams(Explanation& explanation, const Attribution& attribution, std::span<const NgramOccurrence> ngrams,
                 const Tensor& weights);
 

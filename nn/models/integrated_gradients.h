@@ -32,8 +32,9 @@ struct Attribution {
 /// integrated with Gauss-Legendre points; the weights of a text sum to score - baseline up to `gap`, which is at most
 /// `tolerance` unless most_steps were too few. A text's attribution does not depend on the others. The model must be in
 /// evaluation mode. ValueError when the spans differ in length or options are not positive, IndexError on a label or an
-/// id outside the model's, ShapeError for added logits of another shape. `added_logits` [texts, labels], if defined, are
-/// what another model adds to this one's logits; they grow along the path from 0. Thread-safe; memory for batch_tokens, time in proportion to steps times tokens.
+/// id outside the model's, ShapeError for added logits of another shape. `added_logits` [texts, labels], if defined,
+/// are what another model adds to this one's logits; they grow along the path from 0. Thread-safe; memory for
+/// batch_tokens, time in proportion to steps times tokens.
 std::vector<Attribution> integrated_gradients(const BertForSequenceClassification& model,
                                               std::span<const Encoding> encodings, std::span<const int32_t> labels,
                                               int32_t pad_id, const Tensor& added_logits = {},

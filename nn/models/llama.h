@@ -45,13 +45,13 @@ class LlamaForCausalLM : public Module {
 
   /// Logits [batch, time, vocab_size] of the token after each of ids [batch, time] (i32 or i64).
   Tensor forward(const Tensor& ids) const;
-  /// The same for new tokens behind those whose keys and values the cache holds; only these are computed. For inference:
-  /// AutogradError when a graph would be recorded.
+  /// The same for new tokens behind those whose keys and values the cache holds; only these are computed. For
+  /// inference: AutogradError when a graph would be recorded.
   Tensor forward(const Tensor& ids, LlamaCache& cache) const;
   LlamaCache make_cache(int64_t batch, int64_t capacity) const;
 
-  /// ids i64 [batch, time ≥ 1] with the new tokens behind, each computed once by the cache. ValueError when a temperature
-  /// is given without rng, or for options out of their range. Takes one number of rng a token drawn.
+  /// ids i64 [batch, time ≥ 1] with the new tokens behind, each computed once by the cache. ValueError when a
+  /// temperature is given without rng, or for options out of their range. Takes one number of rng a token drawn.
   Tensor generate(const Tensor& ids, const GenerateOptions& options = {}, Generator* rng = nullptr) const;
   const LlamaConfig& config() const { return config_; }
 

@@ -45,7 +45,8 @@ int64_t TokenSampler::draw_row(std::span<const double> logits) const {
   const double top = logits[*std::min_element(likeliest.begin(), likeliest.end(), before)];
   std::vector<double> until;  // the distribution function
   double total = 0;
-  for (const int64_t token : likeliest) until.push_back(total += std::exp((logits[token] - top) / options_.temperature));
+  for (const int64_t token : likeliest)
+    until.push_back(total += std::exp((logits[token] - top) / options_.temperature));
   const double at = static_cast<double>(rng_->next_u64() >> 11) * 0x1p-53 * total;
   const auto found = std::upper_bound(until.begin(), until.end(), at) - until.begin();
   return likeliest[std::min(static_cast<size_t>(found), likeliest.size() - 1)];

@@ -64,12 +64,13 @@ class BertTextClassifier final : public TextClassifier {
     for (size_t i = 0; i < encodings.size(); ++i) {
       const float* row = scores.data<float>() + static_cast<int64_t>(i) * count;
       const float* raw = logits.data<float>() + static_cast<int64_t>(i) * count;
-      predictions.push_back({.label = static_cast<int32_t>(std::max_element(raw, raw + count) - raw),
-                             .scores = std::vector<float>(row, row + count),
-                             .tokens = static_cast<int32_t>(encodings[i].ids.size()),
-                             .truncated = encodings[i].truncated,
-                             .logits = std::vector<float>(raw, raw + count),
-                             .unknown = static_cast<int32_t>(std::ranges::count(encodings[i].ids, tokenizer_.unk_id()))});
+      predictions.push_back(
+          {.label = static_cast<int32_t>(std::max_element(raw, raw + count) - raw),
+           .scores = std::vector<float>(row, row + count),
+           .tokens = static_cast<int32_t>(encodings[i].ids.size()),
+           .truncated = encodings[i].truncated,
+           .logits = std::vector<float>(raw, raw + count),
+           .unknown = static_cast<int32_t>(std::ranges::count(encodings[i].ids, tokenizer_.unk_id()))});
     }
     return predictions;
   }

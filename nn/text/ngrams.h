@@ -28,9 +28,9 @@ struct NgramOccurrence {
 
 /// The n-grams that are told apart: one to three words in a row, where a Chinese character is a word; and pieces of 2
 /// to 4 characters of every other word between "<" and ">" (Bojanowski et al. 2017). An n-gram is known by a hash of 31
-/// bits and its kind; a new one is taken for a known one about once in 2^31/size. The value of an n-gram that a text has
-/// f times is (1 + log f)·idf (Salton & Buckley 1988), where idf = log((1 + texts)/(1 + texts with it)) + 1, scaled so
-/// that those of words have the Euclidean norm 1 and those of pieces, which are many and say less, 0.7.
+/// bits and its kind; a new one is taken for a known one about once in 2^31/size. The value of an n-gram that a text
+/// has f times is (1 + log f)·idf (Salton & Buckley 1988), where idf = log((1 + texts)/(1 + texts with it)) + 1, scaled
+/// so that those of words have the Euclidean norm 1 and those of pieces, which are many and say less, 0.7.
 /// Immutable once built; all members are thread-safe.
 class NgramTable {
  public:

@@ -98,7 +98,8 @@ std::vector<Character> strip_accents(const std::vector<Character>& characters) {
     }
     it = run_end == result.end() ? run_end : run_end + 1;
   }
-  std::erase_if(result, [](const Character& c) { return c.value >= 0x300 && category(c.value) == UTF8PROC_CATEGORY_MN; });
+  std::erase_if(result,
+                [](const Character& c) { return c.value >= 0x300 && category(c.value) == UTF8PROC_CATEGORY_MN; });
   return result;
 }
 

@@ -53,8 +53,8 @@ class Tokenizer {
   void save(const std::filesystem::path& directory) const;
 
   /// A special token written out in the text is that token, as in `tokenizers`. Texts of more than max_length tokens
-  /// are cut at the end. DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates). Time linear
-  /// in the text's length.
+  /// are cut at the end. DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates). Time
+  /// linear in the text's length.
   Encoding encode(std::string_view text) const;
   int32_t vocab_size() const;
   const std::string& token(int32_t id) const;  ///< IndexError
@@ -70,7 +70,8 @@ class Tokenizer {
   void encode_segment(std::string_view text, uint32_t base, Encoding& encoding) const;
 
   std::vector<std::string> vocabulary_;
-  std::unordered_map<std::string_view, int32_t> whole_, continuing_;  // views of vocabulary_; without "##" in the latter
+  // Views of vocabulary_; without "##" in the second.
+  std::unordered_map<std::string_view, int32_t> whole_, continuing_;
   size_t longest_ = 0;                                                // bytes of the longest piece, without "##"
   int32_t special_[5] = {};                                           // ids, in the order of kSpecialTokens
   TokenizerOptions options_;
@@ -79,7 +80,7 @@ class Tokenizer {
 /// Trains a WordPiece vocabulary of at most `size` entries (special tokens first) by merging the most frequent adjacent
 /// pair of pieces, over words as the tokenizer splits them. Deterministic: ties break by the lexicographically smaller
 /// pair. Characters seen fewer than `min_frequency` times are left to [UNK].
-std::vector<std::string> train_wordpiece(std::span<const std::string> texts, int32_t size, TokenizerOptions options = {},
-                                         int64_t min_frequency = 2);
+std::vector<std::string> train_wordpiece(std::span<const std::string> texts, int32_t size,
+                                         TokenizerOptions options = {}, int64_t min_frequency = 2);
 
 }  // namespace qing::nn

@@ -18,7 +18,9 @@ namespace qing::nn {
 namespace {
 
 using Pair = uint64_t;  // two piece ids
-Pair pair_of(int32_t a, int32_t b) { return static_cast<uint64_t>(static_cast<uint32_t>(a)) << 32 | static_cast<uint32_t>(b); }
+Pair pair_of(int32_t a, int32_t b) {
+  return static_cast<uint64_t>(static_cast<uint32_t>(a)) << 32 | static_cast<uint32_t>(b);
+}
 int32_t left_of(Pair p) { return static_cast<int32_t>(p >> 32); }
 int32_t right_of(Pair p) { return static_cast<int32_t>(p & 0xffffffff); }
 

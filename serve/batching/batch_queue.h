@@ -45,7 +45,8 @@ struct BatchRequest {
   std::vector<std::string> texts;
   BatchClock::time_point deadline = BatchClock::time_point::max();
   std::string key;      ///< keys are served in turn; empty: the anonymous one
-  /// The model's queue may hold so much, if that is less than what the Batcher allows any; those of the last request count.
+  /// The model's queue may hold so much, if that is less than what the Batcher allows any; those of the last request
+  /// count.
   std::size_t queue_texts = ModelLimits::kNone, queue_tokens = ModelLimits::kNone;
   CancelToken cancelled;                        ///< may be null
   std::shared_ptr<ModelStatistics> statistics;  ///< may be null

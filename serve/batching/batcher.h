@@ -19,8 +19,8 @@ namespace qing::serve {
 /// How many workers a Batcher with these limits has.
 std::size_t compute_workers(const Limits& limits);
 
-/// Compute workers behind a bounded, fair queue. A worker never waits for a batch to fill: it takes what is queued, so a
-/// lone request is computed at once and a busy server computes full batches; what waits is divided among the workers,
+/// Compute workers behind a bounded, fair queue. A worker never waits for a batch to fill: it takes what is queued, so
+/// a lone request is computed at once and a busy server computes full batches; what waits is divided among the workers,
 /// so that a large request has all of them. Sequences are ragged: nothing is padded.
 class Batcher {
  public:
@@ -35,8 +35,8 @@ class Batcher {
   Batcher& operator=(const Batcher&) = delete;
 
   /// Queues a request; `done` is called once, on any thread, and must neither throw nor call the Batcher. False, and no
-  /// call, when the queue has no room or the batcher has stopped. What is not begun by its deadline gives kExpired; what
-  /// is cancelled gives kCancelled unless it was begun.
+  /// call, when the queue has no room or the batcher has stopped. What is not begun by its deadline gives kExpired;
+  /// what is cancelled gives kCancelled unless it was begun.
   bool submit(BatchRequest request, Done done);
   /// The same for texts alone.
   bool submit(std::shared_ptr<const nn::TextClassifier> classifier, std::vector<std::string> texts,

@@ -14,8 +14,8 @@
 
 namespace qing::serve {
 
-/// Bounded in bytes; what was asked for longest ago goes first. A prediction depends on the model and the text alone, so
-/// that an answer from here equals a computed one to the bit. Texts stay in memory while they are here. Thread-safe.
+/// Bounded in bytes; what was asked for longest ago goes first. A prediction depends on the model and the text alone,
+/// so that an answer from here equals a computed one to the bit. Texts stay in memory while they are here. Thread-safe.
 class PredictionCache {
  public:
   /// Without `bytes` nothing is kept.

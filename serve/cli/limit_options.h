@@ -47,8 +47,10 @@ inline void add_limits(CLI::App* command, Limits& limits) {
   add_count(command, "--batch-tokens", limits.batch_tokens, "Computed together at most, but one text at least");
   add_count(command, "--workers", limits.compute_workers,
             "Batches computed at the same time, each on its share of the threads; 0: one a thread", 0, 1024);
-  add_count(command, "--cache-bytes", limits.cache_bytes, "To remember predictions of repeated texts; 0: none", 0, std::size_t{1} << 40);
-  add_time(command, "--request-time", limits.request_time, "Seconds from a request's first byte to its last; more: 408");
+  add_count(command, "--cache-bytes", limits.cache_bytes, "To remember predictions of repeated texts; 0: none", 0,
+            std::size_t{1} << 40);
+  add_time(command, "--request-time", limits.request_time,
+           "Seconds from a request's first byte to its last; more: 408");
   add_time(command, "--predict-time", limits.predict_time, "Seconds from there to the answer; more: 504");
   add_time(command, "--idle-time", limits.idle_time, "Seconds a connection stays open between requests");
   add_time(command, "--write-time", limits.write_time, "Seconds for a client to take its answer");

@@ -42,7 +42,8 @@ std::string model_section(const fs::path& model, const CardFacts& facts) {
   }
   return fmt::format(
       "A BERT-architecture text classifier trained from random weights: {} layers of width {} with {} heads, a "
-      "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB. Labels: {}. `qing` and `transformers` "
+      "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB. Labels: {}. `qing` and "
+      "`transformers` "
       "(`AutoModelForSequenceClassification`, `AutoTokenizer`) load it.\n",
       config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.vocab_size,
       config.max_position_embeddings, parameters, static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
@@ -132,7 +133,8 @@ std::string calibration_section(const CardFacts& facts) {
   const double temperature = facts.dev.front().second.temperature;
   std::string text = fmt::format(
       "Scores are the softmax of the logits divided by a temperature of {:.4f}, which has the least log loss on the "
-      "dev sets together (Guo et al. 2017). It stands in `config.json` as `calibration_temperature`; it changes no label "
+      "dev sets together (Guo et al. 2017). It stands in `config.json` as `calibration_temperature`; it changes no "
+      "label "
       "and no logit, and `transformers` does not apply it.\n\n"
       "| dev set | log loss before | after | expected calibration error before | after |\n|---|---|---|---|---|\n",
       temperature);

@@ -9,8 +9,8 @@
 namespace qing::serve::cli {
 
 /// Shapes are added in the order in which they cover each other. A shape's looks are classes of the style sheet
-/// (svg.cpp): "ink", "faint", "grid", and "series-0" to "series-5" for what belongs together. Coordinates are in pixels,
-/// y down.
+/// (svg.cpp): "ink", "faint", "grid", and "series-0" to "series-5" for what belongs together. Coordinates are in
+/// pixels, y down.
 class Svg {
  public:
   /// `title` is what a screen reader reads.

@@ -33,7 +33,8 @@ std::string request_id(std::string_view from_client) {
 std::string checked_traceparent(std::string_view header) {
   const bool well_formed = header.size() == 55 && header.substr(0, 3) == "00-" && header[35] == '-' &&
                            header[52] == '-' && is_hex(header.substr(3, 32)) && is_hex(header.substr(36, 16)) &&
-                           is_hex(header.substr(53)) && !is_zero(header.substr(3, 32)) && !is_zero(header.substr(36, 16));
+                           is_hex(header.substr(53)) && !is_zero(header.substr(3, 32)) &&
+                           !is_zero(header.substr(36, 16));
   return well_formed ? std::string(header) : std::string();
 }
 

@@ -16,8 +16,8 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kRequest = R"({"type":"object","required":["inputs"],"properties":{
-"inputs":{"oneOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},"parameters":{"type":["object","null"],
-"properties":{"top_k":{"type":["integer","null"],"minimum":1,"maximum":1000000000},
+"inputs":{"oneOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},
+"parameters":{"type":["object","null"],"properties":{"top_k":{"type":["integer","null"],"minimum":1,"maximum":1000000000},
 "function_to_apply":{"enum":["softmax","sigmoid","none",null]}}}}})";
 constexpr std::string_view kResponse = R"({"type":"array","items":{"type":"array","items":{"type":"object",
 "required":["label","score"],"properties":{"label":{"type":"string"},"score":{"type":"number"}}}}})";

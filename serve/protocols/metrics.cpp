@@ -27,7 +27,8 @@ class Text {
     out_ += fmt::format("# HELP qing_{0} {1}\n# TYPE qing_{0} {2}\n", name, help, type);
   }
   void value(std::string_view name, std::string_view labels, auto value) {
-    out_ += fmt::format("qing_{}{}{}{} {}\n", name, labels.empty() ? "" : "{", labels, labels.empty() ? "" : "}", value);
+    out_ +=
+        fmt::format("qing_{}{}{}{} {}\n", name, labels.empty() ? "" : "{", labels, labels.empty() ? "" : "}", value);
   }
   void histogram(std::string_view name, const std::string& labels, const Histogram& histogram) {
     const Histogram::Reading reading = histogram.read();
@@ -162,7 +163,8 @@ void write_shares(Text& text, std::string_view name, const Reading& reading, con
   if (profile == nullptr) return;
   const std::vector<std::string>& labels = reading.classifier->labels();
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    text.value(name, fmt::format("{},label=\"{}\"", version_label(reading), escaped(labels[i])), profile->label_share(i));
+    text.value(name, fmt::format("{},label=\"{}\"", version_label(reading), escaped(labels[i])),
+               profile->label_share(i));
   }
 }
 

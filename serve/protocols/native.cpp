@@ -13,10 +13,12 @@ namespace {
 constexpr std::string_view kPredictRequest = R"({"type":"object","additionalProperties":false,"properties":{
 "text":{"type":"string"},"texts":{"type":"array","items":{"type":"string"}},"explain":{"type":"boolean"}},
 "oneOf":[{"required":["text"]},{"required":["texts"]}]})";
-constexpr std::string_view kPredictResponse = R"({"type":"object","required":["model","version","predictions"],"properties":{
+constexpr std::string_view kPredictResponse = R"({"type":"object",
+"required":["model","version","predictions"],"properties":{
 "model":{"type":"string"},"version":{"type":"string"},"predictions":{"type":"array","items":{"type":"object",
 "required":["label","score","scores","truncated"],"properties":{"label":{"type":"string"},"score":{"type":"number"},
-"scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"},"explanation":{"type":"object"}}}}}})";
+"scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"},
+"explanation":{"type":"object"}}}}}})";
 constexpr std::string_view kModels = R"({"type":"object","required":["models"],"properties":{
 "models":{"type":"array","items":{"type":"object"}}}})";
 

@@ -31,8 +31,10 @@ struct Request {
 // single texts cannot do: taking it for two texts would answer something else than was asked.
 std::string sequence_of(const json::array& sequence, std::string_view field, const Limits& limits) {
   if (sequence.size() == 2) {
-    refuse_field(fmt::format("{}: two strings in one list are a pair, and this model takes single texts; send two texts "
-                             R"(as [["first"], ["second"]])", field));
+    refuse_field(
+        fmt::format("{}: two strings in one list are a pair, and this model takes single texts; send two texts "
+                    R"(as [["first"], ["second"]])",
+                    field));
   }
   if (sequence.size() != 1) {
     refuse_field(fmt::format("{}: a list of {} strings; each text is a list of one string", field, sequence.size()));
@@ -135,7 +137,8 @@ std::string info_json(const Service& service) {
       R"("max_batch_requests":{},"max_client_batch_size":{},"auto_truncate":true,"tokenization_workers":{},)"
       R"("version":"{}","sha":null,"docker_label":null}})",
       json_quoted(model.name), dtype_name(model.classifier->precision()), ids, names, limits.connections,
-      model.classifier->max_length(), limits.batch_tokens, limits.batch_texts, limits.texts, compute_workers(limits), model.version);
+      model.classifier->max_length(), limits.batch_tokens, limits.batch_texts, limits.texts, compute_workers(limits),
+      model.version);
 }
 
 }  // namespace

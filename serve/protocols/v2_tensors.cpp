@@ -78,7 +78,8 @@ std::uint64_t count_of(const json::object& input, const Limits& limits) {
     if (!size || *size < 0 || (&value != &shape->get_array().front() && *size != 1)) {
       refuse_field("inputs[0].shape: must be [texts] or [texts, 1]");
     }
-    if (static_cast<std::uint64_t>(*size) > limits.texts) check_count(static_cast<std::size_t>(*size), "inputs[0]", limits);
+    if (static_cast<std::uint64_t>(*size) > limits.texts)
+      check_count(static_cast<std::size_t>(*size), "inputs[0]", limits);
     count *= static_cast<std::uint64_t>(*size);
   }
   return count;
@@ -172,7 +173,8 @@ Column column_of(const std::string& name, const Answer& answer) {
     const nn::Prediction& p = answer.predictions[i];
     const auto label = static_cast<std::size_t>(p.label);
     if (name == "label") column.texts.push_back(answer.labels()[label]);
-    if (name == "explanation") column.texts.push_back(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
+    if (name == "explanation")
+      column.texts.push_back(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
     if (name == "score") column.numbers.push_back(p.scores[label]);
     if (name == "scores") column.numbers.insert(column.numbers.end(), p.scores.begin(), p.scores.end());
     if (name == "logits") column.numbers.insert(column.numbers.end(), p.logits.begin(), p.logits.end());

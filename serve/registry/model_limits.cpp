@@ -70,8 +70,10 @@ ModelLimits ModelLimits::read(const std::filesystem::path& file) {
     } else if (name == kTime) {
       limits.predict_time = time_of(file, value);
     } else {
-      refuse(file, fmt::format("{}: no such limit of a model; there are texts, explained_texts, text_bytes, queue_texts, "
-                               "queue_tokens and predict_time", name));
+      refuse(file,
+             fmt::format("{}: no such limit of a model; there are texts, explained_texts, text_bytes, queue_texts, "
+                         "queue_tokens and predict_time",
+                         name));
     }
   }
   return limits;

@@ -287,7 +287,8 @@ std::optional<Model> Registry::find(std::string_view name, std::int64_t version)
   if (const auto failed = failures_.find(model.name); failed != failures_.end()) model.error = failed->second;
   if (version == 0) {
     const auto trial = state_.trials.find(model.name);
-    const auto candidate = trial == state_.trials.end() ? pinned_.end() : pinned_.find({model.name, trial->second.version});
+    const auto candidate =
+        trial == state_.trials.end() ? pinned_.end() : pinned_.find({model.name, trial->second.version});
     if (candidate != pinned_.end()) {
       model.trial = trial->second;
       model.candidate = candidate->second;

@@ -36,9 +36,10 @@ struct Model {
 /// wait for each other, and read files: not for a thread that must answer soon. Lookups never wait for a change.
 ///
 /// A version is loaded and has predicted once before it replaces another; one that fails replaces nothing, and its
-/// error stays with the model. What is chosen by load, unload, rollback, aliases and trials is written to <root>/.registry.json
-/// first: when that fails (IoError) nothing changes. Errors of changes: IndexError for a model, version or alias that does not
-/// exist, ValueError for what makes no sense, DataError for a version that cannot be loaded.
+/// error stays with the model. What is chosen by load, unload, rollback, aliases and trials is written to
+/// <root>/.registry.json first: when that fails (IoError) nothing changes. Errors of changes: IndexError for a model,
+/// version or alias that does not exist, ValueError for what makes no sense, DataError for a version that cannot be
+/// loaded.
 class Registry {
  public:
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
@@ -51,11 +52,12 @@ class Registry {
     return nn::TextClassifier::load(folder);
   });
 
-  /// Reads every model, and its limits, in the version chosen before, or in a higher one that has come since, or in the highest. IoError
-  /// when the root cannot be read, DataError when it holds no model or a folder is not a model's, and what the loader
-  /// throws unless the chosen version can stand in. On error the models served before stay in place.
+  /// Reads every model, and its limits, in the version chosen before, or in a higher one that has come since, or in the
+  /// highest. IoError when the root cannot be read, DataError when it holds no model or a folder is not a model's, and
+  /// what the loader throws unless the chosen version can stand in. On error the models served before stay in place.
   void load();
-  /// Loads models and higher versions that have come since, and limits. Does not throw for one that fails: see failure().
+  /// Loads models and higher versions that have come since, and limits. Does not throw for one that fails: see
+  /// failure().
   void rescan();
   /// Loads a version, or loads it again; 0: the highest there is.
   Model load(const std::string& name, std::int64_t version);

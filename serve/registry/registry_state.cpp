@@ -30,8 +30,10 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
                             value.at("shadow").as_bool()};
     }
   } catch (const std::exception& error) {
-    throw DataError(fmt::format("{}: not a registry's state ({}); restore it, or delete it to serve the highest version "
-                                "of every model, without aliases", file.string(), error.what()));
+    throw DataError(
+        fmt::format("{}: not a registry's state ({}); restore it, or delete it to serve the highest version "
+                    "of every model, without aliases",
+                    file.string(), error.what()));
   }
   return state;
 }

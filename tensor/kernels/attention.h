@@ -6,8 +6,8 @@
 
 namespace qing::kernels {
 
-/// Keys and queries that are looked at together. Tiles begin at the first key and the first query of a sequence, so that
-/// the order of every sum depends on its sequence alone.
+/// Keys and queries that are looked at together. Tiles begin at the first key and the first query of a sequence, so
+/// that the order of every sum depends on its sequence alone.
 inline constexpr int64_t kKeyTile = 64, kQueryTile = 48;
 
 /// Rows that lie `step` elements apart; the elements of a row are neighbours. Null data: not wanted.
@@ -26,8 +26,8 @@ struct ScoreMask {
   int64_t row = 0, column = 0;
 };
 
-/// Which weights are dropped: 16 bits of Philox4x32-10's (seed, stream) each, where they are below `threshold`. Those of
-/// a tile of keys and queries are one run of numbers, `first_tile` being the first of this head.
+/// Which weights are dropped: 16 bits of Philox4x32-10's (seed, stream) each, where they are below `threshold`. Those
+/// of a tile of keys and queries are one run of numbers, `first_tile` being the first of this head.
 struct WeightDropout {
   uint64_t seed = 0, stream = 0;
   uint64_t first_tile = 0;
@@ -47,7 +47,8 @@ struct AttentionHead {
   T factor = 1;  ///< of the weights that are kept
 };
 
-/// Of each query the largest score, −∞ where it has no key to attend to, and one over the sum of e^(score − largest), or
+/// Of each query the largest score, −∞ where it has no key to attend to, and one over the sum of e^(score − largest),
+/// or
 /// 0. Two numbers where the logarithm of the sum would do: scores of a thousand would cost it three digits.
 template <class T>
 struct SoftmaxSums {

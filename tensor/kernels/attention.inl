@@ -1,8 +1,8 @@
 // Attention of one head without its matrix of weights (Milakov & Gimelshein 2018, Dao et al. 2022). Included by
 // kernels.inl.
 //
-// Scores are computed a tile of keys and queries at a time; the sums of softmax and the result are rescaled when a later
-// tile of keys holds a larger score. Backward computes the tiles again. Keys, and values for backward, are packed
+// Scores are computed a tile of keys and queries at a time; the sums of softmax and the result are rescaled when a
+// later tile of keys holds a larger score. Backward computes the tiles again. Keys, and values for backward, are packed
 // transposed, so that every product is rows of scalars times rows of vectors: each element is one chain of fused
 // multiply-adds. A query's result depends on its own row and on the keys that it sees.
 

@@ -28,7 +28,7 @@ template <>
 struct ExpTerms<float> {
   static constexpr float c[] = {1, 1, 0.49999994F, 0.1666652F, 0.041668393F, 0.008368781F, 0.0013814467F};
   static constexpr float low = -87.33654F, high = 88.72283F;  // ln of the smallest normal and the largest number
-  static constexpr float magic = 12582912.0F;                 // 1.5·2^23: adding it rounds to an integer in the low bits
+  static constexpr float magic = 12582912.0F;  // 1.5·2^23: adding it rounds to an integer in the low bits
   static constexpr float ln2_high = 0.693359375F, ln2_low = -2.12194440e-4F;  // Cody & Waite 1980
 };
 template <>
@@ -140,7 +140,8 @@ inline Normal<float> normal(Vec<float> x) {
   constexpr float below[] = {1, 1.6692573F, 1.1944838F, 0.4643801F, 0.100232765F, 0.010076974F};
   const V a = min(V::set1(20), abs(x)), minus_half = a * V::set1(-0.5F);  // beyond, the tail is 0
   // In the tail what rounding a²/2 loses would be multiplied by it: where fma is fused, it is put back.
-  const V exponent = a * minus_half, lost = fma(a, minus_half, V::set1(0) - exponent), rough = exp_of_negative(exponent);
+  const V exponent = a * minus_half, lost = fma(a, minus_half, V::set1(0) - exponent),
+          rough = exp_of_negative(exponent);
   const V bell = fma(rough, lost, rough);
   const V tail = bell * polynomial(above, a) / polynomial(below, a);
   return {select(less(V::set1(0), x), V::set1(1) - tail, tail), bell * V::set1(0.39894228F)};
@@ -167,7 +168,8 @@ inline void map_lanes(int64_t n, const T* x, T* y, F1 f) {
 }
 
 template <class T> void gelu_kernel(int64_t n, const T* x, T* y) {
-  // 0·Φ(−∞) would be NaN at −∞, which is the limit's sign but not its value: left to the caller's data, as PyTorch does.
+  // 0·Φ(−∞) would be NaN at −∞, which is the limit's sign but not its value: left to the caller's data, as PyTorch
+  // does.
   map_lanes(n, x, y, [](Vec<T> v) { return v * normal(v).cumulative; });
 }
 

@@ -1,9 +1,9 @@
 // The GEMM microkernel. Included by kernels.inl.
 //
-// Contract: the driver (tensor/ops/gemm.cpp) says where A and B lie, packed or in place; see GemmStrip. Every element of
-// C is one chain of fused multiply-adds over k, whatever the tile and the layout, so its bits depend on its row of A and
-// column of B alone. C is read only to accumulate. Edges are handled here: fewer rows by a smaller tile, fewer columns
-// by masked access to B and C, so nothing beyond the matrices is touched.
+// Contract: the driver (tensor/ops/gemm.cpp) says where A and B lie, packed or in place; see GemmStrip. Every element
+// of C is one chain of fused multiply-adds over k, whatever the tile and the layout, so its bits depend on its row of A
+// and column of B alone. C is read only to accumulate. Edges are handled here: fewer rows by a smaller tile, fewer
+// columns by masked access to B and C, so nothing beyond the matrices is touched.
 
 // A tile is as many rows and vectors of C as registers hold; few rows take more vectors instead.
 constexpr int kTileRows = QING_KERNEL_ROWS, kTileVectors = 2;
@@ -95,7 +95,8 @@ template <class T>
 void gemm_strip(const GemmStrip<T>& s) {
   constexpr int64_t kWidth = Vec<T>::width;
   constexpr auto kHeights = std::make_integer_sequence<int, kTileRows>();
-  static constexpr auto kWidest = gemm_tiles<T, 4 * kTileVectors, false>(std::make_integer_sequence<int, kWidestRows>());
+  static constexpr auto kWidest =
+      gemm_tiles<T, 4 * kTileVectors, false>(std::make_integer_sequence<int, kWidestRows>());
   static constexpr auto kWide = gemm_tiles<T, 2 * kTileVectors, false>(std::make_integer_sequence<int, kWideRows>());
   static constexpr auto kFull = gemm_tiles<T, kTileVectors, false>(kHeights);
   static constexpr auto kEdge = gemm_tiles<T, kTileVectors, true>(kHeights);
@@ -117,8 +118,8 @@ void gemm_strip(const GemmStrip<T>& s) {
   }
 }
 
-// out[q] lane l = b[l·step + q]: columns of B that lie along its depth, for which no packing pays when few rows of A meet
-// them.
+// out[q] lane l = b[l·step + q]: columns of B that lie along its depth, for which no packing pays when few rows of A
+// meet them.
 template <class T, int Depth>
 inline void turned_columns(const T* b, int64_t step, Vec<T>* out) {
   using V = Vec<T>;
@@ -134,7 +135,8 @@ inline void turned_columns(const T* b, int64_t step, Vec<T>* out) {
 
 // `Depth` further terms of the sums of Rows × Vectors.
 template <class T, int Rows, int Vectors, int Depth>
-inline void add_turned(const T* a, int64_t a_row, int64_t a_column, const T* b, int64_t b_column, Vec<T> (&sum)[Rows][Vectors]) {
+inline void add_turned(const T* a, int64_t a_row, int64_t a_column, const T* b, int64_t b_column,
+                       Vec<T> (&sum)[Rows][Vectors]) {
   using V = Vec<T>;
 #pragma GCC unroll 4
   for (int j = 0; j < Vectors; ++j) {

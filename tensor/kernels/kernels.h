@@ -1,7 +1,7 @@
 // The table of compute kernels. One translation unit per ISA fills a table from the same .inl; kernels() is the table
-// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512|avx512vnni|neon. Kernels take raw pointers to contiguous rows,
-// check nothing, run on the calling thread, and give the same bits wherever a row stands. Drivers that check shapes and use
-// threads stand in tensor/ops.
+// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512|avx512vnni|neon. Kernels take raw pointers to contiguous
+// rows, check nothing, run on the calling thread, and give the same bits wherever a row stands. Drivers that check
+// shapes and use threads stand in tensor/ops.
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@ namespace qing::kernels {
 
 enum class Isa { scalar, avx2, avx512, avx512vnni, neon };
 
-// The numbers of one optimizer step, computed in double by the caller. `sign` is the gradient's factor: its scale, negative
-// to maximize; l2 is weight decay
+// The numbers of one optimizer step, computed in double by the caller. `sign` is the gradient's factor: its scale,
+// negative to maximize; l2 is weight decay
 // as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.
 template <class T>
 struct SgdStep {
@@ -39,7 +39,8 @@ struct LionStep {
   T lr, sign, keep, beta1, one_minus_beta1, beta2, one_minus_beta2;
 };
 
-/// A strip of a product: C[rows × columns] = A·B, + C when accumulate, + bias on every row when not null, in this order.
+/// A strip of a product: C[rows × columns] = A·B, + C when accumulate, + bias on every row when not null, in this
+/// order.
 template <class T>
 struct GemmStrip {
   int64_t rows, columns, k;       ///< 1 ≤ rows ≤ mr
@@ -102,8 +103,8 @@ struct Table {
                              const AttentionGradients<T>& gradients, T* scratch);
 
   // --- random ---
-  /// keep[i] = 1 where 32 bits of Philox4x32-10 at element first + i of (seed, stream) are at least `threshold`, else 0.
-  /// `first` is a multiple of 4.
+  /// keep[i] = 1 where 32 bits of Philox4x32-10 at element first + i of (seed, stream) are at least `threshold`, else
+  /// 0. `first` is a multiple of 4.
   void (*keep_mask)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, uint32_t threshold, uint8_t* keep);
 
   /// y = x·factor where keep is not 0, else 0; added to `base` unless that is null. y may be x or base.

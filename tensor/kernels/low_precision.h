@@ -1,5 +1,5 @@
-// Kernels of products in 8-bit integers and bf16, which sum groups of neighbouring products in one instruction where the
-// processor has it (AVX-512 VNNI and BF16). One table for each ISA, as in kernels.h.
+// Kernels of products in 8-bit integers and bf16, which sum groups of neighbouring products in one instruction where
+// the processor has it (AVX-512 VNNI and BF16). One table for each ISA, as in kernels.h.
 #pragma once
 
 #include <cstdint>

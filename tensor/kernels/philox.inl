@@ -18,7 +18,8 @@ void philox_block(uint64_t seed, uint64_t stream, uint64_t counter, Lanes& s) {
   }
   const Words multiplier0 = Words::set1(kMultiplier0), multiplier1 = Words::set1(kMultiplier1);
   for (int i = 0; i < kBlock; i += Words::width) {
-    Words x0 = Words::load(s.x0 + i), x1 = Words::load(s.x1 + i), x2 = Words::load(s.x2 + i), x3 = Words::load(s.x3 + i);
+    Words x0 = Words::load(s.x0 + i), x1 = Words::load(s.x1 + i), x2 = Words::load(s.x2 + i),
+          x3 = Words::load(s.x3 + i);
     auto key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
     for (int round = 0; round < 10; ++round) {
       const WideProduct a = wide_product(x0, multiplier0), b = wide_product(x2, multiplier1);

@@ -9,8 +9,8 @@ namespace qing::kernels {
 
 /// Parameters in parentheses are the elements of `p` below.
 ///
-/// The largest error, in units in the last place (ulp) of the exact result, f32 / f64 where they differ; denormal results
-/// are 0. tests/tensor/accuracy_test.cpp measures it on every ISA. What is not listed is exact or rounds once.
+/// The largest error, in units in the last place (ulp) of the exact result, f32 / f64 where they differ; denormal
+/// results are 0. tests/tensor/accuracy_test.cpp measures it on every ISA. What is not listed is exact or rounds once.
 ///   rsqrt 1.5; exp 1.1; expm1 1.8; log 0.8; tanh 2 (2.01 without
 ///   fused multiply-add); sigmoid 2.2; log_sigmoid 2.8; silu 2.2; mish 4; softsign 1.5;
 ///   gelu 7 / 4 (70 / 150 in the left tail without fused multiply-add); gelu_tanh 100 in the left tail, where the

@@ -166,7 +166,8 @@ void transpose(F (&r)[16]) {
     r[g + 3].v = _mm512_shuffle_ps(b, d, 0xEE);
   }
   for (int i = 0; i < 4; ++i) {
-    const __m512 even = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88), odd = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xDD);
+    const __m512 even = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88),
+                 odd = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xDD);
     const __m512 even2 = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0x88),
                  odd2 = _mm512_shuffle_f32x4(r[i + 8].v, r[i + 12].v, 0xDD);
     r[i].v = _mm512_shuffle_f32x4(even, even2, 0x88);
@@ -182,7 +183,8 @@ void transpose(D (&r)[8]) {
     r[g + 1].v = b;
   }
   for (int i = 0; i < 2; ++i) {
-    const __m512d even = _mm512_shuffle_f64x2(r[i].v, r[i + 2].v, 0x88), odd = _mm512_shuffle_f64x2(r[i].v, r[i + 2].v, 0xDD);
+    const __m512d even = _mm512_shuffle_f64x2(r[i].v, r[i + 2].v, 0x88),
+                  odd = _mm512_shuffle_f64x2(r[i].v, r[i + 2].v, 0xDD);
     const __m512d even2 = _mm512_shuffle_f64x2(r[i + 4].v, r[i + 6].v, 0x88),
                   odd2 = _mm512_shuffle_f64x2(r[i + 4].v, r[i + 6].v, 0xDD);
     r[i].v = _mm512_shuffle_f64x2(even, even2, 0x88);

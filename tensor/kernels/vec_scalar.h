@@ -1,6 +1,6 @@
 // Vec<T> of one lane: plain C++, for processors without AVX2 and as the reference of the other instruction sets.
-// Like its siblings it is meant for one translation unit only: everything has internal linkage, and no header with inline
-// functions is included, so that no code compiled for another ISA can be merged with it.
+// Like its siblings it is meant for one translation unit only: everything has internal linkage, and no header with
+// inline functions is included, so that no code compiled for another ISA can be merged with it.
 #pragma once
 
 #include <cstdint>

@@ -9,14 +9,15 @@
 namespace qing {
 
 /// gemm() with the elements of op(A) and op(B) rounded to bf16, to nearest even; sums are in f32, in the order of k (in
-/// pairs where the processor has AVX-512 BF16, whose instruction takes denormals for zero, else one by one in software).
-/// C[i,j] depends on row i of op(A) and column j of op(B) alone, for any number of threads; its last bits depend on the
-/// instruction set.
+/// pairs where the processor has AVX-512 BF16, whose instruction takes denormals for zero, else one by one in
+/// software). C[i,j] depends on row i of op(A) and column j of op(B) alone, for any number of threads; its last bits
+/// depend on the instruction set.
 void gemm_bf16(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
                const float* b, int64_t ldb, float* c, int64_t ldc, const float* bias = nullptr, bool accumulate = false,
                float* gelu = nullptr);
 
-/// matmul_into() likewise: a [m, k], b [k, n] and y [m, n], f32, each with rows or columns that are neighbours in memory.
+/// matmul_into() likewise: a [m, k], b [k, n] and y [m, n], f32, each with rows or columns that are neighbours in
+/// memory.
 void matmul_bf16_into(const Tensor& a, const Tensor& b, const Tensor& y, bool accumulate, const Tensor& bias = {},
                       const Tensor& gelu = {});
 

@@ -14,8 +14,8 @@ bool prefers_direct(const Convolution& c);
 
 /// The channels of a group lie padded in planes of one row length, one for each remainder of rows and columns by the
 /// strides. Then what a tap of the filter sees of a plane is, for all windows together, one run of memory: the windows'
-/// own rows have that length too, and what comes between them is dropped, or 0 (in gradients: a weight or a pixel that is
-/// not finite makes NaN of its product with it). Scratch memory of one thread.
+/// own rows have that length too, and what comes between them is dropped, or 0 (in gradients: a weight or a pixel that
+/// is not finite makes NaN of its product with it). Scratch memory of one thread.
 template <class T>
 class DirectConvolution {
  public:
@@ -24,7 +24,8 @@ class DirectConvolution {
   /// Takes the channels of a group of an image, or zeros to add gradients up in.
   void load(const T* image);
   void clear();
-  /// y = bias + the filter's products with what is loaded; bias may be null. `filter` is [channels, h.kernel, w.kernel].
+  /// y = bias + the filter's products with what is loaded; bias may be null. `filter` is [channels, h.kernel,
+  /// w.kernel].
   void apply(const T* filter, const T* bias, T* y);
   /// What is loaded += the gradient by it of Σ dy·y, which store() adds to the channels of an image.
   void add_transposed(const T* filter, const T* dy);

@@ -92,8 +92,8 @@ void place_left(const GemmView<T>& a, int64_t i, int64_t p, const T* packed, ker
 
 // Strips r from first to last, which begin at row(r), packed a panel apart.
 template <class T, class Row>
-void pack_left(const GemmView<T>& a, int64_t first, int64_t last, const Row& row, int64_t p, int64_t depth, int64_t panel,
-               T* packed) {
+void pack_left(const GemmView<T>& a, int64_t first, int64_t last, const Row& row, int64_t p, int64_t depth,
+               int64_t panel, T* packed) {
   if (a.column == 1) {
     for (int64_t r = first; r < last; ++r, packed += panel) {
       for (int64_t i = row(r); i < row(r + 1); ++i) {

@@ -55,8 +55,9 @@ struct GemmProduct {
 template <class T>
 void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, int64_t columns, T* out);
 
-/// Hands out m×n results of depth k in parts to the threads there are, or as one to this thread if they are small. Parts
-/// begin at multiples of nr columns.
-void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr, const std::function<void(const GemmPart&)>& body);
+/// Hands out m×n results of depth k in parts to the threads there are, or as one to this thread if they are small.
+/// Parts begin at multiples of nr columns.
+void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
+               const std::function<void(const GemmPart&)>& body);
 
 }  // namespace qing

@@ -19,13 +19,13 @@ Tensor checked_index(const Tensor& index, int64_t size, const char* op);
 
 /// y[.., j, ..] = x[.., index[j], ..] for an index of one dimension.
 Tensor take_rows(const Tensor& x, int64_t dim, const Tensor& index);
-/// y[.., index[j], ..] = or += x[.., j, ..], no other placing; y is contiguous, x has its dtype and shape but for `dim`,
-/// where it has the size of index.
+/// y[.., index[j], ..] = or += x[.., j, ..], no other placing; y is contiguous, x has its dtype and shape but for
+/// `dim`, where it has the size of index.
 void place_rows(const Tensor& y, int64_t dim, const Tensor& index, const Tensor& x, Placing placing);
 /// y[i..] = x[.., index[i..], ..]: y has the shape of index, which is nowhere larger than x but in `dim`.
 Tensor gather_elements(const Tensor& x, int64_t dim, const Tensor& index);
-/// y[.., index[i..], ..] = or += x[i..], or the larger or smaller of both: the reverse. x has the shape of index and the
-/// dtype of y; y has any strides.
+/// y[.., index[i..], ..] = or += x[i..], or the larger or smaller of both: the reverse. x has the shape of index and
+/// the dtype of y; y has any strides.
 void scatter_elements(const Tensor& y, int64_t dim, const Tensor& index, const Tensor& x, Placing placing);
 
 }  // namespace qing

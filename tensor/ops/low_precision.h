@@ -46,8 +46,8 @@ class Int8Matrix {
   Tensor words_, scales_, zeros_;
 };
 
-/// C[m,n] = A·B (+ bias[n] on every row): A f32, m×k, rounded to bf16 to nearest even; products are summed in f32 in the
-/// order of k (in pairs where the processor has an instruction for it, which takes denormals for zero).
+/// C[m,n] = A·B (+ bias[n] on every row): A f32, m×k, rounded to bf16 to nearest even; products are summed in f32 in
+/// the order of k (in pairs where the processor has an instruction for it, which takes denormals for zero).
 /// C[i,j] depends on row i of A and column j of B alone, as in gemm(); its last bits depend on the instruction set.
 void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc,
           const float* bias = nullptr);

@@ -66,8 +66,8 @@ TEST_P(AttentionOfSize, CausalAndWithAddedMaskEqualsItsComposition) {
   const auto [m, n, d, dv] = GetParam();
   const int64_t first = std::max<int64_t>(0, n - m);
   const Tensor q = leaf({m, d}, 1), k = leaf({n, d}, 2), v = leaf({n, dv}, 3), bias = leaf({m, n}, 4);
-  const Tensor fused =
-      scaled_dot_product_attention(q, k, v, {.attn_mask = bias, .is_causal = true, .first_query = first, .scale = -0.4});
+  const Tensor fused = scaled_dot_product_attention(
+      q, k, v, {.attn_mask = bias, .is_causal = true, .first_query = first, .scale = -0.4});
   const Tensor scores = matmul(q, k.transpose(0, 1)) * -0.4 + bias + causal_bias(m, n, first);
   expect_all_near(with_gradients({q, k, v, bias}, fused), with_gradients({q, k, v, bias}, matmul(softmax(scores), v)),
                   1e-12);
@@ -243,7 +243,8 @@ TEST(AttentionMemory, IsLinear) {
 TEST(PackedAttention, EqualsSeparateOperandsToTheBit) {
   const Offsets offsets = {0, 50, 50, 170}, firsts = {0, 1, 1, 4};
   const auto packed = [](const std::vector<Tensor>& parts) { return cat(parts, 1); };
-  const Tensor q = leaf({170, 32}, 1).to(DType::f32), k = leaf({170, 32}, 2).to(DType::f32), v = leaf({170, 32}, 3).to(DType::f32);
+  const Tensor q = leaf({170, 32}, 1).to(DType::f32), k = leaf({170, 32}, 2).to(DType::f32),
+               v = leaf({170, 32}, 3).to(DType::f32);
   Generator one(5), other(5);
   const Tensor apart = attention(q, k, v, offsets, 4, 0.2, &one);
   EXPECT_TRUE(same_bits(apart, attention_qkv_packed(packed({q, k, v}), offsets, 4, 0.2, &other)));

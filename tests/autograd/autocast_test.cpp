@@ -24,7 +24,8 @@ Tensor rounded(const Tensor& x) { return x.alias().to(DType::bf16).to(DType::f64
 
 class Autocast : public ::testing::Test {
  protected:
-  Tensor x_ = leaf({2, 9, 70}, 1), weight_ = leaf({33, 70}, 2), bias_ = leaf({33}, 3), up_ = normal({2, 9, 33}, 4, DType::f32);
+  Tensor x_ = leaf({2, 9, 70}, 1), weight_ = leaf({33, 70}, 2), bias_ = leaf({33}, 3),
+         up_ = normal({2, 9, 33}, 4, DType::f32);
 
   std::vector<Tensor> results(const Tensor& y) const {
     std::vector<Tensor> all = gradients(y, {x_, weight_, bias_}, {.gradient = up_});

@@ -104,7 +104,8 @@ TEST(Elementwise, VectorFunctionsAreAccurate) {
     rng.fill_uniform(x, f.low, f.high);
     const Tensor y = f.ours(x);
     double worst = 0;
-    for (int64_t i = 0; i < x.numel(); ++i) worst = std::max(worst, ulps(y.data<float>()[i], f.exact(x.data<float>()[i])));
+    for (int64_t i = 0; i < x.numel(); ++i)
+      worst = std::max(worst, ulps(y.data<float>()[i], f.exact(x.data<float>()[i])));
     EXPECT_LE(worst, f.bound) << f.name;
   }
 }

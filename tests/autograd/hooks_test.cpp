@@ -160,7 +160,8 @@ TEST(Checkpoint, GivesTheGradientsOfCapturedLeavesToo) {
 TEST(Checkpoint, OfAFunctionWithoutInputsThatRequireGradients) {
   Tensor w = Tensor::full({2}, 3, DType::f64);
   set_requires_grad(w);
-  backward(sum(checkpoint([&](const std::vector<Tensor>& in) { return in[0] * w; }, {Tensor::full({2}, 5, DType::f64)})));
+  backward(
+      sum(checkpoint([&](const std::vector<Tensor>& in) { return in[0] * w; }, {Tensor::full({2}, 5, DType::f64)})));
   EXPECT_DOUBLE_EQ(grad(w).data<double>()[0], 5);
 }
 

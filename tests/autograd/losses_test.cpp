@@ -70,7 +70,8 @@ TEST(CrossEntropy, KeepsToClassesThatAreRuledOutAndToHugeLogits) {
   EXPECT_NEAR(cross_entropy(row({1, -kInfinity, 1}), row({0.5, 0, 0.5})).item(), std::log(2), 1e-15);
 }
 
-// What rounds: softmax and its logarithm, whose bounds stand in tensor/kernels, and the difference to the target's logit.
+// What rounds: softmax and its logarithm, whose bounds stand in tensor/kernels, and the difference to the target's
+// logit.
 TEST(CrossEntropy, IsAccurateInSinglePrecision) {
   const double eps = std::numeric_limits<float>::epsilon();
   for (const int64_t classes : {2, 3, 16, 33, 1000}) {

@@ -117,11 +117,13 @@ TEST(EmbeddingLayerNorm, IsTheOperationsOneAfterTheOther) {
   const Tensor ids = Tensor::from<int32_t>({3, 9, 3, 0}, {4}), positions = Tensor::from<int32_t>({0, 1, 2, 0}, {4});
   const Tensor up = normal({4, 33}, 9, DType::f32);
   const auto run = [&](bool fused) {
-    const std::vector<Tensor> leaves = {leaf({10, 33}, 1), leaf({2, 33}, 2), leaf({5, 33}, 3), leaf({33}, 4), leaf({33}, 5)};
+    const std::vector<Tensor> leaves = {leaf({10, 33}, 1), leaf({2, 33}, 2), leaf({5, 33}, 3), leaf({33}, 4),
+                                        leaf({33}, 5)};
     Generator rng(6);
     Tensor y;
     if (fused) {
-      y = embedding_layer_norm({{leaves[0], ids}, {leaves[1]}, {leaves[2], positions}}, leaves[3], leaves[4], 1e-5, 0.3, &rng);
+      y = embedding_layer_norm({{leaves[0], ids}, {leaves[1]}, {leaves[2], positions}}, leaves[3], leaves[4], 1e-5, 0.3,
+                               &rng);
     } else {
       const Tensor sum = add(add(embedding(leaves[0], ids), select(leaves[1], 0, 0)), embedding(leaves[2], positions));
       y = dropout(layer_norm(sum, leaves[3], leaves[4], 1e-5), 0.3, rng);

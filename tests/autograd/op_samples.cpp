@@ -54,7 +54,8 @@ constexpr bool sampled(std::string_view op) {
   return false;
 }
 
-// The first operation without a sample; empty if all have one. A template, so that the compiler's message shows its name.
+// The first operation without a sample; empty if all have one. A template, so that the compiler's message shows its
+// name.
 constexpr std::string_view unsampled() {
   for (const OpInfo& op : kOps) {
     if (!sampled(op.name)) return op.name;

@@ -102,7 +102,8 @@ TEST(Gradcheck, FindsAWrongGradient) {
   const auto wrong = [](const std::vector<Tensor>& in) {
     Tensor y = in[0].clone();
     if (recording({in[0]})) {
-      record(OpName::custom("wrong"), y, {in[0]}, [](const Tensor& dy, GradSink& grad) { grad.add(0, scale(dy, 1.001)); });
+      record(OpName::custom("wrong"), y, {in[0]},
+             [](const Tensor& dy, GradSink& grad) { grad.add(0, scale(dy, 1.001)); });
     }
     return y;
   };
@@ -119,10 +120,11 @@ TEST(Gradgradcheck, FindsAWrongAndAMissingSecondGradient) {
   const auto cube = [](const std::vector<Tensor>& in, bool wired) {
     Tensor y = in[0].alias() * in[0].alias() * in[0].alias();
     if (recording({in[0]})) {
-      record(OpName::custom("cube", Order::second), y, {in[0]}, [wired, x = Saved(in[0])](const Tensor& dy, GradSink& grad) {
-        const Tensor once = wired ? grad.input(0, x) : x.get(grad);
-        grad.add(0, scale(mul(dy, mul(once, x.get(grad))), 3));
-      });
+      record(OpName::custom("cube", Order::second), y, {in[0]},
+             [wired, x = Saved(in[0])](const Tensor& dy, GradSink& grad) {
+               const Tensor once = wired ? grad.input(0, x) : x.get(grad);
+               grad.add(0, scale(mul(dy, mul(once, x.get(grad))), 3));
+             });
     }
     return y;
   };

@@ -68,7 +68,8 @@ struct Routes {
   explicit Routes(std::unique_ptr<serve::Gatekeeper> keys)
       : registry(std::make_shared<serve::Registry>()),
         batcher(limits),
-        api((registry->add("mood", 1, std::make_shared<SimpleClassifier>()), registry), batcher, std::move(keys), limits) {}
+        api((registry->add("mood", 1, std::make_shared<SimpleClassifier>()), registry), batcher, std::move(keys),
+            limits) {}
 
   serve::HttpResponse answer(serve::Routed routed, std::string body) {
     if (routed.refusal) return std::move(*routed.refusal);
@@ -152,7 +153,8 @@ void http(std::string_view bytes) {
   for (std::size_t i = 0; i + (limited ? 1 : 0) < shared; ++i) {
     if (cut.requests[i] != whole.requests[i]) complain("another request, as the bytes are cut");
   }
-  if (!limited && cut.requests.size() != whole.requests.size()) complain("more requests or fewer, as the bytes are cut");
+  if (!limited && cut.requests.size() != whole.requests.size())
+    complain("more requests or fewer, as the bytes are cut");
 }
 
 // A body for one route, with a header length from the second byte for the binary protocol.

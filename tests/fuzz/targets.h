@@ -1,5 +1,5 @@
-// What the fuzzers call, and the suite that repeats their corpora. A target takes any bytes and returns; what it must not do
-// is crash, hang, leak, or throw anything but what the function under test documents.
+// What the fuzzers call, and the suite that repeats their corpora. A target takes any bytes and returns; what it must
+// not do is crash, hang, leak, or throw anything but what the function under test documents.
 #pragma once
 
 #include <span>

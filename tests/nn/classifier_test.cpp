@@ -84,7 +84,8 @@ TEST_F(Classifier, ScoresAreBitwiseTheSameAloneAndInABatchOf64) {
 
 TEST_F(Classifier, InFewerBitsScoresAreNearAndExplanationsTheSame) {
   std::vector<std::string> texts;
-  for (int i = 0; i < 40; ++i) texts.push_back(std::string(static_cast<size_t>(i), static_cast<char>('a' + i % 26)) + " b c");
+  for (int i = 0; i < 40; ++i)
+    texts.push_back(std::string(static_cast<size_t>(i), static_cast<char>('a' + i % 26)) + " b c");
   const auto full = TextClassifier::load(folder_.path());
   EXPECT_EQ(full->precision(), DType::f32);
   const auto expected = full->predict(texts);
@@ -174,7 +175,8 @@ TEST_F(Classifier, LoadingListsAllMismatches) {
   file.tensors["surplus"] = Tensor::zeros({1});
   save_safetensors(folder_.path() / "model.safetensors", file);
   const std::string message = message_of<DataError>([&] { TextClassifier::load(folder_.path()); });
-  for (const char* part : {"model.safetensors", "3 mismatches", "missing classifier.bias", "[3], needs [32]", "unknown surplus"}) {
+  for (const char* part :
+       {"model.safetensors", "3 mismatches", "missing classifier.bias", "[3], needs [32]", "unknown surplus"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }

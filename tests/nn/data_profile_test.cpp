@@ -37,7 +37,8 @@ TEST(DataProfile, PopulationStabilityIndexIsTheFormula) {
   const DataProfile expected{.labels = {19, 29, 49}}, found{.labels = {59, 19, 19}};
   // With half a text more of each label: 19.5, 29.5, 49.5 of 98.5, and 59.5, 19.5, 19.5 of the same.
   const auto term = [](double p, double q) { return (p - q) / 98.5 * std::log(p / q); };
-  EXPECT_NEAR(population_stability_index(expected, found), term(59.5, 19.5) + term(19.5, 29.5) + term(19.5, 49.5), 1e-12);
+  EXPECT_NEAR(population_stability_index(expected, found), term(59.5, 19.5) + term(19.5, 29.5) + term(19.5, 49.5),
+              1e-12);
   EXPECT_NEAR(population_stability_index(found, expected), population_stability_index(expected, found), 1e-12);
   EXPECT_EQ(population_stability_index(expected, expected), 0);
   const DataProfile one_label{.labels = {0, 0, 1000}};

@@ -16,7 +16,8 @@ using test::TempFolder;
 
 TEST(Dataset, ReadsTsvByColumnName) {
   const TempFolder folder;
-  const auto path = folder.write("a.tsv", "\xEF\xBB\xBFtext\tid\tlabel\tsource\r\n\"quoted\" text\t1\tpositive\tweb\r\n\n坏\t2\tnegative\tapp");
+  const auto path = folder.write(
+      "a.tsv", "\xEF\xBB\xBFtext\tid\tlabel\tsource\r\n\"quoted\" text\t1\tpositive\tweb\r\n\n坏\t2\tnegative\tapp");
   const auto examples = read_dataset(path);
   ASSERT_EQ(examples.size(), 2u);
   EXPECT_EQ(examples[0].text, "\"quoted\" text");
@@ -37,7 +38,9 @@ TEST(Dataset, ReadsCsvWithQuotesAndLineBreaks) {
 
 TEST(Dataset, ReadsJsonLines) {
   const TempFolder folder;
-  const auto path = folder.write("a.jsonl", "{\"text\": \"\\u597d\", \"label\": \"positive\", \"n\": 3}\n\n{\"label\": \"neutral\", \"text\": \"x\"}\n");
+  const auto path = folder.write(
+      "a.jsonl",
+      "{\"text\": \"\\u597d\", \"label\": \"positive\", \"n\": 3}\n\n{\"label\": \"neutral\", \"text\": \"x\"}\n");
   const auto examples = read_dataset(path);
   ASSERT_EQ(examples.size(), 2u);
   EXPECT_EQ(examples[0].text, "好");

@@ -100,8 +100,9 @@ TEST_F(IntegratedGradients, DoesNotDependOnItsNeighbours) {
   const auto together = integrated_gradients(model, encodings, labels, tokenizer.pad_id());
   for (size_t i = 0; i < encodings.size(); ++i) {
     for (const int64_t tokens : {1, 40}) {
-      const auto alone = integrated_gradients(model, std::span(encodings).subspan(i, 1), std::span(labels).subspan(i, 1),
-                                              tokenizer.pad_id(), {}, {.batch_tokens = tokens});
+      const auto alone =
+          integrated_gradients(model, std::span(encodings).subspan(i, 1), std::span(labels).subspan(i, 1),
+                               tokenizer.pad_id(), {}, {.batch_tokens = tokens});
       EXPECT_EQ(alone.front().weights, together[i].weights);
       EXPECT_EQ(alone.front().steps, together[i].steps);
     }

@@ -319,7 +319,8 @@ TEST(WordPieceTraining, EverythingItWasTrainedOnCanBeSpelled) {
 
 TEST(WordPieceTraining, IsDeterministicAndBounded) {
   std::vector<std::string> texts;
-  for (int i = 0; i < 300; ++i) texts.push_back("word" + std::to_string(i * 7919 % 100) + " some 词" + std::to_string(i));
+  for (int i = 0; i < 300; ++i)
+    texts.push_back("word" + std::to_string(i * 7919 % 100) + " some 词" + std::to_string(i));
   const auto first = train_wordpiece(texts, 60);
   std::reverse(texts.begin(), texts.end());
   EXPECT_EQ(train_wordpiece(texts, 60), first);

@@ -130,7 +130,8 @@ TEST(RowGradient, LazyAdamLeavesOtherRowsAlone) {
     const std::vector<float> before = values(table()), after = train(false, lazy, state);
     std::vector<int64_t> moved;
     for (int64_t row = 0; row < kEntries; ++row) {
-      if (!std::equal(&before[row * kWidth], &before[row * kWidth] + kWidth, &after[row * kWidth])) moved.push_back(row);
+      if (!std::equal(&before[row * kWidth], &before[row * kWidth] + kWidth, &after[row * kWidth]))
+        moved.push_back(row);
     }
     EXPECT_EQ(moved, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 24, 25, 26, 27, 28, 29, 30}));
   }

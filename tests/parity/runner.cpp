@@ -1,5 +1,5 @@
-// parity_runner PLAN INPUTS OUTPUTS: runs the cases of PLAN, forward and backward; see harness.py, which writes PLAN and
-// INPUTS and reads OUTPUTS. A case that throws is told on stdout: its number, a tab, and the text.
+// parity_runner PLAN INPUTS OUTPUTS: runs the cases of PLAN, forward and backward; see harness.py, which writes PLAN
+// and INPUTS and reads OUTPUTS. A case that throws is told on stdout: its number, a tab, and the text.
 //
 // A line of PLAN: the row in quotes, then words: dtype NAME, size NAME VALUE, input NAME LAYOUT LEAF
 // (0 or 1). Tensors of case N are named N/input/NAME, N/state/NAME, N/cotangent/I; results N/output/I, N/grad/NAME.

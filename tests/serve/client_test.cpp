@@ -25,7 +25,8 @@ TEST_F(ClientTest, PredictsInOrderAndInBatches) {
   for (const Emotion& emotion : emotions) labels.push_back(emotion.label);
   EXPECT_EQ(labels, (std::vector<std::string>{"negative", "neutral", "positive", "negative", "negative"}));
   EXPECT_EQ(emotions[0].score, 0.5F);
-  EXPECT_EQ(emotions[0].scores, (std::map<std::string, float>{{"negative", 0.5F}, {"neutral", 0.25F}, {"positive", 0.25F}}));
+  EXPECT_EQ(emotions[0].scores,
+            (std::map<std::string, float>{{"negative", 0.5F}, {"neutral", 0.25F}, {"positive", 0.25F}}));
   EXPECT_TRUE(client().predict("mood", {}).empty());
 }
 

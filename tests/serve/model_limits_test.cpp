@@ -48,10 +48,12 @@ TEST(ModelLimits, NamesWhatItCannotRead) {
   EXPECT_NE(error_of("{\"texts\":").find("not a JSON object"), std::string::npos);
   EXPECT_NE(error_of(R"({"text":5})").find("text: no such limit"), std::string::npos);
   for (const char* bad : {"0", "-1", "1.5", "\"5\"", "null"}) {
-    EXPECT_NE(error_of(fmt::format(R"({{"queue_texts":{}}})", bad)).find("queue_texts: must be"), std::string::npos) << bad;
+    EXPECT_NE(error_of(fmt::format(R"({{"queue_texts":{}}})", bad)).find("queue_texts: must be"), std::string::npos)
+        << bad;
   }
   for (const char* bad : {"0", "-1", "1e9", "\"5\"", "null"}) {
-    EXPECT_NE(error_of(fmt::format(R"({{"predict_time":{}}})", bad)).find("predict_time: must be"), std::string::npos) << bad;
+    EXPECT_NE(error_of(fmt::format(R"({{"predict_time":{}}})", bad)).find("predict_time: must be"), std::string::npos)
+        << bad;
   }
 }
 
@@ -125,7 +127,9 @@ TEST_F(LimitedModels, AFullQueueAndALateAnswerAreOfOneModel) {
 
 TEST_F(LimitedModels, AreReadAgainAndOnesThatAreBrokenReplaceNothing) {
   const auto status_of_four = [&] { return predict("small", R"("a","b","c","d")").status; };
-  const auto rescan = [&] { return ask("POST /v1/admin/rescan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status; };
+  const auto rescan = [&] {
+    return ask("POST /v1/admin/rescan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status;
+  };
   root.write("small/limits.json", R"({"texts":"many"})");
   EXPECT_EQ(rescan(), 200);
   EXPECT_EQ(status_of_four(), 422);

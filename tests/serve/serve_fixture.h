@@ -23,8 +23,8 @@
 
 namespace qing::serve {
 
-/// Text of n bytes: n tokens, label n mod 3, whose score is 0.5. Remembers the batches; can be held to let a queue build
-/// up. "poison" cannot be encoded, "broken" breaks the batch it is in.
+/// Text of n bytes: n tokens, label n mod 3, whose score is 0.5. Remembers the batches; can be held to let a queue
+/// build up. "poison" cannot be encoded, "broken" breaks the batch it is in.
 class FakeClassifier : public nn::TextClassifier {
  public:
   nn::EncodedText encode(std::string_view text) const override {

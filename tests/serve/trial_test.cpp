@@ -54,7 +54,8 @@ class TrialTest : public ServeTest {
     return opened;
   }
   RawResponse send(std::string_view method, std::string_view path, std::string_view body = "") {
-    return ask(fmt::format("{} {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", method, path, body.size(), body));
+    return ask(
+        fmt::format("{} {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", method, path, body.size(), body));
   }
   // Which of 400 texts the version on trial answers.
   std::set<int> answered_by_candidate() {
@@ -78,8 +79,9 @@ class TrialTest : public ServeTest {
 };
 
 TEST_F(TrialTest, ACanaryAnswersItsShareAndAlwaysTheSameCallers) {
-  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":0.25})").body,
-            R"({"name":"mood","version":"1","versions":["1","2"],"previous":"2","trial":{"version":"2","share":0.25,"kind":"canary"}})");
+  EXPECT_EQ(
+      send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":0.25})").body,
+      R"({"name":"mood","version":"1","versions":["1","2"],"previous":"2","trial":{"version":"2","share":0.25,"kind":"canary"}})");
   const std::set<int> quarter = answered_by_candidate();
   EXPECT_NEAR(static_cast<double>(quarter.size()), 100, 30);
   EXPECT_EQ(answered_by_candidate(), quarter);
@@ -140,7 +142,8 @@ TEST_F(TrialTest, AnExplicitVersionIsNotOnTrial) {
   registry->set_trial("mood", {2, 1, false});
   EXPECT_NE(ask(post(R"({"text":"b"})")).body.find(R"("version":"2")"), std::string::npos);
   const std::string body = R"({"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["b"]}]})";
-  EXPECT_NE(ask(post(body, "", "/v2/models/mood/versions/1/infer")).body.find(R"("model_version":"1")"), std::string::npos);
+  EXPECT_NE(ask(post(body, "", "/v2/models/mood/versions/1/infer")).body.find(R"("model_version":"1")"),
+            std::string::npos);
   EXPECT_NE(ask(post(body, "", "/v2/models/mood/infer")).body.find(R"("model_version":"2")"), std::string::npos);
 }
 

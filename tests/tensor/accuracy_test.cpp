@@ -1,5 +1,6 @@
-// The error of every vectorised function against wider arithmetic, over dense samples of its whole range, in units in the
-// last place of the exact result; and of the kernels that reduce a row, against the largest of the terms that they add.
+// The error of every vectorised function against wider arithmetic, over dense samples of its whole range, in units in
+// the last place of the exact result; and of the kernels that reduce a row, against the largest of the terms that they
+// add.
 #include <gtest/gtest.h>
 
 #include <algorithm>

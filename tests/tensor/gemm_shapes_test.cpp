@@ -78,7 +78,8 @@ void check(const Sums<T>& sums, int64_t m, int64_t n, int64_t k, uint64_t varian
   if (!accumulate) std::fill(c.begin(), c.end(), kNan<T>);
   gemm<T>(ta ? Trans::yes : Trans::no, tb ? Trans::yes : Trans::no, m, n, k, a.data() + offset, lda, b.data() + offset,
           ldb, c.data() + offset, ldc, with_bias ? bias.data() : nullptr, accumulate);
-  // Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., §3.1: n roundings make at most γ_n = nu / (1 − nu).
+  // Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., §3.1: n roundings make at most γ_n = nu / (1 −
+  // nu).
   const Wide u = std::numeric_limits<T>::epsilon() / Wide(2), roundings = static_cast<Wide>(k + 2) * u;
   const Wide gamma = roundings / (1 - roundings);
   int64_t unwritten = 0;

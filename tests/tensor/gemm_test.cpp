@@ -45,7 +45,8 @@ TYPED_TEST(Gemm, EqualsEigenOverShapesTransposesAndEdges) {
         const Trans ta = (mode & 1) != 0 ? Trans::yes : Trans::no, tb = (mode & 2) != 0 ? Trans::yes : Trans::no;
         const bool with_bias = (mode & 4) != 0, accumulate = (mode & 8) != 0;
         const int64_t lda = (ta == Trans::no ? k : m) + 3, ldb = (tb == Trans::no ? n : k) + 1, ldc = n + 2;
-        const auto a = numbers<T>((ta == Trans::no ? m : k) * lda, 1), b = numbers<T>((tb == Trans::no ? k : n) * ldb, 2);
+        const auto a = numbers<T>((ta == Trans::no ? m : k) * lda, 1),
+                   b = numbers<T>((tb == Trans::no ? k : n) * ldb, 2);
         const auto bias = numbers<T>(n, 3);
         auto c = numbers<T>(m * ldc, 4);
         const auto before = c;
@@ -131,8 +132,9 @@ TYPED_TEST(Gemm, BitsDoNotDependOnThreadsNorOnTheRowsBeside) {
 struct Size {
   int64_t m, n, k;
 };
-constexpr Size kSizes[] = {{1, 1, 1},    {1, 384, 384},  {2, 130, 513},   {5, 96, 511},    {14, 33, 512}, {16, 64, 1025},
-                           {29, 97, 31}, {70, 300, 529}, {131, 65, 1600}, {131, 1100, 40}, {257, 31, 16}, {300, 512, 64}};
+constexpr Size kSizes[] = {{1, 1, 1},       {1, 384, 384},   {2, 130, 513}, {5, 96, 511},
+                           {14, 33, 512},   {16, 64, 1025},  {29, 97, 31},  {70, 300, 529},
+                           {131, 65, 1600}, {131, 1100, 40}, {257, 31, 16}, {300, 512, 64}};
 
 template <class T>
 std::vector<T> transposed(const std::vector<T>& x, int64_t rows, int64_t columns) {
@@ -174,8 +176,8 @@ TYPED_TEST(Gemm, BitsDependOnNothingButRowColumnAndDepth) {
     for (const int64_t rows : {int64_t{1}, m / 3 + 1}) {
       const int64_t first = (m - rows) / 2, skip = n / 3;
       std::vector<T> part(old.begin() + first * n, old.begin() + (first + rows) * n);
-      gemm<T>(Trans::no, Trans::no, rows, n - skip, k, a.data() + first * k, k, b.data() + skip, n, part.data() + skip, n,
-              bias.data() + skip, true);
+      gemm<T>(Trans::no, Trans::no, rows, n - skip, k, a.data() + first * k, k, b.data() + skip, n, part.data() + skip,
+              n, bias.data() + skip, true);
       for (int64_t i = 0; i < rows; ++i) {
         ASSERT_EQ(std::memcmp(&part[i * n + skip], &want[(first + i) * n + skip], (n - skip) * sizeof(T)), 0);
       }

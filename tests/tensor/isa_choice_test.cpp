@@ -21,7 +21,8 @@ int child(const char* isa) {
 TEST(IsaChoiceDeathTest, FollowsTheEnvironment) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::neon}) {
-    EXPECT_EXIT(std::exit(child(name_of(isa))), ::testing::ExitedWithCode(supported(isa) ? static_cast<int>(isa) : 42), "");
+    EXPECT_EXIT(std::exit(child(name_of(isa))), ::testing::ExitedWithCode(supported(isa) ? static_cast<int>(isa) : 42),
+                "");
   }
   EXPECT_EXIT(std::exit(child("avx1024")), ::testing::ExitedWithCode(42), "");
 }

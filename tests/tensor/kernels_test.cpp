@@ -163,7 +163,8 @@ TEST_P(EveryIsa, SoftmaxSumsToOneAndGivesTheLogSum) {
 
 TEST_P(EveryIsa, LayerNormEqualsItsFormula) {
   for (const int64_t n : {1, 3, 8, 17, 128, 131}) {
-    const auto x = uniform<double>(n, 9, 5, 9), gamma = uniform<double>(n, 10, 0, 2), beta = uniform<double>(n, 11, -1, 1);
+    const auto x = uniform<double>(n, 9, 5, 9), gamma = uniform<double>(n, 10, 0, 2),
+               beta = uniform<double>(n, 11, -1, 1);
     std::vector<double> y(x.size());
     double mean = 0, rstd = 0, want_mean = 0, variance = 0;
     f64().layer_norm(n, x.data(), gamma.data(), beta.data(), 1e-5, y.data(), &mean, &rstd);

@@ -1,5 +1,5 @@
-// Runs the main kernels, each once warm and once for tests/instructions/count.py, which counts the instructions spent in
-// qing_measured() under callgrind. Prints the cases' names, a line each, in the order in which they run.
+// Runs the main kernels, each once warm and once for tests/instructions/count.py, which counts the instructions spent
+// in qing_measured() under callgrind. Prints the cases' names, a line each, in the order in which they run.
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -51,7 +51,8 @@ void measure(const std::string& name, const std::function<void()>& work) {
 
 template <class T>
 void product(const char* name, Trans trans_b, int64_t m, int64_t n, int64_t k) {
-  const Tensor a = random({m, k}, 1, dtype_of<T>), b = random({k, n}, 2, dtype_of<T>), c = random({m, n}, 3, dtype_of<T>);
+  const Tensor a = random({m, k}, 1, dtype_of<T>), b = random({k, n}, 2, dtype_of<T>),
+               c = random({m, n}, 3, dtype_of<T>);
   measure(std::string(name) + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), [&] {
     gemm<T>(Trans::no, trans_b, m, n, k, a.data<T>(), k, b.data<T>(), trans_b == Trans::no ? n : k, c.data<T>(), n);
   });
@@ -84,7 +85,8 @@ void products() {
 }
 
 // A function's forward, and forward with backward.
-void differentiable(const std::string& name, const std::vector<Tensor>& leaves, const std::function<Tensor()>& forward) {
+void differentiable(const std::string& name, const std::vector<Tensor>& leaves,
+                    const std::function<Tensor()>& forward) {
   measure(name, [&] {
     const NoGradGuard no_grad;
     forward();

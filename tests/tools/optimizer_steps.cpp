@@ -2,7 +2,8 @@
 // tests/python/test_optimizer_parity.py. Input: the name, f32 or f64, the counts of steps, of groups, of elements; for
 // each group the count of options, and each as its name in state_dict() and its value; the parameters of every group,
 // then each step's gradients. With a name that ends in "_rows" each parameter is a table of one column, where the
-// elements with a gradient other than 0 are looked up. Output: the parameters of all groups after each step, a line a step.
+// elements with a gradient other than 0 are looked up. Output: the parameters of all groups after each step, a line a
+// step.
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/optim/optimizer.h>

@@ -55,7 +55,8 @@ inline constexpr OpSample kNormalizationSamples[] = {
     {"embedding_layer_norm", "three tables, with dropout", [] { return leaves({{6, 7}, {2, 7}, {4, 7}, {7}, {7}}); },
      [](const Inputs& in) {
        Generator rng(3);
-       const Tensor ids = Tensor::from<int32_t>({5, 1, 1, 0, 5}, {5}), positions = Tensor::from<int32_t>({0, 1, 2, 0, 1}, {5});
+       const Tensor ids = Tensor::from<int32_t>({5, 1, 1, 0, 5}, {5}),
+                    positions = Tensor::from<int32_t>({0, 1, 2, 0, 1}, {5});
        return embedding_layer_norm({{in[0], ids}, {in[1]}, {in[2], positions}}, in[3], in[4], 1e-5, 0.3, &rng);
      }},
     {"embedding_layer_norm", "a single table", [] { return leaves({{6, 7}, {7}, {7}}); },
