@@ -267,7 +267,8 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, {}, std::move(write)});
   BatchRequest request;
   request.classifier = pending->job.model.classifier;
-  request.deadline = std::min(reply.deadline, Batcher::Clock::now() + limits.predict_time);
+  *reply.deadline = std::min(*reply.deadline, Batcher::Clock::now() + limits.predict_time);
+  request.deadline = *reply.deadline;
   request.key = reply.key;
   request.queue_texts = limits.queue_texts;
   request.queue_tokens = limits.queue_tokens;

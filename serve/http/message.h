@@ -37,6 +37,8 @@ struct HttpResponse {
 /// The way back to a client, and what is known of it. Called once, from any thread.
 class Reply {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   template <class Send>
     requires std::is_invocable_v<Send, HttpResponse>
   Reply(Send send) : send_(std::move(send)) {}  // NOLINT: a function is a reply
@@ -53,7 +55,9 @@ class Reply {
   }
 
   std::string key;  ///< id of the client's API key; empty: anonymous
-  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  /// When the client is told that it waited too long. Shared with the connection: a route that allows less than the
+  /// server does brings it forward while its Routed::run is running, not later.
+  std::shared_ptr<TimePoint> deadline = std::make_shared<TimePoint>(TimePoint::max());
   std::shared_ptr<const std::atomic<bool>> cancelled;  ///< set once the client has left; may be null
 
  private:

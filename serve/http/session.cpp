@@ -229,10 +229,12 @@ void Session::run() {
   struct Direct {
     std::atomic<Session*> session;
     std::thread::id thread;
+    Clock::time_point deadline;
   };
   const auto direct = std::make_shared<Direct>();
   direct->session = this;
   direct->thread = std::this_thread::get_id();
+  direct->deadline = deadline_;
   Reply reply([self = shared_from_this(), direct, request = request_](HttpResponse response) {
     if (std::this_thread::get_id() == direct->thread && direct->session) {
       return self->complete(request, std::move(response));
@@ -240,11 +242,12 @@ void Session::run() {
     self->owner_.deliver(self, request, std::move(response));
   });
   reply.key = routed_.key;
-  reply.deadline = deadline_;
+  reply.deadline = std::shared_ptr<Clock::time_point>(direct, &direct->deadline);
   reply.cancelled = cancelled_;
   replying_ = true;
   const Routed::Run handler = std::move(routed_.run);
   handler(parser_->take_body(), std::move(reply));
+  if (state_ == State::kComputing) deadline_ = direct->deadline;  // the model may allow less
   direct->session = nullptr;
   replying_ = false;
 }

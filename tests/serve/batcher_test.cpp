@@ -334,8 +334,10 @@ TEST_F(BatcherTest, DividesALargeRequestAmongTheWorkers) {
   classifier->release();
   ASSERT_EQ(all.get().predictions.size(), 60U);
   const auto batches = classifier->batches();
-  EXPECT_LE(batches[0].size(), 31U);
-  EXPECT_GE(batches[0].size(), 12U);
+  // Which of the two comes first is up to the threads.
+  const std::size_t larger = std::max(batches[0].size(), batches[1].size());
+  EXPECT_LE(larger, 31U);
+  EXPECT_GE(larger, 12U);
 }
 
 TEST_F(BatcherTest, AsManyWorkersAsThreadsUnlessToldOtherwise) {

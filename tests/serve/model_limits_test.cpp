@@ -63,7 +63,7 @@ class LimitedModels : public ServeTest {
   LimitedModels() {
     fs::create_directories(root.path() / "small/1");
     fs::create_directories(root.path() / "large/1");
-    root.write("small/limits.json", R"({"texts":3,"text_bytes":10,"queue_texts":4,"predict_time":0.05})");
+    root.write("small/limits.json", R"({"texts":3,"text_bytes":10,"queue_texts":4})");
     registry = std::make_shared<Registry>(root.path(), [this](const fs::path& folder) {
       return folder.parent_path().filename() == "small" ? small : classifier;
     });
@@ -103,7 +103,7 @@ TEST_F(LimitedModels, RequestsAreHeldToTheirModels) {
   EXPECT_EQ(ask(post(tensor, "", "/v2/models/large/infer")).status, 200);
 }
 
-TEST_F(LimitedModels, AFullQueueAndALateAnswerAreOfOneModel) {
+TEST_F(LimitedModels, AFullQueueIsOfOneModel) {
   small->hold();
   RawClient computing(server->port()), waiting(server->port());
   const std::string path = "/v1/models/small/predict";
@@ -120,9 +120,19 @@ TEST_F(LimitedModels, AFullQueueAndALateAnswerAreOfOneModel) {
   small->release();
   EXPECT_EQ(computing.receive().status, 200);
   EXPECT_EQ(second.receive().status, 200);
-  const int status = waiting.receive().status;
-  EXPECT_TRUE(status == 200 || status == 504) << status;
+  EXPECT_EQ(waiting.receive().status, 200);
   EXPECT_EQ(predict("large", R"("a")").status, 200);
+}
+
+// The answer that is being computed is late as well, not only one that waits.
+TEST_F(LimitedModels, ALateAnswerIsOfOneModel) {
+  root.write("small/limits.json", R"({"predict_time":0.05})");
+  ASSERT_EQ(ask("POST /v1/admin/rescan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status, 200);
+  small->hold();
+  const RawResponse late = predict("small", R"("a")");
+  EXPECT_EQ(late.status, 504) << late.body;
+  EXPECT_EQ(predict("large", R"("a")").status, 200);
+  small->release();
 }
 
 TEST_F(LimitedModels, AreReadAgainAndOnesThatAreBrokenReplaceNothing) {
