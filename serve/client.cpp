@@ -28,14 +28,25 @@ namespace {
 constexpr std::chrono::seconds kLongestWait{60};
 using Response = http::response<http::string_body>;
 
-// One request on a connection of its own. Asynchronous only so that the deadline holds for all of it.
+// The service may be computing the answer still: to ask again would double the work of a busy one.
+class Timeout : public IoError {
+ public:
+  using IoError::IoError;
+};
+
+std::string host_field(const ClientOptions& options) {
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port);
+}
+
+// One request on a connection of its own. Asynchronous only so that one time limit holds from connecting to the end.
 class Exchange {
  public:
   Exchange(const ClientOptions& options, const std::string& path, std::string body) : options_(options) {
     request_.method(http::verb::post);
     request_.target(path);
     request_.version(11);
-    request_.set(http::field::host, options.host);
+    request_.set(http::field::host, host_field(options));
     request_.set(http::field::content_type, "application/json");
     if (!options.api_key.empty()) request_.set(http::field::authorization, "Bearer " + options.api_key);
     request_.keep_alive(false);
@@ -44,10 +55,10 @@ class Exchange {
   }
 
   Response run() {
-    stream_.expires_after(options_.timeout);
     boost::system::error_code error;
     const auto found = asio::ip::tcp::resolver(io_).resolve(options_.host, std::to_string(options_.port), error);
     if (error) fail(error);
+    stream_.expires_after(options_.timeout);
     wait([&](auto done) { stream_.async_connect(found, [done](auto error, const auto&) { done(error); }); });
     wait([&](auto done) { http::async_write(stream_, request_, [done](auto error, std::size_t) { done(error); }); });
     beast::flat_buffer buffer;
@@ -68,10 +79,14 @@ class Exchange {
     if (result) fail(result);
   }
   [[noreturn]] void fail(const boost::system::error_code& error) const {
-    const bool late = error == beast::error::timeout;
-    throw IoError(fmt::format("Client: {} port {}: {}; {}", options_.host, options_.port,
-                              late ? fmt::format("no answer in {} ms", options_.timeout.count()) : error.message(),
-                              late ? "raise the timeout or send fewer texts" : "check that the service runs there"));
+    const auto message = [this](const std::string& what, const char* remedy) {
+      return fmt::format("Client: {} port {}: {}; {}", options_.host, options_.port, what, remedy);
+    };
+    if (error == beast::error::timeout) {
+      throw Timeout(message(fmt::format("no answer in {} ms", options_.timeout.count()),
+                            "raise the timeout or send fewer texts"));
+    }
+    throw IoError(message(error.message(), "check that the service runs there"));
   }
 
   const ClientOptions& options_;
@@ -132,6 +147,8 @@ std::string send(const ClientOptions& options, const std::string& path, const st
     std::optional<Response> response;
     try {
       response = Exchange(options, path, body).run();
+    } catch (const Timeout&) {
+      throw;
     } catch (const IoError&) {
       if (attempt >= options.max_retries) throw;
     }

@@ -136,6 +136,7 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
 
 void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
   const HttpResponse stopping = unavailable("stopping", "the server is stopping", limits_.retry_after_seconds);
+  *reply.deadline = Reply::TimePoint::max();  // the client learns what became of it, however long loading takes
   const bool queued = changes_.submit([this, stopping, reply = std::move(reply), change = std::move(change)](bool run) {
     reply(run ? changed(*registry_, change) : stopping);
   });
@@ -147,7 +148,7 @@ void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Regi
 
 void Service::rescan() {
   changes_.submit([this](bool run) {
-    const auto look = [](Registry& registry) { return registry.rescan(), HttpResponse(); };
+    const auto look = [](Registry& registry) { return registry.rescan(), HttpResponse(); };  // failures are logged
     if (run && changed(*registry_, look).status != 200) log_line("error", "rescan_failed");
   });
 }
@@ -193,12 +194,15 @@ Model Service::only_model() const {
   return all.front();
 }
 
-void Service::count(const Answer& answer, const std::string& key) {
-  if (keys_ != nullptr && !key.empty()) {
-    std::int64_t tokens = 0;
-    for (const nn::Prediction& prediction : answer.predictions) tokens += prediction.tokens;
-    keys_->charge_tokens(key, tokens);
-  }
+// Whoever leaves, or sets a time too short, pays for what was computed all the same.
+void Service::charge(std::span<const nn::Prediction> predictions, const std::string& key) {
+  if (keys_ == nullptr || key.empty()) return;
+  std::int64_t tokens = 0;
+  for (const nn::Prediction& prediction : predictions) tokens += prediction.tokens;
+  if (tokens > 0) keys_->charge_tokens(key, tokens);
+}
+
+void Service::count(const Answer& answer) {
   drift_.add(answer.model, answer.predictions);
   const std::lock_guard lock(labels_mutex_);
   for (const nn::Prediction& prediction : answer.predictions) {
@@ -293,8 +297,9 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
   const bool queued =
       batcher_.submit(std::move(request), [this, pending, shadow, reply = std::move(reply)](const BatchResult& result) {
+        charge(pending->job.explain ? pending->predictions : result.predictions, reply.key);
         reply(result_response(*pending, result, this->limits(pending->job.model),
-                              [&](const Answer& answer) { count(answer, reply.key); }));
+                              [&](const Answer& answer) { count(answer); }));
         if (shadow && result.status == BatchResult::Status::kDone) shadow->served(result.predictions);
       });
   if (!queued) refuse_full(pending->job.model);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,7 +85,8 @@ class Service {
                                                std::uint64_t count)>& visit) const;
 
  private:
-  void count(const Answer& answer, const std::string& key);
+  void charge(std::span<const nn::Prediction> predictions, const std::string& key);
+  void count(const Answer& answer);
   std::optional<BatchRequest> shadow_copy(const Model& model, const BatchRequest& request) const;
   void submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                      const std::shared_ptr<ModelStatistics>& statistics);

@@ -33,8 +33,9 @@ struct BatchResult {
     kCancelled,  ///< nobody waits for the result
   };
   Status status = Status::kDone;
-  std::vector<nn::Prediction> predictions;  ///< one a text when kDone
-  std::exception_ptr error;                 ///< set when kFailed
+  /// One a text when kDone. When kFailed or kCancelled what was computed all the same, others being of 0 tokens.
+  std::vector<nn::Prediction> predictions;
+  std::exception_ptr error;  ///< set when kFailed
 };
 
 /// Set by whoever waits for a result when it does not any more.

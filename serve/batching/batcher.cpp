@@ -53,13 +53,12 @@ void count_end(const BatchJob& job, Status status) {
 void finish(BatchJob& job, Status status) {
   BatchResult result;
   result.status = status;
+  if (status == Status::kDone) result.predictions = std::move(job.predictions);
   if (status == Status::kDone && job.gone()) {
     result.status = Status::kCancelled;
   } else if (status == Status::kDone && job.failed) {
     result.status = Status::kFailed;
     result.error = job.error;
-  } else if (status == Status::kDone) {
-    result.predictions = std::move(job.predictions);
   }
   count_end(job, result.status);
   const auto done = std::move(job.done);

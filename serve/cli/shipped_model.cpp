@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <string>
 
+#include <qing/serve/registry/registry.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -29,10 +29,7 @@ fs::path shipped_model() {
   int64_t highest = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(versions, error)) {
-    const std::string name = entry.path().filename().string();
-    int64_t version = 0;
-    const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), version);
-    if (bad == std::errc() && end == name.data() + name.size()) highest = std::max(highest, version);
+    highest = std::max(highest, Registry::parse_version(entry.path().filename().string()).value_or(0));
   }
   if (highest == 0) {
     throw IoError(fmt::format("{}: holds no version of the model; name one with --model", versions.string()));

@@ -55,8 +55,8 @@ class Reply {
   }
 
   std::string key;  ///< id of the client's API key; empty: anonymous
-  /// When the client is told that it waited too long. Shared with the connection: a route that allows less than the
-  /// server does brings it forward while its Routed::run is running, not later.
+  /// When the client is told that it waited too long. Shared with the connection: a route that allows less or more than
+  /// the server does for predictions says so while its Routed::run is running, not later.
   std::shared_ptr<TimePoint> deadline = std::make_shared<TimePoint>(TimePoint::max());
   std::shared_ptr<const std::atomic<bool>> cancelled;  ///< set once the client has left; may be null
 

@@ -18,6 +18,8 @@ constexpr std::string_view kTag = "admin";
 constexpr std::string_view kModel = R"({"type":"object","required":["name","version"],"properties":{
 "name":{"type":"string"},"version":{"type":"string"},"versions":{"type":"array","items":{"type":"string"}},
 "previous":{"type":"string"},"trial":{"type":"object"}}})";
+constexpr std::string_view kFailures = R"({"type":"object","required":["failed"],"properties":{"failed":{
+"type":"object","additionalProperties":{"type":"string"}}}})";
 constexpr std::string_view kAliases = R"({"type":"object","required":["aliases"],"properties":{"aliases":{
 "type":"object","additionalProperties":{"type":"object"}}}})";
 constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"additionalProperties":false,
@@ -97,6 +99,14 @@ HttpResponse aliases_response(const Registry& registry) {
   return {200, R"({"aliases":{)" + list + "}}", {}};
 }
 
+HttpResponse failures_response(const Registry::Failures& failures) {
+  std::string list;
+  for (const auto& [name, why] : failures) {
+    list += fmt::format("{}{}:{}", list.empty() ? "" : ",", json_quoted(name), json_quoted(why));
+  }
+  return {200, R"({"failed":{)" + list + "}}", {}};
+}
+
 std::vector<Route> model_routes(Service& service) {
   const Limits& limits = service.limits();
   return {route(service, "POST", "/v1/admin/models/{name}/load",
@@ -116,10 +126,10 @@ std::vector<Route> model_routes(Service& service) {
                   read_object(body, limits, {});
                   return [=](Registry& registry) { return model_response(registry.rollback(name)); };
                 }),
-          route(service, "POST", "/v1/admin/rescan", {kTag, "Loads models and versions that are new", {}, kObject},
+          route(service, "POST", "/v1/admin/rescan", {kTag, "Loads models and versions that are new", {}, kFailures},
                 [&limits](const std::string&, const std::string& body) -> Change {
                   read_object(body, limits, {});
-                  return [](Registry& registry) { return registry.rescan(), HttpResponse{200, "{}", {}}; };
+                  return [](Registry& registry) { return failures_response(registry.rescan()); };
                 })};
 }
 

@@ -14,8 +14,10 @@ namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
 
+// None when it is no folder; fs::filesystem_error when it is one that cannot be read.
 std::vector<std::int64_t> versions_below(const fs::path& folder) {
   std::vector<std::int64_t> versions;
+  if (!fs::is_directory(folder)) return versions;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     const auto version = Registry::parse_version(entry.path().filename().string());
     if (version && entry.is_directory()) versions.push_back(*version);
@@ -34,15 +36,6 @@ void warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
     throw DataError(fmt::format("{}: its first prediction lacks a finite score for each label; check the weights",
                                 folder.string()));
   }
-}
-
-std::int64_t wanted(const std::vector<std::int64_t>& versions, const Choice* choice) {
-  return choice == nullptr || versions.back() > choice->highest ? versions.back() : choice->version;
-}
-
-const Choice* choice_of(const RegistryState& state, const std::string& name) {
-  const auto found = state.models.find(name);
-  return found == state.models.end() ? nullptr : &found->second;
 }
 
 }  // namespace
@@ -65,15 +58,19 @@ bool Registry::valid_name(std::string_view name) {
   });
 }
 
-// Models with at least a version.
-Registry::Found Registry::scan() const {
-  Found found;
+// Models with at least a version. A folder that cannot be read, or that goes away meanwhile, hides no other.
+std::map<std::string, std::vector<std::int64_t>> Registry::scan() const {
+  std::map<std::string, std::vector<std::int64_t>> found;
   try {
     for (const fs::directory_entry& entry : fs::directory_iterator(root_)) {
       const std::string name = entry.path().filename().string();
-      if (!entry.is_directory() || !valid_name(name)) continue;
-      std::vector<std::int64_t> versions = versions_below(entry.path());
-      if (!versions.empty()) found.emplace(name, std::move(versions));
+      if (!valid_name(name)) continue;
+      try {
+        std::vector<std::int64_t> versions = versions_below(entry.path());
+        if (!versions.empty()) found.emplace(name, std::move(versions));
+      } catch (const fs::filesystem_error& error) {
+        log_line("error", "folder_not_read", {{"folder", entry.path().string()}, {"error", error.code().message()}});
+      }
     }
   } catch (const fs::filesystem_error& error) {
     throw IoError(fmt::format("models folder {}: {}; give a readable folder that holds <name>/<version number>/",
@@ -84,10 +81,15 @@ Registry::Found Registry::scan() const {
 
 std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
   if (root_.empty()) throw ValueError("models: this server has no folder of models to load from");
-  const Found all = valid_name(name) ? scan() : Found();
-  const auto found = all.find(name);
-  if (found == all.end()) throw IndexError("models: the models' folder holds no version of a model of this name");
-  return found->second;
+  std::vector<std::int64_t> versions;
+  try {
+    if (valid_name(name)) versions = versions_below(root_ / name);
+  } catch (const fs::filesystem_error& error) {
+    throw IoError(fmt::format("models folder {}: {}; make it readable", (root_ / name).string(),
+                              error.code().message()));
+  }
+  if (versions.empty()) throw IndexError("models: the models' folder holds no version of a model of this name");
+  return versions;
 }
 
 Registry::Classifier Registry::read(const std::string& name, std::int64_t version) const {
@@ -103,103 +105,46 @@ ModelLimits Registry::limits_of(const std::string& name) const {
   return root_.empty() ? ModelLimits() : ModelLimits::read(root_ / name / ModelLimits::kFile);
 }
 
-Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t version, bool known) {
+Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t version) {
   try {
-    return {known ? nullptr : read(name, version), limits_of(name)};
+    return {read(name, version), limits_of(name)};
   } catch (const std::exception& error) {
     log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", error.what()}});
     const std::lock_guard lock(mutex_);
     const std::string why = fmt::format("version {}: {}", version, error.what());
-    failures_[name] = why;
+    now_.failures[name] = why;
     throw DataError(why);
   }
 }
 
-// A version that has come since the last choice must not keep the chosen one, which is known to be good, from serving.
-Model Registry::read_first(const std::string& name, const std::vector<std::int64_t>& versions,
-                           const RegistryState& state,
-                           std::map<std::string, std::string, std::less<>>& failures) const {
-  const Choice* choice = choice_of(state, name);
-  const std::int64_t version = wanted(versions, choice);
-  const bool newer = choice != nullptr && version != choice->version;
-  try {
-    return {name, version, versions, read(name, version),
-            choice == nullptr ? 0 : newer ? choice->version : choice->previous, {}, {}, limits_of(name)};
-  } catch (const std::exception& error) {
-    if (!newer) throw;
-    log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", error.what()}});
-    failures[name] = fmt::format("version {}: {}", version, error.what());
-    return {name, choice->version, versions, read(name, choice->version), choice->previous, {}, {}, limits_of(name)};
-  }
-}
-
-void Registry::load() {
-  const std::lock_guard changing(changing_);
-  const Found found = scan();
-  if (found.empty()) {
-    throw DataError(fmt::format("models folder {}: no model in it; one lies in <name>/<version number>/, such as {}",
-                                root_.string(), (root_ / "emotion_analysis" / "1").string()));
-  }
-  RegistryState state = RegistryState::read(root_ / kStateFile);
-  std::map<std::string, Model, std::less<>> loaded;
-  std::map<std::string, std::string, std::less<>> failures;
-  for (const auto& [name, versions] : found) {
-    const Choice* choice = choice_of(state, name);
-    if (choice != nullptr && choice->version == 0) continue;
-    loaded.emplace(name, read_first(name, versions, state, failures));
-  }
-  std::map<std::pair<std::string, std::int64_t>, Classifier> pinned;
-  for (const auto& [alias, target] : state.aliases) {
-    const auto model = loaded.find(target.model);
-    if (target.version == 0 || model == loaded.end()) continue;
-    const bool answers = model->second.version == target.version;
-    pinned[{target.model, target.version}] = answers ? model->second.classifier : read(target.model, target.version);
-  }
-  pin_trials(state, loaded, pinned);
-  const std::lock_guard lock(mutex_);
-  models_.swap(loaded);
-  pinned_.swap(pinned);
-  failures_.swap(failures);
-  state_ = std::move(state);
-}
-
-void Registry::rescan() {
-  const std::lock_guard changing(changing_);
-  if (root_.empty()) return;
-  for (const auto& [name, versions] : scan()) {
-    const Choice* choice = choice_of(state_, name);
-    if (choice != nullptr && choice->version == 0) continue;
-    const auto served = models_.find(name);
-    const std::int64_t version = wanted(versions, choice);
-    try {
-      const bool known = served != models_.end() && served->second.version >= version;
-      install(name, versions, known ? served->second.version : version, read_or_note(name, version, known));
-    } catch (const std::exception&) {
-      continue;  // noted; what was served still is
-    }
-  }
-}
-
 void Registry::install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,
-                       const Loaded& loaded) {
+                       Loaded loaded) {
   const std::lock_guard lock(mutex_);
-  Model& model = models_[name];
+  Model& model = now_.models[name];
   if (model.version != 0 && model.version != version) model.previous = model.version;
   model.name = name;
   model.version = version;
   model.versions = versions;
-  if (loaded.classifier) model.classifier = loaded.classifier;
+  // Whatever goes is freed with `loaded`, after the lock: lookups do not wait for that.
+  model.classifier.swap(loaded.classifier);
   model.limits = loaded.limits;
-  failures_.erase(name);
-  const auto pin = pinned_.find({name, version});
-  if (pin != pinned_.end()) pin->second = model.classifier;
+  now_.failures.erase(name);
+  const auto pin = now_.pinned.find({name, version});
+  if (pin != now_.pinned.end()) pin->second = model.classifier;
 }
 
-// The file first: what is acknowledged is durable.
-void Registry::commit(RegistryState next) {
+// The file first: what is acknowledged is durable. It is read again before, since another server may have changed it.
+void Registry::commit(const std::function<void(RegistryState&)>& change) {
+  std::optional<RegistryLock> others;
+  RegistryState next = now_.state;
+  if (!root_.empty()) {
+    others.emplace(root_);
+    next = RegistryState::read(root_ / kStateFile);
+  }
+  change(next);
   if (!root_.empty()) next.write(root_ / kStateFile);
   const std::lock_guard lock(mutex_);
-  state_ = std::move(next);
+  now_.state = std::move(next);
 }
 
 Model Registry::choose(const std::string& name, std::int64_t version) {
@@ -208,21 +153,23 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
   if (!std::ranges::binary_search(versions, version)) {
     throw IndexError(fmt::format("{}: no version {}; there are {}", name, version, fmt::join(versions, ", ")));
   }
-  const Loaded loaded = read_or_note(name, version, false);
-  const auto served = models_.find(name);
-  const std::int64_t before = served == models_.end() ? 0 : served->second.version;
+  if (now_.state.aliases.contains(name)) {
+    throw ValueError(fmt::format("{}: an alias has this name; delete that, or rename the model's folder", name));
+  }
+  Loaded loaded = read_or_note(name, version);
+  const auto served = now_.models.find(name);
+  const std::int64_t before = served == now_.models.end() ? 0 : served->second.version;
   const std::int64_t previous = before == 0 ? 0 : before == version ? served->second.previous : before;
-  RegistryState next = state_;
-  next.models[name] = {version, previous, versions.back()};
-  if (const auto trial = next.trials.find(name); trial != next.trials.end() && trial->second.version == version) {
-    next.trials.erase(trial);
-  }
-  commit(std::move(next));
-  install(name, versions, version, loaded);
-  {
-    const std::lock_guard lock(mutex_);
-    drop_unused_pins();
-  }
+  commit([&](RegistryState& next) {
+    next.models[name] = {version, previous, versions.back()};
+    const auto trial = next.trials.find(name);
+    if (trial == next.trials.end()) return;
+    const auto candidate = now_.pinned.find({name, trial->second.version});
+    const bool other = candidate != now_.pinned.end() && candidate->second->labels() != loaded.classifier->labels();
+    if (other || trial->second.version == version) next.trials.erase(trial);
+  });
+  install(name, versions, version, std::move(loaded));
+  drop_unused_pins();
   return *find(name);
 }
 
@@ -233,8 +180,8 @@ Model Registry::load(const std::string& name, std::int64_t version) {
 
 Model Registry::rollback(const std::string& name) {
   const std::lock_guard changing(changing_);
-  const auto served = models_.find(name);
-  if (served == models_.end()) throw_unknown(name);
+  const auto served = now_.models.find(name);
+  if (served == now_.models.end()) throw_unknown(name);
   if (served->second.previous == 0) {
     throw ValueError(fmt::format("{}: no version answered before version {}", name, served->second.version));
   }
@@ -243,19 +190,23 @@ Model Registry::rollback(const std::string& name) {
 
 void Registry::unload(const std::string& name) {
   const std::lock_guard changing(changing_);
-  const auto served = models_.find(name);
-  if (served == models_.end()) throw_unknown(name);
-  const auto names_it = [&](const auto& alias) { return alias.second.model == name; };
-  if (const auto alias = std::ranges::find_if(state_.aliases, names_it); alias != state_.aliases.end()) {
-    throw ValueError(fmt::format("{}: the alias '{}' stands for it; delete or change that first", name, alias->first));
-  }
-  RegistryState next = state_;
-  next.models[name] = {0, 0, served->second.versions.back()};
-  next.trials.erase(name);
-  commit(std::move(next));
+  const auto served = now_.models.find(name);
+  if (served == now_.models.end()) throw_unknown(name);
+  commit([&](RegistryState& next) {
+    const auto names_it = [&](const auto& alias) { return alias.second.model == name; };
+    if (const auto alias = std::ranges::find_if(next.aliases, names_it); alias != next.aliases.end()) {
+      throw ValueError(fmt::format("{}: the alias '{}' stands for it; delete or change that first", name,
+                                   alias->first));
+    }
+    next.models[name] = {0, 0, served->second.versions.back()};
+    next.trials.erase(name);
+  });
   log_line("info", "model_unloaded", {{"model", name}});
-  const std::lock_guard lock(mutex_);
-  models_.erase(served);
+  decltype(now_.models)::node_type gone;  // freed after the lock
+  {
+    const std::lock_guard lock(mutex_);
+    gone = now_.models.extract(served);
+  }
   drop_unused_pins();
 }
 
@@ -275,28 +226,28 @@ void Registry::add(const std::string& name, std::int64_t version,
 
 std::optional<Model> Registry::find(std::string_view name, std::int64_t version) const {
   const std::lock_guard lock(mutex_);
-  auto found = models_.find(name);
-  if (found == models_.end()) {
-    const auto alias = state_.aliases.find(name);
-    if (alias == state_.aliases.end()) return std::nullopt;
+  auto found = now_.models.find(name);
+  if (found == now_.models.end()) {
+    const auto alias = now_.state.aliases.find(name);
+    if (alias == now_.state.aliases.end()) return std::nullopt;
     if (version == 0) version = alias->second.version;
-    found = models_.find(alias->second.model);
-    if (found == models_.end()) return std::nullopt;
+    found = now_.models.find(alias->second.model);
+    if (found == now_.models.end()) return std::nullopt;
   }
   Model model = found->second;
-  if (const auto failed = failures_.find(model.name); failed != failures_.end()) model.error = failed->second;
+  if (const auto failed = now_.failures.find(model.name); failed != now_.failures.end()) model.error = failed->second;
   if (version == 0) {
-    const auto trial = state_.trials.find(model.name);
+    const auto trial = now_.state.trials.find(model.name);
     const auto candidate =
-        trial == state_.trials.end() ? pinned_.end() : pinned_.find({model.name, trial->second.version});
-    if (candidate != pinned_.end()) {
+        trial == now_.state.trials.end() ? now_.pinned.end() : now_.pinned.find({model.name, trial->second.version});
+    if (candidate != now_.pinned.end() && trial->second.version != model.version) {
       model.trial = trial->second;
       model.candidate = candidate->second;
     }
   }
   if (version == 0 || version == model.version) return model;
-  const auto pin = pinned_.find({model.name, version});
-  if (pin == pinned_.end()) return std::nullopt;
+  const auto pin = now_.pinned.find({model.name, version});
+  if (pin == now_.pinned.end()) return std::nullopt;
   model.version = version;
   model.classifier = pin->second;
   return model;
@@ -306,7 +257,7 @@ std::vector<Model> Registry::list() const {
   std::vector<std::string> names;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [name, model] : models_) names.push_back(name);
+    for (const auto& [name, model] : now_.models) names.push_back(name);
   }
   std::vector<Model> all;
   all.reserve(names.size());
@@ -318,13 +269,13 @@ std::vector<Model> Registry::list() const {
 
 std::string Registry::failure(std::string_view name) const {
   const std::lock_guard lock(mutex_);
-  const auto found = failures_.find(name);
-  return found == failures_.end() ? std::string() : found->second;
+  const auto found = now_.failures.find(name);
+  return found == now_.failures.end() ? std::string() : found->second;
 }
 
 bool Registry::ready() const {
   const std::lock_guard lock(mutex_);
-  return !models_.empty();
+  return !now_.models.empty();
 }
 
 }  // namespace qing::serve

@@ -42,6 +42,7 @@ struct Model {
 /// loaded.
 class Registry {
  public:
+  using Failures = std::map<std::string, std::string, std::less<>>;  ///< reasons by model
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
   static constexpr const char* kStateFile = ".registry.json";
 
@@ -52,13 +53,15 @@ class Registry {
     return nn::TextClassifier::load(folder);
   });
 
-  /// Reads every model, and its limits, in the version chosen before, or in a higher one that has come since, or in the
-  /// highest. IoError when the root cannot be read, DataError when it holds no model or a folder is not a model's, and
-  /// what the loader throws unless the chosen version can stand in. On error the models served before stay in place.
+  /// Loads every model, and its limits, in a version that has come since the last choice, or in the chosen one, or in
+  /// the highest; where that fails, in the next that can stand in, so that what a running server lives with does not
+  /// prevent the next start: see failure(). IoError when the root cannot be read, DataError when it holds no model,
+  /// when none of its models can be loaded, or when the state file is damaged; nothing changes then.
   void load();
-  /// Loads models and higher versions that have come since, and limits. Does not throw for one that fails: see
-  /// failure().
-  void rescan();
+  /// Takes up what has come since: models, higher versions, limits, and the choices, aliases and trials of other
+  /// servers of the same folder. What is loaded already is not read again. Gives the models that a version or the limits
+  /// failed for, and why; these answer as before. IoError, DataError as load().
+  Failures rescan();
   /// Loads a version, or loads it again; 0: the highest there is.
   Model load(const std::string& name, std::int64_t version);
   /// Goes back to the version that answered before.
@@ -70,8 +73,9 @@ class Registry {
   void set_alias(const std::string& alias, const Alias& target);
   void remove_alias(const std::string& alias);
   /// Puts a loaded version of a served model on trial, in place of an earlier trial of the model. A trial ends when its
-  /// version becomes the one that answers, and when the model is unloaded. ValueError for the version that answers, and
-  /// for a share outside (0, 1].
+  /// version, or one of other labels, becomes the one that answers, and when the model is unloaded. The version that
+  /// answers counts as chosen: a newer folder on trial does not take its place. ValueError for the version that answers,
+  /// and for a share outside (0, 1].
   Model set_trial(const std::string& name, const Trial& trial);
   /// IndexError when there is none.
   Model remove_trial(const std::string& name);
@@ -95,38 +99,46 @@ class Registry {
 
  private:
   using Classifier = std::shared_ptr<const nn::TextClassifier>;
-  using Found = std::map<std::string, std::vector<std::int64_t>>;
   struct Loaded {
-    Classifier classifier;  // null: the one that serves stays
+    Classifier classifier;
     ModelLimits limits;
   };
+  // All that a change touches.
+  struct Contents {
+    std::map<std::string, Model, std::less<>> models;
+    std::map<std::pair<std::string, std::int64_t>, Classifier> pinned;  // versions of aliases and trials
+    Failures failures;
+    RegistryState state;
+  };
 
-  Found scan() const;
+  std::map<std::string, std::vector<std::int64_t>> scan() const;
   std::vector<std::int64_t> versions_of(const std::string& name) const;
   Classifier read(const std::string& name, std::int64_t version) const;
   ModelLimits limits_of(const std::string& name) const;
   /// What `read` gives; what it throws is kept as the reason why this version does not serve, and thrown as DataError.
-  Loaded read_or_note(const std::string& name, std::int64_t version, bool known);
-  Model read_first(const std::string& name, const std::vector<std::int64_t>& versions, const RegistryState& state,
-                   std::map<std::string, std::string, std::less<>>& failures) const;
+  Loaded read_or_note(const std::string& name, std::int64_t version);
   Model choose(const std::string& name, std::int64_t version);
   [[noreturn]] static void throw_unknown(std::string_view name);
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,
-               const Loaded& loaded);
-  void commit(RegistryState next);
+               Loaded loaded);
+  void commit(const std::function<void(RegistryState&)>& change);
   Classifier read_version(const Model& served, std::int64_t version);
-  void pin_trials(const RegistryState& state, const std::map<std::string, Model, std::less<>>& loaded,
-                  std::map<std::pair<std::string, std::int64_t>, Classifier>& pinned) const;
+  void pin(const std::string& name, std::int64_t version, Classifier classifier);
   void drop_unused_pins();
+
+  Contents look(std::vector<std::string>& ended) const;
+  std::optional<Model> newest(const std::string& name, const std::vector<std::int64_t>& versions, const Choice* choice,
+                              Failures& failures) const;
+  Classifier kept_or_read(const Contents& next, const std::string& name, std::int64_t version) const;
+  void pin_aliases(Contents& next) const;
+  void pin_trials(Contents& next, std::vector<std::string>& ended) const;
+  void adopt(Contents next, const std::vector<std::string>& ended);
 
   std::filesystem::path root_;
   Loader loader_;
   std::mutex changing_;       // held through a change; mutex_ only while the maps are touched
   mutable std::mutex mutex_;  // a writer of what follows holds both
-  std::map<std::string, Model, std::less<>> models_;
-  std::map<std::pair<std::string, std::int64_t>, Classifier> pinned_;  // versions of aliases and trials
-  std::map<std::string, std::string, std::less<>> failures_;
-  RegistryState state_;
+  Contents now_;
 };
 
 }  // namespace qing::serve

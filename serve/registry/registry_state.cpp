@@ -1,7 +1,13 @@
 #include "registry_state.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <boost/json.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -50,5 +56,22 @@ void RegistryState::write(const std::filesystem::path& file) const {
   const json::object all{{"models", chosen}, {"aliases", named}, {"trials", tried}};
   write_file_atomically(file, json::serialize(all) + "\n");
 }
+
+// A file of its own: the state's is replaced whenever it is written.
+RegistryLock::RegistryLock(const std::filesystem::path& folder) {
+  const std::string path = (folder / ".registry.lock").string();
+  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  int locked = file_ < 0 ? -1 : 0;
+  if (file_ >= 0) {
+    do locked = ::flock(file_, LOCK_EX);
+    while (locked != 0 && errno == EINTR);
+  }
+  if (locked == 0) return;
+  const int why = errno;
+  if (file_ >= 0) ::close(file_);
+  throw IoError(fmt::format("{}: cannot be locked: {}; make the folder writable", path, std::strerror(why)));
+}
+
+RegistryLock::~RegistryLock() { ::close(file_); }
 
 }  // namespace qing::serve

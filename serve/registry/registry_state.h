@@ -41,4 +41,18 @@ struct RegistryState {
   void write(const std::filesystem::path& file) const;
 };
 
+/// Held while the state of a folder is read, changed and written, so that servers that share the folder do not undo each
+/// other's changes. Waits for whoever holds it; a process that dies lets go of it.
+class RegistryLock {
+ public:
+  /// IoError.
+  explicit RegistryLock(const std::filesystem::path& folder);
+  ~RegistryLock();
+  RegistryLock(const RegistryLock&) = delete;
+  RegistryLock& operator=(const RegistryLock&) = delete;
+
+ private:
+  int file_;
+};
+
 }  // namespace qing::serve

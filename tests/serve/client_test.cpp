@@ -61,8 +61,10 @@ TEST_F(ClientTest, GivesUpInTime) {
   start();
   const std::vector<std::string> texts = {"a"};
   classifier->hold();
-  EXPECT_THROW(client({.timeout = std::chrono::milliseconds(50), .max_retries = 0}).predict("mood", texts), IoError);
+  EXPECT_THROW(client({.timeout = std::chrono::milliseconds(50), .max_retries = 3}).predict("mood", texts), IoError);
   classifier->release();
+  // Asked once: the answer was on its way.
+  EXPECT_NE(ask(get("/metrics")).body.find("\nqing_model_requests_total{model=\"mood\"} 1\n"), std::string::npos);
   const std::uint16_t port = server->port();
   server->stop();
   EXPECT_THROW(Client({.port = port, .max_retries = 0}).predict("mood", texts), IoError);

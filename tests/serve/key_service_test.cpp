@@ -46,6 +46,22 @@ TEST_F(ServeTest, HoldsRequestsToTheKeysOfAStore) {
   EXPECT_EQ(store.usage(0).size(), 3U);
 }
 
+// Who leaves, or does not wait, pays for what was computed all the same.
+TEST_F(ServeTest, ChargesWhatNobodyWaitedFor) {
+  const test::TempFolder folder;
+  options.keys_file = folder.path() / "keys.db";
+  KeyStore store(options.keys_file, true);
+  const std::string key = store.create({});
+  start();
+  classifier->hold();
+  const std::string hasty = "Request-Timeout: 0.05\r\nX-API-Key: " + key + "\r\n";
+  EXPECT_EQ(ask(post(R"({"texts":["four","seven77"]})", hasty)).status, 504);
+  classifier->release();
+  server.reset();
+  ASSERT_EQ(store.usage(0).size(), 1U);
+  EXPECT_EQ(store.usage(0).front().tokens, 11);
+}
+
 // A key that has queued much leaves room to one that has not.
 TEST_F(ServeTest, ServesTheKeysOfAStoreInTurn) {
   const test::TempFolder folder;

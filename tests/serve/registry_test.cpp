@@ -25,7 +25,7 @@ class NotANumber : public FakeClassifier {
 
 // A folder "broken" makes the loader throw, "nan" loads and predicts no number.
 std::shared_ptr<const nn::TextClassifier> load_fake(const fs::path& folder) {
-  if (fs::exists(folder / "broken")) throw IoError("broken weights");
+  if (fs::exists(folder / "broken") || !fs::exists(folder)) throw IoError("broken weights");
   if (fs::exists(folder / "nan")) return std::make_shared<NotANumber>();
   return std::make_shared<FakeClassifier>();
 }
@@ -89,6 +89,72 @@ TEST_F(RegistryChanges, ABrokenNewVersionDoesNotPreventAStart) {
   second.load();
   EXPECT_EQ(second.find("mood")->version, 1);
   EXPECT_NE(second.find("mood")->error.find("broken weights"), std::string::npos);
+}
+
+TEST_F(RegistryChanges, WhatARunningServerLivesWithDoesNotPreventAStart) {
+  have("mood/1"), have("mood/2"), have("other/1"), have("third/1");
+  Registry first = reopened();
+  first.load();
+  first.set_alias("stable", {"mood", 1});
+  have("mood/3/broken"), have("mood/4/broken");
+  root.write("third/limits.json", R"({"texts":"many"})");
+  fs::create_symlink("loop", root.path() / "loop");  // cannot be looked into
+  EXPECT_EQ(first.rescan().size(), 2U);
+  EXPECT_EQ(first.find("mood")->version, 2);
+  EXPECT_EQ(first.find("third")->version, 1);
+  fs::remove_all(root.path() / "mood/1");
+  Registry second = reopened();
+  second.load();
+  EXPECT_EQ(second.find("mood")->version, 2);
+  EXPECT_NE(second.find("mood")->error.find("version 4: broken weights"), std::string::npos);
+  EXPECT_EQ(second.find("other")->version, 1);
+  EXPECT_FALSE(second.find("third").has_value());
+  EXPECT_NE(second.failure("third").find("texts"), std::string::npos);
+  EXPECT_FALSE(second.find("stable").has_value());
+  for (const char* folder : {"mood/2", "other/1"}) have(std::string(folder) + "/broken");
+  const std::string why = test::message_of<DataError>([&] { reopened().load(); });
+  for (const char* part : {"mood: version 4", "other: version 1", "third: version 1"}) {
+    EXPECT_NE(why.find(part), std::string::npos) << why;
+  }
+}
+
+TEST_F(RegistryChanges, ServersOfAFolderKeepEachOthersChanges) {
+  have("mood/1"), have("mood/2"), have("other/1");
+  Registry a = reopened(), b = reopened();
+  a.load(), b.load();
+  a.set_alias("live", {"mood", 1});
+  a.load("mood", 1);
+  const auto other = b.find("other")->classifier;
+  b.set_alias("last", {"other"});
+  EXPECT_EQ(b.find("mood")->version, 2);
+  EXPECT_TRUE(b.rescan().empty());
+  EXPECT_EQ(b.find("mood")->version, 1);
+  EXPECT_EQ(b.find("mood")->previous, 2);
+  EXPECT_EQ(b.find("live")->version, 1);
+  EXPECT_EQ(b.find("other")->classifier, other);  // not read again
+  EXPECT_THROW(a.unload("other"), ValueError);    // b's alias, which a has not taken up
+  b.remove_alias("live");
+  b.unload("mood");
+  EXPECT_TRUE(a.rescan().empty());
+  EXPECT_FALSE(a.find("mood").has_value());
+  EXPECT_FALSE(a.find("live").has_value());
+  Registry c = reopened();
+  c.load();
+  EXPECT_EQ(c.find("last")->name, "other");
+}
+
+TEST_F(RegistryChanges, AModelDoesNotTakeAnAliasOver) {
+  have("mood/1");
+  Registry registry = reopened();
+  registry.load();
+  registry.set_alias("live", {"mood"});
+  have("live/1");
+  EXPECT_THROW(registry.load("live", 0), ValueError);
+  EXPECT_EQ(registry.rescan().count("live"), 1U);
+  EXPECT_EQ(registry.find("live")->name, "mood");
+  Registry again = reopened();
+  again.load();
+  EXPECT_EQ(again.find("live")->name, "mood");
 }
 
 TEST_F(RegistryChanges, AliasesSurviveARestart) {
@@ -174,6 +240,7 @@ class AdminTest : public ServeTest {
       return load_fake(folder);
     });
     registry->load();
+    options.limits.predict_time = std::chrono::milliseconds(100);
     server = std::make_unique<Server>(options, registry);
     server->start();
   }
@@ -239,6 +306,20 @@ TEST_F(AdminTest, RefusesWhatMakesNoSense) {
   EXPECT_EQ(send("POST", "/v2/repository/models/mood/load", config).status, 422);
 }
 
+TEST_F(AdminTest, RepeatsNoBytesThatAreNoText) {
+  for (const char* path : {"models/\xff/unload", "models/\xff/rollback", "models/\xff/load"}) {
+    const RawResponse response = send("POST", std::string("/v1/admin/") + path);
+    EXPECT_EQ(response.status, 404);
+    EXPECT_EQ(response.body.find('\xff'), std::string::npos) << path;
+  }
+}
+
+TEST_F(AdminTest, ARescanNamesWhatFailed) {
+  EXPECT_EQ(send("POST", "/v1/admin/rescan").body, R"({"failed":{}})");
+  fs::create_directories(root.path() / "mood/3/broken");
+  EXPECT_EQ(send("POST", "/v1/admin/rescan").body, R"({"failed":{"mood":"version 3: broken weights"}})");
+}
+
 TEST_F(AdminTest, SaysThatAChoiceCouldNotBeWritten) {
   fs::create_directories(root.path() / Registry::kStateFile / "in_the_way");
   const RawResponse response = send("POST", "/v1/admin/models/mood/load", R"({"version":1})");
@@ -265,6 +346,7 @@ TEST_F(AdminTest, AnswersWhileAModelLoads) {
   while (loads == before) std::this_thread::yield();
   EXPECT_EQ(ask(get("/health/ready")).status, 200);
   EXPECT_EQ(ask(post(R"({"text":"a"})")).status, 200);
+  std::this_thread::sleep_for(2 * options.limits.predict_time);  // a change takes as long as it takes
   held = false;
   EXPECT_EQ(admin.receive().status, 200);
 }

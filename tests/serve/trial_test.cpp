@@ -18,7 +18,8 @@ using test::TempFolder;
 // Version 1 says label 0 to everything; version 2 label 1 to texts that begin with "b".
 class Versioned : public FakeClassifier {
  public:
-  explicit Versioned(int version) : version_(version) {}
+  Versioned(int version, const char* last) : version_(version), labels_{"negative", "neutral", last} {}
+  const std::vector<std::string>& labels() const override { return labels_; }
   std::vector<nn::Prediction> predict_encoded(std::span<const nn::EncodedText> encodings) const override {
     std::vector<nn::Prediction> predictions;
     for (const nn::EncodedText& encoding : encodings) {
@@ -32,11 +33,13 @@ class Versioned : public FakeClassifier {
 
  private:
   int version_;
+  std::vector<std::string> labels_;
 };
 
 std::shared_ptr<const nn::TextClassifier> load_versioned(const fs::path& folder) {
   if (fs::exists(folder / "broken")) throw IoError("broken weights");
-  return std::make_shared<Versioned>(std::stoi(folder.filename()));
+  return std::make_shared<Versioned>(std::stoi(folder.filename()),
+                                     fs::exists(folder / "other_labels") ? "joyful" : "positive");
 }
 
 class TrialTest : public ServeTest {
@@ -121,6 +124,37 @@ TEST_F(TrialTest, SurvivesARestartAndEndsWithAPromotion) {
   registry->unload("mood");
   registry->load("mood", 2);
   EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+}
+
+// Nobody has chosen version 1, and version 2 is new: still it answers its share alone.
+TEST_F(TrialTest, ANewFolderOnTrialIsNotTakenUp) {
+  fs::create_directories(root.path() / "food/1");
+  auto food = reopened();
+  fs::create_directories(root.path() / "food/2");
+  food->set_trial("food", {2, 0.05, false});
+  EXPECT_TRUE(food->rescan().empty());
+  for (const auto& opened : {food, reopened()}) {
+    EXPECT_EQ(opened->find("food")->version, 1);
+    EXPECT_NE(opened->find("food")->candidate, nullptr);
+  }
+  fs::create_directories(root.path() / "food/3");
+  EXPECT_TRUE(food->rescan().empty());
+  EXPECT_EQ(food->find("food")->version, 3);
+  EXPECT_NE(food->find("food")->candidate, nullptr);
+}
+
+TEST_F(TrialTest, EndsWhenAVersionOfOtherLabelsAnswers) {
+  registry->set_trial("mood", {2, 0.5, false});
+  fs::create_directories(root.path() / "mood/3");
+  std::ofstream(root.path() / "mood/3/other_labels");
+  EXPECT_TRUE(registry->rescan().empty());
+  EXPECT_EQ(registry->find("mood")->version, 3);
+  EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+  EXPECT_EQ(reopened()->find("mood")->candidate, nullptr);
+  EXPECT_EQ(registry->load("mood", 1).candidate, nullptr);
+  registry->set_trial("mood", {2, 0.5, false});
+  EXPECT_EQ(registry->load("mood", 3).candidate, nullptr);
+  EXPECT_THROW(registry->set_trial("mood", {2, 0.5, false}), ValueError);
 }
 
 TEST_F(TrialTest, WhatCannotBeTriedChangesNothing) {

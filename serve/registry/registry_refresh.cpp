@@ -1,0 +1,177 @@
+// What a start and a rescan find: the models' folder and the state file against what is loaded.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <qing/serve/monitoring/log.h>
+#include <qing/serve/registry/registry.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+using Versions = std::vector<std::int64_t>;
+
+const Choice* choice_of(const RegistryState& state, const std::string& name) {
+  const auto found = state.models.find(name);
+  return found == state.models.end() ? nullptr : &found->second;
+}
+
+// The version that should answer: one that has come since the last choice, or the chosen one, or the highest; and after
+// it those that can stand in, the chosen one first.
+Versions in_order(const Versions& versions, const Choice* choice) {
+  Versions order;
+  if (choice == nullptr || versions.back() > choice->highest) order.push_back(versions.back());
+  if (choice != nullptr) order.push_back(choice->version);
+  const std::int64_t last = order.back();
+  std::copy_if(versions.rbegin(), versions.rend(), std::back_inserter(order),
+               [last](std::int64_t version) { return version < last; });
+  return order;
+}
+
+void note(const std::string& name, std::int64_t version, const char* why) {
+  log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", why}});
+}
+
+}  // namespace
+
+void Registry::load() {
+  const std::lock_guard changing(changing_);
+  std::vector<std::string> ended;
+  Contents next = look(ended);
+  if (next.models.empty() && !next.failures.empty()) {
+    std::string all;
+    for (const auto& [name, why] : next.failures) all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", name, why);
+    throw DataError(fmt::format("models folder {}: no model can be loaded: {}", root_.string(), all));
+  }
+  adopt(std::move(next), ended);
+}
+
+Registry::Failures Registry::rescan() {
+  const std::lock_guard changing(changing_);
+  if (root_.empty()) return {};
+  std::vector<std::string> ended;
+  Contents next = look(ended);
+  Failures failures = next.failures;
+  adopt(std::move(next), ended);
+  return failures;
+}
+
+// What should be served now. Adds to `ended` the models whose trial makes no sense any more.
+Registry::Contents Registry::look(std::vector<std::string>& ended) const {
+  Contents next;
+  next.state = RegistryState::read(root_ / kStateFile);
+  const auto found = scan();
+  if (found.empty() && now_.models.empty()) {
+    throw DataError(fmt::format("models folder {}: no model in it; one lies in <name>/<version number>/, such as {}",
+                                root_.string(), (root_ / "emotion_analysis" / "1").string()));
+  }
+  const auto wanted = [&](const std::string& name) {
+    const Choice* choice = choice_of(next.state, name);
+    return (choice == nullptr || choice->version != 0) && !next.state.aliases.contains(name);
+  };
+  for (const auto& [name, versions] : found) {
+    if (next.state.aliases.contains(name)) {
+      next.failures[name] = "an alias has this name; delete that, or rename the model's folder";
+      note(name, versions.back(), next.failures[name].c_str());
+    }
+    if (!wanted(name)) continue;
+    if (auto model = newest(name, versions, choice_of(next.state, name), next.failures)) {
+      next.models.emplace(name, std::move(*model));
+    }
+  }
+  // What was served still is when its folder is gone or holds nothing better.
+  for (const auto& [name, model] : now_.models) {
+    if (wanted(name)) next.models.emplace(name, model);
+  }
+  pin_aliases(next);
+  pin_trials(next, ended);
+  return next;
+}
+
+// Nothing when neither a version nor the limits can be loaded, or when what is served is better than what there is.
+std::optional<Model> Registry::newest(const std::string& name, const Versions& versions, const Choice* choice,
+                                      Failures& failures) const {
+  const auto served = now_.models.find(name);
+  const std::int64_t before = served == now_.models.end() ? 0 : served->second.version;
+  Versions order = in_order(versions, choice);
+  if (choice == nullptr && before > order.front()) order.insert(order.begin(), before);  // its folder is gone
+  for (const std::int64_t version : order) {
+    try {
+      Model model{name, version, versions, kept_or_read({}, name, version)};
+      model.limits = limits_of(name);
+      if (version == before) {
+        model.previous = served->second.previous;
+      } else if (choice != nullptr && choice->version == version) {
+        model.previous = choice->previous;
+      } else {
+        model.previous = before != 0 ? before : choice != nullptr ? choice->version : 0;
+      }
+      return model;
+    } catch (const std::exception& error) {
+      note(name, version, error.what());
+      failures.emplace(name, fmt::format("version {}: {}", version, error.what()));
+    }
+    if (version == before) break;  // it answers on
+  }
+  return std::nullopt;
+}
+
+Registry::Classifier Registry::kept_or_read(const Contents& next, const std::string& name,
+                                            std::int64_t version) const {
+  for (const Contents* contents : {&next, &now_}) {
+    const auto model = contents->models.find(name);
+    if (model != contents->models.end() && model->second.version == version) return model->second.classifier;
+    const auto pinned = contents->pinned.find({name, version});
+    if (pinned != contents->pinned.end()) return pinned->second;
+  }
+  return read(name, version);
+}
+
+// An alias or a trial whose version cannot be loaded any more must not keep anything else from being served.
+void Registry::pin_aliases(Contents& next) const {
+  for (const auto& [alias, target] : next.state.aliases) {
+    if (target.version == 0 || !next.models.contains(target.model)) continue;
+    try {
+      next.pinned[{target.model, target.version}] = kept_or_read(next, target.model, target.version);
+    } catch (const std::exception& error) {
+      log_line("error", "alias_not_loaded",
+               {{"alias", alias}, {"model", target.model}, {"version", target.version}, {"error", error.what()}});
+    }
+  }
+}
+
+void Registry::pin_trials(Contents& next, std::vector<std::string>& ended) const {
+  for (const auto& [name, trial] : next.state.trials) {
+    const auto model = next.models.find(name);
+    if (model == next.models.end()) continue;
+    try {
+      Classifier candidate = kept_or_read(next, name, trial.version);
+      const bool fits = trial.version != model->second.version &&
+                        candidate->labels() == model->second.classifier->labels();
+      fits ? void(next.pinned[{name, trial.version}] = std::move(candidate)) : ended.push_back(name);
+    } catch (const std::exception& error) {
+      log_line("error", "trial_not_loaded", {{"model", name}, {"version", trial.version}, {"error", error.what()}});
+    }
+  }
+  for (const std::string& name : ended) next.state.trials.erase(name);
+}
+
+void Registry::adopt(Contents next, const std::vector<std::string>& ended) {
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(now_, next);
+  }
+  for (const std::string& name : ended) log_line("info", "trial_ended", {{"model", name}});
+  if (ended.empty()) return;
+  try {
+    commit([&](RegistryState& state) {
+      for (const std::string& name : ended) state.trials.erase(name);
+    });
+  } catch (const std::exception& error) {
+    log_line("warning", "state_not_written", {{"error", error.what()}});  // they end again at the next start
+  }
+}
+
+}  // namespace qing::serve
