@@ -280,7 +280,7 @@ int fail(const char* what, int code) {
 int run(int argc, char** argv) {
   CLI::App app{"qing: train, measure and serve small sentiment models", "qing"};
   app.require_subcommand(1);
-  app.set_version_flag("--version", std::string("qing ") + cli::kVersion);
+  app.set_version_flag("--version", std::string("qing ") + qing::serve::kVersion);
 
   // CLI11 hands what follows -- to the wrong command, so it never sees it.
   char** const dashes =

@@ -9,12 +9,11 @@
 
 #include <qing/serve/cli/settings.h>
 #include <qing/serve/limits.h>
+#include <qing/serve/version.h>
 #include <qing/tensor/dtype.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
-
-inline constexpr const char* kVersion = "0.1.0";
 
 /// Arguments that parse but do not fit together: exit code 2, as for those that do not parse.
 class UsageError : public Error {

@@ -13,8 +13,8 @@
 
 namespace qing::serve {
 
-/// A set of accepted keys. The keys themselves are forgotten after loading: what stays is their HMAC-SHA-256 under a
-/// secret drawn at start, so that neither a memory dump nor the time of a comparison tells a key. Each may do
+/// A set of accepted keys. What stays of them after loading is their HMAC-SHA-256 under a secret drawn at start, so that
+/// the time of a comparison tells nothing of a key. Each may do
 /// everything, without quotas or accounts: those need a KeyStore.
 class ApiKeys : public Gatekeeper {
  public:

@@ -8,6 +8,7 @@
 
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/v2_tensors.h>
+#include <qing/serve/version.h>
 
 namespace qing::serve::protocols {
 namespace {
@@ -107,8 +108,9 @@ std::vector<Route> open_inference(Service& service) {
   constexpr Operation kInfer = {kTag, "Predicts the label of texts", kInferRequest, kInferResponse};
   return {get("/v2", Scope::kPredict, "The server and its extensions",
               [](const Call&) {
-                return answer({200, R"({"name":"qing","version":"0.1.0","extensions":["binary_tensor_data",)"
-                                    R"("model_repository"]})", {}});
+                constexpr std::string_view kExtensions = R"(["binary_tensor_data","model_repository"])";
+                return answer({200, fmt::format(R"({{"name":"qing","version":"{}","extensions":{}}})", kVersion,
+                                                kExtensions), {}});
               }),
           get("/v2/health/live", Scope::kOpen, "200 while the process answers",
               [&service](const Call&) { return ready(service, "live"); }),

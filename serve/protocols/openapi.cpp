@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/version.h>
+
 namespace qing::serve {
 namespace {
 
@@ -69,8 +71,8 @@ std::string openapi_json(const std::vector<Route>& routes) {
     path += fmt::format(R"({}"{}":{})", path.empty() ? "" : ",", lower(route.method),
                         operation_json(route));
   }
-  std::string body = R"({"openapi":"3.1.0","info":{"title":"qing","version":"0.1.0",)"
-                     R"("license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},)"
+  std::string body = R"({"openapi":"3.1.0","info":{"title":"qing","version":")" + std::string(kVersion) +
+                     R"(","license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},)"
                      R"("security":[{"bearer":[]},{"key":[]},{}],"paths":{)";
   bool first = true;
   for (const auto& [pattern, operations] : paths) {

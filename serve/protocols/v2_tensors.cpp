@@ -148,13 +148,20 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
     if (name == nullptr || !name->is_string()) refuse_field(field + ".name: must be a string");
     const std::string text(name->get_string().data(), name->get_string().size());
     const auto known = std::ranges::find(kOutputs, text);
-    if (known == kOutputs.end() || outputs.size() == kOutputs.size()) {
+    const bool again = std::ranges::find(outputs, text, &V2Output::name) != outputs.end();
+    if (known == kOutputs.end() || again) {
       refuse_field(fmt::format("{}.name: must be one of {}, each once", field, fmt::join(kOutputs, ", ")));
     }
     if (text == "explanation" && !explain) {
       refuse_field(field + R"(.name: an explanation needs "parameters": {"explain": true})");
     }
     const json::object* parameters = parameters_of(*output, field + ".parameters");
+    for (const char* extension : {"classification", "shared_memory_region"}) {
+      if (parameters != nullptr && parameters->contains(extension)) {
+        refuse_field(fmt::format("{}.parameters.{}: this server does not have that extension; leave it out", field,
+                                 extension));
+      }
+    }
     outputs.push_back({text, parameters != nullptr ? flag_of(*parameters, "binary_data", binary) : binary});
   }
   return outputs;

@@ -108,6 +108,9 @@ def test_triton_sees_errors(triton):
         connection.infer("other", [triton_input(client, TEXTS)])
     with pytest.raises(utils.InferenceServerException, match=r"outputs\[0\].name"):
         connection.infer("emotion_analysis", [triton_input(client, TEXTS)], outputs=[client.InferRequestedOutput("x")])
+    ranked = client.InferRequestedOutput("scores", class_count=3)
+    with pytest.raises(utils.InferenceServerException, match="classification: this server does not have"):
+        connection.infer("emotion_analysis", [triton_input(client, TEXTS)], outputs=[ranked])
 
 
 # --- kserve ---
@@ -183,6 +186,7 @@ def v2_body(texts=("a",), **changes):
         ({**v2_body(), "parameters": 1}, 422, "parameters:"),
         ({**v2_body(), "parameters": {"explain": 1}}, 422, "explain:"),
         ({**v2_body(), "outputs": [{"name": "explanation"}]}, 422, "outputs[0].name:"),
+        ({**v2_body(), "outputs": [{"name": "label"}, {"name": "label"}]}, 422, "outputs[1].name:"),
         (v2_body(data=None, parameters={"binary_data_size": 5}), 400, "inputs[0].parameters.binary_data_size:"),
     ],
 )
