@@ -95,7 +95,7 @@ expected='文本：我非常喜欢这个电影，情感：positive
 [ "$answer" = "$expected" ] || fail "the sample's emotions are not positive, negative"
 
 echo
-echo "and sentences that are in no training set:"
+echo "and sentences that are not in its training set:"
 python3 - $data/train.tsv <<'PY'
 import sys
 from maas_sdk import MaaSClient

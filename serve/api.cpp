@@ -12,22 +12,11 @@
 namespace qing::serve {
 namespace {
 
-// Counts the answer of a request by its route.
-void count(RouteStatistics& route, int status, std::chrono::steady_clock::time_point begin) {
-  route.by_status[static_cast<std::size_t>(status) - 100].fetch_add(1, std::memory_order_relaxed);
-  route.seconds.observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-}
-
 // The key of Authorization: Bearer KEY, or of X-API-Key; empty without one.
 std::string_view key_of(const HttpHead& head) {
   constexpr std::string_view kBearer = "bearer ";
   std::string_view key = head.header("Authorization");
-  const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; };
-  if (key.size() < kBearer.size() || !std::equal(kBearer.begin(), kBearer.end(), key.begin(), [&](char b, char a) {
-        return same(a, b);
-      })) {
-    return head.header("X-API-Key");
-  }
+  if (!same_name(key.substr(0, kBearer.size()), kBearer)) return head.header("X-API-Key");
   key.remove_prefix(kBearer.size());
   key.remove_prefix(std::min(key.find_first_not_of(' '), key.size()));
   return key;
@@ -57,7 +46,6 @@ std::vector<Route> Api::all_routes() {
 }
 
 Routed Api::route(const HttpHead& head) {
-  const auto begin = std::chrono::steady_clock::now();
   std::string key;
   Routed routed = router_.route(head, [&](Scope scope) {
     if (keys_ && scope != Scope::kOpen) key = keys_->admit(key_of(head), scope);
@@ -65,18 +53,13 @@ Routed Api::route(const HttpHead& head) {
   routed.key = std::move(key);
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));
-  RouteStatistics& statistics = service_.statistics().route(routed.name);
-  if (routed.refusal) {
-    count(statistics, routed.refusal->status, begin);
-    return routed;
-  }
-  routed.run = [run = std::move(routed.run), &statistics, begin](std::string body, const Routed::Reply& reply) {
-    run(std::move(body), reply.through([&statistics, begin, reply](HttpResponse response) {
-      count(statistics, response.status, begin);
-      reply(std::move(response));
-    }));
-  };
   return routed;
+}
+
+void Api::answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) {
+  RouteStatistics& route = service_.statistics().route(routed.name.empty() ? "none" : routed.name);
+  route.by_status[static_cast<std::size_t>(status) - 100].fetch_add(1, std::memory_order_relaxed);
+  route.seconds.observe(std::chrono::duration<double>(time).count());
 }
 
 }  // namespace qing::serve

@@ -23,6 +23,7 @@ class Api : public HttpHandler {
   Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits);
 
   Routed route(const HttpHead& head) override;
+  void answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) override;
   /// From now on /health/ready is 503.
   void begin_drain() { service_.begin_drain(); }
   void stop_changes() { service_.stop_changes(); }

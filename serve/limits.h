@@ -16,8 +16,8 @@ struct Limits {
   std::size_t json_depth = 8;                   ///< nesting of a JSON body; above: 400
   std::size_t header_fields = 100;              ///< fields of a header; above: 431
   std::size_t bodies_bytes = 256 * 1024 * 1024; ///< bodies in memory, of all requests together; above: 503
-  std::size_t connections = 16384;              ///< open at once; above: 503 and close
-  std::size_t address_connections = 1024;       ///< from one address, but for this machine's own; above: 503 and close
+  std::size_t connections = 16384;              ///< open at once; above: 503 (not with TLS) and close
+  std::size_t address_connections = 1024;       ///< from one address, but for this machine's own; above: likewise
   std::size_t queue_texts = 8192;               ///< texts that wait for one model; above: 503
   std::size_t queue_tokens = 512 * 1024;        ///< tokens (estimated) that wait for one model; above: 503
   std::size_t batch_texts = 256;                ///< most texts computed together
@@ -32,7 +32,7 @@ struct Limits {
                                                    ///< Request-Timeout (in seconds) says less; above: 504
   std::chrono::milliseconds linger_time{1'000};    ///< reading on after a refusal, so that the client sees it
   std::chrono::milliseconds drain_time{30'000};    ///< for requests in flight when the server stops
-  int retry_after_seconds = 1;                     ///< the Retry-After of a 503
+  std::size_t retry_after_seconds = 1;             ///< the Retry-After of a 503
 };
 
 }  // namespace qing::serve

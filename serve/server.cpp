@@ -38,7 +38,7 @@ struct Server::Impl {
       : options(std::move(options_in)),
         batcher(options.limits),
         api(std::move(registry), batcher, keys_for(options), options.limits),
-        transport(api, options.limits, options.log_requests) {
+        transport(api, api.statistics().connections, options.limits, options.log_requests) {
     if (options.certificate.empty() != options.tls_key.empty()) {
       throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");
     }
@@ -71,7 +71,9 @@ Server::Server(ServerOptions options, std::shared_ptr<Registry> registry) {
 Server::~Server() { stop(); }
 
 void Server::start() {
-  if (impl_->started) throw ValueError("Server::start: already started; make another Server");
+  if (impl_->started || impl_->stopped) {
+    throw ValueError("Server::start: already started or stopped; make another Server");
+  }
   impl_->transport.listen(impl_->options.address, impl_->options.port);
   impl_->started = true;
   log_line("info", "listening", {{"address", impl_->options.address}, {"port", std::int64_t{port()}}});

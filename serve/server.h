@@ -1,4 +1,4 @@
-// The sentiment service, to embed or to run: HTTP in front, a compute worker behind, models from a Registry.
+// The sentiment service, to embed or to run: HTTP in front, compute workers behind, models from a Registry.
 #pragma once
 
 #include <cstdint>

@@ -57,34 +57,36 @@ void check(const nn::Prediction& prediction, const std::vector<std::string>& lab
 HttpResponse status_response(const BatchResult& result, const Limits& limits) {
   switch (result.status) {
     case BatchResult::Status::kExpired:
-      return error_response(504, "deadline", fmt::format("the request waited longer than the limit of {} ms; "
-                                                         "send fewer texts or try again later",
-                                                         limits.predict_time.count()));
+      return error_response(504, "deadline", "the request waited longer than the time allowed for it; send fewer texts "
+                                             "or try again later");
     case BatchResult::Status::kRefused:
       return unavailable("queue_full", "others have queued less and went first; try again later",
                          limits.retry_after_seconds);
     case BatchResult::Status::kFailed:
       return failure(result.error);
-    default:
+    default:  // kStopped; and kCancelled, which nobody reads
       return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
   }
 }
 
+// Forwards and backwards to explain a text, in forwards.
+constexpr std::size_t kExplanationCost = 50;
+
 // What has to live until the answer is written.
 struct Pending {
   Job job;
-  std::vector<nn::Prediction> predictions;
-  std::vector<nn::Explanation> explanations;
+  std::vector<nn::Explanation> explanations;  // one a text, when asked for
   std::function<HttpResponse(const Answer&)> write;
 };
 
 HttpResponse result_response(const Pending& pending, const BatchResult& result, const Limits& limits,
                              const std::function<void(const Answer&)>& seen) {
   if (result.status != BatchResult::Status::kDone) return status_response(result, limits);
-  const std::vector<nn::Prediction>& predictions = pending.job.explain ? pending.predictions : result.predictions;
   try {
-    for (const nn::Prediction& prediction : predictions) check(prediction, pending.job.model.classifier->labels());
-    const Answer answer{pending.job.model, predictions, pending.explanations, pending.job.texts};
+    for (const nn::Prediction& prediction : result.predictions) {
+      check(prediction, pending.job.model.classifier->labels());
+    }
+    const Answer answer{pending.job.model, result.predictions, pending.explanations, pending.job.texts};
     seen(answer);
     return pending.write(answer);
   } catch (...) {
@@ -268,7 +270,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
                                  fmt::format("explain: {} texts exceed the limit of {} explained in a request; send "
                                              "several requests", job.texts.size(), limits.explained_texts)));
   }
-  const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, {}, std::move(write)});
+  const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, std::move(write)});
   BatchRequest request;
   request.classifier = pending->job.model.classifier;
   *reply.deadline = std::min(*reply.deadline, Batcher::Clock::now() + limits.predict_time);
@@ -279,25 +281,33 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   request.cancelled = reply.cancelled;
   request.statistics = statistics_.model(pending->job.model.name);
   if (pending->job.explain) {
-    // Alone on its worker: what an explanation costs has nothing to do with a batch of predictions.
-    request.work = [pending] {
+    request.texts = pending->job.texts;
+    pending->explanations.resize(request.texts.size());
+    // A text at a time, so that others get their turn in between, and the rest is spared when nobody waits any more.
+    request.work = [pending](std::size_t index) {
       const nn::TextClassifier& classifier = *pending->job.model.classifier;
-      pending->predictions = classifier.predict(pending->job.texts);
-      pending->explanations = classifier.explain(pending->job.texts);
+      const std::span<const std::string> text(&pending->job.texts[index], 1);
+      pending->explanations[index] = std::move(classifier.explain(text).front());
+      return std::move(classifier.predict(text).front());
     };
-    constexpr std::size_t kCost = 50;  // forwards and backwards, in forwards
-    for (const std::string& text : pending->job.texts) {
-      request.work_tokens += kCost * BatchQueue::estimate(text, request.classifier->max_length());
-    }
+    request.work_cost = kExplanationCost;
   } else {
     request.texts = std::move(pending->job.texts);
+  }
+  const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
+  if (request.texts.size() > limits.queue_texts || tokens > limits.queue_tokens) {
+    throw Refusal(error_response(422, "unacceptable_field",
+                                 fmt::format("{} texts of about {} tokens (counted {} times to be explained) are more than the "
+                                             "limits of {} texts and {} tokens that may wait; send fewer",
+                                             request.texts.size(), tokens / request.work_cost, kExplanationCost, limits.queue_texts,
+                                             limits.queue_tokens)));
   }
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
   const bool queued =
       batcher_.submit(std::move(request), [this, pending, shadow, reply = std::move(reply)](const BatchResult& result) {
-        charge(pending->job.explain ? pending->predictions : result.predictions, reply.key);
+        charge(result.predictions, reply.key);
         reply(result_response(*pending, result, this->limits(pending->job.model),
                               [&](const Answer& answer) { count(answer); }));
         if (shadow && result.status == BatchResult::Status::kDone) shadow->served(result.predictions);

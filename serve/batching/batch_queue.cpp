@@ -23,42 +23,68 @@ std::size_t BatchQueue::estimate(const std::string& text, std::int32_t max_lengt
   return std::min(static_cast<std::size_t>(std::max(max_length, 2)), text.size() / 3 + 2);
 }
 
-std::size_t BatchQueue::tokens_of(const BatchJob& job, std::size_t begin, std::size_t end) {
-  const BatchRequest& request = job.request;
-  if (request.work) return request.work_tokens;
+std::size_t BatchQueue::tokens_of(const BatchRequest& request, std::size_t begin, std::size_t end) {
   std::size_t tokens = 0;
   const std::int32_t most = request.classifier->max_length();
   for (std::size_t i = begin; i < end; ++i) tokens += estimate(request.texts[i], most);
-  return tokens;
+  return tokens * request.work_cost;
 }
 
 bool BatchQueue::has_room(const Requests& lane, std::size_t texts, std::size_t tokens) {
   return lane.texts + texts <= lane.most_texts && lane.tokens + tokens <= lane.most_tokens;
 }
 
-// Pushes out, newest first, requests of keys that have queued more than the new one's key will have. Those begun stay.
+// Pushes out, newest first, requests of keys that have queued more than the new one's key will have, or none when that
+// would not make room. Those begun stay.
 bool BatchQueue::make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens,
                            std::vector<JobPointer>& out) {
-  while (!has_room(lane, texts, tokens)) {
-    Flow* longest = nullptr;
-    for (auto& [key, other] : lane.flows) {
-      if (!other.jobs.empty() && (longest == nullptr || other.tokens > longest->tokens)) longest = &other;
+  struct Other {
+    Flow* flow;
+    std::size_t tokens;     // without those that would go
+    std::size_t going = 0;  // of its newest requests
+    const BatchJob* next() const {
+      return going == flow->jobs.size() ? nullptr : flow->jobs[flow->jobs.size() - 1 - going].get();
     }
-    if (longest == nullptr || longest == &flow || longest->tokens <= flow.tokens + tokens) return false;
-    const JobPointer job = longest->jobs.back();
-    if (job->taken > 0) return false;
-    leave(lane, *longest, *job, 0, job->request.texts.size());
-    longest->jobs.pop_back();
-    if (longest->jobs.empty()) lane.order.erase(longest->place);
-    --queued_;
-    out.push_back(job);
+  };
+  if (has_room(lane, texts, tokens)) return true;
+  std::vector<Other> others;
+  for (auto& [key, other] : lane.flows) {
+    if (&other != &flow && !other.jobs.empty()) others.push_back({&other, other.tokens});
+  }
+  std::size_t texts_then = lane.texts + texts, tokens_then = lane.tokens + tokens;
+  while (texts_then > lane.most_texts || tokens_then > lane.most_tokens) {
+    Other* longest = nullptr;
+    for (Other& other : others) {
+      const bool removable = other.next() != nullptr && other.next()->taken == 0;
+      if (removable && (longest == nullptr || other.tokens > longest->tokens)) longest = &other;
+    }
+    if (longest == nullptr || longest->tokens <= flow.tokens + tokens) return false;
+    const BatchRequest& request = longest->next()->request;
+    const std::size_t gone = tokens_of(request, 0, request.texts.size());
+    texts_then -= request.texts.size();
+    tokens_then -= gone;
+    longest->tokens -= gone;
+    ++longest->going;
+  }
+  for (const Other& other : others) {
+    for (std::size_t i = 0; i < other.going; ++i) push_out(lane, *other.flow, out);
   }
   return true;
 }
 
+// The newest request of a key.
+void BatchQueue::push_out(Requests& lane, Flow& flow, std::vector<JobPointer>& out) {
+  const JobPointer job = flow.jobs.back();
+  leave(lane, flow, *job, 0, job->request.texts.size());
+  flow.jobs.pop_back();
+  if (flow.jobs.empty()) lane.order.erase(flow.place);
+  --queued_;
+  out.push_back(job);
+}
+
 BatchQueue::Pushed BatchQueue::push(const JobPointer& job) {
   const BatchRequest& request = job->request;
-  const std::size_t texts = request.texts.size(), tokens = tokens_of(*job, 0, texts);
+  const std::size_t texts = request.texts.size(), tokens = tokens_of(request, 0, texts);
   const auto [place, fresh] = lanes_.try_emplace({request.background, request.classifier.get()});
   Requests& lane = place->second;
   if (lane.order.empty()) lane.served = std::max(lane.served, floor_);
@@ -97,7 +123,7 @@ bool BatchQueue::would_admit(const Lane& id, const std::string& key) const {
 }
 
 void BatchQueue::leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end) {
-  const std::size_t texts = end - begin, tokens = tokens_of(job, begin, end);
+  const std::size_t texts = end - begin, tokens = tokens_of(job.request, begin, end);
   flow.texts -= texts;
   flow.tokens -= tokens;
   lane.texts -= texts;
@@ -128,23 +154,26 @@ std::vector<BatchSlice> BatchQueue::take(const Lane& id, std::size_t tokens, boo
   std::size_t budget = tokens;
   while (!flow.jobs.empty() && (slices.empty() || budget > 0)) {
     const JobPointer job = flow.jobs.front();
-    const std::vector<std::string>& texts = job->request.texts;
-    if (job->request.work && (!work || !slices.empty())) break;
+    const BatchRequest& request = job->request;
+    if (request.work && (!work || !slices.empty())) break;
     const std::size_t begin = job->taken;
-    std::size_t used = tokens_of(*job, begin, begin), end = begin;
-    while (end < texts.size() && (end == begin || used < budget)) {
-      used += estimate(texts[end++], job->request.classifier->max_length());
+    std::size_t used = 0, end = begin;
+    while (end < request.texts.size() && (end == begin || (used < budget && !request.work))) {
+      used += tokens_of(request, end, end + 1);
+      ++end;
     }
     leave(lane, flow, *job, begin, end);
     flow.served += static_cast<double>(used);
     budget -= std::min(budget, used);
     job->taken = end;
     slices.push_back({job, begin, end});
-    if (end == texts.size()) {
+    if (end == request.texts.size()) {
       flow.jobs.pop_front();
       --queued_;
+    } else if (request.work && flow.jobs.size() > 1) {
+      std::swap(flow.jobs[0], flow.jobs[1]);
     }
-    if (job->request.work) break;
+    if (request.work) break;
   }
   lane.order.erase(flow.place);
   if (!flow.jobs.empty()) flow.place = lane.order.emplace(flow.served, &flow);
@@ -198,7 +227,7 @@ std::vector<JobPointer> BatchQueue::remove_all() {
     for (auto& [key, flow] : lane.flows) {
       for (const JobPointer& job : flow.jobs) {
         const std::size_t begin = job->taken, end = job->request.texts.size();
-        count(*job, -1, 1, end - begin, tokens_of(*job, begin, end));
+        count(*job, -1, 1, end - begin, tokens_of(job->request, begin, end));
         all.push_back(job);
       }
     }

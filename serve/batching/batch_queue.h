@@ -52,10 +52,9 @@ struct BatchRequest {
   CancelToken cancelled;                        ///< may be null
   std::shared_ptr<ModelStatistics> statistics;  ///< may be null
   bool background = false;                      ///< computed when no other request waits
-  /// Other work for a compute worker, called in place of predicting the texts; `work_tokens` is what it costs. A
-  /// throw makes the result kFailed.
-  std::function<void()> work;
-  std::size_t work_tokens = 0;
+  /// Called for each text in place of predicting it, by its index and on any worker; a throw makes the result kFailed.
+  std::function<nn::Prediction(std::size_t text)> work;
+  std::size_t work_cost = 1;  ///< of a text, in predictions of it
 };
 
 struct BatchJob {
@@ -65,6 +64,7 @@ struct BatchJob {
   std::size_t taken = 0;                     // texts handed to a worker
   std::atomic<std::size_t> unfinished = 0;   // texts without a result
   std::vector<nn::Prediction> predictions;   // one a text
+  std::atomic<bool> expired = false;  // before its first text was begun
   std::atomic<bool> failed = false;
   std::exception_ptr error;  // of the first failure
 
@@ -91,6 +91,9 @@ class BatchQueue {
   /// Tokens that a text may be expected to become: enough to bound and to share by.
   static std::size_t estimate(const std::string& text, std::int32_t max_length);
 
+  /// What texts [begin, end) of a request cost, in estimated tokens.
+  static std::size_t tokens_of(const BatchRequest& request, std::size_t begin, std::size_t end);
+
   struct Pushed {
     bool admitted;
     std::vector<JobPointer> pushed_out;
@@ -102,8 +105,8 @@ class BatchQueue {
   std::size_t tokens() const { return tokens_; }  ///< estimated, of all that waits
   /// The lane to serve next; the queue must not be empty.
   Lane next() const;
-  /// About `tokens` of the least served key of a lane, but one text at least; nothing when the lane is empty. Other
-  /// work comes as a slice without texts, alone, and only with `work`.
+  /// About `tokens` of the least served key of a lane, but one text at least; nothing when the lane is empty. Texts of
+  /// other work come one at a time, alone, and only with `work`; the key's next request goes before the next of them.
   std::vector<BatchSlice> take(const Lane& lane, std::size_t tokens, bool work);
   /// Compute time that a lane has used.
   void charge(const Lane& lane, double seconds);
@@ -127,11 +130,11 @@ class BatchQueue {
     std::size_t most_texts = 0, most_tokens = 0;
   };
 
-  static std::size_t tokens_of(const BatchJob& job, std::size_t begin, std::size_t end);
   void leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end);
   static bool has_room(const Requests& lane, std::size_t texts, std::size_t tokens);
   bool make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens,
                  std::vector<JobPointer>& out);
+  void push_out(Requests& lane, Flow& flow, std::vector<JobPointer>& out);
   void remove_idle();
 
   const std::size_t most_texts_, most_tokens_;

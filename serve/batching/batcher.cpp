@@ -56,6 +56,8 @@ void finish(BatchJob& job, Status status) {
   if (status == Status::kDone) result.predictions = std::move(job.predictions);
   if (status == Status::kDone && job.gone()) {
     result.status = Status::kCancelled;
+  } else if (status == Status::kDone && job.expired) {
+    result.status = Status::kExpired;
   } else if (status == Status::kDone && job.failed) {
     result.status = Status::kFailed;
     result.error = job.error;
@@ -110,7 +112,7 @@ bool Batcher::submit(BatchRequest request, Done done) {
   job->queued = Clock::now();
   job->unfinished = job->request.texts.size();
   job->predictions.resize(job->request.texts.size());
-  if (job->request.texts.empty() && !job->request.work) {
+  if (job->request.texts.empty()) {
     finish(*job, Status::kDone);
     return true;
   }
@@ -178,7 +180,7 @@ void Batcher::fill(std::unique_lock<std::mutex>& lock, Batch& batch) {
   for (std::size_t i = 0; i < texts.size(); ++i) add(batch, std::move(texts[i]), std::move(encodings[i]));
   sweep(lock);
   trim_memory();
-  while (batch.rest.empty() && !batch.work && !queue_.empty()) {
+  while (batch.rest.empty() && !batch.work.job && !queue_.empty()) {
     if (batch.texts.empty()) batch.lane = queue_.next();
     const std::size_t left = batch.most_tokens - std::min(batch.most_tokens, batch.tokens);
     if (!has_room(batch, 1)) break;
@@ -229,17 +231,15 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
   if (slice.begin == 0 && request.statistics) {
     request.statistics->queue_seconds.observe(Seconds(now - job.queued).count());
   }
-  if (slice.begin == 0 && slice.end == request.texts.size() && request.deadline < now) {
-    return finish(job, Status::kExpired);
-  }
-  if (request.work) {
-    batch.work = slice.job;
-    return;
-  }
+  if (slice.begin == 0 && request.deadline < now) job.expired = true;
   for (std::size_t i = slice.begin; i < slice.end; ++i) {
-    if (job.gone()) {
+    if (job.gone() || job.expired) {
       finish_text(job);
       continue;
+    }
+    if (request.work) {
+      batch.work = {slice.job, i};
+      continue;  // it is the only one
     }
     if (auto known = cache_.find(request.classifier, request.texts[i])) {
       job.predictions[i] = std::move(*known);
@@ -264,7 +264,7 @@ void Batcher::add(Batch& batch, Batch::Text text, nn::EncodedText encoding) {
 }
 
 void Batcher::compute(Batch& batch) {
-  if (batch.work) return run_work(std::exchange(batch.work, nullptr));
+  if (batch.work.job) return run_work(std::exchange(batch.work, {nullptr, 0}));
   const auto begin = Clock::now();
   const std::shared_ptr<ModelStatistics> statistics = batch.texts.front().job->request.statistics;
   const auto texts = std::exchange(batch.texts, {});
@@ -303,14 +303,14 @@ void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn:
   }
 }
 
-void Batcher::run_work(const JobPointer& job) {
+void Batcher::run_work(const Batch::Text& text) {
+  BatchJob& job = *text.job;
   try {
-    job->request.work();
+    job.predictions[text.index] = job.request.work(text.index);
   } catch (...) {
-    job->failed = true;
-    job->error = std::current_exception();
+    return fail_text(job, std::current_exception());
   }
-  finish(*job, Status::kDone);
+  finish_text(job);
 }
 
 }  // namespace qing::serve

@@ -57,10 +57,10 @@ class Batcher {
     std::vector<Text> texts;
     std::vector<nn::EncodedText> encodings;  // one a text
     std::size_t tokens = 0, most_tokens = 0;
-    JobPointer work;  // instead of texts
+    Text work{nullptr, 0};  // instead of texts, unless null
     std::vector<Text> rest;  // taken from the queue, but without room: the next batch begins with these
     std::vector<nn::EncodedText> rest_encodings;
-    bool empty() const { return texts.empty() && !work; }
+    bool empty() const { return texts.empty() && !work.job; }
   };
 
   void work();
@@ -74,7 +74,7 @@ class Batcher {
   void predict(const std::vector<Batch::Text>& texts, std::span<const nn::EncodedText> encodings);
   void sweep(std::unique_lock<std::mutex>& lock);
   void trim_memory();
-  static void run_work(const JobPointer& job);
+  static void run_work(const Batch::Text& text);
 
   const Limits limits_;
   PredictionCache cache_;

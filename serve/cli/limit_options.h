@@ -36,6 +36,10 @@ inline void add_limits(CLI::App* command, Limits& limits) {
   using detail::add_count, detail::add_time;
   add_count(command, "--body-bytes", limits.body_bytes, "Of a request's body; more: 413");
   add_count(command, "--header-bytes", limits.header_bytes, "Of a request's line and headers; more: 431");
+  add_count(command, "--header-fields", limits.header_fields, "Of a request; more: 431");
+  add_count(command, "--bodies-bytes", limits.bodies_bytes, "Of the bodies of all requests together; more: 503", 1,
+            std::size_t{1} << 40);
+  add_count(command, "--json-depth", limits.json_depth, "Nesting of a JSON body; more: 400", 1, 100);
   add_count(command, "--texts", limits.texts, "In one request; more: 422");
   add_count(command, "--text-bytes", limits.text_bytes, "Of one text; more: 422");
   add_count(command, "--explained-texts", limits.explained_texts, "In one request that asks for explanations");
@@ -54,6 +58,9 @@ inline void add_limits(CLI::App* command, Limits& limits) {
   add_time(command, "--predict-time", limits.predict_time, "Seconds from there to the answer; more: 504");
   add_time(command, "--idle-time", limits.idle_time, "Seconds a connection stays open between requests");
   add_time(command, "--write-time", limits.write_time, "Seconds for a client to take its answer");
+  add_time(command, "--linger-time", limits.linger_time, "Seconds a refused client may take to notice");
+  add_count(command, "--retry-after", limits.retry_after_seconds, "Seconds after which a client refused with 503 is told "
+            "to come back", 1, 3600);
   add_time(command, "--drain-time", limits.drain_time, "Seconds for what is in flight when the server stops");
 }
 

@@ -1,10 +1,27 @@
 #include "message.h"
 
+#include <algorithm>
+
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 #include <fmt/format.h>
 
 namespace qing::serve {
+namespace {
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+}  // namespace
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return lower(c); });
+  return out;
+}
 
 std::string json_quoted(std::string_view text) { return boost::json::serialize(boost::json::value(text)); }
 
@@ -12,7 +29,7 @@ HttpResponse error_response(int status, std::string_view code, std::string_view 
   return {status, fmt::format(R"({{"error":{},"code":{}}})", json_quoted(message), json_quoted(code)), {}};
 }
 
-HttpResponse unavailable(std::string_view code, std::string_view message, int retry_after_seconds) {
+HttpResponse unavailable(std::string_view code, std::string_view message, std::size_t retry_after_seconds) {
   HttpResponse response = error_response(503, code, message);
   response.headers.emplace_back("Retry-After", std::to_string(retry_after_seconds));
   return response;

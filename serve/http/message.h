@@ -82,12 +82,20 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
   virtual Routed route(const HttpHead& head) = 0;
+  /// Of every response, whoever made it; `routed` is empty when it came before there was a route. `time` is from the
+  /// first byte of the request.
+  virtual void answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) = 0;
 };
+
+/// Whether two header names or the like are the same but for the case of ASCII letters.
+bool same_name(std::string_view a, std::string_view b);
+/// ASCII letters only.
+std::string lower(std::string_view text);
 
 /// {"error": "...", "code": "..."}, as every error of the service reads. `message` must be UTF-8.
 HttpResponse error_response(int status, std::string_view code, std::string_view message);
 /// A 503 with its Retry-After.
-HttpResponse unavailable(std::string_view code, std::string_view message, int retry_after_seconds);
+HttpResponse unavailable(std::string_view code, std::string_view message, std::size_t retry_after_seconds);
 /// `text` as a JSON string, quotes included.
 std::string json_quoted(std::string_view text);
 

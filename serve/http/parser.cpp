@@ -19,13 +19,6 @@ namespace {
 
 std::string_view view_of(beast::string_view text) { return {text.data(), text.size()}; }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-bool same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
-}
-
 bool is_number(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
@@ -155,7 +148,8 @@ std::optional<HttpResponse> HttpParser::Request::refusal() const {
   if (lengths == 1 && !is_number(find("Content-Length"))) return bad_framing("Content-Length: not a plain number");
   if (hosts > 1 || (version == 11 && hosts == 0)) return bad_request("HTTP/1.1 asks for exactly one Host header");
   if (hosts == 1 && !is_host(find("Host"))) return bad_request("Host: not a host and port");
-  if (count("Expect") > 0 && !continues) {
+  // An HTTP/1.0 client that expects to be told to go on is not, but answered (RFC 9110, 10.1.1).
+  if (count("Expect") > 0 && !same_name(find("Expect"), "100-continue")) {
     return error_response(417, "expectation_failed", "Expect: only 100-continue is known here");
   }
   const bool absolute = target.starts_with("http://") || target.starts_with("https://");

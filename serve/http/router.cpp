@@ -9,12 +9,6 @@
 namespace qing::serve {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-  return out;
-}
-
 // application/json, with or without parameters; JSON is UTF-8, so that another charset is another type.
 bool is_json(std::string_view content_type) {
   if (content_type == kJsonType) return true;

@@ -21,7 +21,6 @@ std::string_view reason_of(int status) {
   switch (status) {
     case 200: return "OK";
     case 202: return "Accepted";
-    case 204: return "No Content";
     case 400: return "Bad Request";
     case 401: return "Unauthorized";
     case 403: return "Forbidden";
@@ -85,6 +84,7 @@ void Session::drain() {
 
 void Session::close() {
   if (state_ == State::kClosed) return;
+  if (state_ == State::kIdle) stream_.end_writing();
   state_ = State::kClosed;
   if (cancelled_) *cancelled_ = true;
   owner_.body_bytes() -= std::exchange(body_bytes_, 0);
@@ -117,8 +117,10 @@ void Session::wait_writable() {
 void Session::on_readable() {
   if (state_ == State::kComputing || state_ == State::kWriting) {
     // Nobody waits for the answer any more. A client that only ended its own direction counts as one that left.
-    if (stream_.ended()) return close();
+    const Stream::Look look = stream_.look();
+    if (look == Stream::Look::kEnded) return close();
     if (state_ == State::kWriting) flush();  // TLS may have waited for input
+    if (look == Stream::Look::kNothing) return wait_readable();  // a part of a TLS record
     input_waits_ = true;
     return;
   }
@@ -147,7 +149,7 @@ void Session::read() {
 // Reads requests from the input for as long as there are whole ones and their answers come at once.
 void Session::advance() {
   while (state_ == State::kIdle || state_ == State::kReading) {
-    if (out_.size() > kWriteBytes) break;
+    if (state_ == State::kIdle && out_.size() > kWriteBytes) break;
     if (!step()) break;
   }
   if (state_ == State::kClosed) return;
@@ -302,7 +304,7 @@ void Session::flush() {
     }
     if (state_ == State::kIdle || state_ == State::kWriting) {
       state_ = State::kWriting;
-      deadline_ = Clock::now() + owner_.limits().write_time;
+      if (!std::exchange(write_timed_, true)) deadline_ = Clock::now() + owner_.limits().write_time;
     }
     if (result.status == Stream::Status::kWantRead) return wait_readable();
     return wait_writable();
@@ -314,6 +316,7 @@ void Session::flush() {
 
 // All output is on its way: what comes next depends on what the session was doing.
 void Session::written() {
+  write_timed_ = false;
   if (state_ == State::kWriting) {
     if (!keep_) return linger();
     state_ = State::kIdle;
@@ -348,6 +351,7 @@ void Session::linger() {
 void Session::check_deadline(Clock::time_point now) {
   if (now < deadline_) return;
   const Limits& limits = owner_.limits();
+  if (state_ == State::kHandshake || state_ == State::kReading || state_ == State::kWriting) owner_.timed_out();
   switch (state_) {
     case State::kReading:
       refuse(error_response(408, "request_timeout", fmt::format("the request took longer than the limit of {} ms; send "

@@ -32,6 +32,8 @@ class SessionOwner {
   virtual void closed(Session* session) = 0;
   /// A response made on another thread; hands it to Session::complete() on the I/O thread.
   virtual void deliver(std::shared_ptr<Session> session, std::uint64_t request, HttpResponse response) = 0;
+  /// Cut in the middle of something.
+  virtual void timed_out() = 0;
   virtual void finished(const Routed& routed, int status, std::chrono::steady_clock::duration time) = 0;
   virtual void run_later(std::function<void()> step) = 0;
   virtual std::string_view date() = 0;  ///< for the header of that name
@@ -94,6 +96,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool input_waits_ = false;  // input came while the request computes
   bool keep_ = true;          // after the response in hand
   bool replying_ = false;     // inside a handler: its response comes at once
+  bool write_timed_ = false;  // the deadline is that of the response in hand
 };
 
 }  // namespace qing::serve

@@ -92,10 +92,15 @@ Stream::Result Stream::write(const char* from, std::size_t size) {
   return {later ? Status::kWantWrite : Status::kClosed};
 }
 
-bool Stream::ended() const {
+Stream::Look Stream::look() {
   char byte = 0;
+  if (tls_) {
+    const Result result = tls_result(SSL_peek(tls_.get(), &byte, 1));
+    return result.status == Status::kDone ? Look::kData : result.status == Status::kClosed ? Look::kEnded : Look::kNothing;
+  }
   const ssize_t got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  if (got > 0) return Look::kData;
+  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? Look::kNothing : Look::kEnded;
 }
 
 void Stream::end_writing() {

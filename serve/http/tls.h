@@ -43,8 +43,9 @@ class Stream {
   Result handshake();
   Result read(char* to, std::size_t size);
   Result write(const char* from, std::size_t size);
-  /// Whether the other side has ended the connection, as far as can be told without reading.
-  bool ended() const;
+  enum class Look { kData, kNothing, kEnded };
+  /// What read() would find, without taking it; kNothing when there is not enough to tell.
+  Look look();
   /// Says that nothing more will be written.
   void end_writing();
 

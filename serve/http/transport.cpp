@@ -36,6 +36,8 @@ namespace {
 constexpr auto kLongestTick = std::chrono::milliseconds(100);
 // Connections above the cap that may wait for the end of their refusal; those above are closed at once.
 constexpr std::size_t kTurnedAway = 256;
+// The same for those of one address: it must not fill what all share.
+constexpr std::size_t kCrowding = 16;
 // Descriptors for everything but connections.
 constexpr std::size_t kOtherDescriptors = 64;
 
@@ -47,6 +49,12 @@ asio::ip::address parse_address(const std::string& text) {
                                  "0.0.0.0 for every interface, or an interface's address", text));
   }
   return address;
+}
+
+// An IPv4 client of a socket for both is one of IPv4.
+asio::ip::address plain(const asio::ip::address& address) {
+  if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+  return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
 }
 
 std::chrono::milliseconds tick_of(const Limits& limits) {
@@ -73,8 +81,8 @@ std::size_t possible_connections(std::size_t wanted) {
 }  // namespace
 
 struct HttpTransport::Impl final : SessionOwner {
-  Impl(HttpHandler& handler_in, const Limits& limits_in, bool log_in)
-      : handler_(handler_in), limits_(limits_in), log_requests(log_in) {}
+  Impl(HttpHandler& handler_in, ConnectionStatistics& connections_in, const Limits& limits_in, bool log_in)
+      : handler_(handler_in), connections(connections_in), limits_(limits_in), log_requests(log_in) {}
 
   HttpHandler& handler() override { return handler_; }
   const Limits& limits() const override { return limits_; }
@@ -82,6 +90,7 @@ struct HttpTransport::Impl final : SessionOwner {
   std::size_t& body_bytes() override { return body_bytes_; }
   void closed(Session* session) override;
   void deliver(std::shared_ptr<Session> session, std::uint64_t request, HttpResponse response) override;
+  void timed_out() override { ++connections.timed_out; }
   void finished(const Routed& routed, int status, Clock::duration time) override;
   void run_later(std::function<void()> step) override { asio::post(io, std::move(step)); }
   std::string_view date() override;
@@ -103,6 +112,7 @@ struct HttpTransport::Impl final : SessionOwner {
   };
 
   HttpHandler& handler_;
+  ConnectionStatistics& connections;
   Limits limits_;
   const bool log_requests;
   asio::io_context io{1};
@@ -144,10 +154,13 @@ void HttpTransport::Impl::accept() {
 
 void HttpTransport::Impl::take(tcp::socket socket) {
   error_code error;
-  const asio::ip::address address = socket.remote_endpoint(error).address();
-  if (error || sessions.size() >= limits_.connections + kTurnedAway) return;  // closes
-  const bool full = sessions.size() >= limits_.connections;
-  const bool crowded = !address.is_loopback() && by_address[address] >= limits_.address_connections;
+  const asio::ip::address address = plain(socket.remote_endpoint(error).address());
+  if (error) return;  // closes
+  const auto known = by_address.find(address);
+  const std::size_t same = known == by_address.end() || address.is_loopback() ? 0 : known->second;
+  const bool full = sessions.size() >= limits_.connections, crowded = same >= limits_.address_connections;
+  if (full || crowded) ++connections.turned_away;
+  if (sessions.size() >= limits_.connections + kTurnedAway || same >= limits_.address_connections + kCrowding) return;
   std::shared_ptr<Session> session;
   try {
     session = std::make_shared<Session>(*this, std::move(socket), tls ? tls->context() : nullptr);
@@ -156,6 +169,8 @@ void HttpTransport::Impl::take(tcp::socket socket) {
   }
   sessions.emplace(session.get(), Entry{session, address});
   ++by_address[address];
+  ++connections.accepted;
+  ++connections.open;
   if (!std::exchange(ticking, true)) tick();
   if (full || crowded) {
     return session->turn_away(unavailable(
@@ -208,6 +223,7 @@ void HttpTransport::Impl::closed(Session* session) {
   // The session is still at work in the caller.
   asio::post(io, [kept = std::move(found->second.session)] {});
   sessions.erase(found);
+  --connections.open;
   if (!draining_ || !sessions.empty()) return;
   timer.cancel();
   work.reset();
@@ -234,6 +250,7 @@ void HttpTransport::Impl::hand_out() {
 }
 
 void HttpTransport::Impl::finished(const Routed& routed, int status, Clock::duration time) {
+  handler_.answered(routed, status, time);
   if (!log_requests) return;
   log_line("info", "request", {{"route", std::string(routed.name.empty() ? "none" : routed.name)},
                                {"status", std::int64_t{status}},
@@ -259,8 +276,9 @@ std::string_view HttpTransport::Impl::date() {
   return {date_text.data(), 29};
 }
 
-HttpTransport::HttpTransport(HttpHandler& handler, const Limits& limits, bool log_requests)
-    : impl_(std::make_unique<Impl>(handler, limits, log_requests)) {}
+HttpTransport::HttpTransport(HttpHandler& handler, ConnectionStatistics& connections, const Limits& limits,
+                             bool log_requests)
+    : impl_(std::make_unique<Impl>(handler, connections, limits, log_requests)) {}
 
 HttpTransport::~HttpTransport() { drain(); }
 
@@ -297,6 +315,8 @@ void HttpTransport::listen(const std::string& address, std::uint16_t port) {
     impl_->acceptor.listen();
     impl_->port = impl_->acceptor.local_endpoint().port();
   } catch (const boost::system::system_error& error) {
+    error_code ignored;
+    impl_->acceptor.close(ignored);
     throw IoError(fmt::format("cannot listen on {} port {}: {}; choose another address or port, 0 for any free one",
                               address, port, error.code().message()));
   }

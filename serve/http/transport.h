@@ -8,13 +8,14 @@
 
 #include <qing/serve/http/message.h>
 #include <qing/serve/limits.h>
+#include <qing/serve/monitoring/statistics.h>
 
 namespace qing::serve {
 
 class HttpTransport {
  public:
-  /// `handler` must outlive the transport.
-  HttpTransport(HttpHandler& handler, const Limits& limits, bool log_requests);
+  /// `handler` and `connections`, which it keeps, must outlive the transport.
+  HttpTransport(HttpHandler& handler, ConnectionStatistics& connections, const Limits& limits, bool log_requests);
   /// Drains, as drain() does. No route may call its Reply after this.
   ~HttpTransport();
 
@@ -26,7 +27,7 @@ class HttpTransport {
   /// Reads certificate and key again; when they are no good, what was there before stays, and the log says so. From any
   /// thread.
   void reload_tls();
-  /// Binds, listens and starts the I/O thread. IoError when the address cannot be bound.
+  /// Binds, listens and starts the I/O thread. IoError when the address cannot be bound; another may be tried then.
   void listen(const std::string& address, std::uint16_t port);
   std::uint16_t port() const;
   /// Accepts no more, closes idle connections, answers the requests in flight, joins the I/O thread.

@@ -4,14 +4,12 @@
 #include <cstdio>
 #include <ctime>
 
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <fmt/format.h>
+
+#include <qing/serve/http/message.h>
 
 namespace qing::serve {
 namespace {
-
-std::string quoted(std::string_view text) { return boost::json::serialize(boost::json::value(text)); }
 
 std::string utc_now() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -27,15 +25,15 @@ std::string utc_now() {
 
 void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
   std::string line =
-      fmt::format(R"({{"time":"{}","level":{},"event":{})", utc_now(), quoted(level), quoted(event));
+      fmt::format(R"({{"time":"{}","level":{},"event":{})", utc_now(), json_quoted(level), json_quoted(event));
   for (const auto& [name, value] : fields) {
-    line += fmt::format(",{}:", quoted(name));
+    line += fmt::format(",{}:", json_quoted(name));
     if (const auto* number = std::get_if<std::int64_t>(&value)) {
       line += fmt::format("{}", *number);
     } else if (const auto* real = std::get_if<double>(&value)) {
       line += fmt::format("{:.3f}", *real);
     } else {
-      line += quoted(std::get<std::string>(value));
+      line += json_quoted(std::get<std::string>(value));
     }
   }
   line += "}\n";

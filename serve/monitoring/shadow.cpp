@@ -19,6 +19,11 @@ void ShadowComparison::take(Side& side, std::vector<nn::Prediction> predictions)
     for (std::size_t j = 0; j < std::min(a.scores.size(), b.scores.size()); ++j) {
       difference += std::abs(double{a.scores[j]} - b.scores[j]) / static_cast<double>(a.scores.size());
     }
+    // A sum that has once taken up what is no number would stay so.
+    if (!std::isfinite(difference)) {
+      ++statistics_->shadow_dropped;
+      continue;
+    }
     ++statistics_->shadow_texts;
     if (a.label == b.label) ++statistics_->shadow_agreed;
     // In millionths, as counters are whole numbers.

@@ -1,4 +1,4 @@
-// What the service counts about itself: written by transport and batcher, read by whoever reports it. Counters only
+// What the service counts about itself: written by transport, service and batcher, read by whoever reports it. Counters only
 // grow, gauges go up and down; all are lock-free to write and safe from any thread.
 #pragma once
 
@@ -50,7 +50,7 @@ struct ModelStatistics {
   Counter requests = 0;    ///< admitted to the queue
   Counter refused = 0;     ///< not admitted, or pushed out, for want of room
   Counter expired = 0;     ///< not begun by their deadline
-  Counter cancelled = 0;   ///< dropped because the client had left
+  Counter cancelled = 0;   ///< dropped because the client had left, or had got its 504
   Counter failed = 0;      ///< the model threw
   Counter texts = 0;       ///< computed
   Counter tokens = 0;      ///< computed, special ones included
@@ -66,7 +66,7 @@ struct ModelStatistics {
   Counter shadow_texts = 0;   ///< answered by a shadow version too
   Counter shadow_agreed = 0;  ///< of these, with the same label
   Counter shadow_difference = 0;  ///< of their scores: the mean over the labels, summed over the texts, in millionths
-  Counter shadow_dropped = 0;     ///< texts that a shadow version did not answer, for want of room or time
+  Counter shadow_dropped = 0;     ///< texts that a shadow version had no room, no time or no finite scores for
   Counter canary_requests = 0;    ///< given to the version on trial
 };
 
@@ -80,7 +80,7 @@ struct ConnectionStatistics {
   Gauge open = 0;
   Counter accepted = 0;
   Counter turned_away = 0;  ///< over a cap
-  Counter timed_out = 0;    ///< cut by the deadline of a request or a response
+  Counter timed_out = 0;    ///< cut by the deadline of a handshake, a request or a response
 };
 
 class Statistics {

@@ -58,7 +58,7 @@ void write_routes(Text& text, const Statistics& statistics) {
       text.value("requests_total", fmt::format("route=\"{}\",status=\"{}\"", escaped(route), i + 100), count);
     }
   });
-  text.begin("request_seconds", "histogram", "Time from a request's header to its response, by route.");
+  text.begin("request_seconds", "histogram", "Time from a request's first byte to its response, by route.");
   statistics.for_each_route([&](const std::string& route, const RouteStatistics& counts) {
     text.histogram("request_seconds", fmt::format("route=\"{}\"", escaped(route)), counts.seconds);
   });
@@ -72,7 +72,7 @@ constexpr ModelCounter kModelCounters[] = {
     {"model_requests_total", "Requests admitted to the queue.", &ModelStatistics::requests},
     {"model_refused_total", "Requests refused for want of room in the queue.", &ModelStatistics::refused},
     {"model_expired_total", "Requests not begun by their deadline.", &ModelStatistics::expired},
-    {"model_cancelled_total", "Requests dropped because their client had left.", &ModelStatistics::cancelled},
+    {"model_cancelled_total", "Requests dropped because their client had left, or been told that it took too long.", &ModelStatistics::cancelled},
     {"model_failed_total", "Requests on which the model failed.", &ModelStatistics::failed},
     {"model_texts_total", "Texts computed.", &ModelStatistics::texts},
     {"model_tokens_total", "Tokens computed, special ones included.", &ModelStatistics::tokens},

@@ -56,11 +56,14 @@ HttpResponse predictions_response(const Answer& answer) {
 }
 
 // "ready" is what clients of KServe's first protocol look for. "error" is of a version that did not replace this one.
-std::string model_json(const Model& model) {
+std::string model_json(const Service& service, const Model& model) {
   std::string more;
   if (model.previous != 0) more += fmt::format(R"(,"previous":"{}")", model.previous);
   more += trial_member(model);
   if (!model.error.empty()) more += R"(,"error":)" + json_quoted(model.error);
+  const Limits limits = service.limits(model);
+  more += fmt::format(R"(,"limits":{{"texts":{},"explained_texts":{},"text_bytes":{},"body_bytes":{}}})", limits.texts,
+                      limits.explained_texts, limits.text_bytes, limits.body_bytes);
   return fmt::format(R"({{"name":{},"ready":true,"version":"{}","versions":["{}"],"labels":{}{}}})",
                      json_quoted(model.name), model.version, fmt::join(model.versions, "\",\""),
                      json_list(model.classifier->labels()), more);
@@ -68,7 +71,7 @@ std::string model_json(const Model& model) {
 
 HttpResponse list_models(const Service& service) {
   std::string list;
-  for (const Model& model : service.models()) list += (list.empty() ? "" : ",") + model_json(model);
+  for (const Model& model : service.models()) list += (list.empty() ? "" : ",") + model_json(service, model);
   return {200, R"({"models":[)" + list + "]}", {}};
 }
 
@@ -88,9 +91,9 @@ std::vector<Route> native(Service& service) {
            .open = [&service](const Call&) { return answer(list_models(service)); }},
           {.method = "GET",
            .pattern = "/v1/models/{name}",
-           .operation = {"native", "A model: labels and versions", {}, R"({"type":"object"})"},
+           .operation = {"native", "A model: labels, versions and limits", {}, R"({"type":"object"})"},
            .open = [&service](const Call& call) {
-             return answer({200, model_json(service.model(call.parameter("name"))), {}});
+             return answer({200, model_json(service, service.model(call.parameter("name"))), {}});
            }},
           {.method = "POST",
            .pattern = "/v1/models/{name}/predict",

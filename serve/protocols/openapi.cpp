@@ -22,12 +22,6 @@ std::string parameters_json(std::string_view pattern) {
   return list;
 }
 
-std::string lower(std::string_view method) {
-  std::string out(method);
-  std::ranges::transform(out, out.begin(), [](char c) { return static_cast<char>(c | 0x20); });
-  return out;
-}
-
 // "get_v1_models_name" for GET /v1/models/{name}: unique, and a name in any language.
 std::string operation_id(const Route& route) {
   std::string id = lower(route.method);

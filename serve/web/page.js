@@ -11,7 +11,8 @@ const WORDS = {
     clear: 'Clear history', working: 'Working…', done: n => `${n} text${n === 1 ? '' : 's'} analysed`, empty: 'Type at least one text.',
     truncated: 'Longer than the model reads: the end was left out.', weights: 'Weights as a table', word: 'Part', weight: 'Weight',
     rows: n => `${n} rows`, progress: (n, all) => `${n} of ${all} rows`, cancelled: 'Cancelled', noRows: 'The file has no rows of texts.',
-    unreachable: 'The server does not answer.', key401: 'The server wants an API key: enter it above.', page: 'Language',
+    unreachable: 'The server does not answer.', strange: status => `The server or a proxy before it answered with status ${status}.`,
+    part: 'Stopped; the download holds what was finished.', encoding: 'The file is neither UTF-8 nor GB 18030.', key401: 'The server wants an API key: enter it above.', page: 'Language',
     positive: 'positive', neutral: 'neutral', negative: 'negative',
     samples: 'I love this film, it moved me to tears.\nThe food was cold and the service was terrible.\n我非常喜欢这个电影',
   },
@@ -23,12 +24,14 @@ const WORDS = {
     download: '下载结果', code: '在代码中使用', copy: '复制', copied: '已复制', history: '历史', historyHint: '只保存在此标签页中，关闭后即消失。',
     clear: '清空历史', working: '分析中…', done: n => `已分析 ${n} 条文本`, empty: '请至少输入一条文本。', truncated: '文本超出模型长度，结尾未被读取。',
     weights: '权重表', word: '片段', weight: '权重', rows: n => `${n} 行`, progress: (n, all) => `${n} / ${all} 行`, cancelled: '已取消',
-    noRows: '文件中没有文本行。', unreachable: '服务器没有响应。', key401: '服务器需要 API 密钥，请在上面填写。', page: '语言',
+    noRows: '文件中没有文本行。', unreachable: '服务器没有响应。', strange: status => `服务器或其代理返回了状态 ${status}。`,
+    part: '已停止；可下载已完成的部分。', encoding: '文件既不是 UTF-8 也不是 GB 18030 编码。', key401: '服务器需要 API 密钥，请在上面填写。', page: '语言',
     positive: '积极', neutral: '中性', negative: '消极',
     samples: '我非常喜欢这个电影\n这个产品真的很差\nThe committee meets on Tuesday.',
   },
 };
-const BATCH = 64, EXPLAINED = 32;
+const BATCH = 64, EXPLAINED = 16, LONGEST_WAIT = 10;
+const LABELS = ['positive', 'neutral', 'negative'];
 const $ = id => document.getElementById(id);
 const make = (tag, className, text) => {
   const element = document.createElement(tag);
@@ -42,10 +45,11 @@ const stored = (key, value) => {
 let language = stored('language') || (navigator.language.startsWith('zh') ? 'zh' : 'en');
 let theme = stored('theme') || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
 let history = JSON.parse(stored('history') || '[]');
+let limits = {};  // by model
 let shown = [], table = null, stop = null, said = null;
 const t = key => WORDS[language][key];
-const named = label => t(label) || label;
-const tone = label => ['positive', 'neutral', 'negative'].includes(label) ? label : 'other';
+const named = label => LABELS.includes(label) ? t(label) : label;
+const tone = label => LABELS.includes(label) ? label : 'other';
 
 function translate() {
   document.documentElement.lang = language;
@@ -68,18 +72,37 @@ async function ask(path, body, signal) {
     try {
       response = await fetch(path, { method: body ? 'POST' : 'GET', headers, body: body && JSON.stringify(body), signal });
     } catch (error) { throw error.name === 'AbortError' ? error : new Error(t('unreachable')); }
-    if ((response.status === 429 || response.status === 503) && attempt < 4) {
-      await new Promise(go => setTimeout(go, 1000 * Math.min(Number(response.headers.get('Retry-After')) || 1, 10)));
+    const wait = Number(response.headers.get('Retry-After')) || 1;
+    if ((response.status === 429 || response.status === 503) && attempt < 4 && wait <= LONGEST_WAIT) {
+      await pause(1000 * wait, signal);
       continue;
     }
     if (response.status === 401) throw new Error(t('key401'));
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error);
+    const answer = await response.json().catch(() => null);  // a proxy's page is none
+    if (!response.ok || !answer) throw new Error(answer?.error || t('strange')(response.status));
     return answer;
   }
 }
-const predict = (texts, explain, signal) => ask(`/v1/models/${encodeURIComponent($('model').value)}/predict`,
+const pause = (milliseconds, signal) => new Promise((go, stopped) => {
+  const timer = setTimeout(go, milliseconds);
+  signal?.addEventListener('abort', () => { clearTimeout(timer); stopped(signal.reason); });
+});
+const predict = (model, texts, explain, signal) => ask(`/v1/models/${encodeURIComponent(model)}/predict`,
   explain ? { texts, explain } : { texts }, signal).then(answer => answer.predictions);
+// Parts that are within the model's limits.
+function* parts(model, items, text, explain) {
+  const limit = limits[model] || {};
+  const most = Math.max(1, Math.min(explain ? EXPLAINED : BATCH, (explain ? limit.explained_texts : limit.texts) || BATCH));
+  const bytes = (limit.body_bytes || 1 << 20) - 256;
+  let part = [], used = 0;
+  for (const item of items) {
+    const cost = new TextEncoder().encode(JSON.stringify(text(item))).length + 1;
+    if (part.length && (part.length === most || used + cost > bytes)) { yield part; part = []; used = 0; }
+    part.push(item);
+    used += cost;
+  }
+  if (part.length) yield part;
+}
 
 function fail(error) { $('error').textContent = error.message; $('error').hidden = false; say(() => ''); }
 
@@ -87,6 +110,7 @@ async function loadModels() {
   try {
     const { models } = await ask('/v1/models');
     const chosen = $('model').value;
+    limits = Object.fromEntries(models.map(model => [model.name, model.limits]));
     $('model').replaceChildren(...models.map(model => { const o = make('option', '', `${model.name} (${model.version})`); o.value = model.name; return o; }));
     if (models.some(model => model.name === chosen)) $('model').value = chosen;
     $('error').hidden = true;
@@ -166,16 +190,16 @@ function snippets() {
 
 async function send(event) {
   event.preventDefault();
+  if ($('send').disabled) return;  // a key was pressed while the answer is on its way
   const texts = $('texts').value.split('\n').map(line => line.trim()).filter(Boolean);
   $('error').hidden = true;
   if (!texts.length) { say(() => t('empty')); $('texts').focus(); return; }
   $('send').disabled = true;
   say(() => t('working'));
   try {
-    const results = [], size = $('explain').checked ? EXPLAINED : BATCH;
-    for (let i = 0; i < texts.length; i += size) {
-      const part = texts.slice(i, i + size);
-      (await predict(part, $('explain').checked)).forEach((prediction, j) => results.push({ text: part[j], prediction }));
+    const results = [], model = $('model').value, explain = $('explain').checked;
+    for (const part of parts(model, texts, text => text, explain)) {
+      (await predict(model, part, explain)).forEach((prediction, j) => results.push({ text: part[j], prediction }));
       show([...results]);
     }
     history = [...results.map(({ text, prediction }) => ({ text, label: prediction.label })), ...history].slice(0, 50);
@@ -203,11 +227,20 @@ function parseTable(text, separator) {
   endField();
   return rows.filter(row => row.length > 1 || row[0] !== '');
 }
+// Spreadsheets save Chinese either way.
+function decoded(bytes) {
+  for (const encoding of ['utf-8', 'gb18030']) {
+    try { return new TextDecoder(encoding, { fatal: true }).decode(bytes); } catch { /* the next one */ }
+  }
+  return null;
+}
 async function chooseFile() {
   const file = $('file').files[0];
   $('download').hidden = true;
   if (!file) return;
-  const rows = parseTable(await file.text(), file.name.endsWith('.tsv') ? '\t' : ',');
+  const content = decoded(await file.arrayBuffer());
+  if (content === null) { table = null; $('run').disabled = true; $('batch-status').textContent = t('encoding'); return; }
+  const rows = parseTable(content, file.name.toLowerCase().endsWith('.tsv') ? '\t' : ',');
   table = { head: rows[0] || [], rows: rows.slice(1) };
   $('column').replaceChildren(...table.head.map((name, i) => { const o = make('option', '', name); o.value = i; return o; }));
   const guess = table.head.findIndex(name => ['text', 'texts', 'content', 'review', '文本', '内容'].includes(name.trim().toLowerCase()));
@@ -218,30 +251,35 @@ async function chooseFile() {
 }
 const csv = row => row.map(cell => /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell).join(',');
 async function runFile() {
-  const column = Number($('column').value), { head, rows } = table;
+  const column = Number($('column').value), model = $('model').value, { head, rows } = table;
+  const controls = ['run', 'file', 'column', 'model'].map($);
   stop = new AbortController();
-  $('run').disabled = true; $('cancel').hidden = false; $('progress').hidden = false; $('download').hidden = true; $('error').hidden = true;
-  const lines = [];
+  controls.forEach(control => { control.disabled = true; });
+  $('cancel').hidden = false; $('progress').hidden = false; $('download').hidden = true; $('error').hidden = true;
+  const finished = [];
+  let problem = null;
   try {
-    let labels = [];
-    for (let i = 0; i < rows.length; i += BATCH) {
-      $('progress').value = i / rows.length;
-      $('batch-status').textContent = t('progress')(i, rows.length);
-      const part = rows.slice(i, i + BATCH);
-      (await predict(part.map(row => row[column] ?? ''), false, stop.signal)).forEach((prediction, j) => {
-        labels = Object.keys(prediction.scores);
-        lines.push(csv([...head.map((_, k) => part[j][k] ?? ''), prediction.label, String(prediction.score), ...labels.map(label => String(prediction.scores[label]))]));
-      });
+    for (const part of parts(model, rows, row => row[column] ?? '', false)) {
+      $('progress').value = finished.length / rows.length;
+      $('batch-status').textContent = t('progress')(finished.length, rows.length);
+      const predictions = await predict(model, part.map(row => row[column] ?? ''), false, stop.signal);
+      predictions.forEach((prediction, i) => finished.push({ row: part[i], prediction }));
     }
-    $('progress').value = 1;
-    $('batch-status').textContent = t('done')(rows.length);
-    const content = [csv([...head, 'predicted', 'score', ...labels]), ...lines].join('\r\n') + '\r\n';
-    URL.revokeObjectURL($('download').href);
-    $('download').href = URL.createObjectURL(new Blob(['\uFEFF', content], { type: 'text/csv' }));
-    $('download').hidden = false;
-  } catch (error) {
-    $('batch-status').textContent = error.name === 'AbortError' ? t('cancelled') : error.message;
-  } finally { $('run').disabled = false; $('cancel').hidden = true; $('progress').hidden = true; }
+  } catch (error) { problem = error.name === 'AbortError' ? t('cancelled') : error.message; }
+  controls.forEach(control => { control.disabled = false; });
+  $('cancel').hidden = true; $('progress').hidden = true;
+  if (finished.length) offer(head, finished);
+  $('batch-status').textContent = !problem ? t('done')(rows.length) : problem + (finished.length ? ' ' + t('part') : '');
+}
+function offer(head, finished) {
+  // A version that was loaded meanwhile may have other labels.
+  const labels = [...new Set(finished.flatMap(({ prediction }) => Object.keys(prediction.scores)))];
+  const lines = finished.map(({ row, prediction: { label, score, scores } }) =>
+    csv([...head.map((_, i) => row[i] ?? ''), label, String(score), ...labels.map(name => String(scores[name] ?? ''))]));
+  const content = [csv([...head, 'predicted', 'score', ...labels]), ...lines].join('\r\n') + '\r\n';
+  URL.revokeObjectURL($('download').href);
+  $('download').href = URL.createObjectURL(new Blob(['\uFEFF', content], { type: 'text/csv' }));
+  $('download').hidden = false;
 }
 
 $('ask').addEventListener('submit', send);
@@ -257,7 +295,10 @@ $('clear').addEventListener('click', () => { history = []; stored('history', '[]
 $('language').addEventListener('click', () => { language = language === 'en' ? 'zh' : 'en'; stored('language', language); translate(); });
 $('theme').addEventListener('click', () => { theme = theme === 'dark' ? 'light' : 'dark'; stored('theme', theme); paint(); });
 document.querySelectorAll('.copy').forEach(button => button.addEventListener('click', async () => {
-  await navigator.clipboard.writeText($(button.dataset.copy).textContent);
+  const code = $(button.dataset.copy);
+  // Only pages over TLS, or of this machine, may write to the clipboard; elsewhere the text is marked, to be copied by hand.
+  if (!navigator.clipboard) return getSelection().selectAllChildren(code);
+  await navigator.clipboard.writeText(code.textContent);
   button.textContent = t('copied');
   setTimeout(() => { button.textContent = t('copy'); }, 1500);
 }));

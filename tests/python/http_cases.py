@@ -150,6 +150,7 @@ FIELDS = [
     Case("HTTP/1.0 that stays", get(b"/health/live", b"Connection: keep-alive", version=b"HTTP/1.0"), [200], GOES_ON, "9112 9.3"),
     Case("connection that closes", get(b"/health/live", b"Connection: close"), [200], CLOSES, "9112 9.6"),
     Case("unknown expectation", get(b"/health/live", b"Expect: cake"), [417], CLOSES, "9110 10.1.1"),
+    Case("expectation of HTTP/1.0", get(b"/health/live", b"Expect: 100-continue", version=b"HTTP/1.0"), [200], CLOSES, "9110 10.1.1"),
     Case("upgrade that nobody asked for", get(b"/health/live", b"Connection: upgrade", b"Upgrade: h2c"), [200], GOES_ON, "9110 7.8"),
     Case("long field", get(b"/health/live", b"A: " + b"a" * 20_000), [431], CLOSES, "limit"),
     Case("endless field", get()[:-2] + b"A: " + b"a" * 200_000, [431], CLOSES, "limit"),

@@ -92,6 +92,13 @@ def test_an_installed_qing_is_found_and_works(static_prefix, tmp_path):
     assert "qing 0.1.0" in run(static_prefix / "bin/qing", "--version")
 
 
+def test_the_image_is_built_with_the_packages_that_building_takes():
+    listed = re.search(r"build_packages=\(([^)]*)\)", (ROOT / "tests/packages.sh").read_text())[1].split()
+    image = (ROOT / "serve/deploy/Dockerfile").read_text().split()
+    assert "libboost-json1.81-dev" in listed
+    assert set(listed) - set(image) == {"ca-certificates"}  # nothing is fetched but by apt
+
+
 def test_shared_libraries_are_found_and_work(shared_prefix, tmp_path):
     # Shared libraries bring what they are linked with: their users need no header of it.
     packages = ("fmt", "Boost", "OpenSSL", "SQLite3", "OpenMP", "PkgConfig")

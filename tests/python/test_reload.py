@@ -109,24 +109,24 @@ def test_a_broken_version_replaces_nothing(two_versions, serve):
 def test_kill_during_writes_leaves_a_readable_state(two_versions, qing):
     for round_ in range(30):
         server = RunningServer(qing.binary, "--port", 0, "--models", two_versions)
-        acknowledged = -1
+        acknowledged = 0
         try:
             for i in range(100_000):
                 if i == round_ % 5:  # after some changes, the sooner or the later in one
                     threading.Timer(0.001 * round_, server.process.kill).start()
-                version = i % 2 + 1
-                body = {"model": "mood", "version": version}
-                assert request(server.endpoint, "PUT", f"/v1/admin/aliases/a{round_}", body)[0] == 200
-                acknowledged = version
+                body = {"model": "mood", "version": i % 2 + 1}
+                assert request(server.endpoint, "PUT", f"/v1/admin/aliases/a{round_}-{i}", body)[0] == 200
+                acknowledged += 1
         except (OSError, http.client.HTTPException):
             server.process.wait()
         server.process.communicate()
-        state = json.loads((two_versions / ".registry.json").read_text()) if acknowledged != -1 else None
+        state = json.loads((two_versions / ".registry.json").read_text()) if acknowledged else None
         server = RunningServer(qing.binary, "--port", 0, "--models", two_versions)
         aliases = request(server.endpoint, "GET", "/v1/admin/aliases")[1]["aliases"]
         assert server.stop()[0] == 0
         if state:
-            assert f"a{round_}" in aliases and len(state["aliases"]) == len(aliases)
+            assert all(f"a{round_}-{i}" in aliases for i in range(acknowledged))
+            assert len(state["aliases"]) == len(aliases)
     assert aliases
 
 

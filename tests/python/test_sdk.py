@@ -64,7 +64,10 @@ class FakeHandler(BaseHTTPRequestHandler):
             return self.answer(failure[0], failure[2], failure[1])
         if self.path == "/v1/models/mood":
             return self.answer(200, {"name": "mood", "version": "2", "versions": ["1", "2"], "labels": LABELS})
-        if self.path == "/v1/models/mood/predict":
+        if self.path == "/v1/models/stable":  # an alias of an older version, with limits of its own
+            limits = {"texts": 3, "explained_texts": 2, "text_bytes": 1000, "body_bytes": 456}
+            return self.answer(200, {"name": "mood", "version": "1", "versions": ["1", "2"], "labels": LABELS, "limits": limits})
+        if self.path in ("/v1/models/mood/predict", "/v1/models/stable/predict"):
             explain = payload.get("explain", False)
             return self.answer(200, {"predictions": [self.prediction(text, explain) for text in payload["texts"]]})
         return self.answer(404, {"error": "no model of this name", "code": "unknown_model"})
@@ -143,6 +146,22 @@ def test_long_lists_go_in_batches_and_come_back_in_order(service, model):
     assert [len(request[3]["texts"]) for request in service.requests[1:]] == [64, 64, 22]
 
 
+def test_an_alias_stays_what_was_asked_for_and_limits_are_kept_to(service, client):
+    model = client.get_model("stable")
+    assert (model.name, model.version) == ("stable", "1")
+
+    def sent(texts, **options):
+        del service.requests[:]
+        assert model.predict(texts, **options) == [LABELS[len(text) % 3] for text in texts]
+        assert {path for _, path, _, _ in service.requests} == {"/v1/models/stable/predict"}
+        assert all(len(json.dumps(payload, ensure_ascii=False).encode()) <= 456 for *_, payload in service.requests)
+        return [len(payload["texts"]) for *_, payload in service.requests]
+
+    assert sent(["a"] * 7) == [3, 3, 1]
+    assert sent(["a"] * 5, explain=True) == [2, 2, 1]
+    assert sent(["情" * 30, "b" * 90, "c" * 90, "\n" * 40]) == [2, 2]
+
+
 def test_no_texts_ask_nothing(service, model):
     assert model.predict([]) == []
     assert len(service.requests) == 1
@@ -218,6 +237,20 @@ def test_retries_back_off_and_end(service, model, waits):
     with pytest.raises(maas_sdk.RateLimitError) as caught:
         model.predict("ab")
     assert caught.value.retry_after == 1.0
+
+
+def test_what_is_refused_for_longer_than_anybody_waits_is_told_at_once(service, model, waits):
+    service.failures = [failure(429, headers=[("Retry-After", "86400")])]
+    with pytest.raises(maas_sdk.RateLimitError) as caught:
+        model.predict("ab")
+    assert caught.value.retry_after == 86400 and waits == []
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"models":[1]}', b'{"models":{}}'])
+def test_a_list_of_something_else(service, client, body):
+    service.failures = [(200, [], body)]
+    with pytest.raises(maas_sdk.MaaSError, match="qing service"):
+        client.list_models()
 
 
 def test_a_dropped_connection_is_retried(service, model, waits):

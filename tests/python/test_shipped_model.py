@@ -75,7 +75,7 @@ def test_other_precisions_are_refused(qing):
     assert refused.returncode == 2 and "--precision" in refused.stderr and "int8" in refused.stderr
 
 
-@pytest.mark.parametrize("language, best_linear", [("en", 0.689), ("zh", 0.762)])
+@pytest.mark.parametrize("language, best_linear", [("en", 0.691), ("zh", 0.766)])
 def test_it_beats_a_linear_model_on_dev(qing, data_dir, language, best_linear):
     """TF-IDF of words and characters with logistic regression reaches best_linear."""
     data = data_dir / f"{language}.dev.tsv"

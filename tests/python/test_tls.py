@@ -129,6 +129,30 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(server):
     assert server.process.poll() is None
 
 
+def test_a_client_that_says_goodbye_is_not_worked_for(server):
+    def request(texts):
+        body = json.dumps({"texts": texts}).encode()
+        return f"POST /v1/models/emotion_analysis/predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+    def counted(what):
+        with connect(server, unverified()) as connection:
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            text = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        return f'qing_model_{what}_total{{model="emotion_analysis"}} 1\n' in text
+
+    def wait_for(what):
+        assert any(counted(what) or time.sleep(0.02) for _ in range(500)), what
+
+    with connect(server, unverified()) as busy, connect(server, unverified()) as leaving:
+        busy.sendall(request(["a long text about nothing much " * 12] * 1000))
+        wait_for("requests")
+        leaving.sendall(request(["I love this film"]))
+        leaving.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            leaving.unwrap()  # says so within TLS; the connection below stays
+        wait_for("cancelled")
+
+
 def logged(server, event, count=1):
     for _ in range(200):
         lines = [json.loads(line) for line in server.logged().splitlines()]

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 
 
 def texts_of(data_dir, count):

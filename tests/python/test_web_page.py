@@ -118,6 +118,20 @@ def test_the_keyboard_and_a_screen_reader_reach_everything(page):
     assert page.run("return document.querySelector('[role=status]').getAttribute('aria-live')") == "polite"
 
 
+def downloaded(page, folder):
+    """The rows of the file that the page offers."""
+    page.send("POST", "/goog/cdp/execute", {"cmd": "Browser.setDownloadBehavior", "params": {
+        "behavior": "allow", "downloadPath": str(folder)}})  # fmt: skip
+    page.click("#download")
+    saved = folder / "sentiment.csv"
+    deadline = time.monotonic() + 30
+    while not saved.exists():
+        assert time.monotonic() < deadline, "nothing was downloaded"
+        time.sleep(0.05)
+    content = saved.read_bytes().decode("utf-8")
+    return list(csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline="")))
+
+
 def test_a_file_is_predicted_with_progress_and_downloaded(page, labels, tmp_path, screenshots):
     rows = [["id", "text"]] + [[str(i), text] for i, text in enumerate([*TEXTS, 'a "quoted",\nbroken line', ""] * 30)]
     path = tmp_path / "texts.csv"
@@ -129,20 +143,29 @@ def test_a_file_is_predicted_with_progress_and_downloaded(page, labels, tmp_path
     page.click("#run")
     page.wait("!document.getElementById('download').hidden")
     assert "150 texts" in page.text("#batch-status")
-    page.send("POST", "/goog/cdp/execute", {"cmd": "Browser.setDownloadBehavior", "params": {
-        "behavior": "allow", "downloadPath": str(tmp_path)}})  # fmt: skip
-    page.click("#download")
-    saved = tmp_path / "sentiment.csv"
-    deadline = time.monotonic() + 30
-    while not saved.exists():
-        assert time.monotonic() < deadline, "nothing was downloaded"
-        time.sleep(0.05)
-    content = saved.read_bytes().decode("utf-8")
-    result = list(csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline="")))
+    result = downloaded(page, tmp_path)
     assert result[0] == ["id", "text", "predicted", "score", "negative", "neutral", "positive"]
     assert [row[:2] for row in result[1:]] == rows[1:]
     assert [row[2] for row in result[1:4]] == labels
     page.screenshot(screenshots / "batch.png")
+
+
+def test_a_file_of_a_chinese_spreadsheet_is_read(page, labels, tmp_path):
+    path = tmp_path / "TEXTS.TSV"
+    path.write_bytes("编号\t文本\r\n1\t我非常喜欢这个电影\r\n2\t这个产品真的很差\r\n".encode("gb18030"))
+    page.type("#file", str(path))
+    page.wait("!document.getElementById('run').disabled")
+    assert page.run("return document.getElementById('column').selectedOptions[0].textContent") == "文本"
+    page.click("#run")
+    page.wait("!document.getElementById('download').hidden")
+    rows = downloaded(page, tmp_path)
+    assert [row[:3] for row in rows[1:]] == [["1", "我非常喜欢这个电影", "positive"], ["2", "这个产品真的很差", "negative"]]
+    assert not page.run("return document.getElementById('model').disabled")
+    path.write_bytes(b"text\n\xff\xff\n")
+    page.run("document.getElementById('file').value = ''")
+    page.type("#file", str(path))
+    page.wait("document.getElementById('batch-status').textContent.includes('GB')")
+    assert page.run("return document.getElementById('run').disabled")
 
 
 def test_errors_are_told(page, screenshots):

@@ -292,21 +292,82 @@ TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
 TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
   auto first = occupy();
   auto a = submit({"a"});
-  bool ran = false;
-  BatchRequest request;
-  request.work = [&ran] { ran = true; };
-  request.work_tokens = 100;
-  auto work = submit(std::move(request));
-  BatchRequest failing;
-  failing.work = [] { throw ValueError("no"); };
-  auto failed = submit(std::move(failing));
+  std::vector<std::size_t> order;  // 100: the batch of b was there
+  const auto with_work = [&](Texts texts, std::function<nn::Prediction(std::size_t)> work) {
+    BatchRequest request;
+    request.texts = std::move(texts);
+    request.work_cost = 50;
+    request.work = std::move(work);
+    return submit(std::move(request));
+  };
+  auto work = with_work({"x", "y", "z"}, [&](std::size_t i) {
+    if (classifier->batches().size() == 3) order.push_back(100);
+    order.push_back(i);
+    return nn::Prediction{1, {0, 1, 0}, static_cast<std::int32_t>(i), false};
+  });
   auto b = submit({"b"});
+  auto failed = with_work({"x", "y"}, [](std::size_t) -> nn::Prediction { throw ValueError("no"); });
+  EXPECT_EQ(statistics->queued_tokens, 2 + 2 + 5 * 50 * 2);
   classifier->release();
-  EXPECT_EQ(work.get().status, Status::kDone);
-  EXPECT_TRUE(ran);
+  const BatchResult result = work.get();
+  ASSERT_EQ(result.status, Status::kDone);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(result.predictions[i].tokens, static_cast<std::int32_t>(i));
+  EXPECT_EQ(order.size(), 5U) << "b waits for one text of the other work, not for all";
+  EXPECT_EQ(order[1], 100U);
   EXPECT_THROW(std::rethrow_exception(failed.get().error), ValueError);
   EXPECT_EQ(b.get().status, Status::kDone);
   EXPECT_EQ(statistics->queued_tokens, 0);
+}
+
+TEST_F(BatcherTest, SparesTheRestOfWorkThatNobodyWaitsFor) {
+  auto first = occupy();
+  const auto left = std::make_shared<std::atomic<bool>>(false);
+  std::size_t calls = 0;
+  BatchRequest request;
+  request.texts = {"x", "y", "z"};
+  request.cancelled = left;
+  request.work = [&](std::size_t) {
+    ++calls;
+    *left = true;
+    return nn::Prediction{1, {0, 1, 0}, 7, false};
+  };
+  auto work = submit(std::move(request));
+  classifier->release();
+  const BatchResult result = work.get();
+  EXPECT_EQ(result.status, Status::kCancelled);
+  EXPECT_EQ(calls, 1U);
+  EXPECT_EQ(result.predictions[0].tokens + result.predictions[1].tokens + result.predictions[2].tokens, 7);
+}
+
+// Four keys have queued 200, 200, 350 and 250 tokens' worth; to make room for 380 more, that of 350 would have to go,
+// which has less than the newcomer.
+TEST_F(BatcherTest, PushesNobodyOutInVain) {
+  limits.queue_tokens = 1000;
+  auto first = occupy();
+  const auto of_tokens = [](std::size_t tokens) { return Texts(tokens / 10, std::string(24, 'x')); };
+  auto a1 = submit(of_tokens(200), "a"), a2 = submit(of_tokens(200), "a");
+  auto b = submit(of_tokens(350), "b"), c = submit(of_tokens(250), "c");
+  EXPECT_EQ(statistics->queued_tokens, 1000);
+  EXPECT_EQ(submit(of_tokens(380), "d").get().status, Status::kRefused);
+  EXPECT_EQ(statistics->queued_tokens, 1000);
+  auto e = submit(of_tokens(190), "e");  // the newer one of a makes room
+  EXPECT_EQ(a2.get().status, Status::kRefused);
+  classifier->release();
+  for (auto* one : {&a1, &b, &c, &e}) EXPECT_EQ(one->get().status, Status::kDone);
+}
+
+// The first part of a long request is late as well.
+TEST_F(BatcherTest, DoesNotBeginALongRequestThatIsLate) {
+  limits.queue_tokens = 100000;
+  auto first = occupy();
+  BatchRequest request;
+  request.texts = Texts(90, std::string(24, 'x'));
+  request.deadline = Batcher::Clock::now() + milliseconds(1);
+  auto late = submit(std::move(request));
+  std::this_thread::sleep_for(milliseconds(5));
+  classifier->release();
+  EXPECT_EQ(late.get().status, Status::kExpired);
+  EXPECT_EQ(classifier->batches().size(), 1U);
 }
 
 TEST_F(BatcherTest, TellsBeforehandThatItWouldRefuse) {

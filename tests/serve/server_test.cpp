@@ -33,7 +33,8 @@ TEST_F(ServeTest, PredictsOneTextAndNone) {
 TEST_F(ServeTest, ListsModelsAndHealth) {
   start();
   const std::string model =
-      R"({"name":"mood","ready":true,"version":"2","versions":["2"],"labels":["negative","neutral","positive"]})";
+      R"({"name":"mood","ready":true,"version":"2","versions":["2"],"labels":["negative","neutral","positive"],)"
+      R"("limits":{"texts":1024,"explained_texts":64,"text_bytes":262144,"body_bytes":4194304}})";
   EXPECT_EQ(ask(get("/v1/models")).body, R"({"models":[)" + model + "]}");
   EXPECT_EQ(ask(get("/v1/models/mood?x=1")).body, model);
   EXPECT_EQ(ask(get("/health/live")).status, 200);
@@ -204,21 +205,84 @@ TEST_F(ServeTest, TurnsAwayConnectionsOverTheLimit) {
   const RawResponse response = second.receive();
   EXPECT_EQ(response.status, 503);
   EXPECT_TRUE(response.has("Retry-After: 1\r\n"));
+  EXPECT_TRUE(second.closed());
+  first.send(get("/metrics"));
+  const std::string metrics = first.receive().body;
+  for (const char* line : {"connections_accepted_total 2", "connections_turned_away_total 1"}) {
+    EXPECT_NE(metrics.find(fmt::format("\nqing_{}\n", line)), std::string::npos) << metrics;
+  }
+}
+
+TEST_F(ServeTest, CountsOpenConnectionsAndThoseCut) {
+  options.limits.request_time = milliseconds(50);
+  start();
+  RawClient slow(server->port());
+  slow.send("GET /health/live HT");
+  EXPECT_EQ(slow.receive().status, 408);
+  RawClient other(server->port());
+  other.send(get("/metrics"));
+  const std::string metrics = other.receive().body;
+  EXPECT_NE(metrics.find("\nqing_connections_timed_out_total 1\n"), std::string::npos) << metrics;
+  EXPECT_EQ(metrics.find("\nqing_connections_open 0\n"), std::string::npos);
+}
+
+// What waits to be written is next to the mark where reading stops when the go-ahead for a body that is there passes it.
+TEST_F(ServeTest, AGoAheadAtTheMarkDoesNotStopReading) {
+  start();
+  const std::string tail = "Expect: 100-continue\r\n";
+  const auto live = [](std::size_t id) { return get("/health/live", fmt::format("X-Request-Id: {}\r\n", std::string(id, 'a'))); };
+  RawClient measure(server->port());
+  measure.send(live(1));
+  const RawResponse one = measure.receive();
+  const std::size_t size = one.head.size() + 2 + one.body.size();
+  const std::size_t wanted = 64 * 1024 - 10, count = wanted / size, left = wanted - count * size;
+  std::string all;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t extra = left / count + (i < left % count ? 1 : 0);
+    all += live(1 + extra);
+  }
+  RawClient client(server->port());
+  client.send(all + post(R"({"text":"a"})", tail));
+  for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(client.receive().status, 200);
+  EXPECT_EQ(client.receive().status, 100);
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(client.receive().status, 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, options.limits.request_time / 2);
+}
+
+TEST_F(ServeTest, StartsOnAnotherTryButNotAfterItsEnd) {
+  start();
+  ServerOptions taken = options;
+  taken.port = server->port();
+  Server second(taken, registry);
+  EXPECT_THROW(second.start(), IoError);
+  server->stop();
+  second.start();
+  EXPECT_EQ(second.port(), taken.port);
+  second.stop();
+  EXPECT_THROW(second.start(), ValueError);
 }
 
 TEST_F(ServeTest, RefusesWhenTheQueueIsFull) {
   options.limits.queue_texts = 2;
   start();
+  const RawResponse never = ask(post(R"({"texts":["d","e","f"]})"));
+  EXPECT_EQ(never.status, 422) << "there will be no room later either";
+  EXPECT_NE(never.body.find("limits of 2 texts"), std::string::npos) << never.body;
   classifier->hold();
   RawClient busy(server->port());
   busy.send(post(R"({"text":"a"})"));
   classifier->wait_for_batches(1);
-  const RawResponse refused = ask(post(R"({"texts":["d","e","f"]})"));
+  RawClient waiting(server->port());
+  waiting.send(post(R"({"texts":["b","c"]})"));
+  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer tells that the request before has been queued, too
+  const RawResponse refused = ask(post(R"({"text":"d"})"));
   EXPECT_EQ(refused.status, 503);
   EXPECT_TRUE(refused.has("Retry-After: 1\r\n"));
   EXPECT_NE(refused.body.find(R"("code":"queue_full")"), std::string::npos);
   classifier->release();
   EXPECT_EQ(busy.receive().status, 200);
+  EXPECT_EQ(waiting.receive().status, 200);
 }
 
 TEST_F(ServeTest, AnswersLateRequestsWith504) {
@@ -235,6 +299,14 @@ TEST_F(ServeTest, AnswersLateRequestsWith504) {
   EXPECT_EQ(late.receive().status, 504);
   classifier->release();
   EXPECT_EQ(ask(post(R"({"text":"c"})")).status, 200);
+  // Counted is what was sent, whoever made it.
+  EXPECT_EQ(ask("GET /health/live HTTP/3.0\r\nHost: x\r\n\r\n").status, 505);
+  const std::string metrics = ask(get("/metrics")).body;
+  const std::string route = "\nqing_requests_total{route=\"/v1/models/{name}/predict\",status=";
+  EXPECT_NE(metrics.find(route + "\"504\"} 2\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find(route + "\"200\"} 1\n"), std::string::npos);
+  EXPECT_EQ(metrics.find(route + "\"503\"}"), std::string::npos);
+  EXPECT_NE(metrics.find("\nqing_requests_total{route=\"none\",status=\"505\"} 1\n"), std::string::npos);
 }
 
 TEST_F(ServeTest, HonoursTheClientsDeadline) {

@@ -2,10 +2,13 @@
 #include "serve/serve_fixture.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <thread>
+
+#include <qing/serve/monitoring/shadow.h>
 
 #include "nn/temp_folder.h"
 
@@ -170,6 +173,16 @@ TEST_F(TrialTest, WhatCannotBeTriedChangesNothing) {
   EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":"half"})").status, 422);
   EXPECT_EQ(registry->find("mood")->candidate, nullptr);
   EXPECT_EQ(ask(post(R"({"text":"b"})")).status, 200);
+}
+
+TEST(ShadowComparisonTest, AScoreThatIsNoNumberDoesNotSpoilTheSum) {
+  const auto statistics = std::make_shared<ModelStatistics>();
+  ShadowComparison comparison(statistics);
+  comparison.served({{0, {1, 0}, 1, false}, {0, {1, 0}, 1, false}});
+  comparison.shadow({{0, {std::nanf(""), 0}, 1, false}, {0, {0.75F, 0.25F}, 1, false}});
+  EXPECT_EQ(statistics->shadow_difference, 250000U);
+  EXPECT_EQ(statistics->shadow_texts, 1U);
+  EXPECT_EQ(statistics->shadow_dropped, 1U);
 }
 
 TEST_F(TrialTest, AnExplicitVersionIsNotOnTrial) {

@@ -10,7 +10,7 @@ from typing import Any, Iterable, List, Mapping, Optional, Union, overload
 
 from .client import MAX_BATCH, MaaSClient
 from .errors import MaaSError
-from .model import BaseModel, Emotion, batches, checked_texts
+from .model import BaseModel, Emotion, checked_texts
 
 
 class AsyncMaaSClient:
@@ -59,11 +59,11 @@ class AsyncMaaSClient:
         if not isinstance(name, str) or not name:
             raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
         answer = await self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))
-        return AsyncModel(self, self._client._info(answer))
+        return AsyncModel(self, self._client._info(answer), name)
 
     async def list_models(self) -> List["AsyncModel"]:
         """All models of the service."""
-        return [AsyncModel(self, info) for info in (await self.request("GET", "/v1/models"))["models"]]
+        return [AsyncModel(self, info) for info in self._client._infos(await self.request("GET", "/v1/models"))]
 
     async def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
         """Sends a request, retries it if need be, and gives the answer's JSON."""
@@ -81,8 +81,8 @@ class AsyncMaaSClient:
 class AsyncModel(BaseModel):
     """A model of the service; made by :meth:`AsyncMaaSClient.get_model`."""
 
-    def __init__(self, client: AsyncMaaSClient, info: Mapping[str, Any]) -> None:
-        super().__init__(info)
+    def __init__(self, client: AsyncMaaSClient, info: Mapping[str, Any], name: Optional[str] = None) -> None:
+        super().__init__(info, name)
         self._client = client
 
     @overload
@@ -99,7 +99,7 @@ class AsyncModel(BaseModel):
             return (await self.predict([texts], explain=explain))[0]
         tasks = [
             asyncio.ensure_future(self._predict_batch(batch, explain))
-            for batch in batches(checked_texts(texts), self._client.batch_size)
+            for batch in self._batches(checked_texts(texts), self._client.batch_size, explain)
         ]
         try:
             results = await asyncio.gather(*tasks)

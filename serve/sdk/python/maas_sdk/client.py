@@ -36,7 +36,7 @@ class MaaSClient:
 
     ``endpoint`` defaults to the environment variable MAAS_ENDPOINT, then to http://127.0.0.1:8080. ``timeout`` is in
     seconds and bounds each wait for the service. A 429, a 503 and a failed connection are tried ``max_retries`` times
-    more, after the time which Retry-After asks for, or else after a time that doubles. ``ssl_context`` is for an https
+    more, after the time which Retry-After asks for, unless that is above a minute, or else after a time that doubles. ``ssl_context`` is for an https
     address whose certificate the system does not know: ``ssl.create_default_context(cafile=...)``.
     """
 
@@ -80,16 +80,21 @@ class MaaSClient:
         """The model of that name. ModelNotFoundError when the service has none, AuthenticationError on a bad key."""
         if not isinstance(name, str) or not name:
             raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
-        return Model(self, self._info(self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))))
+        return Model(self, self._info(self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))), name)
 
     def _info(self, answer: Any) -> Mapping[str, Any]:
-        if not isinstance(answer, dict) or "name" not in answer:
+        if not isinstance(answer, dict) or not isinstance(answer.get("name"), str):
             raise MaaSError(f"{self.endpoint}: the answer describes no model; check that it is a qing service")
         return answer
 
+    def _infos(self, answer: Any) -> List[Mapping[str, Any]]:
+        if not isinstance(answer, dict) or not isinstance(answer.get("models"), list):
+            raise MaaSError(f"{self.endpoint}: the answer lists no models; check that it is a qing service")
+        return [self._info(info) for info in answer["models"]]
+
     def list_models(self) -> List[Model]:
         """All models of the service."""
-        return [Model(self, info) for info in self.request("GET", "/v1/models")["models"]]
+        return [Model(self, info) for info in self._infos(self.request("GET", "/v1/models"))]
 
     def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
         """Sends a request, retries it if need be, and gives the answer's JSON."""
@@ -104,13 +109,16 @@ class MaaSClient:
 
     @staticmethod
     def _retried(error: MaaSError) -> bool:
-        # A time-out is not retried: the caller has waited as long as it wanted to.
+        # A time-out is not retried: the caller has waited as long as it wanted to. Nor is what will be refused for longer
+        # than anybody waits, such as when the quota of a day is used up.
+        if (error.retry_after or 0) > _MAX_WAIT:
+            return False
         return error.status in _RETRIED_STATUS or isinstance(error, MaaSConnectionError)
 
     @staticmethod
     def _wait(attempt: int, retry_after: Optional[float]) -> float:
         if retry_after is not None:
-            return min(retry_after, _MAX_WAIT)
+            return retry_after
         # Jitter keeps clients that failed together from coming back together.
         return float(min(0.25 * 2**attempt, 8.0) * random.uniform(0.75, 1.25))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
+import urllib.parse
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -23,6 +25,10 @@ from .errors import MaaSError
 
 if TYPE_CHECKING:
     from .client import MaaSClient
+
+
+_LIMITS = {"texts": 1024, "explained_texts": 64, "body_bytes": 1 << 20}  # where a service does not say
+_ENVELOPE = 256  # bytes of a request's body around its texts
 
 
 class Span(NamedTuple):
@@ -104,20 +110,38 @@ def checked_texts(texts: Iterable[str]) -> List[str]:
 
 
 class BaseModel:
-    """What a model of either client is."""
+    """What a model of either client is. ``name`` is what it was asked for by, which may be an alias."""
 
-    def __init__(self, info: Mapping[str, Any]) -> None:
-        self.name: str = info["name"]
+    def __init__(self, info: Mapping[str, Any], name: Optional[str] = None) -> None:
+        self.name: str = name or info["name"]
         self.version: str = str(info.get("version", ""))
         self.versions: List[str] = [str(version) for version in info.get("versions", [])]
         self.labels: List[str] = list(info.get("labels", []))
+        limits = info.get("limits", {})
+        self._limits: Dict[str, int] = {key: int(limits.get(key, value)) for key, value in _LIMITS.items()}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, version={self.version!r})"
 
     @property
     def _path(self) -> str:
-        return f"/v1/models/{self.name}/predict"
+        return f"/v1/models/{urllib.parse.quote(self.name, safe='')}/predict"
+
+    def _batches(self, texts: List[str], size: int, explain: bool) -> Iterator[List[str]]:
+        """Parts of at most ``size`` texts that are within what the service says of its limits."""
+        size = max(1, min(size, self._limits["explained_texts" if explain else "texts"]))
+        most = self._limits["body_bytes"] - _ENVELOPE
+        batch: List[str] = []
+        used = 0
+        for text in texts:
+            cost = len(json.dumps(text, ensure_ascii=False).encode("utf-8")) + 2
+            if batch and (len(batch) == size or used + cost > most):
+                yield batch
+                batch, used = [], 0
+            batch.append(text)
+            used += cost
+        if batch:
+            yield batch
 
     @staticmethod
     def _payload(batch: List[str], explain: bool) -> Dict[str, Any]:
@@ -134,16 +158,11 @@ class BaseModel:
         return emotions
 
 
-def batches(texts: List[str], size: int) -> Iterator[List[str]]:
-    for begin in range(0, len(texts), size):
-        yield texts[begin : begin + size]
-
-
 class Model(BaseModel):
     """A model of the service; made by :meth:`MaaSClient.get_model`. May be used from several threads."""
 
-    def __init__(self, client: "MaaSClient", info: Mapping[str, Any]) -> None:
-        super().__init__(info)
+    def __init__(self, client: "MaaSClient", info: Mapping[str, Any], name: Optional[str] = None) -> None:
+        super().__init__(info, name)
         self._client = client
 
     @overload
@@ -155,13 +174,13 @@ class Model(BaseModel):
     def predict(self, texts: Union[str, Iterable[str]], *, explain: bool = False) -> Union[Emotion, List[Emotion]]:
         """The emotion of a text, or of each of several texts, in their order; with ``explain`` also why.
 
-        Many texts go out in batches. TypeError when a text is no ``str``, ValueError when it is not Unicode text
+        Many texts go out in batches, which keep to the limits of the model. TypeError when a text is no ``str``, ValueError when it is not Unicode text
         (a lone surrogate); else what :mod:`maas_sdk.errors` lists.
         """
         if isinstance(texts, str):
             return self.predict([texts], explain=explain)[0]
         emotions: List[Emotion] = []
-        for batch in batches(checked_texts(texts), self._client.batch_size):
+        for batch in self._batches(checked_texts(texts), self._client.batch_size, explain):
             answer = self._client.request("POST", self._path, self._payload(batch, explain))
             emotions.extend(self._emotions(answer, batch))
         return emotions
