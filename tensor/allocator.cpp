@@ -112,7 +112,7 @@ struct Cache {
     const auto end = blocks.begin() + static_cast<std::ptrdiff_t>(count);
     std::for_each(blocks.begin(), end, [&](void* block) { give_back(block); });
     blocks.erase(blocks.begin(), end);
-    stats.cached_bytes -= count * bytes_of_class(index);
+    if (count > 0) stats.cached_bytes -= count * bytes_of_class(index);  // of the last classes there can be none
     unneeded[index] = blocks.size();
   }
 

@@ -78,7 +78,8 @@ run_preset() {
 }
 
 if [ $sanitize = yes ]; then
-  run_preset asan
+  # Without the option, undefined behaviour is a line in the log of a test that passes.
+  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_preset asan
   # Left out: long series of products on one thread, which have nothing to race with.
   TSAN_OPTIONS=suppressions=$root/tests/tsan.supp run_preset tsan -E 'EqualsEigen|\.on_'
 else

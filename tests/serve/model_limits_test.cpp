@@ -104,14 +104,15 @@ TEST_F(LimitedModels, RequestsAreHeldToTheirModels) {
 }
 
 TEST_F(LimitedModels, AFullQueueIsOfOneModel) {
+  const std::size_t before = small->batches().size();  // of warming up
   small->hold();
   RawClient computing(server->port()), waiting(server->port());
   const std::string path = "/v1/models/small/predict";
   computing.send(post(R"({"texts":["a"]})", "", path));
-  small->wait_for_batches(1);
+  small->wait_for_batches(before + 1);
   RawClient second(server->port());
   second.send(post(R"({"texts":["b"]})", "", path));  // the other worker's
-  small->wait_for_batches(2);
+  small->wait_for_batches(before + 2);
   waiting.send(post(R"({"texts":["d","e","f"]})", "", path));
   EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer tells that the request before has been queued, too
   const RawResponse refused = predict("small", R"("g","h")");
