@@ -297,10 +297,9 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
   if (request.texts.size() > limits.queue_texts || tokens > limits.queue_tokens) {
     throw Refusal(error_response(422, "unacceptable_field",
-                                 fmt::format("{} texts of about {} tokens (counted {} times to be explained) are more than the "
-                                             "limits of {} texts and {} tokens that may wait; send fewer",
-                                             request.texts.size(), tokens / request.work_cost, kExplanationCost, limits.queue_texts,
-                                             limits.queue_tokens)));
+                                 fmt::format("{} texts that cost as much as {} tokens are more than the limits of {} "
+                                             "texts and {} tokens that may wait; send fewer",
+                                             request.texts.size(), tokens, limits.queue_texts, limits.queue_tokens)));
   }
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);

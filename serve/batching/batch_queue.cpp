@@ -16,12 +16,12 @@ void count(const BatchJob& job, int sign, int requests, std::size_t texts, std::
   statistics->queued_tokens += sign * static_cast<std::int64_t>(tokens);
 }
 
-}  // namespace
-
-std::size_t BatchQueue::estimate(const std::string& text, std::int32_t max_length) {
-  // Three bytes are one Chinese character, and less than an English token has.
+// Three bytes are one Chinese character, and less than an English token has.
+std::size_t estimate(const std::string& text, std::int32_t max_length) {
   return std::min(static_cast<std::size_t>(std::max(max_length, 2)), text.size() / 3 + 2);
 }
+
+}  // namespace
 
 std::size_t BatchQueue::tokens_of(const BatchRequest& request, std::size_t begin, std::size_t end) {
   std::size_t tokens = 0;

@@ -53,14 +53,11 @@ void count_end(const BatchJob& job, Status status) {
 void finish(BatchJob& job, Status status) {
   BatchResult result;
   result.status = status;
-  if (status == Status::kDone) result.predictions = std::move(job.predictions);
-  if (status == Status::kDone && job.gone()) {
-    result.status = Status::kCancelled;
-  } else if (status == Status::kDone && job.expired) {
-    result.status = Status::kExpired;
-  } else if (status == Status::kDone && job.failed) {
-    result.status = Status::kFailed;
-    result.error = job.error;
+  if (status == Status::kDone) {
+    result.predictions = std::move(job.predictions);
+    if (job.failed) result.error = job.error;
+    result.status = job.gone() ? Status::kCancelled : job.expired ? Status::kExpired
+                    : job.failed ? Status::kFailed : Status::kDone;
   }
   count_end(job, result.status);
   const auto done = std::move(job.done);

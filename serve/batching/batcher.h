@@ -36,7 +36,7 @@ class Batcher {
 
   /// Queues a request; `done` is called once, on any thread, and must neither throw nor call the Batcher. False, and no
   /// call, when the queue has no room or the batcher has stopped. What is not begun by its deadline gives kExpired;
-  /// what is cancelled gives kCancelled unless it was begun.
+  /// what is cancelled gives kCancelled, and of its texts those that were not begun are not computed.
   bool submit(BatchRequest request, Done done);
   /// The same for texts alone.
   bool submit(std::shared_ptr<const nn::TextClassifier> classifier, std::vector<std::string> texts,

@@ -109,12 +109,16 @@ Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t ve
   try {
     return {read(name, version), limits_of(name)};
   } catch (const std::exception& error) {
-    log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", error.what()}});
+    const std::string why = noted(name, version, error.what());
     const std::lock_guard lock(mutex_);
-    const std::string why = fmt::format("version {}: {}", version, error.what());
     now_.failures[name] = why;
     throw DataError(why);
   }
+}
+
+std::string Registry::noted(const std::string& name, std::int64_t version, const char* why) {
+  log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", why}});
+  return fmt::format("version {}: {}", version, why);
 }
 
 void Registry::install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,

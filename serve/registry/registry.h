@@ -117,6 +117,8 @@ class Registry {
   ModelLimits limits_of(const std::string& name) const;
   /// What `read` gives; what it throws is kept as the reason why this version does not serve, and thrown as DataError.
   Loaded read_or_note(const std::string& name, std::int64_t version);
+  /// Logs that a version does not serve; gives the reason as failure() tells it.
+  static std::string noted(const std::string& name, std::int64_t version, const char* why);
   Model choose(const std::string& name, std::int64_t version);
   [[noreturn]] static void throw_unknown(std::string_view name);
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,

@@ -30,10 +30,6 @@ Versions in_order(const Versions& versions, const Choice* choice) {
   return order;
 }
 
-void note(const std::string& name, std::int64_t version, const char* why) {
-  log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", why}});
-}
-
 }  // namespace
 
 void Registry::load() {
@@ -73,8 +69,7 @@ Registry::Contents Registry::look(std::vector<std::string>& ended) const {
   };
   for (const auto& [name, versions] : found) {
     if (next.state.aliases.contains(name)) {
-      next.failures[name] = "an alias has this name; delete that, or rename the model's folder";
-      note(name, versions.back(), next.failures[name].c_str());
+      next.failures[name] = noted(name, versions.back(), "an alias has this name; delete that, or rename the model's folder");
     }
     if (!wanted(name)) continue;
     if (auto model = newest(name, versions, choice_of(next.state, name), next.failures)) {
@@ -99,7 +94,7 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
   if (choice == nullptr && before > order.front()) order.insert(order.begin(), before);  // its folder is gone
   for (const std::int64_t version : order) {
     try {
-      Model model{name, version, versions, kept_or_read({}, name, version)};
+      Model model{name, version, versions, kept_or_read(now_, name, version)};
       model.limits = limits_of(name);
       if (version == before) {
         model.previous = served->second.previous;
@@ -110,8 +105,7 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
       }
       return model;
     } catch (const std::exception& error) {
-      note(name, version, error.what());
-      failures.emplace(name, fmt::format("version {}: {}", version, error.what()));
+      failures.emplace(name, noted(name, version, error.what()));
     }
     if (version == before) break;  // it answers on
   }
