@@ -88,8 +88,8 @@ class BatchQueue {
 
   BatchQueue(std::size_t texts, std::size_t tokens) : most_texts_(texts), most_tokens_(tokens) {}
 
-  /// What texts [begin, end) of a request cost, in the tokens that they may be expected to become: enough to bound and to
-  /// share by.
+  /// What texts [begin, end) of a request cost, in the tokens that they may be expected to become: enough to bound and
+  /// to share by.
   static std::size_t tokens_of(const BatchRequest& request, std::size_t begin, std::size_t end);
 
   struct Pushed {

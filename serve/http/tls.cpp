@@ -96,7 +96,8 @@ Stream::Look Stream::look() {
   char byte = 0;
   if (tls_) {
     const Result result = tls_result(SSL_peek(tls_.get(), &byte, 1));
-    return result.status == Status::kDone ? Look::kData : result.status == Status::kClosed ? Look::kEnded : Look::kNothing;
+    if (result.status == Status::kDone) return Look::kData;
+    return result.status == Status::kClosed ? Look::kEnded : Look::kNothing;
   }
   const ssize_t got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (got > 0) return Look::kData;

@@ -59,8 +59,8 @@ class Registry {
   /// when none of its models can be loaded, or when the state file is damaged; nothing changes then.
   void load();
   /// Takes up what has come since: models, higher versions, limits, and the choices, aliases and trials of other
-  /// servers of the same folder. What is loaded already is not read again. Gives the models that a version or the limits
-  /// failed for, and why; these answer as before. IoError, DataError as load().
+  /// servers of the same folder. What is loaded already is not read again. Gives the models that a version or the
+  /// limits failed for, and why; these answer as before. IoError, DataError as load().
   Failures rescan();
   /// Loads a version, or loads it again; 0: the highest there is.
   Model load(const std::string& name, std::int64_t version);
@@ -74,8 +74,8 @@ class Registry {
   void remove_alias(const std::string& alias);
   /// Puts a loaded version of a served model on trial, in place of an earlier trial of the model. A trial ends when its
   /// version, or one of other labels, becomes the one that answers, and when the model is unloaded. The version that
-  /// answers counts as chosen: a newer folder on trial does not take its place. ValueError for the version that answers,
-  /// and for a share outside (0, 1].
+  /// answers counts as chosen: a newer folder on trial does not take its place. ValueError for the version that
+  /// answers, and for a share outside (0, 1].
   Model set_trial(const std::string& name, const Trial& trial);
   /// IndexError when there is none.
   Model remove_trial(const std::string& name);

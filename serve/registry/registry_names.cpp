@@ -31,7 +31,9 @@ void Registry::set_alias(const std::string& alias, const Alias& target) {
   if (!valid_name(alias)) {
     throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot");
   }
-  if (now_.models.contains(alias)) throw ValueError(fmt::format("alias '{}': a model has this name; take another", alias));
+  if (now_.models.contains(alias)) {
+    throw ValueError(fmt::format("alias '{}': a model has this name; take another", alias));
+  }
   if (served == now_.models.end()) throw_unknown(target.model);
   Classifier classifier = target.version == 0 ? nullptr : read_version(served->second, target.version);
   commit([&](RegistryState& next) { next.aliases[alias] = target; });

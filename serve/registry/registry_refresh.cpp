@@ -69,7 +69,8 @@ Registry::Contents Registry::look(std::vector<std::string>& ended) const {
   };
   for (const auto& [name, versions] : found) {
     if (next.state.aliases.contains(name)) {
-      next.failures[name] = noted(name, versions.back(), "an alias has this name; delete that, or rename the model's folder");
+      next.failures[name] =
+          noted(name, versions.back(), "an alias has this name; delete that, or rename the model's folder");
     }
     if (!wanted(name)) continue;
     if (auto model = newest(name, versions, choice_of(next.state, name), next.failures)) {

@@ -41,8 +41,8 @@ struct RegistryState {
   void write(const std::filesystem::path& file) const;
 };
 
-/// Held while the state of a folder is read, changed and written, so that servers that share the folder do not undo each
-/// other's changes. Waits for whoever holds it; a process that dies lets go of it.
+/// Held while the state of a folder is read, changed and written, so that servers that share the folder do not undo
+/// each other's changes. Waits for whoever holds it; a process that dies lets go of it.
 class RegistryLock {
  public:
   /// IoError.
