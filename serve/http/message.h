@@ -41,15 +41,15 @@ class Reply {
 
   template <class Send>
     requires std::is_invocable_v<Send, HttpResponse>
-  Reply(Send send) : send_(std::move(send)) {}  // NOLINT: a function is a reply
+  Reply(Send send, std::shared_ptr<TimePoint> by = std::make_shared<TimePoint>(TimePoint::max()))  // NOLINT: implicit
+      : deadline(std::move(by)), send_(std::move(send)) {}
   void operator()(HttpResponse response) const { send_(std::move(response)); }
 
   /// A reply to the same client by other means, which mostly end in this one.
   template <class Send>
   Reply through(Send send) const {
-    Reply other(std::move(send));
+    Reply other(std::move(send), deadline);
     other.key = key;
-    other.deadline = deadline;
     other.cancelled = cancelled;
     return other;
   }
@@ -57,7 +57,7 @@ class Reply {
   std::string key;  ///< id of the client's API key; empty: anonymous
   /// When the client is told that it waited too long. Shared with the connection: a route that allows less or more than
   /// the server does for predictions says so while its Routed::run is running, not later.
-  std::shared_ptr<TimePoint> deadline = std::make_shared<TimePoint>(TimePoint::max());
+  std::shared_ptr<TimePoint> deadline;
   std::shared_ptr<const std::atomic<bool>> cancelled;  ///< set once the client has left; may be null
 
  private:

@@ -242,14 +242,13 @@ void Session::run() {
       return self->complete(request, std::move(response));
     }
     self->owner_.deliver(self, request, std::move(response));
-  });
+  }, std::shared_ptr<Clock::time_point>(direct, &direct->deadline));
   reply.key = routed_.key;
-  reply.deadline = std::shared_ptr<Clock::time_point>(direct, &direct->deadline);
   reply.cancelled = cancelled_;
   replying_ = true;
   const Routed::Run handler = std::move(routed_.run);
   handler(parser_->take_body(), std::move(reply));
-  if (state_ == State::kComputing) deadline_ = direct->deadline;  // the model may allow less
+  if (state_ == State::kComputing) deadline_ = direct->deadline;  // the route may allow less or more
   direct->session = nullptr;
   replying_ = false;
 }
