@@ -38,9 +38,10 @@ void check_forward(const char* op, const Tensor& output, std::span<const Tensor>
   if (!at) return;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (find_nan(inputs[i])) {
-      throw AutogradError(fmt::format("{}: its forward gave NaN (element {} of shape {}) from input {}, which has NaN "
-                                      "already; look at where that comes from",
-                                      op, *at, to_string(output.shape()), i));
+      throw AutogradError(
+          fmt::format("{}: its forward gave NaN (element {} of shape {}) from input {}, which has NaN "
+                      "already; look at where that comes from",
+                      op, *at, to_string(output.shape()), i));
     }
   }
   throw AutogradError(fmt::format("{}: its forward made NaN (element {} of shape {}) of inputs without any", op, *at,

@@ -175,9 +175,10 @@ void run_all(const std::vector<Node*>& order, Walk& walk, bool retain_graph) {
 std::shared_ptr<Node> start_of(const Tensor& root, const char* op) {
   std::shared_ptr<Node> start = node_of(root);
   if (start == nullptr) {
-    throw AutogradError(fmt::format("{}: nothing was recorded for this tensor; no input required a gradient, or it was "
-                                    "computed under NoGradGuard",
-                                    op));
+    throw AutogradError(
+        fmt::format("{}: nothing was recorded for this tensor; no input required a gradient, or it was "
+                    "computed under NoGradGuard",
+                    op));
   }
   return start;
 }
@@ -213,8 +214,8 @@ std::vector<Tensor> gradients(const Tensor& root, const std::vector<Tensor>& inp
   for (size_t i = 0; i < inputs.size(); ++i) {
     nodes.push_back(node_of(inputs[i]).get());
     if (nodes.back() == nullptr) {
-      throw AutogradError(fmt::format("{}: input {} of shape {} requires no gradient", op, i,
-                                      to_string(inputs[i].shape())));
+      throw AutogradError(
+          fmt::format("{}: input {} of shape {} requires no gradient", op, i, to_string(inputs[i].shape())));
     }
     walk.wanted.emplace(nodes.back(), Tensor());
   }
@@ -235,9 +236,10 @@ std::vector<Tensor> gradients(const Tensor& root, const std::vector<Tensor>& inp
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Tensor& gradient = walk.wanted.at(nodes[i]);
     if (!gradient.defined() && !options.allow_unused) {
-      throw AutogradError(fmt::format("{}: the root does not depend on input {} of shape {}; pass allow_unused for an "
-                                      "undefined gradient",
-                                      op, i, to_string(inputs[i].shape())));
+      throw AutogradError(
+          fmt::format("{}: the root does not depend on input {} of shape {}; pass allow_unused for an "
+                      "undefined gradient",
+                      op, i, to_string(inputs[i].shape())));
     }
     found.push_back(gradient);
   }

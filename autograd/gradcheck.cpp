@@ -40,8 +40,7 @@ GradcheckResult gradcheck(const TensorFunction& function, std::vector<Tensor> in
   const NoGradGuard guard;
   for (size_t n = 0; n < inputs.size(); ++n) {
     if (!requires_grad(inputs[n])) continue;
-    const Tensor analytic = grad(inputs[n]).defined() ? grad(inputs[n])
-                                                      : Tensor::zeros(inputs[n].shape(), DType::f64);
+    const Tensor analytic = grad(inputs[n]).defined() ? grad(inputs[n]) : Tensor::zeros(inputs[n].shape(), DType::f64);
     auto elements = inputs[n].span<double>();
     for (size_t i = 0; i < elements.size(); ++i) {
       const double at = elements[i], h = options.step * std::max(1.0, std::abs(at));
@@ -82,9 +81,9 @@ GradcheckResult gradgradcheck(const TensorFunction& function, std::vector<Tensor
         }
         // Differences are taken without recording; the first gradient has to be all the same.
         const EnableGradGuard guard;
-        return flatten(gradients(function(in), wanted,
-                                 {.create_graph = true, .allow_unused = true, .gradient = all.back()}),
-                       wanted);
+        return flatten(
+            gradients(function(in), wanted, {.create_graph = true, .allow_unused = true, .gradient = all.back()}),
+            wanted);
       },
       inputs, options);
 }

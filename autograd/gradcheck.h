@@ -13,9 +13,9 @@ namespace qing {
 using TensorFunction = std::function<Tensor(const std::vector<Tensor>&)>;
 
 struct GradcheckOptions {
-  double step = 1e-5;        ///< h of (f(x+h) − f(x−h)) / 2h, times max(1, |x|)
-  double tolerance = 1e-6;   ///< of |analytic − numeric| / max(1, |analytic|, |numeric|)
-  uint64_t seed = 1;         ///< of the cotangent
+  double step = 1e-5;       ///< h of (f(x+h) − f(x−h)) / 2h, times max(1, |x|)
+  double tolerance = 1e-6;  ///< of |analytic − numeric| / max(1, |analytic|, |numeric|)
+  uint64_t seed = 1;        ///< of the cotangent
 };
 
 struct GradcheckResult {

@@ -75,7 +75,6 @@ function(qing_test_suite folder)
   add_executable(test_${folder} ${sources})
   target_link_libraries(test_${folder} PRIVATE qing_${folder} qing_flags GTest::gtest_main rapidcheck
                                                Eigen3::Eigen fmt::fmt)
-  target_compile_definitions(test_${folder} PRIVATE QING_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
   # Takes two thirds of the time to compile; what the tests are about is optimized in the libraries.
   target_compile_options(test_${folder} PRIVATE $<$<CONFIG:Release>:-O1>)
   target_include_directories(test_${folder} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)

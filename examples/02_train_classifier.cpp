@@ -15,8 +15,8 @@ int main(int argc, char** argv) {
   }
 
   // label 0 is negative, 1 neutral, 2 positive
-  const std::vector<std::pair<const char*, int>> patterns = {{"I love this ", 2},    {"what a wonderful ", 2},
-                                                             {"I hate this ", 0},    {"what a terrible ", 0},
+  const std::vector<std::pair<const char*, int>> patterns = {{"I love this ", 2},       {"what a wonderful ", 2},
+                                                             {"I hate this ", 0},       {"what a terrible ", 0},
                                                              {"on the table is a ", 1}, {"this is a red ", 1}};
   std::vector<nn::Example> examples;
   for (const char* thing : {"film", "book", "phone", "lamp", "chair", "song", "car", "meal"}) {

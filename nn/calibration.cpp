@@ -21,8 +21,8 @@ size_t rows_of(const char* who, const LabelledLogits& data) {
   }
   for (size_t i = 0; i < rows; ++i) {
     if (data.expected[i] >= 0 && data.expected[i] < data.labels) continue;
-    throw IndexError(fmt::format("{}: example {} has label {}; it must be in [0, {})", who, i, data.expected[i],
-                                 data.labels));
+    throw IndexError(
+        fmt::format("{}: example {} has label {}; it must be in [0, {})", who, i, data.expected[i], data.labels));
   }
   return rows;
 }

@@ -142,8 +142,8 @@ void trunc_normal(Tensor& tensor, Generator& rng, double mean, double stddev, do
   }
   const double from = normal_cdf((low - mean) / stddev), to = normal_cdf((high - mean) / stddev);
   if (!(from < to)) {
-    throw ValueError(fmt::format("trunc_normal: [{}, {}] holds nothing of a normal distribution around {}", low, high,
-                                 mean));
+    throw ValueError(
+        fmt::format("trunc_normal: [{}, {}] holds nothing of a normal distribution around {}", low, high, mean));
   }
   Tensor position = Tensor::empty(tensor.shape(), DType::f64);
   rng.fill_uniform(position, 2 * from - 1, 2 * to - 1);

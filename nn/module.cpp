@@ -86,7 +86,8 @@ std::vector<Tensor> Module::parameters() {
 
 std::vector<std::pair<std::string, Tensor>> Module::named_buffers() {
   std::vector<std::pair<std::string, Tensor>> found;
-  Walk walk(nullptr, [&](const std::string& name, Tensor& buffer, bool) { found.emplace_back(name, buffer); }, nullptr);
+  Walk walk(
+      nullptr, [&](const std::string& name, Tensor& buffer, bool) { found.emplace_back(name, buffer); }, nullptr);
   visit(walk);
   return found;
 }
@@ -115,9 +116,11 @@ Module& Module::get_submodule(std::string_view name) {
 
 Tensor Module::get_parameter(std::string_view name) {
   Tensor found;
-  Walk walk([&](const std::string& full, Tensor& parameter) {
-    if (full == name && !found.defined()) found = parameter;
-  }, nullptr, nullptr);
+  Walk walk(
+      [&](const std::string& full, Tensor& parameter) {
+        if (full == name && !found.defined()) found = parameter;
+      },
+      nullptr, nullptr);
   visit(walk);
   if (found.defined()) return found;
   throw IndexError(fmt::format("{}: has no parameter {}; named_parameters() lists them", type_name(), name));
@@ -170,8 +173,8 @@ void Module::apply(const std::function<void(Module&)>& function) {
 
 void Module::to(DType dtype) {
   if (!is_float_storage(dtype)) {
-    throw DTypeError(fmt::format("{}: to({}); a module is f32 or f64, or stored as f16 or bf16", type_name(),
-                                 name_of(dtype)));
+    throw DTypeError(
+        fmt::format("{}: to({}); a module is f32 or f64, or stored as f16 or bf16", type_name(), name_of(dtype)));
   }
   std::vector<std::pair<Tensor, Tensor>> converted;  // before and after, so that tied tensors stay tied
   const auto convert = [&](Tensor& tensor) {
@@ -208,8 +211,8 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict, const st
       result.missing_keys.push_back(name);
       if (strict) problems.push_back("missing " + name);
     } else if (given->second.shape() != tensor.shape()) {
-      problems.push_back(fmt::format("{} has shape {}, needs {}", name, to_string(given->second.shape()),
-                                     to_string(tensor.shape())));
+      problems.push_back(
+          fmt::format("{} has shape {}, needs {}", name, to_string(given->second.shape()), to_string(tensor.shape())));
     }
   }
   for (const auto& [name, tensor] : state) {

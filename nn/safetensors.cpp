@@ -226,8 +226,8 @@ class Reader {
     uint64_t reached = 0;
     for (const Entry& entry : entries) {
       if (entry.begin < reached) {
-        fail(entry.name, fmt::format("its data begin at {} and overlap those before it, which end at {}", entry.begin,
-                                     reached));
+        fail(entry.name,
+             fmt::format("its data begin at {} and overlap those before it, which end at {}", entry.begin, reached));
       }
       if (entry.begin > reached) {
         fail(entry.name, fmt::format("its data begin at {} and leave a hole after {}", entry.begin, reached));
@@ -277,9 +277,8 @@ void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& 
     if (!tensor.defined()) throw ValueError("save_safetensors: tensor '" + name + "' is undefined; give it a value");
     tensors.emplace_back(name, tensor.contiguous());
   }
-  std::stable_sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-    return size_of(a.second.dtype()) > size_of(b.second.dtype());
-  });
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const auto& a, const auto& b) { return size_of(a.second.dtype()) > size_of(b.second.dtype()); });
 
   std::vector<std::string_view> parts(1);  // the first is the length and header, known last
   uint64_t offset = 0;
@@ -295,9 +294,10 @@ void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& 
   text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
   const uint64_t length = text.size();
   if (length > kMaxHeaderBytes) {
-    throw ValueError(fmt::format("save_safetensors: {}: the header takes {} bytes, more than the limit of {}; save "
-                                 "fewer tensors a file",
-                                 path.string(), length, kMaxHeaderBytes));
+    throw ValueError(
+        fmt::format("save_safetensors: {}: the header takes {} bytes, more than the limit of {}; save "
+                    "fewer tensors a file",
+                    path.string(), length, kMaxHeaderBytes));
   }
   std::string head(kLengthBytes, '\0');
   std::memcpy(head.data(), &length, kLengthBytes);

@@ -43,7 +43,8 @@ int open_folder(const fs::path& path) { return open(path.c_str(), O_RDONLY | O_D
 
 // Whether the folder that was opened still has the name.
 bool still_named(int folder, const fs::path& path) {
-  struct stat opened {}, named {};
+  struct stat opened {
+  }, named{};
   return fstat(folder, &opened) == 0 && lstat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev &&
          opened.st_ino == named.st_ino;
 }
@@ -55,8 +56,7 @@ StagedDirectory::StagedDirectory(fs::path directory) : directory_(std::move(dire
   fs::create_directories(directory_, error);
   if (error) fail(directory_, "create the folder", error);
   remove_abandoned();
-  while (!create()) {
-  }
+  while (!create()) {}
 }
 
 // A folder that nobody holds the lock of is a dead process's. On a file system without locks none is ever removed.

@@ -24,8 +24,7 @@ void Adagrad::check_options(size_t group) const {
   check_at_least("eps", o.eps, 0);
 }
 
-template <class T>
-void Adagrad::sweep(size_t group, const Piece<T>& p) const {
+template <class T> void Adagrad::sweep(size_t group, const Piece<T>& p) const {
   const AdagradOptions& o = options_[group];
   const kernels::AdagradStep<T> step{
       .lr = static_cast<T>(o.lr / (1 + static_cast<double>(p.step - 1) * o.lr_decay)),

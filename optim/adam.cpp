@@ -58,8 +58,7 @@ bool Adam::uses_slot(size_t group, size_t slot) const { return slot < 2 || optio
 
 bool Adam::skips_zeros(size_t group) const { return options_[group].lazy; }
 
-template <class T>
-void Adam::sweep(size_t group, const Piece<T>& p) const {
+template <class T> void Adam::sweep(size_t group, const Piece<T>& p) const {
   const AdamOptions& o = options_[group];
   const auto t = static_cast<double>(p.step);
   const double c1 = 1 - std::pow(o.beta1, t), c2 = 1 - std::pow(o.beta2, t);

@@ -105,9 +105,7 @@ bool complete(const fs::path& checkpoint) {
   try {
     read_manifest(checkpoint);
     return true;
-  } catch (const Error&) {
-    return false;
-  }
+  } catch (const Error&) { return false; }
 }
 
 // Module::load_state_dict converts; a training that goes on in another precision is not the same training.
@@ -157,9 +155,10 @@ std::string roll_back(const std::vector<std::pair<Stateful*, StateDict>>& touche
 void check_parts(const char* who, const CheckpointParts& parts) {
   for (const auto& [name, part] : parts) {
     if (good_name(name) && part != nullptr) continue;
-    throw ValueError(fmt::format("{}: '{}' cannot be a part; it needs an object and a name of letters, digits and '_' "
-                                 "other than '{}'",
-                                 who, name, kModel));
+    throw ValueError(
+        fmt::format("{}: '{}' cannot be a part; it needs an object and a name of letters, digits and '_' "
+                    "other than '{}'",
+                    who, name, kModel));
   }
 }
 

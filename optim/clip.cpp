@@ -23,8 +23,7 @@ void check_above_0(const char* op, const char* what, double value) {
 }
 
 // Calls body(n, data) over pieces of every gradient, on many threads; what is known to be zero is left out.
-template <class Body>
-void for_each_grad(const std::vector<Tensor>& parameters, const char* op, Body body) {
+template <class Body> void for_each_grad(const std::vector<Tensor>& parameters, const char* op, Body body) {
   for (const Tensor& parameter : parameters) {
     const auto [gradient, rows] = row_grad(parameter);
     if (!gradient.defined()) continue;

@@ -22,8 +22,7 @@ void Lion::check_options(size_t group) const {
   check_at_least("weight_decay", o.weight_decay, 0);
 }
 
-template <class T>
-void Lion::sweep(size_t group, const Piece<T>& p) const {
+template <class T> void Lion::sweep(size_t group, const Piece<T>& p) const {
   const LionOptions& o = options_[group];
   const kernels::LionStep<T> step{
       .lr = static_cast<T>(o.lr),

@@ -14,8 +14,7 @@ namespace qing::optim {
 /// The loader's batches, with loss(batch) for each. Each epoch has the loader's order for it, and a checkpoint holds
 /// the loader's state, so that a resumed training goes on with the very next batch. The loader outlives the source and
 /// is not to be asked for batches meanwhile: one is always taken ahead.
-template <class Batch, class Loss>
-LossSource losses_of(nn::DataLoader<Batch>& loader, Loss loss) {
+template <class Batch, class Loss> LossSource losses_of(nn::DataLoader<Batch>& loader, Loss loss) {
   struct Ahead {
     nn::DataLoader<Batch>& loader;
     std::optional<Batch> batch{};

@@ -10,8 +10,7 @@
 namespace qing::optim {
 
 /// An optimizer whose groups have `Options`.
-template <class Options>
-class GroupedOptimizer : public Optimizer {
+template <class Options> class GroupedOptimizer : public Optimizer {
  public:
   const Options& options(size_t group = 0) const { return options_.at(group); }
 
@@ -51,8 +50,7 @@ class Sgd : public GroupedOptimizer<SgdOptions> {
   bool skips_zeros(size_t group) const override;
   void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
   void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T>
-  void sweep(size_t group, const Piece<T>& piece) const;
+  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
 };
 
 struct AdamOptions {
@@ -87,8 +85,7 @@ class Adam : public GroupedOptimizer<AdamOptions> {
   bool skips_zeros(size_t group) const override;
   void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
   void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T>
-  void sweep(size_t group, const Piece<T>& piece) const;
+  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
 };
 
 struct AdamWOptions {
@@ -133,8 +130,7 @@ class Adagrad : public GroupedOptimizer<AdagradOptions> {
   double initial_slot(size_t group) const override { return options_[group].initial_accumulator_value; }
   void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
   void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T>
-  void sweep(size_t group, const Piece<T>& piece) const;
+  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
 };
 
 struct RMSpropOptions {
@@ -161,8 +157,7 @@ class RMSprop : public GroupedOptimizer<RMSpropOptions> {
   bool uses_slot(size_t group, size_t slot) const override;
   void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
   void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T>
-  void sweep(size_t group, const Piece<T>& piece) const;
+  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
 };
 
 struct LionOptions {
@@ -185,8 +180,7 @@ class Lion : public GroupedOptimizer<LionOptions> {
   bool uses_slot(size_t, size_t) const override { return true; }
   void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
   void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T>
-  void sweep(size_t group, const Piece<T>& piece) const;
+  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
 };
 
 }  // namespace qing::optim

@@ -121,8 +121,9 @@ void Optimizer::run(const Job& job, int64_t begin, int64_t end) const {
   const State& state = states_[job.index];
   dispatch_floating(job.parameter.dtype(), name_, [&](auto zero) {
     using T = decltype(zero);
-    Piece<T> piece{end - begin, job.parameter.data<T>() + begin, job.gradient.data<T>() + begin, {}, state.steps,
-                   job.fresh, job.scale};
+    Piece<T> piece{
+        end - begin, job.parameter.data<T>() + begin, job.gradient.data<T>() + begin, {}, state.steps, job.fresh,
+        job.scale};
     for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
       if (uses_slot(state.group, slot)) piece.slots[slot] = state.slots[slot].data<T>() + begin;
     }

@@ -15,8 +15,7 @@
 namespace qing::optim {
 
 /// Parameters that share options. The options are the group's own: copy others and change what differs.
-template <class Options>
-struct ParameterGroup {
+template <class Options> struct ParameterGroup {
   std::vector<Tensor> parameters;  ///< leaves that require gradients, contiguous f32 or f64
   Options options;
 };
@@ -70,8 +69,7 @@ class Optimizer : public Stateful {
   };
 
   /// A range of one parameter and its state.
-  template <class T>
-  struct Piece {
+  template <class T> struct Piece {
     int64_t n;
     T* w;
     const T* g;

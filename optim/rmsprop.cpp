@@ -32,8 +32,7 @@ bool RMSprop::uses_slot(size_t group, size_t slot) const {
   return slot == 0 || (slot == 1 ? options_[group].momentum > 0 : options_[group].centered);
 }
 
-template <class T>
-void RMSprop::sweep(size_t group, const Piece<T>& p) const {
+template <class T> void RMSprop::sweep(size_t group, const Piece<T>& p) const {
   const RMSpropOptions& o = options_[group];
   const kernels::RmsPropStep<T> step{
       .lr = static_cast<T>(o.lr),

@@ -37,8 +37,7 @@ double ratio(int64_t a, int64_t b) { return static_cast<double>(a) / static_cast
 double half_cosine(double share) { return (1 + std::cos(std::numbers::pi * share)) / 2; }
 
 // A rise to 1 over `warmup` steps, then `after(progress)` for the share of the steps from warmup to total.
-template <class After>
-Schedule warm_up(const char* op, int64_t warmup, int64_t total, After after) {
+template <class After> Schedule warm_up(const char* op, int64_t warmup, int64_t total, After after) {
   check_count(op, "warmup", warmup, 0);
   check_count(op, "total", total, 0);
   return [=](double base, int64_t step) {

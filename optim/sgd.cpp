@@ -29,12 +29,9 @@ void Sgd::check_options(size_t group) const {
 
 bool Sgd::uses_slot(size_t group, size_t) const { return options_[group].momentum != 0; }
 
-bool Sgd::skips_zeros(size_t group) const {
-  return options_[group].momentum == 0 && options_[group].weight_decay == 0;
-}
+bool Sgd::skips_zeros(size_t group) const { return options_[group].momentum == 0 && options_[group].weight_decay == 0; }
 
-template <class T>
-void Sgd::sweep(size_t group, const Piece<T>& p) const {
+template <class T> void Sgd::sweep(size_t group, const Piece<T>& p) const {
   const SgdOptions& o = options_[group];
   const kernels::SgdStep<T> step{.lr = static_cast<T>(o.lr),
                                  .sign = static_cast<T>(o.maximize ? -p.scale : p.scale),

@@ -102,8 +102,8 @@ std::vector<ParameterGroup<AdamWOptions>> groups_of(ClassifierModel& model, cons
     groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
   }
   if (model.ngrams()) {
-    groups.push_back({model.ngrams()->parameters(),
-                      {.lr = o.ngram_lr, .weight_decay = o.ngram_weight_decay, .lazy = true}});
+    groups.push_back(
+        {model.ngrams()->parameters(), {.lr = o.ngram_lr, .weight_decay = o.ngram_weight_decay, .lazy = true}});
   }
   return groups;
 }
@@ -137,9 +137,8 @@ class Training : private Stateful {
   TrainResult run(const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
                   const std::function<void(int64_t)>& on_epoch, const RunOptions& run) {
     AdamW optimizer(groups_of(model_, options_));
-    LrScheduler schedule(optimizer, [this](double base, int64_t step) {
-      return base * linear_warmup_decay(step, warmup_, steps_);
-    });
+    LrScheduler schedule(
+        optimizer, [this](double base, int64_t step) { return base * linear_warmup_decay(step, warmup_, steps_); });
     optimizer_ = &optimizer;
     double best = -std::numeric_limits<double>::infinity();
     int64_t saved = -1;
@@ -282,7 +281,7 @@ class Training : private Stateful {
   std::optional<AveragedModel> average_;
   size_t examples_;
   std::vector<size_t> order_;  // of the epoch
-  size_t next_ = 0;  // of order_
+  size_t next_ = 0;            // of order_
   int64_t steps_ = 0, warmup_ = 0, texts_ = 0;
   int64_t tokens_ = 0, first_step_ = 0;  // of this process, as are the seconds
   double seconds_ = 0, smoothed_ = 0;
@@ -293,8 +292,7 @@ class Training : private Stateful {
 }  // namespace
 
 TrainResult train_classifier(std::span<const nn::Example> examples, const TrainOptions& options,
-                             const std::filesystem::path& out,
-                             const std::function<bool(const Progress&)>& on_progress,
+                             const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
                              const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
   check_train_options(options, examples);
   if (run.evaluate && run.last.empty()) {

@@ -16,15 +16,15 @@ namespace qing::optim {
 struct TrainOptions {
   int64_t layers = 2;
   int64_t width = 128;
-  int64_t heads = 0;  ///< 0: width / 32
-  int64_t batch = 64;  ///< texts a step
+  int64_t heads = 0;      ///< 0: width / 32
+  int64_t batch = 64;     ///< texts a step
   int64_t vocab = 16000;  ///< most entries of the vocabulary
   int64_t epochs = 1;
   int64_t max_length = 128;  ///< tokens of a text
   int64_t max_steps = 0;     ///< 0: no limit
   double lr = 5e-4;          ///< peak
   double dropout = 0.1;
-  double warmup = 0.1;  ///< share of the steps
+  double warmup = 0.1;         ///< share of the steps
   double weight_decay = 0.01;  ///< of matrices; biases and norms have none
   double clip = 1.0;           ///< largest norm of the gradient
   /// Share of a text's tokens that training replaces by [MASK] (word dropout, Iyyer et al. 2015).

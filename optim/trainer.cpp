@@ -1,7 +1,7 @@
 #include <fmt/format.h>
+#include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
 #include <qing/optim/clip.h>
-#include <qing/autograd/autocast.h>
 #include <qing/optim/trainer.h>
 #include <qing/tensor/denormals.h>
 

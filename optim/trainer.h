@@ -30,8 +30,7 @@ struct LossSource {
 
 /// Whatever has size() and operator[], over again in its order each epoch, with loss(data[i]) for each. The data
 /// outlive the source.
-template <class Data, class Loss>
-LossSource losses_of(const Data& data, Loss loss) {
+template <class Data, class Loss> LossSource losses_of(const Data& data, Loss loss) {
   auto at = std::make_shared<size_t>(0);
   return {.has_next = [&data, at] { return *at < data.size(); },
           .next = [&data, at, loss = std::move(loss)]() mutable { return loss(data[(*at)++]); },
@@ -78,7 +77,7 @@ struct TrainerOptions {
   ReduceLrOnPlateau* plateau = nullptr;  ///< stepped with every metric
   AveragedModel* average = nullptr;      ///< updated after every step
   GradScaler* scaler = nullptr;
-  Generator* rng = nullptr;    ///< what dropout and shuffling draw from, so that checkpoints hold it
+  Generator* rng = nullptr;  ///< what dropout and shuffling draw from, so that checkpoints hold it
   /// Further parts of checkpoints. "trainer", "optimizer", "data", "rng", "schedule", "plateau", "average" and "scaler"
   /// are the trainer's own names.
   CheckpointParts parts = {};
@@ -95,7 +94,7 @@ struct TrainerOptions {
 
 struct TrainerResult {
   int64_t steps;
-  int64_t epochs;        ///< completed
+  int64_t epochs;  ///< completed
   /// Mean over the steps of the last epoch, even if it was not completed, without those the scaler skipped; of the last
   /// step when it skipped all.
   double loss;

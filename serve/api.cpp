@@ -32,16 +32,18 @@ Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<G
 
 std::vector<Route> Api::all_routes() {
   std::vector<Route> all;
-  for (auto* protocol : {protocols::health, protocols::native, protocols::kserve_v1, protocols::open_inference,
-                         protocols::hugging_face, protocols::text_embeddings_inference, protocols::web_page,
-                         protocols::metrics, protocols::admin}) {
+  for (auto* protocol :
+       {protocols::health, protocols::native, protocols::kserve_v1, protocols::open_inference, protocols::hugging_face,
+        protocols::text_embeddings_inference, protocols::web_page, protocols::metrics, protocols::admin}) {
     std::ranges::move(protocol(service_), std::back_inserter(all));
   }
   all.push_back({.method = "GET",
                  .pattern = "/openapi.json",
                  .scope = Scope::kOpen,
                  .operation = {"observability", "This description", {}, R"({"type":"object"})"},
-                 .open = [this](const Call&) { return answer({200, openapi_, {}}); }});
+                 .open = [this](const Call&) {
+                   return answer({200, openapi_, {}});
+                 }});
   return all;
 }
 

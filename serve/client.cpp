@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include <fmt/format.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -13,7 +14,6 @@
 #include <boost/beast/http.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
-#include <fmt/format.h>
 
 #include <qing/serve/http/message.h>
 #include <qing/serve/registry/registry.h>
@@ -70,8 +70,7 @@ class Exchange {
   }
 
  private:
-  template <typename Start>
-  void wait(Start start) {
+  template <typename Start> void wait(Start start) {
     boost::system::error_code result;
     start([&result](boost::system::error_code error) { result = error; });
     io_.restart();
@@ -115,8 +114,8 @@ std::vector<Emotion> emotions_of(const std::string& body, std::size_t count) {
     const json::value document = json::parse(body);
     for (const json::value& item : document.as_object().at("predictions").as_array()) {
       const json::object& object = item.as_object();
-      Emotion emotion{text_of(object.at("label")), object.at("score").to_number<float>(), {},
-                      object.at("truncated").as_bool()};
+      Emotion emotion{
+          text_of(object.at("label")), object.at("score").to_number<float>(), {}, object.at("truncated").as_bool()};
       for (const auto& [label, score] : object.at("scores").as_object()) {
         emotion.scores.emplace(std::string(label.data(), label.size()), score.to_number<float>());
       }
@@ -147,9 +146,7 @@ std::string send(const ClientOptions& options, const std::string& path, const st
     std::optional<Response> response;
     try {
       response = Exchange(options, path, body).run();
-    } catch (const Timeout&) {
-      throw;
-    } catch (const IoError&) {
+    } catch (const Timeout&) { throw; } catch (const IoError&) {
       if (attempt >= options.max_retries) throw;
     }
     if (response && response->result_int() == 200) return std::move(response->body());

@@ -15,11 +15,11 @@ namespace qing::serve {
 struct ClientOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
-  std::string api_key = {};                   ///< empty: none is sent
+  std::string api_key = {};  ///< empty: none is sent
   /// Of one request, connecting included; what the system takes to look `host` up, when it is a name, comes on top.
   std::chrono::milliseconds timeout{30'000};
-  int max_retries = 3;                        ///< after a 429, a 503 or a failed connection, but no time-out
-  std::size_t batch_size = 64;                ///< texts of one request
+  int max_retries = 3;          ///< after a 429, a 503 or a failed connection, but no time-out
+  std::size_t batch_size = 64;  ///< texts of one request
 };
 
 struct Emotion {

@@ -119,8 +119,9 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
       ->check(cli::number_from(0, 1e15));
   command->add_option("--eval-every", a.eval_every, "Evaluate on --dev every so many steps; 0: every epoch")
       ->check(cli::number_from(0, 1e15));
-  command->add_option("--early-stop", a.early_stop,
-                      "Stop after so many evaluations without a better mean macro-recall over --dev; 0: never")
+  command
+      ->add_option("--early-stop", a.early_stop,
+                   "Stop after so many evaluations without a better mean macro-recall over --dev; 0: never")
       ->check(cli::number_from(0, 1e15));
   command->add_option("--checkpoint-every", a.checkpoint_every, "Checkpoint every so many steps; 0: every epoch")
       ->check(cli::number_from(0, 1e15));
@@ -147,8 +148,9 @@ void add_precision(CLI::App* command, qing::DType& precision) {
   const auto set = [&precision](const std::string& name) {
     precision = name == "bf16" ? qing::DType::bf16 : name == "int8" ? qing::DType::i8 : qing::DType::f32;
   };
-  command->add_option_function<std::string>("--precision", set,
-                                            "Of products of matrices: f32, or bf16 or int8, faster and less exact")
+  command
+      ->add_option_function<std::string>("--precision", set,
+                                         "Of products of matrices: f32, or bf16 or int8, faster and less exact")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->default_str("f32");
 }
@@ -316,9 +318,7 @@ int run(int argc, char** argv) {
     if (!after_dashes.empty() && chosen != "predict" && chosen != "explain" && chosen != "tokenize") {
       throw cli::UsageError(chosen + " takes no arguments after --");
     }
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
+  } catch (const CLI::Success& help) { return app.exit(help); } catch (const CLI::ParseError& error) {
     return fail((std::string(error.what()) + "; see qing --help, or qing COMMAND --help").c_str(), kUsage);
   }
   action();
@@ -333,9 +333,7 @@ int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an IoError, told like any other
   try {
     return run(argc, argv);
-  } catch (const cli::UsageError& error) {
-    return fail(error.what(), kUsage);
-  } catch (const std::exception& error) {
+  } catch (const cli::UsageError& error) { return fail(error.what(), kUsage); } catch (const std::exception& error) {
     return fail(error.what(), kFailure);
   } catch (...) {
     return fail("an unknown exception; please report it with the command line that led to it", kFailure);

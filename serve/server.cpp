@@ -1,8 +1,8 @@
 #include "server.h"
 
 #include <condition_variable>
-#include <mutex>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -25,8 +25,10 @@ std::unique_ptr<Gatekeeper> keys_for(const ServerOptions& options) {
     return std::make_unique<ApiKeys>(ApiKeys::from_file(options.keys_file));
   }
   if (!loopback && !options.allow_no_keys) {
-    throw ValueError(fmt::format("server address {}: other machines reach it and no API keys are set; give a file of "
-                                 "keys, use 127.0.0.1, or allow serving without keys explicitly", options.address));
+    throw ValueError(
+        fmt::format("server address {}: other machines reach it and no API keys are set; give a file of "
+                    "keys, use 127.0.0.1, or allow serving without keys explicitly",
+                    options.address));
   }
   return nullptr;
 }

@@ -23,21 +23,13 @@ HttpResponse internal_error(std::string_view type) {
 HttpResponse failure(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
-  } catch (const Refusal& refusal) {
-    return refusal.response();
-  } catch (const DataError&) {
+  } catch (const Refusal& refusal) { return refusal.response(); } catch (const DataError&) {
     return error_response(422, "unacceptable_text", "texts: the model's tokenizer refuses a text; check its encoding");
-  } catch (const ShapeError&) {
-    return internal_error("ShapeError");
-  } catch (const ValueError&) {
+  } catch (const ShapeError&) { return internal_error("ShapeError"); } catch (const ValueError&) {
     return internal_error("ValueError");
-  } catch (const Error&) {
-    return internal_error("Error");
-  } catch (const std::bad_alloc&) {
+  } catch (const Error&) { return internal_error("Error"); } catch (const std::bad_alloc&) {
     return internal_error("bad_alloc");
-  } catch (...) {
-    return internal_error("unknown");
-  }
+  } catch (...) { return internal_error("unknown"); }
 }
 
 void check(const nn::Prediction& prediction, const std::vector<std::string>& labels) {
@@ -57,13 +49,13 @@ void check(const nn::Prediction& prediction, const std::vector<std::string>& lab
 HttpResponse status_response(const BatchResult& result, const Limits& limits) {
   switch (result.status) {
     case BatchResult::Status::kExpired:
-      return error_response(504, "deadline", "the request waited longer than the time allowed for it; send fewer texts "
-                                             "or try again later");
+      return error_response(504, "deadline",
+                            "the request waited longer than the time allowed for it; send fewer texts "
+                            "or try again later");
     case BatchResult::Status::kRefused:
       return unavailable("queue_full", "others have queued less and went first; try again later",
                          limits.retry_after_seconds);
-    case BatchResult::Status::kFailed:
-      return failure(result.error);
+    case BatchResult::Status::kFailed: return failure(result.error);
     default:  // kStopped; and kCancelled, which nobody reads
       return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
   }
@@ -89,9 +81,7 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
     const Answer answer{pending.job.model, result.predictions, pending.explanations, pending.job.texts};
     seen(answer);
     return pending.write(answer);
-  } catch (...) {
-    return failure(std::current_exception());
-  }
+  } catch (...) { return failure(std::current_exception()); }
 }
 
 // Whether a caller belongs to the share of callers that a trial has: by a hash of the key, or without keys of the
@@ -115,9 +105,7 @@ bool in_share(const std::vector<std::string>& texts, const std::string& key, con
 HttpResponse changed(Registry& registry, const std::function<HttpResponse(Registry&)>& change) {
   try {
     return change(registry);
-  } catch (const Refusal& refusal) {
-    return refusal.response();
-  } catch (const IndexError& error) {
+  } catch (const Refusal& refusal) { return refusal.response(); } catch (const IndexError& error) {
     return error_response(404, "not_found", error.what());
   } catch (const ValueError& error) {
     return error_response(422, "unacceptable_change", error.what());
@@ -143,8 +131,9 @@ void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Regi
     reply(run ? changed(*registry_, change) : stopping);
   });
   if (!queued) {
-    throw Refusal(unavailable("busy", fmt::format("limit of {} waiting changes reached; try again later",
-                                                  ModelThread::kMostWaiting), limits_.retry_after_seconds));
+    throw Refusal(unavailable(
+        "busy", fmt::format("limit of {} waiting changes reached; try again later", ModelThread::kMostWaiting),
+        limits_.retry_after_seconds));
   }
 }
 
@@ -179,9 +168,9 @@ Model Service::model(std::string_view name, std::string_view version) const {
   if (version.empty()) return std::move(*model);
   std::optional<Model> chosen = number ? registry_->find(name, *number) : std::nullopt;
   if (!chosen) {
-    throw Refusal(error_response(404, "unknown_version",
-                                 fmt::format("{}: no such version is served; version {} is", model->name,
-                                             model->version)));
+    throw Refusal(
+        error_response(404, "unknown_version",
+                       fmt::format("{}: no such version is served; version {} is", model->name, model->version)));
   }
   return std::move(*chosen);
 }
@@ -190,8 +179,9 @@ Model Service::only_model() const {
   const std::vector<Model> all = registry_->list();
   if (all.empty()) throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   if (all.size() > 1) {
-    throw Refusal(error_response(404, "ambiguous_model", "several models are served and this route names none; take a "
-                                                         "route with the model's name, such as /models/{name}"));
+    throw Refusal(error_response(404, "ambiguous_model",
+                                 "several models are served and this route names none; take a "
+                                 "route with the model's name, such as /models/{name}"));
   }
   return all.front();
 }
@@ -268,7 +258,8 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   if (job.explain && job.texts.size() > limits.explained_texts) {
     throw Refusal(error_response(422, "unacceptable_field",
                                  fmt::format("explain: {} texts exceed the limit of {} explained in a request; send "
-                                             "several requests", job.texts.size(), limits.explained_texts)));
+                                             "several requests",
+                                             job.texts.size(), limits.explained_texts)));
   }
   const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, std::move(write)});
   BatchRequest request;

@@ -81,8 +81,8 @@ class Service {
   const Statistics& statistics() const { return statistics_; }
   const DriftMonitor& drift() const { return drift_; }
   /// How often each model has given each of its labels.
-  void for_each_label(const std::function<void(const std::string& model, const std::string& label,
-                                               std::uint64_t count)>& visit) const;
+  void for_each_label(
+      const std::function<void(const std::string& model, const std::string& label, std::uint64_t count)>& visit) const;
 
  private:
   void charge(std::span<const nn::Prediction> predictions, const std::string& key);
@@ -101,7 +101,7 @@ class Service {
   DriftMonitor drift_;
   mutable std::mutex labels_mutex_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
-  ModelThread changes_;  // ends before the rest
+  ModelThread changes_;                                                  // ends before the rest
 };
 
 }  // namespace qing::serve

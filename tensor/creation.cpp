@@ -15,8 +15,7 @@ namespace qing {
 namespace {
 
 // Element i is value(i).
-template <class F>
-Tensor sequence(int64_t n, DType dtype, F value) {
+template <class F> Tensor sequence(int64_t n, DType dtype, F value) {
   Tensor tensor = Tensor::empty({n}, dtype);
   dispatch_all(dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -38,8 +37,7 @@ Shape shape_of(const NestedValues& values) {
   return shape;
 }
 
-template <class T>
-void flatten_into(const NestedValues& values, const Shape& shape, size_t dim, T*& out) {
+template <class T> void flatten_into(const NestedValues& values, const Shape& shape, size_t dim, T*& out) {
   const auto put = [&](const auto& value) {
     using Value = std::decay_t<decltype(value)>;
     constexpr bool is_list = std::is_same_v<Value, std::vector<NestedValues>>;
@@ -52,9 +50,10 @@ void flatten_into(const NestedValues& values, const Shape& shape, size_t dim, T*
       *out++ = convert<T>(value);
       return;
     }
-    throw ShapeError(fmt::format("Tensor::of: the lists are ragged; by the first ones the shape is {}, but at depth "
-                                 "{} there is {}",
-                                 to_string(shape), dim, is_list ? "a list of another length" : "a number"));
+    throw ShapeError(
+        fmt::format("Tensor::of: the lists are ragged; by the first ones the shape is {}, but at depth "
+                    "{} there is {}",
+                    to_string(shape), dim, is_list ? "a list of another length" : "a number"));
   };
   std::visit(put, values.value());
 }
@@ -91,8 +90,7 @@ Tensor arange(double start, double end, double step, DType dtype) {
     throw ValueError(fmt::format("arange: from {} to {} by steps of {}", start, end, step));
   }
   if (count >= 0x1p53) throw ValueError(fmt::format("arange: {} elements are too many", count));
-  return sequence(static_cast<int64_t>(count), dtype,
-                  [=](int64_t i) { return start + static_cast<double>(i) * step; });
+  return sequence(static_cast<int64_t>(count), dtype, [=](int64_t i) { return start + static_cast<double>(i) * step; });
 }
 
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {

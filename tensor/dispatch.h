@@ -9,8 +9,7 @@
 namespace qing {
 
 /// Calls body(T{}) with the C++ type of any dtype.
-template <class Body>
-decltype(auto) dispatch_all(DType dtype, Body&& body) {
+template <class Body> decltype(auto) dispatch_all(DType dtype, Body&& body) {
   switch (dtype) {
     case DType::f32: return body(float{});
     case DType::f64: return body(double{});
@@ -26,8 +25,7 @@ decltype(auto) dispatch_all(DType dtype, Body&& body) {
 }
 
 /// Calls body(T{}) with T float or double; DTypeError naming `op` for any other dtype.
-template <class Body>
-decltype(auto) dispatch_floating(DType dtype, const char* op, Body&& body) {
+template <class Body> decltype(auto) dispatch_floating(DType dtype, const char* op, Body&& body) {
   switch (dtype) {
     case DType::f32: return body(float{});
     case DType::f64: return body(double{});
@@ -37,8 +35,7 @@ decltype(auto) dispatch_floating(DType dtype, const char* op, Body&& body) {
 }
 
 /// Calls body(T{}) with T int32_t, int64_t, uint8_t or int8_t; DTypeError naming `op` for any other dtype.
-template <class Body>
-decltype(auto) dispatch_integer(DType dtype, const char* op, Body&& body) {
+template <class Body> decltype(auto) dispatch_integer(DType dtype, const char* op, Body&& body) {
   switch (dtype) {
     case DType::i32: return body(int32_t{});
     case DType::i64: return body(int64_t{});
@@ -51,8 +48,7 @@ decltype(auto) dispatch_integer(DType dtype, const char* op, Body&& body) {
 }
 
 /// Calls body(T{}) for f32, f64 and the integers; DTypeError naming `op` for bool, f16 and bf16.
-template <class Body>
-decltype(auto) dispatch_number(DType dtype, const char* op, Body&& body) {
+template <class Body> decltype(auto) dispatch_number(DType dtype, const char* op, Body&& body) {
   switch (dtype) {
     case DType::f32: return body(float{});
     case DType::f64: return body(double{});
@@ -67,13 +63,11 @@ decltype(auto) dispatch_number(DType dtype, const char* op, Body&& body) {
 }
 
 /// Calls body(T{}) with T int32_t or int64_t, the dtypes of indices.
-template <class Body>
-decltype(auto) dispatch_index(DType dtype, const char* op, Body&& body) {
+template <class Body> decltype(auto) dispatch_index(DType dtype, const char* op, Body&& body) {
   switch (dtype) {
     case DType::i32: return body(int32_t{});
     case DType::i64: return body(int64_t{});
-    default:
-      throw DTypeError(std::string(op) + ": indices are i32 or i64, got " + name_of(dtype));
+    default: throw DTypeError(std::string(op) + ": indices are i32 or i64, got " + name_of(dtype));
   }
 }
 

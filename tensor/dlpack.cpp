@@ -44,16 +44,14 @@ DType dtype_from(const DataType& type) {
 }
 
 // What an exported tensor keeps alive, in one block with the struct that is handed out.
-template <class Managed>
-struct Export {
+template <class Managed> struct Export {
   Managed managed{};
   Tensor tensor;
   Shape shape;
   Strides strides;
 };
 
-template <class Managed>
-Managed* export_tensor(const Tensor& tensor) {
+template <class Managed> Managed* export_tensor(const Tensor& tensor) {
   auto kept = std::make_unique<Export<Managed>>();
   kept->tensor = tensor.alias();
   kept->shape = tensor.shape();
@@ -83,8 +81,8 @@ void check_bools(const Tensor& bytes) {
 
 Tensor import_view(const TensorView& view, std::function<void()> release) {
   if (view.device.type != kCpu) {
-    throw ValueError(fmt::format("from_dlpack: memory of device type {}; copy it to the CPU (type 1) first",
-                                 view.device.type));
+    throw ValueError(
+        fmt::format("from_dlpack: memory of device type {}; copy it to the CPU (type 1) first", view.device.type));
   }
   const DType dtype = dtype_from(view.dtype);
   if (view.ndim < 0 || (view.ndim > 0 && view.shape == nullptr)) {
@@ -105,8 +103,7 @@ Tensor import_view(const TensorView& view, std::function<void()> release) {
   });
 }
 
-template <class Managed>
-Tensor import_tensor(Managed* managed, bool read_only) {
+template <class Managed> Tensor import_tensor(Managed* managed, bool read_only) {
   const auto release = [managed] {
     if (managed->deleter != nullptr) managed->deleter(managed);
   };

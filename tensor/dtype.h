@@ -30,8 +30,7 @@ size_t size_of(DType dtype);
 const char* name_of(DType dtype);
 constexpr bool is_floating(DType d) { return d == DType::f32 || d == DType::f64; }
 
-template <class T>
-struct DTypeOf;
+template <class T> struct DTypeOf;
 template <> struct DTypeOf<float> { static constexpr DType value = DType::f32; };
 template <> struct DTypeOf<double> { static constexpr DType value = DType::f64; };
 template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::i32; };
@@ -41,7 +40,6 @@ template <> struct DTypeOf<bool> { static constexpr DType value = DType::boolean
 template <> struct DTypeOf<Half> { static constexpr DType value = DType::f16; };
 template <> struct DTypeOf<BFloat16> { static constexpr DType value = DType::bf16; };
 template <> struct DTypeOf<int8_t> { static constexpr DType value = DType::i8; };
-template <class T>
-inline constexpr DType dtype_of = DTypeOf<T>::value;
+template <class T> inline constexpr DType dtype_of = DTypeOf<T>::value;
 
 }  // namespace qing

@@ -20,8 +20,7 @@ using EigenVector = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>, Eigen::Unali
 
 /// A 2-D tensor of any strides as a matrix; a 1-D one as a column. The map does not keep the tensor's memory alive, and
 /// writing through it does not bump the tensor's version. ShapeError for other ranks, DTypeError if T is not its type.
-template <class T>
-EigenMatrix<T> as_eigen(const Tensor& tensor) {
+template <class T> EigenMatrix<T> as_eigen(const Tensor& tensor) {
   if (tensor.dim() != 1 && tensor.dim() != 2) {
     throw ShapeError("as_eigen: a matrix of shape " + to_string(tensor.shape()) + "; reshape it to 1 or 2 dimensions");
   }
@@ -32,8 +31,7 @@ EigenMatrix<T> as_eigen(const Tensor& tensor) {
 }
 
 /// A 1-D tensor of any stride as a column vector; otherwise as as_eigen.
-template <class T>
-EigenVector<T> as_eigen_vector(const Tensor& tensor) {
+template <class T> EigenVector<T> as_eigen_vector(const Tensor& tensor) {
   if (tensor.dim() != 1) {
     throw ShapeError("as_eigen_vector: a vector of shape " + to_string(tensor.shape()) + "; reshape it to 1 dimension");
   }
@@ -42,8 +40,7 @@ EigenVector<T> as_eigen_vector(const Tensor& tensor) {
 
 namespace detail {
 
-template <class M>
-Tensor wrap_eigen(M& matrix, std::function<void()> release) {
+template <class M> Tensor wrap_eigen(M& matrix, std::function<void()> release) {
   if constexpr (M::IsVectorAtCompileTime) {
     return Tensor::wrap(matrix.data(), {matrix.size()}, Strides{matrix.innerStride()}, std::move(release));
   } else {
@@ -58,8 +55,7 @@ Tensor wrap_eigen(M& matrix, std::function<void()> release) {
 /// that is moved in is kept by the tensor. Anything else (an lvalue, a Map, a Block) is only referred to: it must
 /// outlive the tensor and every view of it, and not be resized. Constant matrices are not accepted: tensors can be
 /// written.
-template <class M>
-Tensor from_eigen(M&& matrix) {
+template <class M> Tensor from_eigen(M&& matrix) {
   using Plain = std::remove_reference_t<M>;
   static_assert(!std::is_const_v<Plain>, "a tensor can be written, so it cannot wrap a constant matrix");
   static_assert((Plain::Flags & Eigen::DirectAccessBit) != 0, "an expression has no memory; evaluate it first");

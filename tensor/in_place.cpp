@@ -15,8 +15,7 @@ namespace qing {
 namespace {
 
 // x[i] = f(x[i], y[i]), y broadcast and converted.
-template <class T, class F>
-void update_as(Tensor& x, const Tensor& y, F f) {
+template <class T, class F> void update_as(Tensor& x, const Tensor& y, F f) {
   const Tensor operand = operand_for(x, y.to(x.dtype()));
   T* const out = x.data<T>();
   const T* const in = operand.data<T>();
@@ -35,8 +34,7 @@ void update_as(Tensor& x, const Tensor& y, F f) {
   });
 }
 
-template <class F>
-Tensor& update(Tensor& x, const Tensor& y, const char* op, F f) {
+template <class F> Tensor& update(Tensor& x, const Tensor& y, const char* op, F f) {
   check_writable(x, op);
   dispatch_number(x.dtype(), op, [&](auto zero) { update_as<decltype(zero)>(x, y, f); });
   x.bump_version();

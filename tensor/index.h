@@ -28,8 +28,9 @@ inline constexpr NewAxisTag NewAxis;    ///< A new dimension of size 1.
 class Index {
  public:
   template <std::integral T>
-    requires(!std::same_as<T, bool>)  // NumPy's x[True] is a mask, another thing
-  Index(T position) : value_(static_cast<int64_t>(position)) {}
+  requires(!std::same_as<T, bool>)  // NumPy's x[True] is a mask, another thing
+      Index(T position)
+      : value_(static_cast<int64_t>(position)) {}
   Index(Slice slice) : value_(slice) {}
   Index(EllipsisTag tag) : value_(tag) {}
   Index(NewAxisTag tag) : value_(tag) {}

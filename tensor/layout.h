@@ -66,7 +66,7 @@ struct Layout {
   Layout unfold(int64_t dim, int64_t size, int64_t step) const;
 };
 
-int64_t numel_of(const Shape& shape);  ///< Product of sizes; ValueError on a negative size or overflow.
+int64_t numel_of(const Shape& shape);       ///< Product of sizes; ValueError on a negative size or overflow.
 std::string to_string(const Shape& shape);  ///< "[2, 3]"
 /// Resolves a negative dimension; IndexError naming `op` when out of range.
 int64_t wrap_dim(int64_t dim, int64_t rank, const char* op);

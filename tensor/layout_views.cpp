@@ -13,10 +13,7 @@ namespace {
 
 constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 
-template <class T>
-bool holds(const Index& index) {
-  return std::holds_alternative<T>(index.value());
-}
+template <class T> bool holds(const Index& index) { return std::holds_alternative<T>(index.value()); }
 
 // Dimensions that the entries take one each.
 int64_t count_taken(std::span<const Index> indices) {
@@ -75,9 +72,7 @@ bool Layout::may_overlap_itself() const {
 Layout Layout::index(std::span<const Index> indices) const {
   const int64_t taken = count_taken(indices);
   const auto ellipses = std::count_if(indices.begin(), indices.end(), holds<EllipsisTag>);
-  if (taken > dim()) {
-    throw IndexError(fmt::format("index: {} indices for shape {}", taken, to_string(sizes)));
-  }
+  if (taken > dim()) { throw IndexError(fmt::format("index: {} indices for shape {}", taken, to_string(sizes))); }
   if (ellipses > 1) throw IndexError(fmt::format("index: {} times Ellipsis; one at most says where", ellipses));
   Layout result = *this;
   int64_t d = 0;

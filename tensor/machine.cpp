@@ -25,8 +25,7 @@ constexpr int64_t kIterations = 1'000'000;
 constexpr int64_t kBlock = 4096;  // bytes of one stream before the loop turns to the next
 
 // The largest work a second that `pass` reaches, in several runs after one that touches everything first.
-template <class Pass>
-double best_rate(double work, const Pass& pass) {
+template <class Pass> double best_rate(double work, const Pass& pass) {
   double best = 0;
   for (int run = 0; run <= kRuns; ++run) {
     const auto start = std::chrono::steady_clock::now();
@@ -42,27 +41,37 @@ constexpr int kChains = 12;  // independent sums: more than latency times throug
 // The loops below are assembly: they say exactly which instructions are counted, and need no compiler flags. Sums stay
 // away from denormal numbers, which would slow them down.
 #if defined(__x86_64__)
-#define QING_FMA_CHAINS(r)                                                                                          \
-  const float x = 0.999F, y = 0.001F;                                                                               \
-  int64_t n = kIterations;                                                                                          \
-  asm volatile(                                                                                                     \
-      "vbroadcastss %1, %%" r "12\n\tvbroadcastss %2, %%" r "13\n\t"                                                \
-      "vmovaps %%" r "13, %%" r "0\n\tvmovaps %%" r "13, %%" r "1\n\tvmovaps %%" r "13, %%" r "2\n\t"               \
-      "vmovaps %%" r "13, %%" r "3\n\tvmovaps %%" r "13, %%" r "4\n\tvmovaps %%" r "13, %%" r "5\n\t"               \
-      "vmovaps %%" r "13, %%" r "6\n\tvmovaps %%" r "13, %%" r "7\n\tvmovaps %%" r "13, %%" r "8\n\t"               \
-      "vmovaps %%" r "13, %%" r "9\n\tvmovaps %%" r "13, %%" r "10\n\tvmovaps %%" r "13, %%" r "11\n\t"             \
-      ".p2align 4\n1:\n\t"                                                                                          \
-      "vfmadd213ps %%" r "13, %%" r "12, %%" r "0\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r "1\n\t"                \
-      "vfmadd213ps %%" r "13, %%" r "12, %%" r "2\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r "3\n\t"                \
-      "vfmadd213ps %%" r "13, %%" r "12, %%" r "4\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r "5\n\t"                \
-      "vfmadd213ps %%" r "13, %%" r "12, %%" r "6\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r "7\n\t"                \
-      "vfmadd213ps %%" r "13, %%" r "12, %%" r "8\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r "9\n\t"                \
-      "vfmadd213ps %%" r "13, %%" r "12, %%" r "10\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r "11\n\t"              \
-      "decq %0\n\tjnz 1b\n\tvzeroupper\n\t"                                                                         \
-      : "+r"(n)                                                                                                     \
-      : "m"(x), "m"(y)                                                                                              \
-      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",     \
-        "xmm12", "xmm13")
+#define QING_FMA_CHAINS(r)                                                                                      \
+  const float x = 0.999F, y = 0.001F;                                                                           \
+  int64_t n = kIterations;                                                                                      \
+  asm volatile("vbroadcastss %1, %%" r "12\n\tvbroadcastss %2, %%" r                                            \
+               "13\n\t"                                                                                         \
+               "vmovaps %%" r "13, %%" r "0\n\tvmovaps %%" r "13, %%" r "1\n\tvmovaps %%" r "13, %%" r          \
+               "2\n\t"                                                                                          \
+               "vmovaps %%" r "13, %%" r "3\n\tvmovaps %%" r "13, %%" r "4\n\tvmovaps %%" r "13, %%" r          \
+               "5\n\t"                                                                                          \
+               "vmovaps %%" r "13, %%" r "6\n\tvmovaps %%" r "13, %%" r "7\n\tvmovaps %%" r "13, %%" r          \
+               "8\n\t"                                                                                          \
+               "vmovaps %%" r "13, %%" r "9\n\tvmovaps %%" r "13, %%" r "10\n\tvmovaps %%" r "13, %%" r         \
+               "11\n\t"                                                                                         \
+               ".p2align 4\n1:\n\t"                                                                             \
+               "vfmadd213ps %%" r "13, %%" r "12, %%" r "0\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r           \
+               "1\n\t"                                                                                          \
+               "vfmadd213ps %%" r "13, %%" r "12, %%" r "2\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r           \
+               "3\n\t"                                                                                          \
+               "vfmadd213ps %%" r "13, %%" r "12, %%" r "4\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r           \
+               "5\n\t"                                                                                          \
+               "vfmadd213ps %%" r "13, %%" r "12, %%" r "6\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r           \
+               "7\n\t"                                                                                          \
+               "vfmadd213ps %%" r "13, %%" r "12, %%" r "8\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r           \
+               "9\n\t"                                                                                          \
+               "vfmadd213ps %%" r "13, %%" r "12, %%" r "10\n\tvfmadd213ps %%" r "13, %%" r "12, %%" r          \
+               "11\n\t"                                                                                         \
+               "decq %0\n\tjnz 1b\n\tvzeroupper\n\t"                                                            \
+               : "+r"(n)                                                                                        \
+               : "m"(x), "m"(y)                                                                                 \
+               : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
+                 "xmm11", "xmm12", "xmm13")
 
 void chains_avx2() { QING_FMA_CHAINS("ymm"); }
 void chains_avx512() { QING_FMA_CHAINS("zmm"); }
@@ -140,15 +149,11 @@ struct Plain {
   }
 };
 
-template <class Machine, void (*touch)(std::byte*)>
-void over_block(std::byte* block) {
+template <class Machine, void (*touch)(std::byte*)> void over_block(std::byte* block) {
 #pragma GCC unroll 8
   for (int64_t i = 0; i < kBlock; i += Machine::width) touch(block + i);
 }
-template <class Machine>
-void read(std::byte* p) {
-  Machine::read(p);
-}
+template <class Machine> void read(std::byte* p) { Machine::read(p); }
 
 using BlockLoop = void (*)(std::byte*);
 
@@ -161,8 +166,7 @@ void pass_over(const std::vector<std::pair<std::byte*, BlockLoop>>& arrays, int6
   Machine::finish();
 }
 
-template <class Machine>
-double bandwidth(const Streams& s, std::byte* memory, int64_t blocks, bool around) {
+template <class Machine> double bandwidth(const Streams& s, std::byte* memory, int64_t blocks, bool around) {
   std::vector<std::pair<std::byte*, BlockLoop>> arrays;
   const auto add = [&](int count, BlockLoop loop) {
     for (int i = 0; i < count; ++i) {
@@ -185,8 +189,7 @@ double bandwidth(const Streams& s, std::byte* memory, int64_t blocks, bool aroun
   });
 }
 
-template <class Machine>
-double best_bandwidth(const Streams& s, std::byte* memory, int64_t blocks) {
+template <class Machine> double best_bandwidth(const Streams& s, std::byte* memory, int64_t blocks) {
   const double through = bandwidth<Machine>(s, memory, blocks, false);
   return s.writes == 0 ? through : std::max(through, bandwidth<Machine>(s, memory, blocks, true));
 }
@@ -203,9 +206,7 @@ std::string cpu_name() {
 }
 
 double fma_peak(Isa isa) {
-  if (!kernels::supported(isa)) {
-    throw ValueError(std::string("fma_peak: this CPU has no ") + kernels::name_of(isa));
-  }
+  if (!kernels::supported(isa)) { throw ValueError(std::string("fma_peak: this CPU has no ") + kernels::name_of(isa)); }
   int lanes = 4;
   void (*chains)() = chains_plain;
 #if defined(__x86_64__)

@@ -142,7 +142,8 @@ DType dtype_named(const std::string& descriptor, const std::filesystem::path& pa
     throw DataError(path.string() + ": dtype " + descriptor +
                     " is big-endian; save array.astype(array.dtype.newbyteorder('<'))");
   }
-  throw DataError(path.string() + ": dtype " + descriptor + " has no counterpart; convert the array to float16, "
+  throw DataError(path.string() + ": dtype " + descriptor +
+                  " has no counterpart; convert the array to float16, "
                   "float32, float64, int32, int64, int8, uint8 or bool");
 }
 
@@ -178,9 +179,10 @@ void check_size(const Shape& shape, DType dtype, size_t held, const std::filesys
     }
   }
   if (bytes != held) {
-    throw DataError(fmt::format("{}: {} bytes of data where shape {} of {} needs {}; the file is truncated or has more "
-                                "than one array",
-                                path.string(), held, to_string(shape), name_of(dtype), bytes));
+    throw DataError(
+        fmt::format("{}: {} bytes of data where shape {} of {} needs {}; the file is truncated or has more "
+                    "than one array",
+                    path.string(), held, to_string(shape), name_of(dtype), bytes));
   }
 }
 

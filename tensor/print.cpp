@@ -18,8 +18,7 @@ constexpr int64_t kEdge = 3;          // items kept at either end of one
 constexpr int64_t kLineWidth = 80;
 
 // Calls item(i) for the positions of a dimension that are shown and gap() where some are left out.
-template <class Item, class Gap>
-void for_each_shown(int64_t size, bool elide, Item item, Gap gap) {
+template <class Item, class Gap> void for_each_shown(int64_t size, bool elide, Item item, Gap gap) {
   if (!elide || size <= 2 * kEdge) {
     for (int64_t i = 0; i < size; ++i) item(i);
     return;

@@ -34,8 +34,7 @@ uint64_t high_of(uint64_t a, uint64_t b, uint64_t carry = 0) {
 }
 
 // Fills a tensor two elements at a time: pair(a, b) turns two uniform numbers into two elements.
-template <class Pair>
-void fill_pairs(Tensor& tensor, uint64_t seed, uint64_t stream, const char* op, Pair pair) {
+template <class Pair> void fill_pairs(Tensor& tensor, uint64_t seed, uint64_t stream, const char* op, Pair pair) {
   dispatch_floating(tensor.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
     const auto out = tensor.span<T>();

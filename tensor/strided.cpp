@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t kGrain = 16384;  // elements
 constexpr int64_t kTile = 32;      // a side: 32 lines of 128 bytes of f32 fit L1
 constexpr int64_t kTilesAGrain = kGrain / (kTile * kTile);
-constexpr int64_t kBlock = 64;     // a side of what is turned at a time
+constexpr int64_t kBlock = 64;  // a side of what is turned at a time
 
 using Steps = std::array<int64_t, kMaxOperands>;
 
@@ -153,8 +153,7 @@ void copy_rows(const std::vector<Dim>& dims, int64_t size, std::byte* to, const 
 }
 
 // The last dimension is dense in the first operand, the one before it in the second.
-template <class T>
-void copy_turned(const std::vector<Dim>& dims, T* to, const T* from) {
+template <class T> void copy_turned(const std::vector<Dim>& dims, T* to, const T* from) {
   const Dim &inner = dims.back(), &across = dims[dims.size() - 2];
   const int64_t wide = (inner.size + kBlock - 1) / kBlock, high = (across.size + kBlock - 1) / kBlock;
   parallel_for(product(dims.begin(), dims.end() - 2) * wide * high, kGrain / (kBlock * kBlock),

@@ -35,8 +35,8 @@ namespace {
 
 Tensor element(const Tensor& tensor, std::initializer_list<int64_t> position, const char* op) {
   if (static_cast<int64_t>(position.size()) != tensor.dim()) {
-    throw IndexError(fmt::format("{}: {} numbers for a position in shape {}", op, position.size(),
-                                 to_string(tensor.shape())));
+    throw IndexError(
+        fmt::format("{}: {} numbers for a position in shape {}", op, position.size(), to_string(tensor.shape())));
   }
   const std::vector<Index> indices(position.begin(), position.end());
   return tensor.index(indices);
@@ -79,8 +79,7 @@ Tensor Tensor::full(Shape shape, double value, DType dtype) {
   return tensor;
 }
 
-template <class T>
-Tensor Tensor::from(std::span<const T> values, Shape shape) {
+template <class T> Tensor Tensor::from(std::span<const T> values, Shape shape) {
   const auto count = static_cast<int64_t>(values.size());
   if (numel_of(shape) != count) {
     throw ShapeError(fmt::format("Tensor::from: {} values for shape {}", count, to_string(shape)));
@@ -101,9 +100,10 @@ Tensor Tensor::wrap(T* data, Shape shape, std::optional<Strides> strides, std::f
   }
   if (data == nullptr && layout.numel() > 0) throw ValueError("Tensor::wrap: the pointer is null");
   if (reinterpret_cast<uintptr_t>(data) % alignof(T) != 0) {
-    throw ValueError(fmt::format("Tensor::wrap: the pointer is no multiple of the {} bytes {} needs; copy the values "
-                                 "into a tensor",
-                                 alignof(T), name_of(dtype_of<T>)));
+    throw ValueError(
+        fmt::format("Tensor::wrap: the pointer is no multiple of the {} bytes {} needs; copy the values "
+                    "into a tensor",
+                    alignof(T), name_of(dtype_of<T>)));
   }
   // Storage begins at the lowest element, so that offsets and positions are never negative.
   const auto [lowest, highest] = layout.extent();
@@ -112,8 +112,8 @@ Tensor Tensor::wrap(T* data, Shape shape, std::optional<Strides> strides, std::f
     throw ValueError("Tensor::wrap: strides " + to_string(layout.strides) + " reach further than memory does");
   }
   layout.offset = -lowest;
-  return Tensor(new Impl(std::make_shared<Storage>(data + lowest, bytes, std::move(release)), std::move(layout),
-                         dtype_of<T>));
+  return Tensor(
+      new Impl(std::make_shared<Storage>(data + lowest, bytes, std::move(release)), std::move(layout), dtype_of<T>));
 }
 
 DType Tensor::dtype() const { return get().dtype; }
@@ -121,8 +121,7 @@ const Layout& Tensor::layout() const { return get().layout; }
 int64_t Tensor::size(int64_t dim) const { return shape()[wrap_dim(dim, this->dim(), "size")]; }
 bool Tensor::shares_storage(const Tensor& other) const { return get().storage == other.get().storage; }
 
-template <class T>
-T* Tensor::data() const {
+template <class T> T* Tensor::data() const {
   Impl& impl = get();
   if (impl.dtype != dtype_of<T>) {
     throw DTypeError(fmt::format("data: asked for {} of a tensor of {}", name_of(dtype_of<T>), name_of(impl.dtype)));
@@ -130,8 +129,7 @@ T* Tensor::data() const {
   return static_cast<T*>(impl.storage->data()) + impl.layout.offset;
 }
 
-template <class T>
-std::span<T> Tensor::span() const {
+template <class T> std::span<T> Tensor::span() const {
   if (!is_contiguous()) {
     throw ShapeError(fmt::format("span: a tensor of shape {} with strides {} is not contiguous; call contiguous()",
                                  to_string(shape()), to_string(strides())));
@@ -139,10 +137,10 @@ std::span<T> Tensor::span() const {
   return {data<T>(), static_cast<size_t>(numel())};
 }
 
-#define QING_INSTANTIATE(T)                                                                               \
-  template Tensor Tensor::from<T>(std::span<const T>, Shape);                                             \
-  template Tensor Tensor::wrap<T>(T*, Shape, std::optional<Strides>, std::function<void()>);              \
-  template T* Tensor::data<T>() const;                                                                    \
+#define QING_INSTANTIATE(T)                                                                  \
+  template Tensor Tensor::from<T>(std::span<const T>, Shape);                                \
+  template Tensor Tensor::wrap<T>(T*, Shape, std::optional<Strides>, std::function<void()>); \
+  template T* Tensor::data<T>() const;                                                       \
   template std::span<T> Tensor::span<T>() const;
 QING_INSTANTIATE(float)
 QING_INSTANTIATE(double)

@@ -64,10 +64,8 @@ class Storage {
 /// A number or a list of such: what nested braces become. Lists of different lengths are refused when a tensor is made.
 class NestedValues {
  public:
-  template <std::floating_point T>
-  NestedValues(T value) : value_(static_cast<double>(value)) {}
-  template <std::integral T>
-  NestedValues(T value) : value_(static_cast<int64_t>(value)) {}
+  template <std::floating_point T> NestedValues(T value) : value_(static_cast<double>(value)) {}
+  template <std::integral T> NestedValues(T value) : value_(static_cast<int64_t>(value)) {}
   NestedValues(std::initializer_list<NestedValues> list) : value_(std::vector<NestedValues>(list)) {}
   const std::variant<double, int64_t, std::vector<NestedValues>>& value() const { return value_; }
 
@@ -92,8 +90,7 @@ class Tensor {
   static Tensor arange(int64_t n, DType dtype = DType::i64);  ///< 0, 1, ..., n-1
   template <class T>
   static Tensor from(std::span<const T> values, Shape shape);  ///< Copies; ShapeError if the count differs.
-  template <class T>
-  static Tensor from(std::initializer_list<T> values, Shape shape) {
+  template <class T> static Tensor from(std::initializer_list<T> values, Shape shape) {
     return from(std::span<const T>(values.begin(), values.size()), std::move(shape));
   }
   /// Tensor::of({{1, 2}, {3, 4}}); ShapeError if the lists are ragged.
@@ -121,11 +118,9 @@ class Tensor {
   bool may_overlap(const Tensor& other) const;  ///< Whether the memory from first to last element meets that of other.
 
   /// Pointer to the first element (offset applied). DTypeError if T is not this tensor's type.
-  template <class T>
-  T* data() const;
+  template <class T> T* data() const;
   /// The elements of a contiguous tensor; ShapeError if it is not contiguous.
-  template <class T>
-  std::span<T> span() const;
+  template <class T> std::span<T> span() const;
   /// The value of a one-element tensor of any arithmetic dtype.
   double item() const;
   double at(std::initializer_list<int64_t> position) const;  ///< One element; IndexError when out of range.
@@ -160,10 +155,10 @@ class Tensor {
   /// Any layout within this tensor's storage; ValueError if it reaches outside, AutogradError for a tensor of a graph.
   Tensor as_strided(Shape sizes, Strides strides, int64_t offset = 0) const;
 
-  Tensor contiguous() const;  ///< This tensor if contiguous, else a copy.
-  Tensor clone() const;       ///< A contiguous copy with its own storage. Recorded, like views.
+  Tensor contiguous() const;     ///< This tensor if contiguous, else a copy.
+  Tensor clone() const;          ///< A contiguous copy with its own storage. Recorded, like views.
   Tensor to(DType dtype) const;  ///< Converts; the same handle if the dtype is the same. Recorded, like views.
-  Tensor alias() const;  ///< A new handle state on the same storage and layout, outside any graph.
+  Tensor alias() const;          ///< A new handle state on the same storage and layout, outside any graph.
 
   // In-place writes bump the version, so that backward can refuse a stale saved tensor; they record no gradient. The
   // right operand broadcasts, converts to this dtype and may overlap this tensor. ValueError if elements of this tensor
@@ -181,7 +176,7 @@ class Tensor {
   Tensor& div_(const Tensor& other);
   Tensor& div_(double value);
   Tensor& clamp_(std::optional<double> low, std::optional<double> high);  ///< NaN stays.
-  Tensor& masked_fill_(const Tensor& mask, double value);  ///< `mask` is bool and broadcasts.
+  Tensor& masked_fill_(const Tensor& mask, double value);                 ///< `mask` is bool and broadcasts.
   uint64_t version() const;
   void bump_version();
 

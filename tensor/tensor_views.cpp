@@ -47,9 +47,8 @@ Tensor Tensor::alias() const { return with_layout(layout()); }
 
 Tensor Tensor::index(std::span<const Index> indices) const {
   if (const auto* meta = autograd_meta()) {
-    return meta->view(*this, [kept = std::vector<Index>(indices.begin(), indices.end())](const Tensor& x) {
-      return x.index(kept);
-    });
+    return meta->view(
+        *this, [kept = std::vector<Index>(indices.begin(), indices.end())](const Tensor& x) { return x.index(kept); });
   }
   return with_layout(layout().index(indices));
 }
@@ -104,9 +103,10 @@ Tensor Tensor::as_strided(Shape sizes, Strides strides, int64_t offset) const {
   const auto [lowest, highest] = layout.extent();
   const auto held = static_cast<int64_t>(storage_bytes() / size_of(dtype()));
   if (lowest < 0 || highest >= held || offset < 0 || offset > held) {
-    throw ValueError(fmt::format("as_strided: shape {} with strides {} and offset {} reaches outside the {} elements "
-                                 "of the storage",
-                                 to_string(layout.sizes), to_string(layout.strides), offset, held));
+    throw ValueError(
+        fmt::format("as_strided: shape {} with strides {} and offset {} reaches outside the {} elements "
+                    "of the storage",
+                    to_string(layout.sizes), to_string(layout.strides), offset, held));
   }
   return with_layout(std::move(layout));
 }

@@ -7,7 +7,7 @@
 
 namespace qing {
 
-int num_threads();  ///< That operations called from this thread may use.
+int num_threads();                  ///< That operations called from this thread may use.
 void set_num_threads(int threads);  ///< For all threads; ValueError if < 1.
 
 /// While it lives, operations called from this thread use at most so many threads: for programs that compute several

@@ -7,8 +7,7 @@
 namespace qing {
 
 /// f on unsigned numbers of at least 32 bits, so that neither overflow nor promotion is undefined.
-template <class T, class F>
-T wrapping(T a, T b, F f) {
+template <class T, class F> T wrapping(T a, T b, F f) {
   if constexpr (std::is_floating_point_v<T>) {
     return f(a, b);
   } else {
@@ -16,16 +15,13 @@ T wrapping(T a, T b, F f) {
     return static_cast<T>(f(static_cast<U>(a), static_cast<U>(b)));
   }
 }
-template <class T>
-T wrapping_add(T a, T b) {
+template <class T> T wrapping_add(T a, T b) {
   return wrapping(a, b, [](auto x, auto y) { return x + y; });
 }
-template <class T>
-T wrapping_sub(T a, T b) {
+template <class T> T wrapping_sub(T a, T b) {
   return wrapping(a, b, [](auto x, auto y) { return x - y; });
 }
-template <class T>
-T wrapping_mul(T a, T b) {
+template <class T> T wrapping_mul(T a, T b) {
   return wrapping(a, b, [](auto x, auto y) { return x * y; });
 }
 

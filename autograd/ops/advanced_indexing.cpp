@@ -145,8 +145,8 @@ Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, const Tens
                                  to_string(values.shape()), to_string(shape), to_string(x.shape())));
   }
   const Tensor rows = selection.as_rows(expand(values, shape)), base = selection.fronted(x);
-  const auto placed = accumulate ? index_add(base, 0, selection.rows(), rows)
-                                 : index_copy(base, 0, selection.rows(), rows);
+  const auto placed =
+      accumulate ? index_add(base, 0, selection.rows(), rows) : index_copy(base, 0, selection.rows(), rows);
   return selection.restored(placed, x);
 }
 

@@ -18,8 +18,7 @@ namespace qing {
 namespace {
 
 // x[.., at(i), ..] for i < count along `dim`.
-template <class At>
-Tensor choose(const Tensor& x, int64_t dim, int64_t count, At at) {
+template <class At> Tensor choose(const Tensor& x, int64_t dim, int64_t count, At at) {
   Tensor index = Tensor::empty({count}, DType::i64);
   for (int64_t i = 0; i < count; ++i) index.data<int64_t>()[i] = at(i);
   return index_select(x, dim, index);
@@ -153,8 +152,7 @@ Tensor diag_embed(const Tensor& x, int64_t offset, int64_t dim1, int64_t dim2) {
   const int64_t size = x.size(-1) + std::abs(offset);
   Shape shape(x.shape().begin(), x.shape().end() - 1);
   for (const int64_t d : {std::min(first, second), std::max(first, second)}) shape.insert(shape.begin() + d, size);
-  return place("diag_embed", x, shape,
-               [=](const Tensor& whole) { return whole.diagonal(offset, first, second); });
+  return place("diag_embed", x, shape, [=](const Tensor& whole) { return whole.diagonal(offset, first, second); });
 }
 
 Tensor diag(const Tensor& x, int64_t diagonal) {

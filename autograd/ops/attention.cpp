@@ -37,15 +37,13 @@ struct Ragged {
   double scale() const { return 1 / std::sqrt(static_cast<double>(depth)); }
 
   /// Calls body(pair, scratch) for every pair, with a thread's memory for the kernels.
-  template <class T, class Body>
-  void for_each_pair(const Body& body) const {
+  template <class T, class Body> void for_each_pair(const Body& body) const {
     parallel_for(sequences() * heads, 1, [&](int64_t begin, int64_t end) {
       const Tensor scratch = attention_scratch(depth, depth, dtype_of<T>);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t s = i / heads, h = i % heads;
         body(Pair{queries(s), keys(s), query_offsets[s], key_offsets[s], h * depth,
-                  query_offsets[s] * heads + h * queries(s),
-                  first_tile[s] + h * attention_tiles(queries(s), keys(s))},
+                  query_offsets[s] * heads + h * queries(s), first_tile[s] + h * attention_tiles(queries(s), keys(s))},
              scratch.data<T>());
       }
     });
@@ -92,8 +90,8 @@ Ragged check(int64_t queries, int64_t keys, int64_t width, const Offsets& query_
       throw ValueError(fmt::format("attention: sequence {} has queries but no keys", s));
     }
     if (causal && ragged.queries(s) > ragged.keys(s)) {
-      throw ValueError(fmt::format("attention: sequence {} has {} queries for {} keys; causal, some would see none",
-                                   s, ragged.queries(s), ragged.keys(s)));
+      throw ValueError(fmt::format("attention: sequence {} has {} queries for {} keys; causal, some would see none", s,
+                                   ragged.queries(s), ragged.keys(s)));
     }
     ragged.first_tile.push_back(ragged.first_tile.back() + heads * attention_tiles(ragged.queries(s), ragged.keys(s)));
   }
@@ -101,21 +99,18 @@ Ragged check(int64_t queries, int64_t keys, int64_t width, const Offsets& query_
 }
 
 // The rows of q, k and v in inputs that are contiguous.
-template <class T>
-MatrixRows<const T> rows_of(const Tensor& x, int64_t column) {
+template <class T> MatrixRows<const T> rows_of(const Tensor& x, int64_t column) {
   return {x.data<T>() + column, x.size(1)};
 }
 
 // A pair's rows from `row` on.
-template <class T>
-MatrixRows<T> from(MatrixRows<T> all, int64_t row, int64_t column) {
+template <class T> MatrixRows<T> from(MatrixRows<T> all, int64_t row, int64_t column) {
   if (all.data == nullptr) return all;
   return {all.data + row * all.step + column, all.step};
 }
 
 // The operands as raw pointers. `sums` is [2, tokens·heads].
-template <class T>
-struct Operands {
+template <class T> struct Operands {
   const Ragged& ragged;
   const AttentionDropout& dropout;
   std::array<MatrixRows<const T>, 3> qkv;
@@ -141,8 +136,7 @@ struct Operands {
 };
 
 // Where the gradients of q, k and v go.
-template <class T>
-struct Gradients {
+template <class T> struct Gradients {
   std::array<MatrixRows<T>, 3> rows = {};
   std::array<bool, 3> accumulate = {};
 
@@ -235,28 +229,27 @@ Tensor run(const std::vector<Tensor>& given, const Places& places, const Ragged&
   });
   if (!recording(given)) return y;
   std::vector<Saved> saved(inputs.begin(), inputs.end());
-  record("attention", y, given,
-         [ragged, places, dropout, sums, saved, y = Saved(y)](const Tensor& dy, GradSink& grad) {
-           std::vector<Tensor> in;
-           for (size_t i = 0; i < saved.size(); ++i) in.push_back(grad.input(i, saved[i]));
-           if (grad.create_graph()) return run_backward_graph(ragged, in, places, dropout, dy, grad);
-           const bool apart = saved.size() == places.size();
-           std::optional<AttentionTargets> targets;
-           if (apart) targets.emplace(grad);
-           std::vector<GradSink::Target> joined(apart ? 0 : saved.size());
-           for (size_t i = 0; i < joined.size(); ++i) {
-             if (grad.needs(i)) joined[i] = grad.target(i);
-           }
-           dispatch_floating(dy.dtype(), "attention", [&](auto zero) {
-             using T = decltype(zero);
-             Gradients<T> to;
-             for (size_t i = 0; i < places.size(); ++i) {
-               to.set(i, apart ? (*targets)[i] : joined[places[i].input], places[i].column);
-             }
-             run_backward(operands_of<T>(ragged, dropout, in, places, sums), y.get(grad), dy, to);
-           });
-           if (apart) targets->finish(grad);
-         });
+  record("attention", y, given, [ragged, places, dropout, sums, saved, y = Saved(y)](const Tensor& dy, GradSink& grad) {
+    std::vector<Tensor> in;
+    for (size_t i = 0; i < saved.size(); ++i) in.push_back(grad.input(i, saved[i]));
+    if (grad.create_graph()) return run_backward_graph(ragged, in, places, dropout, dy, grad);
+    const bool apart = saved.size() == places.size();
+    std::optional<AttentionTargets> targets;
+    if (apart) targets.emplace(grad);
+    std::vector<GradSink::Target> joined(apart ? 0 : saved.size());
+    for (size_t i = 0; i < joined.size(); ++i) {
+      if (grad.needs(i)) joined[i] = grad.target(i);
+    }
+    dispatch_floating(dy.dtype(), "attention", [&](auto zero) {
+      using T = decltype(zero);
+      Gradients<T> to;
+      for (size_t i = 0; i < places.size(); ++i) {
+        to.set(i, apart ? (*targets)[i] : joined[places[i].input], places[i].column);
+      }
+      run_backward(operands_of<T>(ragged, dropout, in, places, sums), y.get(grad), dy, to);
+    });
+    if (apart) targets->finish(grad);
+  });
   return y;
 }
 

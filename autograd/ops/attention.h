@@ -15,7 +15,7 @@ struct AttentionOptions {
   Tensor attn_mask = {};
   double dropout_p = 0;  ///< weights are dropped when rng is not null (one stream)
   Generator* rng = nullptr;
-  bool is_causal = false;  ///< query i sees keys 0 to first_query + i; together with attn_mask: what both allow
+  bool is_causal = false;   ///< query i sees keys 0 to first_query + i; together with attn_mask: what both allow
   int64_t first_query = 0;  ///< the position of the first query among the keys, not 0 when decoding with a cache
   std::optional<double> scale = std::nullopt;  ///< of q·kᵀ; 1/sqrt(d) if not given
 };

@@ -20,9 +20,9 @@ inline int64_t attention_tiles(int64_t queries, int64_t keys) {
 /// Memory of one thread for the kernels of heads of these depths.
 inline Tensor attention_scratch(int64_t depth, int64_t value_depth, DType dtype) {
   const int64_t sum = depth + value_depth, larger = std::max(depth, value_depth);
-  return Tensor::empty({kernels::kKeyTile * (sum + larger) + kernels::kQueryTile * sum +
-                        3 * kernels::kKeyTile * kernels::kQueryTile},
-                       dtype);
+  return Tensor::empty(
+      {kernels::kKeyTile * (sum + larger) + kernels::kQueryTile * sum + 3 * kernels::kKeyTile * kernels::kQueryTile},
+      dtype);
 }
 
 /// Dropout of the weights, in steps of 2^-16, and the factor of those that are kept. Takes one stream of rng when it is

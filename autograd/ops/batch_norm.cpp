@@ -26,12 +26,10 @@ struct Channels {
   }
   int64_t count() const { return images * pixels; }
   // Calls body(offset of a run of pixels) for every image of a channel.
-  template <class Body>
-  void runs(int64_t channel, const Body& body) const {
+  template <class Body> void runs(int64_t channel, const Body& body) const {
     for (int64_t n = 0; n < images; ++n) body((n * channels + channel) * pixels);
   }
-  template <class Body>
-  void each(const Body& body) const {
+  template <class Body> void each(const Body& body) const {
     const int64_t grain = std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, count()));
     parallel_for(channels, grain, [&](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; ++c) body(c);
@@ -72,8 +70,7 @@ struct Statistics {
   Tensor mean, rstd, variance;  // [channels]; the variance is biased
 };
 
-template <class T>
-void find_statistics(const Tensor& x, const Channels& s, double eps, const Statistics& stats) {
+template <class T> void find_statistics(const Tensor& x, const Channels& s, double eps, const Statistics& stats) {
   const T* in = x.data<T>();
   s.each([&](int64_t c) {
     double sum = 0, squares = 0;
@@ -239,8 +236,8 @@ Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& 
     return batch_norm(x, running_mean, running_var, weight, bias, false, momentum, eps);
   }
   if (s.pixels < 2) {
-    throw ValueError(fmt::format("instance_norm: x {} has {} values a channel; needs 2 at least", to_string(x.shape()),
-                                 s.pixels));
+    throw ValueError(
+        fmt::format("instance_norm: x {} has {} values a channel; needs 2 at least", to_string(x.shape()), s.pixels));
   }
   if (s.images > 0 && (running_mean.defined() || running_var.defined())) {
     const Tensor rows = x.alias().reshape({s.images, s.channels, s.pixels});

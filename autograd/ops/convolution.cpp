@@ -199,8 +199,7 @@ Window transposed_window(int64_t out, int64_t kernel, int64_t stride, int64_t pa
 }
 
 // Calls body with a batch of one where x comes without a batch: of `rank` dimensions less one.
-template <class Body>
-Tensor batched(const Tensor& x, int64_t rank, const char* op, Body body) {
+template <class Body> Tensor batched(const Tensor& x, int64_t rank, const char* op, Body body) {
   if (x.dim() == rank) return body(x);
   if (x.dim() != rank - 1) {
     throw ShapeError(fmt::format("{}: x has {} dimensions, or {} with a batch; got shape {}", op, rank - 1, rank,

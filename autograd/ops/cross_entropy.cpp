@@ -33,8 +33,7 @@ struct Targets {
 };
 
 // a[c] of every row.
-template <class T>
-struct Coefficients {
+template <class T> struct Coefficients {
   const int64_t* classes;
   const T* probabilities;
   const T* weight;

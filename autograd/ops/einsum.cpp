@@ -211,8 +211,7 @@ Named diagonal(Named x) {
 }
 
 // Sums the dimensions whose label `wanted` does not hold.
-template <class Wanted>
-Named summed(const Named& x, Wanted wanted) {
+template <class Wanted> Named summed(const Named& x, Wanted wanted) {
   std::vector<int64_t> dims;
   Labels left;
   for (size_t d = 0; d < x.labels.size(); ++d) {
@@ -265,8 +264,7 @@ Tensor spread(const Named& x, const Labels& labels) {
 
 // The product of a and b, summed over the labels of both that `wanted` does not hold. Labels of one alone that are not
 // wanted have been summed.
-template <class Wanted>
-Named contract(const Named& first, const Named& second, Wanted wanted) {
+template <class Wanted> Named contract(const Named& first, const Named& second, Wanted wanted) {
   const Named a =
       summed(without_stretched(first, second), [&](Label l) { return wanted(l) || contains(second.labels, l); });
   const Named b = summed(without_stretched(second, first), [&](Label l) { return wanted(l) || contains(a.labels, l); });

@@ -50,8 +50,7 @@ std::vector<Term> check(const std::vector<TableRows>& tables, const Tensor& weig
 }
 
 // The terms' rows, summed in their order.
-template <class T>
-void add_up(const std::vector<Term>& terms, int64_t row, int64_t width, T* out) {
+template <class T> void add_up(const std::vector<Term>& terms, int64_t row, int64_t width, T* out) {
   const T* so_far = nullptr;
   for (const Term& term : terms) {
     const T* from = term.table.data<T>() + (term.ids.defined() ? term.ids.data<int64_t>()[row] * width : 0);
@@ -116,14 +115,15 @@ Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& 
   if (!recording(inputs)) return y;
   // What backward reads of the tables is their shapes and ids.
   record("embedding_layer_norm", y, inputs,
-         [terms, rows, width, dropping, factor, mask, mean, rstd, sum = Saved(sum),
-          gamma = Saved(gamma)](const Tensor& dy, GradSink& grad) {
+         [terms, rows, width, dropping, factor, mask, mean, rstd, sum = Saved(sum), gamma = Saved(gamma)](
+             const Tensor& dy, GradSink& grad) {
            const Tensor dsum = Tensor::empty({rows, width}, dy.dtype());
            dispatch_floating(dy.dtype(), kName, [&](auto zero) {
              using T = decltype(zero);
              const Tensor through = dropping ? Tensor::empty({rows, width}, dy.dtype()) : dy;
-             const LayerNormRows<T> norm{sum.get(grad).data<T>(), gamma.get(grad).data<T>(), through.data<T>(),
-                                         mean.data<T>(),          rstd.data<T>(),            width};
+             const LayerNormRows<T> norm{sum.get(grad).data<T>(), gamma.get(grad).data<T>(),
+                                         through.data<T>(),       mean.data<T>(),
+                                         rstd.data<T>(),          width};
              over_norm_rows<T>(rows, width, grad, terms.size(), 2, [&](int64_t r, T* dweight, T* dbias) {
                const int64_t at = r * width;
                if (dropping) {

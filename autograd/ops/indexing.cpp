@@ -37,7 +37,9 @@ Tensor surviving(const Shape& shape, int64_t dim, const Tensor& index, DType dty
   const Tensor order = Tensor::arange(index.numel()).reshape(index.shape());
   scatter_elements(last, dim, index, order, Placing::overwrite);
   const Tensor winner = gather_elements(last, dim, index);
-  return map_to<int64_t>(index.shape(), [](int64_t a, int64_t b) { return int64_t{a == b}; }, winner, order).to(dtype);
+  return map_to<int64_t>(
+             index.shape(), [](int64_t a, int64_t b) { return int64_t{a == b}; }, winner, order)
+      .to(dtype);
 }
 
 Tensor with_zeros_at(const Tensor& x, int64_t dim, const Tensor& index) {
@@ -50,8 +52,8 @@ Tensor element_index(const Tensor& x, int64_t dim, const Tensor& index, const ch
   bool fits = index.dim() == x.dim();
   for (int64_t d = 0; fits && d < x.dim(); ++d) fits = d == dim || index.size(d) <= x.size(d);
   if (!fits) {
-    throw ShapeError(fmt::format("{}: index {} for {} along dimension {}; needs as many dimensions, none larger",
-                                 op, to_string(index.shape()), to_string(x.shape()), dim));
+    throw ShapeError(fmt::format("{}: index {} for {} along dimension {}; needs as many dimensions, none larger", op,
+                                 to_string(index.shape()), to_string(x.shape()), dim));
   }
   return checked_index(index, x.size(dim), op);
 }

@@ -82,8 +82,8 @@ Tensor stack(const std::vector<Tensor>& tensors, int64_t dim) {
   std::vector<Tensor> rows;
   for (const Tensor& x : tensors) {
     if (x.shape() != tensors[0].shape()) {
-      throw ShapeError(fmt::format("stack: shapes {} and {} differ", to_string(tensors[0].shape()),
-                                   to_string(x.shape())));
+      throw ShapeError(
+          fmt::format("stack: shapes {} and {} differ", to_string(tensors[0].shape()), to_string(x.shape())));
     }
     rows.push_back(unsqueeze(x, dim));
   }

@@ -50,8 +50,7 @@ double divisor_of(const Tensor& x, Reduction reduction, const char* op) {
 }
 
 // Σ f(i), in double: chunks of a fixed size, added in order.
-template <class F>
-double sum_of(int64_t n, F f) {
+template <class F> double sum_of(int64_t n, F f) {
   std::vector<double> partial(static_cast<size_t>((n + kElementGrain - 1) / kElementGrain), 0.0);
   parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) partial[i / kElementGrain] += static_cast<double>(f(i));
@@ -131,10 +130,7 @@ Tensor of_difference(OpName op, const Tensor& x, const Tensor& target, Reduction
       });
 }
 
-template <class T>
-T sign(T v) {
-  return static_cast<T>((v > 0) - (v < 0));
-}
+template <class T> T sign(T v) { return static_cast<T>((v > 0) - (v < 0)); }
 
 // −limit where d is below it, limit where it is above, else d.
 Tensor clamped(const Tensor& d, double limit) {
@@ -148,15 +144,9 @@ Tensor softplus_of_negative(const Tensor& x) {
   return add(relu(neg(x)), log(add(exp(neg(magnitude)), constant_like(x, 1))));
 }
 
-template <class T>
-T softplus_of_negative(T x) {
-  return std::max(-x, T(0)) + std::log1p(std::exp(-std::abs(x)));
-}
+template <class T> T softplus_of_negative(T x) { return std::max(-x, T(0)) + std::log1p(std::exp(-std::abs(x))); }
 
-template <class T>
-T log_cut_off(T x) {
-  return std::max(std::log(x), T(-100));
-}
+template <class T> T log_cut_off(T x) { return std::max(std::log(x), T(-100)); }
 
 void check_probabilities(const Tensor& x, const char* op) {
   dispatch_floating(x.dtype(), op, [&](auto zero) {

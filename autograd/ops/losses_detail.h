@@ -1,8 +1,8 @@
 // What losses share. Private to this folder.
 #pragma once
 
-#include <qing/autograd/ops/pointwise.h>
 #include <qing/autograd/ops/losses.h>
+#include <qing/autograd/ops/pointwise.h>
 
 namespace qing {
 

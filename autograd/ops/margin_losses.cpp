@@ -21,8 +21,7 @@ void check_alike(const Tensor& a, const Tensor& b, const char* op) {
 Tensor plus(const Tensor& x, double value) { return add(x, constant_like(x, value)); }
 
 // 1 where f(element) holds, else 0; outside the graph.
-template <class F>
-Tensor mask(const Tensor& x, const char* op, F f) {
+template <class F> Tensor mask(const Tensor& x, const char* op, F f) {
   Tensor result = x.alias().clone();
   dispatch_floating(x.dtype(), op, [&](auto zero) {
     using T = decltype(zero);

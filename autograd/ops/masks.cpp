@@ -7,7 +7,8 @@
 namespace qing {
 
 Tensor equal_mask(const Tensor& a, const Tensor& b) {
-  return map("equal_mask", [](auto p, auto q) { return decltype(p)(p == q ? 1 : 0); }, a, b);
+  return map(
+      "equal_mask", [](auto p, auto q) { return decltype(p)(p == q ? 1 : 0); }, a, b);
 }
 
 Tensor sign_mask(const Tensor& x) {

@@ -26,8 +26,7 @@ void check(const std::vector<Tensor>& parts, const std::vector<Tensor>& rows, in
     check_same_dtype(parts[0], parts[t], "merge_rows");
     if (parts[t].dim() != 2 || parts[t].size(1) != parts[0].size(1) || rows[t].shape() != Shape{parts[t].size(0)}) {
       throw ShapeError(fmt::format("merge_rows: part {} is {} with rows {}; needs [n, {}] and [n]", t,
-                                   to_string(parts[t].shape()), to_string(rows[t].shape()),
-                                   parts[0].size(1)));
+                                   to_string(parts[t].shape()), to_string(rows[t].shape()), parts[0].size(1)));
     }
     for (const int64_t row : rows[t].span<int64_t>()) {
       if (row < 0 || row >= count || filled[static_cast<size_t>(row)]) {
@@ -65,9 +64,7 @@ Tensor merge_rows(const std::vector<Tensor>& parts, const std::vector<Tensor>& r
         dispatch_floating(dy.dtype(), "merge_rows", [&](auto zero) {
           using T = decltype(zero);
           T* to = part.data<T>();
-          for (const int64_t row : rows.span<int64_t>()) {
-            to = std::copy_n(dy.data<T>() + row * width, width, to);
-          }
+          for (const int64_t row : rows.span<int64_t>()) { to = std::copy_n(dy.data<T>() + row * width, width, to); }
         });
         grad.add(t, part);
       }

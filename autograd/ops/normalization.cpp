@@ -24,8 +24,8 @@ struct Statistics {
 void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const char* op) {
   check_same_dtype(x, weight, op);
   check_same_dtype(x, bias, op);
-  const bool fits = x.dim() >= 1 && x.size(-1) >= 1 && weight.shape() == Shape{x.size(-1)} &&
-                    bias.shape() == weight.shape();
+  const bool fits =
+      x.dim() >= 1 && x.size(-1) >= 1 && weight.shape() == Shape{x.size(-1)} && bias.shape() == weight.shape();
   if (!fits) {
     throw ShapeError(fmt::format("{}: x {}, weight {}, bias {} do not fit; needs [..., n], [n], [n]", op,
                                  to_string(x.shape()), to_string(weight.shape()), to_string(bias.shape())));
@@ -64,9 +64,10 @@ int64_t check_norm(const Tensor& x, const Shape& normalized_shape, const Tensor&
   }
   if (!fits) {
     const auto text = [](const Tensor& t) { return t.defined() ? to_string(t.shape()) : std::string("none"); };
-    throw ShapeError(fmt::format("{}: x {}, normalized_shape {}, weight {}, bias {} do not fit; x must end in "
-                                 "normalized_shape, which weight and bias have",
-                                 op, to_string(x.shape()), to_string(normalized_shape), text(weight), text(bias)));
+    throw ShapeError(
+        fmt::format("{}: x {}, normalized_shape {}, weight {}, bias {} do not fit; x must end in "
+                    "normalized_shape, which weight and bias have",
+                    op, to_string(x.shape()), to_string(normalized_shape), text(weight), text(bias)));
   }
   return numel_of(normalized_shape);
 }
@@ -119,7 +120,7 @@ Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tens
              dispatch_floating(dy.dtype(), "layer_norm", [&](auto zero) {
                using T = decltype(zero);
                const LayerNormRows<T> norm{x.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
-                                          stats.mean.data<T>(),  stats.rstd.data<T>(),      width};
+                                           stats.mean.data<T>(),  stats.rstd.data<T>(),      width};
                GradSink::Target target{};
                if (grad.needs(0)) target = grad.target(0);
                T* dx = target.tensor.defined() ? target.tensor.data<T>() : nullptr;
@@ -139,8 +140,8 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
   check_same_dtype(input, residual, op);
   check_dropout(p, op);
   if (residual.shape() != input.shape()) {
-    throw ShapeError(fmt::format("{}: x {} and residual {} differ", op, to_string(input.shape()),
-                                 to_string(residual.shape())));
+    throw ShapeError(
+        fmt::format("{}: x {} and residual {} differ", op, to_string(input.shape()), to_string(residual.shape())));
   }
   const Tensor x = input.contiguous(), skip = residual.contiguous();
   const Tensor gamma = weight.contiguous(), beta = bias.contiguous();
@@ -165,19 +166,19 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
         } else {
           kernels::kernels<T>().add(width, other + at, in + at, total + at);
         }
-        kernels::kernels<T>().layer_norm(width, total + at, gamma.data<T>(), beta.data<T>(), T(eps),
-                                         y.data<T>() + at, stats.mean.data<T>() + r, stats.rstd.data<T>() + r);
+        kernels::kernels<T>().layer_norm(width, total + at, gamma.data<T>(), beta.data<T>(), T(eps), y.data<T>() + at,
+                                         stats.mean.data<T>() + r, stats.rstd.data<T>() + r);
       }
     });
   });
   if (recording({input, residual, weight, bias})) {
     record("dropout_add_layer_norm", y, {input, residual, weight, bias},
-           [width, rows, dropping, factor, mask, stats, sum = Saved(sum),
-            gamma = Saved(gamma)](const Tensor& dy, GradSink& grad) {
+           [width, rows, dropping, factor, mask, stats, sum = Saved(sum), gamma = Saved(gamma)](const Tensor& dy,
+                                                                                                GradSink& grad) {
              dispatch_floating(dy.dtype(), grad.op(), [&](auto zero) {
                using T = decltype(zero);
                const LayerNormRows<T> norm{sum.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
-                                          stats.mean.data<T>(),    stats.rstd.data<T>(),      width};
+                                           stats.mean.data<T>(),    stats.rstd.data<T>(),      width};
                // With dropout the residual's gradient is nobody else's, so it can be written where it belongs.
                GradSink::Target skip{};
                if (dropping && grad.needs(1)) skip = grad.target(1);

@@ -56,8 +56,7 @@ void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, 
 }
 
 /// Gradients of LayerNorm for one row: dx, unless null, is written; partial sums of dweight and dbias are added to.
-template <class T>
-struct LayerNormRows {
+template <class T> struct LayerNormRows {
   const T* x;
   const T* weight;
   const T* dy;

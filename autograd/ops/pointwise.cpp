@@ -9,11 +9,9 @@
 namespace qing {
 namespace {
 
-template <class T>
-using Parameters = std::array<T, kernels::kUnaryParameters>;
+template <class T> using Parameters = std::array<T, kernels::kUnaryParameters>;
 
-template <class T>
-Parameters<T> parameters_of(const Pointwise& function) {
+template <class T> Parameters<T> parameters_of(const Pointwise& function) {
   Parameters<T> p;
   std::transform(function.parameters.begin(), function.parameters.end(), p.begin(),
                  [](double value) { return static_cast<T>(value); });

@@ -31,8 +31,7 @@ class Loops {
   template <class F, class D>
   Loops(F, D) : f32_{forward<float, F>, backward<float, D>}, f64_{forward<double, F>, backward<double, D>} {}
 
-  template <class T>
-  const kernels::UnaryLoops<T>& of() const {
+  template <class T> const kernels::UnaryLoops<T>& of() const {
     if constexpr (std::is_same_v<T, float>) {
       return f32_;
     } else {
@@ -41,8 +40,7 @@ class Loops {
   }
 
  private:
-  template <class T, class F>
-  static void forward(int64_t n, const T* x, T* y, const T* p) {
+  template <class T, class F> static void forward(int64_t n, const T* x, T* y, const T* p) {
     for (int64_t i = 0; i < n; ++i) {
       if constexpr (std::is_invocable_v<F, T, const T*>) {
         y[i] = static_cast<T>(F{}(x[i], p));

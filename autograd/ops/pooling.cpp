@@ -49,8 +49,7 @@ Shape with_plane(const Shape& like, int64_t height, int64_t width) {
 }
 
 // Calls body(plane) for every plane of x, whose last two dimensions are one.
-template <class Body>
-void over_planes(const Tensor& x, const Body& body) {
+template <class Body> void over_planes(const Tensor& x, const Body& body) {
   const int64_t size = x.size(-2) * x.size(-1), planes = size == 0 ? 0 : x.numel() / size;
   parallel_for(planes, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, size)), [&](int64_t begin, int64_t end) {
     for (int64_t p = begin; p < end; ++p) body(p);
@@ -58,16 +57,14 @@ void over_planes(const Tensor& x, const Body& body) {
 }
 
 // Calls body(index of the result, window of h, window of w) in row-major order.
-template <class Body>
-void over_windows(const Plane& plane, const Body& body) {
+template <class Body> void over_windows(const Plane& plane, const Body& body) {
   int64_t i = 0;
   for (const Reach& h : plane.h.windows) {
     for (const Reach& w : plane.w.windows) body(i++, h, w);
   }
 }
 
-template <class T>
-T share_of(const Plane& plane, const Reach& h, const Reach& w) {
+template <class T> T share_of(const Plane& plane, const Reach& h, const Reach& w) {
   return T(1) / static_cast<T>(plane.divisor != 0 ? plane.divisor : h.count * w.count);
 }
 

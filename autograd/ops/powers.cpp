@@ -32,8 +32,7 @@ Tensor plain_pow(const Tensor& base, double exponent) {
 }
 
 // y = f(a, b); da and db, given a, b and y, are its derivatives.
-template <class F, class Da, class Db>
-Tensor binary(OpName op, const Tensor& a, const Tensor& b, F f, Da da, Db db) {
+template <class F, class Da, class Db> Tensor binary(OpName op, const Tensor& a, const Tensor& b, F f, Da da, Db db) {
   Tensor y = map(op.c_str(), f, a, b);
   if (recording({a, b})) {
     record(op, y, {a, b}, [da, db, a = Saved(a), b = Saved(b), y = Saved(y)](const Tensor& dy, GradSink& grad) {
@@ -46,8 +45,7 @@ Tensor binary(OpName op, const Tensor& a, const Tensor& b, F f, Da da, Db db) {
 }
 
 // Nonzero only where a mask of a and b is false, so that no NaN of the expression shows there.
-template <class Mask>
-Tensor zero_where(Mask mask, const Tensor& a, const Tensor& b, const Tensor& expression) {
+template <class Mask> Tensor zero_where(Mask mask, const Tensor& a, const Tensor& b, const Tensor& expression) {
   return where(map("where", mask, a.alias(), b.alias()), 0, expression);
 }
 
@@ -59,15 +57,13 @@ Tensor remainder_like(OpName op, const Tensor& a, const Tensor& b, F f, Tensor (
       [whole](const Tensor& p, const Tensor& q, const Tensor&) { return neg(whole(div(p, q))); });
 }
 
-template <class T>
-T python_mod(T a, T b) {
+template <class T> T python_mod(T a, T b) {
   const T m = std::fmod(a, b);
   return m != 0 && (b < 0) != (m < 0) ? m + b : m;
 }
 
 // CPython's float_floor_div: (a − mod)/b is nearly whole and rounds to what floor(a/b) would be without rounding.
-template <class T>
-T python_floor_div(T a, T b) {
+template <class T> T python_floor_div(T a, T b) {
   if (b == 0) return a / b;
   const T quotient = (a - python_mod(a, b)) / b;
   if (quotient == 0) return std::copysign(T(0), a / b);

@@ -16,8 +16,7 @@ namespace {
 constexpr int64_t kRowGrain = 8;
 
 // Adds to, or overwrites, what a sink hands out; null when the gradient is not wanted.
-template <class T>
-struct Into {
+template <class T> struct Into {
   T* data = nullptr;
   bool add = false;
 
@@ -44,10 +43,7 @@ void check(const Tensor& x_gates, const Tensor& h_gates, const Tensor& state, in
   }
 }
 
-template <class T>
-void sigmoid_in_place(int64_t n, T* y) {
-  kernels::apply(kernels::Unary::sigmoid, n, y, y);
-}
+template <class T> void sigmoid_in_place(int64_t n, T* y) { kernels::apply(kernels::Unary::sigmoid, n, y, y); }
 
 }  // namespace
 

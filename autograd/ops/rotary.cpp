@@ -28,8 +28,7 @@ void check(const Tensor& x, const Tensor& positions, const RotaryOptions& option
 }
 
 // cos and sin of every token's angles, [tokens, d/2] each, end to end.
-template <class T>
-Tensor angles(const Tensor& positions, int64_t pairs, double base) {
+template <class T> Tensor angles(const Tensor& positions, int64_t pairs, double base) {
   const int64_t tokens = positions.numel();
   std::vector<double> frequency(static_cast<size_t>(pairs));
   for (int64_t i = 0; i < pairs; ++i) {
@@ -83,9 +82,8 @@ Tensor turn(const Tensor& input, const Tensor& table, RotaryLayout layout, bool 
 Tensor rotate(const Tensor& x, const Tensor& table, RotaryLayout layout, bool back) {
   Tensor y = turn(x, table, layout, back);
   if (recording({x})) {
-    record("rotary_embedding", y, {x}, [table, layout, back](const Tensor& dy, GradSink& grad) {
-      grad.add(0, rotate(dy, table, layout, !back));
-    });
+    record("rotary_embedding", y, {x},
+           [table, layout, back](const Tensor& dy, GradSink& grad) { grad.add(0, rotate(dy, table, layout, !back)); });
   }
   return y;
 }

@@ -105,8 +105,7 @@ int64_t matrix_offset(const Layout& layout, int64_t index) {
   return offset;
 }
 
-template <class T>
-kernels::MatrixRows<T> matrix(const Tensor& x, int64_t index) {
+template <class T> kernels::MatrixRows<T> matrix(const Tensor& x, int64_t index) {
   const Layout& layout = x.layout();
   return {x.data<std::remove_const_t<T>>() + matrix_offset(layout, index), layout.strides[layout.dim() - 2]};
 }
@@ -146,16 +145,14 @@ struct Operands {
     return head;
   }
 
-  template <class T>
-  kernels::SoftmaxSums<T> sums_of(int64_t h) const {
+  template <class T> kernels::SoftmaxSums<T> sums_of(int64_t h) const {
     T* const first = sums.data<T>() + h * dense.queries;
     return {first, first + dense.heads() * dense.queries};
   }
 
   // Calls body(h, scratch) for every query head, those of one key head in order on one thread, with that thread's
   // memory for the kernels.
-  template <class T, class Body>
-  void for_each_head(const Body& body) const {
+  template <class T, class Body> void for_each_head(const Body& body) const {
     parallel_for(dense.key_heads, 1, [&](int64_t begin, int64_t end) {
       const Tensor scratch = attention_scratch(dense.depth, dense.value_depth, dtype_of<T>);
       for (int64_t h = begin * dense.group; h < end * dense.group; ++h) body(h, scratch.data<T>());
@@ -190,8 +187,8 @@ void run_backward(const Operands& operands, const Tensor& q, const Tensor& k, co
 Tensor hidden_keys(const Dense& dense, const Tensor& mask) {
   Tensor hidden = dense.causal ? causal_hidden(dense.queries, dense.keys, dense.first_query) : Tensor();
   if (!mask.defined()) return hidden;
-  const Tensor by_mask = mask.dtype() == DType::boolean ? logical_not(mask)
-                                                        : eq(mask, -std::numeric_limits<double>::infinity());
+  const Tensor by_mask =
+      mask.dtype() == DType::boolean ? logical_not(mask) : eq(mask, -std::numeric_limits<double>::infinity());
   return hidden.defined() ? logical_or(hidden, by_mask) : by_mask;
 }
 
@@ -244,7 +241,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
     if (options.attn_mask.defined()) saved_mask.emplace(options.attn_mask);
     record("scaled_dot_product_attention", y, {query, key, value, options.attn_mask},
            [operands, q = Saved(q), k = Saved(k), v = Saved(v), y = Saved(y), mask = saved_mask](const Tensor& dy,
-                                                                                              GradSink& grad) {
+                                                                                                 GradSink& grad) {
              if (grad.create_graph()) {
                return run_backward_graph(operands, grad.input(0, q), grad.input(1, k), grad.input(2, v),
                                          mask ? grad.input(3, *mask) : Tensor(), dy, grad);

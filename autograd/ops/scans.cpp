@@ -69,8 +69,7 @@ Tensor sum_from_behind(const Tensor& x, const std::vector<int64_t>& dims) {
 
 // dx[i] = (Π_{j<i} x[j]) · r[i] with r[i] = Σ_{k≥i} dy[k]·Π_{i<j≤k} x[j] = dy[i] + x[i+1]·r[i+1]: nothing is divided by
 // x[i], so it may be 0.
-template <class T>
-void product_gradient(int64_t n, const T* x, const T* dy, T* dx) {
+template <class T> void product_gradient(int64_t n, const T* x, const T* dy, T* dx) {
   double rest = 0;
   for (int64_t i = n - 1; i >= 0; --i) {
     rest = static_cast<double>(dy[i]) + (i + 1 < n ? static_cast<double>(x[i + 1]) * rest : 0);

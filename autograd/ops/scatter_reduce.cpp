@@ -32,7 +32,7 @@ Tensor extreme(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& 
   if (recording({x, source})) {
     record("scatter_reduce", y, {x, source},
            [dim, index = Saved(index), x = Saved(x), source = Saved(source), y = Saved(y)](const Tensor& dy,
-                                                                                         GradSink& grad) {
+                                                                                           GradSink& grad) {
              const Tensor& at = index.get(grad);
              const Tensor value = y.get(grad);
              const Tensor own = equal_mask(x.get(grad), value);

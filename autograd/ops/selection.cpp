@@ -32,14 +32,12 @@ Tensor choose(const Tensor& condition, const Tensor& a, const Tensor& b) {
 
 // How much of the gradient the first of two operands gets, if `wins(first, second)` says whether it is the result: all
 // if it alone does, half if both do.
-template <class Wins>
-auto share_of(Wins wins) {
+template <class Wins> auto share_of(Wins wins) {
   return [wins](auto p, auto q) { return !wins(p, q) ? 0.0 : wins(q, p) && p == q ? 0.5 : 1.0; };
 }
 
 // y, the result of an operation that chooses between two.
-template <class Wins>
-Tensor chosen(OpName op, Tensor y, const Tensor& a, const Tensor& b, Wins wins) {
+template <class Wins> Tensor chosen(OpName op, Tensor y, const Tensor& a, const Tensor& b, Wins wins) {
   if (recording({a, b})) {
     record(op, y, {a, b}, [wins, a = Saved(a), b = Saved(b)](const Tensor& dy, GradSink& grad) {
       add_share(grad, 0, dy, share_of(wins), a.get(grad), b.get(grad));

@@ -34,8 +34,7 @@ Tensor gradient_along(const Tensor& y, const Tensor& dy, const std::vector<int64
 }
 
 // x − log Σ exp(x). The largest element is taken off first, so that the difference is exact where it matters.
-template <class T>
-void log_softmax_lane(int64_t n, const T* x, T* y, T* scratch) {
+template <class T> void log_softmax_lane(int64_t n, const T* x, T* y, T* scratch) {
   const T largest = *std::max_element(x, x + n);
   const T shift = std::isfinite(largest) ? largest : T(0);
   for (int64_t i = 0; i < n; ++i) y[i] = x[i] - shift;

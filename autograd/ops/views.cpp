@@ -23,8 +23,7 @@ void add_at(const Tensor& whole, const Tensor& positions, const Tensor& values) 
 Tensor reshape(const Tensor& x, const Shape& shape) {
   Tensor y = x.alias().reshape(shape);
   if (recording({x})) {
-    record("reshape", y, {x},
-           [from = x.shape()](const Tensor& dy, GradSink& grad) { grad.add(0, dy.reshape(from)); });
+    record("reshape", y, {x}, [from = x.shape()](const Tensor& dy, GradSink& grad) { grad.add(0, dy.reshape(from)); });
   }
   return y;
 }

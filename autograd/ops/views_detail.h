@@ -12,12 +12,10 @@ namespace qing {
 void add_at(const Tensor& whole, const Tensor& positions, const Tensor& values);
 
 /// Zeros of `shape`, with x where `view` looks, summed where it looks more than once: the transpose of part().
-template <class View>
-Tensor place(OpName op, const Tensor& x, const Shape& shape, View view);
+template <class View> Tensor place(OpName op, const Tensor& x, const Shape& shape, View view);
 
 /// view(x), recorded. `view` is any function of a tensor to a view of it.
-template <class View>
-Tensor part(OpName op, const Tensor& x, View view) {
+template <class View> Tensor part(OpName op, const Tensor& x, View view) {
   Tensor y = view(x.alias());
   if (recording({x})) {
     record(op, y, {x}, [op, view = std::move(view), shape = x.shape()](const Tensor& dy, GradSink& grad) {
@@ -27,8 +25,7 @@ Tensor part(OpName op, const Tensor& x, View view) {
   return y;
 }
 
-template <class View>
-Tensor place(OpName op, const Tensor& x, const Shape& shape, View view) {
+template <class View> Tensor place(OpName op, const Tensor& x, const Shape& shape, View view) {
   Tensor whole = Tensor::zeros(shape, x.dtype());
   if (Tensor seen = view(whole); !seen.layout().may_overlap_itself()) {
     seen.copy_from(x);

@@ -26,8 +26,7 @@ struct Memory {
   Floats x, y;
 };
 
-template <class Expression>
-Task elementwise(int64_t n, Expression expression) {
+template <class Expression> Task elementwise(int64_t n, Expression expression) {
   auto memory = std::make_shared<Memory>(Memory{Floats(n, 1), Floats(n)});
   return {.run =
               [=] {
@@ -37,15 +36,14 @@ Task elementwise(int64_t n, Expression expression) {
           .result = [memory] { return memory->y.span(); }};
 }
 
-template <class Expression>
-Task rowwise(int64_t rows, int64_t columns, Expression expression) {
+template <class Expression> Task rowwise(int64_t rows, int64_t columns, Expression expression) {
   auto memory = std::make_shared<Memory>(Memory{Floats(rows * columns, 1), Floats(rows * columns)});
   return {.run =
               [=] {
                 for (int64_t r = 0; r < rows; ++r) {
                   using Line = Eigen::Map<Eigen::Array<float, 1, Eigen::Dynamic>>;
                   const Eigen::Map<const Eigen::Array<float, 1, Eigen::Dynamic>> x(memory->x.data() + r * columns,
-                                                                                  columns);
+                                                                                   columns);
                   expression(x, Line(memory->y.data() + r * columns, columns));
                 }
               },

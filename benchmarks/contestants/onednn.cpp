@@ -32,9 +32,9 @@ Task matmul(const Job& job) {
   auto state = std::make_shared<State>(job.size(0), job.size(1), job.size(2), job.kind == "gemm_nt");
   return {.run =
               [state] {
-                state->primitive.execute(state->stream, {{DNNL_ARG_SRC, state->left},
-                                                         {DNNL_ARG_WEIGHTS, state->right},
-                                                         {DNNL_ARG_DST, state->product}});
+                state->primitive.execute(
+                    state->stream,
+                    {{DNNL_ARG_SRC, state->left}, {DNNL_ARG_WEIGHTS, state->right}, {DNNL_ARG_DST, state->product}});
                 state->stream.wait();
               },
           .result = [state] { return state->c.span(); }};

@@ -37,8 +37,7 @@ Task elementwise(int64_t n, kernels::Unary f) {
           .result = [memory] { return memory->y.span(); }};
 }
 
-template <class Kernel>
-Task rowwise(int64_t rows, int64_t columns, Kernel kernel) {
+template <class Kernel> Task rowwise(int64_t rows, int64_t columns, Kernel kernel) {
   auto memory = std::make_shared<Memory>(Memory{Floats(rows * columns, 1), Floats(rows * columns)});
   return {.run =
               [=] {
@@ -120,9 +119,8 @@ std::optional<Task> prepare(const Job& job, const std::string&) {
   if (kind == "gelu") return elementwise(job.size(0), Unary::gelu);
   if (kind == "silu") return elementwise(job.size(0), Unary::silu);
   if (kind == "softmax") {
-    return rowwise(job.size(0), job.size(1), [](int64_t n, const float* x, float* y) {
-      kernels::kernels<float>().softmax(n, 1, x, y);
-    });
+    return rowwise(job.size(0), job.size(1),
+                   [](int64_t n, const float* x, float* y) { kernels::kernels<float>().softmax(n, 1, x, y); });
   }
   if (kind == "layer_norm") return layer_norm_task(job.size(0), job.size(1));
   if (kind == "adamw") return adamw(job.size(0));

@@ -36,13 +36,10 @@ inline void count_flops(benchmark::State& state, double flops, DType dtype = DTy
       benchmark::Counter(all / (dtype == DType::f64 ? peak / 2 : peak), benchmark::Counter::kIsRate);
 }
 /// Bytes that loads and stores of the computation itself move.
-inline void count_bytes(benchmark::State& state, int64_t bytes) {
-  state.SetBytesProcessed(bytes * state.iterations());
-}
+inline void count_bytes(benchmark::State& state, int64_t bytes) { state.SetBytesProcessed(bytes * state.iterations()); }
 
 /// Runs `body` without recording a graph.
-template <class Body>
-void measure(benchmark::State& state, const Body& body) {
+template <class Body> void measure(benchmark::State& state, const Body& body) {
   const NoGradGuard no_grad;
   for (auto _ : state) benchmark::DoNotOptimize(body());
 }

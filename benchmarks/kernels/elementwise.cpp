@@ -22,7 +22,7 @@ void forward_backward(benchmark::State& state, Function f) {
 
 Tensor gelu_tanh(const Tensor& x) { return gelu(x, Approximation::tanh); }
 
-#define QING_FUNCTION(f)                                                                          \
+#define QING_FUNCTION(f)                                                                                      \
   BENCHMARK_CAPTURE(forward, f, static_cast<Function>(f))->Name(#f)->Arg(4096)->Arg(16 << 20)->UseRealTime(); \
   BENCHMARK_CAPTURE(forward_backward, f, static_cast<Function>(f))->Name(#f "_backward")->Arg(1 << 20)->UseRealTime()
 QING_FUNCTION(exp);

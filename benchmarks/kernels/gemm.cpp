@@ -6,8 +6,7 @@
 namespace qing::bench {
 namespace {
 
-template <class T>
-void product(benchmark::State& state, Trans trans_b) {
+template <class T> void product(benchmark::State& state, Trans trans_b) {
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
   const Tensor a = random({m, k}, dtype_of<T>), b = random({k, n}, dtype_of<T>), c = Tensor::empty({m, n}, dtype_of<T>);
   for (auto _ : state) {

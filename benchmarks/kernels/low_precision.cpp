@@ -6,16 +6,14 @@
 namespace qing::bench {
 namespace {
 
-template <class Weights>
-void multiply(int64_t m, const Tensor& a, const Weights& weights, const Tensor& c) {
+template <class Weights> void multiply(int64_t m, const Tensor& a, const Weights& weights, const Tensor& c) {
   gemm(m, a.data<float>(), a.size(1), weights, c.data<float>(), c.size(1));
 }
 void multiply(int64_t m, const Tensor& a, const PackedMatrix<float>& weights, const Tensor& c) {
   gemm(Trans::no, m, a.data<float>(), a.size(1), weights, c.data<float>(), c.size(1));
 }
 
-template <class Weights>
-void packed(benchmark::State& state) {
+template <class Weights> void packed(benchmark::State& state) {
   const int64_t m = state.range(0), n = state.range(1), k = state.range(2);
   const Tensor a = random({m, k}), b = random({n, k}, DType::f32, 2), c = Tensor::empty({m, n});
   const Weights weights(Trans::yes, k, n, b.data<float>(), k);

@@ -33,14 +33,12 @@ BENCHMARK_CAPTURE(rowwise_backward, softmax, softmax_rows)->Name("softmax_backwa
 BENCHMARK_CAPTURE(rowwise, log_softmax, log_softmax_rows)->Name("log_softmax")->Apply(row_sizes);
 BENCHMARK_CAPTURE(rowwise, logsumexp, logsumexp_rows)->Name("logsumexp")->Apply(row_sizes);
 
-template <class Norm>
-void norm_forward(benchmark::State& state, Norm norm) {
+template <class Norm> void norm_forward(benchmark::State& state, Norm norm) {
   const Tensor x = random({state.range(0), state.range(1)}), weight = random({state.range(1)});
   measure(state, [&] { return norm(x, weight); });
   count_bytes(state, 2 * 4 * x.numel());
 }
-template <class Norm>
-void norm_backward(benchmark::State& state, Norm norm) {
+template <class Norm> void norm_backward(benchmark::State& state, Norm norm) {
   const Tensor x = parameter({state.range(0), state.range(1)}), weight = parameter({state.range(1)}, 2);
   measure_backward(state, {x, weight}, [&] { return norm(x, weight); });
   count_bytes(state, 5 * 4 * x.numel());

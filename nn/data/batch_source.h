@@ -19,8 +19,7 @@ namespace qing::nn {
 
 /// The batches of an epoch as tasks. Used by one thread at a time; the tasks themselves run on any, at the same time,
 /// while the source lives.
-template <class Batch>
-class BatchSource {
+template <class Batch> class BatchSource {
  public:
   using Task = std::function<Batch()>;
   virtual ~BatchSource() = default;
@@ -32,8 +31,7 @@ class BatchSource {
 };
 
 /// Tasks of indices: examples are fetched by the workers.
-template <class Batch>
-class IndexedSource : public BatchSource<Batch> {
+template <class Batch> class IndexedSource : public BatchSource<Batch> {
  public:
   using Fetch = std::function<Batch(std::span<const size_t>)>;
 
@@ -72,8 +70,7 @@ struct StreamBatchOptions {
 
 /// Tasks that own their examples: these are read one after the other, collated by the workers. Starting in the middle
 /// of an epoch reads the examples before it again.
-template <class Batch, IterableDataset S, class Collate>
-class StreamSource : public BatchSource<Batch> {
+template <class Batch, IterableDataset S, class Collate> class StreamSource : public BatchSource<Batch> {
   using Value = typename S::value_type;
 
  public:
@@ -86,8 +83,7 @@ class StreamSource : public BatchSource<Batch> {
   void start(uint64_t epoch, size_t position) override {
     stream_.reset(epoch);
     // A position beyond the end, which only a damaged state has, is the end.
-    for (size_t i = 0; i < position && !take().empty(); ++i) {
-    }
+    for (size_t i = 0; i < position && !take().empty(); ++i) {}
   }
   typename BatchSource<Batch>::Task next() override {
     auto values = std::make_shared<std::vector<Value>>(take());

@@ -29,8 +29,7 @@ struct DefaultCollate {
     std::copy(numbers.begin(), numbers.end(), collated.data<T>());
     return collated;
   }
-  template <class A, class B>
-  auto operator()(const std::vector<std::pair<A, B>>& pairs) const {
+  template <class A, class B> auto operator()(const std::vector<std::pair<A, B>>& pairs) const {
     std::vector<A> firsts;
     std::vector<B> seconds;
     for (const auto& [first, second] : pairs) {

@@ -67,8 +67,7 @@ void check_dataset_size(const BatchSampler* sampler, size_t size);
 /// prefetch_factor. What a worker throws is rethrown where its batch would have come, and the loader then stands before
 /// that batch: the next call tries it again. Destroying the loader waits for the batches being prepared, no more.
 /// A loader is for one thread at a time.
-template <class Batch>
-class DataLoader {
+template <class Batch> class DataLoader {
  public:
   /// From a data set with random access.
   template <Dataset D, class Collate>
@@ -191,8 +190,8 @@ class DataLoader {
   void start() {
     source_->start(epoch_, position_);
     if (num_workers_ > 0) {
-      workers_ = std::make_unique<Prefetcher<Batch>>([source = source_] { return source->next(); }, num_workers_,
-                                                     capacity_);
+      workers_ =
+          std::make_unique<Prefetcher<Batch>>([source = source_] { return source->next(); }, num_workers_, capacity_);
     }
     started_ = true;
   }

@@ -41,8 +41,7 @@ concept IterableDataset = requires(D& dataset, uint64_t epoch) {
 void check_index(size_t i, size_t size, const char* op);
 
 /// The values of a vector.
-template <class T>
-class VectorDataset {
+template <class T> class VectorDataset {
  public:
   using value_type = T;
   explicit VectorDataset(std::vector<T> values) : values_(std::make_shared<const std::vector<T>>(std::move(values))) {}
@@ -57,8 +56,7 @@ class VectorDataset {
 };
 
 /// Values that someone else keeps, for as long as the data set is used.
-template <class T>
-class SpanDataset {
+template <class T> class SpanDataset {
  public:
   using value_type = T;
   explicit SpanDataset(std::span<const T> values) : values_(values) {}
@@ -73,8 +71,7 @@ class SpanDataset {
 };
 
 /// transform(example) of each example, computed when it is asked for, by the thread that asks.
-template <Dataset D, class F>
-class MappedDataset {
+template <Dataset D, class F> class MappedDataset {
  public:
   using value_type = std::decay_t<std::invoke_result_t<const F&, typename D::value_type>>;
   MappedDataset(D dataset, F transform) : dataset_(std::move(dataset)), transform_(std::move(transform)) {}
@@ -87,8 +84,7 @@ class MappedDataset {
 };
 
 /// One data set after the other.
-template <Dataset D>
-class ConcatDataset {
+template <Dataset D> class ConcatDataset {
  public:
   using value_type = typename D::value_type;
   explicit ConcatDataset(std::vector<D> datasets) : datasets_(std::move(datasets)) {
@@ -107,8 +103,7 @@ class ConcatDataset {
 };
 
 /// The examples of these indices, in this order. IndexError when one is out of range.
-template <Dataset D>
-class Subset {
+template <Dataset D> class Subset {
  public:
   using value_type = typename D::value_type;
   Subset(D dataset, std::vector<size_t> indices)

@@ -14,8 +14,7 @@ inline uint64_t fingerprint(std::string_view bytes) {
   return hash;
 }
 
-template <class T>
-uint64_t fingerprint(std::span<const T> values) {
+template <class T> uint64_t fingerprint(std::span<const T> values) {
   return fingerprint(std::string_view(reinterpret_cast<const char*>(values.data()), values.size_bytes()));
 }
 

@@ -43,8 +43,7 @@ bool LineReader::fill() {
 
 bool LineReader::done() {
   if (!started_) {
-    while (buffer_.size() < kByteOrderMark.size() && fill()) {
-    }
+    while (buffer_.size() < kByteOrderMark.size() && fill()) {}
     started_ = true;
     if (buffer_.starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
   }

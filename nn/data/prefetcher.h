@@ -21,8 +21,7 @@ namespace qing::nn {
 /// task or `next_task` throws is rethrown by next() in its place; after a throw of `next_task` nothing more comes. The
 /// destructor stops at any moment: it waits for the tasks that run, and only for them. ValueError without workers or
 /// capacity.
-template <class Batch>
-class Prefetcher {
+template <class Batch> class Prefetcher {
  public:
   using Task = std::function<Batch()>;
 
@@ -69,9 +68,7 @@ class Prefetcher {
       Result result;
       try {
         result.batch.emplace(task());
-      } catch (...) {
-        result.error = std::current_exception();
-      }
+      } catch (...) { result.error = std::current_exception(); }
       put(number, std::move(result));
     }
   }
@@ -88,9 +85,7 @@ class Prefetcher {
     Result result;
     try {
       task = next_task_();
-    } catch (...) {
-      result.error = std::current_exception();
-    }
+    } catch (...) { result.error = std::current_exception(); }
     const std::lock_guard lock(mutex_);
     number = taken_;
     if (task || result.error) ++taken_;

@@ -67,18 +67,13 @@ struct CsvRow {
 // A JSON scalar as text; nothing for an array or an object.
 std::optional<std::string> text_of(const json::value& value) {
   switch (value.kind()) {
-    case json::kind::string:
-      return std::string(value.get_string());
-    case json::kind::null:
-      return std::string();
-    case json::kind::double_:
-      return fmt::format("{}", value.get_double());
+    case json::kind::string: return std::string(value.get_string());
+    case json::kind::null: return std::string();
+    case json::kind::double_: return fmt::format("{}", value.get_double());
     case json::kind::int64:
     case json::kind::uint64:
-    case json::kind::bool_:
-      return json::serialize(value);
-    default:
-      return std::nullopt;
+    case json::kind::bool_: return json::serialize(value);
+    default: return std::nullopt;
   }
 }
 

@@ -19,8 +19,7 @@ enum class RandomUse : uint32_t { order, batches, buffer };
 Generator generator_for(uint64_t seed, uint64_t epoch, RandomUse use);
 
 /// Fisher & Yates.
-template <class T>
-void shuffle(std::vector<T>& values, Generator& rng) {
+template <class T> void shuffle(std::vector<T>& values, Generator& rng) {
   for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[rng.below(i)]);
 }
 

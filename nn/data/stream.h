@@ -17,8 +17,7 @@ namespace qing::nn {
 
 /// Files, one after the other in each epoch. open(path) gives a reader: an object whose next() gives an optional value,
 /// such as RecordReader or ExampleReader. What it throws passes through.
-template <class Open>
-class FileStream {
+template <class Open> class FileStream {
   using Reader = std::invoke_result_t<Open&, const std::filesystem::path&>;
 
  public:
@@ -49,8 +48,7 @@ class FileStream {
 };
 
 /// transform(example) of each example.
-template <IterableDataset S, class F>
-class MappedStream {
+template <IterableDataset S, class F> class MappedStream {
  public:
   using value_type = std::decay_t<std::invoke_result_t<F&, typename S::value_type>>;
   MappedStream(S stream, F transform) : stream_(std::move(stream)), transform_(std::move(transform)) {}
@@ -67,8 +65,7 @@ class MappedStream {
 };
 
 /// Every world_size-th example, beginning with number `rank`. ValueError unless rank < world_size.
-template <IterableDataset S>
-class ShardedStream {
+template <IterableDataset S> class ShardedStream {
  public:
   using value_type = typename S::value_type;
   ShardedStream(S stream, size_t rank, size_t world_size)
@@ -95,8 +92,7 @@ class ShardedStream {
 
 /// Shuffles within a buffer of `size` examples: gives a random one of the buffer and puts the next one in its place.
 /// The order is a function of (seed, epoch). ValueError for size 0; size 1 leaves the order as it is.
-template <IterableDataset S>
-class ShuffledStream {
+template <IterableDataset S> class ShuffledStream {
  public:
   using value_type = typename S::value_type;
   ShuffledStream(S stream, size_t size, uint64_t seed = 0)

@@ -10,8 +10,7 @@
 namespace qing::nn {
 
 /// A module without parameters that applies one operation.
-template <Tensor (*Operation)(const Tensor&)>
-class Activation : public UnaryModule {
+template <Tensor (*Operation)(const Tensor&)> class Activation : public UnaryModule {
   Tensor compute(const Tensor& x, Generator*) const override { return Operation(x); }
 };
 

@@ -136,11 +136,9 @@ Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const
   } else {
     parts = {project(query, 0, 1), project(key, 1, 1), project(value, 2, 1)};
   }
-  const Tensor heads = scaled_dot_product_attention(split_heads(parts[0]), split_heads(parts[1]), split_heads(parts[2]),
-                                                    {.attn_mask = joined(masks, key),
-                                                     .dropout_p = dropout_,
-                                                     .rng = dropout_rng(rng),
-                                                     .is_causal = masks.is_causal});
+  const Tensor heads = scaled_dot_product_attention(
+      split_heads(parts[0]), split_heads(parts[1]), split_heads(parts[2]),
+      {.attn_mask = joined(masks, key), .dropout_p = dropout_, .rng = dropout_rng(rng), .is_causal = masks.is_causal});
   return out_proj_.forward(join_heads(heads));
 }
 
@@ -153,8 +151,8 @@ Tensor MultiheadAttention::forward_cached(const Tensor& x, KeyValueCache& cache)
   const auto part = [&](int64_t i) { return split_heads(slice(all, 2, i * embed_dim_, (i + 1) * embed_dim_)); };
   const int64_t first = cache.length();
   const auto [keys, values] = cache.append(part(1), part(2));
-  return out_proj_.forward(join_heads(
-      scaled_dot_product_attention(part(0), keys, values, {.is_causal = true, .first_query = first})));
+  return out_proj_.forward(
+      join_heads(scaled_dot_product_attention(part(0), keys, values, {.is_causal = true, .first_query = first})));
 }
 
 Tensor MultiheadAttention::forward(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng) const {

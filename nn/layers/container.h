@@ -25,13 +25,12 @@ class Sequential : public UnaryModule {
   Sequential() = default;
   /// Moves the modules in.
   template <class... Modules>
-    requires((!std::is_reference_v<Modules> && std::derived_from<Modules, UnaryModule>) && ...)
-  explicit Sequential(Modules&&... modules) {
+  requires((!std::is_reference_v<Modules> &&
+            std::derived_from<Modules, UnaryModule>)&&...) explicit Sequential(Modules&&... modules) {
     (emplace<Modules>(std::move(modules)), ...);
   }
   /// Builds an M at the end.
-  template <std::derived_from<UnaryModule> M, class... Arguments>
-  M& emplace(Arguments&&... arguments) {
+  template <std::derived_from<UnaryModule> M, class... Arguments> M& emplace(Arguments&&... arguments) {
     auto module = std::make_unique<M>(std::forward<Arguments>(arguments)...);
     M& built = *module;
     modules_.push_back(std::move(module));
@@ -49,11 +48,9 @@ class Sequential : public UnaryModule {
 };
 
 /// Modules of one type, named "0", "1", ...; what is done with them is the owner's business.
-template <std::derived_from<Module> M>
-class ModuleList : public Module {
+template <std::derived_from<Module> M> class ModuleList : public Module {
  public:
-  template <class... Arguments>
-  M& emplace_back(Arguments&&... arguments) {
+  template <class... Arguments> M& emplace_back(Arguments&&... arguments) {
     modules_.push_back(std::make_unique<M>(std::forward<Arguments>(arguments)...));
     return *modules_.back();
   }
@@ -79,12 +76,10 @@ class ModuleList : public Module {
 ///   choices.emplace<ReLU>("relu");
 ///   choices.emplace<Linear>("linear", 4, 8, rng);
 ///   const Tensor y = choices["linear"].forward(x);
-template <std::derived_from<Module> M>
-class ModuleDict : public Module {
+template <std::derived_from<Module> M> class ModuleDict : public Module {
  public:
   /// Builds a T. ValueError for a name that is empty, has a dot or is taken.
-  template <std::derived_from<M> T = M, class... Arguments>
-  T& emplace(std::string name, Arguments&&... arguments) {
+  template <std::derived_from<M> T = M, class... Arguments> T& emplace(std::string name, Arguments&&... arguments) {
     auto module = std::make_unique<T>(std::forward<Arguments>(arguments)...);
     T& built = *module;
     insert(std::move(name), std::move(module));
@@ -117,8 +112,8 @@ class ModuleDict : public Module {
 
  private:
   auto find(std::string_view name) const {
-    const auto found = std::find_if(modules_.begin(), modules_.end(),
-                                    [name](const auto& part) { return part.first == name; });
+    const auto found =
+        std::find_if(modules_.begin(), modules_.end(), [name](const auto& part) { return part.first == name; });
     if (found != modules_.end()) return found;
     std::string names;
     for (const auto& part : modules_) names += " " + part.first;

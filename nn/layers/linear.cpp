@@ -56,8 +56,7 @@ void Linear::pack(DType precision) {
   packed_ = nullptr;
   if (weight_.dtype() != DType::f32) return;
   const Tensor w = weight_.alias().contiguous();
-  packed_ = std::make_shared<const Packed>(
-      Packed{weight_.alias(), weight_.version(), Packed::matrix_of(w, precision)});
+  packed_ = std::make_shared<const Packed>(Packed{weight_.alias(), weight_.version(), Packed::matrix_of(w, precision)});
 }
 
 bool Linear::packed_fits(const Tensor& x) const {

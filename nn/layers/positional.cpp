@@ -32,8 +32,7 @@ Tensor first_rows(const Tensor& x, const Tensor& table, const char* layer) {
 Tensor rows_at(const Tensor& x, const Tensor& positions, const Tensor& table, const char* layer) {
   Shape leading = x.shape();
   if (!leading.empty()) leading.pop_back();
-  if (x.dim() < 1 || x.size(-1) != table.size(1) ||
-      broadcast_shapes(positions.shape(), leading, layer) != leading) {
+  if (x.dim() < 1 || x.size(-1) != table.size(1) || broadcast_shapes(positions.shape(), leading, layer) != leading) {
     throw ShapeError(fmt::format("{}: x {} and positions {}; needs [..., {}] and what broadcasts to the rest", layer,
                                  to_string(x.shape()), to_string(positions.shape()), table.size(1)));
   }
@@ -49,8 +48,8 @@ Tensor sinusoidal_positions(int64_t count, int64_t width, DType dtype) {
   double* out = table.data<double>();
   for (int64_t t = 0; t < count; ++t) {
     for (int64_t c = 0; c < width; ++c) {
-      const double angle = static_cast<double>(t) *
-                           std::pow(10000.0, -static_cast<double>(c - c % 2) / static_cast<double>(width));
+      const double angle =
+          static_cast<double>(t) * std::pow(10000.0, -static_cast<double>(c - c % 2) / static_cast<double>(width));
       *out++ = c % 2 == 0 ? std::sin(angle) : std::cos(angle);
     }
   }

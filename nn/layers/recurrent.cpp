@@ -53,8 +53,8 @@ struct Recurrent::Schedule {
 
 // What the steps of all directions gave, and where it belongs.
 struct Recurrent::Track {
-  std::vector<Tensor> outputs, output_rows;     // of one layer
-  std::vector<Tensor> h, c, state_rows;         // final states of all layers
+  std::vector<Tensor> outputs, output_rows;  // of one layer
+  std::vector<Tensor> h, c, state_rows;      // final states of all layers
 };
 
 Recurrent::Recurrent(const char* name, Cell cell, int64_t input_size, int64_t hidden_size, Generator& rng,
@@ -202,8 +202,8 @@ RecurrentResult Recurrent::forward(const Tensor& x, const Offsets& offsets, cons
 void Recurrent::check_state(const Tensor& state, const char* which, int64_t batch) const {
   const Shape needed = {static_cast<int64_t>(weights_.size()), batch, hidden_size_};
   if (!state.defined() || state.shape() == needed) return;
-  throw ShapeError(fmt::format("{}: initial {} is {}, needs {}", name_, which, to_string(state.shape()),
-                               to_string(needed)));
+  throw ShapeError(
+      fmt::format("{}: initial {} is {}, needs {}", name_, which, to_string(state.shape()), to_string(needed)));
 }
 
 RNN::RNN(int64_t input_size, int64_t hidden_size, Generator& rng, RecurrentOptions options,

@@ -19,8 +19,7 @@ struct Residual {
     return rng != nullptr && options.dropout > 0 ? dropout(x, options.dropout, *rng) : x;
   }
   /// x and a sublayer around it: normalised before or behind.
-  template <class Sublayer>
-  Tensor add(const Tensor& x, const LayerNorm& norm, const Sublayer& sublayer) const {
+  template <class Sublayer> Tensor add(const Tensor& x, const LayerNorm& norm, const Sublayer& sublayer) const {
     if (options.norm_first) return x + drop(sublayer(norm.forward(x)));
     return norm.forward_residual(sublayer(x), x, options.dropout, rng);
   }
@@ -74,15 +73,18 @@ Tensor TransformerEncoderLayer::around(const Tensor& x, const Attend& attend, Ge
 }
 
 Tensor TransformerEncoderLayer::forward(const Tensor& x, const AttentionMasks& masks, Generator* rng) const {
-  return around(x, [&](const Tensor& in) { return self_attn_.forward(in, in, in, masks, rng); }, rng);
+  return around(
+      x, [&](const Tensor& in) { return self_attn_.forward(in, in, in, masks, rng); }, rng);
 }
 
 Tensor TransformerEncoderLayer::forward(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng) const {
-  return around(x, [&](const Tensor& in) { return self_attn_.forward(in, offsets, causal, rng); }, rng);
+  return around(
+      x, [&](const Tensor& in) { return self_attn_.forward(in, offsets, causal, rng); }, rng);
 }
 
 Tensor TransformerEncoderLayer::forward_cached(const Tensor& x, KeyValueCache& cache) const {
-  return around(x, [&](const Tensor& in) { return self_attn_.forward_cached(in, cache); }, nullptr);
+  return around(
+      x, [&](const Tensor& in) { return self_attn_.forward_cached(in, cache); }, nullptr);
 }
 
 TransformerDecoderLayer::TransformerDecoderLayer(int64_t d_model, int64_t nhead, Generator& rng,

@@ -35,8 +35,7 @@ class TransformerEncoderLayer : public Module {
   const MultiheadAttention& self_attn() const { return self_attn_; }
 
  private:
-  template <class Attend>
-  Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const;
+  template <class Attend> Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const;
 
   TransformerOptions options_;
   MultiheadAttention self_attn_;

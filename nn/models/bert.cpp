@@ -95,8 +95,8 @@ class Layer : public Module {
                  Generator* rng) const {
     Generator* const active = dropout_rng(rng);
     const Tensor kv = forward_joined(x, std::array{&key_, &value_});
-    const Tensor mixed = attention_kv_packed(query_.forward(wanted), kv, wanted_offsets, offsets, heads_,
-                                             attention_dropout_, active);
+    const Tensor mixed =
+        attention_kv_packed(query_.forward(wanted), kv, wanted_offsets, offsets, heads_, attention_dropout_, active);
     return behind_attention(mixed, wanted, active);
   }
 

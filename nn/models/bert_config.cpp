@@ -144,8 +144,8 @@ void BertConfig::validate() const {
   positive("labels", static_cast<int64_t>(labels.size()));
   if (labels.size() < 2) throw ValueError("labels: one is too few to tell apart");
   if (hidden_size % num_attention_heads != 0) {
-    throw ValueError(fmt::format("hidden_size: {} is not a multiple of num_attention_heads {}", hidden_size,
-                                 num_attention_heads));
+    throw ValueError(
+        fmt::format("hidden_size: {} is not a multiple of num_attention_heads {}", hidden_size, num_attention_heads));
   }
   const auto probability = [](const char* field, double value) {
     if (!(value >= 0 && value < 1)) throw ValueError(fmt::format("{}: {} is outside [0, 1)", field, value));
@@ -190,9 +190,7 @@ BertConfig BertConfig::load(const std::filesystem::path& path) {
   config.reference = reader.profile("reference");
   try {
     config.validate();
-  } catch (const ValueError& error) {
-    reader.fail(error.what());
-  }
+  } catch (const ValueError& error) { reader.fail(error.what()); }
   return config;
 }
 

@@ -54,8 +54,7 @@ void add_ngrams(Explanation& explanation, const Attribution& attribution, std::s
   for (const NgramOccurrence& ngram : ngrams) {
     const float* row = weights.data<float>() + ngram.row * labels;
     const double contribution =
-        ngram.value *
-        std::inner_product(attribution.logit_slopes.begin(), attribution.logit_slopes.end(), row, 0.0);
+        ngram.value * std::inner_product(attribution.logit_slopes.begin(), attribution.logit_slopes.end(), row, 0.0);
     if (share_out(explanation.spans, ngram, contribution)) continue;
     rest.weight += contribution;
     rest.begin = rest.begin == rest.end ? std::max(rest.begin, ngram.begin) : std::min(rest.begin, ngram.begin);

@@ -156,13 +156,12 @@ class Paths {
   std::span<const Encoding> encodings_;
   std::span<const int32_t> labels_;
   int64_t width_, classes_;
-  Tensor added_;  // [texts, classes]
+  Tensor added_;                           // [texts, classes]
   std::vector<Tensor> words_, baselines_;  // [tokens, width] of each text
 };
 
 // Calls `use` with runs of items of at most `most` tokens, but one item at least.
-template <typename Use>
-void for_batches(const Paths& paths, std::span<const Item> items, int64_t most, Use use) {
+template <typename Use> void for_batches(const Paths& paths, std::span<const Item> items, int64_t most, Use use) {
   for (size_t begin = 0; begin < items.size();) {
     int64_t tokens = paths.tokens(items[begin].text);
     size_t end = begin + 1;
@@ -182,9 +181,10 @@ void check(const BertForSequenceClassification& model, std::span<const Encoding>
   }
   if (!(options.tolerance > 0) || options.first_steps < 1 || options.most_steps < options.first_steps ||
       options.batch_tokens < 1) {
-    throw ValueError(fmt::format("integrated_gradients: tolerance {}, first_steps {}, most_steps {}, batch_tokens {}; "
-                                 "all must be positive, and most_steps no less than first_steps",
-                                 options.tolerance, options.first_steps, options.most_steps, options.batch_tokens));
+    throw ValueError(
+        fmt::format("integrated_gradients: tolerance {}, first_steps {}, most_steps {}, batch_tokens {}; "
+                    "all must be positive, and most_steps no less than first_steps",
+                    options.tolerance, options.first_steps, options.most_steps, options.batch_tokens));
   }
   const auto count = static_cast<int32_t>(model.config().labels.size());
   if (added_logits.defined() && added_logits.shape() != Shape{std::ssize(encodings), count}) {

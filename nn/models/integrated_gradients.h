@@ -12,8 +12,8 @@
 namespace qing::nn {
 
 struct IntegratedGradientsOptions {
-  double tolerance = 1e-3;      ///< largest completeness gap to stop at
-  int32_t first_steps = 16;     ///< points of the path; doubled while the gap is above the tolerance
+  double tolerance = 1e-3;   ///< largest completeness gap to stop at
+  int32_t first_steps = 16;  ///< points of the path; doubled while the gap is above the tolerance
   int32_t most_steps = 512;
   int64_t batch_tokens = 4096;  ///< most tokens a forward and backward (one text at least)
 };
@@ -22,9 +22,9 @@ struct Attribution {
   std::vector<double> weights;  ///< one a token; 0 for [CLS] and [SEP]
   /// d score / d added logit, averaged over the path: times the added logits it is what these contributed.
   std::vector<double> logit_slopes;
-  double score = 0;             ///< probability of the label for the text
-  double baseline = 0;          ///< and with every token but [CLS] and [SEP] replaced by [PAD]
-  double gap = 0;               ///< |all contributions - (score - baseline)|: what the quadrature left over
+  double score = 0;     ///< probability of the label for the text
+  double baseline = 0;  ///< and with every token but [CLS] and [SEP] replaced by [PAD]
+  double gap = 0;       ///< |all contributions - (score - baseline)|: what the quadrature left over
   int32_t steps = 0;
 };
 

@@ -147,11 +147,10 @@ void LlamaConfig::validate() const {
   const auto refuse = [](const char* field, auto value, const char* need) {
     throw ValueError(fmt::format("LlamaConfig: {} is {}; it must be {}", field, value, need));
   };
-  for (const auto& [field, value] : {std::pair{"vocab_size", vocab_size}, std::pair{"hidden_size", hidden_size},
-                                     std::pair{"intermediate_size", intermediate_size},
-                                     std::pair{"num_hidden_layers", num_hidden_layers},
-                                     std::pair{"num_attention_heads", num_attention_heads},
-                                     std::pair{"num_key_value_heads", num_key_value_heads}}) {
+  for (const auto& [field, value] :
+       {std::pair{"vocab_size", vocab_size}, std::pair{"hidden_size", hidden_size},
+        std::pair{"intermediate_size", intermediate_size}, std::pair{"num_hidden_layers", num_hidden_layers},
+        std::pair{"num_attention_heads", num_attention_heads}, std::pair{"num_key_value_heads", num_key_value_heads}}) {
     if (value < 1) refuse(field, value, "positive");
   }
   if (hidden_size % num_attention_heads != 0) refuse("hidden_size", hidden_size, "a multiple of the heads");

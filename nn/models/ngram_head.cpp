@@ -54,9 +54,7 @@ NgramHead NgramHead::load(const std::filesystem::path& path, const TokenizerOpti
     NgramHead head(NgramTable::from(file.tensors, options), labels);
     head.load_state_dict({{"weight", weight}});
     return head;
-  } catch (const DataError& error) {
-    throw DataError(path.string() + ": " + error.what());
-  }
+  } catch (const DataError& error) { throw DataError(path.string() + ": " + error.what()); }
 }
 
 }  // namespace qing::nn

@@ -45,10 +45,7 @@ class BertTextClassifier final : public TextClassifier {
  public:
   BertTextClassifier(std::unique_ptr<BertForSequenceClassification> model, std::unique_ptr<const NgramHead> ngrams,
                      Tokenizer tokenizer, DType precision)
-      : model_(std::move(model)),
-        ngrams_(std::move(ngrams)),
-        tokenizer_(std::move(tokenizer)),
-        precision_(precision) {}
+      : model_(std::move(model)), ngrams_(std::move(ngrams)), tokenizer_(std::move(tokenizer)), precision_(precision) {}
 
   EncodedText encode(std::string_view text) const override {
     return {tokenizer_.encode(text), ngrams_ ? ngrams_->table().features(text) : NgramFeatures{}};
@@ -130,9 +127,7 @@ std::vector<EncodedText> TextClassifier::encode_all(std::span<const std::string>
   for (size_t i = 0; i < texts.size(); ++i) {
     try {
       encodings.push_back(encode(texts[i]));
-    } catch (const DataError& error) {
-      throw DataError(fmt::format("text {}: {}", i, error.what()));
-    }
+    } catch (const DataError& error) { throw DataError(fmt::format("text {}: {}", i, error.what())); }
   }
   return encodings;
 }
@@ -150,10 +145,11 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   const BertConfig config = BertConfig::load(directory / kConfigFile);
   Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.max_position_embeddings));
   if (tokenizer.vocab_size() > config.vocab_size || tokenizer.options().max_length > config.max_position_embeddings) {
-    throw DataError(fmt::format("{}: the tokenizer has {} entries and texts of up to {} tokens; the model has room for "
-                                "{} and {}",
-                                directory.string(), tokenizer.vocab_size(), tokenizer.options().max_length,
-                                config.vocab_size, config.max_position_embeddings));
+    throw DataError(
+        fmt::format("{}: the tokenizer has {} entries and texts of up to {} tokens; the model has room for "
+                    "{} and {}",
+                    directory.string(), tokenizer.vocab_size(), tokenizer.options().max_length, config.vocab_size,
+                    config.max_position_embeddings));
   }
   const SafetensorsFile file = load_safetensors(directory / kWeightsFile);
   check_size(config, file, directory);
@@ -162,17 +158,14 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   try {
     // Older files of transformers hold the positions 0, 1, ... as a buffer.
     model->load_state_dict(file.tensors, true, {"bert.embeddings.position_ids"});
-  } catch (const DataError& error) {
-    throw DataError((directory / kWeightsFile).string() + ": " + error.what());
-  }
+  } catch (const DataError& error) { throw DataError((directory / kWeightsFile).string() + ": " + error.what()); }
   pack_linear_layers(*model, precision);
   std::unique_ptr<const NgramHead> ngrams;
   if (config.ngram_head) {
-    ngrams = std::make_unique<const NgramHead>(NgramHead::load(directory / kNgramsFile, tokenizer.options(),
-                                                               static_cast<int64_t>(config.labels.size())));
+    ngrams = std::make_unique<const NgramHead>(
+        NgramHead::load(directory / kNgramsFile, tokenizer.options(), static_cast<int64_t>(config.labels.size())));
   }
-  return std::make_shared<BertTextClassifier>(std::move(model), std::move(ngrams), std::move(tokenizer),
-                                              precision);
+  return std::make_shared<BertTextClassifier>(std::move(model), std::move(ngrams), std::move(tokenizer), precision);
 }
 
 void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,

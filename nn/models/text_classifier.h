@@ -16,10 +16,10 @@
 namespace qing::nn {
 
 struct Prediction {
-  int32_t label;              ///< index into labels()
-  std::vector<float> scores;  ///< probability of every label, summing to 1
-  int32_t tokens;             ///< ids the text became, special ones included
-  bool truncated;             ///< the text was longer than the model's maximum
+  int32_t label;                   ///< index into labels()
+  std::vector<float> scores;       ///< probability of every label, summing to 1
+  int32_t tokens;                  ///< ids the text became, special ones included
+  bool truncated;                  ///< the text was longer than the model's maximum
   std::vector<float> logits = {};  ///< one a label; the scores are the softmax of logits / temperature()
   int32_t unknown = 0;             ///< of the tokens, those the vocabulary does not know
 };

@@ -28,9 +28,9 @@ inline constexpr size_t kMaxWordCharacters = 100;
 
 struct TokenizerOptions {
   bool lowercase = true;
-  int32_t max_length = kDefaultMaxLength;    ///< with [CLS] and [SEP]
-  std::optional<bool> strip_accents = {};    ///< by default as lowercase
-  bool tokenize_chinese_chars = true;        ///< each CJK ideograph is a word of its own
+  int32_t max_length = kDefaultMaxLength;  ///< with [CLS] and [SEP]
+  std::optional<bool> strip_accents = {};  ///< by default as lowercase
+  bool tokenize_chinese_chars = true;      ///< each CJK ideograph is a word of its own
 };
 
 /// The special tokens, in the order in which a trained vocabulary begins.
@@ -72,8 +72,8 @@ class Tokenizer {
   std::vector<std::string> vocabulary_;
   // Views of vocabulary_; without "##" in the second.
   std::unordered_map<std::string_view, int32_t> whole_, continuing_;
-  size_t longest_ = 0;                                                // bytes of the longest piece, without "##"
-  int32_t special_[5] = {};                                           // ids, in the order of kSpecialTokens
+  size_t longest_ = 0;       // bytes of the longest piece, without "##"
+  int32_t special_[5] = {};  // ids, in the order of kSpecialTokens
   TokenizerOptions options_;
 };
 

@@ -28,8 +28,8 @@ constexpr const char* kTokenizerFile = "tokenizer.json";
 constexpr const char* kConfigFile = "tokenizer_config.json";
 
 json::object special_token(std::string_view text, int32_t id) {
-  return {{"id", id},          {"content", text},  {"single_word", false}, {"lstrip", false},
-          {"rstrip", false},   {"normalized", false}, {"special", true}};
+  return {{"id", id},        {"content", text},     {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
 }
 
 json::object template_part(std::string_view kind, std::string_view id) {
@@ -64,12 +64,10 @@ json::object pipeline(const Tokenizer& t) {
       {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
       {"post_processor",
        {{"type", "TemplateProcessing"},
-        {"single",
-         json::array{template_part("SpecialToken", "[CLS]"), template_part("Sequence", "A"),
-                     template_part("SpecialToken", "[SEP]")}},
-        {"pair",
-         json::array{template_part("SpecialToken", "[CLS]"), template_part("Sequence", "A"),
-                     template_part("SpecialToken", "[SEP]"), pair_b, pair_end}},
+        {"single", json::array{template_part("SpecialToken", "[CLS]"), template_part("Sequence", "A"),
+                               template_part("SpecialToken", "[SEP]")}},
+        {"pair", json::array{template_part("SpecialToken", "[CLS]"), template_part("Sequence", "A"),
+                             template_part("SpecialToken", "[SEP]"), pair_b, pair_end}},
         {"special_tokens", {{"[CLS]", known("[CLS]")}, {"[SEP]", known("[SEP]")}}}}},
       {"decoder", {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}},
       {"model",
@@ -180,8 +178,8 @@ void check_added_tokens(const JsonFile& file, const std::map<std::string_view, i
     const auto known = std::find_if(special.begin(), special.end(), [&](const auto& entry) {
       return has("content", json::value(entry.first)) && has("id", entry.second);
     });
-    const bool plain = has("single_word", false) && has("lstrip", false) && has("rstrip", false) &&
-                       has("normalized", false);
+    const bool plain =
+        has("single_word", false) && has("lstrip", false) && has("rstrip", false) && has("normalized", false);
     if (known == special.end() || !plain) {
       file.fail("added_tokens: " + json::serialize(token) + " is not one of BERT's special tokens as it has them");
     }
@@ -265,9 +263,7 @@ Tokenizer Tokenizer::load(const fs::path& directory, int32_t max_length) {
   if (const fs::path config = directory / kConfigFile; is_there(config)) read_config(JsonFile(config), options);
   try {
     return Tokenizer(std::move(vocabulary), options);
-  } catch (const ValueError& error) {
-    throw DataError((has_vocab ? vocab : pipeline).string() + ": " + error.what());
-  }
+  } catch (const ValueError& error) { throw DataError((has_vocab ? vocab : pipeline).string() + ": " + error.what()); }
 }
 
 void Tokenizer::save(const fs::path& directory) const {

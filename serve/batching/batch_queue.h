@@ -45,7 +45,7 @@ struct BatchRequest {
   std::shared_ptr<const nn::TextClassifier> classifier;  ///< not null; requests of one are computed together
   std::vector<std::string> texts;
   BatchClock::time_point deadline = BatchClock::time_point::max();
-  std::string key;      ///< keys are served in turn; empty: the anonymous one
+  std::string key;  ///< keys are served in turn; empty: the anonymous one
   /// The model's queue may hold so much, if that is less than what the Batcher allows any; those of the last request
   /// count.
   std::size_t queue_texts = ModelLimits::kNone, queue_tokens = ModelLimits::kNone;
@@ -61,10 +61,10 @@ struct BatchJob {
   BatchRequest request;
   std::function<void(BatchResult)> done;
   BatchClock::time_point queued;
-  std::size_t taken = 0;                     // texts handed to a worker
-  std::atomic<std::size_t> unfinished = 0;   // texts without a result
-  std::vector<nn::Prediction> predictions;   // one a text
-  std::atomic<bool> expired = false;  // before its first text was begun
+  std::size_t taken = 0;                    // texts handed to a worker
+  std::atomic<std::size_t> unfinished = 0;  // texts without a result
+  std::vector<nn::Prediction> predictions;  // one a text
+  std::atomic<bool> expired = false;        // before its first text was begun
   std::atomic<bool> failed = false;
   std::exception_ptr error;  // of the first failure
 
@@ -130,8 +130,7 @@ class BatchQueue {
 
   void leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end);
   static bool has_room(const Requests& lane, std::size_t texts, std::size_t tokens);
-  bool make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens,
-                 std::vector<JobPointer>& out);
+  bool make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens, std::vector<JobPointer>& out);
   void push_out(Requests& lane, Flow& flow, std::vector<JobPointer>& out);
   void remove_idle();
 

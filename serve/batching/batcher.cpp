@@ -56,8 +56,10 @@ void finish(BatchJob& job, Status status) {
   if (status == Status::kDone) {
     result.predictions = std::move(job.predictions);
     if (job.failed) result.error = job.error;
-    result.status = job.gone() ? Status::kCancelled : job.expired ? Status::kExpired
-                    : job.failed ? Status::kFailed : Status::kDone;
+    result.status = job.gone()    ? Status::kCancelled
+                    : job.expired ? Status::kExpired
+                    : job.failed  ? Status::kFailed
+                                  : Status::kDone;
   }
   count_end(job, result.status);
   const auto done = std::move(job.done);
@@ -82,9 +84,10 @@ std::size_t compute_workers(const Limits& limits) {
 
 Batcher::Batcher(const Limits& limits)
     : limits_(limits), cache_(limits.cache_bytes), queue_(limits.queue_texts, limits.queue_tokens) {
-  const std::initializer_list<std::pair<const char*, std::size_t>> positive = {
-      {"queue_texts", limits.queue_texts},         {"queue_tokens", limits.queue_tokens},
-      {"batch_texts", limits.batch_texts},         {"batch_tokens", limits.batch_tokens}};
+  const std::initializer_list<std::pair<const char*, std::size_t>> positive = {{"queue_texts", limits.queue_texts},
+                                                                               {"queue_tokens", limits.queue_tokens},
+                                                                               {"batch_texts", limits.batch_texts},
+                                                                               {"batch_tokens", limits.batch_tokens}};
   for (const auto& [name, value] : positive) {
     if (value == 0) throw ValueError(fmt::format("Batcher: {} is 0; it must be positive", name));
   }
@@ -181,8 +184,7 @@ void Batcher::fill(std::unique_lock<std::mutex>& lock, Batch& batch) {
     if (batch.texts.empty()) batch.lane = queue_.next();
     const std::size_t left = batch.most_tokens - std::min(batch.most_tokens, batch.tokens);
     if (!has_room(batch, 1)) break;
-    const std::vector<BatchSlice> slices =
-        queue_.take(batch.lane, std::min(left, kQuantumTokens), batch.texts.empty());
+    const std::vector<BatchSlice> slices = queue_.take(batch.lane, std::min(left, kQuantumTokens), batch.texts.empty());
     if (slices.empty()) break;
     // Tokenizing long texts takes a while, and submit() must not wait for it.
     lock.unlock();
@@ -246,9 +248,7 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
     }
     try {
       add(batch, {slice.job, i}, request.classifier->encode(request.texts[i]));
-    } catch (...) {
-      fail_text(job, std::current_exception());
-    }
+    } catch (...) { fail_text(job, std::current_exception()); }
   }
 }
 
@@ -304,9 +304,7 @@ void Batcher::run_work(const Batch::Text& text) {
   BatchJob& job = *text.job;
   try {
     job.predictions[text.index] = job.request.work(text.index);
-  } catch (...) {
-    return fail_text(job, std::current_exception());
-  }
+  } catch (...) { return fail_text(job, std::current_exception()); }
   finish_text(job);
 }
 

@@ -57,7 +57,7 @@ class Batcher {
     std::vector<Text> texts;
     std::vector<nn::EncodedText> encodings;  // one a text
     std::size_t tokens = 0, most_tokens = 0;
-    Text work{nullptr, 0};  // instead of texts, unless null
+    Text work{nullptr, 0};   // instead of texts, unless null
     std::vector<Text> rest;  // taken from the queue, but without room: the next batch begins with these
     std::vector<nn::EncodedText> rest_encodings;
     bool empty() const { return texts.empty() && !work.job; }

@@ -39,7 +39,7 @@ class PredictionCache {
 
   const std::size_t most_bytes_;
   std::mutex mutex_;
-  Entries entries_;  // used last first
+  Entries entries_;                                                 // used last first
   std::unordered_multimap<std::size_t, Entries::iterator> places_;  // by hash of model and text
   std::size_t bytes_ = 0;
 

@@ -29,7 +29,7 @@ struct TrainArguments {
   std::vector<std::filesystem::path> teachers;
   double teacher_share = 0.5;
   std::string precision = "f32";  ///< or bf16
-  int64_t ngrams = 0;  ///< texts an n-gram must be found in to count; 0: none do
+  int64_t ngrams = 0;             ///< texts an n-gram must be found in to count; 0: none do
   double ngram_dropout = 0.1, ngram_lr = 0.01, ngram_weight_decay = 0.07;
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral", "positive"};

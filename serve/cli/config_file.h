@@ -44,8 +44,10 @@ inline std::string without_comments(const std::string& text) {
     if (c == '\n') comment = false, quote = 0;
     if (!comment && quote == 0 && c == '#') comment = true;
     if (comment) continue;
-    if (quote == 0 && (c == '"' || c == '\'')) quote = c;
-    else if (c == quote) quote = 0;
+    if (quote == 0 && (c == '"' || c == '\''))
+      quote = c;
+    else if (c == quote)
+      quote = 0;
     kept += c;
   }
   return kept;
@@ -74,9 +76,7 @@ inline void read_config(CLI::App& command, const std::filesystem::path& file) {
     try {
       option->add_result(item.inputs);
       option->run_callback();
-    } catch (const CLI::ParseError& error) {
-      fail(key, error.what());
-    }
+    } catch (const CLI::ParseError& error) { fail(key, error.what()); }
   }
 }
 

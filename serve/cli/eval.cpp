@@ -67,8 +67,8 @@ std::string confusion_table(const Evaluation& evaluation) {
 
 // With each label's recall; a dash where a source has no such texts.
 std::string source_table(const Evaluation& evaluation) {
-  std::string text = fmt::format("{:<28} {:>9} {:>9} {:>9} {:>18} {:>9}", "source", "examples", "accuracy", "recall",
-                                 "95%", "F1");
+  std::string text =
+      fmt::format("{:<28} {:>9} {:>9} {:>9} {:>18} {:>9}", "source", "examples", "accuracy", "recall", "95%", "F1");
   for (const std::string& label : evaluation.labels) text += fmt::format(" {:>9}", label);
   for (const auto& [source, matrix] : evaluation.per_source) {
     text += fmt::format("\n{:<28} {:>9} {:>9.4f} {:>9.4f} {:>18} {:>9.4f}", source, matrix.total(), matrix.accuracy(),

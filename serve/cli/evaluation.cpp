@@ -20,9 +20,7 @@ constexpr size_t kBatchTexts = 64;
   for (size_t i = 0; i < batch.size(); ++i) {
     try {
       model.predict(batch.subspan(i, 1));
-    } catch (const DataError& one) {
-      throw DataError(fmt::format("{}: {}", where(first + i), one.what()));
-    }
+    } catch (const DataError& one) { throw DataError(fmt::format("{}: {}", where(first + i), one.what())); }
   }
   throw error;
 }
@@ -49,9 +47,7 @@ std::vector<nn::Prediction> predict_all(const nn::TextClassifier& model, std::sp
     const auto batch = texts.subspan(first, std::min(kBatchTexts, texts.size() - first));
     try {
       for (nn::Prediction& prediction : model.predict(batch)) predictions.push_back(std::move(prediction));
-    } catch (const DataError& error) {
-      blame(model, batch, first, where, error);
-    }
+    } catch (const DataError& error) { blame(model, batch, first, where, error); }
   }
   return predictions;
 }

@@ -22,11 +22,9 @@ struct Evaluation {
   std::map<std::string, nn::ConfusionMatrix> per_source;
   std::vector<float> logits;  ///< of every example, a row each
   std::vector<int32_t> expected;
-  double temperature = 1;  ///< the model's
+  double temperature = 1;   ///< the model's
   nn::DataProfile profile;  ///< what was predicted
-  nn::LabelledLogits labelled_logits() const {
-    return {logits, expected, static_cast<int64_t>(labels.size())};
-  }
+  nn::LabelledLogits labelled_logits() const { return {logits, expected, static_cast<int64_t>(labels.size())}; }
 };
 
 /// All files, one after the other; an example without a source has its file's name. IoError, DataError.

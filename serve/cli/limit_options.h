@@ -59,8 +59,10 @@ inline void add_limits(CLI::App* command, Limits& limits) {
   add_time(command, "--idle-time", limits.idle_time, "Seconds a connection stays open between requests");
   add_time(command, "--write-time", limits.write_time, "Seconds for a client to take its answer");
   add_time(command, "--linger-time", limits.linger_time, "Seconds a refused client may take to notice");
-  add_count(command, "--retry-after", limits.retry_after_seconds, "Seconds after which a client refused with 503 is told "
-            "to come back", 1, 3600);
+  add_count(command, "--retry-after", limits.retry_after_seconds,
+            "Seconds after which a client refused with 503 is told "
+            "to come back",
+            1, 3600);
   add_time(command, "--drain-time", limits.drain_time, "Seconds for what is in flight when the server stops");
 }
 

@@ -67,7 +67,8 @@ void MetricsLog::append(std::string line) {
   const ssize_t written = write(fd_, line.data(), line.size());
   if (written != size) {
     const int reason = written < 0 ? errno : ENOSPC;
-    if (ftruncate(fd_, size_) != 0) { /* readers stop at what is no whole line */ }
+    if (ftruncate(fd_, size_) != 0) { /* readers stop at what is no whole line */
+    }
     throw IoError(fmt::format("{}: cannot write: {}", file_.string(), std::strerror(reason)));
   }
   size_ += size;

@@ -80,9 +80,10 @@ std::string training_section(const CardFacts& facts) {
   }
   if (result.early_stopped) text += "It stopped early, as the dev scores no longer rose. ";
   text += facts.best_step > 0
-              ? fmt::format("The model is the best by mean macro-recall over the dev sets, that of step {}; the last "
-                            "one is in `run/last`.",
-                            facts.best_step)
+              ? fmt::format(
+                    "The model is the best by mean macro-recall over the dev sets, that of step {}; the last "
+                    "one is in `run/last`.",
+                    facts.best_step)
               : "The model is the last one.";
   text += "\n\n![Training loss](run/loss.svg)\n\n```toml\n" + to_toml(facts.record.settings) + "```\n";
   return text;
@@ -112,14 +113,14 @@ std::string source_table(const Evaluation& evaluation) {
 
 std::string scores_section(const CardFacts& facts) {
   if (facts.dev.empty()) return "Not measured: the training had no dev set, or was interrupted.\n";
-  std::string text = "Percent; 95% intervals by Wilson's formula for shares and by bootstrap for means over labels.\n\n"
-                     "| dev set | texts | accuracy | macro-recall | macro-F1 |\n|---|---|---|---|---|\n";
+  std::string text =
+      "Percent; 95% intervals by Wilson's formula for shares and by bootstrap for means over labels.\n\n"
+      "| dev set | texts | accuracy | macro-recall | macro-F1 |\n|---|---|---|---|---|\n";
   for (const auto& [name, evaluation] : facts.dev) {
     const nn::ConfusionMatrix& all = evaluation.all;
-    text += fmt::format("| {} | {} | {} | {} | {} |\n", plain(name), all.total(),
-                        percent(all.accuracy(), accuracy_interval(all)),
-                        percent(all.macro_recall(), macro_recall_interval(all)),
-                        percent(all.macro_f1(), macro_f1_interval(all)));
+    text += fmt::format(
+        "| {} | {} | {} | {} | {} |\n", plain(name), all.total(), percent(all.accuracy(), accuracy_interval(all)),
+        percent(all.macro_recall(), macro_recall_interval(all)), percent(all.macro_f1(), macro_f1_interval(all)));
   }
   text += "\n![Confusion matrices](run/confusion.svg)\n";
   for (const auto& [name, evaluation] : facts.dev) {

@@ -100,9 +100,9 @@ std::string prediction_json(const std::string& text, const nn::Prediction& predi
 
 std::string explanation_text(const nn::Explanation& explanation, const std::string& text,
                              const std::vector<std::string>& labels) {
-  std::string lines = fmt::format("{}\t{:.4f}\t{}\n\t{:.4f}\twithout any of its words",
-                                  labels.at(static_cast<size_t>(explanation.label)), explanation.score, text,
-                                  explanation.baseline);
+  std::string lines =
+      fmt::format("{}\t{:.4f}\t{}\n\t{:.4f}\twithout any of its words",
+                  labels.at(static_cast<size_t>(explanation.label)), explanation.score, text, explanation.baseline);
   std::vector<nn::Explanation::Span> spans = explanation.spans;
   std::ranges::stable_sort(spans, std::greater<>(), [](const auto& span) { return std::abs(span.weight); });
   for (const auto& [begin, end, weight] : spans) {
@@ -153,9 +153,7 @@ void run_explain(const TextArguments& arguments) {
                                         .raw("explanation", explanation_json(explanation, texts[i], model->labels()))
                                         .str()
                                   : explanation_text(explanation, texts[i], model->labels()));
-      } catch (const DataError& error) {
-        throw DataError(fmt::format("{}: {}", where(i), error.what()));
-      }
+      } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", where(i), error.what())); }
     }
   });
 }
@@ -167,9 +165,7 @@ void run_tokenize(const TextArguments& arguments) {
     for (size_t i = 0; i < texts.size(); ++i) {
       try {
         print_line(fmt::format("[{}]", fmt::join(tokenizer.encode(texts[i]).ids, ", ")));
-      } catch (const DataError& error) {
-        throw DataError(fmt::format("{}: {}", where(i), error.what()));
-      }
+      } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", where(i), error.what())); }
     }
   });
 }

@@ -107,9 +107,10 @@ void RunDirectory::resume_from(const RunRecord& old) {
   was_finished_ = old.state == "finished";
   const std::vector<std::string> found = changes(old, record_);
   if (found.empty()) return;
-  throw UsageError(fmt::format("--resume: this is not the training that {} holds: {}. Give only --out to use what is "
-                               "in {}, or begin anew with --overwrite",
-                               out_.string(), fmt::join(found, "; "), (run_ / kConfig).string()));
+  throw UsageError(
+      fmt::format("--resume: this is not the training that {} holds: {}. Give only --out to use what is "
+                  "in {}, or begin anew with --overwrite",
+                  out_.string(), fmt::join(found, "; "), (run_ / kConfig).string()));
 }
 
 std::string RunDirectory::model_identity() const {

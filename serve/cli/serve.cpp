@@ -45,11 +45,10 @@ void run_serve(const ServeArguments& arguments) {
   sigaddset(&stop_signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stop_signals, &old_signals);
 
-  auto registry = std::make_shared<Registry>(
-      arguments.models.empty() ? shipped_models() : arguments.models,
-      [precision = arguments.precision](const std::filesystem::path& folder) {
-        return nn::TextClassifier::load(folder, precision);
-      });
+  auto registry = std::make_shared<Registry>(arguments.models.empty() ? shipped_models() : arguments.models,
+                                             [precision = arguments.precision](const std::filesystem::path& folder) {
+                                               return nn::TextClassifier::load(folder, precision);
+                                             });
   registry->load();
   ServerOptions options;
   options.address = arguments.address;

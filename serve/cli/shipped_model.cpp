@@ -19,9 +19,9 @@ fs::path shipped_models() {
   for (const fs::path& models : {built, installed}) {
     if (fs::is_directory(models, error)) return models;
   }
-  throw IoError(fmt::format(
-      "the model that comes with qing is neither in {} nor in {}; name one with --models or --model", built.string(),
-      installed.string()));
+  throw IoError(
+      fmt::format("the model that comes with qing is neither in {} nor in {}; name one with --models or --model",
+                  built.string(), installed.string()));
 }
 
 fs::path shipped_model() {

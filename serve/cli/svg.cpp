@@ -87,9 +87,10 @@ void Svg::dot(double x, double y, std::string_view look, std::string_view tip) {
 }
 
 void Svg::cell(double x, double y, double width, double height, double opacity, std::string_view tip) {
-  body_ += fmt::format("<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill-opacity=\"{:.3f}\">"
-                       "<title>{}</title></rect>\n",
-                       x, y, width, height, opacity, xml_escaped(tip));
+  body_ += fmt::format(
+      "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" fill-opacity=\"{:.3f}\">"
+      "<title>{}</title></rect>\n",
+      x, y, width, height, opacity, xml_escaped(tip));
 }
 
 }  // namespace qing::serve::cli

@@ -74,8 +74,8 @@ optim::TrainOptions train_options(const TrainArguments& arguments) {
 
 void check(const TrainArguments& arguments) {
   if (arguments.heads > 0 && arguments.width % arguments.heads != 0) {
-    throw UsageError(fmt::format("--width {} is not a multiple of --heads {}; change either", arguments.width,
-                                 arguments.heads));
+    throw UsageError(
+        fmt::format("--width {} is not a multiple of --heads {}; change either", arguments.width, arguments.heads));
   }
   if (arguments.heads == 0 && arguments.width % 32 != 0) {
     throw UsageError(fmt::format("--width {} is not a multiple of 32, the width of a head; change it or give --heads",
@@ -208,8 +208,8 @@ void report(const TrainArguments& arguments, const optim::TrainResult& result) {
                result.steps, arguments.dev.empty() ? "last" : "best", out);
   }
   if (!arguments.json) {
-    print_line(fmt::format("loss {:.4f}, {:.0f} tokens/s, {:.1f} s", result.loss, result.tokens_per_second,
-                           result.seconds));
+    print_line(
+        fmt::format("loss {:.4f}, {:.0f} tokens/s, {:.1f} s", result.loss, result.tokens_per_second, result.seconds));
     return;
   }
   JsonObject object;
@@ -285,10 +285,8 @@ void run_train(const TrainArguments& arguments) {
   std::vector<LabelledFile> data = read_labelled(arguments.data, arguments.labels);
   const std::vector<LabelledFile> dev = read_labelled(arguments.dev, arguments.labels);
   std::vector<LabelledFile> extra = read_labelled(arguments.extra, arguments.labels);
-  RunRecord record{.settings = arguments.settings,
-                   .data = files_of(data),
-                   .extra = files_of(extra),
-                   .dev = files_of(dev)};
+  RunRecord record{
+      .settings = arguments.settings, .data = files_of(data), .extra = files_of(extra), .dev = files_of(dev)};
   std::move(extra.begin(), extra.end(), std::back_inserter(data));
   const std::vector<nn::Example> examples = take_examples(data);
   warn_of_overlap(examples, dev);

@@ -40,14 +40,13 @@ class Reply {
   using TimePoint = std::chrono::steady_clock::time_point;
 
   template <class Send>
-    requires std::is_invocable_v<Send, HttpResponse>
-  Reply(Send send, std::shared_ptr<TimePoint> by = std::make_shared<TimePoint>(TimePoint::max()))  // NOLINT: implicit
+  requires std::is_invocable_v<Send, HttpResponse> Reply(
+      Send send, std::shared_ptr<TimePoint> by = std::make_shared<TimePoint>(TimePoint::max()))  // NOLINT: implicit
       : deadline(std::move(by)), send_(std::move(send)) {}
   void operator()(HttpResponse response) const { send_(std::move(response)); }
 
   /// A reply to the same client by other means, which mostly end in this one.
-  template <class Send>
-  Reply through(Send send) const {
+  template <class Send> Reply through(Send send) const {
     Reply other(std::move(send), deadline);
     other.key = key;
     other.cancelled = cancelled;
@@ -71,7 +70,7 @@ struct Routed {
 
   std::string_view name;  ///< the route's pattern, for the log; never the client's text
   std::optional<HttpResponse> refusal;
-  Run run;  ///< set unless refused; calls its Reply once, now or later and on any thread
+  Run run;                  ///< set unless refused; calls its Reply once, now or later and on any thread
   std::string key;          ///< id of the API key that let the request in; empty: anonymous
   std::string request_id;   ///< for the log and the response's X-Request-Id
   std::string traceparent;  ///< passed on as it came when it is well-formed, else empty (W3C Trace Context)

@@ -6,9 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
-#include <fmt/format.h>
 
 namespace qing::serve {
 namespace beast = boost::beast;
@@ -41,9 +41,10 @@ bool names_a_version(std::string_view data) {
 HttpResponse bad_request(std::string_view why) { return error_response(400, "bad_request", why); }
 HttpResponse bad_framing(std::string_view why) { return error_response(400, "bad_framing", why); }
 HttpResponse header_too_large(const Limits& limits) {
-  return error_response(431, "header_too_large", fmt::format("headers exceed the limit of {} bytes or {} fields; send "
-                                                             "fewer or shorter ones", limits.header_bytes,
-                                                             limits.header_fields));
+  return error_response(431, "header_too_large",
+                        fmt::format("headers exceed the limit of {} bytes or {} fields; send "
+                                    "fewer or shorter ones",
+                                    limits.header_bytes, limits.header_fields));
 }
 
 }  // namespace
@@ -73,8 +74,8 @@ class HttpParser::Request final : public http::basic_parser<true> {
   std::optional<HttpResponse> refusal() const;
 
   struct Look {
-    bool whole;             // the empty line that ends a header is there
-    std::string_view wrong; // what is the matter with its lines, or empty
+    bool whole;              // the empty line that ends a header is there
+    std::string_view wrong;  // what is the matter with its lines, or empty
   };
   // Looks at the header's lines in `data`, which grows from call to call. Beast would wait for another line end after a
   // line feed alone, and joins folded lines (RFC 9112, 2.2 and 5.2).
@@ -198,8 +199,10 @@ HttpParser::Step HttpParser::feed(std::string_view data) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
     step.refusal = header_too_large(limits_);
   } else if (error == http::error::body_limit) {
-    step.refusal = error_response(413, "body_too_large", fmt::format("the body exceeds the limit of {} bytes; send the "
-                                                                     "texts in several requests", limits_.body_bytes));
+    step.refusal = error_response(413, "body_too_large",
+                                  fmt::format("the body exceeds the limit of {} bytes; send the "
+                                              "texts in several requests",
+                                              limits_.body_bytes));
   } else if (error == http::error::bad_version && names_a_version(data)) {
     step.refusal = error_response(505, "version_not_supported", "HTTP version: only 1.0 and 1.1 are spoken here");
   } else {

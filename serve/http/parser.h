@@ -24,8 +24,8 @@ class HttpParser {
   void reset();
 
   struct Step {
-    std::size_t consumed = 0;              ///< bytes; what follows belongs to the next step
-    std::optional<HttpResponse> refusal;   ///< the connection cannot be trusted after this one
+    std::size_t consumed = 0;             ///< bytes; what follows belongs to the next step
+    std::optional<HttpResponse> refusal;  ///< the connection cannot be trusted after this one
   };
   /// Reads on. Stops at the end of the header, and at the end of the request. `data` begins with what the step before
   /// left over.

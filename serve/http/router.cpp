@@ -37,9 +37,7 @@ Routed::Run guarded(Routed::Run run) {
   return [run = std::move(run)](std::string body, const Routed::Reply& reply) {
     try {
       run(std::move(body), reply);
-    } catch (const Refusal& refusal) {
-      reply(refusal.response());
-    }
+    } catch (const Refusal& refusal) { reply(refusal.response()); }
   };
 }
 
@@ -63,8 +61,10 @@ std::string_view Call::parameter(std::string_view name) const {
 
 std::vector<Router::Segment> Router::compile(std::string_view pattern) {
   const auto malformed = [&] {
-    return ValueError(fmt::format("Router: pattern '{}'; write segments such as /v1/{{name}}:predict, with at most {} "
-                                  "parameters, each at the beginning of its segment", pattern, kMostParameters));
+    return ValueError(
+        fmt::format("Router: pattern '{}'; write segments such as /v1/{{name}}:predict, with at most {} "
+                    "parameters, each at the beginning of its segment",
+                    pattern, kMostParameters));
   };
   std::vector<Segment> segments;
   std::size_t parameters = 0;
@@ -147,9 +147,7 @@ Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& aut
     authorize(chosen->scope);
     check_body(chosen->body, head);
     routed.run = guarded(chosen->open({head, {matched.parameters, matched.count}}));
-  } catch (const Refusal& refusal) {
-    routed.refusal = refusal.response();
-  }
+  } catch (const Refusal& refusal) { routed.refusal = refusal.response(); }
   return routed;
 }
 

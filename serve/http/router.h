@@ -44,7 +44,7 @@ struct Call {
 
 /// What /openapi.json says of a route. Schemas are JSON.
 struct Operation {
-  std::string_view tag;       ///< the protocol
+  std::string_view tag;  ///< the protocol
   std::string_view summary;
   std::string_view request;   ///< schema of the body; empty: none
   std::string_view response;  ///< schema of a 200; empty: not JSON

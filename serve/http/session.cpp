@@ -119,7 +119,7 @@ void Session::on_readable() {
     // Nobody waits for the answer any more. A client that only ended its own direction counts as one that left.
     const Stream::Look look = stream_.look();
     if (look == Stream::Look::kEnded) return close();
-    if (state_ == State::kWriting) flush();  // TLS may have waited for input
+    if (state_ == State::kWriting) flush();                      // TLS may have waited for input
     if (look == Stream::Look::kNothing) return wait_readable();  // a part of a TLS record
     input_waits_ = true;
     return;
@@ -213,8 +213,10 @@ void Session::account_body() {
   owner_.body_bytes() += size - body_bytes_;
   body_bytes_ = size;
   if (owner_.body_bytes() <= owner_.limits().bodies_bytes || size == 0) return;
-  refuse(unavailable("bodies_full", fmt::format("limit of {} bytes for the bodies of all requests reached; try again "
-                                                "later", owner_.limits().bodies_bytes),
+  refuse(unavailable("bodies_full",
+                     fmt::format("limit of {} bytes for the bodies of all requests reached; try again "
+                                 "later",
+                                 owner_.limits().bodies_bytes),
                      owner_.limits().retry_after_seconds));
 }
 
@@ -237,12 +239,14 @@ void Session::run() {
   direct->session = this;
   direct->thread = std::this_thread::get_id();
   direct->deadline = deadline_;
-  Reply reply([self = shared_from_this(), direct, request = request_](HttpResponse response) {
-    if (std::this_thread::get_id() == direct->thread && direct->session) {
-      return self->complete(request, std::move(response));
-    }
-    self->owner_.deliver(self, request, std::move(response));
-  }, std::shared_ptr<Clock::time_point>(direct, &direct->deadline));
+  Reply reply(
+      [self = shared_from_this(), direct, request = request_](HttpResponse response) {
+        if (std::this_thread::get_id() == direct->thread && direct->session) {
+          return self->complete(request, std::move(response));
+        }
+        self->owner_.deliver(self, request, std::move(response));
+      },
+      std::shared_ptr<Clock::time_point>(direct, &direct->deadline));
   reply.key = routed_.key;
   reply.cancelled = cancelled_;
   replying_ = true;
@@ -353,17 +357,19 @@ void Session::check_deadline(Clock::time_point now) {
   if (state_ == State::kHandshake || state_ == State::kReading || state_ == State::kWriting) owner_.timed_out();
   switch (state_) {
     case State::kReading:
-      refuse(error_response(408, "request_timeout", fmt::format("the request took longer than the limit of {} ms; send "
-                                                                "it faster or in smaller parts",
-                                                                limits.request_time.count())));
+      refuse(error_response(408, "request_timeout",
+                            fmt::format("the request took longer than the limit of {} ms; send "
+                                        "it faster or in smaller parts",
+                                        limits.request_time.count())));
       return flush();
     case State::kComputing:
       *cancelled_ = true;
-      respond(error_response(504, "deadline", "the answer took longer than the time allowed for it; send fewer texts "
-                                              "or try again later"), true);
+      respond(error_response(504, "deadline",
+                             "the answer took longer than the time allowed for it; send fewer texts "
+                             "or try again later"),
+              true);
       return advance();
-    default:
-      close();
+    default: close();
   }
 }
 

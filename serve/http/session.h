@@ -36,7 +36,7 @@ class SessionOwner {
   virtual void timed_out() = 0;
   virtual void finished(const Routed& routed, int status, std::chrono::steady_clock::duration time) = 0;
   virtual void run_later(std::function<void()> step) = 0;
-  virtual std::string_view date() = 0;  ///< for the header of that name
+  virtual std::string_view date() = 0;    ///< for the header of that name
   virtual std::size_t& body_bytes() = 0;  ///< of all sessions together
 };
 
@@ -82,8 +82,8 @@ class Session : public std::enable_shared_from_this<Session> {
   boost::asio::ip::tcp::socket socket_;
   Stream stream_;
   std::unique_ptr<HttpParser> parser_;  // of the request in hand
-  std::string in_;    // read, but not consumed
-  std::string out_;   // to be written from out_begin_ on
+  std::string in_;                      // read, but not consumed
+  std::string out_;                     // to be written from out_begin_ on
   std::size_t out_begin_ = 0;
   Routed routed_;
   std::shared_ptr<std::atomic<bool>> cancelled_;  // of the request that computes

@@ -36,8 +36,8 @@ std::shared_ptr<SSL_CTX> TlsContext::read() const {
   if (!context) throw IoError("TLS: OpenSSL gave no context: " + last_error());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-  SSL_CTX_set_mode(context.get(), SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                      SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context.get(),
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   if (SSL_CTX_use_certificate_chain_file(context.get(), certificate_.c_str()) != 1) {
     throw IoError(fmt::format("{}: not a readable certificate chain in PEM ({})", certificate_.string(), last_error()));
   }
@@ -73,9 +73,7 @@ Stream::Result Stream::handshake() {
 Stream::Result Stream::read(char* to, std::size_t size) {
   if (tls_) return tls_result(SSL_read(tls_.get(), to, to_int(size)));
   ssize_t got = 0;
-  do {
-    got = ::recv(socket_, to, size, MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
+  do { got = ::recv(socket_, to, size, MSG_DONTWAIT); } while (got < 0 && errno == EINTR);
   if (got > 0) return {Status::kDone, static_cast<std::size_t>(got)};
   const bool later = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   return {later ? Status::kWantRead : Status::kClosed};
@@ -84,9 +82,7 @@ Stream::Result Stream::read(char* to, std::size_t size) {
 Stream::Result Stream::write(const char* from, std::size_t size) {
   if (tls_) return tls_result(SSL_write(tls_.get(), from, to_int(size)));
   ssize_t sent = 0;
-  do {
-    sent = ::send(socket_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
+  do { sent = ::send(socket_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL); } while (sent < 0 && errno == EINTR);
   if (sent >= 0) return {Status::kDone, static_cast<std::size_t>(sent)};
   const bool later = errno == EAGAIN || errno == EWOULDBLOCK;
   return {later ? Status::kWantWrite : Status::kClosed};

@@ -12,13 +12,13 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+#include <sys/resource.h>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <qing/serve/http/session.h>
 #include <qing/serve/monitoring/log.h>
@@ -45,8 +45,10 @@ asio::ip::address parse_address(const std::string& text) {
   error_code error;
   const auto address = asio::ip::make_address(text == "localhost" ? std::string("127.0.0.1") : text, error);
   if (error) {
-    throw ValueError(fmt::format("server address '{}': not an IP address; use 127.0.0.1 for this machine only, "
-                                 "0.0.0.0 for every interface, or an interface's address", text));
+    throw ValueError(
+        fmt::format("server address '{}': not an IP address; use 127.0.0.1 for this machine only, "
+                    "0.0.0.0 for every interface, or an interface's address",
+                    text));
   }
   return address;
 }
@@ -58,8 +60,8 @@ asio::ip::address plain(const asio::ip::address& address) {
 }
 
 std::chrono::milliseconds tick_of(const Limits& limits) {
-  const auto shortest = std::min({limits.request_time, limits.idle_time, limits.write_time, limits.linger_time,
-                                  limits.predict_time});
+  const auto shortest =
+      std::min({limits.request_time, limits.idle_time, limits.write_time, limits.linger_time, limits.predict_time});
   return std::clamp(shortest / 10, std::chrono::milliseconds(5), kLongestTick);
 }
 
@@ -164,9 +166,7 @@ void HttpTransport::Impl::take(tcp::socket socket) {
   std::shared_ptr<Session> session;
   try {
     session = std::make_shared<Session>(*this, std::move(socket), tls ? tls->context() : nullptr);
-  } catch (const IoError&) {
-    return;
-  }
+  } catch (const IoError&) { return; }
   sessions.emplace(session.get(), Entry{session, address});
   ++by_address[address];
   ++connections.accepted;
@@ -252,12 +252,13 @@ void HttpTransport::Impl::hand_out() {
 void HttpTransport::Impl::finished(const Routed& routed, int status, Clock::duration time) {
   handler_.answered(routed, status, time);
   if (!log_requests) return;
-  log_line("info", "request", {{"route", std::string(routed.name.empty() ? "none" : routed.name)},
-                               {"status", std::int64_t{status}},
-                               {"milliseconds", std::chrono::duration<double, std::milli>(time).count()},
-                               {"key", routed.key},
-                               {"request_id", routed.request_id},
-                               {"traceparent", routed.traceparent}});
+  log_line("info", "request",
+           {{"route", std::string(routed.name.empty() ? "none" : routed.name)},
+            {"status", std::int64_t{status}},
+            {"milliseconds", std::chrono::duration<double, std::milli>(time).count()},
+            {"key", routed.key},
+            {"request_id", routed.request_id},
+            {"traceparent", routed.traceparent}});
 }
 
 std::string_view HttpTransport::Impl::date() {
@@ -303,8 +304,9 @@ void HttpTransport::reload_tls() {
 void HttpTransport::listen(const std::string& address, std::uint16_t port) {
   const std::size_t possible = possible_connections(impl_->limits_.connections);
   if (possible < impl_->limits_.connections) {
-    log_line("warning", "fewer_connections", {{"connections", static_cast<std::int64_t>(possible)},
-                                              {"remedy", "raise the limit of open files (ulimit -n)"}});
+    log_line("warning", "fewer_connections",
+             {{"connections", static_cast<std::int64_t>(possible)},
+              {"remedy", "raise the limit of open files (ulimit -n)"}});
     impl_->limits_.connections = possible;
   }
   try {

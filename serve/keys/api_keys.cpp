@@ -41,7 +41,7 @@ ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
     throw IoError(fmt::format("{}: {}; give a readable file: a store that qing keys create makes, or one key a line",
                               file.string(), std::strerror(errno)));
   }
-  struct stat info{};
+  struct stat info {};
   if (::stat(file.c_str(), &info) == 0 && (info.st_mode & (S_IROTH | S_IWOTH)) != 0) {
     log_line("warning", "keys_file_open_to_all", {{"file", file.string()}, {"remedy", "chmod 600"}});
   }
@@ -61,8 +61,8 @@ ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
   }
   if (in.bad()) throw IoError(fmt::format("{}: {}", file.string(), std::strerror(errno)));
   if (keys.digests_.empty()) {
-    throw DataError(fmt::format("{}: no API key in it; write one a line, for example from: openssl rand -hex 32",
-                                file.string()));
+    throw DataError(
+        fmt::format("{}: no API key in it; write one a line, for example from: openssl rand -hex 32", file.string()));
   }
   return keys;
 }

@@ -13,9 +13,9 @@
 
 namespace qing::serve {
 
-/// A set of accepted keys. What stays of them after loading is their HMAC-SHA-256 under a secret drawn at start, so that
-/// the time of a comparison tells nothing of a key. Each may do
-/// everything, without quotas or accounts: those need a KeyStore.
+/// A set of accepted keys. What stays of them after loading is their HMAC-SHA-256 under a secret drawn at start, so
+/// that the time of a comparison tells nothing of a key. Each may do everything, without quotas or accounts: those need
+/// a KeyStore.
 class ApiKeys : public Gatekeeper {
  public:
   static constexpr std::size_t kMinKeyBytes = 16;

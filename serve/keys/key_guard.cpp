@@ -128,8 +128,9 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   }
   if (!good || !stored.valid(now)) refuse_unknown();
   if (!stored.scopes.allow(scope)) {
-    throw Refusal(error_response(403, "forbidden", "this key may not do this; take one with the scope that the route "
-                                                   "needs (predict, metrics or admin)"));
+    throw Refusal(error_response(403, "forbidden",
+                                 "this key may not do this; take one with the scope that the route "
+                                 "needs (predict, metrics or admin)"));
   }
   check_quotas(stored, now);
   ++minutes_[id].used.requests;

@@ -241,9 +241,14 @@ std::vector<StoredKey> KeyStore::select(std::string_view id) {
   std::vector<StoredKey> keys;
   while (row.step()) {
     if (keys.empty() || keys.back().id != row.text(0)) {
-      keys.push_back({row.text(0), row.text(1), KeyScopes::parse(row.text(2)),
+      keys.push_back({row.text(0),
+                      row.text(1),
+                      KeyScopes::parse(row.text(2)),
                       {row.number(3), row.number(4), row.number(5), row.number(6)},
-                      row.number(7), row.number(8), row.number(9), {}});
+                      row.number(7),
+                      row.number(8),
+                      row.number(9),
+                      {}});
     }
     const std::string stored = row.text(10);
     StoredKey::Secret secret{{}, row.number(11)};

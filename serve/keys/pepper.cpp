@@ -54,10 +54,12 @@ std::string random_digits(std::size_t bytes) {
 Pepper read_pepper(const std::filesystem::path& file) {
   const Descriptor fd(file, O_RDONLY | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) {
-    throw IoError(fmt::format("{}: is missing, and no key can be checked without it; restore it from a backup, or "
-                              "remove the store and make new keys", file.string()));
+    throw IoError(
+        fmt::format("{}: is missing, and no key can be checked without it; restore it from a backup, or "
+                    "remove the store and make new keys",
+                    file.string()));
   }
-  struct stat info{};
+  struct stat info {};
   if (fd < 0 || ::fstat(fd, &info) != 0) fail(file);
   if ((info.st_mode & S_IRWXO) != 0) {
     throw IoError(fmt::format("{}: everybody on this machine can use it; chmod 600 it", file.string()));
@@ -80,8 +82,8 @@ Pepper make_pepper(const std::filesystem::path& file) {
   {
     const Descriptor fd(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
     if (fd < 0) fail(draft);
-    const bool written = ::write(fd, pepper.data(), pepper.size()) == static_cast<ssize_t>(pepper.size()) &&
-                         ::fsync(fd) == 0;
+    const bool written =
+        ::write(fd, pepper.data(), pepper.size()) == static_cast<ssize_t>(pepper.size()) && ::fsync(fd) == 0;
     // A link, unlike a rename, replaces nothing: of several the first wins, and all read that one.
     const bool linked = written && (::link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
     const int error = errno;

@@ -48,14 +48,12 @@ RouteStatistics& Statistics::route(std::string_view pattern) {
   return *routes_.emplace(pattern, std::make_unique<RouteStatistics>()).first->second;
 }
 
-void Statistics::for_each_model(
-    const std::function<void(const std::string&, const ModelStatistics&)>& visit) const {
+void Statistics::for_each_model(const std::function<void(const std::string&, const ModelStatistics&)>& visit) const {
   const std::lock_guard lock(mutex_);
   for (const auto& [name, statistics] : models_) visit(name, *statistics);
 }
 
-void Statistics::for_each_route(
-    const std::function<void(const std::string&, const RouteStatistics&)>& visit) const {
+void Statistics::for_each_route(const std::function<void(const std::string&, const RouteStatistics&)>& visit) const {
   const std::lock_guard lock(mutex_);
   for (const auto& [pattern, statistics] : routes_) visit(pattern, *statistics);
 }

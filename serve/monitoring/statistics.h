@@ -1,5 +1,5 @@
-// What the service counts about itself: written by transport, service and batcher, read by whoever reports it. Counters only
-// grow, gauges go up and down; all are lock-free to write and safe from any thread.
+// What the service counts about itself: written by transport, service and batcher, read by whoever reports it. Counters
+// only grow, gauges go up and down; all are lock-free to write and safe from any thread.
 #pragma once
 
 #include <array>
@@ -47,15 +47,15 @@ std::span<const double> size_buckets();
 
 /// One model's requests on their way through the batcher, all its versions together.
 struct ModelStatistics {
-  Counter requests = 0;    ///< admitted to the queue
-  Counter refused = 0;     ///< not admitted, or pushed out, for want of room
-  Counter expired = 0;     ///< not begun by their deadline
-  Counter cancelled = 0;   ///< dropped because the client had left, or had got its 504
-  Counter failed = 0;      ///< the model threw
-  Counter texts = 0;       ///< computed
-  Counter tokens = 0;      ///< computed, special ones included
-  Counter cached = 0;      ///< texts answered from the cache
-  Counter batches = 0;     ///< computed
+  Counter requests = 0;   ///< admitted to the queue
+  Counter refused = 0;    ///< not admitted, or pushed out, for want of room
+  Counter expired = 0;    ///< not begun by their deadline
+  Counter cancelled = 0;  ///< dropped because the client had left, or had got its 504
+  Counter failed = 0;     ///< the model threw
+  Counter texts = 0;      ///< computed
+  Counter tokens = 0;     ///< computed, special ones included
+  Counter cached = 0;     ///< texts answered from the cache
+  Counter batches = 0;    ///< computed
   Gauge queued_requests = 0;
   Gauge queued_texts = 0;
   Gauge queued_tokens = 0;  ///< estimated: texts are tokenized when their turn comes
@@ -63,8 +63,8 @@ struct ModelStatistics {
   Histogram batch_tokens{size_buckets()};
   Histogram queue_seconds{seconds_buckets()};    ///< from admission to a request's first text taken
   Histogram compute_seconds{seconds_buckets()};  ///< of a batch
-  Counter shadow_texts = 0;   ///< answered by a shadow version too
-  Counter shadow_agreed = 0;  ///< of these, with the same label
+  Counter shadow_texts = 0;                      ///< answered by a shadow version too
+  Counter shadow_agreed = 0;                     ///< of these, with the same label
   Counter shadow_difference = 0;  ///< of their scores: the mean over the labels, summed over the texts, in millionths
   Counter shadow_dropped = 0;     ///< texts that a shadow version had no room, no time or no finite scores for
   Counter canary_requests = 0;    ///< given to the version on trial
@@ -72,8 +72,8 @@ struct ModelStatistics {
 
 /// One route's requests, by the pattern that routed them.
 struct RouteStatistics {
-  std::array<Counter, 500> by_status{};      ///< index status - 100
-  Histogram seconds{seconds_buckets()};      ///< from the first byte of a request to its response being ready
+  std::array<Counter, 500> by_status{};  ///< index status - 100
+  Histogram seconds{seconds_buckets()};  ///< from the first byte of a request to its response being ready
 };
 
 struct ConnectionStatistics {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <iterator>
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
+#include <boost/json/serialize.hpp>
 
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
@@ -63,7 +63,8 @@ std::int64_t version_of(const json::object& object) {
   if (value == nullptr) return 0;
   const auto number = integer_of(*value);
   const auto version = Registry::parse_version(value->is_string() ? std::string(value->get_string())
-                                                                  : number ? std::to_string(*number) : "");
+                                               : number           ? std::to_string(*number)
+                                                                  : "");
   if (!version) refuse_field("version: must be a whole number from 1");
   return *version;
 }

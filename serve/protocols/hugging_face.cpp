@@ -99,9 +99,7 @@ Route route(Service& service, std::string_view pattern, std::string_view summary
           .open = [&service](const Call& call) {
             const std::string_view name = call.parameter("name");
             return [&service, model = name.empty() ? service.only_model() : service.model(name)](
-                       const std::string& body, Routed::Reply reply) {
-              run(service, model, body, std::move(reply));
-            };
+                       const std::string& body, Routed::Reply reply) { run(service, model, body, std::move(reply)); };
           }};
 }
 

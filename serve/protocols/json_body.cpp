@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include <boost/json/parse.hpp>
 #include <fmt/format.h>
+#include <boost/json/parse.hpp>
 
 #include <qing/serve/http/router.h>
 
@@ -71,8 +71,8 @@ std::string text_of(const json::value& value, std::string_view field, const Limi
 
 void check_count(std::size_t count, std::string_view field, const Limits& limits) {
   if (count <= limits.texts) return;
-  refuse_field(fmt::format("{}: {} exceed the limit of {} in a request; send several requests", field, count,
-                           limits.texts));
+  refuse_field(
+      fmt::format("{}: {} exceed the limit of {} in a request; send several requests", field, count, limits.texts));
 }
 
 std::vector<std::string> texts_of(const json::value& value, std::string_view field, const Limits& limits) {

@@ -92,9 +92,10 @@ std::vector<Route> native(Service& service) {
           {.method = "GET",
            .pattern = "/v1/models/{name}",
            .operation = {"native", "A model: labels, versions and limits", {}, R"({"type":"object"})"},
-           .open = [&service](const Call& call) {
-             return answer({200, model_json(service, service.model(call.parameter("name"))), {}});
-           }},
+           .open =
+               [&service](const Call& call) {
+                 return answer({200, model_json(service, service.model(call.parameter("name"))), {}});
+               }},
           {.method = "POST",
            .pattern = "/v1/models/{name}/predict",
            .body = BodyKind::kJson,

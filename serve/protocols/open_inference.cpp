@@ -60,7 +60,7 @@ std::optional<std::size_t> header_length_of(const HttpHead& head) {
 Routed::Run infer(Service& service, const Call& call) {
   require_plain_body(call.head);
   return [&service, model = model_of(service, call), length = header_length_of(call.head)](const std::string& body,
-                                                                                         Routed::Reply reply) {
+                                                                                           Routed::Reply reply) {
     service.require_room(model, reply.key);
     V2Request request = read_v2(body, length, service.limits(model));
     Job job{model, std::move(request.texts), request.explain};
@@ -106,25 +106,25 @@ std::vector<Route> open_inference(Service& service) {
   };
   const auto run = [&service](const Call& call) { return infer(service, call); };
   constexpr Operation kInfer = {kTag, "Predicts the label of texts", kInferRequest, kInferResponse};
-  return {get("/v2", Scope::kPredict, "The server and its extensions",
-              [](const Call&) {
-                constexpr std::string_view kExtensions = R"(["binary_tensor_data","model_repository"])";
-                return answer({200, fmt::format(R"({{"name":"qing","version":"{}","extensions":{}}})", kVersion,
-                                                kExtensions), {}});
-              }),
-          get("/v2/health/live", Scope::kOpen, "200 while the process answers",
-              [&service](const Call&) { return ready(service, "live"); }),
-          get("/v2/health/ready", Scope::kOpen, "200 when there is a model, else 503",
-              [&service](const Call&) { return ready(service, "ready"); }),
-          get("/v2/models/{name}", Scope::kPredict, "A model's tensors", show),
-          get("/v2/models/{name}/versions/{version}", Scope::kPredict, "A model's tensors", show),
-          get("/v2/models/{name}/ready", Scope::kPredict, "200 when the model is served", is_ready),
-          get("/v2/models/{name}/versions/{version}/ready", Scope::kPredict, "200 when the version is served",
-              is_ready),
-          post("/v2/models/{name}/infer", Scope::kPredict, kInfer, run),
-          post("/v2/models/{name}/versions/{version}/infer", Scope::kPredict, kInfer, run),
-          post("/v2/repository/index", Scope::kPredict, {kTag, "All models", {}, R"({"type":"array"})"},
-               [&service](const Call&) { return index(service); })};
+  return {
+      get("/v2", Scope::kPredict, "The server and its extensions",
+          [](const Call&) {
+            constexpr std::string_view kExtensions = R"(["binary_tensor_data","model_repository"])";
+            return answer(
+                {200, fmt::format(R"({{"name":"qing","version":"{}","extensions":{}}})", kVersion, kExtensions), {}});
+          }),
+      get("/v2/health/live", Scope::kOpen, "200 while the process answers",
+          [&service](const Call&) { return ready(service, "live"); }),
+      get("/v2/health/ready", Scope::kOpen, "200 when there is a model, else 503",
+          [&service](const Call&) { return ready(service, "ready"); }),
+      get("/v2/models/{name}", Scope::kPredict, "A model's tensors", show),
+      get("/v2/models/{name}/versions/{version}", Scope::kPredict, "A model's tensors", show),
+      get("/v2/models/{name}/ready", Scope::kPredict, "200 when the model is served", is_ready),
+      get("/v2/models/{name}/versions/{version}/ready", Scope::kPredict, "200 when the version is served", is_ready),
+      post("/v2/models/{name}/infer", Scope::kPredict, kInfer, run),
+      post("/v2/models/{name}/versions/{version}/infer", Scope::kPredict, kInfer, run),
+      post("/v2/repository/index", Scope::kPredict, {kTag, "All models", {}, R"({"type":"array"})"},
+           [&service](const Call&) { return index(service); })};
 }
 
 }  // namespace qing::serve::protocols

@@ -15,9 +15,8 @@ std::string parameters_json(std::string_view pattern) {
   for (std::size_t open = pattern.find('{'); open != pattern.npos; open = pattern.find('{', open + 1)) {
     const std::string_view name = pattern.substr(open + 1, pattern.find('}', open) - open - 1);
     const std::string_view form = name == "version" ? "^[1-9][0-9]{0,14}$" : "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$";
-    list += fmt::format(
-        R"({}{{"name":"{}","in":"path","required":true,"schema":{{"type":"string","pattern":"{}"}}}})",
-        list.empty() ? "" : ",", name, form);
+    list += fmt::format(R"({}{{"name":"{}","in":"path","required":true,"schema":{{"type":"string","pattern":"{}"}}}})",
+                        list.empty() ? "" : ",", name, form);
   }
   return list;
 }
@@ -51,7 +50,8 @@ std::string operation_json(const Route& route) {
   }
   const std::string_view schema = operation.response.empty() ? R"({"type":"string"})" : operation.response;
   json += fmt::format(R"(,"responses":{{"200":{{"description":"OK","content":{{"{}":{{"schema":{}}}}}}},)"
-                      R"("default":{{"$ref":"#/components/responses/Error"}}}})", operation.response_type, schema);
+                      R"("default":{{"$ref":"#/components/responses/Error"}}}})",
+                      operation.response_type, schema);
   if (route.scope == Scope::kOpen) json += R"(,"security":[])";
   return json + "}";
 }
@@ -62,8 +62,7 @@ std::string openapi_json(const std::vector<Route>& routes) {
   std::map<std::string_view, std::string> paths;
   for (const Route& route : routes) {
     std::string& path = paths[route.pattern];
-    path += fmt::format(R"({}"{}":{})", path.empty() ? "" : ",", lower(route.method),
-                        operation_json(route));
+    path += fmt::format(R"({}"{}":{})", path.empty() ? "" : ",", lower(route.method), operation_json(route));
   }
   std::string body = R"({"openapi":"3.1.0","info":{"title":"qing","version":")" + std::string(kVersion) +
                      R"(","license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},)"

@@ -22,8 +22,8 @@ constexpr std::string_view kResponse = R"({"type":"array"})";
 
 struct Request {
   std::vector<std::string> texts;
-  bool batch = false;         // answered with a list of lists
-  bool truncate = true;       // false: a text too long is refused
+  bool batch = false;    // answered with a list of lists
+  bool truncate = true;  // false: a text too long is refused
   bool raw_scores = false;
 };
 
@@ -94,9 +94,10 @@ HttpResponse write(const Answer& answer, const Request& request) {
   for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
     const nn::Prediction& prediction = answer.predictions[i];
     if (prediction.truncated && !request.truncate) {
-      return error_response(413, "text_too_long", fmt::format("inputs: text {} has more than {} tokens; shorten it, or "
-                                                              "send \"truncate\": true", i,
-                                                              answer.model.classifier->max_length()));
+      return error_response(413, "text_too_long",
+                            fmt::format("inputs: text {} has more than {} tokens; shorten it, or "
+                                        "send \"truncate\": true",
+                                        i, answer.model.classifier->max_length()));
     }
     lists += (i == 0 ? "" : ",") + ranked_json(request.raw_scores ? prediction.logits : prediction.scores,
                                                answer.labels(), std::numeric_limits<std::size_t>::max());
@@ -113,9 +114,7 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
     std::vector<std::string> texts = std::move(request.texts);
     service.predict({model, std::move(texts)}, typed,
                     [request = std::move(request)](const Answer& answer) { return write(answer, request); });
-  } catch (const Refusal& refusal) {
-    typed(refusal.response());
-  }
+  } catch (const Refusal& refusal) { typed(refusal.response()); }
 }
 
 std::string_view dtype_name(DType precision) {
@@ -148,15 +147,18 @@ std::vector<Route> text_embeddings_inference(Service& service) {
            .pattern = "/predict",
            .body = BodyKind::kJson,
            .operation = {"text-embeddings-inference", "Classifies texts with the only model", kRequest, kResponse},
-           .open = [&service](const Call&) {
-             return [&service](const std::string& body, Routed::Reply reply) {
-               run(service, body, std::move(reply));
-             };
-           }},
+           .open =
+               [&service](const Call&) {
+                 return
+                     [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
+               }},
           {.method = "GET",
            .pattern = "/info",
            .operation = {"text-embeddings-inference", "The only model and its limits", {}, R"({"type":"object"})"},
-           .open = [&service](const Call&) { return answer({200, info_json(service), {}}); }},
+           .open =
+               [&service](const Call&) {
+                 return answer({200, info_json(service), {}});
+               }},
           {.method = "GET",
            .pattern = "/health",
            .scope = Scope::kOpen,

@@ -119,8 +119,8 @@ std::vector<std::string> read_input(const json::object& request, std::string_vie
     }
     texts = read_bytes(rest, limits);
   } else {
-    if (!rest.empty()) malformed(fmt::format("body: {} bytes follow the JSON and no input has binary_data_size",
-                                             rest.size()));
+    if (!rest.empty())
+      malformed(fmt::format("body: {} bytes follow the JSON and no input has binary_data_size", rest.size()));
     const json::value* data = input.if_contains("data");
     if (data == nullptr || !data->is_array()) refuse_field("inputs[0].data: must be a list of strings");
     flatten(*data, "inputs[0].data", limits, texts);
@@ -158,8 +158,8 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
     const json::object* parameters = parameters_of(*output, field + ".parameters");
     for (const char* extension : {"classification", "shared_memory_region"}) {
       if (parameters != nullptr && parameters->contains(extension)) {
-        refuse_field(fmt::format("{}.parameters.{}: this server does not have that extension; leave it out", field,
-                                 extension));
+        refuse_field(
+            fmt::format("{}.parameters.{}: this server does not have that extension; leave it out", field, extension));
       }
     }
     outputs.push_back({text, parameters != nullptr ? flag_of(*parameters, "binary_data", binary) : binary});
@@ -218,8 +218,8 @@ V2Request read_v2(std::string_view body, std::optional<std::size_t> header_lengt
 }
 
 HttpResponse write_v2(const V2Request& request, const Answer& answer) {
-  std::string header = fmt::format(R"({{"model_name":{},"model_version":"{}",)", json_quoted(answer.model.name),
-                                   answer.model.version);
+  std::string header =
+      fmt::format(R"({{"model_name":{},"model_version":"{}",)", json_quoted(answer.model.name), answer.model.version);
   if (!request.id.empty()) header += fmt::format(R"("id":{},)", json_quoted(request.id));
   header += R"("outputs":[)";
   std::string parts;
@@ -244,8 +244,8 @@ HttpResponse write_v2(const V2Request& request, const Answer& answer) {
   }
   header += "]}";
   if (!binary) return {200, std::move(header), {}};
-  HttpResponse response{200, {}, {{"Inference-Header-Content-Length", std::to_string(header.size())}},
-                        "application/octet-stream"};
+  HttpResponse response{
+      200, {}, {{"Inference-Header-Content-Length", std::to_string(header.size())}}, "application/octet-stream"};
   response.body = std::move(header) + parts;
   return response;
 }

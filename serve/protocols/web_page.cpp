@@ -37,9 +37,10 @@ std::string hash_source(std::string_view content) {
 HttpResponse page() {
   const std::string policy = fmt::format(
       "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-      "frame-ancestors 'none'", hash_source(between("<script>", "</script>")),
-      hash_source(between("<style>", "</style>")));
-  return {200, std::string(kPageSource),
+      "frame-ancestors 'none'",
+      hash_source(between("<script>", "</script>")), hash_source(between("<style>", "</style>")));
+  return {200,
+          std::string(kPageSource),
           {{"Content-Security-Policy", policy},
            {"Referrer-Policy", "no-referrer"},
            {"Cache-Control", "no-cache"},
@@ -53,7 +54,9 @@ std::vector<Route> web_page(Service&) {
   return {{.method = "GET",
            .pattern = "/",
            .scope = Scope::kOpen,
-           .operation = {"web page", "The web page when text/html is accepted, else {\"status\":\"alive\"}", {},
+           .operation = {"web page",
+                         "The web page when text/html is accepted, else {\"status\":\"alive\"}",
+                         {},
                          R"({"type":"object","properties":{"status":{"type":"string"}}})"},
            .open = [html = page()](const Call& call) {
              if (call.head.header("Accept").find("text/html") != std::string_view::npos) return answer(html);

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>

@@ -85,8 +85,8 @@ std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
   try {
     if (valid_name(name)) versions = versions_below(root_ / name);
   } catch (const fs::filesystem_error& error) {
-    throw IoError(fmt::format("models folder {}: {}; make it readable", (root_ / name).string(),
-                              error.code().message()));
+    throw IoError(
+        fmt::format("models folder {}: {}; make it readable", (root_ / name).string(), error.code().message()));
   }
   if (versions.empty()) throw IndexError("models: the models' folder holds no version of a model of this name");
   return versions;
@@ -199,8 +199,8 @@ void Registry::unload(const std::string& name) {
   commit([&](RegistryState& next) {
     const auto names_it = [&](const auto& alias) { return alias.second.model == name; };
     if (const auto alias = std::ranges::find_if(next.aliases, names_it); alias != next.aliases.end()) {
-      throw ValueError(fmt::format("{}: the alias '{}' stands for it; delete or change that first", name,
-                                   alias->first));
+      throw ValueError(
+          fmt::format("{}: the alias '{}' stands for it; delete or change that first", name, alias->first));
     }
     next.models[name] = {0, 0, served->second.versions.back()};
     next.trials.erase(name);
@@ -217,8 +217,10 @@ void Registry::unload(const std::string& name) {
 void Registry::add(const std::string& name, std::int64_t version,
                    std::shared_ptr<const nn::TextClassifier> classifier) {
   if (!valid_name(name)) {
-    throw ValueError(fmt::format("Registry::add: model name '{}'; use 1 to 128 of A-Z a-z 0-9 . _ -, "
-                                 "the first not a dot", name));
+    throw ValueError(
+        fmt::format("Registry::add: model name '{}'; use 1 to 128 of A-Z a-z 0-9 . _ -, "
+                    "the first not a dot",
+                    name));
   }
   if (version <= 0) {
     throw ValueError(fmt::format("Registry::add: version {} of {}; versions start at 1", version, name));

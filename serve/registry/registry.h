@@ -49,9 +49,9 @@ class Registry {
   /// An empty registry, to be filled with add().
   Registry() = default;
   /// A registry of the models below `root`; load() reads them. `loader` turns a version's folder into a classifier.
-  explicit Registry(std::filesystem::path root, Loader loader = [](const std::filesystem::path& folder) {
-    return nn::TextClassifier::load(folder);
-  });
+  explicit Registry(
+      std::filesystem::path root,
+      Loader loader = [](const std::filesystem::path& folder) { return nn::TextClassifier::load(folder); });
 
   /// Loads every model, and its limits, in a version that has come since the last choice, or in the chosen one, or in
   /// the highest; where that fails, in the next that can stand in, so that what a running server lives with does not
@@ -121,8 +121,7 @@ class Registry {
   static std::string noted(const std::string& name, std::int64_t version, const char* why);
   Model choose(const std::string& name, std::int64_t version);
   [[noreturn]] static void throw_unknown(std::string_view name);
-  void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,
-               Loaded loaded);
+  void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version, Loaded loaded);
   void commit(const std::function<void(RegistryState&)>& change);
   Classifier read_version(const Model& served, std::int64_t version);
   void pin(const std::string& name, std::int64_t version, Classifier classifier);

@@ -28,9 +28,7 @@ Registry::Classifier Registry::read_version(const Model& served, std::int64_t ve
 void Registry::set_alias(const std::string& alias, const Alias& target) {
   const std::lock_guard changing(changing_);
   const auto served = now_.models.find(target.model);
-  if (!valid_name(alias)) {
-    throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot");
-  }
+  if (!valid_name(alias)) { throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot"); }
   if (now_.models.contains(alias)) {
     throw ValueError(fmt::format("alias '{}': a model has this name; take another", alias));
   }

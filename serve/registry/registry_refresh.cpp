@@ -105,16 +105,13 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
         model.previous = before != 0 ? before : choice != nullptr ? choice->version : 0;
       }
       return model;
-    } catch (const std::exception& error) {
-      failures.emplace(name, noted(name, version, error.what()));
-    }
+    } catch (const std::exception& error) { failures.emplace(name, noted(name, version, error.what())); }
     if (version == before) break;  // it answers on
   }
   return std::nullopt;
 }
 
-Registry::Classifier Registry::kept_or_read(const Contents& next, const std::string& name,
-                                            std::int64_t version) const {
+Registry::Classifier Registry::kept_or_read(const Contents& next, const std::string& name, std::int64_t version) const {
   for (const Contents* contents : {&next, &now_}) {
     const auto model = contents->models.find(name);
     if (model != contents->models.end() && model->second.version == version) return model->second.classifier;
@@ -143,8 +140,8 @@ void Registry::pin_trials(Contents& next, std::vector<std::string>& ended) const
     if (model == next.models.end()) continue;
     try {
       Classifier candidate = kept_or_read(next, name, trial.version);
-      const bool fits = trial.version != model->second.version &&
-                        candidate->labels() == model->second.classifier->labels();
+      const bool fits =
+          trial.version != model->second.version && candidate->labels() == model->second.classifier->labels();
       fits ? void(next.pinned[{name, trial.version}] = std::move(candidate)) : ended.push_back(name);
     } catch (const std::exception& error) {
       log_line("error", "trial_not_loaded", {{"model", name}, {"version", trial.version}, {"error", error.what()}});

@@ -3,11 +3,11 @@
 #include <cerrno>
 #include <cstring>
 
-#include <boost/json.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include <boost/json.hpp>
 
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>

@@ -11,16 +11,14 @@ namespace qing::kernels {
 inline constexpr int64_t kKeyTile = 64, kQueryTile = 48;
 
 /// Rows that lie `step` elements apart; the elements of a row are neighbours. Null data: not wanted.
-template <class T>
-struct MatrixRows {
+template <class T> struct MatrixRows {
   T* data = nullptr;
   int64_t step = 0;
 };
 
 /// What is done to the scaled score of query i and key j, at i·row + j·column: `added` is added; where `allowed` is
 /// false the key is hidden. At most one of them.
-template <class T>
-struct ScoreMask {
+template <class T> struct ScoreMask {
   const bool* allowed = nullptr;
   const T* added = nullptr;
   int64_t row = 0, column = 0;
@@ -35,8 +33,7 @@ struct WeightDropout {
 };
 
 /// softmax(scale·q·kᵀ + mask)·v for q [queries, depth], k [keys, depth], v [keys, value_depth].
-template <class T>
-struct AttentionHead {
+template <class T> struct AttentionHead {
   int64_t queries, keys, depth, value_depth;
   T scale;
   MatrixRows<const T> q, k, v;
@@ -50,14 +47,10 @@ struct AttentionHead {
 /// Of each query the largest score, −∞ where it has no key to attend to, and one over the sum of e^(score − largest),
 /// or
 /// 0. Two numbers where the logarithm of the sum would do: scores of a thousand would cost it three digits.
-template <class T>
-struct SoftmaxSums {
-  T *largest, *inverse;
-};
+template <class T> struct SoftmaxSums { T *largest, *inverse; };
 
 /// What backward reads, and the gradients that are wanted (null: not wanted).
-template <class T>
-struct AttentionGradients {
+template <class T> struct AttentionGradients {
   MatrixRows<const T> y, dy;
   MatrixRows<T> dq, dk, dv;
   bool add_q, add_k, add_v;  ///< to what is there; else overwrite. dv may be dk's memory when add_v.

@@ -7,8 +7,7 @@
 // multiply-adds. A query's result depends on its own row and on the keys that it sees.
 
 /// A matrix whose element (i, p) lies at i·row + p·step.
-template <class T>
-struct Scalars {
+template <class T> struct Scalars {
   const T* data;
   int64_t row, step;
 };
@@ -37,8 +36,7 @@ void product(int64_t rows, int64_t columns, int64_t depth, Scalars<T> a, MatrixR
 
 /// Copies rows to where they lie end to end. Rows of all heads together lie a power of two apart as often as not, and
 /// would share a few sets of the cache.
-template <class T>
-void gather_rows(int64_t rows, int64_t length, MatrixRows<const T> in, T* out) {
+template <class T> void gather_rows(int64_t rows, int64_t length, MatrixRows<const T> in, T* out) {
   for (int64_t i = 0; i < rows; ++i, in.data += in.step, out += length) {
     for_lanes<T>(length, [&](int64_t j, auto part) { store(load(in.data + j, part), out + j, part); });
   }
@@ -50,8 +48,7 @@ struct ScoreTile {
 };
 
 /// keep[i] = factor or 0 for the tile's weights, row by row.
-template <class T>
-void keep_factors(const AttentionHead<T>& a, const ScoreTile& tile, T* keep) {
+template <class T> void keep_factors(const AttentionHead<T>& a, const ScoreTile& tile, T* keep) {
   constexpr int64_t numbers = 8 * kBlock;  // of one call
   const int64_t query_tiles = (a.queries + kQueryTile - 1) / kQueryTile;
   const auto index = static_cast<uint64_t>(tile.key / kKeyTile * query_tiles + tile.query / kQueryTile);
@@ -66,8 +63,7 @@ void keep_factors(const AttentionHead<T>& a, const ScoreTile& tile, T* keep) {
   }
 }
 
-template <class T>
-using RowNumbers = T[kQueryTile];  // one for each query of a tile
+template <class T> using RowNumbers = T[kQueryTile];  // one for each query of a tile
 
 // Rows s of a tile become e^(scale·s − largest), and `total` their sums. Takes a vector a row of memory. A function of
 // its own, so that the exponential's constants stay in registers for all rows.
@@ -112,8 +108,7 @@ template <class T, bool Dropped>
   }
 }
 
-template <class T>
-struct HeadKernel {
+template <class T> struct HeadKernel {
   using V = Vec<T>;
   static constexpr T kHidden = -T(__builtin_inf());
 
@@ -135,8 +130,7 @@ struct HeadKernel {
 
   /// Calls on_keys(tile) for each tile of keys and, within it, on_queries(tile) for those of queries that see some of
   /// them. The first tile of keys is always gone through, even if it is empty.
-  template <class OnKeys, class OnQueries>
-  void for_tiles(OnKeys on_keys, OnQueries on_queries) const {
+  template <class OnKeys, class OnQueries> void for_tiles(OnKeys on_keys, OnQueries on_queries) const {
     int64_t key = 0;
     do {
       const int64_t count = a.keys - key < kKeyTile ? a.keys - key : kKeyTile;
@@ -220,17 +214,18 @@ struct HeadKernel {
       sums.largest[i] = kHidden;
       sums.inverse[i] = 0;
     }
-    for_tiles([&](const ScoreTile& t) {
-                pack_keys(t);
-                gather_rows(t.keys, a.value_depth, from(a.v, t.key), rows);
-              },
-              [&](const ScoreTile& t) {
-                score(t, from(a.q, t.query));
-                if (a.dropout.threshold > 0) keep_factors(a, t, kept);
-                normalise(t, sums, out);
-                product<T>(t.queries, a.value_depth, t.keys, {scores, t.unit, 1}, {rows, a.value_depth},
-                           from(out, t.query), t.key > 0);
-              });
+    for_tiles(
+        [&](const ScoreTile& t) {
+          pack_keys(t);
+          gather_rows(t.keys, a.value_depth, from(a.v, t.key), rows);
+        },
+        [&](const ScoreTile& t) {
+          score(t, from(a.q, t.query));
+          if (a.dropout.threshold > 0) keep_factors(a, t, kept);
+          normalise(t, sums, out);
+          product<T>(t.queries, a.value_depth, t.keys, {scores, t.unit, 1}, {rows, a.value_depth}, from(out, t.query),
+                     t.key > 0);
+        });
     for (int64_t i = 0; i < a.queries; ++i) {
       if (sums.inverse[i] != 0) sums.inverse[i] = 1 / sums.inverse[i];
       scale_kernel(a.value_depth, sums.inverse[i], row(out, i));

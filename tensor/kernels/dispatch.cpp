@@ -77,8 +77,7 @@ Isa active_isa() {
   return chosen;
 }
 
-template <>
-const Table<float>& table<float>(Isa isa) {
+template <> const Table<float>& table<float>(Isa isa) {
 #if defined(__x86_64__)
   return pick(isa, kScalar_f32, kAvx2_f32, kAvx512_f32, kScalar_f32);
 #elif defined(__aarch64__)
@@ -88,8 +87,7 @@ const Table<float>& table<float>(Isa isa) {
 #endif
 }
 
-template <>
-const Table<double>& table<double>(Isa isa) {
+template <> const Table<double>& table<double>(Isa isa) {
 #if defined(__x86_64__)
   return pick(isa, kScalar_f64, kAvx2_f64, kAvx512_f64, kScalar_f64);
 #elif defined(__aarch64__)
@@ -99,8 +97,7 @@ const Table<double>& table<double>(Isa isa) {
 #endif
 }
 
-template <class T>
-const Table<T>& kernels() {
+template <class T> const Table<T>& kernels() {
   static const Table<T>& chosen = table<T>(active_isa());
   return chosen;
 }

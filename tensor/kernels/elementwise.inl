@@ -13,8 +13,7 @@ template <class T> void store(Vec<T> v, T* p, Full) { v.store(p); }
 template <class T> void store(Vec<T> v, T* p, Partial part) { v.store_partial(p, part.n); }
 
 /// body(i, part) for every vector of 0..n.
-template <class T, class Body>
-inline void for_lanes(int64_t n, Body body) {
+template <class T, class Body> inline void for_lanes(int64_t n, Body body) {
   int64_t i = 0;
   for (; i + Vec<T>::width <= n; i += Vec<T>::width) body(i, Full{});
   if (i < n) body(i, Partial{n - i});
@@ -22,38 +21,23 @@ inline void for_lanes(int64_t n, Body body) {
 
 // e^r = 1 + r + c₂·r² + ... on |r| ≤ ln2/2. f32: fitted (Lawson's reweighting) to relative error 3.1e-9; f64: Taylor's
 // series, whose first missing term is below half an ulp.
-template <class T>
-struct ExpTerms;
-template <>
-struct ExpTerms<float> {
+template <class T> struct ExpTerms;
+template <> struct ExpTerms<float> {
   static constexpr float c[] = {1, 1, 0.49999994F, 0.1666652F, 0.041668393F, 0.008368781F, 0.0013814467F};
   static constexpr float low = -87.33654F, high = 88.72283F;  // ln of the smallest normal and the largest number
   static constexpr float magic = 12582912.0F;  // 1.5·2^23: adding it rounds to an integer in the low bits
   static constexpr float ln2_high = 0.693359375F, ln2_low = -2.12194440e-4F;  // Cody & Waite 1980
 };
-template <>
-struct ExpTerms<double> {
-  static constexpr double c[] = {1,
-                                 1,
-                                 1 / 2.0,
-                                 1 / 6.0,
-                                 1 / 24.0,
-                                 1 / 120.0,
-                                 1 / 720.0,
-                                 1 / 5040.0,
-                                 1 / 40320.0,
-                                 1 / 362880.0,
-                                 1 / 3628800.0,
-                                 1 / 39916800.0,
-                                 1 / 479001600.0,
-                                 1 / 6227020800.0};
+template <> struct ExpTerms<double> {
+  static constexpr double c[] = {
+      1,          1,           1 / 2.0,      1 / 6.0,       1 / 24.0,       1 / 120.0,       1 / 720.0,
+      1 / 5040.0, 1 / 40320.0, 1 / 362880.0, 1 / 3628800.0, 1 / 39916800.0, 1 / 479001600.0, 1 / 6227020800.0};
   static constexpr double low = -708.396418532264, high = 709.782712893384;
   static constexpr double magic = 6755399441055744.0;  // 1.5·2^52
   static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
 };
 
-template <class T>
-struct ExpParts {
+template <class T> struct ExpParts {
   Vec<T> power;   // the integer k, in the low bits of the significand
   Vec<T> number;  // k itself
   Vec<T> r, p;    // x = k·ln2 + r, e^r = 1 + r + p·r²
@@ -62,8 +46,7 @@ struct ExpParts {
   Vec<T> whole() const { return rest() + Vec<T>::set1(1); }  // e^r
 };
 
-template <class T>
-inline ExpParts<T> exp_parts(Vec<T> x) {
+template <class T> inline ExpParts<T> exp_parts(Vec<T> x) {
   using E = ExpTerms<T>;
   using V = Vec<T>;
   const V magic = V::set1(E::magic);
@@ -78,8 +61,7 @@ inline ExpParts<T> exp_parts(Vec<T> x) {
 }
 
 /// e^x for x ≤ 0 or a little more, within 1.1 ulp; 0 below the smallest normal number; NaN stays.
-template <class T>
-inline Vec<T> exp_of_negative(Vec<T> x) {
+template <class T> inline Vec<T> exp_of_negative(Vec<T> x) {
   using V = Vec<T>;
   const V low = V::set1(ExpTerms<T>::low);
   const auto underflows = less(x, low);
@@ -92,8 +74,7 @@ inline Vec<T> exp_of_negative(Vec<T> x) {
 }
 
 /// e^x within 1.1 ulp; 0 below the smallest normal number, infinity above the largest; NaN stays.
-template <class T>
-inline Vec<T> exp(Vec<T> x) {
+template <class T> inline Vec<T> exp(Vec<T> x) {
   using E = ExpTerms<T>;
   using V = Vec<T>;
   const V high = V::set1(E::high);
@@ -104,8 +85,7 @@ inline Vec<T> exp(Vec<T> x) {
 
 /// tanh x within 2 ulp: |y| = e / (e + 2) with e = e^{2|x|} − 1 computed without cancellation; while e is small, as
 /// e/2 − e/2·y, where the roundings of y count little.
-template <class T>
-inline Vec<T> tanh(Vec<T> x) {
+template <class T> inline Vec<T> tanh(Vec<T> x) {
   using V = Vec<T>;
   // Beyond this the result rounds to 1.
   const V top = V::set1(sizeof(T) == 4 ? T(18) : T(40));
@@ -119,14 +99,10 @@ inline Vec<T> tanh(Vec<T> x) {
 }
 
 /// What GELU and its derivative are made of: the normal distribution's Φ(x) and density φ(x).
-template <class T>
-struct Normal {
-  Vec<T> cumulative, density;
-};
+template <class T> struct Normal { Vec<T> cumulative, density; };
 
 /// c₀ + c₁·x + ...
-template <class T, size_t n>
-inline Vec<T> polynomial(const T (&c)[n], Vec<T> x) {
+template <class T, size_t n> inline Vec<T> polynomial(const T (&c)[n], Vec<T> x) {
   Vec<T> y = Vec<T>::set1(c[n - 1]);
   for (int i = static_cast<int>(n) - 2; i >= 0; --i) y = fma(y, x, Vec<T>::set1(c[i]));
   return y;
@@ -162,8 +138,7 @@ inline Normal<double> normal(Vec<double> any) {
   return {fma(density, lost * V::set1(-1.4142135623730951), V::load(lanes)), density};
 }
 
-template <class T, class F1>
-inline void map_lanes(int64_t n, const T* x, T* y, F1 f) {
+template <class T, class F1> inline void map_lanes(int64_t n, const T* x, T* y, F1 f) {
   for_lanes<T>(n, [&](int64_t i, auto part) { store(f(load(x + i, part)), y + i, part); });
 }
 
@@ -173,8 +148,7 @@ template <class T> void gelu_kernel(int64_t n, const T* x, T* y) {
   map_lanes(n, x, y, [](Vec<T> v) { return v * normal(v).cumulative; });
 }
 
-template <class T>
-void gelu_backward_kernel(int64_t n, const T* x, const T* dy, T* dx) {
+template <class T> void gelu_backward_kernel(int64_t n, const T* x, const T* dy, T* dx) {
   for_lanes<T>(n, [&](int64_t i, auto part) {
     const Vec<T> v = load(x + i, part);
     const Normal<T> d = normal(v);
@@ -182,19 +156,16 @@ void gelu_backward_kernel(int64_t n, const T* x, const T* dy, T* dx) {
   });
 }
 
-template <class T>
-void axpy_kernel(int64_t n, T alpha, const T* x, T* y) {
+template <class T> void axpy_kernel(int64_t n, T alpha, const T* x, T* y) {
   const Vec<T> a = Vec<T>::set1(alpha);
   for_lanes<T>(n, [&](int64_t i, auto part) { store(fma(a, load(x + i, part), load(y + i, part)), y + i, part); });
 }
 
-template <class T>
-void add_kernel(int64_t n, const T* a, const T* b, T* y) {
+template <class T> void add_kernel(int64_t n, const T* a, const T* b, T* y) {
   for_lanes<T>(n, [&](int64_t i, auto part) { store(load(a + i, part) + load(b + i, part), y + i, part); });
 }
 
-template <class T>
-void scale_kernel(int64_t n, T alpha, T* y) {
+template <class T> void scale_kernel(int64_t n, T alpha, T* y) {
   const Vec<T> a = Vec<T>::set1(alpha);
   for_lanes<T>(n, [&](int64_t i, auto part) { store(a * load(y + i, part), y + i, part); });
 }

@@ -8,14 +8,12 @@ template <class T> inline Vec<T> operator*(Vec<T> a, double b) { return a * Vec<
 template <class T> inline Vec<T> operator/(double a, Vec<T> b) { return Vec<T>::set1(static_cast<T>(a)) / b; }
 
 /// b where a > 0, else c; NaN counts as not above 0.
-template <class T>
-inline Vec<T> if_positive(Vec<T> a, Vec<T> b, Vec<T> c) {
+template <class T> inline Vec<T> if_positive(Vec<T> a, Vec<T> b, Vec<T> c) {
   return select(less(Vec<T>::set1(0), a), b, c);
 }
 
 /// e^x − 1 without cancellation: within 1.8 ulp.
-template <class T>
-inline Vec<T> expm1(Vec<T> x) {
+template <class T> inline Vec<T> expm1(Vec<T> x) {
   using E = ExpTerms<T>;
   using V = Vec<T>;
   constexpr bool single = sizeof(T) == 4;
@@ -30,17 +28,14 @@ inline Vec<T> expm1(Vec<T> x) {
   return select(less(V::set1(single ? T(1e-10) : T(1e-20)), abs(x)), limited, x);
 }
 
-template <class T>
-struct LogTerms;
+template <class T> struct LogTerms;
 // 2/3, 2/5, ...: the series of log((1 + s)/(1 − s)) − 2s over s³, in s² ≤ 0.0295.
-template <>
-struct LogTerms<float> {
+template <> struct LogTerms<float> {
   static constexpr float c[] = {2 / 3.0F, 2 / 5.0F, 2 / 7.0F, 2 / 9.0F, 2 / 11.0F};
   static constexpr float smallest = 1.17549435e-38F, largest = 3.40282347e+38F;
   static constexpr double bias = 127;
 };
-template <>
-struct LogTerms<double> {
+template <> struct LogTerms<double> {
   static constexpr double c[] = {2 / 3.0,  2 / 5.0,  2 / 7.0,  2 / 9.0,  2 / 11.0,
                                  2 / 13.0, 2 / 15.0, 2 / 17.0, 2 / 19.0, 2 / 21.0};
   static constexpr double smallest = 2.2250738585072014e-308, largest = 1.7976931348623157e+308;
@@ -49,8 +44,7 @@ struct LogTerms<double> {
 
 /// ln x within 0.8 ulp; −∞ at zero, NaN below. The reduction of FreeBSD's msun (Ng 1993): with x = 2^e·(1 + f)
 /// and s = f/(2 + f), log(1 + f) = f − (f²/2 − s·(f²/2 + R(s²))), where f is exact and the rest small beside it.
-template <class T>
-inline Vec<T> log(Vec<T> x) {
+template <class T> inline Vec<T> log(Vec<T> x) {
   using L = LogTerms<T>;
   using V = Vec<T>;
   const V m = significand(x), e = biased_exponent(x) - L::bias;
@@ -71,37 +65,27 @@ inline Vec<T> log(Vec<T> x) {
 
 /// ln(1 + u) for 0 ≤ u ≤ 1. What rounding 1 + u lost is put back by the factor u/((1 + u) − 1) (Kahan; in Goldberg
 /// 1991, theorem 4).
-template <class T>
-inline Vec<T> log1p_of_fraction(Vec<T> u) {
+template <class T> inline Vec<T> log1p_of_fraction(Vec<T> u) {
   const Vec<T> w = 1 + u, kept = w - 1;
   return if_positive(kept, log(w) * (u / kept), u);
 }
 
 /// 1/(1 + e^−x) within 2.2 ulp.
-template <class T>
-inline Vec<T> sigmoid(Vec<T> x) {
-  return 1 / (1 + exp(-x));
-}
+template <class T> inline Vec<T> sigmoid(Vec<T> x) { return 1 / (1 + exp(-x)); }
 
 /// ln(1 + e^x) for all x, within 2.8 ulp, as max(x, 0) + ln(1 + e^−|x|).
-template <class T>
-inline Vec<T> log_of_one_plus_exp(Vec<T> x) {
+template <class T> inline Vec<T> log_of_one_plus_exp(Vec<T> x) {
   return max(Vec<T>::set1(0), x) + log1p_of_fraction(exp(-abs(x)));
 }
 
 /// tanh(ln(1 + e^x)) = n/(n + 2), n = e^x·(e^x + 2). Beyond 20 it rounds to 1.
-template <class T>
-inline Vec<T> tanh_of_softplus(Vec<T> x) {
+template <class T> inline Vec<T> tanh_of_softplus(Vec<T> x) {
   const Vec<T> e = exp(min(Vec<T>::set1(20), x)), n = e * (e + 2);
   return n / (n + 2);
 }
 
 /// 2·√(2/π)·(x + 0.044715·x³), the argument of which gelu's tanh form takes the sigmoid, and its derivative.
-template <class T>
-inline Vec<T> gelu_argument(Vec<T> x) {
-  return x * 1.5957691216057308 * (1 + x * x * 0.044715);
-}
-template <class T>
-inline Vec<T> gelu_argument_slope(Vec<T> x) {
+template <class T> inline Vec<T> gelu_argument(Vec<T> x) { return x * 1.5957691216057308 * (1 + x * x * 0.044715); }
+template <class T> inline Vec<T> gelu_argument_slope(Vec<T> x) {
   return (1 + x * x * (3 * 0.044715)) * 1.5957691216057308;
 }

@@ -9,8 +9,7 @@
 constexpr int kTileRows = QING_KERNEL_ROWS, kTileVectors = 2;
 constexpr int kWideRows = QING_KERNEL_WIDE_ROWS, kWidestRows = (kWideRows + 1) / 3;
 
-template <class T, int Rows, int Vectors, bool Masked>
-void gemm_tile(const GemmStrip<T>& s, int64_t column) {
+template <class T, int Rows, int Vectors, bool Masked> void gemm_tile(const GemmStrip<T>& s, int64_t column) {
   using V = Vec<T>;
   constexpr int kLast = Vectors - 1;
   // Rows 3g to 3g + 2 are reached from one pointer: so few registers hold the addresses of all.
@@ -72,8 +71,7 @@ void gemm_tile(const GemmStrip<T>& s, int64_t column) {
 }
 
 // Asks for a tile of C, which is written only after its sums have grown.
-template <class T>
-void prefetch_tile(const GemmStrip<T>& s, int64_t column) {
+template <class T> void prefetch_tile(const GemmStrip<T>& s, int64_t column) {
   constexpr int64_t kLine = 64 / sizeof(T);
   const int64_t left = s.columns - column, most = kTileVectors * Vec<T>::width, columns = left < most ? left : most;
   const T* c = s.c + column;
@@ -82,8 +80,7 @@ void prefetch_tile(const GemmStrip<T>& s, int64_t column) {
   }
 }
 
-template <class T>
-using GemmTile = void (*)(const GemmStrip<T>&, int64_t column);
+template <class T> using GemmTile = void (*)(const GemmStrip<T>&, int64_t column);
 
 // The tiles of 1, 2, ... rows.
 template <class T, int Vectors, bool Masked, int... Less>
@@ -91,8 +88,7 @@ constexpr std::array<GemmTile<T>, sizeof...(Less)> gemm_tiles(std::integer_seque
   return {gemm_tile<T, Less + 1, Vectors, Masked>...};
 }
 
-template <class T>
-void gemm_strip(const GemmStrip<T>& s) {
+template <class T> void gemm_strip(const GemmStrip<T>& s) {
   constexpr int64_t kWidth = Vec<T>::width;
   constexpr auto kHeights = std::make_integer_sequence<int, kTileRows>();
   static constexpr auto kWidest =
@@ -120,8 +116,7 @@ void gemm_strip(const GemmStrip<T>& s) {
 
 // out[q] lane l = b[l·step + q]: columns of B that lie along its depth, for which no packing pays when few rows of A
 // meet them.
-template <class T, int Depth>
-inline void turned_columns(const T* b, int64_t step, Vec<T>* out) {
+template <class T, int Depth> inline void turned_columns(const T* b, int64_t step, Vec<T>* out) {
   using V = Vec<T>;
   if constexpr (Depth == V::kTransposed) {
     V::transpose(b, step, out);
@@ -150,8 +145,7 @@ inline void add_turned(const T* a, int64_t a_row, int64_t a_column, const T* b, 
   }
 }
 
-template <class T, int Rows, int Vectors>
-void gemm_turned_tile(const GemmStrip<T>& s, int64_t column) {
+template <class T, int Rows, int Vectors> void gemm_turned_tile(const GemmStrip<T>& s, int64_t column) {
   using V = Vec<T>;
   V sum[Rows][Vectors];
 #pragma GCC unroll 16
@@ -187,8 +181,7 @@ constexpr int kTurnedRows = Vec<float>::width >= 16 ? 5 : 4;
 
 /// A strip of a product with a transposed B, whose element (p, j) is b[j·b_panel + p]; rows ≤ kTurnedRows, columns a
 /// multiple of a vector's width. The bits are those of gemm_strip.
-template <class T>
-void gemm_turned_strip(const GemmStrip<T>& s) {
+template <class T> void gemm_turned_strip(const GemmStrip<T>& s) {
   constexpr auto kHeights = std::make_integer_sequence<int, kTurnedRows>();
   static constexpr auto kOne = gemm_turned_tiles<T, 1>(kHeights), kTwo = gemm_turned_tiles<T, 2>(kHeights);
   constexpr int64_t kWidth = Vec<T>::width;
@@ -197,8 +190,7 @@ void gemm_turned_strip(const GemmStrip<T>& s) {
   for (; j < s.columns; j += kWidth) kOne[s.rows - 1](s, j);
 }
 
-template <class T>
-void pack_rows_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
+template <class T> void pack_rows_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
   for (int64_t p = 0; p < k; ++p, in += stride, out += unit) {
     for_lanes<T>(unit, [&](int64_t i, auto part) {
       const int64_t left = lines - i;
@@ -208,8 +200,7 @@ void pack_rows_kernel(int64_t k, int64_t lines, const T* in, int64_t stride, int
 }
 
 // out[p·unit + i] = in[i·stride + p] for i of one vector, of which the first `lines` exist.
-template <class T>
-void pack_last_columns(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
+template <class T> void pack_last_columns(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
   using V = Vec<T>;
   V block[V::width];
   for (int64_t p = 0; p < k; p += V::width, in += V::width) {

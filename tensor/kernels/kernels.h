@@ -17,36 +17,24 @@ enum class Isa { scalar, avx2, avx512, avx512vnni, neon };
 // The numbers of one optimizer step, computed in double by the caller. `sign` is the gradient's factor: its scale,
 // negative to maximize; l2 is weight decay
 // as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.
-template <class T>
-struct SgdStep {
+template <class T> struct SgdStep {
   T lr, sign, l2, momentum, gradient_share;  ///< momentum ← momentum·(old) + gradient_share·(gradient)
   bool nesterov;
 };
-template <class T>
-struct AdamStep {
+template <class T> struct AdamStep {
   T size, sign, l2, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, inverse_root_c2, eps;  ///< size = lr / c1
 };
-template <class T>
-struct AdagradStep {
-  T lr, sign, l2, eps;
-};
-template <class T>
-struct RmsPropStep {
-  T lr, sign, l2, alpha, one_minus_alpha, eps, momentum;
-};
-template <class T>
-struct LionStep {
-  T lr, sign, keep, beta1, one_minus_beta1, beta2, one_minus_beta2;
-};
+template <class T> struct AdagradStep { T lr, sign, l2, eps; };
+template <class T> struct RmsPropStep { T lr, sign, l2, alpha, one_minus_alpha, eps, momentum; };
+template <class T> struct LionStep { T lr, sign, keep, beta1, one_minus_beta1, beta2, one_minus_beta2; };
 
 /// A strip of a product: C[rows × columns] = A·B, + C when accumulate, + bias on every row when not null, in this
 /// order.
-template <class T>
-struct GemmStrip {
-  int64_t rows, columns, k;       ///< 1 ≤ rows ≤ mr
-  const T* a;                     ///< element (i, p) is a[i·a_row + p·a_column]
+template <class T> struct GemmStrip {
+  int64_t rows, columns, k;  ///< 1 ≤ rows ≤ mr
+  const T* a;                ///< element (i, p) is a[i·a_row + p·a_column]
   int64_t a_row, a_column;
-  const T* b;                     ///< element (p, j) is b[j / nr · b_panel + p·b_row + j % nr]
+  const T* b;  ///< element (p, j) is b[j / nr · b_panel + p·b_row + j % nr]
   int64_t b_row, b_panel;
   T* c;
   int64_t ldc;
@@ -54,8 +42,7 @@ struct GemmStrip {
   bool accumulate;
 };
 
-template <class T>
-struct Table {
+template <class T> struct Table {
   // --- GEMM; the contract stands in gemm.inl, and the drivers in tensor/ops are the only callers ---
   int64_t mr, nr;  ///< the most rows of a strip, the columns of a panel of B
   void (*gemm_strip)(const GemmStrip<T>& strip);
@@ -71,11 +58,11 @@ struct Table {
   // --- elementwise over n; y may be x ---
   std::array<UnaryLoops<T>, static_cast<size_t>(Unary::count)> unary;
   std::array<BinaryLoop<T>, static_cast<size_t>(Binary::count)> binary;
-  void (*gelu)(int64_t n, const T* x, T* y);                        ///< erf form, x·Φ(x)
+  void (*gelu)(int64_t n, const T* x, T* y);                         ///< erf form, x·Φ(x)
   void (*gelu_backward)(int64_t n, const T* x, const T* dy, T* dx);  ///< dx += dy·(Φ(x) + x·φ(x))
-  void (*axpy)(int64_t n, T alpha, const T* x, T* y);               ///< y += alpha·x
-  void (*add)(int64_t n, const T* a, const T* b, T* y);             ///< y = a + b
-  void (*scale)(int64_t n, T alpha, T* y);                          ///< y *= alpha
+  void (*axpy)(int64_t n, T alpha, const T* x, T* y);                ///< y += alpha·x
+  void (*add)(int64_t n, const T* a, const T* b, T* y);              ///< y = a + b
+  void (*scale)(int64_t n, T alpha, T* y);                           ///< y *= alpha
 
   // --- rows ---
   T (*dot)(int64_t n, const T* a, const T* b);
@@ -111,7 +98,7 @@ struct Table {
   void (*drop)(int64_t n, const uint8_t* keep, T factor, const T* x, const T* base, T* y);
 
   // --- optimizer sweeps over n: w moves along g; the other arrays are the optimizer's state ---
-  void (*sgd)(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& step);  ///< momentum may be null
+  void (*sgd)(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& step);             ///< momentum may be null
   void (*adam)(int64_t n, T* w, const T* g, T* m, T* v, T* v_max, const AdamStep<T>& step);  ///< v_max may be null
   void (*adagrad)(int64_t n, T* w, const T* g, T* sum, const AdagradStep<T>& step);
   /// momentum and mean (of a centered variance) may be null
@@ -129,17 +116,14 @@ struct Table {
   void (*transpose)(int64_t rows, int64_t columns, const T* in, int64_t in_step, T* out, int64_t out_step);
 };
 
-Isa active_isa();              ///< Chosen at first use; ValueError if QING_ISA names one this CPU lacks.
+Isa active_isa();  ///< Chosen at first use; ValueError if QING_ISA names one this CPU lacks.
 bool supported(Isa isa);
 const char* name_of(Isa isa);
-template <class T>
-const Table<T>& table(Isa isa);  ///< T is float or double; for tests and benchmarks
-template <class T>
-const Table<T>& kernels();  ///< table<T>(active_isa())
+template <class T> const Table<T>& table(Isa isa);  ///< T is float or double; for tests and benchmarks
+template <class T> const Table<T>& kernels();       ///< table<T>(active_isa())
 
 /// y = f(x) over n elements by the chosen table, for a function without parameters. y may be x.
-template <class T>
-void apply(Unary f, int64_t n, const T* x, T* y) {
+template <class T> void apply(Unary f, int64_t n, const T* x, T* y) {
   const T none[kUnaryParameters] = {};
   kernels<T>().unary[static_cast<size_t>(f)].forward(n, x, y, none);
 }

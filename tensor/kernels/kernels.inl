@@ -9,17 +9,16 @@
 namespace qing::kernels {
 namespace {
 
+#include "attention.inl"
 #include "elementwise.inl"
 #include "functions.inl"
+#include "gemm.inl"
+#include "optimizers.inl"
+#include "philox.inl"
 #include "pointwise.inl"
 #include "rows.inl"
-#include "gemm.inl"
-#include "philox.inl"
-#include "attention.inl"
-#include "optimizers.inl"
 
-template <class T>
-constexpr Table<T> make_table() {
+template <class T> constexpr Table<T> make_table() {
   return {.mr = kTileRows,
           .nr = kTileVectors * Vec<T>::width,
           .gemm_strip = gemm_strip<T>,

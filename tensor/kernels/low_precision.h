@@ -9,7 +9,7 @@ namespace qing::kernels {
 /// C[rows × columns] from packed operands. A group of neighbours along the depth fills 32 bits: two bf16 or four bytes.
 struct LowStrip {
   int64_t rows = 0, columns = 0, groups = 0;  ///< 1 ≤ rows ≤ mr
-  const void* a = nullptr;                  ///< group g of row i is the 32-bit word i·a_row + g
+  const void* a = nullptr;                    ///< group g of row i is the 32-bit word i·a_row + g
   int64_t a_row = 0;
   const void* b = nullptr;  ///< group g of column j is the word (j / nr)·nr·groups + g·nr + j % nr
   float* c = nullptr;

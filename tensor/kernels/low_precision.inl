@@ -35,8 +35,7 @@ __attribute__((always_inline)) inline void write_low_row(const LowStrip& s, int6
   }
 }
 
-template <int Rows, bool Bytes>
-void low_tile(const LowStrip& s, int64_t column) {
+template <int Rows, bool Bytes> void low_tile(const LowStrip& s, int64_t column) {
   GroupWords sum[Rows][kLowVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i) {
@@ -68,13 +67,11 @@ void low_tile(const LowStrip& s, int64_t column) {
   }
 }
 
-template <bool Bytes, int... Less>
-constexpr auto low_tiles(std::integer_sequence<int, Less...>) {
+template <bool Bytes, int... Less> constexpr auto low_tiles(std::integer_sequence<int, Less...>) {
   return std::array<void (*)(const LowStrip&, int64_t), sizeof...(Less)>{low_tile<Less + 1, Bytes>...};
 }
 
-template <bool Bytes>
-void low_strip(const LowStrip& s) {
+template <bool Bytes> void low_strip(const LowStrip& s) {
   static constexpr auto kTiles = low_tiles<Bytes>(std::make_integer_sequence<int, kLowRows>());
   for (int64_t j = 0; j < s.columns; j += kLowColumns) kTiles[s.rows - 1](s, j);
 }

@@ -1,14 +1,12 @@
 // Sweeps of the optimizers over one parameter, and bf16 storage of their states. Included by kernels.inl.
 
 /// The gradient that a step follows: turned when maximizing, with L2 decay added. l2 = 0 adds nothing, not even 0·inf.
-template <class T>
-inline Vec<T> slope_of(Vec<T> g, Vec<T> w, Vec<T> sign, T l2) {
+template <class T> inline Vec<T> slope_of(Vec<T> g, Vec<T> w, Vec<T> sign, T l2) {
   const Vec<T> turned = g * sign;
   return l2 == 0 ? turned : fma(Vec<T>::set1(l2), w, turned);
 }
 
-template <class T>
-void sgd_kernel(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& s) {
+template <class T> void sgd_kernel(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& s) {
   using V = Vec<T>;
   const V rate = V::set1(-s.lr), sign = V::set1(s.sign), mu = V::set1(s.momentum), share = V::set1(s.gradient_share);
   for_lanes<T>(n, [&](int64_t i, auto part) {
@@ -23,8 +21,7 @@ void sgd_kernel(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& s) {
   });
 }
 
-template <class T>
-void adam_kernel(int64_t n, T* w, const T* g, T* m, T* v, T* v_max, const AdamStep<T>& s) {
+template <class T> void adam_kernel(int64_t n, T* w, const T* g, T* m, T* v, T* v_max, const AdamStep<T>& s) {
   using V = Vec<T>;
   const V size = V::set1(-s.size), sign = V::set1(s.sign), keep = V::set1(s.keep), eps = V::set1(s.eps);
   const V b1 = V::set1(s.beta1), r1 = V::set1(s.one_minus_beta1), b2 = V::set1(s.beta2),
@@ -46,8 +43,7 @@ void adam_kernel(int64_t n, T* w, const T* g, T* m, T* v, T* v_max, const AdamSt
   });
 }
 
-template <class T>
-void adagrad_kernel(int64_t n, T* w, const T* g, T* sum, const AdagradStep<T>& s) {
+template <class T> void adagrad_kernel(int64_t n, T* w, const T* g, T* sum, const AdagradStep<T>& s) {
   using V = Vec<T>;
   const V rate = V::set1(-s.lr), sign = V::set1(s.sign), eps = V::set1(s.eps);
   for_lanes<T>(n, [&](int64_t i, auto part) {
@@ -83,8 +79,7 @@ void rmsprop_kernel(int64_t n, T* w, const T* g, T* v, T* momentum, T* mean, con
   });
 }
 
-template <class T>
-void lion_kernel(int64_t n, T* w, const T* g, T* m, const LionStep<T>& s) {
+template <class T> void lion_kernel(int64_t n, T* w, const T* g, T* m, const LionStep<T>& s) {
   using V = Vec<T>;
   const V rate = V::set1(-s.lr), sign = V::set1(s.sign), keep = V::set1(s.keep);
   const V b1 = V::set1(s.beta1), r1 = V::set1(s.one_minus_beta1), b2 = V::set1(s.beta2),
@@ -100,8 +95,7 @@ void lion_kernel(int64_t n, T* w, const T* g, T* m, const LionStep<T>& s) {
   });
 }
 
-template <class T>
-void widen_bf16_kernel(int64_t n, const uint16_t* x, T* y) {
+template <class T> void widen_bf16_kernel(int64_t n, const uint16_t* x, T* y) {
   for (int64_t i = 0; i < n; ++i) y[i] = T(__builtin_bit_cast(float, static_cast<uint32_t>(x[i]) << 16));
 }
 

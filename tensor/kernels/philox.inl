@@ -54,8 +54,7 @@ void keep_mask_kernel(uint64_t seed, uint64_t stream, uint64_t first, int64_t n,
   }
 }
 
-template <class T>
-void drop_kernel(int64_t n, const uint8_t* keep, T factor, const T* x, const T* base, T* y) {
+template <class T> void drop_kernel(int64_t n, const uint8_t* keep, T factor, const T* x, const T* base, T* y) {
   using V = Vec<T>;
   constexpr int64_t kFactors = 64;  // a multiple of a vector's width
   const V zero = V::set1(0);

@@ -1,8 +1,7 @@
 // Each function of pointwise.h once: f, and df by x, y = f(x) and the parameters p. Included by kernels.inl, in its
 // namespaces. At points without a derivative df is PyTorch's choice. How accurate they are stands in pointwise.h.
 
-template <Unary op>
-struct Function;
+template <Unary op> struct Function;
 
 /// NaN where x is, else y.
 template <class V> inline V unless_nan(V x, V y) { return select(is_nan(x), x, y); }
@@ -159,9 +158,7 @@ template <> struct Function<Unary::elu> {
   }
 };
 template <> struct Function<Unary::hardsigmoid> {
-  template <class V> static V f(V x, const auto*) {
-    return min(V::set1(6), max(V::set1(0), x + 3)) / V::set1(6);
-  }
+  template <class V> static V f(V x, const auto*) { return min(V::set1(6), max(V::set1(0), x + 3)) / V::set1(6); }
   template <class V> static V df(V x, V, const auto*) {
     const V zero = V::set1(0);
     return select(less(abs(x), V::set1(3)), 1 / V::set1(6), zero);
@@ -178,9 +175,7 @@ template <> struct Function<Unary::hardshrink> {
   template <class V> static V f(V x, const auto* p) {
     return select(less(V::set1(p[0]), abs(x)), x, unless_nan(x, V::set1(0)));
   }
-  template <class V> static V df(V x, V, const auto* p) {
-    return above(abs(x), V::set1(p[0]));
-  }
+  template <class V> static V df(V x, V, const auto* p) { return above(abs(x), V::set1(p[0])); }
 };
 template <> struct Function<Unary::softshrink> {
   template <class V> static V f(V x, const auto* p) {
@@ -193,9 +188,7 @@ template <> struct Function<Unary::threshold> {
   template <class V> static V f(V x, const auto* p) {
     return select(less(V::set1(p[0]), x), x, unless_nan(x, V::set1(p[1])));
   }
-  template <class V> static V df(V x, V, const auto* p) {
-    return above(x, V::set1(p[0]));
-  }
+  template <class V> static V df(V x, V, const auto* p) { return above(x, V::set1(p[0])); }
 };
 template <> struct Function<Unary::clamp> {
   template <class V> static V f(V x, const auto* p) { return min(V::set1(p[1]), max(V::set1(p[0]), x)); }  // NaN stays
@@ -211,8 +204,7 @@ template <> struct Function<Unary::hardtanh> {
   }
 };
 
-template <Binary op>
-struct FunctionOfTwo;
+template <Binary op> struct FunctionOfTwo;
 
 template <> struct FunctionOfTwo<Binary::add> {
   template <class V> static V f(V a, V b) { return a + b; }
@@ -234,16 +226,14 @@ template <> struct FunctionOfTwo<Binary::minimum> {
 };
 
 // The parameters are read once: y and p may not be told apart by the compiler.
-template <class T>
-struct Parameters {
+template <class T> struct Parameters {
   T p[kUnaryParameters];
   explicit Parameters(const T* from) {
     for (size_t i = 0; i < kUnaryParameters; ++i) p[i] = from[i];
   }
 };
 
-template <Unary op, class T>
-void unary_kernel(int64_t n, const T* x, T* y, const T* p) {
+template <Unary op, class T> void unary_kernel(int64_t n, const T* x, T* y, const T* p) {
   const Parameters<T> own(p);
   map_lanes(n, x, y, [&](Vec<T> v) { return Function<op>::f(v, own.p); });
 }
@@ -261,9 +251,8 @@ void unary_backward_kernel(int64_t n, const T* x, const T* y, const T* dy, T* dx
 template <Binary op, class T>
 void binary_kernel(int64_t n, const T* a, int64_t step_a, const T* b, int64_t step_b, T* y) {
   const auto loop = [&](auto left, auto right) {
-    for_lanes<T>(n, [&](int64_t i, auto part) {
-      store(FunctionOfTwo<op>::f(left(i, part), right(i, part)), y + i, part);
-    });
+    for_lanes<T>(
+        n, [&](int64_t i, auto part) { store(FunctionOfTwo<op>::f(left(i, part), right(i, part)), y + i, part); });
   };
   const auto row = [](const T* p) { return [p](int64_t i, auto part) { return load(p + i, part); }; };
   const auto one = [](const T* p) { return [v = Vec<T>::set1(*p)](int64_t, auto) { return v; }; };

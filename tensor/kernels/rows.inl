@@ -1,8 +1,7 @@
 // Kernels that reduce a row. Included by kernels.inl after elementwise.inl. The order of every sum depends on n alone.
 
 /// Folds f over the lanes of 0..n in two interleaved chains, which hide the latency of an addition.
-template <class T, class F1>
-inline Vec<T> accumulate(int64_t n, F1 f) {
+template <class T, class F1> inline Vec<T> accumulate(int64_t n, F1 f) {
   using V = Vec<T>;
   V a = V::set1(0), b = V::set1(0);
   int64_t i = 0;
@@ -18,22 +17,16 @@ inline Vec<T> accumulate(int64_t n, F1 f) {
   return a + b;
 }
 
-template <class T>
-T dot_kernel(int64_t n, const T* a, const T* b) {
-  return accumulate<T>(n, [&](Vec<T> s, int64_t i, auto part) {
-           return fma(load(a + i, part), load(b + i, part), s);
-         }).sum();
+template <class T> T dot_kernel(int64_t n, const T* a, const T* b) {
+  return accumulate<T>(n, [&](Vec<T> s, int64_t i, auto part) { return fma(load(a + i, part), load(b + i, part), s); })
+      .sum();
 }
 
-template <class T>
-T sum_kernel(int64_t n, const T* x) {
+template <class T> T sum_kernel(int64_t n, const T* x) {
   return accumulate<T>(n, [&](Vec<T> s, int64_t i, auto part) { return s + load(x + i, part); }).sum();
 }
 
-template <class T>
-T sum_squares_kernel(int64_t n, const T* x) {
-  return dot_kernel(n, x, x);
-}
+template <class T> T sum_squares_kernel(int64_t n, const T* x) { return dot_kernel(n, x, x); }
 
 /// v where a vector is full; at the end of a row what was stored there, and zeros.
 template <class T> Vec<T> first_lanes(Vec<T> v, const T*, Full) { return v; }
@@ -44,8 +37,7 @@ double log_of(double x) { return __builtin_log(x); }
 float root_of(float x) { return __builtin_sqrtf(x); }
 double root_of(double x) { return __builtin_sqrt(x); }
 
-template <class T>
-T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
+template <class T> T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
   using V = Vec<T>;
   const V factor = V::set1(scale);
   V top = V::set1(-T(__builtin_inf()));
@@ -108,8 +100,7 @@ void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* 
   });
 }
 
-template <class T>
-void rms_norm_kernel(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd) {
+template <class T> void rms_norm_kernel(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd) {
   using V = Vec<T>;
   *rstd = 1 / root_of(sum_squares_kernel(n, x) / static_cast<T>(n) + eps);
   const V scale = V::set1(*rstd);

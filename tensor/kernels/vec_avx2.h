@@ -11,15 +11,13 @@ namespace {
 constexpr bool kScalesByPowers = false;  // whether scale_by_power exists
 constexpr int kVectorRegisters = 16;
 
-template <class T>
-struct Vec;
+template <class T> struct Vec;
 
 // Eight ones and eight zeros: a window into them is the mask of the first n lanes.
 alignas(32) constexpr int32_t kMask32[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 alignas(32) constexpr int64_t kMask64[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
 
-template <>
-struct Vec<float> {
+template <> struct Vec<float> {
   static constexpr int64_t width = 8;
   using Mask = __m256;
   __m256 v;
@@ -48,8 +46,7 @@ struct Vec<float> {
   }
 };
 
-template <>
-struct Vec<double> {
+template <> struct Vec<double> {
   static constexpr int64_t width = 4;
   using Mask = __m256d;
   __m256d v;

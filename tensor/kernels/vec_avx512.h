@@ -11,11 +11,9 @@ namespace {
 constexpr bool kScalesByPowers = true;  // whether scale_by_power exists
 constexpr int kVectorRegisters = 32;
 
-template <class T>
-struct Vec;
+template <class T> struct Vec;
 
-template <>
-struct Vec<float> {
+template <> struct Vec<float> {
   static constexpr int64_t width = 16;
   using Mask = __mmask16;
   __m512 v;
@@ -35,8 +33,7 @@ struct Vec<float> {
   float max() const { return _mm512_reduce_max_ps(v); }
 };
 
-template <>
-struct Vec<double> {
+template <> struct Vec<double> {
   static constexpr int64_t width = 8;
   using Mask = __mmask8;
   __m512d v;

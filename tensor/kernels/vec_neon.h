@@ -11,11 +11,9 @@ namespace {
 constexpr bool kScalesByPowers = false;  // whether scale_by_power exists
 constexpr int kVectorRegisters = 32;
 
-template <class T>
-struct Vec;
+template <class T> struct Vec;
 
-template <>
-struct Vec<float> {
+template <> struct Vec<float> {
   static constexpr int64_t width = 4;
   using Mask = uint32x4_t;
   float32x4_t v;
@@ -41,8 +39,7 @@ struct Vec<float> {
   float max() const { return vmaxvq_f32(v); }
 };
 
-template <>
-struct Vec<double> {
+template <> struct Vec<double> {
   static constexpr int64_t width = 2;
   using Mask = uint64x2_t;
   float64x2_t v;

@@ -11,19 +11,11 @@ namespace {
 constexpr bool kScalesByPowers = false;  // whether scale_by_power exists
 constexpr int kVectorRegisters = 16;
 
-template <class T>
-struct BitsOf;
-template <>
-struct BitsOf<float> {
-  using type = uint32_t;
-};
-template <>
-struct BitsOf<double> {
-  using type = uint64_t;
-};
+template <class T> struct BitsOf;
+template <> struct BitsOf<float> { using type = uint32_t; };
+template <> struct BitsOf<double> { using type = uint64_t; };
 
-template <class T>
-struct Vec {
+template <class T> struct Vec {
   static constexpr int64_t width = 1;
   using Mask = bool;
   T v;
@@ -63,19 +55,16 @@ Vec<double> abs(Vec<double> a) { return {__builtin_fabs(a.v)}; }
 template <class T> void transpose(Vec<T> (&)[1]) {}
 
 // a·2^k, where the low bits of t's significand hold the integer k.
-template <class T>
-Vec<T> add_exponent(Vec<T> a, Vec<T> t) {
+template <class T> Vec<T> add_exponent(Vec<T> a, Vec<T> t) {
   using Bits = typename BitsOf<T>::type;
   constexpr int significand = sizeof(T) == 4 ? 23 : 52;
   return {__builtin_bit_cast(T, __builtin_bit_cast(Bits, a.v) + (__builtin_bit_cast(Bits, t.v) << significand))};
 }
 // Of a positive normal number m·2^e, 1 ≤ m < 2: e plus the exponent's bias, and m.
-template <class T>
-Vec<T> biased_exponent(Vec<T> a) {
+template <class T> Vec<T> biased_exponent(Vec<T> a) {
   return {static_cast<T>(__builtin_bit_cast(typename BitsOf<T>::type, a.v) >> (sizeof(T) == 4 ? 23 : 52))};
 }
-template <class T>
-Vec<T> significand(Vec<T> a) {
+template <class T> Vec<T> significand(Vec<T> a) {
   using Bits = typename BitsOf<T>::type;
   constexpr Bits low = (Bits(1) << (sizeof(T) == 4 ? 23 : 52)) - 1;
   return {__builtin_bit_cast(T, (__builtin_bit_cast(Bits, a.v) & low) | __builtin_bit_cast(Bits, T(1)))};

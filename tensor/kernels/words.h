@@ -87,9 +87,7 @@ struct GroupWords {
 };
 
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
-  for (int i = 0; i < 4; ++i) {
-    sum.v += static_cast<uint8_t>(a.v >> (8 * i)) * static_cast<int8_t>(b.v >> (8 * i));
-  }
+  for (int i = 0; i < 4; ++i) { sum.v += static_cast<uint8_t>(a.v >> (8 * i)) * static_cast<int8_t>(b.v >> (8 * i)); }
   return sum;
 }
 

@@ -83,8 +83,7 @@ int64_t position_of(const Walk& walk, const Operand& operand, int64_t index) {
   return position;
 }
 
-template <size_t kElement>
-void copy_run(const std::byte* from, int64_t step, int64_t n, std::byte* to) {
+template <size_t kElement> void copy_run(const std::byte* from, int64_t step, int64_t n, std::byte* to) {
   const auto bytes = static_cast<int64_t>(kElement);
   for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * bytes, from + i * step * bytes, kElement);
 }
@@ -96,14 +95,10 @@ void copy_run(const Operand& operand, int64_t position, int64_t n, std::byte* to
     return;
   }
   switch (operand.element) {
-    case 1:
-      return copy_run<1>(from, operand.inner(), n, to);
-    case 2:
-      return copy_run<2>(from, operand.inner(), n, to);
-    case 4:
-      return copy_run<4>(from, operand.inner(), n, to);
-    default:
-      return copy_run<8>(from, operand.inner(), n, to);
+    case 1: return copy_run<1>(from, operand.inner(), n, to);
+    case 2: return copy_run<2>(from, operand.inner(), n, to);
+    case 4: return copy_run<4>(from, operand.inner(), n, to);
+    default: return copy_run<8>(from, operand.inner(), n, to);
   }
 }
 

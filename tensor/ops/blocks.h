@@ -16,10 +16,7 @@ inline constexpr int64_t kElementGrain = 16384;
 struct Lane {
   const void* data;
   int64_t step;
-  template <class T>
-  const T* as() const {
-    return static_cast<const T*>(data);
-  }
+  template <class T> const T* as() const { return static_cast<const T*>(data); }
 };
 
 /// Of operands that repeat one element: hand out that element (step 0), or copies of it, so that every step is 1.

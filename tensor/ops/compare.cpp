@@ -18,8 +18,7 @@ Tensor comparable(const Tensor& x) {
   return x.dtype() == DType::f16 || x.dtype() == DType::bf16 ? x.to(DType::f32) : x;
 }
 
-template <class F>
-Tensor compare(const Tensor& a, const Tensor& b, const char* op, F f) {
+template <class F> Tensor compare(const Tensor& a, const Tensor& b, const char* op, F f) {
   check_same_dtype(a, b, op);
   const Tensor left = comparable(a), right = comparable(b);
   return dispatch_all(left.dtype(), [&](auto zero) -> Tensor {
@@ -42,8 +41,7 @@ int order(int64_t a, double b) {
   return rest > 0 ? -1 : (rest < 0 ? 1 : 0);
 }
 
-template <class F>
-Tensor compare(const Tensor& a, double b, const char* op, F f) {
+template <class F> Tensor compare(const Tensor& a, double b, const char* op, F f) {
   return dispatch_all(a.dtype(), [&](auto zero) -> Tensor {
     using T = decltype(zero);
     if constexpr (!std::is_integral_v<T>) {
@@ -63,14 +61,12 @@ constexpr auto kLe = [](auto a, auto b) { return a <= b; };
 constexpr auto kGt = [](auto a, auto b) { return a > b; };
 constexpr auto kGe = [](auto a, auto b) { return a >= b; };
 
-template <class F>
-Tensor logical(const Tensor& a, const Tensor& b, const char* op, F f) {
+template <class F> Tensor logical(const Tensor& a, const Tensor& b, const char* op, F f) {
   return map_binary<bool, bool>(a.to(DType::boolean), b.to(DType::boolean), op, f);
 }
 
 // f of every element as f64; integers are always finite.
-template <class F>
-Tensor classify(const Tensor& x, F f) {
+template <class F> Tensor classify(const Tensor& x, F f) {
   return dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     return map_unary<bool, T>(x, [f](T value) { return static_cast<bool>(f(convert<double>(value))); });

@@ -18,8 +18,7 @@ constexpr int64_t kWeightParts = 16;
 constexpr int64_t kSmallWeight = 1 << 16;
 
 // Runs body over 0..n: on all threads if there is something for each, else in turn, each spreading by itself.
-template <class Body>
-void over(int64_t n, const Body& body) {
+template <class Body> void over(int64_t n, const Body& body) {
   if (n >= num_threads()) {
     parallel_for(n, 1, body);
   } else if (n > 0) {
@@ -35,8 +34,7 @@ int64_t rows_at_a_time(const Convolution& c) {
 bool pointwise(const Window& w) { return w.kernel == 1 && w.stride == 1 && w.padding == 0 && w.in == w.out; }
 
 // The matrix of columns of some rows of windows: the image itself where a window is one pixel, else a copy.
-template <class T>
-class Columns {
+template <class T> class Columns {
  public:
   explicit Columns(const Convolution& c) : c_(c), direct_(pointwise(c.h) && pointwise(c.w)) {
     if (!direct_) memory_ = Tensor::empty({c.depth() * rows_at_a_time(c) * c.w.out}, dtype_of<T>);
@@ -58,26 +56,20 @@ class Columns {
 };
 
 // Where group g of image n begins.
-template <class T>
-T* input_of(const Convolution& c, T* x, int64_t n, int64_t g) {
+template <class T> T* input_of(const Convolution& c, T* x, int64_t n, int64_t g) {
   return x + (n * c.channels + g * c.group_channels()) * c.in_pixels();
 }
-template <class T>
-T* output_of(const Convolution& c, T* y, int64_t n, int64_t g) {
+template <class T> T* output_of(const Convolution& c, T* y, int64_t n, int64_t g) {
   return y + (n * c.filters + g * c.group_filters()) * c.out_pixels();
 }
 
-template <class T>
-void fill_bias(const Convolution& c, const T* bias, int64_t pixels, T* y) {
-  for (int64_t f = 0; f < c.group_filters(); ++f) {
-    std::fill_n(y + f * c.out_pixels(), pixels, bias[f]);
-  }
+template <class T> void fill_bias(const Convolution& c, const T* bias, int64_t pixels, T* y) {
+  for (int64_t f = 0; f < c.group_filters(); ++f) { std::fill_n(y + f * c.out_pixels(), pixels, bias[f]); }
 }
 
 // The three of them for groups of few filters. An image and a group is a task; where there are fewer than threads, its
 // filters are shared out, each part loading the image for itself.
-template <class T>
-void convolve_direct(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
+template <class T> void convolve_direct(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
   const int64_t filters = c.group_filters(), depth = c.depth(), tasks = c.images * c.groups;
   if (tasks == 0 || filters == 0) return;
   const int64_t parts = std::clamp<int64_t>((num_threads() + tasks - 1) / tasks, 1, filters);
@@ -95,8 +87,7 @@ void convolve_direct(const Convolution& c, const T* x, const T* weight, const T*
   });
 }
 
-template <class T>
-void convolve_transposed_direct(const Convolution& c, const T* weight, const T* dy, T* dx) {
+template <class T> void convolve_transposed_direct(const Convolution& c, const T* weight, const T* dy, T* dx) {
   const int64_t filters = c.group_filters(), depth = c.depth();
   over(c.images * c.groups, [&](int64_t begin, int64_t end) {
     DirectConvolution<T> direct(c);
@@ -125,8 +116,7 @@ void add_weight_direct(const Convolution& c, DirectConvolution<T>& direct, int64
 
 }  // namespace
 
-template <class T>
-void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
+template <class T> void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
   if (prefers_direct(c)) return convolve_direct(c, x, weight, bias, y);
   const int64_t step = rows_at_a_time(c), chunks = (c.h.out + step - 1) / step;
   const int64_t filters = c.group_filters(), depth = c.depth();
@@ -144,8 +134,7 @@ void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, 
   });
 }
 
-template <class T>
-void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx) {
+template <class T> void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx) {
   if (prefers_direct(c)) return convolve_transposed_direct(c, weight, dy, dx);
   const int64_t step = rows_at_a_time(c), filters = c.group_filters(), depth = c.depth();
   // Windows of neighbouring rows overlap, so the rows of an image go one after the other.
@@ -166,8 +155,7 @@ void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* 
   });
 }
 
-template <class T>
-void convolve_weight(const Convolution& c, const T* x, const T* dy, T* dweight, bool accumulate) {
+template <class T> void convolve_weight(const Convolution& c, const T* x, const T* dy, T* dweight, bool accumulate) {
   const int64_t step = rows_at_a_time(c), filters = c.group_filters(), depth = c.depth();
   const int64_t size = c.filters * depth;
   const int64_t wanted = size > kSmallWeight ? 1 : std::clamp<int64_t>(c.images, 1, kWeightParts);

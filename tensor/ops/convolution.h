@@ -27,13 +27,10 @@ struct Convolution {
 
 /// y[n, f] = bias[f] + Σ_c weight[f, c] ⋆ x[n, c] (cross-correlation); bias may be null. An image's bits do not depend
 /// on the others.
-template <class T>
-void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, T* y);
+template <class T> void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, T* y);
 /// dx += the gradient by x of Σ dy·y.
-template <class T>
-void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx);
+template <class T> void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx);
 /// dweight = the gradient by the weight of Σ dy·y, or += when accumulate.
-template <class T>
-void convolve_weight(const Convolution& c, const T* x, const T* dy, T* dweight, bool accumulate);
+template <class T> void convolve_weight(const Convolution& c, const T* x, const T* dy, T* dweight, bool accumulate);
 
 }  // namespace qing

@@ -17,8 +17,7 @@ bool prefers_direct(const Convolution& c) {
   return c.group_filters() <= kMostFilters && c.h.kernel * c.w.kernel > 1 && c.out_pixels() >= kLeastPixels;
 }
 
-template <class T>
-DirectConvolution<T>::DirectConvolution(const Convolution& c) : c_(c) {
+template <class T> DirectConvolution<T>::DirectConvolution(const Convolution& c) : c_(c) {
   const Window &h = c.h, &w = c.w;
   pitch_ = w.out + (w.kernel - 1) * w.dilation / w.stride;
   rows_ = h.out + (h.kernel - 1) * h.dilation / h.stride;
@@ -38,9 +37,7 @@ DirectConvolution<T>::DirectConvolution(const Convolution& c) : c_(c) {
 
 // Calls body(where in the planes, where in the image, count) for each row's part that is no padding; the image's
 // elements are w.stride apart.
-template <class T>
-template <class Body>
-void DirectConvolution<T>::for_each_run(Body body) const {
+template <class T> template <class Body> void DirectConvolution<T>::for_each_run(Body body) const {
   const Window &h = c_.h, &w = c_.w;
   int64_t at = 0;
   for (int64_t channel = 0; channel < c_.group_channels(); ++channel) {
@@ -60,30 +57,23 @@ void DirectConvolution<T>::for_each_run(Body body) const {
   }
 }
 
-template <class T>
-void DirectConvolution<T>::clear() {
-  std::fill(planes_.begin(), planes_.end(), T(0));
-}
+template <class T> void DirectConvolution<T>::clear() { std::fill(planes_.begin(), planes_.end(), T(0)); }
 
-template <class T>
-void DirectConvolution<T>::load(const T* image) {
+template <class T> void DirectConvolution<T>::load(const T* image) {
   clear();
   for_each_run([&](int64_t to, int64_t from, int64_t n) {
     for (int64_t k = 0; k < n; ++k) planes_[to + k] = image[from + k * c_.w.stride];
   });
 }
 
-template <class T>
-void DirectConvolution<T>::store(T* image) const {
+template <class T> void DirectConvolution<T>::store(T* image) const {
   for_each_run([&](int64_t from, int64_t to, int64_t n) {
     for (int64_t k = 0; k < n; ++k) image[to + k * c_.w.stride] += planes_[from + k];
   });
 }
 
 // Calls body(first row of windows, rows, length of their run) for the blocks.
-template <class T>
-template <class Body>
-void DirectConvolution<T>::for_each_block(Body body) {
+template <class T> template <class Body> void DirectConvolution<T>::for_each_block(Body body) {
   const int64_t step = static_cast<int64_t>(block_.size()) / pitch_;
   for (int64_t first = 0; first < c_.h.out; first += step) {
     const int64_t rows = std::min(step, c_.h.out - first);
@@ -91,8 +81,7 @@ void DirectConvolution<T>::for_each_block(Body body) {
   }
 }
 
-template <class T>
-void DirectConvolution<T>::apply(const T* filter, const T* bias, T* y) {
+template <class T> void DirectConvolution<T>::apply(const T* filter, const T* bias, T* y) {
   const auto& kernels = kernels::kernels<T>();
   for_each_block([&](int64_t first, int64_t rows, int64_t n) {
     std::fill_n(block_.begin(), n, bias != nullptr ? *bias : T(0));
@@ -106,8 +95,7 @@ void DirectConvolution<T>::apply(const T* filter, const T* bias, T* y) {
 }
 
 // Rows of dy with zeros between them.
-template <class T>
-void DirectConvolution<T>::read_block(const T* dy, int64_t first, int64_t rows) {
+template <class T> void DirectConvolution<T>::read_block(const T* dy, int64_t first, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r) {
     T* const row = block_.data() + r * pitch_;
     std::copy_n(dy + (first + r) * c_.w.out, c_.w.out, row);
@@ -115,8 +103,7 @@ void DirectConvolution<T>::read_block(const T* dy, int64_t first, int64_t rows) 
   }
 }
 
-template <class T>
-void DirectConvolution<T>::add_transposed(const T* filter, const T* dy) {
+template <class T> void DirectConvolution<T>::add_transposed(const T* filter, const T* dy) {
   const auto& kernels = kernels::kernels<T>();
   for_each_block([&](int64_t first, int64_t rows, int64_t n) {
     read_block(dy, first, rows);
@@ -126,8 +113,7 @@ void DirectConvolution<T>::add_transposed(const T* filter, const T* dy) {
   });
 }
 
-template <class T>
-void DirectConvolution<T>::add_filter(const T* dy, T* dfilter) {
+template <class T> void DirectConvolution<T>::add_filter(const T* dy, T* dfilter) {
   const auto& kernels = kernels::kernels<T>();
   for_each_block([&](int64_t first, int64_t rows, int64_t n) {
     read_block(dy, first, rows);

@@ -16,8 +16,7 @@ bool prefers_direct(const Convolution& c);
 /// strides. Then what a tap of the filter sees of a plane is, for all windows together, one run of memory: the windows'
 /// own rows have that length too, and what comes between them is dropped, or 0 (in gradients: a weight or a pixel that
 /// is not finite makes NaN of its product with it). Scratch memory of one thread.
-template <class T>
-class DirectConvolution {
+template <class T> class DirectConvolution {
  public:
   explicit DirectConvolution(const Convolution& c);
 
@@ -34,10 +33,8 @@ class DirectConvolution {
   void add_filter(const T* dy, T* dfilter);
 
  private:
-  template <class Body>
-  void for_each_run(Body body) const;
-  template <class Body>
-  void for_each_block(Body body);
+  template <class Body> void for_each_run(Body body) const;
+  template <class Body> void for_each_block(Body body);
   void read_block(const T* dy, int64_t first, int64_t rows);
 
   const Convolution& c_;

@@ -26,16 +26,14 @@ Tensor apply(Binary op, const Tensor& a, const Tensor& b, const char* name);
 void add_into(const Tensor& into, const Tensor& x);
 
 /// y[i] = f(x[i]) over n elements; y may be x.
-template <class T, class F>
-void map(int64_t n, const T* x, T* y, F f) {
+template <class T, class F> void map(int64_t n, const T* x, T* y, F f) {
   parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) y[i] = f(x[i]);
   });
 }
 
 /// f(a, b, ...) for the elements of operands of type T, which broadcast to `shape`. f takes them in order.
-template <class T, class F, class... Operands>
-Tensor map_to(const Shape& shape, F f, const Operands&... operands) {
+template <class T, class F, class... Operands> Tensor map_to(const Shape& shape, F f, const Operands&... operands) {
   using R = decltype(f((static_cast<void>(operands), T())...));
   Tensor result = Tensor::empty(shape, dtype_of<R>);
   R* out = result.data<R>();
@@ -49,8 +47,7 @@ Tensor map_to(const Shape& shape, F f, const Operands&... operands) {
 }
 
 /// The same for f32 and f64 operands, all of one dtype (DTypeError), with their broadcast shape (ShapeError).
-template <class F, class... Operands>
-Tensor map(const char* op, F f, const Tensor& first, const Operands&... others) {
+template <class F, class... Operands> Tensor map(const char* op, F f, const Tensor& first, const Operands&... others) {
   Shape shape = first.shape();
   ((check_same_dtype(first, others, op), shape = broadcast_shapes(shape, others.shape(), op)), ...);
   return dispatch_floating(first.dtype(), op,

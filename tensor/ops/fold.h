@@ -49,8 +49,7 @@ void fold_lanes(const Tensor& x, const std::vector<int64_t>& dims, Acc* out, Par
 }
 
 /// Σ f(i) for i < n in double, in eight interleaved chains: less error than one, and none waits for another.
-template <class F>
-double sum_in_chains(int64_t n, F f) {
+template <class F> double sum_in_chains(int64_t n, F f) {
   constexpr int64_t kChains = 8;
   double chains[kChains] = {};
   int64_t i = 0;

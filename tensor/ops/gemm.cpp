@@ -10,16 +10,13 @@
 namespace qing {
 namespace {
 
-template <class T>
-GemmView<T> view(Trans trans, const T* data, int64_t leading) {
+template <class T> GemmView<T> view(Trans trans, const T* data, int64_t leading) {
   return trans == Trans::no ? GemmView<T>{data, leading, 1} : GemmView<T>{data, 1, leading};
 }
 
-template <class T>
-void compute(const GemmProduct<T>& product) {
+template <class T> void compute(const GemmProduct<T>& product) {
   const auto& table = kernels::kernels<T>();
-  for_parts(product.m, product.n, product.k, table.mr, table.nr,
-            [&](const GemmPart& part) { product.compute(part); });
+  for_parts(product.m, product.n, product.k, table.mr, table.nr, [&](const GemmPart& part) { product.compute(part); });
 }
 
 }  // namespace
@@ -34,16 +31,16 @@ template <class T>
 void gemm_serial(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
                  int64_t ldb, T* c, int64_t ldc, const T* bias, bool accumulate, T* gelu) {
   if (m <= 0 || n <= 0) return;
-  const GemmProduct<T> product{m, n, k, view(trans_a, a, lda), view(trans_b, b, ldb), nullptr, c, ldc, bias, accumulate,
-                               gelu};
+  const GemmProduct<T> product{m,    n,          k,   view(trans_a, a, lda), view(trans_b, b, ldb), nullptr, c, ldc,
+                               bias, accumulate, gelu};
   product.compute({0, m, 0, n});
 }
 
 template <class T>
 void gemm(Trans trans_a, int64_t m, const T* a, int64_t lda, const PackedMatrix<T>& b, T* c, int64_t ldc, const T* bias,
           bool accumulate, T* gelu) {
-  compute<T>({m, b.columns(), b.rows(), view(trans_a, a, lda), view<T>(Trans::no, nullptr, 0), b.panels(), c,
-                       ldc, bias, accumulate, gelu});
+  compute<T>({m, b.columns(), b.rows(), view(trans_a, a, lda), view<T>(Trans::no, nullptr, 0), b.panels(), c, ldc, bias,
+              accumulate, gelu});
 }
 
 template <class T>
@@ -62,9 +59,9 @@ PackedMatrix<T>::PackedMatrix(Trans trans_b, int64_t k, int64_t n, const T* b, i
 }
 
 #define QING_INSTANTIATE(T)                                                                                          \
-  template void gemm<T>(Trans, Trans, int64_t, int64_t, int64_t, const T*, int64_t, const T*, int64_t, T*, int64_t, \
+  template void gemm<T>(Trans, Trans, int64_t, int64_t, int64_t, const T*, int64_t, const T*, int64_t, T*, int64_t,  \
                         const T*, bool, T*);                                                                         \
-  template void gemm_serial<T>(Trans, Trans, int64_t, int64_t, int64_t, const T*, int64_t, const T*, int64_t, T*,   \
+  template void gemm_serial<T>(Trans, Trans, int64_t, int64_t, int64_t, const T*, int64_t, const T*, int64_t, T*,    \
                                int64_t, const T*, bool, T*);                                                         \
   template void gemm<T>(Trans, int64_t, const T*, int64_t, const PackedMatrix<T>&, T*, int64_t, const T*, bool, T*); \
   template class PackedMatrix<T>;

@@ -26,8 +26,7 @@ void gemm_serial(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, 
 
 /// op(B) as GEMM's kernels read it, packed once for many products: weights, above all transposed ones met by few rows.
 /// A copy: later writes to B do not show. Immutable, so any number of threads may use it.
-template <class T>
-class PackedMatrix {
+template <class T> class PackedMatrix {
  public:
   PackedMatrix() = default;  ///< 0×0
   /// op(B) is k×n with leading dimension ldb. ValueError if k or n is negative. Uses threads.

@@ -27,8 +27,7 @@ int64_t l2_bytes() {
 }
 
 // Grow-only memory of one thread for packed panels, so that no product allocates after the first.
-template <class T>
-T* packing_buffer(int64_t elements) {
+template <class T> T* packing_buffer(int64_t elements) {
   struct Free {
     void operator()(T* p) const { std::free(p); }
   };
@@ -55,8 +54,7 @@ struct Plan {
   int64_t strips;   // of rows whose A and C stay in L2 while panels of B pass by
 };
 
-template <class T>
-Plan plan_of(const GemmProduct<T>& product, const GemmPart& part, int64_t depth) {
+template <class T> Plan plan_of(const GemmProduct<T>& product, const GemmPart& part, int64_t depth) {
   const auto& table = kernels::kernels<T>();
   const int64_t mr = table.mr, nr = table.nr, size = sizeof(T);
   const int64_t strips = (part.rows + mr - 1) / mr, panels = (part.columns + nr - 1) / nr;
@@ -133,8 +131,7 @@ void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, 
 }
 
 // Few rows times a transposed B, which lies as it is. How many columns of the part were computed.
-template <class T>
-int64_t GemmProduct<T>::compute_turned(const GemmPart& part) const {
+template <class T> int64_t GemmProduct<T>::compute_turned(const GemmPart& part) const {
   const auto& table = kernels::kernels<T>();
   if (packed_b != nullptr || b.column == 1 || part.rows > table.turned_rows) return 0;
   // The columns of two vectors would share too few sets of the first cache.
@@ -162,15 +159,13 @@ int64_t GemmProduct<T>::compute_turned(const GemmPart& part) const {
   return columns;
 }
 
-template <class T>
-void GemmProduct<T>::compute(const GemmPart& whole) const {
+template <class T> void GemmProduct<T>::compute(const GemmPart& whole) const {
   const FlushDenormals flush;
   const int64_t done = k > 0 ? compute_turned(whole) : 0;
   if (done < whole.columns) compute_packed({whole.row, whole.rows, whole.column + done, whole.columns - done});
 }
 
-template <class T>
-void GemmProduct<T>::compute_packed(const GemmPart& part) const {
+template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) const {
   const auto& table = kernels::kernels<T>();
   const int64_t block = gemm_block_depth(k), nr = table.nr, panel = kPanelRows * panel_step(block);
   const Plan plan = plan_of(*this, part, block);
@@ -248,8 +243,8 @@ void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
   });
 }
 
-#define QING_INSTANTIATE(T)                                                                          \
-  template void pack_block<T>(const GemmView<T>&, int64_t, int64_t, int64_t, int64_t, T*);           \
+#define QING_INSTANTIATE(T)                                                                \
+  template void pack_block<T>(const GemmView<T>&, int64_t, int64_t, int64_t, int64_t, T*); \
   template struct GemmProduct<T>;
 QING_INSTANTIATE(float)
 QING_INSTANTIATE(double)

@@ -18,8 +18,7 @@ constexpr int64_t gemm_block_depth(int64_t k) {
 }
 
 /// A matrix as the product sees it: element (i, j) of op(M).
-template <class T>
-struct GemmView {
+template <class T> struct GemmView {
   const T* data;
   int64_t row, column;  ///< strides; one of them is 1
 
@@ -31,16 +30,15 @@ struct GemmPart {
   int64_t row, rows, column, columns;
 };
 
-template <class T>
-struct GemmProduct {
+template <class T> struct GemmProduct {
   int64_t m, n, k;
   GemmView<T> a, b;
   const T* packed_b;  ///< as pack_block() lays it out, all blocks one after the other; or null, and b is read
   T* c;
   int64_t ldc;
-  const T* bias;    ///< or null
+  const T* bias;  ///< or null
   bool accumulate;
-  T* gelu;          ///< as C; or null
+  T* gelu;  ///< as C; or null
 
   /// On the calling thread.
   void compute(const GemmPart& part) const;

@@ -11,13 +11,12 @@
 namespace qing {
 namespace {
 
-constexpr int64_t kGrain = 16384;   // elements a thread takes at a time
-constexpr int64_t kColumns = 64;    // adjacent elements that one thread owns where rows are added up
-constexpr int64_t kTogether = 32;   // lanes walked together, so that a cache line of neighbours is used whole
+constexpr int64_t kGrain = 16384;  // elements a thread takes at a time
+constexpr int64_t kColumns = 64;   // adjacent elements that one thread owns where rows are added up
+constexpr int64_t kTogether = 32;  // lanes walked together, so that a cache line of neighbours is used whole
 
 // a + b in the type's own arithmetic: integers wrap around, bool is "or".
-template <class T>
-T sum_of_two(T a, T b) {
+template <class T> T sum_of_two(T a, T b) {
   if constexpr (is_short_float<T>) {
     return convert<T>(to_float(a) + to_float(b));
   } else if constexpr (std::is_same_v<T, bool>) {
@@ -30,8 +29,7 @@ T sum_of_two(T a, T b) {
 }
 
 // Whether `from` replaces `to` as the larger (or smaller) of both.
-template <class T>
-bool beats(T from, T to, bool larger) {
+template <class T> bool beats(T from, T to, bool larger) {
   if constexpr (is_short_float<T>) {
     return beats(to_float(from), to_float(to), larger);
   } else {
@@ -39,8 +37,7 @@ bool beats(T from, T to, bool larger) {
   }
 }
 
-template <class T>
-void place(T& to, T from, Placing placing) {
+template <class T> void place(T& to, T from, Placing placing) {
   to = placing == Placing::add ? sum_of_two(to, from) : from;
 }
 
@@ -59,8 +56,7 @@ Shape with_size(Shape shape, int64_t dim, int64_t size) {
 
 // Calls visit(position in index, position in x without `dim`) for the elements of `index`; those that differ along
 // `dim` alone on one thread, in order.
-template <class Visit>
-void for_each_index(const Tensor& index, const Layout& x, int64_t dim, Visit visit) {
+template <class Visit> void for_each_index(const Tensor& index, const Layout& x, int64_t dim, Visit visit) {
   Layout shared = x;
   for (int64_t d = 0; d < index.dim(); ++d) shared.sizes[d] = index.size(d);
   const Lanes lanes(index.layout(), {dim}), others(shared, {dim});

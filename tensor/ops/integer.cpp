@@ -12,8 +12,7 @@ namespace qing {
 namespace {
 
 // The smallest integer over −1 is the one quotient that does not fit: it wraps to itself.
-template <class T>
-T floor_quotient(T a, T b, const char* name) {
+template <class T> T floor_quotient(T a, T b, const char* name) {
   if (b == 0) throw ValueError(std::string(name) + ": division by zero");
   if constexpr (std::is_signed_v<T>) {
     if (b == -1) return wrapping_sub(T(0), a);
@@ -23,8 +22,7 @@ T floor_quotient(T a, T b, const char* name) {
   return static_cast<T>(quotient - (down ? 1 : 0));
 }
 
-template <class T>
-T shift(T a, T count, bool left, const char* name) {
+template <class T> T shift(T a, T count, bool left, const char* name) {
   if (count < 0) throw ValueError(std::string(name) + ": a shift by " + std::to_string(count) + " bits");
   constexpr int kBits = 8 * sizeof(T);
   if (left) return count >= kBits ? T(0) : static_cast<T>(static_cast<std::make_unsigned_t<T>>(a) << count);
@@ -32,8 +30,7 @@ T shift(T a, T count, bool left, const char* name) {
   return static_cast<T>(a >> count);
 }
 
-template <class T>
-Tensor compute(IntegerBinary op, const Tensor& a, const Tensor& b, const char* name) {
+template <class T> Tensor compute(IntegerBinary op, const Tensor& a, const Tensor& b, const char* name) {
   const auto run = [&](auto f) { return map_binary<T, T>(a, b, name, f); };
   switch (op) {
     case IntegerBinary::add: return run([](T x, T y) { return wrapping_add(x, y); });

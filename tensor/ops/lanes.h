@@ -22,23 +22,21 @@ class Lanes {
   /// `dims` are distinct and in [0, layout.dim()). Without any, each element is a lane.
   Lanes(const Layout& layout, const std::vector<int64_t>& dims, LaneOrder order = LaneOrder::row_major);
 
-  int64_t count() const { return count_; }    ///< in row-major order of the other dimensions
+  int64_t count() const { return count_; }  ///< in row-major order of the other dimensions
   int64_t length() const { return length_; }
-  bool dense() const { return dense_; }       ///< each lane is a run of adjacent elements
-  bool columns() const { return columns_; }   ///< lanes lie side by side, with one distance from element to element
+  bool dense() const { return dense_; }      ///< each lane is a run of adjacent elements
+  bool columns() const { return columns_; }  ///< lanes lie side by side, with one distance from element to element
   int64_t distance() const { return along_.dim() == 0 ? 1 : along_.strides.back(); }  ///< if columns() or dense()
-  int64_t position(int64_t lane) const;       ///< of its first element, from the tensor's first
+  int64_t position(int64_t lane) const;  ///< of its first element, from the tensor's first
   /// Lanes that are worth a thread, and that are copied at a time.
   int64_t tile() const { return std::max<int64_t>(1, kTileElements / std::max<int64_t>(length_, 1)); }
 
   /// tile[l·length + j] = element j of lane first + l, for l < count.
-  template <class T>
-  void read(const T* data, int64_t first, int64_t count, T* tile) const {
+  template <class T> void read(const T* data, int64_t first, int64_t count, T* tile) const {
     copy(first, count, [&](int64_t position, int64_t at) { tile[at] = data[position]; });
   }
   /// The reverse of read().
-  template <class T>
-  void write(const T* tile, int64_t first, int64_t count, T* data) const {
+  template <class T> void write(const T* tile, int64_t first, int64_t count, T* data) const {
     copy(first, count, [&](int64_t position, int64_t at) { data[position] = tile[at]; });
   }
 
@@ -46,8 +44,7 @@ class Lanes {
   static constexpr int64_t kTileElements = 16384;
   static constexpr int64_t kBlock = 16;  // lanes walked together, so that a cache line of neighbours is used whole
 
-  template <class Move>
-  void copy(int64_t first, int64_t count, Move move) const;
+  template <class Move> void copy(int64_t first, int64_t count, Move move) const;
 
   Layout across_, along_;  // with as few dimensions as their strides allow
   int64_t count_ = 1, length_ = 1;
@@ -55,8 +52,7 @@ class Lanes {
 };
 
 /// Calls visit(position, i) for element i of a layout, in row-major order; positions are from the first element.
-template <class Visit>
-void walk(const Layout& layout, Visit visit) {
+template <class Visit> void walk(const Layout& layout, Visit visit) {
   const int64_t rank = layout.dim(), total = layout.numel();
   const int64_t run = rank == 0 ? 1 : layout.sizes.back(), step = rank == 0 ? 0 : layout.strides.back();
   std::vector<int64_t> index(layout.sizes.size(), 0);
@@ -72,8 +68,7 @@ void walk(const Layout& layout, Visit visit) {
   }
 }
 
-template <class Move>
-void Lanes::copy(int64_t first, int64_t count, Move move) const {
+template <class Move> void Lanes::copy(int64_t first, int64_t count, Move move) const {
   const int64_t together = distance() == 1 ? 1 : kBlock;
   for (int64_t block = 0; block < count; block += together) {
     const int64_t lanes = std::min(together, count - block);
@@ -86,8 +81,7 @@ void Lanes::copy(int64_t first, int64_t count, Move move) const {
 }
 
 /// Gives one thread dense lanes to read, which it asks for in ascending order.
-template <class T>
-class LaneReader {
+template <class T> class LaneReader {
  public:
   LaneReader(const Tensor& x, const Lanes& lanes) : lanes_(lanes), data_(x.data<T>()) {}
 
@@ -110,8 +104,7 @@ class LaneReader {
 };
 
 /// Gives one thread dense lanes to overwrite, which it asks for one after the other; complete when it is destroyed.
-template <class T>
-class LaneWriter {
+template <class T> class LaneWriter {
  public:
   LaneWriter(const Tensor& y, const Lanes& lanes) : lanes_(lanes), data_(y.data<T>()) {}
   ~LaneWriter() { flush(); }

@@ -7,8 +7,7 @@
 namespace qing {
 
 /// R f(T) of every element.
-template <class R, class T, class F>
-Tensor map_unary(const Tensor& x, F f) {
+template <class R, class T, class F> Tensor map_unary(const Tensor& x, F f) {
   Tensor result = Tensor::empty(x.shape(), dtype_of<R>);
   R* const out = result.data<R>();
   const T* const in = x.data<T>();
@@ -21,8 +20,7 @@ Tensor map_unary(const Tensor& x, F f) {
 }
 
 /// R f(T, T) of every pair, broadcast; both tensors are of T.
-template <class R, class T, class F>
-Tensor map_binary(const Tensor& a, const Tensor& b, const char* op, F f) {
+template <class R, class T, class F> Tensor map_binary(const Tensor& a, const Tensor& b, const char* op, F f) {
   const Shape shape = broadcast_shapes(a.shape(), b.shape(), op);
   const Tensor left = a.expand(shape), right = b.expand(shape);
   Tensor result = Tensor::empty(shape, dtype_of<R>);

@@ -21,8 +21,8 @@ int64_t words_of(int64_t k, int64_t per_word) { return (k + per_word - 1) / per_
 
 int64_t checked(int64_t k, int64_t n, int64_t most, const char* what) {
   if (k >= 0 && n >= 0 && k <= most) return k;
-  throw ValueError(std::string(what) + ": " + std::to_string(k) + "×" + std::to_string(n) +
-                   " is no size; needs 0 to " + std::to_string(most) + " rows");
+  throw ValueError(std::string(what) + ": " + std::to_string(k) + "×" + std::to_string(n) + " is no size; needs 0 to " +
+                   std::to_string(most) + " rows");
 }
 
 // Packs column by column: round(values, bytes, j) writes a column's k elements, which fill `groups` words.
@@ -93,7 +93,9 @@ Bf16Matrix::Bf16Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int6
 }
 
 Int8Matrix::Int8Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int64_t ldb)
-    : k_(checked(k, n, kMaxRows, "Int8Matrix")), n_(n), scales_(Tensor::empty({n})),
+    : k_(checked(k, n, kMaxRows, "Int8Matrix")),
+      n_(n),
+      scales_(Tensor::empty({n})),
       zeros_(Tensor::empty({n}, DType::i32)) {
   float* const scale = scales_.data<float>();
   int32_t* const zero = zeros_.data<int32_t>();
@@ -119,7 +121,10 @@ void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c,
 
 void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc, const float* bias) {
   const int64_t k = b.rows(), groups = words_of(k, 4);
-  const kernels::LowStrip strip{.b = b.words(), .c = c, .ldc = ldc, .bias = bias,
+  const kernels::LowStrip strip{.b = b.words(),
+                                .c = c,
+                                .ldc = ldc,
+                                .bias = bias,
                                 .b_scale = b.columns() > 0 ? b.scales() : nullptr,
                                 .b_zero = b.columns() > 0 ? b.zeros() : nullptr};
   multiply(m, b.columns(), k, groups, strip, kernels::low_precision().bytes_strip, [&](int64_t i, uint32_t* words) {

@@ -38,7 +38,7 @@ class Int8Matrix {
   int64_t rows() const { return k_; }
   int64_t columns() const { return n_; }
   const void* words() const { return words_.defined() ? words_.data<uint8_t>() : nullptr; }
-  const float* scales() const { return scales_.data<float>(); }   ///< [n]
+  const float* scales() const { return scales_.data<float>(); }    ///< [n]
   const int32_t* zeros() const { return zeros_.data<int32_t>(); }  ///< [n]: 128 times the column's sum of bytes
 
  private:

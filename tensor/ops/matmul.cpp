@@ -109,8 +109,7 @@ struct Offsets {
   }
 };
 
-template <class T>
-void run(const Plan& plan, const T* a, const T* b, T* y, bool accumulate, const T* bias, T* gelu) {
+template <class T> void run(const Plan& plan, const T* a, const T* b, T* y, bool accumulate, const T* bias, T* gelu) {
   const int64_t m = plan.a.rows, n = plan.b.columns, k = plan.a.columns;
   const int64_t outputs = count(plan.outputs), sums = count(plan.sums);
   using Multiply = decltype(&gemm_serial<T>);

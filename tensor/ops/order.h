@@ -9,8 +9,7 @@
 namespace qing {
 
 /// The element as a type that has operators: short floats become float.
-template <class T>
-auto comparable(T value) {
+template <class T> auto comparable(T value) {
   if constexpr (is_short_float<T>) {
     return to_float(value);
   } else {
@@ -18,8 +17,7 @@ auto comparable(T value) {
   }
 }
 
-template <class T>
-bool is_nan(T value) {
+template <class T> bool is_nan(T value) {
   if constexpr (std::is_floating_point_v<T> || is_short_float<T>) {
     return std::isnan(comparable(value));
   } else {
@@ -28,14 +26,10 @@ bool is_nan(T value) {
 }
 
 /// a > b, NaN being above all numbers.
-template <class T>
-bool above(T a, T b) {
-  return comparable(a) > comparable(b) || (is_nan(a) && !is_nan(b));
-}
+template <class T> bool above(T a, T b) { return comparable(a) > comparable(b) || (is_nan(a) && !is_nan(b)); }
 
 /// Whether a is to be taken before b when looking for the largest or the smallest: NaN before any number, either way.
-template <class T>
-bool more_extreme(T a, T b, bool largest) {
+template <class T> bool more_extreme(T a, T b, bool largest) {
   if (is_nan(a)) return !is_nan(b);
   return largest ? comparable(a) > comparable(b) : comparable(a) < comparable(b);
 }

@@ -16,8 +16,7 @@ constexpr int64_t kRowsAChunk = 64;
 
 }  // namespace
 
-template <class T>
-void sum_rows(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* out, bool accumulate) {
+template <class T> void sum_rows(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* out, bool accumulate) {
   const int64_t chunks = (rows + kRowsAChunk - 1) / kRowsAChunk;
   const auto& table = kernels::kernels<T>();
   std::vector<T> partial(static_cast<size_t>(chunks * columns), T(0));

@@ -10,8 +10,7 @@
 namespace qing {
 
 /// out[j] = Σ_i x[i·ldx + j], or += when accumulate; x is rows × columns.
-template <class T>
-void sum_rows(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* out, bool accumulate);
+template <class T> void sum_rows(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* out, bool accumulate);
 
 /// Sums x down to `shape`, which broadcasts to x's: the transpose of Tensor::expand. f32 or f64; ShapeError otherwise.
 Tensor sum_to(const Tensor& x, const Shape& shape);

@@ -56,27 +56,30 @@ Tensor fold_integers(const Tensor& x, const std::vector<int64_t>& dims, const ch
 void check_something(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
   for (const int64_t d : dims) {
     if (x.size(d) == 0) {
-      throw ValueError(fmt::format("{}: dimension {} of shape {} has no elements to choose from", op, d,
-                                   to_string(x.shape())));
+      throw ValueError(
+          fmt::format("{}: dimension {} of shape {} has no elements to choose from", op, d, to_string(x.shape())));
     }
   }
 }
 
 // The norm's terms and what is done with their sum.
-template <class T>
-Tensor norm_of(const Tensor& x, double p, const std::vector<int64_t>& dims) {
-  if (p == 0) return sum_of<T>(x, dims, [](int64_t, double v) { return v != 0 ? 1.0 : 0.0; }, as_is);
-  if (p == 1) return sum_of<T>(x, dims, [](int64_t, double v) { return std::abs(v); }, as_is);
+template <class T> Tensor norm_of(const Tensor& x, double p, const std::vector<int64_t>& dims) {
+  if (p == 0)
+    return sum_of<T>(
+        x, dims, [](int64_t, double v) { return v != 0 ? 1.0 : 0.0; }, as_is);
+  if (p == 1)
+    return sum_of<T>(
+        x, dims, [](int64_t, double v) { return std::abs(v); }, as_is);
   if (p == 2) {
-    return sum_of<T>(x, dims, [](int64_t, double v) { return v * v; }, [](double sum) { return std::sqrt(sum); });
+    return sum_of<T>(
+        x, dims, [](int64_t, double v) { return v * v; }, [](double sum) { return std::sqrt(sum); });
   }
   return sum_of<T>(
       x, dims, [p](int64_t, double v) { return std::pow(std::abs(v), p); },
       [p](double sum) { return std::pow(sum, 1 / p); });
 }
 
-template <class T>
-Tensor largest_magnitude(const Tensor& x, bool largest, const std::vector<int64_t>& dims) {
+template <class T> Tensor largest_magnitude(const Tensor& x, bool largest, const std::vector<int64_t>& dims) {
   Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
   const auto fold = [largest](int64_t n, const T* values) {
     T best = n == 0 ? T(0) : std::abs(values[0]);
@@ -99,7 +102,9 @@ Tensor sum_over(const Tensor& x, const std::vector<int64_t>& dims) {
   return dispatch_floating(x.dtype(), "sum", [&](auto zero) {
     using T = decltype(zero);
     const Lanes lanes(x.layout(), dims, LaneOrder::storage);
-    if (!lanes.columns() || lanes.count() < 2) return sum_of<T>(x, dims, [](int64_t, double v) { return v; }, as_is);
+    if (!lanes.columns() || lanes.count() < 2)
+      return sum_of<T>(
+          x, dims, [](int64_t, double v) { return v; }, as_is);
     Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
     sum_rows(lanes.length(), lanes.count(), x.data<T>(), lanes.distance(), y.data<T>(), false);
     return y;

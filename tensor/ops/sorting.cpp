@@ -12,15 +12,13 @@
 namespace qing {
 namespace {
 
-template <class T>
-struct Entry {
+template <class T> struct Entry {
   T value;
   int64_t index;
 };
 
 // A strict order of distinct entries: equal values by index.
-template <class T>
-bool comes_first(const Entry<T>& a, const Entry<T>& b, bool descending) {
+template <class T> bool comes_first(const Entry<T>& a, const Entry<T>& b, bool descending) {
   if (above(a.value, b.value)) return descending;
   if (above(b.value, a.value)) return !descending;
   return a.index < b.index;
@@ -74,8 +72,8 @@ void arrange_lane(int64_t n, const T* lane, int64_t skip, int64_t count, T* valu
 
 void check_something(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
   if (size_along(x, dims) == 0) {
-    throw ValueError(fmt::format("{}: dimension {} of shape {} has no elements to choose from", op, dims[0],
-                                 to_string(x.shape())));
+    throw ValueError(
+        fmt::format("{}: dimension {} of shape {} has no elements to choose from", op, dims[0], to_string(x.shape())));
   }
 }
 
@@ -101,9 +99,8 @@ ValuesAndIndices top_along(const Tensor& x, const std::vector<int64_t>& dims, in
 
 ValuesAndIndices ranked_along(const Tensor& x, const std::vector<int64_t>& dims, int64_t rank) {
   return for_lanes(x, dims, 1, [=](int64_t n, const auto* lane, auto* values, int64_t* indices, auto& room) {
-    arrange_lane(n, lane, rank, 1, values, indices, room, [=](auto* first, auto* last) {
-      std::nth_element(first, first + rank, last, ascending());
-    });
+    arrange_lane(n, lane, rank, 1, values, indices, room,
+                 [=](auto* first, auto* last) { std::nth_element(first, first + rank, last, ascending()); });
   });
 }
 
@@ -116,9 +113,8 @@ ValuesAndIndices median_along(const Tensor& x, const std::vector<int64_t>& dims,
       *indices = nan - lane;
       return;
     }
-    arrange_lane(n, lane, (n - 1) / 2, 1, values, indices, room, [n](auto* first, auto* last) {
-      std::nth_element(first, first + (n - 1) / 2, last, ascending());
-    });
+    arrange_lane(n, lane, (n - 1) / 2, 1, values, indices, room,
+                 [n](auto* first, auto* last) { std::nth_element(first, first + (n - 1) / 2, last, ascending()); });
   });
 }
 

@@ -106,8 +106,8 @@ TEST(AttentionInTiles, AFirstQueryBeyondAllKeysSeesThemAll) {
     const Tensor y = scaled_dot_product_attention(q, k, v, {.is_causal = true, .first_query = first});
     for (int64_t i = 0; i < y.numel(); ++i) EXPECT_EQ(y.data<double>()[i], all.data<double>()[i]);
   }
-  const Tensor none = scaled_dot_product_attention(
-      q, k, v, {.is_causal = true, .first_query = std::numeric_limits<int64_t>::min()});
+  const Tensor none =
+      scaled_dot_product_attention(q, k, v, {.is_causal = true, .first_query = std::numeric_limits<int64_t>::min()});
   for (const double value : none.span<double>()) EXPECT_EQ(value, 0);
 }
 

@@ -115,9 +115,7 @@ TEST(Einsum, RefusesWithTheEquationQuoted) {
   const auto value = [](std::string_view equation, const std::vector<Tensor>& operands) -> std::string {
     try {
       einsum(equation, operands);
-    } catch (const ValueError& error) {
-      return error.what();
-    }
+    } catch (const ValueError& error) { return error.what(); }
     return "no ValueError";
   };
   EXPECT_EQ(value("ij,jk->ik", {a}), "einsum: the equation 'ij,jk->ik' has 2 operands, but 1 were given");

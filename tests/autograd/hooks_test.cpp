@@ -111,9 +111,7 @@ std::string anomaly(const std::function<void()>& body) {
   const AnomalyGuard guard;
   try {
     body();
-  } catch (const AutogradError& error) {
-    return error.what();
-  }
+  } catch (const AutogradError& error) { return error.what(); }
   return "nothing was thrown";
 }
 
@@ -138,7 +136,8 @@ TEST(Anomaly, NamesTheBackwardThatMadeNaN) {
     const Tensor y = variable(0);
     backward(scale(sqrt(y), 0));
     return grad(y).item();
-  }())) << "without the guard it goes through";
+  }()))
+      << "without the guard it goes through";
 }
 
 TEST(Checkpoint, GivesTheGradientsOfCapturedLeavesToo) {

@@ -161,13 +161,10 @@ TEST(Losses, GiveTheSameBitsOnAnyNumberOfThreads) {
   });
 }
 
-template <class E, class Body>
-std::string message_of(const Body& body) {
+template <class E, class Body> std::string message_of(const Body& body) {
   try {
     body();
-  } catch (const E& error) {
-    return error.what();
-  }
+  } catch (const E& error) { return error.what(); }
   return "nothing of that type was thrown";
 }
 

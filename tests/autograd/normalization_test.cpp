@@ -130,9 +130,7 @@ TEST(EmbeddingLayerNorm, IsTheOperationsOneAfterTheOther) {
     }
     backward(y, {.gradient = up});
     std::vector<Tensor> results = {y.alias()};
-    if (fused) {
-      EXPECT_EQ(*row_grad(leaves[0]).rows, (std::vector<int64_t>{0, 3, 9}));
-    }
+    if (fused) { EXPECT_EQ(*row_grad(leaves[0]).rows, (std::vector<int64_t>{0, 3, 9})); }
     for (const Tensor& x : leaves) results.push_back(grad(x).clone());
     return results;
   };

@@ -26,23 +26,10 @@ namespace qing::test {
 namespace {
 
 constexpr std::span<const OpSample> kFamilies[] = {
-    kActivationSamples,
-    kAttentionSamples,
-    kCompositionSamples,
-    kConvolutionSamples,
-    kElementwiseSamples,
-    kIndexingSamples,
-    kJoiningSamples,
-    kLossSamples,
-    kMathSamples,
-    kNormalizationSamples,
-    kPoolingSamples,
-    kPowerSamples,
-    kProductSamples,
-    kRecurrentSamples,
-    kReductionSamples,
-    kSelectionSamples,
-    kViewSamples,
+    kActivationSamples, kAttentionSamples, kCompositionSamples, kConvolutionSamples, kElementwiseSamples,
+    kIndexingSamples,   kJoiningSamples,   kLossSamples,        kMathSamples,        kNormalizationSamples,
+    kPoolingSamples,    kPowerSamples,     kProductSamples,     kRecurrentSamples,   kReductionSamples,
+    kSelectionSamples,  kViewSamples,
 };
 
 constexpr bool sampled(std::string_view op) {

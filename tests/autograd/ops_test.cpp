@@ -240,9 +240,7 @@ TEST(Errors, NameTheOperationAndTheShapes) {
   const auto message = [](const auto& body) -> std::string {
     try {
       body();
-    } catch (const Error& error) {
-      return error.what();
-    }
+    } catch (const Error& error) { return error.what(); }
     return "nothing was thrown";
   };
   const Tensor a = Tensor::zeros({2, 3}), b = Tensor::zeros({2, 3});

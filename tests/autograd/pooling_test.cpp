@@ -26,8 +26,7 @@ struct Case {
     return (x.size(d - 2) + 2 * of(padding) - of(dilation) * (of(kernel) - 1) - 1) / of(stride) + 1;
   }
   // Calls body(element) for all that window (i, j) of a plane sees.
-  template <class Body>
-  void window(const std::vector<int64_t>& index, Body body) const {
+  template <class Body> void window(const std::vector<int64_t>& index, Body body) const {
     for (int64_t k = 0; k < kernel.h; ++k) {
       for (int64_t l = 0; l < kernel.w; ++l) {
         const int64_t r = index[2] * stride.h - padding.h + k * dilation.h,

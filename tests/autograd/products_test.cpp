@@ -145,9 +145,7 @@ TEST(Products, NamesOfShapesThatDoNotFit) {
   const auto message = [](const auto& body) -> std::string {
     try {
       body();
-    } catch (const ShapeError& error) {
-      return error.what();
-    }
+    } catch (const ShapeError& error) { return error.what(); }
     return "nothing was thrown";
   };
   EXPECT_EQ(message([&] {

@@ -32,8 +32,9 @@ namespace fs = std::filesystem;
 // A folder of this process, in memory where there is such a file system.
 const fs::path& scratch() {
   struct Folder {
-    Folder() : path((fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()) /
-                    ("qing-fuzz-" + std::to_string(getpid()))) {
+    Folder()
+        : path((fs::exists("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path()) /
+               ("qing-fuzz-" + std::to_string(getpid()))) {
       fs::create_directories(path);
     }
     ~Folder() {
@@ -200,8 +201,7 @@ void keys(std::string_view bytes) {
   }
 }
 
-template <class Load>
-void load(std::string_view bytes, const char* name, const Load& read) {
+template <class Load> void load(std::string_view bytes, const char* name, const Load& read) {
   const fs::path file = scratch() / name;
   write_file_atomically(file, std::string(bytes));
   try {

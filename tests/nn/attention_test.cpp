@@ -39,11 +39,24 @@ TEST_F(Attention, HasTorchsParameterNames) {
   TransformerDecoderLayer layer(8, 2, rng_, options_);
   std::vector<std::string> names;
   for (const auto& [name, parameter] : layer.named_parameters()) names.push_back(name);
-  const std::vector<std::string> expected = {
-      "self_attn.in_proj_weight", "self_attn.in_proj_bias", "self_attn.out_proj.weight", "self_attn.out_proj.bias",
-      "multihead_attn.in_proj_weight", "multihead_attn.in_proj_bias", "multihead_attn.out_proj.weight",
-      "multihead_attn.out_proj.bias", "linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias",
-      "norm1.weight", "norm1.bias", "norm2.weight", "norm2.bias", "norm3.weight", "norm3.bias"};
+  const std::vector<std::string> expected = {"self_attn.in_proj_weight",
+                                             "self_attn.in_proj_bias",
+                                             "self_attn.out_proj.weight",
+                                             "self_attn.out_proj.bias",
+                                             "multihead_attn.in_proj_weight",
+                                             "multihead_attn.in_proj_bias",
+                                             "multihead_attn.out_proj.weight",
+                                             "multihead_attn.out_proj.bias",
+                                             "linear1.weight",
+                                             "linear1.bias",
+                                             "linear2.weight",
+                                             "linear2.bias",
+                                             "norm1.weight",
+                                             "norm1.bias",
+                                             "norm2.weight",
+                                             "norm2.bias",
+                                             "norm3.weight",
+                                             "norm3.bias"};
   EXPECT_EQ(names, expected);
   TransformerEncoder encoder(8, 2, 2, rng_, options_, true);
   EXPECT_NO_THROW(encoder.get_parameter("layers.1.self_attn.in_proj_weight"));
@@ -134,9 +147,7 @@ TEST_F(Attention, TheCacheRefusesWhatWasRecordedAndWhatDoesNotFit) {
 
 TEST_F(Attention, GroupedQueriesEqualRepeatedKeys) {
   const Tensor q = normal({2, 6, 3, 4}, rng_), k = normal({2, 2, 5, 4}, rng_), v = normal({2, 2, 5, 4}, rng_);
-  const auto repeated = [](const Tensor& x) {
-    return x.unsqueeze(2).expand({2, 2, 3, 5, 4}).reshape({2, 6, 5, 4});
-  };
+  const auto repeated = [](const Tensor& x) { return x.unsqueeze(2).expand({2, 2, 3, 5, 4}).reshape({2, 6, 5, 4}); };
   expect_near(scaled_dot_product_attention(q, k, v), scaled_dot_product_attention(q, repeated(k), repeated(v)), 0);
   EXPECT_THROW(scaled_dot_product_attention(q.slice(1, 0, 5), k, v), ShapeError);
 }
@@ -214,13 +225,17 @@ TEST_F(Attention, RefusesWhatDoesNotFitByName) {
   }
   const MultiheadAttention layer(8, 2, rng_);
   const Tensor x = normal({2, 3, 8}, rng_);
-  EXPECT_NE(message_of<ShapeError>([&] { layer.forward(x, x, normal({2, 3, 7}, rng_)); }).find("MultiheadAttention"),
+  EXPECT_NE(message_of<ShapeError>([&] {
+              layer.forward(x, x, normal({2, 3, 7}, rng_));
+            }).find("MultiheadAttention"),
             std::string::npos);
   EXPECT_THROW(layer.forward(x, x, x, {.key_padding_mask = Tensor::zeros({2, 4}, DType::boolean)}), ShapeError);
   EXPECT_THROW(layer.forward(x, x, x, {.attn_mask = Tensor::zeros({4, 3})}), ShapeError);
   EXPECT_THROW(layer.forward(normal({4, 8}, rng_), Offsets{0, 3}), ValueError);
   const Tensor q = normal({2, 4}, rng_), k = normal({1, 4}, rng_);
-  EXPECT_NE(message_of<ValueError>([&] { attention(q, k, k, {0, 2}, {0, 1}, 2, 0, nullptr, true); }).find("2 queries"),
+  EXPECT_NE(message_of<ValueError>([&] {
+              attention(q, k, k, {0, 2}, {0, 1}, 2, 0, nullptr, true);
+            }).find("2 queries"),
             std::string::npos);
   EXPECT_THROW(scaled_dot_product_attention(q, k, k, {.attn_mask = Tensor::zeros({2, 1}, DType::i64)}), DTypeError);
 }

@@ -16,8 +16,7 @@ namespace {
 
 using test::message_of;
 
-template <class D>
-std::vector<typename D::value_type> all_of(const D& dataset) {
+template <class D> std::vector<typename D::value_type> all_of(const D& dataset) {
   std::vector<typename D::value_type> values;
   for (size_t i = 0; i < dataset.size(); ++i) values.push_back(dataset.get(i));
   return values;

@@ -218,9 +218,8 @@ TEST(DataLoader, RefusesOptionsOutOfTheirDomain) {
   const auto of_four = std::make_shared<FixedBatchSampler>(std::make_shared<SequentialSampler>(4), 1);
   EXPECT_THROW(DataLoader(VectorDataset(range(3)), as_is, of_four), ValueError);
   EXPECT_THROW(DataLoader(VectorDataset(range(3)), as_is, std::shared_ptr<const BatchSampler>()), ValueError);
-  const std::string message = message_of<ValueError>([] {
-    loader_of(3, {.num_workers = int64_t{1} << 40, .prefetch_factor = int64_t{1} << 40});
-  });
+  const std::string message = message_of<ValueError>(
+      [] { loader_of(3, {.num_workers = int64_t{1} << 40, .prefetch_factor = int64_t{1} << 40}); });
   EXPECT_NE(message.find("prefetch_factor"), std::string::npos) << message;
 }
 

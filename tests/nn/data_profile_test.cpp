@@ -56,9 +56,7 @@ class Reference : public ::testing::Test {
     folder_.write("config.json", text);
     try {
       loaded_ = BertConfig::load(path);
-    } catch (const DataError& error) {
-      return error.what();
-    }
+    } catch (const DataError& error) { return error.what(); }
     return "";
   }
   test::TempFolder folder_;
@@ -82,13 +80,12 @@ TEST_F(Reference, StaysWithTheConfiguration) {
 TEST_F(Reference, IsRefusedUnlessItIsCounts) {
   EXPECT_EQ(error_with(R"({"tokens":3,"unknown_tokens":3,"labels":[1,0,0]})"), "");
   EXPECT_EQ(loaded_.reference->tokens, 3);
-  for (const char* bad : {"[]", "7", "{}", R"({"tokens":3,"labels":[1,0,0]})", R"({"tokens":3,"unknown_tokens":1})",
-                          R"({"tokens":3,"unknown_tokens":1,"labels":3})",
-                          R"({"tokens":3,"unknown_tokens":1,"labels":[1,"2",0]})",
-                          R"({"tokens":3,"unknown_tokens":1,"labels":[1,2]})",
-                          R"({"tokens":3,"unknown_tokens":4,"labels":[1,2,3]})",
-                          R"({"tokens":3,"unknown_tokens":-1,"labels":[1,2,3]})",
-                          R"({"tokens":3,"unknown_tokens":1,"labels":[9000000000000000000,9000000000000000000,0]})"}) {
+  for (const char* bad :
+       {"[]", "7", "{}", R"({"tokens":3,"labels":[1,0,0]})", R"({"tokens":3,"unknown_tokens":1})",
+        R"({"tokens":3,"unknown_tokens":1,"labels":3})", R"({"tokens":3,"unknown_tokens":1,"labels":[1,"2",0]})",
+        R"({"tokens":3,"unknown_tokens":1,"labels":[1,2]})", R"({"tokens":3,"unknown_tokens":4,"labels":[1,2,3]})",
+        R"({"tokens":3,"unknown_tokens":-1,"labels":[1,2,3]})",
+        R"({"tokens":3,"unknown_tokens":1,"labels":[9000000000000000000,9000000000000000000,0]})"}) {
     EXPECT_NE(error_with(bad).find("reference: needs"), std::string::npos) << bad << ": " << error_with(bad);
   }
 }

@@ -71,9 +71,7 @@ TEST(Layers, LinearPackedInFewerBitsIsNearTheFullOneAndRowsDoNotMeet) {
   Tensor x = Tensor::empty({30, 70});
   rng.fill_normal(x, 0, 1);
   const Tensor full = layer.forward(x), full_gelu = layer.forward_gelu(x);
-  const auto furthest = [](const Tensor& a, const Tensor& b) {
-    return max(abs(a - b)).item();
-  };
+  const auto furthest = [](const Tensor& a, const Tensor& b) { return max(abs(a - b)).item(); };
   for (const auto& [precision, least, most] : {std::tuple{DType::bf16, 1e-5, 0.02}, {DType::i8, 1e-5, 0.05}}) {
     layer.pack(precision);
     const Tensor y = layer.forward(x);
@@ -203,7 +201,9 @@ TEST(Layers, InstanceNormTracksWhatItIsAskedTo) {
   }
   norm.eval();
   EXPECT_FALSE(to_string(norm(x)) == to_string(plain(x)));
-  EXPECT_NE(message_of<ShapeError>([&] { plain(Tensor::zeros({2, 4, 4})); }).find("InstanceNorm1d: x [2, 4, 4]"),
+  EXPECT_NE(message_of<ShapeError>([&] {
+              plain(Tensor::zeros({2, 4, 4}));
+            }).find("InstanceNorm1d: x [2, 4, 4]"),
             std::string::npos);
   EXPECT_THROW(plain(Tensor::zeros({3})), ShapeError);
   EXPECT_THROW(plain(Tensor::zeros({3, 1})), ValueError);

@@ -195,8 +195,8 @@ TEST(Llama, RefusesWhatDoesNotFit) {
   config.num_attention_heads = 3;
   EXPECT_THROW(LlamaForCausalLM(config, rng), ValueError);
   for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
-    for (double LlamaConfig::*field : {&LlamaConfig::rms_norm_eps, &LlamaConfig::rope_theta,
-                                       &LlamaConfig::initializer_range}) {
+    for (double LlamaConfig::*field :
+         {&LlamaConfig::rms_norm_eps, &LlamaConfig::rope_theta, &LlamaConfig::initializer_range}) {
       config = small_llama();
       config.*field = bad;
       EXPECT_THROW(config.validate(), ValueError) << bad;

@@ -185,9 +185,8 @@ TEST_F(ModuleTest, SummaryListsEveryModuleWithItsShapes) {
 
 TEST(Containers, SequentialChainsItsParts) {
   Generator rng(1);
-  Sequential model(Linear(4, 8, rng), ReLU(), Linear(8, 3, rng), Sequential(Identity(), Lambda([](const Tensor& x) {
-                                                                   return x + x;
-                                                                 })));
+  Sequential model(Linear(4, 8, rng), ReLU(), Linear(8, 3, rng),
+                   Sequential(Identity(), Lambda([](const Tensor& x) { return x + x; })));
   ASSERT_EQ(model.size(), 4u);
   EXPECT_EQ(names_of(model.named_parameters()), (Names{"0.weight", "0.bias", "2.weight", "2.bias"}));
   const Tensor x = Tensor::full({2, 4}, 0.5);

@@ -91,8 +91,8 @@ TEST(Alibi, ABiasKnowsDistancesAlone) {
   for (int64_t h = 0; h < 2; ++h) {
     for (int64_t i = 0; i < 3; ++i) {
       for (int64_t j = 0; j < 5; ++j) {
-        EXPECT_DOUBLE_EQ(bias.at({h, i, j}), -std::exp2(-4.0 * static_cast<double>(h + 1)) *
-                                                 std::abs(static_cast<double>(2 + i - j)));
+        EXPECT_DOUBLE_EQ(bias.at({h, i, j}),
+                         -std::exp2(-4.0 * static_cast<double>(h + 1)) * std::abs(static_cast<double>(2 + i - j)));
       }
     }
   }
@@ -104,8 +104,8 @@ TEST(Alibi, ABiasKnowsDistancesAlone) {
 TEST(Alibi, AQueryDecodedAloneGetsItsRowOfTheWhole) {
   Generator rng(4);
   const Tensor q = randn({1, 2, 5, 4}, rng, DType::f64), k = randn({1, 2, 5, 4}, rng, DType::f64);
-  const Tensor whole = scaled_dot_product_attention(
-      q, k, k, {.attn_mask = alibi_bias(2, 5, 5, 0, DType::f64), .is_causal = true});
+  const Tensor whole =
+      scaled_dot_product_attention(q, k, k, {.attn_mask = alibi_bias(2, 5, 5, 0, DType::f64), .is_causal = true});
   const Tensor last = scaled_dot_product_attention(
       q.slice(2, 4, 5), k, k, {.attn_mask = alibi_bias(2, 1, 5, 4, DType::f64), .is_causal = true, .first_query = 4});
   EXPECT_TRUE(allclose(last, whole.slice(2, 4, 5), 0, 1e-15));

@@ -160,9 +160,7 @@ TEST(RecordReader, HoldsABoundedPartOfAHugeFile) {
     ++rows;
     ASSERT_EQ(record->size(), 2u);
     ASSERT_LE(source->given, rows * 1000 + kSlack);
-    if (rows % 1000 == 0) {
-      ASSERT_LE(mallinfo2().uordblks, before + kSlack);
-    }
+    if (rows % 1000 == 0) { ASSERT_LE(mallinfo2().uordblks, before + kSlack); }
   }
   EXPECT_EQ(rows, kTotal / 1000);
 }
@@ -213,9 +211,7 @@ TEST(RecordReader, AnyBytesAreReadOrRefusedWhateverThePieces) {
     const auto outcome = [&](RecordFormat format, size_t piece) -> std::pair<Records, std::string> {
       try {
         return {read(format, text, piece, {.max_line_bytes = 40}), ""};
-      } catch (const DataError& error) {
-        return {{}, error.what()};
-      }
+      } catch (const DataError& error) { return {{}, error.what()}; }
     };
     const auto piece = *rc::gen::inRange<size_t>(1, 6);
     for (const RecordFormat format : kFormats) RC_ASSERT(outcome(format, piece) == outcome(format, 1 << 20));

@@ -125,10 +125,13 @@ TEST(Recurrent, GivesTheSameBitsForAnyNumberOfThreads) {
 TEST(Recurrent, RefusesWhatDoesNotFitByName) {
   Generator rng(8);
   const GRU layer(3, 4, rng);
-  EXPECT_NE(message_of<ShapeError>([&] { layer.forward(Tensor::zeros({5, 2, 4})); }).find("GRU: x [5, 2, 4]"),
+  EXPECT_NE(message_of<ShapeError>([&] {
+              layer.forward(Tensor::zeros({5, 2, 4}));
+            }).find("GRU: x [5, 2, 4]"),
             std::string::npos);
-  EXPECT_NE(message_of<ShapeError>([&] { layer.forward(Tensor::zeros({5, 2, 3}), {.h = Tensor::zeros({1, 3, 4})}); })
-                .find("GRU: initial h is [1, 3, 4], needs [1, 2, 4]"),
+  EXPECT_NE(message_of<ShapeError>([&] {
+              layer.forward(Tensor::zeros({5, 2, 3}), {.h = Tensor::zeros({1, 3, 4})});
+            }).find("GRU: initial h is [1, 3, 4], needs [1, 2, 4]"),
             std::string::npos);
   EXPECT_THROW(layer.forward(Tensor::zeros({5, 3}), Offsets{0, 4}), ValueError);
   EXPECT_THROW(GRU(0, 4, rng), ValueError);

@@ -18,8 +18,8 @@ class SafetensorsTest : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / (std::string("qing_safetensors_") + info->name() + "_" +
-                                           std::to_string(std::random_device{}()));
+    folder_ = fs::temp_directory_path() /
+              (std::string("qing_safetensors_") + info->name() + "_" + std::to_string(std::random_device{}()));
     fs::create_directories(folder_);
     path_ = folder_ / "model.safetensors";
   }
@@ -213,8 +213,7 @@ TEST_F(SafetensorsTest, SurvivesDamage) {
     try {
       load_safetensors(path_);
       EXPECT_EQ(bad.size(), good.size());
-    } catch (const DataError&) {
-    }
+    } catch (const DataError&) {}
   }
 }
 

@@ -70,12 +70,15 @@ TEST(ShardedSafetensors, AnotherFormTakesThePlaceOfTheFirst) {
 
 TEST(ShardedSafetensors, RemovesItsOwnOldShardsOnly) {
   const test::TempFolder folder;
-  const std::set<std::string> others = {
-      "model-ema-00001-of-00002.safetensors", "model-00001-of-00002-of-00003.safetensors",
-      "model-1-of-2.safetensors",             "model-00001-of-00002.safetensors.bak",
-      "model-0001-of-00002.safetensors",      "model-00001-of-0000x.safetensors",
-      "model--of-.safetensors",               "model-ema.safetensors.index.json",
-      "other-00001-of-00002.safetensors"};
+  const std::set<std::string> others = {"model-ema-00001-of-00002.safetensors",
+                                        "model-00001-of-00002-of-00003.safetensors",
+                                        "model-1-of-2.safetensors",
+                                        "model-00001-of-00002.safetensors.bak",
+                                        "model-0001-of-00002.safetensors",
+                                        "model-00001-of-0000x.safetensors",
+                                        "model--of-.safetensors",
+                                        "model-ema.safetensors.index.json",
+                                        "other-00001-of-00002.safetensors"};
   for (const std::string& name : others) folder.write(name, "another's");
   folder.write("model-00001-of-00009.safetensors", "old");
   folder.write("model-123456-of-123457.safetensors", "old");

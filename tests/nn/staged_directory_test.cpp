@@ -71,9 +71,7 @@ TEST(StagedDirectory, AtTheSameTimeFromManyThreads) {
           StagedDirectory staged(folder.path());
           write_file_atomically(staged.path() / std::to_string(t), std::to_string(i));
           staged.commit();
-        } catch (const Error&) {
-          ++failed;
-        }
+        } catch (const Error&) { ++failed; }
       }
     });
   }

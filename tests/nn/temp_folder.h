@@ -39,13 +39,10 @@ inline std::string content_of(const std::filesystem::path& path) {
 }
 
 /// The text of the exception that body throws, which must be an E.
-template <class E, class Body>
-std::string message_of(const Body& body) {
+template <class E, class Body> std::string message_of(const Body& body) {
   try {
     body();
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
+  } catch (const E& error) { return error.what(); } catch (const std::exception& error) {
     ADD_FAILURE() << "another exception: " << error.what();
     return {};
   }

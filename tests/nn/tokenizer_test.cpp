@@ -53,7 +53,9 @@ TEST(Tokenizer, StripsAccentsAndCaseAndSetsChineseApart) {
 }
 
 TEST(Tokenizer, AccentsAndChineseAreHandledAsTheOptionsSay) {
-  const auto vocabulary = [] { return with_specials({"cafe", "café", "cafe\u0301", "CAFE", "CAFÉ", "电", "##影", "影"}); };
+  const auto vocabulary = [] {
+    return with_specials({"cafe", "café", "cafe\u0301", "CAFE", "CAFÉ", "电", "##影", "影"});
+  };
   const auto tokens = [&](TokenizerOptions options) { return tokens_of(Tokenizer(vocabulary(), options), "CAFÉ电影"); };
   EXPECT_EQ(tokens({}), (Tokens{"[CLS]", "cafe", "电", "影", "[SEP]"}));
   EXPECT_EQ(tokens({.strip_accents = false}), (Tokens{"[CLS]", "café", "电", "影", "[SEP]"}));
@@ -101,9 +103,13 @@ TEST(Tokenizer, RefusesWhatIsNotUtf8AndNamesTheByte) {
 }
 
 TEST(Tokenizer, RefusesABadVocabulary) {
-  EXPECT_NE(message_of<ValueError>([] { Tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]"}); }).find("[MASK]"),
+  EXPECT_NE(message_of<ValueError>([] {
+              Tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+            }).find("[MASK]"),
             std::string::npos);
-  EXPECT_NE(message_of<ValueError>([] { Tokenizer(with_specials({"a", "b", "a"})); }).find("'a' stands twice"),
+  EXPECT_NE(message_of<ValueError>([] {
+              Tokenizer(with_specials({"a", "b", "a"}));
+            }).find("'a' stands twice"),
             std::string::npos);
   EXPECT_THROW(Tokenizer(with_specials({}), {.max_length = 1}), ValueError);
   const Tokenizer t(with_specials({"a"}));
@@ -133,9 +139,9 @@ TEST(Tokenizer, LoadingNamesTheFileThatIsWrong) {
   EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("UTF-8"), std::string::npos);
   folder.write("vocab.txt", "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\n");
   EXPECT_EQ(Tokenizer::load(folder.path()).vocab_size(), 5);
-  for (const char* bad : {"{", "[]", "{\"do_lower_case\": 3}", "{\"model_max_length\": 1}",
-                          "{\"model_max_length\": \"512\"}", "{\"strip_accents\": 0}",
-                          "{\"tokenize_chinese_chars\": null}"}) {
+  for (const char* bad :
+       {"{", "[]", "{\"do_lower_case\": 3}", "{\"model_max_length\": 1}", "{\"model_max_length\": \"512\"}",
+        "{\"strip_accents\": 0}", "{\"tokenize_chinese_chars\": null}"}) {
     folder.write("tokenizer_config.json", bad);
     EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("tokenizer_config.json"),
               std::string::npos);
@@ -310,7 +316,8 @@ TEST(WordPieceTraining, MergesTheMostFrequentPairs) {
 }
 
 TEST(WordPieceTraining, EverythingItWasTrainedOnCanBeSpelled) {
-  const std::vector<std::string> texts = {"alpha beta gamma", "alpha delta", "gamma 电影 好看", "beta 电影", "delta 好看"};
+  const std::vector<std::string> texts = {"alpha beta gamma", "alpha delta", "gamma 电影 好看", "beta 电影",
+                                          "delta 好看"};
   const Tokenizer t(train_wordpiece(texts, 200));
   for (const std::string& text : texts) {
     for (const int32_t id : t.encode(text).ids) EXPECT_NE(id, t.unk_id()) << text;

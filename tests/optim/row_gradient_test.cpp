@@ -90,8 +90,7 @@ TEST(RowGradient, AHookSeesAndReplacesTheWholeGradient) {
 }
 
 // Looks up for some steps and gives the final table. Dense: the gradient's rows are forgotten before each step.
-template <class Make>
-std::vector<float> train(bool dense, const Make& make, DType state = DType::f32) {
+template <class Make> std::vector<float> train(bool dense, const Make& make, DType state = DType::f32) {
   const Tensor weight = table();
   const std::unique_ptr<Optimizer> optimizer = make(weight);
   optimizer->set_state_dtype(state);
@@ -105,8 +104,7 @@ std::vector<float> train(bool dense, const Make& make, DType state = DType::f32)
   return values(weight);
 }
 
-template <class O, class Options>
-auto maker(Options options) {
+template <class O, class Options> auto maker(Options options) {
   return [options](const Tensor& weight) { return std::make_unique<O>(std::vector<Tensor>{weight}, options); };
 }
 

@@ -230,10 +230,11 @@ TEST_F(TrainClassifier, TheAverageOfTheWeightsIsTheModel) {
   EXPECT_NE(bytes(folder_ / "plain" / "model.safetensors"), bytes(folder_ / "average" / "model.safetensors"));
   // Evaluated, it is the same one.
   std::string evaluated;
-  const RunOptions run{.evaluate = [&](const fs::path& model, const Progress&) {
-                         evaluated = bytes(model / "model.safetensors");
-                         return 1.0;
-                       },
+  const RunOptions run{.evaluate =
+                           [&](const fs::path& model, const Progress&) {
+                             evaluated = bytes(model / "model.safetensors");
+                             return 1.0;
+                           },
                        .last = folder_ / "last"};
   train_classifier(examples_, options_, folder_ / "evaluated", {}, {}, run);
   EXPECT_EQ(evaluated, bytes(folder_ / "average" / "model.safetensors"));
@@ -294,9 +295,7 @@ TEST_F(TrainClassifier, RefusesLabelsThatDoNotFitUpFront) {
     examples_.back().label = label;
     try {
       train_classifier(examples_, options_, folder_ / "m");
-    } catch (const ValueError& error) {
-      return std::string(error.what());
-    }
+    } catch (const ValueError& error) { return std::string(error.what()); }
     return std::string("nothing was thrown");
   };
   EXPECT_NE(refusal({"a", "b", "c"}, 3).find("example 239 has label 3"), std::string::npos);
@@ -359,9 +358,7 @@ TEST_F(TrainClassifier, NamesAFolderItCannotWrite) {
   try {
     train_classifier(examples_, options_, folder_ / "file" / "m");
     FAIL();
-  } catch (const IoError& error) {
-    EXPECT_NE(std::string(error.what()).find("file"), std::string::npos);
-  }
+  } catch (const IoError& error) { EXPECT_NE(std::string(error.what()).find("file"), std::string::npos); }
 }
 
 }  // namespace

@@ -222,8 +222,8 @@ TEST(Trainer, TheLossIsTheLastStepsWhenAllWereSkipped) {
 TEST(Trainer, RefusesPartsOfItsOwnNamesAndNone) {
   Regression r;
   GradScaler scaler;
-  for (const char* name : {"trainer", "optimizer", "data", "rng", "schedule", "plateau", "average", "scaler", "model",
-                           "a b", ""}) {
+  for (const char* name :
+       {"trainer", "optimizer", "data", "rng", "schedule", "plateau", "average", "scaler", "model", "a b", ""}) {
     TrainerOptions options;
     options.parts = {{name, &scaler}};
     EXPECT_THROW(Trainer(r.model, *r.optimizer, r.source(), options), ValueError) << name;

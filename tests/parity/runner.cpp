@@ -115,9 +115,7 @@ int run_plan(const char* plan, const char* inputs, const char* outputs) {
     try {
       if (rows.count(name) == 0) throw ValueError("no such row here; build parity_runner anew");
       run(rows.at(name), CaseReader(given, prefix).read(words), prefix, given, results.tensors);
-    } catch (const std::exception& error) {
-      std::printf("%ld\t%s\n", static_cast<long>(number), error.what());
-    }
+    } catch (const std::exception& error) { std::printf("%ld\t%s\n", static_cast<long>(number), error.what()); }
   }
   nn::save_safetensors(outputs, results);
   return 0;

@@ -42,18 +42,12 @@ std::vector<Row> all_rows();
 // Whatever an operation returns, as a list.
 inline std::vector<Tensor> outputs(Tensor one) { return {std::move(one)}; }
 inline std::vector<Tensor> outputs(std::vector<Tensor> many) { return many; }
-template <class A, class B>
-std::vector<Tensor> outputs(const std::pair<A, B>& two) {
-  return {two.first, two.second};
-}
-template <class... Ts>
-std::vector<Tensor> outputs(const std::tuple<Ts...>& many) {
+template <class A, class B> std::vector<Tensor> outputs(const std::pair<A, B>& two) { return {two.first, two.second}; }
+template <class... Ts> std::vector<Tensor> outputs(const std::tuple<Ts...>& many) {
   return std::apply([](const auto&... each) { return std::vector<Tensor>{each...}; }, many);
 }
 template <class Named>
-  requires requires(const Named& named) { named.values, named.indices; }
-std::vector<Tensor> outputs(const Named& named) {
-  return {named.values, named.indices};
-}
+requires requires(const Named& named) { named.values, named.indices; }
+std::vector<Tensor> outputs(const Named& named) { return {named.values, named.indices}; }
 
 }  // namespace qing::parity

@@ -29,8 +29,8 @@ class BatcherTest : public ::testing::Test {
     if (!request.classifier) request.classifier = classifier;
     request.statistics = statistics;
     auto promise = std::make_shared<std::promise<BatchResult>>();
-    const bool admitted = batcher->submit(
-        std::move(request), [promise](BatchResult result) { promise->set_value(std::move(result)); });
+    const bool admitted =
+        batcher->submit(std::move(request), [promise](BatchResult result) { promise->set_value(std::move(result)); });
     if (!admitted) promise->set_value({Status::kRefused, {}, {}});
     return promise->get_future();
   }
@@ -124,8 +124,8 @@ TEST_F(BatcherTest, BoundsTheQueueInTextsAndTokens) {
   EXPECT_EQ(statistics->queued_texts, 0);
   EXPECT_EQ(statistics->queued_tokens, 0);
   EXPECT_EQ(statistics->queued_requests, 0);
-  for (std::size_t Limits::*limit : {&Limits::queue_texts, &Limits::queue_tokens, &Limits::batch_texts,
-                                     &Limits::batch_tokens}) {
+  for (std::size_t Limits::*limit :
+       {&Limits::queue_texts, &Limits::queue_tokens, &Limits::batch_texts, &Limits::batch_tokens}) {
     Limits zero;
     zero.*limit = 0;
     EXPECT_THROW(Batcher{zero}, ValueError);

@@ -35,8 +35,7 @@ namespace fs = std::filesystem;
 constexpr std::int64_t kMinute = 60, kDay = 86400;
 
 // Runs `work` in another process; whether it ended well.
-template <class Work>
-pid_t in_process(Work work) {
+template <class Work> pid_t in_process(Work work) {
   const pid_t child = ::fork();
   if (child != 0) return child;
   int code = 0;
@@ -69,9 +68,7 @@ class KeyStoreTest : public ::testing::Test {
     try {
       guard.admit(key, scope);
       return {};
-    } catch (const Refusal& refusal) {
-      return refusal.response();
-    }
+    } catch (const Refusal& refusal) { return refusal.response(); }
   }
   static std::string id(std::string_view key) { return std::string(KeyStore::id_of(key)); }
 
@@ -107,7 +104,7 @@ TEST_F(KeyStoreTest, NeverHasTheSecretOnTheDiskAndIsPrivate) {
   std::size_t files = 0;
   for (const auto& entry : fs::directory_iterator(folder.path())) {
     ++files;
-    struct stat info{};
+    struct stat info {};
     ASSERT_EQ(::stat(entry.path().c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0600U) << entry.path();
     std::ifstream in(entry.path(), std::ios::binary);
@@ -192,9 +189,7 @@ TEST_F(KeyStoreTest, RevokesForGood) {
   try {
     store.revoke(other);
     FAIL() << "took a whole key for an id";
-  } catch (const ValueError& error) {
-    EXPECT_EQ(std::string(error.what()).find(other.substr(17)), std::string::npos);
-  }
+  } catch (const ValueError& error) { EXPECT_EQ(std::string(error.what()).find(other.substr(17)), std::string::npos); }
 }
 
 TEST_F(KeyStoreTest, CountsRequestsByMinuteAndDay) {

@@ -39,9 +39,7 @@ TEST(ModelLimits, NamesWhatItCannotRead) {
   const auto error_of = [&](std::string_view text) -> std::string {
     try {
       ModelLimits::read(folder.write("limits.json", text));
-    } catch (const DataError& error) {
-      return error.what();
-    }
+    } catch (const DataError& error) { return error.what(); }
     return "";
   };
   EXPECT_NE(error_of("[1]").find("limits.json: not a JSON object"), std::string::npos);

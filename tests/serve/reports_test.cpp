@@ -52,9 +52,17 @@ TEST(MetricsLog, KeepsWholeLinesUpToAStep) {
   const TempFolder folder;
   const auto file = folder.path() / "metrics.jsonl";
   const auto at = [](int64_t step) {
-    return optim::Progress{.step = step, .steps = 9, .epoch = 1, .epochs = 1, .texts = 0, .loss = 1,
-                           .tokens_per_second = 5, .seconds_left = 0, .step_loss = 0.5 * static_cast<double>(step),
-                           .grad_norm = 2, .lr = 0.25};
+    return optim::Progress{.step = step,
+                           .steps = 9,
+                           .epoch = 1,
+                           .epochs = 1,
+                           .texts = 0,
+                           .loss = 1,
+                           .tokens_per_second = 5,
+                           .seconds_left = 0,
+                           .step_loss = 0.5 * static_cast<double>(step),
+                           .grad_norm = 2,
+                           .lr = 0.25};
   };
   {
     MetricsLog log(file, 0);

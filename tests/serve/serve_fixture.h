@@ -48,8 +48,8 @@ class FakeClassifier : public nn::TextClassifier {
       if (text == "broken") throw ValueError("broken");
       std::vector<float> scores(3, 0.25F);
       scores[text.size() % 3] = 0.5F;
-      predictions.push_back({static_cast<int32_t>(text.size() % 3), scores, static_cast<int32_t>(text.size()),
-                             text.size() > 100});
+      predictions.push_back(
+          {static_cast<int32_t>(text.size() % 3), scores, static_cast<int32_t>(text.size()), text.size() > 100});
     }
     return predictions;
   }
@@ -125,8 +125,7 @@ class RawClient {
     std::size_t length = 0;
     const std::size_t field = response.head.find("Content-Length: ");
     if (field != std::string::npos && !without_body) length = std::stoul(response.head.substr(field + 16));
-    while (input_.size() < end + 4 + length && more()) {
-    }
+    while (input_.size() < end + 4 + length && more()) {}
     response.body = input_.substr(end + 4, length);
     input_.erase(0, end + 4 + length);
     return response;

@@ -20,8 +20,8 @@ TEST_F(ServeTest, PredictsTextsInOrder) {
       R"({"label":"negative","score":0.5,"scores":{"negative":0.5,"neutral":0.25,"positive":0.25},"truncated":false})";
   const std::string neutral =
       R"({"label":"neutral","score":0.5,"scores":{"negative":0.25,"neutral":0.5,"positive":0.25},"truncated":false})";
-  EXPECT_EQ(response.body, R"({"model":"mood","version":"2","predictions":[)" + negative + "," + neutral + "," +
-                               negative + "]}");
+  EXPECT_EQ(response.body,
+            R"({"model":"mood","version":"2","predictions":[)" + negative + "," + neutral + "," + negative + "]}");
 }
 
 TEST_F(ServeTest, PredictsOneTextAndNone) {
@@ -89,11 +89,11 @@ TEST_F(ServeTest, TakesChunkedBodiesAndExpectContinue) {
 
 TEST_F(ServeTest, RefusesMalformedJson) {
   start();
-  for (const std::string& body : {std::string("{"), std::string(""), std::string(R"({"text":"a"} x)"),
-                                  std::string(R"({"text":"a",})"), std::string("{'text':'a'}"),
-                                  std::string("{\"text\":\"\xff\xfe\"}"), std::string("{\"text\":\"\xed\xa0\x80\"}"),
-                                  std::string("{\"text\":\"\xc0\xaf\"}"), std::string(R"({"text":"\ud800"})"),
-                                  std::string("{\"text\":\"a\nb\"}"), std::string(1000, '[')}) {
+  for (const std::string& body :
+       {std::string("{"), std::string(""), std::string(R"({"text":"a"} x)"), std::string(R"({"text":"a",})"),
+        std::string("{'text':'a'}"), std::string("{\"text\":\"\xff\xfe\"}"), std::string("{\"text\":\"\xed\xa0\x80\"}"),
+        std::string("{\"text\":\"\xc0\xaf\"}"), std::string(R"({"text":"\ud800"})"), std::string("{\"text\":\"a\nb\"}"),
+        std::string(1000, '[')}) {
     const RawResponse response = ask(post(body));
     EXPECT_EQ(response.status, 400) << body;
     EXPECT_NE(response.body.find(R"("code":"malformed_json")"), std::string::npos) << response.body;
@@ -155,18 +155,17 @@ TEST_F(ServeTest, RefusesAmbiguousFramingAndCloses) {
   start();
   const std::string line = "POST /v1/models/mood/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
   const std::string smuggled = "\r\n" + get("/health/live");
-  for (const std::string& headers : {std::string("Transfer-Encoding: gzip\r\n"),
-                                     std::string("Transfer-Encoding: gzip, chunked\r\n"),
-                                     std::string("Transfer-Encoding: xchunked\r\n"),
-                                     std::string("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
-                                     std::string("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"),
-                                     std::string("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
-                                     std::string("Content-Length: 0\r\nContent-Length: 0\r\n"),
-                                     std::string("Content-Length: 0\r\nContent-Length: 4\r\n"),
-                                     std::string("Content-Length: 0, 0\r\n"), std::string("Content-Length: -1\r\n"),
-                                     std::string("Content-Length: +1\r\n"), std::string("Content-Length : 0\r\n"),
-                                     std::string("X-A: b\nContent-Length: 0\r\n"), std::string("X-A: b\rc\r\n"),
-                                     std::string("Host: y\r\n")}) {
+  for (const std::string& headers :
+       {std::string("Transfer-Encoding: gzip\r\n"), std::string("Transfer-Encoding: gzip, chunked\r\n"),
+        std::string("Transfer-Encoding: xchunked\r\n"),
+        std::string("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+        std::string("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n"),
+        std::string("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
+        std::string("Content-Length: 0\r\nContent-Length: 0\r\n"),
+        std::string("Content-Length: 0\r\nContent-Length: 4\r\n"), std::string("Content-Length: 0, 0\r\n"),
+        std::string("Content-Length: -1\r\n"), std::string("Content-Length: +1\r\n"),
+        std::string("Content-Length : 0\r\n"), std::string("X-A: b\nContent-Length: 0\r\n"),
+        std::string("X-A: b\rc\r\n"), std::string("Host: y\r\n")}) {
     RawClient client(server->port());
     client.send(line + headers + smuggled);
     EXPECT_EQ(client.receive().status, 400) << headers;
@@ -184,7 +183,10 @@ TEST_F(ServeTest, HoldsItsLimits) {
   EXPECT_EQ(ask(get("/health/live", "X-Long: " + std::string(2000, 'a') + "\r\n")).status, 431);
   EXPECT_EQ(ask(post(std::string(65, ' '))).status, 413);
   EXPECT_EQ(ask("POST /v1/models/mood/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-                "Transfer-Encoding: chunked\r\n\r\n50\r\n" + std::string(80, ' ') + "\r\n0\r\n\r\n").status, 413);
+                "Transfer-Encoding: chunked\r\n\r\n50\r\n" +
+                std::string(80, ' ') + "\r\n0\r\n\r\n")
+                .status,
+            413);
   RawClient slow(server->port());
   // Trickling bytes does not move the deadline.
   for (const char* part : {"GET /hea", "lth/live ", "HTTP/1.1\r\n", "Host:"}) {
@@ -226,11 +228,14 @@ TEST_F(ServeTest, CountsOpenConnectionsAndThoseCut) {
   EXPECT_EQ(metrics.find("\nqing_connections_open 0\n"), std::string::npos);
 }
 
-// What waits to be written is next to the mark where reading stops when the go-ahead for a body that is there passes it.
+// What waits to be written is next to the mark where reading stops when the go-ahead for a body that is there passes
+// it.
 TEST_F(ServeTest, AGoAheadAtTheMarkDoesNotStopReading) {
   start();
   const std::string tail = "Expect: 100-continue\r\n";
-  const auto live = [](std::size_t id) { return get("/health/live", fmt::format("X-Request-Id: {}\r\n", std::string(id, 'a'))); };
+  const auto live = [](std::size_t id) {
+    return get("/health/live", fmt::format("X-Request-Id: {}\r\n", std::string(id, 'a')));
+  };
   RawClient measure(server->port());
   measure.send(live(1));
   const RawResponse one = measure.receive();

@@ -16,19 +16,15 @@ namespace qing::kernels {
 namespace {
 
 // f64 is measured in the 64 bits of x87, f32 in double, which is wide enough and four times as fast.
-template <class T>
-using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
+template <class T> using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
 
 template <class W> W normal_cumulative(W x) { return std::erfc(-x / std::sqrt(W(2))) / 2; }
 template <class W> W normal_density(W x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::acos(W(-1))); }
 template <class W> W logistic(W x) { return 1 / (1 + std::exp(-x)); }
 template <class W> W log_of_one_plus_exp(W x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
-template <class W> W gelu_tanh_argument(W x) {
-  return x * W(1.595769121605730711759643L) * (1 + W(0.044715L) * x * x);
-}
+template <class W> W gelu_tanh_argument(W x) { return x * W(1.595769121605730711759643L) * (1 + W(0.044715L) * x * x); }
 
-template <class W>
-W exact(Unary op, W x) {
+template <class W> W exact(Unary op, W x) {
   switch (op) {
     case Unary::sqrt: return std::sqrt(x);
     case Unary::rsqrt: return 1 / std::sqrt(x);
@@ -53,8 +49,7 @@ W exact(Unary op, W x) {
     default: return std::numeric_limits<W>::quiet_NaN();
   }
 }
-template <class W>
-W exact_slope(Unary op, W x) {
+template <class W> W exact_slope(Unary op, W x) {
   const W s = logistic(x), t = std::tanh(log_of_one_plus_exp(x)), u = gelu_tanh_argument(x);
   switch (op) {
     case Unary::tanh: return 1 / (std::cosh(x) * std::cosh(x));
@@ -69,15 +64,13 @@ W exact_slope(Unary op, W x) {
   }
 }
 
-template <class T>
-Wide<T> ulp_of(Wide<T> x) {
+template <class T> Wide<T> ulp_of(Wide<T> x) {
   const Wide<T> magnitude = std::max<Wide<T>>(std::abs(x), std::numeric_limits<T>::min());
   return std::ldexp(Wide<T>(1), std::ilogb(magnitude) - std::numeric_limits<T>::digits + 1);
 }
 
 // Numbers of [low, high]: as many in each binade, of both signs, and as many again evenly spread.
-template <class T>
-std::vector<T> samples(double low, double high) {
+template <class T> std::vector<T> samples(double low, double high) {
   constexpr int64_t count = 60000;
   Generator rng(17);
   Tensor spread = Tensor::empty({2 * count}, DType::f64);
@@ -107,8 +100,7 @@ struct Row {
   Unit unit = Unit::of_result;
   double unfused32 = f32, unfused64 = f64;  // the same without fused multiply-add
 
-  template <class T>
-  double bound(Isa isa) const {
+  template <class T> double bound(Isa isa) const {
     if (isa == Isa::scalar) return sizeof(T) == 4 ? unfused32 : unfused64;
     return sizeof(T) == 4 ? f32 : f64;
   }
@@ -123,8 +115,7 @@ class EveryIsaIsAccurate : public ::testing::TestWithParam<Isa> {
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryIsaIsAccurate, ::testing::Values(Isa::scalar, Isa::avx2, Isa::avx512),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
-template <class T, bool slope>
-void expect_within(const Table<T>& table, const Row& row, double bound) {
+template <class T, bool slope> void expect_within(const Table<T>& table, const Row& row, double bound) {
   const T p[kUnaryParameters] = {1, row.op == Unary::softplus ? T(1e30) : T(1), 1};  // no threshold for softplus
   const std::vector<T> x = samples<T>(row.low, row.high);
   const auto n = static_cast<int64_t>(x.size());
@@ -179,12 +170,9 @@ TEST_P(EveryIsaIsAccurate, FunctionsInUlp) {
 
 // A derivative is a sum of terms of about 1 that cancel somewhere.
 constexpr Row kSlopes[] = {
-    {Unary::tanh, "tanh", -25, 25, 2, 2, Unit::of_one},
-    {Unary::sigmoid, "sigmoid", -80, 80, 1, 1, Unit::of_one},
-    {Unary::silu, "silu", -80, 40, 10, 20, Unit::of_one},
-    {Unary::mish, "mish", -80, 40, 12, 25, Unit::of_one},
-    {Unary::gelu, "gelu", -12, 12, 2, 2, Unit::of_one},
-    {Unary::gelu_tanh, "gelu_tanh", -8, 12, 20, 50, Unit::of_one},
+    {Unary::tanh, "tanh", -25, 25, 2, 2, Unit::of_one},   {Unary::sigmoid, "sigmoid", -80, 80, 1, 1, Unit::of_one},
+    {Unary::silu, "silu", -80, 40, 10, 20, Unit::of_one}, {Unary::mish, "mish", -80, 40, 12, 25, Unit::of_one},
+    {Unary::gelu, "gelu", -12, 12, 2, 2, Unit::of_one},   {Unary::gelu_tanh, "gelu_tanh", -8, 12, 20, 50, Unit::of_one},
 };
 
 TEST_P(EveryIsaIsAccurate, SlopesInUlp) {
@@ -194,8 +182,7 @@ TEST_P(EveryIsaIsAccurate, SlopesInUlp) {
   }
 }
 
-template <class T>
-std::vector<T> normal_values(int64_t n, uint64_t seed, double mean, double stddev) {
+template <class T> std::vector<T> normal_values(int64_t n, uint64_t seed, double mean, double stddev) {
   Generator rng(seed);
   Tensor x = Tensor::empty({n}, DType::f64);
   rng.fill_normal(x, mean, stddev);
@@ -206,8 +193,7 @@ std::vector<T> normal_values(int64_t n, uint64_t seed, double mean, double stdde
 constexpr int64_t kLengths[] = {1, 2, 5, 16, 33, 128, 1000, 5000};
 
 // What rounds: the exponent x − max, by half its ulp, and the sum, of positive terms in a few chains.
-template <class T>
-void expect_softmax_within(const Table<T>& table, double bound) {
+template <class T> void expect_softmax_within(const Table<T>& table, double bound) {
   const double eps = std::numeric_limits<T>::epsilon();
   for (const int64_t n : kLengths) {
     for (const double stddev : {0.1, 3.0, 30.0}) {
@@ -234,8 +220,7 @@ TEST_P(EveryIsaIsAccurate, SoftmaxAndItsLogSumRelativeToTheirTerms) {
 }
 
 // Relative to the largest |x|·rstd·|gamma| + |beta| of the row.
-template <class T>
-void expect_norms_within(const Table<T>& table, double bound) {
+template <class T> void expect_norms_within(const Table<T>& table, double bound) {
   const double eps = std::numeric_limits<T>::epsilon();
   for (const int64_t n : kLengths) {
     for (const double mean : {0.0, 5.0}) {

@@ -27,7 +27,7 @@ Values values_of(const Tensor& x) {
   return {span.begin(), span.end()};
 }
 
-constexpr DType kAll[] = {DType::f32, DType::f64, DType::i32, DType::i64, DType::u8,
+constexpr DType kAll[] = {DType::f32,     DType::f64, DType::i32,  DType::i64, DType::u8,
                           DType::boolean, DType::f16, DType::bf16, DType::i8};
 
 TEST(Compare, EveryDTypeBroadcasts) {

@@ -13,8 +13,7 @@ namespace qing {
 namespace {
 
 // Any bits at all, NaN and denormals included.
-template <class T>
-Tensor any_bits(const Shape& shape, uint64_t seed) {
+template <class T> Tensor any_bits(const Shape& shape, uint64_t seed) {
   Tensor x = Tensor::empty(shape, dtype_of<T>);
   Generator rng(seed);
   for (int64_t i = 0; i < x.numel(); ++i) {
@@ -24,8 +23,7 @@ Tensor any_bits(const Shape& shape, uint64_t seed) {
   return x;
 }
 
-template <class T>
-void expect_copies_of_every_permutation(const Shape& shape) {
+template <class T> void expect_copies_of_every_permutation(const Shape& shape) {
   const Tensor x = any_bits<T>(shape, 3);
   std::vector<int64_t> order(shape.size());
   std::iota(order.begin(), order.end(), 0);

@@ -20,8 +20,7 @@ namespace {
 constexpr int64_t kMost = 70;
 
 // The sum of the first k products and of their magnitudes, for every k: one table serves every shape.
-template <class T>
-struct Sums {
+template <class T> struct Sums {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
   std::vector<T> a, b, bias, c;  // kMost × kMost, row-major; bias of kMost
   std::vector<Wide> sum, magnitude;
@@ -47,8 +46,7 @@ struct Sums {
   static size_t at(int64_t i, int64_t j, int64_t k) { return (i * kMost + j) * (kMost + 1) + k; }
 };
 
-template <class T>
-constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
+template <class T> constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
 
 // The leading rows × columns of `from`, or their transpose, with NaN around: what reads beyond the matrix shows.
 template <class T>
@@ -64,8 +62,7 @@ std::vector<T> fenced(const std::vector<T>& from, int64_t rows, int64_t columns,
 }
 
 // One product; `variant` says how operands lie and what is added.
-template <class T>
-void check(const Sums<T>& sums, int64_t m, int64_t n, int64_t k, uint64_t variant) {
+template <class T> void check(const Sums<T>& sums, int64_t m, int64_t n, int64_t k, uint64_t variant) {
   using Wide = typename Sums<T>::Wide;
   const bool ta = (variant & 1) != 0, tb = (variant & 2) != 0, with_bias = (variant & 4) != 0;
   const bool accumulate = (variant & 8) != 0;
@@ -100,8 +97,7 @@ void check(const Sums<T>& sums, int64_t m, int64_t n, int64_t k, uint64_t varian
 }
 
 // All 343,000 shapes when QING_ALL_SHAPES is set, else one in 61, and all that are thin in a dimension and one in 7.
-template <class T>
-void check_all() {
+template <class T> void check_all() {
   const Sums<T> sums;
   const bool all = std::getenv("QING_ALL_SHAPES") != nullptr;
   int64_t checked = 0;

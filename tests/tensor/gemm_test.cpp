@@ -17,8 +17,7 @@
 namespace qing {
 namespace {
 
-template <class T>
-std::vector<T> numbers(int64_t n, uint64_t seed) {
+template <class T> std::vector<T> numbers(int64_t n, uint64_t seed) {
   Generator rng(seed);
   Tensor t = Tensor::empty({n}, dtype_of<T>);
   rng.fill_normal(t, 0, 1);
@@ -26,8 +25,7 @@ std::vector<T> numbers(int64_t n, uint64_t seed) {
   return {values.begin(), values.end()};
 }
 
-template <class T>
-class Gemm : public ::testing::Test {};
+template <class T> class Gemm : public ::testing::Test {};
 using Types = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Gemm, Types);
 
@@ -99,8 +97,7 @@ TYPED_TEST(Gemm, EmptyProductsAreTheBiasOrZero) {
   EXPECT_EQ(c, std::vector<T>(6, 0));
 }
 
-template <class T>
-bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+template <class T> bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
@@ -136,8 +133,7 @@ constexpr Size kSizes[] = {{1, 1, 1},       {1, 384, 384},   {2, 130, 513}, {5, 
                            {14, 33, 512},   {16, 64, 1025},  {29, 97, 31},  {70, 300, 529},
                            {131, 65, 1600}, {131, 1100, 40}, {257, 31, 16}, {300, 512, 64}};
 
-template <class T>
-std::vector<T> transposed(const std::vector<T>& x, int64_t rows, int64_t columns) {
+template <class T> std::vector<T> transposed(const std::vector<T>& x, int64_t rows, int64_t columns) {
   std::vector<T> y(x.size());
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < columns; ++j) y[j * rows + i] = x[i * columns + j];
@@ -228,9 +224,7 @@ TYPED_TEST(Gemm, InfinitiesAndNansGoWhereTheSumsTakeThem) {
         for (int64_t p = 0; p < k; ++p) want += a[i * k + p] * b[p * n + j];
         const T got = c[i * n + j];
         ASSERT_EQ(std::isnan(got), std::isnan(want)) << i << "," << j;
-        if (std::isinf(want) || std::isinf(got)) {
-          ASSERT_EQ(got, want) << i << "," << j;
-        }
+        if (std::isinf(want) || std::isinf(got)) { ASSERT_EQ(got, want) << i << "," << j; }
       }
     }
   }

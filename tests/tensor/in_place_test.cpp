@@ -37,7 +37,9 @@ TEST(InPlace, BumpsTheVersionOfEveryView) {
   const Tensor view = x.slice(0, 1, 2);
   for (const auto& write : std::vector<std::function<void()>>{
            [&] { x.add_(1); }, [&] { x.mul_(x); }, [&] { x.div_(2); }, [&] { x.clamp_(0, 1); }, [&] { x.zero_(); },
-           [&] { x.masked_fill_(Tensor::of({1, 0, 0, 1}, DType::boolean), 1); }}) {
+           [&] {
+             x.masked_fill_(Tensor::of({1, 0, 0, 1}, DType::boolean), 1);
+           }}) {
     const uint64_t before = view.version();
     write();
     EXPECT_GT(view.version(), before);

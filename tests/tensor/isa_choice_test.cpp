@@ -13,9 +13,7 @@ int child(const char* isa) {
   setenv("QING_ISA", isa, 1);
   try {
     return static_cast<int>(active_isa());
-  } catch (const ValueError&) {
-    return 42;
-  }
+  } catch (const ValueError&) { return 42; }
 }
 
 TEST(IsaChoiceDeathTest, FollowsTheEnvironment) {

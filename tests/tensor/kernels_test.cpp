@@ -17,8 +17,7 @@
 namespace qing::kernels {
 namespace {
 
-template <class T>
-std::vector<T> uniform(int64_t n, uint64_t seed, double low, double high) {
+template <class T> std::vector<T> uniform(int64_t n, uint64_t seed, double low, double high) {
   Generator rng(seed);
   Tensor t = Tensor::empty({n}, dtype_of<T>);
   rng.fill_uniform(t, low, high);
@@ -37,8 +36,7 @@ class EveryIsa : public ::testing::TestWithParam<Isa> {
 INSTANTIATE_TEST_SUITE_P(Kernels, EveryIsa, ::testing::Values(Isa::scalar, Isa::avx2, Isa::avx512),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
-template <class T>
-void forward(const Table<T>& table, Unary op, int64_t n, const T* x, T* y) {
+template <class T> void forward(const Table<T>& table, Unary op, int64_t n, const T* x, T* y) {
   const T none[kUnaryParameters] = {};
   table.unary[static_cast<size_t>(op)].forward(n, x, y, none);
 }

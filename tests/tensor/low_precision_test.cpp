@@ -25,9 +25,9 @@ std::vector<float> numbers(int64_t n, uint64_t seed) {
 struct Size {
   int64_t m, n, k;
 };
-constexpr Size kSizes[] = {{1, 1, 1},   {1, 33, 4},   {3, 5, 7},     {4, 16, 64},    {13, 31, 66},  {14, 32, 129},
-                           {15, 8, 3},  {29, 65, 34}, {113, 40, 25}, {40, 300, 128}, {7, 70, 1000}, {250, 64, 64},
-                           {2, 1, 513}, {5, 17, 2}};
+constexpr Size kSizes[] = {{1, 1, 1},     {1, 33, 4},    {3, 5, 7},    {4, 16, 64},   {13, 31, 66},
+                           {14, 32, 129}, {15, 8, 3},    {29, 65, 34}, {113, 40, 25}, {40, 300, 128},
+                           {7, 70, 1000}, {250, 64, 64}, {2, 1, 513},  {5, 17, 2}};
 
 // What the int8 product is by definition, in integers: Σ qa·qb by the scales.
 std::vector<float> quantized(const std::vector<float>& a, const std::vector<float>& b, Size s,
@@ -68,8 +68,8 @@ TEST(GemmInt8, IsTheIntegerProductToTheBitFromEitherLayout) {
     const auto want = quantized(a, b, s, bias);
     const auto bt = transposed(b, s.k, s.n);
     for (const bool trans : {false, true}) {
-      const Int8Matrix packed = trans ? Int8Matrix(Trans::yes, s.k, s.n, bt.data(), s.k)
-                                      : Int8Matrix(Trans::no, s.k, s.n, b.data(), s.n);
+      const Int8Matrix packed =
+          trans ? Int8Matrix(Trans::yes, s.k, s.n, bt.data(), s.k) : Int8Matrix(Trans::no, s.k, s.n, b.data(), s.n);
       std::vector<float> c(s.m * (s.n + 1), 77);
       gemm(s.m, a.data(), s.k, packed, c.data(), s.n + 1, bias.data());
       for (int64_t i = 0; i < s.m; ++i) {
@@ -150,8 +150,7 @@ TEST(GemmBf16, RoundsToNearestEvenAndKeepsNan) {
   EXPECT_TRUE(std::isnan(c));
 }
 
-template <class Matrix>
-void check_bits() {
+template <class Matrix> void check_bits() {
   const int64_t m = 131, n = 100, k = 77;
   const auto a = numbers(m * k, 1), b = numbers(k * n, 2), bias = numbers(n, 3);
   const Matrix packed(Trans::no, k, n, b.data(), n);

@@ -114,9 +114,7 @@ TEST(NpyProperty, ADamagedFileIsReadOrRefused) {
     const auto path = folder.write("bad.npy", content);
     try {
       load_npy(path);
-    } catch (const DataError& error) {
-      RC_ASSERT(std::string(error.what()).find("bad.npy") != std::string::npos);
-    }
+    } catch (const DataError& error) { RC_ASSERT(std::string(error.what()).find("bad.npy") != std::string::npos); }
   }));
 }
 

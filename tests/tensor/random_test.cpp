@@ -88,7 +88,10 @@ TEST(Threads, CoverTheRangeInWholeGrains) {
 }
 
 TEST(Threads, RethrowAndRefuse) {
-  EXPECT_THROW(parallel_for(100, 1, [](int64_t begin, int64_t) { if (begin == 0) throw std::runtime_error("x"); }),
+  EXPECT_THROW(parallel_for(100, 1,
+                            [](int64_t begin, int64_t) {
+                              if (begin == 0) throw std::runtime_error("x");
+                            }),
                std::runtime_error);
   EXPECT_THROW(set_num_threads(0), ValueError);
   EXPECT_THROW(parallel_for(1, 0, [](int64_t, int64_t) {}), ValueError);

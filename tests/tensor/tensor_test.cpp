@@ -125,8 +125,8 @@ TEST(Halves, RoundToNearestEven) {
   EXPECT_EQ(to_half(65520.0F).bits, 0x7c00);
   EXPECT_EQ(to_half(-0.0F).bits, 0x8000);
   EXPECT_EQ(to_half(0x1p-24F).bits, 1);
-  EXPECT_EQ(to_half(0x1p-25F).bits, 0);        // a tie, to even
-  EXPECT_EQ(to_half(0x1.8p-24F).bits, 2);      // a tie, to even
+  EXPECT_EQ(to_half(0x1p-25F).bits, 0);    // a tie, to even
+  EXPECT_EQ(to_half(0x1.8p-24F).bits, 2);  // a tie, to even
   EXPECT_EQ(to_half(1 + 0x1p-11F).bits, 0x3c00);
   EXPECT_EQ(to_half(1 + 0x3p-11F).bits, 0x3c02);
   EXPECT_TRUE(std::isnan(to_float(to_half(std::nanf("")))));
@@ -166,9 +166,7 @@ TEST(Halves, EveryBitPatternComesBack) {
     if (std::isnan(f)) continue;
     ASSERT_EQ(to_half(f).bits, h.bits);
     const BFloat16 b{static_cast<uint16_t>(bits)};
-    if (!std::isnan(to_float(b))) {
-      ASSERT_EQ(to_bfloat16(to_float(b)).bits, b.bits);
-    }
+    if (!std::isnan(to_float(b))) { ASSERT_EQ(to_bfloat16(to_float(b)).bits, b.bits); }
   }
 }
 

@@ -284,9 +284,7 @@ TEST(Views, MovedimOfSeveral) {
   EXPECT_THROW(x.movedim(0, 3), IndexError);
 }
 
-TEST(Views, SqueezeRemovesEveryOne) {
-  EXPECT_EQ(Tensor::zeros({1, 2, 1, 3, 1}).squeeze().shape(), (Shape{2, 3}));
-}
+TEST(Views, SqueezeRemovesEveryOne) { EXPECT_EQ(Tensor::zeros({1, 2, 1, 3, 1}).squeeze().shape(), (Shape{2, 3})); }
 
 TEST(Views, AsStridedStaysInItsStorage) {
   const Tensor x = Tensor::arange(6);

@@ -15,8 +15,7 @@ namespace qing::kernels {
 namespace {
 
 // Numbers in (-3, 3), the same in f32 and f64.
-template <class T>
-std::vector<T> numbers(int64_t n, uint32_t seed) {
+template <class T> std::vector<T> numbers(int64_t n, uint32_t seed) {
   std::vector<T> x;
   for (int64_t i = 0; i < n; ++i) {
     seed = seed * 1664525 + 1013904223;
@@ -30,8 +29,7 @@ struct Result {
   std::vector<double> values;
 };
 
-template <class T>
-struct Run {
+template <class T> struct Run {
   const Table<T>& table;
   int64_t n;
   std::vector<Result> results = {};
@@ -209,8 +207,7 @@ struct Run {
   }
 };
 
-template <class T>
-int compare(Isa isa, double tolerance) {
+template <class T> int compare(Isa isa, double tolerance) {
   int failed = 0, compared = 0;
   for (int64_t n = 0; n <= 70; ++n) {
     const auto got = Run<T>{table<T>(isa), n}.all();

@@ -49,8 +49,7 @@ void measure(const std::string& name, const std::function<void()>& work) {
   qing_measured(&work);
 }
 
-template <class T>
-void product(const char* name, Trans trans_b, int64_t m, int64_t n, int64_t k) {
+template <class T> void product(const char* name, Trans trans_b, int64_t m, int64_t n, int64_t k) {
   const Tensor a = random({m, k}, 1, dtype_of<T>), b = random({k, n}, 2, dtype_of<T>),
                c = random({m, n}, 3, dtype_of<T>);
   measure(std::string(name) + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), [&] {
@@ -58,8 +57,7 @@ void product(const char* name, Trans trans_b, int64_t m, int64_t n, int64_t k) {
   });
 }
 
-template <class Weights>
-void packed_product(const char* name, int64_t m, int64_t n, int64_t k) {
+template <class Weights> void packed_product(const char* name, int64_t m, int64_t n, int64_t k) {
   const Tensor a = random({m, k}), b = random({n, k}, 2), c = random({m, n}, 3);
   const Weights weights(Trans::yes, k, n, b.data<float>(), k);
   measure(std::string(name) + " " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k), [&] {
@@ -138,8 +136,7 @@ void attentions() {
   differentiable("attention", {q, k, v}, [&] { return attention(q, k, v, offsets, 4); });
 }
 
-template <class Optimizer, class Options>
-void sweep(const char* name, const Options& options) {
+template <class Optimizer, class Options> void sweep(const char* name, const Options& options) {
   const Tensor weight = parameter({65536});
   backward(weight, {.gradient = random(weight.shape(), 2)});
   Optimizer optimizer({weight}, options);

@@ -21,16 +21,14 @@ namespace {
 
 using namespace qing;
 
-template <class O>
-std::unique_ptr<optim::Optimizer> make(const std::vector<Tensor>& parameters) {
+template <class O> std::unique_ptr<optim::Optimizer> make(const std::vector<Tensor>& parameters) {
   using Options = std::decay_t<decltype(std::declval<O>().options())>;
   std::vector<optim::ParameterGroup<Options>> groups;
   for (const Tensor& parameter : parameters) groups.push_back({{parameter}, {}});
   return std::make_unique<O>(groups);
 }
 
-template <>
-std::unique_ptr<optim::Optimizer> make<optim::AdamW>(const std::vector<Tensor>& parameters) {
+template <> std::unique_ptr<optim::Optimizer> make<optim::AdamW>(const std::vector<Tensor>& parameters) {
   std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups;
   for (const Tensor& parameter : parameters) groups.push_back({{parameter}, {}});
   return std::make_unique<optim::AdamW>(groups);

@@ -16,7 +16,5 @@ int main(int count, char** arguments) {
     qing::nn::RecordReader reader{std::filesystem::path(arguments[1])};
     std::cout << json::value_from(reader.header()) << '\n';
     while (const auto record = reader.next()) std::cout << json::value_from(*record) << '\n';
-  } catch (const qing::DataError& error) {
-    std::cout << json::object{{"error", error.what()}} << '\n';
-  }
+  } catch (const qing::DataError& error) { std::cout << json::object{{"error", error.what()}} << '\n'; }
 }

@@ -8,8 +8,7 @@
 namespace {
 
 // 0 if body went well; otherwise the error goes to stderr.
-template <class Body>
-int guarded(const Body& body) {
+template <class Body> int guarded(const Body& body) {
   try {
     body();
     return 0;

@@ -9,7 +9,10 @@
 namespace qing::test {
 
 inline constexpr OpSample kCompositionSamples[] = {
-    {"checkpoint", "a product with a dropout inside", [] { return leaves({{3, 4}, {4}}); },
+    {"checkpoint", "a product with a dropout inside",
+     [] {
+       return leaves({{3, 4}, {4}});
+     },
      [](const Inputs& in) {
        Generator rng(3);
        // The generator must live as long as the graph.
