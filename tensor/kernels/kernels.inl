@@ -9,14 +9,17 @@
 namespace qing::kernels {
 namespace {
 
-#include "attention.inl"
+// Each part uses those above it.
+// clang-format off
 #include "elementwise.inl"
 #include "functions.inl"
-#include "gemm.inl"
-#include "optimizers.inl"
-#include "philox.inl"
 #include "pointwise.inl"
 #include "rows.inl"
+#include "gemm.inl"
+#include "philox.inl"
+#include "attention.inl"
+#include "optimizers.inl"
+// clang-format on
 
 template <class T> constexpr Table<T> make_table() {
   return {.mr = kTileRows,
