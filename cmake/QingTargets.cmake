@@ -91,3 +91,23 @@ function(qing_isa_tests suite filter)
                                                        SKIP_REGULAR_EXPRESSION "this CPU has no ${isa}")
   endforeach()
 endfunction()
+
+# Unpacks tests/fuzz/corpus/*.tar.xz into the build folder, which the target learns as QING_FUZZ_CORPUS.
+function(qing_fuzz_corpus target)
+  set(unpacked ${CMAKE_CURRENT_BINARY_DIR}/fuzz_corpus)
+  file(MAKE_DIRECTORY ${unpacked})
+  file(GLOB archives CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/corpus/*.tar.xz)
+  set(stamps)
+  foreach(archive ${archives})
+    get_filename_component(name ${archive} NAME_WE)
+    # Inputs that the archive no longer holds must go, hence the removal.
+    add_custom_command(OUTPUT ${unpacked}/${name}.stamp
+      COMMAND ${CMAKE_COMMAND} -E rm -rf ${unpacked}/${name}
+      COMMAND ${CMAKE_COMMAND} -E tar xf ${archive}
+      COMMAND ${CMAKE_COMMAND} -E touch ${unpacked}/${name}.stamp
+      DEPENDS ${archive} WORKING_DIRECTORY ${unpacked} VERBATIM)
+    list(APPEND stamps ${unpacked}/${name}.stamp)
+  endforeach()
+  target_sources(${target} PRIVATE ${stamps})
+  target_compile_definitions(${target} PRIVATE QING_FUZZ_CORPUS="${unpacked}")
+endfunction()

@@ -13,7 +13,7 @@ namespace {
 class Corpus : public ::testing::TestWithParam<Target> {};
 
 TEST_P(Corpus, IsTakenWell) {
-  const auto folder = std::filesystem::path(QING_SOURCE_DIR) / "tests/fuzz/corpus" / GetParam().name;
+  const auto folder = std::filesystem::path(QING_FUZZ_CORPUS) / GetParam().name;
   int inputs = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     SCOPED_TRACE(entry.path().string());

@@ -2,7 +2,7 @@
 # Fuzzes what reads bytes from strangers, with libFuzzer, AddressSanitizer and UBSan. What it finds worth keeping goes to
 # build/fuzz/corpus/TARGET; a finding ends the run and lies in build/fuzz.
 #   bash tests/fuzz/run.sh TARGET|all [SECONDS]    600 seconds for each target by default
-#   bash tests/fuzz/run.sh --keep TARGET|all       adds to tests/fuzz/corpus what covers more than is there
+#   bash tests/fuzz/run.sh --keep TARGET|all       packs the fewest inputs that cover all found into tests/fuzz/corpus
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,15 +17,23 @@ if [ "$target" != all ] && ! grep -qx "${target:-none}" <<<"$all"; then
 fi
 
 source tests/packages.sh
-install_packages "${build_packages[@]}" clang libclang-rt-14-dev libomp-14-dev
+install_packages "${build_packages[@]}" xz-utils clang libclang-rt-14-dev libomp-14-dev
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz --target fuzzer
 for name in $([ "$target" = all ] && echo "$all" || echo "$target"); do
-  found=build/fuzz/corpus/$name kept=tests/fuzz/corpus/$name
+  found=build/fuzz/corpus/$name kept=build/fuzz/kept/$name archive=tests/fuzz/corpus/$name.tar.xz
+  rm -rf "$kept"
   mkdir -p "$found" "$kept"
+  [ ! -f "$archive" ] || tar -xJf "$archive" -C build/fuzz/kept
   echo "== $name"
   if [ $keep = yes ]; then
-    FUZZ_TARGET=$name build/fuzz/fuzzer -merge=1 -max_len=4096 "$kept" "$found" 2>&1 | tail -n 1
+    least=build/fuzz/least/$name
+    rm -rf "$least"
+    mkdir -p "$least"
+    FUZZ_TARGET=$name build/fuzz/fuzzer -merge=1 -max_len=4096 "$least" "$kept" "$found" 2>&1 | tail -n 1
+    # The same inputs give the same archive.
+    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --format=ustar -C build/fuzz/least -c "$name" |
+      xz -9e >"$archive"
   else
     QING_THREADS=1 FUZZ_TARGET=$name build/fuzz/fuzzer -max_total_time="$seconds" -max_len=4096 -timeout=10 \
       -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "$found" "$kept" 2>&1 |
