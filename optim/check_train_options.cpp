@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/models/label_names.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::optim {
@@ -23,12 +24,9 @@ void check_labels(const std::vector<std::string>& labels, std::span<const nn::Ex
   if (labels.size() < 2) {
     throw ValueError(fmt::format("train_classifier: there are {} labels; it takes 2 to tell apart", labels.size()));
   }
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i].empty() || std::count(labels.begin(), labels.end(), labels[i]) > 1) {
-      throw ValueError(
-          fmt::format("train_classifier: label {} is '{}'; labels must differ and not be empty", i, labels[i]));
-    }
-  }
+  try {
+    nn::check_label_names(labels);
+  } catch (const ValueError& error) { throw ValueError(fmt::format("train_classifier: {}", error.what())); }
   for (size_t i = 0; i < examples.size(); ++i) {
     const int32_t label = examples[i].label;
     if (label >= 0 && static_cast<size_t>(label) < labels.size()) continue;

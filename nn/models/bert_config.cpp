@@ -7,6 +7,8 @@
 #include <cmath>
 #include <string_view>
 
+#include <qing/nn/models/label_names.h>
+#include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -23,8 +25,11 @@ class Reader {
  public:
   explicit Reader(const std::filesystem::path& path) : path_(path) {
     boost::system::error_code error;
-    const json::value value = json::parse(read_file(path), error);
+    const std::string text = read_file(path);
+    const json::value value = json::parse(text, error);
     if (error) fail("not JSON: " + error.message());
+    if (const auto name = duplicate_key(text))
+      fail(fmt::format("'{}' stands twice in one object; leave one out", *name));
     if (!value.is_object()) fail("not a JSON object");
     object_ = value.get_object();
   }
@@ -93,10 +98,40 @@ class Reader {
     std::vector<std::string> result;
     for (size_t i = 0; i < map.size(); ++i) {
       const json::value* label = map.if_contains(std::to_string(i));
-      if (label == nullptr || !label->is_string()) fail(fmt::format("id2label: no label for \"{}\"", i));
+      if (label == nullptr || !label->is_string()) {
+        fail(fmt::format("id2label: no label for \"{}\"; its {} ids must be \"0\" to \"{}\", each with a name", i,
+                         map.size(), map.size() - 1));
+      }
       result.emplace_back(label->get_string());
     }
     return result;
+  }
+
+  // label2id is id2label the other way round; it may leave labels out. transformers writes LABEL_0, LABEL_1, ... where
+  // nobody has set it.
+  void check_label2id() const {
+    const json::value* value = find("label2id");
+    const json::value* id2label = find("id2label");
+    if (value == nullptr || id2label == nullptr) return;
+    if (!value->is_object()) fail("label2id: needs an object of ids");
+    const json::object& map = value->get_object();
+    const auto id_of = [](const json::value& id) {
+      return id.is_string() ? std::string(id.get_string()) : json::serialize(id);
+    };
+    const auto is_default = [&](const auto& entry) {
+      return std::string_view(entry.key()) == "LABEL_" + id_of(entry.value());
+    };
+    if (std::ranges::all_of(map, is_default)) return;
+    for (const auto& entry : map) {
+      const std::string name(entry.key());
+      const std::string id = id_of(entry.value());
+      const json::value* other = id2label->get_object().if_contains(id);
+      if (other != nullptr && other->get_string() == name) continue;
+      fail(fmt::format("label2id: '{}' is {}, {}; make the two agree", name, id,
+                       other == nullptr
+                           ? "and id2label has no " + id
+                           : fmt::format("but id2label calls {} '{}'", id, std::string(other->get_string()))));
+    }
   }
 
  private:
@@ -143,6 +178,7 @@ void BertConfig::validate() const {
   positive("type_vocab_size", type_vocab_size);
   positive("labels", static_cast<int64_t>(labels.size()));
   if (labels.size() < 2) throw ValueError("labels: one is too few to tell apart");
+  check_label_names(labels);
   if (hidden_size % num_attention_heads != 0) {
     throw ValueError(
         fmt::format("hidden_size: {} is not a multiple of num_attention_heads {}", hidden_size, num_attention_heads));
@@ -191,6 +227,7 @@ BertConfig BertConfig::load(const std::filesystem::path& path) {
   try {
     config.validate();
   } catch (const ValueError& error) { reader.fail(error.what()); }
+  reader.check_label2id();
   return config;
 }
 

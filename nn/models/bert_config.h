@@ -31,9 +31,11 @@ struct BertConfig {
   std::optional<DataProfile> reference = {};  ///< what it predicted on texts it was made for; nor this
 
   /// ValueError naming the field, unless sizes and the temperature are positive, the heads divide the width,
-  /// probabilities are in [0, 1), there are at least 2 labels, and the reference has counts of these.
+  /// probabilities are in [0, 1), there are at least 2 labels with names as check_label_names() wants them, and the
+  /// reference has counts of these.
   void validate() const;
-  /// DataError "path: field: what" when the file is not JSON, lacks a field, or describes what qing does not compute.
+  /// DataError "path: field: what" when the file is not JSON, has a name twice in one object, lacks a field, or
+  /// describes what qing does not compute, when the ids of id2label are not 0, 1, 2, ..., or label2id contradicts it.
   /// Without id2label the labels are LABEL_0, LABEL_1, ..., num_labels of them (2 by default).
   static BertConfig load(const std::filesystem::path& path);
   void save(const std::filesystem::path& path) const;  ///< IoError

@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/label_names.h>
 #include <qing/optim/train_classifier.h>
 #include <qing/serve/cli/charts.h>
 #include <qing/serve/cli/commands.h>
@@ -91,12 +92,9 @@ void check(const TrainArguments& arguments) {
     throw UsageError("--resume goes on with a training, --overwrite begins anew; give one of them");
   }
   const auto& labels = arguments.labels;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i].empty() || std::find(labels.begin(), labels.begin() + static_cast<ptrdiff_t>(i), labels[i]) !=
-                                 labels.begin() + static_cast<ptrdiff_t>(i)) {
-      throw UsageError(fmt::format("--labels: '{}' is empty or stands twice", labels[i]));
-    }
-  }
+  try {
+    nn::check_label_names(labels);
+  } catch (const ValueError& error) { throw UsageError(fmt::format("--{}", error.what())); }
   if (labels.size() < 2) throw UsageError("--labels: give at least two, with commas between");
 }
 

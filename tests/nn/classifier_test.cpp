@@ -6,8 +6,11 @@
 #include <cstring>
 #include <set>
 
+#include <fmt/format.h>
+
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/models/label_names.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/safetensors.h>
@@ -224,6 +227,72 @@ TEST_F(Classifier, LoadingNamesTheFieldOfABadConfiguration) {
             std::string::npos);
   EXPECT_NE(with("{\"0\":\"negative\",\"1\":\"neutral\",\"2\":\"positive\"}", "{\"0\":\"only\"}").find("labels"),
             std::string::npos);
+}
+
+TEST_F(Classifier, LoadingRefusesLabelsThatCannotBeToldApart) {
+  const std::string good = test::content_of(folder_.path() / "config.json");
+  const std::string ids = R"("id2label":{"0":"negative","1":"neutral","2":"positive"})";
+  const std::string names = R"("label2id":{"negative":0,"neutral":1,"positive":2})";
+  const auto with = [&](const std::string& id2label, const std::string& label2id) {
+    std::string text = good;
+    text.replace(text.find(ids), ids.size(), R"("id2label":)" + id2label);
+    text.replace(text.find(names), names.size(), R"("label2id":)" + label2id);
+    folder_.write("config.json", text);
+  };
+  const auto refusal = [&](const std::string& id2label, const std::string& label2id) {
+    with(id2label, label2id);
+    const std::string why = message_of<DataError>([&] { TextClassifier::load(folder_.path()); });
+    EXPECT_NE(why.find("config.json: "), std::string::npos) << id2label << label2id << why;
+    return why;
+  };
+  const auto loads = [&](const std::string& id2label, const std::string& label2id) {
+    with(id2label, label2id);
+    return TextClassifier::load(folder_.path())->labels();
+  };
+  const auto has = [](const std::string& text, const std::string& part) { return text.find(part) != text.npos; };
+
+  // One name for two labels: an answer would have one key twice.
+  EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"x"})", R"({"x":0,"y":1})"), "'x' is the name of labels 0 and 2"));
+  EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"\u0078"})", "null"), "'x' is the name of labels 0 and 2"));
+  EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"z","1":"w"})", "null"), "stands twice"));
+  EXPECT_TRUE(has(refusal(ids.substr(11), R"({"negative":0,"neutral":1,"positive":2,"neutral":2})"), "stands twice"));
+  // Names that nobody can read, or that break a table's rows.
+  EXPECT_TRUE(has(refusal(R"({"0":"","1":"y","2":"x"})", "null"), "label 0 is ''"));
+  EXPECT_TRUE(has(refusal(R"({"0":"y","1":"  ","2":"x"})", "null"), "label 1 is '  '"));
+  for (const char* control : {"\\t", "\\n", "\\r", "\\u0000", "\\u007f"}) {
+    EXPECT_TRUE(has(refusal(fmt::format(R"({{"0":"y","1":"z","2":"a{}b"}})", control), "null"), "control character"));
+  }
+  // Ids that are missing, do not begin at 0, or are not plain numbers.
+  for (const char* gaps : {R"({"0":"x","2":"y","3":"z"})", R"({"1":"x","2":"y","3":"z"})",
+                           R"({"0":"x","01":"y","2":"z"})", R"({"0":"x","1":null,"2":"z"})"}) {
+    EXPECT_TRUE(has(refusal(gaps, "null"), "id2label")) << gaps;
+  }
+  // A label2id that says something else.
+  const std::string plain = R"({"0":"x","1":"y","2":"z"})";
+  EXPECT_TRUE(has(refusal(plain, R"({"x":0,"y":2,"z":1})"), "label2id: 'y' is 2, but id2label calls 2 'z'"));
+  EXPECT_TRUE(has(refusal(plain, R"({"x":0,"y":1,"z":2,"w":3})"), "label2id: 'w' is 3, and id2label has no 3"));
+  EXPECT_TRUE(has(refusal(plain, R"({"x":0,"y":1,"z":-1})"), "label2id: 'z' is -1"));
+  EXPECT_TRUE(has(refusal(plain, R"({"x":0,"y":1,"z":true})"), "label2id: 'z' is true"));
+  EXPECT_TRUE(has(refusal(plain, R"(["x","y","z"])"), "label2id: needs an object"));
+
+  const std::vector<std::string> expected = {"x", "y", "z"};
+  EXPECT_EQ(loads(plain, R"({"x":0,"y":1,"z":2})"), expected);
+  EXPECT_EQ(loads(plain, R"({"y":1})"), expected);                    // it may leave labels out
+  EXPECT_EQ(loads(plain, R"({"x":"0","y":"1"})"), expected);          // some exporters write texts
+  EXPECT_EQ(loads(plain, R"({"LABEL_0":0,"LABEL_1":1})"), expected);  // transformers' default, never set
+  EXPECT_EQ(loads(R"({"2":"z","0":"x","1":"y"})", "null"), expected);
+}
+
+TEST(LabelNames, DifferWhereverTheyAreWritten) {
+  using Labels = std::vector<std::string>;
+  EXPECT_NO_THROW(check_label_names(Labels{"a", "A", "a ", "\\n", "n", "\"a\"", "情感", "\xc3\xa9", "e\xcc\x81"}));
+  EXPECT_NO_THROW(check_label_names(Labels{}));
+  for (const Labels& bad : {Labels{"a", "b", "a"}, {"a", ""}, {" ", "b"}, {"a\tb", "c"}, {"a", "b\n"}, {"a", "\xff"}}) {
+    EXPECT_THROW(check_label_names(bad), ValueError) << bad[0] << "," << bad[1];
+  }
+  BertConfig config;
+  config.labels = {"x", "y", "x"};
+  EXPECT_THROW(config.validate(), ValueError);
 }
 
 TEST_F(Classifier, ATemperatureChangesScoresAndNothingElse) {

@@ -325,7 +325,7 @@ def test_a_wrong_configuration_is_named(qing, tmp_path, tiny_data, content, mess
         (["--early-stop", -1], "--early-stop"),
         (["--checkpoint-every", "often"], "--checkpoint-every"),
         (["--labels", "good"], "--labels: give at least two"),
-        (["--labels", "good,good"], "'good' is empty or stands twice"),
+        (["--labels", "good,good"], "--labels: 'good' is the name of labels 0 and 1"),
         (["--resume", "--overwrite"], "give one of them"),
         (["--threads", -1], "--threads"),
         (["--width", 100], "not a multiple of 32"),
