@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <qing/serve/http/request_id.h>
+#include <qing/serve/protocols/openai.h>
 #include <qing/serve/protocols/openapi.h>
 #include <qing/serve/protocols/protocols.h>
 
@@ -47,11 +48,17 @@ std::vector<Route> Api::all_routes() {
   return all;
 }
 
-Routed Api::route(const HttpHead& head) {
+Routed Api::route(const HttpHead& sent) {
+  HttpHead head = sent;
+  // Clients join addresses carelessly: a path may end in one '/' more than its route.
+  if (head.path.size() > 1 && head.path.ends_with('/') && !head.path.ends_with("//")) head.path.remove_suffix(1);
   std::string key;
   Routed routed = router_.route(head, [&](Scope scope) {
     if (keys_ && scope != Scope::kOpen) key = keys_->admit(key_of(head), scope);
   });
+  if (routed.refusal && protocols::asks_as_openai(head)) {
+    routed.refusal = protocols::openai_error(std::move(*routed.refusal));
+  }
   routed.key = std::move(key);
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));

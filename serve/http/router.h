@@ -49,6 +49,7 @@ struct Operation {
   std::string_view request;   ///< schema of the body; empty: none
   std::string_view response;  ///< schema of a 200; empty: not JSON
   std::string_view response_type = kJsonType;
+  bool optional_request = false;  ///< the body may be empty
 };
 
 struct Route {
@@ -66,8 +67,8 @@ class Router {
   /// ValueError when two rows are for the same method and pattern, or a pattern is malformed.
   explicit Router(std::vector<Route> routes);
 
-  /// The route of a request, or 404 or 405. `authorize` is asked with the route's scope before anything else of the
-  /// route and throws Refusal.
+  /// The route of a request, or 404 or 405. `authorize` is asked with
+  /// the route's scope before anything else of the route and throws Refusal.
   Routed route(const HttpHead& head, const std::function<void(Scope)>& authorize) const;
   const std::vector<Route>& routes() const { return routes_; }
 

@@ -22,13 +22,13 @@ constexpr std::string_view kFailures = R"({"type":"object","required":["failed"]
 "type":"object","additionalProperties":{"type":"string"}}}})";
 constexpr std::string_view kAliases = R"({"type":"object","required":["aliases"],"properties":{"aliases":{
 "type":"object","additionalProperties":{"type":"object"}}}})";
-constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"additionalProperties":false,
+constexpr std::string_view kTarget = R"({"type":"object","required":["model"],"additionalProperties":{"type":"null"},
 "properties":{"model":{"type":"string"},"version":{"oneOf":[{"type":"string",
-"pattern":"^[1-9][0-9]{0,14}$"},{"type":"integer","minimum":1,"maximum":999999999999999}]}}})";
-constexpr std::string_view kTrial = R"({"type":"object","required":["version"],"additionalProperties":false,
+"pattern":"^[1-9][0-9]{0,14}$"},{"type":"integer","minimum":1,"maximum":999999999999999},{"type":"null"}]}}})";
+constexpr std::string_view kTrial = R"({"type":"object","required":["version"],"additionalProperties":{"type":"null"},
 "properties":{"version":{"oneOf":[{"type":"string",
 "pattern":"^[1-9][0-9]{0,14}$"},{"type":"integer","minimum":1,"maximum":999999999999999}]},
-"share":{"type":"number","exclusiveMinimum":0,"maximum":1},"shadow":{"type":"boolean"}}})";
+"share":{"type":["number","null"],"exclusiveMinimum":0,"maximum":1},"shadow":{"type":["boolean","null"]}}})";
 constexpr std::string_view kObject = R"({"type":"object"})";
 
 using Change = std::function<HttpResponse(Registry&)>;
@@ -59,7 +59,7 @@ Route route(Service& service, std::string_view method, std::string_view pattern,
 
 // A version as a number or as a number's text; 0 without one.
 std::int64_t version_of(const json::object& object) {
-  const json::value* value = object.if_contains("version");
+  const json::value* value = member(object, "version");
   if (value == nullptr) return 0;
   const auto number = integer_of(*value);
   const auto version = Registry::parse_version(value->is_string() ? std::string(value->get_string())
@@ -74,11 +74,7 @@ json::object read_object(const std::string& body, const Limits& limits,
                          std::initializer_list<std::string_view> fields) {
   if (body.empty()) return {};
   json::object object = as_object(parse_json(body, limits), R"({"version": 2})");
-  for (const auto& member : object) {
-    if (std::ranges::find(fields, std::string_view(member.key())) == fields.end()) {
-      refuse_field("body: holds a field that this route does not know; leave it out");
-    }
-  }
+  check_members(object, "", fields);
   return object;
 }
 
@@ -102,8 +98,8 @@ HttpResponse aliases_response(const Registry& registry) {
 
 HttpResponse failures_response(const Registry::Failures& failures) {
   std::string list;
-  for (const auto& [name, why] : failures) {
-    list += fmt::format("{}{}:{}", list.empty() ? "" : ",", json_quoted(name), json_quoted(why));
+  for (const auto& [name, failure] : failures) {
+    list += fmt::format("{}{}:{}", list.empty() ? "" : ",", json_quoted(name), json_quoted(failure.text()));
   }
   return {200, R"({"failed":{)" + list + "}}", {}};
 }
@@ -135,7 +131,7 @@ std::vector<Route> model_routes(Service& service) {
 }
 
 double share_of(const json::object& object) {
-  const json::value* value = object.if_contains("share");
+  const json::value* value = member(object, "share");
   if (value == nullptr) return 1;
   boost::system::error_code error;
   const double share = value->to_number<double>(error);
@@ -172,7 +168,7 @@ std::vector<Route> alias_routes(Service& service) {
                 {kTag, "Makes a name stand for a model, or for a version of it", kTarget, kAliases},
                 [&limits](const std::string& alias, const std::string& body) -> Change {
                   const json::object object = read_object(body, limits, {"model", "version"});
-                  const json::value* model = object.if_contains("model");
+                  const json::value* model = member(object, "model");
                   if (model == nullptr) refuse_field("model: is missing");
                   const Alias target{text_of(*model, "model", limits), version_of(object)};
                   return [=](Registry& registry) {
@@ -193,11 +189,12 @@ std::vector<Route> alias_routes(Service& service) {
 // Triton's clients send nothing, or parameters; of these only the one that asks for nothing is known.
 void check_parameters(const std::string& body, const Limits& limits) {
   const json::object object = read_object(body, limits, {"parameters"});
-  const json::value* parameters = object.if_contains("parameters");
+  const json::value* parameters = member(object, "parameters");
   if (parameters == nullptr) return;
   if (!parameters->is_object()) refuse_field("parameters: must be an object");
-  for (const auto& member : parameters->get_object()) {
-    if (member.key() != "unload_dependents") refuse_field("parameters: models come from the server's folder alone");
+  for (const auto& entry : parameters->get_object()) {
+    if (entry.key() == "unload_dependents" || entry.value().is_null()) continue;
+    refuse_field("parameters: models come from the server's folder alone; leave all but unload_dependents out");
   }
 }
 

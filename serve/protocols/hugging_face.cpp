@@ -15,9 +15,10 @@ namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-constexpr std::string_view kRequest = R"({"type":"object","required":["inputs"],"properties":{
+constexpr std::string_view kRequest =
+    R"({"type":"object","required":["inputs"],"additionalProperties":{"type":"null"},"properties":{
 "inputs":{"oneOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]},
-"parameters":{"type":["object","null"],"properties":{"top_k":{"type":["integer","null"],"minimum":1,"maximum":1000000000},
+"parameters":{"type":["object","null"],"additionalProperties":{"type":"null"},"properties":{"top_k":{"type":["integer","null"],"minimum":1,"maximum":1000000000},
 "function_to_apply":{"enum":["softmax","sigmoid","none",null]}}}}})";
 constexpr std::string_view kResponse = R"({"type":"array","items":{"type":"array","items":{"type":"object",
 "required":["label","score"],"properties":{"label":{"type":"string"},"score":{"type":"number"}}}}})";
@@ -43,7 +44,8 @@ Function function_of(const json::value& value) {
 Request read(const std::string& body, const Limits& limits) {
   const json::value parsed = parse_json(body, limits);
   const json::object& object = as_object(parsed, R"({"inputs": "..."})");
-  const json::value* inputs = object.if_contains("inputs");
+  check_members(object, "", {"inputs", "parameters"});
+  const json::value* inputs = member(object, "inputs");
   if (inputs == nullptr) refuse_field("inputs: is missing");
   Request request;
   if (inputs->is_array()) {
@@ -51,20 +53,19 @@ Request read(const std::string& body, const Limits& limits) {
   } else {
     request.texts.push_back(text_of(*inputs, "inputs", limits));
   }
-  const json::value* parameters = object.if_contains("parameters");
-  if (parameters == nullptr || parameters->is_null()) return request;
+  const json::value* parameters = member(object, "parameters");
+  if (parameters == nullptr) return request;
   if (!parameters->is_object()) refuse_field("parameters: must be an object");
   const json::object& options = parameters->get_object();
-  if (const json::value* top_k = options.if_contains("top_k"); top_k != nullptr && !top_k->is_null()) {
+  check_members(options, "parameters", {"top_k", "function_to_apply"});
+  if (const json::value* top_k = member(options, "top_k")) {
     const auto number = integer_of(*top_k);
     if (!number || *number < 1 || *number > kMostTopK) {
       refuse_field(fmt::format("parameters.top_k: must be a whole number from 1 to {}", kMostTopK));
     }
     request.top_k = static_cast<std::size_t>(*number);
   }
-  if (const json::value* function = options.if_contains("function_to_apply")) {
-    if (!function->is_null()) request.function = function_of(*function);
-  }
+  if (const json::value* function = member(options, "function_to_apply")) request.function = function_of(*function);
   return request;
 }
 

@@ -1,5 +1,6 @@
 #include "json_body.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -34,6 +35,16 @@ std::size_t members_of(const json::value& value) {
   return count;
 }
 
+// Whether a refusal may repeat the name of a field: it is the client's text, of any bytes and length.
+bool can_be_repeated(std::string_view name) {
+  constexpr std::size_t kMost = 64;
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+           c == '.';
+  };
+  return !name.empty() && name.size() <= kMost && std::ranges::all_of(name, plain);
+}
+
 }  // namespace
 
 json::value parse_json(std::string_view body, const Limits& limits) {
@@ -57,6 +68,27 @@ const json::object& as_object(const json::value& body, std::string_view example)
   const json::object* object = body.if_object();
   if (object == nullptr) refuse_field(fmt::format("body: must be an object such as {}", example));
   return *object;
+}
+
+const json::value* member(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  return value == nullptr || value->is_null() ? nullptr : value;
+}
+
+void check_members(const json::object& object, std::string_view place, std::initializer_list<std::string_view> known) {
+  for (const auto& entry : object) {
+    const std::string_view name(entry.key().data(), entry.key().size());
+    if (entry.value().is_null() || std::ranges::find(known, name) != known.end()) continue;
+    const std::string taken = known.size() == 0 ? "it takes none" : fmt::format("it takes {}", fmt::join(known, ", "));
+    if (!can_be_repeated(name)) {
+      refuse_field(
+          fmt::format("{}: has a field that this route does not take; {}", place.empty() ? "body" : place, taken));
+    }
+    if (place.empty()) {
+      refuse_field(fmt::format("body: has the field '{}', which this route does not take; {}", name, taken));
+    }
+    refuse_field(fmt::format("{}.{}: this route does not take it; {}", place, name, taken));
+  }
 }
 
 std::string text_of(const json::value& value, std::string_view field, const Limits& limits) {
@@ -96,7 +128,7 @@ std::optional<std::int64_t> integer_of(const json::value& value) {
 }
 
 bool flag_of(const json::object& object, std::string_view name, bool missing) {
-  const json::value* value = object.if_contains({name.data(), name.size()});
+  const json::value* value = member(object, name);
   if (value == nullptr) return missing;
   if (!value->is_bool()) refuse_field(fmt::format("{}: must be true or false", name));
   return value->get_bool();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,12 @@ boost::json::value parse_json(std::string_view body, const Limits& limits);
 [[noreturn]] void refuse_field(std::string_view why);
 /// The body as an object. Refusal with 422, which shows `example`.
 const boost::json::object& as_object(const boost::json::value& body, std::string_view example);
+/// A member of an object; null when it is not there, or is null: every protocol takes a null for an absent member.
+const boost::json::value* member(const boost::json::object& object, std::string_view name);
+/// Refusal with 422 that names the first member which is neither null nor `known`: what a route does not honour it must
+/// not ignore. `place` is the path of the object in the body, such as "parameters"; empty for the body itself.
+void check_members(const boost::json::object& object, std::string_view place,
+                   std::initializer_list<std::string_view> known);
 /// A text within the limits. Refusal with 422 that names the field.
 std::string text_of(const boost::json::value& value, std::string_view field, const Limits& limits);
 /// Refusal with 422 when a request has more texts than the limit.
@@ -27,7 +34,7 @@ void check_count(std::size_t count, std::string_view field, const Limits& limits
 std::vector<std::string> texts_of(const boost::json::value& value, std::string_view field, const Limits& limits);
 /// A number without a fraction, however it is written (1, 1.0, 1e0: JSON has one kind of number); nothing for another.
 std::optional<std::int64_t> integer_of(const boost::json::value& value);
-/// A member that is true or false; `missing` when it is not there.
+/// A member that is true or false; `missing` when it is absent or null.
 bool flag_of(const boost::json::object& object, std::string_view name, bool missing);
 
 }  // namespace qing::serve::protocols

@@ -12,25 +12,29 @@ namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-constexpr std::string_view kRequest = R"({"type":"object","required":["instances"],"properties":{"instances":{
-"type":"array","items":{"oneOf":[{"type":"string"},{"type":"object","required":["text"],
+constexpr std::string_view kRequest = R"({"type":"object","required":["instances"],
+"additionalProperties":{"type":"null"},"properties":{"instances":{"type":"array","items":{"oneOf":[{"type":"string"},
+{"type":"object","required":["text"],"additionalProperties":{"type":"null"},
 "properties":{"text":{"type":"string"}}}]}}}})";
 constexpr std::string_view kPredictions =
     R"({"type":"object","required":["predictions"],"properties":{"predictions":{"type":"array"}}})";
 constexpr std::string_view kExplanations = R"({"type":"object","required":["predictions","explanations"],"properties":{
 "predictions":{"type":"array"},"explanations":{"type":"array"}}})";
 
-// An instance is a text, or {"text": "..."}; further members are for models that look at them.
+// An instance is a text, or {"text": "..."}.
 std::vector<std::string> read_instances(const std::string& body, const Limits& limits) {
   const json::value parsed = parse_json(body, limits);
-  const json::value* list = as_object(parsed, R"({"instances": ["..."]})").if_contains("instances");
+  const json::object& request = as_object(parsed, R"({"instances": ["..."]})");
+  check_members(request, "", {"instances"});
+  const json::value* list = member(request, "instances");
   if (list == nullptr || !list->is_array()) refuse_field("instances: must be a list of strings");
   const json::array& instances = list->get_array();
   check_count(instances.size(), "instances", limits);
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < instances.size(); ++i) {
     const json::object* object = instances[i].if_object();
-    const json::value* text = object == nullptr ? &instances[i] : object->if_contains("text");
+    if (object != nullptr) check_members(*object, fmt::format("instances[{}]", i), {"text"});
+    const json::value* text = object == nullptr ? &instances[i] : member(*object, "text");
     const std::string field = fmt::format("instances[{}]{}", i, object == nullptr ? "" : ".text");
     if (text == nullptr) refuse_field(field + ": is missing");
     texts.push_back(text_of(*text, field, limits));

@@ -10,31 +10,31 @@ namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-constexpr std::string_view kPredictRequest = R"({"type":"object","additionalProperties":false,"properties":{
-"text":{"type":"string"},"texts":{"type":"array","items":{"type":"string"}},"explain":{"type":"boolean"}},
-"oneOf":[{"required":["text"]},{"required":["texts"]}]})";
+constexpr std::string_view kPredictRequest = R"({"type":"object","additionalProperties":{"type":"null"},"properties":{
+"text":{"type":["string","null"]},"texts":{"type":["array","null"],"items":{"type":"string"}},
+"explain":{"type":["boolean","null"]}},"oneOf":[
+{"required":["text"],"properties":{"text":{"type":"string"},"texts":{"type":"null"}}},
+{"required":["texts"],"properties":{"texts":{"type":"array"},"text":{"type":"null"}}}]})";
 constexpr std::string_view kPredictResponse = R"({"type":"object",
 "required":["model","version","predictions"],"properties":{
 "model":{"type":"string"},"version":{"type":"string"},"predictions":{"type":"array","items":{"type":"object",
 "required":["label","score","scores","truncated"],"properties":{"label":{"type":"string"},"score":{"type":"number"},
 "scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"},
 "explanation":{"type":"object"}}}}}})";
-constexpr std::string_view kModels = R"({"type":"object","required":["models"],"properties":{
-"models":{"type":"array","items":{"type":"object"}}}})";
+constexpr std::string_view kModels = R"({"type":"object","required":["models","object","data"],
+"properties":{"models":{"type":"array","items":{"type":"object"}},"object":{"const":"list"},
+"data":{"type":"array","items":{"type":"object","required":["id","object","created","owned_by"],"properties":{
+"id":{"type":"string"},"object":{"const":"model"},"created":{"type":"integer"},"owned_by":{"type":"string"}}}}}})";
 
 // {"texts": ["...", ...]} or {"text": "..."}, and perhaps "explain": true.
 Job read_job(Model model, const std::string& body, const Limits& limits) {
   const json::value parsed = parse_json(body, limits);
   const json::object& object = as_object(parsed, R"({"texts": ["..."]})");
-  for (const auto& member : object) {
-    if (member.key() != "texts" && member.key() != "text" && member.key() != "explain") {
-      refuse_field("body: holds a field that is neither texts, text nor explain; leave it out");
-    }
-  }
-  const json::value* one = object.if_contains("text");
-  const json::value* many = object.if_contains("texts");
+  check_members(object, "", {"texts", "text", "explain"});
+  const json::value* one = member(object, "text");
+  const json::value* many = member(object, "texts");
   if ((one == nullptr) == (many == nullptr)) {
-    refuse_field("texts: give either texts, a list of strings, or text, a string");
+    refuse_field("texts: give either texts: a list of strings, or text: a string");
   }
   Job job{std::move(model), {}, flag_of(object, "explain", false)};
   if (many != nullptr) {
@@ -55,8 +55,14 @@ HttpResponse predictions_response(const Answer& answer) {
   return {200, body + "]}", {}};
 }
 
+// A model as OpenAI's clients read it: members of an object.
+std::string openai_members(const Model& model) {
+  return fmt::format(R"("id":{},"object":"model","created":{},"owned_by":"qing")", json_quoted(model.name),
+                     model.loaded);
+}
+
 // "ready" is what clients of KServe's first protocol look for. "error" is of a version that did not replace this one.
-std::string model_json(const Service& service, const Model& model) {
+std::string model_members(const Service& service, const Model& model) {
   std::string more;
   if (model.previous != 0) more += fmt::format(R"(,"previous":"{}")", model.previous);
   more += trial_member(model);
@@ -64,15 +70,19 @@ std::string model_json(const Service& service, const Model& model) {
   const Limits limits = service.limits(model);
   more += fmt::format(R"(,"limits":{{"texts":{},"explained_texts":{},"text_bytes":{},"body_bytes":{}}})", limits.texts,
                       limits.explained_texts, limits.text_bytes, limits.body_bytes);
-  return fmt::format(R"({{"name":{},"ready":true,"version":"{}","versions":["{}"],"labels":{}{}}})",
+  return fmt::format(R"("name":{},"ready":true,"version":"{}","versions":["{}"],"labels":{}{})",
                      json_quoted(model.name), model.version, fmt::join(model.versions, "\",\""),
                      json_list(model.classifier->labels()), more);
 }
 
 HttpResponse list_models(const Service& service) {
-  std::string list;
-  for (const Model& model : service.models()) list += (list.empty() ? "" : ",") + model_json(service, model);
-  return {200, R"({"models":[)" + list + "]}", {}};
+  std::string list, data;
+  for (const Model& model : service.models()) {
+    const char* const comma = list.empty() ? "" : ",";
+    list += comma + ("{" + model_members(service, model) + "}");
+    data += comma + ("{" + openai_members(model) + "}");
+  }
+  return {200, R"({"models":[)" + list + R"(],"object":"list","data":[)" + data + "]}", {}};
 }
 
 Routed::Run predict(Service& service, const Call& call) {
@@ -94,7 +104,8 @@ std::vector<Route> native(Service& service) {
            .operation = {"native", "A model: labels, versions and limits", {}, R"({"type":"object"})"},
            .open =
                [&service](const Call& call) {
-                 return answer({200, model_json(service, service.model(call.parameter("name"))), {}});
+                 const Model model = service.model(call.parameter("name"));
+                 return answer({200, "{" + model_members(service, model) + "," + openai_members(model) + "}", {}});
                }},
           {.method = "POST",
            .pattern = "/v1/models/{name}/predict",

@@ -15,15 +15,28 @@ namespace {
 
 constexpr std::string_view kTag = "Open Inference V2";
 constexpr std::string_view kObject = R"({"type":"object"})";
-constexpr std::string_view kInferRequest = R"({"type":"object","required":["inputs"],"properties":{
-"id":{"type":"string"},"parameters":{"type":["object","null"]},
-"inputs":{"type":"array","minItems":1,"maxItems":1,"items":{
-"type":"object","required":["name","shape","datatype"],"properties":{"name":{"type":"string"},
+constexpr std::string_view kInferRequest = R"({"type":"object","required":["inputs"],
+"additionalProperties":{"type":"null"},"properties":{"id":{"type":["string","null"]},"model_name":{},
+"parameters":{"type":["object","null"],"additionalProperties":{"type":"null"},"properties":{
+"explain":{"type":["boolean","null"]},"binary_data_output":{"type":["boolean","null"]},
+"content_type":{"enum":["str",null]}}},
+"inputs":{"type":"array","minItems":1,"maxItems":1,"items":{"type":"object","required":["name","shape","datatype"],
+"additionalProperties":{"type":"null"},"properties":{"name":{"type":"string"},
 "shape":{"type":"array","minItems":1,"maxItems":2,"items":{"type":"integer","minimum":0}},
-"datatype":{"type":"string","const":"BYTES"},"parameters":{"type":["object","null"]},
-"data":{"type":"array","items":{"type":"string"}}}}},
-"outputs":{"type":"array","items":{"type":"object","required":["name"],"properties":{
-"name":{"enum":["label","score","scores","logits","explanation"]},"parameters":{"type":["object","null"]}}}}}})";
+"datatype":{"type":"string","const":"BYTES"},
+"parameters":{"type":["object","null"],"additionalProperties":{"type":"null"},"properties":{
+"binary_data_size":{"type":["integer","null"],"minimum":0},"content_type":{"enum":["str",null]}}},
+"data":{"type":["array","null"],"items":{"type":"string"}}}}},
+"outputs":{"type":["array","null"],"items":{"type":"object","required":["name"],
+"additionalProperties":{"type":"null"},"properties":{
+"name":{"enum":["label","score","scores","logits","explanation"]},
+"parameters":{"type":["object","null"],"additionalProperties":{"type":"null"},"properties":{
+"binary_data":{"type":["boolean","null"]}}}}}}}})";
+constexpr std::string_view kIndexRequest = R"({"type":"object","additionalProperties":{"type":"null"},"properties":{
+"ready":{"type":["boolean","null"]}}})";
+constexpr std::string_view kIndexResponse = R"({"type":"array","items":{"type":"object",
+"required":["name","version","state","reason"],"properties":{"name":{"type":"string"},"version":{"type":"string"},
+"state":{"enum":["READY","UNAVAILABLE"]},"reason":{"type":"string"}}}})";
 constexpr std::string_view kInferResponse = R"({"type":"object","required":["model_name","outputs"],"properties":{
 "model_name":{"type":"string"},"model_version":{"type":"string"},"id":{"type":"string"},"outputs":{"type":"array"}}})";
 
@@ -38,10 +51,11 @@ Model model_of(const Service& service, const Call& call) {
   return service.model(call.parameter("name"), call.parameter("version"));
 }
 
-HttpResponse metadata(const Model& model) {
+HttpResponse metadata(const Service& service, const Model& model) {
   return {200,
           fmt::format(R"({{"name":{},"versions":["{}"],"platform":"qing",{}}})", json_quoted(model.name),
-                      fmt::join(model.versions, "\",\""), v2_signature(model.classifier->labels().size())),
+                      fmt::join(service.registry().served_versions(model.name), "\",\""),
+                      v2_signature(model.classifier->labels().size())),
           {}};
 }
 
@@ -69,14 +83,29 @@ Routed::Run infer(Service& service, const Call& call) {
   };
 }
 
-// The body may be empty or {"ready": true}; only models that are ready are served at all.
-Routed::Run index(const Service& service) {
+HttpResponse index_json(const Service& service, bool only_ready) {
   std::string list;
-  for (const Model& model : service.models()) {
-    list += fmt::format(R"({}{{"name":{},"version":"{}","state":"READY","reason":""}})", list.empty() ? "" : ",",
-                        json_quoted(model.name), model.version);
+  for (const Registry::Indexed& entry : service.registry().index()) {
+    if (only_ready && !entry.ready) continue;
+    list += fmt::format(R"({}{{"name":{},"version":"{}","state":"{}","reason":{}}})", list.empty() ? "" : ",",
+                        json_quoted(entry.name), entry.version, entry.ready ? "READY" : "UNAVAILABLE",
+                        json_quoted(entry.reason));
   }
-  return answer({200, "[" + list + "]", {}});
+  return {200, "[" + list + "]", {}};
+}
+
+// The body may be empty, as Triton's clients send it.
+Routed::Run index(const Service& service) {
+  return [&service](const std::string& body, const Routed::Reply& reply) {
+    bool only_ready = false;
+    if (!body.empty()) {
+      const boost::json::value parsed = parse_json(body, service.limits());
+      const boost::json::object& object = as_object(parsed, R"({"ready": true})");
+      check_members(object, "", {"ready"});
+      only_ready = flag_of(object, "ready", false);
+    }
+    reply(index_json(service, only_ready));
+  };
 }
 
 Route get(std::string_view pattern, Scope scope, std::string_view summary,
@@ -100,12 +129,14 @@ Route post(std::string_view pattern, Scope scope, Operation operation, std::func
 }  // namespace
 
 std::vector<Route> open_inference(Service& service) {
-  const auto show = [&service](const Call& call) { return answer(metadata(model_of(service, call))); };
+  const auto show = [&service](const Call& call) { return answer(metadata(service, model_of(service, call))); };
   const auto is_ready = [&service](const Call& call) {
     return answer({200, fmt::format(R"({{"name":{},"ready":true}})", json_quoted(model_of(service, call).name)), {}});
   };
   const auto run = [&service](const Call& call) { return infer(service, call); };
   constexpr Operation kInfer = {kTag, "Predicts the label of texts", kInferRequest, kInferResponse};
+  constexpr Operation kIndex = {kTag, "All models, served or not, and why", kIndexRequest, kIndexResponse, kJsonType,
+                                true};
   return {
       get("/v2", Scope::kPredict, "The server and its extensions",
           [](const Call&) {
@@ -123,8 +154,7 @@ std::vector<Route> open_inference(Service& service) {
       get("/v2/models/{name}/versions/{version}/ready", Scope::kPredict, "200 when the version is served", is_ready),
       post("/v2/models/{name}/infer", Scope::kPredict, kInfer, run),
       post("/v2/models/{name}/versions/{version}/infer", Scope::kPredict, kInfer, run),
-      post("/v2/repository/index", Scope::kPredict, {kTag, "All models", {}, R"({"type":"array"})"},
-           [&service](const Call&) { return index(service); })};
+      post("/v2/repository/index", Scope::kPredict, kIndex, [&service](const Call&) { return index(service); })};
 }
 
 }  // namespace qing::serve::protocols

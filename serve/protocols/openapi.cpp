@@ -45,8 +45,8 @@ std::string operation_json(const Route& route) {
     json += R"(,"parameters":[)" + parameters + "]";
   }
   if (!operation.request.empty()) {
-    json += fmt::format(R"(,"requestBody":{{"required":true,"content":{{"application/json":{{"schema":{}}}}}}})",
-                        operation.request);
+    json += fmt::format(R"(,"requestBody":{{"required":{},"content":{{"application/json":{{"schema":{}}}}}}})",
+                        !operation.optional_request, operation.request);
   }
   const std::string_view schema = operation.response.empty() ? R"({"type":"string"})" : operation.response;
   json += fmt::format(R"(,"responses":{{"200":{{"description":"OK","content":{{"{}":{{"schema":{}}}}}}},)"

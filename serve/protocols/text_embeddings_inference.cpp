@@ -1,4 +1,5 @@
-// The classification part of text-embeddings-inference's protocol: /predict, /info, /health. The model is the only one.
+// The classification part of text-embeddings-inference's protocol: /predict, /info, /health. The model is the only one;
+// /info and /health also stand below the addresses that huggingface_hub's InferenceClient is given for a model.
 #include "protocols.h"
 
 #include <limits>
@@ -14,10 +15,14 @@ namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-constexpr std::string_view kRequest = R"({"type":"object","required":["inputs"],"properties":{"inputs":{"oneOf":[
+constexpr std::string_view kTag = "text-embeddings-inference";
+constexpr std::string_view kObject = R"({"type":"object"})";
+constexpr std::string_view kRequest = R"({"type":"object","required":["inputs"],
+"additionalProperties":{"type":"null"},"properties":{"inputs":{"oneOf":[
 {"type":"string"},{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":1},{"type":"array","minItems":1,
 "items":{"type":"array","items":{"type":"string"},"minItems":1,"maxItems":1}}]},
-"truncate":{"type":"boolean"},"raw_scores":{"type":"boolean"}}})";
+"truncate":{"type":["boolean","null"]},"truncation_direction":{"enum":["Right","right",null]},
+"raw_scores":{"type":["boolean","null"]}}})";
 constexpr std::string_view kResponse = R"({"type":"array"})";
 
 struct Request {
@@ -66,11 +71,17 @@ void read_inputs(const json::value& inputs, Request& request, const Limits& limi
 Request read(const std::string& body, const Limits& limits) {
   const json::value parsed = parse_json(body, limits);
   const json::object& object = as_object(parsed, R"({"inputs": "..."})");
-  const json::value* inputs = object.if_contains("inputs");
+  check_members(object, "", {"inputs", "truncate", "truncation_direction", "raw_scores"});
+  const json::value* inputs = member(object, "inputs");
   if (inputs == nullptr) refuse_field("inputs: is missing");
   Request request;
   read_inputs(*inputs, request, limits);
   request.truncate = flag_of(object, "truncate", true);
+  // The protocol's own description writes the default as "right" and the values as "Left" and "Right".
+  const json::value* direction = member(object, "truncation_direction");
+  if (direction != nullptr && *direction != "Right" && *direction != "right") {
+    refuse_field("truncation_direction: must be Right; this server keeps the beginning of a text that is too long");
+  }
   request.raw_scores = flag_of(object, "raw_scores", false);
   return request;
 }
@@ -121,8 +132,7 @@ std::string_view dtype_name(DType precision) {
   return precision == DType::bf16 ? "bfloat16" : precision == DType::i8 ? "int8" : "float32";
 }
 
-std::string info_json(const Service& service) {
-  const Model model = service.only_model();
+std::string info_json(const Service& service, const Model& model) {
   const std::vector<std::string>& labels = model.classifier->labels();
   std::string ids, names;
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -140,33 +150,52 @@ std::string info_json(const Service& service) {
       model.version);
 }
 
+Route predict_route(Service& service) {
+  return {.method = "POST",
+          .pattern = "/predict",
+          .body = BodyKind::kJson,
+          .operation = {kTag, "Classifies texts with the only model", kRequest, kResponse},
+          .open = [&service](const Call&) {
+            return [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
+          }};
+}
+
+Route info_route(Service& service, std::string_view pattern, std::string_view summary) {
+  return {.method = "GET",
+          .pattern = pattern,
+          .operation = {kTag, summary, {}, kObject},
+          .open = [&service](const Call& call) {
+            const std::string_view name = call.parameter("name");
+            const Model model = name.empty() ? service.only_model() : service.model(name);
+            return answer({200, info_json(service, model), {}});
+          }};
+}
+
+// Which models there are is told to nobody without a key, unlike whether the server is ready.
+Route health_route(Service& service, std::string_view pattern, std::string_view summary) {
+  const bool of_server = pattern.find('{') == pattern.npos;
+  return {.method = "GET",
+          .pattern = pattern,
+          .scope = of_server ? Scope::kOpen : Scope::kPredict,
+          .operation = {kTag, summary, {}, kObject},
+          .open = [&service, of_server](const Call& call) {
+            service.require_ready();
+            if (!of_server) service.model(call.parameter("name"));
+            return answer({200, R"({"status":"ok"})", {}});
+          }};
+}
+
 }  // namespace
 
 std::vector<Route> text_embeddings_inference(Service& service) {
-  return {{.method = "POST",
-           .pattern = "/predict",
-           .body = BodyKind::kJson,
-           .operation = {"text-embeddings-inference", "Classifies texts with the only model", kRequest, kResponse},
-           .open =
-               [&service](const Call&) {
-                 return
-                     [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
-               }},
-          {.method = "GET",
-           .pattern = "/info",
-           .operation = {"text-embeddings-inference", "The only model and its limits", {}, R"({"type":"object"})"},
-           .open =
-               [&service](const Call&) {
-                 return answer({200, info_json(service), {}});
-               }},
-          {.method = "GET",
-           .pattern = "/health",
-           .scope = Scope::kOpen,
-           .operation = {"text-embeddings-inference", "200 when ready, as /health/ready", {}, R"({"type":"object"})"},
-           .open = [&service](const Call&) {
-             service.require_ready();
-             return answer({200, R"({"status":"ok"})", {}});
-           }}};
+  constexpr std::string_view kInfo = "A model and its limits", kHealth = "200 when the model is served";
+  return {predict_route(service),
+          info_route(service, "/info", "The only model and its limits"),
+          info_route(service, "/models/{name}/info", kInfo),
+          info_route(service, "/v1/models/{name}/info", kInfo),
+          health_route(service, "/health", "200 when ready, as /health/ready"),
+          health_route(service, "/models/{name}/health", kHealth),
+          health_route(service, "/v1/models/{name}/health", kHealth)};
 }
 
 }  // namespace qing::serve::protocols

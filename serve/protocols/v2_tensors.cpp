@@ -68,7 +68,7 @@ void flatten(const json::value& value, std::string_view field, const Limits& lim
 }
 
 std::uint64_t count_of(const json::object& input, const Limits& limits) {
-  const json::value* shape = input.if_contains("shape");
+  const json::value* shape = member(input, "shape");
   if (shape == nullptr || !shape->is_array() || shape->get_array().empty() || shape->get_array().size() > 2) {
     refuse_field("inputs[0].shape: must be [texts] or [texts, 1]");
   }
@@ -86,10 +86,16 @@ std::uint64_t count_of(const json::object& input, const Limits& limits) {
 }
 
 const json::object* parameters_of(const json::object& object, std::string_view field) {
-  const json::value* parameters = object.if_contains("parameters");
-  if (parameters == nullptr || parameters->is_null()) return nullptr;
+  const json::value* parameters = member(object, "parameters");
+  if (parameters == nullptr) return nullptr;
   if (!parameters->is_object()) refuse_field(fmt::format("{}: must be an object", field));
   return &parameters->get_object();
+}
+
+// MLServer's clients say what the bytes of a tensor are; "str" is UTF-8, the one content that this server takes.
+void check_content_type(const json::object* parameters, std::string_view field) {
+  const json::value* type = parameters == nullptr ? nullptr : member(*parameters, "content_type");
+  if (type != nullptr && *type != "str") refuse_field(fmt::format("{}.content_type: must be str", field));
 }
 
 bool parameter(const json::object* parameters, std::string_view name) {
@@ -97,23 +103,28 @@ bool parameter(const json::object* parameters, std::string_view name) {
 }
 
 std::vector<std::string> read_input(const json::object& request, std::string_view rest, const Limits& limits) {
-  const json::value* inputs = request.if_contains("inputs");
+  const json::value* inputs = member(request, "inputs");
   if (inputs == nullptr || !inputs->is_array() || inputs->get_array().size() != 1 ||
       !inputs->get_array().front().is_object()) {
     refuse_field("inputs: must be a list of one tensor");
   }
   const json::object& input = inputs->get_array().front().get_object();
-  const json::value* name = input.if_contains("name");
+  check_members(input, "inputs[0]", {"name", "shape", "datatype", "parameters", "data"});
+  const json::value* name = member(input, "name");
   if (name == nullptr || !name->is_string()) refuse_field("inputs[0].name: must be a string");
-  const json::value* type = input.if_contains("datatype");
+  const json::value* type = member(input, "datatype");
   if (type == nullptr || !type->is_string() || type->get_string() != "BYTES") {
     refuse_field("inputs[0].datatype: must be BYTES");
   }
   const std::uint64_t count = count_of(input, limits);
   const json::object* parameters = parameters_of(input, "inputs[0].parameters");
-  const json::value* size = parameters == nullptr ? nullptr : parameters->if_contains("binary_data_size");
+  if (parameters != nullptr) check_members(*parameters, "inputs[0].parameters", {"binary_data_size", "content_type"});
+  check_content_type(parameters, "inputs[0].parameters");
+  const json::value* size = parameters == nullptr ? nullptr : member(*parameters, "binary_data_size");
+  const json::value* data = member(input, "data");
   std::vector<std::string> texts;
   if (size != nullptr) {
+    if (data != nullptr) refuse_field("inputs[0].data: leave it out beside binary_data_size; texts come in one form");
     if (!size->is_int64() || size->get_int64() < 0 || static_cast<std::uint64_t>(size->get_int64()) != rest.size()) {
       malformed(fmt::format("inputs[0].parameters.binary_data_size: {} bytes follow the JSON; say so", rest.size()));
     }
@@ -121,7 +132,6 @@ std::vector<std::string> read_input(const json::object& request, std::string_vie
   } else {
     if (!rest.empty())
       malformed(fmt::format("body: {} bytes follow the JSON and no input has binary_data_size", rest.size()));
-    const json::value* data = input.if_contains("data");
     if (data == nullptr || !data->is_array()) refuse_field("inputs[0].data: must be a list of strings");
     flatten(*data, "inputs[0].data", limits, texts);
   }
@@ -133,7 +143,7 @@ std::vector<std::string> read_input(const json::object& request, std::string_vie
 
 std::vector<V2Output> read_outputs(const json::object& request, bool binary, bool explain) {
   std::vector<V2Output> outputs;
-  const json::value* list = request.if_contains("outputs");
+  const json::value* list = member(request, "outputs");
   if (list == nullptr || (list->is_array() && list->get_array().empty())) {
     for (std::size_t i = 0; i < (explain ? kOutputs.size() : kAlways); ++i) {
       outputs.push_back({std::string(kOutputs[i]), binary});
@@ -144,7 +154,7 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
   for (const json::value& value : list->get_array()) {
     const std::string field = fmt::format("outputs[{}]", outputs.size());
     const json::object* output = value.if_object();
-    const json::value* name = output == nullptr ? nullptr : output->if_contains("name");
+    const json::value* name = output == nullptr ? nullptr : member(*output, "name");
     if (name == nullptr || !name->is_string()) refuse_field(field + ".name: must be a string");
     const std::string text(name->get_string().data(), name->get_string().size());
     const auto known = std::ranges::find(kOutputs, text);
@@ -155,13 +165,15 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
     if (text == "explanation" && !explain) {
       refuse_field(field + R"(.name: an explanation needs "parameters": {"explain": true})");
     }
+    check_members(*output, field, {"name", "parameters"});
     const json::object* parameters = parameters_of(*output, field + ".parameters");
     for (const char* extension : {"classification", "shared_memory_region"}) {
-      if (parameters != nullptr && parameters->contains(extension)) {
+      if (parameters != nullptr && member(*parameters, extension) != nullptr) {
         refuse_field(
             fmt::format("{}.parameters.{}: this server does not have that extension; leave it out", field, extension));
       }
     }
+    if (parameters != nullptr) check_members(*parameters, field + ".parameters", {"binary_data"});
     outputs.push_back({text, parameters != nullptr ? flag_of(*parameters, "binary_data", binary) : binary});
   }
   return outputs;
@@ -206,11 +218,16 @@ V2Request read_v2(std::string_view body, std::optional<std::size_t> header_lengt
   const json::value parsed = parse_json(body.substr(0, length), limits);
   const json::object& object = as_object(parsed, R"({"inputs": [...]})");
   V2Request request;
-  if (const json::value* id = object.if_contains("id")) {
+  // KServe's clients send model_name beside the address that names the model.
+  check_members(object, "", {"id", "parameters", "inputs", "outputs", "model_name"});
+  if (const json::value* id = member(object, "id")) {
     if (!id->is_string()) refuse_field("id: must be a string");
     request.id.assign(id->get_string().data(), id->get_string().size());
   }
   const json::object* parameters = parameters_of(object, "parameters");
+  if (parameters != nullptr)
+    check_members(*parameters, "parameters", {"explain", "binary_data_output", "content_type"});
+  check_content_type(parameters, "parameters");
   request.explain = parameter(parameters, "explain");
   request.outputs = read_outputs(object, parameter(parameters, "binary_data_output"), request.explain);
   request.texts = read_input(object, body.substr(length), limits);

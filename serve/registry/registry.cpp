@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include <qing/nn/models/label_names.h>
 #include <qing/serve/monitoring/log.h>
 #include <qing/tensor/errors.h>
 
@@ -26,8 +28,12 @@ std::vector<std::int64_t> versions_below(const fs::path& folder) {
   return versions;
 }
 
-// Touches every weight, so that neither a first request waits for that nor a broken model gets one.
-void warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
+// Answers are keyed by labels. Then a prediction touches every weight, so that neither a first request waits for that
+// nor a broken model gets one.
+void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
+  try {
+    nn::check_label_names(classifier.labels());
+  } catch (const ValueError& error) { throw DataError(fmt::format("{}: {}", folder.string(), error.what())); }
   const std::string text = "warm-up 热身";
   const std::vector<nn::Prediction> predictions = classifier.predict(std::span(&text, 1));
   const bool whole = predictions.size() == 1 && predictions.front().scores.size() == classifier.labels().size() &&
@@ -96,7 +102,7 @@ Registry::Classifier Registry::read(const std::string& name, std::int64_t versio
   const fs::path folder = root_ / name / std::to_string(version);
   Classifier classifier = loader_(folder);
   if (!classifier) throw DataError(fmt::format("{}: the loader gave no model", folder.string()));
-  warm_up(*classifier, folder);
+  check_and_warm_up(*classifier, folder);
   log_line("info", "model_loaded", {{"model", name}, {"version", version}});
   return classifier;
 }
@@ -109,16 +115,23 @@ Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t ve
   try {
     return {read(name, version), limits_of(name)};
   } catch (const std::exception& error) {
-    const std::string why = noted(name, version, error.what());
+    const Failure failure = noted(name, version, error.what());
     const std::lock_guard lock(mutex_);
-    now_.failures[name] = why;
-    throw DataError(why);
+    now_.failures.insert_or_assign(name, failure);
+    throw DataError(failure.text());
   }
 }
 
-std::string Registry::noted(const std::string& name, std::int64_t version, const char* why) {
+Registry::Failure Registry::noted(const std::string& name, std::int64_t version, const char* why) {
   log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", why}});
-  return fmt::format("version {}: {}", version, why);
+  return {version, why};
+}
+
+std::string Registry::Failure::text() const { return fmt::format("version {}: {}", version, why); }
+
+std::int64_t Registry::seconds_now() {
+  using std::chrono::system_clock, std::chrono::seconds;
+  return std::chrono::duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
 }
 
 void Registry::install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version,
@@ -132,6 +145,7 @@ void Registry::install(const std::string& name, const std::vector<std::int64_t>&
   // Whatever goes is freed with `loaded`, after the lock: lookups do not wait for that.
   model.classifier.swap(loaded.classifier);
   model.limits = loaded.limits;
+  model.loaded = seconds_now();
   now_.failures.erase(name);
   const auto pin = now_.pinned.find({name, version});
   if (pin != now_.pinned.end()) pin->second = model.classifier;
@@ -210,6 +224,7 @@ void Registry::unload(const std::string& name) {
   {
     const std::lock_guard lock(mutex_);
     gone = now_.models.extract(served);
+    now_.failures.erase(name);
   }
   drop_unused_pins();
 }
@@ -226,6 +241,7 @@ void Registry::add(const std::string& name, std::int64_t version,
     throw ValueError(fmt::format("Registry::add: version {} of {}; versions start at 1", version, name));
   }
   if (!classifier) throw ValueError(fmt::format("Registry::add: null classifier for {}; load one first", name));
+  nn::check_label_names(classifier->labels());
   const std::lock_guard changing(changing_);
   install(name, {version}, version, {std::move(classifier), {}});
 }
@@ -241,7 +257,8 @@ std::optional<Model> Registry::find(std::string_view name, std::int64_t version)
     if (found == now_.models.end()) return std::nullopt;
   }
   Model model = found->second;
-  if (const auto failed = now_.failures.find(model.name); failed != now_.failures.end()) model.error = failed->second;
+  if (const auto failed = now_.failures.find(model.name); failed != now_.failures.end())
+    model.error = failed->second.text();
   if (version == 0) {
     const auto trial = now_.state.trials.find(model.name);
     const auto candidate =
@@ -276,7 +293,7 @@ std::vector<Model> Registry::list() const {
 std::string Registry::failure(std::string_view name) const {
   const std::lock_guard lock(mutex_);
   const auto found = now_.failures.find(name);
-  return found == now_.failures.end() ? std::string() : found->second;
+  return found == now_.failures.end() ? std::string() : found->second.text();
 }
 
 bool Registry::ready() const {

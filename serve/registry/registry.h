@@ -29,7 +29,8 @@ struct Model {
   Trial trial = {};                                          ///< version 0: there is none
   std::shared_ptr<const nn::TextClassifier> candidate = {};  ///< the version on trial; null without one
   ModelLimits limits = {};                                   ///< of <root>/<name>/limits.json
-  std::string error = {};  ///< why the version asked for last could not be loaded; empty: nothing failed since
+  std::string error = {};   ///< why the version asked for last could not be loaded; empty: nothing failed since
+  std::int64_t loaded = 0;  ///< when the version that answers was loaded, in seconds since 1970 (UTC)
 };
 
 /// Safe to use from many threads. A Model handed out stays valid whatever happens to the registry afterwards. Changes
@@ -42,7 +43,20 @@ struct Model {
 /// loaded.
 class Registry {
  public:
-  using Failures = std::map<std::string, std::string, std::less<>>;  ///< reasons by model
+  /// Why a version of a model does not serve.
+  struct Failure {
+    std::int64_t version;
+    std::string why;
+    std::string text() const;  ///< "version 3: why"
+  };
+  using Failures = std::map<std::string, Failure, std::less<>>;  ///< by model
+  /// A version that serves, or that does not although it should or did.
+  struct Indexed {
+    std::string name;
+    std::int64_t version;
+    bool ready;
+    std::string reason;  ///< "unloaded", or why it could not be loaded the last time; else empty
+  };
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
   static constexpr const char* kStateFile = ".registry.json";
 
@@ -79,7 +93,8 @@ class Registry {
   Model set_trial(const std::string& name, const Trial& trial);
   /// IndexError when there is none.
   Model remove_trial(const std::string& name);
-  /// Offers a classifier made elsewhere; replaces a model of that name. ValueError on a bad name, version or null.
+  /// Offers a classifier made elsewhere; replaces a model of that name. ValueError on a bad name or version, null, or
+  /// labels that check_label_names() refuses.
   void add(const std::string& name, std::int64_t version, std::shared_ptr<const nn::TextClassifier> classifier);
 
   /// The model of a name or alias; with a version, if that one is loaded.
@@ -87,6 +102,11 @@ class Registry {
   /// All models, by name.
   std::vector<Model> list() const;
   std::map<std::string, Alias, std::less<>> aliases() const;
+  /// The versions of a model that find() gives: the one that answers and those of aliases and of a trial; ascending.
+  std::vector<std::int64_t> served_versions(std::string_view name) const;
+  /// All versions that serve, that were unloaded, and that could not be loaded the last time that was tried; by name
+  /// and version.
+  std::vector<Indexed> index() const;
   /// Why a model could not be loaded the last time that was tried; empty when it could.
   std::string failure(std::string_view name) const;
   /// Whether there is a model to answer with.
@@ -117,10 +137,11 @@ class Registry {
   ModelLimits limits_of(const std::string& name) const;
   /// What `read` gives; what it throws is kept as the reason why this version does not serve, and thrown as DataError.
   Loaded read_or_note(const std::string& name, std::int64_t version);
-  /// Logs that a version does not serve; gives the reason as failure() tells it.
-  static std::string noted(const std::string& name, std::int64_t version, const char* why);
+  /// Logs that a version does not serve.
+  static Failure noted(const std::string& name, std::int64_t version, const char* why);
   Model choose(const std::string& name, std::int64_t version);
   [[noreturn]] static void throw_unknown(std::string_view name);
+  static std::int64_t seconds_now();
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version, Loaded loaded);
   void commit(const std::function<void(RegistryState&)>& change);
   Classifier read_version(const Model& served, std::int64_t version);

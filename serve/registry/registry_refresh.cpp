@@ -38,7 +38,9 @@ void Registry::load() {
   Contents next = look(ended);
   if (next.models.empty() && !next.failures.empty()) {
     std::string all;
-    for (const auto& [name, why] : next.failures) all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", name, why);
+    for (const auto& [name, failure] : next.failures) {
+      all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", name, failure.text());
+    }
     throw DataError(fmt::format("models folder {}: no model can be loaded: {}", root_.string(), all));
   }
   adopt(std::move(next), ended);
@@ -69,8 +71,8 @@ Registry::Contents Registry::look(std::vector<std::string>& ended) const {
   };
   for (const auto& [name, versions] : found) {
     if (next.state.aliases.contains(name)) {
-      next.failures[name] =
-          noted(name, versions.back(), "an alias has this name; delete that, or rename the model's folder");
+      next.failures.insert_or_assign(
+          name, noted(name, versions.back(), "an alias has this name; delete that, or rename the model's folder"));
     }
     if (!wanted(name)) continue;
     if (auto model = newest(name, versions, choice_of(next.state, name), next.failures)) {
@@ -97,6 +99,7 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
     try {
       Model model{name, version, versions, kept_or_read(now_, name, version)};
       model.limits = limits_of(name);
+      model.loaded = version == before ? served->second.loaded : seconds_now();
       if (version == before) {
         model.previous = served->second.previous;
       } else if (choice != nullptr && choice->version == version) {

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import shutil
+import time
 import urllib.error
 import urllib.request
 
@@ -113,6 +115,38 @@ def test_triton_sees_errors(triton):
         connection.infer("emotion_analysis", [triton_input(client, TEXTS)], outputs=[ranked])
 
 
+@pytest.mark.parametrize(
+    "parameter", [{"priority": 1}, {"timeout": 1000}, {"sequence_id": 7, "sequence_start": True}, {"parameters": {"mine": 1}}]
+)
+def test_triton_is_told_what_has_no_effect(triton, parameter):
+    client, connection = triton
+    utils = pytest.importorskip("tritonclient.utils")
+    name = next(iter(parameter.get("parameters", parameter)))
+    with pytest.raises(utils.InferenceServerException, match=rf"parameters\.{name}: this route does not take it"):
+        connection.infer("emotion_analysis", [triton_input(client, TEXTS)], **parameter)
+
+
+def test_triton_index_tells_what_does_not_serve(models_root, serve, tmp_path):
+    client = pytest.importorskip("tritonclient.http")
+    root = tmp_path / "models"
+    shutil.copytree(models_root, root)
+    (root / "emotion_analysis/2").mkdir()
+    server = serve("--models", root)
+    with client.InferenceServerClient(server.endpoint.removeprefix("http://")) as connection:
+        ready = {"name": "emotion_analysis", "version": "1", "state": "READY", "reason": ""}
+        first, second = connection.get_model_repository_index()
+        assert first == ready
+        assert (second["version"], second["state"]) == ("2", "UNAVAILABLE") and "config.json" in second["reason"]
+        assert connection.get_model_metadata("emotion_analysis")["versions"] == ["1"]
+        connection.unload_model("emotion_analysis")
+        assert not connection.is_model_ready("emotion_analysis")
+        (gone,) = connection.get_model_repository_index()
+        assert gone["state"] == "UNAVAILABLE" and gone["reason"] == "unloaded"
+        shutil.rmtree(root / "emotion_analysis/2")
+        connection.load_model("emotion_analysis")
+        assert connection.get_model_repository_index() == [ready]
+
+
 # --- kserve ---
 
 
@@ -155,7 +189,9 @@ def test_kserve_v1_refuses_by_field(endpoint):
     assert [item["label"] for item in answer["predictions"]] == ["positive", "positive"]
     for body, field in [({}, "instances:"), ({"instances": "a"}, "instances:"), ({"instances": ["a", 1]}, "instances[1]:"),
                         ({"instances": [{"text": 1}]}, "instances[0].text:"), ({"instances": [{}]}, "instances[0].text:"),
-                        ([], "body:")]:  # fmt: skip
+                        ({"instances": ["a"], "signature_name": "x"}, "body: has the field 'signature_name'"),
+                        ({"instances": [{"text": "a", "lang": "en"}]}, "instances[0].lang:"),
+                        ({"instances": [{"text": None}]}, "instances[0].text:"), ([], "body:")]:  # fmt: skip
         status, _, answer = ask(predict, body)
         assert status == 422 and answer["error"].startswith(field), answer
 
@@ -183,6 +219,15 @@ def v2_body(texts=("a",), **changes):
         (v2_body(data=[1]), 422, "inputs[0].data[0]:"),
         (v2_body(data=[["a", "b"]]), 422, "inputs[0].shape:"),
         ({**v2_body(), "id": 1}, 422, "id:"),
+        ({**v2_body(), "top_k": 1}, 422, "body: has the field 'top_k'"),
+        ({**v2_body(), "parameters": {"topk": 1}}, 422, "parameters.topk:"),
+        ({**v2_body(), "parameters": {"content_type": "np"}}, 422, "parameters.content_type:"),
+        (v2_body(parameters={"lang": "en"}), 422, "inputs[0].parameters.lang:"),
+        (v2_body(parameters={"shared_memory_region": "r"}), 422, "inputs[0].parameters.shared_memory_region:"),
+        (v2_body(lang="en"), 422, "inputs[0].lang:"),
+        (v2_body(parameters={"binary_data_size": 0}), 422, "inputs[0].data:"),
+        ({**v2_body(), "outputs": [{"name": "label", "datatype": "BYTES"}]}, 422, "outputs[0].datatype:"),
+        ({**v2_body(), "outputs": [{"name": "label", "parameters": {"top": 1}}]}, 422, "outputs[0].parameters.top:"),
         ({**v2_body(), "parameters": 1}, 422, "parameters:"),
         ({**v2_body(), "parameters": {"explain": 1}}, 422, "explain:"),
         ({**v2_body(), "outputs": [{"name": "explanation"}]}, 422, "outputs[0].name:"),
@@ -193,6 +238,31 @@ def v2_body(texts=("a",), **changes):
 def test_v2_refuses_by_field(endpoint, body, status, field):
     got, _, answer = ask(endpoint + "/v2/models/emotion_analysis/infer", body)
     assert got == status and answer["error"].startswith(field), answer
+
+
+@pytest.mark.parametrize(
+    "nulls",
+    [
+        {"id": None},
+        {"outputs": None},
+        {"parameters": None},
+        {"parameters": {"explain": None, "binary_data_output": None, "content_type": None, "priority": None}},
+        {"outputs": [{"name": n, "parameters": None} for n in ("label", "score", "scores", "logits")]},
+        {"outputs": [{"name": n, "parameters": {"binary_data": None, "classification": None}}
+                     for n in ("label", "score", "scores", "logits")]},
+        {"inputs": [{**v2_body()["inputs"][0], "parameters": None}]},
+        {"inputs": [{**v2_body()["inputs"][0], "parameters": {"binary_data_size": None}}]},
+        {"model_name": None, "more": None},
+        {"model_name": "emotion_analysis"},
+        {"parameters": {"content_type": "str"}},
+        {"inputs": [{**v2_body()["inputs"][0], "parameters": {"content_type": "str"}}]},
+    ],
+)  # fmt: skip
+def test_v2_takes_nulls_for_absent_members(endpoint, nulls):
+    infer = endpoint + "/v2/models/emotion_analysis/infer"
+    plain = ask(infer, v2_body())
+    status, _, answer = ask(infer, {**v2_body(), **nulls})
+    assert (status, answer) == (200, plain[2])
 
 
 def test_v2_binary_parts_are_checked(endpoint):
@@ -239,12 +309,49 @@ def test_hugging_face_client(endpoint):
         hub.InferenceClient(model=endpoint + "/models/other").text_classification("a")
 
 
+def test_hugging_face_client_checks_the_health_of_a_model(endpoint):
+    hub = pytest.importorskip("huggingface_hub")
+    for address in (endpoint, endpoint + "/models/emotion_analysis", endpoint + "/v1/models/emotion_analysis/"):
+        client = hub.InferenceClient(model=address, provider="hf-inference")  # others have no such calls
+        assert client.health_check()
+        assert client.get_endpoint_info()["model_id"] == "emotion_analysis"
+    assert not hub.InferenceClient(model=endpoint + "/models/other", provider="hf-inference").health_check()
+
+
+def test_hugging_face_client_gets_no_answer_to_another_question(endpoint):
+    hub = pytest.importorskip("huggingface_hub")
+    client = hub.InferenceClient(model=endpoint + "/models/emotion_analysis")
+    questions = [
+        ("candidate_labels", lambda: client.zero_shot_classification(TEXTS[0], ["sport", "politics"])),
+        ("aggregation_strategy", lambda: client.token_classification(TEXTS[0], aggregation_strategy="none")),
+        ("normalize", lambda: client.feature_extraction(TEXTS[0], normalize=True)),
+        ("max_new_tokens", lambda: client.text_generation(TEXTS[0], max_new_tokens=3)),
+        ("inputs", lambda: client.question_answering("who?", TEXTS[0])),
+    ]
+    for field, question in questions:
+        with pytest.raises(hub.errors.HfHubHTTPError) as refused:
+            question()
+        assert refused.value.response.status_code == 422
+        assert field in refused.value.response.json()["error"]
+
+
+@pytest.mark.parametrize("parameters", [None, {"top_k": None}, {"function_to_apply": None}, {"topk": None}, {}])
+def test_hugging_face_takes_nulls_for_absent_members(endpoint, parameters):
+    assert ask(endpoint, {"inputs": TEXTS[0], "parameters": parameters, "options": None})[2] == ask(
+        endpoint, {"inputs": TEXTS[0]}
+    )[2]
+
+
 def test_hugging_face_answers_are_nested(endpoint):
     one = ask(endpoint, {"inputs": TEXTS[0]})[2]
     assert len(one) == 1 and one[0][0]["label"] == "positive"
     many = ask(endpoint, {"inputs": TEXTS})[2]
     assert [item[0]["label"] for item in many] == EXPECTED
-    for body, field in [({}, "inputs:"), ({"inputs": 1}, "inputs:"), ({"inputs": ["a", 1]}, "inputs[1]:"),
+    for body, field in [({}, "inputs:"), ({"inputs": None}, "inputs:"), ({"inputs": 1}, "inputs:"),
+                        ({"inputs": ["a", 1]}, "inputs[1]:"),
+                        ({"inputs": "a", "topk": 2}, "body: has the field 'topk'"),
+                        ({"inputs": "a", "parameters": {"topk": 2}}, "parameters.topk:"),
+                        ({"inputs": "a", "parameters": {"candidate_labels": ["x"]}}, "parameters.candidate_labels:"),
                         ({"inputs": "a", "parameters": []}, "parameters:"),
                         ({"inputs": "a", "parameters": {"top_k": 0}}, "parameters.top_k:"),
                         ({"inputs": "a", "parameters": {"function_to_apply": "x"}}, "parameters.function_to_apply:")]:  # fmt: skip
@@ -279,12 +386,51 @@ def test_tei_takes_two_strings_for_a_pair_and_refuses_it(endpoint):
     assert ask(endpoint + "/predict", {"inputs": "good " * 1000})[0] == 200
 
 
+def test_tei_refuses_what_it_does_not_honour(endpoint):
+    predict = endpoint + "/predict"
+    plain = ask(predict, {"inputs": TEXTS[0]})[2]
+    for change in ({"truncate": None}, {"raw_scores": None}, {"truncation_direction": None}, {"model": None},
+                   {"truncation_direction": "Right"}, {"truncation_direction": "right"}):  # fmt: skip
+        assert ask(predict, {"inputs": TEXTS[0], **change})[2] == plain
+    for change, field in [({"truncation_direction": "Left"}, "truncation_direction:"), ({"truncate": 1}, "truncate:"),
+                          ({"prompt_name": "x"}, "body: has the field 'prompt_name'"), ({"inputs": None}, "inputs:")]:  # fmt: skip
+        status, _, answer = ask(predict, {"inputs": TEXTS[0], **change})
+        assert status == 422 and answer["error"].startswith(field) and answer["error_type"] == "validation"
+
+
 def test_tei_info_and_health(endpoint):
     info = ask(endpoint + "/info")[2]
     assert info["model_id"] == "emotion_analysis"
     assert info["model_type"]["classifier"]["id2label"] == {"0": "negative", "1": "neutral", "2": "positive"}
     assert info["max_input_length"] >= 64
     assert ask(endpoint + "/health")[0] == 200
+
+
+# --- OpenAI ---
+
+
+def test_openai_client(endpoint):
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=endpoint + "/v1", api_key="none", max_retries=0)
+    (model,) = client.models.list().data
+    assert (model.id, model.object, model.owned_by) == ("emotion_analysis", "model", "qing")
+    assert abs(model.created - time.time()) < 3600
+    assert client.models.retrieve("emotion_analysis").id == "emotion_analysis"
+    for question in (lambda: client.models.retrieve("other"),
+                     lambda: client.embeddings.create(model="emotion_analysis", input=TEXTS[0]),
+                     lambda: client.chat.completions.create(model="emotion_analysis", messages=[])):  # fmt: skip
+        with pytest.raises(openai.NotFoundError) as refused:
+            question()
+        assert refused.value.type == "invalid_request_error" and refused.value.param is None
+        assert refused.value.code in ("unknown_model", "unknown_route")
+        assert set(refused.value.body) == {"message", "type", "param", "code"}
+
+
+def test_models_are_listed_for_openai_beside_the_services_own_form(endpoint):
+    models = ask(endpoint + "/v1/models")[2]
+    assert models["object"] == "list" and [model["name"] for model in models["models"]] == ["emotion_analysis"]
+    (model,) = models["data"]
+    assert set(model) == {"id", "object", "created", "owned_by"} and model["id"] == "emotion_analysis"
 
 
 # --- explanations in the native protocol ---

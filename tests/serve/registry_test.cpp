@@ -23,10 +23,19 @@ class NotANumber : public FakeClassifier {
   }
 };
 
-// A folder "broken" makes the loader throw, "nan" loads and predicts no number.
+class TwiceNamed : public FakeClassifier {
+ public:
+  const std::vector<std::string>& labels() const override {
+    static const std::vector<std::string> kLabels = {"x", "y", "x"};
+    return kLabels;
+  }
+};
+
+// A folder "broken" makes the loader throw, "nan" loads and predicts no number, "twice" has two labels of one name.
 std::shared_ptr<const nn::TextClassifier> load_fake(const fs::path& folder) {
   if (fs::exists(folder / "broken") || !fs::exists(folder)) throw IoError("broken weights");
   if (fs::exists(folder / "nan")) return std::make_shared<NotANumber>();
+  if (fs::exists(folder / "twice")) return std::make_shared<TwiceNamed>();
   return std::make_shared<FakeClassifier>();
 }
 
@@ -66,7 +75,8 @@ TEST_F(RegistryChanges, AFailureReplacesNothingAndStaysWithTheModel) {
   Registry registry = reopened();
   registry.load();
   const auto good = registry.find("mood")->classifier;
-  for (const char* bad : {"mood/2/broken", "mood/3/nan"}) {
+  EXPECT_THROW(registry.add("twice", 1, std::make_shared<TwiceNamed>()), ValueError);
+  for (const char* bad : {"mood/2/broken", "mood/3/nan", "mood/4/twice"}) {
     have(bad);
     EXPECT_THROW(registry.load("mood", 0), DataError) << bad;
     registry.rescan();
@@ -277,6 +287,65 @@ TEST_F(AdminTest, ChangesModelsAndAliases) {
   EXPECT_EQ(ask(get("/health/ready")).status, 503);
   EXPECT_EQ(send("POST", "/v2/repository/models/mood/load").status, 200);
   EXPECT_EQ(ask(get("/health/ready")).status, 200);
+}
+
+TEST_F(AdminTest, TakesANullForAnAbsentMember) {
+  EXPECT_EQ(send("POST", "/v1/admin/models/mood/load", R"({"version":null})").status, 200);
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":1,"share":null,"shadow":null})").status, 200);
+  EXPECT_EQ(send("DELETE", "/v1/admin/models/mood/trial").status, 200);
+  EXPECT_EQ(send("PUT", "/v1/admin/aliases/live", R"({"model":"mood","version":null})").status, 200);
+  EXPECT_EQ(code(send("PUT", "/v1/admin/aliases/live", R"({"model":null})")), "unacceptable_field");
+  EXPECT_EQ(send("DELETE", "/v1/admin/aliases/live").status, 200);
+  for (const char* body : {R"({"parameters":null})", R"({"parameters":{"config":null}})"}) {
+    EXPECT_EQ(send("POST", "/v2/repository/models/mood/load", body).status, 200) << body;
+  }
+}
+
+// What "versions" lists can be asked, and the index says of the rest why not.
+TEST_F(AdminTest, TheRepositoryIndexTellsTheStateOfEveryVersion) {
+  const auto entry = [](std::string_view name, int version, std::string_view reason) {
+    const bool ready = reason.empty();
+    return fmt::format(R"({{"name":"{}","version":"{}","state":"{}","reason":"{}"}})", name, version,
+                       ready ? "READY" : "UNAVAILABLE", reason);
+  };
+  const auto index = [&](std::string_view body = "") { return send("POST", "/v2/repository/index", body).body; };
+  const auto versions = [&] {
+    const std::string body = ask(get("/v2/models/mood")).body;
+    const std::size_t begin = body.find(R"("versions":)") + 11;
+    return body.substr(begin, body.find(']', begin) + 1 - begin);
+  };
+  EXPECT_EQ(index(), "[" + entry("mood", 2, "") + "]");
+  EXPECT_EQ(versions(), R"(["2"])");
+  EXPECT_EQ(ask(get("/v2/models/mood/versions/1")).status, 404);  // in the folder, but not loaded
+  send("PUT", "/v1/admin/aliases/live", R"({"model":"mood","version":"1"})");
+  EXPECT_EQ(index(), "[" + entry("mood", 1, "") + "," + entry("mood", 2, "") + "]");
+  EXPECT_EQ(versions(), R"(["1","2"])");
+  EXPECT_EQ(ask(get("/v2/models/mood/versions/1")).status, 200);
+  send("DELETE", "/v1/admin/aliases/live");
+  EXPECT_EQ(versions(), R"(["2"])");
+
+  fs::create_directories(root.path() / "mood/3/broken");
+  fs::create_directories(root.path() / "other/1/broken");
+  send("POST", "/v1/admin/rescan");
+  const std::string failed = entry("mood", 3, "broken weights") + "," + entry("other", 1, "broken weights");
+  EXPECT_EQ(index(), "[" + entry("mood", 2, "") + "," + failed + "]");
+  EXPECT_EQ(index(R"({"ready":true})"), "[" + entry("mood", 2, "") + "]");
+  EXPECT_EQ(index(R"({"ready":false})"), index(R"({"ready":null})"));
+  EXPECT_EQ(index(R"({"ready":null})"), index());
+  EXPECT_EQ(versions(), R"(["2"])");
+
+  // The highest version is what a load would take, and what was unloaded is not said to have failed.
+  send("POST", "/v2/repository/models/mood/unload");
+  EXPECT_EQ(index(R"({"ready":true})"), "[]");
+  EXPECT_NE(index().find(R"("name":"mood")"), std::string::npos);
+  EXPECT_NE(index().find(R"("state":"UNAVAILABLE","reason":"unloaded")"), std::string::npos) << index();
+  fs::remove_all(root.path() / "mood/3");
+  EXPECT_EQ(send("POST", "/v2/repository/models/mood/load").status, 200);
+  EXPECT_EQ(index(), "[" + entry("mood", 2, "") + "," + entry("other", 1, "broken weights") + "]");
+
+  EXPECT_EQ(send("POST", "/v2/repository/index", R"({"ready":1})").status, 422);
+  EXPECT_EQ(send("POST", "/v2/repository/index", R"({"Ready":true})").status, 422);
+  EXPECT_EQ(send("POST", "/v2/repository/index", "{").status, 400);
 }
 
 TEST_F(AdminTest, RefusesWhatMakesNoSense) {

@@ -35,8 +35,11 @@ TEST_F(ServeTest, ListsModelsAndHealth) {
   const std::string model =
       R"({"name":"mood","ready":true,"version":"2","versions":["2"],"labels":["negative","neutral","positive"],)"
       R"("limits":{"texts":1024,"explained_texts":64,"text_bytes":262144,"body_bytes":4194304}})";
-  EXPECT_EQ(ask(get("/v1/models")).body, R"({"models":[)" + model + "]}");
-  EXPECT_EQ(ask(get("/v1/models/mood?x=1")).body, model);
+  const std::int64_t loaded = registry->find("mood")->loaded;
+  EXPECT_GT(loaded, 1'700'000'000);  // seconds since 1970, not since the machine's start
+  const std::string openai = fmt::format(R"("id":"mood","object":"model","created":{},"owned_by":"qing"}})", loaded);
+  EXPECT_EQ(ask(get("/v1/models")).body, R"({"models":[)" + model + R"(],"object":"list","data":[{)" + openai + "]}");
+  EXPECT_EQ(ask(get("/v1/models/mood?x=1")).body, model.substr(0, model.size() - 1) + "," + openai);
   EXPECT_EQ(ask(get("/health/live")).status, 200);
   EXPECT_EQ(ask(get("/health/ready")).status, 200);
 }
@@ -106,7 +109,8 @@ TEST_F(ServeTest, RefusesUnacceptableFieldsByName) {
   start();
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"[]", "body:"},
-      {R"({"text":"a","more":1})", "body:"},
+      {R"({"text":"a","more":1})", "body: has the field 'more'"},
+      {R"({"text":"a","m\"re":1})", "body: has a field that"},
       {"{}", "texts:"},
       {R"({"text":"a","texts":["b"]})", "texts:"},
       {R"({"texts":"a"})", "texts:"},
@@ -123,6 +127,17 @@ TEST_F(ServeTest, RefusesUnacceptableFieldsByName) {
   }
 }
 
+// A null says nothing, so a member that is null counts as absent, be it one of the route's or not.
+TEST_F(ServeTest, TakesANullForAnAbsentMember) {
+  start();
+  const std::string plain = ask(post(R"({"text":"a"})")).body;
+  EXPECT_NE(plain.find("predictions"), std::string::npos);
+  for (const char* body : {R"({"text":"a","texts":null})", R"({"texts":["a"],"text":null})",
+                           R"({"text":"a","explain":null})", R"({"text":"a","more":null})"}) {
+    EXPECT_EQ(ask(post(body)).body, plain) << body;
+  }
+}
+
 TEST_F(ServeTest, RefusesToExplainWhatHasNoExplanations) {
   start();
   const RawResponse refused = ask(post(R"({"texts":["a"],"explain":true})"));
@@ -130,11 +145,45 @@ TEST_F(ServeTest, RefusesToExplainWhatHasNoExplanations) {
   EXPECT_NE(refused.body.find("explain: this model has no explanations"), std::string::npos);
 }
 
+TEST_F(ServeTest, APathMayEndInASlash) {
+  start();
+  for (const char* path : {"/v1/models", "/v1/models/mood", "/v2", "/v2/health/ready", "/v2/models/mood", "/health",
+                           "/v2/models/mood/versions/2/ready", "/openapi.json", "/metrics"}) {
+    const RawResponse plain = ask(get(path)), slash = ask(get(std::string(path) + "/"));
+    EXPECT_EQ(plain.status, 200) << path;
+    EXPECT_EQ(slash.status, 200) << path;
+  }
+  EXPECT_EQ(ask(post(R"({"text":"a"})", "", "/v1/models/mood/predict/")).status, 200);
+  EXPECT_EQ(ask(get("//")).status, 404);
+  EXPECT_EQ(ask(get("/v2//")).status, 404);
+}
+
+// OpenAI's clients take "error" for an object on their routes; the service's own take it for a text.
+TEST_F(ServeTest, ErrorsHaveOpenAisFormOnItsRoutes) {
+  start();
+  const std::string client = "X-Stainless-Lang: python\r\n";
+  for (const char* path : {"/v1/chat/completions", "/v1/embeddings", "/v1/moderations", "/v1/files/"}) {
+    const RawResponse response = ask(post("{}", "", path));
+    EXPECT_EQ(response.status, 404) << path;
+    EXPECT_EQ(response.body, R"({"error":{"message":"no such route; /openapi.json lists them",)"
+                             R"("type":"invalid_request_error","param":null,"code":"unknown_route"}})")
+        << path;
+  }
+  EXPECT_NE(ask(get("/v1/models/other", client)).body.find(R"({"error":{"message":"no model named 'other')"),
+            std::string::npos);
+  for (const char* path : {"/v1/models/other", "/v2/models/other", "/v1/admin/other", "/other"}) {
+    EXPECT_NE(ask(get(path)).body.find(R"({"error":")"), std::string::npos) << path;
+  }
+  for (const char* path : {"/v2/models/other", "/v1/admin/other"}) {
+    EXPECT_NE(ask(get(path, client)).body.find(R"({"error":")"), std::string::npos) << path;
+  }
+}
+
 TEST_F(ServeTest, RefusesUnknownRoutesMethodsAndTypes) {
   start();
   EXPECT_NE(ask(get("/v1/models/other")).body.find(R"("code":"unknown_model")"), std::string::npos);
   EXPECT_EQ(ask(post("{}", "", "/v1/models/other/predict")).status, 404);
-  for (const char* path : {"/nothing", "/v1", "/v1/modelsx", "/v1/models/mood/", "/v1/models/mood/predict/x"}) {
+  for (const char* path : {"/nothing", "/v1", "/v1/modelsx", "/v1/models/mood//", "/v1/models/mood/predict/x"}) {
     EXPECT_NE(ask(get(path)).body.find(R"("code":"unknown_route")"), std::string::npos) << path;
   }
   EXPECT_EQ(ask(get("/v1/models/../mood")).status, 404);
