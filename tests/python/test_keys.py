@@ -9,8 +9,10 @@ import subprocess
 import threading
 import time
 import urllib.parse
+import urllib.request
 
 import pytest
+from conftest import ROOT
 
 KEY = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{64}")
 
@@ -186,3 +188,64 @@ def test_kills_while_accounts_are_kept_lose_a_second_at_most(store, keys, models
     (usage,) = keys("usage")
     assert 0 < safe <= usage["requests"] <= sent
     assert [row["id"] for row in keys("list")] == [made["id"]]
+
+
+def test_only_the_listed_routes_are_open(store, keys, models_root, serve):
+    keys("create")
+    server = serve("--models", models_root, "--keys", store)
+    answer = urllib.request.urlopen(server.endpoint + "/openapi.json", timeout=30)
+    paths = json.load(answer)["paths"]
+    answered = set()
+    for path, operations in paths.items():
+        for method in operations:
+            filled = re.sub(r"\{version\}", "1", re.sub(r"\{\w*[^v]\w*\}", "emotion_analysis", path))
+            connection = http.client.HTTPConnection(urllib.parse.urlsplit(server.endpoint).netloc, timeout=30)
+            connection.request(method.upper(), filled, "{}", {"Content-Type": "application/json"})
+            status = connection.getresponse().status
+            connection.close()
+            if status != 401:
+                answered.add((method, path))
+    listed = ("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/health", "/openapi.json", "/")
+    assert answered == {("get", path) for path in listed}
+    assert len(paths) > 30
+
+
+def test_a_full_disk_does_not_stop_the_service(qing, small_disk, models_root, serve):
+    store = small_disk / "keys.db"
+    key = qing("keys", "create", "--store", store).stdout.split()[-1]
+    server = serve("--models", models_root, "--keys", store)
+    assert ask(server.endpoint, key)[0] == 200
+    filler = small_disk / "filler"
+    with pytest.raises(OSError), open(filler, "wb", buffering=0) as out:
+        while True:
+            out.write(bytes(4096))
+    sent = 1
+    end = time.monotonic() + 60
+    while "key_store_failed" not in server.logged():
+        assert time.monotonic() < end
+        assert ask(server.endpoint, key)[0] == 200
+        sent += 1
+        time.sleep(0.05)
+    for _ in range(5):
+        assert ask(server.endpoint, key)[0] == 200
+        sent += 1
+    filler.unlink()
+    while sum(json.loads(line)["requests"] for line in qing("keys", "usage", "--store", store, "--json").stdout.splitlines()) < sent:
+        assert time.monotonic() < end
+        time.sleep(0.2)  # what waited in memory is written once there is room
+    assert server.stop()[0] == 0
+
+
+def test_the_store_waits_for_the_disk():
+    """A test cannot cut the power; what makes SQLite wait for the disk at each commit stands in the source."""
+    source = (ROOT / "serve/keys/key_store.cpp").read_text(encoding="utf-8")
+    assert "PRAGMA synchronous=FULL" in source and not re.search(r"synchronous=(OFF|NORMAL)", source)
+
+
+def test_secrets_are_compared_in_constant_time():
+    """Time is too noisy to tell; in the source every comparison of a digest is OpenSSL's."""
+    for name in ("api_keys.cpp", "key_guard.cpp", "key_store.cpp"):
+        source = (ROOT / "serve/keys" / name).read_text(encoding="utf-8")
+        assert not re.search(r"(?<!CRYPTO_)memcmp\(|digest\w*(\[\w+\])? [!=]= |std::(ranges::)?equal\(", source), name
+    for name in ("api_keys.cpp", "key_guard.cpp"):
+        assert "CRYPTO_memcmp(" in (ROOT / "serve/keys" / name).read_text(encoding="utf-8")

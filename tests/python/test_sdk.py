@@ -1,8 +1,10 @@
 """The Python SDK against a fake service of the standard library."""
 
+import ast
 import asyncio
 import json
 import pickle
+import re
 import socket
 import sys
 import threading
@@ -287,6 +289,19 @@ def test_an_answer_of_something_else(service, model, body):
     service.failures = [(200, [], body)]
     with pytest.raises(maas_sdk.MaaSError):
         model.predict("a")
+
+
+def test_it_needs_the_standard_library_alone():
+    folder = Path(maas_sdk.__file__).parent
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names.append(node.module)
+            for name in names:
+                assert name.split(".")[0] in sys.stdlib_module_names, f"{file.name} imports {name}"
+    project = (folder.parent / "pyproject.toml").read_text(encoding="utf-8")
+    assert re.findall(r"^dependencies = (.*)$", project, re.MULTILINE) in ([], ["[]"])
 
 
 def test_endpoint_from_the_environment(service, monkeypatch):

@@ -267,6 +267,14 @@ TEST_F(BatcherTest, DropsTheWorkOfThoseWhoLeft) {
   EXPECT_EQ(statistics->cancelled, 1U);
 }
 
+TEST_F(BatcherTest, KeepsNothingUnlessAskedForACache) {
+  batcher.emplace(limits);
+  submit({"repeated"}).get();
+  submit({"repeated"}).get();
+  EXPECT_EQ(classifier->batches(), (std::vector<Texts>{{"repeated"}, {"repeated"}}));
+  EXPECT_EQ(statistics->cached, 0U);
+}
+
 TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
   limits.cache_bytes = 4096;
   batcher.emplace(limits);

@@ -22,7 +22,13 @@ TEST_F(ServeTest, HoldsRequestsToTheKeysOfAStore) {
   start();
   const auto with = [](const std::string& key) { return "X-API-Key: " + key + "\r\n"; };
   EXPECT_EQ(ask(get("/health/ready")).status, 200);
-  EXPECT_EQ(ask(get("/v1/models")).status, 401);
+  const RawResponse without = ask(get("/v1/models"));
+  EXPECT_EQ(without.status, 401);
+  const std::string revoked = store.create({}), wrong = predict.substr(0, 17) + admin.substr(17);
+  store.revoke(KeyStore::id_of(revoked));
+  for (const std::string& key : {wrong, revoked, std::string("no key at all")}) {
+    EXPECT_EQ(ask(get("/v1/models", with(key))).body, without.body);  // which it is nobody learns
+  }
   EXPECT_EQ(ask(get("/v1/models", with(admin))).status, 403);
   EXPECT_EQ(ask(get("/metrics", with(metrics))).status, 200);
   EXPECT_EQ(ask(get("/v1/admin/aliases", with(predict))).status, 403);
