@@ -125,7 +125,7 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
       ->check(cli::number_from(0, 1e15));
   command->add_option("--checkpoint-every", a.checkpoint_every, "Checkpoint every so many steps; 0: every epoch")
       ->check(cli::number_from(0, 1e15));
-  command->add_option("--threads", a.threads, "Threads; 0: QING_THREADS, or what the machine has")
+  command->add_option("--threads", a.threads, "Threads; 0: QING_THREADS, OMP_NUM_THREADS, or what the machine has")
       ->check(CLI::Range(0, 1024));
   command->option_defaults()->always_capture_default(false);
   command->add_flag("--resume", a.resume, "Go on with the training in --out, whose options need not be given again")

@@ -133,6 +133,9 @@ Cache& cache() {
 
 }  // namespace
 
+void lock_allocator() { cache().mutex.lock(); }
+void unlock_allocator() { cache().mutex.unlock(); }
+
 LongLivedAllocations::LongLivedAllocations() : outer_(std::exchange(long_lived, true)) {}
 LongLivedAllocations::~LongLivedAllocations() { long_lived = outer_; }
 

@@ -36,5 +36,9 @@ void release_cached_memory();  ///< all that is kept
 /// Of what is kept, gives back what was not needed since the last call: a class whose free blocks were never fewer than
 /// n loses n of them.
 void trim_cached_memory();
+/// Between these two calls by one thread, all functions above wait. fork() needs it: a child process never gets a mutex
+/// back that another thread of its parent held.
+void lock_allocator();
+void unlock_allocator();
 
 }  // namespace qing

@@ -1,6 +1,7 @@
 #include <qing/tensor/threads.h>
 
 #include <omp.h>
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -8,10 +9,16 @@
 #include <cmath>
 #include <cstdlib>
 #include <exception>
-#include <fstream>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include <qing/tensor/allocator.h>
+#include <qing/tensor/cpu_quota.h>
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/errors.h>
 
@@ -20,29 +27,33 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 
-int cpus_of_affinity() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return omp_get_num_procs();
-  return std::max(1, CPU_COUNT(&set));
+// The CPUs of all places that OpenMP binds threads to; none when it binds nothing.
+std::set<int> cpus_of_places() {
+  std::set<int> cpus;
+  for (int place = 0; place < omp_get_num_places(); ++place) {
+    std::vector<int> ids(static_cast<size_t>(omp_get_place_num_procs(place)));
+    omp_get_place_proc_ids(place, ids.data());
+    cpus.insert(ids.begin(), ids.end());
+  }
+  return cpus;
 }
 
-// The CPUs that the cgroup's quota amounts to, rounded up; kMaxThreads without one. cgroup v2, then v1.
-int cpus_of_cgroup() {
-  const auto cpus = [](double quota, double period) {
-    if (!(quota > 0 && period > 0)) return kMaxThreads;
-    return std::clamp(static_cast<int>(std::ceil(quota / period)), 1, kMaxThreads);
-  };
-  if (std::ifstream file("/sys/fs/cgroup/cpu.max"); file) {
-    std::string quota;
-    double period = 0;
-    file >> quota >> period;
-    return quota == "max" ? kMaxThreads : cpus(std::atof(quota.c_str()), period);
-  }
-  std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double quota = 0, period = 0;
-  if (quota_file >> quota && period_file >> period) return cpus(quota, period);
-  return kMaxThreads;
+int default_cpus() {
+  const std::set<int> places = cpus_of_places();
+  const int cpus = places.empty() ? std::max(1, omp_get_num_procs()) : static_cast<int>(places.size());
+  return static_cast<int>(std::clamp(std::ceil(cgroup_cpu_quota()), 1.0, static_cast<double>(cpus)));
+}
+
+// The first number of OMP_NUM_THREADS, which has one for each level of nesting. OpenMP's runtime has warned of a
+// malformed value at the start of the program.
+std::optional<int> omp_num_threads() {
+  const char* const text = std::getenv("OMP_NUM_THREADS");
+  if (text == nullptr) return std::nullopt;
+  char* end = nullptr;
+  const long threads = std::strtol(text, &end, 10);
+  while (*end == ' ' || *end == '\t') ++end;
+  if (end == text || (*end != '\0' && *end != ',') || threads < 1) return std::nullopt;
+  return static_cast<int>(std::min<long>(threads, kMaxThreads));
 }
 
 int default_threads() {
@@ -55,8 +66,19 @@ int default_threads() {
     }
     return static_cast<int>(threads);
   }
-  return std::min(cpus_of_affinity(), cpus_of_cgroup());
+  const std::optional<int> wanted = omp_num_threads();
+  return std::min({wanted ? *wanted : default_cpus(), omp_get_thread_limit(), kMaxThreads});
 }
+
+// OpenMP's runtime keeps the threads of a team for the next one, and a child process has only the thread that forked:
+// it would wait for the others for ever. So the forking thread's team ends before the fork. The allocator's mutex is
+// held over the fork because another thread may hold it at that moment and will not exist in the child. Threads that
+// end give memory back, so they have to end before the mutex is taken.
+void before_fork() {
+  omp_pause_resource_all(omp_pause_soft);
+  lock_allocator();
+}
+[[maybe_unused]] const int fork_handlers = pthread_atfork(before_fork, unlock_allocator, unlock_allocator);
 
 // OpenMP's runtime is not compiled for ThreadSanitizer, which therefore does not see that a team starts after what came
 // before it and ends before what comes after. These tell it; in other builds they are nothing.
@@ -89,6 +111,23 @@ int num_threads() { return std::min<int>(thread_count(), limit_here); }
 void set_num_threads(int threads) {
   check_threads("set_num_threads", threads);
   thread_count() = threads;
+}
+
+std::thread start_thread(std::function<void()> body) {
+  return std::thread([cpus = cpus_of_places(), body = std::move(body)] {
+    if (!cpus.empty()) {
+      const size_t bytes = CPU_ALLOC_SIZE(*cpus.rbegin() + 1);
+      const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(CPU_ALLOC(*cpus.rbegin() + 1),
+                                                                  [](cpu_set_t* set) { CPU_FREE(set); });
+      if (mask != nullptr) {
+        CPU_ZERO_S(bytes, mask.get());
+        for (const int cpu : cpus) CPU_SET_S(cpu, bytes, mask.get());
+        // Where the system refuses, the thread runs where its starter does.
+        sched_setaffinity(0, bytes, mask.get());
+      }
+    }
+    body();
+  });
 }
 
 ThreadLimit::ThreadLimit(int most) : before_(limit_here) {

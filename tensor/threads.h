@@ -1,14 +1,33 @@
-// Threads: OpenMP underneath. The default is the smaller of the CPUs this process may use (affinity and cgroup quota);
-// QING_THREADS overrides it. Results of every kernel are bitwise equal for any number of threads.
+// Threads for computing, on top of OpenMP. Results of every kernel are bitwise equal for any number of threads.
+//
+// The number of threads comes from the first of these that is given:
+//   1. set_num_threads(), or --threads of a command,
+//   2. the environment variable QING_THREADS, a number from 1 to 1024 (ValueError at first use otherwise),
+//   3. the environment variable OMP_NUM_THREADS, whose first number counts; a malformed one is ignored,
+//   4. the smaller of the CPUs that the process may run on and the CPU quota of its cgroups, rounded up. CPUs are those
+//   of
+//      OpenMP's places where OMP_PLACES, OMP_PROC_BIND or GOMP_CPU_AFFINITY set them, else those of the affinity mask.
+// OMP_THREAD_LIMIT bounds 3 and 4. The environment is read once, at the first use.
+//
+// fork(): the child can compute, on as many threads as its parent. The forking thread's OpenMP threads end before the
+// fork and both processes start new ones when they need them. A child that was forked inside a body of parallel_for has
+// to call exec or _exit. Objects with threads of their own (nn::DataLoader with workers, serve::Server) stay with the
+// parent.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <thread>
 
 namespace qing {
 
 int num_threads();                  ///< That operations called from this thread may use.
 void set_num_threads(int threads);  ///< For all threads; ValueError if < 1.
+
+/// A thread that calls body() and may run on all the CPUs in 4. A std::thread inherits the affinity mask of the thread
+/// that starts it, and OpenMP binds the main thread to one place when it has places. std::system_error when the system
+/// has no thread left; an exception that leaves body ends the program.
+std::thread start_thread(std::function<void()> body);
 
 /// While it lives, operations called from this thread use at most so many threads: for programs that compute several
 /// things at once. The innermost counts. ValueError if < 1.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <qing/tensor/errors.h>
+#include <qing/tensor/threads.h>
 
 namespace qing::nn {
 
@@ -31,7 +32,7 @@ template <class Batch> class Prefetcher {
       throw ValueError("Prefetcher: workers or capacity is 0, and next() would wait forever; they must be at least 1");
     }
     try {
-      for (size_t i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
+      for (size_t i = 0; i < workers; ++i) threads_.push_back(start_thread([this] { work(); }));
     } catch (...) {  // the system has no thread left
       stop();
       throw;

@@ -91,7 +91,7 @@ Batcher::Batcher(const Limits& limits)
   for (const auto& [name, value] : positive) {
     if (value == 0) throw ValueError(fmt::format("Batcher: {} is 0; it must be positive", name));
   }
-  for (std::size_t i = 0; i < compute_workers(limits); ++i) workers_.emplace_back([this] { work(); });
+  for (std::size_t i = 0; i < compute_workers(limits); ++i) workers_.push_back(start_thread([this] { work(); }));
 }
 
 Batcher::~Batcher() { stop(); }

@@ -23,6 +23,7 @@
 #include <qing/serve/http/session.h>
 #include <qing/serve/monitoring/log.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/threads.h>
 
 namespace qing::serve {
 namespace asio = boost::asio;
@@ -323,7 +324,7 @@ void HttpTransport::listen(const std::string& address, std::uint16_t port) {
                               address, port, error.code().message()));
   }
   impl_->accept();
-  impl_->thread = std::thread([impl = impl_.get()] {
+  impl_->thread = start_thread([impl = impl_.get()] {
     // OpenSSL writes without MSG_NOSIGNAL; a client that left is an error here, not the end of the program.
     sigset_t pipe;
     sigemptyset(&pipe);

@@ -10,6 +10,7 @@
 
 #include <qing/serve/monitoring/log.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/threads.h>
 
 namespace qing::serve {
 namespace {
@@ -34,7 +35,7 @@ KeyGuard::KeyGuard(const std::filesystem::path& store, KeyStore::Clock clock)
   if (keys_.empty()) {
     log_line("warning", "store_without_keys", {{"file", store.string()}, {"remedy", "qing keys create"}});
   }
-  thread_ = std::thread([this] { work(); });
+  thread_ = start_thread([this] { work(); });
 }
 
 KeyGuard::~KeyGuard() {

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <thread>
 
+#include <qing/tensor/threads.h>
+
 namespace qing::serve {
 
 /// Does one thing after the other, at a lower priority than predictions. Safe to use from many threads.
@@ -16,7 +18,7 @@ class ModelThread {
   /// Called once: with true to do its work, with false when the thread stops before its turn. Must not throw.
   using Task = std::function<void(bool run)>;
 
-  ModelThread() : thread_([this] { work(); }) {}
+  ModelThread() : thread_(start_thread([this] { work(); })) {}
   /// Stops, as stop() does.
   ~ModelThread() { stop(); }
   ModelThread(const ModelThread&) = delete;
