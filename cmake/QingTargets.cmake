@@ -83,8 +83,22 @@ function(qing_test_suite folder)
                        PROPERTIES ENVIRONMENT "RC_PARAMS=seed=20261124 max_success=500")
 endfunction()
 
-# The same cases once more on each instruction set below the best, which the other runs never choose: those given, too.
+# qing_test_tool(tool folder LIBRARY...): the program tests/tools/<tool>.cpp on the library of `folder`, where that is
+# built.
+function(qing_test_tool tool folder)
+  if(NOT TARGET qing_${folder})
+    return()
+  endif()
+  add_executable(${tool} tests/tools/${tool}.cpp)
+  target_link_libraries(${tool} PRIVATE qing_${folder} qing_flags ${ARGN})
+endfunction()
+
+# qing_isa_tests(folder filter ISA...): the suite's cases of `filter` once more on each instruction set below the best one,
+# which the other runs never choose, and on those given. Nothing where the folder is not built.
 function(qing_isa_tests suite filter)
+  if(NOT TARGET test_${suite})
+    return()
+  endif()
   foreach(isa scalar avx2 ${ARGN})
     add_test(NAME ${suite}.on_${isa} COMMAND test_${suite} --gtest_filter=${filter})
     set_tests_properties(${suite}.on_${isa} PROPERTIES ENVIRONMENT QING_ISA=${isa}
