@@ -7,13 +7,14 @@
 #include <bit>
 #include <boost/json.hpp>
 #include <cstring>
-#include <limits>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <tuple>
 #include <vector>
 
 #include <qing/nn/unique_keys.h>
+#include <qing/tensor/dispatch.h>
 #include <qing/tensor/files.h>
 
 namespace qing::nn {
@@ -26,65 +27,73 @@ namespace json = boost::json;
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr size_t kLengthBytes = 8;
-constexpr size_t kMaxDims = 16;
+constexpr size_t kMaxDims = 64;  // NumPy's own limit
 constexpr std::string_view kMetadataKey = "__metadata__";
 
-struct DTypeName {
-  DType dtype;
+// A dtype of the format. Those without a DType are known so that a valid file with one is told from an invalid file.
+struct Format {
   std::string_view name;
+  uint64_t bits;
+  std::optional<DType> dtype;
 };
-constexpr std::array<DTypeName, 9> kDTypes = {{{DType::f32, "F32"},
-                                               {DType::f64, "F64"},
-                                               {DType::i32, "I32"},
-                                               {DType::i64, "I64"},
-                                               {DType::u8, "U8"},
-                                               {DType::boolean, "BOOL"},
-                                               {DType::f16, "F16"},
-                                               {DType::bf16, "BF16"},
-                                               {DType::i8, "I8"}}};
+// The enum Dtype of https://github.com/huggingface/safetensors, version 0.8.0.
+constexpr std::array<Format, 22> kFormats = {{{"BOOL", 8, DType::boolean},
+                                              {"F4", 4, std::nullopt},
+                                              {"F6_E2M3", 6, std::nullopt},
+                                              {"F6_E3M2", 6, std::nullopt},
+                                              {"U8", 8, DType::u8},
+                                              {"I8", 8, DType::i8},
+                                              {"F8_E5M2", 8, std::nullopt},
+                                              {"F8_E4M3", 8, std::nullopt},
+                                              {"F8_E8M0", 8, std::nullopt},
+                                              {"F8_E4M3FNUZ", 8, std::nullopt},
+                                              {"F8_E5M2FNUZ", 8, std::nullopt},
+                                              {"I16", 16, std::nullopt},
+                                              {"U16", 16, std::nullopt},
+                                              {"F16", 16, DType::f16},
+                                              {"BF16", 16, DType::bf16},
+                                              {"I32", 32, DType::i32},
+                                              {"U32", 32, std::nullopt},
+                                              {"F32", 32, DType::f32},
+                                              {"C64", 64, std::nullopt},
+                                              {"F64", 64, DType::f64},
+                                              {"I64", 64, DType::i64},
+                                              {"U64", 64, std::nullopt}}};
 
-std::string_view dtype_name(DType dtype) {
-  for (const auto& entry : kDTypes) {
-    if (entry.dtype == dtype) return entry.name;
+std::string_view format_name(DType dtype) {
+  for (const Format& format : kFormats) {
+    if (format.dtype == dtype) return format.name;
   }
   throw DTypeError("save_safetensors: a dtype the format has no name for");
 }
 
-std::optional<DType> dtype_of_name(std::string_view name) {
-  for (const auto& entry : kDTypes) {
-    if (entry.name == name) return entry.dtype;
+const Format* format_of_name(std::string_view name) {
+  for (const Format& format : kFormats) {
+    if (format.name == name) return &format;
   }
-  return std::nullopt;
+  return nullptr;
 }
 
-// Address of the first element whatever the dtype: Tensor::data<T>() checks T, bytes have none.
-char* bytes_of(const Tensor& tensor) {
-  switch (tensor.dtype()) {
-    case DType::f32: return reinterpret_cast<char*>(tensor.data<float>());
-    case DType::f64: return reinterpret_cast<char*>(tensor.data<double>());
-    case DType::i32: return reinterpret_cast<char*>(tensor.data<int32_t>());
-    case DType::i64: return reinterpret_cast<char*>(tensor.data<int64_t>());
-    case DType::u8: return reinterpret_cast<char*>(tensor.data<uint8_t>());
-    case DType::boolean: return reinterpret_cast<char*>(tensor.data<bool>());
-    case DType::f16: return reinterpret_cast<char*>(tensor.data<Half>());
-    case DType::bf16: return reinterpret_cast<char*>(tensor.data<BFloat16>());
-    case DType::i8: return reinterpret_cast<char*>(tensor.data<int8_t>());
-  }
-  throw DTypeError("safetensors: a dtype without bytes");
+// The elements as they lie in memory, whatever their dtype.
+std::span<char> bytes_of(const Tensor& tensor) {
+  return dispatch_all(tensor.dtype(), [&](auto zero) -> std::span<char> {
+    const auto values = tensor.span<decltype(zero)>();
+    return {reinterpret_cast<char*>(values.data()), values.size_bytes()};
+  });
 }
 
-// What the header says of one tensor, checked against nothing but itself.
+// What the header says of one tensor.
 struct Entry {
   std::string name;
-  DType dtype;
-  Shape shape;
-  uint64_t begin, end;
+  const Format* format = nullptr;
+  std::vector<uint64_t> shape;
+  uint64_t begin = 0, end = 0;
 };
 
 // Reads one file; every refusal names the path, and the tensor where there is one.
 class Reader {
  public:
-  Reader(std::string path, std::string_view content) : path_(std::move(path)), content_(content) {}
+  explicit Reader(const std::filesystem::path& path) : path_(path.string()), file_(path) {}
 
   SafetensorsFile read() {
     const json::object header = parse_header();
@@ -99,7 +108,9 @@ class Reader {
       }
     }
     check_layout(entries);
-    for (const Entry& entry : entries) file.tensors.emplace(entry.name, make_tensor(entry));
+    for (const Entry& entry : entries) check_supported(entry);
+    // The tensors tile the data and are sorted by their place: the file is read from front to back.
+    for (const Entry& entry : entries) file.tensors.emplace(entry.name, read_tensor(entry));
     return file;
   }
 
@@ -108,29 +119,37 @@ class Reader {
     throw DataError(fmt::format("{}: not a valid safetensors file: {}; write or download it again", path_, what));
   }
   [[noreturn]] void fail(std::string_view tensor, std::string_view what) const {
-    // A hostile name may be megabytes long or hold control characters.
-    std::string shown(tensor.substr(0, 80));
+    fail(fmt::format("tensor '{}': {}", printable(tensor), what));
+  }
+  [[noreturn]] void fail_unsupported(std::string_view tensor, std::string_view what) const {
+    throw DataError(fmt::format("{}: unsupported: tensor '{}' {}", path_, printable(tensor), what));
+  }
+
+  // A hostile name may be megabytes long or hold control characters.
+  static std::string printable(std::string_view name) {
+    std::string shown(name.substr(0, 80));
     for (char& c : shown) {
       if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
     }
-    fail(fmt::format("tensor '{}': {}", shown, what));
+    return shown;
   }
 
   json::object parse_header() {
-    if (content_.size() < kLengthBytes) {
-      fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", content_.size()));
+    if (file_.size() < kLengthBytes) {
+      fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", file_.size()));
     }
     uint64_t length = 0;
-    std::memcpy(&length, content_.data(), kLengthBytes);
+    file_.read_exactly({reinterpret_cast<char*>(&length), kLengthBytes});
     if (length > kMaxHeaderBytes) {
       fail(fmt::format("the header says it is {} bytes long, more than the limit of {}", length, kMaxHeaderBytes));
     }
-    if (length > content_.size() - kLengthBytes) {
-      fail(fmt::format("the header says it is {} bytes long, but {} follow", length, content_.size() - kLengthBytes));
-    }
-    const std::string_view text = content_.substr(kLengthBytes, length);
-    data_ = content_.substr(kLengthBytes + length);
-    if (text.empty() || text.front() != '{') fail("the header does not begin with '{'");
+    const size_t rest = file_.size() - kLengthBytes;
+    if (length > rest) fail(fmt::format("the header says it is {} bytes long, but {} follow", length, rest));
+    data_size_ = rest - length;
+    std::string text(length, '\0');
+    file_.read_exactly(text);
+    const size_t start = text.find_first_not_of(" \t\n\r");
+    if (start == text.npos || text[start] != '{') fail("the header does not begin with '{'");
     // json::object keeps one of two equal names; which tensor is meant would be a guess.
     if (const auto twice = duplicate_key(text)) fail(*twice, "the name stands twice in one object");
     boost::system::error_code error;
@@ -141,6 +160,7 @@ class Reader {
 
   std::map<std::string, std::string> read_metadata(const json::value& value) const {
     std::map<std::string, std::string> metadata;
+    if (value.is_null()) return metadata;
     if (!value.is_object()) fail("__metadata__ is not an object of strings");
     for (const auto& member : value.get_object()) {
       if (!member.value().is_string()) fail("__metadata__ is not an object of strings");
@@ -158,10 +178,6 @@ class Reader {
   Entry read_entry(std::string_view name, const json::value& value) const {
     if (!value.is_object()) fail(name, "its description is not an object");
     const json::object& object = value.get_object();
-    for (const auto& member : object) {
-      const std::string_view key(member.key());
-      if (key != "dtype" && key != "shape" && key != "data_offsets") fail(name, "an unknown field");
-    }
     const json::value* dtype = object.if_contains("dtype");
     const json::value* shape = object.if_contains("shape");
     const json::value* offsets = object.if_contains("data_offsets");
@@ -173,44 +189,35 @@ class Reader {
     Entry entry;
     entry.name = name;
     const std::string_view dtype_text(dtype->get_string());
-    const auto known = dtype_of_name(dtype_text);
-    if (!known) fail(name, fmt::format("unknown dtype '{}'", dtype_text.substr(0, 16)));
-    entry.dtype = *known;
+    entry.format = format_of_name(dtype_text);
+    if (entry.format == nullptr) fail(name, fmt::format("unknown dtype '{}'", printable(dtype_text.substr(0, 16))));
     entry.begin = read_size(name, "data_offsets", offsets->get_array()[0]);
     entry.end = read_size(name, "data_offsets", offsets->get_array()[1]);
-    const uint64_t bytes = read_shape(name, shape->get_array(), entry);
-    check_bounds(entry, bytes);
+    for (const json::value& size : shape->get_array()) entry.shape.push_back(read_size(name, "shape", size));
+    check_bounds(entry, bytes_needed(entry));
     return entry;
   }
 
-  // Fills entry.shape; the result is its size in bytes, computed so that it cannot wrap.
-  uint64_t read_shape(std::string_view name, const json::array& sizes, Entry& entry) const {
-    if (sizes.size() > kMaxDims) fail(name, fmt::format("{} dimensions, more than {}", sizes.size(), kMaxDims));
-    constexpr uint64_t kMax = std::numeric_limits<int64_t>::max();
-    // Zeros are set aside, so that [2^62, 2^62, 0], whose strides would overflow, is refused as well.
-    uint64_t bytes = size_of(entry.dtype);
-    bool empty = false;
-    for (const json::value& value : sizes) {
-      const uint64_t size = read_size(name, "shape", value);
-      if (size == 0) {
-        empty = true;
-      } else if (size > kMax / bytes) {
-        fail(name, "its shape overflows");
-      } else {
-        bytes *= size;
-      }
-      entry.shape.push_back(static_cast<int64_t>(size));
+  uint64_t bytes_needed(const Entry& entry) const {
+    uint64_t bits = 1;
+    const auto times = [&](uint64_t factor) {
+      if (__builtin_mul_overflow(bits, factor, &bits)) fail(entry.name, "its shape overflows 64 bits");
+    };
+    for (const uint64_t size : entry.shape) times(size);
+    times(entry.format->bits);
+    if (bits % 8 != 0) {
+      fail(entry.name, fmt::format("its {} bits of {} are no whole number of bytes", bits, entry.format->name));
     }
-    return empty ? 0 : bytes;
+    return bits / 8;
   }
 
   void check_bounds(const Entry& entry, uint64_t bytes) const {
     if (entry.begin > entry.end) {
       fail(entry.name, fmt::format("data_offsets [{}, {}] end before they begin", entry.begin, entry.end));
     }
-    if (entry.end > data_.size()) {
+    if (entry.end > data_size_) {
       fail(entry.name, fmt::format("data_offsets [{}, {}] reach beyond the {} bytes of data (is the file truncated?)",
-                                   entry.begin, entry.end, data_.size()));
+                                   entry.begin, entry.end, data_size_));
     }
     if (entry.end - entry.begin != bytes) {
       fail(entry.name, fmt::format("data_offsets [{}, {}] are {} bytes, but its shape and dtype need {}", entry.begin,
@@ -234,35 +241,49 @@ class Reader {
       }
       reached = entry.end;
     }
-    if (reached != data_.size()) {
-      fail(fmt::format("{} bytes of data, but the tensors end at {}", data_.size(), reached));
+    if (reached != data_size_) {
+      fail(fmt::format("{} bytes of data, but the tensors end at {}", data_size_, reached));
     }
   }
 
-  Tensor make_tensor(const Entry& entry) const {
-    Tensor tensor = Tensor::empty(entry.shape, entry.dtype);
-    const std::string_view source = data_.substr(entry.begin, entry.end - entry.begin);
-    if (entry.dtype == DType::boolean) {
-      // Reading a C++ bool that is neither 0 nor 1 is undefined.
-      for (const char c : source) {
-        if (c != 0 && c != 1) fail(entry.name, "a BOOL that is neither 0 nor 1");
+  void check_supported(const Entry& entry) const {
+    if (!entry.format->dtype) {
+      fail_unsupported(entry.name,
+                       fmt::format("has the dtype {}, which qing has not; convert it to F64, F32, F16, BF16, "
+                                   "I64, I32, I8, U8 or BOOL",
+                                   entry.format->name));
+    }
+    if (entry.shape.size() > kMaxDims) {
+      fail_unsupported(entry.name, fmt::format("has {} dimensions; {} are the most", entry.shape.size(), kMaxDims));
+    }
+    // Strides are 64-bit numbers even where a size of 0 leaves no element.
+    int64_t product = 1;
+    for (const uint64_t size : entry.shape) {
+      if (size > 0 && __builtin_mul_overflow(product, size, &product)) {
+        fail_unsupported(entry.name, "has a size of 0 and others whose product overflows 64 bits");
       }
     }
-    if (!source.empty()) std::memcpy(bytes_of(tensor), source.data(), source.size());
+  }
+
+  Tensor read_tensor(const Entry& entry) {
+    Tensor tensor = Tensor::empty(Shape(entry.shape.begin(), entry.shape.end()), *entry.format->dtype);
+    const std::span<char> bytes = bytes_of(tensor);
+    file_.read_exactly(bytes);
+    // A C++ bool that is neither 0 nor 1 must not exist.
+    if (tensor.dtype() == DType::boolean) {
+      for (char& byte : bytes) byte = static_cast<char>(byte != 0);
+    }
     return tensor;
   }
 
   const std::string path_;
-  const std::string_view content_;
-  std::string_view data_;
+  FileReader file_;
+  uint64_t data_size_ = 0;
 };
 
 }  // namespace
 
-SafetensorsFile load_safetensors(const std::filesystem::path& path) {
-  const std::string content = read_file(path);
-  return Reader(path.string(), content).read();
-}
+SafetensorsFile load_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }
 
 void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& file) {
   json::object header;
@@ -283,12 +304,12 @@ void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& 
   std::vector<std::string_view> parts(1);  // the first is the length and header, known last
   uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    const uint64_t bytes = static_cast<uint64_t>(tensor.numel()) * size_of(tensor.dtype());
-    header[name] = {{"dtype", dtype_name(tensor.dtype())},
+    const std::span<char> bytes = bytes_of(tensor);
+    header[name] = {{"dtype", format_name(tensor.dtype())},
                     {"shape", json::array(tensor.shape().begin(), tensor.shape().end())},
-                    {"data_offsets", {offset, offset + bytes}}};
-    if (bytes > 0) parts.emplace_back(bytes_of(tensor), bytes);
-    offset += bytes;
+                    {"data_offsets", {offset, offset + bytes.size()}}};
+    if (!bytes.empty()) parts.emplace_back(bytes.data(), bytes.size());
+    offset += bytes.size();
   }
   std::string text = json::serialize(header);
   text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');

@@ -75,12 +75,31 @@ size_t FileReader::read(std::span<char> into) {
   }
 }
 
-std::string read_file(const std::filesystem::path& path) {
+void FileReader::read_exactly(std::span<char> into) {
+  while (!into.empty()) {
+    const size_t count = read(into);
+    if (count == 0) {
+      throw DataError(path_.string() + ": the file ends " + std::to_string(into.size()) +
+                      " bytes too early; write or download it again");
+    }
+    into = into.subspan(count);
+  }
+}
+
+std::string read_file(const std::filesystem::path& path, size_t most) {
   FileReader file(path);
+  const auto check = [&](size_t size) {
+    if (size <= most) return;
+    throw IoError(path.string() + ": more than " + std::to_string(most) + " bytes, too many to read at once");
+  };
+  check(file.size());
   std::string content;
   content.reserve(file.size());
   char buffer[1 << 16];
-  while (const size_t count = file.read(buffer)) content.append(buffer, count);
+  while (const size_t count = file.read(buffer)) {
+    check(content.size() + count);
+    content.append(buffer, count);
+  }
   return content;
 }
 

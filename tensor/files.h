@@ -1,6 +1,7 @@
 // Reading files whole or in pieces, atomic writing, and getting names to the disk.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -17,7 +18,9 @@ class FileReader {
   FileReader& operator=(const FileReader&) = delete;
   /// Fills `into` from its front and returns how many bytes there are: 0 at the end of the file only.
   size_t read(std::span<char> into);
-  size_t size() const { return size_; }  ///< In bytes, when it was opened; 0 for a pipe.
+  /// Fills all of `into`. DataError when the file ends before.
+  void read_exactly(std::span<char> into);
+  size_t size() const { return size_; }  ///< In bytes, when it was opened; 0 for a pipe or a device.
 
  private:
   std::filesystem::path path_;
@@ -25,7 +28,10 @@ class FileReader {
   size_t size_;
 };
 
-std::string read_file(const std::filesystem::path& path);  ///< IoError with the path and the system's reason.
+inline constexpr size_t kMaxWholeFile = size_t{1} << 30;
+/// The content. IoError with the path and the system's reason, or when there are more than `most` bytes: endless
+/// devices and sparse files do not fill the memory.
+std::string read_file(const std::filesystem::path& path, size_t most = kMaxWholeFile);
 /// Writes the parts in order to a temporary file in the same folder, fsyncs, renames over `path`, fsyncs the folder.
 /// On failure (IoError) `path` is as it was and the temporary file is gone.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::string_view> parts);

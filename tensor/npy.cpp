@@ -6,12 +6,11 @@
 #include <array>
 #include <bit>
 #include <charconv>
-#include <cstring>
 #include <iterator>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <qing/tensor/dispatch.h>
@@ -23,13 +22,27 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "the data is read and written as it lies in memory");
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr size_t kMaxHeader = size_t{1} << 20;
-constexpr size_t kMaxDims = 64;  // NumPy's own limit
+constexpr size_t kPrefix = 8;          // the magic string and two bytes of version
+constexpr size_t kMaxHeader = 10'000;  // NumPy's own limit
+constexpr size_t kMaxDims = 64;        // NumPy's own limit
 constexpr size_t kAlignment = 64;
 
-constexpr std::pair<DType, std::string_view> kDescriptors[] = {
-    {DType::f32, "<f4"}, {DType::f64, "<f8"},     {DType::i32, "<i4"}, {DType::i64, "<i8"},
-    {DType::u8, "|u1"},  {DType::boolean, "|b1"}, {DType::f16, "<f2"}, {DType::i8, "|i1"}};
+// A dtype as save_npy writes it; the first character is the byte order. NumPy also knows it as `codes`, each with or
+// without a byte order, and by its names.
+struct Descriptor {
+  DType dtype;
+  std::string_view written;
+  std::array<std::string_view, 3> codes;
+  std::array<std::string_view, 4> names;
+};
+constexpr Descriptor kDescriptors[] = {{DType::f32, "<f4", {"f4", "f"}, {"float32", "single"}},
+                                       {DType::f64, "<f8", {"f8", "d"}, {"float64", "double", "float"}},
+                                       {DType::i32, "<i4", {"i4", "i"}, {"int32", "intc"}},
+                                       {DType::i64, "<i8", {"i8", "l", "q"}, {"int64", "int", "long", "longlong"}},
+                                       {DType::u8, "|u1", {"u1", "B"}, {"uint8", "ubyte"}},
+                                       {DType::boolean, "|b1", {"b1", "?"}, {"bool", "bool_"}},
+                                       {DType::f16, "<f2", {"f2", "e"}, {"float16", "half"}},
+                                       {DType::i8, "|i1", {"i1", "b"}, {"int8", "byte"}}};
 
 struct Header {
   std::optional<std::string> descriptor;
@@ -37,10 +50,12 @@ struct Header {
   std::optional<Shape> shape;
 };
 
-// The header is a Python dictionary of three known keys; nothing else of Python is understood.
+// The header is a Python dictionary of three known keys; nothing else of Python is understood. Python 2 wrote sizes
+// with an L at their end, which NumPy reads in versions 1.0 and 2.0.
 class HeaderParser {
  public:
-  HeaderParser(std::string_view text, const std::filesystem::path& path) : text_(text), path_(path) {}
+  HeaderParser(std::string_view text, size_t major, const std::filesystem::path& path)
+      : text_(text), python2_(major < 3), path_(path) {}
 
   Header parse() {
     Header header;
@@ -77,7 +92,7 @@ class HeaderParser {
     }
   }
 
-  void skip_spaces() { text_.remove_prefix(std::min(text_.find_first_not_of(" \t\n\r"), text_.size())); }
+  void skip_spaces() { text_.remove_prefix(std::min(text_.find_first_not_of(" \t\n\r\f"), text_.size())); }
 
   bool accept(char c) {
     skip_spaces();
@@ -111,74 +126,106 @@ class HeaderParser {
     fail("fortran_order is neither True nor False");
   }
 
+  // (), (2,), (2, 3) or (2, 3,). A single size without a comma is a number in Python and no tuple.
   Shape tuple() {
     Shape shape;
+    bool comma = false;
     expect('(');
     while (!accept(')')) {
-      skip_spaces();
-      int64_t size = 0;
-      const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), size);
-      if (error != std::errc() || size < 0) fail("a size in the shape is no number from 0 to 2^63");
-      text_.remove_prefix(static_cast<size_t>(end - text_.data()));
-      shape.push_back(size);
+      shape.push_back(size());
       if (shape.size() > kMaxDims) fail(fmt::format("there are more than {} dimensions", kMaxDims));
-      if (!accept(',')) {
+      comma = accept(',');
+      if (!comma) {
         expect(')');
         break;
       }
     }
+    if (shape.size() == 1 && !comma) fail(fmt::format("the shape ({0}) is no tuple; write ({0},)", shape.front()));
     return shape;
   }
 
+  int64_t size() {
+    skip_spaces();
+    int64_t size = 0;
+    const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), size);
+    if (error != std::errc() || size < 0) fail("a size in the shape is no decimal number from 0 to 2^63");
+    const auto digits = static_cast<size_t>(end - text_.data());
+    if (size > 0 && text_.front() == '0') fail("a size in the shape begins with 0");
+    text_.remove_prefix(digits);
+    if (python2_ && text_.starts_with('L')) text_.remove_prefix(1);
+    return size;
+  }
+
   std::string_view text_;
+  const bool python2_;
   const std::filesystem::path& path_;
 };
 
-DType dtype_named(const std::string& descriptor, const std::filesystem::path& path) {
-  for (const auto& [dtype, name] : kDescriptors) {
-    if (name == descriptor || (descriptor.substr(0, 1) == "=" && name.substr(1) == descriptor.substr(1))) return dtype;
+struct Elements {
+  DType dtype;
+  bool big_endian;
+};
+
+Elements elements_named(std::string_view descriptor, const std::filesystem::path& path) {
+  const auto has = [](const auto& spellings, std::string_view name) {
+    return !name.empty() && std::find(spellings.begin(), spellings.end(), name) != spellings.end();
+  };
+  const bool ordered =
+      !descriptor.empty() && std::string_view("<>=|").find(descriptor.front()) != std::string_view::npos;
+  const std::string_view code = descriptor.substr(ordered ? 1 : 0);
+  for (const Descriptor& known : kDescriptors) {
+    if (has(known.codes, code) || (!ordered && has(known.names, code))) {
+      return {known.dtype, descriptor.front() == '>' && size_of(known.dtype) > 1};
+    }
   }
-  if (descriptor.starts_with('>')) {
-    throw DataError(path.string() + ": dtype " + descriptor +
-                    " is big-endian; save array.astype(array.dtype.newbyteorder('<'))");
-  }
-  throw DataError(path.string() + ": dtype " + descriptor +
-                  " has no counterpart; convert the array to float16, "
-                  "float32, float64, int32, int64, int8, uint8 or bool");
+  throw DataError(
+      fmt::format("{}: dtype {} has no counterpart; convert the array to float16, float32, float64, int32, int64, "
+                  "int8, uint8 or bool",
+                  path.string(), descriptor.substr(0, 40)));
 }
 
-// Splits off the header's text; `file` is left with the data.
-std::string_view take_header(std::string_view& file, const std::filesystem::path& path) {
-  if (!file.starts_with(kMagic) || file.size() < kMagic.size() + 4) {
+struct Start {
+  std::string header;
+  size_t major;
+  size_t bytes;  // of the file, up to the data
+};
+
+Start read_start(FileReader& file, const std::filesystem::path& path) {
+  std::array<char, kPrefix> prefix{};
+  if (file.size() >= kPrefix) file.read_exactly(prefix);
+  if (!std::string_view(prefix.data(), kPrefix).starts_with(kMagic)) {
     throw DataError(path.string() + ": no .npy file; it does not begin with \\x93NUMPY and a version");
   }
-  const auto byte = [&](size_t i) { return static_cast<size_t>(static_cast<unsigned char>(file[i])); };
-  const size_t major = byte(6);
-  if (major < 1 || major > 3) {
-    throw DataError(fmt::format("{}: version {}.{} of .npy; 1 to 3 are known", path.string(), major, byte(7)));
+  const auto major = static_cast<unsigned char>(prefix[6]), minor = static_cast<unsigned char>(prefix[7]);
+  if (major < 1 || major > 3 || minor != 0) {
+    throw DataError(fmt::format("{}: version {}.{} of .npy; 1.0, 2.0 and 3.0 are known", path.string(), major, minor));
   }
-  const size_t begin = major == 1 ? 10 : 12;
+  std::array<unsigned char, 4> length_bytes{};
+  const size_t width = major == 1 ? 2 : 4;
+  const size_t begin = kPrefix + width;
   if (file.size() < begin) throw DataError(path.string() + ": truncated within the .npy header's length");
-  const size_t length = byte(8) | byte(9) << 8 | (major == 1 ? 0 : byte(10) << 16 | byte(11) << 24);
+  file.read_exactly({reinterpret_cast<char*>(length_bytes.data()), width});
+  size_t length = 0;
+  for (size_t i = 0; i < width; ++i) length |= size_t{length_bytes[i]} << 8 * i;
   if (length > kMaxHeader) {
     throw DataError(fmt::format("{}: an .npy header of {} bytes; {} are the most", path.string(), length, kMaxHeader));
   }
   if (file.size() - begin < length) throw DataError(path.string() + ": truncated within the .npy header");
-  const std::string_view header = file.substr(begin, length);
-  file.remove_prefix(begin + length);
-  return header;
+  Start start{std::string(length, '\0'), major, begin + length};
+  file.read_exactly(start.header);
+  return start;
 }
 
 void check_size(const Shape& shape, DType dtype, size_t held, const std::filesystem::path& path) {
-  // As NumPy counts: a size of 0 makes it no elements, whatever the others are.
-  const bool none = std::find(shape.begin(), shape.end(), 0) != shape.end();
-  size_t bytes = none ? 0 : size_of(dtype);
+  // NumPy refuses sizes whose product overflows even where a size of 0 leaves no element.
+  int64_t bytes = static_cast<int64_t>(size_of(dtype));
   for (const int64_t size : shape) {
-    if (__builtin_mul_overflow(bytes, static_cast<size_t>(size), &bytes)) {
+    if (size > 0 && __builtin_mul_overflow(bytes, size, &bytes)) {
       throw DataError(path.string() + ": shape " + to_string(shape) + " has more bytes than 64 bits count");
     }
   }
-  if (bytes != held) {
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) bytes = 0;
+  if (static_cast<size_t>(bytes) != held) {
     throw DataError(
         fmt::format("{}: {} bytes of data where shape {} of {} needs {}; the file is truncated or has more "
                     "than one array",
@@ -189,17 +236,22 @@ void check_size(const Shape& shape, DType dtype, size_t held, const std::filesys
 }  // namespace
 
 Tensor load_npy(const std::filesystem::path& path) {
-  const std::string content = read_file(path);
-  std::string_view data = content;
-  const Header header = HeaderParser(take_header(data, path), path).parse();
-  const DType dtype = dtype_named(*header.descriptor, path);
+  FileReader file(path);
+  const Start start = read_start(file, path);
+  const Header header = HeaderParser(start.header, start.major, path).parse();
+  const auto [dtype, big_endian] = elements_named(*header.descriptor, path);
   Shape shape = *header.shape;
-  check_size(shape, dtype, data.size(), path);
+  check_size(shape, dtype, file.size() - start.bytes, path);
   if (*header.fortran_order) std::reverse(shape.begin(), shape.end());
   // Any byte but 0 is true in NumPy, so bools come in as bytes.
   Tensor tensor = Tensor::empty(shape, dtype == DType::boolean ? DType::u8 : dtype);
-  dispatch_all(tensor.dtype(), [&](auto zero) {
-    if (!data.empty()) std::memcpy(tensor.data<decltype(zero)>(), data.data(), data.size());
+  dispatch_all(tensor.dtype(), [&, swapped = big_endian](auto zero) {
+    using T = decltype(zero);
+    const std::span<T> values = tensor.span<T>();
+    const std::span<char> bytes(reinterpret_cast<char*>(values.data()), values.size_bytes());
+    file.read_exactly(bytes);
+    if (!swapped) return;
+    for (size_t at = 0; at < bytes.size(); at += sizeof(T)) std::reverse(&bytes[at], &bytes[at] + sizeof(T));
   });
   if (*header.fortran_order) {
     std::vector<int64_t> order(shape.size());
@@ -211,16 +263,16 @@ Tensor load_npy(const std::filesystem::path& path) {
 
 void save_npy(const std::filesystem::path& path, const Tensor& tensor) {
   const auto* const known = std::find_if(std::begin(kDescriptors), std::end(kDescriptors),
-                                         [&](const auto& entry) { return entry.first == tensor.dtype(); });
+                                         [&](const Descriptor& entry) { return entry.dtype == tensor.dtype(); });
   if (known == std::end(kDescriptors)) {
     throw DTypeError(std::string("save_npy: .npy has no ") + name_of(tensor.dtype()) + "; use Tensor::to(DType::f32)");
   }
   if (tensor.dim() > static_cast<int64_t>(kMaxDims)) {
     throw ShapeError(fmt::format("save_npy: {} dimensions; NumPy reads at most {}", tensor.dim(), kMaxDims));
   }
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", known->second,
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", known->written,
                                    fmt::join(tensor.shape(), ", "), tensor.dim() == 1 ? "," : "");
-  const size_t prefix = kMagic.size() + 4;
+  const size_t prefix = kPrefix + 2;
   header.append(kAlignment - 1 - (prefix + header.size()) % kAlignment, ' ');
   header += '\n';
   std::string start(kMagic);

@@ -40,6 +40,27 @@ TEST(Files, ErrorsNameThePathAndTheReason) {
   EXPECT_EQ(names_in(folder.path()), (std::vector<std::string>{"d"}));
 }
 
+// Neither takes the memory that it would need.
+TEST(Files, EndlessAndEnormousFilesAreNotReadWhole) {
+  EXPECT_NE(message_of<IoError>([] { read_file("/dev/zero", 1 << 20); }).find("more than 1048576 bytes"),
+            std::string::npos);
+  const TempFolder folder;
+  const fs::path path = folder.write("sparse", "x");
+  fs::resize_file(path, uintmax_t{1} << 40);
+  EXPECT_NE(message_of<IoError>([&] { read_file(path); }).find("more than 1073741824 bytes"), std::string::npos);
+  EXPECT_EQ(read_file(folder.write("small", "12345"), 5), "12345");
+  EXPECT_THROW(read_file(folder.write("small", "123456"), 5), IoError);
+}
+
+TEST(Files, ReadsExactlyOrSaysThatTheFileEnds) {
+  const TempFolder folder;
+  FileReader file(folder.write("f", "abcdef"));
+  char four[4];
+  file.read_exactly(four);
+  EXPECT_EQ(std::string_view(four, 4), "abcd");
+  EXPECT_NE(message_of<DataError>([&] { file.read_exactly(four); }).find("ends 2 bytes too early"), std::string::npos);
+}
+
 TEST_F(SmallDisk, AFullOneLeavesTheOldFile) {
   const fs::path path = folder_.path() / "f";
   write_file_atomically(path, "old");
