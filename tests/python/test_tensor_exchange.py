@@ -44,7 +44,7 @@ def test_every_version_is_read(library, tmp_path, version):
     assert np.array_equal(np.load(tmp_path / "out.npy"), array)
 
 
-@pytest.mark.parametrize("dtype", [">f4", "complex64", "uint16", "U3", "datetime64[s]", [("a", "f4"), ("b", "i4")]])
+@pytest.mark.parametrize("dtype", ["complex64", "uint16", "U3", "datetime64[s]", [("a", "f4"), ("b", "i4")]])
 def test_other_dtypes_are_refused(library, tmp_path, dtype, capfd):
     np.save(tmp_path / "in.npy", np.zeros(3, dtype=dtype))
     assert library.copy_npy(bytes(tmp_path / "in.npy"), bytes(tmp_path / "out.npy")) == 1
@@ -73,6 +73,38 @@ def test_qing_writes_numpys_memory(library, dtype):
     expected = np.arange(12, dtype=dtype).reshape(3, 4)
     expected.T[1:, ::2] += 1
     assert np.array_equal(array, expected)
+
+
+# Neither library's memory is touched, and the capsule's owner still frees it.
+@pytest.mark.parametrize("dtype", ["bool", "int16", "uint16", "uint32", "uint64", "complex64", "complex128"])
+def test_other_dtypes_of_numpys_memory_are_refused(library, dtype, capfd):
+    array = np.full(3, 2).astype(dtype)
+    capsule = array.__dlpack__()
+    assert library.add_one(pointer_in(capsule)) == 1
+    said = capfd.readouterr().err
+    assert ("is none of qing's dtypes" if dtype != "bool" else "add_") in said
+    assert np.array_equal(array, np.full(3, 2).astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "complex64", "int16", "uint32"])
+def test_other_dtypes_of_torchs_memory_are_refused(library, dtype, capfd):
+    torch = pytest.importorskip("torch")
+    capsule = torch.ones(3).to(getattr(torch, dtype)).__dlpack__()
+    assert library.add_one(pointer_in(capsule)) == 1
+    assert "from_dlpack: type code" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("shape, strides", [((), None), ((0,), None), ((3, 0), None), ((1, 4), (1 << 40, 1)), ((4,), (-1,))])
+def test_shapes_of_torchs_and_numpys_memory(library, shape, strides):
+    if strides is None:
+        array = np.zeros(shape, dtype="float32")
+    else:
+        start = np.zeros(8, dtype="float32")[4:]
+        array = np.lib.stride_tricks.as_strided(start, shape, [4 * step for step in strides])
+    capsule = array.__dlpack__()
+    assert library.add_one(pointer_in(capsule)) == 0
+    mark_as_taken(capsule)
+    assert np.array_equal(array, np.ones(shape))
 
 
 def test_numpy_reads_qings_memory(library):
