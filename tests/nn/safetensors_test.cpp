@@ -177,7 +177,7 @@ TEST_F(SafetensorsTest, RefusesDescriptionsThatAreNot) {
 
 TEST_F(SafetensorsTest, RefusesShapesThatOverflow) {
   expect_refused(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}})", 0, "overflows");
-  expect_refused(R"({"a":{"dtype":"F32","shape":[4611686018427387904,0],"data_offsets":[0,0]}})", 0, "overflows");
+  expect_refused(R"({"a":{"dtype":"F32","shape":[4611686018427387904,4,0],"data_offsets":[0,0]}})", 0, "overflows");
   expect_refused(R"({"a":{"dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,0]}})", 0, "overflows");
 }
 

@@ -90,6 +90,7 @@ SAFETENSORS = [
     ("65 dimensions", one(shape="[" + "1," * 64 + "2]"), 2, True, UNSUPPORTED),
     ("an overflow before a 0", one("U8", "[4611686018427387904,4611686018427387904,0]", "[0,0]"), 0, False, INVALID),
     ("an overflow after a 0", one("U8", "[0,4611686018427387904,4611686018427387904]", "[0,0]"), 0, True, UNSUPPORTED),
+    ("a size of 63 bits and a 0", one("F32", "[4611686018427387904,0]", "[0,0]"), 0, True, READ),
     ("a size of 64 bits and a 0", one("U8", "[18446744073709551615,0]", "[0,0]"), 0, True, UNSUPPORTED),
     ("a size of 64 bits", one("U8", "[18446744073709551615]", "[0,18446744073709551615]"), 0, False, INVALID),
     ("a size of 65 bits", one("U8", "[18446744073709551616,0]", "[0,0]"), 0, False, INVALID),
