@@ -43,7 +43,8 @@ def test_a_part_of_the_libraries_builds(top):
     here = FOLDERS.index(top)
     for i, folder in enumerate(FOLDERS):
         built = {f"libqing_{folder}.a", f"test_{folder}", PROGRAMS[folder]}
-        assert {name for name in built if list(build.rglob(name))} == (built if i <= here else set())
+        found = {name for name in built if any(path.is_file() for path in build.rglob(name))}
+        assert found == (built if i <= here else set())
     listed = run("ctest", "--test-dir", build, "--show-only")
     assert int(re.search(r"Total Tests: (\d+)", listed)[1]) > 100
     assert "_NOT_BUILT" not in listed
