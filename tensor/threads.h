@@ -4,10 +4,10 @@
 //   1. set_num_threads(), or --threads of a command,
 //   2. the environment variable QING_THREADS, a number from 1 to 1024 (ValueError at first use otherwise),
 //   3. the environment variable OMP_NUM_THREADS, whose first number counts; a malformed one is ignored,
-//   4. the smaller of the CPUs that the process may run on and the CPU quota of its cgroups, rounded up. CPUs are those
-//   of
-//      OpenMP's places where OMP_PLACES, OMP_PROC_BIND or GOMP_CPU_AFFINITY set them, else those of the affinity mask.
-// OMP_THREAD_LIMIT bounds 3 and 4. The environment is read once, at the first use.
+//   4. the smaller of the usable CPUs and the CPU quota of the process's cgroups, rounded up.
+// Usable are the CPUs of OpenMP's places where OMP_PLACES, OMP_PROC_BIND or GOMP_CPU_AFFINITY set them, else those of
+// the affinity mask of the thread that asks first. OMP_THREAD_LIMIT bounds 3 and 4. The environment is read once, at
+// the first use.
 //
 // fork(): the child can compute, on as many threads as its parent. The forking thread's OpenMP threads end before the
 // fork and both processes start new ones when they need them. A child that was forked inside a body of parallel_for has
