@@ -126,7 +126,8 @@ class Registry {
   // All that a change touches.
   struct Contents {
     std::map<std::string, Model, std::less<>> models;
-    std::map<std::pair<std::string, std::int64_t>, Classifier> pinned;  // versions of aliases and trials
+    std::map<std::pair<std::string, std::int64_t>, Classifier> pinned;     // versions of aliases and trials
+    std::map<std::pair<std::string, std::int64_t>, std::string> unpinned;  // why such a version could not be loaded
     Failures failures;
     RegistryState state;
   };

@@ -29,6 +29,12 @@ std::vector<Registry::Indexed> Registry::index() const {
     Indexed& entry = all.at({name, failure.version});
     if (entry.ready) entry.reason = failure.why;  // it serves, but a second load of it has failed
   }
+  const auto add_unpinned = [&](const std::string& name, std::int64_t version) {
+    const auto found = now_.unpinned.find({name, version});
+    if (found != now_.unpinned.end()) add(name, version, false, found->second);  // unless it has been loaded since
+  };
+  for (const auto& [alias, target] : now_.state.aliases) add_unpinned(target.model, target.version);
+  for (const auto& [name, trial] : now_.state.trials) add_unpinned(name, trial.version);
   for (const auto& [name, choice] : now_.state.models) {
     if (choice.version == 0 && !now_.models.contains(name)) add(name, choice.highest, false, "unloaded");
   }

@@ -133,6 +133,7 @@ void Registry::pin_aliases(Contents& next) const {
     } catch (const std::exception& error) {
       log_line("error", "alias_not_loaded",
                {{"alias", alias}, {"model", target.model}, {"version", target.version}, {"error", error.what()}});
+      next.unpinned[{target.model, target.version}] = error.what();
     }
   }
 }
@@ -148,6 +149,7 @@ void Registry::pin_trials(Contents& next, std::vector<std::string>& ended) const
       fits ? void(next.pinned[{name, trial.version}] = std::move(candidate)) : ended.push_back(name);
     } catch (const std::exception& error) {
       log_line("error", "trial_not_loaded", {{"model", name}, {"version", trial.version}, {"error", error.what()}});
+      next.unpinned[{name, trial.version}] = error.what();
     }
   }
   for (const std::string& name : ended) next.state.trials.erase(name);

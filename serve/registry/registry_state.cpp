@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <boost/json.hpp>
 
+#include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -21,6 +22,7 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
   const std::string text = read_file(file);
   try {
     const json::value parsed = json::parse(text);
+    if (const auto twice = nn::duplicate_key(text)) throw DataError(fmt::format("'{}' stands twice", *twice));
     for (const auto& [name, value] : parsed.at("models").as_object()) {
       const auto number = [&value = value](const char* key) { return value.at(key).to_number<std::int64_t>(); };
       state.models[name] = {number("version"), number("previous"), number("highest")};

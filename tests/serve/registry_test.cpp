@@ -233,11 +233,39 @@ TEST_F(RegistryChanges, WhatCannotBeWrittenDownDoesNotHappen) {
 
 TEST_F(RegistryChanges, NamesAnUnreadableState) {
   have("mood/1");
-  for (const char* text : {"", "{", "{}", R"({"models":[],"aliases":{}})", R"({"models":{"a":{}},"aliases":{}})"}) {
+  for (const char* text : {"", "{", "{}", R"({"models":[],"aliases":{}})", R"({"models":{"a":{}},"aliases":{}})",
+                           R"({"models":{},"models":{},"aliases":{}})"}) {
     root.write(Registry::kStateFile, text);
     const std::string why = test::message_of<DataError>([&] { reopened().load(); });
     EXPECT_NE(why.find(Registry::kStateFile), std::string::npos) << text;
   }
+}
+
+// Versions of aliases and trials are in the index too when they cannot be loaded, for as long as somebody wants them.
+TEST_F(RegistryChanges, TheIndexHasTheVersionsOfAliasesAndTrialsThatFailed) {
+  have("mood/1"), have("mood/2"), have("mood/3");
+  Registry first = reopened();
+  first.load();
+  first.set_alias("stable", {"mood", 1});
+  first.set_trial("mood", {2, 0.5, false});
+  EXPECT_EQ(first.served_versions("mood"), (std::vector<std::int64_t>{1, 2, 3}));
+  have("mood/1/broken"), have("mood/2/broken");
+  Registry second = reopened();
+  second.load();
+  EXPECT_EQ(second.served_versions("mood"), (std::vector<std::int64_t>{3}));
+  const auto index = second.index();
+  ASSERT_EQ(index.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(index[i].version, static_cast<std::int64_t>(i) + 1);
+    EXPECT_EQ(index[i].ready, i == 2);
+    EXPECT_EQ(index[i].reason, i == 2 ? "" : "broken weights");
+  }
+  second.remove_alias("stable");
+  EXPECT_EQ(second.index().size(), 2U);
+  fs::remove_all(root.path() / "mood/2/broken");
+  second.set_trial("mood", {2, 0.5, false});
+  EXPECT_EQ(second.served_versions("mood"), (std::vector<std::int64_t>{2, 3}));
+  EXPECT_EQ(second.index().size(), 2U);
 }
 
 class AdminTest : public ServeTest {
