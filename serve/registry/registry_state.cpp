@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <boost/json.hpp>
 
+#include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -20,7 +21,7 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) return state;
   const std::string text = read_file(file);
   try {
-    const json::value parsed = json::parse(text);
+    const json::value parsed = nn::parse_file_json(text);
     for (const auto& [name, value] : parsed.at("models").as_object()) {
       const auto number = [&value = value](const char* key) { return value.at(key).to_number<std::int64_t>(); };
       state.models[name] = {number("version"), number("previous"), number("highest")};
