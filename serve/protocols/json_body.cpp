@@ -6,34 +6,12 @@
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
 
+#include <qing/nn/unique_keys.h>
 #include <qing/serve/http/router.h>
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
-
-// The members that a text of valid JSON writes down: its colons outside strings.
-std::size_t members_written(std::string_view text) {
-  std::size_t count = 0;
-  bool inside = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"') inside = !inside;
-    if (inside && text[i] == '\\') ++i;
-    if (!inside && text[i] == ':') ++count;
-  }
-  return count;
-}
-
-std::size_t members_of(const json::value& value) {
-  std::size_t count = 0;
-  if (const json::object* object = value.if_object()) {
-    count = object->size();
-    for (const auto& member : *object) count += members_of(member.value());
-  } else if (const json::array* list = value.if_array()) {
-    for (const json::value& element : *list) count += members_of(element);
-  }
-  return count;
-}
 
 // Whether a refusal may repeat the name of a field: it is the client's text, of any bytes and length.
 bool can_be_repeated(std::string_view name) {
@@ -56,7 +34,7 @@ json::value parse_json(std::string_view body, const Limits& limits) {
     throw Refusal(error_response(400, "malformed_json", "body: not JSON in UTF-8 (" + error.message() + ")"));
   }
   // The parser keeps the last of members of one name; which of them was meant nobody can know (RFC 7493, 2.3).
-  if (members_of(parsed) != members_written(body)) {
+  if (nn::repeats_a_key(body, parsed)) {
     throw Refusal(error_response(400, "malformed_json", "body: an object has two members of one name; leave one out"));
   }
   return parsed;
