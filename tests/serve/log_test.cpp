@@ -11,12 +11,12 @@
 namespace qing::serve {
 namespace {
 
-// stderr as a pipe of a page, for as long as it lives.
+// stderr as a pipe of four pages, for as long as it lives.
 class StderrPipe {
  public:
   StderrPipe() : old_(::dup(STDERR_FILENO)) {
     EXPECT_EQ(::pipe2(ends_, O_CLOEXEC), 0);
-    EXPECT_GT(::fcntl(ends_[1], F_SETPIPE_SZ, 4096), 0);
+    EXPECT_GT(::fcntl(ends_[1], F_SETPIPE_SZ, 16384), 0);
     ::dup2(ends_[1], STDERR_FILENO);
   }
   ~StderrPipe() {
@@ -60,7 +60,7 @@ TEST(Log, ALineThatIsCutEndsBeforeTheNext) {
   std::string all;
   {
     StderrPipe pipe;
-    log_line("info", "long", {{"text", std::string(6000, 'x')}});
+    log_line("info", "long", {{"text", std::string(40000, 'x')}});
     all = pipe.read();
     log_line("info", "after", {});
     all += pipe.read();
