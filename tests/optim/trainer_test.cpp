@@ -84,6 +84,17 @@ TEST(Trainer, AccumulationEqualsTheMeanOfTheBatches) {
   for (size_t i = 0; i < r.weights().size(); ++i) EXPECT_NEAR(r.weights()[i], by_hand.weights()[i], 1e-6);
 }
 
+// The norm is that of the gradients themselves: a power of two as a scale changes nothing.
+TEST(Trainer, ClipsAfterTheLossScaleIsTakenOut) {
+  Regression plain, scaled, free;
+  GradScaler scaler({.init_scale = 1024});
+  plain.train({.clip_norm = 0.5});
+  scaled.train({.clip_norm = 0.5, .scaler = &scaler});
+  free.train({});
+  for (size_t i = 0; i < plain.weights().size(); ++i) EXPECT_NEAR(scaled.weights()[i], plain.weights()[i], 1e-6);
+  EXPECT_GT(std::abs(free.weights()[0] - plain.weights()[0]), 1e-3) << "no step was clipped";
+}
+
 TEST(Trainer, EveryCallbackCanStop) {
   for (int which = 0; which < 4; ++which) {
     Regression r;
