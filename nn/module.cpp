@@ -222,7 +222,8 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict, const st
   for (const auto& [name, tensor] : own) {
     const auto given = state.find(name);
     const auto elsewhere = given_elsewhere(name, tensor);
-    if (given != state.end() && elsewhere != state.end() && !equal_values(given->second, elsewhere->second)) {
+    const bool both = given != state.end() && elsewhere != state.end() && name < elsewhere->first;
+    if (both && !equal_values(given->second, elsewhere->second)) {
       problems.push_back(fmt::format("{} and {} are one tensor here, and differ", name, elsewhere->first));
     }
     if (given == state.end() && elsewhere != state.end()) continue;

@@ -143,7 +143,7 @@ TEST_F(ModuleTest, StrictLoadingListsEveryMismatchAndCopiesNothing) {
   StateDict state = module_.state_dict();
   state.erase("running");
   state["linear.bias"] = Tensor::zeros({5});
-  state["scale"] = Tensor::full({2}, 4);
+  state["tied"] = state["scale"] = Tensor::full({2}, 4);
   state["surplus"] = Tensor::zeros({1});
   const std::string message = message_of<DataError>([&] { module_.load_state_dict(state); });
   for (const char* part :
