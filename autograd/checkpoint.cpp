@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/graph.h>
 
@@ -31,6 +32,23 @@ class Rewound {
   RandomState now_{};
 };
 
+thread_local bool recomputes = false;
+
+// What the second computation of a function has in common with the first, for as long as it lives.
+class SecondTime {
+ public:
+  SecondTime(Generator* rng, RandomState state, DType products)
+      : rewound_(rng, state), autocast_(products), outer_(std::exchange(recomputes, true)) {}
+  ~SecondTime() { recomputes = outer_; }
+  SecondTime(const SecondTime&) = delete;
+  SecondTime& operator=(const SecondTime&) = delete;
+
+ private:
+  Rewound rewound_;
+  AutocastGuard autocast_;
+  bool outer_;
+};
+
 // A leaf on the elements of an input, if that wants a gradient.
 Tensor stand_in(const Tensor& input, bool wanted) {
   Tensor leaf = input.alias();
@@ -43,6 +61,7 @@ Tensor stand_in(const Tensor& input, bool wanted) {
 Tensor checkpoint(const TensorFunction& function, const std::vector<Tensor>& inputs, Generator* rng) {
   if (!grad_enabled()) return function(inputs);
   const RandomState state = rng != nullptr ? RandomState{rng->seed(), rng->stream()} : RandomState{};
+  const DType products = autocast_dtype();
   Tensor y;
   {
     const NoGradGuard guard;
@@ -63,7 +82,7 @@ Tensor checkpoint(const TensorFunction& function, const std::vector<Tensor>& inp
     const EnableGradGuard enable;
     Tensor again;
     {
-      const Rewound rewound(rng, state);
+      const SecondTime second(rng, state, products);
       again = function(leaves);
     }
     if (!requires_grad(again)) return;
@@ -75,5 +94,7 @@ Tensor checkpoint(const TensorFunction& function, const std::vector<Tensor>& inp
   });
   return y;
 }
+
+bool recomputing() { return recomputes; }
 
 }  // namespace qing

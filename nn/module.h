@@ -86,8 +86,9 @@ class Module {
 
   StateDict state_dict();  ///< Parameters and persistent buffers; shares their storage.
   /// Copies tensors into the parameters and buffers of the same names, converting dtypes. DataError with the full list
-  /// of what has another shape and, if strict, what is missing or not known; then nothing was copied. Names in
-  /// `ignored` may be absent from the module.
+  /// of what has another shape and, if strict, what is missing or not known; then nothing was copied. Of the names of a
+  /// tied tensor one is enough, as files without duplicates have it; DataError when two of them have other values.
+  /// Names in `ignored` may be absent from the module.
   LoadResult load_state_dict(const StateDict& state, bool strict = true, const std::vector<std::string>& ignored = {});
 
  private:

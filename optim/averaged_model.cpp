@@ -32,11 +32,18 @@ Averaging swa() {
 
 AveragedModel::AveragedModel(std::vector<Tensor> parameters, Averaging averaging) : averaging_(std::move(averaging)) {
   if (parameters.empty()) throw ValueError("AveragedModel: there are no parameters");
-  for (const Tensor& parameter : parameters) {
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const Tensor& parameter = parameters[i];
     dispatch_floating(parameter.dtype(), "AveragedModel", [](auto) {});
     if (!parameter.is_contiguous()) {
       throw ValueError(
           fmt::format("AveragedModel: a parameter of shape {} is not contiguous", to_string(parameter.shape())));
+    }
+    // Swapped twice, it would have its own weights under the average's name, and lose them on the way back.
+    const auto here = parameters.begin() + static_cast<ptrdiff_t>(i);
+    if (std::any_of(parameters.begin(), here, [&](const Tensor& other) { return other.same_as(parameter); })) {
+      throw ValueError(fmt::format("AveragedModel: a parameter of shape {} stands there twice; name it once",
+                                   to_string(parameter.shape())));
     }
     parameters_.push_back(detach(parameter));
     averages_.push_back(parameters_.back().clone());

@@ -21,7 +21,8 @@ Averaging swa();  ///< n−1 of n: the plain mean (Izmailov et al. 2018)
 /// average ← d·average + (1−d)·weights after every step, in the weights' dtype. Not thread-safe.
 class AveragedModel : public Stateful {
  public:
-  /// ValueError when there are no parameters; DTypeError for one that is neither f32 nor f64.
+  /// ValueError when there are no parameters, or one is not contiguous or stands there twice, as tied weights listed by
+  /// hand do (Module::parameters() has each once); DTypeError for one that is neither f32 nor f64.
   explicit AveragedModel(std::vector<Tensor> parameters, Averaging averaging = swa());
 
   void update();

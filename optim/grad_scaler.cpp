@@ -12,7 +12,8 @@ GradScaler::GradScaler(GradScalerOptions options) : options_(options), scale_(op
   const auto check = [](bool good, const char* what, double value, const char* need) {
     if (!good) throw ValueError(fmt::format("GradScaler: {} is {}; it must be {}", what, value, need));
   };
-  check(std::isfinite(options.init_scale) && options.init_scale > 0, "init_scale", options.init_scale, "above 0");
+  check(options.init_scale >= kLeastScale && options.init_scale <= kGreatestScale, "init_scale", options.init_scale,
+        "from 2^-64 to 2^64");
   check(std::isfinite(options.growth_factor) && options.growth_factor > 1, "growth_factor", options.growth_factor,
         "above 1");
   check(options.backoff_factor > 0 && options.backoff_factor < 1, "backoff_factor", options.backoff_factor,
@@ -44,10 +45,10 @@ bool GradScaler::step(Optimizer& optimizer) {
 void GradScaler::update() {
   if (unscaled_.empty()) throw ValueError("GradScaler: update() comes after step()");
   if (std::any_of(unscaled_.begin(), unscaled_.end(), [](const auto& entry) { return entry.second.found_inf; })) {
-    scale_ *= options_.backoff_factor;
+    scale_ = std::max(scale_ * options_.backoff_factor, kLeastScale);
     good_steps_ = 0;
   } else if (++good_steps_ >= options_.growth_interval) {  // above it: counted towards a longer interval, then saved
-    if (std::isfinite(scale_ * options_.growth_factor)) scale_ *= options_.growth_factor;
+    scale_ = std::min(scale_ * options_.growth_factor, kGreatestScale);
     good_steps_ = 0;
   }
   unscaled_.clear();
@@ -61,7 +62,9 @@ void GradScaler::load_state_dict(const StateDict& state) {
   StateReader from("GradScaler: load_state_dict", state);
   const double scale = from.number("scale");
   const int64_t good = from.integer("growth_tracker", 0);
-  if (!(std::isfinite(scale) && scale > 0)) from.mismatch(fmt::format("scale is {}, needs to be above 0", scale));
+  if (!(scale >= kLeastScale && scale <= kGreatestScale)) {
+    from.mismatch(fmt::format("scale is {}, needs to be from 2^-64 to 2^64", scale));
+  }
   from.finish();
   scale_ = scale;
   good_steps_ = good;

@@ -12,8 +12,12 @@
 
 namespace qing::optim {
 
+/// The scale stays between these, where scaled losses and gradients have room in f32 on either side. Without bounds it
+/// would reach 0 or infinity in f32, or its inverse would: a step would write NaN into the weights, or change nothing.
+inline constexpr double kLeastScale = 0x1p-64, kGreatestScale = 0x1p64;
+
 struct GradScalerOptions {
-  double init_scale = 65536;
+  double init_scale = 65536;       ///< from kLeastScale to kGreatestScale
   double growth_factor = 2;        ///< above 1
   double backoff_factor = 0.5;     ///< in (0, 1)
   int64_t growth_interval = 2000;  ///< steps without an infinity or NaN after which the scale grows
@@ -33,7 +37,7 @@ class GradScaler : public Stateful {
   /// finite. ValueError when it was stepped since update().
   bool step(Optimizer& optimizer);
   /// Shrinks the scale when any optimizer had a gradient that is not finite, grows it after enough updates where none
-  /// had. ValueError when none was unscaled or stepped.
+  /// had; it stays within its bounds. ValueError when none was unscaled or stepped.
   void update();
 
   StateDict state_dict() const override;  ///< "scale", "growth_tracker"; between update() and the next backward

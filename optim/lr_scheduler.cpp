@@ -20,14 +20,17 @@ LrScheduler::LrScheduler(Optimizer& optimizer, std::vector<Schedule> schedules, 
   for (const Schedule& schedule : schedules_) {
     if (!schedule) throw ValueError("LrScheduler: a schedule is empty");
   }
-  for (size_t group = 0; group < schedules_.size(); ++group) base_.push_back(optimizer_.lr(group));
+  for (size_t group = 0; group < schedules_.size(); ++group) {
+    base_.push_back(optimizer_.lr(group));
+    if (momentum_) base_momentum_.push_back(optimizer_.momentum(group));
+  }
   apply();
 }
 
 void LrScheduler::apply() {
   for (size_t group = 0; group < schedules_.size(); ++group) {
     optimizer_.set_lr(group, schedules_[group](base_[group], step_));
-    if (momentum_) optimizer_.set_momentum(group, momentum_(optimizer_.momentum(group), step_));
+    if (momentum_) optimizer_.set_momentum(group, momentum_(base_momentum_[group], step_));
   }
 }
 
@@ -41,22 +44,33 @@ StateDict LrScheduler::state_dict() const {
   dict["step"] = integer_state(step_);
   for (size_t group = 0; group < base_.size(); ++group)
     dict[fmt::format("base_lr.{}", group)] = number_state(base_[group]);
+  for (size_t group = 0; group < base_momentum_.size(); ++group)
+    dict[fmt::format("base_momentum.{}", group)] = number_state(base_momentum_[group]);
   return dict;
 }
 
 void LrScheduler::load_state_dict(const StateDict& state) {
   StateReader from("LrScheduler: load_state_dict", state);
   const int64_t step = from.integer("step", 0);
-  std::vector<double> base;
+  std::vector<double> base, momentum = base_momentum_;
   for (size_t group = 0; group < base_.size(); ++group) {
     base.push_back(from.number(fmt::format("base_lr.{}", group)));
     if (!(std::isfinite(base.back()) && base.back() >= 0)) {
       from.mismatch(fmt::format("base_lr.{} is {}, needs at least 0", group, base.back()));
     }
   }
+  for (size_t group = 0; group < momentum.size(); ++group) {
+    const std::string name = fmt::format("base_momentum.{}", group);
+    if (!from.has(name)) continue;
+    momentum[group] = from.number(name);
+    if (!(momentum[group] >= 0 && momentum[group] < 1)) {
+      from.mismatch(fmt::format("{} is {}, needs to be in [0, 1)", name, momentum[group]));
+    }
+  }
   from.finish();
   step_ = step;
   base_ = std::move(base);
+  base_momentum_ = std::move(momentum);
 }
 
 ReduceLrOnPlateau::ReduceLrOnPlateau(Optimizer& optimizer, PlateauOptions options)

@@ -10,7 +10,7 @@
 namespace qing::optim {
 
 /// Sets the rates of all groups by pure schedules: those of step 0 when constructed, those of the next step at each
-/// step(). A group's base rate is the one it has at construction.
+/// step(). A group's base rate and momentum are those it has at construction.
 class LrScheduler : public Stateful {
  public:
   /// One schedule for all groups. `momentum`, if given, turns the groups' momentum (or beta1), as one_cycle_momentum
@@ -23,7 +23,9 @@ class LrScheduler : public Stateful {
   double lr(size_t group = 0) const { return optimizer_.lr(group); }
   int64_t last_step() const { return step_; }
 
-  StateDict state_dict() const override;  ///< "step", and "base_lr.0", ... for the groups
+  /// "step", and "base_lr.0", ... for the groups; with a momentum schedule "base_momentum.0", ..., too, which a state
+  /// may lack: the group's own base stays then.
+  StateDict state_dict() const override;
   /// Leaves the rates alone: they are the optimizer's state, and another schedule may have turned them since.
   void load_state_dict(const StateDict& state) override;
 
@@ -33,7 +35,7 @@ class LrScheduler : public Stateful {
   Optimizer& optimizer_;
   std::vector<Schedule> schedules_;
   Schedule momentum_;
-  std::vector<double> base_;
+  std::vector<double> base_, base_momentum_;  // of the groups; the second is empty without a momentum schedule
   int64_t step_ = 0;
 };
 

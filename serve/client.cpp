@@ -16,6 +16,7 @@
 #include <boost/json/value.hpp>
 
 #include <qing/serve/http/message.h>
+#include <qing/serve/http/retry_after.h>
 #include <qing/serve/registry/registry.h>
 
 namespace qing::serve {
@@ -130,14 +131,14 @@ std::vector<Emotion> emotions_of(const std::string& body, std::size_t count) {
   return emotions;
 }
 
-std::chrono::milliseconds wait_before(int attempt, const Response* response) {
-  if (response != nullptr) {
-    const auto header = (*response)[http::field::retry_after];
-    const bool number = !header.empty() && header.size() < 6 &&
-                        std::all_of(header.begin(), header.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (number)
-      return std::min<std::chrono::seconds>(std::chrono::seconds(std::stoi(std::string(header))), kLongestWait);
-  }
+std::optional<std::chrono::seconds> asked_wait(const Response& response) {
+  const auto header = response[http::field::retry_after];
+  return retry_after({header.data(), header.size()},
+                     std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
+}
+
+std::chrono::milliseconds wait_before(int attempt, const std::optional<std::chrono::seconds>& asked) {
+  if (asked) return *asked;
   return std::min(std::chrono::milliseconds(250) * (1 << std::min(attempt, 10)), std::chrono::milliseconds(8'000));
 }
 
@@ -151,8 +152,11 @@ std::string send(const ClientOptions& options, const std::string& path, const st
     }
     if (response && response->result_int() == 200) return std::move(response->body());
     const bool busy = response && (response->result_int() == 429 || response->result_int() == 503);
-    if (response && (!busy || attempt >= options.max_retries)) throw refusal(*response);
-    std::this_thread::sleep_for(wait_before(attempt, response ? &*response : nullptr));
+    const auto asked = response ? asked_wait(*response) : std::nullopt;
+    // What will be refused for longer than anybody waits, such as when the quota of a day is used up, is told at once.
+    const bool hopeless = asked && *asked > kLongestWait;
+    if (response && (!busy || hopeless || attempt >= options.max_retries)) throw refusal(*response);
+    std::this_thread::sleep_for(wait_before(attempt, asked));
   }
 }
 

@@ -48,9 +48,9 @@ class Client {
   /// ValueError on options that cannot work: an API key with a line break, a batch of none.
   explicit Client(ClientOptions options = {});
 
-  /// The emotion of each text, in order; long lists go out in batches. Waits as Retry-After asks for before it tries
-  /// again. ServiceError when the service refuses, IoError when it cannot be reached or answers something else, or not
-  /// in time.
+  /// The emotion of each text, in order; long lists go out in batches. Waits as Retry-After asks for, in seconds or by
+  /// a date, before it tries again, and does not try again when that is above a minute. ServiceError when the service
+  /// refuses, IoError when it cannot be reached or answers something else, or not in time.
   std::vector<Emotion> predict(const std::string& model, std::span<const std::string> texts) const;
 
  private:

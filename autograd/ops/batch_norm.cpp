@@ -5,6 +5,7 @@
 #include <cmath>
 #include <vector>
 
+#include <qing/autograd/checkpoint.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/normalization.h>
@@ -93,7 +94,7 @@ template <class T> void find_statistics(const Tensor& x, const Channels& s, doub
 
 // running = (1−momentum)·running + momentum·factor·batch
 void update_running(const Tensor& running, const Tensor& batch, double momentum, double factor) {
-  if (!running.defined()) return;
+  if (!running.defined() || recomputing()) return;
   Tensor target = running.alias();
   dispatch_floating(batch.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include <qing/nn/data/dataset.h>
 #include <qing/tensor/errors.h>
 
@@ -48,8 +50,11 @@ ImageDataset::ImageDataset(Tensor images, Tensor labels, std::vector<float> mean
                                  stddev_.size(), channels));
   }
   for (const float deviation : stddev_) {
-    if (!(deviation > 0))
-      throw ValueError(fmt::format("ImageDataset: a deviation of {}; it must be positive", deviation));
+    if (!(deviation > 0 && std::isfinite(deviation)))
+      throw ValueError(fmt::format("ImageDataset: a deviation of {}; it must be positive and finite", deviation));
+  }
+  for (const float mean : mean_) {
+    if (!std::isfinite(mean)) throw ValueError(fmt::format("ImageDataset: a mean of {}; it must be finite", mean));
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/autograd/checkpoint.h>
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/nn/layers/check.h>
@@ -70,7 +71,7 @@ Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
   check(x, least_rank_, most_rank_, 1);
   const Tensor y =
       batch_norm(x, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum, options_.eps);
-  if (by_input() && options_.track_running_stats) {
+  if (by_input() && options_.track_running_stats && !recomputing()) {
     Tensor count = num_batches_tracked_;
     count.fill(count.item() + 1);
   }

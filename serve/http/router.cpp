@@ -20,6 +20,24 @@ bool is_json(std::string_view content_type) {
   return charset == std::string::npos || type.find("utf-8", charset) != std::string::npos;
 }
 
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char small = static_cast<char>(c | 0x20);
+  return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
+}
+
+// "%3A" as ':'. What is no escape stays.
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+    out += low < 0 ? text[i] : static_cast<char>(high * 16 + low);
+    if (low >= 0) i += 2;
+  }
+  return out;
+}
+
 bool takes(const Route& route, std::string_view method) {
   return route.method == method || (route.method == "GET" && method == "HEAD");
 }
@@ -90,12 +108,13 @@ bool Router::matches(const std::vector<Segment>& segments, std::string_view path
   for (const Segment& segment : segments) {
     if (path.empty() || path.front() != '/') return false;
     path.remove_prefix(1);
-    const std::string_view text = path.substr(0, path.find('/'));
+    std::string_view text = path.substr(0, path.find('/'));
     path.remove_prefix(text.size());
     if (segment.name.empty()) {
       if (text != segment.literal) return false;
       continue;
     }
+    if (text.find('%') != text.npos) text = matched.decoded[matched.count] = percent_decoded(text);
     if (text.size() <= segment.literal.size() || !text.ends_with(segment.literal)) return false;
     matched.parameters[matched.count++] = {segment.name, text.substr(0, text.size() - segment.literal.size())};
   }

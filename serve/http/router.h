@@ -38,7 +38,7 @@ struct Call {
   const HttpHead& head;
   std::span<const std::pair<std::string_view, std::string_view>> parameters;  ///< of the pattern, in its order
 
-  /// The text in place of {name}; empty when the pattern has no such parameter.
+  /// The text in place of {name}, percent-decoded; empty when the pattern has no such parameter.
   std::string_view parameter(std::string_view name) const;
 };
 
@@ -53,8 +53,11 @@ struct Operation {
 };
 
 struct Route {
-  std::string_view method;   ///< GET answers HEAD too
-  std::string_view pattern;  ///< "/v1/models/{name}:predict": a parameter is 1 or more characters other than '/'
+  std::string_view method;  ///< GET answers HEAD too
+  /// "/v1/models/{name}:predict": a parameter is 1 or more characters other than '/'. A segment with a parameter is
+  /// percent-decoded (RFC 3986, 2.1) before it is compared, one without is not, so that a rule of a proxy for
+  /// "/v1/admin" cannot be passed by writing it otherwise.
+  std::string_view pattern;
   Scope scope = Scope::kPredict;
   BodyKind body = BodyKind::kNone;
   Operation operation;
@@ -81,6 +84,7 @@ class Router {
   };
   struct Matched {
     std::pair<std::string_view, std::string_view> parameters[kMostParameters];
+    std::string decoded[kMostParameters];  // what the views are of where a segment was encoded
     std::size_t count = 0;
   };
   static std::vector<Segment> compile(std::string_view pattern);

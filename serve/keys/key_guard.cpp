@@ -31,7 +31,8 @@ KeyGuard::KeyGuard(const std::filesystem::path& store, KeyStore::Clock clock)
     : clock_(std::move(clock)), store_(store, false, clock_) {
   version_ = store_.version();
   keys_ = read_keys();
-  for (const KeyUsage& row : store_.usage(clock_() / kDay)) stored_[{row.id, row.day}] = {row.requests, row.tokens};
+  day_ = clock_() / kDay;
+  for (const KeyUsage& row : store_.usage(day_)) stored_[{row.id, row.day}] = {row.requests, row.tokens};
   if (keys_.empty()) {
     log_line("warning", "store_without_keys", {{"file", store.string()}, {"remedy", "qing keys create"}});
   }
@@ -84,8 +85,9 @@ void KeyGuard::synchronize() {
   }
   // Before reading: what changes while it is read is read again.
   const std::int64_t version = store_.version();
-  const bool changed = version != version_;
   const std::int64_t today = clock_() / kDay;
+  // Of another day the rows are read again, not counted from 0: a clock that was set ahead comes back.
+  const bool changed = version != version_ || today != day_;
   if (batch.empty() && !changed) return;
   if (!batch.empty()) store_.add_usage(batch);
   // From here to the swap nothing may fail but by memory: what is written must not stay pending.
@@ -110,6 +112,7 @@ void KeyGuard::synchronize() {
   keys_.swap(keys);
   stored_.swap(stored);
   version_ = version;
+  day_ = today;
 }
 
 std::string KeyGuard::admit(std::string_view key, Scope scope) {

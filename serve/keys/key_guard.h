@@ -55,7 +55,7 @@ class KeyGuard : public Gatekeeper {
   const KeyStore::Clock clock_;
   std::mutex store_mutex_;  // taken before mutex_
   KeyStore store_;
-  std::int64_t version_ = 0;
+  std::int64_t version_ = 0, day_ = 0;  // of the store's rows that are in memory
 
   std::mutex mutex_;
   Keys keys_;

@@ -1,8 +1,15 @@
 #include "log.h"
 
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <cstdio>
+#include <cstdint>
 #include <ctime>
+#include <mutex>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -21,9 +28,7 @@ std::string utc_now() {
                      utc.tm_hour, utc.tm_min, utc.tm_sec, milliseconds % 1000);
 }
 
-}  // namespace
-
-void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
+std::string line_of(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
   std::string line =
       fmt::format(R"({{"time":"{}","level":{},"event":{})", utc_now(), json_quoted(level), json_quoted(event));
   for (const auto& [name, value] : fields) {
@@ -36,8 +41,57 @@ void log_line(std::string_view level, std::string_view event, std::initializer_l
       line += json_quoted(std::get<std::string>(value));
     }
   }
-  line += "}\n";
-  std::fwrite(line.data(), 1, line.size(), stderr);
+  return line + "}\n";
+}
+
+// stderr, which may be a pipe that nobody reads: a service must not stop answering for that. A pipe that poll() calls
+// writable takes PIPE_BUF bytes without waiting (pipe(7)), so that is how much is written at a time.
+class Output {
+ public:
+  void write(const std::string& line) {
+    const std::lock_guard lock(mutex_);
+    if (lost_ > 0) {
+      const std::string told = line_of("warning", "log_lines_lost", {{"lines", lost_}});
+      if (!put(cut_ ? "\n" + told : told)) {
+        ++lost_;
+        return;
+      }
+      lost_ = 0;
+      cut_ = false;
+    }
+    if (!put(line)) ++lost_;
+  }
+
+ private:
+  // Once a reader has taken nothing for kPatience, lines are dropped without waiting until it takes some again.
+  static constexpr int kPatience = 1000;  // milliseconds
+  static constexpr std::size_t kPiece = 4096;
+
+  bool put(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) {
+      pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      if (::poll(&ready, 1, lost_ > 0 ? 0 : kPatience) == 0) {
+        cut_ = cut_ || at > 0;
+        return false;
+      }
+      const ssize_t written = ::write(STDERR_FILENO, text.data() + at, std::min(kPiece, text.size() - at));
+      if (written < 0 && errno == EINTR) continue;
+      if (written <= 0) return true;  // a full disk or a closed pipe: nobody to tell
+      at += static_cast<std::size_t>(written);
+    }
+    return true;
+  }
+
+  std::mutex mutex_;
+  std::int64_t lost_ = 0;
+  bool cut_ = false;  // the last line that was written has no end
+};
+
+}  // namespace
+
+void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
+  static Output output;
+  output.write(line_of(level, event, fields));
 }
 
 }  // namespace qing::serve

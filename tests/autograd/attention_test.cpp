@@ -254,5 +254,27 @@ TEST(PackedAttention, EqualsSeparateOperandsToTheBit) {
                         attention_kv_packed(first, packed({k, v}), firsts, offsets, 4, 0.2, &fourth)));
 }
 
+// Softmax of a row of −∞ alone would be NaN, and its gradient would spread to every parameter.
+TEST(AttentionInTiles, AQueryThatSeesNothingGivesZerosAndHarmsNoGradient) {
+  const Tensor k = leaf({70, 4}, 2), v = leaf({70, 4}, 3);
+  Tensor added = Tensor::zeros({3, 70}, DType::f64), seen = Tensor::full({3, 70}, 1, DType::boolean);
+  added.slice(0, 1, 2).fill(kHidden);
+  seen.slice(0, 1, 2).fill(0);
+  const Tensor rows = leaf({2, 4}, 1), up = normal({3, 4}, 5);
+  const Tensor alone = cat({up.slice(0, 0, 1), up.slice(0, 2, 3)});
+  const auto want = gradients(sum(mul(scaled_dot_product_attention(rows, k, v), alone)), {k, v});
+  for (const Tensor& mask : {added, seen}) {
+    Tensor q = cat({rows.alias().slice(0, 0, 1), normal({1, 4}, 7), rows.alias().slice(0, 1, 2)});
+    set_requires_grad(q);
+    const Tensor y = scaled_dot_product_attention(q, k, v, {.attn_mask = mask});
+    const auto got = gradients(sum(mul(y, up)), {k, v, q});
+    for (int64_t j = 0; j < 4; ++j) {
+      EXPECT_EQ(at(y, {1, j}), 0);
+      EXPECT_EQ(at(got[2], {1, j}), 0);
+    }
+    expect_all_near({got[0], got[1]}, want, 1e-13);
+  }
+}
+
 }  // namespace
 }  // namespace qing::test

@@ -1,14 +1,12 @@
-// What a user can watch and change in a walk: hooks, retained gradients, guards, anomaly mode, checkpoints.
+// What a user can watch and change in a walk: hooks, retained gradients, guards, anomaly mode.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/checkpoint.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops.h>
-#include <qing/tensor/allocator.h>
 
 namespace qing {
 namespace {
@@ -138,75 +136,6 @@ TEST(Anomaly, NamesTheBackwardThatMadeNaN) {
     return grad(y).item();
   }()))
       << "without the guard it goes through";
-}
-
-TEST(Checkpoint, GivesTheGradientsOfCapturedLeavesToo) {
-  Tensor x = Tensor::from<double>({1, 2, 3}, {3}), w = Tensor::from<double>({0.5, -1, 2}, {3});
-  set_requires_grad(x);
-  set_requires_grad(w);
-  const auto f = [&](const std::vector<Tensor>& in) { return tanh(in[0] * w); };
-  backward(sum(f({x})));
-  const Tensor plain_x = grad(x).clone(), plain_w = grad(w).clone();
-  zero_grad(x);
-  zero_grad(w);
-  backward(sum(checkpoint(f, {x})));
-  for (int64_t i = 0; i < 3; ++i) {
-    EXPECT_DOUBLE_EQ(grad(x).data<double>()[i], plain_x.data<double>()[i]);
-    EXPECT_DOUBLE_EQ(grad(w).data<double>()[i], plain_w.data<double>()[i]);
-  }
-}
-
-TEST(Checkpoint, OfAFunctionWithoutInputsThatRequireGradients) {
-  Tensor w = Tensor::full({2}, 3, DType::f64);
-  set_requires_grad(w);
-  backward(
-      sum(checkpoint([&](const std::vector<Tensor>& in) { return in[0] * w; }, {Tensor::full({2}, 5, DType::f64)})));
-  EXPECT_DOUBLE_EQ(grad(w).data<double>()[0], 5);
-}
-
-TEST(Checkpoint, DrawsTheSameMaskBothTimesAndLeavesTheGeneratorAhead) {
-  Tensor x = Tensor::full({1000}, 1);
-  set_requires_grad(x);
-  Generator rng(3);
-  const Tensor y = checkpoint([&](const std::vector<Tensor>& in) { return dropout(in[0], 0.5, rng); }, {x}, &rng);
-  EXPECT_EQ(rng.stream(), 1U);
-  rng.next_stream();
-  backward(sum(y));
-  EXPECT_EQ(rng.stream(), 2U);
-  for (int64_t i = 0; i < 1000; ++i) EXPECT_EQ(grad(x).data<float>()[i], y.data<float>()[i]);
-}
-
-TEST(Checkpoint, KeepsLessForBackward) {
-  Tensor x = Tensor::full({1 << 18}, 0.5);
-  set_requires_grad(x);
-  const auto deep = [](const std::vector<Tensor>& in) {
-    Tensor h = in[0];
-    for (int i = 0; i < 8; ++i) h = tanh(h);
-    return h;
-  };
-  const size_t before = memory_stats().current_bytes;
-  const Tensor plain = deep({x});
-  const size_t kept = memory_stats().current_bytes - before;
-  const Tensor lean = checkpoint(deep, {x});
-  const size_t kept_lean = memory_stats().current_bytes - before - kept;
-  EXPECT_GE(kept, size_t{8} << 20);
-  EXPECT_LE(kept_lean, size_t{1} << 20);
-}
-
-TEST(Checkpoint, MayCaptureAResultThatIsUsedElsewhere) {
-  const Tensor x = variable(2), w = variable(0.5);
-  const Tensor h = exp(w);
-  const Tensor a = h * h;
-  const Tensor b = checkpoint([&](const std::vector<Tensor>& in) { return in[0] * h; }, {x});
-  backward(a + b);  // e^{2w} + x·e^w
-  EXPECT_NEAR(grad(w).item(), 2 * std::exp(1.0) + 2 * std::exp(0.5), 1e-12);
-  EXPECT_NEAR(grad(x).item(), std::exp(0.5), 1e-12);
-}
-
-TEST(Checkpoint, RefusesGradients) {
-  const Tensor x = variable(1);
-  const Tensor y = checkpoint([](const std::vector<Tensor>& in) { return exp(in[0]); }, {x});
-  EXPECT_THROW(gradients(y, {x}), AutogradError);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include <algorithm>
 #include <numeric>
 #include <set>
@@ -102,6 +104,8 @@ TEST(DataAdapters, ImagesAreNormalisedByChannel) {
   EXPECT_THROW(ImageDataset(gray, Tensor::arange(3)), ShapeError);
   EXPECT_THROW(ImageDataset(gray, labels, {0, 0}), ShapeError);
   EXPECT_THROW(ImageDataset(gray, labels, {0}, {0}), ValueError);
+  EXPECT_THROW(ImageDataset(gray, labels, {0}, {INFINITY}), ValueError);  // every pixel would be 0
+  EXPECT_THROW(ImageDataset(gray, labels, {NAN}, {1}), ValueError);
 }
 
 TEST(Collate, RefusesWhatDoesNotFit) {

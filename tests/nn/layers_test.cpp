@@ -6,8 +6,10 @@
 #include <vector>
 
 #include <qing/autograd/autograd.h>
+#include <qing/autograd/checkpoint.h>
 #include <qing/autograd/ops.h>
 
+#include "autograd/naive.h"
 #include "nn/temp_folder.h"
 
 namespace qing::nn {
@@ -224,6 +226,27 @@ TEST(Layers, RefuseBadArgumentsByName) {
   EXPECT_THROW(Dropout(-0.5), ValueError);
   EXPECT_NO_THROW(Dropout(1));  // as PyTorch
   EXPECT_NE(message_of<ValueError>([] { LayerNorm(0); }).find("LayerNorm: width is 0"), std::string::npos);
+}
+
+TEST(Layers, BatchesOfACheckpointAreCountedOnce) {
+  BatchNorm1d plain(3), lean(3);
+  plain.train();
+  lean.train();
+  Tensor x = Tensor::empty({6, 3});
+  Generator rng(5);
+  rng.fill_normal(x, 1, 2);
+  set_requires_grad(x);
+  for (int step = 0; step < 2; ++step) {
+    backward(sum(exp(plain.forward(x))));
+    const auto forward = [&](const std::vector<Tensor>& in) { return lean.forward(in[0]); };
+    backward(sum(exp(checkpoint(forward, {x}))));
+  }
+  const auto expected = plain.named_buffers(), got = lean.named_buffers();
+  ASSERT_EQ(expected.size(), 3U);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_TRUE(test::same_bits(got[i].second.to(DType::f64), expected[i].second.to(DType::f64))) << expected[i].first;
+  }
+  EXPECT_EQ(got[2].second.item(), 2);
 }
 
 }  // namespace

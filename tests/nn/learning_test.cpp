@@ -223,6 +223,8 @@ TEST(Llama, RefusesToDrawFromNaN) {
   const Tensor logits = Tensor::from<float>({std::numeric_limits<float>::quiet_NaN(), 5, 1}, {1, 3});
   EXPECT_THROW(TokenSampler({}, nullptr).draw(logits), ValueError);
   EXPECT_THROW(TokenSampler({.temperature = 1}, &rng).draw(logits), ValueError);
+  // -inf divided by it would be NaN, and what is ruled out would be drawn.
+  EXPECT_THROW(TokenSampler({.temperature = std::numeric_limits<double>::infinity()}, &rng), ValueError);
 }
 
 }  // namespace

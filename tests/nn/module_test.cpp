@@ -143,7 +143,7 @@ TEST_F(ModuleTest, StrictLoadingListsEveryMismatchAndCopiesNothing) {
   StateDict state = module_.state_dict();
   state.erase("running");
   state["linear.bias"] = Tensor::zeros({5});
-  state["scale"] = Tensor::full({2}, 4);
+  state["tied"] = state["scale"] = Tensor::full({2}, 4);
   state["surplus"] = Tensor::zeros({1});
   const std::string message = message_of<DataError>([&] { module_.load_state_dict(state); });
   for (const char* part :
@@ -250,6 +250,36 @@ TEST(Containers, FlattenJoinsDimensions) {
   EXPECT_EQ(Flatten(0, 1).forward(x).shape(), (Shape{6, 4, 5}));
   EXPECT_THROW(Flatten(2, 1).forward(x), IndexError);
   EXPECT_THROW(Flatten().forward(Tensor::zeros({3})), IndexError);
+}
+
+// A file without duplicates has a tied tensor once; which of its names it chose does not matter.
+TEST_F(ModuleTest, OneNameOfATiedTensorIsEnough) {
+  for (const char* absent : {"scale", "tied"}) {
+    const StateDict full = module_.state_dict();
+    StateDict state;
+    for (const auto& [name, tensor] : full) state.emplace(name, tensor.clone());
+    state.at("tied").fill(7);
+    state.at("scale").fill(7);
+    state.erase(absent);
+    Mixed other(rng_);
+    EXPECT_TRUE(other.load_state_dict(state).missing_keys.empty());
+    EXPECT_EQ(other.scale_.data<float>()[1], 7) << absent;
+    state.erase("scale");
+    state.erase("tied");
+    EXPECT_NE(message_of<DataError>([&] { other.load_state_dict(state); }).find("missing scale; missing tied"),
+              std::string::npos);
+  }
+}
+
+TEST_F(ModuleTest, NamesOfATiedTensorMustNotDisagree) {
+  StateDict state;
+  for (const auto& [name, tensor] : module_.state_dict()) state.emplace(name, tensor.clone());
+  state.at("tied").fill(7);
+  for (const bool strict : {true, false}) {
+    const std::string text = message_of<DataError>([&] { module_.load_state_dict(state, strict); });
+    EXPECT_NE(text.find("scale and tied are one tensor here, and differ"), std::string::npos) << text;
+  }
+  EXPECT_EQ(module_.scale_.data<float>()[0], 1);
 }
 
 }  // namespace

@@ -59,5 +59,12 @@ TEST(AveragedModel, RefusesBadArguments) {
   EXPECT_THROW(AveragedModel({Tensor::zeros({1}, DType::i64)}), DTypeError);
 }
 
+// Swapped twice, the weights would be lost.
+TEST(AveragedModel, RefusesAParameterThatStandsThereTwice) {
+  const Tensor p = Tensor::full({2}, 1, DType::f64), q = Tensor::full({2}, 2, DType::f64);
+  EXPECT_THROW(AveragedModel({p, q, p}), ValueError);
+  EXPECT_NO_THROW(AveragedModel({p, q}));
+}
+
 }  // namespace
 }  // namespace qing::optim

@@ -132,5 +132,29 @@ TEST_F(GradScalerTest, RefusesOptionsOutOfRange) {
   EXPECT_THROW(GradScaler({.growth_interval = 0}), ValueError);
 }
 
+// With a scale of 0, or one whose inverse is infinite in f32, the first good step would write NaN.
+TEST_F(GradScalerTest, ComesBackAfterAnyNumberOfBadSteps) {
+  GradScaler scaler({.init_scale = 65536, .growth_interval = 1});
+  for (int i = 0; i < 1200; ++i) EXPECT_FALSE(step(scaler, std::numeric_limits<float>::infinity()));
+  EXPECT_EQ(scaler.scale(), kLeastScale);
+  EXPECT_EQ(p_.item(), 1);
+  EXPECT_TRUE(step(scaler, 0.5F));
+  EXPECT_EQ(p_.item(), 0.75);
+}
+
+// Small gradients never overflow: without a bound the unscaled ones became 0, and training stood still.
+TEST_F(GradScalerTest, StopsGrowingWhileItsInverseIsANormalNumber) {
+  GradScaler scaler({.init_scale = 0x1p40, .growth_interval = 1});
+  float expected = 1;
+  for (int i = 0; i < 60; ++i) {
+    EXPECT_TRUE(step(scaler, 0x1p-10F));
+    expected -= 0x1p-11F;
+    EXPECT_EQ(p_.item(), expected) << i;
+  }
+  EXPECT_EQ(scaler.scale(), kGreatestScale);
+  EXPECT_THROW(GradScaler({.init_scale = 0x1p65}), ValueError);
+  EXPECT_THROW(GradScaler({.init_scale = 0x1p-65}), ValueError);
+}
+
 }  // namespace
 }  // namespace qing::optim

@@ -118,5 +118,25 @@ TEST(ReduceLrOnPlateau, RefusesOptionsOutOfRange) {
   EXPECT_THROW(ReduceLrOnPlateau(sgd, {.min_lr = -1}), ValueError);
 }
 
+TEST(LrScheduler, AMomentumScheduleBeginsAtTheBaseAtEveryStep) {
+  Sgd sgd({leaf()}, {.lr = 1, .momentum = 0.8});
+  LrScheduler scheduler(sgd, exponential_lr(1), exponential_lr(0.5));
+  for (const double momentum : {0.8, 0.4, 0.2}) {
+    EXPECT_DOUBLE_EQ(sgd.momentum(), momentum);
+    scheduler.step();
+  }
+  Sgd other({leaf()}, {.lr = 1, .momentum = 0.3});
+  LrScheduler resumed(other, exponential_lr(1), exponential_lr(0.5));
+  other.load_state_dict(sgd.state_dict());
+  resumed.load_state_dict(scheduler.state_dict());
+  resumed.step();
+  EXPECT_DOUBLE_EQ(other.momentum(), 0.05);
+  StateDict state = scheduler.state_dict();
+  state.erase("base_momentum.0");  // as it was written before there was one
+  EXPECT_NO_THROW(resumed.load_state_dict(state));
+  state["base_momentum.0"] = number_state(1);
+  EXPECT_THROW(resumed.load_state_dict(state), DataError);
+}
+
 }  // namespace
 }  // namespace qing::optim

@@ -84,6 +84,17 @@ TEST(Trainer, AccumulationEqualsTheMeanOfTheBatches) {
   for (size_t i = 0; i < r.weights().size(); ++i) EXPECT_NEAR(r.weights()[i], by_hand.weights()[i], 1e-6);
 }
 
+// The norm is that of the gradients themselves: a power of two as a scale changes nothing.
+TEST(Trainer, ClipsAfterTheLossScaleIsTakenOut) {
+  Regression plain, scaled, free;
+  GradScaler scaler({.init_scale = 1024});
+  plain.train({.clip_norm = 0.5});
+  scaled.train({.clip_norm = 0.5, .scaler = &scaler});
+  free.train({});
+  for (size_t i = 0; i < plain.weights().size(); ++i) EXPECT_NEAR(scaled.weights()[i], plain.weights()[i], 1e-6);
+  EXPECT_GT(std::abs(free.weights()[0] - plain.weights()[0]), 1e-3) << "no step was clipped";
+}
+
 TEST(Trainer, EveryCallbackCanStop) {
   for (int which = 0; which < 4; ++which) {
     Regression r;
@@ -210,13 +221,12 @@ TEST(Trainer, ResumesToTheBitFromWhereverItStopped) {
 
 TEST(Trainer, TheLossIsTheLastStepsWhenAllWereSkipped) {
   Regression r;
-  GradScaler scaler({.init_scale = 1e300});
-  TrainerOptions options;
-  options.scaler = &scaler;
-  const TrainerResult result = r.train(options);
+  GradScaler scaler({.init_scale = kGreatestScale});
+  const auto huge = [&](const Tensor& x) { return r.loss(x) * Tensor::full({}, 1e30); };
+  const TrainerResult result = Trainer(r.model, *r.optimizer, losses_of(r.batches, huge), {.scaler = &scaler}).run();
   EXPECT_EQ(result.steps, 6);
   EXPECT_TRUE(std::isfinite(result.loss));
-  EXPECT_NEAR(result.loss, r.loss(r.batches.back()).item(), 1e-6);
+  EXPECT_NEAR(result.loss / 1e30, r.loss(r.batches.back()).item(), 1e-6);
 }
 
 TEST(Trainer, RefusesPartsOfItsOwnNamesAndNone) {

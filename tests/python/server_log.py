@@ -37,6 +37,7 @@ EVENTS = {
     "accept_failed": {"reason": REASON},
     "drain_cut_off": {"connections": NUMBER},
     "fewer_connections": {"connections": NUMBER, "remedy": REASON},
+    "log_lines_lost": {"lines": NUMBER},
     "certificate_reloaded": {},
     "certificate_not_reloaded": {"reason": REASON},
 }

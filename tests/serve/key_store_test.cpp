@@ -380,5 +380,20 @@ TEST_F(KeyStoreTest, RefusesKeysThatCannotBe) {
   EXPECT_EQ(store.keys().size(), 1U);
 }
 
+TEST_F(KeyStoreTest, AClockThatWasAheadDoesNotForgetTheDay) {
+  const std::string key = create({.quotas = {.requests_per_day = 2}});
+  KeyGuard guard(file, clock());
+  EXPECT_EQ(status(guard, key), 200);
+  EXPECT_EQ(status(guard, key), 200);
+  guard.synchronize();
+  now += 400 * kDay;
+  guard.synchronize();
+  EXPECT_EQ(status(guard, key), 200);  // another day
+  guard.synchronize();
+  now -= 400 * kDay;
+  guard.synchronize();
+  EXPECT_EQ(status(guard, key), 429);
+}
+
 }  // namespace
 }  // namespace qing::serve

@@ -467,5 +467,20 @@ TEST_F(AdminTest, AnswersWhileAModelLoads) {
   EXPECT_EQ(admin.receive().status, 200);
 }
 
+// As Kubernetes mounts a volume: links into a folder whose name begins with two dots.
+TEST_F(RegistryChanges, FollowsLinksAndPassesOverWhatIsNoVersion) {
+  have("..2026_01/mood/1"), have("..2026_01/mood/05"), have("..2026_01/mood/99999999999999999999"), have("elsewhere/7");
+  fs::create_directory_symlink("..2026_01", root.path() / "..data");
+  fs::create_directory_symlink("..data/mood", root.path() / "mood");
+  fs::create_directory_symlink("../../elsewhere/7", root.path() / "mood/2");
+  fs::create_directory_symlink("nowhere", root.path() / "mood/3");
+  root.write("..2026_01/mood/4", "a file");
+  Registry registry = reopened();
+  registry.load();
+  EXPECT_EQ(registry.find("mood")->version, 2);
+  EXPECT_EQ(registry.find("mood")->versions, (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(registry.list().size(), 2U);  // and elsewhere
+}
+
 }  // namespace
 }  // namespace qing::serve

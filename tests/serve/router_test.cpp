@@ -90,6 +90,18 @@ TEST_F(RouterTest, RefusesTablesThatContradictThemselves) {
   }
 }
 
+TEST_F(RouterTest, DecodesParametersButNoFixedSegments) {
+  EXPECT_EQ(ask({.path = "/a/x%2Dy%5f"}).body, "/a/{name} name=x-y_");
+  EXPECT_EQ(ask({"POST", "/a/x%3Ago", {{"Content-Type", "application/json"}}, true}).body, "/a/{name}:go name=x");
+  EXPECT_EQ(ask({.path = "/a/%78/b/%37"}).body, "/a/{name}/b/{v} name=x v=7");
+  EXPECT_EQ(ask({.path = "/a/x%2Fb%2F7"}).body, "/a/{name} name=x/b/7");  // no end of a segment
+  EXPECT_EQ(ask({.path = "/a/%2525"}).body, "/a/{name} name=%25");
+  for (const char* name : {"%", "%4", "%4g", "%zz", "x%"}) {
+    EXPECT_EQ(ask({.path = std::string("/a/") + name}).body, std::string("/a/{name} name=") + name);
+  }
+  EXPECT_EQ(ask({.path = "/%61/x"}).status, 404);  // a proxy's rule for /a would not see it
+}
+
 TEST(RequestId, IsTheClientsWhenItIsPlain) {
   EXPECT_EQ(request_id("abc-1.2_Z"), "abc-1.2_Z");
   for (const std::string& bad : {std::string(), std::string("a b"), std::string("a\"b"), std::string(65, 'a')}) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,9 @@ from .model import BaseModel, Emotion, checked_texts
 
 class AsyncMaaSClient:
     """As :class:`MaaSClient`, to be awaited. At most ``concurrency`` requests are under way at a time, each on a thread
-    of the client's own. Use it in ``async with``, or call :meth:`close`.
+    of the client's own; a process that was forked gets threads of its own. A request that is cancelled keeps its thread
+    until the service has answered, or ``timeout`` is over. Use it in ``async with``, or call :meth:`close`, after which
+    a request is a RuntimeError.
     """
 
     def __init__(
@@ -31,7 +34,20 @@ class AsyncMaaSClient:
         if concurrency < 1:
             raise ValueError(f"concurrency {concurrency}: must be at least 1")
         self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size, ssl_context)
-        self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="maas_sdk")
+        self._concurrency = concurrency
+        self._closed = False
+        self._start_threads()
+
+    def _start_threads(self) -> None:
+        self._process = os.getpid()
+        self._threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="maas_sdk")
+
+    def _executor(self) -> ThreadPoolExecutor:
+        if self._closed:
+            raise RuntimeError("AsyncMaaSClient: closed; make a new one")
+        if self._process != os.getpid():  # a fork leaves the threads behind, and the pool would wait for them for ever
+            self._start_threads()
+        return self._threads
 
     def __repr__(self) -> str:
         return f"AsyncMaaSClient(endpoint={self.endpoint!r})"
@@ -52,6 +68,7 @@ class AsyncMaaSClient:
 
     async def close(self) -> None:
         """Lets go of the threads; requests that have not begun are cancelled."""
+        self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def get_model(self, name: str) -> "AsyncModel":
@@ -70,7 +87,7 @@ class AsyncMaaSClient:
         loop, client = asyncio.get_running_loop(), self._client
         for attempt in range(client.max_retries + 1):
             try:
-                return await loop.run_in_executor(self._threads, client._request_once, method, path, payload)
+                return await loop.run_in_executor(self._executor(), client._request_once, method, path, payload)
             except MaaSError as error:
                 if not client._retried(error) or attempt == client.max_retries:
                     raise

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -22,6 +23,7 @@ DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
 MAX_BATCH = 64
 _RETRIED_STATUS = (429, 503)
 _MAX_WAIT = 60.0
+_LONGEST_TIMEOUT = 365 * 86400.0
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -34,10 +36,12 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class MaaSClient:
     """A client of the service. May be used from several threads.
 
-    ``endpoint`` defaults to the environment variable MAAS_ENDPOINT, then to http://127.0.0.1:8080. ``timeout`` is in
-    seconds and bounds each wait for the service. A 429, a 503 and a failed connection are tried ``max_retries`` times
-    more, after the time which Retry-After asks for, unless that is above a minute, or else after a time that doubles. ``ssl_context`` is for an https
-    address whose certificate the system does not know: ``ssl.create_default_context(cafile=...)``.
+    ``endpoint`` defaults to the environment variable MAAS_ENDPOINT, then to http://127.0.0.1:8080; white space around
+    it is left out. ValueError when it is no http(s) address or holds a user or a password: keys go into ``api_key``,
+    which no message shows. ``timeout`` is in seconds, at most a year, and bounds each wait for the service. A 429, a
+    503 and a failed connection are tried ``max_retries`` times more, after the time which Retry-After asks for, unless
+    that is above a minute, or else after a time that doubles. ``ssl_context`` is for an https address whose certificate
+    the system does not know: ``ssl.create_default_context(cafile=...)``.
     """
 
     def __init__(
@@ -49,14 +53,12 @@ class MaaSClient:
         batch_size: int = MAX_BATCH,
         ssl_context: Optional[ssl.SSLContext] = None,
     ) -> None:
-        address = endpoint or os.environ.get("MAAS_ENDPOINT") or DEFAULT_ENDPOINT
-        parts = urllib.parse.urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"endpoint {address!r}: not an http(s) address such as {DEFAULT_ENDPOINT}")
+        address = (endpoint or os.environ.get("MAAS_ENDPOINT") or DEFAULT_ENDPOINT).strip()
+        host = _host_of(address)
         if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
             raise ValueError("api_key: holds spaces or characters that are not printable ASCII; copy it again")
-        if timeout <= 0:
-            raise ValueError(f"timeout {timeout}: must be a positive number of seconds")
+        if not 0 < timeout <= _LONGEST_TIMEOUT:
+            raise ValueError(f"timeout {timeout}: must be a number of seconds above 0, at most {_LONGEST_TIMEOUT:.0f}")
         if max_retries < 0:
             raise ValueError(f"max_retries {max_retries}: must not be negative")
         if batch_size < 1:
@@ -69,7 +71,7 @@ class MaaSClient:
         handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
         if ssl_context is not None:
             handlers.append(urllib.request.HTTPSHandler(context=ssl_context))
-        if parts.hostname in ("localhost", "127.0.0.1", "::1"):
+        if host in ("localhost", "127.0.0.1", "::1"):
             handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine's loopback
         self._opener = urllib.request.build_opener(*handlers)
 
@@ -169,13 +171,30 @@ class MaaSClient:
                                    "or give its address as endpoint= or MAAS_ENDPOINT")
 
 
-def _seconds(retry_after: Optional[str]) -> Optional[float]:
-    """A Retry-After header, which holds seconds or a date."""
-    if retry_after is None:
-        return None
-    if retry_after.strip().isdigit():
-        return float(retry_after)
+def _host_of(address: str) -> str:
+    """The host of an http(s) address. ValueError, which does not repeat what may be a password."""
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except (TypeError, ValueError, IndexError):
+        parts = urllib.parse.urlsplit(address)
+        host, port = parts.hostname, parts.port  # reading the port checks it
+    except ValueError as error:
+        raise ValueError(f"endpoint: {error}; give an http(s) address such as {DEFAULT_ENDPOINT}") from None
+    if "@" in parts.netloc:
+        raise ValueError("endpoint: holds a user or a password, which would end up in logs; give the key as api_key")
+    printable = address.isascii() and address.isprintable() and " " not in address
+    if parts.scheme not in ("http", "https") or not host or port == 0 or parts.query or parts.fragment or not printable:
+        raise ValueError(f"endpoint {address!r}: not an http(s) address such as {DEFAULT_ENDPOINT}")
+    return host
+
+
+def _seconds(retry_after: Optional[str]) -> Optional[float]:
+    """A Retry-After header, which holds seconds or a date in one of HTTP's three forms (RFC 9110, 10.2.3)."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+        # The form of asctime() names no zone; HTTP's dates are all in UTC (RFC 9110, 5.6.7).
+        date = date if date.tzinfo is not None else date.replace(tzinfo=timezone.utc)
+        return max(0.0, date.timestamp() - time.time())
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None

@@ -8,6 +8,7 @@ import json
 import urllib.parse
 from typing import (
     TYPE_CHECKING,
+    AbstractSet,
     Any,
     Dict,
     Iterable,
@@ -106,6 +107,8 @@ def checked_texts(texts: Iterable[str]) -> List[str]:
     """The texts as a list. All are checked before any is sent: a bad one in the last batch must not waste the others."""
     if isinstance(texts, (bytes, bytearray)):
         raise TypeError("predict: texts are bytes; decode them first, such as texts.decode('utf-8')")
+    if isinstance(texts, (Mapping, AbstractSet)):  # the answers could not be told apart: they come in a list's order
+        raise TypeError(f"predict: texts are a {type(texts).__name__}; give a list, whose order the answers have")
     checked = list(texts)
     for index, text in enumerate(checked):
         if not isinstance(text, str):

@@ -1,0 +1,35 @@
+"""What: in onnxruntime ArgMax and TopK of one row name different elements once the row holds a NaN. TopK takes the NaN
+for the greatest, as NumPy does; ArgMax passes over it, unless it comes first.
+Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6.
+A user meets it with two exports of one classifier, the one ending in ArgMax and the other in TopK for the best labels:
+for an input on which the model overflows they answer with different labels, and the first looks like any other answer.
+"""
+
+from scratch_environment import main
+
+PROGRAM = r"""
+import math, numpy, onnxruntime
+from onnx import TensorProto, helper
+
+rows = {"NaN within": [1.0, math.nan, -3.0, 0.0], "NaN first": [math.nan, -1.0, 2.0, 0.0], "none": [1.0, 5.0, 2.0, 0.0]}
+one = helper.make_tensor("k", TensorProto.INT64, [1], [1])
+nodes = [helper.make_node("ArgMax", ["x"], ["place"], axis=0, keepdims=1),
+         helper.make_node("TopK", ["x", "k"], ["value", "top"], axis=0)]
+outputs = [helper.make_tensor_value_info("place", TensorProto.INT64, [1]),
+           helper.make_tensor_value_info("top", TensorProto.INT64, [1])]
+graph = helper.make_graph(nodes, "best", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4])], outputs, [one])
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+seen = {}
+for name, row in rows.items():
+    x = numpy.array(row, numpy.float32)
+    place, top = (int(output[0]) for output in session.run(None, {"x": x}))
+    seen[name] = (place, top, int(x.argmax()))
+    print(f"{name:10} {row}: ArgMax {place}, TopK {top}, numpy.argmax {seen[name][2]}")
+same = seen == {"NaN within": (0, 1, 1), "NaN first": (0, 0, 0), "none": (1, 1, 1)}
+print("as described" if same else "changed")
+raise SystemExit(0 if same else 1)
+"""
+
+if __name__ == "__main__":
+    main(["onnxruntime==1.32.0", "onnx==1.23.2", "numpy==2.4.6"], PROGRAM)

@@ -1,0 +1,30 @@
+"""What: enable_truncation(max_length=n) with n below the number of special tokens truncates nothing. With [CLS] and
+[SEP] a limit of 2 leaves these two; a limit of 1 or 0 gives the whole text, without an error or a warning.
+Versions: tokenizers 0.23.3.
+A user meets it when the limit is computed, such as what a prompt leaves over: at the point where no room is left at all
+the longest input of all goes to the model.
+"""
+
+from scratch_environment import main
+
+PROGRAM = r"""
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+words = "[UNK] [CLS] [SEP] a b c d".split()
+tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+tokenizer.post_processor = processors.TemplateProcessing(
+    single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+seen = {}
+for limit in (4, 3, 2, 1, 0):
+    tokenizer.enable_truncation(max_length=limit)
+    seen[limit] = tokenizer.encode("a b c d").tokens
+    print("max_length", limit, "gives", len(seen[limit]), seen[limit])
+whole = ["[CLS]", "a", "b", "c", "d", "[SEP]"]
+same = [len(seen[limit]) for limit in (4, 3, 2)] == [4, 3, 2] and seen[1] == seen[0] == whole
+print("as described" if same else "changed")
+raise SystemExit(0 if same else 1)
+"""
+
+if __name__ == "__main__":
+    main(["tokenizers==0.23.3"], PROGRAM)
