@@ -257,6 +257,15 @@ void add_keys(CLI::App& app, cli::KeysArguments& a, Action& action) {
   CLI::App* usage = add("usage", "Show requests and tokens by day (UTC) and key", cli::run_keys_usage);
   usage->add_option("id", a.id, "Of this key alone");
   usage->add_option("--days", a.days, "So many, with today")->capture_default_str()->check(CLI::Range(1, 100'000));
+  CLI::App* backup = add("backup", "Copy the store and its pepper, also while servers use it", cli::run_keys_backup);
+  backup->add_option("file", a.backup, "Where to; the pepper goes to FILE.pepper")->required();
+  backup->add_flag("--without-pepper", a.without_pepper,
+                   "The pepper never changes: a copy of it may be kept elsewhere");
+  backup->add_flag("--overwrite", a.overwrite, "Replace a backup that is there");
+  CLI::App* restore = add("restore", "Make the store what it was when it was backed up", cli::run_keys_restore);
+  restore->add_option("file", a.backup, "The backup")->required();
+  restore->add_option("--pepper", a.pepper, "By default FILE.pepper, or if that is missing the store's");
+  restore->add_flag("--overwrite", a.overwrite, "Replace the keys of a store that is there, also while servers use it");
 }
 
 void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {

@@ -94,6 +94,9 @@ struct KeysArguments {
   int64_t tokens_per_minute = 0, tokens_per_day = 0;
   int64_t overlap = 86400;  ///< seconds
   int64_t days = 30;
+  std::filesystem::path backup,
+      pepper;  ///< files of run_keys_backup and run_keys_restore; an empty pepper: FILE.pepper
+  bool without_pepper = false, overwrite = false;
   bool json = false;
 };
 /// Makes a store where there is none. Prints the new key alone on stdout.
@@ -105,6 +108,10 @@ void run_keys_rotate(const KeysArguments& arguments);
 void run_keys_revoke(const KeysArguments& arguments);
 /// A line a day and key.
 void run_keys_usage(const KeysArguments& arguments);
+/// Copies the store, as it is at one moment, to the file `backup`; servers may use it meanwhile.
+void run_keys_backup(const KeysArguments& arguments);
+/// The other way.
+void run_keys_restore(const KeysArguments& arguments);
 
 struct InfoArguments {
   std::filesystem::path model;  ///< empty: the engine only
