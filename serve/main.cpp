@@ -215,6 +215,14 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& con
   command->add_flag("--allow-no-keys", a.allow_no_keys, "Serve other machines without keys");
   command->add_option("--certificate", a.certificate, "Certificate chain in PEM: TLS; read again on SIGHUP");
   command->add_option("--tls-key", a.tls_key, "Private key of the certificate, in PEM");
+  command
+      ->add_option("--cors-origin", a.site.cors_origins,
+                   "Origin whose pages may call the service, such as https://app.example.org, or *; may be given again")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_option("--base-path", a.site.base_path, "Prefix of all paths, such as /qing");
+  command->add_flag("--trust-forwarded-prefix", a.site.trust_forwarded_prefix,
+                    "A proxy in front sets X-Forwarded-Prefix: what it takes off the front of paths");
   command->add_option("--log-requests", a.log_requests, "A line in the log for each request")->capture_default_str();
   cli::add_limits(command, a.limits);
   command->footer("The line goes before the environment, the environment before the file.");

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <qing/serve/cli/settings.h>
+#include <qing/serve/http/site_options.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/version.h>
 #include <qing/tensor/dtype.h>
@@ -78,6 +79,7 @@ struct ServeArguments {
   std::filesystem::path keys;
   bool allow_no_keys = false;
   std::filesystem::path certificate, tls_key;  ///< both or none
+  SiteOptions site = {};
   bool log_requests = true;
   Limits limits = {};
 };

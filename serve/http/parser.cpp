@@ -273,7 +273,10 @@ HttpHead HttpParser::head() const {
   return head;
 }
 
-std::string_view HttpParser::header(std::string_view name) const { return request_->find(name); }
+std::string_view HttpParser::header(std::string_view name) const {
+  // Before its request line has been read, the fields are those of another request.
+  return request_->method.empty() ? std::string_view() : request_->find(name);
+}
 std::string HttpParser::take_body() { return std::move(request_->body); }
 std::size_t HttpParser::body_size() const { return request_->body.size(); }
 

@@ -43,6 +43,7 @@ class HttpParser {
 
   /// Views of the data that the header's last step was given.
   HttpHead head() const;
+  /// Empty when there is none, or the header was refused before it.
   std::string_view header(std::string_view name) const;
 
   std::string take_body();

@@ -46,6 +46,7 @@ void Session::start() {
 
 void Session::turn_away(HttpResponse response) {
   if (state_ == State::kHandshake) return close();
+  routed_.fields = owner_.handler().fields({});
   respond(std::move(response), false);
   flush();
 }
@@ -147,6 +148,7 @@ bool Session::step() {
   }
   const bool had_header = parser_->header_done();
   HttpParser::Step fed = parser_->feed(in_);
+  if (fed.refusal && !had_header) routed_.fields = owner_.handler().fields(parser_->header("Origin"));
   if (!fed.refusal && !had_header && parser_->header_done()) {
     const bool goes_on = on_header();
     in_.erase(0, fed.consumed);
@@ -173,6 +175,7 @@ void Session::begin_request() {
   begun_ = Clock::now();
   deadline_ = begun_ + owner_.limits().request_time;
   parser_ ? parser_->reset() : void(parser_ = std::make_unique<HttpParser>(owner_.limits()));
+  routed_.fields = owner_.handler().fields({});
 }
 
 // False when the request ends here.
@@ -270,10 +273,12 @@ void Session::write_head(const HttpResponse& response, bool keep) {
   field("X-Content-Type-Options", "nosniff");
   if (!routed_.request_id.empty()) field("X-Request-Id", routed_.request_id);
   if (!routed_.traceparent.empty()) field("traceparent", routed_.traceparent);
+  for (const auto& [name, value] : routed_.fields) field(name, value);
   for (const auto& [name, value] : response.headers) field(name, value);
   if (!keep) field("Connection", "close");
   if (keep && old) field("Connection", "keep-alive");
-  field("Content-Length", std::to_string(response.body.size()));
+  // A 204 has neither a body nor its length (RFC 9110, 8.6).
+  if (response.status != 204) field("Content-Length", std::to_string(response.body.size()));
   out_ += "\r\n";
 }
 

@@ -142,49 +142,49 @@ def test_clients_that_leave_cost_no_connection(server, port):
         time.sleep(0.05)
 
 
-class TestTls:
-    @pytest.fixture(scope="class")
-    def secure(self, qing, models_root, tmp_path_factory):
-        from conftest import RunningServer
+@pytest.fixture(scope="module")
+def secure(qing, models_root, tmp_path_factory):
+    from conftest import RunningServer
 
-        files = make_certificate(tmp_path_factory.mktemp("tls") / "files", "half")
-        running = RunningServer(qing.binary, "--port", 0, "--models", models_root, "--certificate", files / "chain.pem",
-                                "--tls-key", files / "key.pem")  # fmt: skip
-        yield running
-        assert running.stop()[0] == 0
+    files = make_certificate(tmp_path_factory.mktemp("tls") / "files", "half")
+    running = RunningServer(qing.binary, "--port", 0, "--models", models_root, "--certificate", files / "chain.pem",
+                            "--tls-key", files / "key.pem")  # fmt: skip
+    yield running
+    assert running.stop()[0] == 0
 
-    @pytest.mark.parametrize("with_notice", [True, False], ids=["close_notify", "end of the stream"])
-    def test_a_whole_request_is_answered(self, secure, with_notice):
-        """RFC 8446, 6.1: close_notify ends one direction alone."""
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        session = unverified(ssl.TLSVersion.TLSv1_3).wrap_bio(incoming, outgoing)
-        raw = socket.create_connection(address_of(secure), timeout=10)
 
-        def until_done(step):
-            while True:
-                try:
-                    return step()
-                except ssl.SSLWantReadError:
-                    if data := outgoing.read():
-                        raw.sendall(data)
-                    part = raw.recv(65536)
-                    incoming.write(part) if part else incoming.write_eof()
+@pytest.mark.parametrize("with_notice", [True, False], ids=["close_notify", "end of the stream"])
+def test_a_whole_request_is_answered_below_tls(secure, with_notice):
+    """RFC 8446, 6.1: close_notify ends one direction alone."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = unverified(ssl.TLSVersion.TLSv1_3).wrap_bio(incoming, outgoing)
+    raw = socket.create_connection(address_of(secure), timeout=10)
 
-        until_done(session.do_handshake)
-        session.write(post(body=LONG) + get())
+    def until_done(step):
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                if data := outgoing.read():
+                    raw.sendall(data)
+                part = raw.recv(65536)
+                incoming.write(part) if part else incoming.write_eof()
+
+    until_done(session.do_handshake)
+    session.write(post(body=LONG) + get())
+    raw.sendall(outgoing.read())
+    if with_notice:
+        with pytest.raises(ssl.SSLWantReadError):
+            session.unwrap()
         raw.sendall(outgoing.read())
-        if with_notice:
-            with pytest.raises(ssl.SSLWantReadError):
-                session.unwrap()
-            raw.sendall(outgoing.read())
-        else:
-            raw.shutdown(socket.SHUT_WR)
-        data = b""
-        while data.count(b"HTTP/1.1 200 OK") < 2 or not data.endswith(b"}"):
-            part = until_done(lambda: session.read(65536))
-            assert part, f"the end after {data[:100]}"
-            data += part
-        raw.close()
+    else:
+        raw.shutdown(socket.SHUT_WR)
+    data = b""
+    while data.count(b"HTTP/1.1 200 OK") < 2 or not data.endswith(b"}"):
+        part = until_done(lambda: session.read(65536))
+        assert part, f"the end after {data[:100]}"
+        data += part
+    raw.close()
 
 
 def test_answers_end_when_the_server_stops(qing, models_root):
