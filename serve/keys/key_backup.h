@@ -21,9 +21,9 @@ void backup_keys(const std::filesystem::path& store, const std::filesystem::path
 
 /// Makes the store what it was when `file` was written. With `overwrite` it replaces the content of a store that is
 /// there, in one transaction: servers that use it take the keys up within a second. All is checked before anything
-/// changes: IoError when the disk fails, when the store is there and `overwrite` is not set, and when there is no
-/// pepper; DataError when the file is damaged or no store of keys, or the pepper not its, or not that of the store
-/// there.
+/// changes: IoError when the disk fails or the file is no database, when the store is there and `overwrite` is not set,
+/// and when there is no pepper; DataError when the file is damaged or no store of keys, or the pepper not its, or not
+/// that of the store there.
 void restore_keys(const std::filesystem::path& file, const std::filesystem::path& store,
                   const KeyBackupOptions& options);
 

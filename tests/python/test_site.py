@@ -60,7 +60,7 @@ def chosen(running, qing, tmp_path_factory):
     """A server for the pages of two origins, with keys."""
     store = tmp_path_factory.mktemp("keys") / "keys.db"
     key = json.loads(qing("keys", "create", "--store", store, "--json", "--scopes", "predict,admin").stdout)["key"]
-    return running("--cors-origin", PAGE, "--cors-origin", "http://localhost:3000", "--keys", store, "--body-bytes", 4096,
+    return running("--cors-origin", PAGE, "--cors-origin", "http://localhost:3000", "--keys", store, "--body-bytes", 20_000,
                    "--header-bytes", 2048), key  # fmt: skip
 
 
@@ -119,10 +119,10 @@ def test_every_answer_carries_the_fields(chosen):
         403: ask(endpoint, "POST", "/v1/admin/rescan", b"{}", **good),
         404: ask(endpoint, "POST", "/v1/models/none/predict", BODY, **good),
         405: ask(endpoint, "PUT", path, BODY, **good),
-        413: ask(endpoint, "POST", path, b" " * 5000, **good),
+        413: ask(endpoint, "POST", path, b" " * 30_000, **good),
         415: ask(endpoint, "POST", path, BODY, Origin=PAGE, Authorization="Bearer " + key, Content_Type="text/plain"),
         422: ask(endpoint, "POST", path, b'{"text":1}', **good),
-        504: ask(endpoint, "POST", path, json.dumps({"texts": ["I love it " * 20] * 15, "explain": True}).encode(),
+        504: ask(endpoint, "POST", path, json.dumps({"texts": ["I love it " * 25] * 60, "explain": True}).encode(),
                  Request_Timeout="0.001", **good),  # fmt: skip
     }
     for expected, (status, fields, _) in answers.items():
@@ -299,7 +299,7 @@ FETCH = """
 @needs_browser
 def test_a_page_of_another_origin_calls_predict(chromium, running, qing, site, tmp_path):
     store = tmp_path / "keys.db"
-    key = qing("keys", "create", "--store", store, "--requests-per-minute", 2).stdout.strip()
+    key = qing("keys", "create", "--store", store, "--requests-per-day", 2).stdout.strip()
     open_to_it, closed = running("--cors-origin", site, "--keys", store), running()
     chromium.open(site + "/")
     good = chromium.run(FETCH, open_to_it, key, '{"texts": ["I love this film"]}')
