@@ -65,9 +65,9 @@ std::string openapi_json(const std::vector<Route>& routes, std::string_view base
     path += fmt::format(R"({}"{}":{})", path.empty() ? "" : ",", lower(route.method), operation_json(route));
   }
   std::string body = R"({"openapi":"3.1.0","info":{"title":"qing","version":")" + std::string(kVersion) +
-                     R"(","license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},)"(
-                         base.empty() ? "" : fmt::format(R"("servers":[{{"url":{}}}],)", json_quoted(base))) +
-                     R"("security":[{"bearer":[]},{"key":[]},{}],"paths":{)";
+                     R"(","license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},)";
+  if (!base.empty()) body += fmt::format(R"("servers":[{{"url":{}}}],)", json_quoted(base));
+  body += R"("security":[{"bearer":[]},{"key":[]},{}],"paths":{)";
   bool first = true;
   for (const auto& [pattern, operations] : paths) {
     body += fmt::format("{}{}:{{{}}}", first ? "" : ",", json_quoted(pattern), operations);
