@@ -25,11 +25,14 @@ std::string_view key_of(const HttpHead& head) {
 
 }  // namespace
 
-Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits)
-    : keys_(std::move(keys)),
+Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
+         const SiteOptions& site)
+    : cors_(site.cors_origins),
+      base_path_(site.base_path, site.trust_forwarded_prefix),
+      keys_(std::move(keys)),
       service_(std::move(registry), batcher, limits, keys_.get()),
       router_(all_routes()),
-      openapi_(openapi_json(router_.routes())) {}
+      openapi_(openapi_json(router_.routes(), base_path_.prefix())) {}
 
 std::vector<Route> Api::all_routes() {
   std::vector<Route> all;
@@ -42,16 +45,39 @@ std::vector<Route> Api::all_routes() {
                  .pattern = "/openapi.json",
                  .scope = Scope::kOpen,
                  .operation = {"observability", "This description", {}, R"({"type":"object"})"},
-                 .open = [this](const Call&) {
-                   return answer({200, openapi_, {}});
+                 .open = [this](const Call& call) {
+                   std::string_view base = call.head.base;
+                   if (base.empty()) return answer({200, openapi_, {}});
+                   base.remove_suffix(1);
+                   return answer({200, openapi_json(router_.routes(), base), {}});
                  }});
   return all;
 }
 
-Routed Api::route(const HttpHead& sent) {
-  HttpHead head = sent;
-  // Clients join addresses carelessly: a path may end in one '/' more than its route.
-  if (head.path.size() > 1 && head.path.ends_with('/') && !head.path.ends_with("//")) head.path.remove_suffix(1);
+Routed Api::route(const HttpHead& given) {
+  HttpHead head = given;
+  std::string base;
+  Routed routed;
+  if (auto refusal = base_path_.enter(head, base)) {
+    routed.name = "unknown";
+    routed.refusal = std::move(refusal);
+  } else if (auto redirect = base_path_.redirect(given.path, head)) {
+    routed.name = "/";
+    routed.run = answer(std::move(*redirect));
+  } else {
+    // Clients join addresses carelessly: a path may end in one '/' more than its route.
+    if (head.path.size() > 1 && head.path.ends_with('/') && !head.path.ends_with("//")) head.path.remove_suffix(1);
+    routed = cors_.enabled() && CorsPolicy::is_preflight(head) ? preflight(head) : routed_below(head);
+  }
+  routed.request_id = request_id(head.header("X-Request-Id"));
+  routed.traceparent = checked_traceparent(head.header("traceparent"));
+  routed.fields = cors_.fields(head.header("Origin"));
+  // What is answered depends on it, and a cache must not give one site's page to another.
+  if (base_path_.trusts_forwarded()) routed.fields.emplace_back("Vary", "X-Forwarded-Prefix");
+  return routed;
+}
+
+Routed Api::routed_below(const HttpHead& head) {
   std::string key;
   Routed routed = router_.route(head, [&](Scope scope) {
     if (keys_ && scope != Scope::kOpen) key = keys_->admit(key_of(head), scope);
@@ -60,8 +86,23 @@ Routed Api::route(const HttpHead& sent) {
     routed.refusal = protocols::openai_error(std::move(*routed.refusal));
   }
   routed.key = std::move(key);
-  routed.request_id = request_id(head.header("X-Request-Id"));
-  routed.traceparent = checked_traceparent(head.header("traceparent"));
+  return routed;
+}
+
+// Browsers send preflights without the key.
+Routed Api::preflight(const HttpHead& head) const {
+  const auto allowed = router_.allowed(head.path);
+  Routed routed;
+  routed.name = allowed ? allowed->pattern : "unknown";
+  if (!allowed) {
+    routed.refusal = error_response(404, "unknown_route", "no such route; /openapi.json lists them");
+  } else if (!cors_.allows(head.header("Origin"))) {
+    routed.refusal = error_response(403, "origin_not_allowed", "pages of this origin may not call the service");
+  } else if (allowed->scope == Scope::kAdmin) {
+    routed.refusal = error_response(403, "from_a_page", "changes to models are not for web pages; use another client");
+  } else {
+    routed.run = answer(CorsPolicy::preflight(allowed->methods));
+  }
   return routed;
 }
 

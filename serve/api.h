@@ -6,8 +6,11 @@
 #include <vector>
 
 #include <qing/serve/batching/batcher.h>
+#include <qing/serve/http/base_path.h>
+#include <qing/serve/http/cors.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/http/router.h>
+#include <qing/serve/http/site_options.h>
 #include <qing/serve/keys/gatekeeper.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/monitoring/statistics.h>
@@ -19,10 +22,13 @@ namespace qing::serve {
 /// Answers the protocols of serve/protocols/. Routes of a scope other than kOpen ask for a key when there are keys.
 class Api : public HttpHandler {
  public:
-  /// `batcher` must outlive the Api. Without `keys` (null) every request is let in.
-  Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits);
+  /// `batcher` must outlive the Api. Without `keys` (null) every request is let in. ValueError on a site option that
+  /// cannot be.
+  Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
+      const SiteOptions& site = {});
 
   Routed route(const HttpHead& head) override;
+  HttpFields fields(std::string_view origin) const override { return cors_.fields(origin); }
   void answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) override;
   /// From now on /health/ready is 503.
   void begin_drain() { service_.begin_drain(); }
@@ -33,6 +39,11 @@ class Api : public HttpHandler {
 
  private:
   std::vector<Route> all_routes();
+  Routed routed_below(const HttpHead& head);
+  Routed preflight(const HttpHead& head) const;
+
+  const CorsPolicy cors_;
+  const BasePath base_path_;
   const std::unique_ptr<Gatekeeper> keys_;
   Service service_;
   Router router_;

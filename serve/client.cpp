@@ -15,6 +15,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include <qing/serve/http/lines.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/http/retry_after.h>
 #include <qing/serve/registry/registry.h>
@@ -29,11 +30,16 @@ namespace {
 constexpr std::chrono::seconds kLongestWait{60};
 using Response = http::response<http::string_body>;
 
-// The service may be computing the answer still: to ask again would double the work of a busy one.
-class Timeout : public IoError {
+// A failure after which to ask again does no good. After a time-out the service may still be computing the answer, and
+// what answers with malformed HTTP does so again.
+class Final : public IoError {
  public:
   using IoError::IoError;
 };
+
+// Of a response's status line and header. Beast's own limit is 8 KiB, without the means to look at the lines.
+constexpr std::size_t kHeaderBytes = 16 * 1024;
+constexpr std::size_t kReadBytes = 16 * 1024;
 
 std::string host_field(const ClientOptions& options) {
   const bool ipv6 = options.host.find(':') != std::string::npos;
@@ -63,14 +69,43 @@ class Exchange {
     wait([&](auto done) { stream_.async_connect(found, [done](auto error, const auto&) { done(error); }); });
     wait([&](auto done) { http::async_write(stream_, request_, [done](auto error, std::size_t) { done(error); }); });
     beast::flat_buffer buffer;
-    Response response;
-    wait([&](auto done) {
-      http::async_read(stream_, buffer, response, [done](auto error, std::size_t) { done(error); });
-    });
-    return response;
+    for (;;) {
+      read_header(buffer);
+      http::response_parser<http::string_body> parser;
+      auto look_at_chunk = [](std::uint64_t, beast::string_view extensions, boost::system::error_code& wrong) {
+        if (!chunk_extensions_fault({extensions.data(), extensions.size()}).empty()) {
+          wrong = http::error::bad_chunk_extension;
+        }
+      };
+      parser.on_chunk_header(look_at_chunk);
+      wait([&](auto done) {
+        http::async_read(stream_, buffer, parser, [done](auto error, std::size_t) { done(error); });
+      });
+      // Interim responses may come before the answer, asked for or not (RFC 9110, 15.2).
+      if (http::to_status_class(parser.get().result_int()) != http::status_class::informational)
+        return parser.release();
+    }
   }
 
  private:
+  // Until the whole header is in the buffer. Its lines are looked at before Beast joins folded ones.
+  void read_header(beast::flat_buffer& buffer) {
+    HeaderLines lines(HeaderLines::Fold::kRefusedInFraming);
+    for (;;) {
+      const auto data = buffer.data();
+      const HeaderLines::Look look =
+          lines.look(std::string_view(static_cast<const char*>(data.data()), std::min(data.size(), kHeaderBytes)));
+      if (!look.wrong.empty()) throw Final(message("malformed answer: " + std::string(look.wrong), kOtherProgram));
+      if (look.whole) return;
+      if (data.size() >= kHeaderBytes) throw Final(message("the answer's header is too long", kOtherProgram));
+      wait([&](auto done) {
+        stream_.async_read_some(buffer.prepare(kReadBytes), [&buffer, done](auto error, std::size_t size) {
+          buffer.commit(size);
+          done(error);
+        });
+      });
+    }
+  }
   template <typename Start> void wait(Start start) {
     boost::system::error_code result;
     start([&result](boost::system::error_code error) { result = error; });
@@ -78,13 +113,19 @@ class Exchange {
     io_.run();
     if (result) fail(result);
   }
+  static constexpr const char* kOtherProgram = "check that a qing service runs there";
+  std::string message(const std::string& what, const char* remedy) const {
+    return fmt::format("Client: {} port {}: {}; {}", options_.host, options_.port, what, remedy);
+  }
   [[noreturn]] void fail(const boost::system::error_code& error) const {
-    const auto message = [this](const std::string& what, const char* remedy) {
-      return fmt::format("Client: {} port {}: {}; {}", options_.host, options_.port, what, remedy);
-    };
     if (error == beast::error::timeout) {
-      throw Timeout(message(fmt::format("no answer in {} ms", options_.timeout.count()),
-                            "raise the timeout or send fewer texts"));
+      throw Final(message(fmt::format("no answer in {} ms", options_.timeout.count()),
+                          "raise the timeout or send fewer texts"));
+    }
+    // Beast's own errors tell of malformed HTTP, but for an end of the stream in the middle.
+    const bool cut = error == http::error::end_of_stream || error == http::error::partial_message;
+    if (error.category() == make_error_code(http::error::bad_value).category() && !cut) {
+      throw Final(message("malformed answer: " + error.message(), kOtherProgram));
     }
     throw IoError(message(error.message(), "check that the service runs there"));
   }
@@ -147,7 +188,7 @@ std::string send(const ClientOptions& options, const std::string& path, const st
     std::optional<Response> response;
     try {
       response = Exchange(options, path, body).run();
-    } catch (const Timeout&) { throw; } catch (const IoError&) {
+    } catch (const Final&) { throw; } catch (const IoError&) {
       if (attempt >= options.max_retries) throw;
     }
     if (response && response->result_int() == 200) return std::move(response->body());

@@ -58,15 +58,30 @@ Statement Database::prepare(std::string_view sql) {
   return Statement(*this, handle);
 }
 
-void Database::use_log() {
-  // SQLite does not wait for its other connections here, whatever the busy time-out.
+int Database::patiently(const std::function<int()>& step) {
   const auto end = std::chrono::steady_clock::now() + kPatience;
   int code = SQLITE_OK;
-  while ((code = sqlite3_exec(handle_.get(), "PRAGMA journal_mode=WAL", nullptr, nullptr, nullptr)) == SQLITE_BUSY &&
-         std::chrono::steady_clock::now() < end) {
+  while (((code = step()) == SQLITE_BUSY || code == SQLITE_LOCKED) && std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
+  return code;
+}
+
+void Database::use_log() {
+  const int code =
+      patiently([this] { return sqlite3_exec(handle_.get(), "PRAGMA journal_mode=WAL", nullptr, nullptr, nullptr); });
   if (code != SQLITE_OK) fail();
+}
+
+void Database::copy_to(Database& other) {
+  sqlite3_backup* const backup = sqlite3_backup_init(other.handle_.get(), "main", handle_.get(), "main");
+  if (backup == nullptr) other.fail();
+  // All pages in one step: between two the source could change, and the copy would begin again.
+  const int code = patiently([backup] { return sqlite3_backup_step(backup, -1); });
+  const int end = sqlite3_backup_finish(backup);
+  if (code == SQLITE_DONE && end == SQLITE_OK) return;
+  throw IoError(fmt::format("{}: cannot be copied to {}: {}; check both folders' permissions and the disk's room",
+                            file_.string(), other.file_.string(), sqlite3_errstr(code == SQLITE_DONE ? end : code)));
 }
 
 std::int64_t Database::number(std::string_view sql) {

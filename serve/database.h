@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,9 @@ class Database {
   Statement prepare(std::string_view sql);
   /// Readers and a writer do not wait for each other from now on, in any process (write-ahead log).
   void use_log();
+  /// Makes `other` what this database is at one moment, in one transaction of each (SQLite's online backup): other
+  /// connections of either may go on reading and writing. What is locked is waited for.
+  void copy_to(Database& other);
   /// The one number that `sql` gives.
   std::int64_t number(std::string_view sql);
   const std::filesystem::path& file() const { return file_; }
@@ -37,6 +41,9 @@ class Database {
   struct Close {
     void operator()(sqlite3* handle) const;
   };
+  // SQLite does not wait for its other connections in every call, whatever the busy time-out. Repeats `step` meanwhile.
+  static int patiently(const std::function<int()>& step);
+
   std::filesystem::path file_;
   std::unique_ptr<sqlite3, Close> handle_;
 };

@@ -215,6 +215,14 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& con
   command->add_flag("--allow-no-keys", a.allow_no_keys, "Serve other machines without keys");
   command->add_option("--certificate", a.certificate, "Certificate chain in PEM: TLS; read again on SIGHUP");
   command->add_option("--tls-key", a.tls_key, "Private key of the certificate, in PEM");
+  command
+      ->add_option("--cors-origin", a.site.cors_origins,
+                   "Origin whose pages may call the service, such as https://app.example.org, or *; may be given again")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_option("--base-path", a.site.base_path, "Prefix of all paths, such as /qing");
+  command->add_flag("--trust-forwarded-prefix", a.site.trust_forwarded_prefix,
+                    "A proxy in front sets X-Forwarded-Prefix: what it takes off the front of paths");
   command->add_option("--log-requests", a.log_requests, "A line in the log for each request")->capture_default_str();
   cli::add_limits(command, a.limits);
   command->footer("The line goes before the environment, the environment before the file.");
@@ -257,6 +265,15 @@ void add_keys(CLI::App& app, cli::KeysArguments& a, Action& action) {
   CLI::App* usage = add("usage", "Show requests and tokens by day (UTC) and key", cli::run_keys_usage);
   usage->add_option("id", a.id, "Of this key alone");
   usage->add_option("--days", a.days, "So many, with today")->capture_default_str()->check(CLI::Range(1, 100'000));
+  CLI::App* backup = add("backup", "Copy the store and its pepper, also while servers use it", cli::run_keys_backup);
+  backup->add_option("file", a.backup, "Where to; the pepper goes to FILE.pepper")->required();
+  backup->add_flag("--without-pepper", a.without_pepper,
+                   "The pepper never changes: a copy of it may be kept elsewhere");
+  backup->add_flag("--overwrite", a.overwrite, "Replace a backup that is there");
+  CLI::App* restore = add("restore", "Make the store what it was when it was backed up", cli::run_keys_restore);
+  restore->add_option("file", a.backup, "The backup")->required();
+  restore->add_option("--pepper", a.pepper, "By default FILE.pepper, or if that is missing the store's");
+  restore->add_flag("--overwrite", a.overwrite, "Replace the keys of a store that is there, also while servers use it");
 }
 
 void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {

@@ -39,7 +39,7 @@ struct Server::Impl {
   Impl(ServerOptions options_in, std::shared_ptr<Registry> registry)
       : options(std::move(options_in)),
         batcher(options.limits),
-        api(std::move(registry), batcher, keys_for(options), options.limits),
+        api(std::move(registry), batcher, keys_for(options), options.limits, options.site),
         transport(api, api.statistics().connections, options.limits, options.log_requests) {
     if (options.certificate.empty() != options.tls_key.empty()) {
       throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");

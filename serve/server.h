@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include <qing/serve/http/site_options.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/registry/registry.h>
 
@@ -18,6 +19,7 @@ struct ServerOptions {
   bool allow_no_keys = false;         ///< serve without keys on an address other machines can reach
   std::filesystem::path certificate;  ///< PEM chain, with tls_key: TLS instead of plain HTTP
   std::filesystem::path tls_key;      ///< PEM private key
+  SiteOptions site;                   ///< pages of other sites, a prefix of all paths
   bool log_requests = true;           ///< one JSON line a request on stderr, without text or keys
   Limits limits;
 };
@@ -25,7 +27,8 @@ struct ServerOptions {
 /// One service. start() and stop() belong to one thread; the rest may be called from any.
 class Server {
  public:
-  /// ValueError on an address that is none, or that other machines reach without keys; IoError or DataError on the
+  /// ValueError on an address that is none, or that other machines reach without keys, and on a site option that cannot
+  /// be; IoError or DataError on the
   /// keys' file.
   Server(ServerOptions options, std::shared_ptr<Registry> registry);
   /// Stops, as stop() does.

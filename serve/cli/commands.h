@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <qing/serve/cli/settings.h>
+#include <qing/serve/http/site_options.h>
 #include <qing/serve/limits.h>
 #include <qing/serve/version.h>
 #include <qing/tensor/dtype.h>
@@ -78,6 +79,7 @@ struct ServeArguments {
   std::filesystem::path keys;
   bool allow_no_keys = false;
   std::filesystem::path certificate, tls_key;  ///< both or none
+  SiteOptions site = {};
   bool log_requests = true;
   Limits limits = {};
 };
@@ -94,6 +96,9 @@ struct KeysArguments {
   int64_t tokens_per_minute = 0, tokens_per_day = 0;
   int64_t overlap = 86400;  ///< seconds
   int64_t days = 30;
+  std::filesystem::path backup,
+      pepper;  ///< files of run_keys_backup and run_keys_restore; an empty pepper: FILE.pepper
+  bool without_pepper = false, overwrite = false;
   bool json = false;
 };
 /// Makes a store where there is none. Prints the new key alone on stdout.
@@ -105,6 +110,10 @@ void run_keys_rotate(const KeysArguments& arguments);
 void run_keys_revoke(const KeysArguments& arguments);
 /// A line a day and key.
 void run_keys_usage(const KeysArguments& arguments);
+/// Copies the store, as it is at one moment, to the file `backup`; servers may use it meanwhile.
+void run_keys_backup(const KeysArguments& arguments);
+/// The other way.
+void run_keys_restore(const KeysArguments& arguments);
 
 struct InfoArguments {
   std::filesystem::path model;  ///< empty: the engine only

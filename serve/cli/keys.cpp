@@ -10,6 +10,7 @@
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/output.h>
 #include <qing/serve/http/message.h>
+#include <qing/serve/keys/key_backup.h>
 #include <qing/serve/keys/key_store.h>
 
 namespace qing::serve::cli {
@@ -103,6 +104,16 @@ void run_keys_usage(const KeysArguments& a) {
                             .str()
                       : fmt::format("{}  {}  {:12}  {:16}", date(row.day), row.id, row.requests, row.tokens));
   }
+}
+
+void run_keys_backup(const KeysArguments& a) {
+  backup_keys(a.store, a.backup, {.overwrite = a.overwrite, .pepper = !a.without_pepper, .pepper_file = {}});
+  if (a.json) print_line(JsonObject().text("backup", a.backup.string()).str());
+}
+
+void run_keys_restore(const KeysArguments& a) {
+  restore_keys(a.backup, a.store, {.overwrite = a.overwrite, .pepper = true, .pepper_file = a.pepper});
+  if (a.json) print_line(JsonObject().text("store", a.store.string()).str());
 }
 
 }  // namespace qing::serve::cli

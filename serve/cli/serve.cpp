@@ -57,6 +57,7 @@ void run_serve(const ServeArguments& arguments) {
   options.allow_no_keys = arguments.allow_no_keys;
   options.certificate = arguments.certificate;
   options.tls_key = arguments.tls_key;
+  options.site = arguments.site;
   options.log_requests = arguments.log_requests;
   options.limits = arguments.limits;
   Server server(std::move(options), registry);

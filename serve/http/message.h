@@ -21,16 +21,20 @@ struct HttpHead {
   std::string_view path;    ///< of the target, without its query
   std::string_view query;   ///< what follows the '?', as sent
   bool has_length = false;  ///< Content-Length or chunked
+  /// What stands before `path` in the client's address, with a slash at its end, if a proxy has said so; else empty.
+  std::string_view base = {};
   /// The value of a header, whose name is matched in any case; the first of several, empty when absent.
   std::function<std::string_view(std::string_view name)> header = [](std::string_view) { return std::string_view(); };
 };
 
 inline constexpr std::string_view kJsonType = "application/json";
 
+using HttpFields = std::vector<std::pair<std::string, std::string>>;
+
 struct HttpResponse {
   int status = 200;
   std::string body;  ///< any bytes
-  std::vector<std::pair<std::string, std::string>> headers;
+  HttpFields headers;
   std::string_view content_type = kJsonType;  ///< of static storage; empty: the response has no such header
 };
 
@@ -74,6 +78,7 @@ struct Routed {
   std::string key;          ///< id of the API key that let the request in; empty: anonymous
   std::string request_id;   ///< for the log and the response's X-Request-Id
   std::string traceparent;  ///< passed on as it came when it is well-formed, else empty (W3C Trace Context)
+  HttpFields fields;        ///< of the response, whatever it is
 };
 
 /// Decides on a request once its headers are known. Called on the I/O thread only; must not block.
@@ -81,6 +86,9 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
   virtual Routed route(const HttpHead& head) = 0;
+  /// Fields of a response that is made before route() can be asked; `origin` is the header of that name, if it is
+  /// known.
+  virtual HttpFields fields([[maybe_unused]] std::string_view origin) const { return {}; }
   /// Of every response, whoever made it; `routed` is empty when it came before there was a route. `time` is from the
   /// first byte of the request.
   virtual void answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) = 0;
@@ -90,6 +98,9 @@ class HttpHandler {
 bool same_name(std::string_view a, std::string_view b);
 /// ASCII letters only.
 std::string lower(std::string_view text);
+
+/// "OK" for 200; "Status" for a status that the service does not answer with.
+std::string_view reason_phrase(int status);
 
 /// {"error": "...", "code": "..."}, as every error of the service reads. `message` must be UTF-8.
 HttpResponse error_response(int status, std::string_view code, std::string_view message);

@@ -10,6 +10,8 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 
+#include <qing/serve/http/lines.h>
+
 namespace qing::serve {
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
@@ -23,12 +25,49 @@ bool is_number(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// The characters of an authority (RFC 3986), which is what Host holds; empty is allowed.
+bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+bool has_only(std::string_view text, std::string_view others) {
+  return std::ranges::all_of(
+      text, [others](char c) { return is_alphanumeric(c) || others.find(c) != std::string_view::npos; });
+}
+
+// uri-host [ ":" port ], which Host holds (RFC 9110, 7.2). The host may be empty.
 bool is_host(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._~!$&'()*+,;=:[]%").find(c) != std::string_view::npos;
-  });
+  constexpr std::string_view kNameCharacters = "-._~!$&'()*+,;=%";  // of a reg-name (RFC 3986, 3.2.2)
+  std::size_t end = std::min(text.find(':'), text.size());
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos || !has_only(text.substr(1, close - 1), "-._~!$&'()*+,;=:%")) return false;
+    end = close + 1;
+  } else if (!has_only(text.substr(0, end), kNameCharacters)) {
+    return false;
+  }
+  const std::string_view port = text.substr(end);
+  return port.empty() || (port.starts_with(':') && (port.size() == 1 || is_number(port.substr(1))));
+}
+
+struct Target {
+  std::string_view path, query;
+};
+
+// The four forms of RFC 9112, 3.2, without that of CONNECT; nothing when it is none. The absolute form is what proxies
+// use. Whose host it names does not matter here, nor that Host names another one.
+std::optional<Target> target_of(std::string_view method, std::string_view target) {
+  if (target == "*" && method == "OPTIONS") return Target{"*", {}};
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!same_name(target.substr(0, scheme.size()), scheme)) continue;
+    target.remove_prefix(scheme.size());
+    const std::string_view authority = target.substr(0, target.find_first_of("/?"));
+    // A user before the host is refused as well: it disguises the host (RFC 9110, 4.2.4).
+    if (authority.empty() || authority.starts_with(':') || !is_host(authority)) return std::nullopt;
+    target.remove_prefix(authority.size());
+    if (target.empty()) return Target{method == "OPTIONS" ? "*" : "/", {}};  // RFC 9112, 3.2.4
+    if (target.starts_with('?')) return Target{"/", target.substr(1)};
+    break;
+  }
+  if (!target.starts_with('/')) return std::nullopt;
+  const std::size_t question = std::min(target.find('?'), target.size());
+  return Target{target.substr(0, question), target.substr(std::min(question + 1, target.size()))};
 }
 
 // Whether the first line ends as if it were of some version of HTTP.
@@ -73,24 +112,10 @@ class HttpParser::Request final : public http::basic_parser<true> {
 
   std::optional<HttpResponse> refusal() const;
 
-  struct Look {
-    bool whole;              // the empty line that ends a header is there
-    std::string_view wrong;  // what is the matter with its lines, or empty
-  };
-  // Looks at the header's lines in `data`, which grows from call to call. Beast would wait for another line end after a
-  // line feed alone, and joins folded lines (RFC 9112, 2.2 and 5.2).
-  Look look_at_lines(std::string_view data) {
-    const std::size_t from = searched_ - std::min<std::size_t>(searched_, 3), end = data.find("\r\n\r\n", from);
-    searched_ = data.size();
-    const std::string_view lines = data.substr(0, end == std::string_view::npos ? end : end + 4);
-    for (std::size_t at = lines.find('\n', from); at != std::string_view::npos; at = lines.find('\n', at + 1)) {
-      if (at == 0 || lines[at - 1] != '\r') return {false, "a line ends in a line feed alone; end it in CR LF"};
-      if (at + 1 < lines.size() && (lines[at + 1] == ' ' || lines[at + 1] == '\t')) {
-        return {false, "a header is folded over lines; send it on one line"};
-      }
-    }
-    return {end != std::string_view::npos, {}};
-  }
+  HeaderLines::Look look_at_header(std::string_view data) { return header_lines_.look(data); }
+  // Whether a chunk's size is next, which Beast is not to read before it has been looked at.
+  bool at_chunk() const { return chunked() && chunk_line_.has_value(); }
+  HeaderLines::Look look_at_chunk(std::string_view data) { return chunk_line_->look(data); }
 
   std::string_view method, target;
   int version = 11;
@@ -125,16 +150,18 @@ class HttpParser::Request final : public http::basic_parser<true> {
     body.append(part.data(), part.size());
     return part.size();
   }
-  void on_chunk_header_impl(std::uint64_t, beast::string_view, error_code&) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view part, error_code&) override {
+  void on_chunk_header_impl(std::uint64_t, beast::string_view, error_code&) override { chunk_line_.reset(); }
+  std::size_t on_chunk_body_impl(std::uint64_t left, beast::string_view part, error_code&) override {
     body.append(part.data(), part.size());
+    if (part.size() == left) chunk_line_.emplace(false);
     return part.size();
   }
   void on_finish_impl(error_code&) override {}
   void on_response_impl(int, beast::string_view, int, error_code&) override {}
 
   const Limits& limits_;
-  std::size_t searched_ = 0;
+  HeaderLines header_lines_;
+  std::optional<ChunkLine> chunk_line_ = ChunkLine(true);
 };
 
 // Framing that two servers in a row might read differently is how requests are smuggled: only plain forms pass.
@@ -153,8 +180,7 @@ std::optional<HttpResponse> HttpParser::Request::refusal() const {
   if (count("Expect") > 0 && !same_name(find("Expect"), "100-continue")) {
     return error_response(417, "expectation_failed", "Expect: only 100-continue is known here");
   }
-  const bool absolute = target.starts_with("http://") || target.starts_with("https://");
-  if (!absolute && !target.starts_with('/') && target != "*") return bad_request("request target: not a path");
+  if (!target_of(method, target)) return bad_request("request target: not a path, nor an http address with a host");
   return std::nullopt;
 }
 
@@ -164,51 +190,69 @@ HttpParser::~HttpParser() = default;
 void HttpParser::reset() { request_ = std::make_unique<Request>(limits_); }
 
 HttpParser::Step HttpParser::feed(std::string_view data) {
+  return request_->is_header_done() ? feed_body(data) : feed_header(data);
+}
+
+HttpParser::Step HttpParser::feed_header(std::string_view data) {
   Step step;
   Request& request = *request_;
-  const bool had_header = request.is_header_done();
   // Beast would consume the request line before the rest is there, and its views would outlive the bytes.
-  if (!had_header) {
-    const Request::Look look = request.look_at_lines(data.substr(0, limits_.header_bytes));
-    if (!look.wrong.empty()) {
-      step.refusal = bad_framing(look.wrong);
-    } else if (!look.whole && data.size() > limits_.header_bytes) {
-      step.refusal = header_too_large(limits_);
-    }
-    if (!look.whole || step.refusal) return step;
+  const HeaderLines::Look look = request.look_at_header(data.substr(0, limits_.header_bytes));
+  if (!look.wrong.empty()) {
+    step.refusal = bad_framing(look.wrong);
+  } else if (!look.whole && data.size() > limits_.header_bytes) {
+    step.refusal = header_too_large(limits_);
   }
-  request.eager(had_header);
+  if (!look.whole || step.refusal) return step;
   error_code error;
   step.consumed = request.put(boost::asio::const_buffer(data.data(), data.size()), error);
-  if (error == http::error::need_more) {
-    error = {};
-    // The whole header is there: its end cannot make up for what its lines lack.
-    if (!had_header) error = http::error::bad_version;
-    // Chunk headers and trailers have no limit of their own in Beast.
-    if (had_header && step.consumed == 0 && data.size() > limits_.header_bytes) error = http::error::header_limit;
-  }
-  if (!error && !had_header && request.is_header_done()) {
+  // The whole header is there: its end cannot make up for what its lines lack.
+  if (error == http::error::need_more) error = http::error::bad_version;
+  if (error == http::error::bad_version && names_a_version(data)) {
+    step.refusal = error_response(505, "version_not_supported", "HTTP version: only 1.0 and 1.1 are spoken here");
+  } else if (error) {
+    step.refusal = refusal_for(error);
+  } else {
     request.has_length = request.count("Content-Length") + request.count("Transfer-Encoding") > 0;
     request.continues = same_name(request.find("Expect"), "100-continue") && request.version == 11;
     request.head_only = request.method == "HEAD";
     step.refusal = request.refusal();
-    return step;
-  }
-  if (!error) return step;
-  request.head_only = false;
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    step.refusal = header_too_large(limits_);
-  } else if (error == http::error::body_limit) {
-    step.refusal = error_response(413, "body_too_large",
-                                  fmt::format("the body exceeds the limit of {} bytes; send the "
-                                              "texts in several requests",
-                                              limits_.body_bytes));
-  } else if (error == http::error::bad_version && names_a_version(data)) {
-    step.refusal = error_response(505, "version_not_supported", "HTTP version: only 1.0 and 1.1 are spoken here");
-  } else {
-    step.refusal = bad_request("malformed HTTP: " + error.message());
   }
   return step;
+}
+
+HttpParser::Step HttpParser::feed_body(std::string_view data) {
+  Step step;
+  Request& request = *request_;
+  while (!request.is_done() && step.consumed < data.size()) {
+    const std::string_view rest = data.substr(step.consumed);
+    if (request.at_chunk()) {
+      const HeaderLines::Look look = request.look_at_chunk(rest.substr(0, limits_.header_bytes));
+      if (!look.wrong.empty()) {
+        step.refusal = bad_framing(look.wrong);
+      } else if (!look.whole && rest.size() > limits_.header_bytes) {
+        step.refusal = header_too_large(limits_);
+      }
+      if (!look.whole || step.refusal) break;
+    }
+    error_code error;
+    step.consumed += request.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
+    // A body needs no more than one byte, and the lines of a chunk are there.
+    if (error) step.refusal = refusal_for(error);
+    if (error) break;
+  }
+  if (step.refusal) request.head_only = false;
+  return step;
+}
+
+HttpResponse HttpParser::refusal_for(const error_code& error) const {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) return header_too_large(limits_);
+  if (error == http::error::body_limit) {
+    return error_response(
+        413, "body_too_large",
+        fmt::format("the body exceeds the limit of {} bytes; send the texts in several requests", limits_.body_bytes));
+  }
+  return bad_request("malformed HTTP: " + error.message());
 }
 
 bool HttpParser::header_done() const { return request_->is_header_done(); }
@@ -219,23 +263,20 @@ bool HttpParser::expects_continue() const { return request_->continues; }
 bool HttpParser::is_head() const { return request_->head_only; }
 
 HttpHead HttpParser::head() const {
-  std::string_view target = request_->target;
-  // The absolute form, which proxies use; whose host it names does not matter here.
-  if (const std::size_t scheme = target.find("://"); !target.starts_with('/') && scheme != std::string_view::npos) {
-    const std::size_t path = target.find_first_of("/?", scheme + 3);
-    target = path == std::string_view::npos ? "/" : target.substr(path);
-  }
-  const std::size_t question = std::min(target.find('?'), target.size());
+  const Target target = target_of(request_->method, request_->target).value_or(Target{});
   HttpHead head;
   head.method = request_->method;
-  head.path = target.substr(0, question);
-  head.query = target.substr(std::min(question + 1, target.size()));
+  head.path = target.path;
+  head.query = target.query;
   head.has_length = request_->has_length;
   head.header = [request = request_.get()](std::string_view name) { return request->find(name); };
   return head;
 }
 
-std::string_view HttpParser::header(std::string_view name) const { return request_->find(name); }
+std::string_view HttpParser::header(std::string_view name) const {
+  // Before its request line has been read, the fields are those of another request.
+  return request_->method.empty() ? std::string_view() : request_->find(name);
+}
 std::string HttpParser::take_body() { return std::move(request_->body); }
 std::size_t HttpParser::body_size() const { return request_->body.size(); }
 

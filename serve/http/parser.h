@@ -10,6 +10,10 @@
 #include <qing/serve/http/message.h>
 #include <qing/serve/limits.h>
 
+namespace boost::system {
+class error_code;
+}
+
 namespace qing::serve {
 
 class HttpParser {
@@ -39,6 +43,7 @@ class HttpParser {
 
   /// Views of the data that the header's last step was given.
   HttpHead head() const;
+  /// Empty when there is none, or the header was refused before it.
   std::string_view header(std::string_view name) const;
 
   std::string take_body();
@@ -46,6 +51,9 @@ class HttpParser {
 
  private:
   class Request;
+  Step feed_header(std::string_view data);
+  Step feed_body(std::string_view data);
+  HttpResponse refusal_for(const boost::system::error_code& error) const;
   const Limits& limits_;
   std::unique_ptr<Request> request_;
 };

@@ -137,15 +137,37 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
   }
 }
 
-Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& authorize) const {
+// The first route of the path's pattern, or that of the method if there is one.
+const Route* Router::find(std::string_view method, std::string_view path, Matched& matched) const {
   const Route* chosen = nullptr;
-  Matched matched;
   for (std::size_t i = 0; i < routes_.size(); ++i) {
     if (chosen != nullptr && routes_[i].pattern != chosen->pattern) continue;
-    if (!matches(compiled_[i], head.path, matched)) continue;
+    if (!matches(compiled_[i], path, matched)) continue;
     chosen = &routes_[i];
-    if (takes(*chosen, head.method)) break;
+    if (takes(*chosen, method)) break;
   }
+  return chosen;
+}
+
+std::string Router::methods_of(const Route& chosen) const {
+  std::string methods;
+  for (const Route& route : routes_) {
+    if (route.pattern != chosen.pattern) continue;
+    methods += fmt::format("{}{}{}", methods.empty() ? "" : ", ", route.method, route.method == "GET" ? ", HEAD" : "");
+  }
+  return methods;
+}
+
+std::optional<Router::Allowed> Router::allowed(std::string_view path) const {
+  Matched matched;
+  const Route* const chosen = find({}, path, matched);
+  if (chosen == nullptr) return std::nullopt;
+  return Allowed{methods_of(*chosen), chosen->scope, chosen->pattern};
+}
+
+Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& authorize) const {
+  Matched matched;
+  const Route* const chosen = find(head.method, head.path, matched);
   Routed routed;
   routed.name = chosen == nullptr ? "unknown" : chosen->pattern;
   try {
@@ -153,11 +175,7 @@ Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& aut
       throw Refusal(error_response(404, "unknown_route", "no such route; /openapi.json lists them"));
     }
     if (!takes(*chosen, head.method)) {
-      std::string allow;
-      for (const Route& route : routes_) {
-        if (route.pattern != chosen->pattern) continue;
-        allow += fmt::format("{}{}{}", allow.empty() ? "" : ", ", route.method, route.method == "GET" ? ", HEAD" : "");
-      }
+      const std::string allow = methods_of(*chosen);
       HttpResponse response =
           error_response(405, "method_not_allowed", fmt::format("{} takes {}", chosen->pattern, allow));
       response.headers.emplace_back("Allow", allow);

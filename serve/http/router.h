@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -73,6 +74,13 @@ class Router {
   /// The route of a request, or 404 or 405. `authorize` is asked with
   /// the route's scope before anything else of the route and throws Refusal.
   Routed route(const HttpHead& head, const std::function<void(Scope)>& authorize) const;
+  /// What may be done at a path; nothing for an unknown one.
+  struct Allowed {
+    std::string methods;  ///< "GET, HEAD"
+    Scope scope;
+    std::string_view pattern;
+  };
+  std::optional<Allowed> allowed(std::string_view path) const;
   const std::vector<Route>& routes() const { return routes_; }
 
   static constexpr std::size_t kMostParameters = 2;
@@ -88,6 +96,8 @@ class Router {
     std::size_t count = 0;
   };
   static std::vector<Segment> compile(std::string_view pattern);
+  const Route* find(std::string_view method, std::string_view path, Matched& matched) const;
+  std::string methods_of(const Route& chosen) const;
   static bool matches(const std::vector<Segment>& segments, std::string_view path, Matched& matched);
 
   std::vector<Route> routes_;

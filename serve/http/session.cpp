@@ -17,32 +17,6 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 // Responses to pipelined requests are written together up to here.
 constexpr std::size_t kWriteBytes = 64 * 1024;
 
-std::string_view reason_of(int status) {
-  switch (status) {
-    case 200: return "OK";
-    case 202: return "Accepted";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 417: return "Expectation Failed";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Status";
-  }
-}
-
 // Seconds, with a fraction or not; nothing when it is anything else.
 std::chrono::milliseconds parse_timeout(std::string_view text) {
   double seconds = 0;
@@ -72,6 +46,7 @@ void Session::start() {
 
 void Session::turn_away(HttpResponse response) {
   if (state_ == State::kHandshake) return close();
+  routed_.fields = owner_.handler().fields({});
   respond(std::move(response), false);
   flush();
 }
@@ -116,19 +91,21 @@ void Session::wait_writable() {
 
 void Session::on_readable() {
   if (state_ == State::kComputing || state_ == State::kWriting) {
-    // Nobody waits for the answer any more. A client that only ended its own direction counts as one that left.
     const Stream::Look look = stream_.look();
-    if (look == Stream::Look::kEnded) return close();
-    if (state_ == State::kWriting) flush();                      // TLS may have waited for input
-    if (look == Stream::Look::kNothing) return wait_readable();  // a part of a TLS record
-    input_waits_ = true;
+    if (look == Stream::Look::kFailed) return close();  // nobody waits for the answer any more
+    // A client that only ends its own direction still wants the answer (RFC 9112, 9.6). One that closed its socket
+    // looks the same until something is sent to it.
+    if (look == Stream::Look::kEnded) input_ended_ = true;
+    if (look == Stream::Look::kData) input_waits_ = true;
+    if (state_ == State::kWriting) return flush();        // TLS may have waited for input
+    if (look == Stream::Look::kNothing) wait_readable();  // a part of a TLS record
     return;
   }
   if (state_ == State::kHandshake) {
     const Stream::Result result = stream_.handshake();
     if (result.status == Stream::Status::kWantRead) return wait_readable();
     if (result.status == Stream::Status::kWantWrite) return wait_writable();
-    if (result.status == Stream::Status::kClosed) return close();
+    if (result.status == Stream::Status::kEnded || result.status == Stream::Status::kFailed) return close();
     state_ = State::kIdle;
     deadline_ = Clock::now() + owner_.limits().idle_time;
   }
@@ -140,7 +117,11 @@ void Session::read() {
   const Stream::Result result = stream_.read(buffer.data(), buffer.size());
   if (result.status == Stream::Status::kWantRead) return wait_readable();
   if (result.status == Stream::Status::kWantWrite) return wait_writable();
-  if (result.status == Stream::Status::kClosed) return close();
+  if (result.status == Stream::Status::kFailed) return close();
+  if (result.status == Stream::Status::kEnded) {
+    input_ended_ = true;
+    return state_ == State::kLingering ? close() : advance();
+  }
   if (state_ == State::kLingering) return wait_readable();
   in_.append(buffer.data(), result.bytes);
   advance();
@@ -167,6 +148,7 @@ bool Session::step() {
   }
   const bool had_header = parser_->header_done();
   HttpParser::Step fed = parser_->feed(in_);
+  if (fed.refusal && !had_header) routed_.fields = owner_.handler().fields(parser_->header("Origin"));
   if (!fed.refusal && !had_header && parser_->header_done()) {
     const bool goes_on = on_header();
     in_.erase(0, fed.consumed);
@@ -193,6 +175,7 @@ void Session::begin_request() {
   begun_ = Clock::now();
   deadline_ = begun_ + owner_.limits().request_time;
   parser_ ? parser_->reset() : void(parser_ = std::make_unique<HttpParser>(owner_.limits()));
+  routed_.fields = owner_.handler().fields({});
 }
 
 // False when the request ends here.
@@ -267,7 +250,7 @@ void Session::refuse(HttpResponse response) { respond(std::move(response), false
 
 void Session::respond(HttpResponse response, bool keep) {
   owner_.finished(routed_, response.status, begun_ == Clock::time_point{} ? Clock::duration{} : Clock::now() - begun_);
-  keep_ = keep && parser_ && parser_->keep_alive() && !owner_.draining();
+  keep_ = keep && parser_ && parser_->keep_alive() && !owner_.draining() && !(input_ended_ && in_.empty());
   write_head(response, keep_);
   if (!parser_ || !parser_->is_head()) out_ += response.body;
   routed_ = {};
@@ -284,23 +267,25 @@ void Session::write_head(const HttpResponse& response, bool keep) {
     out_.append(name).append(": ").append(value).append("\r\n");
   };
   out_ += old ? "HTTP/1.0 " : "HTTP/1.1 ";
-  out_.append(std::to_string(response.status)).append(" ").append(reason_of(response.status)).append("\r\n");
+  out_.append(std::to_string(response.status)).append(" ").append(reason_phrase(response.status)).append("\r\n");
   field("Date", owner_.date());
   if (!response.content_type.empty()) field("Content-Type", response.content_type);
   field("X-Content-Type-Options", "nosniff");
   if (!routed_.request_id.empty()) field("X-Request-Id", routed_.request_id);
   if (!routed_.traceparent.empty()) field("traceparent", routed_.traceparent);
+  for (const auto& [name, value] : routed_.fields) field(name, value);
   for (const auto& [name, value] : response.headers) field(name, value);
   if (!keep) field("Connection", "close");
   if (keep && old) field("Connection", "keep-alive");
-  field("Content-Length", std::to_string(response.body.size()));
+  // A 204 has neither a body nor its length (RFC 9110, 8.6).
+  if (response.status != 204) field("Content-Length", std::to_string(response.body.size()));
   out_ += "\r\n";
 }
 
 void Session::flush() {
   while (out_begin_ < out_.size()) {
     const Stream::Result result = stream_.write(out_.data() + out_begin_, out_.size() - out_begin_);
-    if (result.status == Stream::Status::kClosed) return close();
+    if (result.status == Stream::Status::kEnded || result.status == Stream::Status::kFailed) return close();
     if (result.status == Stream::Status::kDone) {
       out_begin_ += result.bytes;
       continue;
@@ -335,6 +320,11 @@ void Session::written() {
       return;
     }
   }
+  if (input_ended_) {
+    // Half a request will not become a whole one.
+    if (state_ != State::kComputing) close();
+    return;
+  }
   if (std::exchange(input_waits_, false) && state_ != State::kComputing) {
     return owner_.run_later([self = shared_from_this()] {
       if (self->state_ == State::kIdle || self->state_ == State::kReading) self->read();
@@ -351,7 +341,9 @@ void Session::linger() {
   wait_readable();
 }
 
-void Session::check_deadline(Clock::time_point now) {
+void Session::check(Clock::time_point now) {
+  // Nothing waits for input here, which would tell of a reset.
+  if (state_ == State::kComputing && (input_ended_ || input_waits_) && stream_.failed()) return close();
   if (now < deadline_) return;
   const Limits& limits = owner_.limits();
   if (state_ == State::kHandshake || state_ == State::kReading || state_ == State::kWriting) owner_.timed_out();

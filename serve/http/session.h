@@ -52,8 +52,9 @@ class Session : public std::enable_shared_from_this<Session> {
   /// The server stops: a connection without a request goes now, one with a request after its response.
   void drain();
   void close();
-  /// Acts if the time of what the session is doing has passed.
-  void check_deadline(Clock::time_point now);
+  /// Called now and then: acts if the time of what the session is doing has passed, or if its client has left
+  /// unnoticed.
+  void check(Clock::time_point now);
   /// The answer to request number `request` of this connection; nothing happens when that was answered otherwise.
   void complete(std::uint64_t request, HttpResponse response);
 
@@ -94,6 +95,7 @@ class Session : public std::enable_shared_from_this<Session> {
   State state_ = State::kIdle;
   bool read_pending_ = false, write_pending_ = false;
   bool input_waits_ = false;  // input came while the request computes
+  bool input_ended_ = false;  // the client sends no more; what it has sent is answered
   bool keep_ = true;          // after the response in hand
   bool replying_ = false;     // inside a handler: its response comes at once
   bool write_timed_ = false;  // the deadline is that of the response in hand

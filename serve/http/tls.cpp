@@ -62,7 +62,11 @@ Stream::Result Stream::tls_result(int returned) const {
   ERR_clear_error();
   if (reason == SSL_ERROR_WANT_READ) return {Status::kWantRead};
   if (reason == SSL_ERROR_WANT_WRITE) return {Status::kWantWrite};
-  return {Status::kClosed};
+  // Either close_notify, or an end of the stream without it (SSL_OP_IGNORE_UNEXPECTED_EOF): a request tells its own
+  // end. Before TLS 1.3 it ends both directions, and what was to be written is discarded (RFC 5246, 7.2.1; RFC
+  // 8446, 6.1).
+  const bool half = reason == SSL_ERROR_ZERO_RETURN && SSL_version(tls_.get()) >= TLS1_3_VERSION;
+  return {half ? Status::kEnded : Status::kFailed};
 }
 
 Stream::Result Stream::handshake() {
@@ -75,8 +79,8 @@ Stream::Result Stream::read(char* to, std::size_t size) {
   ssize_t got = 0;
   do { got = ::recv(socket_, to, size, MSG_DONTWAIT); } while (got < 0 && errno == EINTR);
   if (got > 0) return {Status::kDone, static_cast<std::size_t>(got)};
-  const bool later = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
-  return {later ? Status::kWantRead : Status::kClosed};
+  if (got == 0) return {Status::kEnded};
+  return {errno == EAGAIN || errno == EWOULDBLOCK ? Status::kWantRead : Status::kFailed};
 }
 
 Stream::Result Stream::write(const char* from, std::size_t size) {
@@ -85,19 +89,31 @@ Stream::Result Stream::write(const char* from, std::size_t size) {
   do { sent = ::send(socket_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL); } while (sent < 0 && errno == EINTR);
   if (sent >= 0) return {Status::kDone, static_cast<std::size_t>(sent)};
   const bool later = errno == EAGAIN || errno == EWOULDBLOCK;
-  return {later ? Status::kWantWrite : Status::kClosed};
+  return {later ? Status::kWantWrite : Status::kFailed};
 }
 
 Stream::Look Stream::look() {
   char byte = 0;
+  Result result{Status::kEnded};
   if (tls_) {
-    const Result result = tls_result(SSL_peek(tls_.get(), &byte, 1));
-    if (result.status == Status::kDone) return Look::kData;
-    return result.status == Status::kClosed ? Look::kEnded : Look::kNothing;
+    result = tls_result(SSL_peek(tls_.get(), &byte, 1));
+  } else {
+    const ssize_t got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const bool later = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    if (got != 0) result.status = got > 0 ? Status::kDone : later ? Status::kWantRead : Status::kFailed;
   }
-  const ssize_t got = ::recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (got > 0) return Look::kData;
-  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? Look::kNothing : Look::kEnded;
+  switch (result.status) {
+    case Status::kDone: return Look::kData;
+    case Status::kEnded: return Look::kEnded;
+    case Status::kFailed: return Look::kFailed;
+    default: return Look::kNothing;
+  }
+}
+
+bool Stream::failed() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(socket_, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0;
 }
 
 void Stream::end_writing() {

@@ -31,7 +31,8 @@ class TlsContext {
 /// A non-blocking socket, as it is or below TLS. Does not own the socket.
 class Stream {
  public:
-  enum class Status { kDone, kWantRead, kWantWrite, kClosed };  // kClosed: orderly or not, nothing more will come
+  /// kEnded: the other side sends no more, and may still read. kFailed: the connection is gone.
+  enum class Status { kDone, kWantRead, kWantWrite, kEnded, kFailed };
   struct Result {
     Status status;
     std::size_t bytes = 0;
@@ -43,9 +44,11 @@ class Stream {
   Result handshake();
   Result read(char* to, std::size_t size);
   Result write(const char* from, std::size_t size);
-  enum class Look { kData, kNothing, kEnded };
+  enum class Look { kData, kNothing, kEnded, kFailed };
   /// What read() would find, without taking it; kNothing when there is not enough to tell.
   Look look();
+  /// Whether the connection has been reset. read() and look() do not tell once they have ended.
+  bool failed() const;
   /// Says that nothing more will be written.
   void end_writing();
 

@@ -126,9 +126,9 @@ KeyStore::KeyStore(const std::filesystem::path& file, bool create, Clock clock)
   pepper_file += ".pepper";
   // FULL: a commit is on the disk before it is acknowledged.
   database_.run("PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF");
-  if (!initialized()) {
+  if (!initialized(database_)) {
     Transaction transaction(database_);
-    if (!initialized()) {
+    if (!initialized(database_)) {
       pepper_ = make_pepper(pepper_file);
       database_.run(kSchema);
       database_.run(fmt::format("PRAGMA application_id = {}", kApplication).c_str());
@@ -138,21 +138,35 @@ KeyStore::KeyStore(const std::filesystem::path& file, bool create, Clock clock)
   }
   database_.use_log();
   pepper_ = read_pepper(pepper_file);
-  const KeyDigest right = digest(kPepperCheck);
-  Statement stored = database_.prepare("SELECT pepper_check FROM store");
-  if (!stored.step() || stored.text(0) != std::string(right.begin(), right.end())) {
-    throw DataError(fmt::format("{}: does not belong to {}; restore both from the same backup", pepper_file.string(),
-                                file.string()));
+  check_pepper(database_, pepper_);
+}
+
+void KeyStore::check_pepper(Database& database, const KeyDigest& pepper) {
+  const KeyDigest right = hmac(pepper, kPepperCheck);
+  Statement stored = database.prepare("SELECT pepper_check FROM store");
+  if (stored.step() && stored.text(0) == std::string(right.begin(), right.end())) return;
+  throw DataError(fmt::format("{}: its pepper is that of another store; restore both from the same backup",
+                              database.file().string()));
+}
+
+void KeyStore::check_database(Database& database, const KeyDigest& pepper) {
+  if (!initialized(database)) {
+    throw DataError(fmt::format("{}: is no store of keys; give another file", database.file().string()));
   }
+  check_pepper(database, pepper);
+  Statement check = database.prepare("PRAGMA integrity_check");
+  const std::string result = check.step() ? check.text(0) : "";
+  if (result == "ok" && !database.prepare("PRAGMA foreign_key_check").step()) return;
+  throw DataError(fmt::format("{}: is damaged ({}); take another backup", database.file().string(), result));
 }
 
 // Whether the tables are there; DataError when they are another program's, or a later version's.
-bool KeyStore::initialized() {
+bool KeyStore::initialized(Database& database) {
   // In this order: another process may make them meanwhile.
-  if (database_.number("SELECT count(*) FROM sqlite_schema") == 0) return false;
-  if (database_.number("PRAGMA application_id") != kApplication || database_.number("PRAGMA user_version") != 1) {
+  if (database.number("SELECT count(*) FROM sqlite_schema") == 0) return false;
+  if (database.number("PRAGMA application_id") != kApplication || database.number("PRAGMA user_version") != 1) {
     throw DataError(
-        fmt::format("{}: is no store of keys of this version; give another file", database_.file().string()));
+        fmt::format("{}: is no store of keys of this version; give another file", database.file().string()));
   }
   return true;
 }

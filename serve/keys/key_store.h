@@ -77,6 +77,8 @@ class KeyStore {
 
   /// Whether the file is a SQLite database.
   static bool is_database(const std::filesystem::path& file);
+  /// DataError when the database is damaged, no store of keys of this version, or hashed under another pepper.
+  static void check_database(Database& database, const KeyDigest& pepper);
   /// `create` makes a store where there is no file. IoError when there is none otherwise, when others than owner and
   /// group can read the pepper, and when it is lost; DataError when the file is something else, or the pepper not its.
   explicit KeyStore(const std::filesystem::path& file, bool create = false, Clock clock = system_time);
@@ -103,7 +105,8 @@ class KeyStore {
   static std::string_view id_of(std::string_view key);
 
  private:
-  bool initialized();
+  static bool initialized(Database& database);
+  static void check_pepper(Database& database, const KeyDigest& pepper);
   std::string add_secret(std::string_view id, std::int64_t now);
   StoredKey find(std::string_view id);
   std::vector<StoredKey> select(std::string_view id);

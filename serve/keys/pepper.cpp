@@ -41,6 +41,28 @@ void fill_random(unsigned char* bytes, std::size_t size) {
   }
 }
 
+// Writes the pepper to the disk where there is no file; one that is there stays.
+void place(const Pepper& pepper, const std::filesystem::path& file) {
+  std::filesystem::path draft = file;
+  draft += "." + random_digits(8);
+  std::filesystem::path folder = file.parent_path();
+  if (folder.empty()) folder = ".";
+  {
+    const Descriptor fd(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
+    if (fd < 0) fail(draft);
+    const bool written =
+        ::write(fd, pepper.data(), pepper.size()) == static_cast<ssize_t>(pepper.size()) && ::fsync(fd) == 0;
+    // A link, unlike a rename, replaces nothing: of several the first wins, and all read that one.
+    const bool linked = written && (::link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
+    const int error = errno;
+    ::unlink(draft.c_str());
+    errno = error;
+    if (!linked) fail(file);
+  }
+  const Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
+  if (directory < 0 || ::fsync(directory) != 0) fail(folder);
+}
+
 }  // namespace
 
 std::string random_digits(std::size_t bytes) {
@@ -73,27 +95,19 @@ Pepper read_pepper(const std::filesystem::path& file) {
 }
 
 Pepper make_pepper(const std::filesystem::path& file) {
-  std::filesystem::path draft = file;
-  draft += "." + random_digits(8);
-  std::filesystem::path folder = file.parent_path();
-  if (folder.empty()) folder = ".";
   Pepper pepper;
   fill_random(pepper.data(), pepper.size());
-  {
-    const Descriptor fd(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
-    if (fd < 0) fail(draft);
-    const bool written =
-        ::write(fd, pepper.data(), pepper.size()) == static_cast<ssize_t>(pepper.size()) && ::fsync(fd) == 0;
-    // A link, unlike a rename, replaces nothing: of several the first wins, and all read that one.
-    const bool linked = written && (::link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
-    const int error = errno;
-    ::unlink(draft.c_str());
-    errno = error;
-    if (!linked) fail(file);
-  }
-  const Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
-  if (directory < 0 || ::fsync(directory) != 0) fail(folder);
+  place(pepper, file);
   return read_pepper(file);
+}
+
+void write_pepper(const std::filesystem::path& file, const Pepper& pepper) {
+  place(pepper, file);
+  if (read_pepper(file) == pepper) return;
+  throw DataError(
+      fmt::format("{}: is the pepper of another store, whose keys would be lost with it; give another name, or move it "
+                  "away",
+                  file.string()));
 }
 
 }  // namespace qing::serve

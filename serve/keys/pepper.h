@@ -15,6 +15,10 @@ Pepper read_pepper(const std::filesystem::path& file);
 /// several processes make it at once.
 Pepper make_pepper(const std::filesystem::path& file);
 
+/// Writes a copy of a pepper, with mode 0600: whole and on the disk, or not at all. Nothing happens when the file has
+/// it already. DataError when another pepper is there: the keys of its store would be lost with it.
+void write_pepper(const std::filesystem::path& file, const Pepper& pepper);
+
 /// Random bytes, in hexadecimal digits.
 std::string random_digits(std::size_t bytes);
 

@@ -58,15 +58,16 @@ std::string operation_json(const Route& route) {
 
 }  // namespace
 
-std::string openapi_json(const std::vector<Route>& routes) {
+std::string openapi_json(const std::vector<Route>& routes, std::string_view base) {
   std::map<std::string_view, std::string> paths;
   for (const Route& route : routes) {
     std::string& path = paths[route.pattern];
     path += fmt::format(R"({}"{}":{})", path.empty() ? "" : ",", lower(route.method), operation_json(route));
   }
   std::string body = R"({"openapi":"3.1.0","info":{"title":"qing","version":")" + std::string(kVersion) +
-                     R"(","license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},)"
-                     R"("security":[{"bearer":[]},{"key":[]},{}],"paths":{)";
+                     R"(","license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},)";
+  if (!base.empty()) body += fmt::format(R"("servers":[{{"url":{}}}],)", json_quoted(base));
+  body += R"("security":[{"bearer":[]},{"key":[]},{}],"paths":{)";
   bool first = true;
   for (const auto& [pattern, operations] : paths) {
     body += fmt::format("{}{}:{{{}}}", first ? "" : ",", json_quoted(pattern), operations);

@@ -2,13 +2,15 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <qing/serve/http/router.h>
 
 namespace qing::serve {
 
-/// A JSON document with every route, its parameters, its body, its answer and its errors.
-std::string openapi_json(const std::vector<Route>& routes);
+/// A JSON document with every route, its parameters, its body, its answer and its errors. `base` is the prefix that
+/// clients put before the routes' paths.
+std::string openapi_json(const std::vector<Route>& routes, std::string_view base = {});
 
 }  // namespace qing::serve

@@ -48,6 +48,14 @@ HttpResponse page() {
           "text/html; charset=utf-8"};
 }
 
+// The page for a browser that sees the service below `base`.
+HttpResponse below(HttpResponse page, std::string_view base) {
+  constexpr std::string_view kAttribute = "data-base=\"";
+  // Nothing in a prefix has a meaning in HTML.
+  page.body.insert(page.body.find(kAttribute) + kAttribute.size(), base);
+  return page;
+}
+
 }  // namespace
 
 std::vector<Route> web_page(Service&) {
@@ -59,7 +67,8 @@ std::vector<Route> web_page(Service&) {
                          {},
                          R"({"type":"object","properties":{"status":{"type":"string"}}})"},
            .open = [html = page()](const Call& call) {
-             if (call.head.header("Accept").find("text/html") != std::string_view::npos) return answer(html);
+             if (call.head.header("Accept").find("text/html") != std::string_view::npos)
+               return answer(below(html, call.head.base));
              return answer({200, R"({"status":"alive"})", {{"Vary", "Accept"}}});
            }}};
 }

@@ -37,6 +37,8 @@ const WORDS = {
 };
 const BATCH = 64, EXPLAINED = 16, LONGEST_WAIT = 10;
 const LABELS = ['positive', 'neutral', 'negative'];
+// Where the service's paths begin: beside the page, unless the server knows of a proxy that has taken off a prefix.
+const ROOT = new URL(document.documentElement.dataset.base || './', location.href).href.replace(/[?#].*$/, '');
 const $ = id => document.getElementById(id);
 const make = (tag, className, text) => {
   const element = document.createElement(tag);
@@ -75,7 +77,7 @@ async function ask(path, body, signal) {
   for (let attempt = 0; ; ++attempt) {
     let response;
     try {
-      response = await fetch(path, { method: body ? 'POST' : 'GET', headers, body: body && JSON.stringify(body), signal });
+      response = await fetch(ROOT + path, { method: body ? 'POST' : 'GET', headers, body: body && JSON.stringify(body), signal });
     } catch (error) { throw error.name === 'AbortError' ? error : new Error(t('unreachable')); }
     const wait = Number(response.headers.get('Retry-After')) || 1;
     if ((response.status === 429 || response.status === 503) && attempt < 4 && wait <= LONGEST_WAIT) {
@@ -92,7 +94,7 @@ const pause = (milliseconds, signal) => new Promise((go, stopped) => {
   const timer = setTimeout(go, milliseconds);
   signal?.addEventListener('abort', () => { clearTimeout(timer); stopped(signal.reason); });
 });
-const predict = (model, texts, explain, signal) => ask(`/v1/models/${encodeURIComponent(model)}/predict`,
+const predict = (model, texts, explain, signal) => ask(`v1/models/${encodeURIComponent(model)}/predict`,
   explain ? { texts, explain } : { texts }, signal).then(answer => answer.predictions);
 // Parts that are within the model's limits.
 function* parts(model, items, text, explain) {
@@ -113,7 +115,7 @@ function fail(error) { $('error').textContent = error.message; $('error').hidden
 
 async function loadModels() {
   try {
-    const { models } = await ask('/v1/models');
+    const { models } = await ask('v1/models');
     const chosen = $('model').value;
     limits = Object.fromEntries(models.map(model => [model.name, model.limits]));
     ngrams = Object.fromEntries(models.map(model => [model.name, model.ngrams]));
@@ -195,9 +197,9 @@ function showHistory() {
 function snippets() {
   const model = $('model').value || 'emotion_analysis', texts = $('texts').value.split('\n').filter(Boolean).slice(0, 2);
   const list = texts.length ? texts : ['I love this film'], quote = text => text.replaceAll("'", "'\\''");
-  $('curl').textContent = `curl ${location.origin}/v1/models/${model}/predict \\\n  -H 'Content-Type: application/json' \\\n` +
+  $('curl').textContent = `curl ${ROOT}v1/models/${model}/predict \\\n  -H 'Content-Type: application/json' \\\n` +
     ($('key').value ? "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" : '') + `  -d '${quote(JSON.stringify({ texts: list }))}'`;
-  $('python').textContent = `from maas_sdk import MaaSClient\n\nclient = MaaSClient(api_key='your_api_key', endpoint='${location.origin}')\n` +
+  $('python').textContent = `from maas_sdk import MaaSClient\n\nclient = MaaSClient(api_key='your_api_key', endpoint='${ROOT.replace(/\/$/, '')}')\n` +
     `model = client.get_model('${model}')\nfor emotion in model.predict(${JSON.stringify(list)}):\n    print(emotion, emotion.score)`;
 }
 

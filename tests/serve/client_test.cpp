@@ -1,6 +1,9 @@
 // The C++ client against a server, and the description of the server's routes.
 #include <qing/serve/client.h>
 
+#include <atomic>
+#include <thread>
+
 #include "serve/serve_fixture.h"
 
 #include <qing/serve/api.h>
@@ -68,6 +71,98 @@ TEST_F(ClientTest, GivesUpInTime) {
   const std::uint16_t port = server->port();
   server->stop();
   EXPECT_THROW(Client({.port = port, .max_retries = 0}).predict("mood", texts), IoError);
+}
+
+// What a program that answers every connection with the same bytes is taken for: a label, or an error.
+class Impostor {
+ public:
+  explicit Impostor(std::string answer) : answer_(std::move(answer)), fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (::bind(fd_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(fd_, 8) != 0 ||
+        ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+      throw IoError("Impostor: no port");
+    }
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { answer_all(); });
+  }
+  ~Impostor() {
+    ::shutdown(fd_, SHUT_RDWR);
+    thread_.join();
+    ::close(fd_);
+  }
+  std::string label() const {
+    const std::vector<std::string> texts = {"a"};
+    try {
+      return Client({.port = port_, .timeout = std::chrono::seconds(5), .max_retries = 1})
+          .predict("mood", texts)[0]
+          .label;
+    } catch (const IoError& error) { return error.what(); }
+  }
+  int asked() const { return asked_; }
+
+ private:
+  void answer_all() {
+    for (int client = 0; (client = ::accept(fd_, nullptr, nullptr)) >= 0; ::close(client)) {
+      ++asked_;
+      std::string request(4096, '\0');
+      if (::recv(client, request.data(), request.size(), 0) <= 0) continue;
+      if (::send(client, answer_.data(), answer_.size(), MSG_NOSIGNAL) < 0) continue;
+      ::shutdown(client, SHUT_WR);
+      while (::recv(client, request.data(), request.size(), 0) > 0) {}
+    }
+  }
+  const std::string answer_;
+  int fd_;
+  std::uint16_t port_ = 0;
+  std::atomic<int> asked_ = 0;
+  std::thread thread_;
+};
+
+// Two programs in a row must not read the framing of an answer differently.
+TEST(Client, RefusesAnAnswerWhoseFramingIsInDoubt) {
+  const std::string body = R"({"predictions":[{"label":"fine","score":0.5,"scores":{"fine":0.5},"truncated":false}]})";
+  const std::string chunk = fmt::format("{:x}", body.size());
+  const auto answer = [](const std::string& fields, const std::string& content) {
+    return "HTTP/1.1 200 OK\r\n" + fields + "\r\n" + content;
+  };
+  const auto label = [&](const std::string& fields, const std::string& content) {
+    return Impostor(answer(fields, content)).label();
+  };
+  const std::string coding = "Transfer-Encoding: chunked\r\n", chunks = chunk + "\r\n" + body + "\r\n0\r\n\r\n";
+  const std::string length = fmt::format("Content-Length: {}\r\n", body.size());
+  EXPECT_EQ(label(length, body), "fine");
+  EXPECT_EQ(label(coding, chunks), "fine");
+  // A user agent reads other folded fields as if there were spaces (RFC 9112, 5.2).
+  EXPECT_EQ(label("Server: a\r\n b\r\n" + length, body), "fine");
+  EXPECT_EQ(label(coding, chunk + " ; a=\"\t;\\\"\"\r\n" + body + "\r\n0\r\nA: b\r\n\r\n"), "fine");
+  EXPECT_EQ(
+      Impostor("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + answer(length, body)).label(),
+      "fine");
+  for (const auto& [fields, content] :
+       std::vector<std::pair<std::string, std::string>>{{"Transfer-Encoding:\r\n chunked\r\n", chunks},
+                                                        {"A: b\r\nTransfer-Encoding:\r\n\tchunked\r\n", chunks},
+                                                        {"Transfer-Encoding: chunked\r\n \r\n", chunks},
+                                                        {fmt::format("Content-Length:\r\n {}\r\n", body.size()), body},
+                                                        {"A: b\n" + length, body},
+                                                        {"A: b\n" + coding, chunks},
+                                                        {"A: b\rc\r\n" + length, body},
+                                                        {"A: b\x01\r\n" + length, body},
+                                                        {length + coding, chunks},
+                                                        {length + "Content-Length: 1\r\n", body},
+                                                        {coding, chunk + ";a=\"\x01\"\r\n" + body + "\r\n0\r\n\r\n"},
+                                                        {coding, chunk + ";a=\"\n\"\r\n" + body + "\r\n0\r\n\r\n"},
+                                                        {coding, chunk + "\x01\r\n" + body + "\r\n0\r\n\r\n"},
+                                                        {coding, chunk + "\r\n" + body + "\r\n0;a=\"\x7f\"\r\n\r\n"},
+                                                        {"A: " + std::string(20'000, 'a') + "\r\n" + length, body}}) {
+    const Impostor impostor(answer(fields, content));
+    const std::string said = impostor.label();
+    EXPECT_NE(said.find("check that a qing service runs there"), std::string::npos)
+        << said << " for " << fields.substr(0, 60) << content.substr(0, 20);
+    EXPECT_EQ(impostor.asked(), 1) << "asked again: " << said;
+  }
 }
 
 TEST_F(ClientTest, TheDescriptionHoldsEveryRoute) {

@@ -1,6 +1,8 @@
 // The service over real sockets: every status, framing guards, batching order, draining.
 #include "serve/serve_fixture.h"
 
+#include <sys/resource.h>
+
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -378,12 +380,43 @@ TEST_F(ServeTest, DropsTheWorkOfAClientThatLeft) {
   RawClient busy(server->port());
   busy.send(post(R"({"text":"a"})"));
   classifier->wait_for_batches(1);
-  { RawClient(server->port()).send(post(R"({"text":"gone"})")); }
+  {
+    RawClient gone(server->port());
+    gone.send(post(R"({"text":"gone"})"));
+    gone.reset();
+  }
   std::this_thread::sleep_for(milliseconds(100));
   classifier->release();
   EXPECT_EQ(busy.receive().status, 200);
   EXPECT_EQ(ask(post(R"({"text":"b"})")).status, 200);
   EXPECT_EQ(classifier->batches(), (std::vector<std::vector<std::string>>{{"a"}, {"b"}}));
+}
+
+// RFC 9112, 9.6: the end of a client's direction does not say that it wants no answer.
+TEST_F(ServeTest, AnswersAClientThatEndedItsDirection) {
+  start();
+  classifier->hold();
+  RawClient ended(server->port()), gone(server->port());
+  ended.send(post(R"({"text":"a"})") + post(R"({"text":"ab"})") + get("/health/live"));
+  ended.end();
+  classifier->wait_for_batches(1);
+  gone.send(post(R"({"text":"gone"})"));
+  gone.end();
+  std::this_thread::sleep_for(milliseconds(50));
+  gone.reset();  // after its end: only then it has left
+  // A socket at its end is readable all the time: to wait for input would keep the I/O thread busy.
+  const auto busy = [] {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    return used.ru_utime.tv_sec + used.ru_stime.tv_sec + 1e-6 * (used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+  };
+  const double before = busy();
+  std::this_thread::sleep_for(milliseconds(400));
+  EXPECT_LT(busy() - before, 0.1);
+  classifier->release();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(ended.receive().status, 200);
+  EXPECT_TRUE(ended.closed());
+  EXPECT_EQ(classifier->batches(), (std::vector<std::vector<std::string>>{{"a"}, {"ab"}}));
 }
 
 TEST_F(ServeTest, IsStrictAboutHeaders) {

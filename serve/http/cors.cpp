@@ -1,0 +1,102 @@
+#include "cors.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+// Headers of requests that a page may send: those that some route reads, and any other, since clients such as openai's
+// have headers of their own. "*" does not stand for Authorization (Fetch, 4.10).
+constexpr std::string_view kAllowedHeaders =
+    "*, Authorization, Content-Type, Inference-Header-Content-Length, Request-Timeout, traceparent, X-API-Key, "
+    "X-Request-Id";
+// Headers of responses that a page may read, but for those that it may read anyway.
+constexpr std::string_view kExposedHeaders =
+    "Allow, Inference-Header-Content-Length, Retry-After, traceparent, WWW-Authenticate, X-Request-Id";
+// Two hours, the most that Chromium remembers a preflight for.
+constexpr std::string_view kMaxAge = "7200";
+
+bool has_only(std::string_view text, std::string_view others) {
+  return std::ranges::all_of(text, [others](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || others.find(c) != std::string_view::npos;
+  });
+}
+
+// scheme "://" host [ ":" port ] as browsers serialize it (RFC 6454, 6.2): in lower case, without a scheme's usual
+// port.
+bool is_origin(std::string_view text) {
+  const std::size_t scheme_end = text.find("://");
+  if (scheme_end == std::string_view::npos || scheme_end == 0) return false;
+  const std::string_view scheme = text.substr(0, scheme_end);
+  if (!has_only(scheme, "+-.") || scheme[0] < 'a' || scheme[0] > 'z') return false;
+  text.remove_prefix(scheme_end + 3);
+  std::size_t host_end = std::min(text.find(':'), text.size());
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos || close < 3 || !has_only(text.substr(1, close - 1), ":.")) return false;
+    host_end = close + 1;
+  } else if (host_end == 0 || !has_only(text.substr(0, host_end), "-._~")) {
+    return false;
+  }
+  const std::string_view port = text.substr(host_end);
+  if (port.empty()) return true;
+  unsigned number = 0;
+  const auto [end, error] = std::from_chars(port.data() + 1, port.data() + port.size(), number);
+  const bool plain = error == std::errc() && end == port.data() + port.size() && port[0] == ':' && port[1] != '0';
+  const unsigned usual = scheme == "http" ? 80 : scheme == "https" ? 443 : 0;
+  return plain && number <= 65535 && number != usual;
+}
+
+}  // namespace
+
+CorsPolicy::CorsPolicy(const std::vector<std::string>& origins) {
+  for (const std::string& origin : origins) {
+    if (origin == "*") {
+      any_ = true;
+    } else if (is_origin(origin)) {
+      origins_.push_back(origin);
+    } else {
+      throw ValueError(
+          fmt::format("CORS origin '{}': not an origin as browsers send it; write https://app.example.org or "
+                      "http://localhost:3000, in lower case, without a path, a final slash or the usual port, or *",
+                      origin));
+    }
+  }
+  if (any_ && origins.size() > 1) throw ValueError("CORS origins: * beside others; give * alone, or leave it out");
+}
+
+bool CorsPolicy::allows(std::string_view origin) const {
+  return !origin.empty() && (any_ || std::ranges::find(origins_, origin) != origins_.end());
+}
+
+HttpFields CorsPolicy::fields(std::string_view origin) const {
+  if (!enabled()) return {};
+  HttpFields fields;
+  if (any_) fields.emplace_back("Access-Control-Allow-Origin", "*");
+  // What a cache keeps for one page is not for another.
+  if (!any_) fields.emplace_back("Vary", "Origin");
+  if (!any_ && allows(origin)) fields.emplace_back("Access-Control-Allow-Origin", origin);
+  if (any_ || allows(origin)) fields.emplace_back("Access-Control-Expose-Headers", kExposedHeaders);
+  return fields;
+}
+
+bool CorsPolicy::is_preflight(const HttpHead& head) {
+  return head.method == "OPTIONS" && !head.header("Origin").empty() &&
+         !head.header("Access-Control-Request-Method").empty();
+}
+
+HttpResponse CorsPolicy::preflight(std::string_view methods) {
+  return {204,
+          {},
+          {{"Access-Control-Allow-Methods", std::string(methods)},
+           {"Access-Control-Allow-Headers", std::string(kAllowedHeaders)},
+           {"Access-Control-Max-Age", std::string(kMaxAge)}},
+          {}};
+}
+
+}  // namespace qing::serve

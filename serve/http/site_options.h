@@ -1,0 +1,18 @@
+// How browsers reach the service.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace qing::serve {
+
+struct SiteOptions {
+  /// Pages of these origins may call the service from a browser; see CorsPolicy. Empty: none of another site.
+  std::vector<std::string> cors_origins = {};
+  /// All paths are below this prefix, such as /qing; see BasePath. Empty: none.
+  std::string base_path = {};
+  /// Whether a proxy in front sets X-Forwarded-Prefix, and replaces what clients send in it.
+  bool trust_forwarded_prefix = false;
+};
+
+}  // namespace qing::serve

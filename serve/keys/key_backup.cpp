@@ -1,0 +1,120 @@
+#include "key_backup.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <qing/serve/database.h>
+#include <qing/serve/keys/key_store.h>
+#include <qing/serve/keys/pepper.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve {
+namespace fs = std::filesystem;
+namespace {
+
+fs::path with_suffix(fs::path file, const std::string& suffix) { return file += suffix; }
+
+[[noreturn]] void refuse_existing(const fs::path& file) {
+  throw IoError(fmt::format("{}: exists; give another name, or --overwrite to replace it", file.string()));
+}
+
+// A database beside `place`, which becomes the one at `place` or vanishes.
+class Draft {
+ public:
+  explicit Draft(const fs::path& place) : place_(place), file_(with_suffix(place, ".draft-" + random_digits(8))) {}
+  ~Draft() {
+    std::error_code ignored;
+    for (const char* suffix : {"", "-journal", "-wal", "-shm"}) fs::remove(with_suffix(file_, suffix), ignored);
+  }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+  // One file, without a log, that is on the disk when this returns.
+  void fill(Database& from) const {
+    Database draft(file_, Database::Mode::kCreate);
+    draft.run("PRAGMA synchronous=FULL");
+    from.copy_to(draft);
+    draft.run("PRAGMA journal_mode=DELETE");
+  }
+  // A link, unlike a rename, replaces nothing.
+  void publish(bool replace) const {
+    const int failed = replace ? ::rename(file_.c_str(), place_.c_str()) : ::link(file_.c_str(), place_.c_str());
+    if (failed != 0 && errno == EEXIST) refuse_existing(place_);
+    if (failed != 0) throw IoError(fmt::format("{}: {}", place_.string(), std::strerror(errno)));
+    sync_folder(place_.has_parent_path() ? place_.parent_path() : fs::path("."));
+  }
+
+ private:
+  const fs::path place_, file_;
+};
+
+// What SQLite would take for changes to the database that comes to stand there.
+void refuse_leftovers(const fs::path& place) {
+  for (const char* suffix : {"-wal", "-journal"}) {
+    const fs::path log = with_suffix(place, suffix);
+    if (!fs::exists(log)) continue;
+    throw IoError(
+        fmt::format("{}: is the log of a database that is gone; remove it, or give another name", log.string()));
+  }
+}
+
+fs::path pepper_for(const fs::path& file, const fs::path& store, const KeyBackupOptions& options) {
+  if (!options.pepper_file.empty()) return options.pepper_file;
+  const fs::path beside = with_suffix(file, ".pepper"), present = with_suffix(store, ".pepper");
+  return !fs::exists(beside) && fs::exists(present) ? present : beside;
+}
+
+}  // namespace
+
+void backup_keys(const fs::path& store, const fs::path& file, const KeyBackupOptions& options) {
+  const KeyStore keys(store);  // with all its checks: what it refuses is no good as a backup
+  if (!options.overwrite && fs::exists(file)) refuse_existing(file);
+  std::error_code ignored;
+  if (fs::equivalent(store, file, ignored)) {
+    throw ValueError(fmt::format("{}: is the store itself; give another file for the backup", file.string()));
+  }
+  refuse_leftovers(file);
+  const Draft draft(file);
+  {
+    Database database(store, Database::Mode::kWrite);
+    draft.fill(database);
+  }
+  // The pepper goes first: a backup that is there can be restored.
+  if (options.pepper) write_pepper(with_suffix(file, ".pepper"), read_pepper(with_suffix(store, ".pepper")));
+  draft.publish(options.overwrite);
+}
+
+void restore_keys(const fs::path& file, const fs::path& store, const KeyBackupOptions& options) {
+  if (!fs::is_regular_file(file)) throw IoError(fmt::format("{}: no such file; give a backup of keys", file.string()));
+  const Pepper pepper = read_pepper(pepper_for(file, store, options));
+  Database backup(file, Database::Mode::kRead);
+  KeyStore::check_database(backup, pepper);
+  if (fs::exists(store)) {
+    if (!options.overwrite) refuse_existing(store);
+    // A server keeps the pepper in memory: another one would shut out every key until it starts again.
+    if (read_pepper(with_suffix(store, ".pepper")) != pepper) {
+      throw DataError(
+          fmt::format("{}: is another store than the one that was backed up; give another name, or stop its "
+                      "servers and remove it with its .pepper, -wal and -shm",
+                      store.string()));
+    }
+    Database live(store, Database::Mode::kWrite);
+    KeyStore::check_database(live, pepper);
+    live.run("PRAGMA synchronous=FULL; PRAGMA secure_delete=ON");
+    backup.copy_to(live);
+  } else {
+    refuse_leftovers(store);
+    const Draft draft(store);
+    draft.fill(backup);
+    write_pepper(with_suffix(store, ".pepper"), pepper);
+    draft.publish(false);
+  }
+  const KeyStore restored(store);
+}
+
+}  // namespace qing::serve
