@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include <qing/tensor/errors.h>
@@ -40,8 +41,23 @@ double weigh(std::span<const float> logits, double beta, std::vector<double>& we
   return sum;
 }
 
-// The derivative of the summed log loss by beta = 1/temperature.
-double slope(const LabelledLogits& data, double beta) {
+// The sum over the examples of their logits' means under the smoothed targets. An example whose label n examples share
+// has the target (n + 1)/(n + labels) for that label and 1/(n + labels) for each other one.
+double target_logits(const LabelledLogits& data) {
+  std::vector<double> shared(static_cast<size_t>(data.labels));
+  for (const int32_t label : data.expected) ++shared[static_cast<size_t>(label)];
+  double sum = 0;
+  for (size_t i = 0; i < data.expected.size(); ++i) {
+    const auto logits = row(data, i);
+    const auto label = static_cast<size_t>(data.expected[i]);
+    const double all = std::accumulate(logits.begin(), logits.end(), 0.0);
+    sum += (shared[label] * logits[label] + all) / (shared[label] + static_cast<double>(data.labels));
+  }
+  return sum;
+}
+
+// The sum over the examples of their logits' means under softmax(beta·logits). It increases with beta.
+double mean_logits(const LabelledLogits& data, double beta) {
   std::vector<double> weights(static_cast<size_t>(data.labels));
   double sum = 0;
   for (size_t i = 0; i < data.expected.size(); ++i) {
@@ -49,7 +65,7 @@ double slope(const LabelledLogits& data, double beta) {
     const double total = weigh(logits, beta, weights);
     double mean = 0;
     for (size_t j = 0; j < logits.size(); ++j) mean += weights[j] / total * logits[j];
-    sum += mean - logits[static_cast<size_t>(data.expected[i])];
+    sum += mean;
   }
   return sum;
 }
@@ -88,11 +104,14 @@ double expected_calibration_error(const LabelledLogits& data, double temperature
 double fit_temperature(const LabelledLogits& data) {
   if (rows_of("fit_temperature", data) == 0) return 1;
   double low = 1 / kGreatestTemperature, high = 1 / kLeastTemperature;
-  if (slope(data, low) >= 0) return kGreatestTemperature;
-  if (slope(data, high) <= 0) return kLeastTemperature;
+  const double target = target_logits(data);
+  // The derivative of the loss by beta = 1/temperature.
+  const auto slope = [&](double beta) { return mean_logits(data, beta) - target; };
+  if (slope(low) >= 0) return kGreatestTemperature;
+  if (slope(high) <= 0) return kLeastTemperature;
   for (int i = 0; i < kBisections; ++i) {
     const double middle = (low + high) / 2;
-    (slope(data, middle) < 0 ? low : high) = middle;
+    (slope(middle) < 0 ? low : high) = middle;
   }
   return 2 / (low + high);
 }

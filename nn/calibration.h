@@ -23,8 +23,11 @@ double log_loss(const LabelledLogits& data, double temperature = 1);
 double expected_calibration_error(const LabelledLogits& data, double temperature = 1, int64_t bins = 15);
 
 inline constexpr double kLeastTemperature = 0.05, kGreatestTemperature = 20;
-/// The temperature in [kLeastTemperature, kGreatestTemperature] with the least log loss (Guo et al. 2017): the loss is
-/// convex in 1/temperature, so it is the only minimum. Where all examples are right the least temperature is best.
+/// The temperature in [kLeastTemperature, kGreatestTemperature] with the least cross-entropy (Guo et al. 2017) against
+/// smoothed targets (Platt 1999). An example whose label n examples share has the target (n + 1)/(n + labels) for that
+/// label and 1/(n + labels) for each other one: with Laplace's rule of succession n examples allow no greater
+/// confidence. Without the smoothing, examples that are all right drive the temperature to 0. The loss is convex in
+/// 1/temperature, so the minimum is the only one.
 double fit_temperature(const LabelledLogits& data);
 
 }  // namespace qing::nn

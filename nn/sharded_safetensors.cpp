@@ -69,11 +69,10 @@ bool plain_name(std::string_view name) {
 // Tensor to shard, as the index says.
 std::map<std::string, std::string> read_index(const fs::path& path) {
   const auto fail = [&](const std::string& what) { throw DataError(path.string() + ": " + what); };
-  const std::string text = read_file(path);
-  if (const auto twice = duplicate_key(text)) fail("the name '" + *twice + "' stands twice in one object");
-  json::error_code error;
-  const json::value value = json::parse(text, error);
-  if (error) fail("is not JSON: " + error.message());
+  json::value value;
+  try {
+    value = parse_file_json(read_file(path));
+  } catch (const DataError& error) { fail(error.what()); }
   const json::object* object = value.if_object();
   const json::value* map = object == nullptr ? nullptr : object->if_contains("weight_map");
   if (map == nullptr || !map->is_object()) fail("has no object weight_map");

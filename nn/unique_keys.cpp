@@ -6,6 +6,9 @@
 #include <set>
 #include <vector>
 
+#include <qing/nn/text/utf8.h>
+#include <qing/tensor/errors.h>
+
 namespace qing::nn {
 namespace {
 
@@ -58,6 +61,29 @@ struct UniqueKeys {
   bool on_comment(json::string_view, json::error_code&) { return true; }
 };
 
+// The members that a valid JSON text writes down: its colons outside strings.
+size_t members_written(std::string_view text) {
+  size_t count = 0;
+  bool inside = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') inside = !inside;
+    if (inside && text[i] == '\\') ++i;
+    if (!inside && text[i] == ':') ++count;
+  }
+  return count;
+}
+
+size_t members_of(const json::value& value) {
+  size_t count = 0;
+  if (const json::object* object = value.if_object()) {
+    count = object->size();
+    for (const auto& member : *object) count += members_of(member.value());
+  } else if (const json::array* list = value.if_array()) {
+    for (const json::value& element : *list) count += members_of(element);
+  }
+  return count;
+}
+
 }  // namespace
 
 std::optional<std::string> duplicate_key(std::string_view text) {
@@ -66,6 +92,21 @@ std::optional<std::string> duplicate_key(std::string_view text) {
   parser.write_some(false, text.data(), text.size(), error);
   if (parser.handler().unique) return std::nullopt;
   return parser.handler().duplicate;
+}
+
+bool repeats_a_key(std::string_view text, const json::value& parsed) {
+  return members_of(parsed) != members_written(text);
+}
+
+json::value parse_file_json(std::string_view text) {
+  text = without_byte_order_mark(text);
+  json::error_code error;
+  json::value value = json::parse(text, error);
+  if (error) throw DataError("is not JSON: " + error.message());
+  if (repeats_a_key(text, value)) {
+    throw DataError("the name '" + duplicate_key(text).value_or("") + "' stands twice in one object; leave one out");
+  }
+  return value;
 }
 
 }  // namespace qing::nn

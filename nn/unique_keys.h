@@ -1,15 +1,25 @@
-// JSON objects in which a name stands twice: parsers differ in which one they take, so hostile files must not have
-// them.
+// JSON texts whose objects hold each name once. Parsers differ in which of two members of one name they take, so a text
+// that repeats a name means nothing certain (RFC 7493, 2.3).
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include <boost/json/fwd.hpp>
+
 namespace qing::nn {
 
 /// The first name that stands twice in one object of a JSON text. None in a text that is not JSON: the parser proper
 /// tells why.
 std::optional<std::string> duplicate_key(std::string_view text);
+
+/// Whether an object of `text` repeats a name. `parsed` is the value that Boost.JSON read from the text. Costs one pass
+/// over each, which is less than duplicate_key().
+bool repeats_a_key(std::string_view text, const boost::json::value& parsed);
+
+/// The value of the JSON text of a file; a byte order mark before it is skipped (RFC 8259, 8.1). DataError "what;
+/// remedy", without the file's name, when the text is not JSON or an object repeats a name. Thread-safe.
+boost::json::value parse_file_json(std::string_view text);
 
 }  // namespace qing::nn

@@ -63,11 +63,10 @@ struct Manifest {
 Manifest read_manifest(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kManifest;
   const auto fail = [&](const std::string& what) { throw DataError(path.string() + ": " + what); };
-  const std::string text = read_file(path);
-  if (const auto twice = nn::duplicate_key(text)) fail("the name '" + *twice + "' stands twice in one object");
-  json::error_code error;
-  const json::value value = json::parse(text, error);
-  if (error) fail("is not JSON: " + error.message());
+  json::value value;
+  try {
+    value = nn::parse_file_json(read_file(path));
+  } catch (const DataError& error) { fail(error.what()); }
   const auto member = [&](const char* name, bool good, const char* need) {
     if (!good) fail(fmt::format("{} is missing or not {}", name, need));
   };

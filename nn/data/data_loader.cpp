@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {
@@ -34,9 +35,10 @@ std::string LoaderState::to_json() const {
 }
 
 LoaderState LoaderState::from_json(std::string_view text) {
-  boost::system::error_code error;
-  const json::value value = json::parse(text, error);
-  if (error) throw DataError("DataLoader: the state is not JSON: " + error.message());
+  json::value value;
+  try {
+    value = parse_file_json(text);
+  } catch (const DataError& error) { throw DataError(std::string("DataLoader: the state: ") + error.what()); }
   if (!value.is_object()) throw DataError("DataLoader: the state is no JSON object");
   const json::object& object = value.get_object();
   LoaderState state;

@@ -20,16 +20,21 @@ namespace json = boost::json;
 // Far above any model that fits a machine: keeps products of sizes inside int64.
 constexpr int64_t kMaxSize = int64_t{1} << 24;
 
+// `transformers` builds its own classifier for the type "bert" and leaves the n-grams out without an error. It refuses
+// a type that it does not know.
+constexpr std::string_view kBertType = "bert", kNgramType = "qing_bert_ngrams";
+constexpr std::string_view kBertArchitecture = "BertForSequenceClassification";
+constexpr std::string_view kNgramArchitecture = "QingBertNgramsForSequenceClassification";
+
 // A config.json being read; errors name the file and the field.
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& path) : path_(path) {
-    boost::system::error_code error;
+    json::value value;
     const std::string text = read_file(path);
-    const json::value value = json::parse(text, error);
-    if (error) fail("not JSON: " + error.message());
-    if (const auto name = duplicate_key(text))
-      fail(fmt::format("'{}' stands twice in one object; leave one out", *name));
+    try {
+      value = parse_file_json(text);
+    } catch (const DataError& error) { fail(error.what()); }
     if (!value.is_object()) fail("not a JSON object");
     object_ = value.get_object();
   }
@@ -80,6 +85,20 @@ class Reader {
                         .labels = {}};
     for (const json::value& label : labels->get_array()) profile.labels.push_back(count(&label));
     return profile;
+  }
+  // Whether the model has an n-gram head. Older files of qing say so beside the type "bert".
+  bool ngram_head() const {
+    const json::value* type = find("model_type");
+    if (type == nullptr) fail("model_type is missing; is this a model's config.json?");
+    const bool own = *type == json::value(kNgramType);
+    if (!own && *type != json::value(kBertType)) {
+      fail(fmt::format("model_type: {} is not supported; only \"{}\" and \"{}\" are", json::serialize(*type), kBertType,
+                       kNgramType));
+    }
+    bool head = own;
+    optional("ngram_head", head);
+    if (own && !head) fail(fmt::format("ngram_head: is false, but a model of the type \"{}\" has one", kNgramType));
+    return head;
   }
   // What qing computes in one way only.
   void only(std::string_view field, std::string_view supported) const {
@@ -202,8 +221,7 @@ void BertConfig::validate() const {
 
 BertConfig BertConfig::load(const std::filesystem::path& path) {
   const Reader reader(path);
-  if (reader.find("model_type") == nullptr) reader.fail("model_type is missing; is this a model's config.json?");
-  reader.only("model_type", "bert");
+  const bool ngram_head = reader.ngram_head();
   reader.only("hidden_act", "gelu");
   reader.only("position_embedding_type", "absolute");
   reader.only("problem_type", "single_label_classification");
@@ -221,7 +239,7 @@ BertConfig BertConfig::load(const std::filesystem::path& path) {
   reader.optional("initializer_range", config.initializer_range);
   reader.optional("pad_token_id", config.pad_token_id);
   reader.optional("calibration_temperature", config.calibration_temperature);
-  reader.optional("ngram_head", config.ngram_head);
+  config.ngram_head = ngram_head;
   config.labels = reader.labels();
   config.reference = reader.profile("reference");
   try {
@@ -238,8 +256,8 @@ void BertConfig::save(const std::filesystem::path& path) const {
     label2id[labels[i]] = i;
   }
   json::object config = {
-      {"architectures", json::array{"BertForSequenceClassification"}},
-      {"model_type", "bert"},
+      {"architectures", json::array{ngram_head ? kNgramArchitecture : kBertArchitecture}},
+      {"model_type", ngram_head ? kNgramType : kBertType},
       {"vocab_size", vocab_size},
       {"hidden_size", hidden_size},
       {"num_hidden_layers", num_hidden_layers},

@@ -84,10 +84,9 @@ class JsonFile {
  public:
   explicit JsonFile(fs::path path) : path_(std::move(path)) {
     const std::string text = read_file(path_);
-    if (const auto twice = duplicate_key(text)) fail("the name '" + *twice + "' stands twice in one object");
-    boost::system::error_code error;
-    value_ = json::parse(text, error);
-    if (error) fail("not JSON: " + error.message());
+    try {
+      value_ = parse_file_json(text);
+    } catch (const DataError& error) { fail(error.what()); }
     if (!value_.is_object()) fail("not a JSON object");
   }
 
@@ -133,6 +132,11 @@ std::vector<std::string> read_lines(const fs::path& path) {
   const std::string content = read_file(path);
   if (const auto at = find_invalid_utf8(content)) {
     throw DataError(fmt::format("{}: invalid UTF-8 at byte {}", path.string(), *at));
+  }
+  if (without_byte_order_mark(content).size() != content.size()) {
+    throw DataError(path.string() +
+                    ": begins with a byte order mark, which would be part of the first token; "
+                    "save the file as UTF-8 without one");
   }
   std::vector<std::string> lines;
   for (size_t begin = 0; begin < content.size();) {

@@ -1,5 +1,7 @@
 #include <qing/nn/text/utf8.h>
 
+#include <algorithm>
+
 namespace qing::nn {
 
 std::optional<char32_t> decode_utf8(std::string_view text, size_t& position) {
@@ -28,6 +30,16 @@ std::optional<size_t> find_invalid_utf8(std::string_view text) {
     if (!decode_utf8(text, position)) return position;
   }
   return std::nullopt;
+}
+
+size_t count_characters(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  while (text.starts_with(kMark)) text.remove_prefix(kMark.size());
+  return text;
 }
 
 void append_utf8(std::string& out, char32_t c) {

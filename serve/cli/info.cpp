@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <thread>
 
+#include <qing/nn/unique_keys.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/output.h>
 #include <qing/tensor/files.h>
@@ -16,12 +17,12 @@ namespace {
 
 boost::json::object read_config(const std::filesystem::path& model) {
   const std::filesystem::path path = model / "config.json";
-  boost::system::error_code error;
-  const boost::json::value value = boost::json::parse(read_file(path), error);
-  if (error || !value.is_object()) {
-    throw DataError(fmt::format("{}: not a JSON object; is {} a model's folder?", path.string(), model.string()));
-  }
-  return value.get_object();
+  const std::string text = read_file(path);
+  try {
+    const boost::json::value value = nn::parse_file_json(text);
+    if (value.is_object()) return value.get_object();
+  } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", path.string(), error.what())); }
+  throw DataError(fmt::format("{}: not a JSON object; is {} a model's folder?", path.string(), model.string()));
 }
 
 }  // namespace

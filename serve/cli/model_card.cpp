@@ -34,20 +34,32 @@ std::string percent(double value, nn::Interval interval) {
 
 std::string section(const char* title, const std::string& text) { return fmt::format("\n## {}\n\n{}", title, text); }
 
-std::string model_section(const fs::path& model, const CardFacts& facts) {
-  const nn::BertConfig config = nn::BertConfig::load(model / "config.json");
+// Which programs load the model.
+const char* loaders(const nn::BertConfig& config) {
+  if (!config.ngram_head) {
+    return "`qing` and `transformers` (`AutoModelForSequenceClassification`, `AutoTokenizer`) load it, with equal "
+           "logits.";
+  }
+  return "`qing` loads it. **`transformers` does not compute this model**: it has no n-gram head "
+         "(`ngrams.safetensors`), "
+         "and the encoder without that head is another, worse model. The `model_type` in `config.json` is therefore "
+         "`qing_bert_ngrams`, which `AutoConfig` and `AutoModelForSequenceClassification` refuse. `AutoTokenizer` "
+         "loads "
+         "the tokenizer, with equal token ids.";
+}
+
+std::string model_section(const fs::path& model, const CardFacts& facts, const nn::BertConfig& config) {
   int64_t parameters = 0;
   for (const auto& [name, tensor] : nn::load_safetensors(model / "model.safetensors").tensors) {
     parameters += tensor.numel();
   }
   return fmt::format(
       "A BERT-architecture text classifier trained from random weights: {} layers of width {} with {} heads, a "
-      "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB. Labels: {}. `qing` and "
-      "`transformers` "
-      "(`AutoModelForSequenceClassification`, `AutoTokenizer`) load it.\n",
+      "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB{}. Labels: {}. {}\n",
       config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.vocab_size,
       config.max_position_embeddings, parameters, static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
-      plain(fmt::format("{}", fmt::join(values_of(facts.record.settings, "labels"), ", "))));
+      config.ngram_head ? "; and a linear head on n-grams of the whole text, however long" : "",
+      plain(fmt::format("{}", fmt::join(values_of(facts.record.settings, "labels"), ", "))), loaders(config));
 }
 
 std::string data_section(const CardFacts& facts) {
@@ -58,9 +70,15 @@ std::string data_section(const CardFacts& facts) {
     rule += "---|";
   }
   text += " SHA-256 |" + rule + "---|\n";
+  std::vector<fs::path> paths;
+  for (const auto* files : {&facts.record.data, &facts.record.extra, &facts.record.dev}) {
+    for (const DataFile& file : *files) paths.emplace_back(file.path);
+  }
+  const std::vector<std::string> names = names_of(paths);
+  auto name = names.begin();
   const auto add = [&](const std::vector<DataFile>& files, const char* use) {
     for (const DataFile& file : files) {
-      text += fmt::format("| {} | {} | {} |", plain(fs::path(file.path).filename().string()), use, file.texts());
+      text += fmt::format("| {} | {} | {} |", plain(*name++), use, file.texts());
       for (const int64_t count : file.label_texts) text += fmt::format(" {} |", count);
       text += fmt::format(" `{}` |\n", file.sha256);
     }
@@ -129,16 +147,19 @@ std::string scores_section(const CardFacts& facts) {
   return text;
 }
 
-std::string calibration_section(const CardFacts& facts) {
+std::string calibration_section(const CardFacts& facts, const nn::BertConfig& config) {
   if (facts.dev.empty()) return "Scores are the softmax of the logits, as they come.\n";
-  const double temperature = facts.dev.front().second.temperature;
+  const double temperature = facts.calibration.temperature;
   std::string text = fmt::format(
       "Scores are the softmax of the logits divided by a temperature of {:.4f}, which has the least log loss on the "
-      "dev sets together (Guo et al. 2017). It stands in `config.json` as `calibration_temperature`; it changes no "
-      "label "
-      "and no logit, and `transformers` does not apply it.\n\n"
-      "| dev set | log loss before | after | expected calibration error before | after |\n|---|---|---|---|---|\n",
-      temperature);
+      "dev sets together (Guo et al. 2017), with smoothed targets (Platt 1999). It rests on {} texts, of which the "
+      "model has {} wrong. It stands in `config.json` as `calibration_temperature`; it changes no label and no logit{}."
+      "\n\n",
+      temperature, facts.calibration.texts, facts.calibration.wrong,
+      config.ngram_head ? "" : ", and `transformers` does not apply it");
+  const std::string warning = calibration_warning(facts.calibration);
+  if (!warning.empty()) text += fmt::format("**Warning:** {}.\n\n", warning);
+  text += "| dev set | log loss before | after | expected calibration error before | after |\n|---|---|---|---|---|\n";
   for (const auto& [name, evaluation] : facts.dev) {
     const nn::LabelledLogits logits = evaluation.labelled_logits();
     text += fmt::format("| {} | {:.4f} | {:.4f} | {:.4f} | {:.4f} |\n", plain(name), nn::log_loss(logits),
@@ -170,11 +191,13 @@ std::string reproduce_section(const CardFacts& facts) {
 }  // namespace
 
 std::string model_card(const fs::path& model, const CardFacts& facts) {
-  return "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags: [qing]\n---\n" +
+  const nn::BertConfig config = nn::BertConfig::load(model / "config.json");
+  return fmt::format("---\nlibrary_name: {}\npipeline_tag: text-classification\ntags: [qing]\n---\n",
+                     config.ngram_head ? "qing" : "transformers") +
          fmt::format("{}\n\n# {}\n\n", kMark, plain(fs::weakly_canonical(model).filename().string())) +
-         model_section(model, facts) + section("Data", data_section(facts)) +
+         model_section(model, facts, config) + section("Data", data_section(facts)) +
          section("Training", training_section(facts)) + section("Scores", scores_section(facts)) +
-         section("Calibration", calibration_section(facts)) + section("Limits", limits_section(facts)) +
+         section("Calibration", calibration_section(facts, config)) + section("Limits", limits_section(facts)) +
          section("To make it again", reproduce_section(facts));
 }
 

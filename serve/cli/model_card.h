@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <qing/optim/train_classifier.h>
+#include <qing/serve/cli/calibrate.h>
 #include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/run_record.h>
 
@@ -19,6 +20,7 @@ struct CardFacts {
   optim::TrainResult result;
   int64_t best_step = 0;                                ///< whose model it is; 0: the last
   std::vector<std::pair<std::string, Evaluation>> dev;  ///< with the model's temperature
+  Calibration calibration;                              ///< of the model by the dev sets
 };
 
 /// The card's text (Markdown) for the model in the folder. IoError, DataError.

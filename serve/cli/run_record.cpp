@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -51,7 +52,7 @@ void compare_files(const char* option, const std::vector<DataFile>& before, cons
 RunRecord read_record(const std::filesystem::path& file) {
   const std::string text = read_file(file);
   try {
-    const json::value value = json::parse(text);
+    const json::value value = nn::parse_file_json(text);
     RunRecord record;
     record.state = value.at("state").as_string();
     record.step = value.at("step").as_int64();
@@ -67,6 +68,8 @@ RunRecord read_record(const std::filesystem::path& file) {
   } catch (const boost::system::system_error& error) {
     throw DataError(fmt::format("{}: is damaged or of another version ({}); begin anew with --overwrite", file.string(),
                                 error.code().message()));
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}; begin anew with --overwrite", file.string(), error.what()));
   } catch (const std::out_of_range&) {
     throw DataError(fmt::format("{}: lacks a field; begin anew with --overwrite", file.string()));
   }

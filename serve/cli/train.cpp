@@ -7,11 +7,17 @@
 #include <limits>
 #include <span>
 #include <string_view>
+#include <tuple>
 #include <unordered_set>
 
 #include <qing/nn/models/bert_config.h>
+<<<<<<< HEAD
 #include <qing/nn/models/label_names.h>
+=======
+#include <qing/nn/text/normalizer.h>
+>>>>>>> 6bff444 (The temperature is fitted with smoothed targets; a model with n-grams has a type that transformers refuses; JSON files repeat no name)
 #include <qing/optim/train_classifier.h>
+#include <qing/serve/cli/calibrate.h>
 #include <qing/serve/cli/charts.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/data_files.h>
@@ -92,9 +98,18 @@ void check(const TrainArguments& arguments) {
     throw UsageError("--resume goes on with a training, --overwrite begins anew; give one of them");
   }
   const auto& labels = arguments.labels;
+<<<<<<< HEAD
   try {
     nn::check_label_names(labels);
   } catch (const ValueError& error) { throw UsageError(fmt::format("--{}", error.what())); }
+=======
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (nn::is_blank(labels[i]) || std::find(labels.begin(), labels.begin() + static_cast<ptrdiff_t>(i), labels[i]) !=
+                                       labels.begin() + static_cast<ptrdiff_t>(i)) {
+      throw UsageError(fmt::format("--labels: '{}' is empty or stands twice", nn::visible(labels[i])));
+    }
+  }
+>>>>>>> 6bff444 (The temperature is fitted with smoothed targets; a model with n-grams has a type that transformers refuses; JSON files repeat no name)
   if (labels.size() < 2) throw UsageError("--labels: give at least two, with commas between");
 }
 
@@ -196,7 +211,7 @@ class Session {
   double best_ = -std::numeric_limits<double>::infinity();
 };
 
-void report(const TrainArguments& arguments, const optim::TrainResult& result) {
+void report(const TrainArguments& arguments, const optim::TrainResult& result, const Calibration& calibration) {
   const std::string out = arguments.out.string();
   if (result.interrupted) {
     fmt::print(stderr, "interrupted after step {} of {}; the model is in {}. To go on: qing train --resume --out {}\n",
@@ -215,27 +230,10 @@ void report(const TrainArguments& arguments, const optim::TrainResult& result) {
   object.number("loss", result.loss).integer("steps", result.steps).integer("epochs", result.epochs);
   object.number("seconds", result.seconds).boolean("interrupted", result.interrupted);
   object.boolean("early_stopped", result.early_stopped).integer("resumed_from", result.resumed_from);
-  print_line(object.text("model", out).str());
-}
-
-// The model that the dev sets chose, with the temperature that they ask for.
-std::vector<std::pair<std::string, Evaluation>> calibrate(const std::filesystem::path& folder,
-                                                          const std::vector<LabelledFile>& dev) {
-  const auto model = nn::TextClassifier::load(folder);
-  std::vector<std::pair<std::string, Evaluation>> evaluations;
-  std::vector<float> logits;
-  std::vector<int32_t> expected;
-  for (const LabelledFile& set : dev) {
-    const Evaluation& one = evaluations.emplace_back(set.name, evaluate(*model, set.examples)).second;
-    logits.insert(logits.end(), one.logits.begin(), one.logits.end());
-    expected.insert(expected.end(), one.expected.begin(), one.expected.end());
+  if (calibration.texts > 0) {
+    object.number("calibration_temperature", calibration.temperature).integer("calibration_texts", calibration.texts);
   }
-  nn::BertConfig config = nn::BertConfig::load(folder / "config.json");
-  config.calibration_temperature =
-      nn::fit_temperature({logits, expected, static_cast<int64_t>(model->labels().size())});
-  config.save(folder / "config.json");
-  for (auto& [name, evaluation] : evaluations) evaluation.temperature = config.calibration_temperature;
-  return evaluations;
+  print_line(object.text("model", out).str());
 }
 
 // What the model says of the texts it was made for. Those it has not learnt by heart tell better; where there are none,
@@ -256,16 +254,25 @@ nn::DataProfile profile_of(const std::filesystem::path& folder, std::span<const 
   return evaluate(*nn::TextClassifier::load(folder), some).profile;
 }
 
-void write_reports(const RunDirectory& run, const optim::TrainResult& result, std::span<const nn::Example> examples,
-                   size_t files, const std::vector<LabelledFile>& dev) {
+void say_calibration(const Calibration& calibration) {
+  fmt::print(stderr, "temperature {:.4g}, fitted to {} dev texts, {} of them wrong\n", calibration.temperature,
+             calibration.texts, calibration.wrong);
+  const std::string warning = calibration_warning(calibration);
+  if (!warning.empty()) fmt::print(stderr, "qing: warning: {}\n", warning);
+}
+
+// Returns what the temperature rests on.
+Calibration write_reports(const RunDirectory& run, const optim::TrainResult& result,
+                          std::span<const nn::Example> examples, size_t files, const std::vector<LabelledFile>& dev) {
   const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
-  CardFacts facts{.record = run.record(), .result = result, .dev = {}};
+  CardFacts facts{.record = run.record(), .result = result, .dev = {}, .calibration = {}};
   double best = -std::numeric_limits<double>::infinity();
   for (const EvaluationPoint& point : metrics.evaluations) {
     if (point.score > best) best = point.score, facts.best_step = point.step;
   }
   if (!result.interrupted && !dev.empty()) {
-    facts.dev = calibrate(run.out(), dev);
+    std::tie(facts.calibration, facts.dev) = calibrate(run.out(), dev);
+    say_calibration(facts.calibration);
     std::vector<std::pair<std::string, nn::ConfusionMatrix>> matrices;
     for (const auto& [name, evaluation] : facts.dev) matrices.emplace_back(name, evaluation.all);
     write_file_atomically(run.path("confusion.svg"), confusion_chart(facts.dev.front().second.labels, matrices));
@@ -273,6 +280,7 @@ void write_reports(const RunDirectory& run, const optim::TrainResult& result, st
   if (!result.interrupted) keep_reference(run.out(), profile_of(run.out(), examples, files, facts.dev));
   write_file_atomically(run.path("loss.svg"), loss_chart(metrics));
   write_model_card(run.out(), facts);
+  return facts.calibration;
 }
 
 }  // namespace
@@ -292,9 +300,9 @@ void run_train(const TrainArguments& arguments) {
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   say_where_it_begins(arguments, run, examples.size());
   const optim::TrainResult result = Session(arguments, dev, run).train(examples);
-  write_reports(run, result, examples, arguments.data.size(), dev);
+  const Calibration calibration = write_reports(run, result, examples, arguments.data.size(), dev);
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
-  report(arguments, result);
+  report(arguments, result, calibration);
 }
 
 }  // namespace qing::serve::cli

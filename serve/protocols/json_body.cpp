@@ -6,10 +6,12 @@
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>
 
+#include <qing/nn/unique_keys.h>
 #include <qing/serve/http/router.h>
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
+<<<<<<< HEAD
 namespace {
 
 // The members that a text of valid JSON writes down: its colons outside strings.
@@ -46,6 +48,8 @@ bool can_be_repeated(std::string_view name) {
 }
 
 }  // namespace
+=======
+>>>>>>> 6bff444 (The temperature is fitted with smoothed targets; a model with n-grams has a type that transformers refuses; JSON files repeat no name)
 
 json::value parse_json(std::string_view body, const Limits& limits) {
   json::parse_options options;
@@ -56,7 +60,7 @@ json::value parse_json(std::string_view body, const Limits& limits) {
     throw Refusal(error_response(400, "malformed_json", "body: not JSON in UTF-8 (" + error.message() + ")"));
   }
   // The parser keeps the last of members of one name; which of them was meant nobody can know (RFC 7493, 2.3).
-  if (members_of(parsed) != members_written(body)) {
+  if (nn::repeats_a_key(body, parsed)) {
     throw Refusal(error_response(400, "malformed_json", "body: an object has two members of one name; leave one out"));
   }
   return parsed;

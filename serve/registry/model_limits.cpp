@@ -60,11 +60,12 @@ Limits ModelLimits::within(const Limits& server) const {
 ModelLimits ModelLimits::read(const std::filesystem::path& file) {
   ModelLimits limits;
   if (!std::filesystem::exists(file)) return limits;
-  boost::system::error_code error;
   const std::string text = read_file(file);
-  const json::value parsed = json::parse(text, error);
-  if (error || !parsed.is_object()) refuse(file, R"(not a JSON object; write one such as {"queue_texts": 512})");
-  if (const auto twice = nn::duplicate_key(text)) refuse(file, fmt::format("{}: stands twice; leave one out", *twice));
+  json::value parsed;
+  try {
+    parsed = nn::parse_file_json(text);
+  } catch (const DataError& error) { refuse(file, error.what()); }
+  if (!parsed.is_object()) refuse(file, R"(not a JSON object; write one such as {"queue_texts": 512})");
   for (const auto& [key, value] : parsed.get_object()) {
     const std::string_view name(key.data(), key.size());
     const auto known = std::ranges::find(kCounts, name, &Count::name);

@@ -21,8 +21,7 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
   if (!std::filesystem::exists(file)) return state;
   const std::string text = read_file(file);
   try {
-    const json::value parsed = json::parse(text);
-    if (const auto twice = nn::duplicate_key(text)) throw DataError(fmt::format("'{}' stands twice", *twice));
+    const json::value parsed = nn::parse_file_json(text);
     for (const auto& [name, value] : parsed.at("models").as_object()) {
       const auto number = [&value = value](const char* key) { return value.at(key).to_number<std::int64_t>(); };
       state.models[name] = {number("version"), number("previous"), number("highest")};

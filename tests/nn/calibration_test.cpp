@@ -34,13 +34,35 @@ struct Drawn {
   std::vector<int32_t> expected;
 };
 
+// The loss that fit_temperature minimises, by its definition.
+double smoothed_loss(const LabelledLogits& data, double temperature) {
+  const auto labels = static_cast<size_t>(data.labels);
+  std::vector<double> counts(labels);
+  for (const int32_t label : data.expected) ++counts[static_cast<size_t>(label)];
+  double loss = 0;
+  for (size_t i = 0; i < data.expected.size(); ++i) {
+    const auto own = static_cast<size_t>(data.expected[i]);
+    double sum = 0;
+    for (size_t j = 0; j < labels; ++j) sum += std::exp(data.logits[i * labels + j] / temperature);
+    for (size_t j = 0; j < labels; ++j) {
+      const double target = (j == own ? counts[own] + 1 : 1) / (counts[own] + static_cast<double>(labels));
+      loss -= target * (data.logits[i * labels + j] / temperature - std::log(sum));
+    }
+  }
+  return loss;
+}
+
 TEST(Calibration, FindsTheTemperatureThatLabelsWereDrawnWith) {
   for (const double temperature : {0.5, 1.0, 2.5}) {
     const Drawn drawn(temperature);
     const double fitted = fit_temperature(drawn.data());
     EXPECT_NEAR(fitted / temperature, 1, 0.05);
-    EXPECT_LT(log_loss(drawn.data(), fitted), log_loss(drawn.data(), fitted * 1.01));
-    EXPECT_LT(log_loss(drawn.data(), fitted), log_loss(drawn.data(), fitted / 1.01));
+    for (const double factor : {1 / 1.01, 1.01}) {
+      EXPECT_LT(smoothed_loss(drawn.data(), fitted), smoothed_loss(drawn.data(), fitted * factor));
+    }
+    for (const double factor : {1 / 1.03, 1.03}) {  // so many texts leave the smoothing little to say
+      EXPECT_LT(log_loss(drawn.data(), fitted), log_loss(drawn.data(), fitted * factor));
+    }
     EXPECT_LT(expected_calibration_error(drawn.data(), fitted), 0.02);
     EXPECT_GT(expected_calibration_error(drawn.data(), 3 * fitted), 0.1);
   }
@@ -61,10 +83,31 @@ TEST(Calibration, FollowsTheDefinitions) {
   EXPECT_NEAR(log_loss(first, 2), -std::log(2. / 3), 1e-6);
 }
 
+TEST(Calibration, TextsThatAreAllRightAllowTheConfidenceOfTheirNumber) {
+  // Two labels, n texts each, all with logits 2 apart: sigmoid(2/T) = (n + 1)/(n + 2), hence T = 2/log(n + 1).
+  for (const int n : {1, 9, 99}) {
+    std::vector<float> logits;
+    std::vector<int32_t> right;
+    for (int i = 0; i < n; ++i) {
+      logits.insert(logits.end(), {2, 0, 0, 2});
+      right.insert(right.end(), {0, 1});
+    }
+    EXPECT_NEAR(fit_temperature({logits, right, 2}), 2 / std::log(n + 1.0), 1e-12) << n;
+  }
+}
+
+TEST(Calibration, MinimisesTheSmoothedLoss) {
+  const Drawn drawn(1.5, 40);
+  const double fitted = fit_temperature(drawn.data());
+  for (const double factor : {0.5, 0.9, 0.99, 1.01, 1.1, 2.0}) {
+    EXPECT_LT(smoothed_loss(drawn.data(), fitted), smoothed_loss(drawn.data(), fitted * factor)) << factor;
+  }
+}
+
 TEST(Calibration, StaysWithinItsBounds) {
-  const std::vector<float> logits = {2, 0, 0, 2};
+  const std::vector<float> logits = {2, 0, 0, 2}, small = {1e-3F, 0, 0, 1e-3F};
   const std::vector<int32_t> right = {0, 1}, wrong = {1, 0};
-  EXPECT_EQ(fit_temperature({logits, right, 2}), kLeastTemperature);
+  EXPECT_EQ(fit_temperature({small, right, 2}), kLeastTemperature);
   EXPECT_EQ(fit_temperature({logits, wrong, 2}), kGreatestTemperature);
   EXPECT_EQ(fit_temperature({{}, {}, 2}), 1);
   EXPECT_EQ(log_loss({{}, {}, 2}), 0);

@@ -211,6 +211,9 @@ TEST_F(Classifier, LoadingNamesTheFieldOfABadConfiguration) {
     return message_of<DataError>([&] { TextClassifier::load(folder_.path()); });
   };
   EXPECT_NE(with("\"model_type\":\"bert\"", "\"model_type\":\"gpt2\"").find("model_type"), std::string::npos);
+  EXPECT_NE(
+      with("\"model_type\":\"bert\"", "\"model_type\":\"bert\",\"model_type\":\"bert\"").find("'model_type' stands"),
+      std::string::npos);
   EXPECT_NE(with("\"hidden_size\":32", "\"hidden_size\":-32").find("hidden_size"), std::string::npos);
   EXPECT_NE(with("\"hidden_size\":32", "\"hidden_size\":33").find("hidden_size"), std::string::npos);
   EXPECT_NE(with("\"hidden_size\":32", "\"hidden_size\":\"32\"").find("not an integer"), std::string::npos);

@@ -230,6 +230,7 @@ TEST(Tokenizer, RefusesATokenizerJsonThatIsNotBerts) {
   without("\"b\":6", "\"b\":-1", "model.vocab");
   without("\"b\":6", "\"b\":\"6\"", "model.vocab");
   without("\"b\":6", "\"a\":6", "stands twice");
+  without("\"clean_text\":true", "\"clean_text\":true,\"clean_text\":true", "'clean_text' stands twice");
   without("\"b\":6", "\"b\\n\":6", "line break");
   without("\"[MASK]\":4", "\"[MASKED]\":4", "[MASK]");
   without("\"content\":\"[MASK]\"", "\"content\":\"[ELSE]\"", "added_tokens");
@@ -256,6 +257,21 @@ TEST(Tokenizer, TakesBertProcessingToo) {
     with(bad);
     EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("post_processor"), std::string::npos);
   }
+}
+
+// `transformers` takes the mark for a part of the first token, and `tokenizers` as well.
+TEST(Tokenizer, RefusesAByteOrderMarkInVocabTxt) {
+  const TempFolder folder;
+  Tokenizer(with_specials({"a"})).save(folder.path());
+  const std::string lines = test::content_of(folder.path() / "vocab.txt");
+  folder.write("vocab.txt", "first\n" + lines);
+  EXPECT_EQ(Tokenizer::load(folder.path()).id("first"), 0);
+  folder.write("vocab.txt",
+               "\xEF\xBB\xBF"
+               "first\n" +
+                   lines);
+  const std::string message = message_of<DataError>([&] { Tokenizer::load(folder.path()); });
+  EXPECT_NE(message.find("vocab.txt: begins with a byte order mark"), std::string::npos) << message;
 }
 
 TEST(Tokenizer, RefusesTokensThatVocabTxtCannotHold) {

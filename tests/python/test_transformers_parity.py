@@ -1,8 +1,11 @@
 """What qing trains `transformers` loads, what `transformers` saves qing loads, and the logits agree."""
 
 import json
+import re
+import shutil
 
 import pytest
+from conftest import ROOT, small_training
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -60,3 +63,61 @@ def test_a_model_saved_by_transformers(qing, model_dir, tmp_path):
     worst = (qing_logits(qing, folder, texts, tmp_path) - theirs).abs().max().item()
     assert theirs.std() > 0.1
     assert worst < TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def ngram_dir(qing, tiny_data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("ngrams") / "m"
+    qing(*small_training(tiny_data, out, "--ngrams", 2, "--ngram-lr", 0.05, "--max-steps", 20))
+    return out
+
+
+TEXTS = ["I love this film", "这个产品真的很差", "a chair, 一把椅子!", "zzz"]
+SHIPPED = ROOT / "serve/models/emotion_analysis/1"
+
+
+@pytest.mark.parametrize("shipped", [False, True], ids=["trained", "shipped"])
+def test_transformers_refuses_a_model_with_ngrams(qing, ngram_dir, shipped, tmp_path):
+    """It would leave the n-grams out and compute another model."""
+    folder = SHIPPED if shipped else ngram_dir
+    for load in (
+        transformers.AutoConfig.from_pretrained,
+        transformers.AutoModel.from_pretrained,
+        transformers.AutoModelForSequenceClassification.from_pretrained,
+        lambda path: transformers.pipeline("text-classification", model=str(path)),
+    ):
+        with pytest.raises(ValueError, match="qing_bert_ngrams"):
+            load(folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    ours = [json.loads(line) for line in qing("tokenize", "--model", folder, *TEXTS).stdout.splitlines()]
+    assert [tokenizer(text)["input_ids"] for text in TEXTS] == ours
+    # What it would compute: the encoder alone, whose class has to be named.
+    encoder = transformers.BertForSequenceClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        alone = encoder(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits
+    assert (qing_logits(qing, folder, TEXTS, tmp_path) - alone).abs().max() > 0.05
+
+
+def test_qing_loads_ngrams_of_the_type_bert(qing, ngram_dir, tmp_path):
+    """As directories said it before they had a type of their own."""
+    old = tmp_path / "old"
+    shutil.copytree(ngram_dir, old)
+    config = json.loads((old / "config.json").read_text())
+    assert config["model_type"] == "qing_bert_ngrams" and config["ngram_head"] is True
+    config["model_type"], config["architectures"] = "bert", ["BertForSequenceClassification"]
+    (old / "config.json").write_text(json.dumps(config))
+    assert torch.equal(qing_logits(qing, old, TEXTS, tmp_path), qing_logits(qing, ngram_dir, TEXTS, tmp_path))
+    config["model_type"], config["ngram_head"] = "qing_bert_ngrams", False
+    (old / "config.json").write_text(json.dumps(config))
+    refused = qing("predict", "--model", old, "x", check=False)
+    assert refused.returncode == 1 and "config.json: ngram_head" in refused.stderr
+
+
+@pytest.mark.parametrize("shipped", [False, True], ids=["trained", "shipped"])
+def test_the_card_says_which_programs_load_it(ngram_dir, model_dir, shipped):
+    card = ((SHIPPED if shipped else ngram_dir) / "README.md").read_text(encoding="utf-8")
+    assert "library_name: qing\n" in card and "`transformers` does not compute this model" in card
+    assert "`transformers` (`AutoModelForSequenceClassification`" not in card
+    plain = (model_dir / "README.md").read_text(encoding="utf-8")
+    assert "library_name: transformers\n" in plain
+    assert re.search(r"`transformers` \(`AutoModelForSequenceClassification`, `AutoTokenizer`\) load it", plain)
