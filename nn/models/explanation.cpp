@@ -1,7 +1,10 @@
 #include <qing/nn/models/explanation.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
+
+#include <qing/nn/text/normalizer.h>
 
 namespace qing::nn {
 namespace {
@@ -26,7 +29,8 @@ bool share_out(std::vector<Explanation::Span>& spans, const NgramOccurrence& ngr
 
 }  // namespace
 
-Explanation explanation_of(const Attribution& attribution, const Encoding& encoding, int32_t label) {
+Explanation explanation_of(const Attribution& attribution, const Encoding& encoding, int32_t label,
+                           std::string_view text) {
   Explanation explanation{.label = label,
                           .score = attribution.score,
                           .baseline = attribution.baseline,
@@ -42,25 +46,28 @@ Explanation explanation_of(const Attribution& attribution, const Encoding& encod
     } else {
       spans.push_back({begin, end, attribution.weights[i]});
     }
+    explanation.encoder_end = explanation.spans.back().end;
   }
+  if (!encoding.truncated) explanation.encoder_end = static_cast<uint32_t>(text.size());
   return explanation;
+}
+
+void add_unread_words(Explanation& explanation, std::string_view text, const TokenizerOptions& options) {
+  const uint32_t from = explanation.encoder_end;
+  for (const Word& word : split_words(text.substr(from), options, from)) {
+    explanation.spans.push_back({word.origins.front().first, word.origins.back().second, 0});
+  }
 }
 
 void add_ngrams(Explanation& explanation, const Attribution& attribution, std::span<const NgramOccurrence> ngrams,
                 const Tensor& weights) {
   const auto labels = static_cast<int64_t>(attribution.logit_slopes.size());
-  const uint32_t last_token = explanation.spans.empty() ? 0 : explanation.spans.back().end;
-  Explanation::Span rest{last_token, last_token, 0};
   for (const NgramOccurrence& ngram : ngrams) {
     const float* row = weights.data<float>() + ngram.row * labels;
     const double contribution =
         ngram.value * std::inner_product(attribution.logit_slopes.begin(), attribution.logit_slopes.end(), row, 0.0);
-    if (share_out(explanation.spans, ngram, contribution)) continue;
-    rest.weight += contribution;
-    rest.begin = rest.begin == rest.end ? std::max(rest.begin, ngram.begin) : std::min(rest.begin, ngram.begin);
-    rest.end = std::max(rest.end, ngram.end);
+    if (!share_out(explanation.spans, ngram, contribution)) explanation.gap += std::abs(contribution);
   }
-  if (rest.begin < rest.end) explanation.spans.push_back(rest);
 }
 
 }  // namespace qing::nn

@@ -61,18 +61,19 @@ class BertTextClassifier final : public TextClassifier {
     for (size_t i = 0; i < encodings.size(); ++i) {
       const float* row = scores.data<float>() + static_cast<int64_t>(i) * count;
       const float* raw = logits.data<float>() + static_cast<int64_t>(i) * count;
-      predictions.push_back(
-          {.label = static_cast<int32_t>(std::max_element(raw, raw + count) - raw),
-           .scores = std::vector<float>(row, row + count),
-           .tokens = static_cast<int32_t>(encodings[i].ids.size()),
-           .truncated = encodings[i].truncated,
-           .logits = std::vector<float>(raw, raw + count),
-           .unknown = static_cast<int32_t>(std::ranges::count(encodings[i].ids, tokenizer_.unk_id()))});
+      predictions.push_back({.label = static_cast<int32_t>(std::max_element(raw, raw + count) - raw),
+                             .scores = std::vector<float>(row, row + count),
+                             .tokens = static_cast<int32_t>(encodings[i].ids.size()),
+                             .truncated = encodings[i].truncated,
+                             .logits = std::vector<float>(raw, raw + count),
+                             .unknown = static_cast<int32_t>(std::ranges::count(encodings[i].ids, tokenizer_.unk_id())),
+                             .blank = encodings[i].ids.size() == 2});
     }
     return predictions;
   }
 
   bool explains() const override { return true; }
+  bool has_ngrams() const override { return ngrams_ != nullptr; }
   std::vector<Explanation> explain(std::span<const std::string> texts) const override {
     const std::vector<EncodedText> encodings = encode_all(texts);
     std::vector<int32_t> labels;
@@ -83,9 +84,12 @@ class BertTextClassifier final : public TextClassifier {
         *model_, std::vector<Encoding>(encodings.begin(), encodings.end()), labels, tokenizer_.pad_id(), added);
     std::vector<Explanation> explanations;
     for (size_t i = 0; i < texts.size(); ++i) {
-      explanations.push_back(explanation_of(attributions[i], encodings[i], labels[i]));
+      Explanation& explanation =
+          explanations.emplace_back(explanation_of(attributions[i], encodings[i], labels[i], texts[i]));
       if (!ngrams_) continue;
-      add_ngrams(explanations.back(), attributions[i], ngrams_->table().occurrences(texts[i]), ngrams_->weight());
+      add_unread_words(explanation, texts[i], tokenizer_.options());
+      add_ngrams(explanation, attributions[i], ngrams_->table().occurrences(texts[i]), ngrams_->weight());
+      explanation.ngram_end = static_cast<uint32_t>(texts[i].size());
     }
     return explanations;
   }

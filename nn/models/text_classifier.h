@@ -19,9 +19,10 @@ struct Prediction {
   int32_t label;                   ///< index into labels()
   std::vector<float> scores;       ///< probability of every label, summing to 1
   int32_t tokens;                  ///< ids the text became, special ones included
-  bool truncated;                  ///< the text was longer than the model's maximum
+  bool truncated;                  ///< the encoder did not read the text to its end; an n-gram head does
   std::vector<float> logits = {};  ///< one a label; the scores are the softmax of logits / temperature()
   int32_t unknown = 0;             ///< of the tokens, those the vocabulary does not know
+  bool blank = false;  ///< the text gave no token but the special ones: the scores are those of no text at all
 };
 
 /// What a classifier looks at in a text.
@@ -39,6 +40,11 @@ struct Explanation {
   double score, baseline;   ///< probability of the label, and what it is without any of the text's words
   std::vector<Span> spans;  ///< weights sum to score - baseline, up to `gap`
   double gap;               ///< what the numerical integration left over
+  /// Bytes of the text from its beginning that the encoder read: all of them, unless the text was truncated. Spans
+  /// behind them have weights by their n-grams alone.
+  uint32_t encoder_end = 0;
+  /// Bytes of the text from its beginning that the n-gram head used: all of them, or 0 for a model without such a head.
+  uint32_t ngram_end = 0;
 };
 
 /// Immutable after load; predict() may be called from many threads.
@@ -63,6 +69,8 @@ class TextClassifier {
   virtual std::vector<Explanation> explain(std::span<const std::string> texts) const;
   /// Whether this kind of classifier has explanations.
   virtual bool explains() const { return false; }
+  /// Whether n-grams of the whole text count, however long the text is.
+  virtual bool has_ngrams() const { return false; }
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;

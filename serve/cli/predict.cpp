@@ -10,6 +10,7 @@
 
 #include <qing/nn/models/bert_config.h>
 #include <qing/nn/text/tokenizer.h>
+#include <qing/nn/text/utf8.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/output.h>
@@ -30,11 +31,12 @@ void strip_carriage_return(std::string& line) {
 }
 
 std::vector<std::string> lines_of(const std::filesystem::path& file) {
-  const std::string content = read_file(file);
+  const std::string bytes = read_file(file);
+  const std::string_view content = nn::without_byte_order_mark(bytes);
   std::vector<std::string> lines;
   for (size_t begin = 0; begin < content.size();) {
     const size_t end = std::min(content.find('\n', begin), content.size());
-    strip_carriage_return(lines.emplace_back(content, begin, end - begin));
+    strip_carriage_return(lines.emplace_back(content.substr(begin, end - begin)));
     begin = end + 1;
   }
   return lines;
@@ -54,6 +56,7 @@ void consume_stdin(const Consume& consume) {
     batch.clear();
   };
   for (std::string line; std::getline(std::cin, line);) {
+    if (first == 0 && batch.empty()) line.erase(0, line.size() - nn::without_byte_order_mark(line).size());
     strip_carriage_return(line);
     batch.push_back(std::move(line));
     if (batch.size() == kStdinBatch || std::cin.rdbuf()->in_avail() <= 0) flush();
@@ -94,6 +97,7 @@ std::string prediction_json(const std::string& text, const nn::Prediction& predi
   object.text("text", text).text("label", labels.at(label));
   object.raw("score", json_float(prediction.scores.at(label))).raw("scores", scores.str());
   object.integer("tokens", prediction.tokens).boolean("truncated", prediction.truncated);
+  if (prediction.blank) object.boolean("blank", true);
   if (logits) object.raw("logits", json_floats(prediction.logits));
   return object.str();
 }
@@ -107,6 +111,13 @@ std::string explanation_text(const nn::Explanation& explanation, const std::stri
   std::ranges::stable_sort(spans, std::greater<>(), [](const auto& span) { return std::abs(span.weight); });
   for (const auto& [begin, end, weight] : spans) {
     lines += fmt::format("\n\t{:+.4f}\t{}", weight, text.substr(begin, end - begin));
+  }
+  if (explanation.encoder_end < text.size()) {
+    lines += fmt::format(
+        "\n\tthe encoder read the first {} of {} characters; {}",
+        nn::count_characters(std::string_view(text).substr(0, explanation.encoder_end)), nn::count_characters(text),
+        explanation.ngram_end > 0 ? "the n-gram head used all of them, and the rest has its weights alone"
+                                  : "the rest was not used");
   }
   return lines;
 }

@@ -25,6 +25,7 @@ std::string prediction_json(const Answer& answer, std::size_t i) {
   const auto label = static_cast<std::size_t>(prediction.label);
   std::string json = fmt::format(R"({{"label":{},"score":{},"scores":{{{}}},"truncated":{})",
                                  json_quoted(labels[label]), prediction.scores[label], scores, prediction.truncated);
+  if (prediction.blank) json += R"(,"blank":true)";
   if (!answer.explanations.empty()) {
     json += R"(,"explanation":)" + explanation_json(answer.explanations[i], answer.texts[i], labels);
   }

@@ -11,7 +11,8 @@ namespace qing::serve::protocols {
 
 /// ["a","b"] of any texts.
 std::string json_list(const std::vector<std::string>& texts);
-/// {"label":…,"score":…,"scores":{…},"truncated":…} and, when there is one, "explanation".
+/// {"label":…,"score":…,"scores":{…},"truncated":…}, "blank":true for a text without tokens and, when there is one,
+/// "explanation".
 std::string prediction_json(const Answer& answer, std::size_t i);
 /// A member "trial" to go on with after others, or nothing without a trial.
 std::string trial_member(const Model& model);

@@ -9,8 +9,9 @@
 
 namespace qing::serve {
 
-/// {"label":…,"score":…,"baseline":…,"gap":…,"spans":[{"begin":…,"end":…,"text":…,"weight":…}, …]}; positions count
-/// Unicode characters, as Python does. `text` is what was explained.
+/// {"label":…,"score":…,"baseline":…,"gap":…,"encoder_end":…,"ngram_end":…,
+/// "spans":[{"begin":…,"end":…,"text":…,"weight":…}, …]}; positions count Unicode characters, as Python does. `text` is
+/// what was explained.
 std::string explanation_json(const nn::Explanation& explanation, std::string_view text,
                              const std::vector<std::string>& labels);
 

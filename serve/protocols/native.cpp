@@ -20,7 +20,7 @@ constexpr std::string_view kPredictResponse = R"({"type":"object",
 "model":{"type":"string"},"version":{"type":"string"},"predictions":{"type":"array","items":{"type":"object",
 "required":["label","score","scores","truncated"],"properties":{"label":{"type":"string"},"score":{"type":"number"},
 "scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"},
-"explanation":{"type":"object"}}}}}})";
+"blank":{"type":"boolean"},"explanation":{"type":"object"}}}}}})";
 constexpr std::string_view kModels = R"({"type":"object","required":["models","object","data"],
 "properties":{"models":{"type":"array","items":{"type":"object"}},"object":{"const":"list"},
 "data":{"type":"array","items":{"type":"object","required":["id","object","created","owned_by"],"properties":{
@@ -67,6 +67,7 @@ std::string model_members(const Service& service, const Model& model) {
   if (model.previous != 0) more += fmt::format(R"(,"previous":"{}")", model.previous);
   more += trial_member(model);
   if (!model.error.empty()) more += R"(,"error":)" + json_quoted(model.error);
+  more += fmt::format(R"(,"ngrams":{})", model.classifier->has_ngrams());
   const Limits limits = service.limits(model);
   more += fmt::format(R"(,"limits":{{"texts":{},"explained_texts":{},"text_bytes":{},"body_bytes":{}}})", limits.texts,
                       limits.explained_texts, limits.text_bytes, limits.body_bytes);

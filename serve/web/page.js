@@ -9,7 +9,10 @@ const WORDS = {
     file: 'CSV or TSV file', column: 'Column', run: 'Run', cancel: 'Cancel', download: 'Download results', code: 'From code',
     copy: 'Copy', copied: 'Copied', history: 'History', historyHint: 'Kept in this tab only, and gone when it closes.',
     clear: 'Clear history', working: 'Working…', done: n => `${n} text${n === 1 ? '' : 's'} analysed`, empty: 'Type at least one text.',
-    truncated: 'Longer than the model reads: the end was left out.', weights: 'Weights as a table', word: 'Part', weight: 'Weight',
+    truncated: 'Longer than the model reads: the end was left out.',
+    ngramsOnly: 'Longer than the encoder reads: of the end only the n-grams of words count.',
+    blank: 'No visible text: these are the scores of an empty text.',
+    readTo: (read, all) => `The encoder read the first ${read} of ${all} characters.`, weights: 'Weights as a table', word: 'Part', weight: 'Weight',
     rows: n => `${n} rows`, progress: (n, all) => `${n} of ${all} rows`, cancelled: 'Cancelled', noRows: 'The file has no rows of texts.',
     unreachable: 'The server does not answer.', strange: status => `The server or a proxy before it answered with status ${status}.`,
     part: 'Stopped; the download holds what was finished.', encoding: 'The file is neither UTF-8 nor GB 18030.', key401: 'The server wants an API key: enter it above.', page: 'Language',
@@ -23,6 +26,8 @@ const WORDS = {
     legend: '该标签；颜色越深，词语的影响越大。', batch: '批量文件', file: 'CSV 或 TSV 文件', column: '列', run: '开始', cancel: '取消',
     download: '下载结果', code: '在代码中使用', copy: '复制', copied: '已复制', history: '历史', historyHint: '只保存在此标签页中，关闭后即消失。',
     clear: '清空历史', working: '分析中…', done: n => `已分析 ${n} 条文本`, empty: '请至少输入一条文本。', truncated: '文本超出模型长度，结尾未被读取。',
+    blank: '没有可见文字：此为空文本的分数。',
+    ngramsOnly: '文本超出编码器长度，结尾部分只计入词的 n-gram。', readTo: (read, all) => `编码器读取了前 ${read} 个字符，共 ${all} 个。`,
     weights: '权重表', word: '片段', weight: '权重', rows: n => `${n} 行`, progress: (n, all) => `${n} / ${all} 行`, cancelled: '已取消',
     noRows: '文件中没有文本行。', unreachable: '服务器没有响应。', strange: status => `服务器或其代理返回了状态 ${status}。`,
     part: '已停止；可下载已完成的部分。', encoding: '文件既不是 UTF-8 也不是 GB 18030 编码。', key401: '服务器需要 API 密钥，请在上面填写。', page: '语言',
@@ -45,7 +50,7 @@ const stored = (key, value) => {
 let language = stored('language') || (navigator.language.startsWith('zh') ? 'zh' : 'en');
 let theme = stored('theme') || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
 let history = JSON.parse(stored('history') || '[]');
-let limits = {};  // by model
+let limits = {}, ngrams = {};  // by model
 let shown = [], table = null, stop = null, said = null;
 const t = key => WORDS[language][key];
 const named = label => LABELS.includes(label) ? t(label) : label;
@@ -111,6 +116,7 @@ async function loadModels() {
     const { models } = await ask('/v1/models');
     const chosen = $('model').value;
     limits = Object.fromEntries(models.map(model => [model.name, model.limits]));
+    ngrams = Object.fromEntries(models.map(model => [model.name, model.ngrams]));
     $('model').replaceChildren(...models.map(model => { const o = make('option', '', `${model.name} (${model.version})`); o.value = model.name; return o; }));
     if (models.some(model => model.name === chosen)) $('model').value = chosen;
     $('error').hidden = true;
@@ -127,7 +133,8 @@ function heat(text, explanation) {
   for (const span of explanation.spans) {
     box.append(characters.slice(at, span.begin).join(''));
     const share = Math.abs(span.weight) / strongest;
-    const mark = make('mark', (span.weight >= 0 ? 'for' : 'against') + (share < 0.15 ? ' weak' : ''), characters.slice(span.begin, span.end).join(''));
+    const unread = span.begin >= explanation.encoder_end ? ' unread' : '';
+    const mark = make('mark', (span.weight >= 0 ? 'for' : 'against') + (share < 0.15 ? ' weak' : '') + unread, characters.slice(span.begin, span.end).join(''));
     mark.style.setProperty('--heat', (0.75 * share).toFixed(3));
     mark.title = `${span.weight >= 0 ? '+' : ''}${span.weight.toFixed(3)}`;
     box.append(mark);
@@ -147,7 +154,12 @@ function weights(explanation) {
   details.append(make('summary', '', t('weights')), grid);
   return details;
 }
-function card({ text, prediction }) {
+// What of a text that is too long counted. An explanation tells it to the character.
+function unread(text, { explanation }, hasNgrams) {
+  const rule = t(hasNgrams ? 'ngramsOnly' : 'truncated');
+  return explanation ? `${rule} ${t('readTo')(explanation.encoder_end, Array.from(text).length)}` : rule;
+}
+function card({ text, prediction, hasNgrams }) {
   const item = make('li'), verdict = make('div', 'verdict'), scores = make('div', 'scores');
   verdict.append(make('span', `label ${tone(prediction.label)}`, named(prediction.label)), make('span', 'number', `${(100 * prediction.score).toFixed(1)}%`));
   for (const [label, score] of Object.entries(prediction.scores).sort((a, b) => b[1] - a[1])) {
@@ -158,7 +170,8 @@ function card({ text, prediction }) {
     scores.append(make('span', '', named(label)), bar, make('span', 'number', score.toFixed(3)));
   }
   item.append(verdict, heat(text, prediction.explanation), scores);
-  if (prediction.truncated) item.append(make('p', 'hint', t('truncated')));
+  if (prediction.blank) item.append(make('p', 'hint', t('blank')));
+  if (prediction.truncated) item.append(make('p', 'hint', unread(text, prediction, hasNgrams)));
   if (prediction.explanation && prediction.explanation.spans.length) item.append(weights(prediction.explanation));
   return item;
 }
@@ -199,7 +212,7 @@ async function send(event) {
   try {
     const results = [], model = $('model').value, explain = $('explain').checked;
     for (const part of parts(model, texts, text => text, explain)) {
-      (await predict(model, part, explain)).forEach((prediction, j) => results.push({ text: part[j], prediction }));
+      (await predict(model, part, explain)).forEach((prediction, j) => results.push({ text: part[j], prediction, hasNgrams: ngrams[model] }));
       show([...results]);
     }
     history = [...results.map(({ text, prediction }) => ({ text, label: prediction.label })), ...history].slice(0, 50);
@@ -276,7 +289,12 @@ function offer(head, finished) {
   const labels = [...new Set(finished.flatMap(({ prediction }) => Object.keys(prediction.scores)))];
   const lines = finished.map(({ row, prediction: { label, score, scores } }) =>
     csv([...head.map((_, i) => row[i] ?? ''), label, String(score), ...labels.map(name => String(scores[name] ?? ''))]));
-  const content = [csv([...head, 'predicted', 'score', ...labels]), ...lines].join('\r\n') + '\r\n';
+  const names = [...head];  // each new column gets a name that the file does not have yet
+  for (let name of ['predicted', 'score', ...labels]) {
+    while (names.includes(name)) name += '_qing';
+    names.push(name);
+  }
+  const content = [csv(names), ...lines].join('\r\n') + '\r\n';
   URL.revokeObjectURL($('download').href);
   $('download').href = URL.createObjectURL(new Blob(['\uFEFF', content], { type: 'text/csv' }));
   $('download').hidden = false;

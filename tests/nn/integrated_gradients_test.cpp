@@ -148,7 +148,7 @@ TEST_F(IntegratedGradients, ExplainsSpansOfTheText) {
   EXPECT_THROW(classifier->explain(std::vector<std::string>{"\xff"}), DataError);
 }
 
-// What is beyond the tokens a model reads counts for its n-grams, and is explained too.
+// Words behind the tokens that the encoder reads count for their n-grams, and each has a span of its own.
 TEST_F(IntegratedGradients, ExplainsWhatNgramsAdd) {
   const test::TempFolder folder;
   const std::vector<std::string> texts = {"a b\xc3\xa9 情c", "q", "a b c d e f g h i j k l m n o p q r s t u v"};
@@ -174,8 +174,57 @@ TEST_F(IntegratedGradients, ExplainsWhatNgramsAdd) {
     EXPECT_NEAR(total, explanations[i].score - explanations[i].baseline, 1e-3) << i;
     EXPECT_NE(explanations[i].spans[0].weight, without[i].spans[0].weight);
   }
-  EXPECT_EQ(explanations[2].spans.size(), without[2].spans.size() + 1);
-  EXPECT_EQ(explanations[2].spans.back().end, texts[2].size());
+  // The encoder reads 14 of the 22 letters.
+  ASSERT_TRUE(predictions[2].truncated);
+  ASSERT_EQ(explanations[2].spans.size(), 22U);
+  EXPECT_EQ(without[2].spans.size(), 14U);
+  for (uint32_t i = 0; i < 22; ++i) {
+    EXPECT_EQ(explanations[2].spans[i].begin, 2 * i);
+    EXPECT_EQ(explanations[2].spans[i].end, 2 * i + 1);
+  }
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto size = static_cast<uint32_t>(texts[i].size());
+    EXPECT_EQ(explanations[i].encoder_end, i == 2 ? 27 : size);
+    EXPECT_EQ(explanations[i].ngram_end, size);
+    EXPECT_EQ(without[i].encoder_end, i == 2 ? 27 : size);
+    EXPECT_EQ(without[i].ngram_end, 0U);
+  }
+}
+
+// Of one-word n-grams alone, a word's weight is its n-gram's value times its weights times the slopes.
+TEST_F(IntegratedGradients, WeighsUnreadWordsByTheirOwnNgrams) {
+  const test::TempFolder folder;
+  const std::string text = "a b c d e f g h i j k l m n o p q r s t u v";
+  // Each text has one letter: there are no n-grams of several words.
+  std::vector<std::string> letters;
+  for (char c = 'a'; c <= 'v'; ++c) letters.emplace_back(1, c);
+  NgramHead head(NgramTable::build(letters, tokenizer.options(), 1), 3);
+  Tensor weight = head.get_parameter("weight");
+  for (const NgramOccurrence& ngram : head.table().occurrences("v")) weight.data<float>()[3 * ngram.row] = 2;
+  save_text_classifier(folder.path(), model, tokenizer, &head);
+  const auto explanation = TextClassifier::load(folder.path())->explain(std::span(&text, 1)).front();
+  ASSERT_EQ(explanation.spans.size(), 22U);
+  for (size_t i = 14; i < 21; ++i) EXPECT_EQ(explanation.spans[i].weight, 0) << i;
+  EXPECT_GT(std::abs(explanation.spans[21].weight), 1e-3);
+}
+
+// A word that the encoder read in part has its rest as a span; n-grams across the border are shared by the bytes.
+TEST_F(IntegratedGradients, SplitsAWordWhereTheEncoderEnds) {
+  const test::TempFolder folder;
+  const std::string text = "a b c d e f g h i j k l m abcd";
+  NgramHead head(NgramTable::build(std::span(&text, 1), tokenizer.options(), 1), 3);
+  Tensor weight = head.get_parameter("weight");
+  rng.fill_normal(weight, 0, 1);
+  save_text_classifier(folder.path(), model, tokenizer, &head);
+  const auto explanation = TextClassifier::load(folder.path())->explain(std::span(&text, 1)).front();
+  const size_t word = text.find("abcd");
+  EXPECT_EQ(explanation.encoder_end, word + 1);
+  EXPECT_EQ(explanation.spans.back().begin, word + 1);
+  EXPECT_EQ(explanation.spans.back().end, text.size());
+  EXPECT_NE(explanation.spans.back().weight, 0);
+  double total = 0;
+  for (const auto& span : explanation.spans) total += span.weight;
+  EXPECT_NEAR(total, explanation.score - explanation.baseline, explanation.gap + 1e-5);
 }
 
 }  // namespace

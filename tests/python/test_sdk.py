@@ -341,6 +341,7 @@ def test_explanations(service, model):
     assert emotion.explanation.spans == [maas_sdk.Span(0, 2, "ab", 0.2)]
     assert emotion.explanation.score - emotion.explanation.baseline == pytest.approx(0.2)
     assert pickle.loads(pickle.dumps(emotion)).explanation == emotion.explanation
+    assert emotion.explanation.encoder_end is None and emotion.explanation.ngram_end is None  # a service that does not say
     assert model.predict("ab").explanation is None
 
 

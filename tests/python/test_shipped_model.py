@@ -1,10 +1,15 @@
 """The model that comes with qing: its size, what it says, how good it is, and that commands find it."""
 
 import json
+import sys
 import urllib.request
 
 import pytest
 from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "serve/sdk/python"))
+
+from maas_sdk import MaaSClient  # noqa: E402
 
 MODEL = ROOT / "serve/models/emotion_analysis/1"
 
@@ -39,6 +44,47 @@ def test_explanations_add_up_with_its_ngrams(qing):
         explanation = one.get("explanation", one)
         total = sum(span["weight"] for span in explanation["spans"])
         assert total == pytest.approx(explanation["score"] - explanation["baseline"], abs=2e-3)
+
+
+LONG = "good and bad " * 60 + "\U0001f600 awful " * 200 + "terrible"
+
+
+def test_a_text_longer_than_the_encoder_reads_is_explained_to_its_end(qing, serve):
+    """The unread words count for their n-grams: each has its own weight, and none is painted for the others."""
+    one = json.loads(qing("explain", "--json", LONG).stdout)["explanation"]
+    assert one["encoder_end"] < 600 and one["ngram_end"] == len(LONG)
+    spans = one["spans"]
+    for before, after in zip(spans, spans[1:]):
+        assert before["end"] <= after["begin"]
+    assert all(LONG[span["begin"] : span["end"]] == span["text"] for span in spans)
+    unread = [span for span in spans if span["begin"] >= one["encoder_end"]]
+    assert "".join(span["text"] for span in unread) == LONG[one["encoder_end"] :].replace(" ", "")
+    assert max(len(span["text"]) for span in unread) <= len("terrible")
+    assert sum(span["weight"] for span in spans) == pytest.approx(one["score"] - one["baseline"], abs=2e-3)
+    strongest = max(spans, key=lambda span: abs(span["weight"]))
+    assert strongest["text"] in ("good", "bad", "awful", "terrible", "\U0001f600")
+    told = qing("explain", LONG).stdout
+    assert f"the encoder read the first {one['encoder_end']} of {len(LONG)} characters" in told
+    assert "the n-gram head used all of them" in told
+    server = serve()
+    model = MaaSClient(api_key="", endpoint=server.endpoint).get_model("emotion_analysis")
+    emotion = model.predict(LONG, explain=True)
+    assert emotion.truncated
+    assert (emotion.explanation.encoder_end, emotion.explanation.ngram_end) == (one["encoder_end"], len(LONG))
+    short = model.predict("good", explain=True).explanation
+    assert (short.encoder_end, short.ngram_end) == (4, 4)
+    with urllib.request.urlopen(server.endpoint + "/v1/models/emotion_analysis", timeout=10) as response:
+        assert json.load(response)["ngrams"] is True
+
+
+def test_a_text_of_blanks_is_answered_as_an_empty_one(serve):
+    body = json.dumps({"texts": ["", " \u3000\u200b\n", "good"]}).encode()
+    request = urllib.request.Request(
+        serve().endpoint + "/v1/models/emotion_analysis/predict", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        empty, blank, word = json.load(response)["predictions"]
+    assert blank == empty and blank["blank"] is True and "blank" not in word
 
 
 def test_the_server_serves_it_without_being_told(serve):

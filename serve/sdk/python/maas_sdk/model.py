@@ -41,13 +41,19 @@ class Span(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """Why a text got its label. The weights of the spans sum to score - baseline, up to ``gap``."""
+    """Why a text got its label. The weights of the spans sum to score - baseline, up to ``gap``.
+
+    The encoder read ``text[:encoder_end]``; the n-gram head, if the model has one, used ``text[:ngram_end]``. Spans
+    behind ``encoder_end`` have weights by their n-grams alone. Both are None where the service does not say.
+    """
 
     label: str
     score: float
     baseline: float
     gap: float
     spans: List[Span]
+    encoder_end: Optional[int] = None
+    ngram_end: Optional[int] = None
 
 
 class Emotion(str):
@@ -88,9 +94,11 @@ def emotion_of(item: Mapping[str, Any]) -> Emotion:
     if item.get("explanation") is not None:
         told = item["explanation"]
         spans = [Span(int(s["begin"]), int(s["end"]), str(s["text"]), float(s["weight"])) for s in told["spans"]]
+        encoder_end, ngram_end = (None if told.get(key) is None else int(told[key]) for key in ("encoder_end", "ngram_end"))
         explanation = Explanation(
-            str(told["label"]), float(told["score"]), float(told["baseline"]), float(told["gap"]), spans
-        )
+            str(told["label"]), float(told["score"]), float(told["baseline"]), float(told["gap"]), spans,
+            encoder_end, ngram_end,
+        )  # fmt: skip
     return Emotion(str(item["label"]), item["score"], item["scores"], item.get("truncated", False), explanation)
 
 
