@@ -12,7 +12,7 @@ namespace qing::nn {
 namespace {
 
 constexpr size_t kPieceBytes = 1 << 16;
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+constexpr size_t kMarkBytes = 3;  // of U+FEFF in UTF-8
 
 }  // namespace
 
@@ -43,9 +43,12 @@ bool LineReader::fill() {
 
 bool LineReader::done() {
   if (!started_) {
-    while (buffer_.size() < kByteOrderMark.size() && fill()) {}
+    for (size_t skipped = kMarkBytes; skipped == kMarkBytes; begin_ += skipped) {
+      while (buffer_.size() - begin_ < kMarkBytes && fill()) {}
+      const auto front = std::string_view(buffer_).substr(begin_, kMarkBytes);
+      skipped = front.size() - without_byte_order_mark(front).size();
+    }
     started_ = true;
-    if (buffer_.starts_with(kByteOrderMark)) begin_ = kByteOrderMark.size();
   }
   return begin_ == buffer_.size() && !fill();
 }
@@ -70,6 +73,9 @@ std::optional<std::string_view> LineReader::next() {
 }
 
 void LineReader::check(std::string_view line) const {
+  if (line_ == 1 && (line.starts_with("\xFF\xFE") || line.starts_with("\xFE\xFF"))) {
+    fail("the file is in UTF-16; save it as UTF-8", line_);
+  }
   if (const auto at = find_invalid_utf8(line)) {
     fail(fmt::format("invalid UTF-8 at byte {} of the line; save the file as UTF-8", *at), line_);
   }

@@ -13,7 +13,7 @@ namespace qing::nn {
 /// Where bytes come from: fills the span from its front and returns how many bytes there are, 0 at the end only.
 using ByteInput = std::function<size_t(std::span<char>)>;
 
-/// Splits a text at '\n', skips a byte order mark in front, and refuses lines that are too long or no UTF-8 (RFC 3629).
+/// Splits a text at '\n', skips byte order marks in front, and refuses lines that are too long or no UTF-8 (RFC 3629).
 /// Holds at most the longest line allowed and one piece of the input. Not thread-safe.
 class LineReader {
  public:

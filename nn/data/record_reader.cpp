@@ -8,6 +8,8 @@
 #include <set>
 #include <utility>
 
+#include <qing/nn/text/normalizer.h>
+#include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -77,14 +79,38 @@ std::optional<std::string> text_of(const json::value& value) {
   }
 }
 
+std::string in_quotes(std::string_view name) { return "'" + visible(name) + "'"; }
+
+// Why a header has not the column, and what to do.
+std::string no_column(const std::string& name, const Record& header, char separator) {
+  std::vector<std::string> shown;
+  for (const std::string& other : header) shown.push_back(in_quotes(other));
+  std::string remedy = "rename the column that holds it";
+  for (const char other : std::string_view(",;\t|")) {
+    if (other == separator || header.size() > 1 || header[0].find(other) == std::string::npos) continue;
+    remedy = fmt::format("the fields seem to be separated by {}; save the file with {}",
+                         other == '\t' ? "tabs" : fmt::format("'{}'", other), separator == ',' ? "commas" : "tabs");
+  }
+  return fmt::format("no column '{}' in the header, which has: {}; {}", name, fmt::join(shown, ", "), remedy);
+}
+
+std::string no_field(const std::string& name, const json::object& object) {
+  std::vector<std::string> shown;
+  for (const auto& member : object) shown.push_back(in_quotes(member.key()));
+  return fmt::format("no field '{}' in the object, which has: {}; rename the field that holds it, or move it there",
+                     name, fmt::join(shown, ", "));
+}
+
 }  // namespace
 
 RecordFormat record_format_of(const std::filesystem::path& path) {
-  const std::string suffix = path.extension().string();
+  std::string suffix = path.extension().string();
+  for (char& c : suffix) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   if (suffix == ".tsv") return RecordFormat::tsv;
   if (suffix == ".csv") return RecordFormat::csv;
   if (suffix == ".jsonl") return RecordFormat::jsonl;
-  throw DataError(fmt::format("{}: unknown format '{}'; name it .tsv, .csv or .jsonl", path.string(), suffix));
+  throw DataError(fmt::format("{}: unknown format '{}'; name it .tsv, .csv or .jsonl{}", path.string(), suffix,
+                              suffix == ".json" ? ", which has an object a line" : ""));
 }
 
 RecordReader::RecordReader(const std::filesystem::path& path, RecordOptions options)
@@ -114,10 +140,13 @@ void RecordReader::find_columns(const Record& names) {
   if (header_.empty()) header_ = names;
   for (size_t i = 0; i < header_.size(); ++i) {
     const auto at = std::find(names.begin(), names.end(), header_[i]);
+    if (!options_.columns.empty() && at != names.end() && std::find(at + 1, names.end(), header_[i]) != names.end()) {
+      fail(fmt::format("the column '{}' stands twice in the header; rename or remove one", header_[i]));
+    }
     if (at != names.end()) {
       picks_.emplace_back(at - names.begin());
     } else if (i < options_.columns.size()) {
-      fail(fmt::format("no column '{}' in the header, which has: {}", header_[i], fmt::join(names, ", ")));
+      fail(no_column(header_[i], names, format_ == RecordFormat::tsv ? '\t' : ','));
     } else {
       picks_.emplace_back();
     }
@@ -192,6 +221,9 @@ std::optional<Record> RecordReader::next_object() {
   const json::value value = json::parse(*line, error);
   if (error) fail("not JSON: " + error.message());
   if (!value.is_object()) fail("not a JSON object; each line is one, e.g. {\"label\": ..., \"text\": ...}");
+  if (repeats_a_key(*line, value)) {
+    fail(fmt::format("the name '{}' stands twice in one object; remove one", duplicate_key(*line).value_or("")));
+  }
   const json::object& object = value.get_object();
   if (header_.empty()) {
     for (const auto& member : object) header_.emplace_back(member.key());
@@ -201,11 +233,14 @@ std::optional<Record> RecordReader::next_object() {
   for (size_t i = 0; i < record.size(); ++i) {
     const json::value* found = object.if_contains(header_[i]);
     if (found == nullptr) {
-      if (options_.columns.empty() || i < options_.columns.size()) fail(fmt::format("no field '{}'", header_[i]));
+      if (options_.columns.empty() || i < options_.columns.size()) fail(no_field(header_[i], object));
       continue;
     }
-    if (options_.strings_only && !found->is_string()) fail(fmt::format("field '{}' is not a string", header_[i]));
     std::optional<std::string> text = text_of(*found);
+    if (options_.strings_only && !found->is_string()) {
+      fail(fmt::format("field '{}' is not a string; {}", header_[i],
+                       text ? "write it in quotes" : "it is an array or an object; give one string"));
+    }
     if (!text) fail(fmt::format("field '{}' is an array or an object; a field is a string or a number", header_[i]));
     record[i] = *std::move(text);
   }

@@ -13,7 +13,7 @@ namespace qing::nn {
 
 enum class RecordFormat : uint8_t { tsv, csv, jsonl };
 
-/// By the suffix .tsv, .csv or .jsonl; DataError for another.
+/// By the suffix .tsv, .csv or .jsonl in either case; DataError for another.
 RecordFormat record_format_of(const std::filesystem::path& path);
 
 /// The fields of a record, in the order of RecordReader::header(), each valid UTF-8.
@@ -28,12 +28,13 @@ struct RecordOptions {
 
 /// TSV has no quoting: a field is what stands between tabs. A CSV field may be quoted, then holds commas, line breaks
 /// and doubled quotes. TSV and CSV begin with a header. A line of JSONL is an object; without `columns` the first one's
-/// fields are those of all. Blank lines are skipped, lines end with LF or CRLF, a byte order mark is allowed.
+/// fields are those of all. Blank lines are skipped, lines end with LF or CRLF, byte order marks in front are skipped.
 ///
 /// Every error in the data is a DataError "path:line: what; remedy", with the line where the record begins: an empty
-/// file, a missing column, a wrong count of fields, text after a closing quote, a quote that is never closed, no JSON
-/// object, a field of another kind, a line over the limit, invalid UTF-8 (with its own line). Memory is bounded by the
-/// limit of a line. Not thread-safe.
+/// file, a missing column, one of `columns` or `optional_columns` that stands twice in the header, a wrong count of
+/// fields, text after a closing quote, a quote that is never closed, no JSON object, an object that repeats a name, a
+/// field of another kind, a line over the limit, invalid UTF-8 (with its own line). Memory is bounded by the limit of a
+/// line. Not thread-safe.
 class RecordReader {
  public:
   /// The format comes from the suffix, or is given. IoError when it cannot be read; ValueError for a column asked for

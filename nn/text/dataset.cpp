@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <qing/nn/data/fingerprint.h>
+#include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -26,10 +27,13 @@ std::optional<Example> ExampleReader::next() {
   const std::string& label = (*record)[1];
   const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
   if (found == options_.labels.end()) {
-    records_.fail(
-        fmt::format("unknown label '{}'; use one of {}", label.substr(0, 64), fmt::join(options_.labels, ", ")));
+    records_.fail(fmt::format("unknown label '{}'; use one of {}", visible(label).substr(0, 64),
+                              fmt::join(options_.labels, ", ")));
   }
-  if (text.empty()) records_.fail(fmt::format("the {} is empty; remove the row", options_.text_column));
+  if (is_blank(text)) {
+    records_.fail(fmt::format("the {} is {}; remove the row", options_.text_column,
+                              text.empty() ? "empty" : "blank: it has no visible character"));
+  }
   return Example{std::move(text), static_cast<int32_t>(found - options_.labels.begin()), std::move((*record)[2]), 0};
 }
 
@@ -62,6 +66,8 @@ void write_tsv(const std::filesystem::path& path, std::span<const Example> examp
       throw ValueError(fmt::format("write_tsv: example {} has label {}, which is outside [0, {})", i, example.label,
                                    options.labels.size()));
     }
+    if (is_blank(example.text))
+      throw ValueError(fmt::format("write_tsv: example {} has a blank text; leave it out", i));
     out += options.labels[static_cast<size_t>(example.label)] + "\t" + field(example.source) + "\t" +
            field(example.text) + "\n";
   }

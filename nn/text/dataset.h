@@ -28,8 +28,8 @@ struct DatasetOptions {
 };
 
 /// Reads one example after the other in a bounded amount of memory; the format comes from the suffix (.tsv, .csv,
-/// .jsonl), as RecordReader describes. DataError "path:line: ..." for what RecordReader refuses, an unknown label or an
-/// empty text; IoError when it cannot be read. Not thread-safe.
+/// .jsonl), as RecordReader describes. DataError "path:line: ..." for what RecordReader refuses, an unknown label or a
+/// text that is empty or blank (is_blank); IoError when it cannot be read. Not thread-safe.
 class ExampleReader {
  public:
   explicit ExampleReader(const std::filesystem::path& path, DatasetOptions options = {});
@@ -46,7 +46,8 @@ class ExampleReader {
 std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options = {});
 
 /// Writes TSV with a header; tabs and line breaks inside a text become spaces. ValueError, with nothing written, for a
-/// label that is no index into options.labels, and a name of a label or column with a tab or line break inside.
+/// blank text, a label that is no index into options.labels, and a name of a label or column with a tab or line break
+/// inside.
 void write_tsv(const std::filesystem::path& path, std::span<const Example> examples,
                const DatasetOptions& options = {});
 

@@ -1,5 +1,6 @@
 #include <qing/nn/text/normalizer.h>
 
+#include <fmt/format.h>
 #include <utf8proc.h>
 
 #include <algorithm>
@@ -32,6 +33,12 @@ bool is_removed(char32_t c) {
   if (c == 0xFFFD) return true;
   const auto kind = category(c);
   return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF || kind == UTF8PROC_CATEGORY_CO;
+}
+
+bool is_invisible(char32_t c) {
+  if (is_space(c) || is_removed(c)) return true;
+  if (c < 0x80) return false;
+  return category(c) == UTF8PROC_CATEGORY_MN || utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->ignorable != 0;
 }
 
 // The CJK ideographs as BERT's original code lists them.
@@ -129,6 +136,30 @@ void append(Word& word, const Character& c) {
 }
 
 }  // namespace
+
+bool is_blank(std::string_view text) {
+  for (size_t position = 0; position < text.size();) {
+    const auto c = decode_utf8(text, position);
+    if (!c || !is_invisible(*c)) return false;
+  }
+  return true;
+}
+
+std::string visible(std::string_view text) {
+  std::string shown;
+  for (size_t position = 0; position < text.size();) {
+    const size_t begin = position;
+    const auto c = decode_utf8(text, position);
+    if (!c) break;
+    const bool mark = *c >= 0x80 && category(*c) == UTF8PROC_CATEGORY_MN;  // seen on the letter before it
+    if (*c == ' ' || mark || !is_invisible(*c)) {
+      shown += text.substr(begin, position - begin);
+    } else {
+      shown += fmt::format("<U+{:04X}>", static_cast<uint32_t>(*c));
+    }
+  }
+  return shown;
+}
 
 std::vector<Word> split_words(std::string_view text, const TokenizerOptions& options, uint32_t base) {
   std::vector<Character> characters = clean(text, base, options.tokenize_chinese_chars);

@@ -27,4 +27,11 @@ struct TokenizerOptions;
 /// length. `base` is added to every origin.
 std::vector<Word> split_words(std::string_view text, const TokenizerOptions& options, uint32_t base = 0);
 
+/// Whether the text, valid UTF-8, has no character that a reader sees: white space, what the cleanup removes,
+/// nonspacing marks without a letter, and Unicode's Default_Ignorable_Code_Point.
+bool is_blank(std::string_view text);
+
+/// The text, valid UTF-8, with every invisible character but the space as <U+FEFF>, for messages.
+std::string visible(std::string_view text);
+
 }  // namespace qing::nn

@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include <qing/nn/text/utf8.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/settings.h>
 #include <qing/tensor/files.h>
@@ -35,12 +37,12 @@ inline Settings settings_of(const CLI::App& command) {
   return settings;
 }
 
-/// Without comments, which CLI11 2.1 would also see in a quoted '#'. Keeps the numbers of lines.
+/// Without a byte order mark and comments, which CLI11 2.1 would also see in a quoted '#'. Keeps the numbers of lines.
 inline std::string without_comments(const std::string& text) {
   std::string kept;
   char quote = 0;
   bool comment = false;
-  for (const char c : text) {
+  for (const char c : nn::without_byte_order_mark(text)) {
     if (c == '\n') comment = false, quote = 0;
     if (!comment && quote == 0 && c == '#') comment = true;
     if (comment) continue;
@@ -69,8 +71,8 @@ inline void read_config(CLI::App& command, const std::filesystem::path& file) {
     if (option == nullptr || !option->get_configurable()) {
       fail(key, "no such key; the keys are the options of qing " + command.get_name() + " --help, without dashes");
     }
-    if (std::count(seen.begin(), seen.end(), key) > 0) fail(key, "stands twice");
-    seen.push_back(key);
+    if (std::count(seen.begin(), seen.end(), item.name) > 0) fail(key, "stands twice");
+    seen.push_back(item.name);  // inside the command's section and outside of all it is the same key
     if (!takes_list(*option) && item.inputs.size() != 1) fail(key, "takes one value");
     if (option->count() > 0) continue;  // the line goes before the file
     try {

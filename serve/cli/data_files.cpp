@@ -19,15 +19,14 @@ std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> f
                                         const std::vector<std::string>& labels) {
   nn::DatasetOptions options;
   options.labels = labels;
+  check_distinct(files);
+  const std::vector<std::string> names = names_of(files);
   std::vector<LabelledFile> all;
-  for (const auto& path : files) {
-    LabelledFile one{path.filename().string(), {path.string(), sha256_of(path), {}}, {}};
-    one.examples = read_examples(std::span(&path, 1), options);
+  for (size_t i = 0; i < files.size(); ++i) {
+    LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}}, {}};
+    one.examples = read_examples(files.subspan(i, 1), options);
     one.file.label_texts.resize(labels.size());
     for (const nn::Example& example : one.examples) ++one.file.label_texts[static_cast<size_t>(example.label)];
-    for (const auto& other : files) {
-      if (&other != &path && other.filename() == path.filename()) one.name = path.string();
-    }
     all.push_back(std::move(one));
   }
   return all;

@@ -19,12 +19,12 @@ struct DataFile {
 };
 
 struct LabelledFile {
-  std::string name;  ///< the path's last part; with the whole path when another file is called so, too
+  std::string name;  ///< as names_of() gives it
   DataFile file;
   std::vector<nn::Example> examples;  ///< one without a source has the file's name
 };
 
-/// Reads each file by itself. IoError, DataError.
+/// Reads each file by itself. IoError, DataError; UsageError when a file stands twice.
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         const std::vector<std::string>& labels);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include <qing/nn/models/bert_config.h>
+#include <qing/nn/text/normalizer.h>
+#include <qing/serve/cli/commands.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -27,12 +29,34 @@ constexpr size_t kBatchTexts = 64;
 
 }  // namespace
 
+std::vector<std::string> names_of(std::span<const std::filesystem::path> files) {
+  std::vector<std::string> names;
+  for (const auto& file : files) {
+    const auto same_name = [&](const auto& other) { return other.filename() == file.filename(); };
+    names.push_back((std::ranges::count_if(files, same_name) > 1 ? file : file.filename()).string());
+  }
+  return names;
+}
+
+void check_distinct(std::span<const std::filesystem::path> files) {
+  for (size_t i = 0; i < files.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      std::error_code unreadable;  // reading it tells why
+      if (!std::filesystem::equivalent(files[i], files[j], unreadable)) continue;
+      throw UsageError(fmt::format("{} is the same file as {}; give it once, or its texts count twice",
+                                   files[i].string(), files[j].string()));
+    }
+  }
+}
+
 std::vector<nn::Example> read_examples(std::span<const std::filesystem::path> files,
                                        const nn::DatasetOptions& options) {
+  check_distinct(files);
+  const std::vector<std::string> names = names_of(files);
   std::vector<nn::Example> examples;
-  for (const auto& file : files) {
-    for (nn::Example& example : nn::read_dataset(file, options)) {
-      if (example.source.empty()) example.source = file.filename().string();
+  for (size_t i = 0; i < files.size(); ++i) {
+    for (nn::Example& example : nn::read_dataset(files[i], options)) {
+      if (nn::is_blank(example.source)) example.source = names[i];
       examples.push_back(std::move(example));
     }
   }

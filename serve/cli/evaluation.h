@@ -27,7 +27,14 @@ struct Evaluation {
   nn::LabelledLogits labelled_logits() const { return {logits, expected, static_cast<int64_t>(labels.size())}; }
 };
 
-/// All files, one after the other; an example without a source has its file's name. IoError, DataError.
+/// A name for each file: the path's last part, or the whole path where several paths end alike.
+std::vector<std::string> names_of(std::span<const std::filesystem::path> files);
+
+/// UsageError when two paths lead to one file.
+void check_distinct(std::span<const std::filesystem::path> files);
+
+/// All files, one after the other; an example without a source has its file's name as names_of() gives it. IoError,
+/// DataError; UsageError when a file stands twice.
 std::vector<nn::Example> read_examples(std::span<const std::filesystem::path> files,
                                        const nn::DatasetOptions& options = {});
 

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/nn/text/normalizer.h>
 #include <qing/nn/text/utf8.h>
 #include <qing/serve/keys/pepper.h>
 #include <qing/tensor/errors.h>
@@ -46,6 +47,9 @@ void check(const NewKey& key, std::int64_t now) {
   const bool plain = std::ranges::none_of(key.name, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (!plain || key.name.size() > kNameBytes || nn::find_invalid_utf8(key.name)) {
     throw ValueError(fmt::format("key: a name is up to {} bytes of UTF-8 without control characters", kNameBytes));
+  }
+  if (!key.name.empty() && nn::is_blank(key.name)) {
+    throw ValueError("key: the name has no visible character; leave it out or write one");
   }
   const KeyQuotas& q = key.quotas;
   if (std::min({q.requests_per_minute, q.requests_per_day, q.tokens_per_minute, q.tokens_per_day}) < 0) {

@@ -9,12 +9,27 @@
 #include <fmt/format.h>
 
 #include <qing/nn/models/label_names.h>
+#include <qing/nn/text/utf8.h>
 #include <qing/serve/monitoring/log.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
+
+// A folder's name for JSON: bytes that are not UTF-8 as \xHH.
+std::string shown(const std::string& name) {
+  std::string text;
+  for (std::size_t position = 0; position < name.size();) {
+    const std::size_t begin = position;
+    if (nn::decode_utf8(name, position)) {
+      text += name.substr(begin, position - begin);
+    } else {
+      text += fmt::format("\\x{:02X}", static_cast<unsigned char>(name[position++]));
+    }
+  }
+  return text;
+}
 
 // None when it is no folder; fs::filesystem_error when it is one that cannot be read.
 std::vector<std::int64_t> versions_below(const fs::path& folder) {
@@ -64,18 +79,27 @@ bool Registry::valid_name(std::string_view name) {
   });
 }
 
-// Models with at least a version. A folder that cannot be read, or that goes away meanwhile, hides no other.
-std::map<std::string, std::vector<std::int64_t>> Registry::scan() const {
+// Models with at least a version. A folder that cannot be read, or that goes away meanwhile, hides no other. A folder
+// that holds versions but whose name no request can ask for is noted in `failures`; one with a dot in front is hidden.
+std::map<std::string, std::vector<std::int64_t>> Registry::scan(Failures& failures) const {
   std::map<std::string, std::vector<std::int64_t>> found;
   try {
     for (const fs::directory_entry& entry : fs::directory_iterator(root_)) {
       const std::string name = entry.path().filename().string();
-      if (!valid_name(name)) continue;
+      if (name.starts_with('.')) continue;
       try {
         std::vector<std::int64_t> versions = versions_below(entry.path());
-        if (!versions.empty()) found.emplace(name, std::move(versions));
+        if (versions.empty()) continue;
+        if (valid_name(name)) {
+          found.emplace(name, std::move(versions));
+        } else {
+          failures[shown(name)] = noted(shown(name), versions.back(),
+                                        "the folder's name is no model's name, which is 1 to 128 of A-Z a-z 0-9 . _ -; "
+                                        "rename the folder");
+        }
       } catch (const fs::filesystem_error& error) {
-        log_line("error", "folder_not_read", {{"folder", entry.path().string()}, {"error", error.code().message()}});
+        log_line("error", "folder_not_read",
+                 {{"folder", shown(entry.path().string())}, {"error", error.code().message()}});
       }
     }
   } catch (const fs::filesystem_error& error) {

@@ -132,7 +132,7 @@ class Registry {
     RegistryState state;
   };
 
-  std::map<std::string, std::vector<std::int64_t>> scan() const;
+  std::map<std::string, std::vector<std::int64_t>> scan(Failures& failures) const;
   std::vector<std::int64_t> versions_of(const std::string& name) const;
   Classifier read(const std::string& name, std::int64_t version) const;
   ModelLimits limits_of(const std::string& name) const;

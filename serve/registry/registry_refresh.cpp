@@ -60,8 +60,8 @@ Registry::Failures Registry::rescan() {
 Registry::Contents Registry::look(std::vector<std::string>& ended) const {
   Contents next;
   next.state = RegistryState::read(root_ / kStateFile);
-  const auto found = scan();
-  if (found.empty() && now_.models.empty()) {
+  const auto found = scan(next.failures);
+  if (found.empty() && next.failures.empty() && now_.models.empty()) {
     throw DataError(fmt::format("models folder {}: no model in it; one lies in <name>/<version number>/, such as {}",
                                 root_.string(), (root_ / "emotion_analysis" / "1").string()));
   }

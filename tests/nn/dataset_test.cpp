@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"
@@ -74,6 +75,29 @@ TEST(Dataset, NamesPlaceValueAndRemedy) {
       {"list.jsonl", "[1]\n", "list.jsonl:1: ", "object"},
       {"miss.jsonl", "{\"text\": \"a\"}\n", "miss.jsonl:1: ", "no field 'label'"},
       {"data.xls", "x", "data.xls: ", "unknown format '.xls'"},
+      {"data.json", "[]", "data.json: ", "an object a line"},
+      {"twice.csv", "label,text,text\npositive,good,awful\n", "twice.csv:1: ", "'text' stands twice in the header"},
+      {"twice.tsv", "label\tlabel\ttext\npositive\tnegative\tx\n", "twice.tsv:1: ", "'label' stands twice"},
+      {"source.tsv", "label\ttext\tsource\tsource\npositive\tx\ta\tb\n", "source.tsv:1: ", "'source' stands twice"},
+      {"key.jsonl", R"({"label": "positive", "label": "negative", "text": "good"})",
+       "key.jsonl:1: ", "'label' stands twice"},
+      {"deep.jsonl", R"({"label": "positive", "text": "x", "m": {"a": 1, "a": 2}})",
+       "deep.jsonl:1: ", "'a' stands twice"},
+      {"blank.tsv", head + "positive\tx\npositive\t   \n", "blank.tsv:3: ", "blank"},
+      {"blank.csv", "label,text\npositive,\"\xE3\x80\x80\xE2\x80\x8B\n\xC2\xA0\"\n", "blank.csv:2: ", "blank"},
+      {"mark.jsonl", "{\"label\": \"positive\", \"text\": \"\xEF\xBB\xBF\"}\n", "mark.jsonl:1: ", "blank"},
+      {"semicolon.csv", "text;label\ngood;positive\n",
+       "semicolon.csv:1: ", "separated by ';'; save the file with commas"},
+      {"comma.tsv", "text,label\ngood,positive\n", "comma.tsv:1: ", "separated by ','; save the file with tabs"},
+      {"tab.csv", "text\tlabel\ngood\tpositive\n", "tab.csv:1: ", "separated by tabs"},
+      {"excel.csv", "id,review\n1,good\n", "excel.csv:1: ", "has: 'id', 'review'; rename the column"},
+      {"hidden.tsv", "label\t\xE2\x80\x8Btext\npositive\tx\n", "hidden.tsv:1: ", "'<U+200B>text'"},
+      {"hidden-label.tsv", head + "\xEF\xBB\xBFpositive\tx\n", "hidden-label.tsv:2: ", "'<U+FEFF>positive'"},
+      {"utf16.csv", std::string("\xFF\xFEt\0", 4), "utf16.csv:1: ", "UTF-16; save it as UTF-8"},
+      {"nested.jsonl", R"({"review": {"text": "x"}, "label": "positive"})",
+       "nested.jsonl:1: ", "has: 'review', 'label'"},
+      {"number.jsonl", R"({"text": "x", "label": 0})", "number.jsonl:1: ", "write it in quotes"},
+      {"several.jsonl", R"({"text": "x", "label": ["positive"]})", "several.jsonl:1: ", "give one string"},
   };
   for (const Bad& bad : cases) {
     const auto path = folder.write(bad.file, bad.content);
@@ -82,6 +106,37 @@ TEST(Dataset, NamesPlaceValueAndRemedy) {
     EXPECT_NE(message.find(bad.what), std::string::npos) << message;
   }
   EXPECT_NE(message_of<IoError>([&] { read_dataset(folder.path() / "none.tsv"); }).find("none.tsv"), std::string::npos);
+}
+
+TEST(Dataset, ReadsSuffixesInEitherCase) {
+  const TempFolder folder;
+  for (const char* name : {"A.TSV", "b.Csv", "c.JSONL"}) {
+    const std::string suffix = std::filesystem::path(name).extension();
+    const char* content = suffix == ".TSV"   ? "label\ttext\npositive\tx\n"
+                          : suffix == ".Csv" ? "label,text\npositive,x\n"
+                                             : "{\"label\": \"positive\", \"text\": \"x\"}\n";
+    EXPECT_EQ(read_dataset(folder.write(name, content)).at(0).text, "x") << name;
+  }
+}
+
+// A program that adds a mark on saving adds another to a file that has one.
+TEST(Dataset, SkipsByteOrderMarksInFront) {
+  const TempFolder folder;
+  const std::string rows = "label\ttext\npositive\tx\n";
+  for (const char* marks : {"\xEF\xBB\xBF", "\xEF\xBB\xBF\xEF\xBB\xBF"}) {
+    EXPECT_EQ(read_dataset(folder.write("a.tsv", marks + rows)).size(), 1U);
+  }
+}
+
+TEST(IsBlank, KnowsWhatNobodySees) {
+  for (const char* blank : {"", " \t\r\n", "\xC2\xA0", "\xE3\x80\x80", "\xE2\x80\x8B", "\xEF\xBB\xBF", "\xC2\xAD",
+                            "\xEF\xB8\x8F", "\xCC\x81", "\xE3\x85\xA4", "\xE2\x80\xAE", "\x7F", "\xC2\x85"}) {
+    EXPECT_TRUE(is_blank(blank)) << visible(blank);
+  }
+  for (const char* seen : {"a", " a ", "\xE5\xA5\xBD", ".", "\xF0\x9F\x98\x80", "e\xCC\x81", "\xE2\x80\x8B!"}) {
+    EXPECT_FALSE(is_blank(seen)) << seen;
+  }
+  EXPECT_EQ(visible("a b\xEF\xBB\xBF\te\xCC\x81"), "a b<U+FEFF><U+0009>e\xCC\x81");
 }
 
 TEST(Dataset, WritesWhatItReads) {
@@ -103,6 +158,7 @@ TEST(Dataset, WritesNothingItCouldNotReadBack) {
   for (const int32_t label : {-1, 3}) {
     EXPECT_NE(refusal({"x", label, ""}).find("example 1 has label " + std::to_string(label)), std::string::npos);
   }
+  EXPECT_NE(refusal({"\t", 0, ""}).find("example 1 has a blank text"), std::string::npos);
   EXPECT_NE(refusal({"x", 0, ""}, {.labels = {"good", "b\tad"}}).find("label"), std::string::npos);
   EXPECT_NE(refusal({"x", 0, ""}, {.text_column = "a\nb"}).find("text_column"), std::string::npos);
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));

@@ -89,6 +89,25 @@ TEST_F(RegistryChanges, AFailureReplacesNothingAndStaysWithTheModel) {
   EXPECT_EQ(registry.load("mood", 1).error, "");
 }
 
+// A folder that is left out must not be left out without a word.
+TEST_F(RegistryChanges, NamesAFolderWhoseNameIsNoModels) {
+  have("情感分析/1");
+  have(".hidden/1");
+  Registry alone = reopened();
+  const std::string why = test::message_of<DataError>([&] { alone.load(); });
+  EXPECT_NE(why.find("情感分析: version 1: the folder's name is no model's name"), std::string::npos) << why;
+  EXPECT_EQ(why.find("hidden"), std::string::npos);
+  have("mood/1");
+  have("a\xFF/2");
+  Registry registry = reopened();
+  registry.load();
+  EXPECT_EQ(registry.list().size(), 1U);
+  const auto failures = registry.rescan();
+  EXPECT_EQ(failures.size(), 2U);
+  EXPECT_NE(failures.at("情感分析").find("rename the folder"), std::string::npos);
+  EXPECT_TRUE(failures.contains("a\\xFF"));
+}
+
 TEST_F(RegistryChanges, ABrokenNewVersionDoesNotPreventAStart) {
   have("mood/1");
   Registry first = reopened();
