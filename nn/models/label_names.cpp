@@ -6,6 +6,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include <qing/nn/text/normalizer.h>
 #include <qing/nn/text/utf8.h>
 #include <qing/tensor/errors.h>
 
@@ -20,8 +21,8 @@ void check_label_names(std::span<const std::string> labels) {
     if (std::ranges::any_of(label, is_control)) {
       throw ValueError(fmt::format("labels: label {} has a control character; remove it", i));
     }
-    if (label.find_first_not_of(' ') == std::string::npos) {
-      throw ValueError(fmt::format("labels: label {} is '{}'; give it a name that is not blank", i, label));
+    if (is_blank(label)) {
+      throw ValueError(fmt::format("labels: label {} is '{}'; give it a name that is not blank", i, visible(label)));
     }
     const auto [first, added] = seen.emplace(label, i);
     if (!added) {

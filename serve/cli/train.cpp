@@ -11,11 +11,7 @@
 #include <unordered_set>
 
 #include <qing/nn/models/bert_config.h>
-<<<<<<< HEAD
 #include <qing/nn/models/label_names.h>
-=======
-#include <qing/nn/text/normalizer.h>
->>>>>>> 6bff444 (The temperature is fitted with smoothed targets; a model with n-grams has a type that transformers refuses; JSON files repeat no name)
 #include <qing/optim/train_classifier.h>
 #include <qing/serve/cli/calibrate.h>
 #include <qing/serve/cli/charts.h>
@@ -98,18 +94,9 @@ void check(const TrainArguments& arguments) {
     throw UsageError("--resume goes on with a training, --overwrite begins anew; give one of them");
   }
   const auto& labels = arguments.labels;
-<<<<<<< HEAD
   try {
     nn::check_label_names(labels);
   } catch (const ValueError& error) { throw UsageError(fmt::format("--{}", error.what())); }
-=======
-  for (size_t i = 0; i < labels.size(); ++i) {
-    if (nn::is_blank(labels[i]) || std::find(labels.begin(), labels.begin() + static_cast<ptrdiff_t>(i), labels[i]) !=
-                                       labels.begin() + static_cast<ptrdiff_t>(i)) {
-      throw UsageError(fmt::format("--labels: '{}' is empty or stands twice", nn::visible(labels[i])));
-    }
-  }
->>>>>>> 6bff444 (The temperature is fitted with smoothed targets; a model with n-grams has a type that transformers refuses; JSON files repeat no name)
   if (labels.size() < 2) throw UsageError("--labels: give at least two, with commas between");
 }
 

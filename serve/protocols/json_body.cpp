@@ -11,31 +11,7 @@
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
-<<<<<<< HEAD
 namespace {
-
-// The members that a text of valid JSON writes down: its colons outside strings.
-std::size_t members_written(std::string_view text) {
-  std::size_t count = 0;
-  bool inside = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '"') inside = !inside;
-    if (inside && text[i] == '\\') ++i;
-    if (!inside && text[i] == ':') ++count;
-  }
-  return count;
-}
-
-std::size_t members_of(const json::value& value) {
-  std::size_t count = 0;
-  if (const json::object* object = value.if_object()) {
-    count = object->size();
-    for (const auto& member : *object) count += members_of(member.value());
-  } else if (const json::array* list = value.if_array()) {
-    for (const json::value& element : *list) count += members_of(element);
-  }
-  return count;
-}
 
 // Whether a refusal may repeat the name of a field: it is the client's text, of any bytes and length.
 bool can_be_repeated(std::string_view name) {
@@ -48,8 +24,6 @@ bool can_be_repeated(std::string_view name) {
 }
 
 }  // namespace
-=======
->>>>>>> 6bff444 (The temperature is fitted with smoothed targets; a model with n-grams has a type that transformers refuses; JSON files repeat no name)
 
 json::value parse_json(std::string_view body, const Limits& limits) {
   json::parse_options options;

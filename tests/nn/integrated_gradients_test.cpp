@@ -211,13 +211,17 @@ TEST_F(IntegratedGradients, WeighsUnreadWordsByTheirOwnNgrams) {
 // A word that the encoder read in part has its rest as a span; n-grams across the border are shared by the bytes.
 TEST_F(IntegratedGradients, SplitsAWordWhereTheEncoderEnds) {
   const test::TempFolder folder;
-  const std::string text = "a b c d e f g h i j k l m abcd";
-  NgramHead head(NgramTable::build(std::span(&text, 1), tokenizer.options(), 1), 3);
+  const std::string text = "a b c d e f g h i j k l m abbb";
+  std::vector<std::string> pieces(std::begin(kSpecialTokens), std::end(kSpecialTokens));
+  for (char c = 'a'; c <= 'y'; ++c) pieces.emplace_back(1, c);
+  pieces.emplace_back("##b");
+  const Tokenizer spelling(pieces, {.max_length = 16});
+  NgramHead head(NgramTable::build(std::span(&text, 1), spelling.options(), 1), 3);
   Tensor weight = head.get_parameter("weight");
   rng.fill_normal(weight, 0, 1);
-  save_text_classifier(folder.path(), model, tokenizer, &head);
+  save_text_classifier(folder.path(), model, spelling, &head);
   const auto explanation = TextClassifier::load(folder.path())->explain(std::span(&text, 1)).front();
-  const size_t word = text.find("abcd");
+  const size_t word = text.find("abbb");
   EXPECT_EQ(explanation.encoder_end, word + 1);
   EXPECT_EQ(explanation.spans.back().begin, word + 1);
   EXPECT_EQ(explanation.spans.back().end, text.size());

@@ -107,7 +107,7 @@ TEST(RecordReader, NamesPlaceValueAndRemedy) {
        "data:2: the line is longer than the limit of 32 bytes; split the text"},
       {RecordFormat::csv, "a\n\"" + std::string(20, 'x') + "\n" + std::string(20, 'x'),
        "data:2: the record is longer than the limit of 32 bytes; split the text, or close its quote"},
-      {RecordFormat::jsonl, "{\"a\": 1}\n{\"b\": 1}\n", "data:2: no field 'a'"},
+      {RecordFormat::jsonl, "{\"a\": 1}\n{\"b\": 1}\n", "data:2: no field 'a' in the object, which has: 'b'; rename the field that holds it, or move it there"},
       {RecordFormat::jsonl, "{\"a\": [1]}\n",
        "data:1: field 'a' is an array or an object; a field is a string or a number"},
       {RecordFormat::jsonl, "{}\n", "data:1: an object without fields; the first one names those of all"},
@@ -118,10 +118,10 @@ TEST(RecordReader, NamesPlaceValueAndRemedy) {
     }
   }
   EXPECT_EQ(message_of<DataError>([&] { reader_of(RecordFormat::csv, "a,b\n", 1, {.columns = {"c"}}); }),
-            "data:1: no column 'c' in the header, which has: a, b");
+            "data:1: no column 'c' in the header, which has: 'a', 'b'; rename the column that holds it");
   EXPECT_EQ(message_of<DataError>(
                 [&] { read(RecordFormat::jsonl, "{\"a\": 1}", 1, {.columns = {"a"}, .strings_only = true}); }),
-            "data:1: field 'a' is not a string");
+            "data:1: field 'a' is not a string; write it in quotes");
   EXPECT_THROW(reader_of(RecordFormat::csv, "a\n", 1, {.columns = {"a", "a"}}), ValueError);
 }
 

@@ -261,7 +261,7 @@ TEST(Tokenizer, TakesBertProcessingToo) {
 
 // `transformers` takes the mark for a part of the first token, and `tokenizers` as well.
 TEST(Tokenizer, RefusesAByteOrderMarkInVocabTxt) {
-  const TempFolder folder;
+  const test::TempFolder folder;
   Tokenizer(with_specials({"a"})).save(folder.path());
   const std::string lines = test::content_of(folder.path() / "vocab.txt");
   folder.write("vocab.txt", "first\n" + lines);
