@@ -104,7 +104,7 @@ TEST_F(RegistryChanges, NamesAFolderWhoseNameIsNoModels) {
   EXPECT_EQ(registry.list().size(), 1U);
   const auto failures = registry.rescan();
   EXPECT_EQ(failures.size(), 2U);
-  EXPECT_NE(failures.at("情感分析").find("rename the folder"), std::string::npos);
+  EXPECT_NE(failures.at("情感分析").why.find("rename the folder"), std::string::npos);
   EXPECT_TRUE(failures.contains("a\\xFF"));
 }
 
