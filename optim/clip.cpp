@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace qing::optim {
@@ -45,48 +46,97 @@ struct NormPiece {
   int64_t begin, end;
 };
 
-double sum_of_squares(const RowGradient& of, const NormPiece& piece) {
-  return dispatch_floating(of.gradient.dtype(), "total_grad_norm", [&](auto zero) {
+// The pieces of all gradients that are not known to be zero.
+std::vector<NormPiece> pieces_of(const std::vector<RowGradient>& gradients) {
+  std::vector<NormPiece> pieces;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const RowGradient& of = gradients[i];
+    if (!of.gradient.defined()) continue;
+    const int64_t units = of.rows == nullptr ? of.gradient.numel() : static_cast<int64_t>(of.rows->size());
+    const int64_t width = of.rows == nullptr || units == 0 ? 1 : of.gradient.numel() / of.gradient.size(0);
+    const int64_t grain = std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, width));
+    for (int64_t begin = 0; begin < units; begin += grain) pieces.push_back({i, begin, std::min(units, begin + grain)});
+  }
+  return pieces;
+}
+
+// Calls body(n, data) for the runs of elements of a piece.
+template <class Body> void for_each_run(const RowGradient& of, const NormPiece& piece, const Body& body) {
+  dispatch_floating(of.gradient.dtype(), "total_grad_norm", [&](auto zero) {
     using T = decltype(zero);
-    const auto& table = kernels::kernels<T>();
     const T* const g = of.gradient.data<T>();
-    if (of.rows == nullptr) return static_cast<double>(table.sum_squares(piece.end - piece.begin, g + piece.begin));
+    if (of.rows == nullptr) return body(piece.end - piece.begin, g + piece.begin);
     const int64_t width = of.gradient.numel() / of.gradient.size(0);
-    double total = 0;
-    for (int64_t i = piece.begin; i < piece.end; ++i) {
-      total += static_cast<double>(table.sum_squares(width, g + (*of.rows)[static_cast<size_t>(i)] * width));
-    }
-    return total;
+    for (int64_t i = piece.begin; i < piece.end; ++i) body(width, g + (*of.rows)[static_cast<size_t>(i)] * width);
   });
+}
+
+// partial(piece) of every piece, on many threads.
+template <class Partial> std::vector<double> over_pieces(const std::vector<NormPiece>& pieces, const Partial& partial) {
+  std::vector<double> results(pieces.size());
+  parallel_for(static_cast<int64_t>(pieces.size()), kNormGrain, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) results[i] = partial(pieces[i]);
+  });
+  return results;
+}
+
+// The norm where squares leave the range of the gradients' dtype: the sum of squares in units of the largest |g|, which
+// is the norm itself where it is 0, infinite or NaN.
+double scaled_norm(const std::vector<RowGradient>& gradients, const std::vector<NormPiece>& pieces) {
+  const auto larger = [](double a, double b) { return b > a || std::isnan(b) ? b : a; };
+  const std::vector<double> tops = over_pieces(pieces, [&](const NormPiece& piece) {
+    double top = 0;
+    for_each_run(gradients[piece.of], piece, [&](int64_t n, const auto* g) {
+      for (int64_t i = 0; i < n; ++i) top = larger(top, std::abs(static_cast<double>(g[i])));
+    });
+    return top;
+  });
+  const double unit = std::accumulate(tops.begin(), tops.end(), 0.0, larger);
+  if (unit == 0 || !std::isfinite(unit)) return unit;
+  const std::vector<double> sums = over_pieces(pieces, [&](const NormPiece& piece) {
+    double sum = 0;
+    for_each_run(gradients[piece.of], piece, [&](int64_t n, const auto* g) {
+      for (int64_t i = 0; i < n; ++i) {
+        const double share = static_cast<double>(g[i]) / unit;
+        sum += share * share;
+      }
+    });
+    return sum;
+  });
+  return unit * std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
 }  // namespace
 
 void scale_grad(const std::vector<Tensor>& parameters, double factor) {
-  for_each_grad(parameters, "scale_grad",
-                [factor]<class T>(int64_t n, T* g) { kernels::kernels<T>().scale(n, static_cast<T>(factor), g); });
+  for_each_grad(parameters, "scale_grad", [factor]<class T>(int64_t n, T* g) {
+    // A factor outside T's normal numbers is applied in two parts that are inside.
+    const double size = std::abs(factor);
+    const bool fits = size == 0 || !std::isfinite(factor) ||
+                      (size >= std::numeric_limits<T>::min() && size <= std::numeric_limits<T>::max());
+    const double first = fits ? 1 : std::sqrt(size);
+    if (!fits) kernels::kernels<T>().scale(n, static_cast<T>(first), g);
+    kernels::kernels<T>().scale(n, static_cast<T>(factor / first), g);
+  });
 }
 
 double total_grad_norm(const std::vector<Tensor>& parameters, bool error_if_nonfinite) {
   std::vector<RowGradient> gradients;
-  std::vector<NormPiece> pieces;
-  for (const Tensor& parameter : parameters) {
-    const RowGradient& of = gradients.emplace_back(row_grad(parameter));
-    if (!of.gradient.defined()) continue;
-    const int64_t units = of.rows == nullptr ? of.gradient.numel() : static_cast<int64_t>(of.rows->size());
-    const int64_t width = of.rows == nullptr || units == 0 ? 1 : of.gradient.numel() / of.gradient.size(0);
-    const int64_t grain = std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, width));
-    for (int64_t begin = 0; begin < units; begin += grain) {
-      pieces.push_back({gradients.size() - 1, begin, std::min(units, begin + grain)});
-    }
-  }
-  std::vector<double> partial(pieces.size());
-  parallel_for(static_cast<int64_t>(pieces.size()), kNormGrain, [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      partial[i] = sum_of_squares(gradients[pieces[i].of], pieces[i]);
-    }
+  for (const Tensor& parameter : parameters) gradients.push_back(row_grad(parameter));
+  const std::vector<NormPiece> pieces = pieces_of(gradients);
+  int64_t count = 0;
+  for (const RowGradient& of : gradients) count += of.gradient.defined() ? of.gradient.numel() : 0;
+  const std::vector<double> sums = over_pieces(pieces, [&](const NormPiece& piece) {
+    double sum = 0;
+    for_each_run(gradients[piece.of], piece, [&]<class T>(int64_t n, const T* g) {
+      sum += static_cast<double>(kernels::kernels<T>().sum_squares(n, g));
+    });
+    return sum;
   });
-  const double norm = std::sqrt(std::accumulate(partial.begin(), partial.end(), 0.0));
+  const double squares = std::accumulate(sums.begin(), sums.end(), 0.0);
+  // Squares of f32 below 2^-126 may have vanished. A sum of at least 2^-102 for each element does not miss them.
+  const bool in_range = std::isfinite(squares) && squares >= static_cast<double>(count) * 0x1p-102;
+  const double norm = in_range ? std::sqrt(squares) : scaled_norm(gradients, pieces);
   if (error_if_nonfinite && !std::isfinite(norm)) {
     throw ValueError(
         fmt::format("clip_grad_norm: the norm of the gradients is {}; use a smaller learning rate, or "
@@ -96,10 +146,20 @@ double total_grad_norm(const std::vector<Tensor>& parameters, bool error_if_nonf
   return norm;
 }
 
+double clip_factor(double norm, double max_norm) { return norm <= max_norm ? 1 : max_norm / norm; }
+
 double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bool error_if_nonfinite) {
   check_above_0("clip_grad_norm", "max_norm", max_norm);
   const double norm = total_grad_norm(parameters, error_if_nonfinite);
-  if (std::isfinite(norm) && norm > max_norm) scale_grad(parameters, max_norm / norm);
+  const double factor = clip_factor(norm, max_norm);
+  if (std::isnan(factor)) {
+    for (const Tensor& parameter : parameters) grad(parameter);  // rows that are known to be zero become NaN, too
+  }
+  if (factor > 0 && factor < std::numeric_limits<double>::min()) {
+    for (int i = 0; i < 2; ++i) scale_grad(parameters, std::sqrt(max_norm) / std::sqrt(norm));
+  } else if (factor != 1) {
+    scale_grad(parameters, factor);
+  }
   return norm;
 }
 

@@ -36,14 +36,11 @@ double ratio(int64_t a, int64_t b) { return static_cast<double>(a) / static_cast
 
 double half_cosine(double share) { return (1 + std::cos(std::numbers::pi * share)) / 2; }
 
-// A rise to 1 over `warmup` steps, then `after(progress)` for the share of the steps from warmup to total.
+// A linear rise over `warmup` steps, then `after(base, step)`.
 template <class After> Schedule warm_up(const char* op, int64_t warmup, int64_t total, After after) {
   check_count(op, "warmup", warmup, 0);
   check_count(op, "total", total, 0);
-  return [=](double base, int64_t step) {
-    if (step < warmup) return base * ratio(step, warmup);
-    return after(base, ratio(step - warmup, total - warmup));
-  };
+  return [=](double base, int64_t step) { return step < warmup ? base * ratio(step, warmup) : after(base, step); };
 }
 
 }  // namespace
@@ -170,24 +167,26 @@ Schedule chained(std::vector<Schedule> schedules) {
 }
 
 Schedule constant_with_warmup(int64_t warmup) {
-  return warm_up("constant_with_warmup", warmup, 0, [](double base, double) { return base; });
+  return warm_up("constant_with_warmup", warmup, 0, [](double base, int64_t) { return base; });
 }
 
 Schedule linear_with_warmup(int64_t warmup, int64_t total) {
-  return warm_up("linear_with_warmup", warmup, total,
-                 [](double base, double progress) { return base * std::max(0.0, 1 - progress); });
+  return warm_up("linear_with_warmup", warmup, total, [=](double base, int64_t step) {
+    return base * ratio(std::max<int64_t>(0, total - step), total - warmup);
+  });
 }
 
 Schedule cosine_with_warmup(int64_t warmup, int64_t total, double cycles) {
   check_not_negative("cosine_with_warmup", "cycles", cycles);
-  return warm_up("cosine_with_warmup", warmup, total, [cycles](double base, double progress) {
-    return base * std::max(0.0, half_cosine(2 * cycles * progress));
+  return warm_up("cosine_with_warmup", warmup, total, [=](double base, int64_t step) {
+    return base * std::max(0.0, half_cosine(2 * cycles * ratio(step - warmup, total - warmup)));
   });
 }
 
 Schedule cosine_with_hard_restarts(int64_t warmup, int64_t total, double cycles) {
   check_not_negative("cosine_with_hard_restarts", "cycles", cycles);
-  return warm_up("cosine_with_hard_restarts", warmup, total, [cycles](double base, double progress) {
+  return warm_up("cosine_with_hard_restarts", warmup, total, [=](double base, int64_t step) {
+    const double progress = ratio(step - warmup, total - warmup);
     return progress >= 1 ? 0.0 : base * half_cosine(std::fmod(cycles * progress, 1.0));
   });
 }
@@ -195,8 +194,9 @@ Schedule cosine_with_hard_restarts(int64_t warmup, int64_t total, double cycles)
 Schedule polynomial_with_warmup(int64_t warmup, int64_t total, double lr_end, double power) {
   check_not_negative("polynomial_with_warmup", "lr_end", lr_end);
   check_positive("polynomial_with_warmup", "power", power);
-  return warm_up("polynomial_with_warmup", warmup, total, [=](double base, double progress) {
-    return progress > 1 ? lr_end : (base - lr_end) * std::pow(1 - progress, power) + lr_end;
+  return warm_up("polynomial_with_warmup", warmup, total, [=](double base, int64_t step) {
+    if (step >= total) return lr_end;
+    return (base - lr_end) * std::pow(1 - ratio(step - warmup, total - warmup), power) + lr_end;
   });
 }
 

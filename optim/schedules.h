@@ -13,7 +13,8 @@ namespace qing::optim {
 using Schedule = std::function<double(double base, int64_t step)>;
 
 // --- as in torch.optim.lr_scheduler ---
-Schedule constant_lr(double factor = 1.0 / 3, int64_t total_iters = 5);  ///< base·factor before total_iters, then base
+/// base·factor before total_iters, then base: at once for total_iters 0, where torch's ConstantLR keeps the factor.
+Schedule constant_lr(double factor = 1.0 / 3, int64_t total_iters = 5);
 Schedule linear_lr(double start_factor = 1.0 / 3, double end_factor = 1, int64_t total_iters = 5);
 Schedule step_lr(int64_t step_size, double gamma = 0.1);                      ///< base·γ^⌊step/step_size⌋
 Schedule multi_step_lr(std::vector<int64_t> milestones, double gamma = 0.1);  ///< ascending
@@ -46,11 +47,12 @@ Schedule sequential_lr(std::vector<Schedule> schedules, std::vector<int64_t> mil
 Schedule chained(std::vector<Schedule> schedules);
 
 // --- as transformers.get_*_schedule: a linear rise over `warmup` steps from 0, then ... ---
-Schedule constant_with_warmup(int64_t warmup);  ///< with 0: constant
-Schedule linear_with_warmup(int64_t warmup, int64_t total);
+Schedule constant_with_warmup(int64_t warmup);               ///< with 0: constant
+Schedule linear_with_warmup(int64_t warmup, int64_t total);  ///< base·(total − step)/(total − warmup), 0 from total
 /// cycles 0.5: half a cosine, down to 0 at total.
 Schedule cosine_with_warmup(int64_t warmup, int64_t total, double cycles = 0.5);
 Schedule cosine_with_hard_restarts(int64_t warmup, int64_t total, double cycles = 1);
+/// lr_end from total on, also where warmup is total: transformers divides by zero there.
 Schedule polynomial_with_warmup(int64_t warmup, int64_t total, double lr_end = 1e-7, double power = 1);
 
 /// The share of the peak learning rate at `step` of `total`: a linear rise over the first `warmup` steps, whose last

@@ -112,8 +112,10 @@ double Trainer::accumulate_gradients() {
 double Trainer::clipping() {
   if (options_.clip_norm == 0) return 1;
   progress_.grad_norm = total_grad_norm(optimizer_.parameters());
-  const bool above = std::isfinite(progress_.grad_norm) && progress_.grad_norm > options_.clip_norm;
-  return above ? options_.clip_norm / progress_.grad_norm : 1;
+  const double factor = clip_factor(progress_.grad_norm, options_.clip_norm);
+  if (factor == 0 || std::isnan(factor) || factor >= std::numeric_limits<float>::min()) return factor;
+  scale_grad(optimizer_.parameters(), factor);  // an optimizer's pass would round it to 0 in f32
+  return 1;
 }
 
 // False when the scaler skipped it.

@@ -67,28 +67,38 @@ Tensor affine(Tensor y, const Tensor& weight, const Tensor& bias) {
   return y;
 }
 
+// Of every channel: its elements are normalised as (x − mean)·rstd + shift, where the shift is what the mean lost when
+// it was rounded. The variance is biased.
 struct Statistics {
-  Tensor mean, rstd, variance;  // [channels]; the variance is biased
+  Tensor mean, rstd, shift, variance;  // [channels]
 };
 
 template <class T> void find_statistics(const Tensor& x, const Channels& s, double eps, const Statistics& stats) {
   const T* in = x.data<T>();
   s.each([&](int64_t c) {
-    double sum = 0, squares = 0;
-    s.runs(c, [&](int64_t at) {
-      for (int64_t i = at; i < at + s.pixels; ++i) sum += static_cast<double>(in[i]);
-    });
-    const double mean = sum / static_cast<double>(s.count());
-    s.runs(c, [&](int64_t at) {
-      for (int64_t i = at; i < at + s.pixels; ++i) {
-        const double d = static_cast<double>(in[i]) - mean;
-        squares += d * d;
-      }
-    });
-    const double variance = squares / static_cast<double>(s.count());
+    const auto count = static_cast<double>(s.count());
+    const auto sum_of = [&](auto term) {
+      double sum = 0;
+      s.runs(c, [&](int64_t at) {
+        for (int64_t i = at; i < at + s.pixels; ++i) sum += term(static_cast<double>(in[i]));
+      });
+      return sum;
+    };
+    double mean = sum_of([](double v) { return v; }) / count;
+    double rest = 0;  // what the mean lacks
+    if constexpr (sizeof(T) == 8) {
+      // A sum of equal numbers of f64 need not be their multiple, and a mean in double is rounded.
+      const auto off = [&] { return sum_of([&](double v) { return v - mean; }) / count; };
+      mean += off();
+      rest = off();
+    }
+    const double squares = sum_of([&](double v) { return (v - mean) * (v - mean); });
+    const double variance = std::max(squares / count - rest * rest, 0.0);
     stats.mean.data<T>()[c] = static_cast<T>(mean);
     stats.variance.data<T>()[c] = static_cast<T>(variance);
-    stats.rstd.data<T>()[c] = static_cast<T>(1 / std::sqrt(variance + eps));
+    const double rstd = 1 / std::sqrt(variance + eps);
+    stats.rstd.data<T>()[c] = static_cast<T>(rstd);
+    stats.shift.data<T>()[c] = static_cast<T>((static_cast<double>(static_cast<T>(mean)) - mean - rest) * rstd);
   });
 }
 
@@ -117,7 +127,7 @@ void batch_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, d
   if (grad.needs(2)) grad.add(2, to_channels(dy));
 }
 
-// With x̂ = (x−mean)·rstd: dx = weight·rstd·(dy − mean(dy) − x̂·mean(dy·x̂)).
+// With x̂ = (x−mean)·rstd + shift: dx = weight·rstd·(dy − mean(dy) − x̂·mean(dy·x̂)).
 template <class T>
 void batch_norm_backward(const Tensor& upstream, const Tensor& input, const Tensor& weight, const Statistics& stats,
                          GradSink& grad) {
@@ -133,22 +143,24 @@ void batch_norm_backward(const Tensor& upstream, const Tensor& input, const Tens
   };
   const T *x = input.data<T>(), *dy = upstream.data<T>();
   s.each([&](int64_t c) {
-    const T mean = stats.mean.data<T>()[c], rstd = stats.rstd.data<T>()[c];
+    const T mean = stats.mean.data<T>()[c], rstd = stats.rstd.data<T>()[c], shift = stats.shift.data<T>()[c];
+    const auto normal = [=](T v) { return (v - mean) * rstd + shift; };
     double total = 0, along = 0;
     s.runs(c, [&](int64_t at) {
       for (int64_t i = at; i < at + s.pixels; ++i) {
         total += static_cast<double>(dy[i]);
-        along += static_cast<double>(dy[i]) * static_cast<double>((x[i] - mean) * rstd);
+        along += static_cast<double>(dy[i]) * static_cast<double>(normal(x[i]));
       }
     });
     put(1, c, static_cast<T>(along));
     put(2, c, static_cast<T>(total));
     if (!targets[0].tensor.defined()) return;
-    const T factor = weight.data<T>()[c] * rstd, n = static_cast<T>(s.count());
-    const T mean_dy = static_cast<T>(total) / n, mean_along = static_cast<T>(along) / n;
+    const T factor = weight.data<T>()[c] * rstd;
+    const auto n = static_cast<double>(s.count());
+    const auto mean_dy = static_cast<T>(total / n), mean_along = static_cast<T>(along / n);
     s.runs(c, [&](int64_t at) {
       for (int64_t i = at; i < at + s.pixels; ++i) {
-        put(0, i, factor * (dy[i] - mean_dy - (x[i] - mean) * rstd * mean_along));
+        put(0, i, factor * (dy[i] - mean_dy - normal(x[i]) * mean_along));
       }
     });
   });
@@ -164,7 +176,7 @@ Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, cons
   }
   const Shape shape{s.channels};
   const auto per_channel = [&] { return Tensor::empty(shape, x.dtype()); };
-  const Statistics stats{per_channel(), per_channel(), per_channel()};
+  const Statistics stats{per_channel(), per_channel(), per_channel(), per_channel()};
   const Tensor gamma = weight_or(weight, shape, 1, x.dtype()), beta = weight_or(bias, shape, 0, x.dtype());
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   dispatch_floating(x.dtype(), "batch_norm", [&](auto zero) {
@@ -172,7 +184,7 @@ Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, cons
     find_statistics<T>(x, s, eps, stats);
     s.each([&](int64_t c) {
       const T mean = stats.mean.data<T>()[c], factor = stats.rstd.data<T>()[c] * gamma.data<T>()[c];
-      const T shift = beta.data<T>()[c];
+      const T shift = stats.shift.data<T>()[c] * gamma.data<T>()[c] + beta.data<T>()[c];
       s.runs(c, [&](int64_t at) {
         for (int64_t i = at; i < at + s.pixels; ++i) y.data<T>()[i] = (x.data<T>()[i] - mean) * factor + shift;
       });

@@ -198,7 +198,7 @@ void over_rows(const Tensor& dy, int64_t rows, Reduction reduction, double divis
 
 // The same as a column, recorded.
 Tensor factors(const Tensor& dy, Reduction reduction, double divisor) {
-  return reduction == Reduction::none ? dy.reshape({-1, 1}) : scale(dy, 1 / divisor);
+  return reduction == Reduction::none ? dy.reshape({-1, 1}) : div(dy, divisor);
 }
 
 Tensor dense_coefficients(const Targets& targets, int64_t rows, DType dtype) {

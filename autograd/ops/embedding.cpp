@@ -108,15 +108,14 @@ Tensor largest_of_bags(const Tensor& weight, const Bags& in) {
   return masked_fill(gather(weight, 0, best), empty, 0);
 }
 
-// 1 over the number of ids of each bag, or 1 of an empty one; [bags, 1].
-Tensor shares(const Bags& in, DType dtype) {
+// The number of ids of each bag, or 1 of an empty one; [bags, 1].
+Tensor sizes(const Bags& in, DType dtype) {
   const auto bags = static_cast<int64_t>(in.end.size());
-  const Tensor share = Tensor::full({bags, 1}, 1, DType::f64);
+  const Tensor size = Tensor::empty({bags, 1}, DType::i64);
   for (int64_t b = 0; b < bags; ++b) {
-    const int64_t taken = in.end[b] - (b == 0 ? 0 : in.end[b - 1]);
-    if (taken > 0) share.data<double>()[b] = 1.0 / static_cast<double>(taken);
+    size.data<int64_t>()[b] = std::max<int64_t>(1, in.end[b] - (b == 0 ? 0 : in.end[b - 1]));
   }
-  return share.to(dtype);
+  return size.to(dtype);
 }
 
 void check_sample_weights(const Tensor& weights, const Tensor& table, const Tensor& ids, BagMode mode) {
@@ -153,7 +152,7 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& ids, const Tensor& offs
   }
   const Tensor nothing = Tensor::zeros({offsets.numel(), weight.size(1)}, weight.dtype());
   const Tensor sums = index_add(nothing, 0, vector_of(in.bag), rows);
-  return mode == BagMode::sum ? sums : mul(sums, shares(in, weight.dtype()));
+  return mode == BagMode::sum ? sums : div(sums, sizes(in, weight.dtype()));
 }
 
 }  // namespace qing

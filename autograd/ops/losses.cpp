@@ -87,7 +87,7 @@ Tensor pointwise(OpName op, const Tensor& input, const Tensor& target, const Ten
       op, y, {input, target},
       [x = Saved(x), t = Saved(t), constant, reduction, divisor, by_x, by_t, slopes](const Tensor& dy, GradSink& grad) {
         if (grad.create_graph()) {
-          const Tensor upstream = reduction == Reduction::none ? dy : scale(dy, 1 / divisor);
+          const Tensor upstream = reduction == Reduction::none ? dy : div(dy, divisor);
           for (size_t i = 0; i < 2; ++i) {
             if (grad.needs(i)) grad.add(i, mul(upstream, slopes(i, grad.input(0, x), grad.input(1, t))));
           }
@@ -211,7 +211,7 @@ Tensor smooth_l1_loss(const Tensor& x, const Tensor& target, Reduction reduction
         const auto b = static_cast<decltype(d)>(beta);
         return std::abs(d) < b ? d / b : sign(d);
       },
-      [beta](const Tensor& d) { return scale(clamped(d, beta), 1 / beta); });
+      [beta](const Tensor& d) { return div(clamped(d, beta), beta); });
 }
 
 Tensor huber_loss(const Tensor& x, const Tensor& target, Reduction reduction, double delta) {

@@ -21,10 +21,6 @@ Tensor sign_mask(const Tensor& x) {
   return mask;
 }
 
-Tensor inverse_or_zero(const Tensor& x) {
-  const Tensor zero = equal_mask(x, Tensor::zeros({}, x.dtype()));
-  const Tensor rest = sub(Tensor::full({}, 1, x.dtype()), zero);
-  return div(rest, add(x, zero));
-}
+Tensor zero_mask(const Tensor& x) { return equal_mask(x, Tensor::zeros({}, x.dtype())); }
 
 }  // namespace qing

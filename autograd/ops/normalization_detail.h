@@ -62,12 +62,13 @@ template <class T> struct LayerNormRows {
   const T* dy;
   const T* mean;
   const T* rstd;
+  const T* shift;
   int64_t width;
 
   void run(int64_t row, T* dx, bool accumulate, T* dweight, T* dbias) const {
     if (dx != nullptr && !accumulate) std::fill(dx, dx + width, T(0));
     kernels::kernels<T>().layer_norm_backward(width, x + row * width, weight, dy + row * width, mean[row], rstd[row],
-                                              dx, dweight, dbias);
+                                              shift[row], dx, dweight, dbias);
   }
 };
 

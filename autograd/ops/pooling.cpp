@@ -64,8 +64,9 @@ template <class Body> void over_windows(const Plane& plane, const Body& body) {
   }
 }
 
-template <class T> T share_of(const Plane& plane, const Reach& h, const Reach& w) {
-  return T(1) / static_cast<T>(plane.divisor != 0 ? plane.divisor : h.count * w.count);
+// What the sum of a window is divided by. The mean is that of double, rounded once.
+double divisor_of(const Plane& plane, const Reach& h, const Reach& w) {
+  return static_cast<double>(plane.divisor != 0 ? plane.divisor : h.count * w.count);
 }
 
 // --- means ---
@@ -81,11 +82,11 @@ Tensor average(OpName op, const Plane& plane, const Tensor& input) {
       const T* in = x.data<T>() + p * plane.in_size();
       T* out = y.data<T>() + p * plane.out_size();
       over_windows(plane, [&](int64_t i, const Reach& h, const Reach& w) {
-        T sum = 0;
+        double sum = 0;
         for (int64_t r = h.first; r < h.last; ++r) {
-          for (int64_t c = w.first; c < w.last; ++c) sum += in[r * plane.w.in + c];
+          for (int64_t c = w.first; c < w.last; ++c) sum += static_cast<double>(in[r * plane.w.in + c]);
         }
-        out[i] = sum * share_of<T>(plane, h, w);
+        out[i] = static_cast<T>(sum / divisor_of(plane, h, w));
       });
     });
   });
@@ -104,7 +105,7 @@ Tensor spread(OpName op, const Plane& plane, const Tensor& upstream) {
       const T* from = dy.data<T>() + p * plane.out_size();
       T* to = dx.data<T>() + p * plane.in_size();
       over_windows(plane, [&](int64_t i, const Reach& h, const Reach& w) {
-        const T part = from[i] * share_of<T>(plane, h, w);
+        const T part = from[i] / static_cast<T>(divisor_of(plane, h, w));
         for (int64_t r = h.first; r < h.last; ++r) {
           for (int64_t c = w.first; c < w.last; ++c) to[r * plane.w.in + c] += part;
         }

@@ -29,22 +29,15 @@ Tensor finished(const Tensor& kept, const Tensor& x, const std::vector<int64_t>&
 // sum() with dimensions that are already resolved, where no dimension means none.
 Tensor sum_kept(const Tensor& x, const std::vector<int64_t>& dims) { return dims.empty() ? x : sum(x, dims, true); }
 
-// d(var)/dx = 2·(x − mean)/(n − correction) = what this gives for a factor 2/(n − correction).
-Tensor deviations(const Tensor& x, const std::vector<int64_t>& dims, double factor) {
-  return scale(sub(x, dims.empty() ? x : mean(x, dims, true)), factor);
+// x less its mean, of differentiable operations. The second time takes off what the mean lost when it was rounded.
+Tensor deviations(const Tensor& x, const std::vector<int64_t>& dims) {
+  if (dims.empty()) return sub(x, x);
+  const Tensor rough = sub(x, mean(x, dims, true));
+  return sub(rough, mean(rough, dims, true));
 }
 
 double degrees_of_freedom(const Tensor& x, const std::vector<int64_t>& dims, double correction) {
   return std::max(0.0, static_cast<double>(count_over(x, dims)) - correction);
-}
-
-// Σ (x − mean)² / degrees, of kept shape, outside any graph.
-Tensor variance(const Tensor& x, const std::vector<int64_t>& dims, double degrees, const char* op) {
-  const double count = static_cast<double>(count_over(x, dims));
-  const Tensor plain = x.alias();
-  if (!is_floating(x.dtype())) throw DTypeError(std::string(op) + ": needs f32 or f64, got " + name_of(x.dtype()));
-  const Tensor center = scale(sum_over(plain, dims), 1 / count);
-  return div(squares_around(plain, center, dims, op), Tensor::full({}, degrees, x.dtype()));
 }
 
 }  // namespace
@@ -78,12 +71,12 @@ Tensor mean(const Tensor& x) { return mean(x, {}); }
 
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   const auto over = resolve_dims(dims, x.dim(), "mean");
-  const double share = 1.0 / static_cast<double>(count_over(x, over));
-  Tensor y = finished(scale(sum_over(x.alias(), over), share), x, over, keepdim);
+  Tensor y = finished(mean_over(x.alias(), over, "mean"), x, over, keepdim);
   if (recording({x})) {
+    const auto count = static_cast<double>(count_over(x, over));
     record("mean", y, {x},
-           [shape = x.shape(), kept = kept_shape(x.shape(), over), share](const Tensor& dy, GradSink& grad) {
-             grad.add(0, scale(dy, share).reshape(kept).expand(shape));
+           [shape = x.shape(), kept = kept_shape(x.shape(), over), count](const Tensor& dy, GradSink& grad) {
+             grad.add(0, div(dy, count).reshape(kept).expand(shape));
            });
   }
   return y;
@@ -92,11 +85,13 @@ Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
 Tensor var(const Tensor& x, const std::vector<int64_t>& dims, double correction, bool keepdim) {
   const auto over = resolve_dims(dims, x.dim(), "var");
   const double degrees = degrees_of_freedom(x, over, correction);
-  Tensor y = finished(variance(x, over, degrees, "var"), x, over, keepdim);
+  Tensor y = finished(variance_over(x.alias(), over, degrees, false, "var"), x, over, keepdim);
   if (recording({x})) {
     record("var", y, {x}, [over, degrees, x = Saved(x)](const Tensor& dy, GradSink& grad) {
       const Tensor from = grad.input(0, x);
-      grad.add(0, mul(dy.reshape(kept_shape(from.shape(), over)), deviations(from, over, 2 / degrees)));
+      // d(var)/dx = 2·(x − mean)/(n − correction)
+      const Tensor share = div(mul(dy, 2), degrees).reshape(kept_shape(from.shape(), over));
+      grad.add(0, mul(share, deviations(from, over)));
     });
   }
   return y;
@@ -105,13 +100,15 @@ Tensor var(const Tensor& x, const std::vector<int64_t>& dims, double correction,
 Tensor std(const Tensor& x, const std::vector<int64_t>& dims, double correction, bool keepdim) {
   const auto over = resolve_dims(dims, x.dim(), "std");
   const double degrees = degrees_of_freedom(x, over, correction);
-  Tensor y = finished(sqrt(variance(x, over, degrees, "std")), x, over, keepdim);
+  Tensor y = finished(variance_over(x.alias(), over, degrees, true, "std"), x, over, keepdim);
   if (recording({x})) {
     record("std", y, {x}, [over, degrees, x = Saved(x), y = Saved(y)](const Tensor& dy, GradSink& grad) {
       const Tensor from = grad.input(0, x);
-      // Constant elements have no slope: 0 is taken, as for the norm.
-      const Tensor share = mul(dy, inverse_or_zero(grad.output(y)));
-      grad.add(0, mul(share.reshape(kept_shape(from.shape(), over)), deviations(from, over, 1 / degrees)));
+      // Equal elements have no slope: 0 is taken, as for the norm.
+      const Shape kept = kept_shape(from.shape(), over);
+      const Tensor result = grad.output(y).reshape(kept), flat = zero_mask(result);
+      const Tensor up = mul(div(dy, degrees).reshape(kept), sub(1, flat));
+      grad.add(0, mul(up, div(deviations(from, over), add(result, flat))));
     });
   }
   return y;
@@ -184,14 +181,16 @@ Tensor norm(const Tensor& x, double p, const std::vector<int64_t>& dims, bool ke
       const Tensor up = dy.reshape(kept), result = grad.output(y).reshape(kept);
       if (p == 0) return grad.add(0, mul(up, Tensor::zeros(from.shape(), from.dtype())));
       if (p == 1) return grad.add(0, mul(up, sign));
-      if (p == 2) return grad.add(0, mul(mul(up, inverse_or_zero(result)), from));
+      // The quotients are at most 1, where 1 / norm may be too small for the dtype.
+      const Tensor whole = add(result, zero_mask(result));
+      if (p == 2) return grad.add(0, mul(up, div(from, whole)));
       if (std::isinf(p)) {
         const Tensor chosen = equal_mask(mul(x.get(grad), sign), y.get(grad).reshape(kept));
         return grad.add(0, mul(up, mul(sign, div(chosen, sum_kept(chosen, over)))));
       }
       // sign(x)·(|x|/‖x‖)^(p−1), as exp(log) where x is not 0.
       const Tensor nonzero = mul(sign, sign), hole = sub(Tensor::full({}, 1, from.dtype()), nonzero);
-      const Tensor ratio = add(mul(mul(from, sign), inverse_or_zero(result)), hole);
+      const Tensor ratio = add(div(mul(from, sign), whole), hole);
       grad.add(0, mul(up, mul(sign, exp(scale(log(ratio), p - 1)))));
     });
   }

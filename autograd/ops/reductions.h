@@ -14,12 +14,14 @@ Tensor sum(const Tensor& x);  ///< of all elements; shape []
 /// Integers and bool are summed in i64. 0 of nothing.
 Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);
 Tensor mean(const Tensor& x);
-Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);  ///< NaN of nothing
+/// The sum divided by the number of elements, rounded once; NaN of nothing.
+Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);
 /// Sums x down to `shape`, which broadcasts to x's: what undoes expand. ShapeError if it does not. x itself if its
 /// shape is the same.
 Tensor sum_to_shape(const Tensor& x, const Shape& shape);
 
-/// Σ (x − mean)² / max(0, n − correction): NaN for too few elements.
+/// Σ (x − mean)² / max(0, n − correction): NaN for too few elements. 0 of equal elements, with a gradient of 0. The
+/// mean is that of double, and f32 is squared in double, too.
 Tensor var(const Tensor& x, const std::vector<int64_t>& dims = {}, double correction = 1, bool keepdim = false);
 Tensor std(const Tensor& x, const std::vector<int64_t>& dims = {}, double correction = 1, bool keepdim = false);
 
@@ -36,7 +38,8 @@ Tensor min(const Tensor& x);  ///< amin over all
 
 Tensor logsumexp(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);  ///< −∞ of nothing
 /// The vector norm (Σ |x|^p)^(1/p) for any p: the number of elements other than 0 for p = 0, the largest |x| for ∞, the
-/// smallest for −∞. Its gradient is 0 where it is not defined: at a norm of 0.
+/// smallest for −∞. Also where the powers overflow or vanish: {3e200, 4e200} in f64 has the norm 5e200. Its gradient is
+/// 0 where it is not defined: at a norm of 0.
 Tensor norm(const Tensor& x, double p = 2, const std::vector<int64_t>& dims = {}, bool keepdim = false);
 
 }  // namespace qing

@@ -118,7 +118,7 @@ class Paths {
   }
   // As predictions have them: softened by the temperature of the calibration.
   Tensor probabilities(const Tensor& words, const Tensor& added, std::span<const Item> items) const {
-    return softmax((model_.forward_words(words, batch(items)) + added) * (1 / model_.config().calibration_temperature));
+    return softmax((model_.forward_words(words, batch(items)) + added) / model_.config().calibration_temperature);
   }
   int64_t index(size_t row, size_t text) const {
     return static_cast<int64_t>(row * model_.config().labels.size()) + labels_[text];

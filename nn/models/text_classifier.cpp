@@ -56,7 +56,7 @@ class BertTextClassifier final : public TextClassifier {
     if (encodings.empty()) return predictions;
     const NoGradGuard guard;
     const Tensor logits = forward(encodings);
-    const Tensor scores = softmax(temperature() == 1 ? logits : logits * (1 / temperature()));
+    const Tensor scores = softmax(temperature() == 1 ? logits : logits / temperature());
     const int64_t count = logits.size(1);
     for (size_t i = 0; i < encodings.size(); ++i) {
       const float* row = scores.data<float>() + static_cast<int64_t>(i) * count;

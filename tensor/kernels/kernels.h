@@ -68,15 +68,18 @@ template <class T> struct Table {
   T (*dot)(int64_t n, const T* a, const T* b);
   T (*sum)(int64_t n, const T* x);
   T (*sum_squares)(int64_t n, const T* x);
+  /// out[j] += Σ x[r·ldx + j] over the rows, in double; x is rows × columns.
+  void (*add_columns)(int64_t rows, int64_t columns, const T* x, int64_t ldx, double* out);
   /// y = softmax(scale·x); returns log-sum-exp of scale·x. n ≥ 1. With ε the type's epsilon, y is within a relative
   /// 6·ε·(1 + (max − x)/2), the log-sum-exp within 6·ε·(1 + its terms), up to n = 5000 (60 on the scalar ISA).
   T (*softmax)(int64_t n, T scale, const T* x, T* y);
-  /// y = (x−mean)·rstd·gamma + beta; writes mean and rstd = 1/sqrt(var + eps), var biased. Within 6·ε of the row's
-  /// largest |x|·rstd·gamma + |beta|, up to n = 5000 (60 on the scalar ISA).
-  void (*layer_norm)(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* rstd);
+  /// y = x̂·gamma + beta with x̂ = (x−mean)·rstd + shift; writes mean, rstd = 1/sqrt(var + eps), var biased, and the
+  /// shift that makes up for the mean's rounding. Within 6·ε of the row's largest |x−mean|·rstd·gamma + |beta| (60 on
+  /// the scalar ISA). Equal elements give beta. Squares of f32 do not overflow.
+  void (*layer_norm)(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* rstd, T* shift);
   /// dx += the gradient; dgamma += dy·x̂; dbeta += dy. Any of dx, dgamma, dbeta may be null.
-  void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T* dx, T* dgamma,
-                              T* dbeta);
+  void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T shift, T* dx,
+                              T* dgamma, T* dbeta);
   /// y = x·rstd·gamma; writes rstd = 1/sqrt(mean(x²) + eps). Within a relative 6·ε, likewise.
   void (*rms_norm)(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd);
   /// dx += the gradient; dgamma += dy·x̂. Either may be null.

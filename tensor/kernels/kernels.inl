@@ -40,6 +40,7 @@ template <class T> constexpr Table<T> make_table() {
           .dot = dot_kernel<T>,
           .sum = sum_kernel<T>,
           .sum_squares = sum_squares_kernel<T>,
+          .add_columns = add_columns_kernel<T>,
           .softmax = softmax_kernel<T>,
           .layer_norm = layer_norm_kernel<T>,
           .layer_norm_backward = layer_norm_backward_kernel<T>,

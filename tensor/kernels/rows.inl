@@ -17,16 +17,67 @@ template <class T, class F1> inline Vec<T> accumulate(int64_t n, F1 f) {
   return a + b;
 }
 
+// Elements that are summed in T. Sums of longer rows are added in double, so that their error does not grow with n.
+constexpr int64_t kSumBlock = 4096;
+
+template <class T, class F1> inline T sum_of_blocks(int64_t n, F1 f) {
+  double total = 0;
+  for (int64_t first = 0; first < n; first += kSumBlock) {
+    const int64_t block = n - first < kSumBlock ? n - first : kSumBlock;
+    total += static_cast<double>(
+        accumulate<T>(block, [=](Vec<T> s, int64_t i, auto part) { return f(s, first + i, part); }).sum());
+  }
+  return static_cast<T>(total);
+}
+
+/// The sum that accumulate() gives, block by block.
+template <class T, class F1> inline T sum_of(int64_t n, F1 f) {
+  return __builtin_expect(n <= kSumBlock, 1) ? accumulate<T>(n, f).sum() : sum_of_blocks<T>(n, f);
+}
+
 template <class T> T dot_kernel(int64_t n, const T* a, const T* b) {
-  return accumulate<T>(n, [&](Vec<T> s, int64_t i, auto part) { return fma(load(a + i, part), load(b + i, part), s); })
-      .sum();
+  return sum_of<T>(n, [=](Vec<T> s, int64_t i, auto part) { return fma(load(a + i, part), load(b + i, part), s); });
 }
 
 template <class T> T sum_kernel(int64_t n, const T* x) {
-  return accumulate<T>(n, [&](Vec<T> s, int64_t i, auto part) { return s + load(x + i, part); }).sum();
+  return sum_of<T>(n, [=](Vec<T> s, int64_t i, auto part) { return s + load(x + i, part); });
 }
 
 template <class T> T sum_squares_kernel(int64_t n, const T* x) { return dot_kernel(n, x, x); }
+
+/// out[j] += Σ x[r·ldx + j] over the rows, in double.
+template <class T> void add_columns_kernel(int64_t rows, int64_t columns, const T* x, int64_t ldx, double* out) {
+  using V = Vec<double>;
+  constexpr int64_t together = 8;  // sums that wait for each other's additions
+  int64_t j = 0;
+  for (; j + together * V::width <= columns; j += together * V::width) {
+    V sums[together];
+    for (int64_t k = 0; k < together; ++k) sums[k] = V::load(out + j + k * V::width);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t k = 0; k < together; ++k) sums[k] = sums[k] + load_wide(x + r * ldx + j + k * V::width);
+    }
+    for (int64_t k = 0; k < together; ++k) sums[k].store(out + j + k * V::width);
+  }
+  for (; j + V::width <= columns; j += V::width) {
+    V sum = V::load(out + j);
+    for (int64_t r = 0; r < rows; ++r) sum = sum + load_wide(x + r * ldx + j);
+    sum.store(out + j);
+  }
+  for (; j < columns; ++j) {
+    for (int64_t r = 0; r < rows; ++r) out[j] += static_cast<double>(x[r * ldx + j]);
+  }
+}
+
+/// body(v) for every vector v of x in double; the last one is filled up.
+template <class T, class Body> inline void for_wide_lanes(int64_t n, const T* x, double fill, Body body) {
+  using V = Vec<double>;
+  int64_t i = 0;
+  for (; i + V::width <= n; i += V::width) body(load_wide(x + i));
+  if (i == n) return;
+  double rest[V::width];
+  for (int64_t lane = 0; lane < V::width; ++lane) rest[lane] = i + lane < n ? static_cast<double>(x[i + lane]) : fill;
+  body(V::load(rest));
+}
 
 /// v where a vector is full; at the end of a row what was stored there, and zeros.
 template <class T> Vec<T> first_lanes(Vec<T> v, const T*, Full) { return v; }
@@ -54,55 +105,113 @@ template <class T> T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
   return largest + log_of(total);
 }
 
-template <class T>
-void layer_norm_kernel(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* rstd) {
+// What a row is normalised by: x̂ = (x − mean)·rstd + shift. The shift is what the mean lost when it was rounded to T.
+template <class T> struct RowStatistics { T mean, rstd, shift; };
+
+/// Whether a mean of squares lost nothing that counts to T's smallest and largest numbers.
+template <class T> inline bool is_in_range(T squares) {
+  constexpr bool narrow = sizeof(T) == 4;
+  return squares >= (narrow ? T(0x1p-100) : T(0x1p-900)) && squares <= (narrow ? T(0x1p126) : T(0x1p1022));
+}
+
+/// Whether the mean and the variance of a row, summed in T, are as good as T: not where the mean is so large beside the
+/// deviations that its rounding shows in them, nor where squares leave T's range.
+template <class T> inline bool is_settled(T mean, T variance) {
+  return mean * mean <= 16 * variance && is_in_range(variance);
+}
+
+// The statistics of any row, in double. The mean is corrected by the mean of the deviations from it, since a sum of
+// equal numbers need not be their multiple; so equal numbers deviate by 0.
+template <class T> [[gnu::noinline, gnu::cold]] RowStatistics<T> careful_statistics(int64_t n, const T* x, T eps) {
+  using V = Vec<double>;
+  const auto count = static_cast<double>(n);
+  V sum = V::set1(0);
+  for_wide_lanes(n, x, 0, [&](V v) { sum = sum + v; });
+  double mean = sum.sum() / count, variance = 0, rest = 0;
+  for (int64_t pass = 0; pass < 2; ++pass) {
+    mean += rest;
+    V off = V::set1(0), squares = V::set1(0);
+    for_wide_lanes(n, x, mean, [&](V v) {
+      const V d = v - V::set1(mean);
+      off = off + d;
+      squares = fma(d, d, squares);
+    });
+    rest = off.sum() / count;
+    variance = squares.sum() / count - rest * rest;
+  }
+  if (variance < 0) variance = 0;
+  const double rstd = 1 / __builtin_sqrt(variance + static_cast<double>(eps));
+  const T rounded = static_cast<T>(mean);
+  const double lost = (mean - static_cast<double>(rounded)) + rest;
+  return {rounded, static_cast<T>(rstd), static_cast<T>(-lost * rstd)};
+}
+
+template <class T> inline RowStatistics<T> row_statistics(int64_t n, const T* x, T eps) {
   using V = Vec<T>;
   const T average = sum_kernel(n, x) / static_cast<T>(n);
   const V center = V::set1(average);
-  const T squares = accumulate<T>(n, [&](V s, int64_t i, auto part) {
-                      const V d = load(x + i, part, average) - center;
-                      return fma(d, d, s);
-                    }).sum();
-  const T inverse = 1 / root_of(squares / static_cast<T>(n) + eps);
-  const V scale = V::set1(inverse);
-  for_lanes<T>(n, [&](int64_t i, auto part) {
-    const V normal = (load(x + i, part) - center) * scale;
-    store(fma(normal, load(gamma + i, part), load(beta + i, part)), y + i, part);
+  const T squares = sum_of<T>(n, [&](V s, int64_t i, auto part) {
+    const V d = load(x + i, part, average) - center;
+    return fma(d, d, s);
   });
-  *mean = average;
-  *rstd = inverse;
+  const T variance = squares / static_cast<T>(n);
+  if (__builtin_expect(!is_settled(average, variance), 0)) return careful_statistics(n, x, eps);
+  return {average, 1 / root_of(variance + eps), 0};
 }
 
-// With x̂ = (x−mean)·rstd and g = dy·gamma: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)).
 template <class T>
-void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T* dx, T* dgamma,
-                                T* dbeta) {
+void layer_norm_kernel(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* rstd, T* shift) {
   using V = Vec<T>;
-  const V center = V::set1(mean), scale = V::set1(rstd);
+  const RowStatistics<T> row = row_statistics(n, x, eps);
+  const V center = V::set1(row.mean), scale = V::set1(row.rstd), offset = V::set1(row.shift);
+  for_lanes<T>(n, [&](int64_t i, auto part) {
+    const V normal = fma(load(x + i, part) - center, scale, offset);
+    store(fma(normal, load(gamma + i, part), load(beta + i, part)), y + i, part);
+  });
+  *mean = row.mean;
+  *rstd = row.rstd;
+  *shift = row.shift;
+}
+
+// With x̂ = (x−mean)·rstd + shift and g = dy·gamma: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)).
+template <class T>
+void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T shift, T* dx,
+                                T* dgamma, T* dbeta) {
+  using V = Vec<T>;
+  const V center = V::set1(mean), scale = V::set1(rstd), offset = V::set1(shift);
+  const auto normal_of = [&](int64_t i, auto part) { return fma(load(x + i, part) - center, scale, offset); };
   if (dgamma != nullptr || dbeta != nullptr) {
     for_lanes<T>(n, [&](int64_t i, auto part) {
-      const V d = load(dy + i, part), normal = (load(x + i, part) - center) * scale;
-      if (dgamma != nullptr) store(fma(d, normal, load(dgamma + i, part)), dgamma + i, part);
+      const V d = load(dy + i, part);
+      if (dgamma != nullptr) store(fma(d, normal_of(i, part), load(dgamma + i, part)), dgamma + i, part);
       if (dbeta != nullptr) store(d + load(dbeta + i, part), dbeta + i, part);
     });
   }
   if (dx == nullptr) return;
   const auto weighted = [&](int64_t i, auto part) { return load(dy + i, part) * load(gamma + i, part); };
-  const T total = accumulate<T>(n, [&](V s, int64_t i, auto part) { return s + weighted(i, part); }).sum();
-  const T along = accumulate<T>(n, [&](V s, int64_t i, auto part) {
-                    return fma(weighted(i, part), (load(x + i, part, mean) - center) * scale, s);
-                  }).sum();
+  const T total = sum_of<T>(n, [&](V s, int64_t i, auto part) { return s + weighted(i, part); });
+  // Beyond the row's end the weighted gradient is 0, whatever x̂ is there.
+  const T along =
+      sum_of<T>(n, [&](V s, int64_t i, auto part) { return fma(weighted(i, part), normal_of(i, part), s); });
   const V mean_g = V::set1(total / static_cast<T>(n)), mean_gx = V::set1(along / static_cast<T>(n));
   for_lanes<T>(n, [&](int64_t i, auto part) {
-    const V normal = (load(x + i, part) - center) * scale;
-    const V inner = weighted(i, part) - mean_g - normal * mean_gx;
+    const V inner = weighted(i, part) - mean_g - normal_of(i, part) * mean_gx;
     store(fma(scale, inner, load(dx + i, part)), dx + i, part);
   });
 }
 
+// 1/sqrt(mean(x²) + eps) with squares in double, which f32 cannot leave the range of.
+template <class T> [[gnu::noinline, gnu::cold]] T careful_rms(int64_t n, const T* x, T eps) {
+  using V = Vec<double>;
+  V squares = V::set1(0);
+  for_wide_lanes(n, x, 0, [&](V v) { squares = fma(v, v, squares); });
+  return static_cast<T>(1 / __builtin_sqrt(squares.sum() / static_cast<double>(n) + static_cast<double>(eps)));
+}
+
 template <class T> void rms_norm_kernel(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd) {
   using V = Vec<T>;
-  *rstd = 1 / root_of(sum_squares_kernel(n, x) / static_cast<T>(n) + eps);
+  const T inner = sum_squares_kernel(n, x) / static_cast<T>(n) + eps;
+  *rstd = is_in_range(inner) ? 1 / root_of(inner) : careful_rms(n, x, eps);
   const V scale = V::set1(*rstd);
   for_lanes<T>(n, [&](int64_t i, auto part) { store(load(x + i, part) * scale * load(gamma + i, part), y + i, part); });
 }
@@ -119,9 +228,8 @@ void rms_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* dy
   }
   if (dx == nullptr) return;
   const auto weighted = [&](int64_t i, auto part) { return load(dy + i, part) * load(gamma + i, part); };
-  const T along = accumulate<T>(n, [&](V s, int64_t i, auto part) {
-                    return fma(weighted(i, part), load(x + i, part) * scale, s);
-                  }).sum();
+  const T along =
+      sum_of<T>(n, [&](V s, int64_t i, auto part) { return fma(weighted(i, part), load(x + i, part) * scale, s); });
   const V mean_gx = V::set1(along / static_cast<T>(n));
   for_lanes<T>(n, [&](int64_t i, auto part) {
     const V inner = weighted(i, part) - load(x + i, part) * scale * mean_gx;

@@ -104,6 +104,8 @@ inline void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
 
 using F = Vec<float>;
 using D = Vec<double>;
+D load_wide(const double* p) { return D::load(p); }
+D load_wide(const float* p) { return {_mm256_cvtps_pd(_mm_loadu_ps(p))}; }
 F operator+(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
 D operator+(D a, D b) { return {_mm256_add_pd(a.v, b.v)}; }
 F operator-(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }

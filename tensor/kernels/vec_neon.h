@@ -82,6 +82,8 @@ inline void Vec<double>::transpose(const double* p, int64_t step, Vec* out) {
 
 using F = Vec<float>;
 using D = Vec<double>;
+D load_wide(const double* p) { return D::load(p); }
+D load_wide(const float* p) { return {vcvt_f64_f32(vld1_f32(p))}; }
 F operator+(F a, F b) { return {vaddq_f32(a.v, b.v)}; }
 D operator+(D a, D b) { return {vaddq_f64(a.v, b.v)}; }
 F operator-(F a, F b) { return {vsubq_f32(a.v, b.v)}; }

@@ -35,6 +35,8 @@ template <class T> struct Vec {
   T max() const { return v; }
 };
 
+// As many elements as a vector of doubles has lanes, as doubles.
+template <class T> Vec<double> load_wide(const T* p) { return {static_cast<double>(*p)}; }
 template <class T> Vec<T> operator+(Vec<T> a, Vec<T> b) { return {a.v + b.v}; }
 template <class T> Vec<T> operator-(Vec<T> a, Vec<T> b) { return {a.v - b.v}; }
 template <class T> Vec<T> operator*(Vec<T> a, Vec<T> b) { return {a.v * b.v}; }

@@ -16,24 +16,30 @@ constexpr int64_t kRowsAChunk = 64;
 
 }  // namespace
 
-template <class T> void sum_rows(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* out, bool accumulate) {
+template <class T> std::vector<double> column_sums(int64_t rows, int64_t columns, const T* x, int64_t ldx) {
   const int64_t chunks = (rows + kRowsAChunk - 1) / kRowsAChunk;
-  const auto& table = kernels::kernels<T>();
-  std::vector<T> partial(static_cast<size_t>(chunks * columns), T(0));
-  parallel_for(chunks, 1, [&](int64_t begin, int64_t end) {
+  std::vector<double> sums(static_cast<size_t>(std::max<int64_t>(1, chunks) * columns), 0.0);
+  const int64_t grain = std::max<int64_t>(1, kElementGrain / (kRowsAChunk * std::max<int64_t>(1, columns)));
+  parallel_for(chunks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
-      T* into = partial.data() + c * columns;
-      const int64_t last = std::min(rows, (c + 1) * kRowsAChunk);
-      for (int64_t r = c * kRowsAChunk; r < last; ++r) table.add(columns, into, x + r * ldx, into);
+      const int64_t first = c * kRowsAChunk;
+      kernels::kernels<T>().add_columns(std::min(kRowsAChunk, rows - first), columns, x + first * ldx, ldx,
+                                        sums.data() + c * columns);
     }
   });
-  std::vector<double> total(static_cast<size_t>(columns), 0.0);
-  for (int64_t c = 0; c < chunks; ++c) {
-    const T* from = partial.data() + c * columns;
-    for (int64_t j = 0; j < columns; ++j) total[j] += static_cast<double>(from[j]);
+  for (int64_t c = 1; c < chunks; ++c) {
+    for (int64_t j = 0; j < columns; ++j) sums[j] += sums[c * columns + j];
   }
+  sums.resize(static_cast<size_t>(columns));
+  return sums;
+}
+template std::vector<double> column_sums(int64_t, int64_t, const float*, int64_t);
+template std::vector<double> column_sums(int64_t, int64_t, const double*, int64_t);
+
+template <class T> void sum_rows(int64_t rows, int64_t columns, const T* x, int64_t ldx, T* out, bool accumulate) {
+  const std::vector<double> sums = column_sums(rows, columns, x, ldx);
   for (int64_t j = 0; j < columns; ++j) {
-    out[j] = static_cast<T>(accumulate ? total[j] + static_cast<double>(out[j]) : total[j]);
+    out[j] = static_cast<T>(accumulate ? sums[j] + static_cast<double>(out[j]) : sums[j]);
   }
 }
 template void sum_rows(int64_t, int64_t, const float*, int64_t, float*, bool);
@@ -51,24 +57,6 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     if (d < added || shape[d - added] != x.size(d)) dims.push_back(d);
   }
   return sum_over(x.alias(), dims).reshape(shape);
-}
-
-double sum_of_squares(const Tensor& x) {
-  return dispatch_floating(x.dtype(), "sum_of_squares", [&](auto zero) {
-    using T = decltype(zero);
-    const auto values = x.span<T>();
-    const auto n = static_cast<int64_t>(values.size());
-    std::vector<double> partial(static_cast<size_t>((n + kElementGrain - 1) / kElementGrain), 0.0);
-    parallel_for(static_cast<int64_t>(partial.size()), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t c = begin; c < end; ++c) {
-        const int64_t first = c * kElementGrain;
-        partial[c] = kernels::kernels<T>().sum_squares(std::min(kElementGrain, n - first), values.data() + first);
-      }
-    });
-    double total = 0;
-    for (const double value : partial) total += value;
-    return total;
-  });
 }
 
 }  // namespace qing

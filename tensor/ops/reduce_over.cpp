@@ -1,8 +1,10 @@
 // Reductions along any dimensions, written on dense chunks of lanes.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/fold.h>
@@ -12,23 +14,59 @@
 namespace qing {
 namespace {
 
-// y[lane] = finish(Σ term(lane, element)), in double.
-template <class T, class Term, class Finish>
-Tensor sum_of(const Tensor& x, const std::vector<int64_t>& dims, Term term, Finish finish) {
-  Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
-  std::vector<double> sums(static_cast<size_t>(y.numel()));
+// Σ term(lane, element) of every lane, in double.
+template <class T, class Term>
+std::vector<double> sums_of(const Tensor& x, const std::vector<int64_t>& dims, Term term) {
+  std::vector<double> sums(static_cast<size_t>(numel_of(kept_shape(x.shape(), dims))));
   fold_lanes<T>(
       x, dims, sums.data(),
       [&](int64_t lane, int64_t n, const T* data) {
         return sum_in_chains(n, [&](int64_t i) { return term(lane, static_cast<double>(data[i])); });
       },
       sum_parts);
+  return sums;
+}
+
+// The lanes' sums themselves. Lanes that lie side by side are read row by row.
+template <class T> std::vector<double> lane_sums(const Tensor& x, const std::vector<int64_t>& dims) {
+  const Lanes lanes(x.layout(), dims, LaneOrder::storage);
+  if (lanes.columns() && lanes.count() >= 2) {
+    return column_sums(lanes.length(), lanes.count(), x.data<T>(), lanes.distance());
+  }
+  return sums_of<T>(x, dims, [](int64_t, double v) { return v; });
+}
+
+// y[lane] = finish(lane, sums[lane])
+template <class T, class Finish>
+Tensor finished(const Tensor& x, const std::vector<int64_t>& dims, const std::vector<double>& sums, Finish finish) {
+  Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
   T* out = y.data<T>();
-  for (size_t lane = 0; lane < sums.size(); ++lane) out[lane] = static_cast<T>(finish(sums[lane]));
+  for (size_t lane = 0; lane < sums.size(); ++lane) out[lane] = static_cast<T>(finish(lane, sums[lane]));
   return y;
 }
 
-double as_is(double sum) { return sum; }
+double as_is(size_t, double sum) { return sum; }
+
+int64_t count_over(const Tensor& x, const std::vector<int64_t>& dims) {
+  int64_t count = 1;
+  for (const int64_t d : dims) count *= x.size(d);
+  return count;
+}
+
+// The lanes' means. Those of f64 are corrected by the mean of the deviations from them, since a sum of equal numbers
+// need not be their multiple; a sum of f32 in double needs no correction.
+template <class T> std::vector<double> lane_means(const Tensor& x, const std::vector<int64_t>& dims) {
+  const auto count = static_cast<double>(count_over(x, dims));
+  std::vector<double> means = lane_sums<T>(x, dims);
+  for (double& mean : means) mean /= count;
+  if constexpr (sizeof(T) == 4) return means;
+  const std::vector<double> off = sums_of<T>(x, dims, [&means](int64_t lane, double v) { return v - means[lane]; });
+  for (size_t lane = 0; lane < means.size(); ++lane) {
+    const double corrected = means[lane] + off[lane] / count;
+    if (std::isfinite(corrected)) means[lane] = corrected;
+  }
+  return means;
+}
 
 // Integers wrap around: two's complement, without the undefined behaviour of signed overflow.
 template <class Step>
@@ -62,23 +100,6 @@ void check_something(const Tensor& x, const std::vector<int64_t>& dims, const ch
   }
 }
 
-// The norm's terms and what is done with their sum.
-template <class T> Tensor norm_of(const Tensor& x, double p, const std::vector<int64_t>& dims) {
-  if (p == 0)
-    return sum_of<T>(
-        x, dims, [](int64_t, double v) { return v != 0 ? 1.0 : 0.0; }, as_is);
-  if (p == 1)
-    return sum_of<T>(
-        x, dims, [](int64_t, double v) { return std::abs(v); }, as_is);
-  if (p == 2) {
-    return sum_of<T>(
-        x, dims, [](int64_t, double v) { return v * v; }, [](double sum) { return std::sqrt(sum); });
-  }
-  return sum_of<T>(
-      x, dims, [p](int64_t, double v) { return std::pow(std::abs(v), p); },
-      [p](double sum) { return std::pow(sum, 1 / p); });
-}
-
 template <class T> Tensor largest_magnitude(const Tensor& x, bool largest, const std::vector<int64_t>& dims) {
   Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
   const auto fold = [largest](int64_t n, const T* values) {
@@ -93,6 +114,44 @@ template <class T> Tensor largest_magnitude(const Tensor& x, bool largest, const
   return y;
 }
 
+// Σ |scaled(lane, x)|^p of every lane.
+template <class T, class Scaled>
+std::vector<double> power_sums(const Tensor& x, double p, const std::vector<int64_t>& dims, Scaled scaled) {
+  if (p == 2) {
+    return sums_of<T>(x, dims, [scaled](int64_t lane, double v) {
+      const double part = scaled(lane, v);
+      return part * part;
+    });
+  }
+  return sums_of<T>(x, dims, [scaled, p](int64_t lane, double v) { return std::pow(std::abs(scaled(lane, v)), p); });
+}
+
+// Whether a sum of powers lost nothing to the largest and smallest doubles. Smaller sums may lack terms that count.
+bool is_in_range(double sum) { return sum >= 0x1p-900 && sum <= std::numeric_limits<double>::max(); }
+
+double root_of(double sum, double p) { return p == 2 ? std::sqrt(sum) : std::pow(sum, 1 / p); }
+
+// Lanes whose sums left the range are summed again, in units of their largest |x|, or the smallest for p < 0.
+template <class T> Tensor norm_of(const Tensor& x, double p, const std::vector<int64_t>& dims) {
+  if (p == 0) {
+    return finished<T>(x, dims, sums_of<T>(x, dims, [](int64_t, double v) { return v != 0 ? 1.0 : 0.0; }), as_is);
+  }
+  if (p == 1) return finished<T>(x, dims, sums_of<T>(x, dims, [](int64_t, double v) { return std::abs(v); }), as_is);
+  const std::vector<double> sums = power_sums<T>(x, p, dims, [](int64_t, double v) { return v; });
+  constexpr double kSafeForF32 = 6;  // powers up to this of f32 stay in the range of double
+  if ((sizeof(T) == 4 && std::abs(p) <= kSafeForF32) || std::all_of(sums.begin(), sums.end(), is_in_range)) {
+    return finished<T>(x, dims, sums, [p](size_t, double sum) { return root_of(sum, p); });
+  }
+  const Tensor extremes = largest_magnitude<T>(x, p > 0, dims);
+  std::vector<double> units;
+  for (const T size : extremes.template span<T>()) units.push_back(std::isfinite(size) && size > 0 ? size : 1);
+  const std::vector<double> again =
+      power_sums<T>(x, p, dims, [&units](int64_t lane, double v) { return v / units[lane]; });
+  return finished<T>(x, dims, sums, [&](size_t lane, double sum) {
+    return is_in_range(sum) ? root_of(sum, p) : units[lane] * root_of(again[lane], p);
+  });
+}
+
 }  // namespace
 
 Tensor sum_over(const Tensor& x, const std::vector<int64_t>& dims) {
@@ -101,13 +160,7 @@ Tensor sum_over(const Tensor& x, const std::vector<int64_t>& dims) {
   }
   return dispatch_floating(x.dtype(), "sum", [&](auto zero) {
     using T = decltype(zero);
-    const Lanes lanes(x.layout(), dims, LaneOrder::storage);
-    if (!lanes.columns() || lanes.count() < 2)
-      return sum_of<T>(
-          x, dims, [](int64_t, double v) { return v; }, as_is);
-    Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
-    sum_rows(lanes.length(), lanes.count(), x.data<T>(), lanes.distance(), y.data<T>(), false);
-    return y;
+    return finished<T>(x, dims, lane_sums<T>(x, dims), as_is);
   });
 }
 
@@ -133,18 +186,26 @@ Tensor extreme_over(const Tensor& x, const std::vector<int64_t>& dims, bool larg
   return y;
 }
 
-Tensor squares_around(const Tensor& x, const Tensor& mean, const std::vector<int64_t>& dims, const char* op) {
+Tensor mean_over(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
   return dispatch_floating(x.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
-    const Tensor dense = mean.contiguous();
-    const T* center = dense.data<T>();
-    return sum_of<T>(
-        x, dims,
-        [center](int64_t lane, double v) {
-          const double d = v - static_cast<double>(center[lane]);
-          return d * d;
-        },
-        as_is);
+    const auto count = static_cast<double>(count_over(x, dims));
+    return finished<T>(x, dims, lane_sums<T>(x, dims), [count](size_t, double sum) { return sum / count; });
+  });
+}
+
+Tensor variance_over(const Tensor& x, const std::vector<int64_t>& dims, double degrees, bool root, const char* op) {
+  return dispatch_floating(x.dtype(), op, [&](auto zero) {
+    using T = decltype(zero);
+    const std::vector<double> means = lane_means<T>(x, dims);
+    const std::vector<double> squares = sums_of<T>(x, dims, [&means](int64_t lane, double v) {
+      const double d = v - means[lane];
+      return d * d;
+    });
+    return finished<T>(x, dims, squares, [=](size_t, double sum) {
+      const double variance = sum / degrees;
+      return root ? std::sqrt(variance) : variance;
+    });
   });
 }
 
@@ -170,12 +231,10 @@ Tensor logsumexp_over(const Tensor& x, const std::vector<int64_t>& dims, const c
     T* out = y.data<T>();
     // An infinite largest element is the answer; shifting by it would give ∞ − ∞.
     for (size_t lane = 0; lane < shift.size(); ++lane) shift[lane] = std::isinf(out[lane]) ? 0 : out[lane];
-    const Tensor sums = sum_of<T>(
-        x, dims, [&shift](int64_t lane, double v) { return std::exp(v - shift[lane]); },
-        [](double sum) { return std::log(sum); });
-    const T* logs = sums.data<T>();
+    const std::vector<double> sums =
+        sums_of<T>(x, dims, [&shift](int64_t lane, double v) { return std::exp(v - shift[lane]); });
     for (size_t lane = 0; lane < shift.size(); ++lane) {
-      if (!std::isinf(out[lane])) out[lane] = static_cast<T>(shift[lane] + static_cast<double>(logs[lane]));
+      if (!std::isinf(out[lane])) out[lane] = static_cast<T>(shift[lane] + std::log(sums[lane]));
     }
     return y;
   });

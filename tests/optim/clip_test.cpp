@@ -13,10 +13,10 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-Tensor with_gradient(std::initializer_list<double> values) {
-  Tensor p = Tensor::zeros({static_cast<int64_t>(values.size())}, DType::f64);
+Tensor with_gradient(std::initializer_list<double> values, DType dtype = DType::f64) {
+  Tensor p = Tensor::zeros({static_cast<int64_t>(values.size())}, dtype);
   set_requires_grad(p);
-  backward(sum(mul(p, Tensor::from<double>(values, p.shape()))));
+  backward(p, {.gradient = Tensor::from<double>(values, p.shape()).to(dtype)});
   return p;
 }
 
@@ -30,12 +30,65 @@ TEST(ClipGradNorm, ScalesToTheNormAndTellsTheOldOne) {
   EXPECT_THROW(clip_grad_norm({a}, 0), ValueError);
 }
 
-TEST(ClipGradNorm, LeavesWhatIsNotFiniteOrRefusesIt) {
-  const Tensor a = with_gradient({kInfinity});
-  EXPECT_TRUE(std::isinf(clip_grad_norm({a}, 1)));
-  EXPECT_TRUE(std::isinf(grad(a).item()));
-  EXPECT_THROW(clip_grad_norm({a}, 1, true), ValueError);
-  EXPECT_EQ(clip_grad_norm({with_gradient({2})}, 1, true), 2);
+// As torch.nn.utils.clip_grad_norm_: the factor is 0 for an infinite norm and NaN for a norm of NaN.
+TEST(ClipGradNorm, FollowsPyTorchForWhatIsNotFiniteOrRefusesIt) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Tensor a = with_gradient({kInfinity, 1}, dtype), b = with_gradient({2}, dtype);
+    EXPECT_THROW(clip_grad_norm({a, b}, 1, true), ValueError);
+    EXPECT_EQ(grad(b).item(), 2);
+    EXPECT_TRUE(std::isinf(clip_grad_norm({a, b}, 1)));
+    EXPECT_TRUE(std::isnan(grad(a).at({0})));
+    EXPECT_EQ(grad(a).at({1}), 0);
+    EXPECT_EQ(grad(b).item(), 0);
+    const Tensor c = with_gradient({std::nan(""), 1}, dtype), d = with_gradient({2}, dtype);
+    EXPECT_THROW(clip_grad_norm({c, d}, 1, true), ValueError);
+    EXPECT_TRUE(std::isnan(clip_grad_norm({c, d}, 1)));
+    EXPECT_TRUE(std::isnan(grad(c).at({1})));
+    EXPECT_TRUE(std::isnan(grad(d).item()));
+    EXPECT_EQ(clip_grad_norm({with_gradient({2}, dtype)}, 1, true), 2);
+  }
+}
+
+// A table's rows that nothing wrote are zeros that NaN spreads to.
+TEST(ClipGradNorm, SpreadsNanToRowsWithoutAGradient) {
+  Tensor table = Tensor::zeros({3, 2});
+  set_requires_grad(table);
+  const Tensor up = Tensor::full({1, 2}, std::nan(""));
+  backward(embedding(table, Tensor::from<int64_t>({1}, {1})), {.gradient = up});
+  clip_grad_norm({table}, 1);
+  EXPECT_TRUE(std::isnan(grad(table).at({0, 0})));
+}
+
+// The squares of these leave the range of the gradients' dtype, or of double.
+TEST(ClipGradNorm, ClipsGradientsWhoseSquaresOverflowOrVanish) {
+  struct Case {
+    DType dtype;
+    double unit;
+  };
+  for (const auto& [dtype, unit] : {Case{DType::f32, 1e19}, Case{DType::f32, 1e37}, Case{DType::f32, 1e-30},
+                                    Case{DType::f64, 1e200}, Case{DType::f64, 1e307}, Case{DType::f64, 1e-200}}) {
+    const double tolerance = dtype == DType::f32 ? 1e-6 : 1e-14;
+    for (const bool apart : {false, true}) {
+      const std::vector<Tensor> parameters =
+          apart ? std::vector{with_gradient({3 * unit}, dtype), with_gradient({4 * unit}, dtype)}
+                : std::vector{with_gradient({3 * unit, 4 * unit}, dtype)};
+      const double most = std::min(1.0, unit);
+      EXPECT_NEAR(total_grad_norm(parameters) / (5 * unit), 1, tolerance) << unit;
+      EXPECT_NEAR(clip_grad_norm(parameters, most) / (5 * unit), 1, tolerance) << unit;
+      EXPECT_NEAR(grad(parameters.front()).at({0}) / most, 0.6, tolerance) << unit;
+      EXPECT_NEAR(grad(parameters.back()).at({apart ? 0 : 1}) / most, 0.8, tolerance) << unit;
+      EXPECT_TRUE(grads_are_finite(parameters));
+    }
+  }
+  // One factor of f32 could not bring these down: it would be 0, or a number of few bits.
+  const Tensor top = with_gradient({3e38, 3e38, 3e38}, DType::f32);
+  EXPECT_NEAR(clip_grad_norm({top}, 1e-3) / 5.196152422706632e38, 1, 1e-6);
+  EXPECT_NEAR(grad(top).at({0}), 1e-3 / std::sqrt(3.0), 1e-9);
+  // Small beside large ones, and gradients of zeros.
+  EXPECT_NEAR(total_grad_norm({with_gradient({3e19, 1e-30}, DType::f32), with_gradient({0, 4e19}, DType::f32)}) / 5e19,
+              1, 1e-6);
+  EXPECT_EQ(total_grad_norm({with_gradient({0, 0}, DType::f32)}), 0);
+  EXPECT_EQ(clip_grad_norm({with_gradient({}, DType::f32)}, 1), 0);
 }
 
 // What the trainer does instead of a pass that scales the gradients.

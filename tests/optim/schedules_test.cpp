@@ -3,6 +3,7 @@
 #include <qing/optim/lr_scheduler.h>
 #include <qing/optim/optimizer.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace qing::optim {
@@ -20,6 +21,21 @@ TEST(LinearWarmupDecay, RisesThenFallsToZero) {
   EXPECT_DOUBLE_EQ(linear_warmup_decay(7, 4, 10), 0.5);
   EXPECT_DOUBLE_EQ(linear_warmup_decay(10, 4, 10), 0);
   EXPECT_DOUBLE_EQ(linear_warmup_decay(0, 0, 10), 1);
+}
+
+// Where the warm-up takes all steps, or more, nothing is left of the rate in the end.
+TEST(Schedules, WithWarmupEndAtTheirLastStep) {
+  for (const int64_t warmup : {0, 3, 9, 10, 12}) {
+    const int64_t total = 10, end = std::max(warmup, total);
+    EXPECT_EQ(linear_with_warmup(warmup, total)(2, end), 0) << warmup;
+    EXPECT_EQ(linear_with_warmup(warmup, total)(2, end + 5), 0) << warmup;
+    EXPECT_EQ(polynomial_with_warmup(warmup, total, 0.5, 2)(2, end), 0.5) << warmup;
+    EXPECT_EQ(polynomial_with_warmup(warmup, total, 0.5, 2)(2, end + 5), 0.5) << warmup;
+    if (warmup > 0) EXPECT_EQ(linear_with_warmup(warmup, total)(2, 0), 0) << warmup;
+  }
+  // The last step before the end has the exact share, without the rounding of 1 − progress.
+  EXPECT_EQ(linear_with_warmup(0, 1000000)(1, 999999), 1e-6);
+  EXPECT_EQ(linear_with_warmup(0, 0)(2, 0), 0);
 }
 
 TEST(Schedules, RefuseArgumentsOutOfRange) {

@@ -86,6 +86,50 @@ CASES = {
     ),
 }
 
+# Schedules whose first step is their last, or whose warm-up takes all steps or more.
+CASES |= {
+    f"linear, warm-up {warmup} of {total}": (
+        ("linear_with_warmup", warmup, total),
+        lambda o, w=warmup, t=total: transformers.get_linear_schedule_with_warmup(o, w, t),
+    )
+    for warmup, total in [(0, 0), (0, 1), (1, 1), (10, 10), (9, 10), (20, 10), (99, 99), (100, 100), (120, 100)]
+}
+CASES |= {
+    f"cosine, warm-up {warmup} of {total}": (
+        ("cosine_with_warmup", warmup, total, 0.5),
+        lambda o, w=warmup, t=total: transformers.get_cosine_schedule_with_warmup(o, w, t),
+    )
+    for warmup, total in [(0, 1), (10, 10), (20, 10), (0, 99)]
+}
+CASES |= {
+    f"hard restarts, warm-up {warmup} of {total}": (
+        ("hard_restarts", warmup, total, 2),
+        lambda o, w=warmup, t=total: transformers.get_cosine_with_hard_restarts_schedule_with_warmup(o, w, t, 2),
+    )
+    for warmup, total in [(0, 1), (10, 10), (20, 10), (0, 99)]
+}
+# transformers divides by zero where the warm-up takes all steps.
+CASES |= {
+    f"polynomial, warm-up {warmup} of {total}": (
+        ("polynomial_with_warmup", warmup, total, 1e-3, 2),
+        lambda o, w=warmup, t=total: transformers.get_polynomial_decay_schedule_with_warmup(o, w, t, 1e-3, 2),
+    )
+    for warmup, total in [(0, 1), (9, 10), (20, 10), (0, 99)]
+}
+CASES |= {
+    "constant for a step": (("constant", 0.3, 1), lambda o: LR.ConstantLR(o, 0.3, 1)),
+    "linear over a step": (("linear", 0.25, 0.75, 1), lambda o: LR.LinearLR(o, 0.25, 0.75, 1)),
+    "linear to the end": (("linear", 0.25, 0, 99), lambda o: LR.LinearLR(o, 0.25, 0, 99)),
+    "polynomial over a step": (("polynomial", 1, 2), lambda o: LR.PolynomialLR(o, 1, 2)),
+    "polynomial to the end": (("polynomial", 99, 0.5), lambda o: LR.PolynomialLR(o, 99, 0.5)),
+    "a step of one": (("step", 1, 0.9), lambda o: LR.StepLR(o, 1, 0.9)),
+    "a milestone at the start": (("multi_step", 0, 1, 99, 0.5), lambda o: LR.MultiStepLR(o, [0, 1, 99], 0.5)),
+    "cosine over a step": (("cosine", 1, 0.01), lambda o: LR.CosineAnnealingLR(o, 1, 0.01)),
+    "cosine to the end": (("cosine", 99, 0), lambda o: LR.CosineAnnealingLR(o, 99)),
+    "restarts at every step": (("warm_restarts", 1, 1, 0.01), lambda o: LR.CosineAnnealingWarmRestarts(o, 1, 1, 0.01)),
+    "no warm-up": (("constant_with_warmup", 0), lambda o: transformers.get_constant_schedule_with_warmup(o, 0)),
+}
+
 
 @pytest.mark.parametrize("case", CASES)
 def test_rates_equal(case):

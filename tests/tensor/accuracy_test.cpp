@@ -219,11 +219,11 @@ TEST_P(EveryIsaIsAccurate, SoftmaxAndItsLogSumRelativeToTheirTerms) {
   expect_softmax_within(table<double>(GetParam()), GetParam() == Isa::scalar ? 60 : 6);
 }
 
-// Relative to the largest |x|·rstd·|gamma| + |beta| of the row.
+// Relative to the largest |x−mean|·rstd·|gamma| + |beta| of the row.
 template <class T> void expect_norms_within(const Table<T>& table, double bound) {
   const double eps = std::numeric_limits<T>::epsilon();
   for (const int64_t n : kLengths) {
-    for (const double mean : {0.0, 5.0}) {
+    for (const double mean : {0.0, 5.0, 300.0}) {
       const auto x = normal_values<T>(n, 6, mean, 2), gamma = normal_values<T>(n, 7, 1, 0.5),
                  beta = normal_values<T>(n, 8, 0, 1);
       Wide<T> average = 0, variance = 0, squares = 0, largest = 0;
@@ -231,15 +231,16 @@ template <class T> void expect_norms_within(const Table<T>& table, double bound)
       for (const T v : x) {
         variance += (v - average) * (v - average) / static_cast<Wide<T>>(n);
         squares += static_cast<Wide<T>>(v) * v / static_cast<Wide<T>>(n);
-        largest = std::max<Wide<T>>(largest, std::abs(v));
+        largest = std::max<Wide<T>>(largest, std::abs(v - average));
       }
       const T epsilon = T(1e-3);
       std::vector<T> layer(x.size()), rms(x.size());
-      T got_mean = 0, got_rstd = 0, got_rms = 0;
-      table.layer_norm(n, x.data(), gamma.data(), beta.data(), epsilon, layer.data(), &got_mean, &got_rstd);
+      T got_mean = 0, got_rstd = 0, got_shift = 0, got_rms = 0;
+      table.layer_norm(n, x.data(), gamma.data(), beta.data(), epsilon, layer.data(), &got_mean, &got_rstd, &got_shift);
       table.rms_norm(n, x.data(), gamma.data(), epsilon, rms.data(), &got_rms);
       const Wide<T> rstd = 1 / std::sqrt(variance + epsilon), scale = 1 / std::sqrt(squares + epsilon);
-      EXPECT_LE(std::abs(got_mean - average), bound * eps * largest);
+      const Wide<T> found = Wide<T>(got_mean) - Wide<T>(got_shift) / got_rstd;
+      EXPECT_LE(std::abs(found - average), bound * eps * largest);
       EXPECT_LE(std::abs(got_rstd - rstd) / rstd, bound * eps);
       EXPECT_LE(std::abs(got_rms - scale) / scale, bound * eps);
       for (size_t i = 0; i < x.size(); ++i) {

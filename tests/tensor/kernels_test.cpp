@@ -142,6 +142,30 @@ TEST_P(EveryIsa, ReductionsOfAllLengths) {
   }
 }
 
+// Columns of every count, beside others that stay: the exact sums of f32, whatever the column stands next to.
+TEST_P(EveryIsa, AddsColumnsInDouble) {
+  const int64_t rows = 9, stride = 150;
+  const auto x = uniform<float>(rows * stride, 15, -1, 1);
+  for (int64_t columns = 0; columns < 140; ++columns) {
+    std::vector<double> sums(static_cast<size_t>(columns) + 1, 0.5);
+    f32().add_columns(rows, columns, x.data(), stride, sums.data());
+    for (int64_t j = 0; j < columns; ++j) {
+      double want = 0.5;
+      for (int64_t r = 0; r < rows; ++r) want += x[r * stride + j];
+      ASSERT_EQ(sums[j], want) << columns;
+    }
+    ASSERT_EQ(sums.back(), 0.5) << "written beyond the columns";
+  }
+}
+
+// A sum of a long row is as good as one of a short row.
+TEST_P(EveryIsa, LongSumsDoNotLoseThemselves) {
+  const int64_t n = 1 << 22;
+  const std::vector<float> x(n, 0.1F);
+  EXPECT_NEAR(f32().sum(n, x.data()) / (n * 0.1), 1, 1e-4);
+  EXPECT_NEAR(f32().sum_squares(n, x.data()) / (n * 0.01), 1, 1e-4);
+}
+
 TEST_P(EveryIsa, SoftmaxSumsToOneAndGivesTheLogSum) {
   for (int64_t n = 1; n <= 70; ++n) {
     const auto x = uniform<double>(n, 8, -30, 30);
@@ -164,8 +188,8 @@ TEST_P(EveryIsa, LayerNormEqualsItsFormula) {
     const auto x = uniform<double>(n, 9, 5, 9), gamma = uniform<double>(n, 10, 0, 2),
                beta = uniform<double>(n, 11, -1, 1);
     std::vector<double> y(x.size());
-    double mean = 0, rstd = 0, want_mean = 0, variance = 0;
-    f64().layer_norm(n, x.data(), gamma.data(), beta.data(), 1e-5, y.data(), &mean, &rstd);
+    double mean = 0, rstd = 0, shift = 0, want_mean = 0, variance = 0;
+    f64().layer_norm(n, x.data(), gamma.data(), beta.data(), 1e-5, y.data(), &mean, &rstd, &shift);
     for (const double v : x) want_mean += v / static_cast<double>(n);
     for (const double v : x) variance += (v - want_mean) * (v - want_mean) / static_cast<double>(n);
     EXPECT_NEAR(mean, want_mean, 1e-12);

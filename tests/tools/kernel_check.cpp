@@ -71,15 +71,21 @@ template <class T> struct Run {
   void rows() {
     const auto x = numbers<T>(n, 3), gamma = numbers<T>(n, 4), dy = numbers<T>(n, 5);
     keep("sums", {table.dot(n, x.data(), dy.data()), table.sum(n, x.data()), table.sum_squares(n, x.data())});
+    const int64_t rows = n % 5;
+    const auto table_of_rows = numbers<T>(rows * (n + 2), 6);
+    std::vector<double> columns(static_cast<size_t>(n) + 1, 7.0);
+    table.add_columns(rows, n, table_of_rows.data(), n + 2, columns.data());
+    keep("add_columns", {columns.begin(), columns.end()});
     if (n == 0) return;
     auto y = x;
     y.push_back(table.softmax(n, T(1.5), x.data(), y.data()));
     keep("softmax", y);
-    T mean = 0, rstd = 0;
+    T mean = 0, rstd = 0, shift = 0;
     auto dx = dy, dgamma = dy, dbeta = dy;
-    table.layer_norm(n, x.data(), gamma.data(), dy.data(), T(0.1), y.data(), &mean, &rstd);
+    table.layer_norm(n, x.data(), gamma.data(), dy.data(), T(0.1), y.data(), &mean, &rstd, &shift);
     keep("layer_norm", y);
-    table.layer_norm_backward(n, x.data(), gamma.data(), dy.data(), mean, rstd, dx.data(), dgamma.data(), dbeta.data());
+    table.layer_norm_backward(n, x.data(), gamma.data(), dy.data(), mean, rstd, shift, dx.data(), dgamma.data(),
+                              dbeta.data());
     table.rms_norm(n, x.data(), gamma.data(), T(0.1), y.data(), &rstd);
     keep("rms_norm", y);
     table.rms_norm_backward(n, x.data(), gamma.data(), dy.data(), rstd, dx.data(), dgamma.data());
