@@ -13,6 +13,7 @@
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/indexing.h>
 #include <qing/autograd/ops/reductions.h>
+#include <qing/autograd/view_history.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/indexing.h>
@@ -53,17 +54,6 @@ Node::~Node() {
   }
 }
 
-std::shared_ptr<Node> node_of(const Tensor& tensor) {
-  const auto* meta = static_cast<const GradMeta*>(tensor.autograd_meta());
-  return meta == nullptr ? nullptr : meta->node;
-}
-
-void hang(Tensor& tensor, std::shared_ptr<Node> node) {
-  auto meta = std::make_unique<GradMeta>();
-  meta->node = std::move(node);
-  tensor.set_autograd_meta(std::move(meta));
-}
-
 Tensor& set_requires_grad(Tensor& tensor, bool requires_grad) {
   const std::shared_ptr<Node> node = node_of(tensor);
   if (node != nullptr && !node->leaf && !requires_grad) {
@@ -77,11 +67,16 @@ Tensor& set_requires_grad(Tensor& tensor, bool requires_grad) {
     throw AutogradError("set_requires_grad: not under InferenceGuard; make leaves outside of it");
   }
   if (requires_grad && node == nullptr) hang(tensor, make_node(tensor));
-  if (!requires_grad) tensor.set_autograd_meta(nullptr);
+  if (!requires_grad && node != nullptr) {
+    // A view made under NoGradGuard goes on knowing that it is one.
+    if (meta_of(tensor)->fixed) {
+      meta_of(tensor)->node = nullptr;
+    } else {
+      tensor.set_autograd_meta(nullptr);
+    }
+  }
   return tensor;
 }
-
-bool requires_grad(const Tensor& tensor) { return tensor.autograd_meta() != nullptr; }
 
 bool is_leaf(const Tensor& tensor) {
   const std::shared_ptr<Node> node = node_of(tensor);
@@ -142,14 +137,17 @@ bool recording(std::span<const Tensor> inputs) {
 
 void record(OpName op, Tensor& output, std::span<const Tensor> inputs, BackwardFunction backward) {
   if (anomaly_mode()) check_forward(op.c_str(), output, inputs);
+  // The inputs' nodes come first: node_of() may make one, and inputs must have smaller numbers.
+  std::vector<std::shared_ptr<Node>> below;
+  below.reserve(inputs.size());
+  for (const Tensor& input : inputs) below.push_back(input.defined() ? node_of(input) : nullptr);
   auto node = make_node(output);
   node->op = op.c_str();
   node->differentiable = op.order();
   node->leaf = false;
   node->backward = std::move(backward);
-  node->inputs.reserve(inputs.size());
-  for (const Tensor& input : inputs) node->inputs.push_back(input.defined() ? node_of(input) : nullptr);
-  hang(output, std::move(node));
+  node->inputs = std::move(below);
+  hang_result(output, inputs, std::move(node));
 }
 
 const Tensor& Saved::get(const GradSink& grad) const {

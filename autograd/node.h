@@ -62,10 +62,16 @@ struct Walk {
   std::unordered_map<const Node*, Tensor> wanted{};
 };
 
+/// A view's history follows from its base's: when a recorded write has given the base another node, node_of() replaces
+/// that of the view.
 struct GradMeta final : AutogradMeta {
-  std::shared_ptr<Node> node;
+  std::shared_ptr<Node> node;  // null for a view made under NoGradGuard of a recorded tensor
+  uint64_t base_order = 0;     // of the base's node when `node` was made; 0 without a base or a node of it
+  // The history cannot follow the base's: a view made under NoGradGuard, or a result of an operation that is no view
+  // but shares memory with an input.
+  bool fixed = false;
 
-  // The members of Tensor of the same names: see autograd/ops/views.h.
+  // The members of Tensor of the same names: see autograd/ops/views.h and autograd/in_place.cpp.
   Tensor reshape(const Tensor& x, const Shape& shape) const override;
   Tensor transpose(const Tensor& x, int64_t a, int64_t b) const override;
   Tensor permute(const Tensor& x, const std::vector<int64_t>& order) const override;
@@ -77,11 +83,23 @@ struct GradMeta final : AutogradMeta {
   Tensor view(const Tensor& x, std::function<Tensor(const Tensor&)> view) const override;
   Tensor clone(const Tensor& x) const override;
   Tensor to(const Tensor& x, DType dtype) const override;
+  void copy_from(Tensor& x, const Tensor& source) const override;
+  void add_(Tensor& x, const Tensor& other, double alpha) const override;
+  void mul_(Tensor& x, const Tensor& other) const override;
+  void div_(Tensor& x, const Tensor& other) const override;
+  void clamp_(Tensor& x, std::optional<double> low, std::optional<double> high) const override;
+  void masked_fill_(Tensor& x, const Tensor& mask, double value) const override;
+  void overwrite(const char* op, Tensor& x, const std::function<void(Tensor&)>& write) const override;
 };
 
-/// The node of a tensor, or null.
+/// The metadata of the tensor itself, or null.
+inline GradMeta* meta_of(const Tensor& tensor) { return static_cast<GradMeta*>(tensor.autograd_meta()); }
+/// The node of a tensor, or null. That of a view whose base has been written since is made anew, so the first use of a
+/// view after such a write is not for two threads at a time. AutogradError if that is not possible: see GradMeta.
 std::shared_ptr<Node> node_of(const Tensor& tensor);
 /// Makes `tensor` the result of `node`.
 void hang(Tensor& tensor, std::shared_ptr<Node> node);
+/// The same, in place of the node that `tensor` was the result of: what retain_grad() asked for holds for the new one.
+void replace_node(Tensor& tensor, std::shared_ptr<Node> node);
 
 }  // namespace qing

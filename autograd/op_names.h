@@ -110,6 +110,11 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"view", kSecond},
     {"clone", kSecond},
     {"to", kSecond},
+    // in-place writes; those of arithmetic have the names of the functions
+    {"copy_from", kSecond},
+    {"fill", kSecond},
+    {"masked_fill", kSecond},
+    {"view_write", kSecond},
     // reductions
     {"sum", kSecond},
     {"mean", kSecond},

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include <qing/autograd/autograd.h>
 #include <qing/tensor/dispatch.h>
 
 namespace qing::nn::init {
@@ -57,6 +58,7 @@ double erfinv(double y) {
 
 // Writes values computed in double, one an element.
 void write(Tensor& tensor, const std::vector<double>& values) {
+  const NoGradGuard guard;
   tensor.copy_from(Tensor::from<double>(values, tensor.shape()));
 }
 
@@ -120,20 +122,29 @@ Fans calculate_fans(const Tensor& weight) {
   return {weight.size(1) * kernel, weight.size(0) * kernel};
 }
 
-void constant(Tensor& tensor, double value) { tensor.fill(value); }
-void zeros(Tensor& tensor) { tensor.fill(0); }
-void ones(Tensor& tensor) { tensor.fill(1); }
+void constant(Tensor& tensor, double value) {
+  const NoGradGuard guard;
+  tensor.fill(value);
+}
+void zeros(Tensor& tensor) { constant(tensor, 0); }
+void ones(Tensor& tensor) { constant(tensor, 1); }
 
 void eye(Tensor& matrix) {
   check_matrix(matrix, "eye");
-  matrix.fill(0);
+  zeros(matrix);
   for (int64_t i = 0; i < std::min(matrix.size(0), matrix.size(1)); ++i) {
     matrix.alias().select(0, i).select(0, i).fill(1);
   }
 }
 
-void uniform(Tensor& tensor, Generator& rng, double low, double high) { rng.fill_uniform(tensor, low, high); }
-void normal(Tensor& tensor, Generator& rng, double mean, double stddev) { rng.fill_normal(tensor, mean, stddev); }
+void uniform(Tensor& tensor, Generator& rng, double low, double high) {
+  const NoGradGuard guard;
+  rng.fill_uniform(tensor, low, high);
+}
+void normal(Tensor& tensor, Generator& rng, double mean, double stddev) {
+  const NoGradGuard guard;
+  rng.fill_normal(tensor, mean, stddev);
+}
 
 void trunc_normal(Tensor& tensor, Generator& rng, double mean, double stddev, double low, double high) {
   if (!(low < high) || !(stddev > 0)) {
@@ -150,6 +161,7 @@ void trunc_normal(Tensor& tensor, Generator& rng, double mean, double stddev, do
   for (double& x : position.span<double>()) {
     x = std::clamp(mean + stddev * std::numbers::sqrt2 * erfinv(x), low, high);
   }
+  const NoGradGuard guard;
   tensor.copy_from(position);
 }
 

@@ -244,6 +244,7 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict, const st
   if (!problems.empty()) {
     throw DataError(fmt::format("load_state_dict: {} mismatches: {}", problems.size(), fmt::join(problems, "; ")));
   }
+  const NoGradGuard guard;
   for (auto& [name, tensor] : own) {
     if (const auto given = state.find(name); given != state.end()) tensor.copy_from(given->second);
   }

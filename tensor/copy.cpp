@@ -37,6 +37,7 @@ Tensor operand_for(const Tensor& target, const Tensor& operand) {
 }
 
 void Tensor::copy_from(const Tensor& source) {
+  if (const auto* meta = recorder_of(*this, source)) return meta->copy_from(*this, source);
   check_writable(*this, "copy_from");
   const Tensor from = operand_for(*this, source);
   dispatch_all(dtype(), [&](auto to_zero) {
@@ -60,6 +61,9 @@ void Tensor::copy_from(const Tensor& source) {
 }
 
 void Tensor::fill(double value) {
+  if (const auto* meta = recorder()) {
+    return meta->overwrite("fill", *this, [value](Tensor& plain) { plain.fill(value); });
+  }
   check_writable(*this, "fill");
   dispatch_all(dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -1,4 +1,4 @@
-// In-place arithmetic outside the graph.
+// In-place arithmetic. Autograd takes over where a tensor takes part in a graph.
 #include <qing/tensor/in_place.h>
 
 #include <fmt/format.h>
@@ -53,6 +53,10 @@ Tensor number(double value, const Tensor& x, const char* op) {
 }  // namespace
 
 Tensor& Tensor::add_(const Tensor& other, double alpha) {
+  if (const auto* meta = recorder_of(*this, other)) {
+    meta->add_(*this, other, alpha);
+    return *this;
+  }
   const Tensor factor = number(alpha, *this, "add_");
   check_writable(*this, "add_");
   dispatch_number(dtype(), "add_", [&](auto zero) {
@@ -67,11 +71,19 @@ Tensor& Tensor::sub_(const Tensor& other, double alpha) { return add_(other, -al
 Tensor& Tensor::sub_(double value) { return sub_(number(value, *this, "sub_")); }
 
 Tensor& Tensor::mul_(const Tensor& other) {
+  if (const auto* meta = recorder_of(*this, other)) {
+    meta->mul_(*this, other);
+    return *this;
+  }
   return update(*this, other, "mul_", [](auto x, auto y) { return wrapping_mul(x, y); });
 }
 Tensor& Tensor::mul_(double value) { return mul_(number(value, *this, "mul_")); }
 
 Tensor& Tensor::div_(const Tensor& other) {
+  if (const auto* meta = recorder_of(*this, other)) {
+    meta->div_(*this, other);
+    return *this;
+  }
   check_writable(*this, "div_");
   dispatch_floating(dtype(), "div_", [&](auto zero) {
     using T = decltype(zero);
@@ -84,6 +96,10 @@ Tensor& Tensor::div_(double value) { return div_(number(value, *this, "div_")); 
 
 Tensor& Tensor::clamp_(std::optional<double> low, std::optional<double> high) {
   if (!low && !high) throw ValueError("clamp_: neither a lower nor an upper bound");
+  if (const auto* meta = recorder()) {
+    meta->clamp_(*this, low, high);
+    return *this;
+  }
   if (low) update(*this, number(*low, *this, "clamp_"), "clamp_", [](auto x, auto y) { return x < y ? y : x; });
   if (high) update(*this, number(*high, *this, "clamp_"), "clamp_", [](auto x, auto y) { return x > y ? y : x; });
   return *this;
@@ -92,6 +108,10 @@ Tensor& Tensor::clamp_(std::optional<double> low, std::optional<double> high) {
 Tensor& Tensor::masked_fill_(const Tensor& mask, double value) {
   if (mask.dtype() != DType::boolean) {
     throw DTypeError(fmt::format("masked_fill_: the mask is {}, not bool; make it with ne", name_of(mask.dtype())));
+  }
+  if (const auto* meta = recorder()) {
+    meta->masked_fill_(*this, mask, value);
+    return *this;
   }
   check_writable(*this, "masked_fill_");
   const Tensor chosen = operand_for(*this, mask);

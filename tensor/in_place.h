@@ -5,6 +5,12 @@
 
 namespace qing {
 
+/// The metadata to call for an in-place operation on `target` with `operand`; null if neither takes part in a graph.
+inline const AutogradMeta* recorder_of(const Tensor& target, const Tensor& operand) {
+  const AutogradMeta* own = target.recorder();
+  return own != nullptr ? own : operand.recorder();
+}
+
 /// ValueError naming `op` if elements of the tensor share memory, so that a write to one would be a write to another.
 void check_writable(const Tensor& tensor, const char* op);
 

@@ -80,6 +80,9 @@ uint64_t Generator::below(uint64_t bound) {
 }
 
 void Generator::fill_uniform(Tensor& tensor, double low, double high) {
+  if (const auto* meta = tensor.recorder()) {
+    return meta->overwrite("fill_uniform", tensor, [&](Tensor& plain) { fill_uniform(plain, low, high); });
+  }
   fill_pairs(tensor, seed_, next_stream(), "fill_uniform", [=](double a, double b) {
     return std::pair{low + (high - low) * a, low + (high - low) * b};
   });
@@ -90,6 +93,9 @@ void Generator::fill_uniform(Tensor& tensor, double low, double high) {
 }
 
 void Generator::fill_normal(Tensor& tensor, double mean, double stddev) {
+  if (const auto* meta = tensor.recorder()) {
+    return meta->overwrite("fill_normal", tensor, [&](Tensor& plain) { fill_normal(plain, mean, stddev); });
+  }
   // Box & Muller, "A note on the generation of random normal deviates", 1958.
   fill_pairs(tensor, seed_, next_stream(), "fill_normal", [=](double a, double b) {
     const double radius = stddev * std::sqrt(-2 * std::log(a)), angle = 2 * std::numbers::pi * b;

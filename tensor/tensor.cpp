@@ -27,8 +27,10 @@ struct Tensor::Impl {
   Layout layout;
   DType dtype;
   std::unique_ptr<AutogradMeta> meta;
+  Tensor base;
 
-  Impl(std::shared_ptr<Storage> s, Layout l, DType d) : storage(std::move(s)), layout(std::move(l)), dtype(d) {}
+  Impl(std::shared_ptr<Storage> s, Layout l, DType d, const Tensor& b = {})
+      : storage(std::move(s)), layout(std::move(l)), dtype(d), base(b) {}
 };
 
 namespace {
@@ -177,13 +179,16 @@ double Tensor::item() const {
 }
 
 Tensor Tensor::with_layout(Layout layout) const {
-  return Tensor(new Impl(get().storage, std::move(layout), get().dtype));
+  const Impl& impl = get();
+  return Tensor(new Impl(impl.storage, std::move(layout), impl.dtype, impl.base.impl_ != nullptr ? impl.base : *this));
 }
+
+Tensor Tensor::alias() const { return Tensor(new Impl(get().storage, get().layout, get().dtype)); }
 
 Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
 
 Tensor Tensor::clone() const {
-  if (const auto* meta = autograd_meta()) return meta->clone(*this);
+  if (const auto* meta = recorder()) return meta->clone(*this);
   Tensor copy = empty(shape(), dtype());
   copy.copy_from(*this);
   return copy;
@@ -191,7 +196,7 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::to(DType dtype) const {
   if (dtype == this->dtype()) return *this;
-  if (const auto* meta = autograd_meta()) return meta->to(*this, dtype);
+  if (const auto* meta = recorder()) return meta->to(*this, dtype);
   Tensor converted = empty(shape(), dtype);
   converted.copy_from(*this);
   return converted;
@@ -201,5 +206,18 @@ uint64_t Tensor::version() const { return get().storage->version.load(std::memor
 void Tensor::bump_version() { get().storage->version.fetch_add(1, std::memory_order_relaxed); }
 AutogradMeta* Tensor::autograd_meta() const { return get().meta.get(); }
 void Tensor::set_autograd_meta(std::unique_ptr<AutogradMeta> meta) { get().meta = std::move(meta); }
+
+const AutogradMeta* Tensor::recorder() const {
+  const Impl& impl = get();
+  if (impl.meta != nullptr || impl.base.impl_ == nullptr) return impl.meta.get();
+  return impl.base.impl_->meta.get();
+}
+
+const Tensor& Tensor::base() const { return get().base; }
+
+void Tensor::set_base(const Tensor& other) {
+  const bool view_of_view = other.impl_ != nullptr && other.impl_->base.impl_ != nullptr;
+  get().base = view_of_view ? other.impl_->base : other;
+}
 
 }  // namespace qing

@@ -25,7 +25,8 @@ namespace qing {
 class Tensor;
 
 /// What autograd hangs on a tensor that takes part in a graph. Opaque to this folder but for what it takes over: the
-/// members of Tensor of the same names call these then, so that a gradient flows through them.
+/// members of Tensor of the same names call these then, so that a gradient flows through them. Which tensor's metadata
+/// is called does not matter: an in-place operation calls that of an operand if the written tensor has none.
 struct AutogradMeta {
   virtual ~AutogradMeta() = default;
   virtual Tensor reshape(const Tensor& x, const Shape& shape) const = 0;
@@ -40,6 +41,16 @@ struct AutogradMeta {
   virtual Tensor view(const Tensor& x, std::function<Tensor(const Tensor&)> view) const = 0;
   virtual Tensor clone(const Tensor& x) const = 0;
   virtual Tensor to(const Tensor& x, DType dtype) const = 0;
+  // In-place operations.
+  virtual void copy_from(Tensor& x, const Tensor& source) const = 0;
+  virtual void add_(Tensor& x, const Tensor& other, double alpha) const = 0;
+  virtual void mul_(Tensor& x, const Tensor& other) const = 0;
+  virtual void div_(Tensor& x, const Tensor& other) const = 0;
+  virtual void clamp_(Tensor& x, std::optional<double> low, std::optional<double> high) const = 0;
+  virtual void masked_fill_(Tensor& x, const Tensor& mask, double value) const = 0;
+  /// Any operation that gives every element of x a value that no gradient flows into. `write` does it to a tensor on
+  /// the same memory that is outside the graph.
+  virtual void overwrite(const char* op, Tensor& x, const std::function<void(Tensor&)>& write) const = 0;
 };
 
 /// Bytes with the version counter of in-place writes: 64-byte aligned from the caching allocator, or foreign.
@@ -158,12 +169,16 @@ class Tensor {
   Tensor contiguous() const;     ///< This tensor if contiguous, else a copy.
   Tensor clone() const;          ///< A contiguous copy with its own storage. Recorded, like views.
   Tensor to(DType dtype) const;  ///< Converts; the same handle if the dtype is the same. Recorded, like views.
-  Tensor alias() const;          ///< A new handle state on the same storage and layout, outside any graph.
+  Tensor alias() const;          ///< Another tensor on the same memory, outside any graph and no view of this one.
 
-  // In-place writes bump the version, so that backward can refuse a stale saved tensor; they record no gradient. The
-  // right operand broadcasts, converts to this dtype and may overlap this tensor. ValueError if elements of this tensor
-  // share memory (expanded, overlapping windows). Arithmetic is for f32, f64 and the integers (DTypeError otherwise);
-  // integers wrap, and div_ is for floating dtypes alone.
+  // In-place writes bump the version, so that backward can refuse a stale saved tensor. They are recorded when this
+  // tensor or the operand takes part in a graph: this tensor's base, and every view of it, then has the new history.
+  // AutogradError if this tensor is a leaf that requires a gradient or a view of one, or a view made under NoGradGuard
+  // of a recorded tensor; under NoGradGuard nothing is recorded or refused. The right operand broadcasts, converts to
+  // this dtype and may overlap this tensor. ValueError if elements of this tensor share memory (expanded, overlapping
+  // windows). Arithmetic is for f32, f64 and the integers (DTypeError otherwise); integers wrap, and div_ is for
+  // floating dtypes alone. Writes through data(), span() and the functions of tensor/ops are never recorded, nor are
+  // writes through another tensor on the same memory that is no view of this one: detach(), alias(), Tensor::wrap.
   void copy_from(const Tensor& source);
   void fill(double value);
   Tensor& zero_();
@@ -182,6 +197,13 @@ class Tensor {
 
   AutogradMeta* autograd_meta() const;
   void set_autograd_meta(std::unique_ptr<AutogradMeta> meta);
+  /// The metadata to call for an operation on this tensor: its own, else its base's; null if neither takes part in a
+  /// graph.
+  const AutogradMeta* recorder() const;
+  /// The tensor that this one is a view of, which is no view itself; undefined if this is no view. alias() is no view.
+  const Tensor& base() const;
+  /// Makes this a view of `other`, or of the base of `other`; of nothing if `other` is undefined.
+  void set_base(const Tensor& other);
 
  private:
   struct Impl;

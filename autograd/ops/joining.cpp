@@ -61,7 +61,7 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
     starts.push_back(start);
     skipped.push_back(is_nothing(x));
     if (skipped.back()) continue;
-    y.slice(d, start, start + x.size(d)).copy_from(x);
+    y.slice(d, start, start + x.size(d)).copy_from(x.alias());
     start += x.size(d);
   }
   if (is_floating(y.dtype()) && recording(tensors)) {

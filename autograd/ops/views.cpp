@@ -5,6 +5,7 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/node.h>
 #include <qing/autograd/ops/views_detail.h>
+#include <qing/autograd/view_history.h>
 #include <qing/tensor/dispatch.h>
 
 namespace qing {
@@ -25,6 +26,7 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
   if (recording({x})) {
     record("reshape", y, {x}, [from = x.shape()](const Tensor& dy, GradSink& grad) { grad.add(0, dy.reshape(from)); });
   }
+  link_view(y, x);
   return y;
 }
 
@@ -36,6 +38,7 @@ Tensor transpose(const Tensor& x, int64_t a, int64_t b) {
   if (recording({x})) {
     record("transpose", y, {x}, [a, b](const Tensor& dy, GradSink& grad) { grad.add(0, dy.transpose(a, b)); });
   }
+  link_view(y, x);
   return y;
 }
 
@@ -48,6 +51,7 @@ Tensor permute(const Tensor& x, const std::vector<int64_t>& order) {
     }
     record("permute", y, {x}, [inverse](const Tensor& dy, GradSink& grad) { grad.add(0, dy.permute(inverse)); });
   }
+  link_view(y, x);
   return y;
 }
 
@@ -56,6 +60,7 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   if (recording({x})) {
     record("expand", y, {x}, [](const Tensor& dy, GradSink& grad) { grad.add(0, dy); });  // the sink sums
   }
+  link_view(y, x);
   return y;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <qing/autograd/graph.h>
+#include <qing/autograd/view_history.h>
 #include <qing/tensor/tensor.h>
 
 namespace qing {
@@ -22,13 +23,14 @@ template <class View> Tensor part(OpName op, const Tensor& x, View view) {
       grad.add(0, place(op, dy, shape, view));
     });
   }
+  link_view(y, x);
   return y;
 }
 
 template <class View> Tensor place(OpName op, const Tensor& x, const Shape& shape, View view) {
   Tensor whole = Tensor::zeros(shape, x.dtype());
   if (Tensor seen = view(whole); !seen.layout().may_overlap_itself()) {
-    seen.copy_from(x);
+    seen.copy_from(x.alias());
   } else {
     add_at(whole, view(Tensor::arange(whole.numel()).reshape(shape)), x);
   }

@@ -9,6 +9,7 @@
 #include "autograd/samples/composition.h"
 #include "autograd/samples/convolution.h"
 #include "autograd/samples/elementwise.h"
+#include "autograd/samples/in_place.h"
 #include "autograd/samples/indexing.h"
 #include "autograd/samples/joining.h"
 #include "autograd/samples/losses.h"
@@ -26,10 +27,10 @@ namespace qing::test {
 namespace {
 
 constexpr std::span<const OpSample> kFamilies[] = {
-    kActivationSamples, kAttentionSamples, kCompositionSamples, kConvolutionSamples, kElementwiseSamples,
-    kIndexingSamples,   kJoiningSamples,   kLossSamples,        kMathSamples,        kNormalizationSamples,
-    kPoolingSamples,    kPowerSamples,     kProductSamples,     kRecurrentSamples,   kReductionSamples,
-    kSelectionSamples,  kViewSamples,
+    kActivationSamples,    kAttentionSamples, kCompositionSamples, kConvolutionSamples, kElementwiseSamples,
+    kInPlaceSamples,       kIndexingSamples,  kJoiningSamples,     kLossSamples,        kMathSamples,
+    kNormalizationSamples, kPoolingSamples,   kPowerSamples,       kProductSamples,     kRecurrentSamples,
+    kReductionSamples,     kSelectionSamples, kViewSamples,
 };
 
 constexpr bool sampled(std::string_view op) {

@@ -29,6 +29,14 @@ What differs:
 - **Modules begin in evaluation mode and without gradients**: call `train()` and `set_requires_grad(true)` to train.
 - **Errors** are exceptions with types: `ShapeError`, `DTypeError`, `IndexError`, `ValueError`, `AutogradError`, `DataError`,
   `IoError`, all of `qing::Error`. Their text begins with the operation and says what to do.
+- **In-place writes** are recorded as PyTorch records them: `y.mul_(2)`, `y[{0}].fill(0)` and `y.copy_from(x)` change the
+  history of `y`, of its base and of every view of that. A leaf, a view of one, and a view made under `NoGradGuard` are
+  refused with an `AutogradError`, and so is a backward that needs a value that was overwritten. `no_grad()` is
+  `NoGradGuard`: nothing is recorded or refused. `detach()` shares memory and no history. What differs: writes to parts
+  from `split`, to views made under `NoGradGuard` of tensors without history, and `y.mul_(y)` are recorded, not refused;
+  writes to elements that share memory are a `ValueError`, for `fill` too; `relu` keeps its input for backward, not its
+  result; a write to f16 or bf16 is outside the graph. Writes through `data()`, `span()`, Eigen maps,
+  DLPack and the functions of `tensor/ops` are not seen, nor are those through another `Tensor::wrap` of the same memory.
 - **Sequences are ragged**: ids end to end with offsets (`nn::RaggedBatch`), not padded. See `attention` and
   `nn::BertForSequenceClassification`.
 

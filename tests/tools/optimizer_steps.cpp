@@ -87,7 +87,10 @@ int main() {
   }
   const std::unique_ptr<optim::Optimizer> optimizer = kMakers.at(name)(parameters);
   read_options(*optimizer);
-  for (Tensor& parameter : parameters) parameter.copy_from(read(count, dtype).reshape(parameter.shape()));
+  for (Tensor& parameter : parameters) {
+    const NoGradGuard guard;
+    parameter.copy_from(read(count, dtype).reshape(parameter.shape()));
+  }
   for (int64_t step = 0; step < steps; ++step) {
     optimizer->zero_grad();
     for (const Tensor& parameter : parameters) give_gradient(parameter, read(count, dtype), by_rows);
