@@ -120,7 +120,7 @@ Fans calculate_fans(const Tensor& weight) {
   return {weight.size(1) * kernel, weight.size(0) * kernel};
 }
 
-void constant(Tensor& tensor, double value) { tensor.fill(value); }
+void constant(Tensor& tensor, Scalar value) { tensor.fill(value); }
 void zeros(Tensor& tensor) { tensor.fill(0); }
 void ones(Tensor& tensor) { tensor.fill(1); }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include <qing/tensor/denormals.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/pointwise.h>
 #include <qing/tensor/ops/blocks.h>
@@ -32,12 +33,14 @@ template <class T, class F> void map(int64_t n, const T* x, T* y, F f) {
   });
 }
 
-/// f(a, b, ...) for the elements of operands of type T, which broadcast to `shape`. f takes them in order.
+/// f(a, b, ...) for the elements of operands of type T, which broadcast to `shape`. f takes them in order, and sees and
+/// gives denormal numbers: the C library's functions are wrong where the processor takes denormals for zero.
 template <class T, class F, class... Operands> Tensor map_to(const Shape& shape, F f, const Operands&... operands) {
   using R = decltype(f((static_cast<void>(operands), T())...));
   Tensor result = Tensor::empty(shape, dtype_of<R>);
   R* out = result.data<R>();
   for_blocks(shape, {operands...}, Repeat::scalar, [out, f](int64_t begin, int64_t n, const Lane* lanes) {
+    const KeepDenormals keep;
     [&]<size_t... k>(std::index_sequence<k...>) {
       for (int64_t i = 0; i < n; ++i) out[begin + i] = f(lanes[k].template as<T>()[i * lanes[k].step]...);
     }
