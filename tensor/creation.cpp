@@ -26,6 +26,8 @@ template <class F> Tensor sequence(int64_t n, DType dtype, const char* op, F val
   return tensor;
 }
 
+__extension__ typedef __int128 Int128;  // holds differences and multiples of 64-bit numbers
+
 // The number as an integer, if it is one of 64 bits.
 std::optional<int64_t> as_int64(const Scalar& value) {
   const auto bits = modulo_2_64(value);
@@ -104,13 +106,13 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
   }
   double count = std::ceil((high - low) / by);
   if (exact) {
-    const __int128 distance = static_cast<__int128>(*last) - *first;
+    const Int128 distance = static_cast<Int128>(*last) - *first;
     count = static_cast<double>(distance / *stride + (distance % *stride != 0 ? 1 : 0));
   }
   if (count >= 0x1p53) throw ValueError(fmt::format("arange: {} elements are too many", count));
   return sequence(static_cast<int64_t>(count), dtype, "arange", [=](int64_t i) {
     // Whatever lies before an end of 64 bits fits in 64 bits.
-    return exact ? Scalar(static_cast<int64_t>(*first + static_cast<__int128>(i) * *stride))
+    return exact ? Scalar(static_cast<int64_t>(*first + static_cast<Int128>(i) * *stride))
                  : Scalar(low + static_cast<double>(i) * by);
   });
 }

@@ -35,6 +35,7 @@ Tensor scaled_elu(OpName name, const Tensor& x, double alpha, double scale, doub
 }
 
 std::pair<Tensor, Tensor> halves(const Tensor& x, int64_t dim, const char* op) {
+  check_floating(x, op);
   const int64_t size = x.size(wrap_dim(dim, x.dim(), op));
   if (size % 2 != 0) {
     throw ShapeError(fmt::format("{}: dimension {} of {} has no halves", op, dim, to_string(x.shape())));
@@ -77,7 +78,10 @@ Tensor logit(const Tensor& x, std::optional<double> eps) {
 
 Tensor relu(const Tensor& x) { return unary({"relu", Unary::relu, Uses::input}, x); }
 
-Tensor relu6(const Tensor& x) { return hardtanh(x, 0, 6); }
+Tensor relu6(const Tensor& x) {
+  check_floating(x, "relu6");
+  return hardtanh(x, 0, 6);
+}
 
 Tensor leaky_relu(const Tensor& x, double negative_slope) {
   return unary({"leaky_relu", Unary::leaky_relu, Uses::input, nullptr, {negative_slope}}, x);

@@ -96,7 +96,7 @@ Tensor operand_like(const Tensor& x, const Scalar& value, const char* op);
 
 /// The same for an operation on floating numbers alone. DTypeError naming it unless x is f32 or f64.
 inline Tensor floating_operand(const Tensor& x, const Scalar& value, const char* op) {
-  dispatch_floating(x.dtype(), op, [](auto) {});
+  check_floating(x, op);
   return Tensor::full({}, value, x.dtype());
 }
 

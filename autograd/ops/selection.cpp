@@ -123,8 +123,14 @@ Tensor clamp(const Tensor& x, std::optional<double> low, std::optional<double> h
   return unary({"clamp", Unary::clamp, Uses::input, nullptr, {low.value_or(-inf), high.value_or(inf), missing}}, x);
 }
 
-Tensor clamp_min(const Tensor& x, double low) { return clamp(x, low); }
-Tensor clamp_max(const Tensor& x, double high) { return clamp(x, std::nullopt, high); }
+Tensor clamp_min(const Tensor& x, double low) {
+  check_floating(x, "clamp_min");
+  return clamp(x, low);
+}
+Tensor clamp_max(const Tensor& x, double high) {
+  check_floating(x, "clamp_max");
+  return clamp(x, std::nullopt, high);
+}
 
 Tensor clamp(const Tensor& x, const Tensor& low, const Tensor& high) {
   if (!low.defined() && !high.defined()) throw ValueError("clamp: needs a lower or an upper bound");

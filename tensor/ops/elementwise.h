@@ -19,6 +19,11 @@ using kernels::Binary;
 /// DTypeError naming `op` unless both dtypes are the same.
 void check_same_dtype(const Tensor& a, const Tensor& b, const char* op);
 
+/// DTypeError naming `op` unless x is f32 or f64. For operations made of others, which would name themselves.
+inline void check_floating(const Tensor& x, const char* op) {
+  dispatch_floating(x.dtype(), op, [](auto) {});
+}
+
 /// a ∘ b with NumPy's broadcasting; f32 or f64, both alike (DTypeError), shapes that broadcast (ShapeError). Operands
 /// are not copied. NaN and infinities are as IEEE 754 has them; maximum and minimum are NaN where an operand is.
 Tensor apply(Binary op, const Tensor& a, const Tensor& b, const char* name);

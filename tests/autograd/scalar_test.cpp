@@ -19,7 +19,8 @@ namespace qing {
 namespace {
 
 using test::message_of;
-using Wide = __int128;
+__extension__ typedef __int128 Wide;
+__extension__ typedef unsigned __int128 Wrapped;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -97,27 +98,27 @@ template <class Body> void for_each_pair(Body body) {
 
 TEST(Scalar, ArithmeticWrapsTheExactResult) {
   using Operation = std::function<Tensor(Tensor, Scalar)>;
-  using Exact = std::function<Wide(Wide, Wide)>;
-  const auto twice_less = [](Wide x, Wide n) { return x - n * x; };
+  using Exact = std::function<Wrapped(Wrapped, Wrapped)>;
+  const auto twice_less = [](Wrapped x, Wrapped n) { return x - n * x; };
   const std::vector<std::tuple<std::string, Operation, Exact>> operations = {
-      {"x + n", [](Tensor x, Scalar n) { return x + n; }, [](Wide x, Wide n) { return x + n; }},
-      {"n + x", [](Tensor x, Scalar n) { return n + x; }, [](Wide x, Wide n) { return x + n; }},
-      {"x - n", [](Tensor x, Scalar n) { return x - n; }, [](Wide x, Wide n) { return x - n; }},
-      {"n - x", [](Tensor x, Scalar n) { return n - x; }, [](Wide x, Wide n) { return n - x; }},
-      {"x * n", [](Tensor x, Scalar n) { return x * n; }, [](Wide x, Wide n) { return x * n; }},
-      {"n * x", [](Tensor x, Scalar n) { return n * x; }, [](Wide x, Wide n) { return x * n; }},
-      {"x += n", [](Tensor x, Scalar n) { return x += n; }, [](Wide x, Wide n) { return x + n; }},
-      {"x -= n", [](Tensor x, Scalar n) { return x -= n; }, [](Wide x, Wide n) { return x - n; }},
-      {"x *= n", [](Tensor x, Scalar n) { return x *= n; }, [](Wide x, Wide n) { return x * n; }},
-      {"add_", [](Tensor x, Scalar n) { return x.add_(n); }, [](Wide x, Wide n) { return x + n; }},
-      {"sub_", [](Tensor x, Scalar n) { return x.sub_(n); }, [](Wide x, Wide n) { return x - n; }},
-      {"mul_", [](Tensor x, Scalar n) { return x.mul_(n); }, [](Wide x, Wide n) { return x * n; }},
-      {"add_ alpha", [](Tensor x, Scalar n) { return x.add_(x, n); }, [](Wide x, Wide n) { return x + n * x; }},
+      {"x + n", [](Tensor x, Scalar n) { return x + n; }, [](Wrapped x, Wrapped n) { return x + n; }},
+      {"n + x", [](Tensor x, Scalar n) { return n + x; }, [](Wrapped x, Wrapped n) { return x + n; }},
+      {"x - n", [](Tensor x, Scalar n) { return x - n; }, [](Wrapped x, Wrapped n) { return x - n; }},
+      {"n - x", [](Tensor x, Scalar n) { return n - x; }, [](Wrapped x, Wrapped n) { return n - x; }},
+      {"x * n", [](Tensor x, Scalar n) { return x * n; }, [](Wrapped x, Wrapped n) { return x * n; }},
+      {"n * x", [](Tensor x, Scalar n) { return n * x; }, [](Wrapped x, Wrapped n) { return x * n; }},
+      {"x += n", [](Tensor x, Scalar n) { return x += n; }, [](Wrapped x, Wrapped n) { return x + n; }},
+      {"x -= n", [](Tensor x, Scalar n) { return x -= n; }, [](Wrapped x, Wrapped n) { return x - n; }},
+      {"x *= n", [](Tensor x, Scalar n) { return x *= n; }, [](Wrapped x, Wrapped n) { return x * n; }},
+      {"add_", [](Tensor x, Scalar n) { return x.add_(n); }, [](Wrapped x, Wrapped n) { return x + n; }},
+      {"sub_", [](Tensor x, Scalar n) { return x.sub_(n); }, [](Wrapped x, Wrapped n) { return x - n; }},
+      {"mul_", [](Tensor x, Scalar n) { return x.mul_(n); }, [](Wrapped x, Wrapped n) { return x * n; }},
+      {"add_ alpha", [](Tensor x, Scalar n) { return x.add_(x, n); }, [](Wrapped x, Wrapped n) { return x + n * x; }},
       {"sub_ alpha", [](Tensor x, Scalar n) { return x.sub_(x, n); }, twice_less},
       {"index_add alpha", [](Tensor x, Scalar n) { return index_add(x, 0, Tensor::arange(x.numel()), x, n); },
-       [](Wide x, Wide n) { return x + n * x; }},
+       [](Wrapped x, Wrapped n) { return x + n * x; }},
       {"index_put accumulate", [](Tensor x, Scalar n) { return index_put(x, {Tensor::arange(x.numel())}, n, true); },
-       [](Wide x, Wide n) { return x + n; }},
+       [](Wrapped x, Wrapped n) { return x + n; }},
   };
   for_each_pair([&](auto zero, const Number& number) {
     using T = decltype(zero);
@@ -126,8 +127,8 @@ TEST(Scalar, ArithmeticWrapsTheExactResult) {
       const Tensor y = operation(tensor_of(values), number.scalar);
       ASSERT_EQ(y.dtype(), dtype_of<T>) << name;
       for (size_t i = 0; i < values.size(); ++i) {
-        // 128 bits wrap modulo 2^bits too: the products here may exceed them.
-        const auto want = static_cast<T>(static_cast<unsigned __int128>(exact(values[i], number.value)));
+        // Products may exceed 128 bits, which wrap too.
+        const auto want = static_cast<T>(exact(static_cast<Wrapped>(values[i]), static_cast<Wrapped>(number.value)));
         EXPECT_EQ(y.data<T>()[i], want) << name << ", x = " << static_cast<int64_t>(values[i]);
       }
     }

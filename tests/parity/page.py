@@ -35,7 +35,7 @@ What differs:
   functions of two numbers may do either. PyTorch keeps them throughout.
 - **Ends of the domains** are PyTorch's, values and gradients, but for a few that are exact where PyTorch's formula is
   not: the left tail of `gelu`, its f32 beyond 1e38, `sinh` and `cosh` at 710, `hardswish` beyond 1e19 in f32, the
-  gradients of `softsign` and `copysign` at infinity and of `sinc` near 0, `fmod` and `remainder` by denormal numbers.
+  gradients of `softsign` at infinity, of `copysign` at infinity and NaN and of `sinc` near 0, `fmod` and `remainder` by denormal numbers.
   `heaviside` of NaN is NaN, in PyTorch 0. The gradient of `elu`, `selu` and `celu` at NaN is NaN;
   PyTorch's depends on where the element stands.
 - **Medians.** Of equal elements `median` along a dimension may choose another than PyTorch. `median` of nothing is a

@@ -34,6 +34,10 @@ ROWS = [
     Row("norm, p = 1", "x: m n", "torch.linalg.vector_norm(x, 1, 0)", "norm(x, 1, {0})"),
     Row("norm, p = 3", "x: m n k", "torch.linalg.vector_norm(x, 3, (0, 2), True)", "norm(x, 3, {0, 2}, true)"),
     Row("norm, p = -2", "x: m n | positive", "torch.linalg.vector_norm(x, -2, 1)", "norm(x, -2, {1})", empty=False),
+    # What carries the gradient adds 0 to an integer: some elements are 0.
+    Row("norm, p = -1, with zeros", "x: m n | range -2 2",
+        "torch.linalg.vector_norm(x.detach().round() + (x - x.detach()), -1, 1)",
+        "norm(round(detach(x)) + (x - detach(x)), -1, {1})", empty=False, shown="torch.linalg.vector_norm(x, -1, 1)  # 0"),
     Row("norm, p = 0", "x: m n", "torch.linalg.vector_norm(x, 0, 1)", "norm(x, 0, {1})"),
     Row(
         "norm, p = infinity",
