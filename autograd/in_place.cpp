@@ -62,6 +62,14 @@ void take(Tensor& x, const Tensor& result) {
   take_history(x, result);
 }
 
+// Records sum = x + factor · operand.
+void record_sum(Tensor& sum, const Tensor& x, const Tensor& operand, double factor) {
+  record("add", sum, {x, operand}, [factor](const Tensor& dy, GradSink& grad) {
+    grad.add(0, dy);
+    if (grad.needs(1)) grad.add(1, factor == 1 ? dy : mul(dy, factor));
+  });
+}
+
 }  // namespace
 
 void GradMeta::copy_from(Tensor& x, const Tensor& source) const {
@@ -87,7 +95,7 @@ void GradMeta::overwrite(const char* op, Tensor& x, const std::function<void(Ten
   take_history(x, memory);
 }
 
-void GradMeta::add_(Tensor& x, const Tensor& other, double alpha) const {
+void GradMeta::add_(Tensor& x, const Tensor& other, Scalar alpha) const {
   Tensor memory = x.alias();
   if (!records_write("add_", x, other)) {
     memory.add_(other.alias(), alpha);
@@ -95,10 +103,19 @@ void GradMeta::add_(Tensor& x, const Tensor& other, double alpha) const {
   }
   const Tensor was = before(x, false), operand = other.to(x.dtype());
   memory.add_(operand.alias(), alpha);
-  record("add", memory, {was, operand}, [alpha](const Tensor& dy, GradSink& grad) {
-    grad.add(0, dy);
-    if (grad.needs(1)) grad.add(1, alpha == 1 ? dy : mul(dy, alpha));
-  });
+  record_sum(memory, was, operand, alpha.to_double());
+  take_history(x, memory);
+}
+
+void GradMeta::sub_(Tensor& x, const Tensor& other, Scalar alpha) const {
+  Tensor memory = x.alias();
+  if (!records_write("sub_", x, other)) {
+    memory.sub_(other.alias(), alpha);
+    return;
+  }
+  const Tensor was = before(x, false), operand = other.to(x.dtype());
+  memory.sub_(operand.alias(), alpha);
+  record_sum(memory, was, operand, -alpha.to_double());
   take_history(x, memory);
 }
 
@@ -122,7 +139,7 @@ void GradMeta::div_(Tensor& x, const Tensor& other) const {
   take(x, div(before(x, false), operand));
 }
 
-void GradMeta::clamp_(Tensor& x, std::optional<double> low, std::optional<double> high) const {
+void GradMeta::clamp_(Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) const {
   if (!records_write("clamp_", x)) {
     Tensor memory = x.alias();
     memory.clamp_(low, high);
@@ -132,7 +149,7 @@ void GradMeta::clamp_(Tensor& x, std::optional<double> low, std::optional<double
   take(x, clamp(before(x, true), low, high));
 }
 
-void GradMeta::masked_fill_(Tensor& x, const Tensor& mask, double value) const {
+void GradMeta::masked_fill_(Tensor& x, const Tensor& mask, Scalar value) const {
   Tensor memory = x.alias();
   if (!records_write("masked_fill_", x)) {
     memory.masked_fill_(mask, value);

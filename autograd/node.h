@@ -84,11 +84,12 @@ struct GradMeta final : AutogradMeta {
   Tensor clone(const Tensor& x) const override;
   Tensor to(const Tensor& x, DType dtype) const override;
   void copy_from(Tensor& x, const Tensor& source) const override;
-  void add_(Tensor& x, const Tensor& other, double alpha) const override;
+  void add_(Tensor& x, const Tensor& other, Scalar alpha) const override;
+  void sub_(Tensor& x, const Tensor& other, Scalar alpha) const override;
   void mul_(Tensor& x, const Tensor& other) const override;
   void div_(Tensor& x, const Tensor& other) const override;
-  void clamp_(Tensor& x, std::optional<double> low, std::optional<double> high) const override;
-  void masked_fill_(Tensor& x, const Tensor& mask, double value) const override;
+  void clamp_(Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) const override;
+  void masked_fill_(Tensor& x, const Tensor& mask, Scalar value) const override;
   void overwrite(const char* op, Tensor& x, const std::function<void(Tensor&)>& write) const override;
 };
 

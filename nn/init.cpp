@@ -122,7 +122,7 @@ Fans calculate_fans(const Tensor& weight) {
   return {weight.size(1) * kernel, weight.size(0) * kernel};
 }
 
-void constant(Tensor& tensor, double value) {
+void constant(Tensor& tensor, Scalar value) {
   const NoGradGuard guard;
   tensor.fill(value);
 }

@@ -23,7 +23,7 @@ struct Fans {
 /// Inputs to and outputs of one unit of a weight [out, in, kernel...]; ShapeError below two dimensions.
 Fans calculate_fans(const Tensor& weight);
 
-void constant(Tensor& tensor, double value);
+void constant(Tensor& tensor, Scalar value);
 void zeros(Tensor& tensor);
 void ones(Tensor& tensor);
 void eye(Tensor& matrix);  ///< ShapeError unless two dimensions.

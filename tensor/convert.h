@@ -11,8 +11,9 @@ namespace qing {
 
 template <class T> inline constexpr bool is_short_float = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
-/// `from` as a To. Floating results are rounded once, to nearest even; integers saturate instead of overflowing and NaN
-/// becomes 0 there; anything but 0 is true.
+/// `from` as a To. Floating results are rounded once, to nearest even. Integers of a floating number are cut to the
+/// nearest end of To's range and are 0 for NaN. Integers of a wider integer wrap modulo 2^bits. As bool anything but 0
+/// is true.
 template <class To, class From> To convert(From from) {
   if constexpr (std::is_same_v<To, From>) {
     return from;

@@ -5,6 +5,7 @@
 #include <qing/tensor/convert.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/in_place.h>
+#include <qing/tensor/scalar_rules.h>
 #include <qing/tensor/strided.h>
 
 namespace qing {
@@ -60,21 +61,25 @@ void Tensor::copy_from(const Tensor& source) {
   bump_version();
 }
 
-void Tensor::fill(double value) {
-  if (const auto* meta = recorder()) {
-    return meta->overwrite("fill", *this, [value](Tensor& plain) { plain.fill(value); });
-  }
-  check_writable(*this, "fill");
-  dispatch_all(dtype(), [&](auto zero) {
+void fill_with(Tensor& x, const Scalar& value, const char* op) {
+  check_writable(x, op);
+  dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T element = convert<T>(value);
-    T* const out = data<T>();
-    for_each_run(shape(), {&strides()}, [out, element](const Run& run) {
+    const T element = stored_as<T>(value, op);
+    T* const out = x.data<T>();
+    for_each_run(x.shape(), {&x.strides()}, [out, element](const Run& run) {
       T* const to = out + run.offset[0];
       for (int64_t i = 0; i < run.count; ++i) to[i * run.step[0]] = element;
     });
   });
-  bump_version();
+  x.bump_version();
+}
+
+void Tensor::fill(Scalar value) {
+  if (const auto* meta = recorder()) {
+    return meta->overwrite("fill", *this, [&value](Tensor& plain) { plain.fill(value); });
+  }
+  fill_with(*this, value, "fill");
 }
 
 Tensor& Tensor::zero_() {

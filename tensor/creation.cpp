@@ -10,19 +10,30 @@
 
 #include <qing/tensor/convert.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/scalar_rules.h>
 
 namespace qing {
 namespace {
 
-// Element i is value(i).
-template <class F> Tensor sequence(int64_t n, DType dtype, F value) {
+// Element i is value(i), a Scalar.
+template <class F> Tensor sequence(int64_t n, DType dtype, const char* op, F value) {
   Tensor tensor = Tensor::empty({n}, dtype);
   dispatch_all(dtype, [&](auto zero) {
     using T = decltype(zero);
     T* const out = tensor.data<T>();
-    for (int64_t i = 0; i < n; ++i) out[i] = convert<T>(value(i));
+    for (int64_t i = 0; i < n; ++i) out[i] = stored_as<T>(value(i), op);
   });
   return tensor;
+}
+
+__extension__ typedef __int128 Int128;  // holds differences and multiples of 64-bit numbers
+
+// The number as an integer, if it is one of 64 bits.
+std::optional<int64_t> as_int64(const Scalar& value) {
+  const auto bits = modulo_2_64(value);
+  if (!bits) return std::nullopt;
+  const auto number = static_cast<int64_t>(*bits);
+  return order(number, value) == 0 ? std::optional(number) : std::nullopt;
 }
 
 // The shape of nested lists, from the first of each level.
@@ -47,7 +58,7 @@ template <class T> void flatten_into(const NestedValues& values, const Shape& sh
         return;
       }
     } else if (dim == shape.size()) {
-      *out++ = convert<T>(value);
+      *out++ = stored_as<T>(value, "Tensor::of");
       return;
     }
     throw ShapeError(
@@ -71,34 +82,47 @@ Tensor Tensor::of(const NestedValues& values, DType dtype) {
 }
 
 Tensor Tensor::arange(int64_t n, DType dtype) {
-  return sequence(n, dtype, [](int64_t i) { return i; });
+  return sequence(n, dtype, "arange", [](int64_t i) { return Scalar(i); });
 }
 
 Tensor empty(Shape shape, DType dtype) { return Tensor::empty(std::move(shape), dtype); }
 Tensor zeros(Shape shape, DType dtype) { return Tensor::zeros(std::move(shape), dtype); }
 Tensor ones(Shape shape, DType dtype) { return Tensor::full(std::move(shape), 1, dtype); }
-Tensor full(Shape shape, double value, DType dtype) { return Tensor::full(std::move(shape), value, dtype); }
-Tensor scalar_tensor(double value, DType dtype) { return Tensor::full({}, value, dtype); }
+Tensor full(Shape shape, Scalar value, DType dtype) { return Tensor::full(std::move(shape), value, dtype); }
+Tensor scalar_tensor(Scalar value, DType dtype) { return Tensor::full({}, value, dtype); }
 Tensor empty_like(const Tensor& x) { return Tensor::empty(x.shape(), x.dtype()); }
 Tensor zeros_like(const Tensor& x) { return Tensor::zeros(x.shape(), x.dtype()); }
 Tensor ones_like(const Tensor& x) { return Tensor::full(x.shape(), 1, x.dtype()); }
-Tensor full_like(const Tensor& x, double value) { return Tensor::full(x.shape(), value, x.dtype()); }
+Tensor full_like(const Tensor& x, Scalar value) { return Tensor::full(x.shape(), value, x.dtype()); }
 
-Tensor arange(double start, double end, double step, DType dtype) {
-  const double count = std::ceil((end - start) / step);
-  if (!std::isfinite(start) || !std::isfinite(end) || !std::isfinite(step) || step == 0 || !(count >= 0)) {
-    throw ValueError(fmt::format("arange: from {} to {} by steps of {}", start, end, step));
+Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
+  const double low = start.to_double(), high = end.to_double(), by = step.to_double();
+  const auto first = as_int64(start), last = as_int64(end), stride = as_int64(step);
+  const bool exact = first && last && stride && *stride != 0;
+  const bool leads_away = by < 0 ? low < high : low > high;
+  if (!std::isfinite(low) || !std::isfinite(high) || !std::isfinite(by) || by == 0 || leads_away) {
+    throw ValueError(
+        fmt::format("arange: from {} to {} by steps of {}", to_string(start), to_string(end), to_string(step)));
+  }
+  double count = std::ceil((high - low) / by);
+  if (exact) {
+    const Int128 distance = static_cast<Int128>(*last) - *first;
+    count = static_cast<double>(distance / *stride + (distance % *stride != 0 ? 1 : 0));
   }
   if (count >= 0x1p53) throw ValueError(fmt::format("arange: {} elements are too many", count));
-  return sequence(static_cast<int64_t>(count), dtype, [=](int64_t i) { return start + static_cast<double>(i) * step; });
+  return sequence(static_cast<int64_t>(count), dtype, "arange", [=](int64_t i) {
+    // Whatever lies before an end of 64 bits fits in 64 bits.
+    return exact ? Scalar(static_cast<int64_t>(*first + static_cast<Int128>(i) * *stride))
+                 : Scalar(low + static_cast<double>(i) * by);
+  });
 }
 
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
   const double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0;
   // From both ends, so that the last is exactly `end`.
-  return sequence(steps, dtype, [=](int64_t i) {
-    return i < (steps + 1) / 2 ? start + static_cast<double>(i) * step
-                               : end - static_cast<double>(steps - 1 - i) * step;
+  return sequence(steps, dtype, "linspace", [=](int64_t i) {
+    return Scalar(i < (steps + 1) / 2 ? start + static_cast<double>(i) * step
+                                      : end - static_cast<double>(steps - 1 - i) * step);
   });
 }
 

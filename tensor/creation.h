@@ -9,18 +9,19 @@ namespace qing {
 Tensor empty(Shape shape, DType dtype = DType::f32);  ///< Uninitialised.
 Tensor zeros(Shape shape, DType dtype = DType::f32);
 Tensor ones(Shape shape, DType dtype = DType::f32);
-Tensor full(Shape shape, double value, DType dtype = DType::f32);
-Tensor scalar_tensor(double value, DType dtype = DType::f32);  ///< shape []
+Tensor full(Shape shape, Scalar value, DType dtype = DType::f32);
+Tensor scalar_tensor(Scalar value, DType dtype = DType::f32);  ///< shape []
 
 // Of x's shape and dtype, contiguous.
 Tensor empty_like(const Tensor& x);
 Tensor zeros_like(const Tensor& x);
 Tensor ones_like(const Tensor& x);
-Tensor full_like(const Tensor& x, double value);
+Tensor full_like(const Tensor& x, Scalar value);
 
-/// start, start + step, ... before `end`: ceil((end − start) / step) values. ValueError if step is 0 or leads away from
-/// end, or a bound is not finite.
-Tensor arange(double start, double end, double step = 1, DType dtype = DType::f32);
+/// start, start + step, ... before `end`: ceil((end − start) / step) values. Whole numbers are counted and added
+/// exactly, each rounded once to the dtype. Others are computed in f64. ValueError if step is 0 or leads away from end,
+/// a bound is not finite, or the dtype does not hold an element.
+Tensor arange(Scalar start, Scalar end, Scalar step = 1, DType dtype = DType::f32);
 /// `steps` values from start to end, both included, evenly apart; steps ≥ 0.
 Tensor linspace(double start, double end, int64_t steps, DType dtype = DType::f32);
 Tensor eye(int64_t n, DType dtype = DType::f32);             ///< The identity, [n, n].

@@ -6,16 +6,20 @@
 #include <algorithm>
 #include <cmath>
 
-#include <qing/tensor/convert.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/scalar_rules.h>
 #include <qing/tensor/strided.h>
 #include <qing/tensor/wrapping.h>
 
 namespace qing {
 namespace {
 
-// x[i] = f(x[i], y[i]), y broadcast and converted.
-template <class T, class F> void update_as(Tensor& x, const Tensor& y, F f) {
+// x[i] = f(x[i], y[i]), y broadcast and converted. A fraction must not be lost on the way.
+template <class T, class F> void update_as(Tensor& x, const Tensor& y, const char* op, F f) {
+  if (std::is_integral_v<T> && is_floating(y.dtype())) {
+    throw DTypeError(fmt::format("{}: an operand of {} for a tensor of {}; convert one with Tensor::to", op,
+                                 name_of(y.dtype()), name_of(x.dtype())));
+  }
   const Tensor operand = operand_for(x, y.to(x.dtype()));
   T* const out = x.data<T>();
   const T* const in = operand.data<T>();
@@ -36,39 +40,77 @@ template <class T, class F> void update_as(Tensor& x, const Tensor& y, F f) {
 
 template <class F> Tensor& update(Tensor& x, const Tensor& y, const char* op, F f) {
   check_writable(x, op);
-  dispatch_number(x.dtype(), op, [&](auto zero) { update_as<decltype(zero)>(x, y, f); });
+  dispatch_number(x.dtype(), op, [&](auto zero) { update_as<decltype(zero)>(x, y, op, f); });
   x.bump_version();
   return x;
 }
 
-// A number for an operation on x, as a tensor without dimensions.
-Tensor number(double value, const Tensor& x, const char* op) {
-  if (!is_floating(x.dtype()) && value != std::trunc(value)) {
-    throw ValueError(fmt::format("{}: {} is no integer, and the tensor is {}; convert it with Tensor::to", op, value,
-                                 name_of(x.dtype())));
+[[noreturn]] void refuse_fraction(const Scalar& value, const Tensor& x, const char* op) {
+  throw ValueError(fmt::format("{}: {} is no integer, and the tensor is {}; convert it with Tensor::to", op,
+                               to_string(value), name_of(x.dtype())));
+}
+
+// A number as an operand of arithmetic on x.
+Tensor number(const Scalar& value, const Tensor& x, const char* op) {
+  const auto operand = arithmetic_scalar(value, x.dtype());
+  if (!operand) refuse_fraction(value, x, op);
+  return *operand;
+}
+
+// x[i] = combine(x[i], factor·y[i])
+template <class Combine>
+Tensor& update_scaled(Tensor& x, const Tensor& y, const Scalar& factor, const char* op, Combine combine) {
+  const Tensor a = number(factor, x, op);
+  check_writable(x, op);
+  dispatch_number(x.dtype(), op, [&](auto zero) {
+    using T = decltype(zero);
+    update_as<T>(x, y, op, [a = *a.data<T>(), combine](T v, T w) { return combine(v, wrapping_mul(a, w)); });
+  });
+  x.bump_version();
+  return x;
+}
+
+// Whether an integer tensor has no elements beyond the bound, since its dtype holds none. ValueError if it has no
+// elements within the bound, or for a fraction or NaN.
+template <class T> bool bounds_nothing(const Scalar& bound, bool lower, const Tensor& x) {
+  if constexpr (std::is_floating_point_v<T>) {
+    return false;
+  } else {
+    using Limits = std::numeric_limits<T>;
+    const double value = bound.to_double();
+    if (std::isnan(value) || value != std::trunc(value)) refuse_fraction(bound, x, "clamp_");
+    const bool below = order(Limits::min(), bound) > 0, above = order(Limits::max(), bound) < 0;
+    if (lower ? above : below) refuse_to_store(bound, x.dtype(), "clamp_");
+    return below || above;
   }
-  return Tensor::full({}, value, x.dtype());
+}
+
+// x[i] = choose(x[i], bound)
+template <class Choose> void clamp_to(Tensor& x, const Scalar& bound, bool lower, Choose choose) {
+  dispatch_number(x.dtype(), "clamp_", [&](auto zero) {
+    using T = decltype(zero);
+    if (!bounds_nothing<T>(bound, lower, x)) update(x, number(bound, x, "clamp_"), "clamp_", choose);
+  });
 }
 
 }  // namespace
 
-Tensor& Tensor::add_(const Tensor& other, double alpha) {
+Tensor& Tensor::add_(const Tensor& other, Scalar alpha) {
   if (const auto* meta = recorder_of(*this, other)) {
     meta->add_(*this, other, alpha);
     return *this;
   }
-  const Tensor factor = number(alpha, *this, "add_");
-  check_writable(*this, "add_");
-  dispatch_number(dtype(), "add_", [&](auto zero) {
-    using T = decltype(zero);
-    update_as<T>(*this, other, [a = *factor.data<T>()](T x, T y) { return wrapping_add(x, wrapping_mul(a, y)); });
-  });
-  bump_version();
-  return *this;
+  return update_scaled(*this, other, alpha, "add_", [](auto x, auto y) { return wrapping_add(x, y); });
 }
-Tensor& Tensor::add_(double value) { return add_(number(value, *this, "add_")); }
-Tensor& Tensor::sub_(const Tensor& other, double alpha) { return add_(other, -alpha); }
-Tensor& Tensor::sub_(double value) { return sub_(number(value, *this, "sub_")); }
+Tensor& Tensor::add_(Scalar value) { return add_(number(value, *this, "add_")); }
+Tensor& Tensor::sub_(const Tensor& other, Scalar alpha) {
+  if (const auto* meta = recorder_of(*this, other)) {
+    meta->sub_(*this, other, alpha);
+    return *this;
+  }
+  return update_scaled(*this, other, alpha, "sub_", [](auto x, auto y) { return wrapping_sub(x, y); });
+}
+Tensor& Tensor::sub_(Scalar value) { return sub_(number(value, *this, "sub_")); }
 
 Tensor& Tensor::mul_(const Tensor& other) {
   if (const auto* meta = recorder_of(*this, other)) {
@@ -77,7 +119,7 @@ Tensor& Tensor::mul_(const Tensor& other) {
   }
   return update(*this, other, "mul_", [](auto x, auto y) { return wrapping_mul(x, y); });
 }
-Tensor& Tensor::mul_(double value) { return mul_(number(value, *this, "mul_")); }
+Tensor& Tensor::mul_(Scalar value) { return mul_(number(value, *this, "mul_")); }
 
 Tensor& Tensor::div_(const Tensor& other) {
   if (const auto* meta = recorder_of(*this, other)) {
@@ -87,25 +129,30 @@ Tensor& Tensor::div_(const Tensor& other) {
   check_writable(*this, "div_");
   dispatch_floating(dtype(), "div_", [&](auto zero) {
     using T = decltype(zero);
-    update_as<T>(*this, other, [](T x, T y) { return x / y; });
+    update_as<T>(*this, other, "div_", [](T x, T y) { return x / y; });
   });
   bump_version();
   return *this;
 }
-Tensor& Tensor::div_(double value) { return div_(number(value, *this, "div_")); }
+Tensor& Tensor::div_(Scalar value) {
+  dispatch_floating(dtype(), "div_", [](auto) {});  // before the number is looked at
+  return div_(number(value, *this, "div_"));
+}
 
-Tensor& Tensor::clamp_(std::optional<double> low, std::optional<double> high) {
+Tensor& Tensor::clamp_(std::optional<Scalar> low, std::optional<Scalar> high) {
   if (!low && !high) throw ValueError("clamp_: neither a lower nor an upper bound");
   if (const auto* meta = recorder()) {
     meta->clamp_(*this, low, high);
     return *this;
   }
-  if (low) update(*this, number(*low, *this, "clamp_"), "clamp_", [](auto x, auto y) { return x < y ? y : x; });
-  if (high) update(*this, number(*high, *this, "clamp_"), "clamp_", [](auto x, auto y) { return x > y ? y : x; });
+  check_writable(*this, "clamp_");
+  if (low) clamp_to(*this, *low, true, [](auto x, auto y) { return x < y ? y : x; });
+  if (high) clamp_to(*this, *high, false, [](auto x, auto y) { return x > y ? y : x; });
+  bump_version();
   return *this;
 }
 
-Tensor& Tensor::masked_fill_(const Tensor& mask, double value) {
+Tensor& Tensor::masked_fill_(const Tensor& mask, Scalar value) {
   if (mask.dtype() != DType::boolean) {
     throw DTypeError(fmt::format("masked_fill_: the mask is {}, not bool; make it with ne", name_of(mask.dtype())));
   }
@@ -119,11 +166,12 @@ Tensor& Tensor::masked_fill_(const Tensor& mask, double value) {
     using T = decltype(zero);
     T* const out = data<T>();
     const bool* const in = chosen.data<bool>();
-    for_each_run(shape(), {&strides(), &chosen.strides()}, [=, element = convert<T>(value)](const Run& run) {
-      for (int64_t i = 0; i < run.count; ++i) {
-        if (in[run.offset[1] + i * run.step[1]]) out[run.offset[0] + i * run.step[0]] = element;
-      }
-    });
+    for_each_run(shape(), {&strides(), &chosen.strides()},
+                 [=, element = stored_as<T>(value, "masked_fill_")](const Run& run) {
+                   for (int64_t i = 0; i < run.count; ++i) {
+                     if (in[run.offset[1] + i * run.step[1]]) out[run.offset[0] + i * run.step[0]] = element;
+                   }
+                 });
   });
   bump_version();
   return *this;

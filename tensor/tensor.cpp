@@ -10,6 +10,7 @@
 #include <qing/tensor/allocator.h>
 #include <qing/tensor/convert.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/scalar_rules.h>
 
 namespace qing {
 
@@ -75,9 +76,9 @@ Tensor Tensor::zeros(Shape shape, DType dtype) {
   return tensor;
 }
 
-Tensor Tensor::full(Shape shape, double value, DType dtype) {
+Tensor Tensor::full(Shape shape, Scalar value, DType dtype) {
   Tensor tensor = empty(std::move(shape), dtype);
-  tensor.fill(value);
+  fill_with(tensor, value, "full");
   return tensor;
 }
 
@@ -171,7 +172,10 @@ bool Tensor::may_overlap(const Tensor& other) const {
 }
 
 double Tensor::at(std::initializer_list<int64_t> position) const { return element(*this, position, "at").item(); }
-void Tensor::set(std::initializer_list<int64_t> position, double value) { element(*this, position, "set").fill(value); }
+void Tensor::set(std::initializer_list<int64_t> position, Scalar value) {
+  Tensor place = element(*this, position, "set");
+  fill_with(place, value, "set");
+}
 
 double Tensor::item() const {
   if (numel() != 1) throw ShapeError("item: a tensor of shape " + to_string(shape()) + " has not one element");

@@ -19,6 +19,7 @@
 #include <qing/tensor/dtype.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/layout.h>
+#include <qing/tensor/scalar.h>
 
 namespace qing {
 
@@ -43,11 +44,12 @@ struct AutogradMeta {
   virtual Tensor to(const Tensor& x, DType dtype) const = 0;
   // In-place operations.
   virtual void copy_from(Tensor& x, const Tensor& source) const = 0;
-  virtual void add_(Tensor& x, const Tensor& other, double alpha) const = 0;
+  virtual void add_(Tensor& x, const Tensor& other, Scalar alpha) const = 0;
+  virtual void sub_(Tensor& x, const Tensor& other, Scalar alpha) const = 0;
   virtual void mul_(Tensor& x, const Tensor& other) const = 0;
   virtual void div_(Tensor& x, const Tensor& other) const = 0;
-  virtual void clamp_(Tensor& x, std::optional<double> low, std::optional<double> high) const = 0;
-  virtual void masked_fill_(Tensor& x, const Tensor& mask, double value) const = 0;
+  virtual void clamp_(Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) const = 0;
+  virtual void masked_fill_(Tensor& x, const Tensor& mask, Scalar value) const = 0;
   /// Any operation that gives every element of x a value that no gradient flows into. `write` does it to a tensor on
   /// the same memory that is outside the graph.
   virtual void overwrite(const char* op, Tensor& x, const std::function<void(Tensor&)>& write) const = 0;
@@ -75,13 +77,13 @@ class Storage {
 /// A number or a list of such: what nested braces become. Lists of different lengths are refused when a tensor is made.
 class NestedValues {
  public:
-  template <std::floating_point T> NestedValues(T value) : value_(static_cast<double>(value)) {}
-  template <std::integral T> NestedValues(T value) : value_(static_cast<int64_t>(value)) {}
+  template <std::floating_point T> NestedValues(T value) : value_(Scalar(value)) {}
+  template <std::integral T> NestedValues(T value) : value_(Scalar(value)) {}
   NestedValues(std::initializer_list<NestedValues> list) : value_(std::vector<NestedValues>(list)) {}
-  const std::variant<double, int64_t, std::vector<NestedValues>>& value() const { return value_; }
+  const std::variant<Scalar, std::vector<NestedValues>>& value() const { return value_; }
 
  private:
-  std::variant<double, int64_t, std::vector<NestedValues>> value_;
+  std::variant<Scalar, std::vector<NestedValues>> value_;
 };
 
 class Tensor {
@@ -97,14 +99,15 @@ class Tensor {
 
   static Tensor empty(Shape shape, DType dtype = DType::f32);  ///< Uninitialised.
   static Tensor zeros(Shape shape, DType dtype = DType::f32);
-  static Tensor full(Shape shape, double value, DType dtype = DType::f32);
-  static Tensor arange(int64_t n, DType dtype = DType::i64);  ///< 0, 1, ..., n-1
+  static Tensor full(Shape shape, Scalar value, DType dtype = DType::f32);
+  /// 0, 1, ..., n−1. ValueError if the dtype does not hold n−1.
+  static Tensor arange(int64_t n, DType dtype = DType::i64);
   template <class T>
   static Tensor from(std::span<const T> values, Shape shape);  ///< Copies; ShapeError if the count differs.
   template <class T> static Tensor from(std::initializer_list<T> values, Shape shape) {
     return from(std::span<const T>(values.begin(), values.size()), std::move(shape));
   }
-  /// Tensor::of({{1, 2}, {3, 4}}); ShapeError if the lists are ragged.
+  /// Tensor::of({{1, 2}, {3, 4}}). ShapeError if the lists are ragged, ValueError if the dtype does not hold a number.
   static Tensor of(const NestedValues& values, DType dtype = DType::f32);
   /// A tensor over memory that is not qing's, without a copy. `data` is the first element; strides, in elements, may be
   /// negative or 0 and are those of a contiguous tensor if left out. `release` is called when the last tensor on it
@@ -135,7 +138,7 @@ class Tensor {
   /// The value of a one-element tensor of any arithmetic dtype.
   double item() const;
   double at(std::initializer_list<int64_t> position) const;  ///< One element; IndexError when out of range.
-  void set(std::initializer_list<int64_t> position, double value);
+  void set(std::initializer_list<int64_t> position, Scalar value);
 
   // Views share storage. On a tensor that takes part in a graph they are recorded, like the functions of
   // <qing/autograd/ops.h> of the same names.
@@ -177,21 +180,24 @@ class Tensor {
   // of a recorded tensor; under NoGradGuard nothing is recorded or refused. The right operand broadcasts, converts to
   // this dtype and may overlap this tensor. ValueError if elements of this tensor share memory (expanded, overlapping
   // windows). Arithmetic is for f32, f64 and the integers (DTypeError otherwise); integers wrap, and div_ is for
-  // floating dtypes alone. Writes through data(), span() and the functions of tensor/ops are never recorded, nor are
-  // writes through another tensor on the same memory that is no view of this one: detach(), alias(), Tensor::wrap.
+  // floating dtypes alone. A floating operand of an integer tensor is a DTypeError, a number with a fraction beside one
+  // a ValueError. Scalar states what becomes of numbers out of a dtype's range. Writes through data(), span() and the
+  // functions of tensor/ops are never recorded, nor are writes through another tensor on the same memory that is no
+  // view of this one: detach(), alias(), Tensor::wrap.
   void copy_from(const Tensor& source);
-  void fill(double value);
+  void fill(Scalar value);
   Tensor& zero_();
-  Tensor& add_(const Tensor& other, double alpha = 1);  ///< += alpha · other
-  Tensor& add_(double value);
-  Tensor& sub_(const Tensor& other, double alpha = 1);
-  Tensor& sub_(double value);
+  Tensor& add_(const Tensor& other, Scalar alpha = 1);  ///< += alpha · other
+  Tensor& add_(Scalar value);
+  Tensor& sub_(const Tensor& other, Scalar alpha = 1);
+  Tensor& sub_(Scalar value);
   Tensor& mul_(const Tensor& other);
-  Tensor& mul_(double value);
+  Tensor& mul_(Scalar value);
   Tensor& div_(const Tensor& other);
-  Tensor& div_(double value);
-  Tensor& clamp_(std::optional<double> low, std::optional<double> high);  ///< NaN stays.
-  Tensor& masked_fill_(const Tensor& mask, double value);                 ///< `mask` is bool and broadcasts.
+  Tensor& div_(Scalar value);
+  /// NaN stays. A bound that the dtype does not hold is none where no element lies beyond it, else a ValueError.
+  Tensor& clamp_(std::optional<Scalar> low, std::optional<Scalar> high);
+  Tensor& masked_fill_(const Tensor& mask, Scalar value);  ///< `mask` is bool and broadcasts.
   uint64_t version() const;
   void bump_version();
 

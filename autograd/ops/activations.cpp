@@ -12,6 +12,7 @@
 #include <qing/autograd/ops/pointwise.h>
 #include <qing/autograd/ops/selection.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/tensor/ops/compare.h>
 
 namespace qing {
 namespace {
@@ -34,6 +35,7 @@ Tensor scaled_elu(OpName name, const Tensor& x, double alpha, double scale, doub
 }
 
 std::pair<Tensor, Tensor> halves(const Tensor& x, int64_t dim, const char* op) {
+  check_floating(x, op);
   const int64_t size = x.size(wrap_dim(dim, x.dim(), op));
   if (size % 2 != 0) {
     throw ShapeError(fmt::format("{}: dimension {} of {} has no halves", op, dim, to_string(x.shape())));
@@ -55,23 +57,31 @@ Tensor log_sigmoid(const Tensor& x) {
 }
 
 Tensor logit(const Tensor& x, std::optional<double> eps) {
-  const Tensor inside = eps ? clamp(x, *eps, 1 - *eps) : x;
-  const auto f = [](auto v) { return std::log(v / (1 - v)); };
-  // Beyond 0 and 1 there is no function.
-  const auto df = [](auto v, auto) {
-    return v < 0 || v > 1 ? std::numeric_limits<decltype(v)>::quiet_NaN() : 1 / (v * (1 - v));
+  // Parameters: the bounds, and the derivative beyond them. Without eps there is no function beyond 0 and 1. A negative
+  // eps is none, as in PyTorch.
+  const bool bounded = eps && *eps >= 0;
+  const double low = bounded ? *eps : 0, high = 1 - low,
+               beyond = bounded ? 0 : std::numeric_limits<double>::quiet_NaN();
+  const auto bounded_f = [](auto v, const auto* p) {
+    const auto inside = v < p[0] ? p[0] : (v > p[1] ? p[1] : v);
+    return std::log(inside / (1 - inside));
   };
-  const auto slope = [](const Tensor& x, const Tensor&) {
-    const Tensor outside = map(
-        "logit", [](auto v) { return v < 0 || v > 1; }, x.alias());
-    return where(outside, std::numeric_limits<double>::quiet_NaN(), reciprocal(slope_of_sigmoid(x)));
+  const auto plain_f = [](auto v) { return std::log(v / (1 - v)); };
+  const auto df = [](auto v, auto, const auto* p) { return v < p[0] || v > p[1] ? p[2] : 1 / (v * (1 - v)); };
+  const auto slope = [=](const Tensor& x, const Tensor&) {
+    const Tensor outside = logical_or(lt(x.alias(), low), gt(x.alias(), high));
+    return where(outside, beyond, reciprocal(slope_of_sigmoid(x)));
   };
-  return unary({"logit", Loops(f, df), Uses::input, slope}, inside);
+  return unary({"logit", bounded ? Loops(bounded_f, df) : Loops(plain_f, df), Uses::input, slope, {low, high, beyond}},
+               x);
 }
 
 Tensor relu(const Tensor& x) { return unary({"relu", Unary::relu, Uses::input}, x); }
 
-Tensor relu6(const Tensor& x) { return hardtanh(x, 0, 6); }
+Tensor relu6(const Tensor& x) {
+  check_floating(x, "relu6");
+  return hardtanh(x, 0, 6);
+}
 
 Tensor leaky_relu(const Tensor& x, double negative_slope) {
   return unary({"leaky_relu", Unary::leaky_relu, Uses::input, nullptr, {negative_slope}}, x);

@@ -10,8 +10,9 @@ namespace qing {
 
 Tensor sigmoid(const Tensor& x);      ///< 1/(1 + e^−x)
 Tensor log_sigmoid(const Tensor& x);  ///< ln sigmoid(x)
-Tensor logit(const Tensor& x,
-             std::optional<double> eps = std::nullopt);  ///< ln(x/(1−x)), x first clamped to [eps, 1−eps]
+/// ln(x/(1−x)), x first clamped to [eps, 1−eps] unless eps is negative. The gradient is 0 beyond the bounds, and that
+/// of the inside at them; without eps it is NaN below 0 and above 1.
+Tensor logit(const Tensor& x, std::optional<double> eps = std::nullopt);
 
 Tensor relu(const Tensor& x);   ///< derivative 0 at 0
 Tensor relu6(const Tensor& x);  ///< hardtanh(x, 0, 6)

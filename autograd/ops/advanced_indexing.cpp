@@ -8,10 +8,12 @@
 #include <vector>
 
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/pointwise.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/indexing.h>
 #include <qing/tensor/ops/truth.h>
+#include <qing/tensor/scalar_rules.h>
 
 namespace qing {
 namespace {
@@ -150,8 +152,9 @@ Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, const Tens
   return selection.restored(placed, x);
 }
 
-Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, double value, bool accumulate) {
-  return index_put(x, indices, Tensor::full({}, value, x.dtype()), accumulate);
+Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, Scalar value, bool accumulate) {
+  const Tensor values = accumulate ? operand_like(x, value, "index_put") : stored_scalar(value, x.dtype(), "index_put");
+  return index_put(x, indices, values, accumulate);
 }
 
 }  // namespace qing

@@ -1,8 +1,6 @@
 // Arithmetic. The sink sums the gradient of a broadcast operand back down to its shape.
 #include <qing/autograd/ops/arithmetic.h>
 
-#include <fmt/format.h>
-
 #include <cmath>
 
 #include <qing/autograd/ops/pointwise.h>
@@ -18,15 +16,6 @@ bool is_integer(DType dtype) {
 // Floating numbers by the kernels, integers by themselves.
 Tensor apply_any(Binary op, IntegerBinary integer, const Tensor& a, const Tensor& b, const char* name) {
   return is_integer(a.dtype()) && is_integer(b.dtype()) ? integer_binary(integer, a, b, name) : apply(op, a, b, name);
-}
-
-// A number as an operand beside x: it must not lose its fraction to x's dtype.
-Tensor operand(const Tensor& x, double value, const char* name) {
-  if (is_integer(x.dtype()) && value != std::floor(value)) {
-    throw DTypeError(fmt::format("{}: {} is no integer, beside a tensor of {}; convert it with Tensor::to", name, value,
-                                 name_of(x.dtype())));
-  }
-  return constant_like(x, value);
 }
 
 }  // namespace
@@ -68,21 +57,21 @@ Tensor div(const Tensor& a, const Tensor& b) {
   Tensor y = apply(Binary::div, a, b, "div");
   if (recording({a, b})) {
     record("div", y, {a, b}, [b = Saved(b), y = Saved(y)](const Tensor& dy, GradSink& grad) {
-      const Tensor da = div(dy, grad.input(1, b));
-      grad.add(0, da);
-      // d(a/b)/db = −(a/b)/b
-      if (grad.needs(1)) grad.add(1, neg(mul(da, grad.output(y))));
+      const Tensor divisor = grad.input(1, b);
+      if (grad.needs(0)) grad.add(0, div(dy, divisor));
+      // d(a/b)/db = −(a/b)/b. The quotient comes first: dy/b may be 0 where a/b is infinite.
+      if (grad.needs(1)) grad.add(1, neg(mul(dy, div(grad.output(y), divisor))));
     });
   }
   return y;
 }
 
-Tensor add(const Tensor& a, double b) { return add(a, operand(a, b, "add")); }
-Tensor sub(const Tensor& a, double b) { return sub(a, operand(a, b, "sub")); }
-Tensor sub(double a, const Tensor& b) { return sub(operand(b, a, "sub"), b); }
-Tensor mul(const Tensor& a, double b) { return mul(a, operand(a, b, "mul")); }
-Tensor div(const Tensor& a, double b) { return div(a, operand(a, b, "div")); }
-Tensor div(double a, const Tensor& b) { return div(operand(b, a, "div"), b); }
+Tensor add(const Tensor& a, Scalar b) { return add(a, operand_like(a, b, "add")); }
+Tensor sub(const Tensor& a, Scalar b) { return sub(a, operand_like(a, b, "sub")); }
+Tensor sub(Scalar a, const Tensor& b) { return sub(operand_like(b, a, "sub"), b); }
+Tensor mul(const Tensor& a, Scalar b) { return mul(a, operand_like(a, b, "mul")); }
+Tensor div(const Tensor& a, Scalar b) { return div(a, floating_operand(a, b, "div")); }
+Tensor div(Scalar a, const Tensor& b) { return div(floating_operand(b, a, "div"), b); }
 
 Tensor neg(const Tensor& x) { return unary({"neg", Unary::neg, Uses::nothing}, x); }
 
@@ -115,7 +104,9 @@ Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, double value) 
 
 Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight) {
   // From the nearer end, so that both ends are met exactly.
-  const auto f = [](auto p, auto q, auto w) { return w < decltype(w)(0.5) ? p + w * (q - p) : q - (q - p) * (1 - w); };
+  const auto f = [](auto p, auto q, auto w) {
+    return std::abs(w) < decltype(w)(0.5) ? p + w * (q - p) : q - (q - p) * (1 - w);
+  };
   Tensor y = map("lerp", f, a, b, weight);
   if (recording({a, b, weight})) {
     record("lerp", y, {a, b, weight},
@@ -128,6 +119,6 @@ Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight) {
   return y;
 }
 
-Tensor lerp(const Tensor& a, const Tensor& b, double weight) { return lerp(a, b, constant_like(a, weight)); }
+Tensor lerp(const Tensor& a, const Tensor& b, double weight) { return lerp(a, b, floating_operand(a, weight, "lerp")); }
 
 }  // namespace qing

@@ -12,6 +12,7 @@
 #include <qing/autograd/ops/views_detail.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/lanes.h>
+#include <qing/tensor/scalar_rules.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {
@@ -183,7 +184,7 @@ std::vector<Edge> edges_of(const Tensor& x, const std::vector<int64_t>& padding)
   return edges;
 }
 
-Tensor pad_with(const Tensor& x, const std::vector<Edge>& edges, double value) {
+Tensor pad_with(const Tensor& x, const std::vector<Edge>& edges, const Scalar& value) {
   Shape shape = x.shape();
   // Where x's part lies in the result, and which part of x that is; negative padding crops.
   std::vector<int64_t> to(shape.size(), 0), from(shape.size(), 0), size = shape;
@@ -204,7 +205,8 @@ Tensor pad_with(const Tensor& x, const std::vector<Edge>& edges, double value) {
     }
     return whole;
   };
-  Tensor y = Tensor::full(shape, value, x.dtype());
+  Tensor y = Tensor::empty(shape, x.dtype());
+  fill_with(y, value, "pad");
   part_at(y, to).copy_from(part_at(x.alias(), from));
   if (recording({x})) {
     std::vector<Edge> undone;
@@ -222,7 +224,7 @@ int64_t reflected(int64_t i, int64_t size) {
 
 }  // namespace
 
-Tensor pad(const Tensor& x, const std::vector<int64_t>& padding, PadMode mode, double value) {
+Tensor pad(const Tensor& x, const std::vector<int64_t>& padding, PadMode mode, Scalar value) {
   const std::vector<Edge> edges = edges_of(x, padding);
   if (mode == PadMode::constant) return pad_with(x, edges, value);
   Tensor y = x;

@@ -37,6 +37,6 @@ Tensor diag(const Tensor& x, int64_t diagonal = 0);
 enum class PadMode { constant, reflect, replicate, circular };
 /// `padding` is {before, after} of the last dimension, then of the one before it, and so on. Negative ones crop, in
 /// mode constant. reflect: less than the size, which does not repeat the edge; circular: at most the size (ValueError).
-Tensor pad(const Tensor& x, const std::vector<int64_t>& padding, PadMode mode = PadMode::constant, double value = 0);
+Tensor pad(const Tensor& x, const std::vector<int64_t>& padding, PadMode mode = PadMode::constant, Scalar value = 0);
 
 }  // namespace qing

@@ -258,6 +258,7 @@ Tensor conv2d(const Tensor& input, const Tensor& weight, const Tensor& bias, con
 Tensor conv1d(const Tensor& input, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options) {
   check_options({options.stride, options.dilation}, {options.padding}, options.groups, "conv1d");
   check_weight(weight, 3, "conv1d");
+  check_floating(input, "conv1d");
   return batched(input, 3, "conv1d", [&](const Tensor& x) {
     check_shapes(x, weight, bias, options.groups, false, "conv1d");
     const Conv2dOptions flat{.stride = {1, options.stride},
@@ -287,6 +288,7 @@ Tensor conv_transpose1d(const Tensor& input, const Tensor& weight, const Tensor&
   constexpr const char* op = "conv_transpose1d";
   check_options({options.stride, options.dilation}, {options.padding, options.output_padding}, options.groups, op);
   check_weight(weight, 3, op);
+  check_floating(input, op);
   return batched(input, 3, op, [&](const Tensor& x) {
     check_shapes(x, weight, bias, options.groups, true, op);
     const ConvTranspose2dOptions flat{.stride = {1, options.stride},

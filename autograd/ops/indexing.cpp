@@ -7,10 +7,12 @@
 
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/picking.h>
+#include <qing/autograd/ops/pointwise.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/indexing.h>
+#include <qing/tensor/scalar_rules.h>
 
 namespace qing {
 namespace {
@@ -93,10 +95,10 @@ Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index) {
   return y;
 }
 
-Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, double alpha) {
+Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha) {
   const int64_t d = wrap_dim(dim, x.dim(), "index_add");
   const Tensor rows = row_index(x, d, index, &source, "index_add");
-  if (alpha != 1) return index_add(x, d, rows, scale(source, alpha));
+  if (alpha.to_double() != 1) return index_add(x, d, rows, mul(source, operand_like(x, alpha, "index_add")));
   Tensor y = x.alias().clone();
   place_rows(y, d, rows, source.alias(), Placing::add);
   if (recording({x, source})) {
@@ -150,8 +152,8 @@ Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& 
   return y;
 }
 
-Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, double value) {
-  return scatter(x, dim, index, Tensor::full(index.shape(), value, x.dtype()));
+Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, Scalar value) {
+  return scatter(x, dim, index, stored_scalar(value, x.dtype(), "scatter").expand(index.shape()));
 }
 
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source) {

@@ -13,7 +13,7 @@ namespace qing {
 /// x[.., index[j], ..] along `dim` for an index [n].
 Tensor index_select(const Tensor& x, int64_t dim, const Tensor& index);
 /// x with alpha·source[.., j, ..] added at index[j] of `dim`; source has x's shape but for `dim`, where it is n.
-Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, double alpha = 1);
+Tensor index_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, Scalar alpha = 1);
 /// x with source[.., j, ..] in place of index[j]; of several the last one stays.
 Tensor index_copy(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
 
@@ -23,7 +23,7 @@ Tensor gather(const Tensor& x, int64_t dim, const Tensor& index);
 /// x with source[i..] in place of [.., index[i..], ..]; of several the last one stays. source is at least as large as
 /// index; the elements beyond it are not used.
 Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
-Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, double value);
+Tensor scatter(const Tensor& x, int64_t dim, const Tensor& index, Scalar value);
 /// x with source[i..] added there.
 Tensor scatter_add(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source);
 enum class ScatterReduce { sum, prod, mean, amax, amin };
@@ -43,7 +43,7 @@ Tensor index(const Tensor& x, const std::vector<Tensor>& indices);
 /// x with values, which broadcast to what index() selects, in its place, the last one where several meet; or added to
 /// it, all of them, if accumulate.
 Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, const Tensor& values, bool accumulate = false);
-Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, double value, bool accumulate = false);
+Tensor index_put(const Tensor& x, const std::vector<Tensor>& indices, Scalar value, bool accumulate = false);
 
 /// The elements where `mask` (bool or u8, broadcast with x) is not 0, in row-major order: shape [n].
 Tensor masked_select(const Tensor& x, const Tensor& mask);

@@ -63,6 +63,7 @@ Tensor gaussian_nll_loss(const Tensor& x, const Tensor& target, const Tensor& va
 
 Tensor hinge_embedding_loss(const Tensor& x, const Tensor& target, double margin, Reduction reduction) {
   constexpr const char* op = "hinge_embedding_loss";
+  check_floating(x, op);
   check_alike(x, target, op);
   const Tensor similar = mask(target, op, [](auto t) { return t != -1; });
   const Tensor different = mask(target, op, [](auto t) { return t != 1; });
@@ -72,6 +73,7 @@ Tensor hinge_embedding_loss(const Tensor& x, const Tensor& target, double margin
 
 Tensor margin_ranking_loss(const Tensor& a, const Tensor& b, const Tensor& target, double margin, Reduction reduction) {
   constexpr const char* op = "margin_ranking_loss";
+  check_floating(a, op);
   check_alike(a, b, op);
   check_alike(a, target, op);
   return reduced(relu(plus(mul(target, sub(b, a)), margin)), reduction, op);
@@ -80,6 +82,7 @@ Tensor margin_ranking_loss(const Tensor& a, const Tensor& b, const Tensor& targe
 Tensor cosine_embedding_loss(const Tensor& a, const Tensor& b, const Tensor& target, double margin,
                              Reduction reduction) {
   constexpr const char* op = "cosine_embedding_loss";
+  check_floating(a, op);
   check_alike(a, b, op);
   check_same_dtype(a, target, op);
   const bool fits = (a.dim() == 1 || a.dim() == 2) && target.shape() == Shape(a.shape().begin(), a.shape().end() - 1);
@@ -97,6 +100,7 @@ Tensor cosine_embedding_loss(const Tensor& a, const Tensor& b, const Tensor& tar
 Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin,
                            Reduction reduction) {
   constexpr const char* op = "triplet_margin_loss";
+  check_floating(anchor, op);
   check_alike(anchor, positive, op);
   check_alike(anchor, negative, op);
   if (anchor.dim() < 1) throw ShapeError(fmt::format("{}: needs [..., n], got shape []", op));

@@ -1,10 +1,13 @@
 #include <qing/autograd/ops/pointwise.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/scalar_rules.h>
 
 namespace qing {
 namespace {
@@ -58,6 +61,13 @@ Tensor slope_of(const Pointwise& function, const Tensor& x, const Tensor& y, con
 Loops::Loops(Unary op)
     : f32_(kernels::kernels<float>().unary[static_cast<size_t>(op)]),
       f64_(kernels::kernels<double>().unary[static_cast<size_t>(op)]) {}
+
+Tensor operand_like(const Tensor& x, const Scalar& value, const char* op) {
+  const auto tensor = arithmetic_scalar(value, x.dtype());
+  if (tensor) return *tensor;
+  throw DTypeError(fmt::format("{}: {} is no integer, beside a tensor of {}; convert it with Tensor::to", op,
+                               to_string(value), name_of(x.dtype())));
+}
 
 Tensor unary(const Pointwise& function, const Tensor& x) {
   Tensor y = forward(function, x);

@@ -16,6 +16,7 @@
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/arithmetic.h>
+#include <qing/tensor/denormals.h>
 #include <qing/tensor/kernels/pointwise.h>
 #include <qing/tensor/ops/elementwise.h>
 
@@ -23,7 +24,8 @@ namespace qing {
 
 using kernels::Unary;
 
-/// The loops of a function for both dtypes.
+/// The loops of a function for both dtypes. Those of lambdas see and give denormal numbers: the C library's functions
+/// are wrong where the processor takes denormals for zero.
 class Loops {
  public:
   Loops(Unary op);  // NOLINT(google-explicit-constructor): the name stands for its loops
@@ -41,6 +43,7 @@ class Loops {
 
  private:
   template <class T, class F> static void forward(int64_t n, const T* x, T* y, const T* p) {
+    const KeepDenormals keep;
     for (int64_t i = 0; i < n; ++i) {
       if constexpr (std::is_invocable_v<F, T, const T*>) {
         y[i] = static_cast<T>(F{}(x[i], p));
@@ -51,6 +54,7 @@ class Loops {
   }
   template <class T, class D>
   static void backward(int64_t n, const T* x, const T* y, const T* dy, T* dx, bool accumulate, const T* p) {
+    const KeepDenormals keep;
     for (int64_t i = 0; i < n; ++i) {
       T slope;
       if constexpr (std::is_invocable_v<D, T, T, const T*>) {
@@ -85,6 +89,16 @@ Tensor unary(const Pointwise& function, const Tensor& x);
 
 /// A tensor of one element, of x's dtype, that broadcasts against it.
 inline Tensor constant_like(const Tensor& x, double value) { return Tensor::full({}, value, x.dtype()); }
+
+/// The same for a number that a user gave to the arithmetic operation `op`: beside integers modulo 2^bits. DTypeError
+/// naming it if x is of integers and the number is none.
+Tensor operand_like(const Tensor& x, const Scalar& value, const char* op);
+
+/// The same for an operation on floating numbers alone. DTypeError naming it unless x is f32 or f64.
+inline Tensor floating_operand(const Tensor& x, const Scalar& value, const char* op) {
+  check_floating(x, op);
+  return Tensor::full({}, value, x.dtype());
+}
 
 /// Gives input `i` the gradient dy·share(operands...), where share is constant to further derivatives. Where it is 0 so
 /// is the gradient, be dy infinite.

@@ -12,6 +12,7 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/window.h>
 #include <qing/tensor/threads.h>
 
@@ -354,6 +355,7 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Size2d output_size) {
 
 Tensor adaptive_avg_pool1d(const Tensor& x, int64_t output_size) {
   check_planes(x, 1, "adaptive_avg_pool1d");
+  check_floating(x, "adaptive_avg_pool1d");
   const Tensor flat = x.unsqueeze(-2);
   return average("adaptive_avg_pool2d", adaptive_plane(flat, {1, output_size}, "adaptive_avg_pool1d"), flat)
       .squeeze(-2);
@@ -366,6 +368,7 @@ Tensor adaptive_max_pool2d(const Tensor& x, Size2d output_size) {
 
 Tensor adaptive_max_pool1d(const Tensor& x, int64_t output_size) {
   check_planes(x, 1, "adaptive_max_pool1d");
+  check_floating(x, "adaptive_max_pool1d");
   const Tensor flat = x.unsqueeze(-2);
   const Plane plane = adaptive_plane(flat, {1, output_size}, "adaptive_max_pool1d");
   return max_pool("adaptive_max_pool2d", plane, flat).values.squeeze(-2);

@@ -9,6 +9,7 @@
 #include <qing/autograd/ops/math.h>
 #include <qing/autograd/ops/pointwise.h>
 #include <qing/autograd/ops/selection.h>
+#include <qing/tensor/ops/compare.h>
 
 namespace qing {
 namespace {
@@ -51,21 +52,26 @@ template <class Mask> Tensor zero_where(Mask mask, const Tensor& a, const Tensor
 
 // A multiple of b away from a: derivative 1 and −(how many).
 template <class F>
-Tensor remainder_like(OpName op, const Tensor& a, const Tensor& b, F f, Tensor (*whole)(const Tensor&)) {
+Tensor remainder_like(OpName op, const Tensor& a, const Tensor& b, F f,
+                      Tensor (*multiple)(const Tensor&, const Tensor&)) {
   return binary(
       op, a, b, f, [](const Tensor& p, const Tensor&, const Tensor&) { return constant_like(p, 1); },
-      [whole](const Tensor& p, const Tensor& q, const Tensor&) { return neg(whole(div(p, q))); });
+      [multiple](const Tensor& p, const Tensor& q, const Tensor&) { return neg(multiple(p, q)); });
 }
+
+Tensor truncated_quotient(const Tensor& a, const Tensor& b) { return trunc(div(a, b)); }
 
 template <class T> T python_mod(T a, T b) {
   const T m = std::fmod(a, b);
   return m != 0 && (b < 0) != (m < 0) ? m + b : m;
 }
 
-// CPython's float_floor_div: (a − mod)/b is nearly whole and rounds to what floor(a/b) would be without rounding.
+// CPython's float_floor_div: (a − mod)/b is nearly whole and rounds to what floor(a/b) would be without rounding. The
+// remainder of fmod is finite where b is infinite; that of python_mod may be infinite.
 template <class T> T python_floor_div(T a, T b) {
   if (b == 0) return a / b;
-  const T quotient = (a - python_mod(a, b)) / b;
+  const T mod = std::fmod(a, b);
+  const T quotient = (a - mod) / b - (mod != 0 && (b < 0) != (mod < 0) ? 1 : 0);
   if (quotient == 0) return std::copysign(T(0), a / b);
   const T whole = std::floor(quotient);
   return quotient - whole > T(0.5) ? whole + 1 : whole;
@@ -96,16 +102,16 @@ Tensor pow(const Tensor& base, const Tensor& exponent) {
       });
 }
 
-Tensor pow(double base, const Tensor& exponent) { return pow(constant_like(exponent, base), exponent); }
+Tensor pow(double base, const Tensor& exponent) { return pow(floating_operand(exponent, base, "pow"), exponent); }
 
 Tensor fmod(const Tensor& a, const Tensor& b) {
   return remainder_like(
-      "fmod", a, b, [](auto p, auto q) { return std::fmod(p, q); }, trunc);
+      "fmod", a, b, [](auto p, auto q) { return std::fmod(p, q); }, truncated_quotient);
 }
 
 Tensor remainder(const Tensor& a, const Tensor& b) {
   return remainder_like(
-      "remainder", a, b, [](auto p, auto q) { return python_mod(p, q); }, floor);
+      "remainder", a, b, [](auto p, auto q) { return python_mod(p, q); }, floor_divide);
 }
 
 Tensor floor_divide(const Tensor& a, const Tensor& b) {
@@ -114,15 +120,15 @@ Tensor floor_divide(const Tensor& a, const Tensor& b) {
       "floor_divide", a, b, [](auto p, auto q) { return python_floor_div(p, q); }, none, none);
 }
 
-Tensor fmod(const Tensor& a, double b) { return fmod(a, constant_like(a, b)); }
-Tensor remainder(const Tensor& a, double b) { return remainder(a, constant_like(a, b)); }
-Tensor floor_divide(const Tensor& a, double b) { return floor_divide(a, constant_like(a, b)); }
+Tensor fmod(const Tensor& a, double b) { return fmod(a, floating_operand(a, b, "fmod")); }
+Tensor remainder(const Tensor& a, double b) { return remainder(a, floating_operand(a, b, "remainder")); }
+Tensor floor_divide(const Tensor& a, double b) { return floor_divide(a, floating_operand(a, b, "floor_divide")); }
 
 Tensor atan2(const Tensor& y, const Tensor& x) {
-  // x/(x² + y²) and −y/(x² + y²)
+  // x/(x² + y²) and −y/(x² + y²), 0 where the squares round to 0, as PyTorch's
   const auto over_square = [](const Tensor& part, const Tensor& p, const Tensor& q) {
-    const auto origin = [](auto v, auto w) { return v == 0 && w == 0; };
-    return zero_where(origin, p, q, div(part, add(square(p), square(q))));
+    const Tensor squares = add(square(p), square(q));
+    return where(eq(squares.alias(), 0), 0, div(part, squares));
   };
   return binary(
       "atan2", y, x, [](auto p, auto q) { return std::atan2(p, q); },
@@ -161,7 +167,9 @@ Tensor copysign(const Tensor& magnitude, const Tensor& sign) {
   return y;
 }
 
-Tensor copysign(const Tensor& magnitude, double sign) { return copysign(magnitude, constant_like(magnitude, sign)); }
+Tensor copysign(const Tensor& magnitude, double sign) {
+  return copysign(magnitude, floating_operand(magnitude, sign, "copysign"));
+}
 
 Tensor xlogy(const Tensor& x, const Tensor& y) {
   const auto f = [](auto p, auto q) { return p == 0 && !std::isnan(q) ? decltype(p)(0) : p * std::log(q); };

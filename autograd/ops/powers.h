@@ -23,7 +23,7 @@ Tensor remainder(const Tensor& a, double b);
 Tensor floor_divide(const Tensor& a, const Tensor& b);
 Tensor floor_divide(const Tensor& a, double b);
 
-Tensor atan2(const Tensor& y, const Tensor& x);      ///< The angle of (x, y); gradient 0 at the origin.
+Tensor atan2(const Tensor& y, const Tensor& x);      ///< The angle of (x, y); gradient 0 where x² + y² rounds to 0.
 Tensor hypot(const Tensor& a, const Tensor& b);      ///< √(a² + b²) without overflow.
 Tensor logaddexp(const Tensor& a, const Tensor& b);  ///< ln(e^a + e^b) without overflow.
 Tensor copysign(const Tensor& magnitude, const Tensor& sign);

@@ -203,14 +203,17 @@ Tensor outer(const Tensor& a, const Tensor& b) {
 }
 
 Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, double beta, double alpha) {
+  check_floating(a, "addmm");
   return combined(input, mm(a, b), beta, alpha);
 }
 
 Tensor baddbmm(const Tensor& input, const Tensor& a, const Tensor& b, double beta, double alpha) {
+  check_floating(a, "baddbmm");
   return combined(input, bmm(a, b), beta, alpha);
 }
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  check_floating(x, "linear");
   const Shape shape = check_linear(x, weight, bias, "linear");
   const Tensor in = gemm_readable(x.alias()), w = gemm_readable(weight.alias());
   Tensor y = Tensor::empty(shape, x.dtype());

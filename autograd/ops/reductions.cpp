@@ -9,6 +9,8 @@
 #include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/masks.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/tensor/ops/compare.h>
+#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/lanes.h>
 #include <qing/tensor/ops/reduce.h>
 
@@ -70,6 +72,7 @@ Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
 Tensor mean(const Tensor& x) { return mean(x, {}); }
 
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  check_floating(x, "mean");
   const auto over = resolve_dims(dims, x.dim(), "mean");
   Tensor y = finished(mean_over(x.alias(), over, "mean"), x, over, keepdim);
   if (recording({x})) {
@@ -191,7 +194,9 @@ Tensor norm(const Tensor& x, double p, const std::vector<int64_t>& dims, bool ke
       // sign(x)·(|x|/‖x‖)^(p−1), as exp(log) where x is not 0.
       const Tensor nonzero = mul(sign, sign), hole = sub(Tensor::full({}, 1, from.dtype()), nonzero);
       const Tensor ratio = add(div(mul(from, sign), whole), hole);
-      grad.add(0, mul(up, mul(sign, exp(scale(log(ratio), p - 1)))));
+      // The norm of a negative order is 0 where an element is 0, and has no slope there: 0 is taken, as in PyTorch.
+      const Tensor flat = eq(result.alias(), 0);
+      grad.add(0, where(flat, 0, mul(up, mul(sign, exp(scale(log(ratio), p - 1))))));
     });
   }
   return y;

@@ -39,7 +39,8 @@ Tensor min(const Tensor& x);  ///< amin over all
 Tensor logsumexp(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);  ///< −∞ of nothing
 /// The vector norm (Σ |x|^p)^(1/p) for any p: the number of elements other than 0 for p = 0, the largest |x| for ∞, the
 /// smallest for −∞. Also where the powers overflow or vanish: {3e200, 4e200} in f64 has the norm 5e200. Its gradient is
-/// 0 where it is not defined: at a norm of 0.
+/// 0 where it is not defined: at a norm of 0, which a negative p gives where an element is 0. ValueError of nothing for
+/// a negative or infinite p.
 Tensor norm(const Tensor& x, double p = 2, const std::vector<int64_t>& dims = {}, bool keepdim = false);
 
 }  // namespace qing

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <utility>
 
 #include <qing/autograd/ops/pointwise.h>
+#include <qing/tensor/scalar_rules.h>
 
 namespace qing {
 namespace {
@@ -36,15 +38,26 @@ template <class Wins> auto share_of(Wins wins) {
   return [wins](auto p, auto q) { return !wins(p, q) ? 0.0 : wins(q, p) && p == q ? 0.5 : 1.0; };
 }
 
-// y, the result of an operation that chooses between two.
-template <class Wins> Tensor chosen(OpName op, Tensor y, const Tensor& a, const Tensor& b, Wins wins) {
+// y, the result of an operation that chooses between two: a where wins(a, b), b where second_wins(b, a).
+template <class Wins, class SecondWins>
+Tensor chosen(OpName op, Tensor y, const Tensor& a, const Tensor& b, Wins wins, SecondWins second_wins) {
   if (recording({a, b})) {
-    record(op, y, {a, b}, [wins, a = Saved(a), b = Saved(b)](const Tensor& dy, GradSink& grad) {
+    record(op, y, {a, b}, [wins, second_wins, a = Saved(a), b = Saved(b)](const Tensor& dy, GradSink& grad) {
       add_share(grad, 0, dy, share_of(wins), a.get(grad), b.get(grad));
-      add_share(grad, 1, dy, share_of(wins), b.get(grad), a.get(grad));
+      add_share(grad, 1, dy, share_of(second_wins), b.get(grad), a.get(grad));
     });
   }
   return y;
+}
+template <class Wins> Tensor chosen(OpName op, Tensor y, const Tensor& a, const Tensor& b, Wins wins) {
+  return chosen(op, std::move(y), a, b, wins, wins);
+}
+
+// A number wins against NaN. Of two NaN the first operand's gets the gradient.
+template <class Compare> Tensor chosen_number(OpName op, Tensor y, const Tensor& a, const Tensor& b, Compare at_least) {
+  return chosen(
+      op, std::move(y), a, b, [at_least](auto p, auto q) { return at_least(p, q) || std::isnan(q); },
+      [at_least](auto p, auto q) { return at_least(p, q) || (std::isnan(q) && !std::isnan(p)); });
 }
 
 // A comparison with NaN is false: then both operands get the whole gradient.
@@ -69,9 +82,15 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   return y;
 }
 
-Tensor where(const Tensor& condition, const Tensor& a, double b) { return where(condition, a, constant_like(a, b)); }
-Tensor where(const Tensor& condition, double a, const Tensor& b) { return where(condition, constant_like(b, a), b); }
-Tensor masked_fill(const Tensor& x, const Tensor& mask, double value) { return where(mask, value, x); }
+Tensor where(const Tensor& condition, const Tensor& a, Scalar b) {
+  return where(condition, a, stored_scalar(b, a.dtype(), "where"));
+}
+Tensor where(const Tensor& condition, Scalar a, const Tensor& b) {
+  return where(condition, stored_scalar(a, b.dtype(), "where"), b);
+}
+Tensor masked_fill(const Tensor& x, const Tensor& mask, Scalar value) {
+  return where(mask, stored_scalar(value, x.dtype(), "masked_fill"), x);
+}
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) { return where(mask, value, x); }
 
 Tensor maximum(const Tensor& a, const Tensor& b) {
@@ -85,13 +104,13 @@ Tensor minimum(const Tensor& a, const Tensor& b) {
 Tensor fmax(const Tensor& a, const Tensor& b) {
   Tensor y = map(
       "fmax", [](auto p, auto q) { return std::fmax(p, q); }, a, b);
-  return chosen("fmax", y, a, b, [](auto p, auto q) { return p >= q || std::isnan(q); });
+  return chosen_number("fmax", y, a, b, [](auto p, auto q) { return p >= q; });
 }
 
 Tensor fmin(const Tensor& a, const Tensor& b) {
   Tensor y = map(
       "fmin", [](auto p, auto q) { return std::fmin(p, q); }, a, b);
-  return chosen("fmin", y, a, b, [](auto p, auto q) { return p <= q || std::isnan(q); });
+  return chosen_number("fmin", y, a, b, [](auto p, auto q) { return p <= q; });
 }
 
 Tensor clamp(const Tensor& x, std::optional<double> low, std::optional<double> high) {
@@ -100,11 +119,18 @@ Tensor clamp(const Tensor& x, std::optional<double> low, std::optional<double> h
   if (std::isnan(low.value_or(0)) || std::isnan(high.value_or(0))) {
     throw ValueError("clamp: a bound is NaN; leave it out for none");
   }
-  return unary({"clamp", Unary::clamp, Uses::input, nullptr, {low.value_or(-inf), high.value_or(inf)}}, x);
+  const double missing = (high ? 0 : 1) - (low ? 0 : 1);
+  return unary({"clamp", Unary::clamp, Uses::input, nullptr, {low.value_or(-inf), high.value_or(inf), missing}}, x);
 }
 
-Tensor clamp_min(const Tensor& x, double low) { return clamp(x, low); }
-Tensor clamp_max(const Tensor& x, double high) { return clamp(x, std::nullopt, high); }
+Tensor clamp_min(const Tensor& x, double low) {
+  check_floating(x, "clamp_min");
+  return clamp(x, low);
+}
+Tensor clamp_max(const Tensor& x, double high) {
+  check_floating(x, "clamp_max");
+  return clamp(x, std::nullopt, high);
+}
 
 Tensor clamp(const Tensor& x, const Tensor& low, const Tensor& high) {
   if (!low.defined() && !high.defined()) throw ValueError("clamp: needs a lower or an upper bound");

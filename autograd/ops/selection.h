@@ -10,11 +10,12 @@
 namespace qing {
 
 /// a where condition (bool; DTypeError) is true, else b; all three broadcast. Any dtype, of a and b the same.
+/// ValueError if it does not hold a number.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
-Tensor where(const Tensor& condition, const Tensor& a, double b);
-Tensor where(const Tensor& condition, double a, const Tensor& b);
+Tensor where(const Tensor& condition, const Tensor& a, Scalar b);
+Tensor where(const Tensor& condition, Scalar a, const Tensor& b);
 /// value where mask (bool) is true, else x.
-Tensor masked_fill(const Tensor& x, const Tensor& mask, double value);
+Tensor masked_fill(const Tensor& x, const Tensor& mask, Scalar value);
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value);
 
 /// The larger, NaN if either is; equal ones get half of the gradient each.

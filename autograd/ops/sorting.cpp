@@ -2,8 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include <qing/autograd/graph.h>
+#include <qing/autograd/ops/arithmetic.h>
 #include <qing/autograd/ops/picking.h>
+#include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/lanes.h>
 
 namespace qing {
@@ -64,7 +70,18 @@ ValuesAndIndices median(const Tensor& x, int64_t dim, bool keepdim) {
   return reduced("median", x, dims, keepdim, median_along(x.alias(), dims, "median"));
 }
 
-Tensor median(const Tensor& x) { return median(reshape(x, {-1}), 0).values; }
+Tensor median(const Tensor& x) {
+  const Tensor values = median_along(x.alias().reshape({-1}), {0}, "median").values;
+  Tensor y = values.reshape({});
+  if (is_floating(x.dtype()) && recording({x})) {
+    record("median", y, {x}, [x = Saved(x), y = Saved(y)](const Tensor& dy, GradSink& grad) {
+      const auto same = [](auto v, auto m) { return decltype(v)(v == m || (std::isnan(v) && std::isnan(m)) ? 1 : 0); };
+      const Tensor equal = map("median", same, x.get(grad).alias(), y.get(grad));
+      grad.add(0, mul(dy, div(equal, sum(equal))));
+    });
+  }
+  return y;
+}
 
 ValuesAndIndices max(const Tensor& x, int64_t dim, bool keepdim) {
   const auto dims = resolve_dim(dim, x.dim(), "max");

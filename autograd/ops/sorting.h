@@ -17,9 +17,9 @@ Tensor argsort(const Tensor& x, int64_t dim = -1, bool descending = false);
 ValuesAndIndices topk(const Tensor& x, int64_t k, int64_t dim = -1, bool largest = true);
 /// The k-th smallest, k counting from 1. ValueError for another k.
 ValuesAndIndices kthvalue(const Tensor& x, int64_t k, int64_t dim = -1, bool keepdim = false);
-/// The lower of two medians, and NaN if there is one. ValueError of nothing.
+/// The lower of two medians, and NaN if there is one. Of equal elements any may be the one. ValueError of nothing.
 ValuesAndIndices median(const Tensor& x, int64_t dim, bool keepdim = false);
-Tensor median(const Tensor& x);  ///< of all elements
+Tensor median(const Tensor& x);  ///< of all elements; those equal to it share the gradient
 /// The largest and its first place; NaN wins. ValueError of nothing.
 ValuesAndIndices max(const Tensor& x, int64_t dim, bool keepdim = false);
 ValuesAndIndices min(const Tensor& x, int64_t dim, bool keepdim = false);

@@ -95,7 +95,8 @@ template <class T> inline Vec<T> tanh(Vec<T> x) {
   const V e = fma(scale, parts.rest(), scale - V::set1(1));
   const V quotient = e / (e + V::set1(2)), half = e * V::set1(T(0.5));
   const V y = select(less(e, V::set1(1)), fma(V::set1(0) - half, quotient, half), quotient);
-  return select(is_nan(x), x, select(less(x, V::set1(0)), V::set1(0) - y, y));
+  // x itself at ±0 and NaN.
+  return select(less(V::set1(0), a), select(less(x, V::set1(0)), V::set1(0) - y, y), x);
 }
 
 /// What GELU and its derivative are made of: the normal distribution's Φ(x) and density φ(x).

@@ -52,7 +52,7 @@ enum class Unary : uint8_t {
   softshrink,  // (lambda)
   hardshrink,  // (lambda)
   threshold,   // (threshold, value)
-  clamp,       // (low, high); derivative 0 at the bounds and for NaN
+  clamp,       // (low, high, missing: −1 low, 1 high, else 0); derivative 0 at the bounds and for NaN
   hardtanh,    // (low, high); derivative 0 at the bounds, 1 for NaN
   count
 };

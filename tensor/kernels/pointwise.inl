@@ -84,7 +84,9 @@ template <> struct Function<Unary::sigmoid> {
   template <class V> static V df(V, V y, const auto*) { return y * (1 - y); }
 };
 template <> struct Function<Unary::log_sigmoid> {
-  template <class V> static V f(V x, const auto*) { return -log_of_one_plus_exp(-x); }
+  template <class V> static V f(V x, const auto*) {
+    return min(V::set1(0), x) - log1p_of_fraction(exp(-abs(x)));  // min(x, 0) − ln(1 + e^−|x|)
+  }
   template <class V> static V df(V x, V, const auto*) { return sigmoid(-x); }
 };
 template <> struct Function<Unary::silu> {
@@ -168,7 +170,7 @@ template <> struct Function<Unary::hardswish> {
   template <class V> static V f(V x, const auto* p) { return x * Function<Unary::hardsigmoid>::f(x, p); }
   template <class V> static V df(V x, V, const auto*) {
     const V three = V::set1(3), inside = x / three + 0.5;
-    return select(less(-three, x), select(less(x, three), inside, V::set1(1)), V::set1(0));
+    return select(less(x, three), select(less(-three, x), inside, V::set1(0)), V::set1(1));  // 1 for NaN
   }
 };
 template <> struct Function<Unary::hardshrink> {
@@ -193,8 +195,8 @@ template <> struct Function<Unary::threshold> {
 template <> struct Function<Unary::clamp> {
   template <class V> static V f(V x, const auto* p) { return min(V::set1(p[1]), max(V::set1(p[0]), x)); }  // NaN stays
   template <class V> static V df(V x, V, const auto* p) {  // 0 at the bounds and for NaN
-    const V zero = V::set1(0);
-    return select(less(V::set1(p[0]), x), select(less(x, V::set1(p[1])), V::set1(1), zero), zero);
+    const V at_low = V::set1(p[2] < 0 ? 1 : 0), at_high = V::set1(p[2] > 0 ? 1 : 0), one = V::set1(1);
+    return select(less(V::set1(p[0]), x), one, at_low) * select(less(x, V::set1(p[1])), one, at_high);
   }
 };
 template <> struct Function<Unary::hardtanh> {

@@ -9,6 +9,7 @@
 #include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/loops.h>
 #include <qing/tensor/ops/truth.h>
+#include <qing/tensor/scalar_rules.h>
 
 namespace qing {
 namespace {
@@ -31,23 +32,13 @@ template <class F> Tensor compare(const Tensor& a, const Tensor& b, const char* 
   });
 }
 
-// −1, 0 or 1 as an integer is less than, equal to or greater than b, which is not NaN.
-int order(int64_t a, double b) {
-  if (b >= 0x1p63) return -1;
-  if (b < -0x1p63) return 1;
-  const auto whole = static_cast<int64_t>(b);  // towards zero
-  if (a != whole) return a < whole ? -1 : 1;
-  const double rest = b - static_cast<double>(whole);
-  return rest > 0 ? -1 : (rest < 0 ? 1 : 0);
-}
-
-template <class F> Tensor compare(const Tensor& a, double b, const char* op, F f) {
+template <class F> Tensor compare(const Tensor& a, const Scalar& b, const char* op, F f) {
   return dispatch_all(a.dtype(), [&](auto zero) -> Tensor {
     using T = decltype(zero);
     if constexpr (!std::is_integral_v<T>) {
-      return compare(a, Tensor::full({}, b, a.dtype()), op, f);
-    } else if (std::isnan(b)) {
-      return Tensor::full(a.shape(), f(0.0, b) ? 1 : 0, DType::boolean);
+      return compare(a, stored_scalar(b, a.dtype(), op), op, f);
+    } else if (is_nan(b)) {
+      return Tensor::full(a.shape(), f(0.0, b.to_double()) ? 1 : 0, DType::boolean);
     } else {
       return map_unary<bool, T>(a, [=](T x) { return f(order(static_cast<int64_t>(x), b), 0); });
     }
@@ -81,12 +72,12 @@ Tensor lt(const Tensor& a, const Tensor& b) { return compare(a, b, "lt", kLt); }
 Tensor le(const Tensor& a, const Tensor& b) { return compare(a, b, "le", kLe); }
 Tensor gt(const Tensor& a, const Tensor& b) { return compare(a, b, "gt", kGt); }
 Tensor ge(const Tensor& a, const Tensor& b) { return compare(a, b, "ge", kGe); }
-Tensor eq(const Tensor& a, double b) { return compare(a, b, "eq", kEq); }
-Tensor ne(const Tensor& a, double b) { return compare(a, b, "ne", kNe); }
-Tensor lt(const Tensor& a, double b) { return compare(a, b, "lt", kLt); }
-Tensor le(const Tensor& a, double b) { return compare(a, b, "le", kLe); }
-Tensor gt(const Tensor& a, double b) { return compare(a, b, "gt", kGt); }
-Tensor ge(const Tensor& a, double b) { return compare(a, b, "ge", kGe); }
+Tensor eq(const Tensor& a, Scalar b) { return compare(a, b, "eq", kEq); }
+Tensor ne(const Tensor& a, Scalar b) { return compare(a, b, "ne", kNe); }
+Tensor lt(const Tensor& a, Scalar b) { return compare(a, b, "lt", kLt); }
+Tensor le(const Tensor& a, Scalar b) { return compare(a, b, "le", kLe); }
+Tensor gt(const Tensor& a, Scalar b) { return compare(a, b, "gt", kGt); }
+Tensor ge(const Tensor& a, Scalar b) { return compare(a, b, "ge", kGe); }
 
 Tensor logical_and(const Tensor& a, const Tensor& b) {
   return logical(a, b, "logical_and", [](bool x, bool y) { return x && y; });

@@ -13,13 +13,14 @@ Tensor le(const Tensor& a, const Tensor& b);
 Tensor gt(const Tensor& a, const Tensor& b);
 Tensor ge(const Tensor& a, const Tensor& b);
 
-// A number is rounded to a floating tensor's dtype first, and compared exactly with integers (2 < 2.5 < 3).
-Tensor eq(const Tensor& a, double b);
-Tensor ne(const Tensor& a, double b);
-Tensor lt(const Tensor& a, double b);
-Tensor le(const Tensor& a, double b);
-Tensor gt(const Tensor& a, double b);
-Tensor ge(const Tensor& a, double b);
+// A number is rounded to a floating tensor's dtype first, as in PyTorch. Integers are compared with the number itself:
+// 2 < 2.5 < 3, and every u8 is less than 300.
+Tensor eq(const Tensor& a, Scalar b);
+Tensor ne(const Tensor& a, Scalar b);
+Tensor lt(const Tensor& a, Scalar b);
+Tensor le(const Tensor& a, Scalar b);
+Tensor gt(const Tensor& a, Scalar b);
+Tensor ge(const Tensor& a, Scalar b);
 
 // Whatever is not 0 is true, NaN too.
 Tensor logical_and(const Tensor& a, const Tensor& b);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include <qing/tensor/denormals.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/pointwise.h>
 #include <qing/tensor/ops/blocks.h>
@@ -17,6 +18,11 @@ using kernels::Binary;
 
 /// DTypeError naming `op` unless both dtypes are the same.
 void check_same_dtype(const Tensor& a, const Tensor& b, const char* op);
+
+/// DTypeError naming `op` unless x is f32 or f64. For operations made of others, which would name themselves.
+inline void check_floating(const Tensor& x, const char* op) {
+  dispatch_floating(x.dtype(), op, [](auto) {});
+}
 
 /// a ∘ b with NumPy's broadcasting; f32 or f64, both alike (DTypeError), shapes that broadcast (ShapeError). Operands
 /// are not copied. NaN and infinities are as IEEE 754 has them; maximum and minimum are NaN where an operand is.
@@ -32,12 +38,14 @@ template <class T, class F> void map(int64_t n, const T* x, T* y, F f) {
   });
 }
 
-/// f(a, b, ...) for the elements of operands of type T, which broadcast to `shape`. f takes them in order.
+/// f(a, b, ...) for the elements of operands of type T, which broadcast to `shape`. f takes them in order, and sees and
+/// gives denormal numbers: the C library's functions are wrong where the processor takes denormals for zero.
 template <class T, class F, class... Operands> Tensor map_to(const Shape& shape, F f, const Operands&... operands) {
   using R = decltype(f((static_cast<void>(operands), T())...));
   Tensor result = Tensor::empty(shape, dtype_of<R>);
   R* out = result.data<R>();
   for_blocks(shape, {operands...}, Repeat::scalar, [out, f](int64_t begin, int64_t n, const Lane* lanes) {
+    const KeepDenormals keep;
     [&]<size_t... k>(std::index_sequence<k...>) {
       for (int64_t i = 0; i < n; ++i) out[begin + i] = f(lanes[k].template as<T>()[i * lanes[k].step]...);
     }

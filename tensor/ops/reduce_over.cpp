@@ -213,8 +213,8 @@ Tensor norm_over(const Tensor& x, double p, const std::vector<int64_t>& dims, co
   return dispatch_floating(x.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
     if (std::isnan(p)) throw ValueError(std::string(op) + ": p is NaN");
+    if (p < 0 || std::isinf(p)) check_something(x, dims, op);
     if (!std::isinf(p)) return norm_of<T>(x, p, dims);
-    check_something(x, dims, op);
     return largest_magnitude<T>(x, p > 0, dims);
   });
 }

@@ -58,11 +58,12 @@ Tensor as_ids(const Tensor& x, const char* op) {
   return x.to(DType::i64).contiguous();
 }
 
-// One more than the greatest id, or `least`; ValueError if one is negative or so large that it is no count of anything.
+// One more than the greatest id, or `least`. ValueError if an id is negative or so large that it counts nothing.
 int64_t bins_for(std::span<const int64_t> ids, int64_t least, const char* op) {
   constexpr int64_t kMost = int64_t{1} << 32;
   for (const int64_t id : ids) {
-    if (id < 0 || id >= kMost) throw ValueError(fmt::format("{}: {} is outside [0, {})", op, id, kMost));
+    if (id < 0) throw ValueError(fmt::format("{}: id {} is negative", op, id));
+    if (id >= kMost) throw ValueError(fmt::format("{}: id {} is above the largest, {}", op, id, kMost - 1));
     least = std::max(least, id + 1);
   }
   return least;
@@ -164,8 +165,11 @@ Tensor one_hot(const Tensor& ids, int64_t num_classes) {
   if (num_classes < -1) throw ValueError(fmt::format("one_hot: {} classes", num_classes));
   const Tensor dense = as_ids(ids, "one_hot");
   const auto id = dense.span<int64_t>();
-  const int64_t needed = bins_for(id, 0, "one_hot"), classes = num_classes == -1 ? needed : num_classes;
-  if (needed > classes) throw ValueError(fmt::format("one_hot: id {} of {} classes", needed - 1, classes));
+  for (const int64_t i : id) {
+    if (num_classes == -1 || (i >= 0 && i < num_classes)) continue;
+    throw ValueError(fmt::format("one_hot: id {} is outside [0, {}), the range of num_classes", i, num_classes));
+  }
+  const int64_t classes = num_classes == -1 ? bins_for(id, 0, "one_hot") : num_classes;
   Shape shape = ids.shape();
   shape.push_back(classes);
   Tensor result = Tensor::zeros(shape, DType::i64);

@@ -21,8 +21,13 @@ HEADER = """// Written by tests/parity/generate.py from {source}.
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/layers.h>
 
-namespace qing::parity {{
+// As in a user's program: names of qing that clash with others' in the global namespace do not compile here.
+using namespace qing;
+
 namespace {{
+
+using parity::Case;
+using parity::outputs;
 
 """
 
@@ -48,7 +53,8 @@ def family_source(family, rows, source):
     return (
         HEADER.format(source=source)
         + functions
-        + f"\n}}  // namespace\n\nstd::vector<Row> rows_{family}() {{\n  return {{\n{listed}  }};\n}}\n\n"
+        + "\n}  // namespace\n\nnamespace qing::parity {\n\n"
+        + f"std::vector<Row> rows_{family}() {{\n  return {{\n{listed}  }};\n}}\n\n"
         + "}  // namespace qing::parity\n"
     )
 
@@ -73,8 +79,8 @@ def page_source():
     return (
         "// Written by tests/parity/generate.py from page_rows.py.\n#include <filesystem>\n#include <iostream>\n\n"
         # The comma stands between things that the page only names.
-        f'{includes}\n#pragma GCC diagnostic ignored "-Wunused-value"\n\nnamespace qing::page {{\n{functions}'
-        "\n}  // namespace qing::page\n"
+        f'{includes}\n#pragma GCC diagnostic ignored "-Wunused-value"\n\nusing namespace qing;\n\nnamespace page {{\n{functions}'
+        "\n}  // namespace page\n"
     )
 
 

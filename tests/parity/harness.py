@@ -153,25 +153,35 @@ def problems_of(case, results):
     return problems
 
 
-def run(rows, runner, folder):
-    """{row name: [problem]} and the count of cases."""
-    cases = [case for row in rows for case in cases_of(row)]
+def results_of(cases, runner, folder, environment=None):
+    """What qing computes: {case number: {output/I or grad/NAME: tensor}}, and {case number: what it threw}."""
     (folder / "plan").write_text("".join(case.line() + "\n" for case in cases), encoding="utf-8")
     inputs = {f"{n}/{key}": x.contiguous() for n, case in enumerate(cases) for key, x in case.given.items()}
     save_file(inputs, folder / "inputs")
     done = subprocess.run(
-        [runner, folder / "plan", folder / "inputs", folder / "outputs"], capture_output=True, text=True, timeout=300
+        [runner, folder / "plan", folder / "inputs", folder / "outputs"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
     )
     assert done.returncode == 0, f"{runner}: exit {done.returncode}: {done.stderr}"
-    refused = dict(line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)
+    refused = {int(n): text for n, text in (line.split("\t", 1) for line in done.stdout.splitlines() if "\t" in line)}
     results = {}
     for name, x in load_file(folder / "outputs").items():
         number, _, key = name.partition("/")
-        results.setdefault(number, {})[key] = x
+        results.setdefault(int(number), {})[key] = x
+    return results, refused
+
+
+def run(rows, runner, folder):
+    """{row name: [problem]} and the count of cases."""
+    cases = [case for row in rows for case in cases_of(row)]
+    results, refused = results_of(cases, runner, folder)
     problems = {row.name: [] for row in rows}
     for number, case in enumerate(cases):
-        if str(number) in refused:
-            problems[case.row.name].append(f"{case}: qing threw: {refused[str(number)]}")
+        if number in refused:
+            problems[case.row.name].append(f"{case}: qing threw: {refused[number]}")
         else:
-            problems[case.row.name] += problems_of(case, results.get(str(number), {}))
+            problems[case.row.name] += problems_of(case, results.get(number, {}))
     return problems, len(cases)

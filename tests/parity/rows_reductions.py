@@ -12,7 +12,7 @@ ROWS = [
     Row("mean over dims", "x: m n k", "x.mean((1, 2), keepdim=True)", "mean(x, {1, 2}, true)"),
     Row("var", "x: *", "x.var()", "var(x)"),
     Row("var over dims", "x: m n k", "x.var((0, 2), correction=0)", "var(x, {0, 2}, 0)"),
-    Row("std", "x: m n", "x.std(1, keepdim=True)", "std(x, {1}, 1, true)", sizes={"n": (2, 9)}),
+    Row("std", "x: m n", "x.std(1, keepdim=True)", "qing::std(x, {1}, 1, true)", sizes={"n": (2, 9)}),
     Row("prod", "x: *", "x.prod()", "prod(x)"),
     Row("prod over a dim", "x: m n k", "x.prod(1)", "prod(x, 1)"),
     Row("prod of small integers", "x: m n | int -2 3", "x.prod(1, keepdim=True)", "prod(x, 1, true)"),
@@ -26,10 +26,18 @@ ROWS = [
     Row("max of bool", "x: m n | bool", "x.max(0)", "max(x, 0)"),
     Row("median", "x: m n | distinct", "x.median(1)", "median(x, 1)"),
     Row("median of all", "x: m n | distinct", "x.median()", "median(x)", empty=False),
+    # What carries the gradient adds 0 to an integer: elements are equal.
+    Row("median of equal numbers", "x: m n | range -2 2", "(x.detach().round() + (x - x.detach())).median()",
+        "median(round(detach(x)) + (x - detach(x)))", empty=False, shown="x.median()  # equal elements share the gradient"),
     Row("logsumexp", "x: m n k", "x.logsumexp((0, 2), keepdim=True)", "logsumexp(x, {0, 2}, true)"),
     Row("norm", "x: *", "torch.linalg.vector_norm(x)", "norm(x)"),
     Row("norm, p = 1", "x: m n", "torch.linalg.vector_norm(x, 1, 0)", "norm(x, 1, {0})"),
     Row("norm, p = 3", "x: m n k", "torch.linalg.vector_norm(x, 3, (0, 2), True)", "norm(x, 3, {0, 2}, true)"),
+    Row("norm, p = -2", "x: m n | positive", "torch.linalg.vector_norm(x, -2, 1)", "norm(x, -2, {1})", empty=False),
+    # What carries the gradient adds 0 to an integer: some elements are 0.
+    Row("norm, p = -1, with zeros", "x: m n | range -2 2",
+        "torch.linalg.vector_norm(x.detach().round() + (x - x.detach()), -1, 1)",
+        "norm(round(detach(x)) + (x - detach(x)), -1, {1})", empty=False, shown="torch.linalg.vector_norm(x, -1, 1)  # 0"),
     Row("norm, p = 0", "x: m n", "torch.linalg.vector_norm(x, 0, 1)", "norm(x, 0, {1})"),
     Row(
         "norm, p = infinity",

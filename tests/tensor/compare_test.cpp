@@ -197,8 +197,15 @@ TEST(Search, Bincount) {
 TEST(Search, OneHot) {
   EXPECT_EQ(values_of(one_hot(Tensor::of({2, 0}, DType::i32))), (Values{0, 0, 1, 1, 0, 0}));
   EXPECT_EQ(one_hot(Tensor::of({{2, 0}}, DType::i64), 5).shape(), (Shape{1, 2, 5}));
-  EXPECT_EQ(message_of<ValueError>([] { one_hot(Tensor::of({3}, DType::i64), 3); }), "one_hot: id 3 of 3 classes");
-  EXPECT_THROW(one_hot(Tensor::of({-1}, DType::i64), 3), ValueError);
+  EXPECT_EQ(message_of<ValueError>([] { one_hot(Tensor::of({3}, DType::i64), 3); }),
+            "one_hot: id 3 is outside [0, 3), the range of num_classes");
+  EXPECT_EQ(message_of<ValueError>([] {
+              one_hot(Tensor::of({0, -1}, DType::i64), 3);
+            }),
+            "one_hot: id -1 is outside [0, 3), the range of num_classes");
+  EXPECT_EQ(message_of<ValueError>([] { one_hot(Tensor::of({-1}, DType::i64)); }), "one_hot: id -1 is negative");
+  EXPECT_EQ(message_of<ValueError>([] { one_hot(Tensor::of({1LL << 40}, DType::i64)); }),
+            "one_hot: id 1099511627776 is above the largest, 4294967295");
   EXPECT_THROW(one_hot(zeros({2}), 3), DTypeError);
 }
 

@@ -1,0 +1,54 @@
+"""Every pointwise function and its gradients on special values, on every instruction set of this machine: PyTorch's
+results, but for what tests/parity/special.py lists and docs/pytorch.md states."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/parity"))
+
+import special  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+
+RUNNER = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "parity_runner"
+
+
+def environment_of(isa, folder):
+    """The environment that chooses the instruction set; skips where the machine has it not."""
+    environment = {**os.environ, "QING_ISA": isa}
+    (folder / "plan").write_text('"exp" dtype f32 input x plain 0\n', encoding="utf-8")
+    save_file({"0/input/x": torch.ones(1)}, folder / "inputs")
+    tried = subprocess.run(
+        [RUNNER, folder / "plan", folder / "inputs", folder / "outputs"],
+        capture_output=True, text=True, timeout=60, env=environment,
+    )  # fmt: skip
+    if "this CPU has no" in tried.stdout + tried.stderr:
+        pytest.skip(f"this CPU has no {isa}")
+    return environment
+
+
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "avx512vnni", "neon"])
+def test_special_values(isa, tmp_path):
+    found = special.problems(RUNNER, tmp_path, environment_of(isa, tmp_path))
+    assert not found, "\n".join(found)
+
+
+def test_the_table_is_long():
+    assert len(special.rows()) >= 80
+    assert len(special.special_values(torch.float32)) >= 150
+
+
+def test_a_wrong_element_is_seen():
+    case = special.case_of(next(row for row in special.rows() if row.name == "log2"), torch.float32)
+    right = case.expected["output/0"]
+    assert special.described(case, "output/0", right) is None
+    for place, value in ((0, 0.0), (1, right[1] * (1 + 1e-4)), (len(right) - 1, float("nan"))):
+        wrong = right.clone()
+        wrong[place] = value
+        assert (special.described(case, "output/0", wrong) is None) == (wrong[place] == right[place])
