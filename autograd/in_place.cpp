@@ -146,7 +146,10 @@ void GradMeta::clamp_(Tensor& x, std::optional<Scalar> low, std::optional<Scalar
     return;
   }
   check_writable(x, "clamp_");
-  take(x, clamp(before(x, true), low, high));
+  const auto bound = [](const std::optional<Scalar>& value) {
+    return value ? std::optional(value->to_double()) : std::nullopt;  // x is floating
+  };
+  take(x, clamp(before(x, true), bound(low), bound(high)));
 }
 
 void GradMeta::masked_fill_(Tensor& x, const Tensor& mask, Scalar value) const {
