@@ -197,7 +197,7 @@ Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, cons
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                   const Tensor& bias, bool training, double momentum, double eps) {
   check_channels(x, {running_mean, running_var, weight, bias}, "batch_norm");
-  dispatch_floating(x.dtype(), "batch_norm", [](auto) {});
+  check_floating(x, "batch_norm");
   if (training) return batch_norm_training(x, running_mean, running_var, weight, bias, momentum, eps);
   if (!running_mean.defined() || !running_var.defined()) {
     throw ValueError("batch_norm: without training it needs running_mean and running_var");

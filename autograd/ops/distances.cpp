@@ -4,15 +4,10 @@
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
-#include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/elementwise.h>
 
 namespace qing {
 namespace {
-
-void check_floating(const Tensor& x, const char* op) {
-  dispatch_floating(x.dtype(), op, [](auto) {});
-}
 
 // What lifts a length to eps is a constant, so that its gradient passes, as in PyTorch.
 Tensor lifted(const Tensor& length, double eps) {

@@ -12,6 +12,7 @@
 #include <qing/autograd/ops/picking.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/indexing.h>
 
 namespace qing {
@@ -94,7 +95,7 @@ Tensor product(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& 
 
 Tensor scatter_reduce(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, ScatterReduce reduce,
                       bool include_self) {
-  dispatch_floating(x.dtype(), kOp, [](auto) {});
+  check_floating(x, kOp);
   if (x.dim() == 0) {
     return reshape(scatter_reduce(as_vector(x), dim, as_vector(index), as_vector(source), reduce, include_self), {});
   }
