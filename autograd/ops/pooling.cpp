@@ -322,6 +322,7 @@ Tensor max_pool2d(const Tensor& x, Size2d kernel_size, const MaxPool2dOptions& o
 
 Pooled max_pool1d_with_indices(const Tensor& x, int64_t kernel_size, const MaxPool1dOptions& options) {
   check_planes(x, 1, "max_pool1d");
+  check_floating(x, "max_pool1d");
   const MaxPool2dOptions flat{.stride = {1, options.stride},
                               .padding = {0, options.padding},
                               .dilation = {1, options.dilation},
@@ -341,6 +342,7 @@ Tensor avg_pool2d(const Tensor& x, Size2d kernel_size, const AvgPool2dOptions& o
 
 Tensor avg_pool1d(const Tensor& x, int64_t kernel_size, const AvgPool1dOptions& options) {
   check_planes(x, 1, "avg_pool1d");
+  check_floating(x, "avg_pool1d");
   const AvgPool2dOptions flat{.stride = {1, options.stride},
                               .padding = {0, options.padding},
                               .ceil_mode = options.ceil_mode,
