@@ -168,6 +168,38 @@ def test_a_file_of_a_chinese_spreadsheet_is_read(page, labels, tmp_path):
     assert page.run("return document.getElementById('run').disabled")
 
 
+def test_new_columns_of_the_download_have_names_of_their_own(page, tmp_path):
+    path = tmp_path / "texts.csv"
+    path.write_text("text,positive,score\nI love this film,a,b\n", encoding="utf-8")
+    page.type("#file", str(path))
+    page.wait("!document.getElementById('run').disabled")
+    page.click("#run")
+    page.wait("!document.getElementById('download').hidden")
+    head, row = downloaded(page, tmp_path)
+    assert head == ["text", "positive", "score", "predicted", "score_qing", "negative", "neutral", "positive_qing"]
+    assert row[:4] == ["I love this film", "a", "b", "positive"]
+
+
+def test_a_text_without_a_word_is_told(page):
+    analyse(page, ["\u200b", "good"])
+    hints = page.run("return [...document.querySelectorAll('#results > li')].map(item => item.querySelector('.hint')?.textContent ?? '')")
+    assert "No visible text" in hints[0] and hints[1] == ""
+
+
+def test_unread_words_are_marked_and_weigh_by_themselves(chromium, serve):
+    """The model that comes with qing has n-grams, which count to the end of a text that the encoder does not read."""
+    text = "good and bad " * 60 + "terrible"
+    chromium.open(serve().endpoint + "/")
+    chromium.wait("document.querySelector('#model option') !== null")
+    chromium.run("document.getElementById('explain').checked = true")
+    analyse(chromium, [text])
+    marks = chromium.run("return [...document.querySelectorAll('#results mark.unread')].map(mark => mark.textContent)")
+    assert marks[-1] == "terrible" and set(marks) <= {"good", "and", "bad", "terrible"} and len(marks) > 20
+    [hint] = chromium.run("return [...document.querySelectorAll('#results .hint')].map(hint => hint.textContent)")
+    assert "of the end only the n-grams of words count" in hint and f"of {len(text)} characters" in hint
+    assert chromium.console() == []
+
+
 def test_errors_are_told(page, screenshots):
     page.run("document.getElementById('model').append(new Option('gone', 'gone')); document.getElementById('model').value = 'gone'")
     page.type("#texts", "a" + CONTROL + ENTER)
