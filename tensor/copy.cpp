@@ -62,6 +62,9 @@ void Tensor::copy_from(const Tensor& source) {
 }
 
 void fill_with(Tensor& x, const Scalar& value, const char* op) {
+  if (const auto* meta = x.recorder()) {
+    return meta->overwrite(op, x, [&value, op](Tensor& plain) { fill_with(plain, value, op); });
+  }
   check_writable(x, op);
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -75,12 +78,7 @@ void fill_with(Tensor& x, const Scalar& value, const char* op) {
   x.bump_version();
 }
 
-void Tensor::fill(Scalar value) {
-  if (const auto* meta = recorder()) {
-    return meta->overwrite("fill", *this, [&value](Tensor& plain) { plain.fill(value); });
-  }
-  fill_with(*this, value, "fill");
-}
+void Tensor::fill(Scalar value) { fill_with(*this, value, "fill"); }
 
 Tensor& Tensor::zero_() {
   fill(0);

@@ -139,7 +139,7 @@ TEST(InPlace, ALeafIsRefused) {
   expect_refused([&] { x.zero_(); }, "fill: " + part);
   expect_refused([&] { x.copy_from(plain); }, "copy_from: " + part);
   expect_refused([&] { rng.fill_normal(x, 0, 1); }, "fill_normal: " + part);
-  expect_refused([&] { x.set({0}, 4); }, "fill: a view of a leaf");
+  expect_refused([&] { x.set({0}, 4); }, "set: a view of a leaf");
   expect_refused([&] { x.slice(0, 0, 1).mul_(2); }, "mul_: a view of a leaf");
   EXPECT_EQ(values_of(x), (Values{1, 2})) << "a refused write changes nothing";
 }
