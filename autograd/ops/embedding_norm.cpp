@@ -94,8 +94,7 @@ Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& 
   const Tensor mask = dropping ? keep_mask(rows * width, p, *rng) : Tensor::empty({0}, DType::u8);
   const double factor = dropping ? 1 / (1 - p) : 1;
   const Tensor sum = Tensor::empty({rows, width}, dtype);
-  const Tensor mean = Tensor::empty({rows}, dtype), rstd = Tensor::empty({rows}, dtype);
-  const Tensor shift = Tensor::empty({rows}, dtype);
+  const Tensor stats = Tensor::empty({rows, kStatistics}, dtype);
   Tensor y = Tensor::empty({rows, width}, dtype);
   dispatch_floating(dtype, kName, [&](auto zero) {
     using T = decltype(zero);
@@ -104,8 +103,7 @@ Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& 
       for (int64_t r = begin; r < end; ++r) {
         T *const total = sum.data<T>() + r * width, *const out = y.data<T>() + r * width;
         add_up(terms, r, width, total);
-        table.layer_norm(width, total, gamma.data<T>(), beta.data<T>(), T(eps), out, mean.data<T>() + r,
-                         rstd.data<T>() + r, shift.data<T>() + r);
+        table.layer_norm(width, total, gamma.data<T>(), beta.data<T>(), T(eps), out, statistics_of<T>(stats, r));
         if (dropping) table.drop(width, mask.data<uint8_t>() + r * width, T(factor), out, nullptr, out);
       }
     });
@@ -116,19 +114,14 @@ Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& 
   if (!recording(inputs)) return y;
   // What backward reads of the tables is their shapes and ids.
   record("embedding_layer_norm", y, inputs,
-         [terms, rows, width, dropping, factor, mask, mean, rstd, shift, sum = Saved(sum), gamma = Saved(gamma)](
-             const Tensor& dy, GradSink& grad) {
+         [terms, rows, width, dropping, factor, mask, stats, sum = Saved(sum), gamma = Saved(gamma)](const Tensor& dy,
+                                                                                                     GradSink& grad) {
            const Tensor dsum = Tensor::empty({rows, width}, dy.dtype());
            dispatch_floating(dy.dtype(), kName, [&](auto zero) {
              using T = decltype(zero);
              const Tensor through = dropping ? Tensor::empty({rows, width}, dy.dtype()) : dy;
-             const LayerNormRows<T> norm{sum.get(grad).data<T>(),
-                                         gamma.get(grad).data<T>(),
-                                         through.data<T>(),
-                                         mean.data<T>(),
-                                         rstd.data<T>(),
-                                         shift.data<T>(),
-                                         width};
+             const LayerNormRows<T> norm{sum.get(grad).data<T>(), gamma.get(grad).data<T>(), through.data<T>(),
+                                         statistics_of<T>(stats, 0), width};
              over_norm_rows<T>(rows, width, grad, terms.size(), 2, [&](int64_t r, T* dweight, T* dbias) {
                const int64_t at = r * width;
                if (dropping) {

@@ -17,14 +17,6 @@
 namespace qing {
 namespace {
 
-// What each row is normalised by: see the kernel layer_norm.
-struct Statistics {
-  Tensor mean, rstd, shift;
-
-  Statistics(int64_t rows, DType dtype)
-      : mean(Tensor::empty({rows}, dtype)), rstd(Tensor::empty({rows}, dtype)), shift(Tensor::empty({rows}, dtype)) {}
-};
-
 void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const char* op) {
   check_same_dtype(x, weight, op);
   check_same_dtype(x, bias, op);
@@ -106,14 +98,13 @@ Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tens
   const Tensor beta = weight_or(bias, normalized_shape, 0, x.dtype());
   const int64_t rows = x.numel() / width;
   Tensor y = Tensor::empty(x.shape(), x.dtype());
-  const Statistics stats(rows, x.dtype());
+  const Tensor stats = Tensor::empty({rows, kStatistics}, x.dtype());
   dispatch_floating(x.dtype(), "layer_norm", [&](auto zero) {
     using T = decltype(zero);
     parallel_for(rows, norm_row_grain(width), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         kernels::kernels<T>().layer_norm(width, x.data<T>() + r * width, gamma.data<T>(), beta.data<T>(), T(eps),
-                                         y.data<T>() + r * width, stats.mean.data<T>() + r, stats.rstd.data<T>() + r,
-                                         stats.shift.data<T>() + r);
+                                         y.data<T>() + r * width, statistics_of<T>(stats, r));
       }
     });
   });
@@ -126,9 +117,8 @@ Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tens
              }
              dispatch_floating(dy.dtype(), "layer_norm", [&](auto zero) {
                using T = decltype(zero);
-               const LayerNormRows<T> norm{
-                   x.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(), stats.mean.data<T>(),
-                   stats.rstd.data<T>(),  stats.shift.data<T>(),     width};
+               const LayerNormRows<T> norm{x.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
+                                           statistics_of<T>(stats, 0), width};
                GradSink::Target target{};
                if (grad.needs(0)) target = grad.target(0);
                T* dx = target.tensor.defined() ? target.tensor.data<T>() : nullptr;
@@ -158,7 +148,7 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
   const Tensor mask = dropping ? keep_mask(x.numel(), p, *rng) : Tensor::empty({0}, DType::u8);
   const double factor = dropping ? 1 / (1 - p) : 1;
   const Tensor sum = Tensor::empty(x.shape(), x.dtype());
-  const Statistics stats(rows, x.dtype());
+  const Tensor stats = Tensor::empty({rows, kStatistics}, x.dtype());
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   dispatch_floating(x.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
@@ -175,7 +165,7 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
           kernels::kernels<T>().add(width, other + at, in + at, total + at);
         }
         kernels::kernels<T>().layer_norm(width, total + at, gamma.data<T>(), beta.data<T>(), T(eps), y.data<T>() + at,
-                                         stats.mean.data<T>() + r, stats.rstd.data<T>() + r, stats.shift.data<T>() + r);
+                                         statistics_of<T>(stats, r));
       }
     });
   });
@@ -185,9 +175,8 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
                                                                                                 GradSink& grad) {
              dispatch_floating(dy.dtype(), grad.op(), [&](auto zero) {
                using T = decltype(zero);
-               const LayerNormRows<T> norm{
-                   sum.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(), stats.mean.data<T>(),
-                   stats.rstd.data<T>(),    stats.shift.data<T>(),     width};
+               const LayerNormRows<T> norm{sum.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
+                                           statistics_of<T>(stats, 0), width};
                // With dropout the residual's gradient is nobody else's, so it can be written where it belongs.
                GradSink::Target skip{};
                if (dropping && grad.needs(1)) skip = grad.target(1);

@@ -55,20 +55,25 @@ void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, 
   }
 }
 
+/// Numbers that LayerNorm keeps of each row, in a tensor [rows, kStatistics].
+inline constexpr int64_t kStatistics = 3;
+template <class T> kernels::RowStatistics<T>* statistics_of(const Tensor& kept, int64_t row) {
+  static_assert(sizeof(kernels::RowStatistics<T>) == kStatistics * sizeof(T));
+  return reinterpret_cast<kernels::RowStatistics<T>*>(kept.data<T>()) + row;
+}
+
 /// Gradients of LayerNorm for one row: dx, unless null, is written; partial sums of dweight and dbias are added to.
 template <class T> struct LayerNormRows {
   const T* x;
   const T* weight;
   const T* dy;
-  const T* mean;
-  const T* rstd;
-  const T* shift;
+  const kernels::RowStatistics<T>* statistics;
   int64_t width;
 
   void run(int64_t row, T* dx, bool accumulate, T* dweight, T* dbias) const {
     if (dx != nullptr && !accumulate) std::fill(dx, dx + width, T(0));
-    kernels::kernels<T>().layer_norm_backward(width, x + row * width, weight, dy + row * width, mean[row], rstd[row],
-                                              shift[row], dx, dweight, dbias);
+    kernels::kernels<T>().layer_norm_backward(width, x + row * width, weight, dy + row * width, statistics + row, dx,
+                                              dweight, dbias);
   }
 };
 

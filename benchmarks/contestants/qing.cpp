@@ -53,8 +53,8 @@ template <class Kernel> Task rowwise(int64_t rows, int64_t columns, Kernel kerne
 Task layer_norm_task(int64_t rows, int64_t columns) {
   auto weight = std::make_shared<Floats>(columns, 3), bias = std::make_shared<Floats>(columns, 4);
   return rowwise(rows, columns, [=](int64_t n, const float* x, float* y) {
-    float mean = 0, rstd = 0, shift = 0;
-    kernels::kernels<float>().layer_norm(n, x, weight->data(), bias->data(), 1e-5F, y, &mean, &rstd, &shift);
+    kernels::RowStatistics<float> statistics{};
+    kernels::kernels<float>().layer_norm(n, x, weight->data(), bias->data(), 1e-5F, y, &statistics);
   });
 }
 

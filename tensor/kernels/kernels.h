@@ -42,6 +42,10 @@ template <class T> struct GemmStrip {
   bool accumulate;
 };
 
+/// What layer norm makes of a row: x̂ = (x − mean)·rstd + shift with rstd = 1/sqrt(var + eps), var biased. The shift is
+/// what the mean lost when it was rounded to T.
+template <class T> struct RowStatistics { T mean, rstd, shift; };
+
 template <class T> struct Table {
   // --- GEMM; the contract stands in gemm.inl, and the drivers in tensor/ops are the only callers ---
   int64_t mr, nr;  ///< the most rows of a strip, the columns of a panel of B
@@ -73,13 +77,12 @@ template <class T> struct Table {
   /// y = softmax(scale·x); returns log-sum-exp of scale·x. n ≥ 1. With ε the type's epsilon, y is within a relative
   /// 6·ε·(1 + (max − x)/2), the log-sum-exp within 6·ε·(1 + its terms), up to n = 5000 (60 on the scalar ISA).
   T (*softmax)(int64_t n, T scale, const T* x, T* y);
-  /// y = x̂·gamma + beta with x̂ = (x−mean)·rstd + shift; writes mean, rstd = 1/sqrt(var + eps), var biased, and the
-  /// shift that makes up for the mean's rounding. Within 6·ε of the row's largest |x−mean|·rstd·gamma + |beta| (60 on
-  /// the scalar ISA). Equal elements give beta. Squares of f32 do not overflow.
-  void (*layer_norm)(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* rstd, T* shift);
+  /// y = x̂·gamma + beta; writes the statistics. Within 6·ε of the row's largest |x−mean|·rstd·gamma + |beta| (60 on the
+  /// scalar ISA). Equal elements give beta. Squares of f32 do not overflow.
+  void (*layer_norm)(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, RowStatistics<T>* statistics);
   /// dx += the gradient; dgamma += dy·x̂; dbeta += dy. Any of dx, dgamma, dbeta may be null.
-  void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T shift, T* dx,
-                              T* dgamma, T* dbeta);
+  void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, const RowStatistics<T>* statistics,
+                              T* dx, T* dgamma, T* dbeta);
   /// y = x·rstd·gamma; writes rstd = 1/sqrt(mean(x²) + eps). Within a relative 6·ε, likewise.
   void (*rms_norm)(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd);
   /// dx += the gradient; dgamma += dy·x̂. Either may be null.

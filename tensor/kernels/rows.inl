@@ -105,9 +105,6 @@ template <class T> T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
   return largest + log_of(total);
 }
 
-// What a row is normalised by: x̂ = (x − mean)·rstd + shift. The shift is what the mean lost when it was rounded to T.
-template <class T> struct RowStatistics { T mean, rstd, shift; };
-
 /// Whether a mean of squares lost nothing that counts to T's smallest and largest numbers.
 template <class T> inline bool is_in_range(T squares) {
   constexpr bool narrow = sizeof(T) == 4;
@@ -115,9 +112,11 @@ template <class T> inline bool is_in_range(T squares) {
 }
 
 /// Whether the mean and the variance of a row, summed in T, are as good as T: not where the mean is so large beside the
-/// deviations that its rounding shows in them, nor where squares leave T's range.
+/// deviations that its rounding shows in them, nor where squares left T's range. An infinite variance makes the left
+/// side NaN.
 template <class T> inline bool is_settled(T mean, T variance) {
-  return mean * mean <= 16 * variance && is_in_range(variance);
+  const T limit = 16 * variance;
+  return mean * mean + 0 * limit < limit;
 }
 
 // The statistics of any row, in double. The mean is corrected by the mean of the deviations from it, since a sum of
@@ -125,8 +124,12 @@ template <class T> inline bool is_settled(T mean, T variance) {
 template <class T> [[gnu::noinline, gnu::cold]] RowStatistics<T> careful_statistics(int64_t n, const T* x, T eps) {
   using V = Vec<double>;
   const auto count = static_cast<double>(n);
-  V sum = V::set1(0);
-  for_wide_lanes(n, x, 0, [&](V v) { sum = sum + v; });
+  V sum = V::set1(0), size = V::set1(0);
+  for_wide_lanes(n, x, 0, [&](V v) {
+    sum = sum + v;
+    size = max(abs(v), size);
+  });
+  if (size.max() == 0 && sum.sum() == 0) return {0, 1 / root_of(eps), 0};  // padding is often 0; NaN is in the sum
   double mean = sum.sum() / count, variance = 0, rest = 0;
   for (int64_t pass = 0; pass < 2; ++pass) {
     mean += rest;
@@ -146,39 +149,32 @@ template <class T> [[gnu::noinline, gnu::cold]] RowStatistics<T> careful_statist
   return {rounded, static_cast<T>(rstd), static_cast<T>(-lost * rstd)};
 }
 
-template <class T> inline RowStatistics<T> row_statistics(int64_t n, const T* x, T eps) {
+template <class T>
+void layer_norm_kernel(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y,
+                       RowStatistics<T>* statistics) {
   using V = Vec<T>;
   const T average = sum_kernel(n, x) / static_cast<T>(n);
-  const V center = V::set1(average);
+  const V rough = V::set1(average);
   const T squares = sum_of<T>(n, [&](V s, int64_t i, auto part) {
-    const V d = load(x + i, part, average) - center;
+    const V d = load(x + i, part, average) - rough;
     return fma(d, d, s);
   });
   const T variance = squares / static_cast<T>(n);
-  if (__builtin_expect(!is_settled(average, variance), 0)) return careful_statistics(n, x, eps);
-  return {average, 1 / root_of(variance + eps), 0};
-}
-
-template <class T>
-void layer_norm_kernel(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, T* mean, T* rstd, T* shift) {
-  using V = Vec<T>;
-  const RowStatistics<T> row = row_statistics(n, x, eps);
-  const V center = V::set1(row.mean), scale = V::set1(row.rstd), offset = V::set1(row.shift);
+  *statistics = {average, 1 / root_of(variance + eps), 0};
+  if (__builtin_expect(!is_settled(average, variance), 0)) *statistics = careful_statistics(n, x, eps);
+  const V center = V::set1(statistics->mean), scale = V::set1(statistics->rstd), offset = V::set1(statistics->shift);
   for_lanes<T>(n, [&](int64_t i, auto part) {
     const V normal = fma(load(x + i, part) - center, scale, offset);
     store(fma(normal, load(gamma + i, part), load(beta + i, part)), y + i, part);
   });
-  *mean = row.mean;
-  *rstd = row.rstd;
-  *shift = row.shift;
 }
 
-// With x̂ = (x−mean)·rstd + shift and g = dy·gamma: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)).
+// With g = dy·gamma: dx = rstd·(g − mean(g) − x̂·mean(g·x̂)).
 template <class T>
-void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* dy, T mean, T rstd, T shift, T* dx,
-                                T* dgamma, T* dbeta) {
+void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* dy, const RowStatistics<T>* statistics,
+                                T* dx, T* dgamma, T* dbeta) {
   using V = Vec<T>;
-  const V center = V::set1(mean), scale = V::set1(rstd), offset = V::set1(shift);
+  const V center = V::set1(statistics->mean), scale = V::set1(statistics->rstd), offset = V::set1(statistics->shift);
   const auto normal_of = [&](int64_t i, auto part) { return fma(load(x + i, part) - center, scale, offset); };
   if (dgamma != nullptr || dbeta != nullptr) {
     for_lanes<T>(n, [&](int64_t i, auto part) {

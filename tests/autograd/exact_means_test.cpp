@@ -203,8 +203,21 @@ TEST(ExactNorms, OfEqualNumbersAreZero) {
   for (const DType dtype : kFloating) {
     for (const auto& [name, norm] : centred_norms(kSmallEps)) {
       int64_t wrong = 0;
-      for (int64_t n = 2; n <= kCounts; ++n) wrong += others(norm(Tensor::full({1, n}, 305.47, dtype)), 0);
+      for (const double value : {305.47, 0.0}) {
+        for (int64_t n = 2; n <= kCounts; ++n) wrong += others(norm(Tensor::full({1, n}, value, dtype)), 0);
+      }
       EXPECT_EQ(wrong, 0) << name << " in " << name_of(dtype);
+    }
+  }
+}
+
+TEST(ExactNorms, OfOneNanAreNan) {
+  for (const DType dtype : kFloating) {
+    for (const double other : {0.0, 1e-30, 1.0, 1e30}) {
+      const Tensor x = Tensor::from<double>({other, std::nan(""), other, other, -other}, {1, 5}).to(dtype);
+      for (const auto& [name, norm] : centred_norms(kSmallEps)) {
+        for (const long double v : values_of(norm(x))) EXPECT_TRUE(std::isnan(v)) << name << " beside " << other;
+      }
     }
   }
 }

@@ -235,13 +235,14 @@ template <class T> void expect_norms_within(const Table<T>& table, double bound)
       }
       const T epsilon = T(1e-3);
       std::vector<T> layer(x.size()), rms(x.size());
-      T got_mean = 0, got_rstd = 0, got_shift = 0, got_rms = 0;
-      table.layer_norm(n, x.data(), gamma.data(), beta.data(), epsilon, layer.data(), &got_mean, &got_rstd, &got_shift);
+      T got_rms = 0;
+      RowStatistics<T> got{};
+      table.layer_norm(n, x.data(), gamma.data(), beta.data(), epsilon, layer.data(), &got);
       table.rms_norm(n, x.data(), gamma.data(), epsilon, rms.data(), &got_rms);
       const Wide<T> rstd = 1 / std::sqrt(variance + epsilon), scale = 1 / std::sqrt(squares + epsilon);
-      const Wide<T> found = Wide<T>(got_mean) - Wide<T>(got_shift) / got_rstd;
+      const Wide<T> found = Wide<T>(got.mean) - Wide<T>(got.shift) / got.rstd;
       EXPECT_LE(std::abs(found - average), bound * eps * largest);
-      EXPECT_LE(std::abs(got_rstd - rstd) / rstd, bound * eps);
+      EXPECT_LE(std::abs(got.rstd - rstd) / rstd, bound * eps);
       EXPECT_LE(std::abs(got_rms - scale) / scale, bound * eps);
       for (size_t i = 0; i < x.size(); ++i) {
         const Wide<T> size = largest * rstd * std::abs(Wide<T>(gamma[i])) + std::abs(Wide<T>(beta[i]));

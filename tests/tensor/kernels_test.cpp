@@ -188,13 +188,14 @@ TEST_P(EveryIsa, LayerNormEqualsItsFormula) {
     const auto x = uniform<double>(n, 9, 5, 9), gamma = uniform<double>(n, 10, 0, 2),
                beta = uniform<double>(n, 11, -1, 1);
     std::vector<double> y(x.size());
-    double mean = 0, rstd = 0, shift = 0, want_mean = 0, variance = 0;
-    f64().layer_norm(n, x.data(), gamma.data(), beta.data(), 1e-5, y.data(), &mean, &rstd, &shift);
+    RowStatistics<double> row{};
+    double want_mean = 0, variance = 0;
+    f64().layer_norm(n, x.data(), gamma.data(), beta.data(), 1e-5, y.data(), &row);
     for (const double v : x) want_mean += v / static_cast<double>(n);
     for (const double v : x) variance += (v - want_mean) * (v - want_mean) / static_cast<double>(n);
-    EXPECT_NEAR(mean, want_mean, 1e-12);
-    EXPECT_NEAR(rstd, 1 / std::sqrt(variance + 1e-5), 1e-9 * rstd);
-    for (int64_t i = 0; i < n; ++i) EXPECT_NEAR(y[i], (x[i] - mean) * rstd * gamma[i] + beta[i], 1e-11);
+    EXPECT_NEAR(row.mean, want_mean, 1e-12);
+    EXPECT_NEAR(row.rstd, 1 / std::sqrt(variance + 1e-5), 1e-9 * row.rstd);
+    for (int64_t i = 0; i < n; ++i) EXPECT_NEAR(y[i], (x[i] - row.mean) * row.rstd * gamma[i] + beta[i], 1e-11);
   }
 }
 

@@ -80,11 +80,12 @@ template <class T> struct Run {
     auto y = x;
     y.push_back(table.softmax(n, T(1.5), x.data(), y.data()));
     keep("softmax", y);
-    T mean = 0, rstd = 0, shift = 0;
+    T rstd = 0;
+    RowStatistics<T> statistics{};
     auto dx = dy, dgamma = dy, dbeta = dy;
-    table.layer_norm(n, x.data(), gamma.data(), dy.data(), T(0.1), y.data(), &mean, &rstd, &shift);
+    table.layer_norm(n, x.data(), gamma.data(), dy.data(), T(0.1), y.data(), &statistics);
     keep("layer_norm", y);
-    table.layer_norm_backward(n, x.data(), gamma.data(), dy.data(), mean, rstd, shift, dx.data(), dgamma.data(),
+    table.layer_norm_backward(n, x.data(), gamma.data(), dy.data(), &statistics, dx.data(), dgamma.data(),
                               dbeta.data());
     table.rms_norm(n, x.data(), gamma.data(), T(0.1), y.data(), &rstd);
     keep("rms_norm", y);
