@@ -1,13 +1,19 @@
-"""What: in onnxruntime ArgMax and TopK of one row name different elements once the row holds a NaN. TopK takes the NaN
-for the greatest, as NumPy does; ArgMax passes over it, unless it comes first.
-Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6.
-A user meets it with two exports of one classifier, the one ending in ArgMax and the other in TopK for the best labels:
-for an input on which the model overflows they answer with different labels, and the first looks like any other answer.
-"""
+#!/usr/bin/env bash
+# What: in onnxruntime ArgMax and TopK of one row name different elements once the row holds a NaN. TopK takes the NaN
+# for the greatest, as NumPy does; ArgMax passes over it, unless it comes first.
+# Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6.
+# A user meets it with two exports of one classifier, the one ending in ArgMax and the other in TopK for the best labels:
+# for an input on which the model overflows they answer with different labels, and the first looks like any other answer.
+# It exits with 0 while the behaviour is as described, and with another code once it has changed.
+set -euo pipefail
 
-from scratch_environment import main
-
-PROGRAM = r"""
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder"
+"$folder/bin/pip" install --quiet --disable-pip-version-check onnxruntime==1.32.0 onnx==1.23.2 numpy==2.4.6
+"$folder/bin/pip" freeze
+cd "$folder"
+bin/python - <<'PY'
 import math, numpy, onnxruntime
 from onnx import TensorProto, helper
 
@@ -29,7 +35,4 @@ for name, row in rows.items():
 same = seen == {"NaN within": (0, 1, 1), "NaN first": (0, 0, 0), "none": (1, 1, 1)}
 print("as described" if same else "changed")
 raise SystemExit(0 if same else 1)
-"""
-
-if __name__ == "__main__":
-    main(["onnxruntime==1.32.0", "onnx==1.23.2", "numpy==2.4.6"], PROGRAM)
+PY

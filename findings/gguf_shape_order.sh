@@ -1,13 +1,19 @@
-"""What: GGUFReader gives every tensor two shapes that are each other's reverse. `tensor.shape` is the file's order, the
-fastest dimension first; `tensor.data.shape` is NumPy's, the slowest first. The writer takes NumPy's.
-Versions: gguf 0.19.0, numpy 2.4.6.
-A user meets it when reshaping the data by the tensor's own `shape`: for a square matrix nothing is wrong, for another
-one the elements are silently in other places.
-"""
+#!/usr/bin/env bash
+# What: GGUFReader gives every tensor two shapes that are each other's reverse. `tensor.shape` is the file's order, the
+# fastest dimension first; `tensor.data.shape` is NumPy's, the slowest first. The writer takes NumPy's.
+# Versions: gguf 0.19.0, numpy 2.4.6.
+# A user meets it when reshaping the data by the tensor's own `shape`: for a square matrix nothing is wrong, for another
+# one the elements are silently in other places.
+# It exits with 0 while the behaviour is as described, and with another code once it has changed.
+set -euo pipefail
 
-from scratch_environment import main
-
-PROGRAM = r"""
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder"
+"$folder/bin/pip" install --quiet --disable-pip-version-check gguf==0.19.0 numpy==2.4.6
+"$folder/bin/pip" freeze
+cd "$folder"
+bin/python - <<'PY'
 import gguf, numpy
 
 matrix = numpy.arange(6, dtype=numpy.float32).reshape(2, 3)
@@ -25,7 +31,4 @@ print("element [1, 0] written", matrix[1, 0], "in data", tensor.data[1, 0], "aft
 same = told == [3, 2] and tensor.data.shape == (2, 3) and numpy.array_equal(tensor.data, matrix) and reshaped[1, 0] == 2
 print("as described" if same else "changed")
 raise SystemExit(0 if same else 1)
-"""
-
-if __name__ == "__main__":
-    main(["gguf==0.19.0", "numpy==2.4.6"], PROGRAM)
+PY

@@ -1,13 +1,19 @@
-"""What: enable_truncation(max_length=n) with n below the number of special tokens truncates nothing. With [CLS] and
-[SEP] a limit of 2 leaves these two; a limit of 1 or 0 gives the whole text, without an error or a warning.
-Versions: tokenizers 0.23.3.
-A user meets it when the limit is computed, such as what a prompt leaves over: at the point where no room is left at all
-the longest input of all goes to the model.
-"""
+#!/usr/bin/env bash
+# What: enable_truncation(max_length=n) with n below the number of special tokens truncates nothing. With [CLS] and
+# [SEP] a limit of 2 leaves these two; a limit of 1 or 0 gives the whole text, without an error or a warning.
+# Versions: tokenizers 0.23.3.
+# A user meets it when the limit is computed, such as what a prompt leaves over: at the point where no room is left at all
+# the longest input of all goes to the model.
+# It exits with 0 while the behaviour is as described, and with another code once it has changed.
+set -euo pipefail
 
-from scratch_environment import main
-
-PROGRAM = r"""
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder"
+"$folder/bin/pip" install --quiet --disable-pip-version-check tokenizers==0.23.3
+"$folder/bin/pip" freeze
+cd "$folder"
+bin/python - <<'PY'
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 words = "[UNK] [CLS] [SEP] a b c d".split()
@@ -24,7 +30,4 @@ whole = ["[CLS]", "a", "b", "c", "d", "[SEP]"]
 same = [len(seen[limit]) for limit in (4, 3, 2)] == [4, 3, 2] and seen[1] == seen[0] == whole
 print("as described" if same else "changed")
 raise SystemExit(0 if same else 1)
-"""
-
-if __name__ == "__main__":
-    main(["tokenizers==0.23.3"], PROGRAM)
+PY

@@ -1,13 +1,19 @@
-"""What: with the same scale, numbers that lie in the middle between two steps get other integers in GGUF's Q8_0 than in
-ONNX's QuantizeLinear. GGUF rounds halves away from zero, ONNX to even as NumPy does.
-Versions: gguf 0.19.0, onnx 1.23.2, onnxruntime 1.32.0, numpy 2.4.6.
-A user meets it when comparing a model's GGUF file with its int8 ONNX file byte for byte: the scales agree and one weight
-in some hundreds differs by a step, although neither library has an error.
-"""
+#!/usr/bin/env bash
+# What: with the same scale, numbers that lie in the middle between two steps get other integers in GGUF's Q8_0 than in
+# ONNX's QuantizeLinear. GGUF rounds halves away from zero, ONNX to even as NumPy does.
+# Versions: gguf 0.19.0, onnx 1.23.2, onnxruntime 1.32.0, numpy 2.4.6.
+# A user meets it when comparing a model's GGUF file with its int8 ONNX file byte for byte: the scales agree and one weight
+# in some hundreds differs by a step, although neither library has an error.
+# It exits with 0 while the behaviour is as described, and with another code once it has changed.
+set -euo pipefail
 
-from scratch_environment import main
-
-PROGRAM = r"""
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder"
+"$folder/bin/pip" install --quiet --disable-pip-version-check gguf==0.19.0 onnx==1.23.2 onnxruntime==1.32.0 numpy==2.4.6
+"$folder/bin/pip" freeze
+cd "$folder"
+bin/python - <<'PY'
 import gguf, numpy, onnxruntime
 from onnx import TensorProto, helper
 
@@ -32,7 +38,4 @@ print("numpy.round   ", numpy.round(halves).astype(int).tolist())
 same = scale == 1 and in_gguf == [1, 2, 3, 4, -1, -3] and in_onnx == [0, 2, 2, 4, 0, -2]
 print("as described" if same else "changed")
 raise SystemExit(0 if same else 1)
-"""
-
-if __name__ == "__main__":
-    main(["gguf==0.19.0", "onnx==1.23.2", "onnxruntime==1.32.0", "numpy==2.4.6"], PROGRAM)
+PY
