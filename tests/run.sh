@@ -27,7 +27,7 @@ die() {
 source tests/packages.sh
 step "packages"
 install_packages "${build_packages[@]}" ccache git python3 python3-venv openssl libeigen3-dev libdnnl-dev libbenchmark-dev \
-  libgtest-dev librapidcheck-dev valgrind chromium chromium-driver fonts-noto-cjk ||
+  libgtest-dev librapidcheck-dev valgrind clang-format-14 chromium chromium-driver fonts-noto-cjk ||
   die "the packages above could not be installed"
 
 passed=0 failed=0
@@ -76,6 +76,14 @@ run_preset() {
     grep -vE '^ *(Start|[0-9]+/[0-9]+) .*|Passed' "$reports/ctest.log" | tail -n 100
   if [ -s "$reports/ctest-$1.xml" ]; then count_junit "$reports/ctest-$1.xml"; else failed=$((failed + 1)); fi
 }
+
+step "format"
+if git ls-files '*.cpp' '*.h' '*.inl' | xargs -n 50 clang-format-14 --dry-run -Werror; then
+  passed=$((passed + 1))
+else
+  echo "clang-format-14 -i FILE repairs each file above"
+  failed=$((failed + 1))
+fi
 
 if [ $sanitize = yes ]; then
   # Without the option, undefined behaviour is a line in the log of a test that passes.
