@@ -27,7 +27,7 @@ die() {
 source tests/packages.sh
 step "packages"
 install_packages "${build_packages[@]}" ccache git python3 python3-venv openssl libeigen3-dev libdnnl-dev libbenchmark-dev \
-  libgtest-dev librapidcheck-dev valgrind clang-format-14 chromium chromium-driver fonts-noto-cjk ||
+  libgtest-dev librapidcheck-dev valgrind clang-format-14 doxygen chromium chromium-driver fonts-noto-cjk ||
   die "the packages above could not be installed"
 
 passed=0 failed=0
@@ -82,6 +82,14 @@ if git ls-files '*.cpp' '*.h' '*.inl' | xargs -n 50 clang-format-14 --dry-run -W
   passed=$((passed + 1))
 else
   echo "clang-format-14 -i FILE repairs each file above"
+  failed=$((failed + 1))
+fi
+
+step "API reference"
+mkdir -p build
+if doxygen docs/Doxyfile; then
+  passed=$((passed + 1))
+else
   failed=$((failed + 1))
 fi
 

@@ -20,8 +20,8 @@ class LineReader {
   /// `name` stands for the text in messages, a path as a rule.
   LineReader(std::string name, ByteInput input, size_t max_line_bytes);
 
-  /// The next line without its '\n' (a '\r' before it stays), or nothing at the end. The view lasts until the next
-  /// call. DataError "name:line: what; remedy"; what `input` throws passes through.
+  /// The next line without its line feed (a carriage return before it stays), or nothing at the end. The view lasts
+  /// until the next call. DataError "name:line: what; remedy"; what `input` throws passes through.
   std::optional<std::string_view> next();
   /// Whether no line is left; reads ahead to know.
   bool done();

@@ -28,7 +28,7 @@ struct Model {
   std::int64_t previous = 0;                                 ///< answered before this one; 0: none
   Trial trial = {};                                          ///< version 0: there is none
   std::shared_ptr<const nn::TextClassifier> candidate = {};  ///< the version on trial; null without one
-  ModelLimits limits = {};                                   ///< of <root>/<name>/limits.json
+  ModelLimits limits = {};                                   ///< of ROOT/NAME/limits.json
   std::string error = {};   ///< why the version asked for last could not be loaded; empty: nothing failed since
   std::int64_t loaded = 0;  ///< when the version that answers was loaded, in seconds since 1970 (UTC)
 };
@@ -38,7 +38,7 @@ struct Model {
 ///
 /// A version is loaded and has predicted once before it replaces another; one that fails replaces nothing, and its
 /// error stays with the model. What is chosen by load, unload, rollback, aliases and trials is written to
-/// <root>/.registry.json first: when that fails (IoError) nothing changes. Errors of changes: IndexError for a model,
+/// ROOT/.registry.json first: when that fails (IoError) nothing changes. Errors of changes: IndexError for a model,
 /// version or alias that does not exist, ValueError for what makes no sense, DataError for a version that cannot be
 /// loaded.
 class Registry {
