@@ -106,20 +106,34 @@ double scaled_norm(const std::vector<RowGradient>& gradients, const std::vector<
   return unit * std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
+// Normal numbers of T whose product is the factor, if that is finite and not 0. All but the last are powers of two, by
+// which a multiplication rounds nothing.
+template <class T> std::vector<T> parts_of(double factor) {
+  constexpr double least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
+  std::vector<T> parts;
+  while (factor != 0 && std::isfinite(factor) && (std::abs(factor) < least || std::abs(factor) > most)) {
+    parts.push_back(static_cast<T>(std::abs(factor) < 1 ? least : 1 / least));
+    factor /= static_cast<double>(parts.back());
+  }
+  parts.push_back(static_cast<T>(factor));
+  return parts;
+}
+
 }  // namespace
 
 void scale_grad(const std::vector<Tensor>& parameters, double factor) {
-  for_each_grad(parameters, "scale_grad", [factor]<class T>(int64_t n, T* g) {
-    // A factor outside T's normal numbers is applied in parts that are inside. All but the last are powers of two,
-    // which round nothing.
-    constexpr double least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
-    double rest = factor;
-    while (rest != 0 && std::isfinite(rest) && (std::abs(rest) < least || std::abs(rest) > most)) {
-      const double part = std::abs(rest) < 1 ? least : 1 / least;
-      kernels::kernels<T>().scale(n, static_cast<T>(part), g);
-      rest /= part;
+  // Computed here, since parallel_for takes a denormal factor for zero.
+  const std::vector<float> parts_f32 = parts_of<float>(factor);
+  const std::vector<double> parts_f64 = parts_of<double>(factor);
+  for_each_grad(parameters, "scale_grad", [&]<class T>(int64_t n, T* g) {
+    const auto scale_by = [&](const std::vector<T>& parts) {
+      for (const T part : parts) kernels::kernels<T>().scale(n, part, g);
+    };
+    if constexpr (sizeof(T) == sizeof(float)) {
+      scale_by(parts_f32);
+    } else {
+      scale_by(parts_f64);
     }
-    kernels::kernels<T>().scale(n, static_cast<T>(rest), g);
   });
 }
 
