@@ -34,7 +34,7 @@ class Rewound {
 
 thread_local bool recomputes = false;
 
-// What the second computation of a function has in common with the first, for as long as it lives.
+// Restores the generator and autocast dtype of the first computation while the function is recomputed.
 class SecondTime {
  public:
   SecondTime(Generator* rng, RandomState state, DType products)

@@ -23,8 +23,8 @@ bool records_write(const char* op, const Tensor& x, const Tensor& operand = {}) 
   if (!check_target(x, op) && !flows) return false;
   if (x.base().defined() && x.base().layout().may_overlap_itself()) {
     throw AutogradError(
-        fmt::format("{}: an in-place operation on a view of a tensor whose elements share memory (shape "
-                    "{}, strides {}); write to a clone",
+        fmt::format("{}: cannot write to this view in place because elements of its base share memory "
+                    "(shape {}, strides {}); write to a clone",
                     op, to_string(x.base().shape()), to_string(x.base().strides())));
   }
   return true;

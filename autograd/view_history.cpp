@@ -95,14 +95,14 @@ std::shared_ptr<Node> node_of(const Tensor& tensor) {
   const Tensor& base = tensor.base();
   if (meta != nullptr && meta->node != nullptr && meta->node->leaf) {
     throw AutogradError(
-        fmt::format("a leaf of shape {} is a view of a tensor that {} has written in place since; make "
-                    "the leaf of a clone",
+        fmt::format("this leaf (shape {}) is a view of a tensor that {} later changed in place; create the leaf "
+                    "from a clone",
                     to_string(tensor.shape()), followed(tensor)->op));
   }
   if (meta != nullptr && meta->fixed) {
     throw AutogradError(
-        fmt::format("a tensor of shape {} shares memory with one that {} has written in place since, and its history "
-                    "cannot follow: {}; clone it before the write",
+        fmt::format("this tensor (shape {}) shares memory with a tensor that {} changed in place, and its gradient "
+                    "history cannot be updated because {}; clone it before the write",
                     to_string(tensor.shape()), followed(tensor)->op,
                     meta->node == nullptr ? "it is a view made under NoGradGuard"
                                           : fmt::format("it is the result of {}, which is no view", meta->node->op)));

@@ -64,7 +64,7 @@ std::vector<std::pair<std::string, Tensor>> named_state(Module& module) {
   return found;
 }
 
-// To the bit, in the dtype of the first. What has another shape is told as that.
+// To the bit, in the dtype of the first. A wrong shape is reported separately.
 bool equal_values(const Tensor& a, const Tensor& b) {
   return a.shape() != b.shape() || identical(detach(a), detach(b).to(a.dtype()));
 }
@@ -211,22 +211,23 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict, const st
   std::vector<std::string> problems;
   LoadResult result;
   auto own = named_state(*this);
-  // The state's tensor under another name of the same tensor of this module, or end().
-  const auto given_elsewhere = [&](const std::string& name, const Tensor& tensor) {
-    for (const auto& [other, tied] : own) {
-      const auto found = other != name && tied.same_as(tensor) ? state.find(other) : state.end();
+  // The state's value of this module's tensor, under the first of the tensor's names that is in the state, or end().
+  const auto first_given = [&](const Tensor& tensor) {
+    for (const auto& [name, tied] : own) {
+      const auto found = tied.same_as(tensor) ? state.find(name) : state.end();
       if (found != state.end()) return found;
     }
     return state.end();
   };
   for (const auto& [name, tensor] : own) {
     const auto given = state.find(name);
-    const auto elsewhere = given_elsewhere(name, tensor);
-    const bool both = given != state.end() && elsewhere != state.end() && name < elsewhere->first;
-    if (both && !equal_values(given->second, elsewhere->second)) {
-      problems.push_back(fmt::format("{} and {} are one tensor here, and differ", name, elsewhere->first));
+    const auto first = first_given(tensor);
+    if (given != state.end() && !equal_values(given->second, first->second)) {
+      problems.push_back(
+          fmt::format("{} and {} are tied in this module, but the file gives them different values; remove one",
+                      first->first, name));
     }
-    if (given == state.end() && elsewhere != state.end()) continue;
+    if (given == state.end() && first != state.end()) continue;
     if (given == state.end()) {
       result.missing_keys.push_back(name);
       if (strict) problems.push_back("missing " + name);

@@ -151,7 +151,7 @@ class Reader {
     const size_t start = text.find_first_not_of(" \t\n\r");
     if (start == text.npos || text[start] != '{') fail("the header does not begin with '{'");
     // json::object keeps one of two equal names; which tensor is meant would be a guess.
-    if (const auto twice = duplicate_key(text)) fail(*twice, "the name stands twice in one object");
+    if (const auto twice = duplicate_key(text)) fail(*twice, "the name appears twice in one object");
     boost::system::error_code error;
     const json::value value = json::parse(text, error);
     if (error) fail("the header is not JSON: " + error.message());
@@ -249,7 +249,7 @@ class Reader {
   void check_supported(const Entry& entry) const {
     if (!entry.format->dtype) {
       fail_unsupported(entry.name,
-                       fmt::format("has the dtype {}, which qing has not; convert it to F64, F32, F16, BF16, "
+                       fmt::format("has the dtype {}, which qing does not support; convert it to F64, F32, F16, BF16, "
                                    "I64, I32, I8, U8 or BOOL",
                                    entry.format->name));
     }

@@ -104,7 +104,7 @@ json::value parse_file_json(std::string_view text) {
   json::value value = json::parse(text, error);
   if (error) throw DataError("is not JSON: " + error.message());
   if (repeats_a_key(text, value)) {
-    throw DataError("the name '" + duplicate_key(text).value_or("") + "' stands twice in one object; leave one out");
+    throw DataError("the name '" + duplicate_key(text).value_or("") + "' appears twice in one object; leave one out");
   }
   return value;
 }

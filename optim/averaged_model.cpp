@@ -39,10 +39,10 @@ AveragedModel::AveragedModel(std::vector<Tensor> parameters, Averaging averaging
       throw ValueError(
           fmt::format("AveragedModel: a parameter of shape {} is not contiguous", to_string(parameter.shape())));
     }
-    // Swapped twice, it would have its own weights under the average's name, and lose them on the way back.
+    // A parameter listed twice would be swapped twice and lose its weights.
     const auto here = parameters.begin() + static_cast<ptrdiff_t>(i);
     if (std::any_of(parameters.begin(), here, [&](const Tensor& other) { return other.same_as(parameter); })) {
-      throw ValueError(fmt::format("AveragedModel: a parameter of shape {} stands there twice; name it once",
+      throw ValueError(fmt::format("AveragedModel: a parameter of shape {} is listed twice; list it once",
                                    to_string(parameter.shape())));
     }
     parameters_.push_back(detach(parameter));

@@ -106,17 +106,34 @@ double scaled_norm(const std::vector<RowGradient>& gradients, const std::vector<
   return unit * std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
+// Normal numbers of T whose product is the factor, if that is finite and not 0. All but the last are powers of two, by
+// which a multiplication rounds nothing.
+template <class T> std::vector<T> parts_of(double factor) {
+  constexpr double least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
+  std::vector<T> parts;
+  while (factor != 0 && std::isfinite(factor) && (std::abs(factor) < least || std::abs(factor) > most)) {
+    parts.push_back(static_cast<T>(std::abs(factor) < 1 ? least : 1 / least));
+    factor /= static_cast<double>(parts.back());
+  }
+  parts.push_back(static_cast<T>(factor));
+  return parts;
+}
+
 }  // namespace
 
 void scale_grad(const std::vector<Tensor>& parameters, double factor) {
-  for_each_grad(parameters, "scale_grad", [factor]<class T>(int64_t n, T* g) {
-    // A factor outside T's normal numbers is applied in two parts that are inside.
-    const double size = std::abs(factor);
-    const bool fits = size == 0 || !std::isfinite(factor) ||
-                      (size >= std::numeric_limits<T>::min() && size <= std::numeric_limits<T>::max());
-    const double first = fits ? 1 : std::sqrt(size);
-    if (!fits) kernels::kernels<T>().scale(n, static_cast<T>(first), g);
-    kernels::kernels<T>().scale(n, static_cast<T>(factor / first), g);
+  // Computed here, since parallel_for takes a denormal factor for zero.
+  const std::vector<float> parts_f32 = parts_of<float>(factor);
+  const std::vector<double> parts_f64 = parts_of<double>(factor);
+  for_each_grad(parameters, "scale_grad", [&]<class T>(int64_t n, T* g) {
+    const auto scale_by = [&](const std::vector<T>& parts) {
+      for (const T part : parts) kernels::kernels<T>().scale(n, part, g);
+    };
+    if constexpr (sizeof(T) == sizeof(float)) {
+      scale_by(parts_f32);
+    } else {
+      scale_by(parts_f64);
+    }
   });
 }
 
@@ -148,18 +165,26 @@ double total_grad_norm(const std::vector<Tensor>& parameters, bool error_if_nonf
 
 double clip_factor(double norm, double max_norm) { return norm <= max_norm ? 1 : max_norm / norm; }
 
-double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bool error_if_nonfinite) {
-  check_above_0("clip_grad_norm", "max_norm", max_norm);
-  const double norm = total_grad_norm(parameters, error_if_nonfinite);
+double clip_for_pass(const std::vector<Tensor>& parameters, double norm, double max_norm) {
   const double factor = clip_factor(norm, max_norm);
   if (std::isnan(factor)) {
     for (const Tensor& parameter : parameters) grad(parameter);  // rows that are known to be zero become NaN, too
+    return factor;
   }
-  if (factor > 0 && factor < std::numeric_limits<double>::min()) {
-    for (int i = 0; i < 2; ++i) scale_grad(parameters, std::sqrt(max_norm) / std::sqrt(norm));
-  } else if (factor != 1) {
+  if (!std::isfinite(norm) || factor >= std::numeric_limits<float>::min()) return factor;
+  if (factor >= std::numeric_limits<double>::min()) {
     scale_grad(parameters, factor);
+  } else {
+    for (int i = 0; i < 2; ++i) scale_grad(parameters, std::sqrt(max_norm) / std::sqrt(norm));
   }
+  return 1;
+}
+
+double clip_grad_norm(const std::vector<Tensor>& parameters, double max_norm, bool error_if_nonfinite) {
+  check_above_0("clip_grad_norm", "max_norm", max_norm);
+  const double norm = total_grad_norm(parameters, error_if_nonfinite);
+  const double rest = clip_for_pass(parameters, norm, max_norm);
+  if (rest != 1) scale_grad(parameters, rest);
   return norm;
 }
 

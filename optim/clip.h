@@ -16,6 +16,12 @@ double total_grad_norm(const std::vector<Tensor>& parameters, bool error_if_nonf
 /// for an infinite norm and NaN for NaN, as in PyTorch.
 double clip_factor(double norm, double max_norm);
 
+/// Prepares gradients of the joint norm `norm` for a pass that clips them: returns the factor that the pass multiplies
+/// them by, such as Optimizer::step(scale). That is clip_factor() if f32 holds it as a normal number, 0 or NaN. A
+/// smaller factor is applied here and 1 is returned. For NaN the gradients known by their rows become dense, since
+/// NaN spreads to all rows.
+double clip_for_pass(const std::vector<Tensor>& parameters, double norm, double max_norm);
+
 /// Scales all gradients by clip_factor(), so that their joint Euclidean norm is at most `max_norm` (Pascanu et al.
 /// 2013); returns the norm before. ValueError unless max_norm > 0. As torch.nn.utils.clip_grad_norm_, an infinite norm
 /// makes finite gradients 0 and infinite ones NaN, and a norm of NaN makes all of them NaN; with `error_if_nonfinite`

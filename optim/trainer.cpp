@@ -108,14 +108,11 @@ double Trainer::accumulate_gradients() {
   return sum / static_cast<double>(batches);
 }
 
-// The factor of the gradients, which the optimizer's own pass applies.
+// The factor of the gradients that the optimizer's own pass applies.
 double Trainer::clipping() {
   if (options_.clip_norm == 0) return 1;
   progress_.grad_norm = total_grad_norm(optimizer_.parameters());
-  const double factor = clip_factor(progress_.grad_norm, options_.clip_norm);
-  if (factor == 0 || std::isnan(factor) || factor >= std::numeric_limits<float>::min()) return factor;
-  scale_grad(optimizer_.parameters(), factor);  // an optimizer's pass would round it to 0 in f32
-  return 1;
+  return clip_for_pass(optimizer_.parameters(), progress_.grad_norm, options_.clip_norm);
 }
 
 // False when the scaler skipped it.

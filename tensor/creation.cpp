@@ -99,16 +99,14 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
   const double low = start.to_double(), high = end.to_double(), by = step.to_double();
   const auto first = as_int64(start), last = as_int64(end), stride = as_int64(step);
   const bool exact = first && last && stride && *stride != 0;
-  const bool leads_away = by < 0 ? low < high : low > high;
+  const Int128 distance = exact ? static_cast<Int128>(*last) - *first : 0;
+  const bool leads_away = exact ? (*stride < 0 ? distance > 0 : distance < 0) : (by < 0 ? low < high : low > high);
   if (!std::isfinite(low) || !std::isfinite(high) || !std::isfinite(by) || by == 0 || leads_away) {
     throw ValueError(
         fmt::format("arange: from {} to {} by steps of {}", to_string(start), to_string(end), to_string(step)));
   }
-  double count = std::ceil((high - low) / by);
-  if (exact) {
-    const Int128 distance = static_cast<Int128>(*last) - *first;
-    count = static_cast<double>(distance / *stride + (distance % *stride != 0 ? 1 : 0));
-  }
+  const double count = exact ? static_cast<double>(distance / *stride + (distance % *stride != 0 ? 1 : 0))
+                             : std::ceil((high - low) / by);
   if (count >= 0x1p53) throw ValueError(fmt::format("arange: {} elements are too many", count));
   return sequence(static_cast<int64_t>(count), dtype, "arange", [=](int64_t i) {
     // Whatever lies before an end of 64 bits fits in 64 bits.

@@ -18,9 +18,9 @@ Tensor zeros_like(const Tensor& x);
 Tensor ones_like(const Tensor& x);
 Tensor full_like(const Tensor& x, Scalar value);
 
-/// start, start + step, ... before `end`: ceil((end − start) / step) values. Whole numbers are counted and added
-/// exactly, each rounded once to the dtype. Others are computed in f64. ValueError if step is 0 or leads away from end,
-/// a bound is not finite, or the dtype does not hold an element.
+/// start, start + step, ... before `end`: ceil((end − start) / step) values. If start, end and step are whole numbers
+/// that fit int64, the values are exact; otherwise they are computed in f64. Each is rounded once to the dtype.
+/// ValueError if step is 0 or leads away from end, a bound is not finite, or the dtype does not hold an element.
 Tensor arange(Scalar start, Scalar end, Scalar step = 1, DType dtype = DType::f32);
 /// `steps` values from start to end, both included, evenly apart; steps ≥ 0.
 Tensor linspace(double start, double end, int64_t steps, DType dtype = DType::f32);

@@ -61,8 +61,8 @@ ManagedTensorVersioned* to_dlpack_versioned(const Tensor& tensor);
 
 /// A tensor over the memory of `managed`, whose deleter is called when the last tensor on it goes; memory marked as
 /// read-only is copied instead, since a Tensor can be written. ValueError for a null pointer, memory that is not the
-/// CPU's or not aligned, another major version, bools that are neither 0 nor 1; DTypeError for a type qing has not, or
-/// vectors (lanes); ShapeError for negative sizes. After an error `managed` is still the caller's.
+/// CPU's or not aligned, another major version, bools that are neither 0 nor 1; DTypeError for a type qing does not
+/// support, or vectors (lanes); ShapeError for negative sizes. After an error `managed` is still the caller's.
 Tensor from_dlpack(ManagedTensor* managed);
 Tensor from_dlpack(ManagedTensorVersioned* managed);
 

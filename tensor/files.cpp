@@ -90,7 +90,8 @@ std::string read_file(const std::filesystem::path& path, size_t most) {
   FileReader file(path);
   const auto check = [&](size_t size) {
     if (size <= most) return;
-    throw IoError(path.string() + ": more than " + std::to_string(most) + " bytes, too many to read at once");
+    throw IoError(path.string() + ": the file is larger than the limit of " + std::to_string(most) +
+                  " bytes; check that it is the right file");
   };
   check(file.size());
   std::string content;

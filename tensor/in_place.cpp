@@ -71,26 +71,24 @@ Tensor& update_scaled(Tensor& x, const Tensor& y, const Scalar& factor, const ch
 }
 
 // Whether an integer tensor has no elements beyond the bound, since its dtype holds none. ValueError if it has no
-// elements within the bound, or for a fraction or NaN.
+// elements within the bound, or for a fraction.
 template <class T> bool bounds_nothing(const Scalar& bound, bool lower, const Tensor& x) {
   if constexpr (std::is_floating_point_v<T>) {
     return false;
   } else {
     using Limits = std::numeric_limits<T>;
     const double value = bound.to_double();
-    if (std::isnan(value) || value != std::trunc(value)) refuse_fraction(bound, x, "clamp_");
+    if (value != std::trunc(value)) refuse_fraction(bound, x, "clamp_");
     const bool below = order(Limits::min(), bound) > 0, above = order(Limits::max(), bound) < 0;
     if (lower ? above : below) refuse_to_store(bound, x.dtype(), "clamp_");
     return below || above;
   }
 }
 
-// x[i] = choose(x[i], bound)
-template <class Choose> void clamp_to(Tensor& x, const Scalar& bound, bool lower, Choose choose) {
-  dispatch_number(x.dtype(), "clamp_", [&](auto zero) {
-    using T = decltype(zero);
-    if (!bounds_nothing<T>(bound, lower, x)) update(x, number(bound, x, "clamp_"), "clamp_", choose);
-  });
+// The bound as an operand of clamp_, if it bounds anything.
+template <class T> std::optional<Tensor> bound_of(const std::optional<Scalar>& bound, bool lower, const Tensor& x) {
+  if (!bound || bounds_nothing<T>(*bound, lower, x)) return std::nullopt;
+  return number(*bound, x, "clamp_");
 }
 
 }  // namespace
@@ -141,13 +139,21 @@ Tensor& Tensor::div_(Scalar value) {
 
 Tensor& Tensor::clamp_(std::optional<Scalar> low, std::optional<Scalar> high) {
   if (!low && !high) throw ValueError("clamp_: neither a lower nor an upper bound");
+  if ((low && is_nan(*low)) || (high && is_nan(*high))) {
+    throw ValueError("clamp_: a bound is NaN; leave it out for none");
+  }
   if (const auto* meta = recorder()) {
     meta->clamp_(*this, low, high);
     return *this;
   }
   check_writable(*this, "clamp_");
-  if (low) clamp_to(*this, *low, true, [](auto x, auto y) { return x < y ? y : x; });
-  if (high) clamp_to(*this, *high, false, [](auto x, auto y) { return x > y ? y : x; });
+  dispatch_number(dtype(), "clamp_", [&](auto zero) {
+    using T = decltype(zero);
+    // Both bounds are checked before anything is written.
+    const auto least = bound_of<T>(low, true, *this), most = bound_of<T>(high, false, *this);
+    if (least) update_as<T>(*this, *least, "clamp_", [](T x, T y) { return x < y ? y : x; });
+    if (most) update_as<T>(*this, *most, "clamp_", [](T x, T y) { return x > y ? y : x; });
+  });
   bump_version();
   return *this;
 }

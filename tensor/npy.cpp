@@ -179,7 +179,7 @@ Elements elements_named(std::string_view descriptor, const std::filesystem::path
     }
   }
   throw DataError(
-      fmt::format("{}: dtype {} has no counterpart; convert the array to float16, float32, float64, int32, int64, "
+      fmt::format("{}: dtype {} is not supported; convert the array to float16, float32, float64, int32, int64, "
                   "int8, uint8 or bool",
                   path.string(), descriptor.substr(0, 40)));
 }

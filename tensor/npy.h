@@ -13,8 +13,8 @@ namespace qing {
 /// any byte but 0 is true. The dtype can be spelled in every way that NumPy has for the dtypes of qing: "<f4", "f4",
 /// "|f4", ">f4", "f", "float32". Stricter than NumPy: the header's keys stand once, its sizes are decimal numbers, its
 /// strings have no escapes, it has no comments, and nothing follows the array. DataError naming the path and what is
-/// wrong: no .npy file, a malformed or too long header, a dtype that qing has not, a size that does not fit the shape;
-/// IoError if unreadable.
+/// wrong: no .npy file, a malformed or too long header, a dtype that qing does not support, a size that does not fit
+/// the shape; IoError if unreadable.
 Tensor load_npy(const std::filesystem::path& path);
 
 /// Writes the tensor in C order, atomically: IoError leaves an existing file as it was. DTypeError for bf16.

@@ -51,7 +51,7 @@ struct AutogradMeta {
   virtual void clamp_(Tensor& x, std::optional<Scalar> low, std::optional<Scalar> high) const = 0;
   virtual void masked_fill_(Tensor& x, const Tensor& mask, Scalar value) const = 0;
   /// Any operation that gives every element of x a value that no gradient flows into. `write` does it to a tensor on
-  /// the same memory that is outside the graph.
+  /// the same memory that is outside the graph. Errors name `op`; the graph calls the operation "fill".
   virtual void overwrite(const char* op, Tensor& x, const std::function<void(Tensor&)>& write) const = 0;
 };
 
@@ -195,7 +195,8 @@ class Tensor {
   Tensor& mul_(Scalar value);
   Tensor& div_(const Tensor& other);
   Tensor& div_(Scalar value);
-  /// NaN stays. A bound that the dtype does not hold is none where no element lies beyond it, else a ValueError.
+  /// NaN elements stay. A bound outside the dtype's range is ignored if it excludes no value of the dtype (low = -5 for
+  /// u8). It is a ValueError if it excludes all of them (low = 300 for u8). A NaN bound is a ValueError.
   Tensor& clamp_(std::optional<Scalar> low, std::optional<Scalar> high);
   Tensor& masked_fill_(const Tensor& mask, Scalar value);  ///< `mask` is bool and broadcasts.
   uint64_t version() const;

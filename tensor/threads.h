@@ -5,9 +5,9 @@
 //   2. the environment variable QING_THREADS, a number from 1 to 1024 (ValueError at first use otherwise),
 //   3. the environment variable OMP_NUM_THREADS, whose first number counts; a malformed one is ignored,
 //   4. the smaller of the usable CPUs and the CPU quota of the process's cgroups, rounded up.
-// Usable are the CPUs of OpenMP's places where OMP_PLACES, OMP_PROC_BIND or GOMP_CPU_AFFINITY set them, else those of
-// the affinity mask of the thread that asks first. OMP_THREAD_LIMIT bounds 3 and 4. The environment is read once, at
-// the first use.
+// The usable CPUs are those of OpenMP's places if OMP_PLACES, OMP_PROC_BIND or GOMP_CPU_AFFINITY is set. Otherwise they
+// are the affinity mask of the first thread that asks. OMP_THREAD_LIMIT bounds 3 and 4. The environment is read once,
+// at the first use.
 //
 // fork(): the child can compute, on as many threads as its parent. The forking thread's OpenMP threads end before the
 // fork and both processes start new ones when they need them. A child that was forked inside a body of parallel_for has
@@ -24,9 +24,9 @@ namespace qing {
 int num_threads();                  ///< That operations called from this thread may use.
 void set_num_threads(int threads);  ///< For all threads; ValueError if < 1.
 
-/// A thread that calls body() and may run on all the CPUs in 4. A std::thread inherits the affinity mask of the thread
-/// that starts it, and OpenMP binds the main thread to one place when it has places. std::system_error when the system
-/// has no thread left; an exception that leaves body ends the program.
+/// Starts a thread that runs body() and may use all usable CPUs (item 4 above). A std::thread inherits the affinity
+/// mask of the thread that starts it, and OpenMP binds the main thread to one place when it has places.
+/// std::system_error when the system has no thread left; an exception that leaves body ends the program.
 std::thread start_thread(std::function<void()> body);
 
 /// While it lives, operations called from this thread use at most so many threads: for programs that compute several

@@ -9,7 +9,7 @@ namespace qing {
 Tensor equal_mask(const Tensor& a, const Tensor& b);
 /// 1, 0 or −1 as x is above, at or below 0. f32 or f64.
 Tensor sign_mask(const Tensor& x);
-/// 1 where x is 0, else 0: what makes a divisor of x. f32 or f64.
+/// 1 where x is 0, else 0. Added to x it makes a divisor that is never 0. f32 or f64.
 Tensor zero_mask(const Tensor& x);
 
 }  // namespace qing

@@ -17,12 +17,6 @@
 namespace qing {
 namespace {
 
-int64_t count_over(const Tensor& x, const std::vector<int64_t>& dims) {
-  int64_t count = 1;
-  for (const int64_t d : dims) count *= x.size(d);
-  return count;
-}
-
 // A value of kept shape in the shape that was asked for.
 Tensor finished(const Tensor& kept, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   return kept.reshape(reduced_shape(x.shape(), dims, keepdim));

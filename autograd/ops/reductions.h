@@ -14,7 +14,8 @@ Tensor sum(const Tensor& x);  ///< of all elements; shape []
 /// Integers and bool are summed in i64. 0 of nothing.
 Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);
 Tensor mean(const Tensor& x);
-/// The sum divided by the number of elements, rounded once; NaN of nothing.
+/// The sum divided by the number of elements; NaN of nothing. f32 is summed in double and the quotient is rounded once.
+/// f64 is summed in f64.
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim = false);
 /// Sums x down to `shape`, which broadcasts to x's: what undoes expand. ShapeError if it does not. x itself if its
 /// shape is the same.

@@ -13,8 +13,9 @@ TokenSampler::TokenSampler(const GenerateOptions& options, Generator* rng) : opt
   // Divided by an infinite temperature a logit of -inf would be NaN, and a token that is ruled out would be drawn.
   if (options.max_new_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0) ||
       !std::isfinite(options.temperature)) {
-    throw ValueError(fmt::format("generate: max_new_tokens {}, top_k {} and temperature {} must be finite, from 0",
-                                 options.max_new_tokens, options.top_k, options.temperature));
+    throw ValueError(
+        fmt::format("generate: max_new_tokens {}, top_k {} and temperature {} must be finite and at least 0",
+                    options.max_new_tokens, options.top_k, options.temperature));
   }
   if (options.temperature > 0 && rng == nullptr) {
     throw ValueError("generate: a temperature needs a random generator");

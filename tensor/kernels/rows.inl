@@ -175,7 +175,9 @@ void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* 
                                 T* dx, T* dgamma, T* dbeta) {
   using V = Vec<T>;
   const V center = V::set1(statistics->mean), scale = V::set1(statistics->rstd), offset = V::set1(statistics->shift);
-  const auto normal_of = [&](int64_t i, auto part) { return fma(load(x + i, part) - center, scale, offset); };
+  const T mean = statistics->mean;
+  // Lanes beyond the row's end hold the mean: an infinite x̂ times 0 would be NaN.
+  const auto normal_of = [&](int64_t i, auto part) { return fma(load(x + i, part, mean) - center, scale, offset); };
   if (dgamma != nullptr || dbeta != nullptr) {
     for_lanes<T>(n, [&](int64_t i, auto part) {
       const V d = load(dy + i, part);
@@ -186,7 +188,6 @@ void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* 
   if (dx == nullptr) return;
   const auto weighted = [&](int64_t i, auto part) { return load(dy + i, part) * load(gamma + i, part); };
   const T total = sum_of<T>(n, [&](V s, int64_t i, auto part) { return s + weighted(i, part); });
-  // Beyond the row's end the weighted gradient is 0, whatever x̂ is there.
   const T along =
       sum_of<T>(n, [&](V s, int64_t i, auto part) { return fma(weighted(i, part), normal_of(i, part), s); });
   const V mean_g = V::set1(total / static_cast<T>(n)), mean_gx = V::set1(along / static_cast<T>(n));

@@ -19,13 +19,16 @@ Tensor sum_to(const Tensor& x, const Shape& shape);
 
 // The following reduce over `dims` (resolved: see lanes.h), which stay as sizes of 1; x may have any strides.
 
+/// The number of elements that are reduced to one.
+int64_t count_over(const Tensor& x, const std::vector<int64_t>& dims);
 /// f32 and f64 in their own dtype, integers and bool in i64 (modulo 2^64). 0 of nothing.
 Tensor sum_over(const Tensor& x, const std::vector<int64_t>& dims);
 /// Products of integers and bool, in i64 (modulo 2^64). 1 of nothing.
 Tensor product_over(const Tensor& x, const std::vector<int64_t>& dims, const char* op);
 /// The largest or the smallest, of any dtype; NaN if there is one. ValueError naming `op` if there is nothing.
 Tensor extreme_over(const Tensor& x, const std::vector<int64_t>& dims, bool largest, const char* op);
-/// The sum divided by the number of elements, rounded once; NaN of nothing. f32 or f64: DTypeError naming `op`.
+/// The sum divided by the number of elements; NaN of nothing. f32 is summed in double and the quotient is rounded once.
+/// f64 is summed in f64. f32 or f64: DTypeError naming `op`.
 Tensor mean_over(const Tensor& x, const std::vector<int64_t>& dims, const char* op);
 /// Σ (x − mean)² / degrees, or its root, rounded once. The mean is that of wider arithmetic: 0 of equal elements.
 Tensor variance_over(const Tensor& x, const std::vector<int64_t>& dims, double degrees, bool root, const char* op);

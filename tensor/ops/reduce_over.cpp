@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include <qing/tensor/denormals.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/fold.h>
 #include <qing/tensor/ops/order.h>
@@ -14,13 +15,17 @@
 namespace qing {
 namespace {
 
-// Σ term(lane, element) of every lane, in double.
-template <class T, class Term>
+struct FlushedAsFound {};  // leaves the flushing of denormals as the thread has it
+
+// Σ term(lane, element) of every lane, in double. With KeepDenormals as Denormals the term sees and gives denormal
+// numbers: the C library's functions are wrong where the processor takes denormals for zero.
+template <class T, class Denormals = FlushedAsFound, class Term>
 std::vector<double> sums_of(const Tensor& x, const std::vector<int64_t>& dims, Term term) {
   std::vector<double> sums(static_cast<size_t>(numel_of(kept_shape(x.shape(), dims))));
   fold_lanes<T>(
       x, dims, sums.data(),
       [&](int64_t lane, int64_t n, const T* data) {
+        [[maybe_unused]] const Denormals denormals;
         return sum_in_chains(n, [&](int64_t i) { return term(lane, static_cast<double>(data[i])); });
       },
       sum_parts);
@@ -46,12 +51,6 @@ Tensor finished(const Tensor& x, const std::vector<int64_t>& dims, const std::ve
 }
 
 double as_is(size_t, double sum) { return sum; }
-
-int64_t count_over(const Tensor& x, const std::vector<int64_t>& dims) {
-  int64_t count = 1;
-  for (const int64_t d : dims) count *= x.size(d);
-  return count;
-}
 
 // The lanes' means. Those of f64 are corrected by the mean of the deviations from them, since a sum of equal numbers
 // need not be their multiple; a sum of f32 in double needs no correction.
@@ -103,6 +102,7 @@ void check_something(const Tensor& x, const std::vector<int64_t>& dims, const ch
 template <class T> Tensor largest_magnitude(const Tensor& x, bool largest, const std::vector<int64_t>& dims) {
   Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
   const auto fold = [largest](int64_t n, const T* values) {
+    const KeepDenormals keep;
     T best = n == 0 ? T(0) : std::abs(values[0]);
     for (int64_t i = 1; i < n; ++i) {
       if (more_extreme(std::abs(values[i]), best, largest)) best = std::abs(values[i]);
@@ -114,16 +114,17 @@ template <class T> Tensor largest_magnitude(const Tensor& x, bool largest, const
   return y;
 }
 
-// Σ |scaled(lane, x)|^p of every lane.
-template <class T, class Scaled>
+// Σ |scaled(lane, x)|^p of every lane. Powers other than 2 always see denormal numbers.
+template <class T, class Denormals, class Scaled>
 std::vector<double> power_sums(const Tensor& x, double p, const std::vector<int64_t>& dims, Scaled scaled) {
   if (p == 2) {
-    return sums_of<T>(x, dims, [scaled](int64_t lane, double v) {
+    return sums_of<T, Denormals>(x, dims, [scaled](int64_t lane, double v) {
       const double part = scaled(lane, v);
       return part * part;
     });
   }
-  return sums_of<T>(x, dims, [scaled, p](int64_t lane, double v) { return std::pow(std::abs(scaled(lane, v)), p); });
+  return sums_of<T, KeepDenormals>(
+      x, dims, [scaled, p](int64_t lane, double v) { return std::pow(std::abs(scaled(lane, v)), p); });
 }
 
 // Whether a sum of powers lost nothing to the largest and smallest doubles. Smaller sums may lack terms that count.
@@ -137,7 +138,7 @@ template <class T> Tensor norm_of(const Tensor& x, double p, const std::vector<i
     return finished<T>(x, dims, sums_of<T>(x, dims, [](int64_t, double v) { return v != 0 ? 1.0 : 0.0; }), as_is);
   }
   if (p == 1) return finished<T>(x, dims, sums_of<T>(x, dims, [](int64_t, double v) { return std::abs(v); }), as_is);
-  const std::vector<double> sums = power_sums<T>(x, p, dims, [](int64_t, double v) { return v; });
+  const std::vector<double> sums = power_sums<T, FlushedAsFound>(x, p, dims, [](int64_t, double v) { return v; });
   constexpr double kSafeForF32 = 6;  // powers up to this of f32 stay in the range of double
   if ((sizeof(T) == 4 && std::abs(p) <= kSafeForF32) || std::all_of(sums.begin(), sums.end(), is_in_range)) {
     return finished<T>(x, dims, sums, [p](size_t, double sum) { return root_of(sum, p); });
@@ -146,13 +147,19 @@ template <class T> Tensor norm_of(const Tensor& x, double p, const std::vector<i
   std::vector<double> units;
   for (const T size : extremes.template span<T>()) units.push_back(std::isfinite(size) && size > 0 ? size : 1);
   const std::vector<double> again =
-      power_sums<T>(x, p, dims, [&units](int64_t lane, double v) { return v / units[lane]; });
+      power_sums<T, KeepDenormals>(x, p, dims, [&units](int64_t lane, double v) { return v / units[lane]; });
   return finished<T>(x, dims, sums, [&](size_t lane, double sum) {
     return is_in_range(sum) ? root_of(sum, p) : units[lane] * root_of(again[lane], p);
   });
 }
 
 }  // namespace
+
+int64_t count_over(const Tensor& x, const std::vector<int64_t>& dims) {
+  int64_t count = 1;
+  for (const int64_t d : dims) count *= x.size(d);
+  return count;
+}
 
 Tensor sum_over(const Tensor& x, const std::vector<int64_t>& dims) {
   if (!is_floating(x.dtype())) {
@@ -232,7 +239,7 @@ Tensor logsumexp_over(const Tensor& x, const std::vector<int64_t>& dims, const c
     // An infinite largest element is the answer; shifting by it would give ∞ − ∞.
     for (size_t lane = 0; lane < shift.size(); ++lane) shift[lane] = std::isinf(out[lane]) ? 0 : out[lane];
     const std::vector<double> sums =
-        sums_of<T>(x, dims, [&shift](int64_t lane, double v) { return std::exp(v - shift[lane]); });
+        sums_of<T, KeepDenormals>(x, dims, [&shift](int64_t lane, double v) { return std::exp(v - shift[lane]); });
     for (size_t lane = 0; lane < shift.size(); ++lane) {
       if (!std::isinf(out[lane])) out[lane] = static_cast<T>(shift[lane] + std::log(sums[lane]));
     }

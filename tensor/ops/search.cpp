@@ -63,7 +63,8 @@ int64_t bins_for(std::span<const int64_t> ids, int64_t least, const char* op) {
   constexpr int64_t kMost = int64_t{1} << 32;
   for (const int64_t id : ids) {
     if (id < 0) throw ValueError(fmt::format("{}: id {} is negative", op, id));
-    if (id >= kMost) throw ValueError(fmt::format("{}: id {} is above the largest, {}", op, id, kMost - 1));
+    if (id >= kMost)
+      throw ValueError(fmt::format("{}: id {} is too large; the largest allowed is {}", op, id, kMost - 1));
     least = std::max(least, id + 1);
   }
   return least;

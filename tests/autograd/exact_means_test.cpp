@@ -77,6 +77,39 @@ TEST(ExactMeans, OfEqualNumbersAreThatNumber) {
   }
 }
 
+// (0 − mean)·rstd is infinite here: vector lanes beyond a row's end must not reach the row's gradient.
+TEST(ExactMeans, NormsOfRowsOfHugeEqualNumbersHaveFiniteGradients) {
+  for (int64_t n = 1; n <= 40; ++n) {
+    const Tensor dy = test::normal({1, n}, static_cast<uint64_t>(n), DType::f32);
+    for (const bool even : {true, false}) {
+      const Tensor x = leaf(Tensor::full({1, n}, 1e37)), r = leaf(Tensor::full({1, n}, 1e37));
+      const Tensor w = leaf(Tensor::full({n}, 1)), b = leaf(Tensor::zeros({n}));
+      const Tensor up = even ? Tensor::full({1, n}, 1) : dy;
+      backward(layer_norm(x, Shape{n}, w, b, kSmallEps), {.gradient = up});
+      backward(rms_norm(r, Shape{n}, {}, kSmallEps), {.gradient = up});
+      // x̂ is 0: the gradient is rstd·(dy − mean(dy)), which an even dy makes 0.
+      const long double mean = exact_mean(values_of(up));
+      for (int64_t i = 0; i < n; ++i) {
+        const double want = static_cast<double>(1e6L * (values_of(up)[static_cast<size_t>(i)] - mean));
+        EXPECT_NEAR(grad(x).at({0, i}), want, even ? 0 : 2) << n;
+        EXPECT_EQ(grad(w).at({i}), 0) << n;
+        EXPECT_LT(std::abs(grad(r).at({0, i})), 1e-36) << n;  // units of 1/x
+      }
+    }
+  }
+}
+
+// The C library's functions are wrong where the processor takes denormal numbers for zero.
+TEST(ExactMeans, PowerNormsOfDenormalNumbers) {
+  for (const double p : {3.0, 2.0, 2.5, -1.5}) {
+    const double one = norm(Tensor::full({1}, 4e-310, DType::f64), p).item();
+    EXPECT_NEAR(one / 1e-310, 4, 1e-9) << p;
+    const double two = norm(Tensor::of({2e-310, 4e-310}, DType::f64), p).item();
+    EXPECT_NEAR(two / 1e-310, std::pow(std::pow(2, p) + std::pow(4, p), 1 / p), 1e-9) << p;
+  }
+  EXPECT_NEAR(norm(Tensor::full({1}, 1e-40), 3).item() / 1e-40, 1, 1e-4);
+}
+
 TEST(ExactMeans, InF32AreTheExactMeanRounded) {
   for (int64_t n = 1; n <= kCounts; ++n) {
     const Tensor x = test::normal({n, 5}, static_cast<uint64_t>(n), DType::f32) + 0.1;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/tensor/creation.h>
 #include <qing/tensor/dispatch.h>
@@ -242,6 +243,36 @@ TEST(Scalar, ABoundOutOfRangeIsNoneOrAnError) {
   EXPECT_THROW(x.clamp_(kInfinity, std::nullopt), ValueError);
   EXPECT_THROW(x.clamp_(0.5, std::nullopt), ValueError);
   EXPECT_THROW(x.clamp_(std::nullopt, kNan), ValueError);
+}
+
+TEST(Scalar, ARefusedClampChangesNothing) {
+  Tensor x = Tensor::full({3}, 2, DType::u8);
+  const uint64_t version = x.version();
+  EXPECT_THROW(x.clamp_(5, -1), ValueError);
+  EXPECT_EQ(x.at({0}), 2);
+  EXPECT_EQ(x.version(), version);
+  x.clamp_(1, 4);
+  EXPECT_EQ(x.version(), version + 1);
+}
+
+TEST(Scalar, ClampRefusesABoundOfNanForEveryDtype) {
+  const auto check = [](Tensor& x) {
+    const auto refused = [&](std::optional<Scalar> low, std::optional<Scalar> high) {
+      return message_of<ValueError>([&] { x.clamp_(low, high); });
+    };
+    const std::string text = "clamp_: a bound is NaN; leave it out for none";
+    EXPECT_EQ(refused(kNan, std::nullopt), text) << name_of(x.dtype());
+    EXPECT_EQ(refused(0, kNan), text) << name_of(x.dtype());
+    EXPECT_EQ(x.alias().at({0}), 1);
+  };
+  for (const DType dtype : {DType::f32, DType::f64, DType::u8, DType::i64}) {
+    Tensor x = Tensor::full({2}, 1, dtype);
+    check(x);
+  }
+  Tensor leaf = Tensor::full({2}, 1, DType::f64);
+  set_requires_grad(leaf);
+  Tensor recorded = leaf * 1.0;
+  check(recorded);
 }
 
 TEST(Scalar, ArithmeticWithIntegersRefusesWhatIsNoInteger) {

@@ -257,8 +257,8 @@ TEST_F(Classifier, LoadingRefusesLabelsThatCannotBeToldApart) {
   // One name for two labels: an answer would have one key twice.
   EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"x"})", R"({"x":0,"y":1})"), "'x' is the name of labels 0 and 2"));
   EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"\u0078"})", "null"), "'x' is the name of labels 0 and 2"));
-  EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"z","1":"w"})", "null"), "stands twice"));
-  EXPECT_TRUE(has(refusal(ids.substr(11), R"({"negative":0,"neutral":1,"positive":2,"neutral":2})"), "stands twice"));
+  EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"z","1":"w"})", "null"), "appears twice"));
+  EXPECT_TRUE(has(refusal(ids.substr(11), R"({"negative":0,"neutral":1,"positive":2,"neutral":2})"), "appears twice"));
   // Names that nobody can read, or that break a table's rows.
   EXPECT_TRUE(has(refusal(R"({"0":"","1":"y","2":"x"})", "null"), "label 0 is ''"));
   EXPECT_TRUE(has(refusal(R"({"0":"y","1":"  ","2":"x"})", "null"), "label 1 is '  '"));

@@ -277,9 +277,40 @@ TEST_F(ModuleTest, NamesOfATiedTensorMustNotDisagree) {
   state.at("tied").fill(7);
   for (const bool strict : {true, false}) {
     const std::string text = message_of<DataError>([&] { module_.load_state_dict(state, strict); });
-    EXPECT_NE(text.find("scale and tied are one tensor here, and differ"), std::string::npos) << text;
+    EXPECT_NE(text.find("scale and tied are tied in this module, but the file gives them different values; "
+                        "remove one"),
+              std::string::npos)
+        << text;
   }
   EXPECT_EQ(module_.scale_.data<float>()[0], 1);
+}
+
+TEST(Module, EachNameOfATiedTensorIsComparedWithTheFirstGiven) {
+  class Tied : public Module {
+   public:
+    void visit(Visitor& visitor) override {
+      for (const char* name : {"a", "b", "c"}) visitor.parameter(name, weight_);
+    }
+    Tensor weight_ = Tensor::full({2}, 1);
+  };
+  Tied module;
+  for (const char* different : {"a", "b", "c"}) {
+    StateDict state;
+    for (const char* name : {"a", "b", "c"}) state.emplace(name, Tensor::full({2}, 3));
+    state.at(different).fill(7);
+    const std::string pair = different == std::string("c") ? "a and c" : "a and b";
+    const std::string text = message_of<DataError>([&] { module.load_state_dict(state); });
+    EXPECT_NE(text.find(pair + " are tied in this module"), std::string::npos) << text;
+    state.erase("a");
+    if (different == std::string("a")) continue;
+    EXPECT_NE(message_of<DataError>([&] { module.load_state_dict(state); }).find("b and c are tied"),
+              std::string::npos);
+  }
+  EXPECT_EQ(module.weight_.data<float>()[0], 1);
+  StateDict wrong{{"a", Tensor::full({2}, 3)}, {"c", Tensor::full({3}, 3)}};
+  const std::string text = message_of<DataError>([&] { module.load_state_dict(wrong); });
+  EXPECT_NE(text.find("c has shape [3], needs [2]"), std::string::npos) << text;
+  EXPECT_EQ(text.find("tied"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -169,10 +169,10 @@ TEST_F(SafetensorsTest, RefusesDescriptionsThatAreNot) {
   expect_refused(R"({"a":{"dtype":"F32","shape":[1.0],"data_offsets":[0,4]}})", 4, "shape holds");
   expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", 4, "data_offsets");
   expect_refused(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,-4]}})", 4, "data_offsets holds");
-  expect_refused(R"({"a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]},"a":{}})", 1, "stands twice");
-  expect_refused(R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4, "stands twice");
+  expect_refused(R"({"a":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]},"a":{}})", 1, "appears twice");
+  expect_refused(R"({"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4, "appears twice");
   // The same name, once spelt with an escape.
-  expect_refused(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{}})", 0, "stands twice");
+  expect_refused(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\u0061":{}})", 0, "appears twice");
 }
 
 TEST_F(SafetensorsTest, RefusesShapesThatOverflow) {

@@ -118,7 +118,7 @@ TEST(ShardedSafetensors, RefusesHostileIndices) {
   expect(map("\"a\":\"/etc/x.safetensors\""), "not a .safetensors file of this folder");
   expect(map("\"a\":\".safetensors\""), "not a .safetensors file of this folder");
   expect(map("\"a\":\"other.txt\""), "not a .safetensors file of this folder");
-  expect(map(R"("a":"x.safetensors","a":"y.safetensors")"), "'a' stands twice");
+  expect(map(R"("a":"x.safetensors","a":"y.safetensors")"), "'a' appears twice");
   expect(map(R"("a":"model-00001-of-00004.safetensors")"),
          "holds tensor 'b', which model.safetensors.index.json puts nowhere");
   std::string moved = good;

@@ -229,8 +229,8 @@ TEST(Tokenizer, RefusesATokenizerJsonThatIsNotBerts) {
   without("\"b\":6", "\"b\":5", "model.vocab");
   without("\"b\":6", "\"b\":-1", "model.vocab");
   without("\"b\":6", "\"b\":\"6\"", "model.vocab");
-  without("\"b\":6", "\"a\":6", "stands twice");
-  without("\"clean_text\":true", "\"clean_text\":true,\"clean_text\":true", "'clean_text' stands twice");
+  without("\"b\":6", "\"a\":6", "appears twice");
+  without("\"clean_text\":true", "\"clean_text\":true,\"clean_text\":true", "'clean_text' appears twice");
   without("\"b\":6", "\"b\\n\":6", "line break");
   without("\"[MASK]\":4", "\"[MASKED]\":4", "[MASK]");
   without("\"content\":\"[MASK]\"", "\"content\":\"[ELSE]\"", "added_tokens");

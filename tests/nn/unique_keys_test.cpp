@@ -16,9 +16,9 @@ using test::message_of;
 
 TEST(ParseFileJson, RefusesANameThatStandsTwiceInOneObject) {
   const auto message = [](const char* text) { return message_of<DataError>([&] { parse_file_json(text); }); };
-  EXPECT_NE(message(R"({"a":1,"a":2})").find("'a' stands twice"), std::string::npos);
-  EXPECT_NE(message(R"([0,{"x":{"b\"":1,"b\"":{"c":2}}}])").find("'b\"' stands twice"), std::string::npos);
-  EXPECT_NE(message("{\"a\":1,\"\\u0061\":2}").find("'a' stands twice"), std::string::npos);
+  EXPECT_NE(message(R"({"a":1,"a":2})").find("'a' appears twice"), std::string::npos);
+  EXPECT_NE(message(R"([0,{"x":{"b\"":1,"b\"":{"c":2}}}])").find("'b\"' appears twice"), std::string::npos);
+  EXPECT_NE(message("{\"a\":1,\"\\u0061\":2}").find("'a' appears twice"), std::string::npos);
   EXPECT_NE(message("{\"a\":").find("is not JSON"), std::string::npos);
   EXPECT_NE(message("").find("is not JSON"), std::string::npos);
 }

@@ -155,7 +155,7 @@ TEST_F(CheckpointTest, RefusesHostileManifests) {
   expect(head + R"("parts":3,"files":{}})", "parts is missing");
   expect(head + R"("parts":["../x"],"files":{}})", "the name of a part");
   expect(head + R"("parts":[],"files":{"../x":1}})", "a file is not a name and a size");
-  expect(head + R"("step":2,"parts":[],"files":{}})", "'step' stands twice");
+  expect(head + R"("step":2,"parts":[],"files":{}})", "'step' appears twice");
 }
 
 TEST_F(CheckpointTest, RefusesOtherPartsAndRestoresWhatItHadLoaded) {

@@ -112,6 +112,35 @@ TEST(TotalGradNorm, WithItsScaleAStepIsThatOfClippedGradients) {
   EXPECT_EQ(b.item(), d.item());
 }
 
+TEST(ScaleGrad, AppliesFactorsOfAnySize) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const double factor : {1e300, 1e-300, 1e-45, 1e60, 5e-324, -1e300, 1.7e308}) {
+      const Tensor p = with_gradient({0, 1e-30, -2, 1e30}, dtype);
+      scale_grad({p}, factor);
+      for (int64_t i = 0; i < 4; ++i) {
+        const double value = std::vector{0.0, 1e-30, -2.0, 1e30}[static_cast<size_t>(i)];
+        double want = value * factor;
+        if (dtype == DType::f32) want = static_cast<float>(want);
+        const double least =
+            dtype == DType::f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min();
+        if (std::abs(want) < least) want = 0;  // denormal gradients are taken for 0
+        const double got = grad(p).at({i});
+        if (std::isinf(want) || want == 0) {
+          EXPECT_EQ(got, want) << factor << " in " << name_of(dtype);
+        } else {
+          EXPECT_NEAR(got / want, 1, dtype == DType::f32 ? 1e-6 : 1e-15) << factor << " in " << name_of(dtype);
+        }
+      }
+    }
+  }
+}
+
+TEST(ClipGradNorm, BringsTheLargestNormsToTheSmallest) {
+  const Tensor p = with_gradient({1e300});
+  EXPECT_EQ(clip_grad_norm({p}, 1e-300), 1e300);
+  EXPECT_NEAR(grad(p).item() / 1e-300, 1, 1e-12);
+}
+
 TEST(ClipGradValue, LimitsEveryElement) {
   const Tensor a = with_gradient({-3, 0.5, 2, kInfinity, std::nan("")});
   clip_grad_value({a, Tensor::zeros({1})}, 1.5);

@@ -2,12 +2,17 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/layers.h>
+#include <qing/optim/clip.h>
 #include <qing/optim/optimizer.h>
 #include <qing/optim/trainer.h>
 #include <qing/tensor/errors.h>
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nn/temp_folder.h"
@@ -93,6 +98,53 @@ TEST(Trainer, ClipsAfterTheLossScaleIsTakenOut) {
   free.train({});
   for (size_t i = 0; i < plain.weights().size(); ++i) EXPECT_NEAR(scaled.weights()[i], plain.weights()[i], 1e-6);
   EXPECT_GT(std::abs(free.weights()[0] - plain.weights()[0]), 1e-3) << "no step was clipped";
+}
+
+// Three rows, of which a batch reads the second.
+struct Table : nn::Module {
+  void visit(Visitor& visitor) override { visitor.parameter("table", table); }
+  Tensor table = Tensor::full({3, 2}, 1);
+};
+
+// The table after a step whose gradient, {slope, slope / 2} for the row that was read, is clipped by the trainer or
+// else by clip_grad_norm. The loss is finite for any gradient.
+std::vector<double> clipped_step(double slope, double clip_norm, DType dtype, bool trained) {
+  Table model;
+  model.table = model.table.to(dtype);
+  model.set_requires_grad(true);
+  const auto loss = [&](const Tensor&) {
+    const Tensor row = embedding(model.table, Tensor::from<int64_t>({1}, {1}));
+    register_hook(row, [=](const Tensor&) { return Tensor::of({{slope, slope / 2}}, DType::f64).to(dtype); });
+    return sum(row);
+  };
+  Sgd optimizer(model.parameters(), {.lr = 1e30});
+  if (trained) {
+    Trainer(model, optimizer, losses_of(std::vector{Tensor::zeros({1})}, loss),
+            {.max_steps = 1, .clip_norm = clip_norm})
+        .run();
+  } else {
+    backward(loss({}));
+    clip_grad_norm(model.parameters(), clip_norm);
+    optimizer.step();
+  }
+  const Tensor wide = detach(model.table).to(DType::f64);
+  return {wide.data<double>(), wide.data<double>() + wide.numel()};
+}
+
+TEST(Trainer, ClipsToTheBitsOfClipGradNorm) {
+  const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const auto& [slope, norm] : std::vector<std::pair<double, double>>{
+             {nan, 1}, {infinity, 1}, {3, 1}, {3, 10}, {2e38, 1e-3}, {2e38, 1e-30}, {1e300, 1e-300}, {1e300, 1e-10}}) {
+      if (dtype == DType::f32 && slope == 1e300) continue;
+      const auto trained = clipped_step(slope, norm, dtype, true), clipped = clipped_step(slope, norm, dtype, false);
+      for (size_t i = 0; i < trained.size(); ++i) {
+        EXPECT_EQ(std::bit_cast<uint64_t>(trained[i]) << 1, std::bit_cast<uint64_t>(clipped[i]) << 1)
+            << trained[i] << " and " << clipped[i] << " at " << i << " for " << slope << " clipped to " << norm;
+      }
+      EXPECT_EQ(std::isnan(trained[0]), std::isnan(slope)) << "NaN spreads to every row";
+    }
+  }
 }
 
 TEST(Trainer, EveryCallbackCanStop) {

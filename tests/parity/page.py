@@ -27,12 +27,12 @@ What differs:
 - **Numbers beside integer tensors.** Nothing is promoted to a floating dtype. Arithmetic takes the number as it is and
   wraps the result modulo 2^bits, as PyTorch does: 1 + 300 is 45 in u8. A fraction, an infinity or NaN is an error.
   Setting elements to a number (`full`, `fill`, `Tensor::of`, `where`, `masked_fill`, `scatter`, `pad`, `arange`, ...)
-  drops the fraction and refuses what is out of the dtype's range with `ValueError`. PyTorch refuses it too, but for −255
-  to −1 in u8, and wraps `arange`. `Tensor::to` and `copy_from` cut a floating number to the range. Comparisons are those
+  drops the fraction and refuses what is out of the dtype's range with `ValueError`. PyTorch refuses such numbers too,
+  with two exceptions: it accepts −255 to −1 for u8, and `arange` wraps. `Tensor::to` and `copy_from` cut a floating number to the range. Comparisons are those
   of the numbers themselves; PyTorch wraps the number first. An integer literal counts exactly, beyond 2^53 too.
 - **Denormal numbers** are zeros to the vectorised functions (arithmetic, `exp`, `log`, `tanh`, the activations) and to
   products. Functions of the C library (`log2`, `sin`, `pow`, `floor_divide`, ...) see and give them. Gradients of
-  functions of two numbers may do either. PyTorch keeps them throughout.
+  two-operand functions may flush or keep denormals. PyTorch keeps them throughout.
 - **Ends of the domains** are PyTorch's, values and gradients, but for a few that are exact where PyTorch's formula is
   not: the left tail of `gelu`, its f32 beyond 1e38, `sinh` and `cosh` at 710, `hardswish` beyond 1e19 in f32, the
   gradients of `softsign` at infinity, of `copysign` at infinity and NaN and of `sinc` near 0, `fmod` and `remainder` by denormal numbers.

@@ -100,7 +100,7 @@ def test_a_configuration_of_a_model_has_a_name_once(qing, model_dir, tmp_path):
     config.write_text(good.replace('"hidden_size":', '"hidden_size":32,"hidden_size":', 1))
     for command in (["predict", "--model", tmp_path / "m", "x"], ["info", "--model", tmp_path / "m"]):
         told = refusal(qing, *command)
-        assert "config.json: the name 'hidden_size' stands twice" in told
+        assert "config.json: the name 'hidden_size' appears twice" in told
 
 
 def test_what_people_have_is_refused_with_a_remedy(qing, tmp_path):

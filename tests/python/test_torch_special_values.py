@@ -44,6 +44,24 @@ def test_the_table_is_long():
     assert len(special.special_values(torch.float32)) >= 150
 
 
+def test_a_missing_output_is_seen(monkeypatch, tmp_path):
+    """Only a gradient may be missing: it is zeros then."""
+    case = special.case_of(next(row for row in special.rows() if row.name == "log2"), torch.float32)
+    monkeypatch.setattr(special, "cases", lambda: [case])
+    for given, told in (
+        ({0: dict(case.expected)}, []),
+        ({0: {"grad/x": case.expected["grad/x"]}}, ["output/0: no output"]),
+        ({}, ["output/0: no output", "grad/x: "]),
+        ({0: {"output/0": case.expected["output/0"]}}, ["grad/x: "]),
+    ):
+        monkeypatch.setattr(special, "results_of", lambda *_, given=given: (given, {}))
+        found = special.problems(None, tmp_path)
+        assert len(found) == len(told), found
+        assert all(part in text for part, text in zip(told, found, strict=True)), found
+    monkeypatch.setattr(special, "results_of", lambda *_: ({}, {0: "ValueError"}))
+    assert len(special.problems(None, tmp_path)) == 1
+
+
 def test_a_wrong_element_is_seen():
     case = special.case_of(next(row for row in special.rows() if row.name == "log2"), torch.float32)
     right = case.expected["output/0"]

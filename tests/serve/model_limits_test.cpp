@@ -44,7 +44,7 @@ TEST(ModelLimits, NamesWhatItCannotRead) {
   };
   EXPECT_NE(error_of("[1]").find("limits.json: not a JSON object"), std::string::npos);
   EXPECT_NE(error_of("{\"texts\":").find("limits.json: is not JSON"), std::string::npos);
-  EXPECT_NE(error_of(R"({"texts":5,"texts":6})").find("'texts' stands twice"), std::string::npos);
+  EXPECT_NE(error_of(R"({"texts":5,"texts":6})").find("'texts' appears twice"), std::string::npos);
   EXPECT_EQ(error_of("\xEF\xBB\xBF{\"texts\":5}"), "");
   EXPECT_NE(error_of(R"({"text":5})").find("text: no such limit"), std::string::npos);
   for (const char* bad : {"0", "-1", "1.5", "\"5\"", "null"}) {

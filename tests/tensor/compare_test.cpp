@@ -205,7 +205,7 @@ TEST(Search, OneHot) {
             "one_hot: id -1 is outside [0, 3), the range of num_classes");
   EXPECT_EQ(message_of<ValueError>([] { one_hot(Tensor::of({-1}, DType::i64)); }), "one_hot: id -1 is negative");
   EXPECT_EQ(message_of<ValueError>([] { one_hot(Tensor::of({1LL << 40}, DType::i64)); }),
-            "one_hot: id 1099511627776 is above the largest, 4294967295");
+            "one_hot: id 1099511627776 is too large; the largest allowed is 4294967295");
   EXPECT_THROW(one_hot(zeros({2}), 3), DTypeError);
 }
 

@@ -43,6 +43,19 @@ TEST(Creation, ArangeAndLinspaceAreThoseOfPyTorch) {
   EXPECT_THROW(linspace(0, 1, -1), ValueError);
 }
 
+// 2^60 and 2^60 + 1 are equal in f64.
+TEST(Creation, ArangeComparesWholeBoundsExactly) {
+  constexpr int64_t k = int64_t{1} << 60;
+  EXPECT_THROW(arange(k + 1, k, 2, DType::i64), ValueError);
+  EXPECT_THROW(arange(k, k + 1, -2, DType::i64), ValueError);
+  EXPECT_EQ(arange(k, k, 2, DType::i64).numel(), 0);
+  const Tensor down = arange(k + 1, k, -2, DType::i64), up = arange(k, k + 3, 2, DType::i64);
+  ASSERT_EQ(down.numel(), 1);
+  EXPECT_EQ(down.data<int64_t>()[0], k + 1);
+  ASSERT_EQ(up.numel(), 2);
+  EXPECT_EQ(up.data<int64_t>()[1], k + 2);
+}
+
 TEST(Creation, Eye) {
   EXPECT_EQ(values_of(eye(2)), (Values{1, 0, 0, 1}));
   EXPECT_EQ(values_of(eye(2, 3, DType::boolean)), (Values{1, 0, 0, 0, 1, 0}));
