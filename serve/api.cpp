@@ -72,7 +72,7 @@ Routed Api::route(const HttpHead& given) {
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));
   routed.fields = cors_.fields(head.header("Origin"));
-  // What is answered depends on it, and a cache must not give one site's page to another.
+  // The answer depends on this header, so a cache must keep the answers apart.
   if (base_path_.trusts_forwarded()) routed.fields.emplace_back("Vary", "X-Forwarded-Prefix");
   return routed;
 }

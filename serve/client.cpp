@@ -37,7 +37,7 @@ class Final : public IoError {
   using IoError::IoError;
 };
 
-// Of a response's status line and header. Beast's own limit is 8 KiB, without the means to look at the lines.
+// Of a response's status line and header. Beast's limit is 8 KiB unless it is told another.
 constexpr std::size_t kHeaderBytes = 16 * 1024;
 constexpr std::size_t kReadBytes = 16 * 1024;
 
@@ -72,6 +72,7 @@ class Exchange {
     for (;;) {
       read_header(buffer);
       http::response_parser<http::string_body> parser;
+      parser.header_limit(kHeaderBytes);
       auto look_at_chunk = [](std::uint64_t, beast::string_view extensions, boost::system::error_code& wrong) {
         if (!chunk_extensions_fault({extensions.data(), extensions.size()}).empty()) {
           wrong = http::error::bad_chunk_extension;
@@ -156,8 +157,13 @@ std::vector<Emotion> emotions_of(const std::string& body, std::size_t count) {
     const json::value document = json::parse(body);
     for (const json::value& item : document.as_object().at("predictions").as_array()) {
       const json::object& object = item.as_object();
-      Emotion emotion{
-          text_of(object.at("label")), object.at("score").to_number<float>(), {}, object.at("truncated").as_bool()};
+      Emotion emotion{text_of(object.at("label")),
+                      object.at("score").to_number<float>(),
+                      {},
+                      object.at("truncated").as_bool(),
+                      false};
+      const json::value* blank = object.if_contains("blank");
+      emotion.blank = blank != nullptr && blank->as_bool();
       for (const auto& [label, score] : object.at("scores").as_object()) {
         emotion.scores.emplace(std::string(label.data(), label.size()), score.to_number<float>());
       }

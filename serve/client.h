@@ -27,6 +27,7 @@ struct Emotion {
   float score = 0;
   std::map<std::string, float> scores;  ///< of every label
   bool truncated = false;               ///< the text was longer than the model reads
+  bool blank = false;                   ///< the text gave no token: the scores are those of an empty text
 };
 
 /// The service refused: its status, its code such as "unknown_model", and its message as what().

@@ -221,8 +221,9 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& con
       ->delimiter(',')
       ->allow_extra_args(false);
   command->add_option("--base-path", a.site.base_path, "Prefix of all paths, such as /qing");
-  command->add_flag("--trust-forwarded-prefix", a.site.trust_forwarded_prefix,
-                    "A proxy in front sets X-Forwarded-Prefix: what it takes off the front of paths");
+  command->add_flag(
+      "--trust-forwarded-prefix", a.site.trust_forwarded_prefix,
+      "Believe X-Forwarded-Prefix, which the proxy in front sets to the prefix that it removed from the path");
   command->add_option("--log-requests", a.log_requests, "A line in the log for each request")->capture_default_str();
   cli::add_limits(command, a.limits);
   command->footer("The line goes before the environment, the environment before the file.");
@@ -266,13 +267,13 @@ void add_keys(CLI::App& app, cli::KeysArguments& a, Action& action) {
   usage->add_option("id", a.id, "Of this key alone");
   usage->add_option("--days", a.days, "So many, with today")->capture_default_str()->check(CLI::Range(1, 100'000));
   CLI::App* backup = add("backup", "Copy the store and its pepper, also while servers use it", cli::run_keys_backup);
-  backup->add_option("file", a.backup, "Where to; the pepper goes to FILE.pepper")->required();
+  backup->add_option("file", a.backup, "File to write; the pepper is written to FILE.pepper")->required();
   backup->add_flag("--without-pepper", a.without_pepper,
-                   "The pepper never changes: a copy of it may be kept elsewhere");
+                   "Do not copy the pepper. It never changes, so one copy kept elsewhere is enough");
   backup->add_flag("--overwrite", a.overwrite, "Replace a backup that is there");
   CLI::App* restore = add("restore", "Make the store what it was when it was backed up", cli::run_keys_restore);
   restore->add_option("file", a.backup, "The backup")->required();
-  restore->add_option("--pepper", a.pepper, "By default FILE.pepper, or if that is missing the store's");
+  restore->add_option("--pepper", a.pepper, "Pepper file; default: FILE.pepper, or the store's own if that is missing");
   restore->add_flag("--overwrite", a.overwrite, "Replace the keys of a store that is there, also while servers use it");
 }
 

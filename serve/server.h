@@ -27,9 +27,8 @@ struct ServerOptions {
 /// One service. start() and stop() belong to one thread; the rest may be called from any.
 class Server {
  public:
-  /// ValueError on an address that is none, or that other machines reach without keys, and on a site option that cannot
-  /// be; IoError or DataError on the
-  /// keys' file.
+  /// ValueError: the address is invalid, other machines can reach it but no keys are set, or a site option is invalid.
+  /// IoError or DataError: the key file cannot be read.
   Server(ServerOptions options, std::shared_ptr<Registry> registry);
   /// Stops, as stop() does.
   ~Server();

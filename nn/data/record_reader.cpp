@@ -140,7 +140,7 @@ void RecordReader::find_columns(const Record& names) {
   if (header_.empty()) header_ = names;
   for (size_t i = 0; i < header_.size(); ++i) {
     const auto at = std::find(names.begin(), names.end(), header_[i]);
-    if (!options_.columns.empty() && at != names.end() && std::find(at + 1, names.end(), header_[i]) != names.end()) {
+    if (at != names.end() && std::find(at + 1, names.end(), header_[i]) != names.end()) {
       fail(fmt::format("the column '{}' stands twice in the header; rename or remove one", header_[i]));
     }
     if (at != names.end()) {
@@ -150,9 +150,6 @@ void RecordReader::find_columns(const Record& names) {
     } else {
       picks_.emplace_back();
     }
-  }
-  if (options_.columns.empty()) {  // names that stand twice are different columns
-    for (size_t i = 0; i < columns_; ++i) picks_[i] = i;
   }
 }
 

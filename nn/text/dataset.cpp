@@ -12,6 +12,17 @@
 #include <qing/tensor/files.h>
 
 namespace qing::nn {
+namespace {
+
+// The first characters of a UTF-8 text, in at most `most` bytes.
+std::string shortened(std::string text, size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  text.resize(most);
+  return text;
+}
+
+}  // namespace
 
 ExampleReader::ExampleReader(const std::filesystem::path& path, DatasetOptions options)
     : options_(std::move(options)),
@@ -27,7 +38,7 @@ std::optional<Example> ExampleReader::next() {
   const std::string& label = (*record)[1];
   const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
   if (found == options_.labels.end()) {
-    records_.fail(fmt::format("unknown label '{}'; use one of {}", visible(label).substr(0, 64),
+    records_.fail(fmt::format("unknown label '{}'; use one of {}", shortened(visible(label), 64),
                               fmt::join(options_.labels, ", ")));
   }
   if (is_blank(text)) {

@@ -113,11 +113,12 @@ std::string explanation_text(const nn::Explanation& explanation, const std::stri
     lines += fmt::format("\n\t{:+.4f}\t{}", weight, text.substr(begin, end - begin));
   }
   if (explanation.encoder_end < text.size()) {
-    lines += fmt::format(
-        "\n\tthe encoder read the first {} of {} characters; {}",
-        nn::count_characters(std::string_view(text).substr(0, explanation.encoder_end)), nn::count_characters(text),
-        explanation.ngram_end > 0 ? "the n-gram head used all of them, and the rest has its weights alone"
-                                  : "the rest was not used");
+    lines += fmt::format("\n\tthe encoder read the first {} of {} characters; {}",
+                         nn::count_characters(std::string_view(text).substr(0, explanation.encoder_end)),
+                         nn::count_characters(text),
+                         explanation.ngram_end > 0
+                             ? "the n-gram head used the whole text; the weights of the rest come from n-grams only"
+                             : "the rest was not used");
   }
   return lines;
 }
@@ -148,6 +149,7 @@ void run_predict(const TextArguments& arguments) {
       std::string line = fmt::format("{}\t{:.4f}\t", labels.at(label), prediction.scores.at(label));
       if (arguments.logits) line += json_floats(prediction.logits) + "\t";
       print_line(line + texts[i]);
+      if (prediction.blank) print_line("\tthe text gives no token; the scores are those of an empty text");
     }
   });
 }

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kAllowedHeaders =
     "*, Authorization, Content-Type, Inference-Header-Content-Length, Request-Timeout, traceparent, X-API-Key, "
     "X-Request-Id";
-// Headers of responses that a page may read, but for those that it may read anyway.
+// Response headers that a page may read in addition to the CORS-safelisted ones.
 constexpr std::string_view kExposedHeaders =
     "Allow, Inference-Header-Content-Length, Retry-After, traceparent, WWW-Authenticate, X-Request-Id";
 // Two hours, the most that Chromium remembers a preflight for.

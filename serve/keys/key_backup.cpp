@@ -63,6 +63,20 @@ void refuse_leftovers(const fs::path& place) {
   }
 }
 
+// `overwrite` is for an older backup of the same store: nothing else is replaced. The pepper tells whose backup it is.
+void require_backup_of(const Pepper& pepper, const fs::path& file) {
+  try {
+    if (!KeyStore::is_database(file)) throw DataError("no database");
+    Database there(file, Database::Mode::kRead);
+    KeyStore::check_database(there, pepper);
+  } catch (const Error&) {
+    throw DataError(
+        fmt::format("{}: is a backup of another store, damaged, or no backup of keys; --overwrite does not replace it; "
+                    "give another name, or remove it",
+                    file.string()));
+  }
+}
+
 fs::path pepper_for(const fs::path& file, const fs::path& store, const KeyBackupOptions& options) {
   if (!options.pepper_file.empty()) return options.pepper_file;
   const fs::path beside = with_suffix(file, ".pepper"), present = with_suffix(store, ".pepper");
@@ -79,6 +93,7 @@ void backup_keys(const fs::path& store, const fs::path& file, const KeyBackupOpt
     throw ValueError(fmt::format("{}: is the store itself; give another file for the backup", file.string()));
   }
   refuse_leftovers(file);
+  if (fs::exists(file)) require_backup_of(read_pepper(with_suffix(store, ".pepper")), file);
   const Draft draft(file);
   {
     Database database(store, Database::Mode::kWrite);

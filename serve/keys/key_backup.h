@@ -14,8 +14,9 @@ struct KeyBackupOptions {
 /// Writes the store as it is at one moment, with every change that was acknowledged before, to `file`, and its pepper
 /// to FILE.pepper. A plain copy of the store's file would lack what stands in SQLite's write-ahead log. Both files have
 /// mode 0600 and are on the disk when the function returns; a crash leaves the old backup or the new one. IoError when
-/// the disk fails, and when `file` is there and `overwrite` is not set; DataError when the store is none, and when a
-/// pepper of another store is at FILE.pepper, which is never replaced.
+/// the disk fails, and when `file` is there and `overwrite` is not set. DataError when the store is none, when `file`
+/// is there and is no backup of this store, and when a pepper of another store is at FILE.pepper: neither is ever
+/// replaced.
 void backup_keys(const std::filesystem::path& store, const std::filesystem::path& file,
                  const KeyBackupOptions& options);
 

@@ -63,21 +63,38 @@ class Output {
   }
 
  private:
-  // Once a reader has taken nothing for kPatience, lines are dropped without waiting until it takes some again.
-  static constexpr int kPatience = 1000;  // milliseconds
+  // Of one line. After a line that took longer, lines are dropped without waiting until one goes through again.
+  static constexpr std::chrono::milliseconds kPatience{1000};
   static constexpr std::size_t kPiece = 4096;
 
+  // Whether stderr takes bytes before the deadline.
+  static bool writable(std::chrono::steady_clock::time_point deadline) {
+    for (;;) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      pollfd stream{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      const int ready = ::poll(&stream, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+      // A signal ends poll() without an answer.
+      if (ready >= 0 || errno != EINTR) return ready > 0;
+    }
+  }
+
+  // False when the line, or its rest, is dropped.
   bool put(std::string_view text) {
+    const auto deadline = std::chrono::steady_clock::now() + (lost_ > 0 ? std::chrono::milliseconds(0) : kPatience);
     for (std::size_t at = 0; at < text.size();) {
-      pollfd ready{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-      if (::poll(&ready, 1, lost_ > 0 ? 0 : kPatience) == 0) {
+      bool taken = writable(deadline);
+      if (taken) {
+        const ssize_t written = ::write(STDERR_FILENO, text.data() + at, std::min(kPiece, text.size() - at));
+        if (written < 0 && errno == EINTR) continue;
+        // Another writer of a stream that does not block was faster.
+        taken = written > 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+        if (taken && written <= 0) return true;  // a full disk or a closed pipe: nobody to tell
+        if (taken) at += static_cast<std::size_t>(written);
+      }
+      if (!taken) {
         cut_ = cut_ || at > 0;
         return false;
       }
-      const ssize_t written = ::write(STDERR_FILENO, text.data() + at, std::min(kPiece, text.size() - at));
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) return true;  // a full disk or a closed pipe: nobody to tell
-      at += static_cast<std::size_t>(written);
     }
     return true;
   }

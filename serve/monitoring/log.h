@@ -13,9 +13,9 @@ namespace qing::serve {
 using LogValue = std::variant<std::int64_t, double, std::string>;
 using LogField = std::pair<std::string_view, LogValue>;
 
-/// Writes {"time":…,"level":…,"event":…, fields…} and a line break; lines of several threads do not mix. When nobody
-/// reads stderr for a second, lines are dropped without waiting, and once somebody reads again a line with the event
-/// log_lines_lost says how many.
+/// Writes {"time":…,"level":…,"event":…, fields…} and a line break; lines of several threads do not mix. A line
+/// that stderr does not take within a second is dropped, or cut. The lines after it are dropped without waiting, until
+/// stderr takes bytes again. Then a line with the event log_lines_lost says how many were dropped or cut.
 void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields = {});
 
 }  // namespace qing::serve

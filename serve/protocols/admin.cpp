@@ -146,7 +146,7 @@ std::vector<Route> trial_routes(Service& service) {
                  kModel},
                 [&limits](const std::string& name, const std::string& body) -> Change {
                   const json::object object = read_object(body, limits, {"version", "share", "shadow"});
-                  const Trial trial{version_of(object), share_of(object), flag_of(object, "shadow", false)};
+                  const Trial trial{version_of(object), share_of(object), flag_of(object, "", "shadow", false)};
                   if (trial.version == 0) refuse_field("version: is missing");
                   return [=](Registry& registry) { return model_response(registry.set_trial(name, trial)); };
                 }),

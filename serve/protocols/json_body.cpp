@@ -23,6 +23,11 @@ bool can_be_repeated(std::string_view name) {
   return !name.empty() && name.size() <= kMost && std::ranges::all_of(name, plain);
 }
 
+// "parameters.explain": a member's path in the body.
+std::string path_of(std::string_view place, std::string_view name) {
+  return fmt::format("{}{}{}", place, place.empty() ? "" : ".", name);
+}
+
 }  // namespace
 
 json::value parse_json(std::string_view body, const Limits& limits) {
@@ -62,10 +67,7 @@ void check_members(const json::object& object, std::string_view place, std::init
       refuse_field(
           fmt::format("{}: has a field that this route does not take; {}", place.empty() ? "body" : place, taken));
     }
-    if (place.empty()) {
-      refuse_field(fmt::format("body: has the field '{}', which this route does not take; {}", name, taken));
-    }
-    refuse_field(fmt::format("{}.{}: this route does not take it; {}", place, name, taken));
+    refuse_field(fmt::format("{}: this route does not take it; {}", path_of(place, name), taken));
   }
 }
 
@@ -105,10 +107,10 @@ std::optional<std::int64_t> integer_of(const json::value& value) {
   return static_cast<std::int64_t>(*real);
 }
 
-bool flag_of(const json::object& object, std::string_view name, bool missing) {
+bool flag_of(const json::object& object, std::string_view place, std::string_view name, bool missing) {
   const json::value* value = member(object, name);
   if (value == nullptr) return missing;
-  if (!value->is_bool()) refuse_field(fmt::format("{}: must be true or false", name));
+  if (!value->is_bool()) refuse_field(fmt::format("{}: must be true or false", path_of(place, name)));
   return value->get_bool();
 }
 

@@ -34,7 +34,7 @@ void check_count(std::size_t count, std::string_view field, const Limits& limits
 std::vector<std::string> texts_of(const boost::json::value& value, std::string_view field, const Limits& limits);
 /// A number without a fraction, however it is written (1, 1.0, 1e0: JSON has one kind of number); nothing for another.
 std::optional<std::int64_t> integer_of(const boost::json::value& value);
-/// A member that is true or false; `missing` when it is absent or null.
-bool flag_of(const boost::json::object& object, std::string_view name, bool missing);
+/// A member that is true or false; `missing` when it is absent or null. `place` is as in check_members().
+bool flag_of(const boost::json::object& object, std::string_view place, std::string_view name, bool missing);
 
 }  // namespace qing::serve::protocols

@@ -36,7 +36,7 @@ Job read_job(Model model, const std::string& body, const Limits& limits) {
   if ((one == nullptr) == (many == nullptr)) {
     refuse_field("texts: give either texts: a list of strings, or text: a string");
   }
-  Job job{std::move(model), {}, flag_of(object, "explain", false)};
+  Job job{std::move(model), {}, flag_of(object, "", "explain", false)};
   if (many != nullptr) {
     job.texts = texts_of(*many, "texts", limits);
   } else {

@@ -102,7 +102,7 @@ Routed::Run index(const Service& service) {
       const boost::json::value parsed = parse_json(body, service.limits());
       const boost::json::object& object = as_object(parsed, R"({"ready": true})");
       check_members(object, "", {"ready"});
-      only_ready = flag_of(object, "ready", false);
+      only_ready = flag_of(object, "", "ready", false);
     }
     reply(index_json(service, only_ready));
   };

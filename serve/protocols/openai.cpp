@@ -22,7 +22,7 @@ std::string_view type_of(int status) {
 
 bool asks_as_openai(const HttpHead& head) {
   if (!below(head.path, "/v1") || below(head.path, "/v1/admin")) return false;
-  if (!head.path.starts_with("/v1/models")) return true;
+  if (!below(head.path, "/v1/models")) return true;
   // GET /v1/models and /v1/models/{name} are OpenAI's and the service's own. Stainless, the generator of OpenAI's
   // clients, has them send X-Stainless-Lang.
   return head.method == "GET" && !head.header("X-Stainless-Lang").empty();

@@ -76,13 +76,13 @@ Request read(const std::string& body, const Limits& limits) {
   if (inputs == nullptr) refuse_field("inputs: is missing");
   Request request;
   read_inputs(*inputs, request, limits);
-  request.truncate = flag_of(object, "truncate", true);
+  request.truncate = flag_of(object, "", "truncate", true);
   // The protocol's own description writes the default as "right" and the values as "Left" and "Right".
   const json::value* direction = member(object, "truncation_direction");
   if (direction != nullptr && *direction != "Right" && *direction != "right") {
     refuse_field("truncation_direction: must be Right; this server keeps the beginning of a text that is too long");
   }
-  request.raw_scores = flag_of(object, "raw_scores", false);
+  request.raw_scores = flag_of(object, "", "raw_scores", false);
   return request;
 }
 

@@ -99,7 +99,7 @@ void check_content_type(const json::object* parameters, std::string_view field) 
 }
 
 bool parameter(const json::object* parameters, std::string_view name) {
-  return parameters != nullptr && flag_of(*parameters, name, false);
+  return parameters != nullptr && flag_of(*parameters, "parameters", name, false);
 }
 
 std::vector<std::string> read_input(const json::object& request, std::string_view rest, const Limits& limits) {
@@ -174,7 +174,8 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
       }
     }
     if (parameters != nullptr) check_members(*parameters, field + ".parameters", {"binary_data"});
-    outputs.push_back({text, parameters != nullptr ? flag_of(*parameters, "binary_data", binary) : binary});
+    outputs.push_back(
+        {text, parameters != nullptr ? flag_of(*parameters, field + ".parameters", "binary_data", binary) : binary});
   }
   return outputs;
 }

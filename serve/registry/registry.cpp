@@ -31,6 +31,15 @@ std::string shown(const std::string& name) {
   return text;
 }
 
+constexpr const char* kNoModelsName =
+    "the folder's name is no model's name, which is 1 to 128 of A-Z a-z 0-9 . _ -; rename the folder";
+
+// Why a folder of the models' folder, which is not empty, holds no model.
+std::string no_version(const std::string& name) {
+  if (Registry::valid_name(name)) return fmt::format("holds no version; put the model into {}/1/", name);
+  return fmt::format("holds no version; put the model into NAME/1/, and {}", kNoModelsName);
+}
+
 // None when it is no folder; fs::filesystem_error when it is one that cannot be read.
 std::vector<std::int64_t> versions_below(const fs::path& folder) {
   std::vector<std::int64_t> versions;
@@ -79,8 +88,9 @@ bool Registry::valid_name(std::string_view name) {
   });
 }
 
-// Models with at least a version. A folder that cannot be read, or that goes away meanwhile, hides no other. A folder
-// that holds versions but whose name no request can ask for is noted in `failures`; one with a dot in front is hidden.
+// Models with at least one version. A folder that cannot be read, or that goes away meanwhile, hides no other. Noted in
+// `failures` are a folder whose name no request can ask for, and one that is not empty but holds no version: both are
+// left out. A folder with a dot in front is hidden.
 std::map<std::string, std::vector<std::int64_t>> Registry::scan(Failures& failures) const {
   std::map<std::string, std::vector<std::int64_t>> found;
   try {
@@ -89,13 +99,14 @@ std::map<std::string, std::vector<std::int64_t>> Registry::scan(Failures& failur
       if (name.starts_with('.')) continue;
       try {
         std::vector<std::int64_t> versions = versions_below(entry.path());
-        if (versions.empty()) continue;
-        if (valid_name(name)) {
+        if (versions.empty()) {
+          if (entry.is_directory() && !fs::is_empty(entry.path())) {
+            failures[shown(name)] = noted(shown(name), 0, no_version(name).c_str());
+          }
+        } else if (valid_name(name)) {
           found.emplace(name, std::move(versions));
         } else {
-          failures[shown(name)] = noted(shown(name), versions.back(),
-                                        "the folder's name is no model's name, which is 1 to 128 of A-Z a-z 0-9 . _ -; "
-                                        "rename the folder");
+          failures[shown(name)] = noted(shown(name), versions.back(), kNoModelsName);
         }
       } catch (const fs::filesystem_error& error) {
         log_line("error", "folder_not_read",
@@ -147,11 +158,15 @@ Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t ve
 }
 
 Registry::Failure Registry::noted(const std::string& name, std::int64_t version, const char* why) {
-  log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", why}});
+  if (version == 0) {
+    log_line("error", "model_not_loaded", {{"model", name}, {"error", why}});
+  } else {
+    log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", why}});
+  }
   return {version, why};
 }
 
-std::string Registry::Failure::text() const { return fmt::format("version {}: {}", version, why); }
+std::string Registry::Failure::text() const { return version == 0 ? why : fmt::format("version {}: {}", version, why); }
 
 std::int64_t Registry::seconds_now() {
   using std::chrono::system_clock, std::chrono::seconds;

@@ -45,9 +45,9 @@ class Registry {
  public:
   /// Why a version of a model does not serve.
   struct Failure {
-    std::int64_t version;
+    std::int64_t version;  ///< 0: the model's folder holds none
     std::string why;
-    std::string text() const;  ///< "version 3: why"
+    std::string text() const;  ///< "version 3: why"; "why" without a version
   };
   using Failures = std::map<std::string, Failure, std::less<>>;  ///< by model
   /// A version that serves, or that does not although it should or did.

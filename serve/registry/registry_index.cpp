@@ -25,6 +25,7 @@ std::vector<Registry::Indexed> Registry::index() const {
     if (now_.models.contains(key.first)) add(key.first, key.second, true, "");
   }
   for (const auto& [name, failure] : now_.failures) {
+    if (failure.version == 0) continue;
     add(name, failure.version, false, failure.why);
     Indexed& entry = all.at({name, failure.version});
     if (entry.ready) entry.reason = failure.why;  // it serves, but a second load of it has failed

@@ -93,6 +93,8 @@ TEST(Dataset, NamesPlaceValueAndRemedy) {
       {"excel.csv", "id,review\n1,good\n", "excel.csv:1: ", "has: 'id', 'review'; rename the column"},
       {"hidden.tsv", "label\t\xE2\x80\x8Btext\npositive\tx\n", "hidden.tsv:1: ", "'<U+200B>text'"},
       {"hidden-label.tsv", head + "\xEF\xBB\xBFpositive\tx\n", "hidden-label.tsv:2: ", "'<U+FEFF>positive'"},
+      {"long-label.tsv", head + ("好好好好好好好好好好好好好好好好好好好好好好好\tx\n"),
+       "long-label.tsv:2: ", "'好好好好好好好好好好好好好好好好好好好好好'"},  // 21 characters of 3 bytes
       {"utf16.csv", std::string("\xFF\xFEt\0", 4), "utf16.csv:1: ", "UTF-16; save it as UTF-8"},
       {"nested.jsonl", R"({"review": {"text": "x"}, "label": "positive"})",
        "nested.jsonl:1: ", "has: 'review', 'label'"},

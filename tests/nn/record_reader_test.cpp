@@ -47,6 +47,17 @@ std::vector<Record> read(RecordFormat format, std::string text, size_t piece = 1
 
 using Records = std::vector<Record>;
 
+TEST(RecordReader, RefusesAColumnThatStandsTwiceWhetherAskedForOrNot) {
+  for (const auto& [format, text] :
+       {std::pair(RecordFormat::tsv, "a\tb\ta\n1\t2\t3\n"), std::pair(RecordFormat::csv, "b,a,a\n1,2,3\n")}) {
+    const std::string why =
+        test::message_of<DataError>([&, &text = text, &format = format] { reader_of(format, text); });
+    EXPECT_NE(why.find(":1: the column 'a' stands twice in the header"), std::string::npos) << why;
+    RecordReader other = reader_of(format, text, 3, {.columns = {"b"}});
+    EXPECT_EQ(rest_of(other).size(), 1u);
+  }
+}
+
 TEST(RecordReader, GivesEveryColumnOrThoseAskedFor) {
   const std::string text = "a\tb\tc\r\n1\t2\t3\r\n\r\n4\t\t6";
   RecordReader all = reader_of(RecordFormat::tsv, text);

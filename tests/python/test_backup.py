@@ -128,6 +128,37 @@ def test_what_is_there_is_replaced_only_when_asked(qing, keys, store, tmp_path):
         assert "draft" not in name
 
 
+@pytest.mark.parametrize("without_pepper", [False, True])
+@pytest.mark.parametrize("there", ["another store's backup", "a text", "a database", "a folder"])
+def test_only_a_backup_of_the_same_store_is_replaced(qing, keys, store, tmp_path, there, without_pepper):
+    """Also when no FILE.pepper says whose backup FILE is."""
+    keys("create", store)
+    backup, other = tmp_path / "backup.db", tmp_path / "other.db"
+    if there == "another store's backup":
+        keys("create", other)
+        qing("keys", "backup", backup, "--store", other, "--without-pepper")
+    elif there == "a text":
+        backup.write_text("my notes\n")
+    elif there == "a database":
+        sqlite3.connect(backup).execute("CREATE TABLE notes (text)").connection.close()
+    else:
+        backup.mkdir()
+    before = None if there == "a folder" else backup.read_bytes()
+    options = ["--without-pepper"] if without_pepper else []
+    refused = qing("keys", "backup", backup, "--store", store, "--overwrite", *options, check=False)
+    assert refused.returncode == 1 and str(backup) in refused.stderr and "give another name" in refused.stderr
+    assert beside(backup) == ["backup.db"]
+    if before is None:
+        return
+    assert backup.read_bytes() == before
+    # The store's own backup is replaced, with its pepper beside it or not.
+    own = tmp_path / "own.db"
+    qing("keys", "backup", own, "--store", store, *options)
+    keys("create", store)
+    qing("keys", "backup", own, "--store", store, "--overwrite", *options)
+    assert len(content(own)["keys"]) == 2
+
+
 def test_the_pepper_can_be_kept_apart(qing, keys, store, tmp_path):
     key = keys("create", store)[0]["key"]
     pepper = tmp_path / "apart"

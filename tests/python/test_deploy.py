@@ -36,14 +36,25 @@ def test_the_kubernetes_manifest_probes_routes_that_exist(models_root, serve):
         assert urllib.request.urlopen(endpoint + path, timeout=30).status == 200
 
 
-def test_the_example_of_nginx_shuts_the_admin_routes_off(models_root, serve):
-    """Every route that asks for the scope admin is in a location that answers 404."""
+def closed_by_nginx(configuration, path):
+    """Whether a location of the example that answers 404 matches the path, as nginx does: exact, by prefix or by pattern."""
+    for kind, place in re.findall(r"^\s*location (?:([=~]) )?(\S+) \{ return 404; \}", configuration, re.MULTILINE):
+        if {"=": path == place, "~": re.search(place, path) is not None, "": path.startswith(place)}[kind]:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("prefix", ["", "/qing"])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_example_of_nginx_shuts_the_admin_routes_off(models_root, serve, prefix, end):
+    """Every route that asks for the scope admin is in a location that answers 404, with and without a final slash."""
     configuration = (DEPLOY / "nginx.conf").read_text()
-    prefixes = re.findall(r"^\s*location (/\S+) \{ return 404; \}", configuration, re.MULTILINE)
-    patterns = re.findall(r"^\s*location ~ (\S+) \{ return 404; \}", configuration, re.MULTILINE)
+    if prefix:  # the commented block
+        configuration = re.sub(r"^(\s*)#   ", r"\1", configuration, flags=re.MULTILINE)
     paths = json.load(urllib.request.urlopen(serve("--models", models_root).endpoint + "/openapi.json", timeout=30))["paths"]
     admin = [path for path in paths if path.startswith(("/v1/admin", "/v2/repository/models"))]
     assert len(admin) >= 8
-    for path in admin:
-        assert path.startswith(tuple(prefixes)) or any(re.search(pattern, path) for pattern in patterns), path
-    assert not any(re.search(pattern, "/v2/models/mood/infer") for pattern in patterns)
+    for path in [*admin, "/metrics"]:
+        assert closed_by_nginx(configuration, prefix + path + end), path
+    for path in ("/v2/models/mood/infer", "/v1/models/metrics", "/metricsx"):
+        assert not closed_by_nginx(configuration, prefix + path + end), path

@@ -45,6 +45,13 @@ def test_a_retry_after_that_says_nothing_is_passed_over(service, model, waits, v
         "http://exam ple:1",
         "http://127.0.0.1:1/a\nb",
         "http://例え:1",
+        "http://user:hunt/hunter2@127.0.0.1:1",
+        "http://user:80#hunter2@127.0.0.1:1",
+        "http://127.0.0.1:1/?key=hunter2",
+        "http://user:80/hunter2@127.0.0.1:1",
+        "http://user:hunter2",
+        "http://127.0.0.1:1/#hunter2",
+        "ftp://127.0.0.1:1/hunter2",
     ],
 )
 def test_an_endpoint_that_cannot_work_is_refused_at_once_and_shows_no_password(endpoint):

@@ -1,6 +1,8 @@
 """The model that comes with qing: its size, what it says, how good it is, and that commands find it."""
 
 import json
+import pickle
+import re
 import sys
 import urllib.request
 
@@ -9,7 +11,7 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "serve/sdk/python"))
 
-from maas_sdk import MaaSClient  # noqa: E402
+from maas_sdk import Emotion, MaaSClient  # noqa: E402
 
 MODEL = ROOT / "serve/models/emotion_analysis/1"
 
@@ -77,6 +79,20 @@ def test_a_text_longer_than_the_encoder_reads_is_explained_to_its_end(qing, serv
         assert json.load(response)["ngrams"] is True
 
 
+def test_the_example_of_the_documents_is_its_answer(qing):
+    (block,) = re.findall(r"```json\n(\{\"label\".*?)```", (ROOT / "docs/api.md").read_text(encoding="utf-8"), re.DOTALL)
+    shown = json.loads(block)
+    told = json.loads(qing("explain", "--json", "I love this film").stdout)["explanation"]
+    assert shown.keys() == told.keys() and len(shown["spans"]) == len(told["spans"])
+    for key in ("label", "encoder_end", "ngram_end"):
+        assert shown[key] == told[key]
+    for key in ("score", "baseline"):
+        assert shown[key] == pytest.approx(told[key], abs=1e-4)
+    for one, other in zip(shown["spans"], told["spans"]):
+        assert {**one, "weight": 0} == {**other, "weight": 0} and one["weight"] == pytest.approx(other["weight"], abs=1e-4)
+    assert sum(span["weight"] for span in shown["spans"]) == pytest.approx(shown["score"] - shown["baseline"], abs=3e-4)
+
+
 def test_a_text_of_blanks_is_answered_as_an_empty_one(serve):
     body = json.dumps({"texts": ["", " \u3000\u200b\n", "good"]}).encode()
     request = urllib.request.Request(
@@ -85,6 +101,13 @@ def test_a_text_of_blanks_is_answered_as_an_empty_one(serve):
     with urllib.request.urlopen(request, timeout=10) as response:
         empty, blank, word = json.load(response)["predictions"]
     assert blank == empty and blank["blank"] is True and "blank" not in word
+
+
+def test_the_python_client_tells_which_texts_are_blank(serve):
+    model = MaaSClient(api_key="", endpoint=serve().endpoint).get_model("emotion_analysis")
+    emotions = model.predict([" \u3000\u200b\n", "good"])
+    assert [emotion.blank for emotion in emotions] == [True, False]
+    assert pickle.loads(pickle.dumps(emotions[0])).blank and not Emotion("positive").blank
 
 
 def test_the_server_serves_it_without_being_told(serve):

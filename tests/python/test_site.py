@@ -143,6 +143,15 @@ def test_every_answer_carries_the_fields(chosen):
     assert status == 400 and "access-control-allow-origin" not in fields
 
 
+@pytest.mark.parametrize("expected, sent", [(400, b"A: b\nC: d\r\n\r\n"), (408, b""), (431, b"A: " + b"a" * 20_000 + b"\r\n")])
+def test_refusals_before_the_end_of_the_header_name_no_origin(running, expected, sent):
+    endpoint = running("--cors-origin", PAGE, "--request-time", 0.3)
+    connection = Connection(urllib.parse.urlsplit(endpoint).port)
+    connection.send(b"GET / HTTP/1.1\r\nHost: x\r\nOrigin: " + PAGE.encode() + b"\r\n" + sent)
+    status, fields, _ = connection.answer()
+    assert status == expected and "access-control-allow-origin" not in fields
+
+
 def test_admin_routes_stay_closed_to_pages(chosen):
     endpoint, key = chosen
     status, fields, body = preflight(endpoint, "/v1/admin/rescan")

@@ -73,6 +73,8 @@ def test_a_text_without_tokens_says_so(qing):
     [empty] = map(json.loads, qing("predict", "--json", "--logits", "").stdout.splitlines())
     assert blank["blank"] is True and "blank" not in word
     assert blank["logits"] == empty["logits"] and empty["blank"] is True
+    lines = qing("predict", " \u3000\u200b", "x").stdout.split("\n")
+    assert lines[1] == "\tthe text gives no token; the scores are those of an empty text" and lines[2].endswith("\tx")
 
 
 def test_a_configuration_file_is_read_past_its_mark_and_has_a_key_once(qing, tiny_data, tmp_path):

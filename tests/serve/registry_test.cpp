@@ -108,6 +108,29 @@ TEST_F(RegistryChanges, NamesAFolderWhoseNameIsNoModels) {
   EXPECT_TRUE(failures.contains("a\\xFF"));
 }
 
+TEST_F(RegistryChanges, NamesAFolderThatHoldsNoVersion) {
+  have("flat"), have("named/v2"), have("empty"), have(".hidden/v2"), have("情感分析");
+  root.write("flat/config.json", "{}");
+  root.write("named/v2/config.json", "{}");
+  root.write("情感分析/config.json", "{}");
+  Registry alone = reopened();
+  const std::string why = test::message_of<DataError>([&] { alone.load(); });
+  EXPECT_NE(why.find("flat: holds no version; put the model into flat/1/"), std::string::npos) << why;
+  have("mood/1");
+  Registry registry = reopened();
+  registry.load();
+  EXPECT_EQ(registry.list().size(), 1U);
+  const auto failures = registry.rescan();
+  EXPECT_EQ(failures.size(), 3U);
+  EXPECT_EQ(failures.at("flat").text(), "holds no version; put the model into flat/1/");
+  EXPECT_EQ(failures.at("named").text(), "holds no version; put the model into named/1/");
+  EXPECT_EQ(failures.at("情感分析").text().find("holds no version; put the model into NAME/1/"), 0U);
+  for (const auto& entry : registry.index()) EXPECT_EQ(entry.name, "mood") << entry.version;
+  have("flat/1");
+  EXPECT_EQ(registry.rescan().size(), 2U);
+  EXPECT_TRUE(registry.find("flat"));
+}
+
 TEST_F(RegistryChanges, ABrokenNewVersionDoesNotPreventAStart) {
   have("mood/1");
   Registry first = reopened();

@@ -111,7 +111,8 @@ TEST_F(ServeTest, RefusesUnacceptableFieldsByName) {
   start();
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"[]", "body:"},
-      {R"({"text":"a","more":1})", "body: has the field 'more'"},
+      {R"({"text":"a","more":1})", "more: this route does not take it; it takes "},
+      {R"({"text":"a","two words":1})", "body: has a field that this route does not take; it takes "},
       {R"({"text":"a","m\"re":1})", "body: has a field that"},
       {"{}", "texts:"},
       {R"({"text":"a","texts":["b"]})", "texts:"},
@@ -145,6 +146,14 @@ TEST_F(ServeTest, RefusesToExplainWhatHasNoExplanations) {
   const RawResponse refused = ask(post(R"({"texts":["a"],"explain":true})"));
   EXPECT_EQ(refused.status, 422);
   EXPECT_NE(refused.body.find("explain: this model has no explanations"), std::string::npos);
+}
+
+TEST_F(ServeTest, OnlyTheModelsOwnPathsAnswerOpenAIsClientsInTheServicesForm) {
+  start();
+  for (const char* path : {"/v1/modelsx", "/v1/models-of-others/mood"}) {
+    EXPECT_EQ(ask(get(path)).body.find(R"({"error":{"message":)"), 0U) << path;
+  }
+  EXPECT_EQ(ask(get("/v1/models/none")).body.find(R"({"error":")"), 0U);
 }
 
 TEST_F(ServeTest, APathMayEndInASlash) {

@@ -172,17 +172,24 @@ class MaaSClient:
 
 
 def _host_of(address: str) -> str:
-    """The host of an http(s) address. ValueError, which does not repeat what may be a password."""
+    """The host of an http(s) address. ValueError, which never repeats the address: any part of it may be a password."""
+    # Before the address is parsed: a password with a "/", "?" or "#" in it makes the user the host.
+    if "@" in address:
+        raise ValueError("endpoint: holds a user or a password, which would end up in logs; give the key as api_key")
+    remedy = f"give an http(s) address such as {DEFAULT_ENDPOINT}"
     try:
         parts = urllib.parse.urlsplit(address)
         host, port = parts.hostname, parts.port  # reading the port checks it
-    except ValueError as error:
-        raise ValueError(f"endpoint: {error}; give an http(s) address such as {DEFAULT_ENDPOINT}") from None
-    if "@" in parts.netloc:
-        raise ValueError("endpoint: holds a user or a password, which would end up in logs; give the key as api_key")
-    printable = address.isascii() and address.isprintable() and " " not in address
-    if parts.scheme not in ("http", "https") or not host or port == 0 or parts.query or parts.fragment or not printable:
-        raise ValueError(f"endpoint {address!r}: not an http(s) address such as {DEFAULT_ENDPOINT}")
+    except ValueError:
+        raise ValueError(f"endpoint: its host or port is malformed; {remedy}") from None
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(f"endpoint: begins with neither http:// nor https://; {remedy}")
+    if not host or port == 0:
+        raise ValueError(f"endpoint: has no host, or port 0; {remedy}")
+    if "?" in address or "#" in address:
+        raise ValueError("endpoint: has a query or a fragment; leave it out, and give the key as api_key")
+    if not (address.isascii() and address.isprintable() and " " not in address):
+        raise ValueError(f"endpoint: holds spaces or characters that are not printable ASCII; {remedy}")
     return host
 
 

@@ -58,12 +58,17 @@ class Explanation(NamedTuple):
 
 
 class Emotion(str):
-    """A prediction: a ``str`` equal to its label, with the scores beside it; ``explanation`` when it was asked for."""
+    """A prediction: a ``str`` equal to its label, with the scores beside it; ``explanation`` when it was asked for.
+
+    ``truncated``: the text is longer than the encoder reads. ``blank``: the text gives no token, so that the scores are
+    those of an empty text.
+    """
 
     score: float
     scores: Dict[str, float]
     truncated: bool
     explanation: Optional[Explanation]
+    blank: bool
 
     def __new__(
         cls,
@@ -72,16 +77,18 @@ class Emotion(str):
         scores: Optional[Mapping[str, float]] = None,
         truncated: bool = False,
         explanation: Optional[Explanation] = None,
+        blank: bool = False,
     ) -> "Emotion":
         emotion = super().__new__(cls, label)
         emotion.explanation = explanation
         emotion.score = float(score)
         emotion.scores = {name: float(value) for name, value in (scores or {label: score}).items()}
         emotion.truncated = bool(truncated)
+        emotion.blank = bool(blank)
         return emotion
 
     def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
-        return (str(self), self.score, self.scores, self.truncated, self.explanation)
+        return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank)
 
     @property
     def label(self) -> str:
@@ -100,7 +107,8 @@ def emotion_of(item: Mapping[str, Any]) -> Emotion:
             str(told["label"]), float(told["score"]), float(told["baseline"]), float(told["gap"]), spans,
             encoder_end, ngram_end,
         )  # fmt: skip
-    return Emotion(str(item["label"]), item["score"], item["scores"], item.get("truncated", False), explanation)
+    truncated, blank = item.get("truncated", False), item.get("blank", False)
+    return Emotion(str(item["label"]), item["score"], item["scores"], truncated, explanation, blank)
 
 
 def checked_texts(texts: Iterable[str]) -> List[str]:
