@@ -219,7 +219,7 @@ std::optional<Record> RecordReader::next_object() {
   if (error) fail("not JSON: " + error.message());
   if (!value.is_object()) fail("not a JSON object; each line is one, e.g. {\"label\": ..., \"text\": ...}");
   if (repeats_a_key(*line, value)) {
-    fail(fmt::format("the name '{}' stands twice in one object; remove one", duplicate_key(*line).value_or("")));
+    fail(fmt::format("the name '{}' appears twice in one object; remove one", duplicate_key(*line).value_or("")));
   }
   const json::object& object = value.get_object();
   if (header_.empty()) {

@@ -215,7 +215,7 @@ TEST(InPlace, ALeafWhoseBaseIsWritten) {
   arena.fill(1);
   EXPECT_TRUE(requires_grad(parameter * 2.0));
   arena.copy_from(x);
-  expect_refused([&] { static_cast<void>(parameter * 2.0); }, "make the leaf of a clone");
+  expect_refused([&] { static_cast<void>(parameter * 2.0); }, "create the leaf from a clone");
 }
 
 TEST(InPlace, AResultThatSharesMemoryWithItsInput) {

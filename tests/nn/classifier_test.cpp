@@ -212,7 +212,7 @@ TEST_F(Classifier, LoadingNamesTheFieldOfABadConfiguration) {
   };
   EXPECT_NE(with("\"model_type\":\"bert\"", "\"model_type\":\"gpt2\"").find("model_type"), std::string::npos);
   EXPECT_NE(
-      with("\"model_type\":\"bert\"", "\"model_type\":\"bert\",\"model_type\":\"bert\"").find("'model_type' stands"),
+      with("\"model_type\":\"bert\"", "\"model_type\":\"bert\",\"model_type\":\"bert\"").find("'model_type' appears"),
       std::string::npos);
   EXPECT_NE(with("\"hidden_size\":32", "\"hidden_size\":-32").find("hidden_size"), std::string::npos);
   EXPECT_NE(with("\"hidden_size\":32", "\"hidden_size\":33").find("hidden_size"), std::string::npos);

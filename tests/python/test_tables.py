@@ -20,7 +20,7 @@ def refusal(qing, *arguments, code=1, **options):
     [
         ("a.csv", "label,text,text\npositive,good,awful\n", ":1: ", "'text' stands twice"),
         ("a.tsv", "label\tlabel\ttext\npositive\tnegative\tgood\n", ":1: ", "'label' stands twice"),
-        ("a.jsonl", '{"label": "positive", "label": "negative", "text": "good"}\n', ":1: ", "'label' stands twice"),
+        ("a.jsonl", '{"label": "positive", "label": "negative", "text": "good"}\n', ":1: ", "'label' appears twice"),
         ("a.tsv", "label\ttext\npositive\t   \n", ":2: ", "blank"),
         ("a.tsv", "label\ttext\npositive\t\u3000\u200b\u00a0\n", ":2: ", "blank"),
     ],

@@ -42,12 +42,13 @@ TEST(Files, ErrorsNameThePathAndTheReason) {
 
 // Neither takes the memory that it would need.
 TEST(Files, EndlessAndEnormousFilesAreNotReadWhole) {
-  EXPECT_NE(message_of<IoError>([] { read_file("/dev/zero", 1 << 20); }).find("more than 1048576 bytes"),
+  EXPECT_NE(message_of<IoError>([] { read_file("/dev/zero", 1 << 20); }).find("larger than the limit of 1048576 bytes"),
             std::string::npos);
   const TempFolder folder;
   const fs::path path = folder.write("sparse", "x");
   fs::resize_file(path, uintmax_t{1} << 40);
-  EXPECT_NE(message_of<IoError>([&] { read_file(path); }).find("more than 1073741824 bytes"), std::string::npos);
+  EXPECT_NE(message_of<IoError>([&] { read_file(path); }).find("larger than the limit of 1073741824 bytes"),
+            std::string::npos);
   EXPECT_EQ(read_file(folder.write("small", "12345"), 5), "12345");
   EXPECT_THROW(read_file(folder.write("small", "123456"), 5), IoError);
 }
