@@ -25,6 +25,7 @@ EVENTS = {
     "trial_ended": {"model": NAME},
     "alias_not_loaded": {"alias": NAME, **MODEL, "error": REASON},
     "folder_not_read": {"folder": REASON, "error": REASON},
+    "folder_not_served": {"folder": r"[^\x00-\x1f]{1,255}", "error": REASON},  # any name that a folder has
     "state_not_written": {"error": REASON},
     "predict_failed": {"error": r"[A-Za-z_]+"},
     "change_not_written": {"error": REASON},
