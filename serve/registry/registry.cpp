@@ -158,7 +158,7 @@ Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t ve
 }
 
 Registry::Failure Registry::noted(const std::string& name, std::int64_t version, const char* why) {
-  if (version == 0) {
+  if (version == 0 || !valid_name(name)) {
     log_line("error", "folder_not_served", {{"folder", name}, {"error", why}});
   } else {
     log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", why}});
