@@ -137,8 +137,14 @@ RecordReader::RecordReader(std::string name, RecordFormat format, ByteInput inpu
 void RecordReader::find_columns(const Record& names) {
   if (names.empty()) fail("the first line is blank; it must name the columns");
   columns_ = names.size();
-  if (header_.empty()) header_ = names;
+  const bool all = header_.empty();
+  if (all) header_ = names;
   for (size_t i = 0; i < header_.size(); ++i) {
+    // Without a name a column is known by its place alone. There may be several: spreadsheets write commas at the end.
+    if (all && header_[i].empty()) {
+      picks_.emplace_back(i);
+      continue;
+    }
     const auto at = std::find(names.begin(), names.end(), header_[i]);
     if (at != names.end() && std::find(at + 1, names.end(), header_[i]) != names.end()) {
       fail(fmt::format("the column '{}' stands twice in the header; rename or remove one", header_[i]));

@@ -58,6 +58,13 @@ TEST(RecordReader, RefusesAColumnThatStandsTwiceWhetherAskedForOrNot) {
   }
 }
 
+// Spreadsheets write commas behind the last named column.
+TEST(RecordReader, ColumnsWithoutANameKeepTheirPlaces) {
+  RecordReader all = reader_of(RecordFormat::csv, "a,,\n1,2,3\n");
+  EXPECT_EQ(all.header(), (Record{"a", "", ""}));
+  EXPECT_EQ(rest_of(all), (Records{{"1", "2", "3"}}));
+}
+
 TEST(RecordReader, GivesEveryColumnOrThoseAskedFor) {
   const std::string text = "a\tb\tc\r\n1\t2\t3\r\n\r\n4\t\t6";
   RecordReader all = reader_of(RecordFormat::tsv, text);
