@@ -7,7 +7,7 @@
 #include <qing/autograd/anomaly.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/node.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 namespace qing {
 namespace {

@@ -4,19 +4,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <utility>
 
 #include <qing/autograd/anomaly.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/node.h>
-#include <qing/autograd/ops/elementwise.h>
-#include <qing/autograd/ops/indexing.h>
-#include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/view_history.h>
-#include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/indexing.h>
 
 namespace qing {
 namespace {
@@ -148,147 +141,6 @@ void record(OpName op, Tensor& output, std::span<const Tensor> inputs, BackwardF
   node->backward = std::move(backward);
   node->inputs = std::move(below);
   hang_result(output, inputs, std::move(node));
-}
-
-const Tensor& Saved::get(const GradSink& grad) const {
-  if (tensor_.version() != version_) {
-    throw AutogradError(
-        fmt::format("{}: a tensor of shape {} that its backward needs was written in place after the forward "
-                    "(version {}, saved at {}); write to a clone instead",
-                    grad.op(), to_string(tensor_.shape()), tensor_.version(), version_));
-  }
-  return tensor_;
-}
-
-const char* GradSink::op() const { return node_.op; }
-bool GradSink::create_graph() const { return walk_.create_graph; }
-bool GradSink::captures() const { return walk_.capture; }
-
-bool GradSink::needs(size_t input) const {
-  const Node* to = node_.inputs[input].get();
-  return to != nullptr && (!walk_.capture || to->useful == walk_.id);
-}
-
-// A leaf's gradient goes straight to its accumulator, unless somebody is to see it first.
-GradSlot& GradSink::slot(size_t input) const {
-  Node& to = *node_.inputs[input];
-  return to.leaf && !walk_.capture && to.hooks.empty() ? to.grad : to.pending;
-}
-
-Tensor GradSink::input(size_t input, const Saved& saved) const {
-  const Tensor& plain = saved.get(*this);
-  if (!walk_.create_graph || node_.inputs[input] == nullptr) return plain;
-  Tensor wired = plain.alias();
-  hang(wired, node_.inputs[input]);
-  return wired;
-}
-
-Tensor GradSink::output(const Saved& saved) const {
-  const Tensor& plain = saved.get(*this);
-  if (!walk_.create_graph) return plain;
-  Tensor wired = plain.alias();
-  hang(wired, node_.shared_from_this());
-  return wired;
-}
-
-GradSink::Target GradSink::target(size_t input) {
-  if (walk_.create_graph) {
-    throw AutogradError(
-        fmt::format("{}: its backward writes gradients directly, so they cannot be differentiated; list "
-                    "it as Order::first",
-                    op()));
-  }
-  const Node& to = *node_.inputs[input];
-  GradSlot& into = slot(input);
-  if (into.valid && into.shared) into.tensor = into.tensor.clone();
-  const bool reusable = into.tensor.defined() && !into.shared;
-  if (!into.valid && !reusable) into.tensor = Tensor::empty(to.shape, to.dtype);
-  into.shared = false;
-  into.rows.reset();
-  return {into.tensor, std::exchange(into.valid, true)};
-}
-
-Tensor GradSink::zeroed_target(size_t input) {
-  Target found = target(input);
-  if (!found.accumulate) found.tensor.fill(0);
-  return found.tensor;
-}
-
-namespace {
-
-void clear_rows(Tensor& table, const std::vector<int64_t>& rows) {
-  if (rows.empty()) return;
-  const int64_t width = table.numel() / table.size(0);
-  dispatch_floating(table.dtype(), "add_rows", [&](auto zero) {
-    for (const int64_t row : rows) std::fill_n(table.data<decltype(zero)>() + row * width, width, zero);
-  });
-  table.bump_version();
-}
-
-// Makes the slot of a leaf zero, with rows tracked from here on. False when it holds a gradient of unknown rows.
-bool start_tracking(GradSlot& slot, const Node& leaf) {
-  if (slot.valid) return slot.knows_rows();
-  if (slot.knows_rows()) {
-    clear_rows(slot.tensor, *slot.rows);
-  } else {
-    if (!slot.tensor.defined()) slot.tensor = Tensor::empty(leaf.shape, leaf.dtype);
-    slot.tensor.fill(0);
-  }
-  slot.rows = std::make_shared<std::vector<int64_t>>();
-  return slot.valid = true;
-}
-
-// Both, ascending and each once, of rows below `count`. By a set of bits: no sorting, and 64 rows a step.
-std::vector<int64_t> united(const std::vector<int64_t>& rows, const Tensor& index, int64_t count) {
-  std::vector<uint64_t> bits(static_cast<size_t>((count + 63) / 64));
-  const auto set = [&](int64_t row) { bits[row / 64] |= uint64_t{1} << row % 64; };
-  for (const int64_t row : rows) set(row);
-  for (const int64_t row : index.span<int64_t>()) set(row);
-  std::vector<int64_t> all;
-  for (size_t word = 0; word < bits.size(); ++word) {
-    for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
-      all.push_back(static_cast<int64_t>(word * 64) + std::countr_zero(left));
-    }
-  }
-  return all;
-}
-
-}  // namespace
-
-void GradSink::add_rows(size_t input, const Tensor& index, const Tensor& rows) {
-  if (!needs(input)) return;
-  const Node& to = *node_.inputs[input];
-  if (walk_.create_graph) return add(input, index_add(Tensor::zeros(to.shape, to.dtype), 0, index, rows));
-  GradSlot& into = slot(input);
-  if (&into != &to.grad || into.shared || into.lent || !start_tracking(into, to)) {
-    return place_rows(zeroed_target(input), 0, index, rows, Placing::add);
-  }
-  place_rows(into.tensor, 0, index, rows, Placing::add);
-  into.rows = std::make_shared<std::vector<int64_t>>(united(*into.rows, index, to.shape[0]));
-  into.version = into.tensor.version();
-}
-
-void GradSink::add(size_t input, const Tensor& gradient) {
-  if (!needs(input)) return;
-  const Node& to = *node_.inputs[input];
-  const Tensor reduced = sum_to_shape(gradient, to.shape);
-  GradSlot& into = slot(input);
-  if (walk_.create_graph) {
-    into.tensor = into.valid ? qing::add(into.tensor, reduced) : reduced;
-    into.valid = into.shared = true;
-    return;
-  }
-  if (into.valid || &into == &to.grad) {
-    const Target found = target(input);
-    if (found.accumulate) {
-      add_into(found.tensor, reduced);
-    } else {
-      Tensor buffer = found.tensor;
-      buffer.copy_from(reduced);
-    }
-    return;
-  }
-  into = {reduced.alias(), true, true};
 }
 
 }  // namespace qing

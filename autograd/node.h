@@ -71,7 +71,7 @@ struct GradMeta final : AutogradMeta {
   // but shares memory with an input.
   bool fixed = false;
 
-  // The members of Tensor of the same names: see autograd/ops/views.h and autograd/in_place.cpp.
+  // The members of Tensor of the same names: see autograd/ops/views.h and autograd/ops/in_place.cpp.
   Tensor reshape(const Tensor& x, const Shape& shape) const override;
   Tensor transpose(const Tensor& x, int64_t a, int64_t b) const override;
   Tensor permute(const Tensor& x, const std::vector<int64_t>& order) const override;

@@ -4,7 +4,6 @@
 // autograd/ops/.
 #pragma once
 
-#include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/attention.h>
 #include <qing/autograd/ops/convolution.h>
 #include <qing/autograd/ops/distances.h>
@@ -17,6 +16,7 @@
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/pooling.h>
 #include <qing/autograd/ops/products.h>
+#include <qing/autograd/ops/rearrange.h>
 #include <qing/autograd/ops/recurrent.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/rotary.h>

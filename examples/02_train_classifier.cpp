@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include <qing/nn/data/labelled_texts.h>
 #include <qing/nn/models/text_classifier.h>
-#include <qing/nn/text/dataset.h>
-#include <qing/optim/train_classifier.h>
+#include <qing/optim/classifier/train_classifier.h>
 
 int main(int argc, char** argv) {
   using namespace qing;

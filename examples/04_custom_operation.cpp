@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/gradcheck.h>
+#include <qing/autograd/functional/gradcheck.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops.h>
 #include <qing/tensor/random.h>

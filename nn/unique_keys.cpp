@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {

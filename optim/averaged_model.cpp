@@ -2,7 +2,7 @@
 #include <qing/autograd/autograd.h>
 #include <qing/optim/averaged_model.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 #include <algorithm>
 #include <utility>

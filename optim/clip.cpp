@@ -3,7 +3,7 @@
 #include <qing/optim/clip.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 #include <algorithm>
 #include <atomic>

@@ -2,7 +2,7 @@
 #include <qing/optim/optimizer_base.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 #include <algorithm>
 #include <cmath>

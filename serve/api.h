@@ -6,16 +6,16 @@
 #include <vector>
 
 #include <qing/serve/batching/batcher.h>
+#include <qing/serve/common/limits.h>
+#include <qing/serve/common/statistics.h>
 #include <qing/serve/http/base_path.h>
 #include <qing/serve/http/cors.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/http/router.h>
 #include <qing/serve/http/site_options.h>
 #include <qing/serve/keys/gatekeeper.h>
-#include <qing/serve/limits.h>
-#include <qing/serve/monitoring/statistics.h>
 #include <qing/serve/registry/registry.h>
-#include <qing/serve/service.h>
+#include <qing/serve/service/service.h>
 
 namespace qing::serve {
 

@@ -15,6 +15,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/http/lines.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/http/retry_after.h>

@@ -9,10 +9,10 @@
 
 #include <qing/serve/api.h>
 #include <qing/serve/batching/batcher.h>
+#include <qing/serve/common/log.h>
 #include <qing/serve/http/transport.h>
 #include <qing/serve/keys/api_keys.h>
 #include <qing/serve/keys/key_guard.h>
-#include <qing/serve/monitoring/log.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

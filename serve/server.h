@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
+#include <qing/serve/common/limits.h>
 #include <qing/serve/http/site_options.h>
-#include <qing/serve/limits.h>
 #include <qing/serve/registry/registry.h>
 
 namespace qing::serve {

@@ -1,4 +1,4 @@
-// Activations: f, its derivative, and the derivative as an expression; see pointwise.h.
+// Activations: f, its derivative, and the derivative as an expression; see pointwise_detail.h.
 #include <qing/autograd/ops/activations.h>
 
 #include <fmt/format.h>
@@ -9,7 +9,7 @@
 #include <utility>
 
 #include <qing/autograd/ops/math.h>
-#include <qing/autograd/ops/pointwise.h>
+#include <qing/autograd/ops/pointwise_detail.h>
 #include <qing/autograd/ops/selection.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/ops/compare.h>

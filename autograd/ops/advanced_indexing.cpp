@@ -8,11 +8,11 @@
 #include <vector>
 
 #include <qing/autograd/ops/elementwise.h>
-#include <qing/autograd/ops/pointwise.h>
+#include <qing/autograd/ops/pointwise_detail.h>
 #include <qing/autograd/ops/views.h>
-#include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/indexing.h>
-#include <qing/tensor/ops/truth.h>
+#include <qing/tensor/ops/apply.h>
+#include <qing/tensor/ops/index_elements.h>
+#include <qing/tensor/ops/nonzero.h>
 #include <qing/tensor/scalar_rules.h>
 
 namespace qing {

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include <qing/autograd/ops/pointwise.h>
+#include <qing/autograd/ops/pointwise_detail.h>
 #include <qing/tensor/ops/integer.h>
 
 namespace qing {

@@ -18,7 +18,7 @@
 #include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {

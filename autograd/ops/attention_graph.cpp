@@ -8,7 +8,7 @@
 #include <qing/autograd/ops/selection.h>
 #include <qing/autograd/ops/softmax.h>
 #include <qing/autograd/ops/views.h>
-#include <qing/tensor/ops/truth.h>
+#include <qing/tensor/ops/nonzero.h>
 
 namespace qing {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include <qing/autograd/checkpoint.h>
+#include <qing/autograd/functional/gradient_checkpoint.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/normalization.h>
@@ -13,7 +13,7 @@
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 namespace qing {
 namespace {

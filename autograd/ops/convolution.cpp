@@ -12,8 +12,8 @@
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/ops/convolution.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
+#include <qing/tensor/ops/convolve.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {

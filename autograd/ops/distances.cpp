@@ -4,7 +4,7 @@
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 namespace qing {
 namespace {

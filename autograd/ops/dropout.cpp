@@ -3,10 +3,16 @@
 #include <fmt/format.h>
 
 #include <qing/autograd/graph.h>
-#include <qing/autograd/ops.h>
+#include <qing/autograd/ops/arithmetic.h>
+#include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/masks.h>
+#include <qing/autograd/ops/math.h>
+#include <qing/autograd/ops/powers.h>
+#include <qing/autograd/ops/reductions.h>
+#include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/keep_mask.h>
 
 namespace qing {

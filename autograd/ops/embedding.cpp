@@ -6,12 +6,12 @@
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/gather_detail.h>
 #include <qing/autograd/ops/indexing.h>
-#include <qing/autograd/ops/picking.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/indexing.h>
+#include <qing/tensor/ops/apply.h>
+#include <qing/tensor/ops/index_elements.h>
 
 namespace qing {
 namespace {

@@ -9,8 +9,8 @@
 #include <qing/autograd/ops/normalization_detail.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/indexing.h>
+#include <qing/tensor/ops/apply.h>
+#include <qing/tensor/ops/index_elements.h>
 #include <qing/tensor/ops/reduce.h>
 
 namespace qing {

@@ -6,12 +6,12 @@
 #include <algorithm>
 
 #include <qing/autograd/ops/elementwise.h>
-#include <qing/autograd/ops/picking.h>
-#include <qing/autograd/ops/pointwise.h>
+#include <qing/autograd/ops/gather_detail.h>
+#include <qing/autograd/ops/pointwise_detail.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/indexing.h>
+#include <qing/tensor/ops/apply.h>
+#include <qing/tensor/ops/index_elements.h>
 #include <qing/tensor/scalar_rules.h>
 
 namespace qing {

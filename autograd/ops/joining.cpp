@@ -8,7 +8,7 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/autograd/ops/views_detail.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 namespace qing {
 namespace {

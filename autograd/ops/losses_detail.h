@@ -2,7 +2,7 @@
 #pragma once
 
 #include <qing/autograd/ops/losses.h>
-#include <qing/autograd/ops/pointwise.h>
+#include <qing/autograd/ops/pointwise_detail.h>
 
 namespace qing {
 

@@ -7,7 +7,7 @@
 #include <qing/autograd/ops/losses_detail.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 namespace qing {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 namespace qing {
 

@@ -1,10 +1,10 @@
-// Functions of one number: f, its derivative, and the derivative as an expression; see pointwise.h.
+// Functions of one number: f, its derivative, and the derivative as an expression; see pointwise_detail.h.
 #include <qing/autograd/ops/math.h>
 
 #include <cmath>
 #include <numbers>
 
-#include <qing/autograd/ops/pointwise.h>
+#include <qing/autograd/ops/pointwise_detail.h>
 #include <qing/autograd/ops/selection.h>
 
 namespace qing {

@@ -6,7 +6,7 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/recurrent.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 
 namespace qing {
 namespace {

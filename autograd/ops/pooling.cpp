@@ -12,7 +12,7 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/window.h>
 #include <qing/tensor/threads.h>
 

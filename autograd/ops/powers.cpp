@@ -7,7 +7,7 @@
 
 #include <qing/autograd/ops/activations.h>
 #include <qing/autograd/ops/math.h>
-#include <qing/autograd/ops/pointwise.h>
+#include <qing/autograd/ops/pointwise_detail.h>
 #include <qing/autograd/ops/selection.h>
 #include <qing/tensor/ops/compare.h>
 

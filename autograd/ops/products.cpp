@@ -13,8 +13,8 @@
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/bf16_products.h>
-#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/matmul.h>
 #include <qing/tensor/ops/reduce.h>
 

@@ -9,8 +9,8 @@
 #include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/masks.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/compare.h>
-#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/lanes.h>
 #include <qing/tensor/ops/reduce.h>
 

@@ -9,16 +9,16 @@
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/arithmetic.h>
-#include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/attention.h>
 #include <qing/autograd/ops/attention_detail.h>
 #include <qing/autograd/ops/attention_graph.h>
 #include <qing/autograd/ops/dropout.h>
+#include <qing/autograd/ops/rearrange.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/compare.h>
-#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {

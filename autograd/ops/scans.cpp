@@ -2,8 +2,8 @@
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/arithmetic.h>
-#include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/joining.h>
+#include <qing/autograd/ops/rearrange.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/lanes.h>

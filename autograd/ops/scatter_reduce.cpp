@@ -7,13 +7,13 @@
 #include <vector>
 
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/gather_detail.h>
 #include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/masks.h>
-#include <qing/autograd/ops/picking.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
-#include <qing/tensor/ops/indexing.h>
+#include <qing/tensor/ops/apply.h>
+#include <qing/tensor/ops/index_elements.h>
 
 namespace qing {
 namespace {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <utility>
 
-#include <qing/autograd/ops/pointwise.h>
+#include <qing/autograd/ops/pointwise_detail.h>
 #include <qing/tensor/scalar_rules.h>
 
 namespace qing {

@@ -6,10 +6,10 @@
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/arithmetic.h>
-#include <qing/autograd/ops/picking.h>
+#include <qing/autograd/ops/gather_detail.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/lanes.h>
 
 namespace qing {

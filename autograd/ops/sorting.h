@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include <qing/tensor/ops/sorting.h>
+#include <qing/tensor/ops/sort.h>
 #include <qing/tensor/tensor.h>
 
 namespace qing {

@@ -6,7 +6,7 @@
 #include <qing/nn/models/bert.h>
 #include <qing/nn/safetensors.h>
 #include <qing/optim/optimizer.h>
-#include <qing/optim/trainer.h>
+#include <qing/optim/training/trainer.h>
 #include <sys/resource.h>
 
 #include <exception>

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <qing/nn/data/fingerprint.h>
+#include <qing/nn/fingerprint.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {

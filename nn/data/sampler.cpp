@@ -8,7 +8,7 @@
 #include <numeric>
 #include <utility>
 
-#include <qing/nn/data/fingerprint.h>
+#include <qing/nn/fingerprint.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {

@@ -3,14 +3,14 @@
 #pragma once
 
 #include <qing/nn/layers/activation.h>
-#include <qing/nn/layers/attention.h>
 #include <qing/nn/layers/container.h>
-#include <qing/nn/layers/convolution.h>
-#include <qing/nn/layers/dropout.h>
+#include <qing/nn/layers/conv.h>
+#include <qing/nn/layers/dropout_layer.h>
 #include <qing/nn/layers/embedding.h>
 #include <qing/nn/layers/embedding_bag.h>
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/layers/multihead_attention.h>
 #include <qing/nn/layers/norm.h>
 #include <qing/nn/layers/positional.h>
-#include <qing/nn/layers/recurrent.h>
+#include <qing/nn/layers/rnn.h>
 #include <qing/nn/layers/transformer.h>

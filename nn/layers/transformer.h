@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <optional>
 
-#include <qing/nn/layers/attention.h>
 #include <qing/nn/layers/container.h>
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/layers/multihead_attention.h>
 #include <qing/nn/layers/norm.h>
 
 namespace qing::nn {

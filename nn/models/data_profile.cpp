@@ -5,7 +5,7 @@
 #include <cmath>
 #include <numeric>
 
-#include <qing/nn/models/text_classifier.h>
+#include <qing/nn/models/prediction.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include <qing/nn/models/integrated_gradients.h>
-#include <qing/nn/models/text_classifier.h>
+#include <qing/nn/models/prediction.h>
 
 namespace qing::nn {
 

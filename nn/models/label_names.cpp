@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include <qing/nn/text/normalizer.h>
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include <qing/nn/layers/attention.h>
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/layers/multihead_attention.h>
 #include <qing/nn/models/sampling.h>
 #include <qing/nn/module.h>
 

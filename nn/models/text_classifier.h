@@ -9,42 +9,16 @@
 #include <vector>
 
 #include <qing/nn/models/data_profile.h>
+#include <qing/nn/models/prediction.h>
 #include <qing/nn/text/ngrams.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/dtype.h>
 
 namespace qing::nn {
 
-struct Prediction {
-  int32_t label;                   ///< index into labels()
-  std::vector<float> scores;       ///< probability of every label, summing to 1
-  int32_t tokens;                  ///< ids the text became, special ones included
-  bool truncated;                  ///< the encoder did not read the text to its end; an n-gram head does
-  std::vector<float> logits = {};  ///< one a label; the scores are the softmax of logits / temperature()
-  int32_t unknown = 0;             ///< of the tokens, those the vocabulary does not know
-  bool blank = false;  ///< the text gave no token but the special ones: the scores are those of no text at all
-};
-
 /// What a classifier looks at in a text.
 struct EncodedText : Encoding {
   NgramFeatures ngrams = {};  ///< for a model with an NgramHead
-};
-
-/// Why a text got its label: a weight for every piece of it.
-struct Explanation {
-  struct Span {
-    uint32_t begin, end;  ///< bytes of the text, on boundaries of characters; ascending, without overlap
-    double weight;        ///< above 0: spoke for the label
-  };
-  int32_t label;            ///< explained
-  double score, baseline;   ///< probability of the label, and what it is without any of the text's words
-  std::vector<Span> spans;  ///< weights sum to score - baseline, up to `gap`
-  double gap;               ///< what the numerical integration left over
-  /// Bytes of the text from its beginning that the encoder read: all of them, unless the text was truncated. Spans
-  /// behind them have weights by their n-grams alone.
-  uint32_t encoder_end = 0;
-  /// Bytes of the text from its beginning that the n-gram head used: all of them, or 0 for a model without such a head.
-  uint32_t ngram_end = 0;
 };
 
 /// Immutable after load; predict() may be called from many threads.

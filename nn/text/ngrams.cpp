@@ -7,7 +7,7 @@
 #include <cmath>
 #include <unordered_map>
 
-#include <qing/nn/data/fingerprint.h>
+#include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include <qing/nn/text/tokenizer.h>
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/text/tokenizer_options.h>
+#include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/text/tokenizer_options.h>
+
 namespace qing::nn {
 
 struct Encoding {
@@ -22,16 +24,8 @@ struct Encoding {
   bool truncated = false;
 };
 
-inline constexpr int32_t kDefaultMaxLength = 128;
 /// A longer word is [UNK] as a whole; BERT's limit.
 inline constexpr size_t kMaxWordCharacters = 100;
-
-struct TokenizerOptions {
-  bool lowercase = true;
-  int32_t max_length = kDefaultMaxLength;  ///< with [CLS] and [SEP]
-  std::optional<bool> strip_accents = {};  ///< by default as lowercase
-  bool tokenize_chinese_chars = true;      ///< each CJK ideograph is a word of its own
-};
 
 /// The special tokens, in the order in which a trained vocabulary begins.
 inline constexpr std::string_view kSpecialTokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};

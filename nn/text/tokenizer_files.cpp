@@ -12,8 +12,8 @@
 #include <vector>
 
 #include <qing/nn/text/tokenizer.h>
-#include <qing/nn/text/utf8.h>
 #include <qing/nn/unique_keys.h>
+#include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include <qing/nn/models/text_classifier.h>
-#include <qing/serve/limits.h>
-#include <qing/serve/monitoring/statistics.h>
+#include <qing/serve/common/limits.h>
+#include <qing/serve/common/statistics.h>
 #include <qing/serve/registry/model_limits.h>
 
 namespace qing::serve {

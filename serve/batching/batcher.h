@@ -12,7 +12,7 @@
 
 #include <qing/serve/batching/batch_queue.h>
 #include <qing/serve/batching/prediction_cache.h>
-#include <qing/serve/limits.h>
+#include <qing/serve/common/limits.h>
 
 namespace qing::serve {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/output.h>
+#include <qing/serve/common/output.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/machine.h>
 #include <qing/tensor/ops/gemm.h>

@@ -1,5 +1,5 @@
-// What the commands of `qing` take and do. serve/main.cpp parses the command line into these; nothing here knows how.
-// Every run_… returns normally when all went well, and throws a qing::Error otherwise.
+// What the commands of `qing` take and do. serve/cli/main.cpp parses the command line into these; nothing here knows
+// how. Every run_… returns normally when all went well, and throws a qing::Error otherwise.
 #pragma once
 
 #include <cstdint>
@@ -7,20 +7,14 @@
 #include <string>
 #include <vector>
 
-#include <qing/serve/cli/settings.h>
+#include <qing/serve/common/limits.h>
+#include <qing/serve/common/usage_error.h>
+#include <qing/serve/common/version.h>
 #include <qing/serve/http/site_options.h>
-#include <qing/serve/limits.h>
-#include <qing/serve/version.h>
+#include <qing/serve/runs/settings.h>
 #include <qing/tensor/dtype.h>
-#include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
-
-/// Arguments that parse but do not fit together: exit code 2, as for those that do not parse.
-class UsageError : public Error {
- public:
-  using Error::Error;
-};
 
 struct TrainArguments {
   std::vector<std::filesystem::path> data, extra, dev;

@@ -1,5 +1,5 @@
 // Options of a command from a TOML or INI file, and back: the part of `qing train` that knows CLI11. Included by
-// serve/main.cpp alone, so that the libraries do not need CLI11.
+// serve/cli/main.cpp alone, so that the libraries do not need CLI11.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/settings.h>
+#include <qing/serve/runs/settings.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
-#include <qing/serve/cli/charts.h>
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/evaluation.h>
-#include <qing/serve/cli/output.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/reports/charts.h>
+#include <qing/serve/runs/evaluation.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {

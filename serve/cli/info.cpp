@@ -6,7 +6,7 @@
 
 #include <qing/nn/unique_keys.h>
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/output.h>
+#include <qing/serve/common/output.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/machine.h>

@@ -8,7 +8,8 @@
 #include <fmt/format.h>
 
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/output.h>
+#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/output.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/keys/key_backup.h>
 #include <qing/serve/keys/key_store.h>

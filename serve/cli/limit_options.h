@@ -1,4 +1,4 @@
-// The limits of `qing serve` as options. Included by serve/main.cpp alone, as config_file.h is.
+// The limits of `qing serve` as options. Included by serve/cli/main.cpp alone, as config_file.h is.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,7 +9,7 @@
 #include <string>
 
 #include <qing/serve/cli/number_from.h>
-#include <qing/serve/limits.h>
+#include <qing/serve/common/limits.h>
 
 namespace qing::serve::cli {
 

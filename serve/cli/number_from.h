@@ -1,4 +1,4 @@
-// A check of options that CLI11 lacks. Included by serve/main.cpp and what it includes.
+// A check of options that CLI11 lacks. Included by serve/cli/main.cpp and what it includes.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -10,12 +10,12 @@
 
 #include <qing/nn/models/bert_config.h>
 #include <qing/nn/text/tokenizer.h>
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/evaluation.h>
-#include <qing/serve/cli/output.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/common/output.h>
 #include <qing/serve/protocols/explanation_json.h>
+#include <qing/serve/runs/evaluation.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {

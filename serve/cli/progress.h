@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-#include <qing/optim/train_classifier.h>
+#include <qing/optim/classifier/train_classifier.h>
 
 namespace qing::serve::cli {
 

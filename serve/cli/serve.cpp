@@ -11,8 +11,8 @@
 #include <string>
 
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/output.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/common/output.h>
 #include <qing/serve/server.h>
 
 namespace qing::serve::cli {

@@ -12,18 +12,18 @@
 
 #include <qing/nn/models/bert_config.h>
 #include <qing/nn/models/label_names.h>
-#include <qing/optim/train_classifier.h>
-#include <qing/serve/cli/calibrate.h>
-#include <qing/serve/cli/charts.h>
+#include <qing/optim/classifier/train_classifier.h>
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/data_files.h>
-#include <qing/serve/cli/evaluation.h>
 #include <qing/serve/cli/interrupt.h>
-#include <qing/serve/cli/metrics_log.h>
-#include <qing/serve/cli/model_card.h>
-#include <qing/serve/cli/output.h>
 #include <qing/serve/cli/progress.h>
-#include <qing/serve/cli/run_directory.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/reports/charts.h>
+#include <qing/serve/reports/model_card.h>
+#include <qing/serve/runs/calibrate.h>
+#include <qing/serve/runs/data_files.h>
+#include <qing/serve/runs/evaluation.h>
+#include <qing/serve/runs/metrics_log.h>
+#include <qing/serve/runs/run_directory.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/threads.h>
 

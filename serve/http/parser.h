@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <qing/serve/common/limits.h>
 #include <qing/serve/http/message.h>
-#include <qing/serve/limits.h>
 
 namespace boost::system {
 class error_code;

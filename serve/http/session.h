@@ -13,10 +13,10 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+#include <qing/serve/common/limits.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/http/parser.h>
 #include <qing/serve/http/tls.h>
-#include <qing/serve/limits.h>
 
 namespace qing::serve {
 

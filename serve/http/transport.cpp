@@ -20,8 +20,8 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <qing/serve/common/log.h>
 #include <qing/serve/http/session.h>
-#include <qing/serve/monitoring/log.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 

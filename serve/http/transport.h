@@ -6,9 +6,9 @@
 #include <memory>
 #include <string>
 
+#include <qing/serve/common/limits.h>
+#include <qing/serve/common/statistics.h>
 #include <qing/serve/http/message.h>
-#include <qing/serve/limits.h>
-#include <qing/serve/monitoring/statistics.h>
 
 namespace qing::serve {
 

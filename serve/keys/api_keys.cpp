@@ -14,7 +14,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
-#include <qing/serve/monitoring/log.h>
+#include <qing/serve/common/log.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

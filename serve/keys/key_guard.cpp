@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/monitoring/log.h>
+#include <qing/serve/common/log.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 

@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include <qing/nn/text/normalizer.h>
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
 #include <qing/serve/keys/pepper.h>
 #include <qing/tensor/errors.h>
 

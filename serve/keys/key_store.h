@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include <qing/serve/database.h>
+#include <qing/serve/common/database.h>
 #include <qing/serve/http/router.h>
 
 namespace qing::serve {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <qing/nn/models/text_classifier.h>
-#include <qing/serve/monitoring/statistics.h>
+#include <qing/serve/common/statistics.h>
 
 namespace qing::serve {
 

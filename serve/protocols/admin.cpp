@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <boost/json/serialize.hpp>
 
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 

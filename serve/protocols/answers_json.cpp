@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/protocols/explanation_json.h>
 
 namespace qing::serve::protocols {

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include <qing/serve/service.h>
+#include <qing/serve/service/service.h>
 
 namespace qing::serve::protocols {
 

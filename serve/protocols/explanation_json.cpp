@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/http/message.h>
 
 namespace qing::serve {

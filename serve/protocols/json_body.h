@@ -10,7 +10,7 @@
 
 #include <boost/json/value.hpp>
 
-#include <qing/serve/limits.h>
+#include <qing/serve/common/limits.h>
 
 namespace qing::serve::protocols {
 

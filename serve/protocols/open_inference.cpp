@@ -6,9 +6,10 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/version.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/v2_tensors.h>
-#include <qing/serve/version.h>
 
 namespace qing::serve::protocols {
 namespace {

@@ -1,4 +1,5 @@
 #include "openai.h"
+#include <qing/serve/common/json_text.h>
 
 #include <fmt/format.h>
 #include <boost/json/parse.hpp>

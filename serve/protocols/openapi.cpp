@@ -5,7 +5,8 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/version.h>
+#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/version.h>
 
 namespace qing::serve {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include <qing/serve/http/router.h>
-#include <qing/serve/service.h>
+#include <qing/serve/service/service.h>
 
 namespace qing::serve::protocols {
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/batching/batcher.h>
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 

@@ -7,7 +7,8 @@
 
 #include <fmt/format.h>
 
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/protocols/json_body.h>

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/serve/common/limits.h>
 #include <qing/serve/http/message.h>
-#include <qing/serve/limits.h>
-#include <qing/serve/service.h>
+#include <qing/serve/service/service.h>
 
 namespace qing::serve::protocols {
 

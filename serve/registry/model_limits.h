@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <limits>
 
-#include <qing/serve/limits.h>
+#include <qing/serve/common/limits.h>
 
 namespace qing::serve {
 

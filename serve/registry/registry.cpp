@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include <qing/nn/models/label_names.h>
-#include <qing/nn/text/utf8.h>
-#include <qing/serve/monitoring/log.h>
+#include <qing/nn/utf8.h>
+#include <qing/serve/common/log.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/monitoring/log.h>
+#include <qing/serve/common/log.h>
 #include <qing/serve/registry/registry.h>
 #include <qing/tensor/errors.h>
 

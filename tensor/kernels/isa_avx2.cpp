@@ -4,7 +4,7 @@
 #include <qing/tensor/kernels/vec_avx2.h>
 
 #include "kernels.inl"
-#include "low_precision.inl"
+#include "low_precision_strips.inl"
 #include "tables.h"
 
 namespace qing::kernels {

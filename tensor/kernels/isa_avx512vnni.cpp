@@ -1,6 +1,6 @@
 // What AVX-512 with VNNI and BF16 does better: products of bytes and of bf16. Its other kernels are those of AVX-512.
 #define QING_LOW_ROWS 14
-#include "low_precision.inl"
+#include "low_precision_strips.inl"
 #include "tables.h"
 
 namespace qing::kernels {

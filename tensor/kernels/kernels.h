@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdint>
 
-#include <qing/tensor/kernels/attention.h>
+#include <qing/tensor/kernels/attention_tiles.h>
 #include <qing/tensor/kernels/pointwise.h>
 
 namespace qing::kernels {

@@ -17,7 +17,7 @@ namespace {
 #include "rows.inl"
 #include "gemm.inl"
 #include "philox.inl"
-#include "attention.inl"
+#include "attention_tiles.inl"
 #include "optimizers.inl"
 // clang-format on
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/kernels/low_precision.h>
+#include <qing/tensor/kernels/low_precision_strips.h>
 
 namespace qing::kernels {
 

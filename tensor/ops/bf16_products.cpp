@@ -5,7 +5,7 @@
 
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/kernels/low_precision.h>
+#include <qing/tensor/kernels/low_precision_strips.h>
 #include <qing/tensor/ops/gemm_blocks.h>
 #include <qing/tensor/ops/matmul.h>
 #include <qing/tensor/threads.h>

@@ -1,14 +1,15 @@
 #include <qing/tensor/ops/compare.h>
 
+#include <algorithm>
+
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include <qing/tensor/convert.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/loops.h>
-#include <qing/tensor/ops/truth.h>
 #include <qing/tensor/scalar_rules.h>
 
 namespace qing {
@@ -17,6 +18,11 @@ namespace {
 // The short floats as f32, which holds them exactly; anything else as it is.
 Tensor comparable(const Tensor& x) {
   return x.dtype() == DType::f16 || x.dtype() == DType::bf16 ? x.to(DType::f32) : x;
+}
+
+bool all_true(const Tensor& x) {
+  const auto values = x.span<bool>();
+  return std::find(values.begin(), values.end(), false) == values.end();
 }
 
 template <class F> Tensor compare(const Tensor& a, const Tensor& b, const char* op, F f) {
@@ -112,12 +118,12 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
 }
 
 bool allclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool equal_nan) {
-  return all(isclose(a, b, rtol, atol, equal_nan)).item() != 0;
+  return all_true(isclose(a, b, rtol, atol, equal_nan));
 }
 
 bool equal(const Tensor& a, const Tensor& b) {
   check_same_dtype(a, b, "equal");
-  return a.shape() == b.shape() && all(eq(a, b)).item() != 0;
+  return a.shape() == b.shape() && all_true(eq(a, b));
 }
 
 bool identical(const Tensor& a, const Tensor& b) {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include <qing/tensor/ops/convolution.h>
+#include <qing/tensor/ops/convolution_shape.h>
 
 namespace qing {
 

@@ -3,8 +3,8 @@
 #include <type_traits>
 
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/compare.h>
-#include <qing/tensor/ops/elementwise.h>
 #include <qing/tensor/ops/loops.h>
 #include <qing/tensor/wrapping.h>
 

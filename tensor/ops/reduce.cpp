@@ -6,7 +6,7 @@
 
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {

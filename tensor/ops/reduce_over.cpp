@@ -8,9 +8,9 @@
 
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/fold.h>
 #include <qing/tensor/ops/order.h>
 #include <qing/tensor/ops/reduce.h>
+#include <qing/tensor/ops/reduce_lanes.h>
 
 namespace qing {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/elementwise.h>
+#include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/lanes.h>
 #include <qing/tensor/ops/order.h>
 #include <qing/tensor/threads.h>

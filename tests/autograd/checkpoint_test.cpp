@@ -5,7 +5,7 @@
 
 #include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/checkpoint.h>
+#include <qing/autograd/functional/gradient_checkpoint.h>
 #include <qing/autograd/ops.h>
 #include <qing/tensor/allocator.h>
 

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/functional.h>
+#include <qing/autograd/functional/functional.h>
 #include <qing/autograd/ops.h>
+#include <qing/tensor/ops/nonzero.h>
 #include <qing/tensor/ops/search.h>
-#include <qing/tensor/ops/truth.h>
 #include <qing/tensor/random.h>
 
 namespace qing {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/functional.h>
+#include <qing/autograd/functional/functional.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops.h>
 

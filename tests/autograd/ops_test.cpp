@@ -8,7 +8,7 @@
 #include <iterator>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/gradcheck.h>
+#include <qing/autograd/functional/gradcheck.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/op_names.h>
 #include <qing/autograd/ops.h>

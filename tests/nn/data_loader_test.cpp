@@ -10,7 +10,7 @@
 #include <thread>
 
 #include <qing/nn/data/collate.h>
-#include <qing/nn/text/dataset.h>
+#include <qing/nn/data/labelled_texts.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/errors.h>
 

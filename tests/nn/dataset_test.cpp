@@ -1,4 +1,4 @@
-#include <qing/nn/text/dataset.h>
+#include <qing/nn/data/labelled_texts.h>
 
 #include <gtest/gtest.h>
 

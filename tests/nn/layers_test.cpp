@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/checkpoint.h>
+#include <qing/autograd/functional/gradient_checkpoint.h>
 #include <qing/autograd/ops.h>
 
 #include "autograd/naive.h"

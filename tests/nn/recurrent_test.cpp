@@ -1,4 +1,4 @@
-#include <qing/nn/layers/recurrent.h>
+#include <qing/nn/layers/rnn.h>
 
 #include <gtest/gtest.h>
 

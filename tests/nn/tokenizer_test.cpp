@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include <qing/nn/text/normalizer.h>
-#include <qing/nn/text/utf8.h>
+#include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"

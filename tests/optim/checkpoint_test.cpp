@@ -2,9 +2,9 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/layers.h>
-#include <qing/optim/checkpoint.h>
 #include <qing/optim/lr_scheduler.h>
 #include <qing/optim/optimizer.h>
+#include <qing/optim/training/checkpoint.h>
 #include <qing/tensor/errors.h>
 
 #include <set>

@@ -1,4 +1,4 @@
-#include <qing/optim/classifier_data.h>
+#include <qing/optim/classifier/classifier_data.h>
 
 #include <gtest/gtest.h>
 

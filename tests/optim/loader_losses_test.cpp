@@ -4,8 +4,8 @@
 #include <qing/nn/data/collate.h>
 #include <qing/nn/data/tensor_dataset.h>
 #include <qing/nn/layers/layers.h>
-#include <qing/optim/loader_losses.h>
 #include <qing/optim/optimizer.h>
+#include <qing/optim/training/loader_losses.h>
 #include <qing/tensor/creation.h>
 
 #include <set>

@@ -1,4 +1,4 @@
-#include <qing/optim/train_classifier.h>
+#include <qing/optim/classifier/train_classifier.h>
 
 #include <gtest/gtest.h>
 #include <unistd.h>

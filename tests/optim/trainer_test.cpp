@@ -4,7 +4,7 @@
 #include <qing/nn/layers/layers.h>
 #include <qing/optim/clip.h>
 #include <qing/optim/optimizer.h>
-#include <qing/optim/trainer.h>
+#include <qing/optim/training/trainer.h>
 #include <qing/tensor/errors.h>
 
 #include <bit>

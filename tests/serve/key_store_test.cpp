@@ -20,7 +20,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/database.h>
+#include <qing/serve/common/database.h>
 #include <qing/serve/keys/key_guard.h>
 #include <qing/serve/keys/key_store.h>
 #include <qing/tensor/errors.h>

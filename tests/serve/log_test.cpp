@@ -10,7 +10,7 @@
 #include <string>
 #include <thread>
 
-#include <qing/serve/monitoring/log.h>
+#include <qing/serve/common/log.h>
 
 namespace qing::serve {
 namespace {

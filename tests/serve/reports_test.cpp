@@ -1,12 +1,12 @@
 // What `qing train` writes beside a model, piece by piece; tests/python has the whole.
 #include <gtest/gtest.h>
 
-#include <qing/serve/cli/charts.h>
 #include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/data_files.h>
-#include <qing/serve/cli/metrics_log.h>
-#include <qing/serve/cli/settings.h>
-#include <qing/serve/cli/svg.h>
+#include <qing/serve/reports/charts.h>
+#include <qing/serve/reports/svg.h>
+#include <qing/serve/runs/data_files.h>
+#include <qing/serve/runs/metrics_log.h>
+#include <qing/serve/runs/settings.h>
 #include <qing/tensor/files.h>
 
 #include "nn/temp_folder.h"

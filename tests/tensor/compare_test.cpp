@@ -9,8 +9,8 @@
 
 #include <qing/tensor/creation.h>
 #include <qing/tensor/ops/integer.h>
+#include <qing/tensor/ops/nonzero.h>
 #include <qing/tensor/ops/search.h>
-#include <qing/tensor/ops/truth.h>
 
 #include "nn/temp_folder.h"
 

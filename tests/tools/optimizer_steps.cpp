@@ -8,7 +8,7 @@
 #include <qing/autograd/ops.h>
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/dispatch.h>
-#include <qing/tensor/ops/truth.h>
+#include <qing/tensor/ops/nonzero.h>
 
 #include <cstdio>
 #include <functional>

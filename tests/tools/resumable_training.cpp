@@ -7,7 +7,7 @@
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/layers.h>
 #include <qing/optim/optimizer.h>
-#include <qing/optim/trainer.h>
+#include <qing/optim/training/trainer.h>
 
 #include <cstdio>
 #include <cstring>

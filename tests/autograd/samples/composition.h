@@ -1,6 +1,6 @@
 #pragma once
 
-#include <qing/autograd/checkpoint.h>
+#include <qing/autograd/functional/gradient_checkpoint.h>
 #include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/elementwise.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <qing/autograd/ops/arranging.h>
 #include <qing/autograd/ops/joining.h>
+#include <qing/autograd/ops/rearrange.h>
 
 #include "autograd/samples/inputs.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <qing/autograd/ops/arranging.h>
+#include <qing/autograd/ops/rearrange.h>
 #include <qing/autograd/ops/views.h>
 
 #include "autograd/samples/inputs.h"

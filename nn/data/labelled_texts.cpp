@@ -1,0 +1,105 @@
+#include <qing/nn/data/labelled_texts.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include <qing/nn/fingerprint.h>
+#include <qing/nn/text/normalizer.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::nn {
+namespace {
+
+// The first characters of a UTF-8 text, in at most `most` bytes.
+std::string shortened(std::string text, size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  text.resize(most);
+  return text;
+}
+
+}  // namespace
+
+ExampleReader::ExampleReader(const std::filesystem::path& path, DatasetOptions options)
+    : options_(std::move(options)),
+      records_(path, {.columns = {options_.text_column, options_.label_column},
+                      .optional_columns = {options_.source_column},
+                      .strings_only = true,
+                      .max_line_bytes = options_.max_line_bytes}) {}
+
+std::optional<Example> ExampleReader::next() {
+  std::optional<Record> record = records_.next();
+  if (!record) return std::nullopt;
+  std::string& text = (*record)[0];
+  const std::string& label = (*record)[1];
+  const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
+  if (found == options_.labels.end()) {
+    records_.fail(fmt::format("unknown label '{}'; use one of {}", shortened(visible(label), 64),
+                              fmt::join(options_.labels, ", ")));
+  }
+  if (is_blank(text)) {
+    records_.fail(fmt::format("the {} is {}; remove the row", options_.text_column,
+                              text.empty() ? "empty" : "blank: it has no visible character"));
+  }
+  return Example{std::move(text), static_cast<int32_t>(found - options_.labels.begin()), std::move((*record)[2]), 0};
+}
+
+std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options) {
+  ExampleReader reader(path, options);
+  std::vector<Example> examples;
+  while (std::optional<Example> example = reader.next()) examples.push_back(*std::move(example));
+  if (examples.empty()) reader.fail("the file has no rows below its header");
+  return examples;
+}
+
+void write_tsv(const std::filesystem::path& path, std::span<const Example> examples, const DatasetOptions& options) {
+  constexpr std::string_view kSeparators = "\t\n\r";
+  const auto checked = [&](const char* what, const std::string& name) {
+    if (name.find_first_of(kSeparators) == std::string::npos) return name;
+    throw ValueError(fmt::format("write_tsv: {} '{}' has a tab or line break inside; rename it", what, name));
+  };
+  const auto field = [&](std::string value) {
+    std::replace_if(
+        value.begin(), value.end(), [&](char c) { return kSeparators.find(c) != kSeparators.npos; }, ' ');
+    return value;
+  };
+  std::string out = checked("label_column", options.label_column) + "\t" +
+                    checked("source_column", options.source_column) + "\t" +
+                    checked("text_column", options.text_column) + "\n";
+  for (const std::string& label : options.labels) checked("label", label);
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const Example& example = examples[i];
+    if (example.label < 0 || static_cast<size_t>(example.label) >= options.labels.size()) {
+      throw ValueError(fmt::format("write_tsv: example {} has label {}, which is outside [0, {})", i, example.label,
+                                   options.labels.size()));
+    }
+    if (is_blank(example.text))
+      throw ValueError(fmt::format("write_tsv: example {} has a blank text; leave it out", i));
+    out += options.labels[static_cast<size_t>(example.label)] + "\t" + field(example.source) + "\t" +
+           field(example.text) + "\n";
+  }
+  write_file_atomically(path, out);
+}
+
+size_t remove_duplicates(std::vector<Example>& examples) {
+  std::unordered_set<std::string> seen;
+  return std::erase_if(examples, [&](const Example& example) { return !seen.insert(example.text).second; });
+}
+
+Split split_by_hash(std::vector<Example> examples, int held_percent) {
+  if (held_percent < 0 || held_percent > 100) {
+    throw ValueError(fmt::format("split_by_hash: {} percent is outside [0, 100]", held_percent));
+  }
+  Split split;
+  for (Example& example : examples) {
+    const bool held = fingerprint(std::string_view(example.text)) % 100 < static_cast<uint64_t>(held_percent);
+    (held ? split.held : split.train).push_back(std::move(example));
+  }
+  return split;
+}
+
+}  // namespace qing::nn

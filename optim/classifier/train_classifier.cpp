@@ -1,0 +1,304 @@
+#include <qing/optim/classifier/train_classifier.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <qing/autograd/ops.h>
+#include <qing/nn/models/bert.h>
+#include <qing/nn/models/text_classifier_files.h>
+#include <qing/nn/text/tokenizer.h>
+#include <qing/optim/averaged_model.h>
+#include <qing/optim/classifier/classifier_data.h>
+#include <qing/optim/classifier/train_options.h>
+#include <qing/optim/optimizer.h>
+#include <qing/optim/training/trainer.h>
+
+namespace qing::optim {
+namespace {
+
+// How fast the displayed loss follows the steps' own.
+constexpr double kLossSmoothing = 0.98;
+
+nn::BertConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
+  nn::BertConfig config;
+  config.vocab_size = tokenizer.vocab_size();
+  config.hidden_size = o.width;
+  config.num_hidden_layers = o.layers;
+  config.num_attention_heads = o.heads > 0 ? o.heads : std::max<int64_t>(1, o.width / 32);
+  config.intermediate_size = 4 * o.width;
+  config.max_position_embeddings = o.max_length;
+  config.hidden_dropout_prob = config.attention_probs_dropout_prob = o.dropout;
+  config.pad_token_id = tokenizer.pad_id();
+  config.labels = o.labels;
+  return config;
+}
+
+std::vector<std::string> texts_of(std::span<const nn::Example> examples) {
+  std::vector<std::string> texts;
+  texts.reserve(examples.size());
+  for (const nn::Example& example : examples) texts.push_back(example.text);
+  return texts;
+}
+
+nn::Tokenizer train_tokenizer(std::span<const nn::Example> examples, const TrainOptions& o) {
+  const std::vector<std::string> texts = texts_of(examples);
+  const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
+  return nn::Tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
+}
+
+std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const nn::Example> examples, const TrainOptions& o,
+                                           const nn::TokenizerOptions& options) {
+  if (o.ngram_min_texts == 0) return nullptr;
+  auto table = nn::NgramTable::build(texts_of(examples), options, o.ngram_min_texts);
+  return std::make_unique<nn::NgramHead>(std::move(table), static_cast<int64_t>(o.labels.size()));
+}
+
+// KL divergence in both directions, the mean over the rows.
+Tensor divergence(const Tensor& a, const Tensor& b) {
+  const Tensor p = log_softmax(a, -1), q = log_softmax(b, -1);
+  return kl_div(p, q, Reduction::batchmean, true) + kl_div(q, p, Reduction::batchmean, true);
+}
+
+// The encoder, and what is added to its logits.
+class ClassifierModel : public nn::Module {
+ public:
+  ClassifierModel(const nn::BertConfig& config, std::unique_ptr<nn::NgramHead> ngrams, Generator& rng)
+      : bert_(config, rng), ngrams_(std::move(ngrams)) {}
+  void visit(Visitor& visitor) override {
+    visitor.module("bert", bert_);
+    if (ngrams_) visitor.module("ngrams", *ngrams_);
+  }
+
+  Tensor forward(const ClassifierBatch& batch, Generator& rng) const {
+    const Tensor logits = bert_.forward(batch.tokens, &rng);
+    if (!ngrams_) return logits;
+    std::vector<const nn::NgramFeatures*> ngrams;
+    for (const nn::NgramFeatures& features : batch.ngrams) ngrams.push_back(&features);
+    return logits + ngrams_->forward(ngrams);
+  }
+
+  nn::BertForSequenceClassification& bert() { return bert_; }
+  nn::NgramHead* ngrams() { return ngrams_.get(); }
+
+ private:
+  nn::BertForSequenceClassification bert_;
+  std::unique_ptr<nn::NgramHead> ngrams_;
+};
+
+// Weight decay is for matrices: it would pull biases and the scales of norms away from where they belong.
+std::vector<ParameterGroup<AdamWOptions>> groups_of(ClassifierModel& model, const TrainOptions& o) {
+  const AdamWOptions options{.lr = o.lr, .weight_decay = o.weight_decay};
+  std::vector<ParameterGroup<AdamWOptions>> groups = {{{}, options}, {{}, options}};
+  groups[1].options.weight_decay = 0;
+  for (const Tensor& parameter : model.bert().parameters()) {
+    groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
+  }
+  if (model.ngrams()) {
+    groups.push_back(
+        {model.ngrams()->parameters(), {.lr = o.ngram_lr, .weight_decay = o.ngram_weight_decay, .lazy = true}});
+  }
+  return groups;
+}
+
+bool are_distinct_below(std::span<const int64_t> order, size_t bound) {
+  std::vector<bool> seen(bound);
+  for (const int64_t i : order) {
+    if (i < 0 || static_cast<size_t>(i) >= bound || seen[static_cast<size_t>(i)]) return false;
+    seen[static_cast<size_t>(i)] = true;
+  }
+  return true;
+}
+
+class Training : private Stateful {
+ public:
+  Training(std::span<const nn::Example> examples, const TrainOptions& options)
+      : options_(options),
+        tokenizer_(train_tokenizer(examples, options)),
+        rng_(options.seed),
+        model_(config_of(options, tokenizer_), make_ngrams(examples, options, tokenizer_.options()), rng_),
+        data_(examples, options, tokenizer_, model_.ngrams() ? &model_.ngrams()->table() : nullptr),
+        examples_(examples.size()),
+        order_(data_.epoch_size()) {
+    model_.set_requires_grad(true);
+    if (options.ema > 0) average_.emplace(model_.bert().parameters(), ema_with_warmup(options.ema));
+    steps_ = options.epochs * batches_of_epoch(options, order_.size());
+    if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
+    warmup_ = static_cast<int64_t>(std::lround(options.warmup * static_cast<double>(steps_)));
+  }
+
+  TrainResult run(const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
+                  const std::function<void(int64_t)>& on_epoch, const RunOptions& run) {
+    AdamW optimizer(groups_of(model_, options_));
+    LrScheduler schedule(
+        optimizer, [this](double base, int64_t step) { return base * linear_warmup_decay(step, warmup_, steps_); });
+    optimizer_ = &optimizer;
+    double best = -std::numeric_limits<double>::infinity();
+    int64_t saved = -1;
+    bool evaluating = false;
+    const auto save = [&](const std::filesystem::path& folder) {
+      // A model is evaluated with the averages in place already.
+      std::optional<AveragedModel::Swap> averages;
+      if (average_ && !evaluating) averages.emplace(*average_);
+      nn::save_text_classifier(folder, model_.bert(), tokenizer_, model_.ngrams());
+      saved = now_.step;
+    };
+    TrainerOptions trainer{.max_epochs = options_.epochs, .max_steps = steps_, .clip_norm = options_.clip};
+    trainer.precision = options_.precision;
+    trainer.schedule = &schedule;
+    trainer.rng = &rng_;
+    trainer.average = average_ ? &*average_ : nullptr;
+    trainer.parts = {{"classifier", this}};
+    trainer.checkpoints = run.checkpoints;
+    trainer.checkpoint_every = run.checkpoint_every;
+    trainer.checkpoint.keep = 1;
+    trainer.on_step = [&](const TrainerProgress& now) {
+      best = now.best_metric;
+      update(now);
+      return !on_progress || on_progress(now_);
+    };
+    if (run.evaluate) {
+      trainer.evaluate = [&] {
+        evaluating = true;
+        save(run.last);
+        const double score = run.evaluate(run.last, now_);
+        if (score > best) save(out);
+        best = std::max(best, score);
+        evaluating = false;
+        return score;
+      };
+      trainer.evaluate_every = run.evaluate_every;
+      trainer.greater_is_better = true;
+    }
+    trainer.patience = run.patience;
+    trainer.on_epoch = [&](const TrainerProgress& now) {
+      if (!run.evaluate) save(out);
+      if (on_epoch) on_epoch(now.epoch);
+      return true;
+    };
+    const TrainerResult result = Trainer(model_, optimizer, source(), trainer).run();
+    if (saved != result.steps) {
+      if (run.evaluate) save(run.last);
+      if (!std::isfinite(result.best_metric)) save(out);
+    }
+    return {.loss = result.loss,
+            .tokens_per_second = now_.tokens_per_second,
+            .seconds = seconds_,
+            .steps = result.steps,
+            .epochs = result.epochs,
+            .interrupted = result.interrupted,
+            .early_stopped = result.early_stopped,
+            .resumed_from = result.resumed_from,
+            .total_steps = steps_};
+  }
+
+ private:
+  LossSource source() {
+    return {.has_next = [this] { return next_ < order_.size(); },
+            .next = [this] { return next_loss(); },
+            .begin_epoch = [this](int64_t) { shuffle(); },
+            .save = [] { return std::string(); },  // the position is in state_dict()
+            .load = [](const std::string&) {}};
+  }
+
+  StateDict state_dict() const override {
+    const std::vector<int64_t> order(order_.begin(), order_.end());
+    return {{"order", Tensor::from<int64_t>(std::span(order), {static_cast<int64_t>(order.size())})},
+            {"next", integer_state(static_cast<int64_t>(next_))},
+            {"texts", integer_state(texts_)},
+            {"smoothed", number_state(smoothed_)}};
+  }
+
+  void load_state_dict(const StateDict& state) override {
+    StateReader from("train_classifier: load_state_dict", state);
+    const Tensor order = from.tensor("order", {static_cast<int64_t>(order_.size())}, DType::i64);
+    const int64_t next = from.integer("next", 0), texts = from.integer("texts", 0);
+    const double smoothed = from.number("smoothed");
+    if (order.defined() && !are_distinct_below(order.span<int64_t>(), examples_)) {
+      from.mismatch("order is no order of the examples");
+    }
+    if (next > static_cast<int64_t>(order_.size())) from.mismatch("next is beyond the examples");
+    from.finish();
+    std::copy_n(order.data<int64_t>(), order_.size(), order_.begin());
+    next_ = static_cast<size_t>(next);
+    texts_ = texts;
+    smoothed_ = smoothed;
+  }
+
+  void shuffle() {
+    order_ = data_.epoch_order(rng_);
+    next_ = 0;
+  }
+
+  Tensor next_loss() {
+    now_.lr = optimizer_->lr();
+    const size_t count = std::min(static_cast<size_t>(options_.batch), order_.size() - next_);
+    const ClassifierBatch batch = data_.batch(std::span(order_).subspan(next_, count), rng_);
+    next_ += count;
+    texts_ += batch.tokens.sequences();
+    tokens_ += batch.tokens.tokens();
+    const auto logits = [&] {
+      const Tensor found = model_.forward(batch, rng_);
+      return batch.adjustments.defined() ? found + batch.adjustments : found;
+    };
+    const Tensor first = logits();
+    const Tensor loss = cross_entropy(first, batch.targets);
+    if (options_.consistency == 0) return loss;
+    const Tensor second = logits();
+    return 0.5 * (loss + cross_entropy(second, batch.targets)) + options_.consistency / 4 * divergence(first, second);
+  }
+
+  void update(const TrainerProgress& now) {
+    if (seconds_ == 0) first_step_ = now.step;
+    seconds_ = now.seconds;
+    smoothed_ = now.step == 1 ? now.loss : kLossSmoothing * smoothed_ + (1 - kLossSmoothing) * now.loss;
+    const double step_seconds = seconds_ / static_cast<double>(now.step - first_step_ + 1);
+    now_ = {.step = now.step,
+            .steps = steps_,
+            .epoch = now.epoch + 1,
+            .epochs = options_.epochs,
+            .texts = texts_,
+            .loss = smoothed_,
+            .tokens_per_second = static_cast<double>(tokens_) / seconds_,
+            .seconds_left = step_seconds * static_cast<double>(steps_ - now.step),
+            .step_loss = now.loss,
+            .grad_norm = now.grad_norm,
+            .lr = now_.lr};
+  }
+
+  const TrainOptions& options_;
+  nn::Tokenizer tokenizer_;
+  Generator rng_;
+  ClassifierModel model_;
+  ClassifierData data_;
+  std::optional<AveragedModel> average_;
+  size_t examples_;
+  std::vector<size_t> order_;  // of the epoch
+  size_t next_ = 0;            // of order_
+  int64_t steps_ = 0, warmup_ = 0, texts_ = 0;
+  int64_t tokens_ = 0, first_step_ = 0;  // of this process, as are the seconds
+  double seconds_ = 0, smoothed_ = 0;
+  Progress now_{};
+  const Optimizer* optimizer_ = nullptr;
+};
+
+}  // namespace
+
+TrainResult train_classifier(std::span<const nn::Example> examples, const TrainOptions& options,
+                             const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
+                             const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
+  check_train_options(options, examples);
+  if (run.evaluate && run.last.empty()) {
+    throw ValueError("train_classifier: evaluate needs the folder `last` to write what it evaluates to");
+  }
+  return Training(examples, options).run(out, on_progress, on_epoch, run);
+}
+
+}  // namespace qing::optim

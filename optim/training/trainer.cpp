@@ -1,0 +1,254 @@
+#include <fmt/format.h>
+#include <qing/autograd/autocast.h>
+#include <qing/autograd/autograd.h>
+#include <qing/optim/clip.h>
+#include <qing/optim/training/trainer.h>
+#include <qing/tensor/denormals.h>
+
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <optional>
+
+namespace qing::optim {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+Generator& unused_generator() {
+  static Generator rng;
+  return rng;
+}
+
+void check_own_names(const CheckpointParts& parts) {
+  check_parts("Trainer", parts);
+  for (const char* own : {"trainer", "optimizer", "data", "rng", "schedule", "plateau", "average", "scaler"}) {
+    if (parts.count(own) > 0) {
+      throw ValueError(fmt::format("Trainer: '{}' is a name of the trainer's own parts; give yours another", own));
+    }
+  }
+}
+
+void check(const TrainerOptions& o, const LossSource& source) {
+  const auto at_least = [](const char* name, int64_t value, int64_t low) {
+    if (value < low) throw ValueError(fmt::format("Trainer: {} is {}; it must be at least {}", name, value, low));
+  };
+  at_least("max_epochs", o.max_epochs, 0);
+  at_least("max_steps", o.max_steps, 0);
+  at_least("accumulate", o.accumulate, 1);
+  at_least("evaluate_every", o.evaluate_every, 0);
+  at_least("patience", o.patience, 0);
+  at_least("checkpoint_every", o.checkpoint_every, 0);
+  if (o.max_epochs == 0 && o.max_steps == 0) throw ValueError("Trainer: neither max_epochs nor max_steps is set");
+  if (!(o.clip_norm >= 0))
+    throw ValueError(fmt::format("Trainer: clip_norm is {}; it must be at least 0", o.clip_norm));
+  if (o.precision != DType::f32 && o.precision != DType::bf16) {
+    throw DTypeError(fmt::format("Trainer: precision is {}; it must be f32 or bf16", name_of(o.precision)));
+  }
+  if (!source.has_next || !source.next) throw ValueError("Trainer: the source has no has_next or no next");
+  if ((o.plateau != nullptr || o.patience > 0) && !o.evaluate) {
+    throw ValueError("Trainer: patience and a plateau need evaluate");
+  }
+  if (static_cast<bool>(source.save) != static_cast<bool>(source.load)) {
+    throw ValueError("Trainer: the source needs both save and load, or neither");
+  }
+  if (!o.checkpoints.empty() && !source.save) {
+    throw ValueError("Trainer: checkpoints need the source's save and load, to resume at its position");
+  }
+  check_own_names(o.parts);
+}
+
+}  // namespace
+
+Trainer::Trainer(nn::Module& model, Optimizer& optimizer, LossSource source, TrainerOptions options)
+    : model_(model),
+      optimizer_(optimizer),
+      source_(std::move(source)),
+      options_(std::move(options)),
+      position_(source_.save, source_.load),
+      rng_(options_.rng != nullptr ? *options_.rng : unused_generator()) {
+  check(options_, source_);
+  progress_.best_metric = (options_.greater_is_better ? -1 : 1) * std::numeric_limits<double>::infinity();
+}
+
+bool Trainer::out_of_patience() const { return options_.patience > 0 && bad_evaluations_ >= options_.patience; }
+
+bool Trainer::done() const {
+  return (options_.max_epochs > 0 && progress_.epoch >= options_.max_epochs) ||
+         (options_.max_steps > 0 && progress_.step >= options_.max_steps) || out_of_patience();
+}
+
+void Trainer::tell(const std::function<bool(const TrainerProgress&)>& callback) {
+  if (callback && !callback(progress_)) stop_ = true;
+}
+
+Tensor Trainer::next_loss() {
+  const AutocastGuard products(options_.precision);
+  return source_.next();
+}
+
+// Leaves the mean of the gradients of the step's batches; returns the mean of their losses.
+double Trainer::accumulate_gradients() {
+  double sum = 0;
+  int64_t batches = 0;
+  for (; batches < options_.accumulate && source_.has_next(); ++batches) {
+    const Tensor loss = next_loss();
+    BackwardOptions backward_options;
+    if (options_.accumulate > 1) {
+      backward_options.gradient =
+          Tensor::full(loss.shape(), 1.0 / static_cast<double>(options_.accumulate), loss.dtype());
+    }
+    backward(options_.scaler != nullptr ? options_.scaler->scale(loss) : loss, backward_options);
+    sum += loss.item();
+  }
+  if (batches == 0) throw ValueError(fmt::format("Trainer: epoch {} has no batch", progress_.epoch));
+  if (batches < options_.accumulate) {
+    scale_grad(optimizer_.parameters(), static_cast<double>(options_.accumulate) / static_cast<double>(batches));
+  }
+  return sum / static_cast<double>(batches);
+}
+
+// The factor of the gradients that the optimizer's own pass applies.
+double Trainer::clipping() {
+  if (options_.clip_norm == 0) return 1;
+  progress_.grad_norm = total_grad_norm(optimizer_.parameters());
+  return clip_for_pass(optimizer_.parameters(), progress_.grad_norm, options_.clip_norm);
+}
+
+// False when the scaler skipped it.
+bool Trainer::step() {
+  optimizer_.zero_grad();
+  progress_.loss = accumulate_gradients();
+  if (!std::isfinite(progress_.loss) && options_.scaler == nullptr) {
+    throw ValueError(fmt::format("Trainer: the loss of step {} is {}; use a smaller learning rate than {}",
+                                 progress_.step + 1, progress_.loss, optimizer_.lr()));
+  }
+  if (options_.scaler != nullptr) options_.scaler->unscale(optimizer_);
+  bool stepped = true;
+  if (options_.scaler != nullptr) {
+    if (options_.clip_norm > 0) progress_.grad_norm = clip_grad_norm(optimizer_.parameters(), options_.clip_norm);
+    stepped = options_.scaler->step(optimizer_);
+    options_.scaler->update();
+  } else {
+    optimizer_.step(clipping());
+  }
+  if (stepped && options_.average != nullptr) options_.average->update();
+  if (options_.schedule != nullptr) options_.schedule->step();
+  return stepped;
+}
+
+void Trainer::evaluate() {
+  {
+    const NoGradGuard no_grad;
+    std::optional<AveragedModel::Swap> swap;
+    if (options_.average != nullptr && options_.average->updates() > 0) swap.emplace(*options_.average);
+    model_.eval();
+    progress_.metric = options_.evaluate();
+    model_.train();
+  }
+  const bool better =
+      options_.greater_is_better ? progress_.metric > progress_.best_metric : progress_.metric < progress_.best_metric;
+  if (better) progress_.best_metric = progress_.metric;
+  bad_evaluations_ = better ? 0 : bad_evaluations_ + 1;
+  if (options_.plateau != nullptr) options_.plateau->step(progress_.metric);
+  tell(options_.on_evaluate);
+}
+
+CheckpointParts Trainer::parts() {
+  CheckpointParts all = options_.parts;
+  all["trainer"] = this;
+  all["optimizer"] = &optimizer_;
+  all["data"] = &position_;
+  if (options_.rng != nullptr) all["rng"] = &rng_;
+  if (options_.schedule != nullptr) all["schedule"] = options_.schedule;
+  if (options_.plateau != nullptr) all["plateau"] = options_.plateau;
+  if (options_.average != nullptr) all["average"] = options_.average;
+  if (options_.scaler != nullptr) all["scaler"] = options_.scaler;
+  return all;
+}
+
+void Trainer::save(CheckpointWriter& writer) {
+  const std::filesystem::path path = writer.save(progress_.step, model_, parts());
+  saved_step_ = progress_.step;
+  if (options_.on_checkpoint && !options_.on_checkpoint(progress_, path)) stop_ = true;
+}
+
+TrainerResult Trainer::run() {
+  const FlushDenormals flush;
+  std::optional<CheckpointWriter> writer;
+  TrainerResult result{};
+  if (!options_.checkpoints.empty()) {
+    writer.emplace(options_.checkpoints, options_.checkpoint);
+    const auto latest = options_.resume || saved_step_ < 0 ? latest_checkpoint(options_.checkpoints) : std::nullopt;
+    if (latest && !options_.resume) {
+      throw ValueError(fmt::format("Trainer: {} holds checkpoints of another run; resume it, or use another folder",
+                                   options_.checkpoints.string()));
+    }
+    if (latest) result.resumed_from = saved_step_ = load_checkpoint(*latest, model_, parts());
+  }
+  model_.train();
+  stop_ = false;
+  while (!done() && !stop_) {
+    if (!in_epoch_) {
+      if (source_.begin_epoch) source_.begin_epoch(progress_.epoch);
+      in_epoch_ = true;
+      epoch_loss_ = 0;
+      epoch_steps_ = 0;
+    }
+    const auto start = Clock::now();
+    if (step()) epoch_loss_ += progress_.loss, ++epoch_steps_;
+    progress_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    ++progress_.step;
+    tell(options_.on_step);
+    const bool ended = !source_.has_next();
+    if (ended) {
+      in_epoch_ = false;
+      ++progress_.epoch;
+    }
+    const auto due = [&](int64_t every) { return every > 0 ? progress_.step % every == 0 : ended; };
+    if (options_.evaluate && (due(options_.evaluate_every) || done())) evaluate();
+    if (ended) tell(options_.on_epoch);
+    if (writer && due(options_.checkpoint_every)) save(*writer);
+  }
+  if (writer && saved_step_ != progress_.step) save(*writer);
+  result.steps = progress_.step;
+  result.epochs = progress_.epoch;
+  result.loss = epoch_steps_ > 0 ? epoch_loss_ / static_cast<double>(epoch_steps_) : progress_.loss;
+  result.interrupted = !done();
+  result.early_stopped = out_of_patience();
+  result.best_metric = progress_.best_metric;
+  return result;
+}
+
+StateDict Trainer::state_dict() const {
+  return {{"step", integer_state(progress_.step)},
+          {"epoch", integer_state(progress_.epoch)},
+          {"in_epoch", integer_state(in_epoch_)},
+          {"epoch_steps", integer_state(epoch_steps_)},
+          {"epoch_loss", number_state(epoch_loss_)},
+          {"loss", number_state(progress_.loss)},
+          {"metric", number_state(progress_.metric)},
+          {"best_metric", number_state(progress_.best_metric)},
+          {"bad_evaluations", integer_state(bad_evaluations_)}};
+}
+
+void Trainer::load_state_dict(const StateDict& state) {
+  StateReader from("Trainer: load_state_dict", state);
+  TrainerProgress progress;
+  progress.step = from.integer("step", 0);
+  progress.epoch = from.integer("epoch", 0);
+  progress.loss = from.number("loss");
+  progress.metric = from.number("metric");
+  progress.best_metric = from.number("best_metric");
+  const bool in_epoch = from.integer("in_epoch", 0) != 0;
+  const int64_t steps = from.integer("epoch_steps", 0), bad = from.integer("bad_evaluations", 0);
+  const double loss = from.number("epoch_loss");
+  from.finish();
+  progress_ = progress;
+  in_epoch_ = in_epoch;
+  epoch_steps_ = steps;
+  epoch_loss_ = loss;
+  bad_evaluations_ = bad;
+}
+
+}  // namespace qing::optim

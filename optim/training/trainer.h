@@ -1,0 +1,145 @@
+// The training loop: forward, backward, clip, step, schedule; evaluation, early stopping, checkpoints and resuming.
+#pragma once
+
+#include <qing/nn/module.h>
+#include <qing/optim/averaged_model.h>
+#include <qing/optim/grad_scaler.h>
+#include <qing/optim/lr_scheduler.h>
+#include <qing/optim/training/checkpoint.h>
+
+#include <charconv>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace qing::optim {
+
+/// The data and the loss, bound together: all that the loop needs to know of either.
+struct LossSource {
+  std::function<bool()> has_next;  ///< whether the epoch has another batch
+  std::function<Tensor()> next;    ///< the loss of the next batch: one element, recorded
+  std::function<void(int64_t)> begin_epoch =
+      {};                                  ///< optional; with the epoch's number from 0, when it begins: shuffle here
+  std::function<std::string()> save = {};  ///< optional: the position within the epoch, for checkpoints
+  std::function<void(const std::string&)> load = {};  ///< optional: back to such a position
+};
+
+/// Whatever has size() and operator[], over again in its order each epoch, with loss(data[i]) for each. The data
+/// outlive the source.
+template <class Data, class Loss> LossSource losses_of(const Data& data, Loss loss) {
+  auto at = std::make_shared<size_t>(0);
+  return {.has_next = [&data, at] { return *at < data.size(); },
+          .next = [&data, at, loss = std::move(loss)]() mutable { return loss(data[(*at)++]); },
+          .begin_epoch = [at](int64_t) { *at = 0; },
+          .save = [at] { return std::to_string(*at); },
+          .load =
+              [at](const std::string& position) {
+                const char* end = position.data() + position.size();
+                size_t value = 0;
+                const auto [stop, error] = std::from_chars(position.data(), end, value);
+                if (error != std::errc() || stop != end) {
+                  throw DataError("losses_of: the position '" + position + "' is no number; the checkpoint is damaged");
+                }
+                *at = value;
+              }};
+}
+
+/// What callbacks are told.
+struct TrainerProgress {
+  int64_t step = 0;        ///< optimizer steps done, skipped ones included
+  int64_t epoch = 0;       ///< completed epochs
+  double loss = 0;         ///< of the last step, the mean of its batches
+  double grad_norm = 0;    ///< before clipping; 0 without
+  double metric = 0;       ///< of the last evaluation
+  double best_metric = 0;  ///< an infinity before the first
+  double seconds = 0;      ///< of the steps of this process
+};
+
+struct TrainerOptions {
+  int64_t max_epochs = 1;  ///< 0: no limit
+  int64_t max_steps = 0;   ///< 0: no limit; one of the two is needed
+  int64_t accumulate = 1;  ///< batches a step, whose gradients are averaged; an epoch's last step may have fewer
+  double clip_norm = 0;    ///< 0: no clipping
+  /// bf16: the losses' linear layers multiply in bf16 (see AutocastGuard), forward and backward; evaluations do not.
+  DType precision = DType::f32;
+  /// The metric of the model as it is, e.g. the loss on other data. Called in evaluation mode, without recording, with
+  /// the averages as weights if there are any.
+  std::function<double()> evaluate = {};
+  int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The last step that a limit allows is evaluated, too.
+  bool greater_is_better = false;
+  int64_t patience = 0;  ///< evaluations without a better one after which training ends; 0: never
+
+  LrScheduler* schedule = nullptr;       ///< stepped after every step
+  ReduceLrOnPlateau* plateau = nullptr;  ///< stepped with every metric
+  AveragedModel* average = nullptr;      ///< updated after every step
+  GradScaler* scaler = nullptr;
+  Generator* rng = nullptr;  ///< what dropout and shuffling draw from, so that checkpoints hold it
+  /// Further parts of checkpoints. "trainer", "optimizer", "data", "rng", "schedule", "plateau", "average" and "scaler"
+  /// are the trainer's own names.
+  CheckpointParts parts = {};
+
+  std::filesystem::path checkpoints = {};  ///< their folder; empty: none
+  int64_t checkpoint_every = 0;            ///< steps; 0: after every epoch. One more is written at the end.
+  CheckpointOptions checkpoint = {};
+  bool resume = true;  ///< begin where the latest checkpoint of the folder stands; false: ValueError if it has one
+
+  // Each may end the training by returning false; what is due at that step is still done.
+  std::function<bool(const TrainerProgress&)> on_step = {}, on_epoch = {}, on_evaluate = {};
+  std::function<bool(const TrainerProgress&, const std::filesystem::path&)> on_checkpoint = {};
+};
+
+struct TrainerResult {
+  int64_t steps;
+  int64_t epochs;  ///< completed
+  /// Mean over the steps of the last epoch, even if it was not completed, without those the scaler skipped; of the last
+  /// step when it skipped all.
+  double loss;
+  bool interrupted;      ///< a callback ended it when there was more to do
+  bool early_stopped;    ///< patience ran out
+  int64_t resumed_from;  ///< the step of the checkpoint, 0 without one
+  double best_metric;    ///< of all evaluations, an infinity without any
+};
+
+/// With the same model, data, options and kind of CPU the weights are the same to the bit, for any number of threads,
+/// and whether or not the process died and resumed between.
+class Trainer : private Stateful {
+ public:
+  /// The arguments outlive the trainer. ValueError on options out of range.
+  Trainer(nn::Module& model, Optimizer& optimizer, LossSource source, TrainerOptions options);
+
+  /// Trains until a limit, patience or a callback ends it. ValueError when a loss is not finite (unless a scaler is to
+  /// skip such steps) or an epoch has no batch; DataError or IoError from checkpoints.
+  TrainerResult run();
+
+ private:
+  StateDict state_dict() const override;
+  void load_state_dict(const StateDict& state) override;
+
+  bool done() const;
+  bool out_of_patience() const;
+  Tensor next_loss();
+  double accumulate_gradients();
+  double clipping();
+  bool step();
+  void evaluate();
+  CheckpointParts parts();
+  void save(CheckpointWriter& writer);
+  void tell(const std::function<bool(const TrainerProgress&)>& callback);
+
+  nn::Module& model_;
+  Optimizer& optimizer_;
+  LossSource source_;
+  TrainerOptions options_;
+  BytesState position_;
+  GeneratorState rng_;
+  TrainerProgress progress_;
+  int64_t epoch_steps_ = 0, bad_evaluations_ = 0, saved_step_ = -1;
+  double epoch_loss_ = 0;
+  bool in_epoch_ = false, stop_ = false;
+};
+
+}  // namespace qing::optim

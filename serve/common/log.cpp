@@ -1,0 +1,114 @@
+#include "log.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <ctime>
+#include <mutex>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <qing/serve/common/json_text.h>
+
+namespace qing::serve {
+namespace {
+
+std::string utc_now() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  const std::time_t seconds = milliseconds / 1000;
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec, milliseconds % 1000);
+}
+
+std::string line_of(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
+  std::string line =
+      fmt::format(R"({{"time":"{}","level":{},"event":{})", utc_now(), json_quoted(level), json_quoted(event));
+  for (const auto& [name, value] : fields) {
+    line += fmt::format(",{}:", json_quoted(name));
+    if (const auto* number = std::get_if<std::int64_t>(&value)) {
+      line += fmt::format("{}", *number);
+    } else if (const auto* real = std::get_if<double>(&value)) {
+      line += fmt::format("{:.3f}", *real);
+    } else {
+      line += json_quoted(std::get<std::string>(value));
+    }
+  }
+  return line + "}\n";
+}
+
+// stderr, which may be a pipe that nobody reads: a service must not stop answering for that. A pipe that poll() calls
+// writable takes PIPE_BUF bytes without waiting (pipe(7)), so that is how much is written at a time.
+class Output {
+ public:
+  void write(const std::string& line) {
+    const std::lock_guard lock(mutex_);
+    if (lost_ > 0) {
+      const std::string told = line_of("warning", "log_lines_lost", {{"lines", lost_}});
+      if (!put(cut_ ? "\n" + told : told)) {
+        ++lost_;
+        return;
+      }
+      lost_ = 0;
+      cut_ = false;
+    }
+    if (!put(line)) ++lost_;
+  }
+
+ private:
+  // Of one line. After a line that took longer, lines are dropped without waiting until one goes through again.
+  static constexpr std::chrono::milliseconds kPatience{1000};
+  static constexpr std::size_t kPiece = 4096;
+
+  // Whether stderr takes bytes before the deadline.
+  static bool writable(std::chrono::steady_clock::time_point deadline) {
+    for (;;) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      pollfd stream{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      const int ready = ::poll(&stream, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+      // A signal ends poll() without an answer.
+      if (ready >= 0 || errno != EINTR) return ready > 0;
+    }
+  }
+
+  // False when the line, or its rest, is dropped.
+  bool put(std::string_view text) {
+    const auto deadline = std::chrono::steady_clock::now() + (lost_ > 0 ? std::chrono::milliseconds(0) : kPatience);
+    for (std::size_t at = 0; at < text.size();) {
+      bool taken = writable(deadline);
+      if (taken) {
+        const ssize_t written = ::write(STDERR_FILENO, text.data() + at, std::min(kPiece, text.size() - at));
+        if (written < 0 && errno == EINTR) continue;
+        // Another writer of a stream that does not block was faster.
+        taken = written > 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+        if (taken && written <= 0) return true;  // a full disk or a closed pipe: nobody to tell
+        if (taken) at += static_cast<std::size_t>(written);
+      }
+      if (!taken) {
+        cut_ = cut_ || at > 0;
+        return false;
+      }
+    }
+    return true;
+  }
+
+  std::mutex mutex_;
+  std::int64_t lost_ = 0;
+  bool cut_ = false;  // the last line that was written has no end
+};
+
+}  // namespace
+
+void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
+  static Output output;
+  output.write(line_of(level, event, fields));
+}
+
+}  // namespace qing::serve

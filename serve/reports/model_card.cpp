@@ -1,0 +1,210 @@
+#include <qing/serve/reports/model_card.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <qing/nn/models/bert_config.h>
+#include <qing/nn/safetensors.h>
+#include <qing/serve/common/version.h>
+#include <qing/tensor/files.h>
+#include <qing/tensor/kernels/kernels.h>
+
+namespace qing::serve::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kMark = "<!-- written by qing train, which will replace it -->";
+
+// A label or a path may hold what Markdown takes for its own.
+std::string plain(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '|' || c == '`' || c == '*' || c == '_' || c == '<' || c == '\\' || c == '[') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+std::string percent(double value) { return fmt::format("{:.2f}", 100 * value); }
+
+std::string percent(double value, nn::Interval interval) {
+  return fmt::format("{:.2f} ({:.2f} to {:.2f})", 100 * value, 100 * interval.low, 100 * interval.high);
+}
+
+std::string section(const char* title, const std::string& text) { return fmt::format("\n## {}\n\n{}", title, text); }
+
+// Which programs load the model.
+const char* loaders(const nn::BertConfig& config) {
+  if (!config.ngram_head) {
+    return "`qing` and `transformers` (`AutoModelForSequenceClassification`, `AutoTokenizer`) load it, with equal "
+           "logits.";
+  }
+  return "`qing` loads it. **`transformers` does not compute this model**: it has no n-gram head "
+         "(`ngrams.safetensors`), "
+         "and the encoder without that head is another, worse model. The `model_type` in `config.json` is therefore "
+         "`qing_bert_ngrams`, which `AutoConfig` and `AutoModelForSequenceClassification` refuse. `AutoTokenizer` "
+         "loads "
+         "the tokenizer, with equal token ids.";
+}
+
+std::string model_section(const fs::path& model, const CardFacts& facts, const nn::BertConfig& config) {
+  int64_t parameters = 0;
+  for (const auto& [name, tensor] : nn::load_safetensors(model / "model.safetensors").tensors) {
+    parameters += tensor.numel();
+  }
+  return fmt::format(
+      "A BERT-architecture text classifier trained from random weights: {} layers of width {} with {} heads, a "
+      "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB{}. Labels: {}. {}\n",
+      config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.vocab_size,
+      config.max_position_embeddings, parameters, static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
+      config.ngram_head ? "; and a linear head on n-grams of the whole text, however long" : "",
+      plain(fmt::format("{}", fmt::join(values_of(facts.record.settings, "labels"), ", "))), loaders(config));
+}
+
+std::string data_section(const CardFacts& facts) {
+  std::string text = "| file | used for | texts |";
+  std::string rule = "\n|---|---|---|";
+  for (const std::string& label : values_of(facts.record.settings, "labels")) {
+    text += " " + plain(label) + " |";
+    rule += "---|";
+  }
+  text += " SHA-256 |" + rule + "---|\n";
+  std::vector<fs::path> paths;
+  for (const auto* files : {&facts.record.data, &facts.record.extra, &facts.record.dev}) {
+    for (const DataFile& file : *files) paths.emplace_back(file.path);
+  }
+  const std::vector<std::string> names = names_of(paths);
+  auto name = names.begin();
+  const auto add = [&](const std::vector<DataFile>& files, const char* use) {
+    for (const DataFile& file : files) {
+      text += fmt::format("| {} | {} | {} |", plain(*name++), use, file.texts());
+      for (const int64_t count : file.label_texts) text += fmt::format(" {} |", count);
+      text += fmt::format(" `{}` |\n", file.sha256);
+    }
+  };
+  add(facts.record.data, "training");
+  add(facts.record.extra, "training, in part");
+  add(facts.record.dev, "choosing and measuring");
+  return text;
+}
+
+std::string training_section(const CardFacts& facts) {
+  const optim::TrainResult& result = facts.result;
+  std::string text = fmt::format("{} steps of {} planned, {} epochs; mean loss of the last epoch {:.4f}. ",
+                                 result.steps, result.total_steps, result.epochs, result.loss);
+  if (result.interrupted) {
+    text += "**It was interrupted**: this model is not finished. `qing train --resume --out DIR` goes on with it. ";
+  }
+  if (result.early_stopped) text += "It stopped early, as the dev scores no longer rose. ";
+  text += facts.best_step > 0
+              ? fmt::format(
+                    "The model is the best by mean macro-recall over the dev sets, that of step {}; the last "
+                    "one is in `run/last`.",
+                    facts.best_step)
+              : "The model is the last one.";
+  text += "\n\n![Training loss](run/loss.svg)\n\n```toml\n" + to_toml(facts.record.settings) + "```\n";
+  return text;
+}
+
+std::string label_table(const Evaluation& evaluation) {
+  std::string text = "| label | precision | recall (95% interval) | F1 | texts |\n|---|---|---|---|---|\n";
+  for (int64_t i = 0; i < evaluation.all.labels(); ++i) {
+    const nn::LabelMetrics one = evaluation.all.label(i);
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", plain(evaluation.labels[static_cast<size_t>(i)]),
+                        percent(one.precision), percent(one.recall, recall_interval(evaluation.all, i)),
+                        percent(one.f1), one.support);
+  }
+  return text;
+}
+
+std::string source_table(const Evaluation& evaluation) {
+  std::string text =
+      "| source | texts | accuracy (95% interval) | macro-recall (95% interval) | macro-F1 |\n|---|---|---|---|---|\n";
+  for (const auto& [source, matrix] : evaluation.per_source) {
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", plain(source), matrix.total(),
+                        percent(matrix.accuracy(), accuracy_interval(matrix)),
+                        percent(matrix.macro_recall(), macro_recall_interval(matrix)), percent(matrix.macro_f1()));
+  }
+  return text;
+}
+
+std::string scores_section(const CardFacts& facts) {
+  if (facts.dev.empty()) return "Not measured: the training had no dev set, or was interrupted.\n";
+  std::string text =
+      "Percent; 95% intervals by Wilson's formula for shares and by bootstrap for means over labels.\n\n"
+      "| dev set | texts | accuracy | macro-recall | macro-F1 |\n|---|---|---|---|---|\n";
+  for (const auto& [name, evaluation] : facts.dev) {
+    const nn::ConfusionMatrix& all = evaluation.all;
+    text += fmt::format(
+        "| {} | {} | {} | {} | {} |\n", plain(name), all.total(), percent(all.accuracy(), accuracy_interval(all)),
+        percent(all.macro_recall(), macro_recall_interval(all)), percent(all.macro_f1(), macro_f1_interval(all)));
+  }
+  text += "\n![Confusion matrices](run/confusion.svg)\n";
+  for (const auto& [name, evaluation] : facts.dev) {
+    text += fmt::format("\n### {}\n\n{}\n{}", plain(name), label_table(evaluation), source_table(evaluation));
+  }
+  return text;
+}
+
+std::string calibration_section(const CardFacts& facts, const nn::BertConfig& config) {
+  if (facts.dev.empty()) return "Scores are the softmax of the logits, as they come.\n";
+  const double temperature = facts.calibration.temperature;
+  std::string text = fmt::format(
+      "Scores are the softmax of the logits divided by a temperature of {:.4f}, which has the least log loss on the "
+      "dev sets together (Guo et al. 2017), with smoothed targets (Platt 1999). It rests on {} texts, of which the "
+      "model has {} wrong. It stands in `config.json` as `calibration_temperature`; it changes no label and no logit{}."
+      "\n\n",
+      temperature, facts.calibration.texts, facts.calibration.wrong,
+      config.ngram_head ? "" : ", and `transformers` does not apply it");
+  const std::string warning = calibration_warning(facts.calibration);
+  if (!warning.empty()) text += fmt::format("**Warning:** {}.\n\n", warning);
+  text += "| dev set | log loss before | after | expected calibration error before | after |\n|---|---|---|---|---|\n";
+  for (const auto& [name, evaluation] : facts.dev) {
+    const nn::LabelledLogits logits = evaluation.labelled_logits();
+    text += fmt::format("| {} | {:.4f} | {:.4f} | {:.4f} | {:.4f} |\n", plain(name), nn::log_loss(logits),
+                        nn::log_loss(logits, temperature), nn::expected_calibration_error(logits),
+                        nn::expected_calibration_error(logits, temperature));
+  }
+  return text;
+}
+
+std::string limits_section(const CardFacts& facts) {
+  std::string text;
+  if (!facts.dev.empty()) {
+    text += "- The dev sets chose the model and its temperature, so its scores on them flatter a little.\n";
+  }
+  return text +
+         "- It knows the languages, subjects and kinds of text it was trained on; expect less elsewhere.\n"
+         "- It gives one of its labels to any text, also to one that has none of them. Look at the scores.\n"
+         "- It repeats what is one-sided in its data. Do not let it alone decide about people.\n"
+         "- The rights to the data are those of their owners, and this card does not know them.\n";
+}
+
+std::string reproduce_section(const CardFacts& facts) {
+  return fmt::format(
+      "```sh\nqing train {}\n```\n\nThe same files, options and kind of CPU give the same weights to the bit, for any "
+      "number of threads. This model was trained by qing {} with {} kernels.\n",
+      to_command_line(facts.record.settings), kVersion, kernels::name_of(kernels::active_isa()));
+}
+
+}  // namespace
+
+std::string model_card(const fs::path& model, const CardFacts& facts) {
+  const nn::BertConfig config = nn::BertConfig::load(model / "config.json");
+  return fmt::format("---\nlibrary_name: {}\npipeline_tag: text-classification\ntags: [qing]\n---\n",
+                     config.ngram_head ? "qing" : "transformers") +
+         fmt::format("{}\n\n# {}\n\n", kMark, plain(fs::weakly_canonical(model).filename().string())) +
+         model_section(model, facts, config) + section("Data", data_section(facts)) +
+         section("Training", training_section(facts)) + section("Scores", scores_section(facts)) +
+         section("Calibration", calibration_section(facts, config)) + section("Limits", limits_section(facts)) +
+         section("To make it again", reproduce_section(facts));
+}
+
+void write_model_card(const fs::path& model, const CardFacts& facts) {
+  const fs::path readme = model / "README.md";
+  const bool foreign = fs::exists(readme) && read_file(readme).find(kMark) == std::string::npos;
+  write_file_atomically(foreign ? model / "MODEL_CARD.md" : readme, model_card(model, facts));
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,62 @@
+// Running a classifier over labelled texts and telling how well it does.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <qing/nn/calibration.h>
+#include <qing/nn/data/labelled_texts.h>
+#include <qing/nn/intervals.h>
+#include <qing/nn/metrics.h>
+#include <qing/nn/models/text_classifier.h>
+
+namespace qing::serve::cli {
+
+struct Evaluation {
+  std::vector<std::string> labels;
+  nn::ConfusionMatrix all;
+  std::map<std::string, nn::ConfusionMatrix> per_source;
+  std::vector<float> logits;  ///< of every example, a row each
+  std::vector<int32_t> expected;
+  double temperature = 1;   ///< the model's
+  nn::DataProfile profile;  ///< what was predicted
+  nn::LabelledLogits labelled_logits() const { return {logits, expected, static_cast<int64_t>(labels.size())}; }
+};
+
+/// A name for each file: the path's last part, or the whole path where several paths end alike.
+std::vector<std::string> names_of(std::span<const std::filesystem::path> files);
+
+/// UsageError when two paths lead to one file.
+void check_distinct(std::span<const std::filesystem::path> files);
+
+/// All files, one after the other; an example without a source has its file's name as names_of() gives it. IoError,
+/// DataError; UsageError when a file stands twice.
+std::vector<nn::Example> read_examples(std::span<const std::filesystem::path> files,
+                                       const nn::DatasetOptions& options = {});
+
+/// Predictions in order, computed in batches. A text that is refused is named by `where(index)` in the DataError.
+std::vector<nn::Prediction> predict_all(const nn::TextClassifier& model, std::span<const std::string> texts,
+                                        const std::function<std::string(size_t)>& where);
+
+Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example> examples);
+
+/// Writes into the model's configuration what it predicts on the texts it is for: serving tells drift by that. IoError.
+void keep_reference(const std::filesystem::path& model, const nn::DataProfile& profile);
+
+/// 95% intervals: Wilson's for accuracy and recall, by bootstrap for means over labels.
+nn::Interval accuracy_interval(const nn::ConfusionMatrix& matrix);
+nn::Interval recall_interval(const nn::ConfusionMatrix& matrix, int64_t label);
+nn::Interval macro_recall_interval(const nn::ConfusionMatrix& matrix);
+nn::Interval macro_f1_interval(const nn::ConfusionMatrix& matrix);
+
+/// Tables to read: accuracy and means with their intervals, a row a label, the confusion matrix, a row a source.
+std::string to_text(const Evaluation& evaluation);
+/// {"accuracy", "macro_recall", "macro_f1", "examples", their "..._interval", "log_loss", "calibration_error",
+/// "temperature", "per_label", "confusion", "per_source"}
+std::string to_json(const Evaluation& evaluation);
+
+}  // namespace qing::serve::cli

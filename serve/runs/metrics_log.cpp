@@ -1,0 +1,114 @@
+#include <qing/serve/runs/metrics_log.h>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <string_view>
+
+#include <qing/serve/common/output.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve::cli {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+// Up to the first line that a dying process left half written.
+void for_each_line(const std::string& text, const std::function<void(std::string_view, const json::value&)>& use) {
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    if (end == text.npos) return;
+    const std::string_view line(text.data() + begin, end + 1 - begin);
+    boost::system::error_code error;
+    const json::value value = json::parse(line, error);
+    if (error || !value.is_object()) return;
+    use(line, value);
+    begin = end + 1;
+  }
+}
+
+std::string kept_lines(const fs::path& file, int64_t step) {
+  std::string kept;
+  if (step == 0 || !fs::exists(file)) return kept;
+  for_each_line(read_file(file), [&](std::string_view line, const json::value& value) {
+    const json::value* at = value.get_object().if_contains("step");
+    if (at != nullptr && at->is_int64() && at->get_int64() <= step) kept += line;
+  });
+  return kept;
+}
+
+DevScore score_from(const json::value& value) {
+  return {std::string(value.at("name").as_string()), value.at("accuracy").to_number<double>(),
+          value.at("macro_recall").to_number<double>(), value.at("macro_f1").to_number<double>()};
+}
+
+}  // namespace
+
+MetricsLog::MetricsLog(fs::path file, int64_t step) : file_(std::move(file)) {
+  const std::string kept = kept_lines(file_, step);
+  write_file_atomically(file_, kept);
+  size_ = static_cast<int64_t>(kept.size());
+  fd_ = open(file_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (fd_ < 0) throw IoError(fmt::format("{}: cannot open: {}", file_.string(), std::strerror(errno)));
+}
+
+MetricsLog::~MetricsLog() { close(fd_); }
+
+void MetricsLog::append(std::string line) {
+  line += '\n';
+  const auto size = static_cast<int64_t>(line.size());
+  const ssize_t written = write(fd_, line.data(), line.size());
+  if (written != size) {
+    const int reason = written < 0 ? errno : ENOSPC;
+    if (ftruncate(fd_, size_) != 0) { /* readers stop at what is no whole line */
+    }
+    throw IoError(fmt::format("{}: cannot write: {}", file_.string(), std::strerror(reason)));
+  }
+  size_ += size;
+}
+
+void MetricsLog::add_step(const optim::Progress& progress) {
+  JsonObject line;
+  line.text("type", "step").integer("step", progress.step).integer("epoch", progress.epoch);
+  line.number("loss", progress.step_loss).number("lr", progress.lr).number("grad_norm", progress.grad_norm);
+  append(line.number("tokens_per_second", progress.tokens_per_second).str());
+}
+
+void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, double score,
+                                bool best) {
+  std::string all;
+  for (const DevScore& set : sets) {
+    JsonObject one;
+    one.text("name", set.name).number("accuracy", set.accuracy).number("macro_recall", set.macro_recall);
+    all += (all.empty() ? "" : ", ") + one.number("macro_f1", set.macro_f1).str();
+  }
+  JsonObject line;
+  line.text("type", "evaluation").integer("step", progress.step).integer("epoch", progress.epoch);
+  append(line.number("macro_recall", score).boolean("best", best).raw("dev", "[" + all + "]").str());
+}
+
+Metrics read_metrics(const fs::path& file) {
+  Metrics metrics;
+  try {
+    for_each_line(read_file(file), [&](std::string_view, const json::value& value) {
+      const int64_t step = value.at("step").as_int64();
+      if (value.at("type") == "step") metrics.steps.push_back({step, value.at("loss").to_number<double>()});
+      if (value.at("type") != "evaluation") return;
+      const double score = value.at("macro_recall").to_number<double>();
+      EvaluationPoint& point = metrics.evaluations.emplace_back(EvaluationPoint{step, score, {}});
+      for (const json::value& set : value.at("dev").as_array()) point.sets.push_back(score_from(set));
+    });
+  } catch (const std::exception& error) {
+    throw DataError(fmt::format("{}: holds a line that qing train has not written: {}", file.string(), error.what()));
+  }
+  return metrics;
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,61 @@
+// metrics.jsonl: what a training was like, an object a line, whole lines only.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <qing/optim/classifier/train_classifier.h>
+#include <qing/serve/runs/evaluation.h>
+
+namespace qing::serve::cli {
+
+/// The score of one dev set, as a line and a curve show it.
+struct DevScore {
+  std::string name;
+  double accuracy = 0, macro_recall = 0, macro_f1 = 0;
+};
+
+struct StepPoint {
+  int64_t step;
+  double loss;
+};
+
+struct EvaluationPoint {
+  int64_t step;
+  double score;  ///< the mean of the sets' macro-recalls
+  std::vector<DevScore> sets;
+};
+
+struct Metrics {
+  std::vector<StepPoint> steps;
+  std::vector<EvaluationPoint> evaluations;
+};
+
+/// Appends lines as they come. Not thread-safe.
+class MetricsLog {
+ public:
+  /// Of lines that are there it keeps those up to `step`, where training goes on. IoError.
+  MetricsLog(std::filesystem::path file, int64_t step);
+  ~MetricsLog();
+  MetricsLog(const MetricsLog&) = delete;
+  MetricsLog& operator=(const MetricsLog&) = delete;
+
+  /// {"type": "step", "step", "epoch", "loss", "lr", "grad_norm", "tokens_per_second"}. IoError leaves whole lines.
+  void add_step(const optim::Progress& progress);
+  /// {"type": "evaluation", "step", "epoch", "macro_recall", "best", "dev": [{"name", "accuracy", ...}, ...]}
+  void add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, double score, bool best);
+
+ private:
+  void append(std::string line);
+
+  std::filesystem::path file_;
+  int fd_;
+  int64_t size_ = 0;
+};
+
+/// What the lines of the file say. IoError, DataError.
+Metrics read_metrics(const std::filesystem::path& file);
+
+}  // namespace qing::serve::cli

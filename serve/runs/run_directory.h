@@ -1,0 +1,72 @@
+// The folder `run` beside the model that a training writes: all that is needed to watch the training, to go on with it
+// after it stopped, and to do it again.
+//
+//   DIR/config.json, model.safetensors, ...   the model: the best by the dev sets if there are any, else the last
+//   DIR/README.md                             its card
+//   DIR/run/config.toml                       every option, for --config
+//   DIR/run/run.json                          the state, the options and the data files with their digests
+//   DIR/run/metrics.jsonl                     an object a step and an evaluation
+//   DIR/run/checkpoints/                      the last checkpoint
+//   DIR/run/last/                             the last model, if the best is another matter
+//   DIR/run/loss.svg, confusion.svg
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include <qing/serve/runs/run_record.h>
+
+namespace qing::serve::cli {
+
+enum class Begin {
+  anew,       ///< in place of a finished run; one that is not finished is refused
+  overwrite,  ///< in place of any
+  resume,     ///< go on from the last checkpoint, if there is one
+};
+
+/// Not thread-safe. While it lives no other process has one of the same folder.
+class RunDirectory {
+ public:
+  /// Creates the folders. UsageError when an unfinished run would be lost, or when the run to resume has other options
+  /// or data; IoError when the folder cannot be written or another process trains into it; DataError for a damaged
+  /// run.json.
+  RunDirectory(std::filesystem::path out, RunRecord record, Begin begin);
+  /// Unless the model has been replaced or a checkpoint was written, puts back what was there before.
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  std::filesystem::path path(const char* name) const { return run_ / name; }
+  const std::filesystem::path& out() const { return out_; }
+  const RunRecord& record() const { return record_; }
+  /// Where training goes on, 0 at the beginning.
+  int64_t resumed_step() const { return resumed_step_; }
+  bool was_finished() const { return was_finished_; }  ///< the training that is resumed
+  /// Whether there is another model than when the object was made.
+  bool model_replaced() const;
+  void write_state(std::string state, int64_t step);  ///< IoError
+
+ private:
+  void lock();
+  void prepare(Begin begin);
+  void check_finished() const;
+  void resume_from(const RunRecord& old);
+  std::string model_identity() const;
+  void restore() noexcept;
+
+  std::filesystem::path out_, run_, aside_;
+  RunRecord record_;
+  std::string old_model_;
+  int64_t resumed_step_ = 0;
+  bool created_ = false;  // the folder `out`
+  bool fresh_ = false;    // the folder `run`
+  bool resumed_ = false, was_finished_ = false;
+  int lock_ = -1;
+};
+
+/// The file that holds the options of the run in `out`, if there is a run.
+std::optional<std::filesystem::path> recorded_config(const std::filesystem::path& out);
+
+}  // namespace qing::serve::cli

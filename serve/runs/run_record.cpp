@@ -1,0 +1,102 @@
+#include <qing/serve/runs/run_record.h>
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include <qing/nn/unique_keys.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve::cli {
+namespace {
+
+namespace json = boost::json;
+
+json::array to_json(const std::vector<DataFile>& files) {
+  json::array all;
+  for (const DataFile& file : files) {
+    all.push_back({{"path", file.path},
+                   {"sha256", file.sha256},
+                   {"texts", file.texts()},
+                   {"label_texts", json::array(file.label_texts.begin(), file.label_texts.end())}});
+  }
+  return all;
+}
+
+std::vector<DataFile> files_from(const json::value& value) {
+  std::vector<DataFile> files;
+  for (const json::value& one : value.as_array()) {
+    DataFile file{std::string(one.at("path").as_string()), std::string(one.at("sha256").as_string()), {}};
+    for (const json::value& count : one.at("label_texts").as_array()) file.label_texts.push_back(count.as_int64());
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+void compare_files(const char* option, const std::vector<DataFile>& before, const std::vector<DataFile>& now,
+                   std::vector<std::string>& found) {
+  if (before.size() != now.size()) {
+    found.push_back(fmt::format("--{} is given {} times, was {}", option, now.size(), before.size()));
+    return;
+  }
+  for (size_t i = 0; i < now.size(); ++i) {
+    if (now[i].sha256 == before[i].sha256) continue;
+    found.push_back(fmt::format("--{} {} has other bytes than {} had (SHA-256 {}..., was {}...)", option, now[i].path,
+                                before[i].path, now[i].sha256.substr(0, 12), before[i].sha256.substr(0, 12)));
+  }
+}
+
+}  // namespace
+
+RunRecord read_record(const std::filesystem::path& file) {
+  const std::string text = read_file(file);
+  try {
+    const json::value value = nn::parse_file_json(text);
+    RunRecord record;
+    record.state = value.at("state").as_string();
+    record.step = value.at("step").as_int64();
+    for (const auto& [name, values] : value.at("options").as_object()) {
+      Setting setting{.name = std::string(name), .values = {}};
+      for (const json::value& one : values.as_array()) setting.values.emplace_back(one.as_string());
+      record.settings.push_back(std::move(setting));
+    }
+    record.data = files_from(value.at("data"));
+    record.extra = files_from(value.at("extra"));
+    record.dev = files_from(value.at("dev"));
+    return record;
+  } catch (const boost::system::system_error& error) {
+    throw DataError(fmt::format("{}: is damaged or of another version ({}); begin anew with --overwrite", file.string(),
+                                error.code().message()));
+  } catch (const DataError& error) {
+    throw DataError(fmt::format("{}: {}; begin anew with --overwrite", file.string(), error.what()));
+  } catch (const std::out_of_range&) {
+    throw DataError(fmt::format("{}: lacks a field; begin anew with --overwrite", file.string()));
+  }
+}
+
+void write_record(const std::filesystem::path& file, const RunRecord& record) {
+  json::object options;
+  for (const Setting& setting : record.settings) {
+    options[setting.name] = json::array(setting.values.begin(), setting.values.end());
+  }
+  const json::object object{{"state", record.state},
+                            {"step", record.step},
+                            {"options", options},
+                            {"data", to_json(record.data)},
+                            {"extra", to_json(record.extra)},
+                            {"dev", to_json(record.dev)}};
+  write_file_atomically(file, json::serialize(object) + "\n");
+}
+
+std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) {
+  // The files are compared by their bytes.
+  std::vector<std::string> found =
+      differences(before.settings, now.settings, {"data", "extra", "dev", "out", "threads", "checkpoint-every"});
+  compare_files("data", before.data, now.data, found);
+  compare_files("extra", before.extra, now.extra, found);
+  compare_files("dev", before.dev, now.dev, found);
+  return found;
+}
+
+}  // namespace qing::serve::cli

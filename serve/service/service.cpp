@@ -1,0 +1,309 @@
+#include "service.h"
+
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <qing/serve/common/log.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+HttpResponse internal_error(std::string_view type) {
+  // An exception's text may quote the user's: the log gets its type only.
+  log_line("error", "predict_failed", {{"error", std::string(type)}});
+  return error_response(500, "internal", "the model failed on this request; the server's log says more");
+}
+
+HttpResponse failure(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Refusal& refusal) { return refusal.response(); } catch (const DataError&) {
+    return error_response(422, "unacceptable_text", "texts: the model's tokenizer refuses a text; check its encoding");
+  } catch (const ShapeError&) { return internal_error("ShapeError"); } catch (const ValueError&) {
+    return internal_error("ValueError");
+  } catch (const Error&) { return internal_error("Error"); } catch (const std::bad_alloc&) {
+    return internal_error("bad_alloc");
+  } catch (...) { return internal_error("unknown"); }
+}
+
+void check(const nn::Prediction& prediction, const std::vector<std::string>& labels) {
+  if (prediction.scores.size() != labels.size() || prediction.label < 0 ||
+      static_cast<std::size_t>(prediction.label) >= labels.size()) {
+    throw ShapeError(fmt::format("prediction: label {} and {} scores for {} labels", prediction.label,
+                                 prediction.scores.size(), labels.size()));
+  }
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (!std::isfinite(prediction.scores[i])) {
+      throw ValueError(fmt::format("prediction: score {} of label '{}' is not finite; check the model's weights",
+                                   prediction.scores[i], labels[i]));
+    }
+  }
+}
+
+HttpResponse status_response(const BatchResult& result, const Limits& limits) {
+  switch (result.status) {
+    case BatchResult::Status::kExpired:
+      return error_response(504, "deadline",
+                            "the request waited longer than the time allowed for it; send fewer texts "
+                            "or try again later");
+    case BatchResult::Status::kRefused:
+      return unavailable("queue_full", "others have queued less and went first; try again later",
+                         limits.retry_after_seconds);
+    case BatchResult::Status::kFailed: return failure(result.error);
+    default:  // kStopped; and kCancelled, which nobody reads
+      return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
+  }
+}
+
+// Forwards and backwards to explain a text, in forwards.
+constexpr std::size_t kExplanationCost = 50;
+
+// What has to live until the answer is written.
+struct Pending {
+  Job job;
+  std::vector<nn::Explanation> explanations;  // one a text, when asked for
+  std::function<HttpResponse(const Answer&)> write;
+};
+
+HttpResponse result_response(const Pending& pending, const BatchResult& result, const Limits& limits,
+                             const std::function<void(const Answer&)>& seen) {
+  if (result.status != BatchResult::Status::kDone) return status_response(result, limits);
+  try {
+    for (const nn::Prediction& prediction : result.predictions) {
+      check(prediction, pending.job.model.classifier->labels());
+    }
+    const Answer answer{pending.job.model, result.predictions, pending.explanations, pending.job.texts};
+    seen(answer);
+    return pending.write(answer);
+  } catch (...) { return failure(std::current_exception()); }
+}
+
+// Whether a caller belongs to the share of callers that a trial has: by a hash of the key, or without keys of the
+// texts, so that who asks again is answered by the same version, and nobody leaves a share that grows. FNV-1a (Fowler,
+// Noll, Vo), whose low bits are mixed into the high ones.
+bool in_share(const std::vector<std::string>& texts, const std::string& key, const Model& model, double share) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  const auto add = [&hash](std::string_view text) {
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    hash = (hash ^ 0xffU) * 0x100000001b3U;
+  };
+  add(model.name);
+  add(key);
+  if (key.empty()) {
+    for (const std::string& text : texts) add(text);
+  }
+  hash = (hash ^ (hash >> 32U)) * 0x9e3779b97f4a7c15U;
+  return static_cast<double>(hash >> 11U) * 0x1p-53 < share;
+}
+
+HttpResponse changed(Registry& registry, const std::function<HttpResponse(Registry&)>& change) {
+  try {
+    return change(registry);
+  } catch (const Refusal& refusal) { return refusal.response(); } catch (const IndexError& error) {
+    return error_response(404, "not_found", error.what());
+  } catch (const ValueError& error) {
+    return error_response(422, "unacceptable_change", error.what());
+  } catch (const DataError& error) {
+    return error_response(422, "not_loaded", std::string("nothing has changed: ") + error.what());
+  } catch (const IoError& error) {
+    log_line("error", "change_not_written", {{"error", error.what()}});
+    return error_response(500, "not_written",
+                          "nothing has changed: the choice could not be written down, or the models' "
+                          "folder not be read; the server's log says why");
+  } catch (const std::exception& error) {
+    log_line("error", "change_failed", {{"error", error.what()}});
+    return error_response(500, "internal", "the change failed; the server's log says more");
+  }
+}
+
+}  // namespace
+
+void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
+  const HttpResponse stopping = unavailable("stopping", "the server is stopping", limits_.retry_after_seconds);
+  *reply.deadline = Reply::TimePoint::max();  // the client learns what became of it, however long loading takes
+  const bool queued = changes_.submit([this, stopping, reply = std::move(reply), change = std::move(change)](bool run) {
+    reply(run ? changed(*registry_, change) : stopping);
+  });
+  if (!queued) {
+    throw Refusal(unavailable(
+        "busy", fmt::format("limit of {} waiting changes reached; try again later", ModelThread::kMostWaiting),
+        limits_.retry_after_seconds));
+  }
+}
+
+void Service::rescan() {
+  changes_.submit([this](bool run) {
+    const auto look = [](Registry& registry) { return registry.rescan(), HttpResponse(); };  // failures are logged
+    if (run && changed(*registry_, look).status != 200) log_line("error", "rescan_failed");
+  });
+}
+
+void Service::require_ready() const {
+  if (draining_) throw Refusal(unavailable("draining", "the server is stopping", limits_.retry_after_seconds));
+  if (!registry_->ready()) {
+    throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
+  }
+}
+
+Model Service::model(std::string_view name, std::string_view version) const {
+  const std::optional<std::int64_t> number = Registry::parse_version(version);
+  std::optional<Model> model = registry_->find(name);
+  if (!model && !registry_->ready()) {
+    throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
+  }
+  if (const std::string why = model ? std::string() : registry_->failure(name); !why.empty()) {
+    throw Refusal(unavailable("not_loaded", "the model could not be loaded: " + why, limits_.retry_after_seconds));
+  }
+  if (!model) {
+    // Only what could be a name is repeated: anything else may be long or strange.
+    const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
+    throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
+  }
+  if (version.empty()) return std::move(*model);
+  std::optional<Model> chosen = number ? registry_->find(name, *number) : std::nullopt;
+  if (!chosen) {
+    throw Refusal(
+        error_response(404, "unknown_version",
+                       fmt::format("{}: no such version is served; version {} is", model->name, model->version)));
+  }
+  return std::move(*chosen);
+}
+
+Model Service::only_model() const {
+  const std::vector<Model> all = registry_->list();
+  if (all.empty()) throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
+  if (all.size() > 1) {
+    throw Refusal(error_response(404, "ambiguous_model",
+                                 "several models are served and this route names none; take a "
+                                 "route with the model's name, such as /models/{name}"));
+  }
+  return all.front();
+}
+
+// Whoever leaves, or sets a time too short, pays for what was computed all the same.
+void Service::charge(std::span<const nn::Prediction> predictions, const std::string& key) {
+  if (keys_ == nullptr || key.empty()) return;
+  std::int64_t tokens = 0;
+  for (const nn::Prediction& prediction : predictions) tokens += prediction.tokens;
+  if (tokens > 0) keys_->charge_tokens(key, tokens);
+}
+
+void Service::count(const Answer& answer) {
+  drift_.add(answer.model, answer.predictions);
+  const std::lock_guard lock(labels_mutex_);
+  for (const nn::Prediction& prediction : answer.predictions) {
+    ++labels_[{answer.model.name, answer.labels()[static_cast<std::size_t>(prediction.label)]}];
+  }
+}
+
+void Service::for_each_label(
+    const std::function<void(const std::string&, const std::string&, std::uint64_t)>& visit) const {
+  const std::lock_guard lock(labels_mutex_);
+  for (const auto& [key, count] : labels_) visit(key.first, key.second, count);
+}
+
+void Service::refuse_full(const Model& model) const {
+  const Limits most = limits(model);
+  throw Refusal(unavailable("queue_full",
+                            fmt::format("limit of {} waiting texts or {} waiting tokens reached; try again "
+                                        "later",
+                                        most.queue_texts, most.queue_tokens),
+                            most.retry_after_seconds));
+}
+
+void Service::require_room(const Model& model, const std::string& key) const {
+  if (!batcher_.would_admit(model.classifier, key)) refuse_full(model);
+}
+
+// What the version on trial is asked as well, when nothing else waits; nothing for a caller that is not in the share.
+std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request) const {
+  if (!model.candidate || !model.trial.shadow || request.work || draining_) return std::nullopt;
+  if (!in_share(request.texts, request.key, model, model.trial.share)) return std::nullopt;
+  BatchRequest copy;
+  copy.classifier = model.candidate;
+  copy.texts = request.texts;
+  copy.deadline = Batcher::Clock::now() + limits_.predict_time;
+  copy.background = true;
+  return copy;
+}
+
+// Whatever becomes of it, the request it was copied from does not notice.
+void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
+                            const std::shared_ptr<ModelStatistics>& statistics) {
+  const std::size_t texts = copy.texts.size();
+  const auto done = [comparison, statistics, texts](BatchResult result) {
+    if (result.status == BatchResult::Status::kDone) return comparison->shadow(std::move(result.predictions));
+    statistics->shadow_dropped += texts;
+  };
+  if (!batcher_.submit(std::move(copy), done)) statistics->shadow_dropped += texts;
+}
+
+void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
+  if (job.model.candidate && !job.model.trial.shadow &&
+      in_share(job.texts, reply.key, job.model, job.model.trial.share)) {
+    job.model.version = job.model.trial.version;
+    job.model.classifier = job.model.candidate;
+    ++statistics_.model(job.model.name)->canary_requests;
+  }
+  if (job.explain && !job.model.classifier->explains()) {
+    throw Refusal(error_response(422, "unacceptable_field", "explain: this model has no explanations; leave it out"));
+  }
+  const Limits limits = this->limits(job.model);
+  if (job.explain && job.texts.size() > limits.explained_texts) {
+    throw Refusal(error_response(422, "unacceptable_field",
+                                 fmt::format("explain: {} texts exceed the limit of {} explained in a request; send "
+                                             "several requests",
+                                             job.texts.size(), limits.explained_texts)));
+  }
+  const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, std::move(write)});
+  BatchRequest request;
+  request.classifier = pending->job.model.classifier;
+  *reply.deadline = std::min(*reply.deadline, Batcher::Clock::now() + limits.predict_time);
+  request.deadline = *reply.deadline;
+  request.key = reply.key;
+  request.queue_texts = limits.queue_texts;
+  request.queue_tokens = limits.queue_tokens;
+  request.cancelled = reply.cancelled;
+  request.statistics = statistics_.model(pending->job.model.name);
+  if (pending->job.explain) {
+    request.texts = pending->job.texts;
+    pending->explanations.resize(request.texts.size());
+    // A text at a time, so that others get their turn in between, and the rest is spared when nobody waits any more.
+    request.work = [pending](std::size_t index) {
+      const nn::TextClassifier& classifier = *pending->job.model.classifier;
+      const std::span<const std::string> text(&pending->job.texts[index], 1);
+      pending->explanations[index] = std::move(classifier.explain(text).front());
+      return std::move(classifier.predict(text).front());
+    };
+    request.work_cost = kExplanationCost;
+  } else {
+    request.texts = std::move(pending->job.texts);
+  }
+  const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
+  if (request.texts.size() > limits.queue_texts || tokens > limits.queue_tokens) {
+    throw Refusal(error_response(422, "unacceptable_field",
+                                 fmt::format("{} texts that cost as much as {} tokens are more than the limits of {} "
+                                             "texts and {} tokens that may wait; send fewer",
+                                             request.texts.size(), tokens, limits.queue_texts, limits.queue_tokens)));
+  }
+  const auto statistics = request.statistics;
+  std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
+  const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
+  const bool queued =
+      batcher_.submit(std::move(request), [this, pending, shadow, reply = std::move(reply)](const BatchResult& result) {
+        charge(result.predictions, reply.key);
+        reply(result_response(*pending, result, this->limits(pending->job.model),
+                              [&](const Answer& answer) { count(answer); }));
+        if (shadow && result.status == BatchResult::Status::kDone) shadow->served(result.predictions);
+      });
+  if (!queued) refuse_full(pending->job.model);
+  if (copy) submit_shadow(std::move(*copy), shadow, statistics);
+}
+
+}  // namespace qing::serve
