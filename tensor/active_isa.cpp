@@ -5,7 +5,7 @@
 #include <qing/tensor/errors.h>
 #include <qing/tensor/kernels/kernels.h>
 
-#include "tables.h"
+#include <qing/tensor/kernels/tables.h>
 
 namespace qing::kernels {
 namespace {

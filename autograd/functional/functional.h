@@ -5,12 +5,10 @@
 #include <vector>
 
 #include <qing/autograd/autograd.h>
+#include <qing/autograd/tensor_function.h>
 #include <qing/tensor/tensor.h>
 
 namespace qing {
-
-/// A function of tensors to one tensor.
-using TensorFunction = std::function<Tensor(const std::vector<Tensor>&)>;
 
 struct VjpResult {
   Tensor value;                   ///< f(inputs), outside the graph

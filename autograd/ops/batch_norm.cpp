@@ -5,9 +5,9 @@
 #include <cmath>
 #include <vector>
 
-#include <qing/autograd/functional/gradient_checkpoint.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/normalization_detail.h>
 #include <qing/autograd/ops/reductions.h>

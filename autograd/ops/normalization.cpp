@@ -10,6 +10,7 @@
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/masks.h>
 #include <qing/autograd/ops/math.h>
+#include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/normalization_detail.h>
 #include <qing/autograd/ops/powers.h>
 #include <qing/autograd/ops/reductions.h>

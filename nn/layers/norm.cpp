@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/autograd/functional/gradient_checkpoint.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/nn/layers/check.h>

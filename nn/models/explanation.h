@@ -6,6 +6,7 @@
 
 #include <qing/nn/models/integrated_gradients.h>
 #include <qing/nn/models/prediction.h>
+#include <qing/nn/text/ngrams.h>
 
 namespace qing::nn {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
+
+#include <qing/serve/common/json_text.h>
 
 namespace qing::serve {
 namespace {
@@ -55,6 +55,10 @@ HttpResponse unavailable(std::string_view code, std::string_view message, std::s
   HttpResponse response = error_response(503, code, message);
   response.headers.emplace_back("Retry-After", std::to_string(retry_after_seconds));
   return response;
+}
+
+HttpResponse error_response(int status, std::string_view code, std::string_view message) {
+  return {status, fmt::format(R"({{"error":{},"code":{}}})", json_quoted(message), json_quoted(code)), {}};
 }
 
 }  // namespace qing::serve

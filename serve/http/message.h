@@ -102,4 +102,9 @@ std::string lower(std::string_view text);
 /// "OK" for 200; "Status" for a status that the service does not answer with.
 std::string_view reason_phrase(int status);
 
+/// {"error": "...", "code": "..."}, as every error of the service reads. `message` must be UTF-8.
+HttpResponse error_response(int status, std::string_view code, std::string_view message);
+/// A 503 with its Retry-After.
+HttpResponse unavailable(std::string_view code, std::string_view message, std::size_t retry_after_seconds);
+
 }  // namespace qing::serve

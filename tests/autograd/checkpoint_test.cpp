@@ -5,8 +5,8 @@
 
 #include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/functional/gradient_checkpoint.h>
 #include <qing/autograd/ops.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/tensor/allocator.h>
 
 #include "autograd/naive.h"

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/functional/gradient_checkpoint.h>
 #include <qing/autograd/ops.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 
 #include "autograd/naive.h"
 #include "nn/temp_folder.h"

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <qing/autograd/functional/gradient_checkpoint.h>
 #include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 
 #include "autograd/samples/inputs.h"
 

@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include <qing/autograd/functional/functional.h>
+#include <qing/autograd/tensor_function.h>
 #include <qing/tensor/random.h>
 #include <qing/tensor/tensor.h>
 

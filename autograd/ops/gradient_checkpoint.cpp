@@ -1,4 +1,4 @@
-#include <qing/autograd/functional/gradient_checkpoint.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 
 #include <utility>
 
