@@ -59,7 +59,10 @@ foreach(folder ${QING_FOLDERS})
   install(DIRECTORY ${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/qing/${folder} COMPONENT ${folder}
           FILES_MATCHING PATTERN "*.h"
           PATTERN "cli" EXCLUDE PATTERN "protocols" EXCLUDE PATTERN "sdk" EXCLUDE PATTERN "vec_*.h" EXCLUDE
-          PATTERN "tables.h" EXCLUDE PATTERN "node.h" EXCLUDE PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE)
+          PATTERN "tables.h" EXCLUDE PATTERN "node.h" EXCLUDE PATTERN "view_history.h" EXCLUDE
+          PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE
+          PATTERN "loops.h" EXCLUDE PATTERN "reduce_lanes.h" EXCLUDE PATTERN "direct_convolution.h" EXCLUDE
+          PATTERN "attention_graph.h" EXCLUDE PATTERN "layers/check.h" EXCLUDE)
   install(EXPORT qing_${folder} FILE qing-${folder}.cmake NAMESPACE qing:: DESTINATION ${QING_CONFIG_DIR}
           COMPONENT ${folder})
   install(FILES ${config_files} DESTINATION ${QING_CONFIG_DIR} COMPONENT ${folder})

@@ -185,3 +185,18 @@ def test_shared_libraries_export_the_namespace_alone(shared_prefix):
         exported = symbols(shared_prefix / f"lib/libqing_{name}.so", "-D")
         assert len(exported) > 20
         assert [n for _, n in exported if not OURS.match(n)] == []
+
+
+def test_private_headers_stay_behind(static_prefix):
+    include = static_prefix / "include"
+    installed = {str(path.relative_to(include)) for path in include.rglob("*.h")}
+    private = ["tensor/ops/loops.h", "tensor/ops/reduce_lanes.h", "tensor/ops/direct_convolution.h",
+               "autograd/ops/attention_graph.h", "autograd/ops/pointwise_detail.h", "autograd/node.h", "autograd/view_history.h",
+               "nn/layers/check.h", "serve/cli/commands.h"]  # fmt: skip
+    for name in private:
+        assert (ROOT / name).exists(), f"{name} is gone; take it off this list"
+        assert f"qing/{name}" not in installed
+    # Each header that is installed finds what it includes.
+    for name in installed:
+        for target in re.findall(r'#include <(qing/[^>]+)>', (include / name).read_text(encoding="utf-8")):
+            assert target in installed, f"{name} includes {target}, which is not installed"
