@@ -8,25 +8,12 @@
 #include <cstdint>
 
 #include <qing/tensor/kernels/attention_tiles.h>
+#include <qing/tensor/kernels/optimizer_steps.h>
 #include <qing/tensor/kernels/pointwise.h>
 
 namespace qing::kernels {
 
 enum class Isa { scalar, avx2, avx512, avx512vnni, neon };
-
-// The numbers of one optimizer step, computed in double by the caller. `sign` is the gradient's factor: its scale,
-// negative to maximize; l2 is weight decay
-// as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.
-template <class T> struct SgdStep {
-  T lr, sign, l2, momentum, gradient_share;  ///< momentum ← momentum·(old) + gradient_share·(gradient)
-  bool nesterov;
-};
-template <class T> struct AdamStep {
-  T size, sign, l2, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, inverse_root_c2, eps;  ///< size = lr / c1
-};
-template <class T> struct AdagradStep { T lr, sign, l2, eps; };
-template <class T> struct RmsPropStep { T lr, sign, l2, alpha, one_minus_alpha, eps, momentum; };
-template <class T> struct LionStep { T lr, sign, keep, beta1, one_minus_beta1, beta2, one_minus_beta2; };
 
 /// A strip of a product: C[rows × columns] = A·B, + C when accumulate, + bias on every row when not null, in this
 /// order.
