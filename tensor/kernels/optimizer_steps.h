@@ -1,7 +1,7 @@
 // The numbers of one optimizer step, which the caller computes in double.
 //
-// `sign` is the factor of the gradient: its scale, negative to maximize. `l2` is weight decay as a part of the gradient.
-// `keep` is the factor of decoupled weight decay on the weights, 1 − lr·λ.
+// `sign` is the factor of the gradient: its scale, negative to maximize. `l2` is weight decay as a part of the
+// gradient. `keep` is the factor of decoupled weight decay on the weights, 1 − lr·λ.
 #pragma once
 
 namespace qing::kernels {

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
 LIBRARIES = ["tensor", "autograd", "nn", "optim", "serve"]
 README_PROGRAM = re.search(r"```cpp\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+VERSION = re.search(r"project\(qing VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))[1]
 OURS = re.compile(r"_Z(NK?|T[VISTWH]N|ZNK?|GVN|GVZN)4qing")
 
 
@@ -89,7 +90,7 @@ def test_an_installed_qing_is_found_and_works(static_prefix, tmp_path):
     consumer.says("optim", None)
     consumer.says("serve", "6 0\n")
     consumer.check_commands(static_prefix / "include")
-    assert "qing 0.1.0" in run(static_prefix / "bin/qing", "--version")
+    assert f"qing {VERSION}" in run(static_prefix / "bin/qing", "--version")
 
 
 def test_the_image_is_built_with_the_packages_that_building_takes():
@@ -200,3 +201,14 @@ def test_private_headers_stay_behind(static_prefix):
     for name in installed:
         for target in re.findall(r'#include <(qing/[^>]+)>', (include / name).read_text(encoding="utf-8")):
             assert target in installed, f"{name} includes {target}, which is not installed"
+
+
+def test_all_files_name_the_version_of_the_build():
+    named = {
+        "serve/sdk/python/maas_sdk/__init__.py": r'__version__ = "([0-9.]+)"',
+        "serve/deploy/Dockerfile": r"qing:([0-9.]+)",
+        "serve/deploy/kubernetes.yaml": r"image: qing:([0-9.]+)",
+    }
+    for name, pattern in named.items():
+        found = re.findall(pattern, (ROOT / name).read_text(encoding="utf-8"))
+        assert found and set(found) == {VERSION}, f"{name}: {found}; CMakeLists.txt has {VERSION}"
