@@ -1,4 +1,4 @@
-// Repeating, reversing, shifting, cutting and padding. Results are copies. Any dtype; floating ones are differentiable
+// Repeating, reversing, shifting, cutting and padding. Any dtype; floating ones are differentiable
 // any number of times. Dimensions may be negative (IndexError if out of range).
 #pragma once
 
@@ -19,7 +19,7 @@ Tensor repeat_interleave(const Tensor& x, int64_t repeats, int64_t dim);
 /// Repeats element i repeats[i] times. repeats is i32 or i64 [size of dim] (ShapeError). ValueError if one is negative.
 Tensor repeat_interleave(const Tensor& x, const Tensor& repeats, int64_t dim);
 
-Tensor flip(const Tensor& x, const std::vector<int64_t>& dims);
+Tensor flip(const Tensor& x, const std::vector<int64_t>& dims);  ///< a copy
 /// Moves element i of dims[k] to i + shifts[k], around the end. ValueError unless there is one shift for each
 /// dimension.
 Tensor roll(const Tensor& x, const std::vector<int64_t>& shifts, const std::vector<int64_t>& dims);
