@@ -13,9 +13,9 @@ namespace qing {
 /// How an operation treats a number that the tensor's dtype does not hold:
 /// - Floating dtypes round it to nearest even. It may become infinite.
 /// - Arithmetic with integers (add, sub, mul, their in-place forms, `alpha`) computes with the number itself and wraps
-/// the result modulo 2^bits: 1 + 300 is 45 in u8. A fraction, an infinity or NaN is an error.
+///   the result modulo 2^bits: 1 + 300 is 45 in u8. A fraction, an infinity or NaN is an error.
 /// - Writes to integer elements (full, fill, set, Tensor::of, masked_fill, where, scatter, index_put, pad, arange,
-/// linspace) drop the fraction. ValueError for NaN, or if the rest is out of the dtype's range.
+///   linspace) drop the fraction. ValueError for NaN, or if the rest is out of the dtype's range.
 /// - Comparisons with integers compare the number itself.
 /// - As bool, every number but 0 is true, NaN too.
 class Scalar {
