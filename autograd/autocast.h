@@ -1,4 +1,4 @@
-// Mixed precision, with the name of torch.autocast.
+// Mixed precision, named after torch.autocast.
 #pragma once
 
 #include <qing/tensor/dtype.h>
@@ -7,8 +7,8 @@ namespace qing {
 
 /// While it lives, the linear layers that this thread records (linear, linear_gelu, linear_joined) compute their f32
 /// products, forward and backward, from operands rounded to bf16, with sums in f32. Weights, activations, gradients and
-/// all other operations stay f32, so that nothing needs a scale. Fast where the processor has AVX-512 BF16; elsewhere
-/// the same rounding in software, slower than f32. With DType::f32 it switches an outer one off.
+/// all other operations stay f32, so no loss scaling is needed. Fast on processors with AVX-512 BF16; elsewhere the
+/// rounding is done in software, slower than f32. DType::f32 switches an outer guard off.
 class AutocastGuard {
  public:
   explicit AutocastGuard(DType dtype = DType::bf16);  ///< DTypeError unless f32 or bf16.

@@ -1,6 +1,7 @@
-// Reverse-mode differentiation. Operations of <qing/autograd/ops.h> on tensors that require gradients record a graph;
-// backward() walks it from a scalar and leaves d(scalar)/d(leaf) in every leaf's gradient; gradients() hands them out
-// instead, differentiable once more if asked for.
+// Reverse-mode differentiation. Operations of <qing/autograd/ops.h> on tensors that require gradients record a graph.
+// backward() walks it from a scalar and adds d(scalar)/d(leaf) to every leaf's gradient. gradients() returns
+// derivatives instead, differentiable again on request. Thread safety: guards and modes belong to one thread. Threads
+// may record and walk separate graphs at once. One graph, and one leaf's gradient, is for one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -12,45 +13,44 @@
 
 namespace qing {
 
-/// Makes a leaf: gradients will be accumulated for it. f32 or f64 (DTypeError). With false, stops it; AutogradError if
-/// the tensor is the result of a recorded operation (detach() it instead), or under InferenceGuard. Returns its
+/// Makes a leaf: backward() accumulates its gradient. `false` stops that. DTypeError unless f32 or f64; AutogradError
+/// if the tensor is the result of a recorded operation (detach() it instead), or under InferenceGuard. Returns its
 /// argument.
 Tensor& set_requires_grad(Tensor& tensor, bool requires_grad = true);
 bool requires_grad(const Tensor& tensor);
 bool is_leaf(const Tensor& tensor);
 
-/// The accumulated gradient of a leaf (or of a result that retains it), of its shape and dtype; undefined if there is
-/// none since the last zero_grad. The tensor shares storage with the accumulator. Not for two threads at a time on one
-/// leaf.
+/// The accumulated gradient of a leaf, or of a result after retain_grad(), of its shape and dtype. Undefined if there
+/// is none since the last zero_grad. The tensor shares storage with the accumulator. Not thread-safe for one leaf.
 Tensor grad(const Tensor& leaf);
-/// A leaf's gradient for those who write to it in place or skip its zeros, as optimizers do.
+/// A leaf's gradient for code that writes it in place or skips its zeros, as optimizers do.
 struct RowGradient {
   Tensor gradient;  ///< as of grad()
-  /// Rows (of the first dimension, ascending) outside of which it is zero, or null when nothing is known: what only
-  /// GradSink::add_rows() wrote, as the gradient of an embedding's table is.
+  /// Rows (indices of the first dimension, ascending) outside of which the gradient is zero. Null when nothing is
+  /// known. Known only if all writes came from GradSink::add_rows(), as with an embedding's table.
   std::shared_ptr<const std::vector<int64_t>> rows = nullptr;
 };
-/// The gradient together with its rows. Whoever writes to it through data() writes to these rows alone; grad() has no
-/// such condition, and therefore ends the tracking of rows until the next zero_grad and backward. So do hooks,
-/// set_grad_buffer() and a write in place.
+/// The gradient together with its rows. The caller may write through data() to these rows only. grad() has no such
+/// condition, so it ends the tracking of rows until the next zero_grad and backward. Hooks, set_grad_buffer() and a
+/// write in place end it too.
 RowGradient row_grad(const Tensor& leaf);
-/// Forgets the gradient. Its memory is kept for the next backward.
+/// Clears the gradient. Its memory is kept for the next backward.
 void zero_grad(const Tensor& leaf);
-/// Lets gradients be accumulated in `buffer` (contiguous, of the leaf's shape and dtype), e.g. a slice of an arena.
+/// Makes gradients accumulate in `buffer` (contiguous, of the leaf's shape and dtype; ShapeError), e.g. a slice of an
+/// arena. AutogradError unless `leaf` is a leaf that requires a gradient.
 void set_grad_buffer(const Tensor& leaf, Tensor buffer);
-/// Lets backward() leave its gradient with `result`, which is no leaf, too. AutogradError if nothing was recorded for
-/// it.
+/// Makes backward() keep the gradient of `result`, which is no leaf. AutogradError if no operation recorded it.
 void retain_grad(const Tensor& result);
 
-/// Called with the gradient of a tensor when it is complete in a walk, before it goes on. What it returns, if defined,
-/// takes its place (ShapeError, DTypeError if it does not fit).
+/// Called with a tensor's gradient once it is complete in a walk, before it is passed on. A defined result replaces the
+/// gradient (ShapeError or DTypeError if it does not fit).
 using GradientHook = std::function<Tensor(const Tensor& gradient)>;
-/// Takes its hook away when asked to; dropping it leaves the hook where it is.
+/// remove() takes the hook away. Destroying the handle leaves the hook in place.
 class HookHandle {
  public:
   HookHandle() = default;
   HookHandle(std::weak_ptr<void> node, uint64_t id) : node_(std::move(node)), id_(id) {}
-  void remove();  ///< Does nothing the second time, or when the graph is gone.
+  void remove();  ///< Does nothing the second time, or after the graph is gone.
 
  private:
   std::weak_ptr<void> node_;
@@ -61,33 +61,35 @@ HookHandle register_hook(const Tensor& tensor, GradientHook hook);
 
 struct BackwardOptions {
   bool retain_graph = false;  ///< keep saved tensors, so that backward can run again
-  Tensor gradient = {};       ///< d(objective)/d(root); undefined: 1, for a one-element root
+  Tensor gradient = {};  ///< d(objective)/d(root). Undefined: 1, for a root of one element (AutogradError for others)
 };
-/// Adds d(root)/d(leaf) to every leaf that root was computed from. Iterative: the depth of the graph is bounded by
-/// memory alone. Each operation's saved tensors are freed once used. AutogradError: root records no graph, the graph
-/// was freed, or a saved tensor was written in place since (the text names the operation). Cost: one backward per
-/// recorded operation. One graph must not be walked by two threads at a time.
+/// Adds d(root)/d(leaf) to every leaf that root was computed from. Iterative: only memory bounds the depth of the
+/// graph. Each operation's saved tensors are freed once used. AutogradError if root records no graph, the graph was
+/// freed, or a saved tensor was written in place since (the text names the operation). ShapeError or DTypeError if
+/// options.gradient does not fit root. Cost: one backward per recorded operation. Not thread-safe for one graph.
 void backward(const Tensor& root, const BackwardOptions& options = {});
 
 struct GradientsOptions {
-  bool create_graph = false;  ///< record the gradients' own computation, so that they can be differentiated
+  bool create_graph = false;  ///< record the computation of the gradients, so that they can be differentiated
   bool retain_graph = false;  ///< implied by create_graph
-  bool allow_unused = false;  ///< an undefined result for an input that root does not depend on, instead of an error
-  Tensor gradient = {};       ///< as in BackwardOptions
+  /// give an undefined result, not an AutogradError, for an input that root does not depend on
+  bool allow_unused = false;
+  Tensor gradient = {};  ///< as in BackwardOptions
 };
-/// d(root)/d(input) for each input, leaf or not; the leaves' own gradients stay as they are. With create_graph every
-/// operation between must be differentiable twice (Order::second in op_names.h), else AutogradError names the one that
-/// is not. Otherwise errors and cost are those of backward(); parts that no input depends on are not walked.
+/// d(root)/d(input) for each input, leaf or not. The leaves' own gradients stay as they are. With create_graph every
+/// operation on the way must be differentiable twice (Order::second in op_names.h); else AutogradError names the one
+/// that is not. AutogradError for an input that requires no gradient. Other errors and the cost are those of
+/// backward(). Parts of the graph that no input leads to are not walked.
 std::vector<Tensor> gradients(const Tensor& root, const std::vector<Tensor>& inputs,
                               const GradientsOptions& options = {});
 
-/// The same elements (shared), outside the graph.
+/// A tensor on the same elements (shared), outside the graph.
 Tensor detach(const Tensor& tensor);
 
-/// Whether operations on this thread record. On by default.
+/// Whether operations on this thread are recorded. On by default.
 bool grad_enabled();
 
-/// While it lives, operations on this thread record nothing.
+/// While it lives, no operation on this thread is recorded.
 class NoGradGuard {
  public:
   NoGradGuard();
@@ -99,7 +101,7 @@ class NoGradGuard {
   bool previous_;
 };
 
-/// While it lives, operations on this thread record again, within a NoGradGuard. Without effect in an InferenceGuard.
+/// While it lives within a NoGradGuard, operations on this thread are recorded again. No effect in an InferenceGuard.
 class EnableGradGuard {
  public:
   EnableGradGuard();
@@ -111,8 +113,8 @@ class EnableGradGuard {
   bool previous_;
 };
 
-/// As NoGradGuard, and nothing below it can turn recording on: EnableGradGuard does nothing, set_requires_grad is an
-/// error. For serving.
+/// A NoGradGuard that nothing inside can lift: EnableGradGuard does nothing and set_requires_grad throws AutogradError.
+/// For serving.
 class InferenceGuard {
  public:
   InferenceGuard();
@@ -127,8 +129,8 @@ class InferenceGuard {
 bool inference_mode();
 
 /// While it lives, this thread looks for NaN in the result of every operation that it records and in every gradient
-/// that a backward gives, and throws AutogradError naming the operation (of the forward) that made the first one. Slow:
-/// reads every result once more.
+/// that a backward computes. AutogradError names the forward operation of the first NaN. Slow: every result is read
+/// once more.
 class AnomalyGuard {
  public:
   AnomalyGuard();

@@ -20,12 +20,12 @@ uint64_t next_walk() {
   return ++walks;
 }
 
-// A leaf has nothing to run, unless somebody is to see its gradient.
+// A leaf has nothing to run, unless a hook or the caller wants its gradient.
 bool has_work(const Node& node, const Walk& walk) {
   return !node.leaf || !node.hooks.empty() || walk.wanted.contains(&node);
 }
 
-// Every node with work below the root, later ones first.
+// Every node with work at or below the root, in descending order.
 std::vector<Node*> nodes_below(Node& root, const Walk& walk) {
   std::vector<Node*> found = {&root};
   root.visit = walk.id;
@@ -40,7 +40,7 @@ std::vector<Node*> nodes_below(Node& root, const Walk& walk) {
   return found;
 }
 
-// Whether a gradient goes on through this node: in a capturing walk, a wanted node may be the end of the way.
+// Whether the gradient is passed on through this node. In a capturing walk, a wanted node may be the last one.
 bool passes_on(const Node& node, const Walk& walk) {
   if (node.leaf) return false;
   return !walk.capture || std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::shared_ptr<Node>& input) {
@@ -48,7 +48,7 @@ bool passes_on(const Node& node, const Walk& walk) {
   });
 }
 
-// Drops the nodes through which no wanted gradient has to pass.
+// Drops the nodes that no wanted gradient has to pass.
 void keep_useful(std::vector<Node*>& order, const Walk& walk) {
   for (auto it = order.rbegin(); it != order.rend(); ++it) {  // inputs first
     Node& node = **it;
@@ -111,7 +111,7 @@ Tensor through_hooks(const Node& node, Tensor gradient) {
   return gradient;
 }
 
-// Adds to what grad() gives.
+// Adds to the gradient that grad() returns.
 void accumulate(Node& node, const Tensor& gradient) {
   GradSlot& into = node.grad;
   if (into.valid) {
@@ -158,10 +158,10 @@ void run(Node& node, Walk& walk, bool retain_graph) {
 
 void run_all(const std::vector<Node*>& order, Walk& walk, bool retain_graph) {
   try {
-    // Nodes stay alive through the root's handle: releasing frees what they saved, not the nodes.
+    // The root's handle keeps the nodes alive: releasing frees their saved tensors, not the nodes.
     for (Node* node : order) run(*node, walk, retain_graph);
   } catch (...) {
-    // A failed walk leaves no half sums behind.
+    // A failed walk must leave no partial sums behind.
     for (Node* node : order) {
       node->pending = {};
       for (const auto& input : node->inputs) {

@@ -35,7 +35,7 @@ std::shared_ptr<Node> recorded_node(const Tensor& tensor, const char* op) {
 
 }  // namespace
 
-// A chain of nodes must not be destroyed by recursion: what would die with this node is taken apart in a loop.
+// Recursion must not destroy a long chain of nodes: a loop takes apart the nodes that would die with this one.
 Node::~Node() {
   std::vector<std::shared_ptr<Node>> dying = std::move(inputs);
   while (!dying.empty()) {
@@ -61,7 +61,7 @@ Tensor& set_requires_grad(Tensor& tensor, bool requires_grad) {
   }
   if (requires_grad && node == nullptr) hang(tensor, make_node(tensor));
   if (!requires_grad && node != nullptr) {
-    // A view made under NoGradGuard goes on knowing that it is one.
+    // A view made under NoGradGuard stays marked as one.
     if (meta_of(tensor)->fixed) {
       meta_of(tensor)->node = nullptr;
     } else {
@@ -130,7 +130,7 @@ bool recording(std::span<const Tensor> inputs) {
 
 void record(OpName op, Tensor& output, std::span<const Tensor> inputs, BackwardFunction backward) {
   if (anomaly_mode()) check_forward(op.c_str(), output, inputs);
-  // The inputs' nodes come first: node_of() may make one, and inputs must have smaller numbers.
+  // The inputs' nodes come first: node_of() may make one, and inputs need smaller numbers.
   std::vector<std::shared_ptr<Node>> below;
   below.reserve(inputs.size());
   for (const Tensor& input : inputs) below.push_back(input.defined() ? node_of(input) : nullptr);

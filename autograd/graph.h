@@ -1,4 +1,4 @@
-// What an operation needs to record itself: the pattern is
+// How an operation records itself. The pattern is
 //
 //   Tensor square(const Tensor& x) {
 //     Tensor y = ...;                                              // forward, on plain tensors
@@ -10,8 +10,8 @@
 //     return y;
 //   }
 //
-// A backward made of differentiable operations on dy, grad.input() and grad.output(), as this one, can be
-// differentiated itself: list the operation as Order::second. One that has a faster way for the usual case asks
+// A backward made of differentiable operations on dy, grad.input() and grad.output(), as this one, can itself be
+// differentiated: list the operation as Order::second. If a faster way exists for the usual case, choose it by
 // grad.create_graph().
 #pragma once
 
@@ -31,11 +31,11 @@ struct Node;
 struct Walk;
 class GradSink;
 
-/// Computes input gradients from dy, the gradient of the output (of the output's shape and dtype; contiguous, unless
-/// grad.create_graph()).
+/// Computes the gradients of the inputs from dy, the gradient of the output. dy has the output's shape and dtype, and
+/// is contiguous unless grad.create_graph().
 using BackwardFunction = std::function<void(const Tensor& dy, GradSink& grad)>;
 
-/// A tensor kept for backward, with the version it had. Holds the elements, not the graph that led to them.
+/// A tensor kept for backward, with its version at that time. Holds the elements, not the graph behind them.
 class Saved {
  public:
   explicit Saved(const Tensor& tensor) : tensor_(tensor.alias()), version_(tensor.version()) {}
@@ -47,38 +47,38 @@ class Saved {
   uint64_t version_;
 };
 
-/// Where an operation's backward puts the gradients of its inputs.
+/// Takes the gradients of the inputs from an operation's backward.
 class GradSink {
  public:
   GradSink(Node& node, const Walk& walk) : node_(node), walk_(walk) {}
 
-  /// Whether anything wants the gradient of this input; when not, do not compute it.
+  /// Whether the gradient of this input is needed. If not, do not compute it.
   bool needs(size_t input) const;
 
   struct Target {
     Tensor tensor;    ///< contiguous, of the input's shape and dtype
-    bool accumulate;  ///< add to what is there; else overwrite every element, which are not initialised
+    bool accumulate;  ///< true: add to the elements; false: overwrite every element, as none is initialised
   };
-  /// A buffer to compute the gradient straight into. Requires needs(input), and not create_graph().
+  /// A buffer to compute the gradient into. Requires needs(input), and not create_graph().
   Target target(size_t input);
-  /// The same, with zeros when nothing was there: for a backward that only knows how to add.
+  /// As target(), but with zeros if nothing was there: for a backward that can only add.
   Tensor zeroed_target(size_t input);
-  /// Adds a gradient computed elsewhere; one of a shape that the input was broadcast to is summed down. The sink may
-  /// keep the handle, so do not write to `gradient` afterwards. Does nothing unless needs(input).
+  /// Adds a finished gradient. If the input was broadcast, the gradient may have the broadcast shape: it is summed
+  /// down. The sink may keep the handle, so do not write to `gradient` afterwards. Does nothing unless needs(input).
   void add(size_t input, const Tensor& gradient);
 
-  /// Adds rows[j] to row index[j] of the gradient of an input; index comes from checked_index(). A leaf remembers which
-  /// rows were written (see row_grad()), so that clearing and updating need not visit the others.
+  /// Adds rows[j] to row index[j] of an input's gradient; index comes from checked_index(). A leaf remembers the
+  /// written rows (see row_grad()), so that clearing and updating can skip the others.
   void add_rows(size_t input, const Tensor& index, const Tensor& rows);
 
-  /// Whether the gradients will be differentiated: then they are to be computed by differentiable operations from dy,
-  /// input() and output(), and given to add().
+  /// Whether the gradients will be differentiated. If so, compute them by differentiable operations on dy, input() and
+  /// output(), and pass them to add().
   bool create_graph() const;
-  /// Whether gradients are handed out by gradients() rather than left in leaves by backward().
+  /// Whether gradients() returns the gradients; otherwise backward() leaves them in leaves.
   bool captures() const;
-  /// An input that was saved, in its place in the graph when create_graph() (else as Saved::get).
+  /// A saved input: as part of the graph if create_graph(), else as Saved::get.
   Tensor input(size_t input, const Saved& saved) const;
-  /// The operation's own result, likewise.
+  /// The operation's saved result: as part of the graph if create_graph(), else as Saved::get.
   Tensor output(const Saved& saved) const;
 
   const char* op() const;
@@ -90,12 +90,13 @@ class GradSink {
   const Walk& walk_;
 };
 
-/// Whether an operation on these inputs has to record itself. Undefined ones do not count.
+/// Whether an operation on these inputs must record itself. Undefined inputs do not count.
 bool recording(std::span<const Tensor> inputs);
 inline bool recording(std::initializer_list<Tensor> inputs) {
   return recording(std::span<const Tensor>(inputs.begin(), inputs.size()));
 }
-/// Hangs the graph's next node on `output`, which no other operation has recorded. Inputs keep their order in the sink.
+/// Makes `output` the result of a new node. No other operation may have recorded it. The sink numbers the inputs in
+/// this order.
 void record(OpName op, Tensor& output, std::span<const Tensor> inputs, BackwardFunction backward);
 inline void record(OpName op, Tensor& output, std::initializer_list<Tensor> inputs, BackwardFunction backward) {
   record(op, output, std::span<const Tensor>(inputs.begin(), inputs.size()), std::move(backward));

@@ -13,10 +13,10 @@
 
 namespace qing {
 
-/// A gradient being summed. `valid` false: nothing yet, whatever memory `tensor` has. `shared`: others may hold the
-/// same tensor, so it must not be written. `rows`, if not null: every other row of `tensor` is zero, valid or not, as
-/// long as the tensor has the version it had then; ascending. `lent`: the memory is somebody's who may write it, so
-/// rows are not tracked.
+/// A gradient being summed. `valid`: false as long as nothing has been added, even if `tensor` has memory. `shared`:
+/// others may hold the same tensor, so it must not be written. `rows`: if not null, ascending; every other row of
+/// `tensor` is zero, even if not valid, as long as the tensor's version equals `version`. `lent`: the owner of the
+/// memory may write it, so rows are not tracked.
 struct GradSlot {
   Tensor tensor;
   bool valid = false;
@@ -33,20 +33,20 @@ struct Node : std::enable_shared_from_this<Node> {
   Order differentiable = Order::first;
   bool leaf = true;
   bool released = false;  // backward has run and freed what it needs
-  bool retain = false;    // keeps its gradient although it is no leaf
+  bool retain = false;    // keeps its gradient although it is not a leaf
   Shape shape;
   DType dtype = DType::f32;
-  // Grows with every node of the process: inputs have smaller numbers, so descending order is a topological one.
+  // Increases with every node of the process. Inputs have smaller numbers, so descending order is topological.
   uint64_t order = 0;
   std::vector<std::shared_ptr<Node>> inputs;  // null where no gradient is wanted
   BackwardFunction backward;
 
-  GradSlot grad;     // what grad() gives
-  GradSlot pending;  // of the walk under way, until this node has run
+  GradSlot grad;     // the gradient that grad() returns
+  GradSlot pending;  // the gradient in the current walk, until this node has run
   std::vector<std::pair<uint64_t, GradientHook>> hooks;
 
   uint64_t visit = 0;   // the last walk that reached this node
-  uint64_t useful = 0;  // the last walk that looks for the gradient of this node or of one below it
+  uint64_t useful = 0;  // the last walk that needs the gradient of this node or of one below it
 
   Node() = default;
   Node(const Node&) = delete;
@@ -57,18 +57,18 @@ struct Node : std::enable_shared_from_this<Node> {
 /// One run of the engine.
 struct Walk {
   uint64_t id = 0;
-  bool create_graph = false;  // gradients are differentiable themselves
-  bool capture = false;       // gradients of `wanted` are handed out, and leaves are left alone
+  bool create_graph = false;  // gradients are differentiable
+  bool capture = false;       // return the gradients of `wanted`, and leave leaves alone
   std::unordered_map<const Node*, Tensor> wanted{};
 };
 
-/// A view's history follows from its base's: when a recorded write has given the base another node, node_of() replaces
-/// that of the view.
+/// A view's history follows its base's. When a recorded write gives the base a new node, node_of() replaces the view's
+/// node.
 struct GradMeta final : AutogradMeta {
-  std::shared_ptr<Node> node;  // null for a view made under NoGradGuard of a recorded tensor
-  uint64_t base_order = 0;     // of the base's node when `node` was made; 0 without a base or a node of it
-  // The history cannot follow the base's: a view made under NoGradGuard, or a result of an operation that is no view
-  // but shares memory with an input.
+  std::shared_ptr<Node> node;  // null for a view of a recorded tensor that was made under NoGradGuard
+  uint64_t base_order = 0;     // the order of the base's node when `node` was made; 0 without such a node
+  // True if the history cannot follow the base's: for a view made under NoGradGuard, and for the result of an operation
+  // that is no view but shares memory with an input.
   bool fixed = false;
 
   // The members of Tensor of the same names: see autograd/ops/views.h and autograd/ops/in_place.cpp.
@@ -93,14 +93,14 @@ struct GradMeta final : AutogradMeta {
   void overwrite(const char* op, Tensor& x, const std::function<void(Tensor&)>& write) const override;
 };
 
-/// The metadata of the tensor itself, or null.
+/// The tensor's own metadata, or null.
 inline GradMeta* meta_of(const Tensor& tensor) { return static_cast<GradMeta*>(tensor.autograd_meta()); }
-/// The node of a tensor, or null. That of a view whose base has been written since is made anew, so the first use of a
-/// view after such a write is not for two threads at a time. AutogradError if that is not possible: see GradMeta.
+/// The tensor's node, or null. If the base of a view has been written since, the view gets a new node. So the first use
+/// of a view after such a write is not thread-safe. AutogradError if no new node can be made: see GradMeta.
 std::shared_ptr<Node> node_of(const Tensor& tensor);
 /// Makes `tensor` the result of `node`.
 void hang(Tensor& tensor, std::shared_ptr<Node> node);
-/// The same, in place of the node that `tensor` was the result of: what retain_grad() asked for holds for the new one.
+/// Replaces the node that `tensor` was the result of. The new node retains its gradient if the old one did.
 void replace_node(Tensor& tensor, std::shared_ptr<Node> node);
 
 }  // namespace qing

@@ -1,5 +1,5 @@
-// The names of every differentiable operation, in one list. Recording an operation that is not listed does not compile,
-// and neither does the gradient test while a listed one has no sample.
+// The names of all differentiable operations. An operation that is not listed here cannot be recorded: it does not
+// compile. The gradient test does not compile while a listed operation has no sample.
 #pragma once
 
 #include <array>
@@ -8,8 +8,8 @@
 
 namespace qing {
 
-/// How often an operation can be differentiated. `second`: its backward is itself made of differentiable operations
-/// when GradSink::create_graph() asks for it.
+/// How often an operation can be differentiated. `second`: when GradSink::create_graph() asks for it, the backward
+/// itself consists of differentiable operations.
 enum class Order : uint8_t { first, second };
 
 struct OpInfo {
@@ -192,7 +192,7 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"checkpoint", kFirst},
 });
 
-/// The name of an operation. A literal is checked against kOps by the compiler; operations defined outside qing use
+/// The name of an operation. The compiler checks a literal against kOps. Operations defined outside qing use
 /// OpName::custom.
 class OpName {
  public:

@@ -1,7 +1,7 @@
-// Every differentiable operation, by family. They take and give f32 or f64 tensors, check shapes and dtypes
-// (ShapeError, DTypeError, IndexError, ValueError naming the operation), record a graph when an input requires a
-// gradient, and give the same bits for any number of threads. Forward and backward of each stand side by side in
-// autograd/ops/.
+// All differentiable operations, by family. They take and return f32 or f64 tensors. They check shapes and dtypes
+// (ShapeError, DTypeError, IndexError, ValueError naming the operation) and record a graph when an input requires a
+// gradient. Bits do not depend on the number of threads. Thread-safe as Tensor is. Forward and backward of each
+// operation are in one file of autograd/ops/.
 #pragma once
 
 #include <qing/autograd/ops/attention.h>

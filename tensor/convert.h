@@ -1,4 +1,4 @@
-// One number from one element type to another: what Tensor::to and copy_from do to each element.
+// Conversion of one number between element types, as Tensor::to and copy_from do for each element.
 #pragma once
 
 #include <cmath>
@@ -11,9 +11,9 @@ namespace qing {
 
 template <class T> inline constexpr bool is_short_float = std::is_same_v<T, Half> || std::is_same_v<T, BFloat16>;
 
-/// `from` as a To. Floating results are rounded once, to nearest even. Integers of a floating number are cut to the
-/// nearest end of To's range and are 0 for NaN. Integers of a wider integer wrap modulo 2^bits. As bool anything but 0
-/// is true.
+/// Converts `from` to To. Floating results are rounded once, to nearest even. A floating number becomes an integer by
+/// dropping its fraction; numbers out of range give the nearest end of the range, NaN gives 0. A wider integer wraps
+/// modulo 2^bits. As bool, every number but 0 is true.
 template <class To, class From> To convert(From from) {
   if constexpr (std::is_same_v<To, From>) {
     return from;

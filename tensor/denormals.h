@@ -7,8 +7,8 @@
 
 namespace qing {
 
-/// While it lives, this thread's SSE and AVX arithmetic takes denormals for zero and gives zero for them. Does nothing
-/// on other processors.
+/// While it lives, this thread's SSE and AVX arithmetic flushes denormal operands and results to zero. Does nothing on
+/// other processors.
 class FlushDenormals {
  public:
   FlushDenormals() {
@@ -32,7 +32,7 @@ class FlushDenormals {
 #endif
 };
 
-/// The opposite, for a region within: copies and comparisons see denormals for what they are.
+/// The opposite, for a region inside: copies and comparisons must keep denormals.
 class KeepDenormals {
  public:
   KeepDenormals() {

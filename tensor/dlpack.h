@@ -1,6 +1,7 @@
-// Tensors to and from other libraries in one process, without a copy: the DLPack protocol
+// Exchange of tensors with other libraries in one process, without a copy: the DLPack protocol
 // (https://dmlc.github.io/dlpack/latest/c_api.html), versions 0.8 (ManagedTensor) and 1.0 (ManagedTensorVersioned). The
-// structs lie in memory as those of <dlpack/dlpack.h> do, which need not be installed: cast their pointers.
+// structs have the memory layout of those in <dlpack/dlpack.h>, so pointers can be cast. That header need not be
+// installed.
 #pragma once
 
 #include <cstdint>
@@ -55,14 +56,14 @@ struct ManagedTensorVersioned {
   TensorView tensor;
 };
 
-/// Hands out a tensor; it lives until the receiver calls the deleter. The caller owns what is returned.
+/// Exports a tensor. It lives until the receiver calls the deleter. The caller owns the returned struct.
 ManagedTensor* to_dlpack(const Tensor& tensor);
 ManagedTensorVersioned* to_dlpack_versioned(const Tensor& tensor);
 
-/// A tensor over the memory of `managed`, whose deleter is called when the last tensor on it goes; memory marked as
-/// read-only is copied instead, since a Tensor can be written. ValueError for a null pointer, memory that is not the
-/// CPU's or not aligned, another major version, bools that are neither 0 nor 1; DTypeError for a type qing does not
-/// support, or vectors (lanes); ShapeError for negative sizes. After an error `managed` is still the caller's.
+/// A tensor over the memory of `managed`. When the last tensor on it goes, the deleter is called. Read-only memory is
+/// copied, since a Tensor can be written. ValueError for a null pointer, memory that is not on the CPU or not aligned,
+/// another major version, and bools that are neither 0 nor 1. DTypeError for an unsupported type and for vectors
+/// (lanes). ShapeError for negative sizes. After an error the caller still owns `managed`.
 Tensor from_dlpack(ManagedTensor* managed);
 Tensor from_dlpack(ManagedTensorVersioned* managed);
 

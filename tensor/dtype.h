@@ -1,4 +1,5 @@
-// Element types. f32 and f64 compute and differentiate; i32, i64, u8 and boolean index; f16, bf16 and i8 store.
+// Element types. f32 and f64 are for computing and differentiating; i32, i64, u8 and boolean for indexing; f16, bf16
+// and i8 for storage.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +22,8 @@ Half to_half(float f);
 Half to_half(double d);
 BFloat16 to_bfloat16(float f);
 BFloat16 to_bfloat16(double d);
-/// An inexact result gets an odd last bit, so that rounding it once more, to a type of at least two bits less, gives
-/// what rounding the exact value would (Boldo & Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+/// Rounds so that an inexact result has an odd last bit. Rounding it again, to a type of at least two bits less, then
+/// gives the correctly rounded exact value (Boldo & Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
 float round_to_odd(double d);
 double round_to_odd(int64_t i);
 

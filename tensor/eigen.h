@@ -1,5 +1,5 @@
 // Eigen's matrices and qing's tensors over the same memory, without a copy. Header-only, so that qing itself does not
-// need Eigen. Element types are float, double, int32_t, int64_t, uint8_t, int8_t and bool.
+// depend on Eigen. Element types are float, double, int32_t, int64_t, uint8_t, int8_t and bool.
 #pragma once
 
 #include <Eigen/Core>
@@ -18,8 +18,9 @@ using EigenMatrix = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, 
 template <class T>
 using EigenVector = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>, Eigen::Unaligned, Eigen::InnerStride<>>;
 
-/// A 2-D tensor of any strides as a matrix; a 1-D one as a column. The map does not keep the tensor's memory alive, and
-/// writing through it does not bump the tensor's version. ShapeError for other ranks, DTypeError if T is not its type.
+/// A 2-D tensor of any strides as a matrix, or a 1-D one as a column. The map does not keep the tensor's memory alive.
+/// Writing through it does not bump the tensor's version. ShapeError for other ranks, DTypeError if T is not the
+/// tensor's type.
 template <class T> EigenMatrix<T> as_eigen(const Tensor& tensor) {
   if (tensor.dim() != 1 && tensor.dim() != 2) {
     throw ShapeError("as_eigen: a matrix of shape " + to_string(tensor.shape()) + "; reshape it to 1 or 2 dimensions");
@@ -30,7 +31,7 @@ template <class T> EigenMatrix<T> as_eigen(const Tensor& tensor) {
                         {strides[0], matrix ? strides[1] : 1});
 }
 
-/// A 1-D tensor of any stride as a column vector; otherwise as as_eigen.
+/// A 1-D tensor of any stride as a column vector (ShapeError for other ranks); otherwise as as_eigen.
 template <class T> EigenVector<T> as_eigen_vector(const Tensor& tensor) {
   if (tensor.dim() != 1) {
     throw ShapeError("as_eigen_vector: a vector of shape " + to_string(tensor.shape()) + "; reshape it to 1 dimension");
@@ -51,10 +52,9 @@ template <class M> Tensor wrap_eigen(M& matrix, std::function<void()> release) {
 
 }  // namespace detail
 
-/// A tensor over a matrix's memory: [rows, columns], or [n] for what is a vector at compile time. A Matrix or Array
-/// that is moved in is kept by the tensor. Anything else (an lvalue, a Map, a Block) is only referred to: it must
-/// outlive the tensor and every view of it, and not be resized. Constant matrices are not accepted: tensors can be
-/// written.
+/// A tensor over a matrix's memory: [rows, columns], or [n] for a compile-time vector. The tensor keeps a Matrix or
+/// Array that is moved in. Anything else (an lvalue, a Map, a Block) is only referenced: it must outlive the tensor and
+/// its views, and must not be resized. Constant matrices are refused, since tensors can be written.
 template <class M> Tensor from_eigen(M&& matrix) {
   using Plain = std::remove_reference_t<M>;
   static_assert(!std::is_const_v<Plain>, "a tensor can be written, so it cannot wrap a constant matrix");

@@ -1,4 +1,4 @@
-// Reading files whole or in pieces, atomic writing, and getting names to the disk.
+// Reading files whole or in pieces, atomic writing, and making file names durable. Not thread-safe for one FileReader.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +16,11 @@ class FileReader {
   ~FileReader();
   FileReader(const FileReader&) = delete;
   FileReader& operator=(const FileReader&) = delete;
-  /// Fills `into` from its front and returns how many bytes there are: 0 at the end of the file only.
+  /// Fills `into` from its front. Returns the number of bytes, which is 0 only at the end of the file.
   size_t read(std::span<char> into);
-  /// Fills all of `into`. DataError when the file ends before.
+  /// Fills all of `into`. DataError if the file ends first.
   void read_exactly(std::span<char> into);
-  size_t size() const { return size_; }  ///< In bytes, when it was opened; 0 for a pipe or a device.
+  size_t size() const { return size_; }  ///< In bytes, when the file was opened; 0 for a pipe or a device.
 
  private:
   std::filesystem::path path_;
@@ -29,8 +29,8 @@ class FileReader {
 };
 
 inline constexpr size_t kMaxWholeFile = size_t{1} << 30;
-/// The content. IoError with the path and the system's reason, or when there are more than `most` bytes: endless
-/// devices and sparse files do not fill the memory.
+/// The content of a file. IoError with the path and the system's reason, or if there are more than `most` bytes:
+/// endless devices and sparse files must not fill the memory.
 std::string read_file(const std::filesystem::path& path, size_t most = kMaxWholeFile);
 /// Writes the parts in order to a temporary file in the same folder, fsyncs, renames over `path`, fsyncs the folder.
 /// On failure (IoError) `path` is as it was and the temporary file is gone.
@@ -39,7 +39,7 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
   write_file_atomically(path, std::span(&content, 1));
 }
 
-/// Brings the names in a folder to the disk, as far as its file system can. IoError when it cannot be opened.
+/// Makes the names in a folder durable, as far as its file system can. IoError if the folder cannot be opened.
 void sync_folder(const std::filesystem::path& path);
 
 }  // namespace qing

@@ -1,4 +1,4 @@
-// What every in-place operation checks first.
+// Checks that every in-place operation makes first.
 #pragma once
 
 #include <qing/tensor/tensor.h>
@@ -11,11 +11,11 @@ inline const AutogradMeta* recorder_of(const Tensor& target, const Tensor& opera
   return own != nullptr ? own : operand.recorder();
 }
 
-/// ValueError naming `op` if elements of the tensor share memory, so that a write to one would be a write to another.
+/// ValueError naming `op` if elements of the tensor share memory: a write to one would change another.
 void check_writable(const Tensor& tensor, const char* op);
 
-/// `operand` broadcast to target's shape, in memory that writing target element by element cannot spoil: a copy where
-/// the two overlap otherwise than element on element. ShapeError if it does not broadcast.
+/// `operand` broadcast to target's shape, safe to read while target is written element by element. It is a copy if the
+/// two overlap in any way but element on element. ShapeError if it does not broadcast.
 Tensor operand_for(const Tensor& target, const Tensor& operand);
 
 }  // namespace qing

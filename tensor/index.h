@@ -1,4 +1,4 @@
-// NumPy's basic indexing: what may stand between the brackets of x[{0, Slice(1, 5, 2), Ellipsis, NewAxis}].
+// NumPy's basic indexing: the entries between the brackets of x[{0, Slice(1, 5, 2), Ellipsis, NewAxis}].
 #pragma once
 
 #include <concepts>
@@ -8,8 +8,8 @@
 
 namespace qing {
 
-/// start:stop:step of Python, with its clamping and negative positions; std::nullopt is what Python leaves out; step is
-/// positive.
+/// Python's start:stop:step, with its clamping and negative positions. std::nullopt stands for an omitted bound. step
+/// is positive.
 struct Slice {
   std::optional<int64_t> start, stop;
   int64_t step = 1;
@@ -24,11 +24,11 @@ struct NewAxisTag {};
 inline constexpr EllipsisTag Ellipsis;  ///< As many whole dimensions as the other indices leave.
 inline constexpr NewAxisTag NewAxis;    ///< A new dimension of size 1.
 
-/// One entry: an integer takes one position and removes the dimension, negative ones count from the back.
+/// One entry. An integer takes one position and removes the dimension; a negative one counts from the back.
 class Index {
  public:
   template <std::integral T>
-  requires(!std::same_as<T, bool>)  // NumPy's x[True] is a mask, another thing
+  requires(!std::same_as<T, bool>)  // NumPy's x[True] is a mask, not a position
       Index(T position)
       : value_(static_cast<int64_t>(position)) {}
   Index(Slice slice) : value_(slice) {}

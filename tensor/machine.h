@@ -1,6 +1,5 @@
-// What this machine can do at best, measured: the roofs that kernels are compared with. Everything here runs on
-// num_threads() threads and takes a fraction of a second; not thread-safe in the sense that two measurements at once
-// disturb each other.
+// Measures the peak rates of this machine, to compare kernels with. Every function runs on num_threads() threads for a
+// fraction of a second. Run one at a time: concurrent measurements disturb each other.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +9,21 @@
 
 namespace qing {
 
-/// The CPU's name as the system has it, or "unknown".
+/// The CPU's name according to the system, or "unknown".
 std::string cpu_name();
 
-/// f32 operations a second (a fused multiply-add counts as two), the best of several short runs of independent chains
-/// on registers with the vectors of `isa`. ValueError if this CPU lacks it.
+/// The peak rate in f32 operations per second; a fused multiply-add counts as two. It is the best of several short runs
+/// of independent chains in registers, with the vectors of `isa`. ValueError if this CPU lacks it.
 double fma_peak(kernels::Isa isa);
 
-/// How a loop uses memory: arrays that are read, that are read and written in place, and that are only written.
+/// A loop's use of memory: the numbers of arrays that are read, read and written in place, and only written.
 struct Streams {
   int reads = 0, updates = 0, writes = 0;
 };
-/// Bytes a second that loads and stores move (an update counts twice) when the arrays have `bytes` together and nothing
-/// is computed: the best of several passes. The arrays are not much larger than caches when `bytes` is not. Pure writes
-/// go through the caches or around them, whichever is faster. ValueError without any stream, or for fewer bytes than a
-/// block of 4096 for each thread and stream.
+/// The bandwidth of loads and stores in bytes per second, when the arrays together have `bytes` and nothing is
+/// computed; an update counts twice. It is the best of several passes. Arrays of a small `bytes` stay in caches. Pure
+/// writes go through the caches or around them, whichever is faster. ValueError without streams, or if `bytes` is less
+/// than a block of 4096 for each thread and stream.
 double memory_bandwidth(const Streams& streams, int64_t bytes);
 
 }  // namespace qing

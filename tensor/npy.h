@@ -1,6 +1,6 @@
-// NumPy's .npy files (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html), versions 1.0, 2.0
-// and 3.0. Reading treats the file as hostile and checks the header against the file's size before it reads data. bf16
-// has no name in the format and is refused.
+// NumPy's .npy files (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html), versions 1.0, 2.0 and
+// 3.0. The reader trusts no file: it checks the header against the file's size before it reads data. The format has no
+// name for bf16, so bf16 is refused.
 #pragma once
 
 #include <filesystem>
@@ -9,15 +9,14 @@
 
 namespace qing {
 
-/// The array of a regular file as a contiguous tensor. Fortran order is rearranged, big-endian numbers are swapped and
-/// any byte but 0 is true. The dtype can be spelled in every way that NumPy has for the dtypes of qing: "<f4", "f4",
-/// "|f4", ">f4", "f", "float32". Stricter than NumPy: the header's keys stand once, its sizes are decimal numbers, its
-/// strings have no escapes, it has no comments, and nothing follows the array. DataError naming the path and what is
-/// wrong: no .npy file, a malformed or too long header, a dtype that qing does not support, a size that does not fit
-/// the shape; IoError if unreadable.
+/// The array of a regular file as a contiguous tensor. Fortran order is rearranged, big-endian numbers are swapped, and
+/// in bools every byte but 0 is true. All of NumPy's spellings of qing's dtypes are accepted: "<f4", "f4", "|f4",
+/// ">f4", "f", "float32". Stricter than NumPy: each key of the header occurs once, sizes are decimal, strings have no
+/// escapes, there are no comments, and nothing follows the array. DataError names the path and the fault: no .npy file,
+/// a malformed or too long header, an unsupported dtype, a size that does not fit the shape. IoError if unreadable.
 Tensor load_npy(const std::filesystem::path& path);
 
-/// Writes the tensor in C order, atomically: IoError leaves an existing file as it was. DTypeError for bf16.
+/// Writes the tensor in C order, atomically: after an IoError an existing file is unchanged. DTypeError for bf16.
 void save_npy(const std::filesystem::path& path, const Tensor& tensor);
 
 }  // namespace qing

@@ -1,4 +1,4 @@
-// What becomes of a Scalar in an operation; the rules are stated at Scalar. For .cpp files; not a public header.
+// How operations treat a Scalar; Scalar states the rules. For .cpp files; not a public header.
 #pragma once
 
 #include <optional>
@@ -12,17 +12,17 @@ namespace qing {
 
 std::string to_string(const Scalar& value);
 
-/// The number modulo 2^64; none if it is a fraction, infinite or NaN.
+/// The number modulo 2^64. None if it is a fraction, infinite or NaN.
 std::optional<uint64_t> modulo_2_64(const Scalar& value);
 
-/// −1, 0 or 1 as an integer is less than, equal to or greater than b, which is not NaN.
+/// −1, 0 or 1 if a is less than, equal to or greater than b, which is not NaN.
 int order(int64_t a, const Scalar& b);
 bool is_nan(const Scalar& value);
 
 /// Throws ValueError: `op` cannot put the number into an element of the dtype.
 [[noreturn]] void refuse_to_store(const Scalar& value, DType dtype, const char* op);
 
-/// The element that is set to the number.
+/// The value of an element that is set to the number. ValueError if T does not hold it.
 template <class T> T stored_as(const Scalar& value, const char* op) {
   if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
     const double number = value.to_double();
@@ -38,14 +38,14 @@ template <class T> T stored_as(const Scalar& value, const char* op) {
   }
 }
 
-/// A tensor without dimensions that holds the number as elements are set to it.
+/// A tensor without dimensions that holds the number, converted as by stored_as.
 Tensor stored_scalar(const Scalar& value, DType dtype, const char* op);
 
 /// A tensor without dimensions that stands for the number in arithmetic: rounded to a floating dtype, or modulo 2^bits.
-/// None if the dtype is an integer one and the number is not.
+/// None if the dtype is an integer one but the number is no integer.
 std::optional<Tensor> arithmetic_scalar(const Scalar& value, DType dtype);
 
-/// x[..] = value; errors begin with `op`.
+/// Sets all elements of x to the number. Errors begin with `op`.
 void fill_with(Tensor& x, const Scalar& value, const char* op);
 
 }  // namespace qing

@@ -1,4 +1,4 @@
-// Walks tensors of one shape and any strides together: what every elementwise loop over views stands on.
+// Walks several tensors of one shape and any strides together. Every elementwise loop over views uses it.
 #pragma once
 
 #include <array>
@@ -22,15 +22,15 @@ struct Run {
 };
 
 /// Calls body for runs that cover `shape` once, in parallel and in no particular order. `operands` are the strides of
-/// up to kMaxOperands tensors of that shape (0 where broadcast). Dimensions are merged where all operands allow, sorted
-/// by the first operand's strides, and walked in square tiles when another operand lies across it, so that a transposed
-/// copy reads whole cache lines. Denormal numbers are kept as they are.
+/// up to kMaxOperands tensors of that shape (0 where broadcast). Dimensions are merged where all operands allow, and
+/// sorted by the first operand's strides. If another operand is dense along another dimension, the walk is in square
+/// tiles, so that a transposed copy reads whole cache lines. Denormal numbers are kept.
 void for_each_run(const Shape& shape, std::initializer_list<const Strides*> operands,
                   const std::function<void(const Run&)>& body);
 
-/// Copies a tensor of `shape` to other memory, or to the same places, if one of two fast ways applies: rows that lie
-/// densely in both are copied whole; f32 and f64 that lie across each other are turned in blocks of registers. False,
-/// with nothing done, otherwise.
+/// Copies a tensor of `shape` to other memory, or to the same places, if a fast way applies: rows that are dense in
+/// both are copied whole; transposed f32 and f64 are copied in register blocks. Otherwise returns false and does
+/// nothing.
 bool copy_by_blocks(const Shape& shape, DType dtype, std::byte* to, const Strides& to_strides, const std::byte* from,
                     const Strides& from_strides);
 

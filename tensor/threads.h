@@ -1,4 +1,5 @@
-// Threads for computing, on top of OpenMP. Results of every kernel are bitwise equal for any number of threads.
+// Threads for computing, based on OpenMP. Every kernel gives the same bits for any number of threads. All functions are
+// thread-safe.
 //
 // The number of threads comes from the first of these that is given:
 //   1. set_num_threads(), or --threads of a command,
@@ -10,9 +11,8 @@
 // at the first use.
 //
 // fork(): the child can compute, on as many threads as its parent. The forking thread's OpenMP threads end before the
-// fork and both processes start new ones when they need them. A child that was forked inside a body of parallel_for has
-// to call exec or _exit. Objects with threads of their own (nn::DataLoader with workers, serve::Server) stay with the
-// parent.
+// fork, and both processes start new ones when they need them. A child forked inside a body of parallel_for must call
+// exec or _exit. Objects with their own threads (nn::DataLoader with workers, serve::Server) stay in the parent.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@
 
 namespace qing {
 
-int num_threads();                  ///< That operations called from this thread may use.
+int num_threads();                  ///< The most threads that operations called from this thread may use.
 void set_num_threads(int threads);  ///< For all threads; ValueError if < 1.
 
 /// Starts a thread that runs body() and may use all usable CPUs (item 4 above). A std::thread inherits the affinity
@@ -29,8 +29,8 @@ void set_num_threads(int threads);  ///< For all threads; ValueError if < 1.
 /// std::system_error when the system has no thread left; an exception that leaves body ends the program.
 std::thread start_thread(std::function<void()> body);
 
-/// While it lives, operations called from this thread use at most so many threads: for programs that compute several
-/// things at once. The innermost counts. ValueError if < 1.
+/// While it lives, operations called from this thread use at most this many threads: for programs that compute several
+/// things at once. The innermost limit counts. ValueError if < 1.
 class ThreadLimit {
  public:
   explicit ThreadLimit(int most);
@@ -42,9 +42,9 @@ class ThreadLimit {
   int before_;
 };
 
-/// Calls body(begin, end) over disjoint ranges that cover [0, n), in parallel when n > grain. Ranges are multiples of
-/// `grain` (but the last), so a body that treats each grain alike gives the same bits for any number of threads.
-/// The first exception thrown by a body is rethrown here.
+/// Calls body(begin, end) for disjoint ranges that cover [0, n), in parallel if n > grain. Ranges are multiples of
+/// `grain`, except the last. So a body that treats every grain alike gives the same bits for any number of threads.
+/// Rethrows the first exception of a body.
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 
 }  // namespace qing

@@ -1,4 +1,4 @@
-// Arithmetic that is defined for every operand: integers wrap around as two's complement, floating numbers round.
+// Arithmetic that is defined for all operands: integers wrap in two's complement, floating numbers round.
 #pragma once
 
 #include <cstdint>

@@ -11,7 +11,7 @@
 namespace qing {
 namespace {
 
-// Leaves of their own on the same elements.
+// New leaves on the elements of the inputs.
 std::vector<Tensor> leaves_of(const std::vector<Tensor>& inputs) {
   std::vector<Tensor> leaves;
   for (const Tensor& input : inputs) {
@@ -32,7 +32,7 @@ std::vector<Tensor> gradients_or_zeros(const Tensor& y, const std::vector<Tensor
   return found;
 }
 
-// The derivative of every element of y by x, as [y.numel(), x.numel()].
+// The derivatives of all elements of y with respect to x: [y.numel(), x.numel()].
 Tensor rows_of_derivatives(const Tensor& y, const Tensor& x) {
   Tensor rows = Tensor::zeros({y.numel(), x.numel()}, x.dtype());
   for (int64_t i = 0; i < y.numel(); ++i) {
@@ -73,7 +73,7 @@ JvpResult jvp(const TensorFunction& function, const std::vector<Tensor>& inputs,
   const EnableGradGuard guard;
   const std::vector<Tensor> leaves = leaves_of(inputs);
   const Tensor y = function(leaves);
-  // Any u does: what is taken is the derivative by it.
+  // Any u will do, since only the derivative with respect to u is used.
   Tensor u = zeros_like(y);
   set_requires_grad(u);
   const std::vector<Tensor> product = gradients_or_zeros(y, leaves, {.create_graph = true, .gradient = u});

@@ -51,7 +51,7 @@ GradcheckResult gradcheck(const TensorFunction& function, std::vector<Tensor> in
       elements[i] = at;
       const double numeric = (above - below) / (2 * h), exact = analytic.span<double>()[i];
       const double error = std::abs(exact - numeric) / std::max({1.0, std::abs(exact), std::abs(numeric)});
-      // Written so that NaN counts as the worst.
+      // This form makes NaN the worst error.
       if (!(error <= result.worst)) {
         result.worst = error;
         result.message = fmt::format("input {} of shape {}, element {}: backward gives {}, central difference {}", n,
@@ -67,7 +67,7 @@ GradcheckResult gradgradcheck(const TensorFunction& function, std::vector<Tensor
                               const GradcheckOptions& options) {
   const Tensor y = function(inputs);
   Generator rng(options.seed);
-  rng.next_stream();  // gradcheck's own cotangent is another one
+  rng.next_stream();  // gradcheck's own cotangent must differ
   Tensor cotangent = Tensor::empty(y.shape(), DType::f64);
   rng.fill_normal(cotangent, 0, 1);
   set_requires_grad(cotangent);
@@ -79,7 +79,7 @@ GradcheckResult gradgradcheck(const TensorFunction& function, std::vector<Tensor
         for (const Tensor& input : in) {
           if (requires_grad(input)) wanted.push_back(input);
         }
-        // Differences are taken without recording; the first gradient has to be all the same.
+        // Differences are taken without recording, but the first gradient still needs it.
         const EnableGradGuard guard;
         return flatten(
             gradients(function(in), wanted, {.create_graph = true, .allow_unused = true, .gradient = all.back()}),

@@ -22,16 +22,15 @@ struct GradcheckResult {
   std::string message;  ///< names the worst input and element
 };
 
-/// Compares the gradients that backward() gives for L = Σ u∘f(inputs), u a random cotangent, with central differences
-/// in every element of every f64 input that requires a gradient. A plain sum would not do: softmax and norms have
-/// outputs whose sum is constant. `function` must give the same result for the same inputs. Writes inputs in place and
-/// restores them. Cost: two evaluations an element.
+/// Compares the gradients of L = Σ u∘f(inputs), u a random cotangent, with central differences. Checks every element of
+/// every f64 input that requires a gradient. A plain sum would not do: outputs of softmax and norms have a constant
+/// sum. `function` must give the same result for the same inputs. Writes inputs in place and restores them. Cost: two
+/// evaluations per element.
 GradcheckResult gradcheck(const TensorFunction& function, std::vector<Tensor> inputs,
                           const GradcheckOptions& options = {});
 
-/// gradcheck of the function's own gradients: of (inputs, u) ↦ d(Σ u∘f)/d(inputs), end to end, u being an input too. It
-/// finds a wrong second derivative, and one that the backward does not record. AutogradError when an operation has
-/// none.
+/// gradcheck of the function's gradients: of (inputs, u) ↦ d(Σ u∘f)/d(inputs), flattened, where u is an input too.
+/// Finds wrong second derivatives, and ones that the backward does not record. AutogradError if an operation has none.
 GradcheckResult gradgradcheck(const TensorFunction& function, std::vector<Tensor> inputs,
                               const GradcheckOptions& options = {});
 

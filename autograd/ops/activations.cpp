@@ -19,7 +19,7 @@ namespace {
 
 Tensor slope_of_sigmoid(const Tensor& y) { return sub(y, square(y)); }
 
-// 1 where x > bound, else 0: no gradient passes through it.
+// 1 where x > bound, else 0. No gradient passes through it.
 Tensor is_above(const Tensor& x, double bound) {
   return map(
       "is_above", [bound](auto v) { return v > static_cast<decltype(v)>(bound); }, x.alias());
@@ -27,7 +27,7 @@ Tensor is_above(const Tensor& x, double bound) {
 
 Tensor scaled_elu(OpName name, const Tensor& x, double alpha, double scale, double input_scale) {
   const auto slope = [=](const Tensor& x, const Tensor&) {
-    // Above 0 the exponential could be infinite, and its gradient NaN.
+    // For x > 0 the exponential could be infinite, and its gradient NaN.
     const Tensor below = clamp_max(x, 0);
     return where(is_above(x, 0), scale, mul(exp(mul(below, input_scale)), alpha * scale * input_scale));
   };
@@ -57,8 +57,8 @@ Tensor log_sigmoid(const Tensor& x) {
 }
 
 Tensor logit(const Tensor& x, std::optional<double> eps) {
-  // Parameters: the bounds, and the derivative beyond them. Without eps there is no function beyond 0 and 1. A negative
-  // eps is none, as in PyTorch.
+  // Parameters: the bounds, and the derivative outside them. Without eps the function is undefined outside [0, 1]. A
+  // negative eps counts as none, as in PyTorch.
   const bool bounded = eps && *eps >= 0;
   const double low = bounded ? *eps : 0, high = 1 - low,
                beyond = bounded ? 0 : std::numeric_limits<double>::quiet_NaN();

@@ -1,5 +1,5 @@
-// Activation functions, elementwise on tensors of any strides; results are contiguous. f32 or f64 (DTypeError). Names,
-// parameters and the derivative where there is none are PyTorch's (torch.nn.functional).
+// Activation functions, elementwise on tensors of any strides. Results are contiguous, of x's shape and dtype. f32 or
+// f64 (DTypeError). Names, parameters and the derivatives at kinks are PyTorch's (torch.nn.functional).
 #pragma once
 
 #include <optional>
@@ -10,8 +10,8 @@ namespace qing {
 
 Tensor sigmoid(const Tensor& x);      ///< 1/(1 + e^−x)
 Tensor log_sigmoid(const Tensor& x);  ///< ln sigmoid(x)
-/// ln(x/(1−x)), x first clamped to [eps, 1−eps] unless eps is negative. The gradient is 0 beyond the bounds, and that
-/// of the inside at them; without eps it is NaN below 0 and above 1.
+/// ln(x/(1−x)). Unless eps is negative or absent, x is first clamped to [eps, 1−eps]; the gradient is then 0 outside
+/// the bounds, and at them the one inside. Without eps it is NaN below 0 and above 1.
 Tensor logit(const Tensor& x, std::optional<double> eps = std::nullopt);
 
 Tensor relu(const Tensor& x);   ///< derivative 0 at 0
@@ -40,8 +40,8 @@ Tensor softshrink(const Tensor& x, double lambda = 0.5);  ///< towards 0 by lamb
 Tensor hardshrink(const Tensor& x, double lambda = 0.5);  ///< x, or 0 where |x| ≤ lambda
 Tensor threshold(const Tensor& x, double threshold, double value);  ///< x where x > threshold, else value
 
-/// a·sigmoid(b) (Dauphin et al. 2017) and silu(a)·b (Shazeer 2020), where a and b are the halves of x along `dim`.
-/// ShapeError if its size is odd.
+/// With a and b the halves of x along `dim`: a·sigmoid(b) (Dauphin et al. 2017). swiglu: silu(a)·b (Shazeer 2020).
+/// ShapeError if the size of `dim` is odd, IndexError if `dim` is out of range.
 Tensor glu(const Tensor& x, int64_t dim = -1);
 Tensor swiglu(const Tensor& x, int64_t dim = -1);
 

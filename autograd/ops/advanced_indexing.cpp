@@ -1,5 +1,5 @@
-// Indexing by tensors: the indexed dimensions are moved to the front and read as one, from which rows are picked, or at
-// which they are placed. index_select, index_add and index_copy know the gradients.
+// Indexing by tensors. The indexed dimensions are moved to the front and joined into one; rows of it are then picked or
+// placed. index_select, index_add and index_copy provide the gradients.
 #include <qing/autograd/ops/indexing.h>
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ Shape joined(const Shape& a, const Shape& b) {
   return all;
 }
 
-// Appends one index a dimension: a mask stands for as many as it has, the positions where it is true.
+// Appends one index per dimension of the mask: the positions where it is true.
 void append_mask(const Tensor& x, const Tensor& mask, std::vector<Tensor>& entries, const char* op) {
   const auto first = static_cast<int64_t>(entries.size());
   bool fits = mask.dim() >= 1 && first + mask.dim() <= x.dim();
@@ -37,7 +37,7 @@ void append_mask(const Tensor& x, const Tensor& mask, std::vector<Tensor>& entri
   for (int64_t d = 0; d < mask.dim(); ++d) entries.push_back(places.select(1, d).contiguous());
 }
 
-// As an index of [0, size): negative ones count from the back.
+// The index with negative entries, which count from the back, made positive.
 Tensor from_front(const Tensor& index, int64_t size, const char* op) {
   Tensor wrapped = index;
   if (index.dtype() == DType::i32 || index.dtype() == DType::i64) {
@@ -71,9 +71,9 @@ class Selection {
     order_.insert(order_.end(), others.begin(), others.end());
   }
 
-  const Tensor& rows() const { return rows_; }  // i64 [n]: which of the joined dimensions' elements
+  const Tensor& rows() const { return rows_; }  // i64 [n]: which elements of the joined dimension
 
-  // x as [elements of the indexed dimensions, the others...], and back.
+  // x as [elements of the indexed dimensions, other dimensions...], and back.
   Tensor fronted(const Tensor& x) const { return reshape(permute(x, order_), joined({count_}, rest_)); }
   Tensor restored(const Tensor& front, const Tensor& x) const {
     Shape apart;
@@ -85,14 +85,15 @@ class Selection {
     return permute(reshape(front, apart), inverse).contiguous();
   }
 
-  // The selection's shape: the indices' in place of the dimensions they stand for, in front if these are apart.
+  // The selection's shape: the indices' shape replaces the indexed dimensions if these are neighbours, and comes first
+  // otherwise.
   Shape shape() const {
     Shape all(rest_.begin(), rest_.begin() + picked_at_);
     all.insert(all.end(), picked_.begin(), picked_.end());
     all.insert(all.end(), rest_.begin() + picked_at_, rest_.end());
     return all;
   }
-  // Rows [n, the others...] as a selection, and back.
+  // Rows [n, other dimensions...] as a selection, and back.
   Tensor selected(const Tensor& picked) const {
     const Tensor apart = reshape(picked, joined(picked_, rest_));
     return picked_at_ == 0 ? apart : permute(apart, moved(true)).contiguous();
@@ -113,7 +114,7 @@ class Selection {
     rows_ = rows_.expand(picked_).reshape({numel_of(picked_)});
   }
 
-  // The order of dimensions that moves the indices' from the front to picked_at_, or back.
+  // The order of dimensions that moves the indices' dimensions from the front to picked_at_, or back.
   std::vector<int64_t> moved(bool in) const {
     const auto many = static_cast<int64_t>(picked_.size()), all = many + static_cast<int64_t>(rest_.size());
     std::vector<int64_t> order;
@@ -126,7 +127,7 @@ class Selection {
 
   std::vector<int64_t> order_;  // the indexed dimensions, then the others
   Tensor rows_;
-  Shape picked_, rest_;  // of the indices, broadcast; of the other dimensions
+  Shape picked_, rest_;  // the broadcast shape of the indices; the shape of the other dimensions
   int64_t count_ = 1, picked_at_ = 0;
 };
 

@@ -13,7 +13,7 @@ bool is_integer(DType dtype) {
   return dtype == DType::i32 || dtype == DType::i64 || dtype == DType::u8 || dtype == DType::i8;
 }
 
-// Floating numbers by the kernels, integers by themselves.
+// Kernels compute floating numbers, integer_binary integers.
 Tensor apply_any(Binary op, IntegerBinary integer, const Tensor& a, const Tensor& b, const char* name) {
   return is_integer(a.dtype()) && is_integer(b.dtype()) ? integer_binary(integer, a, b, name) : apply(op, a, b, name);
 }
@@ -103,7 +103,7 @@ Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, double value) 
 }
 
 Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight) {
-  // From the nearer end, so that both ends are met exactly.
+  // Computed from the nearer end, so that both ends are exact.
   const auto f = [](auto p, auto q, auto w) {
     return std::abs(w) < decltype(w)(0.5) ? p + w * (q - p) : q - (q - p) * (1 - w);
   };

@@ -1,8 +1,8 @@
-// Arithmetic, elementwise with NumPy's broadcasting, on tensors of any strides; none is copied. Results are contiguous.
-// Both operands have one dtype, f32 or f64, or for add, sub and mul an integer one, where overflow wraps (DTypeError),
-// and shapes that broadcast (ShapeError). A number stands for a tensor of the other operand's dtype that holds it
-// everywhere. Beside integers it must be one (DTypeError), and may be out of their range: the result wraps. Elements
-// are rounded once (IEEE 754), denormal ones to 0.
+// Arithmetic, elementwise with NumPy's broadcasting, on tensors of any strides; operands are not copied. Results are
+// contiguous. Both operands have one dtype (DTypeError) and shapes that broadcast (ShapeError). The dtype is f32 or
+// f64; add, sub and mul also take integers, which wrap on overflow. A number stands for a tensor of the other operand's
+// dtype with that value everywhere. With an integer tensor the number must be an integer (DTypeError), but may be out
+// of the dtype's range: the result wraps. Elements are rounded once (IEEE 754); denormal results become 0.
 #pragma once
 
 #include <qing/tensor/tensor.h>
@@ -36,8 +36,8 @@ inline Tensor operator/(const Tensor& a, Scalar b) { return div(a, b); }
 inline Tensor operator/(Scalar a, const Tensor& b) { return div(a, b); }
 inline Tensor operator-(const Tensor& x) { return neg(x); }
 
-// x += y is x = x + y: the handle gets a new tensor, in the graph like any other; other handles and views keep the old
-// elements. So it is safe on what backward has saved, and on leaves. Writing in place is what the members of Tensor do.
+// x += y is x = x + y: the handle gets a new tensor, recorded like any other. Other handles and views keep the old
+// elements, so this is safe on leaves and on tensors that backward has saved. The members of Tensor write in place.
 inline Tensor& operator+=(Tensor& x, const Tensor& y) { return x = x + y; }
 inline Tensor& operator+=(Tensor& x, Scalar y) { return x = x + y; }
 inline Tensor& operator-=(Tensor& x, const Tensor& y) { return x = x - y; }
@@ -47,10 +47,10 @@ inline Tensor& operator*=(Tensor& x, Scalar y) { return x = x * y; }
 inline Tensor& operator/=(Tensor& x, const Tensor& y) { return x = x / y; }
 inline Tensor& operator/=(Tensor& x, Scalar y) { return x = x / y; }
 
-/// PyTorch's fused forms: x + value·a·b, x + value·a/b.
+/// x + value·a·b. addcdiv: x + value·a/b. Both broadcast.
 Tensor addcmul(const Tensor& x, const Tensor& a, const Tensor& b, double value = 1);
 Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, double value = 1);
-/// a + weight·(b − a); exactly b where weight is 1.
+/// a + weight·(b − a). Exactly b where weight is 1.
 Tensor lerp(const Tensor& a, const Tensor& b, const Tensor& weight);
 Tensor lerp(const Tensor& a, const Tensor& b, double weight);
 

@@ -1,6 +1,6 @@
-// Scaled dot-product attention over a ragged batch. Every (sequence, head) pair is a task of its own, computed by one
-// thread in tiles that begin where the sequence does: hence neither the rest of the batch nor the number of threads
-// changes a bit.
+// Scaled dot-product attention over a ragged batch. Every pair of a sequence and a head is a separate task. One thread
+// computes it, in tiles that begin at the start of the sequence. So no bit depends on the rest of the batch or on the
+// number of threads.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,14 +29,14 @@ struct Ragged {
   Offsets query_offsets, key_offsets;
   int64_t heads, width, depth;
   bool causal;
-  std::vector<int64_t> first_tile;  // of each sequence, its heads' tiles of weights end to end
+  std::vector<int64_t> first_tile;  // of each sequence; its heads' tiles of weights are consecutive
 
   int64_t sequences() const { return static_cast<int64_t>(query_offsets.size()) - 1; }
   int64_t queries(int64_t s) const { return query_offsets[s + 1] - query_offsets[s]; }
   int64_t keys(int64_t s) const { return key_offsets[s + 1] - key_offsets[s]; }
   double scale() const { return 1 / std::sqrt(static_cast<double>(depth)); }
 
-  /// Calls body(pair, scratch) for every pair, with a thread's memory for the kernels.
+  /// Calls body(pair, scratch) for every pair; scratch is the thread's memory for the kernels.
   template <class T, class Body> void for_each_pair(const Body& body) const {
     parallel_for(sequences() * heads, 1, [&](int64_t begin, int64_t end) {
       const Tensor scratch = attention_scratch(depth, depth, dtype_of<T>);
@@ -51,14 +51,14 @@ struct Ragged {
 
   struct Pair {
     int64_t queries, keys;
-    int64_t query_row, key_row, column, sums_at;  // where its rows and its sums begin
+    int64_t query_row, key_row, column, sums_at;  // where the pair's rows and sums begin
     int64_t first_tile;
   };
 };
 using Pair = Ragged::Pair;
 using kernels::MatrixRows;
 
-// Where q, k and v lie: in columns of an input of the operation, from one on.
+// The place of q, k or v: columns of one of the operation's inputs, from `column` on.
 struct Place {
   size_t input;
   int64_t column;
@@ -98,12 +98,12 @@ Ragged check(int64_t queries, int64_t keys, int64_t width, const Offsets& query_
   return ragged;
 }
 
-// The rows of q, k and v in inputs that are contiguous.
+// The rows of q, k and v in contiguous inputs.
 template <class T> MatrixRows<const T> rows_of(const Tensor& x, int64_t column) {
   return {x.data<T>() + column, x.size(1)};
 }
 
-// A pair's rows from `row` on.
+// The rows of a pair, from `row` on.
 template <class T> MatrixRows<T> from(MatrixRows<T> all, int64_t row, int64_t column) {
   if (all.data == nullptr) return all;
   return {all.data + row * all.step + column, all.step};
@@ -135,7 +135,7 @@ template <class T> struct Operands {
   }
 };
 
-// Where the gradients of q, k and v go.
+// The targets of the gradients of q, k and v.
 template <class T> struct Gradients {
   std::array<MatrixRows<T>, 3> rows = {};
   std::array<bool, 3> accumulate = {};
@@ -164,7 +164,7 @@ void run_backward(const Operands<T>& operands, const Tensor& y, const Tensor& dy
   });
 }
 
-// Sequence by sequence, of differentiable operations; `inputs` in their place in the graph.
+// The backward in differentiable operations, one sequence at a time. `inputs` are part of the graph.
 void run_backward_graph(const Ragged& ragged, const std::vector<Tensor>& inputs, const Places& places,
                         const AttentionDropout& dropout, const Tensor& dy, GradSink& grad) {
   if (ragged.sequences() == 0) return;  // no rows at all

@@ -10,8 +10,8 @@ namespace {
 using kernels::kKeyTile;
 using kernels::kQueryTile;
 
-// The 16 bits that decide about weight `index` of a tile. The kernels draw blocks of 16 counters and lay their first
-// words end to end, then their second ones, and so on, each word as two numbers, the lower half first.
+// The 16 bits that decide about weight `index` of a tile. The kernels draw blocks of 16 counters. A block has the first
+// words of all counters, then all second words, and so on. Each word gives two numbers, the lower half first.
 uint32_t bits_of(const kernels::WeightDropout& dropout, uint64_t tile, int64_t index) {
   const auto in_block = static_cast<uint64_t>(index % 128), block = static_cast<uint64_t>(index / 128);
   const uint64_t counter = tile * (kKeyTile * kQueryTile / 8) + block * 16 + in_block % 32 / 2;

@@ -1,4 +1,4 @@
-// What the ragged and the dense attention share. Private to this folder.
+// Code that ragged and dense attention share. Private to this folder.
 #pragma once
 
 #include <algorithm>
@@ -11,13 +11,13 @@
 
 namespace qing {
 
-/// Tiles of weights, which is what dropout's numbers are counted in.
+/// The number of tiles of weights; dropout counts its random numbers in tiles.
 inline int64_t attention_tiles(int64_t queries, int64_t keys) {
   return (queries + kernels::kQueryTile - 1) / kernels::kQueryTile *
          ((keys + kernels::kKeyTile - 1) / kernels::kKeyTile);
 }
 
-/// Memory of one thread for the kernels of heads of these depths.
+/// Scratch memory of one thread for kernels on heads of these depths.
 inline Tensor attention_scratch(int64_t depth, int64_t value_depth, DType dtype) {
   const int64_t sum = depth + value_depth, larger = std::max(depth, value_depth);
   return Tensor::empty(
@@ -25,8 +25,8 @@ inline Tensor attention_scratch(int64_t depth, int64_t value_depth, DType dtype)
       dtype);
 }
 
-/// Dropout of the weights, in steps of 2^-16, and the factor of those that are kept. Takes one stream of rng when it is
-/// not null and p > 0.
+/// Dropout of the weights, in steps of 2^-16, and the factor of the kept ones. Takes one stream of rng if it is not
+/// null and p > 0.
 struct AttentionDropout {
   kernels::WeightDropout weights = {};
   double factor = 1;
@@ -34,12 +34,13 @@ struct AttentionDropout {
   AttentionDropout(double p, Generator* rng);
   bool active() const { return weights.threshold > 0; }
   kernels::WeightDropout from_tile(int64_t first) const;
-  /// What the kernels multiply the weights of `heads` heads by, end to end from a tile on: [heads, queries, keys].
+  /// The factors that the kernels multiply the weights of `heads` heads by, from tile first_tile on: [heads, queries,
+  /// keys].
   Tensor factors(int64_t first_tile, int64_t heads, int64_t queries, int64_t keys, DType dtype) const;
 };
 
-/// Where the gradients of q, k and v go. The kernel writes those of keys before those of queries, tile by tile, so
-/// queries that are keys or values too get memory of their own.
+/// The targets of the gradients of q, k and v. Tile by tile, the kernel writes the gradients of keys before those of
+/// queries. So queries that are also keys or values get memory of their own.
 class AttentionTargets {
  public:
   explicit AttentionTargets(GradSink& grad);

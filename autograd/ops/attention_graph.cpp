@@ -18,7 +18,7 @@ AttentionGradients AttentionGraph::backward(const Tensor& dy) const {
   if (added.defined()) scores = add(scores, added);
   Tensor weights;
   if (hidden.defined()) {
-    // Of −∞ alone softmax would be NaN.
+    // softmax of scores that are all −∞ would be NaN.
     const Tensor lonely = all(hidden, {-1}, true);
     scores = masked_fill(scores, hidden, -std::numeric_limits<double>::infinity());
     weights = masked_fill(softmax(masked_fill(scores, lonely, 0)), lonely, 0);

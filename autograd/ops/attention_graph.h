@@ -1,5 +1,4 @@
-// The backward of attention as a composition of differentiable operations, for gradients of gradients. Private to this
-// folder.
+// The backward of attention, composed of differentiable operations, for gradients of gradients. Private to this folder.
 #pragma once
 
 #include <cstdint>
@@ -9,22 +8,22 @@
 namespace qing {
 
 struct AttentionGradients {
-  Tensor q, k, v, scores;  ///< the last one of the scaled scores, and so of a mask that is added
+  Tensor q, k, v, scores;  ///< the gradient of the scaled scores, and so of an added mask
 };
 
-/// y = (kept ∘ softmax(scale·q·kᵀ + added))·v for q [..., queries, d], k [..., keys, d], v [..., keys, dv]; hidden
-/// scores count as −∞, and a query without any other gives zeros.
+/// y = (kept ∘ softmax(scale·q·kᵀ + added))·v for q [..., queries, d], k [..., keys, d], v [..., keys, dv]. Hidden
+/// scores count as −∞. A query whose scores are all hidden gives zeros.
 struct AttentionGraph {
   Tensor q, k, v;
   double scale;
-  Tensor added = {};   ///< undefined: nothing; broadcasts to the scores
-  Tensor hidden = {};  ///< bool, likewise
-  Tensor kept = {};    ///< what weights are multiplied by, likewise
+  Tensor added = {};   ///< broadcasts to the scores; undefined: nothing is added
+  Tensor hidden = {};  ///< bool, broadcasts to the scores; undefined: none is hidden
+  Tensor kept = {};    ///< factors of the weights, broadcast to them; undefined: 1
 
   AttentionGradients backward(const Tensor& dy) const;
 };
 
-/// bool [queries, keys]: true where key j comes after first_query + i.
+/// Bool [queries, keys]: true where key j comes after key first_query + i.
 Tensor causal_hidden(int64_t queries, int64_t keys, int64_t first_query);
 
 }  // namespace qing

@@ -1,4 +1,4 @@
-// Norms of channels: over the batch, over groups of them, over each.
+// Norms of channels: over the batch, over groups of channels, over single channels.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,7 +26,7 @@ struct Channels {
     for (int64_t d = 2; d < x.dim(); ++d) pixels *= x.size(d);
   }
   int64_t count() const { return images * pixels; }
-  // Calls body(offset of a run of pixels) for every image of a channel.
+  // Calls body(offset of the run of pixels) for every image of a channel.
   template <class Body> void runs(int64_t channel, const Body& body) const {
     for (int64_t n = 0; n < images; ++n) body((n * channels + channel) * pixels);
   }
@@ -54,7 +54,7 @@ void check_channels(const Tensor& x, std::initializer_list<Tensor> per_channel, 
                                to_string(x.shape()), shapes));
 }
 
-// [channels] as something that broadcasts to x.
+// [channels] in a shape that broadcasts to x.
 Tensor along_channels(const Tensor& v, const Tensor& x) {
   Shape shape(static_cast<size_t>(x.dim() - 1), 1);
   shape[0] = v.size(0);
@@ -67,8 +67,8 @@ Tensor affine(Tensor y, const Tensor& weight, const Tensor& bias) {
   return y;
 }
 
-// Of every channel: its elements are normalised as (x − mean)·rstd + shift, where the shift is what the mean lost when
-// it was rounded. The variance is biased.
+// The statistics of every channel. Elements are normalised as (x − mean)·rstd + shift; shift corrects for the rounding
+// of the mean. The variance is biased.
 struct Statistics {
   Tensor mean, rstd, shift, variance;  // [channels]
 };
@@ -85,9 +85,9 @@ template <class T> void find_statistics(const Tensor& x, const Channels& s, doub
       return sum;
     };
     double mean = sum_of([](double v) { return v; }) / count;
-    double rest = 0;  // what the mean lacks
+    double rest = 0;  // the rounding error of the mean
     if constexpr (sizeof(T) == 8) {
-      // A sum of equal numbers of f64 need not be their multiple, and a mean in double is rounded.
+      // The sum of equal f64 numbers may differ from their multiple, and a mean in double is rounded.
       const auto off = [&] { return sum_of([&](double v) { return v - mean; }) / count; };
       mean += off();
       rest = off();
@@ -215,7 +215,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   if (!running_mean.defined() || !running_var.defined()) {
     throw ValueError("batch_norm: without training it needs running_mean and running_var");
   }
-  // x·factor + shift, with the channel's constants first.
+  // x·factor + shift; both are computed once per channel.
   const Tensor deviation = sqrt(add(running_var, Tensor::full({}, eps, x.dtype())));
   const Tensor factor = div(weight.defined() ? weight : Tensor::full({}, 1, x.dtype()), deviation);
   const Tensor moved = mul(running_mean, factor);

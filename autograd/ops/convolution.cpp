@@ -1,5 +1,5 @@
-// A convolution is linear in x and in the weight. With L = Σ dy·conv(x, w), its gradients by x and by w are linear in
-// the other two of {x, w, dy}; so each of the three products below has the other two as its gradients, to any order.
+// A convolution is linear in x and in the weight. With L = Σ dy·conv(x, w), its gradient with respect to x or w is
+// linear in the other two of {x, w, dy}. So the three products below are each other's gradients, to any order.
 #include <qing/autograd/ops/convolution.h>
 
 #include <fmt/format.h>
@@ -26,7 +26,7 @@ Shape input_shape(const Convolution& c) { return {c.images, c.channels, c.h.in, 
 Shape weight_shape(const Convolution& c) { return {c.filters, c.group_channels(), c.h.kernel, c.w.kernel}; }
 Shape output_shape(const Convolution& c) { return {c.images, c.filters, c.h.out, c.w.out}; }
 
-// --- the three products, into a target ---
+// --- the three products, written to a target ---
 
 void forward_into(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const GradSink::Target& y) {
@@ -69,7 +69,7 @@ void bias_into(const Convolution& c, const Tensor& dy, const GradSink::Target& d
   });
 }
 
-// --- the same, recorded ---
+// --- the three products, recorded ---
 
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias);
 Tensor input_gradient(const Convolution& c, const Tensor& weight, const Tensor& dy);
@@ -184,7 +184,7 @@ Window window_of(int64_t in, int64_t kernel, int64_t stride, int64_t padding, in
   return {in, room / stride + 1, kernel, stride, padding, dilation};
 }
 
-// The window that maps the result's size to `out`, which is x's here.
+// The window that maps the result's size to `out`, the size of x here.
 Window transposed_window(int64_t out, int64_t kernel, int64_t stride, int64_t padding, int64_t extra, int64_t dilation,
                          const char* op) {
   if (extra >= stride && extra >= dilation) {
@@ -198,7 +198,7 @@ Window transposed_window(int64_t out, int64_t kernel, int64_t stride, int64_t pa
   return {in, out, kernel, stride, padding, dilation};
 }
 
-// Calls body with a batch of one where x comes without a batch: of `rank` dimensions less one.
+// Calls body with a batch: of one image if x has one dimension less than `rank`.
 template <class Body> Tensor batched(const Tensor& x, int64_t rank, const char* op, Body body) {
   if (x.dim() == rank) return body(x);
   if (x.dim() != rank - 1) {

@@ -1,5 +1,5 @@
 // Cross entropy and negative log likelihood. With a[c] = weight[c]·q[c] and A = Σ a, a row's loss is Σ a[c]·(lse −
-// x[c]), and its gradient A·softmax(x) − a.
+// x[c]). Its gradient is A·softmax(x) − a.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,14 +20,14 @@ namespace {
 
 constexpr int64_t kRowGrain = 64;
 
-// The targets of [rows, classes]: a class of each row, or the probabilities of all of them.
+// The targets of [rows, classes]: one class per row, or the probabilities of all classes.
 struct Targets {
   std::vector<int64_t> classes;  // -1: the row does not count
   Tensor probabilities;
   Tensor weight;  // contiguous, or undefined: all 1
   double smoothing = 0;
   int64_t width = 0;
-  double divisor = 1;  // of a mean
+  double divisor = 1;  // of the mean
 
   bool indices() const { return !probabilities.defined(); }
 };
@@ -62,7 +62,7 @@ template <class T> struct Coefficients {
     for (int64_t c = 0; c < width; ++c) sum += at(row, c);
     return sum;
   }
-  // Σ a[c]·(lse − x[c]). Where a is 0, x may be −∞.
+  // Σ a[c]·(lse − x[c]). x may be −∞ where a is 0.
   double loss(int64_t row, const T* x, T lse) const {
     if (!counts(row)) return 0;
     if (one_class()) return static_cast<double>(weight_of(classes[row])) * (static_cast<double>(lse) - x[classes[row]]);
@@ -74,7 +74,7 @@ template <class T> struct Coefficients {
   }
 };
 
-// [rows, classes] of x [rows, classes, d1, ...] or [classes], recorded.
+// x [rows, classes, d1, ...] or [classes] as [rows, classes], recorded.
 Tensor classes_last(const Tensor& x) {
   if (x.dim() == 1) return x.reshape({1, x.size(0)});
   if (x.dim() == 2) return x;
@@ -171,7 +171,7 @@ Targets check_targets(const Tensor& x, const Tensor& targets, const Tensor& weig
   return result;
 }
 
-// Losses of rows to the result of the reduction.
+// Reduces the losses of rows to the result.
 template <class T>
 Tensor reduce_rows(const std::vector<double>& losses, Reduction reduction, double divisor, DType dtype) {
   Tensor y = Tensor::empty(reduction == Reduction::none ? Shape{static_cast<int64_t>(losses.size())} : Shape{}, dtype);
@@ -196,7 +196,7 @@ void over_rows(const Tensor& dy, int64_t rows, Reduction reduction, double divis
   });
 }
 
-// The same as a column, recorded.
+// The factors d(result)/d(loss) as a column, recorded.
 Tensor factors(const Tensor& dy, Reduction reduction, double divisor) {
   return reduction == Reduction::none ? dy.reshape({-1, 1}) : div(dy, divisor);
 }
@@ -213,7 +213,8 @@ Tensor dense_coefficients(const Targets& targets, int64_t rows, DType dtype) {
   return a;
 }
 
-// Gradients by the logits and by probabilities, of differentiable operations. `lse` [rows, 1] is a constant shift here.
+// The gradients of the logits and of probabilities, in differentiable operations. `lse` [rows, 1] is a constant shift
+// here.
 void cross_entropy_graph(const Tensor& dy, const Tensor& x, const Tensor& q, const Tensor& lse, const Targets& targets,
                          Reduction reduction, GradSink& grad) {
   const Tensor g = factors(dy, reduction, targets.divisor);
@@ -264,7 +265,7 @@ void cross_entropy_backward(const Tensor& dy, const Tensor& x, const Tensor& p, 
   }
 }
 
-// x [rows, classes]; q the same, or undefined for class indices.
+// x is [rows, classes]. q has the same shape, or is undefined for class indices.
 Tensor cross_entropy_rows(const Tensor& input, const Tensor& q, const Targets& targets, Reduction reduction) {
   const Tensor x = input.alias().contiguous();
   const int64_t rows = x.size(0), classes = x.size(1);
@@ -290,7 +291,7 @@ Tensor cross_entropy_rows(const Tensor& input, const Tensor& q, const Targets& t
                const Tensor probabilities = targets.indices() ? Tensor() : grad.input(1, other);
                return cross_entropy_graph(dy, grad.input(0, x), probabilities, lse, targets, reduction, grad);
              }
-             other.get(grad);  // checks that it is what it was
+             other.get(grad);  // checks that it is unchanged
              dispatch_floating(dy.dtype(), "cross_entropy", [&](auto zero) {
                cross_entropy_backward<decltype(zero)>(dy, x.get(grad), p, lse, targets, reduction, grad);
              });

@@ -1,4 +1,4 @@
-// Compositions of norm, which knows its derivative where a vector is 0.
+// Compositions of norm, which defines its derivative where a vector is 0.
 #include <qing/autograd/ops/distances.h>
 
 #include <qing/autograd/ops/elementwise.h>
@@ -9,7 +9,7 @@
 namespace qing {
 namespace {
 
-// What lifts a length to eps is a constant, so that its gradient passes, as in PyTorch.
+// Raises a length to at least eps. The difference is a constant, so the gradient passes, as in PyTorch.
 Tensor lifted(const Tensor& length, double eps) {
   const Tensor plain = length.alias();
   return add(length, sub(clamp_min(plain, eps), plain));

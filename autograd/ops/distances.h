@@ -1,4 +1,4 @@
-// Lengths, angles and distances of vectors. f32 or f64 (DTypeError); differentiable any number of times.
+// Norms, angles and distances of vectors. f32 or f64 (DTypeError). Differentiable any number of times.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,13 @@
 
 namespace qing {
 
-/// x / max(‖x‖ₚ, eps), the norm taken along `dim`: vectors of length 1. IndexError for a dimension out of range.
+/// x / max(‖x‖ₚ, eps), the norm taken along `dim`: vectors of norm 1, of x's shape. IndexError if `dim` is out of
+/// range.
 Tensor normalize(const Tensor& x, double p = 2, int64_t dim = 1, double eps = 1e-12);
-/// x1·x2 / (max(‖x1‖, eps)·max(‖x2‖, eps)) along `dim`, which the result has not; x1 and x2 broadcast (ShapeError), and
-/// `dim` is one of their common shape's.
+/// x1·x2 / (max(‖x1‖, eps)·max(‖x2‖, eps)) along `dim` of the shape that x1 and x2 broadcast to (ShapeError). The
+/// result lacks `dim`. IndexError if it is out of range.
 Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim = 1, double eps = 1e-8);
-/// ‖x1 − x2 + eps‖ₚ over the last dimension; x1 and x2 broadcast (ShapeError).
+/// ‖x1 − x2 + eps‖ₚ over the last dimension. x1 and x2 broadcast (ShapeError).
 Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p = 2, double eps = 1e-6, bool keepdim = false);
 
 }  // namespace qing

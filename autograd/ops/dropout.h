@@ -1,4 +1,4 @@
-// Dropout, and what the operations with dropout inside share.
+// Dropout, and helpers of operations that contain dropout.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// An equation is read into lists of labels, one a dimension; then every operand has its diagonals taken and its own
-// labels summed, and pairs become matrix products. All of it is made of recorded operations.
+// An equation is parsed into lists of labels, one label per dimension. Every operand then has its diagonals taken and
+// the labels that only it has summed. Pairs of operands become matrix products. All steps are recorded operations.
 #include <qing/autograd/ops/einsum.h>
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@
 namespace qing {
 namespace {
 
-// A letter, or −1, −2, ... for the last, the last but one, ... of the dimensions that "..." stands for.
+// A letter, or a number for a dimension of "...": −1 for the last one, −2 for the one before, and so on.
 using Label = int;
 using Labels = std::vector<Label>;
 
@@ -29,7 +29,7 @@ int64_t position(const Labels& labels, Label label) {
   return std::find(labels.begin(), labels.end(), label) - labels.begin();
 }
 
-// A tensor whose dimensions have names.
+// A tensor whose dimensions have labels.
 struct Named {
   Tensor tensor;
   Labels labels;
@@ -61,7 +61,7 @@ class Reader {
     return named;
   }
 
-  // After operands().
+  // Call after operands().
   Labels result() const {
     Labels labels;
     if (equation_.explicit_result) {
@@ -96,7 +96,7 @@ class Reader {
     throw ShapeError(fmt::format("einsum: in '{}' {}", text_, what));
   }
 
-  // Splits the text into terms in which "..." is one '.'.
+  // Splits the text into terms, in which one '.' stands for "...".
   void read() {
     equation_.terms.emplace_back();
     std::string* term = &equation_.terms.back();
@@ -146,7 +146,7 @@ class Reader {
     for (const Named& x : operands) {
       for (size_t d = 0; d < x.labels.size(); ++d) {
         const int64_t size = x.tensor.shape()[d];
-        // Within one operand sizes are equal: they are a diagonal.
+        // Within one operand, equal labels have equal sizes: they form a diagonal.
         const int64_t first = x.size(x.labels[d]);
         auto& known = sizes.emplace(x.labels[d], size).first->second;
         if (size == first && (size == known || size == 1 || known == 1)) {
@@ -174,7 +174,7 @@ class Reader {
 
 // --- one operand ---
 
-// The dimensions in the order of `labels`, which are all of x's.
+// x with its dimensions in the order of `labels`, which are a permutation of x's.
 Named arranged(const Named& x, const Labels& labels) {
   if (x.labels == labels) return x;
   std::vector<int64_t> order;
@@ -182,7 +182,8 @@ Named arranged(const Named& x, const Labels& labels) {
   return {x.tensor.permute(order), labels};
 }
 
-// A label that stands twice: both dimensions last, then every (n+1)-th element of the two as one.
+// For a label that stands twice: moves both dimensions (of size n) to the end, joins them, and takes every (n+1)-th
+// element.
 Named diagonal(Named x) {
   for (size_t i = 0; i < x.labels.size();) {
     const auto second = std::find(x.labels.begin() + static_cast<int64_t>(i) + 1, x.labels.end(), x.labels[i]);
@@ -210,7 +211,7 @@ Named diagonal(Named x) {
   return x;
 }
 
-// Sums the dimensions whose label `wanted` does not hold.
+// Sums over the dimensions whose label `wanted` does not contain.
 template <class Wanted> Named summed(const Named& x, Wanted wanted) {
   std::vector<int64_t> dims;
   Labels left;
@@ -224,9 +225,9 @@ template <class Wanted> Named summed(const Named& x, Wanted wanted) {
   return dims.empty() ? x : Named{sum(x.tensor, dims), left};
 }
 
-// --- two ---
+// --- two operands ---
 
-// Drops dimensions of 1 that the other operand has longer: they broadcast.
+// Drops dimensions of size 1 that are longer in the other operand: they broadcast.
 Named without_stretched(const Named& x, const Named& other) {
   Labels left;
   Shape shape;
@@ -251,7 +252,7 @@ Labels joined(std::initializer_list<Labels> parts) {
   return all;
 }
 
-// x as a factor of an elementwise product with dimensions `labels`.
+// x as a factor of an elementwise product with the dimensions `labels`.
 Tensor spread(const Named& x, const Labels& labels) {
   Labels present;
   Shape shape;
@@ -262,8 +263,8 @@ Tensor spread(const Named& x, const Labels& labels) {
   return arranged(x, present).tensor.reshape(shape);
 }
 
-// The product of a and b, summed over the labels of both that `wanted` does not hold. Labels of one alone that are not
-// wanted have been summed.
+// The product of a and b, summed over the common labels that `wanted` does not contain. Labels of only one operand that
+// are not wanted have been summed before.
 template <class Wanted> Named contract(const Named& first, const Named& second, Wanted wanted) {
   const Named a =
       summed(without_stretched(first, second), [&](Label l) { return wanted(l) || contains(second.labels, l); });
@@ -281,7 +282,7 @@ template <class Wanted> Named contract(const Named& first, const Named& second, 
     if (!contains(left.labels, l)) columns.push_back(l);
   }
   if (inner.empty() || (rows.empty() && columns.empty())) {
-    // No sum, or one of elementwise products: a matrix product would have matrices of one row or column.
+    // Without a sum this is an elementwise product; a matrix product would have matrices of one row or column.
     const Labels all = joined({batch, rows, columns, inner});
     return summed({mul(spread(left, all), spread(b, all)), all}, [&](Label l) { return !contains(inner, l); });
   }
@@ -301,7 +302,7 @@ Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands) {
   Reader reader(equation, operands);
   std::vector<Named> named = reader.operands();
   const Labels result = reader.result();
-  // Whether the result, or an operand from `from` on, still needs a label.
+  // Whether the result or an operand from `from` on still needs a label.
   const auto needed = [&](size_t from) {
     return [&, from](Label label) {
       if (contains(result, label)) return true;

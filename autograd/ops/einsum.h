@@ -1,4 +1,4 @@
-// Sums of products by Einstein's convention.
+// Sums of products in Einstein's notation.
 #pragma once
 
 #include <string_view>
@@ -8,12 +8,12 @@
 
 namespace qing {
 
-/// torch.einsum: "bij,bjk->bik" names the dimensions of each operand by letters; elements whose letters agree are
-/// multiplied, and summed over the letters that the result lacks. A letter twice in an operand is its diagonal; "..."
-/// stands for any dimensions, which broadcast; a dimension of 1 broadcasts too. Without "->" the result has the letters
-/// that occur once, in alphabetical order, after those of "...". Spaces mean nothing. Operands are contracted from left
-/// to right, each pair by permuting, reshaping and one batched matmul. ValueError for an equation that is not one,
-/// ShapeError for operands that do not fit; both quote it. Differentiable twice.
+/// torch.einsum. "bij,bjk->bik" names each operand's dimensions by letters. Elements with equal letters are multiplied;
+/// letters that the result lacks are summed over. A letter twice in one operand takes its diagonal. "..." stands for
+/// any number of dimensions, which broadcast; a dimension of size 1 broadcasts too. Without "->" the result has the
+/// dimensions of "...", then the letters that occur once, in alphabetical order. Spaces are ignored. Operands are
+/// contracted from left to right, each pair by permuting, reshaping and one batched matmul. ValueError for a malformed
+/// equation, ShapeError for operands that do not fit; both quote the equation. Differentiable twice.
 Tensor einsum(std::string_view equation, const std::vector<Tensor>& operands);
 
 }  // namespace qing

@@ -58,10 +58,10 @@ Tensor embedding(const Tensor& weight, const Tensor& ids, int64_t padding_idx) {
 
 namespace {
 
-// The ids of all bags end to end, without padding.
+// The ids of all bags, concatenated, without padding.
 struct Bags {
-  std::vector<int64_t> row, position, bag;  // of each id: the table's row, its place in `ids`, the bag it is in
-  std::vector<int64_t> end;                 // of each bag: how many ids there are up to its last
+  std::vector<int64_t> row, position, bag;  // of each id: the row in the table, the position in `ids`, the bag
+  std::vector<int64_t> end;                 // of each bag: the number of ids up to its last one
 };
 
 Bags bags_of(const Tensor& ids, const Tensor& offsets, int64_t padding_idx) {
@@ -83,11 +83,11 @@ Bags bags_of(const Tensor& ids, const Tensor& offsets, int64_t padding_idx) {
   return found;
 }
 
-// Chooses each column's largest element, the first one of equals, outside the graph; gather knows the gradient.
+// Finds each column's largest element, the first of equal ones, outside the graph. gather provides the gradient.
 Tensor largest_of_bags(const Tensor& weight, const Bags& in) {
   const auto bags = static_cast<int64_t>(in.end.size());
   const int64_t width = weight.size(1);
-  if (in.row.empty()) {  // still a function of the table, with no gradient anywhere
+  if (in.row.empty()) {  // still recorded as a function of the table, with zero gradient
     return index_add(Tensor::zeros({bags, width}, weight.dtype()), 0, vector_of({}), embedding(weight, vector_of({})));
   }
   const Tensor table = weight.alias().contiguous();
@@ -108,7 +108,7 @@ Tensor largest_of_bags(const Tensor& weight, const Bags& in) {
   return masked_fill(gather(weight, 0, best), empty, 0);
 }
 
-// The number of ids of each bag, or 1 of an empty one; [bags, 1].
+// The number of ids in each bag, 1 for an empty bag; [bags, 1].
 Tensor sizes(const Bags& in, DType dtype) {
   const auto bags = static_cast<int64_t>(in.end.size());
   const Tensor size = Tensor::empty({bags, 1}, DType::i64);

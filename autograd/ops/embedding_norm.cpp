@@ -1,4 +1,4 @@
-// The first layer of an encoder: the sum of rows of several tables, normalised, with dropout.
+// The first layer of an encoder: sums rows of several tables, normalises the sum, applies dropout.
 #include <fmt/format.h>
 
 #include <vector>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kName = "embedding_layer_norm";
 
-// One table with checked ids, i64; undefined: the first row alone.
+// One table with checked i64 ids. Undefined ids: the first row for every position.
 struct Term {
   Tensor table, ids;
 };
@@ -49,7 +49,7 @@ std::vector<Term> check(const std::vector<TableRows>& tables, const Tensor& weig
   return terms;
 }
 
-// The terms' rows, summed in their order.
+// The sum of the terms' rows, in their order.
 template <class T> void add_up(const std::vector<Term>& terms, int64_t row, int64_t width, T* out) {
   const T* so_far = nullptr;
   for (const Term& term : terms) {
@@ -64,7 +64,7 @@ template <class T> void add_up(const std::vector<Term>& terms, int64_t row, int6
   if (so_far != out) std::copy_n(so_far, width, out);
 }
 
-// The gradients of the tables, from that of every row of the sum.
+// Passes the gradients of all rows of the sum on to the tables.
 void give_tables(const std::vector<Term>& terms, const Tensor& dsum, GradSink& grad) {
   for (size_t i = 0; i < terms.size(); ++i) {
     if (!grad.needs(i)) continue;
@@ -112,7 +112,7 @@ Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& 
   for (const TableRows& given : tables) inputs.push_back(given.table);
   inputs.insert(inputs.end(), {weight, bias});
   if (!recording(inputs)) return y;
-  // What backward reads of the tables is their shapes and ids.
+  // Backward needs only the tables' shapes and ids.
   record("embedding_layer_norm", y, inputs,
          [terms, rows, width, dropping, factor, mask, stats, sum = Saved(sum), gamma = Saved(gamma)](const Tensor& dy,
                                                                                                      GradSink& grad) {

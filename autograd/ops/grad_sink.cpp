@@ -1,4 +1,4 @@
-// Saved and GradSink of <qing/autograd/graph.h>. They stand here because sums of gradients are made with operations.
+// Saved and GradSink of <qing/autograd/graph.h>. They are in this folder because they use operations to sum gradients.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,7 +35,7 @@ bool GradSink::needs(size_t input) const {
   return to != nullptr && (!walk_.capture || to->useful == walk_.id);
 }
 
-// A leaf's gradient goes straight to its accumulator, unless somebody is to see it first.
+// A leaf's gradient goes straight to its accumulator, unless a hook or the caller must see it first.
 GradSlot& GradSink::slot(size_t input) const {
   Node& to = *node_.inputs[input];
   return to.leaf && !walk_.capture && to.hooks.empty() ? to.grad : to.pending;
@@ -91,7 +91,7 @@ void clear_rows(Tensor& table, const std::vector<int64_t>& rows) {
   table.bump_version();
 }
 
-// Makes the slot of a leaf zero, with rows tracked from here on. False when it holds a gradient of unknown rows.
+// Zeroes a leaf's slot and starts to track its rows. False if the slot has a gradient of unknown rows.
 bool start_tracking(GradSlot& slot, const Node& leaf) {
   if (slot.valid) return slot.knows_rows();
   if (slot.knows_rows()) {
@@ -104,7 +104,7 @@ bool start_tracking(GradSlot& slot, const Node& leaf) {
   return slot.valid = true;
 }
 
-// Both, ascending and each once, of rows below `count`. By a set of bits: no sorting, and 64 rows a step.
+// The union of both lists of rows below `count`, in ascending order. Uses a bit set: no sorting, and 64 rows per step.
 std::vector<int64_t> united(const std::vector<int64_t>& rows, const Tensor& index, int64_t count) {
   std::vector<uint64_t> bits(static_cast<size_t>((count + 63) / 64));
   const auto set = [&](int64_t row) { bits[row / 64] |= uint64_t{1} << row % 64; };

@@ -13,7 +13,7 @@ struct RandomState {
   uint64_t seed, stream;
 };
 
-// Puts a generator where it was, for as long as it lives.
+// While it lives, sets a generator back to an earlier state.
 class Rewound {
  public:
   Rewound(Generator* rng, RandomState state) : rng_(rng) {
@@ -34,7 +34,7 @@ class Rewound {
 
 thread_local bool recomputes = false;
 
-// Restores the generator and autocast dtype of the first computation while the function is recomputed.
+// While the function is recomputed, restores the generator and autocast dtype of the first run.
 class SecondTime {
  public:
   SecondTime(Generator* rng, RandomState state, DType products)
@@ -49,7 +49,7 @@ class SecondTime {
   bool outer_;
 };
 
-// A leaf on the elements of an input, if that wants a gradient.
+// A leaf on the elements of an input, if the input's gradient is wanted.
 Tensor stand_in(const Tensor& input, bool wanted) {
   Tensor leaf = input.alias();
   if (wanted) set_requires_grad(leaf);
@@ -86,7 +86,7 @@ Tensor checkpoint(const TensorFunction& function, const std::vector<Tensor>& inp
       again = function(leaves);
     }
     if (!requires_grad(again)) return;
-    // What the function captures may belong to the outer graph, which is still being walked.
+    // Captured tensors may belong to the outer graph, which is still being walked.
     backward(again, {.retain_graph = true, .gradient = dy});
     for (size_t i = 0; i < leaves.size(); ++i) {
       if (wanted[i] && qing::grad(leaves[i]).defined()) grad.add(i, qing::grad(leaves[i]));

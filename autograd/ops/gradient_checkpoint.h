@@ -10,16 +10,16 @@
 
 namespace qing {
 
-/// function(inputs), keeping nothing for backward but the inputs: backward computes the function a second time (Chen et
-/// al., "Training Deep Nets with Sublinear Memory Cost", 2016). Leaves that the function captures, e.g. a layer's
-/// parameters, get their gradients too. `rng`, which the function draws from, is put back for the second time where it
-/// was, so that dropouts are the same. The second time has the AutocastGuard of the first, and batch_norm and
-/// instance_norm do not update their running statistics again. The function must give the same result both times. Use
-/// with backward(): gradients() through a checkpoint is an AutogradError, since it would miss the captured leaves.
+/// function(inputs). For backward only the inputs are kept: backward computes the function a second time (Chen et al.,
+/// "Training Deep Nets with Sublinear Memory Cost", 2016). Leaves that the function captures, such as a layer's
+/// parameters, get gradients too. The function must give the same result both times. If it draws from `rng`, pass it:
+/// the second run starts from the same state, so that dropout masks are equal. The second run has the AutocastGuard of
+/// the first; batch_norm and instance_norm do not update their running statistics in it. Use backward(): gradients()
+/// through a checkpoint is an AutogradError, since it would miss the captured leaves.
 Tensor checkpoint(const TensorFunction& function, const std::vector<Tensor>& inputs, Generator* rng = nullptr);
 
-/// Whether this thread computes the function of a checkpoint for the second time. A function with side effects, such as
-/// a layer that counts its batches, leaves them out then.
+/// Whether this thread is in the second run of a checkpoint's function. A function with side effects, such as a layer
+/// that counts its batches, must skip them then.
 bool recomputing();
 
 }  // namespace qing

@@ -1,5 +1,5 @@
-// In-place operations on tensors that take part in a graph. Each writes the memory as it does outside of a graph and
-// records the operation on the value before the write; the node of that becomes the tensor's, or a part of its base's.
+// In-place operations on tensors in a graph. Each writes the memory as it does outside a graph, and records the
+// operation on the value before the write. The new node becomes the node of the tensor, or of a part of its base.
 #include <qing/tensor/in_place.h>
 
 #include <fmt/format.h>
@@ -16,7 +16,7 @@
 namespace qing {
 namespace {
 
-// Whether a write to x is to be recorded. AutogradError if it must not be made.
+// Whether a write to x must be recorded. AutogradError if it is not allowed.
 bool records_write(const char* op, const Tensor& x, const Tensor& operand = {}) {
   if (!grad_enabled() || !is_floating(x.dtype())) return false;
   const bool flows = operand.defined() && requires_grad(operand);
@@ -30,7 +30,7 @@ bool records_write(const char* op, const Tensor& x, const Tensor& operand = {}) 
   return true;
 }
 
-// The value of x before a write, with its history. Copied if the operation's backward reads it.
+// The value of x before a write, with its history. A copy if the operation's backward reads it.
 Tensor before(const Tensor& x, bool read) {
   const Tensor plain = x.alias();
   Tensor value = read ? plain.clone() : plain;
@@ -38,10 +38,10 @@ Tensor before(const Tensor& x, bool read) {
   return value;
 }
 
-// The same for a write of every element: of a view nothing is left, and its base keeps the history of the rest.
+// before() for a write of every element. Of a view nothing remains, and its base keeps the history of the rest.
 Tensor overwritten(const Tensor& x) { return x.base().defined() ? Tensor() : before(x, false); }
 
-// An operand as the operation on x reads it: of x's dtype, and a copy if the write would change it.
+// The operand in x's dtype; a copy if the write would change it.
 Tensor operand_of(const char* op, const Tensor& x, const Tensor& operand) {
   check_writable(x, op);
   static_cast<void>(operand.layout().expand(x.shape()));  // checks
@@ -49,13 +49,13 @@ Tensor operand_of(const char* op, const Tensor& x, const Tensor& operand) {
   return converted.may_overlap(x) ? converted.clone() : converted;
 }
 
-// Gives x, whose memory has result's elements, result's history.
+// Gives x the history of result. x's memory already has result's elements.
 void take_history(Tensor& x, const Tensor& result) {
   if (x.base().defined()) return record_view_write(x.base(), x.layout(), result);
   replace_node(x, node_of(result));
 }
 
-// Writes the result of a recorded operation to x.
+// Writes the result of a recorded operation to x, with its history.
 void take(Tensor& x, const Tensor& result) {
   Tensor memory = x.alias();
   memory.copy_from(result.alias());

@@ -1,4 +1,4 @@
-// Picking and placing: each is linear, and its gradient another one of the family.
+// Picking and placing elements. Each operation is linear, and its gradient is another one of the family.
 #include <qing/autograd/ops/indexing.h>
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@
 namespace qing {
 namespace {
 
-// The index of an operation on rows, checked against x and, if there is one, the source.
+// The index of an operation on rows, checked against x and against the source, if any.
 Tensor row_index(const Tensor& x, int64_t dim, const Tensor& index, const Tensor* source, const char* op) {
   if (index.dim() != 1) throw ShapeError(fmt::format("{}: the index is [n], got {}", op, to_string(index.shape())));
   if (source != nullptr) {
@@ -33,7 +33,7 @@ Tensor row_index(const Tensor& x, int64_t dim, const Tensor& index, const Tensor
   return checked_index(index, x.size(dim), op);
 }
 
-// 1 for a written element that no later index overwrote, else 0.
+// 1 for an element of source that no later index overwrote, else 0.
 Tensor surviving(const Shape& shape, int64_t dim, const Tensor& index, DType dtype) {
   Tensor last = Tensor::full(shape, -1, DType::i64);
   const Tensor order = Tensor::arange(index.numel()).reshape(index.shape());

@@ -1,4 +1,4 @@
-// Joining and taking apart: the gradient of one is the other.
+// Joining and splitting: each is the gradient of the other.
 #include <qing/autograd/ops/joining.h>
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ void check_some(const std::vector<Tensor>& tensors, const char* op) {
   if (tensors.empty()) throw ValueError(std::string(op) + ": no tensors were given");
 }
 
-// The shape of the joined tensor; checks that all fit it.
+// The shape of the joined tensor. Checks that all tensors fit it.
 Shape joined_shape(const std::vector<Tensor>& tensors, int64_t dim) {
   const auto first = std::find_if_not(tensors.begin(), tensors.end(), is_nothing);
   if (first == tensors.end()) return {0};
@@ -69,7 +69,7 @@ Tensor cat(const std::vector<Tensor>& tensors, int64_t dim) {
     record("cat", y, tensors, [d, starts, skipped](const Tensor& dy, GradSink& grad) {
       for (size_t i = 0; i + 1 < starts.size(); ++i) {
         if (!grad.needs(i)) continue;
-        // One of shape [0] was skipped, whatever the others' dimensions.
+        // A tensor of shape [0] was skipped, for any rank of the others.
         grad.add(i, skipped[i] ? Tensor::zeros({0}, dy.dtype()) : slice(dy, d, starts[i], starts[i + 1]));
       }
     });
@@ -119,7 +119,7 @@ std::vector<Tensor> split(const Tensor& x, const std::vector<int64_t>& sizes, in
   const int64_t d = wrap_dim(dim, x.dim(), "split");
   int64_t total = 0;
   for (const int64_t size : sizes) {
-    if (size < 0 || size > x.size(d) - total) total = x.size(d) + 1;  // no sum to be right
+    if (size < 0 || size > x.size(d) - total) total = x.size(d) + 1;  // makes the sum wrong
     if (total <= x.size(d)) total += size;
   }
   if (total != x.size(d)) {
@@ -138,7 +138,7 @@ std::vector<Tensor> split(const Tensor& x, const std::vector<int64_t>& sizes, in
 std::vector<Tensor> chunk(const Tensor& x, int64_t chunks, int64_t dim) {
   if (chunks < 1) throw ValueError(fmt::format("chunk: {} chunks; needs at least 1", chunks));
   const int64_t d = wrap_dim(dim, x.dim(), "chunk"), whole = x.size(d);
-  // Nothing in as many parts as were asked for, as in PyTorch.
+  // No elements: as many empty parts as requested, as in PyTorch.
   if (whole == 0) return split(x, std::vector<int64_t>(static_cast<size_t>(chunks), 0), d);
   return split(x, (whole - 1) / chunks + 1, d);
 }

@@ -1,4 +1,4 @@
-// Losses of an element of x and one of the target: f(x, t) and its two derivatives, fused with the reduction.
+// Losses of pairs of elements of x and target: f(x, t) and its two derivatives, fused with the reduction.
 #include <qing/autograd/ops/losses.h>
 
 #include <fmt/format.h>
@@ -37,7 +37,7 @@ void check_pair(const Tensor& x, const Tensor& target, const char* op) {
                                to_string(target.shape())));
 }
 
-// What the sum of losses is divided by.
+// The divisor of the sum of losses.
 double divisor_of(const Tensor& x, Reduction reduction, const char* op) {
   if (reduction == Reduction::batchmean) {
     if (x.dim() < 1 || x.size(0) == 0) {
@@ -49,7 +49,7 @@ double divisor_of(const Tensor& x, Reduction reduction, const char* op) {
   return reduction == Reduction::mean ? static_cast<double>(x.numel()) : 1;
 }
 
-// Σ f(i), in double: chunks of a fixed size, added in order.
+// Σ f(i) in double, by chunks of a fixed size that are added in order.
 template <class F> double sum_of(int64_t n, F f) {
   std::vector<double> partial(static_cast<size_t>((n + kElementGrain - 1) / kElementGrain), 0.0);
   parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) {
@@ -60,8 +60,9 @@ template <class F> double sum_of(int64_t n, F f) {
   return total;
 }
 
-// A loss: value(x, t, c), by_x and by_t its derivatives, and `slopes` the same two as tensors of differentiable
-// operations on x and t (input 0: by x, 1: by t). c is an element of `constant`, or 1 if that is undefined.
+// A loss. value(x, t, c) gives it, by_x and by_t its derivatives. `slopes` gives the same derivatives as tensors, in
+// differentiable operations on x and t (input 0: with respect to x, 1: to t). c is an element of `constant`, or 1 if
+// that is undefined.
 template <class Value, class ByX, class ByT, class Slopes>
 Tensor pointwise(OpName op, const Tensor& input, const Tensor& target, const Tensor& constant, Reduction reduction,
                  Value value, ByX by_x, ByT by_t, Slopes slopes) {
@@ -116,7 +117,7 @@ Tensor pointwise(OpName op, const Tensor& input, const Tensor& target, const Ten
   return y;
 }
 
-// A loss of the difference d = x − t: value(d), its derivative, and that as a tensor of differentiable operations on d.
+// A loss of d = x − t: value(d), its derivative, and the derivative as a tensor in differentiable operations on d.
 template <class Value, class Slope, class Graph>
 Tensor of_difference(OpName op, const Tensor& x, const Tensor& target, Reduction reduction, Value value, Slope slope,
                      Graph graph) {
@@ -132,13 +133,13 @@ Tensor of_difference(OpName op, const Tensor& x, const Tensor& target, Reduction
 
 template <class T> T sign(T v) { return static_cast<T>((v > 0) - (v < 0)); }
 
-// −limit where d is below it, limit where it is above, else d.
+// d clamped to [−limit, limit].
 Tensor clamped(const Tensor& d, double limit) {
   const Tensor bound = constant_like(d, limit);
   return sub(sub(relu(add(d, bound)), relu(sub(d, bound))), bound);
 }
 
-// log(1 + exp(−x)), of differentiable operations, without overflow.
+// log(1 + exp(−x)) in differentiable operations, without overflow.
 Tensor softplus_of_negative(const Tensor& x) {
   const Tensor magnitude = add(relu(x), relu(neg(x)));
   return add(relu(neg(x)), log(add(exp(neg(magnitude)), constant_like(x, 1))));
@@ -164,7 +165,7 @@ void check_probabilities(const Tensor& x, const char* op) {
   });
 }
 
-// A reduction of losses that are weighted first.
+// Weights losses, then reduces them.
 template <class Loss>
 Tensor weighted(const Tensor& x, const Tensor& weight, Reduction reduction, const char* op, Loss loss) {
   check_reduction(reduction, 1, op);
@@ -254,7 +255,7 @@ Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& target, c
     check_same_dtype(x, pos_weight, op);
     positive = pos_weight.alias().expand(x.shape()).contiguous();
   }
-  // With p the weight of positives: (1−t)·x + (1 + (p−1)·t)·log(1 + exp(−x)).
+  // With p the weight of positive targets: (1−t)·x + (1 + (p−1)·t)·log(1 + exp(−x)).
   return weighted(x, weight, reduction, op, [&](Reduction how) {
     return pointwise(
         "binary_cross_entropy_with_logits", x, target, positive, how,

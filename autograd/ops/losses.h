@@ -1,5 +1,5 @@
-// Losses. Names, reductions and defaults are torch.nn.functional's. Where PyTorch gives NaN for the mean over nothing,
-// these throw ValueError. Sums are taken in double over fixed chunks. All are differentiable twice.
+// Losses. Names, reductions and defaults are torch.nn.functional's. The mean over no elements is a ValueError (PyTorch
+// gives NaN). Sums are taken in double over fixed chunks. f32 or f64 (DTypeError). All are differentiable twice.
 #pragma once
 
 #include <cstdint>
@@ -8,21 +8,23 @@
 
 namespace qing {
 
-/// What becomes of the losses of the elements (or rows): all of them, their mean, their sum, or (kl_div alone) their
-/// sum over the first dimension's size.
+/// How the losses of the elements (or rows) are reduced: not at all, to their mean, to their sum, or (kl_div only) to
+/// their sum divided by the size of the first dimension. Another loss with batchmean is a ValueError.
 enum class Reduction : uint8_t { none, mean, sum, batchmean };
 
 struct CrossEntropyOptions {
-  Tensor weight = {};           ///< [classes]: of each class; not differentiated
+  Tensor weight = {};           ///< [classes]: the weight of each class; not differentiated
   int64_t ignore_index = -100;  ///< rows with this class do not count
   Reduction reduction = Reduction::mean;
-  double label_smoothing = 0;  ///< ε of Szegedy et al. 2016: targets become (1−ε)·target + ε/classes
+  /// ε of Szegedy et al. 2016, in [0, 1] (ValueError): targets become (1−ε)·target + ε/classes
+  double label_smoothing = 0;
 };
-/// −Σ_c q[c]·weight[c]·log softmax(logits)[c] of each row. The logits are [rows, classes], [rows, classes, d1, ...] or
-/// [classes]; the targets class indices (i32 or i64) of that shape without the classes, or probabilities q of that
-/// shape and dtype, differentiated as well. The mean over class indices is weighted: divided by the sum of the targets'
-/// weights. IndexError names a target out of range and its row; ValueError if no row counts. With ε the type's epsilon,
-/// a row's loss of a class index is within 8·ε·(1 + its terms), as long as rows are up to 5000 classes wide.
+/// −Σ_c q[c]·weight[c]·log softmax(logits)[c] for each row. Logits are [rows, classes], [rows, classes, d1, ...] or
+/// [classes]. Targets are class indices (i32 or i64) of the logits' shape without the classes, or probabilities q of
+/// the logits' shape and dtype, which are differentiated too. With class indices the mean is weighted: the divisor is
+/// the sum of the targets' weights. ShapeError if shapes do not fit; IndexError names a target out of range and its
+/// row; ValueError if no row counts. With ε the dtype's epsilon, the loss of a row with a class index is within 8·ε·(1
+/// + its terms), for at most 5000 classes.
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, const CrossEntropyOptions& options = {});
 Tensor cross_entropy(const Tensor& logits, const Tensor& targets, int64_t ignore_index);
 
@@ -31,7 +33,8 @@ struct NllLossOptions {
   int64_t ignore_index = -100;
   Reduction reduction = Reduction::mean;
 };
-/// −weight[target]·x[target] of each row of log-probabilities x; shapes and errors as cross_entropy of class indices.
+/// −weight[target]·x[target] for each row of log-probabilities x. Shapes and errors as cross_entropy with class
+/// indices.
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const NllLossOptions& options = {});
 
 // Below, x and target have one shape and dtype (ShapeError, DTypeError), and the gradient flows to both.
@@ -42,24 +45,25 @@ Tensor l1_loss(const Tensor& x, const Tensor& target, Reduction reduction = Redu
 Tensor smooth_l1_loss(const Tensor& x, const Tensor& target, Reduction reduction = Reduction::mean, double beta = 1);
 /// (x−t)²/2 where |x−t| ≤ delta, else delta·(|x−t| − delta/2) (Huber 1964). delta > 0.
 Tensor huber_loss(const Tensor& x, const Tensor& target, Reduction reduction = Reduction::mean, double delta = 1);
-/// −t·log x − (1−t)·log(1−x) for probabilities x (ValueError outside [0, 1]); logarithms are cut off at −100. The
-/// weight broadcasts to x and is not differentiated.
+/// −t·log x − (1−t)·log(1−x) for probabilities x (ValueError outside [0, 1]). Logarithms are cut off at −100. `weight`
+/// broadcasts to x and is not differentiated.
 Tensor binary_cross_entropy(const Tensor& x, const Tensor& target, const Tensor& weight = {},
                             Reduction reduction = Reduction::mean);
-/// The same of sigmoid(x) without its cancellation. pos_weight, which broadcasts to x, multiplies the t·log term.
+/// binary_cross_entropy of sigmoid(x), without its cancellation. pos_weight, which broadcasts to x, multiplies the
+/// t·log term.
 Tensor binary_cross_entropy_with_logits(const Tensor& x, const Tensor& target, const Tensor& weight = {},
                                         Reduction reduction = Reduction::mean, const Tensor& pos_weight = {});
-/// t·(log t − x), 0 for t = 0, for log-probabilities x; with log_target the target holds log t.
+/// t·(log t − x) for log-probabilities x; 0 where t = 0. With log_target the target holds log t.
 Tensor kl_div(const Tensor& x, const Tensor& target, Reduction reduction = Reduction::mean, bool log_target = false);
 /// exp(x) − t·x for log_input, else x − t·log(x + 1e-8).
 Tensor poisson_nll_loss(const Tensor& x, const Tensor& target, bool log_input = true,
                         Reduction reduction = Reduction::mean);
-/// (log v + (x−t)²/v)/2, v = max(variance, eps); the variance has x's shape, or 1 where it is shared. ValueError if
-/// negative.
+/// (log v + (x−t)²/v)/2 with v = max(variance, eps). `variance` has x's shape, or size 1 where it is shared. ValueError
+/// if it is negative.
 Tensor gaussian_nll_loss(const Tensor& x, const Tensor& target, const Tensor& variance,
                          Reduction reduction = Reduction::mean, double eps = 1e-6);
 
-// Targets of 1 and −1, of x's dtype.
+// Targets are 1 or −1, of x's dtype.
 
 /// x where the target is 1, max(0, margin − x) where it is −1.
 Tensor hinge_embedding_loss(const Tensor& x, const Tensor& target, double margin = 1,

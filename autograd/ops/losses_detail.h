@@ -1,4 +1,4 @@
-// What losses share. Private to this folder.
+// Helpers of the losses. Private to this folder.
 #pragma once
 
 #include <qing/autograd/ops/losses.h>
@@ -6,9 +6,9 @@
 
 namespace qing {
 
-/// ValueError for a reduction that `op` does not have, and for the mean over nothing.
+/// ValueError for a reduction that `op` does not have, and for the mean over no elements.
 void check_reduction(Reduction reduction, int64_t count, const char* op);
-/// Recorded: the losses themselves, their mean or their sum.
+/// The losses themselves, their mean or their sum; recorded.
 Tensor reduced(const Tensor& losses, Reduction reduction, const char* op);
 
 }  // namespace qing

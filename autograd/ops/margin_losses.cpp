@@ -48,7 +48,7 @@ Tensor gaussian_nll_loss(const Tensor& x, const Tensor& target, const Tensor& va
     throw ShapeError(fmt::format("{}: variance {} does not broadcast to x {}", op, to_string(variance.shape()),
                                  to_string(x.shape())));
   }
-  // What lifts a variance to eps is a constant, so that its gradient passes, as in PyTorch.
+  // Raises a variance to at least eps. The difference is a constant, so the gradient passes, as in PyTorch.
   Tensor lift = variance.alias().clone();
   dispatch_floating(x.dtype(), op, [&](auto zero) {
     using T = decltype(zero);

@@ -172,14 +172,15 @@ Tensor erfc(const Tensor& x) {
 Tensor sinc(const Tensor& x) {
   constexpr double pi = std::numbers::pi;
   const auto f = [](auto v) { return v == 0 ? decltype(v)(1) : std::sin(decltype(v)(pi) * v) / (decltype(v)(pi) * v); };
-  // (cos(πx) − sinc x)/x, 0 at 0. Near 0 that cancels; the series −π²x/3 + π⁴x³/30 takes over, with x⁵ its error.
+  // (cos(πx) − sinc x)/x, and 0 at 0. It cancels near 0. There the series −π²x/3 + π⁴x³/30 is used; its error is of
+  // order x⁵.
   constexpr auto near = [](auto v) { return std::abs(v) < (sizeof(v) == 4 ? 0.03 : 1e-3); };
   const auto df = [](auto v, auto y) {
     using T = decltype(v);
     if (decltype(near)()(v)) return v * T(-pi * pi / 3) + v * v * v * T(pi * pi * pi * pi / 30);
     return (std::cos(T(pi) * v) - y) / v;
   };
-  // x stands as 1 where it is near 0, so that no quotient there is NaN, and the series' slope is taken.
+  // Near 0, x is replaced by 1, so that no quotient is NaN, and the slope is the series'.
   const auto slope = [](const Tensor& x, const Tensor& y) {
     const Tensor at_zero = map("sinc", decltype(near)(), x.alias());
     const Tensor series = mul(x, add(mul(square(x), pi * pi * pi * pi / 30), -pi * pi / 3));

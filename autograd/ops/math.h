@@ -1,6 +1,7 @@
-// Functions of one number, elementwise on tensors of any strides; results are contiguous. f32 or f64 (DTypeError). NaN
-// and infinities as the C library has them. Those of tensor/kernels/pointwise.inl are vectorised, with their accuracy
-// stated there; the others are the C library's, within an ulp or two.
+// Functions of one number, elementwise on tensors of any strides. Results are contiguous, of x's shape and dtype. f32
+// or f64 (DTypeError). NaN and infinities are treated as in the C library. The functions of
+// tensor/kernels/pointwise.inl are vectorised; their accuracy is stated there. The others are the C library's, within
+// one or two ulp.
 #pragma once
 
 #include <qing/tensor/tensor.h>
@@ -38,7 +39,7 @@ Tensor erf(const Tensor& x);
 Tensor erfc(const Tensor& x);
 Tensor sinc(const Tensor& x);  ///< sin(πx)/(πx), 1 at 0
 
-// Their gradient is zero, but frac's, which is one.
+// The gradient of these is 0, except that of frac, which is 1.
 Tensor floor(const Tensor& x);
 Tensor ceil(const Tensor& x);
 Tensor round(const Tensor& x);  ///< to the nearest integer, halves to the even one

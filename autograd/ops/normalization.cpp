@@ -1,4 +1,4 @@
-// Layer normalisation, alone and fused with the dropout and the residual that come before it in an encoder.
+// Layer normalisation, alone and fused with the dropout and residual before it in an encoder.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,7 +39,7 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias, const char
 
 Standardized standardize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred) {
   const auto average = [&](const Tensor& v) { return mean(v, dims, true); };
-  // The second time takes off what the mean lost when it was rounded.
+  // The second pass removes the rounding error of the mean.
   const auto centred_once = [&](const Tensor& v) { return sub(v, average(v)); };
   const Tensor centre = centred ? centred_once(centred_once(x)) : x;
   const Tensor variance = average(mul(centre, centre));
@@ -79,7 +79,8 @@ int64_t check_norm(const Tensor& x, const Shape& normalized_shape, const Tensor&
 
 namespace {
 
-// From dy of a norm over the last dimensions, of differentiable operations: inputs 0 x, 1 weight, 2 bias.
+// The gradients of a norm over the last dimensions from dy, in differentiable operations. Inputs: 0 x, 1 weight, 2
+// bias.
 void layer_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, int64_t normalized_dims, double eps,
                       GradSink& grad) {
   std::vector<int64_t> dims;
@@ -184,7 +185,7 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
                using T = decltype(zero);
                const LayerNormRows<T> norm{sum.get(grad).data<T>(), gamma.get(grad).data<T>(), dy.data<T>(),
                                            statistics_of<T>(stats, 0), width};
-               // With dropout the residual's gradient is nobody else's, so it can be written where it belongs.
+               // With dropout, the residual's gradient differs from x's, so it is written straight to its target.
                GradSink::Target skip{};
                if (dropping && grad.needs(1)) skip = grad.target(1);
                const bool in_place = skip.tensor.defined() && !skip.accumulate;

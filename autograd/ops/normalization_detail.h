@@ -1,4 +1,4 @@
-// What the norms share. Private to this folder.
+// Helpers of the norms. Private to this folder.
 #pragma once
 
 #include <algorithm>
@@ -13,22 +13,24 @@
 
 namespace qing {
 
-/// Rows whose gradients of weight and bias are summed together, by one thread: it must not depend on anything.
+/// The number of rows whose gradients of weight and bias one thread sums together. A constant, so that results never
+/// depend on the number of threads.
 inline constexpr int64_t kNormRowGrain = 64;
-/// Rows that a thread takes at a time where each is by itself.
+/// Rows per thread and turn, where rows are independent.
 inline int64_t norm_row_grain(int64_t width) { return std::clamp<int64_t>(16384 / width, 1, kNormRowGrain); }
 
-/// x over its standard deviation (or, not centred, its root mean square) along `dims`, and one over that, of
-/// differentiable operations.
+/// normal: x (less its mean if centred), over its standard deviation (if not centred, its root mean square) along
+/// `dims`. rstd: 1 over that divisor. Made of differentiable operations.
 struct Standardized {
   Tensor normal, rstd;
 };
 Standardized standardize(const Tensor& x, const std::vector<int64_t>& dims, double eps, bool centred);
-/// The gradient by x of Σ g·normal: rstd·(g − mean(g) − normal·mean(g·normal)), without mean(g) if not centred.
+/// The gradient of Σ g·normal with respect to x: rstd·(g − mean(g) − normal·mean(g·normal)), without mean(g) if not
+/// centred.
 Tensor standardize_backward(const Tensor& g, const Standardized& x, const std::vector<int64_t>& dims, bool centred);
 
-/// Calls body(row, dweight, dbias) on every row with a chunk's own partial sums, which then go to inputs `weight` and
-/// weight + 1 of the sink, in order; null for what nobody wants. `sums` is 2, or 1 where there is no bias.
+/// Calls body(row, dweight, dbias) for every row with the partial sums of its chunk, null if not needed. The partial
+/// sums are then added in order to inputs `weight` and weight + 1 of the sink. `sums` is 2, or 1 without a bias.
 template <class T, class Body>
 void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, size_t sums, Body body) {
   const bool wants_weight = grad.needs(weight), wants_bias = sums == 2 && grad.needs(weight + 1);
@@ -55,14 +57,14 @@ void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, 
   }
 }
 
-/// Numbers that LayerNorm keeps of each row, in a tensor [rows, kStatistics].
+/// The count of numbers that LayerNorm keeps for each row, in a tensor [rows, kStatistics].
 inline constexpr int64_t kStatistics = 3;
 template <class T> kernels::RowStatistics<T>* statistics_of(const Tensor& kept, int64_t row) {
   static_assert(sizeof(kernels::RowStatistics<T>) == kStatistics * sizeof(T));
   return reinterpret_cast<kernels::RowStatistics<T>*>(kept.data<T>()) + row;
 }
 
-/// Gradients of LayerNorm for one row: dx, unless null, is written; partial sums of dweight and dbias are added to.
+/// The gradients of LayerNorm for one row. Writes dx, unless null; adds to the partial sums dweight and dbias.
 template <class T> struct LayerNormRows {
   const T* x;
   const T* weight;
@@ -77,11 +79,11 @@ template <class T> struct LayerNormRows {
   }
 };
 
-/// `weight` contiguous, or `value` everywhere where it is undefined.
+/// `weight`, contiguous; filled with `value` if it is undefined.
 Tensor weight_or(const Tensor& weight, const Shape& shape, double value, DType dtype);
 
-/// DTypeError or ShapeError unless x ends in `normalized_shape`, not empty, and weight and bias, where defined, have
-/// that shape. The number of elements normalised together.
+/// The number of elements that are normalised together. DTypeError or ShapeError unless x ends in `normalized_shape`,
+/// which is not empty, and the defined ones of weight and bias have that shape.
 int64_t check_norm(const Tensor& x, const Shape& normalized_shape, const Tensor& weight, const Tensor& bias,
                    const char* op);
 

@@ -33,13 +33,13 @@ Tensor forward(const Pointwise& function, const Tensor& x) {
   return y;
 }
 
-// into = dy·f'(x), or into += that.
+// into = dy·f'(x), or += if accumulate.
 void backward(const Pointwise& function, const Tensor& x, const Tensor& y, const Tensor& dy, const Tensor& into,
               bool accumulate) {
   dispatch_floating(dy.dtype(), function.name.c_str(), [&](auto zero) {
     using T = decltype(zero);
     T* dx = into.data<T>();
-    // What the derivative does not look at is not there: dy is as good.
+    // The derivative does not read an undefined operand; dy takes its place.
     for_blocks(into.shape(), {x.defined() ? x : dy, y.defined() ? y : dy, dy}, Repeat::copied,
                [dx, accumulate, kernel = function.loops.of<T>().backward, p = parameters_of<T>(function)](
                    int64_t begin, int64_t n, const Lane* in) {

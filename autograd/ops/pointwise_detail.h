@@ -1,4 +1,5 @@
-// How a function of one element becomes a differentiable operation. Private to this folder: operations are described as
+// How a function of one element becomes a differentiable operation. Private to this folder. An operation is described
+// as
 //
 //   Tensor sin(const Tensor& x) {
 //     return unary({"sin", Loops([](auto v) { return std::sin(v); }, [](auto v, auto) { return std::cos(v); }),
@@ -6,8 +7,8 @@
 //                   [](const Tensor& x, const Tensor&) { return cos(x); }}, x);
 //   }
 //
-// by f, its derivative df by x and y = f(x), and that derivative once more as an expression of differentiable
-// operations, for second derivatives. A function with a vector form brings f and df from tensor/kernels/pointwise.inl.
+// by f, its derivative df (of x and y = f(x)), and that derivative as an expression of differentiable operations, for
+// second derivatives. A function with a vector form takes f and df from tensor/kernels/pointwise.inl.
 #pragma once
 
 #include <array>
@@ -24,8 +25,8 @@ namespace qing {
 
 using kernels::Unary;
 
-/// The loops of a function for both dtypes. Those of lambdas see and give denormal numbers: the C library's functions
-/// are wrong where the processor takes denormals for zero.
+/// The loops of a function for both dtypes. Loops of lambdas keep denormal numbers: the C library's functions are wrong
+/// where the processor flushes denormals to zero.
 class Loops {
  public:
   Loops(Unary op);  // NOLINT(google-explicit-constructor): the name stands for its loops
@@ -70,7 +71,7 @@ class Loops {
   kernels::UnaryLoops<double> f64_;
 };
 
-/// What a derivative is computed from, and so what backward keeps.
+/// What a derivative is computed from. Backward keeps only that.
 enum class Uses : uint8_t { nothing, input, output, both };
 
 /// The derivative as a tensor; x and y are undefined unless the description uses them.
@@ -84,24 +85,24 @@ struct Pointwise {
   std::array<double, kernels::kUnaryParameters> parameters = {};
 };
 
-/// The operation on a tensor of any strides; the result is contiguous. f32 or f64 (DTypeError).
+/// Applies the function to a tensor of any strides; the result is contiguous. f32 or f64 (DTypeError).
 Tensor unary(const Pointwise& function, const Tensor& x);
 
 /// A tensor of one element, of x's dtype, that broadcasts against it.
 inline Tensor constant_like(const Tensor& x, double value) { return Tensor::full({}, value, x.dtype()); }
 
-/// The same for a number that a user gave to the arithmetic operation `op`: beside integers modulo 2^bits. DTypeError
-/// naming it if x is of integers and the number is none.
+/// constant_like for a number that a user passed to the arithmetic operation `op`. An integer tensor takes it modulo
+/// 2^bits. DTypeError naming `op` if x holds integers and the number is not one.
 Tensor operand_like(const Tensor& x, const Scalar& value, const char* op);
 
-/// The same for an operation on floating numbers alone. DTypeError naming it unless x is f32 or f64.
+/// constant_like for an operation that takes only floating numbers. DTypeError naming `op` unless x is f32 or f64.
 inline Tensor floating_operand(const Tensor& x, const Scalar& value, const char* op) {
   check_floating(x, op);
   return Tensor::full({}, value, x.dtype());
 }
 
-/// Gives input `i` the gradient dy·share(operands...), where share is constant to further derivatives. Where it is 0 so
-/// is the gradient, be dy infinite.
+/// Adds the gradient dy·share(operands...) to input `i`. share is constant to further derivatives. Where it is 0, so is
+/// the gradient, even if dy is infinite.
 template <class F, class... Operands>
 void add_share(GradSink& grad, size_t i, const Tensor& dy, F share, const Operands&... operands) {
   if (!grad.needs(i)) return;

@@ -1,5 +1,5 @@
-// A mean of windows is linear, and so is picking elements by index, which a maximum amounts to once it is known which
-// they are. Each comes with its transpose, and either is the gradient of the other.
+// Averaging windows is linear. So is picking elements by index, which a maximum does once the indices are known. Each
+// of the two has a transpose here, and is the gradient of its transpose.
 #include <qing/autograd/ops/pooling.h>
 
 #include <fmt/format.h>
@@ -20,11 +20,11 @@ namespace qing {
 namespace {
 
 constexpr int64_t kLargestOption = 1 << 28;
-// Elements of planes that are worth a thread.
+// The number of elements of planes that are worth a thread.
 constexpr int64_t kGrain = 1 << 14;
 
-// What a window of one dimension sees: first, first + step, ... before last. `count` is its size in the divisor of a
-// mean.
+// The elements of a window in one dimension: first, first + step, ... before last. `count` is its size in the divisor
+// of a mean.
 struct Reach {
   int64_t first, last, step, count;
 };
@@ -36,7 +36,7 @@ struct Axis {
 };
 struct Plane {
   Axis h, w;
-  int64_t divisor = 0;  // of a mean, unless 0
+  int64_t divisor = 0;  // of the mean, unless 0
 
   int64_t in_size() const { return h.in * w.in; }
   int64_t out_size() const { return h.out() * w.out(); }
@@ -49,7 +49,7 @@ Shape with_plane(const Shape& like, int64_t height, int64_t width) {
   return shape;
 }
 
-// Calls body(plane) for every plane of x, whose last two dimensions are one.
+// Calls body(plane) for every plane of x. A plane joins the last two dimensions.
 template <class Body> void over_planes(const Tensor& x, const Body& body) {
   const int64_t size = x.size(-2) * x.size(-1), planes = size == 0 ? 0 : x.numel() / size;
   parallel_for(planes, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, size)), [&](int64_t begin, int64_t end) {
@@ -57,7 +57,7 @@ template <class Body> void over_planes(const Tensor& x, const Body& body) {
   });
 }
 
-// Calls body(index of the result, window of h, window of w) in row-major order.
+// Calls body(index of the result, window of h, window of w), in row-major order.
 template <class Body> void over_windows(const Plane& plane, const Body& body) {
   int64_t i = 0;
   for (const Reach& h : plane.h.windows) {
@@ -65,7 +65,7 @@ template <class Body> void over_windows(const Plane& plane, const Body& body) {
   }
 }
 
-// What the sum of a window is divided by. The mean is that of double, rounded once.
+// The divisor of the sum of a window. The mean is computed in double and rounded once.
 double divisor_of(const Plane& plane, const Reach& h, const Reach& w) {
   return static_cast<double>(plane.divisor != 0 ? plane.divisor : h.count * w.count);
 }
@@ -122,7 +122,7 @@ Tensor spread(OpName op, const Plane& plane, const Tensor& upstream) {
 
 // --- elements by index ---
 
-// Which elements of its plane each element of a result is, or of every plane alike when shared.
+// For each element of a result, the index of its element in the plane. `shared`: the same indices for all planes.
 struct Picks {
   Tensor indices;
   bool shared = false;
@@ -173,7 +173,7 @@ Tensor put_back(OpName op, const Picks& picks, const Tensor& upstream) {
   return dx;
 }
 
-// The first of the largest elements of each window.
+// The index of the first largest element of each window.
 Tensor largest(const Plane& plane, const Tensor& input, const char* op) {
   const Tensor x = input.alias().contiguous();
   Tensor indices = Tensor::empty(with_plane(x.shape(), plane.h.out(), plane.w.out()), DType::i64);
@@ -208,7 +208,7 @@ struct AxisOptions {
   int64_t kernel, stride, padding, dilation;
 };
 
-// How many windows there are, as PyTorch counts them.
+// The number of windows, counted as in PyTorch.
 int64_t count_windows(int64_t in, const AxisOptions& o, bool ceil_mode, const char* op) {
   const auto check = [op](int64_t value, int64_t least, const char* what) {
     if (value >= least && value <= kLargestOption) return;
@@ -229,7 +229,7 @@ int64_t count_windows(int64_t in, const AxisOptions& o, bool ceil_mode, const ch
         fmt::format("{}: a window over {} elements does not fit into {} with padding {}", op, reach, in, o.padding));
   }
   const int64_t windows = room / o.stride + 1;
-  // The last one must begin within the elements or the padding before them.
+  // The last window must begin within the elements or the padding before them.
   return ceil_mode && (windows - 1) * o.stride >= in + o.padding ? windows - 1 : windows;
 }
 

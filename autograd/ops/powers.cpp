@@ -1,5 +1,4 @@
-// Functions of two numbers. Each derivative is an expression of differentiable operations, so that it has derivatives
-// too.
+// Functions of two numbers. Each derivative is an expression of differentiable operations, so it has derivatives too.
 #include <qing/autograd/ops/powers.h>
 
 #include <cmath>
@@ -32,7 +31,7 @@ Tensor plain_pow(const Tensor& base, double exponent) {
       op, [exponent](auto v) { return std::pow(v, static_cast<decltype(v)>(exponent)); }, base);
 }
 
-// y = f(a, b); da and db, given a, b and y, are its derivatives.
+// y = f(a, b). da and db are the derivatives of y, given a, b and y.
 template <class F, class Da, class Db> Tensor binary(OpName op, const Tensor& a, const Tensor& b, F f, Da da, Db db) {
   Tensor y = map(op.c_str(), f, a, b);
   if (recording({a, b})) {
@@ -45,12 +44,12 @@ template <class F, class Da, class Db> Tensor binary(OpName op, const Tensor& a,
   return y;
 }
 
-// Nonzero only where a mask of a and b is false, so that no NaN of the expression shows there.
+// The expression, with 0 where a mask of a and b is true: NaN of the expression does not show there.
 template <class Mask> Tensor zero_where(Mask mask, const Tensor& a, const Tensor& b, const Tensor& expression) {
   return where(map("where", mask, a.alias(), b.alias()), 0, expression);
 }
 
-// A multiple of b away from a: derivative 1 and −(how many).
+// a minus a multiple of b. The derivatives are 1 and −(the multiple).
 template <class F>
 Tensor remainder_like(OpName op, const Tensor& a, const Tensor& b, F f,
                       Tensor (*multiple)(const Tensor&, const Tensor&)) {
@@ -66,8 +65,8 @@ template <class T> T python_mod(T a, T b) {
   return m != 0 && (b < 0) != (m < 0) ? m + b : m;
 }
 
-// CPython's float_floor_div: (a − mod)/b is nearly whole and rounds to what floor(a/b) would be without rounding. The
-// remainder of fmod is finite where b is infinite; that of python_mod may be infinite.
+// CPython's float_floor_div. (a − mod)/b is nearly whole; rounding it gives the exact floor(a/b). The remainder of fmod
+// is finite where b is infinite; python_mod's may be infinite.
 template <class T> T python_floor_div(T a, T b) {
   if (b == 0) return a / b;
   const T mod = std::fmod(a, b);
@@ -125,7 +124,7 @@ Tensor remainder(const Tensor& a, double b) { return remainder(a, floating_opera
 Tensor floor_divide(const Tensor& a, double b) { return floor_divide(a, floating_operand(a, b, "floor_divide")); }
 
 Tensor atan2(const Tensor& y, const Tensor& x) {
-  // x/(x² + y²) and −y/(x² + y²), 0 where the squares round to 0, as PyTorch's
+  // x/(x² + y²) and −y/(x² + y²); 0 where the squares round to 0, as in PyTorch.
   const auto over_square = [](const Tensor& part, const Tensor& p, const Tensor& q) {
     const Tensor squares = add(square(p), square(q));
     return where(eq(squares.alias(), 0), 0, div(part, squares));
@@ -145,7 +144,7 @@ Tensor hypot(const Tensor& a, const Tensor& b) {
 
 Tensor logaddexp(const Tensor& a, const Tensor& b) {
   const auto f = [](auto p, auto q) {
-    // Equal ones may be infinite, their difference NaN.
+    // Equal operands may be infinite; their difference would be NaN.
     return p == q ? p + decltype(p)(std::numbers::ln2) : std::fmax(p, q) + std::log1p(std::exp(-std::abs(p - q)));
   };
   return binary(

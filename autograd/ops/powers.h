@@ -1,25 +1,25 @@
 // Powers, remainders and other functions of two numbers, elementwise on tensors of any strides with NumPy's
-// broadcasting; results are contiguous. f32 or f64, both alike (DTypeError); shapes that broadcast (ShapeError). Values
-// at the edges of the domains are those of the C library, gradients PyTorch's.
+// broadcasting (ShapeError). Results are contiguous. Both operands are f32 or both f64 (DTypeError). Values at the
+// edges of the domains are the C library's, gradients PyTorch's.
 #pragma once
 
 #include <qing/tensor/tensor.h>
 
 namespace qing {
 
-/// base^exponent. The gradient of the base is 0 where the exponent is 0, that of the exponent where the base is 0 and
-/// the exponent at least 0.
+/// base^exponent. The gradient of the base is 0 where the exponent is 0. The gradient of the exponent is 0 where the
+/// base is 0 and the exponent at least 0.
 Tensor pow(const Tensor& base, const Tensor& exponent);
 Tensor pow(const Tensor& base, double exponent);
 Tensor pow(double base, const Tensor& exponent);
 
-/// a − b·trunc(a/b), of a's sign, exactly.
+/// a − b·trunc(a/b), exactly; has a's sign.
 Tensor fmod(const Tensor& a, const Tensor& b);
 Tensor fmod(const Tensor& a, double b);
-/// a − b·floor(a/b), of b's sign: Python's %.
+/// a − b·floor(a/b), Python's %; has b's sign.
 Tensor remainder(const Tensor& a, const Tensor& b);
 Tensor remainder(const Tensor& a, double b);
-/// floor(a/b), Python's //; its gradient is 0.
+/// floor(a/b), Python's //. The gradient is 0.
 Tensor floor_divide(const Tensor& a, const Tensor& b);
 Tensor floor_divide(const Tensor& a, double b);
 

@@ -1,4 +1,4 @@
-// Matrix products. Gradients of weights are products that add straight into the leaf's gradient.
+// Matrix products. Products that are gradients of weights add straight into the leaf's gradient.
 #include <qing/autograd/ops/products.h>
 
 #include <fmt/format.h>
@@ -21,14 +21,14 @@
 namespace qing {
 namespace {
 
-// A vector on the left is a row, on the right a column.
+// A vector is a row on the left and a column on the right.
 Tensor as_left(const Tensor& x) { return x.dim() == 1 ? x.reshape({1, x.size(0)}) : x; }
 Tensor as_right(const Tensor& x) { return x.dim() == 1 ? x.reshape({x.size(0), 1}) : x; }
 Tensor swapped(const Tensor& x) { return x.transpose(-2, -1); }
 
 struct MatmulShape {
-  Shape matrices;  // with a row or a column for a vector
-  Shape result;    // without
+  Shape matrices;  // with a row or column in place of a vector
+  Shape result;    // without it
 };
 
 MatmulShape check_matmul(const Tensor& a, const Tensor& b) {
@@ -93,7 +93,7 @@ Tensor flat_rows(const Tensor& x) {
   return x.reshape({rows, x.size(-1)});
 }
 
-// What the products of linear layers are computed with.
+// How to compute the products of linear layers.
 struct Multiply {
   bool bf16;
 
@@ -108,13 +108,13 @@ struct Multiply {
   }
 };
 
-// y = x·Wᵀ + bias, and gelu(y) if that is defined.
+// y = x·Wᵀ + bias; and gelu(y), if `gelu` is defined.
 void linear_forward(Multiply multiply, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y,
                     const Tensor& gelu = {}) {
   multiply(multiply.rows(x), swapped(weight), multiply.rows(y), false, bias.defined() ? bias.alias() : bias, gelu);
 }
 
-// From dy of y = x·Wᵀ + bias: inputs 0 x, 1 weight, 2 bias.
+// The gradients from dy of y = x·Wᵀ + bias. Inputs: 0 x, 1 weight, 2 bias.
 void linear_backward(Multiply multiply, const Tensor& dy, const Saved& x, const Saved& weight, GradSink& grad) {
   if (grad.create_graph()) {
     if (grad.needs(0)) grad.add(0, matmul(dy, grad.input(1, weight)));
@@ -145,7 +145,7 @@ void check_rank(const Tensor& x, int64_t rank, const char* op) {
   throw ShapeError(fmt::format("{}: needs {} dimensions, got shape {}", op, rank, to_string(x.shape())));
 }
 
-// beta·input + alpha·product; input is not looked at when beta is 0.
+// beta·input + alpha·product. input is not read when beta is 0.
 Tensor combined(const Tensor& input, const Tensor& product, double beta, double alpha) {
   const Tensor scaled = alpha == 1 ? product : scale(product, alpha);
   if (beta == 0) return scaled;
@@ -244,7 +244,8 @@ Tensor stacked(const std::vector<Tensor>& parts) {
   return all;
 }
 
-// From dy of all results side by side: inputs 0 x, then the weights, then the biases. `stack` is all weights.
+// The gradients from dy of all results side by side. Inputs: 0 x, then the weights, then the biases. `stack` is all
+// weights.
 void linear_joined_backward(Multiply multiply, const Tensor& dy, const Saved& x, const std::vector<Saved>& weights,
                             const Tensor& stack, const std::vector<int64_t>& ends, GradSink& grad) {
   const Tensor rows = flat_rows(dy);
@@ -336,7 +337,7 @@ Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Tensor in = gemm_readable(x.alias()), w = gemm_readable(weight.alias());
   Tensor y = Tensor::empty(shape, x.dtype());
   const bool records = recording({x, weight, bias});
-  const Tensor before = records ? Tensor::empty(shape, x.dtype()) : y;  // only the backward asks for it
+  const Tensor before = records ? Tensor::empty(shape, x.dtype()) : y;  // only the backward needs it
   const Multiply multiply(x.dtype());
   linear_forward(multiply, in, w, bias, before, y);
   if (records) {

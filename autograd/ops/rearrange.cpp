@@ -1,4 +1,4 @@
-// Most of these are a choice of indices along a dimension, whose gradient index_select knows.
+// Most of these select indices along a dimension; index_select provides the gradient.
 #include <qing/autograd/ops/rearrange.h>
 
 #include <fmt/format.h>
@@ -48,7 +48,7 @@ Tensor repeat(const Tensor& x, const std::vector<int64_t>& repeats) {
     throw ShapeError(fmt::format("repeat: counts {} for shape {}; needs one of at least 0 for each dimension",
                                  to_string(repeats), to_string(x.shape())));
   }
-  // [a, b] as [1, a, 1, b], spread to [r, a, s, b], read as [r·a, s·b].
+  // [a, b] is read as [1, a, 1, b], expanded to [r, a, s, b], and joined to [r·a, s·b].
   Shape apart, spread, joined;
   for (int64_t d = 0; d < rank; ++d) {
     const int64_t own = d - (rank - x.dim()), size = own < 0 ? 1 : x.size(own);
@@ -112,7 +112,7 @@ Tensor roll(const Tensor& x, const std::vector<int64_t>& shifts, const std::vect
 
 namespace {
 
-// Keeps row i's columns from i + diagonal on (upper) or up to it.
+// Keeps the columns of row i from i + diagonal on (upper) or up to it (lower).
 Tensor triangle(OpName op, const Tensor& x, int64_t diagonal, bool upper) {
   if (x.dim() < 2) throw ShapeError(fmt::format("{}: needs two dimensions, got {}", op.c_str(), to_string(x.shape())));
   Tensor y = x.alias().clone();
@@ -123,7 +123,7 @@ Tensor triangle(OpName op, const Tensor& x, int64_t diagonal, bool upper) {
     parallel_for(columns == 0 ? 0 : y.numel() / columns, 64, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t row = r % rows;
-        // Without overflow for any diagonal.
+        // Does not overflow for any diagonal.
         const int64_t edge = diagonal >= columns ? columns : diagonal <= -rows ? -1 : row + diagonal;
         const int64_t kept_from = upper ? edge : 0, kept_to = upper ? columns : std::min(columns, edge + 1);
         T* line = out + r * columns;
@@ -186,7 +186,7 @@ std::vector<Edge> edges_of(const Tensor& x, const std::vector<int64_t>& padding)
 
 Tensor pad_with(const Tensor& x, const std::vector<Edge>& edges, const Scalar& value) {
   Shape shape = x.shape();
-  // Where x's part lies in the result, and which part of x that is; negative padding crops.
+  // The part of x that the result keeps, and its place in the result. Negative padding crops.
   std::vector<int64_t> to(shape.size(), 0), from(shape.size(), 0), size = shape;
   for (const Edge& edge : edges) {
     const int64_t d = edge.dim;
@@ -216,7 +216,7 @@ Tensor pad_with(const Tensor& x, const std::vector<Edge>& edges, const Scalar& v
   return y;
 }
 
-// Which element of a dimension stands at place i, which may lie outside of it.
+// The position in the dimension that position i, possibly outside, reflects to.
 int64_t reflected(int64_t i, int64_t size) {
   if (i < 0) return -i;
   return i < size ? i : 2 * (size - 1) - i;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kRowGrain = 8;
 
-// Adds to, or overwrites, what a sink hands out; null when the gradient is not wanted.
+// Adds to or overwrites a sink's target. Null data: the gradient is not wanted.
 template <class T> struct Into {
   T* data = nullptr;
   bool add = false;
@@ -51,7 +51,7 @@ Tensor lstm_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& sta
   check(x_gates, h_gates, state, 4, "lstm_cell");
   const Tensor x = x_gates.contiguous(), h = h_gates.contiguous(), c = state.contiguous();
   const int64_t batch = c.size(0), n = c.size(1);
-  // What backward needs: the gates after their functions, and tanh(c').
+  // Backward needs the gates after their activation functions, and tanh(c').
   const Tensor gates = Tensor::empty(x.shape(), x.dtype()), squashed = Tensor::empty(c.shape(), c.dtype());
   Tensor y = Tensor::empty({2, batch, n}, x.dtype());
   dispatch_floating(x.dtype(), "lstm_cell", [&](auto zero) {
@@ -105,7 +105,7 @@ Tensor gru_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& stat
   check(x_gates, h_gates, state, 3, "gru_cell");
   const Tensor x = x_gates.contiguous(), hg = h_gates.contiguous(), h = state.contiguous();
   const int64_t batch = h.size(0), n = h.size(1);
-  const Tensor gates = Tensor::empty(x.shape(), x.dtype());  // r, z, n after their functions
+  const Tensor gates = Tensor::empty(x.shape(), x.dtype());  // r, z, n after their activation functions
   Tensor y = Tensor::empty(h.shape(), h.dtype());
   dispatch_floating(x.dtype(), "gru_cell", [&](auto zero) {
     using T = decltype(zero);

@@ -1,4 +1,4 @@
-// Sums, means and what is made of them: the gradient is spread over what was reduced.
+// Sums, means and operations based on them. Their gradients expand to the reduced elements.
 #include <qing/autograd/ops/reductions.h>
 
 #include <algorithm>
@@ -17,15 +17,15 @@
 namespace qing {
 namespace {
 
-// A value of kept shape in the shape that was asked for.
+// The value, with reduced dimensions of size 1, in the shape that was requested.
 Tensor finished(const Tensor& kept, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   return kept.reshape(reduced_shape(x.shape(), dims, keepdim));
 }
 
-// sum() with dimensions that are already resolved, where no dimension means none.
+// sum() over resolved dimensions, where an empty list means none.
 Tensor sum_kept(const Tensor& x, const std::vector<int64_t>& dims) { return dims.empty() ? x : sum(x, dims, true); }
 
-// x less its mean, of differentiable operations. The second time takes off what the mean lost when it was rounded.
+// x minus its mean, in differentiable operations. The second pass removes the rounding error of the mean.
 Tensor deviations(const Tensor& x, const std::vector<int64_t>& dims) {
   if (dims.empty()) return sub(x, x);
   const Tensor rough = sub(x, mean(x, dims, true));
@@ -101,7 +101,7 @@ Tensor std(const Tensor& x, const std::vector<int64_t>& dims, double correction,
   if (recording({x})) {
     record("std", y, {x}, [over, degrees, x = Saved(x), y = Saved(y)](const Tensor& dy, GradSink& grad) {
       const Tensor from = grad.input(0, x);
-      // Equal elements have no slope: 0 is taken, as for the norm.
+      // Equal elements have no derivative: it is set to 0, as for the norm.
       const Shape kept = kept_shape(from.shape(), over);
       const Tensor result = grad.output(y).reshape(kept), flat = zero_mask(result);
       const Tensor up = mul(div(dy, degrees).reshape(kept), sub(1, flat));
@@ -113,7 +113,8 @@ Tensor std(const Tensor& x, const std::vector<int64_t>& dims, double correction,
 
 Tensor prod(const Tensor& x) { return prod(x.reshape({-1}), 0); }
 
-// A tree of products: what a leaf's gradient multiplies never holds the leaf itself, so zeros are exact, at any order.
+// A tree of products. A leaf's gradient is a product that never contains the leaf itself, so it is exact where elements
+// are 0, at any order.
 Tensor prod(const Tensor& x, int64_t dim, bool keepdim) {
   const auto over = resolve_dim(dim, x.dim(), "prod");
   if (!is_floating(x.dtype())) return finished(product_over(x, over, "prod"), x, over, keepdim);
@@ -178,17 +179,17 @@ Tensor norm(const Tensor& x, double p, const std::vector<int64_t>& dims, bool ke
       const Tensor up = dy.reshape(kept), result = grad.output(y).reshape(kept);
       if (p == 0) return grad.add(0, mul(up, Tensor::zeros(from.shape(), from.dtype())));
       if (p == 1) return grad.add(0, mul(up, sign));
-      // The quotients are at most 1, where 1 / norm may be too small for the dtype.
+      // The quotients are at most 1, whereas 1 / norm may overflow the dtype.
       const Tensor whole = add(result, zero_mask(result));
       if (p == 2) return grad.add(0, mul(up, div(from, whole)));
       if (std::isinf(p)) {
         const Tensor chosen = equal_mask(mul(x.get(grad), sign), y.get(grad).reshape(kept));
         return grad.add(0, mul(up, mul(sign, div(chosen, sum_kept(chosen, over)))));
       }
-      // sign(x)·(|x|/‖x‖)^(p−1), as exp(log) where x is not 0.
+      // sign(x)·(|x|/‖x‖)^(p−1), computed by exp(log) where x is not 0.
       const Tensor nonzero = mul(sign, sign), hole = sub(Tensor::full({}, 1, from.dtype()), nonzero);
       const Tensor ratio = add(div(mul(from, sign), whole), hole);
-      // The norm of a negative order is 0 where an element is 0, and has no slope there: 0 is taken, as in PyTorch.
+      // For negative p the norm is 0 where an element is 0, and has no derivative there: it is set to 0, as in PyTorch.
       const Tensor flat = eq(result.alias(), 0);
       grad.add(0, where(flat, 0, mul(up, mul(sign, exp(scale(log(ratio), p - 1))))));
     });

@@ -27,7 +27,7 @@ void check(const Tensor& x, const Tensor& positions, const RotaryOptions& option
   if (!(options.base > 0)) throw ValueError(fmt::format("{}: base {} is not positive", kOp, options.base));
 }
 
-// cos and sin of every token's angles, [tokens, d/2] each, end to end.
+// cos, then sin, of every token's angles: [tokens, d/2] each.
 template <class T> Tensor angles(const Tensor& positions, int64_t pairs, double base) {
   const int64_t tokens = positions.numel();
   std::vector<double> frequency(static_cast<size_t>(pairs));
@@ -50,7 +50,7 @@ template <class T> Tensor angles(const Tensor& positions, int64_t pairs, double 
   return table;
 }
 
-// x turned by the table's angles, or back.
+// x rotated by the table's angles, or back.
 Tensor turn(const Tensor& input, const Tensor& table, RotaryLayout layout, bool back) {
   const Tensor x = input.alias().contiguous();
   Tensor y = Tensor::empty(x.shape(), x.dtype());

@@ -1,5 +1,5 @@
-// Scaled dot-product attention over dense tensors. The query heads that share a key head are one task, computed by one
-// thread in order: hence neither the rest of the batch nor the number of threads changes a bit.
+// Scaled dot-product attention over dense tensors. The query heads that share a key head are one task. One thread
+// computes it in order, so no bit depends on the rest of the batch or on the number of threads.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,7 +29,7 @@ constexpr const char* kOp = "scaled_dot_product_attention";
 // The geometry shared by forward and backward.
 struct Dense {
   int64_t key_heads;  // over the whole batch
-  int64_t group;      // query heads a key head
+  int64_t group;      // query heads per key head
   int64_t queries, keys, depth, value_depth;
   Shape result, scores;  // of shape [..., queries, value_depth] and [..., queries, keys]
   double scale;
@@ -71,7 +71,7 @@ Dense check(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOp
               .scores = q.shape(),
               .scale = options.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(-1)))),
               .causal = options.is_causal,
-              // Beyond these nothing changes, and additions to it could overflow.
+              // Values beyond these change nothing, and additions to them could overflow.
               .first_query = std::clamp(options.first_query, -q.size(-2), k.size(-2))};
   dense.result.back() = dense.value_depth;
   dense.scores.back() = dense.keys;
@@ -92,7 +92,7 @@ Tensor spread_mask(const Tensor& mask, const Tensor& q, const Shape& scores) {
   return mask.alias().expand(scores);
 }
 
-// Elements of a row are neighbours; everything before may have any strides.
+// x with adjacent elements in each row; dimensions before may have any strides.
 Tensor with_dense_rows(const Tensor& x) { return x.strides().back() == 1 ? x : x.contiguous(); }
 
 // Where matrix `index` of the leading dimensions begins, relative to data().
@@ -112,11 +112,11 @@ template <class T> kernels::MatrixRows<T> matrix(const Tensor& x, int64_t index)
 
 struct Operands {
   Dense dense;
-  Tensor mask;  // undefined without
+  Tensor mask;  // undefined if there is none
   AttentionDropout dropout;
   Tensor sums;  // [2, heads, queries]
 
-  // Query head h of the batch.
+  // Query head h, counted over the batch.
   template <class T>
   kernels::AttentionHead<T> head(const Tensor& q, const Tensor& k, const Tensor& v, int64_t h) const {
     kernels::AttentionHead<T> head{.queries = dense.queries,
@@ -150,8 +150,8 @@ struct Operands {
     return {first, first + dense.heads() * dense.queries};
   }
 
-  // Calls body(h, scratch) for every query head, those of one key head in order on one thread, with that thread's
-  // memory for the kernels.
+  // Calls body(h, scratch) for every query head; scratch is the thread's memory for the kernels. The heads that share a
+  // key head run in order on one thread.
   template <class T, class Body> void for_each_head(const Body& body) const {
     parallel_for(dense.key_heads, 1, [&](int64_t begin, int64_t end) {
       const Tensor scratch = attention_scratch(dense.depth, dense.value_depth, dtype_of<T>);
@@ -183,7 +183,7 @@ void run_backward(const Operands& operands, const Tensor& q, const Tensor& k, co
   });
 }
 
-// Where keys are hidden by the mask or by causality; undefined if nowhere.
+// True where the mask or causality hides a key; undefined if none is hidden.
 Tensor hidden_keys(const Dense& dense, const Tensor& mask) {
   Tensor hidden = dense.causal ? causal_hidden(dense.queries, dense.keys, dense.first_query) : Tensor();
   if (!mask.defined()) return hidden;
@@ -195,7 +195,7 @@ Tensor hidden_keys(const Dense& dense, const Tensor& mask) {
 void run_backward_graph(const Operands& operands, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
                         const Tensor& dy, GradSink& grad) {
   const Dense& dense = operands.dense;
-  // One key head for each query head, and the sum over those that shared it.
+  // `repeated`: one key head per query head. `summed`: the sum over the query heads that shared one.
   const auto repeated = [&](const Tensor& x) { return dense.group == 1 ? x : repeat_interleave(x, dense.group, -3); };
   const auto summed = [&](const Tensor& x) {
     return dense.group == 1 ? x : sum(unflatten(x, -3, {x.size(-3) / dense.group, dense.group}), {-3});

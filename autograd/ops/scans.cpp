@@ -11,7 +11,7 @@
 namespace qing {
 namespace {
 
-// y[i] = step(y[i − 1], x[i]) from `start`, in double, or modulo 2^64.
+// y[i] = step(y[i − 1], x[i]), beginning with `start`, in double or modulo 2^64.
 template <class Step>
 Tensor scan(const Tensor& x, const std::vector<int64_t>& dims, const char* op, uint64_t start, Step step) {
   Tensor y = Tensor::empty(x.shape(), is_floating(x.dtype()) ? x.dtype() : DType::i64);
@@ -41,7 +41,7 @@ Tensor scan(const Tensor& x, const std::vector<int64_t>& dims, const char* op, u
   return y;
 }
 
-// Running sums from the other end: the transpose of cumsum, whose own transpose is cumsum.
+// Running sums from the end: the transpose of cumsum, and vice versa.
 Tensor sum_from_behind(const Tensor& x, const std::vector<int64_t>& dims);
 
 Tensor running_sum(const Tensor& x, const std::vector<int64_t>& dims) {
@@ -67,8 +67,8 @@ Tensor sum_from_behind(const Tensor& x, const std::vector<int64_t>& dims) {
   return y;
 }
 
-// dx[i] = (Π_{j<i} x[j]) · r[i] with r[i] = Σ_{k≥i} dy[k]·Π_{i<j≤k} x[j] = dy[i] + x[i+1]·r[i+1]: nothing is divided by
-// x[i], so it may be 0.
+// dx[i] = (Π_{j<i} x[j]) · r[i] with r[i] = Σ_{k≥i} dy[k]·Π_{i<j≤k} x[j] = dy[i] + x[i+1]·r[i+1]. There is no division
+// by x[i], so x[i] may be 0.
 template <class T> void product_gradient(int64_t n, const T* x, const T* dy, T* dx) {
   double rest = 0;
   for (int64_t i = n - 1; i >= 0; --i) {
@@ -82,7 +82,8 @@ template <class T> void product_gradient(int64_t n, const T* x, const T* dy, T* 
   }
 }
 
-// x along `dim` one place on, with `first` in front and without the last; or one back, with `last` at the end.
+// x shifted along `dim` by one position: `first` comes in front and the last element is dropped; or the other way, with
+// `last` at the end.
 Tensor moved_on(const Tensor& x, int64_t dim, double first) {
   const Tensor front = Tensor::full(kept_shape(x.shape(), {dim}), first, x.dtype());
   return cat({front, slice(x, dim, 0, x.size(dim) - 1)}, dim);
@@ -92,8 +93,8 @@ Tensor moved_back(const Tensor& x, int64_t dim, double last) {
   return cat({slice(x, dim, 1, x.size(dim)), end}, dim);
 }
 
-// r[i] = b[i] + a[i]·r[i − 1]. Its gradient is the same from the other end: with s[i] = dr[i] + a[i + 1]·s[i + 1],
-// db = s and da[i] = s[i]·r[i − 1].
+// r[i] = b[i] + a[i]·r[i − 1]. The gradient is a recurrence from the end: with s[i] = dr[i] + a[i + 1]·s[i + 1], db = s
+// and da[i] = s[i]·r[i − 1].
 Tensor recurrence(const Tensor& a, const Tensor& b, int64_t dim) {
   const Tensor factors = a.alias().contiguous(), terms = b.alias().contiguous();
   Tensor r = Tensor::empty(b.shape(), b.dtype());
@@ -124,7 +125,7 @@ Tensor recurrence(const Tensor& a, const Tensor& b, int64_t dim) {
   return r;
 }
 
-// product_gradient of differentiable operations.
+// product_gradient in differentiable operations.
 Tensor product_gradient_graph(const Tensor& x, const Tensor& dy, const std::vector<int64_t>& dims) {
   if (dims.empty() || x.size(dims[0]) == 0) return dy;
   const int64_t dim = dims[0];

@@ -1,5 +1,5 @@
-// Sums and means are scatter_add; a product is a tree; the largest and the smallest share their gradient among equals,
-// as amax does.
+// Sums and means use scatter_add. A product is a tree. The largest and the smallest share their gradient among equal
+// elements, as amax does.
 #include <qing/autograd/ops/indexing.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kOp = "scatter_reduce";
 
-// How many values meet at each element, at least 1.
+// The number of values for each element, at least 1.
 Tensor counts(const Tensor& x, int64_t dim, const Tensor& index, bool include_self) {
   Tensor count = Tensor::full(x.shape(), include_self ? 1 : 0, x.dtype());
   scatter_elements(count, dim, index, Tensor::full(index.shape(), 1, x.dtype()), Placing::add);
@@ -46,8 +46,9 @@ Tensor extreme(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& 
   return y;
 }
 
-// Products of runs of the vector `values`, of the given sizes, each at least 1. Neighbours are multiplied until one is
-// left: what a value's gradient multiplies never holds the value itself, so zeros are exact, at any order.
+// The products of consecutive runs of `values`, of the given sizes, each at least 1. Neighbours are multiplied until
+// one is left. A value's gradient is a product that never contains the value itself, so it is exact where values are 0,
+// at any order.
 Tensor products_of_runs(Tensor values, std::vector<int64_t> sizes) {
   const Tensor one = Tensor::full({1}, 1, values.dtype());
   while (std::any_of(sizes.begin(), sizes.end(), [](int64_t size) { return size > 1; })) {
@@ -69,7 +70,7 @@ Tensor products_of_runs(Tensor values, std::vector<int64_t> sizes) {
 
 Tensor product(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, bool include_self) {
   const int64_t count = x.numel(), given = index.numel();
-  // Which element of x, counted from the first, each one of source goes to.
+  // For each element of source, its target in x, counted from the first element.
   const Tensor targets = gather_elements(Tensor::arange(count).reshape(x.shape()), dim, index);
   const int64_t* target = targets.data<int64_t>();
   std::vector<int64_t> sizes(static_cast<size_t>(count), 0);
@@ -101,7 +102,7 @@ Tensor scatter_reduce(const Tensor& x, int64_t dim, const Tensor& index, const T
   }
   const int64_t d = wrap_dim(dim, x.dim(), kOp);
   const Tensor which = element_index(x, d, index, kOp), part = used_part(x, which, source, kOp);
-  // Without x's own values, where something is written there stands what changes nothing.
+  // Without x's own values, each written element starts from a neutral value.
   const auto base = [&](double nothing) { return include_self ? x : scatter(x, d, which, nothing); };
   constexpr double inf = std::numeric_limits<double>::infinity();
   switch (reduce) {

@@ -1,4 +1,4 @@
-// Choices: piecewise linear functions, whose gradients are those of the operand that was chosen.
+// Selections: piecewise linear functions. The operand that was chosen gets the gradient.
 #include <qing/autograd/ops/selection.h>
 
 #include <fmt/format.h>
@@ -32,13 +32,13 @@ Tensor choose(const Tensor& condition, const Tensor& a, const Tensor& b) {
   return y;
 }
 
-// How much of the gradient the first of two operands gets, if `wins(first, second)` says whether it is the result: all
-// if it alone does, half if both do.
+// The share of the gradient that the first of two operands gets: 1 if it alone is the result, 1/2 if both are.
+// `wins(first, second)` tells whether the first is the result.
 template <class Wins> auto share_of(Wins wins) {
   return [wins](auto p, auto q) { return !wins(p, q) ? 0.0 : wins(q, p) && p == q ? 0.5 : 1.0; };
 }
 
-// y, the result of an operation that chooses between two: a where wins(a, b), b where second_wins(b, a).
+// y, the result of a choice between two: a where wins(a, b), b where second_wins(b, a).
 template <class Wins, class SecondWins>
 Tensor chosen(OpName op, Tensor y, const Tensor& a, const Tensor& b, Wins wins, SecondWins second_wins) {
   if (recording({a, b})) {
@@ -53,14 +53,14 @@ template <class Wins> Tensor chosen(OpName op, Tensor y, const Tensor& a, const 
   return chosen(op, std::move(y), a, b, wins, wins);
 }
 
-// A number wins against NaN. Of two NaN the first operand's gets the gradient.
+// Numbers win against NaN. If both are NaN, the first operand gets the gradient.
 template <class Compare> Tensor chosen_number(OpName op, Tensor y, const Tensor& a, const Tensor& b, Compare at_least) {
   return chosen(
       op, std::move(y), a, b, [at_least](auto p, auto q) { return at_least(p, q) || std::isnan(q); },
       [at_least](auto p, auto q) { return at_least(p, q) || (std::isnan(q) && !std::isnan(p)); });
 }
 
-// A comparison with NaN is false: then both operands get the whole gradient.
+// Comparisons with NaN are false; both operands then get the whole gradient.
 struct Larger {
   bool operator()(auto p, auto q) const { return !(p < q); }
 };
@@ -140,7 +140,8 @@ Tensor clamp(const Tensor& x, const Tensor& low, const Tensor& high) {
   if (recording({x, low, high})) {
     record("clamp", y, {x, low, high},
            [x = Saved(x), low = Saved(low), high = Saved(high)](const Tensor& dy, GradSink& grad) {
-             // x shares with a bound that it meets, unless the bounds meet as well; of bounds that cross, high is left.
+             // x shares with a bound that it equals, unless the bounds are equal too. If low > high, the result is
+             // high.
              const auto to_x = [](auto p, auto lo, auto hi) {
                return p < lo || p > hi ? 0.0 : lo < hi && (p == lo || p == hi) ? 0.5 : 1.0;
              };

@@ -1,4 +1,4 @@
-// Softmax and its kin along any dimension.
+// Softmax and its variants along any dimension.
 #include <qing/autograd/ops/softmax.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 namespace qing {
 namespace {
 
-// dx[lane] = body(n, y[lane], dy[lane]) for a gradient that follows from the result alone.
+// dx[lane] = body(n, y[lane], dy[lane]), for a gradient that depends on x only through y.
 template <class Body>
 Tensor gradient_along(const Tensor& y, const Tensor& dy, const std::vector<int64_t>& dims, const char* op, Body body) {
   Tensor dx = Tensor::empty(y.shape(), y.dtype());
@@ -33,7 +33,7 @@ Tensor gradient_along(const Tensor& y, const Tensor& dy, const std::vector<int64
   return dx;
 }
 
-// x − log Σ exp(x). The largest element is taken off first, so that the difference is exact where it matters.
+// x − log Σ exp(x). The largest element is subtracted first, so that the difference is exact where it matters.
 template <class T> void log_softmax_lane(int64_t n, const T* x, T* y, T* scratch) {
   const T largest = *std::max_element(x, x + n);
   const T shift = std::isfinite(largest) ? largest : T(0);

@@ -1,4 +1,5 @@
-// Softmax and its kin. f32 or f64, any strides; a tensor of no dimensions counts as one element.
+// Softmax and its variants, on tensors of any strides; results have x's shape. A tensor without dimensions counts as
+// one element. DTypeError unless f32 or f64, IndexError if `dim` is out of range.
 #pragma once
 
 #include <qing/tensor/tensor.h>
@@ -6,7 +7,7 @@
 namespace qing {
 
 Tensor softmax(const Tensor& x, int64_t dim = -1);
-Tensor log_softmax(const Tensor& x, int64_t dim = -1);  ///< log(softmax(x)), without overflow or loss
+Tensor log_softmax(const Tensor& x, int64_t dim = -1);  ///< log(softmax(x)), without overflow or cancellation
 Tensor softmin(const Tensor& x, int64_t dim = -1);      ///< softmax(−x)
 
 }  // namespace qing

@@ -15,7 +15,7 @@
 namespace qing {
 namespace {
 
-// Values that were picked along `dims`: recorded. A tensor without dimensions is its own only choice.
+// Records values that were picked along `dims`. A tensor without dimensions is its own only choice.
 ValuesAndIndices recorded(OpName op, const Tensor& x, const std::vector<int64_t>& dims, ValuesAndIndices found) {
   if (!is_floating(x.dtype())) return found;
   if (dims.empty()) {

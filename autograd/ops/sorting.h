@@ -1,6 +1,6 @@
-// Sorting and choosing along a dimension. Any dtype; the gradient of floating values goes to the elements they came
-// from, any number of times. NaN is above everything; equal elements keep their order. IndexError for a dimension out
-// of range.
+// Sorting and selecting along a dimension. Any dtype. Floating values are differentiable any number of times; the
+// gradient goes to the elements that they came from. NaN sorts above everything; equal elements keep their order.
+// IndexError if `dim` is out of range. Indices are i64.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,21 @@
 
 namespace qing {
 
-/// Always stable. O(n log n) a lane.
+/// Sorted values, of x's shape, and their indices. Always stable. O(n log n) per lane.
 ValuesAndIndices sort(const Tensor& x, int64_t dim = -1, bool descending = false);
 Tensor argsort(const Tensor& x, int64_t dim = -1, bool descending = false);
-/// The k largest or smallest, in order. ValueError unless 0 ≤ k ≤ size.
+/// The k largest or smallest elements, in order. ValueError unless 0 ≤ k ≤ size.
 ValuesAndIndices topk(const Tensor& x, int64_t k, int64_t dim = -1, bool largest = true);
-/// The k-th smallest, k counting from 1. ValueError for another k.
+/// The k-th smallest element, counted from 1. ValueError unless 1 ≤ k ≤ size.
 ValuesAndIndices kthvalue(const Tensor& x, int64_t k, int64_t dim = -1, bool keepdim = false);
-/// The lower of two medians, and NaN if there is one. Of equal elements any may be the one. ValueError of nothing.
+/// The lower of two medians; NaN if there is one. The index may be that of any equal element. ValueError for no
+/// elements.
 ValuesAndIndices median(const Tensor& x, int64_t dim, bool keepdim = false);
-Tensor median(const Tensor& x);  ///< of all elements; those equal to it share the gradient
-/// The largest and its first place; NaN wins. ValueError of nothing.
+Tensor median(const Tensor& x);  ///< of all elements; equal ones share the gradient
+/// The largest element and its first index; NaN wins. ValueError for no elements.
 ValuesAndIndices max(const Tensor& x, int64_t dim, bool keepdim = false);
 ValuesAndIndices min(const Tensor& x, int64_t dim, bool keepdim = false);
-/// At each place the largest or smallest up to there, and the last place it was seen at.
+/// The largest or smallest element so far, at each position, and the last index where it occurred.
 ValuesAndIndices cummax(const Tensor& x, int64_t dim);
 ValuesAndIndices cummin(const Tensor& x, int64_t dim);
 

@@ -1,6 +1,6 @@
-// A view names its base (Tensor::base()). A recorded write through a view gives the base a node, "view_write"; views
-// whose node is older than that get a new one, "view", when they are used next. Which elements of the base a view has
-// follows from the two layouts on their common storage, so no view has to remember how it was made.
+// A view names its base (Tensor::base()). A recorded write through a view gives the base a new node, "view_write". A
+// view whose node is older gets a new one, "view", on its next use. The two layouts on the common storage tell which
+// elements of the base a view has, so a view need not remember how it was made.
 #include <qing/autograd/view_history.h>
 
 #include <fmt/format.h>
@@ -15,7 +15,7 @@
 namespace qing {
 namespace {
 
-// The node of a view's base if recorded writes can have changed it: a leaf's never does. Null without a base.
+// The node of a view's base, if recorded writes can change it: a leaf's node never changes. Null without a base.
 const Node* followed(const Tensor& tensor) {
   const Tensor& base = tensor.base();
   if (!base.defined()) return nullptr;
@@ -31,7 +31,7 @@ bool behind(const Tensor& tensor) {
   return base != nullptr && (meta == nullptr || meta->base_order != base->order);
 }
 
-// Storage as one row of elements, as far as two layouts on it reach.
+// Storage as one row of elements, as far as two layouts on it extend.
 struct Extent {
   int64_t first, count;
   Extent(const Layout& a, const Layout& b) {
@@ -50,8 +50,8 @@ struct Extent {
   }
 };
 
-// A row of zeros with x, summed where `layout` meets an element more than once, at the places of `layout`. May share
-// x's memory.
+// A row of zeros with x at the positions of `layout`; where the layout meets an element more than once, the sum. May
+// share x's memory.
 Tensor spread(const Tensor& x, const Layout& layout, const Extent& extent) {
   if (layout.is_contiguous() && layout.numel() == extent.count) return x.alias().contiguous().reshape({extent.count});
   Tensor row = Tensor::zeros({extent.count}, x.dtype());
@@ -63,8 +63,8 @@ Tensor spread(const Tensor& x, const Layout& layout, const Extent& extent) {
   return row;
 }
 
-// What a tensor of layout `to` sees of one of layout `from` with the elements x, both on one storage; 0 where `from`
-// has no element. Its transpose is the same with the layouts exchanged.
+// The elements of a tensor of layout `to` in terms of x, a tensor of layout `from` on the same storage; 0 where `from`
+// has no element. Exchanging the layouts gives the transpose.
 Tensor seen_through(const Tensor& x, const Layout& from, const Layout& to) {
   const Extent extent(from, to);
   Tensor y = extent.seen(spread(x, from, extent), to).contiguous();
@@ -74,7 +74,7 @@ Tensor seen_through(const Tensor& x, const Layout& from, const Layout& to) {
   return y;
 }
 
-// x, of layout `whole`, with 0 where `part` has an element. Its own transpose.
+// x, of layout `whole`, with 0 where `part` has an element. It is its own transpose.
 Tensor without(const Tensor& x, const Layout& whole, const Layout& part) {
   const Extent extent(whole, part);
   const Tensor row = spread(x.alias().clone(), whole, extent);
@@ -141,7 +141,7 @@ void link_view(Tensor& y, const Tensor& x) {
   y.set_base(x);
   const Node* const base = followed(y);
   if (meta_of(y) == nullptr) {
-    if (base == nullptr) return;  // a view that was not recorded, of a tensor that was not either
+    if (base == nullptr) return;  // neither the view nor the tensor was recorded
     hang(y, nullptr);
   }
   const GradMeta* const of = meta_of(x);

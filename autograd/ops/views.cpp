@@ -1,5 +1,5 @@
-// Views: the gradient of a view is the same view, undone. Each begins with alias(), since a view that changes nothing
-// may be the tensor itself, whose place in the graph is taken.
+// Views. The gradient of a view is the inverse view. Each begins with alias(), since a view that changes nothing may be
+// the tensor itself, which already has its node in the graph.
 #include <qing/autograd/ops/views.h>
 
 #include <qing/autograd/graph.h>

@@ -1,4 +1,5 @@
-// Views: the result shares storage with x where x's strides allow. The members of Tensor of the same names do the same.
+// Views: the result shares storage with x where x's strides allow. Shapes and errors are those of the members of Tensor
+// with the same names.
 #pragma once
 
 #include <vector>
@@ -17,7 +18,7 @@ Tensor squeeze(const Tensor& x, int64_t dim);
 Tensor unsqueeze(const Tensor& x, int64_t dim);
 Tensor clone(const Tensor& x);  ///< a contiguous copy
 
-// Members by their names in PyTorch.
+// PyTorch's names for members of Tensor.
 inline Tensor squeeze(const Tensor& x) { return x.squeeze(); }
 inline Tensor flatten(const Tensor& x, int64_t start_dim = 0, int64_t end_dim = -1) {
   return x.flatten(start_dim, end_dim);
@@ -35,7 +36,7 @@ inline Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length
 inline Tensor diagonal(const Tensor& x, int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1) {
   return x.diagonal(offset, dim1, dim2);
 }
-/// Converts. The gradient flows between f32 and f64; a result of another dtype is outside the graph.
+/// Converts. The gradient flows between f32 and f64. A result of another dtype is outside the graph.
 Tensor to(const Tensor& x, DType dtype);
 
 }  // namespace qing

@@ -9,13 +9,15 @@
 
 namespace qing {
 
-/// Adds each of `values` to the element of the contiguous tensor `whole` that `positions` (i64) counts from the first.
+/// Adds each of `values` to an element of the contiguous tensor `whole`: `positions` (i64) counts from the first
+/// element.
 void add_at(const Tensor& whole, const Tensor& positions, const Tensor& values);
 
-/// Zeros of `shape`, with x where `view` looks, summed where it looks more than once: the transpose of part().
+/// Zeros of `shape`, with x in the part that `view` selects; elements selected more than once get the sum. The
+/// transpose of part().
 template <class View> Tensor place(OpName op, const Tensor& x, const Shape& shape, View view);
 
-/// view(x), recorded. `view` is any function of a tensor to a view of it.
+/// view(x), recorded. `view` is any function from a tensor to a view of it.
 template <class View> Tensor part(OpName op, const Tensor& x, View view) {
   Tensor y = view(x.alias());
   if (recording({x})) {

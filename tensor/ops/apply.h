@@ -1,4 +1,4 @@
-// Elementwise loops over tensors, without gradients. Every function spreads over threads by fixed chunks, and an
+// Elementwise loops over tensors, without gradients. Every function splits its work into fixed chunks for threads. An
 // element's bits depend on its operands alone.
 #pragma once
 
@@ -19,13 +19,13 @@ using kernels::Binary;
 /// DTypeError naming `op` unless both dtypes are the same.
 void check_same_dtype(const Tensor& a, const Tensor& b, const char* op);
 
-/// DTypeError naming `op` unless x is f32 or f64. For operations made of others, which would name themselves.
+/// DTypeError naming `op` unless x is f32 or f64. For composed operations, whose parts would name themselves.
 inline void check_floating(const Tensor& x, const char* op) {
   dispatch_floating(x.dtype(), op, [](auto) {});
 }
 
-/// a ∘ b with NumPy's broadcasting; f32 or f64, both alike (DTypeError), shapes that broadcast (ShapeError). Operands
-/// are not copied. NaN and infinities are as IEEE 754 has them; maximum and minimum are NaN where an operand is.
+/// a ∘ b with NumPy's broadcasting (ShapeError). f32 or f64, both the same (DTypeError). Operands are not copied. NaN
+/// and infinities follow IEEE 754; maximum and minimum are NaN where an operand is NaN.
 Tensor apply(Binary op, const Tensor& a, const Tensor& b, const char* name);
 
 /// into += x, elementwise. `into` is contiguous, of x's shape and dtype.
@@ -38,8 +38,8 @@ template <class T, class F> void map(int64_t n, const T* x, T* y, F f) {
   });
 }
 
-/// f(a, b, ...) for the elements of operands of type T, which broadcast to `shape`. f takes them in order, and sees and
-/// gives denormal numbers: the C library's functions are wrong where the processor takes denormals for zero.
+/// f(a, b, ...) for the elements of operands of type T, which broadcast to `shape`. f takes the elements in order.
+/// Denormal numbers are kept: the C library's functions are wrong where the processor flushes denormals to zero.
 template <class T, class F, class... Operands> Tensor map_to(const Shape& shape, F f, const Operands&... operands) {
   using R = decltype(f((static_cast<void>(operands), T())...));
   Tensor result = Tensor::empty(shape, dtype_of<R>);
@@ -54,7 +54,7 @@ template <class T, class F, class... Operands> Tensor map_to(const Shape& shape,
   return result;
 }
 
-/// The same for f32 and f64 operands, all of one dtype (DTypeError), with their broadcast shape (ShapeError).
+/// map_to for f32 or f64 operands, all of one dtype (DTypeError), with their broadcast shape (ShapeError).
 template <class F, class... Operands> Tensor map(const char* op, F f, const Tensor& first, const Operands&... others) {
   Shape shape = first.shape();
   ((check_same_dtype(first, others, op), shape = broadcast_shapes(shape, others.shape(), op)), ...);

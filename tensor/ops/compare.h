@@ -1,5 +1,5 @@
-// Comparisons and logic with NumPy's broadcasting; results are bool and outside the graph. Any dtype; both operands of
-// the same (DTypeError). Denormal numbers are not taken for zero.
+// Comparisons and logic with NumPy's broadcasting (ShapeError). Results are bool, outside the graph. Any dtype, the
+// same for both operands (DTypeError). Denormal numbers differ from zero.
 #pragma once
 
 #include <qing/tensor/tensor.h>
@@ -13,8 +13,8 @@ Tensor le(const Tensor& a, const Tensor& b);
 Tensor gt(const Tensor& a, const Tensor& b);
 Tensor ge(const Tensor& a, const Tensor& b);
 
-// A number is rounded to a floating tensor's dtype first, as in PyTorch. Integers are compared with the number itself:
-// 2 < 2.5 < 3, and every u8 is less than 300.
+// For a floating tensor a number is rounded to its dtype first, as in PyTorch. Integers are compared with the number
+// itself: 2 < 2.5 < 3, and every u8 is less than 300.
 Tensor eq(const Tensor& a, Scalar b);
 Tensor ne(const Tensor& a, Scalar b);
 Tensor lt(const Tensor& a, Scalar b);
@@ -22,7 +22,7 @@ Tensor le(const Tensor& a, Scalar b);
 Tensor gt(const Tensor& a, Scalar b);
 Tensor ge(const Tensor& a, Scalar b);
 
-// Whatever is not 0 is true, NaN too.
+// Every element but 0 is true, NaN too.
 Tensor logical_and(const Tensor& a, const Tensor& b);
 Tensor logical_or(const Tensor& a, const Tensor& b);
 Tensor logical_xor(const Tensor& a, const Tensor& b);
@@ -34,11 +34,12 @@ Tensor isfinite(const Tensor& x);
 
 /// a == b, or |a − b| ≤ atol + rtol·|b| and finite, computed in f64.
 Tensor isclose(const Tensor& a, const Tensor& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false);
-/// isclose everywhere.
+/// Whether isclose holds for all elements.
 bool allclose(const Tensor& a, const Tensor& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false);
-/// The same shape and equal values; NaN equals nothing, −0 equals 0. DTypeError if the dtypes differ.
+/// Whether the shapes are the same and all values equal. NaN equals nothing; −0 equals 0. DTypeError if the dtypes
+/// differ.
 bool equal(const Tensor& a, const Tensor& b);
-/// The same dtype, shape and bits.
+/// Whether dtype, shape and bits are the same.
 bool identical(const Tensor& a, const Tensor& b);
 
 }  // namespace qing

@@ -1,7 +1,7 @@
-// Convolution in two dimensions and its two transposes, without gradients, on contiguous memory. By im2col: the windows
-// of some rows of an image become the columns of a matrix that GEMM multiplies by the filters. At most kColumnElements
-// of them exist at a time in each thread, or one row of windows if that is more. Where a group has few filters, as in
-// depthwise convolution, without columns: see direct_convolution.h.
+// Convolution in two dimensions and its two transposes, without gradients, on contiguous memory. Uses im2col: the
+// windows of some rows of an image become the columns of a matrix, which GEMM multiplies by the filters. Each thread
+// holds at most kColumnElements of them at a time, or one row of windows if that is more. Groups of few filters, as in
+// depthwise convolution, need no columns: see direct_convolution.h.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@ namespace qing {
 
 inline constexpr int64_t kColumnElements = 1 << 18;
 
-/// y[n, f] = bias[f] + Σ_c weight[f, c] ⋆ x[n, c] (cross-correlation); bias may be null. An image's bits do not depend
-/// on the others.
+/// y[n, f] = bias[f] + Σ_c weight[f, c] ⋆ x[n, c] (cross-correlation). bias may be null. An image's bits do not depend
+/// on other images.
 template <class T> void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, T* y);
-/// dx += the gradient by x of Σ dy·y.
+/// dx += the gradient of Σ dy·y with respect to x.
 template <class T> void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx);
-/// dweight = the gradient by the weight of Σ dy·y, or += when accumulate.
+/// dweight = the gradient of Σ dy·y with respect to the weight, or += if accumulate.
 template <class T> void convolve_weight(const Convolution& c, const T* x, const T* dy, T* dweight, bool accumulate);
 
 }  // namespace qing

@@ -1,5 +1,5 @@
-// Convolution of one image and one group without columns: for groups of few filters, whose products are too flat for
-// GEMM. Not a public header.
+// Convolution of one image and one group without columns. For groups of few filters, whose matrix products are too flat
+// for GEMM. Not a public header.
 #pragma once
 
 #include <cstdint>
@@ -9,24 +9,24 @@
 
 namespace qing {
 
-/// Whether it is the faster way.
+/// Whether this is faster than columns.
 bool prefers_direct(const Convolution& c);
 
-/// The channels of a group lie padded in planes of one row length, one for each remainder of rows and columns by the
-/// strides. Then what a tap of the filter sees of a plane is, for all windows together, one run of memory: the windows'
-/// own rows have that length too, and what comes between them is dropped, or 0 (in gradients: a weight or a pixel that
-/// is not finite makes NaN of its product with it). Scratch memory of one thread.
+/// The padded channels of a group are stored in planes of one row length: one plane for each remainder of rows and
+/// columns by the strides. One tap of the filter then reads one contiguous run of a plane for all windows together. The
+/// rows of windows have the same length; the elements between them are dropped, or 0 in gradients. (Then a weight or
+/// pixel that is not finite makes NaN of its product with such a 0.) Owns the scratch memory of one thread.
 template <class T> class DirectConvolution {
  public:
   explicit DirectConvolution(const Convolution& c);
 
-  /// Takes the channels of a group of an image, or zeros to add gradients up in.
+  /// Loads the channels of a group of an image. clear(): zeros instead, to sum gradients in.
   void load(const T* image);
   void clear();
-  /// y = bias + the filter's products with what is loaded; bias may be null. `filter` is [channels, h.kernel,
+  /// y = bias + the filter's products with the loaded image. bias may be null. `filter` is [channels, h.kernel,
   /// w.kernel].
   void apply(const T* filter, const T* bias, T* y);
-  /// What is loaded += the gradient by it of Σ dy·y, which store() adds to the channels of an image.
+  /// Loaded image += the gradient of Σ dy·y with respect to it. store() then adds it to the channels of an image.
   void add_transposed(const T* filter, const T* dy);
   void store(T* image) const;
   /// dfilter += the gradient of Σ dy·y.

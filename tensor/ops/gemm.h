@@ -9,23 +9,22 @@ namespace qing {
 
 enum class Trans { no, yes };
 
-/// C[m,n] = op(A)·op(B) (+ bias[n] on every row), or C += ... when accumulate. Row-major with leading dimensions;
-/// op(A) is m×k, op(B) is k×n. `bias` may be null. C is never read unless accumulate. T is float or double.
-/// Uses threads; the bits of C[i,j] depend only on row i of op(A), column j of op(B), and k: neither on the number of
-/// threads, nor on m (so that a row's result does not depend on what else is in the batch), nor on how the operands lie
-/// or are packed. If `gelu` is not null, the function of C's elements is written there, at C's places, as the kernel
-/// gelu gives it; it may be C. Cost: 2mnk FLOP.
+/// C[m,n] = op(A)·op(B) (+ bias[n] on every row), or C += ... if accumulate. Row-major with leading dimensions; op(A)
+/// is m×k, op(B) is k×n. T is float or double. `bias` may be null. C is read only if accumulate. If `gelu` is not null,
+/// gelu of C's elements is written there, laid out as C; it may be C. Uses threads. The bits of C[i,j] depend only on
+/// row i of op(A), column j of op(B) and k: not on the number of threads, not on m (so a row's result does not depend
+/// on the rest of the batch), and not on layout or packing. Cost: 2mnk FLOP.
 template <class T>
 void gemm(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
           int64_t ldb, T* c, int64_t ldc, const T* bias = nullptr, bool accumulate = false, T* gelu = nullptr);
 
-/// The same on the calling thread alone, for use inside parallel regions.
+/// gemm() on the calling thread alone, for use inside parallel regions.
 template <class T>
 void gemm_serial(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
                  int64_t ldb, T* c, int64_t ldc, const T* bias = nullptr, bool accumulate = false, T* gelu = nullptr);
 
-/// op(B) as GEMM's kernels read it, packed once for many products: weights, above all transposed ones met by few rows.
-/// A copy: later writes to B do not show. Immutable, so any number of threads may use it.
+/// op(B) in the layout that GEMM's kernels read, packed once for many products: weights, above all transposed ones that
+/// meet few rows. A copy: later writes to B have no effect. Immutable, so any number of threads may use it.
 template <class T> class PackedMatrix {
  public:
   PackedMatrix() = default;  ///< 0×0
@@ -41,7 +40,7 @@ template <class T> class PackedMatrix {
   Tensor panels_;
 };
 
-/// gemm() with a packed right operand: the same bits.
+/// gemm() with a packed right operand. The bits are the same.
 template <class T>
 void gemm(Trans trans_a, int64_t m, const T* a, int64_t lda, const PackedMatrix<T>& b, T* c, int64_t ldc,
           const T* bias = nullptr, bool accumulate = false, T* gelu = nullptr);

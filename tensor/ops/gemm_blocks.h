@@ -1,4 +1,4 @@
-// One thread's share of a product, block by block: what stands between gemm.cpp and the ISA's kernel.
+// One thread's share of a product, block by block: the layer between gemm.cpp and the ISA's kernel.
 #pragma once
 
 #include <algorithm>
@@ -9,15 +9,15 @@ namespace qing {
 
 constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-/// The depth of the blocks in which a product of depth k is computed. C is summed block by block, so this is a function
-/// of k alone: equal blocks of at most 512, in multiples of 16 of which the last may lack some.
+/// The depth of the blocks in which a product of depth k is summed. It depends on k alone, so results do too: equal
+/// blocks of at most 512, in multiples of 16, except that the last may be smaller.
 constexpr int64_t gemm_block_depth(int64_t k) {
   constexpr int64_t kMost = 512;
   const int64_t blocks = k <= kMost ? 1 : (k + kMost - 1) / kMost;
   return std::max<int64_t>(16, round_up(blocks == 1 ? k : (k + blocks - 1) / blocks, 16));
 }
 
-/// A matrix as the product sees it: element (i, j) of op(M).
+/// An operand as the product sees it: element (i, j) of op(M).
 template <class T> struct GemmView {
   const T* data;
   int64_t row, column;  ///< strides; one of them is 1
@@ -33,12 +33,12 @@ struct GemmPart {
 template <class T> struct GemmProduct {
   int64_t m, n, k;
   GemmView<T> a, b;
-  const T* packed_b;  ///< as pack_block() lays it out, all blocks one after the other; or null, and b is read
+  const T* packed_b;  ///< all blocks one after the other, laid out by pack_block(); null: read b
   T* c;
   int64_t ldc;
   const T* bias;  ///< or null
   bool accumulate;
-  T* gelu;  ///< as C; or null
+  T* gelu;  ///< laid out as C; or null
 
   /// On the calling thread.
   void compute(const GemmPart& part) const;
@@ -48,13 +48,13 @@ template <class T> struct GemmProduct {
   void compute_packed(const GemmPart& part) const;
 };
 
-/// Columns of b, rows p to p + depth, in panels of nr columns, the last filled up with zeros: element (p, j) goes to
-/// out[(j / nr)·nr·depth + p·nr + j % nr].
+/// Packs columns of b, rows p to p + depth, in panels of nr columns; the last panel is filled up with zeros. Element
+/// (p, j) goes to out[(j / nr)·nr·depth + p·nr + j % nr].
 template <class T>
 void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, int64_t columns, T* out);
 
-/// Hands out m×n results of depth k in parts to the threads there are, or as one to this thread if they are small.
-/// Parts begin at multiples of nr columns.
+/// Splits an m×n result of depth k into parts for the threads; a small one is a single part for this thread. Parts
+/// begin at multiples of nr columns.
 void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
                const std::function<void(const GemmPart&)>& body);
 

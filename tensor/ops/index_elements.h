@@ -1,5 +1,5 @@
-// Picking and placing elements by index, of any dtype, without gradients. What several indices write to is written in
-// the order of the indices whatever the number of threads.
+// Picking and placing elements by index, of any dtype, without gradients. If several indices name one element, they
+// write in their order, for any number of threads.
 #pragma once
 
 #include <cstdint>
@@ -8,24 +8,24 @@
 
 namespace qing {
 
-/// What happens where an index writes. NaN is both larger and smaller than any number, and stays.
+/// What an index does with the element it names. NaN is both larger and smaller than any number, so it stays.
 enum class Placing { overwrite, add, larger, smaller };
 
-/// `index` (i32 or i64: DTypeError) as contiguous i64; IndexError naming `op` and the first position whose value is
+/// `index` (i32 or i64: DTypeError) as contiguous i64. IndexError names `op` and the first position whose value is
 /// outside [0, size).
 Tensor checked_index(const Tensor& index, int64_t size, const char* op);
 
 // In the following `index` comes from checked_index, and `dim` is in [0, x.dim()).
 
-/// y[.., j, ..] = x[.., index[j], ..] for an index of one dimension.
+/// y[.., j, ..] = x[.., index[j], ..] for a 1-D index.
 Tensor take_rows(const Tensor& x, int64_t dim, const Tensor& index);
-/// y[.., index[j], ..] = or += x[.., j, ..], no other placing; y is contiguous, x has its dtype and shape but for
-/// `dim`, where it has the size of index.
+/// y[.., index[j], ..] = or += x[.., j, ..]; no other Placing. y is contiguous. x has y's dtype and shape, except the
+/// size of index in `dim`.
 void place_rows(const Tensor& y, int64_t dim, const Tensor& index, const Tensor& x, Placing placing);
-/// y[i..] = x[.., index[i..], ..]: y has the shape of index, which is nowhere larger than x but in `dim`.
+/// y[i..] = x[.., index[i..], ..]. y has the shape of index, which exceeds x's at most in `dim`.
 Tensor gather_elements(const Tensor& x, int64_t dim, const Tensor& index);
 /// y[.., index[i..], ..] = or += x[i..], or the larger or smaller of both: the reverse. x has the shape of index and
-/// the dtype of y; y has any strides.
+/// the dtype of y. y may have any strides.
 void scatter_elements(const Tensor& y, int64_t dim, const Tensor& index, const Tensor& x, Placing placing);
 
 }  // namespace qing

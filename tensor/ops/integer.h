@@ -1,5 +1,5 @@
-// Arithmetic on integer tensors, without gradients: i32, i64, u8 and i8, both operands alike (DTypeError), with NumPy's
-// broadcasting (ShapeError). Overflow wraps.
+// Arithmetic on integer tensors, without gradients: i32, i64, u8 and i8, the same for both operands (DTypeError), with
+// NumPy's broadcasting (ShapeError). Overflow wraps.
 #pragma once
 
 #include <qing/tensor/tensor.h>
@@ -10,12 +10,12 @@ enum class IntegerBinary {
   add,
   sub,
   mul,
-  floor_divide,  ///< rounds down, as Python's //; ValueError on 0
-  remainder,     ///< has the divisor's sign, as Python's %; ValueError on 0
+  floor_divide,  ///< rounds down, as Python's //; ValueError for division by 0
+  remainder,     ///< has the divisor's sign, as Python's %; ValueError for division by 0
   bitwise_and,   ///< this and the next two take bool as well
   bitwise_or,
   bitwise_xor,
-  left_shift,   ///< by as many bits as the type has, or more: 0; ValueError on a negative count
+  left_shift,   ///< 0 if the count is at least the type's bits; ValueError for a negative count
   right_shift,  ///< arithmetic: fills with the sign
 };
 

@@ -1,6 +1,6 @@
-// A tensor as lanes: the elements that differ only along some of its dimensions. Whatever reduces, scans or sorts along
-// dimensions is written for a dense lane, and finds one here whatever the strides: a lane that does not lie densely is
-// copied through a tile of a fixed size, never the whole tensor.
+// A tensor as lanes: a lane is the elements that differ only along some of the dimensions. Code that reduces, scans or
+// sorts is written for dense lanes, and gets them from here for any strides. A lane that is not dense is copied through
+// a tile of a fixed size; the whole tensor is never copied.
 #pragma once
 
 #include <algorithm>
@@ -14,21 +14,21 @@
 
 namespace qing {
 
-/// The order of a lane's elements. `storage` lets lanes that are dense but for a permutation be read where they lie.
+/// The order of a lane's elements. With `storage`, a lane that is dense up to a permutation is read in place.
 enum class LaneOrder { row_major, storage };
 
 class Lanes {
  public:
-  /// `dims` are distinct and in [0, layout.dim()). Without any, each element is a lane.
+  /// `dims` are distinct and in [0, layout.dim()). If there are none, each element is a lane.
   Lanes(const Layout& layout, const std::vector<int64_t>& dims, LaneOrder order = LaneOrder::row_major);
 
   int64_t count() const { return count_; }  ///< in row-major order of the other dimensions
   int64_t length() const { return length_; }
   bool dense() const { return dense_; }      ///< each lane is a run of adjacent elements
-  bool columns() const { return columns_; }  ///< lanes lie side by side, with one distance from element to element
+  bool columns() const { return columns_; }  ///< lanes are side by side, with one distance between a lane's elements
   int64_t distance() const { return along_.dim() == 0 ? 1 : along_.strides.back(); }  ///< if columns() or dense()
-  int64_t position(int64_t lane) const;  ///< of its first element, from the tensor's first
-  /// Lanes that are worth a thread, and that are copied at a time.
+  int64_t position(int64_t lane) const;  ///< of the lane's first element, from the tensor's first
+  /// The number of lanes that are worth a thread; as many are copied at a time.
   int64_t tile() const { return std::max<int64_t>(1, kTileElements / std::max<int64_t>(length_, 1)); }
 
   /// tile[l·length + j] = element j of lane first + l, for l < count.
@@ -42,16 +42,16 @@ class Lanes {
 
  private:
   static constexpr int64_t kTileElements = 16384;
-  static constexpr int64_t kBlock = 16;  // lanes walked together, so that a cache line of neighbours is used whole
+  static constexpr int64_t kBlock = 16;  // lanes walked together, so that each cache line is used whole
 
   template <class Move> void copy(int64_t first, int64_t count, Move move) const;
 
-  Layout across_, along_;  // with as few dimensions as their strides allow
+  Layout across_, along_;  // with merged dimensions where strides allow
   int64_t count_ = 1, length_ = 1;
   bool dense_ = false, columns_ = false;
 };
 
-/// Calls visit(position, i) for element i of a layout, in row-major order; positions are from the first element.
+/// Calls visit(position, i) for element i of a layout, in row-major order. Positions count from the first element.
 template <class Visit> void walk(const Layout& layout, Visit visit) {
   const int64_t rank = layout.dim(), total = layout.numel();
   const int64_t run = rank == 0 ? 1 : layout.sizes.back(), step = rank == 0 ? 0 : layout.strides.back();
@@ -80,7 +80,7 @@ template <class Move> void Lanes::copy(int64_t first, int64_t count, Move move) 
   }
 }
 
-/// Gives one thread dense lanes to read, which it asks for in ascending order.
+/// Gives one thread dense lanes to read. It must ask for them in ascending order.
 template <class T> class LaneReader {
  public:
   LaneReader(const Tensor& x, const Lanes& lanes) : lanes_(lanes), data_(x.data<T>()) {}
@@ -103,7 +103,7 @@ template <class T> class LaneReader {
   int64_t first_ = 0, end_ = 0;
 };
 
-/// Gives one thread dense lanes to overwrite, which it asks for one after the other; complete when it is destroyed.
+/// Gives one thread dense lanes to overwrite, one after the other. The destructor completes the writing.
 template <class T> class LaneWriter {
  public:
   LaneWriter(const Tensor& y, const Lanes& lanes) : lanes_(lanes), data_(y.data<T>()) {}
@@ -142,16 +142,17 @@ void map_lanes(const Tensor& x, const Tensor& y, const std::vector<int64_t>& dim
   });
 }
 
-/// `dims` resolved for a tensor of `rank` dimensions, ascending; all of them if it is empty, as in PyTorch. A tensor of
-/// no dimensions takes 0 and −1. IndexError, or ValueError if one stands twice.
+/// `dims` resolved for a tensor of `rank` dimensions, in ascending order. An empty list means all dimensions, as in
+/// PyTorch. A tensor without dimensions takes 0 and −1. IndexError if one is out of range, ValueError if one stands
+/// twice.
 std::vector<int64_t> resolve_dims(const std::vector<int64_t>& dims, int64_t rank, const char* op);
-/// One dimension likewise: as a list that Lanes takes, empty for a tensor of no dimensions.
+/// One dimension resolved, as a list for Lanes: empty for a tensor without dimensions.
 std::vector<int64_t> resolve_dim(int64_t dim, int64_t rank, const char* op);
 /// `shape` with 1 in place of each of `dims` (resolved).
 Shape kept_shape(const Shape& shape, const std::vector<int64_t>& dims);
 /// `shape` without `dims` (resolved).
 Shape dropped_shape(const Shape& shape, const std::vector<int64_t>& dims);
-/// One of the two.
+/// kept_shape if keepdim, else dropped_shape.
 Shape reduced_shape(const Shape& shape, const std::vector<int64_t>& dims, bool keepdim);
 
 }  // namespace qing

@@ -1,4 +1,4 @@
-// Elementwise loops whose result has another type than the operands. For .cpp files; not a public header.
+// Elementwise loops whose result type differs from that of the operands. For .cpp files; not a public header.
 #pragma once
 
 #include <qing/tensor/strided.h>
@@ -6,7 +6,7 @@
 
 namespace qing {
 
-/// R f(T) of every element.
+/// Maps every element by R f(T).
 template <class R, class T, class F> Tensor map_unary(const Tensor& x, F f) {
   Tensor result = Tensor::empty(x.shape(), dtype_of<R>);
   R* const out = result.data<R>();
@@ -19,7 +19,7 @@ template <class R, class T, class F> Tensor map_unary(const Tensor& x, F f) {
   return result;
 }
 
-/// R f(T, T) of every pair, broadcast; both tensors are of T.
+/// Maps every pair of elements, broadcast, by R f(T, T). Both tensors hold T.
 template <class R, class T, class F> Tensor map_binary(const Tensor& a, const Tensor& b, const char* op, F f) {
   const Shape shape = broadcast_shapes(a.shape(), b.shape(), op);
   const Tensor left = a.expand(shape), right = b.expand(shape);

@@ -1,5 +1,5 @@
-// Products with weights in 8-bit integers or bf16, for inference: less memory to read, and several products an
-// instruction where the processor has AVX-512 VNNI and BF16.
+// Products with weights in 8-bit integers or bf16, for inference. They read less memory, and compute several products
+// per instruction on processors with AVX-512 VNNI and BF16.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace qing {
 
-/// op(B), k×n, in bf16, packed for products. A copy, immutable.
+/// op(B), k×n, in bf16, packed for products. A copy, immutable, so any number of threads may use it.
 class Bf16Matrix {
  public:
   Bf16Matrix() = default;  ///< 0×0
@@ -25,14 +25,14 @@ class Bf16Matrix {
   Tensor words_;
 };
 
-/// op(B), k×n, in signed bytes with a scale for each column (its largest magnitude is 127 times that), packed for
-/// products. A copy, immutable.
+/// op(B), k×n, in signed bytes with one scale per column, packed for products. The scale is the column's largest
+/// magnitude / 127. A copy, immutable, so any number of threads may use it.
 class Int8Matrix {
  public:
-  static constexpr int64_t kMaxRows = 65536;  ///< sums of more products might not fit into 32 bits
+  static constexpr int64_t kMaxRows = 65536;  ///< sums of more products might overflow 32 bits
 
   Int8Matrix() = default;  ///< 0×0
-  /// ValueError if k or n is negative or k above kMaxRows. A column that is not finite makes results NaN.
+  /// ValueError if k or n is negative, or k exceeds kMaxRows. A column that is not finite makes its results NaN.
   Int8Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int64_t ldb);
 
   int64_t rows() const { return k_; }
@@ -46,15 +46,15 @@ class Int8Matrix {
   Tensor words_, scales_, zeros_;
 };
 
-/// C[m,n] = A·B (+ bias[n] on every row): A f32, m×k, rounded to bf16 to nearest even; products are summed in f32 in
-/// the order of k (in pairs where the processor has an instruction for it, which takes denormals for zero).
-/// C[i,j] depends on row i of A and column j of B alone, as in gemm(); its last bits depend on the instruction set.
+/// C[m,n] = A·B (+ bias[n] on every row). A is f32, m×k, and rounded to bf16 to nearest even. Products are summed in
+/// f32 in the order of k; processors with an instruction for it sum in pairs and flush denormals to zero. C[i,j]
+/// depends only on row i of A and column j of B, as in gemm(). Its last bits depend on the instruction set.
 void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc,
           const float* bias = nullptr);
 
-/// The same with A rounded to bytes, each row by its own scale: the largest magnitude over 127. Sums of products are
+/// The same product with A rounded to bytes; each row's scale is its largest magnitude / 127. Sums of products are
 /// exact, so results are bitwise equal on every instruction set. A row of A that is not finite gives NaN. The error of
-/// C[i,j] is about (|a_i|max·Σ|b_j| + |b_j|max·Σ|a_i|) / 254 at most.
+/// C[i,j] is at most about (|a_i|max·Σ|b_j| + |b_j|max·Σ|a_i|) / 254.
 void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc,
           const float* bias = nullptr);
 

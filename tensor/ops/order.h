@@ -8,7 +8,7 @@
 
 namespace qing {
 
-/// The element as a type that has operators: short floats become float.
+/// The element in a type that has operators: short floats become float.
 template <class T> auto comparable(T value) {
   if constexpr (is_short_float<T>) {
     return to_float(value);
@@ -25,10 +25,10 @@ template <class T> bool is_nan(T value) {
   }
 }
 
-/// a > b, NaN being above all numbers.
+/// a > b, where NaN is above all numbers.
 template <class T> bool above(T a, T b) { return comparable(a) > comparable(b) || (is_nan(a) && !is_nan(b)); }
 
-/// Whether a is to be taken before b when looking for the largest or the smallest: NaN before any number, either way.
+/// Whether a comes before b in a search for the largest or the smallest. NaN comes before any number in both.
 template <class T> bool more_extreme(T a, T b, bool largest) {
   if (is_nan(a)) return !is_nan(b);
   return largest ? comparable(a) > comparable(b) : comparable(a) < comparable(b);

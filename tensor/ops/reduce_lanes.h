@@ -1,4 +1,4 @@
-// How lanes are reduced: chunk by chunk, on several threads even when there is one long lane. Private to this folder.
+// The reduction of lanes, chunk by chunk. One long lane, too, uses several threads. Private to this folder.
 #pragma once
 
 #include <algorithm>
@@ -10,11 +10,11 @@
 
 namespace qing {
 
-/// Elements that are reduced at once: the unit of parallelism within a lane.
+/// Elements that are reduced at a time: the unit of parallelism within a lane.
 inline constexpr int64_t kFoldChunk = 16384;
 
-/// out[lane] = join of part(lane, n, chunk) over the lane's chunks, in order: join(n, parts). Both get n ≥ 1, unless
-/// the lane is empty: then part is called once with n = 0.
+/// Reduces every lane: out[lane] = join(n, parts), where the parts are part(lane, n, chunk) for the lane's chunks in
+/// order. n ≥ 1, except for an empty lane: then part is called once with n = 0.
 template <class T, class Acc, class Part, class Join>
 void fold_lanes(const Tensor& x, const std::vector<int64_t>& dims, Acc* out, Part part, Join join) {
   const Lanes lanes(x.layout(), dims, LaneOrder::storage);
@@ -48,7 +48,8 @@ void fold_lanes(const Tensor& x, const std::vector<int64_t>& dims, Acc* out, Par
   for (int64_t lane = 0; lane < lanes.count(); ++lane) out[lane] = join(chunks, parts.get() + lane * chunks);
 }
 
-/// Σ f(i) for i < n in double, in eight interleaved chains: less error than one, and none waits for another.
+/// Σ f(i) for i < n in double, in eight interleaved chains. The error is less than with one chain, and no addition
+/// waits for the one before.
 template <class F> double sum_in_chains(int64_t n, F f) {
   constexpr int64_t kChains = 8;
   double chains[kChains] = {};

@@ -1,4 +1,4 @@
-// A window that slides along one dimension, as convolutions and pooling have it.
+// A window that slides along one dimension, for convolution and pooling.
 #pragma once
 
 #include <algorithm>
@@ -6,13 +6,13 @@
 
 namespace qing {
 
-/// Position o of the window sees elements o·stride − padding + k·dilation of 0..in, for k in 0..kernel; those outside
-/// are padding. How much padding there is behind the last element follows from `out`.
+/// The window at position o sees elements o·stride − padding + k·dilation of 0..in, for k in 0..kernel; those outside
+/// are padding. The padding behind the last element follows from `out`.
 struct Window {
   int64_t in, out, kernel, stride = 1, padding = 0, dilation = 1;
 
   int64_t at(int64_t o, int64_t k) const { return o * stride - padding + k * dilation; }
-  /// The positions whose element k is not padding are first..last.
+  /// The positions whose element k is not padding: first..last.
   struct Range {
     int64_t first, last;
   };
