@@ -67,7 +67,8 @@ const TrainOption kTable[] = {
     {"teacher_share", &O::teacher_share, kShare, kTeachers,
      "Weight of the teachers' predictions in each target. The label has the rest"},
     {"ngram_min_texts", &O::ngram_min_texts, within(0, 1 << 24), kNgrams,
-     "Minimum document frequency of an n-gram, in texts. N-grams above it get a linear model beside the encoder. 0 "
+     "Minimum document frequency of an n-gram, in texts. N-grams that reach it get a linear model beside the encoder. "
+     "0 "
      "disables n-grams",
      "ngrams"},
     {"ngram_dropout", &O::ngram_dropout, kBelowOne, kNgrams, "Fraction of a text's n-grams dropped in training"},
