@@ -3,19 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <qing/nn/models/label_names.h>
+#include <qing/optim/classifier/train_option_table.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::optim {
 namespace {
 
-// No size of a model or a text is above: keeps their products inside int64.
-constexpr int64_t kMaxSize = int64_t{1} << 24;
 constexpr int32_t kMaxGroups = 1 << 16;
 // Of all epochs together: counts up to here are exact as doubles.
 constexpr int64_t kMaxSteps = int64_t{1} << 53;
@@ -48,35 +45,10 @@ int64_t batches_of_epoch(const TrainOptions& o, size_t examples) {
 
 void check_train_options(const TrainOptions& o, std::span<const nn::Example> examples) {
   if (examples.empty()) throw ValueError("train_classifier: there are no examples");
-  const auto between = [](const char* name, int64_t value, int64_t low, int64_t high) {
-    if (value >= low && value <= high) return;
-    throw ValueError(fmt::format("train_classifier: {} is {}; it must be in [{}, {}]", name, value, low, high));
-  };
-  between("layers", o.layers, 1, kMaxSize);
-  between("width", o.width, 1, kMaxSize / 4);  // the inner layers are four times as wide
-  between("batch", o.batch, 1, kMaxSize);
-  between("max_length", o.max_length, 3, kMaxSize);
-  between("max_steps", o.max_steps, 0, kMaxSteps);
-  between("heads", o.heads, 0, kMaxSize);
-  between("vocab", o.vocab, 6, kMaxSize);
-  between("epochs", o.epochs, 1, kMaxSteps / batches_of_epoch(o, examples.size()));
-  between("ngram_min_texts", o.ngram_min_texts, 0, kMaxSize);
-  for (const auto& [name, value] :
-       {std::pair("warmup", o.warmup), {"extra_share", o.extra_share}, {"teacher_share", o.teacher_share}}) {
-    if (value >= 0 && value <= 1) continue;
-    throw ValueError(fmt::format("train_classifier: {} is {}; it is a share, 0 to 1", name, value));
-  }
-  const auto below_one = [](const char* name, double value) {
-    if (value >= 0 && value < 1) return;
-    throw ValueError(fmt::format("train_classifier: {} is {}; it must be in [0, 1)", name, value));
-  };
-  below_one("word_dropout", o.word_dropout);
-  below_one("ngram_dropout", o.ngram_dropout);
-  below_one("ema", o.ema);
-  below_one("label_smoothing", o.label_smoothing);
-  for (const auto& [name, value] : {std::pair("balance", o.balance), {"consistency", o.consistency}}) {
-    if (value >= 0 && std::isfinite(value)) continue;
-    throw ValueError(fmt::format("train_classifier: {} is {}; it must be finite and at least 0", name, value));
+  check_option_ranges(o);
+  const int64_t most_epochs = kMaxSteps / batches_of_epoch(o, examples.size());
+  if (o.epochs > most_epochs) {
+    throw ValueError(fmt::format("train_classifier: epochs is {}; it must be in [1, {}]", o.epochs, most_epochs));
   }
   check_labels(o.labels, examples);
   if (std::all_of(examples.begin(), examples.end(), [&](const nn::Example& example) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <qing/optim/classifier/train_options.h>
 #include <qing/serve/common/limits.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/common/version.h>
@@ -18,16 +19,7 @@ namespace qing::serve::cli {
 
 struct TrainArguments {
   std::vector<std::filesystem::path> data, extra, dev;
-  int64_t layers = 2, width = 128, heads = 0, batch = 64, vocab = 16000, epochs = 1, max_length = 128, max_steps = 0;
-  double lr = 5e-4, dropout = 0.1, warmup = 0.1, weight_decay = 0.01, clip = 1.0;
-  double word_dropout = 0, balance = 0, ema = 0, extra_share = 0.3, label_smoothing = 0, consistency = 0;
-  std::vector<std::filesystem::path> teachers;
-  double teacher_share = 0.5;
-  std::string precision = "f32";  ///< or bf16
-  int64_t ngrams = 0;             ///< texts an n-gram must be found in to count; 0: none do
-  double ngram_dropout = 0.1, ngram_lr = 0.01, ngram_weight_decay = 0.07;
-  uint64_t seed = 42;
-  std::vector<std::string> labels = {"negative", "neutral", "positive"};
+  optim::TrainOptions options = {};        ///< but for extra_groups, which follow from `extra`
   int64_t eval_every = 0, early_stop = 0;  ///< steps, evaluations
   int64_t checkpoint_every = 0;            ///< steps
   int64_t threads = 0;                     ///< 0: as many as the engine chooses

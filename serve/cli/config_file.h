@@ -25,7 +25,8 @@ inline Settings settings_of(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     if (!option->get_configurable()) continue;
     Setting setting{.name = option->get_single_name(), .values = option->results()};
-    setting.text = option->get_type_name().starts_with("TEXT");
+    const std::string type = option->get_type_name();
+    setting.text = !type.starts_with("INT") && !type.starts_with("UINT") && !type.starts_with("FLOAT");
     setting.list = takes_list(*option);
     setting.separate = setting.list && !option->get_delimiter();
     if (setting.values.empty() && !option->get_default_str().empty()) {

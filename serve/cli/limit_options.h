@@ -17,7 +17,9 @@ namespace detail {
 
 inline void add_count(CLI::App* command, const char* name, std::size_t& value, const char* about, std::size_t least = 1,
                       std::size_t most = std::size_t{1} << 30) {
-  command->add_option(name, value, about)->capture_default_str()->check(CLI::Range(least, most));
+  command->add_option(name, value, about)
+      ->capture_default_str()
+      ->check(number_from(static_cast<double>(least), static_cast<double>(most)));
 }
 
 // In seconds, with a fraction or not.
@@ -34,36 +36,44 @@ inline void add_time(CLI::App* command, const char* name, std::chrono::milliseco
 
 inline void add_limits(CLI::App* command, Limits& limits) {
   using detail::add_count, detail::add_time;
-  add_count(command, "--body-bytes", limits.body_bytes, "Of a request's body; more: 413");
-  add_count(command, "--header-bytes", limits.header_bytes, "Of a request's line and headers; more: 431");
-  add_count(command, "--header-fields", limits.header_fields, "Of a request; more: 431");
-  add_count(command, "--bodies-bytes", limits.bodies_bytes, "Of the bodies of all requests together; more: 503", 1,
-            std::size_t{1} << 40);
-  add_count(command, "--json-depth", limits.json_depth, "Nesting of a JSON body; more: 400", 1, 100);
-  add_count(command, "--texts", limits.texts, "In one request; more: 422");
-  add_count(command, "--text-bytes", limits.text_bytes, "Of one text; more: 422");
-  add_count(command, "--explained-texts", limits.explained_texts, "In one request that asks for explanations");
-  add_count(command, "--connections", limits.connections, "Open at once; more: 503");
-  add_count(command, "--address-connections", limits.address_connections, "From one address but this machine's own");
-  add_count(command, "--queue-texts", limits.queue_texts, "That wait for one model; more: 503");
-  add_count(command, "--queue-tokens", limits.queue_tokens, "That wait for one model, estimated; more: 503");
-  add_count(command, "--batch-texts", limits.batch_texts, "Computed together at most");
-  add_count(command, "--batch-tokens", limits.batch_tokens, "Computed together at most, but one text at least");
-  add_count(command, "--workers", limits.compute_workers,
-            "Batches computed at the same time, each on its share of the threads; 0: one a thread", 0, 1024);
-  add_count(command, "--cache-bytes", limits.cache_bytes, "To remember predictions of repeated texts; 0: none", 0,
+  add_count(command, "--body-bytes", limits.body_bytes, "Maximum size of a request body in bytes. Error: 413");
+  add_count(command, "--header-bytes", limits.header_bytes,
+            "Maximum size of the request line and headers in bytes. Error: 431");
+  add_count(command, "--header-fields", limits.header_fields,
+            "Maximum number of header fields per request. Error: 431");
+  add_count(command, "--bodies-bytes", limits.bodies_bytes,
+            "Maximum size of all request bodies in memory together, in bytes. Error: 503", 1, std::size_t{1} << 40);
+  add_count(command, "--json-depth", limits.json_depth, "Maximum nesting depth of a JSON body. Error: 400", 1, 100);
+  add_count(command, "--texts", limits.texts, "Maximum number of texts per request. Error: 422");
+  add_count(command, "--text-bytes", limits.text_bytes, "Maximum size of a text in bytes. Error: 422");
+  add_count(command, "--explained-texts", limits.explained_texts,
+            "Maximum number of texts per request for explanations. Error: 422");
+  add_count(command, "--connections", limits.connections, "Maximum number of open connections. Error: 503");
+  add_count(command, "--address-connections", limits.address_connections,
+            "Maximum number of open connections per client address. Local connections do not count. Error: 503");
+  add_count(command, "--queue-texts", limits.queue_texts, "Queue length per model in texts. Error: 503");
+  add_count(command, "--queue-tokens", limits.queue_tokens, "Queue length per model in estimated tokens. Error: 503");
+  add_count(command, "--batch-texts", limits.batch_texts, "Maximum batch size in texts");
+  add_count(command, "--batch-tokens", limits.batch_tokens,
+            "Maximum batch size in tokens. A longer text is a batch of its own");
+  add_count(
+      command, "--workers", limits.compute_workers,
+      "Number of batches computed in parallel. The workers share the threads evenly. 0 means one worker per thread", 0,
+      1024);
+  add_count(command, "--cache-bytes", limits.cache_bytes, "Size of the prediction cache in bytes. 0 disables it", 0,
             std::size_t{1} << 40);
   add_time(command, "--request-time", limits.request_time,
-           "Seconds from a request's first byte to its last; more: 408");
-  add_time(command, "--predict-time", limits.predict_time, "Seconds from there to the answer; more: 504");
-  add_time(command, "--idle-time", limits.idle_time, "Seconds a connection stays open between requests");
-  add_time(command, "--write-time", limits.write_time, "Seconds for a client to take its answer");
-  add_time(command, "--linger-time", limits.linger_time, "Seconds a refused client may take to notice");
+           "Timeout in seconds for receiving a request, from its first byte to its last. Error: 408");
+  add_time(command, "--predict-time", limits.predict_time,
+           "Timeout in seconds for answering a request after its last byte. Error: 504");
+  add_time(command, "--idle-time", limits.idle_time, "Timeout in seconds of an idle keep-alive connection");
+  add_time(command, "--write-time", limits.write_time, "Timeout in seconds for sending a response");
+  add_time(command, "--linger-time", limits.linger_time,
+           "Time in seconds to keep reading after a refusal, so that the client receives it");
   add_count(command, "--retry-after", limits.retry_after_seconds,
-            "Seconds after which a client refused with 503 is told "
-            "to come back",
-            1, 3600);
-  add_time(command, "--drain-time", limits.drain_time, "Seconds for what is in flight when the server stops");
+            "Value of the Retry-After header of a 503 response, in seconds", 1, 3600);
+  add_time(command, "--drain-time", limits.drain_time,
+           "Timeout in seconds for the requests in flight when the server stops");
 }
 
 }  // namespace qing::serve::cli

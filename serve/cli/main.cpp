@@ -9,6 +9,7 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -16,8 +17,10 @@
 
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/config_file.h>
+#include <qing/serve/cli/help_format.h>
 #include <qing/serve/cli/limit_options.h>
 #include <qing/serve/cli/number_from.h>
+#include <qing/serve/cli/train_option_lines.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/runs/run_directory.h>
 
@@ -40,7 +43,9 @@ void add_texts(CLI::App* command, const std::vector<std::string>& after_dashes, 
                const std::function<void()>& then) {
   command->allow_extras();
   command->footer(
-      "Then the texts (after -- if one begins with a dash); without any, and without a file, lines of stdin.");
+      "Arguments are the texts. Write -- before texts that begin with a dash. Without texts and --file, each line of "
+      "stdin "
+      "is a text.");
   command->callback([command, &after_dashes, &texts, then] {
     for (const std::string& item : command->remaining()) {
       if (item.size() > 1 && item[0] == '-') {
@@ -64,75 +69,39 @@ void read_configs(CLI::App& command, const std::filesystem::path& file, const cl
 }
 
 void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& config, Action& action) {
-  CLI::App* command = app.add_subcommand("train", "Train a sentiment model from labelled texts");
-  one_each(command->add_option("--data", a.data, "Labelled texts (.tsv, .csv, .jsonl); needed; may be given again"));
-  one_each(command->add_option(
-      "--extra", a.extra, "More texts; each epoch takes a share, and labels that a file lacks do not compete there"));
-  one_each(command->add_option("--teacher", a.teachers,
-                               "Model folder whose scores are learnt beside the labels; may be given again"));
-  one_each(command->add_option("--dev", a.dev, "Texts to evaluate on: the best model is kept; may be given again"));
-  command->add_option("--out", a.out, "Folder to write the model to; needed");
-  command->add_option("--config", config, "File of options (TOML or INI), such as DIR/run/config.toml")
-      ->configurable(false);
-  command->add_option("--labels", a.labels, "What the label column may say, with commas between")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->default_str("negative,neutral,positive");
-  command->option_defaults()->always_capture_default();
-  command->add_option("--layers", a.layers, "Transformer layers")->check(CLI::Range(1, 1000));
-  command->add_option("--width", a.width, "Hidden size")->check(CLI::Range(1, 65536));
-  command->add_option("--heads", a.heads, "Attention heads; 0: width / 32")->check(CLI::Range(0, 65536));
-  command->add_option("--batch", a.batch, "Texts a step")->check(CLI::Range(1, 1 << 20));
-  command->add_option("--vocab", a.vocab, "Most entries of the vocabulary")->check(CLI::Range(6, 1 << 24));
-  command->add_option("--epochs", a.epochs, "Passes over the texts")->check(CLI::Range(1, 1 << 20));
-  command->add_option("--lr", a.lr, "Peak learning rate")->check(cli::number_from(1e-12, 1e6));
-  command->add_option("--dropout", a.dropout, "Dropout probability")->check(cli::number_from(0, 0.99));
-  command->add_option("--warmup", a.warmup, "Share of the steps in which lr rises")->check(cli::number_from(0, 1));
-  command->add_option("--weight-decay", a.weight_decay, "AdamW's weight decay")->check(cli::number_from(0, 1));
-  command->add_option("--clip", a.clip, "Largest norm of the gradient")->check(cli::number_from(1e-12, 1e6));
-  command->add_option("--word-dropout", a.word_dropout, "Share of the tokens masked in training")
-      ->check(cli::number_from(0, 0.99));
-  command->add_option("--balance", a.balance, "1: learn as if all labels were as frequent in each file; 0: as is")
-      ->check(cli::number_from(0, 10));
-  command->add_option("--ema", a.ema, "Decay of the average of the weights that becomes the model; 0: none")
-      ->check(cli::number_from(0, 0.999999));
-  command->add_option("--label-smoothing", a.label_smoothing, "Share of each target spread over all labels")
-      ->check(cli::number_from(0, 0.99));
-  command->add_option("--consistency", a.consistency, "R-Drop: weight of how far two draws of dropout differ; 0: none")
-      ->check(cli::number_from(0, 1e6));
-  command->add_option("--teacher-share", a.teacher_share, "Share of the target that teachers tell")
-      ->check(cli::number_from(0, 1));
-  command->add_option("--precision", a.precision, "Of products of matrices: f32, or bf16 with sums in f32")
-      ->check(CLI::IsMember({"f32", "bf16"}));
-  command->add_option("--extra-share", a.extra_share, "Share of the --extra texts in an epoch")
-      ->check(cli::number_from(0, 1));
-  command->add_option("--ngrams", a.ngrams, "Add a linear model of n-grams found in so many texts or more; 0: none")
-      ->check(CLI::Range(0, 1 << 24));
-  command->add_option("--ngram-dropout", a.ngram_dropout, "Share of the n-grams left out in training")
-      ->check(cli::number_from(0, 0.99));
-  command->add_option("--ngram-lr", a.ngram_lr, "Peak learning rate of n-grams")->check(cli::number_from(1e-12, 1e6));
-  command->add_option("--ngram-weight-decay", a.ngram_weight_decay, "Weight decay of n-grams")
-      ->check(cli::number_from(0, 1));
-  command->add_option("--seed", a.seed, "Seed of every random number");
-  command->add_option("--max-length", a.max_length, "Tokens of a text; the rest is cut")->check(CLI::Range(3, 1 << 16));
-  command->add_option("--max-steps", a.max_steps, "Stop after so many steps; 0: never")
-      ->check(cli::number_from(0, 1e15));
-  command->add_option("--eval-every", a.eval_every, "Evaluate on --dev every so many steps; 0: every epoch")
-      ->check(cli::number_from(0, 1e15));
-  command
-      ->add_option("--early-stop", a.early_stop,
-                   "Stop after so many evaluations without a better mean macro-recall over --dev; 0: never")
-      ->check(cli::number_from(0, 1e15));
-  command->add_option("--checkpoint-every", a.checkpoint_every, "Checkpoint every so many steps; 0: every epoch")
-      ->check(cli::number_from(0, 1e15));
-  command->add_option("--threads", a.threads, "Threads; 0: QING_THREADS, OMP_NUM_THREADS, or what the machine has")
-      ->check(CLI::Range(0, 1024));
-  command->option_defaults()->always_capture_default(false);
-  command->add_flag("--resume", a.resume, "Go on with the training in --out, whose options need not be given again")
-      ->configurable(false);
-  command->add_flag("--overwrite", a.overwrite, "Begin anew even if --out holds an unfinished training")
-      ->configurable(false);
-  command->add_flag("--json", a.json, "End with a JSON object on stdout")->configurable(false);
+  CLI::App* command = app.add_subcommand("train", "Train a text classifier on labelled texts");
+  const auto add_files = [&](const char* name, std::vector<std::filesystem::path>& files, const char* about) {
+    one_each(command->add_option(name, files, about))->type_name("FILE")->group("Files");
+  };
+  add_files("--data", a.data,
+            "Training data: labelled texts (.tsv, .csv, .jsonl). Required. Repeat it for several files");
+  add_files("--dev", a.dev,
+            "Dev set. With it the best model is kept, without it the last. Repeat it for several files");
+  add_files(
+      "--extra", a.extra,
+      "Auxiliary training data. Each epoch takes a fraction of it (--extra-share). Labels that a file lacks do not "
+      "compete for its texts. Repeat it for several files");
+  command->add_option("--out", a.out, "Output folder of the model. Required")->type_name("FOLDER")->group("Files");
+  command->add_option("--config", config, "Configuration file (TOML or INI), such as DIR/run/config.toml")
+      ->configurable(false)
+      ->type_name("FILE")
+      ->group("Files");
+  cli::add_train_options(command, a.options);
+  const auto add_count = [&](const char* name, int64_t& value, double most, const char* about) {
+    command->add_option(name, value, about)->check(cli::number_from(0, most))->capture_default_str()->group("Run");
+  };
+  add_count("--eval-every", a.eval_every, 1e15, "Evaluation interval in steps. 0 means every epoch");
+  add_count("--early-stop", a.early_stop, 1e15,
+            "Early stopping: number of evaluations without a better mean macro-recall over --dev. 0 disables it");
+  add_count("--checkpoint-every", a.checkpoint_every, 1e15, "Checkpoint interval in steps. 0 means every epoch");
+  add_count("--threads", a.threads, 1024,
+            "Number of threads. 0 means QING_THREADS, else OMP_NUM_THREADS, else all CPUs of the process");
+  const auto add_flag = [&](const char* name, bool& value, const char* about) {
+    command->add_flag(name, value, about)->configurable(false)->group("Run");
+  };
+  add_flag("--resume", a.resume, "Resume the training in --out. Its options need not be given again");
+  add_flag("--overwrite", a.overwrite, "Replace an unfinished training in --out");
+  add_flag("--json", a.json, "Print the result as a JSON object on stdout");
   command->callback([&, command] {
     read_configs(*command, config, a);
     a.settings = cli::settings_of(*command);
@@ -141,7 +110,8 @@ void add_train(CLI::App& app, cli::TrainArguments& a, std::filesystem::path& con
 }
 
 void add_model(CLI::App* command, std::filesystem::path& model) {
-  command->add_option("--model", model, "Model folder; by default that of the model that comes with qing");
+  command->add_option("--model", model, "Model folder. The default is the model shipped with qing")
+      ->type_name("FOLDER");
 }
 
 void add_precision(CLI::App* command, qing::DType& precision) {
@@ -150,46 +120,48 @@ void add_precision(CLI::App* command, qing::DType& precision) {
   };
   command
       ->add_option_function<std::string>("--precision", set,
-                                         "Of products of matrices: f32, or bf16 or int8, faster and less exact")
+                                         "Precision of matrix products. bf16 and int8 are faster and less exact")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}))
       ->default_str("f32");
 }
 
 void add_eval(CLI::App& app, cli::EvalArguments& a, Action& action) {
-  CLI::App* command = app.add_subcommand("eval", "Measure a model on labelled texts");
+  CLI::App* command = app.add_subcommand("eval", "Evaluate a model on labelled texts");
   add_model(command, a.model);
-  one_each(command->add_option("--data", a.data, "Labelled texts; may be given again"))->required();
-  command->add_option("--confusion", a.confusion, "SVG file to draw the confusion matrices to");
+  one_each(command->add_option("--data", a.data, "Labelled texts (.tsv, .csv, .jsonl). Repeat it for several files"))
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--confusion", a.confusion, "Confusion matrices: output file (SVG)")->type_name("FILE");
   command->add_flag(
       "--reference", a.reference,
-      "Keep the shares of predicted labels and of unknown tokens in the model: serving compares with them");
+      "Reference for drift detection: store the frequencies of predicted labels and unknown tokens in the model");
   add_precision(command, a.precision);
-  command->add_flag("--json", a.json, "End with a JSON object on stdout");
+  command->add_flag("--json", a.json, "Print the result as a JSON object on stdout");
   command->callback([&] { action = [&a] { cli::run_eval(a); }; });
 }
 
 void add_predict(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
-  CLI::App* command = app.add_subcommand("predict", "Predict the sentiment of texts");
+  CLI::App* command = app.add_subcommand("predict", "Predict the labels of texts");
   add_model(command, a.model);
-  command->add_option("--file", a.file, "File with one text a line");
-  command->add_flag("--json", a.json, "One JSON object a text");
-  command->add_flag("--logits", a.logits, "Also the logits, which the scores are made of");
+  command->add_option("--file", a.file, "Input file with one text per line")->type_name("FILE");
+  command->add_flag("--json", a.json, "Print one JSON object per text");
+  command->add_flag("--logits", a.logits, "Print the logits as well");
   add_precision(command, a.precision);
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_predict(a); }; });
 }
 
 void add_explain(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
-  CLI::App* command = app.add_subcommand("explain", "Show what each part of a text weighed in its prediction");
+  CLI::App* command = app.add_subcommand("explain", "Explain predictions: the weight of each part of a text");
   add_model(command, a.model);
-  command->add_option("--file", a.file, "File with one text a line");
-  command->add_flag("--json", a.json, "One JSON object a text");
+  command->add_option("--file", a.file, "Input file with one text per line")->type_name("FILE");
+  command->add_flag("--json", a.json, "Print one JSON object per text");
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_explain(a); }; });
 }
 
 void add_tokenize(CLI::App& app, const std::vector<std::string>& after_dashes, cli::TextArguments& a, Action& action) {
-  CLI::App* command = app.add_subcommand("tokenize", "Print the token ids of texts, a JSON array a text");
+  CLI::App* command = app.add_subcommand("tokenize", "Print the token ids of texts, one JSON array per text");
   add_model(command, a.model);
-  command->add_option("--ids,--file", a.file, "File with one text a line");
+  command->add_option("--ids,--file", a.file, "Input file with one text per line")->type_name("FILE");
   add_texts(command, after_dashes, a.texts, [&] { action = [&a] { cli::run_tokenize(a); }; });
 }
 
@@ -206,27 +178,33 @@ void name_variables(CLI::App& command, const std::string& prefix) {
 
 void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& config, Action& action) {
   CLI::App* command = app.add_subcommand("serve", "Serve models over HTTP");
-  command->add_option("--models", a.models, "Folder of models, NAME/VERSION/; by default the one that comes with qing");
-  command->add_option("--config", config, "File of these options (TOML or INI)")->configurable(false);
+  command
+      ->add_option("--models", a.models,
+                   "Model repository: folder of NAME/VERSION/ folders. The default is the one shipped with qing")
+      ->type_name("FOLDER");
+  command->add_option("--config", config, "Configuration file with these options (TOML or INI)")
+      ->configurable(false)
+      ->type_name("FILE");
   add_precision(command, a.precision);
-  command->add_option("--address", a.address, "Address to listen on")->capture_default_str();
-  command->add_option("--port", a.port, "Port; 0: any free one")->capture_default_str();
-  command->add_option("--keys", a.keys, "API keys: a store of qing keys, or a file with one a line");
-  command->add_flag("--allow-no-keys", a.allow_no_keys, "Serve other machines without keys");
-  command->add_option("--certificate", a.certificate, "Certificate chain in PEM: TLS; read again on SIGHUP");
-  command->add_option("--tls-key", a.tls_key, "Private key of the certificate, in PEM");
+  command->add_option("--address", a.address, "Listen address")->capture_default_str();
+  command->add_option("--port", a.port, "Listen port. 0 means any free port")->capture_default_str();
+  command->add_option("--keys", a.keys, "API keys: a store made by qing keys, or a text file with one key per line")
+      ->type_name("FILE");
+  command->add_flag("--allow-no-keys", a.allow_no_keys, "Allow a listen address other than loopback without API keys");
+  command->add_option("--certificate", a.certificate, "TLS certificate chain (PEM). SIGHUP reloads it")
+      ->type_name("FILE");
+  command->add_option("--tls-key", a.tls_key, "TLS private key (PEM)")->type_name("FILE");
   command
       ->add_option("--cors-origin", a.site.cors_origins,
-                   "Origin whose pages may call the service, such as https://app.example.org, or *; may be given again")
+                   "Allowed CORS origin, such as https://app.example.org, or * for all. Repeat it for several origins")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option("--base-path", a.site.base_path, "Prefix of all paths, such as /qing");
-  command->add_flag(
-      "--trust-forwarded-prefix", a.site.trust_forwarded_prefix,
-      "Believe X-Forwarded-Prefix, which the proxy in front sets to the prefix that it removed from the path");
-  command->add_option("--log-requests", a.log_requests, "A line in the log for each request")->capture_default_str();
+  command->add_option("--base-path", a.site.base_path, "URL path prefix, such as /qing");
+  command->add_flag("--trust-forwarded-prefix", a.site.trust_forwarded_prefix,
+                    "Trust the X-Forwarded-Prefix header. The reverse proxy sets it to the path prefix that it strips");
+  command->add_option("--log-requests", a.log_requests, "Request log: one line per request")->capture_default_str();
   cli::add_limits(command, a.limits);
-  command->footer("The line goes before the environment, the environment before the file.");
+  command->footer("The command line overrides environment variables, which override the configuration file.");
   name_variables(*command, "QING_SERVE_");
   command->callback([&, command] {
     if (!config.empty()) cli::read_config(*command, config);
@@ -235,59 +213,78 @@ void add_serve(CLI::App& app, cli::ServeArguments& a, std::filesystem::path& con
 }
 
 void add_keys(CLI::App& app, cli::KeysArguments& a, Action& action) {
-  CLI::App* keys = app.add_subcommand("keys", "Make and manage the API keys of a service");
+  CLI::App* keys = app.add_subcommand("keys", "Create and manage API keys");
   keys->require_subcommand(1);
   const auto add = [&](const char* name, const char* about, void (*run)(const cli::KeysArguments&)) {
     CLI::App* command = keys->add_subcommand(name, about);
-    command->add_option("--store", a.store, "File of the keys")->required();
-    command->add_flag("--json", a.json, "JSON objects, one a line");
+    command->add_option("--store", a.store, "Key store file")->required()->type_name("FILE");
+    command->add_flag("--json", a.json, "Print one JSON object per line");
     command->callback([&a, &action, run] { action = [&a, run] { run(a); }; });
     return command;
   };
   const std::map<std::string, int64_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
   const CLI::AsNumberWithUnit time(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME");
-  const CLI::Range quota(int64_t{0}, int64_t{1} << 53);
-  CLI::App* create = add("create", "Make a key and print it; a missing store, too", cli::run_keys_create);
-  create->add_option("--name", a.name, "For people");
-  create->add_option("--scopes", a.scopes, "Of predict, metrics and admin, with commas between")->capture_default_str();
-  create->add_option("--expires", a.expires, "After so long, such as 90d, 12h, 30m, 10s")
+  const CLI::Validator quota = cli::number_from(0, 9007199254740992.0);  // 2^53
+  const CLI::Validator lifetime = cli::number_from(1, 2147483648.0).description("");
+  CLI::App* create = add("create", "Create a key and print it. A missing store is created", cli::run_keys_create);
+  create->add_option("--name", a.name, "Display name of the key");
+  create->add_option("--scopes", a.scopes, "Scopes, separated by commas: predict, metrics, admin")
+      ->capture_default_str();
+  create
+      ->add_option("--expires", a.expires,
+                   "Lifetime of the key, such as 90d, 12h, 30m or 10s. By default it never expires")
       ->transform(time)
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
-  create->add_option("--requests-per-minute", a.requests_per_minute, "Quota; 0: none")->check(quota);
-  create->add_option("--requests-per-day", a.requests_per_day, "Quota; 0: none")->check(quota);
-  create->add_option("--tokens-per-minute", a.tokens_per_minute, "Quota; 0: none")->check(quota);
-  create->add_option("--tokens-per-day", a.tokens_per_day, "Quota; 0: none")->check(quota);
-  add("list", "Show the keys, without their secrets", cli::run_keys_list);
-  CLI::App* rotate = add("rotate", "Give a key another secret and print it", cli::run_keys_rotate);
-  rotate->add_option("id", a.id, "What stands before the key's dot")->required();
-  rotate->add_option("--overlap", a.overlap, "How long the old secret stays good; 24h unless given")->transform(time);
-  CLI::App* revoke = add("revoke", "End a key, within a second", cli::run_keys_revoke);
-  revoke->add_option("id", a.id, "What stands before the key's dot")->required();
-  CLI::App* usage = add("usage", "Show requests and tokens by day (UTC) and key", cli::run_keys_usage);
-  usage->add_option("id", a.id, "Of this key alone");
-  usage->add_option("--days", a.days, "So many, with today")->capture_default_str()->check(CLI::Range(1, 100'000));
-  CLI::App* backup = add("backup", "Copy the store and its pepper, also while servers use it", cli::run_keys_backup);
-  backup->add_option("file", a.backup, "File to write; the pepper is written to FILE.pepper")->required();
+      ->check(lifetime)
+      ->type_name("TIME");
+  create->add_option("--requests-per-minute", a.requests_per_minute, "Quota of requests per minute. 0 means no quota")
+      ->check(quota);
+  create->add_option("--requests-per-day", a.requests_per_day, "Quota of requests per day. 0 means no quota")
+      ->check(quota);
+  create->add_option("--tokens-per-minute", a.tokens_per_minute, "Quota of tokens per minute. 0 means no quota")
+      ->check(quota);
+  create->add_option("--tokens-per-day", a.tokens_per_day, "Quota of tokens per day. 0 means no quota")->check(quota);
+  add("list", "List the keys without their secrets", cli::run_keys_list);
+  CLI::App* rotate = add("rotate", "Replace the secret of a key and print the new key", cli::run_keys_rotate);
+  rotate->add_option("id", a.id, "Key ID: the part of the key before the dot")->required();
+  rotate->add_option("--overlap", a.overlap, "Time that the old secret remains valid, such as 12h. The default is 24h")
+      ->transform(time)
+      ->type_name("TIME");
+  CLI::App* revoke = add("revoke", "Revoke a key. Running servers refuse it within a second", cli::run_keys_revoke);
+  revoke->add_option("id", a.id, "Key ID: the part of the key before the dot")->required();
+  CLI::App* usage = add("usage", "Show requests and tokens per day (UTC) and key", cli::run_keys_usage);
+  usage->add_option("id", a.id, "Key ID. The default is all keys");
+  usage->add_option("--days", a.days, "Number of days up to today")
+      ->capture_default_str()
+      ->check(cli::number_from(1, 100'000));
+  CLI::App* backup = add("backup", "Back up the store and its pepper. Servers may run meanwhile", cli::run_keys_backup);
+  backup->add_option("file", a.backup, "Backup file. The pepper is written to FILE.pepper")
+      ->required()
+      ->type_name("FILE");
   backup->add_flag("--without-pepper", a.without_pepper,
-                   "Do not copy the pepper. It never changes, so one copy kept elsewhere is enough");
-  backup->add_flag("--overwrite", a.overwrite, "Replace a backup that is there");
-  CLI::App* restore = add("restore", "Make the store what it was when it was backed up", cli::run_keys_restore);
-  restore->add_option("file", a.backup, "The backup")->required();
-  restore->add_option("--pepper", a.pepper, "Pepper file; default: FILE.pepper, or the store's own if that is missing");
-  restore->add_flag("--overwrite", a.overwrite, "Replace the keys of a store that is there, also while servers use it");
+                   "Skip the pepper. It never changes, so one copy kept elsewhere is enough");
+  backup->add_flag("--overwrite", a.overwrite, "Replace an existing backup");
+  CLI::App* restore = add("restore", "Restore the store from a backup", cli::run_keys_restore);
+  restore->add_option("file", a.backup, "Backup file")->required()->type_name("FILE");
+  restore
+      ->add_option("--pepper", a.pepper,
+                   "Pepper file. The default is FILE.pepper, or the store's own if that is missing")
+      ->type_name("FILE");
+  restore->add_flag("--overwrite", a.overwrite, "Replace the keys of an existing store. Servers may run meanwhile");
 }
 
 void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {
-  CLI::App* command = app.add_subcommand("info", "Show version, instruction set, threads and a model's configuration");
-  command->add_option("--model", a.model, "Model folder");
-  command->add_flag("--json", a.json, "As a JSON object");
+  CLI::App* command =
+      app.add_subcommand("info", "Show version, instruction set, threads and the configuration of a model");
+  command->add_option("--model", a.model, "Model folder")->type_name("FOLDER");
+  command->add_flag("--json", a.json, "Print a JSON object");
   command->callback([&] { action = [&a] { cli::run_info(a); }; });
 }
 
 void add_bench(CLI::App& app, cli::BenchArguments& a, Action& action) {
-  CLI::App* command =
-      app.add_subcommand("bench", "Measure this machine and matrix products on it, as a share of its peak");
-  command->add_flag("--json", a.json, "As a JSON object");
+  CLI::App* command = app.add_subcommand(
+      "bench",
+      "Benchmark this machine: peak arithmetic and memory throughput, and matrix products as a fraction of them");
+  command->add_flag("--json", a.json, "Print a JSON object");
   command->callback([&] { action = [&a] { cli::run_bench(a); }; });
 }
 
@@ -298,9 +295,10 @@ int fail(const char* what, int code) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{"qing: train, measure and serve small sentiment models", "qing"};
+  CLI::App app{"qing: train, evaluate and serve small text classifiers", "qing"};
   app.require_subcommand(1);
-  app.set_version_flag("--version", std::string("qing ") + qing::serve::kVersion);
+  app.formatter(std::make_shared<cli::HelpFormat>());  // commands inherit it
+  app.set_version_flag("--version", std::string("qing ") + qing::serve::kVersion, "Print the version and exit");
 
   // CLI11 hands what follows -- to the wrong command, so it never sees it.
   char** const dashes =

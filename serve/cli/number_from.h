@@ -1,22 +1,27 @@
-// A check of options that CLI11 lacks. Included by serve/cli/main.cpp and what it includes.
+// Checks of options that CLI11 lacks. Included by serve/cli/main.cpp and what it includes.
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <sstream>
 #include <string>
+#include <type_traits>
+
+#include <qing/optim/classifier/train_option_table.h>
 
 namespace qing::serve::cli {
 
-/// A number from low to high; CLI11's own check lets NaN pass.
-inline CLI::Validator number_from(double low, double high) {
-  const auto check = [low, high](std::string& text) -> std::string {
-    double value = 0;
-    const bool inside = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
-    std::ostringstream message;
-    if (!inside) message << "'" << text << "' is not a number from " << low << " to " << high;
-    return message.str();
+/// A number of type T in the range; CLI11's own check lets NaN pass. Its description is the text of the range.
+template <class T> CLI::Validator in_range(const optim::OptionRange& range) {
+  const auto check = [range](std::string& text) -> std::string {
+    T value{};
+    if (!CLI::detail::lexical_cast(text, value)) {
+      return "'" + text + "' is not a " + (std::is_same_v<T, double> ? "number" : "whole number");
+    }
+    return range.contains(value) ? "" : "'" + text + "' is out of range; it must be " + range.text();
   };
-  return CLI::Validator(check, "NUMBER");
+  return CLI::Validator(check, range.text());
 }
+
+/// A number from low to high.
+inline CLI::Validator number_from(double low, double high) { return in_range<double>({low, high}); }
 
 }  // namespace qing::serve::cli

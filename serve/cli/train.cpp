@@ -40,49 +40,21 @@ int64_t peak_rss_bytes() {
 }
 
 optim::TrainOptions train_options(const TrainArguments& arguments) {
-  optim::TrainOptions options;
-  options.layers = arguments.layers;
-  options.width = arguments.width;
-  options.heads = arguments.heads;
-  options.batch = arguments.batch;
-  options.vocab = arguments.vocab;
-  options.epochs = arguments.epochs;
-  options.max_length = arguments.max_length;
-  options.max_steps = arguments.max_steps;
-  options.lr = arguments.lr;
-  options.dropout = arguments.dropout;
-  options.warmup = arguments.warmup;
-  options.weight_decay = arguments.weight_decay;
-  options.clip = arguments.clip;
-  options.word_dropout = arguments.word_dropout;
-  options.balance = arguments.balance;
-  options.ema = arguments.ema;
-  options.label_smoothing = arguments.label_smoothing;
-  options.consistency = arguments.consistency;
-  options.teachers = arguments.teachers;
-  options.teacher_share = arguments.teacher_share;
-  options.precision = arguments.precision == "bf16" ? DType::bf16 : DType::f32;
-  options.extra_share = arguments.extra_share;
+  optim::TrainOptions options = arguments.options;
   for (size_t i = 0; i < arguments.extra.size(); ++i) {
     options.extra_groups.push_back(static_cast<int32_t>(arguments.data.size() + i));  // as take_examples numbers them
   }
-  options.ngram_min_texts = arguments.ngrams;
-  options.ngram_dropout = arguments.ngram_dropout;
-  options.ngram_lr = arguments.ngram_lr;
-  options.ngram_weight_decay = arguments.ngram_weight_decay;
-  options.seed = arguments.seed;
-  options.labels = arguments.labels;
   return options;
 }
 
 void check(const TrainArguments& arguments) {
-  if (arguments.heads > 0 && arguments.width % arguments.heads != 0) {
-    throw UsageError(
-        fmt::format("--width {} is not a multiple of --heads {}; change either", arguments.width, arguments.heads));
+  if (arguments.options.heads > 0 && arguments.options.width % arguments.options.heads != 0) {
+    throw UsageError(fmt::format("--width {} is not a multiple of --heads {}; change either", arguments.options.width,
+                                 arguments.options.heads));
   }
-  if (arguments.heads == 0 && arguments.width % 32 != 0) {
+  if (arguments.options.heads == 0 && arguments.options.width % 32 != 0) {
     throw UsageError(fmt::format("--width {} is not a multiple of 32, the width of a head; change it or give --heads",
-                                 arguments.width));
+                                 arguments.options.width));
   }
   if (arguments.dev.empty() && arguments.early_stop > 0) {
     throw UsageError("--early-stop needs --dev: texts to tell by whether the model still improves");
@@ -93,7 +65,7 @@ void check(const TrainArguments& arguments) {
   if (arguments.resume && arguments.overwrite) {
     throw UsageError("--resume goes on with a training, --overwrite begins anew; give one of them");
   }
-  const auto& labels = arguments.labels;
+  const auto& labels = arguments.options.labels;
   try {
     nn::check_label_names(labels);
   } catch (const ValueError& error) { throw UsageError(fmt::format("--{}", error.what())); }
@@ -135,7 +107,7 @@ void say_where_it_begins(const TrainArguments& arguments, const RunDirectory& ru
     fmt::print(stderr, "nothing to resume in {}; beginning anew\n", run.out().string());
   }
   fmt::print(stderr, "training on {} texts of {} {}, {} layers of width {}\n", texts, arguments.data.size(),
-             arguments.data.size() == 1 ? "file" : "files", arguments.layers, arguments.width);
+             arguments.data.size() == 1 ? "file" : "files", arguments.options.layers, arguments.options.width);
 }
 
 // One training: what it is told on the way goes to the terminal and to the metrics.
@@ -275,9 +247,9 @@ Calibration write_reports(const RunDirectory& run, const optim::TrainResult& res
 void run_train(const TrainArguments& arguments) {
   check(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
-  std::vector<LabelledFile> data = read_labelled(arguments.data, arguments.labels);
-  const std::vector<LabelledFile> dev = read_labelled(arguments.dev, arguments.labels);
-  std::vector<LabelledFile> extra = read_labelled(arguments.extra, arguments.labels);
+  std::vector<LabelledFile> data = read_labelled(arguments.data, arguments.options.labels);
+  const std::vector<LabelledFile> dev = read_labelled(arguments.dev, arguments.options.labels);
+  std::vector<LabelledFile> extra = read_labelled(arguments.extra, arguments.options.labels);
   RunRecord record{
       .settings = arguments.settings, .data = files_of(data), .extra = files_of(extra), .dev = files_of(dev)};
   std::move(extra.begin(), extra.end(), std::back_inserter(data));

@@ -1,0 +1,50 @@
+// The table of training options: what the range check, the command line and its help are made from.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <qing/optim/classifier/train_options.h>
+#include <qing/tensor/dtype.h>
+
+namespace qing::optim {
+
+/// The numbers that an option accepts. NaN is in no range.
+struct OptionRange {
+  double low, high;
+  bool without_low = false, without_high = false;  ///< whether that bound itself is refused
+
+  bool contains(double value) const noexcept;
+  bool contains(int64_t value) const noexcept;  ///< exact beyond 2^53, where doubles are not
+  /// What follows "it must be": "in [0, 1)", "finite and at least 0".
+  std::string text() const;
+};
+
+/// One option of TrainOptions.
+struct TrainOption {
+  using Member =
+      std::variant<int64_t TrainOptions::*, double TrainOptions::*, uint64_t TrainOptions::*, DType TrainOptions::*,
+                   std::vector<std::string> TrainOptions::*, std::vector<std::filesystem::path> TrainOptions::*>;
+
+  const char* name;              ///< of the member, and of the option in errors
+  Member member;                 ///< where the value is; its type decides how the command line reads the option
+  OptionRange range;             ///< of an int64_t or double; members of other types ignore it
+  const char* group;             ///< heading of the help that it stands under
+  const char* help;              ///< a noun phrase without a full stop at its end
+  const char* option = nullptr;  ///< name on the command line, when it is not `name` with dashes
+
+  /// The name on the command line, without leading dashes.
+  std::string option_name() const;
+};
+
+/// All options, group by group. The table never changes, so any thread may read it.
+std::span<const TrainOption> train_option_table();
+
+/// ValueError naming the first option whose value is out of its range.
+void check_option_ranges(const TrainOptions& options);
+
+}  // namespace qing::optim
