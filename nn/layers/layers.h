@@ -8,9 +8,11 @@
 #include <qing/nn/layers/dropout_layer.h>
 #include <qing/nn/layers/embedding.h>
 #include <qing/nn/layers/embedding_bag.h>
+#include <qing/nn/layers/encoder_block.h>
 #include <qing/nn/layers/linear.h>
 #include <qing/nn/layers/multihead_attention.h>
 #include <qing/nn/layers/norm.h>
 #include <qing/nn/layers/positional.h>
+#include <qing/nn/layers/ragged_attention.h>
 #include <qing/nn/layers/rnn.h>
 #include <qing/nn/layers/transformer.h>

@@ -40,7 +40,6 @@ Tensor joined(const AttentionMasks& masks, const Tensor& key) {
 }
 
 int64_t checked_width(int64_t embed_dim, int64_t num_heads) {
-  check_at_least(kName, "num_heads", num_heads, 1);
   check_at_least(kName, "embed_dim", embed_dim, 1);
   if (embed_dim % num_heads != 0) {
     throw ValueError(fmt::format("{}: embed_dim {} is not a multiple of num_heads {}", kName, embed_dim, num_heads));
@@ -78,12 +77,10 @@ std::pair<Tensor, Tensor> KeyValueCache::append(const Tensor& k, const Tensor& v
 
 MultiheadAttention::MultiheadAttention(int64_t embed_dim, int64_t num_heads, Generator& rng,
                                        MultiheadAttentionOptions options)
-    : embed_dim_(checked_width(embed_dim, num_heads)),
-      num_heads_(num_heads),
-      dropout_(options.dropout),
+    : RaggedAttention(kName, num_heads, options.dropout),
+      embed_dim_(checked_width(embed_dim, num_heads)),
       in_proj_weight_(Tensor::empty({3 * embed_dim, embed_dim})),
       out_proj_(embed_dim, embed_dim, rng, {.bias = options.bias}) {
-  check_probability(kName, dropout_);
   init::xavier_uniform(in_proj_weight_, rng);
   if (!options.bias) return;
   in_proj_bias_ = Tensor::zeros({3 * embed_dim});
@@ -110,16 +107,10 @@ Tensor MultiheadAttention::project(const Tensor& x, int64_t first, int64_t count
 
 // [batch, time, embed] to [batch, heads, time, embed/heads], and back.
 Tensor MultiheadAttention::split_heads(const Tensor& x) const {
-  return transpose(reshape(x, {x.size(0), x.size(1), num_heads_, embed_dim_ / num_heads_}), 1, 2);
+  return transpose(reshape(x, {x.size(0), x.size(1), heads(), embed_dim_ / heads()}), 1, 2);
 }
 Tensor MultiheadAttention::join_heads(const Tensor& heads) const {
   return reshape(transpose(heads, 1, 2), {heads.size(0), heads.size(2), embed_dim_});
-}
-
-Generator* MultiheadAttention::dropout_rng(Generator* rng) const {
-  if (!training() || dropout_ == 0) return nullptr;
-  check_generator(kName, rng);
-  return rng;
 }
 
 Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const Tensor& value,
@@ -138,12 +129,12 @@ Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const
   }
   const Tensor heads = scaled_dot_product_attention(
       split_heads(parts[0]), split_heads(parts[1]), split_heads(parts[2]),
-      {.attn_mask = joined(masks, key), .dropout_p = dropout_, .rng = dropout_rng(rng), .is_causal = masks.is_causal});
+      {.attn_mask = joined(masks, key), .dropout_p = dropout(), .rng = dropout_rng(rng), .is_causal = masks.is_causal});
   return out_proj_.forward(join_heads(heads));
 }
 
 KeyValueCache MultiheadAttention::make_cache(int64_t batch, int64_t capacity) const {
-  return KeyValueCache(batch, num_heads_, capacity, embed_dim_ / num_heads_, in_proj_weight_.dtype());
+  return KeyValueCache(batch, heads(), capacity, embed_dim_ / heads(), in_proj_weight_.dtype());
 }
 
 Tensor MultiheadAttention::forward_cached(const Tensor& x, KeyValueCache& cache) const {
@@ -153,17 +144,6 @@ Tensor MultiheadAttention::forward_cached(const Tensor& x, KeyValueCache& cache)
   const auto [keys, values] = cache.append(part(1), part(2));
   return out_proj_.forward(
       join_heads(scaled_dot_product_attention(part(0), keys, values, {.is_causal = true, .first_query = first})));
-}
-
-Tensor MultiheadAttention::forward(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng) const {
-  return out_proj_.forward(attention(project(x, 0, 1), project(x, 1, 1), project(x, 2, 1), offsets, num_heads_,
-                                     dropout_, dropout_rng(rng), causal));
-}
-
-Tensor MultiheadAttention::forward(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
-                                   const Offsets& memory_offsets, Generator* rng) const {
-  return out_proj_.forward(attention(project(query, 0, 1), project(memory, 1, 1), project(memory, 2, 1), query_offsets,
-                                     memory_offsets, num_heads_, dropout_, dropout_rng(rng)));
 }
 
 }  // namespace qing::nn

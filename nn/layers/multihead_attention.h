@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <utility>
 
-#include <qing/autograd/ops/attention.h>
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/layers/ragged_attention.h>
 #include <qing/nn/module.h>
 
 namespace qing::nn {
@@ -50,7 +50,7 @@ struct MultiheadAttentionOptions {
 
 /// Vaswani et al. 2017. Parameters: in_proj_weight [3·embed, embed] and in_proj_bias (queries, keys, values), out_proj.
 /// In training mode `rng` feeds the dropout (ValueError if null then). ShapeError for inputs that do not fit.
-class MultiheadAttention : public Module {
+class MultiheadAttention : public RaggedAttention {
  public:
   /// ValueError unless embed_dim is a multiple of num_heads.
   MultiheadAttention(int64_t embed_dim, int64_t num_heads, Generator& rng, MultiheadAttentionOptions options = {});
@@ -63,20 +63,18 @@ class MultiheadAttention : public Module {
   /// Self-attention of new positions x [batch, new, embed] to themselves and those before them, which the cache holds.
   Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
   KeyValueCache make_cache(int64_t batch, int64_t capacity) const;
-  /// Ragged self-attention: x [tokens, embed].
-  Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const;
-  /// Ragged cross-attention: the rows of query's sequence s look at those of memory's sequence s.
-  Tensor forward(const Tensor& query, const Offsets& query_offsets, const Tensor& memory, const Offsets& memory_offsets,
-                 Generator* rng = nullptr) const;
+  using RaggedAttention::forward;  ///< Ragged self-attention and cross-attention.
 
  private:
+  Tensor queries(const Tensor& x) const override { return project(x, 0, 1); }
+  Tensor keys_values(const Tensor& x) const override { return project(x, 1, 2); }
+  Tensor queries_keys_values(const Tensor& x) const override { return project(x, 0, 3); }
+  const Linear& output() const override { return out_proj_; }
   Tensor project(const Tensor& x, int64_t first, int64_t count) const;
   Tensor split_heads(const Tensor& x) const;
   Tensor join_heads(const Tensor& heads) const;
-  Generator* dropout_rng(Generator* rng) const;
 
-  int64_t embed_dim_, num_heads_;
-  double dropout_;
+  int64_t embed_dim_;
   Tensor in_proj_weight_, in_proj_bias_;
   Linear out_proj_;
 };

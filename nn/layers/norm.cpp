@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <qing/autograd/ops/arithmetic.h>
+#include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/views.h>
@@ -38,6 +40,10 @@ RMSNorm::RMSNorm(int64_t width, std::optional<double> eps) : eps_(eps) {
 void RMSNorm::visit(Visitor& visitor) { visitor.parameter("weight", weight_); }
 
 Tensor RMSNorm::compute(const Tensor& x, Generator*) const { return rms_norm(x, weight_.shape(), weight_, eps_); }
+
+Tensor RMSNorm::forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const {
+  return compute(residual + (rng != nullptr && p > 0 ? dropout(x, p, *rng) : x), nullptr);
+}
 
 RunningNorm::RunningNorm(const char* name, int64_t channels, BatchNormOptions options)
     : name_(name), channels_(channels), options_(options) {

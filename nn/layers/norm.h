@@ -10,14 +10,21 @@
 
 namespace qing::nn {
 
+/// A norm over the last dimension that can take a residual in.
+class ResidualNorm : public UnaryModule {
+ public:
+  /// forward(residual + dropout(x, p)); no dropout when rng is null.
+  virtual Tensor forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const = 0;
+};
+
 /// Over the last dimension, `width` long; weight and bias [width].
-class LayerNorm : public UnaryModule {
+class LayerNorm : public ResidualNorm {
  public:
   explicit LayerNorm(int64_t width, double eps = 1e-5);
   void visit(Visitor& visitor) override;
-  /// forward(residual + dropout(x, p)) in one pass; no dropout when rng is null.
-  Tensor forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const;
-  /// dropout(forward(Σ of the tables' rows), p), likewise.
+  /// In one pass.
+  Tensor forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const override;
+  /// dropout(forward(Σ of the tables' rows), p) in one pass; no dropout when rng is null.
   Tensor forward_tables(const std::vector<TableRows>& tables, double p, Generator* rng) const;
 
  private:
@@ -27,10 +34,11 @@ class LayerNorm : public UnaryModule {
 };
 
 /// Over the last dimension, `width` long; weight [width]. eps by default the dtype's ε.
-class RMSNorm : public UnaryModule {
+class RMSNorm : public ResidualNorm {
  public:
   explicit RMSNorm(int64_t width, std::optional<double> eps = std::nullopt);
   void visit(Visitor& visitor) override;
+  Tensor forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const override;
 
  private:
   Tensor compute(const Tensor& x, Generator* rng) const override;

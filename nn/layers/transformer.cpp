@@ -10,29 +10,20 @@
 namespace qing::nn {
 namespace {
 
-// What a layer's sublayers share.
-struct Residual {
-  const TransformerOptions& options;
-  Generator* rng;  // null: nothing is dropped
+SublayerOptions sublayers_of(const TransformerOptions& options) {
+  return {.dropout = options.dropout,
+          .hidden_dropout = options.dropout,
+          .activation = options.activation,
+          .norm_first = options.norm_first};
+}
 
-  Tensor drop(const Tensor& x) const {
-    return rng != nullptr && options.dropout > 0 ? dropout(x, options.dropout, *rng) : x;
-  }
-  /// x and a sublayer around it: normalised before or behind.
-  template <class Sublayer> Tensor add(const Tensor& x, const LayerNorm& norm, const Sublayer& sublayer) const {
-    if (options.norm_first) return x + drop(sublayer(norm.forward(x)));
-    return norm.forward_residual(sublayer(x), x, options.dropout, rng);
-  }
-  Tensor feed_forward(const Tensor& x, const Linear& linear1, const Linear& linear2) const {
-    const bool gelu = options.activation == FeedForwardActivation::gelu;
-    return linear2.forward(drop(gelu ? linear1.forward_gelu(x) : relu(linear1.forward(x))));
-  }
-};
-
-Residual residual_of(const Module& layer, const char* name, const TransformerOptions& options, Generator* rng) {
-  if (!layer.training() || options.dropout == 0) return {options, nullptr};
-  check_generator(name, rng);
-  return {options, rng};
+EncoderBlockOptions block_of(int64_t d_model, const TransformerOptions& options) {
+  return {.name = "TransformerEncoderLayer",
+          .width = d_model,
+          .hidden = options.dim_feedforward,
+          .sublayers = sublayers_of(options),
+          .norm = options.norm,
+          .norm_eps = options.layer_norm_eps};
 }
 
 void check(const char* name, const TransformerOptions& options) {
@@ -48,55 +39,39 @@ void check(const char* name, const TransformerOptions& options) {
 
 TransformerEncoderLayer::TransformerEncoderLayer(int64_t d_model, int64_t nhead, Generator& rng,
                                                  TransformerOptions options)
-    : options_(options),
-      self_attn_(d_model, nhead, rng, {.dropout = options.dropout}),
-      linear1_(d_model, options.dim_feedforward, rng),
-      linear2_(options.dim_feedforward, d_model, rng),
-      norm1_(d_model, options.layer_norm_eps),
-      norm2_(d_model, options.layer_norm_eps) {
+    : EncoderBlock(MultiheadAttention(d_model, nhead, rng, {.dropout = options.dropout}), block_of(d_model, options),
+                   rng) {
   check("TransformerEncoderLayer", options);
 }
 
 void TransformerEncoderLayer::visit(Visitor& visitor) {
-  visitor.module("self_attn", self_attn_);
-  visitor.module("linear1", linear1_);
-  visitor.module("linear2", linear2_);
-  visitor.module("norm1", norm1_);
-  visitor.module("norm2", norm2_);
-}
-
-template <class Attend>
-Tensor TransformerEncoderLayer::around(const Tensor& x, const Attend& attend, Generator* rng) const {
-  const Residual residual = residual_of(*this, "TransformerEncoderLayer", options_, rng);
-  const Tensor h = residual.add(x, norm1_, attend);
-  return residual.add(h, norm2_, [&](const Tensor& in) { return residual.feed_forward(in, linear1_, linear2_); });
+  visitor.module("self_attn", attention_);
+  visitor.module("linear1", wide_);
+  visitor.module("linear2", narrow_);
+  visitor.module("norm1", *attention_norm_);
+  visitor.module("norm2", *feed_forward_norm_);
 }
 
 Tensor TransformerEncoderLayer::forward(const Tensor& x, const AttentionMasks& masks, Generator* rng) const {
   return around(
-      x, [&](const Tensor& in) { return self_attn_.forward(in, in, in, masks, rng); }, rng);
-}
-
-Tensor TransformerEncoderLayer::forward(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng) const {
-  return around(
-      x, [&](const Tensor& in) { return self_attn_.forward(in, offsets, causal, rng); }, rng);
+      x, [&](const Tensor& in) { return attention_.forward(in, in, in, masks, rng); }, rng);
 }
 
 Tensor TransformerEncoderLayer::forward_cached(const Tensor& x, KeyValueCache& cache) const {
   return around(
-      x, [&](const Tensor& in) { return self_attn_.forward_cached(in, cache); }, nullptr);
+      x, [&](const Tensor& in) { return attention_.forward_cached(in, cache); }, nullptr);
 }
 
 TransformerDecoderLayer::TransformerDecoderLayer(int64_t d_model, int64_t nhead, Generator& rng,
                                                  TransformerOptions options)
-    : options_(options),
+    : options_(sublayers_of(options)),
       self_attn_(d_model, nhead, rng, {.dropout = options.dropout}),
       multihead_attn_(d_model, nhead, rng, {.dropout = options.dropout}),
       linear1_(d_model, options.dim_feedforward, rng),
       linear2_(options.dim_feedforward, d_model, rng),
-      norm1_(d_model, options.layer_norm_eps),
-      norm2_(d_model, options.layer_norm_eps),
-      norm3_(d_model, options.layer_norm_eps) {
+      norm1_(make_norm(options.norm, d_model, options.layer_norm_eps)),
+      norm2_(make_norm(options.norm, d_model, options.layer_norm_eps)),
+      norm3_(make_norm(options.norm, d_model, options.layer_norm_eps)) {
   check("TransformerDecoderLayer", options);
 }
 
@@ -105,17 +80,17 @@ void TransformerDecoderLayer::visit(Visitor& visitor) {
   visitor.module("multihead_attn", multihead_attn_);
   visitor.module("linear1", linear1_);
   visitor.module("linear2", linear2_);
-  visitor.module("norm1", norm1_);
-  visitor.module("norm2", norm2_);
-  visitor.module("norm3", norm3_);
+  visitor.module("norm1", *norm1_);
+  visitor.module("norm2", *norm2_);
+  visitor.module("norm3", *norm3_);
 }
 
 template <class AttendSelf, class AttendMemory>
 Tensor TransformerDecoderLayer::around(const Tensor& x, const AttendSelf& attend_self,
                                        const AttendMemory& attend_memory, Generator* rng) const {
-  const Residual residual = residual_of(*this, "TransformerDecoderLayer", options_, rng);
-  const Tensor own = residual.add(x, norm1_, attend_self), h = residual.add(own, norm2_, attend_memory);
-  return residual.add(h, norm3_, [&](const Tensor& in) { return residual.feed_forward(in, linear1_, linear2_); });
+  const Sublayers sublayers(*this, "TransformerDecoderLayer", options_, rng);
+  const Tensor own = sublayers.add(x, *norm1_, attend_self), h = sublayers.add(own, *norm2_, attend_memory);
+  return sublayers.add_feed_forward(h, *norm3_, linear1_, linear2_);
 }
 
 Tensor TransformerDecoderLayer::forward(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks,
@@ -137,7 +112,7 @@ TransformerEncoder::TransformerEncoder(int64_t d_model, int64_t nhead, int64_t n
   check_at_least("TransformerEncoder", "num_layers", num_layers, 0);
   check("TransformerEncoder", options);
   for (int64_t i = 0; i < num_layers; ++i) layers_.emplace_back(d_model, nhead, rng, options);
-  if (final_norm) norm_.emplace(d_model, options.layer_norm_eps);
+  if (final_norm) norm_ = make_norm(options.norm, d_model, options.layer_norm_eps);
 }
 
 void TransformerEncoder::visit(Visitor& visitor) {
@@ -162,7 +137,7 @@ TransformerDecoder::TransformerDecoder(int64_t d_model, int64_t nhead, int64_t n
   check_at_least("TransformerDecoder", "num_layers", num_layers, 0);
   check("TransformerDecoder", options);
   for (int64_t i = 0; i < num_layers; ++i) layers_.emplace_back(d_model, nhead, rng, options);
-  if (final_norm) norm_.emplace(d_model, options.layer_norm_eps);
+  if (final_norm) norm_ = make_norm(options.norm, d_model, options.layer_norm_eps);
 }
 
 void TransformerDecoder::visit(Visitor& visitor) {

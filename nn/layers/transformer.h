@@ -3,44 +3,35 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 
 #include <qing/nn/layers/container.h>
+#include <qing/nn/layers/encoder_block.h>
 #include <qing/nn/layers/linear.h>
 #include <qing/nn/layers/multihead_attention.h>
 #include <qing/nn/layers/norm.h>
 
 namespace qing::nn {
 
-enum class FeedForwardActivation { relu, gelu };
-
 struct TransformerOptions {
   int64_t dim_feedforward = 2048;
   double dropout = 0.1;
   FeedForwardActivation activation = FeedForwardActivation::relu;
-  double layer_norm_eps = 1e-5;
-  bool norm_first = false;  ///< normalise what goes into a sublayer, instead of the sum that comes out
+  double layer_norm_eps = 1e-5;  ///< of the norms, whatever their kind
+  bool norm_first = false;       ///< normalise what goes into a sublayer, instead of the sum that comes out
+  NormKind norm = NormKind::layer_norm;
 };
 
 /// Self-attention, then two linear layers; each with a residual, a dropout and a norm.
-class TransformerEncoderLayer : public Module {
+class TransformerEncoderLayer : public EncoderBlock<MultiheadAttention> {
  public:
   TransformerEncoderLayer(int64_t d_model, int64_t nhead, Generator& rng, TransformerOptions options = {});
   void visit(Visitor& visitor) override;
+  using EncoderBlock::forward;  ///< A ragged batch.
   Tensor forward(const Tensor& x, const AttentionMasks& masks = {}, Generator* rng = nullptr) const;
-  /// A ragged batch: x [tokens, d_model].
-  Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const;
   /// Causal, for the new positions x only; see MultiheadAttention.
   Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
-  const MultiheadAttention& self_attn() const { return self_attn_; }
-
- private:
-  template <class Attend> Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const;
-
-  TransformerOptions options_;
-  MultiheadAttention self_attn_;
-  Linear linear1_, linear2_;
-  LayerNorm norm1_, norm2_;
+  const MultiheadAttention& self_attn() const { return attention_; }
 };
 
 /// Self-attention, attention to the encoder's memory, then two linear layers.
@@ -59,10 +50,10 @@ class TransformerDecoderLayer : public Module {
   Tensor around(const Tensor& x, const AttendSelf& attend_self, const AttendMemory& attend_memory,
                 Generator* rng) const;
 
-  TransformerOptions options_;
+  SublayerOptions options_;
   MultiheadAttention self_attn_, multihead_attn_;
   Linear linear1_, linear2_;
-  LayerNorm norm1_, norm2_, norm3_;
+  std::unique_ptr<ResidualNorm> norm1_, norm2_, norm3_;
 };
 
 /// Equal layers, "layers.0", ..., and, if asked for, a norm behind the last.
@@ -76,7 +67,7 @@ class TransformerEncoder : public Module {
 
  private:
   ModuleList<TransformerEncoderLayer> layers_;
-  std::optional<LayerNorm> norm_;
+  std::unique_ptr<ResidualNorm> norm_;  // null without
 };
 
 class TransformerDecoder : public Module {
@@ -91,7 +82,7 @@ class TransformerDecoder : public Module {
 
  private:
   ModuleList<TransformerDecoderLayer> layers_;
-  std::optional<LayerNorm> norm_;
+  std::unique_ptr<ResidualNorm> norm_;  // null without
 };
 
 }  // namespace qing::nn

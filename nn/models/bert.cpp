@@ -10,6 +10,8 @@
 namespace qing::nn {
 namespace {
 
+constexpr const char* kName = "BertForSequenceClassification";
+
 // A module that only gives its parts' names another level, as Hugging Face's layout has many.
 class Group : public Module {
  public:
@@ -52,7 +54,7 @@ class Embeddings : public Module {
  private:
   Tensor forward(TableRows words, const RaggedBatch& batch, Generator* rng) const {
     Generator* const active = training() && dropout_ > 0 ? rng : nullptr;
-    if (training() && dropout_ > 0) check_generator("BertForSequenceClassification", rng);
+    if (training() && dropout_ > 0) check_generator(kName, rng);
     // Every token is of type 0: a batch holds single texts, not pairs.
     return norm_.forward_tables({std::move(words), {types_.weight()}, {positions_.weight(), batch.positions}}, dropout_,
                                 active);
@@ -63,68 +65,57 @@ class Embeddings : public Module {
   double dropout_;
 };
 
-class Layer : public Module {
+class SelfAttention : public RaggedAttention {
  public:
-  Layer(const BertConfig& c, Generator& rng)
-      : heads_(c.num_attention_heads),
-        hidden_dropout_(c.hidden_dropout_prob),
-        attention_dropout_(c.attention_probs_dropout_prob),
+  SelfAttention(const BertConfig& c, Generator& rng)
+      : RaggedAttention(kName, c.num_attention_heads, c.attention_probs_dropout_prob),
         query_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
         key_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
         value_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
-        attention_dense_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
-        attention_norm_(c.hidden_size, c.layer_norm_eps),
-        intermediate_dense_(c.hidden_size, c.intermediate_size, rng, {.stddev = c.initializer_range}),
-        output_dense_(c.intermediate_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
-        output_norm_(c.hidden_size, c.layer_norm_eps) {}
+        dense_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}) {}
 
   void visit(Visitor& visitor) override {
-    visitor.module("attention", attention_);
+    visitor.module("query", query_);
+    visitor.module("key", key_);
+    visitor.module("value", value_);
+  }
+  Linear& dense() { return dense_; }  // in Hugging Face's layout a part of the layer
+
+ private:
+  Tensor queries(const Tensor& x) const override { return query_.forward(x); }
+  Tensor keys_values(const Tensor& x) const override { return forward_joined(x, std::array{&key_, &value_}); }
+  Tensor queries_keys_values(const Tensor& x) const override {
+    return forward_joined(x, std::array{&query_, &key_, &value_});
+  }
+  const Linear& output() const override { return dense_; }
+
+  Linear query_, key_, value_, dense_;
+};
+
+EncoderBlockOptions block_of(const BertConfig& c) {
+  return {.name = kName,
+          .width = c.hidden_size,
+          .hidden = c.intermediate_size,
+          .sublayers = {.dropout = c.hidden_dropout_prob, .activation = FeedForwardActivation::gelu},
+          .norm_eps = c.layer_norm_eps,
+          .linear = {.stddev = c.initializer_range}};
+}
+
+class Layer : public EncoderBlock<SelfAttention> {
+ public:
+  Layer(const BertConfig& c, Generator& rng) : EncoderBlock(SelfAttention(c, rng), block_of(c), rng) {}
+
+  void visit(Visitor& visitor) override {
+    visitor.module("attention", attention_group_);
     visitor.module("intermediate", intermediate_);
     visitor.module("output", output_);
   }
 
-  Tensor forward(const Tensor& x, const Offsets& offsets, Generator* rng) const {
-    Generator* const active = dropout_rng(rng);
-    const Tensor qkv = forward_joined(x, std::array{&query_, &key_, &value_});
-    return behind_attention(attention_qkv_packed(qkv, offsets, heads_, attention_dropout_, active), x, active);
-  }
-
-  // The results of the rows `wanted` of x alone: everything but the keys and values is computed for them only.
-  Tensor forward(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
-                 Generator* rng) const {
-    Generator* const active = dropout_rng(rng);
-    const Tensor kv = forward_joined(x, std::array{&key_, &value_});
-    const Tensor mixed =
-        attention_kv_packed(query_.forward(wanted), kv, wanted_offsets, offsets, heads_, attention_dropout_, active);
-    return behind_attention(mixed, wanted, active);
-  }
-
  private:
-  Tensor behind_attention(const Tensor& mixed, const Tensor& wanted, Generator* active) const {
-    const Tensor h = attention_norm_.forward_residual(attention_dense_.forward(mixed), wanted, hidden_dropout_, active);
-    const Tensor wide = intermediate_dense_.forward_gelu(h);
-    return output_norm_.forward_residual(output_dense_.forward(wide), h, hidden_dropout_, active);
-  }
-
-  // Null when nothing is to be dropped.
-  Generator* dropout_rng(Generator* rng) const {
-    if (!training() || (hidden_dropout_ == 0 && attention_dropout_ == 0)) return nullptr;
-    check_generator("BertForSequenceClassification", rng);
-    return rng;
-  }
-
-  int64_t heads_;
-  double hidden_dropout_, attention_dropout_;
-  Linear query_, key_, value_, attention_dense_;
-  LayerNorm attention_norm_;
-  Linear intermediate_dense_, output_dense_;
-  LayerNorm output_norm_;
-  Group self_{{{"query", &query_}, {"key", &key_}, {"value", &value_}}};
-  Group attention_output_{{{"dense", &attention_dense_}, {"LayerNorm", &attention_norm_}}};
-  Group attention_{{{"self", &self_}, {"output", &attention_output_}}};
-  Group intermediate_{{{"dense", &intermediate_dense_}}};
-  Group output_{{{"dense", &output_dense_}, {"LayerNorm", &output_norm_}}};
+  Group attention_output_{{{"dense", &attention_.dense()}, {"LayerNorm", attention_norm_.get()}}};
+  Group attention_group_{{{"self", &attention_}, {"output", &attention_output_}}};
+  Group intermediate_{{{"dense", &wide_}}};
+  Group output_{{{"dense", &narrow_}, {"LayerNorm", feed_forward_norm_.get()}}};
 };
 
 class Layers : public Module {
@@ -135,17 +126,17 @@ class Layers : public Module {
   void visit(Visitor& visitor) override { visitor.module("layer", layers_); }
 
   Tensor forward(Tensor x, const Offsets& offsets, Generator* rng) const {
-    for (size_t i = 0; i < layers_.size(); ++i) x = layers_[i].forward(x, offsets, rng);
+    for (size_t i = 0; i < layers_.size(); ++i) x = layers_[i].forward(x, offsets, false, rng);
     return x;
   }
 
   // Of each sequence's first token only: nothing else of the last layer is looked at, so nothing else is computed.
   Tensor forward_firsts(Tensor x, const RaggedBatch& batch, Generator* rng) const {
     const size_t last = layers_.size() - 1;
-    for (size_t i = 0; i < last; ++i) x = layers_[i].forward(x, batch.offsets, rng);
+    for (size_t i = 0; i < last; ++i) x = layers_[i].forward(x, batch.offsets, false, rng);
     Offsets one_each(batch.offsets.size());
     std::iota(one_each.begin(), one_each.end(), 0);
-    return layers_[last].forward(index_select(x, 0, batch.firsts), one_each, x, batch.offsets, rng);
+    return layers_[last].forward_rows(index_select(x, 0, batch.firsts), one_each, x, batch.offsets, rng);
   }
 
  private:

@@ -1,0 +1,105 @@
+// The sublayers of a transformer block, and the encoder block made of them.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include <qing/autograd/ops/arithmetic.h>
+#include <qing/nn/layers/linear.h>
+#include <qing/nn/layers/norm.h>
+#include <qing/nn/layers/ragged_attention.h>
+
+namespace qing::nn {
+
+/// gelu takes Φ from the error function, gelu_tanh from tanh.
+enum class FeedForwardActivation { relu, gelu, gelu_tanh, silu };
+
+enum class NormKind { layer_norm, rms_norm };
+/// The norm of this kind over the last dimension. ValueError unless width ≥ 1.
+std::unique_ptr<ResidualNorm> make_norm(NormKind kind, int64_t width, double eps);
+
+struct SublayerOptions {
+  double dropout = 0;         ///< of what each sublayer gives
+  double hidden_dropout = 0;  ///< of the feed-forward's hidden values
+  FeedForwardActivation activation = FeedForwardActivation::relu;
+  bool norm_first = false;  ///< normalise what goes into a sublayer, instead of the sum that comes out
+};
+
+/// What is around the sublayers of a block in one call of forward: residual, dropout and norm; and the feed-forward.
+class Sublayers {
+ public:
+  /// Nothing is dropped when the block is not in training mode. `name` stands in errors: ValueError when something has
+  /// to be dropped and rng is null. Keeps a reference to the options.
+  Sublayers(const Module& block, const char* name, const SublayerOptions& options, Generator* rng);
+
+  /// x and sublayer(x) added; x is normalised before, or the sum behind. In the second case norm, dropout and sum are
+  /// one operation.
+  template <class Sublayer> Tensor add(const Tensor& x, const ResidualNorm& norm, const Sublayer& sublayer) const {
+    if (options_.norm_first) return x + drop(sublayer(norm.forward(x)), options_.dropout);
+    return norm.forward_residual(sublayer(x), x, options_.dropout, rng_);
+  }
+  /// add() of narrow(dropout(activation(wide(x)))); gelu is part of the product.
+  Tensor add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide, const Linear& narrow) const;
+
+ private:
+  Tensor drop(const Tensor& x, double p) const;
+  Tensor activated(const Tensor& x, const Linear& wide) const;
+
+  const SublayerOptions& options_;
+  Generator* rng_;  // null: nothing is dropped
+};
+
+struct EncoderBlockOptions {
+  const char* name = "EncoderBlock";  ///< in errors
+  int64_t width = 0;                  ///< of the rows
+  int64_t hidden = 0;                 ///< width of the feed-forward
+  SublayerOptions sublayers = {};
+  NormKind norm = NormKind::layer_norm;
+  double norm_eps = 1e-5;
+  LinearOptions linear = {};  ///< of the feed-forward
+};
+
+/// Self-attention, then two linear layers; each with a residual, a dropout and a norm. A derived class names the parts
+/// in visit(). In training mode `rng` feeds the dropouts (ValueError if null then and a dropout is not 0). ShapeError
+/// for inputs that do not fit. forward is const: in evaluation mode it may be called from many threads.
+template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : public Module {
+ public:
+  /// A ragged batch: x [tokens, width] → [tokens, width].
+  Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const {
+    return around(
+        x, [&](const Tensor& in) { return attention_.forward(in, offsets, causal, rng); }, rng);
+  }
+  /// The results of the rows `wanted` of x alone, sequence by sequence as wanted_offsets say: everything but the keys
+  /// and values is computed for them only. Without a causal mask.
+  Tensor forward_rows(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
+                      Generator* rng = nullptr) const {
+    const Tensor seen = options_.sublayers.norm_first ? attention_norm_->forward(x) : x;
+    return around(
+        wanted, [&](const Tensor& in) { return attention_.forward(in, wanted_offsets, seen, offsets, rng); }, rng);
+  }
+
+ protected:
+  /// `attention` was built before, so its weights are drawn first.
+  EncoderBlock(Attention attention, const EncoderBlockOptions& options, Generator& rng)
+      : options_(options),
+        attention_(std::move(attention)),
+        wide_(options.width, options.hidden, rng, options.linear),
+        narrow_(options.hidden, options.width, rng, options.linear),
+        attention_norm_(make_norm(options.norm, options.width, options.norm_eps)),
+        feed_forward_norm_(make_norm(options.norm, options.width, options.norm_eps)) {}
+
+  /// The block with attend(rows) in the place of attention.
+  template <class Attend> Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const {
+    const Sublayers sublayers(*this, options_.name, options_.sublayers, rng);
+    return sublayers.add_feed_forward(sublayers.add(x, *attention_norm_, attend), *feed_forward_norm_, wide_, narrow_);
+  }
+
+  EncoderBlockOptions options_;
+  Attention attention_;
+  Linear wide_, narrow_;
+  std::unique_ptr<ResidualNorm> attention_norm_, feed_forward_norm_;
+};
+
+}  // namespace qing::nn
