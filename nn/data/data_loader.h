@@ -170,14 +170,14 @@ template <class Batch> class DataLoader {
   template <class D, class Collate>
   static Source indexed(D dataset, Collate collate, std::shared_ptr<const BatchSampler> sampler) {
     check_dataset_size(sampler.get(), dataset.size());
-    return std::make_unique<IndexedSource<Batch>>(std::move(sampler),
-                                                  [dataset = std::move(dataset), collate = std::move(collate)](
-                                                      std::span<const size_t> indices, const BatchNumber& number) {
-                                                    std::vector<typename D::value_type> values;
-                                                    values.reserve(indices.size());
-                                                    for (const size_t i : indices) values.push_back(dataset.get(i));
-                                                    return Batch(collated(collate, std::move(values), number));
-                                                  });
+    auto fetch = [dataset = std::move(dataset), collate = std::move(collate)](std::span<const size_t> indices,
+                                                                              const BatchNumber& number) {
+      std::vector<typename D::value_type> values;
+      values.reserve(indices.size());
+      for (const size_t i : indices) values.push_back(dataset.get(i));
+      return Batch(collated(collate, std::move(values), number));
+    };
+    return std::make_unique<IndexedSource<Batch>>(std::move(sampler), std::move(fetch));
   }
 
   template <class S, class Collate>
