@@ -1,6 +1,7 @@
 // Where a loader's batches come from: from a Dataset by a plan of indices, or from an IterableDataset as examples come.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -8,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,6 +18,24 @@
 #include <qing/nn/data/stream.h>
 
 namespace qing::nn {
+
+/// A collate function that is told which batch it makes, because it draws at random: see generator_for().
+template <class Collate, class Value>
+concept NumberedCollate = std::invocable < const Collate&,
+        std::vector<Value>,
+const BatchNumber& > ;
+
+/// collate(values, number) or collate(values), whichever the function takes.
+template <class Value, class Collate>
+requires NumberedCollate<Collate, Value> std::invoke_result_t < const Collate &, std::vector<Value>,
+const BatchNumber& > collated(const Collate& collate, std::vector<Value> values, const BatchNumber& number) {
+  return collate(std::move(values), number);
+}
+template <class Value, class Collate>
+requires(!NumberedCollate<Collate, Value>) std::invoke_result_t<const Collate&, std::vector<Value>> collated(
+    const Collate& collate, std::vector<Value> values, const BatchNumber&) {
+  return collate(std::move(values));
+}
 
 /// The batches of an epoch as tasks. Used by one thread at a time; the tasks themselves run on any, at the same time,
 /// while the source lives.
@@ -33,7 +53,7 @@ template <class Batch> class BatchSource {
 /// Tasks of indices: examples are fetched by the workers.
 template <class Batch> class IndexedSource : public BatchSource<Batch> {
  public:
-  using Fetch = std::function<Batch(std::span<const size_t>)>;
+  using Fetch = std::function<Batch(std::span<const size_t>, const BatchNumber&)>;
 
   IndexedSource(std::shared_ptr<const BatchSampler> sampler, Fetch fetch)
       : sampler_(std::move(sampler)), fetch_(std::move(fetch)) {}
@@ -45,7 +65,7 @@ template <class Batch> class IndexedSource : public BatchSource<Batch> {
   }
   typename BatchSource<Batch>::Task next() override {
     if (next_ >= plan_.size()) return {};
-    return [this, i = next_++] { return fetch_(plan_.batch(i)); };
+    return [this, i = next_++] { return fetch_(plan_.batch(i), {*epoch_, i}); };
   }
   std::optional<size_t> batches() const override { return plan_.size(); }
   std::optional<size_t> examples() const override { return sampler_->dataset_size(); }
@@ -82,13 +102,16 @@ template <class Batch, IterableDataset S, class Collate> class StreamSource : pu
 
   void start(uint64_t epoch, size_t position) override {
     stream_.reset(epoch);
+    next_ = {epoch, position};
     // A position beyond the end, which only a damaged state has, is the end.
     for (size_t i = 0; i < position && !take().empty(); ++i) {}
   }
   typename BatchSource<Batch>::Task next() override {
     auto values = std::make_shared<std::vector<Value>>(take());
     if (values->empty()) return {};
-    return [this, values = std::move(values)] { return Batch(std::as_const(collate_)(std::move(*values))); };
+    const BatchNumber number = next_;
+    ++next_.batch;
+    return [this, number, values = std::move(values)] { return Batch(collated(collate_, std::move(*values), number)); };
   }
   std::optional<size_t> batches() const override { return std::nullopt; }
   std::optional<size_t> examples() const override { return std::nullopt; }
@@ -109,6 +132,7 @@ template <class Batch, IterableDataset S, class Collate> class StreamSource : pu
   ShuffledStream<ShardedStream<S>> stream_;
   Collate collate_;
   StreamBatchOptions options_;
+  BatchNumber next_;
 };
 
 }  // namespace qing::nn

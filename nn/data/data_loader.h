@@ -62,11 +62,12 @@ void check_dataset_size(const BatchSampler* sampler, size_t size);
 ///     for (Batch& batch : loader) { ... }  // the rest of the epoch, all of it as a rule
 ///   }
 ///
-/// collate takes a vector of examples and gives a Batch; both it and Dataset::get are called by the workers at the same
-/// time. Batches and their order depend on the data, the options and the epoch alone: neither on num_workers nor on
-/// prefetch_factor. What a worker throws is rethrown where its batch would have come, and the loader then stands before
-/// that batch: the next call tries it again. Destroying the loader waits for the batches being prepared, no more.
-/// A loader is for one thread at a time.
+/// collate takes a vector of examples and gives a Batch. One that draws at random takes a `const BatchNumber&` as well,
+/// and draws from generator_for(seed, number), so that what it draws depends on the batch alone. Both it and
+/// Dataset::get are called by the workers at the same time. Batches and their order depend on the data, the options and
+/// the epoch alone: neither on num_workers nor on prefetch_factor. What a worker throws is rethrown where its batch
+/// would have come, and the loader then stands before that batch: the next call tries it again. Destroying the loader
+/// waits for the batches being prepared, no more. A loader is for one thread at a time.
 template <class Batch> class DataLoader {
  public:
   /// From a data set with random access.
@@ -169,14 +170,14 @@ template <class Batch> class DataLoader {
   template <class D, class Collate>
   static Source indexed(D dataset, Collate collate, std::shared_ptr<const BatchSampler> sampler) {
     check_dataset_size(sampler.get(), dataset.size());
-    return std::make_unique<IndexedSource<Batch>>(
-        std::move(sampler),
-        [dataset = std::move(dataset), collate = std::move(collate)](std::span<const size_t> indices) {
-          std::vector<typename D::value_type> values;
-          values.reserve(indices.size());
-          for (const size_t i : indices) values.push_back(dataset.get(i));
-          return Batch(collate(std::move(values)));
-        });
+    auto fetch = [dataset = std::move(dataset), collate = std::move(collate)](std::span<const size_t> indices,
+                                                                              const BatchNumber& number) {
+      std::vector<typename D::value_type> values;
+      values.reserve(indices.size());
+      for (const size_t i : indices) values.push_back(dataset.get(i));
+      return Batch(collated(collate, std::move(values), number));
+    };
+    return std::make_unique<IndexedSource<Batch>>(std::move(sampler), std::move(fetch));
   }
 
   template <class S, class Collate>
@@ -220,7 +221,8 @@ template <class Batch> class DataLoader {
 
 /// What a collate function makes of examples.
 template <class D, class Collate>
-using BatchOf = std::decay_t<std::invoke_result_t<const Collate&, std::vector<typename D::value_type>>>;
+using BatchOf = std::decay_t<decltype(collated(std::declval<const Collate&>(),
+                                               std::declval<std::vector<typename D::value_type>>(), BatchNumber{}))>;
 
 template <Dataset D, class Collate>
 DataLoader(D, Collate, const DataLoaderOptions& = {}) -> DataLoader<BatchOf<D, Collate>>;

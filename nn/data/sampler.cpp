@@ -25,6 +25,11 @@ Generator generator_for(uint64_t seed, uint64_t epoch, RandomUse use) {
   return Generator(static_cast<uint64_t>(words[0]) << 32 | words[1]);
 }
 
+Generator generator_for(uint64_t seed, const BatchNumber& number) {
+  const Generator epoch = generator_for(seed, number.epoch, RandomUse::collate);
+  return generator_for(epoch.seed(), number.batch, RandomUse::collate);
+}
+
 std::vector<size_t> SequentialSampler::order(uint64_t) const {
   std::vector<size_t> order(size_);
   std::iota(order.begin(), order.end(), size_t{0});

@@ -15,8 +15,15 @@
 namespace qing::nn {
 
 /// A generator of its own for each (seed, epoch, use).
-enum class RandomUse : uint32_t { order, batches, buffer };
+enum class RandomUse : uint32_t { order, batches, buffer, collate };
 Generator generator_for(uint64_t seed, uint64_t epoch, RandomUse use);
+
+/// Which batch of which epoch, both from 0.
+struct BatchNumber {
+  uint64_t epoch = 0, batch = 0;
+};
+/// A generator of its own for each batch, for collate functions that draw at random.
+Generator generator_for(uint64_t seed, const BatchNumber& number);
 
 /// Fisher & Yates.
 template <class T> void shuffle(std::vector<T>& values, Generator& rng) {

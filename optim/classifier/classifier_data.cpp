@@ -7,7 +7,10 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <utility>
 
+#include <qing/nn/fingerprint.h>
+#include <qing/nn/models/text_classifier.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
@@ -26,9 +29,9 @@ bool is_extra(const TrainOptions& o, int32_t group) {
 
 // What is added to the logits of each group's examples: balance·log(share of the label among them); a label that an
 // extra group lacks is none to choose.
-std::vector<std::vector<float>> adjustments_of(std::span<const nn::Example> examples, const TrainOptions& o) {
+std::vector<std::vector<float>> adjustments_of(std::span<const ClassifierExample> examples, const TrainOptions& o) {
   std::vector<std::vector<int64_t>> counts;
-  for (const nn::Example& example : examples) {
+  for (const ClassifierExample& example : examples) {
     const auto group = static_cast<size_t>(example.group);
     if (counts.size() <= group) counts.resize(group + 1, std::vector<int64_t>(o.labels.size()));
     ++counts[group][static_cast<size_t>(example.label)];
@@ -53,72 +56,83 @@ Tensor draws(int64_t count, Generator& rng) {
   return result;
 }
 
-}  // namespace
-
-ClassifierData::ClassifierData(std::span<const nn::Example> examples, const TrainOptions& options,
-                               const nn::Tokenizer& tokenizer, const nn::NgramTable* ngrams)
-    : examples_(examples),
-      options_(options),
-      mask_id_(tokenizer.mask_id()),
-      has_ngrams_(ngrams != nullptr),
-      encoded_(examples.size()),
-      adjustments_(adjustments_of(examples, options)),
-      adjusts_(options.balance > 0 || !options.extra_groups.empty()) {
-  parallel_for(static_cast<int64_t>(examples.size()), kEncodeGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      encoded_[i].ids = tokenizer.encode(examples[i].text).ids;
-      if (ngrams) encoded_[i].ngrams = ngrams->features(examples[i].text);
-    }
-  });
-  for (size_t i = 0; i < examples.size(); ++i) (is_extra(options, examples[i].group) ? extra_ : main_).push_back(i);
-  extra_taken_ = static_cast<size_t>(options.extra_share * static_cast<double>(extra_.size()));
-  ask_teachers();
-}
-
-void ClassifierData::ask_teachers() {
-  const size_t labels = options_.labels.size();
-  for (const auto& folder : options_.teachers) {
+void ask_teachers(std::span<const nn::Example> examples, const TrainOptions& options,
+                  std::vector<ClassifierExample>& encoded) {
+  for (const auto& folder : options.teachers) {
     const auto teacher = nn::TextClassifier::load(folder);
-    if (teacher->labels() != options_.labels) {
+    if (teacher->labels() != options.labels) {
       throw ValueError(fmt::format("train_classifier: the labels of the teacher {} are {}; they must be {}",
                                    folder.string(), fmt::join(teacher->labels(), ", "),
-                                   fmt::join(options_.labels, ", ")));
+                                   fmt::join(options.labels, ", ")));
     }
-    taught_.resize(examples_.size() * labels);
     std::vector<std::string> texts;
-    for (size_t begin = 0; begin < examples_.size(); begin += kTeacherBatch) {
-      const auto batch = examples_.subspan(begin, std::min(kTeacherBatch, examples_.size() - begin));
+    for (size_t begin = 0; begin < examples.size(); begin += kTeacherBatch) {
+      const auto batch = examples.subspan(begin, std::min(kTeacherBatch, examples.size() - begin));
       texts.clear();
       for (const nn::Example& example : batch) texts.push_back(example.text);
-      float* into = taught_.data() + begin * labels;
+      auto into = encoded.begin() + static_cast<std::ptrdiff_t>(begin);
       for (const nn::Prediction& said : teacher->predict(texts)) {
-        for (const float score : said.scores) *into++ += score / static_cast<float>(options_.teachers.size());
+        std::vector<float>& taught = (into++)->taught;
+        taught.resize(options.labels.size());
+        for (size_t i = 0; i < taught.size(); ++i) {
+          taught[i] += said.scores[i] / static_cast<float>(options.teachers.size());
+        }
       }
     }
   }
 }
 
-std::vector<size_t> ClassifierData::epoch_order(Generator& rng) const {
-  const auto shuffle = [&rng](std::vector<size_t>& order) {  // Fisher-Yates
-    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[rng.below(i)]);
-  };
+}  // namespace
+
+std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> examples, const TrainOptions& options,
+                                               const nn::Tokenizer& tokenizer, const nn::NgramTable* ngrams) {
+  std::vector<ClassifierExample> encoded(examples.size());
+  parallel_for(static_cast<int64_t>(examples.size()), kEncodeGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      encoded[i].ids = tokenizer.encode(examples[i].text).ids;
+      if (ngrams) encoded[i].ngrams = ngrams->features(examples[i].text);
+      encoded[i].label = examples[i].label;
+      encoded[i].group = examples[i].group;
+    }
+  });
+  ask_teachers(examples, options, encoded);
+  return encoded;
+}
+
+ClassifierSampler::ClassifierSampler(std::span<const ClassifierExample> examples, const TrainOptions& options)
+    : seed_(options.seed) {
+  for (size_t i = 0; i < examples.size(); ++i) (is_extra(options, examples[i].group) ? extra_ : main_).push_back(i);
+  extra_taken_ = static_cast<size_t>(options.extra_share * static_cast<double>(extra_.size()));
+}
+
+std::vector<size_t> ClassifierSampler::order(uint64_t epoch) const {
+  Generator rng = nn::generator_for(seed_, epoch, nn::RandomUse::order);
   std::vector<size_t> order = main_;
   if (extra_taken_ > 0) {
     std::vector<size_t> extra = extra_;
-    shuffle(extra);
+    nn::shuffle(extra, rng);
     order.insert(order.end(), extra.begin(), extra.begin() + static_cast<std::ptrdiff_t>(extra_taken_));
   }
-  shuffle(order);
+  nn::shuffle(order, rng);
   return order;
 }
 
+std::string ClassifierSampler::description() const {
+  return fmt::format("{} examples and {} of {} extra ones ({:016x}) in random order, seed {}", main_.size(),
+                     extra_taken_, extra_.size(), nn::fingerprint(std::span<const size_t>(extra_)), seed_);
+}
+
+ClassifierCollate::ClassifierCollate(std::span<const ClassifierExample> examples, const TrainOptions& options,
+                                     int32_t mask_id)
+    : options_(options), mask_id_(mask_id), adjustments_(adjustments_of(examples, options)) {}
+
 // A text's first and last token, which are special, stay.
-void ClassifierData::drop_words(std::vector<std::vector<int32_t>>& sequences, Generator& rng) const {
+void ClassifierCollate::drop_words(std::vector<ClassifierExample>& examples, Generator& rng) const {
   int64_t tokens = 0;
-  for (const auto& ids : sequences) tokens += static_cast<int64_t>(ids.size());
+  for (const ClassifierExample& example : examples) tokens += static_cast<int64_t>(example.ids.size());
   const Tensor drawn = draws(tokens, rng);
   const float* draw = drawn.data<float>();
-  for (auto& ids : sequences) {
+  for (auto& [ids, ngrams, label, group, taught] : examples) {
     for (size_t i = 1; i + 1 < ids.size(); ++i) {
       if (draw[i] < options_.word_dropout) ids[i] = mask_id_;
     }
@@ -127,82 +141,88 @@ void ClassifierData::drop_words(std::vector<std::vector<int32_t>>& sequences, Ge
 }
 
 // What is left makes up for the rest, as far as its norm is concerned.
-void ClassifierData::drop_ngrams(std::vector<nn::NgramFeatures>& texts, Generator& rng) const {
+void ClassifierCollate::drop_ngrams(std::vector<ClassifierExample>& examples, Generator& rng) const {
   int64_t count = 0;
-  for (const auto& text : texts) count += static_cast<int64_t>(text.rows.size());
+  for (const ClassifierExample& example : examples) count += static_cast<int64_t>(example.ngrams.rows.size());
   const Tensor drawn = draws(count, rng);
   const float* draw = drawn.data<float>();
   const auto scale = static_cast<float>(1 / std::sqrt(1 - options_.ngram_dropout));
-  for (auto& text : texts) {
-    const size_t all = text.rows.size();
+  for (ClassifierExample& example : examples) {
+    auto& [rows, values] = example.ngrams;
+    const size_t all = rows.size();
     size_t kept = 0;
     for (size_t i = 0; i < all; ++i) {
       if (draw[i] < options_.ngram_dropout) continue;
-      text.rows[kept] = text.rows[i];
-      text.values[kept] = text.values[i] * scale;
+      rows[kept] = rows[i];
+      values[kept] = values[i] * scale;
       ++kept;
     }
     draw += all;
-    text.rows.resize(kept);
-    text.values.resize(kept);
+    rows.resize(kept);
+    values.resize(kept);
   }
 }
 
-Tensor ClassifierData::adjustments(std::span<const size_t> rows) const {
+const std::vector<float>& ClassifierCollate::adjustment(const ClassifierExample& example) const {
+  return adjustments_[static_cast<size_t>(example.group)];
+}
+
+Tensor ClassifierCollate::adjustments(std::span<const ClassifierExample> examples) const {
   std::vector<float> values;
-  for (const size_t row : rows) {
-    const std::vector<float>& group = adjustments_[static_cast<size_t>(examples_[row].group)];
-    values.insert(values.end(), group.begin(), group.end());
+  for (const ClassifierExample& example : examples) {
+    const std::vector<float>& added = adjustment(example);
+    values.insert(values.end(), added.begin(), added.end());
   }
   return Tensor::from<float>(std::span<const float>(values),
-                             {static_cast<int64_t>(rows.size()), static_cast<int64_t>(options_.labels.size())});
+                             {static_cast<int64_t>(examples.size()), static_cast<int64_t>(options_.labels.size())});
 }
 
-Tensor ClassifierData::labels(std::span<const size_t> rows) const {
+Tensor ClassifierCollate::labels(std::span<const ClassifierExample> examples) const {
   std::vector<int32_t> labels;
-  for (const size_t row : rows) labels.push_back(examples_[row].label);
-  return Tensor::from<int32_t>(std::span<const int32_t>(labels), {static_cast<int64_t>(rows.size())});
+  for (const ClassifierExample& example : examples) labels.push_back(example.label);
+  return Tensor::from<int32_t>(std::span<const int32_t>(labels), {static_cast<int64_t>(examples.size())});
 }
 
-Tensor ClassifierData::shares(std::span<const size_t> rows) const {
+Tensor ClassifierCollate::shares(std::span<const ClassifierExample> examples) const {
   const size_t labels = options_.labels.size();
   std::vector<float> values;
-  for (const size_t row : rows) {
-    const nn::Example& example = examples_[row];
-    const std::vector<float>& adjustment = adjustments_[static_cast<size_t>(example.group)];
+  for (const ClassifierExample& example : examples) {
+    const std::vector<float>& added = adjustment(example);
     std::vector<double> target(labels);
     target[static_cast<size_t>(example.label)] = 1;
-    if (!taught_.empty()) {
+    if (!example.taught.empty()) {
       // What the teacher says is adjusted as the student's logits are.
       std::vector<double> said(labels);
-      for (size_t i = 0; i < labels; ++i) said[i] = taught_[row * labels + i] * std::exp(double{adjustment[i]});
+      for (size_t i = 0; i < labels; ++i) said[i] = example.taught[i] * std::exp(double{added[i]});
       const double sum = std::accumulate(said.begin(), said.end(), 0.0);
       for (size_t i = 0; i < labels && sum > 0; ++i) {
         target[i] += options_.teacher_share * (said[i] / sum - target[i]);
       }
     }
-    const auto competing = labels - static_cast<size_t>(std::count(adjustment.begin(), adjustment.end(), kNever));
+    const auto competing = labels - static_cast<size_t>(std::count(added.begin(), added.end(), kNever));
     for (size_t i = 0; i < labels; ++i) {
-      const double even = adjustment[i] == kNever ? 0 : 1 / static_cast<double>(competing);
+      const double even = added[i] == kNever ? 0 : 1 / static_cast<double>(competing);
       values.push_back(static_cast<float>(target[i] + options_.label_smoothing * (even - target[i])));
     }
   }
   return Tensor::from<float>(std::span<const float>(values),
-                             {static_cast<int64_t>(rows.size()), static_cast<int64_t>(labels)});
+                             {static_cast<int64_t>(examples.size()), static_cast<int64_t>(labels)});
 }
 
-ClassifierBatch ClassifierData::batch(std::span<const size_t> rows, Generator& rng) const {
+ClassifierBatch ClassifierCollate::operator()(std::vector<ClassifierExample> examples,
+                                              const nn::BatchNumber& number) const {
+  Generator rng = nn::generator_for(options_.seed, number);
+  if (options_.word_dropout > 0) drop_words(examples, rng);
+  if (options_.ngram_dropout > 0) drop_ngrams(examples, rng);
   ClassifierBatch batch;
-  std::vector<std::vector<int32_t>> sequences;
-  for (const size_t row : rows) {
-    sequences.push_back(encoded_[row].ids);
-    if (has_ngrams_) batch.ngrams.push_back(encoded_[row].ngrams);
+  std::vector<std::span<const int32_t>> sequences;
+  for (ClassifierExample& example : examples) {
+    sequences.emplace_back(example.ids);
+    batch.ngrams.push_back(std::move(example.ngrams));
   }
-  if (options_.word_dropout > 0) drop_words(sequences, rng);
-  if (has_ngrams_ && options_.ngram_dropout > 0) drop_ngrams(batch.ngrams, rng);
-  batch.tokens = nn::RaggedBatch::of(std::vector<std::span<const int32_t>>(sequences.begin(), sequences.end()));
-  batch.targets = taught_.empty() && options_.label_smoothing == 0 ? labels(rows) : shares(rows);
-  if (adjusts_) batch.adjustments = adjustments(rows);
+  batch.tokens = nn::RaggedBatch::of(sequences);
+  batch.targets = options_.teachers.empty() && options_.label_smoothing == 0 ? labels(examples) : shares(examples);
+  if (options_.balance > 0 || !options_.extra_groups.empty()) batch.adjustments = adjustments(examples);
   return batch;
 }
 

@@ -1,12 +1,14 @@
-// The texts of a training as a classifier takes them, batch by batch.
+// The texts of a training as a classifier takes them: what nn::DataLoader needs to make batches of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <qing/nn/data/labelled_texts.h>
-#include <qing/nn/models/text_classifier.h>
+#include <qing/nn/data/sampler.h>
 #include <qing/nn/ragged_batch.h>
 #include <qing/nn/text/ngrams.h>
 #include <qing/nn/text/tokenizer.h>
@@ -14,45 +16,60 @@
 
 namespace qing::optim {
 
+/// An encoded text with what is known of it.
+struct ClassifierExample {
+  std::vector<int32_t> ids;
+  nn::NgramFeatures ngrams;  ///< empty without a table
+  int32_t label = 0;
+  int32_t group = 0;
+  std::vector<float> taught = {};  ///< by label, the mean of what the teachers say; empty without teachers
+};
+
+/// Encodes all examples. `ngrams` may be null. DataError on invalid UTF-8; errors of teachers as train_classifier().
+std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> examples, const TrainOptions& options,
+                                               const nn::Tokenizer& tokenizer, const nn::NgramTable* ngrams);
+
+/// The examples of an epoch in random order: all but those of extra groups, and a share of these.
+class ClassifierSampler : public nn::Sampler {
+ public:
+  ClassifierSampler(std::span<const ClassifierExample> examples, const TrainOptions& options);
+  std::vector<size_t> order(uint64_t epoch) const override;
+  size_t size() const override { return main_.size() + extra_taken_; }
+  size_t dataset_size() const override { return main_.size() + extra_.size(); }
+  std::string description() const override;
+
+ private:
+  std::vector<size_t> main_, extra_;
+  size_t extra_taken_;  // of the latter in each epoch
+  uint64_t seed_;
+};
+
 struct ClassifierBatch {
   nn::RaggedBatch tokens;
-  std::vector<nn::NgramFeatures> ngrams;  ///< one a text, or none at all without a table
+  std::vector<nn::NgramFeatures> ngrams;  ///< one a text
   Tensor targets;                         ///< labels, i32 [texts], or their shares, f32 [texts, labels]
   Tensor adjustments;                     ///< f32 [texts, labels], to be added to the logits; undefined if nothing is
 };
 
-/// Encodes all examples once; batches are drawn from them. The examples must outlive it.
-class ClassifierData {
+/// Makes the batches, with what the options drop at random dropped: as a function of the seed and the batch's number.
+/// Immutable, hence thread-safe. The options must outlive it.
+class ClassifierCollate {
  public:
-  /// `ngrams` may be null. DataError on invalid UTF-8; errors of teachers as train_classifier().
-  ClassifierData(std::span<const nn::Example> examples, const TrainOptions& options, const nn::Tokenizer& tokenizer,
-                 const nn::NgramTable* ngrams);
-
-  /// How many examples an epoch has.
-  size_t epoch_size() const { return main_.size() + extra_taken_; }
-  /// The examples of an epoch in random order: all but those of extra groups, and a share of these.
-  std::vector<size_t> epoch_order(Generator& rng) const;
-  /// The examples `rows`, with what the options drop at random dropped.
-  ClassifierBatch batch(std::span<const size_t> rows, Generator& rng) const;
+  /// `examples` are all that batches are made of: the adjustments count their labels.
+  ClassifierCollate(std::span<const ClassifierExample> examples, const TrainOptions& options, int32_t mask_id);
+  ClassifierBatch operator()(std::vector<ClassifierExample> examples, const nn::BatchNumber& number) const;
 
  private:
-  void drop_words(std::vector<std::vector<int32_t>>& sequences, Generator& rng) const;
-  void drop_ngrams(std::vector<nn::NgramFeatures>& texts, Generator& rng) const;
-  void ask_teachers();
-  Tensor adjustments(std::span<const size_t> rows) const;
-  Tensor labels(std::span<const size_t> rows) const;
-  Tensor shares(std::span<const size_t> rows) const;
+  void drop_words(std::vector<ClassifierExample>& examples, Generator& rng) const;
+  void drop_ngrams(std::vector<ClassifierExample>& examples, Generator& rng) const;
+  const std::vector<float>& adjustment(const ClassifierExample& example) const;
+  Tensor adjustments(std::span<const ClassifierExample> examples) const;
+  Tensor labels(std::span<const ClassifierExample> examples) const;
+  Tensor shares(std::span<const ClassifierExample> examples) const;
 
-  std::span<const nn::Example> examples_;
   const TrainOptions& options_;
   int32_t mask_id_;
-  bool has_ngrams_;
-  std::vector<nn::EncodedText> encoded_;
   std::vector<std::vector<float>> adjustments_;  // by group, then by label
-  bool adjusts_;                                 // whether any is needed
-  std::vector<float> taught_;                    // by example, then by label; empty without teachers
-  std::vector<size_t> main_, extra_;             // examples
-  size_t extra_taken_ = 0;                       // of the latter in each epoch
 };
 
 }  // namespace qing::optim

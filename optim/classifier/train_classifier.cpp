@@ -6,12 +6,14 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include <qing/autograd/ops.h>
+#include <qing/nn/data/batch_sampler.h>
+#include <qing/nn/data/data_loader.h>
+#include <qing/nn/data/dataset.h>
 #include <qing/nn/models/bert.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/text/tokenizer.h>
@@ -19,6 +21,7 @@
 #include <qing/optim/classifier/classifier_data.h>
 #include <qing/optim/classifier/train_options.h>
 #include <qing/optim/optimizer.h>
+#include <qing/optim/training/loader_losses.h>
 #include <qing/optim/training/trainer.h>
 
 namespace qing::optim {
@@ -108,15 +111,6 @@ std::vector<ParameterGroup<AdamWOptions>> groups_of(ClassifierModel& model, cons
   return groups;
 }
 
-bool are_distinct_below(std::span<const int64_t> order, size_t bound) {
-  std::vector<bool> seen(bound);
-  for (const int64_t i : order) {
-    if (i < 0 || static_cast<size_t>(i) >= bound || seen[static_cast<size_t>(i)]) return false;
-    seen[static_cast<size_t>(i)] = true;
-  }
-  return true;
-}
-
 class Training : private Stateful {
  public:
   Training(std::span<const nn::Example> examples, const TrainOptions& options)
@@ -124,12 +118,11 @@ class Training : private Stateful {
         tokenizer_(train_tokenizer(examples, options)),
         rng_(options.seed),
         model_(config_of(options, tokenizer_), make_ngrams(examples, options, tokenizer_.options()), rng_),
-        data_(examples, options, tokenizer_, model_.ngrams() ? &model_.ngrams()->table() : nullptr),
-        examples_(examples.size()),
-        order_(data_.epoch_size()) {
+        examples_(
+            encode_examples(examples, options, tokenizer_, model_.ngrams() ? &model_.ngrams()->table() : nullptr)) {
     model_.set_requires_grad(true);
     if (options.ema > 0) average_.emplace(model_.bert().parameters(), ema_with_warmup(options.ema));
-    steps_ = options.epochs * batches_of_epoch(options, order_.size());
+    steps_ = options.epochs * batches_of_epoch(options, sampler_->size());
     if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
     warmup_ = static_cast<int64_t>(std::lround(options.warmup * static_cast<double>(steps_)));
   }
@@ -183,7 +176,8 @@ class Training : private Stateful {
       if (on_epoch) on_epoch(now.epoch);
       return true;
     };
-    const TrainerResult result = Trainer(model_, optimizer, source(), trainer).run();
+    const LossSource source = losses_of(loader_, [this](const ClassifierBatch& batch) { return loss_of(batch); });
+    const TrainerResult result = Trainer(model_, optimizer, source, trainer).run();
     if (saved != result.steps) {
       if (run.evaluate) save(run.last);
       if (!std::isfinite(result.best_metric)) save(out);
@@ -200,48 +194,27 @@ class Training : private Stateful {
   }
 
  private:
-  LossSource source() {
-    return {.has_next = [this] { return next_ < order_.size(); },
-            .next = [this] { return next_loss(); },
-            .begin_epoch = [this](int64_t) { shuffle(); },
-            .save = [] { return std::string(); },  // the position is in state_dict()
-            .load = [](const std::string&) {}};
+  // Without workers: a batch is made in less than a hundredth of a step's time, and the step computes on all threads.
+  nn::DataLoader<ClassifierBatch> make_loader() const {
+    return {nn::SpanDataset<ClassifierExample>(examples_), ClassifierCollate(examples_, options_, tokenizer_.mask_id()),
+            std::make_shared<nn::FixedBatchSampler>(sampler_, static_cast<size_t>(options_.batch))};
   }
 
   StateDict state_dict() const override {
-    const std::vector<int64_t> order(order_.begin(), order_.end());
-    return {{"order", Tensor::from<int64_t>(std::span(order), {static_cast<int64_t>(order.size())})},
-            {"next", integer_state(static_cast<int64_t>(next_))},
-            {"texts", integer_state(texts_)},
-            {"smoothed", number_state(smoothed_)}};
+    return {{"texts", integer_state(texts_)}, {"smoothed", number_state(smoothed_)}};
   }
 
   void load_state_dict(const StateDict& state) override {
     StateReader from("train_classifier: load_state_dict", state);
-    const Tensor order = from.tensor("order", {static_cast<int64_t>(order_.size())}, DType::i64);
-    const int64_t next = from.integer("next", 0), texts = from.integer("texts", 0);
+    const int64_t texts = from.integer("texts", 0);
     const double smoothed = from.number("smoothed");
-    if (order.defined() && !are_distinct_below(order.span<int64_t>(), examples_)) {
-      from.mismatch("order is no order of the examples");
-    }
-    if (next > static_cast<int64_t>(order_.size())) from.mismatch("next is beyond the examples");
     from.finish();
-    std::copy_n(order.data<int64_t>(), order_.size(), order_.begin());
-    next_ = static_cast<size_t>(next);
     texts_ = texts;
     smoothed_ = smoothed;
   }
 
-  void shuffle() {
-    order_ = data_.epoch_order(rng_);
-    next_ = 0;
-  }
-
-  Tensor next_loss() {
+  Tensor loss_of(const ClassifierBatch& batch) {
     now_.lr = optimizer_->lr();
-    const size_t count = std::min(static_cast<size_t>(options_.batch), order_.size() - next_);
-    const ClassifierBatch batch = data_.batch(std::span(order_).subspan(next_, count), rng_);
-    next_ += count;
     texts_ += batch.tokens.sequences();
     tokens_ += batch.tokens.tokens();
     const auto logits = [&] {
@@ -277,11 +250,10 @@ class Training : private Stateful {
   nn::Tokenizer tokenizer_;
   Generator rng_;
   ClassifierModel model_;
-  ClassifierData data_;
+  const std::vector<ClassifierExample> examples_;
+  std::shared_ptr<const ClassifierSampler> sampler_ = std::make_shared<ClassifierSampler>(examples_, options_);
+  nn::DataLoader<ClassifierBatch> loader_ = make_loader();
   std::optional<AveragedModel> average_;
-  size_t examples_;
-  std::vector<size_t> order_;  // of the epoch
-  size_t next_ = 0;            // of order_
   int64_t steps_ = 0, warmup_ = 0, texts_ = 0;
   int64_t tokens_ = 0, first_step_ = 0;  // of this process, as are the seconds
   double seconds_ = 0, smoothed_ = 0;

@@ -197,10 +197,11 @@ TrainerResult Trainer::run() {
     }
     const auto start = Clock::now();
     if (step()) epoch_loss_ += progress_.loss, ++epoch_steps_;
-    progress_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
     ++progress_.step;
-    tell(options_.on_step);
+    // The source may prepare the next batch here, which takes its part of the time.
     const bool ended = !source_.has_next();
+    progress_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    tell(options_.on_step);
     if (ended) {
       in_epoch_ = false;
       ++progress_.epoch;

@@ -56,7 +56,7 @@ struct TrainerProgress {
   double grad_norm = 0;    ///< before clipping; 0 without
   double metric = 0;       ///< of the last evaluation
   double best_metric = 0;  ///< an infinity before the first
-  double seconds = 0;      ///< of the steps of this process
+  double seconds = 0;      ///< of the steps of this process, their batches included
 };
 
 struct TrainerOptions {

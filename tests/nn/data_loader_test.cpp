@@ -8,6 +8,8 @@
 #include <chrono>
 #include <numeric>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <qing/nn/data/collate.h>
 #include <qing/nn/data/labelled_texts.h>
@@ -168,6 +170,27 @@ TEST(DataLoader, ResumesAtEveryPosition) {
       }
     }
   }));
+}
+
+TEST(DataLoader, TellsACollateFunctionWhichBatchItMakes) {
+  using Told = std::pair<uint64_t, uint64_t>;
+  const auto tell = [](const Numbers&, const BatchNumber& number) { return Told(number.epoch, number.batch); };
+  for (const int64_t workers : {0, 2}) {
+    const DataLoaderOptions options{.batch_size = 3, .num_workers = workers};
+    DataLoader indexed(VectorDataset(range(7)), tell, options);
+    DataLoader streamed(Counting(7), tell, options);
+    for (DataLoader<Told>* loader : {&indexed, &streamed}) {
+      std::vector<Told> told;
+      while (loader->epoch() < 2) {
+        for (const Told& number : *loader) told.push_back(number);
+      }
+      EXPECT_EQ(told, (std::vector<Told>{{0, 0}, {0, 1}, {0, 2}, {1, 0}, {1, 1}, {1, 2}}));
+      loader->set_epoch(4);
+      loader->next();
+      loader->load_state(loader->state());
+      EXPECT_EQ(loader->next(), Told(4, 1)) << "resumed";
+    }
+  }
 }
 
 TEST(DataLoader, LeavingALoopLeavesTheLoaderBetweenBatches) {
