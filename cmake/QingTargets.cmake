@@ -7,12 +7,9 @@ endif()
 math(EXPR top "${top} + 1")
 list(SUBLIST QING_FOLDERS 0 ${top} QING_FOLDERS)
 
-# The project's headers are included as <qing/folder/file.h>. A tree of links gives the source folders that prefix.
-set(QING_INCLUDE_DIR ${CMAKE_CURRENT_BINARY_DIR}/include)
-file(MAKE_DIRECTORY ${QING_INCLUDE_DIR}/qing)
-foreach(folder ${QING_FOLDERS})
-  file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR}/${folder} ${QING_INCLUDE_DIR}/qing/${folder} SYMBOLIC)
-endforeach()
+# The project's headers are included as <qing/folder/file.h>. A tree of links gives the source folders that prefix. It is
+# part of the sources, and compile_flags.txt names it, so that editors find the headers before the first build.
+set(QING_INCLUDE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/cmake/include)
 
 add_library(qing_flags INTERFACE)
 target_compile_options(qing_flags INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off -fno-semantic-interposition

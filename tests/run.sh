@@ -107,7 +107,7 @@ if [ "$(uname -m)" = x86_64 ] && [ $sanitize = no ]; then
   step "NEON kernels in an emulator"
   if install_packages g++-aarch64-linux-gnu qemu-user; then
     kernels=tensor/kernels
-    if aarch64-linux-gnu-g++ -std=c++20 -O2 -ffp-contract=off -Wall -Wextra -Werror -static -I build/release/include \
+    if aarch64-linux-gnu-g++ -std=c++20 -O2 -ffp-contract=off -Wall -Wextra -Werror -static -I cmake/include \
       tests/tools/kernel_check.cpp tensor/active_isa.cpp $kernels/isa_scalar.cpp $kernels/isa_neon.cpp \
       -o "$reports/kernel_check" && qemu-aarch64 "$reports/kernel_check" neon; then
       passed=$((passed + 1))

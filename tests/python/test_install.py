@@ -136,7 +136,7 @@ def test_built_inside_another_project(tmp_path):
         "-DCMAKE_DISABLE_FIND_PACKAGE_Boost=ON", "-DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON", build=build,
     ).make()  # fmt: skip
     consumer.says("tensor", "5\n")
-    consumer.check_commands(build / "_deps/qing-build/include")
+    consumer.check_commands(ROOT / "cmake/include")
     cache = (build / "CMakeCache.txt").read_text()
     assert re.search(r"^CMAKE_BUILD_TYPE:\w+=$", cache, re.MULTILINE), "qing sets the build type of its user"
 
