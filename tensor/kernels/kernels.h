@@ -1,7 +1,7 @@
-// The table of compute kernels. One translation unit per ISA fills a table from the same .inl; kernels() is the table
-// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512|avx512vnni|neon. Kernels take raw pointers to contiguous
-// rows, check nothing, run on the calling thread, and give the same bits wherever a row stands. Drivers that check
-// shapes and use threads stand in tensor/ops.
+// The table of compute kernels. One translation unit per ISA fills a table from the same .inl files. kernels() is the
+// table that cpuid or QING_ISA=scalar|avx2|avx512|avx512vnni|neon selects once. Kernels take raw pointers to contiguous
+// rows, check nothing and run on the calling thread. A row's bits do not depend on its position. The drivers in
+// tensor/ops check shapes and use threads.
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@ namespace qing::kernels {
 enum class Isa { scalar, avx2, avx512, avx512vnni, neon };
 
 // The numbers of one optimizer step, computed in double by the caller. `sign` is the gradient's factor: its scale,
-// negative to maximize; l2 is weight decay
-// as a part of the gradient; `keep` is the factor of decoupled weight decay, 1 − lr·λ, on the weights.
+// negative to maximize. `l2` is weight decay as a part of the gradient. `keep` is the weights' factor of decoupled
+// weight decay, 1 − lr·λ.
 template <class T> struct SgdStep {
   T lr, sign, l2, momentum, gradient_share;  ///< momentum ← momentum·(old) + gradient_share·(gradient)
   bool nesterov;
@@ -28,8 +28,7 @@ template <class T> struct AdagradStep { T lr, sign, l2, eps; };
 template <class T> struct RmsPropStep { T lr, sign, l2, alpha, one_minus_alpha, eps, momentum; };
 template <class T> struct LionStep { T lr, sign, keep, beta1, one_minus_beta1, beta2, one_minus_beta2; };
 
-/// A strip of a product: C[rows × columns] = A·B, + C when accumulate, + bias on every row when not null, in this
-/// order.
+/// One strip of a product: C[rows × columns] = A·B, then + C if accumulate, then + bias on every row if not null.
 template <class T> struct GemmStrip {
   int64_t rows, columns, k;  ///< 1 ≤ rows ≤ mr
   const T* a;                ///< element (i, p) is a[i·a_row + p·a_column]
@@ -42,8 +41,8 @@ template <class T> struct GemmStrip {
   bool accumulate;
 };
 
-/// What layer norm makes of a row: x̂ = (x − mean)·rstd + shift with rstd = 1/sqrt(var + eps), var biased. The shift is
-/// what the mean lost when it was rounded to T.
+/// The statistics of a row in layer norm: x̂ = (x − mean)·rstd + shift with rstd = 1/sqrt(var + eps), var biased. The
+/// shift corrects for the rounding of the mean to T.
 template <class T> struct RowStatistics { T mean, rstd, shift; };
 
 template <class T> struct Table {
