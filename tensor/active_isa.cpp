@@ -25,7 +25,7 @@ Isa choose() {
   throw ValueError("QING_ISA: '" + std::string(wanted) + "' is not one of scalar, avx2, avx512, avx512vnni, neon");
 }
 
-// An ISA that this binary has no kernels for may have any table: it is not supported.
+// If this binary has no kernels for an ISA, its table does not matter: the ISA is not supported.
 template <class T>
 const Table<T>& pick(Isa isa, const Table<T>& scalar, const Table<T>& avx2, const Table<T>& avx512,
                      const Table<T>& neon) {
@@ -44,7 +44,7 @@ const Table<T>& pick(Isa isa, const Table<T>& scalar, const Table<T>& avx2, cons
 
 bool supported(Isa isa) {
 #if defined(__x86_64__)
-  // These ask the operating system too whether it saves the registers.
+  // These also ask whether the operating system saves the registers.
   switch (isa) {
     case Isa::scalar: return true;
     case Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

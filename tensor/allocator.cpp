@@ -17,13 +17,13 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kSmallest = 64;
-// Four classes an octave: at most a quarter of a block is wasted.
+// Four classes per octave: at most a quarter of a block is wasted.
 constexpr int kStepsAnOctave = 4;
 constexpr size_t kClasses = 64 * kStepsAnOctave;
-// Blocks of this size and more serve smaller requests, too, of up to so many classes below.
+// Blocks of this size and more also serve smaller requests, of up to kClassesBelow classes below.
 constexpr size_t kLarge = size_t{64} << 10;
 constexpr size_t kClassesBelow = 2 * kStepsAnOctave;
-// What may be kept in all; beyond it, freed blocks go back to the system.
+// The most that is kept in all. Beyond it, freed blocks go back to the system.
 constexpr size_t kMaxCached = size_t{4} << 30;
 
 struct SizeClass {
@@ -48,15 +48,15 @@ size_t bytes_of_class(size_t index) {
 
 thread_local bool long_lived = false;
 
-// All members with the mutex held.
+// All members are used with the mutex held.
 struct Cache {
   std::mutex mutex;
   std::array<std::vector<void*>, kClasses + kStepsAnOctave> free;
-  std::array<size_t, kClasses + kStepsAnOctave> unneeded{};  // the fewest that were free since the last trim
-  std::unordered_map<void*, size_t> large;  // the class of every large block there is: its user may have asked for less
+  std::array<size_t, kClasses + kStepsAnOctave> unneeded{};  // the fewest free blocks since the last trim
+  std::unordered_map<void*, size_t> large;  // the class of every large block: its user may have requested less
   MemoryStats stats{};
 
-  // A kept block, the smallest that serves; null if there is none.
+  // The smallest kept block that serves the request; null if there is none.
   void* take(SizeClass size) {
     const size_t most = size.bytes >= kLarge && !long_lived ? size.index + kClassesBelow : size.index;
     for (size_t index = size.index; index <= most && index < free.size(); ++index) {
@@ -88,7 +88,7 @@ struct Cache {
     return block;
   }
 
-  // False when it is not kept.
+  // False if the block is not kept.
   bool keep(void* block, SizeClass size) {
     const size_t index = size.bytes < kLarge ? size.index : large.at(block);
     if (stats.cached_bytes + bytes_of_class(index) > kMaxCached) return false;
@@ -112,7 +112,7 @@ struct Cache {
     const auto end = blocks.begin() + static_cast<std::ptrdiff_t>(count);
     std::for_each(blocks.begin(), end, [&](void* block) { give_back(block); });
     blocks.erase(blocks.begin(), end);
-    if (count > 0) stats.cached_bytes -= count * bytes_of_class(index);  // of the last classes there can be none
+    if (count > 0) stats.cached_bytes -= count * bytes_of_class(index);  // the last classes can hold no blocks
     unneeded[index] = blocks.size();
   }
 
@@ -125,7 +125,7 @@ struct Cache {
   }
 };
 
-// Never destroyed: tensors with static lifetime may be freed after it would have been.
+// Never destroyed: tensors with static lifetime may be freed later than it would be.
 Cache& cache() {
   static Cache* const instance = new Cache;
   return *instance;

@@ -31,7 +31,7 @@ void check_writable(const Tensor& tensor, const char* op) {
 Tensor operand_for(const Tensor& target, const Tensor& operand) {
   const Tensor wide = operand.expand(target.shape());
   if (!target.may_overlap(wide)) return wide;
-  // Element by element in place is safe; anything else would read what was just written.
+  // Element by element in place is safe. Any other overlap would read elements that were just written.
   const bool in_step = target.dtype() == wide.dtype() && target.shares_storage(wide) &&
                        target.layout().offset == wide.layout().offset && target.strides() == wide.strides();
   return in_step ? wide : operand.clone().expand(target.shape());

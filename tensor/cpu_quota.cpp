@@ -20,13 +20,13 @@ constexpr double kNoQuota = std::numeric_limits<double>::infinity();
 
 enum class Version { v1, v2 };
 
-// A mounted hierarchy that can hold a CPU quota. `shown` is the cgroup whose folder is the mount point.
+// A mounted hierarchy that can hold a CPU quota. `shown` is the cgroup at the mount point.
 struct Mount {
   Version version;
   std::string shown, point;
 };
 
-// The process's cgroup in each of the two kinds of hierarchy; nothing where it has none.
+// The process's cgroup in the two kinds of hierarchy; none where it has no cgroup.
 struct Cgroups {
   std::optional<std::string> v1, v2;
 };
@@ -40,7 +40,7 @@ bool has_word(std::string_view list, std::string_view word) {
   return false;
 }
 
-// Mount points and roots have spaces, tabs, line feeds and backslashes as \ and three octal digits.
+// Mount points and roots escape spaces, tabs, line feeds and backslashes as \ and three octal digits.
 std::string unescaped(std::string_view text) {
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -92,7 +92,7 @@ std::vector<Mount> read_mounts(const fs::path& root) {
 double quota_in_words(std::string_view quota_text, std::string_view period_text) {
   const double quota = std::strtod(std::string(quota_text).c_str(), nullptr);
   const double period = std::strtod(std::string(period_text).c_str(), nullptr);
-  // "max" and -1 mean that there is no quota.
+  // "max" and -1 mean no quota.
   return std::isfinite(quota) && std::isfinite(period) && quota > 0 && period > 0 ? quota / period : kNoQuota;
 }
 
@@ -113,7 +113,7 @@ double quota_of_folder(const fs::path& folder, Version version) {
   return quota_in_words(quota, period);
 }
 
-// The path below the mount point that leads to the cgroup; nothing when the mount does not show the cgroup.
+// The path from the mount point down to the cgroup; none if the mount does not show the cgroup.
 std::optional<std::string> path_below(const Mount& mount, const std::string& cgroup) {
   if (mount.shown == "/") return cgroup;
   if (!cgroup.starts_with(mount.shown)) return std::nullopt;
@@ -122,7 +122,7 @@ std::optional<std::string> path_below(const Mount& mount, const std::string& cgr
   return rest;
 }
 
-// The smallest quota from the cgroup's folder up to the mount point's.
+// The smallest quota from the cgroup's folder up to the mount point.
 double quota_up_to(const fs::path& point, std::string path, Version version) {
   double least = kNoQuota;
   for (;;) {
@@ -142,12 +142,12 @@ double quota_in(const std::vector<Mount>& mounts, Version version, const std::op
     const auto path = mount.version == version ? path_below(mount, *cgroup) : std::nullopt;
     if (!path) continue;
     shown = true;
-    // A cgroup outside the namespace's root begins with "/..": only what the mount point itself says is known.
+    // A cgroup outside the namespace's root begins with "/..": only the quota at the mount point is known.
     const bool outside = path->starts_with("/..");
     least = std::min(least, quota_up_to(root / fs::path(mount.point).relative_path(), outside ? "" : *path, version));
   }
   if (shown) return least;
-  // A container whose cgroup was moved after its mounts were made: the mount point still is the container's own cgroup.
+  // If a container's cgroup was moved after its mounts were made, the mount point is still the container's own cgroup.
   for (const Mount& mount : mounts) {
     if (mount.version != version || mount.shown.starts_with("/..")) continue;
     least = std::min(least, quota_of_folder(root / fs::path(mount.point).relative_path(), version));

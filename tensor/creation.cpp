@@ -15,7 +15,7 @@
 namespace qing {
 namespace {
 
-// Element i is value(i), a Scalar.
+// A 1-D tensor whose element i is value(i), a Scalar.
 template <class F> Tensor sequence(int64_t n, DType dtype, const char* op, F value) {
   Tensor tensor = Tensor::empty({n}, dtype);
   dispatch_all(dtype, [&](auto zero) {
@@ -28,7 +28,7 @@ template <class F> Tensor sequence(int64_t n, DType dtype, const char* op, F val
 
 __extension__ typedef __int128 Int128;  // holds differences and multiples of 64-bit numbers
 
-// The number as an integer, if it is one of 64 bits.
+// The number as an integer, if it is one that fits 64 bits.
 std::optional<int64_t> as_int64(const Scalar& value) {
   const auto bits = modulo_2_64(value);
   if (!bits) return std::nullopt;
@@ -36,7 +36,7 @@ std::optional<int64_t> as_int64(const Scalar& value) {
   return order(number, value) == 0 ? std::optional(number) : std::nullopt;
 }
 
-// The shape of nested lists, from the first of each level.
+// The shape of nested lists, taken from the first list of each level.
 Shape shape_of(const NestedValues& values) {
   Shape shape;
   const NestedValues* level = &values;
@@ -109,7 +109,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
                              : std::ceil((high - low) / by);
   if (count >= 0x1p53) throw ValueError(fmt::format("arange: {} elements are too many", count));
   return sequence(static_cast<int64_t>(count), dtype, "arange", [=](int64_t i) {
-    // Whatever lies before an end of 64 bits fits in 64 bits.
+    // Every number before an end of 64 bits fits 64 bits.
     return exact ? Scalar(static_cast<int64_t>(*first + static_cast<Int128>(i) * *stride))
                  : Scalar(low + static_cast<double>(i) * by);
   });
@@ -117,7 +117,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
 
 Tensor linspace(double start, double end, int64_t steps, DType dtype) {
   const double step = steps > 1 ? (end - start) / static_cast<double>(steps - 1) : 0;
-  // From both ends, so that the last is exactly `end`.
+  // Computed from both ends, so that the last element is exactly `end`.
   return sequence(steps, dtype, "linspace", [=](int64_t i) {
     return Scalar(i < (steps + 1) / 2 ? start + static_cast<double>(i) * step
                                       : end - static_cast<double>(steps - 1 - i) * step);

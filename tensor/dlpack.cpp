@@ -43,7 +43,7 @@ DType dtype_from(const DataType& type) {
   throw DTypeError(fmt::format("from_dlpack: type code {} of {} bits is none of qing's dtypes", type.code, type.bits));
 }
 
-// What an exported tensor keeps alive, in one block with the struct that is handed out.
+// The tensor that an export keeps alive, in one block with the struct for the receiver.
 template <class Managed> struct Export {
   Managed managed{};
   Tensor tensor;

@@ -29,7 +29,7 @@ class Descriptor {
   int get() const { return fd_; }
   bool valid() const { return fd_ >= 0; }
   int release() { return std::exchange(fd_, -1); }
-  int close() { return ::close(release()); }  // tells of late write errors
+  int close() { return ::close(release()); }  // reports late write errors
 
  private:
   int fd_;
@@ -112,7 +112,7 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   ::close(created);
   Descriptor file(temporary.path, O_WRONLY);
   if (!file.valid()) fail(path, "write", errno);
-  fchmod(file.get(), 0644);  // mkostemp leaves it to the owner alone
+  fchmod(file.get(), 0644);  // mkostemp gives only the owner access
   for (const std::string_view part : parts) write_all(file.get(), part, path);
   if (fsync(file.get()) != 0) fail(path, "write", errno);
   if (file.close() != 0) fail(path, "write", errno);
@@ -120,14 +120,14 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   temporary.renamed = true;
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   const Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
-  // The new file is in place; only its name might not survive a power cut on a file system that cannot sync folders.
+  // The new file is in place. If a file system cannot sync folders, only its name might not survive a power cut.
   if (directory.valid()) fsync(directory.get());
 }
 
 void sync_folder(const std::filesystem::path& path) {
   const Descriptor folder(path, O_RDONLY | O_DIRECTORY);
   if (!folder.valid()) fail(path, "open", errno);
-  fsync(folder.get());  // not every file system can; then the rename is as durable as it can be
+  fsync(folder.get());  // not every file system can; the rename is then as durable as possible
 }
 
 }  // namespace qing

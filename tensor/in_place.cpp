@@ -1,4 +1,4 @@
-// In-place arithmetic. Autograd takes over where a tensor takes part in a graph.
+// In-place arithmetic. If a tensor takes part in a graph, autograd takes over.
 #include <qing/tensor/in_place.h>
 
 #include <fmt/format.h>
@@ -14,7 +14,7 @@
 namespace qing {
 namespace {
 
-// x[i] = f(x[i], y[i]), y broadcast and converted. A fraction must not be lost on the way.
+// x[i] = f(x[i], y[i]), with y broadcast and converted. The conversion must not drop a fraction.
 template <class T, class F> void update_as(Tensor& x, const Tensor& y, const char* op, F f) {
   if (std::is_integral_v<T> && is_floating(y.dtype())) {
     throw DTypeError(fmt::format("{}: an operand of {} for a tensor of {}; convert one with Tensor::to", op,
@@ -70,8 +70,8 @@ Tensor& update_scaled(Tensor& x, const Tensor& y, const Scalar& factor, const ch
   return x;
 }
 
-// Whether an integer tensor has no elements beyond the bound, since its dtype holds none. ValueError if it has no
-// elements within the bound, or for a fraction.
+// Whether the bound excludes no value of the integer dtype. ValueError for a fraction, or if the bound excludes every
+// value.
 template <class T> bool bounds_nothing(const Scalar& bound, bool lower, const Tensor& x) {
   if constexpr (std::is_floating_point_v<T>) {
     return false;
@@ -85,7 +85,7 @@ template <class T> bool bounds_nothing(const Scalar& bound, bool lower, const Te
   }
 }
 
-// The bound as an operand of clamp_, if it bounds anything.
+// The bound as an operand of clamp_; none if it excludes no value.
 template <class T> std::optional<Tensor> bound_of(const std::optional<Scalar>& bound, bool lower, const Tensor& x) {
   if (!bound || bounds_nothing<T>(*bound, lower, x)) return std::nullopt;
   return number(*bound, x, "clamp_");
@@ -133,7 +133,7 @@ Tensor& Tensor::div_(const Tensor& other) {
   return *this;
 }
 Tensor& Tensor::div_(Scalar value) {
-  dispatch_floating(dtype(), "div_", [](auto) {});  // before the number is looked at
+  dispatch_floating(dtype(), "div_", [](auto) {});  // before the number is read
   return div_(number(value, *this, "div_"));
 }
 

@@ -22,7 +22,7 @@ int64_t numel_of(const Shape& shape) {
   for (const int64_t size : shape) {
     if (size < 0) throw ValueError("shape " + to_string(shape) + " has a negative size");
   }
-  // A size of 0 makes any product 0, so it must not be an overflow either.
+  // A size of 0 makes the product 0, so it must not count as an overflow.
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
   for (const int64_t size : shape) {
     if (__builtin_mul_overflow(count, size, &count)) {
@@ -99,7 +99,7 @@ int64_t Layout::numel() const {
 }
 
 bool Layout::is_contiguous() const {
-  if (numel() == 0) return true;  // whatever the strides, there is nothing out of order
+  if (numel() == 0) return true;  // without elements, strides do not matter
   int64_t expected = 1;
   for (int64_t d = dim() - 1; d >= 0; --d) {
     if (sizes[d] != 1 && strides[d] != expected) return false;
@@ -141,7 +141,7 @@ Layout Layout::slice(int64_t dim, int64_t start, int64_t end, int64_t step) cons
   Layout result = *this;
   result.sizes[dim] = (end - start) / step + ((end - start) % step != 0);
   result.offset += start * strides[dim];
-  // A stride that no second element uses must not overflow.
+  // The stride of a single element must not overflow.
   if (result.sizes[dim] > 1) result.strides[dim] *= step;
   return result;
 }
@@ -198,7 +198,7 @@ std::optional<Layout> Layout::reshape(const Shape& target) const {
     result.offset = offset;
     return result;
   }
-  // Runs of dimensions that lie densely in each other are split anew; a new dimension must not straddle two runs.
+  // Runs of dimensions that are dense in each other are split anew. A new dimension must not straddle two runs.
   Layout result{shape, Strides(shape.size(), 0), offset};
   auto next = static_cast<int64_t>(shape.size()) - 1;
   int64_t d = dim() - 1;
@@ -218,7 +218,7 @@ std::optional<Layout> Layout::reshape(const Shape& target) const {
     }
     d = outer;
   }
-  for (; next >= 0; --next) result.strides[next] = 1;  // sizes of 1 are left
+  for (; next >= 0; --next) result.strides[next] = 1;  // only sizes of 1 remain
   return result;
 }
 

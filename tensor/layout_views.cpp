@@ -1,4 +1,4 @@
-// Views beyond the basic ones of layout.cpp.
+// Views in addition to the basic ones of layout.cpp.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +15,7 @@ constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 
 template <class T> bool holds(const Index& index) { return std::holds_alternative<T>(index.value()); }
 
-// Dimensions that the entries take one each.
+// The number of dimensions that the entries consume.
 int64_t count_taken(std::span<const Index> indices) {
   return std::count_if(indices.begin(), indices.end(),
                        [](const Index& i) { return holds<int64_t>(i) || holds<Slice>(i); });
@@ -60,7 +60,7 @@ bool Layout::may_overlap_itself() const {
     if (sizes[d] > 1) dims.emplace_back(std::abs(strides[d]), sizes[d]);
   }
   std::sort(dims.begin(), dims.end());
-  // Each step must lead past everything that the smaller ones reach.
+  // Each stride must exceed the reach of the smaller ones.
   int64_t reach = 0;
   for (const auto& [stride, size] : dims) {
     if (stride <= reach) return true;

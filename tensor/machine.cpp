@@ -22,9 +22,9 @@ using kernels::Isa;
 
 constexpr int kRuns = 9;
 constexpr int64_t kIterations = 1'000'000;
-constexpr int64_t kBlock = 4096;  // bytes of one stream before the loop turns to the next
+constexpr int64_t kBlock = 4096;  // bytes of one stream that the loop handles before the next stream
 
-// The largest work a second that `pass` reaches, in several runs after one that touches everything first.
+// The highest rate of work per second of `pass` over several runs, after one run that touches all memory.
 template <class Pass> double best_rate(double work, const Pass& pass) {
   double best = 0;
   for (int run = 0; run <= kRuns; ++run) {
@@ -38,8 +38,8 @@ template <class Pass> double best_rate(double work, const Pass& pass) {
 
 constexpr int kChains = 12;  // independent sums: more than latency times throughput of any FMA unit
 
-// The loops below are assembly: they say exactly which instructions are counted, and need no compiler flags. Sums stay
-// away from denormal numbers, which would slow them down.
+// The loops below are assembly: they fix exactly which instructions are counted, and need no compiler flags. Sums avoid
+// denormal numbers, which would be slow.
 #if defined(__x86_64__)
 #define QING_FMA_CHAINS(r)                                                                                      \
   const float x = 0.999F, y = 0.001F;                                                                           \
@@ -77,7 +77,7 @@ void chains_avx2() { QING_FMA_CHAINS("ymm"); }
 void chains_avx512() { QING_FMA_CHAINS("zmm"); }
 #undef QING_FMA_CHAINS
 
-// One instruction for 32 bytes, or for 64 where AVX-512 is in use.
+// One instruction per 32 bytes; per 64 bytes with AVX-512.
 struct Avx2 {
   static constexpr int64_t width = 32;
   static void read(const std::byte* p) { asm volatile("vmovaps (%0), %%ymm0" : : "r"(p) : "xmm0", "memory"); }
@@ -128,7 +128,7 @@ void chains_plain() {
   asm volatile("" : : "r"(sum) : "memory");
 }
 
-// What any compiler makes of eight bytes.
+// Eight bytes in plain C++.
 struct Plain {
   static constexpr int64_t width = 8;
   static void read(const std::byte* p) { asm volatile("" : : "r"(load(p))); }
@@ -157,7 +157,7 @@ template <class Machine> void read(std::byte* p) { Machine::read(p); }
 
 using BlockLoop = void (*)(std::byte*);
 
-// Blocks [begin, end) of every array, one array after the other.
+// Processes blocks [begin, end) of every array, one array after the other.
 template <class Machine>
 void pass_over(const std::vector<std::pair<std::byte*, BlockLoop>>& arrays, int64_t begin, int64_t end) {
   for (int64_t block = begin; block < end; ++block) {
@@ -176,7 +176,7 @@ template <class Machine> double bandwidth(const Streams& s, std::byte* memory, i
   add(s.reads, over_block<Machine, read<Machine>>);
   add(s.updates, over_block<Machine, Machine::update>);
   add(s.writes, around ? over_block<Machine, Machine::write_around> : over_block<Machine, Machine::write>);
-  // What fits into caches is passed over many times a run, or the clock would be what is measured.
+  // Data that fits into caches is passed over many times per run; otherwise the clock would dominate.
   const int64_t passes = std::max<int64_t>(1, (16 << 20) / (blocks * kBlock * static_cast<int64_t>(arrays.size())));
   const int64_t threads = std::min<int64_t>(num_threads(), blocks);
   const double moved = static_cast<double>((s.reads + 2 * s.updates + s.writes) * blocks * kBlock * passes);
@@ -244,7 +244,7 @@ double memory_bandwidth(const Streams& s, int64_t bytes) {
   const auto size = static_cast<size_t>(arrays * blocks * kBlock);
   const std::unique_ptr<std::byte, Free> memory(static_cast<std::byte*>(std::aligned_alloc(kBlock, size)));
   if (memory == nullptr) throw std::bad_alloc();
-  // Pages that were never written are all the same one. Each thread writes what it will use.
+  // All pages that were never written are the same one. Each thread writes what it will use.
   parallel_for(static_cast<int64_t>(size), kBlock, [&](int64_t begin, int64_t end) {
     std::memset(memory.get() + begin, 0, static_cast<size_t>(end - begin));
   });

@@ -27,8 +27,8 @@ constexpr size_t kMaxHeader = 10'000;  // NumPy's own limit
 constexpr size_t kMaxDims = 64;        // NumPy's own limit
 constexpr size_t kAlignment = 64;
 
-// A dtype as save_npy writes it; the first character is the byte order. NumPy also knows it as `codes`, each with or
-// without a byte order, and by its names.
+// A dtype's spellings. save_npy writes `written`, whose first character is the byte order. NumPy also accepts `codes`,
+// each with or without a byte order, and `names`.
 struct Descriptor {
   DType dtype;
   std::string_view written;
@@ -50,8 +50,8 @@ struct Header {
   std::optional<Shape> shape;
 };
 
-// The header is a Python dictionary of three known keys; nothing else of Python is understood. Python 2 wrote sizes
-// with an L at their end, which NumPy reads in versions 1.0 and 2.0.
+// The header is a Python dictionary with three known keys; no other Python is understood. Python 2 wrote sizes with an
+// L at the end, which NumPy reads in versions 1.0 and 2.0.
 class HeaderParser {
  public:
   HeaderParser(std::string_view text, size_t major, const std::filesystem::path& path)
@@ -126,7 +126,7 @@ class HeaderParser {
     fail("fortran_order is neither True nor False");
   }
 
-  // (), (2,), (2, 3) or (2, 3,). A single size without a comma is a number in Python and no tuple.
+  // (), (2,), (2, 3) or (2, 3,). In Python, a single size without a comma is a number, not a tuple.
   Shape tuple() {
     Shape shape;
     bool comma = false;
@@ -187,7 +187,7 @@ Elements elements_named(std::string_view descriptor, const std::filesystem::path
 struct Start {
   std::string header;
   size_t major;
-  size_t bytes;  // of the file, up to the data
+  size_t bytes;  // of the file before the data
 };
 
 Start read_start(FileReader& file, const std::filesystem::path& path) {
@@ -217,7 +217,7 @@ Start read_start(FileReader& file, const std::filesystem::path& path) {
 }
 
 void check_size(const Shape& shape, DType dtype, size_t held, const std::filesystem::path& path) {
-  // NumPy refuses sizes whose product overflows even where a size of 0 leaves no element.
+  // NumPy refuses sizes whose product overflows, even if a size of 0 leaves no elements.
   int64_t bytes = static_cast<int64_t>(size_of(dtype));
   for (const int64_t size : shape) {
     if (size > 0 && __builtin_mul_overflow(bytes, size, &bytes)) {
@@ -243,7 +243,7 @@ Tensor load_npy(const std::filesystem::path& path) {
   Shape shape = *header.shape;
   check_size(shape, dtype, file.size() - start.bytes, path);
   if (*header.fortran_order) std::reverse(shape.begin(), shape.end());
-  // Any byte but 0 is true in NumPy, so bools come in as bytes.
+  // In NumPy every byte but 0 is true, so bools are read as bytes.
   Tensor tensor = Tensor::empty(shape, dtype == DType::boolean ? DType::u8 : dtype);
   dispatch_all(tensor.dtype(), [&, swapped = big_endian](auto zero) {
     using T = decltype(zero);

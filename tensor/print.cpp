@@ -1,4 +1,4 @@
-// Tensors as text, in PyTorch's manner (torch/_tensor_str documents the same rules as torch.set_printoptions).
+// Tensors as text in PyTorch's format (torch/_tensor_str documents the same rules as torch.set_printoptions).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,10 +14,10 @@ namespace qing {
 namespace {
 
 constexpr int64_t kThreshold = 1000;  // elements; with more, long dimensions are elided
-constexpr int64_t kEdge = 3;          // items kept at either end of one
+constexpr int64_t kEdge = 3;          // items kept at either end of a long dimension
 constexpr int64_t kLineWidth = 80;
 
-// Calls item(i) for the positions of a dimension that are shown and gap() where some are left out.
+// Calls item(i) for the shown positions of a dimension, and gap() where some are left out.
 template <class Item, class Gap> void for_each_shown(int64_t size, bool elide, Item item, Gap gap) {
   if (!elide || size <= 2 * kEdge) {
     for (int64_t i = 0; i < size; ++i) item(i);
@@ -40,7 +40,8 @@ void collect(const Tensor& tensor, int64_t dim, int64_t offset, bool elide, std:
       [&](int64_t i) { collect<T>(tensor, dim + 1, offset + i * tensor.strides()[dim], elide, values); }, [] {});
 }
 
-// Whole numbers get a bare point; numbers of very different or extreme sizes get exponents; the others four decimals.
+// Whole numbers get a bare point. Numbers of very different or extreme magnitudes get exponents. Others get four
+// decimals.
 std::vector<std::string> format_floats(const std::vector<double>& values) {
   double smallest = INFINITY, largest = 0;
   bool whole = true;
@@ -117,7 +118,8 @@ class Printer {
     out_ += ']';
   }
 
-  // Between two items of `dim`: cells share lines, blocks begin new ones, with a blank line more for each dimension.
+  // The text between two items of `dim`. Cells share lines. Blocks begin new lines, with one blank line for each
+  // further dimension.
   void separator(size_t dim, int64_t column) {
     const size_t below = shape_.size() - 1 - dim;
     if (below == 0) {

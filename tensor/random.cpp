@@ -21,7 +21,7 @@ std::array<uint32_t, 4> block(uint64_t seed, uint64_t stream, uint64_t index) {
                     {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)});
 }
 
-// 52 bits in (0, 1): never 0, so that its logarithm exists, and never 1, which half a step more than 53 bits rounds to.
+// 52 bits in (0, 1): never 0, so that the logarithm exists; never 1, which 53 bits plus half a step would round to.
 double unit(uint32_t high, uint32_t low) {
   const uint64_t bits = (static_cast<uint64_t>(high) << 32 | low) >> 12;
   return (static_cast<double>(bits) + 0.5) * 0x1p-52;
@@ -72,7 +72,7 @@ uint64_t Generator::next_u64() {
 
 uint64_t Generator::below(uint64_t bound) {
   if (bound == 0) throw ValueError("Generator::below: the bound is 0");
-  // Values under 2^64 mod bound would make the small results likelier: drawn again.
+  // Values below 2^64 mod bound would make small results likelier, so they are drawn again.
   const uint64_t reject = -bound % bound;
   uint64_t value = next_u64();
   while (value < reject) value = next_u64();
@@ -110,7 +110,7 @@ void Generator::fill_integers(Tensor& tensor, int64_t low, int64_t high) {
   parallel_for(static_cast<int64_t>(out.size()), kGrain, [&, stream = next_stream()](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const auto words = block(seed_, stream, static_cast<uint64_t>(i));
-      // The words as a fraction of 128 bits, times range, rounded down.
+      // The words, as a fraction of 128 bits, times range, rounded down.
       const uint64_t carry = high_of(static_cast<uint64_t>(words[2]) << 32 | words[3], range);
       out[i] = static_cast<int64_t>(static_cast<uint64_t>(low) +
                                     high_of(static_cast<uint64_t>(words[0]) << 32 | words[1], range, carry));

@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t kGrain = 16384;  // elements
 constexpr int64_t kTile = 32;      // a side: 32 lines of 128 bytes of f32 fit L1
 constexpr int64_t kTilesAGrain = kGrain / (kTile * kTile);
-constexpr int64_t kBlock = 64;  // a side of what is turned at a time
+constexpr int64_t kBlock = 64;  // the side of a transposed block
 
 using Steps = std::array<int64_t, kMaxOperands>;
 
@@ -54,7 +54,7 @@ std::vector<Dim> simplify(const Shape& shape, std::initializer_list<const Stride
   return merged;
 }
 
-// Moves the dimension along which some operand is dense, if that is not the last one, next to the last. False if there
+// If an operand is dense along a dimension other than the last, moves that dimension next to the last. False if there
 // is none.
 bool find_tiles(std::vector<Dim>& dims) {
   const auto last = dims.end() - 1;
@@ -122,7 +122,7 @@ void walk_tiles(const std::vector<Dim>& dims, const std::function<void(const Run
   });
 }
 
-// Calls body(offset) for the elements begin to end of the first `count` dimensions.
+// Calls body(offset) for elements begin to end of the first `count` dimensions.
 template <class Body>
 void for_positions(const std::vector<Dim>& dims, size_t count, int64_t begin, int64_t end, const Body& body) {
   Steps offset = offsets_at(dims, count, begin);
@@ -177,7 +177,7 @@ bool copy_by_blocks(const Shape& shape, DType dtype, std::byte* to, const Stride
   std::vector<Dim> dims = simplify(shape, {&to_strides, &from_strides});
   if (dims.size() < 2) return false;
   if (dims.back().step[0] == 1 && dims.back().step[1] == 1) {
-    // Longer rows are to be shared between threads.
+    // Longer rows should be shared between threads.
     if (dims.back().size > kGrain) return false;
     copy_rows(dims, static_cast<int64_t>(size_of(dtype)), to, from);
     return true;

@@ -108,7 +108,7 @@ Tensor Tensor::wrap(T* data, Shape shape, std::optional<Strides> strides, std::f
                     "into a tensor",
                     alignof(T), name_of(dtype_of<T>)));
   }
-  // Storage begins at the lowest element, so that offsets and positions are never negative.
+  // The storage begins at the lowest element, so offsets and positions are never negative.
   const auto [lowest, highest] = layout.extent();
   size_t bytes = 0;
   if (__builtin_mul_overflow(static_cast<size_t>(highest - lowest + 1), sizeof(T), &bytes)) {

@@ -1,4 +1,4 @@
-// Views of a tensor: each is the layout's view on the same storage.
+// Views of a tensor: the layout's view on the same storage.
 #include <fmt/format.h>
 
 #include <qing/tensor/tensor.h>
@@ -65,7 +65,7 @@ Tensor Tensor::narrow(int64_t dim, int64_t start, int64_t length) const {
 }
 Tensor Tensor::flatten(int64_t first, int64_t last) const {
   if (const auto* meta = recorder()) {
-    // The sizes are those of a contiguous tensor, which any dimensions of can be joined.
+    // Uses a contiguous layout for the sizes: it can join any dimensions.
     return meta->reshape(*this, Layout::contiguous(shape()).flatten(first, last)->sizes);
   }
   if (auto view = layout().flatten(first, last)) return with_layout(std::move(*view));

@@ -27,7 +27,7 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 
-// The CPUs of all places that OpenMP binds threads to; none when it binds nothing.
+// The CPUs of all places that OpenMP binds threads to; empty if it binds none.
 std::set<int> cpus_of_places() {
   std::set<int> cpus;
   for (int place = 0; place < omp_get_num_places(); ++place) {
@@ -44,8 +44,8 @@ int default_cpus() {
   return static_cast<int>(std::clamp(std::ceil(cgroup_cpu_quota()), 1.0, static_cast<double>(cpus)));
 }
 
-// The first number of OMP_NUM_THREADS, which has one for each level of nesting. OpenMP's runtime has warned of a
-// malformed value at the start of the program.
+// The first number of OMP_NUM_THREADS, which has one number per level of nesting. OpenMP's runtime has already warned
+// of a malformed value at program start.
 std::optional<int> omp_num_threads() {
   const char* const text = std::getenv("OMP_NUM_THREADS");
   if (text == nullptr) return std::nullopt;
@@ -70,18 +70,18 @@ int default_threads() {
   return std::min({wanted ? *wanted : default_cpus(), omp_get_thread_limit(), kMaxThreads});
 }
 
-// OpenMP's runtime keeps the threads of a team for the next one, and a child process has only the thread that forked:
-// it would wait for the others for ever. So the forking thread's team ends before the fork. The allocator's mutex is
-// held over the fork because another thread may hold it at that moment and will not exist in the child. Threads that
-// end give memory back, so they have to end before the mutex is taken.
+// OpenMP's runtime keeps a team's threads for the next team, but a child process has only the thread that forked: it
+// would wait for the others for ever. So the forking thread's team ends before the fork. The allocator's mutex is held
+// over the fork, because another thread could hold it then and will not exist in the child. Ending threads free memory,
+// so they must end before the mutex is taken.
 void before_fork() {
   omp_pause_resource_all(omp_pause_soft);
   lock_allocator();
 }
 [[maybe_unused]] const int fork_handlers = pthread_atfork(before_fork, unlock_allocator, unlock_allocator);
 
-// OpenMP's runtime is not compiled for ThreadSanitizer, which therefore does not see that a team starts after what came
-// before it and ends before what comes after. These tell it; in other builds they are nothing.
+// OpenMP's runtime is not compiled for ThreadSanitizer, which cannot see that a team starts after the code before it
+// and ends before the code after it. These calls tell it; in other builds they do nothing.
 #if defined(__SANITIZE_THREAD__)
 std::atomic<int> team_order{0};
 void release_team() { team_order.fetch_add(1, std::memory_order_release); }
@@ -122,7 +122,7 @@ std::thread start_thread(std::function<void()> body) {
       if (mask != nullptr) {
         CPU_ZERO_S(bytes, mask.get());
         for (const int cpu : cpus) CPU_SET_S(cpu, bytes, mask.get());
-        // Where the system refuses, the thread runs where its starter does.
+        // If the system refuses, the thread runs on its starter's CPUs.
         sched_setaffinity(0, bytes, mask.get());
       }
     }
@@ -154,7 +154,7 @@ void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, in
   {
     acquire_team();
     const FlushDenormals flush;
-    // The system may give fewer threads than asked for; each range is still a run of whole grains.
+    // The system may give fewer threads than requested. Each range is still a run of whole grains.
     const int64_t team = omp_get_num_threads(), rank = omp_get_thread_num();
     const int64_t begin = grains * rank / team * grain, end = std::min(n, grains * (rank + 1) / team * grain);
     try {

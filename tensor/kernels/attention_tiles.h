@@ -1,13 +1,13 @@
-// One head of attention as the kernels of every ISA take it. The formulas, the tiles and the order of sums stand in
-// attention_tiles.inl.
+// One head of attention as the kernels of every ISA take it. attention_tiles.inl states the formulas, the tiles and the
+// order of sums.
 #pragma once
 
 #include <cstdint>
 
 namespace qing::kernels {
 
-/// Keys and queries that are looked at together. Tiles begin at the first key and the first query of a sequence, so
-/// that the order of every sum depends on its sequence alone.
+/// The numbers of keys and queries in a tile. Tiles begin at the first key and the first query of a sequence, so that
+/// the order of every sum depends on its sequence alone.
 inline constexpr int64_t kKeyTile = 64, kQueryTile = 48;
 
 /// Rows that lie `step` elements apart; the elements of a row are neighbours. Null data: not wanted.
@@ -44,12 +44,11 @@ template <class T> struct AttentionHead {
   T factor = 1;  ///< of the weights that are kept
 };
 
-/// Of each query the largest score, −∞ where it has no key to attend to, and one over the sum of e^(score − largest),
-/// or
-/// 0. Two numbers where the logarithm of the sum would do: scores of a thousand would cost it three digits.
+/// For each query: the largest score (−∞ if it has no key to attend to), and 1 / Σ e^(score − largest), or 0. Two
+/// numbers instead of the logarithm of the sum, which would lose three digits for scores of a thousand.
 template <class T> struct SoftmaxSums { T *largest, *inverse; };
 
-/// What backward reads, and the gradients that are wanted (null: not wanted).
+/// The inputs of backward, and the gradients that are wanted (null: not wanted).
 template <class T> struct AttentionGradients {
   MatrixRows<const T> y, dy;
   MatrixRows<T> dq, dk, dv;

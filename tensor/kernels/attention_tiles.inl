@@ -12,7 +12,8 @@ template <class T> struct Scalars {
   int64_t row, step;
 };
 
-/// c[rows, columns] = a·b, or added, for a [rows, depth] and b [depth, columns], in strips of nearly one height.
+/// c[rows, columns] = a·b, or += if added, for a [rows, depth] and b [depth, columns], in strips of nearly equal
+/// height.
 template <class T>
 void product(int64_t rows, int64_t columns, int64_t depth, Scalars<T> a, MatrixRows<const T> b, MatrixRows<T> c,
              bool add) {
@@ -34,8 +35,8 @@ void product(int64_t rows, int64_t columns, int64_t depth, Scalars<T> a, MatrixR
   }
 }
 
-/// Copies rows to where they lie end to end. Rows of all heads together lie a power of two apart as often as not, and
-/// would share a few sets of the cache.
+/// Copies rows into contiguous memory. In place, rows of all heads are often a power of two apart and would share a few
+/// sets of the cache.
 template <class T> void gather_rows(int64_t rows, int64_t length, MatrixRows<const T> in, T* out) {
   for (int64_t i = 0; i < rows; ++i, in.data += in.step, out += length) {
     for_lanes<T>(length, [&](int64_t j, auto part) { store(load(in.data + j, part), out + j, part); });
@@ -65,8 +66,8 @@ template <class T> void keep_factors(const AttentionHead<T>& a, const ScoreTile&
 
 template <class T> using RowNumbers = T[kQueryTile];  // one for each query of a tile
 
-// Rows s of a tile become e^(scale·s − largest), and `total` their sums. Takes a vector a row of memory. A function of
-// its own, so that the exponential's constants stay in registers for all rows.
+// Rows s of a tile become e^(scale·s − largest), and `total` their sums. Uses one vector of memory per row. A separate
+// function, so that the exponential's constants stay in registers for all rows.
 template <class T>
 [[gnu::noinline]] void soften_rows(const ScoreTile& t, const T* scale, const T* largest, T* s, T* memory, T* total) {
   using V = Vec<T>;
@@ -128,8 +129,8 @@ template <class T> struct HeadKernel {
         slopes(scores + kKeyTile * kQueryTile),
         kept(slopes + kKeyTile * kQueryTile) {}
 
-  /// Calls on_keys(tile) for each tile of keys and, within it, on_queries(tile) for those of queries that see some of
-  /// them. The first tile of keys is always gone through, even if it is empty.
+  /// Calls on_keys(tile) for each tile of keys and, within it, on_queries(tile) for each tile of queries that see some
+  /// of the keys. The first tile of keys is always visited, even if it is empty.
   template <class OnKeys, class OnQueries> void for_tiles(OnKeys on_keys, OnQueries on_queries) const {
     int64_t key = 0;
     do {
@@ -149,7 +150,7 @@ template <class T> struct HeadKernel {
   static MatrixRows<const T> from(MatrixRows<const T> m, int64_t i) { return {row(m, i), m.step}; }
   static MatrixRows<T> from(MatrixRows<T> m, int64_t i) { return {row(m, i), m.step}; }
 
-  // How many keys query i sees.
+  // The number of keys that query i sees.
   int64_t visible(int64_t i) const {
     const int64_t n = a.first_query + i + 1;
     return !a.causal || n > a.keys ? a.keys : n < 0 ? 0 : n;
@@ -166,7 +167,8 @@ template <class T> struct HeadKernel {
     product<T>(t.queries, t.unit, a.depth, {q.data, q.step, 1}, {keys, t.unit}, {scores, t.unit}, false);
   }
 
-  // Puts the mask on the first n scores of row i of the tile; the factor that they have still to be multiplied by.
+  // Applies the mask to the first n scores of row i of the tile. Returns the factor by which they must still be
+  // multiplied.
   T masked(const ScoreTile& t, int64_t i, int64_t n, T* s) const {
     if (a.mask.added == nullptr && a.mask.allowed == nullptr && a.scale > 0) return a.scale;
     const int64_t at = (t.query + i) * a.mask.row + t.key * a.mask.column;
@@ -194,7 +196,7 @@ template <class T> struct HeadKernel {
     return high.max();
   }
 
-  // A maximum may lose NaN, which must reach the result: −∞ for scores that are all hidden, NaN if one of them is NaN.
+  // A maximum may lose NaN, which must reach the result. Returns −∞ if all scores are hidden, NaN if one is NaN.
   static T hidden_or_nan(int64_t n, const T* s) {
     for (int64_t j = 0; j < n; ++j) {
       if (s[j] != s[j]) return s[j];
@@ -202,7 +204,7 @@ template <class T> struct HeadKernel {
     return kHidden;
   }
 
-  // What was summed with the old largest is multiplied by this.
+  // The factor of sums that were made with the old largest score.
   static T rescale(T old, T largest) {
     T factor = 1;
     exp(V::set1(old) - V::set1(largest)).store_partial(&factor, 1);
@@ -232,7 +234,8 @@ template <class T> struct HeadKernel {
     }
   }
 
-  // Scores to weights, of which the sum is still missing. Step by step for all rows: one row hides the latency of
+  // Turns scores into weights that still lack their sum. Each step is done for all rows: one row hides another's
+  // latency.
   // another.
   void normalise(const ScoreTile& t, const SoftmaxSums<T>& sums, MatrixRows<T> out) const {
     RowNumbers<T> largest = {}, scale = {}, total;
@@ -273,7 +276,7 @@ template <class T> struct HeadKernel {
           if (g.dq.data != nullptr) gather_rows(t.keys, a.depth, from(a.k, t.key), rows);
           first_of_key = true;
           if (a.queries > 0 && (t.key == 0 || visible(a.queries - 1) > t.key)) return;
-          // No query looks at these keys.
+          // No query sees these keys.
           if (g.dk.data != nullptr && !g.add_k) clear(t.keys, a.depth, from(g.dk, t.key));
           if (g.dv.data != nullptr && !g.add_v) clear(t.keys, a.value_depth, from(g.dv, t.key));
         },
@@ -309,7 +312,7 @@ template <class T> struct HeadKernel {
     }
   }
 
-  // Scores become weights with dropout; the gradients of these, in `slopes`, those of q·kᵀ.
+  // Turns scores into weights with dropout, and the weights' gradients, in `slopes`, into those of q·kᵀ.
   void slope_rows(const ScoreTile& t, const SoftmaxSums<T>& sums, const AttentionGradients<T>& g,
                   bool through_scores) const {
     RowNumbers<T> scale = {}, inner = {};

@@ -12,7 +12,7 @@ constexpr int kWideRows = QING_KERNEL_WIDE_ROWS, kWidestRows = (kWideRows + 1) /
 template <class T, int Rows, int Vectors, bool Masked> void gemm_tile(const GemmStrip<T>& s, int64_t column) {
   using V = Vec<T>;
   constexpr int kLast = Vectors - 1;
-  // Rows 3g to 3g + 2 are reached from one pointer: so few registers hold the addresses of all.
+  // Rows 3g to 3g + 2 are addressed from one pointer, which saves registers.
   constexpr int kGroups = (Rows + 2) / 3;
   const auto lanes = V::first(Masked ? s.columns - column - kLast * V::width : V::width);
   V sum[Rows][Vectors];
@@ -43,7 +43,7 @@ template <class T, int Rows, int Vectors, bool Masked> void gemm_tile(const Gemm
     for (int g = 0; g < kGroups; ++g) a[g] += a_column;
     b += b_row;
   }
-  // f(sum, its place in C, its column, which lanes).
+  // Calls f(sum, its place in C, its column, which lanes).
   const auto each = [&](auto f) {
     T* to = s.c + column;
 #pragma GCC unroll 16
@@ -70,7 +70,7 @@ template <class T, int Rows, int Vectors, bool Masked> void gemm_tile(const Gemm
   each([](const V& x, T* to, int64_t, auto part) { store(x, to, part); });
 }
 
-// Asks for a tile of C, which is written only after its sums have grown.
+// Prefetches a tile of C, which is written only after its sums are complete.
 template <class T> void prefetch_tile(const GemmStrip<T>& s, int64_t column) {
   constexpr int64_t kLine = 64 / sizeof(T);
   const int64_t left = s.columns - column, most = kTileVectors * Vec<T>::width, columns = left < most ? left : most;
@@ -100,7 +100,7 @@ template <class T> void gemm_strip(const GemmStrip<T>& s) {
   constexpr int64_t kPanel = kTileVectors * kWidth;
   const bool deep = s.k >= 128;
   int64_t j = 0;
-  // Long rows of B are what memory gives fastest.
+  // Memory delivers long rows of B fastest.
   if (s.rows <= kWidestRows) {
     for (; j + 4 * kPanel <= s.columns; j += 4 * kPanel) kWidest[s.rows - 1](s, j);
   }
@@ -114,8 +114,8 @@ template <class T> void gemm_strip(const GemmStrip<T>& s) {
   }
 }
 
-// out[q] lane l = b[l·step + q]: columns of B that lie along its depth, for which no packing pays when few rows of A
-// meet them.
+// out[q] lane l = b[l·step + q]: columns of B that are contiguous along its depth. Packing them does not pay when few
+// rows of A meet them.
 template <class T, int Depth> inline void turned_columns(const T* b, int64_t step, Vec<T>* out) {
   using V = Vec<T>;
   if constexpr (Depth == V::kTransposed) {
@@ -176,7 +176,7 @@ constexpr std::array<GemmTile<T>, sizeof...(Less)> gemm_turned_tiles(std::intege
   return {gemm_turned_tile<T, Less + 1, Vectors>...};
 }
 
-// B is turned anew for each strip: with more rows packing is faster.
+// B is transposed again for each strip: with more rows packing is faster.
 constexpr int kTurnedRows = Vec<float>::width >= 16 ? 5 : 4;
 
 /// A strip of a product with a transposed B, whose element (p, j) is b[j·b_panel + p]; rows ≤ kTurnedRows, columns a
@@ -199,7 +199,7 @@ template <class T> void pack_rows_kernel(int64_t k, int64_t lines, const T* in, 
   }
 }
 
-// out[p·unit + i] = in[i·stride + p] for i of one vector, of which the first `lines` exist.
+// out[p·unit + i] = in[i·stride + p] for i of one vector, of which only the first `lines` exist.
 template <class T> void pack_last_columns(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out) {
   using V = Vec<T>;
   V block[V::width];

@@ -1,7 +1,7 @@
-// The table of compute kernels. One translation unit per ISA fills a table from the same .inl; kernels() is the table
-// chosen once by cpuid, or by QING_ISA=scalar|avx2|avx512|avx512vnni|neon. Kernels take raw pointers to contiguous
-// rows, check nothing, run on the calling thread, and give the same bits wherever a row stands. Drivers that check
-// shapes and use threads stand in tensor/ops.
+// The table of compute kernels. One translation unit per ISA fills a table from the same .inl files. kernels() is the
+// table that cpuid or QING_ISA=scalar|avx2|avx512|avx512vnni|neon selects once. Kernels take raw pointers to contiguous
+// rows, check nothing and run on the calling thread. A row's bits do not depend on its position. The drivers in
+// tensor/ops check shapes and use threads.
 #pragma once
 
 #include <array>
@@ -29,8 +29,8 @@ template <class T> struct GemmStrip {
   bool accumulate;
 };
 
-/// What layer norm makes of a row: x̂ = (x − mean)·rstd + shift with rstd = 1/sqrt(var + eps), var biased. The shift is
-/// what the mean lost when it was rounded to T.
+/// The statistics of a row in layer norm: x̂ = (x − mean)·rstd + shift with rstd = 1/sqrt(var + eps), var biased. The
+/// shift corrects for the rounding of the mean to T.
 template <class T> struct RowStatistics { T mean, rstd, shift; };
 
 template <class T> struct Table {

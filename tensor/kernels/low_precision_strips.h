@@ -1,5 +1,5 @@
-// Kernels of products in 8-bit integers and bf16, which sum groups of neighbouring products in one instruction where
-// the processor has it (AVX-512 VNNI and BF16). One table for each ISA, as in kernels.h.
+// Kernels of products in 8-bit integers and bf16. Processors with AVX-512 VNNI and BF16 sum groups of neighbouring
+// products in one instruction. One table per ISA, as in kernels.h.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct LowPrecision {
   void (*bytes_strip)(const LowStrip& strip);
   /// C = A·B (+ C when accumulate) + bias, summed in f32.
   void (*bf16_strip)(const LowStrip& strip);
-  /// 128 + x rounded to a multiple of the scale, which is returned: the largest magnitude over 127. NaN if x is not
-  /// finite.
+  /// Sets y to 128 + x rounded to a multiple of the scale, and returns the scale: the largest magnitude / 127. NaN if x
+  /// is not finite.
   float (*quantize)(int64_t n, const float* x, uint8_t* y);
   void (*round_to_bf16)(int64_t n, const float* x, uint16_t* y);  ///< to nearest even; NaN stays
   /// Both rounded likewise, x in the lower half of a word and y in the upper one; 0 for y if it is null.

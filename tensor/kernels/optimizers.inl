@@ -1,6 +1,6 @@
 // Sweeps of the optimizers over one parameter, and bf16 storage of their states. Included by kernels.inl.
 
-/// The gradient that a step follows: turned when maximizing, with L2 decay added. l2 = 0 adds nothing, not even 0·inf.
+/// The gradient that a step follows: negated to maximize, with L2 decay added. l2 = 0 adds nothing, not even 0·inf.
 template <class T> inline Vec<T> slope_of(Vec<T> g, Vec<T> w, Vec<T> sign, T l2) {
   const Vec<T> turned = g * sign;
   return l2 == 0 ? turned : fma(Vec<T>::set1(l2), w, turned);

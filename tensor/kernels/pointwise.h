@@ -1,5 +1,5 @@
-// Functions of one or two elements that have a vector form, and the loops over them that every ISA provides. Their
-// formulas, derivatives and accuracy stand in pointwise.inl.
+// Functions of one or two elements that have a vector form, and the loops over them that every ISA provides.
+// pointwise.inl states formulas and derivatives.
 #pragma once
 
 #include <cstddef>
@@ -64,8 +64,8 @@ inline constexpr size_t kUnaryParameters = 3;
 template <class T> struct UnaryLoops {
   /// y = f(x)
   void (*forward)(int64_t n, const T* x, T* y, const T* p);
-  /// dx = dy·f'(x), or dx += that when accumulate. A derivative that follows from x alone does not look at y's values,
-  /// nor one that follows from y at x's; they may then be any n numbers.
+  /// dx = dy·f'(x), or dx += if accumulate. A derivative of x alone does not read y's values, nor one of y alone x's;
+  /// those may then be any n numbers.
   void (*backward)(int64_t n, const T* x, const T* y, const T* dy, T* dx, bool accumulate, const T* p);
 };
 

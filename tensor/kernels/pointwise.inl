@@ -1,5 +1,5 @@
-// Each function of pointwise.h once: f, and df by x, y = f(x) and the parameters p. Included by kernels.inl, in its
-// namespaces. At points without a derivative df is PyTorch's choice. How accurate they are stands in pointwise.h.
+// Each function of pointwise.h: f, and df of x, y = f(x) and the parameters p. Included by kernels.inl, in its
+// namespaces. At points without a derivative df is PyTorch's choice. pointwise.h states the accuracy.
 
 template <Unary op> struct Function;
 

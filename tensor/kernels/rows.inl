@@ -17,7 +17,8 @@ template <class T, class F1> inline Vec<T> accumulate(int64_t n, F1 f) {
   return a + b;
 }
 
-// Elements that are summed in T. Sums of longer rows are added in double, so that their error does not grow with n.
+// The number of elements that are summed in T. Longer rows are summed in blocks, added in double, so that the error
+// does not grow with n.
 constexpr int64_t kSumBlock = 4096;
 
 template <class T, class F1> inline T sum_of_blocks(int64_t n, F1 f) {
@@ -79,7 +80,7 @@ template <class T, class Body> inline void for_wide_lanes(int64_t n, const T* x,
   body(V::load(rest));
 }
 
-/// v where a vector is full; at the end of a row what was stored there, and zeros.
+/// v where a vector is full; at the end of a row the stored values, then zeros.
 template <class T> Vec<T> first_lanes(Vec<T> v, const T*, Full) { return v; }
 template <class T> Vec<T> first_lanes(Vec<T>, const T* stored, Partial part) { return load(stored, part); }
 
@@ -92,7 +93,7 @@ template <class T> T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
   using V = Vec<T>;
   const V factor = V::set1(scale);
   V top = V::set1(-T(__builtin_inf()));
-  // NaN in x must reach the result: max keeps its second operand then, so the running maximum goes first.
+  // NaN in x must reach the result. max keeps its second operand then, so the running maximum comes first.
   for_lanes<T>(n, [&](int64_t i, auto part) { top = max(top, load(x + i, part, x[0]) * factor); });
   const T largest = top.max();
   const V shift = V::set1(largest);
@@ -105,7 +106,7 @@ template <class T> T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
   return largest + log_of(total);
 }
 
-/// Whether a mean of squares lost nothing that counts to T's smallest and largest numbers.
+/// Whether a mean of squares lost nothing that matters to the limits of T's range.
 template <class T> inline bool is_in_range(T squares) {
   constexpr bool narrow = sizeof(T) == 4;
   return squares >= (narrow ? T(0x1p-100) : T(0x1p-900)) && squares <= (narrow ? T(0x1p126) : T(0x1p1022));
@@ -197,7 +198,7 @@ void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* 
   });
 }
 
-// 1/sqrt(mean(x²) + eps) with squares in double, which f32 cannot leave the range of.
+// 1/sqrt(mean(x²) + eps) with squares in double, whose range squares of f32 cannot leave.
 template <class T> [[gnu::noinline, gnu::cold]] T careful_rms(int64_t n, const T* x, T eps) {
   using V = Vec<double>;
   V squares = V::set1(0);

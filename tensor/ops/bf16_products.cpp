@@ -13,14 +13,14 @@
 namespace qing {
 namespace {
 
-// Rows of A that are rounded at a time, so that they stay in L2 together with a panel of B.
+// Rows of A that are rounded at a time, so that they stay in L2 with a panel of B.
 constexpr int64_t kRoundedRows = 112;
 constexpr int64_t kPackGrain = 16384;
 
-// Two neighbours along the depth, the first in the lower half.
+// The number of pairs of neighbours along the depth; the first one is in the lower half of a word.
 constexpr int64_t pairs_of(int64_t depth) { return (depth + 1) / 2; }
 
-// Grow-only memory of one thread.
+// Memory of one thread, which only grows.
 uint32_t* words_of_thread(int64_t count) {
   thread_local std::vector<uint32_t> words;
   if (static_cast<int64_t>(words.size()) < count) words.resize(static_cast<size_t>(count));
@@ -33,7 +33,7 @@ void transpose_words(int64_t rows, int64_t columns, const uint32_t* in, int64_t 
                                       reinterpret_cast<float*>(out), out_step);
 }
 
-// Lines of a matrix whose elements along the depth are neighbours: pair g of line i to out[i·step + g].
+// For a matrix whose lines are contiguous along the depth: pair g of line i goes to out[i·step + g].
 void round_lines(int64_t lines, int64_t depth, const float* from, int64_t stride, uint32_t* out, int64_t step) {
   for (int64_t i = 0; i < lines; ++i) {
     out[i * step + pairs_of(depth) - 1] = 0;
@@ -41,7 +41,7 @@ void round_lines(int64_t lines, int64_t depth, const float* from, int64_t stride
   }
 }
 
-// The same of lines that are neighbours: pair g of line i to out[g·step + i].
+// For a matrix whose lines are adjacent: pair g of line i goes to out[g·step + i].
 void round_across(int64_t lines, int64_t depth, const float* from, int64_t stride, uint32_t* out, int64_t step) {
   for (int64_t g = 0; g < pairs_of(depth); ++g) {
     const float* const first = from + 2 * g * stride;
@@ -49,7 +49,7 @@ void round_across(int64_t lines, int64_t depth, const float* from, int64_t strid
   }
 }
 
-// All of op(B), block by block along the depth, each in panels of nr columns as the kernel reads them.
+// Packs all of op(B), block by block along the depth, each block in panels of nr columns as the kernel reads them.
 Tensor pack_right(const GemmView<float>& b, int64_t k, int64_t n, int64_t block) {
   const int64_t nr = kernels::low_precision().nr, padded = round_up(n, nr);
   const Tensor packed = Tensor::empty({k / block * pairs_of(block) + pairs_of(k % block), padded}, DType::i32);
@@ -74,7 +74,7 @@ Tensor pack_right(const GemmView<float>& b, int64_t k, int64_t n, int64_t block)
   return packed;
 }
 
-// Rows of op(A) from `row` on and a block of the depth, pair g of row i at i·pairs + g.
+// Rows of op(A) from `row` on and one block of the depth: pair g of row i is at i·pairs + g.
 const uint32_t* round_left(const GemmView<float>& a, int64_t row, int64_t rows, int64_t p, int64_t depth) {
   const int64_t pairs = pairs_of(depth);
   uint32_t* const words = words_of_thread(2 * kRoundedRows * pairs);
@@ -148,7 +148,7 @@ struct Operand {
 
 void gemm_bf16(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
                const float* b, int64_t ldb, float* c, int64_t ldc, const float* bias, bool accumulate, float* gelu) {
-  // A sum of nothing is the same in any precision.
+  // An empty sum is the same in any precision.
   if (k == 0) return gemm<float>(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, bias, accumulate, gelu);
   const auto view = [](Trans trans, const float* data, int64_t leading) {
     return trans == Trans::no ? GemmView<float>{data, leading, 1} : GemmView<float>{data, 1, leading};

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxOperands = 4;
 constexpr int64_t kCopied = 512;   // elements of an operand copied at a time: four operands of 8 bytes fill half of L1
-constexpr int64_t kShortRun = 64;  // a run below this costs more to call a kernel for than to copy
+constexpr int64_t kShortRun = 64;  // calling a kernel for a shorter run costs more than copying it
 
 struct Operand {
   const std::byte* data;
@@ -26,7 +26,7 @@ struct Operand {
   int64_t inner() const { return strides.back(); }
 };
 
-// The common shape with dimensions of size 1 dropped and those merged along which every operand goes on as it began.
+// The common shape, without dimensions of size 1. Dimensions are merged where all operands continue with the same step.
 struct Walk {
   Shape sizes;
   std::vector<Operand> operands;
@@ -102,7 +102,7 @@ void copy_run(const Operand& operand, int64_t position, int64_t n, std::byte* to
   }
 }
 
-// Elements [begin, begin + n) across the ends of inner dimensions.
+// Copies elements [begin, begin + n), across the ends of inner dimensions.
 void copy_elements(const Walk& walk, const Operand& operand, int64_t begin, int64_t n, std::byte* to) {
   while (n > 0) {
     const int64_t run = std::min(n, walk.inner() - begin % walk.inner());
@@ -121,7 +121,7 @@ class Blocks {
                   std::all_of(walk.operands.begin(), walk.operands.end(), [&](const Operand& o) { return usable(o); });
   }
 
-  // The length of the block at `begin` of those that end at `end`.
+  // The length of the block that starts at `begin`; blocks stop at `end`.
   int64_t length(int64_t begin, int64_t end) const {
     if (all_whole_) return end - begin;
     const int64_t left = walk_.inner() >= kShortRun ? walk_.inner() - begin % walk_.inner() : end - begin;
@@ -139,7 +139,7 @@ class Blocks {
   }
 
  private:
-  // Whether a run along the inner dimension can be handed out as it is.
+  // Whether a run along the inner dimension can be passed on without a copy.
   bool usable(const Operand& o) const { return o.inner() == 1 || (o.inner() == 0 && repeat_ == Repeat::scalar); }
 
   const Walk& walk_;

@@ -15,7 +15,7 @@
 namespace qing {
 namespace {
 
-// The short floats as f32, which holds them exactly; anything else as it is.
+// Short floats as f32, which holds them exactly. Other dtypes unchanged.
 Tensor comparable(const Tensor& x) {
   return x.dtype() == DType::f16 || x.dtype() == DType::bf16 ? x.to(DType::f32) : x;
 }
@@ -62,7 +62,7 @@ template <class F> Tensor logical(const Tensor& a, const Tensor& b, const char* 
   return map_binary<bool, bool>(a.to(DType::boolean), b.to(DType::boolean), op, f);
 }
 
-// f of every element as f64; integers are always finite.
+// Applies f to every element as f64. Integers are always finite.
 template <class F> Tensor classify(const Tensor& x, F f) {
   return dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -13,11 +13,11 @@
 namespace qing {
 namespace {
 
-// The gradient of a small weight is summed in so many parts, over runs of images, that threads share.
+// The gradient of a small weight is summed in this many parts, over runs of images, so that threads can share it.
 constexpr int64_t kWeightParts = 16;
 constexpr int64_t kSmallWeight = 1 << 16;
 
-// Runs body over 0..n: on all threads if there is something for each, else in turn, each spreading by itself.
+// Runs body over 0..n: on all threads if each has work; otherwise in turn, where each call uses all threads.
 template <class Body> void over(int64_t n, const Body& body) {
   if (n >= num_threads()) {
     parallel_for(n, 1, body);
@@ -26,14 +26,14 @@ template <class Body> void over(int64_t n, const Body& body) {
   }
 }
 
-// Rows of windows that are columns at a time.
+// The number of rows of windows that become columns at a time.
 int64_t rows_at_a_time(const Convolution& c) {
   return std::clamp<int64_t>(kColumnElements / std::max<int64_t>(1, c.depth() * c.w.out), 1, c.h.out);
 }
 
 bool pointwise(const Window& w) { return w.kernel == 1 && w.stride == 1 && w.padding == 0 && w.in == w.out; }
 
-// The matrix of columns of some rows of windows: the image itself where a window is one pixel, else a copy.
+// The matrix of columns for some rows of windows: the image itself if a window is one pixel, else a copy.
 template <class T> class Columns {
  public:
   explicit Columns(const Convolution& c) : c_(c), direct_(pointwise(c.h) && pointwise(c.w)) {
@@ -67,8 +67,8 @@ template <class T> void fill_bias(const Convolution& c, const T* bias, int64_t p
   for (int64_t f = 0; f < c.group_filters(); ++f) { std::fill_n(y + f * c.out_pixels(), pixels, bias[f]); }
 }
 
-// The three of them for groups of few filters. An image and a group is a task; where there are fewer than threads, its
-// filters are shared out, each part loading the image for itself.
+// The three operations for groups of few filters. One image and one group are a task. If there are fewer tasks than
+// threads, a task's filters are split; each part loads the image itself.
 template <class T> void convolve_direct(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
   const int64_t filters = c.group_filters(), depth = c.depth(), tasks = c.images * c.groups;
   if (tasks == 0 || filters == 0) return;
@@ -102,7 +102,7 @@ template <class T> void convolve_transposed_direct(const Convolution& c, const T
   });
 }
 
-// Images first to last of group g into `sums`, the weight's gradient.
+// Adds the contribution of images first to last of group g to `sums`, the weight's gradient.
 template <class T>
 void add_weight_direct(const Convolution& c, DirectConvolution<T>& direct, int64_t g, int64_t first, int64_t last,
                        const T* x, const T* dy, T* sums) {
@@ -137,7 +137,7 @@ template <class T> void convolve(const Convolution& c, const T* x, const T* weig
 template <class T> void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx) {
   if (prefers_direct(c)) return convolve_transposed_direct(c, weight, dy, dx);
   const int64_t step = rows_at_a_time(c), filters = c.group_filters(), depth = c.depth();
-  // Windows of neighbouring rows overlap, so the rows of an image go one after the other.
+  // Windows of neighbouring rows overlap, so an image's rows are processed in order.
   over(c.images * c.groups, [&](int64_t begin, int64_t end) {
     const Columns<T> columns(c);
     for (int64_t task = begin; task < end; ++task) {

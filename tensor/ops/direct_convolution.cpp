@@ -7,9 +7,9 @@
 namespace qing {
 namespace {
 
-constexpr int64_t kMostFilters = 4;       // with more, columns are read often enough to be worth their copy
+constexpr int64_t kMostFilters = 4;       // with more, columns are read often enough to pay for their copy
 constexpr int64_t kLeastPixels = 16;      // with fewer, runs are too short
-constexpr int64_t kBlockElements = 4096;  // of windows' rows at a time, which stay in the first cache
+constexpr int64_t kBlockElements = 4096;  // of windows' rows at a time; they stay in the first cache
 
 }  // namespace
 
@@ -35,8 +35,8 @@ template <class T> DirectConvolution<T>::DirectConvolution(const Convolution& c)
   block_.resize(static_cast<size_t>(std::max<int64_t>(1, kBlockElements / pitch_) * pitch_));
 }
 
-// Calls body(where in the planes, where in the image, count) for each row's part that is no padding; the image's
-// elements are w.stride apart.
+// Calls body(position in the planes, position in the image, count) for the part of each row that is not padding. The
+// image's elements are w.stride apart.
 template <class T> template <class Body> void DirectConvolution<T>::for_each_run(Body body) const {
   const Window &h = c_.h, &w = c_.w;
   int64_t at = 0;
@@ -72,7 +72,7 @@ template <class T> void DirectConvolution<T>::store(T* image) const {
   });
 }
 
-// Calls body(first row of windows, rows, length of their run) for the blocks.
+// Calls body(first row of windows, rows, length of their run) for all blocks.
 template <class T> template <class Body> void DirectConvolution<T>::for_each_block(Body body) {
   const int64_t step = static_cast<int64_t>(block_.size()) / pitch_;
   for (int64_t first = 0; first < c_.h.out; first += step) {
@@ -94,7 +94,7 @@ template <class T> void DirectConvolution<T>::apply(const T* filter, const T* bi
   });
 }
 
-// Rows of dy with zeros between them.
+// Loads rows of dy with zeros between them.
 template <class T> void DirectConvolution<T>::read_block(const T* dy, int64_t first, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r) {
     T* const row = block_.data() + r * pitch_;

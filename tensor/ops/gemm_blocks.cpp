@@ -14,11 +14,11 @@
 namespace qing {
 namespace {
 
-// A panel of A is packed in vectors of any ISA, and no more rows than this.
+// The most rows in a panel of A. Panels are packed in vectors of any ISA.
 constexpr int64_t kPanelRows = 16;
-// Rows of a panel that lie along its depth are so far apart that they do not share a few sets of the cache.
+// The distance of a panel's rows along the depth: chosen so that they do not share a few sets of the cache.
 constexpr int64_t panel_step(int64_t depth) { return depth + 16; }
-// At most as many columns of B are computed at once, and as many bytes of it packed: a part of L3.
+// The most columns of B that are computed at once, and the most bytes of it that are packed: a part of L3.
 constexpr int64_t kColumns = 1024, kPackedBytes = 8 << 20;
 
 int64_t l2_bytes() {
@@ -26,7 +26,7 @@ int64_t l2_bytes() {
   return bytes;
 }
 
-// Grow-only memory of one thread for packed panels, so that no product allocates after the first.
+// Memory of one thread for packed panels. It only grows, so that no product allocates after the first.
 template <class T> T* packing_buffer(int64_t elements) {
   struct Free {
     void operator()(T* p) const { std::free(p); }
@@ -44,14 +44,14 @@ template <class T> T* packing_buffer(int64_t elements) {
   return buffer.get();
 }
 
-// Of memory whose lines are packed across panels.
+// The number of memory lines that are packed across panels at a time.
 constexpr int64_t kLines = 4;
 
-// What is packed, and how much of C is computed at a time. None of it changes the bits of a result.
+// What is packed, and how much of C is computed at a time. The plan never changes the bits of a result.
 struct Plan {
   bool pack_a, pack_b;
-  int64_t columns;  // of B that are packed at once, to the whole depth
-  int64_t strips;   // of rows whose A and C stay in L2 while panels of B pass by
+  int64_t columns;  // of B that are packed at once, over the whole depth
+  int64_t strips;   // of rows whose A and C stay in L2 while panels of B stream past
 };
 
 template <class T> Plan plan_of(const GemmProduct<T>& product, const GemmPart& part, int64_t depth) {
@@ -59,13 +59,13 @@ template <class T> Plan plan_of(const GemmProduct<T>& product, const GemmPart& p
   const int64_t mr = table.mr, nr = table.nr, size = sizeof(T);
   const int64_t strips = (part.rows + mr - 1) / mr, panels = (part.columns + nr - 1) / nr;
   const GemmView<T>&a = product.a, &b = product.b;
-  // Lines a multiple of this apart share a few sets of the caches.
+  // Lines at a multiple of this distance share a few sets of the caches.
   const auto aliases = [&](int64_t step) { return step * size % 4096 == 0; };
   Plan plan;
   plan.pack_a = product.k > 0 && panels >= 4 && aliases(a.column == 1 ? a.row : a.column);
   plan.pack_b = false;
   if (product.k > 0 && product.packed_b == nullptr) {
-    // Rows read in place are slow when they alias, and when each gives but one line to a panel.
+    // Rows read in place are slow if they alias, or if each gives only one line to a panel.
     plan.pack_b = b.column != 1 || (strips >= 8 && aliases(b.row)) || (strips >= 40 && nr * size <= 64);
   }
   plan.columns = kColumns;
@@ -77,7 +77,7 @@ template <class T> Plan plan_of(const GemmProduct<T>& product, const GemmPart& p
   return plan;
 }
 
-// The strip's A: in place, or packed so that its rows lie close together if `packed` is not null.
+// Sets the strip's A: in place, or (if `packed` is not null) packed so that its rows are close together.
 template <class T>
 void place_left(const GemmView<T>& a, int64_t i, int64_t p, const T* packed, kernels::GemmStrip<T>& strip) {
   strip.a = packed != nullptr ? packed : a.at(i, p);
@@ -88,7 +88,7 @@ void place_left(const GemmView<T>& a, int64_t i, int64_t p, const T* packed, ker
   strip.a_column = a.column == 1 ? 1 : kPanelRows;
 }
 
-// Strips r from first to last, which begin at row(r), packed a panel apart.
+// Packs strips first to last, where strip r begins at row(r), one panel apart.
 template <class T, class Row>
 void pack_left(const GemmView<T>& a, int64_t first, int64_t last, const Row& row, int64_t p, int64_t depth,
                int64_t panel, T* packed) {
@@ -100,7 +100,7 @@ void pack_left(const GemmView<T>& a, int64_t first, int64_t last, const Row& row
     }
     return;
   }
-  // Lines a few at a time through all strips, so that memory is read as it lies.
+  // A few lines at a time through all strips, so that memory is read in order.
   for (int64_t q = 0; q < depth; q += kLines) {
     for (int64_t r = first; r < last; ++r) {
       kernels::kernels<T>().pack_rows(std::min(kLines, depth - q), row(r + 1) - row(r), a.at(row(r), p + q), a.column,
@@ -115,7 +115,7 @@ template <class T>
 void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, int64_t columns, T* out) {
   const auto& table = kernels::kernels<T>();
   const int64_t nr = table.nr;
-  // Rows a few at a time through all panels, so that memory is read as it lies.
+  // A few rows at a time through all panels, so that memory is read in order.
   const int64_t step = b.column == 1 ? kLines : depth;
   for (int64_t q = 0; q < depth; q += step) {
     for (int64_t j = 0; j < columns; j += nr) {
@@ -130,7 +130,7 @@ void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, 
   }
 }
 
-// Few rows times a transposed B, which lies as it is. How many columns of the part were computed.
+// Few rows times a transposed B, read in place. Returns the number of columns of the part that were computed.
 template <class T> int64_t GemmProduct<T>::compute_turned(const GemmPart& part) const {
   const auto& table = kernels::kernels<T>();
   if (packed_b != nullptr || b.column == 1 || part.rows > table.turned_rows) return 0;
@@ -174,7 +174,7 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
   const int64_t right_size = plan.pack_b ? std::min(plan.columns, round_up(part.columns, nr)) * k : 0;
   T* const left = left_size + right_size > 0 ? packing_buffer<T>(left_size + right_size) : nullptr;
   T* const right = plan.pack_b ? left + left_size : nullptr;
-  // Strips of equal height, give or take one: a small rest would leave registers idle.
+  // Strips of equal height, up to one row: a small remainder would leave registers idle.
   const int64_t height = part.rows / strips, higher = part.rows % strips;
   const auto row = [&](int64_t r) { return part.row + height * r + std::min(r, higher); };
   kernels::GemmStrip<T> s;
@@ -186,7 +186,7 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
     }
     for (int64_t first = 0; first < strips; first += plan.strips) {
       const int64_t after = std::min(strips, first + plan.strips);
-      // One pass even when k is 0: C = 0 (+ bias).
+      // One pass even if k is 0: C = 0 (+ bias).
       for (int64_t p = 0; p < std::max<int64_t>(k, 1); p += block) {
         s.k = std::min(block, k - p);
         s.accumulate = accumulate || p > 0;
@@ -224,7 +224,7 @@ void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
   const int64_t threads = m * n * k > kParallelWork ? num_threads() : 1;
   if (threads == 1) return body({0, m, 0, n});
   const int64_t strips = (m + mr - 1) / mr, panels = (n + nr - 1) / nr;
-  // As many parts as threads, cut along the larger side first: that repeats the least packing.
+  // As many parts as threads, cut along the larger side first: this repeats the least packing.
   int64_t across = 1, down = 1;
   if (m >= n) {
     down = std::min(threads, strips);

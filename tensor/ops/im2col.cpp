@@ -8,7 +8,7 @@
 namespace qing {
 namespace {
 
-// Elements of columns that are worth a thread.
+// The number of elements of columns that is worth a thread.
 constexpr int64_t kGrain = 1 << 15;
 
 // Calls body(channel, row of columns, i, j) for every element of the windows.

@@ -12,10 +12,10 @@ namespace qing {
 namespace {
 
 constexpr int64_t kGrain = 16384;  // elements a thread takes at a time
-constexpr int64_t kColumns = 64;   // adjacent elements that one thread owns where rows are added up
-constexpr int64_t kTogether = 32;  // lanes walked together, so that a cache line of neighbours is used whole
+constexpr int64_t kColumns = 64;   // adjacent elements owned by one thread when rows are added
+constexpr int64_t kTogether = 32;  // lanes walked together, so that each cache line is used whole
 
-// a + b in the type's own arithmetic: integers wrap around, bool is "or".
+// a + b in the type's own arithmetic: integers wrap, bool is "or".
 template <class T> T sum_of_two(T a, T b) {
   if constexpr (is_short_float<T>) {
     return convert<T>(to_float(a) + to_float(b));
@@ -54,8 +54,8 @@ Shape with_size(Shape shape, int64_t dim, int64_t size) {
   return shape;
 }
 
-// Calls visit(position in index, position in x without `dim`) for the elements of `index`; those that differ along
-// `dim` alone on one thread, in order.
+// Calls visit(position in index, position in x without `dim`) for the elements of `index`. Elements that differ only
+// along `dim` are visited by one thread, in order.
 template <class Visit> void for_each_index(const Tensor& index, const Layout& x, int64_t dim, Visit visit) {
   Layout shared = x;
   for (int64_t d = 0; d < index.dim(); ++d) shared.sizes[d] = index.size(d);

@@ -11,7 +11,7 @@
 namespace qing {
 namespace {
 
-// The smallest integer over −1 is the one quotient that does not fit: it wraps to itself.
+// The smallest integer divided by −1 is the only quotient that overflows: it wraps to itself.
 template <class T> T floor_quotient(T a, T b, const char* name) {
   if (b == 0) throw ValueError(std::string(name) + ": division by zero");
   if constexpr (std::is_signed_v<T>) {

@@ -7,7 +7,7 @@
 namespace qing {
 namespace {
 
-// The same elements in the same order, with neighbours that lie densely in each other joined and sizes of 1 dropped.
+// The same elements in the same order: dimensions that are dense in each other are joined, sizes of 1 dropped.
 Layout coalesced(const Layout& layout, const std::vector<int64_t>& dims) {
   Layout result;
   for (const int64_t d : dims) {

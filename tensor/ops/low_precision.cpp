@@ -14,7 +14,7 @@
 namespace qing {
 namespace {
 
-// Rows of A that are rounded at a time, so that the memory for them is bounded and stays in L2.
+// Rows of A that are rounded at a time, so that their memory is bounded and stays in L2.
 constexpr int64_t kRoundedRows = 112;
 
 int64_t words_of(int64_t k, int64_t per_word) { return (k + per_word - 1) / per_word; }
@@ -25,7 +25,7 @@ int64_t checked(int64_t k, int64_t n, int64_t most, const char* what) {
                    std::to_string(most) + " rows");
 }
 
-// Packs column by column: round(values, bytes, j) writes a column's k elements, which fill `groups` words.
+// Packs column by column: round(values, bytes, j) writes the k elements of column j, which fill `groups` words.
 template <class Round>
 Tensor pack_words(Trans trans, int64_t k, int64_t n, int64_t groups, const float* b, int64_t ldb, const Round& round) {
   const int64_t nr = kernels::low_precision().nr, panels = (n + nr - 1) / nr;
@@ -44,7 +44,7 @@ Tensor pack_words(Trans trans, int64_t k, int64_t n, int64_t groups, const float
   return packed;
 }
 
-// round(row, words, r) rounds row i of A, the r-th of those in memory.
+// round(row, words, r) rounds row i of A; r counts the rows in memory.
 template <class Round>
 void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip strip,
               void (*kernel)(const kernels::LowStrip&), const Round& round) {

@@ -10,9 +10,9 @@
 namespace qing {
 namespace {
 
-// A product with more multiplications than this is spread over threads by itself.
+// A product with more multiplications than this uses all threads itself.
 constexpr int64_t kLargeProduct = 1 << 22;
-// Smaller ones are handed to a thread in runs of about this many multiplications.
+// Smaller products are given to threads in runs of about this many multiplications.
 constexpr int64_t kWorkGrain = 1 << 17;
 
 // Rows and columns of the last two dimensions, with strides.
@@ -25,7 +25,7 @@ struct Matrix {
     columns = x.shape()[rank - 1];
     row_stride = x.strides()[rank - 2];
     column_stride = x.strides()[rank - 1];
-    // The stride of a dimension of one element says nothing.
+    // The stride of a dimension of size 1 has no meaning.
     if (columns == 1) column_stride = 1;
     if (rows == 1 && column_stride != 1) row_stride = 1;
   }
@@ -34,26 +34,26 @@ struct Matrix {
   int64_t leading() const { return column_stride == 1 ? row_stride : column_stride; }
 };
 
-// One leading dimension: its size, and how far apart its matrices lie; 0 where a tensor has it not.
+// One leading dimension: its size and the distance between its matrices; 0 where a tensor lacks it.
 struct Batch {
   int64_t size, a, b, y;
 };
 
 struct Plan {
   Matrix a, b, y;
-  std::vector<Batch> outputs;  // a product each
-  std::vector<Batch> sums;     // products that go to the same place
+  std::vector<Batch> outputs;  // one product each
+  std::vector<Batch> sums;     // products that are added to one result
 
   Plan(const Tensor& left, const Tensor& right, const Tensor& result) : a(left), b(right), y(result) {
     for (int64_t d = std::max(left.dim(), right.dim()) - 3; d >= 0; --d) add(left, right, result, d);
     for (const Batch& sum : sums) {
-      if (sum.size == 0) a.columns = b.rows = 0;  // a sum of nothing
+      if (sum.size == 0) a.columns = b.rows = 0;  // an empty sum
     }
     if (a.columns == 0) sums.clear();
   }
 
  private:
-  // Dimension d of the operand with more of them; from the last to the first.
+  // Adds dimension d, counted in the operand with more dimensions. Call from the last to the first.
   void add(const Tensor& left, const Tensor& right, const Tensor& result, int64_t d) {
     const int64_t from_back = std::max(left.dim(), right.dim()) - d;
     const auto size_of = [&](const Tensor& x) { return from_back > x.dim() ? 1 : x.size(-from_back); };
@@ -68,7 +68,7 @@ struct Plan {
     }
   }
 
-  // Matrices of a that lie one below the other and share b are one tall matrix.
+  // Stacked matrices of a that share one b are a single tall matrix.
   bool fold_into_rows(const Batch& batch) {
     if (batch.b != 0 || batch.size == 0 || a.rows == 0) return false;
     const bool single = a.rows == 1 && a.column_stride == 1;
@@ -79,7 +79,7 @@ struct Plan {
     return true;
   }
 
-  // A sum of products of blocks of columns with blocks of rows is one deep product.
+  // A sum of products of column blocks and row blocks is one deep product.
   bool fold_into_depth(const Batch& batch) {
     const int64_t depth = a.columns;
     if (depth == 0 || batch.a != depth * a.column_stride || batch.b != depth * b.row_stride) return false;
@@ -97,7 +97,7 @@ int64_t count(const std::vector<Batch>& batches) {
 struct Offsets {
   int64_t a = 0, b = 0, y = 0;
 
-  // Element `index` of the dimensions, of which the first runs fastest.
+  // Moves to element `index` of the dimensions; the first one runs fastest.
   void advance(const std::vector<Batch>& batches, int64_t index) {
     for (const Batch& batch : batches) {
       const int64_t i = index % batch.size;

@@ -1,4 +1,4 @@
-// Reductions along any dimensions, written on dense chunks of lanes.
+// Reductions along any dimensions, written for dense chunks of lanes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,10 +15,10 @@
 namespace qing {
 namespace {
 
-struct FlushedAsFound {};  // leaves the flushing of denormals as the thread has it
+struct FlushedAsFound {};  // keeps the thread's setting for flushing denormals
 
-// Σ term(lane, element) of every lane, in double. With KeepDenormals as Denormals the term sees and gives denormal
-// numbers: the C library's functions are wrong where the processor takes denormals for zero.
+// Σ term(lane, element) for every lane, in double. With KeepDenormals as Denormals, denormal numbers are kept: the C
+// library's functions are wrong where the processor flushes denormals to zero.
 template <class T, class Denormals = FlushedAsFound, class Term>
 std::vector<double> sums_of(const Tensor& x, const std::vector<int64_t>& dims, Term term) {
   std::vector<double> sums(static_cast<size_t>(numel_of(kept_shape(x.shape(), dims))));
@@ -32,7 +32,7 @@ std::vector<double> sums_of(const Tensor& x, const std::vector<int64_t>& dims, T
   return sums;
 }
 
-// The lanes' sums themselves. Lanes that lie side by side are read row by row.
+// The sums of the lanes. Lanes that are side by side are read row by row.
 template <class T> std::vector<double> lane_sums(const Tensor& x, const std::vector<int64_t>& dims) {
   const Lanes lanes(x.layout(), dims, LaneOrder::storage);
   if (lanes.columns() && lanes.count() >= 2) {
@@ -52,8 +52,8 @@ Tensor finished(const Tensor& x, const std::vector<int64_t>& dims, const std::ve
 
 double as_is(size_t, double sum) { return sum; }
 
-// The lanes' means. Those of f64 are corrected by the mean of the deviations from them, since a sum of equal numbers
-// need not be their multiple; a sum of f32 in double needs no correction.
+// The means of the lanes. For f64 they are corrected by the mean of the deviations, since a sum of equal numbers may
+// differ from their multiple. A sum of f32 in double needs no correction.
 template <class T> std::vector<double> lane_means(const Tensor& x, const std::vector<int64_t>& dims) {
   const auto count = static_cast<double>(count_over(x, dims));
   std::vector<double> means = lane_sums<T>(x, dims);
@@ -67,7 +67,7 @@ template <class T> std::vector<double> lane_means(const Tensor& x, const std::ve
   return means;
 }
 
-// Integers wrap around: two's complement, without the undefined behaviour of signed overflow.
+// Integers wrap in two's complement, without the undefined behaviour of signed overflow.
 template <class Step>
 Tensor fold_integers(const Tensor& x, const std::vector<int64_t>& dims, const char* op, uint64_t start, Step step) {
   Tensor y = Tensor::empty(kept_shape(x.shape(), dims), DType::i64);
@@ -114,7 +114,7 @@ template <class T> Tensor largest_magnitude(const Tensor& x, bool largest, const
   return y;
 }
 
-// Σ |scaled(lane, x)|^p of every lane. Powers other than 2 always see denormal numbers.
+// Σ |scaled(lane, x)|^p for every lane. Powers other than 2 always keep denormal numbers.
 template <class T, class Denormals, class Scaled>
 std::vector<double> power_sums(const Tensor& x, double p, const std::vector<int64_t>& dims, Scaled scaled) {
   if (p == 2) {
@@ -127,12 +127,12 @@ std::vector<double> power_sums(const Tensor& x, double p, const std::vector<int6
       x, dims, [scaled, p](int64_t lane, double v) { return std::pow(std::abs(scaled(lane, v)), p); });
 }
 
-// Whether a sum of powers lost nothing to the largest and smallest doubles. Smaller sums may lack terms that count.
+// Whether no term of a sum of powers was lost to the limits of double. A smaller sum may lack terms that matter.
 bool is_in_range(double sum) { return sum >= 0x1p-900 && sum <= std::numeric_limits<double>::max(); }
 
 double root_of(double sum, double p) { return p == 2 ? std::sqrt(sum) : std::pow(sum, 1 / p); }
 
-// Lanes whose sums left the range are summed again, in units of their largest |x|, or the smallest for p < 0.
+// Lanes whose sums left the range are summed again, in units of their largest |x| (smallest for p < 0).
 template <class T> Tensor norm_of(const Tensor& x, double p, const std::vector<int64_t>& dims) {
   if (p == 0) {
     return finished<T>(x, dims, sums_of<T>(x, dims, [](int64_t, double v) { return v != 0 ? 1.0 : 0.0; }), as_is);
@@ -236,7 +236,7 @@ Tensor logsumexp_over(const Tensor& x, const std::vector<int64_t>& dims, const c
     Tensor y = extreme_over(x, dims, true, op);
     std::vector<double> shift(static_cast<size_t>(y.numel()));
     T* out = y.data<T>();
-    // An infinite largest element is the answer; shifting by it would give ∞ − ∞.
+    // If the largest element is infinite, it is the result; shifting by it would give ∞ − ∞.
     for (size_t lane = 0; lane < shift.size(); ++lane) shift[lane] = std::isinf(out[lane]) ? 0 : out[lane];
     const std::vector<double> sums =
         sums_of<T, KeepDenormals>(x, dims, [&shift](int64_t lane, double v) { return std::exp(v - shift[lane]); });

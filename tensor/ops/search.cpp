@@ -17,7 +17,7 @@
 namespace qing {
 namespace {
 
-// A dtype that orders as x's does and has a C++ type: f32 for the short floats, u8 for bool.
+// A dtype with the order of x's and a C++ type: f32 for short floats, u8 for bool.
 Tensor ordered(const Tensor& x) {
   switch (x.dtype()) {
     case DType::f16:
@@ -27,7 +27,7 @@ Tensor ordered(const Tensor& x) {
   }
 }
 
-// The position of what is taken before all others; the first of equals.
+// The position of the most extreme element; the first of equal ones.
 Tensor arg(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim, bool largest, const char* op) {
   const Lanes lanes(x.layout(), dims);
   if (lanes.length() == 0) {
@@ -58,7 +58,7 @@ Tensor as_ids(const Tensor& x, const char* op) {
   return x.to(DType::i64).contiguous();
 }
 
-// One more than the greatest id, or `least`. ValueError if an id is negative or so large that it counts nothing.
+// One more than the largest id, at least `least`. ValueError if an id is negative or too large to count.
 int64_t bins_for(std::span<const int64_t> ids, int64_t least, const char* op) {
   constexpr int64_t kMost = int64_t{1} << 32;
   for (const int64_t id : ids) {

@@ -57,7 +57,7 @@ auto ascending() {
   return [](const auto& a, const auto& b) { return comes_first(a, b, false); };
 }
 
-// The lane as entries, arranged by arrange(first, last), of which the first `count` from `skip` on are the result.
+// Turns a lane into entries, which arrange(first, last) puts in order. The result is `count` entries from `skip` on.
 template <class T, class Arrange>
 void arrange_lane(int64_t n, const T* lane, int64_t skip, int64_t count, T* values, int64_t* indices,
                   std::vector<Entry<T>>& entries, Arrange arrange) {
