@@ -21,9 +21,10 @@ std::string refusal(const TrainOptions& options) {
 }
 
 TEST(TrainOptionTable, HasEveryMember) {
+  const TrainOptions options;
   size_t bytes = sizeof(TrainOptions::extra_groups);  // follows from --extra and is no option of its own
   for (const TrainOption& row : train_option_table()) {
-    std::visit([&](auto member) { bytes += sizeof(TrainOptions{}.*member); }, row.member);
+    std::visit([&](auto member) { bytes += sizeof(options.*member); }, row.member);
   }
   EXPECT_LE(bytes, sizeof(TrainOptions)) << "a member has two rows";
   EXPECT_LT(sizeof(TrainOptions) - bytes, alignof(TrainOptions)) << "a member has no row";
@@ -45,6 +46,7 @@ TEST(TrainOptionTable, NamesAreUniqueAndHelpIsWritten) {
 TEST(TrainOptionTable, DefaultsAreInRange) { EXPECT_EQ(refusal({}), ""); }
 
 TEST(TrainOptionTable, EveryRangeIsChecked) {
+  const TrainOptions defaults;
   for (const TrainOption& row : train_option_table()) {
     const auto expect_refused = [&](auto member, auto value) {
       TrainOptions options;
@@ -59,7 +61,7 @@ TEST(TrainOptionTable, EveryRangeIsChecked) {
       EXPECT_EQ(refusal(options), "");
     };
     const auto check = [&](auto member) {
-      using T = std::decay_t<decltype(TrainOptions{}.*member)>;
+      using T = std::decay_t<decltype(defaults.*member)>;
       const OptionRange& range = row.range;
       if constexpr (std::is_same_v<T, int64_t>) {
         const auto low = static_cast<int64_t>(range.low), high = static_cast<int64_t>(range.high);
