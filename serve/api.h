@@ -19,18 +19,17 @@
 
 namespace qing::serve {
 
-/// Answers the protocols of serve/protocols/. Routes of a scope other than kOpen ask for a key when there are keys.
+/// Answers the protocols of serve/protocols/. With keys, every route whose scope is not kOpen requires one.
 class Api : public HttpHandler {
  public:
-  /// `batcher` must outlive the Api. Without `keys` (null) every request is let in. ValueError on a site option that
-  /// cannot be.
+  /// `batcher` must outlive the Api. Null `keys` allows every request. ValueError for an invalid site option.
   Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
       const SiteOptions& site = {});
 
   Routed route(const HttpHead& head) override;
   HttpFields fields(std::string_view origin) const override { return cors_.fields(origin); }
   void answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) override;
-  /// From now on /health/ready is 503.
+  /// Makes /health/ready answer 503.
   void begin_drain() { service_.begin_drain(); }
   void stop_changes() { service_.stop_changes(); }
   void rescan() { service_.rescan(); }
@@ -47,7 +46,7 @@ class Api : public HttpHandler {
   const std::unique_ptr<Gatekeeper> keys_;
   Service service_;
   Router router_;
-  const std::string openapi_;  // made of the router's table
+  const std::string openapi_;  // made from the routes of router_
 };
 
 }  // namespace qing::serve

@@ -1,4 +1,4 @@
-// A client of the service for C++ programs: blocking, with retries and time-outs. Speaks the native protocol.
+// A blocking C++ client of the service, with retries and time-outs. It uses the native protocol.
 #pragma once
 
 #include <chrono>
@@ -16,21 +16,22 @@ struct ClientOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
   std::string api_key = {};  ///< empty: none is sent
-  /// Of one request, connecting included; what the system takes to look `host` up, when it is a name, comes on top.
+  /// Time limit of one request, including the connection but not the DNS lookup of `host`.
   std::chrono::milliseconds timeout{30'000};
-  int max_retries = 3;          ///< after a 429, a 503 or a failed connection, but no time-out
-  std::size_t batch_size = 64;  ///< texts of one request
+  int max_retries = 3;          ///< after a 429, a 503 or a failed connection; never after a time-out
+  std::size_t batch_size = 64;  ///< texts per request
 };
 
 struct Emotion {
   std::string label;
   float score = 0;
-  std::map<std::string, float> scores;  ///< of every label
-  bool truncated = false;               ///< the text was longer than the model reads
-  bool blank = false;                   ///< the text gave no token: the scores are those of an empty text
+  std::map<std::string, float> scores;  ///< by label, for every label
+  bool truncated = false;               ///< the text exceeded the maximum length of the model
+  bool blank = false;                   ///< the text has no tokens: the scores are those of an empty text
 };
 
-/// The service refused: its status, its code such as "unknown_model", and its message as what().
+/// The service refused a request. Holds the HTTP status and the error code, such as "unknown_model"; what() is its
+/// message.
 class ServiceError : public Error {
  public:
   ServiceError(int status, std::string code, const std::string& message)
@@ -43,15 +44,15 @@ class ServiceError : public Error {
   std::string code_;
 };
 
-/// Holds no connection between calls, and may be used from many threads.
+/// Thread-safe. Keeps no connection open between calls.
 class Client {
  public:
-  /// ValueError on options that cannot work: an API key with a line break, a batch of none.
+  /// ValueError for invalid options, such as an API key with a line break or a batch size of 0.
   explicit Client(ClientOptions options = {});
 
-  /// The emotion of each text, in order; long lists go out in batches. Waits as Retry-After asks for, in seconds or by
-  /// a date, before it tries again, and does not try again when that is above a minute. ServiceError when the service
-  /// refuses, IoError when it cannot be reached or answers something else, or not in time.
+  /// The emotion of each text, in order. Long lists are sent in batches. Before a retry it waits for the time in
+  /// Retry-After (seconds or a date); a wait above one minute is not retried. ServiceError when the service refuses;
+  /// IoError when it cannot be reached, times out or sends an invalid response.
   std::vector<Emotion> predict(const std::string& model, std::span<const std::string> texts) const;
 
  private:

@@ -1,4 +1,4 @@
-// The sentiment service, to embed or to run: HTTP in front, compute workers behind, models from a Registry.
+// The sentiment service, to embed or to run. It answers HTTP with the models of a Registry, on compute workers.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +15,16 @@ namespace qing::serve {
 struct ServerOptions {
   std::string address = "127.0.0.1";  ///< an IPv4 or IPv6 address, or "localhost"
   std::uint16_t port = 8080;          ///< 0: any free port, see Server::port()
-  std::filesystem::path keys_file;    ///< a KeyStore, or one API key a line; empty: no keys, which only loopback may do
+  std::filesystem::path keys_file;    ///< a KeyStore, or one API key per line; empty: no keys, loopback only
   bool allow_no_keys = false;         ///< serve without keys on an address other machines can reach
   std::filesystem::path certificate;  ///< PEM chain, with tls_key: TLS instead of plain HTTP
   std::filesystem::path tls_key;      ///< PEM private key
-  SiteOptions site;                   ///< pages of other sites, a prefix of all paths
-  bool log_requests = true;           ///< one JSON line a request on stderr, without text or keys
+  SiteOptions site;                   ///< CORS and the prefix of all paths
+  bool log_requests = true;           ///< one JSON line per request on stderr, without texts or keys
   Limits limits;
 };
 
-/// One service. start() and stop() belong to one thread; the rest may be called from any.
+/// One service. Call start() and stop() from the same thread; all other functions are safe from any thread.
 class Server {
  public:
   /// ValueError: the address is invalid, other machines can reach it but no keys are set, or a site option is invalid.
@@ -40,12 +40,13 @@ class Server {
   void start();
   /// The port listened on; 0 before start().
   std::uint16_t port() const;
-  /// Drains: accepts no more connections, /health/ready is 503, requests in flight are answered, then returns.
-  /// After Limits::drain_time what is left is cut off. Does nothing the second time. Not for signal handlers.
+  /// Drains: refuses new connections, answers /health/ready with 503, finishes the requests in flight, then returns.
+  /// Connections that remain after Limits::drain_time are closed. A second call does nothing. Not safe in a signal
+  /// handler.
   void stop();
-  /// Reads certificate and key again; connections go on. When the new ones are no good the old ones stay.
+  /// Reads the certificate and its key again. Open connections continue. Invalid files leave the old pair in use.
   void reload_certificate();
-  /// Loads models and versions that have come into the registry's folder, on a thread of its own.
+  /// Loads models and versions that were added to the registry's folder, on a separate thread.
   void rescan();
   /// Returns once stop() has finished.
   void wait();

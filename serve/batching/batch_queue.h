@@ -1,5 +1,5 @@
-// Requests that wait for the compute workers: bounded, and fair between models and between keys. A plain data
-// structure; the Batcher locks around it.
+// The queue of requests for the compute workers: bounded, and fair between models and between keys. It has no lock of
+// its own; the Batcher locks around it.
 #pragma once
 
 #include <atomic>
@@ -22,39 +22,38 @@ namespace qing::serve {
 
 using BatchClock = std::chrono::steady_clock;
 
-/// What became of a request's texts: predictions in order, or the reason why not.
+/// The outcome of a request: predictions in order, or the reason why there are none.
 struct BatchResult {
   enum class Status {
     kDone,
-    kExpired,    ///< not begun by the deadline
+    kExpired,    ///< not started by the deadline
     kStopped,    ///< the batcher stopped
     kFailed,     ///< see error
-    kRefused,    ///< pushed out by keys that had queued less: as good as never admitted
-    kCancelled,  ///< nobody waits for the result
+    kRefused,    ///< evicted in favour of keys that had queued less
+    kCancelled,  ///< the caller no longer waits for the result
   };
   Status status = Status::kDone;
-  /// One a text when kDone. When kFailed or kCancelled what was computed all the same, others being of 0 tokens.
+  /// One per text when kDone. When kFailed or kCancelled, texts that were not computed have predictions of 0 tokens.
   std::vector<nn::Prediction> predictions;
   std::exception_ptr error;  ///< set when kFailed
 };
 
-/// Set by whoever waits for a result when it does not any more.
+/// Set by the caller when it no longer waits for the result.
 using CancelToken = std::shared_ptr<const std::atomic<bool>>;
 
 struct BatchRequest {
-  std::shared_ptr<const nn::TextClassifier> classifier;  ///< not null; requests of one are computed together
+  std::shared_ptr<const nn::TextClassifier> classifier;  ///< not null; requests of one classifier are batched
   std::vector<std::string> texts;
   BatchClock::time_point deadline = BatchClock::time_point::max();
   std::string key;  ///< keys are served in turn; empty: the anonymous one
-  /// The model's queue may hold so much, if that is less than what the Batcher allows any; those of the last request
-  /// count.
+  /// Bounds of the model's queue, if lower than those of the Batcher. The values of the latest request apply.
   std::size_t queue_texts = ModelLimits::kNone, queue_tokens = ModelLimits::kNone;
   CancelToken cancelled;                        ///< may be null
   std::shared_ptr<ModelStatistics> statistics;  ///< may be null
-  bool background = false;                      ///< computed when no other request waits
-  /// Called for each text in place of predicting it, by its index and on any worker; a throw makes the result kFailed.
+  bool background = false;                      ///< computed only when no other request waits
+  /// Called with the index of each text instead of predicting it, on any worker. An exception makes the result kFailed.
   std::function<nn::Prediction(std::size_t text)> work;
-  std::size_t work_cost = 1;  ///< of a text, in predictions of it
+  std::size_t work_cost = 1;  ///< cost per text, as a multiple of its prediction
 };
 
 struct BatchJob {
@@ -63,8 +62,8 @@ struct BatchJob {
   BatchClock::time_point queued;
   std::size_t taken = 0;                    // texts handed to a worker
   std::atomic<std::size_t> unfinished = 0;  // texts without a result
-  std::vector<nn::Prediction> predictions;  // one a text
-  std::atomic<bool> expired = false;        // before its first text was begun
+  std::vector<nn::Prediction> predictions;  // one per text
+  std::atomic<bool> expired = false;        // before its first text was started
   std::atomic<bool> failed = false;
   std::exception_ptr error;  // of the first failure
 
@@ -79,17 +78,16 @@ struct BatchSlice {
   std::size_t end;
 };
 
-/// Models share the compute time, and within a model the keys share the tokens: whoever has been served least is next
-/// (start-time fair queueing, Goyal et al. 1996). A model's queue is bounded by texts and by estimated tokens; when it
-/// is full the newest requests of the key that has queued most make room for a key that has queued less.
+/// Not thread-safe. Models share the compute time, and the keys of a model share its tokens: the least served is next
+/// (start-time fair queueing, Goyal et al. 1996). A model's queue is bounded by texts and by estimated tokens. When it
+/// is full, the newest requests of the key that has queued most are evicted for a key that has queued less.
 class BatchQueue {
  public:
   using Lane = std::pair<bool, const nn::TextClassifier*>;  ///< {background, model}
 
   BatchQueue(std::size_t texts, std::size_t tokens) : most_texts_(texts), most_tokens_(tokens) {}
 
-  /// What texts [begin, end) of a request cost, in the tokens that they may be expected to become: enough to bound and
-  /// to share by.
+  /// Estimated tokens of texts [begin, end) of a request. The estimate is only used for bounds and fairness.
   static std::size_t tokens_of(const BatchRequest& request, std::size_t begin, std::size_t end);
 
   struct Pushed {
@@ -97,18 +95,19 @@ class BatchQueue {
     std::vector<JobPointer> pushed_out;
   };
   Pushed push(const JobPointer& job);
-  /// Whether push() would admit the smallest of requests with this key.
+  /// Whether push() would admit the smallest possible request of this key.
   bool would_admit(const Lane& lane, const std::string& key) const;
   bool empty() const { return queued_ == 0; }
-  std::size_t tokens() const { return tokens_; }  ///< estimated, of all that waits
+  std::size_t tokens() const { return tokens_; }  ///< estimated, of all waiting requests
   /// The lane to serve next; the queue must not be empty.
   Lane next() const;
-  /// About `tokens` of the least served key of a lane, but one text at least; nothing when the lane is empty. Texts of
-  /// other work come one at a time, alone, and only with `work`; the key's next request goes before the next of them.
+  /// Takes about `tokens` tokens of the least served key of a lane, at least one text; nothing from an empty lane.
+  /// Texts of requests with BatchRequest::work are taken one at a time, alone, and only if `work` is set; the next
+  /// request of the key precedes the next such text.
   std::vector<BatchSlice> take(const Lane& lane, std::size_t tokens, bool work);
-  /// Compute time that a lane has used.
+  /// Adds compute time used by a lane.
   void charge(const Lane& lane, double seconds);
-  /// Removes what is past its deadline or cancelled, and not begun.
+  /// Removes requests that are expired or cancelled and not started.
   std::vector<JobPointer> remove_dead(BatchClock::time_point now);
   std::vector<JobPointer> remove_all();
 
@@ -121,8 +120,8 @@ class BatchQueue {
   };
   struct Requests {
     std::map<std::string, Flow> flows;
-    std::multimap<double, Flow*> order;  // of those with jobs, by served
-    double floor = 0;                    // what the flow served last had been served before
+    std::multimap<double, Flow*> order;  // flows with jobs, by served
+    double floor = 0;                    // `served` of the last served flow, before that service
     double served = 0;                   // seconds
     std::size_t texts = 0, tokens = 0;
     std::size_t most_texts = 0, most_tokens = 0;

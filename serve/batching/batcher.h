@@ -1,4 +1,4 @@
-// Dynamic batching: requests for a model are computed together, in batches bounded by tokens.
+// Dynamic batching: requests for one model are computed together, in batches bounded by tokens.
 #pragma once
 
 #include <condition_variable>
@@ -16,12 +16,12 @@
 
 namespace qing::serve {
 
-/// How many workers a Batcher with these limits has.
+/// The number of workers of a Batcher with these limits.
 std::size_t compute_workers(const Limits& limits);
 
-/// Compute workers behind a bounded, fair queue. A worker never waits for a batch to fill: it takes what is queued, so
-/// a lone request is computed at once and a busy server computes full batches; what waits is divided among the workers,
-/// so that a large request has all of them. Sequences are ragged: nothing is padded.
+/// Compute workers behind a bounded, fair queue. Thread-safe. A worker never waits for a batch to fill: a single
+/// request is computed at once, and a busy server computes full batches. Waiting texts are divided among the workers,
+/// so a large request uses all of them. Sequences are ragged, without padding.
 class Batcher {
  public:
   using Clock = BatchClock;
@@ -34,20 +34,20 @@ class Batcher {
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
 
-  /// Queues a request; `done` is called once, on any thread, and must neither throw nor call the Batcher. False, and no
-  /// call, when the queue has no room or the batcher has stopped. What is not begun by its deadline gives kExpired;
-  /// what is cancelled gives kCancelled, and of its texts those that were not begun are not computed.
+  /// Queues a request. `done` is called once, on any thread; it must neither throw nor call the Batcher. Returns false
+  /// and never calls `done` when the queue is full or the batcher has stopped. A request that is not started by its
+  /// deadline gives kExpired. A cancelled request gives kCancelled, and its remaining texts are not computed.
   bool submit(BatchRequest request, Done done);
   /// The same for texts alone.
   bool submit(std::shared_ptr<const nn::TextClassifier> classifier, std::vector<std::string> texts,
               Clock::time_point deadline, Done done);
-  /// False when the queue would refuse even one short text, so that a caller may spare itself the reading of more.
+  /// False when the queue would refuse even one short text. A caller can then skip reading the request.
   bool would_admit(const std::shared_ptr<const nn::TextClassifier>& classifier, const std::string& key);
-  /// Finishes the batches in hand, answers kStopped to what is queued, and joins the workers.
+  /// Finishes the running batches, answers queued requests with kStopped, and joins the workers.
   void stop();
 
  private:
-  // Texts of one model that are computed together.
+  // Texts of one model, computed together.
   struct Batch {
     struct Text {
       JobPointer job;
@@ -55,10 +55,10 @@ class Batcher {
     };
     BatchQueue::Lane lane;
     std::vector<Text> texts;
-    std::vector<nn::EncodedText> encodings;  // one a text
+    std::vector<nn::EncodedText> encodings;  // one per text
     std::size_t tokens = 0, most_tokens = 0;
-    Text work{nullptr, 0};   // instead of texts, unless null
-    std::vector<Text> rest;  // taken from the queue, but without room: the next batch begins with these
+    Text work{nullptr, 0};   // if not null, computed instead of texts
+    std::vector<Text> rest;  // taken from the queue but did not fit: the next batch starts with these
     std::vector<nn::EncodedText> rest_encodings;
     bool empty() const { return texts.empty() && !work.job; }
   };

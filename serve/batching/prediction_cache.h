@@ -1,4 +1,4 @@
-// Predictions of texts seen before.
+// A cache of predictions.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,11 @@
 
 namespace qing::serve {
 
-/// Bounded in bytes; what was asked for longest ago goes first. A prediction depends on the model and the text alone,
-/// so that an answer from here equals a computed one to the bit. Texts stay in memory while they are here. Thread-safe.
+/// Thread-safe. An LRU cache bounded in bytes. A prediction depends only on the model and the text, so a cached one is
+/// bit-identical to a computed one. The cache keeps the texts in memory.
 class PredictionCache {
  public:
-  /// Without `bytes` nothing is kept.
+  /// 0 bytes disables the cache.
   explicit PredictionCache(std::size_t bytes) : most_bytes_(bytes) {}
 
   std::optional<nn::Prediction> find(const std::shared_ptr<const nn::TextClassifier>& model, std::string_view text);
@@ -28,7 +28,7 @@ class PredictionCache {
 
  private:
   struct Entry {
-    // Not the bare address, which another model may have after this one is gone.
+    // Not a raw pointer: a later model may have the same address.
     std::weak_ptr<const nn::TextClassifier> model;
     std::string text;
     nn::Prediction prediction;
@@ -39,7 +39,7 @@ class PredictionCache {
 
   const std::size_t most_bytes_;
   std::mutex mutex_;
-  Entries entries_;                                                 // used last first
+  Entries entries_;                                                 // most recently used first
   std::unordered_multimap<std::size_t, Entries::iterator> places_;  // by hash of model and text
   std::size_t bytes_ = 0;
 

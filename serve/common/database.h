@@ -32,7 +32,7 @@ class Database {
   /// Makes `other` what this database is at one moment, in one transaction of each (SQLite's online backup): other
   /// connections of either may go on reading and writing. What is locked is waited for.
   void copy_to(Database& other);
-  /// The one number that `sql` gives.
+  /// The single number that `sql` returns.
   std::int64_t number(std::string_view sql);
   const std::filesystem::path& file() const { return file_; }
   [[noreturn]] void fail() const;
@@ -73,7 +73,7 @@ class Statement {
   std::unique_ptr<sqlite3_stmt, Finalize> handle_;
 };
 
-/// Holds the right to write from its beginning; undone unless committed.
+/// A transaction that holds the write lock from its start; rolled back unless committed.
 class Transaction {
  public:
   explicit Transaction(Database& database) : database_(database) { database_.run("BEGIN IMMEDIATE"); }

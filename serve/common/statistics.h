@@ -28,7 +28,7 @@ class Histogram {
 
   struct Reading {
     std::vector<double> bounds;
-    std::vector<std::uint64_t> counts;  ///< one a bound, not cumulative, and one for what is above
+    std::vector<std::uint64_t> counts;  ///< one per bound, not cumulative, then one for higher values
     std::uint64_t count = 0;
     double sum = 0;
   };
@@ -48,8 +48,8 @@ std::span<const double> size_buckets();
 /// One model's requests on their way through the batcher, all its versions together.
 struct ModelStatistics {
   Counter requests = 0;   ///< admitted to the queue
-  Counter refused = 0;    ///< not admitted, or pushed out, for want of room
-  Counter expired = 0;    ///< not begun by their deadline
+  Counter refused = 0;    ///< refused or evicted because the queue was full
+  Counter expired = 0;    ///< not started by their deadline
   Counter cancelled = 0;  ///< dropped because the client had left, or had got its 504
   Counter failed = 0;     ///< the model threw
   Counter texts = 0;      ///< computed

@@ -1,4 +1,4 @@
-// A service below a prefix of a site's paths, such as /qing.
+// The path prefix of the service on a site, such as /qing.
 #pragma once
 
 #include <optional>
@@ -11,17 +11,18 @@ namespace qing::serve {
 
 class BasePath {
  public:
-  /// `prefix`: empty, or segments such as /tools/qing of letters, digits and "-._~"; a slash at the end says the same.
-  /// ValueError on anything else. `trust_forwarded`: the proxy in front says in X-Forwarded-Prefix what it has taken
-  /// off the front of the client's path.
+  /// `prefix`: empty, or segments such as /tools/qing of letters, digits and "-._~"; a trailing slash is ignored.
+  /// ValueError for anything else. `trust_forwarded`: X-Forwarded-Prefix holds the prefix that the proxy removed from
+  /// the client's path.
   BasePath(std::string_view prefix, bool trust_forwarded);
 
-  /// Takes the prefix off the path of a request and finds head.base, which lives in `base`. A refusal when the path is
-  /// not below the prefix (404), or a trusted X-Forwarded-Prefix is none (400).
+  /// Removes the prefix from the path of a request and sets head.base, a view of `base`. Returns a refusal when the
+  /// path is not below the prefix (404) or a trusted X-Forwarded-Prefix is invalid (400).
   std::optional<HttpResponse> enter(HttpHead& head, std::string& base) const;
-  /// Where a browser is to go that left out the slash behind the prefix: addresses in the page are relative to it.
+  /// The redirect for a browser that omitted the slash after the prefix. The page has relative addresses, which need
+  /// it.
   std::optional<HttpResponse> redirect(std::string_view path, const HttpHead& head) const;
-  const std::string& prefix() const { return prefix_; }  ///< without a slash at its end
+  const std::string& prefix() const { return prefix_; }  ///< without a trailing slash
   bool trusts_forwarded() const { return trust_forwarded_; }
 
  private:

@@ -1,4 +1,4 @@
-// Requests and responses as the routes see them: no socket, no parser.
+// Requests and responses for the routes, independent of sockets and the parser.
 #pragma once
 
 #include <atomic>
@@ -14,16 +14,16 @@
 
 namespace qing::serve {
 
-/// What the headers of a request say; its body follows later, or never when the headers are refused. Valid only while
-/// HttpHandler::route() runs: what is needed later is copied.
+/// The head of a request. The body follows later, or never if the head is refused. Valid only while
+/// HttpHandler::route() runs; copy what is needed later.
 struct HttpHead {
   std::string_view method;  ///< as sent: "GET"
   std::string_view path;    ///< of the target, without its query
   std::string_view query;   ///< what follows the '?', as sent
   bool has_length = false;  ///< Content-Length or chunked
-  /// What stands before `path` in the client's address, with a slash at its end, if a proxy has said so; else empty.
+  /// The part before `path` in the client's URL, with a trailing slash, if a proxy sent it; else empty.
   std::string_view base = {};
-  /// The value of a header, whose name is matched in any case; the first of several, empty when absent.
+  /// The value of the first header of that name (case-insensitive); empty when absent.
   std::function<std::string_view(std::string_view name)> header = [](std::string_view) { return std::string_view(); };
 };
 
@@ -38,7 +38,7 @@ struct HttpResponse {
   std::string_view content_type = kJsonType;  ///< of static storage; empty: the response has no such header
 };
 
-/// The way back to a client, and what is known of it. Called once, from any thread.
+/// Sends the response to a client and describes the client. Call it once, from any thread.
 class Reply {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -49,7 +49,7 @@ class Reply {
       : deadline(std::move(by)), send_(std::move(send)) {}
   void operator()(HttpResponse response) const { send_(std::move(response)); }
 
-  /// A reply to the same client by other means, which mostly end in this one.
+  /// A reply to the same client through another function, which usually calls this one.
   template <class Send> Reply through(Send send) const {
     Reply other(std::move(send), deadline);
     other.key = key;
@@ -58,8 +58,8 @@ class Reply {
   }
 
   std::string key;  ///< id of the client's API key; empty: anonymous
-  /// When the client is told that it waited too long. Shared with the connection: a route that allows less or more than
-  /// the server does for predictions says so while its Routed::run is running, not later.
+  /// The deadline of the response, shared with the connection. A route whose time limit differs from that for
+  /// predictions sets it while its Routed::run runs, not later.
   std::shared_ptr<TimePoint> deadline;
   std::shared_ptr<const std::atomic<bool>> cancelled;  ///< set once the client has left; may be null
 
@@ -67,7 +67,7 @@ class Reply {
   std::function<void(HttpResponse)> send_;
 };
 
-/// What the headers led to: a refusal, or a route that takes the body.
+/// The result of routing: a refusal, or a route that receives the body.
 struct Routed {
   using Reply = serve::Reply;
   using Run = std::function<void(std::string body, Reply reply)>;
@@ -77,34 +77,33 @@ struct Routed {
   Run run;                  ///< set unless refused; calls its Reply once, now or later and on any thread
   std::string key;          ///< id of the API key that let the request in; empty: anonymous
   std::string request_id;   ///< for the log and the response's X-Request-Id
-  std::string traceparent;  ///< passed on as it came when it is well-formed, else empty (W3C Trace Context)
-  HttpFields fields;        ///< of the response, whatever it is
+  std::string traceparent;  ///< passed on unchanged if well-formed, else empty (W3C Trace Context)
+  HttpFields fields;        ///< added to the response, whatever its status
 };
 
-/// Decides on a request once its headers are known. Called on the I/O thread only; must not block.
+/// Routes a request by its head. Called on the I/O thread only; must not block.
 class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
   virtual Routed route(const HttpHead& head) = 0;
-  /// Fields of a response that is made before route() can be asked; `origin` is the header of that name, if it is
-  /// known.
+  /// Header fields of a response made before route() is called; `origin` is the header of that name, if known.
   virtual HttpFields fields([[maybe_unused]] std::string_view origin) const { return {}; }
-  /// Of every response, whoever made it; `routed` is empty when it came before there was a route. `time` is from the
-  /// first byte of the request.
+  /// Called for every response. `routed` is empty if the response preceded routing. `time` starts at the first byte of
+  /// the request.
   virtual void answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) = 0;
 };
 
-/// Whether two header names or the like are the same but for the case of ASCII letters.
+/// Whether two texts are equal, ignoring the case of ASCII letters.
 bool same_name(std::string_view a, std::string_view b);
 /// ASCII letters only.
 std::string lower(std::string_view text);
 
-/// "OK" for 200; "Status" for a status that the service does not answer with.
+/// "OK" for 200; "Status" for a status that the service never sends.
 std::string_view reason_phrase(int status);
 
-/// {"error": "...", "code": "..."}, as every error of the service reads. `message` must be UTF-8.
+/// {"error": "...", "code": "..."}, the form of every error of the service. `message` must be UTF-8.
 HttpResponse error_response(int status, std::string_view code, std::string_view message);
-/// A 503 with its Retry-After.
+/// A 503 with a Retry-After header.
 HttpResponse unavailable(std::string_view code, std::string_view message, std::size_t retry_after_seconds);
 
 }  // namespace qing::serve

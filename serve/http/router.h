@@ -1,4 +1,4 @@
-// Which route a request is for: a table of rows that say method, pattern, scope, handler and description together.
+// Routing by a table of routes: method, pattern, scope, handler and description.
 #pragma once
 
 #include <exception>
@@ -14,7 +14,7 @@
 
 namespace qing::serve {
 
-/// A response as an exception: handlers throw it, the router answers with it.
+/// A response as an exception. Handlers throw it and the router sends it.
 class Refusal : public std::exception {
  public:
   explicit Refusal(HttpResponse response) : response_(std::move(response)) {}
@@ -25,25 +25,25 @@ class Refusal : public std::exception {
   HttpResponse response_;
 };
 
-/// What a key must be allowed to do.
-enum class Scope { kOpen, kPredict, kMetrics, kAdmin };  // kOpen asks for no key
+/// The permission that a route requires of a key.
+enum class Scope { kOpen, kPredict, kMetrics, kAdmin };  // kOpen requires no key
 
-/// Refusal: 411 for a body whose length is not told, 415 for a compressed one.
+/// Refusal: 411 for a body without a length, 415 for a compressed body.
 void require_plain_body(const HttpHead& head);
 
-/// What a route takes. kJson: application/json, else 411 or 415; kAny: whatever its protocol says, also nothing.
+/// The body of a route. kJson: application/json, else 411 or 415; kAny: as its protocol defines, possibly empty.
 enum class BodyKind { kNone, kJson, kAny };
 
-/// A request for a route; as short-lived as its head.
+/// A request for a route. Valid only as long as its head.
 struct Call {
   const HttpHead& head;
   std::span<const std::pair<std::string_view, std::string_view>> parameters;  ///< of the pattern, in its order
 
-  /// The text in place of {name}, percent-decoded; empty when the pattern has no such parameter.
+  /// The percent-decoded value of {name}; empty when the pattern has no such parameter.
   std::string_view parameter(std::string_view name) const;
 };
 
-/// What /openapi.json says of a route. Schemas are JSON.
+/// The description of a route in /openapi.json. Schemas are JSON.
 struct Operation {
   std::string_view tag;  ///< the protocol
   std::string_view summary;
@@ -54,10 +54,10 @@ struct Operation {
 };
 
 struct Route {
-  std::string_view method;  ///< GET answers HEAD too
+  std::string_view method;  ///< GET also handles HEAD
   /// "/v1/models/{name}:predict": a parameter is 1 or more characters other than '/'. A segment with a parameter is
-  /// percent-decoded (RFC 3986, 2.1) before it is compared, one without is not, so that a rule of a proxy for
-  /// "/v1/admin" cannot be passed by writing it otherwise.
+  /// percent-decoded (RFC 3986, 2.1) before it is compared. Other segments are not, so that an encoded path cannot
+  /// bypass a proxy rule for "/v1/admin".
   std::string_view pattern;
   Scope scope = Scope::kPredict;
   BodyKind body = BodyKind::kNone;
@@ -68,13 +68,13 @@ struct Route {
 
 class Router {
  public:
-  /// ValueError when two rows are for the same method and pattern, or a pattern is malformed.
+  /// ValueError when two routes have the same method and pattern, or when a pattern is malformed.
   explicit Router(std::vector<Route> routes);
 
-  /// The route of a request, or 404 or 405. `authorize` is asked with
-  /// the route's scope before anything else of the route and throws Refusal.
+  /// Finds the route of a request; else 404 or 405. `authorize` is called with the scope of the route before its
+  /// handler, and may throw Refusal.
   Routed route(const HttpHead& head, const std::function<void(Scope)>& authorize) const;
-  /// What may be done at a path; nothing for an unknown one.
+  /// The methods allowed at a path; nothing for an unknown path.
   struct Allowed {
     std::string methods;  ///< "GET, HEAD"
     Scope scope;
@@ -92,7 +92,7 @@ class Router {
   };
   struct Matched {
     std::pair<std::string_view, std::string_view> parameters[kMostParameters];
-    std::string decoded[kMostParameters];  // what the views are of where a segment was encoded
+    std::string decoded[kMostParameters];  // storage of decoded segments
     std::size_t count = 0;
   };
   static std::vector<Segment> compile(std::string_view pattern);
@@ -101,10 +101,10 @@ class Router {
   static bool matches(const std::vector<Segment>& segments, std::string_view path, Matched& matched);
 
   std::vector<Route> routes_;
-  std::vector<std::vector<Segment>> compiled_;  // one a route
+  std::vector<std::vector<Segment>> compiled_;  // one per route
 };
 
-/// A handler's result when the answer is known without the body.
+/// The result of a handler whose response does not depend on the body.
 Routed::Run answer(HttpResponse response);
 
 }  // namespace qing::serve

@@ -1,4 +1,4 @@
-// How browsers reach the service.
+// Options for browsers: CORS and the path prefix.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 namespace qing::serve {
 
 struct SiteOptions {
-  /// Pages of these origins may call the service from a browser; see CorsPolicy. Empty: none of another site.
+  /// Origins whose pages may call the service from a browser; see CorsPolicy. Empty: no other site.
   std::vector<std::string> cors_origins = {};
   /// All paths are below this prefix, such as /qing; see BasePath. Empty: none.
   std::string base_path = {};

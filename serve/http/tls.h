@@ -17,7 +17,7 @@ class TlsContext {
   /// IoError naming the file when it cannot be read, or when key and certificate do not belong together.
   TlsContext(std::filesystem::path certificate, std::filesystem::path key);
 
-  /// Reads the files again; connections made before keep what they have. On an IoError nothing changes.
+  /// Reads the files again. Open connections keep the old certificate. On an IoError nothing changes.
   void reload();
   std::shared_ptr<ssl_ctx_st> context() const { return context_; }
 
@@ -49,7 +49,7 @@ class Stream {
   Look look();
   /// Whether the connection has been reset. read() and look() do not tell once they have ended.
   bool failed() const;
-  /// Says that nothing more will be written.
+  /// Closes the write side.
   void end_writing();
 
  private:

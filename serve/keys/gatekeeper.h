@@ -1,4 +1,4 @@
-// Who may do what: what the routes ask before they answer.
+// Authorization of requests.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@ class Gatekeeper {
  public:
   virtual ~Gatekeeper() = default;
 
-  /// Lets a request in: the id of its key, which is no secret. Refusal: 401 for a key that is none, 403 for one without
-  /// the scope, 429 with Retry-After over a quota. Called on the I/O thread only; does not block.
+  /// Authorizes a request and returns the id of its key, which is not secret. Refusal: 401 for an invalid key, 403 for
+  /// a missing scope, 429 with Retry-After over a quota. Called on the I/O thread only; does not block.
   virtual std::string admit(std::string_view key, Scope scope) = 0;
-  /// Books tokens that were computed for a key. Any thread; does not block.
+  /// Charges computed tokens to a key. Thread-safe; does not block.
   virtual void charge_tokens(const std::string& id, std::int64_t tokens) = 0;
 
  protected:
-  /// The same for every way in which a key can be no good, so that it tells nothing of what there is.
+  /// The same refusal for every kind of invalid key, so that it reveals nothing about the existing keys.
   [[noreturn]] static void refuse_unknown() {
     HttpResponse response =
         error_response(401, "unauthorized", "no valid API key; send Authorization: Bearer KEY, or X-API-Key: KEY");

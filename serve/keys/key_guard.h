@@ -1,4 +1,4 @@
-// Keys of a KeyStore in memory: scopes, quotas and accounts without a disk in the way of a request.
+// Keys of a KeyStore in memory: requests are checked and counted without disk access.
 #pragma once
 
 #include <condition_variable>
@@ -18,23 +18,23 @@
 
 namespace qing::serve {
 
-/// Lets requests in by a copy of the store, which a thread of its own brings up to date twice a second, writing the
-/// accounts as it goes: a kill loses at most what was used since. While the store cannot be read the copy goes on, with
-/// an error in the log.
+/// Authorizes requests with an in-memory copy of the store. A thread refreshes the copy and writes the usage twice a
+/// second, so a kill loses at most the usage since then. While the store cannot be read, the copy stays in use and an
+/// error is logged.
 ///
-/// A request counts when it is let in, tokens when they have been computed: who is over a quota of tokens is refused
-/// the next request. The quotas of a minute are this process's, those of a day hold over a restart and for all
-/// processes with this store.
+/// A request counts when it is authorized, tokens when they are computed. A key over its token quota is refused its
+/// next request. Quotas per minute apply to this process. Quotas per day survive a restart and apply to all processes
+/// of this store.
 class KeyGuard : public Gatekeeper {
  public:
   /// IoError or DataError as KeyStore.
   explicit KeyGuard(const std::filesystem::path& store, KeyStore::Clock clock = KeyStore::system_time);
-  /// Writes what is not written yet.
+  /// Writes the pending usage.
   ~KeyGuard() override;
 
   std::string admit(std::string_view key, Scope scope) override;
   void charge_tokens(const std::string& id, std::int64_t tokens) override;
-  /// Writes the accounts and reads what others changed, now. Any thread; IoError.
+  /// Writes the usage and reads changes by others now. Thread-safe; IoError.
   void synchronize();
 
  private:

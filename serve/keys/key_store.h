@@ -1,4 +1,4 @@
-// API keys on disk: a SQLite database and beside it a file with the secret under which keys are hashed.
+// API keys on disk: a SQLite database, and a separate file with the secret for hashing the keys.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace qing::serve {
 
-/// What a key may do; none of these holds another.
+/// The permissions of a key. They are independent of each other.
 struct KeyScopes {
   bool predict = false;  ///< models' descriptions, predictions and explanations
   bool metrics = false;  ///< /metrics
@@ -23,11 +23,11 @@ struct KeyScopes {
   bool allow(Scope scope) const;
   /// "predict,admin"
   std::string text() const;
-  /// The other way; ValueError on another word, or none.
+  /// The inverse of text(). ValueError for an unknown word or an empty text.
   static KeyScopes parse(std::string_view text);
 };
 
-/// In a calendar minute and a calendar day, in UTC; 0: no limit.
+/// Limits per calendar minute and calendar day in UTC; 0: no limit.
 struct KeyQuotas {
   std::int64_t requests_per_minute = 0, requests_per_day = 0, tokens_per_minute = 0, tokens_per_day = 0;
 };
@@ -56,7 +56,7 @@ struct NewKey {
   std::int64_t expires = 0;  ///< seconds since 1970; 0: never
 };
 
-/// What a key did on a day.
+/// The usage of a key on one day.
 struct KeyUsage {
   std::string id;
   std::int64_t day = 0;  ///< days since 1970, in UTC
@@ -64,11 +64,11 @@ struct KeyUsage {
 };
 
 /// A key is "id.secret": 16 and 64 hexadecimal digits, 64 and 256 random bits. The store has the id and
-/// HMAC-SHA-256(pepper, "id.secret"); the pepper is in FILE.pepper, which only its owner can read, so that neither the
-/// database nor the pepper alone is enough to try keys on.
+/// HMAC-SHA-256(pepper, "id.secret"). The pepper is in FILE.pepper, which only its owner can read. An attacker needs
+/// both the database and the pepper to test guesses.
 ///
-/// Many processes may have a store open. A change is on the disk when the function that made it returns, or it has not
-/// happened. Functions throw IoError when the disk does not do what it should. For one thread at a time.
+/// Not thread-safe. Several processes may have one store open. A change is on disk when its function returns; a failed
+/// change has no effect. All functions throw IoError when the disk fails.
 class KeyStore {
  public:
   /// Seconds since 1970.
@@ -77,31 +77,32 @@ class KeyStore {
 
   /// Whether the file is a SQLite database.
   static bool is_database(const std::filesystem::path& file);
-  /// DataError when the database is damaged, no store of keys of this version, or hashed under another pepper.
+  /// DataError when the database is damaged, is not a key store of this version, or was hashed with another pepper.
   static void check_database(Database& database, const KeyDigest& pepper);
-  /// `create` makes a store where there is no file. IoError when there is none otherwise, when others than owner and
-  /// group can read the pepper, and when it is lost; DataError when the file is something else, or the pepper not its.
+  /// `create` makes a new store if the file is missing. IoError when the file is missing without `create`, when the
+  /// pepper is missing, or when others than its owner and group can read it. DataError when the file is not a key store
+  /// or the pepper belongs to another store.
   explicit KeyStore(const std::filesystem::path& file, bool create = false, Clock clock = system_time);
 
-  /// A new key: the only time that it is seen. ValueError on a name, quota or expiry that cannot be.
+  /// Returns a new key, which cannot be shown again. ValueError for an invalid name, quota or expiry.
   std::string create(const NewKey& key);
-  /// Another secret for a key, whose older ones end after `overlap` seconds at the latest. ValueError on an id that is
-  /// not known, a key that was revoked or has expired, and a negative overlap.
+  /// Adds a secret to a key. Its older secrets expire after at most `overlap` seconds. ValueError for an unknown id, a
+  /// revoked or expired key, or a negative overlap.
   std::string rotate(std::string_view id, std::int64_t overlap);
-  /// Ends a key. Again: nothing happens. ValueError on an id that is not known.
+  /// Revokes a key. Revoking it again does nothing. ValueError for an unknown id.
   void revoke(std::string_view id);
-  /// All keys, the oldest first, with the secrets that are still good.
+  /// All keys, oldest first, with their valid secrets.
   std::vector<StoredKey> keys();
-  /// Adds to the accounts, all or nothing.
+  /// Adds to the usage counts, in one transaction.
   void add_usage(const std::vector<KeyUsage>& usage);
-  /// The accounts of a day and of those after it, by day and id.
+  /// The usage since a day, sorted by day and id.
   std::vector<KeyUsage> usage(std::int64_t from_day);
 
   /// Grows when another connection has changed the store.
   std::int64_t version() { return database_.number("PRAGMA data_version"); }
-  /// Of whatever was sent as a key.
+  /// The digest of any text that was sent as a key.
   KeyDigest digest(std::string_view key) const;
-  /// The id of a well-formed key; empty for another text.
+  /// The id of a well-formed key; empty for any other text.
   static std::string_view id_of(std::string_view key);
 
  private:

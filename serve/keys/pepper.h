@@ -1,4 +1,4 @@
-// The secret under which keys are hashed, in a file of its own.
+// The secret for hashing keys, in a separate file.
 #pragma once
 
 #include <array>
@@ -9,17 +9,17 @@ namespace qing::serve {
 
 using Pepper = std::array<unsigned char, 32>;
 
-/// IoError when the file is missing, short, or can be read by others than owner and group.
+/// IoError when the file is missing, too short, or readable by others than its owner and group.
 Pepper read_pepper(const std::filesystem::path& file);
-/// Reads the file, or makes it from random bytes, with mode 0600: whole and on the disk, or not at all, also when
-/// several processes make it at once.
+/// Reads the file, or creates it from random bytes with mode 0600. Creation is atomic and durable, also when several
+/// processes create it at once.
 Pepper make_pepper(const std::filesystem::path& file);
 
-/// Writes a copy of a pepper, with mode 0600: whole and on the disk, or not at all. Nothing happens when the file has
-/// it already. DataError when another pepper is there: the keys of its store would be lost with it.
+/// Writes a copy of a pepper with mode 0600, atomically and durably. Does nothing if the file already holds it.
+/// DataError when the file holds another pepper, because replacing it would make the keys of its store useless.
 void write_pepper(const std::filesystem::path& file, const Pepper& pepper);
 
-/// Random bytes, in hexadecimal digits.
+/// Random bytes as hexadecimal digits.
 std::string random_digits(std::size_t bytes);
 
 }  // namespace qing::serve

@@ -1,4 +1,4 @@
-// What the models have met of late, to be held against the texts they were made for.
+// Recent texts of each model, for comparison with its reference texts.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Reading JSON bodies: strict, within the limits, and with the field named in every refusal.
+// Strict parsing of JSON bodies within the limits. Every refusal names the field.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ boost::json::value parse_json(std::string_view body, const Limits& limits);
 [[noreturn]] void refuse_field(std::string_view why);
 /// The body as an object. Refusal with 422, which shows `example`.
 const boost::json::object& as_object(const boost::json::value& body, std::string_view example);
-/// A member of an object; null when it is not there, or is null: every protocol takes a null for an absent member.
+/// A member of an object; null if it is absent or null. Every protocol treats a null member as absent.
 const boost::json::value* member(const boost::json::object& object, std::string_view name);
 /// Refusal with 422 that names the first member which is neither null nor `known`: what a route does not honour it must
 /// not ignore. `place` is the path of the object in the body, such as "parameters"; empty for the body itself.

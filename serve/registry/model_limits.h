@@ -1,4 +1,4 @@
-// Limits of a model's own, below the server's.
+// Limits of one model, on top of those of the server.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 
 namespace qing::serve {
 
-/// What a model allows; of each limit the lower one of the model's and the server's counts.
+/// The limits of one model. The lower of the model's and the server's limit applies.
 struct ModelLimits {
   static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
 
@@ -21,12 +21,12 @@ struct ModelLimits {
   std::size_t queue_tokens = kNone;
   std::chrono::milliseconds predict_time = std::chrono::milliseconds::max();
 
-  /// The server's limits with these where they are lower.
+  /// The minimum of each limit here and in `server`.
   Limits within(const Limits& server) const;
 
   static constexpr const char* kFile = "limits.json";
-  /// From an object such as {"queue_texts": 512, "predict_time": 0.5} with times in seconds; none without a file.
-  /// DataError for anything else, naming the file and the field; IoError when the file cannot be read.
+  /// Reads an object such as {"queue_texts": 512, "predict_time": 0.5}, with times in seconds. Without a file there are
+  /// no limits. DataError names the file and the invalid field; IoError when the file cannot be read.
   static ModelLimits read(const std::filesystem::path& file);
 };
 

@@ -1,4 +1,4 @@
-// The thread that models are loaded on, apart from I/O and from predictions.
+// The thread that loads models, separate from the I/O and compute threads.
 #pragma once
 
 #include <condition_variable>
@@ -11,11 +11,11 @@
 
 namespace qing::serve {
 
-/// Does one thing after the other, at a lower priority than predictions. Safe to use from many threads.
+/// Runs one task at a time, at a lower priority than predictions. Thread-safe.
 class ModelThread {
  public:
   static constexpr std::size_t kMostWaiting = 64;
-  /// Called once: with true to do its work, with false when the thread stops before its turn. Must not throw.
+  /// Called once: with true to run, or with false when the thread stops before its turn. Must not throw.
   using Task = std::function<void(bool run)>;
 
   ModelThread() : thread_(start_thread([this] { work(); })) {}
@@ -24,9 +24,9 @@ class ModelThread {
   ModelThread(const ModelThread&) = delete;
   ModelThread& operator=(const ModelThread&) = delete;
 
-  /// False, and no call, when too much waits or the thread has stopped.
+  /// Returns false and never calls `task` when kMostWaiting tasks wait or the thread has stopped.
   bool submit(Task task);
-  /// Finishes what is in hand, and joins.
+  /// Finishes the running task and joins the thread.
   void stop();
 
  private:

@@ -1,4 +1,4 @@
-// The models a server offers: a folder <root>/<name>/<version number>/ for every version of every model.
+// The models of a server. Each version of each model is a folder <root>/<name>/<version number>/.
 #pragma once
 
 #include <cstdint>
@@ -19,43 +19,42 @@
 
 namespace qing::serve {
 
-/// One model as served now.
+/// One model as it is served now.
 struct Model {
   std::string name;
-  std::int64_t version = 0;                                  ///< the version that answers
+  std::int64_t version = 0;                                  ///< the active version
   std::vector<std::int64_t> versions;                        ///< all versions found, ascending
   std::shared_ptr<const nn::TextClassifier> classifier;      ///< never null
-  std::int64_t previous = 0;                                 ///< answered before this one; 0: none
-  Trial trial = {};                                          ///< version 0: there is none
+  std::int64_t previous = 0;                                 ///< the active version before this one; 0: none
+  Trial trial = {};                                          ///< version 0: no trial
   std::shared_ptr<const nn::TextClassifier> candidate = {};  ///< the version on trial; null without one
-  ModelLimits limits = {};                                   ///< of ROOT/NAME/limits.json
-  std::string error = {};   ///< why the version asked for last could not be loaded; empty: nothing failed since
-  std::int64_t loaded = 0;  ///< when the version that answers was loaded, in seconds since 1970 (UTC)
+  ModelLimits limits = {};                                   ///< from ROOT/NAME/limits.json
+  std::string error = {};   ///< why the last requested version could not be loaded; empty: it could
+  std::int64_t loaded = 0;  ///< when the active version was loaded, in seconds since 1970 (UTC)
 };
 
-/// Safe to use from many threads. A Model handed out stays valid whatever happens to the registry afterwards. Changes
-/// wait for each other, and read files: not for a thread that must answer soon. Lookups never wait for a change.
+/// Thread-safe. A returned Model stays valid after any later change. Changes run one at a time and read files, so do
+/// not call them from a thread that must answer quickly. Lookups never wait for a change.
 ///
-/// A version is loaded and has predicted once before it replaces another; one that fails replaces nothing, and its
-/// error stays with the model. What is chosen by load, unload, rollback, aliases and trials is written to
-/// ROOT/.registry.json first: when that fails (IoError) nothing changes. Errors of changes: IndexError for a model,
-/// version or alias that does not exist, ValueError for what makes no sense, DataError for a version that cannot be
-/// loaded.
+/// A version must load and predict once before it replaces another. A version that fails replaces nothing, and its
+/// error stays with the model. Load, unload, rollback, alias and trial changes are written to ROOT/.registry.json
+/// first; if that fails (IoError), nothing changes. Errors of changes: IndexError for an unknown model, version or
+/// alias; ValueError for an invalid request; DataError for a version that cannot be loaded.
 class Registry {
  public:
-  /// Why a version of a model does not serve.
+  /// Why a version of a model is not served.
   struct Failure {
-    std::int64_t version;  ///< 0: the model's folder holds none
+    std::int64_t version;  ///< 0: the model's folder has no versions
     std::string why;
     std::string text() const;  ///< "version 3: why"; "why" without a version
   };
   using Failures = std::map<std::string, Failure, std::less<>>;  ///< by model
-  /// A version that serves, or that does not although it should or did.
+  /// A version that is served, was unloaded, or could not be loaded.
   struct Indexed {
     std::string name;
     std::int64_t version;
     bool ready;
-    std::string reason;  ///< "unloaded", or why it could not be loaded the last time; else empty
+    std::string reason;  ///< "unloaded", or why the last load failed; else empty
   };
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
   static constexpr const char* kStateFile = ".registry.json";
@@ -67,54 +66,53 @@ class Registry {
       std::filesystem::path root,
       Loader loader = [](const std::filesystem::path& folder) { return nn::TextClassifier::load(folder); });
 
-  /// Loads every model, and its limits, in a version that has come since the last choice, or in the chosen one, or in
-  /// the highest; where that fails, in the next that can stand in, so that what a running server lives with does not
-  /// prevent the next start: see failure(). IoError when the root cannot be read, DataError when it holds no model,
-  /// when none of its models can be loaded, or when the state file is damaged; nothing changes then.
+  /// Loads every model and its limits. A version newer than the last choice is preferred, then the chosen version, then
+  /// the highest. If that version fails, the next fallback is loaded, so that a failure which a running server survives
+  /// does not prevent the next start; see failure(). IoError when the root cannot be read. DataError when it holds no
+  /// model, when no model can be loaded, or when the state file is damaged. On an error nothing changes.
   void load();
-  /// Takes up what has come since: models, higher versions, limits, and the choices, aliases and trials of other
-  /// servers of the same folder. What is loaded already is not read again. Gives the models that a version or the
-  /// limits failed for, and why; these answer as before. IoError, DataError as load().
+  /// Loads new models, higher versions and limits, and the choices, aliases and trials made by other servers of the
+  /// same folder. Loaded versions are not read again. Returns the models whose version or limits failed, and why; these
+  /// keep answering as before. IoError and DataError as in load().
   Failures rescan();
-  /// Loads a version, or loads it again; 0: the highest there is.
+  /// Loads or reloads a version; 0: the highest version.
   Model load(const std::string& name, std::int64_t version);
-  /// Goes back to the version that answered before.
+  /// Returns to the previous active version.
   Model rollback(const std::string& name);
-  /// Serves the model no more, until load() by name. ValueError while an alias stands for it.
+  /// Stops serving the model until load(name). ValueError while an alias points to it.
   void unload(const std::string& name);
-  /// Makes `alias` another name of a served model, or of one version of it, which is then loaded as long as the alias
-  /// stands.
+  /// Makes `alias` another name of a served model, or of one of its versions. That version stays loaded while the alias
+  /// exists.
   void set_alias(const std::string& alias, const Alias& target);
   void remove_alias(const std::string& alias);
-  /// Puts a loaded version of a served model on trial, in place of an earlier trial of the model. A trial ends when its
-  /// version, or one of other labels, becomes the one that answers, and when the model is unloaded. The version that
-  /// answers counts as chosen: a newer folder on trial does not take its place. ValueError for the version that
-  /// answers, and for a share outside (0, 1].
+  /// Puts a loaded version of a served model on trial, replacing any earlier trial of the model. A trial ends when its
+  /// version or a version with other labels becomes active, and when the model is unloaded. The active version counts
+  /// as chosen, so a newer folder on trial does not replace it. ValueError for the active version and for a share
+  /// outside (0, 1].
   Model set_trial(const std::string& name, const Trial& trial);
-  /// IndexError when there is none.
+  /// IndexError when there is no trial.
   Model remove_trial(const std::string& name);
-  /// Offers a classifier made elsewhere; replaces a model of that name. ValueError on a bad name or version, null, or
-  /// labels that check_label_names() refuses.
+  /// Adds a classifier, replacing any model of that name. ValueError for an invalid name or version, a null classifier,
+  /// or labels that check_label_names() refuses.
   void add(const std::string& name, std::int64_t version, std::shared_ptr<const nn::TextClassifier> classifier);
 
-  /// The model of a name or alias; with a version, if that one is loaded.
+  /// Finds a model by name or alias. A version other than 0 is found only if it is loaded.
   std::optional<Model> find(std::string_view name, std::int64_t version = 0) const;
   /// All models, by name.
   std::vector<Model> list() const;
   std::map<std::string, Alias, std::less<>> aliases() const;
-  /// The versions of a model that find() gives: the one that answers and those of aliases and of a trial; ascending.
+  /// The versions that find() returns: the active version and those of aliases and of a trial. Ascending.
   std::vector<std::int64_t> served_versions(std::string_view name) const;
-  /// All versions that serve, that were unloaded, and that could not be loaded the last time that was tried; by name
-  /// and version.
+  /// All versions that are served, were unloaded, or failed to load at the last attempt. Sorted by name and version.
   std::vector<Indexed> index() const;
-  /// Why a model could not be loaded the last time that was tried; empty when it could.
+  /// Why the last attempt to load a model failed; empty when it succeeded.
   std::string failure(std::string_view name) const;
-  /// Whether there is a model to answer with.
+  /// Whether at least one model is served.
   bool ready() const;
 
-  /// 1 to 128 of the characters A-Z a-z 0-9 . _ - and not beginning with a dot: safe in an URL and as a folder.
+  /// 1 to 128 characters of A-Z a-z 0-9 . _ - without a leading dot: safe in a URL and as a folder name.
   static bool valid_name(std::string_view name);
-  /// A version is a plain positive number: "1", not "01", "v1" or "1.0".
+  /// A version is a positive decimal number without leading zeros: "1", not "01", "v1" or "1.0".
   static std::optional<std::int64_t> parse_version(std::string_view text);
 
  private:
@@ -123,7 +121,7 @@ class Registry {
     Classifier classifier;
     ModelLimits limits;
   };
-  // All that a change touches.
+  // All data that a change may modify.
   struct Contents {
     std::map<std::string, Model, std::less<>> models;
     std::map<std::pair<std::string, std::int64_t>, Classifier> pinned;     // versions of aliases and trials
@@ -136,9 +134,9 @@ class Registry {
   std::vector<std::int64_t> versions_of(const std::string& name) const;
   Classifier read(const std::string& name, std::int64_t version) const;
   ModelLimits limits_of(const std::string& name) const;
-  /// What `read` gives; what it throws is kept as the reason why this version does not serve, and thrown as DataError.
+  /// Calls `read`. Records its error as the reason why this version is not served, and rethrows it as DataError.
   Loaded read_or_note(const std::string& name, std::int64_t version);
-  /// Logs that a version does not serve.
+  /// Logs that a version is not served.
   static Failure noted(const std::string& name, std::int64_t version, const char* why);
   Model choose(const std::string& name, std::int64_t version);
   [[noreturn]] static void throw_unknown(std::string_view name);
@@ -159,8 +157,8 @@ class Registry {
 
   std::filesystem::path root_;
   Loader loader_;
-  std::mutex changing_;       // held through a change; mutex_ only while the maps are touched
-  mutable std::mutex mutex_;  // a writer of what follows holds both
+  std::mutex changing_;       // held for a whole change; mutex_ only while the maps are accessed
+  mutable std::mutex mutex_;  // a writer of the following members holds both
   Contents now_;
 };
 

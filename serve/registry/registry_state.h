@@ -1,4 +1,4 @@
-// What has been decided about the models, in a file that survives restarts.
+// The choices, aliases and trials of models, in a file that survives restarts.
 #pragma once
 
 #include <cstdint>
@@ -12,21 +12,21 @@ namespace qing::serve {
 /// Another name for a model, or for one version of it.
 struct Alias {
   std::string model;
-  std::int64_t version = 0;  ///< 0: the one that answers
+  std::int64_t version = 0;  ///< 0: the active version
 };
 
-/// Another version of a model on trial beside the one that answers.
+/// A version of a model on trial beside the active version.
 struct Trial {
   std::int64_t version = 0;
-  double share = 0;     ///< of the callers, in (0, 1]
-  bool shadow = false;  ///< it gets copies of what they ask, and its answers are only compared
+  double share = 0;     ///< fraction of the callers, in (0, 1]
+  bool shadow = false;  ///< it receives copies of requests, and its predictions are only compared
 };
 
 /// Which version of a model an administrator chose.
 struct Choice {
-  std::int64_t version = 0;   ///< 0: none, the model is unloaded
-  std::int64_t previous = 0;  ///< answered before it; 0: none
-  std::int64_t highest = 0;   ///< of the versions there were; a higher one that comes later goes before the choice
+  std::int64_t version = 0;   ///< 0: the model is unloaded
+  std::int64_t previous = 0;  ///< the active version before this one; 0: none
+  std::int64_t highest = 0;   ///< the highest version at that time; a higher one added later overrides
 };
 
 /// Not thread-safe.
@@ -35,14 +35,14 @@ struct RegistryState {
   std::map<std::string, Alias, std::less<>> aliases;
   std::map<std::string, Trial, std::less<>> trials;  ///< by model
 
-  /// The state in `file`, or an empty one when there is no such file. IoError, DataError naming the file.
+  /// The state in `file`, or an empty one without such a file. IoError and DataError name the file.
   static RegistryState read(const std::filesystem::path& file);
-  /// Whoever reads meanwhile, or after a crash, finds the old state or the new one. IoError.
+  /// Replaces the file atomically: a reader sees the old or the new state, also after a crash. IoError.
   void write(const std::filesystem::path& file) const;
 };
 
-/// Held while the state of a folder is read, changed and written, so that servers that share the folder do not undo
-/// each other's changes. Waits for whoever holds it; a process that dies lets go of it.
+/// A lock on the state of a folder, held while it is read, changed and written. It keeps servers that share the folder
+/// from undoing each other's changes. The constructor waits for the holder. The lock ends with its process.
 class RegistryLock {
  public:
   /// IoError.

@@ -1,4 +1,4 @@
-// The two pictures of a training: how the loss went down, and what is taken for what.
+// The two charts of a training: the loss curve and the confusion matrix.
 #pragma once
 
 #include <string>
@@ -10,10 +10,10 @@
 
 namespace qing::serve::cli {
 
-/// SVG: the training loss over the steps, as it is and smoothed, and below it each dev set's macro-recall.
+/// SVG: the raw and smoothed training loss by step, and below it the macro-recall of each dev set.
 std::string loss_chart(const Metrics& metrics);
 
-/// SVG: a confusion matrix for each name, a row an expected label, with counts and shares of the row.
+/// SVG: a confusion matrix per name. Each row is an expected label, with counts and shares of the row.
 std::string confusion_chart(const std::vector<std::string>& labels,
                             const std::vector<std::pair<std::string, nn::ConfusionMatrix>>& matrices);
 

@@ -1,4 +1,4 @@
-// Running a classifier over labelled texts and telling how well it does.
+// Evaluation of a classifier on labelled texts.
 #pragma once
 
 #include <filesystem>
@@ -44,7 +44,8 @@ std::vector<nn::Prediction> predict_all(const nn::TextClassifier& model, std::sp
 
 Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example> examples);
 
-/// Writes into the model's configuration what it predicts on the texts it is for: serving tells drift by that. IoError.
+/// Writes the profile of the predictions into the model's configuration, as the reference for drift in serving.
+/// IoError.
 void keep_reference(const std::filesystem::path& model, const nn::DataProfile& profile);
 
 /// 95% intervals: Wilson's for accuracy and recall, by bootstrap for means over labels.

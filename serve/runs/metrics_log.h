@@ -1,4 +1,4 @@
-// metrics.jsonl: what a training was like, an object a line, whole lines only.
+// metrics.jsonl: the metrics of a training, one object per line, complete lines only.
 #pragma once
 
 #include <cstdint>
@@ -33,10 +33,10 @@ struct Metrics {
   std::vector<EvaluationPoint> evaluations;
 };
 
-/// Appends lines as they come. Not thread-safe.
+/// Appends each line at once. Not thread-safe.
 class MetricsLog {
  public:
-  /// Of lines that are there it keeps those up to `step`, where training goes on. IoError.
+  /// Keeps existing lines up to `step`, from which training continues. IoError.
   MetricsLog(std::filesystem::path file, int64_t step);
   ~MetricsLog();
   MetricsLog(const MetricsLog&) = delete;
@@ -55,7 +55,7 @@ class MetricsLog {
   int64_t size_ = 0;
 };
 
-/// What the lines of the file say. IoError, DataError.
+/// Reads the file. IoError, DataError.
 Metrics read_metrics(const std::filesystem::path& file);
 
 }  // namespace qing::serve::cli

@@ -1,13 +1,12 @@
-// The folder `run` beside the model that a training writes: all that is needed to watch the training, to go on with it
-// after it stopped, and to do it again.
+// The folder `run` in the model's folder: everything needed to monitor, resume and repeat a training.
 //
-//   DIR/config.json, model.safetensors, ...   the model: the best by the dev sets if there are any, else the last
+//   DIR/config.json, model.safetensors, ...   the model: the best by the dev sets, or without them the last
 //   DIR/README.md                             its card
 //   DIR/run/config.toml                       every option, for --config
 //   DIR/run/run.json                          the state, the options and the data files with their digests
-//   DIR/run/metrics.jsonl                     an object a step and an evaluation
+//   DIR/run/metrics.jsonl                     one object per step and per evaluation
 //   DIR/run/checkpoints/                      the last checkpoint
-//   DIR/run/last/                             the last model, if the best is another matter
+//   DIR/run/last/                             the last model, if it is not the best
 //   DIR/run/loss.svg, confusion.svg
 #pragma once
 
@@ -21,19 +20,19 @@
 namespace qing::serve::cli {
 
 enum class Begin {
-  anew,       ///< in place of a finished run; one that is not finished is refused
-  overwrite,  ///< in place of any
-  resume,     ///< go on from the last checkpoint, if there is one
+  anew,       ///< replaces a finished run; an unfinished run is refused
+  overwrite,  ///< replaces any run
+  resume,     ///< continues from the last checkpoint, if any
 };
 
-/// Not thread-safe. While it lives no other process has one of the same folder.
+/// Not thread-safe. It locks the folder against other processes while it lives.
 class RunDirectory {
  public:
   /// Creates the folders. UsageError when an unfinished run would be lost, or when the run to resume has other options
   /// or data; IoError when the folder cannot be written or another process trains into it; DataError for a damaged
   /// run.json.
   RunDirectory(std::filesystem::path out, RunRecord record, Begin begin);
-  /// Unless the model has been replaced or a checkpoint was written, puts back what was there before.
+  /// Restores the previous run unless the model was replaced or a checkpoint was written.
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
@@ -41,10 +40,10 @@ class RunDirectory {
   std::filesystem::path path(const char* name) const { return run_ / name; }
   const std::filesystem::path& out() const { return out_; }
   const RunRecord& record() const { return record_; }
-  /// Where training goes on, 0 at the beginning.
+  /// The step from which training continues; 0 for a new run.
   int64_t resumed_step() const { return resumed_step_; }
-  bool was_finished() const { return was_finished_; }  ///< the training that is resumed
-  /// Whether there is another model than when the object was made.
+  bool was_finished() const { return was_finished_; }  ///< of the resumed run
+  /// Whether the model was replaced since the construction of this object.
   bool model_replaced() const;
   void write_state(std::string state, int64_t step);  ///< IoError
 

@@ -1,4 +1,4 @@
-// What a training is, in the file run.json: enough to tell whether another process goes on with the same one.
+// The description of a training in run.json: enough to check that a resumed run is the same training.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ struct RunRecord {
 RunRecord read_record(const std::filesystem::path& file);  ///< IoError; DataError naming the file and the field
 void write_record(const std::filesystem::path& file, const RunRecord& record);  ///< IoError
 
-/// What makes `now` another training than `before`, a sentence each; empty when one can go on with the other's work.
-/// Names of files may differ, and what only tells where and how fast.
+/// The differences that prevent `now` from resuming `before`, one sentence each; empty if it can. File names may
+/// differ, and so may options that only affect location or speed.
 std::vector<std::string> changes(const RunRecord& before, const RunRecord& now);
 
 }  // namespace qing::serve::cli

@@ -1,4 +1,4 @@
-// What every protocol stands on: models by name, and texts into predictions. Protocols only translate.
+// The layer below all protocols: finds models by name and predicts texts. Protocols only translate.
 #pragma once
 
 #include <atomic>
@@ -26,12 +26,12 @@
 
 namespace qing::serve {
 
-/// What a model said of a request's texts. Each prediction has been checked: a score for every label, all finite.
+/// The predictions for the texts of a request. Each is checked to have one finite score for every label.
 struct Answer {
   const Model& model;
-  const std::vector<nn::Prediction>& predictions;    ///< one a text, in order
-  const std::vector<nn::Explanation>& explanations;  ///< likewise when asked for, else none
-  const std::vector<std::string>& texts;             ///< when explanations were asked for
+  const std::vector<nn::Prediction>& predictions;    ///< one per text, in order
+  const std::vector<nn::Explanation>& explanations;  ///< one per text if requested, else empty
+  const std::vector<std::string>& texts;             ///< set if explanations were requested
 
   const std::vector<std::string>& labels() const { return model.classifier->labels(); }
 };
@@ -45,34 +45,34 @@ struct Job {
 /// Safe to use from many threads.
 class Service {
  public:
-  /// `batcher` must outlive the Service, as must `keys`, which tokens are charged to; null: to nobody.
+  /// `batcher` and `keys` must outlive the Service. Tokens are charged to `keys`; null charges nobody.
   Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits, Gatekeeper* keys)
       : registry_(std::move(registry)), batcher_(batcher), limits_(limits), keys_(keys) {}
 
-  /// The model of routes that name none. Refusal unless there is exactly one.
+  /// The model for routes without a model name. Refusal unless there is exactly one model.
   Model only_model() const;
-  /// By name or alias. Refusal: 404 when there is no such model, or not in this version (empty: the one that answers),
-  /// 503 while there is none at all, or this one could not be loaded.
+  /// Finds a model by name or alias. An empty `version` is the active version. Refusal with 404 when the model or the
+  /// version does not exist; with 503 while there are no models or when this one could not be loaded.
   Model model(std::string_view name, std::string_view version = {}) const;
   std::vector<Model> models() const { return registry_->list(); }
   bool ready() const { return !draining_ && registry_->ready(); }
-  /// Refusal with a 503 that says why, unless ready.
+  /// Refusal with 503 and the reason, unless ready.
   void require_ready() const;
-  /// From now on not ready.
+  /// Makes ready() false.
   void begin_drain() { draining_ = true; }
 
-  /// Refusal when the queue of the model has no room for anything more of this key: cheaper than to read a body first.
+  /// Refusal when the queue of the model has no room for this key. Call it before reading a body, to save that work.
   void require_room(const Model& model, const std::string& key) const;
-  /// Predicts texts and replies with what `write` makes of them, or with the error. Texts must be UTF-8 and within
-  /// limits(model). `write` runs on a compute thread and may throw what it likes. Refusal when the queue has no room,
-  /// when more texts are to be explained than the limit explained_texts, or by a model that has no explanations.
+  /// Predicts texts and replies with the result of `write`, or with the error. Texts must be UTF-8 and within
+  /// limits(model). `write` runs on a compute thread and may throw any exception. Refusal when the queue is full, when
+  /// more texts than explained_texts are to be explained, or when the model does not support explanations.
   void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
-  /// Changes the models on a thread of their own and replies with what `change` gives, or with the error it throws.
-  /// Refusal when too many changes wait.
+  /// Runs `change` on the model thread and replies with its result, or with the error it throws. Refusal when too many
+  /// changes are waiting.
   void change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change);
-  /// Looks for models and versions that have come since, soon.
+  /// Schedules a search for new models and versions.
   void rescan();
-  /// Changes that wait are answered with 503; returns when the one in hand has ended.
+  /// Answers waiting changes with 503, and returns when the running change has ended.
   void stop_changes() { changes_.stop(); }
   const Registry& registry() const { return *registry_; }
   const Limits& limits() const { return limits_; }
@@ -80,7 +80,7 @@ class Service {
   Statistics& statistics() { return statistics_; }
   const Statistics& statistics() const { return statistics_; }
   const DriftMonitor& drift() const { return drift_; }
-  /// How often each model has given each of its labels.
+  /// Visits the number of predictions of each label of each model.
   void for_each_label(
       const std::function<void(const std::string& model, const std::string& label, std::uint64_t count)>& visit) const;
 
