@@ -1,4 +1,5 @@
-// Whether a classifier's scores are the shares in which it is right, and the temperature that makes them so.
+// Calibration of a classifier: how far its scores are from its accuracy, and the temperature that corrects them. All
+// functions are thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +7,9 @@
 
 namespace qing::nn {
 
-/// Logits of n examples, a row of one each for every label, and their true labels. All functions below throw ShapeError
-/// unless there are as many rows as labels, and IndexError for a label without a column. Without examples they give 0,
-/// fit_temperature 1.
+/// Logits of n examples, one row per example with one column per label, and the true labels. All functions below throw
+/// ShapeError unless there are as many rows as true labels, and IndexError for a true label without a column. Without
+/// examples they return 0, and fit_temperature returns 1.
 struct LabelledLogits {
   std::span<const float> logits;  ///< [n, labels], row-major
   std::span<const int32_t> expected;

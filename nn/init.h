@@ -1,5 +1,5 @@
-// Initialisers: each overwrites the elements of a contiguous f32 or f64 tensor, a leaf too. Distributions are those of
-// torch.nn.init's functions of the same names; the numbers are Philox's.
+// Initialisers: each overwrites the elements of a contiguous f32 or f64 tensor, which may be a leaf. Distributions are
+// those of torch.nn.init's functions of the same names; the random numbers are Philox's.
 #pragma once
 
 #include <cmath>
@@ -9,18 +9,18 @@
 
 namespace qing::nn::init {
 
-/// What follows a layer; it decides the gain that keeps the variance of activations.
+/// The function after a layer. It determines the gain that keeps the variance of activations.
 enum class Nonlinearity { linear, sigmoid, tanh, relu, leaky_relu, selu };
-/// Whether the variance is kept in the forward pass or in the backward one.
+/// The pass whose variance is kept: fan_in the forward pass, fan_out the backward pass.
 enum class FanMode { fan_in, fan_out };
 
-/// `negative_slope` is leaky_relu's alone.
+/// Only leaky_relu uses `negative_slope`.
 double calculate_gain(Nonlinearity nonlinearity, double negative_slope = 0.01);
 
 struct Fans {
   int64_t in, out;
 };
-/// Inputs to and outputs of one unit of a weight [out, in, kernel...]; ShapeError below two dimensions.
+/// Fan-in and fan-out of a weight [out, in, kernel...]. ShapeError below two dimensions.
 Fans calculate_fans(const Tensor& weight);
 
 void constant(Tensor& tensor, Scalar value);
@@ -29,7 +29,7 @@ void ones(Tensor& tensor);
 void eye(Tensor& matrix);  ///< ShapeError unless two dimensions.
 void uniform(Tensor& tensor, Generator& rng, double low = 0, double high = 1);
 void normal(Tensor& tensor, Generator& rng, double mean = 0, double stddev = 1);
-/// The normal distribution cut off outside [low, high], by its inverse. ValueError unless low < high.
+/// The normal distribution truncated to [low, high], by the inverse of its CDF. ValueError unless low < high.
 void trunc_normal(Tensor& tensor, Generator& rng, double mean = 0, double stddev = 1, double low = -2, double high = 2);
 
 /// Glorot & Bengio 2010: variance gain²·2/(in + out).
@@ -43,7 +43,8 @@ void kaiming_normal(Tensor& weight, Generator& rng, double a = 0, FanMode mode =
 /// A matrix [size(0), rest] with orthonormal rows or columns, whichever are fewer, times gain: Q of a normal matrix's
 /// QR decomposition by Householder reflections, signs chosen so that Q is uniform (Saxe et al. 2014; Mezzadri 2007).
 void orthogonal(Tensor& weight, Generator& rng, double gain = 1);
-/// Each column normal(0, stddev) but for a share of zeros (Martens 2010). ShapeError unless two dimensions.
+/// Each column is normal(0, stddev), with the share `sparsity` of its elements zero (Martens 2010). ShapeError unless
+/// two dimensions.
 void sparse(Tensor& matrix, Generator& rng, double sparsity, double stddev = 0.01);
 
 /// The default of torch's linear and convolution layers: weight uniform in ±1/sqrt(fan_in), which is kaiming_uniform

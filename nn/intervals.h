@@ -1,4 +1,4 @@
-// How far a figure measured on so many examples may be from the truth.
+// Confidence intervals of metrics measured on a sample. All functions are thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,14 @@ struct Interval {
   double low = 0, high = 0;
 };
 
-/// Of a share, 95% by default (Wilson 1927). [0, 1] when total is 0. ValueError unless 0 ≤ successes ≤ total, z > 0.
+/// The Wilson (1927) interval of a share, 95% by default. [0, 1] when total is 0. ValueError unless 0 ≤ successes ≤
+/// total, z > 0.
 Interval wilson_interval(int64_t successes, int64_t total, double z = 1.959963984540054);
 
-/// The middle `level` of a metric's values on resamples of the examples with replacement (Efron 1979, percentiles). The
-/// same seed gives the same interval for any number of threads; the metric is called from several. [0, 0] without
-/// examples. O(resamples · total). ValueError unless resamples ≥ 1 and level is in (0, 1).
+/// The percentile bootstrap interval (Efron 1979) that holds the middle share `level` of the metric's values on
+/// resamples with replacement. The same seed gives the same interval for any number of threads. Several threads call
+/// the metric at once. [0, 0] without examples. O(resamples · total). ValueError unless resamples ≥ 1 and level is in
+/// (0, 1).
 Interval bootstrap_interval(const ConfusionMatrix& matrix, const std::function<double(const ConfusionMatrix&)>& metric,
                             int64_t resamples = 1000, double level = 0.95, uint64_t seed = 42);
 

@@ -1,4 +1,4 @@
-// How well a classifier's predictions fit the labels.
+// Metrics of a classifier's predictions.
 #pragma once
 
 #include <cstddef>
@@ -9,25 +9,26 @@ namespace qing::nn {
 
 /// Scores of one label, 0 to 1; a ratio whose denominator is 0 is 0, as in scikit-learn.
 struct LabelMetrics {
-  double precision = 0;  ///< of what was predicted as this label, the share that is
-  double recall = 0;     ///< of what is this label, the share that was predicted so
+  double precision = 0;  ///< the share of the predictions of this label that are right
+  double recall = 0;     ///< the share of this label's examples that were predicted
   double f1 = 0;         ///< harmonic mean of the two
   int64_t support = 0;   ///< how many examples have this label
 };
 
-/// Counts of (expected, predicted) pairs, and what follows from them.
+/// Confusion matrix: counts of (expected, predicted) pairs, and metrics computed from them. Concurrent reads are safe;
+/// add() is not thread-safe.
 class ConfusionMatrix {
  public:
   explicit ConfusionMatrix(int64_t labels);  ///< ValueError unless labels ≥ 1.
 
-  void add(int64_t expected, int64_t predicted);  ///< IndexError when either is no label.
+  void add(int64_t expected, int64_t predicted);  ///< IndexError when either is not a label.
   int64_t labels() const { return labels_; }
   int64_t count(int64_t expected, int64_t predicted) const;  ///< IndexError
   int64_t total() const { return total_; }
 
   double accuracy() const;  ///< 0 without examples
   LabelMetrics label(int64_t label) const;
-  /// Means over the labels that occur among the expected ones: a label without examples has no recall to average.
+  /// Means over the labels with at least one expected example; a label without examples has no recall to average.
   double macro_recall() const;
   double macro_f1() const;
 
@@ -37,7 +38,7 @@ class ConfusionMatrix {
 
   int64_t labels_;
   int64_t total_ = 0;
-  std::vector<int64_t> counts_;  // row-major: a row an expected label
+  std::vector<int64_t> counts_;  // row-major: one row per expected label
 };
 
 }  // namespace qing::nn

@@ -1,5 +1,5 @@
-// Module: a part of a model that has parameters and other modules inside. A module names what it has in visit(); all
-// that walks a model (parameters, state, training mode, dtype) is written once, on top of it.
+// Module: a part of a model that has parameters and sub-modules. A module names its parts in visit(); every function
+// that walks a model (parameters, state, training mode, dtype) is built on visit().
 #pragma once
 
 #include <cstddef>
@@ -18,16 +18,17 @@ namespace qing::nn {
 
 using StateDict = std::map<std::string, Tensor>;
 
-/// What load_state_dict(state, false) passed over.
+/// The keys that load_state_dict(state, false) skipped.
 struct LoadResult {
   std::vector<std::string> missing_keys;     ///< the module has them, the state does not
   std::vector<std::string> unexpected_keys;  ///< the state has them, the module does not
 };
 
+/// Concurrent forward passes of one module are safe in evaluation mode; functions that change the module are not.
 class Module {
  public:
-  /// What visit() reports to. An undefined tensor stands for a part that this module was built without (a bias, say)
-  /// and is passed over.
+  /// The receiver of visit(). An undefined tensor is a part that this module was built without (e.g. a bias); it is
+  /// skipped.
   class Visitor {
    public:
     virtual ~Visitor() = default;
@@ -39,26 +40,27 @@ class Module {
 
   Module() = default;
   virtual ~Module() = default;
-  // Copies would share parameters: build another module and load this one's state_dict() into it. A module that keeps
-  // pointers into itself must delete its move.
+  // A copy would share parameters. To copy, build another module and load this one's state_dict() into it. A module
+  // with pointers into itself must delete its move operations.
   Module(const Module&) = delete;
   Module& operator=(const Module&) = delete;
   Module(Module&&) = default;
   Module& operator=(Module&&) = default;
 
-  /// Reports every parameter, buffer and direct sub-module, always in the same order. One without any keeps this.
+  /// Reports every parameter, buffer and direct sub-module, always in the same order. A module without any parts keeps
+  /// this default.
   virtual void visit(Visitor&) {}
 
-  /// Parameters of this module and all below, under dotted names, in visiting order; one that is reported more than
-  /// once (tied weights) comes once, under its first name. The handles share storage with the module's own.
+  /// Parameters of this module and all below, under dotted names, in visiting order. A parameter that is reported more
+  /// than once (tied weights) is listed once, under its first name. The handles share storage with the module's own.
   std::vector<std::pair<std::string, Tensor>> named_parameters();
   std::vector<Tensor> parameters();
   std::vector<std::pair<std::string, Tensor>> named_buffers();  ///< persistent or not
   std::vector<std::pair<std::string, Module*>> children();      ///< direct sub-modules
   /// This module, under the name "", and all below it, under dotted names, in visiting order.
   std::vector<std::pair<std::string, Module*>> named_modules();
-  Module& get_submodule(std::string_view name);  ///< By its dotted name; IndexError naming it when there is none.
-  Tensor get_parameter(std::string_view name);   ///< Likewise; a tied one by each of its names.
+  Module& get_submodule(std::string_view name);  ///< By its dotted name; IndexError naming it when absent.
+  Tensor get_parameter(std::string_view name);   ///< Likewise; a tied parameter has several names.
 
   int64_t parameter_count(bool trainable_only = false);  ///< Elements of all parameters, or of those with gradients.
   size_t bytes();                                        ///< Of all parameters and buffers.
@@ -78,27 +80,27 @@ class Module {
   /// Calls function on every module below and then on this one, as torch.nn.Module.apply.
   void apply(const std::function<void(Module&)>& function);
 
-  /// Converts floating parameters and buffers; indices and counts stay. f32 and f64 compute, and leaves stay leaves,
-  /// without their gradients; f16 and bf16 only store: parameters stop being leaves, and layers compute again after
-  /// to(f32). The parameters are new tensors: handles taken before, an optimizer's too, are not this module's any more.
-  /// DTypeError for any other dtype.
+  /// Converts floating-point parameters and buffers; integer ones stay. With f32 and f64, leaves stay leaves and lose
+  /// their gradients. f16 and bf16 are for storage only: parameters stop being leaves, and layers compute again after
+  /// to(f32). The parameters become new tensors, so earlier handles, an optimizer's too, no longer belong to the
+  /// module. DTypeError for any other dtype.
   void to(DType dtype);
 
   StateDict state_dict();  ///< Parameters and persistent buffers; shares their storage.
-  /// Copies tensors into the parameters and buffers of the same names, converting dtypes. DataError with the full list
-  /// of what has another shape and, if strict, what is missing or not known; then nothing was copied. Of the names of a
-  /// tied tensor one is enough, as files without duplicates have it; DataError when two of them have other values.
-  /// Names in `ignored` may be absent from the module.
+  /// Copies tensors into the parameters and buffers of the same names and converts dtypes. DataError with the full list
+  /// of entries of another shape and, if strict, of missing and unknown entries; then nothing was copied. A tied tensor
+  /// needs only one of its names in the state, as in files without duplicates; DataError when two of its names have
+  /// different values. The module may lack the names in `ignored`.
   LoadResult load_state_dict(const StateDict& state, bool strict = true, const std::vector<std::string>& ignored = {});
 
  private:
   bool training_ = false;
 };
 
-/// A module that is a function of one tensor: what Sequential chains.
+/// A module that is a function of one tensor. Sequential chains these.
 class UnaryModule : public Module {
  public:
-  /// `rng` feeds whatever is random in training mode (ValueError if null then); it is not used in evaluation mode.
+  /// Random layers draw from `rng` in training mode (ValueError if it is null then). Evaluation mode does not use it.
   Tensor forward(const Tensor& x, Generator* rng = nullptr) const { return compute(x, rng); }
   Tensor operator()(const Tensor& x, Generator* rng = nullptr) const { return compute(x, rng); }
 

@@ -1,4 +1,4 @@
-// The native layout of sequences: token ids end to end plus offsets. Nothing is padded.
+// The native layout of a batch of sequences: concatenated token ids plus offsets, without padding.
 #pragma once
 
 #include <span>

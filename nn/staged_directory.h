@@ -1,14 +1,14 @@
-// Replacing files of a directory together: all new ones are complete on disk before the first old one goes.
+// Replaces files of a directory together: all new files are complete on disk before the first old file is replaced.
 #pragma once
 
 #include <filesystem>
 
 namespace qing::nn {
 
-/// A folder of its own inside `directory` (created if absent) to write into. commit() moves its files over those of the
-/// same names; a staging folder that is not committed is removed with what is in it. Other files stay as they are.
-/// Any number of threads and processes may stage in one directory; of files of one name the last committed stays. What
-/// a killed process staged is removed by the next one to stage there.
+/// A staging folder inside `directory` (created if absent). commit() moves its files over those of the same names. The
+/// destructor removes a staging folder that was not committed. Other files stay unchanged. Any number of threads and
+/// processes may stage in one directory; of several files of one name the last committed one stays. The next process to
+/// stage in the directory removes what a killed process staged.
 class StagedDirectory {
  public:
   explicit StagedDirectory(std::filesystem::path directory);  ///< IoError
@@ -17,9 +17,9 @@ class StagedDirectory {
   StagedDirectory& operator=(const StagedDirectory&) = delete;
 
   const std::filesystem::path& path() const { return staging_; }
-  /// Renames the files one by one, in the order of their names, and syncs the directory. Needs no space, and no file is
-  /// ever torn; but a process that is killed between two renames, like an IoError here, leaves new files beside old
-  /// ones, until the whole is written again.
+  /// Renames the files one by one, in the order of their names, and syncs the directory. It needs no space, and no file
+  /// is ever torn. A process killed between two renames, or an IoError here, leaves new files beside old ones until all
+  /// are written again.
   void commit();
 
  private:

@@ -1,4 +1,4 @@
-// A table of what a model is made of.
+// A table of a model's modules and parameters.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace qing::nn {
 
-/// One line a module, indented by depth: its name and class, its own parameters and buffers with their shapes, their
-/// count of elements; then totals (tied parameters count once). Ends with a line break.
+/// One line per module, indented by depth: its name and class, its own parameters and buffers with their shapes, and
+/// their number of elements. Totals follow (tied parameters count once). Ends with a line break.
 std::string summary(Module& module);
 
 }  // namespace qing::nn

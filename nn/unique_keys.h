@@ -1,5 +1,5 @@
-// JSON texts whose objects hold each name once. Parsers differ in which of two members of one name they take, so a text
-// that repeats a name means nothing certain (RFC 7493, 2.3).
+// JSON texts whose objects hold each name once. Parsers differ in which of two members with the same name they
+// use, so a text that repeats a name is ambiguous (RFC 7493, 2.3).
 #pragma once
 
 #include <optional>
@@ -10,8 +10,8 @@
 
 namespace qing::nn {
 
-/// The first name that stands twice in one object of a JSON text. None in a text that is not JSON: the parser proper
-/// tells why.
+/// The first duplicate name in an object of a JSON text. None in a text that is not JSON: the parser reports that
+/// error.
 std::optional<std::string> duplicate_key(std::string_view text);
 
 /// Whether an object of `text` repeats a name. `parsed` is the value that Boost.JSON read from the text. Costs one pass

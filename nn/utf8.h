@@ -8,8 +8,8 @@
 
 namespace qing::nn {
 
-/// Decodes the code point at text[position], which must exist, and moves position behind it. Nothing, with position
-/// unchanged, when the bytes there are not UTF-8.
+/// Decodes the code point at text[position], which must exist, and moves position past it. Returns nothing and leaves
+/// position unchanged when the bytes there are not UTF-8.
 std::optional<char32_t> decode_utf8(std::string_view text, size_t& position);
 /// The first byte that is not UTF-8, or nothing when all is.
 std::optional<size_t> find_invalid_utf8(std::string_view text);

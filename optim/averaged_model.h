@@ -1,4 +1,4 @@
-// Running averages of weights, for evaluation: exponential (EMA), or of equal shares (SWA).
+// Running averages of weights for evaluation: exponential (EMA) or with equal shares (SWA).
 #pragma once
 
 #include <qing/optim/state.h>
@@ -10,27 +10,28 @@
 
 namespace qing::optim {
 
-/// The share of the old average that stays at update n (from 1; the first update takes the weights whatever it says).
+/// The decay at update n: the share of the old average that stays. n counts from 1. The first update copies the weights
+/// whatever the decay is.
 using Averaging = std::function<double(int64_t n)>;
 
 Averaging ema(double decay = 0.999);  ///< ValueError unless 0 ≤ decay < 1
-/// min(decay, (1 + n)/(10 + n)): an average that is young forgets sooner.
+/// min(decay, (1 + n)/(10 + n)): a young average forgets faster.
 Averaging ema_with_warmup(double decay = 0.999);
 Averaging swa();  ///< n−1 of n: the plain mean (Izmailov et al. 2018)
 
 /// average ← d·average + (1−d)·weights after every step, in the weights' dtype. Not thread-safe.
 class AveragedModel : public Stateful {
  public:
-  /// ValueError when there are no parameters, or one is not contiguous or stands there twice, as tied weights listed by
-  /// hand do (Module::parameters() has each once); DTypeError for one that is neither f32 nor f64.
+  /// ValueError when there are no parameters, or one is not contiguous or is listed twice, as tied weights listed by
+  /// hand are (Module::parameters() lists each once). DTypeError for a parameter that is neither f32 nor f64.
   explicit AveragedModel(std::vector<Tensor> parameters, Averaging averaging = swa());
 
   void update();
   int64_t updates() const { return updates_; }
   std::vector<Tensor> averages() const { return averages_; }  ///< in the parameters' order
 
-  /// While it lives the model has the averages for weights, and afterwards its own again: evaluate or save meanwhile,
-  /// and neither train nor update(). ValueError before the first update.
+  /// Gives the model the averages as weights while this object lives. The destructor restores the model's own weights.
+  /// Evaluate or save meanwhile; do not train or call update(). ValueError before the first update.
   class Swap {
    public:
     explicit Swap(AveragedModel& average);

@@ -1,8 +1,8 @@
 // Loss scaling (Micikevicius et al. 2018), with the semantics of torch.amp.GradScaler.
 //
-// Where it helps here: qing computes in f32 and f64, whose gradients rarely underflow. A loss whose backward passes
-// through values rounded to f16 or bf16 (a model trained for such a storage, an operation with a narrow intermediate)
-// does, and a run that meets an infinity or NaN now and then goes on by skipping those steps.
+// When it helps: qing computes in f32 and f64, whose gradients rarely underflow. Gradients do underflow when backward()
+// passes through values rounded to f16 or bf16 (a model trained for such storage, an operation with a narrow
+// intermediate). A run that occasionally meets an infinity or NaN continues by skipping those steps.
 #pragma once
 
 #include <qing/optim/optimizer_base.h>
@@ -12,8 +12,9 @@
 
 namespace qing::optim {
 
-/// The scale stays between these, where scaled losses and gradients have room in f32 on either side. Without bounds it
-/// would reach 0 or infinity in f32, or its inverse would: a step would write NaN into the weights, or change nothing.
+/// Bounds of the scale. Within them, scaled losses and gradients have room in f32 on either side. Without bounds the
+/// scale or its inverse would reach 0 or infinity in f32, and a step would write NaN into the weights or change
+/// nothing.
 inline constexpr double kLeastScale = 0x1p-64, kGreatestScale = 0x1p64;
 
 struct GradScalerOptions {
@@ -24,20 +25,21 @@ struct GradScalerOptions {
 };
 
 /// backward(scaler.scale(loss)); [scaler.unscale(optimizer); clip ...;] scaler.step(optimizer); scaler.update();
-/// With several optimizers unscale and step each, then update once; they outlive the update.
+/// With several optimizers, unscale and step each one, then update once. The optimizers must live until update()
+/// returns. Not thread-safe.
 class GradScaler : public Stateful {
  public:
   explicit GradScaler(GradScalerOptions options = {});  ///< ValueError on options out of range
   double scale() const { return scale_; }
   Tensor scale(const Tensor& loss) const;  ///< loss·scale, recorded
-  /// Divides the optimizer's gradients by the scale, so that they can be clipped. ValueError when it was unscaled or
-  /// stepped since update().
+  /// Divides the optimizer's gradients by the scale, so that they can be clipped. ValueError when the optimizer was
+  /// already unscaled or stepped since update().
   void unscale(Optimizer& optimizer);
-  /// Unscales unless done, then steps the optimizer, or skips it (returns false) when a gradient of its own is not
-  /// finite. ValueError when it was stepped since update().
+  /// Unscales the gradients unless that is done, then steps the optimizer. Skips the step and returns false when one of
+  /// the optimizer's gradients is not finite. ValueError when the optimizer was already stepped since update().
   bool step(Optimizer& optimizer);
-  /// Shrinks the scale when any optimizer had a gradient that is not finite, grows it after enough updates where none
-  /// had; it stays within its bounds. ValueError when none was unscaled or stepped.
+  /// Shrinks the scale when any optimizer had a gradient that is not finite. Grows it after enough updates without one.
+  /// The scale stays within its bounds. ValueError when no optimizer was unscaled or stepped.
   void update();
 
   StateDict state_dict() const override;  ///< "scale", "growth_tracker"; between update() and the next backward

@@ -1,4 +1,4 @@
-// Schedules that turn an optimizer's learning rates. The optimizer outlives them.
+// Schedules that set an optimizer's learning rates. The optimizer must outlive them.
 #pragma once
 
 #include <qing/optim/optimizer_base.h>
@@ -9,24 +9,23 @@
 
 namespace qing::optim {
 
-/// Sets the rates of all groups by pure schedules: those of step 0 when constructed, those of the next step at each
-/// step(). A group's base rate and momentum are those it has at construction.
+/// Sets the rates of all groups from pure schedules. The constructor sets the rates of step 0, and each step() those of
+/// the next step. A group's base rate and base momentum are the ones it has at construction. Not thread-safe.
 class LrScheduler : public Stateful {
  public:
-  /// One schedule for all groups. `momentum`, if given, turns the groups' momentum (or beta1), as one_cycle_momentum
-  /// does.
+  /// One schedule for all groups. `momentum`, if given, sets the groups' momentum (or beta1); see one_cycle_momentum.
   LrScheduler(Optimizer& optimizer, Schedule schedule, Schedule momentum = {});
-  /// One for each; ValueError when their number is not that of the groups.
+  /// One schedule per group. ValueError when their number is not group_count().
   LrScheduler(Optimizer& optimizer, std::vector<Schedule> schedules, Schedule momentum = {});
 
   void step();  ///< Call it after the optimizer's step().
   double lr(size_t group = 0) const { return optimizer_.lr(group); }
   int64_t last_step() const { return step_; }
 
-  /// "step", and "base_lr.0", ... for the groups; with a momentum schedule "base_momentum.0", ..., too, which a state
-  /// may lack: the group's own base stays then.
+  /// "step" and "base_lr.0", ... for the groups; with a momentum schedule also "base_momentum.0", .... A loaded state
+  /// may lack the latter: the group's own base momentum stays then.
   StateDict state_dict() const override;
-  /// Leaves the rates alone: they are the optimizer's state, and another schedule may have turned them since.
+  /// Does not set the rates: they are the optimizer's state, and another schedule may have changed them since.
   void load_state_dict(const StateDict& state) override;
 
  private:
@@ -47,10 +46,11 @@ struct PlateauOptions {
   bool relative = true;  ///< an improvement exceeds threshold·best (PyTorch's threshold_mode "rel"), else threshold
   int64_t cooldown = 0;  ///< steps after a reduction that are not counted
   double min_lr = 0;
-  double eps = 1e-8;  ///< smallest change that is made
+  double eps = 1e-8;  ///< smaller changes of the rate are not made
 };
 
-/// Multiplies the rates by `factor` when a metric has not improved for more than `patience` steps.
+/// Multiplies the rates by `factor` when a metric has not improved for more than `patience` steps. Not
+/// thread-safe.
 class ReduceLrOnPlateau : public Stateful {
  public:
   explicit ReduceLrOnPlateau(Optimizer& optimizer,

@@ -1,6 +1,6 @@
-// Optimizers: they hold parameters in groups and move them along the gradients that backward() left. Options, defaults
-// and formulas are PyTorch's. g below is the gradient, turned around when maximizing; every constructor throws
-// ValueError for an option out of range and for parameters that add_group (optimizer_base.h) does not take.
+// Optimizers: they hold parameters in groups and update them with the gradients that backward() left. Options, defaults
+// and formulas are PyTorch's. g below is the gradient, negated when maximizing. Every constructor throws ValueError for
+// an option out of range and for parameters that add_group (optimizer_base.h) refuses.
 #pragma once
 
 #include <qing/optim/optimizer_base.h>
@@ -61,9 +61,10 @@ struct AdamOptions {
   bool amsgrad = false;  ///< divide by the largest second moment so far (Reddi et al. 2018)
   bool maximize = false;
   bool decoupled_weight_decay = false;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
-  /// Rows of a table that no id of this step named keep their weights and moments, decay included, so that a step costs
-  /// what the rows named do. Other parameters are not concerned, nor is a table whose rows are not known (see
-  /// row_grad(): another use of it, grad(), a hook). PyTorch's SparseAdam, which adds eps before it corrects the bias.
+  /// Table rows that no id of this step selects keep their weights and moments, without decay, so the cost of a step
+  /// depends on the selected rows only. Other parameters are not affected. Neither is a table whose gradient rows are
+  /// not known (see row_grad(): another use of the table, grad(), a hook). This is PyTorch's SparseAdam, except that
+  /// SparseAdam adds eps before it corrects the bias.
   bool lazy = false;
 };
 

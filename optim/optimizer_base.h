@@ -1,4 +1,4 @@
-// What the optimizers share: parameter groups, state per parameter, the sweep over all of them, saving and loading.
+// The common base of optimizers: parameter groups, state per parameter, the update pass, saving and loading.
 #pragma once
 
 #include <qing/autograd/autograd.h>
@@ -14,22 +14,23 @@
 
 namespace qing::optim {
 
-/// Parameters that share options. The options are the group's own: copy others and change what differs.
+/// Parameters that share options. A group has a complete set of options: copy another group's and change what differs.
 template <class Options> struct ParameterGroup {
   std::vector<Tensor> parameters;  ///< leaves that require gradients, contiguous f32 or f64
   Options options;
 };
 
-/// Not thread-safe. A parameter without a gradient is left as it is. Its state takes memory from its first step on.
-/// Of a gradient with known rows (row_grad(), as an embedding's) only these are visited where zeros change nothing.
+/// Not thread-safe. A parameter without a gradient does not change. Its state is allocated at its first step.
+/// When the rows of a gradient are known (row_grad(), e.g. an embedding's) and a zero gradient changes nothing, step()
+/// visits only those rows.
 class Optimizer : public Stateful {
  public:
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// Moves every parameter that has a gradient, in one parallel pass over all; bumps their versions. The bits do not
-  /// depend on the number of threads, nor on the other parameters. Gradients count `gradient_scale` times, which spares
-  /// a pass over them where they are clipped; they keep their values.
+  /// Updates every parameter that has a gradient, in one parallel pass, and bumps their versions. The bits depend
+  /// neither on the number of threads nor on the other parameters. The update uses the gradients times
+  /// `gradient_scale`, which saves clipping a separate pass; the stored gradients keep their values.
   void step(double gradient_scale = 1);
   void zero_grad();
 
@@ -39,28 +40,28 @@ class Optimizer : public Stateful {
   double lr(size_t group = 0) const;
   void set_lr(double lr);                ///< of every group; ValueError when negative or not finite
   void set_lr(size_t group, double lr);  ///< of one
-  /// The momentum of a group, or beta1 where the optimizer has betas: what a one-cycle schedule turns.
+  /// The momentum of a group, or beta1 where the optimizer has betas: the value that a one-cycle schedule sets.
   /// ValueError when the optimizer has neither, or the value is outside [0, 1).
   double momentum(size_t group = 0) const;
   void set_momentum(size_t group, double value);
 
-  /// Keeps the states of parameters (moments, momentum) in bf16: half the memory. Every step computes in f32 and rounds
-  /// the new state stochastically (Gupta et al. 2015): rounding to nearest would lose each change below 1/512 of the
-  /// state, so that a second moment with beta2 = 0.999 could never fall. The noise is Philox's of (parameter, step,
-  /// element): the same bits in every run. The parameters themselves stay f32. DTypeError for a dtype other than f32 or
-  /// bf16, or when a parameter is f64; ValueError after the first step.
+  /// Sets the dtype of the parameters' states (moments, momentum); bf16 halves their memory. Every step computes in f32
+  /// and rounds the new state stochastically (Gupta et al. 2015). Rounding to nearest would lose each change below
+  /// 1/512 of the state, so that a second moment with beta2 = 0.999 could never fall. The noise is Philox's of
+  /// (parameter, step, element): the same bits in every run. The parameters themselves stay f32. DTypeError for a dtype
+  /// other than f32 or bf16, or when a parameter is f64; ValueError after the first step.
   void set_state_dtype(DType dtype);
 
-  /// "group.0.lr", ... for every option of every group, "group.0.parameters" (how many), "parameter.3.step" and
-  /// "parameter.3.exp_avg", ... for the parameters by their number in parameters(); the names of PyTorch.
+  /// "group.0.lr", ... for every option of every group; "group.0.parameters", the number of parameters;
+  /// "parameter.3.step", "parameter.3.exp_avg", ... for the parameters by index in parameters(). Names are PyTorch's.
   StateDict state_dict() const override;
-  /// Options included, as in PyTorch.
+  /// Restores the options too, as in PyTorch. Errors as in Stateful.
   void load_state_dict(const StateDict& state) override;
 
  protected:
   static constexpr size_t kMaxSlots = 3;
 
-  /// What visit_options() reports to.
+  /// The receiver of visit_options().
   class OptionVisitor {
    public:
     virtual ~OptionVisitor() = default;
@@ -68,7 +69,7 @@ class Optimizer : public Stateful {
     virtual void flag(std::string_view name, bool& value) = 0;
   };
 
-  /// A range of one parameter and its state.
+  /// A contiguous range of one parameter, with its gradient and state.
   template <class T> struct Piece {
     int64_t n;
     T* w;
@@ -79,10 +80,10 @@ class Optimizer : public Stateful {
     double scale;                     ///< of the gradient
   };
 
-  /// `name` begins the texts of errors; `slots` are the names of a parameter's states, kMaxSlots at most.
+  /// Error texts begin with `name`. `slots` are the names of a parameter's states, kMaxSlots at most.
   Optimizer(const char* name, std::vector<std::string_view> slots) : name_(name), slot_names_(std::move(slots)) {}
-  /// For the constructors of optimizers. ValueError when the group is empty, or a parameter requires no gradient, is no
-  /// leaf, is not contiguous or is in a group already.
+  /// For the constructors of optimizers. ValueError when the group is empty, or a parameter requires no gradient, is
+  /// not a leaf, is not contiguous or is already in a group.
   void add_group(std::vector<Tensor> parameters);
   /// ValueError when there is no group; checks every group's options.
   void finish_groups();

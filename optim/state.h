@@ -1,5 +1,5 @@
-// What training carries from one process to the next: every part of it names its state as tensors, which a checkpoint
-// stores to the bit. A number is a tensor of no dimensions, f64 or i64.
+// The state of training that passes from one process to the next. Every part gives its state as named tensors, which a
+// checkpoint stores bit by bit. A number is a tensor of no dimensions, f64 or i64.
 #pragma once
 
 #include <qing/nn/module.h>
@@ -13,22 +13,22 @@ namespace qing::optim {
 
 using nn::StateDict;
 
-/// A part of training that has state: an optimizer, a schedule, ...
+/// A part of training that has state: an optimizer, a schedule, ... Not thread-safe.
 class Stateful {
  public:
   virtual ~Stateful() = default;
-  /// May share storage with the part: clone what has to outlive its next step.
+  /// The tensors may share storage with the part: clone what must outlive its next step.
   virtual StateDict state_dict() const = 0;
-  /// Takes over what state_dict() of such a part gave. DataError with the full list of what is missing, unknown or does
-  /// not fit; then nothing has changed.
+  /// Restores what state_dict() of an equal part gave. DataError with the full list of entries that are missing,
+  /// unknown or do not fit; then nothing has changed.
   virtual void load_state_dict(const StateDict& state) = 0;
 };
 
 Tensor number_state(double value);    ///< f64, no dimensions
 Tensor integer_state(int64_t value);  ///< i64, no dimensions
 
-/// Reads a state dict by name and remembers every mismatch: what is absent, of another dtype or shape, or never asked
-/// for. A getter that finds a mismatch returns a zero or an undefined tensor; finish() throws.
+/// Reads a state dict by name and collects every mismatch: an entry that is absent, has another dtype or shape, or was
+/// never read. A getter that finds a mismatch returns a zero or an undefined tensor; finish() throws. Not thread-safe.
 class StateReader {
  public:
   StateReader(std::string what, const StateDict& state) : what_(std::move(what)), state_(state) {}

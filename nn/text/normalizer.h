@@ -9,10 +9,10 @@
 
 namespace qing::nn {
 
-/// A word as WordPiece sees it.
+/// A normalised word, the input of WordPiece.
 struct Word {
   std::string text;  ///< normalised, UTF-8
-  /// Where each of its characters begins in `text`, and one entry more for the end.
+  /// The byte in `text` where each character begins, and one more entry for the end.
   std::vector<uint32_t> starts;
   /// The byte range of the original text that each character came from.
   std::vector<std::pair<uint32_t, uint32_t>> origins;

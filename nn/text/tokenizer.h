@@ -24,7 +24,7 @@ struct Encoding {
   bool truncated = false;
 };
 
-/// A longer word is [UNK] as a whole; BERT's limit.
+/// A word with more characters becomes a single [UNK]. This is BERT's limit.
 inline constexpr size_t kMaxWordCharacters = 100;
 
 /// The special tokens, in the order in which a trained vocabulary begins.
@@ -33,22 +33,22 @@ inline constexpr std::string_view kSpecialTokens[] = {"[PAD]", "[UNK]", "[CLS]",
 /// Immutable once built; all members are thread-safe.
 class Tokenizer {
  public:
-  /// Vocabulary in id order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names what is missing or doubled, or
-  /// has a line break inside).
+  /// Vocabulary in id order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names the entry that is missing,
+  /// duplicate or has a line break inside).
   explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {});
-  // Moving keeps the strings where they are; a copy's views would be the original's.
+  // Moving keeps the strings in place. A copy's views would point into the original.
   Tokenizer(Tokenizer&&) = default;
   Tokenizer& operator=(Tokenizer&&) = default;
   /// Reads a model directory: vocab.txt or, without one, tokenizer.json, which must describe BERT's tokenizer; and
-  /// tokenizer_config.json (if there), whose settings go before those of tokenizer.json. `max_length` holds when the
-  /// latter sets no limit. IoError, DataError naming the file and the field.
+  /// tokenizer_config.json (if there), whose settings override those of tokenizer.json. `max_length` applies when
+  /// tokenizer_config.json sets no limit. IoError, DataError naming the file and the field.
   static Tokenizer load(const std::filesystem::path& directory, int32_t max_length = kDefaultMaxLength);
   /// Writes vocab.txt, tokenizer.json and tokenizer_config.json so that `tokenizers` and `transformers` load them.
   void save(const std::filesystem::path& directory) const;
 
-  /// A special token written out in the text is that token, as in `tokenizers`. Texts of more than max_length tokens
-  /// are cut at the end. DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates). Time
-  /// linear in the text's length.
+  /// A special token spelled out in the text becomes that token, as in `tokenizers`. Texts of more than max_length
+  /// tokens are cut at the end. DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates).
+  /// Time linear in the text's length.
   Encoding encode(std::string_view text) const;
   int32_t vocab_size() const;
   const std::string& token(int32_t id) const;  ///< IndexError
@@ -73,7 +73,7 @@ class Tokenizer {
 
 /// Trains a WordPiece vocabulary of at most `size` entries (special tokens first) by merging the most frequent adjacent
 /// pair of pieces, over words as the tokenizer splits them. Deterministic: ties break by the lexicographically smaller
-/// pair. Characters seen fewer than `min_frequency` times are left to [UNK].
+/// pair. Characters seen fewer than `min_frequency` times become [UNK].
 std::vector<std::string> train_wordpiece(std::span<const std::string> texts, int32_t size,
                                          TokenizerOptions options = {}, int64_t min_frequency = 2);
 
