@@ -6,7 +6,7 @@ import re
 import pytest
 from conftest import synthetic_rows, write_tsv
 
-WORDS = ["--lr", 5e-3, "--epochs", 12, "--batch", 16, "--layers", 1, "--width", 32, "--heads", 2, "--vocab", 400]
+WORDS = ["--lr", 2e-3, "--epochs", 12, "--batch", 16, "--layers", 1, "--width", 32, "--heads", 2, "--vocab", 400]
 
 
 @pytest.fixture(scope="module")
