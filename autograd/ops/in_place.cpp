@@ -70,6 +70,17 @@ void record_sum(Tensor& sum, const Tensor& x, const Tensor& operand, double fact
   });
 }
 
+// x += factor·other: `write` does it on plain tensors.
+template <class Write>
+void write_sum(const char* op, Tensor& x, const Tensor& other, double factor, const Write& write) {
+  Tensor memory = x.alias();
+  if (!records_write(op, x, other)) return write(memory, other.alias());
+  const Tensor was = before(x, false), operand = other.to(x.dtype());
+  write(memory, operand.alias());
+  record_sum(memory, was, operand, factor);
+  take_history(x, memory);
+}
+
 }  // namespace
 
 void GradMeta::copy_from(Tensor& x, const Tensor& source) const {
@@ -96,27 +107,13 @@ void GradMeta::overwrite(const char* op, Tensor& x, const std::function<void(Ten
 }
 
 void GradMeta::add_(Tensor& x, const Tensor& other, Scalar alpha) const {
-  Tensor memory = x.alias();
-  if (!records_write("add_", x, other)) {
-    memory.add_(other.alias(), alpha);
-    return;
-  }
-  const Tensor was = before(x, false), operand = other.to(x.dtype());
-  memory.add_(operand.alias(), alpha);
-  record_sum(memory, was, operand, alpha.to_double());
-  take_history(x, memory);
+  write_sum("add_", x, other, alpha.to_double(),
+            [alpha](Tensor& memory, const Tensor& operand) { memory.add_(operand, alpha); });
 }
 
 void GradMeta::sub_(Tensor& x, const Tensor& other, Scalar alpha) const {
-  Tensor memory = x.alias();
-  if (!records_write("sub_", x, other)) {
-    memory.sub_(other.alias(), alpha);
-    return;
-  }
-  const Tensor was = before(x, false), operand = other.to(x.dtype());
-  memory.sub_(operand.alias(), alpha);
-  record_sum(memory, was, operand, -alpha.to_double());
-  take_history(x, memory);
+  write_sum("sub_", x, other, -alpha.to_double(),
+            [alpha](Tensor& memory, const Tensor& operand) { memory.sub_(operand, alpha); });
 }
 
 void GradMeta::mul_(Tensor& x, const Tensor& other) const {

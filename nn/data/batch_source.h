@@ -1,7 +1,6 @@
 // Where a loader's batches come from: from a Dataset by a plan of indices, or from an IterableDataset as examples come.
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -19,22 +18,15 @@
 
 namespace qing::nn {
 
-/// A collate function that is told which batch it makes, because it draws at random: see generator_for().
-template <class Collate, class Value>
-concept NumberedCollate = std::invocable < const Collate&,
-        std::vector<Value>,
-const BatchNumber& > ;
-
-/// collate(values, number) or collate(values), whichever the function takes.
+/// The batch of the values. A collate function that draws at random takes the number of its batch too: see
+/// generator_for().
 template <class Value, class Collate>
-requires NumberedCollate<Collate, Value> std::invoke_result_t < const Collate &, std::vector<Value>,
-const BatchNumber& > collated(const Collate& collate, std::vector<Value> values, const BatchNumber& number) {
-  return collate(std::move(values), number);
-}
-template <class Value, class Collate>
-requires(!NumberedCollate<Collate, Value>) std::invoke_result_t<const Collate&, std::vector<Value>> collated(
-    const Collate& collate, std::vector<Value> values, const BatchNumber&) {
-  return collate(std::move(values));
+decltype(auto) collated(const Collate& collate, std::vector<Value> values, const BatchNumber& number) {
+  if constexpr (std::is_invocable_v<const Collate&, std::vector<Value>, const BatchNumber&>) {
+    return collate(std::move(values), number);
+  } else {
+    return collate(std::move(values));
+  }
 }
 
 /// The batches of an epoch as tasks. Used by one thread at a time; the tasks themselves run on any, at the same time,

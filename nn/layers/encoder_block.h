@@ -27,15 +27,15 @@ struct SublayerOptions {
   bool norm_first = false;  ///< normalise what goes into a sublayer, instead of the sum that comes out
 };
 
-/// What is around the sublayers of a block in one call of forward: residual, dropout and norm; and the feed-forward.
+/// Residual, dropout and norm around the sublayers of a block, for one call of forward; and the feed-forward.
 class Sublayers {
  public:
   /// Nothing is dropped when the block is not in training mode. `name` stands in errors: ValueError when something has
   /// to be dropped and rng is null. Keeps a reference to the options.
   Sublayers(const Module& block, const char* name, const SublayerOptions& options, Generator* rng);
 
-  /// x and sublayer(x) added; x is normalised before, or the sum behind. In the second case norm, dropout and sum are
-  /// one operation.
+  /// x + sublayer(x). norm_first normalises what goes into the sublayer. Otherwise the sum is normalised, and norm,
+  /// dropout and sum are one operation.
   template <class Sublayer> Tensor add(const Tensor& x, const ResidualNorm& norm, const Sublayer& sublayer) const {
     if (options_.norm_first) return x + drop(sublayer(norm.forward(x)), options_.dropout);
     return norm.forward_residual(sublayer(x), x, options_.dropout, rng_);
@@ -75,7 +75,7 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
   /// and values is computed for them only. Without a causal mask.
   Tensor forward_rows(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
                       Generator* rng = nullptr) const {
-    const Tensor seen = options_.sublayers.norm_first ? attention_norm_->forward(x) : x;
+    const Tensor seen = sublayers_.norm_first ? attention_norm_->forward(x) : x;
     return around(
         wanted, [&](const Tensor& in) { return attention_.forward(in, wanted_offsets, seen, offsets, rng); }, rng);
   }
@@ -83,23 +83,27 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
  protected:
   /// `attention` was built before, so its weights are drawn first.
   EncoderBlock(Attention attention, const EncoderBlockOptions& options, Generator& rng)
-      : options_(options),
-        attention_(std::move(attention)),
+      : attention_(std::move(attention)),
         wide_(options.width, options.hidden, rng, options.linear),
         narrow_(options.hidden, options.width, rng, options.linear),
         attention_norm_(make_norm(options.norm, options.width, options.norm_eps)),
-        feed_forward_norm_(make_norm(options.norm, options.width, options.norm_eps)) {}
+        feed_forward_norm_(make_norm(options.norm, options.width, options.norm_eps)),
+        name_(options.name),
+        sublayers_(options.sublayers) {}
 
   /// The block with attend(rows) in the place of attention.
   template <class Attend> Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const {
-    const Sublayers sublayers(*this, options_.name, options_.sublayers, rng);
+    const Sublayers sublayers(*this, name_, sublayers_, rng);
     return sublayers.add_feed_forward(sublayers.add(x, *attention_norm_, attend), *feed_forward_norm_, wide_, narrow_);
   }
 
-  EncoderBlockOptions options_;
   Attention attention_;
   Linear wide_, narrow_;
   std::unique_ptr<ResidualNorm> attention_norm_, feed_forward_norm_;
+
+ private:
+  const char* name_;
+  SublayerOptions sublayers_;
 };
 
 }  // namespace qing::nn

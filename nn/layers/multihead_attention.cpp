@@ -39,6 +39,7 @@ Tensor joined(const AttentionMasks& masks, const Tensor& key) {
   return mask.defined() ? padding + mask : padding;
 }
 
+// The base class has checked num_heads.
 int64_t checked_width(int64_t embed_dim, int64_t num_heads) {
   check_at_least(kName, "embed_dim", embed_dim, 1);
   if (embed_dim % num_heads != 0) {

@@ -14,8 +14,6 @@ namespace qing::optim {
 namespace {
 
 constexpr int32_t kMaxGroups = 1 << 16;
-// Of all epochs together: counts up to here are exact as doubles.
-constexpr int64_t kMaxSteps = int64_t{1} << 53;
 
 void check_labels(const std::vector<std::string>& labels, std::span<const nn::Example> examples) {
   if (labels.size() < 2) {

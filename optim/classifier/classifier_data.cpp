@@ -20,15 +20,15 @@ namespace {
 constexpr int64_t kEncodeGrain = 256;
 constexpr size_t kTeacherBatch = 256;  // texts
 
-// As good as minus infinity, but finite.
+// The adjustment of a label that cannot win. Finite, because infinities make NaN of differences.
 constexpr float kNever = -1e4F;
 
 bool is_extra(const TrainOptions& o, int32_t group) {
   return std::find(o.extra_groups.begin(), o.extra_groups.end(), group) != o.extra_groups.end();
 }
 
-// What is added to the logits of each group's examples: balance·log(share of the label among them); a label that an
-// extra group lacks is none to choose.
+// The logit adjustments of each group: balance·log(share of the label among the group's examples). A label that an
+// extra group lacks is excluded.
 std::vector<std::vector<float>> adjustments_of(std::span<const ClassifierExample> examples, const TrainOptions& o) {
   std::vector<std::vector<int64_t>> counts;
   for (const ClassifierExample& example : examples) {
@@ -41,7 +41,7 @@ std::vector<std::vector<float>> adjustments_of(std::span<const ClassifierExample
     const bool extra = is_extra(o, static_cast<int32_t>(group));
     const auto total = std::accumulate(counts[group].begin(), counts[group].end(), int64_t{0});
     for (const int64_t count : counts[group]) {
-      // As if every label had been seen once more.
+      // Add-one smoothing keeps the logarithm finite.
       const double share = static_cast<double>(count + 1) / static_cast<double>(total + std::ssize(counts[group]));
       result[group].push_back(extra && count == 0 ? kNever : static_cast<float>(o.balance * std::log(share)));
     }
@@ -49,7 +49,7 @@ std::vector<std::vector<float>> adjustments_of(std::span<const ClassifierExample
   return result;
 }
 
-// Numbers of [0, 1), one for each of `count` things that may be dropped.
+// `count` uniform numbers in [0, 1).
 Tensor draws(int64_t count, Generator& rng) {
   Tensor result = Tensor::empty({count}, DType::f32);
   rng.fill_uniform(result, 0, 1);
@@ -126,7 +126,7 @@ ClassifierCollate::ClassifierCollate(std::span<const ClassifierExample> examples
                                      int32_t mask_id)
     : options_(options), mask_id_(mask_id), adjustments_(adjustments_of(examples, options)) {}
 
-// A text's first and last token, which are special, stay.
+// The first and the last token of a text are special and stay.
 void ClassifierCollate::drop_words(std::vector<ClassifierExample>& examples, Generator& rng) const {
   int64_t tokens = 0;
   for (const ClassifierExample& example : examples) tokens += static_cast<int64_t>(example.ids.size());
@@ -140,7 +140,7 @@ void ClassifierCollate::drop_words(std::vector<ClassifierExample>& examples, Gen
   }
 }
 
-// What is left makes up for the rest, as far as its norm is concerned.
+// The values that stay are scaled, so that the expected squared norm of a text's features does not change.
 void ClassifierCollate::drop_ngrams(std::vector<ClassifierExample>& examples, Generator& rng) const {
   int64_t count = 0;
   for (const ClassifierExample& example : examples) count += static_cast<int64_t>(example.ngrams.rows.size());
@@ -191,7 +191,7 @@ Tensor ClassifierCollate::shares(std::span<const ClassifierExample> examples) co
     std::vector<double> target(labels);
     target[static_cast<size_t>(example.label)] = 1;
     if (!example.taught.empty()) {
-      // What the teacher says is adjusted as the student's logits are.
+      // The teachers' scores get the same adjustment as the student's logits.
       std::vector<double> said(labels);
       for (size_t i = 0; i < labels; ++i) said[i] = example.taught[i] * std::exp(double{added[i]});
       const double sum = std::accumulate(said.begin(), said.end(), 0.0);

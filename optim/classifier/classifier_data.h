@@ -16,13 +16,13 @@
 
 namespace qing::optim {
 
-/// An encoded text with what is known of it.
+/// An encoded text, its label and what the teachers predict for it.
 struct ClassifierExample {
   std::vector<int32_t> ids;
   nn::NgramFeatures ngrams;  ///< empty without a table
   int32_t label = 0;
   int32_t group = 0;
-  std::vector<float> taught = {};  ///< by label, the mean of what the teachers say; empty without teachers
+  std::vector<float> taught = {};  ///< mean of the teachers' scores, by label; empty without teachers
 };
 
 /// Encodes all examples. `ngrams` may be null. DataError on invalid UTF-8; errors of teachers as train_classifier().
@@ -40,7 +40,7 @@ class ClassifierSampler : public nn::Sampler {
 
  private:
   std::vector<size_t> main_, extra_;
-  size_t extra_taken_;  // of the latter in each epoch
+  size_t extra_taken_;  // how many of extra_ an epoch takes
   uint64_t seed_;
 };
 
@@ -51,11 +51,11 @@ struct ClassifierBatch {
   Tensor adjustments;                     ///< f32 [texts, labels], to be added to the logits; undefined if nothing is
 };
 
-/// Makes the batches, with what the options drop at random dropped: as a function of the seed and the batch's number.
-/// Immutable, hence thread-safe. The options must outlive it.
+/// Makes the batches, with word and n-gram dropout. The draws are a function of the seed and the number of the batch.
+/// Immutable, so all members are thread-safe. The options must outlive it.
 class ClassifierCollate {
  public:
-  /// `examples` are all that batches are made of: the adjustments count their labels.
+  /// `examples` are those of all batches: the logit adjustments depend on how often each label occurs in them.
   ClassifierCollate(std::span<const ClassifierExample> examples, const TrainOptions& options, int32_t mask_id);
   ClassifierBatch operator()(std::vector<ClassifierExample> examples, const nn::BatchNumber& number) const;
 

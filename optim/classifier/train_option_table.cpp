@@ -14,8 +14,7 @@ namespace {
 using O = TrainOptions;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Counts up to here are exact as doubles.
-constexpr double kMaxCount = 9007199254740992.0;  // 2^53
+constexpr auto kMaxCount = static_cast<double>(kMaxSteps);
 
 constexpr OptionRange within(double low, double high) { return {low, high}; }
 constexpr OptionRange at_least(double low) { return {low, kInfinity, false, true}; }
@@ -67,9 +66,8 @@ const TrainOption kTable[] = {
     {"teacher_share", &O::teacher_share, kShare, kTeachers,
      "Weight of the teachers' predictions in each target. The label has the rest"},
     {"ngram_min_texts", &O::ngram_min_texts, within(0, 1 << 24), kNgrams,
-     "Minimum document frequency of an n-gram, in texts. N-grams that reach it get a linear model beside the encoder. "
-     "0 "
-     "disables n-grams",
+     "Minimum document frequency of an n-gram, in texts. N-grams that reach it get a linear model beside the "
+     "encoder. 0 disables n-grams",
      "ngrams"},
     {"ngram_dropout", &O::ngram_dropout, kBelowOne, kNgrams, "Fraction of a text's n-grams dropped in training"},
     {"ngram_lr", &O::ngram_lr, at_least(0), kNgrams, "Learning rate of the n-gram weights at the peak of the schedule"},

@@ -13,6 +13,9 @@
 
 namespace qing::optim {
 
+/// Most steps of all epochs together. Counts up to here are exact as doubles.
+inline constexpr int64_t kMaxSteps = int64_t{1} << 53;
+
 /// The numbers that an option accepts. NaN is in no range.
 struct OptionRange {
   double low, high;

@@ -17,16 +17,16 @@ struct TrainOptions {
   int64_t layers = 2;
   int64_t width = 128;
   int64_t heads = 0;      ///< 0: width / 32
-  int64_t batch = 64;     ///< texts a step
-  int64_t vocab = 16000;  ///< most entries of the vocabulary
+  int64_t batch = 64;     ///< batch size in texts
+  int64_t vocab = 16000;  ///< maximum vocabulary size
   int64_t epochs = 1;
-  int64_t max_length = 128;  ///< tokens of a text
+  int64_t max_length = 128;  ///< maximum tokens of a text
   int64_t max_steps = 0;     ///< 0: no limit
-  double lr = 5e-4;          ///< peak
+  double lr = 5e-4;          ///< learning rate at the peak of the schedule
   double dropout = 0.1;
-  double warmup = 0.1;         ///< share of the steps
+  double warmup = 0.1;         ///< fraction of the steps in which the learning rate rises
   double weight_decay = 0.01;  ///< of matrices; biases and norms have none
-  double clip = 1.0;           ///< largest norm of the gradient
+  double clip = 1.0;           ///< maximum gradient norm
   /// Share of a text's tokens that training replaces by [MASK] (word dropout, Iyyer et al. 2015).
   double word_dropout = 0;
   /// τ of the logits' adjustment by τ·log(share of the label among the example's group) in training (Menon et al.
@@ -55,10 +55,11 @@ struct TrainOptions {
   /// bf16: products of matrices in bf16 with sums in f32 (see AutocastGuard), all else f32.
   DType precision = DType::f32;
   uint64_t seed = 42;
-  std::vector<std::string> labels = {"negative", "neutral", "positive"};  ///< what the examples' labels count in
+  std::vector<std::string> labels = {"negative", "neutral",
+                                     "positive"};  ///< label names, in the order of their indices
 };
 
-/// ValueError as train_classifier() documents it, but for what takes reading files.
+/// The checks of train_classifier() that read no files. ValueError.
 void check_train_options(const TrainOptions& options, std::span<const nn::Example> examples);
 
 /// Steps of an epoch of so many examples, at least one.

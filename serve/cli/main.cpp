@@ -43,9 +43,8 @@ void add_texts(CLI::App* command, const std::vector<std::string>& after_dashes, 
                const std::function<void()>& then) {
   command->allow_extras();
   command->footer(
-      "Arguments are the texts. Write -- before texts that begin with a dash. Without texts and --file, each line of "
-      "stdin "
-      "is a text.");
+      "Arguments are the texts. Write -- before texts that begin with a dash. Without texts and --file, each line "
+      "of stdin is a text.");
   command->callback([command, &after_dashes, &texts, then] {
     for (const std::string& item : command->remaining()) {
       if (item.size() > 1 && item[0] == '-') {
@@ -224,7 +223,7 @@ void add_keys(CLI::App& app, cli::KeysArguments& a, Action& action) {
   };
   const std::map<std::string, int64_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
   const CLI::AsNumberWithUnit time(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME");
-  const CLI::Validator quota = cli::number_from(0, 9007199254740992.0);  // 2^53
+  const CLI::Validator quota = cli::number_from(0, static_cast<double>(int64_t{1} << 53));
   const CLI::Validator lifetime = cli::number_from(1, 2147483648.0).description("");
   CLI::App* create = add("create", "Create a key and print it. A missing store is created", cli::run_keys_create);
   create->add_option("--name", a.name, "Display name of the key");

@@ -1,7 +1,6 @@
 #include <qing/tensor/ops/compare.h>
 
 #include <algorithm>
-
 #include <cmath>
 #include <cstring>
 #include <limits>

@@ -190,7 +190,7 @@ TEST(ExactVectorNorms, StayRightWherePowersOverflowOrVanish) {
       const Tensor pair = Tensor::from<double>({3, -4}, {1, 2}).to(dtype);
       const Tensor lanes = cat({pair * unit, pair, pair * 0.0}, 0);
       const Tensor norms = norm(lanes, p, {1});
-      if (want * unit < top) EXPECT_NEAR(norms.at({0}) / (want * unit), 1, tolerance) << p << ", " << unit;
+      if (want * unit < top) { EXPECT_NEAR(norms.at({0}) / (want * unit), 1, tolerance) << p << ", " << unit; }
       EXPECT_EQ(norms.at({1}), norm(pair, p).item()) << "a lane's bits do not depend on the others";
       EXPECT_NEAR(norms.at({1}), want, tolerance * want) << p;
       EXPECT_EQ(norms.at({2}), 0) << p;

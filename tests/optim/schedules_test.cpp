@@ -31,7 +31,7 @@ TEST(Schedules, WithWarmupEndAtTheirLastStep) {
     EXPECT_EQ(linear_with_warmup(warmup, total)(2, end + 5), 0) << warmup;
     EXPECT_EQ(polynomial_with_warmup(warmup, total, 0.5, 2)(2, end), 0.5) << warmup;
     EXPECT_EQ(polynomial_with_warmup(warmup, total, 0.5, 2)(2, end + 5), 0.5) << warmup;
-    if (warmup > 0) EXPECT_EQ(linear_with_warmup(warmup, total)(2, 0), 0) << warmup;
+    if (warmup > 0) { EXPECT_EQ(linear_with_warmup(warmup, total)(2, 0), 0) << warmup; }
   }
   // The last step before the end has the exact share, without the rounding of 1 − progress.
   EXPECT_EQ(linear_with_warmup(0, 1000000)(1, 999999), 1e-6);

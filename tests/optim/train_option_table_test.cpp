@@ -83,6 +83,38 @@ TEST(TrainOptionTable, EveryRangeIsChecked) {
   }
 }
 
+// The ranges themselves, which the test above takes from the table.
+TEST(TrainOptionTable, ValuesWithoutMeaningAreRefused) {
+  for (const TrainOptions& options : {
+           TrainOptions{.layers = 0},
+           TrainOptions{.width = 0},
+           TrainOptions{.heads = -1},
+           TrainOptions{.batch = 0},
+           TrainOptions{.vocab = 5},
+           TrainOptions{.epochs = 0},
+           TrainOptions{.max_length = 2},
+           TrainOptions{.max_steps = -1},
+           TrainOptions{.lr = 0},
+           TrainOptions{.dropout = 1},
+           TrainOptions{.warmup = 1.5},
+           TrainOptions{.weight_decay = -0.1},
+           TrainOptions{.clip = 0},
+           TrainOptions{.word_dropout = 1},
+           TrainOptions{.balance = -1},
+           TrainOptions{.label_smoothing = 1},
+           TrainOptions{.consistency = -1},
+           TrainOptions{.teacher_share = 1.5},
+           TrainOptions{.ema = 1},
+           TrainOptions{.ngram_min_texts = -1},
+           TrainOptions{.extra_share = -0.1},
+           TrainOptions{.ngram_dropout = 1},
+           TrainOptions{.ngram_lr = -0.1},
+           TrainOptions{.ngram_weight_decay = -1},
+       }) {
+    EXPECT_THROW(check_option_ranges(options), ValueError);
+  }
+}
+
 TEST(TrainOptionTable, RangesReadAsTheyAreWritten) {
   EXPECT_EQ((OptionRange{1, 1 << 24}.text()), "in [1, 16777216]");
   EXPECT_EQ((OptionRange{0, 1, false, true}.text()), "in [0, 1)");
