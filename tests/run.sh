@@ -27,7 +27,7 @@ die() {
 source tests/packages.sh
 step "packages"
 install_packages "${build_packages[@]}" ccache git python3 python3-venv openssl libeigen3-dev libdnnl-dev libbenchmark-dev \
-  libgtest-dev librapidcheck-dev valgrind clang-format-14 doxygen chromium chromium-driver fonts-noto-cjk ||
+  libgtest-dev librapidcheck-dev valgrind clang-format-14 clang-tidy-14 doxygen chromium chromium-driver fonts-noto-cjk ||
   die "the packages above could not be installed"
 
 passed=0 failed=0
@@ -100,6 +100,11 @@ if [ $sanitize = yes ]; then
   TSAN_OPTIONS=suppressions=$root/tests/tsan.supp run_preset tsan -E 'EqualsEigen|\.on_'
 else
   run_preset release
+fi
+
+if [ $sanitize = no ]; then
+  step "static analysis"
+  if python3 tests/tidy.py; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 
 # The kernels of another architecture, against plain C++, in an emulator. Only these are built for it.

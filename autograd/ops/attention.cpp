@@ -212,6 +212,7 @@ Operands<T> operands_of(const Ragged& ragged, const AttentionDropout& dropout, c
 Tensor run(const std::vector<Tensor>& given, const Places& places, const Ragged& ragged, double p, Generator* rng) {
   check_dropout(p, "attention");
   std::vector<Tensor> inputs;
+  inputs.reserve(given.size());
   for (const Tensor& x : given) inputs.push_back(x.contiguous());
   const AttentionDropout dropout(p, rng);
   const DType dtype = given.front().dtype();

@@ -23,7 +23,7 @@ void check_dropout(double p, const char* op) {
 
 Tensor keep_mask(int64_t n, double p, Generator& rng) {
   const uint64_t stream = rng.next_stream();
-  const Tensor mask = Tensor::empty({n}, DType::u8);
+  Tensor mask = Tensor::empty({n}, DType::u8);
   uint8_t* keep = mask.data<uint8_t>();
   parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) {
     fill_keep_mask(rng.seed(), stream, begin, end - begin, p, keep + begin);

@@ -109,6 +109,7 @@ Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& 
     });
   });
   std::vector<Tensor> inputs;
+  inputs.reserve(tables.size() + 2);
   for (const TableRows& given : tables) inputs.push_back(given.table);
   inputs.insert(inputs.end(), {weight, bias});
   if (!recording(inputs)) return y;

@@ -93,6 +93,7 @@ Tensor stack(const std::vector<Tensor>& tensors, int64_t dim) {
 Tensor hstack(const std::vector<Tensor>& tensors) {
   check_some(tensors, "hstack");
   std::vector<Tensor> parts;
+  parts.reserve(tensors.size());
   for (const Tensor& x : tensors) parts.push_back(x.dim() == 0 ? reshape(x, {1}) : x);
   return cat(parts, parts[0].dim() == 1 ? 0 : 1);
 }
@@ -100,6 +101,7 @@ Tensor hstack(const std::vector<Tensor>& tensors) {
 Tensor vstack(const std::vector<Tensor>& tensors) {
   check_some(tensors, "vstack");
   std::vector<Tensor> parts;
+  parts.reserve(tensors.size());
   for (const Tensor& x : tensors) parts.push_back(x.dim() < 2 ? reshape(x, {1, x.numel()}) : x);
   return cat(parts, 0);
 }

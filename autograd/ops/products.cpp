@@ -147,7 +147,7 @@ void check_rank(const Tensor& x, int64_t rank, const char* op) {
 
 // beta·input + alpha·product. input is not read when beta is 0.
 Tensor combined(const Tensor& input, const Tensor& product, double beta, double alpha) {
-  const Tensor scaled = alpha == 1 ? product : scale(product, alpha);
+  Tensor scaled = alpha == 1 ? product : scale(product, alpha);
   if (beta == 0) return scaled;
   return add(beta == 1 ? input : scale(input, beta), scaled);
 }

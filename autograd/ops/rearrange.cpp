@@ -210,6 +210,7 @@ Tensor pad_with(const Tensor& x, const std::vector<Edge>& edges, const Scalar& v
   part_at(y, to).copy_from(part_at(x.alias(), from));
   if (recording({x})) {
     std::vector<Edge> undone;
+    undone.reserve(edges.size());
     for (const Edge& edge : edges) undone.push_back({edge.dim, -edge.before, -edge.after});
     record("pad", y, {x}, [undone](const Tensor& dy, GradSink& grad) { grad.add(0, pad_with(dy, undone, 0)); });
   }

@@ -138,7 +138,8 @@ Tensor extreme(OpName op, const Tensor& x, const std::vector<int64_t>& dims, boo
   Tensor y = finished(kept, x, over, keepdim);
   if (is_floating(x.dtype()) && recording({x})) {
     record(op, y, {x}, [over, x = Saved(x), kept = Saved(kept)](const Tensor& dy, GradSink& grad) {
-      const Tensor value = kept.get(grad), chosen = equal_mask(x.get(grad), value);
+      const Tensor& value = kept.get(grad);
+      const Tensor chosen = equal_mask(x.get(grad), value);
       grad.add(0, mul(dy.reshape(value.shape()), div(chosen, sum_kept(chosen, over))));
     });
   }

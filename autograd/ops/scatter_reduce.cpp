@@ -35,7 +35,7 @@ Tensor extreme(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& 
            [dim, index = Saved(index), x = Saved(x), source = Saved(source), y = Saved(y)](const Tensor& dy,
                                                                                            GradSink& grad) {
              const Tensor& at = index.get(grad);
-             const Tensor value = y.get(grad);
+             const Tensor& value = y.get(grad);
              const Tensor own = equal_mask(x.get(grad), value);
              const Tensor given = equal_mask(source.get(grad), gather_elements(value, dim, at));
              const Tensor share = div(dy, scatter_add(own, dim, at, given));

@@ -28,7 +28,7 @@ ValuesAndIndices recorded(OpName op, const Tensor& x, const std::vector<int64_t>
 
 ValuesAndIndices reduced(OpName op, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim,
                          const ValuesAndIndices& found) {
-  const ValuesAndIndices kept = recorded(op, x, dims, found);
+  ValuesAndIndices kept = recorded(op, x, dims, found);
   if (keepdim) return kept;
   const Shape shape = dropped_shape(x.shape(), dims);
   return {reshape(kept.values, shape), kept.indices.reshape(shape)};

@@ -26,7 +26,8 @@ TensorDataset::value_type TensorDataset::get(size_t i) const {
   return example;
 }
 
-ImageDataset::ImageDataset(Tensor images, Tensor labels, std::vector<float> mean, std::vector<float> stddev)
+ImageDataset::ImageDataset(const Tensor& images, const Tensor& labels, std::vector<float> mean,
+                           std::vector<float> stddev)
     : mean_(std::move(mean)), stddev_(std::move(stddev)) {
   if (images.dtype() != DType::u8) {
     throw DTypeError(fmt::format("ImageDataset: images are u8, got {}", name_of(images.dtype())));

@@ -30,7 +30,8 @@ class ImageDataset {
   /// images u8 [n, height, width] (one channel) or [n, channels, height, width]; labels i32 or i64 [n]; mean and stddev
   /// one number a channel, or none for 0 and 1. ShapeError, DTypeError; ValueError for a stddev that is not
   /// positive and finite, or a mean that is not finite.
-  ImageDataset(Tensor images, Tensor labels, std::vector<float> mean = {}, std::vector<float> stddev = {});
+  ImageDataset(const Tensor& images, const Tensor& labels, std::vector<float> mean = {},
+               std::vector<float> stddev = {});
   size_t size() const { return static_cast<size_t>(images_.size(0)); }
   value_type get(size_t i) const;  ///< IndexError
 

@@ -75,8 +75,7 @@ void RunningNorm::check(const Tensor& x, int64_t least, int64_t most, int64_t ch
 
 Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
   check(x, least_rank_, most_rank_, 1);
-  const Tensor y =
-      batch_norm(x, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum, options_.eps);
+  Tensor y = batch_norm(x, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum, options_.eps);
   if (by_input() && options_.track_running_stats && !recomputing()) {
     Tensor count = num_batches_tracked_;
     count.fill(count.item() + 1);

@@ -47,6 +47,7 @@ int64_t TokenSampler::draw_row(std::span<const double> logits) const {
   }
   const double top = logits[*std::min_element(likeliest.begin(), likeliest.end(), before)];
   std::vector<double> until;  // the distribution function
+  until.reserve(likeliest.size());
   double total = 0;
   for (const int64_t token : likeliest)
     until.push_back(total += std::exp((logits[token] - top) / options_.temperature));
