@@ -14,7 +14,7 @@ namespace {
 
 namespace json = boost::json;
 
-// Receives the parse events and remembers the first name that stands twice in one object.
+// Receives the parse events and remembers the first name that appears twice in one object.
 struct UniqueKeys {
   static constexpr size_t max_object_size = json::object::max_size();
   static constexpr size_t max_array_size = json::array::max_size();

@@ -26,7 +26,7 @@ std::vector<int64_t> wrap_distinct(const std::vector<int64_t>& dims, int64_t ran
   for (const int64_t entry : dims) {
     const int64_t d = wrap_dim(entry, rank, op);
     if (std::find(wrapped.begin(), wrapped.end(), d) != wrapped.end()) {
-      throw ValueError(fmt::format("{}: dimension {} stands twice in {}", op, d, to_string(dims)));
+      throw ValueError(fmt::format("{}: dimension {} appears twice in {}", op, d, to_string(dims)));
     }
     wrapped.push_back(d);
   }

@@ -88,7 +88,7 @@ class HeaderParser {
     } else if (key == "shape" && !header.shape) {
       header.shape = tuple();
     } else {
-      fail("the key '" + key + "' is unknown or stands twice");
+      fail("the key '" + key + "' is unknown or appears twice");
     }
   }
 

@@ -147,7 +147,7 @@ void RecordReader::find_columns(const Record& names) {
     }
     const auto at = std::find(names.begin(), names.end(), header_[i]);
     if (at != names.end() && std::find(at + 1, names.end(), header_[i]) != names.end()) {
-      fail(fmt::format("the column '{}' stands twice in the header; rename or remove one", header_[i]));
+      fail(fmt::format("the column '{}' appears twice in the header; rename or remove one", header_[i]));
     }
     if (at != names.end()) {
       picks_.emplace_back(at - names.begin());

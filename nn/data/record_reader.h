@@ -31,7 +31,7 @@ struct RecordOptions {
 /// fields are those of all. Blank lines are skipped, lines end with LF or CRLF, byte order marks in front are skipped.
 ///
 /// Every error in the data is a DataError "path:line: what; remedy", with the line where the record begins: an empty
-/// file, a missing column, a column that stands twice in the header (of those asked for, if any are), a wrong count of
+/// file, a missing column, a column that appears twice in the header (of those asked for, if any are), a wrong count of
 /// fields, text after a closing quote, a quote that is never closed, no JSON object, an object that repeats a name, a
 /// field of another kind, a line over the limit, invalid UTF-8 (with its own line). Memory is bounded by the limit of a
 /// line. Not thread-safe.

@@ -43,7 +43,7 @@ Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions optio
     const std::string_view piece = continues ? token.substr(kContinuation.size()) : token;
     auto& map = continues ? continuing_ : whole_;
     if (!map.emplace(piece, static_cast<int32_t>(i)).second) {
-      throw ValueError(fmt::format("vocabulary: '{}' stands twice, the second time as id {}", token, i));
+      throw ValueError(fmt::format("vocabulary: '{}' appears twice, the second time as id {}", token, i));
     }
     longest_ = std::max(longest_, piece.size());
   }
