@@ -61,7 +61,7 @@ struct UniqueKeys {
   bool on_comment(json::string_view, json::error_code&) { return true; }
 };
 
-// The members that a valid JSON text writes down: its colons outside strings.
+// Counts the members in a valid JSON text: the colons outside strings.
 size_t members_written(std::string_view text) {
   size_t count = 0;
   bool inside = false;
