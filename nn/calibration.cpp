@@ -17,7 +17,7 @@ constexpr int kBisections = 60;  // enough for the last bits of a double
 size_t rows_of(const char* who, const LabelledLogits& data) {
   const size_t rows = data.expected.size();
   if (data.labels < 1 || data.logits.size() != rows * static_cast<size_t>(data.labels)) {
-    throw ShapeError(fmt::format("{}: {} logits for {} examples of {} labels; give a row of logits an example", who,
+    throw ShapeError(fmt::format("{}: {} logits for {} examples of {} labels; give one row of logits per example", who,
                                  data.logits.size(), rows, data.labels));
   }
   for (size_t i = 0; i < rows; ++i) {

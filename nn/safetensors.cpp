@@ -206,7 +206,7 @@ class Reader {
     for (const uint64_t size : entry.shape) times(size);
     times(entry.format->bits);
     if (bits % 8 != 0) {
-      fail(entry.name, fmt::format("its {} bits of {} are no whole number of bytes", bits, entry.format->name));
+      fail(entry.name, fmt::format("its {} bits of {} are not a whole number of bytes", bits, entry.format->name));
     }
     return bits / 8;
   }
@@ -254,7 +254,8 @@ class Reader {
                                    entry.format->name));
     }
     if (entry.shape.size() > kMaxDims) {
-      fail_unsupported(entry.name, fmt::format("has {} dimensions; {} are the most", entry.shape.size(), kMaxDims));
+      fail_unsupported(entry.name,
+                       fmt::format("has {} dimensions; at most {} are allowed", entry.shape.size(), kMaxDims));
     }
     // Strides must fit into 64 bits even if a size of 0 leaves no element.
     int64_t product = 1;
@@ -317,7 +318,7 @@ void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& 
   if (length > kMaxHeaderBytes) {
     throw ValueError(
         fmt::format("save_safetensors: {}: the header takes {} bytes, more than the limit of {}; save "
-                    "fewer tensors a file",
+                    "fewer tensors per file",
                     path.string(), length, kMaxHeaderBytes));
   }
   std::string head(kLengthBytes, '\0');

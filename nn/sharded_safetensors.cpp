@@ -54,7 +54,7 @@ bool is_shard_name(std::string_view name, std::string_view stem) {
 bool is_there(const fs::path& path) {
   std::error_code error;
   const bool found = fs::exists(path, error);
-  if (error) fail(path, "look whether it is there", error);
+  if (error) fail(path, "check whether it exists", error);
   return found;
 }
 

@@ -73,7 +73,7 @@ Layout Layout::index(std::span<const Index> indices) const {
   const int64_t taken = count_taken(indices);
   const auto ellipses = std::count_if(indices.begin(), indices.end(), holds<EllipsisTag>);
   if (taken > dim()) { throw IndexError(fmt::format("index: {} indices for shape {}", taken, to_string(sizes))); }
-  if (ellipses > 1) throw IndexError(fmt::format("index: {} times Ellipsis; one at most says where", ellipses));
+  if (ellipses > 1) throw IndexError(fmt::format("index: Ellipsis appears {} times; at most one is allowed", ellipses));
   Layout result = *this;
   int64_t d = 0;
   const auto apply = [&](const auto& entry) {

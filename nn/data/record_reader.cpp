@@ -110,7 +110,7 @@ RecordFormat record_format_of(const std::filesystem::path& path) {
   if (suffix == ".csv") return RecordFormat::csv;
   if (suffix == ".jsonl") return RecordFormat::jsonl;
   throw DataError(fmt::format("{}: unknown format '{}'; name it .tsv, .csv or .jsonl{}", path.string(), suffix,
-                              suffix == ".json" ? ", which has an object a line" : ""));
+                              suffix == ".json" ? ", with one object per line" : ""));
 }
 
 RecordReader::RecordReader(const std::filesystem::path& path, RecordOptions options)

@@ -40,7 +40,7 @@ std::string SequentialSampler::description() const { return fmt::format("{} exam
 
 RandomSampler::RandomSampler(size_t size, RandomSamplerOptions options) : size_(size), options_(options) {
   if (size == 0 && options.num_samples > 0) {
-    throw ValueError(fmt::format("RandomSampler: {} samples of no examples", options.num_samples));
+    throw ValueError(fmt::format("RandomSampler: {} samples without examples", options.num_samples));
   }
   if (options_.num_samples == 0) options_.num_samples = size;
 }

@@ -269,7 +269,7 @@ TrainResult train_classifier(std::span<const nn::Example> examples, const TrainO
                              const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
   check_train_options(options, examples);
   if (run.evaluate && run.last.empty()) {
-    throw ValueError("train_classifier: evaluate needs the folder `last` to write what it evaluates to");
+    throw ValueError("train_classifier: evaluate needs the folder `last` for the model that it evaluates");
   }
   return Training(examples, options).run(out, on_progress, on_epoch, run);
 }

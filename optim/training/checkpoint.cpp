@@ -84,7 +84,7 @@ Manifest read_manifest(const fs::path& checkpoint) {
   member("files", files != nullptr && files->is_object(), "an object");
   Manifest manifest{.step = step->get_int64(), .parts = {}};
   for (const json::value& part : parts->get_array()) {
-    if (!part.is_string() || !good_name(part.get_string())) fail("the name of a part is not one");
+    if (!part.is_string() || !good_name(part.get_string())) fail("a part has an invalid name");
     manifest.parts.emplace_back(part.get_string());
   }
   for (const auto& [name, size] : files->get_object()) {
@@ -141,7 +141,7 @@ std::string roll_back(const std::vector<std::pair<Stateful*, StateDict>>& touche
     try {
       part->load_state_dict(old);
     } catch (const std::exception& error) {
-      failed += fmt::format("; a part does not take its old state back either, and is not as it was: {}", error.what());
+      failed += fmt::format("; the old state of a part could not be restored either: {}", error.what());
     }
   }
   return failed;

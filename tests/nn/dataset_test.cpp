@@ -75,7 +75,7 @@ TEST(Dataset, NamesPlaceValueAndRemedy) {
       {"list.jsonl", "[1]\n", "list.jsonl:1: ", "object"},
       {"miss.jsonl", "{\"text\": \"a\"}\n", "miss.jsonl:1: ", "no field 'label'"},
       {"data.xls", "x", "data.xls: ", "unknown format '.xls'"},
-      {"data.json", "[]", "data.json: ", "an object a line"},
+      {"data.json", "[]", "data.json: ", "one object per line"},
       {"twice.csv", "label,text,text\npositive,good,awful\n", "twice.csv:1: ", "'text' appears twice in the header"},
       {"twice.tsv", "label\tlabel\ttext\npositive\tnegative\tx\n", "twice.tsv:1: ", "'label' appears twice"},
       {"source.tsv", "label\ttext\tsource\tsource\npositive\tx\ta\tb\n", "source.tsv:1: ", "'source' appears twice"},
