@@ -40,7 +40,7 @@ void check_forward(const char* op, const Tensor& output, std::span<const Tensor>
     if (find_nan(inputs[i])) {
       throw AutogradError(
           fmt::format("{}: its forward gave NaN (element {} of shape {}) from input {}, which has NaN "
-                      "already; look at where that comes from",
+                      "already; find out where that comes from",
                       op, *at, to_string(output.shape()), i));
     }
   }

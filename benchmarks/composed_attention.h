@@ -1,4 +1,4 @@
-// Attention out of general operations: what the fused one is measured against.
+// Attention composed of general operations, for comparison with the fused operation.
 #pragma once
 
 #include <cmath>
@@ -7,8 +7,8 @@
 
 namespace qing::bench {
 
-/// q, k, v [tokens, heads·size], sequences of `length` end to end; as attention() without dropout. Its products read
-/// the heads where they lie, which libraries whose products want whole matrices cannot.
+/// q, k, v [tokens, heads·size], sequences of `length` end to end. Equals attention() without dropout. Its products
+/// read the heads in place. A library whose products need whole matrices cannot do so.
 inline Tensor composed_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length, int64_t heads) {
   const int64_t tokens = q.size(0), size = q.size(1) / heads;
   const auto by_head = [&](const Tensor& x) {
@@ -18,7 +18,7 @@ inline Tensor composed_attention(const Tensor& q, const Tensor& k, const Tensor&
   return matmul(softmax(scores), by_head(v)).transpose(1, 2).reshape({tokens, heads * size});
 }
 
-/// The same step by step: heads are copied apart and together, as for a product of a batch of whole matrices.
+/// The same, but heads are copied apart and together, as for a product of a batch of whole matrices.
 inline Tensor unfused_attention(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length, int64_t heads) {
   const int64_t tokens = q.size(0), size = q.size(1) / heads, batch = tokens / length * heads;
   const auto apart = [&](const Tensor& x) {

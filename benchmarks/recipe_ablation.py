@@ -1,10 +1,11 @@
-"""What each part of the shipped model's recipe does: trains it without that part, or with one more, for several seeds.
+"""Measures the effect of each part of the shipped model's recipe: trains without that part, or with another one, for several
+seeds.
 
     python3 benchmarks/recipe_ablation.py --data FOLDER --out RUNS [--seeds 42,1,2] [--jobs 2] [--only NAME]
 
-FOLDER holds the files that serve/models/emotion_analysis.toml names. Every training goes to a folder of its own in RUNS,
-on one thread, and is not repeated when it is there already: stopped, the same command goes on. Prints the macro-recall
-in percent on both dev sets: the mean over the seeds, and each of them. The dev sets also choose the epoch.
+FOLDER holds the files that serve/models/emotion_analysis.toml names. Every training runs on one thread and writes to its own
+folder in RUNS. A finished training is not repeated: if the command is stopped, run it again to continue. It prints the
+macro-recall in percent on both dev sets: the mean over the seeds, and each seed. The dev sets also choose the epoch.
 """
 
 import argparse
@@ -18,7 +19,7 @@ EXTRA = {"phrases": "en.phrases.train.tsv", "two-class": "zh.two-class.train.tsv
 RECIPE = "the recipe"
 ALONE = ["--ngrams", "0", "--word-dropout", "0", "--balance", "0", "--ema", "0"]
 
-# What is changed: options after the recipe's, and which extra texts there are. The teachers are the recipe's models.
+# The changes of each variant: options that follow the recipe's, and the extra texts. The teachers are the recipe's models.
 VARIANTS = {
     RECIPE: ([], EXTRA),
     "without n-grams": (["--ngrams", "0"], EXTRA),
@@ -52,7 +53,7 @@ def macro_recalls(arguments, model):
 
 
 def train(arguments, name, seed):
-    """Macro-recalls of one training, which is only done if it is not there."""
+    """Returns the macro-recalls of one training. A finished training is not repeated."""
     options, extra = VARIANTS[name]
     into = folder(arguments, name, seed)
     command = [arguments.qing, "train", "--config", ROOT / "serve/models/emotion_analysis.toml", "--threads", "1"]
@@ -86,9 +87,9 @@ def main():
     parser.add_argument("--qing", type=Path, default=ROOT / "build/release/qing")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", default="42,1,2", help="42,1,2 by default")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time; 2 by default")
-    parser.add_argument("--only", action="append", choices=VARIANTS, metavar="NAME", help="may be given again")
+    parser.add_argument("--seeds", default="42,1,2", help="random seeds; default 42,1,2")
+    parser.add_argument("--jobs", type=int, default=2, help="number of trainings at the same time; default 2")
+    parser.add_argument("--only", action="append", choices=VARIANTS, metavar="NAME", help="variant to train; may be repeated")
     arguments = parser.parse_args()
     arguments.seeds = [int(seed) for seed in arguments.seeds.split(",")]
     arguments.only = arguments.only or list(VARIANTS)
@@ -98,7 +99,7 @@ def main():
     tasks = [(name, seed) for seed in arguments.seeds for name in arguments.only if name != RECIPE]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         scores = {}
-        # The recipe first: its models are the teachers.
+        # The recipe is trained first, because its models are the teachers.
         recipe = [(RECIPE, seed) for seed in arguments.seeds if RECIPE in arguments.only]
         for group in (recipe, tasks):
             scores.update(zip(group, pool.map(lambda task: train(arguments, *task), group)))

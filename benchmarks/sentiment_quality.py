@@ -1,10 +1,10 @@
-"""Trained models beside logistic regression on TF-IDF of words and characters, which any of them has to beat.
+"""Compares trained models with logistic regression on TF-IDF of words and characters, which every model should beat.
 
     python3 benchmarks/sentiment_quality.py --qing build/release/qing --data FOLDER [--model NAME=DIR ...]
 
 FOLDER holds en.train.tsv, en.dev.tsv, zh.train.tsv and zh.dev.tsv (label, source, text). Without --model it measures the
-model that comes with qing. Prints macro-recall in percent: all, each source, and the recall of the neutral texts. The
-linear model needs scikit-learn, and is left out, saying so, where that is not installed.
+model that comes with qing. It prints the macro-recall in percent, of all texts and of each source, and the recall of the
+neutral texts. The linear model needs scikit-learn. Without scikit-learn it is left out with a message.
 """
 
 import argparse
@@ -24,7 +24,7 @@ def read(path):
 
 
 def recalls(truth, said):
-    """By label; None for one without texts."""
+    """Returns the recall of each label, None for a label without texts."""
     result = {}
     for label in LABELS:
         hits = [t == s for t, s in zip(truth, said) if t == label]

@@ -1,4 +1,4 @@
-// The first program: θ ← θ − α·∇J(θ). Fits a line to noisy points by gradient descent, step by step in the open.
+// Fits a line to noisy points by gradient descent, θ ← θ − α·∇J(θ), and prints the progress.
 #include <cstdio>
 
 #include <qing/autograd/autograd.h>
@@ -16,7 +16,7 @@ int main() {
   rng.fill_normal(noise, 0, 0.1);
   const Tensor y = 2 * x - Tensor::full({1}, 1) + noise;
 
-  // The parameters θ: slope and intercept, beginning at 0.
+  // The parameters θ are slope and intercept. Both start at 0.
   Tensor slope = Tensor::zeros({1}), intercept = Tensor::zeros({1});
   set_requires_grad(slope);
   set_requires_grad(intercept);
@@ -26,7 +26,7 @@ int main() {
     const Tensor error = slope * x + intercept - y;
     const Tensor J = mean(error * error);
     sgd.zero_grad();
-    backward(J);  // leaves ∇J in the parameters
+    backward(J);  // stores ∇J in the parameters' gradients
     sgd.step();   // θ ← θ − α·∇J
     if (step % 20 == 0) {
       std::printf("step %2d   J = %.4f   y = %.3f x + %.3f\n", step, J.item(), slope.item(), intercept.item());

@@ -1,4 +1,4 @@
-// Trains a text classifier on a handful of sentences and asks it about others. Usage: 02_train_classifier FOLDER
+// Trains a text classifier on a few sentences and predicts the labels of others. Usage: 02_train_classifier FOLDER
 #include <cstdio>
 #include <string>
 #include <vector>

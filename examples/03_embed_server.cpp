@@ -1,4 +1,4 @@
-// A sentiment server inside your own program. Usage: 03_embed_server MODELS, a folder of NAME/VERSION/ model folders.
+// Runs a sentiment server inside a program. Usage: 03_embed_server MODELS, a folder of NAME/VERSION/ model folders.
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -17,13 +17,13 @@ int main(int argc, char** argv) {
     auto registry = std::make_shared<qing::serve::Registry>(argv[1]);
     registry->load();
     qing::serve::ServerOptions options;
-    options.port = 0;  // any free one
+    options.port = 0;  // any free port
     qing::serve::Server server(options, registry);
     server.start();
     std::printf("listening on port %d; press Enter to stop\n", server.port());
     std::string line;
     std::getline(std::cin, line);
-    server.stop();  // answers what is in flight first
+    server.stop();  // first answers the requests in flight
     server.wait();
   } catch (const qing::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());

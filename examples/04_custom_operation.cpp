@@ -1,4 +1,4 @@
-// An operation of your own: forward and derivative in one place, differentiable as often as its parts are.
+// Defines a custom operation with its derivative. The derivative is differentiable too, because its parts are.
 #include <cstdio>
 
 #include <qing/autograd/autograd.h>
@@ -15,7 +15,7 @@ Tensor signed_square(const Tensor& x) {
   Tensor y = x.alias() * size;
   if (recording({x})) {
     record(OpName::custom("signed_square", Order::second), y, {x}, [x = Saved(x)](const Tensor& dy, GradSink& grad) {
-      const Tensor in = grad.input(0, x);  // in the graph, if somebody differentiates the gradient
+      const Tensor in = grad.input(0, x);  // part of the graph when the gradient is differentiated
       grad.add(0, dy * scale(sqrt(in * in), 2));
     });
   }

@@ -1,4 +1,4 @@
-// A network in 30 lines: it learns which points of the plane lie inside a circle.
+// Trains a network in 30 lines to tell which points of the plane are inside a circle.
 #include <cstdio>
 
 #include <qing/autograd/autograd.h>

@@ -62,7 +62,7 @@ def get(url, **headers):
 
 
 def fetch(project, folder):
-    """The sdist's bytes, from `folder` if it is there, verified either way."""
+    """Returns the sdist's bytes, from `folder` if it is there. The digest is verified in both cases."""
     name, digest = SDISTS[project]
     path = folder / name
     if not path.exists():
@@ -73,13 +73,13 @@ def fetch(project, folder):
         print(f"fetching {name}")
         content = get(urls[0])
         if hashlib.sha256(content).hexdigest() != digest:
-            raise SystemExit(f"error: {name} has not the SHA-256 {digest}; it was tampered with or damaged")
+            raise SystemExit(f"error: {name} does not have the SHA-256 {digest}; it was tampered with or damaged")
         partial = path.with_suffix(".partial")
         partial.write_bytes(content)
         partial.replace(path)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
-        raise SystemExit(f"error: {path} has not the SHA-256 {digest}; remove it and try again")
+        raise SystemExit(f"error: {path} does not have the SHA-256 {digest}; remove it and try again")
     return content
 
 
@@ -135,7 +135,7 @@ def main():
     print(
         f"{total} texts, {total - len(seen)} duplicates or empty removed: "
         f"{len(parts['train'])} to train on, {len(parts['held'])} held back\n"
-        "note: the Chinese reviews are positive or negative; only the English texts have neutral ones"
+        "note: only the English part has neutral texts; the Chinese reviews are positive or negative"
     )
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# From nothing to a served sentiment model: installs what qing needs, builds it, fetches public data, trains, evaluates on
-# texts held back, serves the model beside the one that comes with qing, and asks both through the Python client. For
-# Debian 12; root or sudo.
+# Goes from nothing to a served sentiment model: installs what qing needs, builds it, fetches public data, trains, evaluates
+# on held-back texts, serves the new model beside the one that comes with qing, and predicts with both through the Python
+# client. Needs Debian 12 and root or sudo.
 #   bash examples/quickstart.sh [--keep]    --keep leaves the server running
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,7 +16,7 @@ for argument in "$@"; do
 done
 
 trap 'echo "quickstart: FAILED at line $LINENO" >&2' ERR
-# `qing train` saves and ends well on Ctrl-C; its model is not the one to go on with, but to resume.
+# `qing train` saves and exits with 0 on Ctrl-C. Its model is not finished, so this script has to end too.
 trap 'echo "quickstart: interrupted" >&2; exit 130' INT
 step() { printf '\n== %s\n' "$*"; }
 fail() { echo "quickstart: FAILED: $*" >&2; exit 1; }
@@ -49,19 +49,19 @@ step "4/6 train"
 if [ -s $model/model.safetensors ] && [ -e $model/trained ]; then
   echo "reusing $model; remove it to train anew"
 else
-  # The text classifier trains on 2 cores in a few minutes; a bar on the terminal shows how far it is. One that was
-  # interrupted goes on.
+  # The text classifier trains on 2 cores in a few minutes. A bar on the terminal shows the progress. --resume continues an
+  # interrupted training.
   "$qing" train --data $data/train.tsv --layers 2 --width 128 --vocab 16000 --epochs 2 --out $model --resume
   touch $model/trained
 fi
 
-step "5/6 evaluate on texts that were held back"
+step "5/6 evaluate on held-back texts"
 "$qing" eval --model $model --data $data/held.tsv
 echo "and the model that comes with qing, which may have seen some of these texts:"
 "$qing" eval --data $data/held.tsv
 
 step "6/6 serve"
-# The one that comes with qing answers as emotion_analysis, the new one as quickstart.
+# The model that comes with qing is named emotion_analysis, and the new one quickstart.
 rm -rf $models/emotion_analysis
 cp -r serve/models/emotion_analysis $models/
 server_log=$build/server.log
@@ -127,5 +127,5 @@ if [ $keep = yes ]; then
   echo "the server keeps running; open $endpoint/ in a browser (stop it with: kill $server)"
 fi
 echo
-echo "quickstart: all well. Serve both models again with:"
+echo "quickstart: success. Serve both models again with:"
 echo "  $build/qing serve --models $models"

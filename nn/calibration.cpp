@@ -12,12 +12,12 @@
 namespace qing::nn {
 namespace {
 
-constexpr int kBisections = 60;  // to the last bits of a double
+constexpr int kBisections = 60;  // enough for the last bits of a double
 
 size_t rows_of(const char* who, const LabelledLogits& data) {
   const size_t rows = data.expected.size();
   if (data.labels < 1 || data.logits.size() != rows * static_cast<size_t>(data.labels)) {
-    throw ShapeError(fmt::format("{}: {} logits for {} examples of {} labels; give a row of logits an example", who,
+    throw ShapeError(fmt::format("{}: {} logits for {} examples of {} labels; give one row of logits per example", who,
                                  data.logits.size(), rows, data.labels));
   }
   for (size_t i = 0; i < rows; ++i) {
@@ -33,7 +33,7 @@ std::span<const float> row(const LabelledLogits& data, size_t i) {
   return data.logits.subspan(i * labels, labels);
 }
 
-// exp(beta·(z − max z)) for each logit into `weights`; returns their sum.
+// Writes exp(beta·(z − max z)) of each logit to `weights` and returns the sum.
 double weigh(std::span<const float> logits, double beta, std::vector<double>& weights) {
   const double greatest = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -41,7 +41,7 @@ double weigh(std::span<const float> logits, double beta, std::vector<double>& we
   return sum;
 }
 
-// The sum over the examples of their logits' means under the smoothed targets. An example whose label n examples share
+// Sums over the examples the mean of their logits under the smoothed targets. An example whose label n examples share
 // has the target (n + 1)/(n + labels) for that label and 1/(n + labels) for each other one.
 double target_logits(const LabelledLogits& data) {
   std::vector<double> shared(static_cast<size_t>(data.labels));
@@ -56,7 +56,7 @@ double target_logits(const LabelledLogits& data) {
   return sum;
 }
 
-// The sum over the examples of their logits' means under softmax(beta·logits). It increases with beta.
+// Sums over the examples the mean of their logits under softmax(beta·logits). The sum increases with beta.
 double mean_logits(const LabelledLogits& data, double beta) {
   std::vector<double> weights(static_cast<size_t>(data.labels));
   double sum = 0;

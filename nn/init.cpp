@@ -27,7 +27,7 @@ double xavier_stddev(const Tensor& weight, double gain) {
   return gain * std::sqrt(2 / static_cast<double>(std::max<int64_t>(fans.in + fans.out, 1)));
 }
 
-// A uniform distribution has this deviation when its bound is sqrt(3) of it.
+// A uniform distribution with the bound sqrt(3)·σ has the standard deviation σ.
 void uniform_of_stddev(Tensor& tensor, Generator& rng, double stddev) {
   const double bound = std::numbers::sqrt3 * stddev;
   if (bound > 0) {
@@ -45,7 +45,7 @@ void check_matrix(const Tensor& tensor, const char* op) {
 
 double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
 
-// The inverse of the error function: Winitzki's approximation (2008), good to 2e-3, then Newton's method.
+// The inverse of the error function: Winitzki's approximation (2008), accurate to 2e-3, then Newton's method.
 double erfinv(double y) {
   constexpr double a = 0.147;
   constexpr double kLast = 1 - 0x1p-53;  // beyond it the result is infinite
@@ -56,13 +56,13 @@ double erfinv(double y) {
   return x;
 }
 
-// Writes values computed in double, one an element.
+// Writes one value per element. The values are computed in double.
 void write(Tensor& tensor, const std::vector<double>& values) {
   const NoGradGuard guard;
   tensor.copy_from(Tensor::from<double>(values, tensor.shape()));
 }
 
-// Overwrites a rows×columns matrix, rows ≥ columns, with the Q of its decomposition QR where R has a positive diagonal.
+// Overwrites a rows×columns matrix, rows ≥ columns, with the Q of its QR decomposition where R has a positive diagonal.
 void orthonormalise(std::vector<double>& m, int64_t rows, int64_t columns) {
   const auto at = [&](int64_t i, int64_t j) -> double& { return m[static_cast<size_t>(i * columns + j)]; };
   std::vector<std::vector<double>> reflectors;
@@ -77,7 +77,7 @@ void orthonormalise(std::vector<double>& m, int64_t rows, int64_t columns) {
     std::vector<double> v;
     for (int64_t i = k; i < rows; ++i) v.push_back(at(i, k));
     const double length = std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0));
-    // Away from the first element, so that nothing cancels; R's diagonal gets the other sign.
+    // The sign is that of the first element, so that nothing cancels. R's diagonal gets the opposite sign.
     const double sign = v[0] < 0 ? -1 : 1;
     v[0] += sign * length;
     const double norm = std::sqrt(std::inner_product(v.begin(), v.end(), v.begin(), 0.0));
@@ -86,7 +86,7 @@ void orthonormalise(std::vector<double>& m, int64_t rows, int64_t columns) {
     signs.push_back(-sign);
     reflectors.push_back(std::move(v));
   }
-  // Q is the reflections, last to first, of the first columns of the identity.
+  // Q is the product of the reflections, from last to first, applied to the first columns of the identity.
   std::fill(m.begin(), m.end(), 0.0);
   for (int64_t j = 0; j < columns; ++j) at(j, j) = signs[static_cast<size_t>(j)];
   for (int64_t k = columns - 1; k >= 0; --k) {

@@ -49,7 +49,7 @@ LabelMetrics ConfusionMatrix::label(int64_t label) const {
   }
   metrics.precision = ratio(right, static_cast<double>(predicted));
   metrics.recall = ratio(right, static_cast<double>(metrics.support));
-  // Equal to the harmonic mean, without its division of zero by zero.
+  // This equals the harmonic mean, but avoids 0/0.
   metrics.f1 = ratio(2 * right, static_cast<double>(predicted + metrics.support));
   return metrics;
 }

@@ -20,7 +20,7 @@ class Walk : public Module::Visitor {
   using OnBuffer = std::function<void(const std::string& name, Tensor& tensor, bool persistent)>;
   using OnModule = std::function<void(const std::string& name, Module& module)>;
 
-  // Any of them may be null. With `deep` false, sub-modules are reported and not entered.
+  // Each function may be null. With `deep` false, sub-modules are reported but not entered.
   Walk(OnTensor on_parameter, OnBuffer on_buffer, OnModule on_module, bool deep = true)
       : on_parameter_(std::move(on_parameter)),
         on_buffer_(std::move(on_buffer)),
@@ -52,7 +52,7 @@ class Walk : public Module::Visitor {
 
 bool is_float_storage(DType dtype) { return is_floating(dtype) || dtype == DType::f16 || dtype == DType::bf16; }
 
-// Every name of the state with the tensor it stands for, tied ones under each name.
+// Every name of the state with its tensor. A tied tensor appears under each of its names.
 std::vector<std::pair<std::string, Tensor>> named_state(Module& module) {
   std::vector<std::pair<std::string, Tensor>> found;
   Walk walk([&](const std::string& name, Tensor& parameter) { found.emplace_back(name, parameter); },
@@ -64,7 +64,7 @@ std::vector<std::pair<std::string, Tensor>> named_state(Module& module) {
   return found;
 }
 
-// To the bit, in the dtype of the first. A wrong shape is reported separately.
+// Compares bit by bit in the dtype of the first tensor. A wrong shape is reported separately.
 bool equal_values(const Tensor& a, const Tensor& b) {
   return a.shape() != b.shape() || identical(detach(a), detach(b).to(a.dtype()));
 }
@@ -211,7 +211,9 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict, const st
   std::vector<std::string> problems;
   LoadResult result;
   auto own = named_state(*this);
-  // The state's value of this module's tensor, under the first of the tensor's names that is in the state, or end().
+  // Finds the state's value of this module's tensor under the first of the tensor's names that the state has, or
+  // returns
+  // end().
   const auto first_given = [&](const Tensor& tensor) {
     for (const auto& [name, tied] : own) {
       const auto found = tied.same_as(tensor) ? state.find(name) : state.end();

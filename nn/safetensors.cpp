@@ -20,7 +20,7 @@
 namespace qing::nn {
 namespace {
 
-// The data section is copied as it lies, which is right only where memory is little-endian too.
+// The data section is copied unchanged, which is correct only if memory is little-endian too.
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
 
 namespace json = boost::json;
@@ -30,7 +30,7 @@ constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxDims = 64;  // NumPy's own limit
 constexpr std::string_view kMetadataKey = "__metadata__";
 
-// A dtype of the format. Those without a DType are known so that a valid file with one is told from an invalid file.
+// A dtype of the format. Dtypes without a DType are listed to distinguish a valid unsupported file from an invalid one.
 struct Format {
   std::string_view name;
   uint64_t bits;
@@ -74,7 +74,7 @@ const Format* format_of_name(std::string_view name) {
   return nullptr;
 }
 
-// The elements as they lie in memory, whatever their dtype.
+// The bytes of the elements in memory, for any dtype.
 std::span<char> bytes_of(const Tensor& tensor) {
   return dispatch_all(tensor.dtype(), [&](auto zero) -> std::span<char> {
     const auto values = tensor.span<decltype(zero)>();
@@ -82,7 +82,7 @@ std::span<char> bytes_of(const Tensor& tensor) {
   });
 }
 
-// What the header says of one tensor.
+// The header's description of one tensor.
 struct Entry {
   std::string name;
   const Format* format = nullptr;
@@ -90,7 +90,7 @@ struct Entry {
   uint64_t begin = 0, end = 0;
 };
 
-// Reads one file; every refusal names the path, and the tensor where there is one.
+// Reads one file. Every error names the path, and the tensor if there is one.
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& path) : path_(path.string()), file_(path) {}
@@ -109,7 +109,7 @@ class Reader {
     }
     check_layout(entries);
     for (const Entry& entry : entries) check_supported(entry);
-    // The tensors tile the data and are sorted by their place: the file is read from front to back.
+    // The tensors tile the data and are sorted by position, so the file is read from front to back.
     for (const Entry& entry : entries) file.tensors.emplace(entry.name, read_tensor(entry));
     return file;
   }
@@ -125,7 +125,7 @@ class Reader {
     throw DataError(fmt::format("{}: unsupported: tensor '{}' {}", path_, printable(tensor), what));
   }
 
-  // A hostile name may be megabytes long or hold control characters.
+  // A hostile name may be megabytes long or contain control characters.
   static std::string printable(std::string_view name) {
     std::string shown(name.substr(0, 80));
     for (char& c : shown) {
@@ -150,7 +150,7 @@ class Reader {
     file_.read_exactly(text);
     const size_t start = text.find_first_not_of(" \t\n\r");
     if (start == text.npos || text[start] != '{') fail("the header does not begin with '{'");
-    // json::object keeps one of two equal names; which tensor is meant would be a guess.
+    // json::object keeps only one of two equal names, so it would be unclear which tensor is meant.
     if (const auto twice = duplicate_key(text)) fail(*twice, "the name appears twice in one object");
     boost::system::error_code error;
     const json::value value = json::parse(text, error);
@@ -206,7 +206,7 @@ class Reader {
     for (const uint64_t size : entry.shape) times(size);
     times(entry.format->bits);
     if (bits % 8 != 0) {
-      fail(entry.name, fmt::format("its {} bits of {} are no whole number of bytes", bits, entry.format->name));
+      fail(entry.name, fmt::format("its {} bits of {} are not a whole number of bytes", bits, entry.format->name));
     }
     return bits / 8;
   }
@@ -225,7 +225,7 @@ class Reader {
     }
   }
 
-  // Tensors must tile the data: neither an overlap nor a hole, in which something could hide.
+  // Tensors must tile the data without overlaps, and without gaps that could hide other data.
   void check_layout(std::vector<Entry>& entries) const {
     std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
       return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
@@ -254,9 +254,10 @@ class Reader {
                                    entry.format->name));
     }
     if (entry.shape.size() > kMaxDims) {
-      fail_unsupported(entry.name, fmt::format("has {} dimensions; {} are the most", entry.shape.size(), kMaxDims));
+      fail_unsupported(entry.name,
+                       fmt::format("has {} dimensions; at most {} are allowed", entry.shape.size(), kMaxDims));
     }
-    // Strides are 64-bit numbers even where a size of 0 leaves no element.
+    // Strides must fit into 64 bits even if a size of 0 leaves no element.
     int64_t product = 1;
     for (const uint64_t size : entry.shape) {
       if (size > 0 && __builtin_mul_overflow(product, size, &product)) {
@@ -269,7 +270,7 @@ class Reader {
     Tensor tensor = Tensor::empty(Shape(entry.shape.begin(), entry.shape.end()), *entry.format->dtype);
     const std::span<char> bytes = bytes_of(tensor);
     file_.read_exactly(bytes);
-    // A C++ bool that is neither 0 nor 1 must not exist.
+    // A C++ bool must be 0 or 1.
     if (tensor.dtype() == DType::boolean) {
       for (char& byte : bytes) byte = static_cast<char>(byte != 0);
     }
@@ -291,7 +292,7 @@ void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& 
   for (const auto& [key, value] : file.metadata) metadata[key] = value;
   header[kMetadataKey] = std::move(metadata);
 
-  // Wider elements first, as the reference implementation does: every tensor is then aligned to its element.
+  // Wider elements come first, as in the reference implementation, so that every tensor is aligned to its element size.
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const auto& [name, tensor] : file.tensors) {
     if (name == kMetadataKey) throw ValueError("save_safetensors: a tensor cannot be named __metadata__; rename it");
@@ -301,7 +302,7 @@ void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& 
   std::stable_sort(tensors.begin(), tensors.end(),
                    [](const auto& a, const auto& b) { return size_of(a.second.dtype()) > size_of(b.second.dtype()); });
 
-  std::vector<std::string_view> parts(1);  // the first is the length and header, known last
+  std::vector<std::string_view> parts(1);  // the first part is the length and header, which is known last
   uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
     const std::span<char> bytes = bytes_of(tensor);
@@ -317,7 +318,7 @@ void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& 
   if (length > kMaxHeaderBytes) {
     throw ValueError(
         fmt::format("save_safetensors: {}: the header takes {} bytes, more than the limit of {}; save "
-                    "fewer tensors a file",
+                    "fewer tensors per file",
                     path.string(), length, kMaxHeaderBytes));
   }
   std::string head(kLengthBytes, '\0');

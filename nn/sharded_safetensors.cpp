@@ -31,7 +31,7 @@ std::string shard_name(const std::string& stem, size_t number, size_t count) {
   return fmt::format("{}-{:05}-of-{:05}{}", stem, number, count, kSuffix);
 }
 
-// Whether shard_name() of this stem, for any number and count, gives the name.
+// Returns whether the name is shard_name() of this stem for some number and count.
 bool is_shard_name(std::string_view name, std::string_view stem) {
   const auto take = [&name](std::string_view part) {
     if (!name.starts_with(part)) return false;
@@ -54,19 +54,19 @@ bool is_shard_name(std::string_view name, std::string_view stem) {
 bool is_there(const fs::path& path) {
   std::error_code error;
   const bool found = fs::exists(path, error);
-  if (error) fail(path, "look whether it is there", error);
+  if (error) fail(path, "check whether it exists", error);
   return found;
 }
 
 uint64_t bytes_in(const Tensor& tensor) { return static_cast<uint64_t>(tensor.numel()) * size_of(tensor.dtype()); }
 
-// A name of a file in the folder itself, not a way out of it.
+// Returns whether the name is that of a file directly in the folder, not a path out of it.
 bool plain_name(std::string_view name) {
   return name.size() > kSuffix.size() && name.ends_with(kSuffix) && name.find('/') == name.npos &&
          name.find('\0') == name.npos;
 }
 
-// Tensor to shard, as the index says.
+// The shard of each tensor according to the index.
 std::map<std::string, std::string> read_index(const fs::path& path) {
   const auto fail = [&](const std::string& what) { throw DataError(path.string() + ": " + what); };
   json::value value;

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Not the prefix of a checkpoint's staging folder, which may stand in the same directory.
+// Differs from the prefix of a checkpoint's staging folder, which may be in the same directory.
 constexpr std::string_view kPrefix = ".staged-files-";
 
 [[noreturn]] void fail(const fs::path& path, const char* what, const std::error_code& error) {
@@ -41,7 +41,7 @@ std::vector<fs::path> names_in(const fs::path& directory) {
 
 int open_folder(const fs::path& path) { return open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC); }
 
-// Whether the folder that was opened still has the name.
+// Returns whether the opened folder still has this name.
 bool still_named(int folder, const fs::path& path) {
   struct stat opened {
   }, named{};
@@ -59,7 +59,7 @@ StagedDirectory::StagedDirectory(fs::path directory) : directory_(std::move(dire
   while (!create()) {}
 }
 
-// A folder that nobody holds the lock of is a dead process's. On a file system without locks none is ever removed.
+// A folder without a locked lock belongs to a dead process. On a file system without locks no folder is removed.
 void StagedDirectory::remove_abandoned() const {
   for (const fs::path& name : names_in(directory_)) {
     if (!name.string().starts_with(kPrefix)) continue;
@@ -72,7 +72,7 @@ void StagedDirectory::remove_abandoned() const {
   }
 }
 
-// False when another took the new folder for an abandoned one before it was locked.
+// Returns false if another process removed the new folder as abandoned before it was locked.
 bool StagedDirectory::create() {
   std::string name = (directory_ / (std::string(kPrefix) + "XXXXXX")).string();
   if (mkdtemp(name.data()) == nullptr) fail(name, "create the folder", {errno, std::generic_category()});

@@ -27,7 +27,7 @@ class StagedDirectory {
   bool create();
 
   std::filesystem::path directory_, staging_;
-  int lock_ = -1;  // of the staging folder; the kernel lets go of it when the process dies, however it dies
+  int lock_ = -1;  // lock of the staging folder, which the kernel releases however the process ends
 };
 
 }  // namespace qing::nn

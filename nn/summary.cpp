@@ -11,7 +11,7 @@ namespace {
 
 using Row = std::array<std::string, 3>;  // layer, shapes, parameters
 
-// What one module itself has, without what is below.
+// The parameters and buffers of one module without its sub-modules.
 class Own : public Module::Visitor {
  public:
   void parameter(std::string_view name, Tensor& parameter) override {

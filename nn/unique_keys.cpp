@@ -14,7 +14,7 @@ namespace {
 
 namespace json = boost::json;
 
-// Receives the parse events and remembers the first name that stands twice in one object.
+// Receives the parse events and remembers the first name that appears twice in one object.
 struct UniqueKeys {
   static constexpr size_t max_object_size = json::object::max_size();
   static constexpr size_t max_array_size = json::array::max_size();
@@ -61,7 +61,7 @@ struct UniqueKeys {
   bool on_comment(json::string_view, json::error_code&) { return true; }
 };
 
-// The members that a valid JSON text writes down: its colons outside strings.
+// Counts the members in a valid JSON text: the colons outside strings.
 size_t members_written(std::string_view text) {
   size_t count = 0;
   bool inside = false;

@@ -11,7 +11,7 @@ std::optional<char32_t> decode_utf8(std::string_view text, size_t& position) {
     ++position;
     return lead;
   }
-  // 0x80..0xC1 continue a character or begin an overlong form; above 0xF4 lies beyond U+10FFFF.
+  // 0x80..0xC1 continue a character or begin an overlong form. Bytes above 0xF4 would exceed U+10FFFF.
   const size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
   if (length == 0 || text.size() - position < length) return std::nullopt;
   char32_t c = lead & (0x7F >> length);

@@ -14,7 +14,7 @@
 namespace qing::optim {
 namespace {
 
-// Pieces that a thread takes at a time: most are small.
+// Number of pieces that a thread takes at a time, because most pieces are small.
 constexpr int64_t kNormGrain = 4;
 
 void check_above_0(const char* op, const char* what, double value) {
@@ -23,7 +23,7 @@ void check_above_0(const char* op, const char* what, double value) {
   }
 }
 
-// Calls body(n, data) over pieces of every gradient, on many threads; what is known to be zero is left out.
+// Calls body(n, data) for pieces of every gradient, on many threads. Rows that are known to be zero are skipped.
 template <class Body> void for_each_grad(const std::vector<Tensor>& parameters, const char* op, Body body) {
   for (const Tensor& parameter : parameters) {
     const auto [gradient, rows] = row_grad(parameter);
@@ -40,13 +40,13 @@ template <class Body> void for_each_grad(const std::vector<Tensor>& parameters, 
   }
 }
 
-// Elements of a gradient, or rows of those it knows.
+// A range of elements of a gradient, or of its known nonzero rows.
 struct NormPiece {
   size_t of;
   int64_t begin, end;
 };
 
-// The pieces of all gradients that are not known to be zero.
+// Returns the pieces of all gradients that are not known to be zero.
 std::vector<NormPiece> pieces_of(const std::vector<RowGradient>& gradients) {
   std::vector<NormPiece> pieces;
   for (size_t i = 0; i < gradients.size(); ++i) {
@@ -71,7 +71,7 @@ template <class Body> void for_each_run(const RowGradient& of, const NormPiece& 
   });
 }
 
-// partial(piece) of every piece, on many threads.
+// Computes partial(piece) for every piece, on many threads.
 template <class Partial> std::vector<double> over_pieces(const std::vector<NormPiece>& pieces, const Partial& partial) {
   std::vector<double> results(pieces.size());
   parallel_for(static_cast<int64_t>(pieces.size()), kNormGrain, [&](int64_t begin, int64_t end) {
@@ -80,8 +80,8 @@ template <class Partial> std::vector<double> over_pieces(const std::vector<NormP
   return results;
 }
 
-// The norm where squares leave the range of the gradients' dtype: the sum of squares in units of the largest |g|, which
-// is the norm itself where it is 0, infinite or NaN.
+// Computes the norm when squares leave the range of the gradients' dtype: it sums squares in units of the largest |g|.
+// If the largest |g| is 0, infinite or NaN, it is the norm.
 double scaled_norm(const std::vector<RowGradient>& gradients, const std::vector<NormPiece>& pieces) {
   const auto larger = [](double a, double b) { return b > a || std::isnan(b) ? b : a; };
   const std::vector<double> tops = over_pieces(pieces, [&](const NormPiece& piece) {
@@ -106,8 +106,8 @@ double scaled_norm(const std::vector<RowGradient>& gradients, const std::vector<
   return unit * std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 
-// Normal numbers of T whose product is the factor, if that is finite and not 0. All but the last are powers of two, by
-// which a multiplication rounds nothing.
+// Returns normal numbers of T whose product is the factor, if the factor is finite and not 0. All but the last are
+// powers of two, so multiplying by them is exact.
 template <class T> std::vector<T> parts_of(double factor) {
   constexpr double least = std::numeric_limits<T>::min(), most = std::numeric_limits<T>::max();
   std::vector<T> parts;
@@ -122,7 +122,7 @@ template <class T> std::vector<T> parts_of(double factor) {
 }  // namespace
 
 void scale_grad(const std::vector<Tensor>& parameters, double factor) {
-  // Computed here, since parallel_for takes a denormal factor for zero.
+  // Computed here, because parallel_for flushes a denormal factor to zero.
   const std::vector<float> parts_f32 = parts_of<float>(factor);
   const std::vector<double> parts_f64 = parts_of<double>(factor);
   for_each_grad(parameters, "scale_grad", [&]<class T>(int64_t n, T* g) {
@@ -151,7 +151,7 @@ double total_grad_norm(const std::vector<Tensor>& parameters, bool error_if_nonf
     return sum;
   });
   const double squares = std::accumulate(sums.begin(), sums.end(), 0.0);
-  // Squares of f32 below 2^-126 may have vanished. A sum of at least 2^-102 for each element does not miss them.
+  // Squares of f32 below 2^-126 may have underflowed. They do not matter in a sum of at least 2^-102 per element.
   const bool in_range = std::isfinite(squares) && squares >= static_cast<double>(count) * 0x1p-102;
   const double norm = in_range ? std::sqrt(squares) : scaled_norm(gradients, pieces);
   if (error_if_nonfinite && !std::isfinite(norm)) {
@@ -168,7 +168,8 @@ double clip_factor(double norm, double max_norm) { return norm <= max_norm ? 1 :
 double clip_for_pass(const std::vector<Tensor>& parameters, double norm, double max_norm) {
   const double factor = clip_factor(norm, max_norm);
   if (std::isnan(factor)) {
-    for (const Tensor& parameter : parameters) grad(parameter);  // rows that are known to be zero become NaN, too
+    for (const Tensor& parameter : parameters)
+      grad(parameter);  // ends the row tracking, so that rows known to be zero become NaN too
     return factor;
   }
   if (!std::isfinite(norm) || factor >= std::numeric_limits<float>::min()) return factor;

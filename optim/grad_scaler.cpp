@@ -47,7 +47,7 @@ void GradScaler::update() {
   if (std::any_of(unscaled_.begin(), unscaled_.end(), [](const auto& entry) { return entry.second.found_inf; })) {
     scale_ = std::max(scale_ * options_.backoff_factor, kLeastScale);
     good_steps_ = 0;
-  } else if (++good_steps_ >= options_.growth_interval) {  // above it: counted towards a longer interval, then saved
+  } else if (++good_steps_ >= options_.growth_interval) {  // greater if the count was saved with a longer interval
     scale_ = std::min(scale_ * options_.growth_factor, kGreatestScale);
     good_steps_ = 0;
   }

@@ -11,12 +11,13 @@
 namespace qing::optim {
 namespace {
 
-// Elements for which round_bf16 draws together, and those whose bf16 states are widened at a time: a multiple of it.
+// Number of elements for which round_bf16 draws noise together. The number of bf16 states widened at a time is a
+// multiple.
 constexpr int64_t kNoiseUnit = 4, kWidened = 1024;
 
 }  // namespace
 
-// One parameter's part of a step, in units: rows of the list, or elements when all are to be visited.
+// The work of a step on one parameter. Its units are rows of the list, or elements if all elements are visited.
 struct Optimizer::Job {
   size_t index;
   Tensor parameter, gradient;
@@ -86,7 +87,7 @@ Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient, dou
 
 void Optimizer::step(double gradient_scale) {
   std::vector<Job> jobs;
-  std::vector<std::pair<size_t, int64_t>> pieces;  // a job, and the unit where the piece begins
+  std::vector<std::pair<size_t, int64_t>> pieces;  // {index of the job, first unit of the piece}
   int64_t elements = 0;
   for (size_t index = 0; index < states_.size(); ++index) {
     const RowGradient gradient = row_grad(states_[index].parameter);
@@ -96,7 +97,7 @@ void Optimizer::step(double gradient_scale) {
     elements += job.elements();
   }
   const auto count = static_cast<int64_t>(pieces.size());
-  // Little work is done here: waking threads would take longer.
+  // A small amount of work is done on this thread, because waking threads would take longer.
   parallel_for(count, elements <= kElementGrain ? std::max<int64_t>(1, count) : 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const auto [index, begin] = pieces[static_cast<size_t>(i)];
@@ -134,7 +135,7 @@ void Optimizer::run(const Job& job, int64_t begin, int64_t end) const {
 void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
   const State& state = states_[job.index];
   const auto& kernels = kernels::kernels<float>();
-  // Noise comes in fours from a multiple of four on, which a row may not begin at: then there are some before it.
+  // Noise is drawn in groups of four, starting at a multiple of four. A row may begin inside a group.
   const int64_t before = begin % kNoiseUnit;
   float wide[kMaxSlots][kWidened + kNoiseUnit] = {};
   uint16_t rounded[kWidened + kNoiseUnit];
@@ -198,7 +199,7 @@ constexpr std::string_view kLr[] = {"lr"};
 constexpr std::string_view kMomentum[] = {"momentum", "beta1"};
 }  // namespace
 
-// Reading an option goes through the visitor that also writes it.
+// Options are read through the same visitor that writes them.
 double Optimizer::lr(size_t group) const { return const_cast<Optimizer*>(this)->find_option(group, kLr); }
 
 double Optimizer::momentum(size_t group) const { return const_cast<Optimizer*>(this)->find_option(group, kMomentum); }
@@ -257,7 +258,7 @@ StateDict Optimizer::state_dict() const {
 }
 
 void Optimizer::load_state_dict(const StateDict& state) {
-  // Reads options into place and remembers the old ones, to restore them when something does not fit.
+  // Reads options into place and keeps the old values, to restore them if the state does not fit.
   struct Reader : OptionVisitor {
     explicit Reader(StateReader& from) : from(from) {}
     void number(std::string_view name, double& value) override {

@@ -36,7 +36,7 @@ double ratio(int64_t a, int64_t b) { return static_cast<double>(a) / static_cast
 
 double half_cosine(double share) { return (1 + std::cos(std::numbers::pi * share)) / 2; }
 
-// A linear rise over `warmup` steps, then `after(base, step)`.
+// A linear warm-up over `warmup` steps, then `after(base, step)`.
 template <class After> Schedule warm_up(const char* op, int64_t warmup, int64_t total, After after) {
   check_count(op, "warmup", warmup, 0);
   check_count(op, "total", total, 0);

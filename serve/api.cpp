@@ -13,7 +13,7 @@
 namespace qing::serve {
 namespace {
 
-// The key of Authorization: Bearer KEY, or of X-API-Key; empty without one.
+// Returns the key of Authorization: Bearer KEY or of X-API-Key, empty without one.
 std::string_view key_of(const HttpHead& head) {
   constexpr std::string_view kBearer = "bearer ";
   std::string_view key = head.header("Authorization");
@@ -65,14 +65,14 @@ Routed Api::route(const HttpHead& given) {
     routed.name = "/";
     routed.run = answer(std::move(*redirect));
   } else {
-    // Clients join addresses carelessly: a path may end in one '/' more than its route.
+    // A path may have one extra '/' at its end, because clients join addresses carelessly.
     if (head.path.size() > 1 && head.path.ends_with('/') && !head.path.ends_with("//")) head.path.remove_suffix(1);
     routed = cors_.enabled() && CorsPolicy::is_preflight(head) ? preflight(head) : routed_below(head);
   }
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));
   routed.fields = cors_.fields(head.header("Origin"));
-  // The answer depends on this header, so a cache must keep the answers apart.
+  // The answer depends on this header, so a cache must store the answers separately.
   if (base_path_.trusts_forwarded()) routed.fields.emplace_back("Vary", "X-Forwarded-Prefix");
   return routed;
 }
@@ -89,7 +89,7 @@ Routed Api::routed_below(const HttpHead& head) {
   return routed;
 }
 
-// Browsers send preflights without the key.
+// A preflight needs no key, because browsers send it without one.
 Routed Api::preflight(const HttpHead& head) const {
   const auto allowed = router_.allowed(head.path);
   Routed routed;
@@ -99,7 +99,7 @@ Routed Api::preflight(const HttpHead& head) const {
   } else if (!cors_.allows(head.header("Origin"))) {
     routed.refusal = error_response(403, "origin_not_allowed", "pages of this origin may not call the service");
   } else if (allowed->scope == Scope::kAdmin) {
-    routed.refusal = error_response(403, "from_a_page", "changes to models are not for web pages; use another client");
+    routed.refusal = error_response(403, "from_a_page", "web pages may not change models; use another client");
   } else {
     routed.run = answer(CorsPolicy::preflight(allowed->methods));
   }

@@ -47,7 +47,8 @@ struct Server::Impl {
     if (!options.certificate.empty()) transport.use_tls(options.certificate, options.tls_key);
   }
 
-  // The transport drains while the batcher still works; the batcher ends before the transport it replies into is gone.
+  // The transport drains while the batcher still works. The batcher stops before the transport, to which it replies, is
+  // destroyed.
   void stop() {
     api.begin_drain();
     transport.drain();
@@ -74,7 +75,7 @@ Server::~Server() { stop(); }
 
 void Server::start() {
   if (impl_->started || impl_->stopped) {
-    throw ValueError("Server::start: already started or stopped; make another Server");
+    throw ValueError("Server::start: already started or stopped; make a new Server");
   }
   impl_->transport.listen(impl_->options.address, impl_->options.port);
   impl_->started = true;

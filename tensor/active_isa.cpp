@@ -19,7 +19,7 @@ Isa choose() {
       if (supported(isa)) return isa;
     } else if (std::string_view(wanted) == name_of(isa)) {
       if (supported(isa)) return isa;
-      throw ValueError("QING_ISA: this CPU has no " + std::string(wanted) + "; unset it to use the best one there is");
+      throw ValueError("QING_ISA: this CPU has no " + std::string(wanted) + "; unset it to use the best available one");
     }
   }
   throw ValueError("QING_ISA: '" + std::string(wanted) + "' is not one of scalar, avx2, avx512, avx512vnni, neon");

@@ -40,7 +40,8 @@ DType dtype_from(const DataType& type) {
                             DType::bf16, DType::i8}) {
     if (type.code == static_cast<uint8_t>(code_of(dtype)) && type.bits == 8 * size_of(dtype)) return dtype;
   }
-  throw DTypeError(fmt::format("from_dlpack: type code {} of {} bits is none of qing's dtypes", type.code, type.bits));
+  throw DTypeError(
+      fmt::format("from_dlpack: type code {} of {} bits is not one of qing's dtypes", type.code, type.bits));
 }
 
 // The tensor that an export keeps alive, in one block with the struct for the receiver.

@@ -46,7 +46,7 @@ template <class F> Tensor& update(Tensor& x, const Tensor& y, const char* op, F 
 }
 
 [[noreturn]] void refuse_fraction(const Scalar& value, const Tensor& x, const char* op) {
-  throw ValueError(fmt::format("{}: {} is no integer, and the tensor is {}; convert it with Tensor::to", op,
+  throw ValueError(fmt::format("{}: {} is not an integer, but the tensor is {}; convert it with Tensor::to", op,
                                to_string(value), name_of(x.dtype())));
 }
 

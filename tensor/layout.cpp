@@ -125,7 +125,7 @@ Layout Layout::permute(const std::vector<int64_t>& order) const {
   std::vector<bool> taken(order.size(), false);
   for (const int64_t entry : order) {
     const int64_t d = wrap_dim(entry, dim(), "permute");
-    if (taken[d]) throw ValueError(fmt::format("permute: dimension {} stands twice in {}", d, to_string(order)));
+    if (taken[d]) throw ValueError(fmt::format("permute: dimension {} appears twice in {}", d, to_string(order)));
     taken[d] = true;
     result.sizes.push_back(sizes[d]);
     result.strides.push_back(strides[d]);

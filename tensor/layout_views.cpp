@@ -26,7 +26,7 @@ std::vector<int64_t> wrap_distinct(const std::vector<int64_t>& dims, int64_t ran
   for (const int64_t entry : dims) {
     const int64_t d = wrap_dim(entry, rank, op);
     if (std::find(wrapped.begin(), wrapped.end(), d) != wrapped.end()) {
-      throw ValueError(fmt::format("{}: dimension {} stands twice in {}", op, d, to_string(dims)));
+      throw ValueError(fmt::format("{}: dimension {} appears twice in {}", op, d, to_string(dims)));
     }
     wrapped.push_back(d);
   }
@@ -73,7 +73,7 @@ Layout Layout::index(std::span<const Index> indices) const {
   const int64_t taken = count_taken(indices);
   const auto ellipses = std::count_if(indices.begin(), indices.end(), holds<EllipsisTag>);
   if (taken > dim()) { throw IndexError(fmt::format("index: {} indices for shape {}", taken, to_string(sizes))); }
-  if (ellipses > 1) throw IndexError(fmt::format("index: {} times Ellipsis; one at most says where", ellipses));
+  if (ellipses > 1) throw IndexError(fmt::format("index: Ellipsis appears {} times; at most one is allowed", ellipses));
   Layout result = *this;
   int64_t d = 0;
   const auto apply = [&](const auto& entry) {

@@ -88,7 +88,7 @@ class HeaderParser {
     } else if (key == "shape" && !header.shape) {
       header.shape = tuple();
     } else {
-      fail("the key '" + key + "' is unknown or stands twice");
+      fail("the key '" + key + "' is unknown or appears twice");
     }
   }
 
@@ -140,7 +140,7 @@ class HeaderParser {
         break;
       }
     }
-    if (shape.size() == 1 && !comma) fail(fmt::format("the shape ({0}) is no tuple; write ({0},)", shape.front()));
+    if (shape.size() == 1 && !comma) fail(fmt::format("the shape ({0}) is not a tuple; write ({0},)", shape.front()));
     return shape;
   }
 
@@ -148,7 +148,7 @@ class HeaderParser {
     skip_spaces();
     int64_t size = 0;
     const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), size);
-    if (error != std::errc() || size < 0) fail("a size in the shape is no decimal number from 0 to 2^63");
+    if (error != std::errc() || size < 0) fail("a size in the shape is not a decimal number from 0 to 2^63");
     const auto digits = static_cast<size_t>(end - text_.data());
     if (size > 0 && text_.front() == '0') fail("a size in the shape begins with 0");
     text_.remove_prefix(digits);
@@ -194,7 +194,7 @@ Start read_start(FileReader& file, const std::filesystem::path& path) {
   std::array<char, kPrefix> prefix{};
   if (file.size() >= kPrefix) file.read_exactly(prefix);
   if (!std::string_view(prefix.data(), kPrefix).starts_with(kMagic)) {
-    throw DataError(path.string() + ": no .npy file; it does not begin with \\x93NUMPY and a version");
+    throw DataError(path.string() + ": not an .npy file; it does not begin with \\x93NUMPY and a version");
   }
   const auto major = static_cast<unsigned char>(prefix[6]), minor = static_cast<unsigned char>(prefix[7]);
   if (major < 1 || major > 3 || minor != 0) {
@@ -208,7 +208,8 @@ Start read_start(FileReader& file, const std::filesystem::path& path) {
   size_t length = 0;
   for (size_t i = 0; i < width; ++i) length |= size_t{length_bytes[i]} << 8 * i;
   if (length > kMaxHeader) {
-    throw DataError(fmt::format("{}: an .npy header of {} bytes; {} are the most", path.string(), length, kMaxHeader));
+    throw DataError(
+        fmt::format("{}: an .npy header of {} bytes; at most {} are allowed", path.string(), length, kMaxHeader));
   }
   if (file.size() - begin < length) throw DataError(path.string() + ": truncated within the .npy header");
   Start start{std::string(length, '\0'), major, begin + length};

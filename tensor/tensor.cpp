@@ -104,7 +104,7 @@ Tensor Tensor::wrap(T* data, Shape shape, std::optional<Strides> strides, std::f
   if (data == nullptr && layout.numel() > 0) throw ValueError("Tensor::wrap: the pointer is null");
   if (reinterpret_cast<uintptr_t>(data) % alignof(T) != 0) {
     throw ValueError(
-        fmt::format("Tensor::wrap: the pointer is no multiple of the {} bytes {} needs; copy the values "
+        fmt::format("Tensor::wrap: the pointer is not a multiple of the {} bytes that {} needs; copy the values "
                     "into a tensor",
                     alignof(T), name_of(dtype_of<T>)));
   }
@@ -178,7 +178,8 @@ void Tensor::set(std::initializer_list<int64_t> position, Scalar value) {
 }
 
 double Tensor::item() const {
-  if (numel() != 1) throw ShapeError("item: a tensor of shape " + to_string(shape()) + " has not one element");
+  if (numel() != 1)
+    throw ShapeError("item: a tensor of shape " + to_string(shape()) + " does not have exactly one element");
   return dispatch_all(dtype(), [&](auto zero) { return convert<double>(*data<decltype(zero)>()); });
 }
 

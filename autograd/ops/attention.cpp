@@ -90,8 +90,9 @@ Ragged check(int64_t queries, int64_t keys, int64_t width, const Offsets& query_
       throw ValueError(fmt::format("attention: sequence {} has queries but no keys", s));
     }
     if (causal && ragged.queries(s) > ragged.keys(s)) {
-      throw ValueError(fmt::format("attention: sequence {} has {} queries for {} keys; causal, some would see none", s,
-                                   ragged.queries(s), ragged.keys(s)));
+      throw ValueError(fmt::format(
+          "attention: sequence {} has {} queries for {} keys; with a causal mask some queries would see no key", s,
+          ragged.queries(s), ragged.keys(s)));
     }
     ragged.first_tile.push_back(ragged.first_tile.back() + heads * attention_tiles(ragged.queries(s), ragged.keys(s)));
   }

@@ -171,7 +171,7 @@ Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, cons
   const Tensor x = input.alias().contiguous();
   const Channels s(x);
   if (s.count() < 2) {
-    throw ValueError(fmt::format("batch_norm: x {} has {} values a channel; training needs 2 at least",
+    throw ValueError(fmt::format("batch_norm: x {} has {} values per channel; training needs at least 2",
                                  to_string(x.shape()), s.count()));
   }
   const Shape shape{s.channels};
@@ -250,7 +250,7 @@ Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& 
   }
   if (s.pixels < 2) {
     throw ValueError(
-        fmt::format("instance_norm: x {} has {} values a channel; needs 2 at least", to_string(x.shape()), s.pixels));
+        fmt::format("instance_norm: x {} has {} values per channel; needs at least 2", to_string(x.shape()), s.pixels));
   }
   if (s.images > 0 && (running_mean.defined() || running_var.defined())) {
     const Tensor rows = x.alias().reshape({s.images, s.channels, s.pixels});

@@ -89,7 +89,7 @@ int64_t check_classes(const Tensor& x, const char* op) {
   const int64_t classes = x.dim() == 0 ? 0 : x.size(x.dim() == 1 ? 0 : 1);
   if (classes > 0) return classes;
   throw ShapeError(
-      fmt::format("{}: needs [rows, classes, ...] with a class at least, got shape {}", op, to_string(x.shape())));
+      fmt::format("{}: needs [rows, classes, ...] with at least one class, got shape {}", op, to_string(x.shape())));
 }
 
 Shape rows_shape(const Tensor& x) {

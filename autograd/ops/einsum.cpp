@@ -182,7 +182,7 @@ Named arranged(const Named& x, const Labels& labels) {
   return {x.tensor.permute(order), labels};
 }
 
-// For a label that stands twice: moves both dimensions (of size n) to the end, joins them, and takes every (n+1)-th
+// For a label that appears twice: moves both dimensions (of size n) to the end, joins them, and takes every (n+1)-th
 // element.
 Named diagonal(Named x) {
   for (size_t i = 0; i < x.labels.size();) {

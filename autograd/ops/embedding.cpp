@@ -120,7 +120,7 @@ Tensor sizes(const Bags& in, DType dtype) {
 
 void check_sample_weights(const Tensor& weights, const Tensor& table, const Tensor& ids, BagMode mode) {
   if (!weights.defined()) return;
-  if (mode != BagMode::sum) throw ValueError("embedding_bag: per_sample_weights are for the mode sum alone");
+  if (mode != BagMode::sum) throw ValueError("embedding_bag: per_sample_weights are only for the mode sum");
   check_same_dtype(table, weights, "embedding_bag");
   if (weights.shape() != ids.shape()) {
     throw ShapeError(fmt::format("embedding_bag: per_sample_weights {} for ids {}; needs the same shape",
@@ -140,8 +140,9 @@ Tensor embedding_bag(const Tensor& weight, const Tensor& ids, const Tensor& offs
                          per_sample_weights.defined() ? reshape(per_sample_weights, {ids.numel()}) : Tensor());
   }
   if (ids.dim() != 1 || !offsets.defined() || offsets.dim() != 1) {
-    throw ShapeError(fmt::format("embedding_bag: ids {} and offsets {}; needs [n] and [bags], or [bags, n] alone",
-                                 to_string(ids.shape()), offsets.defined() ? to_string(offsets.shape()) : "undefined"));
+    throw ShapeError(
+        fmt::format("embedding_bag: ids {} and offsets {}; needs [n] and [bags], or [bags, n] without offsets",
+                    to_string(ids.shape()), offsets.defined() ? to_string(offsets.shape()) : "undefined"));
   }
   const Bags in = bags_of(checked_index(ids, entries, "embedding_bag"),
                           checked_index(offsets, ids.numel() + 1, "embedding_bag"), padding_idx);

@@ -18,7 +18,7 @@ namespace qing {
 
 void check_reduction(Reduction reduction, int64_t count, const char* op) {
   if (reduction == Reduction::batchmean)
-    throw ValueError(fmt::format("{}: batchmean is a reduction of kl_div alone", op));
+    throw ValueError(fmt::format("{}: only kl_div has the reduction batchmean", op));
   if (reduction == Reduction::mean && count == 0) throw ValueError(fmt::format("{}: no elements to average", op));
 }
 

@@ -65,7 +65,7 @@ Loops::Loops(Unary op)
 Tensor operand_like(const Tensor& x, const Scalar& value, const char* op) {
   const auto tensor = arithmetic_scalar(value, x.dtype());
   if (tensor) return *tensor;
-  throw DTypeError(fmt::format("{}: {} is no integer, beside a tensor of {}; convert it with Tensor::to", op,
+  throw DTypeError(fmt::format("{}: {} is not an integer, but the tensor is {}; convert it with Tensor::to", op,
                                to_string(value), name_of(x.dtype())));
 }
 

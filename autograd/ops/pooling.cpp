@@ -242,7 +242,7 @@ Axis max_axis(int64_t in, const AxisOptions& o, bool ceil_mode, const char* op) 
     const Reach reach{start + skipped * o.dilation, std::min(in, start + o.dilation * (o.kernel - 1) + 1), o.dilation,
                       0};
     if (reach.first >= reach.last) {
-      throw ShapeError(fmt::format("{}: window {} over {} elements sees padding alone", op, i, in));
+      throw ShapeError(fmt::format("{}: window {} over {} elements sees only padding", op, i, in));
     }
     axis.windows.push_back(reach);
   }

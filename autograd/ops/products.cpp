@@ -286,7 +286,7 @@ void linear_joined_backward(Multiply multiply, const Tensor& dy, const Saved& x,
 
 Tensor linear_joined(const Tensor& x, const std::vector<Tensor>& weights, const std::vector<Tensor>& biases) {
   if (weights.empty() || weights.size() != biases.size()) {
-    throw ShapeError(fmt::format("linear_joined: {} weights and {} biases; needs as many of both, 1 at least",
+    throw ShapeError(fmt::format("linear_joined: {} weights and {} biases; needs equally many of both, at least 1",
                                  weights.size(), biases.size()));
   }
   std::vector<int64_t> ends;

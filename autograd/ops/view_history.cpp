@@ -100,12 +100,12 @@ std::shared_ptr<Node> node_of(const Tensor& tensor) {
                     to_string(tensor.shape()), followed(tensor)->op));
   }
   if (meta != nullptr && meta->fixed) {
-    throw AutogradError(
-        fmt::format("this tensor (shape {}) shares memory with a tensor that {} changed in place, and its gradient "
-                    "history cannot be updated because {}; clone it before the write",
-                    to_string(tensor.shape()), followed(tensor)->op,
-                    meta->node == nullptr ? "it is a view made under NoGradGuard"
-                                          : fmt::format("it is the result of {}, which is no view", meta->node->op)));
+    throw AutogradError(fmt::format(
+        "this tensor (shape {}) shares memory with a tensor that {} changed in place, and its gradient "
+        "history cannot be updated because {}; clone it before the write",
+        to_string(tensor.shape()), followed(tensor)->op,
+        meta->node == nullptr ? "it is a view made under NoGradGuard"
+                              : fmt::format("it is the result of {}, which is not a view", meta->node->op)));
   }
   Tensor view = tensor.alias();
   record("view", view, {base}, [from = base.layout(), to = tensor.layout()](const Tensor& dy, GradSink& grad) {

@@ -1,1 +1,1 @@
-"""What the script benchmarks/compare is made of. Python's standard library only."""
+"""The parts of the script benchmarks/compare. They need only Python's standard library."""

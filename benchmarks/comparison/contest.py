@@ -1,4 +1,4 @@
-"""The contest: everybody computes the same job, in rounds that alternate between the contestants."""
+"""The contest: all contestants compute the same jobs, in rounds that alternate between them."""
 
 import os
 import statistics
@@ -8,7 +8,7 @@ from .contestants import TOLERANCE, ContestError
 
 
 def check(entrants, job):
-    """ContestError unless all results equal the first one's to rounding."""
+    """Raises ContestError unless all results equal the first one up to rounding."""
     handle, path = tempfile.mkstemp(prefix="qing-compare-")
     os.close(handle)
     try:
@@ -23,7 +23,7 @@ def check(entrants, job):
 
 
 class Contest:
-    """One job, or {name: job}, of all who know it. A round times a batch of about batch_seconds of each."""
+    """One job, or {name: job}, for all contestants that know it. A round times about batch_seconds of each."""
 
     def __init__(self, entrants, jobs, batch_seconds):
         self.job_of = jobs.get if isinstance(jobs, dict) else lambda name: jobs
@@ -35,11 +35,11 @@ class Contest:
             return max(1, min(100_000, int(batch_seconds / max(seconds, 1e-8))))
 
         first = {c.name: runs(c.seconds(1, 1)) for c in self.known}
-        # The first estimate met cold caches and threads that had yet to start.
+        # The first estimate includes cold caches and the start of threads.
         self.runs = {c.name: runs(c.seconds(1, first[c.name])) for c in self.known}
 
     def round(self, turn):
-        """Another one begins in each round."""
+        """Times one round. Each round begins with another contestant."""
         for c in self.known:
             c.prepare(self.job_of(c.name))
         first = turn % len(self.known)
@@ -51,8 +51,8 @@ class Contest:
 
 
 def contests(entrants, jobs, options, progress=lambda text: None):
-    """[{name: seconds of a run}] of the jobs, the median of the rounds or the best one. A round is one of every job, so that
-    what disturbs the machine for a few seconds meets few rounds of any of them."""
+    """Returns [{name: seconds per run}] for the jobs, the median of the rounds or the best one. A round runs every job once,
+    so that a disturbance of a few seconds affects only few rounds of each job."""
     progress(f"{len(jobs)} jobs: checking")
     all_of_them = [Contest(entrants, job, options.batch) for job in jobs]
     for turn in range(options.rounds):

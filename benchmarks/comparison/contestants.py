@@ -1,5 +1,5 @@
-"""Contestants: a process for each library, asked over pipes (see benchmarks/contestants). One that is not asked is stopped,
-so that threads which spin while they wait for work do not disturb the one that computes."""
+"""Contestants: one process for each library, controlled through pipes (see benchmarks/contestants). Idle processes are
+stopped, so that threads which spin while they wait for work do not disturb the process that computes."""
 
 import ctypes
 import os
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from . import machine
 
-# Beyond this, relative to the largest element, two libraries do not compute the same thing.
+# The largest allowed difference between two libraries, relative to the largest element.
 TOLERANCE = 1e-5
 
 
 class ContestError(Exception):
-    """A contestant that fails, or computes something else than the others."""
+    """A contestant failed, or its result differs from the others'."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Entry:
 
 
 def entries(isa):
-    """All contestants for qing's instruction set `isa`; peers are held to it too, and may choose freely below it."""
+    """All contestants for qing's instruction set `isa`. Peers may use any kernels up to this instruction set."""
     blis_of_zen3, blis_of_haswell, blis_of_skylake = "6", "3", "0"
     qing = Entry("qing", "qing", environment={"QING_ISA": isa})
     if isa == "avx512":
@@ -60,7 +60,7 @@ PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 
 
 class Contestant:
-    """A running contestant, pinned to `cpus`, a thread for each."""
+    """A running contestant, pinned to `cpus`, with one thread for each CPU."""
 
     def __init__(self, entry, folder, cpus):
         self.name = entry.name
@@ -70,7 +70,7 @@ class Contestant:
 
         def before_start():
             os.sched_setaffinity(0, cpus)
-            # A stopped process would outlive a script that was killed.
+            # Without this a stopped process would outlive a script that was killed.
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
         self.process = subprocess.Popen(
@@ -87,7 +87,7 @@ class Contestant:
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # the empty reply tells
+            pass  # the empty reply below shows the failure
         reply = self.process.stdout.readline().rstrip("\n")
         if not reply:
             raise ContestError(f"{self.name} ended at: {line}")
@@ -95,7 +95,7 @@ class Contestant:
         return reply
 
     def number(self, *words):
-        """A reply's last word, as a number."""
+        """Returns the last word of the reply as a number."""
         reply = self.ask(*words)
         try:
             return float(reply.split()[-1])
@@ -106,7 +106,7 @@ class Contestant:
         return self.ask("prepare", *job) == "ready"
 
     def seconds(self, warm, runs):
-        """Of one run, the mean of `runs`."""
+        """Returns the mean seconds per run over `runs` runs, after `warm` runs."""
         return self.number("time", warm, runs) / runs
 
     def close(self):
@@ -115,13 +115,13 @@ class Contestant:
 
 
 class Field:
-    """The contestants that could be started; a context."""
+    """The contestants that could be started. A context manager."""
 
     def __init__(self, isa, threads, folder, wanted=None, say=print):
         cpus = machine.cpus()
         self.threads = threads
         mine = self.cpus = set(cpus[:threads])
-        # What asks stays away from those who compute, where there is room.
+        # This script runs on other CPUs than the contestants, if there are enough.
         os.sched_setaffinity(0, set(cpus) - mine or cpus)
         self.all = []
         self._restore = cpus
@@ -130,14 +130,14 @@ class Field:
                 if wanted is not None and entry.name != "qing" and entry.name not in wanted:
                     continue
                 if not (folder / f"contestant_{entry.program}").exists():
-                    say(f"{entry.name}: skipped, for it was not built (Debian: {entry.package})")
+                    say(f"{entry.name}: skipped because it was not built (Debian: {entry.package})")
                     continue
                 try:
                     self.all.append(Contestant(entry, folder, mine))
                 except ContestError as error:
                     if entry.name == "qing":
                         raise
-                    say(f"{entry.name}: skipped, for it does not run: {error}")
+                    say(f"{entry.name}: skipped because it does not run: {error}")
         except BaseException:
             self.close()
             raise

@@ -1,4 +1,4 @@
-"""What can be known of this machine without measuring it."""
+"""Facts about this machine that need no measurement."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cpu_info(field):
-    """A line of /proc/cpuinfo, or ''."""
+    """Returns the value of a field in /proc/cpuinfo, or ''."""
     try:
         found = re.search(rf"^{field}\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
@@ -15,7 +15,7 @@ def cpu_info(field):
 
 
 def l2_bytes():
-    """Of the second cache; 256 KiB, which every server's has, where the system does not tell."""
+    """Returns the size of the L2 cache. If the system does not say, this is 256 KiB, which every server CPU has."""
     try:
         size = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text().strip()
         return int(size.removesuffix("K")) << 10
@@ -28,7 +28,7 @@ def cpu_name():
 
 
 def instruction_sets():
-    """Those of qing's that this CPU has and that differ in f32, the best first."""
+    """Returns qing's instruction sets that this CPU has and that differ in f32, the best first."""
     flags = set(cpu_info("flags").split())
     wanted = {"avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"}, "avx2": {"avx2", "fma"}}
     return [isa for isa, needed in wanted.items() if needed <= flags]

@@ -54,7 +54,7 @@ def streamed_rows(run):
 
 
 def attention_rows(run):
-    # Figures of before have one composition.
+    # Older results have only one composition.
     others = [name for name in ("composed", "unfused") if all(name in row["seconds"] for row in run["attention"])]
     rows = []
     for row in run["attention"]:
@@ -74,7 +74,7 @@ def roof_line(run):
 
 
 def tables_of(run):
-    """(header, rows) of all that was measured."""
+    """Returns (header, rows) of every measured section."""
     parts = []
     if run.get("gemm"):
         parts.append(gemm_rows(run))

@@ -1,4 +1,4 @@
-"""What is compared: matrix products, other kernels, attention. Each section gives plain data, kept as JSON."""
+"""The compared sections: matrix products, other kernels and attention. Each returns plain data that is stored as JSON."""
 
 from . import machine
 from .contest import contests, geometric_mean
@@ -13,13 +13,13 @@ SHAPES = SQUARES + LAYERS + WIDE + FEW_ROWS + ODD
 
 IN_CACHE = [("exp", 4096), ("tanh", 4096), ("gelu", 4096), ("silu", 4096), ("softmax", 32, 128),
             ("layer_norm", 32, 128), ("adamw", 4096)]  # fmt: skip
-# Each with the arrays it reads, updates in place and writes, and how many numbers an array has.
+# Each entry has a job, the numbers of arrays it reads, updates in place and writes, and the elements of an array.
 IN_MEMORY = [(("gelu", 16 << 20), (1, 0, 1), 16 << 20), (("softmax", 16384, 1024), (1, 0, 1), 16 << 20),
              (("layer_norm", 16384, 1024), (1, 0, 1), 16 << 20), (("adamw", 16 << 20), (1, 3, 0), 16 << 20)]  # fmt: skip
 ATTENTION = [(2048 // length, length, 4, size) for length in (36, 128, 512) for size in (32, 64)]
 
-STREAMED = 256 << 20  # bytes: more than caches hold
-# Bytes a thread: what each of these caches holds with room to spare.
+STREAMED = 256 << 20  # bytes, more than the caches hold
+# Bytes per thread that fit into each of these caches with room to spare.
 L1, L2 = 16 << 10, machine.l2_bytes() // 2
 
 
@@ -47,7 +47,7 @@ def gflops(row, name):
 
 
 def best_peer(row):
-    """The name of the fastest but qing, or None."""
+    """Returns the name of the fastest contestant other than qing, or None."""
     peers = [name for name in row["seconds"] if name != "qing"]
     return min(peers, key=row["seconds"].get) if peers else None
 
@@ -59,7 +59,7 @@ def ratio(row):
 
 
 def summary(rows, what):
-    """The line that scripts look for."""
+    """Returns the summary line that scripts parse."""
     ratios = [r for r in map(ratio, rows) if r is not None]
     if not ratios:
         return f"geometric mean {what}: none, there is no peer to compare with; install one of those named as skipped"
@@ -67,7 +67,8 @@ def summary(rows, what):
 
 
 def kernels(field, options, progress):
-    """In cache beside Eigen on one thread; beyond it as a share of what memory does for the same streams."""
+    """Compares kernels with Eigen in the cache on one thread, and beyond the cache with the memory bandwidth of the same
+    streams."""
     qing = field["qing"]
     cached, streamed = [], []
     if field.threads == 1:
@@ -84,7 +85,7 @@ def kernels(field, options, progress):
 
 
 def attention(field, options, folder, progress):
-    """Forward and backward, one operation against compositions from others; all are qing's."""
+    """Compares qing's fused attention with compositions of qing's other operations, forward and backward."""
     ways = {"qing": "fused", "composed": "composed", "unfused": "unfused"}
     isa = {"QING_ISA": options.isa}
     others = [Contestant(Entry(way, "qing", environment=isa), folder, field.cpus) for way in ("composed", "unfused")]

@@ -1,10 +1,10 @@
-// The protocol, a line each way:
+// The protocol has one line for each request and one for each reply:
 //   describe               the description
 //   prepare KIND SIZE...   ready | unsupported
-//   save FILE              saved: the result of one run
-//   check FILE             error E: the largest difference of one run from what was saved, over the largest |saved|
-//   time WARM RUNS         seconds S: of so many runs, after those that only warm up
-//   what answer() knows    its answer
+//   save FILE              saved: writes the result of one run
+//   check FILE             error E: the largest difference of one run from the saved result, over the largest |saved|
+//   time WARM RUNS         seconds S: the time of RUNS runs, after WARM runs to warm up
+//   any other command      the reply of answer()
 #include "contestant.h"
 
 #include <algorithm>
@@ -42,7 +42,7 @@ class Session {
     in >> command;
     if (command == "describe") return describe();
     if (command == "prepare") {
-      task_.reset();  // its memory goes before the next one's comes
+      task_.reset();  // frees its memory before the next task allocates
       Job job;
       in >> job.kind;
       job.sizes = sizes_of(in);

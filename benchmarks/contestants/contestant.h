@@ -1,6 +1,6 @@
-// A contestant is a process that computes with one library what benchmarks/compare asks it for on stdin. Each library
-// has a process of its own, so that their thread pools and symbols do not meet. This header is what every contestant
-// defines; contestant.cpp is what they share.
+// A contestant is a process that computes jobs with one library. benchmarks/compare sends the jobs to its stdin. Each
+// library has its own process, so that their thread pools and symbols do not collide. Every contestant defines the
+// functions of this header. contestant.cpp is shared.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 
 namespace qing::bench {
 
-/// What to compute, f32 and row-major:
+/// A job in f32 with row-major matrices:
 ///   gemm_nn m n k       C = A·B
 ///   gemm_nt m n k       C = A·Bᵀ, B stored n×k: a linear layer
 ///   exp, tanh, gelu (erf form), silu n
@@ -29,7 +29,7 @@ struct Job {
   int64_t size(size_t i) const { return sizes.at(i); }
 };
 
-/// Memory aligned for any vector; filled with numbers in [−1, 1) that depend on `seed` and the place alone.
+/// Memory aligned for any vector, filled with numbers in [−1, 1) that depend only on `seed` and the index.
 class Floats {
  public:
   explicit Floats(int64_t n, uint32_t seed = 0);
@@ -47,16 +47,16 @@ class Floats {
 /// A job with its memory. `run` computes it once more.
 struct Task {
   std::function<void()> run;
-  std::function<std::span<const float>()> result;  ///< what a run leaves
+  std::function<std::span<const float>()> result;  ///< the result of the last run
 };
 
-// --- of each contestant ---
+// --- defined by each contestant ---
 
-/// Name, version and the kernels in use, in a line.
+/// Returns name, version and the kernels in use, in one line.
 std::string describe();
-/// Nothing for a job that the library has no function for. `variant` is the program's argument.
+/// Returns nullopt for a job that the library has no function for. `variant` is the program's argument.
 std::optional<Task> prepare(const Job& job, const std::string& variant);
-/// An answer to a question of this contestant alone; nothing if it does not know it.
+/// Answers a question that only this contestant knows. Returns nullopt for an unknown question.
 std::optional<std::string> answer(const Job& question);
 
 }  // namespace qing::bench

@@ -1,4 +1,4 @@
-// A matrix product as a task, given the library's function for it.
+// Makes a task of a library's matrix product function.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace qing::bench {
 
-/// c[m×n] = a[m×k]·b, b being k×n, or n×k when transposed.
+/// c[m×n] = a[m×k]·b. b is k×n, or n×k when transposed.
 using Gemm =
     std::function<void(bool transposed, int64_t m, int64_t n, int64_t k, const float* a, const float* b, float* c)>;
 

@@ -9,7 +9,7 @@ void sgemm(bool transposed, int64_t m, int64_t n, int64_t k, const float* a, con
   dnnl_sgemm('N', transposed ? 'T' : 'N', m, n, k, 1, a, k, b, transposed ? k : n, 0, c, n);
 }
 
-// The primitive is made for its shape before anything is timed, as oneDNN means it.
+// The primitive is made for its shape before anything is timed, as oneDNN intends.
 Task matmul(const Job& job) {
   using dnnl::memory;
   struct State {

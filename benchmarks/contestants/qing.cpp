@@ -1,5 +1,5 @@
-// qing itself, which also knows the machine: `peak` is f32 FMA operations a second on registers, `bandwidth READS
-// UPDATES WRITES BYTES` bytes a second. Beside the jobs of all there are
+// The contestant qing. It also measures the machine: `peak` returns f32 FMA operations per second on registers, and
+// `bandwidth READS UPDATES WRITES BYTES` returns bytes per second. It has these jobs beside the common ones:
 //   attention_fused, attention_composed, attention_unfused sequences length heads size: forward and backward
 #include <algorithm>
 
@@ -78,7 +78,7 @@ Task adamw(int64_t n) {
           .result = [s] { return s->w.span(); }};
 }
 
-// A way to compose attention; null: the fused operation.
+// A composition of attention, or null for the fused operation.
 using Composition = Tensor (*)(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length, int64_t heads);
 
 Task attention_task(const Job& job, Composition composition) {

@@ -1,5 +1,5 @@
-// Self-attention on sequences of one length, about 2,048 tokens in all and four heads: one operation, and two ways to
-// compose it of general ones. Forward alone, then with the backward.
+// Self-attention on sequences of one length, with about 2,048 tokens in all and four heads: the fused operation and two
+// compositions of general operations. Forward alone, and forward with backward.
 #include <qing/autograd/ops.h>
 
 #include "../composed_attention.h"
@@ -34,7 +34,7 @@ void attend(benchmark::State& state, Attention f, bool differentiate) {
   } else {
     measure(state, [&] { return f(q, k, v, length); });
   }
-  // Two products forward; their gradients are two each.
+  // Forward has two products. Each has two gradients, which are products too.
   const double products = differentiate ? 6 : 2;
   count_flops(state, products * 2 * static_cast<double>(tokens * length * kHeads * size));
 }

@@ -1,4 +1,4 @@
-// What the benchmarks of this folder share.
+// Shared functions of the benchmarks of this folder.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -27,7 +27,7 @@ inline Tensor parameter(const Shape& shape, uint64_t seed = 1) {
   return x;
 }
 
-/// FLOP/s, also as a share of the peak of f32 (half of it for f64) on as many threads.
+/// Counts FLOP/s, and their share of the f32 peak (of half of it for f64) with the same number of threads.
 inline void count_flops(benchmark::State& state, double flops, DType dtype = DType::f32) {
   static const double peak = fma_peak(kernels::active_isa());
   const double all = flops * static_cast<double>(state.iterations());
@@ -35,7 +35,7 @@ inline void count_flops(benchmark::State& state, double flops, DType dtype = DTy
   state.counters["of_peak"] =
       benchmark::Counter(all / (dtype == DType::f64 ? peak / 2 : peak), benchmark::Counter::kIsRate);
 }
-/// Bytes that loads and stores of the computation itself move.
+/// Counts the bytes that the loads and stores of the computation move.
 inline void count_bytes(benchmark::State& state, int64_t bytes) { state.SetBytesProcessed(bytes * state.iterations()); }
 
 /// Runs `body` without recording a graph.
@@ -44,7 +44,8 @@ template <class Body> void measure(benchmark::State& state, const Body& body) {
   for (auto _ : state) benchmark::DoNotOptimize(body());
 }
 
-/// Forward and backward of `forward`, whose result's gradient is all ones; gradients of `leaves` start from nothing.
+/// Runs forward and backward of `forward`. The gradient of its result is all ones. Gradients of `leaves` are cleared
+/// first.
 template <class Forward>
 void measure_backward(benchmark::State& state, const std::vector<Tensor>& leaves, const Forward& forward) {
   Tensor gradient;

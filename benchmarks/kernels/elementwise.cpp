@@ -1,4 +1,4 @@
-// Functions of one element: 16 KiB, which L1 holds, and 64 MiB, which few caches do.
+// Elementwise functions on 16 KiB, which fit into L1, and on 64 MiB, which exceed most caches.
 #include <qing/autograd/ops.h>
 
 #include "bench.h"

@@ -1,4 +1,4 @@
-// Products whose right operand was packed beforehand, as weights are: in f32, in bf16, and in bytes.
+// Products whose right operand was packed beforehand, as weights are: in f32, bf16 and int8.
 #include <qing/tensor/ops/low_precision.h>
 
 #include "bench.h"

@@ -1,5 +1,5 @@
-// Every family of kernels, as `kernel_bench --benchmark_filter=softmax`. QING_THREADS sets the threads, QING_ISA the
-// instruction set.
+// Benchmarks of every family of kernels, for example `kernel_bench --benchmark_filter=softmax`. QING_THREADS sets the
+// number of threads, and QING_ISA the instruction set.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// What moves numbers and computes little: embedding, copies of strided views.
+// Operations that move numbers and compute little: embedding and copies of strided views.
 #include <qing/autograd/ops.h>
 
 #include "bench.h"
@@ -21,7 +21,7 @@ void embedding_gather(benchmark::State& state) {
 }
 BENCHMARK(embedding_gather)->ArgName("width")->Arg(128)->Arg(384)->UseRealTime();
 
-// Few different ids, so that most additions meet another one; then ids spread over all rows.
+// First few different ids, so that most additions hit the same rows, then ids spread over all rows.
 void embedding_scatter_add(benchmark::State& state) {
   const Tensor target = Tensor::zeros({kTokens, 128}), source = random({kTokens, 128});
   const Tensor ids = ids_below(state.range(0));

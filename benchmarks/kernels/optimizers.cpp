@@ -1,4 +1,4 @@
-// Sweeps of optimizers over 1 MiB of parameters, which caches hold, and 64 MiB.
+// Sweeps of optimizers over 1 MiB of parameters, which fit into caches, and over 64 MiB.
 #include <qing/optim/optimizer.h>
 
 #include "bench.h"

@@ -1,4 +1,4 @@
-// What works by rows: softmax and its kin, norms, cross entropy, and reductions. Rows are as wide as an encoder's.
+// Row operations: softmax and its variants, norms, cross entropy and reductions. Rows are as wide as an encoder's.
 #include <qing/autograd/ops.h>
 
 #include "bench.h"

@@ -1,7 +1,7 @@
 """Writes the encoder of a model directory as ONNX: python onnx_export.py MODEL_DIR OUT.onnx
 
-Input ids and attention mask, int64 [texts, tokens]; logits [texts, labels]. N-grams are left out: transformers does not
-know them, so that what a peer computes with it is a part of what qing computes."""
+The inputs are token ids and attention mask, int64 [texts, tokens]. The output is logits [texts, labels]. N-grams are left
+out, because transformers does not know them. The peer therefore computes only a part of what qing computes."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The encoder in ONNX Runtime behind FastAPI, as one would write it: POST /predict with {"texts": [...]}.
+"""A usual server of the encoder with ONNX Runtime and FastAPI: POST /predict with {"texts": [...]}.
 
 MODEL_DIR and ONNX_FILE come from the environment. Run by uvicorn: uvicorn --app-dir benchmarks/serving onnx_peer:app
 """

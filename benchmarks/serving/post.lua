@@ -1,4 +1,4 @@
--- Posts the lines of the file BODIES, one after the other, from the thread's own place on.
+-- Posts the lines of the file BODIES one after another. Each thread keeps its own position.
 local bodies = {}
 for line in io.lines(os.getenv("BODIES")) do bodies[#bodies + 1] = line end
 local at = 0

@@ -1,4 +1,4 @@
-"""Servers to measure, and the load on them."""
+"""Starts servers and puts load on them."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ def free_port():
 
 
 class Server:
-    """A process, its children included, that answers on `port`."""
+    """A process and its children that answer on `port`."""
 
     def __init__(self, command, port, environment=None):
         self.url = f"http://127.0.0.1:{port}"
@@ -55,7 +55,7 @@ class Server:
         return pids
 
     def memory_mb(self):
-        """Resident, and without what is shared with nobody's help: the sum over the family."""
+        """Returns the resident memory, summed over the process and its children. Shared pages count more than once."""
         pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.family())
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -83,11 +83,11 @@ class Server:
 
 @dataclass
 class Load:
-    """What wrk found, and what it cost."""
+    """Results of a wrk run and its CPU cost."""
 
-    rate: float  # answers with 2xx a second
-    errors: float  # others a second
-    broken: int  # connections
+    rate: float  # answers with 2xx per second
+    errors: float  # other answers per second
+    broken: int  # broken connections
     p50: float  # ms
     p99: float  # ms
     client_share: float  # CPU seconds of wrk over wall seconds
@@ -95,8 +95,8 @@ class Load:
 
 
 def wrk(server, path, connections, seconds, bodies=None, scratch=None, pause=0):
-    """Load on all CPUs that this process may use, which the server shares. A connection waits `pause` ms after each
-    answer, on average."""
+    """Puts load on the server, on all CPUs that this process may use. The server shares these CPUs. A connection waits
+    `pause` ms after each answer, on average."""
     script = scratch / "get.lua"
     lines = (HERE / "post.lua").read_text()
     environment = {**os.environ, "PAUSE": str(pause)}
@@ -126,7 +126,7 @@ def wrk(server, path, connections, seconds, bodies=None, scratch=None, pause=0):
 
 
 class Probe:
-    """Asks a route again and again on one connection while something else goes on; its latencies in ms."""
+    """Requests a route repeatedly on one connection in the background and records the latencies in ms."""
 
     def __init__(self, port, path, pause=0.02):
         import threading

@@ -1,5 +1,5 @@
-// qing's side of benchmarks/train_vs_pytorch: trains the classifier in a folder on batches of ids, and prints a JSON
-// object with the losses of all steps, real tokens a second of those behind the warm-up, and the peak of memory.
+// qing's side of benchmarks/train_vs_pytorch. Trains the classifier in a folder on batches of token ids. Prints a JSON
+// object with the losses of all steps, the real tokens per second after the warm-up, and the peak memory.
 //
 //   training_qing MODEL BATCHES WARM STEPS LR DROPOUT f32|bf16
 #include <fmt/format.h>
@@ -23,8 +23,8 @@ using namespace qing;
 constexpr double kClip = 1.0;
 constexpr uint64_t kSeed = 42;
 
-// Texts end to end: "ids" i32, "offsets" i64 of the texts in the ids, "labels" i64, "batches" i64 of the batches in the
-// texts.
+// Texts end to end: token ids "ids" i32, offsets of the texts in the ids "offsets" i64, "labels" i64, and offsets of
+// the batches in the texts "batches" i64.
 class Batches {
  public:
   explicit Batches(const std::filesystem::path& path) {
@@ -54,7 +54,7 @@ class Batches {
   Tensor ids_, offsets_, labels_, batches_;
 };
 
-// As qing train has it: no decay of biases and norms.
+// As in qing train, biases and norms have no weight decay.
 std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups_of(nn::Module& model, double lr) {
   std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups = {{{}, {.lr = lr}},
                                                                     {{}, {.lr = lr, .weight_decay = 0}}};

@@ -1,4 +1,4 @@
-"""The runs that are compared: how to start each."""
+"""The compared runs and how to start them."""
 
 import json
 import os
@@ -13,12 +13,12 @@ TRAINER = Path(__file__).resolve().parent / "torch_trainer.py"
 @dataclass
 class Run:
     name: str
-    mode: str  # of training_qing or torch_trainer.py
-    batches: str  # the file: shuffled or sorted
+    mode: str  # mode of training_qing or torch_trainer.py
+    batches: str  # file name: shuffled or sorted
     torch: bool = True
 
     def start(self, options, folder, batches, warm, steps, dropout):
-        """The JSON object that the trainer prints."""
+        """Runs the trainer and returns the JSON object that it prints."""
         program = [options.python, TRAINER] if self.torch else [options.build / "benchmarks/training_qing"]
         command = [*program, folder / "model", folder / batches, warm, steps, LR, dropout, self.mode]
         if self.torch:
@@ -47,7 +47,7 @@ def runs_of(with_torch, with_compile):
 
 
 def peers_missing(python):
-    """Why PyTorch cannot take part, or ''."""
+    """Returns why PyTorch cannot be measured, or ''."""
     script = "import torch, transformers, safetensors"
     try:
         done = subprocess.run([python, "-c", script], capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Texts as batches of ids, which both sides read."""
+"""Writes texts as batches of token ids, which both sides read."""
 
 import json
 import random
@@ -11,7 +11,7 @@ SEED = 7
 
 
 def shuffled_rows(paths, count):
-    """(text, label) of `count` rows of the TSV files, drawn with a fixed seed."""
+    """Returns (text, label) of `count` rows of the TSV files, drawn with a fixed seed."""
     rows = []
     for path in paths:
         with open(path, encoding="utf-8") as file:
@@ -26,7 +26,7 @@ def shuffled_rows(paths, count):
 
 
 def encode(qing, model, rows):
-    """(ids, label) of each row, with the model's tokenizer."""
+    """Returns (ids, label) of each row, encoded with the model's tokenizer."""
     lines = "\n".join(text.replace("\r", " ") for text, _ in rows)
     done = subprocess.run([qing, "tokenize", "--model", model], input=lines, capture_output=True, text=True)
     if done.returncode != 0:
@@ -35,7 +35,7 @@ def encode(qing, model, rows):
 
 
 def sorted_within_batches(rows, batch):
-    """Batches of texts of about the same length, in a random order."""
+    """Returns the rows as batches of texts of similar length, with the batches in random order."""
     ordered = sorted(rows, key=lambda row: len(row[0]))
     batches = [ordered[i : i + batch] for i in range(0, len(ordered), batch)]
     random.Random(SEED).shuffle(batches)
@@ -43,7 +43,7 @@ def sorted_within_batches(rows, batch):
 
 
 def write_batches(path, rows, batch):
-    """A safetensors file: ids end to end, where texts begin, their labels, where batches begin."""
+    """Writes a safetensors file with the ids end to end, the offsets of texts, their labels and the offsets of batches."""
     ids, offsets = array("i"), array("q", [0])
     for row, _ in rows:
         ids.extend(row)

@@ -1,9 +1,9 @@
-"""PyTorch's side of benchmarks/train_vs_pytorch: transformers' classifier on the batches that qing trains on. Prints the
+"""PyTorch's side of benchmarks/train_vs_pytorch. Trains transformers' classifier on the same batches as qing. Prints the
 same JSON object as training_qing.
 
     torch_trainer.py MODEL BATCHES WARM STEPS LR DROPOUT MODE THREADS
 
-MODE: eager; plain (as eager, with AdamW as it is by default); compile (torch.compile); bf16 (autocast).
+MODE: eager; plain (eager with the default AdamW instead of the fused one); compile (torch.compile); bf16 (autocast).
 """
 
 import contextlib
@@ -21,7 +21,7 @@ SEED = 42
 
 
 def padded_batches(path):
-    """Ids, mask and labels of every batch, padded to its longest text, and the number of real tokens."""
+    """Returns ids, mask and labels of every batch, padded to its longest text, and its number of real tokens."""
     data = load_file(path)
     ids, offsets, labels, batches = (data[name] for name in ("ids", "offsets", "labels", "batches"))
     texts = [ids[a:b].long() for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist())]

@@ -1,4 +1,4 @@
-"""What training has to compute, and what the machine could."""
+"""The number of operations of training, and the machine's peak."""
 
 import os
 import statistics
@@ -6,15 +6,15 @@ import subprocess
 
 
 def training(width, layers, vocabulary, lengths, batch):
-    """Operations of forward and backward over texts of these lengths, of products alone. The last layer needs of each
-    text's later tokens nothing but keys and values."""
-    del vocabulary  # looking rows up is no product
+    """Returns the operations of all products in forward and backward over texts of these lengths. The last layer needs only
+    keys and values of each text's later tokens."""
+    del vocabulary  # an embedding lookup is not a product
     tokens, squares, count = sum(lengths), sum(n * n for n in lengths), len(lengths)
     inner = 4 * width
     whole_layer = 2 * tokens * (4 * width * width + 2 * width * inner) + 4 * width * squares
     last_layer = 2 * tokens * 2 * width * width + 2 * count * (2 * width * width + 2 * width * inner) + 4 * width * tokens
     head = 2 * count * width * (width + 3)
-    # Backward has two products for each of forward's.
+    # Backward has two products for each product of forward.
     return 3 * ((layers - 1) * whole_layer + last_layer + head)
 
 

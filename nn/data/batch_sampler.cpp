@@ -63,7 +63,7 @@ BatchPlan TokenBatchSampler::plan(uint64_t epoch) const {
   std::vector<std::span<const size_t>> batches;
   for (size_t begin = 0; begin < order.size(); begin += window) {
     const std::span<size_t> part = std::span(order).subspan(begin, std::min(window, order.size() - begin));
-    // Those of one length keep the sampler's order.
+    // Examples of equal length keep the sampler's order.
     std::stable_sort(part.begin(), part.end(), [&](size_t a, size_t b) { return lengths_[a] < lengths_[b]; });
     size_t first = 0;
     int64_t tokens = 0;

@@ -1,4 +1,4 @@
-// Batch samplers: how an epoch's examples are put together into batches. Immutable, hence thread-safe.
+// Batch samplers group the examples of an epoch into batches. They are immutable and therefore thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace qing::nn {
 
-/// An epoch's batches: lists of indices end to end plus where each begins.
+/// The batches of an epoch: lists of indices end to end, and the offset of each list.
 struct BatchPlan {
   std::vector<size_t> indices;
   std::vector<size_t> offsets = {0};  ///< [batches + 1]
@@ -27,11 +27,12 @@ class BatchSampler {
   virtual ~BatchSampler() = default;
   virtual BatchPlan plan(uint64_t epoch) const = 0;
   virtual size_t dataset_size() const = 0;  ///< Every index is below.
-  /// All that the plan depends on but the epoch, in words.
+  /// Describes everything that the plan depends on except the epoch.
   virtual std::string description() const = 0;
 };
 
-/// Batches of batch_size indices in the sampler's order; the last one is smaller, or dropped. ValueError for size 0.
+/// Batches of batch_size indices in the sampler's order. The last batch may be smaller, or is dropped. ValueError for
+/// size 0.
 class FixedBatchSampler : public BatchSampler {
  public:
   FixedBatchSampler(std::shared_ptr<const Sampler> sampler, size_t batch_size, bool drop_last = false);
@@ -46,18 +47,18 @@ class FixedBatchSampler : public BatchSampler {
 };
 
 struct TokenBatchOptions {
-  int64_t max_tokens = 4096;    ///< of a batch
-  int64_t max_sequences = 0;    ///< of a batch; 0: any number
-  int64_t window = 1024;        ///< examples among which those of similar length are put together
-  bool padded = false;          ///< count each sequence as long as the batch's longest
-  bool shuffle_batches = true;  ///< else the batches of a window come from short to long
-  uint64_t seed = 0;            ///< of the order of the batches
+  int64_t max_tokens = 4096;    ///< maximum tokens per batch
+  int64_t max_sequences = 0;    ///< maximum sequences per batch; 0: no limit
+  int64_t window = 1024;        ///< number of examples that are sorted by length together
+  bool padded = false;          ///< count each sequence with the length of the longest in its batch
+  bool shuffle_batches = true;  ///< otherwise the batches of a window are in order of length
+  uint64_t seed = 0;            ///< seed of the order of the batches
 };
 
-/// Batches bounded by a number of tokens. The sampler's order is cut into windows; within each, examples are sorted by
-/// length and taken into a batch while they fit; then all batches of the epoch are shuffled. lengths[i] is the count of
-/// tokens of example i. ValueError when an example alone exceeds max_tokens, for a length below 1, for another count of
-/// lengths than the sampler has examples, or an option out of its domain.
+/// Batches bounded by a number of tokens. The sampler's order is cut into windows. Within each window, examples are
+/// sorted by length and added to a batch while they fit. Then all batches of the epoch are shuffled. lengths[i] is the
+/// number of tokens of example i. ValueError when an example alone exceeds max_tokens, for a length below 1, when there
+/// is not one length per example, and for an option out of its range.
 class TokenBatchSampler : public BatchSampler {
  public:
   TokenBatchSampler(std::shared_ptr<const Sampler> sampler, std::vector<int64_t> lengths,

@@ -1,4 +1,4 @@
-// Where a loader's batches come from: from a Dataset by a plan of indices, or from an IterableDataset as examples come.
+// Sources of a loader's batches: a Dataset with a plan of indices, or an IterableDataset in its own order.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@
 
 namespace qing::nn {
 
-/// The batch of the values. A collate function that draws at random takes the number of its batch too: see
+/// Makes a batch of the values. A collate function that draws at random also takes the number of its batch: see
 /// generator_for().
 template <class Value, class Collate>
 decltype(auto) collated(const Collate& collate, std::vector<Value> values, const BatchNumber& number) {
@@ -29,20 +29,20 @@ decltype(auto) collated(const Collate& collate, std::vector<Value> values, const
   }
 }
 
-/// The batches of an epoch as tasks. Used by one thread at a time; the tasks themselves run on any, at the same time,
-/// while the source lives.
+/// The batches of an epoch as tasks. One thread at a time uses the source. The tasks may run on any threads at the same
+/// time during the life of the source.
 template <class Batch> class BatchSource {
  public:
   using Task = std::function<Batch()>;
   virtual ~BatchSource() = default;
   virtual void start(uint64_t epoch, size_t position) = 0;  ///< Goes to batch `position` of an epoch.
-  virtual Task next() = 0;                                  ///< The work of the next batch; empty at the end.
-  virtual std::optional<size_t> batches() const = 0;        ///< Of the started epoch; nothing when not known before.
-  virtual std::optional<size_t> examples() const = 0;       ///< Of the data set; likewise.
-  virtual std::string description() const = 0;              ///< All that the batches depend on but data and epoch.
+  virtual Task next() = 0;                                  ///< The task of the next batch; empty at the end.
+  virtual std::optional<size_t> batches() const = 0;        ///< Batches of the started epoch; nullopt if unknown.
+  virtual std::optional<size_t> examples() const = 0;       ///< Examples of the data set; nullopt if unknown.
+  virtual std::string description() const = 0;              ///< What the batches depend on except data and epoch.
 };
 
-/// Tasks of indices: examples are fetched by the workers.
+/// Tasks with indices. The workers fetch the examples.
 template <class Batch> class IndexedSource : public BatchSource<Batch> {
  public:
   using Fetch = std::function<Batch(std::span<const size_t>, const BatchNumber&)>;
@@ -66,7 +66,7 @@ template <class Batch> class IndexedSource : public BatchSource<Batch> {
  private:
   std::shared_ptr<const BatchSampler> sampler_;
   Fetch fetch_;
-  std::optional<uint64_t> epoch_;  // whose plan it is
+  std::optional<uint64_t> epoch_;  // the epoch of the plan
   BatchPlan plan_;
   size_t next_ = 0;
 };
@@ -80,8 +80,8 @@ struct StreamBatchOptions {
   std::string description() const;
 };
 
-/// Tasks that own their examples: these are read one after the other, collated by the workers. Starting in the middle
-/// of an epoch reads the examples before it again.
+/// Tasks that own their examples. The examples are read one after another and collated by the workers. Starting in the
+/// middle of an epoch reads the earlier examples again.
 template <class Batch, IterableDataset S, class Collate> class StreamSource : public BatchSource<Batch> {
   using Value = typename S::value_type;
 
@@ -95,7 +95,7 @@ template <class Batch, IterableDataset S, class Collate> class StreamSource : pu
   void start(uint64_t epoch, size_t position) override {
     stream_.reset(epoch);
     next_ = {epoch, position};
-    // A position beyond the end, which only a damaged state has, is the end.
+    // A position beyond the end occurs only in a damaged state and counts as the end.
     for (size_t i = 0; i < position && !take().empty(); ++i) {}
   }
   typename BatchSource<Batch>::Task next() override {

@@ -1,4 +1,4 @@
-// Collate functions: from the examples of a batch to its tensors.
+// Collate functions make the tensors of a batch from its examples.
 #pragma once
 
 #include <algorithm>
@@ -14,12 +14,12 @@
 
 namespace qing::nn {
 
-/// [n, ...] of n tensors [...], on a new first dimension; records no gradient. ShapeError when there are none or shapes
-/// differ, DTypeError when dtypes differ.
+/// Stacks n tensors [...] to [n, ...] along a new first dimension, without recording a gradient. ShapeError without
+/// tensors or when shapes differ, DTypeError when dtypes differ.
 Tensor stack_examples(std::span<const Tensor> tensors);
 
-/// As torch.utils.data.default_collate: tensors are stacked, numbers become a tensor [n] of their type, and pairs and
-/// lists of tensors are collated member by member (lists to equally long ones: ShapeError otherwise).
+/// Like torch.utils.data.default_collate: tensors are stacked, numbers become a tensor [n] of their type, and pairs and
+/// lists of tensors are collated member by member. ShapeError for lists of different lengths.
 struct DefaultCollate {
   Tensor operator()(const std::vector<Tensor>& tensors) const { return stack_examples(tensors); }
   std::vector<Tensor> operator()(const std::vector<std::vector<Tensor>>& lists) const;
@@ -52,7 +52,7 @@ struct LabelledBatch {
   Tensor labels;  ///< i32 [sequences]
 };
 
-/// Ids end to end. ValueError when a sequence is empty.
+/// Joins the ids end to end. ValueError when a sequence is empty.
 RaggedBatch collate_ragged(std::span<const std::vector<int32_t>> sequences);
 LabelledBatch collate_labelled(std::span<const LabelledIds> texts);
 
@@ -61,7 +61,7 @@ struct PaddedBatch {
   Tensor lengths;  ///< i64 [sequences]
 };
 
-/// Sequences padded at their ends to the longest one's length, for layers that know no ragged batches.
+/// Pads sequences at their ends to the length of the longest, for layers without support for ragged batches.
 PaddedBatch collate_padded(std::span<const std::vector<int32_t>> sequences, int32_t padding = 0);
 
 }  // namespace qing::nn

@@ -18,7 +18,7 @@ uint64_t count_of(const json::object& object, const char* name) {
   boost::system::error_code error;
   const auto value = found->to_number<uint64_t>(error);
   if (error)
-    throw DataError(fmt::format("DataLoader: the state's '{}' is no count: {}", name, json::serialize(*found)));
+    throw DataError(fmt::format("DataLoader: the state's '{}' is not a count: {}", name, json::serialize(*found)));
   return value;
 }
 
@@ -39,7 +39,7 @@ LoaderState LoaderState::from_json(std::string_view text) {
   try {
     value = parse_file_json(text);
   } catch (const DataError& error) { throw DataError(std::string("DataLoader: the state: ") + error.what()); }
-  if (!value.is_object()) throw DataError("DataLoader: the state is no JSON object");
+  if (!value.is_object()) throw DataError("DataLoader: the state is not a JSON object");
   const json::object& object = value.get_object();
   LoaderState state;
   state.epoch = count_of(object, "epoch");

@@ -1,5 +1,5 @@
-// DataLoader: batches of a data set, shuffled, put together by a collate function, prepared ahead by worker threads,
-// and resumable between any two batches.
+// DataLoader: shuffled batches of a data set, made by a collate function, prepared ahead by worker threads, and
+// resumable between any two batches.
 #pragma once
 
 #include <cstddef>
@@ -19,12 +19,12 @@
 
 namespace qing::nn {
 
-/// Names and defaults are those of torch.utils.data.DataLoader, where it has them.
+/// Names and defaults are those of torch.utils.data.DataLoader, if it has the option.
 struct DataLoaderOptions {
   int64_t batch_size = 1;
-  bool shuffle = false;         ///< a new order in each epoch, a function of (seed, epoch)
-  bool drop_last = false;       ///< leave out a last batch that is smaller
-  uint64_t seed = 0;            ///< of the order
+  bool shuffle = false;         ///< use a new order in each epoch, a function of (seed, epoch)
+  bool drop_last = false;       ///< leave out a smaller last batch
+  uint64_t seed = 0;            ///< seed of the order
   int64_t num_workers = 0;      ///< threads that prepare batches ahead; 0: the caller prepares each when it asks
   int64_t prefetch_factor = 2;  ///< batches prepared ahead by each worker
   int64_t rank = 0;             ///< this process takes every world_size-th example of the order
@@ -32,42 +32,42 @@ struct DataLoaderOptions {
   int64_t shuffle_buffer = 10000;  ///< iterable data sets: examples among which `shuffle` shuffles
 };
 
-/// Where a loader stands. To be kept as text with a model's checkpoint.
+/// The position of a loader, to be stored as text with a model's checkpoint.
 struct LoaderState {
   uint64_t epoch = 0;
-  uint64_t position = 0;             ///< batches of the epoch that were handed out
-  std::optional<uint64_t> examples;  ///< of the data set; nothing for an iterable one
-  std::string batches;               ///< what the batches depend on, seeds included, in words
+  uint64_t position = 0;             ///< number of batches of the epoch that were handed out
+  std::optional<uint64_t> examples;  ///< examples of the data set; nullopt for an iterable one
+  std::string batches;               ///< describes what the batches depend on, including seeds
 
   std::string to_json() const;
   static LoaderState from_json(std::string_view text);  ///< DataError
-  /// ValueError that says what differs unless `saved` is a state of a loader like that of this state.
+  /// ValueError with the difference unless `saved` is the state of a loader with the same data and options.
   void check_like(const LoaderState& saved) const;
 };
 
 /// The options themselves; ValueError naming one out of its domain.
 const DataLoaderOptions& checked(const DataLoaderOptions& options);
-/// Fixed-size batches in order or shuffled, of this rank's share.
+/// Fixed-size batches of this rank's share, in order or shuffled.
 std::shared_ptr<const BatchSampler> make_batch_sampler(size_t dataset_size, const DataLoaderOptions& options);
 
 /// The options as a StreamSource takes them; ValueError as above.
 StreamBatchOptions stream_options(const DataLoaderOptions& options);
-/// ValueError unless there is a sampler, for a data set of `size` examples.
+/// ValueError for a null sampler, and for a sampler of a data set without `size` examples.
 void check_dataset_size(const BatchSampler* sampler, size_t size);
 
-/// Hands out the batches of one epoch after the other:
+/// Hands out the batches of one epoch after another:
 ///
 ///   DataLoader loader(dataset, collate, {.batch_size = 32, .shuffle = true, .num_workers = 2});
 ///   while (loader.epoch() < epochs) {
-///     for (Batch& batch : loader) { ... }  // the rest of the epoch, all of it as a rule
+///     for (Batch& batch : loader) { ... }  // the rest of the epoch, usually the whole epoch
 ///   }
 ///
-/// collate takes a vector of examples and gives a Batch. One that draws at random takes a `const BatchNumber&` as well,
-/// and draws from generator_for(seed, number), so that what it draws depends on the batch alone. Both it and
-/// Dataset::get are called by the workers at the same time. Batches and their order depend on the data, the options and
-/// the epoch alone: neither on num_workers nor on prefetch_factor. What a worker throws is rethrown where its batch
-/// would have come, and the loader then stands before that batch: the next call tries it again. Destroying the loader
-/// waits for the batches being prepared, no more. A loader is for one thread at a time.
+/// collate takes a vector of examples and returns a Batch. If it draws at random, it also takes a `const BatchNumber&`
+/// and draws from generator_for(seed, number), so that the draws depend only on the batch. The workers call collate and
+/// Dataset::get at the same time. Batches and their order depend only on the data, the options and the epoch, not on
+/// num_workers or prefetch_factor. An exception of a worker is rethrown in place of its batch. The loader then stays
+/// before that batch, and the next call tries it again. The destructor waits only for the batches that are being
+/// prepared. One thread at a time may use a loader.
 template <class Batch> class DataLoader {
  public:
   /// From a data set with random access.
@@ -75,20 +75,20 @@ template <class Batch> class DataLoader {
   DataLoader(D dataset, Collate collate, const DataLoaderOptions& options = {})
       : DataLoader(indexed(dataset, std::move(collate), make_batch_sampler(dataset.size(), options)), options) {}
 
-  /// With batches of one's own choice, e.g. bounded by tokens; of the options only the workers' count. ValueError
-  /// unless the sampler is for a data set of this size.
+  /// From a batch sampler, e.g. with batches bounded by tokens. Of the options only those of the workers apply.
+  /// ValueError unless the sampler is for a data set of this size.
   template <Dataset D, class Collate>
   DataLoader(D dataset, Collate collate, std::shared_ptr<const BatchSampler> batch_sampler,
              const DataLoaderOptions& options = {})
       : DataLoader(indexed(dataset, std::move(collate), std::move(batch_sampler)), options) {}
 
-  /// From an iterable data set. With `shuffle` examples are shuffled within a buffer. Resuming reads again what was
-  /// read of the epoch. With a rank, processes may get one batch more or less than each other.
+  /// From an iterable data set. With `shuffle` examples are shuffled within a buffer. Resuming reads the earlier part
+  /// of the epoch again. With ranks, one process may get one batch more than another.
   template <IterableDataset S, class Collate>
   requires(!Dataset<S>) DataLoader(S stream, Collate collate, const DataLoaderOptions& options = {})
       : DataLoader(streamed(std::move(stream), std::move(collate), options), options) {}
 
-  /// The next batch, or once nothing at the end of each epoch; the call after that begins the next one.
+  /// Returns the next batch, or nullopt once at the end of each epoch. The call after that begins the next epoch.
   std::optional<Batch> next() {
     if (!started_) start();
     std::optional<Batch> batch;
@@ -106,8 +106,8 @@ template <class Batch> class DataLoader {
     return batch;
   }
 
-  /// An input iterator over the rest of the epoch. Leaving the loop early leaves the loader behind the batch last
-  /// given.
+  /// An input iterator over the rest of the epoch. After an early exit from the loop the loader continues behind the
+  /// last batch.
   class Iterator {
    public:
     using value_type = Batch;
@@ -129,27 +129,27 @@ template <class Batch> class DataLoader {
   Iterator begin() { return Iterator(this); }
   std::default_sentinel_t end() const { return {}; }
 
-  uint64_t epoch() const { return epoch_; }      ///< From 0; the one the next batch belongs to.
+  uint64_t epoch() const { return epoch_; }      ///< From 0; the epoch of the next batch.
   size_t position() const { return position_; }  ///< Batches of the epoch handed out so far.
-  /// Batches of the epoch; nothing for an iterable data set.
+  /// Number of batches of the epoch; nullopt for an iterable data set.
   std::optional<size_t> size() {
     if (!started_) start();
     return source_->batches();
   }
   void set_epoch(uint64_t epoch) { rewind(epoch, 0); }  ///< Goes to the beginning of an epoch.
 
-  /// Where the loader stands, as a line of JSON; to be taken between any two batches. Batches prepared ahead but not
-  /// handed out count as not taken.
+  /// Returns the position as one line of JSON. It may be called between any two batches. Batches that are prepared but
+  /// not handed out do not count.
   std::string state() const { return here().to_json(); }
-  /// Continues where the state was taken: the next batch is the one that would have come then. After the last batch of
-  /// an epoch that is the epoch's end. DataError for a text that is no state; ValueError, with nothing changed, for one
-  /// of another data set size, other batches or another seed.
+  /// Continues from a saved state: the next batch is the one that would have come then. After the last batch of an
+  /// epoch that is the epoch's end. DataError for a text that is not a state. ValueError, with nothing changed, for a
+  /// state with another data set size, other batches or another seed.
   void load_state(std::string_view text) {
     const LoaderState saved = LoaderState::from_json(text);
     here().check_like(saved);
     const auto [epoch, position] = std::pair(epoch_, position_);
     rewind(saved.epoch, saved.position);
-    if (!saved.examples) return;  // only reading it all would tell how many batches there are
+    if (!saved.examples) return;  // the number of batches is unknown without reading everything
     source_->start(epoch_, position_);
     if (const size_t batches = *source_->batches(); saved.position > batches) {
       rewind(epoch, position);
@@ -159,7 +159,7 @@ template <class Batch> class DataLoader {
   }
 
  private:
-  // Shared with the workers, who may still be at it when a loader is assigned to.
+  // Shared with the workers, which may still run when another loader is assigned to this one.
   using Source = std::shared_ptr<BatchSource<Batch>>;
 
   DataLoader(Source source, const DataLoaderOptions& options)
@@ -216,10 +216,10 @@ template <class Batch> class DataLoader {
   uint64_t epoch_ = 0;
   size_t position_ = 0;
   bool started_ = false;
-  std::unique_ptr<Prefetcher<Batch>> workers_;  // after what it uses, so that it goes first
+  std::unique_ptr<Prefetcher<Batch>> workers_;  // declared after the members it uses, so that it is destroyed first
 };
 
-/// What a collate function makes of examples.
+/// The result type of a collate function.
 template <class D, class Collate>
 using BatchOf = std::decay_t<decltype(collated(std::declval<const Collate&>(),
                                                std::declval<std::vector<typename D::value_type>>(), BatchNumber{}))>;

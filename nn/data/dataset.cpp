@@ -33,7 +33,7 @@ std::vector<size_t> counts_of(size_t size, std::span<const double> lengths) {
         fmt::format("random_split: the lengths sum to {}; they must sum to the size, {}, or to 1", sum, size));
   }
   for (const double length : lengths) {
-    if (length != std::floor(length)) throw ValueError(fmt::format("random_split: length {} is no count", length));
+    if (length != std::floor(length)) throw ValueError(fmt::format("random_split: length {} is not a count", length));
     counts.push_back(static_cast<size_t>(length));
   }
   return counts;

@@ -1,6 +1,6 @@
-// What examples come from. A Dataset has random access, an IterableDataset gives one example after the other; both are
-// concepts, so any class that has the members is one. Those below are built from others or from what is in memory. They
-// are values: copying one is cheap, since what they hold is shared.
+// Data sets. A Dataset has random access, and an IterableDataset returns one example after another. Both are concepts,
+// so any class with the members is one. The data sets below are built from others or from data in memory. They are
+// values that are cheap to copy, because copies share the data.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@
 
 namespace qing::nn {
 
-/// get(i) for i < size() gives a value; it is called by several threads at once when a loader has workers.
+/// get(i) for i < size() returns a value. Several threads call it at once when a loader has workers.
 template <class D>
 concept Dataset = requires(const D& dataset, size_t i) {
   typename D::value_type;
@@ -28,8 +28,8 @@ concept Dataset = requires(const D& dataset, size_t i) {
   { dataset.get(i) } -> std::convertible_to<typename D::value_type>;
 };
 
-/// reset(epoch) goes to the first example of an epoch, next() gives the examples, then nothing. The examples of an
-/// epoch are the same in every pass: resuming depends on it. Used by one thread at a time.
+/// reset(epoch) goes to the first example of an epoch. next() returns the examples, then nullopt. The examples of an
+/// epoch must be the same in every pass, because resuming depends on it. One thread at a time uses it.
 template <class D>
 concept IterableDataset = requires(D& dataset, uint64_t epoch) {
   typename D::value_type;
@@ -55,7 +55,7 @@ template <class T> class VectorDataset {
   std::shared_ptr<const std::vector<T>> values_;
 };
 
-/// Values that someone else keeps, for as long as the data set is used.
+/// A view of values that must outlive the data set.
 template <class T> class SpanDataset {
  public:
   using value_type = T;
@@ -70,7 +70,7 @@ template <class T> class SpanDataset {
   std::span<const T> values_;
 };
 
-/// transform(example) of each example, computed when it is asked for, by the thread that asks.
+/// transform(example) of each example, computed on request by the requesting thread.
 template <Dataset D, class F> class MappedDataset {
  public:
   using value_type = std::decay_t<std::invoke_result_t<const F&, typename D::value_type>>;
@@ -83,7 +83,7 @@ template <Dataset D, class F> class MappedDataset {
   F transform_;
 };
 
-/// One data set after the other.
+/// Several data sets, one after another.
 template <Dataset D> class ConcatDataset {
  public:
   using value_type = typename D::value_type;
@@ -99,10 +99,10 @@ template <Dataset D> class ConcatDataset {
 
  private:
   std::vector<D> datasets_;
-  std::vector<size_t> ends_;  // the sizes summed up
+  std::vector<size_t> ends_;  // cumulative sizes
 };
 
-/// The examples of these indices, in this order. IndexError when one is out of range.
+/// The examples at these indices, in this order. IndexError when an index is out of range.
 template <Dataset D> class Subset {
  public:
   using value_type = typename D::value_type;
@@ -122,12 +122,12 @@ template <Dataset D> class Subset {
   std::shared_ptr<const std::vector<size_t>> indices_;
 };
 
-/// Disjoint random index lists that together are 0..size-1. `lengths` are counts that sum to `size`, or shares that sum
-/// to 1: then each gets the whole part of its share and what is left goes to the first ones, one each, as in PyTorch.
-/// ValueError otherwise.
+/// Returns disjoint random index lists that together are 0..size-1. `lengths` are counts that sum to `size`, or shares
+/// that sum to 1. With shares, each list gets the integer part of its share, and the first lists get one more each
+/// until all are used, as in PyTorch. ValueError otherwise.
 std::vector<std::vector<size_t>> random_split_indices(size_t size, std::span<const double> lengths, uint64_t seed);
 
-/// Splits a data set at random; the split is a function of the size, the lengths and the seed.
+/// Splits a data set at random. The split is a function of the size, the lengths and the seed.
 template <Dataset D>
 std::vector<Subset<D>> random_split(const D& dataset, const std::vector<double>& lengths, uint64_t seed = 0) {
   std::vector<Subset<D>> parts;

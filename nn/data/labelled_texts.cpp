@@ -14,7 +14,7 @@
 namespace qing::nn {
 namespace {
 
-// The first characters of a UTF-8 text, in at most `most` bytes.
+// Returns the first characters of a UTF-8 text, at most `most` bytes.
 std::string shortened(std::string text, size_t most) {
   if (text.size() <= most) return text;
   while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;

@@ -12,7 +12,7 @@ namespace qing::nn {
 namespace {
 
 constexpr size_t kPieceBytes = 1 << 16;
-constexpr size_t kMarkBytes = 3;  // of U+FEFF in UTF-8
+constexpr size_t kMarkBytes = 3;  // size of U+FEFF in UTF-8
 
 }  // namespace
 
@@ -23,7 +23,7 @@ void LineReader::fail(const std::string& what, size_t line) const {
   throw DataError(fmt::format("{}:{}: {}", name_, std::max<size_t>(line, 1), what));
 }
 
-// Appends a piece of the input behind what is not read yet; false when there is none left.
+// Appends a piece of the input to the unread bytes. Returns false at the end of the input.
 bool LineReader::fill() {
   if (ended_) return false;
   buffer_.erase(0, std::exchange(begin_, 0));
@@ -55,7 +55,7 @@ bool LineReader::done() {
 
 std::optional<std::string_view> LineReader::next() {
   if (done()) return std::nullopt;
-  size_t length = 0;  // of the line as far as it was searched
+  size_t length = 0;  // number of bytes already searched for the end of the line
   for (;;) {
     const size_t end = buffer_.find('\n', begin_ + length);
     terminated_ = end != std::string::npos;

@@ -17,11 +17,11 @@
 
 namespace qing::nn {
 
-/// Worker threads take tasks from `next_task`, one at a time, and run them at the same time; next() gives the results
-/// in the order of the tasks. At most `capacity` tasks are taken and not handed out. An empty task is the end. What a
-/// task or `next_task` throws is rethrown by next() in its place; after a throw of `next_task` nothing more comes. The
-/// destructor stops at any moment: it waits for the tasks that run, and only for them. ValueError without workers or
-/// capacity.
+/// Worker threads take tasks from `next_task`, one at a time, and run them at the same time. next() returns the results
+/// in the order of the tasks. At most `capacity` tasks are taken and not yet handed out. An empty task is the end.
+/// next() rethrows the exceptions of a task or of `next_task` in place of its result. After an exception of `next_task`
+/// nothing more comes. The destructor may run at any moment and waits only for the running tasks. ValueError without
+/// workers or capacity.
 template <class Batch> class Prefetcher {
  public:
   using Task = std::function<Batch()>;
@@ -33,7 +33,7 @@ template <class Batch> class Prefetcher {
     }
     try {
       for (size_t i = 0; i < workers; ++i) threads_.push_back(start_thread([this] { work(); }));
-    } catch (...) {  // the system has no thread left
+    } catch (...) {  // the system cannot create a thread
       stop();
       throw;
     }
@@ -42,7 +42,7 @@ template <class Batch> class Prefetcher {
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  /// The next task's result; nothing after the last. For one thread at a time.
+  /// Returns the result of the next task, or nullopt after the last. One thread at a time may call it.
   std::optional<Batch> next() {
     Result result;
     {
@@ -74,7 +74,7 @@ template <class Batch> class Prefetcher {
     }
   }
 
-  // The next task and its number, when there is room for its result; an empty one when this thread's work is over.
+  // Returns the next task and its number once there is room for its result, or an empty task when this thread must end.
   Task take(size_t& number) {
     const std::lock_guard source(source_);
     {
@@ -113,10 +113,10 @@ template <class Batch> class Prefetcher {
 
   const std::function<Task()> next_task_;
   const size_t capacity_;
-  std::mutex source_;  // held while a task is taken, so that tasks are taken in order; taken before mutex_
-  std::mutex mutex_;   // guards all below
+  std::mutex source_;  // held while a task is taken, so that tasks are taken in order; locked before mutex_
+  std::mutex mutex_;   // guards the members below
   std::condition_variable ready_, room_;
-  std::map<size_t, Result> results_;  // finished, not handed out
+  std::map<size_t, Result> results_;  // finished results, not yet handed out
   size_t taken_ = 0, given_ = 0;      // tasks taken, results handed out
   bool ended_ = false, stopped_ = false;
   std::vector<std::thread> threads_;

@@ -31,13 +31,13 @@ void check_distinct(const std::vector<std::string>& names) {
   }
 }
 
-// One CSV record, taken line by line.
+// One CSV record, parsed line by line.
 struct CsvRow {
   Record fields = Record(1);
   bool quoted = false;      // inside quotes
   bool was_quoted = false;  // the field began with a quote
 
-  // Adds a line without its '\n'; false when text follows a closing quote.
+  // Adds a line without its '\n'. Returns false when text follows a closing quote.
   bool add(std::string_view line) {
     for (size_t i = 0; i < line.size(); ++i) {
       const char c = line[i];
@@ -66,7 +66,7 @@ struct CsvRow {
   bool blank() const { return fields.size() == 1 && fields[0].empty() && !was_quoted; }
 };
 
-// A JSON scalar as text; nothing for an array or an object.
+// Returns a JSON scalar as text, or nullopt for an array or an object.
 std::optional<std::string> text_of(const json::value& value) {
   switch (value.kind()) {
     case json::kind::string: return std::string(value.get_string());
@@ -81,7 +81,7 @@ std::optional<std::string> text_of(const json::value& value) {
 
 std::string in_quotes(std::string_view name) { return "'" + visible(name) + "'"; }
 
-// Why a header has not the column, and what to do.
+// Explains that a header lacks the column, and what to do.
 std::string no_column(const std::string& name, const Record& header, char separator) {
   std::vector<std::string> shown;
   for (const std::string& other : header) shown.push_back(in_quotes(other));
@@ -110,7 +110,7 @@ RecordFormat record_format_of(const std::filesystem::path& path) {
   if (suffix == ".csv") return RecordFormat::csv;
   if (suffix == ".jsonl") return RecordFormat::jsonl;
   throw DataError(fmt::format("{}: unknown format '{}'; name it .tsv, .csv or .jsonl{}", path.string(), suffix,
-                              suffix == ".json" ? ", which has an object a line" : ""));
+                              suffix == ".json" ? ", with one object per line" : ""));
 }
 
 RecordReader::RecordReader(const std::filesystem::path& path, RecordOptions options)
@@ -140,14 +140,15 @@ void RecordReader::find_columns(const Record& names) {
   const bool all = header_.empty();
   if (all) header_ = names;
   for (size_t i = 0; i < header_.size(); ++i) {
-    // Without a name a column is known by its place alone. There may be several: spreadsheets write commas at the end.
+    // A column without a name has only a position. There may be several, because spreadsheets write commas at line
+    // ends.
     if (all && header_[i].empty()) {
       picks_.emplace_back(i);
       continue;
     }
     const auto at = std::find(names.begin(), names.end(), header_[i]);
     if (at != names.end() && std::find(at + 1, names.end(), header_[i]) != names.end()) {
-      fail(fmt::format("the column '{}' stands twice in the header; rename or remove one", header_[i]));
+      fail(fmt::format("the column '{}' appears twice in the header; rename or remove one", header_[i]));
     }
     if (at != names.end()) {
       picks_.emplace_back(at - names.begin());
@@ -175,7 +176,7 @@ std::optional<Record> RecordReader::next() {
   return record;
 }
 
-// The next row with all its fields, none for a blank line.
+// Returns the next row with all its fields, or no fields for a blank line.
 std::optional<Record> RecordReader::next_row() { return format_ == RecordFormat::tsv ? next_tsv() : next_csv(); }
 
 std::optional<Record> RecordReader::next_tsv() {

@@ -40,7 +40,7 @@ std::string SequentialSampler::description() const { return fmt::format("{} exam
 
 RandomSampler::RandomSampler(size_t size, RandomSamplerOptions options) : size_(size), options_(options) {
   if (size == 0 && options.num_samples > 0) {
-    throw ValueError(fmt::format("RandomSampler: {} samples of no examples", options.num_samples));
+    throw ValueError(fmt::format("RandomSampler: {} samples without examples", options.num_samples));
   }
   if (options_.num_samples == 0) options_.num_samples = size;
 }
@@ -95,7 +95,8 @@ std::vector<size_t> WeightedRandomSampler::order(uint64_t epoch) const {
   Generator rng = generator_for(seed_, epoch, RandomUse::order);
   std::vector<size_t> order;
   if (replacement_) {
-    // The first sum above the number belongs to a positive weight; rounding up to the whole sum would pass the last.
+    // The first cumulative sum above the number belongs to a positive weight. A number rounded up to the whole sum
+    // would be past the last one.
     const double below_all = std::nextafter(sums_.back(), 0.0);
     while (order.size() < num_samples_) {
       const double at = std::min(uniform(rng) * sums_.back(), below_all);

@@ -1,5 +1,5 @@
-// Samplers: which examples an epoch takes, and in which order. The order is a function of (seed, epoch), by Philox: it
-// depends neither on earlier epochs nor on threads. Immutable, hence thread-safe.
+// Samplers choose the examples of an epoch and their order. The order is a function of (seed, epoch), by Philox, and
+// does not depend on earlier epochs or threads. Samplers are immutable and therefore thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -14,18 +14,18 @@
 
 namespace qing::nn {
 
-/// A generator of its own for each (seed, epoch, use).
+/// Returns an independent generator for each (seed, epoch, use).
 enum class RandomUse : uint32_t { order, batches, buffer, collate };
 Generator generator_for(uint64_t seed, uint64_t epoch, RandomUse use);
 
-/// Which batch of which epoch, both from 0.
+/// The number of an epoch and of a batch in it, both from 0.
 struct BatchNumber {
   uint64_t epoch = 0, batch = 0;
 };
-/// A generator of its own for each batch, for collate functions that draw at random.
+/// Returns an independent generator for each batch, for collate functions that draw at random.
 Generator generator_for(uint64_t seed, const BatchNumber& number);
 
-/// Fisher & Yates.
+/// The Fisher-Yates shuffle.
 template <class T> void shuffle(std::vector<T>& values, Generator& rng) {
   for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[rng.below(i)]);
 }
@@ -34,9 +34,11 @@ class Sampler {
  public:
   virtual ~Sampler() = default;
   virtual std::vector<size_t> order(uint64_t epoch) const = 0;  ///< Indices of examples.
-  virtual size_t size() const = 0;                              ///< How many indices an epoch has.
+  virtual size_t size() const = 0;                              ///< Number of indices in an epoch.
   virtual size_t dataset_size() const = 0;                      ///< Every index is below.
-  /// All that the order depends on but the epoch, in words: a loader's state holds it, to be resumed by its like only.
+  /// Describes everything that the order depends on except the epoch. A loader's state stores it, so that only a loader
+  /// with
+  /// the same order can resume it.
   virtual std::string description() const = 0;
 };
 
@@ -54,13 +56,13 @@ class SequentialSampler : public Sampler {
 };
 
 struct RandomSamplerOptions {
-  bool replacement = false;  ///< each index drawn anew from all
-  size_t num_samples = 0;    ///< how many an epoch has; 0: as many as there are examples
+  bool replacement = false;  ///< draw each index from all examples
+  size_t num_samples = 0;    ///< number of samples per epoch; 0: the number of examples
   uint64_t seed = 0;
 };
 
-/// A permutation, or draws with replacement. Without replacement and with more samples than examples, whole
-/// permutations follow each other, as in PyTorch. ValueError for samples of no examples.
+/// A random permutation, or draws with replacement. Without replacement and with more samples than examples, several
+/// permutations follow each other, as in PyTorch. ValueError for samples without examples.
 class RandomSampler : public Sampler {
  public:
   explicit RandomSampler(size_t size, RandomSamplerOptions options = {});
@@ -74,9 +76,10 @@ class RandomSampler : public Sampler {
   RandomSamplerOptions options_;
 };
 
-/// Draws index i with a probability proportional to weights[i]. With replacement by bisection of the summed weights,
-/// O(log n) a draw; without, by Efraimidis & Spirakis, "Weighted random sampling with a reservoir", 2006. ValueError
-/// for a negative or not finite weight, no positive one, or, without replacement, fewer positive ones than samples.
+/// Draws index i with a probability proportional to weights[i]. With replacement it bisects the cumulative weights,
+/// O(log n) per draw. Without replacement it follows Efraimidis & Spirakis, "Weighted random sampling with a
+/// reservoir", 2006. ValueError for a negative or infinite weight or NaN, without positive weights, or, without
+/// replacement, for fewer positive weights than samples.
 class WeightedRandomSampler : public Sampler {
  public:
   WeightedRandomSampler(std::vector<double> weights, size_t num_samples, bool replacement = true, uint64_t seed = 0);
@@ -92,12 +95,12 @@ class WeightedRandomSampler : public Sampler {
   uint64_t seed_;
 };
 
-/// Every class is as likely as every other: weights 1 / (how often the label occurs), as many samples as examples.
+/// All classes are equally likely: the weights are 1 / (count of the label), with as many samples as examples.
 WeightedRandomSampler class_balanced_sampler(std::span<const int32_t> labels, uint64_t seed = 0);
 
-/// What the process `rank` of `world_size` takes of another sampler's order: every world_size-th index. All processes
-/// take equally many: the order is filled up from its front, or with drop_last cut. ValueError unless rank <
-/// world_size.
+/// The share of process `rank` of `world_size` in another sampler's order: every world_size-th index. All processes
+/// take equally many indices: the order is extended by its first indices, or truncated with drop_last. ValueError
+/// unless rank < world_size.
 class DistributedSampler : public Sampler {
  public:
   DistributedSampler(std::shared_ptr<const Sampler> sampler, size_t rank, size_t world_size, bool drop_last = false);

@@ -1,4 +1,4 @@
-// Iterable data sets: what is read one example after the other, files larger than memory first of all.
+// Iterable data sets: examples that are read one after another, for example from files larger than memory.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@
 
 namespace qing::nn {
 
-/// Files, one after the other in each epoch. open(path) gives a reader: an object whose next() gives an optional value,
-/// such as RecordReader or ExampleReader. What it throws passes through.
+/// Reads files one after another in each epoch. open(path) returns a reader, whose next() returns an optional value,
+/// such as RecordReader or ExampleReader. Its exceptions are passed on.
 template <class Open> class FileStream {
   using Reader = std::invoke_result_t<Open&, const std::filesystem::path&>;
 
@@ -64,7 +64,7 @@ template <IterableDataset S, class F> class MappedStream {
   F transform_;
 };
 
-/// Every world_size-th example, beginning with number `rank`. ValueError unless rank < world_size.
+/// Every world_size-th example, starting with number `rank`. ValueError unless rank < world_size.
 template <IterableDataset S> class ShardedStream {
  public:
   using value_type = typename S::value_type;
@@ -90,8 +90,8 @@ template <IterableDataset S> class ShardedStream {
   size_t number_ = 0;
 };
 
-/// Shuffles within a buffer of `size` examples: gives a random one of the buffer and puts the next one in its place.
-/// The order is a function of (seed, epoch). ValueError for size 0; size 1 leaves the order as it is.
+/// Shuffles within a buffer of `size` examples: returns a random example of the buffer and replaces it by the next one.
+/// The order is a function of (seed, epoch). ValueError for size 0. Size 1 keeps the order.
 template <IterableDataset S> class ShuffledStream {
  public:
   using value_type = typename S::value_type;

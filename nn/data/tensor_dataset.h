@@ -9,8 +9,8 @@
 
 namespace qing::nn {
 
-/// Example i is {tensors[0][i], tensors[1][i], ...}, views of the tensors. ShapeError when there is no tensor, one has
-/// no dimension, or first dimensions differ.
+/// Example i is {tensors[0][i], tensors[1][i], ...}, views of the tensors. ShapeError without tensors, for a tensor
+/// without dimensions, and when first dimensions differ.
 class TensorDataset {
  public:
   using value_type = std::vector<Tensor>;
@@ -23,12 +23,12 @@ class TensorDataset {
 };
 
 /// Images of bytes with labels. Example i is {f32 [channels, height, width], label}, where a byte b of channel c
-/// becomes (b/255 − mean[c]) / stddev[c]; made when it is asked for.
+/// becomes (b/255 − mean[c]) / stddev[c]. Examples are computed on request.
 class ImageDataset {
  public:
   using value_type = std::pair<Tensor, int64_t>;
-  /// images u8 [n, height, width] (one channel) or [n, channels, height, width]; labels i32 or i64 [n]; mean and stddev
-  /// one number a channel, or none for 0 and 1. ShapeError, DTypeError; ValueError for a stddev that is not
+  /// images u8 [n, height, width] (one channel) or [n, channels, height, width]; labels i32 or i64 [n]. mean and stddev
+  /// have one number per channel, or none for 0 and 1. ShapeError, DTypeError. ValueError for a stddev that is not
   /// positive and finite, or a mean that is not finite.
   ImageDataset(const Tensor& images, const Tensor& labels, std::vector<float> mean = {},
                std::vector<float> stddev = {});

@@ -33,8 +33,8 @@ Lambda::Lambda(std::function<Tensor(const Tensor&)> function) : function_(std::m
 Tensor Flatten::compute(const Tensor& x, Generator*) const {
   const int64_t first = wrap_dim(start_dim_, x.dim(), "Flatten"), last = wrap_dim(end_dim_, x.dim(), "Flatten");
   if (first > last) {
-    throw IndexError(
-        fmt::format("Flatten: dimensions {} to {} of shape {} are none", start_dim_, end_dim_, to_string(x.shape())));
+    throw IndexError(fmt::format("Flatten: dimensions {} to {} of shape {} do not exist", start_dim_, end_dim_,
+                                 to_string(x.shape())));
   }
   Shape shape(x.shape().begin(), x.shape().begin() + first);
   int64_t joined = 1;

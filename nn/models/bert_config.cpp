@@ -196,7 +196,7 @@ void BertConfig::validate() const {
   positive("max_position_embeddings", max_position_embeddings);
   positive("type_vocab_size", type_vocab_size);
   positive("labels", static_cast<int64_t>(labels.size()));
-  if (labels.size() < 2) throw ValueError("labels: one is too few to tell apart");
+  if (labels.size() < 2) throw ValueError("labels: there must be at least 2");
   check_label_names(labels);
   if (hidden_size % num_attention_heads != 0) {
     throw ValueError(

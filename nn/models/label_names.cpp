@@ -26,7 +26,7 @@ void check_label_names(std::span<const std::string> labels) {
     }
     const auto [first, added] = seen.emplace(label, i);
     if (!added) {
-      throw ValueError(fmt::format("labels: '{}' is the name of labels {} and {}; give each a name of its own", label,
+      throw ValueError(fmt::format("labels: '{}' is the name of labels {} and {}; give each a different name", label,
                                    first->second, i));
     }
   }

@@ -154,7 +154,7 @@ void LlamaConfig::validate() const {
     if (value < 1) refuse(field, value, "positive");
   }
   if (hidden_size % num_attention_heads != 0) refuse("hidden_size", hidden_size, "a multiple of the heads");
-  if (head_dim() % 2 != 0) refuse("hidden_size", hidden_size, "an even number of columns a head");
+  if (head_dim() % 2 != 0) refuse("hidden_size", hidden_size, "an even number of columns per head");
   if (num_attention_heads % num_key_value_heads != 0) {
     refuse("num_key_value_heads", num_key_value_heads, "a divisor of num_attention_heads");
   }

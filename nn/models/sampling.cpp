@@ -35,7 +35,7 @@ Tensor TokenSampler::draw(const Tensor& logits) const {
 int64_t TokenSampler::draw_row(std::span<const double> logits) const {
   const bool nan = std::any_of(logits.begin(), logits.end(), [](double x) { return std::isnan(x); });
   if (logits.empty() || nan || !std::isfinite(*std::max_element(logits.begin(), logits.end()))) {
-    throw ValueError("generate: the logits hold NaN or have no finite greatest; the model's weights have overflowed");
+    throw ValueError("generate: the logits hold NaN or have no finite maximum; the model's weights have overflowed");
   }
   if (options_.temperature == 0) return std::max_element(logits.begin(), logits.end()) - logits.begin();
   std::vector<int64_t> likeliest(logits.size());

@@ -32,7 +32,8 @@ SpecialMatch find_special(std::string_view text, size_t from) {
 Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options)
     : vocabulary_(std::move(vocabulary)), options_(options) {
   if (options_.max_length < 2) {
-    throw ValueError(fmt::format("tokenizer: max_length is {}; [CLS] and [SEP] alone are 2", options_.max_length));
+    throw ValueError(
+        fmt::format("tokenizer: max_length is {}; it must leave room for [CLS] and [SEP]", options_.max_length));
   }
   for (size_t i = 0; i < vocabulary_.size(); ++i) {
     const std::string_view token = vocabulary_[i];
@@ -43,7 +44,7 @@ Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions optio
     const std::string_view piece = continues ? token.substr(kContinuation.size()) : token;
     auto& map = continues ? continuing_ : whole_;
     if (!map.emplace(piece, static_cast<int32_t>(i)).second) {
-      throw ValueError(fmt::format("vocabulary: '{}' stands twice, the second time as id {}", token, i));
+      throw ValueError(fmt::format("vocabulary: '{}' appears twice, the second time as id {}", token, i));
     }
     longest_ = std::max(longest_, piece.size());
   }

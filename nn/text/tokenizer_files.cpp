@@ -185,7 +185,7 @@ void check_added_tokens(const JsonFile& file, const std::map<std::string_view, i
     const bool plain =
         has("single_word", false) && has("lstrip", false) && has("rstrip", false) && has("normalized", false);
     if (known == special.end() || !plain) {
-      file.fail("added_tokens: " + json::serialize(token) + " is not one of BERT's special tokens as it has them");
+      file.fail("added_tokens: " + json::serialize(token) + " is not one of BERT's special tokens in its usual form");
     }
     seen.insert(known->first);
   }
@@ -243,7 +243,8 @@ void read_config(const JsonFile& config, TokenizerOptions& options) {
   if (length == nullptr || length->is_null()) return;
   const double limit = length->is_number() ? length->to_number<double>() : 0;
   if (!(limit >= 2)) {
-    config.fail("model_max_length: " + json::serialize(*length) + " is no number that leaves room for [CLS] and [SEP]");
+    config.fail("model_max_length: " + json::serialize(*length) +
+                " is not a number that leaves room for [CLS] and [SEP]");
   }
   // transformers writes 1e30 for "no limit".
   if (limit <= 1 << 20) options.max_length = static_cast<int32_t>(limit);

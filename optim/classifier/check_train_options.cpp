@@ -17,7 +17,7 @@ constexpr int32_t kMaxGroups = 1 << 16;
 
 void check_labels(const std::vector<std::string>& labels, std::span<const nn::Example> examples) {
   if (labels.size() < 2) {
-    throw ValueError(fmt::format("train_classifier: there are {} labels; it takes 2 to tell apart", labels.size()));
+    throw ValueError(fmt::format("train_classifier: there are {} labels; there must be at least 2", labels.size()));
   }
   try {
     nn::check_label_names(labels);

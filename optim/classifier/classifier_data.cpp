@@ -20,15 +20,15 @@ namespace {
 constexpr int64_t kEncodeGrain = 256;
 constexpr size_t kTeacherBatch = 256;  // texts
 
-// The adjustment of a label that cannot win. Finite, because infinities make NaN of differences.
+// The adjustment of an excluded label. It is finite, because differences of infinities are NaN.
 constexpr float kNever = -1e4F;
 
 bool is_extra(const TrainOptions& o, int32_t group) {
   return std::find(o.extra_groups.begin(), o.extra_groups.end(), group) != o.extra_groups.end();
 }
 
-// The logit adjustments of each group: balance·log(share of the label among the group's examples). A label that an
-// extra group lacks is excluded.
+// Returns the logit adjustments of each group: balance·log(share of the label among the group's examples). A label that
+// an extra group lacks is excluded.
 std::vector<std::vector<float>> adjustments_of(std::span<const ClassifierExample> examples, const TrainOptions& o) {
   std::vector<std::vector<int64_t>> counts;
   for (const ClassifierExample& example : examples) {
@@ -49,7 +49,7 @@ std::vector<std::vector<float>> adjustments_of(std::span<const ClassifierExample
   return result;
 }
 
-// `count` uniform numbers in [0, 1).
+// Returns `count` uniform numbers in [0, 1).
 Tensor draws(int64_t count, Generator& rng) {
   Tensor result = Tensor::empty({count}, DType::f32);
   rng.fill_uniform(result, 0, 1);
@@ -140,7 +140,7 @@ void ClassifierCollate::drop_words(std::vector<ClassifierExample>& examples, Gen
   }
 }
 
-// The values that stay are scaled, so that the expected squared norm of a text's features does not change.
+// The remaining values are scaled, so that the expected squared norm of a text's features does not change.
 void ClassifierCollate::drop_ngrams(std::vector<ClassifierExample>& examples, Generator& rng) const {
   int64_t count = 0;
   for (const ClassifierExample& example : examples) count += static_cast<int64_t>(example.ngrams.rows.size());

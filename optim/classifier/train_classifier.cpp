@@ -27,7 +27,7 @@
 namespace qing::optim {
 namespace {
 
-// How fast the displayed loss follows the steps' own.
+// Decay of the moving average of the displayed loss.
 constexpr double kLossSmoothing = 0.98;
 
 nn::BertConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
@@ -64,13 +64,13 @@ std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const nn::Example> examples
   return std::make_unique<nn::NgramHead>(std::move(table), static_cast<int64_t>(o.labels.size()));
 }
 
-// KL divergence in both directions, the mean over the rows.
+// KL divergence in both directions, averaged over the rows.
 Tensor divergence(const Tensor& a, const Tensor& b) {
   const Tensor p = log_softmax(a, -1), q = log_softmax(b, -1);
   return kl_div(p, q, Reduction::batchmean, true) + kl_div(q, p, Reduction::batchmean, true);
 }
 
-// The encoder, and what is added to its logits.
+// The encoder and the n-gram head whose logits are added.
 class ClassifierModel : public nn::Module {
  public:
   ClassifierModel(const nn::BertConfig& config, std::unique_ptr<nn::NgramHead> ngrams, Generator& rng)
@@ -96,7 +96,7 @@ class ClassifierModel : public nn::Module {
   std::unique_ptr<nn::NgramHead> ngrams_;
 };
 
-// Weight decay is for matrices: it would pull biases and the scales of norms away from where they belong.
+// Only matrices have weight decay. It would pull biases and the scales of norms towards 0.
 std::vector<ParameterGroup<AdamWOptions>> groups_of(ClassifierModel& model, const TrainOptions& o) {
   const AdamWOptions options{.lr = o.lr, .weight_decay = o.weight_decay};
   std::vector<ParameterGroup<AdamWOptions>> groups = {{{}, options}, {{}, options}};
@@ -137,7 +137,7 @@ class Training : private Stateful {
     int64_t saved = -1;
     bool evaluating = false;
     const auto save = [&](const std::filesystem::path& folder) {
-      // A model is evaluated with the averages in place already.
+      // The averaged weights are already in place when a model is evaluated.
       std::optional<AveragedModel::Swap> averages;
       if (average_ && !evaluating) averages.emplace(*average_);
       nn::save_text_classifier(folder, model_.bert(), tokenizer_, model_.ngrams());
@@ -194,7 +194,8 @@ class Training : private Stateful {
   }
 
  private:
-  // Without workers: a batch is made in less than a hundredth of a step's time, and the step computes on all threads.
+  // There are no workers, because preparing a batch takes less than a hundredth of a step's time and the step uses all
+  // threads.
   nn::DataLoader<ClassifierBatch> make_loader() const {
     return {nn::SpanDataset<ClassifierExample>(examples_), ClassifierCollate(examples_, options_, tokenizer_.mask_id()),
             std::make_shared<nn::FixedBatchSampler>(sampler_, static_cast<size_t>(options_.batch))};
@@ -255,7 +256,7 @@ class Training : private Stateful {
   nn::DataLoader<ClassifierBatch> loader_ = make_loader();
   std::optional<AveragedModel> average_;
   int64_t steps_ = 0, warmup_ = 0, texts_ = 0;
-  int64_t tokens_ = 0, first_step_ = 0;  // of this process, as are the seconds
+  int64_t tokens_ = 0, first_step_ = 0;  // of this process, like the seconds
   double seconds_ = 0, smoothed_ = 0;
   Progress now_{};
   const Optimizer* optimizer_ = nullptr;
@@ -268,7 +269,7 @@ TrainResult train_classifier(std::span<const nn::Example> examples, const TrainO
                              const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
   check_train_options(options, examples);
   if (run.evaluate && run.last.empty()) {
-    throw ValueError("train_classifier: evaluate needs the folder `last` to write what it evaluates to");
+    throw ValueError("train_classifier: evaluate needs the folder `last` for the model that it evaluates");
   }
   return Training(examples, options).run(out, on_progress, on_epoch, run);
 }

@@ -86,7 +86,7 @@ bool OptionRange::contains(int64_t value) const noexcept {
 
 std::string OptionRange::text() const {
   if (high == kInfinity) return fmt::format("finite and {} {}", without_low ? "above" : "at least", low);
-  // Sizes in full, not as 1.6777216e+07.
+  // Whole numbers are printed in full, not as 1.6777216e+07.
   const auto shown = [](double bound) {
     const bool whole = bound == static_cast<double>(static_cast<int64_t>(bound));
     return whole ? fmt::format("{}", static_cast<int64_t>(bound)) : fmt::format("{}", bound);

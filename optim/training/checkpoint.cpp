@@ -43,7 +43,7 @@ std::optional<int64_t> step_of_name(std::string_view name) {
   int64_t step = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), step);
   if (error != std::errc() || end != name.data() + name.size() || step < 0) return std::nullopt;
-  if (name_of_step(step) != whole) return std::nullopt;  // a copy under a name of its own
+  if (name_of_step(step) != whole) return std::nullopt;  // a copy with another name
   return step;
 }
 
@@ -59,7 +59,7 @@ struct Manifest {
   std::vector<std::string> parts;
 };
 
-// Reads it and checks every file's size, so that a torn checkpoint of any cause is known as one.
+// Reads the manifest and checks the size of every file, so that any incomplete checkpoint is detected.
 Manifest read_manifest(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kManifest;
   const auto fail = [&](const std::string& what) { throw DataError(path.string() + ": " + what); };
@@ -84,7 +84,7 @@ Manifest read_manifest(const fs::path& checkpoint) {
   member("files", files != nullptr && files->is_object(), "an object");
   Manifest manifest{.step = step->get_int64(), .parts = {}};
   for (const json::value& part : parts->get_array()) {
-    if (!part.is_string() || !good_name(part.get_string())) fail("the name of a part is not one");
+    if (!part.is_string() || !good_name(part.get_string())) fail("a part has an invalid name");
     manifest.parts.emplace_back(part.get_string());
   }
   for (const auto& [name, size] : files->get_object()) {
@@ -107,7 +107,7 @@ bool complete(const fs::path& checkpoint) {
   } catch (const Error&) { return false; }
 }
 
-// Module::load_state_dict converts; a training that goes on in another precision is not the same training.
+// Refuses other dtypes. Module::load_state_dict would convert, but a run resumed in another precision is another run.
 void check_dtypes(const fs::path& checkpoint, nn::Module& model, const StateDict& weights) {
   std::vector<std::string> problems;
   for (const auto& [name, tensor] : model.state_dict()) {
@@ -134,14 +134,14 @@ StateDict cloned(const StateDict& state) {
   return result;
 }
 
-// What each part had before it was asked to load; says which could not take it back, "" when all could.
+// Restores the earlier state of each part. Returns which parts could not be restored, "" if all could.
 std::string roll_back(const std::vector<std::pair<Stateful*, StateDict>>& touched) {
   std::string failed;
   for (const auto& [part, old] : touched) {
     try {
       part->load_state_dict(old);
     } catch (const std::exception& error) {
-      failed += fmt::format("; a part does not take its old state back either, and is not as it was: {}", error.what());
+      failed += fmt::format("; the old state of a part could not be restored either: {}", error.what());
     }
   }
   return failed;
@@ -205,7 +205,7 @@ CheckpointWriter::CheckpointWriter(fs::path directory, CheckpointOptions options
   const fs::path lock = directory_ / ".lock";
   lock_ = open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (lock_ < 0) fail(lock, "open", std::strerror(errno));
-  // The kernel lets go of it when the process dies, however it dies.
+  // The kernel releases the lock however the process ends.
   if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
     const int reason = errno;
     close(lock_);
@@ -262,7 +262,7 @@ fs::path CheckpointWriter::save(int64_t step, nn::Module& model, const Checkpoin
     write(staged, step, model, parts);
     sync_folder(staged);
     if (fs::exists(target)) {
-      // Both names change hands in one step, so that one of the two is there at any moment.
+      // The two names are exchanged in one step, so that a complete checkpoint exists at any moment.
       if (renameat2(AT_FDCWD, staged.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0) {
         fail(target, "replace", std::strerror(errno));
       }
@@ -273,7 +273,7 @@ fs::path CheckpointWriter::save(int64_t step, nn::Module& model, const Checkpoin
     const std::vector<int64_t> steps = checkpoint_steps(directory_);
     const auto keep = options_.keep == 0 ? steps.size() : static_cast<size_t>(options_.keep);
     for (size_t i = 0; i + keep < steps.size(); ++i) {
-      // Under its own name a half-removed checkpoint would look like one.
+      // It is renamed first, because a half-removed checkpoint under its own name would look complete.
       if (steps[i] != step)
         fs::rename(directory_ / name_of_step(steps[i]), directory_ / (std::string(kRemoved) + name_of_step(steps[i])));
     }
@@ -330,8 +330,8 @@ int64_t load_checkpoint(const fs::path& checkpoint, nn::Module& model, const Che
     states[name] = nn::load_safetensors(checkpoint / (name + ".safetensors")).tensors;
   }
 
-  // A part may load into the tensors it has, and may stop half-way: what it had is copied before it is asked. The model
-  // comes last and changes nothing when it does not fit.
+  // A part may load into its own tensors and fail half-way, so its state is copied before loading. The model is loaded
+  // last and changes nothing if the state does not fit.
   std::vector<std::pair<Stateful*, StateDict>> touched;
   std::string current;
   try {

@@ -87,7 +87,7 @@ Tensor Trainer::next_loss() {
   return source_.next();
 }
 
-// Leaves the mean of the gradients of the step's batches; returns the mean of their losses.
+// Computes the mean gradient over the step's batches. Returns the mean of their losses.
 double Trainer::accumulate_gradients() {
   double sum = 0;
   int64_t batches = 0;
@@ -108,14 +108,14 @@ double Trainer::accumulate_gradients() {
   return sum / static_cast<double>(batches);
 }
 
-// The factor of the gradients that the optimizer's own pass applies.
+// Returns the factor that the optimizer applies to the gradients in its own pass.
 double Trainer::clipping() {
   if (options_.clip_norm == 0) return 1;
   progress_.grad_norm = total_grad_norm(optimizer_.parameters());
   return clip_for_pass(optimizer_.parameters(), progress_.grad_norm, options_.clip_norm);
 }
 
-// False when the scaler skipped it.
+// Returns false if the scaler skipped the step.
 bool Trainer::step() {
   optimizer_.zero_grad();
   progress_.loss = accumulate_gradients();
@@ -198,7 +198,7 @@ TrainerResult Trainer::run() {
     const auto start = Clock::now();
     if (step()) epoch_loss_ += progress_.loss, ++epoch_steps_;
     ++progress_.step;
-    // The source may prepare the next batch here, which takes its part of the time.
+    // The source may prepare the next batch here, so this counts in the time.
     const bool ended = !source_.has_next();
     progress_.seconds += std::chrono::duration<double>(Clock::now() - start).count();
     tell(options_.on_step);

@@ -7,7 +7,7 @@
 namespace qing::serve {
 namespace {
 
-// What joins (sign 1) or leaves (-1) the queue: the gauges that others read.
+// Updates the gauges when work joins (sign 1) or leaves (sign -1) the queue.
 void count(const BatchJob& job, int sign, int requests, std::size_t texts, std::size_t tokens) {
   ModelStatistics* statistics = job.request.statistics.get();
   if (statistics == nullptr) return;
@@ -16,7 +16,7 @@ void count(const BatchJob& job, int sign, int requests, std::size_t texts, std::
   statistics->queued_tokens += sign * static_cast<std::int64_t>(tokens);
 }
 
-// Three bytes are one Chinese character, and less than an English token has.
+// Three bytes are one Chinese character, and fewer than an English token has.
 std::size_t estimate(const std::string& text, std::int32_t max_length) {
   return std::min(static_cast<std::size_t>(std::max(max_length, 2)), text.size() / 3 + 2);
 }
@@ -34,14 +34,14 @@ bool BatchQueue::has_room(const Requests& lane, std::size_t texts, std::size_t t
   return lane.texts + texts <= lane.most_texts && lane.tokens + tokens <= lane.most_tokens;
 }
 
-// Pushes out, newest first, requests of keys that have queued more than the new one's key will have, or none when that
-// would not make room. Those begun stay.
+// Evicts requests of keys that have queued more than the new request's key will have, newest first. Evicts none if that
+// would not make enough room. Started requests stay.
 bool BatchQueue::make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens,
                            std::vector<JobPointer>& out) {
   struct Other {
     Flow* flow;
-    std::size_t tokens;     // without those that would go
-    std::size_t going = 0;  // of its newest requests
+    std::size_t tokens;     // without the evicted requests
+    std::size_t going = 0;  // number of its newest requests to evict
     const BatchJob* next() const {
       return going == flow->jobs.size() ? nullptr : flow->jobs[flow->jobs.size() - 1 - going].get();
     }
@@ -72,7 +72,7 @@ bool BatchQueue::make_room(Requests& lane, const Flow& flow, std::size_t texts, 
   return true;
 }
 
-// The newest request of a key.
+// Removes the newest request of a key.
 void BatchQueue::push_out(Requests& lane, Flow& flow, std::vector<JobPointer>& out) {
   const JobPointer job = flow.jobs.back();
   leave(lane, flow, *job, 0, job->request.texts.size());
@@ -92,7 +92,7 @@ BatchQueue::Pushed BatchQueue::push(const JobPointer& job) {
   lane.most_tokens = std::min(most_tokens_, request.queue_tokens);
   Pushed pushed{true, {}};
   Flow& flow = lane.flows[request.key];
-  // A request larger than the whole queue must not empty it in vain.
+  // A request larger than the whole queue is refused before it evicts others.
   const bool possible = texts <= lane.most_texts && tokens <= lane.most_tokens;
   pushed.admitted = possible && make_room(lane, flow, texts, tokens, pushed.pushed_out);
   if (!pushed.admitted) return pushed;
@@ -208,7 +208,7 @@ std::vector<JobPointer> BatchQueue::remove_dead(BatchClock::time_point now) {
   return dead;
 }
 
-// Forgets keys and models without requests, once they would begin anew with what they have been served anyway.
+// Removes keys and models without requests as soon as a new entry would start with the same or more service.
 void BatchQueue::remove_idle() {
   for (auto lane = lanes_.begin(); lane != lanes_.end();) {
     auto& flows = lane->second.flows;

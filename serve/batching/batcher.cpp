@@ -20,19 +20,19 @@ namespace {
 using Status = BatchResult::Status;
 using Seconds = std::chrono::duration<double>;
 
-// Requests past their deadline are looked for this often: it costs time linear in the queue.
+// Interval of the search for requests past their deadline, which takes time linear in the queue.
 constexpr auto kSweepTime = std::chrono::milliseconds(20);
-// Memory for batches that nobody needed for so long goes back to the system.
+// Memory for batches that was unused for this long is returned to the system.
 constexpr auto kTrimTime = std::chrono::seconds(10);
-// A key gets at least this much of a batch before the next key is looked at.
+// A key gets at least this many tokens of a batch before the next key is served.
 constexpr std::size_t kQuantumTokens = 256;
-// Compute yields to I/O, so that health and refusals are prompt on a machine that computes on all its cores.
+// Compute threads yield to I/O, so that health routes and refusals stay fast when all cores compute.
 constexpr int kComputeNiceness = 5;
 
 void lower_priority() {
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   const int now = ::getpriority(PRIO_PROCESS, thread);
-  ::setpriority(PRIO_PROCESS, thread, now + kComputeNiceness);  // a wish: where it is refused, all threads are equal
+  ::setpriority(PRIO_PROCESS, thread, now + kComputeNiceness);  // may be refused: then all threads have equal priority
 }
 
 void count(const BatchJob& job, Counter ModelStatistics::*counter) {
@@ -66,7 +66,7 @@ void finish(BatchJob& job, Status status) {
   done(std::move(result));
 }
 
-// One text fewer to wait for; the last one ends the job.
+// Counts one finished text. The last one finishes the job.
 void finish_text(BatchJob& job) {
   if (job.unfinished.fetch_sub(1) == 1) finish(job, Status::kDone);
 }
@@ -148,7 +148,8 @@ void Batcher::stop() {
 
 void Batcher::work() {
   lower_priority();
-  // A thread for each batch rather than all for one: small products gain less by a second thread than it costs to wake.
+  // Each batch gets its share of the threads instead of all, because waking a second thread costs more than small
+  // products gain from it.
   const ThreadLimit limit(std::max(1, num_threads() / static_cast<int>(compute_workers(limits_))));
   Batch batch;
   std::unique_lock lock(mutex_);
@@ -165,7 +166,7 @@ void Batcher::work() {
   }
 }
 
-// False when there is nothing left to do.
+// Returns false after the batcher has stopped and all work is done.
 bool Batcher::wait_for_work(std::unique_lock<std::mutex>& lock, const Batch& batch) {
   const auto ready = [&] { return stopping_ || !queue_.empty() || !batch.rest.empty(); };
   while (!wake_.wait_for(lock, kTrimTime, ready)) trim_memory();
@@ -193,7 +194,7 @@ void Batcher::fill(std::unique_lock<std::mutex>& lock, Batch& batch) {
   }
 }
 
-// Answers what is past its deadline or has nobody waiting. The queue changes while the lock is off.
+// Finishes requests that are expired or cancelled. The queue may change while the lock is released.
 void Batcher::sweep(std::unique_lock<std::mutex>& lock) {
   const auto now = Clock::now();
   if (now - swept_ < kSweepTime) return;
@@ -212,7 +213,7 @@ void Batcher::trim_memory() {
   trim_cached_memory();
 }
 
-// A worker's part of what waits, at least as much as a key gets at once.
+// Returns a worker's share of the queued tokens, at least kQuantumTokens.
 std::size_t Batcher::share() const {
   const std::size_t workers = compute_workers(limits_);
   return std::min(limits_.batch_tokens, std::max(kQuantumTokens, (queue_.tokens() + workers - 1) / workers));
@@ -238,7 +239,7 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
     }
     if (request.work) {
       batch.work = {slice.job, i};
-      continue;  // it is the only one
+      continue;  // such a slice has only one text
     }
     if (auto known = cache_.find(request.classifier, request.texts[i])) {
       job.predictions[i] = std::move(*known);
@@ -283,12 +284,14 @@ void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn:
   try {
     predictions = classifier.predict_encoded(encodings);
     if (predictions.size() != texts.size()) {
-      throw ShapeError(fmt::format("TextClassifier::predict_encoded: {} predictions for {} texts; it owes one a text",
-                                   predictions.size(), texts.size()));
+      throw ShapeError(
+          fmt::format("TextClassifier::predict_encoded: {} predictions for {} texts; there must be one per text",
+                      predictions.size(), texts.size()));
     }
   } catch (...) {
     if (texts.size() == 1) return fail_text(*texts.front().job, std::current_exception());
-    // One text must not fail its neighbours: each is computed alone, and only the culprit's request gets the error.
+    // One text must not make the others fail. Each is computed alone, and only the failing text's request gets the
+    // error.
     for (std::size_t i = 0; i < texts.size(); ++i) predict({texts[i]}, encodings.subspan(i, 1));
     return;
   }

@@ -1,5 +1,5 @@
-// Options of a command from a TOML or INI file, and back: the part of `qing train` that knows CLI11. Included by
-// serve/cli/main.cpp alone, so that the libraries do not need CLI11.
+// Reads options of a command from a TOML or INI file, and returns them as settings. Only serve/cli/main.cpp includes
+// this header, so that the libraries do not need CLI11.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -19,7 +19,7 @@ namespace qing::serve::cli {
 
 inline bool takes_list(const CLI::Option& option) { return option.get_expected_max() > 1 || option.get_delimiter(); }
 
-/// Every configurable option with the value it has, be it by default. Its defaults must have been captured.
+/// Returns every configurable option with its value or its default. The defaults must have been captured.
 inline Settings settings_of(const CLI::App& command) {
   Settings settings;
   for (const CLI::Option* option : command.get_options()) {
@@ -38,7 +38,8 @@ inline Settings settings_of(const CLI::App& command) {
   return settings;
 }
 
-/// Without a byte order mark and comments, which CLI11 2.1 would also see in a quoted '#'. Keeps the numbers of lines.
+/// Removes the byte order mark and the comments, because CLI11 2.1 takes a quoted '#' for a comment. Keeps line
+/// numbers.
 inline std::string without_comments(const std::string& text) {
   std::string kept;
   char quote = 0;
@@ -56,8 +57,8 @@ inline std::string without_comments(const std::string& text) {
   return kept;
 }
 
-/// Gives the options that the line did not give the values of the file. UsageError naming the file and the key when it
-/// is unknown, stands twice, or its value is no such option's.
+/// Sets the options that the command line did not give from the file. UsageError with the file and the key for an
+/// unknown key, a key that appears twice, or an invalid value.
 inline void read_config(CLI::App& command, const std::filesystem::path& file) {
   std::istringstream text(without_comments(read_file(file)));
   const auto fail = [&](const std::string& key, const std::string& what) {
@@ -72,10 +73,10 @@ inline void read_config(CLI::App& command, const std::filesystem::path& file) {
     if (option == nullptr || !option->get_configurable()) {
       fail(key, "no such key; the keys are the options of qing " + command.get_name() + " --help, without dashes");
     }
-    if (std::count(seen.begin(), seen.end(), item.name) > 0) fail(key, "stands twice");
-    seen.push_back(item.name);  // inside the command's section and outside of all it is the same key
+    if (std::count(seen.begin(), seen.end(), item.name) > 0) fail(key, "appears twice");
+    seen.push_back(item.name);  // a key is the same inside the command's section and outside of all sections
     if (!takes_list(*option) && item.inputs.size() != 1) fail(key, "takes one value");
-    if (option->count() > 0) continue;  // the line goes before the file
+    if (option->count() > 0) continue;  // the command line overrides the file
     try {
       option->add_result(item.inputs);
       option->run_callback();

@@ -1,4 +1,4 @@
-// `qing eval`, and how an evaluation is told.
+// `qing eval`, and the text form of an evaluation.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -65,7 +65,7 @@ std::string confusion_table(const Evaluation& evaluation) {
   return text + "\n";
 }
 
-// With each label's recall; a dash where a source has no such texts.
+// Each row has the recall of each label, or a dash if the source has no such texts.
 std::string source_table(const Evaluation& evaluation) {
   std::string text =
       fmt::format("{:<28} {:>9} {:>9} {:>9} {:>18} {:>9}", "source", "examples", "accuracy", "recall", "95%", "F1");

@@ -1,4 +1,4 @@
-// How --help looks. Included by serve/cli/main.cpp alone.
+// The format of --help. Only serve/cli/main.cpp includes this header.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -7,7 +7,8 @@
 
 namespace qing::serve::cli {
 
-/// An option's name and type, then a column with its description, default, range and environment variable as sentences.
+/// Prints the name and type of an option, then a column with its description, range, default and environment variable
+/// as sentences.
 class HelpFormat : public CLI::Formatter {
  public:
   std::string make_option_opts(const CLI::Option* option) const override {

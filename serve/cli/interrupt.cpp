@@ -14,7 +14,8 @@ const char* volatile message = "";
 void remember(int) {
   const int saved = errno;
   signalled = 1;
-  // Both, as the second signal may be the other one; and before the notice, which one may answer at once.
+  // Both signals are reset, because the second signal may be the other one. This precedes the notice, because a second
+  // signal may follow the notice at once.
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
   [[maybe_unused]] const ssize_t lost_is_no_harm = write(STDERR_FILENO, message, std::strlen(message));

@@ -1,12 +1,12 @@
-// Ctrl-C while something runs that can end well.
+// Handling of Ctrl-C during work that can stop cleanly.
 #pragma once
 
 #include <signal.h>
 
 namespace qing::serve::cli {
 
-/// While it lives, the first SIGINT or SIGTERM is remembered and answered with `notice` on stderr, and the second has
-/// its usual effect. One at a time.
+/// During its life, the first SIGINT or SIGTERM is recorded and prints `notice` to stderr. The second has its usual
+/// effect. Only one may exist at a time.
 class InterruptGuard {
  public:
   explicit InterruptGuard(const char* notice);

@@ -1,4 +1,4 @@
-// `qing keys`. A key goes to stdout once, all that people read besides it to stderr.
+// `qing keys`. A new key is printed once to stdout. Messages for people go to stderr.
 #include <cstdint>
 #include <cstdio>
 #include <ctime>

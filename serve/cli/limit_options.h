@@ -1,4 +1,4 @@
-// The limits of `qing serve` as options. Included by serve/cli/main.cpp alone, as config_file.h is.
+// The limits of `qing serve` as options. Only serve/cli/main.cpp includes this header.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -22,7 +22,7 @@ inline void add_count(CLI::App* command, const char* name, std::size_t& value, c
       ->check(number_from(static_cast<double>(least), static_cast<double>(most)));
 }
 
-// In seconds, with a fraction or not.
+// A time in seconds, possibly with a fraction.
 inline void add_time(CLI::App* command, const char* name, std::chrono::milliseconds& value, const char* about) {
   const auto set = [&value](const double& seconds) {
     value = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));

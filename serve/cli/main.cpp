@@ -1,4 +1,4 @@
-// The `qing` command: parses the command line and calls serve/cli. Exit codes: 0 well, 2 usage, 1 failure.
+// The `qing` command: parses the command line and calls serve/cli. Exit codes: 0 success, 1 failure, 2 wrong usage.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cctype>
@@ -31,14 +31,14 @@ namespace cli = qing::serve::cli;
 constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 
-// What to run once the line has been parsed.
+// The function to run after the command line has been parsed.
 using Action = std::function<void()>;
 
-// One value an occurrence: `--data A --data B`.
+// The option takes one value per occurrence: `--data A --data B`.
 CLI::Option* one_each(CLI::Option* option) { return option->allow_extra_args(false); }
 
-// Texts are what CLI11 leaves over: as a positional option it would take "[good, cheap]" for a list of two.
-// `after_dashes` are the arguments after --.
+// Texts are the arguments that CLI11 does not parse, because CLI11 would split a positional "[good, cheap]" into two
+// texts. `after_dashes` are the arguments after --.
 void add_texts(CLI::App* command, const std::vector<std::string>& after_dashes, std::vector<std::string>& texts,
                const std::function<void()>& then) {
   command->allow_extras();
@@ -57,7 +57,7 @@ void add_texts(CLI::App* command, const std::vector<std::string>& after_dashes, 
   });
 }
 
-// The file's options, or those of the training to resume; the line goes before either.
+// Reads the options of the configuration file, or of the training to resume. The command line overrides both.
 void read_configs(CLI::App& command, const std::filesystem::path& file, const cli::TrainArguments& a) {
   if (!file.empty()) cli::read_config(command, file);
   const auto recorded = a.resume && !a.out.empty() ? cli::recorded_config(a.out) : std::nullopt;
@@ -299,7 +299,7 @@ int run(int argc, char** argv) {
   app.formatter(std::make_shared<cli::HelpFormat>());  // commands inherit it
   app.set_version_flag("--version", std::string("qing ") + qing::serve::kVersion, "Print the version and exit");
 
-  // CLI11 hands what follows -- to the wrong command, so it never sees it.
+  // CLI11 would give the arguments after -- to the wrong command, so they are removed before parsing.
   char** const dashes =
       std::find_if(argv + 1, argv + argc, [](const char* arg) { return std::string_view(arg) == "--"; });
   const std::vector<std::string> after_dashes(dashes == argv + argc ? dashes : dashes + 1, argv + argc);
@@ -345,7 +345,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an IoError, told like any other
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is then an IoError like any other
   try {
     return run(argc, argv);
   } catch (const cli::UsageError& error) { return fail(error.what(), kUsage); } catch (const std::exception& error) {

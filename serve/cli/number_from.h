@@ -1,4 +1,4 @@
-// Checks of options that CLI11 lacks. Included by serve/cli/main.cpp and what it includes.
+// Checks of options that CLI11 lacks. Only serve/cli/main.cpp and its headers include this.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -9,7 +9,8 @@
 
 namespace qing::serve::cli {
 
-/// A number of type T in the range; CLI11's own check lets NaN pass. Its description is the text of the range.
+/// Checks that a number of type T is in the range. CLI11's own check accepts NaN. The description is the text of the
+/// range.
 template <class T> CLI::Validator in_range(const optim::OptionRange& range) {
   const auto check = [range](std::string& text) -> std::string {
     T value{};
@@ -21,7 +22,7 @@ template <class T> CLI::Validator in_range(const optim::OptionRange& range) {
   return CLI::Validator(check, range.text());
 }
 
-/// A number from low to high.
+/// Checks that a number is in [low, high].
 inline CLI::Validator number_from(double low, double high) { return in_range<double>({low, high}); }
 
 }  // namespace qing::serve::cli

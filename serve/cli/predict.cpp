@@ -1,4 +1,4 @@
-// `qing predict`, `qing explain` and `qing tokenize`: an answer for every text.
+// `qing predict`, `qing explain` and `qing tokenize`: one answer per text.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -42,8 +42,8 @@ std::vector<std::string> lines_of(const std::filesystem::path& file) {
   return lines;
 }
 
-// Answers whatever lines have come rather than waiting for a full batch: a program that writes a line and waits for its
-// answer gets it.
+// Answers the available lines instead of waiting for a full batch, so that a program can write one line and wait for
+// its answer.
 void consume_stdin(const Consume& consume) {
   std::vector<std::string> batch;
   size_t first = 0;
@@ -123,7 +123,7 @@ std::string explanation_text(const nn::Explanation& explanation, const std::stri
   return lines;
 }
 
-// A tokenizer without a limit of its own goes as far as the model beside it, if there is one.
+// A tokenizer without a length limit takes the limit of the model in the same folder, if there is one.
 nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / "config.json";
   std::error_code unreadable;

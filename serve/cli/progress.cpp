@@ -12,7 +12,7 @@ namespace qing::serve::cli {
 namespace {
 
 constexpr int kBarWidth = 20;
-// Often enough to look alive; seldom enough to cost nothing and to keep logs short.
+// Often enough to show progress, and seldom enough to cost little and to keep logs short.
 constexpr std::chrono::milliseconds kTerminalInterval{100};
 constexpr std::chrono::milliseconds kPlainInterval{5000};
 
@@ -45,7 +45,7 @@ void ProgressDisplay::show(const optim::Progress& progress) {
       fmt::format("epoch {}/{}  {} texts  {:.0f} tokens/s  loss {:.4f}  ETA {}", progress.epoch, progress.epochs,
                   progress.texts, progress.tokens_per_second, progress.loss, duration(progress.seconds_left));
   if (terminal_) {
-    // "\x1b[K" clears what a longer line before left behind.
+    // "\x1b[K" clears the rest of a longer previous line.
     fmt::print(stderr, "\r{} {:3.0f}%  {}\x1b[K", bar(share), 100 * share, numbers);
     open_line_ = true;
     if (last) end_line();

@@ -11,7 +11,7 @@ class ProgressDisplay {
  public:
   ProgressDisplay();
   void show(const optim::Progress& progress);
-  /// Ends the bar's line, so that what is printed next has one of its own.
+  /// Ends the line of the bar, so that the next output starts on a new line.
   void end_line();
 
  private:

@@ -18,7 +18,7 @@
 namespace qing::serve::cli {
 namespace {
 
-// Memory that was freed between blocks in use goes back to the system this often, so that a burst is not paid for ever.
+// Interval at which free memory between blocks in use is returned to the system, so that memory shrinks after a burst.
 constexpr timespec kTrimTime{.tv_sec = 10, .tv_nsec = 0};
 
 int wait_for_signal(const sigset_t& signals) {
@@ -37,7 +37,7 @@ int wait_for_signal(const sigset_t& signals) {
 }  // namespace
 
 void run_serve(const ServeArguments& arguments) {
-  // Blocked before any thread starts, so that every thread inherits it and only wait_for_signal() takes the signals.
+  // Blocks the signals before any thread starts. Every thread inherits this, so only wait_for_signal() receives them.
   sigset_t stop_signals, old_signals;
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGINT);

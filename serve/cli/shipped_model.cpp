@@ -20,7 +20,7 @@ fs::path shipped_models() {
     if (fs::is_directory(models, error)) return models;
   }
   throw IoError(
-      fmt::format("the model that comes with qing is neither in {} nor in {}; name one with --models or --model",
+      fmt::format("the model that comes with qing is neither in {} nor in {}; give a model with --models or --model",
                   built.string(), installed.string()));
 }
 
@@ -32,7 +32,7 @@ fs::path shipped_model() {
     highest = std::max(highest, Registry::parse_version(entry.path().filename().string()).value_or(0));
   }
   if (highest == 0) {
-    throw IoError(fmt::format("{}: holds no version of the model; name one with --model", versions.string()));
+    throw IoError(fmt::format("{}: has no version of the model; give a model with --model", versions.string()));
   }
   return versions / std::to_string(highest);
 }

@@ -31,12 +31,12 @@ namespace qing::serve::cli {
 namespace {
 
 constexpr const char* kInterruptNotice =
-    "\nqing: stopping: the checkpoint and the model will be written after this step; once more to stop at once\n";
+    "\nqing: stopping: the checkpoint and the model will be written after this step; Ctrl-C again stops at once\n";
 
 int64_t peak_rss_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;  // Linux reports KiB
 }
 
 optim::TrainOptions train_options(const TrainArguments& arguments) {
@@ -57,22 +57,22 @@ void check(const TrainArguments& arguments) {
                                  arguments.options.width));
   }
   if (arguments.dev.empty() && arguments.early_stop > 0) {
-    throw UsageError("--early-stop needs --dev: texts to tell by whether the model still improves");
+    throw UsageError("--early-stop needs --dev: texts that show whether the model still improves");
   }
   if (arguments.dev.empty() && arguments.eval_every > 0) {
     throw UsageError("--eval-every needs --dev: texts to evaluate on");
   }
   if (arguments.resume && arguments.overwrite) {
-    throw UsageError("--resume goes on with a training, --overwrite begins anew; give one of them");
+    throw UsageError("--resume continues a training and --overwrite replaces it; give one of them");
   }
   const auto& labels = arguments.options.labels;
   try {
     nn::check_label_names(labels);
   } catch (const ValueError& error) { throw UsageError(fmt::format("--{}", error.what())); }
-  if (labels.size() < 2) throw UsageError("--labels: give at least two, with commas between");
+  if (labels.size() < 2) throw UsageError("--labels: give at least two labels, separated by commas");
 }
 
-// A score on texts the model has learnt by heart says nothing; better told than found out.
+// Warns about dev texts that are also training texts, because scores on them are meaningless.
 void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector<LabelledFile>& sets) {
   std::unordered_set<std::string_view> seen;
   for (const nn::Example& example : examples) seen.insert(example.text);
@@ -80,7 +80,7 @@ void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector
     int64_t shared = 0;
     for (const nn::Example& example : dev.examples) shared += static_cast<int64_t>(seen.count(example.text));
     if (shared == 0) continue;
-    fmt::print(stderr, "qing: warning: {} of {} texts of {} are among those of --data; their scores flatter\n", shared,
+    fmt::print(stderr, "qing: warning: {} of {} texts of {} are also in --data; scores on them are too high\n", shared,
                dev.examples.size(), dev.name);
   }
 }
@@ -98,19 +98,19 @@ Begin begin_of(const TrainArguments& arguments) {
 
 void say_where_it_begins(const TrainArguments& arguments, const RunDirectory& run, size_t texts) {
   if (run.was_finished()) {
-    fmt::print(stderr, "the training in {} had ended; nothing is left to train\n", run.out().string());
+    fmt::print(stderr, "the training in {} is already finished\n", run.out().string());
     return;
   }
   if (run.resumed_step() > 0) {
-    fmt::print(stderr, "going on after step {} of the training in {}\n", run.resumed_step(), run.out().string());
+    fmt::print(stderr, "resuming after step {} of the training in {}\n", run.resumed_step(), run.out().string());
   } else if (arguments.resume) {
-    fmt::print(stderr, "nothing to resume in {}; beginning anew\n", run.out().string());
+    fmt::print(stderr, "nothing to resume in {}; starting a new training\n", run.out().string());
   }
   fmt::print(stderr, "training on {} texts of {} {}, {} layers of width {}\n", texts, arguments.data.size(),
              arguments.data.size() == 1 ? "file" : "files", arguments.options.layers, arguments.options.width);
 }
 
-// One training: what it is told on the way goes to the terminal and to the metrics.
+// One training. Its steps and evaluations are reported to the terminal and to metrics.jsonl.
 class Session {
  public:
   Session(const TrainArguments& arguments, const std::vector<LabelledFile>& dev, RunDirectory& run)
@@ -173,7 +173,8 @@ class Session {
 void report(const TrainArguments& arguments, const optim::TrainResult& result, const Calibration& calibration) {
   const std::string out = arguments.out.string();
   if (result.interrupted) {
-    fmt::print(stderr, "interrupted after step {} of {}; the model is in {}. To go on: qing train --resume --out {}\n",
+    fmt::print(stderr,
+               "interrupted after step {} of {}; the model is in {}. To continue: qing train --resume --out {}\n",
                result.steps, result.total_steps, out, out);
   } else {
     fmt::print(stderr, "{} after step {}; the {} model is in {}\n", result.early_stopped ? "stopped early" : "done",
@@ -195,8 +196,8 @@ void report(const TrainArguments& arguments, const optim::TrainResult& result, c
   print_line(object.text("model", out).str());
 }
 
-// What the model says of the texts it was made for. Those it has not learnt by heart tell better; where there are none,
-// every so many of those it has, enough for shares.
+// Returns the profile of the model's predictions on its own kind of texts: on the dev sets if there are any, because
+// the model was not trained on them, and otherwise on an even sample of the training texts.
 nn::DataProfile profile_of(const std::filesystem::path& folder, std::span<const nn::Example> examples, size_t files,
                            const std::vector<std::pair<std::string, Evaluation>>& dev) {
   if (!dev.empty()) {
@@ -214,13 +215,13 @@ nn::DataProfile profile_of(const std::filesystem::path& folder, std::span<const 
 }
 
 void say_calibration(const Calibration& calibration) {
-  fmt::print(stderr, "temperature {:.4g}, fitted to {} dev texts, {} of them wrong\n", calibration.temperature,
+  fmt::print(stderr, "temperature {:.4g}, fitted to {} dev texts, {} of them misclassified\n", calibration.temperature,
              calibration.texts, calibration.wrong);
   const std::string warning = calibration_warning(calibration);
   if (!warning.empty()) fmt::print(stderr, "qing: warning: {}\n", warning);
 }
 
-// Returns what the temperature rests on.
+// Returns the calibration. It has no texts without dev sets or after an interruption.
 Calibration write_reports(const RunDirectory& run, const optim::TrainResult& result,
                           std::span<const nn::Example> examples, size_t files, const std::vector<LabelledFile>& dev) {
   const Metrics metrics = read_metrics(run.path("metrics.jsonl"));

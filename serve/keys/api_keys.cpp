@@ -38,7 +38,7 @@ ApiKeys::Digest ApiKeys::digest(std::string_view key) const {
 ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
   std::ifstream in(file);
   if (!in) {
-    throw IoError(fmt::format("{}: {}; give a readable file: a store that qing keys create makes, or one key a line",
+    throw IoError(fmt::format("{}: {}; give a readable file: a store made by qing keys create, or one key per line",
                               file.string(), std::strerror(errno)));
   }
   struct stat info {};
@@ -61,8 +61,8 @@ ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
   }
   if (in.bad()) throw IoError(fmt::format("{}: {}", file.string(), std::strerror(errno)));
   if (keys.digests_.empty()) {
-    throw DataError(
-        fmt::format("{}: no API key in it; write one a line, for example from: openssl rand -hex 32", file.string()));
+    throw DataError(fmt::format("{}: has no API key; write one key per line, for example from: openssl rand -hex 32",
+                                file.string()));
   }
   return keys;
 }
@@ -70,7 +70,7 @@ ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
 std::string ApiKeys::admit(std::string_view key, Scope) {
   const Digest given = digest(key);
   std::size_t found = 0;
-  // Every digest is compared, a match or not, so that the time does not tell which one it was.
+  // Every digest is compared, also after a match, so that the time does not reveal which one matched.
   for (std::size_t i = 0; i < digests_.size(); ++i) {
     found |= CRYPTO_memcmp(digests_[i].data(), given.data(), given.size()) == 0 ? i + 1 : 0;
   }

@@ -24,7 +24,7 @@ fs::path with_suffix(fs::path file, const std::string& suffix) { return file += 
   throw IoError(fmt::format("{}: exists; give another name, or --overwrite to replace it", file.string()));
 }
 
-// A database beside `place`, which becomes the one at `place` or vanishes.
+// A temporary database beside `place`. publish() moves it to `place`, otherwise it is deleted.
 class Draft {
  public:
   explicit Draft(const fs::path& place) : place_(place), file_(with_suffix(place, ".draft-" + random_digits(8))) {}
@@ -34,14 +34,14 @@ class Draft {
   }
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
-  // One file, without a log, that is on the disk when this returns.
+  // Copies `from` into one file without a log. The file is on the disk when this returns.
   void fill(Database& from) const {
     Database draft(file_, Database::Mode::kCreate);
     draft.run("PRAGMA synchronous=FULL");
     from.copy_to(draft);
     draft.run("PRAGMA journal_mode=DELETE");
   }
-  // A link, unlike a rename, replaces nothing.
+  // Unlike a rename, a link never replaces a file.
   void publish(bool replace) const {
     const int failed = replace ? ::rename(file_.c_str(), place_.c_str()) : ::link(file_.c_str(), place_.c_str());
     if (failed != 0 && errno == EEXIST) refuse_existing(place_);
@@ -53,27 +53,27 @@ class Draft {
   const fs::path place_, file_;
 };
 
-// What SQLite would take for changes to the database that comes to stand there.
+// SQLite would apply a leftover log to the new database.
 void refuse_leftovers(const fs::path& place) {
   for (const char* suffix : {"-wal", "-journal"}) {
     const fs::path log = with_suffix(place, suffix);
     if (!fs::exists(log)) continue;
-    throw IoError(
-        fmt::format("{}: is the log of a database that is gone; remove it, or give another name", log.string()));
+    throw IoError(fmt::format("{}: is the log of a database that no longer exists; remove it, or give another name",
+                              log.string()));
   }
 }
 
-// `overwrite` is for an older backup of the same store: nothing else is replaced. The pepper tells whose backup it is.
+// `overwrite` replaces only an older backup of the same store. The pepper identifies the store.
 void require_backup_of(const Pepper& pepper, const fs::path& file) {
   try {
-    if (!KeyStore::is_database(file)) throw DataError("no database");
+    if (!KeyStore::is_database(file)) throw DataError("not a database");
     Database there(file, Database::Mode::kRead);
     KeyStore::check_database(there, pepper);
   } catch (const Error&) {
-    throw DataError(
-        fmt::format("{}: is a backup of another store, damaged, or no backup of keys; --overwrite does not replace it; "
-                    "give another name, or remove it",
-                    file.string()));
+    throw DataError(fmt::format(
+        "{}: is a backup of another store, damaged, or not a backup of keys; --overwrite does not replace it; "
+        "give another name, or remove it",
+        file.string()));
   }
 }
 
@@ -86,7 +86,7 @@ fs::path pepper_for(const fs::path& file, const fs::path& store, const KeyBackup
 }  // namespace
 
 void backup_keys(const fs::path& store, const fs::path& file, const KeyBackupOptions& options) {
-  const KeyStore keys(store);  // with all its checks: what it refuses is no good as a backup
+  const KeyStore keys(store);  // runs all its checks, so that no damaged store is backed up
   if (!options.overwrite && fs::exists(file)) refuse_existing(file);
   std::error_code ignored;
   if (fs::equivalent(store, file, ignored)) {
@@ -99,7 +99,7 @@ void backup_keys(const fs::path& store, const fs::path& file, const KeyBackupOpt
     Database database(store, Database::Mode::kWrite);
     draft.fill(database);
   }
-  // The pepper goes first: a backup that is there can be restored.
+  // The pepper is written first, so that an existing backup can always be restored.
   if (options.pepper) write_pepper(with_suffix(file, ".pepper"), read_pepper(with_suffix(store, ".pepper")));
   draft.publish(options.overwrite);
 }
@@ -111,10 +111,10 @@ void restore_keys(const fs::path& file, const fs::path& store, const KeyBackupOp
   KeyStore::check_database(backup, pepper);
   if (fs::exists(store)) {
     if (!options.overwrite) refuse_existing(store);
-    // A server keeps the pepper in memory: another one would shut out every key until it starts again.
+    // A server keeps the pepper in memory. With another pepper it would refuse every key until its next start.
     if (read_pepper(with_suffix(store, ".pepper")) != pepper) {
       throw DataError(
-          fmt::format("{}: is another store than the one that was backed up; give another name, or stop its "
+          fmt::format("{}: is another store than the one in the backup; give another name, or stop its "
                       "servers and remove it with its .pepper, -wal and -shm",
                       store.string()));
     }

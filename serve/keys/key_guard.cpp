@@ -60,7 +60,7 @@ void KeyGuard::work() {
       if (failing) log_line("info", "key_store_works_again");
       failing = false;
     } catch (const std::exception& error) {
-      // Once, not twice a second. What could not be written stays pending.
+      // Logged once, not twice a second. Usage that could not be written stays pending.
       if (!failing) log_line("error", "key_store_failed", {{"error", error.what()}});
       failing = true;
     }
@@ -83,14 +83,15 @@ void KeyGuard::synchronize() {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, amount] : pending_) batch.push_back({key.first, key.second, amount.requests, amount.tokens});
   }
-  // Before reading: what changes while it is read is read again.
+  // The version is taken before the keys are read, so that a change during the reading is read again.
   const std::int64_t version = store_.version();
   const std::int64_t today = clock_() / kDay;
-  // Of another day the rows are read again, not counted from 0: a clock that was set ahead comes back.
+  // On a new day the usage is read from the store instead of starting at 0, because the clock may have been ahead
+  // before.
   const bool changed = version != version_ || today != day_;
   if (batch.empty() && !changed) return;
   if (!batch.empty()) store_.add_usage(batch);
-  // From here to the swap nothing may fail but by memory: what is written must not stay pending.
+  // From here to the swap only memory allocation may fail, because written usage must not stay pending.
   {
     const std::lock_guard lock(mutex_);
     for (const KeyUsage& row : batch) {
@@ -125,7 +126,7 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   if (found == keys_.end()) refuse_unknown();
   const StoredKey& stored = found->second;
   bool good = false;
-  // Ids are public; what is compared with a secret's digest takes as long wherever they differ.
+  // Key IDs are public. Comparing digests takes the same time wherever they differ.
   for (const StoredKey::Secret& secret : stored.secrets) {
     const bool same = CRYPTO_memcmp(secret.digest.data(), given.data(), given.size()) == 0;
     good |= same && (secret.expires == 0 || now < secret.expires);
@@ -133,7 +134,7 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   if (!good || !stored.valid(now)) refuse_unknown();
   if (!stored.scopes.allow(scope)) {
     throw Refusal(error_response(403, "forbidden",
-                                 "this key may not do this; take one with the scope that the route "
+                                 "this key lacks the scope of this route; use a key with the scope that it "
                                  "needs (predict, metrics or admin)"));
   }
   check_quotas(stored, now);
@@ -142,7 +143,7 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   return id;
 }
 
-// Begins a new minute when it is time. Called with the lock.
+// Starts a new minute if the last one is over. The caller holds the lock.
 void KeyGuard::check_quotas(const StoredKey& key, std::int64_t now) {
   Minute& minute = minutes_[key.id];
   if (minute.number != now / kMinute) minute = {now / kMinute, {}};
@@ -151,10 +152,10 @@ void KeyGuard::check_quotas(const StoredKey& key, std::int64_t now) {
   const auto check = [now](std::int64_t used, std::int64_t limit, std::string_view what, std::int64_t window) {
     if (limit != 0 && used >= limit) refuse_quota(what, limit, window - now % window);
   };
-  check(today.requests, q.requests_per_day, "requests a day", kDay);
-  check(today.tokens, q.tokens_per_day, "tokens a day", kDay);
-  check(minute.used.requests, q.requests_per_minute, "requests a minute", kMinute);
-  check(minute.used.tokens, q.tokens_per_minute, "tokens a minute", kMinute);
+  check(today.requests, q.requests_per_day, "requests per day", kDay);
+  check(today.tokens, q.tokens_per_day, "tokens per day", kDay);
+  check(minute.used.requests, q.requests_per_minute, "requests per minute", kMinute);
+  check(minute.used.tokens, q.tokens_per_minute, "tokens per minute", kMinute);
 }
 
 KeyGuard::Amount KeyGuard::used_on(const std::string& id, std::int64_t day) const {

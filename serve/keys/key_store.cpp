@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kIdBytes = 8, kSecretBytes = 32;
 constexpr std::size_t kNameBytes = 200;
 constexpr std::int64_t kApplication = 0x716b6579;  // "qkey", in the file's header
-// The pepper's own digest of this text tells whether it belongs to the store.
+// The digest of this text under the pepper shows whether the pepper belongs to the store.
 constexpr std::string_view kPepperCheck = "qing key store";
 
 constexpr const char* kSchema = R"(
@@ -46,17 +46,17 @@ bool digits(std::string_view text) {
 void check(const NewKey& key, std::int64_t now) {
   const bool plain = std::ranges::none_of(key.name, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (!plain || key.name.size() > kNameBytes || nn::find_invalid_utf8(key.name)) {
-    throw ValueError(fmt::format("key: a name is up to {} bytes of UTF-8 without control characters", kNameBytes));
+    throw ValueError(fmt::format("key: a name has up to {} bytes of UTF-8 without control characters", kNameBytes));
   }
   if (!key.name.empty() && nn::is_blank(key.name)) {
-    throw ValueError("key: the name has no visible character; leave it out or write one");
+    throw ValueError("key: the name has no visible character; leave it out or give a visible name");
   }
   const KeyQuotas& q = key.quotas;
   if (std::min({q.requests_per_minute, q.requests_per_day, q.tokens_per_minute, q.tokens_per_day}) < 0) {
-    throw ValueError("key: a quota below 0; 0 stands for none");
+    throw ValueError("key: a quota is below 0; 0 means no quota");
   }
-  if (key.expires != 0 && key.expires <= now) throw ValueError("key: would have expired already");
-  if (key.scopes.text().empty()) throw ValueError("key: without a scope; give predict, metrics or admin");
+  if (key.expires != 0 && key.expires <= now) throw ValueError("key: the expiry is in the past");
+  if (key.scopes.text().empty()) throw ValueError("key: has no scope; give predict, metrics or admin");
 }
 
 KeyDigest hmac(const KeyDigest& pepper, std::string_view text) {
@@ -99,7 +99,8 @@ KeyScopes KeyScopes::parse(std::string_view text) {
                         : word == "admin"   ? &scopes.admin
                                             : nullptr;
     if (scope == nullptr) {
-      throw ValueError(fmt::format("scopes: '{}'; give predict, metrics or admin, with commas between", word));
+      throw ValueError(
+          fmt::format("scopes: '{}' is not a scope; give predict, metrics or admin, separated by commas", word));
     }
     *scope = true;
     begin = end + 1;
@@ -112,7 +113,7 @@ std::int64_t KeyStore::system_time() { return static_cast<std::int64_t>(std::tim
 bool KeyStore::is_database(const std::filesystem::path& file) {
   if (!std::filesystem::is_regular_file(file)) return false;
   try {
-    // Read by SQLite rather than here: see make_private() in database.cpp.
+    // SQLite reads the file, not this function: see make_private() in database.cpp.
     return Database(file, Database::Mode::kRead).number("PRAGMA page_count") > 0;
   } catch (const IoError& error) {
     if (std::string_view(error.what()).find("not a database") != std::string_view::npos) return false;
@@ -145,13 +146,13 @@ void KeyStore::check_pepper(Database& database, const KeyDigest& pepper) {
   const KeyDigest right = hmac(pepper, kPepperCheck);
   Statement stored = database.prepare("SELECT pepper_check FROM store");
   if (stored.step() && stored.text(0) == std::string(right.begin(), right.end())) return;
-  throw DataError(fmt::format("{}: its pepper is that of another store; restore both from the same backup",
+  throw DataError(fmt::format("{}: the pepper belongs to another store; restore both from the same backup",
                               database.file().string()));
 }
 
 void KeyStore::check_database(Database& database, const KeyDigest& pepper) {
   if (!initialized(database)) {
-    throw DataError(fmt::format("{}: is no store of keys; give another file", database.file().string()));
+    throw DataError(fmt::format("{}: is not a key store; give another file", database.file().string()));
   }
   check_pepper(database, pepper);
   Statement check = database.prepare("PRAGMA integrity_check");
@@ -160,13 +161,12 @@ void KeyStore::check_database(Database& database, const KeyDigest& pepper) {
   throw DataError(fmt::format("{}: is damaged ({}); take another backup", database.file().string(), result));
 }
 
-// Whether the tables are there; DataError when they are another program's, or a later version's.
+// Returns whether the tables exist. DataError when they belong to another program or a later version.
 bool KeyStore::initialized(Database& database) {
-  // In this order: another process may make them meanwhile.
+  // This check comes first, because another process may create the tables meanwhile.
   if (database.number("SELECT count(*) FROM sqlite_schema") == 0) return false;
   if (database.number("PRAGMA application_id") != kApplication || database.number("PRAGMA user_version") != 1) {
-    throw DataError(
-        fmt::format("{}: is no store of keys of this version; give another file", database.file().string()));
+    throw DataError(fmt::format("{}: is not a key store of this version; give another file", database.file().string()));
   }
   return true;
 }
@@ -212,20 +212,20 @@ std::string KeyStore::create(const NewKey& key) {
 }
 
 StoredKey KeyStore::find(std::string_view id) {
-  // A whole key, given in place of its id, is not repeated.
+  // If a whole key is given instead of its ID, the message does not repeat it.
   if (id.size() != 2 * kIdBytes || !digits(id)) {
-    throw ValueError("key: not an id; give the 16 digits before the dot of a key, as qing keys list shows them");
+    throw ValueError("key: not a key ID; give the 16 digits before the dot of a key, as shown by qing keys list");
   }
   std::vector<StoredKey> found = select(id);
   if (found.empty()) {
-    throw ValueError(fmt::format("key: no {} in {}; see qing keys list", id, database_.file().string()));
+    throw ValueError(fmt::format("key: {} is not in {}; see qing keys list", id, database_.file().string()));
   }
   return std::move(found.front());
 }
 
 std::string KeyStore::rotate(std::string_view id, std::int64_t overlap) {
   constexpr std::int64_t kLongest = std::int64_t{100} * 366 * 86400;
-  if (overlap < 0 || overlap > kLongest) throw ValueError("key: an overlap is from 0 s to a hundred years");
+  if (overlap < 0 || overlap > kLongest) throw ValueError("key: the overlap must be from 0 s to a hundred years");
   const std::int64_t now = clock_();
   Transaction transaction(database_);
   if (!find(id).valid(now)) throw ValueError(fmt::format("key: {} was revoked or has expired; make a new one", id));
@@ -248,7 +248,7 @@ void KeyStore::revoke(std::string_view id) {
 
 std::vector<StoredKey> KeyStore::keys() { return select({}); }
 
-// The key of an id, or all.
+// Returns the key of an ID, or all keys if the ID is empty.
 std::vector<StoredKey> KeyStore::select(std::string_view id) {
   Statement row = database_.prepare(
       "SELECT keys.id, name, scopes, requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, "
@@ -270,7 +270,7 @@ std::vector<StoredKey> KeyStore::select(std::string_view id) {
     }
     const std::string stored = row.text(10);
     StoredKey::Secret secret{{}, row.number(11)};
-    if (stored.size() != secret.digest.size()) continue;  // revoked: there is none
+    if (stored.size() != secret.digest.size()) continue;  // a revoked key has no secret
     std::copy(stored.begin(), stored.end(), secret.digest.begin());
     keys.back().secrets.push_back(secret);
   }

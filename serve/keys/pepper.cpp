@@ -41,7 +41,7 @@ void fill_random(unsigned char* bytes, std::size_t size) {
   }
 }
 
-// Writes the pepper to the disk where there is no file; one that is there stays.
+// Writes the pepper to the disk if there is no file. An existing file stays.
 void place(const Pepper& pepper, const std::filesystem::path& file) {
   std::filesystem::path draft = file;
   draft += "." + random_digits(8);
@@ -52,7 +52,7 @@ void place(const Pepper& pepper, const std::filesystem::path& file) {
     if (fd < 0) fail(draft);
     const bool written =
         ::write(fd, pepper.data(), pepper.size()) == static_cast<ssize_t>(pepper.size()) && ::fsync(fd) == 0;
-    // A link, unlike a rename, replaces nothing: of several the first wins, and all read that one.
+    // Unlike a rename, a link never replaces a file. If several processes race, the first wins and all read its file.
     const bool linked = written && (::link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
     const int error = errno;
     ::unlink(draft.c_str());
@@ -77,14 +77,15 @@ Pepper read_pepper(const std::filesystem::path& file) {
   const Descriptor fd(file, O_RDONLY | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) {
     throw IoError(
-        fmt::format("{}: is missing, and no key can be checked without it; restore it from a backup, or "
+        fmt::format("{}: is missing, and keys cannot be checked without it; restore it from a backup, or "
                     "remove the store and make new keys",
                     file.string()));
   }
   struct stat info {};
   if (fd < 0 || ::fstat(fd, &info) != 0) fail(file);
   if ((info.st_mode & S_IRWXO) != 0) {
-    throw IoError(fmt::format("{}: everybody on this machine can use it; chmod 600 it", file.string()));
+    throw IoError(
+        fmt::format("{}: everybody on this machine can read or write it; run chmod 600 on it", file.string()));
   }
   Pepper pepper;
   if (info.st_size != static_cast<off_t>(pepper.size()) ||
@@ -105,7 +106,8 @@ void write_pepper(const std::filesystem::path& file, const Pepper& pepper) {
   place(pepper, file);
   if (read_pepper(file) == pepper) return;
   throw DataError(
-      fmt::format("{}: is the pepper of another store, whose keys would be lost with it; give another name, or move it "
+      fmt::format("{}: is the pepper of another store, and replacing it would lose that store's keys; give another "
+                  "name, or move it "
                   "away",
                   file.string()));
 }

@@ -15,10 +15,10 @@ using Points = std::vector<std::pair<double, double>>;
 using Anchor = Svg::Anchor;
 
 constexpr double kWidth = 760, kLeft = 64, kRight = 24, kPanel = 220, kTop = 56, kGap = 56;
-constexpr size_t kMostPoints = 600;  // more than one a pixel shows nothing more
+constexpr size_t kMostPoints = 600;  // more than one point per pixel adds nothing
 constexpr int kSeries = 6;
 
-// The smallest of 1, 2 and 5 times a power of ten that divides the span into at most `most` parts.
+// Returns the smallest of 1, 2 and 5 times a power of ten that divides the span into at most `most` parts.
 double tick_of(double span, int most) {
   const double rough = std::max(span, 1e-9) / most;
   const double power = std::pow(10, std::floor(std::log10(rough)));
@@ -54,7 +54,7 @@ class Panel {
   double top_, steps_, tick_, low_ = 0, high_ = 0;
 };
 
-// Means of equal runs of the points, few enough to draw.
+// Averages runs of equally many points, so that few enough points are drawn.
 Points thinned(const Points& points) {
   const size_t run = (points.size() + kMostPoints - 1) / kMostPoints;
   if (run <= 1) return points;
@@ -68,7 +68,7 @@ Points thinned(const Points& points) {
   return means;
 }
 
-// An exponential average over about a fiftieth of the steps, without the pull of its beginning (as Adam corrects it).
+// An exponential moving average over about a fiftieth of the steps, with Adam's bias correction.
 Points smoothed(const std::vector<StepPoint>& steps) {
   const double keep = 1 - 1 / std::max(1.0, static_cast<double>(steps.size()) / 50);
   Points points;
@@ -86,7 +86,7 @@ Points placed(const Panel& panel, Points points) {
   return points;
 }
 
-// About how wide the text is: ideographs are as wide as they are high.
+// Estimates the width of a text. Ideographs are as wide as they are high.
 double width_of(std::string_view text) {
   double width = 0;
   for (const char c : text) {

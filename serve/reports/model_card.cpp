@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kMark = "<!-- written by qing train, which will replace it -->";
 
-// A label or a path may hold what Markdown takes for its own.
+// Escapes Markdown syntax in a label or a path.
 std::string plain(const std::string& text) {
   std::string escaped;
   for (const char c : text) {
@@ -34,7 +34,7 @@ std::string percent(double value, nn::Interval interval) {
 
 std::string section(const char* title, const std::string& text) { return fmt::format("\n## {}\n\n{}", title, text); }
 
-// Which programs load the model.
+// Says which programs load the model.
 const char* loaders(const nn::BertConfig& config) {
   if (!config.ngram_head) {
     return "`qing` and `transformers` (`AutoModelForSequenceClassification`, `AutoTokenizer`) load it, with equal "
@@ -84,8 +84,8 @@ std::string data_section(const CardFacts& facts) {
     }
   };
   add(facts.record.data, "training");
-  add(facts.record.extra, "training, in part");
-  add(facts.record.dev, "choosing and measuring");
+  add(facts.record.extra, "training, a fraction per epoch");
+  add(facts.record.dev, "model selection and evaluation");
   return text;
 }
 
@@ -94,13 +94,13 @@ std::string training_section(const CardFacts& facts) {
   std::string text = fmt::format("{} steps of {} planned, {} epochs; mean loss of the last epoch {:.4f}. ",
                                  result.steps, result.total_steps, result.epochs, result.loss);
   if (result.interrupted) {
-    text += "**It was interrupted**: this model is not finished. `qing train --resume --out DIR` goes on with it. ";
+    text += "**Training was interrupted**: this model is not finished. `qing train --resume --out DIR` continues. ";
   }
-  if (result.early_stopped) text += "It stopped early, as the dev scores no longer rose. ";
+  if (result.early_stopped) text += "Training stopped early, because the dev scores no longer improved. ";
   text += facts.best_step > 0
               ? fmt::format(
-                    "The model is the best by mean macro-recall over the dev sets, that of step {}; the last "
-                    "one is in `run/last`.",
+                    "The model is the best by mean macro-recall over the dev sets, from step {}. The last model is in "
+                    "`run/last`.",
                     facts.best_step)
               : "The model is the last one.";
   text += "\n\n![Training loss](run/loss.svg)\n\n```toml\n" + to_toml(facts.record.settings) + "```\n";
@@ -148,13 +148,15 @@ std::string scores_section(const CardFacts& facts) {
 }
 
 std::string calibration_section(const CardFacts& facts, const nn::BertConfig& config) {
-  if (facts.dev.empty()) return "Scores are the softmax of the logits, as they come.\n";
+  if (facts.dev.empty()) return "Scores are the softmax of the logits, without calibration.\n";
   const double temperature = facts.calibration.temperature;
   std::string text = fmt::format(
-      "Scores are the softmax of the logits divided by a temperature of {:.4f}, which has the least log loss on the "
-      "dev sets together (Guo et al. 2017), with smoothed targets (Platt 1999). It rests on {} texts, of which the "
-      "model has {} wrong. It stands in `config.json` as `calibration_temperature`; it changes no label and no logit{}."
-      "\n\n",
+      "Scores are the softmax of the logits divided by a temperature of {:.4f}. This temperature has the least log "
+      "loss "
+      "on all dev sets together (Guo et al. 2017), with smoothed targets (Platt 1999). It is fitted to {} texts, of "
+      "which the model misclassifies {}. It is stored in `config.json` as `calibration_temperature`. It changes no "
+      "label "
+      "and no logit{}.\n\n",
       temperature, facts.calibration.texts, facts.calibration.wrong,
       config.ngram_head ? "" : ", and `transformers` does not apply it");
   const std::string warning = calibration_warning(facts.calibration);
@@ -172,13 +174,13 @@ std::string calibration_section(const CardFacts& facts, const nn::BertConfig& co
 std::string limits_section(const CardFacts& facts) {
   std::string text;
   if (!facts.dev.empty()) {
-    text += "- The dev sets chose the model and its temperature, so its scores on them flatter a little.\n";
+    text += "- The dev sets chose the model and its temperature, so the scores on them are slightly too high.\n";
   }
   return text +
-         "- It knows the languages, subjects and kinds of text it was trained on; expect less elsewhere.\n"
-         "- It gives one of its labels to any text, also to one that has none of them. Look at the scores.\n"
-         "- It repeats what is one-sided in its data. Do not let it alone decide about people.\n"
-         "- The rights to the data are those of their owners, and this card does not know them.\n";
+         "- Expect lower scores for languages, subjects and kinds of text that are not in the training data.\n"
+         "- The model gives one of its labels to every text, even if none of them applies. Look at the scores.\n"
+         "- The model repeats the biases of its data. Do not let it decide about people on its own.\n"
+         "- The rights to the data belong to their owners. This card does not list them.\n";
 }
 
 std::string reproduce_section(const CardFacts& facts) {
@@ -198,7 +200,7 @@ std::string model_card(const fs::path& model, const CardFacts& facts) {
          model_section(model, facts, config) + section("Data", data_section(facts)) +
          section("Training", training_section(facts)) + section("Scores", scores_section(facts)) +
          section("Calibration", calibration_section(facts, config)) + section("Limits", limits_section(facts)) +
-         section("To make it again", reproduce_section(facts));
+         section("Train it again", reproduce_section(facts));
 }
 
 void write_model_card(const fs::path& model, const CardFacts& facts) {

@@ -1,4 +1,4 @@
-// The model card: README.md beside a model, which says what it was trained on, how well it does and how to make it
+// The model card: the README.md beside a model. It states the training data, the scores and the command to train it
 // again.
 #pragma once
 
@@ -14,19 +14,19 @@
 
 namespace qing::serve::cli {
 
-/// What the card says of a training; without dev sets it has no scores.
+/// The facts of a training for its card. Without dev sets there are no scores.
 struct CardFacts {
   RunRecord record;
   optim::TrainResult result;
-  int64_t best_step = 0;                                ///< whose model it is; 0: the last
+  int64_t best_step = 0;                                ///< the step of the model; 0: the last step
   std::vector<std::pair<std::string, Evaluation>> dev;  ///< with the model's temperature
-  Calibration calibration;                              ///< of the model by the dev sets
+  Calibration calibration;                              ///< fitted to the dev sets
 };
 
-/// The card's text (Markdown) for the model in the folder. IoError, DataError.
+/// Returns the text (Markdown) of the card for the model in the folder. IoError, DataError.
 std::string model_card(const std::filesystem::path& model, const CardFacts& facts);
 
-/// Writes it as README.md, or as MODEL_CARD.md where somebody else's README.md stands. IoError.
+/// Writes the card as README.md, or as MODEL_CARD.md if there is a README.md that qing did not write. IoError.
 void write_model_card(const std::filesystem::path& model, const CardFacts& facts);
 
 }  // namespace qing::serve::cli

@@ -15,16 +15,15 @@ std::string calibration_warning(const Calibration& calibration) {
   const bool bound = calibration.temperature <= nn::kLeastTemperature ||  //
                      calibration.temperature >= nn::kGreatestTemperature;
   if (bound) {
-    return fmt::format("the temperature {:.4g} is a bound of its range, [{:g}, {:g}]; the scores are not calibrated",
+    return fmt::format("the temperature {:.4g} is a bound of its range [{:g}, {:g}]; the scores are not calibrated",
                        calibration.temperature, nn::kLeastTemperature, nn::kGreatestTemperature);
   }
   if (std::min(calibration.wrong, right) >= kEvents) return {};
   return fmt::format(
-      "the temperature {:.4g} is uncertain: the model has {} of {} dev texts {}; give dev sets of which it has at "
-      "least "
-      "{} right and {} wrong",
+      "the temperature {:.4g} is uncertain: only {} of {} dev texts are {}; give dev sets with at least {} correctly "
+      "classified and {} misclassified texts",
       calibration.temperature, calibration.wrong < kEvents ? calibration.wrong : right, calibration.texts,
-      calibration.wrong < kEvents ? "wrong" : "right", kEvents, kEvents);
+      calibration.wrong < kEvents ? "misclassified" : "classified correctly", kEvents, kEvents);
 }
 
 std::pair<Calibration, std::vector<std::pair<std::string, Evaluation>>> calibrate(const std::filesystem::path& folder,

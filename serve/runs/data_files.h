@@ -1,4 +1,4 @@
-// The labelled files of a training, and what makes sure that they are the same ones again.
+// The labelled files of a training, with digests to check later that they are unchanged.
 #pragma once
 
 #include <cstdint>
@@ -13,22 +13,22 @@ namespace qing::serve::cli {
 
 struct DataFile {
   std::string path;
-  std::string sha256;                ///< of its bytes, 64 hexadecimal digits
-  std::vector<int64_t> label_texts;  ///< how many texts have each label
+  std::string sha256;                ///< SHA-256 of the bytes, 64 hexadecimal digits
+  std::vector<int64_t> label_texts;  ///< number of texts of each label
   int64_t texts() const;
 };
 
 struct LabelledFile {
   std::string name;  ///< as names_of() gives it
   DataFile file;
-  std::vector<nn::Example> examples;  ///< one without a source has the file's name
+  std::vector<nn::Example> examples;  ///< an example without a source has the file's name as source
 };
 
-/// Reads each file by itself. IoError, DataError; UsageError when a file stands twice.
+/// Reads each file by itself. IoError, DataError; UsageError when a file appears twice.
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         const std::vector<std::string>& labels);
 
-/// All examples, one file after the other, each with its file's number for its group; the files keep none.
+/// Moves out all examples, one file after another. The group of an example is the number of its file.
 std::vector<nn::Example> take_examples(std::vector<LabelledFile>& files);
 
 std::string sha256_of(const std::filesystem::path& file);  ///< IoError

@@ -20,25 +20,25 @@ struct Evaluation {
   std::vector<std::string> labels;
   nn::ConfusionMatrix all;
   std::map<std::string, nn::ConfusionMatrix> per_source;
-  std::vector<float> logits;  ///< of every example, a row each
+  std::vector<float> logits;  ///< one row per example
   std::vector<int32_t> expected;
-  double temperature = 1;   ///< the model's
-  nn::DataProfile profile;  ///< what was predicted
+  double temperature = 1;   ///< of the model
+  nn::DataProfile profile;  ///< of the predictions
   nn::LabelledLogits labelled_logits() const { return {logits, expected, static_cast<int64_t>(labels.size())}; }
 };
 
-/// A name for each file: the path's last part, or the whole path where several paths end alike.
+/// Returns a name for each file: the last part of the path, or the whole path if several paths have the same last part.
 std::vector<std::string> names_of(std::span<const std::filesystem::path> files);
 
-/// UsageError when two paths lead to one file.
+/// UsageError when two paths name the same file.
 void check_distinct(std::span<const std::filesystem::path> files);
 
 /// All files, one after the other; an example without a source has its file's name as names_of() gives it. IoError,
-/// DataError; UsageError when a file stands twice.
+/// DataError; UsageError when a file appears twice.
 std::vector<nn::Example> read_examples(std::span<const std::filesystem::path> files,
                                        const nn::DatasetOptions& options = {});
 
-/// Predictions in order, computed in batches. A text that is refused is named by `where(index)` in the DataError.
+/// Returns the predictions in order, computed in batches. The DataError for a refused text names it by `where(index)`.
 std::vector<nn::Prediction> predict_all(const nn::TextClassifier& model, std::span<const std::string> texts,
                                         const std::function<std::string(size_t)>& where);
 
@@ -48,13 +48,14 @@ Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example
 /// IoError.
 void keep_reference(const std::filesystem::path& model, const nn::DataProfile& profile);
 
-/// 95% intervals: Wilson's for accuracy and recall, by bootstrap for means over labels.
+/// 95% intervals: Wilson's for accuracy and recall, and bootstrap intervals for means over labels.
 nn::Interval accuracy_interval(const nn::ConfusionMatrix& matrix);
 nn::Interval recall_interval(const nn::ConfusionMatrix& matrix, int64_t label);
 nn::Interval macro_recall_interval(const nn::ConfusionMatrix& matrix);
 nn::Interval macro_f1_interval(const nn::ConfusionMatrix& matrix);
 
-/// Tables to read: accuracy and means with their intervals, a row a label, the confusion matrix, a row a source.
+/// Tables for people: accuracy and means with their intervals, one row per label, the confusion matrix, and one row per
+/// source.
 std::string to_text(const Evaluation& evaluation);
 /// {"accuracy", "macro_recall", "macro_f1", "examples", their "..._interval", "log_loss", "calibration_error",
 /// "temperature", "per_label", "confusion", "per_source"}

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-// Up to the first line that a dying process left half written.
+// Ends before the first line that a killed process left incomplete.
 void for_each_line(const std::string& text, const std::function<void(std::string_view, const json::value&)>& use) {
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = text.find('\n', begin);
@@ -106,7 +106,7 @@ Metrics read_metrics(const fs::path& file) {
       for (const json::value& set : value.at("dev").as_array()) point.sets.push_back(score_from(set));
     });
   } catch (const std::exception& error) {
-    throw DataError(fmt::format("{}: holds a line that qing train has not written: {}", file.string(), error.what()));
+    throw DataError(fmt::format("{}: has a line that qing train did not write: {}", file.string(), error.what()));
   }
   return metrics;
 }

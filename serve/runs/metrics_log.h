@@ -11,7 +11,7 @@
 
 namespace qing::serve::cli {
 
-/// The score of one dev set, as a line and a curve show it.
+/// The scores of one dev set in one evaluation.
 struct DevScore {
   std::string name;
   double accuracy = 0, macro_recall = 0, macro_f1 = 0;

@@ -35,7 +35,7 @@ int64_t last_checkpoint(const fs::path& run) {
   return steps.empty() ? 0 : steps.back();
 }
 
-// A folder that a killed process had just begun holds the record's temporary file at most.
+// A folder that a process created just before it was killed has at most the temporary file of the record.
 bool is_foreign(const fs::path& run) {
   if (fs::exists(run / kRecord)) return false;
   return std::any_of(fs::directory_iterator(run), fs::directory_iterator{}, [](const fs::directory_entry& entry) {
@@ -65,7 +65,7 @@ RunDirectory::~RunDirectory() { restore(); }
 void RunDirectory::lock() {
   lock_ = open(out_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (lock_ < 0) fail(out_, "open", std::strerror(errno));
-  // The kernel lets go of it when the process dies, however it dies.
+  // The kernel releases the lock however the process ends.
   if (flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
   const bool taken = errno == EWOULDBLOCK;
   fail(out_, "train", taken ? "another process trains into this folder; use another" : std::strerror(errno));
@@ -89,16 +89,17 @@ void RunDirectory::prepare(Begin begin) {
   fs::create_directories(run_);
   resumed_step_ = last_checkpoint(run_);
   write_state("running", resumed_step_);
-  write_file_atomically(run_ / kConfig, "# What this model was trained with: qing train --config run/config.toml\n" +
-                                            to_toml(record_.settings));
+  write_file_atomically(
+      run_ / kConfig,
+      "# The training options of this model. Use: qing train --config run/config.toml\n" + to_toml(record_.settings));
 }
 
 void RunDirectory::check_finished() const {
   const int64_t step = last_checkpoint(run_);
   if (step == 0 || !fs::exists(run_ / kRecord) || read_record(run_ / kRecord).state == "finished") return;
   throw UsageError(
-      fmt::format("{} holds a training that stopped after step {}: go on with it (qing train --resume --out {}), or "
-                  "begin anew with --overwrite, or use another --out",
+      fmt::format("{} holds a training that stopped after step {}: continue it (qing train --resume --out {}), or "
+                  "replace it with --overwrite, or use another --out",
                   out_.string(), step, out_.string()));
 }
 
@@ -108,8 +109,8 @@ void RunDirectory::resume_from(const RunRecord& old) {
   const std::vector<std::string> found = changes(old, record_);
   if (found.empty()) return;
   throw UsageError(
-      fmt::format("--resume: this is not the training that {} holds: {}. Give only --out to use what is "
-                  "in {}, or begin anew with --overwrite",
+      fmt::format("--resume: the training in {} was different: {}. Give only --out to use the options "
+                  "in {}, or start a new training with --overwrite",
                   out_.string(), fmt::join(found, "; "), (run_ / kConfig).string()));
 }
 

@@ -66,12 +66,12 @@ RunRecord read_record(const std::filesystem::path& file) {
     record.dev = files_from(value.at("dev"));
     return record;
   } catch (const boost::system::system_error& error) {
-    throw DataError(fmt::format("{}: is damaged or of another version ({}); begin anew with --overwrite", file.string(),
-                                error.code().message()));
+    throw DataError(fmt::format("{}: is damaged or of another version ({}); start a new training with --overwrite",
+                                file.string(), error.code().message()));
   } catch (const DataError& error) {
-    throw DataError(fmt::format("{}: {}; begin anew with --overwrite", file.string(), error.what()));
+    throw DataError(fmt::format("{}: {}; start a new training with --overwrite", file.string(), error.what()));
   } catch (const std::out_of_range&) {
-    throw DataError(fmt::format("{}: lacks a field; begin anew with --overwrite", file.string()));
+    throw DataError(fmt::format("{}: lacks a field; start a new training with --overwrite", file.string()));
   }
 }
 

@@ -16,10 +16,10 @@ std::string quoted_for_toml(const Setting& setting, const std::string& value) {
   if (!setting.text) return value;
   const bool basic = value.find_first_of("\"\\") == value.npos;
   if (value.find('\n') != value.npos || (!basic && value.find('\'') != value.npos)) {
-    throw UsageError(
-        fmt::format("--{} '{}': a name with a line break, or with \" or \\ beside ', cannot stand in a "
-                    "configuration file; rename it",
-                    setting.name, value));
+    throw UsageError(fmt::format(
+        "--{} '{}': a configuration file cannot store a name with a line break, or with both ' and \" or \\; "
+        "rename it",
+        setting.name, value));
   }
   return basic ? "\"" + value + "\"" : "'" + value + "'";
 }

@@ -1,4 +1,5 @@
-// The options of a run as names and values: what config.toml, run.json and the command to repeat it are written from.
+// The options of a run as names and values. config.toml, run.json and the command to repeat the run are written from
+// them.
 #pragma once
 
 #include <string>
@@ -9,7 +10,7 @@ namespace qing::serve::cli {
 /// One option.
 struct Setting {
   std::string name;                 ///< without dashes
-  std::vector<std::string> values;  ///< as one would type them; empty: none were given
+  std::vector<std::string> values;  ///< as typed on the command line; empty: not given
   bool text = false;                ///< not a number: quoted in a configuration file
   bool list = false;                ///< takes several values
   bool separate = false;            ///< `--name A --name B` rather than `--name A,B`
@@ -17,17 +18,17 @@ struct Setting {
 
 using Settings = std::vector<Setting>;
 
-/// The values of a name, empty without such a setting.
+/// Returns the values of a name, empty without such a setting.
 const std::vector<std::string>& values_of(const Settings& settings, const std::string& name);
 
-/// A line "name = value" each, as --config reads them; those without values are left out. UsageError for a value with a
-/// line break or both kinds of quotes inside, which such a file cannot hold.
+/// Returns one line "name = value" per setting, as --config reads them. Settings without values are left out.
+/// UsageError for a value that such a file cannot store: with a line break or with both kinds of quotes.
 std::string to_toml(const Settings& settings);
 
 /// "--name value ...", quoted for a POSIX shell.
 std::string to_command_line(const Settings& settings);
 
-/// What differs, a sentence each: "--layers is 4, was 2". Numbers are compared as such.
+/// Returns one sentence per difference: "--layers is 4, was 2". Numbers are compared by value.
 std::vector<std::string> differences(const Settings& before, const Settings& now,
                                      const std::vector<std::string>& without);
 

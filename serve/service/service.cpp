@@ -15,9 +15,9 @@ namespace qing::serve {
 namespace {
 
 HttpResponse internal_error(std::string_view type) {
-  // An exception's text may quote the user's: the log gets its type only.
+  // Logs only the type of the exception, because its text may quote the user's text.
   log_line("error", "predict_failed", {{"error", std::string(type)}});
-  return error_response(500, "internal", "the model failed on this request; the server's log says more");
+  return error_response(500, "internal", "the model failed on this request; see the server's log");
 }
 
 HttpResponse failure(const std::exception_ptr& error) {
@@ -50,24 +50,25 @@ HttpResponse status_response(const BatchResult& result, const Limits& limits) {
   switch (result.status) {
     case BatchResult::Status::kExpired:
       return error_response(504, "deadline",
-                            "the request waited longer than the time allowed for it; send fewer texts "
+                            "the request waited longer than its time limit; send fewer texts "
                             "or try again later");
     case BatchResult::Status::kRefused:
-      return unavailable("queue_full", "others have queued less and went first; try again later",
+      return unavailable("queue_full",
+                         "the queue is full, and other keys with less queued work went first; try again later",
                          limits.retry_after_seconds);
     case BatchResult::Status::kFailed: return failure(result.error);
-    default:  // kStopped; and kCancelled, which nobody reads
+    default:  // kStopped, or kCancelled, whose answer nobody reads
       return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
   }
 }
 
-// Forwards and backwards to explain a text, in forwards.
+// Cost of explaining a text, in forward passes.
 constexpr std::size_t kExplanationCost = 50;
 
-// What has to live until the answer is written.
+// The data that must live until the answer is written.
 struct Pending {
   Job job;
-  std::vector<nn::Explanation> explanations;  // one a text, when asked for
+  std::vector<nn::Explanation> explanations;  // one per text if requested
   std::function<HttpResponse(const Answer&)> write;
 };
 
@@ -84,9 +85,9 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
   } catch (...) { return failure(std::current_exception()); }
 }
 
-// Whether a caller belongs to the share of callers that a trial has: by a hash of the key, or without keys of the
-// texts, so that who asks again is answered by the same version, and nobody leaves a share that grows. FNV-1a (Fowler,
-// Noll, Vo), whose low bits are mixed into the high ones.
+// Returns whether a caller belongs to the share of a trial. This is decided by a hash of the key, or of the texts
+// without keys. A caller therefore always gets the same version, and no caller leaves a growing share. The hash is
+// FNV-1a (Fowler, Noll, Vo) with its low bits mixed into the high ones.
 bool in_share(const std::vector<std::string>& texts, const std::string& key, const Model& model, double share) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   const auto add = [&hash](std::string_view text) {
@@ -114,11 +115,11 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
   } catch (const IoError& error) {
     log_line("error", "change_not_written", {{"error", error.what()}});
     return error_response(500, "not_written",
-                          "nothing has changed: the choice could not be written down, or the models' "
-                          "folder not be read; the server's log says why");
+                          "nothing has changed: the choice could not be written, or the models' "
+                          "folder could not be read; see the server's log");
   } catch (const std::exception& error) {
     log_line("error", "change_failed", {{"error", error.what()}});
-    return error_response(500, "internal", "the change failed; the server's log says more");
+    return error_response(500, "internal", "the change failed; see the server's log");
   }
 }
 
@@ -126,7 +127,7 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
 
 void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
   const HttpResponse stopping = unavailable("stopping", "the server is stopping", limits_.retry_after_seconds);
-  *reply.deadline = Reply::TimePoint::max();  // the client learns what became of it, however long loading takes
+  *reply.deadline = Reply::TimePoint::max();  // the client gets the result however long loading takes
   const bool queued = changes_.submit([this, stopping, reply = std::move(reply), change = std::move(change)](bool run) {
     reply(run ? changed(*registry_, change) : stopping);
   });
@@ -161,7 +162,7 @@ Model Service::model(std::string_view name, std::string_view version) const {
     throw Refusal(unavailable("not_loaded", "the model could not be loaded: " + why, limits_.retry_after_seconds));
   }
   if (!model) {
-    // Only what could be a name is repeated: anything else may be long or strange.
+    // Only a valid name is repeated. Any other text may be long or hostile.
     const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
     throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
   }
@@ -170,7 +171,7 @@ Model Service::model(std::string_view name, std::string_view version) const {
   if (!chosen) {
     throw Refusal(
         error_response(404, "unknown_version",
-                       fmt::format("{}: no such version is served; version {} is", model->name, model->version)));
+                       fmt::format("{}: this version is not served; version {} is", model->name, model->version)));
   }
   return std::move(*chosen);
 }
@@ -180,13 +181,13 @@ Model Service::only_model() const {
   if (all.empty()) throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   if (all.size() > 1) {
     throw Refusal(error_response(404, "ambiguous_model",
-                                 "several models are served and this route names none; take a "
+                                 "several models are served and this route does not name one; use a "
                                  "route with the model's name, such as /models/{name}"));
   }
   return all.front();
 }
 
-// Whoever leaves, or sets a time too short, pays for what was computed all the same.
+// A caller that left or set too short a time limit is still charged for the computed tokens.
 void Service::charge(std::span<const nn::Prediction> predictions, const std::string& key) {
   if (keys_ == nullptr || key.empty()) return;
   std::int64_t tokens = 0;
@@ -221,7 +222,8 @@ void Service::require_room(const Model& model, const std::string& key) const {
   if (!batcher_.would_admit(model.classifier, key)) refuse_full(model);
 }
 
-// What the version on trial is asked as well, when nothing else waits; nothing for a caller that is not in the share.
+// Returns a copy of the request for the version on trial, to be computed when nothing else waits. Returns nullopt for a
+// caller outside the share.
 std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request) const {
   if (!model.candidate || !model.trial.shadow || request.work || draining_) return std::nullopt;
   if (!in_share(request.texts, request.key, model, model.trial.share)) return std::nullopt;
@@ -233,7 +235,7 @@ std::optional<BatchRequest> Service::shadow_copy(const Model& model, const Batch
   return copy;
 }
 
-// Whatever becomes of it, the request it was copied from does not notice.
+// Its result does not affect the request from which it was copied.
 void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                             const std::shared_ptr<ModelStatistics>& statistics) {
   const std::size_t texts = copy.texts.size();
@@ -256,10 +258,11 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   }
   const Limits limits = this->limits(job.model);
   if (job.explain && job.texts.size() > limits.explained_texts) {
-    throw Refusal(error_response(422, "unacceptable_field",
-                                 fmt::format("explain: {} texts exceed the limit of {} explained in a request; send "
-                                             "several requests",
-                                             job.texts.size(), limits.explained_texts)));
+    throw Refusal(
+        error_response(422, "unacceptable_field",
+                       fmt::format("explain: {} texts exceed the limit of {} explained texts per request; send "
+                                   "several requests",
+                                   job.texts.size(), limits.explained_texts)));
   }
   const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, std::move(write)});
   BatchRequest request;
@@ -274,7 +277,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   if (pending->job.explain) {
     request.texts = pending->job.texts;
     pending->explanations.resize(request.texts.size());
-    // A text at a time, so that others get their turn in between, and the rest is spared when nobody waits any more.
+    // One text at a time, so that other requests run in between, and the rest is skipped when the caller has left.
     request.work = [pending](std::size_t index) {
       const nn::TextClassifier& classifier = *pending->job.model.classifier;
       const std::span<const std::string> text(&pending->job.texts[index], 1);
@@ -288,8 +291,8 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
   if (request.texts.size() > limits.queue_texts || tokens > limits.queue_tokens) {
     throw Refusal(error_response(422, "unacceptable_field",
-                                 fmt::format("{} texts that cost as much as {} tokens are more than the limits of {} "
-                                             "texts and {} tokens that may wait; send fewer",
+                                 fmt::format("{} texts with a cost of {} tokens exceed the queue limits of {} "
+                                             "texts and {} tokens; send fewer",
                                              request.texts.size(), tokens, limits.queue_texts, limits.queue_tokens)));
   }
   const auto statistics = request.statistics;

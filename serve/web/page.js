@@ -2,20 +2,20 @@
 const WORDS = {
   en: {
     skip: 'Skip to the content', tagline: 'what do these words feel like?', theme: 'Light / dark', askTitle: 'Your texts',
-    textsLabel: 'Texts, one a line', textsHint: 'Any language the model knows. Ctrl+Enter sends.', send: 'Analyse',
+    textsLabel: 'Texts, one per line', textsHint: 'Any language the model knows. Ctrl+Enter sends.', send: 'Analyse',
     explain: 'Explain', example: 'Example', model: 'Model', key: 'API key', keyHint: 'only if the server asks for one',
-    results: 'Results', nothing: 'Nothing yet. Type a text above.', for: 'for', against: 'against',
-    legend: 'the label; the stronger the colour, the more the word weighed.', batch: 'A whole file',
+    results: 'Results', nothing: 'No results yet. Type a text above.', for: 'for', against: 'against',
+    legend: 'the label; a stronger colour means a larger weight.', batch: 'A whole file',
     file: 'CSV or TSV file', column: 'Column', run: 'Run', cancel: 'Cancel', download: 'Download results', code: 'From code',
-    copy: 'Copy', copied: 'Copied', history: 'History', historyHint: 'Kept in this tab only, and gone when it closes.',
+    copy: 'Copy', copied: 'Copied', history: 'History', historyHint: 'Stored only in this tab until it is closed.',
     clear: 'Clear history', working: 'Working…', done: n => `${n} text${n === 1 ? '' : 's'} analysed`, empty: 'Type at least one text.',
-    truncated: 'Longer than the model reads: the end was left out.',
-    ngramsOnly: 'Longer than the encoder reads: of the end only the n-grams of words count.',
+    truncated: 'The text is longer than the model reads: its end was left out.',
+    ngramsOnly: 'The text is longer than the encoder reads: in its end only the n-grams of words count.',
     blank: 'No visible text: these are the scores of an empty text.',
     readTo: (read, all) => `The encoder read the first ${read} of ${all} characters.`, weights: 'Weights as a table', word: 'Part', weight: 'Weight',
     rows: n => `${n} rows`, progress: (n, all) => `${n} of ${all} rows`, cancelled: 'Cancelled', noRows: 'The file has no rows of texts.',
-    unreachable: 'The server does not answer.', strange: status => `The server or a proxy before it answered with status ${status}.`,
-    part: 'Stopped; the download holds what was finished.', encoding: 'The file is neither UTF-8 nor GB 18030.', key401: 'The server wants an API key: enter it above.', page: 'Language',
+    unreachable: 'The server does not answer.', strange: status => `The server or a proxy answered with status ${status}.`,
+    part: 'Stopped. The download has the finished rows.', encoding: 'The file is neither UTF-8 nor GB 18030.', key401: 'The server needs an API key: enter it above.', page: 'Language',
     positive: 'positive', neutral: 'neutral', negative: 'negative',
     samples: 'I love this film, it moved me to tears.\nThe food was cold and the service was terrible.\n我非常喜欢这个电影',
   },
@@ -37,7 +37,7 @@ const WORDS = {
 };
 const BATCH = 64, EXPLAINED = 16, LONGEST_WAIT = 10;
 const LABELS = ['positive', 'neutral', 'negative'];
-// Where the service's paths begin: beside the page, unless the server knows of a proxy that has taken off a prefix.
+// The base address of the service's paths: the page's folder, unless the server names the prefix that a proxy removes.
 const ROOT = new URL(document.documentElement.dataset.base || './', location.href).href.replace(/[?#].*$/, '');
 const $ = id => document.getElementById(id);
 const make = (tag, className, text) => {
@@ -67,7 +67,7 @@ function translate() {
   show(shown); showHistory(); snippets();
   if (said) $('status').textContent = said();
 }
-// Said again when the language changes.
+// Shows a status. `words` returns the text, so that translate() can show it again in another language.
 function say(words) { said = words; $('status').textContent = words(); }
 function paint() { document.documentElement.dataset.theme = theme; }
 
@@ -85,7 +85,7 @@ async function ask(path, body, signal) {
       continue;
     }
     if (response.status === 401) throw new Error(t('key401'));
-    const answer = await response.json().catch(() => null);  // a proxy's page is none
+    const answer = await response.json().catch(() => null);  // a proxy's error page is not JSON
     if (!response.ok || !answer) throw new Error(answer?.error || t('strange')(response.status));
     return answer;
   }
@@ -96,7 +96,7 @@ const pause = (milliseconds, signal) => new Promise((go, stopped) => {
 });
 const predict = (model, texts, explain, signal) => ask(`v1/models/${encodeURIComponent(model)}/predict`,
   explain ? { texts, explain } : { texts }, signal).then(answer => answer.predictions);
-// Parts that are within the model's limits.
+// Splits the items into parts within the model's limits.
 function* parts(model, items, text, explain) {
   const limit = limits[model] || {};
   const most = Math.max(1, Math.min(explain ? EXPLAINED : BATCH, (explain ? limit.explained_texts : limit.texts) || BATCH));
@@ -156,7 +156,7 @@ function weights(explanation) {
   details.append(make('summary', '', t('weights')), grid);
   return details;
 }
-// What of a text that is too long counted. An explanation tells it to the character.
+// Says which part of a text that is too long was used. An explanation gives the number of characters.
 function unread(text, { explanation }, hasNgrams) {
   const rule = t(hasNgrams ? 'ngramsOnly' : 'truncated');
   return explanation ? `${rule} ${t('readTo')(explanation.encoder_end, Array.from(text).length)}` : rule;
@@ -205,7 +205,7 @@ function snippets() {
 
 async function send(event) {
   event.preventDefault();
-  if ($('send').disabled) return;  // a key was pressed while the answer is on its way
+  if ($('send').disabled) return;  // Ctrl+Enter was pressed while a request is in flight
   const texts = $('texts').value.split('\n').map(line => line.trim()).filter(Boolean);
   $('error').hidden = true;
   if (!texts.length) { say(() => t('empty')); $('texts').focus(); return; }
@@ -224,7 +224,7 @@ async function send(event) {
   } catch (error) { fail(error); } finally { $('send').disabled = false; }
 }
 
-// RFC 4180: quoted fields may hold separators, quotes (doubled) and line breaks.
+// RFC 4180: quoted fields may contain separators, doubled quotes and line breaks.
 function parseTable(text, separator) {
   const rows = [[]];
   let field = '', quoted = false;
@@ -242,10 +242,10 @@ function parseTable(text, separator) {
   endField();
   return rows.filter(row => row.length > 1 || row[0] !== '');
 }
-// Spreadsheets save Chinese either way.
+// Spreadsheets save Chinese in either encoding.
 function decoded(bytes) {
   for (const encoding of ['utf-8', 'gb18030']) {
-    try { return new TextDecoder(encoding, { fatal: true }).decode(bytes); } catch { /* the next one */ }
+    try { return new TextDecoder(encoding, { fatal: true }).decode(bytes); } catch { /* try the next encoding */ }
   }
   return null;
 }
@@ -287,11 +287,11 @@ async function runFile() {
   $('batch-status').textContent = !problem ? t('done')(rows.length) : problem + (finished.length ? ' ' + t('part') : '');
 }
 function offer(head, finished) {
-  // A version that was loaded meanwhile may have other labels.
+  // If another version was loaded meanwhile, the rows may have different labels.
   const labels = [...new Set(finished.flatMap(({ prediction }) => Object.keys(prediction.scores)))];
   const lines = finished.map(({ row, prediction: { label, score, scores } }) =>
     csv([...head.map((_, i) => row[i] ?? ''), label, String(score), ...labels.map(name => String(scores[name] ?? ''))]));
-  const names = [...head];  // each new column gets a name that the file does not have yet
+  const names = [...head];  // each new column gets a name that is not in the file
   for (let name of ['predicted', 'score', ...labels]) {
     while (names.includes(name)) name += '_qing';
     names.push(name);
@@ -316,7 +316,7 @@ $('language').addEventListener('click', () => { language = language === 'en' ? '
 $('theme').addEventListener('click', () => { theme = theme === 'dark' ? 'light' : 'dark'; stored('theme', theme); paint(); });
 document.querySelectorAll('.copy').forEach(button => button.addEventListener('click', async () => {
   const code = $(button.dataset.copy);
-  // Only pages over TLS, or of this machine, may write to the clipboard; elsewhere the text is marked, to be copied by hand.
+  // Only pages over TLS or from this machine may write to the clipboard. Otherwise the text is selected, to be copied by hand.
   if (!navigator.clipboard) return getSelection().selectAllChildren(code);
   await navigator.clipboard.writeText(code.textContent);
   button.textContent = t('copied');

@@ -1,5 +1,5 @@
-// One head of attention as the kernels of every ISA take it. attention_tiles.inl states the formulas, the tiles and the
-// order of sums.
+// The arguments of the attention kernels of every ISA for one head. attention_tiles.inl states the formulas, the tiles
+// and the order of sums.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +10,22 @@ namespace qing::kernels {
 /// the order of every sum depends on its sequence alone.
 inline constexpr int64_t kKeyTile = 64, kQueryTile = 48;
 
-/// Rows that lie `step` elements apart; the elements of a row are neighbours. Null data: not wanted.
+/// Rows with a distance of `step` elements. The elements of a row are contiguous. Null data: not needed.
 template <class T> struct MatrixRows {
   T* data = nullptr;
   int64_t step = 0;
 };
 
-/// What is done to the scaled score of query i and key j, at i·row + j·column: `added` is added; where `allowed` is
-/// false the key is hidden. At most one of them.
+/// The mask. The element of query i and key j is at i·row + j·column. `added` is added to the scaled score. Where
+/// `allowed` is false, the key is hidden from the query. At most one of the two is set.
 template <class T> struct ScoreMask {
   const bool* allowed = nullptr;
   const T* added = nullptr;
   int64_t row = 0, column = 0;
 };
 
-/// Which weights are dropped: 16 bits of Philox4x32-10's (seed, stream) each, where they are below `threshold`. Those
-/// of a tile of keys and queries are one run of numbers, `first_tile` being the first of this head.
+/// The dropout of the weights. A weight is dropped where its 16 bits of Philox4x32-10's (seed, stream) are below
+/// `threshold`. The numbers of a tile of keys and queries are consecutive. `first_tile` is the first tile of this head.
 struct WeightDropout {
   uint64_t seed = 0, stream = 0;
   uint64_t first_tile = 0;
@@ -41,19 +41,19 @@ template <class T> struct AttentionHead {
   int64_t first_query = 0;  ///< query i sees keys 0 to first_query + i when causal
   ScoreMask<T> mask = {};
   WeightDropout dropout = {};
-  T factor = 1;  ///< of the weights that are kept
+  T factor = 1;  ///< factor of the kept weights
 };
 
-/// For each query: the largest score (−∞ if it has no key to attend to), and 1 / Σ e^(score − largest), or 0. Two
-/// numbers instead of the logarithm of the sum, which would lose three digits for scores of a thousand.
+/// For each query: the largest score (−∞ without a visible key), and 1 / Σ e^(score − largest), or 0. These are two
+/// numbers, because the logarithm of the sum would lose three digits for scores of a thousand.
 template <class T> struct SoftmaxSums { T *largest, *inverse; };
 
-/// The inputs of backward, and the gradients that are wanted (null: not wanted).
+/// The inputs of backward, and the targets of its gradients (null: not needed).
 template <class T> struct AttentionGradients {
   MatrixRows<const T> y, dy;
   MatrixRows<T> dq, dk, dv;
-  bool add_q, add_k, add_v;  ///< to what is there; else overwrite. dv may be dk's memory when add_v.
-  T* dmask;                  ///< queries×keys; what no query sees is left alone
+  bool add_q, add_k, add_v;  ///< add to the target instead of overwriting it. dv may be dk's memory when add_v.
+  T* dmask;                  ///< queries×keys; elements of keys that no query sees are not written
 };
 
 }  // namespace qing::kernels

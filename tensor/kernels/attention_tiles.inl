@@ -1,12 +1,12 @@
-// Attention of one head without its matrix of weights (Milakov & Gimelshein 2018, Dao et al. 2022). Included by
+// Attention of one head without storing the matrix of weights (Milakov & Gimelshein 2018, Dao et al. 2022). Included by
 // kernels.inl.
 //
-// Scores are computed a tile of keys and queries at a time; the sums of softmax and the result are rescaled when a
-// later tile of keys holds a larger score. Backward computes the tiles again. Keys, and values for backward, are packed
-// transposed, so that every product is rows of scalars times rows of vectors: each element is one chain of fused
-// multiply-adds. A query's result depends on its own row and on the keys that it sees.
+// Scores are computed one tile of keys and queries at a time. The sums of softmax and the result are rescaled when a
+// later tile of keys has a larger score. Backward recomputes the tiles. Keys, and values for backward, are packed
+// transposed, so that every product is rows of scalars times rows of vectors. Each element is one chain of fused
+// multiply-adds. A query's result depends only on its own row and on the keys that it sees.
 
-/// A matrix whose element (i, p) lies at i·row + p·step.
+/// A matrix whose element (i, p) is at i·row + p·step.
 template <class T> struct Scalars {
   const T* data;
   int64_t row, step;
@@ -35,22 +35,22 @@ void product(int64_t rows, int64_t columns, int64_t depth, Scalars<T> a, MatrixR
   }
 }
 
-/// Copies rows into contiguous memory. In place, rows of all heads are often a power of two apart and would share a few
-/// sets of the cache.
+/// Copies rows into contiguous memory. In their own memory, rows of all heads are often a power of two apart and would
+/// share a few sets of the cache.
 template <class T> void gather_rows(int64_t rows, int64_t length, MatrixRows<const T> in, T* out) {
   for (int64_t i = 0; i < rows; ++i, in.data += in.step, out += length) {
     for_lanes<T>(length, [&](int64_t j, auto part) { store(load(in.data + j, part), out + j, part); });
   }
 }
 
-/// A tile of the scores. Rows lie `unit` elements apart, a multiple of the width.
+/// A tile of the scores. The distance of rows is `unit` elements, a multiple of the vector width.
 struct ScoreTile {
   int64_t key, keys, query, queries, unit;
 };
 
 /// keep[i] = factor or 0 for the tile's weights, row by row.
 template <class T> void keep_factors(const AttentionHead<T>& a, const ScoreTile& tile, T* keep) {
-  constexpr int64_t numbers = 8 * kBlock;  // of one call
+  constexpr int64_t numbers = 8 * kBlock;  // random numbers of one call
   const int64_t query_tiles = (a.queries + kQueryTile - 1) / kQueryTile;
   const auto index = static_cast<uint64_t>(tile.key / kKeyTile * query_tiles + tile.query / kQueryTile);
   uint64_t counter = (a.dropout.first_tile + index) * (kKeyTile * kQueryTile / 8);
@@ -66,8 +66,8 @@ template <class T> void keep_factors(const AttentionHead<T>& a, const ScoreTile&
 
 template <class T> using RowNumbers = T[kQueryTile];  // one for each query of a tile
 
-// Rows s of a tile become e^(scale·s − largest), and `total` their sums. Uses one vector of memory per row. A separate
-// function, so that the exponential's constants stay in registers for all rows.
+// Replaces rows s of a tile by e^(scale·s − largest), and writes their sums to `total`. Uses one vector of memory per
+// row. This is a separate function, so that the exponential's constants stay in registers for all rows.
 template <class T>
 [[gnu::noinline]] void soften_rows(const ScoreTile& t, const T* scale, const T* largest, T* s, T* memory, T* total) {
   using V = Vec<T>;
@@ -85,8 +85,9 @@ template <class T>
   for (int64_t i = 0; i < t.queries; ++i) total[i] = V::load(memory + i * V::width).sum();
 }
 
-// The same from the sums of the forward, with dropout's factors if there are some; d, the gradients of the weights,
-// become those of the scores, times `step`. Through softmax: ds = p ∘ (dp − Σ dp∘p), where the sum is dy·y, `inner`.
+// The same from the sums of the forward, with dropout's factors if there are any. It replaces d, the gradients of the
+// weights, by those of the scores, times `step`. The gradient of softmax is ds = p ∘ (dp − Σ dp∘p). The sum is dy·y,
+// given as `inner`.
 template <class T, bool Dropped>
 [[gnu::noinline]] void slopes_of_rows(const ScoreTile& t, const T* scale, const T* largest, const T* inverse,
                                       const T* inner, T step, const T* kept, T* s, T* d) {
@@ -114,8 +115,8 @@ template <class T> struct HeadKernel {
   static constexpr T kHidden = -T(__builtin_inf());
 
   const AttentionHead<T>& a;
-  // In the scratch, of a tile each: keys and values transposed; one of both as it is, queries and dy; scores and their
-  // gradients; factors of dropout.
+  // The scratch memory has one tile of each of these: transposed keys, transposed values, untransposed keys or values,
+  // queries, dy, scores, gradients of scores, and dropout factors.
   T *keys, *values, *rows, *queries, *upstream, *scores, *slopes, *kept;
 
   HeadKernel(const AttentionHead<T>& head, T* scratch)
@@ -180,7 +181,7 @@ template <class T> struct HeadKernel {
     return 1;
   }
 
-  // The larger of `largest` and scale times the first n elements of s; the others, up to `unit`, become −∞.
+  // Returns the larger of `largest` and scale times the first n elements of s. Sets the others, up to `unit`, to −∞.
   static T larger(int64_t n, int64_t unit, T scale, T* s, T largest) {
     const V factor = V::set1(scale);
     V high = V::set1(largest);
@@ -196,7 +197,7 @@ template <class T> struct HeadKernel {
     return high.max();
   }
 
-  // A maximum may lose NaN, which must reach the result. Returns −∞ if all scores are hidden, NaN if one is NaN.
+  // A maximum may lose a NaN that must reach the result. Returns −∞ if all scores are hidden, NaN if one is NaN.
   static T hidden_or_nan(int64_t n, const T* s) {
     for (int64_t j = 0; j < n; ++j) {
       if (s[j] != s[j]) return s[j];
@@ -204,7 +205,7 @@ template <class T> struct HeadKernel {
     return kHidden;
   }
 
-  // The factor of sums that were made with the old largest score.
+  // Returns the factor that rescales sums from the old largest score to the new one.
   static T rescale(T old, T largest) {
     T factor = 1;
     exp(V::set1(old) - V::set1(largest)).store_partial(&factor, 1);
@@ -234,9 +235,8 @@ template <class T> struct HeadKernel {
     }
   }
 
-  // Turns scores into weights that still lack their sum. Each step is done for all rows: one row hides another's
-  // latency.
-  // another.
+  // Turns scores into weights that are not yet divided by their sum. Each step is done for all rows, so that the rows
+  // hide each other's latency.
   void normalise(const ScoreTile& t, const SoftmaxSums<T>& sums, MatrixRows<T> out) const {
     RowNumbers<T> largest = {}, scale = {}, total;
     for (int64_t i = 0; i < t.queries; ++i) {

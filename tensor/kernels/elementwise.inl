@@ -1,7 +1,7 @@
 // Elementwise kernels on Vec<T>. Included by kernels.inl, in its namespaces.
 //
-// The last lanes of a row go through the same formula as the others, with masked loads and stores: an element's bits do
-// not depend on where it stands.
+// The last lanes of a row use the same formula as the others, with masked loads and stores, so an element's bits do not
+// depend on its position.
 
 struct Full {};
 struct Partial {
@@ -12,15 +12,15 @@ template <class T> Vec<T> load(const T* p, Partial part, T fill = 0) { return Ve
 template <class T> void store(Vec<T> v, T* p, Full) { v.store(p); }
 template <class T> void store(Vec<T> v, T* p, Partial part) { v.store_partial(p, part.n); }
 
-/// body(i, part) for every vector of 0..n.
+/// Calls body(i, part) for every vector of 0..n.
 template <class T, class Body> inline void for_lanes(int64_t n, Body body) {
   int64_t i = 0;
   for (; i + Vec<T>::width <= n; i += Vec<T>::width) body(i, Full{});
   if (i < n) body(i, Partial{n - i});
 }
 
-// e^r = 1 + r + c₂·r² + ... on |r| ≤ ln2/2. f32: fitted (Lawson's reweighting) to relative error 3.1e-9; f64: Taylor's
-// series, whose first missing term is below half an ulp.
+// e^r = 1 + r + c₂·r² + ... on |r| ≤ ln2/2. f32 is fitted (Lawson's reweighting) to a relative error of 3.1e-9. f64 is
+// the Taylor series, whose first omitted term is below half an ulp.
 template <class T> struct ExpTerms;
 template <> struct ExpTerms<float> {
   static constexpr float c[] = {1, 1, 0.49999994F, 0.1666652F, 0.041668393F, 0.008368781F, 0.0013814467F};
@@ -83,8 +83,8 @@ template <class T> inline Vec<T> exp(Vec<T> x) {
   return select(less(high, x), V::set1(T(__builtin_inf())), exp_of_negative(min(high, x)));
 }
 
-/// tanh x within 2 ulp: |y| = e / (e + 2) with e = e^{2|x|} − 1 computed without cancellation; while e is small, as
-/// e/2 − e/2·y, where the roundings of y count little.
+/// tanh x within 2 ulp: |y| = e / (e + 2) with e = e^{2|x|} − 1 computed without cancellation. For small e it is
+/// computed as e/2 − e/2·y, where the rounding errors of y matter little.
 template <class T> inline Vec<T> tanh(Vec<T> x) {
   using V = Vec<T>;
   // Beyond this the result rounds to 1.
@@ -99,7 +99,7 @@ template <class T> inline Vec<T> tanh(Vec<T> x) {
   return select(less(V::set1(0), a), select(less(x, V::set1(0)), V::set1(0) - y, y), x);
 }
 
-/// What GELU and its derivative are made of: the normal distribution's Φ(x) and density φ(x).
+/// The parts of GELU and its derivative: Φ(x) and the density φ(x) of the normal distribution.
 template <class T> struct Normal { Vec<T> cumulative, density; };
 
 /// c₀ + c₁·x + ...
@@ -116,7 +116,7 @@ inline Normal<float> normal(Vec<float> x) {
   constexpr float above[] = {0.5F, 0.43568617F, 0.18130666F, 0.039984144F, 0.004020188F};
   constexpr float below[] = {1, 1.6692573F, 1.1944838F, 0.4643801F, 0.100232765F, 0.010076974F};
   const V a = min(V::set1(20), abs(x)), minus_half = a * V::set1(-0.5F);  // beyond, the tail is 0
-  // In the tail what rounding a²/2 loses would be multiplied by it: where fma is fused, it is put back.
+  // In the tail the rounding error of a²/2 would be multiplied by a²/2. With a fused fma the error is corrected.
   const V exponent = a * minus_half, lost = fma(a, minus_half, V::set1(0) - exponent),
           rough = exp_of_negative(exponent);
   const V bell = fma(rough, lost, rough);
@@ -124,8 +124,8 @@ inline Normal<float> normal(Vec<float> x) {
   return {select(less(V::set1(0), x), V::set1(1) - tail, tail), bell * V::set1(0.39894228F)};
 }
 
-// f64 serves as the reference, so it takes the C library's error function, lane by lane. What rounding its argument
-// z = −x/√2 loses is put back by the derivative, −√2·φ(x).
+// f64 is the reference, so it uses the C library's error function, lane by lane. The rounding error of its argument
+// z = −x/√2 is corrected by the derivative, −√2·φ(x).
 inline Normal<double> normal(Vec<double> any) {
   using V = Vec<double>;
   const V x = max(V::set1(-50), min(V::set1(50), any));  // beyond, the density is 0
@@ -144,8 +144,7 @@ template <class T, class F1> inline void map_lanes(int64_t n, const T* x, T* y, 
 }
 
 template <class T> void gelu_kernel(int64_t n, const T* x, T* y) {
-  // 0·Φ(−∞) would be NaN at −∞, which is the limit's sign but not its value: left to the caller's data, as PyTorch
-  // does.
+  // At −∞ the formula gives −∞·Φ(−∞) = NaN instead of the limit. This is kept, as in PyTorch.
   map_lanes(n, x, y, [](Vec<T> v) { return v * normal(v).cumulative; });
 }
 

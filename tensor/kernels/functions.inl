@@ -1,4 +1,4 @@
-// Functions on Vec<T> beside exp and tanh of elementwise.inl. Included by kernels.inl, in its namespaces.
+// Functions on Vec<T> other than exp and tanh of elementwise.inl. Included by kernels.inl, in its namespaces.
 
 template <class T> inline Vec<T> operator+(Vec<T> a, double b) { return a + Vec<T>::set1(static_cast<T>(b)); }
 template <class T> inline Vec<T> operator+(double a, Vec<T> b) { return Vec<T>::set1(static_cast<T>(a)) + b; }
@@ -7,7 +7,7 @@ template <class T> inline Vec<T> operator-(double a, Vec<T> b) { return Vec<T>::
 template <class T> inline Vec<T> operator*(Vec<T> a, double b) { return a * Vec<T>::set1(static_cast<T>(b)); }
 template <class T> inline Vec<T> operator/(double a, Vec<T> b) { return Vec<T>::set1(static_cast<T>(a)) / b; }
 
-/// b where a > 0, else c; NaN counts as not above 0.
+/// b where a > 0, else c. NaN counts as not above 0.
 template <class T> inline Vec<T> if_positive(Vec<T> a, Vec<T> b, Vec<T> c) {
   return select(less(Vec<T>::set1(0), a), b, c);
 }
@@ -20,7 +20,7 @@ template <class T> inline Vec<T> expm1(Vec<T> x) {
   const V low = V::set1(single ? T(-20) : T(-45));  // the result rounds to −1
   const V high = V::set1(E::high), magic = V::set1(E::magic);
   const auto parts = exp_parts(max(low, min(high, x)));
-  // 2^k·(e^r − 1 + (1 − 2^−k)); a large k's 2^−k would leave the exponent's range, and is far below an ulp.
+  // 2^k·(e^r − 1 + (1 − 2^−k)). For a large k, 2^−k would leave the exponent's range, but it is far below an ulp.
   const V k = min(V::set1(single ? T(60) : T(100)), parts.power - magic);
   const V y = add_exponent(parts.rest() + (1 - add_exponent(V::set1(1), magic - k)), parts.power);
   const V limited = select(less(high, x), V::set1(T(__builtin_inf())), y);
@@ -63,8 +63,8 @@ template <class T> inline Vec<T> log(Vec<T> x) {
   return select(is_nan(x), x, y);
 }
 
-/// ln(1 + u) for 0 ≤ u ≤ 1. What rounding 1 + u lost is put back by the factor u/((1 + u) − 1) (Kahan; in Goldberg
-/// 1991, theorem 4).
+/// ln(1 + u) for 0 ≤ u ≤ 1. The factor u/((1 + u) − 1) corrects the rounding error of 1 + u (Kahan; in Goldberg 1991,
+/// theorem 4).
 template <class T> inline Vec<T> log1p_of_fraction(Vec<T> u) {
   const Vec<T> w = 1 + u, kept = w - 1;
   return if_positive(kept, log(w) * (u / kept), u);
@@ -84,7 +84,7 @@ template <class T> inline Vec<T> tanh_of_softplus(Vec<T> x) {
   return n / (n + 2);
 }
 
-/// 2·√(2/π)·(x + 0.044715·x³), the argument of which gelu's tanh form takes the sigmoid, and its derivative.
+/// 2·√(2/π)·(x + 0.044715·x³), which is the argument of the sigmoid in gelu's tanh form, and its derivative.
 template <class T> inline Vec<T> gelu_argument(Vec<T> x) { return x * 1.5957691216057308 * (1 + x * x * 0.044715); }
 template <class T> inline Vec<T> gelu_argument_slope(Vec<T> x) {
   return (1 + x * x * (3 * 0.044715)) * 1.5957691216057308;

@@ -1,11 +1,11 @@
 // The GEMM microkernel. Included by kernels.inl.
 //
-// Contract: the driver (tensor/ops/gemm.cpp) says where A and B lie, packed or in place; see GemmStrip. Every element
-// of C is one chain of fused multiply-adds over k, whatever the tile and the layout, so its bits depend on its row of A
-// and column of B alone. C is read only to accumulate. Edges are handled here: fewer rows by a smaller tile, fewer
-// columns by masked access to B and C, so nothing beyond the matrices is touched.
+// Contract: the driver (tensor/ops/gemm.cpp) gives the addresses and strides of A and B, packed or in place; see
+// GemmStrip. Every element of C is one chain of fused multiply-adds over k for every tile and layout, so its bits
+// depend only on its row of A and column of B. C is read only to accumulate. Edges are handled here: a smaller tile for
+// fewer rows, masked access to B and C for fewer columns. No memory outside the matrices is accessed.
 
-// A tile is as many rows and vectors of C as registers hold; few rows take more vectors instead.
+// A tile has as many rows and vectors of C as fit into registers. With few rows it has more vectors.
 constexpr int kTileRows = QING_KERNEL_ROWS, kTileVectors = 2;
 constexpr int kWideRows = QING_KERNEL_WIDE_ROWS, kWidestRows = (kWideRows + 1) / 3;
 
@@ -43,7 +43,7 @@ template <class T, int Rows, int Vectors, bool Masked> void gemm_tile(const Gemm
     for (int g = 0; g < kGroups; ++g) a[g] += a_column;
     b += b_row;
   }
-  // Calls f(sum, its place in C, its column, which lanes).
+  // Calls f(sum, its address in C, its column, its lanes).
   const auto each = [&](auto f) {
     T* to = s.c + column;
 #pragma GCC unroll 16
@@ -128,7 +128,7 @@ template <class T, int Depth> inline void turned_columns(const T* b, int64_t ste
   }
 }
 
-// `Depth` further terms of the sums of Rows × Vectors.
+// Adds `Depth` further terms to the sums of Rows × Vectors.
 template <class T, int Rows, int Vectors, int Depth>
 inline void add_turned(const T* a, int64_t a_row, int64_t a_column, const T* b, int64_t b_column,
                        Vec<T> (&sum)[Rows][Vectors]) {

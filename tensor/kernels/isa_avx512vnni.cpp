@@ -1,4 +1,4 @@
-// What AVX-512 with VNNI and BF16 does better: products of bytes and of bf16. Its other kernels are those of AVX-512.
+// Products of bytes and of bf16 with VNNI and BF16 instructions. All other kernels of this ISA are those of AVX-512.
 #define QING_LOW_ROWS 14
 #include "low_precision_strips.inl"
 #include "tables.h"

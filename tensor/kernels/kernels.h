@@ -34,11 +34,11 @@ template <class T> struct GemmStrip {
 template <class T> struct RowStatistics { T mean, rstd, shift; };
 
 template <class T> struct Table {
-  // --- GEMM; the contract stands in gemm.inl, and the drivers in tensor/ops are the only callers ---
-  int64_t mr, nr;  ///< the most rows of a strip, the columns of a panel of B
+  // --- GEMM; gemm.inl states the contract, and only the drivers in tensor/ops call these ---
+  int64_t mr, nr;  ///< the maximum rows of a strip, the columns of a panel of B
   void (*gemm_strip)(const GemmStrip<T>& strip);
-  int64_t turned_rows, width;  ///< the most rows of a turned strip, of which the columns are a multiple of `width`
-  /// The same bits for a transposed B that lies as it is: element (p, j) is b[j·b_panel + p].
+  int64_t turned_rows, width;  ///< the maximum rows of a turned strip; its columns are a multiple of `width`
+  /// The same bits for a transposed B that is read in place: element (p, j) is b[j·b_panel + p].
   void (*gemm_turned_strip)(const GemmStrip<T>& strip);
   /// out[p·unit + i] = in[p·stride + i] for p < k, i < lines, and 0 for lines ≤ i < unit. `unit` is a multiple of a
   /// vector's width.
@@ -78,7 +78,7 @@ template <class T> struct Table {
   // --- attention of one head; scratch is attention_scratch(depth, value_depth) elements ---
   /// out [queries, value_depth] is overwritten, and `sums`.
   void (*attention_forward)(const AttentionHead<T>& head, const SoftmaxSums<T>& sums, MatrixRows<T> out, T* scratch);
-  /// From the forward's sums and result.
+  /// Uses the sums and the result of the forward.
   void (*attention_backward)(const AttentionHead<T>& head, const SoftmaxSums<T>& sums,
                              const AttentionGradients<T>& gradients, T* scratch);
 
@@ -87,7 +87,7 @@ template <class T> struct Table {
   /// 0. `first` is a multiple of 4.
   void (*keep_mask)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, uint32_t threshold, uint8_t* keep);
 
-  /// y = x·factor where keep is not 0, else 0; added to `base` unless that is null. y may be x or base.
+  /// y = x·factor where keep is not 0, else 0. `base` is added unless it is null. y may be x or base.
   void (*drop)(int64_t n, const uint8_t* keep, T factor, const T* x, const T* base, T* y);
 
   // --- optimizer sweeps over n: w moves along g; the other arrays are the optimizer's state ---
@@ -100,12 +100,12 @@ template <class T> struct Table {
 
   // --- bf16 storage of states ---
   void (*widen_bf16)(int64_t n, const uint16_t* x, T* y);
-  /// Rounds to a neighbour in bf16, the nearer the likelier, so that the expectation is x: with 16 bits of element
-  /// first + i of Philox4x32-10's (seed, stream). `first` is a multiple of 4. What is not finite stays.
+  /// Rounds stochastically to one of the two neighbours in bf16, so that the expectation is x. It uses 16 bits of
+  /// element first + i of Philox4x32-10's (seed, stream). `first` is a multiple of 4. Infinities and NaN stay.
   void (*round_bf16)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, const T* x, uint16_t* y);
 
   // --- copies ---
-  /// out[c·out_step + r] = in[r·in_step + c]; the two do not overlap. Any bits pass unchanged.
+  /// out[c·out_step + r] = in[r·in_step + c]. The two do not overlap. All bit patterns are copied unchanged.
   void (*transpose)(int64_t rows, int64_t columns, const T* in, int64_t in_step, T* out, int64_t out_step);
 };
 
@@ -115,7 +115,7 @@ const char* name_of(Isa isa);
 template <class T> const Table<T>& table(Isa isa);  ///< T is float or double; for tests and benchmarks
 template <class T> const Table<T>& kernels();       ///< table<T>(active_isa())
 
-/// y = f(x) over n elements by the chosen table, for a function without parameters. y may be x.
+/// y = f(x) over n elements with the active table, for a function without parameters. y may be x.
 template <class T> void apply(Unary f, int64_t n, const T* x, T* y) {
   const T none[kUnaryParameters] = {};
   kernels<T>().unary[static_cast<size_t>(f)].forward(n, x, y, none);

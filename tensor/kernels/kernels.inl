@@ -1,6 +1,5 @@
-// All kernels of one ISA, on the Vec<T> that the including file has brought. QING_KERNEL_ROWS and
-// QING_KERNEL_WIDE_ROWS give the register blocks: rows × 2 and rows × 4 sums, and one register for each vector of
-// B, a broadcast and a mask.
+// All kernels of one ISA, on the Vec<T> of the including file. QING_KERNEL_ROWS and QING_KERNEL_WIDE_ROWS are the rows
+// of the register blocks: rows × 2 and rows × 4 sums, plus one register for each vector of B, a broadcast and a mask.
 #include <array>
 #include <utility>
 

@@ -15,10 +15,10 @@ struct LowStrip {
   float* c = nullptr;
   int64_t ldc = 0;
   const float* bias = nullptr;      ///< [columns] or null
-  const float* a_scale = nullptr;   ///< [rows]; of bytes only, as the next two
+  const float* a_scale = nullptr;   ///< [rows]; for bytes only, like the next two
   const float* b_scale = nullptr;   ///< [columns]
-  const int32_t* b_zero = nullptr;  ///< [columns]: what 128 in all of a row of A would add to the sum
-  bool accumulate = false;          ///< of bf16 only: add to C
+  const int32_t* b_zero = nullptr;  ///< [columns]: the sum that a row of A with only 128s would add
+  bool accumulate = false;          ///< for bf16 only: add to C
 };
 
 struct LowPrecision {
@@ -27,11 +27,11 @@ struct LowPrecision {
   void (*bytes_strip)(const LowStrip& strip);
   /// C = A·B (+ C when accumulate) + bias, summed in f32.
   void (*bf16_strip)(const LowStrip& strip);
-  /// Sets y to 128 + x rounded to a multiple of the scale, and returns the scale: the largest magnitude / 127. NaN if x
-  /// is not finite.
+  /// Sets y to 128 + round(x / scale) and returns the scale, which is the largest |x| / 127. Returns NaN if x is not
+  /// finite.
   float (*quantize)(int64_t n, const float* x, uint8_t* y);
   void (*round_to_bf16)(int64_t n, const float* x, uint16_t* y);  ///< to nearest even; NaN stays
-  /// Both rounded likewise, x in the lower half of a word and y in the upper one; 0 for y if it is null.
+  /// Rounds both in the same way. x goes into the lower half of a word and y into the upper half. A null y counts as 0.
   void (*pair_bf16)(int64_t n, const float* x, const float* y, uint32_t* out);
 };
 

@@ -1,5 +1,5 @@
-// Kernels of products in bytes and bf16, on the GroupWords of the including unit, which sets QING_LOW_ROWS: rows × 2
-// sums besides what add_bytes needs.
+// Kernels of products in bytes and bf16, on the GroupWords of the including unit. The unit sets QING_LOW_ROWS: rows × 2
+// sums have to fit into registers beside those that add_bytes needs.
 #include <array>
 #include <utility>
 
@@ -12,10 +12,10 @@ namespace {
 constexpr int kLowRows = QING_LOW_ROWS, kLowVectors = 2;
 constexpr int64_t kLowColumns = kLowVectors * GroupWords::width;
 
-// Four neighbours may alias anything.
+// Four neighbouring bytes, a type that may alias any other.
 using Word __attribute__((may_alias)) = int32_t;
 
-// Writes a row's sums to C, which overlaps nothing and is touched once.
+// Writes a row's sums to C. C does not overlap the inputs, and each element is accessed once.
 template <bool Bytes, bool Bias>
 __attribute__((always_inline)) inline void write_low_row(const LowStrip& s, int64_t row, int64_t column,
                                                          const int32_t* sums, int64_t columns) {
@@ -76,7 +76,7 @@ template <bool Bytes> void low_strip(const LowStrip& s) {
   for (int64_t j = 0; j < s.columns; j += kLowColumns) kTiles[s.rows - 1](s, j);
 }
 
-// Plain loops, which the compiler turns into this unit's instructions.
+// Plain loops that the compiler vectorises with this unit's instructions.
 float quantize_row(int64_t n, const float* x, uint8_t* y) {
   uint32_t most = 0;
   for (int64_t i = 0; i < n; ++i) {
@@ -85,7 +85,7 @@ float quantize_row(int64_t n, const float* x, uint8_t* y) {
   }
   const bool finite = most < 0x7F800000U;
   const float scale = __builtin_bit_cast(float, most) / 127;
-  // Adding 1.5·2^23 rounds to an integer, which stands in the low bits. A scale that is no normal number counts as 0.
+  // Adding 1.5·2^23 rounds to an integer in the low bits. A scale that is not a normal number counts as 0.
   constexpr float kMagic = 12582912.0F;
   const float inverse = finite && scale >= 1.17549435e-38F ? 1 / scale : 0;
   for (int64_t i = 0; i < n; ++i) {

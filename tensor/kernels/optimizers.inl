@@ -1,6 +1,6 @@
 // Sweeps of the optimizers over one parameter, and bf16 storage of their states. Included by kernels.inl.
 
-/// The gradient that a step follows: negated to maximize, with L2 decay added. l2 = 0 adds nothing, not even 0·inf.
+/// The gradient of a step: negated to maximize, plus L2 decay. l2 = 0 adds nothing, not even 0·inf.
 template <class T> inline Vec<T> slope_of(Vec<T> g, Vec<T> w, Vec<T> sign, T l2) {
   const Vec<T> turned = g * sign;
   return l2 == 0 ? turned : fma(Vec<T>::set1(l2), w, turned);
@@ -88,7 +88,7 @@ template <class T> void lion_kernel(int64_t n, T* w, const T* g, T* m, const Lio
   for_lanes<T>(n, [&](int64_t i, auto part) {
     const V slope = load(g + i, part) * sign, old = load(m + i, part);
     const V mixed = fma(b1, old, r1 * slope);
-    // The sign; 0 and NaN stay themselves.
+    // The sign of x. 0 and NaN stay unchanged.
     const V step = select(less(zero, mixed), one, select(less(mixed, zero), minus_one, mixed));
     store(fma(rate, step, keep * load(w + i, part)), w + i, part);
     store(fma(b2, old, r2 * slope), m + i, part);
@@ -115,7 +115,8 @@ void round_bf16_kernel(uint64_t seed, uint64_t stream, uint64_t first, int64_t n
     for (int64_t i = 0; i < left; ++i) {
       const uint32_t bits = __builtin_bit_cast(uint32_t, static_cast<float>(x[done + i]));
       const uint32_t magnitude = bits & 0x7fffffffU;
-      // A carry moves to the next number of greater magnitude. Not for infinities; a NaN must not lose its last bit.
+      // A carry moves to the next number of greater magnitude. Infinities stay, and a NaN must not lose its last set
+      // bit.
       const uint32_t carry = magnitude < 0x7f800000U ? noise[i] >> 16 : 0;
       const uint32_t quiet = magnitude > 0x7f800000U ? 0x400000U : 0;
       y[done + i] = static_cast<uint16_t>(((bits + carry) | quiet) >> 16);

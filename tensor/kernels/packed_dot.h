@@ -1,5 +1,5 @@
-// GroupWords: a register of 32-bit words that hold two bf16 or four bytes each, with the sums of their products. The
-// instruction set is that of the including unit, for which alone it is meant; see vec_scalar.h.
+// GroupWords: a register of 32-bit words that hold two bf16 or four bytes each, with the sums of their products. It
+// uses the instruction set of the including unit and is only for that unit; see vec_scalar.h.
 #pragma once
 
 #if defined(__AVX2__)
@@ -25,7 +25,8 @@ struct GroupWords {
 #if defined(__AVX512VNNI__)
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) { return {_mm512_dpbusd_epi32(sum.v, a.v, b.v)}; }
 #else
-// The bytes of even and odd places as 16 bits, whose products and sums of two fit into 32 without saturation.
+// The bytes at even and odd positions as 16-bit numbers. Their products, and sums of two, fit into 32 bits without
+// saturation.
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
   const __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(b.v, 8), 8), odd = _mm512_srai_epi16(b.v, 8);
   const __m512i a_even = _mm512_and_si512(a.v, _mm512_set1_epi16(0xFF)), a_odd = _mm512_srli_epi16(a.v, 8);
@@ -59,7 +60,7 @@ struct GroupWords {
   void store(int32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
 };
 
-// As for AVX-512 without VNNI.
+// The same as for AVX-512 without VNNI.
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
   const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(b.v, 8), 8), odd = _mm256_srai_epi16(b.v, 8);
   const __m256i a_even = _mm256_and_si256(a.v, _mm256_set1_epi16(0xFF)), a_odd = _mm256_srli_epi16(a.v, 8);

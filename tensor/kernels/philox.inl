@@ -1,6 +1,6 @@
-// Random masks, and dropout with them. Included by kernels.inl.
+// Random masks and dropout. Included by kernels.inl.
 
-// Philox4x32-10 (see tensor/random.h), on a block of counters at a time.
+// Philox4x32-10 (see tensor/random.h) for one block of counters at a time.
 constexpr int kBlock = 16;
 constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
@@ -63,7 +63,7 @@ template <class T> void drop_kernel(int64_t n, const uint8_t* keep, T factor, co
     T factors[kFactors];
     for (int64_t i = 0; i < left; ++i) factors[i] = keep[done + i] ? factor : T(0);
     for_lanes<T>(left, [&](int64_t i, auto part) {
-      // Dropped elements are 0 even where x is not finite.
+      // Dropped elements are 0 even if x is not finite.
       const V f = load(factors + i, part), kept = select(less(zero, f), load(x + done + i, part) * f, zero);
       store(base == nullptr ? kept : load(base + done + i, part) + kept, y + done + i, part);
     });

@@ -64,8 +64,8 @@ inline constexpr size_t kUnaryParameters = 3;
 template <class T> struct UnaryLoops {
   /// y = f(x)
   void (*forward)(int64_t n, const T* x, T* y, const T* p);
-  /// dx = dy·f'(x), or dx += if accumulate. A derivative of x alone does not read y's values, nor one of y alone x's;
-  /// those may then be any n numbers.
+  /// dx = dy·f'(x), or dx += if accumulate. A derivative that depends only on x does not read the values of y, which
+  /// may then be any n numbers. The same holds for one that depends only on y.
   void (*backward)(int64_t n, const T* x, const T* y, const T* dy, T* dx, bool accumulate, const T* p);
 };
 

@@ -3,7 +3,7 @@
 
 template <Unary op> struct Function;
 
-/// NaN where x is, else y.
+/// NaN where x is NaN, else y.
 template <class V> inline V unless_nan(V x, V y) { return select(is_nan(x), x, y); }
 /// 0 where a ≤ b, else 1.
 template <class V> inline V above(V a, V b) {
@@ -227,7 +227,7 @@ template <> struct FunctionOfTwo<Binary::minimum> {
   template <class V> static V f(V a, V b) { return unless_nan(a, min(a, b)); }
 };
 
-// The parameters are read once: y and p may not be told apart by the compiler.
+// The parameters are read once, because the compiler must assume that y and p overlap.
 template <class T> struct Parameters {
   T p[kUnaryParameters];
   explicit Parameters(const T* from) {

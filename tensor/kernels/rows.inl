@@ -49,7 +49,7 @@ template <class T> T sum_squares_kernel(int64_t n, const T* x) { return dot_kern
 /// out[j] += Σ x[r·ldx + j] over the rows, in double.
 template <class T> void add_columns_kernel(int64_t rows, int64_t columns, const T* x, int64_t ldx, double* out) {
   using V = Vec<double>;
-  constexpr int64_t together = 8;  // sums that wait for each other's additions
+  constexpr int64_t together = 8;  // number of interleaved sums, which hide the latency of an addition
   int64_t j = 0;
   for (; j + together * V::width <= columns; j += together * V::width) {
     V sums[together];
@@ -69,7 +69,7 @@ template <class T> void add_columns_kernel(int64_t rows, int64_t columns, const 
   }
 }
 
-/// body(v) for every vector v of x in double; the last one is filled up.
+/// Calls body(v) for every vector v of x in double. The last one is filled up.
 template <class T, class Body> inline void for_wide_lanes(int64_t n, const T* x, double fill, Body body) {
   using V = Vec<double>;
   int64_t i = 0;
@@ -80,7 +80,7 @@ template <class T, class Body> inline void for_wide_lanes(int64_t n, const T* x,
   body(V::load(rest));
 }
 
-/// v where a vector is full; at the end of a row the stored values, then zeros.
+/// Returns v if the vector is full, otherwise the elements of the row followed by zeros.
 template <class T> Vec<T> first_lanes(Vec<T> v, const T*, Full) { return v; }
 template <class T> Vec<T> first_lanes(Vec<T>, const T* stored, Partial part) { return load(stored, part); }
 
@@ -106,22 +106,22 @@ template <class T> T softmax_kernel(int64_t n, T scale, const T* x, T* y) {
   return largest + log_of(total);
 }
 
-/// Whether a mean of squares lost nothing that matters to the limits of T's range.
+/// Whether a mean of squares lost nothing significant to overflow or underflow of T.
 template <class T> inline bool is_in_range(T squares) {
   constexpr bool narrow = sizeof(T) == 4;
   return squares >= (narrow ? T(0x1p-100) : T(0x1p-900)) && squares <= (narrow ? T(0x1p126) : T(0x1p1022));
 }
 
-/// Whether the mean and the variance of a row, summed in T, are as good as T: not where the mean is so large beside the
-/// deviations that its rounding shows in them, nor where squares left T's range. An infinite variance makes the left
-/// side NaN.
+/// Whether the mean and the variance of a row, summed in T, have the accuracy of T. They do not if the mean is so large
+/// compared with the deviations that its rounding affects them, or if squares left T's range. An infinite variance
+/// makes the left side NaN.
 template <class T> inline bool is_settled(T mean, T variance) {
   const T limit = 16 * variance;
   return mean * mean + 0 * limit < limit;
 }
 
 // The statistics of any row, in double. The mean is corrected by the mean of the deviations from it, since a sum of
-// equal numbers need not be their multiple; so equal numbers deviate by 0.
+// equal numbers may differ from their multiple. Equal numbers therefore deviate by 0.
 template <class T> [[gnu::noinline, gnu::cold]] RowStatistics<T> careful_statistics(int64_t n, const T* x, T eps) {
   using V = Vec<double>;
   const auto count = static_cast<double>(n);
@@ -130,7 +130,8 @@ template <class T> [[gnu::noinline, gnu::cold]] RowStatistics<T> careful_statist
     sum = sum + v;
     size = max(abs(v), size);
   });
-  if (size.max() == 0 && sum.sum() == 0) return {0, 1 / root_of(eps), 0};  // padding is often 0; NaN is in the sum
+  if (size.max() == 0 && sum.sum() == 0)
+    return {0, 1 / root_of(eps), 0};  // a fast path for zeros, common in padding; a NaN shows in the sum
   double mean = sum.sum() / count, variance = 0, rest = 0;
   for (int64_t pass = 0; pass < 2; ++pass) {
     mean += rest;
@@ -198,7 +199,7 @@ void layer_norm_backward_kernel(int64_t n, const T* x, const T* gamma, const T* 
   });
 }
 
-// 1/sqrt(mean(x²) + eps) with squares in double, whose range squares of f32 cannot leave.
+// 1/sqrt(mean(x²) + eps) with squares in double, where squares of f32 cannot overflow.
 template <class T> [[gnu::noinline, gnu::cold]] T careful_rms(int64_t n, const T* x, T eps) {
   using V = Vec<double>;
   V squares = V::set1(0);

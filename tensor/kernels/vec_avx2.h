@@ -73,7 +73,7 @@ template <> struct Vec<double> {
   }
 };
 
-// out[q] lane l = p[l·step + q]: the 128 bits of a register take one row in every four (of doubles: every second), so
+// out[q] lane l = p[l·step + q]. The 128 bits of a register load every fourth row (for doubles: every second row), so
 // that a transposition within them puts the rows in order.
 inline void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
   __m256 r[4];
@@ -138,7 +138,7 @@ D add_exponent(D a, D t) {
   const __m256i shifted = _mm256_slli_epi64(_mm256_castpd_si256(t.v), 52);
   return {_mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(a.v), shifted))};
 }
-// Of a positive normal number m·2^e, 1 ≤ m < 2: e plus the exponent's bias, and m.
+// Splits a positive normal number m·2^e, 1 ≤ m < 2, into e plus the exponent's bias, and m.
 F biased_exponent(F a) { return {_mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_castps_si256(a.v), 23))}; }
 D biased_exponent(D a) {
   // The integer in the low bits of 2^52's significand.
@@ -165,7 +165,7 @@ D trunc(D a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_E
 F round_half_even(F a) { return {_mm256_round_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 D round_half_even(D a) { return {_mm256_round_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 
-// Turns a square block about its diagonal: first within halves of 128 bits, then these.
+// Transposes a square block: first within halves of 128 bits, then the halves.
 void transpose(F (&r)[8]) {
   for (int g = 0; g < 8; g += 4) {
     const __m256 a = _mm256_unpacklo_ps(r[g].v, r[g + 1].v), b = _mm256_unpackhi_ps(r[g].v, r[g + 1].v);
@@ -207,7 +207,7 @@ Words operator^(Words a, Words b) { return {_mm256_xor_si256(a.v, b.v)}; }
 struct WideProduct {
   Words high, low;
 };
-// b the same in all lanes. The instruction multiplies every other lane.
+// b has the same value in all lanes. The instruction multiplies only every second lane.
 WideProduct wide_product(Words a, Words b) {
   const __m256i even = _mm256_mul_epu32(a.v, b.v), odd = _mm256_mul_epu32(_mm256_srli_epi64(a.v, 32), b.v);
   return {{_mm256_blend_epi32(_mm256_shuffle_epi32(even, 0xB1), odd, 0xAA)},

@@ -53,7 +53,7 @@ template <> struct Vec<double> {
   double max() const { return _mm512_reduce_max_pd(v); }
 };
 
-// out[q] lane l = p[l·step + q]: each 128 bits take one row in every four (of doubles: every second), so that a
+// out[q] lane l = p[l·step + q]. Each 128 bits load every fourth row (for doubles: every second row), so that a
 // transposition within them puts the rows in order.
 inline void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
   __m512 r[4];
@@ -116,7 +116,7 @@ F sqrt(F a) { return {_mm512_sqrt_ps(a.v)}; }
 D sqrt(D a) { return {_mm512_sqrt_pd(a.v)}; }
 F abs(F a) { return {_mm512_abs_ps(a.v)}; }
 D abs(D a) { return {_mm512_abs_pd(a.v)}; }
-// a·2^k for an integer k, to infinity and zero.
+// a·2^k for an integer k. Overflow gives infinity and underflow 0.
 F scale_by_power(F a, F k) { return {_mm512_scalef_ps(a.v, k.v)}; }
 D scale_by_power(D a, D k) { return {_mm512_scalef_pd(a.v, k.v)}; }
 F add_exponent(F a, F t) {
@@ -127,7 +127,7 @@ D add_exponent(D a, D t) {
   const __m512i shifted = _mm512_slli_epi64(_mm512_castpd_si512(t.v), 52);
   return {_mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a.v), shifted))};
 }
-// Of a positive normal number m·2^e, 1 ≤ m < 2: e plus the exponent's bias, and m.
+// Splits a positive normal number m·2^e, 1 ≤ m < 2, into e plus the exponent's bias, and m.
 F biased_exponent(F a) { return {_mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_castps_si512(a.v), 23))}; }
 D biased_exponent(D a) {
   // The integer in the low bits of 2^52's significand.
@@ -154,7 +154,7 @@ D trunc(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_ZERO | _MM_FROUND
 F round_half_even(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 D round_half_even(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 
-// Turns a square block about its diagonal: first within quarters of 128 bits, then these.
+// Transposes a square block: first within quarters of 128 bits, then the quarters.
 void transpose(F (&r)[16]) {
   for (int g = 0; g < 16; g += 4) {
     const __m512 a = _mm512_unpacklo_ps(r[g].v, r[g + 1].v), b = _mm512_unpackhi_ps(r[g].v, r[g + 1].v);
@@ -206,7 +206,7 @@ Words operator^(Words a, Words b) { return {_mm512_xor_si512(a.v, b.v)}; }
 struct WideProduct {
   Words high, low;
 };
-// b the same in all lanes. The instruction multiplies every other lane.
+// b has the same value in all lanes. The instruction multiplies only every second lane.
 WideProduct wide_product(Words a, Words b) {
   const __m512i even = _mm512_mul_epu32(a.v, b.v), odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), b.v);
   return {{_mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_CDAB)},

@@ -65,7 +65,7 @@ template <> struct Vec<double> {
   double max() const { return vmaxvq_f64(v); }
 };
 
-// out[q] has element q of each line, which lie `step` apart.
+// out[q] has element q of each line. The distance of the lines is `step`.
 inline void Vec<float>::transpose(const float* p, int64_t step, Vec* out) {
   const float32x4x2_t top = vtrnq_f32(vld1q_f32(p), vld1q_f32(p + step));
   const float32x4x2_t bottom = vtrnq_f32(vld1q_f32(p + 2 * step), vld1q_f32(p + 3 * step));
@@ -100,7 +100,7 @@ uint32x4_t is_nan(F a) { return vmvnq_u32(vceqq_f32(a.v, a.v)); }
 uint64x2_t is_nan(D a) { return veorq_u64(vceqq_f64(a.v, a.v), vdupq_n_u64(~uint64_t{0})); }
 F select(uint32x4_t mask, F a, F b) { return {vbslq_f32(mask, a.v, b.v)}; }
 D select(uint64x2_t mask, D a, D b) { return {vbslq_f64(mask, a.v, b.v)}; }
-// As the SSE instructions: the second operand when one is NaN.
+// Returns the second operand when one is NaN, like the SSE instructions.
 F min(F a, F b) { return select(less(a, b), a, b); }
 D min(D a, D b) { return select(less(a, b), a, b); }
 F max(F a, F b) { return select(less(b, a), a, b); }
@@ -117,7 +117,7 @@ D add_exponent(D a, D t) {
   const uint64x2_t shifted = vshlq_n_u64(vreinterpretq_u64_f64(t.v), 52);
   return {vreinterpretq_f64_u64(vaddq_u64(vreinterpretq_u64_f64(a.v), shifted))};
 }
-// Of a positive normal number m·2^e, 1 ≤ m < 2: e plus the exponent's bias, and m.
+// Splits a positive normal number m·2^e, 1 ≤ m < 2, into e plus the exponent's bias, and m.
 F biased_exponent(F a) { return {vcvtq_f32_u32(vshrq_n_u32(vreinterpretq_u32_f32(a.v), 23))}; }
 D biased_exponent(D a) { return {vcvtq_f64_u64(vshrq_n_u64(vreinterpretq_u64_f64(a.v), 52))}; }
 F significand(F a) {
@@ -139,7 +139,7 @@ D trunc(D a) { return {vrndq_f64(a.v)}; }
 F round_half_even(F a) { return {vrndnq_f32(a.v)}; }
 D round_half_even(D a) { return {vrndnq_f64(a.v)}; }
 
-// Turns a square block about its diagonal: first pairs of lanes, then halves.
+// Transposes a square block: first pairs of lanes, then halves.
 void transpose(F (&r)[4]) {
   const float32x4_t a = vtrn1q_f32(r[0].v, r[1].v), b = vtrn2q_f32(r[0].v, r[1].v);
   const float32x4_t c = vtrn1q_f32(r[2].v, r[3].v), d = vtrn2q_f32(r[2].v, r[3].v);

@@ -35,14 +35,14 @@ template <class T> struct Vec {
   T max() const { return v; }
 };
 
-// As many elements as a vector of doubles has lanes, as doubles.
+// Converts as many elements to doubles as a vector of doubles has lanes.
 template <class T> Vec<double> load_wide(const T* p) { return {static_cast<double>(*p)}; }
 template <class T> Vec<T> operator+(Vec<T> a, Vec<T> b) { return {a.v + b.v}; }
 template <class T> Vec<T> operator-(Vec<T> a, Vec<T> b) { return {a.v - b.v}; }
 template <class T> Vec<T> operator*(Vec<T> a, Vec<T> b) { return {a.v * b.v}; }
 template <class T> Vec<T> operator/(Vec<T> a, Vec<T> b) { return {a.v / b.v}; }
 template <class T> Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) { return {a.v * b.v + c.v}; }
-// As the SSE instructions: the second operand when one is NaN.
+// Returns the second operand when one is NaN, like the SSE instructions.
 template <class T> Vec<T> min(Vec<T> a, Vec<T> b) { return {a.v < b.v ? a.v : b.v}; }
 template <class T> Vec<T> max(Vec<T> a, Vec<T> b) { return {a.v > b.v ? a.v : b.v}; }
 template <class T> bool less(Vec<T> a, Vec<T> b) { return a.v < b.v; }
@@ -53,7 +53,7 @@ Vec<double> sqrt(Vec<double> a) { return {__builtin_sqrt(a.v)}; }
 Vec<float> abs(Vec<float> a) { return {__builtin_fabsf(a.v)}; }
 Vec<double> abs(Vec<double> a) { return {__builtin_fabs(a.v)}; }
 
-// Turns a square block about its diagonal.
+// Transposes a square block.
 template <class T> void transpose(Vec<T> (&)[1]) {}
 
 // a·2^k, where the low bits of t's significand hold the integer k.
@@ -62,7 +62,7 @@ template <class T> Vec<T> add_exponent(Vec<T> a, Vec<T> t) {
   constexpr int significand = sizeof(T) == 4 ? 23 : 52;
   return {__builtin_bit_cast(T, __builtin_bit_cast(Bits, a.v) + (__builtin_bit_cast(Bits, t.v) << significand))};
 }
-// Of a positive normal number m·2^e, 1 ≤ m < 2: e plus the exponent's bias, and m.
+// Splits a positive normal number m·2^e, 1 ≤ m < 2, into e plus the exponent's bias, and m.
 template <class T> Vec<T> biased_exponent(Vec<T> a) {
   return {static_cast<T>(__builtin_bit_cast(typename BitsOf<T>::type, a.v) >> (sizeof(T) == 4 ? 23 : 52))};
 }

@@ -45,7 +45,8 @@ void gemm(Trans trans_a, int64_t m, const T* a, int64_t lda, const PackedMatrix<
 
 template <class T>
 PackedMatrix<T>::PackedMatrix(Trans trans_b, int64_t k, int64_t n, const T* b, int64_t ldb) : k_(k), n_(n) {
-  if (k < 0 || n < 0) throw ValueError("PackedMatrix: " + std::to_string(k) + "×" + std::to_string(n) + " is no size");
+  if (k < 0 || n < 0)
+    throw ValueError("PackedMatrix: " + std::to_string(k) + "×" + std::to_string(n) + " is not a valid size");
   const int64_t nr = kernels::kernels<T>().nr, block = gemm_block_depth(k), padded = round_up(n, nr);
   panels_ = Tensor::empty({k, padded}, dtype_of<T>);
   T* const out = panels_.template data<T>();

@@ -61,7 +61,7 @@ std::vector<int64_t> resolve_dims(const std::vector<int64_t>& dims, int64_t rank
   for (const int64_t dim : dims) {
     const int64_t d = wrap_dim(dim, std::max<int64_t>(rank, 1), op);
     if (contains(resolved, d)) {
-      throw ValueError(fmt::format("{}: dimension {} stands twice in {}", op, d, to_string(dims)));
+      throw ValueError(fmt::format("{}: dimension {} appears twice in {}", op, d, to_string(dims)));
     }
     resolved.push_back(d);
   }

@@ -21,8 +21,8 @@ int64_t words_of(int64_t k, int64_t per_word) { return (k + per_word - 1) / per_
 
 int64_t checked(int64_t k, int64_t n, int64_t most, const char* what) {
   if (k >= 0 && n >= 0 && k <= most) return k;
-  throw ValueError(std::string(what) + ": " + std::to_string(k) + "×" + std::to_string(n) + " is no size; needs 0 to " +
-                   std::to_string(most) + " rows");
+  throw ValueError(std::string(what) + ": " + std::to_string(k) + "×" + std::to_string(n) +
+                   " is not a valid size; needs 0 to " + std::to_string(most) + " rows");
 }
 
 // Packs column by column: round(values, bytes, j) writes the k elements of column j, which fill `groups` words.

@@ -52,7 +52,7 @@ TEST(RecordReader, RefusesAColumnThatStandsTwiceWhetherAskedForOrNot) {
        {std::pair(RecordFormat::tsv, "a\tb\ta\n1\t2\t3\n"), std::pair(RecordFormat::csv, "b,a,a\n1,2,3\n")}) {
     const std::string why =
         test::message_of<DataError>([&, &text = text, &format = format] { reader_of(format, text); });
-    EXPECT_NE(why.find(":1: the column 'a' stands twice in the header"), std::string::npos) << why;
+    EXPECT_NE(why.find(":1: the column 'a' appears twice in the header"), std::string::npos) << why;
     RecordReader other = reader_of(format, text, 3, {.columns = {"b"}});
     EXPECT_EQ(rest_of(other).size(), 1u);
   }

@@ -109,7 +109,7 @@ TEST(Tokenizer, RefusesABadVocabulary) {
             std::string::npos);
   EXPECT_NE(message_of<ValueError>([] {
               Tokenizer(with_specials({"a", "b", "a"}));
-            }).find("'a' stands twice"),
+            }).find("'a' appears twice"),
             std::string::npos);
   EXPECT_THROW(Tokenizer(with_specials({}), {.max_length = 1}), ValueError);
   const Tokenizer t(with_specials({"a"}));

@@ -1,6 +1,6 @@
-"""docs/pytorch.md, written from the table and from page_rows.py.
+"""Writes docs/pytorch.md from the table and from page_rows.py: python3 page.py
 
-python3 page.py: writes it; a test fails when it is not what this would write.
+A test fails when docs/pytorch.md differs from this script's output.
 """
 
 from pathlib import Path
@@ -12,52 +12,54 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/pytorch.md"
 
 INTRODUCTION = """# From PyTorch
 
-PyTorch's calls beside qing's. A name that exists in PyTorch means the same here, with the same arguments and defaults.
-Every row of the first part is compared with PyTorch by a test, values and gradients, in f64 to 1e-12 and in f32 to 1e-5, on
-shapes drawn at random; every line of the second part is compiled by the build. This page is written from that table:
-`python3 tests/parity/page.py`.
+This page shows PyTorch's calls beside qing's. A name that exists in PyTorch means the same here, with the same arguments
+and defaults. A test compares the values and gradients of every row of the first part with PyTorch, in f64 to 1e-12 and in
+f32 to 1e-5, on random shapes. The build compiles every line of the second part. `python3 tests/parity/page.py` writes this
+page from these tables.
 
 What differs:
 
 - **Functions, not methods.** Operations are functions in namespace `qing`: `sum(x, {1})` for `x.sum(1)`. Views, indexing
-  and in-place writes are members as well. Lists of sizes and dimensions stand in braces; options stand in a struct with
-  named members, `{.stride = 2}`.
-- **dtypes.** f32 and f64 compute and differentiate; i32, i64, u8 and bool index; f16, bf16 and i8 store. Nothing is
-  promoted: operands of an operation have one dtype, `x.to(DType::f64)` converts.
-- **Numbers beside integer tensors.** Nothing is promoted to a floating dtype. Arithmetic takes the number as it is and
+  and in-place writes are members as well. Lists of sizes and dimensions are in braces. Options are a struct with named
+  members, `{.stride = 2}`.
+- **dtypes.** f32 and f64 are for arithmetic and gradients, i32, i64, u8 and bool for indices, and f16, bf16 and i8 for
+  storage. There is no type promotion: all operands of an operation have one dtype. `x.to(DType::f64)` converts.
+- **Numbers beside integer tensors.** Nothing is promoted to a floating dtype. Arithmetic takes the number exactly and
   wraps the result modulo 2^bits, as PyTorch does: 1 + 300 is 45 in u8. A fraction, an infinity or NaN is an error.
   Setting elements to a number (`full`, `fill`, `Tensor::of`, `where`, `masked_fill`, `scatter`, `pad`, `arange`, ...)
-  drops the fraction and refuses what is out of the dtype's range with `ValueError`. PyTorch refuses such numbers too,
-  with two exceptions: it accepts −255 to −1 for u8, and `arange` wraps. `Tensor::to` and `copy_from` cut a floating number to the range. Comparisons are those
-  of the numbers themselves; PyTorch wraps the number first. An integer literal counts exactly, beyond 2^53 too.
-- **Denormal numbers** are zeros to the vectorised functions (arithmetic, `exp`, `log`, `tanh`, the activations) and to
-  products. Functions of the C library (`log2`, `sin`, `pow`, `floor_divide`, ...) see and give them. Gradients of
-  two-operand functions may flush or keep denormals. PyTorch keeps them throughout.
-- **Ends of the domains** are PyTorch's, values and gradients, but for a few that are exact where PyTorch's formula is
+  drops the fraction. A number out of the dtype's range is a `ValueError`. PyTorch refuses such numbers too,
+  with two exceptions: it accepts −255 to −1 for u8, and `arange` wraps. `Tensor::to` and `copy_from` clamp a floating
+  number to the range. Comparisons use the exact numbers, while PyTorch wraps the number first. Integer literals are exact,
+  also beyond 2^53.
+- **Denormal numbers** count as zeros in the vectorised functions (arithmetic, `exp`, `log`, `tanh`, the activations) and in
+  products. Functions of the C library (`log2`, `sin`, `pow`, `floor_divide`, ...) read and return denormal numbers.
+  Gradients of two-operand functions may flush or keep them. PyTorch always keeps them.
+- **Ends of the domains.** Values and gradients equal PyTorch's, except for a few that are exact where PyTorch's formula is
   not: the left tail of `gelu`, its f32 beyond 1e38, `sinh` and `cosh` at 710, `hardswish` beyond 1e19 in f32, the
-  gradients of `softsign` at infinity, of `copysign` at infinity and NaN and of `sinc` near 0, `fmod` and `remainder` by denormal numbers.
-  `heaviside` of NaN is NaN, in PyTorch 0. The gradient of `elu`, `selu` and `celu` at NaN is NaN;
-  PyTorch's depends on where the element stands.
-- **Medians.** Of equal elements `median` along a dimension may choose another than PyTorch. `median` of nothing is a
-  `ValueError`, where PyTorch gives NaN.
-- **`std`** is written `qing::std`: beside `using namespace qing` the plain name is also the namespace `std`.
-- **No device.** Everything is on the CPU, and results are bitwise equal whatever the number of threads.
-- **No global random state.** Whatever draws numbers takes a `Generator`.
+  gradients of `softsign` at infinity, of `copysign` at infinity and NaN and of `sinc` near 0, `fmod` and `remainder` by
+  denormal numbers. `heaviside` of NaN is NaN, and 0 in PyTorch. The gradient of `elu`, `selu` and `celu` at NaN is NaN,
+  while PyTorch's depends on the position of the element.
+- **Medians.** If several elements equal the median, `median` along a dimension may return another index than PyTorch.
+  `median` of an empty tensor is a `ValueError`, while PyTorch gives NaN.
+- **`std`** is written `qing::std`: with `using namespace qing` the plain name also means the namespace `std`.
+- **No device.** Everything is on the CPU, and results are bitwise equal for any number of threads.
+- **No global random state.** Every function that draws random numbers takes a `Generator`.
 - **Modules begin in evaluation mode and without gradients**: call `train()` and `set_requires_grad(true)` to train.
-- **Errors** are exceptions with types: `ShapeError`, `DTypeError`, `IndexError`, `ValueError`, `AutogradError`, `DataError`,
-  `IoError`, all of `qing::Error`. Their text begins with the operation and says what to do.
+- **Errors** are typed exceptions: `ShapeError`, `DTypeError`, `IndexError`, `ValueError`, `AutogradError`, `DataError` and
+  `IoError`, all derived from `qing::Error`. Their text begins with the operation and says what to do.
 - **In-place writes** are recorded as PyTorch records them: `y.mul_(2)`, `y[{0}].fill(0)` and `y.copy_from(x)` change the
-  history of `y`, of its base and of every view of that. A leaf, a view of one, and a view made under `NoGradGuard` are
-  refused with an `AutogradError`, and so is a backward that needs a value that was overwritten. `no_grad()` is
-  `NoGradGuard`: nothing is recorded or refused. `detach()` shares memory and no history. What differs: writes to parts
-  from `split`, to views made under `NoGradGuard` of tensors without history, and `y.mul_(y)` are recorded, not refused;
-  writes to elements that share memory are a `ValueError`, for `fill` too; `relu` keeps its input for backward, not its
-  result; a write to f16 or bf16 is outside the graph. Writes through `data()`, `span()`, Eigen maps,
-  DLPack and the functions of `tensor/ops` are not seen, nor are those through another `Tensor::wrap` of the same memory.
+  history of `y`, of its base and of every view of the base. A write to a leaf, to a view of a leaf, or to a view made under
+  `NoGradGuard` is refused with an `AutogradError`. So is a backward that needs an overwritten value. `no_grad()` is
+  `NoGradGuard`: nothing is recorded or refused. `detach()` shares memory and no history. These differ from PyTorch: writes
+  to parts from `split`, to views made under `NoGradGuard` of tensors without history, and `y.mul_(y)` are recorded, not
+  refused. Writes to elements that share memory are a `ValueError`, for `fill` too. `relu` keeps its input for backward, not
+  its result. A write to f16 or bf16 is outside the graph. Autograd does not see writes through `data()`, `span()`, Eigen
+  maps, DLPack and the functions of `tensor/ops`, or writes through another `Tensor::wrap` of the same memory.
 - **Sequences are ragged**: ids end to end with offsets (`nn::RaggedBatch`), not padded. See `attention` and
   `nn::BertForSequenceClassification`.
 
-The snippets assume `using namespace qing;`, in PyTorch's column `from torch import nn` and `import torch.nn.functional as F`.
+The snippets assume `using namespace qing;`. PyTorch's column assumes `from torch import nn` and
+`import torch.nn.functional as F`.
 """
 
 
@@ -92,7 +94,7 @@ def count():
 def text():
     parts = [INTRODUCTION, "## Compared with PyTorch\n"]
     parts += [section(title, pairs) for title, pairs in compared().items()]
-    parts += ["## And the rest\n"]
+    parts += ["## Everything else\n"]
     parts += [
         section(title, [(theirs, ours.removesuffix(";")) for theirs, ours in pairs]) for title, pairs in GROUPS.items()
     ]

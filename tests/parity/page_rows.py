@@ -41,7 +41,7 @@ GROUPS = {
         ("torch.from_numpy(a)  # shares memory", "float data[6] = {};\nTensor::wrap(data, {2, 3});"),
         ("torch.from_numpy(numpy.load('a.npy'))", 'load_npy("a.npy");'),
     ],
-    "Asking a tensor": [
+    "Tensor properties": [
         ("x.shape, x.dtype, x.ndim, x.numel()", "x.shape(), x.dtype(), x.dim(), x.numel();"),
         ("x.size(-1), x.stride()", "x.size(-1), x.strides();"),
         ("x.is_contiguous()", "x.is_contiguous();"),

@@ -33,11 +33,11 @@ def test_the_output_and_the_card_tell_the_texts_and_warn(all_right):
     told = json.loads(result.stdout.splitlines()[-1])
     assert told["calibration_texts"] == 60
     temperature = f"{told['calibration_temperature']:.4g}"
-    assert f"temperature {temperature}, fitted to 60 dev texts, 0 of them wrong" in result.stderr
-    warning = f"the temperature {temperature} is uncertain: the model has 0 of 60 dev texts wrong"
+    assert f"temperature {temperature}, fitted to 60 dev texts, 0 of them misclassified" in result.stderr
+    warning = f"the temperature {temperature} is uncertain: only 0 of 60 dev texts are misclassified"
     assert f"qing: warning: {warning}" in result.stderr
     card = (model / "README.md").read_text()
-    assert "It rests on 60 texts, of which the model has 0 wrong" in card
+    assert "It is fitted to 60 texts, of which the model misclassifies 0" in card
     assert f"**Warning:** {warning}" in card
 
 
@@ -48,7 +48,7 @@ def test_enough_texts_of_either_kind_bring_no_warning(qing, all_right, tmp_path)
     data = write_tsv(tmp_path / "train.tsv", synthetic_rows(400))
     dev = write_tsv(tmp_path / "dev.tsv", spoilt)
     result = qing("train", *WORDS, "--data", data, "--dev", dev, "--out", tmp_path / "m")
-    found = re.search(r"fitted to 60 dev texts, (\d+) of them wrong", result.stderr)
+    found = re.search(r"fitted to 60 dev texts, (\d+) of them misclassified", result.stderr)
     assert int(found[1]) >= 10
     assert "is uncertain" not in result.stderr
     assert "**Warning:**" not in (tmp_path / "m/README.md").read_text()

@@ -84,7 +84,7 @@ def test_peers_that_were_not_built_are_named(tmp_path):
         (tmp_path / f"benchmarks/contestant_{name}").symlink_to(BUILD / f"benchmarks/contestant_{name}")
     result = compare("--quick", "--rounds", 1, "--threads", 1, "--only", "gemm", "--shapes", "8x8x8", build=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "openblas: skipped, for it was not built (Debian: libopenblas-dev)" in result.stdout
+    assert "openblas: skipped because it was not built (Debian: libopenblas-dev)" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("geometric mean ")
 
 

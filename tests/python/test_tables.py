@@ -18,8 +18,8 @@ def refusal(qing, *arguments, code=1, **options):
 @pytest.mark.parametrize(
     "name, content, place, what",
     [
-        ("a.csv", "label,text,text\npositive,good,awful\n", ":1: ", "'text' stands twice"),
-        ("a.tsv", "label\tlabel\ttext\npositive\tnegative\tgood\n", ":1: ", "'label' stands twice"),
+        ("a.csv", "label,text,text\npositive,good,awful\n", ":1: ", "'text' appears twice"),
+        ("a.tsv", "label\tlabel\ttext\npositive\tnegative\tgood\n", ":1: ", "'label' appears twice"),
         ("a.jsonl", '{"label": "positive", "label": "negative", "text": "good"}\n', ":1: ", "'label' appears twice"),
         ("a.tsv", "label\ttext\npositive\t   \n", ":2: ", "blank"),
         ("a.tsv", "label\ttext\npositive\t\u3000\u200b\u00a0\n", ":2: ", "blank"),
@@ -55,7 +55,7 @@ def test_the_card_tells_files_of_one_name_apart(qing, tiny_data, tmp_path):
     write_tsv(dev, [("positive", "good"), ("negative", "bad")])
     qing(*small_training(tiny_data, tmp_path / "m", "--dev", dev, "--max-steps", 1))
     card = (tmp_path / "m/README.md").read_text(encoding="utf-8").replace("\\_", "_")
-    assert f"| {dev} | choosing and measuring | 2 |" in card and f"| {tiny_data} | training | 600 |" in card
+    assert f"| {dev} | model selection and evaluation | 2 |" in card and f"| {tiny_data} | training | 600 |" in card
 
 
 def test_predict_leaves_no_byte_order_mark_in_a_text(qing, tmp_path):
@@ -84,7 +84,7 @@ def test_a_configuration_file_is_read_past_its_mark_and_has_a_key_once(qing, tin
     config.write_text("layers = 1\n[train]\nlayers = 2\n")
     out = tmp_path / "n"
     told = refusal(qing, "train", "--config", config, "--data", tiny_data, "--out", out, code=2)
-    assert "layers: stands twice" in told and not out.exists()
+    assert "layers: appears twice" in told and not out.exists()
 
 
 @pytest.mark.parametrize("label", ["\u200b", " ", BOM])

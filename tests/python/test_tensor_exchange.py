@@ -84,7 +84,7 @@ def test_other_dtypes_of_numpys_memory_are_refused(library, dtype, capfd):
     if dtype == "bool":  # qing takes the memory, refuses the addition and frees it: the capsule must not free it again
         mark_as_taken(capsule)
     said = capfd.readouterr().err
-    assert ("is none of qing's dtypes" if dtype != "bool" else "add_") in said
+    assert ("is not one of qing's dtypes" if dtype != "bool" else "add_") in said
     assert np.array_equal(array, np.full(3, 2).astype(dtype))
 
 

@@ -168,7 +168,7 @@ def test_somebodys_readme_stays(qing, tiny_data, tmp_path):
     (out / "README.md").write_text("mine")
     qing(*small_training(tiny_data, out, "--max-steps", 1))
     assert (out / "README.md").read_text() == "mine"
-    assert "To make it again" in (out / "MODEL_CARD.md").read_text()
+    assert "Train it again" in (out / "MODEL_CARD.md").read_text()
 
 
 def test_without_dev_the_card_has_no_scores(qing, tiny_data, tmp_path):

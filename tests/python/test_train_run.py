@@ -209,7 +209,7 @@ def test_ctrl_c_saves_and_resumes(qing, start, tiny_data, dev, tmp_path):
     moved = tmp_path / "moved"
     shutil.move(out, moved)
     result = qing("train", "--resume", "--out", moved, "--json")
-    assert f"going on after step {summary['steps']}" in result.stderr
+    assert f"resuming after step {summary['steps']}" in result.stderr
     assert weights(moved) == weights(tmp_path / "whole")
     assert weights(moved / "run/last") == weights(tmp_path / "whole/run/last")
 
@@ -222,7 +222,7 @@ def test_the_second_ctrl_c_kills(start, tmp_path, tiny_data):
         pass
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
-    while "once more to stop" not in process.stderr.readline():
+    while "Ctrl-C again stops" not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == -signal.SIGTERM
@@ -298,7 +298,7 @@ def test_the_line_goes_before_the_file(qing, tmp_path, tiny_data):
         ("layer = 2", "layer: no such key"),
         ("layers = many", "layers: "),
         ("layers = 0", "layers: "),
-        ("layers = 1\nwidth = 64\nlayers = 2", "layers: stands twice"),
+        ("layers = 1\nwidth = 64\nlayers = 2", "layers: appears twice"),
         ("layers = [1, 2]", "layers: takes one value"),
         ("resume = true", "resume: no such key"),
         ("[serve]\nport = 1", "serve.port: no such key"),

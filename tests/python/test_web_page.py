@@ -29,7 +29,7 @@ def endpoint(models_root, qing):
 
 @pytest.fixture(scope="module")
 def labels(qing, model_dir):
-    """What the command says of TEXTS; the page must say the same."""
+    """The labels that the command predicts for TEXTS. The page must show the same."""
     said = [json.loads(line)["label"] for line in qing("predict", "--model", model_dir, "--json", *TEXTS).stdout.splitlines()]
     assert said[:2] == ["positive", "negative"]
     return said
@@ -196,7 +196,7 @@ def test_unread_words_are_marked_and_weigh_by_themselves(chromium, serve):
     marks = chromium.run("return [...document.querySelectorAll('#results mark.unread')].map(mark => mark.textContent)")
     assert marks[-1] == "terrible" and set(marks) <= {"good", "and", "bad", "terrible"} and len(marks) > 20
     [hint] = chromium.run("return [...document.querySelectorAll('#results .hint')].map(hint => hint.textContent)")
-    assert "of the end only the n-grams of words count" in hint and f"of {len(text)} characters" in hint
+    assert "in its end only the n-grams of words count" in hint and f"of {len(text)} characters" in hint
     assert chromium.console() == []
 
 

@@ -100,8 +100,8 @@ TEST(Npy, HostileFilesAreRefused) {
   const auto with = [](const std::string& descr, const std::string& shape, const std::string& data = "") {
     return npy("{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n", data);
   };
-  expect_has(refusal(""), "no .npy file");
-  expect_has(refusal("PK\x03\x04 a zip of arrays"), "no .npy file");
+  expect_has(refusal(""), "not an .npy file");
+  expect_has(refusal("PK\x03\x04 a zip of arrays"), "not an .npy file");
   expect_has(refusal("\x93NUMPY\x04\x00\x10\x00"s), "version 4.0");
   expect_has(refusal("\x93NUMPY\x01\x01\x10\x00"s), "version 1.1");
   expect_has(refusal("\x93NUMPY\x02\x00\x10\x00"s), "truncated within the .npy header's length");
@@ -116,7 +116,7 @@ TEST(Npy, HostileFilesAreRefused) {
   expect_has(refusal(with("<f4", "(-1,)")), "a size in the shape");
   expect_has(refusal(with("<f4", "(2 3)")), "expected");
   expect_has(refusal(with("<f4", "(1,")), "a size in the shape");
-  expect_has(refusal(with("<f4", "(1)", "abcd")), "the shape (1) is no tuple; write (1,)");
+  expect_has(refusal(with("<f4", "(1)", "abcd")), "the shape (1) is not a tuple; write (1,)");
   expect_has(refusal(with("<f4", "(01,)", "abcd")), "begins with 0");
   expect_has(refusal(with("<f4", "(0, 4294967296, 4294967296)")), "more bytes than 64 bits count");
   std::string many = "(";

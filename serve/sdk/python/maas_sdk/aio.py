@@ -1,4 +1,4 @@
-"""The client for asyncio: the same requests, waits that block no event loop, several batches at a time."""
+"""The client for asyncio. It sends the same requests without blocking the event loop, several batches at a time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .model import BaseModel, Emotion, checked_texts
 
 
 class AsyncMaaSClient:
-    """As :class:`MaaSClient`, to be awaited. At most ``concurrency`` requests are under way at a time, each on a thread
-    of the client's own; a process that was forked gets threads of its own. A request that is cancelled keeps its thread
-    until the service has answered, or ``timeout`` is over. Use it in ``async with``, or call :meth:`close`, after which
-    a request is a RuntimeError.
+    """The same as :class:`MaaSClient` with awaitable methods. At most ``concurrency`` requests run at a time, each on a
+    thread that belongs to the client. A forked process gets its own threads. A cancelled request keeps its thread until the
+    service has answered or ``timeout`` is over. Use the client in ``async with``, or call :meth:`close`. A request after
+    that is a RuntimeError.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class AsyncMaaSClient:
     def _executor(self) -> ThreadPoolExecutor:
         if self._closed:
             raise RuntimeError("AsyncMaaSClient: closed; make a new one")
-        if self._process != os.getpid():  # a fork leaves the threads behind, and the pool would wait for them for ever
+        if self._process != os.getpid():  # a forked process has no such threads, and the pool would wait for them forever
             self._start_threads()
         return self._threads
 
@@ -67,23 +67,23 @@ class AsyncMaaSClient:
         await self.close()
 
     async def close(self) -> None:
-        """Lets go of the threads; requests that have not begun are cancelled."""
+        """Releases the threads. Requests that have not begun are cancelled."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def get_model(self, name: str) -> "AsyncModel":
-        """As :meth:`MaaSClient.get_model`."""
+        """The same as :meth:`MaaSClient.get_model`."""
         if not isinstance(name, str) or not name:
             raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
         answer = await self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))
         return AsyncModel(self, self._client._info(answer), name)
 
     async def list_models(self) -> List["AsyncModel"]:
-        """All models of the service."""
+        """Returns all models of the service."""
         return [AsyncModel(self, info) for info in self._client._infos(await self.request("GET", "/v1/models"))]
 
     async def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
-        """Sends a request, retries it if need be, and gives the answer's JSON."""
+        """Sends a request, retries it if necessary, and returns the JSON of the answer."""
         loop, client = asyncio.get_running_loop(), self._client
         for attempt in range(client.max_retries + 1):
             try:
@@ -96,7 +96,7 @@ class AsyncMaaSClient:
 
 
 class AsyncModel(BaseModel):
-    """A model of the service; made by :meth:`AsyncMaaSClient.get_model`."""
+    """A model of the service. :meth:`AsyncMaaSClient.get_model` returns it."""
 
     def __init__(self, client: AsyncMaaSClient, info: Mapping[str, Any], name: Optional[str] = None) -> None:
         super().__init__(info, name)
@@ -111,7 +111,7 @@ class AsyncModel(BaseModel):
     async def predict(
         self, texts: Union[str, Iterable[str]], *, explain: bool = False
     ) -> Union[Emotion, List[Emotion]]:
-        """As :meth:`Model.predict`; the batches of many texts are under way at the same time."""
+        """The same as :meth:`Model.predict`. Several batches are sent at the same time."""
         if isinstance(texts, str):
             return (await self.predict([texts], explain=explain))[0]
         tasks = [
@@ -121,7 +121,7 @@ class AsyncModel(BaseModel):
         try:
             results = await asyncio.gather(*tasks)
         except BaseException:
-            for task in tasks:  # one failed, or the caller gave up: the rest is of no use
+            for task in tasks:  # one failed or the caller cancelled, so the rest is not needed
                 task.cancel()
             raise
         return [emotion for batch in results for emotion in batch]

@@ -1,4 +1,4 @@
-"""The connection to the service: address, key, time-outs, retries."""
+"""The connection to the service: address, key, timeouts and retries."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _LONGEST_TIMEOUT = 365 * 86400.0
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the key to another host: it is an error instead."""
+    """Makes a redirect an error, because it would send the key to another host."""
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
 
 
 class MaaSClient:
-    """A client of the service. May be used from several threads.
+    """A client of the service. It may be used from several threads.
 
-    ``endpoint`` defaults to the environment variable MAAS_ENDPOINT, then to http://127.0.0.1:8080; white space around
-    it is left out. ValueError when it is no http(s) address or holds a user or a password: keys go into ``api_key``,
-    which no message shows. ``timeout`` is in seconds, at most a year, and bounds each wait for the service. A 429, a
-    503 and a failed connection are tried ``max_retries`` times more, after the time which Retry-After asks for, unless
-    that is above a minute, or else after a time that doubles. ``ssl_context`` is for an https address whose certificate
-    the system does not know: ``ssl.create_default_context(cafile=...)``.
+    ``endpoint`` defaults to the environment variable MAAS_ENDPOINT, then to http://127.0.0.1:8080. White space around it
+    is ignored. It is a ValueError when it is not an http(s) address or contains a user or a password. Keys go into
+    ``api_key``, which no message shows. ``timeout`` is in seconds, at most a year, and bounds each wait for the service. A
+    429, a 503 and a failed connection are retried up to ``max_retries`` times. The wait between retries is that of
+    Retry-After, or else doubles each time. A Retry-After above a minute is not retried. ``ssl_context`` is for an https
+    address whose certificate the system does not trust: ``ssl.create_default_context(cafile=...)``.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MaaSClient:
         address = (endpoint or os.environ.get("MAAS_ENDPOINT") or DEFAULT_ENDPOINT).strip()
         host = _host_of(address)
         if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-            raise ValueError("api_key: holds spaces or characters that are not printable ASCII; copy it again")
+            raise ValueError("api_key: contains spaces or characters that are not printable ASCII; copy it again")
         if not 0 < timeout <= _LONGEST_TIMEOUT:
             raise ValueError(f"timeout {timeout}: must be a number of seconds above 0, at most {_LONGEST_TIMEOUT:.0f}")
         if max_retries < 0:
@@ -75,31 +75,31 @@ class MaaSClient:
             handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine's loopback
         self._opener = urllib.request.build_opener(*handlers)
 
-    def __repr__(self) -> str:  # without the key: this ends up in logs
+    def __repr__(self) -> str:  # without the key, because this appears in logs
         return f"MaaSClient(endpoint={self.endpoint!r})"
 
     def get_model(self, name: str) -> Model:
-        """The model of that name. ModelNotFoundError when the service has none, AuthenticationError on a bad key."""
+        """Returns the model of that name. ModelNotFoundError without such a model, AuthenticationError for a bad key."""
         if not isinstance(name, str) or not name:
             raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
         return Model(self, self._info(self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))), name)
 
     def _info(self, answer: Any) -> Mapping[str, Any]:
         if not isinstance(answer, dict) or not isinstance(answer.get("name"), str):
-            raise MaaSError(f"{self.endpoint}: the answer describes no model; check that it is a qing service")
+            raise MaaSError(f"{self.endpoint}: the answer does not describe a model; check that it is a qing service")
         return answer
 
     def _infos(self, answer: Any) -> List[Mapping[str, Any]]:
         if not isinstance(answer, dict) or not isinstance(answer.get("models"), list):
-            raise MaaSError(f"{self.endpoint}: the answer lists no models; check that it is a qing service")
+            raise MaaSError(f"{self.endpoint}: the answer has no list of models; check that it is a qing service")
         return [self._info(info) for info in answer["models"]]
 
     def list_models(self) -> List[Model]:
-        """All models of the service."""
+        """Returns all models of the service."""
         return [Model(self, info) for info in self._infos(self.request("GET", "/v1/models"))]
 
     def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
-        """Sends a request, retries it if need be, and gives the answer's JSON."""
+        """Sends a request, retries it if necessary, and returns the JSON of the answer."""
         for attempt in range(self.max_retries + 1):
             try:
                 return self._request_once(method, path, payload)
@@ -111,8 +111,8 @@ class MaaSClient:
 
     @staticmethod
     def _retried(error: MaaSError) -> bool:
-        # A time-out is not retried: the caller has waited as long as it wanted to. Nor is what will be refused for longer
-        # than anybody waits, such as when the quota of a day is used up.
+        # A timeout is not retried, because the caller has already waited the given time. A request that will be refused for
+        # more than _MAX_WAIT is not retried either, for example after a day's quota is used up.
         if (error.retry_after or 0) > _MAX_WAIT:
             return False
         return error.status in _RETRIED_STATUS or isinstance(error, MaaSConnectionError)
@@ -121,7 +121,7 @@ class MaaSClient:
     def _wait(attempt: int, retry_after: Optional[float]) -> float:
         if retry_after is not None:
             return retry_after
-        # Jitter keeps clients that failed together from coming back together.
+        # Jitter keeps clients that failed together from retrying together.
         return float(min(0.25 * 2**attempt, 8.0) * random.uniform(0.75, 1.25))
 
     def _request_once(self, method: str, path: str, payload: Optional[Mapping[str, Any]]) -> Any:
@@ -160,7 +160,7 @@ class MaaSClient:
             answer = json.loads(error.read(65536).decode("utf-8"))
             message, code = str(answer.get("error", message)), answer.get("code")
         except (ValueError, AttributeError, OSError, http.client.HTTPException):
-            pass  # the body is somebody else's, such as a proxy's: the status has to do
+            pass  # the body is not the service's, for example a proxy's, so only the status is known
         return error_for(error.code, f"{message} (HTTP {error.code})", code, _seconds(error.headers.get("Retry-After")))
 
     def _timed_out(self) -> MaaSTimeoutError:
@@ -168,14 +168,14 @@ class MaaSClient:
 
     def _unreachable(self, reason: Any) -> MaaSConnectionError:
         return MaaSConnectionError(f"{self.endpoint}: cannot be reached ({reason}); start the service, "
-                                   "or give its address as endpoint= or MAAS_ENDPOINT")
+                                   "or set its address with endpoint= or MAAS_ENDPOINT")
 
 
 def _host_of(address: str) -> str:
-    """The host of an http(s) address. ValueError, which never repeats the address: any part of it may be a password."""
-    # Before the address is parsed: a password with a "/", "?" or "#" in it makes the user the host.
+    """Returns the host of an http(s) address. A ValueError never repeats the address, because it may contain a password."""
+    # This check precedes parsing: with a "/", "?" or "#" in the password the user would be parsed as the host.
     if "@" in address:
-        raise ValueError("endpoint: holds a user or a password, which would end up in logs; give the key as api_key")
+        raise ValueError("endpoint: contains a user or a password, which would appear in logs; give the key as api_key")
     remedy = f"give an http(s) address such as {DEFAULT_ENDPOINT}"
     try:
         parts = urllib.parse.urlsplit(address)
@@ -189,12 +189,12 @@ def _host_of(address: str) -> str:
     if "?" in address or "#" in address:
         raise ValueError("endpoint: has a query or a fragment; leave it out, and give the key as api_key")
     if not (address.isascii() and address.isprintable() and " " not in address):
-        raise ValueError(f"endpoint: holds spaces or characters that are not printable ASCII; {remedy}")
+        raise ValueError(f"endpoint: contains spaces or characters that are not printable ASCII; {remedy}")
     return host
 
 
 def _seconds(retry_after: Optional[str]) -> Optional[float]:
-    """A Retry-After header, which holds seconds or a date in one of HTTP's three forms (RFC 9110, 10.2.3)."""
+    """Parses a Retry-After header: seconds, or a date in one of HTTP's three forms (RFC 9110, 10.2.3)."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)

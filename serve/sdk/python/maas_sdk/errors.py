@@ -1,4 +1,4 @@
-"""What can go wrong. Catch MaaSError for all of it."""
+"""The errors of the client. MaaSError is the base class of all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Dict, Optional, Type
 
 
 class MaaSError(Exception):
-    """The service, or the way to it, failed. ``status`` is None when there was no response."""
+    """The service or the connection to it failed. ``status`` is None when there was no response."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class MaaSError(Exception):
 
 
 class AuthenticationError(MaaSError):
-    """401 or 403: the API key is missing, wrong or not allowed to do this."""
+    """401 or 403: the API key is missing, wrong or lacks the scope."""
 
 
 class ModelNotFoundError(MaaSError):
@@ -62,7 +62,7 @@ _BY_STATUS: Dict[int, Type[MaaSError]] = {
 
 
 def error_for(status: int, message: str, code: Optional[str], retry_after: Optional[float]) -> MaaSError:
-    """The exception that stands for a response."""
+    """Returns the exception for an error response."""
     kind = _BY_STATUS.get(status)
     if kind is None:
         kind = ServiceUnavailableError if status >= 500 else InvalidRequestError if status >= 400 else MaaSError

@@ -1,4 +1,4 @@
-"""A model of the service and what it says of a text."""
+"""A model of the service and its predictions."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from .client import MaaSClient
 
 
-_LIMITS = {"texts": 1024, "explained_texts": 64, "body_bytes": 1 << 20}  # where a service does not say
-_ENVELOPE = 256  # bytes of a request's body around its texts
+_LIMITS = {"texts": 1024, "explained_texts": 64, "body_bytes": 1 << 20}  # defaults if a service does not state them
+_ENVELOPE = 256  # bytes of a request body besides its texts
 
 
 class Span(NamedTuple):
-    """A part of a text, text[begin:end], and what it weighed: above 0 it spoke for the label."""
+    """A part of a text, text[begin:end], and its weight. A weight above 0 supports the label."""
 
     begin: int
     end: int
@@ -44,8 +44,8 @@ class Span(NamedTuple):
 class Explanation(NamedTuple):
     """Why a text got its label. The weights of the spans sum to score - baseline, up to ``gap``.
 
-    The encoder read ``text[:encoder_end]``; the n-gram head, if the model has one, used ``text[:ngram_end]``. Spans
-    behind ``encoder_end`` have weights by their n-grams alone. Both are None where the service does not say.
+    The encoder read ``text[:encoder_end]``. The n-gram head, if the model has one, used ``text[:ngram_end]``. The weights of
+    spans after ``encoder_end`` come from their n-grams alone. Both ends are None if the service does not state them.
     """
 
     label: str
@@ -58,10 +58,10 @@ class Explanation(NamedTuple):
 
 
 class Emotion(str):
-    """A prediction: a ``str`` equal to its label, with the scores beside it; ``explanation`` when it was asked for.
+    """A prediction: a ``str`` equal to its label, with its scores, and with an ``explanation`` if requested.
 
-    ``truncated``: the text is longer than the encoder reads. ``blank``: the text gives no token, so that the scores are
-    those of an empty text.
+    ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
+    scores are those of an empty text.
     """
 
     score: float
@@ -97,7 +97,7 @@ class Emotion(str):
 
 
 def emotion_of(item: Mapping[str, Any]) -> Emotion:
-    """A prediction of the service's answer. KeyError, TypeError, ValueError or AttributeError when it is none."""
+    """Parses a prediction of the service. KeyError, TypeError, ValueError or AttributeError if it is malformed."""
     explanation = None
     if item.get("explanation") is not None:
         told = item["explanation"]
@@ -112,11 +112,11 @@ def emotion_of(item: Mapping[str, Any]) -> Emotion:
 
 
 def checked_texts(texts: Iterable[str]) -> List[str]:
-    """The texts as a list. All are checked before any is sent: a bad one in the last batch must not waste the others."""
+    """Returns the texts as a list. All are checked before any is sent, so that a bad text in the last batch wastes no work."""
     if isinstance(texts, (bytes, bytearray)):
         raise TypeError("predict: texts are bytes; decode them first, such as texts.decode('utf-8')")
-    if isinstance(texts, (Mapping, AbstractSet)):  # the answers could not be told apart: they come in a list's order
-        raise TypeError(f"predict: texts are a {type(texts).__name__}; give a list, whose order the answers have")
+    if isinstance(texts, (Mapping, AbstractSet)):  # without an order the answers could not be matched to the texts
+        raise TypeError(f"predict: texts are a {type(texts).__name__}; give a list, because answers come in its order")
     checked = list(texts)
     for index, text in enumerate(checked):
         if not isinstance(text, str):
@@ -124,12 +124,12 @@ def checked_texts(texts: Iterable[str]) -> List[str]:
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError(f"predict: texts[{index}] holds a lone surrogate at {error.start}; remove it") from None
+            raise ValueError(f"predict: texts[{index}] holds a lone surrogate at index {error.start}; remove it") from None
     return checked
 
 
 class BaseModel:
-    """What a model of either client is. ``name`` is what it was asked for by, which may be an alias."""
+    """The common part of both clients' models. ``name`` is the requested name, which may be an alias."""
 
     def __init__(self, info: Mapping[str, Any], name: Optional[str] = None) -> None:
         self.name: str = name or info["name"]
@@ -147,7 +147,7 @@ class BaseModel:
         return f"/v1/models/{urllib.parse.quote(self.name, safe='')}/predict"
 
     def _batches(self, texts: List[str], size: int, explain: bool) -> Iterator[List[str]]:
-        """Parts of at most ``size`` texts that are within what the service says of its limits."""
+        """Splits the texts into batches of at most ``size`` texts within the limits of the model."""
         size = max(1, min(size, self._limits["explained_texts" if explain else "texts"]))
         most = self._limits["body_bytes"] - _ENVELOPE
         batch: List[str] = []
@@ -170,7 +170,7 @@ class BaseModel:
         try:
             emotions = [emotion_of(item) for item in answer["predictions"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MaaSError(f"{self.name}: the answer is no list of predictions ({error!r}); "
+            raise MaaSError(f"{self.name}: the answer is not a list of predictions ({error!r}); "
                             "check that the endpoint is a qing service") from error
         if len(emotions) != len(batch):
             raise MaaSError(f"{self.name}: {len(emotions)} predictions for {len(batch)} texts")
@@ -178,7 +178,7 @@ class BaseModel:
 
 
 class Model(BaseModel):
-    """A model of the service; made by :meth:`MaaSClient.get_model`. May be used from several threads."""
+    """A model of the service. :meth:`MaaSClient.get_model` returns it. It may be used from several threads."""
 
     def __init__(self, client: "MaaSClient", info: Mapping[str, Any], name: Optional[str] = None) -> None:
         super().__init__(info, name)
@@ -191,10 +191,10 @@ class Model(BaseModel):
     def predict(self, texts: Iterable[str], *, explain: bool = False) -> List[Emotion]: ...
 
     def predict(self, texts: Union[str, Iterable[str]], *, explain: bool = False) -> Union[Emotion, List[Emotion]]:
-        """The emotion of a text, or of each of several texts, in their order; with ``explain`` also why.
+        """Predicts the emotion of one text, or of several texts in their order. ``explain`` adds explanations.
 
-        Many texts go out in batches, which keep to the limits of the model. TypeError when a text is no ``str``, ValueError when it is not Unicode text
-        (a lone surrogate); else what :mod:`maas_sdk.errors` lists.
+        Many texts are sent in batches within the limits of the model. TypeError when a text is not a ``str``. ValueError
+        when it is not Unicode text (a lone surrogate). Other errors are those of :mod:`maas_sdk.errors`.
         """
         if isinstance(texts, str):
             return self.predict([texts], explain=explain)[0]
@@ -213,6 +213,6 @@ class Model(BaseModel):
     async def apredict(
         self, texts: Union[str, Iterable[str]], *, explain: bool = False
     ) -> Union[Emotion, List[Emotion]]:
-        """As :meth:`predict`, without blocking the event loop."""
+        """The same as :meth:`predict`, without blocking the event loop."""
         call: Any = functools.partial(self.predict, texts, explain=explain)
         return await asyncio.get_running_loop().run_in_executor(None, call)
