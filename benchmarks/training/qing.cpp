@@ -68,8 +68,8 @@ void run(std::span<char*> arguments) {
   const std::filesystem::path folder = arguments[0];
   const Batches batches(arguments[1]);
   const int64_t warm = std::stoll(arguments[2]), steps = std::stoll(arguments[3]);
-  nn::BertConfig config = nn::BertConfig::load(folder / "config.json");
-  config.hidden_dropout_prob = config.attention_probs_dropout_prob = std::stod(arguments[5]);
+  nn::ClassifierConfig config = nn::ClassifierConfig::load(folder / "config.json");
+  config.encoder.hidden_dropout_prob = config.encoder.attention_probs_dropout_prob = std::stod(arguments[5]);
   Generator rng(kSeed);
   nn::BertForSequenceClassification model(config, rng);
   model.load_state_dict(nn::load_safetensors(folder / "model.safetensors").tensors);

@@ -62,22 +62,31 @@ struct EncoderBlockOptions {
 };
 
 /// Self-attention, then two linear layers; each with a residual, a dropout and a norm. A derived class names the parts
-/// in visit(). In training mode `rng` feeds the dropouts (ValueError if null then and a dropout is not 0). ShapeError
-/// for inputs that do not fit. forward is const: in evaluation mode it may be called from many threads.
+/// in visit(). How attention knows positions and shares heads is for the attention's AttentionLayerOptions. In training
+/// mode `rng` feeds the dropouts (ValueError if null then and a dropout is not 0). ShapeError for inputs that do not
+/// fit, DTypeError for dtypes other than the weights', ValueError for offsets that do not rise from 0 to the rows.
+/// forward is const: in evaluation mode it may be called from many threads.
 template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : public Module {
  public:
-  /// A ragged batch: x [tokens, width] → [tokens, width].
-  Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const {
+  /// A ragged batch: x [tokens, width] → [tokens, width]. relative_bias: see RaggedAttention::forward.
+  Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr,
+                 const Tensor& relative_bias = {}) const {
     return around(
-        x, [&](const Tensor& in) { return attention_.forward(in, offsets, causal, rng); }, rng);
+        x, [&](const Tensor& in) { return attention_.forward(in, offsets, causal, rng, relative_bias); }, rng);
   }
   /// The results of the rows `wanted` of x alone, sequence by sequence as wanted_offsets say: everything but the keys
-  /// and values is computed for them only. Without a causal mask.
+  /// and values is computed for them only. Without a causal mask. first_wanted and relative_bias: see first_queries in
+  /// RaggedAttention::forward.
   Tensor forward_rows(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
-                      Generator* rng = nullptr) const {
+                      Generator* rng = nullptr, const Offsets& first_wanted = {},
+                      const Tensor& relative_bias = {}) const {
     const Tensor seen = sublayers_.norm_first ? attention_norm_->forward(x) : x;
     return around(
-        wanted, [&](const Tensor& in) { return attention_.forward(in, wanted_offsets, seen, offsets, rng); }, rng);
+        wanted,
+        [&](const Tensor& in) {
+          return attention_.forward(in, wanted_offsets, seen, offsets, rng, first_wanted, relative_bias);
+        },
+        rng);
   }
 
  protected:

@@ -13,6 +13,7 @@
 #include <qing/nn/layers/multihead_attention.h>
 #include <qing/nn/layers/norm.h>
 #include <qing/nn/layers/positional.h>
+#include <qing/nn/layers/projected_attention.h>
 #include <qing/nn/layers/ragged_attention.h>
 #include <qing/nn/layers/rnn.h>
 #include <qing/nn/layers/transformer.h>

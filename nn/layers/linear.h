@@ -16,13 +16,15 @@ struct LinearOptions {
   std::optional<double> stddev = std::nullopt;
 };
 
-/// y = x·Wᵀ + b for x [..., in]; weight [out, in], bias [out].
+/// y = x·Wᵀ + b for x [..., in]; weight [out, in], bias [out]. forward throws ShapeError unless x's last dimension is
+/// in_features, and DTypeError unless x has the weight's dtype, f32 or f64. It is const: it may be called from many
+/// threads.
 class Linear : public UnaryModule {
  public:
   /// ValueError unless in_features ≥ 0 and out_features ≥ 0.
   Linear(int64_t in_features, int64_t out_features, Generator& rng, LinearOptions options = {});
   void visit(Visitor& visitor) override;
-  Tensor forward_gelu(const Tensor& x) const;  ///< gelu of it, in one operation
+  Tensor forward_gelu(const Tensor& x) const;  ///< gelu(forward(x)), in one operation; errors as forward.
   /// Keeps a copy of an f32 weight as the kernels of products read it, which few rows need most. Results without
   /// gradients (NoGradGuard) come from it until the weight is written by any operation or replaced; after writes
   /// through data(), call it again. In f32 they have the same bits and it takes the weight's memory once more. In bf16
@@ -45,7 +47,7 @@ class Linear : public UnaryModule {
 };
 
 /// The outputs of layers side by side, [..., sum of their out], for one input x [..., in]: faster than one by one.
-/// ShapeError unless all take as many features.
+/// ShapeError without layers, unless all take x's features, or when one has no bias; DTypeError as Linear's forward.
 Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
 
 /// Linear::pack for the module, if it is one, and for all below.
@@ -54,9 +56,12 @@ void pack_linear_layers(Module& module, DType precision = DType::f32);
 /// y[o] = x1ᵀ·W[o]·x2 + b[o] for x1 [..., in1], x2 [..., in2] of the same leading shape; weight [out, in1, in2].
 class Bilinear : public Module {
  public:
+  /// ValueError unless all sizes are positive.
   Bilinear(int64_t in1_features, int64_t in2_features, int64_t out_features, Generator& rng, bool bias = true);
   void visit(Visitor& visitor) override;
-  Tensor forward(const Tensor& x1, const Tensor& x2) const;  ///< ShapeError naming both.
+  /// [..., out]. ShapeError naming both inputs when they do not fit, DTypeError unless both have the weight's dtype. It
+  /// may be called from many threads.
+  Tensor forward(const Tensor& x1, const Tensor& x2) const;
 
  private:
   Tensor weight_, bias_;

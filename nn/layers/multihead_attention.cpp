@@ -78,7 +78,7 @@ std::pair<Tensor, Tensor> KeyValueCache::append(const Tensor& k, const Tensor& v
 
 MultiheadAttention::MultiheadAttention(int64_t embed_dim, int64_t num_heads, Generator& rng,
                                        MultiheadAttentionOptions options)
-    : RaggedAttention(kName, num_heads, options.dropout),
+    : RaggedAttention(kName, {.heads = num_heads, .dropout = options.dropout}),
       embed_dim_(checked_width(embed_dim, num_heads)),
       in_proj_weight_(Tensor::empty({3 * embed_dim, embed_dim})),
       out_proj_(embed_dim, embed_dim, rng, {.bias = options.bias}) {

@@ -10,21 +10,25 @@
 
 namespace qing::nn {
 
-/// A norm over the last dimension that can take a residual in.
+/// A norm over the last dimension that can take a residual in. forward and forward_residual throw ShapeError unless the
+/// last dimension has the norm's width (and both inputs one shape), DTypeError unless inputs have the weight's dtype,
+/// f32 or f64. They may be called from many threads.
 class ResidualNorm : public UnaryModule {
  public:
-  /// forward(residual + dropout(x, p)); no dropout when rng is null.
+  /// forward(residual + dropout(x, p)); no dropout when rng is null. ValueError unless 0 ≤ p < 1.
   virtual Tensor forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const = 0;
 };
 
-/// Over the last dimension, `width` long; weight and bias [width].
+/// (x − mean)/sqrt(var + eps)·weight + bias over the last dimension, `width` long; weight and bias [width] (Ba et al.
+/// 2016). Errors as ResidualNorm.
 class LayerNorm : public ResidualNorm {
  public:
+  /// ValueError unless width ≥ 1.
   explicit LayerNorm(int64_t width, double eps = 1e-5);
   void visit(Visitor& visitor) override;
-  /// In one pass.
   Tensor forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const override;
-  /// dropout(forward(Σ of the tables' rows), p) in one pass; no dropout when rng is null.
+  /// dropout(forward(Σ of the tables' rows), p) in one pass; no dropout when rng is null. ShapeError for tables or ids
+  /// that do not fit, IndexError for an id outside its table, DTypeError as forward.
   Tensor forward_tables(const std::vector<TableRows>& tables, double p, Generator* rng) const;
 
  private:
@@ -33,9 +37,11 @@ class LayerNorm : public ResidualNorm {
   double eps_;
 };
 
-/// Over the last dimension, `width` long; weight [width]. eps by default the dtype's ε.
+/// x/sqrt(mean(x²) + eps)·weight over the last dimension, `width` long; weight [width] (Zhang & Sennrich 2019). eps is
+/// by default the dtype's ε. Errors as ResidualNorm.
 class RMSNorm : public ResidualNorm {
  public:
+  /// ValueError unless width ≥ 1.
   explicit RMSNorm(int64_t width, std::optional<double> eps = std::nullopt);
   void visit(Visitor& visitor) override;
   Tensor forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const override;

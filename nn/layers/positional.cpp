@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
@@ -109,6 +110,57 @@ Tensor alibi_bias(int64_t heads, int64_t queries, int64_t keys, int64_t first_qu
     }
   }
   return bias.to(dtype);
+}
+
+Tensor alibi_relative_bias(int64_t heads, int64_t reach, DType dtype) {
+  check_at_least("alibi_relative_bias", "reach", reach, 1);
+  // The distances of one query, in the middle of all keys.
+  return reshape(alibi_bias(heads, 1, 2 * reach - 1, reach - 1, dtype), {heads, 2 * reach - 1});
+}
+
+namespace {
+
+const RelativePositionOptions& checked(const RelativePositionOptions& options) {
+  if (options.buckets < 4 || options.buckets % 4 != 0) {
+    throw ValueError(fmt::format("RelativePositionBias: {} buckets; needs a positive multiple of 4", options.buckets));
+  }
+  if (!(std::isfinite(options.max_distance) && options.max_distance > static_cast<double>(options.buckets / 4))) {
+    throw ValueError(fmt::format("RelativePositionBias: max_distance is {}; it must be finite and above buckets/4, {}",
+                                 options.max_distance, options.buckets / 4));
+  }
+  return options;
+}
+
+}  // namespace
+
+int64_t relative_position_bucket(int64_t relative, const RelativePositionOptions& options) {
+  const int64_t half = checked(options).buckets / 2, exact = half / 2;
+  const int64_t distance = std::abs(relative), direction = relative > 0 ? half : 0;
+  if (distance < exact) return direction + distance;
+  const auto growth = static_cast<float>(std::log(options.max_distance / static_cast<double>(exact)));
+  const float logarithm = std::log(static_cast<float>(distance) / static_cast<float>(exact)) / growth;
+  const auto steps = static_cast<int64_t>(logarithm * static_cast<float>(half - exact));
+  return direction + std::min(exact + steps, half - 1);
+}
+
+RelativePositionBias::RelativePositionBias(int64_t heads, Generator& rng, RelativePositionOptions options,
+                                           int64_t entries)
+    : options_(checked(options)) {
+  check_at_least("RelativePositionBias", "heads", heads, 1);
+  if (entries != 0) check_at_least("RelativePositionBias", "entries", entries, options.buckets);
+  weight_ = Tensor::empty({entries == 0 ? options.buckets : entries, heads});
+  init::normal(weight_, rng, 0, options.stddev);
+}
+
+void RelativePositionBias::visit(Visitor& visitor) { visitor.parameter("weight", weight_); }
+
+Tensor RelativePositionBias::forward(int64_t reach) const {
+  check_at_least("RelativePositionBias", "reach", reach, 1);
+  Tensor buckets = Tensor::empty({2 * reach - 1}, DType::i64);
+  for (int64_t i = 0; i < buckets.numel(); ++i) {
+    buckets.data<int64_t>()[i] = relative_position_bucket(i - (reach - 1), options_);
+  }
+  return transpose(embedding(weight_, buckets), 0, 1);
 }
 
 }  // namespace qing::nn

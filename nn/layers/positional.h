@@ -1,5 +1,5 @@
-// What tells attention, which is blind to order, where a token stands. (Rotary positions are an operation:
-// <qing/autograd/ops/rotary.h>.)
+// Positions: encodings that are added to embeddings, and biases that are added to the scores of attention. (Rotary
+// positions are an operation: <qing/autograd/ops/rotary.h>.)
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,15 @@ namespace qing::nn {
 /// the last column of an odd width is a sine. Computed in double. ValueError for a negative count or a width below 1.
 Tensor sinusoidal_positions(int64_t count, int64_t width, DType dtype = DType::f32);
 
-/// x plus the sinusoidal row of each position. It has no parameters.
+/// x plus the sinusoidal row of each position. It has no parameters. forward is const: it may be called from many
+/// threads.
 class SinusoidalPositionalEncoding : public UnaryModule {
  public:
+  /// ValueError unless d_model ≥ 1 and max_len ≥ 0.
   explicit SinusoidalPositionalEncoding(int64_t d_model, int64_t max_len = 5000);
   using UnaryModule::forward;
   /// x [..., d_model] at positions (i32 or i64) that broadcast to x's leading shape, e.g. those of a ragged batch.
-  /// ShapeError, IndexError.
+  /// ShapeError for another width or positions that do not broadcast, IndexError for a position outside the table.
   Tensor forward(const Tensor& x, const Tensor& positions) const;
 
  private:
@@ -31,7 +33,8 @@ struct LearnedPositionalEncodingOptions {
   double stddev = 0.02;  ///< weights are normal(0, stddev)
 };
 
-/// x plus a trained row for each position: weight [max_len, d_model]. Arguments as above.
+/// x plus a trained row for each position: weight [max_len, d_model]. Arguments and errors are those of
+/// SinusoidalPositionalEncoding.
 class LearnedPositionalEncoding : public UnaryModule {
  public:
   LearnedPositionalEncoding(int64_t d_model, int64_t max_len, Generator& rng,
@@ -53,5 +56,36 @@ Tensor alibi_slopes(int64_t heads, DType dtype = DType::f32);
 /// −slope·|first_query + i − j| for query i and key j: [heads, queries, keys], the attn_mask of attention that knows
 /// distances by it. Causal attention needs is_causal beside it. ValueError for a negative size.
 Tensor alibi_bias(int64_t heads, int64_t queries, int64_t keys, int64_t first_query = 0, DType dtype = DType::f32);
+/// The same as relative_bias of ragged_attention(): [heads, 2·reach − 1]. ValueError unless heads and reach are
+/// positive.
+Tensor alibi_relative_bias(int64_t heads, int64_t reach, DType dtype = DType::f32);
+
+struct RelativePositionOptions {
+  int64_t buckets = 32;       ///< half of them for keys before the query, half for keys behind it
+  double max_distance = 128;  ///< larger distances share the last bucket
+  double stddev = 0.02;       ///< weights are normal(0, stddev)
+};
+/// The bucket of a key at position `key` for a query at position `query`, with relative = key − query: the first
+/// quarter of the buckets are distances of their own, the rest grows with the logarithm of the distance (Raffel et al.
+/// 2020, both directions), computed in f32 as `transformers` does. ValueError unless buckets is a multiple of 4 and
+/// max_distance > buckets/4.
+int64_t relative_position_bucket(int64_t relative, const RelativePositionOptions& options = {});
+
+/// A trained bias of attention's scores for each head and bucket of relative positions: weight [entries, heads]. Layers
+/// share one. forward is const: it may be called from many threads.
+class RelativePositionBias : public Module {
+ public:
+  /// ValueError for options out of their range, heads < 1, or fewer entries than buckets; entries beyond the buckets
+  /// are not used. entries 0: as many as buckets.
+  RelativePositionBias(int64_t heads, Generator& rng, RelativePositionOptions options = {}, int64_t entries = 0);
+  void visit(Visitor& visitor) override;
+  /// relative_bias of ragged_attention() for sequences of up to `reach` tokens: [heads, 2·reach − 1]. ValueError unless
+  /// reach ≥ 1.
+  Tensor forward(int64_t reach) const;
+
+ private:
+  RelativePositionOptions options_;
+  Tensor weight_;
+};
 
 }  // namespace qing::nn

@@ -26,23 +26,31 @@ EncoderBlockOptions block_of(int64_t d_model, const TransformerOptions& options)
           .norm_eps = options.layer_norm_eps};
 }
 
-void check(const char* name, const TransformerOptions& options) {
+// The options themselves. The parts would report what is wrong under their own names.
+const TransformerOptions& checked(const char* name, int64_t d_model, int64_t nhead, const TransformerOptions& options) {
+  check_at_least(name, "d_model", d_model, 1);
+  check_at_least(name, "nhead", nhead, 1);
+  if (d_model % nhead != 0) {
+    throw ValueError(fmt::format("{}: d_model {} is not a multiple of nhead {}", name, d_model, nhead));
+  }
   check_at_least(name, "dim_feedforward", options.dim_feedforward, 1);
   check_probability(name, options.dropout);
   if (!(options.layer_norm_eps >= 0 && std::isfinite(options.layer_norm_eps))) {
     throw ValueError(
         fmt::format("{}: layer_norm_eps is {}; it must be finite, at least 0", name, options.layer_norm_eps));
   }
+  return options;
 }
+
+MultiheadAttentionOptions attention_of(const TransformerOptions& options) { return {.dropout = options.dropout}; }
 
 }  // namespace
 
 TransformerEncoderLayer::TransformerEncoderLayer(int64_t d_model, int64_t nhead, Generator& rng,
                                                  TransformerOptions options)
-    : EncoderBlock(MultiheadAttention(d_model, nhead, rng, {.dropout = options.dropout}), block_of(d_model, options),
-                   rng) {
-  check("TransformerEncoderLayer", options);
-}
+    : EncoderBlock(MultiheadAttention(d_model, nhead, rng,
+                                      attention_of(checked("TransformerEncoderLayer", d_model, nhead, options))),
+                   block_of(d_model, options), rng) {}
 
 void TransformerEncoderLayer::visit(Visitor& visitor) {
   visitor.module("self_attn", attention_);
@@ -64,16 +72,14 @@ Tensor TransformerEncoderLayer::forward_cached(const Tensor& x, KeyValueCache& c
 
 TransformerDecoderLayer::TransformerDecoderLayer(int64_t d_model, int64_t nhead, Generator& rng,
                                                  TransformerOptions options)
-    : options_(sublayers_of(options)),
+    : options_(sublayers_of(checked("TransformerDecoderLayer", d_model, nhead, options))),
       self_attn_(d_model, nhead, rng, {.dropout = options.dropout}),
       multihead_attn_(d_model, nhead, rng, {.dropout = options.dropout}),
       linear1_(d_model, options.dim_feedforward, rng),
       linear2_(options.dim_feedforward, d_model, rng),
       norm1_(make_norm(options.norm, d_model, options.layer_norm_eps)),
       norm2_(make_norm(options.norm, d_model, options.layer_norm_eps)),
-      norm3_(make_norm(options.norm, d_model, options.layer_norm_eps)) {
-  check("TransformerDecoderLayer", options);
-}
+      norm3_(make_norm(options.norm, d_model, options.layer_norm_eps)) {}
 
 void TransformerDecoderLayer::visit(Visitor& visitor) {
   visitor.module("self_attn", self_attn_);
@@ -110,7 +116,7 @@ Tensor TransformerDecoderLayer::forward(const Tensor& target, const Offsets& tar
 TransformerEncoder::TransformerEncoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
                                        TransformerOptions options, bool final_norm) {
   check_at_least("TransformerEncoder", "num_layers", num_layers, 0);
-  check("TransformerEncoder", options);
+  checked("TransformerEncoder", d_model, nhead, options);
   for (int64_t i = 0; i < num_layers; ++i) layers_.emplace_back(d_model, nhead, rng, options);
   if (final_norm) norm_ = make_norm(options.norm, d_model, options.layer_norm_eps);
 }
@@ -135,7 +141,7 @@ Tensor TransformerEncoder::forward(const Tensor& x, const Offsets& offsets, bool
 TransformerDecoder::TransformerDecoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
                                        TransformerOptions options, bool final_norm) {
   check_at_least("TransformerDecoder", "num_layers", num_layers, 0);
-  check("TransformerDecoder", options);
+  checked("TransformerDecoder", d_model, nhead, options);
   for (int64_t i = 0; i < num_layers; ++i) layers_.emplace_back(d_model, nhead, rng, options);
   if (final_norm) norm_ = make_norm(options.norm, d_model, options.layer_norm_eps);
 }

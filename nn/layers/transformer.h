@@ -1,5 +1,10 @@
-// Transformer layers (Vaswani et al. 2017; pre-norm: Xiong et al. 2020), with the names of PyTorch's. In training mode
-// `rng` feeds the dropouts (ValueError if null then). Dense inputs are [batch, time, d_model].
+// Transformer layers (Vaswani et al. 2017; pre-norm: Xiong et al. 2020), with the names of PyTorch's. Dense inputs are
+// [batch, time, d_model], ragged ones [tokens, d_model] with offsets; results have the shape of the input (target).
+// Constructors throw ValueError, naming the layer, unless d_model, nhead and dim_feedforward are positive, nhead
+// divides d_model, 0 ≤ dropout < 1 and layer_norm_eps is finite and not negative. forward throws ShapeError for inputs
+// that do not fit, DTypeError for dtypes other than the weights', ValueError for offsets that do not rise from 0 to the
+// rows, and in training mode for a null `rng` when there is a dropout. It is const: in evaluation mode it may be called
+// from many threads.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +61,7 @@ class TransformerDecoderLayer : public Module {
   std::unique_ptr<ResidualNorm> norm1_, norm2_, norm3_;
 };
 
-/// Equal layers, "layers.0", ..., and, if asked for, a norm behind the last.
+/// Layers of equal options, "layers.0", ..., and, if asked for, a norm behind the last. ValueError for num_layers < 0.
 class TransformerEncoder : public Module {
  public:
   TransformerEncoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,
@@ -70,6 +75,7 @@ class TransformerEncoder : public Module {
   std::unique_ptr<ResidualNorm> norm_;  // null without
 };
 
+/// Decoder layers of equal options, named and checked as in TransformerEncoder.
 class TransformerDecoder : public Module {
  public:
   TransformerDecoder(int64_t d_model, int64_t nhead, int64_t num_layers, Generator& rng,

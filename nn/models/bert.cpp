@@ -1,6 +1,5 @@
 #include <qing/nn/models/bert.h>
 
-#include <array>
 #include <numeric>
 #include <vector>
 
@@ -27,7 +26,7 @@ class Group : public Module {
 
 class Embeddings : public Module {
  public:
-  Embeddings(const BertConfig& c, Generator& rng)
+  Embeddings(const EncoderConfig& c, Generator& rng)
       : words_(c.vocab_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
         positions_(c.max_position_embeddings, c.hidden_size, rng, {.stddev = c.initializer_range}),
         types_(c.type_vocab_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
@@ -41,14 +40,14 @@ class Embeddings : public Module {
     visitor.module("LayerNorm", norm_);
   }
 
-  Tensor words(const Tensor& ids) const { return words_.forward(ids); }
+  Tensor word_embeddings(const Tensor& ids) const { return words_.forward(ids); }
 
   Tensor forward(const RaggedBatch& batch, Generator* rng) const {
     return forward({words_.weight(), batch.ids}, batch, rng);
   }
-  // With other vectors [tokens, width] in the words' place.
-  Tensor forward_words(const Tensor& words, const RaggedBatch& batch, Generator* rng) const {
-    return forward({words, Tensor::arange(batch.tokens(), DType::i32)}, batch, rng);
+  // With other vectors [tokens, width] in the place of the word embeddings.
+  Tensor forward_embeddings(const Tensor& embeddings, const RaggedBatch& batch, Generator* rng) const {
+    return forward({embeddings, Tensor::arange(batch.tokens(), DType::i32)}, batch, rng);
   }
 
  private:
@@ -65,34 +64,22 @@ class Embeddings : public Module {
   double dropout_;
 };
 
-class SelfAttention : public RaggedAttention {
+class SelfAttention : public ProjectedAttention {
  public:
-  SelfAttention(const BertConfig& c, Generator& rng)
-      : RaggedAttention(kName, c.num_attention_heads, c.attention_probs_dropout_prob),
-        query_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
-        key_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
-        value_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}),
-        dense_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}) {}
+  SelfAttention(const EncoderConfig& c, Generator& rng)
+      : ProjectedAttention(kName, c.hidden_size,
+                           {.heads = c.num_attention_heads, .dropout = c.attention_probs_dropout_prob}, rng,
+                           {.stddev = c.initializer_range}) {}
 
   void visit(Visitor& visitor) override {
     visitor.module("query", query_);
     visitor.module("key", key_);
     visitor.module("value", value_);
   }
-  Linear& dense() { return dense_; }  // in Hugging Face's layout a part of the layer
-
- private:
-  Tensor queries(const Tensor& x) const override { return query_.forward(x); }
-  Tensor keys_values(const Tensor& x) const override { return forward_joined(x, std::array{&key_, &value_}); }
-  Tensor queries_keys_values(const Tensor& x) const override {
-    return forward_joined(x, std::array{&query_, &key_, &value_});
-  }
-  const Linear& output() const override { return dense_; }
-
-  Linear query_, key_, value_, dense_;
+  Linear& dense() { return output_; }  // in Hugging Face's layout a part of the layer
 };
 
-EncoderBlockOptions block_of(const BertConfig& c) {
+EncoderBlockOptions block_of(const EncoderConfig& c) {
   return {.name = kName,
           .width = c.hidden_size,
           .hidden = c.intermediate_size,
@@ -103,7 +90,7 @@ EncoderBlockOptions block_of(const BertConfig& c) {
 
 class Layer : public EncoderBlock<SelfAttention> {
  public:
-  Layer(const BertConfig& c, Generator& rng) : EncoderBlock(SelfAttention(c, rng), block_of(c), rng) {}
+  Layer(const EncoderConfig& c, Generator& rng) : EncoderBlock(SelfAttention(c, rng), block_of(c), rng) {}
 
   void visit(Visitor& visitor) override {
     visitor.module("attention", attention_group_);
@@ -120,7 +107,7 @@ class Layer : public EncoderBlock<SelfAttention> {
 
 class Layers : public Module {
  public:
-  Layers(const BertConfig& c, Generator& rng) {
+  Layers(const EncoderConfig& c, Generator& rng) {
     for (int64_t i = 0; i < c.num_hidden_layers; ++i) layers_.emplace_back(c, rng);
   }
   void visit(Visitor& visitor) override { visitor.module("layer", layers_); }
@@ -147,7 +134,7 @@ class Layers : public Module {
 
 class BertEncoder : public Module {
  public:
-  BertEncoder(const BertConfig& c, Generator& rng)
+  BertEncoder(const EncoderConfig& c, Generator& rng)
       : embeddings_(c, rng),
         layers_(c, rng),
         pooler_dense_(c.hidden_size, c.hidden_size, rng, {.stddev = c.initializer_range}) {}
@@ -158,7 +145,7 @@ class BertEncoder : public Module {
     visitor.module("pooler", pooler_);
   }
 
-  Tensor words(const Tensor& ids) const { return embeddings_.words(ids); }
+  Tensor word_embeddings(const Tensor& ids) const { return embeddings_.word_embeddings(ids); }
 
   Tensor hidden_states(const RaggedBatch& batch, Generator* rng) const {
     return layers_.forward(embeddings_.forward(batch, rng), batch.offsets, rng);
@@ -167,8 +154,8 @@ class BertEncoder : public Module {
   Tensor pooled(const RaggedBatch& batch, Generator* rng) const {
     return pool(embeddings_.forward(batch, rng), batch, rng);
   }
-  Tensor pooled_words(const Tensor& words, const RaggedBatch& batch, Generator* rng) const {
-    return pool(embeddings_.forward_words(words, batch, rng), batch, rng);
+  Tensor pooled_embeddings(const Tensor& embeddings, const RaggedBatch& batch, Generator* rng) const {
+    return pool(embeddings_.forward_embeddings(embeddings, batch, rng), batch, rng);
   }
 
  private:
@@ -185,19 +172,19 @@ class BertEncoder : public Module {
 
 namespace {
 
-const BertConfig& validated(const BertConfig& config) {
+const ClassifierConfig& validated(const ClassifierConfig& config) {
   config.validate();
   return config;
 }
 
 }  // namespace
 
-BertForSequenceClassification::BertForSequenceClassification(const BertConfig& config, Generator& rng)
+BertForSequenceClassification::BertForSequenceClassification(const ClassifierConfig& config, Generator& rng)
     : config_(validated(config)),
-      bert_(std::make_unique<BertEncoder>(config, rng)),
-      dropout_(config.hidden_dropout_prob),
-      classifier_(config.hidden_size, static_cast<int64_t>(config.labels.size()), rng,
-                  {.stddev = config.initializer_range}) {}
+      bert_(std::make_unique<BertEncoder>(config.encoder, rng)),
+      dropout_(config.encoder.hidden_dropout_prob),
+      classifier_(config.encoder.hidden_size, static_cast<int64_t>(config.labels.size()), rng,
+                  {.stddev = config.encoder.initializer_range}) {}
 
 BertForSequenceClassification::~BertForSequenceClassification() = default;
 
@@ -215,11 +202,11 @@ Tensor BertForSequenceClassification::forward(const RaggedBatch& batch, Generato
   return classifier_.forward(dropout_.forward(bert_->pooled(batch, rng), rng));
 }
 
-Tensor BertForSequenceClassification::word_embeddings(const Tensor& ids) const { return bert_->words(ids); }
+Tensor BertForSequenceClassification::word_embeddings(const Tensor& ids) const { return bert_->word_embeddings(ids); }
 
-Tensor BertForSequenceClassification::forward_words(const Tensor& words, const RaggedBatch& batch,
-                                                    Generator* rng) const {
-  return classifier_.forward(dropout_.forward(bert_->pooled_words(words, batch, rng), rng));
+Tensor BertForSequenceClassification::forward_embeddings(const Tensor& embeddings, const RaggedBatch& batch,
+                                                         Generator* rng) const {
+  return classifier_.forward(dropout_.forward(bert_->pooled_embeddings(embeddings, batch, rng), rng));
 }
 
 }  // namespace qing::nn

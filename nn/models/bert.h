@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <qing/nn/layers/layers.h>
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/module.h>
 #include <qing/nn/ragged_batch.h>
 
@@ -14,11 +14,12 @@ namespace qing::nn {
 
 class BertEncoder;
 
-/// Learns and predicts one label a sequence. forward is const: in evaluation mode it may be called from many threads.
+/// Learns and predicts one label for each sequence. forward is const: in evaluation mode it may be called from many
+/// threads.
 class BertForSequenceClassification : public Module {
  public:
-  /// ValueError from BertConfig::validate. Weights normal(0, initializer_range).
-  BertForSequenceClassification(const BertConfig& config, Generator& rng);
+  /// ValueError from ClassifierConfig::validate. Weights normal(0, initializer_range).
+  BertForSequenceClassification(const ClassifierConfig& config, Generator& rng);
   ~BertForSequenceClassification() override;
   void visit(Visitor& visitor) override;
 
@@ -26,16 +27,17 @@ class BertForSequenceClassification : public Module {
   /// the dropouts (ValueError if null and a dropout is not 0); each part's own mode decides. The logits of a sequence
   /// depend on it alone, to the bit.
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
-  /// The two halves of forward(), for who puts other vectors in place of the words' embeddings: rows [n, hidden_size]
-  /// of the table for ids [n], and logits from vectors [tokens, hidden_size], to which positions are still added.
+  /// Rows [n, hidden_size] of the table of word embeddings for ids [n]. IndexError.
   Tensor word_embeddings(const Tensor& ids) const;
-  Tensor forward_words(const Tensor& words, const RaggedBatch& batch, Generator* rng = nullptr) const;
+  /// Logits from vectors [tokens, hidden_size] in the place of the word embeddings; positions are still added. Errors
+  /// as forward().
+  Tensor forward_embeddings(const Tensor& embeddings, const RaggedBatch& batch, Generator* rng = nullptr) const;
   /// Hidden states [tokens, hidden_size] after the last layer.
   Tensor hidden_states(const RaggedBatch& batch, Generator* rng = nullptr) const;
-  const BertConfig& config() const { return config_; }
+  const ClassifierConfig& config() const { return config_; }
 
  private:
-  BertConfig config_;
+  ClassifierConfig config_;
   std::unique_ptr<BertEncoder> bert_;
   Dropout dropout_;
   Linear classifier_;

@@ -52,7 +52,7 @@ class Paths {
       : model_(model),
         encodings_(encodings),
         labels_(labels),
-        width_(model.config().hidden_size),
+        width_(model.config().encoder.hidden_size),
         classes_(std::ssize(model.config().labels)),
         added_(added_logits.defined() ? added_logits.contiguous() : Tensor::zeros({std::ssize(encodings), classes_})) {
     const NoGradGuard guard;
@@ -116,9 +116,9 @@ class Paths {
   Tensor embed(const std::vector<int32_t>& ids) const {
     return model_.word_embeddings(Tensor::from<int32_t>(ids, {static_cast<int64_t>(ids.size())})).contiguous();
   }
-  // As predictions have them: softened by the temperature of the calibration.
+  // As predictions have them: of the logits divided by the calibration's temperature.
   Tensor probabilities(const Tensor& words, const Tensor& added, std::span<const Item> items) const {
-    return softmax((model_.forward_words(words, batch(items)) + added) / model_.config().calibration_temperature);
+    return softmax((model_.forward_embeddings(words, batch(items)) + added) / model_.config().calibration_temperature);
   }
   int64_t index(size_t row, size_t text) const {
     return static_cast<int64_t>(row * model_.config().labels.size()) + labels_[text];

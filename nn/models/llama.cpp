@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <tuple>
 #include <utility>
 
 #include <qing/autograd/autograd.h>
@@ -17,16 +16,14 @@ Linear projection(const LlamaConfig& c, int64_t in, int64_t out, Generator& rng)
   return Linear(in, out, rng, {.bias = false, .stddev = c.initializer_range});
 }
 
-class SelfAttention : public Module {
+class SelfAttention : public ProjectedAttention {
  public:
   SelfAttention(const LlamaConfig& c, Generator& rng)
-      : heads_(c.num_attention_heads),
-        key_heads_(c.num_key_value_heads),
-        rotary_{.base = c.rope_theta},
-        query_(projection(c, c.hidden_size, heads_ * c.head_dim(), rng)),
-        key_(projection(c, c.hidden_size, key_heads_ * c.head_dim(), rng)),
-        value_(projection(c, c.hidden_size, key_heads_ * c.head_dim(), rng)),
-        output_(projection(c, heads_ * c.head_dim(), c.hidden_size, rng)) {}
+      : ProjectedAttention("LlamaForCausalLM", c.hidden_size,
+                           {.heads = c.num_attention_heads,
+                            .key_value_heads = c.num_key_value_heads,
+                            .rotary = RotaryOptions{.base = c.rope_theta}},
+                           rng, {.bias = false, .stddev = c.initializer_range}) {}
 
   void visit(Visitor& visitor) override {
     visitor.module("q_proj", query_);
@@ -34,26 +31,6 @@ class SelfAttention : public Module {
     visitor.module("v_proj", value_);
     visitor.module("o_proj", output_);
   }
-
-  // The rows of x stand at `positions`; without a cache they are all there is.
-  Tensor forward(const Tensor& x, const Tensor& positions, KeyValueCache* cache) const {
-    const auto heads_first = [](const Tensor& split) { return transpose(split, 1, 2); };
-    const Tensor q = heads_first(rotary_embedding(split(query_.forward(x), heads_), positions, rotary_));
-    Tensor k = heads_first(rotary_embedding(split(key_.forward(x), key_heads_), positions, rotary_));
-    Tensor v = heads_first(split(value_.forward(x), key_heads_));
-    const int64_t first = cache != nullptr ? cache->length() : 0;
-    if (cache != nullptr) std::tie(k, v) = cache->append(k, v);
-    const Tensor mixed = scaled_dot_product_attention(q, k, v, {.is_causal = true, .first_query = first});
-    return output_.forward(reshape(transpose(mixed, 1, 2), {x.size(0), x.size(1), -1}));
-  }
-
- private:
-  static Tensor split(const Tensor& x, int64_t heads) {
-    return reshape(x, {x.size(0), x.size(1), heads, x.size(2) / heads});
-  }
-  int64_t heads_, key_heads_;
-  RotaryOptions rotary_;
-  Linear query_, key_, value_, output_;
 };
 
 // SwiGLU (Shazeer 2020): down(silu(gate(x))·up(x)).
@@ -93,7 +70,7 @@ class DecoderLayer : public Module {
   }
 
   Tensor forward(const Tensor& x, const Tensor& positions, KeyValueCache* cache) const {
-    const Tensor h = x + attention_.forward(attention_norm_.forward(x), positions, cache);
+    const Tensor h = x + attention_.forward_dense(attention_norm_.forward(x), positions, cache);
     return h + feed_forward_.forward(feed_forward_norm_.forward(h));
   }
 

@@ -26,10 +26,11 @@ constexpr const char* kNgramsFile = "ngrams.safetensors";
 
 // A configuration may ask for any amount of memory: it gets what the weights beside it justify. A lesser mismatch is
 // left to load_state_dict, which lists all of them.
-void check_size(const BertConfig& c, const SafetensorsFile& file, const std::filesystem::path& directory) {
+void check_size(const ClassifierConfig& config, const SafetensorsFile& file, const std::filesystem::path& directory) {
+  const EncoderConfig& c = config.encoder;
   const auto width = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
   const auto rows = static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
-  const double described = (rows + static_cast<double>(c.labels.size())) * width +
+  const double described = (rows + static_cast<double>(config.labels.size())) * width +
                            static_cast<double>(c.num_hidden_layers) * (4 * width * width + 2 * width * inner) +
                            width * width;
   double held = 0;
@@ -146,14 +147,15 @@ std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) c
 
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory, DType precision) {
   const LongLivedAllocations weights;
-  const BertConfig config = BertConfig::load(directory / kConfigFile);
-  Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.max_position_embeddings));
-  if (tokenizer.vocab_size() > config.vocab_size || tokenizer.options().max_length > config.max_position_embeddings) {
+  const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
+  Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.encoder.max_position_embeddings));
+  if (tokenizer.vocab_size() > config.encoder.vocab_size ||
+      tokenizer.options().max_length > config.encoder.max_position_embeddings) {
     throw DataError(
         fmt::format("{}: the tokenizer has {} entries and texts of up to {} tokens; the model has room for "
                     "{} and {}",
-                    directory.string(), tokenizer.vocab_size(), tokenizer.options().max_length, config.vocab_size,
-                    config.max_position_embeddings));
+                    directory.string(), tokenizer.vocab_size(), tokenizer.options().max_length,
+                    config.encoder.vocab_size, config.encoder.max_position_embeddings));
   }
   const SafetensorsFile file = load_safetensors(directory / kWeightsFile);
   check_size(config, file, directory);
@@ -175,7 +177,7 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
 void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,
                           const Tokenizer& tokenizer, NgramHead* ngrams) {
   StagedDirectory staged(directory);
-  BertConfig config = model.config();
+  ClassifierConfig config = model.config();
   config.ngram_head = ngrams != nullptr;
   config.save(staged.path() / kConfigFile);
   tokenizer.save(staged.path());

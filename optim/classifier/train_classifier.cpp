@@ -30,18 +30,17 @@ namespace {
 // Decay of the moving average of the displayed loss.
 constexpr double kLossSmoothing = 0.98;
 
-nn::BertConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
-  nn::BertConfig config;
-  config.vocab_size = tokenizer.vocab_size();
-  config.hidden_size = o.width;
-  config.num_hidden_layers = o.layers;
-  config.num_attention_heads = o.heads > 0 ? o.heads : std::max<int64_t>(1, o.width / 32);
-  config.intermediate_size = 4 * o.width;
-  config.max_position_embeddings = o.max_length;
-  config.hidden_dropout_prob = config.attention_probs_dropout_prob = o.dropout;
-  config.pad_token_id = tokenizer.pad_id();
-  config.labels = o.labels;
-  return config;
+nn::ClassifierConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
+  nn::EncoderConfig encoder;
+  encoder.vocab_size = tokenizer.vocab_size();
+  encoder.hidden_size = o.width;
+  encoder.num_hidden_layers = o.layers;
+  encoder.num_attention_heads = o.heads > 0 ? o.heads : std::max<int64_t>(1, o.width / 32);
+  encoder.intermediate_size = 4 * o.width;
+  encoder.max_position_embeddings = o.max_length;
+  encoder.hidden_dropout_prob = encoder.attention_probs_dropout_prob = o.dropout;
+  encoder.pad_token_id = tokenizer.pad_id();
+  return {.encoder = encoder, .labels = o.labels};
 }
 
 std::vector<std::string> texts_of(std::span<const nn::Example> examples) {
@@ -73,7 +72,7 @@ Tensor divergence(const Tensor& a, const Tensor& b) {
 // The encoder and the n-gram head whose logits are added.
 class ClassifierModel : public nn::Module {
  public:
-  ClassifierModel(const nn::BertConfig& config, std::unique_ptr<nn::NgramHead> ngrams, Generator& rng)
+  ClassifierModel(const nn::ClassifierConfig& config, std::unique_ptr<nn::NgramHead> ngrams, Generator& rng)
       : bert_(config, rng), ngrams_(std::move(ngrams)) {}
   void visit(Visitor& visitor) override {
     visitor.module("bert", bert_);

@@ -8,7 +8,7 @@
 #include <iostream>
 #include <system_error>
 
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/cli/commands.h>
@@ -128,7 +128,8 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / "config.json";
   std::error_code unreadable;
   if (!std::filesystem::exists(config, unreadable)) return nn::Tokenizer::load(directory);
-  return nn::Tokenizer::load(directory, static_cast<int32_t>(nn::BertConfig::load(config).max_position_embeddings));
+  return nn::Tokenizer::load(directory,
+                             static_cast<int32_t>(nn::ClassifierConfig::load(config).encoder.max_position_embeddings));
 }
 
 }  // namespace

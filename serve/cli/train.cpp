@@ -10,7 +10,7 @@
 #include <tuple>
 #include <unordered_set>
 
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/models/label_names.h>
 #include <qing/optim/classifier/train_classifier.h>
 #include <qing/serve/cli/commands.h>

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/safetensors.h>
 #include <qing/serve/common/version.h>
 #include <qing/tensor/files.h>
@@ -35,7 +35,7 @@ std::string percent(double value, nn::Interval interval) {
 std::string section(const char* title, const std::string& text) { return fmt::format("\n## {}\n\n{}", title, text); }
 
 // Says which programs load the model.
-const char* loaders(const nn::BertConfig& config) {
+const char* loaders(const nn::ClassifierConfig& config) {
   if (!config.ngram_head) {
     return "`qing` and `transformers` (`AutoModelForSequenceClassification`, `AutoTokenizer`) load it, with equal "
            "logits.";
@@ -48,7 +48,8 @@ const char* loaders(const nn::BertConfig& config) {
          "the tokenizer, with equal token ids.";
 }
 
-std::string model_section(const fs::path& model, const CardFacts& facts, const nn::BertConfig& config) {
+std::string model_section(const fs::path& model, const CardFacts& facts, const nn::ClassifierConfig& config) {
+  const nn::EncoderConfig& encoder = config.encoder;
   int64_t parameters = 0;
   for (const auto& [name, tensor] : nn::load_safetensors(model / "model.safetensors").tensors) {
     parameters += tensor.numel();
@@ -56,8 +57,9 @@ std::string model_section(const fs::path& model, const CardFacts& facts, const n
   return fmt::format(
       "A BERT-architecture text classifier trained from random weights: {} layers of width {} with {} heads, a "
       "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB{}. Labels: {}. {}\n",
-      config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.vocab_size,
-      config.max_position_embeddings, parameters, static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
+      encoder.num_hidden_layers, encoder.hidden_size, encoder.num_attention_heads, encoder.vocab_size,
+      encoder.max_position_embeddings, parameters,
+      static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
       config.ngram_head ? "; and a linear head on n-grams of the whole text, however long" : "",
       plain(fmt::format("{}", fmt::join(values_of(facts.record.settings, "labels"), ", "))), loaders(config));
 }
@@ -147,7 +149,7 @@ std::string scores_section(const CardFacts& facts) {
   return text;
 }
 
-std::string calibration_section(const CardFacts& facts, const nn::BertConfig& config) {
+std::string calibration_section(const CardFacts& facts, const nn::ClassifierConfig& config) {
   if (facts.dev.empty()) return "Scores are the softmax of the logits, without calibration.\n";
   const double temperature = facts.calibration.temperature;
   std::string text = fmt::format(
@@ -193,7 +195,7 @@ std::string reproduce_section(const CardFacts& facts) {
 }  // namespace
 
 std::string model_card(const fs::path& model, const CardFacts& facts) {
-  const nn::BertConfig config = nn::BertConfig::load(model / "config.json");
+  const nn::ClassifierConfig config = nn::ClassifierConfig::load(model / "config.json");
   return fmt::format("---\nlibrary_name: {}\npipeline_tag: text-classification\ntags: [qing]\n---\n",
                      config.ngram_head ? "qing" : "transformers") +
          fmt::format("{}\n\n# {}\n\n", kMark, plain(fs::weakly_canonical(model).filename().string())) +

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include <qing/nn/calibration.h>
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 
 namespace qing::serve::cli {
 
@@ -42,7 +42,7 @@ std::pair<Calibration, std::vector<std::pair<std::string, Evaluation>>> calibrat
     for (int64_t i = 0; i < one.all.labels(); ++i) calibration.wrong -= one.all.count(i, i);
   }
   calibration.temperature = nn::fit_temperature({logits, expected, static_cast<int64_t>(model->labels().size())});
-  nn::BertConfig config = nn::BertConfig::load(folder / "config.json");
+  nn::ClassifierConfig config = nn::ClassifierConfig::load(folder / "config.json");
   config.calibration_temperature = calibration.temperature;
   config.save(folder / "config.json");
   for (auto& [name, evaluation] : evaluations) evaluation.temperature = calibration.temperature;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/tensor/errors.h>
@@ -103,7 +103,7 @@ Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example
 }
 
 void keep_reference(const std::filesystem::path& model, const nn::DataProfile& profile) {
-  nn::BertConfig config = nn::BertConfig::load(model / "config.json");
+  nn::ClassifierConfig config = nn::ClassifierConfig::load(model / "config.json");
   config.reference = profile;
   config.save(model / "config.json");
 }

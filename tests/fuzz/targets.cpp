@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/safetensors.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/api.h>
@@ -220,7 +220,7 @@ void tokenizer(std::string_view bytes) {
   });
 }
 void config(std::string_view bytes) {
-  load(bytes, "config.json", [](const fs::path& file) { nn::BertConfig::load(file); });
+  load(bytes, "config.json", [](const fs::path& file) { nn::ClassifierConfig::load(file); });
 }
 
 constexpr Target kTargets[] = {{"http", http},

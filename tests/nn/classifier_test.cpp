@@ -33,14 +33,14 @@ std::vector<std::string> vocabulary() {
   return pieces;
 }
 
-BertConfig small_config() {
-  return {.vocab_size = 57,
-          .hidden_size = 32,
-          .num_hidden_layers = 2,
-          .num_attention_heads = 4,
-          .intermediate_size = 64,
-          .max_position_embeddings = 64,
-          .initializer_range = 0.3};
+ClassifierConfig small_config() {
+  return {.encoder = {.vocab_size = 57,
+                      .hidden_size = 32,
+                      .num_hidden_layers = 2,
+                      .num_attention_heads = 4,
+                      .intermediate_size = 64,
+                      .max_position_embeddings = 64,
+                      .initializer_range = 0.3}};
 }
 
 class Classifier : public ::testing::Test {
@@ -293,7 +293,7 @@ TEST(LabelNames, DifferWhereverTheyAreWritten) {
   for (const Labels& bad : {Labels{"a", "b", "a"}, {"a", ""}, {" ", "b"}, {"a\tb", "c"}, {"a", "b\n"}, {"a", "\xff"}}) {
     EXPECT_THROW(check_label_names(bad), ValueError) << bad[0] << "," << bad[1];
   }
-  BertConfig config;
+  ClassifierConfig config;
   config.labels = {"x", "y", "x"};
   EXPECT_THROW(config.validate(), ValueError);
 }
@@ -301,7 +301,7 @@ TEST(LabelNames, DifferWhereverTheyAreWritten) {
 TEST_F(Classifier, ATemperatureChangesScoresAndNothingElse) {
   const std::vector<std::string> texts = {"abc", "hello world", "x"};
   const auto plain = TextClassifier::load(folder_.path());
-  BertConfig config = BertConfig::load(folder_.path() / "config.json");
+  ClassifierConfig config = ClassifierConfig::load(folder_.path() / "config.json");
   EXPECT_EQ(test::content_of(folder_.path() / "config.json").find("temperature"), std::string::npos);
   config.calibration_temperature = 2.5;
   config.save(folder_.path() / "config.json");
@@ -334,7 +334,8 @@ TEST_F(Classifier, LabelsWithoutNamesAreNumbered) {
   with(three, "\"problem_type\":\"single_label_classification\",", "");
   EXPECT_EQ(TextClassifier::load(folder_.path())->labels().size(), 3u);
   with(three, "\"num_labels\":3,", "");
-  EXPECT_EQ(BertConfig::load(folder_.path() / "config.json").labels, (std::vector<std::string>{"LABEL_0", "LABEL_1"}));
+  EXPECT_EQ(ClassifierConfig::load(folder_.path() / "config.json").labels,
+            (std::vector<std::string>{"LABEL_0", "LABEL_1"}));
 }
 
 TEST_F(Classifier, WithoutALimitOfItsOwnTheTokenizerGoesAsFarAsTheModel) {
@@ -355,8 +356,8 @@ TEST_F(Classifier, WithoutALimitOfItsOwnTheTokenizerGoesAsFarAsTheModel) {
 }
 
 TEST_F(Classifier, AttentionsDropoutAloneNeedsAGenerator) {
-  BertConfig config = small_config();
-  config.hidden_dropout_prob = 0;
+  ClassifierConfig config = small_config();
+  config.encoder.hidden_dropout_prob = 0;
   BertForSequenceClassification model(config, rng_);
   const auto a = Tokenizer(vocabulary()).encode("some text").ids;
   const std::span<const int32_t> sequences[] = {a};

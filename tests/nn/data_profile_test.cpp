@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/tensor/errors.h>
 
@@ -50,27 +50,27 @@ class Reference : public ::testing::Test {
  protected:
   std::string error_with(std::string_view reference) {
     const auto path = folder_.path() / "config.json";
-    BertConfig().save(path);
+    ClassifierConfig().save(path);
     std::string text = test::content_of(path);
     text.replace(text.rfind('}'), 1, ",\"reference\":" + std::string(reference) + "}");
     folder_.write("config.json", text);
     try {
-      loaded_ = BertConfig::load(path);
+      loaded_ = ClassifierConfig::load(path);
     } catch (const DataError& error) { return error.what(); }
     return "";
   }
   test::TempFolder folder_;
-  BertConfig loaded_;
+  ClassifierConfig loaded_;
 };
 
 TEST_F(Reference, StaysWithTheConfiguration) {
   const auto path = folder_.path() / "config.json";
-  BertConfig config;
+  ClassifierConfig config;
   config.save(path);
-  EXPECT_FALSE(BertConfig::load(path).reference.has_value());
+  EXPECT_FALSE(ClassifierConfig::load(path).reference.has_value());
   config.reference = DataProfile{.tokens = 900, .unknown_tokens = 8, .labels = {10, 20, 30}};
   config.save(path);
-  const auto read = BertConfig::load(path).reference;
+  const auto read = ClassifierConfig::load(path).reference;
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(read->tokens, 900);
   EXPECT_EQ(read->unknown_tokens, 8);

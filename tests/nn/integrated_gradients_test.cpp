@@ -18,14 +18,14 @@ namespace {
 
 constexpr double kTemperature = 1.5;
 
-BertConfig config() {
-  BertConfig config{.vocab_size = 31,
-                    .hidden_size = 32,
-                    .num_hidden_layers = 2,
-                    .num_attention_heads = 4,
-                    .intermediate_size = 64,
-                    .max_position_embeddings = 32,
-                    .initializer_range = 0.3};
+ClassifierConfig config() {
+  ClassifierConfig config{.encoder = {.vocab_size = 31,
+                                      .hidden_size = 32,
+                                      .num_hidden_layers = 2,
+                                      .num_attention_heads = 4,
+                                      .intermediate_size = 64,
+                                      .max_position_embeddings = 32,
+                                      .initializer_range = 0.3}};
   config.calibration_temperature = kTemperature;
   return config;
 }
@@ -88,7 +88,8 @@ TEST_F(IntegratedGradients, EqualsAFineRiemannSum) {
   for (int step = 0; step < kSteps; ++step) {
     Tensor x = detach(base + (words - base) * ((step + 0.5) / kSteps));
     set_requires_grad(x);
-    const Tensor p = select(select(softmax(model.forward_words(x, batch) * (1 / kTemperature)), 0, 0), 0, labels[0]);
+    const Tensor p =
+        select(select(softmax(model.forward_embeddings(x, batch) * (1 / kTemperature)), 0, 0), 0, labels[0]);
     const Tensor part = sum(gradients(p, {x}).front() * detach(words - base), {1});
     for (size_t t = 0; t < ids.size(); ++t) expected[t] += part.data<float>()[t] / kSteps;
   }

@@ -29,12 +29,12 @@ class StepMemory : public ::testing::Test {
   }
   ~StepMemory() override { set_num_threads(threads_); }
 
-  static nn::BertConfig config() {
-    nn::BertConfig config;
-    config.vocab_size = 500;
-    config.hidden_size = 64;
-    config.intermediate_size = 256;
-    config.num_attention_heads = 2;
+  static nn::ClassifierConfig config() {
+    nn::ClassifierConfig config;
+    config.encoder.vocab_size = 500;
+    config.encoder.hidden_size = 64;
+    config.encoder.intermediate_size = 256;
+    config.encoder.num_attention_heads = 2;
     return config;
   }
 

@@ -24,6 +24,15 @@ ROWS = [
     Row("ragged attention, causal", "q: s h*d; k: s h*d; v: s h*d",
         f"F.scaled_dot_product_attention(*({SPLIT}(x) for x in (q, k, v)), is_causal=True)"
         ".transpose(0, 1).reshape(s, h * d)", "attention(q, k, v, {0, s}, h, 0, nullptr, true)", empty=False),
+    Row("ragged attention, grouped queries", "q: s g*h*d; k: s h*d; v: s h*d",
+        f"F.scaled_dot_product_attention(*({SPLIT}(x) for x in (q, k, v)), enable_gqa=True)"
+        ".transpose(0, 1).reshape(s, g * h * d)",
+        "ragged_attention(q, k, v, {0, s}, {0, s}, {.heads = g * h, .key_heads = h})", empty=False),
+    Row("ragged attention, a relative bias", "q: s h*d; k: s h*d; v: s h*d; r: h 2*s+1",
+        f"F.scaled_dot_product_attention(*({SPLIT}(x) for x in (q, k, v)),"
+        " attn_mask=r[:, torch.arange(s) - torch.arange(s)[:, None] + s]).transpose(0, 1).reshape(s, h * d)",
+        "ragged_attention(q, k, v, {0, s}, {0, s}, {.heads = h, .relative_bias = r})", empty=False,
+        shown="F.scaled_dot_product_attention(q, k, v, attn_mask=r[:, j - i + s])"),
     Row("sinusoidal positions", "x: b t 2*d",
         "x + (lambda a: torch.stack((a.sin(), a.cos()), -1).reshape(t, 2 * d).to(x.dtype))"
         "(torch.arange(t).double()[:, None] * 10000.0 ** (-torch.arange(d).double() / d))",

@@ -58,6 +58,24 @@ inline constexpr OpSample kAttentionSamples[] = {
        Generator rng(3);
        return attention_kv_packed(in[0], in[1], {0, 1, 2, 2, 4}, kRaggedOffsets, 2, 0.3, &rng);
      }},
+    {"attention", "grouped queries, causal, with a relative bias",
+     [] {
+       return leaves({{9, 8}, {9, 4}, {9, 4}, {4, 11}});
+     },
+     [](const Inputs& in) {
+       return ragged_attention(in[0], in[1], in[2], kRaggedOffsets, kRaggedOffsets,
+                               {.heads = 4, .key_heads = 2, .causal = true, .relative_bias = in[3]});
+     }},
+    {"attention", "queries in the middle, with a relative bias and dropout",
+     [] {
+       return leaves({{4, 6}, {9, 6}, {9, 6}, {3, 9}});
+     },
+     [](const Inputs& in) {
+       Generator rng(3);
+       return ragged_attention(
+           in[0], in[1], in[2], {0, 1, 2, 2, 4}, kRaggedOffsets,
+           {.heads = 3, .relative_bias = in[3], .first_queries = {2, 0, 0, 1}, .dropout_p = 0.3, .rng = &rng});
+     }},
     {"scaled_dot_product_attention", "two heads, wider values",
      [] {
        return leaves({{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 6}});

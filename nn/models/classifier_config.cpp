@@ -1,0 +1,186 @@
+#include <qing/nn/models/classifier_config.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cmath>
+#include <string_view>
+
+#include <qing/nn/models/config_reader.h>
+#include <qing/nn/models/encoder_config_json.h>
+#include <qing/nn/models/label_names.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::nn {
+namespace {
+
+namespace json = boost::json;
+
+// `transformers` builds its own classifier for the type "bert" and leaves the n-grams out without an error. It refuses
+// a type that it does not know.
+constexpr std::string_view kBertType = "bert", kNgramType = "qing_bert_ngrams";
+constexpr std::string_view kBertArchitecture = "BertForSequenceClassification";
+constexpr std::string_view kNgramArchitecture = "QingBertNgramsForSequenceClassification";
+
+// Counts of a DataProfile; what they mean is for validate().
+std::optional<DataProfile> read_profile(const ConfigReader& reader, std::string_view field) {
+  const json::value* value = reader.find(field);
+  if (value == nullptr) return std::nullopt;
+  const auto count = [&](const json::value* number) {
+    if (number == nullptr || !number->is_int64()) {
+      reader.fail(fmt::format("{}: needs integers tokens and unknown_tokens and an array of integers, labels", field));
+    }
+    return number->get_int64();
+  };
+  const json::object* object = value->if_object();
+  const json::value* labels = object == nullptr ? nullptr : object->if_contains("labels");
+  if (labels == nullptr || !labels->is_array()) count(nullptr);
+  DataProfile profile{.tokens = count(object->if_contains("tokens")),
+                      .unknown_tokens = count(object->if_contains("unknown_tokens")),
+                      .labels = {}};
+  for (const json::value& label : labels->get_array()) profile.labels.push_back(count(&label));
+  return profile;
+}
+
+// Whether the model has an n-gram head. Older files of qing say so beside the type "bert".
+bool read_ngram_head(const ConfigReader& reader) {
+  const json::value* type = reader.find("model_type");
+  if (type == nullptr) reader.fail("model_type is missing; is this a model's config.json?");
+  const bool own = *type == json::value(kNgramType);
+  if (!own && *type != json::value(kBertType)) {
+    reader.fail(fmt::format("model_type: {} is not supported; only \"{}\" and \"{}\" are", json::serialize(*type),
+                            kBertType, kNgramType));
+  }
+  bool head = own;
+  reader.optional("ngram_head", head);
+  if (own && !head)
+    reader.fail(fmt::format("ngram_head: is false, but a model of the type \"{}\" has one", kNgramType));
+  return head;
+}
+
+std::vector<std::string> numbered_labels(const ConfigReader& reader) {
+  constexpr int64_t kMost = 1 << 16;  // a few bytes of a file may not ask for any amount of memory
+  int64_t count = 2;
+  reader.optional("num_labels", count);
+  if (count < 2 || count > kMost) reader.fail(fmt::format("num_labels: {} is outside [2, {}]", count, kMost));
+  std::vector<std::string> result;
+  for (int64_t i = 0; i < count; ++i) result.push_back(fmt::format("LABEL_{}", i));
+  return result;
+}
+
+// Without names they are numbered, two unless num_labels says how many, as transformers has it.
+std::vector<std::string> read_labels(const ConfigReader& reader) {
+  const json::value* value = reader.find("id2label");
+  if (value == nullptr) return numbered_labels(reader);
+  if (!value->is_object() || value->get_object().empty()) reader.fail("id2label: needs an object of labels");
+  const json::object& map = value->get_object();
+  std::vector<std::string> result;
+  for (size_t i = 0; i < map.size(); ++i) {
+    const json::value* label = map.if_contains(std::to_string(i));
+    if (label == nullptr || !label->is_string()) {
+      reader.fail(fmt::format("id2label: no label for \"{}\"; its {} ids must be \"0\" to \"{}\", each with a name", i,
+                              map.size(), map.size() - 1));
+    }
+    result.emplace_back(label->get_string());
+  }
+  return result;
+}
+
+// label2id is id2label the other way round; it may leave labels out. transformers writes LABEL_0, LABEL_1, ... where
+// nobody has set it.
+void check_label2id(const ConfigReader& reader) {
+  const json::value* value = reader.find("label2id");
+  const json::value* id2label = reader.find("id2label");
+  if (value == nullptr || id2label == nullptr) return;
+  if (!value->is_object()) reader.fail("label2id: needs an object of ids");
+  const json::object& map = value->get_object();
+  const auto id_of = [](const json::value& id) {
+    return id.is_string() ? std::string(id.get_string()) : json::serialize(id);
+  };
+  const auto is_default = [&](const auto& entry) {
+    return std::string_view(entry.key()) == "LABEL_" + id_of(entry.value());
+  };
+  if (std::ranges::all_of(map, is_default)) return;
+  for (const auto& entry : map) {
+    const std::string name(entry.key());
+    const std::string id = id_of(entry.value());
+    const json::value* other = id2label->get_object().if_contains(id);
+    if (other != nullptr && other->get_string() == name) continue;
+    reader.fail(fmt::format("label2id: '{}' is {}, {}; make the two agree", name, id,
+                            other == nullptr
+                                ? "and id2label has no " + id
+                                : fmt::format("but id2label calls {} '{}'", id, std::string(other->get_string()))));
+  }
+}
+
+void check_reference(const DataProfile& reference, size_t labels) {
+  constexpr int64_t kMostCount = int64_t{1} << 40;  // sums stay inside int64
+  const auto possible = [](int64_t count) { return count >= 0 && count <= kMostCount; };
+  if (reference.labels.size() != labels || !std::ranges::all_of(reference.labels, possible) ||
+      !possible(reference.tokens) || !possible(reference.unknown_tokens) ||
+      reference.unknown_tokens > reference.tokens) {
+    throw ValueError(
+        fmt::format("reference: needs a count from 0 to {} for each of the {} labels, and not more unknown "
+                    "tokens than tokens",
+                    kMostCount, labels));
+  }
+}
+
+}  // namespace
+
+void ClassifierConfig::validate() const {
+  encoder.validate();
+  if (labels.size() < 2) {
+    throw ValueError(fmt::format("labels: there must be at least 2, got {}", labels.size()));
+  }
+  check_label_names(labels);
+  if (!(calibration_temperature > 0 && std::isfinite(calibration_temperature))) {
+    throw ValueError(fmt::format("calibration_temperature: {} is not finite and above 0", calibration_temperature));
+  }
+  if (reference) check_reference(*reference, labels.size());
+}
+
+ClassifierConfig ClassifierConfig::load(const std::filesystem::path& path) {
+  const ConfigReader reader(path);
+  ClassifierConfig config;
+  config.ngram_head = read_ngram_head(reader);
+  config.encoder = read_encoder_config(reader);
+  reader.only("problem_type", "single_label_classification");
+  reader.optional("calibration_temperature", config.calibration_temperature);
+  config.labels = read_labels(reader);
+  config.reference = read_profile(reader, "reference");
+  try {
+    config.validate();
+  } catch (const ValueError& error) { reader.fail(error.what()); }
+  check_label2id(reader);
+  return config;
+}
+
+void ClassifierConfig::save(const std::filesystem::path& path) const {
+  json::object id2label, label2id;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    id2label[std::to_string(i)] = labels[i];
+    label2id[labels[i]] = i;
+  }
+  json::object config = {
+      {"architectures", json::array{ngram_head ? kNgramArchitecture : kBertArchitecture}},
+      {"model_type", ngram_head ? kNgramType : kBertType},
+  };
+  write_encoder_config(encoder, config);
+  config["problem_type"] = "single_label_classification";
+  config["id2label"] = id2label;
+  config["label2id"] = label2id;
+  config["torch_dtype"] = "float32";
+  if (ngram_head) config["ngram_head"] = true;
+  if (calibration_temperature != 1) config["calibration_temperature"] = calibration_temperature;
+  if (reference) {
+    config["reference"] = {{"tokens", reference->tokens},
+                           {"unknown_tokens", reference->unknown_tokens},
+                           {"labels", json::array(reference->labels.begin(), reference->labels.end())}};
+  }
+  write_file_atomically(path, json::serialize(config) + "\n");
+}
+
+}  // namespace qing::nn

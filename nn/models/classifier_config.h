@@ -1,0 +1,36 @@
+// The configuration of a text classifier, in Hugging Face's config.json: the encoder's and what a classifier adds.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <qing/nn/models/data_profile.h>
+#include <qing/nn/models/encoder_config.h>
+
+namespace qing::nn {
+
+struct ClassifierConfig {
+  EncoderConfig encoder = {};
+  std::vector<std::string> labels = {"negative", "neutral", "positive"};
+  /// Scores are the softmax of the logits divided by it (nn/calibration.h); `transformers` does not know it.
+  double calibration_temperature = 1;
+  /// ngrams.safetensors adds to the logits (nn/models/ngram_head.h). Such a model is saved with the model_type
+  /// "qing_bert_ngrams", which `transformers` refuses: it would leave the n-grams out.
+  bool ngram_head = false;
+  /// What the model predicted on the texts it was made for; `transformers` does not know it.
+  std::optional<DataProfile> reference = {};
+
+  /// ValueError naming the field, unless the encoder's configuration is valid, the temperature is finite and positive,
+  /// there are at least 2 labels with names as check_label_names() wants them, and the reference has counts of these.
+  void validate() const;
+  /// DataError "path: field: what" when the file is not JSON, has a name twice in one object, lacks a field, or
+  /// describes what qing does not compute, when the ids of id2label are not 0, 1, 2, ..., or label2id contradicts it.
+  /// IoError when it cannot be read.
+  static ClassifierConfig load(const std::filesystem::path& path);
+  /// In a form that `transformers` loads as BertForSequenceClassification. IoError.
+  void save(const std::filesystem::path& path) const;
+};
+
+}  // namespace qing::nn

@@ -1,0 +1,15 @@
+// The encoder's part of a config.json. Private to nn/.
+#pragma once
+
+#include <boost/json.hpp>
+
+#include <qing/nn/models/config_reader.h>
+#include <qing/nn/models/encoder_config.h>
+
+namespace qing::nn {
+
+/// DataError when a size is missing or a setting is one that qing does not compute. Does not validate().
+EncoderConfig read_encoder_config(const ConfigReader& reader);
+void write_encoder_config(const EncoderConfig& config, boost::json::object& into);
+
+}  // namespace qing::nn
