@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include <qing/nn/tensor_bytes.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/files.h>
@@ -72,14 +73,6 @@ const Format* format_of_name(std::string_view name) {
     if (format.name == name) return &format;
   }
   return nullptr;
-}
-
-// The bytes of the elements in memory, for any dtype.
-std::span<char> bytes_of(const Tensor& tensor) {
-  return dispatch_all(tensor.dtype(), [&](auto zero) -> std::span<char> {
-    const auto values = tensor.span<decltype(zero)>();
-    return {reinterpret_cast<char*>(values.data()), values.size_bytes()};
-  });
 }
 
 // The header's description of one tensor.

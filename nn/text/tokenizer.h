@@ -45,6 +45,8 @@ class Tokenizer {
   static Tokenizer load(const std::filesystem::path& directory, int32_t max_length = kDefaultMaxLength);
   /// Writes vocab.txt, tokenizer.json and tokenizer_config.json so that `tokenizers` and `transformers` load them.
   void save(const std::filesystem::path& directory) const;
+  /// The content of tokenizer.json.
+  std::string pipeline_json() const;
 
   /// A special token spelled out in the text becomes that token, as in `tokenizers`. Texts of more than max_length
   /// tokens are cut at the end. DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates).

@@ -271,6 +271,8 @@ Tokenizer Tokenizer::load(const fs::path& directory, int32_t max_length) {
   } catch (const ValueError& error) { throw DataError((has_vocab ? vocab : pipeline).string() + ": " + error.what()); }
 }
 
+std::string Tokenizer::pipeline_json() const { return json::serialize(pipeline(*this)) + "\n"; }
+
 void Tokenizer::save(const fs::path& directory) const {
   std::string lines;
   for (const std::string& token : vocabulary_) lines += token + "\n";
@@ -285,7 +287,7 @@ void Tokenizer::save(const fs::path& directory) const {
                                {"sep_token", "[SEP]"},
                                {"mask_token", "[MASK]"}};
   write_file_atomically(directory / kVocabFile, lines);
-  write_file_atomically(directory / kTokenizerFile, json::serialize(pipeline(*this)) + "\n");
+  write_file_atomically(directory / kTokenizerFile, pipeline_json());
   write_file_atomically(directory / kConfigFile, json::serialize(config) + "\n");
 }
 

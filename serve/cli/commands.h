@@ -107,6 +107,14 @@ struct InfoArguments {
 };
 void run_info(const InfoArguments& arguments);
 
+struct ExportArguments {
+  std::filesystem::path model;  ///< empty: the shipped one
+  std::string format;           ///< one of nn::export_format_names()
+  std::filesystem::path out;
+};
+/// Writes the model into `out` in a format of other programs.
+void run_export(const ExportArguments& arguments);
+
 struct BenchArguments {
   bool json = false;
 };

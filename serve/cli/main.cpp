@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/nn/exports/export_model.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/help_format.h>
@@ -279,6 +280,18 @@ void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {
   command->callback([&] { action = [&a] { cli::run_info(a); }; });
 }
 
+void add_export(CLI::App& app, cli::ExportArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("export", "Export a model for other programs");
+  add_model(command, a.model);
+  command->add_option("--format", a.format, "Export format")
+      ->required()
+      ->check(CLI::IsMember(qing::nn::export_format_names()));
+  command->add_option("--out", a.out, "Output folder. Existing files of the same names are replaced")
+      ->required()
+      ->type_name("FOLDER");
+  command->callback([&] { action = [&a] { cli::run_export(a); }; });
+}
+
 void add_bench(CLI::App& app, cli::BenchArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand(
       "bench",
@@ -311,6 +324,7 @@ int run(int argc, char** argv) {
   cli::ServeArguments serve;
   cli::KeysArguments keys;
   cli::InfoArguments info;
+  cli::ExportArguments exported;
   cli::BenchArguments bench;
   Action action;
   add_train(app, train, train_config, action);
@@ -321,6 +335,7 @@ int run(int argc, char** argv) {
   add_serve(app, serve, serve_config, action);
   add_keys(app, keys, action);
   add_info(app, info, action);
+  add_export(app, exported, action);
   add_bench(app, bench, action);
 
   try {

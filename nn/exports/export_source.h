@@ -1,0 +1,36 @@
+// A model directory opened for export: all that an exported file says about the model.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <qing/nn/models/bert.h>
+#include <qing/nn/models/ngram_head.h>
+#include <qing/nn/module.h>
+#include <qing/nn/text/tokenizer.h>
+
+namespace qing::nn {
+
+struct ExportSource {
+  std::unique_ptr<BertForSequenceClassification> encoder;
+  std::unique_ptr<NgramHead> ngrams;  ///< null for a model without n-grams
+  Tokenizer tokenizer;
+  std::vector<std::string> labels;
+  double temperature;  ///< scores are the softmax of logits / temperature
+  StateDict tensors;   ///< of the encoder, under Hugging Face's names; f32 and contiguous
+
+  const BertConfig& config() const { return encoder->config(); }
+  /// The encoder's tensor of that name; all names exist in a loaded model.
+  const Tensor& tensor(const std::string& name) const { return tensors.at(name); }
+};
+
+/// Reads and checks a model directory as TextClassifier::load does, with the same errors.
+ExportSource load_export_source(const std::filesystem::path& directory);
+
+/// The tensors of the n-gram head: "keys" i32 [n], whose bits are ascending unsigned numbers, "idf" f16 [n] and
+/// "weight" f16 [n, labels].
+StateDict ngram_tensors(const NgramHead& head);
+
+}  // namespace qing::nn

@@ -1,0 +1,121 @@
+#include <qing/nn/exports/export_vocabulary.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <set>
+#include <string_view>
+
+#include <qing/nn/text/normalizer.h>
+#include <qing/nn/utf8.h>
+
+namespace qing::nn {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view kContinuation = "##";
+// Private-use characters never come out of BERT's cleanup, so that this one can stand for an unknown character.
+constexpr char32_t kOther = 0xE000;
+
+bool continues(std::string_view token) {
+  return token.starts_with(kContinuation) && token.size() > kContinuation.size();
+}
+std::string_view text_of(std::string_view token) {
+  return continues(token) ? token.substr(kContinuation.size()) : token;
+}
+bool is_special(std::string_view token) {
+  return std::find(std::begin(kSpecialTokens), std::end(kSpecialTokens), token) != std::end(kSpecialTokens);
+}
+
+std::string utf8_of(char32_t c) {
+  std::string text;
+  append_utf8(text, c);
+  return text;
+}
+
+// The characters of all pieces. A vocabulary may hold an entry that is not UTF-8; no text contains it.
+std::set<char32_t> alphabet_of(const Tokenizer& tokenizer) {
+  std::set<char32_t> alphabet;
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    if (is_special(tokenizer.token(id)) || find_invalid_utf8(tokenizer.token(id))) continue;
+    const std::string_view text = text_of(tokenizer.token(id));
+    for (size_t at = 0; at < text.size();) alphabet.insert(*decode_utf8(text, at));
+  }
+  return alphabet;
+}
+
+// Whether a word can have the character behind its first one. Punctuation and Chinese characters are words alone.
+bool can_continue(char32_t c, const TokenizerOptions& options) {
+  return split_words("a" + utf8_of(c), options).size() == 1;
+}
+
+// "[^...]" of all characters but those of the alphabet, white space and punctuation. Unknown punctuation must remain
+// punctuation, which splits words; the tokenizer makes [UNK] of it. ASCII's symbols are punctuation to BERT.
+std::string other_characters(const std::set<char32_t>& alphabet) {
+  std::string expression = R"([^\s\p{P}\x{21}-\x{2f}\x{3a}-\x{40}\x{5b}-\x{60}\x{7b}-\x{7e})";
+  for (auto first = alphabet.begin(); first != alphabet.end();) {
+    auto last = first;
+    while (std::next(last) != alphabet.end() && *std::next(last) == *last + 1) ++last;
+    expression += fmt::format(R"(\x{{{:x}}}-\x{{{:x}}})", static_cast<uint32_t>(*first), static_cast<uint32_t>(*last));
+    first = std::next(last);
+  }
+  return expression + "]";
+}
+
+}  // namespace
+
+ExportVocabulary export_vocabulary(const Tokenizer& tokenizer) {
+  ExportVocabulary result;
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) result.tokens.push_back(tokenizer.token(id));
+  const auto known = static_cast<size_t>(tokenizer.vocab_size());
+  const auto add = [&](const std::string& token) {
+    if (tokenizer.id(token) == tokenizer.unk_id()) result.tokens.push_back(token);
+  };
+  const std::string marker(kContinuation);
+  for (const char32_t c : alphabet_of(tokenizer)) {
+    add(utf8_of(c));
+    if (can_continue(c, tokenizer.options())) add(marker + utf8_of(c));
+  }
+  add(utf8_of(kOther));
+  add(marker + utf8_of(kOther));
+
+  size_t longest = 1;
+  for (const std::string& token : result.tokens) longest = std::max(longest, text_of(token).size());
+  const auto rows = static_cast<int64_t>(result.tokens.size());
+  result.bytes = Tensor::zeros({rows, static_cast<int64_t>(longest)}, DType::u8);
+  result.flags = Tensor::zeros({rows}, DType::u8);
+  for (size_t id = 0; id < result.tokens.size(); ++id) {
+    const std::string& token = result.tokens[id];
+    const std::string_view text = text_of(token);
+    uint8_t* const bytes = result.bytes.data<uint8_t>() + id * longest;
+    if (is_special(token) || text == utf8_of(kOther)) {
+      bytes[0] = kNoCharacter;
+    } else {
+      std::copy(text.begin(), text.end(), bytes);
+    }
+    result.flags.data<uint8_t>()[id] =
+        static_cast<uint8_t>((continues(token) ? kPieceContinues : 0) | (id >= known ? kPieceExtra : 0));
+  }
+  return result;
+}
+
+std::string ngram_tokenizer_json(const Tokenizer& tokenizer, const ExportVocabulary& vocabulary) {
+  json::object file = json::parse(tokenizer.pipeline_json()).as_object();
+  file["truncation"] = nullptr;
+  const json::object others = {
+      {"type", "Replace"},
+      {"pattern", json::object{{"Regex", other_characters(alphabet_of(tokenizer))}}},
+      {"content", utf8_of(kOther)},
+  };
+  file["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array{file.at("normalizer"), others}}};
+  json::object& model = file.at("model").as_object();
+  // The exported model makes [UNK] of a longer word.
+  model["max_input_chars_per_word"] = 1 << 30;
+  json::object& ids = model.at("vocab").as_object();
+  for (size_t id = 0; id < vocabulary.tokens.size(); ++id) ids[vocabulary.tokens[id]] = id;
+  return json::serialize(file) + "\n";
+}
+
+}  // namespace qing::nn

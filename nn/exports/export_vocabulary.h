@@ -1,0 +1,39 @@
+// The tokenizer as exported models need it. An n-gram head reads words, and a program outside of qing hands over token
+// ids only. The ids of a word that the vocabulary can spell tell the word. A word that it cannot spell is [UNK] to
+// qing's encoder, and its n-grams would be lost. The exported tokenizer of a model with n-grams therefore spells such a
+// word in pieces too: it has entries beyond the encoder's vocabulary for the missing forms of known characters and for
+// "any other character". The exported model makes [UNK] of the word again before the encoder reads it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <qing/nn/text/tokenizer.h>
+#include <qing/tensor/tensor.h>
+
+namespace qing::nn {
+
+/// What an exported model with n-grams knows about a token id.
+enum PieceFlag : uint8_t {
+  kPieceContinues = 1,  ///< "##x": continues a word
+  kPieceExtra = 2,      ///< not in the encoder's vocabulary
+};
+
+/// In `bytes`: what no n-gram of the table holds, as it is not UTF-8. Stands for a special token or an unknown
+/// character.
+inline constexpr uint8_t kNoCharacter = 0xFF;
+
+struct ExportVocabulary {
+  std::vector<std::string> tokens;  ///< in id order; first those of the model
+  Tensor bytes;                     ///< u8 [tokens, longest]: the text of each piece without "##", then zeros
+  Tensor flags;                     ///< u8 [tokens]: PieceFlag
+};
+
+/// The vocabulary with the entries that an n-gram head needs.
+ExportVocabulary export_vocabulary(const Tokenizer& tokenizer);
+
+/// tokenizer.json with the entries of `vocabulary`. It cuts nothing, as n-grams of the whole text count.
+std::string ngram_tokenizer_json(const Tokenizer& tokenizer, const ExportVocabulary& vocabulary);
+
+}  // namespace qing::nn

@@ -1,0 +1,169 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <string>
+
+#include <qing/nn/exports/onnx_parts.h>
+
+namespace qing::nn {
+namespace {
+
+using Value = OnnxGraph::Value;
+
+constexpr float kMasked = -1e30F;  // added to the score of a masked key; its weight is then exactly 0
+constexpr float kLargestByte = 127;
+constexpr float kSmallestScale = 1e-30F;  // of a row of zeros
+
+// Rows of bytes and one scale each: value = byte·scale. `rows` is f32 [n, k].
+struct QuantizedRows {
+  Tensor bytes, scales;  // i8 [n, k], f32 [n, 1]
+};
+QuantizedRows quantized(const Tensor& rows) {
+  const int64_t n = rows.size(0), k = rows.size(1);
+  QuantizedRows result{Tensor::empty({n, k}, DType::i8), Tensor::empty({n, 1})};
+  for (int64_t i = 0; i < n; ++i) {
+    const float* const row = rows.data<float>() + i * k;
+    float largest = kSmallestScale;
+    for (int64_t j = 0; j < k; ++j) largest = std::max(largest, std::abs(row[j]));
+    const float scale = largest / kLargestByte;
+    result.scales.data<float>()[i] = scale;
+    for (int64_t j = 0; j < k; ++j) {
+      result.bytes.data<int8_t>()[i * k + j] = static_cast<int8_t>(std::nearbyint(row[j] / scale));
+    }
+  }
+  return result;
+}
+
+class Encoder {
+ public:
+  Encoder(OnnxGraph& graph, const ExportSource& source, bool int8) : g_(graph), source_(source), int8_(int8) {}
+
+  Value logits(const OnnxTokens& tokens) {
+    read(tokens);
+    Value x = norm(embeddings(), "bert.embeddings.LayerNorm");
+    // Of the last layer only the first token is looked at; a product with 0 and 1 takes it out.
+    const Value first = g_.op("Unsqueeze", {g_.cast(first_, OnnxType::f32), g_.numbers({1})});
+    const int64_t layers = source_.config().num_hidden_layers;
+    for (int64_t i = 0; i < layers; ++i) {
+      x = layer(fmt::format("bert.encoder.layer.{}", i), i + 1 < layers ? x : g_.op("MatMul", {first, x}), x);
+    }
+    // Few products, next to the logits: in 8 bits they would save little and cost most.
+    x = g_.op("Tanh", {exact_linear(x, "bert.pooler.dense")});
+    return g_.op("Squeeze", {exact_linear(x, "classifier"), g_.numbers({1})});
+  }
+
+ private:
+  // Cuts each text as the tokenizer does: the first tokens, and [SEP] for the last of them. Positions count kept tokens
+  // only, so that masked ones may stand anywhere.
+  void read(const OnnxTokens& tokens) {
+    const Value kept = g_.cast(tokens.kept, OnnxType::i64), one = g_.number(1);
+    const Value most = g_.number(source_.tokenizer.options().max_length);
+    const Value last = g_.op("Sub", {most, one});
+    const Value position = g_.op("Sub", {g_.op("CumSum", {kept, one}), one});
+    const Value count = g_.op("ReduceSum", {kept, g_.numbers({1})});
+    const Value at_end = g_.op("And", {g_.op("Equal", {position, last}), g_.op("Greater", {count, most})});
+    const Value ids = g_.op("Where", {at_end, g_.number(source_.tokenizer.sep_id()), tokens.ids});
+    const Value is_read = g_.op("And", {tokens.kept, g_.op("Less", {position, most})});
+    // Columns that no text needs are left out.
+    const Value length = g_.op("Gather", {g_.op("Shape", {ids}), one});
+    const Value column = g_.op("Range", {one, g_.op("Add", {length, one}), one});
+    const Value needed = g_.op("Mul", {g_.cast(is_read, OnnxType::i64), column});
+    const Value width =
+        g_.op("Max", {g_.op("Reshape", {g_.op("ReduceMax", {needed}, {{"keepdims", int64_t{0}}}), g_.numbers({1})}),
+                      g_.numbers({1})});
+    const auto cut = [&](const Value& x) { return g_.op("Slice", {x, g_.numbers({0}), width, g_.numbers({1})}); };
+    read_ = cut(is_read);
+    ids_ = g_.op("Where", {read_, cut(ids), g_.number(source_.tokenizer.pad_id())});
+    position_ = g_.op("Max", {g_.op("Min", {cut(position), last}), g_.number(0)});
+    first_ = g_.op("And", {read_, g_.op("Equal", {position_, g_.number(0)})});
+    const Value bias = g_.op("Where", {read_, g_.real(0), g_.real(kMasked)});
+    mask_ = g_.op("Unsqueeze", {bias, g_.numbers({1, 2})});
+  }
+
+  Value embeddings() {
+    const std::string names = "bert.embeddings.";
+    const Value words = rows_of(source_.tensor(names + "word_embeddings.weight"), ids_);
+    const Value type = g_.constant(source_.tensor(names + "token_type_embeddings.weight").select(0, 0));
+    const Value positions =
+        g_.op("Gather", {g_.constant(source_.tensor(names + "position_embeddings.weight")), position_});
+    return g_.op("Add", {g_.op("Add", {words, type}), positions});
+  }
+
+  Value rows_of(const Tensor& table, const Value& ids) {
+    if (!int8_) return g_.op("Gather", {g_.constant(table), ids});
+    const QuantizedRows rows = quantized(table);
+    const Value bytes = g_.cast(g_.op("Gather", {g_.constant(rows.bytes), ids}), OnnxType::f32);
+    return g_.op("Mul", {bytes, g_.op("Gather", {g_.constant(rows.scales), ids})});
+  }
+
+  Value norm(const Value& x, const std::string& name) {
+    return g_.op("LayerNormalization",
+                 {x, g_.constant(source_.tensor(name + ".weight")), g_.constant(source_.tensor(name + ".bias"))},
+                 {{"axis", int64_t{-1}}, {"epsilon", static_cast<float>(source_.config().layer_norm_eps)}});
+  }
+
+  // x·Wᵀ + b in f32.
+  Value exact_linear(const Value& x, const std::string& name) {
+    const Value weight = g_.constant(source_.tensor(name + ".weight").transpose(0, 1));
+    return g_.op("Add", {g_.op("MatMul", {x, weight}), g_.constant(source_.tensor(name + ".bias"))});
+  }
+
+  Value linear(const Value& x, const std::string& name) {
+    if (!int8_) return exact_linear(x, name);
+    const Tensor& weight = source_.tensor(name + ".weight");
+    const Value bias = g_.constant(source_.tensor(name + ".bias"));
+    const QuantizedRows columns = quantized(weight);
+    const Value largest = g_.op("ReduceMax", {g_.op("Abs", {x}), g_.numbers({-1})});
+    const Value scale = g_.op("Div", {g_.op("Max", {largest, g_.real(kSmallestScale)}), g_.real(kLargestByte)});
+    const Value bytes = g_.cast(g_.op("Round", {g_.op("Div", {x, scale})}), OnnxType::i8);
+    const Value sums = g_.op("MatMulInteger", {bytes, g_.constant(columns.bytes.transpose(0, 1))});
+    const Value scales = g_.op("Mul", {scale, g_.constant(columns.scales.squeeze(1))});
+    return g_.op("Add", {g_.op("Mul", {g_.cast(sums, OnnxType::f32), scales}), bias});
+  }
+
+  // One layer's output for the rows `queries`, which attend to the rows x.
+  Value layer(const std::string& name, const Value& queries, const Value& x) {
+    const Value attended = linear(attention(name + ".attention.self", queries, x), name + ".attention.output.dense");
+    const Value y = norm(g_.op("Add", {attended, queries}), name + ".attention.output.LayerNorm");
+    const Value wide = gelu(linear(y, name + ".intermediate.dense"));
+    return norm(g_.op("Add", {linear(wide, name + ".output.dense"), y}), name + ".output.LayerNorm");
+  }
+
+  Value attention(const std::string& name, const Value& queries, const Value& x) {
+    const int64_t heads = source_.config().num_attention_heads, width = source_.config().hidden_size;
+    const auto split = [&](const Value& rows, const std::vector<int64_t>& order) {
+      const Value parts = g_.op("Reshape", {rows, g_.numbers({0, 0, heads, width / heads})});
+      return g_.op("Transpose", {parts}, {{"perm", order}});
+    };
+    const Value q = split(linear(queries, name + ".query"), {0, 2, 1, 3});
+    const Value k = split(linear(x, name + ".key"), {0, 2, 3, 1});
+    const Value v = split(linear(x, name + ".value"), {0, 2, 1, 3});
+    const Value scale = g_.real(1 / std::sqrt(static_cast<float>(width / heads)));
+    const Value scores = g_.op("Add", {g_.op("Mul", {g_.op("MatMul", {q, k}), scale}), mask_});
+    const Value sums = g_.op("MatMul", {g_.op("Softmax", {scores}, {{"axis", int64_t{-1}}}), v});
+    const Value joined = g_.op("Transpose", {sums}, {{"perm", std::vector<int64_t>{0, 2, 1, 3}}});
+    return g_.op("Reshape", {joined, g_.numbers({0, 0, width})});
+  }
+
+  Value gelu(const Value& x) {
+    const Value erf = g_.op("Erf", {g_.op("Mul", {x, g_.real(static_cast<float>(1 / std::numbers::sqrt2))})});
+    return g_.op("Mul", {g_.op("Mul", {x, g_.real(0.5F)}), g_.op("Add", {erf, g_.real(1)})});
+  }
+
+  OnnxGraph& g_;
+  const ExportSource& source_;
+  bool int8_;
+  Value read_, ids_, position_, first_;  // [B, L]: bool, i64, i64, bool
+  Value mask_;                           // f32 [B, 1, 1, L]
+};
+
+}  // namespace
+
+Value onnx_encoder(OnnxGraph& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8) {
+  return Encoder(graph, source, int8).logits(tokens);
+}
+
+}  // namespace qing::nn

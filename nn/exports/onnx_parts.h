@@ -1,0 +1,53 @@
+// The two halves of an exported classifier as ONNX nodes. Shapes: B texts, L tokens.
+#pragma once
+
+#include <qing/nn/exports/export_source.h>
+#include <qing/nn/exports/export_vocabulary.h>
+#include <qing/nn/exports/onnx_graph.h>
+
+namespace qing::nn {
+
+/// What BERT's encoder reads of each text.
+struct OnnxTokens {
+  OnnxGraph::Value ids;   ///< i64 [B, L]
+  OnnxGraph::Value kept;  ///< bool [B, L]: the tokens that count; the encoder reads the first of these
+};
+
+/// Logits f32 [B, labels] of the encoder. `int8`: embeddings and the weights of linear layers are stored in 8 bits, and
+/// products are of 8-bit integers, rounded by row and by column.
+OnnxGraph::Value onnx_encoder(OnnxGraph& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8);
+
+/// The n-gram head as nodes. ids i64 [B, L] are of the export vocabulary; valid bool [B, L] is false where a token is
+/// masked.
+class OnnxNgrams {
+ public:
+  OnnxNgrams(OnnxGraph& graph, const ExportSource& source, const ExportVocabulary& vocabulary,
+             const OnnxGraph::Value& ids, const OnnxGraph::Value& valid);
+  /// The tokens with [UNK] in place of each word that the encoder does not know.
+  OnnxTokens encoder_tokens();
+  /// f32 [B, labels].
+  OnnxGraph::Value logits();
+
+ private:
+  using Value = OnnxGraph::Value;
+
+  /// Runs of characters to hash: bytes first to last of `codes`, for three lasts each.
+  struct Lanes {
+    Value codes, first;
+    std::vector<Value> lasts, possible;
+    Value text;  ///< the text of each lane
+  };
+  Lanes pieces();
+  Lanes words();
+  Value keys(const Lanes& lanes, const Value& steps, int64_t kind);
+  Value is_lead(const Value& byte);
+
+  OnnxGraph& graph_;
+  const ExportSource& source_;
+  Value ids_, valid_, texts_;        // [B, L], [B, L], []
+  Value bytes_;                      // i64 [T, W] of all T tokens; zeros for masked ones
+  Value begins_, ends_;              // bool [T]
+  Value extra_, characters_, text_;  // i64 [T]
+};
+
+}  // namespace qing::nn

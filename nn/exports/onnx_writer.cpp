@@ -1,0 +1,50 @@
+// model.onnx: inputs input_ids and attention_mask, i64 [batch, length]; outputs logits and scores, f32 [batch, labels].
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include <qing/nn/exports/file_formats.h>
+#include <qing/nn/exports/onnx_parts.h>
+#include <qing/tensor/files.h>
+
+namespace qing::nn {
+namespace {
+
+constexpr size_t kMostBytes = size_t{1} << 31;  // of a message; protobuf's limit
+
+}  // namespace
+
+void write_onnx(const ExportSource& source, bool int8, const std::filesystem::path& folder) {
+  OnnxGraph graph;
+  const std::vector<OnnxDimension> tokens{"batch", "length"};
+  const std::vector<OnnxDimension> classes{"batch", static_cast<int64_t>(source.labels.size())};
+  const auto ids = graph.input("input_ids", OnnxType::i64, tokens);
+  const auto valid = graph.cast(graph.input("attention_mask", OnnxType::i64, tokens), OnnxType::boolean);
+
+  std::string tokenizer;
+  OnnxGraph::Value logits;
+  if (source.ngrams) {
+    const ExportVocabulary vocabulary = export_vocabulary(source.tokenizer);
+    OnnxNgrams ngrams(graph, source, vocabulary, ids, valid);
+    logits = graph.op("Add", {onnx_encoder(graph, source, ngrams.encoder_tokens(), int8), ngrams.logits()});
+    tokenizer = ngram_tokenizer_json(source.tokenizer, vocabulary);
+  } else {
+    logits = onnx_encoder(graph, source, {.ids = ids, .kept = valid}, int8);
+    tokenizer = source.tokenizer.pipeline_json();
+  }
+  const auto calibrated = graph.op("Div", {logits, graph.real(static_cast<float>(source.temperature))});
+  graph.output(logits, "logits", OnnxType::f32, classes);
+  graph.output(graph.op("Softmax", {calibrated}, {{"axis", int64_t{-1}}}), "scores", OnnxType::f32, classes);
+
+  const std::string model = onnx_model(
+      graph, {{"labels", boost::json::serialize(boost::json::array(source.labels.begin(), source.labels.end()))},
+              {"temperature", fmt::format("{}", source.temperature)}});
+  if (model.size() >= kMostBytes) {
+    throw ValueError(fmt::format("export: the model takes {} bytes, more than an ONNX file holds; export safetensors",
+                                 model.size()));
+  }
+  write_file_atomically(folder / "model.onnx", model);
+  write_file_atomically(folder / "tokenizer.json", tokenizer);
+}
+
+}  // namespace qing::nn

@@ -1,0 +1,32 @@
+// One safetensors file that says all of the model: every tensor, and the configuration in its metadata.
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+
+#include <qing/nn/exports/export_vocabulary.h>
+#include <qing/nn/exports/file_formats.h>
+#include <qing/nn/safetensors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::nn {
+
+void write_safetensors(const ExportSource& source, const std::filesystem::path& folder) {
+  const BertConfig& c = source.config();
+  SafetensorsFile file{.tensors = source.tensors, .metadata = {}};
+  file.metadata = {
+      {"format", "pt"},
+      {"qing.architecture", source.ngrams ? "bert+ngrams" : "bert"},
+      {"qing.labels", boost::json::serialize(boost::json::array(source.labels.begin(), source.labels.end()))},
+      {"qing.temperature", fmt::format("{}", source.temperature)},
+      {"qing.max_length", fmt::format("{}", source.tokenizer.options().max_length)},
+      {"qing.num_attention_heads", fmt::format("{}", c.num_attention_heads)},
+      {"qing.layer_norm_eps", fmt::format("{}", c.layer_norm_eps)},
+  };
+  if (source.ngrams) {
+    for (const auto& [name, tensor] : ngram_tensors(*source.ngrams)) file.tensors["ngrams." + name] = tensor;
+  }
+  save_safetensors(folder / "model.safetensors", file);
+  write_file_atomically(folder / "tokenizer.json", source.tokenizer.pipeline_json());
+}
+
+}  // namespace qing::nn
