@@ -8,12 +8,12 @@ namespace qing::nn {
 ExportSource load_export_source(const std::filesystem::path& directory) {
   // The server's way to load it checks all files against each other.
   const auto checked = TextClassifier::load(directory);
-  const BertConfig config = BertConfig::load(directory / "config.json");
+  const ClassifierConfig config = ClassifierConfig::load(directory / "config.json");
   Generator unused;
   ExportSource source{
       .encoder = std::make_unique<BertForSequenceClassification>(config, unused),
       .ngrams = nullptr,
-      .tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.max_position_embeddings)),
+      .tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.encoder.max_position_embeddings)),
       .labels = checked->labels(),
       .temperature = checked->temperature(),
       .tensors = {},

@@ -21,7 +21,7 @@ struct ExportSource {
   double temperature;  ///< scores are the softmax of logits / temperature
   StateDict tensors;   ///< of the encoder, under Hugging Face's names; f32 and contiguous
 
-  const BertConfig& config() const { return encoder->config(); }
+  const EncoderConfig& config() const { return encoder->config().encoder; }
   /// The encoder's tensor of that name; all names exist in a loaded model.
   const Tensor& tensor(const std::string& name) const { return tensors.at(name); }
 };

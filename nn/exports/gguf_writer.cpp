@@ -109,7 +109,7 @@ class GgufFile {
 };
 
 void add_configuration(GgufFile& file, const ExportSource& source, const std::string& architecture) {
-  const BertConfig& c = source.config();
+  const EncoderConfig& c = source.config();
   const auto set = [&](const char* key, int64_t value) {
     file.set(architecture + "." + key, static_cast<uint32_t>(value));
   };

@@ -25,7 +25,7 @@ json::object pipelines() {
 }
 
 std::string config_json(const ExportSource& source, const ExportVocabulary& vocabulary) {
-  const BertConfig& c = source.config();
+  const EncoderConfig& c = source.config();
   json::object id2label, label2id;
   for (size_t i = 0; i < source.labels.size(); ++i) {
     id2label[std::to_string(i)] = source.labels[i];

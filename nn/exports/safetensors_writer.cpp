@@ -11,7 +11,7 @@
 namespace qing::nn {
 
 void write_safetensors(const ExportSource& source, const std::filesystem::path& folder) {
-  const BertConfig& c = source.config();
+  const EncoderConfig& c = source.config();
   SafetensorsFile file{.tensors = source.tensors, .metadata = {}};
   file.metadata = {
       {"format", "pt"},
