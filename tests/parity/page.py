@@ -55,7 +55,7 @@ What differs:
   result; a write to f16 or bf16 is outside the graph. Writes through `data()`, `span()`, Eigen maps,
   DLPack and the functions of `tensor/ops` are not seen, nor are those through another `Tensor::wrap` of the same memory.
 - **Sequences are ragged**: ids end to end with offsets (`nn::RaggedBatch`), not padded. See `attention` and
-  `nn::BertForSequenceClassification`.
+  `nn::EncoderForSequenceClassification`.
 
 The snippets assume `using namespace qing;`, in PyTorch's column `from torch import nn` and `import torch.nn.functional as F`.
 """
