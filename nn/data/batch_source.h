@@ -1,4 +1,4 @@
-// Where a loader's batches come from: from a Dataset by a plan of indices, or from an IterableDataset as examples come.
+// Sources of a loader's batches: a Dataset read by a plan of indices, or an IterableDataset read in its own order.
 #pragma once
 
 #include <cstddef>
@@ -39,7 +39,7 @@ template <class Batch> class BatchSource {
   virtual Task next() = 0;                                  ///< The work of the next batch; empty at the end.
   virtual std::optional<size_t> batches() const = 0;        ///< Of the started epoch; nothing when not known before.
   virtual std::optional<size_t> examples() const = 0;       ///< Of the data set; likewise.
-  virtual std::string description() const = 0;              ///< All that the batches depend on but data and epoch.
+  virtual std::string description() const = 0;  ///< Everything but data and epoch that the batches depend on.
 };
 
 /// Tasks of indices: examples are fetched by the workers.

@@ -296,14 +296,3 @@ def test_import_refuses_what_it_cannot_compute_and_leaves_what_was_there(qing, t
     refused = qing("import", source, "--out", out, check=False)
     assert refused.returncode == 1 and "BertForQuestionAnswering" in refused.stderr
     assert [path.name for path in out.iterdir()] == ["config.json"] and (out / "config.json").read_text() == "before"
-
-
-def test_distances_have_the_buckets_of_transformers(tmp_path):
-    """A single head whose bias is the bucket's number shows every bucket in its scores."""
-    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
-
-    config = transformers.MPNetConfig(**BERT | dict(max_position_embeddings=514))
-    distances = torch.arange(-511, 512)
-    theirs = MPNetEncoder(config).relative_position_bucket(distances)
-    wanted = (ROOT / "tests/nn/mpnet_buckets.txt").read_text().split()
-    assert [int(bucket) for bucket in wanted] == theirs.tolist()
