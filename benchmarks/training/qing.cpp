@@ -3,7 +3,7 @@
 //
 //   training_qing MODEL BATCHES WARM STEPS LR DROPOUT f32|bf16
 #include <fmt/format.h>
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/safetensors.h>
 #include <qing/optim/optimizer.h>
 #include <qing/optim/training/trainer.h>
@@ -71,7 +71,7 @@ void run(std::span<char*> arguments) {
   nn::ClassifierConfig config = nn::ClassifierConfig::load(folder / "config.json");
   config.encoder.hidden_dropout_prob = config.encoder.attention_probs_dropout_prob = std::stod(arguments[5]);
   Generator rng(kSeed);
-  nn::BertForSequenceClassification model(config, rng);
+  nn::EncoderForSequenceClassification model(config, rng);
   model.load_state_dict(nn::load_safetensors(folder / "model.safetensors").tensors);
   model.set_requires_grad(true);
   optim::AdamW optimizer(groups_of(model, std::stod(arguments[4])));

@@ -18,7 +18,7 @@ FixedBatchSampler::FixedBatchSampler(std::shared_ptr<const Sampler> sampler, siz
 
 BatchPlan FixedBatchSampler::plan(uint64_t epoch) const {
   BatchPlan plan;
-  plan.indices = sampler_->order(epoch);
+  plan.indices = sampler_->indices(epoch);
   if (drop_last_) plan.indices.resize(plan.indices.size() / batch_size_ * batch_size_);
   while (plan.offsets.back() < plan.indices.size()) {
     plan.offsets.push_back(std::min(plan.offsets.back() + batch_size_, plan.indices.size()));
@@ -57,13 +57,13 @@ TokenBatchSampler::TokenBatchSampler(std::shared_ptr<const Sampler> sampler, std
 }
 
 BatchPlan TokenBatchSampler::plan(uint64_t epoch) const {
-  std::vector<size_t> order = sampler_->order(epoch);
+  std::vector<size_t> indices = sampler_->indices(epoch);
   const auto window = static_cast<size_t>(options_.window);
   const auto max_sequences = static_cast<size_t>(options_.max_sequences);
   std::vector<std::span<const size_t>> batches;
-  for (size_t begin = 0; begin < order.size(); begin += window) {
-    const std::span<size_t> part = std::span(order).subspan(begin, std::min(window, order.size() - begin));
-    // Examples of equal length keep the sampler's order.
+  for (size_t begin = 0; begin < indices.size(); begin += window) {
+    const std::span<size_t> part = std::span(indices).subspan(begin, std::min(window, indices.size() - begin));
+    // Those of one length keep the sampler's order.
     std::stable_sort(part.begin(), part.end(), [&](size_t a, size_t b) { return lengths_[a] < lengths_[b]; });
     size_t first = 0;
     int64_t tokens = 0;
@@ -86,7 +86,7 @@ BatchPlan TokenBatchSampler::plan(uint64_t epoch) const {
     shuffle(batches, rng);
   }
   BatchPlan plan;
-  plan.indices.reserve(order.size());
+  plan.indices.reserve(indices.size());
   for (const auto& batch : batches) {
     plan.indices.insert(plan.indices.end(), batch.begin(), batch.end());
     plan.offsets.push_back(plan.indices.size());

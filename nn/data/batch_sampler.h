@@ -1,4 +1,4 @@
-// Batch samplers group the examples of an epoch into batches. They are immutable and therefore thread-safe.
+// Batch samplers: the batches of an epoch, as lists of indices. They are immutable, hence thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace qing::nn {
 
-/// The batches of an epoch: lists of indices end to end, and the offset of each list.
+/// The batches of an epoch: lists of indices end to end, and the offset of each.
 struct BatchPlan {
   std::vector<size_t> indices;
   std::vector<size_t> offsets = {0};  ///< [batches + 1]
@@ -27,12 +27,12 @@ class BatchSampler {
   virtual ~BatchSampler() = default;
   virtual BatchPlan plan(uint64_t epoch) const = 0;
   virtual size_t dataset_size() const = 0;  ///< Every index is below.
-  /// Describes everything that the plan depends on except the epoch.
+  /// Everything but the epoch that the plan depends on, as text.
   virtual std::string description() const = 0;
 };
 
-/// Batches of batch_size indices in the sampler's order. The last batch may be smaller, or is dropped. ValueError for
-/// size 0.
+/// Batches of batch_size indices in the sampler's order. The last batch is smaller, or dropped with drop_last.
+/// ValueError for size 0.
 class FixedBatchSampler : public BatchSampler {
  public:
   FixedBatchSampler(std::shared_ptr<const Sampler> sampler, size_t batch_size, bool drop_last = false);

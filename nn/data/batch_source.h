@@ -1,4 +1,4 @@
-// Sources of a loader's batches: a Dataset with a plan of indices, or an IterableDataset in its own order.
+// Sources of a loader's batches: a Dataset read by a plan of indices, or an IterableDataset read in its own order.
 #pragma once
 
 #include <cstddef>
@@ -36,10 +36,10 @@ template <class Batch> class BatchSource {
   using Task = std::function<Batch()>;
   virtual ~BatchSource() = default;
   virtual void start(uint64_t epoch, size_t position) = 0;  ///< Goes to batch `position` of an epoch.
-  virtual Task next() = 0;                                  ///< The task of the next batch; empty at the end.
-  virtual std::optional<size_t> batches() const = 0;        ///< Batches of the started epoch; nullopt if unknown.
-  virtual std::optional<size_t> examples() const = 0;       ///< Examples of the data set; nullopt if unknown.
-  virtual std::string description() const = 0;              ///< What the batches depend on except data and epoch.
+  virtual Task next() = 0;                                  ///< The work of the next batch; empty at the end.
+  virtual std::optional<size_t> batches() const = 0;        ///< Of the started epoch; nothing when not known before.
+  virtual std::optional<size_t> examples() const = 0;       ///< Of the data set; likewise.
+  virtual std::string description() const = 0;  ///< Everything but data and epoch that the batches depend on.
 };
 
 /// Tasks with indices. The workers fetch the examples.

@@ -32,12 +32,12 @@ struct DataLoaderOptions {
   int64_t shuffle_buffer = 10000;  ///< iterable data sets: examples among which `shuffle` shuffles
 };
 
-/// The position of a loader, to be stored as text with a model's checkpoint.
+/// The position of a loader, to be kept as text with a model's checkpoint.
 struct LoaderState {
   uint64_t epoch = 0;
-  uint64_t position = 0;             ///< number of batches of the epoch that were handed out
-  std::optional<uint64_t> examples;  ///< examples of the data set; nullopt for an iterable one
-  std::string batches;               ///< describes what the batches depend on, including seeds
+  uint64_t position = 0;             ///< batches of the epoch that were handed out
+  std::optional<uint64_t> examples;  ///< of the data set; nothing for an iterable one
+  std::string batches;               ///< what the batches depend on, seeds included, as text
 
   std::string to_json() const;
   static LoaderState from_json(std::string_view text);  ///< DataError

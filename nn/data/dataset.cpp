@@ -47,12 +47,12 @@ void check_index(size_t i, size_t size, const char* op) {
 
 std::vector<std::vector<size_t>> random_split_indices(size_t size, std::span<const double> lengths, uint64_t seed) {
   const std::vector<size_t> counts = counts_of(size, lengths);
-  const std::vector<size_t> order = RandomSampler(size, {.seed = seed}).order(0);
+  const std::vector<size_t> indices = RandomSampler(size, {.seed = seed}).indices(0);
   std::vector<std::vector<size_t>> parts;
   size_t first = 0;
   for (const size_t count : counts) {
-    parts.emplace_back(order.begin() + static_cast<ptrdiff_t>(first),
-                       order.begin() + static_cast<ptrdiff_t>(first + count));
+    parts.emplace_back(indices.begin() + static_cast<ptrdiff_t>(first),
+                       indices.begin() + static_cast<ptrdiff_t>(first + count));
     first += count;
   }
   return parts;

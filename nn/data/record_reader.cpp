@@ -143,7 +143,7 @@ void RecordReader::find_columns(const Record& names) {
     // A column without a name has only a position. There may be several, because spreadsheets write commas at line
     // ends.
     if (all && header_[i].empty()) {
-      picks_.emplace_back(i);
+      source_columns_.emplace_back(i);
       continue;
     }
     const auto at = std::find(names.begin(), names.end(), header_[i]);
@@ -151,11 +151,11 @@ void RecordReader::find_columns(const Record& names) {
       fail(fmt::format("the column '{}' appears twice in the header; rename or remove one", header_[i]));
     }
     if (at != names.end()) {
-      picks_.emplace_back(at - names.begin());
+      source_columns_.emplace_back(at - names.begin());
     } else if (i < options_.columns.size()) {
       fail(no_column(header_[i], names, format_ == RecordFormat::tsv ? '\t' : ','));
     } else {
-      picks_.emplace_back();
+      source_columns_.emplace_back();
     }
   }
 }
@@ -169,9 +169,9 @@ std::optional<Record> RecordReader::next() {
   if (row->size() != columns_) {
     fail(fmt::format("{} fields where the header has {}; a text must hold no separator", row->size(), columns_));
   }
-  Record record(picks_.size());
+  Record record(source_columns_.size());
   for (size_t i = 0; i < record.size(); ++i) {
-    if (picks_[i]) record[i] = std::move((*row)[*picks_[i]]);
+    if (source_columns_[i]) record[i] = std::move((*row)[*source_columns_[i]]);
   }
   return record;
 }

@@ -62,9 +62,9 @@ class RecordReader {
   RecordOptions options_;
   std::vector<std::string> header_;
   size_t line_ = 0;
-  size_t columns_ = 0;                        // TSV, CSV: number of fields of a row
-  std::vector<std::optional<size_t>> picks_;  // TSV, CSV: index in the row of each field of a record
-  std::optional<Record> first_;               // JSONL: the first record, read to learn the names
+  size_t columns_ = 0;                                 // TSV, CSV: fields of a row
+  std::vector<std::optional<size_t>> source_columns_;  // TSV, CSV: where each field of a record stands in its row
+  std::optional<Record> first_;                        // JSONL: what was read to know the names
 };
 
 }  // namespace qing::nn

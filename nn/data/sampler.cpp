@@ -30,10 +30,10 @@ Generator generator_for(uint64_t seed, const BatchNumber& number) {
   return generator_for(epoch.seed(), number.batch, RandomUse::collate);
 }
 
-std::vector<size_t> SequentialSampler::order(uint64_t) const {
-  std::vector<size_t> order(size_);
-  std::iota(order.begin(), order.end(), size_t{0});
-  return order;
+std::vector<size_t> SequentialSampler::indices(uint64_t) const {
+  std::vector<size_t> indices(size_);
+  std::iota(indices.begin(), indices.end(), size_t{0});
+  return indices;
 }
 
 std::string SequentialSampler::description() const { return fmt::format("{} examples in order", size_); }
@@ -45,21 +45,21 @@ RandomSampler::RandomSampler(size_t size, RandomSamplerOptions options) : size_(
   if (options_.num_samples == 0) options_.num_samples = size;
 }
 
-std::vector<size_t> RandomSampler::order(uint64_t epoch) const {
+std::vector<size_t> RandomSampler::indices(uint64_t epoch) const {
   Generator rng = generator_for(options_.seed, epoch, RandomUse::order);
-  std::vector<size_t> order;
-  order.reserve(options_.num_samples);
+  std::vector<size_t> indices;
+  indices.reserve(options_.num_samples);
   if (options_.replacement) {
-    while (order.size() < options_.num_samples) order.push_back(rng.below(size_));
-    return order;
+    while (indices.size() < options_.num_samples) indices.push_back(rng.below(size_));
+    return indices;
   }
-  std::vector<size_t> permutation = SequentialSampler(size_).order(epoch);
-  while (order.size() < options_.num_samples) {
+  std::vector<size_t> permutation = SequentialSampler(size_).indices(epoch);
+  while (indices.size() < options_.num_samples) {
     shuffle(permutation, rng);
-    const size_t count = std::min(size_, options_.num_samples - order.size());
-    order.insert(order.end(), permutation.begin(), permutation.begin() + static_cast<ptrdiff_t>(count));
+    const size_t count = std::min(size_, options_.num_samples - indices.size());
+    indices.insert(indices.end(), permutation.begin(), permutation.begin() + static_cast<ptrdiff_t>(count));
   }
-  return order;
+  return indices;
 }
 
 std::string RandomSampler::description() const {
@@ -91,18 +91,18 @@ WeightedRandomSampler::WeightedRandomSampler(std::vector<double> weights, size_t
   }
 }
 
-std::vector<size_t> WeightedRandomSampler::order(uint64_t epoch) const {
+std::vector<size_t> WeightedRandomSampler::indices(uint64_t epoch) const {
   Generator rng = generator_for(seed_, epoch, RandomUse::order);
-  std::vector<size_t> order;
+  std::vector<size_t> indices;
   if (replacement_) {
     // The first cumulative sum above the number belongs to a positive weight. A number rounded up to the whole sum
     // would be past the last one.
     const double below_all = std::nextafter(sums_.back(), 0.0);
-    while (order.size() < num_samples_) {
+    while (indices.size() < num_samples_) {
       const double at = std::min(uniform(rng) * sums_.back(), below_all);
-      order.push_back(static_cast<size_t>(std::upper_bound(sums_.begin(), sums_.end(), at) - sums_.begin()));
+      indices.push_back(static_cast<size_t>(std::upper_bound(sums_.begin(), sums_.end(), at) - sums_.begin()));
     }
-    return order;
+    return indices;
   }
   std::vector<std::pair<double, size_t>> keys;
   keys.reserve(weights_.size());
@@ -111,8 +111,8 @@ std::vector<size_t> WeightedRandomSampler::order(uint64_t epoch) const {
     if (weights_[i] > 0) keys.emplace_back(waiting / weights_[i], i);
   }
   std::partial_sort(keys.begin(), keys.begin() + static_cast<ptrdiff_t>(num_samples_), keys.end());
-  for (size_t i = 0; i < num_samples_; ++i) order.push_back(keys[i].second);
-  return order;
+  for (size_t i = 0; i < num_samples_; ++i) indices.push_back(keys[i].second);
+  return indices;
 }
 
 std::string WeightedRandomSampler::description() const {
@@ -143,8 +143,8 @@ size_t DistributedSampler::size() const {
   return (sampler_->size() + (drop_last_ ? 0 : world_size_ - 1)) / world_size_;
 }
 
-std::vector<size_t> DistributedSampler::order(uint64_t epoch) const {
-  const std::vector<size_t> all = sampler_->order(epoch);
+std::vector<size_t> DistributedSampler::indices(uint64_t epoch) const {
+  const std::vector<size_t> all = sampler_->indices(epoch);
   std::vector<size_t> own(size());
   for (size_t i = 0; i < own.size(); ++i) own[i] = all[(i * world_size_ + rank_) % all.size()];
   return own;

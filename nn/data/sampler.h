@@ -1,5 +1,5 @@
-// Samplers choose the examples of an epoch and their order. The order is a function of (seed, epoch), by Philox, and
-// does not depend on earlier epochs or threads. Samplers are immutable and therefore thread-safe.
+// Samplers: the indices of the examples of an epoch, in order. They are a function of (seed, epoch), by Philox, and
+// depend neither on earlier epochs nor on threads. Samplers are immutable, hence thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -14,18 +14,19 @@
 
 namespace qing::nn {
 
-/// Returns an independent generator for each (seed, epoch, use).
+/// What random numbers are drawn for: each use has its own stream.
 enum class RandomUse : uint32_t { order, batches, buffer, collate };
+/// A generator of its own for each (seed, epoch, use).
 Generator generator_for(uint64_t seed, uint64_t epoch, RandomUse use);
 
-/// The number of an epoch and of a batch in it, both from 0.
+/// The number of a batch in its epoch, and of the epoch; both count from 0.
 struct BatchNumber {
   uint64_t epoch = 0, batch = 0;
 };
 /// Returns an independent generator for each batch, for collate functions that draw at random.
 Generator generator_for(uint64_t seed, const BatchNumber& number);
 
-/// The Fisher-Yates shuffle.
+/// Permutes the values at random (Fisher & Yates).
 template <class T> void shuffle(std::vector<T>& values, Generator& rng) {
   for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[rng.below(i)]);
 }
@@ -33,12 +34,12 @@ template <class T> void shuffle(std::vector<T>& values, Generator& rng) {
 class Sampler {
  public:
   virtual ~Sampler() = default;
-  virtual std::vector<size_t> order(uint64_t epoch) const = 0;  ///< Indices of examples.
-  virtual size_t size() const = 0;                              ///< Number of indices in an epoch.
-  virtual size_t dataset_size() const = 0;                      ///< Every index is below.
-  /// Describes everything that the order depends on except the epoch. A loader's state stores it, so that only a loader
-  /// with
-  /// the same order can resume it.
+  /// The examples of an epoch, in the order in which it takes them.
+  virtual std::vector<size_t> indices(uint64_t epoch) const = 0;
+  virtual size_t size() const = 0;          ///< The number of indices of an epoch.
+  virtual size_t dataset_size() const = 0;  ///< Every index is below it.
+  /// Everything but the epoch that the indices depend on, as text. A loader's state holds it, so that only a loader
+  /// with the same data and options resumes it.
   virtual std::string description() const = 0;
 };
 
@@ -46,7 +47,7 @@ class Sampler {
 class SequentialSampler : public Sampler {
  public:
   explicit SequentialSampler(size_t size) : size_(size) {}
-  std::vector<size_t> order(uint64_t epoch) const override;
+  std::vector<size_t> indices(uint64_t epoch) const override;
   size_t size() const override { return size_; }
   size_t dataset_size() const override { return size_; }
   std::string description() const override;
@@ -66,7 +67,7 @@ struct RandomSamplerOptions {
 class RandomSampler : public Sampler {
  public:
   explicit RandomSampler(size_t size, RandomSamplerOptions options = {});
-  std::vector<size_t> order(uint64_t epoch) const override;
+  std::vector<size_t> indices(uint64_t epoch) const override;
   size_t size() const override { return options_.num_samples; }
   size_t dataset_size() const override { return size_; }
   std::string description() const override;
@@ -83,7 +84,7 @@ class RandomSampler : public Sampler {
 class WeightedRandomSampler : public Sampler {
  public:
   WeightedRandomSampler(std::vector<double> weights, size_t num_samples, bool replacement = true, uint64_t seed = 0);
-  std::vector<size_t> order(uint64_t epoch) const override;
+  std::vector<size_t> indices(uint64_t epoch) const override;
   size_t size() const override { return num_samples_; }
   size_t dataset_size() const override { return weights_.size(); }
   std::string description() const override;
@@ -95,16 +96,17 @@ class WeightedRandomSampler : public Sampler {
   uint64_t seed_;
 };
 
-/// All classes are equally likely: the weights are 1 / (count of the label), with as many samples as examples.
+/// Draws every class with equal probability: the weight of an example is 1 / the count of its label. An epoch has as
+/// many samples as there are examples.
 WeightedRandomSampler class_balanced_sampler(std::span<const int32_t> labels, uint64_t seed = 0);
 
-/// The share of process `rank` of `world_size` in another sampler's order: every world_size-th index. All processes
-/// take equally many indices: the order is extended by its first indices, or truncated with drop_last. ValueError
-/// unless rank < world_size.
+/// The share of the process `rank` of `world_size` in another sampler's indices: every world_size-th one. All processes
+/// get equally many: the indices are repeated from the front to fill up, or cut with drop_last. ValueError unless rank
+/// < world_size.
 class DistributedSampler : public Sampler {
  public:
   DistributedSampler(std::shared_ptr<const Sampler> sampler, size_t rank, size_t world_size, bool drop_last = false);
-  std::vector<size_t> order(uint64_t epoch) const override;
+  std::vector<size_t> indices(uint64_t epoch) const override;
   size_t size() const override;
   size_t dataset_size() const override { return sampler_->dataset_size(); }
   std::string description() const override;

@@ -5,6 +5,16 @@
 
 namespace qing::nn {
 
+Tensor activated_linear(const Tensor& x, const Linear& layer, FeedForwardActivation activation) {
+  switch (activation) {
+    case FeedForwardActivation::relu: return relu(layer.forward(x));
+    case FeedForwardActivation::gelu: return layer.forward_gelu(x);
+    case FeedForwardActivation::gelu_tanh: return gelu(layer.forward(x), Approximation::tanh);
+    case FeedForwardActivation::silu: return silu(layer.forward(x));
+  }
+  throw ValueError("activated_linear: not an activation");
+}
+
 std::unique_ptr<ResidualNorm> make_norm(NormKind kind, int64_t width, double eps) {
   if (kind == NormKind::rms_norm) return std::make_unique<RMSNorm>(width, eps);
   return std::make_unique<LayerNorm>(width, eps);
@@ -19,20 +29,11 @@ Sublayers::Sublayers(const Module& block, const char* name, const SublayerOption
 
 Tensor Sublayers::drop(const Tensor& x, double p) const { return rng_ != nullptr && p > 0 ? dropout(x, p, *rng_) : x; }
 
-Tensor Sublayers::activated(const Tensor& x, const Linear& wide) const {
-  switch (options_.activation) {
-    case FeedForwardActivation::relu: return relu(wide.forward(x));
-    case FeedForwardActivation::gelu: return wide.forward_gelu(x);
-    case FeedForwardActivation::gelu_tanh: return gelu(wide.forward(x), Approximation::tanh);
-    case FeedForwardActivation::silu: return silu(wide.forward(x));
-  }
-  throw ValueError("Sublayers: not an activation");
-}
-
 Tensor Sublayers::add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide,
                                    const Linear& narrow) const {
-  return add(x, norm,
-             [&](const Tensor& in) { return narrow.forward(drop(activated(in, wide), options_.hidden_dropout)); });
+  return add(x, norm, [&](const Tensor& in) {
+    return narrow.forward(drop(activated_linear(in, wide, options_.activation), options_.hidden_dropout));
+  });
 }
 
 }  // namespace qing::nn

@@ -16,6 +16,9 @@ namespace qing::nn {
 /// gelu takes Φ from the error function, gelu_tanh from tanh.
 enum class FeedForwardActivation { relu, gelu, gelu_tanh, silu };
 
+/// activation(layer(x)); gelu is part of the product.
+Tensor activated_linear(const Tensor& x, const Linear& layer, FeedForwardActivation activation);
+
 enum class NormKind { layer_norm, rms_norm };
 /// The norm of this kind over the last dimension. ValueError unless width ≥ 1.
 std::unique_ptr<ResidualNorm> make_norm(NormKind kind, int64_t width, double eps);
@@ -45,7 +48,6 @@ class Sublayers {
 
  private:
   Tensor drop(const Tensor& x, double p) const;
-  Tensor activated(const Tensor& x, const Linear& wide) const;
 
   const SublayerOptions& options_;
   Generator* rng_;  // null: nothing is dropped

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/encoder_config_json.h>
@@ -20,8 +21,7 @@ namespace json = boost::json;
 
 // `transformers` builds its own classifier for the type "bert" and leaves the n-grams out without an error. It refuses
 // a type that it does not know.
-constexpr std::string_view kBertType = "bert", kNgramType = "qing_bert_ngrams";
-constexpr std::string_view kBertArchitecture = "BertForSequenceClassification";
+constexpr std::string_view kNgramType = "qing_bert_ngrams";
 constexpr std::string_view kNgramArchitecture = "QingBertNgramsForSequenceClassification";
 
 // Counts of a DataProfile; what they mean is for validate().
@@ -44,20 +44,17 @@ std::optional<DataProfile> read_profile(const ConfigReader& reader, std::string_
   return profile;
 }
 
-// Whether the model has an n-gram head. Older files of qing say so beside the type "bert".
-bool read_ngram_head(const ConfigReader& reader) {
-  const json::value* type = reader.find("model_type");
-  if (type == nullptr) reader.fail("model_type is missing; is this a model's config.json?");
-  const bool own = *type == json::value(kNgramType);
-  if (!own && *type != json::value(kBertType)) {
-    reader.fail(fmt::format("model_type: {} is not supported; only \"{}\" and \"{}\" are", json::serialize(*type),
-                            kBertType, kNgramType));
-  }
+// The family, and whether the model has an n-gram head. Older files of qing say so beside the type "bert".
+std::pair<EncoderFamily, bool> read_family_and_head(const ConfigReader& reader) {
+  const bool own = reader.text("model_type", "") == kNgramType;
+  const EncoderFamily family = own ? EncoderFamily::bert : read_family(reader);
   bool head = own;
   reader.optional("ngram_head", head);
-  if (own && !head)
+  if (own && !head) {
     reader.fail(fmt::format("ngram_head: is false, but a model of the type \"{}\" has one", kNgramType));
-  return head;
+  }
+  if (head && family != EncoderFamily::bert) reader.fail("ngram_head: is true, but only BERT's encoder has one");
+  return {family, head};
 }
 
 std::vector<std::string> numbered_labels(const ConfigReader& reader) {
@@ -145,8 +142,9 @@ void ClassifierConfig::validate() const {
 ClassifierConfig ClassifierConfig::load(const std::filesystem::path& path) {
   const ConfigReader reader(path);
   ClassifierConfig config;
-  config.ngram_head = read_ngram_head(reader);
-  config.encoder = read_encoder_config(reader);
+  const auto [family, ngram_head] = read_family_and_head(reader);
+  config.ngram_head = ngram_head;
+  config.encoder = read_encoder_config(reader, family);
   reader.only("problem_type", "single_label_classification");
   reader.optional("calibration_temperature", config.calibration_temperature);
   config.labels = read_labels(reader);
@@ -164,9 +162,11 @@ void ClassifierConfig::save(const std::filesystem::path& path) const {
     id2label[std::to_string(i)] = labels[i];
     label2id[labels[i]] = i;
   }
+  const EncoderFamilyNames& names = names_of(encoder.family);
+  const std::string architecture = std::string(names.class_prefix) + "ForSequenceClassification";
   json::object config = {
-      {"architectures", json::array{ngram_head ? kNgramArchitecture : kBertArchitecture}},
-      {"model_type", ngram_head ? kNgramType : kBertType},
+      {"architectures", json::array{ngram_head ? kNgramArchitecture : std::string_view(architecture)}},
+      {"model_type", ngram_head ? kNgramType : names.model_type},
   };
   write_encoder_config(encoder, config);
   config["problem_type"] = "single_label_classification";

@@ -29,7 +29,7 @@ struct ClassifierConfig {
   /// describes what qing does not compute, when the ids of id2label are not 0, 1, 2, ..., or label2id contradicts it.
   /// IoError when it cannot be read.
   static ClassifierConfig load(const std::filesystem::path& path);
-  /// In a form that `transformers` loads as BertForSequenceClassification. IoError.
+  /// In a form that `transformers` loads as the family's ...ForSequenceClassification. IoError.
   void save(const std::filesystem::path& path) const;
 };
 

@@ -8,8 +8,11 @@
 
 namespace qing::nn {
 
+/// The family of the model_type. DataError when it is missing or none of these.
+EncoderFamily read_family(const ConfigReader& reader);
 /// DataError when a size is missing or a setting is one that qing does not compute. Does not validate().
-EncoderConfig read_encoder_config(const ConfigReader& reader);
+EncoderConfig read_encoder_config(const ConfigReader& reader, EncoderFamily family);
+/// All but the model_type.
 void write_encoder_config(const EncoderConfig& config, boost::json::object& into);
 
 }  // namespace qing::nn

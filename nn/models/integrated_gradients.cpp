@@ -47,12 +47,12 @@ struct Item {
 
 class Paths {
  public:
-  Paths(const BertForSequenceClassification& model, std::span<const Encoding> encodings,
+  Paths(const EncoderForSequenceClassification& model, std::span<const Encoding> encodings,
         std::span<const int32_t> labels, int32_t pad_id, const Tensor& added_logits)
       : model_(model),
         encodings_(encodings),
         labels_(labels),
-        width_(model.config().encoder.hidden_size),
+        width_(model.config().encoder.embedding_width()),
         classes_(std::ssize(model.config().labels)),
         added_(added_logits.defined() ? added_logits.contiguous() : Tensor::zeros({std::ssize(encodings), classes_})) {
     const NoGradGuard guard;
@@ -152,7 +152,7 @@ class Paths {
     return y;
   }
 
-  const BertForSequenceClassification& model_;
+  const EncoderForSequenceClassification& model_;
   std::span<const Encoding> encodings_;
   std::span<const int32_t> labels_;
   int64_t width_, classes_;
@@ -173,7 +173,7 @@ template <typename Use> void for_batches(const Paths& paths, std::span<const Ite
   }
 }
 
-void check(const BertForSequenceClassification& model, std::span<const Encoding> encodings,
+void check(const EncoderForSequenceClassification& model, std::span<const Encoding> encodings,
            std::span<const int32_t> labels, const Tensor& added_logits, const IntegratedGradientsOptions& options) {
   if (encodings.size() != labels.size()) {
     throw ValueError(fmt::format("integrated_gradients: {} encodings and {} labels; give one label each",
@@ -199,7 +199,7 @@ void check(const BertForSequenceClassification& model, std::span<const Encoding>
 
 }  // namespace
 
-std::vector<Attribution> integrated_gradients(const BertForSequenceClassification& model,
+std::vector<Attribution> integrated_gradients(const EncoderForSequenceClassification& model,
                                               std::span<const Encoding> encodings, std::span<const int32_t> labels,
                                               int32_t pad_id, const Tensor& added_logits,
                                               const IntegratedGradientsOptions& options) {

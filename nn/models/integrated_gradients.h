@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/text/tokenizer.h>
 
 namespace qing::nn {
@@ -35,7 +35,7 @@ struct Attribution {
 /// id outside the model's, ShapeError for added logits of another shape. `added_logits` [texts, labels], if defined,
 /// are what another model adds to this one's logits; they grow along the path from 0. Thread-safe; memory for
 /// batch_tokens, time in proportion to steps times tokens.
-std::vector<Attribution> integrated_gradients(const BertForSequenceClassification& model,
+std::vector<Attribution> integrated_gradients(const EncoderForSequenceClassification& model,
                                               std::span<const Encoding> encodings, std::span<const int32_t> labels,
                                               int32_t pad_id, const Tensor& added_logits = {},
                                               const IntegratedGradientsOptions& options = {});

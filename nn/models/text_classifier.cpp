@@ -3,14 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/explanation.h>
 #include <qing/nn/models/integrated_gradients.h>
 #include <qing/nn/models/ngram_head.h>
+#include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/safetensors.h>
 #include <qing/nn/staged_directory.h>
@@ -24,28 +26,24 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 constexpr const char* kNgramsFile = "ngrams.safetensors";
 
-// A configuration may ask for any amount of memory: it gets what the weights beside it justify. A lesser mismatch is
-// left to load_state_dict, which lists all of them.
-void check_size(const ClassifierConfig& config, const SafetensorsFile& file, const std::filesystem::path& directory) {
-  const EncoderConfig& c = config.encoder;
-  const auto width = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
-  const auto rows = static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
-  const double described = (rows + static_cast<double>(config.labels.size())) * width +
-                           static_cast<double>(c.num_hidden_layers) * (4 * width * width + 2 * width * inner) +
-                           width * width;
-  double held = 0;
-  for (const auto& [name, tensor] : file.tensors) held += static_cast<double>(tensor.numel());
-  constexpr double kSlack = 1 << 20;
-  if (described > 2 * held + kSlack) {
-    throw DataError(fmt::format("{}: describes {:.0f} parameters, but {} holds {:.0f}; they are of different models",
-                                (directory / kConfigFile).string(), described, kWeightsFile, held));
-  }
+// A vocab.txt does not say which special tokens stand around a text: BERT's, for the families that have BERT's
+// tokenizer. tokenizer.json says it for all.
+void check_vocabulary_file(const EncoderConfig& config, const std::filesystem::path& directory) {
+  const bool of_bert = config.family == EncoderFamily::bert || config.family == EncoderFamily::distilbert ||
+                       config.family == EncoderFamily::electra;
+  std::error_code unreadable;  // reading it tells why
+  const std::filesystem::path vocabulary = directory / "vocab.txt";
+  if (of_bert || !std::filesystem::exists(vocabulary, unreadable)) return;
+  throw DataError(
+      fmt::format("{}: the tokenizer of the model_type \"{}\" cannot be read from it; save the tokenizer as "
+                  "tokenizer.json and remove it",
+                  vocabulary.string(), names_of(config.family).model_type));
 }
 
-class BertTextClassifier final : public TextClassifier {
+class EncoderTextClassifier final : public TextClassifier {
  public:
-  BertTextClassifier(std::unique_ptr<BertForSequenceClassification> model, std::unique_ptr<const NgramHead> ngrams,
-                     Tokenizer tokenizer, DType precision)
+  EncoderTextClassifier(std::unique_ptr<EncoderForSequenceClassification> model,
+                        std::unique_ptr<const NgramHead> ngrams, Tokenizer tokenizer, DType precision)
       : model_(std::move(model)), ngrams_(std::move(ngrams)), tokenizer_(std::move(tokenizer)), precision_(precision) {}
 
   EncodedText encode(std::string_view text) const override {
@@ -118,7 +116,7 @@ class BertTextClassifier final : public TextClassifier {
     return ngrams_ ? logits + ngrams_->forward(ngrams_of(encodings)) : logits;
   }
 
-  std::unique_ptr<const BertForSequenceClassification> model_;
+  std::unique_ptr<const EncoderForSequenceClassification> model_;
   std::unique_ptr<const NgramHead> ngrams_;
   Tokenizer tokenizer_;
   DType precision_;
@@ -148,37 +146,35 @@ std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) c
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory, DType precision) {
   const LongLivedAllocations weights;
   const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
-  Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.encoder.max_position_embeddings));
-  if (tokenizer.vocab_size() > config.encoder.vocab_size ||
-      tokenizer.options().max_length > config.encoder.max_position_embeddings) {
-    throw DataError(
-        fmt::format("{}: the tokenizer has {} entries and texts of up to {} tokens; the model has room for "
-                    "{} and {}",
-                    directory.string(), tokenizer.vocab_size(), tokenizer.options().max_length,
-                    config.encoder.vocab_size, config.encoder.max_position_embeddings));
+  const EncoderConfig& encoder = config.encoder;
+  check_vocabulary_file(encoder, directory);
+  const auto most = static_cast<int32_t>(encoder.max_tokens());
+  Tokenizer tokenizer = Tokenizer::load(directory, most, most);
+  if (tokenizer.vocab_size() > encoder.vocab_size) {
+    throw DataError(fmt::format("{}: the tokenizer has {} entries; the model has room for {}", directory.string(),
+                                tokenizer.vocab_size(), encoder.vocab_size));
   }
-  const SafetensorsFile file = load_safetensors(directory / kWeightsFile);
-  check_size(config, file, directory);
-  Generator unused;
-  auto model = std::make_unique<BertForSequenceClassification>(config, unused);
-  try {
-    // Older files of transformers hold the positions 0, 1, ... as a buffer.
-    model->load_state_dict(file.tensors, true, {"bert.embeddings.position_ids"});
-  } catch (const DataError& error) { throw DataError((directory / kWeightsFile).string() + ": " + error.what()); }
+  auto model = load_sequence_classifier(directory);
   pack_linear_layers(*model, precision);
   std::unique_ptr<const NgramHead> ngrams;
   if (config.ngram_head) {
     ngrams = std::make_unique<const NgramHead>(
         NgramHead::load(directory / kNgramsFile, tokenizer.options(), static_cast<int64_t>(config.labels.size())));
   }
-  return std::make_shared<BertTextClassifier>(std::move(model), std::move(ngrams), std::move(tokenizer), precision);
+  return std::make_shared<EncoderTextClassifier>(std::move(model), std::move(ngrams), std::move(tokenizer), precision);
 }
 
-void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,
+void save_text_classifier(const std::filesystem::path& directory, EncoderForSequenceClassification& model,
                           const Tokenizer& tokenizer, NgramHead* ngrams) {
-  StagedDirectory staged(directory);
   ClassifierConfig config = model.config();
+  if (config.encoder.family != EncoderFamily::bert) {
+    throw ValueError(
+        fmt::format("save_text_classifier: the model_type \"{}\"; only BERT's parameters have names to be "
+                    "saved under",
+                    names_of(config.encoder.family).model_type));
+  }
   config.ngram_head = ngrams != nullptr;
+  StagedDirectory staged(directory);
   config.save(staged.path() / kConfigFile);
   tokenizer.save(staged.path());
   // "pt" is what transformers asks the metadata for.

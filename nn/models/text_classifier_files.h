@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/ngram_head.h>
 #include <qing/nn/text/tokenizer.h>
 
@@ -12,7 +12,7 @@ namespace qing::nn {
 
 /// Writes all files of the directory, created if absent. On failure (IoError, for example a full disk) what was there
 /// before is untouched; see StagedDirectory::commit for a process killed while the files change places.
-void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,
+void save_text_classifier(const std::filesystem::path& directory, EncoderForSequenceClassification& model,
                           const Tokenizer& tokenizer, NgramHead* ngrams = nullptr);
 
 }  // namespace qing::nn

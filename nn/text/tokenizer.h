@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -41,8 +42,9 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) = default;
   /// Reads a model directory: vocab.txt or, without one, tokenizer.json, which must describe BERT's tokenizer; and
   /// tokenizer_config.json (if there), whose settings override those of tokenizer.json. `max_length` applies when
-  /// tokenizer_config.json sets no limit. IoError, DataError naming the file and the field.
-  static Tokenizer load(const std::filesystem::path& directory, int32_t max_length = kDefaultMaxLength);
+  /// tokenizer_config.json sets no limit; `most` bounds either. IoError, DataError naming the file and the field.
+  static Tokenizer load(const std::filesystem::path& directory, int32_t max_length = kDefaultMaxLength,
+                        int32_t most = std::numeric_limits<int32_t>::max());
   /// Writes vocab.txt, tokenizer.json and tokenizer_config.json so that `tokenizers` and `transformers` load them.
   void save(const std::filesystem::path& directory) const;
   /// The content of tokenizer.json.

@@ -257,7 +257,7 @@ bool is_there(const fs::path& path) {
 
 }  // namespace
 
-Tokenizer Tokenizer::load(const fs::path& directory, int32_t max_length) {
+Tokenizer Tokenizer::load(const fs::path& directory, int32_t max_length, int32_t most) {
   const fs::path vocab = directory / kVocabFile, pipeline = directory / kTokenizerFile;
   const bool has_vocab = is_there(vocab);
   if (!has_vocab && !is_there(pipeline)) {
@@ -266,6 +266,7 @@ Tokenizer Tokenizer::load(const fs::path& directory, int32_t max_length) {
   TokenizerOptions options{.max_length = max_length};
   std::vector<std::string> vocabulary = has_vocab ? read_lines(vocab) : read_pipeline(JsonFile(pipeline), options);
   if (const fs::path config = directory / kConfigFile; is_there(config)) read_config(JsonFile(config), options);
+  options.max_length = std::min(options.max_length, most);
   try {
     return Tokenizer(std::move(vocabulary), options);
   } catch (const ValueError& error) { throw DataError((has_vocab ? vocab : pipeline).string() + ": " + error.what()); }

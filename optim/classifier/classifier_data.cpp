@@ -105,7 +105,7 @@ ClassifierSampler::ClassifierSampler(std::span<const ClassifierExample> examples
   extra_taken_ = static_cast<size_t>(options.extra_share * static_cast<double>(extra_.size()));
 }
 
-std::vector<size_t> ClassifierSampler::order(uint64_t epoch) const {
+std::vector<size_t> ClassifierSampler::indices(uint64_t epoch) const {
   Generator rng = nn::generator_for(seed_, epoch, nn::RandomUse::order);
   std::vector<size_t> order = main_;
   if (extra_taken_ > 0) {

@@ -33,7 +33,7 @@ std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> exam
 class ClassifierSampler : public nn::Sampler {
  public:
   ClassifierSampler(std::span<const ClassifierExample> examples, const TrainOptions& options);
-  std::vector<size_t> order(uint64_t epoch) const override;
+  std::vector<size_t> indices(uint64_t epoch) const override;
   size_t size() const override { return main_.size() + extra_taken_; }
   size_t dataset_size() const override { return main_.size() + extra_.size(); }
   std::string description() const override;

@@ -14,7 +14,7 @@
 #include <qing/nn/data/batch_sampler.h>
 #include <qing/nn/data/data_loader.h>
 #include <qing/nn/data/dataset.h>
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/optim/averaged_model.h>
@@ -87,11 +87,11 @@ class ClassifierModel : public nn::Module {
     return logits + ngrams_->forward(ngrams);
   }
 
-  nn::BertForSequenceClassification& bert() { return bert_; }
+  nn::EncoderForSequenceClassification& bert() { return bert_; }
   nn::NgramHead* ngrams() { return ngrams_.get(); }
 
  private:
-  nn::BertForSequenceClassification bert_;
+  nn::EncoderForSequenceClassification bert_;
   std::unique_ptr<nn::NgramHead> ngrams_;
 };
 

@@ -101,6 +101,13 @@ void run_keys_backup(const KeysArguments& arguments);
 /// The other way.
 void run_keys_restore(const KeysArguments& arguments);
 
+struct ImportArguments {
+  std::filesystem::path source, out;
+  bool json = false;
+};
+/// Copies a model of Hugging Face's layout into `out`, as nn/models/import_model.h says.
+void run_import(const ImportArguments& arguments);
+
 struct InfoArguments {
   std::filesystem::path model;  ///< empty: the engine only
   bool json = false;

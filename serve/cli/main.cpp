@@ -272,6 +272,16 @@ void add_keys(CLI::App& app, cli::KeysArguments& a, Action& action) {
   restore->add_flag("--overwrite", a.overwrite, "Replace the keys of an existing store. Servers may run meanwhile");
 }
 
+void add_import(CLI::App& app, cli::ImportArguments& a, Action& action) {
+  CLI::App* command = app.add_subcommand("import", "Copy a pretrained model of Hugging Face's layout into a folder");
+  command->add_option("source", a.source, "Folder of config.json, safetensors and the tokenizer's files")
+      ->required()
+      ->type_name("SOURCE");
+  command->add_option("--out", a.out, "Output folder of the model")->required()->type_name("FOLDER");
+  command->add_flag("--json", a.json, "Print a JSON object");
+  command->callback([&] { action = [&a] { cli::run_import(a); }; });
+}
+
 void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {
   CLI::App* command =
       app.add_subcommand("info", "Show version, instruction set, threads and the configuration of a model");
@@ -323,6 +333,7 @@ int run(int argc, char** argv) {
   cli::TextArguments predict, explain, tokenize;
   cli::ServeArguments serve;
   cli::KeysArguments keys;
+  cli::ImportArguments import;
   cli::InfoArguments info;
   cli::ExportArguments exported;
   cli::BenchArguments bench;
@@ -334,6 +345,7 @@ int run(int argc, char** argv) {
   add_tokenize(app, after_dashes, tokenize, action);
   add_serve(app, serve, serve_config, action);
   add_keys(app, keys, action);
+  add_import(app, import, action);
   add_info(app, info, action);
   add_export(app, exported, action);
   add_bench(app, bench, action);

@@ -128,8 +128,8 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / "config.json";
   std::error_code unreadable;
   if (!std::filesystem::exists(config, unreadable)) return nn::Tokenizer::load(directory);
-  return nn::Tokenizer::load(directory,
-                             static_cast<int32_t>(nn::ClassifierConfig::load(config).encoder.max_position_embeddings));
+  const auto most = static_cast<int32_t>(nn::ClassifierConfig::load(config).encoder.max_tokens());
+  return nn::Tokenizer::load(directory, most, most);
 }
 
 }  // namespace

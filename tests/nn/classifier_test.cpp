@@ -1,4 +1,4 @@
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 
 #include <gtest/gtest.h>
 
@@ -50,7 +50,7 @@ class Classifier : public ::testing::Test {
   }
   Generator rng_{4};
   TempFolder folder_;
-  BertForSequenceClassification model_;
+  EncoderForSequenceClassification model_;
 };
 
 TEST_F(Classifier, HasTheNamesOfHuggingFace) {
@@ -175,11 +175,12 @@ TEST_F(Classifier, LoadingListsAllMismatches) {
   auto file = load_safetensors(folder_.path() / "model.safetensors");
   file.tensors.erase("classifier.bias");
   file.tensors["bert.pooler.dense.bias"] = Tensor::zeros({3});
-  file.tensors["surplus"] = Tensor::zeros({1});
+  file.tensors["bert.encoder.surplus"] = Tensor::zeros({1});
+  file.tensors["cls.seq_relationship.weight"] = Tensor::zeros({1});  // of another head: skipped
   save_safetensors(folder_.path() / "model.safetensors", file);
   const std::string message = message_of<DataError>([&] { TextClassifier::load(folder_.path()); });
-  for (const char* part :
-       {"model.safetensors", "3 mismatches", "missing classifier.bias", "[3], needs [32]", "unknown surplus"}) {
+  for (const char* part : {"model.safetensors", "3 mismatches", "missing classifier.bias", "[3], needs [32]",
+                           "unknown bert.encoder.surplus"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }
@@ -358,7 +359,7 @@ TEST_F(Classifier, WithoutALimitOfItsOwnTheTokenizerGoesAsFarAsTheModel) {
 TEST_F(Classifier, AttentionsDropoutAloneNeedsAGenerator) {
   ClassifierConfig config = small_config();
   config.encoder.hidden_dropout_prob = 0;
-  BertForSequenceClassification model(config, rng_);
+  EncoderForSequenceClassification model(config, rng_);
   const auto a = Tokenizer(vocabulary()).encode("some text").ids;
   const std::span<const int32_t> sequences[] = {a};
   const RaggedBatch batch = RaggedBatch::of(sequences);

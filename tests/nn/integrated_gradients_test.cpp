@@ -47,7 +47,7 @@ class IntegratedGradients : public ::testing::Test {
     return softmax(model.forward(RaggedBatch::of({&sequence, 1})) * (1 / kTemperature)).data<float>()[label];
   }
   Generator rng{7};
-  BertForSequenceClassification model;
+  EncoderForSequenceClassification model;
   Tokenizer tokenizer = letters();
   std::vector<Encoding> encodings{tokenizer.encode("a b c d"), tokenizer.encode("q"), tokenizer.encode("x y z x y z x"),
                                   tokenizer.encode("")};

@@ -29,41 +29,41 @@ Indices iota(size_t n) {
 
 TEST(Sampler, RandomOrderIsAFunctionOfSeedAndEpoch) {
   const RandomSampler a(100, {.seed = 1}), b(100, {.seed = 1}), c(100, {.seed = 2});
-  EXPECT_EQ(a.order(5), b.order(5));
-  EXPECT_NE(a.order(5), a.order(6));
-  EXPECT_NE(a.order(5), c.order(5));
-  EXPECT_EQ(sorted(a.order(5)), iota(100));
-  EXPECT_EQ(SequentialSampler(4).order(3), iota(4));
-  EXPECT_TRUE(RandomSampler(0).order(0).empty());
+  EXPECT_EQ(a.indices(5), b.indices(5));
+  EXPECT_NE(a.indices(5), a.indices(6));
+  EXPECT_NE(a.indices(5), c.indices(5));
+  EXPECT_EQ(sorted(a.indices(5)), iota(100));
+  EXPECT_EQ(SequentialSampler(4).indices(3), iota(4));
+  EXPECT_TRUE(RandomSampler(0).indices(0).empty());
 }
 
 TEST(Sampler, EveryPermutationIsAsLikely) {
   std::map<Indices, int> counts;
-  for (uint64_t epoch = 0; epoch < 6000; ++epoch) ++counts[RandomSampler(3).order(epoch)];
+  for (uint64_t epoch = 0; epoch < 6000; ++epoch) ++counts[RandomSampler(3).indices(epoch)];
   ASSERT_EQ(counts.size(), 6u);
   for (const auto& [order, count] : counts) EXPECT_NEAR(count, 1000, 4 * 29);  // four standard deviations
 }
 
 TEST(Sampler, MoreSamplesThanExamples) {
-  const Indices twice = RandomSampler(10, {.num_samples = 25}).order(0);
+  const Indices twice = RandomSampler(10, {.num_samples = 25}).indices(0);
   EXPECT_EQ(sorted(Indices(twice.begin(), twice.begin() + 10)), iota(10));
   EXPECT_EQ(sorted(Indices(twice.begin() + 10, twice.begin() + 20)), iota(10));
   EXPECT_EQ(twice.size(), 25u);
-  const Indices drawn = RandomSampler(10, {.replacement = true, .num_samples = 10000}).order(0);
+  const Indices drawn = RandomSampler(10, {.replacement = true, .num_samples = 10000}).indices(0);
   for (size_t i = 0; i < 10; ++i) EXPECT_NEAR(std::count(drawn.begin(), drawn.end(), i), 1000, 4 * 30);
   EXPECT_THROW(RandomSampler(0, {.num_samples = 1}), ValueError);
 }
 
 TEST(Sampler, WeightsAreFollowed) {
   const std::vector<double> weights = {0, 1, 0, 3, 6, 0};
-  const Indices drawn = WeightedRandomSampler(weights, 10000).order(1);
+  const Indices drawn = WeightedRandomSampler(weights, 10000).indices(1);
   for (size_t i = 0; i < weights.size(); ++i) {
     EXPECT_NEAR(std::count(drawn.begin(), drawn.end(), i), weights[i] * 1000, weights[i] == 0 ? 0 : 4 * 49);
   }
   // Without replacement the first draw follows the weights, and zero weights never come.
   std::map<size_t, int> firsts;
   for (uint64_t epoch = 0; epoch < 10000; ++epoch) {
-    const Indices few = WeightedRandomSampler(weights, 3, false, 7).order(epoch);
+    const Indices few = WeightedRandomSampler(weights, 3, false, 7).indices(epoch);
     ++firsts[few[0]];
     ASSERT_EQ(sorted(few), (Indices{1, 3, 4}));
   }
@@ -84,7 +84,7 @@ TEST(Sampler, ClassesAreBalanced) {
   labels.resize(9900, 1);
   labels.resize(10000, 2);
   std::map<int32_t, int> counts;
-  for (const size_t i : class_balanced_sampler(labels).order(0)) ++counts[labels[i]];
+  for (const size_t i : class_balanced_sampler(labels).indices(0)) ++counts[labels[i]];
   for (const int32_t label : {0, 1, 2}) EXPECT_NEAR(counts[label], 10000 / 3, 4 * 47);
 }
 
@@ -96,9 +96,9 @@ TEST(Sampler, RanksShareAnOrder) {
     Indices all;
     for (size_t rank = 0; rank < world; ++rank) {
       const DistributedSampler padded(whole, rank, world), cut(whole, rank, world, true);
-      const Indices own = padded.order(2);
+      const Indices own = padded.indices(2);
       RC_ASSERT(own.size() == (size + world - 1) / world && own.size() == padded.size());
-      RC_ASSERT(cut.order(2) == Indices(own.begin(), own.begin() + static_cast<ptrdiff_t>(size / world)));
+      RC_ASSERT(cut.indices(2) == Indices(own.begin(), own.begin() + static_cast<ptrdiff_t>(size / world)));
       all.insert(all.end(), own.begin(), own.end());
     }
     const std::set<size_t> distinct(all.begin(), all.end());

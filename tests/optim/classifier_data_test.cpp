@@ -48,7 +48,7 @@ class ClassifierDataTest : public ::testing::Test {
 };
 
 TEST_F(ClassifierDataTest, AnEpochHasEveryExampleOnce) {
-  std::vector<size_t> order = sampler().order(0);
+  std::vector<size_t> order = sampler().indices(0);
   EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
   std::sort(order.begin(), order.end());
   ASSERT_EQ(order.size(), examples_.size());
@@ -63,8 +63,8 @@ TEST_F(ClassifierDataTest, AnEpochTakesAnotherShareOfExtraGroupsEachTime) {
   EXPECT_EQ(all.dataset_size(), 140u);
   std::set<size_t> seen;
   for (uint64_t epoch = 0; epoch < 20; ++epoch) {
-    const std::vector<size_t> order = all.order(epoch);
-    EXPECT_EQ(order, sampler().order(epoch));
+    const std::vector<size_t> order = all.indices(epoch);
+    EXPECT_EQ(order, sampler().indices(epoch));
     ASSERT_EQ(std::set<size_t>(order.begin(), order.end()).size(), 110u);
     EXPECT_EQ(std::count_if(order.begin(), order.end(), [](size_t i) { return i < 100; }), 100);
     seen.insert(order.begin(), order.end());

@@ -3,7 +3,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/optim/clip.h>
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/allocator.h>
@@ -54,7 +54,7 @@ class StepMemory : public ::testing::Test {
 
   const int threads_ = num_threads();
   Generator rng_{3};
-  nn::BertForSequenceClassification model_{config(), rng_};
+  nn::EncoderForSequenceClassification model_{config(), rng_};
   std::unique_ptr<optim::AdamW> optimizer_;
 };
 

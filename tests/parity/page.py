@@ -56,7 +56,7 @@ What differs:
   its result. A write to f16 or bf16 is outside the graph. Autograd does not see writes through `data()`, `span()`, Eigen
   maps, DLPack and the functions of `tensor/ops`, or writes through another `Tensor::wrap` of the same memory.
 - **Sequences are ragged**: ids end to end with offsets (`nn::RaggedBatch`), not padded. See `attention` and
-  `nn::BertForSequenceClassification`.
+  `nn::EncoderForSequenceClassification`.
 
 The snippets assume `using namespace qing;`. PyTorch's column assumes `from torch import nn` and
 `import torch.nn.functional as F`.

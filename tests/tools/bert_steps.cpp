@@ -10,7 +10,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/safetensors.h>
 #include <qing/optim/optimizer.h>
 
@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
   }
   const std::filesystem::path folder = argv[1];
   qing::Generator rng(1);
-  qing::nn::BertForSequenceClassification model(qing::nn::ClassifierConfig::load(folder / "config.json"), rng);
+  qing::nn::EncoderForSequenceClassification model(qing::nn::ClassifierConfig::load(folder / "config.json"), rng);
   model.to(std::string_view(argv[5]) == "f64" ? qing::DType::f64 : qing::DType::f32);
   model.load_state_dict(qing::nn::load_safetensors(folder / "model.safetensors").tensors);
   model.set_requires_grad(true);

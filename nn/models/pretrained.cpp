@@ -1,0 +1,153 @@
+#include <qing/nn/models/pretrained.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+
+#include <qing/nn/models/config_reader.h>
+#include <qing/nn/models/parameter_names.h>
+#include <qing/nn/models/sentence_modules.h>
+#include <qing/nn/sharded_safetensors.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/ops/compare.h>
+
+namespace qing::nn {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfigFile = "config.json";
+constexpr const char* kWeightsFile = "model.safetensors";
+constexpr const char* kWords = "bert.embeddings.word_embeddings.weight";
+constexpr const char* kDecoder = "cls.predictions.decoder.weight";
+constexpr const char* kBias = "cls.predictions.bias";
+constexpr const char* kDecoderBias = "cls.predictions.decoder.bias";
+
+// A configuration may ask for any amount of memory: it gets what the weights beside it justify. A lesser mismatch is
+// left to load_state_dict, which lists all of them.
+void check_size(const EncoderConfig& c, int64_t outputs, const StateDict& weights, const fs::path& directory) {
+  const auto width = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
+  const auto rows = static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
+  const auto layers = static_cast<double>(c.family == EncoderFamily::albert ? c.num_hidden_groups * c.inner_group_num
+                                                                            : c.num_hidden_layers);
+  const double described = rows * static_cast<double>(c.embedding_width()) + static_cast<double>(outputs) * width +
+                           layers * (4 * width * width + 2 * width * inner) + width * width;
+  double held = 0;
+  for (const auto& [name, tensor] : weights) held += static_cast<double>(tensor.numel());
+  constexpr double kSlack = 1 << 20;
+  if (described > 2 * held + kSlack) {
+    throw DataError(fmt::format("{}: describes {:.0f} parameters, but {} holds {:.0f}; they are of different models",
+                                (directory / kConfigFile).string(), described, kWeightsFile, held));
+  }
+}
+
+// The file may hold the tied tensors under both of their names. transformers computes with the decoder's own bias when
+// nothing is tied, and then leaves the other one unused.
+void resolve_ties(const EncoderConfig& config, StateDict& weights, const fs::path& directory) {
+  const auto differ = [&](const char* a, const char* b) {
+    const auto first = weights.find(a), second = weights.find(b);
+    return first != weights.end() && second != weights.end() && !identical(first->second, second->second);
+  };
+  if (config.tie_word_embeddings) {
+    for (const auto& [a, b] : {std::pair{kWords, kDecoder}, {kBias, kDecoderBias}}) {
+      if (!differ(a, b)) continue;
+      throw DataError(fmt::format("{}: {} and {} differ, but tie_word_embeddings says they are one",
+                                  (directory / kWeightsFile).string(), a, b));
+    }
+    weights.erase(kDecoder);
+  }
+  const auto own = weights.find(kDecoderBias);
+  if (own == weights.end()) return;
+  const Tensor bias = own->second;
+  weights.erase(own);
+  if (config.tie_word_embeddings) {
+    weights.emplace(kBias, bias);
+  } else {
+    weights.insert_or_assign(kBias, bias);
+  }
+}
+
+template <class Model> std::unique_ptr<Model> load_classifier(const fs::path& directory, std::string_view suffix) {
+  check_architecture(directory, suffix);
+  const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
+  StateDict weights = read_pretrained_weights(directory, config.encoder, std::ssize(config.labels));
+  Generator unused;
+  auto model = std::make_unique<Model>(config, unused);
+  load_pretrained_weights(*model, std::move(weights), directory);
+  return model;
+}
+
+}  // namespace
+
+void check_architecture(const fs::path& directory, std::string_view suffix) {
+  const ConfigReader reader(directory / kConfigFile);
+  const boost::json::value* names = reader.find("architectures");
+  if (names == nullptr) return;
+  const boost::json::array* list = names->if_array();
+  if (list != nullptr && list->empty()) return;
+  const auto fits = [suffix](const boost::json::value& name) {
+    return name.is_string() && std::string_view(name.get_string()).ends_with(suffix);
+  };
+  if (list != nullptr && std::ranges::any_of(*list, fits)) return;
+  reader.fail(fmt::format("architectures: {} is not a model ...{}", boost::json::serialize(*names), suffix));
+}
+
+StateDict read_pretrained_weights(const fs::path& directory, const EncoderConfig& config, int64_t outputs) {
+  const SafetensorsFile file = load_sharded_safetensors(directory);
+  StateDict weights;
+  for (const auto& [name, tensor] : file.tensors) {
+    const std::string ours = parameter_name(config, name);
+    if (ours.empty()) continue;
+    if (weights.emplace(ours, tensor).second) continue;
+    throw DataError(fmt::format("{}: {} is there twice under names of different versions; remove one",
+                                (directory / kWeightsFile).string(), name));
+  }
+  check_size(config, outputs, weights, directory);
+  return weights;
+}
+
+void load_pretrained_weights(Module& model, StateDict weights, const fs::path& directory) {
+  const StateDict own = model.state_dict();
+  std::erase_if(weights, [&own](const auto& entry) {
+    const std::string& name = entry.first;
+    const bool encoder = name.starts_with("bert.embeddings") || name.starts_with("bert.encoder.");
+    return !encoder && !own.contains(name);
+  });
+  try {
+    model.load_state_dict(weights);
+  } catch (const DataError& error) { throw DataError((directory / kWeightsFile).string() + ": " + error.what()); }
+}
+
+std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const fs::path& directory) {
+  return load_classifier<EncoderForSequenceClassification>(directory, "ForSequenceClassification");
+}
+
+std::unique_ptr<EncoderForTokenClassification> load_token_classifier(const fs::path& directory) {
+  return load_classifier<EncoderForTokenClassification>(directory, "ForTokenClassification");
+}
+
+std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const fs::path& directory) {
+  const EncoderConfig config = EncoderConfig::load(directory / kConfigFile);
+  StateDict weights = read_pretrained_weights(directory, config, 0);
+  resolve_ties(config, weights, directory);
+  Generator unused;
+  auto model = std::make_unique<EncoderForMaskedLM>(config, unused);
+  load_pretrained_weights(*model, std::move(weights), directory);
+  return model;
+}
+
+std::unique_ptr<SentenceEncoder> load_sentence_encoder(const fs::path& directory) {
+  const SentenceModules modules = read_sentence_modules(directory);
+  const EncoderConfig config = EncoderConfig::load(modules.encoder / kConfigFile);
+  StateDict weights = read_pretrained_weights(modules.encoder, config, 0);
+  Generator unused;
+  auto model = std::make_unique<SentenceEncoder>(config, modules.options, unused);
+  load_pretrained_weights(*model, std::move(weights), modules.encoder);
+  return model;
+}
+
+}  // namespace qing::nn

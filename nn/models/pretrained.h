@@ -1,0 +1,36 @@
+// Pretrained encoders in Hugging Face's layout: a directory of config.json and safetensors in one file or in shards.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include <qing/nn/models/encoder_heads.h>
+#include <qing/nn/module.h>
+
+namespace qing::nn {
+
+// All functions here throw IoError when a file cannot be read, and DataError naming the file when it is damaged, asks
+// for what qing does not compute, or does not fit the others. Names of parameters are those of any family and of older
+// versions; tensors of other heads are skipped, tensors of the encoder that the configuration does not describe are
+// refused. f16 and bf16 become f32.
+
+/// DataError unless config.json, if it names `architectures`, names one that ends in `suffix`.
+void check_architecture(const std::filesystem::path& directory, std::string_view suffix);
+/// The tensors of a directory under the names of qing's models (parameter_names.h), as they are stored. DataError also
+/// when the configuration, with a head of `outputs` rows, describes far more parameters than the files hold.
+StateDict read_pretrained_weights(const std::filesystem::path& directory, const EncoderConfig& config, int64_t outputs);
+/// Copies the weights that read_pretrained_weights() gave into a model, all of whose parameters must be among them.
+void load_pretrained_weights(Module& model, StateDict weights, const std::filesystem::path& directory);
+
+/// ...ForSequenceClassification.
+std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const std::filesystem::path& directory);
+/// ...ForTokenClassification.
+std::unique_ptr<EncoderForTokenClassification> load_token_classifier(const std::filesystem::path& directory);
+/// ...ForMaskedLM, and ...ForPreTraining with such a head.
+std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const std::filesystem::path& directory);
+/// Pooling and normalisation as modules.json and 1_Pooling/config.json of sentence-transformers say; without
+/// modules.json the mean, as that library has it.
+std::unique_ptr<SentenceEncoder> load_sentence_encoder(const std::filesystem::path& directory);
+
+}  // namespace qing::nn

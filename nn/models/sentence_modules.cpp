@@ -1,0 +1,105 @@
+#include <qing/nn/models/sentence_modules.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <qing/nn/models/config_reader.h>
+#include <qing/nn/unique_keys.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::nn {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+constexpr const char* kModulesFile = "modules.json";
+
+[[noreturn]] void fail(const fs::path& file, const std::string& what) { throw DataError(file.string() + ": " + what); }
+
+std::string text_of(const json::object& module, std::string_view field, const fs::path& file) {
+  const json::value* value = module.if_contains(field);
+  if (value == nullptr || !value->is_string()) fail(file, fmt::format("a module without the text {}", field));
+  return std::string(value->get_string());
+}
+
+// A folder below the directory, or the directory itself.
+fs::path folder_of(const json::object& module, const fs::path& file) {
+  const fs::path folder = fs::path(text_of(module, "path", file)).lexically_normal();
+  if (folder.is_absolute() || (!folder.empty() && *folder.begin() == "..")) {
+    fail(file, fmt::format("path: '{}' leads out of the directory", folder.string()));
+  }
+  return folder;
+}
+
+// Files say which pooling by a name, older ones by a flag for each.
+SentencePooling read_pooling(const fs::path& path) {
+  const ConfigReader reader(path);
+  constexpr std::pair<std::string_view, std::string_view> kModes[] = {
+      {"cls", "pooling_mode_cls_token"},
+      {"mean", "pooling_mode_mean_tokens"},
+      {"max", "pooling_mode_max_tokens"},
+      {"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens"},
+      {"weightedmean", "pooling_mode_weightedmean_tokens"},
+      {"lasttoken", "pooling_mode_lasttoken"},
+  };
+  std::vector<std::string> modes;
+  if (reader.find("pooling_mode") != nullptr) modes.push_back(reader.text("pooling_mode", ""));
+  for (const auto& [mode, field] : kModes) {
+    bool on = false;
+    reader.optional(field, on);
+    if (on && std::ranges::find(modes, mode) == modes.end()) modes.emplace_back(mode);
+  }
+  if (modes == std::vector<std::string>{"cls"}) return SentencePooling::cls;
+  if (modes == std::vector<std::string>{"mean"}) return SentencePooling::mean;
+  reader.fail(fmt::format("pooling_mode: {} is not supported; only cls or mean is",
+                          modes.empty() ? "none" : fmt::format("{}", fmt::join(modes, " and "))));
+}
+
+}  // namespace
+
+SentenceModules read_sentence_modules(const fs::path& directory) {
+  const fs::path file = directory / kModulesFile;
+  std::error_code unreadable;  // reading it tells why
+  if (!fs::exists(file, unreadable) && !unreadable) return {.encoder = directory};
+  json::value value;
+  const std::string text = read_file(file);
+  try {
+    value = parse_file_json(text);
+  } catch (const DataError& error) { fail(file, error.what()); }
+  if (!value.is_array()) fail(file, "not a list of modules");
+  SentenceModules modules;
+  std::vector<std::string> kinds;
+  for (const json::value& each : value.get_array()) {
+    const json::object* module = each.if_object();
+    if (module == nullptr) fail(file, "a module that is no object");
+    const std::string type = text_of(*module, "type", file), kind = type.substr(type.rfind('.') + 1);
+    kinds.push_back(kind);
+    if (kind == "Transformer") {
+      modules.encoder = directory / folder_of(*module, file);
+    } else if (kind == "Pooling") {
+      modules.pooling = directory / folder_of(*module, file) / "config.json";
+      modules.options.pooling = read_pooling(modules.pooling);
+    } else if (kind == "Normalize") {
+      modules.options.normalize = true;
+    } else {
+      fail(file, fmt::format("type: {} is not supported; only Transformer, Pooling and Normalize are", type));
+    }
+  }
+  const std::vector<std::string> known{"Transformer", "Pooling", "Normalize"};
+  if (kinds.size() < 2 || kinds.size() > known.size() || !std::equal(kinds.begin(), kinds.end(), known.begin())) {
+    fail(file, fmt::format("the modules {}; needs Transformer, Pooling and, if wanted, Normalize, in this order",
+                           fmt::join(kinds, ", ")));
+  }
+  return modules;
+}
+
+}  // namespace qing::nn
