@@ -1,6 +1,6 @@
 // Functions of one number, elementwise on tensors of any strides. Results are contiguous, of x's shape and dtype. f32
 // or f64 (DTypeError). NaN and infinities are treated as in the C library. The functions of
-// tensor/kernels/pointwise.inl are vectorised; their accuracy is stated there. The others are the C library's, within
+// tensor/kernels/unary_functions.h are vectorised; their accuracy is stated there. The others are the C library's, within
 // one or two ulp.
 #pragma once
 
