@@ -2,7 +2,7 @@
 //
 //   kName, kStates       the optimizer's name, and the names of a parameter's states (kMaxSlots at most)
 //   members              the options with their defaults, PyTorch's
-//   visit(visitor)       calls visitor.number(name, member, range) or visitor.flag(name, member) for every option,
+//   visit(visitor)       calls visitor.number(name, member, bounds) or visitor.flag(name, member) for every option,
 //   always
 //                        in the same order; checks, set_lr() and checkpoints read it
 //   step<T>(StepCount)   the numbers of one step, a struct of tensor/kernels/optimizer_steps.h, which has the formula

@@ -24,10 +24,10 @@ struct SgdOptions {
   bool maximize = false;
 
   template <class Visitor> void visit(Visitor& option) {
-    option.number("lr", lr, OptionRange::not_negative);
-    option.number("momentum", momentum, OptionRange::not_negative);
-    option.number("dampening", dampening, OptionRange::not_negative);
-    option.number("weight_decay", weight_decay, OptionRange::not_negative);
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("momentum", momentum, OptionBounds::not_negative);
+    option.number("dampening", dampening, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
     option.flag("nesterov", nesterov);
     option.flag("maximize", maximize);
   }
@@ -69,11 +69,11 @@ template <bool decoupled> struct AdamOptionsWith {
   bool lazy = false;
 
   template <class Visitor> void visit(Visitor& option) {
-    option.number("lr", lr, OptionRange::not_negative);
-    option.number("beta1", beta1, OptionRange::share);
-    option.number("beta2", beta2, OptionRange::share);
-    option.number("eps", eps, OptionRange::not_negative);
-    option.number("weight_decay", weight_decay, OptionRange::not_negative);
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("beta1", beta1, OptionBounds::share);
+    option.number("beta2", beta2, OptionBounds::share);
+    option.number("eps", eps, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
     option.flag("amsgrad", amsgrad);
     option.flag("maximize", maximize);
     option.flag("decoupled_weight_decay", decoupled_weight_decay);
@@ -116,11 +116,11 @@ struct AdagradOptions {
   bool maximize = false;
 
   template <class Visitor> void visit(Visitor& option) {
-    option.number("lr", lr, OptionRange::not_negative);
-    option.number("lr_decay", lr_decay, OptionRange::not_negative);
-    option.number("weight_decay", weight_decay, OptionRange::not_negative);
-    option.number("initial_accumulator_value", initial_accumulator_value, OptionRange::not_negative);
-    option.number("eps", eps, OptionRange::not_negative);
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("lr_decay", lr_decay, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.number("initial_accumulator_value", initial_accumulator_value, OptionBounds::not_negative);
+    option.number("eps", eps, OptionBounds::not_negative);
     option.flag("maximize", maximize);
   }
   double initial_state() const { return initial_accumulator_value; }
@@ -149,11 +149,11 @@ struct RMSpropOptions {
   bool maximize = false;
 
   template <class Visitor> void visit(Visitor& option) {
-    option.number("lr", lr, OptionRange::not_negative);
-    option.number("alpha", alpha, OptionRange::not_negative);
-    option.number("eps", eps, OptionRange::not_negative);
-    option.number("weight_decay", weight_decay, OptionRange::not_negative);
-    option.number("momentum", momentum, OptionRange::not_negative);
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("alpha", alpha, OptionBounds::not_negative);
+    option.number("eps", eps, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.number("momentum", momentum, OptionBounds::not_negative);
     option.flag("centered", centered);
     option.flag("maximize", maximize);
   }
@@ -183,10 +183,10 @@ struct LionOptions {
   bool maximize = false;
 
   template <class Visitor> void visit(Visitor& option) {
-    option.number("lr", lr, OptionRange::not_negative);
-    option.number("beta1", beta1, OptionRange::share);
-    option.number("beta2", beta2, OptionRange::share);
-    option.number("weight_decay", weight_decay, OptionRange::not_negative);
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("beta1", beta1, OptionBounds::share);
+    option.number("beta2", beta2, OptionBounds::share);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
     option.flag("maximize", maximize);
   }
   template <class T> kernels::LionStep<T> step(const StepCount& at) const {

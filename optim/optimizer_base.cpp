@@ -181,7 +181,7 @@ double& Optimizer::find_option(size_t group, std::span<const std::string_view> n
   }
   struct Finder : OptionVisitor {
     explicit Finder(std::span<const std::string_view> names) : names(names) {}
-    void number(const char* name, double& value, OptionRange) override {
+    void number(const char* name, double& value, OptionBounds) override {
       if (std::find(names.begin(), names.end(), name) != names.end()) found = &value;
     }
     void flag(const char*, bool&) override {}
@@ -204,7 +204,7 @@ double Optimizer::lr(size_t group) const { return const_cast<Optimizer*>(this)->
 double Optimizer::momentum(size_t group) const { return const_cast<Optimizer*>(this)->find_option(group, kMomentum); }
 
 void Optimizer::set_lr(size_t group, double lr) {
-  check("lr", lr, OptionRange::not_negative);
+  check("lr", lr, OptionBounds::not_negative);
   find_option(group, kLr) = lr;
 }
 
@@ -213,12 +213,12 @@ void Optimizer::set_lr(double lr) {
 }
 
 void Optimizer::set_momentum(size_t group, double value) {
-  check("momentum", value, OptionRange::share);
+  check("momentum", value, OptionBounds::share);
   find_option(group, kMomentum) = value;
 }
 
-void Optimizer::check(const char* option, double value, OptionRange range) const {
-  if (range == OptionRange::share && !(value >= 0 && value < 1)) {
+void Optimizer::check(const char* option, double value, OptionBounds bounds) const {
+  if (bounds == OptionBounds::share && !(value >= 0 && value < 1)) {
     throw ValueError(fmt::format("{}: {} is {}; it must be in [0, 1)", name_, option, value));
   }
   if (!std::isfinite(value) || value < 0) {
@@ -229,7 +229,7 @@ void Optimizer::check(const char* option, double value, OptionRange range) const
 void Optimizer::check_options(size_t group) const {
   struct Checker : OptionVisitor {
     explicit Checker(const Optimizer& optimizer) : optimizer(optimizer) {}
-    void number(const char* name, double& value, OptionRange range) override { optimizer.check(name, value, range); }
+    void number(const char* name, double& value, OptionBounds bounds) override { optimizer.check(name, value, bounds); }
     void flag(const char*, bool&) override {}
     const Optimizer& optimizer;
   } checker(*this);
@@ -243,7 +243,7 @@ StateDict Optimizer::state_dict() const {
   StateDict dict;
   struct Writer : OptionVisitor {
     Writer(StateDict& dict, std::string prefix) : dict(dict), prefix(std::move(prefix)) {}
-    void number(const char* name, double& value, OptionRange) override { dict[prefix + name] = number_state(value); }
+    void number(const char* name, double& value, OptionBounds) override { dict[prefix + name] = number_state(value); }
     void flag(const char* name, bool& value) override { dict[prefix + name] = integer_state(value); }
     StateDict& dict;
     std::string prefix;
@@ -268,7 +268,7 @@ void Optimizer::load_state_dict(const StateDict& state) {
   // Reads options into place and remembers the old ones, to restore them when something does not fit.
   struct Reader : OptionVisitor {
     explicit Reader(StateReader& from) : from(from) {}
-    void number(const char* name, double& value, OptionRange) override {
+    void number(const char* name, double& value, OptionBounds) override {
       numbers.emplace_back(&value, value);
       value = from.number(prefix + name);
     }

@@ -15,7 +15,7 @@
 namespace qing::optim {
 
 /// What an option of an optimizer may be: finite and at least 0, or in [0, 1).
-enum class OptionRange { not_negative, share };
+enum class OptionBounds { not_negative, share };
 
 /// Parameters that share options. A group has a complete set of options: copy another group's and change what differs.
 template <class Options> struct ParameterGroup {
@@ -68,7 +68,7 @@ class Optimizer : public Stateful {
   class OptionVisitor {
    public:
     virtual ~OptionVisitor() = default;
-    virtual void number(const char* name, double& value, OptionRange range) = 0;
+    virtual void number(const char* name, double& value, OptionBounds bounds) = 0;
     virtual void flag(const char* name, bool& value) = 0;
   };
 
@@ -111,7 +111,7 @@ class Optimizer : public Stateful {
   };
   struct Job;
 
-  void check(const char* option, double value, OptionRange range) const;  // ValueError naming the option
+  void check(const char* option, double value, OptionBounds bounds) const;  // ValueError naming the option
   void check_options(size_t group) const;
   double& find_option(size_t group, std::span<const std::string_view> names);
   Job prepare(size_t index, const RowGradient& gradient, double scale);
