@@ -104,6 +104,50 @@ using Adam = GroupedOptimizer<AdamOptions>;
 /// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
 using AdamW = GroupedOptimizer<AdamWOptions>;
 
+struct RAdamOptions {
+  static constexpr const char* kName = "RAdam";
+  static constexpr std::array kStates = {"exp_avg", "exp_avg_sq"};
+
+  double lr = 1e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0;
+  bool decoupled_weight_decay = false;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
+  bool maximize = false;
+
+  template <class Visitor> void visit(Visitor& option) {
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("beta1", beta1, OptionBounds::share);
+    option.number("beta2", beta2, OptionBounds::share);
+    option.number("eps", eps, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.flag("decoupled_weight_decay", decoupled_weight_decay);
+    option.flag("maximize", maximize);
+  }
+  template <class T> kernels::RAdamStep<T> step(const StepCount& at) const {
+    const double c1 = 1 - std::pow(beta1, at.count), power = std::pow(beta2, at.count), c2 = 1 - power;
+    const double longest = 2 / (1 - beta2) - 1, length = longest - 2 * at.count * power / c2;
+    const bool adaptive = length > 5;
+    const double rectified =
+        std::sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length));
+    return {.size = T(adaptive ? lr / c1 * std::sqrt(c2) * rectified : lr / c1),
+            .sign = T(maximize ? -at.scale : at.scale),
+            .l2 = T(decoupled_weight_decay ? 0 : weight_decay),
+            .keep = T(decoupled_weight_decay ? 1 - lr * weight_decay : 1),
+            .beta1 = T(beta1),
+            .one_minus_beta1 = T(1 - beta1),
+            .beta2 = T(beta2),
+            .one_minus_beta2 = T(1 - beta2),
+            .eps = T(eps),
+            .adaptive = adaptive};
+  }
+};
+
+/// Liu et al. 2020: Adam that needs no warmup. With ρ∞ = 2/(1−β₂) − 1 and ρ = ρ∞ − 2·t·β₂ᵗ/(1−β₂ᵗ), the length of the
+/// average behind v, θ ← θ − α·r·m̂ / ((√v + ε)/√(1−β₂ᵗ)) once ρ > 5, where r = √((ρ−4)·(ρ−2)·ρ∞ / ((ρ∞−4)·(ρ∞−2)·ρ));
+/// before, θ ← θ − α·m̂.
+using RAdam = GroupedOptimizer<RAdamOptions>;
+
 struct AdagradOptions {
   static constexpr const char* kName = "Adagrad";
   static constexpr std::array kStates = {"sum"};
@@ -204,6 +248,6 @@ struct LionOptions {
 using Lion = GroupedOptimizer<LionOptions>;
 
 /// Every optimizer. Tests, the comparison with PyTorch and benchmarks go through this list.
-using AllOptimizers = OptimizerList<Sgd, Adam, AdamW, Adagrad, RMSprop, Lion>;
+using AllOptimizers = OptimizerList<Sgd, Adam, AdamW, RAdam, Adagrad, RMSprop, Lion>;
 
 }  // namespace qing::optim

@@ -56,6 +56,23 @@ template <class Number> struct AdamStep {
   }
 };
 
+template <class Number> struct RAdamStep {
+  using T = Number;
+  static constexpr size_t kStates = 2;  // first moment, second moment
+  T size, sign, l2, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, eps;
+  bool adaptive;  ///< whether the first moment is divided by the root of the second
+
+  template <class V, class States> V apply(V w, V g, States states) const {
+    const V gradient = decayed_gradient(g, w, sign, l2);
+    const V first = fma(V::set1(beta1), states.load(0), V::set1(one_minus_beta1) * gradient);
+    const V second = fma(V::set1(beta2), states.load(1), V::set1(one_minus_beta2) * gradient * gradient);
+    states.store(0, first);
+    states.store(1, second);
+    const V step = adaptive ? first / (sqrt(second) + V::set1(eps)) : first;
+    return fma(V::set1(-size), step, V::set1(keep) * w);
+  }
+};
+
 template <class Number> struct AdagradStep {
   using T = Number;
   static constexpr size_t kStates = 1;  // the sum of squares
@@ -117,6 +134,6 @@ template <class... Steps> struct Sweeps : SweepOf<Steps>... {};
 
 template <class... Steps> struct StepList { using Sweeps = kernels::Sweeps<Steps...>; };
 template <class T>
-using OptimizerSteps = StepList<SgdStep<T>, AdamStep<T>, AdagradStep<T>, RmsPropStep<T>, LionStep<T>>;
+using OptimizerSteps = StepList<SgdStep<T>, AdamStep<T>, RAdamStep<T>, AdagradStep<T>, RmsPropStep<T>, LionStep<T>>;
 
 }  // namespace qing::kernels
