@@ -148,6 +148,8 @@ Tensor erfc(const Tensor& x) {
       x);
 }
 
+Tensor ndtr(const Tensor& x) { return unary<Unary::ndtr>(x); }
+
 Tensor sinc(const Tensor& x) {
   constexpr double pi = std::numbers::pi;
   const auto f = [](auto v) { return v == 0 ? decltype(v)(1) : std::sin(decltype(v)(pi) * v) / (decltype(v)(pi) * v); };

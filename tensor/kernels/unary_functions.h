@@ -20,7 +20,7 @@ namespace qing::kernels {
 ///   fused multiply-add); sigmoid 2.2; log_sigmoid 2.8; silu 2.2; mish 4; softsign 1.5;
 ///   gelu 7 / 4 (70 / 150 in the left tail without fused multiply-add); gelu_tanh 100 in the left tail, where the
 ///   rounding of its argument u is multiplied by |u|; softplus 2.5; elu 1.1; hardsigmoid 1; hardswish 2;
-///   tanhshrink 2 ulp of x.
+///   tanhshrink 2 ulp of x; ndtr as gelu.
 /// Derivatives, in ulp of 1, since they cancel somewhere: tanh 2; sigmoid 1; silu 10 / 20; mish 12 / 25; gelu 2;
 /// gelu_tanh 20 / 50.
 enum class Unary : uint8_t {
@@ -48,6 +48,7 @@ enum class Unary : uint8_t {
   tanhshrink,
   gelu,
   gelu_tanh,
+  ndtr,
   relu,
   hardsigmoid,
   hardswish,
@@ -230,6 +231,11 @@ template <> struct Function<Unary::gelu> : OfInput {
     const auto d = normal(x);
     return fma(x, d.density, d.cumulative);
   }
+};
+template <> struct Function<Unary::ndtr> : OfInput {
+  static constexpr const char* name = "ndtr";
+  template <class V> static V f(V x, const auto*) { return normal(x).cumulative; }
+  template <class V> static V df(V x, V, const auto*) { return normal(x).density; }
 };
 // 0.5·x·(1 + tanh u) = x·sigmoid(2u) (Hendrycks & Gimpel 2016), which does not cancel in the left tail.
 template <> struct Function<Unary::gelu_tanh> : OfInput {
