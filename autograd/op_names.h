@@ -2,9 +2,13 @@
 // compile. The gradient test does not compile while a listed operation has no sample.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
+
+#include <qing/tensor/kernels/unary_functions.h>
 
 namespace qing {
 
@@ -19,26 +23,16 @@ struct OpInfo {
 
 inline constexpr Order kFirst = Order::first, kSecond = Order::second;
 
-inline constexpr auto kOps = std::to_array<OpInfo>({
+inline constexpr auto kOtherOps = std::to_array<OpInfo>({
     // elementwise
     {"add", kSecond},
     {"sub", kSecond},
     {"mul", kSecond},
     {"div", kSecond},
-    {"neg", kSecond},
     {"addcmul", kSecond},
     {"addcdiv", kSecond},
     {"lerp", kSecond},
-    {"abs", kSecond},
-    {"sign", kSecond},
-    {"square", kSecond},
-    {"sqrt", kSecond},
-    {"rsqrt", kSecond},
-    {"reciprocal", kSecond},
-    {"exp", kSecond},
     {"exp2", kSecond},
-    {"expm1", kSecond},
-    {"log", kSecond},
     {"log2", kSecond},
     {"log10", kSecond},
     {"log1p", kSecond},
@@ -50,38 +44,15 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"atan", kSecond},
     {"sinh", kSecond},
     {"cosh", kSecond},
-    {"tanh", kSecond},
     {"asinh", kSecond},
     {"acosh", kSecond},
     {"atanh", kSecond},
     {"erf", kSecond},
     {"erfc", kSecond},
     {"sinc", kSecond},
-    {"floor", kSecond},
-    {"ceil", kSecond},
-    {"round", kSecond},
-    {"trunc", kSecond},
-    {"frac", kSecond},
-    {"sigmoid", kSecond},
-    {"log_sigmoid", kSecond},
     {"logit", kSecond},
-    {"relu", kSecond},
-    {"leaky_relu", kSecond},
-    {"elu", kSecond},
     {"selu", kSecond},
     {"celu", kSecond},
-    {"gelu", kSecond},
-    {"silu", kSecond},
-    {"mish", kSecond},
-    {"softplus", kSecond},
-    {"softsign", kSecond},
-    {"tanhshrink", kSecond},
-    {"hardtanh", kSecond},
-    {"hardsigmoid", kSecond},
-    {"hardswish", kSecond},
-    {"softshrink", kSecond},
-    {"hardshrink", kSecond},
-    {"threshold", kSecond},
     {"pow", kSecond},
     {"fmod", kSecond},
     {"remainder", kSecond},
@@ -96,7 +67,6 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     {"minimum", kSecond},
     {"fmax", kSecond},
     {"fmin", kSecond},
-    {"clamp", kSecond},
     {"nan_to_num", kSecond},
     {"heaviside", kSecond},
     {"dropout", kSecond},
@@ -191,6 +161,20 @@ inline constexpr auto kOps = std::to_array<OpInfo>({
     // others
     {"checkpoint", kFirst},
 });
+
+/// The functions with a vector form, by their own names; see unary_functions.h.
+template <size_t... op> constexpr auto unary_ops(std::index_sequence<op...>) {
+  return std::to_array<OpInfo>({{kernels::Function<static_cast<kernels::Unary>(op)>::name, kSecond}...});
+}
+
+/// All of them.
+inline constexpr auto kOps = [] {
+  constexpr auto functions = unary_ops(std::make_index_sequence<static_cast<size_t>(kernels::Unary::count)>());
+  std::array<OpInfo, functions.size() + kOtherOps.size()> all = {};
+  std::copy(functions.begin(), functions.end(), all.begin());
+  std::copy(kOtherOps.begin(), kOtherOps.end(), all.begin() + functions.size());
+  return all;
+}();
 
 /// The name of an operation. The compiler checks a literal against kOps. Operations defined outside qing use
 /// OpName::custom.

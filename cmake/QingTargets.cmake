@@ -88,6 +88,7 @@ function(qing_test_tool tool folder)
   endif()
   add_executable(${tool} tests/tools/${tool}.cpp)
   target_link_libraries(${tool} PRIVATE qing_${folder} qing_flags ${ARGN})
+  target_include_directories(${tool} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
 endfunction()
 
 # qing_isa_tests(folder filter ISA...): the suite's cases of `filter` once more on each instruction set below the best one,

@@ -1,140 +1,189 @@
 // Optimizers: they hold parameters in groups and update them with the gradients that backward() left. Options, defaults
 // and formulas are PyTorch's. g below is the gradient, negated when maximizing. Every constructor throws ValueError for
-// an option out of range and for parameters that add_group (optimizer_base.h) refuses.
+// an option out of range and for parameters that add_group (optimizer_base.h) refuses. Like every Optimizer, none is
+// thread-safe.
+//
+// An optimizer is one struct of options in the form of grouped_optimizer.h and one line of AllOptimizers.
 #pragma once
 
-#include <qing/optim/optimizer_base.h>
+#include <qing/optim/grouped_optimizer.h>
 
-#include <vector>
+#include <cmath>
 
 namespace qing::optim {
 
-/// An optimizer whose groups have `Options`.
-template <class Options> class GroupedOptimizer : public Optimizer {
- public:
-  const Options& options(size_t group = 0) const { return options_.at(group); }
-
- protected:
-  using Groups = std::vector<ParameterGroup<Options>>;
-  GroupedOptimizer(const char* name, std::vector<std::string_view> slots, Groups groups)
-      : Optimizer(name, std::move(slots)) {
-    for (auto& group : groups) {
-      add_group(std::move(group.parameters));
-      options_.push_back(group.options);
-    }
-  }
-  std::vector<Options> options_;
-};
-
 struct SgdOptions {
+  static constexpr const char* kName = "Sgd";
+  static constexpr std::array kStates = {"momentum_buffer"};
+
   double lr = 1e-3;
   double momentum = 0;
   double dampening = 0;     ///< share of the gradient that the momentum leaves out
   double weight_decay = 0;  ///< λ: g + λ·θ takes the place of g (L2)
   bool nesterov = false;    ///< needs momentum > 0 and dampening = 0
   bool maximize = false;
+
+  template <class Visitor> void visit(Visitor& option) {
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("momentum", momentum, OptionBounds::not_negative);
+    option.number("dampening", dampening, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.flag("nesterov", nesterov);
+    option.flag("maximize", maximize);
+  }
+  const char* conflict() const {
+    const bool conflicts = nesterov && (momentum == 0 || dampening != 0);
+    return conflicts ? "nesterov needs a momentum above 0 and no dampening" : nullptr;
+  }
+  bool keeps_state(size_t) const { return momentum != 0; }
+  bool skips_zeros() const { return momentum == 0 && weight_decay == 0; }
+  template <class T> kernels::SgdStep<T> step(const StepCount& at) const {
+    return {.lr = T(lr),
+            .sign = T(maximize ? -at.scale : at.scale),
+            .l2 = T(weight_decay),
+            .momentum = T(momentum),
+            .gradient_share = T(at.fresh ? 1 : 1 - dampening),
+            .nesterov = nesterov};
+  }
 };
 
 /// θ ← θ − α·g; with momentum v ← μ·v + (1−dampening)·g, where the first v is g, θ ← θ − α·v, or with Nesterov's
 /// θ ← θ − α·(g + μ·v) (Sutskever et al. 2013).
-class Sgd : public GroupedOptimizer<SgdOptions> {
- public:
-  explicit Sgd(std::vector<Tensor> parameters, SgdOptions options = {})
-      : Sgd(Groups{{std::move(parameters), options}}) {}
-  explicit Sgd(Groups groups);
+using Sgd = GroupedOptimizer<SgdOptions>;
 
- private:
-  void visit_options(size_t group, OptionVisitor& visitor) override;
-  void check_options(size_t group) const override;
-  bool uses_slot(size_t group, size_t slot) const override;
-  bool skips_zeros(size_t group) const override;
-  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
-  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
-};
+template <bool decoupled> struct AdamOptionsWith {
+  static constexpr const char* kName = decoupled ? "AdamW" : "Adam";
+  static constexpr std::array kStates = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
 
-struct AdamOptions {
   double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay = 0;
+  double weight_decay = decoupled ? 0.01 : 0;
   bool amsgrad = false;  ///< divide by the largest second moment so far (Reddi et al. 2018)
   bool maximize = false;
-  bool decoupled_weight_decay = false;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
+  bool decoupled_weight_decay = decoupled;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
   /// Table rows that no id of this step selects keep their weights and moments, without decay, so the cost of a step
   /// depends on the selected rows only. Other parameters are not affected. Neither is a table whose gradient rows are
   /// not known (see row_grad(): another use of the table, grad(), a hook). This is PyTorch's SparseAdam, except that
   /// SparseAdam adds eps before it corrects the bias.
   bool lazy = false;
+
+  template <class Visitor> void visit(Visitor& option) {
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("beta1", beta1, OptionBounds::share);
+    option.number("beta2", beta2, OptionBounds::share);
+    option.number("eps", eps, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.flag("amsgrad", amsgrad);
+    option.flag("maximize", maximize);
+    option.flag("decoupled_weight_decay", decoupled_weight_decay);
+    option.flag("lazy", lazy);
+  }
+  bool keeps_state(size_t state) const { return state < 2 || amsgrad; }
+  bool skips_zeros() const { return lazy; }
+  template <class T> kernels::AdamStep<T> step(const StepCount& at) const {
+    const double c1 = 1 - std::pow(beta1, at.count), c2 = 1 - std::pow(beta2, at.count);
+    return {.size = T(lr / c1),
+            .sign = T(maximize ? -at.scale : at.scale),
+            .l2 = T(decoupled_weight_decay ? 0 : weight_decay),
+            .keep = T(decoupled_weight_decay ? 1 - lr * weight_decay : 1),
+            .beta1 = T(beta1),
+            .one_minus_beta1 = T(1 - beta1),
+            .beta2 = T(beta2),
+            .one_minus_beta2 = T(1 - beta2),
+            .inverse_root_c2 = T(1 / std::sqrt(c2)),
+            .eps = T(eps)};
+  }
 };
+using AdamOptions = AdamOptionsWith<false>;
+using AdamWOptions = AdamOptionsWith<true>;
 
 /// Kingma & Ba 2015: m ← β₁·m + (1−β₁)·g, v ← β₂·v + (1−β₂)·g², θ ← θ − α·m̂ / (√v̂ + ε), where m̂ = m/(1−β₁ᵗ),
 /// v̂ = v/(1−β₂ᵗ).
-class Adam : public GroupedOptimizer<AdamOptions> {
- public:
-  explicit Adam(std::vector<Tensor> parameters, AdamOptions options = {})
-      : Adam(Groups{{std::move(parameters), options}}) {}
-  explicit Adam(Groups groups) : Adam("Adam", std::move(groups)) {}
+using Adam = GroupedOptimizer<AdamOptions>;
+/// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+using AdamW = GroupedOptimizer<AdamWOptions>;
 
- protected:
-  Adam(const char* name, Groups groups);
+struct RAdamOptions {
+  static constexpr const char* kName = "RAdam";
+  static constexpr std::array kStates = {"exp_avg", "exp_avg_sq"};
 
- private:
-  void visit_options(size_t group, OptionVisitor& visitor) override;
-  void check_options(size_t group) const override;
-  bool uses_slot(size_t group, size_t slot) const override;
-  bool skips_zeros(size_t group) const override;
-  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
-  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
-};
-
-struct AdamWOptions {
   double lr = 1e-3;
   double beta1 = 0.9, beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay = 0.01;
-  bool amsgrad = false;
+  double weight_decay = 0;
+  bool decoupled_weight_decay = false;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
   bool maximize = false;
-  bool lazy = false;  ///< as in AdamOptions
+
+  template <class Visitor> void visit(Visitor& option) {
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("beta1", beta1, OptionBounds::share);
+    option.number("beta2", beta2, OptionBounds::share);
+    option.number("eps", eps, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.flag("decoupled_weight_decay", decoupled_weight_decay);
+    option.flag("maximize", maximize);
+  }
+  template <class T> kernels::RAdamStep<T> step(const StepCount& at) const {
+    const double c1 = 1 - std::pow(beta1, at.count), power = std::pow(beta2, at.count), c2 = 1 - power;
+    const double longest = 2 / (1 - beta2) - 1, length = longest - 2 * at.count * power / c2;
+    const bool adaptive = length > 5;
+    const double rectified =
+        std::sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length));
+    return {.size = T(adaptive ? lr / c1 * std::sqrt(c2) * rectified : lr / c1),
+            .sign = T(maximize ? -at.scale : at.scale),
+            .l2 = T(decoupled_weight_decay ? 0 : weight_decay),
+            .keep = T(decoupled_weight_decay ? 1 - lr * weight_decay : 1),
+            .beta1 = T(beta1),
+            .one_minus_beta1 = T(1 - beta1),
+            .beta2 = T(beta2),
+            .one_minus_beta2 = T(1 - beta2),
+            .eps = T(eps),
+            .adaptive = adaptive};
+  }
 };
 
-/// Adam with decoupled weight decay (Loshchilov & Hutter 2019).
-class AdamW : public Adam {
- public:
-  explicit AdamW(std::vector<Tensor> parameters, AdamWOptions options = {})
-      : AdamW(std::vector<ParameterGroup<AdamWOptions>>{{std::move(parameters), options}}) {}
-  explicit AdamW(std::vector<ParameterGroup<AdamWOptions>> groups);
-};
+/// Liu et al. 2020: Adam that needs no warmup. With ρ∞ = 2/(1−β₂) − 1 and ρ = ρ∞ − 2·t·β₂ᵗ/(1−β₂ᵗ), the length of the
+/// average behind v, θ ← θ − α·r·m̂ / ((√v + ε)/√(1−β₂ᵗ)) once ρ > 5, where r = √((ρ−4)·(ρ−2)·ρ∞ / ((ρ∞−4)·(ρ∞−2)·ρ));
+/// before, θ ← θ − α·m̂.
+using RAdam = GroupedOptimizer<RAdamOptions>;
 
 struct AdagradOptions {
+  static constexpr const char* kName = "Adagrad";
+  static constexpr std::array kStates = {"sum"};
+
   double lr = 1e-2;
   double lr_decay = 0;  ///< α/(1 + (t−1)·lr_decay) at step t
   double weight_decay = 0;
   double initial_accumulator_value = 0;
   double eps = 1e-10;
   bool maximize = false;
+
+  template <class Visitor> void visit(Visitor& option) {
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("lr_decay", lr_decay, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.number("initial_accumulator_value", initial_accumulator_value, OptionBounds::not_negative);
+    option.number("eps", eps, OptionBounds::not_negative);
+    option.flag("maximize", maximize);
+  }
+  double initial_state() const { return initial_accumulator_value; }
+  bool skips_zeros() const { return weight_decay == 0; }
+  template <class T> kernels::AdagradStep<T> step(const StepCount& at) const {
+    return {.lr = T(lr / (1 + (at.count - 1) * lr_decay)),
+            .sign = T(maximize ? -at.scale : at.scale),
+            .l2 = T(weight_decay),
+            .eps = T(eps)};
+  }
 };
 
 /// Duchi et al. 2011: s ← s + g², θ ← θ − α·g / (√s + ε).
-class Adagrad : public GroupedOptimizer<AdagradOptions> {
- public:
-  explicit Adagrad(std::vector<Tensor> parameters, AdagradOptions options = {})
-      : Adagrad(Groups{{std::move(parameters), options}}) {}
-  explicit Adagrad(Groups groups);
-
- private:
-  void visit_options(size_t group, OptionVisitor& visitor) override;
-  void check_options(size_t group) const override;
-  bool uses_slot(size_t, size_t) const override { return true; }
-  bool skips_zeros(size_t group) const override { return options_[group].weight_decay == 0; }
-  double initial_slot(size_t group) const override { return options_[group].initial_accumulator_value; }
-  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
-  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
-};
+using Adagrad = GroupedOptimizer<AdagradOptions>;
 
 struct RMSpropOptions {
+  static constexpr const char* kName = "RMSprop";
+  static constexpr std::array kStates = {"square_avg", "momentum_buffer", "grad_avg"};
+
   double lr = 1e-2;
   double alpha = 0.99;
   double eps = 1e-8;
@@ -142,46 +191,63 @@ struct RMSpropOptions {
   double momentum = 0;
   bool centered = false;  ///< divide by the deviation instead of the root mean square
   bool maximize = false;
+
+  template <class Visitor> void visit(Visitor& option) {
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("alpha", alpha, OptionBounds::not_negative);
+    option.number("eps", eps, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.number("momentum", momentum, OptionBounds::not_negative);
+    option.flag("centered", centered);
+    option.flag("maximize", maximize);
+  }
+  bool keeps_state(size_t state) const { return state == 0 || (state == 1 ? momentum > 0 : centered); }
+  template <class T> kernels::RmsPropStep<T> step(const StepCount& at) const {
+    return {.lr = T(lr),
+            .sign = T(maximize ? -at.scale : at.scale),
+            .l2 = T(weight_decay),
+            .alpha = T(alpha),
+            .one_minus_alpha = T(1 - alpha),
+            .eps = T(eps),
+            .momentum = T(momentum)};
+  }
 };
 
 /// Tieleman & Hinton 2012: v ← α·v + (1−α)·g², θ ← θ − lr·g / (√v + ε); centered (Graves 2013) with v − (mean g)²,
 /// never below 0, in place of v. With momentum, b ← μ·b + g / (√v + ε), θ ← θ − lr·b.
-class RMSprop : public GroupedOptimizer<RMSpropOptions> {
- public:
-  explicit RMSprop(std::vector<Tensor> parameters, RMSpropOptions options = {})
-      : RMSprop(Groups{{std::move(parameters), options}}) {}
-  explicit RMSprop(Groups groups);
-
- private:
-  void visit_options(size_t group, OptionVisitor& visitor) override;
-  void check_options(size_t group) const override;
-  bool uses_slot(size_t group, size_t slot) const override;
-  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
-  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
-};
+using RMSprop = GroupedOptimizer<RMSpropOptions>;
 
 struct LionOptions {
+  static constexpr const char* kName = "Lion";
+  static constexpr std::array kStates = {"exp_avg"};
+
   double lr = 1e-4;
   double beta1 = 0.9, beta2 = 0.99;
   double weight_decay = 0;  ///< decoupled
   bool maximize = false;
+
+  template <class Visitor> void visit(Visitor& option) {
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("beta1", beta1, OptionBounds::share);
+    option.number("beta2", beta2, OptionBounds::share);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.flag("maximize", maximize);
+  }
+  template <class T> kernels::LionStep<T> step(const StepCount& at) const {
+    return {.lr = T(lr),
+            .sign = T(maximize ? -at.scale : at.scale),
+            .keep = T(1 - lr * weight_decay),
+            .beta1 = T(beta1),
+            .one_minus_beta1 = T(1 - beta1),
+            .beta2 = T(beta2),
+            .one_minus_beta2 = T(1 - beta2)};
+  }
 };
 
 /// Chen et al. 2023: θ ← (1−α·λ)·θ − α·sign(β₁·m + (1−β₁)·g), m ← β₂·m + (1−β₂)·g.
-class Lion : public GroupedOptimizer<LionOptions> {
- public:
-  explicit Lion(std::vector<Tensor> parameters, LionOptions options = {})
-      : Lion(Groups{{std::move(parameters), options}}) {}
-  explicit Lion(Groups groups);
+using Lion = GroupedOptimizer<LionOptions>;
 
- private:
-  void visit_options(size_t group, OptionVisitor& visitor) override;
-  void check_options(size_t group) const override;
-  bool uses_slot(size_t, size_t) const override { return true; }
-  void update(size_t group, const Piece<float>& piece) const override { sweep(group, piece); }
-  void update(size_t group, const Piece<double>& piece) const override { sweep(group, piece); }
-  template <class T> void sweep(size_t group, const Piece<T>& piece) const;
-};
+/// Every optimizer. Tests, the comparison with PyTorch and benchmarks go through this list.
+using AllOptimizers = OptimizerList<Sgd, Adam, AdamW, RAdam, Adagrad, RMSprop, Lion>;
 
 }  // namespace qing::optim

@@ -182,10 +182,10 @@ double& Optimizer::find_option(size_t group, std::span<const std::string_view> n
   }
   struct Finder : OptionVisitor {
     explicit Finder(std::span<const std::string_view> names) : names(names) {}
-    void number(std::string_view name, double& value) override {
+    void number(const char* name, double& value, OptionBounds) override {
       if (std::find(names.begin(), names.end(), name) != names.end()) found = &value;
     }
-    void flag(std::string_view, bool&) override {}
+    void flag(const char*, bool&) override {}
     std::span<const std::string_view> names;
     double* found = nullptr;
   } finder(names);
@@ -205,7 +205,7 @@ double Optimizer::lr(size_t group) const { return const_cast<Optimizer*>(this)->
 double Optimizer::momentum(size_t group) const { return const_cast<Optimizer*>(this)->find_option(group, kMomentum); }
 
 void Optimizer::set_lr(size_t group, double lr) {
-  check_at_least("lr", lr, 0);
+  check("lr", lr, OptionBounds::not_negative);
   find_option(group, kLr) = lr;
 }
 
@@ -214,18 +214,28 @@ void Optimizer::set_lr(double lr) {
 }
 
 void Optimizer::set_momentum(size_t group, double value) {
-  check_share("momentum", value);
+  check("momentum", value, OptionBounds::share);
   find_option(group, kMomentum) = value;
 }
 
-void Optimizer::check_at_least(const char* option, double value, double low) const {
-  if (std::isfinite(value) && value >= low) return;
-  throw ValueError(fmt::format("{}: {} is {}; it must be at least {}", name_, option, value, low));
+void Optimizer::check(const char* option, double value, OptionBounds bounds) const {
+  if (bounds == OptionBounds::share && !(value >= 0 && value < 1)) {
+    throw ValueError(fmt::format("{}: {} is {}; it must be in [0, 1)", name_, option, value));
+  }
+  if (!std::isfinite(value) || value < 0) {
+    throw ValueError(fmt::format("{}: {} is {}; it must be at least 0", name_, option, value));
+  }
 }
 
-void Optimizer::check_share(const char* option, double value) const {
-  if (value >= 0 && value < 1) return;
-  throw ValueError(fmt::format("{}: {} is {}; it must be in [0, 1)", name_, option, value));
+void Optimizer::check_options(size_t group) const {
+  struct Checker : OptionVisitor {
+    explicit Checker(const Optimizer& optimizer) : optimizer(optimizer) {}
+    void number(const char* name, double& value, OptionBounds bounds) override { optimizer.check(name, value, bounds); }
+    void flag(const char*, bool&) override {}
+    const Optimizer& optimizer;
+  } checker(*this);
+  const_cast<Optimizer*>(this)->visit_options(group, checker);
+  if (const char* text = conflict(group)) throw ValueError(fmt::format("{}: {}", name_, text));
 }
 
 // --- state ---
@@ -234,10 +244,8 @@ StateDict Optimizer::state_dict() const {
   StateDict dict;
   struct Writer : OptionVisitor {
     Writer(StateDict& dict, std::string prefix) : dict(dict), prefix(std::move(prefix)) {}
-    void number(std::string_view name, double& value) override {
-      dict[prefix + std::string(name)] = number_state(value);
-    }
-    void flag(std::string_view name, bool& value) override { dict[prefix + std::string(name)] = integer_state(value); }
+    void number(const char* name, double& value, OptionBounds) override { dict[prefix + name] = number_state(value); }
+    void flag(const char* name, bool& value) override { dict[prefix + name] = integer_state(value); }
     StateDict& dict;
     std::string prefix;
   };
@@ -261,13 +269,13 @@ void Optimizer::load_state_dict(const StateDict& state) {
   // Reads options into place and keeps the old values, to restore them if the state does not fit.
   struct Reader : OptionVisitor {
     explicit Reader(StateReader& from) : from(from) {}
-    void number(std::string_view name, double& value) override {
+    void number(const char* name, double& value, OptionBounds) override {
       numbers.emplace_back(&value, value);
-      value = from.number(prefix + std::string(name));
+      value = from.number(prefix + name);
     }
-    void flag(std::string_view name, bool& value) override {
+    void flag(const char* name, bool& value) override {
       flags.emplace_back(&value, value);
-      const int64_t read = from.integer(prefix + std::string(name), 0);
+      const int64_t read = from.integer(prefix + name, 0);
       if (read > 1) from.mismatch(fmt::format("{}{} is {}, needs 0 or 1", prefix, name, read));
       value = read == 1;
     }

@@ -14,6 +14,9 @@
 
 namespace qing::optim {
 
+/// What an option of an optimizer may be: finite and at least 0, or in [0, 1).
+enum class OptionBounds { not_negative, share };
+
 /// Parameters that share options. A group has a complete set of options: copy another group's and change what differs.
 template <class Options> struct ParameterGroup {
   std::vector<Tensor> parameters;  ///< leaves that require gradients, contiguous f32 or f64
@@ -65,8 +68,8 @@ class Optimizer : public Stateful {
   class OptionVisitor {
    public:
     virtual ~OptionVisitor() = default;
-    virtual void number(std::string_view name, double& value) = 0;
-    virtual void flag(std::string_view name, bool& value) = 0;
+    virtual void number(const char* name, double& value, OptionBounds bounds) = 0;
+    virtual void flag(const char* name, bool& value) = 0;
   };
 
   /// A contiguous range of one parameter, with its gradient and state.
@@ -90,17 +93,14 @@ class Optimizer : public Stateful {
 
   /// Reports every option of a group, always in the same order.
   virtual void visit_options(size_t group, OptionVisitor& visitor) = 0;
-  /// ValueError naming the option.
-  virtual void check_options(size_t group) const = 0;
+  /// What is wrong with options that are each in their range but exclude each other; null when nothing is.
+  virtual const char* conflict(size_t group) const = 0;
   virtual bool uses_slot(size_t group, size_t slot) const = 0;
-  virtual double initial_slot(size_t /*group*/) const { return 0; }
+  virtual double initial_slot(size_t group) const = 0;
   /// Whether an element whose gradient is zero keeps its value and its state.
-  virtual bool skips_zeros(size_t /*group*/) const { return false; }
+  virtual bool skips_zeros(size_t group) const = 0;
   virtual void update(size_t group, const Piece<float>& piece) const = 0;
   virtual void update(size_t group, const Piece<double>& piece) const = 0;
-
-  void check_at_least(const char* option, double value, double low) const;  ///< ValueError; finite too
-  void check_share(const char* option, double value) const;                 ///< ValueError unless 0 ≤ value < 1
 
  private:
   struct State {
@@ -111,6 +111,8 @@ class Optimizer : public Stateful {
   };
   struct Job;
 
+  void check(const char* option, double value, OptionBounds bounds) const;  // ValueError naming the option
+  void check_options(size_t group) const;
   double& find_option(size_t group, std::span<const std::string_view> names);
   Job prepare(size_t index, const RowGradient& gradient, double scale);
   void run_rows(const Job& job, int64_t first, int64_t last) const;

@@ -73,7 +73,7 @@ Tensor mul(const Tensor& a, Scalar b) { return mul(a, operand_like(a, b, "mul"))
 Tensor div(const Tensor& a, Scalar b) { return div(a, floating_operand(a, b, "div")); }
 Tensor div(Scalar a, const Tensor& b) { return div(floating_operand(b, a, "div"), b); }
 
-Tensor neg(const Tensor& x) { return unary({"neg", Unary::neg, Uses::nothing}, x); }
+Tensor neg(const Tensor& x) { return unary<Unary::neg>(x); }
 
 Tensor addcmul(const Tensor& x, const Tensor& a, const Tensor& b, double value) {
   const auto f = [value](auto v, auto p, auto q) { return v + static_cast<decltype(v)>(value) * p * q; };

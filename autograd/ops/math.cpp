@@ -1,4 +1,4 @@
-// Functions of one number: f, its derivative, and the derivative as an expression; see pointwise_detail.h.
+// Functions of one number; see pointwise_detail.h.
 #include <qing/autograd/ops/math.h>
 
 #include <cmath>
@@ -9,33 +9,19 @@
 
 namespace qing {
 
-Tensor abs(const Tensor& x) { return unary({"abs", Unary::abs, Uses::input}, x); }
+Tensor abs(const Tensor& x) { return unary<Unary::abs>(x); }
 
-Tensor sign(const Tensor& x) { return unary({"sign", Unary::sign, Uses::nothing}, x); }
+Tensor sign(const Tensor& x) { return unary<Unary::sign>(x); }
 
-Tensor square(const Tensor& x) {
-  return unary({"square", Unary::square, Uses::input, [](const Tensor& x, const Tensor&) { return mul(x, 2); }}, x);
-}
+Tensor square(const Tensor& x) { return unary<Unary::square>(x); }
 
-Tensor sqrt(const Tensor& x) {
-  return unary({"sqrt", Unary::sqrt, Uses::output, [](const Tensor&, const Tensor& y) { return div(0.5, y); }}, x);
-}
+Tensor sqrt(const Tensor& x) { return unary<Unary::sqrt>(x); }
 
-Tensor rsqrt(const Tensor& x) {
-  return unary({"rsqrt", Unary::rsqrt, Uses::output,
-                [](const Tensor&, const Tensor& y) { return mul(mul(square(y), y), -0.5); }},
-               x);
-}
+Tensor rsqrt(const Tensor& x) { return unary<Unary::rsqrt>(x); }
 
-Tensor reciprocal(const Tensor& x) {
-  return unary(
-      {"reciprocal", Unary::reciprocal, Uses::output, [](const Tensor&, const Tensor& y) { return neg(square(y)); }},
-      x);
-}
+Tensor reciprocal(const Tensor& x) { return unary<Unary::reciprocal>(x); }
 
-Tensor exp(const Tensor& x) {
-  return unary({"exp", Unary::exp, Uses::output, [](const Tensor&, const Tensor& y) { return y; }}, x);
-}
+Tensor exp(const Tensor& x) { return unary<Unary::exp>(x); }
 
 Tensor exp2(const Tensor& x) {
   return unary({"exp2", Loops([](auto v) { return std::exp2(v); }, [](auto, auto y) { return y * std::numbers::ln2; }),
@@ -43,13 +29,9 @@ Tensor exp2(const Tensor& x) {
                x);
 }
 
-Tensor expm1(const Tensor& x) {
-  return unary({"expm1", Unary::expm1, Uses::output, [](const Tensor&, const Tensor& y) { return add(y, 1); }}, x);
-}
+Tensor expm1(const Tensor& x) { return unary<Unary::expm1>(x); }
 
-Tensor log(const Tensor& x) {
-  return unary({"log", Unary::log, Uses::input, [](const Tensor& x, const Tensor&) { return reciprocal(x); }}, x);
-}
+Tensor log(const Tensor& x) { return unary<Unary::log>(x); }
 
 Tensor log2(const Tensor& x) {
   return unary(
@@ -121,10 +103,7 @@ Tensor cosh(const Tensor& x) {
                x);
 }
 
-Tensor tanh(const Tensor& x) {
-  return unary({"tanh", Unary::tanh, Uses::output, [](const Tensor&, const Tensor& y) { return sub(1, square(y)); }},
-               x);
-}
+Tensor tanh(const Tensor& x) { return unary<Unary::tanh>(x); }
 
 Tensor asinh(const Tensor& x) {
   return unary(
@@ -169,6 +148,8 @@ Tensor erfc(const Tensor& x) {
       x);
 }
 
+Tensor ndtr(const Tensor& x) { return unary<Unary::ndtr>(x); }
+
 Tensor sinc(const Tensor& x) {
   constexpr double pi = std::numbers::pi;
   const auto f = [](auto v) { return v == 0 ? decltype(v)(1) : std::sin(decltype(v)(pi) * v) / (decltype(v)(pi) * v); };
@@ -189,14 +170,14 @@ Tensor sinc(const Tensor& x) {
   return unary({"sinc", Loops(f, df), Uses::both, slope}, x);
 }
 
-Tensor floor(const Tensor& x) { return unary({"floor", Unary::floor, Uses::nothing}, x); }
+Tensor floor(const Tensor& x) { return unary<Unary::floor>(x); }
 
-Tensor ceil(const Tensor& x) { return unary({"ceil", Unary::ceil, Uses::nothing}, x); }
+Tensor ceil(const Tensor& x) { return unary<Unary::ceil>(x); }
 
-Tensor round(const Tensor& x) { return unary({"round", Unary::round, Uses::nothing}, x); }
+Tensor round(const Tensor& x) { return unary<Unary::round>(x); }
 
-Tensor trunc(const Tensor& x) { return unary({"trunc", Unary::trunc, Uses::nothing}, x); }
+Tensor trunc(const Tensor& x) { return unary<Unary::trunc>(x); }
 
-Tensor frac(const Tensor& x) { return unary({"frac", Unary::frac, Uses::nothing}, x); }
+Tensor frac(const Tensor& x) { return unary<Unary::frac>(x); }
 
 }  // namespace qing

@@ -1,7 +1,7 @@
 // Functions of one number, elementwise on tensors of any strides. Results are contiguous, of x's shape and dtype. f32
 // or f64 (DTypeError). NaN and infinities are treated as in the C library. The functions of
-// tensor/kernels/pointwise.inl are vectorised; their accuracy is stated there. The others are the C library's, within
-// one or two ulp.
+// tensor/kernels/unary_functions.h are vectorised; their accuracy is stated there. The others are the C library's,
+// within one or two ulp.
 #pragma once
 
 #include <qing/tensor/tensor.h>
@@ -37,6 +37,7 @@ Tensor acosh(const Tensor& x);
 Tensor atanh(const Tensor& x);
 Tensor erf(const Tensor& x);
 Tensor erfc(const Tensor& x);
+Tensor ndtr(const Tensor& x);  ///< Φ(x), the probability that a standard normal variable is at most x
 Tensor sinc(const Tensor& x);  ///< sin(πx)/(πx), 1 at 0
 
 // The gradient of these is 0, except that of frac, which is 1.

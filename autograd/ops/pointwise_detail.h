@@ -8,12 +8,15 @@
 //   }
 //
 // by f, its derivative df (of x and y = f(x)), and that derivative as an expression of differentiable operations, for
-// second derivatives. A function with a vector form takes f and df from tensor/kernels/pointwise.inl.
+// second derivatives. A function with a vector form is stated in tensor/kernels/unary_functions.h, and its operation is
+//
+//   Tensor silu(const Tensor& x) { return unary<Unary::silu>(x); }
 #pragma once
 
 #include <array>
 #include <functional>
 #include <type_traits>
+#include <utility>
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/arithmetic.h>
@@ -24,6 +27,7 @@
 namespace qing {
 
 using kernels::Unary;
+using kernels::Uses;
 
 /// The loops of a function for both dtypes. Loops of lambdas keep denormal numbers: the C library's functions are wrong
 /// where the processor flushes denormals to zero.
@@ -71,22 +75,35 @@ class Loops {
   kernels::UnaryLoops<double> f64_;
 };
 
-/// What a derivative is computed from. Backward keeps only that.
-enum class Uses : uint8_t { nothing, input, output, both };
-
 /// The derivative as a tensor; x and y are undefined unless the description uses them.
 using Slope = std::function<Tensor(const Tensor& x, const Tensor& y)>;
+
+using UnaryParameters = std::array<double, kernels::kUnaryParameters>;
 
 struct Pointwise {
   OpName name;
   Loops loops;
   Uses uses;
-  Slope slope = nullptr;  ///< none for a piecewise linear function: df is a constant to further derivatives
-  std::array<double, kernels::kUnaryParameters> parameters = {};
+  Slope slope = nullptr;  ///< none where the derivative is a constant to further derivatives
+  UnaryParameters parameters = {};
 };
 
 /// Applies the function to a tensor of any strides; the result is contiguous. f32 or f64 (DTypeError).
 Tensor unary(const Pointwise& function, const Tensor& x);
+
+/// The derivative of a function with a vector form, by differentiable operations on x and y.
+Tensor derivative_of(Unary function, const Tensor& x, const Tensor& y, const UnaryParameters& parameters);
+
+/// unary() of a function with a vector form, under its own name or another.
+template <Unary op>
+Tensor unary(const Tensor& x, const UnaryParameters& parameters = {}, OpName name = kernels::Function<op>::name) {
+  constexpr Uses uses = kernels::Function<op>::uses;
+  Slope slope;
+  if (uses != Uses::nothing) {
+    slope = [parameters](const Tensor& x, const Tensor& y) { return derivative_of(op, x, y, parameters); };
+  }
+  return unary({name, op, uses, std::move(slope), parameters}, x);
+}
 
 /// A tensor of one element, of x's dtype, that broadcasts against it.
 inline Tensor constant_like(const Tensor& x, double value) { return Tensor::full({}, value, x.dtype()); }

@@ -350,8 +350,9 @@ Tensor linear_gelu(const Tensor& x, const Tensor& weight, const Tensor& bias) {
                const T* upstream = dy.data<T>();
                T* to = through.data<T>();
                parallel_for(dy.numel(), kElementGrain, [&](int64_t begin, int64_t end) {
-                 std::fill(to + begin, to + end, T(0));
-                 kernels::kernels<T>().gelu_backward(end - begin, from + begin, upstream + begin, to + begin);
+                 const T none[kernels::kUnaryParameters] = {};
+                 kernels::kernels<T>().unary[static_cast<size_t>(kernels::Unary::gelu)].backward(
+                     end - begin, from + begin, from + begin, upstream + begin, to + begin, false, none);
                });
              });
              linear_backward(multiply, through, x, w, grad);

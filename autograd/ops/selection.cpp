@@ -120,7 +120,7 @@ Tensor clamp(const Tensor& x, std::optional<double> low, std::optional<double> h
     throw ValueError("clamp: a bound is NaN; leave it out for none");
   }
   const double missing = (high ? 0 : 1) - (low ? 0 : 1);
-  return unary({"clamp", Unary::clamp, Uses::input, nullptr, {low.value_or(-inf), high.value_or(inf), missing}}, x);
+  return unary<Unary::clamp>(x, {low.value_or(-inf), high.value_or(inf), missing});
 }
 
 Tensor clamp_min(const Tensor& x, double low) {

@@ -71,8 +71,9 @@ Task adamw(int64_t n) {
   return {.run =
               [=] {
                 parallel_for(n, kGrain, [&](int64_t begin, int64_t end) {
-                  kernels::kernels<float>().adam(end - begin, s->w.data() + begin, s->g.data() + begin,
-                                                 s->m.data() + begin, s->v.data() + begin, nullptr, step);
+                  float* const states[] = {s->m.data() + begin, s->v.data() + begin, nullptr};
+                  kernels::sweep(kernels::kernels<float>(), end - begin, s->w.data() + begin, s->g.data() + begin,
+                                 states, step);
                 });
               },
           .result = [s] { return s->w.span(); }};

@@ -143,19 +143,6 @@ template <class T, class F1> inline void map_lanes(int64_t n, const T* x, T* y, 
   for_lanes<T>(n, [&](int64_t i, auto part) { store(f(load(x + i, part)), y + i, part); });
 }
 
-template <class T> void gelu_kernel(int64_t n, const T* x, T* y) {
-  // At −∞ the formula gives −∞·Φ(−∞) = NaN instead of the limit. This is kept, as in PyTorch.
-  map_lanes(n, x, y, [](Vec<T> v) { return v * normal(v).cumulative; });
-}
-
-template <class T> void gelu_backward_kernel(int64_t n, const T* x, const T* dy, T* dx) {
-  for_lanes<T>(n, [&](int64_t i, auto part) {
-    const Vec<T> v = load(x + i, part);
-    const Normal<T> d = normal(v);
-    store(fma(load(dy + i, part), fma(v, d.density, d.cumulative), load(dx + i, part)), dx + i, part);
-  });
-}
-
 template <class T> void axpy_kernel(int64_t n, T alpha, const T* x, T* y) {
   const Vec<T> a = Vec<T>::set1(alpha);
   for_lanes<T>(n, [&](int64_t i, auto part) { store(fma(a, load(x + i, part), load(y + i, part)), y + i, part); });

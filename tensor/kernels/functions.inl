@@ -1,4 +1,5 @@
-// Functions on Vec<T> other than exp and tanh of elementwise.inl. Included by kernels.inl, in its namespaces.
+// Functions on Vec<T> beside exp and tanh of elementwise.inl, of which unary_functions.h makes others. Included by
+// kernels.inl, in its namespaces.
 
 template <class T> inline Vec<T> operator+(Vec<T> a, double b) { return a + Vec<T>::set1(static_cast<T>(b)); }
 template <class T> inline Vec<T> operator+(double a, Vec<T> b) { return Vec<T>::set1(static_cast<T>(a)) + b; }
@@ -6,11 +7,6 @@ template <class T> inline Vec<T> operator-(Vec<T> a, double b) { return a - Vec<
 template <class T> inline Vec<T> operator-(double a, Vec<T> b) { return Vec<T>::set1(static_cast<T>(a)) - b; }
 template <class T> inline Vec<T> operator*(Vec<T> a, double b) { return a * Vec<T>::set1(static_cast<T>(b)); }
 template <class T> inline Vec<T> operator/(double a, Vec<T> b) { return Vec<T>::set1(static_cast<T>(a)) / b; }
-
-/// b where a > 0, else c. NaN counts as not above 0.
-template <class T> inline Vec<T> if_positive(Vec<T> a, Vec<T> b, Vec<T> c) {
-  return select(less(Vec<T>::set1(0), a), b, c);
-}
 
 /// e^x − 1 without cancellation: within 1.8 ulp.
 template <class T> inline Vec<T> expm1(Vec<T> x) {
@@ -82,10 +78,4 @@ template <class T> inline Vec<T> log_of_one_plus_exp(Vec<T> x) {
 template <class T> inline Vec<T> tanh_of_softplus(Vec<T> x) {
   const Vec<T> e = exp(min(Vec<T>::set1(20), x)), n = e * (e + 2);
   return n / (n + 2);
-}
-
-/// 2·√(2/π)·(x + 0.044715·x³), which is the argument of the sigmoid in gelu's tanh form, and its derivative.
-template <class T> inline Vec<T> gelu_argument(Vec<T> x) { return x * 1.5957691216057308 * (1 + x * x * 0.044715); }
-template <class T> inline Vec<T> gelu_argument_slope(Vec<T> x) {
-  return (1 + x * x * (3 * 0.044715)) * 1.5957691216057308;
 }

@@ -49,11 +49,9 @@ template <class T> struct Table {
   // --- elementwise over n; y may be x ---
   std::array<UnaryLoops<T>, static_cast<size_t>(Unary::count)> unary;
   std::array<BinaryLoop<T>, static_cast<size_t>(Binary::count)> binary;
-  void (*gelu)(int64_t n, const T* x, T* y);                         ///< erf form, x·Φ(x)
-  void (*gelu_backward)(int64_t n, const T* x, const T* dy, T* dx);  ///< dx += dy·(Φ(x) + x·φ(x))
-  void (*axpy)(int64_t n, T alpha, const T* x, T* y);                ///< y += alpha·x
-  void (*add)(int64_t n, const T* a, const T* b, T* y);              ///< y = a + b
-  void (*scale)(int64_t n, T alpha, T* y);                           ///< y *= alpha
+  void (*axpy)(int64_t n, T alpha, const T* x, T* y);    ///< y += alpha·x
+  void (*add)(int64_t n, const T* a, const T* b, T* y);  ///< y = a + b
+  void (*scale)(int64_t n, T alpha, T* y);               ///< y *= alpha
 
   // --- rows ---
   T (*dot)(int64_t n, const T* a, const T* b);
@@ -90,13 +88,8 @@ template <class T> struct Table {
   /// y = x·factor where keep is not 0, else 0. `base` is added unless it is null. y may be x or base.
   void (*drop)(int64_t n, const uint8_t* keep, T factor, const T* x, const T* base, T* y);
 
-  // --- optimizer sweeps over n: w moves along g; the other arrays are the optimizer's state ---
-  void (*sgd)(int64_t n, T* w, const T* g, T* momentum, const SgdStep<T>& step);             ///< momentum may be null
-  void (*adam)(int64_t n, T* w, const T* g, T* m, T* v, T* v_max, const AdamStep<T>& step);  ///< v_max may be null
-  void (*adagrad)(int64_t n, T* w, const T* g, T* sum, const AdagradStep<T>& step);
-  /// momentum and mean (of a centered variance) may be null
-  void (*rmsprop)(int64_t n, T* w, const T* g, T* v, T* momentum, T* mean, const RmsPropStep<T>& step);
-  void (*lion)(int64_t n, T* w, const T* g, T* m, const LionStep<T>& step);
+  // --- one step of each optimizer; see sweep() ---
+  typename OptimizerSteps<T>::Sweeps sweeps;
 
   // --- bf16 storage of states ---
   void (*widen_bf16)(int64_t n, const uint16_t* x, T* y);
@@ -115,10 +108,17 @@ const char* name_of(Isa isa);
 template <class T> const Table<T>& table(Isa isa);  ///< T is float or double; for tests and benchmarks
 template <class T> const Table<T>& kernels();       ///< table<T>(active_isa())
 
-/// y = f(x) over n elements with the active table, for a function without parameters. y may be x.
-template <class T> void apply(Unary f, int64_t n, const T* x, T* y) {
-  const T none[kUnaryParameters] = {};
-  kernels<T>().unary[static_cast<size_t>(f)].forward(n, x, y, none);
+/// One step of an optimizer over n elements by a table; see optimizer_steps.h.
+template <class T, class Step>
+void sweep(const Table<T>& table, int64_t n, T* w, const T* g, T* const* states, const Step& step) {
+  static_cast<const SweepOf<Step>&>(table.sweeps).run(n, w, g, states, step);
 }
+
+/// y = f(x) over n elements by a table, or by the chosen one, for a function without parameters. y may be x.
+template <class T> void apply(const Table<T>& table, Unary f, int64_t n, const T* x, T* y) {
+  const T none[kUnaryParameters] = {};
+  table.unary[static_cast<size_t>(f)].forward(n, x, y, none);
+}
+template <class T> void apply(Unary f, int64_t n, const T* x, T* y) { apply(kernels<T>(), f, n, x, y); }
 
 }  // namespace qing::kernels

@@ -106,7 +106,7 @@ struct Product {
       for (int64_t p = 0; p < k; p += block) compute_rows(part, row, rows, p);
       if (gelu == nullptr) continue;
       for (int64_t i = row; i < row + rows; ++i) {
-        kernels::kernels<float>().gelu(part.columns, c + i * ldc + part.column, gelu + i * ldc + part.column);
+        kernels::apply(kernels::Unary::gelu, part.columns, c + i * ldc + part.column, gelu + i * ldc + part.column);
       }
     }
   }

@@ -154,7 +154,7 @@ template <class T> int64_t GemmProduct<T>::compute_turned(const GemmPart& part) 
   }
   for (int64_t i = 0; gelu != nullptr && i < part.rows; ++i) {
     const int64_t at = (part.row + i) * ldc + part.column;
-    table.gelu(columns, c + at, gelu + at);
+    kernels::apply(table, kernels::Unary::gelu, columns, c + at, gelu + at);
   }
   return columns;
 }
@@ -211,7 +211,8 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
         }
       }
       if (gelu == nullptr) continue;
-      for (int64_t i = row(first); i < row(after); ++i) table.gelu(columns, c + i * ldc + j, gelu + i * ldc + j);
+      for (int64_t i = row(first); i < row(after); ++i)
+        kernels::apply(table, kernels::Unary::gelu, columns, c + i * ldc + j, gelu + i * ldc + j);
     }
   }
 }

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
@@ -5,11 +6,15 @@
 #include <qing/tensor/random.h>
 #include <qing/tensor/threads.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <memory>
 #include <string>
+#include <tuple>
 
 #include "nn/temp_folder.h"
+#include "optim/optimizer_rows.h"
 
 namespace qing::optim {
 namespace {
@@ -121,7 +126,7 @@ TEST(Optimizers, RefuseOptionsOutOfRange) {
 }
 
 TEST(Optimizers, RefuseParametersThatAreNone) {
-  using test::message_of;
+  using qing::test::message_of;
   const Tensor p = parameter({1, 2});
   EXPECT_THROW(Sgd(std::vector<Tensor>{}), ValueError);
   EXPECT_THROW(Sgd(std::vector<ParameterGroup<SgdOptions>>{}), ValueError);
@@ -135,18 +140,6 @@ TEST(Optimizers, RefuseParametersThatAreNone) {
   EXPECT_EQ(twice, "Adam: a parameter of shape [2] is in group 1 and again in group 2; name it once");
   const auto empty = message_of<ValueError>([&] { Adam({Group{{p}, {}}, Group{}}); });
   EXPECT_EQ(empty, "Adam: group 1 has no parameters; leave it out");
-}
-
-// Every optimizer with every state it can have.
-std::vector<std::unique_ptr<Optimizer>> one_of_each(const std::vector<Tensor>& p) {
-  std::vector<std::unique_ptr<Optimizer>> all;
-  all.push_back(std::make_unique<Sgd>(p, SgdOptions{.lr = 0.01, .momentum = 0.9, .dampening = 0.1}));
-  all.push_back(std::make_unique<Adam>(p, AdamOptions{.weight_decay = 0.1, .amsgrad = true}));
-  all.push_back(std::make_unique<AdamW>(p));
-  all.push_back(std::make_unique<Adagrad>(p, AdagradOptions{.lr_decay = 0.1, .initial_accumulator_value = 0.2}));
-  all.push_back(std::make_unique<RMSprop>(p, RMSpropOptions{.momentum = 0.9, .centered = true}));
-  all.push_back(std::make_unique<Lion>(p));
-  return all;
 }
 
 Tensor random_leaf(int64_t n, uint64_t seed) {
@@ -181,35 +174,59 @@ StateDict cloned(const StateDict& state) {
   return copy;
 }
 
-TEST(Optimizers, ResumeToTheBit) {
+// Every row of the table with the options of either group.
+class EveryOptimizer : public ::testing::TestWithParam<std::tuple<test::OptimizerRow, bool>> {
+ protected:
+  static std::unique_ptr<Optimizer> make(const std::vector<Tensor>& parameters) {
+    const auto& [row, second] = GetParam();
+    return test::make_optimizer(row, second, parameters);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Rows, EveryOptimizer,
+                         ::testing::Combine(::testing::ValuesIn(test::kOptimizerRows), ::testing::Bool()),
+                         [](const auto& info) {
+                           const test::OptimizerRow& row = std::get<0>(info.param);
+                           const int group = std::get<1>(info.param) ? 2 : 1;
+                           std::string name = fmt::format("{}_{}_{}", row.optimizer, row.what, group);
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
+                           return name;
+                         });
+
+TEST(Optimizers, AllHaveRows) {
+  AllOptimizers::for_each([]<class O>() {
+    EXPECT_TRUE(std::any_of(std::begin(test::kOptimizerRows), std::end(test::kOptimizerRows), [](const auto& row) {
+      return row.optimizer == O::Options::kName;
+    })) << O::Options::kName;
+  });
+}
+
+TEST_P(EveryOptimizer, ResumesToTheBit) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
-    for (size_t kind = 0; kind < 6; ++kind) {
-      SCOPED_TRACE(kind);
-      const std::vector<Tensor> straight = {random_leaf(5, 1), random_leaf(1500, 2)};
-      const std::vector<Tensor> first = {random_leaf(5, 1), random_leaf(1500, 2)};
-      auto optimizer = std::move(one_of_each(straight)[kind]);
-      optimizer->set_state_dtype(dtype);
-      steps(*optimizer, straight, 0, 9);
-      auto before = std::move(one_of_each(first)[kind]);
-      before->set_state_dtype(dtype);
-      before->set_lr(0.5);
-      before->load_state_dict(one_of_each(straight)[kind]->state_dict());  // the options are state too
-      steps(*before, first, 0, 4);
-      const StateDict state = cloned(before->state_dict());
-      std::vector<Tensor> second;
-      for (const Tensor& p : first) {
-        Tensor copy = detach(p).clone();
-        second.push_back(set_requires_grad(copy));
-      }
-      auto after = std::move(one_of_each(second)[kind]);
-      after->set_state_dtype(dtype);
-      after->load_state_dict(state);
-      steps(*after, second, 4, 9);
-      EXPECT_EQ(bits(second), bits(straight));
-      // Loading took a copy: the first optimizer's further steps do not disturb.
-      steps(*before, first, 4, 9);
-      EXPECT_EQ(bits(first), bits(straight));
+    const std::vector<Tensor> straight = {random_leaf(5, 1), random_leaf(1500, 2)};
+    const std::vector<Tensor> first = {random_leaf(5, 1), random_leaf(1500, 2)};
+    const auto optimizer = make(straight);
+    optimizer->set_state_dtype(dtype);
+    steps(*optimizer, straight, 0, 9);
+    const auto before = make(first);
+    before->set_state_dtype(dtype);
+    before->set_lr(0.5);
+    before->load_state_dict(make(straight)->state_dict());  // the options are state too
+    steps(*before, first, 0, 4);
+    const StateDict state = cloned(before->state_dict());
+    std::vector<Tensor> second;
+    for (const Tensor& p : first) {
+      Tensor copy = detach(p).clone();
+      second.push_back(set_requires_grad(copy));
     }
+    const auto after = make(second);
+    after->set_state_dtype(dtype);
+    after->load_state_dict(state);
+    steps(*after, second, 4, 9);
+    EXPECT_EQ(bits(second), bits(straight));
+    // Loading took a copy: the first optimizer's further steps do not disturb.
+    steps(*before, first, 4, 9);
+    EXPECT_EQ(bits(first), bits(straight));
   }
 }
 
@@ -222,12 +239,12 @@ TEST(Optimizers, AnotherSizeOfStateIsRefusedWithEveryMismatch) {
   other.step();
   StateDict state = cloned(other.state_dict());
   state.erase("group.0.eps");
-  const auto text = test::message_of<DataError>([&] { adam.load_state_dict(state); });
+  const auto text = qing::test::message_of<DataError>([&] { adam.load_state_dict(state); });
   EXPECT_EQ(text,
             "Adam: load_state_dict: 3 mismatches: missing group.0.eps; parameter.0.exp_avg is f64 of shape [3], needs "
             "f64 of shape [2]; parameter.0.exp_avg_sq is f64 of shape [3], needs f64 of shape [2]");
   EXPECT_EQ(adam.lr(), 0.25);  // nothing has changed
-  const auto kind = test::message_of<DataError>([&] { adam.load_state_dict(sgd.state_dict()); });
+  const auto kind = qing::test::message_of<DataError>([&] { adam.load_state_dict(sgd.state_dict()); });
   EXPECT_NE(kind.find("missing group.0.beta1"), std::string::npos) << kind;
   EXPECT_NE(kind.find("unknown group.0.dampening"), std::string::npos) << kind;
   state = cloned(adam.state_dict());
@@ -245,24 +262,19 @@ TEST(Optimizers, AnotherSizeOfStateIsRefusedWithEveryMismatch) {
   EXPECT_EQ(adam.options().beta1, 0.9);
 }
 
-TEST(Optimizers, TheSameBitsForOneAndThreeThreadsAndInOtherCompany) {
+TEST_P(EveryOptimizer, GivesTheSameBitsForOneAndThreeThreadsAndInOtherCompany) {
   const int threads = num_threads();
-  for (size_t kind = 0; kind < 6; ++kind) {
-    SCOPED_TRACE(kind);
-    std::vector<std::string> results;
-    for (const int count : {1, 3}) {
-      set_num_threads(count);
-      const std::vector<Tensor> ps = {random_leaf(40001, 3), random_leaf(7, 4)};
-      const auto optimizer = std::move(one_of_each(ps)[kind]);
-      steps(*optimizer, ps, 0, 3);
-      results.push_back(bits(ps));
-    }
-    EXPECT_EQ(results[0], results[1]);
-    const std::vector<Tensor> alone = {random_leaf(40001, 3)};
-    const auto optimizer = std::move(one_of_each(alone)[kind]);
-    steps(*optimizer, alone, 0, 3);
-    EXPECT_EQ(bits(alone), results[0].substr(0, bits(alone).size()));
+  std::vector<std::string> results;
+  for (const int count : {1, 3}) {
+    set_num_threads(count);
+    const std::vector<Tensor> ps = {random_leaf(40001, 3), random_leaf(7, 4)};
+    steps(*make(ps), ps, 0, 3);
+    results.push_back(bits(ps));
   }
+  EXPECT_EQ(results[0], results[1]);
+  const std::vector<Tensor> alone = {random_leaf(40001, 3)};
+  steps(*make(alone), alone, 0, 3);
+  EXPECT_EQ(bits(alone), results[0].substr(0, bits(alone).size()));
   set_num_threads(threads);
 }
 
@@ -290,14 +302,12 @@ TEST(Optimizers, StatesInBf16StayUnbiasedWhereRoundingToNearestWouldStall) {
   EXPECT_THROW(adam.set_state_dtype(DType::f16), DTypeError);
 }
 
-TEST(Optimizers, ANaNGradientShows) {
-  for (size_t kind = 0; kind < 6; ++kind) {
-    const std::vector<Tensor> ps = {random_leaf(3, 1)};
-    const auto optimizer = std::move(one_of_each(ps)[kind]);
-    backward(sum(mul(ps[0], Tensor::full({3}, std::nan("")))));
-    optimizer->step();
-    for (const float w : ps[0].span<float>()) EXPECT_TRUE(std::isnan(w)) << kind;
-  }
+TEST_P(EveryOptimizer, ShowsANaNGradient) {
+  const std::vector<Tensor> ps = {random_leaf(3, 1)};
+  const auto optimizer = make(ps);
+  backward(sum(mul(ps[0], Tensor::full({3}, std::nan("")))));
+  optimizer->step();
+  for (const float w : ps[0].span<float>()) EXPECT_TRUE(std::isnan(w));
 }
 
 TEST(RMSprop, AConstantGradientHasNoNegativeVariance) {

@@ -1,6 +1,18 @@
 """What the page says beside the table: (PyTorch's code, qing's statements). The latter are compiled (see generate.py), each
 in a function that has what SETTING declares."""
 
+import optimizer_rows
+
+
+def of_optimizers():
+    """Every optimizer of PyTorch's, with its defaults."""
+    names = {torch: qing for qing, torch, *_ in optimizer_rows.read() if torch != "-"}
+    return [
+        (f"torch.optim.{torch}(model.parameters())", f"optim::{qing} {qing.lower()}(model.parameters());")
+        for torch, qing in names.items()
+    ]
+
+
 SETTING = {
     "x": "Tensor",  # f32 [2, 3], a leaf
     "y": "Tensor",  # f32 [2, 3]
@@ -133,12 +145,10 @@ GROUPS = {
     "Optimizers": [
         ("torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)",
          "optim::Sgd sgd(model.parameters(), {.lr = 0.1, .momentum = 0.9});"),
-        ("torch.optim.Adam(model.parameters())", "optim::Adam adam(model.parameters());"),
+        *of_optimizers(),
         ("torch.optim.AdamW(model.parameters(), lr=5e-4, betas=(0.9, 0.98))",
          "optim::AdamW adamw(model.parameters(), {.lr = 5e-4, .beta1 = 0.9, .beta2 = 0.98});"),
         ("torch.optim.SparseAdam(model.parameters())", "optim::Adam sparse(model.parameters(), {.lazy = true});"),
-        ("torch.optim.Adagrad(model.parameters())", "optim::Adagrad adagrad(model.parameters());"),
-        ("torch.optim.RMSprop(model.parameters())", "optim::RMSprop rmsprop(model.parameters());"),
         ("optimizer.zero_grad()", "optimizer.zero_grad();"),
         ("optimizer.step()", "optimizer.step();"),
         ("optimizer.param_groups[0]['lr']", "optimizer.lr();"),

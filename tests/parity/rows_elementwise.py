@@ -58,6 +58,7 @@ ROWS = [
     unary("atanh", " | range -0.9 0.9"),
     unary("erf"),
     unary("erfc"),
+    unary("ndtr", torch="torch.special.ndtr(x)"),
     unary("sinc", " | range 0.1 3"),
     unary("floor"),
     unary("ceil"),

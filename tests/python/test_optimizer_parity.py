@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/parity"))
+import optimizer_rows  # noqa: E402
+
 COUNT, STEPS = 37, 100
 
 
@@ -30,22 +34,20 @@ class Lion(torch.optim.Optimizer):
                 m.mul_(beta2).add_(g, alpha=1 - beta2)
 
 
-def words_of(options):
-    """PyTorch's options under the names of state_dict()."""
-    flat = {}
-    for name, value in options.items():
-        flat.update({"beta1": value[0], "beta2": value[1]} if name == "betas" else {name: value})
-    return [len(flat)] + [word for name, value in flat.items() for word in (name, repr(float(value)))]
+def options_of(text):
+    """The keyword arguments of torch.optim for options in the form of optimizer_rows.h."""
+    options = {name: float(value) for name, value in (word.split("=") for word in text.split())}
+    if "beta1" in options:
+        options["betas"] = (options.pop("beta1"), options.pop("beta2"))
+    flags = ("maximize", "amsgrad", "nesterov", "centered", "decoupled_weight_decay")
+    return {name: bool(value) if name in flags else value for name, value in options.items()}
 
 
 def qing_steps(name, dtype, groups, starts, gradients):
     tool = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "optimizer_steps"
-    words = [name, "f64" if dtype == torch.float64 else "f32", STEPS, len(groups), COUNT]
-    for options in groups:
-        words += words_of(options)
-    for tensor in (*starts, *(g for step in gradients for g in step)):
-        words += [repr(v) for v in tensor.tolist()]
-    text = " ".join(map(str, words))
+    dtype_name = "f64" if dtype == torch.float64 else "f32"
+    numbers = " ".join(repr(v) for tensor in (*starts, *(g for step in gradients for g in step)) for v in tensor.tolist())
+    text = "\n".join([f"{name} {dtype_name} {STEPS} {len(groups)} {COUNT}", *groups, numbers])
     result = subprocess.run([tool], input=text, capture_output=True, text=True, timeout=60, check=True)
     lines = result.stdout.splitlines()
     return [torch.tensor([float(v) for v in line.split()], dtype=dtype) for line in lines]
@@ -61,71 +63,37 @@ def torch_steps(make, groups, starts, gradients):
         yield torch.cat([p.detach() for p in parameters])
 
 
-OPTIM = torch.optim
-CASES = {
-    "sgd": ("sgd", OPTIM.SGD, [{}, {"lr": 0.01}]),
-    "sgd momentum": ("sgd", OPTIM.SGD, [{"lr": 0.01, "momentum": 0.9}, {"lr": 0.01}]),
-    "sgd dampening": ("sgd", OPTIM.SGD, [{"lr": 0.01, "momentum": 0.9, "dampening": 0.3}, {"momentum": 0.5}]),
-    "sgd nesterov, decay": (
-        "sgd",
-        OPTIM.SGD,
-        [{"lr": 0.01, "momentum": 0.8, "nesterov": True, "weight_decay": 0.01}, {"weight_decay": 0.5}],
-    ),
-    "sgd maximize": ("sgd", OPTIM.SGD, [{"maximize": True, "weight_decay": 0.1}, {"maximize": True, "momentum": 0.9}]),
-    "adam": ("adam", OPTIM.Adam, [{}, {"lr": 0.01}]),
-    "adam l2, betas": (
-        "adam",
-        OPTIM.Adam,
-        [{"weight_decay": 0.1}, {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-2, "weight_decay": 0.01}],
-    ),
-    "adam amsgrad": ("adam", OPTIM.Adam, [{"amsgrad": True}, {"lr": 0.01, "amsgrad": True, "maximize": True}]),
-    "adamw": ("adamw", OPTIM.AdamW, [{}, {"lr": 0.01, "weight_decay": 0.1}]),
-    "adamw betas": (
-        "adamw",
-        OPTIM.AdamW,
-        [{"lr": 0.01, "weight_decay": 0.1, "betas": (0.8, 0.95), "eps": 1e-2}, {"weight_decay": 0}],
-    ),
-    "adamw amsgrad, maximize": ("adamw", OPTIM.AdamW, [{"amsgrad": True}, {"amsgrad": True, "maximize": True}]),
-    "adagrad": ("adagrad", OPTIM.Adagrad, [{}, {"lr": 0.1, "eps": 1e-3}]),
-    "adagrad decays": (
-        "adagrad",
-        OPTIM.Adagrad,
-        [{"lr_decay": 0.05, "weight_decay": 0.1}, {"initial_accumulator_value": 0.5, "maximize": True}],
-    ),
-    "rmsprop": ("rmsprop", OPTIM.RMSprop, [{"lr": 1e-3}, {"lr": 1e-3, "alpha": 0.9, "eps": 1e-3}]),
-    "rmsprop momentum": (
-        "rmsprop",
-        OPTIM.RMSprop,
-        [{"lr": 1e-3, "momentum": 0.9}, {"lr": 1e-3, "momentum": 0.5, "weight_decay": 0.1, "maximize": True}],
-    ),
-    "rmsprop centered": (
-        "rmsprop",
-        OPTIM.RMSprop,
-        [{"lr": 1e-3, "centered": True}, {"lr": 1e-3, "centered": True, "momentum": 0.9, "weight_decay": 0.01}],
-    ),
-    "lion": ("lion", Lion, [{}, {"lr": 1e-3, "betas": (0.95, 0.98), "weight_decay": 0.1}]),
-    "lion maximize": ("lion", Lion, [{"maximize": True}, {"lr": 1e-3}]),
-}
+ROWS = {f"{row[0]}, {row[2]}": row for row in optimizer_rows.read()}
+
+
+def maker(name, options):
+    if name == "-":
+        return Lion
+    if name == "Adagrad" and "initial_accumulator_value" in options:
+        # torch.optim.Adagrad fills all accumulators with the optimizer's own value.
+        value = options["initial_accumulator_value"]
+        return lambda groups: torch.optim.Adagrad(groups, initial_accumulator_value=value)
+    return getattr(torch.optim, name)
 
 
 @pytest.mark.parametrize("dtype,tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-12)], ids=["f32", "f64"])
-@pytest.mark.parametrize("case", CASES)
-def test_a_hundred_steps_equal_pytorch(case, dtype, tolerance):
-    name, make, groups = CASES[case]
-    if name == "adagrad" and "initial_accumulator_value" in groups[1]:
-        # torch.optim.Adagrad fills all accumulators with the optimizer's own value.
-        groups = [{**options, "initial_accumulator_value": 0.5} for options in groups]
-        make = lambda parameters: OPTIM.Adagrad(parameters, initial_accumulator_value=0.5)  # noqa: E731
+@pytest.mark.parametrize("row", ROWS)
+def test_a_hundred_steps_equal_pytorch(row, dtype, tolerance):
+    name, torch_name, _, *groups = ROWS[row]
+    options = [options_of(group) for group in groups]
     generator = torch.Generator().manual_seed(4)
     draw = lambda: torch.randn(COUNT, generator=generator, dtype=dtype)  # noqa: E731
     starts = [draw() for _ in groups]
     gradients = [[draw() + 0.3 for _ in groups] for _ in range(STEPS)]
     mine = qing_steps(name, dtype, groups, starts, gradients)
     assert len(mine) == STEPS
-    for step, (a, b) in enumerate(zip(mine, torch_steps(make, groups, starts, gradients))):
+    for step, (a, b) in enumerate(zip(mine, torch_steps(maker(torch_name, options[0]), options, starts, gradients))):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, msg=lambda m, s=step: f"step {s}: {m}")
     for group, start in enumerate(starts):
         assert (mine[-1][group * COUNT : (group + 1) * COUNT] - start).abs().max() > 1e-3
+
+
+OPTIM = torch.optim
 
 
 @pytest.mark.parametrize("dtype,tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-12)], ids=["f32", "f64"])
@@ -139,10 +107,10 @@ def test_rows_of_tables_move_as_with_sparse_gradients(make, dtype, tolerance):
         gradients.append([torch.where(m, torch.randn(COUNT, generator=generator, dtype=dtype), 0) for m in named])
     # SparseAdam adds eps to the moment before the bias is corrected, Adam after: here it is too small to matter.
     torch_groups = [{"lr": 0.01, "eps": 1e-30}, {"betas": (0.8, 0.95), "eps": 1e-30}]
-    name, groups = "adam_rows", [{"lazy": 1, **options} for options in torch_groups]
+    name, groups = "Adam_rows", ["lazy=1 lr=0.01 eps=1e-30", "lazy=1 beta1=0.8 beta2=0.95 eps=1e-30"]
     if make is not OPTIM.SparseAdam:
-        name = make.__name__.lower() + "_rows"
-        groups = torch_groups = [{"lr": 0.1}, {"lr": 0.03}]
+        name = {OPTIM.SGD: "Sgd", OPTIM.Adagrad: "Adagrad"}[make] + "_rows"
+        groups, torch_groups = ["lr=0.1", "lr=0.03"], [{"lr": 0.1}, {"lr": 0.03}]
     sparse = [[g.to_sparse() for g in step] for step in gradients]
     mine = qing_steps(name, dtype, groups, starts, gradients)
     assert len(mine) == STEPS

@@ -41,6 +41,7 @@ template <class W> W exact(Unary op, W x) {
     case Unary::softsign: return x / (1 + std::abs(x));
     case Unary::tanhshrink: return x - std::tanh(x);
     case Unary::gelu: return x * normal_cumulative(x);
+    case Unary::ndtr: return normal_cumulative(x);
     case Unary::gelu_tanh: return x * logistic(gelu_tanh_argument(x));
     case Unary::softplus: return log_of_one_plus_exp(x);
     case Unary::elu: return x > 0 ? x : std::expm1(x);
@@ -155,6 +156,7 @@ constexpr Row kFunctions[] = {
     {Unary::tanhshrink, "tanhshrink", -30, 30, 2, 2, Unit::of_input},
     {Unary::gelu, "gelu", -12, 12, 7, 4, Unit::of_result, 70, 150},
     {Unary::gelu_tanh, "gelu_tanh", -8, 12, 100, 100},
+    {Unary::ndtr, "ndtr", -12, 12, 7, 4, Unit::of_result, 70, 150},
     {Unary::softplus, "softplus", -80, 90, 2.5, 2.5},
     {Unary::elu, "elu", -90, 90, 1.1, 1.1},
     {Unary::hardsigmoid, "hardsigmoid", -5, 5, 1, 1},

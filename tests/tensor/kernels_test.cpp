@@ -104,7 +104,9 @@ TEST_P(EveryIsa, GeluIsAccurateInBothTails) {
 TEST_P(EveryIsa, GeluBackwardIsTheDerivativeAndAdds) {
   const auto x = uniform<float>(1001, 3, -6, 6), dy = uniform<float>(1001, 4, -1, 1);
   std::vector<float> dx(x.size(), 2);
-  f32().gelu_backward(static_cast<int64_t>(x.size()), x.data(), dy.data(), dx.data());
+  const float none[kUnaryParameters] = {};
+  f32().unary[static_cast<size_t>(Unary::gelu)].backward(static_cast<int64_t>(x.size()), x.data(), x.data(), dy.data(),
+                                                         dx.data(), true, none);
   for (size_t i = 0; i < x.size(); ++i) {
     const double v = x[i];
     const double slope = 0.5 * std::erfc(-v / std::sqrt(2.0)) + v * std::exp(-v * v / 2) / std::sqrt(2 * M_PI);
@@ -243,7 +245,8 @@ TEST_P(EveryIsa, AxpyAddScaleAndAdamW) {
                              .one_minus_beta2 = static_cast<float>(1 - b2),
                              .inverse_root_c2 = static_cast<float>(1 / std::sqrt(c2)),
                              .eps = static_cast<float>(eps)};
-  f32().adam(n, w.data(), g.data(), m.data(), v.data(), nullptr, step);
+  float* const states[] = {m.data(), v.data(), nullptr};
+  sweep(f32(), n, w.data(), g.data(), states, step);
   for (int64_t i = 0; i < n; ++i) {
     const double first = b1 * 0.1 + (1 - b1) * g[i], second = b2 * 0.2 + (1 - b2) * g[i] * g[i];
     EXPECT_NEAR(m[i], first, 1e-6);

@@ -1,7 +1,7 @@
 // Runs an optimizer on numbers from stdin, so that another program can compare: see
-// tests/python/test_optimizer_parity.py. Input: the name, f32 or f64, the counts of steps, of groups, of elements; for
-// each group the count of options, and each as its name in state_dict() and its value; the parameters of every group,
-// then each step's gradients. With a name that ends in "_rows" each parameter is a table of one column, where the
+// tests/python/test_optimizer_parity.py. Input: a line of the name, f32 or f64, the counts of steps, of groups, of
+// elements; a line for each group with its options as in optimizer_rows.h; the parameters of every group, then each
+// step's gradients. With a name that ends in "_rows" each parameter is a table of one column, where the
 // elements with a gradient other than 0 are looked up. Output: the parameters of all groups after each step, a line a
 // step.
 #include <qing/autograd/autograd.h>
@@ -11,33 +11,15 @@
 #include <qing/tensor/ops/nonzero.h>
 
 #include <cstdio>
-#include <functional>
 #include <iostream>
-#include <map>
-#include <memory>
 #include <string>
+#include <vector>
+
+#include "optim/optimizer_rows.h"
 
 namespace {
 
 using namespace qing;
-
-template <class O> std::unique_ptr<optim::Optimizer> make(const std::vector<Tensor>& parameters) {
-  using Options = std::decay_t<decltype(std::declval<O>().options())>;
-  std::vector<optim::ParameterGroup<Options>> groups;
-  for (const Tensor& parameter : parameters) groups.push_back({{parameter}, {}});
-  return std::make_unique<O>(groups);
-}
-
-template <> std::unique_ptr<optim::Optimizer> make<optim::AdamW>(const std::vector<Tensor>& parameters) {
-  std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups;
-  for (const Tensor& parameter : parameters) groups.push_back({{parameter}, {}});
-  return std::make_unique<optim::AdamW>(groups);
-}
-
-const std::map<std::string, std::function<std::unique_ptr<optim::Optimizer>(const std::vector<Tensor>&)>> kMakers = {
-    {"sgd", make<optim::Sgd>},         {"adam", make<optim::Adam>},       {"adamw", make<optim::AdamW>},
-    {"adagrad", make<optim::Adagrad>}, {"rmsprop", make<optim::RMSprop>}, {"lion", make<optim::Lion>},
-};
 
 Tensor read(int64_t n, DType dtype) {
   Tensor t = Tensor::empty({n}, dtype);
@@ -47,20 +29,14 @@ Tensor read(int64_t n, DType dtype) {
   return t;
 }
 
+// Reads a line of options for every group.
 void read_options(optim::Optimizer& optimizer) {
-  optim::StateDict state = optimizer.state_dict();
+  std::string options;
+  std::getline(std::cin, options);
   for (size_t group = 0; group < optimizer.group_count(); ++group) {
-    int options = 0;
-    std::cin >> options;
-    for (int i = 0; i < options; ++i) {
-      std::string name;
-      double value = 0;
-      std::cin >> name >> value;
-      Tensor& place = state.at("group." + std::to_string(group) + "." + name);
-      place = Tensor::full({}, value, place.dtype());
-    }
+    std::getline(std::cin, options);
+    optim::test::set_options(optimizer, group, options);
   }
-  optimizer.load_state_dict(state);
 }
 
 // The gradient of Σ g·w is g.
@@ -85,7 +61,9 @@ int main() {
     Tensor parameter = by_rows ? Tensor::zeros({count, 1}, dtype) : Tensor::zeros({count}, dtype);
     parameters.push_back(set_requires_grad(parameter));
   }
-  const std::unique_ptr<optim::Optimizer> optimizer = kMakers.at(name)(parameters);
+  std::vector<std::vector<Tensor>> in_groups;
+  for (const Tensor& parameter : parameters) in_groups.push_back({parameter});
+  const auto optimizer = optim::test::make_optimizer(name, in_groups);
   read_options(*optimizer);
   for (Tensor& parameter : parameters) {
     const NoGradGuard guard;

@@ -96,6 +96,11 @@ inline constexpr OpSample kMathSamples[] = {
        return leaves({{3, 7}});
      },
      [](const Inputs& in) { return erf(in[0]); }},
+    {"ndtr", "matrix",
+     [] {
+       return leaves({{3, 7}});
+     },
+     [](const Inputs& in) { return ndtr(in[0]); }},
     {"erfc", "matrix",
      [] {
        return leaves({{3, 7}});
