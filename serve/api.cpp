@@ -35,12 +35,7 @@ Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<G
       openapi_(openapi_json(router_.routes(), base_path_.prefix())) {}
 
 std::vector<Route> Api::all_routes() {
-  std::vector<Route> all;
-  for (auto* protocol :
-       {protocols::health, protocols::native, protocols::kserve_v1, protocols::open_inference, protocols::hugging_face,
-        protocols::text_embeddings_inference, protocols::web_page, protocols::metrics, protocols::admin}) {
-    std::ranges::move(protocol(service_), std::back_inserter(all));
-  }
+  std::vector<Route> all = protocols::all_routes(service_);
   all.push_back({.method = "GET",
                  .pattern = "/openapi.json",
                  .scope = Scope::kOpen,

@@ -15,7 +15,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/http/lines.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/http/retry_after.h>
@@ -228,9 +228,9 @@ std::vector<Emotion> Client::predict(const std::string& model, std::span<const s
   std::vector<Emotion> emotions;
   for (std::size_t begin = 0; begin < texts.size(); begin += options_.batch_size) {
     const auto batch = texts.subspan(begin, std::min(options_.batch_size, texts.size() - begin));
-    std::string list;
-    for (const std::string& text : batch) list += (list.empty() ? "" : ",") + json_quoted(text);
-    const std::string body = send(options_, "/v1/models/" + model + "/predict", R"({"texts":[)" + list + "]}");
+    JsonWriter request;
+    request.begin_object().member("texts", batch).end();
+    const std::string body = send(options_, "/v1/models/" + model + "/predict", request.take());
     std::ranges::move(emotions_of(body, batch.size()), std::back_inserter(emotions));
   }
   return emotions;

@@ -1,4 +1,4 @@
-// How --help looks. Included by serve/cli/main.cpp alone.
+// How --help looks.
 #pragma once
 
 #include <CLI/CLI.hpp>

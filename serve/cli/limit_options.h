@@ -1,4 +1,4 @@
-// The limits of `qing serve` as options. Included by serve/cli/main.cpp alone, as config_file.h is.
+// The limits of `qing serve` as options.
 #pragma once
 
 #include <CLI/CLI.hpp>

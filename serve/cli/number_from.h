@@ -1,4 +1,4 @@
-// Checks of options that CLI11 lacks. Included by serve/cli/main.cpp and what it includes.
+// Checks of options that CLI11 lacks.
 #pragma once
 
 #include <CLI/CLI.hpp>

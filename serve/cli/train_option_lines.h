@@ -1,4 +1,4 @@
-// The table of training options on the command line. Included by serve/cli/main.cpp alone, as config_file.h is.
+// The table of training options on the command line.
 #pragma once
 
 #include <CLI/CLI.hpp>

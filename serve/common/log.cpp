@@ -7,41 +7,35 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <ctime>
 #include <mutex>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/chrono.h>
 
-#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/json_writer.h>
 
 namespace qing::serve {
 namespace {
 
-std::string utc_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-  const std::time_t seconds = milliseconds / 1000;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, milliseconds % 1000);
-}
-
 std::string line_of(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
-  std::string line =
-      fmt::format(R"({{"time":"{}","level":{},"event":{})", utc_now(), json_quoted(level), json_quoted(event));
+  // fmt 9.1 leaves fractions of a second out.
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  JsonWriter json;
+  json.begin_object().member("time",
+                             fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", now, now.time_since_epoch().count() % 1000));
+  json.member("level", level).member("event", event);
   for (const auto& [name, value] : fields) {
-    line += fmt::format(",{}:", json_quoted(name));
+    json.key(name);
     if (const auto* number = std::get_if<std::int64_t>(&value)) {
-      line += fmt::format("{}", *number);
+      json.value(*number);
     } else if (const auto* real = std::get_if<double>(&value)) {
-      line += fmt::format("{:.3f}", *real);
+      json.raw(fmt::format("{:.3f}", *real));
     } else {
-      line += json_quoted(std::get<std::string>(value));
+      json.value(std::get<std::string>(value));
     }
   }
-  return line + "}\n";
+  json.end();
+  return json.take() + "\n";
 }
 
 // stderr, which may be a pipe that nobody reads: a service must not stop answering for that. A pipe that poll() calls

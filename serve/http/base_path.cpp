@@ -1,9 +1,8 @@
 #include "base_path.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
+#include <qing/serve/common/characters.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -21,11 +20,8 @@ std::optional<std::string_view> normalized(std::string_view prefix) {
     rest.remove_prefix(1);
     const std::string_view segment = rest.substr(0, rest.find('/'));
     rest.remove_prefix(segment.size());
-    const bool plain = std::ranges::all_of(segment, [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             std::string_view("-._~").find(c) != std::string_view::npos;
-    });
-    if (!plain || segment.empty() || segment == "." || segment == "..") return std::nullopt;
+    if (!has_only(segment, is_alphanumeric, "-._~") || segment.empty() || segment == "." || segment == "..")
+      return std::nullopt;
   }
   return prefix;
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/characters.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -21,11 +22,7 @@ constexpr std::string_view kExposedHeaders =
 // Two hours, the most that Chromium remembers a preflight for.
 constexpr std::string_view kMaxAge = "7200";
 
-bool has_only(std::string_view text, std::string_view others) {
-  return std::ranges::all_of(text, [others](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || others.find(c) != std::string_view::npos;
-  });
-}
+bool is_lower_or_digit(char c) { return is_lower(c) || is_digit(c); }
 
 // scheme "://" host [ ":" port ] as browsers serialize it (RFC 6454, 6.2): in lower case, without a scheme's usual
 // port.
@@ -33,14 +30,15 @@ bool is_origin(std::string_view text) {
   const std::size_t scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos || scheme_end == 0) return false;
   const std::string_view scheme = text.substr(0, scheme_end);
-  if (!has_only(scheme, "+-.") || scheme[0] < 'a' || scheme[0] > 'z') return false;
+  if (!has_only(scheme, is_lower_or_digit, "+-.") || !is_lower(scheme[0])) return false;
   text.remove_prefix(scheme_end + 3);
   std::size_t host_end = std::min(text.find(':'), text.size());
   if (text.starts_with('[')) {
     const std::size_t close = text.find(']');
-    if (close == std::string_view::npos || close < 3 || !has_only(text.substr(1, close - 1), ":.")) return false;
+    if (close == std::string_view::npos || close < 3 || !has_only(text.substr(1, close - 1), is_lower_or_digit, ":."))
+      return false;
     host_end = close + 1;
-  } else if (host_end == 0 || !has_only(text.substr(0, host_end), "-._~")) {
+  } else if (host_end == 0 || !has_only(text.substr(0, host_end), is_lower_or_digit, "-._~")) {
     return false;
   }
   const std::string_view port = text.substr(host_end);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <qing/serve/common/characters.h>
 #include <qing/serve/http/message.h>
 
 namespace qing::serve {
@@ -9,16 +10,6 @@ namespace {
 
 constexpr std::string_view kLineFeed = "a line ends in a line feed alone; end it in CR LF";
 constexpr std::string_view kExtension = "a chunk extension is malformed; send chunks without extensions";
-
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
-bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
-// tchar of RFC 9110, 5.6.2.
-bool is_token(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
 
 // Takes the blanks, or the token, in front of `text`; false when there is no token.
 void skip_blanks(std::string_view& text) {

@@ -10,6 +10,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 
+#include <qing/serve/common/characters.h>
 #include <qing/serve/http/lines.h>
 
 namespace qing::serve {
@@ -21,15 +22,7 @@ namespace {
 
 std::string_view view_of(beast::string_view text) { return {text.data(), text.size()}; }
 
-bool is_number(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
-bool has_only(std::string_view text, std::string_view others) {
-  return std::ranges::all_of(
-      text, [others](char c) { return is_alphanumeric(c) || others.find(c) != std::string_view::npos; });
-}
+bool is_number(std::string_view text) { return !text.empty() && has_only(text, is_digit); }
 
 // uri-host [ ":" port ], which Host holds (RFC 9110, 7.2). The host may be empty.
 bool is_host(std::string_view text) {
@@ -37,9 +30,10 @@ bool is_host(std::string_view text) {
   std::size_t end = std::min(text.find(':'), text.size());
   if (text.starts_with('[')) {
     const std::size_t close = text.find(']');
-    if (close == std::string_view::npos || !has_only(text.substr(1, close - 1), "-._~!$&'()*+,;=:%")) return false;
+    if (close == std::string_view::npos || !has_only(text.substr(1, close - 1), is_alphanumeric, "-._~!$&'()*+,;=:%"))
+      return false;
     end = close + 1;
-  } else if (!has_only(text.substr(0, end), kNameCharacters)) {
+  } else if (!has_only(text.substr(0, end), is_alphanumeric, kNameCharacters)) {
     return false;
   }
   const std::string_view port = text.substr(end);

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <vector>
 
+#include <qing/serve/common/characters.h>
+
 namespace qing::serve {
 namespace {
 
@@ -15,10 +17,7 @@ using std::chrono::sys_seconds;
 std::optional<int> number(std::string_view text) {
   int value = 0;
   const char* end = text.data() + text.size();
-  if (text.empty() || text.size() > 9 ||
-      !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-    return std::nullopt;
-  }
+  if (text.empty() || text.size() > 9 || !has_only(text, is_digit)) return std::nullopt;
   std::from_chars(text.data(), end, value);
   return value;
 }

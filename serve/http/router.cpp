@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/characters.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -21,7 +22,7 @@ bool is_json(std::string_view content_type) {
 }
 
 int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
+  if (is_digit(c)) return c - '0';
   const char small = static_cast<char>(c | 0x20);
   return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
@@ -50,9 +51,16 @@ void check_body(BodyKind kind, const HttpHead& head) {
   }
 }
 
-// A handler's refusal once the body is there is a reply like any other.
-Routed::Run guarded(Routed::Run run) {
-  return [run = std::move(run)](std::string body, const Routed::Reply& reply) {
+HttpResponse in_form(const Route& route, HttpResponse response) {
+  return route.error_form == nullptr || response.status < 400 ? std::move(response)
+                                                              : route.error_form(std::move(response));
+}
+
+// A handler's refusal once the body is there is a reply like any other. The route outlives its requests.
+Routed::Run guarded(const Route& route, Routed::Run run) {
+  return [&route, run = std::move(run)](std::string body, const Routed::Reply& given) {
+    const auto send = [&route, given](HttpResponse response) { given(in_form(route, std::move(response))); };
+    const Routed::Reply reply = route.error_form == nullptr ? given : given.through(send);
     try {
       run(std::move(body), reply);
     } catch (const Refusal& refusal) { reply(refusal.response()); }
@@ -183,8 +191,10 @@ Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& aut
     }
     authorize(chosen->scope);
     check_body(chosen->body, head);
-    routed.run = guarded(chosen->open({head, {matched.parameters, matched.count}}));
-  } catch (const Refusal& refusal) { routed.refusal = refusal.response(); }
+    routed.run = guarded(*chosen, chosen->open({head, {matched.parameters, matched.count}}));
+  } catch (const Refusal& refusal) {
+    routed.refusal = chosen == nullptr ? refusal.response() : in_form(*chosen, refusal.response());
+  }
   return routed;
 }
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/chrono.h>
 #include <sys/resource.h>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -266,14 +266,8 @@ std::string_view HttpTransport::Impl::date() {
   const std::time_t now = std::time(nullptr);
   if (now != date_second) {
     date_second = now;
-    std::tm utc{};
-    gmtime_r(&now, &utc);
-    // The C locale's names, whatever locale the program has.
-    static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    fmt::format_to_n(date_text.data(), 29, "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
-                     kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    // Names of the C locale, whatever locale the program has.
+    fmt::format_to_n(date_text.data(), 29, "{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(now));
   }
   return {date_text.data(), 29};
 }

@@ -142,6 +142,12 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   return id;
 }
 
+bool KeyGuard::allows(const std::string& id, Scope scope) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = keys_.find(id);
+  return found != keys_.end() && found->second.scopes.allow(scope);
+}
+
 // Begins a new minute when it is time. Called with the lock.
 void KeyGuard::check_quotas(const StoredKey& key, std::int64_t now) {
   Minute& minute = minutes_[key.id];

@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 
 #include <qing/nn/unique_keys.h>
+#include <qing/serve/common/characters.h>
 #include <qing/serve/http/router.h>
 
 namespace qing::serve::protocols {
@@ -16,11 +17,7 @@ namespace {
 // Whether a refusal may repeat the name of a field: it is the client's text, of any bytes and length.
 bool can_be_repeated(std::string_view name) {
   constexpr std::size_t kMost = 64;
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-  };
-  return !name.empty() && name.size() <= kMost && std::ranges::all_of(name, plain);
+  return !name.empty() && name.size() <= kMost && has_only(name, is_alphanumeric, "_-.");
 }
 
 // "parameters.explain": a member's path in the body.
@@ -112,6 +109,17 @@ bool flag_of(const json::object& object, std::string_view place, std::string_vie
   if (value == nullptr) return missing;
   if (!value->is_bool()) refuse_field(fmt::format("{}: must be true or false", path_of(place, name)));
   return value->get_bool();
+}
+
+std::optional<ErrorText> error_of(const HttpResponse& response) {
+  if (response.status < 400) return std::nullopt;
+  boost::system::error_code failed;
+  const json::value body = json::parse(response.body, failed);
+  const json::object* object = failed ? nullptr : body.if_object();
+  const json::value* message = object == nullptr ? nullptr : object->if_contains("error");
+  const json::value* code = object == nullptr ? nullptr : object->if_contains("code");
+  if (message == nullptr || code == nullptr || !message->is_string() || !code->is_string()) return std::nullopt;
+  return ErrorText{std::string(message->get_string()), std::string(code->get_string())};
 }
 
 }  // namespace qing::serve::protocols

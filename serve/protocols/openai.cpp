@@ -1,11 +1,9 @@
 #include "openai.h"
-#include <qing/serve/common/json_text.h>
 
-#include <fmt/format.h>
-#include <boost/json/parse.hpp>
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/protocols/json_body.h>
 
 namespace qing::serve::protocols {
-namespace json = boost::json;
 namespace {
 
 bool below(std::string_view path, std::string_view folder) {
@@ -30,17 +28,12 @@ bool asks_as_openai(const HttpHead& head) {
 }
 
 HttpResponse openai_error(HttpResponse response) {
-  boost::system::error_code failed;
-  const json::value body = json::parse(response.body, failed);
-  const json::object* object = failed ? nullptr : body.if_object();
-  const json::value* message = object == nullptr ? nullptr : object->if_contains("error");
-  const json::value* code = object == nullptr ? nullptr : object->if_contains("code");
-  if (response.status < 400 || message == nullptr || code == nullptr || !message->is_string() || !code->is_string()) {
-    return response;
-  }
-  response.body =
-      fmt::format(R"({{"error":{{"message":{},"type":"{}","param":null,"code":{}}}}})",
-                  json_quoted(message->get_string()), type_of(response.status), json_quoted(code->get_string()));
+  const std::optional<ErrorText> error = error_of(response);
+  if (!error) return response;
+  JsonWriter json;
+  json.begin_object().key("error").begin_object().member("message", error->message);
+  json.member("type", type_of(response.status)).key("param").raw("null").member("code", error->code).end().end();
+  response.body = json.take();
   return response;
 }
 

@@ -8,8 +8,6 @@
 #include <fmt/format.h>
 
 #include <qing/nn/utf8.h>
-#include <qing/serve/common/json_text.h>
-#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -206,12 +204,19 @@ Column column_of(const std::string& name, const Answer& answer) {
 
 }  // namespace
 
-std::string v2_signature(std::size_t labels) {
-  return fmt::format(
-      R"("inputs":[{{"name":"text","datatype":"BYTES","shape":[-1]}}],"outputs":[)"
-      R"({{"name":"label","datatype":"BYTES","shape":[-1]}},{{"name":"score","datatype":"FP32","shape":[-1]}},)"
-      R"({{"name":"scores","datatype":"FP32","shape":[-1,{0}]}},{{"name":"logits","datatype":"FP32","shape":[-1,{0}]}}])",
-      labels);
+void write_v2_signature(JsonWriter& json, std::size_t labels) {
+  const auto width = static_cast<std::int64_t>(labels);
+  const auto tensor = [&json](std::string_view name, std::string_view type, const std::vector<std::int64_t>& shape) {
+    json.begin_object().member("name", name).member("datatype", type).member("shape", shape).end();
+  };
+  json.key("inputs").begin_array();
+  tensor("text", "BYTES", {-1});
+  json.end().key("outputs").begin_array();
+  tensor("label", "BYTES", {-1});
+  tensor("score", "FP32", {-1});
+  tensor("scores", "FP32", {-1, width});
+  tensor("logits", "FP32", {-1, width});
+  json.end();
 }
 
 V2Request read_v2(std::string_view body, std::optional<std::size_t> header_length, const Limits& limits) {
@@ -237,31 +242,35 @@ V2Request read_v2(std::string_view body, std::optional<std::size_t> header_lengt
 }
 
 HttpResponse write_v2(const V2Request& request, const Answer& answer) {
-  std::string header =
-      fmt::format(R"({{"model_name":{},"model_version":"{}",)", json_quoted(answer.model.name), answer.model.version);
-  if (!request.id.empty()) header += fmt::format(R"("id":{},)", json_quoted(request.id));
-  header += R"("outputs":[)";
+  JsonWriter json;
+  json.begin_object().member("model_name", answer.model.name);
+  json.member("model_version", std::to_string(answer.model.version));
+  if (!request.id.empty()) json.member("id", request.id);
+  json.key("outputs").begin_array();
   std::string parts;
   bool binary = false;
-  for (std::size_t i = 0; i < request.outputs.size(); ++i) {
-    const V2Output& output = request.outputs[i];
+  for (const V2Output& output : request.outputs) {
     const Column column = column_of(output.name, answer);
     const bool is_text = output.name == "label" || output.name == "explanation";
-    header += fmt::format(R"({}{{"name":"{}","datatype":"{}","shape":[{}{}],)", i == 0 ? "" : ",", output.name,
-                          is_text ? "BYTES" : "FP32", answer.predictions.size(),
-                          column.width == 0 ? "" : fmt::format(",{}", column.width));
+    std::vector<std::size_t> shape = {answer.predictions.size()};
+    if (column.width != 0) shape.push_back(column.width);
+    json.begin_object().member("name", output.name).member("datatype", is_text ? "BYTES" : "FP32");
+    json.member("shape", shape);
     if (output.binary) {
       const std::size_t before = parts.size();
       for (const std::string& text : column.texts) append_bytes(parts, text);
       for (const float number : column.numbers) append_number(parts, number);
-      header += fmt::format(R"("parameters":{{"binary_data_size":{}}}}})", parts.size() - before);
+      json.key("parameters").begin_object().member("binary_data_size", parts.size() - before).end();
       binary = true;
+    } else if (is_text) {
+      json.member("data", column.texts);
     } else {
-      header += fmt::format(R"("data":{}}})",
-                            is_text ? json_list(column.texts) : fmt::format("[{}]", fmt::join(column.numbers, ",")));
+      json.member("data", column.numbers);
     }
+    json.end();
   }
-  header += "]}";
+  json.end().end();
+  std::string header = json.take();
   if (!binary) return {200, std::move(header), {}};
   HttpResponse response{
       200, {}, {{"Inference-Header-Content-Length", std::to_string(header.size())}}, "application/octet-stream"};

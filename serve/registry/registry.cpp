@@ -10,6 +10,7 @@
 
 #include <qing/nn/models/label_names.h>
 #include <qing/nn/utf8.h>
+#include <qing/serve/common/characters.h>
 #include <qing/serve/common/log.h>
 #include <qing/tensor/errors.h>
 
@@ -82,10 +83,7 @@ Registry::Registry(fs::path root, Loader loader) : root_(std::move(root)), loade
 
 bool Registry::valid_name(std::string_view name) {
   if (name.empty() || name.size() > 128 || name.front() == '.') return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  });
+  return has_only(name, is_alphanumeric, "._-");
 }
 
 // Models with at least one version. A folder that cannot be read, or that goes away meanwhile, hides no other. Noted in

@@ -54,10 +54,11 @@ class Registry {
     std::string name;
     std::int64_t version;
     bool ready;
-    std::string reason;  ///< "unloaded", or why the last load failed; else empty
+    std::string reason;  ///< kUnloaded, or why the last load failed, which may hold paths; else empty
   };
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
   static constexpr const char* kStateFile = ".registry.json";
+  static constexpr std::string_view kUnloaded = "unloaded";
 
   /// An empty registry, to be filled with add().
   Registry() = default;

@@ -74,7 +74,7 @@ std::string data_section(const CardFacts& facts) {
   for (const auto* files : {&facts.record.data, &facts.record.extra, &facts.record.dev}) {
     for (const DataFile& file : *files) paths.emplace_back(file.path);
   }
-  const std::vector<std::string> names = names_of(paths);
+  const std::vector<std::string> names = names_of(paths, paths);
   auto name = names.begin();
   const auto add = [&](const std::vector<DataFile>& files, const char* use) {
     for (const DataFile& file : files) {

@@ -24,8 +24,10 @@ struct LabelledFile {
   std::vector<nn::Example> examples;  ///< one without a source has the file's name
 };
 
-/// Reads each file by itself. IoError, DataError; UsageError when a file stands twice.
+/// Reads each file by itself. `among` are all files of the training: a file has one name in all its reports. IoError,
+/// DataError; UsageError when a file stands twice.
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
+                                        std::span<const std::filesystem::path> among,
                                         const std::vector<std::string>& labels);
 
 /// All examples, one file after the other, each with its file's number for its group; the files keep none.

@@ -20,8 +20,7 @@ using Settings = std::vector<Setting>;
 /// The values of a name, empty without such a setting.
 const std::vector<std::string>& values_of(const Settings& settings, const std::string& name);
 
-/// A line "name = value" each, as --config reads them; those without values are left out. UsageError for a value with a
-/// line break or both kinds of quotes inside, which such a file cannot hold.
+/// A line "name = value" each, as --config reads them; those without values are left out.
 std::string to_toml(const Settings& settings);
 
 /// "--name value ...", quoted for a POSIX shell.

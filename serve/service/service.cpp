@@ -158,7 +158,10 @@ Model Service::model(std::string_view name, std::string_view version) const {
     throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   }
   if (const std::string why = model ? std::string() : registry_->failure(name); !why.empty()) {
-    throw Refusal(unavailable("not_loaded", "the model could not be loaded: " + why, limits_.retry_after_seconds));
+    // The reason may hold paths of the server, and whose key it is does not show here.
+    const std::string more =
+        keys_ == nullptr ? ": " + why : "; POST /v2/repository/index tells a key with the scope admin why";
+    throw Refusal(unavailable("not_loaded", "the model could not be loaded" + more, limits_.retry_after_seconds));
   }
   if (!model) {
     // Only what could be a name is repeated: anything else may be long or strange.

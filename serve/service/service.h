@@ -61,6 +61,9 @@ class Service {
   /// Makes ready() false.
   void begin_drain() { draining_ = true; }
 
+  /// Whether the caller may read what is meant for administrators, such as paths on the server: its key has the scope
+  /// admin, or the server has no keys.
+  bool may_administer(const std::string& key) const { return keys_ == nullptr || keys_->allows(key, Scope::kAdmin); }
   /// Refusal when the queue of the model has no room for this key. Call it before reading a body, to save that work.
   void require_room(const Model& model, const std::string& key) const;
   /// Predicts texts and replies with the result of `write`, or with the error. Texts must be UTF-8 and within

@@ -1,13 +1,12 @@
 // The Open Inference Protocol V2, as KServe and Triton speak it, with Triton's binary tensors and repository routes.
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
+#include <array>
 #include <charconv>
 #include <optional>
 
-#include <fmt/format.h>
-
-#include <qing/serve/common/json_text.h>
 #include <qing/serve/common/version.h>
+#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/v2_tensors.h>
 
@@ -44,7 +43,9 @@ constexpr std::string_view kInferResponse = R"({"type":"object","required":["mod
 Routed::Run ready(const Service& service, std::string_view member) {
   return [&service, member](const std::string&, const Routed::Reply& reply) {
     if (member == "ready") service.require_ready();
-    reply({200, fmt::format(R"({{"{}":true}})", member), {}});
+    JsonWriter json;
+    json.begin_object().member(member, true).end();
+    reply({200, json.take(), {}});
   };
 }
 
@@ -53,11 +54,25 @@ Model model_of(const Service& service, const Call& call) {
 }
 
 HttpResponse metadata(const Service& service, const Model& model) {
-  return {200,
-          fmt::format(R"({{"name":{},"versions":["{}"],"platform":"qing",{}}})", json_quoted(model.name),
-                      fmt::join(service.registry().served_versions(model.name), "\",\""),
-                      v2_signature(model.classifier->labels().size())),
-          {}};
+  JsonWriter json;
+  json.begin_object().member("name", model.name);
+  json.member("versions", version_texts(service.registry().served_versions(model.name))).member("platform", "qing");
+  write_v2_signature(json, model.classifier->labels().size());
+  json.end();
+  return {200, json.take(), {}};
+}
+
+HttpResponse model_ready(const Model& model) {
+  JsonWriter json;
+  json.begin_object().member("name", model.name).member("ready", true).end();
+  return {200, json.take(), {}};
+}
+
+HttpResponse server_metadata() {
+  constexpr std::array<std::string_view, 2> kExtensions = {"binary_tensor_data", "model_repository"};
+  JsonWriter json;
+  json.begin_object().member("name", "qing").member("version", kVersion).member("extensions", kExtensions).end();
+  return {200, json.take(), {}};
 }
 
 std::optional<std::size_t> header_length_of(const HttpHead& head) {
@@ -84,15 +99,18 @@ Routed::Run infer(Service& service, const Call& call) {
   };
 }
 
-HttpResponse index_json(const Service& service, bool only_ready) {
-  std::string list;
+HttpResponse index_json(const Service& service, bool only_ready, bool may_administer) {
+  JsonWriter json;
+  json.begin_array();
   for (const Registry::Indexed& entry : service.registry().index()) {
     if (only_ready && !entry.ready) continue;
-    list += fmt::format(R"({}{{"name":{},"version":"{}","state":"{}","reason":{}}})", list.empty() ? "" : ",",
-                        json_quoted(entry.name), entry.version, entry.ready ? "READY" : "UNAVAILABLE",
-                        json_quoted(entry.reason));
+    json.begin_object().member("name", entry.name).member("version", std::to_string(entry.version));
+    json.member("state", entry.ready ? "READY" : "UNAVAILABLE")
+        .member("reason", shown_reason(entry.reason, may_administer))
+        .end();
   }
-  return {200, "[" + list + "]", {}};
+  json.end();
+  return {200, json.take(), {}};
 }
 
 // The body may be empty, as Triton's clients send it.
@@ -105,7 +123,7 @@ Routed::Run index(const Service& service) {
       check_members(object, "", {"ready"});
       only_ready = flag_of(object, "", "ready", false);
     }
-    reply(index_json(service, only_ready));
+    reply(index_json(service, only_ready, service.may_administer(reply.key)));
   };
 }
 
@@ -131,20 +149,14 @@ Route post(std::string_view pattern, Scope scope, Operation operation, std::func
 
 std::vector<Route> open_inference(Service& service) {
   const auto show = [&service](const Call& call) { return answer(metadata(service, model_of(service, call))); };
-  const auto is_ready = [&service](const Call& call) {
-    return answer({200, fmt::format(R"({{"name":{},"ready":true}})", json_quoted(model_of(service, call).name)), {}});
-  };
+  const auto is_ready = [&service](const Call& call) { return answer(model_ready(model_of(service, call))); };
   const auto run = [&service](const Call& call) { return infer(service, call); };
   constexpr Operation kInfer = {kTag, "Predicts the label of texts", kInferRequest, kInferResponse};
   constexpr Operation kIndex = {kTag, "All models, served or not, and why", kIndexRequest, kIndexResponse, kJsonType,
                                 true};
   return {
       get("/v2", Scope::kPredict, "The server and its extensions",
-          [](const Call&) {
-            constexpr std::string_view kExtensions = R"(["binary_tensor_data","model_repository"])";
-            return answer(
-                {200, fmt::format(R"({{"name":"qing","version":"{}","extensions":{}}})", kVersion, kExtensions), {}});
-          }),
+          [](const Call&) { return answer(server_metadata()); }),
       get("/v2/health/live", Scope::kOpen, "200 while the process answers",
           [&service](const Call&) { return ready(service, "live"); }),
       get("/v2/health/ready", Scope::kOpen, "200 when there is a model, else 503",

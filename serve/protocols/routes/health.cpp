@@ -1,5 +1,5 @@
 // /health/live and /health/ready: what probes ask.
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
 namespace qing::serve::protocols {
 namespace {

@@ -1,13 +1,9 @@
 // Changes to the models: the service's own routes below /v1/admin, and Open Inference's repository routes.
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
 #include <algorithm>
 #include <iterator>
 
-#include <fmt/format.h>
-#include <boost/json/serialize.hpp>
-
-#include <qing/serve/common/json_text.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -80,29 +76,33 @@ json::object read_object(const std::string& body, const Limits& limits,
 }
 
 HttpResponse model_response(const Model& model) {
-  const std::string previous = model.previous == 0 ? "" : fmt::format(R"(,"previous":"{}")", model.previous);
-  return {200,
-          fmt::format(R"({{"name":{},"version":"{}","versions":["{}"]{}{}}})", json_quoted(model.name), model.version,
-                      fmt::join(model.versions, "\",\""), previous, trial_member(model)),
-          {}};
+  JsonWriter json;
+  json.begin_object().member("name", model.name).member("version", std::to_string(model.version));
+  json.member("versions", version_texts(model.versions));
+  if (model.previous != 0) json.member("previous", std::to_string(model.previous));
+  write_trial(json, model);
+  json.end();
+  return {200, json.take(), {}};
 }
 
 HttpResponse aliases_response(const Registry& registry) {
-  std::string list;
+  JsonWriter json;
+  json.begin_object().key("aliases").begin_object();
   for (const auto& [alias, target] : registry.aliases()) {
-    const std::string version = target.version == 0 ? "" : fmt::format(R"(,"version":"{}")", target.version);
-    list += fmt::format(R"({}{}:{{"model":{}{}}})", list.empty() ? "" : ",", json_quoted(alias),
-                        json_quoted(target.model), version);
+    json.key(alias).begin_object().member("model", target.model);
+    if (target.version != 0) json.member("version", std::to_string(target.version));
+    json.end();
   }
-  return {200, R"({"aliases":{)" + list + "}}", {}};
+  json.end().end();
+  return {200, json.take(), {}};
 }
 
 HttpResponse failures_response(const Registry::Failures& failures) {
-  std::string list;
-  for (const auto& [name, failure] : failures) {
-    list += fmt::format("{}{}:{}", list.empty() ? "" : ",", json_quoted(name), json_quoted(failure.text()));
-  }
-  return {200, R"({"failed":{)" + list + "}}", {}};
+  JsonWriter json;
+  json.begin_object().key("failed").begin_object();
+  for (const auto& [name, failure] : failures) json.member(name, failure.text());
+  json.end().end();
+  return {200, json.take(), {}};
 }
 
 std::vector<Route> model_routes(Service& service) {

@@ -2,11 +2,16 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <filesystem>
+#include <memory>
 #include <thread>
 
 #include <qing/nn/unique_keys.h>
-#include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
+#include <qing/serve/common/version.h>
+#include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/machine.h>
@@ -25,26 +30,37 @@ boost::json::object read_config(const std::filesystem::path& model) {
   throw DataError(fmt::format("{}: not a JSON object; is {} a model's folder?", path.string(), model.string()));
 }
 
-}  // namespace
-
-void run_info(const InfoArguments& arguments) {
+void run_info(const std::filesystem::path& model, bool as_json) {
   const char* isa = kernels::name_of(kernels::active_isa());
   const unsigned cpus = std::thread::hardware_concurrency();
-  JsonObject object;
-  object.text("version", kVersion).text("isa", isa).integer("threads", num_threads());
-  object.integer("cpus", cpus).text("cpu", cpu_name());
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("version", kVersion).member("isa", isa).member("threads", num_threads());
+  json.member("cpus", cpus).member("cpu", cpu_name());
   std::string text =
       fmt::format("qing {}\nisa      {}\nthreads  {} (QING_THREADS changes it)\ncpu      {} ({} visible)", kVersion,
                   isa, num_threads(), cpu_name(), cpus);
-  if (!arguments.model.empty()) {
-    const boost::json::object config = read_config(arguments.model);
-    object.text("model", arguments.model.string()).raw("config", boost::json::serialize(config));
-    text += "\nmodel    " + arguments.model.string();
+  if (!model.empty()) {
+    const boost::json::object config = read_config(model);
+    json.member("model", model.string()).key("config").raw(boost::json::serialize(config));
+    text += "\nmodel    " + model.string();
     for (const auto& member : config) {
       text += fmt::format("\n  {} = {}", std::string_view(member.key()), boost::json::serialize(member.value()));
     }
   }
-  print_line(arguments.json ? object.str() : text);
+  json.end();
+  print_line(as_json ? json.take() : text);
+}
+
+}  // namespace
+
+void add_info(CommandLine& line) {
+  CLI::App* command =
+      line.app.add_subcommand("info", "Show version, instruction set, threads and the configuration of a model");
+  const auto model = std::make_shared<std::filesystem::path>();
+  command->add_option("--model", *model, "Model folder")->type_name("FOLDER");
+  const auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "Print a JSON object");
+  command->callback([&line, model, json] { line.run = [model, json] { run_info(*model, *json); }; });
 }
 
 }  // namespace qing::serve::cli

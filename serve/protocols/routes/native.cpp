@@ -1,9 +1,6 @@
 // The service's own protocol, below /v1/models.
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
-#include <fmt/format.h>
-
-#include <qing/serve/common/json_text.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -47,44 +44,58 @@ Job read_job(Model model, const std::string& body, const Limits& limits) {
 }
 
 HttpResponse predictions_response(const Answer& answer) {
-  std::string body = fmt::format(R"({{"model":{},"version":"{}","predictions":[)", json_quoted(answer.model.name),
-                                 answer.model.version);
-  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
-    if (i > 0) body += ',';
-    body += prediction_json(answer, i);
-  }
-  return {200, body + "]}", {}};
+  JsonWriter json;
+  json.begin_object().member("model", answer.model.name).member("version", std::to_string(answer.model.version));
+  json.key("predictions").begin_array();
+  for (std::size_t i = 0; i < answer.predictions.size(); ++i) write_prediction(json, answer, i);
+  json.end().end();
+  return {200, json.take(), {}};
 }
 
-// A model as OpenAI's clients read it: members of an object.
-std::string openai_members(const Model& model) {
-  return fmt::format(R"("id":{},"object":"model","created":{},"owned_by":"qing")", json_quoted(model.name),
-                     model.loaded);
+// The members by which OpenAI's clients know a model.
+void write_openai_members(JsonWriter& json, const Model& model) {
+  json.member("id", model.name).member("object", "model").member("created", model.loaded).member("owned_by", "qing");
 }
 
-// "ready" is what clients of KServe's first protocol look for. "error" is of a version that did not replace this one.
-std::string model_members(const Service& service, const Model& model) {
-  std::string more;
-  if (model.previous != 0) more += fmt::format(R"(,"previous":"{}")", model.previous);
-  more += trial_member(model);
-  if (!model.error.empty()) more += R"(,"error":)" + json_quoted(model.error);
-  more += fmt::format(R"(,"ngrams":{})", model.classifier->has_ngrams());
+// Clients of KServe's first protocol look for "ready". "error" is of a version that did not replace this one.
+void write_members(JsonWriter& json, const Service& service, const Model& model, bool may_administer) {
+  json.member("name", model.name).member("ready", true).member("version", std::to_string(model.version));
+  json.member("versions", version_texts(model.versions)).member("labels", model.classifier->labels());
+  if (model.previous != 0) json.member("previous", std::to_string(model.previous));
+  write_trial(json, model);
+  if (!model.error.empty()) json.member("error", shown_reason(model.error, may_administer));
+  json.member("ngrams", model.classifier->has_ngrams());
   const Limits limits = service.limits(model);
-  more += fmt::format(R"(,"limits":{{"texts":{},"explained_texts":{},"text_bytes":{},"body_bytes":{}}})", limits.texts,
-                      limits.explained_texts, limits.text_bytes, limits.body_bytes);
-  return fmt::format(R"("name":{},"ready":true,"version":"{}","versions":["{}"],"labels":{}{})",
-                     json_quoted(model.name), model.version, fmt::join(model.versions, "\",\""),
-                     json_list(model.classifier->labels()), more);
+  json.key("limits").begin_object().member("texts", limits.texts).member("explained_texts", limits.explained_texts);
+  json.member("text_bytes", limits.text_bytes).member("body_bytes", limits.body_bytes).end();
 }
 
-HttpResponse list_models(const Service& service) {
-  std::string list, data;
-  for (const Model& model : service.models()) {
-    const char* const comma = list.empty() ? "" : ",";
-    list += comma + ("{" + model_members(service, model) + "}");
-    data += comma + ("{" + openai_members(model) + "}");
+HttpResponse model_response(const Service& service, const Model& model, bool may_administer) {
+  JsonWriter json;
+  json.begin_object();
+  write_members(json, service, model, may_administer);
+  write_openai_members(json, model);
+  json.end();
+  return {200, json.take(), {}};
+}
+
+HttpResponse list_models(const Service& service, bool may_administer) {
+  const std::vector<Model> models = service.models();
+  JsonWriter json;
+  json.begin_object().key("models").begin_array();
+  for (const Model& model : models) {
+    json.begin_object();
+    write_members(json, service, model, may_administer);
+    json.end();
   }
-  return {200, R"({"models":[)" + list + R"(],"object":"list","data":[)" + data + "]}", {}};
+  json.end().member("object", "list").key("data").begin_array();
+  for (const Model& model : models) {
+    json.begin_object();
+    write_openai_members(json, model);
+    json.end();
+  }
+  json.end().end();
+  return {200, json.take(), {}};
 }
 
 Routed::Run predict(Service& service, const Call& call) {
@@ -100,14 +111,21 @@ std::vector<Route> native(Service& service) {
   return {{.method = "GET",
            .pattern = "/v1/models",
            .operation = {"native", "All models", {}, kModels},
-           .open = [&service](const Call&) { return answer(list_models(service)); }},
+           .open =
+               [&service](const Call&) {
+                 return [&service](const std::string&, const Routed::Reply& reply) {
+                   reply(list_models(service, service.may_administer(reply.key)));
+                 };
+               }},
           {.method = "GET",
            .pattern = "/v1/models/{name}",
            .operation = {"native", "A model: labels, versions and limits", {}, R"({"type":"object"})"},
            .open =
                [&service](const Call& call) {
-                 const Model model = service.model(call.parameter("name"));
-                 return answer({200, "{" + model_members(service, model) + "," + openai_members(model) + "}", {}});
+                 return [&service, model = service.model(call.parameter("name"))](const std::string&,
+                                                                                  const Routed::Reply& reply) {
+                   reply(model_response(service, model, service.may_administer(reply.key)));
+                 };
                }},
           {.method = "POST",
            .pattern = "/v1/models/{name}/predict",

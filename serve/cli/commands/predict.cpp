@@ -6,14 +6,18 @@
 #include <cmath>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <system_error>
 
 #include <qing/nn/models/bert_config.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/utf8.h>
-#include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/tensor/files.h>
@@ -22,6 +26,15 @@ namespace qing::serve::cli {
 namespace {
 
 constexpr size_t kStdinBatch = 64;
+
+struct TextArguments {
+  std::filesystem::path model;     ///< empty: the shipped one
+  std::filesystem::path file;      ///< one text a line; empty: none
+  std::vector<std::string> texts;  ///< neither these nor a file: lines of stdin
+  bool json = false;
+  bool logits = false;
+  DType precision = DType::f32;  ///< of products, in run_predict
+};
 
 using Where = std::function<std::string(size_t)>;
 using Consume = std::function<void(const std::vector<std::string>&, const Where&)>;
@@ -80,26 +93,44 @@ void require_input(const TextArguments& arguments) {
   }
 }
 
-std::string json_floats(std::span<const float> values) {
-  std::string text;
-  for (const float value : values) {
-    if (!text.empty()) text += ", ";
-    text += json_float(value);
-  }
-  return "[" + text + "]";
+// 9 significant digits: two floats print alike only if they are equal.
+std::string nine_digits(float value) { return std::isfinite(value) ? fmt::format("{:.9g}", value) : "null"; }
+
+void write_floats(JsonWriter& json, std::span<const float> values) {
+  json.begin_array();
+  for (const float value : values) json.raw(nine_digits(value));
+  json.end();
 }
 
 std::string prediction_json(const std::string& text, const nn::Prediction& prediction,
                             const std::vector<std::string>& labels, bool logits) {
-  JsonObject scores, object;
-  for (size_t i = 0; i < labels.size(); ++i) scores.raw(labels[i], json_float(prediction.scores.at(i)));
   const auto label = static_cast<size_t>(prediction.label);
-  object.text("text", text).text("label", labels.at(label));
-  object.raw("score", json_float(prediction.scores.at(label))).raw("scores", scores.str());
-  object.integer("tokens", prediction.tokens).boolean("truncated", prediction.truncated);
-  if (prediction.blank) object.boolean("blank", true);
-  if (logits) object.raw("logits", json_floats(prediction.logits));
-  return object.str();
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("text", text).member("label", labels.at(label));
+  json.key("score").raw(nine_digits(prediction.scores.at(label))).key("scores").begin_object();
+  for (size_t i = 0; i < labels.size(); ++i) json.key(labels[i]).raw(nine_digits(prediction.scores.at(i)));
+  json.end().member("tokens", prediction.tokens).member("truncated", prediction.truncated);
+  if (prediction.blank) json.member("blank", true);
+  if (logits) {
+    json.key("logits");
+    write_floats(json, prediction.logits);
+  }
+  json.end();
+  return json.take();
+}
+
+std::string logits_text(std::span<const float> logits) {
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  write_floats(json, logits);
+  return json.take();
+}
+
+std::string explanation_line(const nn::Explanation& explanation, const std::string& text,
+                             const std::vector<std::string>& labels) {
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("text", text);
+  json.key("explanation").raw(explanation_json(explanation, text, labels)).end();
+  return json.take();
 }
 
 std::string explanation_text(const nn::Explanation& explanation, const std::string& text,
@@ -131,8 +162,7 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   return nn::Tokenizer::load(directory, static_cast<int32_t>(nn::BertConfig::load(config).max_position_embeddings));
 }
 
-}  // namespace
-
+// A line a text: label, score and text between tabs, or a JSON object.
 void run_predict(const TextArguments& arguments) {
   require_input(arguments);
   const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model), arguments.precision);
@@ -147,13 +177,14 @@ void run_predict(const TextArguments& arguments) {
       }
       const auto label = static_cast<size_t>(prediction.label);
       std::string line = fmt::format("{}\t{:.4f}\t", labels.at(label), prediction.scores.at(label));
-      if (arguments.logits) line += json_floats(prediction.logits) + "\t";
+      if (arguments.logits) line += logits_text(prediction.logits) + "\t";
       print_line(line + texts[i]);
       if (prediction.blank) print_line("\tthe text gives no token; the scores are those of an empty text");
     }
   });
 }
 
+// Of every text its label and the weight of each of its parts, the heaviest first; or a JSON object.
 void run_explain(const TextArguments& arguments) {
   require_input(arguments);
   const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model));
@@ -161,16 +192,14 @@ void run_explain(const TextArguments& arguments) {
     for (size_t i = 0; i < texts.size(); ++i) {
       try {
         const nn::Explanation explanation = model->explain(std::span(texts).subspan(i, 1)).front();
-        print_line(arguments.json ? JsonObject()
-                                        .text("text", texts[i])
-                                        .raw("explanation", explanation_json(explanation, texts[i], model->labels()))
-                                        .str()
+        print_line(arguments.json ? explanation_line(explanation, texts[i], model->labels())
                                   : explanation_text(explanation, texts[i], model->labels()));
       } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", where(i), error.what())); }
     }
   });
 }
 
+// A line a text: the JSON array of its ids.
 void run_tokenize(const TextArguments& arguments) {
   require_input(arguments);
   const nn::Tokenizer tokenizer = load_tokenizer(model_or_shipped(arguments.model));
@@ -181,6 +210,50 @@ void run_tokenize(const TextArguments& arguments) {
       } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", where(i), error.what())); }
     }
   });
+}
+
+// Texts are the arguments that CLI11 leaves over: as a positional option it would take "[good, cheap]" for a list of
+// two.
+CLI::App* add_text_command(CommandLine& line, const char* name, const char* about, const char* file_option,
+                           const std::shared_ptr<TextArguments>& a, void (*run)(const TextArguments&)) {
+  CLI::App* command = line.app.add_subcommand(name, about);
+  add_model(command, a->model);
+  command->add_option(file_option, a->file, "Input file with one text per line")->type_name("FILE");
+  command->allow_extras();
+  command->footer(
+      "Arguments are the texts. Write -- before texts that begin with a dash. Without texts and --file, each line "
+      "of stdin is a text.");
+  command->callback([&line, command, a, run] {
+    for (const std::string& item : command->remaining()) {
+      if (item.size() > 1 && item[0] == '-') {
+        throw UsageError("unknown option " + item + "; write -- before texts that begin with a dash");
+      }
+      a->texts.push_back(item);
+    }
+    a->texts.insert(a->texts.end(), line.after_dashes.begin(), line.after_dashes.end());
+    line.takes_after_dashes = true;
+    line.run = [a, run] { run(*a); };
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_predict(CommandLine& line) {
+  const auto predict = std::make_shared<TextArguments>();
+  CLI::App* command = add_text_command(line, "predict", "Predict the labels of texts", "--file", predict, run_predict);
+  command->add_flag("--json", predict->json, "Print one JSON object per text");
+  command->add_flag("--logits", predict->logits, "Print the logits as well");
+  add_precision(command, predict->precision);
+
+  const auto explain = std::make_shared<TextArguments>();
+  command = add_text_command(line, "explain", "Explain predictions: the weight of each part of a text", "--file",
+                             explain, run_explain);
+  command->add_flag("--json", explain->json, "Print one JSON object per text");
+
+  const auto tokenize = std::make_shared<TextArguments>();
+  add_text_command(line, "tokenize", "Print the token ids of texts, one JSON array per text", "--ids,--file", tokenize,
+                   run_tokenize);
 }
 
 }  // namespace qing::serve::cli

@@ -1,6 +1,6 @@
 // The classification part of text-embeddings-inference's protocol: /predict, /info, /health. The model is the only one;
 // /info and /health also stand below the addresses that huggingface_hub's InferenceClient is given for a model.
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
 #include <limits>
 #include <optional>
@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 
 #include <qing/serve/batching/batcher.h>
-#include <qing/serve/common/json_text.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -88,21 +87,22 @@ Request read(const std::string& body, const Limits& limits) {
 }
 
 // Clients of this protocol look at error_type as well.
-Routed::Reply with_error_type(Routed::Reply reply) {
-  return reply.through([reply = reply](HttpResponse response) {
-    if (response.status >= 400) {
-      const std::string_view type = response.status == 503 || response.status == 429 ? "overloaded"
-                                    : response.status >= 500                         ? "backend"
-                                                                                     : "validation";
-      response.body.pop_back();
-      response.body += fmt::format(R"(,"error_type":"{}"}})", type);
-    }
-    reply(std::move(response));
-  });
+HttpResponse with_error_type(HttpResponse response) {
+  const std::optional<ErrorText> error = error_of(response);
+  if (!error) return response;
+  JsonWriter json;
+  json.begin_object().member("error", error->message).member("code", error->code);
+  json.member("error_type", response.status == 503 || response.status == 429 ? "overloaded"
+                            : response.status >= 500                         ? "backend"
+                                                                             : "validation");
+  json.end();
+  response.body = json.take();
+  return response;
 }
 
 HttpResponse write(const Answer& answer, const Request& request) {
-  std::string lists;
+  JsonWriter json;
+  if (request.batch) json.begin_array();
   for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
     const nn::Prediction& prediction = answer.predictions[i];
     if (prediction.truncated && !request.truncate) {
@@ -111,22 +111,20 @@ HttpResponse write(const Answer& answer, const Request& request) {
                                         "send \"truncate\": true",
                                         i, answer.model.classifier->max_length()));
     }
-    lists += (i == 0 ? "" : ",") + ranked_json(request.raw_scores ? prediction.logits : prediction.scores,
-                                               answer.labels(), std::numeric_limits<std::size_t>::max());
+    write_ranking(json, request.raw_scores ? prediction.logits : prediction.scores, answer.labels(),
+                  std::numeric_limits<std::size_t>::max());
   }
-  return {200, request.batch ? "[" + lists + "]" : lists, {}};
+  if (request.batch) json.end();
+  return {200, json.take(), {}};
 }
 
 void run(Service& service, const std::string& body, Routed::Reply reply) {
-  const Routed::Reply typed = with_error_type(std::move(reply));
-  try {
-    const Model model = service.only_model();
-    service.require_room(model, typed.key);
-    Request request = read(body, service.limits(model));
-    std::vector<std::string> texts = std::move(request.texts);
-    service.predict({model, std::move(texts)}, typed,
-                    [request = std::move(request)](const Answer& answer) { return write(answer, request); });
-  } catch (const Refusal& refusal) { typed(refusal.response()); }
+  const Model model = service.only_model();
+  service.require_room(model, reply.key);
+  Request request = read(body, service.limits(model));
+  std::vector<std::string> texts = std::move(request.texts);
+  service.predict({model, std::move(texts)}, std::move(reply),
+                  [request = std::move(request)](const Answer& answer) { return write(answer, request); });
 }
 
 std::string_view dtype_name(DType precision) {
@@ -135,20 +133,21 @@ std::string_view dtype_name(DType precision) {
 
 std::string info_json(const Service& service, const Model& model) {
   const std::vector<std::string>& labels = model.classifier->labels();
-  std::string ids, names;
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    ids += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", i, json_quoted(labels[i]));
-    names += fmt::format("{}{}:{}", i == 0 ? "" : ",", json_quoted(labels[i]), i);
-  }
   const Limits limits = service.limits(model);
-  return fmt::format(
-      R"({{"model_id":{},"model_sha":null,"model_dtype":"{}","model_type":{{"classifier":{{"id2label":{{{}}},)"
-      R"("label2id":{{{}}}}}}},"max_concurrent_requests":{},"max_input_length":{},"max_batch_tokens":{},)"
-      R"("max_batch_requests":{},"max_client_batch_size":{},"auto_truncate":true,"tokenization_workers":{},)"
-      R"("version":"{}","sha":null,"docker_label":null}})",
-      json_quoted(model.name), dtype_name(model.classifier->precision()), ids, names, limits.connections,
-      model.classifier->max_length(), limits.batch_tokens, limits.batch_texts, limits.texts, compute_workers(limits),
-      model.version);
+  JsonWriter json;
+  json.begin_object().member("model_id", model.name).key("model_sha").raw("null");
+  json.member("model_dtype", dtype_name(model.classifier->precision()));
+  json.key("model_type").begin_object().key("classifier").begin_object().key("id2label").begin_object();
+  for (std::size_t i = 0; i < labels.size(); ++i) json.member(std::to_string(i), labels[i]);
+  json.end().key("label2id").begin_object();
+  for (std::size_t i = 0; i < labels.size(); ++i) json.member(labels[i], i);
+  json.end().end().end();
+  json.member("max_concurrent_requests", limits.connections);
+  json.member("max_input_length", model.classifier->max_length()).member("max_batch_tokens", limits.batch_tokens);
+  json.member("max_batch_requests", limits.batch_texts).member("max_client_batch_size", limits.texts);
+  json.member("auto_truncate", true).member("tokenization_workers", compute_workers(limits));
+  json.member("version", std::to_string(model.version)).key("sha").raw("null").key("docker_label").raw("null").end();
+  return json.take();
 }
 
 Route predict_route(Service& service) {
@@ -156,20 +155,25 @@ Route predict_route(Service& service) {
           .pattern = "/predict",
           .body = BodyKind::kJson,
           .operation = {kTag, "Classifies texts with the only model", kRequest, kResponse},
-          .open = [&service](const Call&) {
-            return [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
-          }};
+          .open =
+              [&service](const Call&) {
+                return
+                    [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
+              },
+          .error_form = with_error_type};
 }
 
 Route info_route(Service& service, std::string_view pattern, std::string_view summary) {
   return {.method = "GET",
           .pattern = pattern,
           .operation = {kTag, summary, {}, kObject},
-          .open = [&service](const Call& call) {
-            const std::string_view name = call.parameter("name");
-            const Model model = name.empty() ? service.only_model() : service.model(name);
-            return answer({200, info_json(service, model), {}});
-          }};
+          .open =
+              [&service](const Call& call) {
+                const std::string_view name = call.parameter("name");
+                const Model model = name.empty() ? service.only_model() : service.model(name);
+                return answer({200, info_json(service, model), {}});
+              },
+          .error_form = with_error_type};
 }
 
 // Which models there are is told to nobody without a key, unlike whether the server is ready.
@@ -179,11 +183,13 @@ Route health_route(Service& service, std::string_view pattern, std::string_view 
           .pattern = pattern,
           .scope = of_server ? Scope::kOpen : Scope::kPredict,
           .operation = {kTag, summary, {}, kObject},
-          .open = [&service, of_server](const Call& call) {
-            service.require_ready();
-            if (!of_server) service.model(call.parameter("name"));
-            return answer({200, R"({"status":"ok"})", {}});
-          }};
+          .open =
+              [&service, of_server](const Call& call) {
+                service.require_ready();
+                if (!of_server) service.model(call.parameter("name"));
+                return answer({200, R"({"status":"ok"})", {}});
+              },
+          .error_form = with_error_type};
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // GET /metrics: what the service counts about itself, in Prometheus' text format 0.0.4.
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
 #include <fstream>
 #include <string>

@@ -1,46 +1,40 @@
-// `qing eval`, and how an evaluation is told.
+// The texts of an evaluation: tables for people and JSON for programs.
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include <qing/serve/cli/commands.h>
-#include <qing/serve/cli/shipped_model.h>
-#include <qing/serve/common/output.h>
-#include <qing/serve/reports/charts.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/runs/evaluation.h>
-#include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
 namespace {
 
 std::string shown(nn::Interval interval) { return fmt::format("[{:.4f}, {:.4f}]", interval.low, interval.high); }
 
-std::string json_interval(nn::Interval interval) {
-  return "[" + json_number(interval.low) + ", " + json_number(interval.high) + "]";
+void write_interval(JsonWriter& json, std::string_view name, nn::Interval interval) {
+  json.key(name).begin_array().value(interval.low).value(interval.high).end();
 }
 
-JsonObject summary(const nn::ConfusionMatrix& matrix) {
-  JsonObject object;
-  object.number("accuracy", matrix.accuracy());
-  object.number("macro_recall", matrix.macro_recall());
-  object.number("macro_f1", matrix.macro_f1());
-  object.integer("examples", matrix.total());
-  object.raw("accuracy_interval", json_interval(accuracy_interval(matrix)));
-  object.raw("macro_recall_interval", json_interval(macro_recall_interval(matrix)));
-  object.raw("macro_f1_interval", json_interval(macro_f1_interval(matrix)));
-  return object;
+// The members of a matrix: those that all sources and the sum of them have.
+void write_summary(JsonWriter& json, const nn::ConfusionMatrix& matrix) {
+  json.member("accuracy", matrix.accuracy()).member("macro_recall", matrix.macro_recall());
+  json.member("macro_f1", matrix.macro_f1()).member("examples", matrix.total());
+  write_interval(json, "accuracy_interval", accuracy_interval(matrix));
+  write_interval(json, "macro_recall_interval", macro_recall_interval(matrix));
+  write_interval(json, "macro_f1_interval", macro_f1_interval(matrix));
 }
 
-std::string json_per_label(const nn::ConfusionMatrix& matrix, const std::vector<std::string>& labels) {
-  JsonObject object;
+void write_per_label(JsonWriter& json, const nn::ConfusionMatrix& matrix, const std::vector<std::string>& labels) {
+  json.key("per_label").begin_object();
   for (int64_t i = 0; i < matrix.labels(); ++i) {
     const nn::LabelMetrics one = matrix.label(i);
-    JsonObject label;
-    label.number("precision", one.precision).number("recall", one.recall).number("f1", one.f1);
-    label.integer("support", one.support).raw("recall_interval", json_interval(recall_interval(matrix, i)));
-    object.raw(labels[static_cast<size_t>(i)], label.str());
+    json.key(labels[static_cast<size_t>(i)]).begin_object();
+    json.member("precision", one.precision).member("recall", one.recall).member("f1", one.f1);
+    json.member("support", one.support);
+    write_interval(json, "recall_interval", recall_interval(matrix, i));
+    json.end();
   }
-  return object.str();
+  json.end();
 }
 
 std::string label_table(const Evaluation& evaluation) {
@@ -79,14 +73,6 @@ std::string source_table(const Evaluation& evaluation) {
     }
   }
   return text;
-}
-
-void write_confusion_chart(const std::filesystem::path& file, const Evaluation& evaluation) {
-  std::vector<std::pair<std::string, nn::ConfusionMatrix>> matrices = {{"all texts", evaluation.all}};
-  if (evaluation.per_source.size() > 1) {
-    matrices.insert(matrices.end(), evaluation.per_source.begin(), evaluation.per_source.end());
-  }
-  write_file_atomically(file, confusion_chart(evaluation.labels, matrices));
 }
 
 }  // namespace
@@ -128,37 +114,28 @@ std::string to_text(const Evaluation& evaluation) {
 std::string to_json(const Evaluation& evaluation) {
   const nn::ConfusionMatrix& all = evaluation.all;
   const nn::LabelledLogits logits = evaluation.labelled_logits();
-  std::string confusion;
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object();
+  write_summary(json, all);
+  json.member("log_loss", nn::log_loss(logits, evaluation.temperature));
+  json.member("calibration_error", nn::expected_calibration_error(logits, evaluation.temperature));
+  json.member("temperature", evaluation.temperature);
+  write_per_label(json, all, evaluation.labels);
+  json.key("confusion").begin_array();
   for (int64_t row = 0; row < all.labels(); ++row) {
-    std::string cells;
-    for (int64_t column = 0; column < all.labels(); ++column) {
-      cells += fmt::format("{}{}", column > 0 ? ", " : "", all.count(row, column));
-    }
-    confusion += fmt::format("{}[{}]", row > 0 ? ", " : "", cells);
+    json.begin_array();
+    for (int64_t column = 0; column < all.labels(); ++column) json.value(all.count(row, column));
+    json.end();
   }
-  JsonObject per_source;
+  json.end().key("per_source").begin_object();
   for (const auto& [source, matrix] : evaluation.per_source) {
-    per_source.raw(source, summary(matrix).raw("per_label", json_per_label(matrix, evaluation.labels)).str());
+    json.key(source).begin_object();
+    write_summary(json, matrix);
+    write_per_label(json, matrix, evaluation.labels);
+    json.end();
   }
-  JsonObject object = summary(all);
-  object.number("log_loss", nn::log_loss(logits, evaluation.temperature));
-  object.number("calibration_error", nn::expected_calibration_error(logits, evaluation.temperature));
-  object.number("temperature", evaluation.temperature);
-  object.raw("per_label", json_per_label(all, evaluation.labels)).raw("confusion", "[" + confusion + "]");
-  return object.raw("per_source", per_source.str()).str();
-}
-
-void run_eval(const EvalArguments& arguments) {
-  const std::filesystem::path folder = model_or_shipped(arguments.model);
-  const auto model = nn::TextClassifier::load(folder, arguments.precision);
-  nn::DatasetOptions options;
-  options.labels = model->labels();
-  const std::vector<nn::Example> examples = read_examples(arguments.data, options);
-  const Evaluation evaluation = evaluate(*model, examples);
-  if (!arguments.confusion.empty()) write_confusion_chart(arguments.confusion, evaluation);
-  if (arguments.reference) keep_reference(folder, evaluation.profile);
-  print_line(to_text(evaluation));
-  if (arguments.json) print_line(to_json(evaluation));
+  json.end().end();
+  return json.take();
 }
 
 }  // namespace qing::serve::cli

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <tuple>
@@ -13,10 +15,15 @@
 #include <qing/nn/models/bert_config.h>
 #include <qing/nn/models/label_names.h>
 #include <qing/optim/classifier/train_classifier.h>
-#include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/interrupt.h>
+#include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/progress.h>
+#include <qing/serve/cli/train_option_lines.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
 #include <qing/serve/reports/model_card.h>
 #include <qing/serve/runs/calibrate.h>
@@ -29,6 +36,17 @@
 
 namespace qing::serve::cli {
 namespace {
+
+struct TrainArguments {
+  std::vector<std::filesystem::path> data, extra, dev;
+  optim::TrainOptions options = {};        ///< but for extra_groups, which follow from `extra`
+  int64_t eval_every = 0, early_stop = 0;  ///< steps, evaluations
+  int64_t checkpoint_every = 0;            ///< steps
+  int64_t threads = 0;                     ///< 0: as many as the engine chooses
+  std::filesystem::path out;
+  bool resume = false, overwrite = false, json = false;
+  Settings settings = {};  ///< all of the above that a configuration file may hold
+};
 
 constexpr const char* kInterruptNotice =
     "\nqing: stopping: the checkpoint and the model will be written after this step; once more to stop at once\n";
@@ -184,15 +202,16 @@ void report(const TrainArguments& arguments, const optim::TrainResult& result, c
         fmt::format("loss {:.4f}, {:.0f} tokens/s, {:.1f} s", result.loss, result.tokens_per_second, result.seconds));
     return;
   }
-  JsonObject object;
-  object.number("tokens_per_second", result.tokens_per_second).integer("peak_rss_bytes", peak_rss_bytes());
-  object.number("loss", result.loss).integer("steps", result.steps).integer("epochs", result.epochs);
-  object.number("seconds", result.seconds).boolean("interrupted", result.interrupted);
-  object.boolean("early_stopped", result.early_stopped).integer("resumed_from", result.resumed_from);
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("tokens_per_second", result.tokens_per_second);
+  json.member("peak_rss_bytes", peak_rss_bytes()).member("loss", result.loss).member("steps", result.steps);
+  json.member("epochs", result.epochs).member("seconds", result.seconds).member("interrupted", result.interrupted);
+  json.member("early_stopped", result.early_stopped).member("resumed_from", result.resumed_from);
   if (calibration.texts > 0) {
-    object.number("calibration_temperature", calibration.temperature).integer("calibration_texts", calibration.texts);
+    json.member("calibration_temperature", calibration.temperature).member("calibration_texts", calibration.texts);
   }
-  print_line(object.text("model", out).str());
+  json.member("model", out).end();
+  print_line(json.take());
 }
 
 // What the model says of the texts it was made for. Those it has not learnt by heart tell better; where there are none,
@@ -242,14 +261,16 @@ Calibration write_reports(const RunDirectory& run, const optim::TrainResult& res
   return facts.calibration;
 }
 
-}  // namespace
-
+// Trains a model into `out`, with progress on stderr; run_directory.h tells what else stands there. The first Ctrl-C
+// saves a checkpoint and the model and ends well, the second kills.
 void run_train(const TrainArguments& arguments) {
   check(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
-  std::vector<LabelledFile> data = read_labelled(arguments.data, arguments.options.labels);
-  const std::vector<LabelledFile> dev = read_labelled(arguments.dev, arguments.options.labels);
-  std::vector<LabelledFile> extra = read_labelled(arguments.extra, arguments.options.labels);
+  std::vector<std::filesystem::path> all = arguments.data;
+  for (const auto* more : {&arguments.extra, &arguments.dev}) all.insert(all.end(), more->begin(), more->end());
+  std::vector<LabelledFile> data = read_labelled(arguments.data, all, arguments.options.labels);
+  const std::vector<LabelledFile> dev = read_labelled(arguments.dev, all, arguments.options.labels);
+  std::vector<LabelledFile> extra = read_labelled(arguments.extra, all, arguments.options.labels);
   RunRecord record{
       .settings = arguments.settings, .data = files_of(data), .extra = files_of(extra), .dev = files_of(dev)};
   std::move(extra.begin(), extra.end(), std::back_inserter(data));
@@ -262,6 +283,61 @@ void run_train(const TrainArguments& arguments) {
   const Calibration calibration = write_reports(run, result, examples, arguments.data.size(), dev);
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
   report(arguments, result, calibration);
+}
+
+// The file's options, or those of the training to resume; the line goes before either.
+void read_configs(CLI::App& command, const std::filesystem::path& file, const TrainArguments& a) {
+  if (!file.empty()) read_config(command, file);
+  const auto recorded = a.resume && !a.out.empty() ? recorded_config(a.out) : std::nullopt;
+  if (recorded) read_config(command, *recorded);
+  for (const char* option : {"--data", "--out"}) {
+    if (command.count(option) == 0) throw UsageError(std::string(option) + " is missing; see qing train --help");
+  }
+}
+
+}  // namespace
+
+void add_train(CommandLine& line) {
+  const auto a = std::make_shared<TrainArguments>();
+  const auto config = std::make_shared<std::filesystem::path>();
+  CLI::App* command = line.app.add_subcommand("train", "Train a text classifier on labelled texts");
+  const auto add_files = [&](const char* name, std::vector<std::filesystem::path>& files, const char* about) {
+    command->add_option(name, files, about)->allow_extra_args(false)->type_name("FILE")->group("Files");
+  };
+  add_files("--data", a->data,
+            "Training data: labelled texts (.tsv, .csv, .jsonl). Required. Repeat it for several files");
+  add_files("--dev", a->dev,
+            "Dev set. With it the best model is kept, without it the last. Repeat it for several files");
+  add_files(
+      "--extra", a->extra,
+      "Auxiliary training data. Each epoch takes a fraction of it (--extra-share). Labels that a file lacks do not "
+      "compete for its texts. Repeat it for several files");
+  command->add_option("--out", a->out, "Output folder of the model. Required")->type_name("FOLDER")->group("Files");
+  command->add_option("--config", *config, "Configuration file (TOML), such as DIR/run/config.toml")
+      ->configurable(false)
+      ->type_name("FILE")
+      ->group("Files");
+  add_train_options(command, a->options);
+  const auto add_count = [&](const char* name, int64_t& value, double most, const char* about) {
+    command->add_option(name, value, about)->check(number_from(0, most))->capture_default_str()->group("Run");
+  };
+  add_count("--eval-every", a->eval_every, 1e15, "Evaluation interval in steps. 0 means every epoch");
+  add_count("--early-stop", a->early_stop, 1e15,
+            "Early stopping: number of evaluations without a better mean macro-recall over --dev. 0 disables it");
+  add_count("--checkpoint-every", a->checkpoint_every, 1e15, "Checkpoint interval in steps. 0 means every epoch");
+  add_count("--threads", a->threads, 1024,
+            "Number of threads. 0 means QING_THREADS, else OMP_NUM_THREADS, else all CPUs of the process");
+  const auto add_flag = [&](const char* name, bool& value, const char* about) {
+    command->add_flag(name, value, about)->configurable(false)->group("Run");
+  };
+  add_flag("--resume", a->resume, "Resume the training in --out. Its options need not be given again");
+  add_flag("--overwrite", a->overwrite, "Replace an unfinished training in --out");
+  add_flag("--json", a->json, "Print the result as a JSON object on stdout");
+  command->callback([&line, command, a, config] {
+    read_configs(*command, *config, *a);
+    a->settings = settings_of(*command);
+    line.run = [a] { run_train(*a); };
+  });
 }
 
 }  // namespace qing::serve::cli

@@ -1,5 +1,5 @@
 // GET /: the web page for browsers, whether the server lives for everybody else (KServe's first protocol).
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
 #include <array>
 #include <string>

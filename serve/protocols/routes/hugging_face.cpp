@@ -1,6 +1,6 @@
 // What huggingface_hub's InferenceClient.text_classification sends: {"inputs": "..."} to the address it was given, of
 // the server or of a model. It takes the first of a list of lists, so that one text is answered with a nested list.
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
 #include <cmath>
 #include <limits>
@@ -83,12 +83,13 @@ void run(Service& service, const Model& model, const std::string& body, Routed::
   Request request = read(body, service.limits(model));
   service.predict({model, std::move(request.texts)}, std::move(reply),
                   [top_k = request.top_k, function = request.function](const Answer& answer) {
-                    std::string lists;
+                    JsonWriter json;
+                    json.begin_array();
                     for (const nn::Prediction& prediction : answer.predictions) {
-                      lists += (lists.empty() ? "" : ",") +
-                               ranked_json(scores_of(prediction, function), answer.labels(), top_k);
+                      write_ranking(json, scores_of(prediction, function), answer.labels(), top_k);
                     }
-                    return HttpResponse{200, "[" + lists + "]", {}};
+                    json.end();
+                    return HttpResponse{200, json.take(), {}};
                   });
 }
 

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
 #include <vector>
 
-#include <qing/serve/cli/commands.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
+#include <qing/serve/common/version.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/machine.h>
 #include <qing/tensor/ops/gemm.h>
@@ -54,9 +57,8 @@ double rate_of(const Product& p) {
   return rates[rates.size() / 2];
 }
 
-}  // namespace
-
-void run_bench(const BenchArguments& arguments) {
+// Measures this machine's limits and f32 matrix products, in a few seconds.
+void run_bench(bool as_json) {
   const kernels::Isa isa = kernels::active_isa();
   const double peak = fma_peak(isa);
   const double read = memory_bandwidth({.reads = 1}, kStreamed);
@@ -66,22 +68,30 @@ void run_bench(const BenchArguments& arguments) {
       "cpu        {}\nisa        {} (QING_ISA changes it)\nthreads    {} (QING_THREADS changes it)\n"
       "FMA peak   {:.1f} GFLOP/s of f32\nmemory     {:.1f} GB/s read, {:.1f} copy, {:.1f} triad",
       cpu_name(), kernels::name_of(isa), num_threads(), peak / 1e9, read / 1e9, copy / 1e9, triad / 1e9);
-  std::string products;
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("version", kVersion).member("cpu", cpu_name()).member("isa", kernels::name_of(isa));
+  json.member("threads", num_threads()).member("fma_peak_gflops", peak / 1e9).member("read_gbps", read / 1e9);
+  json.member("copy_gbps", copy / 1e9).member("triad_gbps", triad / 1e9).key("gemm").begin_array();
   for (const Product& p : kProducts) {
     const double rate = rate_of(p);
     text += fmt::format("\n{:<18} {:8.1f} GFLOP/s {:5.1f}% of the peak", fmt::format("{}x{}x{}", p.m, p.n, p.k),
                         rate / 1e9, 100 * rate / peak);
-    JsonObject product;
-    product.integer("m", p.m).integer("n", p.n).integer("k", p.k);
-    product.number("gflops", rate / 1e9).number("of_peak", rate / peak);
-    products += (products.empty() ? "" : ", ") + product.str();
+    json.begin_object().member("m", p.m).member("n", p.n).member("k", p.k);
+    json.member("gflops", rate / 1e9).member("of_peak", rate / peak).end();
   }
-  JsonObject object;
-  object.text("version", kVersion).text("cpu", cpu_name()).text("isa", kernels::name_of(isa));
-  object.integer("threads", num_threads()).number("fma_peak_gflops", peak / 1e9);
-  object.number("read_gbps", read / 1e9).number("copy_gbps", copy / 1e9).number("triad_gbps", triad / 1e9);
-  object.raw("gemm", "[" + products + "]");
-  print_line(arguments.json ? object.str() : text);
+  json.end().end();
+  print_line(as_json ? json.take() : text);
+}
+
+}  // namespace
+
+void add_bench(CommandLine& line) {
+  CLI::App* command = line.app.add_subcommand(
+      "bench",
+      "Benchmark this machine: peak arithmetic and memory throughput, and matrix products as a fraction of them");
+  const auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "Print a JSON object");
+  command->callback([&line, json] { line.run = [json] { run_bench(*json); }; });
 }
 
 }  // namespace qing::serve::cli

@@ -1,6 +1,6 @@
 // KServe's first protocol: POST /v1/models/{name}:predict and :explain with {"instances": [...]}. Whether a model is
 // ready, GET /v1/models/{name} says (native.cpp); whether the server lives, GET / (web_page.cpp).
-#include "protocols.h"
+#include <qing/serve/protocols/protocols.h>
 
 #include <fmt/format.h>
 
@@ -45,15 +45,19 @@ std::vector<std::string> read_instances(const std::string& body, const Limits& l
 HttpResponse write(const Answer& answer, bool explain) {
   static const std::vector<nn::Explanation> kNone;  // explanations have a list of their own here
   const Answer plain{answer.model, answer.predictions, kNone, answer.texts};
-  std::string predictions, explanations;
-  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
-    const char* const comma = i == 0 ? "" : ",";
-    predictions += comma + prediction_json(plain, i);
-    if (explain) explanations += comma + explanation_json(answer.explanations[i], answer.texts[i], answer.labels());
+  JsonWriter json;
+  json.begin_object().key("predictions").begin_array();
+  for (std::size_t i = 0; i < answer.predictions.size(); ++i) write_prediction(json, plain, i);
+  json.end();
+  if (explain) {
+    json.key("explanations").begin_array();
+    for (std::size_t i = 0; i < answer.explanations.size(); ++i) {
+      json.raw(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
+    }
+    json.end();
   }
-  std::string body = R"({"predictions":[)" + predictions + "]";
-  if (explain) body += R"(,"explanations":[)" + explanations + "]";
-  return {200, body + "}", {}};
+  json.end();
+  return {200, json.take(), {}};
 }
 
 Route route(Service& service, std::string_view pattern, bool explain, Operation operation) {
