@@ -24,7 +24,8 @@ std::string sample(JsonWriter::Style style) {
 
 TEST(JsonWriter, HasTwoStyles) {
   EXPECT_EQ(sample(JsonWriter::Style::kCompact), R"({"a":1,"b":["x",true,{}],"c":[0.5,0.1],"d":null,"e":[]})");
-  EXPECT_EQ(sample(JsonWriter::Style::kSpaced), R"({"a": 1, "b": ["x", true, {}], "c": [0.5, 0.1], "d": null, "e": []})");
+  EXPECT_EQ(sample(JsonWriter::Style::kSpaced),
+            R"({"a": 1, "b": ["x", true, {}], "c": [0.5, 0.1], "d": null, "e": []})");
 }
 
 TEST(JsonWriter, WritesWholeNumbersToTheirLimits) {
@@ -65,12 +66,13 @@ RC_GTEST_PROP(JsonWriter, WritesWhatBoostReads, (const std::vector<std::string>&
     for (char& c : text) c = static_cast<char>(c & 0x7f);
   }
   JsonWriter json;
-  json.begin_object().member("texts", texts).member("number", number).end();
+  json.value(texts);
   const boost::json::value value = boost::json::parse(json.take());
-  const boost::json::array& read = value.at("texts").as_array();
+  const boost::json::array& read = value.as_array();
   RC_ASSERT(read.size() == texts.size());
   for (std::size_t i = 0; i < texts.size(); ++i) RC_ASSERT(read[i].as_string() == texts[i]);
-  RC_ASSERT(!std::isfinite(number) || value.at("number").to_number<double>() == number);
+  // Boost.JSON 1.81 itself reads some numbers, such as 0.99705, as the double beside the nearest one.
+  if (std::isfinite(number)) RC_ASSERT(std::stod(json.value(number).take()) == number);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ TEST(Settings, AreWrittenForFilesAndShells) {
   EXPECT_EQ(to_command_line(sample()), "--data 'a b.tsv' --data 'it'\\''s.tsv' --labels no,yes --lr 5e-4");
   Settings odd = sample();
   odd[0].values = {"say \"hi\".tsv"};
-  EXPECT_NE(to_toml(odd).find("['say \"hi\".tsv']"), std::string::npos);
+  EXPECT_NE(to_toml(odd).find(R"(["say \"hi\".tsv"])"), std::string::npos);
 }
 
 // Names with every kind of quote, and numbers that TOML does not know as such.
