@@ -39,7 +39,7 @@ std::optional<nn::Prediction> PredictionCache::find(const Model& model, std::str
 }
 
 void PredictionCache::insert(const Model& model, std::string_view text, const nn::Prediction& prediction) {
-  const std::size_t floats = prediction.scores.size() + prediction.logits.size();
+  const std::size_t floats = prediction.scores.size() + prediction.logits.size() + prediction.embedding.size();
   const std::size_t bytes = kOverhead + text.size() + floats * sizeof(float);
   if (bytes > most_bytes_) return;
   const std::size_t hash = hash_of(model.get(), text);

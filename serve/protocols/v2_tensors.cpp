@@ -204,18 +204,20 @@ Column column_of(const std::string& name, const Answer& answer) {
 
 }  // namespace
 
-void write_v2_signature(JsonWriter& json, std::size_t labels) {
-  const auto width = static_cast<std::int64_t>(labels);
+void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier) {
+  const auto width = static_cast<std::int64_t>(classifier.labels().size());
   const auto tensor = [&json](std::string_view name, std::string_view type, const std::vector<std::int64_t>& shape) {
     json.begin_object().member("name", name).member("datatype", type).member("shape", shape).end();
   };
   json.key("inputs").begin_array();
   tensor("text", "BYTES", {-1});
   json.end().key("outputs").begin_array();
-  tensor("label", "BYTES", {-1});
-  tensor("score", "FP32", {-1});
-  tensor("scores", "FP32", {-1, width});
-  tensor("logits", "FP32", {-1, width});
+  if (classifier.embedding().size == 0) {
+    tensor("label", "BYTES", {-1});
+    tensor("score", "FP32", {-1});
+    tensor("scores", "FP32", {-1, width});
+    tensor("logits", "FP32", {-1, width});
+  }
   json.end();
 }
 

@@ -56,16 +56,19 @@ std::vector<std::int64_t> versions_below(const fs::path& folder) {
 // Answers are keyed by labels. Then a prediction touches every weight, so that neither a first request waits for that
 // nor a broken model gets one.
 void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
+  const auto width = static_cast<std::size_t>(classifier.embedding().size);
   try {
-    nn::check_label_names(classifier.labels());
+    if (width == 0) nn::check_label_names(classifier.labels());
   } catch (const ValueError& error) { throw DataError(fmt::format("{}: {}", folder.string(), error.what())); }
   const std::string text = "warm-up 热身";
   const std::vector<nn::Prediction> predictions = classifier.predict(std::span(&text, 1));
-  const bool whole = predictions.size() == 1 && predictions.front().scores.size() == classifier.labels().size() &&
-                     std::ranges::all_of(predictions.front().scores, [](float score) { return std::isfinite(score); });
-  if (!whole) {
-    throw DataError(fmt::format("{}: its first prediction lacks a finite score for each label; check the weights",
-                                folder.string()));
+  const auto whole = [](const std::vector<float>& numbers, std::size_t count) {
+    return numbers.size() == count && std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
+  };
+  if (predictions.size() != 1 || !whole(predictions.front().scores, classifier.labels().size()) ||
+      !whole(predictions.front().embedding, width)) {
+    throw DataError(fmt::format("{}: its first prediction lacks a finite {}; check the weights", folder.string(),
+                                width == 0 ? "score for each label" : "vector"));
   }
 }
 
@@ -278,7 +281,7 @@ void Registry::add(const std::string& name, std::int64_t version,
     throw ValueError(fmt::format("Registry::add: version {} of {}; versions start at 1", version, name));
   }
   if (!classifier) throw ValueError(fmt::format("Registry::add: null classifier for {}; load one first", name));
-  nn::check_label_names(classifier->labels());
+  if (classifier->embedding().size == 0) nn::check_label_names(classifier->labels());
   const std::lock_guard changing(changing_);
   install(name, {version}, version, {std::move(classifier), {}});
 }

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/models/sentence_embedding.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/serve/registry/model_limits.h>
 #include <qing/serve/registry/registry_state.h>
@@ -65,7 +66,7 @@ class Registry {
   /// A registry of the models below `root`; load() reads them. `loader` turns a version's folder into a classifier.
   explicit Registry(
       std::filesystem::path root,
-      Loader loader = [](const std::filesystem::path& folder) { return nn::TextClassifier::load(folder); });
+      Loader loader = [](const std::filesystem::path& folder) { return nn::load_text_model(folder); });
 
   /// Loads every model and its limits. A version newer than the last choice is preferred, then the chosen version, then
   /// the highest. If that version fails, the next fallback is loaded, so that a failure which a running server survives

@@ -32,7 +32,22 @@ HttpResponse failure(const std::exception_ptr& error) {
   } catch (...) { return internal_error("unknown"); }
 }
 
-void check(const nn::Prediction& prediction, const std::vector<std::string>& labels) {
+bool all_finite(const std::vector<float>& numbers) {
+  return std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
+}
+
+void check_embedding(const nn::Prediction& prediction, std::int64_t size) {
+  if (static_cast<std::int64_t>(prediction.embedding.size()) != size) {
+    throw ShapeError(fmt::format("prediction: a vector of {} numbers, not {}", prediction.embedding.size(), size));
+  }
+  if (!all_finite(prediction.embedding)) {
+    throw ValueError("prediction: a number of the vector is not finite; check the model's weights");
+  }
+}
+
+void check(const nn::Prediction& prediction, const nn::TextClassifier& classifier) {
+  if (const std::int64_t size = classifier.embedding().size; size > 0) return check_embedding(prediction, size);
+  const std::vector<std::string>& labels = classifier.labels();
   if (prediction.scores.size() != labels.size() || prediction.label < 0 ||
       static_cast<std::size_t>(prediction.label) >= labels.size()) {
     throw ShapeError(fmt::format("prediction: label {} and {} scores for {} labels", prediction.label,
@@ -75,9 +90,7 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
                              const std::function<void(const Answer&)>& seen) {
   if (result.status != BatchResult::Status::kDone) return status_response(result, limits);
   try {
-    for (const nn::Prediction& prediction : result.predictions) {
-      check(prediction, pending.job.model.classifier->labels());
-    }
+    for (const nn::Prediction& prediction : result.predictions) check(prediction, *pending.job.model.classifier);
     const Answer answer{pending.job.model, result.predictions, pending.explanations, pending.job.texts};
     seen(answer);
     return pending.write(answer);
@@ -100,6 +113,16 @@ bool in_share(const std::vector<std::string>& texts, const std::string& key, con
   }
   hash = (hash ^ (hash >> 32U)) * 0x9e3779b97f4a7c15U;
   return static_cast<double>(hash >> 11U) * 0x1p-53 < share;
+}
+
+// A request that could never wait in the queue.
+void require_fits(const BatchRequest& request) {
+  const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
+  if (request.texts.size() <= request.queue_texts && tokens <= request.queue_tokens) return;
+  throw Refusal(error_response(422, "unacceptable_field",
+                               fmt::format("{} texts that cost as much as {} tokens are more than the limits of {} "
+                                           "texts and {} tokens that may wait; send fewer",
+                                           request.texts.size(), tokens, request.queue_texts, request.queue_tokens)));
 }
 
 HttpResponse changed(Registry& registry, const std::function<HttpResponse(Registry&)>& change) {
@@ -198,6 +221,7 @@ void Service::charge(std::span<const nn::Prediction> predictions, const std::str
 }
 
 void Service::count(const Answer& answer) {
+  if (answer.model.classifier->embedding().size > 0) return;  // there are no labels to count
   drift_.add(answer.model, answer.predictions);
   const std::lock_guard lock(labels_mutex_);
   for (const nn::Prediction& prediction : answer.predictions) {
@@ -247,12 +271,49 @@ void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowCompa
   if (!batcher_.submit(std::move(copy), done)) statistics->shadow_dropped += texts;
 }
 
+BatchRequest Service::request_for(const Model& model, const Routed::Reply& reply) {
+  const Limits limits = this->limits(model);
+  BatchRequest request;
+  request.classifier = model.classifier;
+  *reply.deadline = std::min(*reply.deadline, Batcher::Clock::now() + limits.predict_time);
+  request.deadline = *reply.deadline;
+  request.key = reply.key;
+  request.queue_texts = limits.queue_texts;
+  request.queue_tokens = limits.queue_tokens;
+  request.cancelled = reply.cancelled;
+  request.statistics = statistics_.model(model.name);
+  return request;
+}
+
+void Service::compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
+                      std::function<void(std::size_t)> task, std::function<HttpResponse()> write) {
+  BatchRequest request = request_for(model, reply);
+  request.texts = std::move(texts);
+  request.work = [task = std::move(task)](std::size_t i) {
+    task(i);
+    return nn::Prediction{};
+  };
+  require_fits(request);
+  const auto done = [limits = limits(model), reply = std::move(reply), write = std::move(write)](BatchResult result) {
+    if (result.status != BatchResult::Status::kDone) return reply(status_response(result, limits));
+    try {
+      reply(write());
+    } catch (...) { reply(failure(std::current_exception())); }
+  };
+  if (!batcher_.submit(std::move(request), done)) refuse_full(model);
+}
+
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
   if (job.model.candidate && !job.model.trial.shadow &&
       in_share(job.texts, reply.key, job.model, job.model.trial.share)) {
     job.model.version = job.model.trial.version;
     job.model.classifier = job.model.candidate;
     ++statistics_.model(job.model.name)->canary_requests;
+  }
+  if (const bool embeds = job.model.classifier->embedding().size > 0; embeds != job.embed) {
+    throw Refusal(error_response(422, "unacceptable_model",
+                                 embeds ? "model: gives embeddings instead of labels; ask /v1/embeddings or /embed"
+                                        : "model: gives labels instead of embeddings; ask a route that classifies"));
   }
   if (job.explain && !job.model.classifier->explains()) {
     throw Refusal(error_response(422, "unacceptable_field", "explain: this model has no explanations; leave it out"));
@@ -265,15 +326,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
                                              job.texts.size(), limits.explained_texts)));
   }
   const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, std::move(write)});
-  BatchRequest request;
-  request.classifier = pending->job.model.classifier;
-  *reply.deadline = std::min(*reply.deadline, Batcher::Clock::now() + limits.predict_time);
-  request.deadline = *reply.deadline;
-  request.key = reply.key;
-  request.queue_texts = limits.queue_texts;
-  request.queue_tokens = limits.queue_tokens;
-  request.cancelled = reply.cancelled;
-  request.statistics = statistics_.model(pending->job.model.name);
+  BatchRequest request = request_for(pending->job.model, reply);
   if (pending->job.explain) {
     request.texts = pending->job.texts;
     pending->explanations.resize(request.texts.size());
@@ -288,13 +341,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   } else {
     request.texts = std::move(pending->job.texts);
   }
-  const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
-  if (request.texts.size() > limits.queue_texts || tokens > limits.queue_tokens) {
-    throw Refusal(error_response(422, "unacceptable_field",
-                                 fmt::format("{} texts that cost as much as {} tokens are more than the limits of {} "
-                                             "texts and {} tokens that may wait; send fewer",
-                                             request.texts.size(), tokens, limits.queue_texts, limits.queue_tokens)));
-  }
+  require_fits(request);
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;

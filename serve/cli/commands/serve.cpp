@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include <qing/nn/models/sentence_embedding.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/limit_options.h>
@@ -65,7 +66,7 @@ void run_serve(const ServeArguments& arguments) {
 
   auto registry = std::make_shared<Registry>(arguments.models.empty() ? shipped_models() : arguments.models,
                                              [precision = arguments.precision](const std::filesystem::path& folder) {
-                                               return nn::TextClassifier::load(folder, precision);
+                                               return nn::load_text_model(folder, precision);
                                              });
   registry->load();
   ServerOptions options;

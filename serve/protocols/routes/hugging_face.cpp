@@ -1,5 +1,7 @@
-// What huggingface_hub's InferenceClient.text_classification sends: {"inputs": "..."} to the address it was given, of
-// the server or of a model. It takes the first of a list of lists, so that one text is answered with a nested list.
+// What huggingface_hub's InferenceClient sends to the address it was given, of the server or of a model:
+// text_classification {"inputs": "..."}, and to a model of embeddings feature_extraction {"inputs": "..."} and
+// sentence_similarity {"inputs": {"source_sentence": "...", "sentences": ["..."]}}. text_classification takes the first
+// of a list of lists, so that one text is answered with a nested list.
 #include <qing/serve/protocols/protocols.h>
 
 #include <cmath>
@@ -9,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/protocols/answers_json.h>
+#include <qing/serve/protocols/embeddings.h>
 #include <qing/serve/protocols/json_body.h>
 
 namespace qing::serve::protocols {
@@ -41,18 +44,12 @@ Function function_of(const json::value& value) {
   refuse_field("parameters.function_to_apply: must be softmax, sigmoid or none");
 }
 
-Request read(const std::string& body, const Limits& limits) {
-  const json::value parsed = parse_json(body, limits);
-  const json::object& object = as_object(parsed, R"({"inputs": "..."})");
+Request read(const json::object& object, const Limits& limits) {
   check_members(object, "", {"inputs", "parameters"});
   const json::value* inputs = member(object, "inputs");
   if (inputs == nullptr) refuse_field("inputs: is missing");
   Request request;
-  if (inputs->is_array()) {
-    request.texts = texts_of(*inputs, "inputs", limits);
-  } else {
-    request.texts.push_back(text_of(*inputs, "inputs", limits));
-  }
+  request.texts = one_or_more_texts(*inputs, "inputs", limits);
   const json::value* parameters = member(object, "parameters");
   if (parameters == nullptr) return request;
   if (!parameters->is_object()) refuse_field("parameters: must be an object");
@@ -78,9 +75,8 @@ std::vector<float> scores_of(const nn::Prediction& prediction, Function function
   return scores;
 }
 
-void run(Service& service, const Model& model, const std::string& body, Routed::Reply reply) {
-  service.require_room(model, reply.key);
-  Request request = read(body, service.limits(model));
+void classify(Service& service, const Model& model, const json::object& object, Routed::Reply reply) {
+  Request request = read(object, service.limits(model));
   service.predict({model, std::move(request.texts)}, std::move(reply),
                   [top_k = request.top_k, function = request.function](const Answer& answer) {
                     JsonWriter json;
@@ -91,6 +87,17 @@ void run(Service& service, const Model& model, const std::string& body, Routed::
                     json.end();
                     return HttpResponse{200, json.take(), {}};
                   });
+}
+
+// What is asked follows from the model: its task, and for embeddings from what "inputs" is.
+void run(Service& service, const Model& model, const std::string& body, Routed::Reply reply) {
+  service.require_room(model, reply.key);
+  const Limits limits = service.limits(model);
+  const json::value parsed = parse_json(body, limits);
+  const json::object& object = as_object(parsed, R"({"inputs": "..."})");
+  if (!embeds(model)) return classify(service, model, object, std::move(reply));
+  if (asks_similarity(object)) return answer_similarity(service, model, object, std::move(reply));
+  answer_embed(service, model, read_embed(object, limits), std::move(reply));
 }
 
 Route route(Service& service, std::string_view pattern, std::string_view summary) {

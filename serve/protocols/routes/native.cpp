@@ -65,6 +65,7 @@ void write_members(JsonWriter& json, const Service& service, const Model& model,
   write_trial(json, model);
   if (!model.error.empty()) json.member("error", shown_reason(model.error, may_administer));
   json.member("ngrams", model.classifier->has_ngrams());
+  if (const auto size = model.classifier->embedding().size; size > 0) json.member("embedding_size", size);
   const Limits limits = service.limits(model);
   json.key("limits").begin_object().member("texts", limits.texts).member("explained_texts", limits.explained_texts);
   json.member("text_bytes", limits.text_bytes).member("body_bytes", limits.body_bytes).end();

@@ -57,7 +57,7 @@ HttpResponse metadata(const Service& service, const Model& model) {
   JsonWriter json;
   json.begin_object().member("name", model.name);
   json.member("versions", version_texts(service.registry().served_versions(model.name))).member("platform", "qing");
-  write_v2_signature(json, model.classifier->labels().size());
+  write_v2_signature(json, *model.classifier);
   json.end();
   return {200, json.take(), {}};
 }

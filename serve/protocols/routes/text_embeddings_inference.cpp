@@ -10,6 +10,7 @@
 #include <qing/serve/batching/batcher.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
+#include <qing/serve/protocols/tei_errors.h>
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
@@ -86,20 +87,6 @@ Request read(const std::string& body, const Limits& limits) {
   return request;
 }
 
-// Clients of this protocol look at error_type as well.
-HttpResponse with_error_type(HttpResponse response) {
-  const std::optional<ErrorText> error = error_of(response);
-  if (!error) return response;
-  JsonWriter json;
-  json.begin_object().member("error", error->message).member("code", error->code);
-  json.member("error_type", response.status == 503 || response.status == 429 ? "overloaded"
-                            : response.status >= 500                         ? "backend"
-                                                                             : "validation");
-  json.end();
-  response.body = json.take();
-  return response;
-}
-
 HttpResponse write(const Answer& answer, const Request& request) {
   JsonWriter json;
   if (request.batch) json.begin_array();
@@ -131,17 +118,27 @@ std::string_view dtype_name(DType precision) {
   return precision == DType::bf16 ? "bfloat16" : precision == DType::i8 ? "int8" : "float32";
 }
 
-std::string info_json(const Service& service, const Model& model) {
-  const std::vector<std::string>& labels = model.classifier->labels();
-  const Limits limits = service.limits(model);
-  JsonWriter json;
-  json.begin_object().member("model_id", model.name).key("model_sha").raw("null");
-  json.member("model_dtype", dtype_name(model.classifier->precision()));
-  json.key("model_type").begin_object().key("classifier").begin_object().key("id2label").begin_object();
+void write_model_type(JsonWriter& json, const nn::TextClassifier& classifier) {
+  json.begin_object();
+  if (const nn::EmbeddingInfo embedding = classifier.embedding(); embedding.size > 0) {
+    json.key("embedding").begin_object().member("pooling", embedding.pooling).end().end();
+    return;
+  }
+  const std::vector<std::string>& labels = classifier.labels();
+  json.key("classifier").begin_object().key("id2label").begin_object();
   for (std::size_t i = 0; i < labels.size(); ++i) json.member(std::to_string(i), labels[i]);
   json.end().key("label2id").begin_object();
   for (std::size_t i = 0; i < labels.size(); ++i) json.member(labels[i], i);
   json.end().end().end();
+}
+
+std::string info_json(const Service& service, const Model& model) {
+  const Limits limits = service.limits(model);
+  JsonWriter json;
+  json.begin_object().member("model_id", model.name).key("model_sha").raw("null");
+  json.member("model_dtype", dtype_name(model.classifier->precision()));
+  json.key("model_type");
+  write_model_type(json, *model.classifier);
   json.member("max_concurrent_requests", limits.connections);
   json.member("max_input_length", model.classifier->max_length()).member("max_batch_tokens", limits.batch_tokens);
   json.member("max_batch_requests", limits.batch_texts).member("max_client_batch_size", limits.texts);
@@ -160,7 +157,7 @@ Route predict_route(Service& service) {
                 return
                     [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
               },
-          .error_form = with_error_type};
+          .error_form = tei_error};
 }
 
 Route info_route(Service& service, std::string_view pattern, std::string_view summary) {
@@ -173,7 +170,7 @@ Route info_route(Service& service, std::string_view pattern, std::string_view su
                 const Model model = name.empty() ? service.only_model() : service.model(name);
                 return answer({200, info_json(service, model), {}});
               },
-          .error_form = with_error_type};
+          .error_form = tei_error};
 }
 
 // Which models there are is told to nobody without a key, unlike whether the server is ready.
@@ -189,7 +186,7 @@ Route health_route(Service& service, std::string_view pattern, std::string_view 
                 if (!of_server) service.model(call.parameter("name"));
                 return answer({200, R"({"status":"ok"})", {}});
               },
-          .error_form = with_error_type};
+          .error_form = tei_error};
 }
 
 }  // namespace

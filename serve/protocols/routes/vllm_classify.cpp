@@ -6,6 +6,7 @@
 
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/http/request_id.h>
+#include <qing/serve/protocols/embeddings.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/openai.h>
 
@@ -52,14 +53,7 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   if (input == nullptr) refuse_field("input: is missing");
   const Model model = name == nullptr ? service.only_model() : service.model(std::string_view(name->get_string()));
   service.require_room(model, reply.key);
-  const Limits limits = service.limits(model);
-  Job job{model, {}, false};
-  if (input->is_array()) {
-    job.texts = texts_of(*input, "input", limits);
-  } else {
-    job.texts.push_back(text_of(*input, "input", limits));
-  }
-  service.predict(std::move(job), std::move(reply), write);
+  service.predict({model, one_or_more_texts(*input, "input", service.limits(model))}, std::move(reply), write);
 }
 
 Route route(Service& service, std::string_view pattern) {

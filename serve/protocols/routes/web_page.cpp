@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include <qing/serve/common/base64.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -29,9 +30,7 @@ std::string hash_source(std::string_view content) {
   if (EVP_Digest(content.data(), content.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1) {
     throw IoError("web page: OpenSSL cannot compute SHA-256");
   }
-  std::array<unsigned char, 4 * EVP_MAX_MD_SIZE / 3 + 5> base64;
-  const int size = EVP_EncodeBlock(base64.data(), digest.data(), static_cast<int>(length));
-  return fmt::format("'sha256-{}'", std::string(reinterpret_cast<const char*>(base64.data()), size));
+  return fmt::format("'sha256-{}'", base64({reinterpret_cast<const char*>(digest.data()), length}));
 }
 
 HttpResponse page() {
