@@ -13,7 +13,7 @@
 namespace qing::serve {
 namespace {
 
-// The key of Authorization: Bearer KEY, or of X-API-Key; empty without one.
+// The key from Authorization: Bearer KEY or from X-API-Key. Empty if there is none.
 std::string_view key_of(const HttpHead& head) {
   constexpr std::string_view kBearer = "bearer ";
   std::string_view key = head.header("Authorization");
@@ -60,14 +60,14 @@ Routed Api::route(const HttpHead& given) {
     routed.name = "/";
     routed.run = answer(std::move(*redirect));
   } else {
-    // Clients join addresses carelessly: a path may end in one '/' more than its route.
+    // A path may have one extra '/' at its end, since clients often join addresses so.
     if (head.path.size() > 1 && head.path.ends_with('/') && !head.path.ends_with("//")) head.path.remove_suffix(1);
     routed = cors_.enabled() && CorsPolicy::is_preflight(head) ? preflight(head) : routed_below(head);
   }
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));
   routed.fields = cors_.fields(head.header("Origin"));
-  // The answer depends on this header, so a cache must keep the answers apart.
+  // The response depends on this header, so caches must store the responses separately.
   if (base_path_.trusts_forwarded()) routed.fields.emplace_back("Vary", "X-Forwarded-Prefix");
   return routed;
 }
@@ -84,7 +84,7 @@ Routed Api::routed_below(const HttpHead& head) {
   return routed;
 }
 
-// Browsers send preflights without the key.
+// Browsers send preflights without an API key.
 Routed Api::preflight(const HttpHead& head) const {
   const auto allowed = router_.allowed(head.path);
   Routed routed;

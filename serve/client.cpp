@@ -31,14 +31,14 @@ namespace {
 constexpr std::chrono::seconds kLongestWait{60};
 using Response = http::response<http::string_body>;
 
-// A failure after which to ask again does no good. After a time-out the service may still be computing the answer, and
-// what answers with malformed HTTP does so again.
+// A failure that is not retried. After a timeout the service may still be computing, and a peer that sends malformed
+// HTTP will send it again.
 class Final : public IoError {
  public:
   using IoError::IoError;
 };
 
-// Of a response's status line and header. Beast's limit is 8 KiB unless it is told another.
+// Maximum size of a response's status line and header. Beast's default is 8 KiB.
 constexpr std::size_t kHeaderBytes = 16 * 1024;
 constexpr std::size_t kReadBytes = 16 * 1024;
 
@@ -47,7 +47,8 @@ std::string host_field(const ClientOptions& options) {
   return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port);
 }
 
-// One request on a connection of its own. Asynchronous only so that one time limit holds from connecting to the end.
+// One request on its own connection. It is asynchronous only so that one timeout covers connecting, sending and
+// reading.
 class Exchange {
  public:
   Exchange(const ClientOptions& options, const std::string& path, std::string body) : options_(options) {
@@ -83,14 +84,14 @@ class Exchange {
       wait([&](auto done) {
         http::async_read(stream_, buffer, parser, [done](auto error, std::size_t) { done(error); });
       });
-      // Interim responses may come before the answer, asked for or not (RFC 9110, 15.2).
+      // Interim responses may precede the final response (RFC 9110, 15.2).
       if (http::to_status_class(parser.get().result_int()) != http::status_class::informational)
         return parser.release();
     }
   }
 
  private:
-  // Until the whole header is in the buffer. Its lines are looked at before Beast joins folded ones.
+  // Reads until the whole header is in the buffer. Its lines are checked before Beast joins folded lines.
   void read_header(beast::flat_buffer& buffer) {
     HeaderLines lines(HeaderLines::Fold::kRefusedInFraming);
     for (;;) {
@@ -124,7 +125,7 @@ class Exchange {
       throw Final(message(fmt::format("no answer in {} ms", options_.timeout.count()),
                           "raise the timeout or send fewer texts"));
     }
-    // Beast's own errors tell of malformed HTTP, but for an end of the stream in the middle.
+    // Beast's own errors mean malformed HTTP, except an end of the stream within a message.
     const bool cut = error == http::error::end_of_stream || error == http::error::partial_message;
     if (error.category() == make_error_code(http::error::bad_value).category() && !cut) {
       throw Final(message("malformed answer: " + error.message(), kOtherProgram));
@@ -201,7 +202,7 @@ std::string send(const ClientOptions& options, const std::string& path, const st
     if (response && response->result_int() == 200) return std::move(response->body());
     const bool busy = response && (response->result_int() == 429 || response->result_int() == 503);
     const auto asked = response ? asked_wait(*response) : std::nullopt;
-    // What will be refused for longer than anybody waits, such as when the quota of a day is used up, is told at once.
+    // A wait longer than kLongestWait, such as for the next day's quota, is reported at once.
     const bool hopeless = asked && *asked > kLongestWait;
     if (response && (!busy || hopeless || attempt >= options.max_retries)) throw refusal(*response);
     std::this_thread::sleep_for(wait_before(attempt, asked));

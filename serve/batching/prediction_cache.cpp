@@ -13,7 +13,7 @@ std::size_t hash_of(const nn::TextClassifier* model, std::string_view text) {
   return std::hash<std::string_view>()(text) ^ (std::hash<const void*>()(model) * kOdd);
 }
 
-// What the maps and lists around an entry take, about.
+// Approximate memory of the map and list nodes of an entry, in bytes.
 constexpr std::size_t kOverhead = 192;
 
 }  // namespace

@@ -35,7 +35,7 @@ int run(int argc, char** argv) {
   app.formatter(std::make_shared<cli::HelpFormat>());  // commands inherit it
   app.set_version_flag("--version", std::string("qing ") + qing::serve::kVersion, "Print the version and exit");
 
-  // CLI11 hands what follows -- to the wrong command, so it never sees it.
+  // CLI11 gives the arguments after -- to the wrong command, so they are removed before.
   char** const dashes =
       std::find_if(argv + 1, argv + argc, [](const char* arg) { return std::string_view(arg) == "--"; });
   cli::CommandLine line{.app = app, .after_dashes = {}, .run = {}};
@@ -63,7 +63,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is an IoError, told like any other
+  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe is then an IoError
   try {
     return run(argc, argv);
   } catch (const cli::UsageError& error) { return fail(error.what(), kUsage); } catch (const std::exception& error) {

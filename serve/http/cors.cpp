@@ -11,15 +11,15 @@
 namespace qing::serve {
 namespace {
 
-// Headers of requests that a page may send: those that some route reads, and any other, since clients such as openai's
-// have headers of their own. "*" does not stand for Authorization (Fetch, 4.10).
+// Request headers that a page may send: those that routes read, and all others, since clients such as openai's add
+// their own. "*" does not cover Authorization (Fetch, 4.10).
 constexpr std::string_view kAllowedHeaders =
     "*, Authorization, Content-Type, Inference-Header-Content-Length, Request-Timeout, traceparent, X-API-Key, "
     "X-Request-Id";
 // Response headers that a page may read in addition to the CORS-safelisted ones.
 constexpr std::string_view kExposedHeaders =
     "Allow, Inference-Header-Content-Length, Retry-After, traceparent, WWW-Authenticate, X-Request-Id";
-// Two hours, the most that Chromium remembers a preflight for.
+// Two hours, the longest time that Chromium caches a preflight.
 constexpr std::string_view kMaxAge = "7200";
 
 bool is_lower_or_digit(char c) { return is_lower(c) || is_digit(c); }
@@ -76,7 +76,7 @@ HttpFields CorsPolicy::fields(std::string_view origin) const {
   if (!enabled()) return {};
   HttpFields fields;
   if (any_) fields.emplace_back("Access-Control-Allow-Origin", "*");
-  // What a cache keeps for one page is not for another.
+  // A cache must not reuse the response for another origin.
   if (!any_) fields.emplace_back("Vary", "Origin");
   if (!any_ && allows(origin)) fields.emplace_back("Access-Control-Allow-Origin", origin);
   if (any_ || allows(origin)) fields.emplace_back("Access-Control-Expose-Headers", kExposedHeaders);

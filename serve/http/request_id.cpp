@@ -19,7 +19,7 @@ bool is_zero(std::string_view text) { return text.find_first_not_of('0') == text
 std::string request_id(std::string_view from_client) {
   const bool usable = !from_client.empty() && from_client.size() <= 64 && has_only(from_client, is_alphanumeric, "._-");
   if (usable) return std::string(from_client);
-  // An odd multiple of a counter from a random start never repeats and looks like no count of the requests.
+  // An odd multiple of a counter with a random start does not repeat and does not reveal the number of requests.
   static std::atomic<std::uint64_t> next{std::random_device{}() * 0x100000001ULL};
   return fmt::format("{:016x}", next.fetch_add(1, std::memory_order_relaxed) * 0x9E3779B97F4A7C15ULL);
 }

@@ -13,7 +13,7 @@ namespace {
 using std::chrono::seconds;
 using std::chrono::sys_seconds;
 
-// Digits alone, at most nine of them.
+// A text of one to nine digits.
 std::optional<int> number(std::string_view text) {
   int value = 0;
   const char* end = text.data() + text.size();
@@ -60,7 +60,7 @@ std::optional<sys_seconds> http_date(std::string_view text, sys_seconds now) {
     const auto date = in_year(*year);
     return date.ok() ? std::optional<sys_seconds>(std::chrono::sys_days(date) + time) : std::nullopt;
   }
-  // Two digits that would be more than 50 years ahead are of the century before.
+  // A two-digit year more than 50 years in the future is in the previous century (RFC 9110, 5.6.7).
   const int this_year =
       static_cast<int>(std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(now)).year());
   int full = this_year - this_year % 100 + *year % 100;

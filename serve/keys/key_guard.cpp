@@ -60,7 +60,7 @@ void KeyGuard::work() {
       if (failing) log_line("info", "key_store_works_again");
       failing = false;
     } catch (const std::exception& error) {
-      // Once, not twice a second. What could not be written stays pending.
+      // The error is logged once, not twice a second. Usage that could not be written stays pending.
       if (!failing) log_line("error", "key_store_failed", {{"error", error.what()}});
       failing = true;
     }
@@ -83,14 +83,14 @@ void KeyGuard::synchronize() {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, amount] : pending_) batch.push_back({key.first, key.second, amount.requests, amount.tokens});
   }
-  // Before reading: what changes while it is read is read again.
+  // The version is read before the data, so that a change during the reading is noticed next time.
   const std::int64_t version = store_.version();
   const std::int64_t today = clock_() / kDay;
-  // Of another day the rows are read again, not counted from 0: a clock that was set ahead comes back.
+  // On a new day the rows are read again instead of starting at 0: a clock set ahead may have been set back.
   const bool changed = version != version_ || today != day_;
   if (batch.empty() && !changed) return;
   if (!batch.empty()) store_.add_usage(batch);
-  // From here to the swap nothing may fail but by memory: what is written must not stay pending.
+  // From here to the swap only memory allocation can fail, because written usage must not stay pending.
   {
     const std::lock_guard lock(mutex_);
     for (const KeyUsage& row : batch) {
@@ -125,7 +125,7 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   if (found == keys_.end()) refuse_unknown();
   const StoredKey& stored = found->second;
   bool good = false;
-  // Ids are public; what is compared with a secret's digest takes as long wherever they differ.
+  // Ids are public. Digests of secrets are compared in constant time.
   for (const StoredKey::Secret& secret : stored.secrets) {
     const bool same = CRYPTO_memcmp(secret.digest.data(), given.data(), given.size()) == 0;
     good |= same && (secret.expires == 0 || now < secret.expires);
@@ -148,7 +148,7 @@ bool KeyGuard::allows(const std::string& id, Scope scope) const {
   return found != keys_.end() && found->second.scopes.allow(scope);
 }
 
-// Begins a new minute when it is time. Called with the lock.
+// Starts a new minute if one has passed. Called with the lock held.
 void KeyGuard::check_quotas(const StoredKey& key, std::int64_t now) {
   Minute& minute = minutes_[key.id];
   if (minute.number != now / kMinute) minute = {now / kMinute, {}};

@@ -11,7 +11,7 @@ namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-// The members "truncate" and "truncation_direction"; true when a long text is to be cut.
+// Reads "truncate" and "truncation_direction". True if a long text is to be cut.
 bool read_truncation(const json::object& object, std::string_view place) {
   const json::value* direction = member(object, "truncation_direction");
   if (direction != nullptr && *direction != "Right" && *direction != "right") {

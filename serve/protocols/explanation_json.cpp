@@ -12,7 +12,7 @@ std::string explanation_json(const nn::Explanation& explanation, std::string_vie
   json.member("encoder_end", nn::count_characters(text.substr(0, explanation.encoder_end)));
   json.member("ngram_end", nn::count_characters(text.substr(0, explanation.ngram_end)));
   json.key("spans").begin_array();
-  std::size_t bytes = 0, position = 0;  // the same place in the text, counted both ways
+  std::size_t bytes = 0, position = 0;  // the same position in the text, in bytes and in characters
   for (const auto& [begin, end, weight] : explanation.spans) {
     const std::size_t from = position + nn::count_characters(text.substr(bytes, begin - bytes));
     position = from + nn::count_characters(text.substr(begin, end - begin));

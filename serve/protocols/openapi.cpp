@@ -9,7 +9,7 @@
 namespace qing::serve {
 namespace {
 
-// The parameters of a route's path, as the member "parameters".
+// Writes the member "parameters" with those of the route's path.
 void write_parameters(JsonWriter& json, std::string_view pattern) {
   std::size_t open = pattern.find('{');
   if (open == pattern.npos) return;
@@ -23,7 +23,7 @@ void write_parameters(JsonWriter& json, std::string_view pattern) {
   json.end();
 }
 
-// "get_v1_models_name" for GET /v1/models/{name}: unique, and a name in any language.
+// "get_v1_models_name" for GET /v1/models/{name}: unique, and a valid identifier in any language.
 std::string operation_id(const Route& route) {
   std::string id = lower(route.method);
   for (const char c : route.pattern) {
@@ -34,7 +34,7 @@ std::string operation_id(const Route& route) {
     }
   }
   while (id.back() == '_') id.pop_back();
-  // {name}:predict and {name}/predict would read alike.
+  // {name}:predict and {name}/predict would have the same id.
   return route.pattern.find(':') == route.pattern.npos ? id : id + "_v1";
 }
 

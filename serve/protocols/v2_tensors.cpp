@@ -16,7 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::array<std::string_view, 5> kOutputs = {"label", "score", "scores", "logits", "explanation"};
-constexpr std::size_t kAlways = 4;  // the explanation only when it was asked for
+constexpr std::size_t kAlways = 4;  // the explanation must be requested
 
 static_assert(std::endian::native == std::endian::little, "binary parts are little-endian and are copied as they lie");
 
@@ -37,7 +37,7 @@ void append_bytes(std::string& out, std::string_view text) {
 
 [[noreturn]] void malformed(std::string_view why) { throw Refusal(error_response(400, "malformed_body", why)); }
 
-// Each element is its length, 4 bytes, and so many bytes of UTF-8.
+// Each element is a length of 4 bytes and a text of that many bytes of UTF-8.
 std::vector<std::string> read_bytes(std::string_view part, const Limits& limits) {
   std::vector<std::string> texts;
   while (!part.empty()) {
@@ -58,7 +58,7 @@ std::vector<std::string> read_bytes(std::string_view part, const Limits& limits)
   return texts;
 }
 
-// Tensors may lie flat or nested, in row-major order; there is at most a column of texts.
+// Tensors may be flat or nested, in row-major order.
 void flatten(const json::value& value, std::string_view field, const Limits& limits, std::vector<std::string>& texts) {
   if (!value.is_array()) return texts.push_back(text_of(value, field, limits));
   const json::array& list = value.get_array();
@@ -91,7 +91,7 @@ const json::object* parameters_of(const json::object& object, std::string_view f
   return &parameters->get_object();
 }
 
-// MLServer's clients say what the bytes of a tensor are; "str" is UTF-8, the one content that this server takes.
+// MLServer's clients send the type of a tensor's bytes. Only "str", which is UTF-8, is supported.
 void check_content_type(const json::object* parameters, std::string_view field) {
   const json::value* type = parameters == nullptr ? nullptr : member(*parameters, "content_type");
   if (type != nullptr && *type != "str") refuse_field(fmt::format("{}.content_type: must be str", field));
@@ -179,7 +179,7 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
   return outputs;
 }
 
-// One output in both forms: its texts or its numbers, and how many columns they have.
+// The values of one output: texts or numbers, and the number of columns.
 struct Column {
   std::vector<std::string> texts;
   std::vector<float> numbers;
@@ -227,7 +227,7 @@ V2Request read_v2(std::string_view body, std::optional<std::size_t> header_lengt
   const json::value parsed = parse_json(body.substr(0, length), limits);
   const json::object& object = as_object(parsed, R"({"inputs": [...]})");
   V2Request request;
-  // KServe's clients send model_name beside the address that names the model.
+  // KServe's clients send model_name although the address names the model.
   check_members(object, "", {"id", "parameters", "inputs", "outputs", "model_name"});
   if (const json::value* id = member(object, "id")) {
     if (!id->is_string()) refuse_field("id: must be a string");

@@ -18,7 +18,7 @@ namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
 
-// A folder's name for JSON: bytes that are not UTF-8 as \xHH.
+// A folder's name as UTF-8. Invalid bytes are written as \xHH.
 std::string shown(const std::string& name) {
   std::string text;
   for (std::size_t position = 0; position < name.size();) {
@@ -35,13 +35,13 @@ std::string shown(const std::string& name) {
 constexpr const char* kNoModelsName =
     "the folder's name is no model's name, which is 1 to 128 of A-Z a-z 0-9 . _ -; rename the folder";
 
-// Why a folder of the models' folder, which is not empty, holds no model.
+// The reason why a folder that is not empty holds no model.
 std::string no_version(const std::string& name) {
   if (Registry::valid_name(name)) return fmt::format("holds no version; put the model into {}/1/", name);
   return fmt::format("holds no version; put the model into NAME/1/, and {}", kNoModelsName);
 }
 
-// None when it is no folder; fs::filesystem_error when it is one that cannot be read.
+// Empty if it is no folder. fs::filesystem_error if it cannot be read.
 std::vector<std::int64_t> versions_below(const fs::path& folder) {
   std::vector<std::int64_t> versions;
   if (!fs::is_directory(folder)) return versions;
@@ -53,8 +53,8 @@ std::vector<std::int64_t> versions_below(const fs::path& folder) {
   return versions;
 }
 
-// Answers are keyed by labels. Then a prediction touches every weight, so that neither a first request waits for that
-// nor a broken model gets one.
+// Checks the labels, which are keys of answers. Then predicts once, so that all weights are in memory before the first
+// request, and a broken model receives none.
 void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
   const auto width = static_cast<std::size_t>(classifier.embedding().size);
   try {
@@ -89,9 +89,9 @@ bool Registry::valid_name(std::string_view name) {
   return has_only(name, is_alphanumeric, "._-");
 }
 
-// Models with at least one version. A folder that cannot be read, or that goes away meanwhile, hides no other. Noted in
-// `failures` are a folder whose name no request can ask for, and one that is not empty but holds no version: both are
-// left out. A folder with a dot in front is hidden.
+// Finds models with at least one version. A folder that cannot be read is logged and skipped. A folder with an invalid
+// name and a folder without a version, unless it is empty, are skipped and added to `failures`. Names that begin with a
+// dot are ignored.
 std::map<std::string, std::vector<std::int64_t>> Registry::scan(Failures& failures) const {
   std::map<std::string, std::vector<std::int64_t>> found;
   try {
@@ -182,7 +182,7 @@ void Registry::install(const std::string& name, const std::vector<std::int64_t>&
   model.name = name;
   model.version = version;
   model.versions = versions;
-  // Whatever goes is freed with `loaded`, after the lock: lookups do not wait for that.
+  // The replaced classifier is freed with `loaded`, after the lock, so that lookups do not wait for it.
   model.classifier.swap(loaded.classifier);
   model.limits = loaded.limits;
   model.loaded = seconds_now();
@@ -191,7 +191,8 @@ void Registry::install(const std::string& name, const std::vector<std::int64_t>&
   if (pin != now_.pinned.end()) pin->second = model.classifier;
 }
 
-// The file first: what is acknowledged is durable. It is read again before, since another server may have changed it.
+// Writes the file before memory changes, so that an acknowledged change is durable. The file is read again first, since
+// another server may have changed it.
 void Registry::commit(const std::function<void(RegistryState&)>& change) {
   std::optional<RegistryLock> others;
   RegistryState next = now_.state;

@@ -1,4 +1,4 @@
-// What the registry tells of all versions: those that serve, and those that do not and why.
+// The index of all versions: those that are served, and those that are not, with the reason.
 #include <algorithm>
 #include <map>
 #include <string>
@@ -35,7 +35,7 @@ std::vector<Registry::Indexed> Registry::index() const {
     if (failure.version == 0) continue;
     add(name, failure.version, false, failure.why);
     Indexed& entry = all.at({name, failure.version});
-    if (entry.ready) entry.reason = failure.why;  // it serves, but a second load of it has failed
+    if (entry.ready) entry.reason = failure.why;  // it is served, but loading it again failed
   }
   const auto add_unpinned = [&](const std::string& name, std::int64_t version) {
     const auto found = now_.unpinned.find({name, version});

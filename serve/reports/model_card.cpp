@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kMark = "<!-- written by qing train, which will replace it -->";
 
-// A label or a path may hold what Markdown takes for its own.
+// Escapes the characters of a label or a path that have a meaning in Markdown.
 std::string plain(const std::string& text) {
   std::string escaped;
   for (const char c : text) {
@@ -34,7 +34,7 @@ std::string percent(double value, nn::Interval interval) {
 
 std::string section(const char* title, const std::string& text) { return fmt::format("\n## {}\n\n{}", title, text); }
 
-// Which programs load the model.
+// A sentence about the programs that load the model.
 const char* loaders(const nn::BertConfig& config) {
   if (!config.ngram_head) {
     return "`qing` and `transformers` (`AutoModelForSequenceClassification`, `AutoTokenizer`) load it, with equal "

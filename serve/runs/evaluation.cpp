@@ -13,11 +13,11 @@
 namespace qing::serve::cli {
 namespace {
 
-// Enough for every core to be busy, and little enough for the layers' outputs to stay in the caches; the results do not
+// Large enough to keep all cores busy, and small enough for activations to stay in the caches. The results do not
 // depend on it.
 constexpr size_t kBatchTexts = 64;
 
-// The batch was refused: finds the text that is to blame.
+// Finds the text because of which the batch was refused.
 [[noreturn]] void blame(const nn::TextClassifier& model, std::span<const std::string> batch, size_t first,
                         const std::function<std::string(size_t)>& where, const DataError& error) {
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -49,7 +49,7 @@ void name_sources(std::vector<nn::Example>& examples, const std::string& name) {
 void check_distinct(std::span<const std::filesystem::path> files) {
   for (size_t i = 0; i < files.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
-      std::error_code unreadable;  // reading it tells why
+      std::error_code unreadable;  // reading the file reports the error
       if (!std::filesystem::equivalent(files[i], files[j], unreadable)) continue;
       throw UsageError(fmt::format("{} is the same file as {}; give it once, or its texts count twice",
                                    files[i].string(), files[j].string()));

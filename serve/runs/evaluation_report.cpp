@@ -15,7 +15,7 @@ void write_interval(JsonWriter& json, std::string_view name, nn::Interval interv
   json.key(name).begin_array().value(interval.low).value(interval.high).end();
 }
 
-// The members of a matrix: those that all sources and the sum of them have.
+// The members that the whole data and each source have in common.
 void write_summary(JsonWriter& json, const nn::ConfusionMatrix& matrix) {
   json.member("accuracy", matrix.accuracy()).member("macro_recall", matrix.macro_recall());
   json.member("macro_f1", matrix.macro_f1()).member("examples", matrix.total());
@@ -59,7 +59,7 @@ std::string confusion_table(const Evaluation& evaluation) {
   return text + "\n";
 }
 
-// With each label's recall; a dash where a source has no such texts.
+// One row per source, with the recall of each label. A dash means that the source has no such texts.
 std::string source_table(const Evaluation& evaluation) {
   std::string text =
       fmt::format("{:<28} {:>9} {:>9} {:>9} {:>18} {:>9}", "source", "examples", "accuracy", "recall", "95%", "F1");

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-// Up to the first line that a dying process left half written.
+// Visits the lines before the first incomplete one, which a killed process may have left.
 void for_each_line(const std::string& text, const std::function<void(std::string_view, const json::value&)>& use) {
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = text.find('\n', begin);

@@ -15,7 +15,7 @@ namespace qing::serve {
 namespace {
 
 HttpResponse internal_error(std::string_view type) {
-  // An exception's text may quote the user's: the log gets its type only.
+  // The message of an exception may contain user text, so only its type is logged.
   log_line("error", "predict_failed", {{"error", std::string(type)}});
   return error_response(500, "internal", "the model failed on this request; the server's log says more");
 }
@@ -71,18 +71,18 @@ HttpResponse status_response(const BatchResult& result, const Limits& limits) {
       return unavailable("queue_full", "others have queued less and went first; try again later",
                          limits.retry_after_seconds);
     case BatchResult::Status::kFailed: return failure(result.error);
-    default:  // kStopped; and kCancelled, which nobody reads
+    default:  // kStopped, or kCancelled, whose response is never read
       return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
   }
 }
 
-// Forwards and backwards to explain a text, in forwards.
+// Cost of an explanation, as a multiple of a prediction.
 constexpr std::size_t kExplanationCost = 50;
 
-// What has to live until the answer is written.
+// Everything that must live until the response is written.
 struct Pending {
   Job job;
-  std::vector<nn::Explanation> explanations;  // one a text, when asked for
+  std::vector<nn::Explanation> explanations;  // one per text if requested
   std::function<HttpResponse(const Answer&)> write;
 };
 
@@ -97,9 +97,9 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
   } catch (...) { return failure(std::current_exception()); }
 }
 
-// Whether a caller belongs to the share of callers that a trial has: by a hash of the key, or without keys of the
-// texts, so that who asks again is answered by the same version, and nobody leaves a share that grows. FNV-1a (Fowler,
-// Noll, Vo), whose low bits are mixed into the high ones.
+// Whether a caller is in the share of callers of a trial. The decision is a hash of the key or, without keys, of the
+// texts. So a repeated request gets the same version, and a caller stays in a share that grows. The hash is FNV-1a
+// (Fowler, Noll, Vo) with its low bits mixed into the high ones.
 bool in_share(const std::vector<std::string>& texts, const std::string& key, const Model& model, double share) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   const auto add = [&hash](std::string_view text) {
@@ -149,7 +149,7 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
 
 void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
   const HttpResponse stopping = unavailable("stopping", "the server is stopping", limits_.retry_after_seconds);
-  *reply.deadline = Reply::TimePoint::max();  // the client learns what became of it, however long loading takes
+  *reply.deadline = Reply::TimePoint::max();  // loading may take long, and the client is told the result
   const bool queued = changes_.submit([this, stopping, reply = std::move(reply), change = std::move(change)](bool run) {
     reply(run ? changed(*registry_, change) : stopping);
   });
@@ -187,7 +187,7 @@ Model Service::model(std::string_view name, std::string_view version) const {
     throw Refusal(unavailable("not_loaded", "the model could not be loaded" + more, limits_.retry_after_seconds));
   }
   if (!model) {
-    // Only what could be a name is repeated: anything else may be long or strange.
+    // Only a valid name is repeated. Other texts can have any length and any bytes.
     const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
     throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
   }
@@ -212,7 +212,7 @@ Model Service::only_model() const {
   return all.front();
 }
 
-// Whoever leaves, or sets a time too short, pays for what was computed all the same.
+// A client that disconnects or sets a short timeout is charged for what was computed.
 void Service::charge(std::span<const nn::Prediction> predictions, const std::string& key) {
   if (keys_ == nullptr || key.empty()) return;
   std::int64_t tokens = 0;
@@ -248,7 +248,8 @@ void Service::require_room(const Model& model, const std::string& key) const {
   if (!batcher_.would_admit(model.classifier, key)) refuse_full(model);
 }
 
-// What the version on trial is asked as well, when nothing else waits; nothing for a caller that is not in the share.
+// The copy of a request for a shadow version, to be computed when nothing else waits. Nothing for a caller outside of
+// the share.
 std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request) const {
   if (!model.candidate || !model.trial.shadow || request.work || draining_) return std::nullopt;
   if (!in_share(request.texts, request.key, model, model.trial.share)) return std::nullopt;
@@ -260,7 +261,7 @@ std::optional<BatchRequest> Service::shadow_copy(const Model& model, const Batch
   return copy;
 }
 
-// Whatever becomes of it, the request it was copied from does not notice.
+// The result of the copy does not affect the original request.
 void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                             const std::shared_ptr<ModelStatistics>& statistics) {
   const std::size_t texts = copy.texts.size();
@@ -330,7 +331,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   if (pending->job.explain) {
     request.texts = pending->job.texts;
     pending->explanations.resize(request.texts.size());
-    // A text at a time, so that others get their turn in between, and the rest is spared when nobody waits any more.
+    // One text at a time, so that other requests run in between and the rest is skipped after a disconnect.
     request.work = [pending](std::size_t index) {
       const nn::TextClassifier& classifier = *pending->job.model.classifier;
       const std::span<const std::string> text(&pending->job.texts[index], 1);

@@ -196,6 +196,8 @@ def test_a_model_is_asked_for_what_it_gives(endpoint, qing, folder, models_root,
     with urllib.request.urlopen(endpoint + "/info") as answer:
         info = json.load(answer)
     assert info["model_type"] == {"embedding": {"pooling": "mean"}} and info["max_input_length"] == LENGTH
+    (listed,) = map(json.loads, qing("models", "--models", folder.parents[1], "--json").stdout.splitlines())
+    assert listed["task"] == "feature-extraction" and listed["labels"] == [] and "error" not in listed
     with urllib.request.urlopen(endpoint + "/v1/models/vectors") as answer:
         assert json.load(answer)["embedding_size"] == 32
 

@@ -21,6 +21,7 @@ def test_versions_have_labels_size_and_card(qing, models_root, model_dir, tmp_pa
     size = sum(file.stat().st_size for file in model_dir.rglob("*") if file.is_file())
     for model in found[:2]:
         assert model["labels"] == [labels[str(i)] for i in range(3)] and model["bytes"] == size
+        assert model["task"] == "text-classification"
         assert model["card"] == str(root / "a" / model["version"] / "README.md") and "error" not in model
     assert found[2]["card"] is None
     header, *lines = qing("models", "--models", root).stdout.splitlines()

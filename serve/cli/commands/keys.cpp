@@ -1,4 +1,4 @@
-// `qing keys`. A key goes to stdout once, all that people read besides it to stderr.
+// `qing keys`. A new key is printed on stdout once. Messages for people are printed on stderr.
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -98,7 +98,7 @@ void print_member(std::string_view name, const std::string& value) {
   print_line(json.take());
 }
 
-// Makes a store where there is none. Prints the new key alone on stdout.
+// Creates the store if it is missing. Prints only the new key on stdout.
 void run_keys_create(const KeysArguments& a) {
   NewKey key{a.name, KeyScopes::parse(a.scopes), {}, 0};
   key.quotas = {a.requests_per_minute, a.requests_per_day, a.tokens_per_minute, a.tokens_per_day};
@@ -106,7 +106,7 @@ void run_keys_create(const KeysArguments& a) {
   print_key(KeyStore(a.store, true).create(key), a.json);
 }
 
-// A line a key, without secrets.
+// Prints one line per key, without secrets.
 void run_keys_list(const KeysArguments& a) {
   const std::vector<StoredKey> keys = KeyStore(a.store).keys();
   if (!a.json) print_line("id                state    expires               scopes                 name");
@@ -128,7 +128,7 @@ void run_keys_revoke(const KeysArguments& a) {
   print_line(json.take());
 }
 
-// A line a day and key.
+// Prints one line per day and key.
 void run_keys_usage(const KeysArguments& a) {
   const std::int64_t today = KeyStore::system_time() / kDay;
   const std::vector<KeyUsage> usage = KeyStore(a.store).usage(today - a.days + 1);
@@ -140,7 +140,7 @@ void run_keys_usage(const KeysArguments& a) {
   }
 }
 
-// Copies the store, as it is at one moment, to the file `backup`. Servers may use it meanwhile.
+// Copies a consistent snapshot of the store to the file `backup`. Servers may use the store meanwhile.
 void run_keys_backup(const KeysArguments& a) {
   backup_keys(a.store, a.backup, {.overwrite = a.overwrite, .pepper = !a.without_pepper, .pepper_file = {}});
   if (a.json) print_member("backup", a.backup.string());

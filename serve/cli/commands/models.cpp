@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/sentence_embedding.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/common/json_writer.h>
@@ -26,6 +27,7 @@ namespace fs = std::filesystem;
 struct Found {
   std::string name;
   std::int64_t version;
+  bool embeds = false;  // a model of sentence embeddings, which has no labels
   std::vector<std::string> labels;
   std::uintmax_t bytes = 0;  // of all files, those of its training included
   std::string card;          // the file's path; empty: none
@@ -48,9 +50,10 @@ std::string card_of(const fs::path& folder) {
 }
 
 Found look_at(const fs::path& folder, const std::string& name, std::int64_t version) {
-  Found found{name, version, {}, bytes_below(folder), card_of(folder), {}};
+  Found found{name, version, nn::holds_sentence_embedding(folder), {}, bytes_below(folder), card_of(folder), {}};
   try {
-    found.labels = nn::BertConfig::load(folder / "config.json").labels;
+    const nn::BertConfig config = nn::BertConfig::load(folder / "config.json");
+    if (!found.embeds) found.labels = config.labels;
   } catch (const Error& error) { found.error = error.what(); }
   return found;
 }
@@ -78,6 +81,7 @@ std::vector<Found> all_below(const fs::path& root) {
 std::string json_of(const Found& found) {
   JsonWriter json(JsonWriter::Style::kSpaced);
   json.begin_object().member("name", found.name).member("version", std::to_string(found.version));
+  json.member("task", found.embeds ? "feature-extraction" : "text-classification");
   json.member("labels", found.labels).member("bytes", found.bytes).key("card");
   found.card.empty() ? json.raw("null") : json.value(found.card);
   if (!found.error.empty()) json.member("error", found.error);
@@ -91,7 +95,9 @@ void run_models(const fs::path& given, bool as_json) {
   if (all.empty()) throw DataError(fmt::format("{}: holds no model; put one into NAME/1/", root.string()));
   if (!as_json) print_line(fmt::format("{:<24} {:>7} {:>10}  {:<32} {}", "name", "version", "size", "labels", "card"));
   for (const Found& found : all) {
-    const std::string labels = found.error.empty() ? fmt::format("{}", fmt::join(found.labels, ", ")) : found.error;
+    const std::string labels = !found.error.empty() ? found.error
+                               : found.embeds       ? "none: it gives embeddings"
+                                                    : fmt::format("{}", fmt::join(found.labels, ", "));
     print_line(as_json ? json_of(found)
                        : fmt::format("{:<24} {:>7} {:>7.1f} MB  {:<32} {}", found.name, found.version,
                                      static_cast<double>(found.bytes) / 1e6, labels,

@@ -1,4 +1,4 @@
-// `qing predict`, `qing explain` and `qing tokenize`: an answer for every text.
+// `qing predict`, `qing explain` and `qing tokenize`: one result per text.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -55,8 +55,8 @@ std::vector<std::string> lines_of(const std::filesystem::path& file) {
   return lines;
 }
 
-// Answers whatever lines have come rather than waiting for a full batch: a program that writes a line and waits for its
-// answer gets it.
+// Processes the lines that are available instead of waiting for a full batch. So a program can write a line and wait
+// for its result.
 void consume_stdin(const Consume& consume) {
   std::vector<std::string> batch;
   size_t first = 0;
@@ -154,7 +154,7 @@ std::string explanation_text(const nn::Explanation& explanation, const std::stri
   return lines;
 }
 
-// A tokenizer without a limit of its own goes as far as the model beside it, if there is one.
+// If the tokenizer has no length limit, that of the model in the same folder applies.
 nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / "config.json";
   std::error_code unreadable;
@@ -162,7 +162,7 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   return nn::Tokenizer::load(directory, static_cast<int32_t>(nn::BertConfig::load(config).max_position_embeddings));
 }
 
-// A line a text: label, score and text between tabs, or a JSON object.
+// Prints one line per text: label, score and text separated by tabs, or a JSON object.
 void run_predict(const TextArguments& arguments) {
   require_input(arguments);
   const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model), arguments.precision);
@@ -184,7 +184,7 @@ void run_predict(const TextArguments& arguments) {
   });
 }
 
-// Of every text its label and the weight of each of its parts, the heaviest first; or a JSON object.
+// Prints for each text its label and the weights of its parts, the largest first, or a JSON object.
 void run_explain(const TextArguments& arguments) {
   require_input(arguments);
   const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model));
@@ -199,7 +199,7 @@ void run_explain(const TextArguments& arguments) {
   });
 }
 
-// A line a text: the JSON array of its ids.
+// Prints one line per text: the JSON array of its token ids.
 void run_tokenize(const TextArguments& arguments) {
   require_input(arguments);
   const nn::Tokenizer tokenizer = load_tokenizer(model_or_shipped(arguments.model));
@@ -212,8 +212,8 @@ void run_tokenize(const TextArguments& arguments) {
   });
 }
 
-// Texts are the arguments that CLI11 leaves over: as a positional option it would take "[good, cheap]" for a list of
-// two.
+// The texts are the arguments that CLI11 does not parse. As a positional option it would read "[good, cheap]" as a list
+// of two.
 CLI::App* add_text_command(CommandLine& line, const char* name, const char* about, const char* file_option,
                            const std::shared_ptr<TextArguments>& a, void (*run)(const TextArguments&)) {
   CLI::App* command = line.app.add_subcommand(name, about);

@@ -37,8 +37,7 @@ struct ServeArguments {
   Limits limits = {};
 };
 
-// Memory that was freed between blocks in use goes back to the system this often, so that a burst is not paid for
-// ever.
+// Interval at which freed memory is returned to the system, so that memory use shrinks after a burst.
 constexpr timespec kTrimTime{.tv_sec = 10, .tv_nsec = 0};
 
 int wait_for_signal(const sigset_t& signals) {
@@ -56,7 +55,8 @@ int wait_for_signal(const sigset_t& signals) {
 
 // Serves until SIGINT or SIGTERM, then drains. SIGHUP reads the certificate again and looks for new models.
 void run_serve(const ServeArguments& arguments) {
-  // Blocked before any thread starts, so that every thread inherits it and only wait_for_signal() takes the signals.
+  // The signals are blocked before any thread starts. All threads inherit that, and only wait_for_signal() receives
+  // them.
   sigset_t stop_signals, old_signals;
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGINT);
@@ -92,7 +92,7 @@ void run_serve(const ServeArguments& arguments) {
     if (!arguments.certificate.empty()) server.reload_certificate();
     server.rescan();
   }
-  // A second signal kills a drain that takes too long.
+  // From here on a second signal kills the process, in case the drain takes too long.
   pthread_sigmask(SIG_SETMASK, &old_signals, nullptr);
   server.stop();
   server.wait();

@@ -90,7 +90,7 @@ void check(const TrainArguments& arguments) {
   if (labels.size() < 2) throw UsageError("--labels: give at least two, with commas between");
 }
 
-// A score on texts the model has learnt by heart says nothing; better told than found out.
+// Scores on texts that were also trained on are too high, so the user is warned.
 void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector<LabelledFile>& sets) {
   std::unordered_set<std::string_view> seen;
   for (const nn::Example& example : examples) seen.insert(example.text);
@@ -128,7 +128,7 @@ void say_where_it_begins(const TrainArguments& arguments, const RunDirectory& ru
              arguments.data.size() == 1 ? "file" : "files", arguments.options.layers, arguments.options.width);
 }
 
-// One training: what it is told on the way goes to the terminal and to the metrics.
+// One training run. Its progress is shown on the terminal and appended to the metrics.
 class Session {
  public:
   Session(const TrainArguments& arguments, const std::vector<LabelledFile>& dev, RunDirectory& run)
@@ -214,8 +214,8 @@ void report(const TrainArguments& arguments, const optim::TrainResult& result, c
   print_line(json.take());
 }
 
-// What the model says of the texts it was made for. Those it has not learnt by heart tell better; where there are none,
-// every so many of those it has, enough for shares.
+// The profile of predictions that drift is measured against. It is computed on the dev sets. Without dev sets it is
+// computed on a sample of the training texts.
 nn::DataProfile profile_of(const std::filesystem::path& folder, std::span<const nn::Example> examples, size_t files,
                            const std::vector<std::pair<std::string, Evaluation>>& dev) {
   if (!dev.empty()) {
@@ -239,7 +239,7 @@ void say_calibration(const Calibration& calibration) {
   if (!warning.empty()) fmt::print(stderr, "qing: warning: {}\n", warning);
 }
 
-// Returns what the temperature rests on.
+// Returns the calibration of the model.
 Calibration write_reports(const RunDirectory& run, const optim::TrainResult& result,
                           std::span<const nn::Example> examples, size_t files, const std::vector<LabelledFile>& dev) {
   const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
@@ -261,8 +261,8 @@ Calibration write_reports(const RunDirectory& run, const optim::TrainResult& res
   return facts.calibration;
 }
 
-// Trains a model into `out`, with progress on stderr; run_directory.h tells what else stands there. The first Ctrl-C
-// saves a checkpoint and the model and ends well, the second kills.
+// Trains a model into the folder `out` and shows progress on stderr. run_directory.h lists the other files of the
+// folder. The first Ctrl-C saves a checkpoint and the model and exits with 0. The second kills the process.
 void run_train(const TrainArguments& arguments) {
   check(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
@@ -285,7 +285,7 @@ void run_train(const TrainArguments& arguments) {
   report(arguments, result, calibration);
 }
 
-// The file's options, or those of the training to resume; the line goes before either.
+// Reads the options of the file, and those of the training to resume. The command line overrides both.
 void read_configs(CLI::App& command, const std::filesystem::path& file, const TrainArguments& a) {
   if (!file.empty()) read_config(command, file);
   const auto recorded = a.resume && !a.out.empty() ? recorded_config(a.out) : std::nullopt;

@@ -30,14 +30,14 @@ constexpr std::string_view kObject = R"({"type":"object"})";
 
 using Change = std::function<HttpResponse(Registry&)>;
 
-// A page in the administrator's browser can send such requests to this machine without being asked: browsers say so.
+// A web page in the administrator's browser could send such requests. Browsers mark them with these headers.
 void refuse_pages(const HttpHead& head) {
   const std::string_view site = head.header("Sec-Fetch-Site");
   if (head.header("Origin").empty() && (site.empty() || site == "none" || site == "same-origin")) return;
   throw Refusal(error_response(403, "from_a_page", "changes to models are not for web pages; use another client"));
 }
 
-// `read` turns the body into a change, which then waits for its turn on the models' thread.
+// `read` turns the body into a change. The change then runs on the model thread.
 Route route(Service& service, std::string_view method, std::string_view pattern, Operation operation,
             std::function<Change(const std::string& name, const std::string& body)> read) {
   return {.method = method,
@@ -54,7 +54,7 @@ Route route(Service& service, std::string_view method, std::string_view pattern,
           }};
 }
 
-// A version as a number or as a number's text; 0 without one.
+// The member "version", a number or a string of digits. 0 if it is absent.
 std::int64_t version_of(const json::object& object) {
   const json::value* value = member(object, "version");
   if (value == nullptr) return 0;
@@ -66,7 +66,7 @@ std::int64_t version_of(const json::object& object) {
   return *version;
 }
 
-// Nothing, or an object with these fields alone.
+// An empty body, or an object with only these fields.
 json::object read_object(const std::string& body, const Limits& limits,
                          std::initializer_list<std::string_view> fields) {
   if (body.empty()) return {};
@@ -187,7 +187,7 @@ std::vector<Route> alias_routes(Service& service) {
                 })};
 }
 
-// Triton's clients send nothing, or parameters; of these only the one that asks for nothing is known.
+// Triton's clients send an empty body or parameters. Only unload_dependents, which has no effect, is accepted.
 void check_parameters(const std::string& body, const Limits& limits) {
   const json::object object = read_object(body, limits, {"parameters"});
   const json::value* parameters = member(object, "parameters");

@@ -1,4 +1,4 @@
-// /health/live and /health/ready: what probes ask.
+// /health/live and /health/ready for probes.
 #include <qing/serve/protocols/protocols.h>
 
 namespace qing::serve::protocols {

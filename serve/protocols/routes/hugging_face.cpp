@@ -89,7 +89,7 @@ void classify(Service& service, const Model& model, const json::object& object, 
                   });
 }
 
-// What is asked follows from the model: its task, and for embeddings from what "inputs" is.
+// The task follows from the kind of model and, for embeddings, from the form of "inputs".
 void run(Service& service, const Model& model, const std::string& body, Routed::Reply reply) {
   service.require_room(model, reply.key);
   const Limits limits = service.limits(model);

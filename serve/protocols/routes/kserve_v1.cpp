@@ -1,5 +1,5 @@
-// KServe's first protocol: POST /v1/models/{name}:predict and :explain with {"instances": [...]}. Whether a model is
-// ready, GET /v1/models/{name} says (native.cpp); whether the server lives, GET / (web_page.cpp).
+// KServe's first protocol: POST /v1/models/{name}:predict and :explain with {"instances": [...]}. Its readiness route
+// GET /v1/models/{name} is in native.cpp, and its liveness route GET / is in web_page.cpp.
 #include <qing/serve/protocols/protocols.h>
 
 #include <fmt/format.h>
@@ -43,7 +43,7 @@ std::vector<std::string> read_instances(const std::string& body, const Limits& l
 }
 
 HttpResponse write(const Answer& answer, bool explain) {
-  static const std::vector<nn::Explanation> kNone;  // explanations have a list of their own here
+  static const std::vector<nn::Explanation> kNone;  // this protocol has a separate list of explanations
   const Answer plain{answer.model, answer.predictions, kNone, answer.texts};
   JsonWriter json;
   json.begin_object().key("predictions").begin_array();

@@ -1,4 +1,4 @@
-// GET /metrics: what the service counts about itself, in Prometheus' text format 0.0.4.
+// GET /metrics: the counters of the service in Prometheus' text format 0.0.4.
 #include <qing/serve/protocols/protocols.h>
 
 #include <fstream>
@@ -11,7 +11,7 @@
 namespace qing::serve::protocols {
 namespace {
 
-// Values of labels are quoted: backslash, quote and line break are escaped.
+// Escapes backslash, quote and line break in the value of a label.
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -144,7 +144,7 @@ std::string version_label(const Reading& reading) {
 
 struct DriftGauge {
   std::string_view name, help;
-  bool compares;  // with the texts the model was made for
+  bool compares;  // whether the gauge needs the model's reference profile
   double (*value)(const Reading&);
 };
 constexpr DriftGauge kDriftGauges[] = {
@@ -169,8 +169,8 @@ void write_shares(Text& text, std::string_view name, const Reading& reading, con
   }
 }
 
-// What each version has met of late against the texts it was made for: how often it predicts each label is what a drift
-// shows in first.
+// Recent predictions of each version beside its reference profile. Drift shows first in how often each label is
+// predicted.
 void write_drift(Text& text, const Service& service) {
   std::vector<Reading> readings;
   service.drift().for_each([&](const Reading& reading) { readings.push_back(reading); });

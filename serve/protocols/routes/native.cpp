@@ -24,7 +24,7 @@ constexpr std::string_view kModels = R"({"type":"object","required":["models","o
 "data":{"type":"array","items":{"type":"object","required":["id","object","created","owned_by"],"properties":{
 "id":{"type":"string"},"object":{"const":"model"},"created":{"type":"integer"},"owned_by":{"type":"string"}}}}}})";
 
-// {"texts": ["...", ...]} or {"text": "..."}, and perhaps "explain": true.
+// Reads {"texts": ["...", ...]} or {"text": "..."}, with an optional "explain".
 Job read_job(Model model, const std::string& body, const Limits& limits) {
   const json::value parsed = parse_json(body, limits);
   const json::object& object = as_object(parsed, R"({"texts": ["..."]})");
@@ -57,7 +57,7 @@ void write_openai_members(JsonWriter& json, const Model& model) {
   json.member("id", model.name).member("object", "model").member("created", model.loaded).member("owned_by", "qing");
 }
 
-// Clients of KServe's first protocol look for "ready". "error" is of a version that did not replace this one.
+// Clients of KServe's first protocol read "ready". "error" tells why another version could not replace this one.
 void write_members(JsonWriter& json, const Service& service, const Model& model, bool may_administer) {
   json.member("name", model.name).member("ready", true).member("version", std::to_string(model.version));
   json.member("versions", version_texts(model.versions)).member("labels", model.classifier->labels());

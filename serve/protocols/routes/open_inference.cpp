@@ -86,7 +86,7 @@ std::optional<std::size_t> header_length_of(const HttpHead& head) {
   return length;
 }
 
-// Of any Content-Type or none: Triton's clients send none, KServe's application/octet-stream with binary parts.
+// Any Content-Type is accepted: Triton's clients send none, and KServe's send application/octet-stream.
 Routed::Run infer(Service& service, const Call& call) {
   require_plain_body(call.head);
   return [&service, model = model_of(service, call), length = header_length_of(call.head)](const std::string& body,

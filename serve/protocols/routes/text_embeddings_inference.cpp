@@ -1,5 +1,5 @@
 // The classification part of text-embeddings-inference's protocol: /predict, /info, /health. The model is the only one;
-// /info and /health also stand below the addresses that huggingface_hub's InferenceClient is given for a model.
+// /info and /health also exist below the addresses of models, where huggingface_hub's InferenceClient asks for them.
 #include <qing/serve/protocols/protocols.h>
 
 #include <limits>
@@ -28,13 +28,13 @@ constexpr std::string_view kResponse = R"({"type":"array"})";
 
 struct Request {
   std::vector<std::string> texts;
-  bool batch = false;    // answered with a list of lists
-  bool truncate = true;  // false: a text too long is refused
+  bool batch = false;    // the response is a list of lists
+  bool truncate = true;  // false: a text that is too long is refused
   bool raw_scores = false;
 };
 
-// One sequence of the protocol: a list of one text. A list of two is a pair to be judged together, which a model of
-// single texts cannot do: taking it for two texts would answer something else than was asked.
+// Reads a sequence of the protocol, a list of one text. A list of two is a pair to be classified together, which a
+// model of single texts cannot do. It is refused instead of being read as two texts.
 std::string sequence_of(const json::array& sequence, std::string_view field, const Limits& limits) {
   if (sequence.size() == 2) {
     refuse_field(
@@ -78,7 +78,7 @@ Request read(const std::string& body, const Limits& limits) {
   Request request;
   read_inputs(*inputs, request, limits);
   request.truncate = flag_of(object, "", "truncate", true);
-  // The protocol's own description writes the default as "right" and the values as "Left" and "Right".
+  // The protocol's description has the default "right" and the values "Left" and "Right".
   const json::value* direction = member(object, "truncation_direction");
   if (direction != nullptr && *direction != "Right" && *direction != "right") {
     refuse_field("truncation_direction: must be Right; this server keeps the beginning of a text that is too long");
@@ -173,7 +173,7 @@ Route info_route(Service& service, std::string_view pattern, std::string_view su
           .error_form = tei_error};
 }
 
-// Which models there are is told to nobody without a key, unlike whether the server is ready.
+// The readiness of the server needs no key. The names of models do.
 Route health_route(Service& service, std::string_view pattern, std::string_view summary) {
   const bool of_server = pattern.find('{') == pattern.npos;
   return {.method = "GET",

@@ -42,7 +42,8 @@ HttpResponse write(const Answer& answer) {
   return {200, json.take(), {}};
 }
 
-// {"model": "...", "input": ["...", ...]}. vLLM takes one string as well, and no model where it serves only one.
+// Reads {"model": "...", "input": ["...", ...]}. As in vLLM, "input" may be one string, and "model" may be absent if
+// one model is served.
 void run(Service& service, const std::string& body, Routed::Reply reply) {
   const json::value parsed = parse_json(body, service.limits());
   const json::object& object = as_object(parsed, R"({"model": "...", "input": ["..."]})");

@@ -1,4 +1,4 @@
-// GET /: the web page for browsers, whether the server lives for everybody else (KServe's first protocol).
+// GET /: the web page for browsers, and the liveness route of KServe's first protocol for other clients.
 #include <qing/serve/protocols/protocols.h>
 
 #include <array>
@@ -12,18 +12,18 @@
 
 namespace qing::serve {
 
-extern const std::string_view kPageSource;  // made at build time from serve/web/
+extern const std::string_view kPageSource;  // generated at build time from serve/web/
 
 namespace protocols {
 namespace {
 
-// What stands between two tags of the page.
+// The text between two tags of the page.
 std::string_view between(std::string_view begin, std::string_view end) {
   const std::size_t from = kPageSource.find(begin) + begin.size();
   return kPageSource.substr(from, kPageSource.rfind(end) - from);
 }
 
-// An element of the policy that allows exactly this style or script (W3C Content Security Policy, hash-source).
+// A hash-source that allows exactly this style or script (W3C Content Security Policy).
 std::string hash_source(std::string_view content) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned length = 0;
@@ -47,10 +47,10 @@ HttpResponse page() {
           "text/html; charset=utf-8"};
 }
 
-// The page for a browser that sees the service below `base`.
+// The page for a service whose URLs begin with `base`.
 HttpResponse below(HttpResponse page, std::string_view base) {
   constexpr std::string_view kAttribute = "data-base=\"";
-  // Nothing in a prefix has a meaning in HTML.
+  // A prefix has no characters with a meaning in HTML.
   page.body.insert(page.body.find(kAttribute) + kAttribute.size(), base);
   return page;
 }
