@@ -13,7 +13,7 @@
 namespace qing::serve {
 namespace {
 
-// Returns the key of Authorization: Bearer KEY or of X-API-Key, empty without one.
+// The key from Authorization: Bearer KEY or from X-API-Key. Empty if there is none.
 std::string_view key_of(const HttpHead& head) {
   constexpr std::string_view kBearer = "bearer ";
   std::string_view key = head.header("Authorization");
@@ -35,12 +35,7 @@ Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<G
       openapi_(openapi_json(router_.routes(), base_path_.prefix())) {}
 
 std::vector<Route> Api::all_routes() {
-  std::vector<Route> all;
-  for (auto* protocol :
-       {protocols::health, protocols::native, protocols::kserve_v1, protocols::open_inference, protocols::hugging_face,
-        protocols::text_embeddings_inference, protocols::web_page, protocols::metrics, protocols::admin}) {
-    std::ranges::move(protocol(service_), std::back_inserter(all));
-  }
+  std::vector<Route> all = protocols::all_routes(service_);
   all.push_back({.method = "GET",
                  .pattern = "/openapi.json",
                  .scope = Scope::kOpen,
@@ -65,14 +60,14 @@ Routed Api::route(const HttpHead& given) {
     routed.name = "/";
     routed.run = answer(std::move(*redirect));
   } else {
-    // A path may have one extra '/' at its end, because clients join addresses carelessly.
+    // A path may have one extra '/' at its end, since clients often join addresses so.
     if (head.path.size() > 1 && head.path.ends_with('/') && !head.path.ends_with("//")) head.path.remove_suffix(1);
     routed = cors_.enabled() && CorsPolicy::is_preflight(head) ? preflight(head) : routed_below(head);
   }
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));
   routed.fields = cors_.fields(head.header("Origin"));
-  // The answer depends on this header, so a cache must store the answers separately.
+  // The response depends on this header, so caches must store the responses separately.
   if (base_path_.trusts_forwarded()) routed.fields.emplace_back("Vary", "X-Forwarded-Prefix");
   return routed;
 }
@@ -89,7 +84,7 @@ Routed Api::routed_below(const HttpHead& head) {
   return routed;
 }
 
-// A preflight needs no key, because browsers send it without one.
+// Browsers send preflights without an API key.
 Routed Api::preflight(const HttpHead& head) const {
   const auto allowed = router_.allowed(head.path);
   Routed routed;

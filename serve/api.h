@@ -19,7 +19,8 @@
 
 namespace qing::serve {
 
-/// Answers the protocols of serve/protocols/. With keys, every route whose scope is not kOpen requires one.
+/// Answers the protocols of serve/protocols/. With keys, every route whose scope is not kOpen requires one. route(),
+/// fields() and answered() are for the I/O thread, as in HttpHandler. The other functions are thread-safe.
 class Api : public HttpHandler {
  public:
   /// `batcher` must outlive the Api. Null `keys` allows every request. ValueError for an invalid site option.

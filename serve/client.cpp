@@ -15,7 +15,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/http/lines.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/http/retry_after.h>
@@ -31,8 +31,8 @@ namespace {
 constexpr std::chrono::seconds kLongestWait{60};
 using Response = http::response<http::string_body>;
 
-// A failure that is not retried. After a timeout the service may still be computing the answer, and a program that
-// answers with malformed HTTP would do so again.
+// A failure that is not retried. After a timeout the service may still be computing, and a peer that sends malformed
+// HTTP will send it again.
 class Final : public IoError {
  public:
   using IoError::IoError;
@@ -47,8 +47,8 @@ std::string host_field(const ClientOptions& options) {
   return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port);
 }
 
-// One request on its own connection. It is asynchronous only so that one time limit covers everything from connecting
-// to the end.
+// One request on its own connection. It is asynchronous only so that one timeout covers connecting, sending and
+// reading.
 class Exchange {
  public:
   Exchange(const ClientOptions& options, const std::string& path, std::string body) : options_(options) {
@@ -84,14 +84,14 @@ class Exchange {
       wait([&](auto done) {
         http::async_read(stream_, buffer, parser, [done](auto error, std::size_t) { done(error); });
       });
-      // Interim responses may precede the answer, requested or not (RFC 9110, 15.2).
+      // Interim responses may precede the final response (RFC 9110, 15.2).
       if (http::to_status_class(parser.get().result_int()) != http::status_class::informational)
         return parser.release();
     }
   }
 
  private:
-  // Reads until the whole header is in the buffer. Its lines are checked here, before Beast joins folded lines.
+  // Reads until the whole header is in the buffer. Its lines are checked before Beast joins folded lines.
   void read_header(beast::flat_buffer& buffer) {
     HeaderLines lines(HeaderLines::Fold::kRefusedInFraming);
     for (;;) {
@@ -125,7 +125,7 @@ class Exchange {
       throw Final(message(fmt::format("no answer in {} ms", options_.timeout.count()),
                           "raise the timeout or send fewer texts"));
     }
-    // Beast's own errors mean malformed HTTP, except for an unexpected end of the stream.
+    // Beast's own errors mean malformed HTTP, except an end of the stream within a message.
     const bool cut = error == http::error::end_of_stream || error == http::error::partial_message;
     if (error.category() == make_error_code(http::error::bad_value).category() && !cut) {
       throw Final(message("malformed answer: " + error.message(), kOtherProgram));
@@ -202,7 +202,7 @@ std::string send(const ClientOptions& options, const std::string& path, const st
     if (response && response->result_int() == 200) return std::move(response->body());
     const bool busy = response && (response->result_int() == 429 || response->result_int() == 503);
     const auto asked = response ? asked_wait(*response) : std::nullopt;
-    // A request that will be refused for more than a minute, for example after a day's quota is used up, fails at once.
+    // A wait longer than kLongestWait, such as for the next day's quota, is reported at once.
     const bool hopeless = asked && *asked > kLongestWait;
     if (response && (!busy || hopeless || attempt >= options.max_retries)) throw refusal(*response);
     std::this_thread::sleep_for(wait_before(attempt, asked));
@@ -230,9 +230,9 @@ std::vector<Emotion> Client::predict(const std::string& model, std::span<const s
   std::vector<Emotion> emotions;
   for (std::size_t begin = 0; begin < texts.size(); begin += options_.batch_size) {
     const auto batch = texts.subspan(begin, std::min(options_.batch_size, texts.size() - begin));
-    std::string list;
-    for (const std::string& text : batch) list += (list.empty() ? "" : ",") + json_quoted(text);
-    const std::string body = send(options_, "/v1/models/" + model + "/predict", R"({"texts":[)" + list + "]}");
+    JsonWriter request;
+    request.begin_object().member("texts", batch).end();
+    const std::string body = send(options_, "/v1/models/" + model + "/predict", request.take());
     std::ranges::move(emotions_of(body, batch.size()), std::back_inserter(emotions));
   }
   return emotions;

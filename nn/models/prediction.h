@@ -1,4 +1,4 @@
-// What a text classifier says of a text.
+// What a text classifier, or a model of sentence embeddings, says of a text.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,8 @@ struct Prediction {
   std::vector<float> logits = {};  ///< one a label; the scores are the softmax of logits / temperature()
   int32_t unknown = 0;             ///< of the tokens, those the vocabulary does not know
   bool blank = false;  ///< the text gave no token but the special ones: the scores are those of no text at all
+  /// Of a model of sentence embeddings, which has no labels and scores: the pooled vector, not normalized.
+  std::vector<float> embedding = {};
 };
 
 /// Why a text got its label: a weight for every piece of it.

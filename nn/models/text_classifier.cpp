@@ -93,6 +93,7 @@ class EncoderTextClassifier final : public TextClassifier {
     return explanations;
   }
 
+  const Tokenizer* tokenizer() const override { return &tokenizer_; }
   int32_t max_length() const override { return tokenizer_.options().max_length; }
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
   double temperature() const override { return model_->config().calibration_temperature; }

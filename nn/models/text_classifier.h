@@ -21,7 +21,15 @@ struct EncodedText : Encoding {
   NgramFeatures ngrams = {};  ///< for a model with an NgramHead
 };
 
-/// Immutable after load; predict() may be called from many threads.
+/// What a model of sentence embeddings gives.
+struct EmbeddingInfo {
+  int64_t size = 0;               ///< numbers of Prediction::embedding; 0: a classifier, which has none
+  std::string_view pooling = {};  ///< "cls" or "mean"
+  bool normalized = false;        ///< the model's modules end with the division by the length
+};
+
+/// A classifier or, if embedding().size is above 0, a model of sentence embeddings: that has no labels, and its
+/// predictions have Prediction::embedding. Immutable after load; predict() may be called from many threads.
 class TextClassifier {
  public:
   /// Reads config.json of a ...ForSequenceClassification of any EncoderFamily, its weights (model.safetensors or
@@ -47,6 +55,9 @@ class TextClassifier {
   virtual bool explains() const { return false; }
   /// Whether n-grams of the whole text count, however long the text is.
   virtual bool has_ngrams() const { return false; }
+  virtual EmbeddingInfo embedding() const { return {}; }
+  /// Null for a kind of model that does not show its tokenizer.
+  virtual const Tokenizer* tokenizer() const { return nullptr; }
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;

@@ -13,7 +13,7 @@ std::size_t hash_of(const nn::TextClassifier* model, std::string_view text) {
   return std::hash<std::string_view>()(text) ^ (std::hash<const void*>()(model) * kOdd);
 }
 
-// Approximate size of the map and list nodes of an entry.
+// Approximate memory of the map and list nodes of an entry, in bytes.
 constexpr std::size_t kOverhead = 192;
 
 }  // namespace
@@ -39,7 +39,7 @@ std::optional<nn::Prediction> PredictionCache::find(const Model& model, std::str
 }
 
 void PredictionCache::insert(const Model& model, std::string_view text, const nn::Prediction& prediction) {
-  const std::size_t floats = prediction.scores.size() + prediction.logits.size();
+  const std::size_t floats = prediction.scores.size() + prediction.logits.size() + prediction.embedding.size();
   const std::size_t bytes = kOverhead + text.size() + floats * sizeof(float);
   if (bytes > most_bytes_) return;
   const std::size_t hash = hash_of(model.get(), text);

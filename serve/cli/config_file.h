@@ -1,19 +1,20 @@
+<<<<<<< HEAD
 // Reads options of a command from a TOML or INI file, and returns them as settings. Only serve/cli/main.cpp includes
 // this header, so that the libraries do not need CLI11.
+=======
+// Options of a command from a TOML file, and back.
+>>>>>>> servelibs
 #pragma once
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
-#include <sstream>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include <qing/nn/utf8.h>
-#include <qing/serve/cli/commands.h>
+#include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/settings.h>
-#include <qing/tensor/files.h>
+#include <qing/serve/runs/toml_file.h>
 
 namespace qing::serve::cli {
 
@@ -38,6 +39,7 @@ inline Settings settings_of(const CLI::App& command) {
   return settings;
 }
 
+<<<<<<< HEAD
 /// Removes the byte order mark and the comments, because CLI11 2.1 takes a quoted '#' for a comment. Keeps line
 /// numbers.
 inline std::string without_comments(const std::string& text) {
@@ -59,28 +61,38 @@ inline std::string without_comments(const std::string& text) {
 
 /// Sets the options that the command line did not give from the file. UsageError with the file and the key for an
 /// unknown key, a key that appears twice, or an invalid value.
+=======
+/// Gives the options that the command line did not give the values of the file. UsageError naming the file, the line
+/// and the key when a key is unknown or stands twice, or when its value is no such option's.
+>>>>>>> servelibs
 inline void read_config(CLI::App& command, const std::filesystem::path& file) {
-  std::istringstream text(without_comments(read_file(file)));
-  const auto fail = [&](const std::string& key, const std::string& what) {
-    throw UsageError(file.string() + ": " + key + ": " + what);
-  };
   std::vector<std::string> seen;
-  for (const CLI::ConfigItem& item : CLI::ConfigTOML().comment('\0')->from_config(text)) {
-    if (item.name == "++" || item.name == "--") continue;  // a section begins or ends
-    const std::string key = item.fullname();
-    const bool section = item.parents.empty() || item.parents == std::vector<std::string>{command.get_name()};
-    CLI::Option* option = section ? command.get_option_no_throw("--" + item.name) : nullptr;
+  for (const TomlEntry& entry : read_toml(file)) {
+    const std::string key = entry.section.empty() ? entry.key : entry.section + "." + entry.key;
+    const auto fail = [&](const std::string& what) {
+      throw UsageError(file.string() + ":" + std::to_string(entry.line) + ": " + key + ": " + what);
+    };
+    const bool section = entry.section.empty() || entry.section == command.get_name();
+    CLI::Option* option = section ? command.get_option_no_throw("--" + entry.key) : nullptr;
     if (option == nullptr || !option->get_configurable()) {
-      fail(key, "no such key; the keys are the options of qing " + command.get_name() + " --help, without dashes");
+      fail("no such key; the keys are the options of qing " + command.get_name() + " --help, without dashes");
     }
+<<<<<<< HEAD
     if (std::count(seen.begin(), seen.end(), item.name) > 0) fail(key, "appears twice");
     seen.push_back(item.name);  // a key is the same inside the command's section and outside of all sections
     if (!takes_list(*option) && item.inputs.size() != 1) fail(key, "takes one value");
     if (option->count() > 0) continue;  // the command line overrides the file
+=======
+    // Inside the command's section and outside of all it is the same key.
+    if (std::ranges::find(seen, entry.key) != seen.end()) fail("stands twice");
+    seen.push_back(entry.key);
+    if (!takes_list(*option) && entry.values.size() != 1) fail("takes one value");
+    if (option->count() > 0) continue;  // the command line goes before the file
+>>>>>>> servelibs
     try {
-      option->add_result(item.inputs);
+      option->add_result(entry.values);
       option->run_callback();
-    } catch (const CLI::ParseError& error) { fail(key, error.what()); }
+    } catch (const CLI::ParseError& error) { fail(error.what()); }
   }
 }
 

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 // The limits of `qing serve` as options. Only serve/cli/main.cpp includes this header.
+=======
+// The limits of `qing serve` as options.
+>>>>>>> servelibs
 #pragma once
 
 #include <CLI/CLI.hpp>

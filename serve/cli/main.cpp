@@ -1,29 +1,30 @@
+<<<<<<< HEAD
 // The `qing` command: parses the command line and calls serve/cli. Exit codes: 0 success, 1 failure, 2 wrong usage.
+=======
+// The `qing` command: parses the command line and runs a command of serve/cli/commands. Exit codes: 0 success, 2 wrong
+// usage, 1 failure.
+>>>>>>> servelibs
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cctype>
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
-#include <functional>
 #include <iostream>
-#include <map>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <string_view>
-#include <vector>
 
+<<<<<<< HEAD
 #include <qing/nn/exports/export_model.h>
 #include <qing/serve/cli/commands.h>
 #include <qing/serve/cli/config_file.h>
+=======
+#include <qing/serve/cli/command_line.h>
+>>>>>>> servelibs
 #include <qing/serve/cli/help_format.h>
-#include <qing/serve/cli/limit_options.h>
-#include <qing/serve/cli/number_from.h>
-#include <qing/serve/cli/train_option_lines.h>
 #include <qing/serve/common/output.h>
-#include <qing/serve/runs/run_directory.h>
+#include <qing/serve/common/usage_error.h>
+#include <qing/serve/common/version.h>
 
 namespace {
 
@@ -32,6 +33,7 @@ namespace cli = qing::serve::cli;
 constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 
+<<<<<<< HEAD
 // The function to run after the command line has been parsed.
 using Action = std::function<void()>;
 
@@ -310,6 +312,8 @@ void add_bench(CLI::App& app, cli::BenchArguments& a, Action& action) {
   command->callback([&] { action = [&a] { cli::run_bench(a); }; });
 }
 
+=======
+>>>>>>> servelibs
 int fail(const char* what, int code) {
   std::fflush(stdout);
   std::fprintf(stderr, "qing: error: %s\n", what);
@@ -322,6 +326,7 @@ int run(int argc, char** argv) {
   app.formatter(std::make_shared<cli::HelpFormat>());  // commands inherit it
   app.set_version_flag("--version", std::string("qing ") + qing::serve::kVersion, "Print the version and exit");
 
+<<<<<<< HEAD
   // CLI11 would give the arguments after -- to the wrong command, so they are removed before parsing.
   char** const dashes =
       std::find_if(argv + 1, argv + argc, [](const char* arg) { return std::string_view(arg) == "--"; });
@@ -349,6 +354,14 @@ int run(int argc, char** argv) {
   add_info(app, info, action);
   add_export(app, exported, action);
   add_bench(app, bench, action);
+=======
+  // CLI11 gives the arguments after -- to the wrong command, so they are removed before.
+  char** const dashes =
+      std::find_if(argv + 1, argv + argc, [](const char* arg) { return std::string_view(arg) == "--"; });
+  cli::CommandLine line{.app = app, .after_dashes = {}, .run = {}};
+  if (dashes != argv + argc) line.after_dashes.assign(dashes + 1, argv + argc);
+  cli::add_commands(line);
+>>>>>>> servelibs
 
   try {
     const auto named = [&](const CLI::App* command) { return argc > 1 && command->check_name(argv[1]); };
@@ -356,14 +369,13 @@ int run(int argc, char** argv) {
       throw cli::UsageError("unknown command '" + std::string(argv[1]) + "'; see qing --help");
     }
     app.parse(static_cast<int>(dashes - argv), argv);
-    const std::string& chosen = app.get_subcommands().front()->get_name();
-    if (!after_dashes.empty() && chosen != "predict" && chosen != "explain" && chosen != "tokenize") {
-      throw cli::UsageError(chosen + " takes no arguments after --");
+    if (!line.after_dashes.empty() && !line.takes_after_dashes) {
+      throw cli::UsageError(app.get_subcommands().front()->get_name() + " takes no arguments after --");
     }
   } catch (const CLI::Success& help) { return app.exit(help); } catch (const CLI::ParseError& error) {
     return fail((std::string(error.what()) + "; see qing --help, or qing COMMAND --help").c_str(), kUsage);
   }
-  action();
+  line.run();
   cli::flush_output();
   return 0;
 }
@@ -372,7 +384,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
+<<<<<<< HEAD
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is then an IoError like any other
+=======
+  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe is then an IoError
+>>>>>>> servelibs
   try {
     return run(argc, argv);
   } catch (const cli::UsageError& error) { return fail(error.what(), kUsage); } catch (const std::exception& error) {

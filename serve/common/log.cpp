@@ -7,45 +7,39 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
-#include <ctime>
 #include <mutex>
 #include <string>
 
-#include <fmt/format.h>
+#include <fmt/chrono.h>
 
-#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/json_writer.h>
 
 namespace qing::serve {
 namespace {
 
-std::string utc_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-  const std::time_t seconds = milliseconds / 1000;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, milliseconds % 1000);
-}
-
 std::string line_of(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
-  std::string line =
-      fmt::format(R"({{"time":"{}","level":{},"event":{})", utc_now(), json_quoted(level), json_quoted(event));
+  // fmt 9.1 leaves fractions of a second out.
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  JsonWriter json;
+  json.begin_object().member("time",
+                             fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", now, now.time_since_epoch().count() % 1000));
+  json.member("level", level).member("event", event);
   for (const auto& [name, value] : fields) {
-    line += fmt::format(",{}:", json_quoted(name));
+    json.key(name);
     if (const auto* number = std::get_if<std::int64_t>(&value)) {
-      line += fmt::format("{}", *number);
+      json.value(*number);
     } else if (const auto* real = std::get_if<double>(&value)) {
-      line += fmt::format("{:.3f}", *real);
+      json.raw(fmt::format("{:.3f}", *real));
     } else {
-      line += json_quoted(std::get<std::string>(value));
+      json.value(std::get<std::string>(value));
     }
   }
-  return line + "}\n";
+  json.end();
+  return json.take() + "\n";
 }
 
-// stderr, which may be a pipe that nobody reads: a service must not stop answering for that. A pipe that poll() calls
-// writable takes PIPE_BUF bytes without waiting (pipe(7)), so that is how much is written at a time.
+// stderr. It may be a pipe that nobody reads, and the service must keep answering then. A pipe that poll() reports as
+// writable takes PIPE_BUF bytes without blocking (pipe(7)), so at most that many are written at a time.
 class Output {
  public:
   void write(const std::string& line) {
@@ -63,22 +57,22 @@ class Output {
   }
 
  private:
-  // Of one line. After a line that took longer, lines are dropped without waiting until one goes through again.
+  // Time limit for one line. After a line that exceeded it, lines are dropped without waiting until one can be written.
   static constexpr std::chrono::milliseconds kPatience{1000};
   static constexpr std::size_t kPiece = 4096;
 
-  // Whether stderr takes bytes before the deadline.
+  // Whether stderr accepts bytes before the deadline.
   static bool writable(std::chrono::steady_clock::time_point deadline) {
     for (;;) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
       pollfd stream{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
       const int ready = ::poll(&stream, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-      // A signal ends poll() without an answer.
+      // A signal interrupts poll().
       if (ready >= 0 || errno != EINTR) return ready > 0;
     }
   }
 
-  // False when the line, or its rest, is dropped.
+  // Returns false when the line or its rest is dropped.
   bool put(std::string_view text) {
     const auto deadline = std::chrono::steady_clock::now() + (lost_ > 0 ? std::chrono::milliseconds(0) : kPatience);
     for (std::size_t at = 0; at < text.size();) {
@@ -86,9 +80,9 @@ class Output {
       if (taken) {
         const ssize_t written = ::write(STDERR_FILENO, text.data() + at, std::min(kPiece, text.size() - at));
         if (written < 0 && errno == EINTR) continue;
-        // Another writer of a stream that does not block was faster.
+        // On a non-blocking stream another writer may have filled the pipe.
         taken = written > 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
-        if (taken && written <= 0) return true;  // a full disk or a closed pipe: nobody to tell
+        if (taken && written <= 0) return true;  // a full disk or a closed pipe: there is nowhere to report it
         if (taken) at += static_cast<std::size_t>(written);
       }
       if (!taken) {

@@ -1,9 +1,8 @@
 #include "base_path.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
+#include <qing/serve/common/characters.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -11,8 +10,8 @@ namespace {
 
 constexpr std::size_t kLongest = 256;
 
-// Without the slash at its end; nothing when it is no prefix. Neither "//host" nor "/../" passes, which browsers would
-// take for another place.
+// The prefix without its final slash, or nothing if it is no valid prefix. "//host" and "/../" are invalid: a browser
+// would resolve them to another place.
 std::optional<std::string_view> normalized(std::string_view prefix) {
   if (prefix.ends_with('/')) prefix.remove_suffix(1);
   if (prefix.size() > kLongest) return std::nullopt;
@@ -21,11 +20,8 @@ std::optional<std::string_view> normalized(std::string_view prefix) {
     rest.remove_prefix(1);
     const std::string_view segment = rest.substr(0, rest.find('/'));
     rest.remove_prefix(segment.size());
-    const bool plain = std::ranges::all_of(segment, [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             std::string_view("-._~").find(c) != std::string_view::npos;
-    });
-    if (!plain || segment.empty() || segment == "." || segment == "..") return std::nullopt;
+    if (!has_only(segment, is_alphanumeric, "-._~") || segment.empty() || segment == "." || segment == "..")
+      return std::nullopt;
   }
   return prefix;
 }
@@ -69,7 +65,7 @@ std::optional<HttpResponse> BasePath::redirect(std::string_view path, const Http
   const bool page = (head.method == "GET" || head.method == "HEAD") &&
                     head.header("Accept").find("text/html") != std::string_view::npos;
   if (prefix_.empty() || path != prefix_ || !page) return std::nullopt;
-  // Relative to the path that was asked for, so that it holds behind a proxy that takes off more.
+  // The location is relative to the requested path, so that it is right behind a proxy that removes a longer prefix.
   std::string to = head.base.empty() ? prefix_.substr(prefix_.rfind('/') + 1) + "/" : std::string(head.base);
   if (!head.query.empty()) to.append("?").append(head.query);
   return HttpResponse{308, {}, {{"Location", std::move(to)}, {"Vary", "Accept"}}, {}};

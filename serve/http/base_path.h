@@ -9,6 +9,7 @@
 
 namespace qing::serve {
 
+/// Immutable once made, so it is thread-safe.
 class BasePath {
  public:
   /// `prefix`: empty, or segments such as /tools/qing of letters, digits and "-._~"; a trailing slash is ignored.

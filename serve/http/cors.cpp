@@ -5,27 +5,24 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/characters.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
 namespace {
 
-// Headers of requests that a page may send: those that some route reads, and any other, since clients such as openai's
-// have headers of their own. "*" does not stand for Authorization (Fetch, 4.10).
+// Request headers that a page may send: those that routes read, and all others, since clients such as openai's add
+// their own. "*" does not cover Authorization (Fetch, 4.10).
 constexpr std::string_view kAllowedHeaders =
     "*, Authorization, Content-Type, Inference-Header-Content-Length, Request-Timeout, traceparent, X-API-Key, "
     "X-Request-Id";
 // Response headers that a page may read in addition to the CORS-safelisted ones.
 constexpr std::string_view kExposedHeaders =
     "Allow, Inference-Header-Content-Length, Retry-After, traceparent, WWW-Authenticate, X-Request-Id";
-// Two hours, the most that Chromium remembers a preflight for.
+// Two hours, the longest time that Chromium caches a preflight.
 constexpr std::string_view kMaxAge = "7200";
 
-bool has_only(std::string_view text, std::string_view others) {
-  return std::ranges::all_of(text, [others](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || others.find(c) != std::string_view::npos;
-  });
-}
+bool is_lower_or_digit(char c) { return is_lower(c) || is_digit(c); }
 
 // scheme "://" host [ ":" port ] as browsers serialize it (RFC 6454, 6.2): in lower case, without a scheme's usual
 // port.
@@ -33,14 +30,15 @@ bool is_origin(std::string_view text) {
   const std::size_t scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos || scheme_end == 0) return false;
   const std::string_view scheme = text.substr(0, scheme_end);
-  if (!has_only(scheme, "+-.") || scheme[0] < 'a' || scheme[0] > 'z') return false;
+  if (!has_only(scheme, is_lower_or_digit, "+-.") || !is_lower(scheme[0])) return false;
   text.remove_prefix(scheme_end + 3);
   std::size_t host_end = std::min(text.find(':'), text.size());
   if (text.starts_with('[')) {
     const std::size_t close = text.find(']');
-    if (close == std::string_view::npos || close < 3 || !has_only(text.substr(1, close - 1), ":.")) return false;
+    if (close == std::string_view::npos || close < 3 || !has_only(text.substr(1, close - 1), is_lower_or_digit, ":."))
+      return false;
     host_end = close + 1;
-  } else if (host_end == 0 || !has_only(text.substr(0, host_end), "-._~")) {
+  } else if (host_end == 0 || !has_only(text.substr(0, host_end), is_lower_or_digit, "-._~")) {
     return false;
   }
   const std::string_view port = text.substr(host_end);
@@ -78,7 +76,7 @@ HttpFields CorsPolicy::fields(std::string_view origin) const {
   if (!enabled()) return {};
   HttpFields fields;
   if (any_) fields.emplace_back("Access-Control-Allow-Origin", "*");
-  // What a cache keeps for one page is not for another.
+  // A cache must not reuse the response for another origin.
   if (!any_) fields.emplace_back("Vary", "Origin");
   if (!any_ && allows(origin)) fields.emplace_back("Access-Control-Allow-Origin", origin);
   if (any_ || allows(origin)) fields.emplace_back("Access-Control-Expose-Headers", kExposedHeaders);

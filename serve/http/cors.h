@@ -10,6 +10,7 @@
 
 namespace qing::serve {
 
+/// Immutable once made, so it is thread-safe.
 class CorsPolicy {
  public:
   /// `origins`: each as a browser sends it, such as https://app.example.org or http://localhost:3000, or "*" for all.

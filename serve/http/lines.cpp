@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <qing/serve/common/characters.h>
 #include <qing/serve/http/message.h>
 
 namespace qing::serve {
@@ -10,17 +11,7 @@ namespace {
 constexpr std::string_view kLineFeed = "a line ends in a line feed alone; end it in CR LF";
 constexpr std::string_view kExtension = "a chunk extension is malformed; send chunks without extensions";
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-bool is_control(char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; }
-bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
-// tchar of RFC 9110, 5.6.2.
-bool is_token(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-
-// Takes the blanks, or the token, in front of `text`; false when there is no token.
+// Remove blanks or a token from the front of `text`. False if there is no token.
 void skip_blanks(std::string_view& text) {
   text.remove_prefix(static_cast<std::size_t>(std::ranges::find_if_not(text, is_blank) - text.begin()));
 }
@@ -30,7 +21,7 @@ bool skip_token(std::string_view& text) {
   return length > 0;
 }
 
-// Takes the quoted string in front of `text`, which begins with its quote; false when it does not end.
+// Removes the quoted string from the front of `text`, which begins with a quote. False if the string does not end.
 bool skip_quoted(std::string_view& text) {
   for (std::size_t at = 1; at < text.size(); ++at) {
     if (is_control(text[at])) return false;
@@ -43,7 +34,7 @@ bool skip_quoted(std::string_view& text) {
   return false;
 }
 
-// Whether the line of `lines` that ends before `end` is a field that says where the message ends.
+// Whether the line that ends before `end` is a field that determines the length of the message.
 bool is_framing(std::string_view lines, std::size_t end) {
   const std::size_t before = end == 0 ? std::string_view::npos : lines.rfind('\n', end - 1);
   const std::string_view line = lines.substr(before == std::string_view::npos ? 0 : before + 1);
@@ -90,7 +81,7 @@ HeaderLines::Look ChunkLine::look(std::string_view data) {
   if (!kLineEnd.substr(0, begin_).starts_with(data.substr(0, begin_))) {
     return {false, "a chunk is longer than its size says; send the size in bytes"};
   }
-  // What can never become a line is refused at once. To wait for its end would hold the connection.
+  // An invalid line is refused at once instead of waiting for its end.
   while (end_ == 0 && searched_ < data.size()) {
     const char c = data[searched_];
     if (c == '\r') {

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-
-#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/json_writer.h>
 
 namespace qing::serve {
 namespace {
@@ -58,7 +56,9 @@ HttpResponse unavailable(std::string_view code, std::string_view message, std::s
 }
 
 HttpResponse error_response(int status, std::string_view code, std::string_view message) {
-  return {status, fmt::format(R"({{"error":{},"code":{}}})", json_quoted(message), json_quoted(code)), {}};
+  JsonWriter json;
+  json.begin_object().member("error", message).member("code", code).end();
+  return {status, json.take(), {}};
 }
 
 }  // namespace qing::serve

@@ -1,4 +1,4 @@
-// The only file that includes Beast, which is slow to compile.
+// The only file of the server that includes Beast, which is slow to compile.
 #include "parser.h"
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 
+#include <qing/serve/common/characters.h>
 #include <qing/serve/http/lines.h>
 
 namespace qing::serve {
@@ -21,25 +22,18 @@ namespace {
 
 std::string_view view_of(beast::string_view text) { return {text.data(), text.size()}; }
 
-bool is_number(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
+bool is_number(std::string_view text) { return !text.empty() && has_only(text, is_digit); }
 
-bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
-bool has_only(std::string_view text, std::string_view others) {
-  return std::ranges::all_of(
-      text, [others](char c) { return is_alphanumeric(c) || others.find(c) != std::string_view::npos; });
-}
-
-// uri-host [ ":" port ], which Host holds (RFC 9110, 7.2). The host may be empty.
+// The value of Host: uri-host [ ":" port ] (RFC 9110, 7.2). The host may be empty.
 bool is_host(std::string_view text) {
   constexpr std::string_view kNameCharacters = "-._~!$&'()*+,;=%";  // of a reg-name (RFC 3986, 3.2.2)
   std::size_t end = std::min(text.find(':'), text.size());
   if (text.starts_with('[')) {
     const std::size_t close = text.find(']');
-    if (close == std::string_view::npos || !has_only(text.substr(1, close - 1), "-._~!$&'()*+,;=:%")) return false;
+    if (close == std::string_view::npos || !has_only(text.substr(1, close - 1), is_alphanumeric, "-._~!$&'()*+,;=:%"))
+      return false;
     end = close + 1;
-  } else if (!has_only(text.substr(0, end), kNameCharacters)) {
+  } else if (!has_only(text.substr(0, end), is_alphanumeric, kNameCharacters)) {
     return false;
   }
   const std::string_view port = text.substr(end);
@@ -50,15 +44,15 @@ struct Target {
   std::string_view path, query;
 };
 
-// The four forms of RFC 9112, 3.2, without that of CONNECT; nothing when it is none. The absolute form is what proxies
-// use. Whose host it names does not matter here, nor that Host names another one.
+// Reads the forms of RFC 9112, 3.2, except that of CONNECT. Nothing for any other text. Proxies use the absolute form.
+// The host in it is not compared with this server or with the Host header.
 std::optional<Target> target_of(std::string_view method, std::string_view target) {
   if (target == "*" && method == "OPTIONS") return Target{"*", {}};
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!same_name(target.substr(0, scheme.size()), scheme)) continue;
     target.remove_prefix(scheme.size());
     const std::string_view authority = target.substr(0, target.find_first_of("/?"));
-    // A user before the host is refused as well: it disguises the host (RFC 9110, 4.2.4).
+    // User information before the host is refused: it can hide the real host (RFC 9110, 4.2.4).
     if (authority.empty() || authority.starts_with(':') || !is_host(authority)) return std::nullopt;
     target.remove_prefix(authority.size());
     if (target.empty()) return Target{method == "OPTIONS" ? "*" : "/", {}};  // RFC 9112, 3.2.4
@@ -70,7 +64,7 @@ std::optional<Target> target_of(std::string_view method, std::string_view target
   return Target{target.substr(0, question), target.substr(std::min(question + 1, target.size()))};
 }
 
-// Whether the first line ends as if it were of some version of HTTP.
+// Whether the first line ends in some version of HTTP.
 bool names_a_version(std::string_view data) {
   const std::string_view line = data.substr(0, data.find("\r\n"));
   const std::string_view version = line.substr(std::min(line.size(), line.rfind(' ') + 1));
@@ -88,7 +82,7 @@ HttpResponse header_too_large(const Limits& limits) {
 
 }  // namespace
 
-// Keeps the fields as views and the body as one string; the syntax is Beast's business.
+// Stores the fields as views and the body as one string. Beast parses the syntax.
 class HttpParser::Request final : public http::basic_parser<true> {
  public:
   using Fields = std::vector<std::pair<std::string_view, std::string_view>>;
@@ -113,7 +107,7 @@ class HttpParser::Request final : public http::basic_parser<true> {
   std::optional<HttpResponse> refusal() const;
 
   HeaderLines::Look look_at_header(std::string_view data) { return header_lines_.look(data); }
-  // Whether a chunk's size is next, which Beast is not to read before it has been looked at.
+  // Whether a chunk's size is next. It is checked before Beast reads it.
   bool at_chunk() const { return chunked() && chunk_line_.has_value(); }
   HeaderLines::Look look_at_chunk(std::string_view data) { return chunk_line_->look(data); }
 
@@ -123,7 +117,7 @@ class HttpParser::Request final : public http::basic_parser<true> {
   std::string body;
 
  private:
-  // One header is looked at at a time, on any thread: its fields live no longer than the step that read them.
+  // A thread parses one header at a time, and the fields are valid only during that step.
   static Fields& fields() {
     thread_local Fields fields;
     return fields;
@@ -137,7 +131,7 @@ class HttpParser::Request final : public http::basic_parser<true> {
     fields().clear();
   }
   void on_field_impl(http::field, beast::string_view name, beast::string_view value, error_code& error) override {
-    if (is_header_done()) return;  // a trailer says nothing that counts here
+    if (is_header_done()) return;  // trailers are ignored
     if (fields().size() == limits_.header_fields) {
       error = http::error::header_limit;
       return;
@@ -164,7 +158,7 @@ class HttpParser::Request final : public http::basic_parser<true> {
   std::optional<ChunkLine> chunk_line_ = ChunkLine(true);
 };
 
-// Framing that two servers in a row might read differently is how requests are smuggled: only plain forms pass.
+// Only unambiguous framing is accepted. Framing that two servers read differently allows request smuggling.
 std::optional<HttpResponse> HttpParser::Request::refusal() const {
   const std::size_t lengths = count("Content-Length"), codings = count("Transfer-Encoding"), hosts = count("Host");
   if (lengths > 0 && codings > 0) return bad_framing("Content-Length and Transfer-Encoding together; send one of them");
@@ -176,7 +170,7 @@ std::optional<HttpResponse> HttpParser::Request::refusal() const {
   if (lengths == 1 && !is_number(find("Content-Length"))) return bad_framing("Content-Length: not a plain number");
   if (hosts > 1 || (version == 11 && hosts == 0)) return bad_request("HTTP/1.1 asks for exactly one Host header");
   if (hosts == 1 && !is_host(find("Host"))) return bad_request("Host: not a host and port");
-  // An HTTP/1.0 client that expects to be told to go on is not, but answered (RFC 9110, 10.1.1).
+  // An Expect header of an HTTP/1.0 client is ignored (RFC 9110, 10.1.1).
   if (count("Expect") > 0 && !same_name(find("Expect"), "100-continue")) {
     return error_response(417, "expectation_failed", "Expect: only 100-continue is known here");
   }
@@ -196,7 +190,7 @@ HttpParser::Step HttpParser::feed(std::string_view data) {
 HttpParser::Step HttpParser::feed_header(std::string_view data) {
   Step step;
   Request& request = *request_;
-  // Beast would consume the request line before the rest is there, and its views would outlive the bytes.
+  // The whole header is needed first: Beast would consume the request line alone, and the views would dangle.
   const HeaderLines::Look look = request.look_at_header(data.substr(0, limits_.header_bytes));
   if (!look.wrong.empty()) {
     step.refusal = bad_framing(look.wrong);
@@ -206,7 +200,7 @@ HttpParser::Step HttpParser::feed_header(std::string_view data) {
   if (!look.whole || step.refusal) return step;
   error_code error;
   step.consumed = request.put(boost::asio::const_buffer(data.data(), data.size()), error);
-  // The whole header is there: its end cannot make up for what its lines lack.
+  // The header is complete, so needing more data means that it is malformed.
   if (error == http::error::need_more) error = http::error::bad_version;
   if (error == http::error::bad_version && names_a_version(data)) {
     step.refusal = error_response(505, "version_not_supported", "HTTP version: only 1.0 and 1.1 are spoken here");
@@ -237,7 +231,7 @@ HttpParser::Step HttpParser::feed_body(std::string_view data) {
     }
     error_code error;
     step.consumed += request.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
-    // A body needs no more than one byte, and the lines of a chunk are there.
+    // Any byte of a body can be consumed, and the lines of a chunk are complete, so each error is real.
     if (error) step.refusal = refusal_for(error);
     if (error) break;
   }
@@ -274,7 +268,7 @@ HttpHead HttpParser::head() const {
 }
 
 std::string_view HttpParser::header(std::string_view name) const {
-  // Before its request line has been read, the fields are those of another request.
+  // Before the request line has been read, the stored fields are those of an earlier request.
   return request_->method.empty() ? std::string_view() : request_->find(name);
 }
 std::string HttpParser::take_body() { return std::move(request_->body); }

@@ -5,20 +5,19 @@
 #include <charconv>
 #include <vector>
 
+#include <qing/serve/common/characters.h>
+
 namespace qing::serve {
 namespace {
 
 using std::chrono::seconds;
 using std::chrono::sys_seconds;
 
-// Digits alone, at most nine of them.
+// A text of one to nine digits.
 std::optional<int> number(std::string_view text) {
   int value = 0;
   const char* end = text.data() + text.size();
-  if (text.empty() || text.size() > 9 ||
-      !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
-    return std::nullopt;
-  }
+  if (text.empty() || text.size() > 9 || !has_only(text, is_digit)) return std::nullopt;
   std::from_chars(text.data(), end, value);
   return value;
 }
@@ -61,7 +60,7 @@ std::optional<sys_seconds> http_date(std::string_view text, sys_seconds now) {
     const auto date = in_year(*year);
     return date.ok() ? std::optional<sys_seconds>(std::chrono::sys_days(date) + time) : std::nullopt;
   }
-  // Two digits that would be more than 50 years ahead are of the century before.
+  // A two-digit year more than 50 years in the future is in the previous century (RFC 9110, 5.6.7).
   const int this_year =
       static_cast<int>(std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(now)).year());
   int full = this_year - this_year % 100 + *year % 100;

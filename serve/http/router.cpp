@@ -4,12 +4,13 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/characters.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
 namespace {
 
-// application/json, with or without parameters; JSON is UTF-8, so that another charset is another type.
+// Whether it is application/json, with or without parameters. JSON is UTF-8, so any other charset is refused.
 bool is_json(std::string_view content_type) {
   if (content_type == kJsonType) return true;
   const std::string type = lower(content_type);
@@ -21,12 +22,12 @@ bool is_json(std::string_view content_type) {
 }
 
 int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
+  if (is_digit(c)) return c - '0';
   const char small = static_cast<char>(c | 0x20);
   return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
 
-// "%3A" as ':'. What is no escape stays.
+// Decodes escapes such as "%3A". Invalid escapes stay as they are.
 std::string percent_decoded(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -50,9 +51,16 @@ void check_body(BodyKind kind, const HttpHead& head) {
   }
 }
 
-// A handler's refusal once the body is there is a reply like any other.
-Routed::Run guarded(Routed::Run run) {
-  return [run = std::move(run)](std::string body, const Routed::Reply& reply) {
+HttpResponse in_form(const Route& route, HttpResponse response) {
+  return route.error_form == nullptr || response.status < 400 ? std::move(response)
+                                                              : route.error_form(std::move(response));
+}
+
+// A handler that throws a Refusal after the body has arrived replies with it. The route outlives its requests.
+Routed::Run guarded(const Route& route, Routed::Run run) {
+  return [&route, run = std::move(run)](std::string body, const Routed::Reply& given) {
+    const auto send = [&route, given](HttpResponse response) { given(in_form(route, std::move(response))); };
+    const Routed::Reply reply = route.error_form == nullptr ? given : given.through(send);
     try {
       run(std::move(body), reply);
     } catch (const Refusal& refusal) { reply(refusal.response()); }
@@ -122,7 +130,7 @@ bool Router::matches(const std::vector<Segment>& segments, std::string_view path
 }
 
 Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
-  // Of two patterns for one path goes first which says more: a literal, or {name}:predict before {name}.
+  // The more specific of two matching patterns comes first: fewer parameters, then the longer pattern.
   const auto rank = [](const Route& route) {
     return std::pair(std::ranges::count(route.pattern, '{'), -static_cast<std::ptrdiff_t>(route.pattern.size()));
   };
@@ -137,7 +145,7 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
   }
 }
 
-// The first route of the path's pattern, or that of the method if there is one.
+// The route of the first matching pattern with this method. Without one, any route of the pattern.
 const Route* Router::find(std::string_view method, std::string_view path, Matched& matched) const {
   const Route* chosen = nullptr;
   for (std::size_t i = 0; i < routes_.size(); ++i) {
@@ -183,8 +191,10 @@ Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& aut
     }
     authorize(chosen->scope);
     check_body(chosen->body, head);
-    routed.run = guarded(chosen->open({head, {matched.parameters, matched.count}}));
-  } catch (const Refusal& refusal) { routed.refusal = refusal.response(); }
+    routed.run = guarded(*chosen, chosen->open({head, {matched.parameters, matched.count}}));
+  } catch (const Refusal& refusal) {
+    routed.refusal = chosen == nullptr ? refusal.response() : in_form(*chosen, refusal.response());
+  }
   return routed;
 }
 

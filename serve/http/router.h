@@ -64,8 +64,12 @@ struct Route {
   Operation operation;
   /// Called with the headers; the result takes the body. Both may throw Refusal.
   std::function<Routed::Run(const Call&)> open;
+  /// Puts an error of the service into the form of the route's protocol; null: it has the service's own form. Called
+  /// with responses of status 400 and above.
+  HttpResponse (*error_form)(HttpResponse) = nullptr;
 };
 
+/// Immutable once made, so it is thread-safe. Handlers run on the caller's thread.
 class Router {
  public:
   /// ValueError when two routes have the same method and pattern, or when a pattern is malformed.

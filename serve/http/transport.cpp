@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/chrono.h>
 #include <sys/resource.h>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -33,13 +33,13 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-// Deadlines are looked at this often, or more often when one of the limits is short.
+// Interval at which deadlines are checked. It is shorter if a limit is short.
 constexpr auto kLongestTick = std::chrono::milliseconds(100);
-// Connections above the cap that may wait for the end of their refusal; those above are closed at once.
+// Number of connections above the limit that are sent a refusal. Further ones are closed at once.
 constexpr std::size_t kTurnedAway = 256;
-// The same for those of one address: it must not fill what all share.
+// The same per client address, so that one address cannot use up the shared number.
 constexpr std::size_t kCrowding = 16;
-// Descriptors for everything but connections.
+// File descriptors reserved for everything except connections.
 constexpr std::size_t kOtherDescriptors = 64;
 
 asio::ip::address parse_address(const std::string& text) {
@@ -54,7 +54,7 @@ asio::ip::address parse_address(const std::string& text) {
   return address;
 }
 
-// An IPv4 client of a socket for both is one of IPv4.
+// An IPv4-mapped IPv6 address counts as its IPv4 address.
 asio::ip::address plain(const asio::ip::address& address) {
   if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
   return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
@@ -66,7 +66,7 @@ std::chrono::milliseconds tick_of(const Limits& limits) {
   return std::clamp(shortest / 10, std::chrono::milliseconds(5), kLongestTick);
 }
 
-// Connections for which there are descriptors, after asking for as many as the system allows.
+// The number of connections that file descriptors allow, after raising the limit as far as the system permits.
 std::size_t possible_connections(std::size_t wanted) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
@@ -119,10 +119,10 @@ struct HttpTransport::Impl final : SessionOwner {
   Limits limits_;
   const bool log_requests;
   asio::io_context io{1};
-  // A session that waits for a compute worker has nothing pending here; the guard keeps the thread for its reply.
+  // Keeps the I/O thread running while a session only waits for a compute worker.
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
   tcp::acceptor acceptor{io};
-  asio::steady_timer pause{io};  // of accepting, after an error
+  asio::steady_timer pause{io};  // delays accepting after an error
   asio::steady_timer timer{io};
   std::unordered_map<Session*, Entry> sessions;
   std::map<asio::ip::address, std::size_t> by_address;
@@ -132,7 +132,7 @@ struct HttpTransport::Impl final : SessionOwner {
   Clock::time_point drain_by = Clock::time_point::max();
   std::time_t date_second = 0;
   std::array<char, 32> date_text{};
-  std::mutex mutex;  // around deliveries, which come from compute workers
+  std::mutex mutex;  // protects deliveries, which compute workers add
   std::vector<Delivery> deliveries;
   std::unique_ptr<TlsContext> tls;
   std::uint16_t port = 0;
@@ -146,7 +146,7 @@ void HttpTransport::Impl::accept() {
       take(std::move(socket));
       return accept();
     }
-    // Out of descriptors, most likely: without a pause the loop would spin.
+    // Most likely the process has no file descriptor left. Without a pause the loop would spin.
     log_line("error", "accept_failed", {{"reason", error.message()}});
     pause.expires_after(std::chrono::milliseconds(50));
     pause.async_wait([this](error_code cancelled) {
@@ -183,7 +183,7 @@ void HttpTransport::Impl::take(tcp::socket socket) {
   session->start();
 }
 
-// One timer for all deadlines: arming one a request costs more than looking at all sessions now and then.
+// One timer checks all deadlines. That is cheaper than a timer per request.
 void HttpTransport::Impl::tick() {
   timer.expires_after(tick_of(limits_));
   timer.async_wait([this](error_code) {
@@ -207,7 +207,7 @@ void HttpTransport::Impl::begin_drain() {
   error_code ignored;
   acceptor.close(ignored);
   pause.cancel();
-  // A copy, because a session that closes leaves the map.
+  // A copy, because closing a session removes it from the map.
   const auto all = sessions;
   for (const auto& [key, entry] : all) entry.session->drain();
   if (sessions.empty()) {
@@ -221,7 +221,7 @@ void HttpTransport::Impl::closed(Session* session) {
   if (found == sessions.end()) return;
   const auto address = by_address.find(found->second.address);
   if (--address->second == 0) by_address.erase(address);
-  // The session is still at work in the caller.
+  // The caller still uses the session.
   asio::post(io, [kept = std::move(found->second.session)] {});
   sessions.erase(found);
   --connections.open;
@@ -237,7 +237,7 @@ void HttpTransport::Impl::deliver(std::shared_ptr<Session> session, std::uint64_
     first = deliveries.empty();
     deliveries.push_back({std::move(session), request, std::move(response)});
   }
-  // A batch ends many requests at a time: one wake-up is enough for all that have not been handed out.
+  // A batch completes many requests at once. One wake-up delivers all of them.
   if (first) asio::post(io, [this] { hand_out(); });
 }
 
@@ -266,14 +266,8 @@ std::string_view HttpTransport::Impl::date() {
   const std::time_t now = std::time(nullptr);
   if (now != date_second) {
     date_second = now;
-    std::tm utc{};
-    gmtime_r(&now, &utc);
-    // The C locale's names, whatever locale the program has.
-    static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    fmt::format_to_n(date_text.data(), 29, "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[utc.tm_wday], utc.tm_mday,
-                     kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min, utc.tm_sec);
+    // Names of the C locale, whatever locale the program has.
+    fmt::format_to_n(date_text.data(), 29, "{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(now));
   }
   return {date_text.data(), 29};
 }
@@ -325,7 +319,7 @@ void HttpTransport::listen(const std::string& address, std::uint16_t port) {
   }
   impl_->accept();
   impl_->thread = start_thread([impl = impl_.get()] {
-    // OpenSSL writes without MSG_NOSIGNAL; a client that left is an error here, not the end of the program.
+    // OpenSSL writes without MSG_NOSIGNAL. A closed connection must be an error, not a SIGPIPE that ends the process.
     sigset_t pipe;
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);

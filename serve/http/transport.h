@@ -12,6 +12,8 @@
 
 namespace qing::serve {
 
+/// Call use_tls(), listen(), drain() and the destructor from one thread. reload_tls() is thread-safe, and so is port()
+/// once listen() has returned.
 class HttpTransport {
  public:
   /// Keeps references to `handler` and `connections`, which must outlive the transport.

@@ -16,6 +16,8 @@ class Gatekeeper {
   /// Authorizes a request and returns the id of its key, which is not secret. Refusal: 401 for an invalid key, 403 for
   /// a missing scope, 429 with Retry-After over a quota. Called on the I/O thread only; does not block.
   virtual std::string admit(std::string_view key, Scope scope) = 0;
+  /// Whether the key of this id has the scope now; false for an unknown id. Thread-safe; does not block.
+  virtual bool allows(const std::string& id, Scope scope) const = 0;
   /// Charges computed tokens to a key. Thread-safe; does not block.
   virtual void charge_tokens(const std::string& id, std::int64_t tokens) = 0;
 

@@ -60,7 +60,7 @@ void KeyGuard::work() {
       if (failing) log_line("info", "key_store_works_again");
       failing = false;
     } catch (const std::exception& error) {
-      // Logged once, not twice a second. Usage that could not be written stays pending.
+      // The error is logged once, not twice a second. Usage that could not be written stays pending.
       if (!failing) log_line("error", "key_store_failed", {{"error", error.what()}});
       failing = true;
     }
@@ -83,15 +83,14 @@ void KeyGuard::synchronize() {
     const std::lock_guard lock(mutex_);
     for (const auto& [key, amount] : pending_) batch.push_back({key.first, key.second, amount.requests, amount.tokens});
   }
-  // The version is taken before the keys are read, so that a change during the reading is read again.
+  // The version is read before the data, so that a change during the reading is noticed next time.
   const std::int64_t version = store_.version();
   const std::int64_t today = clock_() / kDay;
-  // On a new day the usage is read from the store instead of starting at 0, because the clock may have been ahead
-  // before.
+  // On a new day the rows are read again instead of starting at 0: a clock set ahead may have been set back.
   const bool changed = version != version_ || today != day_;
   if (batch.empty() && !changed) return;
   if (!batch.empty()) store_.add_usage(batch);
-  // From here to the swap only memory allocation may fail, because written usage must not stay pending.
+  // From here to the swap only memory allocation can fail, because written usage must not stay pending.
   {
     const std::lock_guard lock(mutex_);
     for (const KeyUsage& row : batch) {
@@ -126,7 +125,7 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   if (found == keys_.end()) refuse_unknown();
   const StoredKey& stored = found->second;
   bool good = false;
-  // Key IDs are public. Comparing digests takes the same time wherever they differ.
+  // Ids are public. Digests of secrets are compared in constant time.
   for (const StoredKey::Secret& secret : stored.secrets) {
     const bool same = CRYPTO_memcmp(secret.digest.data(), given.data(), given.size()) == 0;
     good |= same && (secret.expires == 0 || now < secret.expires);
@@ -143,7 +142,13 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   return id;
 }
 
-// Starts a new minute if the last one is over. The caller holds the lock.
+bool KeyGuard::allows(const std::string& id, Scope scope) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = keys_.find(id);
+  return found != keys_.end() && found->second.scopes.allow(scope);
+}
+
+// Starts a new minute if one has passed. Called with the lock held.
 void KeyGuard::check_quotas(const StoredKey& key, std::int64_t now) {
   Minute& minute = minutes_[key.id];
   if (minute.number != now / kMinute) minute = {now / kMinute, {}};

@@ -25,6 +25,8 @@ namespace qing::serve {
 /// A request counts when it is authorized, tokens when they are computed. A key over its token quota is refused its
 /// next request. Quotas per minute apply to this process. Quotas per day survive a restart and apply to all processes
 /// of this store.
+///
+/// Thread-safe: the I/O thread admits requests, compute threads charge tokens, and a thread of its own uses the store.
 class KeyGuard : public Gatekeeper {
  public:
   /// IoError or DataError as KeyStore.
@@ -33,6 +35,7 @@ class KeyGuard : public Gatekeeper {
   ~KeyGuard() override;
 
   std::string admit(std::string_view key, Scope scope) override;
+  bool allows(const std::string& id, Scope scope) const override;
   void charge_tokens(const std::string& id, std::int64_t tokens) override;
   /// Writes the usage and reads changes by others now. Thread-safe; IoError.
   void synchronize();
@@ -57,7 +60,7 @@ class KeyGuard : public Gatekeeper {
   KeyStore store_;
   std::int64_t version_ = 0, day_ = 0;  // of the store's rows that are in memory
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   Keys keys_;
   std::unordered_map<std::string, Minute> minutes_;
   std::map<std::pair<std::string, std::int64_t>, Amount> stored_;   // today, by {id, day}

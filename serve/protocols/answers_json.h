@@ -2,21 +2,25 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/service/service.h>
 
 namespace qing::serve::protocols {
 
-/// ["a","b"] of any texts.
-std::string json_list(const std::vector<std::string>& texts);
-/// {"label":…,"score":…,"scores":{…},"truncated":…}, "blank":true for a text without tokens and, when there is one,
-/// "explanation".
-std::string prediction_json(const Answer& answer, std::size_t i);
-/// A member "trial" to go on with after others, or nothing without a trial.
-std::string trial_member(const Model& model);
-/// [{"label":…,"score":…}, …], the most likely first; at most `most`.
-std::string ranked_json(const std::vector<float>& scores, const std::vector<std::string>& labels, std::size_t most);
+/// Writes {"label":…,"score":…,"scores":{…},"truncated":…}, with "blank":true for a text without tokens and with
+/// "explanation" if one was requested.
+void write_prediction(JsonWriter& json, const Answer& answer, std::size_t i);
+/// Writes the member "trial" of a model on trial, and nothing for another model.
+void write_trial(JsonWriter& json, const Model& model);
+/// Writes [{"label":…,"score":…}, …], the highest score first; at most `most` of them.
+void write_ranking(JsonWriter& json, const std::vector<float>& scores, const std::vector<std::string>& labels,
+                   std::size_t most);
+/// Why a model or a version is not served, for a caller that may not see the server's paths if `may_administer` is
+/// false.
+std::string shown_reason(const std::string& reason, bool may_administer);
+/// Versions as texts: ["1","2"].
+std::vector<std::string> version_texts(const std::vector<std::int64_t>& versions);
 
 }  // namespace qing::serve::protocols

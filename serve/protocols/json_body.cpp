@@ -7,23 +7,20 @@
 #include <boost/json/parse.hpp>
 
 #include <qing/nn/unique_keys.h>
+#include <qing/serve/common/characters.h>
 #include <qing/serve/http/router.h>
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-// Whether a refusal may repeat the name of a field: it is the client's text, of any bytes and length.
+// Whether a refusal may repeat a field's name. A name from a client can have any bytes and any length.
 bool can_be_repeated(std::string_view name) {
   constexpr std::size_t kMost = 64;
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-  };
-  return !name.empty() && name.size() <= kMost && std::ranges::all_of(name, plain);
+  return !name.empty() && name.size() <= kMost && has_only(name, is_alphanumeric, "_-.");
 }
 
-// "parameters.explain": a member's path in the body.
+// A member's path in the body, such as "parameters.explain".
 std::string path_of(std::string_view place, std::string_view name) {
   return fmt::format("{}{}{}", place, place.empty() ? "" : ".", name);
 }
@@ -38,7 +35,7 @@ json::value parse_json(std::string_view body, const Limits& limits) {
   if (error) {
     throw Refusal(error_response(400, "malformed_json", "body: not JSON in UTF-8 (" + error.message() + ")"));
   }
-  // The parser keeps the last of members of one name; which of them was meant nobody can know (RFC 7493, 2.3).
+  // Of members with one name the parser keeps the last. Which one was meant is unknown (RFC 7493, 2.3).
   if (nn::repeats_a_key(body, parsed)) {
     throw Refusal(error_response(400, "malformed_json", "body: an object has two members of one name; leave one out"));
   }
@@ -102,7 +99,7 @@ std::vector<std::string> texts_of(const json::value& value, std::string_view fie
 std::optional<std::int64_t> integer_of(const json::value& value) {
   if (const std::int64_t* number = value.if_int64()) return *number;
   const double* real = value.if_double();
-  constexpr double kExact = 1LL << 53;  // above it doubles skip integers
+  constexpr double kExact = 1LL << 53;  // above it not every integer is a double
   if (real == nullptr || std::trunc(*real) != *real || std::abs(*real) > kExact) return std::nullopt;
   return static_cast<std::int64_t>(*real);
 }
@@ -112,6 +109,17 @@ bool flag_of(const json::object& object, std::string_view place, std::string_vie
   if (value == nullptr) return missing;
   if (!value->is_bool()) refuse_field(fmt::format("{}: must be true or false", path_of(place, name)));
   return value->get_bool();
+}
+
+std::optional<ErrorText> error_of(const HttpResponse& response) {
+  if (response.status < 400) return std::nullopt;
+  boost::system::error_code failed;
+  const json::value body = json::parse(response.body, failed);
+  const json::object* object = failed ? nullptr : body.if_object();
+  const json::value* message = object == nullptr ? nullptr : object->if_contains("error");
+  const json::value* code = object == nullptr ? nullptr : object->if_contains("code");
+  if (message == nullptr || code == nullptr || !message->is_string() || !code->is_string()) return std::nullopt;
+  return ErrorText{std::string(message->get_string()), std::string(code->get_string())};
 }
 
 }  // namespace qing::serve::protocols

@@ -11,6 +11,7 @@
 #include <boost/json/value.hpp>
 
 #include <qing/serve/common/limits.h>
+#include <qing/serve/http/message.h>
 
 namespace qing::serve::protocols {
 
@@ -36,5 +37,12 @@ std::vector<std::string> texts_of(const boost::json::value& value, std::string_v
 std::optional<std::int64_t> integer_of(const boost::json::value& value);
 /// A member that is true or false; `missing` when it is absent or null. `place` is as in check_members().
 bool flag_of(const boost::json::object& object, std::string_view place, std::string_view name, bool missing);
+
+/// The parts of an error in the service's own form.
+struct ErrorText {
+  std::string message, code;
+};
+/// Nothing for a response that is no such error.
+std::optional<ErrorText> error_of(const HttpResponse& response);
 
 }  // namespace qing::serve::protocols

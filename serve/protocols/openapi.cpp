@@ -1,84 +1,93 @@
 #include "openapi.h"
 
-#include <algorithm>
 #include <map>
 
-#include <fmt/format.h>
-
-#include <qing/serve/common/json_text.h>
+#include <qing/serve/common/characters.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/version.h>
 
 namespace qing::serve {
 namespace {
 
-std::string parameters_json(std::string_view pattern) {
-  std::string list;
-  for (std::size_t open = pattern.find('{'); open != pattern.npos; open = pattern.find('{', open + 1)) {
+// Writes the member "parameters" with those of the route's path.
+void write_parameters(JsonWriter& json, std::string_view pattern) {
+  std::size_t open = pattern.find('{');
+  if (open == pattern.npos) return;
+  json.key("parameters").begin_array();
+  for (; open != pattern.npos; open = pattern.find('{', open + 1)) {
     const std::string_view name = pattern.substr(open + 1, pattern.find('}', open) - open - 1);
     const std::string_view form = name == "version" ? "^[1-9][0-9]{0,14}$" : "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$";
-    list += fmt::format(R"({}{{"name":"{}","in":"path","required":true,"schema":{{"type":"string","pattern":"{}"}}}})",
-                        list.empty() ? "" : ",", name, form);
+    json.begin_object().member("name", name).member("in", "path").member("required", true);
+    json.key("schema").begin_object().member("type", "string").member("pattern", form).end().end();
   }
-  return list;
+  json.end();
 }
 
-// "get_v1_models_name" for GET /v1/models/{name}: unique, and a name in any language.
+// "get_v1_models_name" for GET /v1/models/{name}: unique, and a valid identifier in any language.
 std::string operation_id(const Route& route) {
   std::string id = lower(route.method);
   for (const char c : route.pattern) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    if (plain) {
+    if (is_lower(c) || is_digit(c)) {
       id += c;
     } else if (id.back() != '_') {
       id += '_';
     }
   }
   while (id.back() == '_') id.pop_back();
-  // {name}:predict and {name}/predict would read alike.
+  // {name}:predict and {name}/predict would have the same id.
   return route.pattern.find(':') == route.pattern.npos ? id : id + "_v1";
 }
 
-std::string operation_json(const Route& route) {
-  const Operation& operation = route.operation;
-  std::string json = fmt::format(R"({{"operationId":"{}","tags":[{}],"summary":{})", operation_id(route),
-                                 json_quoted(operation.tag), json_quoted(operation.summary));
-  if (const std::string parameters = parameters_json(route.pattern); !parameters.empty()) {
-    json += R"(,"parameters":[)" + parameters + "]";
-  }
-  if (!operation.request.empty()) {
-    json += fmt::format(R"(,"requestBody":{{"required":{},"content":{{"application/json":{{"schema":{}}}}}}})",
-                        !operation.optional_request, operation.request);
-  }
-  const std::string_view schema = operation.response.empty() ? R"({"type":"string"})" : operation.response;
-  json += fmt::format(R"(,"responses":{{"200":{{"description":"OK","content":{{"{}":{{"schema":{}}}}}}},)"
-                      R"("default":{{"$ref":"#/components/responses/Error"}}}})",
-                      operation.response_type, schema);
-  if (route.scope == Scope::kOpen) json += R"(,"security":[])";
-  return json + "}";
+void write_content(JsonWriter& json, std::string_view type, std::string_view schema) {
+  json.key("content").begin_object().key(type).begin_object().key("schema").raw(schema).end().end();
 }
+
+void write_operation(JsonWriter& json, const Route& route) {
+  const Operation& operation = route.operation;
+  json.begin_object().member("operationId", operation_id(route));
+  json.key("tags").begin_array().value(operation.tag).end().member("summary", operation.summary);
+  write_parameters(json, route.pattern);
+  if (!operation.request.empty()) {
+    json.key("requestBody").begin_object().member("required", !operation.optional_request);
+    write_content(json, kJsonType, operation.request);
+    json.end();
+  }
+  json.key("responses").begin_object().key("200").begin_object().member("description", "OK");
+  write_content(json, operation.response_type,
+                operation.response.empty() ? R"({"type":"string"})" : operation.response);
+  json.end().key("default").begin_object().member("$ref", "#/components/responses/Error").end().end();
+  if (route.scope == Scope::kOpen) json.key("security").begin_array().end();
+  json.end();
+}
+
+constexpr std::string_view kComponents =
+    R"({"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"},)"
+    R"("key":{"type":"apiKey","in":"header","name":"X-API-Key"}},"responses":{"Error":{)"
+    R"("description":"What was wrong and what to do","content":{"application/json":{"schema":{)"
+    R"("type":"object","required":["error","code"],"properties":{"error":{"type":"string"},)"
+    R"("code":{"type":"string"}}}}}}}})";
 
 }  // namespace
 
 std::string openapi_json(const std::vector<Route>& routes, std::string_view base) {
-  std::map<std::string_view, std::string> paths;
-  for (const Route& route : routes) {
-    std::string& path = paths[route.pattern];
-    path += fmt::format(R"({}"{}":{})", path.empty() ? "" : ",", lower(route.method), operation_json(route));
-  }
-  std::string body = R"({"openapi":"3.1.0","info":{"title":"qing","version":")" + std::string(kVersion) +
-                     R"(","license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},)";
-  if (!base.empty()) body += fmt::format(R"("servers":[{{"url":{}}}],)", json_quoted(base));
-  body += R"("security":[{"bearer":[]},{"key":[]},{}],"paths":{)";
-  bool first = true;
+  std::map<std::string_view, std::vector<const Route*>> paths;
+  for (const Route& route : routes) paths[route.pattern].push_back(&route);
+  JsonWriter json;
+  json.begin_object().member("openapi", "3.1.0");
+  json.key("info").begin_object().member("title", "qing").member("version", kVersion);
+  json.key("license").begin_object().member("name", "Apache-2.0").member("identifier", "Apache-2.0").end().end();
+  if (!base.empty()) json.key("servers").begin_array().begin_object().member("url", base).end().end();
+  json.key("security").raw(R"([{"bearer":[]},{"key":[]},{}])").key("paths").begin_object();
   for (const auto& [pattern, operations] : paths) {
-    body += fmt::format("{}{}:{{{}}}", first ? "" : ",", json_quoted(pattern), operations);
-    first = false;
+    json.key(pattern).begin_object();
+    for (const Route* route : operations) {
+      json.key(lower(route->method));
+      write_operation(json, *route);
+    }
+    json.end();
   }
-  return body + R"(},"components":{"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"},)"
-                R"("key":{"type":"apiKey","in":"header","name":"X-API-Key"}},"responses":{"Error":{)"
-                R"("description":"What was wrong and what to do","content":{"application/json":{"schema":{)"
-                R"("type":"object","required":["error","code"],"properties":{"error":{"type":"string"},)"
-                R"("code":{"type":"string"}}}}}}}}})";
+  json.end().key("components").raw(kComponents).end();
+  return json.take();
 }
 
 }  // namespace qing::serve

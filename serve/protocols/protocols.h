@@ -1,4 +1,5 @@
-// The protocols: each file of this folder holds one, as a list of routes.
+// The protocols. A file X.cpp of serve/protocols/routes holds one, as a function X(Service&) that returns its routes.
+// CMake makes the table of these functions from the files' names.
 #pragma once
 
 #include <vector>
@@ -8,15 +9,7 @@
 
 namespace qing::serve::protocols {
 
-// The service must outlive the routes.
-std::vector<Route> health(Service& service);
-std::vector<Route> native(Service& service);
-std::vector<Route> kserve_v1(Service& service);
-std::vector<Route> open_inference(Service& service);
-std::vector<Route> hugging_face(Service& service);
-std::vector<Route> text_embeddings_inference(Service& service);
-std::vector<Route> web_page(Service& service);
-std::vector<Route> metrics(Service& service);
-std::vector<Route> admin(Service& service);
+/// The routes of all protocols. The service must outlive them.
+std::vector<Route> all_routes(Service& service);
 
 }  // namespace qing::serve::protocols

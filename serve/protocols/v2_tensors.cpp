@@ -8,8 +8,6 @@
 #include <fmt/format.h>
 
 #include <qing/nn/utf8.h>
-#include <qing/serve/common/json_text.h>
-#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -18,7 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::array<std::string_view, 5> kOutputs = {"label", "score", "scores", "logits", "explanation"};
-constexpr std::size_t kAlways = 4;  // the explanation only when it was asked for
+constexpr std::size_t kAlways = 4;  // the explanation must be requested
 
 static_assert(std::endian::native == std::endian::little, "binary parts are little-endian and are copied as they lie");
 
@@ -39,7 +37,7 @@ void append_bytes(std::string& out, std::string_view text) {
 
 [[noreturn]] void malformed(std::string_view why) { throw Refusal(error_response(400, "malformed_body", why)); }
 
-// Each element is its length, 4 bytes, and so many bytes of UTF-8.
+// Each element is a length of 4 bytes and a text of that many bytes of UTF-8.
 std::vector<std::string> read_bytes(std::string_view part, const Limits& limits) {
   std::vector<std::string> texts;
   while (!part.empty()) {
@@ -60,7 +58,7 @@ std::vector<std::string> read_bytes(std::string_view part, const Limits& limits)
   return texts;
 }
 
-// Tensors may lie flat or nested, in row-major order; there is at most a column of texts.
+// Tensors may be flat or nested, in row-major order.
 void flatten(const json::value& value, std::string_view field, const Limits& limits, std::vector<std::string>& texts) {
   if (!value.is_array()) return texts.push_back(text_of(value, field, limits));
   const json::array& list = value.get_array();
@@ -93,7 +91,7 @@ const json::object* parameters_of(const json::object& object, std::string_view f
   return &parameters->get_object();
 }
 
-// MLServer's clients say what the bytes of a tensor are; "str" is UTF-8, the one content that this server takes.
+// MLServer's clients send the type of a tensor's bytes. Only "str", which is UTF-8, is supported.
 void check_content_type(const json::object* parameters, std::string_view field) {
   const json::value* type = parameters == nullptr ? nullptr : member(*parameters, "content_type");
   if (type != nullptr && *type != "str") refuse_field(fmt::format("{}.content_type: must be str", field));
@@ -181,7 +179,7 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
   return outputs;
 }
 
-// One output in both forms: its texts or its numbers, and how many columns they have.
+// The values of one output: texts or numbers, and the number of columns.
 struct Column {
   std::vector<std::string> texts;
   std::vector<float> numbers;
@@ -206,12 +204,21 @@ Column column_of(const std::string& name, const Answer& answer) {
 
 }  // namespace
 
-std::string v2_signature(std::size_t labels) {
-  return fmt::format(
-      R"("inputs":[{{"name":"text","datatype":"BYTES","shape":[-1]}}],"outputs":[)"
-      R"({{"name":"label","datatype":"BYTES","shape":[-1]}},{{"name":"score","datatype":"FP32","shape":[-1]}},)"
-      R"({{"name":"scores","datatype":"FP32","shape":[-1,{0}]}},{{"name":"logits","datatype":"FP32","shape":[-1,{0}]}}])",
-      labels);
+void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier) {
+  const auto width = static_cast<std::int64_t>(classifier.labels().size());
+  const auto tensor = [&json](std::string_view name, std::string_view type, const std::vector<std::int64_t>& shape) {
+    json.begin_object().member("name", name).member("datatype", type).member("shape", shape).end();
+  };
+  json.key("inputs").begin_array();
+  tensor("text", "BYTES", {-1});
+  json.end().key("outputs").begin_array();
+  if (classifier.embedding().size == 0) {
+    tensor("label", "BYTES", {-1});
+    tensor("score", "FP32", {-1});
+    tensor("scores", "FP32", {-1, width});
+    tensor("logits", "FP32", {-1, width});
+  }
+  json.end();
 }
 
 V2Request read_v2(std::string_view body, std::optional<std::size_t> header_length, const Limits& limits) {
@@ -220,7 +227,7 @@ V2Request read_v2(std::string_view body, std::optional<std::size_t> header_lengt
   const json::value parsed = parse_json(body.substr(0, length), limits);
   const json::object& object = as_object(parsed, R"({"inputs": [...]})");
   V2Request request;
-  // KServe's clients send model_name beside the address that names the model.
+  // KServe's clients send model_name although the address names the model.
   check_members(object, "", {"id", "parameters", "inputs", "outputs", "model_name"});
   if (const json::value* id = member(object, "id")) {
     if (!id->is_string()) refuse_field("id: must be a string");
@@ -237,31 +244,35 @@ V2Request read_v2(std::string_view body, std::optional<std::size_t> header_lengt
 }
 
 HttpResponse write_v2(const V2Request& request, const Answer& answer) {
-  std::string header =
-      fmt::format(R"({{"model_name":{},"model_version":"{}",)", json_quoted(answer.model.name), answer.model.version);
-  if (!request.id.empty()) header += fmt::format(R"("id":{},)", json_quoted(request.id));
-  header += R"("outputs":[)";
+  JsonWriter json;
+  json.begin_object().member("model_name", answer.model.name);
+  json.member("model_version", std::to_string(answer.model.version));
+  if (!request.id.empty()) json.member("id", request.id);
+  json.key("outputs").begin_array();
   std::string parts;
   bool binary = false;
-  for (std::size_t i = 0; i < request.outputs.size(); ++i) {
-    const V2Output& output = request.outputs[i];
+  for (const V2Output& output : request.outputs) {
     const Column column = column_of(output.name, answer);
     const bool is_text = output.name == "label" || output.name == "explanation";
-    header += fmt::format(R"({}{{"name":"{}","datatype":"{}","shape":[{}{}],)", i == 0 ? "" : ",", output.name,
-                          is_text ? "BYTES" : "FP32", answer.predictions.size(),
-                          column.width == 0 ? "" : fmt::format(",{}", column.width));
+    std::vector<std::size_t> shape = {answer.predictions.size()};
+    if (column.width != 0) shape.push_back(column.width);
+    json.begin_object().member("name", output.name).member("datatype", is_text ? "BYTES" : "FP32");
+    json.member("shape", shape);
     if (output.binary) {
       const std::size_t before = parts.size();
       for (const std::string& text : column.texts) append_bytes(parts, text);
       for (const float number : column.numbers) append_number(parts, number);
-      header += fmt::format(R"("parameters":{{"binary_data_size":{}}}}})", parts.size() - before);
+      json.key("parameters").begin_object().member("binary_data_size", parts.size() - before).end();
       binary = true;
+    } else if (is_text) {
+      json.member("data", column.texts);
     } else {
-      header += fmt::format(R"("data":{}}})",
-                            is_text ? json_list(column.texts) : fmt::format("[{}]", fmt::join(column.numbers, ",")));
+      json.member("data", column.numbers);
     }
+    json.end();
   }
-  header += "]}";
+  json.end().end();
+  std::string header = json.take();
   if (!binary) return {200, std::move(header), {}};
   HttpResponse response{
       200, {}, {{"Inference-Header-Content-Length", std::to_string(header.size())}}, "application/octet-stream"};

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/limits.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/service/service.h>
@@ -25,8 +26,9 @@ struct V2Request {
   std::vector<V2Output> outputs;  ///< as asked for; all when the request names none
 };
 
-/// What a model takes and gives: the "inputs" and "outputs" of its metadata, as members of a JSON object.
-std::string v2_signature(std::size_t labels);
+/// Writes what a model takes and gives: the members "inputs" and "outputs" of its metadata. Embeddings are no outputs
+/// of this protocol.
+void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier);
 /// Reads a body whose first `header_length` bytes (all of them without one) are JSON and whose rest are the binary
 /// parts of the inputs in their order. The one input is BYTES, a text an element. Refusal: 400 when the parts do not
 /// add up, 422 with the field's name.

@@ -10,6 +10,7 @@
 
 #include <qing/nn/models/label_names.h>
 #include <qing/nn/utf8.h>
+#include <qing/serve/common/characters.h>
 #include <qing/serve/common/log.h>
 #include <qing/tensor/errors.h>
 
@@ -17,7 +18,7 @@ namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
 
-// A folder's name for JSON: bytes that are not UTF-8 as \xHH.
+// A folder's name as UTF-8. Invalid bytes are written as \xHH.
 std::string shown(const std::string& name) {
   std::string text;
   for (std::size_t position = 0; position < name.size();) {
@@ -34,13 +35,13 @@ std::string shown(const std::string& name) {
 constexpr const char* kNoModelsName =
     "the folder's name is no model's name, which is 1 to 128 of A-Z a-z 0-9 . _ -; rename the folder";
 
-// Why a folder of the models' folder, which is not empty, holds no model.
+// The reason why a folder that is not empty holds no model.
 std::string no_version(const std::string& name) {
   if (Registry::valid_name(name)) return fmt::format("holds no version; put the model into {}/1/", name);
   return fmt::format("holds no version; put the model into NAME/1/, and {}", kNoModelsName);
 }
 
-// None when it is no folder; fs::filesystem_error when it is one that cannot be read.
+// Empty if it is no folder. fs::filesystem_error if it cannot be read.
 std::vector<std::int64_t> versions_below(const fs::path& folder) {
   std::vector<std::int64_t> versions;
   if (!fs::is_directory(folder)) return versions;
@@ -52,19 +53,22 @@ std::vector<std::int64_t> versions_below(const fs::path& folder) {
   return versions;
 }
 
-// Answers are keyed by labels. Then a prediction touches every weight, so that neither a first request waits for that
-// nor a broken model gets one.
+// Checks the labels, which are keys of answers. Then predicts once, so that all weights are in memory before the first
+// request, and a broken model receives none.
 void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
+  const auto width = static_cast<std::size_t>(classifier.embedding().size);
   try {
-    nn::check_label_names(classifier.labels());
+    if (width == 0) nn::check_label_names(classifier.labels());
   } catch (const ValueError& error) { throw DataError(fmt::format("{}: {}", folder.string(), error.what())); }
   const std::string text = "warm-up 热身";
   const std::vector<nn::Prediction> predictions = classifier.predict(std::span(&text, 1));
-  const bool whole = predictions.size() == 1 && predictions.front().scores.size() == classifier.labels().size() &&
-                     std::ranges::all_of(predictions.front().scores, [](float score) { return std::isfinite(score); });
-  if (!whole) {
-    throw DataError(fmt::format("{}: its first prediction lacks a finite score for each label; check the weights",
-                                folder.string()));
+  const auto whole = [](const std::vector<float>& numbers, std::size_t count) {
+    return numbers.size() == count && std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
+  };
+  if (predictions.size() != 1 || !whole(predictions.front().scores, classifier.labels().size()) ||
+      !whole(predictions.front().embedding, width)) {
+    throw DataError(fmt::format("{}: its first prediction lacks a finite {}; check the weights", folder.string(),
+                                width == 0 ? "score for each label" : "vector"));
   }
 }
 
@@ -82,15 +86,12 @@ Registry::Registry(fs::path root, Loader loader) : root_(std::move(root)), loade
 
 bool Registry::valid_name(std::string_view name) {
   if (name.empty() || name.size() > 128 || name.front() == '.') return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-';
-  });
+  return has_only(name, is_alphanumeric, "._-");
 }
 
-// Models with at least one version. A folder that cannot be read, or that goes away meanwhile, hides no other. Noted in
-// `failures` are a folder whose name no request can ask for, and one that is not empty but holds no version: both are
-// left out. A folder with a dot in front is hidden.
+// Finds models with at least one version. A folder that cannot be read is logged and skipped. A folder with an invalid
+// name and a folder without a version, unless it is empty, are skipped and added to `failures`. Names that begin with a
+// dot are ignored.
 std::map<std::string, std::vector<std::int64_t>> Registry::scan(Failures& failures) const {
   std::map<std::string, std::vector<std::int64_t>> found;
   try {
@@ -181,7 +182,7 @@ void Registry::install(const std::string& name, const std::vector<std::int64_t>&
   model.name = name;
   model.version = version;
   model.versions = versions;
-  // Whatever goes is freed with `loaded`, after the lock: lookups do not wait for that.
+  // The replaced classifier is freed with `loaded`, after the lock, so that lookups do not wait for it.
   model.classifier.swap(loaded.classifier);
   model.limits = loaded.limits;
   model.loaded = seconds_now();
@@ -190,7 +191,8 @@ void Registry::install(const std::string& name, const std::vector<std::int64_t>&
   if (pin != now_.pinned.end()) pin->second = model.classifier;
 }
 
-// The file first: what is acknowledged is durable. It is read again before, since another server may have changed it.
+// Writes the file before memory changes, so that an acknowledged change is durable. The file is read again first, since
+// another server may have changed it.
 void Registry::commit(const std::function<void(RegistryState&)>& change) {
   std::optional<RegistryLock> others;
   RegistryState next = now_.state;
@@ -280,7 +282,7 @@ void Registry::add(const std::string& name, std::int64_t version,
     throw ValueError(fmt::format("Registry::add: version {} of {}; versions start at 1", version, name));
   }
   if (!classifier) throw ValueError(fmt::format("Registry::add: null classifier for {}; load one first", name));
-  nn::check_label_names(classifier->labels());
+  if (classifier->embedding().size == 0) nn::check_label_names(classifier->labels());
   const std::lock_guard changing(changing_);
   install(name, {version}, version, {std::move(classifier), {}});
 }

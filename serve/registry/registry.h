@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/models/sentence_embedding.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/serve/registry/model_limits.h>
 #include <qing/serve/registry/registry_state.h>
@@ -54,17 +55,18 @@ class Registry {
     std::string name;
     std::int64_t version;
     bool ready;
-    std::string reason;  ///< "unloaded", or why the last load failed; else empty
+    std::string reason;  ///< kUnloaded, or why the last load failed, which may hold paths; else empty
   };
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
   static constexpr const char* kStateFile = ".registry.json";
+  static constexpr std::string_view kUnloaded = "unloaded";
 
   /// An empty registry, to be filled with add().
   Registry() = default;
   /// A registry of the models below `root`; load() reads them. `loader` turns a version's folder into a classifier.
   explicit Registry(
       std::filesystem::path root,
-      Loader loader = [](const std::filesystem::path& folder) { return nn::TextClassifier::load(folder); });
+      Loader loader = [](const std::filesystem::path& folder) { return nn::load_text_model(folder); });
 
   /// Loads every model and its limits. A version newer than the last choice is preferred, then the chosen version, then
   /// the highest. If that version fails, the next fallback is loaded, so that a failure which a running server survives

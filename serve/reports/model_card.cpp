@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kMark = "<!-- written by qing train, which will replace it -->";
 
-// Escapes Markdown syntax in a label or a path.
+// Escapes the characters of a label or a path that have a meaning in Markdown.
 std::string plain(const std::string& text) {
   std::string escaped;
   for (const char c : text) {
@@ -34,7 +34,7 @@ std::string percent(double value, nn::Interval interval) {
 
 std::string section(const char* title, const std::string& text) { return fmt::format("\n## {}\n\n{}", title, text); }
 
-// Says which programs load the model.
+// A sentence about the programs that load the model.
 const char* loaders(const nn::ClassifierConfig& config) {
   if (!config.ngram_head) {
     return "`qing` and `transformers` (`AutoModelForSequenceClassification`, `AutoTokenizer`) load it, with equal "
@@ -76,7 +76,7 @@ std::string data_section(const CardFacts& facts) {
   for (const auto* files : {&facts.record.data, &facts.record.extra, &facts.record.dev}) {
     for (const DataFile& file : *files) paths.emplace_back(file.path);
   }
-  const std::vector<std::string> names = names_of(paths);
+  const std::vector<std::string> names = names_of(paths, paths);
   auto name = names.begin();
   const auto add = [&](const std::vector<DataFile>& files, const char* use) {
     for (const DataFile& file : files) {

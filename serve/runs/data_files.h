@@ -24,8 +24,10 @@ struct LabelledFile {
   std::vector<nn::Example> examples;  ///< an example without a source has the file's name as source
 };
 
-/// Reads each file by itself. IoError, DataError; UsageError when a file appears twice.
+/// Reads each file by itself. `among` are all files of the training: a file has one name in all its reports. IoError,
+/// DataError; UsageError when a file stands twice.
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
+                                        std::span<const std::filesystem::path> among,
                                         const std::vector<std::string>& labels);
 
 /// Moves out all examples, one file after another. The group of an example is the number of its file.

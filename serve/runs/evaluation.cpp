@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/text/normalizer.h>
@@ -12,8 +13,8 @@
 namespace qing::serve::cli {
 namespace {
 
-// Large enough to keep every core busy, and small enough that the layers' outputs stay in the caches. The results do
-// not depend on it.
+// Large enough to keep all cores busy, and small enough for activations to stay in the caches. The results do not
+// depend on it.
 constexpr size_t kBatchTexts = 64;
 
 // Finds the text because of which the batch was refused.
@@ -29,19 +30,26 @@ constexpr size_t kBatchTexts = 64;
 
 }  // namespace
 
-std::vector<std::string> names_of(std::span<const std::filesystem::path> files) {
+std::vector<std::string> names_of(std::span<const std::filesystem::path> files,
+                                  std::span<const std::filesystem::path> among) {
   std::vector<std::string> names;
   for (const auto& file : files) {
     const auto same_name = [&](const auto& other) { return other.filename() == file.filename(); };
-    names.push_back((std::ranges::count_if(files, same_name) > 1 ? file : file.filename()).string());
+    names.push_back((std::ranges::count_if(among, same_name) > 1 ? file : file.filename()).string());
   }
   return names;
+}
+
+void name_sources(std::vector<nn::Example>& examples, const std::string& name) {
+  for (nn::Example& example : examples) {
+    if (nn::is_blank(example.source)) example.source = name;
+  }
 }
 
 void check_distinct(std::span<const std::filesystem::path> files) {
   for (size_t i = 0; i < files.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
-      std::error_code unreadable;  // ignored here: reading the file reports it
+      std::error_code unreadable;  // reading the file reports the error
       if (!std::filesystem::equivalent(files[i], files[j], unreadable)) continue;
       throw UsageError(fmt::format("{} is the same file as {}; give it once, because its texts would count twice",
                                    files[i].string(), files[j].string()));
@@ -52,13 +60,12 @@ void check_distinct(std::span<const std::filesystem::path> files) {
 std::vector<nn::Example> read_examples(std::span<const std::filesystem::path> files,
                                        const nn::DatasetOptions& options) {
   check_distinct(files);
-  const std::vector<std::string> names = names_of(files);
+  const std::vector<std::string> names = names_of(files, files);
   std::vector<nn::Example> examples;
   for (size_t i = 0; i < files.size(); ++i) {
-    for (nn::Example& example : nn::read_dataset(files[i], options)) {
-      if (nn::is_blank(example.source)) example.source = names[i];
-      examples.push_back(std::move(example));
-    }
+    std::vector<nn::Example> of_file = nn::read_dataset(files[i], options);
+    name_sources(of_file, names[i]);
+    std::ranges::move(of_file, std::back_inserter(examples));
   }
   return examples;
 }

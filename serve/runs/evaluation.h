@@ -27,8 +27,13 @@ struct Evaluation {
   nn::LabelledLogits labelled_logits() const { return {logits, expected, static_cast<int64_t>(labels.size())}; }
 };
 
-/// Returns a name for each file: the last part of the path, or the whole path if several paths have the same last part.
-std::vector<std::string> names_of(std::span<const std::filesystem::path> files);
+/// A name for each file: the path's last part, or the whole path if several paths of `among` end alike. `among` holds
+/// the files.
+std::vector<std::string> names_of(std::span<const std::filesystem::path> files,
+                                  std::span<const std::filesystem::path> among);
+
+/// Gives examples without a source this one.
+void name_sources(std::vector<nn::Example>& examples, const std::string& name);
 
 /// UsageError when two paths name the same file.
 void check_distinct(std::span<const std::filesystem::path> files);

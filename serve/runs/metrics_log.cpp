@@ -10,7 +10,7 @@
 #include <functional>
 #include <string_view>
 
-#include <qing/serve/common/output.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-// Ends before the first line that a killed process left incomplete.
+// Visits the lines before the first incomplete one, which a killed process may have left.
 void for_each_line(const std::string& text, const std::function<void(std::string_view, const json::value&)>& use) {
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = text.find('\n', begin);
@@ -75,23 +75,24 @@ void MetricsLog::append(std::string line) {
 }
 
 void MetricsLog::add_step(const optim::Progress& progress) {
-  JsonObject line;
-  line.text("type", "step").integer("step", progress.step).integer("epoch", progress.epoch);
-  line.number("loss", progress.step_loss).number("lr", progress.lr).number("grad_norm", progress.grad_norm);
-  append(line.number("tokens_per_second", progress.tokens_per_second).str());
+  JsonWriter line(JsonWriter::Style::kSpaced);
+  line.begin_object().member("type", "step").member("step", progress.step).member("epoch", progress.epoch);
+  line.member("loss", progress.step_loss).member("lr", progress.lr).member("grad_norm", progress.grad_norm);
+  line.member("tokens_per_second", progress.tokens_per_second).end();
+  append(line.take());
 }
 
 void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, double score,
                                 bool best) {
-  std::string all;
+  JsonWriter line(JsonWriter::Style::kSpaced);
+  line.begin_object().member("type", "evaluation").member("step", progress.step).member("epoch", progress.epoch);
+  line.member("macro_recall", score).member("best", best).key("dev").begin_array();
   for (const DevScore& set : sets) {
-    JsonObject one;
-    one.text("name", set.name).number("accuracy", set.accuracy).number("macro_recall", set.macro_recall);
-    all += (all.empty() ? "" : ", ") + one.number("macro_f1", set.macro_f1).str();
+    line.begin_object().member("name", set.name).member("accuracy", set.accuracy);
+    line.member("macro_recall", set.macro_recall).member("macro_f1", set.macro_f1).end();
   }
-  JsonObject line;
-  line.text("type", "evaluation").integer("step", progress.step).integer("epoch", progress.epoch);
-  append(line.number("macro_recall", score).boolean("best", best).raw("dev", "[" + all + "]").str());
+  line.end().end();
+  append(line.take());
 }
 
 Metrics read_metrics(const fs::path& file) {

@@ -7,29 +7,14 @@
 #include <cstdlib>
 #include <optional>
 
-#include <qing/serve/common/usage_error.h>
+#include <qing/serve/common/characters.h>
+#include <qing/serve/runs/toml_file.h>
 
 namespace qing::serve::cli {
 namespace {
 
-std::string quoted_for_toml(const Setting& setting, const std::string& value) {
-  if (!setting.text) return value;
-  const bool basic = value.find_first_of("\"\\") == value.npos;
-  if (value.find('\n') != value.npos || (!basic && value.find('\'') != value.npos)) {
-    throw UsageError(fmt::format(
-        "--{} '{}': a configuration file cannot store a name with a line break, or with both ' and \" or \\; "
-        "rename it",
-        setting.name, value));
-  }
-  return basic ? "\"" + value + "\"" : "'" + value + "'";
-}
-
 std::string quoted_for_shell(const std::string& value) {
-  const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_-./,:+=@%").find(c) != std::string_view::npos;
-  };
-  if (!value.empty() && std::all_of(value.begin(), value.end(), plain)) return value;
+  if (!value.empty() && has_only(value, is_alphanumeric, "_-./,:+=@%")) return value;
   std::string quoted = "'";
   for (const char c : value) quoted += c == '\'' ? "'\\''" : std::string(1, c);
   return quoted + "'";
@@ -64,7 +49,10 @@ std::string to_toml(const Settings& settings) {
   for (const Setting& setting : settings) {
     if (setting.values.empty()) continue;
     std::vector<std::string> values;
-    for (const std::string& value : setting.values) values.push_back(quoted_for_toml(setting, value));
+    for (const std::string& value : setting.values) {
+      // ".5" and a whole number above 2^63 are numbers of an option, but not of TOML.
+      values.push_back(setting.text || !is_toml_number(value) ? toml_quoted(value) : value);
+    }
     const std::string all = fmt::format("{}", fmt::join(values, ", "));
     text += fmt::format("{} = {}\n", setting.name, setting.list ? "[" + all + "]" : all);
   }

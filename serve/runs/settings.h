@@ -21,8 +21,7 @@ using Settings = std::vector<Setting>;
 /// Returns the values of a name, empty without such a setting.
 const std::vector<std::string>& values_of(const Settings& settings, const std::string& name);
 
-/// Returns one line "name = value" per setting, as --config reads them. Settings without values are left out.
-/// UsageError for a value that such a file cannot store: with a line break or with both kinds of quotes.
+/// A line "name = value" each, as --config reads them; those without values are left out.
 std::string to_toml(const Settings& settings);
 
 /// "--name value ...", quoted for a POSIX shell.

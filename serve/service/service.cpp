@@ -15,7 +15,7 @@ namespace qing::serve {
 namespace {
 
 HttpResponse internal_error(std::string_view type) {
-  // Logs only the type of the exception, because its text may quote the user's text.
+  // The message of an exception may contain user text, so only its type is logged.
   log_line("error", "predict_failed", {{"error", std::string(type)}});
   return error_response(500, "internal", "the model failed on this request; see the server's log");
 }
@@ -32,7 +32,22 @@ HttpResponse failure(const std::exception_ptr& error) {
   } catch (...) { return internal_error("unknown"); }
 }
 
-void check(const nn::Prediction& prediction, const std::vector<std::string>& labels) {
+bool all_finite(const std::vector<float>& numbers) {
+  return std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
+}
+
+void check_embedding(const nn::Prediction& prediction, std::int64_t size) {
+  if (static_cast<std::int64_t>(prediction.embedding.size()) != size) {
+    throw ShapeError(fmt::format("prediction: a vector of {} numbers, not {}", prediction.embedding.size(), size));
+  }
+  if (!all_finite(prediction.embedding)) {
+    throw ValueError("prediction: a number of the vector is not finite; check the model's weights");
+  }
+}
+
+void check(const nn::Prediction& prediction, const nn::TextClassifier& classifier) {
+  if (const std::int64_t size = classifier.embedding().size; size > 0) return check_embedding(prediction, size);
+  const std::vector<std::string>& labels = classifier.labels();
   if (prediction.scores.size() != labels.size() || prediction.label < 0 ||
       static_cast<std::size_t>(prediction.label) >= labels.size()) {
     throw ShapeError(fmt::format("prediction: label {} and {} scores for {} labels", prediction.label,
@@ -57,15 +72,15 @@ HttpResponse status_response(const BatchResult& result, const Limits& limits) {
                          "the queue is full, and other keys with less queued work went first; try again later",
                          limits.retry_after_seconds);
     case BatchResult::Status::kFailed: return failure(result.error);
-    default:  // kStopped, or kCancelled, whose answer nobody reads
+    default:  // kStopped, or kCancelled, whose response is never read
       return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
   }
 }
 
-// Cost of explaining a text, in forward passes.
+// Cost of an explanation, as a multiple of a prediction.
 constexpr std::size_t kExplanationCost = 50;
 
-// The data that must live until the answer is written.
+// Everything that must live until the response is written.
 struct Pending {
   Job job;
   std::vector<nn::Explanation> explanations;  // one per text if requested
@@ -76,18 +91,16 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
                              const std::function<void(const Answer&)>& seen) {
   if (result.status != BatchResult::Status::kDone) return status_response(result, limits);
   try {
-    for (const nn::Prediction& prediction : result.predictions) {
-      check(prediction, pending.job.model.classifier->labels());
-    }
+    for (const nn::Prediction& prediction : result.predictions) check(prediction, *pending.job.model.classifier);
     const Answer answer{pending.job.model, result.predictions, pending.explanations, pending.job.texts};
     seen(answer);
     return pending.write(answer);
   } catch (...) { return failure(std::current_exception()); }
 }
 
-// Returns whether a caller belongs to the share of a trial. This is decided by a hash of the key, or of the texts
-// without keys. A caller therefore always gets the same version, and no caller leaves a growing share. The hash is
-// FNV-1a (Fowler, Noll, Vo) with its low bits mixed into the high ones.
+// Whether a caller is in the share of callers of a trial. The decision is a hash of the key or, without keys, of the
+// texts. So a repeated request gets the same version, and a caller stays in a share that grows. The hash is FNV-1a
+// (Fowler, Noll, Vo) with its low bits mixed into the high ones.
 bool in_share(const std::vector<std::string>& texts, const std::string& key, const Model& model, double share) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   const auto add = [&hash](std::string_view text) {
@@ -101,6 +114,16 @@ bool in_share(const std::vector<std::string>& texts, const std::string& key, con
   }
   hash = (hash ^ (hash >> 32U)) * 0x9e3779b97f4a7c15U;
   return static_cast<double>(hash >> 11U) * 0x1p-53 < share;
+}
+
+// A request that could never wait in the queue.
+void require_fits(const BatchRequest& request) {
+  const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
+  if (request.texts.size() <= request.queue_texts && tokens <= request.queue_tokens) return;
+  throw Refusal(error_response(422, "unacceptable_field",
+                               fmt::format("{} texts that cost as much as {} tokens are more than the limits of {} "
+                                           "texts and {} tokens that may wait; send fewer",
+                                           request.texts.size(), tokens, request.queue_texts, request.queue_tokens)));
 }
 
 HttpResponse changed(Registry& registry, const std::function<HttpResponse(Registry&)>& change) {
@@ -127,7 +150,7 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
 
 void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
   const HttpResponse stopping = unavailable("stopping", "the server is stopping", limits_.retry_after_seconds);
-  *reply.deadline = Reply::TimePoint::max();  // the client gets the result however long loading takes
+  *reply.deadline = Reply::TimePoint::max();  // loading may take long, and the client is told the result
   const bool queued = changes_.submit([this, stopping, reply = std::move(reply), change = std::move(change)](bool run) {
     reply(run ? changed(*registry_, change) : stopping);
   });
@@ -159,10 +182,13 @@ Model Service::model(std::string_view name, std::string_view version) const {
     throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   }
   if (const std::string why = model ? std::string() : registry_->failure(name); !why.empty()) {
-    throw Refusal(unavailable("not_loaded", "the model could not be loaded: " + why, limits_.retry_after_seconds));
+    // The reason may hold paths of the server, and whose key it is does not show here.
+    const std::string more =
+        keys_ == nullptr ? ": " + why : "; POST /v2/repository/index tells a key with the scope admin why";
+    throw Refusal(unavailable("not_loaded", "the model could not be loaded" + more, limits_.retry_after_seconds));
   }
   if (!model) {
-    // Only a valid name is repeated. Any other text may be long or hostile.
+    // Only a valid name is repeated. Other texts can have any length and any bytes.
     const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
     throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
   }
@@ -187,7 +213,7 @@ Model Service::only_model() const {
   return all.front();
 }
 
-// A caller that left or set too short a time limit is still charged for the computed tokens.
+// A client that disconnects or sets a short timeout is charged for what was computed.
 void Service::charge(std::span<const nn::Prediction> predictions, const std::string& key) {
   if (keys_ == nullptr || key.empty()) return;
   std::int64_t tokens = 0;
@@ -196,6 +222,7 @@ void Service::charge(std::span<const nn::Prediction> predictions, const std::str
 }
 
 void Service::count(const Answer& answer) {
+  if (answer.model.classifier->embedding().size > 0) return;  // there are no labels to count
   drift_.add(answer.model, answer.predictions);
   const std::lock_guard lock(labels_mutex_);
   for (const nn::Prediction& prediction : answer.predictions) {
@@ -222,8 +249,8 @@ void Service::require_room(const Model& model, const std::string& key) const {
   if (!batcher_.would_admit(model.classifier, key)) refuse_full(model);
 }
 
-// Returns a copy of the request for the version on trial, to be computed when nothing else waits. Returns nullopt for a
-// caller outside the share.
+// The copy of a request for a shadow version, to be computed when nothing else waits. Nothing for a caller outside of
+// the share.
 std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request) const {
   if (!model.candidate || !model.trial.shadow || request.work || draining_) return std::nullopt;
   if (!in_share(request.texts, request.key, model, model.trial.share)) return std::nullopt;
@@ -235,7 +262,7 @@ std::optional<BatchRequest> Service::shadow_copy(const Model& model, const Batch
   return copy;
 }
 
-// Its result does not affect the request from which it was copied.
+// The result of the copy does not affect the original request.
 void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                             const std::shared_ptr<ModelStatistics>& statistics) {
   const std::size_t texts = copy.texts.size();
@@ -246,12 +273,49 @@ void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowCompa
   if (!batcher_.submit(std::move(copy), done)) statistics->shadow_dropped += texts;
 }
 
+BatchRequest Service::request_for(const Model& model, const Routed::Reply& reply) {
+  const Limits limits = this->limits(model);
+  BatchRequest request;
+  request.classifier = model.classifier;
+  *reply.deadline = std::min(*reply.deadline, Batcher::Clock::now() + limits.predict_time);
+  request.deadline = *reply.deadline;
+  request.key = reply.key;
+  request.queue_texts = limits.queue_texts;
+  request.queue_tokens = limits.queue_tokens;
+  request.cancelled = reply.cancelled;
+  request.statistics = statistics_.model(model.name);
+  return request;
+}
+
+void Service::compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
+                      std::function<void(std::size_t)> task, std::function<HttpResponse()> write) {
+  BatchRequest request = request_for(model, reply);
+  request.texts = std::move(texts);
+  request.work = [task = std::move(task)](std::size_t i) {
+    task(i);
+    return nn::Prediction{};
+  };
+  require_fits(request);
+  const auto done = [limits = limits(model), reply = std::move(reply), write = std::move(write)](BatchResult result) {
+    if (result.status != BatchResult::Status::kDone) return reply(status_response(result, limits));
+    try {
+      reply(write());
+    } catch (...) { reply(failure(std::current_exception())); }
+  };
+  if (!batcher_.submit(std::move(request), done)) refuse_full(model);
+}
+
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
   if (job.model.candidate && !job.model.trial.shadow &&
       in_share(job.texts, reply.key, job.model, job.model.trial.share)) {
     job.model.version = job.model.trial.version;
     job.model.classifier = job.model.candidate;
     ++statistics_.model(job.model.name)->canary_requests;
+  }
+  if (const bool embeds = job.model.classifier->embedding().size > 0; embeds != job.embed) {
+    throw Refusal(error_response(422, "unacceptable_model",
+                                 embeds ? "model: gives embeddings instead of labels; ask /v1/embeddings or /embed"
+                                        : "model: gives labels instead of embeddings; ask a route that classifies"));
   }
   if (job.explain && !job.model.classifier->explains()) {
     throw Refusal(error_response(422, "unacceptable_field", "explain: this model has no explanations; leave it out"));
@@ -265,19 +329,11 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
                                    job.texts.size(), limits.explained_texts)));
   }
   const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, std::move(write)});
-  BatchRequest request;
-  request.classifier = pending->job.model.classifier;
-  *reply.deadline = std::min(*reply.deadline, Batcher::Clock::now() + limits.predict_time);
-  request.deadline = *reply.deadline;
-  request.key = reply.key;
-  request.queue_texts = limits.queue_texts;
-  request.queue_tokens = limits.queue_tokens;
-  request.cancelled = reply.cancelled;
-  request.statistics = statistics_.model(pending->job.model.name);
+  BatchRequest request = request_for(pending->job.model, reply);
   if (pending->job.explain) {
     request.texts = pending->job.texts;
     pending->explanations.resize(request.texts.size());
-    // One text at a time, so that other requests run in between, and the rest is skipped when the caller has left.
+    // One text at a time, so that other requests run in between and the rest is skipped after a disconnect.
     request.work = [pending](std::size_t index) {
       const nn::TextClassifier& classifier = *pending->job.model.classifier;
       const std::span<const std::string> text(&pending->job.texts[index], 1);
@@ -288,13 +344,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   } else {
     request.texts = std::move(pending->job.texts);
   }
-  const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
-  if (request.texts.size() > limits.queue_texts || tokens > limits.queue_tokens) {
-    throw Refusal(error_response(422, "unacceptable_field",
-                                 fmt::format("{} texts with a cost of {} tokens exceed the queue limits of {} "
-                                             "texts and {} tokens; send fewer",
-                                             request.texts.size(), tokens, limits.queue_texts, limits.queue_tokens)));
-  }
+  require_fits(request);
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;

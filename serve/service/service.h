@@ -26,7 +26,8 @@
 
 namespace qing::serve {
 
-/// The predictions for the texts of a request. Each is checked to have one finite score for every label.
+/// The predictions for the texts of a request. Each is checked to have one finite score for every label or, of a model
+/// of embeddings, a finite vector.
 struct Answer {
   const Model& model;
   const std::vector<nn::Prediction>& predictions;    ///< one per text, in order
@@ -40,6 +41,7 @@ struct Job {
   Model model;
   std::vector<std::string> texts;
   bool explain = false;
+  bool embed = false;  ///< asks for embeddings instead of labels
 };
 
 /// Safe to use from many threads.
@@ -61,12 +63,19 @@ class Service {
   /// Makes ready() false.
   void begin_drain() { draining_ = true; }
 
+  /// Whether the caller may read what is meant for administrators, such as paths on the server: its key has the scope
+  /// admin, or the server has no keys.
+  bool may_administer(const std::string& key) const { return keys_ == nullptr || keys_->allows(key, Scope::kAdmin); }
   /// Refusal when the queue of the model has no room for this key. Call it before reading a body, to save that work.
   void require_room(const Model& model, const std::string& key) const;
   /// Predicts texts and replies with the result of `write`, or with the error. Texts must be UTF-8 and within
   /// limits(model). `write` runs on a compute thread and may throw any exception. Refusal when the queue is full, when
-  /// more texts than explained_texts are to be explained, or when the model does not support explanations.
+  /// more texts than explained_texts are to be explained, or when the model does not support what is asked for.
   void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
+  /// Calls task(i) for every text on compute threads, one at a time, and replies with the result of `write`, or with
+  /// the error. Nothing is charged to the key. Refusal when the queue is full.
+  void compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
+               std::function<void(std::size_t)> task, std::function<HttpResponse()> write);
   /// Runs `change` on the model thread and replies with its result, or with the error it throws. Refusal when too many
   /// changes are waiting.
   void change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change);
@@ -90,6 +99,7 @@ class Service {
   std::optional<BatchRequest> shadow_copy(const Model& model, const BatchRequest& request) const;
   void submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                      const std::shared_ptr<ModelStatistics>& statistics);
+  BatchRequest request_for(const Model& model, const Routed::Reply& reply);
   [[noreturn]] void refuse_full(const Model& model) const;
 
   std::shared_ptr<Registry> registry_;

@@ -4,10 +4,12 @@ import http.client
 import json
 import random
 import re
+import shutil
 import sqlite3
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -208,6 +210,32 @@ def test_only_the_listed_routes_are_open(store, keys, models_root, serve):
     listed = ("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/health", "/openapi.json", "/")
     assert answered == {("get", path) for path in listed}
     assert len(paths) > 30
+
+
+def test_only_administrators_are_told_the_paths_of_the_server(store, keys, models_root, serve, tmp_path):
+    root = tmp_path / "models"
+    shutil.copytree(models_root, root)
+    (root / "emotion_analysis/2").mkdir()  # a version that cannot be loaded
+    shutil.copytree(root / "emotion_analysis/2", root / "other/1")
+    (reader,), (admin,) = keys("create"), keys("create", "--scopes", "predict,admin")
+    server = serve("--models", root, "--keys", store)
+
+    def asked(key, method, path):
+        request = urllib.request.Request(
+            server.endpoint + path, b"" if method == "POST" else None, {"Authorization": f"Bearer {key['key']}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.read().decode()
+
+    for method, path in (("POST", "/v2/repository/index"), ("GET", "/v1/models"), ("GET", "/v1/models/emotion_analysis")):
+        assert str(root) in asked(admin, method, path), path
+        told = asked(reader, method, path)
+        assert str(root) not in told and "config.json" not in told and "a key with the scope admin is told why" in told, path
+    refused = asked(reader, "GET", "/v1/models/other")
+    assert "could not be loaded" in refused and str(root) not in refused
 
 
 def test_a_full_disk_does_not_stop_the_service(qing, small_disk, models_root, serve):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-# What is refused there depends on more than the description can say: on what another field holds, on which version answers.
-STATEFUL = "infer$|trial$|rollback$"
+# What is refused there depends on more than the description can say: on what another field holds, on which version answers,
+# on whether the model gives labels or embeddings.
+STATEFUL = "infer$|trial$|rollback$|embeddings$|embed$|similarity$"
 NEVER = "unload$"  # after it a 503 would be right
 
 

@@ -417,7 +417,7 @@ def test_openai_client(endpoint):
     assert abs(model.created - time.time()) < 3600
     assert client.models.retrieve("emotion_analysis").id == "emotion_analysis"
     for question in (lambda: client.models.retrieve("other"),
-                     lambda: client.embeddings.create(model="emotion_analysis", input=TEXTS[0]),
+                     lambda: client.embeddings.create(model="other", input=TEXTS[0]),
                      lambda: client.chat.completions.create(model="emotion_analysis", messages=[])):  # fmt: skip
         with pytest.raises(openai.NotFoundError) as refused:
             question()

@@ -285,8 +285,8 @@ def test_a_configuration_does_the_same_again(qing, tmp_path, tiny_data, dev):
 
 
 def test_the_line_goes_before_the_file(qing, tmp_path, tiny_data):
-    config = tmp_path / "c.ini"
-    config.write_text(f"; a comment\n[train]\ndata = {tiny_data}  # another\nwidth=32\nlayers = 3\nmax-steps = 2\n")
+    config = tmp_path / "c.toml"
+    config.write_text(f"# a comment\n[train]\ndata = ['{tiny_data}']  # another\nwidth=32\nlayers = 3\nmax-steps = 2\n")
     qing("train", "--config", config, "--layers", 1, "--out", tmp_path / "m")
     found = json.loads((tmp_path / "m/config.json").read_text())
     assert found["num_hidden_layers"] == 1 and found["hidden_size"] == 32
@@ -295,14 +295,15 @@ def test_the_line_goes_before_the_file(qing, tmp_path, tiny_data):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("layer = 2", "layer: no such key"),
-        ("layers = many", "layers: "),
-        ("layers = 0", "layers: "),
-        ("layers = 1\nwidth = 64\nlayers = 2", "layers: appears twice"),
-        ("layers = [1, 2]", "layers: takes one value"),
-        ("resume = true", "resume: no such key"),
-        ("[serve]\nport = 1", "serve.port: no such key"),
-        ("lr = nan", "lr: "),
+        ("layer = 2", "1: layer: no such key"),
+        ("layers = many", "1: "),
+        ("layers = 0", "1: layers: "),
+        ("layers = 1\nwidth = 64\nlayers = 2", "3: "),
+        ("layers = 1\n[train]\nlayers = 2", "3: train.layers: stands twice"),
+        ("layers = [1, 2]", "1: layers: takes one value"),
+        ("resume = true", "1: resume: no such key"),
+        ("[serve]\nport = 1", "2: serve.port: no such key"),
+        ("lr = nan", "1: lr: "),
     ],
 )
 def test_a_wrong_configuration_is_named(qing, tmp_path, tiny_data, content, message):
@@ -310,7 +311,7 @@ def test_a_wrong_configuration_is_named(qing, tmp_path, tiny_data, content, mess
     config.write_text(content + "\n")
     result = qing("train", "--config", config, "--data", tiny_data, "--out", tmp_path / "m", check=False)
     assert result.returncode == 2
-    assert f"{config}: {message}" in result.stderr
+    assert f"{config}:{message}" in result.stderr
     assert not (tmp_path / "m").exists()
 
 

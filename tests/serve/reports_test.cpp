@@ -1,12 +1,13 @@
 // What `qing train` writes beside a model, piece by piece; tests/python has the whole.
 #include <gtest/gtest.h>
 
-#include <qing/serve/cli/commands.h>
+#include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
 #include <qing/serve/reports/svg.h>
 #include <qing/serve/runs/data_files.h>
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/serve/runs/settings.h>
+#include <qing/serve/runs/toml_file.h>
 #include <qing/tensor/files.h>
 
 #include "nn/temp_folder.h"
@@ -29,11 +30,48 @@ TEST(Settings, AreWrittenForFilesAndShells) {
   EXPECT_EQ(to_command_line(sample()), "--data 'a b.tsv' --data 'it'\\''s.tsv' --labels no,yes --lr 5e-4");
   Settings odd = sample();
   odd[0].values = {"say \"hi\".tsv"};
-  EXPECT_NE(to_toml(odd).find("['say \"hi\".tsv']"), std::string::npos);
-  odd[0].values = {"it's \"both\".tsv"};
-  EXPECT_THROW(to_toml(odd), UsageError);
-  odd[0].values = {"two\nlines.tsv"};
-  EXPECT_THROW(to_toml(odd), UsageError);
+  EXPECT_NE(to_toml(odd).find(R"(["say \"hi\".tsv"])"), std::string::npos);
+}
+
+// Names with every kind of quote, and numbers that TOML does not know as such.
+TEST(Settings, AreReadBackFromAFile) {
+  const TempFolder folder;
+  Settings odd = sample();
+  odd[0].values = {"it's \"both\".tsv", "two\nlines.tsv", "a\\b # [c].tsv", "文件\x01.tsv"};
+  odd.push_back({.name = "seed", .values = {"18446744073709551615"}, .text = false, .list = false, .separate = false});
+  odd.push_back({.name = "warmup", .values = {".5"}, .text = false, .list = false, .separate = false});
+  write_file_atomically(folder.path() / "config.toml", to_toml(odd));
+  const std::vector<TomlEntry> entries = read_toml(folder.path() / "config.toml");
+  ASSERT_EQ(entries.size(), 5U);  // without "dev", which has no values
+  EXPECT_EQ(entries[0].values, odd[0].values);
+  EXPECT_EQ(entries[1].values, odd[2].values);
+  EXPECT_EQ(entries[2].values, odd[3].values);
+  EXPECT_EQ(entries[3].values, odd[4].values);
+  EXPECT_EQ(entries[4].values, odd[5].values);
+}
+
+std::string refusal_of(const std::filesystem::path& file, const std::string& text) {
+  write_file_atomically(file, text);
+  try {
+    read_toml(file);
+  } catch (const UsageError& error) { return std::string(error.what()).substr(file.string().size()); }
+  return "";
+}
+
+TEST(TomlFile, TellsTheLineOfAnError) {
+  const TempFolder folder;
+  const auto file = folder.path() / "c.toml";
+  EXPECT_EQ(refusal_of(file, "a = 1\nb = many\n").substr(0, 4), ":2: ");
+  EXPECT_EQ(refusal_of(file, "a = 1\n\na = 2\n").substr(0, 4), ":3: ");
+  EXPECT_EQ(refusal_of(file, "a = 1\nb = [[1]]\n"), ":2: b: must be a text, a number, true, false, or a list of these");
+  EXPECT_EQ(refusal_of(file, "a = 1979-05-27\n"), ":1: a: must be a text, a number, true, false, or a list of these");
+  EXPECT_EQ(refusal_of(file, "\xEF\xBB\xBF# mark\na = [1, 2.50, 'x'] # list\n[s.t]\nb = true\n"), "");
+  const std::vector<TomlEntry> entries = read_toml(file);
+  ASSERT_EQ(entries.size(), 2U);
+  EXPECT_EQ(entries[0].values, (std::vector<std::string>{"1", "2.50", "x"}));
+  EXPECT_TRUE(entries[0].list);
+  EXPECT_EQ(entries[1].section + "." + entries[1].key, "s.t.b");
+  EXPECT_EQ(entries[1].values, std::vector<std::string>{"true"});
 }
 
 TEST(Settings, NumbersDifferByValue) {
@@ -132,12 +170,17 @@ TEST(DataFiles, OfOneNameHaveTheirPathsForNames) {
   const auto second = folder.path() / "b/dev.tsv";
   std::filesystem::copy_file(first, second);
   const std::vector<std::filesystem::path> both = {first, second};
-  const std::vector<LabelledFile> read = read_labelled(both, {"no", "yes"});
+  const std::vector<LabelledFile> read = read_labelled(both, both, {"no", "yes"});
   EXPECT_EQ(read[0].name, first.string());
   EXPECT_EQ(read[1].name, second.string());
   EXPECT_EQ(read[0].file.label_texts, (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(read[0].file.texts(), 3);
-  EXPECT_EQ(read_labelled(std::span(both).first(1), {"no", "yes"})[0].name, "dev.tsv");
+  const auto one = std::span(both).first(1);
+  EXPECT_EQ(read_labelled(one, one, {"no", "yes"})[0].name, "dev.tsv");
+  // Read by itself, but beside another of its name in the training: as in every other report.
+  const LabelledFile beside = read_labelled(one, both, {"no", "yes"})[0];
+  EXPECT_EQ(beside.name, first.string());
+  EXPECT_EQ(beside.examples[0].source, first.string());
 }
 
 }  // namespace

@@ -1,0 +1,47 @@
+// `qing import`.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+
+#include <qing/nn/models/import_model.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/output.h>
+
+namespace qing::serve::cli {
+namespace {
+
+struct ImportArguments {
+  std::filesystem::path source, out;
+  bool json = false;
+};
+
+void run_import(const ImportArguments& arguments) {
+  const nn::ImportedModel model = nn::import_model(arguments.source, arguments.out);
+  if (!arguments.json) {
+    print_line(fmt::format("{}: {} ({}), {} parameters", arguments.out.string(), model.task, model.model_type,
+                           model.parameters));
+    return;
+  }
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("out", arguments.out.string()).member("task", model.task);
+  json.member("model_type", model.model_type).member("parameters", model.parameters).end();
+  print_line(json.take());
+}
+
+}  // namespace
+
+void add_import(CommandLine& line) {
+  CLI::App* command =
+      line.app.add_subcommand("import", "Copy a pretrained model of Hugging Face's layout into a folder");
+  const auto arguments = std::make_shared<ImportArguments>();
+  command->add_option("source", arguments->source, "Folder of config.json, safetensors and the tokenizer's files")
+      ->required()
+      ->type_name("SOURCE");
+  command->add_option("--out", arguments->out, "Output folder of the model")->required()->type_name("FOLDER");
+  command->add_flag("--json", arguments->json, "Print a JSON object");
+  command->callback([&line, arguments] { line.run = [arguments] { run_import(*arguments); }; });
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,123 @@
+// `qing models`: what a folder of models holds, without loading it.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/sentence_embedding.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/registry/registry.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// One version of a model.
+struct Found {
+  std::string name;
+  std::int64_t version;
+  bool embeds = false;  // a model of sentence embeddings, which has no labels
+  std::vector<std::string> labels;
+  std::uintmax_t bytes = 0;  // of all files, those of its training included
+  std::string card;          // the file's path; empty: none
+  std::string error;         // why it cannot be served, as far as its configuration tells
+};
+
+std::uintmax_t bytes_below(const fs::path& folder) {
+  std::uintmax_t bytes = 0;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  return bytes;
+}
+
+std::string card_of(const fs::path& folder) {
+  for (const char* name : {"MODEL_CARD.md", "README.md"}) {
+    if (fs::exists(folder / name)) return (folder / name).string();
+  }
+  return "";
+}
+
+Found look_at(const fs::path& folder, const std::string& name, std::int64_t version) {
+  Found found{name, version, nn::holds_sentence_embedding(folder), {}, bytes_below(folder), card_of(folder), {}};
+  try {
+    const nn::BertConfig config = nn::BertConfig::load(folder / "config.json");
+    if (!found.embeds) found.labels = config.labels;
+  } catch (const Error& error) { found.error = error.what(); }
+  return found;
+}
+
+// By name and version. A folder that the server would not serve from is left out.
+std::vector<Found> all_below(const fs::path& root) {
+  std::vector<Found> all;
+  try {
+    for (const fs::directory_entry& model : fs::directory_iterator(root)) {
+      const std::string name = model.path().filename().string();
+      if (!Registry::valid_name(name) || !model.is_directory()) continue;
+      for (const fs::directory_entry& entry : fs::directory_iterator(model.path())) {
+        const auto version = Registry::parse_version(entry.path().filename().string());
+        if (version && entry.is_directory()) all.push_back(look_at(entry.path(), name, *version));
+      }
+    }
+  } catch (const fs::filesystem_error& error) {
+    throw IoError(fmt::format("{}: {}; give a readable folder that holds NAME/VERSION/", error.path1().string(),
+                              error.code().message()));
+  }
+  std::ranges::sort(all, {}, [](const Found& found) { return std::pair(found.name, found.version); });
+  return all;
+}
+
+std::string json_of(const Found& found) {
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("name", found.name).member("version", std::to_string(found.version));
+  json.member("task", found.embeds ? "feature-extraction" : "text-classification");
+  json.member("labels", found.labels).member("bytes", found.bytes).key("card");
+  found.card.empty() ? json.raw("null") : json.value(found.card);
+  if (!found.error.empty()) json.member("error", found.error);
+  json.end();
+  return json.take();
+}
+
+void run_models(const fs::path& given, bool as_json) {
+  const fs::path root = given.empty() ? shipped_models() : given;
+  const std::vector<Found> all = all_below(root);
+  if (all.empty()) throw DataError(fmt::format("{}: holds no model; put one into NAME/1/", root.string()));
+  if (!as_json) print_line(fmt::format("{:<24} {:>7} {:>10}  {:<32} {}", "name", "version", "size", "labels", "card"));
+  for (const Found& found : all) {
+    const std::string labels = !found.error.empty() ? found.error
+                               : found.embeds       ? "none: it gives embeddings"
+                                                    : fmt::format("{}", fmt::join(found.labels, ", "));
+    print_line(as_json ? json_of(found)
+                       : fmt::format("{:<24} {:>7} {:>7.1f} MB  {:<32} {}", found.name, found.version,
+                                     static_cast<double>(found.bytes) / 1e6, labels,
+                                     found.card.empty() ? "none" : found.card));
+  }
+}
+
+}  // namespace
+
+void add_models(CommandLine& line) {
+  CLI::App* command =
+      line.app.add_subcommand("models", "List the models of a model repository: versions, labels, size and card");
+  const auto root = std::make_shared<fs::path>();
+  const auto json = std::make_shared<bool>(false);
+  command
+      ->add_option("--models", *root,
+                   "Model repository: folder of NAME/VERSION/ folders. The default is the one shipped with qing")
+      ->type_name("FOLDER");
+  command->add_flag("--json", *json, "Print one JSON object per version");
+  command->callback([&line, root, json] { line.run = [root, json] { run_models(*root, *json); }; });
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,273 @@
+<<<<<<< HEAD:serve/cli/predict.cpp
+// `qing predict`, `qing explain` and `qing tokenize`: one answer per text.
+=======
+// `qing predict`, `qing explain` and `qing tokenize`: one result per text.
+>>>>>>> servelibs:serve/cli/commands/predict.cpp
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <iostream>
+#include <memory>
+#include <system_error>
+
+#include <qing/nn/models/classifier_config.h>
+#include <qing/nn/text/tokenizer.h>
+#include <qing/nn/utf8.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/model_options.h>
+#include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
+#include <qing/serve/protocols/explanation_json.h>
+#include <qing/serve/runs/evaluation.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve::cli {
+namespace {
+
+constexpr size_t kStdinBatch = 64;
+
+struct TextArguments {
+  std::filesystem::path model;     ///< empty: the shipped one
+  std::filesystem::path file;      ///< one text a line; empty: none
+  std::vector<std::string> texts;  ///< neither these nor a file: lines of stdin
+  bool json = false;
+  bool logits = false;
+  DType precision = DType::f32;  ///< of products, in run_predict
+};
+
+using Where = std::function<std::string(size_t)>;
+using Consume = std::function<void(const std::vector<std::string>&, const Where&)>;
+
+void strip_carriage_return(std::string& line) {
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+}
+
+std::vector<std::string> lines_of(const std::filesystem::path& file) {
+  const std::string bytes = read_file(file);
+  const std::string_view content = nn::without_byte_order_mark(bytes);
+  std::vector<std::string> lines;
+  for (size_t begin = 0; begin < content.size();) {
+    const size_t end = std::min(content.find('\n', begin), content.size());
+    strip_carriage_return(lines.emplace_back(content.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+<<<<<<< HEAD:serve/cli/predict.cpp
+// Answers the available lines instead of waiting for a full batch, so that a program can write one line and wait for
+// its answer.
+=======
+// Processes the lines that are available instead of waiting for a full batch. So a program can write a line and wait
+// for its result.
+>>>>>>> servelibs:serve/cli/commands/predict.cpp
+void consume_stdin(const Consume& consume) {
+  std::vector<std::string> batch;
+  size_t first = 0;
+  const Where where = [&](size_t i) { return fmt::format("stdin:{}", first + i + 1); };
+  const auto flush = [&] {
+    if (batch.empty()) return;
+    consume(batch, where);
+    flush_output();
+    first += batch.size();
+    batch.clear();
+  };
+  for (std::string line; std::getline(std::cin, line);) {
+    if (first == 0 && batch.empty()) line.erase(0, line.size() - nn::without_byte_order_mark(line).size());
+    strip_carriage_return(line);
+    batch.push_back(std::move(line));
+    if (batch.size() == kStdinBatch || std::cin.rdbuf()->in_avail() <= 0) flush();
+  }
+  flush();
+}
+
+void for_each_batch(const TextArguments& arguments, const Consume& consume) {
+  if (!arguments.texts.empty()) {
+    consume(arguments.texts, [](size_t i) { return fmt::format("text {}", i + 1); });
+  }
+  if (!arguments.file.empty()) {
+    consume(lines_of(arguments.file), [&](size_t i) { return fmt::format("{}:{}", arguments.file.string(), i + 1); });
+  }
+  if (arguments.texts.empty() && arguments.file.empty()) consume_stdin(consume);
+}
+
+void require_input(const TextArguments& arguments) {
+  if (arguments.texts.empty() && arguments.file.empty() && isatty(STDIN_FILENO) == 1) {
+    throw UsageError("no texts: give them as arguments, in a file, or on stdin");
+  }
+}
+
+// 9 significant digits: two floats print alike only if they are equal.
+std::string nine_digits(float value) { return std::isfinite(value) ? fmt::format("{:.9g}", value) : "null"; }
+
+void write_floats(JsonWriter& json, std::span<const float> values) {
+  json.begin_array();
+  for (const float value : values) json.raw(nine_digits(value));
+  json.end();
+}
+
+std::string prediction_json(const std::string& text, const nn::Prediction& prediction,
+                            const std::vector<std::string>& labels, bool logits) {
+  const auto label = static_cast<size_t>(prediction.label);
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("text", text).member("label", labels.at(label));
+  json.key("score").raw(nine_digits(prediction.scores.at(label))).key("scores").begin_object();
+  for (size_t i = 0; i < labels.size(); ++i) json.key(labels[i]).raw(nine_digits(prediction.scores.at(i)));
+  json.end().member("tokens", prediction.tokens).member("truncated", prediction.truncated);
+  if (prediction.blank) json.member("blank", true);
+  if (logits) {
+    json.key("logits");
+    write_floats(json, prediction.logits);
+  }
+  json.end();
+  return json.take();
+}
+
+std::string logits_text(std::span<const float> logits) {
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  write_floats(json, logits);
+  return json.take();
+}
+
+std::string explanation_line(const nn::Explanation& explanation, const std::string& text,
+                             const std::vector<std::string>& labels) {
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("text", text);
+  json.key("explanation").raw(explanation_json(explanation, text, labels)).end();
+  return json.take();
+}
+
+std::string explanation_text(const nn::Explanation& explanation, const std::string& text,
+                             const std::vector<std::string>& labels) {
+  std::string lines =
+      fmt::format("{}\t{:.4f}\t{}\n\t{:.4f}\twithout any of its words",
+                  labels.at(static_cast<size_t>(explanation.label)), explanation.score, text, explanation.baseline);
+  std::vector<nn::Explanation::Span> spans = explanation.spans;
+  std::ranges::stable_sort(spans, std::greater<>(), [](const auto& span) { return std::abs(span.weight); });
+  for (const auto& [begin, end, weight] : spans) {
+    lines += fmt::format("\n\t{:+.4f}\t{}", weight, text.substr(begin, end - begin));
+  }
+  if (explanation.encoder_end < text.size()) {
+    lines += fmt::format("\n\tthe encoder read the first {} of {} characters; {}",
+                         nn::count_characters(std::string_view(text).substr(0, explanation.encoder_end)),
+                         nn::count_characters(text),
+                         explanation.ngram_end > 0
+                             ? "the n-gram head used the whole text; the weights of the rest come from n-grams only"
+                             : "the rest was not used");
+  }
+  return lines;
+}
+
+<<<<<<< HEAD:serve/cli/predict.cpp
+// A tokenizer without a length limit takes the limit of the model in the same folder, if there is one.
+=======
+// If the tokenizer has no length limit, that of the model in the same folder applies.
+>>>>>>> servelibs:serve/cli/commands/predict.cpp
+nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
+  const std::filesystem::path config = directory / "config.json";
+  std::error_code unreadable;
+  if (!std::filesystem::exists(config, unreadable)) return nn::Tokenizer::load(directory);
+  const auto most = static_cast<int32_t>(nn::ClassifierConfig::load(config).encoder.max_tokens());
+  return nn::Tokenizer::load(directory, most, most);
+}
+
+// Prints one line per text: label, score and text separated by tabs, or a JSON object.
+void run_predict(const TextArguments& arguments) {
+  require_input(arguments);
+  const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model), arguments.precision);
+  const std::vector<std::string>& labels = model->labels();
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
+    const std::vector<nn::Prediction> predictions = predict_all(*model, texts, where);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const nn::Prediction& prediction = predictions[i];
+      if (arguments.json) {
+        print_line(prediction_json(texts[i], prediction, labels, arguments.logits));
+        continue;
+      }
+      const auto label = static_cast<size_t>(prediction.label);
+      std::string line = fmt::format("{}\t{:.4f}\t", labels.at(label), prediction.scores.at(label));
+      if (arguments.logits) line += logits_text(prediction.logits) + "\t";
+      print_line(line + texts[i]);
+      if (prediction.blank) print_line("\tthe text gives no token; the scores are those of an empty text");
+    }
+  });
+}
+
+// Prints for each text its label and the weights of its parts, the largest first, or a JSON object.
+void run_explain(const TextArguments& arguments) {
+  require_input(arguments);
+  const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model));
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
+    for (size_t i = 0; i < texts.size(); ++i) {
+      try {
+        const nn::Explanation explanation = model->explain(std::span(texts).subspan(i, 1)).front();
+        print_line(arguments.json ? explanation_line(explanation, texts[i], model->labels())
+                                  : explanation_text(explanation, texts[i], model->labels()));
+      } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", where(i), error.what())); }
+    }
+  });
+}
+
+// Prints one line per text: the JSON array of its token ids.
+void run_tokenize(const TextArguments& arguments) {
+  require_input(arguments);
+  const nn::Tokenizer tokenizer = load_tokenizer(model_or_shipped(arguments.model));
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
+    for (size_t i = 0; i < texts.size(); ++i) {
+      try {
+        print_line(fmt::format("[{}]", fmt::join(tokenizer.encode(texts[i]).ids, ", ")));
+      } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", where(i), error.what())); }
+    }
+  });
+}
+
+// The texts are the arguments that CLI11 does not parse. As a positional option it would read "[good, cheap]" as a list
+// of two.
+CLI::App* add_text_command(CommandLine& line, const char* name, const char* about, const char* file_option,
+                           const std::shared_ptr<TextArguments>& a, void (*run)(const TextArguments&)) {
+  CLI::App* command = line.app.add_subcommand(name, about);
+  add_model(command, a->model);
+  command->add_option(file_option, a->file, "Input file with one text per line")->type_name("FILE");
+  command->allow_extras();
+  command->footer(
+      "Arguments are the texts. Write -- before texts that begin with a dash. Without texts and --file, each line "
+      "of stdin is a text.");
+  command->callback([&line, command, a, run] {
+    for (const std::string& item : command->remaining()) {
+      if (item.size() > 1 && item[0] == '-') {
+        throw UsageError("unknown option " + item + "; write -- before texts that begin with a dash");
+      }
+      a->texts.push_back(item);
+    }
+    a->texts.insert(a->texts.end(), line.after_dashes.begin(), line.after_dashes.end());
+    line.takes_after_dashes = true;
+    line.run = [a, run] { run(*a); };
+  });
+  return command;
+}
+
+}  // namespace
+
+void add_predict(CommandLine& line) {
+  const auto predict = std::make_shared<TextArguments>();
+  CLI::App* command = add_text_command(line, "predict", "Predict the labels of texts", "--file", predict, run_predict);
+  command->add_flag("--json", predict->json, "Print one JSON object per text");
+  command->add_flag("--logits", predict->logits, "Print the logits as well");
+  add_precision(command, predict->precision);
+
+  const auto explain = std::make_shared<TextArguments>();
+  command = add_text_command(line, "explain", "Explain predictions: the weight of each part of a text", "--file",
+                             explain, run_explain);
+  command->add_flag("--json", explain->json, "Print one JSON object per text");
+
+  const auto tokenize = std::make_shared<TextArguments>();
+  add_text_command(line, "tokenize", "Print the token ids of texts, one JSON array per text", "--ids,--file", tokenize,
+                   run_tokenize);
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,93 @@
+#include <qing/nn/models/sentence_embedding.h>
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <qing/nn/text/wordpiece_decode.h>
+#include <qing/tensor/errors.h>
+
+#include "nn/temp_folder.h"
+
+namespace qing::nn {
+namespace {
+
+using test::TempFolder;
+
+std::vector<float> rows_of(const Tensor& pooled) {
+  return {pooled.data<float>(), pooled.data<float>() + pooled.numel()};
+}
+
+TEST(SentencePooling, TakesTheFirstTokenOrTheMeanOfEachSequence) {
+  const Tensor hidden = Tensor::from({1.F, 10.F, 3.F, 20.F, 5.F, 30.F, 7.F, 80.F}, {4, 2});
+  const Offsets offsets = {0, 3, 4};
+  EXPECT_EQ(rows_of(pool_sentences(hidden, offsets, SentencePooling::kCls)), (std::vector<float>{1, 10, 7, 80}));
+  EXPECT_EQ(rows_of(pool_sentences(hidden, offsets, SentencePooling::kMean)), (std::vector<float>{3, 20, 7, 80}));
+}
+
+// A sum in f32 would lose the small numbers beside the large one.
+TEST(SentencePooling, SumsInDoublePrecision) {
+  std::vector<float> values(1001, 1.F);
+  values[0] = 1e8F;
+  const Tensor hidden = Tensor::from(std::span<const float>(values), {1001, 1});
+  const auto mean = rows_of(pool_sentences(hidden, Offsets{0, 1001}, SentencePooling::kMean));
+  EXPECT_EQ(mean[0], static_cast<float>((1e8 + 1000) / 1001));
+}
+
+TEST(Embedding, IsDividedByItsLength) {
+  std::vector<float> vector = {3, -4};
+  normalize_embedding(vector);
+  EXPECT_EQ(vector, (std::vector<float>{0.6F, -0.8F}));
+  std::vector<float> none = {0, 0};
+  normalize_embedding(none);
+  EXPECT_EQ(none, (std::vector<float>{0, 0}));
+}
+
+TEST(Embedding, CosineIsThatOfTheAngle) {
+  const std::vector<float> a = {1, 0}, b = {2, 2}, none = {0, 0}, longer = {1, 2, 3};
+  EXPECT_NEAR(cosine_similarity(a, b), std::sqrt(0.5), 1e-15);
+  EXPECT_EQ(cosine_similarity(a, a), 1);
+  EXPECT_EQ(cosine_similarity(a, none), 0);
+  EXPECT_THROW(cosine_similarity(a, longer), ShapeError);
+}
+
+std::string refusal_of(const TempFolder& folder) {
+  try {
+    load_sentence_embedding(folder.path());
+  } catch (const DataError& error) { return std::string(error.what()).substr(folder.path().string().size()); }
+  return "";
+}
+
+TEST(SentenceEmbedding, NamesTheFileAndWhatIsNotSupported) {
+  const TempFolder folder;
+  EXPECT_FALSE(holds_sentence_embedding(folder.path()));
+  folder.write("modules.json",
+               R"([{"path":"","type":"a.Transformer"},{"path":"1","type":"a.Pooling"},{"type":"a.Dense"}])");
+  EXPECT_TRUE(holds_sentence_embedding(folder.path()));
+  EXPECT_NE(refusal_of(folder).find("/modules.json: the modules Transformer, Pooling, Dense are not supported"),
+            std::string::npos);
+  folder.write("modules.json", R"([{"path":"x","type":"a.Transformer"},{"path":"1","type":"a.Pooling"}])");
+  EXPECT_NE(refusal_of(folder).find("/modules.json: the Transformer lies in 'x'"), std::string::npos);
+  folder.write("modules.json", R"([{"path":"","type":"a.Transformer"},{"path":"1","type":"a.Pooling"}])");
+  std::filesystem::create_directory(folder.path() / "1");
+  folder.write("1/config.json", R"({"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true})");
+  EXPECT_NE(refusal_of(folder).find("/1/config.json: the pooling 'cls_token, mean_tokens' is not supported"),
+            std::string::npos);
+  folder.write("1/config.json", R"({"pooling_mode":"mean"})");
+  folder.write("config.json", R"({"architectures":["BertForSequenceClassification"]})");
+  EXPECT_NE(refusal_of(folder).find(R"(/config.json: architectures: must be ["BertModel"])"), std::string::npos);
+}
+
+TEST(WordpieceDecode, JoinsPiecesAndLeavesSpecialTokensOut) {
+  const Tokenizer tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "##ness", ",", "me", "'", "s"});
+  const std::vector<int32_t> ids = {2, 5, 6, 7, 8, 9, 10, 3};
+  EXPECT_EQ(decode_wordpiece(tokenizer, ids, true), "goodness, me ' s");
+  EXPECT_EQ(decode_wordpiece(tokenizer, ids, false), "[CLS] goodness, me ' s [SEP]");
+  EXPECT_EQ(decode_wordpiece(tokenizer, std::vector<int32_t>{6, 99, -1, 5}, true), "##ness good");
+  EXPECT_EQ(decode_wordpiece(tokenizer, {}, true), "");
+}
+
+}  // namespace
+}  // namespace qing::nn

@@ -1,0 +1,237 @@
+"""Sentence embeddings: values by sentence-transformers' rule, and the protocols that answer with them."""
+
+import base64
+import json
+import shutil
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+
+TEXTS = ["I love this film", "我讨厌这个手机", "a chair stands in the hall, does it?", ""]
+LENGTH = 24  # max_seq_length of the model
+
+
+def write_modules(folder, pooling, normalize):
+    """The files that sentence-transformers writes beside the encoder."""
+    kinds = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")][: 3 if normalize else 2]
+    modules = [{"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{kind}"}
+               for i, (path, kind) in enumerate(kinds)]  # fmt: skip
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    modes = {f"pooling_mode_{mode}": mode == pooling
+             for mode in ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens")}  # fmt: skip
+    (folder / "1_Pooling/config.json").write_text(json.dumps({"word_embedding_dimension": 32, **modes}))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LENGTH, "do_lower_case": False}))
+
+
+@pytest.fixture(scope="module")
+def encoder(model_dir, tmp_path_factory):
+    """A folder with a small BertModel of random weights."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("encoder")
+    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(model_dir / name, folder)
+    torch.manual_seed(3)
+    vocabulary = (model_dir / "vocab.txt").read_text(encoding="utf-8").count("\n")
+    config = transformers.BertConfig(vocab_size=vocabulary, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+                                     intermediate_size=64, max_position_embeddings=128, initializer_range=0.3)  # fmt: skip
+    transformers.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def model_of(root, encoder, pooling="mean_tokens", normalize=True):
+    folder = root / "vectors/1"
+    shutil.copytree(encoder, folder)
+    write_modules(folder, pooling, normalize)
+    return folder
+
+
+def expected(folder, pooling, normalize, texts=TEXTS):
+    """What sentence-transformers' encode() gives: the encoder, the pooling, and F.normalize."""
+    import tokenizers
+    import torch
+    import transformers
+
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_truncation(LENGTH)
+    model = transformers.BertModel.from_pretrained(folder).eval()
+    vectors = []
+    for text in texts:
+        with torch.no_grad():
+            hidden = model(torch.tensor([tokenizer.encode(text).ids])).last_hidden_state[0]
+        vector = hidden[0] if pooling == "cls_token" else hidden.mean(dim=0)
+        vectors.append(torch.nn.functional.normalize(vector, dim=0) if normalize else vector)
+    return np.stack([vector.numpy() for vector in vectors])
+
+
+def ask(url, body, kind="application/json"):
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": kind})
+    try:
+        answer = urllib.request.urlopen(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        return answer.status, json.loads(answer.read())
+
+
+@pytest.fixture(scope="module")
+def folder(encoder, tmp_path_factory):
+    return model_of(tmp_path_factory.mktemp("models"), encoder)
+
+
+@pytest.fixture(scope="module")
+def endpoint(qing, folder):
+    from conftest import RunningServer
+
+    server = RunningServer(qing.binary, "--port", 0, "--models", folder.parents[1])
+    yield server.endpoint
+    code, log = server.stop()
+    assert code == 0
+    assert not any(text in log for text in TEXTS if text)
+
+
+@pytest.mark.parametrize("pooling", ["mean_tokens", "cls_token"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_values_are_those_of_sentence_transformers(encoder, serve, tmp_path, pooling, normalize):
+    folder = model_of(tmp_path, encoder, pooling, normalize)
+    server = serve("--models", tmp_path)
+    status, answer = ask(server.endpoint + "/v1/embeddings", {"model": "vectors", "input": TEXTS})
+    assert status == 200
+    found = np.array([item["embedding"] for item in answer["data"]], dtype=np.float32)
+    np.testing.assert_allclose(found, expected(folder, pooling, normalize), atol=2e-5)
+    # "normalize" goes before the modules, and is true in text-embeddings-inference unless told otherwise.
+    plain = expected(folder, pooling, False)
+    np.testing.assert_allclose(ask(server.endpoint + "/embed", {"inputs": TEXTS, "normalize": False})[1], plain, atol=2e-5)
+    unit = plain / np.linalg.norm(plain, axis=1, keepdims=True)
+    np.testing.assert_allclose(ask(server.endpoint + "/embed", {"inputs": TEXTS})[1], unit, atol=2e-5)
+
+
+def test_a_text_is_cut_where_the_model_says(endpoint, folder):
+    long = "film phone book " * 40
+    vectors = expected(folder, "mean_tokens", True, [long])
+    np.testing.assert_allclose(ask(endpoint + "/embed", {"inputs": long})[1], vectors, atol=2e-5)
+    status, answer = ask(endpoint + "/embed", {"inputs": ["film", long], "truncate": False})
+    assert status == 413 and f"text 1 has more than {LENGTH} tokens" in answer["error"]
+    assert answer["error_type"] == "validation"
+
+
+def test_a_vector_does_not_depend_on_the_rest_of_the_batch(endpoint):
+    together = ask(endpoint + "/embed", {"inputs": TEXTS * 4})[1]
+    for i, text in enumerate(TEXTS):
+        assert ask(endpoint + "/embed", {"inputs": text})[1] == [together[i]]
+
+
+def test_openai_client(endpoint, folder):
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=endpoint + "/v1", api_key="none", max_retries=0)
+    vectors = expected(folder, "mean_tokens", True)
+    for form in ({}, {"encoding_format": "float"}):  # without it the client asks for base64
+        answer = client.embeddings.create(model="vectors", input=TEXTS, **form)
+        assert [item.index for item in answer.data] == [0, 1, 2, 3] and answer.model == "vectors"
+        np.testing.assert_allclose([item.embedding for item in answer.data], vectors, atol=2e-5)
+        assert answer.usage.prompt_tokens == answer.usage.total_tokens > 8
+    raw = client.embeddings.create(model="vectors", input=TEXTS[0], encoding_format="base64")
+    floats = client.embeddings.create(model="vectors", input=TEXTS[0], encoding_format="float").data[0].embedding
+    np.testing.assert_array_equal(np.frombuffer(base64.b64decode(raw.data[0].embedding), dtype="<f4"),
+                                  np.array(floats, dtype=np.float32))  # fmt: skip
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.embeddings.create(model="vectors", input=TEXTS[0], dimensions=8)
+    assert refused.value.body["message"].startswith("dimensions: ")
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.embeddings.create(model="vectors", input=[[1, 2]])
+    assert refused.value.body["message"].startswith("input[0]: must be a string")
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.embeddings.create(model="other", input=TEXTS[0])
+    assert missing.value.code == "unknown_model"
+
+
+def test_hugging_face_client(endpoint, folder):
+    hub = pytest.importorskip("huggingface_hub")
+    vectors = expected(folder, "mean_tokens", True)
+    for address in (endpoint, endpoint + "/models/vectors", endpoint + "/embed"):
+        client = hub.InferenceClient(model=address)
+        np.testing.assert_allclose(client.feature_extraction(TEXTS[0]), vectors[:1], atol=2e-5)
+        raw = client.feature_extraction(TEXTS[0], normalize=False, truncate=True, truncation_direction="right")
+        np.testing.assert_allclose(raw, expected(folder, "mean_tokens", False)[:1], atol=2e-5)
+    for address in (endpoint, endpoint + "/models/vectors", endpoint + "/similarity"):
+        found = hub.InferenceClient(model=address).sentence_similarity(TEXTS[0], other_sentences=TEXTS)
+        np.testing.assert_allclose(found, vectors @ vectors[0], atol=2e-5)
+    with pytest.raises(hub.errors.HfHubHTTPError) as refused:
+        hub.InferenceClient(model=endpoint).feature_extraction(TEXTS[0], prompt_name="query")
+    assert refused.value.response.status_code == 422 and "prompt_name" in refused.value.response.json()["error"]
+
+
+def test_tokens_and_texts_are_those_of_tokenizers(endpoint, folder):
+    import tokenizers
+
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    status, answer = ask(endpoint + "/tokenize", {"inputs": TEXTS})
+    assert status == 200
+    for text, tokens in zip(TEXTS, answer):
+        encoding = tokenizer.encode(text)
+        assert [token["id"] for token in tokens] == encoding.ids
+        assert [token["special"] for token in tokens] == [bool(mask) for mask in encoding.special_tokens_mask]
+        assert tokens[0] == {"id": encoding.ids[0], "text": "[CLS]", "special": True, "start": None, "stop": None}
+        for token, (start, stop) in list(zip(tokens, encoding.offsets))[1:-1]:
+            assert (token["start"], token["stop"]) == (start, stop) and token["text"] == text[start:stop]
+    assert ask(endpoint + "/tokenize", {"inputs": TEXTS[0], "add_special_tokens": False})[1] == [answer[0][1:-1]]
+    ids = [[token["id"] for token in tokens] for tokens in answer]
+    assert ask(endpoint + "/decode", {"ids": ids})[1] == [tokenizer.decode(one) for one in ids]
+    plain = ask(endpoint + "/decode", {"ids": ids[2], "skip_special_tokens": False})[1]
+    assert plain == [tokenizer.decode(ids[2], skip_special_tokens=False)]
+
+
+def test_a_model_is_asked_for_what_it_gives(endpoint, qing, folder, models_root, serve, tmp_path):
+    for path, body in (("/v1/classify", {"model": "vectors", "input": "x"}), ("/predict", {"inputs": "x"}),
+                       ("/v1/models/vectors/predict", {"text": "x"}), ("/v1/models/vectors:predict", {"instances": ["x"]})):  # fmt: skip
+        status, answer = ask(endpoint + path, body)
+        assert status == 422 and "gives embeddings instead of labels" in json.dumps(answer), path
+    classifier = serve("--models", models_root)
+    for path, body in (("/v1/embeddings", {"model": "emotion_analysis", "input": "x"}), ("/embed", {"inputs": "x"})):
+        status, answer = ask(classifier.endpoint + path, body)
+        assert status == 422 and "gives labels instead of embeddings" in json.dumps(answer), path
+    assert ask(classifier.endpoint + "/tokenize", {"inputs": "x"})[0] == 200  # every model has a tokenizer
+    with urllib.request.urlopen(endpoint + "/info") as answer:
+        info = json.load(answer)
+    assert info["model_type"] == {"embedding": {"pooling": "mean"}} and info["max_input_length"] == LENGTH
+    (listed,) = map(json.loads, qing("models", "--models", folder.parents[1], "--json").stdout.splitlines())
+    assert listed["task"] == "feature-extraction" and listed["labels"] == [] and "error" not in listed
+    with urllib.request.urlopen(endpoint + "/v1/models/vectors") as answer:
+        assert json.load(answer)["embedding_size"] == 32
+
+
+@pytest.mark.parametrize(
+    "path, body, field",
+    [
+        ("/embed", {"inputs": 1}, "inputs: "),
+        ("/embed", {"inputs": "x", "dimensions": 8}, "dimensions: "),
+        ("/embed", {"inputs": "x", "truncation_direction": "Left"}, "truncation_direction: "),
+        ("/similarity", {"inputs": "x"}, "inputs: must be an object"),
+        ("/similarity", {"inputs": {"source_sentence": "x"}}, "inputs.sentences: is missing"),
+        ("/similarity", {"inputs": {"source_sentence": "x", "sentences": []}}, "inputs.sentences: is empty"),
+        ("/tokenize", {}, "inputs: is missing"),
+        ("/decode", {"ids": "x"}, "ids: "),
+        ("/decode", {"ids": [[1], [-1]]}, "ids[1][0]: "),
+    ],
+)
+def test_refusals_name_the_field_and_have_an_error_type(endpoint, path, body, field):
+    status, answer = ask(endpoint + path, body)
+    assert status == 422 and answer["error"].startswith(field) and answer["error_type"] == "validation", answer
+
+
+def test_another_type_of_body_has_an_error_type_too(endpoint):
+    status, answer = ask(endpoint + "/embed", {"inputs": "x"}, "text/plain")
+    assert status == 415 and answer["error_type"] == "validation"
+
+
+@pytest.mark.parametrize("name, content, told", [("config.json", {"architectures": ["BertForMaskedLM"]}, "architectures"),
+                                                 ("config.json", {"vocab_size": 99999}, "word_embeddings"),
+                                                 ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "max_tokens")])  # fmt: skip
+def test_a_folder_that_is_not_supported_is_not_served(qing, encoder, tmp_path, name, content, told):
+    folder = model_of(tmp_path, encoder)
+    described = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**described, **content}))
+    result = qing("serve", "--port", 0, "--models", tmp_path, check=False)
+    assert result.returncode == 1 and told in result.stderr
