@@ -7,12 +7,12 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/bert.h>
 #include <qing/nn/models/explanation.h>
 #include <qing/nn/models/integrated_gradients.h>
 #include <qing/nn/models/ngram_head.h>
 #include <qing/nn/models/text_classifier_files.h>
-#include <qing/nn/safetensors.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/allocator.h>

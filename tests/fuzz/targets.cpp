@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/bert_config.h>
-#include <qing/nn/safetensors.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/api.h>
 #include <qing/serve/http/parser.h>

@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <exception>
 
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/tensor/errors.h>
 
 /// Reads one safetensors file and writes its tensors to another. 0 when that went well, 1 after a DataError, 2 after
