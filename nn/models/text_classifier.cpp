@@ -7,6 +7,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/formats/open_weights.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/bert.h>
 #include <qing/nn/models/explanation.h>
@@ -26,18 +27,18 @@ constexpr const char* kNgramsFile = "ngrams.safetensors";
 
 // A configuration may ask for any amount of memory: it gets what the weights beside it justify. A lesser mismatch is
 // left to load_state_dict, which lists all of them.
-void check_size(const BertConfig& c, const SafetensorsFile& file, const std::filesystem::path& directory) {
+void check_size(const BertConfig& c, const WeightsFile& weights, const std::filesystem::path& directory) {
   const auto width = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
   const auto rows = static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
   const double described = (rows + static_cast<double>(c.labels.size())) * width +
                            static_cast<double>(c.num_hidden_layers) * (4 * width * width + 2 * width * inner) +
                            width * width;
   double held = 0;
-  for (const auto& [name, tensor] : file.tensors) held += static_cast<double>(tensor.numel());
+  for (const TensorInfo& tensor : weights.tensors()) held += static_cast<double>(numel_of(tensor.shape));
   constexpr double kSlack = 1 << 20;
   if (described > 2 * held + kSlack) {
     throw DataError(fmt::format("{}: describes {:.0f} parameters, but {} holds {:.0f}; they are of different models",
-                                (directory / kConfigFile).string(), described, kWeightsFile, held));
+                                (directory / kConfigFile).string(), described, weights.path(), held));
   }
 }
 
@@ -145,7 +146,7 @@ std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) c
 }
 
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory, DType precision) {
-  const LongLivedAllocations weights;
+  const LongLivedAllocations long_lived;
   const BertConfig config = BertConfig::load(directory / kConfigFile);
   Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.max_position_embeddings));
   if (tokenizer.vocab_size() > config.vocab_size || tokenizer.options().max_length > config.max_position_embeddings) {
@@ -155,14 +156,14 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
                     directory.string(), tokenizer.vocab_size(), tokenizer.options().max_length, config.vocab_size,
                     config.max_position_embeddings));
   }
-  const SafetensorsFile file = load_safetensors(directory / kWeightsFile);
-  check_size(config, file, directory);
+  const WeightsFile weights = open_weights(directory);
+  check_size(config, weights, directory);
   Generator unused;
   auto model = std::make_unique<BertForSequenceClassification>(config, unused);
   try {
     // Older files of transformers hold the positions 0, 1, ... as a buffer.
-    model->load_state_dict(file.tensors, true, {"bert.embeddings.position_ids"});
-  } catch (const DataError& error) { throw DataError((directory / kWeightsFile).string() + ": " + error.what()); }
+    model->load_state_dict(weights.state(), true, {"bert.embeddings.position_ids"});
+  } catch (const DataError& error) { throw DataError(weights.path() + ": " + error.what()); }
   pack_linear_layers(*model, precision);
   std::unique_ptr<const NgramHead> ngrams;
   if (config.ngram_head) {

@@ -24,7 +24,8 @@ struct EncodedText : Encoding {
 /// Immutable after load; predict() may be called from many threads.
 class TextClassifier {
  public:
-  /// Reads config.json, model.safetensors, the tokenizer's files and, if the configuration says so, ngrams.safetensors.
+  /// Reads config.json, the weights (open_weights.h: in shards, too), the tokenizer's files and, if the configuration
+  /// says so, ngrams.safetensors.
   /// Linear layers predict in `precision` (Linear::pack): f32, or bf16 or i8 for more speed and scores that differ in
   /// the third digit; explanations stay in f32. IoError, DataError; ValueError for another precision.
   static std::shared_ptr<const TextClassifier> load(const std::filesystem::path& directory,
