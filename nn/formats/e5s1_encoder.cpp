@@ -44,6 +44,7 @@ ImportedEncoder import_e5s1(const std::shared_ptr<const MappedFile>& file) {
                         .pad = e5.pad,
                         .bos = e5.bos,
                         .eos = e5.eos,
+                        .max_length = e5.positions,
                         .charsmap = compile_charsmap(e5.replacements)};
   return encoder;
 }

@@ -58,6 +58,7 @@ class GgufEncoder {
       faults_.invalid(
           fmt::format("{} tokens, but embeddings of {}", encoder.vocabulary.pieces.size(), sizes.vocabulary));
     }
+    encoder.vocabulary.max_length = sizes.positions;
     encoder.config = bert_config(sizes);
     return encoder;
   }

@@ -22,6 +22,7 @@ struct ImportedVocabulary {
   std::vector<std::string> pieces = {};        ///< in the order of their ids
   std::vector<float> scores = {};              ///< of a unigram model: log probabilities
   int64_t unk = 0, pad = 0, bos = 0, eos = 0;  ///< ids; bos and eos are WordPiece's [CLS] and [SEP]
+  int64_t max_length = 0;                      ///< in tokens, with bos and eos
   /// The normalisation of a unigram model, as SentencePiece compiles it (precompiled_charsmap). May be empty.
   std::string charsmap = {};
 };
@@ -33,6 +34,11 @@ struct ImportedEncoder {
   StateDict tensors;
   ImportedVocabulary vocabulary;
 };
+
+/// Writes the directory that transformers loads, created if absent: config.json, model.safetensors and, of WordPiece,
+/// vocab.txt, or, of a unigram model, tokenizer.json; and tokenizer_config.json beside either. The files change places
+/// together (StagedDirectory). IoError leaves what was there.
+void save_imported_encoder(const std::filesystem::path& directory, const ImportedEncoder& encoder);
 
 /// Reads an ONNX, a GGUF or an E5S1 file. DataError "PATH: ...", with the place or the name: what is malformed, another
 /// architecture, an operation or a tensor that no such encoder has. IoError. Thread-safe.

@@ -179,7 +179,7 @@ class WeightsReader:
         return load_file(target)
 
     def encoder(self, source):
-        """The folder of an imported encoder: config.json, model.safetensors, pieces.txt, charsmap."""
+        """The folder of an imported encoder, as transformers loads it."""
         target = Path(tempfile.mkdtemp(dir=self.folder))
         code, said = self._call("import_encoder", source, target)
         assert code == 0, said

@@ -10,6 +10,7 @@ from conftest import assert_same_tensors, same_bits
 gguf = pytest.importorskip("gguf")
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
 
 TYPES = gguf.GGMLQuantizationType
 LAYER = {"attention.self.query": "attn_q", "attention.self.key": "attn_k", "attention.self.value": "attn_v",
@@ -127,7 +128,9 @@ def test_an_encoder(weights, tmp_path, kind):
     batch = inputs(model.config.vocab_size)
     with torch.no_grad():
         assert torch.equal(loaded(**batch).last_hidden_state, expected(**batch).last_hidden_state)
-    assert (folder / "pieces.txt").read_text("utf-8").split("\n")[:-1] == VOCABULARY
+    assert (folder / "vocab.txt").read_text("utf-8").split("\n")[:-1] == VOCABULARY
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    assert tokenizer("Playing 中.").input_ids == [2, 5, 6, 7, 10, 3]
     config = json.loads((folder / "config.json").read_text())
     for field in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "layer_norm_eps",
                   "max_position_embeddings", "type_vocab_size", "hidden_act"):  # fmt: skip

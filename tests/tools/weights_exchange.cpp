@@ -6,7 +6,6 @@
 #include <qing/nn/formats/open_weights.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/tensor/errors.h>
-#include <qing/tensor/files.h>
 
 namespace {
 
@@ -37,16 +36,7 @@ extern "C" int copy_weights(const char* from, const char* to) {
       [&] { qing::nn::save_safetensors(to, {.tensors = qing::nn::open_weights(from).state(), .metadata = {}}); });
 }
 
-/// Imports an encoder and writes its configuration, its tensors and its pieces, one a line, into a folder.
+/// Imports an encoder and writes it into a folder.
 extern "C" int import_encoder(const char* from, const char* to) {
-  return outcome([&] {
-    const std::filesystem::path folder = to;
-    const qing::nn::ImportedEncoder encoder = qing::nn::import_encoder(from);
-    qing::write_file_atomically(folder / "config.json", encoder.config);
-    qing::nn::save_safetensors(folder / "model.safetensors", {.tensors = encoder.tensors, .metadata = {}});
-    std::string lines;
-    for (const std::string& piece : encoder.vocabulary.pieces) lines += piece + "\n";
-    qing::write_file_atomically(folder / "pieces.txt", lines);
-    qing::write_file_atomically(folder / "charsmap", encoder.vocabulary.charsmap);
-  });
+  return outcome([&] { qing::nn::save_imported_encoder(to, qing::nn::import_encoder(from)); });
 }
