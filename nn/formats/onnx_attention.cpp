@@ -123,22 +123,31 @@ class Attention {
   Flow reshape(const OnnxNode& node, const std::vector<const Flow*>& given) {
     if (given[0] == nullptr || node.inputs.size() < 2) fail(node, "it has no shape");
     Flow result = *given[0];
-    if (result.stage == Flow::Stage::context) {  // the heads are joined again
+    const auto shape = graph_.partial_integers(node.inputs[1]);
+    if (result.stage == Flow::Stage::context) {
+      if (keeps_heads(shape) && result.order == Order{0, 2, 1, 3}) return result;
       if (result.order != Order{0, 1, 2, 3}) fail(node, "it joins heads that do not lie side by side");
-      result.order.clear();
+      result.order.clear();  // the heads are joined again
       return result;
     }
     if (result.stage != Flow::Stage::projected || !result.order.empty()) fail(node, "it is not known there");
-    const auto shape = graph_.partial_integers(node.inputs[1]);
     if (shape.size() != 4) fail(node, "it does not give batch, token, head, element");
-    int64_t heads = shape[2].value_or(0);
-    if (heads == 0 && shape[3] && width_ % *shape[3] == 0) heads = width_ / *shape[3];
-    const bool fits = heads > 0 && width_ % heads == 0 && shape[3].value_or(width_ / heads) == width_ / heads;
+    // A size of -1 is what is left.
+    int64_t heads = shape[2].value_or(-1), elements = shape[3].value_or(-1);
+    if (heads < 1 && elements > 0 && width_ % elements == 0) heads = width_ / elements;
+    if (elements < 1 && heads > 0 && width_ % heads == 0) elements = width_ / heads;
+    const bool fits = heads > 0 && elements > 0 && width_ % heads == 0 && width_ / heads == elements;
     if (!fits) fail(node, "its shape does not tell the number of heads");
     if (heads_ != 0 && heads_ != heads) fail(node, fmt::format("{} heads, where others have {}", heads, heads_));
     heads_ = heads;
     result.order = {0, 1, 2, 3};
     return result;
+  }
+
+  // Whether the shape is batch, head, token, element, as it was.
+  bool keeps_heads(const std::vector<std::optional<int64_t>>& shape) const {
+    return shape.size() == 4 && shape[1] && (*shape[1] == -1 || *shape[1] == heads_) &&
+           shape[3].value_or(width_ / heads_) == width_ / heads_;
   }
 
   Flow transpose(const OnnxNode& node, const std::vector<const Flow*>& given) const {
@@ -247,6 +256,9 @@ class Attention {
                                            "Max",
                                            "Greater",
                                            "GreaterOrEqual",
+                                           "Less",
+                                           "LessOrEqual",
+                                           "Flatten",
                                            "GatherND",
                                            "Transpose",
                                            "Clip",

@@ -135,9 +135,6 @@ std::vector<std::optional<int64_t>> OnnxGraph::partial_integers(std::string_view
       result.emplace_back(std::nullopt);
     }
   }
-  for (auto& number : result) {
-    if (number && *number < 1) number.reset();  // -1 is what is left, 0 what was there
-  }
   return result;
 }
 

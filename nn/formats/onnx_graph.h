@@ -44,7 +44,7 @@ class OnnxGraph {
   std::optional<double> scalar(std::string_view value) const;
   /// The elements of a constant of integers, at most 4096.
   std::optional<std::vector<int64_t>> integers(std::string_view value) const;
-  /// The numbers of a constant of integers or of a Concat of such; those that depend on the input are absent.
+  /// The numbers of a constant of integers or of a Concat of such; those that depend on the input have no value.
   std::vector<std::optional<int64_t>> partial_integers(std::string_view value) const;
 
   /// The linear operation of a MatMul or Gemm with constant weights, with the Add of a bias behind it. None for

@@ -234,7 +234,7 @@ inline std::string field(uint32_t number, uint64_t value) { return varint(number
 inline std::string field(uint32_t number, std::string_view bytes) {
   return varint(number << 3 | 2) + varint(bytes.size()) + std::string(bytes);
 }
-inline std::string onnx_of(const std::string& graph) { return field(1, 8) + field(7, graph) + field(8, field(2, 17)); }
+inline std::string onnx_of(const std::string& graph) { return field(1, 8) + field(8, field(2, 17)) + field(7, graph); }
 /// A TensorProto of floats.
 inline std::string onnx_tensor(std::string_view name, const std::vector<uint64_t>& dims, const std::string& data_fields,
                                int type = 1) {

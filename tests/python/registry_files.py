@@ -50,8 +50,7 @@ def from_maven(artifact):
     def fetch(folder):
         if shutil.which("mvn") is None:
             raise OSError("no mvn")
-        plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
-        subprocess.run(["mvn", "-q", "-B", plugin, f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"],
+        subprocess.run(["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"],
                        check=True, capture_output=True, timeout=300, cwd=folder)  # fmt: skip
         return next(folder.glob("*.jar"))
 
