@@ -2,6 +2,7 @@
 // (gguf-py/gguf/tensor_mapping.py of ggml-org/llama.cpp; gguf 0.19.0).
 #include <fmt/format.h>
 
+#include <iterator>
 #include <utility>
 
 #include <qing/nn/formats/bert_layout.h>
@@ -36,7 +37,8 @@ class GgufEncoder {
       if (value == nullptr || *value) faults_.unsupported("bert.attention.causal: a decoder");
     }
     const int64_t layers = gguf_integer(gguf_, "bert.block_count");
-    if (static_cast<uint64_t>(layers) > gguf_.sources.size()) {
+    constexpr uint64_t kTensorsOfLayer = 2 * std::size(kBertParts);
+    if (static_cast<uint64_t>(layers) > gguf_.sources.size() / kTensorsOfLayer) {
       faults_.invalid(fmt::format("{} layers, but {} tensors", layers, gguf_.sources.size()));
     }
     ImportedEncoder encoder;

@@ -92,6 +92,12 @@ class OnnxReader {
   void count_part() {
     if (++parts_ > kMaxOnnxParts) faults_.unsupported(fmt::format("a model of more than {} parts", kMaxOnnxParts));
   }
+  void count_number() {
+    if (++numbers_ > kMaxOnnxNumbers) {
+      faults_.unsupported(
+          fmt::format("more than {} numbers outside raw data; store tensors as raw data", kMaxOnnxNumbers));
+    }
+  }
   [[noreturn]] void fail(const Field& field, std::string_view what) const {
     faults_.invalid(fmt::format("byte {}: {}", field.place, what));
   }
@@ -108,20 +114,20 @@ class OnnxReader {
   // A repeated number, one by one or packed; `take` gets the bits of each.
   template <class Take> void numbers(const Field& field, WireType width, const Take& take) {
     if (field.type == width) {
-      count_part();
+      count_number();
       return take(field.value);
     }
     if (field.type != length) fail(field, fmt::format("field {} is no number", field.number));
     if (width == varint) {
       for (Message packed(field.bytes, field.place, faults_); !packed.done();) {
-        count_part();
+        count_number();
         take(packed.read_varint());
       }
       return;
     }
     ByteCursor packed(field.bytes, faults_, field.place);
     while (packed.left() > 0) {
-      count_part();
+      count_number();
       take(width == fixed32 ? packed.number<uint32_t>("a number") : packed.number<uint64_t>("a number"));
     }
   }
@@ -272,7 +278,7 @@ class OnnxReader {
 
   const FileFaults faults_;
   OnnxModel model_{};
-  uint64_t parts_ = 0;
+  uint64_t parts_ = 0, numbers_ = 0;
 };
 
 }  // namespace

@@ -16,8 +16,9 @@
 
 namespace qing::nn {
 
-/// The parts of a model that are kept, nodes, names, numbers, together: a small file must not fill the memory.
-inline constexpr uint64_t kMaxOnnxParts = uint64_t{1} << 22;
+/// What is kept of a model: messages and texts, and numbers that are written one by one. A small file must not fill the
+/// memory.
+inline constexpr uint64_t kMaxOnnxParts = uint64_t{1} << 20, kMaxOnnxNumbers = uint64_t{1} << 25;
 inline constexpr size_t kMaxOnnxNodes = size_t{1} << 16;
 
 struct OnnxTensor {
