@@ -207,7 +207,7 @@ StateDict Module::state_dict() {
   return state;
 }
 
-LoadResult Module::load_state_dict(const StateDict& state, bool strict, const std::vector<std::string>& ignored) {
+LoadResult Module::check_state_dict(const StateDict& state, bool strict, const std::vector<std::string>& ignored) {
   std::vector<std::string> problems;
   LoadResult result;
   auto own = named_state(*this);
@@ -247,10 +247,54 @@ LoadResult Module::load_state_dict(const StateDict& state, bool strict, const st
   if (!problems.empty()) {
     throw DataError(fmt::format("load_state_dict: {} mismatches: {}", problems.size(), fmt::join(problems, "; ")));
   }
+  return result;
+}
+
+LoadResult Module::load_state_dict(const StateDict& state, bool strict, const std::vector<std::string>& ignored) {
+  LoadResult result = check_state_dict(state, strict, ignored);
   const NoGradGuard guard;
-  for (auto& [name, tensor] : own) {
+  for (auto& [name, tensor] : named_state(*this)) {
     if (const auto given = state.find(name); given != state.end()) tensor.copy_from(given->second);
   }
+  return result;
+}
+
+LoadResult Module::adopt_state_dict(const StateDict& state, bool strict, const std::vector<std::string>& ignored) {
+  LoadResult result = check_state_dict(state, strict, ignored);
+  const NoGradGuard guard;
+  const auto own = named_state(*this);
+  // The value of a tensor of this module under any of its names; none for one that has been replaced.
+  const auto given_for = [&](const Tensor& tensor) {
+    for (const auto& [name, mine] : own) {
+      const auto found = mine.same_as(tensor) ? state.find(name) : state.end();
+      if (found != state.end()) return found;
+    }
+    return state.end();
+  };
+  std::vector<std::pair<Tensor, Tensor>> adopted;  // before and after, so that tied tensors stay tied
+  const auto adopt = [&](const std::string&, Tensor& tensor) {
+    const auto known = std::ranges::find_if(adopted, [&](const auto& pair) { return pair.first.same_as(tensor); });
+    if (known != adopted.end()) {
+      tensor = known->second;
+      return;
+    }
+    const auto given = given_for(tensor);
+    if (given == state.end()) return;
+    if (given->second.dtype() != tensor.dtype() || !given->second.is_contiguous()) {
+      return tensor.copy_from(given->second);
+    }
+    Tensor after = given->second.alias();
+    if (requires_grad(tensor)) qing::set_requires_grad(after);
+    adopted.emplace_back(tensor, after);
+    tensor = after;
+  };
+  Walk walk(
+      adopt,
+      [&](const std::string& name, Tensor& buffer, bool persistent) {
+        if (persistent) adopt(name, buffer);
+      },
+      nullptr);
+  visit(walk);
   return result;
 }
 

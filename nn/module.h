@@ -92,8 +92,13 @@ class Module {
   /// needs only one of its names in the state, as in files without duplicates; DataError when two of its names have
   /// different values. The module may lack the names in `ignored`.
   LoadResult load_state_dict(const StateDict& state, bool strict = true, const std::vector<std::string>& ignored = {});
+  /// As load_state_dict(), but a given tensor of the same dtype that is contiguous becomes the module's own instead of
+  /// being copied: tensors on the pages of a file (nn/formats/mapped_file.h) stay there, and modules that adopt the
+  /// same tensors share their memory. Earlier handles of parameters no longer belong to the module.
+  LoadResult adopt_state_dict(const StateDict& state, bool strict = true, const std::vector<std::string>& ignored = {});
 
  private:
+  LoadResult check_state_dict(const StateDict& state, bool strict, const std::vector<std::string>& ignored);
   bool training_ = false;
 };
 

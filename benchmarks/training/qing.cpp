@@ -3,8 +3,8 @@
 //
 //   training_qing MODEL BATCHES WARM STEPS LR DROPOUT f32|bf16
 #include <fmt/format.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/encoder_heads.h>
-#include <qing/nn/safetensors.h>
 #include <qing/optim/optimizer.h>
 #include <qing/optim/training/trainer.h>
 #include <sys/resource.h>

@@ -1,7 +1,7 @@
 #include <qing/nn/exports/export_source.h>
 
 #include <qing/nn/models/text_classifier.h>
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 
 namespace qing::nn {
 

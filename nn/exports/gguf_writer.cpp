@@ -12,7 +12,7 @@
 #include <vector>
 
 #include <qing/nn/exports/file_formats.h>
-#include <qing/nn/tensor_bytes.h>
+#include <qing/nn/formats/tensor_bytes.h>
 #include <qing/tensor/files.h>
 
 namespace qing::nn {

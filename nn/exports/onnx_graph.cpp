@@ -4,7 +4,7 @@
 
 #include <bit>
 
-#include <qing/nn/tensor_bytes.h>
+#include <qing/nn/formats/tensor_bytes.h>
 
 namespace qing::nn {
 namespace {

@@ -11,7 +11,7 @@
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/sentence_modules.h>
-#include <qing/nn/sharded_safetensors.h>
+#include <qing/nn/formats/sharded_safetensors.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include <qing/autograd/ops.h>
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 
 namespace qing::nn {
 

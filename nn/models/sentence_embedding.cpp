@@ -13,7 +13,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/nn/models/bert.h>
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/allocator.h>

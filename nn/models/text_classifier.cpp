@@ -14,7 +14,6 @@
 #include <qing/nn/models/ngram_head.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/text_classifier_files.h>
-#include <qing/nn/safetensors.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/allocator.h>

@@ -2,15 +2,15 @@
 //
 //   DIR/step-000000001200/        complete, or it would not have this name
 //     checkpoint.json             the step, the names of the parts, every file's size
-//     model.safetensors           or shards with their index (nn/sharded_safetensors.h)
+//     model.safetensors           or shards with their index (nn/formats/sharded_safetensors.h)
 //     optimizer.safetensors, ...  one for each part
 //
 // A checkpoint is written beside the others, every file synced, and gets its name by one rename. So a process may die
 // at any moment: what has the name is whole, and what was there stays until the new one is.
 #pragma once
 
+#include <qing/nn/formats/sharded_safetensors.h>
 #include <qing/nn/module.h>
-#include <qing/nn/sharded_safetensors.h>
 #include <qing/optim/state.h>
 #include <qing/tensor/random.h>
 

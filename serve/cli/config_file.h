@@ -1,9 +1,4 @@
-<<<<<<< HEAD
-// Reads options of a command from a TOML or INI file, and returns them as settings. Only serve/cli/main.cpp includes
-// this header, so that the libraries do not need CLI11.
-=======
 // Options of a command from a TOML file, and back.
->>>>>>> servelibs
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -39,32 +34,8 @@ inline Settings settings_of(const CLI::App& command) {
   return settings;
 }
 
-<<<<<<< HEAD
-/// Removes the byte order mark and the comments, because CLI11 2.1 takes a quoted '#' for a comment. Keeps line
-/// numbers.
-inline std::string without_comments(const std::string& text) {
-  std::string kept;
-  char quote = 0;
-  bool comment = false;
-  for (const char c : nn::without_byte_order_mark(text)) {
-    if (c == '\n') comment = false, quote = 0;
-    if (!comment && quote == 0 && c == '#') comment = true;
-    if (comment) continue;
-    if (quote == 0 && (c == '"' || c == '\''))
-      quote = c;
-    else if (c == quote)
-      quote = 0;
-    kept += c;
-  }
-  return kept;
-}
-
-/// Sets the options that the command line did not give from the file. UsageError with the file and the key for an
-/// unknown key, a key that appears twice, or an invalid value.
-=======
 /// Gives the options that the command line did not give the values of the file. UsageError naming the file, the line
 /// and the key when a key is unknown or stands twice, or when its value is no such option's.
->>>>>>> servelibs
 inline void read_config(CLI::App& command, const std::filesystem::path& file) {
   std::vector<std::string> seen;
   for (const TomlEntry& entry : read_toml(file)) {
@@ -77,18 +48,11 @@ inline void read_config(CLI::App& command, const std::filesystem::path& file) {
     if (option == nullptr || !option->get_configurable()) {
       fail("no such key; the keys are the options of qing " + command.get_name() + " --help, without dashes");
     }
-<<<<<<< HEAD
-    if (std::count(seen.begin(), seen.end(), item.name) > 0) fail(key, "appears twice");
-    seen.push_back(item.name);  // a key is the same inside the command's section and outside of all sections
-    if (!takes_list(*option) && item.inputs.size() != 1) fail(key, "takes one value");
-    if (option->count() > 0) continue;  // the command line overrides the file
-=======
     // Inside the command's section and outside of all it is the same key.
     if (std::ranges::find(seen, entry.key) != seen.end()) fail("stands twice");
     seen.push_back(entry.key);
     if (!takes_list(*option) && entry.values.size() != 1) fail("takes one value");
     if (option->count() > 0) continue;  // the command line goes before the file
->>>>>>> servelibs
     try {
       option->add_result(entry.values);
       option->run_callback();

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-// The format of --help. Only serve/cli/main.cpp includes this header.
-=======
 // How --help looks.
->>>>>>> servelibs
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-// The limits of `qing serve` as options. Only serve/cli/main.cpp includes this header.
-=======
 // The limits of `qing serve` as options.
->>>>>>> servelibs
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-// Checks of options that CLI11 lacks. Only serve/cli/main.cpp and its headers include this.
-=======
 // Checks of options that CLI11 lacks.
->>>>>>> servelibs
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-// The table of training options on the command line. Only serve/cli/main.cpp includes this header.
-=======
 // The table of training options on the command line.
->>>>>>> servelibs
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/classifier_config.h>
-#include <qing/nn/safetensors.h>
 #include <qing/serve/common/version.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>

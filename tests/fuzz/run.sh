@@ -30,12 +30,12 @@ for name in $([ "$target" = all ] && echo "$all" || echo "$target"); do
     least=build/fuzz/least/$name
     rm -rf "$least"
     mkdir -p "$least"
-    FUZZ_TARGET=$name build/fuzz/fuzzer -merge=1 -max_len=4096 "$least" "$kept" "$found" 2>&1 | tail -n 1
+    FUZZ_TARGET=$name build/fuzz/fuzzer -merge=1 -max_len=8192 "$least" "$kept" "$found" 2>&1 | tail -n 1
     # The same inputs give the same archive.
     tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --format=ustar -C build/fuzz/least -c "$name" |
       xz -9e >"$archive"
   else
-    QING_THREADS=1 FUZZ_TARGET=$name build/fuzz/fuzzer -max_total_time="$seconds" -max_len=4096 -timeout=10 \
+    QING_THREADS=1 FUZZ_TARGET=$name build/fuzz/fuzzer -max_total_time="$seconds" -max_len=8192 -timeout=10 \
       -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "$found" "$kept" 2>&1 |
       grep -E '^stat::|ERROR|SUMMARY|fuzz:|cov:' | tail -n 12
   fi

@@ -10,8 +10,11 @@
 #include <string>
 #include <vector>
 
+#include <qing/nn/formats/imported_encoder.h>
+#include <qing/nn/formats/open_weights.h>
+#include <qing/nn/formats/safetensors.h>
+#include <qing/nn/formats/unpickler.h>
 #include <qing/nn/models/classifier_config.h>
-#include <qing/nn/safetensors.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/api.h>
 #include <qing/serve/http/parser.h>
@@ -211,7 +214,32 @@ template <class Load> void load(std::string_view bytes, const char* name, const 
 }
 
 void safetensors(std::string_view bytes) {
-  load(bytes, "model.safetensors", [](const fs::path& file) { nn::load_safetensors(file); });
+  load(bytes, "model.safetensors", [](const fs::path& file) {
+    nn::load_safetensors(file);
+    nn::open_weights(file).state();
+  });
+}
+// Whatever format the bytes are of, they are read as that.
+void weights(std::string_view bytes, const char* name) {
+  load(bytes, name, [](const fs::path& file) { nn::open_weights(file).state(); });
+}
+void encoder(std::string_view bytes, const char* name) {
+  weights(bytes, name);
+  load(bytes, name, [](const fs::path& file) { nn::import_encoder(file); });
+}
+void torch_file(std::string_view bytes) { weights(bytes, "pytorch_model.bin"); }
+void onnx(std::string_view bytes) { encoder(bytes, "model.onnx"); }
+void gguf(std::string_view bytes) { encoder(bytes, "model.gguf"); }
+void e5s1(std::string_view bytes) { encoder(bytes, "model.bin"); }
+// Without the archive around it, whose checksum would hide it.
+void pickle(std::string_view bytes) {
+  const nn::FileFaults faults("data.pkl", "PyTorch");
+  nn::ByteCursor cursor(bytes, faults);
+  nn::PickleValues values;
+  try {
+    nn::read_pickle(cursor, values);
+  } catch (const Error&) {  // what it is told with
+  }
 }
 void tokenizer(std::string_view bytes) {
   load(bytes, "tokenizer.json", [](const fs::path& file) {
@@ -232,6 +260,11 @@ constexpr Target kTargets[] = {{"http", http},
                                {"text_embeddings_inference", text_embeddings_inference},
                                {"keys", keys},
                                {"safetensors", safetensors},
+                               {"torch_file", torch_file},
+                               {"pickle", pickle},
+                               {"onnx", onnx},
+                               {"gguf", gguf},
+                               {"e5s1", e5s1},
                                {"tokenizer", tokenizer},
                                {"config", config}};
 

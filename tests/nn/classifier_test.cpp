@@ -10,10 +10,10 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/label_names.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/nn/models/text_classifier_files.h>
-#include <qing/nn/safetensors.h>
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"

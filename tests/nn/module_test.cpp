@@ -252,6 +252,46 @@ TEST(Containers, FlattenJoinsDimensions) {
   EXPECT_THROW(Flatten().forward(Tensor::zeros({3})), IndexError);
 }
 
+TEST_F(ModuleTest, AdoptsTensorsWithoutCopyingThem) {
+  StateDict state = module_.state_dict();
+  state["tied"] = state["scale"] = Tensor::full({2}, 4);
+  state["linear.weight"] = Tensor::full({2, 3}, 5);
+  state["linear.bias"] = Tensor::full({2}, 6, DType::f64);           // of another dtype
+  state["free.0.weight"] = Tensor::full({3, 2}, 7).transpose(0, 1);  // not contiguous
+  module_.unfreeze();
+  module_.adopt_state_dict(state);
+  EXPECT_TRUE(module_.get_parameter("linear.weight").shares_storage(state.at("linear.weight")));
+  EXPECT_TRUE(module_.get_parameter("scale").shares_storage(state.at("scale")));
+  EXPECT_TRUE(module_.get_parameter("tied").same_as(module_.get_parameter("scale")));
+  EXPECT_FALSE(module_.get_parameter("linear.bias").shares_storage(state.at("linear.bias")));
+  EXPECT_EQ(module_.get_parameter("linear.bias").at({1}), 6);
+  EXPECT_EQ(module_.get_parameter("free.0.weight").at({1, 2}), 7);
+  EXPECT_TRUE(module_.get_parameter("free.0.weight").is_contiguous());
+  for (const Tensor& parameter : module_.parameters()) EXPECT_TRUE(requires_grad(parameter));
+  state.erase("linear.weight");
+  EXPECT_THROW(module_.adopt_state_dict(state), DataError);
+  EXPECT_EQ(module_.get_parameter("linear.weight").at({0, 0}), 5);  // nothing has changed
+  EXPECT_EQ(module_.adopt_state_dict(state, false).missing_keys, (Names{"linear.weight"}));
+}
+
+// Two handles of one tensor in different modules: wherever its only name leads, both follow.
+TEST_F(ModuleTest, AdoptingKeepsTensorsTied) {
+  class Pair : public Module {
+   public:
+    void visit(Visitor& visitor) override {
+      visitor.parameter("first", first);
+      visitor.parameter("second", second);
+    }
+    Tensor first = Tensor::zeros({3}), second = first;
+  };
+  for (const char* name : {"first", "second"}) {
+    Pair pair;
+    pair.adopt_state_dict({{name, Tensor::of({1, 2, 3})}});
+    EXPECT_TRUE(pair.first.same_as(pair.second)) << name;
+    EXPECT_EQ(pair.first.at({2}), 3) << name;
+  }
+}
+
 // A file without duplicates has a tied tensor once; which of its names it chose does not matter.
 TEST_F(ModuleTest, OneNameOfATiedTensorIsEnough) {
   for (const char* absent : {"scale", "tied"}) {

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <map>
 
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"

@@ -1,4 +1,4 @@
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

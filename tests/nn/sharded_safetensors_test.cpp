@@ -1,5 +1,5 @@
 #include <gtest/gtest.h>
-#include <qing/nn/sharded_safetensors.h>
+#include <qing/nn/formats/sharded_safetensors.h>
 #include <qing/tensor/errors.h>
 
 #include <cstring>

@@ -26,7 +26,7 @@ SETTING = {
 
 HEADERS = [
     "autograd/autograd.h", "autograd/ops/gradient_checkpoint.h", "autograd/functional/functional.h", "autograd/functional/gradcheck.h", "autograd/ops.h",
-    "nn/data/collate.h", "nn/data/data_loader.h", "nn/init.h", "nn/layers/layers.h", "nn/safetensors.h", "optim/clip.h",
+    "nn/data/collate.h", "nn/data/data_loader.h", "nn/init.h", "nn/layers/layers.h", "nn/formats/safetensors.h", "optim/clip.h",
     "optim/lr_scheduler.h", "optim/optimizer.h", "tensor/creation.h", "tensor/dlpack.h", "tensor/npy.h", "tensor/threads.h",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@
 #include <sstream>
 
 #include <qing/autograd/autograd.h>
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 
 namespace qing::parity {
 

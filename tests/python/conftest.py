@@ -1,5 +1,6 @@
-"""What the tests share: the binary, data, a model trained once, a running server."""
+"""What the tests share: the binary, data, a model trained once, a running server, readers of weights."""
 
+import ctypes
 import os
 import random
 import re
@@ -154,3 +155,59 @@ def serve(qing):
     yield start
     for server in running:
         server.stop()
+
+
+class WeightsReader:
+    """Gives files of weights to qing's readers (tests/tools/weights_exchange.cpp)."""
+
+    def __init__(self, folder, capfd):
+        build = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
+        self.library = ctypes.CDLL(str(build / "libweights_exchange.so"))
+        self.folder, self.capfd = folder, capfd
+
+    def _call(self, function, source, target):
+        code = getattr(self.library, function)(bytes(source), bytes(target))
+        return code, self.capfd.readouterr().err
+
+    def read(self, source):
+        """The tensors that qing reads from a path, by torch; AssertionError with its message if it reads none."""
+        from safetensors.torch import load_file
+
+        target = self.folder / "read.safetensors"
+        code, said = self._call("copy_weights", source, target)
+        assert code == 0, said
+        return load_file(target)
+
+    def encoder(self, source):
+        """The folder of an imported encoder, as transformers loads it."""
+        target = Path(tempfile.mkdtemp(dir=self.folder))
+        code, said = self._call("import_encoder", source, target)
+        assert code == 0, said
+        return target
+
+    def refusal(self, source, function="copy_weights"):
+        """What qing says of a path that it does not read."""
+        code, said = self._call(function, source, self.folder / "refused")
+        assert code == 1 and str(source) in said, said
+        return said
+
+
+@pytest.fixture
+def weights(tmp_path_factory, capfd):
+    return WeightsReader(tmp_path_factory.mktemp("weights"), capfd)
+
+
+def same_bits(a, b):
+    """Whether two torch tensors have the same dtype, shape and bits."""
+    import torch
+
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    bits = [t.detach().contiguous().reshape(-1).view(torch.uint8) for t in (a, b)] if a.numel() else (a, a)
+    return torch.equal(*bits)
+
+
+def assert_same_tensors(found, expected):
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert same_bits(found[name], tensor), name

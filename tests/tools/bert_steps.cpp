@@ -10,8 +10,8 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/encoder_heads.h>
-#include <qing/nn/safetensors.h>
 #include <qing/optim/optimizer.h>
 
 namespace {

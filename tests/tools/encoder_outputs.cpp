@@ -10,7 +10,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/nn/models/pretrained.h>
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/tensor/errors.h>
 
 namespace {

@@ -23,28 +23,17 @@ namespace {
 struct Product {
   int64_t m, n, k;
 };
-<<<<<<< HEAD:serve/cli/bench.cpp
-// A square product of each size class, then a linear layer for many tokens, for a few and for one.
-constexpr Product kProducts[] = {{64, 64, 64},     {256, 256, 256}, {1024, 1024, 1024},
-                                 {1024, 512, 128}, {16, 384, 384},  {1, 384, 384}};
-constexpr int64_t kStreamed = 256 << 20;  // bytes, more than the caches of most machines
-=======
 // Square products of three sizes, then linear layers for many tokens, for 16 tokens and for one token.
 constexpr Product kProducts[] = {{64, 64, 64},     {256, 256, 256}, {1024, 1024, 1024},
                                  {1024, 512, 128}, {16, 384, 384},  {1, 384, 384}};
 constexpr int64_t kStreamed = 256 << 20;  // bytes; larger than the caches of most machines
->>>>>>> servelibs:serve/cli/commands/bench.cpp
 constexpr double kSecondsAProduct = 0.3;
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-<<<<<<< HEAD:serve/cli/bench.cpp
-// Returns the FLOP/s of C = A·B in f32: the median of batches that each take about a fifteenth of the time.
-=======
 // FLOP/s of C = A·B in f32: the median over batches. A batch takes about a fifteenth of the measuring time.
->>>>>>> servelibs:serve/cli/commands/bench.cpp
 double rate_of(const Product& p) {
   Generator rng(1);
   Tensor a = Tensor::empty({p.m, p.k}), b = Tensor::empty({p.k, p.n}), c = Tensor::empty({p.m, p.n});

@@ -1,8 +1,4 @@
-<<<<<<< HEAD:serve/cli/predict.cpp
-// `qing predict`, `qing explain` and `qing tokenize`: one answer per text.
-=======
 // `qing predict`, `qing explain` and `qing tokenize`: one result per text.
->>>>>>> servelibs:serve/cli/commands/predict.cpp
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -59,13 +55,8 @@ std::vector<std::string> lines_of(const std::filesystem::path& file) {
   return lines;
 }
 
-<<<<<<< HEAD:serve/cli/predict.cpp
-// Answers the available lines instead of waiting for a full batch, so that a program can write one line and wait for
-// its answer.
-=======
 // Processes the lines that are available instead of waiting for a full batch. So a program can write a line and wait
 // for its result.
->>>>>>> servelibs:serve/cli/commands/predict.cpp
 void consume_stdin(const Consume& consume) {
   std::vector<std::string> batch;
   size_t first = 0;
@@ -163,11 +154,7 @@ std::string explanation_text(const nn::Explanation& explanation, const std::stri
   return lines;
 }
 
-<<<<<<< HEAD:serve/cli/predict.cpp
-// A tokenizer without a length limit takes the limit of the model in the same folder, if there is one.
-=======
 // If the tokenizer has no length limit, that of the model in the same folder applies.
->>>>>>> servelibs:serve/cli/commands/predict.cpp
 nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / "config.json";
   std::error_code unreadable;

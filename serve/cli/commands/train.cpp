@@ -90,11 +90,7 @@ void check(const TrainArguments& arguments) {
   if (labels.size() < 2) throw UsageError("--labels: give at least two labels, separated by commas");
 }
 
-<<<<<<< HEAD:serve/cli/train.cpp
-// Warns about dev texts that are also training texts, because scores on them are meaningless.
-=======
 // Scores on texts that were also trained on are too high, so the user is warned.
->>>>>>> servelibs:serve/cli/commands/train.cpp
 void warn_of_overlap(const std::vector<nn::Example>& examples, const std::vector<LabelledFile>& sets) {
   std::unordered_set<std::string_view> seen;
   for (const nn::Example& example : examples) seen.insert(example.text);
@@ -132,11 +128,7 @@ void say_where_it_begins(const TrainArguments& arguments, const RunDirectory& ru
              arguments.data.size() == 1 ? "file" : "files", arguments.options.layers, arguments.options.width);
 }
 
-<<<<<<< HEAD:serve/cli/train.cpp
-// One training. Its steps and evaluations are reported to the terminal and to metrics.jsonl.
-=======
 // One training run. Its progress is shown on the terminal and appended to the metrics.
->>>>>>> servelibs:serve/cli/commands/train.cpp
 class Session {
  public:
   Session(const TrainArguments& arguments, const std::vector<LabelledFile>& dev, RunDirectory& run)
@@ -223,13 +215,8 @@ void report(const TrainArguments& arguments, const optim::TrainResult& result, c
   print_line(json.take());
 }
 
-<<<<<<< HEAD:serve/cli/train.cpp
-// Returns the profile of the model's predictions on its own kind of texts: on the dev sets if there are any, because
-// the model was not trained on them, and otherwise on an even sample of the training texts.
-=======
 // The profile of predictions that drift is measured against. It is computed on the dev sets. Without dev sets it is
 // computed on a sample of the training texts.
->>>>>>> servelibs:serve/cli/commands/train.cpp
 nn::DataProfile profile_of(const std::filesystem::path& folder, std::span<const nn::Example> examples, size_t files,
                            const std::vector<std::pair<std::string, Evaluation>>& dev) {
   if (!dev.empty()) {
@@ -253,11 +240,7 @@ void say_calibration(const Calibration& calibration) {
   if (!warning.empty()) fmt::print(stderr, "qing: warning: {}\n", warning);
 }
 
-<<<<<<< HEAD:serve/cli/train.cpp
-// Returns the calibration. It has no texts without dev sets or after an interruption.
-=======
 // Returns the calibration of the model.
->>>>>>> servelibs:serve/cli/commands/train.cpp
 Calibration write_reports(const RunDirectory& run, const optim::TrainResult& result,
                           std::span<const nn::Example> examples, size_t files, const std::vector<LabelledFile>& dev) {
   const Metrics metrics = read_metrics(run.path("metrics.jsonl"));

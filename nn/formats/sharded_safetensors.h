@@ -2,7 +2,7 @@
 // STEM-00001-of-00003.safetensors, ... with STEM.safetensors.index.json, which tells the shard of every tensor.
 #pragma once
 
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors.h>
 
 #include <cstdint>
 #include <filesystem>

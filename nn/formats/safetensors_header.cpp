@@ -1,35 +1,24 @@
-#include <qing/nn/safetensors.h>
+#include <qing/nn/formats/safetensors_header.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <boost/json.hpp>
-#include <cstring>
 #include <optional>
-#include <span>
-#include <string_view>
 #include <tuple>
-#include <vector>
 
-#include <qing/nn/tensor_bytes.h>
+#include <qing/nn/formats/tensor_bytes.h>
 #include <qing/nn/unique_keys.h>
-#include <qing/tensor/dispatch.h>
-#include <qing/tensor/files.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::nn {
 namespace {
 
-// The data section is copied unchanged, which is correct only if memory is little-endian too.
-static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
-
 namespace json = boost::json;
 
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxDims = 64;  // NumPy's own limit
-constexpr std::string_view kMetadataKey = "__metadata__";
 
 // A dtype of the format. Dtypes without a DType are listed to distinguish a valid unsupported file from an invalid one.
 struct Format {
@@ -61,13 +50,6 @@ constexpr std::array<Format, 22> kFormats = {{{"BOOL", 8, DType::boolean},
                                               {"I64", 64, DType::i64},
                                               {"U64", 64, std::nullopt}}};
 
-std::string_view format_name(DType dtype) {
-  for (const Format& format : kFormats) {
-    if (format.dtype == dtype) return format.name;
-  }
-  throw DTypeError("save_safetensors: a dtype the format has no name for");
-}
-
 const Format* format_of_name(std::string_view name) {
   for (const Format& format : kFormats) {
     if (format.name == name) return &format;
@@ -75,7 +57,7 @@ const Format* format_of_name(std::string_view name) {
   return nullptr;
 }
 
-// The header's description of one tensor.
+// What the header says of one tensor.
 struct Entry {
   std::string name;
   const Format* format = nullptr;
@@ -83,64 +65,59 @@ struct Entry {
   uint64_t begin = 0, end = 0;
 };
 
-// Reads one file. Every error names the path, and the tensor if there is one.
-class Reader {
+// Every refusal names the path, and the tensor where there is one.
+class HeaderReader {
  public:
-  explicit Reader(const std::filesystem::path& path) : path_(path.string()), file_(path) {}
+  using Read = std::function<void(std::span<char>)>;
+  HeaderReader(uint64_t size, const Read& read, const FileFaults& faults) : size_(size), read_(read), faults_(faults) {}
 
-  SafetensorsFile read() {
-    const json::object header = parse_header();
-    SafetensorsFile file;
+  SafetensorsHeader read() {
+    const json::object object = parse_header();
+    SafetensorsHeader header;
     std::vector<Entry> entries;
-    for (const auto& member : header) {
+    for (const auto& member : object) {
       const std::string_view name(member.key());
-      if (name == kMetadataKey) {
-        file.metadata = read_metadata(member.value());
+      if (name == kSafetensorsMetadata) {
+        header.metadata = read_metadata(member.value());
       } else {
         entries.push_back(read_entry(name, member.value()));
       }
     }
     check_layout(entries);
     for (const Entry& entry : entries) check_supported(entry);
-    // The tensors tile the data and are sorted by position, so the file is read from front to back.
-    for (const Entry& entry : entries) file.tensors.emplace(entry.name, read_tensor(entry));
-    return file;
+    for (Entry& entry : entries) {
+      header.entries.push_back({.name = std::move(entry.name),
+                                .dtype = *entry.format->dtype,
+                                .shape = Shape(entry.shape.begin(), entry.shape.end()),
+                                .begin = entry.begin,
+                                .end = entry.end});
+    }
+    header.bytes = size_ - data_size_;
+    return header;
   }
 
  private:
-  [[noreturn]] void fail(std::string_view what) const {
-    throw DataError(fmt::format("{}: not a valid safetensors file: {}; write or download it again", path_, what));
-  }
+  [[noreturn]] void fail(std::string_view what) const { faults_.invalid(what); }
   [[noreturn]] void fail(std::string_view tensor, std::string_view what) const {
     fail(fmt::format("tensor '{}': {}", printable(tensor), what));
   }
   [[noreturn]] void fail_unsupported(std::string_view tensor, std::string_view what) const {
-    throw DataError(fmt::format("{}: unsupported: tensor '{}' {}", path_, printable(tensor), what));
-  }
-
-  // A hostile name may be megabytes long or contain control characters.
-  static std::string printable(std::string_view name) {
-    std::string shown(name.substr(0, 80));
-    for (char& c : shown) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    }
-    return shown;
+    faults_.unsupported(fmt::format("tensor '{}' {}", printable(tensor), what));
   }
 
   json::object parse_header() {
-    if (file_.size() < kLengthBytes) {
-      fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", file_.size()));
-    }
+    if (size_ < kLengthBytes) { fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", size_)); }
     uint64_t length = 0;
-    file_.read_exactly({reinterpret_cast<char*>(&length), kLengthBytes});
-    if (length > kMaxHeaderBytes) {
-      fail(fmt::format("the header says it is {} bytes long, more than the limit of {}", length, kMaxHeaderBytes));
+    read_({reinterpret_cast<char*>(&length), kLengthBytes});
+    if (length > kMaxSafetensorsHeader) {
+      fail(
+          fmt::format("the header says it is {} bytes long, more than the limit of {}", length, kMaxSafetensorsHeader));
     }
-    const size_t rest = file_.size() - kLengthBytes;
+    const size_t rest = size_ - kLengthBytes;
     if (length > rest) fail(fmt::format("the header says it is {} bytes long, but {} follow", length, rest));
     data_size_ = rest - length;
     std::string text(length, '\0');
-    file_.read_exactly(text);
+    read_(text);
     const size_t start = text.find_first_not_of(" \t\n\r");
     if (start == text.npos || text[start] != '{') fail("the header does not begin with '{'");
     // json::object keeps only one of two equal names, so it would be unclear which tensor is meant.
@@ -259,66 +236,24 @@ class Reader {
     }
   }
 
-  Tensor read_tensor(const Entry& entry) {
-    Tensor tensor = Tensor::empty(Shape(entry.shape.begin(), entry.shape.end()), *entry.format->dtype);
-    const std::span<char> bytes = bytes_of(tensor);
-    file_.read_exactly(bytes);
-    // A C++ bool must be 0 or 1.
-    if (tensor.dtype() == DType::boolean) {
-      for (char& byte : bytes) byte = static_cast<char>(byte != 0);
-    }
-    return tensor;
-  }
-
-  const std::string path_;
-  FileReader file_;
+  const uint64_t size_;
+  const Read& read_;
+  const FileFaults& faults_;
   uint64_t data_size_ = 0;
 };
 
 }  // namespace
 
-SafetensorsFile load_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }
-
-void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& file) {
-  json::object header;
-  json::object metadata{{"format", "pt"}};  // transformers refuses a file that does not say its format
-  for (const auto& [key, value] : file.metadata) metadata[key] = value;
-  header[kMetadataKey] = std::move(metadata);
-
-  // Wider elements come first, as in the reference implementation, so that every tensor is aligned to its element size.
-  std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const auto& [name, tensor] : file.tensors) {
-    if (name == kMetadataKey) throw ValueError("save_safetensors: a tensor cannot be named __metadata__; rename it");
-    if (!tensor.defined()) throw ValueError("save_safetensors: tensor '" + name + "' is undefined; give it a value");
-    tensors.emplace_back(name, tensor.contiguous());
+std::string_view safetensors_name(DType dtype) {
+  for (const Format& format : kFormats) {
+    if (format.dtype == dtype) return format.name;
   }
-  std::stable_sort(tensors.begin(), tensors.end(),
-                   [](const auto& a, const auto& b) { return size_of(a.second.dtype()) > size_of(b.second.dtype()); });
+  throw DTypeError("save_safetensors: a dtype the format has no name for");
+}
 
-  std::vector<std::string_view> parts(1);  // the first part is the length and header, which is known last
-  uint64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
-    const std::span<char> bytes = bytes_of(tensor);
-    header[name] = {{"dtype", format_name(tensor.dtype())},
-                    {"shape", json::array(tensor.shape().begin(), tensor.shape().end())},
-                    {"data_offsets", {offset, offset + bytes.size()}}};
-    if (!bytes.empty()) parts.emplace_back(bytes.data(), bytes.size());
-    offset += bytes.size();
-  }
-  std::string text = json::serialize(header);
-  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
-  const uint64_t length = text.size();
-  if (length > kMaxHeaderBytes) {
-    throw ValueError(
-        fmt::format("save_safetensors: {}: the header takes {} bytes, more than the limit of {}; save "
-                    "fewer tensors per file",
-                    path.string(), length, kMaxHeaderBytes));
-  }
-  std::string head(kLengthBytes, '\0');
-  std::memcpy(head.data(), &length, kLengthBytes);
-  head += text;
-  parts[0] = head;
-  write_file_atomically(path, parts);
+SafetensorsHeader read_safetensors_header(uint64_t size, const std::function<void(std::span<char>)>& read,
+                                          const FileFaults& faults) {
+  return HeaderReader(size, read, faults).read();
 }
 
 }  // namespace qing::nn

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
-#include <qing/nn/sharded_safetensors.h>
-#include <qing/nn/unique_keys.h>
+#include <qing/nn/formats/shard_index.h>
+#include <qing/nn/formats/sharded_safetensors.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -60,35 +60,6 @@ bool is_there(const fs::path& path) {
 
 uint64_t bytes_in(const Tensor& tensor) { return static_cast<uint64_t>(tensor.numel()) * size_of(tensor.dtype()); }
 
-// Returns whether the name is that of a file directly in the folder, not a path out of it.
-bool plain_name(std::string_view name) {
-  return name.size() > kSuffix.size() && name.ends_with(kSuffix) && name.find('/') == name.npos &&
-         name.find('\0') == name.npos;
-}
-
-// The shard of each tensor according to the index.
-std::map<std::string, std::string> read_index(const fs::path& path) {
-  const auto fail = [&](const std::string& what) { throw DataError(path.string() + ": " + what); };
-  json::value value;
-  try {
-    value = parse_file_json(read_file(path));
-  } catch (const DataError& error) { fail(error.what()); }
-  const json::object* object = value.if_object();
-  const json::value* map = object == nullptr ? nullptr : object->if_contains("weight_map");
-  if (map == nullptr || !map->is_object()) fail("has no object weight_map");
-  std::map<std::string, std::string> shards;
-  for (const auto& [name, shard] : map->get_object()) {
-    if (!shard.is_string()) fail(fmt::format("the shard of '{}' is not a string", std::string_view(name)));
-    const std::string file(shard.get_string());
-    if (!plain_name(file)) {
-      fail(fmt::format("the shard of '{}' is '{}', which is not a .safetensors file of this folder",
-                       std::string_view(name), file));
-    }
-    shards.emplace(name, file);
-  }
-  return shards;
-}
-
 }  // namespace
 
 SafetensorsFile load_sharded_safetensors(const fs::path& directory, const std::string& stem) {
@@ -98,7 +69,7 @@ SafetensorsFile load_sharded_safetensors(const fs::path& directory, const std::s
     throw IoError(fmt::format("{}: holds neither {} nor {}", directory.string(), single.filename().string(),
                               index.filename().string()));
   }
-  const std::map<std::string, std::string> shards = read_index(index);
+  const std::map<std::string, std::string> shards = read_shard_index(index, kSuffix);
   std::set<std::string> names;
   for (const auto& [tensor, shard] : shards) names.insert(shard);
   SafetensorsFile all;
@@ -106,18 +77,12 @@ SafetensorsFile load_sharded_safetensors(const fs::path& directory, const std::s
     SafetensorsFile shard = load_safetensors(directory / name);
     if (name == *names.begin()) all.metadata = std::move(shard.metadata);
     for (auto& [tensor, value] : shard.tensors) {
-      const auto place = shards.find(tensor);
-      if (place == shards.end() || place->second != name) {
-        throw DataError(fmt::format("{}: holds tensor '{}', which {} puts {}", (directory / name).string(), tensor,
-                                    index.filename().string(),
-                                    place == shards.end() ? "nowhere" : "into " + place->second));
-      }
+      check_shard(shards, index, directory / name, tensor);
       all.tensors.emplace(tensor, std::move(value));
     }
   }
   for (const auto& [tensor, shard] : shards) {
-    if (all.tensors.count(tensor) > 0) continue;
-    throw DataError(fmt::format("{}: puts tensor '{}' into {}, which does not hold it", index.string(), tensor, shard));
+    if (all.tensors.count(tensor) == 0) fail_missing_tensor(index, tensor, shard);
   }
   return all;
 }

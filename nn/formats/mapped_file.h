@@ -1,0 +1,46 @@
+// A file of weights as memory: its pages are read when they are touched and shared by all processes that map the file.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include <qing/tensor/tensor.h>
+
+namespace qing::nn {
+
+/// Thread-safe. Nobody may shorten the file in place while it is mapped: touching a page that is gone ends the process
+/// with SIGBUS. A file that is replaced by a rename, as qing writes, stays whole for those who have mapped it.
+class MappedFile : public std::enable_shared_from_this<MappedFile> {
+ public:
+  /// IoError unless `path` is a readable regular file.
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::string_view bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+  /// The elements from byte `offset` on, contiguous without strides; strides are not negative. All must lie inside the
+  /// file. A tensor on the file's own pages, which keeps the file mapped: writing to it copies the page and does not
+  /// reach the file. A copy where the elements are not aligned, or bytes of a boolean tensor are neither 0 nor 1.
+  Tensor tensor(uint64_t offset, DType dtype, const Shape& shape,
+                const std::optional<Strides>& strides = std::nullopt) const;
+  /// Tells the system that these bytes are not needed soon, so that they do not count as this process's memory. Does
+  /// nothing while a tensor lies on the file's pages.
+  void forget(uint64_t offset, uint64_t size) const;
+
+ private:
+  MappedFile(std::filesystem::path path, char* data, size_t size) : path_(std::move(path)), data_(data), size_(size) {}
+
+  std::filesystem::path path_;
+  char* data_;  // null for an empty file
+  size_t size_;
+  mutable std::atomic<int64_t> views_{0};
+};
+
+}  // namespace qing::nn

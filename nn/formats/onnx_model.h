@@ -1,0 +1,72 @@
+// ONNX models as far as weights and encoders need them: a bounded reader of the protobuf messages ModelProto,
+// GraphProto, NodeProto, AttributeProto and TensorProto (onnx/onnx.proto3 of ONNX 1.23; the encoding is that of
+// https://protobuf.dev/programming-guides/encoding). Names and texts point into the file.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qing/nn/formats/file_faults.h>
+#include <qing/nn/formats/weights_file.h>
+
+namespace qing::nn {
+
+/// What is kept of a model: messages and texts, and numbers that are written one by one. A small file must not fill the
+/// memory.
+inline constexpr uint64_t kMaxOnnxParts = uint64_t{1} << 20, kMaxOnnxNumbers = uint64_t{1} << 25;
+inline constexpr size_t kMaxOnnxNodes = size_t{1} << 16;
+
+struct OnnxTensor {
+  std::string_view name;
+  int32_t type = 0;  ///< TensorProto.DataType
+  Shape dims = {};
+  uint64_t place = 0;  ///< in the file, of raw data or of packed floats
+  std::optional<std::string_view> raw = {};
+  std::vector<uint64_t> numbers = {};  ///< elements that are written one by one, as bits
+  std::map<std::string_view, std::string_view> external = {};
+  bool is_external = false;
+};
+
+struct OnnxAttribute {
+  std::optional<int64_t> integer = {};
+  std::optional<float> number = {};
+  std::string_view text = {};
+  std::vector<int64_t> integers = {};
+  std::optional<OnnxTensor> tensor = {};
+  bool is_graph = false;
+};
+
+struct OnnxNode {
+  std::string_view operation, domain, name;
+  std::vector<std::string_view> inputs = {}, outputs = {};
+  std::map<std::string_view, OnnxAttribute> attributes = {};
+};
+
+struct OnnxModel {
+  std::shared_ptr<const MappedFile> file;
+  std::string_view producer = {};
+  std::map<std::string_view, int64_t> opsets = {};  ///< by domain
+  std::vector<OnnxNode> nodes = {};
+  std::vector<OnnxTensor> initializers = {};
+  std::vector<std::string_view> inputs = {}, outputs = {};
+};
+
+/// DataError with the byte for what is cut or malformed.
+OnnxModel read_onnx(const std::shared_ptr<const MappedFile>& file);
+
+/// Whether the bytes begin as a ModelProto does: with the field ir_version.
+bool is_onnx(std::string_view bytes);
+
+/// Where the elements of a tensor are. DataError for a type that qing lacks, by its name; for data that do not fit the
+/// shape; for external data outside the model's folder. IoError when a file of external data cannot be read.
+TensorSource onnx_source(const OnnxModel& model, const OnnxTensor& tensor);
+
+/// The initializers of a model, by their names.
+std::vector<TensorSource> onnx_initializers(const OnnxModel& model);
+
+}  // namespace qing::nn
