@@ -148,12 +148,9 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   const LongLivedAllocations weights;
   const BertConfig config = BertConfig::load(directory / kConfigFile);
   Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.max_position_embeddings));
-  if (tokenizer.vocab_size() > config.vocab_size || tokenizer.options().max_length > config.max_position_embeddings) {
-    throw DataError(
-        fmt::format("{}: the tokenizer has {} entries and texts of up to {} tokens; the model has room for "
-                    "{} and {}",
-                    directory.string(), tokenizer.vocab_size(), tokenizer.options().max_length, config.vocab_size,
-                    config.max_position_embeddings));
+  if (tokenizer.vocab_size() > config.vocab_size) {
+    throw DataError(fmt::format("{}: the tokenizer has {} entries; the model has room for {}", directory.string(),
+                                tokenizer.vocab_size(), config.vocab_size));
   }
   const SafetensorsFile file = load_safetensors(directory / kWeightsFile);
   check_size(config, file, directory);
