@@ -69,6 +69,13 @@ std::optional<TokenizerClass> class_of_model(const fs::path& config_file, std::o
   return std::nullopt;
 }
 
+// Whether the settings of BERT's normalizer stand beside a tokenizer.json that has it, and no class is named.
+bool is_berts(const JsonCursor& config, const JsonCursor& tokenizer) {
+  const auto normalizer = tokenizer.present("normalizer");
+  if (!normalizer || (*normalizer)["type"].text() != "BertNormalizer") return false;
+  return config.find("do_lower_case") || config.find("strip_accents") || config.find("tokenize_chinese_chars");
+}
+
 // "[CLS]", or {"__type": "AddedToken", "content": "[CLS]", ...}; in special_tokens_map.json without the type.
 TokenSetting read_token(const JsonCursor& value) {
   if (value.value().is_string()) return {.token = {.content = value.text()}, .plain = true};
@@ -211,8 +218,12 @@ TokenizerSettings read_settings(const fs::path& directory, const JsonFile* token
   std::optional<JsonCursor> config;
   if (const fs::path path = directory / kConfigFile; is_there(path)) config = file.emplace(path).cursor();
   const auto found = class_of_model(directory / "config.json", config);
-  settings.tokenizer_class = found.value_or(tokenizer != nullptr ? TokenizerClass::kFile : TokenizerClass::kBert);
-  if (tokenizer == nullptr && settings.tokenizer_class == TokenizerClass::kFile) {
+  settings.tokenizer_class = found.value_or(TokenizerClass::kFile);
+  // vocab.txt alone is BERT's.
+  if (settings.tokenizer_class == TokenizerClass::kFile && tokenizer == nullptr) {
+    settings.tokenizer_class = TokenizerClass::kBert;
+  }
+  if (!found && config && tokenizer != nullptr && is_berts(*config, tokenizer->cursor())) {
     settings.tokenizer_class = TokenizerClass::kBert;
   }
   // The names that a class has of its own, which the files may change.
