@@ -84,12 +84,12 @@ class Bert final : public Normalizer {
   // Characters of ASCII stand for themselves; what lies between them goes the long way.
   void append(std::string_view piece, uint32_t base, AlignedText& to, NormalizerScratch& scratch) const override {
     for (size_t at = 0; at < piece.size();) {
-      const size_t run = at;
-      const uint32_t old = to.size();
-      to.bytes.resize(old + piece.size() - at);
+      size_t run = at;
+      while (run < piece.size() && static_cast<unsigned char>(piece[run]) < 0x80) ++run;
+      uint32_t written = to.size();
+      to.bytes.resize(written + (run - at));
       to.origins.resize(to.bytes.size());
-      uint32_t written = old;
-      for (; at < piece.size() && static_cast<unsigned char>(piece[at]) < 0x80; ++at) {
+      for (; at < run; ++at) {
         const int16_t c = ascii_[static_cast<unsigned char>(piece[at])];
         to.bytes[written] = static_cast<char>(c);
         to.origins[written] = {base + static_cast<uint32_t>(at), base + static_cast<uint32_t>(at) + 1};
@@ -106,7 +106,6 @@ class Bert final : public Normalizer {
       }
       if (at > begin)
         Normalizer::append(piece.substr(begin, at - begin), base + static_cast<uint32_t>(begin), to, scratch);
-      if (at == run) break;
     }
   }
 
