@@ -1,6 +1,7 @@
 #include <qing/nn/utf8.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace qing::nn {
 
@@ -27,6 +28,13 @@ std::optional<char32_t> decode_utf8(std::string_view text, size_t& position) {
 
 std::optional<size_t> find_invalid_utf8(std::string_view text) {
   for (size_t position = 0; position < text.size();) {
+    uint64_t word = 0;  // eight characters of ASCII at a time
+    while (position + sizeof(word) <= text.size()) {
+      std::memcpy(&word, text.data() + position, sizeof(word));
+      if ((word & 0x8080808080808080U) != 0) break;
+      position += sizeof(word);
+    }
+    if (position == text.size()) break;
     if (!decode_utf8(text, position)) return position;
   }
   return std::nullopt;

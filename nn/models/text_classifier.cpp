@@ -25,20 +25,6 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 constexpr const char* kNgramsFile = "ngrams.safetensors";
 
-// A vocab.txt does not say which special tokens stand around a text: BERT's, for the families that have BERT's
-// tokenizer. tokenizer.json says it for all.
-void check_vocabulary_file(const EncoderConfig& config, const std::filesystem::path& directory) {
-  const bool of_bert = config.family == EncoderFamily::bert || config.family == EncoderFamily::distilbert ||
-                       config.family == EncoderFamily::electra;
-  std::error_code unreadable;  // reading it tells why
-  const std::filesystem::path vocabulary = directory / "vocab.txt";
-  if (of_bert || !std::filesystem::exists(vocabulary, unreadable)) return;
-  throw DataError(
-      fmt::format("{}: the tokenizer of the model_type \"{}\" cannot be read from it; save the tokenizer as "
-                  "tokenizer.json and remove it",
-                  vocabulary.string(), names_of(config.family).model_type));
-}
-
 class EncoderTextClassifier final : public TextClassifier {
  public:
   EncoderTextClassifier(std::unique_ptr<EncoderForSequenceClassification> model,
@@ -147,9 +133,7 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   const LongLivedAllocations weights;
   const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
   const EncoderConfig& encoder = config.encoder;
-  check_vocabulary_file(encoder, directory);
-  const auto most = static_cast<int32_t>(encoder.max_tokens());
-  Tokenizer tokenizer = Tokenizer::load(directory, most, most);
+  Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(encoder.max_tokens()));
   if (tokenizer.vocab_size() > encoder.vocab_size) {
     throw DataError(fmt::format("{}: the tokenizer has {} entries; the model has room for {}", directory.string(),
                                 tokenizer.vocab_size(), encoder.vocab_size));

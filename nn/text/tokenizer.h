@@ -1,29 +1,26 @@
-// BERT's tokenizer: cleanup, Chinese characters apart, optional lower case with accents stripped, split on white space
-// and punctuation, WordPiece by longest match first (Devlin et al. 2019; Schuster & Nakajima 2012). Ids equal those of
-// the Hugging Face `tokenizers` BertNormalizer + BertPreTokenizer + WordPiece pipeline.
+// Tokenizers of encoders: BERT, DistilBERT, ELECTRA, MiniLM, MPNet, RoBERTa, XLM-R, ALBERT. Ids and offsets equal those
+// of `tokenizers` 0.23, and folders are read as `transformers` 5.23 reads them.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include <qing/nn/text/pipeline/encoding.h>
 #include <qing/nn/text/tokenizer_options.h>
 
 namespace qing::nn {
 
-struct Encoding {
-  std::vector<int32_t> ids;  ///< [CLS] ... [SEP]
-  /// Byte range [begin, end) in the original UTF-8 text of every id; (0, 0) for special tokens.
-  std::vector<std::pair<uint32_t, uint32_t>> offsets;
-  bool truncated = false;
-};
+namespace text {
+class Pipeline;
+struct LoadedFolder;
+}  // namespace text
 
 /// A word with more characters becomes a single [UNK]. This is BERT's limit.
 inline constexpr size_t kMaxWordCharacters = 100;
@@ -34,45 +31,66 @@ inline constexpr std::string_view kSpecialTokens[] = {"[PAD]", "[UNK]", "[CLS]",
 /// Immutable once built; all members are thread-safe.
 class Tokenizer {
  public:
-  /// Vocabulary in id order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names the entry that is missing,
-  /// duplicate or has a line break inside).
+  /// BERT's: cleanup, Chinese characters apart, optional lower case with accents stripped, split on white space and
+  /// punctuation, WordPiece by longest match first (Devlin et al. 2019; Schuster & Nakajima 2012). Vocabulary in id
+  /// order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names the entry that is missing, duplicate or has a
+  /// line break inside).
   explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {});
-  // Moving keeps the strings in place. A copy's views would point into the original.
-  Tokenizer(Tokenizer&&) = default;
-  Tokenizer& operator=(Tokenizer&&) = default;
-  /// Reads a model directory: vocab.txt or, without one, tokenizer.json, which must describe BERT's tokenizer; and
-  /// tokenizer_config.json (if there), whose settings override those of tokenizer.json. `max_length` applies when
-  /// tokenizer_config.json sets no limit; `most` bounds either. IoError, DataError naming the file and the field.
-  static Tokenizer load(const std::filesystem::path& directory, int32_t max_length = kDefaultMaxLength,
-                        int32_t most = std::numeric_limits<int32_t>::max());
-  /// Writes vocab.txt, tokenizer.json and tokenizer_config.json so that `tokenizers` and `transformers` load them.
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  /// Reads a folder as AutoTokenizer of `transformers` does: tokenizer.json or, without one, vocab.txt, with the
+  /// settings of tokenizer_config.json, special_tokens_map.json and added_tokens.json. `room` is the number of tokens
+  /// that the model takes: a larger limit of the files is lowered to it, and it is the limit where they set none.
+  /// Without both the limit is kDefaultMaxLength. IoError, DataError naming the file and the place; a setting that is
+  /// not supported is refused by name.
+  static Tokenizer load(const std::filesystem::path& directory, std::optional<int32_t> room = {});
+  /// Reads a tokenizer.json alone, as `tokenizers` does: its truncation applies, and without one nothing is cut.
+  static Tokenizer load_file(const std::filesystem::path& tokenizer_json);
+  /// Writes what `tokenizers` and `transformers` load: vocab.txt, tokenizer.json and tokenizer_config.json of a
+  /// tokenizer that was built, the files that it was read from otherwise.
   void save(const std::filesystem::path& directory) const;
   /// The content of tokenizer.json.
   std::string pipeline_json() const;
 
-  /// A special token spelled out in the text becomes that token, as in `tokenizers`. Texts of more than max_length
-  /// tokens are cut at the end. DataError at the first byte that is not UTF-8 (strict: no overlongs, no surrogates).
-  /// Time linear in the text's length.
+  /// An added token spelled out in the text becomes that token. Texts of more than max_length tokens are cut. DataError
+  /// at the first byte that is not UTF-8 (strict: no overlongs, no surrogates); ValueError for a text of more than 256
+  /// MiB. Time linear in the text's length.
   Encoding encode(std::string_view text) const;
+  /// A pair, as the model joins it.
+  Encoding encode(std::string_view text, std::string_view second) const;
+  /// All parts that max_length cuts a text into: encode()'s first, then its overflow in the order of `tokenizers`.
+  std::vector<Encoding> windows(std::string_view text, std::optional<std::string_view> second = {}) const;
+  /// The text of the ids; ids without a token are left out.
+  std::string decode(std::span<const int32_t> ids, bool skip_special_tokens = true) const;
+
+  /// One above the highest id: the rows that an embedding needs.
   int32_t vocab_size() const;
-  const std::string& token(int32_t id) const;  ///< IndexError
-  int32_t id(std::string_view token) const;    ///< [UNK]'s id for an unknown token
+  /// Empty for an id in between without a token. IndexError outside [0, vocab_size()).
+  std::string token(int32_t id) const;
+  int32_t id(std::string_view token) const;  ///< unk_id() for an unknown token
+  // -1 where the tokenizer has no such token.
   int32_t pad_id() const { return special_[0]; }
   int32_t unk_id() const { return special_[1]; }
   int32_t cls_id() const { return special_[2]; }
   int32_t sep_id() const { return special_[3]; }
   int32_t mask_id() const { return special_[4]; }
+  /// max_length, and how BERT's normalizer treats a text; of other tokenizers the defaults.
   const TokenizerOptions& options() const { return options_; }
+  /// How the files want batches padded, if they say so.
+  const std::optional<Padding>& padding() const;
 
  private:
-  void encode_segment(std::string_view text, uint32_t base, Encoding& encoding) const;
+  struct File {
+    std::string name, content;
+  };
+  Tokenizer(text::LoadedFolder loaded, const std::filesystem::path& directory);
 
-  std::vector<std::string> vocabulary_;
-  // Views of vocabulary_; without "##" in the second.
-  std::unordered_map<std::string_view, int32_t> whole_, continuing_;
-  size_t longest_ = 0;       // bytes of the longest piece, without "##"
-  int32_t special_[5] = {};  // ids, in the order of kSpecialTokens
+  std::unique_ptr<text::Pipeline> pipeline_;
+  int32_t special_[5];  // ids, in the order of kSpecialTokens
   TokenizerOptions options_;
+  std::vector<File> files_;  // that it was read from
 };
 
 /// Trains a WordPiece vocabulary of at most `size` entries (special tokens first) by merging the most frequent adjacent

@@ -243,8 +243,15 @@ void pickle(std::string_view bytes) {
 }
 void tokenizer(std::string_view bytes) {
   load(bytes, "tokenizer.json", [](const fs::path& file) {
-    const nn::Tokenizer loaded = nn::Tokenizer::load(file.parent_path());
-    loaded.encode("a text, 一段文字");
+    const nn::Tokenizer loaded = nn::Tokenizer::load_file(file);
+    constexpr std::string_view kText = "a text, 一段文字 e\u0301\u0323 👩‍👩‍👧 <s>[SEP]\n\t can't  12½";
+    const nn::Encoding encoding = loaded.encode(kText);
+    for (const auto& [begin, end] : encoding.offsets) {
+      if (end > kText.size() || begin > kText.size()) complain("an offset outside of the text");
+    }
+    loaded.decode(encoding.ids);
+    loaded.encode("a text", kText);
+    loaded.windows(kText);
   });
 }
 void config(std::string_view bytes) {

@@ -4,12 +4,14 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iterator>
 #include <optional>
 #include <stdexcept>
 
 #include <qing/nn/text/normalizer.h>
+#include <qing/nn/text/pipeline/json_numbers.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
@@ -198,65 +200,110 @@ TEST(Tokenizer, ItsConfigurationGoesBeforeThePipeline) {
   EXPECT_EQ(Tokenizer::load(folder.path(), 300).options().max_length, 99);
 }
 
-TEST(Tokenizer, RefusesATokenizerJsonThatIsNotBerts) {
+// A tokenizer.json with these parts; the rest is WordPiece with a few pieces.
+std::string with_parts(const std::string& parts, const std::string& model = "") {
+  const std::string wordpiece = R"({"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##",)"
+                                R"("max_input_chars_per_word":100,"vocab":{"[UNK]":0,"a":1,"##b":2,"b":3}})";
+  return "{" + parts + (parts.empty() ? "" : ",") + "\"model\":" + (model.empty() ? wordpiece : model) + "}";
+}
+
+std::vector<int32_t> ids_of(const std::string& json, std::string_view text) {
   const test::TempFolder folder;
-  Tokenizer(with_specials({"a", "b"})).save(folder.path());
-  const std::string good = test::content_of(folder.path() / "tokenizer.json");
-  std::filesystem::remove(folder.path() / "vocab.txt");
-  EXPECT_NO_THROW(Tokenizer::load(folder.path()));
-  const auto expect = [&](const std::string& text, const std::string& what) {
-    folder.write("tokenizer.json", text);
+  return Tokenizer::load_file(folder.write("tokenizer.json", json)).encode(text).ids;
+}
+
+using Ids = std::vector<int32_t>;
+
+TEST(Tokenizer, NamesThePlaceThatItRefuses) {
+  const test::TempFolder folder;
+  const auto expect = [&](const std::string& json, const std::string& what) {
+    folder.write("tokenizer.json", json);
     const std::string message = message_of<DataError>([&] { Tokenizer::load(folder.path()); });
-    EXPECT_NE(message.find("tokenizer.json"), std::string::npos) << message;
+    EXPECT_NE(message.find("tokenizer.json: "), std::string::npos) << message;
     EXPECT_NE(message.find(what), std::string::npos) << message;
-  };
-  const auto without = [&](const std::string& from, const std::string& to, const std::string& what) {
-    expect(replaced(good, from, to), what);
   };
   expect("{", "not JSON");
   expect("[]", "not a JSON object");
-  expect("{}", "normalizer");
-  without("\"BertNormalizer\"", "\"NFC\"", "normalizer.type");
-  without("\"clean_text\":true", "\"clean_text\":false", "normalizer.clean_text");
-  without("\"lowercase\":true", "\"lowercase\":1", "normalizer.lowercase");
-  without("\"strip_accents\":null", "\"strip_accents\":\"no\"", "normalizer.strip_accents");
-  without("\"BertPreTokenizer\"", "\"Whitespace\"", "pre_tokenizer.type");
-  without("\"type\":\"WordPiece\",\"unk_token\"", "\"type\":\"BPE\",\"unk_token\"", "model.type");
-  without("\"unk_token\":\"[UNK]\"", "\"unk_token\":\"a\"", "model.unk_token");
-  without("\"continuing_subword_prefix\":\"##\"", "\"continuing_subword_prefix\":\"@@\"", "continuing_subword_prefix");
-  without("\"max_input_chars_per_word\":100", "\"max_input_chars_per_word\":10", "max_input_chars_per_word");
-  without("\"b\":6", "\"b\":7", "model.vocab");
-  without("\"b\":6", "\"b\":5", "model.vocab");
-  without("\"b\":6", "\"b\":-1", "model.vocab");
-  without("\"b\":6", "\"b\":\"6\"", "model.vocab");
-  without("\"b\":6", "\"a\":6", "appears twice");
-  without("\"clean_text\":true", "\"clean_text\":true,\"clean_text\":true", "'clean_text' appears twice");
-  without("\"b\":6", "\"b\\n\":6", "line break");
-  without("\"[MASK]\":4", "\"[MASKED]\":4", "[MASK]");
-  without("\"content\":\"[MASK]\"", "\"content\":\"[ELSE]\"", "added_tokens");
-  without("{\"id\":4,\"content\"", "{\"id\":3,\"content\"", "added_tokens");
-  without("\"lstrip\":false", "\"lstrip\":true", "added_tokens");
-  without("{\"SpecialToken\":{\"id\":\"[CLS]\",\"type_id\":0}},", "", "post_processor");
-  without("\"TemplateProcessing\"", "\"ByteLevel\"", "post_processor");
+  expect("{}", "model is missing");
+  expect(with_parts(R"("version":"2.0")"), "version: \"2.0\" is not supported");
+  expect(with_parts(R"("normalizer":{"type":"Rot13"})"), "normalizer.type: \"Rot13\" is not supported");
+  expect(with_parts(R"("normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Strip"}]})"),
+         "normalizer.normalizers[1]: strip_left is missing");
+  expect(with_parts(R"("normalizer":{"type":"BertNormalizer","clean_text":1})"),
+         "normalizer.clean_text: 1 is not true");
+  expect(with_parts(R"("normalizer":{"type":"Replace","pattern":{"Regex":"(a+)+$"},"content":""})"),
+         "normalizer.pattern.Regex: the regular expression '(a+)+$' is not supported");
+  expect(with_parts(R"("normalizer":{"type":"Replace","pattern":{"Regex":"a*"},"content":"b"})"), "normalizer.pattern");
+  expect(with_parts(R"("normalizer":{"type":"Prepend","prepend":")" + std::string(257, 'a') + "\"}"), "at most 256");
+  expect(with_parts(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":"AAA"})"), "no multiple of 4");
+  expect(with_parts(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":"A*AA"})"), "none of base64");
+  expect(with_parts(R"("normalizer":{"type":"Precompiled","precompiled_charsmap":"/////w=="})"), "says that its trie");
+  expect(with_parts(R"("pre_tokenizer":{"type":"UnicodeScripts"})"), "pre_tokenizer.type");
+  expect(with_parts(R"("pre_tokenizer":{"type":"Metaspace","replacement":"ab"})"), "is not one character");
+  expect(
+      with_parts(R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}],)"
+                 R"("pair":[],"special_tokens":{}})"),
+      "post_processor.single[0].SpecialToken.id: is none of the special_tokens");
+  expect(with_parts(R"("post_processor":{"type":"BertProcessing","sep":3,"cls":["a",1]})"), "post_processor");
+  expect(with_parts(R"("truncation":{"max_length":4,"stride":4,"strategy":"LongestFirst"})"), "the stride 4");
+  expect(with_parts(R"("added_tokens":[{"id":9,"content":"x"}])"), "added_tokens[0]: single_word is missing");
+  expect(with_parts("", R"({"type":"Markov","vocab":{}})"), "model.type");
+  expect(with_parts("", R"({"type":"WordLevel","unk_token":"?","vocab":{"a":0}})"), "'?' is not in the vocabulary");
+  expect(with_parts("", R"({"type":"WordLevel","unk_token":"a","vocab":{"a":0,"b":0}})"), "the same id 0");
+  expect(with_parts("", R"({"type":"WordLevel","unk_token":"a","vocab":{"a":-1}})"), "model.vocab");
+  expect(with_parts("", R"({"type":"WordLevel","unk_token":"a","vocab":{"a":16777215}})"), "far above their number");
+  expect(with_parts("", R"({"type":"WordLevel","unk_token":"a","vocab":{"a":0,"a":1}})"), "appears twice");
+  expect(with_parts("", R"({"type":"BPE","vocab":{"a":0,"b":1},"merges":["a b"]})"), "'ab' of merge 0");
+  expect(with_parts("", R"({"type":"BPE","vocab":{"a":0},"merges":["a"]})"), "model.merges[0]");
+  expect(with_parts("", R"({"type":"BPE","vocab":{"a":0},"merges":[],"dropout":0.1})"), "model.dropout");
+  expect(with_parts("", R"({"type":"Unigram","vocab":[["a",-1]],"unk_id":1})"), "unk_id: 1 is none of the 1 pieces");
+  expect(with_parts("", R"({"type":"Unigram","vocab":[["a",-1]]})"), "unk_id is missing");
+  expect(with_parts("", R"({"type":"Unigram","vocab":[["a","b"]],"unk_id":0})"), "model.vocab[0]");
 }
 
-TEST(Tokenizer, TakesBertProcessingToo) {
-  const test::TempFolder folder;
-  const Tokenizer t(with_specials({"a", "b"}));
-  t.save(folder.path());
-  std::filesystem::remove(folder.path() / "vocab.txt");
-  const std::string good = test::content_of(folder.path() / "tokenizer.json");
-  const size_t begin = good.find("{\"type\":\"TemplateProcessing\""), end = good.find(",\"decoder\"");
-  const auto with = [&](const std::string& processor) {
-    folder.write("tokenizer.json", good.substr(0, begin) + processor + good.substr(end));
+TEST(Tokenizer, BpeMergesInTheOrderOfTheFile) {
+  const std::string model = R"({"type":"BPE","vocab":{"a":0,"b":1,"c":2,"ab":3,"bc":4,"abc":5},"merges":)";
+  EXPECT_EQ(ids_of(with_parts("", model + R"(["b c","a b","ab c"]})"), "abc"), (Ids{0, 4}));
+  EXPECT_EQ(ids_of(with_parts("", model + R"([["a","b"],["b","c"],["ab","c"]]})"), "abc"), (Ids{5}));
+  // Long words go another way to the same merges.
+  std::string text, half;
+  for (int i = 0; i < 40; ++i) text += "abc";
+  EXPECT_EQ(ids_of(with_parts("", model + R"(["a b","b c","ab c"]})"), text), Ids(40, 5));
+}
+
+TEST(Tokenizer, UnigramTakesTheBestPath) {
+  const std::string model = R"({"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["a",0],["b",0],["c",0],["d",0],)"
+                            R"(["cd",1],["ab",2],["abc",5],["abcd",10]]})";
+  EXPECT_EQ(ids_of(with_parts("", model), "abcdacdxx"), (Ids{8, 1, 5, 0}));
+}
+
+TEST(Tokenizer, ScoresAreRoundedAsTheLibrariesDo) {
+  EXPECT_EQ(text::json_number("0.1", text::Rounding::kNearest), 0.1);
+  EXPECT_EQ(text::json_number("-12", text::Rounding::kSerde), -12.0);
+  EXPECT_EQ(text::json_number("1e400", text::Rounding::kSerde), HUGE_VAL);
+  EXPECT_EQ(text::json_number("5e-324", text::Rounding::kSerde), 5e-324);
+  EXPECT_EQ(text::unigram_scores(R"({"x":[1],"model":{"type":"\"","vocab":[["a,]",-1.5],["b",2e1]]}})",
+                                 text::Rounding::kNearest),
+            (std::vector<double>{-1.5, 20}));
+}
+
+TEST(Tokenizer, AddedTokensHaveFlags) {
+  const auto added = [](const std::string& flags) {
+    return with_parts(R"("pre_tokenizer":{"type":"WhitespaceSplit"},"added_tokens":[{"id":9,"content":"x",)" + flags +
+                      "}]");
   };
-  with(R"({"type":"BertProcessing","sep":["[SEP]",3],"cls":["[CLS]",2]})");
-  EXPECT_EQ(Tokenizer::load(folder.path()).encode("a b").ids, t.encode("a b").ids);
-  for (const char* bad : {R"({"type":"BertProcessing","sep":["[SEP]",3],"cls":["[SEP]",3]})", "null",
-                          R"({"type":"BertProcessing","sep":3,"cls":["[CLS]",2]})"}) {
-    with(bad);
-    EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("post_processor"), std::string::npos);
-  }
+  const std::string none = R"("single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false)";
+  EXPECT_EQ(ids_of(added(none), "axb"), (Ids{1, 4, 3}));
+  EXPECT_EQ(ids_of(added(replaced(none, "\"single_word\":false", "\"single_word\":true")), "axb x"), (Ids{0, 4}));
+  const test::TempFolder folder;
+  const auto part = [&](const std::string& flags) {
+    const Tokenizer t = Tokenizer::load_file(folder.write("tokenizer.json", added(flags)));
+    const auto [begin, end] = t.encode("a  x  b").offsets.at(1);
+    return std::pair(begin, end);
+  };
+  EXPECT_EQ(part(none), std::pair(3U, 4U));
+  EXPECT_EQ(part(replaced(none, "\"lstrip\":false", "\"lstrip\":true")), std::pair(1U, 4U));
+  EXPECT_EQ(part(replaced(none, "\"rstrip\":false", "\"rstrip\":true")), std::pair(3U, 6U));
 }
 
 // `transformers` takes the mark for a part of the first token, and `tokenizers` as well.

@@ -1,0 +1,20 @@
+// The scores of a Unigram model as the file spells them. Ids hang on the last bit of sums of scores, and readers of
+// JSON round differently.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace qing::nn::text {
+
+/// How a number becomes a double: the nearest, as Python has it, or as serde_json rounds it, whose digits and power of
+/// ten are rounded one after the other.
+enum class Rounding { kNearest, kSerde };
+
+/// The double of a JSON number.
+double json_number(std::string_view number, Rounding rounding);
+
+/// The numbers at model.vocab[i][1] of a valid JSON text, in order. Fewer than there are when names are escaped.
+std::vector<double> unigram_scores(std::string_view json, Rounding rounding);
+
+}  // namespace qing::nn::text

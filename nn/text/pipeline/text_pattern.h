@@ -1,0 +1,51 @@
+// The patterns of the stages Replace and Split: a literal text, or a regular expression of the few forms that the
+// families of encoders use. Matching takes linear time, so that no pattern of a file can hang a server.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qing/nn/text/pipeline/unicode_properties.h>
+
+namespace qing::nn::text {
+
+/// Immutable; thread-safe.
+class TextPattern {
+ public:
+  /// UTF-8; an empty literal matches nothing.
+  static TextPattern literal(std::string_view text);
+  /// Alternatives, each with "^" in front or "$" behind it if wanted: a text, or one character or class with a
+  /// quantifier that wants at least one: " {2,}", "\s+", "[\r\n]+", "^ ", "``|''". DataError for any other form.
+  static TextPattern regex(std::string_view expression);
+
+  /// The first match at or behind `from`, [begin, end); false when there is none. A match is never empty.
+  bool find(std::u32string_view text, size_t from, size_t& begin, size_t& end) const;
+
+ private:
+  struct Range {
+    char32_t first, last;
+  };
+  enum class Class { kSpace, kLetter, kNumber };
+  // What one character of the text may be.
+  struct Atom {
+    std::vector<Range> ranges;
+    std::vector<std::pair<Class, bool>> classes;  // true: what is not in the class
+    bool negated = false;
+
+    bool matches(char32_t c) const;
+  };
+  struct Alternative {
+    bool line_begin = false, line_end = false;
+    std::vector<Atom> atoms;  // the last may repeat
+    size_t least = 1, most = 1;
+  };
+  friend class TextPatternParser;
+
+  size_t match(const Alternative& alternative, std::u32string_view text, size_t at) const;
+
+  std::vector<Alternative> alternatives_;
+};
+
+}  // namespace qing::nn::text

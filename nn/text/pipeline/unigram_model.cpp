@@ -1,0 +1,140 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include <qing/nn/text/pipeline/double_array.h>
+#include <qing/nn/text/pipeline/token_model.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::nn::text {
+namespace {
+
+constexpr double kUnknownPenalty = 10.0;  // of SentencePiece
+
+Vocabulary vocabulary_of(const std::vector<std::pair<std::string, double>>& pieces) {
+  Vocabulary vocabulary;
+  vocabulary.reserve(pieces.size());
+  for (size_t i = 0; i < pieces.size(); ++i) vocabulary.add(pieces[i].first, static_cast<int32_t>(i));
+  return vocabulary;
+}
+
+class Unigram final : public TokenModel {
+ public:
+  Unigram(const std::vector<std::pair<std::string, double>>& pieces, int32_t unknown, bool byte_fallback)
+      : TokenModel(vocabulary_of(pieces)), unknown_(unknown), byte_fallback_(byte_fallback) {
+    if (unknown < 0 || static_cast<size_t>(unknown) >= pieces.size()) {
+      throw DataError(fmt::format("unk_id: {} is none of the {} pieces", unknown, pieces.size()));
+    }
+    std::vector<std::pair<std::string_view, int32_t>> keys;
+    keys.reserve(pieces.size());
+    double least = std::numeric_limits<double>::infinity();
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      keys.emplace_back(pieces[i].first, static_cast<int32_t>(i));
+      scores_.push_back(pieces[i].second);
+      least = std::min(least, pieces[i].second);
+    }
+    unknown_score_ = least - kUnknownPenalty;
+    trie_ = DoubleArray::build(std::move(keys));
+    if (!byte_fallback_) return;
+    for (size_t byte = 0; byte < 256; ++byte) {
+      bytes_[byte] = vocabulary_.find(byte_token(static_cast<unsigned char>(byte)));
+    }
+  }
+
+  int32_t unknown() const override { return unknown_; }
+  bool keeps_words() const override { return true; }
+  std::string_view shown(int32_t, std::string_view word) const override { return word; }
+
+  void tokenize(std::string_view word, std::vector<Token>& tokens) const override {
+    thread_local std::vector<Node> best;
+    find_best(word, best);
+    const size_t first = tokens.size();
+    bool open = false;  // the token before, which lies behind in the text, is unknown too
+    for (size_t end = word.size(); end > 0;) {
+      const Node& node = best[end];
+      const bool unknown = node.id == unknown_;
+      if (unknown && open) {
+        tokens.back().begin = node.begin;
+      } else {
+        tokens.push_back({node.id, node.begin, static_cast<uint32_t>(end)});
+      }
+      open = unknown;
+      end = node.begin;
+    }
+    std::reverse(tokens.begin() + static_cast<std::ptrdiff_t>(first), tokens.end());
+    name_unknown(word, first, tokens);
+  }
+
+ private:
+  struct Node {
+    double score;
+    int32_t id;
+    uint32_t begin;
+  };
+  static constexpr uint32_t kUnreached = std::numeric_limits<uint32_t>::max();
+
+  // Of each place the best piece that ends there (Viterbi).
+  void find_best(std::string_view word, std::vector<Node>& best) const {
+    best.assign(word.size() + 1, {0, 0, kUnreached});
+    for (size_t begin = 0; begin < word.size();) {
+      const auto lead = static_cast<unsigned char>(word[begin]);
+      const size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+      const double score = best[begin].score;
+      const auto reach = [&](size_t end, double piece_score, int32_t id) {
+        Node& node = best[end];
+        if (node.begin != kUnreached && score + piece_score <= node.score) return;
+        node = {score + piece_score, id, static_cast<uint32_t>(begin)};
+      };
+      bool single = false;
+      uint32_t node = DoubleArray::kRoot;
+      for (size_t at = begin; at < word.size(); ++at) {
+        node = trie_.step(node, static_cast<unsigned char>(word[at]));
+        if (node == DoubleArray::kNone) break;
+        const int32_t id = trie_.value(node);
+        if (id < 0) continue;
+        reach(at + 1, scores_[static_cast<size_t>(id)], id);
+        single = single || at + 1 == begin + length;
+      }
+      if (!single) reach(begin + length, unknown_score_, unknown_);
+      begin += length;
+    }
+  }
+
+  // Unknown text that is a piece after all, or bytes that have tokens.
+  void name_unknown(std::string_view word, size_t first, std::vector<Token>& tokens) const {
+    for (size_t i = first; i < tokens.size(); ++i) {
+      if (tokens[i].id != unknown_) continue;
+      const Token token = tokens[i];
+      const std::string_view text = word.substr(token.begin, token.end - token.begin);
+      if (const int32_t id = vocabulary_.find(text); id >= 0) {
+        tokens[i].id = id;
+        continue;
+      }
+      if (!byte_fallback_) continue;
+      const bool all =
+          std::all_of(text.begin(), text.end(), [&](char c) { return bytes_[static_cast<unsigned char>(c)] >= 0; });
+      if (!all) continue;
+      tokens.insert(tokens.begin() + static_cast<std::ptrdiff_t>(i), text.size() - 1, token);
+      for (const char c : text) tokens[i++].id = bytes_[static_cast<unsigned char>(c)];
+      --i;
+    }
+  }
+
+  int32_t unknown_;
+  bool byte_fallback_;
+  double unknown_score_ = 0;
+  std::vector<double> scores_;
+  DoubleArray trie_;
+  std::array<int32_t, 256> bytes_{};
+};
+
+}  // namespace
+
+std::unique_ptr<TokenModel> unigram_model(const std::vector<std::pair<std::string, double>>& pieces, int32_t unknown,
+                                          bool byte_fallback) {
+  return std::make_unique<Unigram>(pieces, unknown, byte_fallback);
+}
+
+}  // namespace qing::nn::text

@@ -1,0 +1,60 @@
+// What the files beside a vocabulary say about a tokenizer.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <qing/nn/text/pipeline/json_cursor.h>
+#include <qing/nn/text/transformers_folder.h>
+
+namespace qing::nn::text {
+
+/// The classes of `transformers` that build their stages themselves, and the one that takes tokenizer.json as it is.
+enum class TokenizerClass { kFile, kBert, kMpnet, kRoberta, kXlmRoberta, kAlbert };
+
+/// A JSON file, kept for the cursors into it.
+class JsonFile {
+ public:
+  explicit JsonFile(const std::filesystem::path& path);  ///< IoError, DataError
+  JsonCursor cursor() const { return JsonCursor(value_, path_); }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string path_, text_;
+  boost::json::value value_;
+};
+
+/// A token as a setting gives it: a plain text, or a text with flags.
+struct TokenSetting {
+  AddedToken token;
+  bool plain = false;
+  bool normalized_given = false;  ///< else a special token is not normalised
+
+  /// The token when `special` is set.
+  AddedToken as_special() const;
+};
+
+struct TokenizerSettings {
+  TokenizerClass tokenizer_class = TokenizerClass::kFile;
+  std::array<std::optional<TokenSetting>, kTokenNames.size()> named;
+  std::vector<TokenSetting> extra;      ///< other special tokens
+  std::map<int64_t, AddedToken> added;  ///< by the id that orders them
+  std::optional<int32_t> max_length;
+  std::optional<Side> truncation_side;
+  bool split_special_tokens = false;
+  bool do_lower_case = true, tokenize_chinese_chars = true, keep_accents = false, trim_offsets = true;
+  std::optional<bool> strip_accents, add_prefix_space;
+};
+
+/// The settings of a folder. `tokenizer` is its tokenizer.json, null without one.
+TokenizerSettings read_settings(const std::filesystem::path& directory, const JsonFile* tokenizer);
+
+/// Whether the file is there. A path that cannot be looked at counts; reading it tells why.
+bool is_there(const std::filesystem::path& path);
+
+}  // namespace qing::nn::text

@@ -1,0 +1,285 @@
+#include <qing/nn/text/transformers_folder.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include <qing/nn/text/pipeline/pipeline_reader.h>
+#include <qing/nn/text/tokenizer_settings.h>
+#include <qing/nn/utf8.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::nn::text {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A token a line; the line is the id. Of equal lines the last counts, as in Python's dictionary. A line ends with "\n",
+// "\r\n" or "\r".
+Vocabulary read_vocab_file(const fs::path& path) {
+  const std::string content = read_file(path);
+  if (const auto at = find_invalid_utf8(content)) {
+    throw DataError(fmt::format("{}: invalid UTF-8 at byte {}", path.string(), *at));
+  }
+  if (without_byte_order_mark(content).size() != content.size()) {
+    throw DataError(path.string() +
+                    ": begins with a byte order mark, which would be part of the first token; "
+                    "save the file as UTF-8 without one");
+  }
+  Vocabulary vocabulary;
+  int32_t id = 0;
+  try {
+    for (size_t begin = 0; begin < content.size(); ++id) {
+      const size_t end = std::min(content.find_first_of("\r\n", begin), content.size());
+      vocabulary.add(std::string_view(content).substr(begin, end - begin), id);
+      begin = end + (content.compare(end, 2, "\r\n") == 0 ? 2 : 1);
+    }
+    vocabulary.check();
+  } catch (const DataError& error) { throw DataError(path.string() + ": " + error.what()); }
+  return vocabulary;
+}
+
+// The character map of a file's normalizer, if it has one.
+std::unique_ptr<Normalizer> read_charsmap(const JsonCursor& file) {
+  const auto normalizer = file.present("normalizer");
+  if (!normalizer) return nullptr;
+  const auto of = [](const JsonCursor& stage) {
+    return stage["type"].text() == "Precompiled" ? read_normalizer(stage) : nullptr;
+  };
+  if ((*normalizer)["type"].text() != "Sequence") return of(*normalizer);
+  const JsonCursor stages = (*normalizer)["normalizers"];
+  for (size_t i = 0; i < stages.array().size(); ++i) {
+    if (auto found = of(stages.item(i))) return found;
+  }
+  return nullptr;
+}
+
+// Builds the stages of one of the classes that do so themselves.
+class Builder {
+ public:
+  Builder(const fs::path& directory, const TokenizerSettings& settings, const JsonFile* tokenizer)
+      : directory_(directory), settings_(settings), tokenizer_(tokenizer) {}
+
+  PipelineParts run() {
+    switch (settings_.tokenizer_class) {
+      case TokenizerClass::kFile: parts_ = read_pipeline(tokenizer_->cursor(), tokenizer_->text()); break;
+      case TokenizerClass::kBert:
+      case TokenizerClass::kMpnet: bert(); break;
+      case TokenizerClass::kRoberta: roberta(); break;
+      case TokenizerClass::kXlmRoberta: xlm_roberta(); break;
+      case TokenizerClass::kAlbert: albert(); break;
+    }
+    // ALBERT's special tokens get their ids before others are added.
+    const bool early = settings_.tokenizer_class == TokenizerClass::kAlbert;
+    if (early) surround();
+    add_tokens();
+    if (!early) surround();
+    parts_.split_special_tokens = settings_.split_special_tokens;
+    return std::move(parts_);
+  }
+
+ private:
+  std::string place() const { return (directory_ / (tokenizer_ != nullptr ? kTokenizerFile : kVocabFile)).string(); }
+  const std::string& name(NamedToken which) const {
+    const auto& named = settings_.named[static_cast<size_t>(which)];
+    if (!named) {
+      throw DataError(fmt::format("{}: {} is missing", (directory_ / kConfigFile).string(),
+                                  kTokenNames[static_cast<size_t>(which)]));
+    }
+    return named->token.content;
+  }
+  int32_t id(NamedToken which) const {
+    const std::string& text = name(which);
+    const int32_t added = parts_.added.find(text);
+    const int32_t found = added >= 0 ? added : parts_.model->vocabulary().find(text);
+    if (found < 0) {
+      throw DataError(
+          fmt::format("{}: {} '{}' is not in the vocabulary", place(), kTokenNames[static_cast<size_t>(which)], text));
+    }
+    return found;
+  }
+  const JsonFile& tokenizer() const {
+    if (tokenizer_ == nullptr) throw IoError(fmt::format("{}: holds no {}", directory_.string(), kTokenizerFile));
+    return *tokenizer_;
+  }
+  JsonCursor model() const { return tokenizer().cursor()["model"]; }
+
+  void bert() {
+    Vocabulary vocabulary =
+        tokenizer_ != nullptr ? read_vocabulary(model()["vocab"]) : read_vocab_file(directory_ / kVocabFile);
+    try {
+      parts_.model = wordpiece_model(std::move(vocabulary), {.unknown = name(NamedToken::kUnk)});
+    } catch (const DataError& error) { throw DataError(place() + ": " + error.what()); }
+    parts_.normalizer = bert_normalizer({.clean_text = true,
+                                         .handle_chinese_chars = settings_.tokenize_chinese_chars,
+                                         .strip_accents = settings_.strip_accents,
+                                         .lowercase = settings_.do_lower_case});
+    parts_.pre_tokenizer = bert_pre_tokenizer();
+    parts_.decoder = wordpiece_decoder("##", true);
+  }
+
+  void roberta() {
+    const JsonCursor stage = model();
+    parts_.model =
+        stage.at_place([&] { return bpe_model(read_vocabulary(stage["vocab"]), read_merges(stage["merges"]), {}); });
+    parts_.pre_tokenizer = byte_level_pre_tokenizer(settings_.add_prefix_space.value_or(false), true);
+    parts_.decoder = byte_level_decoder();
+  }
+
+  // Python reads the scores to the nearest double.
+  void unigram(int32_t unknown) {
+    const JsonCursor stage = model();
+    parts_.model = stage.at_place([&] {
+      return unigram_model(read_pieces(stage["vocab"], tokenizer().text(), Rounding::kNearest), unknown, false);
+    });
+    const bool prefixed = settings_.add_prefix_space.value_or(true);
+    const PrependScheme scheme = prefixed ? PrependScheme::kAlways : PrependScheme::kNever;
+    constexpr char32_t kMark = 0x2581;
+    std::vector<std::unique_ptr<PreTokenizer>> stages;
+    stages.push_back(white_space_pre_tokenizer());
+    stages.push_back(metaspace_pre_tokenizer(kMark, scheme, true));
+    parts_.pre_tokenizer = pre_tokenizer_sequence(std::move(stages));
+    parts_.decoder = metaspace_decoder(kMark, prefixed);
+  }
+
+  void xlm_roberta() {
+    unigram(3);
+    parts_.normalizer = read_charsmap(tokenizer().cursor());
+  }
+
+  void albert() {
+    unigram(1);
+    std::vector<std::unique_ptr<Normalizer>> stages;
+    stages.push_back(replace_normalizer(TextPattern::literal("``"), "\""));
+    stages.push_back(replace_normalizer(TextPattern::literal("''"), "\""));
+    if (!settings_.keep_accents) {
+      stages.push_back(form_normalizer(Form::kNfkd));
+      stages.push_back(strip_accents_normalizer());
+    }
+    if (settings_.do_lower_case) stages.push_back(lowercase_normalizer());
+    if (auto map = read_charsmap(tokenizer().cursor())) stages.push_back(std::move(map));
+    parts_.normalizer = normalizer_sequence(std::move(stages));
+  }
+
+  void surround() {
+    switch (settings_.tokenizer_class) {
+      case TokenizerClass::kFile: break;
+      case TokenizerClass::kBert:
+      case TokenizerClass::kAlbert:
+        parts_.post_processing = bert_processing(id(NamedToken::kCls), id(NamedToken::kSep));
+        break;
+      case TokenizerClass::kXlmRoberta:
+        parts_.post_processing = roberta_processing(id(NamedToken::kBos), id(NamedToken::kEos));
+        break;
+      case TokenizerClass::kRoberta:
+      case TokenizerClass::kMpnet: {
+        const bool roberta = settings_.tokenizer_class == TokenizerClass::kRoberta;
+        parts_.post_processing = roberta_processing(id(NamedToken::kCls), id(NamedToken::kSep));
+        if (!roberta || settings_.trim_offsets) {
+          parts_.post_processing.trims.push_back(roberta && settings_.add_prefix_space.value_or(false));
+        }
+      }
+    }
+  }
+
+  // First the added tokens that are not there yet, then named and other special tokens that are none of them.
+  void add_tokens() {
+    std::vector<AddedToken> tokens;
+    std::set<std::string_view> named_texts, listed;
+    for (const auto& named : settings_.named) {
+      if (named) named_texts.insert(named->token.content);
+    }
+    for (const auto& entry : parts_.added.entries()) listed.insert(entry.token.content);
+    for (const auto& [_, token] : settings_.added) {
+      const AddedToken* same = parts_.added.token(parts_.added.find(token.content));
+      if (same != nullptr && *same == token) continue;
+      listed.insert(token.content);
+      tokens.push_back(token);
+      if (named_texts.count(token.content) > 0) tokens.back().special = true;
+    }
+    const bool mpnet = settings_.tokenizer_class == TokenizerClass::kMpnet;
+    for (size_t i = 0; i < settings_.named.size(); ++i) {
+      const auto& named = settings_.named[i];
+      if (!named || !listed.insert(named->token.content).second) continue;
+      tokens.push_back(named->as_special());
+      // MPNet's mask takes the space in front of it along.
+      if (mpnet && named->plain && i == static_cast<size_t>(NamedToken::kMask)) tokens.back().lstrip = true;
+    }
+    for (const TokenSetting& extra : settings_.extra) {
+      if (!listed.insert(extra.token.content).second) continue;
+      tokens.push_back(extra.plain ? extra.as_special() : extra.token);
+    }
+    parts_.added.add(tokens, parts_.model->vocabulary());
+  }
+
+  const fs::path& directory_;
+  const TokenizerSettings& settings_;
+  const JsonFile* tokenizer_;
+  PipelineParts parts_;
+};
+
+// What BERT's normalizer in the file says, if it has one.
+TokenizerOptions options_of(const JsonCursor& file) {
+  TokenizerOptions options;
+  const auto normalizer = file.present("normalizer");
+  if (!normalizer || (*normalizer)["type"].text() != "BertNormalizer") return options;
+  options.lowercase = (*normalizer)["lowercase"].flag();
+  options.tokenize_chinese_chars = (*normalizer)["handle_chinese_chars"].flag();
+  if (const auto strip = normalizer->present("strip_accents")) options.strip_accents = strip->flag();
+  return options;
+}
+
+std::optional<int32_t> limit_of(const std::optional<Truncation>& truncation) {
+  if (!truncation || truncation->max_length > (1 << 20)) return std::nullopt;
+  return static_cast<int32_t>(truncation->max_length);
+}
+
+}  // namespace
+
+LoadedFolder load_folder(const fs::path& directory) {
+  const fs::path path = directory / kTokenizerFile;
+  std::optional<JsonFile> tokenizer;
+  if (is_there(path)) {
+    tokenizer.emplace(path);
+  } else if (!is_there(directory / kVocabFile)) {
+    throw IoError(fmt::format("{}: holds neither {} nor {}", directory.string(), kVocabFile, kTokenizerFile));
+  }
+  const JsonFile* file = tokenizer ? &*tokenizer : nullptr;
+  const TokenizerSettings settings = read_settings(directory, file);
+  LoadedFolder loaded;
+  loaded.parts = Builder(directory, settings, file).run();
+  for (size_t i = 0; i < settings.named.size(); ++i) {
+    if (settings.named[i]) loaded.names[i] = settings.named[i]->token.content;
+  }
+  std::optional<Truncation> truncation;
+  if (file != nullptr) {
+    truncation = read_truncation(file->cursor());
+    loaded.parts.padding = read_padding(file->cursor());
+  }
+  loaded.max_length = settings.max_length ? settings.max_length : limit_of(truncation);
+  // A caller of `transformers` cuts the longest first without overlap, on the side that the files say.
+  const Side side = settings.truncation_side.value_or(truncation ? truncation->side : Side::kRight);
+  loaded.parts.truncation = Truncation{.max_length = 0, .side = side};
+  if (settings.tokenizer_class == TokenizerClass::kFile) {
+    loaded.options = options_of(file->cursor());
+  } else if (settings.tokenizer_class == TokenizerClass::kBert || settings.tokenizer_class == TokenizerClass::kMpnet) {
+    loaded.options.lowercase = settings.do_lower_case;
+    loaded.options.tokenize_chinese_chars = settings.tokenize_chinese_chars;
+    loaded.options.strip_accents = settings.strip_accents;
+  }
+  return loaded;
+}
+
+LoadedFolder load_tokenizer_file(const fs::path& path) {
+  const JsonFile file(path);
+  LoadedFolder loaded;
+  loaded.parts = read_pipeline(file.cursor(), file.text());
+  loaded.max_length = limit_of(loaded.parts.truncation);
+  loaded.options = options_of(file.cursor());
+  return loaded;
+}
+
+}  // namespace qing::nn::text

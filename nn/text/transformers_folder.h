@@ -1,0 +1,44 @@
+// A folder of a tokenizer as `transformers` 5.23 reads it: tokenizer.json or vocab.txt, tokenizer_config.json,
+// special_tokens_map.json, added_tokens.json. The classes of BERT, MPNet, RoBERTa, XLM-R and ALBERT take the vocabulary
+// alone from tokenizer.json and build all stages anew from their settings; any other class takes tokenizer.json as it
+// is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qing/nn/text/pipeline/pipeline.h>
+#include <qing/nn/text/tokenizer_options.h>
+
+namespace qing::nn::text {
+
+inline constexpr const char* kVocabFile = "vocab.txt";
+inline constexpr const char* kTokenizerFile = "tokenizer.json";
+inline constexpr const char* kConfigFile = "tokenizer_config.json";
+inline constexpr const char* kSpecialTokensFile = "special_tokens_map.json";
+inline constexpr const char* kAddedTokensFile = "added_tokens.json";
+
+/// The tokens that have a name, in the order in which `transformers` adds them.
+enum class NamedToken { kBos, kEos, kUnk, kSep, kPad, kCls, kMask };
+inline constexpr std::array<std::string_view, 7> kTokenNames = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                                                "pad_token", "cls_token", "mask_token"};
+
+struct LoadedFolder {
+  PipelineParts parts;
+  /// What each name stands for; nothing for a name that the folder leaves out.
+  std::array<std::optional<std::string>, kTokenNames.size()> names;
+  std::optional<int32_t> max_length;  ///< the folder's own limit
+  TokenizerOptions options;           ///< of BERT's normalizer, if it has that
+};
+
+/// IoError, DataError naming the file and the place.
+LoadedFolder load_folder(const std::filesystem::path& directory);
+/// tokenizer.json alone, as `tokenizers` reads it.
+LoadedFolder load_tokenizer_file(const std::filesystem::path& file);
+
+}  // namespace qing::nn::text
