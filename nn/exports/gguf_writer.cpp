@@ -1,6 +1,7 @@
-// GGUF, version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). Names of tensors and keys are llama.cpp's
-// for BERT, but for the architecture: llama.cpp's "bert" has no n-gram head and no temperature, and computes GELU by an
-// approximation, so that it would compute another model. It refuses an architecture that it does not know.
+// GGUF, version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). Names of tensors and keys are
+// llama.cpp's for BERT, but for the architecture: llama.cpp's "bert" has no n-gram head and no temperature, and
+// computes GELU by an approximation, so that it would compute another model. It refuses an architecture that it does
+// not know.
 #include <fmt/format.h>
 
 #include <bit>

@@ -299,6 +299,10 @@ def test_wrong_usage_and_failures_write_nothing(qing, tmp_path):
     assert qing("export", "--model", SHIPPED, "--format", "onnx", check=False).returncode == 2
     refused = qing("export", "--model", tmp_path / "none", "--format", "onnx", "--out", out, check=False)
     assert refused.returncode == 1 and "config.json" in refused.stderr and not out.exists()
+    own = shutil.copytree(SHIPPED, tmp_path / "own")
+    refused = qing("export", "--model", own, "--format", "hf", "--out", own, check=False)
+    assert refused.returncode == 1 and "the model's own folder" in refused.stderr
+    assert (own / "config.json").read_bytes() == (SHIPPED / "config.json").read_bytes()
     export(qing, SHIPPED, "gguf", out)
     before = (out / "model.gguf").read_bytes()
     export(qing, SHIPPED, "gguf", out)
