@@ -58,7 +58,8 @@ foreach(folder ${QING_FOLDERS})
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${folder})
   install(DIRECTORY ${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/qing/${folder} COMPONENT ${folder}
           FILES_MATCHING PATTERN "*.h"
-          PATTERN "cli" EXCLUDE PATTERN "protocols" EXCLUDE PATTERN "sdk" EXCLUDE PATTERN "vec_*.h" EXCLUDE
+          PATTERN "cli" EXCLUDE PATTERN "capi" EXCLUDE PATTERN "protocols" EXCLUDE PATTERN "sdk" EXCLUDE
+          PATTERN "vec_*.h" EXCLUDE
           PATTERN "tables.h" EXCLUDE PATTERN "node.h" EXCLUDE PATTERN "view_history.h" EXCLUDE
           PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE
           PATTERN "loops.h" EXCLUDE PATTERN "reduce_lanes.h" EXCLUDE PATTERN "direct_convolution.h" EXCLUDE

@@ -124,6 +124,20 @@ if [ "$(uname -m)" = x86_64 ] && [ $sanitize = no ]; then
   fi
 fi
 
+# The C library with the model that comes with qing, likewise.
+if [ "$(uname -m)" = x86_64 ] && [ $sanitize = no ]; then
+  step "AArch64 in an emulator"
+  if install_packages g++-aarch64-linux-gnu qemu-user && [ "$(id -u)" -eq 0 ]; then
+    if bash tests/aarch64.sh build/release/qing build/aarch64; then
+      passed=$((passed + 1))
+    else
+      failed=$((failed + 1))
+    fi
+  else
+    echo "skipped: no cross compiler, no emulator, or not root"
+  fi
+fi
+
 if [ $python_tests = yes ] && [ $sanitize = no ]; then
   step "Python environment"
   requirements=$root/tests/python/requirements.txt

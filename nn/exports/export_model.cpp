@@ -1,9 +1,11 @@
 #include <qing/nn/exports/export_model.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include <qing/nn/exports/file_formats.h>
 #include <qing/nn/staged_directory.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::nn {
 
@@ -20,6 +22,11 @@ std::optional<ExportFormat> export_format_of(std::string_view name) {
 }
 
 void export_model(const std::filesystem::path& model, ExportFormat format, const std::filesystem::path& out) {
+  std::error_code none;  // for a folder that does not exist yet
+  if (std::filesystem::equivalent(model, out, none)) {
+    throw ValueError(out.string() +
+                     ": is the model's own folder, whose files the export would replace; choose another");
+  }
   const ExportSource source = load_export_source(model);
   StagedDirectory staged(out);
   switch (format) {

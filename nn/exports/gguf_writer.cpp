@@ -1,6 +1,7 @@
 // GGUF, version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). Names of tensors and keys are
-// llama.cpp's for BERT. The architecture is "bert" only for a model that llama.cpp's "bert" describes. It has no n-gram
-// head and would leave it out, so that such a model has an architecture of its own, which llama.cpp refuses.
+// llama.cpp's for BERT, but for the architecture: llama.cpp's "bert" has no n-gram head and no temperature, and
+// computes GELU by an approximation, so that it would compute another model. It refuses an architecture that it does
+// not know.
 #include <fmt/format.h>
 
 #include <bit>
@@ -191,7 +192,7 @@ void add_tensors(GgufFile& file, const ExportSource& source) {
 
 void write_gguf(const ExportSource& source, const std::filesystem::path& folder) {
   GgufFile file;
-  add_configuration(file, source, source.ngrams ? "qing-bert-ngrams" : "bert");
+  add_configuration(file, source, source.ngrams ? "qing-bert-ngrams" : "qing-bert");
   add_tokenizer(file, source.tokenizer);
   add_tensors(file, source);
   file.save(folder / "model.gguf");

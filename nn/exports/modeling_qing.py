@@ -31,8 +31,8 @@ def word_bounds(ids, valid, flags):
 
 
 class NgramHead(nn.Module):
-    """The sum of value * weight over the n-grams of a text that the table has: one to three words in a row, and pieces of
-    two to four characters of a word between "<" and ">". An n-gram's key is a bit for its kind and 31 bits of FNV-1a."""
+    """The sum of value * weight over the n-grams of a text that the table has: one to three words in a row, and pieces
+    of two to four characters of a word between "<" and ">". A key is a bit for the kind and 31 bits of FNV-1a."""
 
     def __init__(self, rows, pieces, piece_bytes, labels):
         super().__init__()
@@ -109,7 +109,8 @@ class NgramHead(nn.Module):
             flag &= lost[last] == lost[first]
         state = torch.full_like(first, 0xCBF29CE484222325 - 2**64)
         results = [torch.zeros_like(first) for _ in lasts]
-        steps = max((int(((last - first) * flag).max()) for last, flag in zip(lasts, possible) if len(first)), default=0)
+        lengths = torch.stack([(last - first) * flag for last, flag in zip(lasts, possible)])
+        steps = int(lengths.max()) if lengths.numel() else 0
         for step in range(steps):
             at = first + step
             state = (state ^ codes[at.clamp(max=len(codes) - 1)]) * 0x100000001B3

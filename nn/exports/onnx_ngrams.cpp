@@ -1,7 +1,9 @@
-// The n-grams of nn/text/ngrams.h from token ids. Arithmetic is of integers below 2^31, and divisions are exact:
-// OpenVINO computes 64-bit integers in 32 bits, and their quotients in f32.
+// The n-grams of nn/text/ngrams.h from token ids. All integers are below 2^24: OpenVINO 2026.4 computes chains of
+// integer operations in f32, which holds no larger ones exactly.
 #include <algorithm>
+#include <iterator>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -18,31 +20,55 @@ constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 constexpr float kPiecesNorm = 0.7F;  // of nn/text/ngrams.cpp
 constexpr size_t kGrams = 3;         // lengths of each kind of n-gram
 
-// FNV-1a of 64 bits in limbs of 16, the lowest first. Its prime is 2^40 + 435.
-constexpr int64_t kOffsetBasis[] = {0x2325, 0x8422, 0x9ce4, 0xcbf2};
-constexpr int64_t kPrimeLow = 435, kLimbs = 4, kLimb = 0xFFFF;
+// FNV-1a of 64 bits (nn/fingerprint.h) in limbs of these numbers of bits, the lowest first: two halves of 32 bits. The
+// prime is 2^40 + 435, and 2^40 moves a limb by three places and 8 bits.
+constexpr int64_t kLimbBits[] = {12, 12, 8, 12, 12, 8};
+constexpr size_t kLimbs = std::size(kLimbBits), kHalf = kLimbs / 2;
+constexpr uint64_t kOffsetBasis = 0xcbf29ce484222325;
+constexpr int64_t kPrimeLow = 435, kPrimeHigh = 256;
 
-// hash·prime of limbs below 2^16. 2^40 moves a limb by two places and 8 bits.
-std::vector<Value> times_prime(OnnxGraph& g, const std::vector<Value>& limbs) {
-  const auto low_byte_up = [&](const Value& x) {
-    return g.op("Mul", {g.op("BitwiseAnd", {x, g.number(0xFF)}), g.number(0x100)});
-  };
-  const auto high_part = [&](const Value& x, int64_t divisor) {
-    // Without the remainder the quotient is exact in f32 as well.
-    const Value whole = g.op("BitwiseAnd", {x, g.number(0x7FFFFFFF & ~(divisor - 1))});
-    return g.op("Div", {whole, g.number(divisor)});
-  };
-  std::vector<Value> result;
-  for (size_t i = 0; i < limbs.size(); ++i) {
-    Value sum = g.op("Mul", {limbs[i], g.number(kPrimeLow)});
-    if (i > 0) sum = g.op("Add", {sum, high_part(result.back(), kLimb + 1)});
-    if (i >= 2) sum = g.op("Add", {sum, low_byte_up(limbs[i - 2])});
-    if (i >= 3) sum = g.op("Add", {sum, high_part(limbs[i - 3], 0x100)});
-    result.push_back(sum);
+std::vector<int64_t> offset_basis() {
+  std::vector<int64_t> limbs;
+  uint64_t rest = kOffsetBasis;
+  for (const int64_t bits : kLimbBits) {
+    limbs.push_back(static_cast<int64_t>(rest & ((uint64_t{1} << bits) - 1)));
+    rest >>= bits;
   }
-  for (Value& limb : result) limb = g.op("BitwiseAnd", {limb, g.number(kLimb)});
+  return limbs;
+}
+
+std::vector<Value> times_prime(OnnxGraph& g, const std::vector<Value>& limbs) {
+  std::vector<Value> result;
+  Value carry;
+  for (size_t i = 0; i < kLimbs; ++i) {
+    Value sum = g.op("Mul", {limbs[i], g.number(kPrimeLow)});
+    // What the last limb of the lower half would move is beyond 2^64.
+    if (i >= kHalf && i + 1 < kLimbs) {
+      sum = g.op("Add", {sum, g.op("Mul", {limbs[i - kHalf], g.number(kPrimeHigh)})});
+    }
+    if (i > 0) sum = g.op("Add", {sum, carry});
+    const int64_t size = int64_t{1} << kLimbBits[i];
+    carry = g.op("Div", {sum, g.number(size)});
+    result.push_back(g.op("BitwiseAnd", {sum, g.number(size - 1)}));
+  }
   return result;
 }
+
+// A key's bits 8 to 23 are its bucket; the others, with the bit of its kind, tell it from the others of the bucket.
+// These bits spread the keys better than the highest ones.
+struct KeyParts {
+  Value bucket, rest;
+};
+// Without the kind. The key is the exclusive or of both halves of the hash.
+KeyParts key_of(OnnxGraph& g, const std::vector<Value>& limbs) {
+  std::vector<Value> k;
+  for (size_t i = 0; i < kHalf; ++i) k.push_back(g.op("BitwiseXor", {limbs[i], limbs[i + kHalf]}));
+  const auto times = [&](const Value& x, int64_t factor) { return g.op("Mul", {x, g.number(factor)}); };
+  return {.bucket = g.op("Add", {times(k[1], 16), g.op("Div", {k[0], g.number(256)})}),
+          .rest = g.op("Add", {times(k[2], 256), g.op("BitwiseAnd", {k[0], g.number(0xFE)})})};
+}
+constexpr int64_t bucket_of(uint32_t key) { return key >> 8 & 0xFFFF; }
+constexpr int32_t rest_of(uint32_t key) { return static_cast<int32_t>(key >> 24 << 8 | (key & 0xFF)); }
 
 Value flat(OnnxGraph& g, const Value& x) { return g.op("Reshape", {x, g.numbers({-1})}); }
 
@@ -170,70 +196,88 @@ OnnxNgrams::Lanes OnnxNgrams::words() {
   return lanes;
 }
 
-// Bits 1 to 31 of the keys of all lanes, once for each of the lasts, end to end; what is not possible has any key.
-Value OnnxNgrams::keys(const Lanes& lanes, const Value& steps, int64_t kind) {
+// The keys of all lanes, once for each of the lasts, end to end; what is not possible has any key.
+OnnxNgrams::Keys OnnxNgrams::keys(const Lanes& lanes, const Value& steps, const std::string& names) {
   OnnxGraph& g = graph_;
-  OnnxGraph body(kind == 0 ? "pieces_" : "words_");
-  const std::string names = kind == 0 ? "pieces." : "words.";
-  const std::vector<OnnxDimension> row{"lanes_of_" + names};
-  const Value step = body.input(names + "step", OnnxType::i64, {});
-  const Value go_on = body.input(names + "go_on", OnnxType::boolean, {});
-  std::vector<Value> limbs, results;
-  for (int64_t i = 0; i < kLimbs; ++i) {
-    limbs.push_back(body.input(names + "limb" + std::to_string(i), OnnxType::i64, row));
-  }
+  OnnxGraph body(names + ".");
+  const std::vector<OnnxDimension> row{names};
+  const auto state = [&](const std::string& name) { return body.input(names + "." + name, OnnxType::i64, row); };
+  const Value step = body.input(names + ".step", OnnxType::i64, {});
+  const Value go_on = body.input(names + ".go_on", OnnxType::boolean, {});
+  std::vector<Value> limbs, before;
+  for (size_t i = 0; i < kLimbs; ++i) limbs.push_back(state("limb" + std::to_string(i)));
   for (size_t n = 0; n < kGrams; ++n) {
-    results.push_back(body.input(names + "key" + std::to_string(n), OnnxType::i64, row));
+    before.push_back(state("bucket" + std::to_string(n)));
+    before.push_back(state("rest" + std::to_string(n)));
   }
-  const Value codes = g.op("Concat", {lanes.codes, g.numbers({0})}, {{"axis", int64_t{0}}});
-  const Value end = g.op("Shape", {lanes.codes});
 
+  const Value codes = g.op("Concat", {lanes.codes, g.numbers({0})}, {{"axis", int64_t{0}}});
   const Value at = body.op("Add", {lanes.first, step});
-  const Value code = body.op("Gather", {codes, body.op("Min", {at, end})});
+  const Value code = body.op("Gather", {codes, body.op("Min", {at, g.op("Shape", {lanes.codes})})});
   limbs[0] = body.op("BitwiseXor", {limbs[0], code});
   limbs = times_prime(body, limbs);
-  // Both halves of the hash count.
-  const Value low = body.op("BitwiseXor", {limbs[0], limbs[2]}), high = body.op("BitwiseXor", {limbs[1], limbs[3]});
-  const Value low_bits = body.op("Div", {body.op("BitwiseAnd", {low, body.number(0xFFFE)}), body.number(2)});
-  const Value key = body.op("Add", {body.op("Mul", {high, body.number(0x8000)}), low_bits});
+  const KeyParts key = key_of(body, limbs);
   const Value next = body.op("Add", {at, body.number(1)});
-  body.output(go_on, names + "go_on_out", OnnxType::boolean, {});
-  for (int64_t i = 0; i < kLimbs; ++i) {
-    body.output(limbs[static_cast<size_t>(i)], names + "limb" + std::to_string(i) + "_out", OnnxType::i64, row);
-  }
+
+  body.output(go_on, names + ".go_on_out", OnnxType::boolean, {});
+  const auto hand_on = [&](const Value& value, size_t i) {
+    body.output(value, names + ".out" + std::to_string(i), OnnxType::i64, row);
+  };
+  for (size_t i = 0; i < kLimbs; ++i) hand_on(limbs[i], i);
   for (size_t n = 0; n < kGrams; ++n) {
-    const Value chosen = body.op("Where", {body.op("Equal", {next, lanes.lasts[n]}), key, results[n]});
-    body.output(chosen, names + "key" + std::to_string(n) + "_out", OnnxType::i64, row);
+    const Value ends = body.op("Equal", {next, lanes.lasts[n]});
+    hand_on(body.op("Where", {ends, key.bucket, before[2 * n]}), kLimbs + 2 * n);
+    hand_on(body.op("Where", {ends, key.rest, before[2 * n + 1]}), kLimbs + 2 * n + 1);
   }
 
   const Value zeros = g.op("Mul", {lanes.first, g.number(0)});
   std::vector<Value> inputs{steps, g.cast(g.number(1), OnnxType::boolean)};
-  for (const int64_t limb : kOffsetBasis) inputs.push_back(g.op("Add", {zeros, g.number(limb)}));
-  for (size_t n = 0; n < kGrams; ++n) inputs.push_back(zeros);
-  const std::vector<Value> looped = g.ops("Loop", inputs, kLimbs + kGrams, {{"body", &body}});
-  return g.op("Concat", {looped.begin() + kLimbs, looped.end()}, {{"axis", int64_t{0}}});
+  for (const int64_t limb : offset_basis()) inputs.push_back(g.op("Add", {zeros, g.number(limb)}));
+  inputs.insert(inputs.end(), before.size(), zeros);
+  const std::vector<Value> last = g.ops("Loop", inputs, kLimbs + before.size(), {{"body", &body}});
+  const auto joined = [&](size_t part) {
+    std::vector<Value> parts;
+    for (size_t n = 0; n < kGrams; ++n) parts.push_back(last[kLimbs + 2 * n + part]);
+    return g.op("Concat", parts, {{"axis", int64_t{0}}});
+  };
+  return {.buckets = joined(0), .rests = joined(1)};
 }
 
 namespace {
 
-// The table's keys by their upper halves: rows[starts[h]] to rows[starts[h + 1]] have the upper half h.
+// The head's tensors with its rows by bucket: rows starts[b] to starts[b + 1] are those of bucket b.
 struct Buckets {
-  Tensor starts;    // i32 [65537]
-  Tensor low;       // i32 [rows]: lower halves
-  int64_t longest;  // rows of the fullest bucket
+  Tensor starts;        // i32 [65537]
+  Tensor rests;         // i32 [rows]
+  Tensor idf, weight;   // f16 [rows], f16 [rows, labels]
+  int64_t longest = 1;  // rows of the fullest bucket
 };
-Buckets buckets_of(const Tensor& keys) {
-  const auto bits = keys.span<int32_t>();
-  Buckets result{Tensor::zeros({kLimb + 2}, DType::i32), Tensor::empty({keys.numel()}, DType::i32), 1};
+Buckets buckets_of(const NgramHead& head) {
+  constexpr int64_t kBuckets = 0x10000;
+  const StateDict tensors = ngram_tensors(head);
+  const auto keys = tensors.at("keys").span<int32_t>();
+  std::vector<int64_t> order(keys.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto bucket = [&](int64_t row) { return bucket_of(static_cast<uint32_t>(keys[static_cast<size_t>(row)])); };
+  std::ranges::stable_sort(order, {}, bucket);
+
+  Buckets result{.starts = Tensor::zeros({kBuckets + 1}, DType::i32),
+                 .rests = Tensor::empty({head.table().size()}, DType::i32),
+                 .idf = Tensor::empty(tensors.at("idf").shape(), DType::f16),
+                 .weight = Tensor::empty(tensors.at("weight").shape(), DType::f16)};
   int32_t* const starts = result.starts.data<int32_t>();
-  for (size_t i = 0; i < bits.size(); ++i) {
-    const auto key = static_cast<uint32_t>(bits[i]);
-    ++starts[(key >> 16) + 1];
-    result.low.data<int32_t>()[i] = static_cast<int32_t>(key & kLimb);
+  const int64_t labels = result.weight.size(1);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const int64_t row = order[i];
+    ++starts[bucket(row) + 1];
+    result.rests.data<int32_t>()[i] = rest_of(static_cast<uint32_t>(keys[static_cast<size_t>(row)]));
+    result.idf.data<Half>()[i] = tensors.at("idf").data<Half>()[row];
+    std::copy_n(tensors.at("weight").data<Half>() + row * labels, labels,
+                result.weight.data<Half>() + static_cast<int64_t>(i) * labels);
   }
-  for (int64_t h = 0; h <= kLimb; ++h) {
-    result.longest = std::max<int64_t>(result.longest, starts[h + 1]);
-    starts[h + 1] += starts[h];
+  for (int64_t b = 0; b < kBuckets; ++b) {
+    result.longest = std::max<int64_t>(result.longest, starts[b + 1]);
+    starts[b + 1] += starts[b];
   }
   return result;
 }
@@ -243,44 +287,41 @@ Buckets buckets_of(const Tensor& keys) {
 Value OnnxNgrams::logits() {
   OnnxGraph& g = graph_;
   const auto joined = [&](const std::vector<Value>& parts) { return g.op("Concat", parts, {{"axis", int64_t{0}}}); };
-  std::vector<Value> highs, lows, owners;
+  std::vector<Value> all_buckets, all_rests, all_texts;
   for (const auto& [kind, lanes] : {std::pair<int64_t, Lanes>{0, pieces()}, {1, words()}}) {
     // An n-gram with a character that the vocabulary does not have is in no table.
     const Value lost = g.cast(g.op("Equal", {lanes.codes, g.number(kNoCharacter)}), OnnxType::i64);
     const Value before = joined({g.numbers({0}), g.op("CumSum", {lost, g.number(0)})});
-    std::vector<Value> possible;
-    Value steps = g.numbers({0});
+    std::vector<Value> possible, lengths{g.numbers({0})};
     for (size_t n = 0; n < kGrams; ++n) {
       const Value same =
           g.op("Equal", {g.op("Gather", {before, lanes.first}), g.op("Gather", {before, lanes.lasts[n]})});
       possible.push_back(g.op("And", {lanes.possible[n], same}));
       const Value length = g.op("Sub", {lanes.lasts[n], lanes.first});
-      steps = joined({steps, g.op("Mul", {length, g.cast(possible[n], OnnxType::i64)})});
+      lengths.push_back(g.op("Mul", {length, g.cast(possible[n], OnnxType::i64)}));
     }
-    const Value all = keys(lanes, g.op("ReduceMax", {steps}, {{"keepdims", int64_t{0}}}), kind);
+    const Value steps = g.op("ReduceMax", {joined(lengths)}, {{"keepdims", int64_t{0}}});
+    const Keys hashed = keys(lanes, steps, kind == 0 ? "pieces" : "words");
     const Value found = flat(g, g.op("NonZero", {joined(possible)}));
-    const Value key = g.op("Gather", {all, found});
-    owners.push_back(g.op("Gather", {joined({lanes.text, lanes.text, lanes.text}), found}));
-    highs.push_back(g.op("Div", {g.op("BitwiseAnd", {key, g.number(0x7FFF8000)}), g.number(0x8000)}));
-    const Value low = g.op("Mul", {g.op("BitwiseAnd", {key, g.number(0x7FFF)}), g.number(2)});
-    lows.push_back(g.op("Add", {low, g.number(kind)}));
+    all_texts.push_back(g.op("Gather", {joined({lanes.text, lanes.text, lanes.text}), found}));
+    all_buckets.push_back(g.op("Gather", {hashed.buckets, found}));
+    all_rests.push_back(g.op("Add", {g.op("Gather", {hashed.rests, found}), g.number(kind)}));
   }
 
-  const StateDict tensors = ngram_tensors(*source_.ngrams);
+  const Buckets table = buckets_of(*source_.ngrams);
   const int64_t rows = source_.ngrams->table().size(), labels = static_cast<int64_t>(source_.labels.size());
-  const Buckets buckets = buckets_of(tensors.at("keys"));
-  const Value high = joined(highs), low = joined(lows), owner = joined(owners);
-  const Value starts = g.constant(buckets.starts);
-  const auto start_of = [&](const Value& bucket) {
-    return g.op("Unsqueeze", {g.cast(g.op("Gather", {starts, bucket}), OnnxType::i64), g.numbers({1})});
+  const Value bucket = joined(all_buckets), rest = joined(all_rests), owner = joined(all_texts);
+  const Value starts = g.constant(table.starts), rests = g.constant(table.rests);
+  const auto start_of = [&](const Value& b) {
+    return g.op("Unsqueeze", {g.cast(g.op("Gather", {starts, b}), OnnxType::i64), g.numbers({1})});
   };
-  std::vector<int64_t> steps;
-  for (int64_t i = 0; i < buckets.longest; ++i) steps.push_back(i);
-  const Value places = g.op("Add", {start_of(high), g.numbers(steps)});  // [n-grams, longest]
-  const Value inside = g.op("Less", {places, start_of(g.op("Add", {high, g.number(1)}))});
-  const Value lower =
-      g.cast(g.op("Gather", {g.constant(buckets.low), g.op("Min", {places, g.number(rows - 1)})}), OnnxType::i64);
-  const Value equal = g.op("Equal", {lower, g.op("Unsqueeze", {low, g.numbers({1})})});
+  const auto rest_at = [&](const Value& row) { return g.cast(g.op("Gather", {rests, row}), OnnxType::i64); };
+  std::vector<int64_t> steps(static_cast<size_t>(table.longest));
+  std::iota(steps.begin(), steps.end(), 0);
+  const Value places = g.op("Add", {start_of(bucket), g.numbers(steps)});  // [n-grams, longest]
+  const Value inside = g.op("Less", {places, start_of(g.op("Add", {bucket, g.number(1)}))});
+  const Value candidates = rest_at(g.op("Min", {places, g.number(rows - 1)}));
+  const Value equal = g.op("Equal", {candidates, g.op("Unsqueeze", {rest, g.numbers({1})})});
   const Value match = g.op("Where", {g.op("And", {inside, equal}), places, g.number(-1)});
   const Value row = g.op("ReduceMax", {match, g.numbers({1})}, {{"keepdims", int64_t{0}}});
 
@@ -289,16 +330,17 @@ Value OnnxNgrams::logits() {
   const Value texts = g.op("Reshape", {texts_, g.numbers({1})});
   const Value all_rows = joined({g.op("Gather", {row, known}), g.numbers({0})});
   const Value all_owners = joined({g.op("Gather", {owner, known}), texts});
-  const Value code = g.op("Add", {g.op("Mul", {all_owners, g.number(rows)}), all_rows});
-  const std::vector<Value> unique = g.ops("Unique", {code}, 4);  // values, indices of the first, inverse, counts
+  const auto column = [&](const Value& x) { return g.op("Unsqueeze", {x, g.numbers({1})}); };
+  const Value pairs = g.op("Concat", {column(all_owners), column(all_rows)}, {{"axis", int64_t{1}}});
+  // Results: the values, the index of the first of each, the inverse, the counts.
+  const std::vector<Value> unique = g.ops("Unique", {pairs}, 4, {{"axis", int64_t{0}}});
   const Value at = g.op("Gather", {all_rows, unique[1]}), of = g.op("Gather", {all_owners, unique[1]});
 
   // (1 + log f)·idf, then words to norm 1 and pieces to theirs.
   const Value times = g.op("Add", {g.op("Log", {g.cast(unique[3], OnnxType::f32)}), g.real(1)});
-  const Value idf = g.cast(g.op("Gather", {g.constant(tensors.at("idf")), at}), OnnxType::f32);
+  const Value idf = g.cast(g.op("Gather", {g.constant(table.idf), at}), OnnxType::f32);
   const Value value = g.op("Mul", {times, idf});
-  const Value kind =
-      g.op("BitwiseAnd", {g.cast(g.op("Gather", {g.constant(buckets.low), at}), OnnxType::i64), g.number(1)});
+  const Value kind = g.op("BitwiseAnd", {rest_at(at), g.number(1)});
   const Value group = g.op("Add", {g.op("Mul", {of, g.number(2)}), kind});
   const Value count = g.op("Add", {texts, g.numbers({1})});
   const Value zeros = g.op("Expand", {g.real(0), g.op("Mul", {count, g.numbers({2})})});
@@ -308,11 +350,10 @@ Value OnnxNgrams::logits() {
   const Value wanted = g.op("Where", {g.op("Equal", {kind, g.number(1)}), g.real(1), g.real(kPiecesNorm)});
   const Value scaled = g.op("Div", {g.op("Mul", {value, wanted}), norm});
 
-  const Value weight = g.cast(g.op("Gather", {g.constant(tensors.at("weight")), at}), OnnxType::f32);
-  const Value shares = g.op("Mul", {g.op("Unsqueeze", {scaled, g.numbers({1})}), weight});
+  const Value weight = g.cast(g.op("Gather", {g.constant(table.weight), at}), OnnxType::f32);
+  const Value shares = g.op("Mul", {column(scaled), weight});
   const Value empty = g.op("Expand", {g.real(0), joined({count, g.numbers({labels})})});
-  const Value sums =
-      g.op("ScatterND", {empty, g.op("Unsqueeze", {of, g.numbers({1})}), shares}, {{"reduction", std::string("add")}});
+  const Value sums = g.op("ScatterND", {empty, column(of), shares}, {{"reduction", std::string("add")}});
   return g.op("Slice", {sums, g.numbers({0}), g.numbers({-1})});
 }
 

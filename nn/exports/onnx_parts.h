@@ -39,7 +39,10 @@ class OnnxNgrams {
   };
   Lanes pieces();
   Lanes words();
-  Value keys(const Lanes& lanes, const Value& steps, int64_t kind);
+  struct Keys {
+    Value buckets, rests;  ///< i64 [3 * lanes]; see KeyParts in onnx_ngrams.cpp
+  };
+  Keys keys(const Lanes& lanes, const Value& steps, const std::string& names);
   Value is_lead(const Value& byte);
 
   OnnxGraph& graph_;
