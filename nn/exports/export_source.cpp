@@ -1,25 +1,38 @@
 #include <qing/nn/exports/export_source.h>
 
+#include <fmt/format.h>
+
+#include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/text_classifier.h>
-#include <qing/nn/formats/safetensors.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::nn {
+namespace {
+
+// What the writers know to write.
+void check_supported(const EncoderConfig& config, const std::filesystem::path& directory) {
+  if (config.family == EncoderFamily::bert && config.hidden_act == FeedForwardActivation::gelu) return;
+  throw DataError(
+      fmt::format("{}: export supports BERT with the activation gelu only, not the model_type \"{}\" with other "
+                  "settings",
+                  (directory / "config.json").string(), names_of(config.family).model_type));
+}
+
+}  // namespace
 
 ExportSource load_export_source(const std::filesystem::path& directory) {
   // The server's way to load it checks all files against each other.
   const auto checked = TextClassifier::load(directory);
   const ClassifierConfig config = ClassifierConfig::load(directory / "config.json");
-  Generator unused;
+  check_supported(config.encoder, directory);
   ExportSource source{
-      .encoder = std::make_unique<BertForSequenceClassification>(config, unused),
+      .encoder = load_sequence_classifier(directory),
       .ngrams = nullptr,
-      .tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.encoder.max_position_embeddings)),
+      .tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.encoder.max_tokens())),
       .labels = checked->labels(),
       .temperature = checked->temperature(),
       .tensors = {},
   };
-  source.encoder->load_state_dict(load_safetensors(directory / "model.safetensors").tensors, true,
-                                  {"bert.embeddings.position_ids"});
   source.tensors = source.encoder->state_dict();
   if (checked->has_ngrams()) {
     source.ngrams = std::make_unique<NgramHead>(NgramHead::load(

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/ngram_head.h>
 #include <qing/nn/module.h>
 #include <qing/nn/text/tokenizer.h>
@@ -14,12 +14,12 @@
 namespace qing::nn {
 
 struct ExportSource {
-  std::unique_ptr<BertForSequenceClassification> encoder;
+  std::unique_ptr<EncoderForSequenceClassification> encoder;
   std::unique_ptr<NgramHead> ngrams;  ///< null for a model without n-grams
   Tokenizer tokenizer;
   std::vector<std::string> labels;
   double temperature;  ///< scores are the softmax of logits / temperature
-  StateDict tensors;   ///< of the encoder, under Hugging Face's names; f32 and contiguous
+  StateDict tensors;  ///< of the encoder, under Hugging Face's names; contiguous, f32 unless the file has another dtype
 
   const EncoderConfig& config() const { return encoder->config().encoder; }
   /// The encoder's tensor of that name; all names exist in a loaded model.

@@ -37,9 +37,9 @@ QuantizedRows quantized(const Tensor& rows) {
   return result;
 }
 
-class Encoder {
+class EncoderGraph {
  public:
-  Encoder(OnnxGraph& graph, const ExportSource& source, bool int8) : g_(graph), source_(source), int8_(int8) {}
+  EncoderGraph(OnnxGraph& graph, const ExportSource& source, bool int8) : g_(graph), source_(source), int8_(int8) {}
 
   Value logits(const OnnxTokens& tokens) {
     read(tokens);
@@ -163,7 +163,7 @@ class Encoder {
 }  // namespace
 
 Value onnx_encoder(OnnxGraph& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8) {
-  return Encoder(graph, source, int8).logits(tokens);
+  return EncoderGraph(graph, source, int8).logits(tokens);
 }
 
 }  // namespace qing::nn

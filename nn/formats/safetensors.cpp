@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <qing/nn/formats/safetensors_header.h>
+#include <qing/nn/formats/tensor_bytes.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/files.h>
 
@@ -23,14 +24,6 @@ static_assert(std::endian::native == std::endian::little, "safetensors data is l
 namespace json = boost::json;
 
 constexpr size_t kLengthBytes = 8;
-
-// The elements as they lie in memory, whatever their dtype.
-std::span<char> bytes_of(const Tensor& tensor) {
-  return dispatch_all(tensor.dtype(), [&](auto zero) -> std::span<char> {
-    const auto values = tensor.span<decltype(zero)>();
-    return {reinterpret_cast<char*>(values.data()), values.size_bytes()};
-  });
-}
 
 Tensor read_tensor(FileReader& file, const SafetensorsEntry& entry) {
   Tensor tensor = Tensor::empty(entry.shape, entry.dtype);

@@ -7,11 +7,13 @@
 #include <string_view>
 #include <system_error>
 
+#include <qing/nn/formats/imported_encoder.h>
+#include <qing/nn/formats/open_weights.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/sentence_modules.h>
-#include <qing/nn/formats/sharded_safetensors.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -90,6 +92,22 @@ void copy_if_there(const fs::path& from, const fs::path& to) {
   write_file_atomically(to, read_file(from));
 }
 
+ImportedModel description_of(const Loaded& loaded, const EncoderConfig& config) {
+  return {.task = loaded.task,
+          .model_type = std::string(names_of(config.family).model_type),
+          .parameters = loaded.model->parameter_count()};
+}
+
+// An ONNX, a GGUF or an E5S1 file. The directory is loaded before it takes the place of what was there.
+ImportedModel import_file(const fs::path& source, const fs::path& out) {
+  StagedDirectory staged(out);
+  save_imported_encoder(staged.path(), import_encoder(source));
+  const Loaded loaded = load(staged.path(), read_sentence_modules(staged.path()));
+  const EncoderConfig config = EncoderConfig::load(staged.path() / "config.json");
+  staged.commit();
+  return description_of(loaded, config);
+}
+
 }  // namespace
 
 ImportedModel import_model(const fs::path& source, const fs::path& out) {
@@ -97,17 +115,18 @@ ImportedModel import_model(const fs::path& source, const fs::path& out) {
   if (fs::equivalent(source, out, absent)) {
     throw ValueError(fmt::format("import: {} is the source; give another folder", out.string()));
   }
+  if (fs::is_regular_file(source, absent)) return import_file(source, out);
   const SentenceModules modules = read_sentence_modules(source);
   const EncoderConfig config = EncoderConfig::load(modules.encoder / "config.json");
   const Loaded loaded = load(source, modules);
   const StateDict own = loaded.model->state_dict();
-  SafetensorsFile file = load_sharded_safetensors(modules.encoder);
+  const WeightsFile file = open_weights(modules.encoder);
   SafetensorsFile kept{.metadata = {{"format", "pt"}}};
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& [name, format, dtype, shape] : file.tensors()) {
     // The decoder of a masked language model is another name of a tensor, or the model's own.
     const std::string ours = parameter_name(config, name);
     if (own.contains(ours) || (own.contains("cls.predictions.bias") && ours.starts_with("cls.predictions.decoder."))) {
-      kept.tensors.emplace(current_parameter_name(name), tensor);
+      kept.tensors.emplace(current_parameter_name(name), file.tensor(name));
     }
   }
   StagedDirectory staged(out);
@@ -121,9 +140,7 @@ ImportedModel import_model(const fs::path& source, const fs::path& out) {
   write_file_atomically(staged.path() / "config.json", read_file(modules.encoder / "config.json"));
   for (const char* name : kTokenizerFiles) copy_if_there(modules.encoder / name, staged.path() / name);
   staged.commit();
-  return {.task = loaded.task,
-          .model_type = std::string(names_of(config.family).model_type),
-          .parameters = loaded.model->parameter_count()};
+  return description_of(loaded, config);
 }
 
 }  // namespace qing::nn

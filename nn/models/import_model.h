@@ -13,12 +13,13 @@ struct ImportedModel {
   int64_t parameters = 0;
 };
 
-/// Reads `source` as its config.json's architectures say (a directory with modules.json, or of an encoder without a
-/// head, gives sentence embeddings), and writes to `out`, created if absent: config.json and the tokenizer's files as
-/// they are, for sentence embeddings modules.json and the pooling's configuration, and one model.safetensors of the
-/// tensors that the model needs, under today's names and with the dtypes they have. transformers loads the result as it
-/// loads the source. On failure what stood in `out` is untouched. DataError naming the file when it is damaged or asks
-/// for what qing does not compute; IoError; ValueError when `out` is `source`.
+/// Reads a directory of Hugging Face's layout as its config.json's architectures say. A directory with modules.json, or
+/// of an encoder without a head, gives sentence embeddings. Or reads a file that import_encoder() reads: ONNX, GGUF or
+/// E5S1. Writes to `out`, created if absent: config.json and the tokenizer's files as they are, for sentence embeddings
+/// modules.json and the pooling's configuration, and one model.safetensors of the tensors that the model needs, under
+/// today's names and with the dtypes they have. transformers loads the result as it loads the source. On failure what
+/// stood in `out` is untouched. DataError naming the file when it is damaged or asks for what qing does not compute;
+/// IoError; ValueError when `out` is `source`.
 ImportedModel import_model(const std::filesystem::path& source, const std::filesystem::path& out);
 
 }  // namespace qing::nn

@@ -8,10 +8,10 @@
 #include <string>
 #include <utility>
 
+#include <qing/nn/formats/open_weights.h>
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/sentence_modules.h>
-#include <qing/nn/formats/sharded_safetensors.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/ops/compare.h>
 
@@ -21,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConfigFile = "config.json";
-constexpr const char* kWeightsFile = "model.safetensors";
 constexpr const char* kWords = "bert.embeddings.word_embeddings.weight";
 constexpr const char* kDecoder = "cls.predictions.decoder.weight";
 constexpr const char* kBias = "cls.predictions.bias";
@@ -29,7 +28,7 @@ constexpr const char* kDecoderBias = "cls.predictions.decoder.bias";
 
 // A configuration may ask for any amount of memory: it gets what the weights beside it justify. A lesser mismatch is
 // left to load_state_dict, which lists all of them.
-void check_size(const EncoderConfig& c, int64_t outputs, const StateDict& weights, const fs::path& directory) {
+void check_size(const EncoderConfig& c, int64_t outputs, const WeightsFile& weights, const fs::path& directory) {
   const auto width = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
   const auto rows = static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
   const auto layers = static_cast<double>(c.family == EncoderFamily::albert ? c.num_hidden_groups * c.inner_group_num
@@ -37,11 +36,13 @@ void check_size(const EncoderConfig& c, int64_t outputs, const StateDict& weight
   const double described = rows * static_cast<double>(c.embedding_width()) + static_cast<double>(outputs) * width +
                            layers * (4 * width * width + 2 * width * inner) + width * width;
   double held = 0;
-  for (const auto& [name, tensor] : weights) held += static_cast<double>(tensor.numel());
+  for (const TensorInfo& tensor : weights.tensors()) {
+    if (!parameter_name(c, tensor.name).empty()) held += static_cast<double>(numel_of(tensor.shape));
+  }
   constexpr double kSlack = 1 << 20;
   if (described > 2 * held + kSlack) {
     throw DataError(fmt::format("{}: describes {:.0f} parameters, but {} holds {:.0f}; they are of different models",
-                                (directory / kConfigFile).string(), described, kWeightsFile, held));
+                                (directory / kConfigFile).string(), described, weights.path(), held));
   }
 }
 
@@ -55,8 +56,8 @@ void resolve_ties(const EncoderConfig& config, StateDict& weights, const fs::pat
   if (config.tie_word_embeddings) {
     for (const auto& [a, b] : {std::pair{kWords, kDecoder}, {kBias, kDecoderBias}}) {
       if (!differ(a, b)) continue;
-      throw DataError(fmt::format("{}: {} and {} differ, but tie_word_embeddings says they are one",
-                                  (directory / kWeightsFile).string(), a, b));
+      throw DataError(
+          fmt::format("{}: {} and {} differ, but tie_word_embeddings says they are one", directory.string(), a, b));
     }
     weights.erase(kDecoder);
   }
@@ -97,16 +98,16 @@ void check_architecture(const fs::path& directory, std::string_view suffix) {
 }
 
 StateDict read_pretrained_weights(const fs::path& directory, const EncoderConfig& config, int64_t outputs) {
-  const SafetensorsFile file = load_sharded_safetensors(directory);
+  const WeightsFile file = open_weights(directory);
+  check_size(config, outputs, file, directory);
   StateDict weights;
-  for (const auto& [name, tensor] : file.tensors) {
-    const std::string ours = parameter_name(config, name);
+  for (const TensorInfo& tensor : file.tensors()) {
+    const std::string ours = parameter_name(config, tensor.name);
     if (ours.empty()) continue;
-    if (weights.emplace(ours, tensor).second) continue;
-    throw DataError(fmt::format("{}: {} is there twice under names of different versions; remove one",
-                                (directory / kWeightsFile).string(), name));
+    if (weights.emplace(ours, file.tensor(tensor.name)).second) continue;
+    throw DataError(
+        fmt::format("{}: {} is there twice under names of different versions; remove one", file.path(), tensor.name));
   }
-  check_size(config, outputs, weights, directory);
   return weights;
 }
 
@@ -119,7 +120,7 @@ void load_pretrained_weights(Module& model, StateDict weights, const fs::path& d
   });
   try {
     model.load_state_dict(weights);
-  } catch (const DataError& error) { throw DataError((directory / kWeightsFile).string() + ": " + error.what()); }
+  } catch (const DataError& error) { throw DataError(directory.string() + ": " + error.what()); }
 }
 
 std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const fs::path& directory) {

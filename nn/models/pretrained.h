@@ -1,4 +1,4 @@
-// Pretrained encoders in Hugging Face's layout: a directory of config.json and safetensors in one file or in shards.
+// Pretrained encoders in Hugging Face's layout: a directory of config.json and weights that open_weights() reads.
 #pragma once
 
 #include <filesystem>

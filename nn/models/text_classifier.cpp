@@ -8,6 +8,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/explanation.h>
 #include <qing/nn/models/integrated_gradients.h>

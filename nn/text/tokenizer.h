@@ -51,7 +51,7 @@ class Tokenizer {
   /// Writes what `tokenizers` and `transformers` load: vocab.txt, tokenizer.json and tokenizer_config.json of a
   /// tokenizer that was built, the files that it was read from otherwise.
   void save(const std::filesystem::path& directory) const;
-  /// The content of tokenizer.json.
+  /// The content of tokenizer.json for BERT's tokenizer with its usual special tokens. ValueError for another one.
   std::string pipeline_json() const;
 
   /// An added token spelled out in the text becomes that token. Texts of more than max_length tokens are cut. DataError
@@ -90,6 +90,7 @@ class Tokenizer {
   std::unique_ptr<text::Pipeline> pipeline_;
   int32_t special_[5];  // ids, in the order of kSpecialTokens
   TokenizerOptions options_;
+  bool plain_bert_ = true;   // see LoadedFolder
   std::vector<File> files_;  // that it was read from
 };
 

@@ -88,7 +88,8 @@ int32_t first_id(const text::Pipeline& pipeline, const std::optional<std::string
 
 }  // namespace
 
-Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory) : options_(loaded.options) {
+Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory)
+    : options_(loaded.options), plain_bert_(loaded.plain_bert) {
   pipeline_ = std::make_unique<text::Pipeline>(std::move(loaded.parts));
   const auto name = [&](text::NamedToken which) { return loaded.names[static_cast<size_t>(which)]; };
   special_[0] = first_id(*pipeline_, name(text::NamedToken::kPad), {"[PAD]", "<pad>"});
@@ -128,7 +129,13 @@ Tokenizer Tokenizer::load_file(const fs::path& tokenizer_json) {
   } catch (const DataError& error) { throw DataError(tokenizer_json.string() + ": " + error.what()); }
 }
 
-std::string Tokenizer::pipeline_json() const { return json::serialize(pipeline(*this)) + "\n"; }
+std::string Tokenizer::pipeline_json() const {
+  if (!plain_bert_) {
+    throw ValueError(
+        "the tokenizer is not BERT's with its usual special tokens; only that one is described anew as tokenizer.json");
+  }
+  return json::serialize(pipeline(*this)) + "\n";
+}
 
 void Tokenizer::save(const fs::path& directory) const {
   if (!files_.empty()) {

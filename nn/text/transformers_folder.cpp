@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <qing/nn/text/pipeline/pipeline_reader.h>
+#include <qing/nn/text/tokenizer.h>
 #include <qing/nn/text/tokenizer_settings.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
@@ -270,6 +271,12 @@ LoadedFolder load_folder(const fs::path& directory) {
     loaded.options.tokenize_chinese_chars = settings.tokenize_chinese_chars;
     loaded.options.strip_accents = settings.strip_accents;
   }
+  loaded.plain_bert =
+      settings.tokenizer_class == TokenizerClass::kBert && !settings.split_special_tokens &&
+      std::ranges::all_of(loaded.parts.added.entries(), [](const auto& entry) {
+        return std::ranges::find(kSpecialTokens, entry.token.content) != std::end(kSpecialTokens) &&
+               entry.token == AddedToken{.content = entry.token.content, .normalized = false, .special = true};
+      });
   return loaded;
 }
 

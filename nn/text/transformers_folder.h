@@ -34,6 +34,7 @@ struct LoadedFolder {
   std::array<std::optional<std::string>, kTokenNames.size()> names;
   std::optional<int32_t> max_length;  ///< the folder's own limit
   TokenizerOptions options;           ///< of BERT's normalizer, if it has that
+  bool plain_bert = false;            ///< BERT's class with its usual special tokens and no other added tokens
 };
 
 /// IoError, DataError naming the file and the place.

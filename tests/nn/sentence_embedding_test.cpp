@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <qing/nn/text/wordpiece_decode.h>
+#include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"
@@ -15,26 +15,6 @@ namespace qing::nn {
 namespace {
 
 using test::TempFolder;
-
-std::vector<float> rows_of(const Tensor& pooled) {
-  return {pooled.data<float>(), pooled.data<float>() + pooled.numel()};
-}
-
-TEST(SentencePooling, TakesTheFirstTokenOrTheMeanOfEachSequence) {
-  const Tensor hidden = Tensor::from({1.F, 10.F, 3.F, 20.F, 5.F, 30.F, 7.F, 80.F}, {4, 2});
-  const Offsets offsets = {0, 3, 4};
-  EXPECT_EQ(rows_of(pool_sentences(hidden, offsets, SentencePooling::kCls)), (std::vector<float>{1, 10, 7, 80}));
-  EXPECT_EQ(rows_of(pool_sentences(hidden, offsets, SentencePooling::kMean)), (std::vector<float>{3, 20, 7, 80}));
-}
-
-// A sum in f32 would lose the small numbers beside the large one.
-TEST(SentencePooling, SumsInDoublePrecision) {
-  std::vector<float> values(1001, 1.F);
-  values[0] = 1e8F;
-  const Tensor hidden = Tensor::from(std::span<const float>(values), {1001, 1});
-  const auto mean = rows_of(pool_sentences(hidden, Offsets{0, 1001}, SentencePooling::kMean));
-  EXPECT_EQ(mean[0], static_cast<float>((1e8 + 1000) / 1001));
-}
 
 TEST(Embedding, IsDividedByItsLength) {
   std::vector<float> vector = {3, -4};
@@ -80,13 +60,13 @@ TEST(SentenceEmbedding, NamesTheFileAndWhatIsNotSupported) {
   EXPECT_NE(refusal_of(folder).find(R"(/config.json: architectures: must be ["BertModel"])"), std::string::npos);
 }
 
-TEST(WordpieceDecode, JoinsPiecesAndLeavesSpecialTokensOut) {
+TEST(Tokenizer, DecodesPiecesAndLeavesSpecialTokensOut) {
   const Tokenizer tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "##ness", ",", "me", "'", "s"});
   const std::vector<int32_t> ids = {2, 5, 6, 7, 8, 9, 10, 3};
-  EXPECT_EQ(decode_wordpiece(tokenizer, ids, true), "goodness, me ' s");
-  EXPECT_EQ(decode_wordpiece(tokenizer, ids, false), "[CLS] goodness, me ' s [SEP]");
-  EXPECT_EQ(decode_wordpiece(tokenizer, std::vector<int32_t>{6, 99, -1, 5}, true), "##ness good");
-  EXPECT_EQ(decode_wordpiece(tokenizer, {}, true), "");
+  EXPECT_EQ(tokenizer.decode(ids, true), "goodness, me ' s");
+  EXPECT_EQ(tokenizer.decode(ids, false), "[CLS] goodness, me ' s [SEP]");
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{6, 99, -1, 5}, true), "##ness good");
+  EXPECT_EQ(tokenizer.decode({}, true), "");
 }
 
 }  // namespace

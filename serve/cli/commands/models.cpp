@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include <qing/nn/models/bert_config.h>
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/models/sentence_embedding.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/shipped_model.h>
@@ -52,8 +52,7 @@ std::string card_of(const fs::path& folder) {
 Found look_at(const fs::path& folder, const std::string& name, std::int64_t version) {
   Found found{name, version, nn::holds_sentence_embedding(folder), {}, bytes_below(folder), card_of(folder), {}};
   try {
-    const nn::BertConfig config = nn::BertConfig::load(folder / "config.json");
-    if (!found.embeds) found.labels = config.labels;
+    if (!found.embeds) found.labels = nn::ClassifierConfig::load(folder / "config.json").labels;
   } catch (const Error& error) { found.error = error.what(); }
   return found;
 }

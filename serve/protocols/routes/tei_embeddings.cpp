@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/nn/text/wordpiece_decode.h>
+#include <qing/nn/text/tokenizer.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/protocols/embeddings.h>
@@ -141,7 +141,7 @@ void decode(Service& service, const Model& model, const json::object& object, Ro
   tokenizer_of(model);
   const auto texts = std::make_shared<std::vector<std::string>>(ids->size());
   const auto task = [texts, ids, skip, model](std::size_t i) {
-    (*texts)[i] = nn::decode_wordpiece(tokenizer_of(model), (*ids)[i], skip);
+    (*texts)[i] = tokenizer_of(model).decode((*ids)[i], skip);
   };
   const auto write = [texts] {
     JsonWriter writer;
