@@ -1,4 +1,5 @@
-// Activations as modules, to stand in a Sequential. Each is the operation of the same name.
+// Activations as modules, for a Sequential. Each is the operation of the same name, with its shapes and errors; forward
+// may be called from many threads.
 #pragma once
 
 #include <cstdint>

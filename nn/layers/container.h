@@ -15,7 +15,7 @@
 
 namespace qing::nn {
 
-/// One after the other; parts are named "0", "1", ...:
+/// Applies modules in sequence; parts are named "0", "1", ...:
 ///
 ///   Sequential model(Linear(4, 8, rng), ReLU(), Linear(8, 3, rng));
 ///
@@ -47,7 +47,7 @@ class Sequential : public UnaryModule {
   std::vector<std::unique_ptr<UnaryModule>> modules_;
 };
 
-/// Modules of one type, named "0", "1", ...; what is done with them is the owner's business.
+/// Modules of one type, named "0", "1", ... The owner calls them.
 template <std::derived_from<Module> M> class ModuleList : public Module {
  public:
   template <class... Arguments> M& emplace_back(Arguments&&... arguments) {
@@ -69,8 +69,7 @@ template <std::derived_from<Module> M> class ModuleList : public Module {
   std::vector<std::unique_ptr<M>> modules_;
 };
 
-/// Modules of one type (or derived from it) by name, in the order they came; what is done with them is the owner's
-/// business:
+/// Modules of one type, or derived from it, by name, in the order of insertion. The owner calls them:
 ///
 ///   ModuleDict<UnaryModule> choices;
 ///   choices.emplace<ReLU>("relu");
@@ -127,7 +126,7 @@ class Identity : public UnaryModule {
   Tensor compute(const Tensor& x, Generator*) const override { return x; }
 };
 
-/// Any function of a tensor, without parameters of its own.
+/// Any function of a tensor, without parameters. It must be thread-safe for forward to be.
 class Lambda : public UnaryModule {
  public:
   explicit Lambda(std::function<Tensor(const Tensor&)> function);  ///< ValueError for an empty one.

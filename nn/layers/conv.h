@@ -1,5 +1,6 @@
-// Convolutions and pooling as modules, to stand in a Sequential. Shapes, options and errors are those of the operations
-// of <qing/autograd/ops/convolution.h> and <qing/autograd/ops/pooling.h>.
+// Convolutions and pooling as modules, for a Sequential. Shapes, options and errors of forward are those of the
+// operations in <qing/autograd/ops/convolution.h> and <qing/autograd/ops/pooling.h>. forward is const: it may be called
+// from many threads.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,9 @@ class Embedding : public Module {
   /// ValueError for a negative size, IndexError for a padding_idx outside the table.
   Embedding(int64_t num_embeddings, int64_t embedding_dim, Generator& rng, EmbeddingOptions options = {});
   void visit(Visitor& visitor) override;
-  Tensor forward(const Tensor& ids) const;  ///< ids.shape + [embedding_dim]; IndexError
+  /// ids (i32 or i64) of any shape give ids.shape + [embedding_dim]. DTypeError, IndexError for an id outside the
+  /// table. It may be called from many threads.
+  Tensor forward(const Tensor& ids) const;
   const Tensor& weight() const { return weight_; }
 
  private:

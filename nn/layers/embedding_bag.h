@@ -24,7 +24,8 @@ class EmbeddingBag : public Module {
   EmbeddingBag(int64_t num_embeddings, int64_t embedding_dim, Generator& rng, EmbeddingBagOptions options = {});
   void visit(Visitor& visitor) override;
   /// ids [n] with offsets [bags], where each bag begins, or [bags, n] without; per_sample_weights, for sums alone, have
-  /// the shape of ids. [bags, embedding_dim].
+  /// the shape of ids. Gives [bags, embedding_dim]. ShapeError, DTypeError, IndexError and ValueError as
+  /// embedding_bag(); it may be called from many threads.
   Tensor forward(const Tensor& ids, const Tensor& offsets = {}, const Tensor& per_sample_weights = {}) const;
   const Tensor& weight() const { return weight_; }
 
