@@ -221,6 +221,29 @@ TEST(Layers, ActivationsAreTheirOperations) {
   EXPECT_EQ(ReLU().type_name(), "ReLU");
 }
 
+TEST(Layers, PReLUHasASlopeForEveryChannelBelowZero) {
+  Tensor x = Tensor::from<float>({-2, 4, 0, -1, 3, -8}, {1, 3, 2});
+  set_requires_grad(x);
+  EXPECT_EQ(to_string(PReLU()(x)), to_string(leaky_relu(x, 0.25)));
+  PReLU prelu(3);
+  prelu.set_requires_grad(true);
+  Tensor weight = prelu.parameters().at(0);
+  {
+    const NoGradGuard guard;
+    weight.copy_from(Tensor::of({0.5, 2, -1}));
+  }
+  const Tensor y = prelu(x);
+  EXPECT_EQ(to_string(detach(y)), to_string(Tensor::of({-1, 4, 0, -2, 3, 8}).reshape({1, 3, 2})));
+  backward(sum(y));
+  EXPECT_EQ(to_string(grad(weight)), to_string(Tensor::of({-2, -1, -8})));
+  EXPECT_EQ(to_string(grad(x)), to_string(Tensor::of({0.5, 1, 2, 2, 1, -1}).reshape({1, 3, 2})));
+  EXPECT_NE(message_of<ShapeError>([&] {
+              prelu(Tensor::zeros({2, 4}));
+            }).find("x [2, 4] needs 3 channels"),
+            std::string::npos);
+  EXPECT_THROW(PReLU(0), ValueError);
+}
+
 TEST(Layers, RefuseBadArgumentsByName) {
   EXPECT_NE(message_of<ValueError>([] { Dropout(1.5); }).find("Dropout: probability 1.5"), std::string::npos);
   EXPECT_THROW(Dropout(-0.5), ValueError);

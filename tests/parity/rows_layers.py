@@ -48,6 +48,7 @@ ROWS = [
     layer("nn.Hardswish", "x: m n", "nn.Hardswish()", "nn::Hardswish()"),
     layer("nn.LogSigmoid", "x: m n", "nn.LogSigmoid()", "nn::LogSigmoid()"),
     layer("nn.LeakyReLU", "x: m n", "nn.LeakyReLU(0.2)", "nn::LeakyReLU(0.2)"),
+    layer("nn.PReLU", "x: m n k", "nn.PReLU(n)", "nn::PReLU(n)", empty=False),
     layer("nn.ELU", "x: m n", "nn.ELU(1.5)", "nn::ELU(1.5)"),
     layer("nn.LogSoftmax", "x: m n", "nn.LogSoftmax(-1)", "nn::LogSoftmax()", empty=False),
     layer("nn.RMSNorm", "x: m k n", "nn.RMSNorm(n, eps=1e-6)", "nn::RMSNorm(n, 1e-6)", sizes={"n": (3, 40)}, empty=False),
