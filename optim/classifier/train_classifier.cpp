@@ -98,15 +98,17 @@ class ClassifierModel : public nn::Module {
 
 // Weight decay is for matrices: it would pull biases and the scales of norms away from where they belong.
 std::vector<ParameterGroup<AdamWOptions>> groups_of(ClassifierModel& model, const TrainOptions& o) {
-  const AdamWOptions options{.lr = o.lr, .weight_decay = o.weight_decay};
-  std::vector<ParameterGroup<AdamWOptions>> groups = {{{}, options}, {{}, options}};
+  std::vector<ParameterGroup<AdamWOptions>> groups = {{{}, o.adamw()}, {{}, o.adamw()}};
   groups[1].options.weight_decay = 0;
   for (const Tensor& parameter : model.bert().parameters()) {
     groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
   }
   if (model.ngrams()) {
-    groups.push_back(
-        {model.ngrams()->parameters(), {.lr = o.ngram_lr, .weight_decay = o.ngram_weight_decay, .lazy = true}});
+    AdamWOptions ngrams = o.adamw();
+    ngrams.lr = o.ngram_lr;
+    ngrams.weight_decay = o.ngram_weight_decay;
+    ngrams.lazy = true;
+    groups.push_back({model.ngrams()->parameters(), ngrams});
   }
   return groups;
 }

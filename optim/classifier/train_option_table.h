@@ -1,4 +1,5 @@
-// The table of training options: what the range check, the command line and its help are made from.
+// What a row of the table of training options says: the range check, the command line and its help are made from the
+// rows, which stand in train_options.h.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +9,11 @@
 #include <variant>
 #include <vector>
 
-#include <qing/optim/classifier/train_options.h>
 #include <qing/tensor/dtype.h>
 
 namespace qing::optim {
+
+struct TrainOptions;
 
 /// Most steps of all epochs together. Counts up to here are exact as doubles.
 inline constexpr int64_t kMaxSteps = int64_t{1} << 53;

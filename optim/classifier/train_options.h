@@ -1,14 +1,18 @@
-// The options of train_classifier() and the values it accepts.
+// The options of train_classifier() and the values it accepts. An option is a member of TrainOptions and a row of
+// kTrainOptions; one of the optimizer's goes into adamw() too.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
 
 #include <qing/nn/data/labelled_texts.h>
+#include <qing/optim/classifier/train_option_table.h>
+#include <qing/optim/optimizer.h>
 #include <qing/tensor/dtype.h>
 
 namespace qing::optim {
@@ -57,7 +61,84 @@ struct TrainOptions {
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral",
                                      "positive"};  ///< label names, in the order of their indices
+
+  /// The optimizer's options at the peak of the schedule.
+  AdamWOptions adamw() const { return {.lr = lr, .weight_decay = weight_decay}; }
 };
+
+/// What the rows are written with.
+namespace rows {
+
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+inline constexpr auto kMaxCount = static_cast<double>(kMaxSteps);
+
+constexpr OptionRange within(double low, double high) { return {low, high}; }
+constexpr OptionRange at_least(double low) { return {low, kInfinity, false, true}; }
+constexpr OptionRange above(double low) { return {low, kInfinity, true, true}; }
+inline constexpr OptionRange kShare = {0, 1};
+inline constexpr OptionRange kBelowOne = {0, 1, false, true};
+inline constexpr OptionRange kAny = {-kInfinity, kInfinity};
+
+inline constexpr const char* kModel = "Model";
+inline constexpr const char* kTraining = "Training";
+inline constexpr const char* kRegularization = "Regularization";
+inline constexpr const char* kNgrams = "N-grams";
+inline constexpr const char* kTeachers = "Distillation";
+
+// The upper bounds of sizes keep their products inside int64.
+inline constexpr TrainOption kTrainOptions[] = {
+    {"labels", &TrainOptions::labels, kAny, kModel, "Names of the labels, separated by commas"},
+    {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers"},
+    {"width", &TrainOptions::width, within(1, 65536), kModel, "Hidden size"},
+    {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 32"},
+    {"vocab", &TrainOptions::vocab, within(6, 1 << 24), kModel, "Maximum vocabulary size"},
+    {"max_length", &TrainOptions::max_length, within(3, 65536), kModel,
+     "Maximum tokens per text. Longer texts are truncated"},
+    {"epochs", &TrainOptions::epochs, within(1, kMaxCount), kTraining, "Number of epochs"},
+    {"max_steps", &TrainOptions::max_steps, within(0, kMaxCount), kTraining,
+     "Maximum number of steps. 0 means no limit"},
+    {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in texts"},
+    {"lr", &TrainOptions::lr, above(0), kTraining, "Learning rate at the peak of the schedule"},
+    {"warmup", &TrainOptions::warmup, kShare, kTraining,
+     "Fraction of the steps in which the learning rate rises to its peak"},
+    {"weight_decay", &TrainOptions::weight_decay, at_least(0), kTraining,
+     "Weight decay (AdamW) of matrices. Biases and layer norms have none"},
+    {"clip", &TrainOptions::clip, above(0), kTraining, "Maximum gradient norm"},
+    {"ema", &TrainOptions::ema, kBelowOne, kTraining,
+     "Decay of the exponential moving average of the weights. The average is what is saved. 0 disables it"},
+    {"extra_share", &TrainOptions::extra_share, kShare, kTraining,
+     "Fraction of the --extra texts that each epoch takes"},
+    {"precision", &TrainOptions::precision, kAny, kTraining,
+     "Precision of matrix products: f32, or bf16 with sums in f32. All other arithmetic is f32"},
+    {"seed", &TrainOptions::seed, kAny, kTraining, "Random seed"},
+    {"dropout", &TrainOptions::dropout, kBelowOne, kRegularization, "Dropout probability"},
+    {"word_dropout", &TrainOptions::word_dropout, kBelowOne, kRegularization,
+     "Word dropout: fraction of a text's tokens replaced by [MASK] in training"},
+    {"label_smoothing", &TrainOptions::label_smoothing, kBelowOne, kRegularization,
+     "Label smoothing: fraction of each target spread evenly over the labels"},
+    {"balance", &TrainOptions::balance, at_least(0), kRegularization,
+     "Strength of the correction for label frequencies in each file (logit adjustment). 0 learns the frequencies, 1 "
+     "treats all labels as equally frequent"},
+    {"consistency", &TrainOptions::consistency, at_least(0), kRegularization,
+     "Weight of the R-Drop loss, the divergence between two dropout passes. 0 disables it"},
+    {"teachers", &TrainOptions::teachers, kAny, kTeachers,
+     "Model folder of a teacher. Repeat the option for several teachers", "teacher"},
+    {"teacher_share", &TrainOptions::teacher_share, kShare, kTeachers,
+     "Weight of the teachers' predictions in each target. The label has the rest"},
+    {"ngram_min_texts", &TrainOptions::ngram_min_texts, within(0, 1 << 24), kNgrams,
+     "Minimum document frequency of an n-gram, in texts. N-grams that reach it get a linear model beside the "
+     "encoder. 0 disables n-grams",
+     "ngrams"},
+    {"ngram_dropout", &TrainOptions::ngram_dropout, kBelowOne, kNgrams,
+     "Fraction of a text's n-grams dropped in training"},
+    {"ngram_lr", &TrainOptions::ngram_lr, at_least(0), kNgrams,
+     "Learning rate of the n-gram weights at the peak of the schedule"},
+    {"ngram_weight_decay", &TrainOptions::ngram_weight_decay, at_least(0), kNgrams,
+     "Weight decay of the n-gram weights"},
+};
+
+}  // namespace rows
+using rows::kTrainOptions;
 
 /// The checks of train_classifier() that read no files. ValueError.
 void check_train_options(const TrainOptions& options, std::span<const nn::Example> examples);

@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include <qing/optim/classifier/train_option_table.h>
+#include <qing/optim/classifier/train_options.h>
 #include <qing/serve/cli/number_from.h>
 #include <qing/tensor/dtype.h>
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <type_traits>
 
-#include <qing/optim/classifier/train_option_table.h>
+#include <qing/optim/classifier/train_options.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::optim {
