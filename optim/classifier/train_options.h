@@ -30,6 +30,8 @@ struct TrainOptions {
   double dropout = 0.1;
   double warmup = 0.1;         ///< fraction of the steps in which the learning rate rises
   double weight_decay = 0.01;  ///< of matrices; biases and norms have none
+  double adam_beta2 = 0.999;   ///< decay of the second moment
+  double adam_epsilon = 1e-8;  ///< added to the root of the second moment
   double clip = 1.0;           ///< maximum gradient norm
   /// Share of a text's tokens that training replaces by [MASK] (word dropout, Iyyer et al. 2015).
   double word_dropout = 0;
@@ -63,7 +65,9 @@ struct TrainOptions {
                                      "positive"};  ///< label names, in the order of their indices
 
   /// The optimizer's options at the peak of the schedule.
-  AdamWOptions adamw() const { return {.lr = lr, .weight_decay = weight_decay}; }
+  AdamWOptions adamw() const {
+    return {.lr = lr, .beta2 = adam_beta2, .eps = adam_epsilon, .weight_decay = weight_decay};
+  }
 };
 
 /// What the rows are written with.
@@ -103,6 +107,9 @@ inline constexpr TrainOption kTrainOptions[] = {
      "Fraction of the steps in which the learning rate rises to its peak"},
     {"weight_decay", &TrainOptions::weight_decay, at_least(0), kTraining,
      "Weight decay (AdamW) of matrices. Biases and layer norms have none"},
+    {"adam_beta2", &TrainOptions::adam_beta2, kBelowOne, kTraining, "Decay of AdamW's second moment (beta2)"},
+    {"adam_epsilon", &TrainOptions::adam_epsilon, at_least(0), kTraining,
+     "Term added to the root of AdamW's second moment (epsilon)"},
     {"clip", &TrainOptions::clip, above(0), kTraining, "Maximum gradient norm"},
     {"ema", &TrainOptions::ema, kBelowOne, kTraining,
      "Decay of the exponential moving average of the weights. The average is what is saved. 0 disables it"},

@@ -103,6 +103,23 @@ TEST_F(TrainClassifier, InBf16TooTheBitsAreThoseOfAnyNumberOfThreadsButNotThoseO
   EXPECT_THROW(train_classifier(examples_, options_, folder_ / "f64"), DTypeError);
 }
 
+TEST_F(TrainClassifier, TheOptimizerHasTheOptionsOfAdam) {
+  const AdamWOptions adamw = TrainOptions{.adam_beta2 = 0.98, .adam_epsilon = 1e-6}.adamw();
+  EXPECT_EQ(adamw.beta2, 0.98);
+  EXPECT_EQ(adamw.eps, 1e-6);
+  options_.max_steps = 5;
+  const auto weights_with = [&](double beta2, double epsilon) {
+    options_.adam_beta2 = beta2;
+    options_.adam_epsilon = epsilon;
+    train_classifier(examples_, options_, folder_ / "m");
+    return bytes(folder_ / "m" / "model.safetensors");
+  };
+  const std::string plain = weights_with(0.999, 1e-8);
+  EXPECT_EQ(weights_with(0.999, 1e-8), plain);
+  EXPECT_NE(weights_with(0.98, 1e-8), plain);
+  EXPECT_NE(weights_with(0.999, 1e-6), plain);
+}
+
 TEST_F(TrainClassifier, StopsWhenToldAndSaves) {
   const TrainResult result =
       train_classifier(examples_, options_, folder_ / "m", [](const Progress& p) { return p.step < 3; });
