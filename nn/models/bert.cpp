@@ -4,7 +4,9 @@
 #include <numeric>
 #include <vector>
 
+#include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/nn/layers/check.h>
 
 namespace qing::nn {
@@ -125,21 +127,41 @@ class Layers : public Module {
   }
   void visit(Visitor& visitor) override { visitor.module("layer", layers_); }
 
+  void set_checkpointing(bool on) { checkpointing_ = on; }
+
   Tensor forward(Tensor x, const Offsets& offsets, Generator* rng) const {
-    for (size_t i = 0; i < layers_.size(); ++i) x = layers_[i].forward(x, offsets, false, rng);
+    for (size_t i = 0; i < layers_.size(); ++i) x = layer(i, x, offsets, rng);
     return x;
   }
 
   // Of each sequence's first token only: nothing else of the last layer is looked at, so nothing else is computed.
   Tensor forward_firsts(Tensor x, const RaggedBatch& batch, Generator* rng) const {
     const size_t last = layers_.size() - 1;
-    for (size_t i = 0; i < last; ++i) x = layers_[i].forward(x, batch.offsets, false, rng);
+    for (size_t i = 0; i < last; ++i) x = layer(i, x, batch.offsets, rng);
     Offsets one_each(batch.offsets.size());
     std::iota(one_each.begin(), one_each.end(), 0);
-    return layers_[last].forward_rows(index_select(x, 0, batch.firsts), one_each, x, batch.offsets, rng);
+    const Layer& one = layers_[last];
+    if (!recomputes()) return one.forward_rows(index_select(x, 0, batch.firsts), one_each, x, batch.offsets, rng);
+    const auto again = [&one, one_each, firsts = batch.firsts, offsets = batch.offsets,
+                        rng](const std::vector<Tensor>& in) {
+      return one.forward_rows(index_select(in[0], 0, firsts), one_each, in[0], offsets, rng);
+    };
+    return checkpoint(again, {x}, rng);
   }
 
  private:
+  bool recomputes() const { return checkpointing_ && grad_enabled(); }
+
+  Tensor layer(size_t i, const Tensor& x, const Offsets& offsets, Generator* rng) const {
+    const Layer& one = layers_[i];
+    if (!recomputes()) return one.forward(x, offsets, false, rng);
+    const auto again = [&one, offsets, rng](const std::vector<Tensor>& in) {
+      return one.forward(in[0], offsets, false, rng);
+    };
+    return checkpoint(again, {x}, rng);
+  }
+
+  bool checkpointing_ = false;
   ModuleList<Layer> layers_;
 };
 
@@ -158,6 +180,7 @@ class BertEncoder : public Module {
     visitor.module("pooler", pooler_);
   }
 
+  void set_checkpointing(bool on) { layers_.set_checkpointing(on); }
   Tensor words(const Tensor& ids) const { return embeddings_.words(ids); }
 
   Tensor hidden_states(const RaggedBatch& batch, Generator* rng) const {
@@ -206,6 +229,8 @@ void BertForSequenceClassification::visit(Visitor& visitor) {
   visitor.module("dropout", dropout_);
   visitor.module("classifier", classifier_);
 }
+
+void BertForSequenceClassification::checkpoint_layers(bool on) { bert_->set_checkpointing(on); }
 
 Tensor BertForSequenceClassification::hidden_states(const RaggedBatch& batch, Generator* rng) const {
   return bert_->hidden_states(batch, rng);

@@ -32,6 +32,9 @@ class BertForSequenceClassification : public Module {
   Tensor forward_words(const Tensor& words, const RaggedBatch& batch, Generator* rng = nullptr) const;
   /// Hidden states [tokens, hidden_size] after the last layer.
   Tensor hidden_states(const RaggedBatch& batch, Generator* rng = nullptr) const;
+  /// Whether backward computes every encoder layer a second time instead of keeping what is inside (checkpoint()): the
+  /// same gradients for less memory and more time. Off at first. Not while others use the model.
+  void checkpoint_layers(bool on);
   const BertConfig& config() const { return config_; }
 
  private:

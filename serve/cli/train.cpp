@@ -106,8 +106,12 @@ void say_where_it_begins(const TrainArguments& arguments, const RunDirectory& ru
   } else if (arguments.resume) {
     fmt::print(stderr, "nothing to resume in {}; beginning anew\n", run.out().string());
   }
-  fmt::print(stderr, "training on {} texts of {} {}, {} layers of width {}\n", texts, arguments.data.size(),
-             arguments.data.size() == 1 ? "file" : "files", arguments.options.layers, arguments.options.width);
+  const std::string model =
+      arguments.options.from.empty()
+          ? fmt::format("{} layers of width {}", arguments.options.layers, arguments.options.width)
+          : fmt::format("from {}", arguments.options.from.string());
+  fmt::print(stderr, "training on {} texts of {} {}, {}\n", texts, arguments.data.size(),
+             arguments.data.size() == 1 ? "file" : "files", model);
 }
 
 // One training: what it is told on the way goes to the terminal and to the metrics.
