@@ -1,5 +1,6 @@
-#include <fmt/format.h>
 #include <qing/nn/sharded_safetensors.h>
+
+#include <fmt/format.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
