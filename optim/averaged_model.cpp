@@ -1,6 +1,7 @@
+#include <qing/optim/averaged_model.h>
+
 #include <fmt/format.h>
 #include <qing/autograd/autograd.h>
-#include <qing/optim/averaged_model.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/ops/apply.h>
 

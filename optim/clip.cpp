@@ -1,6 +1,7 @@
+#include <qing/optim/clip.h>
+
 #include <fmt/format.h>
 #include <qing/autograd/autograd.h>
-#include <qing/optim/clip.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/apply.h>

@@ -1,7 +1,8 @@
+#include <qing/optim/grad_scaler.h>
+
 #include <fmt/format.h>
 #include <qing/autograd/ops.h>
 #include <qing/optim/clip.h>
-#include <qing/optim/grad_scaler.h>
 
 #include <algorithm>
 #include <cmath>

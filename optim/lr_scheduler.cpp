@@ -1,5 +1,6 @@
-#include <fmt/format.h>
 #include <qing/optim/lr_scheduler.h>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>

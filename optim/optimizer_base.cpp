@@ -1,5 +1,6 @@
-#include <fmt/format.h>
 #include <qing/optim/optimizer_base.h>
+
+#include <fmt/format.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/apply.h>

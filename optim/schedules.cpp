@@ -1,5 +1,6 @@
-#include <fmt/format.h>
 #include <qing/optim/schedules.h>
+
+#include <fmt/format.h>
 #include <qing/tensor/errors.h>
 
 #include <algorithm>

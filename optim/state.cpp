@@ -1,5 +1,6 @@
-#include <fmt/format.h>
 #include <qing/optim/state.h>
+
+#include <fmt/format.h>
 
 namespace qing::optim {
 

@@ -1,6 +1,8 @@
 // Scaled dot-product attention over a ragged batch. Every pair of a sequence and a key head is a separate task. One
 // thread computes it, in tiles that begin at the start of the sequence. So no bit depends on the rest of the batch or
 // on the number of threads.
+#include <qing/autograd/ops/attention.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,7 +13,6 @@
 
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/arithmetic.h>
-#include <qing/autograd/ops/attention.h>
 #include <qing/autograd/ops/attention_detail.h>
 #include <qing/autograd/ops/attention_graph.h>
 #include <qing/autograd/ops/dropout.h>

@@ -1,4 +1,6 @@
 // Layer normalisation, alone and fused with the dropout and residual before it in an encoder.
+#include <qing/autograd/ops/normalization.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -10,7 +12,6 @@
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/masks.h>
 #include <qing/autograd/ops/math.h>
-#include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/normalization_detail.h>
 #include <qing/autograd/ops/powers.h>
 #include <qing/autograd/ops/reductions.h>

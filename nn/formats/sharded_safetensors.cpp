@@ -1,6 +1,7 @@
+#include <qing/nn/formats/sharded_safetensors.h>
+
 #include <fmt/format.h>
 #include <qing/nn/formats/shard_index.h>
-#include <qing/nn/formats/sharded_safetensors.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -11,6 +13,7 @@
 #include <qing/autograd/ops.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
+#include <qing/nn/layers/lora.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/ops/gemm.h>
 #include <qing/tensor/ops/low_precision.h>
@@ -32,6 +35,26 @@ Linear::Linear(int64_t in_features, int64_t out_features, Generator& rng, Linear
 void Linear::visit(Visitor& visitor) {
   visitor.parameter("weight", weight_);
   visitor.parameter("bias", bias_);
+  if (adapted()) visitor.module("lora", *lora_);
+}
+
+void Linear::add_lora(int64_t rank, double alpha, Generator& rng) {
+  if (lora_ != nullptr) throw ValueError("Linear::add_lora: there is LoRA already");
+  lora_ = std::make_shared<Lora>(weight_.size(1), weight_.size(0), rank, alpha, rng);
+  qing::set_requires_grad(weight_, false);
+  if (bias_.defined()) qing::set_requires_grad(bias_, false);
+  lora_->set_requires_grad(true);
+}
+
+void Linear::merge_lora() {
+  if (!adapted()) return;
+  const NoGradGuard guard;
+  const Tensor merged = weight_ + lora_->delta();
+  unmerged_ = std::exchange(weight_, merged);
+}
+
+void Linear::restore_lora() {
+  if (unmerged_.defined()) weight_ = std::exchange(unmerged_, Tensor());
 }
 
 // The handle keeps the weight's memory, so that no other tensor can have its place.
@@ -90,13 +113,20 @@ void Linear::write_packed_product(const Tensor& x, float* y, int64_t row_stride,
 }
 
 Tensor Linear::compute(const Tensor& x, Generator*) const {
-  return packed_fits(x) ? packed_product(x, false) : linear(x, weight_, bias_);
+  const Tensor y = packed_fits(x) ? packed_product(x, false) : linear(x, weight_, bias_);
+  return adapted() ? y + lora_->forward(x) : y;
 }
 Tensor Linear::forward_gelu(const Tensor& x) const {
+  if (adapted()) return gelu(forward(x));
   return packed_fits(x) ? packed_product(x, true) : linear_gelu(x, weight_, bias_);
 }
 
 Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
+  if (std::ranges::any_of(layers, [](const Linear* layer) { return layer->adapted(); })) {
+    std::vector<Tensor> parts;
+    for (const Linear* layer : layers) parts.push_back(layer->forward(x));
+    return cat(parts, -1);
+  }
   const auto fits = [&x](const Linear* layer) { return layer->packed_fits(x); };
   if (layers.empty() || !std::ranges::all_of(layers, fits)) {
     std::vector<Tensor> weights, biases;
@@ -116,10 +146,30 @@ Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
   return y;
 }
 
-void pack_linear_layers(Module& module, DType precision) {
-  module.apply([precision](Module& part) {
-    if (auto* layer = dynamic_cast<Linear*>(&part)) layer->pack(precision);
+namespace {
+
+void each_linear(Module& module, const std::function<void(Linear&)>& function) {
+  module.apply([&](Module& part) {
+    if (auto* layer = dynamic_cast<Linear*>(&part)) function(*layer);
   });
+}
+
+}  // namespace
+
+void pack_linear_layers(Module& module, DType precision) {
+  each_linear(module, [precision](Linear& layer) { layer.pack(precision); });
+}
+
+void add_lora(Module& module, int64_t rank, double alpha, Generator& rng) {
+  each_linear(module, [&](Linear& layer) { layer.add_lora(rank, alpha, rng); });
+}
+
+MergedLora::MergedLora(Module& module) : module_(module) {
+  each_linear(module_, [](Linear& layer) { layer.merge_lora(); });
+}
+
+MergedLora::~MergedLora() {
+  each_linear(module_, [](Linear& layer) { layer.restore_lora(); });
 }
 
 Bilinear::Bilinear(int64_t in1_features, int64_t in2_features, int64_t out_features, Generator& rng, bool bias) {

@@ -10,6 +10,8 @@
 
 namespace qing::nn {
 
+class Lora;
+
 struct LinearOptions {
   bool bias = true;
   /// Weights normal(0, stddev) and bias zero, as BERT's (Devlin et al. 2019), instead of PyTorch's initialisation.
@@ -32,6 +34,13 @@ class Linear : public UnaryModule {
   /// weights and inputs are then rounded as tensor/ops/low_precision.h says. A row's results depend on it alone in any
   /// case. ValueError for another dtype. Not while others use the layer.
   void pack(DType precision = DType::f32);
+  /// Adds LoRA (see lora.h), whose parameters are the only ones here that gradients are computed for. ValueError unless
+  /// rank ≥ 1, or when there is one.
+  void add_lora(int64_t rank, double alpha, Generator& rng);
+  /// Puts a weight that includes LoRA's change in the place of the weight and LoRA; restore_lora() puts them back, to
+  /// the bit. Nothing without LoRA.
+  void merge_lora();
+  void restore_lora();
   const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }  ///< undefined without
 
@@ -42,8 +51,11 @@ class Linear : public UnaryModule {
   bool packed_fits(const Tensor& x) const;
   Tensor packed_product(const Tensor& x, bool gelu) const;
   void write_packed_product(const Tensor& x, float* y, int64_t row_stride, float* gelu) const;
+  bool adapted() const { return lora_ != nullptr && !unmerged_.defined(); }
   Tensor weight_, bias_;
   std::shared_ptr<const Packed> packed_;
+  std::shared_ptr<Lora> lora_;
+  Tensor unmerged_;  // the weight while LoRA is merged
 };
 
 /// The outputs of layers side by side, [..., sum of their out], for one input x [..., in]: faster than one by one.
@@ -52,6 +64,22 @@ Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
 
 /// Linear::pack for the module, if it is one, and for all below.
 void pack_linear_layers(Module& module, DType precision = DType::f32);
+
+/// Linear::add_lora for the module, if it is one, and for all below.
+void add_lora(Module& module, int64_t rank, double alpha, Generator& rng);
+
+/// While one lives, LoRA is merged in the module, if it is a Linear, and in all below: the state is then a plain
+/// model's. The module must outlive it, and no other thread may use the module.
+class MergedLora {
+ public:
+  explicit MergedLora(Module& module);
+  ~MergedLora();
+  MergedLora(const MergedLora&) = delete;
+  MergedLora& operator=(const MergedLora&) = delete;
+
+ private:
+  Module& module_;
+};
 
 /// y[o] = x1ᵀ·W[o]·x2 + b[o] for x1 [..., in1], x2 [..., in2] of the same leading shape; weight [out, in1, in2].
 class Bilinear : public Module {

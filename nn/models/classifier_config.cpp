@@ -129,9 +129,7 @@ void check_reference(const DataProfile& reference, size_t labels) {
 
 void ClassifierConfig::validate() const {
   encoder.validate();
-  if (labels.size() < 2) {
-    throw ValueError(fmt::format("labels: there must be at least 2, got {}", labels.size()));
-  }
+  if (labels.size() < 2) { throw ValueError(fmt::format("labels: there must be at least 2, got {}", labels.size())); }
   check_label_names(labels);
   if (!(calibration_temperature > 0 && std::isfinite(calibration_temperature))) {
     throw ValueError(fmt::format("calibration_temperature: {} is not finite and above 0", calibration_temperature));

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/nn/layers/check.h>
 #include <qing/nn/layers/layers.h>
 #include <qing/nn/models/module_group.h>
@@ -155,24 +157,40 @@ class Layers : public Module {
 
   Tensor forward(Tensor x, const Offsets& offsets, Generator* rng) const {
     const Tensor bias = bias_for(offsets);
-    for (const size_t i : sequence_) x = layers_[i].forward(x, offsets, false, rng, bias);
+    for (const size_t i : sequence_) x = block(i, x, offsets, rng, bias);
     return x;
   }
+
+  void set_checkpointing(bool on) { checkpointing_ = on; }
 
   // Of each sequence's first token only: nothing else of the last block is looked at, so nothing else is computed.
   Tensor forward_firsts(Tensor x, const RaggedBatch& batch, Generator* rng) const {
     const Tensor bias = bias_for(batch.offsets);
-    for (size_t i = 0; i + 1 < sequence_.size(); ++i) {
-      x = layers_[sequence_[i]].forward(x, batch.offsets, false, rng, bias);
-    }
+    for (size_t i = 0; i + 1 < sequence_.size(); ++i) { x = block(sequence_[i], x, batch.offsets, rng, bias); }
     Offsets one_each(batch.offsets.size());
     std::iota(one_each.begin(), one_each.end(), 0);
     const Offsets first_rows(static_cast<size_t>(batch.sequences()), 0);
-    return layers_[sequence_.back()].forward_rows(index_select(x, 0, batch.firsts), one_each, x, batch.offsets, rng,
-                                                  first_rows, bias);
+    const Layer& last = layers_[sequence_.back()];
+    const auto rows_of = [&last, one_each, first_rows, firsts = batch.firsts, offsets = batch.offsets, rng,
+                          bias](const Tensor& in) {
+      return last.forward_rows(index_select(in, 0, firsts), one_each, in, offsets, rng, first_rows, bias);
+    };
+    if (!recomputes()) return rows_of(x);
+    return checkpoint([rows_of](const std::vector<Tensor>& in) { return rows_of(in[0]); }, {x}, rng);
   }
 
  private:
+  bool recomputes() const { return checkpointing_ && grad_enabled(); }
+
+  Tensor block(size_t i, const Tensor& x, const Offsets& offsets, Generator* rng, const Tensor& bias) const {
+    const Layer& layer = layers_[i];
+    if (!recomputes()) return layer.forward(x, offsets, false, rng, bias);
+    const auto again = [&layer, offsets, rng, bias](const std::vector<Tensor>& in) {
+      return layer.forward(in[0], offsets, false, rng, bias);
+    };
+    return checkpoint(again, {x}, rng);
+  }
+
   Tensor bias_for(const Offsets& offsets) const {
     if (!bias_) return {};
     int64_t longest = 1;
@@ -180,6 +198,7 @@ class Layers : public Module {
     return bias_->forward(longest);
   }
 
+  bool checkpointing_ = false;
   ModuleList<Layer> layers_;
   std::vector<size_t> sequence_;  // of layers_, as they follow each other
   std::optional<RelativePositionBias> bias_;
@@ -239,6 +258,8 @@ Tensor Encoder::forward_firsts(const Tensor& embeddings, const RaggedBatch& batc
   return parts_->layers.forward_firsts(parts_->projected(parts_->embeddings.forward(embeddings, batch, rng)), batch,
                                        rng);
 }
+
+void Encoder::checkpoint_layers(bool on) { parts_->layers.set_checkpointing(on); }
 
 const Linear& Encoder::pooler() const {
   if (!parts_->pooler_dense) throw ValueError("Encoder: was built without a pooler");

@@ -31,6 +31,9 @@ class Encoder : public Module {
   /// forward_firsts() with vectors [tokens, embedding_width] in the place of the word embeddings; positions are still
   /// added.
   Tensor forward_firsts(const Tensor& embeddings, const RaggedBatch& batch, Generator* rng = nullptr) const;
+  /// Whether backward computes every block a second time instead of keeping what is inside (checkpoint()): the same
+  /// gradients for less memory and more time. Off at first. Not while others use the model.
+  void checkpoint_layers(bool on);
   /// The pooler's linear layer. ValueError for an encoder without.
   const Linear& pooler() const;
   const Tensor& word_embeddings() const;  ///< The table [vocab_size, embedding_width].

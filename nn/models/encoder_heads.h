@@ -32,6 +32,7 @@ class EncoderForSequenceClassification : public Module {
   Tensor forward_embeddings(const Tensor& embeddings, const RaggedBatch& batch, Generator* rng = nullptr) const;
   /// Hidden states [tokens, hidden_size] after the last layer.
   Tensor hidden_states(const RaggedBatch& batch, Generator* rng = nullptr) const;
+  void checkpoint_layers(bool on) { encoder_.checkpoint_layers(on); }  ///< see Encoder
   const ClassifierConfig& config() const { return config_; }
 
  private:

@@ -51,6 +51,8 @@ class Tokenizer {
   /// Writes what `tokenizers` and `transformers` load: vocab.txt, tokenizer.json and tokenizer_config.json of a
   /// tokenizer that was built, the files that it was read from otherwise.
   void save(const std::filesystem::path& directory) const;
+  /// Whether it is BERT's tokenizer with the usual special tokens and no other added tokens.
+  bool plain_bert() const { return plain_bert_; }
   /// The content of tokenizer.json for BERT's tokenizer with its usual special tokens. ValueError for another one.
   std::string pipeline_json() const;
 

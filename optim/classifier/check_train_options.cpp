@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <qing/nn/models/label_names.h>
@@ -35,6 +36,18 @@ void check_labels(const std::vector<std::string>& labels, std::span<const nn::Ex
   }
 }
 
+void check_fine_tuning(const TrainOptions& o) {
+  if (o.head_only != 0 && o.lora_rank > 0) {
+    throw ValueError("train_classifier: head_only and lora_rank exclude each other; leave one of them out");
+  }
+  if (!o.from.empty()) return;
+  for (const auto& [name, value] : {std::pair("head_only", o.head_only), std::pair("lora_rank", o.lora_rank),
+                                    std::pair("prune_vocab", o.prune_vocab)}) {
+    if (value == 0) continue;
+    throw ValueError(fmt::format("train_classifier: {} needs a model to fine-tune; name its folder in `from`", name));
+  }
+}
+
 }  // namespace
 
 int64_t batches_of_epoch(const TrainOptions& o, size_t examples) {
@@ -44,6 +57,7 @@ int64_t batches_of_epoch(const TrainOptions& o, size_t examples) {
 void check_train_options(const TrainOptions& o, std::span<const nn::Example> examples) {
   if (examples.empty()) throw ValueError("train_classifier: there are no examples");
   check_option_ranges(o);
+  check_fine_tuning(o);
   const int64_t most_epochs = kMaxSteps / batches_of_epoch(o, examples.size());
   if (o.epochs > most_epochs) {
     throw ValueError(fmt::format("train_classifier: epochs is {}; it must be in [1, {}]", o.epochs, most_epochs));

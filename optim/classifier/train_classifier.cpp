@@ -7,18 +7,20 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include <qing/autograd/ops.h>
 #include <qing/nn/data/batch_sampler.h>
 #include <qing/nn/data/data_loader.h>
 #include <qing/nn/data/dataset.h>
+#include <qing/nn/layers/linear.h>
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/text_classifier_files.h>
-#include <qing/nn/text/tokenizer.h>
 #include <qing/optim/averaged_model.h>
 #include <qing/optim/classifier/classifier_data.h>
+#include <qing/optim/classifier/parameter_groups.h>
+#include <qing/optim/classifier/starting_model.h>
 #include <qing/optim/classifier/train_options.h>
 #include <qing/optim/optimizer.h>
 #include <qing/optim/training/loader_losses.h>
@@ -30,40 +32,7 @@ namespace {
 // Decay of the moving average of the displayed loss.
 constexpr double kLossSmoothing = 0.98;
 
-nn::ClassifierConfig config_of(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
-  nn::EncoderConfig encoder;
-  encoder.vocab_size = tokenizer.vocab_size();
-  encoder.hidden_size = o.width;
-  encoder.num_hidden_layers = o.layers;
-  encoder.num_attention_heads = o.heads > 0 ? o.heads : std::max<int64_t>(1, o.width / 32);
-  encoder.intermediate_size = 4 * o.width;
-  encoder.max_position_embeddings = o.max_length;
-  encoder.hidden_dropout_prob = encoder.attention_probs_dropout_prob = o.dropout;
-  encoder.pad_token_id = tokenizer.pad_id();
-  return {.encoder = encoder, .labels = o.labels};
-}
-
-std::vector<std::string> texts_of(std::span<const nn::Example> examples) {
-  std::vector<std::string> texts;
-  texts.reserve(examples.size());
-  for (const nn::Example& example : examples) texts.push_back(example.text);
-  return texts;
-}
-
-nn::Tokenizer train_tokenizer(std::span<const nn::Example> examples, const TrainOptions& o) {
-  const std::vector<std::string> texts = texts_of(examples);
-  const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
-  return nn::Tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
-}
-
-std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const nn::Example> examples, const TrainOptions& o,
-                                           const nn::TokenizerOptions& options) {
-  if (o.ngram_min_texts == 0) return nullptr;
-  auto table = nn::NgramTable::build(texts_of(examples), options, o.ngram_min_texts);
-  return std::make_unique<nn::NgramHead>(std::move(table), static_cast<int64_t>(o.labels.size()));
-}
-
-// KL divergence in both directions, averaged over the rows.
+// KL divergence in both directions, the mean over the rows.
 Tensor divergence(const Tensor& a, const Tensor& b) {
   const Tensor p = log_softmax(a, -1), q = log_softmax(b, -1);
   return kl_div(p, q, Reduction::batchmean, true) + kl_div(q, p, Reduction::batchmean, true);
@@ -95,33 +64,21 @@ class ClassifierModel : public nn::Module {
   std::unique_ptr<nn::NgramHead> ngrams_;
 };
 
-// Only matrices have weight decay. It would pull biases and the scales of norms towards 0.
-std::vector<ParameterGroup<AdamWOptions>> groups_of(ClassifierModel& model, const TrainOptions& o) {
-  std::vector<ParameterGroup<AdamWOptions>> groups = {{{}, o.adamw()}, {{}, o.adamw()}};
-  groups[1].options.weight_decay = 0;
-  for (const Tensor& parameter : model.bert().parameters()) {
-    groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
-  }
-  if (model.ngrams()) {
-    AdamWOptions ngrams = o.adamw();
-    ngrams.lr = o.ngram_lr;
-    ngrams.weight_decay = o.ngram_weight_decay;
-    ngrams.lazy = true;
-    groups.push_back({model.ngrams()->parameters(), ngrams});
-  }
-  return groups;
-}
-
 class Training : private Stateful {
  public:
   Training(std::span<const nn::Example> examples, const TrainOptions& options)
       : options_(options),
-        tokenizer_(train_tokenizer(examples, options)),
+        start_(starting_model(examples, options)),
         rng_(options.seed),
-        model_(config_of(options, tokenizer_), make_ngrams(examples, options, tokenizer_.options()), rng_),
-        examples_(
-            encode_examples(examples, options, tokenizer_, model_.ngrams() ? &model_.ngrams()->table() : nullptr)) {
+        model_(start_.config, std::move(start_.ngrams), rng_),
+        examples_(encode_examples(examples, options, start_.tokenizer,
+                                  model_.ngrams() ? &model_.ngrams()->table() : nullptr)) {
+    load_starting_weights(model_.bert(), start_.weights);
+    start_.weights.clear();
     model_.set_requires_grad(true);
+    choose_parameters(model_.bert(), options, rng_);
+    // With a frozen encoder there is nothing to compute again.
+    model_.bert().checkpoint_layers(options.gradient_checkpointing != 0 && options.head_only == 0);
     if (options.ema > 0) average_.emplace(model_.bert().parameters(), ema_with_warmup(options.ema));
     steps_ = options.epochs * batches_of_epoch(options, sampler_->size());
     if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
@@ -130,7 +87,7 @@ class Training : private Stateful {
 
   TrainResult run(const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
                   const std::function<void(int64_t)>& on_epoch, const RunOptions& run) {
-    AdamW optimizer(groups_of(model_, options_));
+    AdamW optimizer(parameter_groups(model_.bert(), model_.ngrams(), options_));
     LrScheduler schedule(
         optimizer, [this](double base, int64_t step) { return base * linear_warmup_decay(step, warmup_, steps_); });
     optimizer_ = &optimizer;
@@ -141,7 +98,8 @@ class Training : private Stateful {
       // The averaged weights are already in place when a model is evaluated.
       std::optional<AveragedModel::Swap> averages;
       if (average_ && !evaluating) averages.emplace(*average_);
-      nn::save_text_classifier(folder, model_.bert(), tokenizer_, model_.ngrams());
+      const nn::MergedLora merged(model_.bert());
+      nn::save_text_classifier(folder, model_.bert(), start_.tokenizer, model_.ngrams());
       saved = now_.step;
     };
     TrainerOptions trainer{.max_epochs = options_.epochs, .max_steps = steps_, .clip_norm = options_.clip};
@@ -198,7 +156,8 @@ class Training : private Stateful {
   // There are no workers, because preparing a batch takes less than a hundredth of a step's time and the step uses all
   // threads.
   nn::DataLoader<ClassifierBatch> make_loader() const {
-    return {nn::SpanDataset<ClassifierExample>(examples_), ClassifierCollate(examples_, options_, tokenizer_.mask_id()),
+    return {nn::SpanDataset<ClassifierExample>(examples_),
+            ClassifierCollate(examples_, options_, start_.tokenizer.mask_id()),
             std::make_shared<nn::FixedBatchSampler>(sampler_, static_cast<size_t>(options_.batch))};
   }
 
@@ -249,7 +208,7 @@ class Training : private Stateful {
   }
 
   const TrainOptions& options_;
-  nn::Tokenizer tokenizer_;
+  StartingModel start_;
   Generator rng_;
   ClassifierModel model_;
   const std::vector<ClassifierExample> examples_;

@@ -49,14 +49,14 @@ struct TrainResult {
   int64_t total_steps;   ///< what the options ask for
 };
 
-/// Trains a vocabulary and a BERT-architecture classifier on `examples` with AdamW, a linear warm-up and decay, and
-/// writes the model directory `out` after every epoch and at the end; on_epoch(epoch) is called after each write.
-/// on_progress is called after every step; when it returns false the model is written and training ends early. `run`
-/// adds checkpoints and evaluations.
-/// The same examples, options and kind of CPU give the same weights to the bit, for any number of threads.
-/// ValueError without examples, for one whose label is no index into the labels, on options out of range, or for a
-/// teacher with other labels; IoError when `out` cannot be written, which leaves what was there in place; DataError for
-/// a checkpoint of another training or a teacher that cannot be read.
+/// Trains a vocabulary and a BERT-architecture classifier on `examples`, or fine-tunes the one in `from`, with AdamW, a
+/// linear warm-up and decay, and writes the model directory `out` after every epoch and at the end; on_epoch(epoch) is
+/// called after each write. on_progress is called after every step; when it returns false the model is written and
+/// training ends early. `run` adds checkpoints and evaluations. The same examples, options and kind of CPU give the
+/// same weights to the bit, for any number of threads. ValueError without examples, for one whose label is no index
+/// into the labels, on options out of range, or for a teacher with other labels; DataError for a model in `from` that
+/// cannot be read; IoError when `out` cannot be written, which leaves what was there in place; DataError for a
+/// checkpoint of another training or a teacher that cannot be read.
 TrainResult train_classifier(std::span<const nn::Example> examples, const TrainOptions& options,
                              const std::filesystem::path& out,
                              const std::function<bool(const Progress&)>& on_progress = {},

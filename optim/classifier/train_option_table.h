@@ -33,7 +33,8 @@ struct OptionRange {
 struct TrainOption {
   using Member =
       std::variant<int64_t TrainOptions::*, double TrainOptions::*, uint64_t TrainOptions::*, DType TrainOptions::*,
-                   std::vector<std::string> TrainOptions::*, std::vector<std::filesystem::path> TrainOptions::*>;
+                   std::filesystem::path TrainOptions::*, std::vector<std::string> TrainOptions::*,
+                   std::vector<std::filesystem::path> TrainOptions::*>;
 
   const char* name;              ///< of the member, and of the option in errors
   Member member;                 ///< where the value is; its type decides how the command line reads the option

@@ -58,6 +58,15 @@ struct TrainOptions {
   double ngram_dropout = 0.1;        ///< share of a text's n-grams left out in training
   double ngram_lr = 0.01;            ///< peak; only the rows of a step's n-grams move (AdamOptions::lazy)
   double ngram_weight_decay = 0.07;  ///< of these rows
+  /// Model directory to fine-tune; empty: a new model. Its vocabulary, sizes and weights then replace `vocab`,
+  /// `layers`, `width` and `heads` (see starting_model.h). Texts are cut at max_length, or where the model ends.
+  std::filesystem::path from = {};
+  int64_t head_only = 0;    ///< 1: only what follows the encoder is trained
+  int64_t lora_rank = 0;    ///< rank of LoRA (nn/layers/lora.h) in every linear layer of the encoder; 0: none
+  double lora_alpha = 16;   ///< LoRA's change is multiplied by alpha / rank
+  int64_t prune_vocab = 0;  ///< 1: tokens that no example has are left out of the vocabulary
+  double layer_decay = 1;   ///< factor of the learning rate from each layer to the one below (parameter_groups.h)
+  int64_t gradient_checkpointing = 0;  ///< 1: backward computes the encoder's layers again
   /// bf16: products of matrices in bf16 with sums in f32 (see AutocastGuard), all else f32.
   DType precision = DType::f32;
   uint64_t seed = 42;
@@ -80,12 +89,14 @@ constexpr OptionRange within(double low, double high) { return {low, high}; }
 constexpr OptionRange at_least(double low) { return {low, kInfinity, false, true}; }
 constexpr OptionRange above(double low) { return {low, kInfinity, true, true}; }
 inline constexpr OptionRange kShare = {0, 1};
+inline constexpr OptionRange kFlag = {0, 1};
 inline constexpr OptionRange kBelowOne = {0, 1, false, true};
 inline constexpr OptionRange kAny = {-kInfinity, kInfinity};
 
 inline constexpr const char* kModel = "Model";
 inline constexpr const char* kTraining = "Training";
 inline constexpr const char* kRegularization = "Regularization";
+inline constexpr const char* kFineTuning = "Fine-tuning";
 inline constexpr const char* kNgrams = "N-grams";
 inline constexpr const char* kTeachers = "Distillation";
 
@@ -118,6 +129,24 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"precision", &TrainOptions::precision, kAny, kTraining,
      "Precision of matrix products: f32, or bf16 with sums in f32. All other arithmetic is f32"},
     {"seed", &TrainOptions::seed, kAny, kTraining, "Random seed"},
+    {"layer_decay", &TrainOptions::layer_decay, OptionRange{0, 1, true}, kTraining,
+     "Layer-wise learning rate decay: factor of the learning rate from each encoder layer to the one below"},
+    {"gradient_checkpointing", &TrainOptions::gradient_checkpointing, kFlag, kTraining,
+     "Gradient checkpointing: 1 recomputes each encoder layer in the backward pass, which takes less memory and more "
+     "time. 0 disables it"},
+    {"from", &TrainOptions::from, kAny, kFineTuning,
+     "Model folder to fine-tune. Its vocabulary, encoder size and weights are taken over. The classification head is "
+     "kept if the labels are the same"},
+    {"head_only", &TrainOptions::head_only, kFlag, kFineTuning,
+     "Training of the pooler and the classification head only: 1 freezes the embeddings and the encoder"},
+    {"lora_rank", &TrainOptions::lora_rank, within(0, 65536), kFineTuning,
+     "LoRA rank. The embeddings and the encoder are frozen, and each linear layer of the encoder gets a low-rank "
+     "update, "
+     "which is merged into the saved weights. 0 disables it"},
+    {"lora_alpha", &TrainOptions::lora_alpha, above(0), kFineTuning,
+     "LoRA alpha. The low-rank update is multiplied by alpha / rank"},
+    {"prune_vocab", &TrainOptions::prune_vocab, kFlag, kFineTuning,
+     "Vocabulary pruning: 1 removes the tokens that the training texts do not have"},
     {"dropout", &TrainOptions::dropout, kBelowOne, kRegularization, "Dropout probability"},
     {"word_dropout", &TrainOptions::word_dropout, kBelowOne, kRegularization,
      "Word dropout: fraction of a text's tokens replaced by [MASK] in training"},

@@ -1,8 +1,9 @@
+#include <qing/optim/training/checkpoint.h>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <qing/autograd/autograd.h>
 #include <qing/nn/unique_keys.h>
-#include <qing/optim/training/checkpoint.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 #include <sys/file.h>

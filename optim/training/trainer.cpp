@@ -1,8 +1,9 @@
+#include <qing/optim/training/trainer.h>
+
 #include <fmt/format.h>
 #include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
 #include <qing/optim/clip.h>
-#include <qing/optim/training/trainer.h>
 #include <qing/tensor/denormals.h>
 
 #include <chrono>

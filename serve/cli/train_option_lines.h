@@ -34,6 +34,8 @@ inline void add_train_options(CLI::App* command, optim::TrainOptions& values) {
             ->default_str(CLI::detail::join(value, ","));
       } else if constexpr (std::is_same_v<T, std::vector<std::filesystem::path>>) {
         return command->add_option(name, value, row.help)->allow_extra_args(false)->type_name("FOLDER");
+      } else if constexpr (std::is_same_v<T, std::filesystem::path>) {
+        return command->add_option(name, value, row.help)->type_name("FOLDER");
       } else if constexpr (std::is_same_v<T, uint64_t>) {
         return command->add_option(name, value, row.help)->capture_default_str();
       } else {

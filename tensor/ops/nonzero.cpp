@@ -11,13 +11,13 @@ namespace qing {
 namespace {
 
 Tensor count(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim, const char* op) {
-  const Tensor truth = x.to(DType::boolean);
+  const Tensor mask = x.to(DType::boolean);
   const std::vector<int64_t> counted = resolve_dims(dims, x.dim(), op);
-  const Lanes lanes(truth.layout(), counted);
+  const Lanes lanes(mask.layout(), counted);
   Tensor result = Tensor::empty(reduced_shape(x.shape(), counted, keepdim), DType::i64);
   int64_t* const out = result.data<int64_t>();
   parallel_for(lanes.count(), lanes.tile(), [&](int64_t begin, int64_t end) {
-    LaneReader<bool> in(truth, lanes);
+    LaneReader<bool> in(mask, lanes);
     for (int64_t lane = begin; lane < end; ++lane) {
       const bool* const values = in.at(lane);
       out[lane] = std::count(values, values + lanes.length(), true);
@@ -41,10 +41,10 @@ Tensor all(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
 }
 
 Tensor nonzero(const Tensor& x) {
-  const Tensor truth = x.to(DType::boolean).contiguous();
-  Tensor result = Tensor::empty({static_cast<int64_t>(count_nonzero(truth).item()), x.dim()}, DType::i64);
+  const Tensor mask = x.to(DType::boolean).contiguous();
+  Tensor result = Tensor::empty({static_cast<int64_t>(count_nonzero(mask).item()), x.dim()}, DType::i64);
   int64_t* out = result.data<int64_t>();
-  const auto values = truth.span<bool>();
+  const auto values = mask.span<bool>();
   const Shape& shape = x.shape();
   for (size_t i = 0; i < values.size(); ++i) {
     if (!values[i]) continue;

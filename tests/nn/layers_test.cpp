@@ -227,7 +227,7 @@ TEST(Layers, PReLUHasASlopeForEveryChannelBelowZero) {
   EXPECT_EQ(to_string(PReLU()(x)), to_string(leaky_relu(x, 0.25)));
   PReLU prelu(3);
   prelu.set_requires_grad(true);
-  const Tensor weight = prelu.parameters().at(0);
+  Tensor weight = prelu.parameters().at(0);
   {
     const NoGradGuard guard;
     weight.copy_from(Tensor::of({0.5, 2, -1}));

@@ -33,7 +33,7 @@ inline constexpr OptimizerRow kOptimizerRows[] = {
     {"AdamW", "AdamW", "betas", "lr=0.01 weight_decay=0.1 beta1=0.8 beta2=0.95 eps=1e-2", "weight_decay=0"},
     {"AdamW", "AdamW", "amsgrad, maximize", "amsgrad=1", "amsgrad=1 maximize=1"},
     {"RAdam", "RAdam", "defaults", "", "lr=0.01 eps=1e-2"},
-    {"RAdam", "RAdam", "decay, betas", "beta2=0.5 weight_decay=0.1", "beta1=0.8 beta2=0.95 weight_decay=0.1 decoupled_weight_decay=1"},
+    {"RAdam", "RAdam", "decay, betas", "beta1=0.9 beta2=0.5 weight_decay=0.1", "beta1=0.8 beta2=0.95 weight_decay=0.1 decoupled_weight_decay=1"},
     {"RAdam", "RAdam", "maximize", "maximize=1", "lr=0.01 maximize=1 weight_decay=0.1"},
     {"Adagrad", "Adagrad", "defaults", "", "lr=0.1 eps=1e-3"},
     {"Adagrad", "Adagrad", "decays", "lr_decay=0.05 weight_decay=0.1", "maximize=1"},

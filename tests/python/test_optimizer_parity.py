@@ -37,6 +37,7 @@ class Lion(torch.optim.Optimizer):
 def options_of(text):
     """The keyword arguments of torch.optim for options in the form of optimizer_rows.h."""
     options = {name: float(value) for name, value in (word.split("=") for word in text.split())}
+    assert ("beta1" in options) == ("beta2" in options), "torch.optim takes both"
     if "beta1" in options:
         options["betas"] = (options.pop("beta1"), options.pop("beta2"))
     flags = ("maximize", "amsgrad", "nesterov", "centered", "decoupled_weight_decay")

@@ -124,8 +124,12 @@ void say_where_it_begins(const TrainArguments& arguments, const RunDirectory& ru
   } else if (arguments.resume) {
     fmt::print(stderr, "nothing to resume in {}; starting a new training\n", run.out().string());
   }
-  fmt::print(stderr, "training on {} texts of {} {}, {} layers of width {}\n", texts, arguments.data.size(),
-             arguments.data.size() == 1 ? "file" : "files", arguments.options.layers, arguments.options.width);
+  const std::string model =
+      arguments.options.from.empty()
+          ? fmt::format("{} layers of width {}", arguments.options.layers, arguments.options.width)
+          : fmt::format("from {}", arguments.options.from.string());
+  fmt::print(stderr, "training on {} texts of {} {}, {}\n", texts, arguments.data.size(),
+             arguments.data.size() == 1 ? "file" : "files", model);
 }
 
 // One training run. Its progress is shown on the terminal and appended to the metrics.

@@ -1,4 +1,4 @@
-#include <qing/optim/classifier/train_option_table.h>
+#include <qing/optim/classifier/train_options.h>
 
 #include <fmt/format.h>
 
@@ -6,7 +6,6 @@
 #include <cmath>
 #include <type_traits>
 
-#include <qing/optim/classifier/train_options.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::optim {

@@ -1,0 +1,34 @@
+// What a training of a classifier begins with: a new model, or one that exists and is fine-tuned.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include <qing/nn/data/labelled_texts.h>
+#include <qing/nn/models/encoder_heads.h>
+#include <qing/nn/models/ngram_head.h>
+#include <qing/nn/text/tokenizer.h>
+#include <qing/optim/classifier/train_options.h>
+
+namespace qing::optim {
+
+struct StartingModel {
+  nn::Tokenizer tokenizer;
+  nn::ClassifierConfig config;
+  std::unique_ptr<nn::NgramHead> ngrams = nullptr;  ///< null without n-grams
+  nn::StateDict weights = {};                       ///< under the model's names; those that are missing begin anew
+};
+
+/// Without `from`, a vocabulary trained on the examples and a new encoder of the options' size. With `from`, the
+/// vocabulary, the encoder and the weights in that folder, pruned if prune_vocab; sizes and vocab of the options do not
+/// count. The layer that gives the logits and the n-grams are taken over when the labels are the same. The folder may
+/// hold weights of BERT with another head or none, as `transformers` saves them, in any format of open_weights().
+/// IoError; DataError naming the file, also for another family or a tokenizer that is not plain BERT's; ValueError for
+/// n-grams beside a folder that has its own.
+StartingModel starting_model(std::span<const nn::Example> examples, const TrainOptions& options);
+
+/// Copies weights into a model. DataError with a list when one is missing that is neither of the pooler nor of the
+/// head.
+void load_starting_weights(nn::EncoderForSequenceClassification& model, const nn::StateDict& weights);
+
+}  // namespace qing::optim
