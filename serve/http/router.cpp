@@ -53,7 +53,7 @@ void check_body(BodyKind kind, const HttpHead& head) {
 
 HttpResponse in_form(const Route& route, HttpResponse response) {
   return route.error_form == nullptr || response.status < 400 ? std::move(response)
-                                                              : route.error_form(std::move(response));
+                                                              : route.error_form->apply(std::move(response));
 }
 
 // A handler that throws a Refusal after the body has arrived replies with it. The route outlives its requests.

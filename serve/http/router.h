@@ -53,6 +53,14 @@ struct Operation {
   bool optional_request = false;  ///< the body may be empty
 };
 
+/// The form of the errors of a protocol, where it is not that of error_response().
+struct ErrorForm {
+  std::string_view name;    ///< in /openapi.json
+  std::string_view schema;  ///< of the body, JSON
+  /// Puts an error of the service into this form. Called with responses of status 400 and above.
+  HttpResponse (*apply)(HttpResponse);
+};
+
 struct Route {
   std::string_view method;  ///< GET also handles HEAD
   /// "/v1/models/{name}:predict": a parameter is 1 or more characters other than '/'. A segment with a parameter is
@@ -64,9 +72,7 @@ struct Route {
   Operation operation;
   /// Called with the headers; the result takes the body. Both may throw Refusal.
   std::function<Routed::Run(const Call&)> open;
-  /// Puts an error of the service into the form of the route's protocol; null: it has the service's own form. Called
-  /// with responses of status 400 and above.
-  HttpResponse (*error_form)(HttpResponse) = nullptr;
+  const ErrorForm* error_form = nullptr;  ///< null: the service's own form
 };
 
 /// Immutable once made, so it is thread-safe. Handlers run on the caller's thread.

@@ -37,4 +37,12 @@ HttpResponse openai_error(HttpResponse response) {
   return response;
 }
 
+// A response before the route is known, such as 413, has the service's own form.
+constexpr ErrorForm kOpenAiErrors = {
+    "OpenAIError",
+    R"({"type":"object","required":["error"],"properties":{"error":{"oneOf":[{"type":"string"},{"type":"object",)"
+    R"("required":["message","type","param","code"],"properties":{"message":{"type":"string"},"type":{"type":"string"},)"
+    R"("param":{"type":["string","null"]},"code":{"type":["string","null"]}}}]}}})",
+    openai_error};
+
 }  // namespace qing::serve::protocols

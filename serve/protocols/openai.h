@@ -2,6 +2,7 @@
 #pragma once
 
 #include <qing/serve/http/message.h>
+#include <qing/serve/http/router.h>
 
 namespace qing::serve::protocols {
 
@@ -11,5 +12,7 @@ bool asks_as_openai(const HttpHead& head);
 /// An error of the service in OpenAI's form, {"error": {"message", "type", "param", "code"}}; other responses as they
 /// are. https://platform.openai.com/docs/guides/error-codes
 HttpResponse openai_error(HttpResponse response);
+/// openai_error() for routes.
+extern const ErrorForm kOpenAiErrors;
 
 }  // namespace qing::serve::protocols

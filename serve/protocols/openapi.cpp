@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include <fmt/format.h>
+
 #include <qing/serve/common/characters.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/version.h>
@@ -42,6 +44,8 @@ void write_content(JsonWriter& json, std::string_view type, std::string_view sch
   json.key("content").begin_object().key(type).begin_object().key("schema").raw(schema).end().end();
 }
 
+constexpr std::string_view kErrorName = "Error";  // of the service's own form
+
 void write_operation(JsonWriter& json, const Route& route) {
   const Operation& operation = route.operation;
   json.begin_object().member("operationId", operation_id(route));
@@ -55,17 +59,34 @@ void write_operation(JsonWriter& json, const Route& route) {
   json.key("responses").begin_object().key("200").begin_object().member("description", "OK");
   write_content(json, operation.response_type,
                 operation.response.empty() ? R"({"type":"string"})" : operation.response);
-  json.end().key("default").begin_object().member("$ref", "#/components/responses/Error").end().end();
+  const std::string_view error = route.error_form == nullptr ? kErrorName : route.error_form->name;
+  json.end().key("default").begin_object().member("$ref", fmt::format("#/components/responses/{}", error));
+  json.end().end();
   if (route.scope == Scope::kOpen) json.key("security").begin_array().end();
   json.end();
 }
 
-constexpr std::string_view kComponents =
-    R"({"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"},)"
-    R"("key":{"type":"apiKey","in":"header","name":"X-API-Key"}},"responses":{"Error":{)"
-    R"("description":"What was wrong and what to do","content":{"application/json":{"schema":{)"
-    R"("type":"object","required":["error","code"],"properties":{"error":{"type":"string"},)"
-    R"("code":{"type":"string"}}}}}}}})";
+constexpr std::string_view kError =
+    R"({"type":"object","required":["error","code"],"properties":{"error":{"type":"string"},"code":{"type":"string"}}})";
+
+void write_error(JsonWriter& json, std::string_view name, std::string_view schema) {
+  json.key(name).begin_object().member("description", "What was wrong and what to do");
+  write_content(json, kJsonType, schema);
+  json.end();
+}
+
+void write_components(JsonWriter& json, const std::vector<Route>& routes) {
+  std::map<std::string_view, std::string_view> forms;  // schemas by name
+  for (const Route& route : routes) {
+    if (route.error_form != nullptr) forms.emplace(route.error_form->name, route.error_form->schema);
+  }
+  json.key("components").begin_object().key("securitySchemes");
+  json.raw(R"({"bearer":{"type":"http","scheme":"bearer"},"key":{"type":"apiKey","in":"header","name":"X-API-Key"}})");
+  json.key("responses").begin_object();
+  write_error(json, kErrorName, kError);
+  for (const auto& [name, schema] : forms) write_error(json, name, schema);
+  json.end().end();
+}
 
 }  // namespace
 
@@ -86,7 +107,9 @@ std::string openapi_json(const std::vector<Route>& routes, std::string_view base
     }
     json.end();
   }
-  json.end().key("components").raw(kComponents).end();
+  json.end();
+  write_components(json, routes);
+  json.end();
   return json.take();
 }
 

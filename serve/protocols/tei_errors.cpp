@@ -20,4 +20,11 @@ HttpResponse tei_error(HttpResponse response) {
   return response;
 }
 
+// A response before the route is known, such as 413, has no error_type.
+constexpr ErrorForm kTeiErrors = {
+    "TextEmbeddingsInferenceError",
+    R"({"type":"object","required":["error","code"],"properties":{"error":{"type":"string"},"code":{"type":"string"},)"
+    R"("error_type":{"enum":["validation","overloaded","backend"]}}})",
+    tei_error};
+
 }  // namespace qing::serve::protocols

@@ -84,7 +84,7 @@ std::vector<Route> openai_embeddings(Service& service) {
                  return
                      [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
                },
-           .error_form = openai_error}};
+           .error_form = &kOpenAiErrors}};
 }
 
 }  // namespace qing::serve::protocols

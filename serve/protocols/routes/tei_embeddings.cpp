@@ -165,7 +165,7 @@ Route route(Service& service, std::string_view pattern, Operation operation, Han
                   handler(service, model, as_object(parsed, R"({"inputs": "..."})"), std::move(reply));
                 };
               },
-          .error_form = tei_error};
+          .error_form = &kTeiErrors};
 }
 
 }  // namespace

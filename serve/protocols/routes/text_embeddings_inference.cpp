@@ -157,7 +157,7 @@ Route predict_route(Service& service) {
                 return
                     [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
               },
-          .error_form = tei_error};
+          .error_form = &kTeiErrors};
 }
 
 Route info_route(Service& service, std::string_view pattern, std::string_view summary) {
@@ -170,7 +170,7 @@ Route info_route(Service& service, std::string_view pattern, std::string_view su
                 const Model model = name.empty() ? service.only_model() : service.model(name);
                 return answer({200, info_json(service, model), {}});
               },
-          .error_form = tei_error};
+          .error_form = &kTeiErrors};
 }
 
 // The readiness of the server needs no key. The names of models do.
@@ -186,7 +186,7 @@ Route health_route(Service& service, std::string_view pattern, std::string_view 
                 if (!of_server) service.model(call.parameter("name"));
                 return answer({200, R"({"status":"ok"})", {}});
               },
-          .error_form = tei_error};
+          .error_form = &kTeiErrors};
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ Route route(Service& service, std::string_view pattern) {
                 return
                     [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
               },
-          .error_form = openai_error};
+          .error_form = &kOpenAiErrors};
 }
 
 }  // namespace
