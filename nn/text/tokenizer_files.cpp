@@ -11,7 +11,6 @@
 
 #include <qing/nn/text/pipeline/pipeline.h>
 #include <qing/nn/text/tokenizer.h>
-#include <qing/nn/text/tokenizer_settings.h>
 #include <qing/nn/text/transformers_folder.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>

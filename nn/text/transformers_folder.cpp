@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include <qing/nn/text/pipeline/pipeline_reader.h>
-#include <qing/nn/text/tokenizer_settings.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -173,6 +172,7 @@ class Builder {
         break;
       case TokenizerClass::kXlmRoberta:
         parts_.post_processing = roberta_processing(id(NamedToken::kBos), id(NamedToken::kEos));
+        parts_.post_processing.types_of_overflow = false;  // a template's, not RoBERTa's
         break;
       case TokenizerClass::kRoberta:
       case TokenizerClass::kMpnet: {

@@ -135,8 +135,9 @@ TEST(Tokenizer, LoadingNamesTheFileThatIsWrong) {
   const test::TempFolder folder;
   EXPECT_NE(message_of<IoError>([&] { Tokenizer::load(folder.path()); }).find("neither vocab.txt nor tokenizer.json"),
             std::string::npos);
-  folder.write("vocab.txt", "[PAD]\n[UNK]\n");
-  EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("vocab.txt"), std::string::npos);
+  folder.write("vocab.txt", "[PAD]\n[CLS]\n");
+  EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("vocab.txt: unk_token: '[UNK]'"),
+            std::string::npos);
   folder.write("vocab.txt", "[PAD]\n\xff\n");
   EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("UTF-8"), std::string::npos);
   folder.write("vocab.txt", "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\n");

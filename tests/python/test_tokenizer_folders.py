@@ -18,8 +18,8 @@ def trained():
     return {
         "wordpiece": wordpiece(TRAINING, size=1500),
         "bpe": byte_bpe(TRAINING, size=1200),
-        "unigram": unigram(TRAINING, size=1500, names=("<s>", "<pad>", "</s>", "<unk>", MASK)),
-        "albert": unigram(TRAINING, size=1500, names=("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")),
+        "unigram": unigram(TRAINING, size=5000, names=("<s>", "<pad>", "</s>", "<unk>", MASK)),
+        "albert": unigram(TRAINING, size=5000, names=("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")),
         "mpnet": wordpiece(TRAINING, size=1500),
     }
 

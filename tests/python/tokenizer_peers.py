@@ -127,7 +127,8 @@ def answers(path, lines, *room):
     )  # fmt: skip
     if result.returncode != 0:
         raise ValueError(result.stderr.strip())
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    # splitlines() would cut at other line breaks too, which JSON need not escape.
+    return [json.loads(line) for line in result.stdout.split("\n") if line]
 
 
 def windows_of(encoding, text, second=None):
