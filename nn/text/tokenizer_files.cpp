@@ -104,7 +104,8 @@ Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory) : opt
 
 Tokenizer Tokenizer::load(const fs::path& directory, std::optional<int32_t> room) {
   text::LoadedFolder loaded = text::load_folder(directory);
-  const int32_t files = loaded.max_length.value_or(room.value_or(kDefaultMaxLength));
+  const int32_t otherwise = room.value_or(loaded.file_limit.value_or(kDefaultMaxLength));
+  const int32_t files = loaded.max_length.value_or(otherwise);
   loaded.options.max_length = std::min(files, room.value_or(files));
   const auto added = static_cast<int32_t>(loaded.parts.post_processing.added(false));
   if (loaded.options.max_length < added) {

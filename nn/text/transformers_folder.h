@@ -20,7 +20,8 @@ struct LoadedFolder {
   PipelineParts parts;
   /// What each name stands for; nothing for a name that the folder leaves out.
   std::array<std::optional<std::string>, kTokenNames.size()> names;
-  std::optional<int32_t> max_length;  ///< the folder's own limit
+  std::optional<int32_t> max_length;  ///< of tokenizer_config.json, or of a file that is read alone
+  std::optional<int32_t> file_limit;  ///< of tokenizer.json, which `transformers` does not use
   TokenizerOptions options;           ///< of BERT's normalizer, if it has that
 };
 

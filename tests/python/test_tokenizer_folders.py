@@ -8,7 +8,7 @@ tokenizers = pytest.importorskip("tokenizers")
 transformers = pytest.importorskip("transformers")
 from tokenizer_peers import MASK, answers, byte_bpe, made_texts, unigram, wordpiece  # noqa: E402
 
-TEXTS = made_texts(400, 9) + ["the [SEP] token <s> and [NEW] new-token NEW-TOKEN <extra> end</s> [MASK] <mask> Café", "x " * 700]
+TEXTS = made_texts(400, 9) + ["the [SEP] token <s> and [NEW] new-token NEW-TOKEN <extra> end</s> [MASK] <mask> Café", "x " * 700 + "and the end"]
 TRAINING = made_texts(3000, 5)
 ROOM = 512
 

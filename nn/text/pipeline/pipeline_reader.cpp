@@ -288,7 +288,7 @@ PipelineParts read_pipeline(const JsonCursor& file, std::string_view json) {
   if (const auto tokens = file.present("added_tokens")) {
     std::vector<AddedToken> added;
     for (auto& [id, token] : read_added_tokens(*tokens)) added.push_back(std::move(token));
-    parts.added.add(added, parts.model->vocabulary());
+    parts.added.add(added, *parts.model);
   }
   parts.truncation = read_truncation(file);
   parts.padding = read_padding(file);
