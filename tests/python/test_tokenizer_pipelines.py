@@ -199,12 +199,21 @@ def test_scores_to_the_last_bit(tmp_path):
     import random
 
     rng = random.Random(4)
-    scores = [-rng.random() * 12 for _ in range(6)]
+    # Scores that the reader of `tokenizers` rounds to another double than the nearest, and some that it does not.
+    many = [("<unk>", 0.0)] + [(str(i), -rng.random() * 12) for i in range(400)]
+    read = json.loads(tokenizers.Tokenizer.from_str(tokenizers.Tokenizer(models.Unigram(many, 0)).to_str()).to_str())["model"]["vocab"]
+    changed = [score for (_, score), (_, other) in zip(many, read) if score != other]
+    assert len(changed) > 5
+    scores = changed[:5] + [many[1][1], many[2][1]]
     pieces = [("<unk>", 0.0)] + [("".join(p), rng.choice(scores)) for n in (1, 2, 3) for p in itertools.product("abc", repeat=n)]
     theirs = tokenizers.Tokenizer(models.Unigram(pieces, 0))
     theirs.save(str(tmp_path / "tokenizer.json"))
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    compare(tmp_path / "tokenizer.json", theirs, ["".join(rng.choice("abc") for _ in range(rng.randint(1, 60))) for _ in range(3000)])
+    texts = ["".join(rng.choice("abc") for _ in range(rng.randint(1, 60))) for _ in range(5000)]
+    compare(tmp_path / "tokenizer.json", theirs, texts)
+    # The texts tell the two readings apart.
+    exact = tokenizers.Tokenizer(models.Unigram(pieces, 0))
+    assert any(theirs.encode(text).ids != exact.encode(text).ids for text in texts)
 
 
 PROCESSORS = {
