@@ -17,7 +17,9 @@ def lines(code_points, before, after, per_line=120):
 
 
 def spelling():
-    return models.BPE({**{f"<0x{b:02X}>": b for b in range(256)}, "<unk>": 256}, [], unk_token="<unk>", byte_fallback=True)
+    return models.BPE(
+        {**{f"<0x{b:02X}>": b for b in range(256)}, "<unk>": 256}, [], unk_token="<unk>", byte_fallback=True
+    )
 
 
 def test_bert_on_all_code_points(tmp_path):
@@ -34,9 +36,13 @@ def test_bert_on_all_code_points(tmp_path):
 
 
 NORMALIZERS = {
-    "nfc": normalizers.NFC(), "nfd": normalizers.NFD(), "nfkc": normalizers.NFKC(), "nfkd": normalizers.NFKD(),
-    "lower": normalizers.Lowercase(), "accents": normalizers.StripAccents(),
-}  # fmt: skip
+    "nfc": normalizers.NFC(),
+    "nfd": normalizers.NFD(),
+    "nfkc": normalizers.NFKC(),
+    "nfkd": normalizers.NFKD(),
+    "lower": normalizers.Lowercase(),
+    "accents": normalizers.StripAccents(),
+}
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
@@ -49,10 +55,13 @@ def test_normalizers(tmp_path, name):
 
 
 PRE_TOKENIZERS = {
-    "words": pre_tokenizers.Whitespace(), "white": pre_tokenizers.WhitespaceSplit(), "digits": pre_tokenizers.Digits(True),
-    "punctuation": pre_tokenizers.Punctuation(), "bytes": pre_tokenizers.ByteLevel(False),
+    "words": pre_tokenizers.Whitespace(),
+    "white": pre_tokenizers.WhitespaceSplit(),
+    "digits": pre_tokenizers.Digits(True),
+    "punctuation": pre_tokenizers.Punctuation(),
+    "bytes": pre_tokenizers.ByteLevel(False),
     "letters": pre_tokenizers.Split(Regex(r"[\p{L}]+"), "isolated"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PRE_TOKENIZERS)
