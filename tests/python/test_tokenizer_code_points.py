@@ -4,7 +4,7 @@ import pytest
 
 tokenizers = pytest.importorskip("tokenizers")
 from tokenizers import Regex, models, normalizers, pre_tokenizers  # noqa: E402
-from tokenizer_peers import answers, compare, windows_of  # noqa: E402, F401
+from tokenizer_peers import compare, spelling_model  # noqa: E402
 
 ALL = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 # Planes 3 to 13 hold some ideographs and nothing else.
@@ -16,15 +16,9 @@ def lines(code_points, before, after, per_line=120):
     return ["".join(parts[i : i + per_line]) for i in range(0, len(parts), per_line)]
 
 
-def spelling():
-    return models.BPE(
-        {**{f"<0x{b:02X}>": b for b in range(256)}, "<unk>": 256}, [], unk_token="<unk>", byte_fallback=True
-    )
-
-
 def test_bert_on_all_code_points(tmp_path):
     """Cleanup, accents, case, white space and punctuation at once."""
-    theirs = tokenizers.Tokenizer(spelling())
+    theirs = tokenizers.Tokenizer(spelling_model())
     theirs.normalizer = normalizers.BertNormalizer()
     theirs.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     theirs.save(str(tmp_path / "tokenizer.json"))
@@ -47,7 +41,7 @@ NORMALIZERS = {
 
 @pytest.mark.parametrize("name", NORMALIZERS)
 def test_normalizers(tmp_path, name):
-    theirs = tokenizers.Tokenizer(spelling())
+    theirs = tokenizers.Tokenizer(spelling_model())
     theirs.normalizer = NORMALIZERS[name]
     theirs.save(str(tmp_path / "tokenizer.json"))
     # Marks on both sides show combining classes and compositions.

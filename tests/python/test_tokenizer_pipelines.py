@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 
 import pytest
 
@@ -12,6 +13,7 @@ from tokenizer_peers import (  # noqa: E402
     byte_bpe,
     compare,
     made_texts,
+    spelling_model,
     unigram,
     wordpiece,
 )
@@ -84,13 +86,6 @@ def test_truncation(family, tmp_path, direction, strategy, length, stride):
     assert len(kept) > 20
     compare(tmp_path / "tokenizer.json", theirs, kept)
     assert all("error" in answer for answer in answers(tmp_path / "tokenizer.json", refused[:20]))
-
-
-def spelling_model():
-    """Spells the normalised text byte by byte, so that ids show it."""
-    return models.BPE(
-        {**{f"<0x{b:02X}>": b for b in range(256)}, "<unk>": 256}, [], unk_token="<unk>", byte_fallback=True
-    )
 
 
 NORMALIZERS = {
@@ -246,8 +241,6 @@ def test_added_tokens_with_every_flag(tmp_path, normalizer, split_special):
         "é",
         "\u0301",
     ]
-    import random
-
     rng = random.Random(8)
     texts = ["".join(rng.choice(parts) for _ in range(rng.randint(1, 9))) for _ in range(2000)]
     if split_special:
@@ -297,8 +290,6 @@ def test_byte_fallback_of_unigram(tmp_path):
 
 def test_scores_to_the_last_bit(tmp_path):
     """Many equal sums, which the rounding of each score decides."""
-    import random
-
     rng = random.Random(4)
     # Scores that the reader of `tokenizers` rounds to another double than the nearest, and some that it does not.
     many = [("<unk>", 0.0)] + [(str(i), -rng.random() * 12) for i in range(400)]
@@ -366,8 +357,6 @@ DECODERS = {
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_decoders(tmp_path, name):
-    import random
-
     tokens = [
         "<unk>",
         "a",

@@ -199,6 +199,13 @@ def unigram(texts, normalizer=None, size=4000, names=(*ROBERTA_TOKENS, MASK)):
     return t
 
 
+def spelling_model():
+    """Spells the normalised text byte by byte, so that ids show it."""
+    return models.BPE(
+        {**{f"<0x{b:02X}>": b for b in range(256)}, "<unk>": 256}, [], unk_token="<unk>", byte_fallback=True
+    )
+
+
 def answers(path, lines, *room):
     """What qing says to each line of tests/tools/tokenize_texts.cpp."""
     program = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "tokenize_texts"
