@@ -63,7 +63,9 @@ foreach(folder ${QING_FOLDERS})
           PATTERN "tables.h" EXCLUDE PATTERN "node.h" EXCLUDE PATTERN "view_history.h" EXCLUDE
           PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE
           PATTERN "loops.h" EXCLUDE PATTERN "reduce_lanes.h" EXCLUDE PATTERN "direct_convolution.h" EXCLUDE
-          PATTERN "attention_graph.h" EXCLUDE PATTERN "layers/check.h" EXCLUDE)
+          PATTERN "attention_graph.h" EXCLUDE PATTERN "layers/check.h" EXCLUDE
+          PATTERN "json_cursor.h" EXCLUDE PATTERN "pipeline_reader.h" EXCLUDE
+          PATTERN "tokenizer_settings.h" EXCLUDE PATTERN "transformers_folder.h" EXCLUDE)
   install(EXPORT qing_${folder} FILE qing-${folder}.cmake NAMESPACE qing:: DESTINATION ${QING_CONFIG_DIR}
           COMPONENT ${folder})
   install(FILES ${config_files} DESTINATION ${QING_CONFIG_DIR} COMPONENT ${folder})

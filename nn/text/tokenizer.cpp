@@ -57,7 +57,7 @@ Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions optio
     added.push_back({.content = std::string(kSpecialTokens[i]), .normalized = false, .special = true});
     special_[i] = parts.model->vocabulary().find(kSpecialTokens[i]);
   }
-  parts.added.add(added, parts.model->vocabulary());
+  parts.added.add(added, *parts.model);
   parts.post_processing = text::bert_processing(cls_id(), sep_id());
   parts.truncation = Truncation{.max_length = static_cast<size_t>(options_.max_length)};
   pipeline_ = std::make_unique<text::Pipeline>(std::move(parts));

@@ -43,8 +43,8 @@ class Tokenizer {
   /// Reads a folder as AutoTokenizer of `transformers` does: tokenizer.json or, without one, vocab.txt, with the
   /// settings of tokenizer_config.json, special_tokens_map.json and added_tokens.json. `room` is the number of tokens
   /// that the model takes: a larger limit of the files is lowered to it, and it is the limit where they set none.
-  /// Without both the limit is kDefaultMaxLength. IoError, DataError naming the file and the place; a setting that is
-  /// not supported is refused by name.
+  /// Without both the limit of tokenizer.json applies, or kDefaultMaxLength. IoError, DataError naming the file and the
+  /// place; a setting that is not supported is refused by name.
   static Tokenizer load(const std::filesystem::path& directory, std::optional<int32_t> room = {});
   /// Reads a tokenizer.json alone, as `tokenizers` does: its truncation applies, and without one nothing is cut.
   static Tokenizer load_file(const std::filesystem::path& tokenizer_json);

@@ -11,7 +11,6 @@
 
 #include <qing/nn/text/pipeline/pipeline.h>
 #include <qing/nn/text/tokenizer.h>
-#include <qing/nn/text/tokenizer_settings.h>
 #include <qing/nn/text/transformers_folder.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -106,7 +105,8 @@ Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory)
 
 Tokenizer Tokenizer::load(const fs::path& directory, std::optional<int32_t> room) {
   text::LoadedFolder loaded = text::load_folder(directory);
-  const int32_t files = loaded.max_length.value_or(room.value_or(kDefaultMaxLength));
+  const int32_t otherwise = room.value_or(loaded.file_limit.value_or(kDefaultMaxLength));
+  const int32_t files = loaded.max_length.value_or(otherwise);
   loaded.options.max_length = std::min(files, room.value_or(files));
   const auto added = static_cast<int32_t>(loaded.parts.post_processing.added(false));
   if (loaded.options.max_length < added) {

@@ -7,12 +7,24 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <qing/nn/text/pipeline/json_cursor.h>
-#include <qing/nn/text/transformers_folder.h>
+#include <qing/nn/text/pipeline/pipeline.h>
 
 namespace qing::nn::text {
+
+inline constexpr const char* kVocabFile = "vocab.txt";
+inline constexpr const char* kTokenizerFile = "tokenizer.json";
+inline constexpr const char* kConfigFile = "tokenizer_config.json";
+inline constexpr const char* kSpecialTokensFile = "special_tokens_map.json";
+inline constexpr const char* kAddedTokensFile = "added_tokens.json";
+
+/// The tokens that have a name, in the order in which `transformers` adds them.
+enum class NamedToken { kBos, kEos, kUnk, kSep, kPad, kCls, kMask };
+inline constexpr std::array<std::string_view, 7> kTokenNames = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                                                "pad_token", "cls_token", "mask_token"};
 
 /// The classes of `transformers` that build their stages themselves, and the one that takes tokenizer.json as it is.
 enum class TokenizerClass { kFile, kBert, kMpnet, kRoberta, kXlmRoberta, kAlbert };

@@ -8,7 +8,6 @@
 
 #include <qing/nn/text/pipeline/pipeline_reader.h>
 #include <qing/nn/text/tokenizer.h>
-#include <qing/nn/text/tokenizer_settings.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -174,6 +173,7 @@ class Builder {
         break;
       case TokenizerClass::kXlmRoberta:
         parts_.post_processing = roberta_processing(id(NamedToken::kBos), id(NamedToken::kEos));
+        parts_.post_processing.types_of_overflow = false;  // a template's, not RoBERTa's
         break;
       case TokenizerClass::kRoberta:
       case TokenizerClass::kMpnet: {
@@ -213,7 +213,7 @@ class Builder {
       if (!listed.insert(extra.token.content).second) continue;
       tokens.push_back(extra.plain ? extra.as_special() : extra.token);
     }
-    parts_.added.add(tokens, parts_.model->vocabulary());
+    parts_.added.add(tokens, *parts_.model);
   }
 
   const fs::path& directory_;
@@ -260,7 +260,8 @@ LoadedFolder load_folder(const fs::path& directory) {
     truncation = read_truncation(file->cursor());
     loaded.parts.padding = read_padding(file->cursor());
   }
-  loaded.max_length = settings.max_length ? settings.max_length : limit_of(truncation);
+  loaded.max_length = settings.max_length;
+  loaded.file_limit = limit_of(truncation);
   // A caller of `transformers` cuts the longest first without overlap, on the side that the files say.
   const Side side = settings.truncation_side.value_or(truncation ? truncation->side : Side::kRight);
   loaded.parts.truncation = Truncation{.max_length = 0, .side = side};

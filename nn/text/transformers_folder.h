@@ -9,30 +9,19 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include <qing/nn/text/pipeline/pipeline.h>
 #include <qing/nn/text/tokenizer_options.h>
+#include <qing/nn/text/tokenizer_settings.h>
 
 namespace qing::nn::text {
-
-inline constexpr const char* kVocabFile = "vocab.txt";
-inline constexpr const char* kTokenizerFile = "tokenizer.json";
-inline constexpr const char* kConfigFile = "tokenizer_config.json";
-inline constexpr const char* kSpecialTokensFile = "special_tokens_map.json";
-inline constexpr const char* kAddedTokensFile = "added_tokens.json";
-
-/// The tokens that have a name, in the order in which `transformers` adds them.
-enum class NamedToken { kBos, kEos, kUnk, kSep, kPad, kCls, kMask };
-inline constexpr std::array<std::string_view, 7> kTokenNames = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                                                "pad_token", "cls_token", "mask_token"};
 
 struct LoadedFolder {
   PipelineParts parts;
   /// What each name stands for; nothing for a name that the folder leaves out.
   std::array<std::optional<std::string>, kTokenNames.size()> names;
-  std::optional<int32_t> max_length;  ///< the folder's own limit
+  std::optional<int32_t> max_length;  ///< of tokenizer_config.json, or of a file that is read alone
+  std::optional<int32_t> file_limit;  ///< of tokenizer.json, which `transformers` does not use
   TokenizerOptions options;           ///< of BERT's normalizer, if it has that
   bool plain_bert = false;            ///< BERT's class with its usual special tokens and no other added tokens
 };

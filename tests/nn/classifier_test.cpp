@@ -347,7 +347,8 @@ TEST_F(Classifier, WithoutALimitOfItsOwnTheTokenizerGoesAsFarAsTheModel) {
     for (int i = 0; i < 100; ++i) text += "a ";
     return text;
   }()};
-  for (const char* none : {"", "\"model_max_length\":null,", "\"model_max_length\":1000000000000000019884624838656,"}) {
+  for (const char* none : {"", "\"model_max_length\":null,", "\"model_max_length\":1000000000000000019884624838656,",
+                           "\"model_max_length\":4096,"}) {
     std::string text = config;
     folder_.write("tokenizer_config.json", text.replace(text.find(limit), limit.size(), none));
     EXPECT_EQ(TextClassifier::load(folder_.path())->predict(texts)[0].tokens, 64) << none;

@@ -74,7 +74,7 @@ TEST_F(IntegratedGradients, SumsToTheScoreDifference) {
 
 TEST_F(IntegratedGradients, EqualsAFineRiemannSum) {
   // The definition, step by step, for the first text: gradient at many points times (words - baseline).
-  const auto [ids, offsets, truncated] = encodings[0];
+  const std::vector<int32_t> ids = encodings[0].ids;
   std::vector<int32_t> base_ids(ids.size(), tokenizer.pad_id());
   base_ids.front() = ids.front();
   base_ids.back() = ids.back();

@@ -135,8 +135,9 @@ TEST(Tokenizer, LoadingNamesTheFileThatIsWrong) {
   const test::TempFolder folder;
   EXPECT_NE(message_of<IoError>([&] { Tokenizer::load(folder.path()); }).find("neither vocab.txt nor tokenizer.json"),
             std::string::npos);
-  folder.write("vocab.txt", "[PAD]\n[UNK]\n");
-  EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("vocab.txt"), std::string::npos);
+  folder.write("vocab.txt", "[PAD]\n[CLS]\n");
+  EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("vocab.txt: unk_token: '[UNK]'"),
+            std::string::npos);
   folder.write("vocab.txt", "[PAD]\n\xff\n");
   EXPECT_NE(message_of<DataError>([&] { Tokenizer::load(folder.path()); }).find("UTF-8"), std::string::npos);
   folder.write("vocab.txt", "[PAD]\r\n[UNK]\r\n[CLS]\r\n[SEP]\r\n[MASK]\r\n");
@@ -227,7 +228,8 @@ TEST(Tokenizer, NamesThePlaceThatItRefuses) {
   expect("{}", "model is missing");
   expect(with_parts(R"("version":"2.0")"), "version: \"2.0\" is not supported");
   expect(with_parts(R"("normalizer":{"type":"Rot13"})"), "normalizer.type: \"Rot13\" is not supported");
-  expect(with_parts(R"("normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Strip"}]})"),
+  expect(with_parts(
+             R"("normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Strip","strip_right":true}]})"),
          "normalizer.normalizers[1]: strip_left is missing");
   expect(with_parts(R"("normalizer":{"type":"BertNormalizer","clean_text":1})"),
          "normalizer.clean_text: 1 is not true");
@@ -310,6 +312,7 @@ TEST(Tokenizer, AddedTokensHaveFlags) {
 TEST(Tokenizer, RefusesAByteOrderMarkInVocabTxt) {
   const test::TempFolder folder;
   Tokenizer(with_specials({"a"})).save(folder.path());
+  std::filesystem::remove(folder.path() / "tokenizer.json");
   const std::string lines = test::content_of(folder.path() / "vocab.txt");
   folder.write("vocab.txt", "first\n" + lines);
   EXPECT_EQ(Tokenizer::load(folder.path()).id("first"), 0);

@@ -4,7 +4,7 @@ import pytest
 
 tokenizers = pytest.importorskip("tokenizers")
 from tokenizers import Regex, models, normalizers, pre_tokenizers  # noqa: E402
-from tokenizer_peers import answers, compare, windows_of  # noqa: E402, F401
+from tokenizer_peers import compare, spelling_model  # noqa: E402
 
 ALL = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 # Planes 3 to 13 hold some ideographs and nothing else.
@@ -16,13 +16,9 @@ def lines(code_points, before, after, per_line=120):
     return ["".join(parts[i : i + per_line]) for i in range(0, len(parts), per_line)]
 
 
-def spelling():
-    return models.BPE({**{f"<0x{b:02X}>": b for b in range(256)}, "<unk>": 256}, [], unk_token="<unk>", byte_fallback=True)
-
-
 def test_bert_on_all_code_points(tmp_path):
     """Cleanup, accents, case, white space and punctuation at once."""
-    theirs = tokenizers.Tokenizer(spelling())
+    theirs = tokenizers.Tokenizer(spelling_model())
     theirs.normalizer = normalizers.BertNormalizer()
     theirs.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     theirs.save(str(tmp_path / "tokenizer.json"))
@@ -34,14 +30,18 @@ def test_bert_on_all_code_points(tmp_path):
 
 
 NORMALIZERS = {
-    "nfc": normalizers.NFC(), "nfd": normalizers.NFD(), "nfkc": normalizers.NFKC(), "nfkd": normalizers.NFKD(),
-    "lower": normalizers.Lowercase(), "accents": normalizers.StripAccents(),
-}  # fmt: skip
+    "nfc": normalizers.NFC(),
+    "nfd": normalizers.NFD(),
+    "nfkc": normalizers.NFKC(),
+    "nfkd": normalizers.NFKD(),
+    "lower": normalizers.Lowercase(),
+    "accents": normalizers.StripAccents(),
+}
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
 def test_normalizers(tmp_path, name):
-    theirs = tokenizers.Tokenizer(spelling())
+    theirs = tokenizers.Tokenizer(spelling_model())
     theirs.normalizer = NORMALIZERS[name]
     theirs.save(str(tmp_path / "tokenizer.json"))
     # Marks on both sides show combining classes and compositions.
@@ -49,10 +49,13 @@ def test_normalizers(tmp_path, name):
 
 
 PRE_TOKENIZERS = {
-    "words": pre_tokenizers.Whitespace(), "white": pre_tokenizers.WhitespaceSplit(), "digits": pre_tokenizers.Digits(True),
-    "punctuation": pre_tokenizers.Punctuation(), "bytes": pre_tokenizers.ByteLevel(False),
+    "words": pre_tokenizers.Whitespace(),
+    "white": pre_tokenizers.WhitespaceSplit(),
+    "digits": pre_tokenizers.Digits(True),
+    "punctuation": pre_tokenizers.Punctuation(),
+    "bytes": pre_tokenizers.ByteLevel(False),
     "letters": pre_tokenizers.Split(Regex(r"[\p{L}]+"), "isolated"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PRE_TOKENIZERS)

@@ -8,7 +8,10 @@ tokenizers = pytest.importorskip("tokenizers")
 transformers = pytest.importorskip("transformers")
 from tokenizer_peers import MASK, answers, byte_bpe, made_texts, unigram, wordpiece  # noqa: E402
 
-TEXTS = made_texts(400, 9) + ["the [SEP] token <s> and [NEW] new-token NEW-TOKEN <extra> end</s> [MASK] <mask> Café", "x " * 700]
+TEXTS = made_texts(400, 9) + [
+    "the [SEP] token <s> and [NEW] new-token NEW-TOKEN <extra> end</s> [MASK] <mask> Café",
+    "x " * 700 + "and the end",
+]
 TRAINING = made_texts(3000, 5)
 ROOM = 512
 
@@ -18,8 +21,8 @@ def trained():
     return {
         "wordpiece": wordpiece(TRAINING, size=1500),
         "bpe": byte_bpe(TRAINING, size=1200),
-        "unigram": unigram(TRAINING, size=1500, names=("<s>", "<pad>", "</s>", "<unk>", MASK)),
-        "albert": unigram(TRAINING, size=1500, names=("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")),
+        "unigram": unigram(TRAINING, size=5000, names=("<s>", "<pad>", "</s>", "<unk>", MASK)),
+        "albert": unigram(TRAINING, size=5000, names=("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")),
         "mpnet": wordpiece(TRAINING, size=1500),
     }
 
@@ -33,7 +36,9 @@ def make(trained, name):
         return getattr(transformers, name)(vocab=vocabulary(trained["wordpiece"]), model_max_length=ROOM)
     if name == "RobertaTokenizer":
         model = json.loads(trained["bpe"].to_str())["model"]
-        return transformers.RobertaTokenizer(vocab=model["vocab"], merges=[tuple(m) for m in model["merges"]], model_max_length=ROOM)
+        return transformers.RobertaTokenizer(
+            vocab=model["vocab"], merges=[tuple(m) for m in model["merges"]], model_max_length=ROOM
+        )
     if name == "MPNetTokenizer":
         vocab = vocabulary(trained["mpnet"])
         for token in ("<s>", "<pad>", "</s>", "<mask>"):
@@ -66,12 +71,24 @@ def check(folder, *room):
     assert not wrong, f"{len(wrong)} of {len(TEXTS)} differ, first: {wrong[0]}"
     (info,) = answers(folder, [{"info": True}], ROOM)
     assert info["vocab_size"] == max(theirs.get_vocab().values()) + 1
-    named = {"pad": theirs.pad_token_id, "cls": theirs.cls_token_id, "sep": theirs.sep_token_id, "mask": theirs.mask_token_id}
+    named = {
+        "pad": theirs.pad_token_id,
+        "cls": theirs.cls_token_id,
+        "sep": theirs.sep_token_id,
+        "mask": theirs.mask_token_id,
+    }
     assert {key: info[key] for key in named} == {key: -1 if id is None else id for key, id in named.items()}
     return wanted
 
 
-CLASSES = ["BertTokenizer", "DistilBertTokenizer", "RobertaTokenizer", "MPNetTokenizer", "XLMRobertaTokenizer", "AlbertTokenizer"]
+CLASSES = [
+    "BertTokenizer",
+    "DistilBertTokenizer",
+    "RobertaTokenizer",
+    "MPNetTokenizer",
+    "XLMRobertaTokenizer",
+    "AlbertTokenizer",
+]
 
 
 @pytest.fixture(params=CLASSES)
@@ -120,7 +137,9 @@ def test_the_direction_of_tokenizer_json(bert, tokenizer_class):
 
 def test_a_stale_vocab_txt_is_not_read(bert):
     plain = check(bert)
-    tokens = sorted(vocabulary(tokenizers.Tokenizer.from_file(str(bert / "tokenizer.json"))).items(), key=lambda entry: entry[1])
+    tokens = sorted(
+        vocabulary(tokenizers.Tokenizer.from_file(str(bert / "tokenizer.json"))).items(), key=lambda entry: entry[1]
+    )
     (bert / "vocab.txt").write_text("".join(token + "\n" for token, _ in reversed(tokens)), encoding="utf-8")
     assert check(bert) == plain
     (bert / "tokenizer.json").unlink()
@@ -128,7 +147,9 @@ def test_a_stale_vocab_txt_is_not_read(bert):
 
 
 @pytest.mark.parametrize("tokenizer_class", ["BertTokenizer", "PreTrainedTokenizerFast", "BertTokenizerFast"])
-@pytest.mark.parametrize("settings", [{"do_lower_case": False}, {"strip_accents": False}, {"tokenize_chinese_chars": False}])
+@pytest.mark.parametrize(
+    "settings", [{"do_lower_case": False}, {"strip_accents": False}, {"tokenize_chinese_chars": False}]
+)
 def test_settings_against_the_normalizer_of_tokenizer_json(bert, tokenizer_class, settings):
     """BERT's class builds its own normalizer; the other takes that of the file."""
     edit(bert / "tokenizer_config.json", tokenizer_class=tokenizer_class)
@@ -138,17 +159,31 @@ def test_settings_against_the_normalizer_of_tokenizer_json(bert, tokenizer_class
 
 
 @pytest.mark.parametrize("tokenizer_class", ["BertTokenizer", "PreTrainedTokenizerFast"])
-@pytest.mark.parametrize("settings", [
-    {"added_tokens_decoder": {"5000": {"content": "new-token", "special": False, "lstrip": True}, "0": {"content": "[PAD]", "special": True}}},
-    {"extra_special_tokens": ["<extra>", "[NEW]"]},
-    {"extra_special_tokens": {"image_token": "<extra>"}},
-    {"additional_special_tokens": ["<extra>", {"__type": "AddedToken", "content": "new-token", "rstrip": True, "special": True}]},
-    {"unk_token": "a"},
-    {"unk_token": {"__type": "AddedToken", "content": "[UNK]", "lstrip": True, "rstrip": True, "special": True}},
-    {"sep_token": "[MASK]"},
-    {"cls_token": "[NEW]"},
-    {"image_token": "<extra>"},
-], ids=lambda s: next(iter(s)))  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {
+            "added_tokens_decoder": {
+                "5000": {"content": "new-token", "special": False, "lstrip": True},
+                "0": {"content": "[PAD]", "special": True},
+            }
+        },
+        {"extra_special_tokens": ["<extra>", "[NEW]"]},
+        {"extra_special_tokens": {"image_token": "<extra>"}},
+        {
+            "additional_special_tokens": [
+                "<extra>",
+                {"__type": "AddedToken", "content": "new-token", "rstrip": True, "special": True},
+            ]
+        },
+        {"unk_token": "a"},
+        {"unk_token": {"__type": "AddedToken", "content": "[UNK]", "lstrip": True, "rstrip": True, "special": True}},
+        {"sep_token": "[MASK]"},
+        {"cls_token": "[NEW]"},
+        {"image_token": "<extra>"},
+    ],
+    ids=lambda s: next(iter(s)),
+)
 def test_tokens_of_the_configuration(bert, tokenizer_class, settings):
     edit(bert / "tokenizer_config.json", tokenizer_class=tokenizer_class, added_tokens_decoder=KeyError)
     check(bert)
@@ -158,7 +193,9 @@ def test_tokens_of_the_configuration(bert, tokenizer_class, settings):
 
 def legacy(bert):
     """vocab.txt and a configuration, as they were before tokenizer.json."""
-    tokens = sorted(vocabulary(tokenizers.Tokenizer.from_file(str(bert / "tokenizer.json"))).items(), key=lambda entry: entry[1])
+    tokens = sorted(
+        vocabulary(tokenizers.Tokenizer.from_file(str(bert / "tokenizer.json"))).items(), key=lambda entry: entry[1]
+    )
     (bert / "tokenizer.json").unlink()
     edit(bert / "tokenizer_config.json", added_tokens_decoder=KeyError, extra_special_tokens=KeyError)
     (bert / "vocab.txt").write_text("".join(token + "\n" for token, _ in tokens), encoding="utf-8")
@@ -172,8 +209,14 @@ def test_added_tokens_json(bert):
     assert check(bert) != plain
 
 
-@pytest.mark.parametrize("tokens", [{"additional_special_tokens": ["<extra>"]}, {"unk_token": {"content": "[UNK]", "lstrip": True}},
-                                    {"sep_token": "[MASK]"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        {"additional_special_tokens": ["<extra>"]},
+        {"unk_token": {"content": "[UNK]", "lstrip": True}},
+        {"sep_token": "[MASK]"},
+    ],
+)
 def test_special_tokens_map(bert, tokens):
     legacy(bert)
     plain = check(bert)
@@ -201,8 +244,15 @@ def test_a_limit_above_the_models_is_lowered(bert):
 
 @pytest.mark.parametrize("model_type", ["bert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta", "albert"])
 def test_the_class_follows_from_the_models_type(trained, tmp_path, model_type):
-    name = {"bert": "BertTokenizer", "distilbert": "BertTokenizer", "electra": "BertTokenizer", "mpnet": "MPNetTokenizer",
-            "roberta": "RobertaTokenizer", "xlm-roberta": "XLMRobertaTokenizer", "albert": "AlbertTokenizer"}[model_type]  # fmt: skip
+    name = {
+        "bert": "BertTokenizer",
+        "distilbert": "BertTokenizer",
+        "electra": "BertTokenizer",
+        "mpnet": "MPNetTokenizer",
+        "roberta": "RobertaTokenizer",
+        "xlm-roberta": "XLMRobertaTokenizer",
+        "albert": "AlbertTokenizer",
+    }[model_type]
     make(trained, name).save_pretrained(tmp_path)
     edit(tmp_path / "tokenizer_config.json", tokenizer_class=KeyError)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
@@ -219,8 +269,12 @@ def test_a_class_that_is_not_supported_is_named(bert):
 
 
 def test_settings_of_roberta_xlmr_and_albert(trained, tmp_path):
-    for name, settings in [("RobertaTokenizer", {"add_prefix_space": True}), ("XLMRobertaTokenizer", {"add_prefix_space": False}),
-                           ("AlbertTokenizer", {"do_lower_case": False}), ("AlbertTokenizer", {"keep_accents": True})]:  # fmt: skip
+    for name, settings in [
+        ("RobertaTokenizer", {"add_prefix_space": True}),
+        ("XLMRobertaTokenizer", {"add_prefix_space": False}),
+        ("AlbertTokenizer", {"do_lower_case": False}),
+        ("AlbertTokenizer", {"keep_accents": True}),
+    ]:
         folder = tmp_path / (name + next(iter(settings)))
         make(trained, name).save_pretrained(folder)
         plain = check(folder)

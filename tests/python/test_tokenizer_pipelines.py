@@ -2,20 +2,18 @@
 
 import itertools
 import json
+import random
 
 import pytest
 
 tokenizers = pytest.importorskip("tokenizers")
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors  # noqa: E402
 from tokenizer_peers import (  # noqa: E402
-    BERT_TOKENS,
-    MASK,
-    ROBERTA_TOKENS,
     answers,
     byte_bpe,
     compare,
     made_texts,
-    specials,
+    spelling_model,
     unigram,
     wordpiece,
 )
@@ -24,10 +22,16 @@ TEXTS = made_texts(10000, 3)
 TRAINING = TEXTS[:4000]
 PAIRS = list(zip(TEXTS[:600], TEXTS[600:1200]))
 
-ALBERT = normalizers.Sequence([
-    normalizers.Replace("``", '"'), normalizers.Replace("''", '"'), normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase(),
-    normalizers.Replace(Regex(" {2,}"), " "),
-])  # fmt: skip
+ALBERT = normalizers.Sequence(
+    [
+        normalizers.Replace("``", '"'),
+        normalizers.Replace("''", '"'),
+        normalizers.NFKD(),
+        normalizers.StripAccents(),
+        normalizers.Lowercase(),
+        normalizers.Replace(Regex(" {2,}"), " "),
+    ]
+)
 MAKERS = {
     "bert": lambda: wordpiece(TRAINING),
     "bert-cased": lambda: wordpiece(TRAINING, lowercase=False),
@@ -84,26 +88,43 @@ def test_truncation(family, tmp_path, direction, strategy, length, stride):
     assert all("error" in answer for answer in answers(tmp_path / "tokenizer.json", refused[:20]))
 
 
-def spelling_model():
-    """Spells the normalised text byte by byte, so that ids show it."""
-    return models.BPE({**{f"<0x{b:02X}>": b for b in range(256)}, "<unk>": 256}, [], unk_token="<unk>", byte_fallback=True)
-
-
 NORMALIZERS = {
     "none": None,
     "bert": normalizers.BertNormalizer(),
     "bert accents": normalizers.BertNormalizer(strip_accents=False),
-    "bert raw": normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, lowercase=False, strip_accents=True),
-    "nfc": normalizers.NFC(), "nfd": normalizers.NFD(), "nfkc": normalizers.NFKC(), "nfkd": normalizers.NFKD(),
-    "lower": normalizers.Lowercase(), "strip": normalizers.Strip(), "strip right": normalizers.Strip(left=False),
+    "bert raw": normalizers.BertNormalizer(
+        clean_text=False, handle_chinese_chars=False, lowercase=False, strip_accents=True
+    ),
+    "nfc": normalizers.NFC(),
+    "nfd": normalizers.NFD(),
+    "nfkc": normalizers.NFKC(),
+    "nfkd": normalizers.NFKD(),
+    "lower": normalizers.Lowercase(),
+    "strip": normalizers.Strip(),
+    "strip right": normalizers.Strip(left=False),
     "accents": normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]),
-    "replace": normalizers.Replace("o", "0oo"), "remove": normalizers.Replace("e", ""), "longer": normalizers.Replace("don", "do"),
-    "spaces": normalizers.Replace(Regex(" {2,}"), "▁"), "white": normalizers.Replace(Regex(r"\s+"), " "),
-    "line": normalizers.Replace(Regex("^ |\n$"), "_"), "class": normalizers.Replace(Regex(r"[^\p{L}a-e\s]+"), "#"),
-    "prepend": normalizers.Prepend("▁"), "nmt": normalizers.Nmt(), "bytes": normalizers.ByteLevel(),
-    "all": normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " "), normalizers.Strip(),
-                                 normalizers.Prepend("▁"), normalizers.NFD(), normalizers.Lowercase()]),
-}  # fmt: skip
+    "replace": normalizers.Replace("o", "0oo"),
+    "remove": normalizers.Replace("e", ""),
+    "longer": normalizers.Replace("don", "do"),
+    "spaces": normalizers.Replace(Regex(" {2,}"), "▁"),
+    "white": normalizers.Replace(Regex(r"\s+"), " "),
+    "line": normalizers.Replace(Regex("^ |\n$"), "_"),
+    "class": normalizers.Replace(Regex(r"[^\p{L}a-e\s]+"), "#"),
+    "prepend": normalizers.Prepend("▁"),
+    "nmt": normalizers.Nmt(),
+    "bytes": normalizers.ByteLevel(),
+    "all": normalizers.Sequence(
+        [
+            normalizers.Nmt(),
+            normalizers.NFKC(),
+            normalizers.Replace(Regex(" {2,}"), " "),
+            normalizers.Strip(),
+            normalizers.Prepend("▁"),
+            normalizers.NFD(),
+            normalizers.Lowercase(),
+        ]
+    ),
+}
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
@@ -118,20 +139,34 @@ def test_normalizers(tmp_path, name):
 BEHAVIORS = ["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"]
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 PRE_TOKENIZERS = {
-    "bert": pre_tokenizers.BertPreTokenizer(), "words": pre_tokenizers.Whitespace(), "white": pre_tokenizers.WhitespaceSplit(),
-    "digits": pre_tokenizers.Digits(), "each digit": pre_tokenizers.Digits(individual_digits=True),
-    "delimiter": pre_tokenizers.CharDelimiterSplit("a"), "length": pre_tokenizers.FixedLength(3),
-    "meta": pre_tokenizers.Metaspace(), "meta first": pre_tokenizers.Metaspace(prepend_scheme="first"),
-    "meta never": pre_tokenizers.Metaspace(prepend_scheme="never"), "meta whole": pre_tokenizers.Metaspace(split=False),
-    "bytes": pre_tokenizers.ByteLevel(add_prefix_space=False), "bytes spaced": pre_tokenizers.ByteLevel(),
+    "bert": pre_tokenizers.BertPreTokenizer(),
+    "words": pre_tokenizers.Whitespace(),
+    "white": pre_tokenizers.WhitespaceSplit(),
+    "digits": pre_tokenizers.Digits(),
+    "each digit": pre_tokenizers.Digits(individual_digits=True),
+    "delimiter": pre_tokenizers.CharDelimiterSplit("a"),
+    "length": pre_tokenizers.FixedLength(3),
+    "meta": pre_tokenizers.Metaspace(),
+    "meta first": pre_tokenizers.Metaspace(prepend_scheme="first"),
+    "meta never": pre_tokenizers.Metaspace(prepend_scheme="never"),
+    "meta whole": pre_tokenizers.Metaspace(split=False),
+    "bytes": pre_tokenizers.ByteLevel(add_prefix_space=False),
+    "bytes spaced": pre_tokenizers.ByteLevel(),
     "bytes whole": pre_tokenizers.ByteLevel(use_regex=False),
-    "gpt": pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(GPT2), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]),
+    "gpt": pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(GPT2), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    ),
     "xlm-r": pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]),
-    "both": pre_tokenizers.Sequence([pre_tokenizers.ByteLevel(), pre_tokenizers.Digits(True), pre_tokenizers.Punctuation()]),
+    "both": pre_tokenizers.Sequence(
+        [pre_tokenizers.ByteLevel(), pre_tokenizers.Digits(True), pre_tokenizers.Punctuation()]
+    ),
     **{f"punctuation {b}": pre_tokenizers.Punctuation(b) for b in BEHAVIORS},
-    **{f"split {b} {invert}": pre_tokenizers.Split("a", b, invert) for b, invert in itertools.product(BEHAVIORS, [False, True])},
+    **{
+        f"split {b} {invert}": pre_tokenizers.Split("a", b, invert)
+        for b, invert in itertools.product(BEHAVIORS, [False, True])
+    },
     **{f"split spaces {b}": pre_tokenizers.Split(Regex(r"\s+"), b) for b in BEHAVIORS},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PRE_TOKENIZERS)
@@ -145,41 +180,100 @@ def test_pre_tokenizers(tmp_path, name):
 
 
 @pytest.mark.parametrize("split_special", [False, True])
-@pytest.mark.parametrize("normalizer", [None, normalizers.Lowercase(), normalizers.Sequence([normalizers.NFKD(), normalizers.Prepend("x")])])
+@pytest.mark.parametrize(
+    "normalizer", [None, normalizers.Lowercase(), normalizers.Sequence([normalizers.NFKD(), normalizers.Prepend("x")])]
+)
 def test_added_tokens_with_every_flag(tmp_path, normalizer, split_special):
     theirs = tokenizers.Tokenizer(spelling_model())
     if normalizer:
         theirs.normalizer = normalizer
     theirs.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    contents = iter(["Abc", "bcd", "ab", "É", "the end", "#", "##", "<T>", "tok", "token", "de", "f g", "一", "二三", "...", "Ⅷ"])
+    contents = iter(
+        ["Abc", "bcd", "ab", "É", "the end", "#", "##", "<T>", "tok", "token", "de", "f g", "一", "二三", "...", "Ⅷ"]
+    )
     for flags, content in zip(itertools.product([False, True], repeat=4), contents):
         single_word, lstrip, rstrip, normalized = flags
-        token = tokenizers.AddedToken(content, single_word=single_word, lstrip=lstrip, rstrip=rstrip, normalized=normalized, special=len(content) > 2)
+        token = tokenizers.AddedToken(
+            content,
+            single_word=single_word,
+            lstrip=lstrip,
+            rstrip=rstrip,
+            normalized=normalized,
+            special=len(content) > 2,
+        )
         theirs.add_special_tokens([token]) if len(content) > 2 else theirs.add_tokens([token])
     theirs.save(str(tmp_path / "tokenizer.json"))
-    parts = ["Abc", "abc", "ABC", "bcd", "ab", "é", "É", "E\u0301", "the end", "The End", "#", "##", "###", "<T>", "<t>", "tok", "token", "tokens",
-             "de", "f g", "F G", "一", "一二三", "...", "....", "Ⅷ", "viii", " ", "  ", "\t", "\u3000", "x", "_", "-", "é", "\u0301"]  # fmt: skip
-    import random
-
+    parts = [
+        "Abc",
+        "abc",
+        "ABC",
+        "bcd",
+        "ab",
+        "é",
+        "É",
+        "E\u0301",
+        "the end",
+        "The End",
+        "#",
+        "##",
+        "###",
+        "<T>",
+        "<t>",
+        "tok",
+        "token",
+        "tokens",
+        "de",
+        "f g",
+        "F G",
+        "一",
+        "一二三",
+        "...",
+        "....",
+        "Ⅷ",
+        "viii",
+        " ",
+        "  ",
+        "\t",
+        "\u3000",
+        "x",
+        "_",
+        "-",
+        "é",
+        "\u0301",
+    ]
     rng = random.Random(8)
     texts = ["".join(rng.choice(parts) for _ in range(rng.randint(1, 9))) for _ in range(2000)]
     if split_special:
         # A setting of folders, which a file does not have.
         theirs.encode_special_tokens = True
-        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"split_special_tokens": True, "tokenizer_class": "PreTrainedTokenizerFast"}))
+        (tmp_path / "tokenizer_config.json").write_text(
+            json.dumps({"split_special_tokens": True, "tokenizer_class": "PreTrainedTokenizerFast"})
+        )
         compare(tmp_path, theirs, texts, 10000)
     else:
         compare(tmp_path / "tokenizer.json", theirs, texts)
 
 
-@pytest.mark.parametrize("options", [dict(unk_token="<unk>"), dict(unk_token="<unk>", fuse_unk=True), dict(), dict(continuing_subword_prefix="##", unk_token="<unk>"),
-                                     dict(end_of_word_suffix="</w>", unk_token="<unk>"), dict(ignore_merges=True, unk_token="<unk>")])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(unk_token="<unk>"),
+        dict(unk_token="<unk>", fuse_unk=True),
+        dict(),
+        dict(continuing_subword_prefix="##", unk_token="<unk>"),
+        dict(end_of_word_suffix="</w>", unk_token="<unk>"),
+        dict(ignore_merges=True, unk_token="<unk>"),
+    ],
+)
 def test_options_of_bpe(tmp_path, options):
     theirs = tokenizers.Tokenizer(models.BPE(**options))
     theirs.pre_tokenizer = pre_tokenizers.Whitespace()
     trained = {k: v for k, v in options.items() if k in ("continuing_subword_prefix", "end_of_word_suffix")}
     theirs.train_from_iterator(
-        TRAINING[:1500], tokenizers.trainers.BpeTrainer(vocab_size=900, limit_alphabet=150, special_tokens=["<unk>"], show_progress=False, **trained)
+        TRAINING[:1500],
+        tokenizers.trainers.BpeTrainer(
+            vocab_size=900, limit_alphabet=150, special_tokens=["<unk>"], show_progress=False, **trained
+        ),
     )
     theirs.save(str(tmp_path / "tokenizer.json"))
     long = ["ab" * 60, "".join(TRAINING[60:90]).replace(" ", "")]
@@ -196,15 +290,26 @@ def test_byte_fallback_of_unigram(tmp_path):
 
 def test_scores_to_the_last_bit(tmp_path):
     """Many equal sums, which the rounding of each score decides."""
-    import random
-
     rng = random.Random(4)
-    scores = [-rng.random() * 12 for _ in range(6)]
-    pieces = [("<unk>", 0.0)] + [("".join(p), rng.choice(scores)) for n in (1, 2, 3) for p in itertools.product("abc", repeat=n)]
+    # Scores that the reader of `tokenizers` rounds to another double than the nearest, and some that it does not.
+    many = [("<unk>", 0.0)] + [(str(i), -rng.random() * 12) for i in range(400)]
+    read = json.loads(tokenizers.Tokenizer.from_str(tokenizers.Tokenizer(models.Unigram(many, 0)).to_str()).to_str())[
+        "model"
+    ]["vocab"]
+    changed = [score for (_, score), (_, other) in zip(many, read) if score != other]
+    assert len(changed) > 5
+    scores = changed[:5] + [many[1][1], many[2][1]]
+    pieces = [("<unk>", 0.0)] + [
+        ("".join(p), rng.choice(scores)) for n in (1, 2, 3) for p in itertools.product("abc", repeat=n)
+    ]
     theirs = tokenizers.Tokenizer(models.Unigram(pieces, 0))
     theirs.save(str(tmp_path / "tokenizer.json"))
     theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    compare(tmp_path / "tokenizer.json", theirs, ["".join(rng.choice("abc") for _ in range(rng.randint(1, 60))) for _ in range(3000)])
+    texts = ["".join(rng.choice("abc") for _ in range(rng.randint(1, 60))) for _ in range(5000)]
+    compare(tmp_path / "tokenizer.json", theirs, texts)
+    # The texts tell the two readings apart.
+    exact = tokenizers.Tokenizer(models.Unigram(pieces, 0))
+    assert any(theirs.encode(text).ids != exact.encode(text).ids for text in texts)
 
 
 PROCESSORS = {
@@ -213,10 +318,18 @@ PROCESSORS = {
     "bytes spaced": processors.ByteLevel(add_prefix_space=False),
     "bert": processors.BertProcessing(("</s>", 2), ("<s>", 0)),
     "roberta": processors.RobertaProcessing(("</s>", 2), ("<s>", 0), trim_offsets=False),
-    "types": processors.TemplateProcessing(single="<s>:3 $A:5", pair="$B:1 <s>:2 $A:7 </s>", special_tokens=[("<s>", 0), ("</s>", 2)]),
-    "both": processors.Sequence([processors.ByteLevel(), processors.TemplateProcessing(
-        single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 0), ("</s>", 2)])]),
-}  # fmt: skip
+    "types": processors.TemplateProcessing(
+        single="<s>:3 $A:5", pair="$B:1 <s>:2 $A:7 </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    ),
+    "both": processors.Sequence(
+        [
+            processors.ByteLevel(),
+            processors.TemplateProcessing(
+                single="<s> $A </s>", pair="<s> $A </s> $B:1 </s>:1", special_tokens=[("<s>", 0), ("</s>", 2)]
+            ),
+        ]
+    ),
+}
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
@@ -230,17 +343,43 @@ def test_post_processors(tmp_path, name):
 
 
 DECODERS = {
-    "none": None, "wordpiece": decoders.WordPiece(), "untidy": decoders.WordPiece(cleanup=False), "meta": decoders.Metaspace(),
-    "bpe": decoders.BPEDecoder(), "bytes": decoders.ByteLevel(),
-    "fallback": decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]),
-}  # fmt: skip
+    "none": None,
+    "wordpiece": decoders.WordPiece(),
+    "untidy": decoders.WordPiece(cleanup=False),
+    "meta": decoders.Metaspace(),
+    "bpe": decoders.BPEDecoder(),
+    "bytes": decoders.ByteLevel(),
+    "fallback": decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    ),
+}
 
 
 @pytest.mark.parametrize("name", DECODERS)
 def test_decoders(tmp_path, name):
-    import random
-
-    tokens = ["<unk>", "a", "##b", "▁c", "d</w>", "Ġe", ".", "?", "'s", "n't", "do", "not", "<0x41>", "<0xE4>", "<0xBD>", "<0xA0>", "<0xff>", "é", "好", " ", "'"]
+    tokens = [
+        "<unk>",
+        "a",
+        "##b",
+        "▁c",
+        "d</w>",
+        "Ġe",
+        ".",
+        "?",
+        "'s",
+        "n't",
+        "do",
+        "not",
+        "<0x41>",
+        "<0xE4>",
+        "<0xBD>",
+        "<0xA0>",
+        "<0xff>",
+        "é",
+        "好",
+        " ",
+        "'",
+    ]
     theirs = tokenizers.Tokenizer(models.WordLevel({t: i for i, t in enumerate(tokens)}, unk_token="<unk>"))
     if DECODERS[name]:
         theirs.decoder = DECODERS[name]

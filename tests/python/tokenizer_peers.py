@@ -25,12 +25,78 @@ SCRIPTS = {
     "thai": [(0xE01, 0xE3A), (0xE40, 0xE4E)],
 }
 SPICE = [
-    "👍🏽", "👩‍👩‍👧", "☺️", "🇩🇪🇫", "e\u0301", "a\u0328\u0301", "\u1e9b\u0323", "\u0344\u0323", "\u0f73\u0f71", "\u200b", "\u200d", "\ufeff", "\u00ad",
-    "\u2060", "\x01", "\x7f", "\x85", "\r\n", "\n", "\t", "\u2028", "\u3000", "\u00a0", "İ", "ΌΣΟΣ", "ǅ", "ẞ", "ﬁ", "½", "Ⅷ", "ｆｕｌｌ，", "\u212b",
-    "\ufdfa", "\ufffd", "\U000e0001", "\ue000", "don't", "I'm", "we'll've", "'s", "$1,000.50", "#tag", "x" * 120, "``quoted''", "  ", "   ", "▁",
-    "<s>", "</s>", "<mask>", "[SEP]", "[MASK]", "[UNK]", "[cls]", " <mask> ", "word<mask>word", "\u0915\u094d\u0937", "\u1112\u1161\u11ab", "𠀀𪜀",
-    "𝒳𝔸", "…", "—", "«»", "。", "！", "\U0001f9ff", "\u1bc9d", "\U00010d50", "\ua7cb", "\u08d3", "\x00",
-]  # fmt: skip
+    "👍🏽",
+    "👩‍👩‍👧",
+    "☺️",
+    "🇩🇪🇫",
+    "e\u0301",
+    "a\u0328\u0301",
+    "\u1e9b\u0323",
+    "\u0344\u0323",
+    "\u0f73\u0f71",
+    "\u200b",
+    "\u200d",
+    "\ufeff",
+    "\u00ad",
+    "\u2060",
+    "\x01",
+    "\x7f",
+    "\x85",
+    "\r\n",
+    "\n",
+    "\t",
+    "\u2028",
+    "\u3000",
+    "\u00a0",
+    "İ",
+    "ΌΣΟΣ",
+    "ǅ",
+    "ẞ",
+    "ﬁ",
+    "½",
+    "Ⅷ",
+    "ｆｕｌｌ，",
+    "\u212b",
+    "\ufdfa",
+    "\ufffd",
+    "\U000e0001",
+    "\ue000",
+    "don't",
+    "I'm",
+    "we'll've",
+    "'s",
+    "$1,000.50",
+    "#tag",
+    "x" * 120,
+    "``quoted''",
+    "  ",
+    "   ",
+    "▁",
+    "<s>",
+    "</s>",
+    "<mask>",
+    "[SEP]",
+    "[MASK]",
+    "[UNK]",
+    "[cls]",
+    " <mask> ",
+    "word<mask>word",
+    "\u0915\u094d\u0937",
+    "\u1112\u1161\u11ab",
+    "𠀀𪜀",
+    "𝒳𝔸",
+    "…",
+    "—",
+    "«»",
+    "。",
+    "！",
+    "\U0001f9ff",
+    "\u1bc9d",
+    "\U00010d50",
+    "\ua7cb",
+    "\u08d3",
+    "\x00",
+]
 
 
 def lexicon(seed, per_script=300):
@@ -39,7 +105,9 @@ def lexicon(seed, per_script=300):
     for ranges in SCRIPTS.values():
         short = 1 if ranges[0][0] in (0x4E00, 0xAC00, 0x3041) else 2
         for _ in range(per_script):
-            word = [chr(rng.randint(*rng.choice(ranges[:1] * 6 + ranges))) for _ in range(rng.randint(short, 4 * short + 2))]
+            word = [
+                chr(rng.randint(*rng.choice(ranges[:1] * 6 + ranges))) for _ in range(rng.randint(short, 4 * short + 2))
+            ]
             words.append("".join(word))
     return words
 
@@ -63,7 +131,9 @@ def made_texts(count, seed):
             elif roll < 0.10:
                 word += rng.choice([".", ",", "!", "?", "-", "'s", rng.choice(SPICE)])
             elif roll < 0.12:
-                word = "".join(rng.sample(word, len(word))) + chr(rng.choice([rng.randint(0x20, 0x2FFF), rng.randint(0x10000, 0x1FFFF)]))
+                word = "".join(rng.sample(word, len(word))) + chr(
+                    rng.choice([rng.randint(0x20, 0x2FFF), rng.randint(0x10000, 0x1FFFF)])
+                )
             text.append(word)
         texts.append(rng.choice([" ", " ", " ", "", "  "]).join(text) + rng.choice(["", "", " ", "\n"]))
     return ["", " ", "\t\n", *SPICE, *texts][:count]
@@ -82,7 +152,9 @@ def wordpiece(texts, lowercase=True, size=4000):
     t = tokenizers.Tokenizer(models.WordPiece(unk_token="[UNK]"))
     t.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    t.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=size, special_tokens=specials(BERT_TOKENS), show_progress=False))
+    t.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=size, special_tokens=specials(BERT_TOKENS), show_progress=False)
+    )
     t.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -95,9 +167,13 @@ def byte_bpe(texts, add_prefix_space=False, size=3000):
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     t.train_from_iterator(
         texts,
-        trainers.BpeTrainer(vocab_size=size, special_tokens=[*specials(ROBERTA_TOKENS), MASK], show_progress=False,
-                            initial_alphabet=pre_tokenizers.ByteLevel.alphabet()),
-    )  # fmt: skip
+        trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=[*specials(ROBERTA_TOKENS), MASK],
+            show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
     t.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=add_prefix_space)
     t.decoder = decoders.ByteLevel()
     return t
@@ -105,10 +181,15 @@ def byte_bpe(texts, add_prefix_space=False, size=3000):
 
 def unigram(texts, normalizer=None, size=4000, names=(*ROBERTA_TOKENS, MASK)):
     t = tokenizers.Tokenizer(models.Unigram())
-    t.normalizer = normalizer or normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(tokenizers.Regex(" {2,}"), " ")])
+    t.normalizer = normalizer or normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Replace(tokenizers.Regex(" {2,}"), " ")]
+    )
     t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     t.train_from_iterator(
-        texts, trainers.UnigramTrainer(vocab_size=size, special_tokens=list(names), unk_token=str(names[3]), show_progress=False)
+        texts,
+        trainers.UnigramTrainer(
+            vocab_size=size, special_tokens=list(names), unk_token=str(names[3]), show_progress=False
+        ),
     )
     first, last = str(names[0]), str(names[2])
     t.post_processor = processors.TemplateProcessing(
@@ -118,16 +199,27 @@ def unigram(texts, normalizer=None, size=4000, names=(*ROBERTA_TOKENS, MASK)):
     return t
 
 
+def spelling_model():
+    """Spells the normalised text byte by byte, so that ids show it."""
+    return models.BPE(
+        {**{f"<0x{b:02X}>": b for b in range(256)}, "<unk>": 256}, [], unk_token="<unk>", byte_fallback=True
+    )
+
+
 def answers(path, lines, *room):
     """What qing says to each line of tests/tools/tokenize_texts.cpp."""
     program = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "tokenize_texts"
     result = subprocess.run(
-        [program, path, *map(str, room)], input="".join(json.dumps(line) + "\n" for line in lines), text=True, capture_output=True,
+        [program, path, *map(str, room)],
+        input="".join(json.dumps(line) + "\n" for line in lines),
+        text=True,
+        capture_output=True,
         timeout=600,
-    )  # fmt: skip
+    )
     if result.returncode != 0:
         raise ValueError(result.stderr.strip())
-    return [json.loads(line) for line in result.stdout.splitlines()]
+    # splitlines() would cut at other line breaks too, which JSON need not escape.
+    return [json.loads(line) for line in result.stdout.split("\n") if line]
 
 
 def windows_of(encoding, text, second=None):
@@ -153,7 +245,9 @@ def compare(path, theirs, texts, *room):
     for text, mine in zip(texts, ours):
         other = theirs.encode(*text) if isinstance(text, (list, tuple)) else theirs.encode(text)
         wanted = windows_of(other, *text) if isinstance(text, (list, tuple)) else windows_of(other, text)
-        got = [{k: w[k] for k in ("ids", "offsets", "type_ids")} for w in mine["windows"]] if "windows" in mine else mine
+        got = (
+            [{k: w[k] for k in ("ids", "offsets", "type_ids")} for w in mine["windows"]] if "windows" in mine else mine
+        )
         if got != wanted:
             wrong.append((text, got, wanted, other.tokens))
     assert not wrong, f"{len(wrong)} of {len(texts)} differ, first: {wrong[0]}"

@@ -22,8 +22,8 @@ Properties last_character(std::string_view text) {
 
 }  // namespace
 
-void AddedTokens::add(std::span<const AddedToken> tokens, const Vocabulary& vocabulary) {
-  const auto vocabulary_size = static_cast<int32_t>(vocabulary.size());
+void AddedTokens::add(std::span<const AddedToken> tokens, const TokenModel& model) {
+  const auto vocabulary_size = static_cast<int32_t>(model.size());
   int32_t next = id_end_ > vocabulary_size || vocabulary_size == 0 ? id_end_ : vocabulary_size;
   for (const AddedToken& token : tokens) {
     if (token.content.empty()) continue;
@@ -31,7 +31,7 @@ void AddedTokens::add(std::span<const AddedToken> tokens, const Vocabulary& voca
       entries_[same->second].token = token;
       continue;
     }
-    int32_t id = vocabulary.find(token.content);
+    int32_t id = model.vocabulary().find(token.content);
     if (id < 0) id = next++;
     id_end_ = std::max(id_end_, id + 1);
     const auto [place, fresh] = by_id_.emplace(id, entries_.size());

@@ -11,7 +11,7 @@
 #include <qing/nn/text/pipeline/aligned_text.h>
 #include <qing/nn/text/pipeline/double_array.h>
 #include <qing/nn/text/pipeline/normalizers.h>
-#include <qing/nn/text/pipeline/vocabulary.h>
+#include <qing/nn/text/pipeline/token_model.h>
 
 namespace qing::nn::text {
 
@@ -28,9 +28,9 @@ struct AddedToken {
 /// Filled once, then immutable and thread-safe.
 class AddedTokens {
  public:
-  /// A token of the vocabulary keeps its id; others get the ids behind the vocabulary, or behind the highest one that
+  /// A token of the model keeps its id; others get the ids behind the model's, or behind the highest one that
   /// was added before. The same content again replaces the flags. Empty ones are left out.
-  void add(std::span<const AddedToken> tokens, const Vocabulary& vocabulary);
+  void add(std::span<const AddedToken> tokens, const TokenModel& model);
   /// Makes ready to find them. DataError when two become the same text in the normaliser, or one becomes empty.
   void finish(const Normalizer* normalizer, bool split_special);
 

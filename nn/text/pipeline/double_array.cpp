@@ -49,7 +49,7 @@ class DoubleArrayBuilder {
         for (size_t child = 0; child < labels.size(); ++child) {
           const uint32_t at = base + labels[child] + 1;
           units_[at].parent = node.at;
-          used_[at] = true;
+          use(at);
           below.push_back({at, node.depth + 1, begins[child], begins[child + 1]});
         }
       }
@@ -64,32 +64,44 @@ class DoubleArrayBuilder {
   // take more than linear time. A single child fits into any free place.
   uint32_t find_base(const std::vector<unsigned char>& labels) {
     constexpr int kTries = 64;
-    size_t& start = labels.size() == 1 ? first_free_ : first_free_for_many_;
-    while (start < used_.size() && used_[start]) ++start;
-    size_t free = start;
-    for (int tried = 0; tried < kTries && free < used_.size(); ++tried) {
-      if (free > labels[0]) {
-        const size_t base = free - labels[0] - 1;
-        const bool fits = std::all_of(labels.begin() + 1, labels.end(), [&](unsigned char label) {
-          const size_t at = base + label + 1;
-          return at >= used_.size() || !used_[at];
-        });
-        if (fits) return reserve(base, labels.back());
-      }
-      do ++free;
-      while (free < used_.size() && used_[free]);
+    uint32_t free = labels.size() == 1 ? free_[0].next : free_for_many_;
+    for (int tried = 0; tried < kTries && free != 0; ++tried, free = free_[free].next) {
+      if (free <= labels[0]) continue;
+      const size_t base = free - labels[0] - 1;
+      const bool fits = std::all_of(labels.begin() + 1, labels.end(), [&](unsigned char label) {
+        const size_t at = base + label + 1;
+        return at >= units_.size() || !used_[at];
+      });
+      if (fits) return reserve(base, labels.back());
     }
-    if (labels.size() > 1 && free < used_.size()) start = free;
-    const size_t end = std::max<size_t>(used_.size(), labels[0] + 1);
+    if (labels.size() > 1) free_for_many_ = free;
+    const size_t end = std::max<size_t>(units_.size(), labels[0] + 1);
     return reserve(end - labels[0] - 1, labels.back());
+  }
+
+  // Free places are a ring through place 0, which the root has.
+  void append_free(size_t at) {
+    const auto place = static_cast<uint32_t>(at);
+    free_.push_back({.next = 0, .previous = free_[0].previous});
+    free_[free_[0].previous].next = place;
+    free_[0].previous = place;
+    if (free_for_many_ == 0) free_for_many_ = place;
+  }
+  void use(uint32_t at) {
+    used_[at] = true;
+    const auto [next, previous] = free_[at];
+    free_[previous].next = next;
+    free_[next].previous = previous;
+    if (free_for_many_ == at) free_for_many_ = next;
   }
 
   uint32_t reserve(size_t base, unsigned char last) {
     const size_t size = base + last + 2;
     if (size > most_units_) throw DataError("the vocabulary's pieces branch so much that their trie does not fit");
-    if (size > used_.size()) {
-      used_.resize(size, false);
-      units_.resize(size);
+    for (size_t at = units_.size(); at < size; ++at) {
+      units_.emplace_back();
+      used_.push_back(false);
+      append_free(at);
     }
     return static_cast<uint32_t>(base);
   }
@@ -97,7 +109,12 @@ class DoubleArrayBuilder {
   const Keys& keys_;
   std::vector<Unit> units_;
   std::vector<bool> used_;
-  size_t first_free_ = 1, first_free_for_many_ = 1, most_units_;
+  struct Free {
+    uint32_t next = 0, previous = 0;
+  };
+  std::vector<Free> free_ = std::vector<Free>(1);
+  uint32_t free_for_many_ = 0;  // where nodes of several children begin to look; 0 for none
+  size_t most_units_;
 };
 
 DoubleArray DoubleArray::build(std::vector<std::pair<std::string_view, int32_t>> keys) {

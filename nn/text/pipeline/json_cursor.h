@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <qing/tensor/errors.h>
+
 namespace qing::nn::text {
 
 /// A reference; the value has to outlive it.
@@ -19,7 +21,15 @@ class JsonCursor {
   /// DataError "file: place: what".
   [[noreturn]] void fail(std::string_view what) const;
   /// Runs f; a DataError in it is told with this place in front.
-  template <class F> auto at_place(const F& f) const;
+  template <class F> auto at_place(const F& f) const {
+    try {
+      return f();
+    } catch (const DataError& error) {
+      // An inner cursor has named its own place already.
+      if (std::string_view(error.what()).starts_with(file_ + ": ")) throw;
+      fail(error.what());
+    }
+  }
 
   const boost::json::value& value() const { return *value_; }
   bool is_null() const { return value_->is_null(); }
@@ -47,15 +57,3 @@ class JsonCursor {
 };
 
 }  // namespace qing::nn::text
-
-#include <qing/tensor/errors.h>
-
-template <class F> auto qing::nn::text::JsonCursor::at_place(const F& f) const {
-  try {
-    return f();
-  } catch (const DataError& error) {
-    // An inner cursor has named its own place already.
-    if (std::string_view(error.what()).starts_with(file_ + ": ")) throw;
-    fail(error.what());
-  }
-}

@@ -149,8 +149,10 @@ Encoding Pipeline::assemble(const TokenSequence (&sequences)[2], const std::stri
   encoding.type_ids.reserve(total);
   for (const PostProcessing::Part& part : is_pair ? post.pair : post.single) {
     const size_t before = encoding.ids.size();
+    int32_t type = part.type;
     if (part.sequence >= 0) {
       const TokenSequence& tokens = *from[part.sequence];
+      if (kept[part.sequence].overflow && !post.types_of_overflow) type = part.sequence;
       const auto begin = static_cast<std::ptrdiff_t>(kept[part.sequence].begin);
       const auto end = static_cast<std::ptrdiff_t>(kept[part.sequence].end);
       encoding.ids.insert(encoding.ids.end(), tokens.ids.begin() + begin, tokens.ids.begin() + end);
@@ -159,7 +161,7 @@ Encoding Pipeline::assemble(const TokenSequence (&sequences)[2], const std::stri
       encoding.ids.insert(encoding.ids.end(), part.ids.begin(), part.ids.end());
       encoding.offsets.resize(encoding.ids.size(), {0, 0});
     }
-    encoding.type_ids.insert(encoding.type_ids.end(), encoding.ids.size() - before, part.type);
+    encoding.type_ids.insert(encoding.type_ids.end(), encoding.ids.size() - before, type);
   }
   return encoding;
 }

@@ -182,7 +182,8 @@ PostProcessing bert_processing(int32_t cls, int32_t sep) {
 
 PostProcessing roberta_processing(int32_t cls, int32_t sep) {
   return {.single = {{-1, {cls}, 0}, {0, {}, 0}, {-1, {sep}, 0}},
-          .pair = {{-1, {cls}, 0}, {0, {}, 0}, {-1, {sep}, 0}, {-1, {sep}, 0}, {1, {}, 0}, {-1, {sep}, 0}}};
+          .pair = {{-1, {cls}, 0}, {0, {}, 0}, {-1, {sep}, 0}, {-1, {sep}, 0}, {1, {}, 0}, {-1, {sep}, 0}},
+          .types_of_overflow = true};
 }
 
 PostProcessing read_post_processor(const JsonCursor& stage) {
@@ -210,6 +211,7 @@ PostProcessing read_post_processor(const JsonCursor& stage) {
     if (arranged && adds_tokens(next)) item.fail("a second processor that adds special tokens is not supported");
     if (arranged) continue;
     arranged = true;
+    result.types_of_overflow = next.types_of_overflow;
     result.single = std::move(next.single);
     result.pair = std::move(next.pair);
   }
@@ -286,7 +288,7 @@ PipelineParts read_pipeline(const JsonCursor& file, std::string_view json) {
   if (const auto tokens = file.present("added_tokens")) {
     std::vector<AddedToken> added;
     for (auto& [id, token] : read_added_tokens(*tokens)) added.push_back(std::move(token));
-    parts.added.add(added, parts.model->vocabulary());
+    parts.added.add(added, *parts.model);
   }
   parts.truncation = read_truncation(file);
   parts.padding = read_padding(file);

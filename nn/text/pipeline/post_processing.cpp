@@ -13,7 +13,7 @@ namespace {
 // The windows of at most `most` tokens, each sharing `stride` with the one before.
 std::vector<Window> windows(size_t count, size_t most, const Truncation& truncation) {
   if (most >= count) return {{0, count}};
-  if (most == 0) return {{0, 0}, {0, count}};
+  if (most == 0) return {{0, 0}, {0, count, true}};
   if (truncation.stride >= most) {
     throw ValueError(fmt::format("truncation: the stride {} leaves nothing of {} tokens", truncation.stride, most));
   }
@@ -21,12 +21,12 @@ std::vector<Window> windows(size_t count, size_t most, const Truncation& truncat
   std::vector<Window> result;
   if (truncation.side == Side::kRight) {
     for (size_t begin = 0;; begin += step) {
-      result.push_back({begin, std::min(begin + most, count)});
+      result.push_back({begin, std::min(begin + most, count), begin > 0});
       if (result.back().end == count) return result;
     }
   }
   for (size_t end = count;; end -= step) {
-    result.push_back({end > most ? end - most : 0, end});
+    result.push_back({end > most ? end - most : 0, end, end < count});
     if (result.back().begin == 0) return result;
   }
 }

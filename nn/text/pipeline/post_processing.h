@@ -30,6 +30,8 @@ struct PostProcessing {
     int32_t type = 0;
   };
   std::vector<Part> single{{0, {}, 0}}, pair{{0, {}, 0}, {1, {}, 1}};
+  /// Whether overflow has the parts' types too. In `tokenizers` most processors leave it those of its text: 0 and 1.
+  bool types_of_overflow = false;
   /// One entry for each time that offsets lose white space; true where a space was put in front of the text.
   std::vector<bool> trims = {};
 
@@ -43,6 +45,7 @@ void trim_offsets(std::string_view text, bool add_prefix_space, size_t first, si
 /// Tokens [begin, end) of a sequence.
 struct Window {
   size_t begin, end;
+  bool overflow = false;  ///< not the first
 };
 
 /// How two sequences of these lengths are cut: all windows of each, the kept one first. `room` is what special tokens

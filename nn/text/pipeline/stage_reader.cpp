@@ -41,7 +41,11 @@ PrependScheme read_scheme(const JsonCursor& stage) {
 }  // namespace
 
 TextPattern read_pattern(const JsonCursor& pattern) {
-  if (const auto literal = pattern.find("String")) return TextPattern::literal(literal->text());
+  if (const auto literal = pattern.find("String")) {
+    const std::string text = literal->text();
+    if (text.empty()) literal->fail("an empty pattern is not supported");
+    return TextPattern::literal(text);
+  }
   const JsonCursor expression = pattern["Regex"];
   return expression.at_place([&] { return TextPattern::regex(expression.text()); });
 }

@@ -33,6 +33,8 @@ class TokenModel {
   /// The text that `tokenizers` shows for a token that stands for `word`.
   virtual std::string_view shown(int32_t id, std::string_view) const { return vocabulary_.text(id); }
   const Vocabulary& vocabulary() const { return vocabulary_; }
+  /// Entries, behind which added tokens get their ids. Equal pieces of Unigram count each.
+  virtual size_t size() const { return vocabulary_.size(); }
 
  protected:
   Vocabulary vocabulary_;

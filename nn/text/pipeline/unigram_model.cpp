@@ -16,7 +16,7 @@ constexpr double kUnknownPenalty = 10.0;  // of SentencePiece
 Vocabulary vocabulary_of(const std::vector<std::pair<std::string, double>>& pieces) {
   Vocabulary vocabulary;
   vocabulary.reserve(pieces.size());
-  for (size_t i = 0; i < pieces.size(); ++i) vocabulary.add(pieces[i].first, static_cast<int32_t>(i));
+  for (size_t i = 0; i < pieces.size(); ++i) vocabulary.add(pieces[i].first, static_cast<int32_t>(i), true);
   return vocabulary;
 }
 
@@ -44,6 +44,7 @@ class Unigram final : public TokenModel {
   }
 
   int32_t unknown() const override { return unknown_; }
+  size_t size() const override { return scores_.size(); }
   bool keeps_words() const override { return true; }
   std::string_view shown(int32_t, std::string_view word) const override { return word; }
 

@@ -29,7 +29,7 @@ void Vocabulary::reserve(size_t tokens) {
   if (wanted > slots_.size()) grow(wanted);
 }
 
-void Vocabulary::add(std::string_view text, int32_t id) {
+void Vocabulary::add(std::string_view text, int32_t id, bool keep_old_id) {
   if (id < 0 || id >= kMostIds) throw DataError(fmt::format("the id {} is outside [0, {})", id, kMostIds));
   reserve(size_ + 1);
   const auto hash = static_cast<uint32_t>(hash_bytes(text));
@@ -42,7 +42,7 @@ void Vocabulary::add(std::string_view text, int32_t id) {
   if (static_cast<size_t>(id) >= by_id_.size()) by_id_.resize(static_cast<size_t>(id) + 1, -1);
   if (slots_[at].second >= 0) {  // the same text again
     Entry& entry = entries_[static_cast<size_t>(slots_[at].second)];
-    by_id_[static_cast<size_t>(entry.id)] = -1;
+    if (!keep_old_id) by_id_[static_cast<size_t>(entry.id)] = -1;
     entry.id = id;
   } else {
     slots_[at] = {hash, static_cast<int32_t>(entries_.size())};
