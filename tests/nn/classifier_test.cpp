@@ -10,7 +10,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
-#include <qing/nn/formats/safetensors.h>
+#include <qing/nn/formats/sharded_safetensors.h>
 #include <qing/nn/models/label_names.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/nn/models/text_classifier_files.h>
@@ -183,6 +183,17 @@ TEST_F(Classifier, LoadingListsAllMismatches) {
                            "unknown bert.encoder.surplus"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
+}
+
+TEST_F(Classifier, WeightsMayBeInShards) {
+  const std::vector<std::string> texts = {"some text", "and another"};
+  const auto expected = TextClassifier::load(folder_.path())->predict(texts);
+  const auto single = folder_.path() / "model.safetensors";
+  save_sharded_safetensors(folder_.path(), load_safetensors(single), 20000);
+  ASSERT_FALSE(std::filesystem::exists(single));
+  ASSERT_TRUE(std::filesystem::exists(folder_.path() / "model.safetensors.index.json"));
+  const auto predicted = TextClassifier::load(folder_.path())->predict(texts);
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_EQ(predicted[i].logits, expected[i].logits);
 }
 
 TEST_F(Classifier, LoadingRefusesATokenizerThatDoesNotFit) {

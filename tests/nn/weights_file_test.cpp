@@ -141,7 +141,7 @@ std::u32string replaced(const std::string& map, const std::string& key) {
   std::memcpy(units.data(), map.data() + 4, bytes);
   const auto offset = [&](uint32_t unit) { return (unit >> 10) << ((unit & (1U << 9)) >> 6); };
   uint32_t at = offset(units[0]);
-  for (const char c : key) {
+  for (const char& c : key) {
     at ^= static_cast<uint8_t>(c);
     if (at >= units.size() || (units[at] & 0x800000ff) != static_cast<uint8_t>(c)) return U"(none)";
     const uint32_t unit = units[at];
