@@ -81,20 +81,20 @@ ExportVocabulary export_vocabulary(const Tokenizer& tokenizer) {
   add(utf8_of(kOther));
   add(marker + utf8_of(kOther));
 
+  // Empty for what stands for no text.
+  const auto readable = [](std::string_view token) {
+    return is_special(token) || text_of(token) == utf8_of(kOther) ? std::string_view() : text_of(token);
+  };
   size_t longest = 1;
-  for (const std::string& token : result.tokens) longest = std::max(longest, text_of(token).size());
+  for (const std::string& token : result.tokens) longest = std::max(longest, readable(token).size());
   const auto rows = static_cast<int64_t>(result.tokens.size());
   result.bytes = Tensor::zeros({rows, static_cast<int64_t>(longest)}, DType::u8);
   result.flags = Tensor::zeros({rows}, DType::u8);
   for (size_t id = 0; id < result.tokens.size(); ++id) {
     const std::string& token = result.tokens[id];
-    const std::string_view text = text_of(token);
     uint8_t* const bytes = result.bytes.data<uint8_t>() + id * longest;
-    if (is_special(token) || text == utf8_of(kOther)) {
-      bytes[0] = kNoCharacter;
-    } else {
-      std::copy(text.begin(), text.end(), bytes);
-    }
+    bytes[0] = kNoCharacter;
+    std::ranges::copy(readable(token), bytes);
     result.flags.data<uint8_t>()[id] =
         static_cast<uint8_t>((continues(token) ? kPieceContinues : 0) | (id >= known ? kPieceExtra : 0));
   }
