@@ -16,8 +16,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kContinuation = "##";
-// Private-use characters never come out of BERT's cleanup, so that this one can stand for an unknown character.
-constexpr char32_t kOther = 0xE000;
+// The range of characters for private use. None comes out of BERT's cleanup, so that one can stand for any other.
+constexpr char32_t kFirstPrivate = 0xE000;
 
 bool continues(std::string_view token) {
   return token.starts_with(kContinuation) && token.size() > kContinuation.size();
@@ -67,34 +67,37 @@ std::string other_characters(const std::set<char32_t>& alphabet) {
 }  // namespace
 
 ExportVocabulary export_vocabulary(const Tokenizer& tokenizer) {
-  ExportVocabulary result;
+  const std::set<char32_t> alphabet = alphabet_of(tokenizer);
+  char32_t unused = kFirstPrivate;
+  while (alphabet.contains(unused)) ++unused;
+  ExportVocabulary result{.tokens = {}, .other = utf8_of(unused), .bytes = {}, .flags = {}};
   for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) result.tokens.push_back(tokenizer.token(id));
   const auto known = static_cast<size_t>(tokenizer.vocab_size());
   const auto add = [&](const std::string& token) {
     if (tokenizer.id(token) == tokenizer.unk_id()) result.tokens.push_back(token);
   };
   const std::string marker(kContinuation);
-  for (const char32_t c : alphabet_of(tokenizer)) {
+  for (const char32_t c : alphabet) {
     add(utf8_of(c));
     if (can_continue(c, tokenizer.options())) add(marker + utf8_of(c));
   }
-  add(utf8_of(kOther));
-  add(marker + utf8_of(kOther));
+  add(result.other);
+  add(marker + result.other);
 
+  // Empty for what stands for no text.
+  const auto readable = [&](std::string_view token) {
+    return is_special(token) || text_of(token) == result.other ? std::string_view() : text_of(token);
+  };
   size_t longest = 1;
-  for (const std::string& token : result.tokens) longest = std::max(longest, text_of(token).size());
+  for (const std::string& token : result.tokens) longest = std::max(longest, readable(token).size());
   const auto rows = static_cast<int64_t>(result.tokens.size());
   result.bytes = Tensor::zeros({rows, static_cast<int64_t>(longest)}, DType::u8);
   result.flags = Tensor::zeros({rows}, DType::u8);
   for (size_t id = 0; id < result.tokens.size(); ++id) {
     const std::string& token = result.tokens[id];
-    const std::string_view text = text_of(token);
     uint8_t* const bytes = result.bytes.data<uint8_t>() + id * longest;
-    if (is_special(token) || text == utf8_of(kOther)) {
-      bytes[0] = kNoCharacter;
-    } else {
-      std::copy(text.begin(), text.end(), bytes);
-    }
+    bytes[0] = kNoCharacter;
+    std::ranges::copy(readable(token), bytes);
     result.flags.data<uint8_t>()[id] =
         static_cast<uint8_t>((continues(token) ? kPieceContinues : 0) | (id >= known ? kPieceExtra : 0));
   }
@@ -107,7 +110,7 @@ std::string ngram_tokenizer_json(const Tokenizer& tokenizer, const ExportVocabul
   const json::object others = {
       {"type", "Replace"},
       {"pattern", json::object{{"Regex", other_characters(alphabet_of(tokenizer))}}},
-      {"content", utf8_of(kOther)},
+      {"content", vocabulary.other},
   };
   file["normalizer"] = {{"type", "Sequence"}, {"normalizers", json::array{file.at("normalizer"), others}}};
   json::object& model = file.at("model").as_object();

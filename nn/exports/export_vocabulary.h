@@ -26,6 +26,7 @@ inline constexpr uint8_t kNoCharacter = 0xFF;
 
 struct ExportVocabulary {
   std::vector<std::string> tokens;  ///< in id order; first those of the model
+  std::string other;                ///< the character that the tokenizer puts in place of an unknown one
   Tensor bytes;                     ///< u8 [tokens, longest]: the text of each piece without "##", then zeros
   Tensor flags;                     ///< u8 [tokens]: PieceFlag
 };

@@ -10,7 +10,8 @@
 namespace qing::nn {
 namespace {
 
-constexpr size_t kMostBytes = size_t{1} << 31;  // of a message; protobuf's limit
+constexpr size_t kMostBytes = size_t{1} << 31;     // of a message; protobuf's limit
+constexpr int64_t kMostNgrams = int64_t{1} << 24;  // places in the table that onnx_ngrams.cpp can tell apart
 
 }  // namespace
 
@@ -24,6 +25,10 @@ void write_onnx(const ExportSource& source, bool int8, const std::filesystem::pa
   std::string tokenizer;
   OnnxGraph::Value logits;
   if (source.ngrams) {
+    if (source.ngrams->table().size() >= kMostNgrams) {
+      throw ValueError(fmt::format("export: the table has {} n-grams, more than the {} that ONNX takes; export hf",
+                                   source.ngrams->table().size(), kMostNgrams - 1));
+    }
     const ExportVocabulary vocabulary = export_vocabulary(source.tokenizer);
     OnnxNgrams ngrams(graph, source, vocabulary, ids, valid);
     logits = graph.op("Add", {onnx_encoder(graph, source, ngrams.encoder_tokens(), int8), ngrams.logits()});
