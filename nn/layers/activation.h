@@ -1,4 +1,4 @@
-// Activations as modules, to stand in a Sequential. Each is the operation of the same name.
+// Activations as modules, for use in a Sequential. Each applies the operation of the same name.
 #pragma once
 
 #include <cstdint>

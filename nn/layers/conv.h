@@ -1,4 +1,4 @@
-// Convolutions and pooling as modules, to stand in a Sequential. Shapes, options and errors are those of the operations
+// Convolutions and pooling as modules, for use in a Sequential. Shapes, options and errors are those of the operations
 // of <qing/autograd/ops/convolution.h> and <qing/autograd/ops/pooling.h>.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Bags of vectors by id.
+// Embedding bags.
 #pragma once
 
 #include <cstdint>
@@ -11,20 +11,20 @@ namespace qing::nn {
 
 struct EmbeddingBagOptions {
   BagMode mode = BagMode::mean;
-  /// Ids of this row do not count; it begins as zeros. Negative ones count from the back.
+  /// Ids of this row do not count. The row is initialised to zeros. A negative index counts from the back.
   std::optional<int64_t> padding_idx = std::nullopt;
   double stddev = 1;  ///< weights are normal(0, stddev)
 };
 
-/// Sums, means or largest elements of rows of a table, weight [num_embeddings, embedding_dim]. See embedding_bag in
+/// Sums, means or maxima of rows of a table, weight [num_embeddings, embedding_dim]. See embedding_bag in
 /// <qing/autograd/ops/indexing.h>.
 class EmbeddingBag : public Module {
  public:
   /// ValueError for a negative size, IndexError for a padding_idx outside the table.
   EmbeddingBag(int64_t num_embeddings, int64_t embedding_dim, Generator& rng, EmbeddingBagOptions options = {});
   void visit(Visitor& visitor) override;
-  /// ids [n] with offsets [bags], where each bag begins, or [bags, n] without; per_sample_weights, for sums alone, have
-  /// the shape of ids. [bags, embedding_dim].
+  /// Takes ids [n] with the start of each bag in offsets [bags], or ids [bags, n] without offsets. per_sample_weights,
+  /// only for sums, have the shape of ids. Returns [bags, embedding_dim].
   Tensor forward(const Tensor& ids, const Tensor& offsets = {}, const Tensor& per_sample_weights = {}) const;
   const Tensor& weight() const { return weight_; }
 

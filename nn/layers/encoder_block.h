@@ -13,7 +13,7 @@
 
 namespace qing::nn {
 
-/// gelu takes Φ from the error function, gelu_tanh from tanh.
+/// gelu computes Φ by the error function, gelu_tanh by tanh.
 enum class FeedForwardActivation { relu, gelu, gelu_tanh, silu };
 
 enum class NormKind { layer_norm, rms_norm };
@@ -21,20 +21,20 @@ enum class NormKind { layer_norm, rms_norm };
 std::unique_ptr<ResidualNorm> make_norm(NormKind kind, int64_t width, double eps);
 
 struct SublayerOptions {
-  double dropout = 0;         ///< of what each sublayer gives
-  double hidden_dropout = 0;  ///< of the feed-forward's hidden values
+  double dropout = 0;         ///< dropout of the output of each sublayer
+  double hidden_dropout = 0;  ///< dropout of the hidden values of the feed-forward
   FeedForwardActivation activation = FeedForwardActivation::relu;
-  bool norm_first = false;  ///< normalise what goes into a sublayer, instead of the sum that comes out
+  bool norm_first = false;  ///< normalise the input of a sublayer instead of the sum with its output
 };
 
-/// Residual, dropout and norm around the sublayers of a block, for one call of forward; and the feed-forward.
+/// Residual, dropout and norm around the sublayers of a block, and the feed-forward, for one call of forward.
 class Sublayers {
  public:
-  /// Nothing is dropped when the block is not in training mode. `name` stands in errors: ValueError when something has
-  /// to be dropped and rng is null. Keeps a reference to the options.
+  /// Dropout is inactive unless the block is in training mode. ValueError with `name` when dropout is active and rng is
+  /// null. Keeps a reference to the options.
   Sublayers(const Module& block, const char* name, const SublayerOptions& options, Generator* rng);
 
-  /// x + sublayer(x). norm_first normalises what goes into the sublayer. Otherwise the sum is normalised, and norm,
+  /// x + sublayer(x). norm_first normalises the input of the sublayer. Otherwise the sum is normalised, and norm,
   /// dropout and sum are one operation.
   template <class Sublayer> Tensor add(const Tensor& x, const ResidualNorm& norm, const Sublayer& sublayer) const {
     if (options_.norm_first) return x + drop(sublayer(norm.forward(x)), options_.dropout);
@@ -48,7 +48,7 @@ class Sublayers {
   Tensor activated(const Tensor& x, const Linear& wide) const;
 
   const SublayerOptions& options_;
-  Generator* rng_;  // null: nothing is dropped
+  Generator* rng_;  // null: no dropout
 };
 
 struct EncoderBlockOptions {
@@ -61,9 +61,9 @@ struct EncoderBlockOptions {
   LinearOptions linear = {};  ///< of the feed-forward
 };
 
-/// Self-attention, then two linear layers; each with a residual, a dropout and a norm. A derived class names the parts
-/// in visit(). In training mode `rng` feeds the dropouts (ValueError if null then and a dropout is not 0). ShapeError
-/// for inputs that do not fit. forward is const: in evaluation mode it may be called from many threads.
+/// Self-attention, then two linear layers, each with a residual, a dropout and a norm. A derived class names the parts
+/// in visit(). In training mode the dropouts draw from `rng` (ValueError if it is null and a dropout is not 0).
+/// ShapeError for inputs that do not fit. forward is const: in evaluation mode it may be called from many threads.
 template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : public Module {
  public:
   /// A ragged batch: x [tokens, width] → [tokens, width].
@@ -71,8 +71,8 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
     return around(
         x, [&](const Tensor& in) { return attention_.forward(in, offsets, causal, rng); }, rng);
   }
-  /// The results of the rows `wanted` of x alone, sequence by sequence as wanted_offsets say: everything but the keys
-  /// and values is computed for them only. Without a causal mask.
+  /// Returns only the results of the rows `wanted` of x. wanted_offsets are the offsets of the sequences in `wanted`.
+  /// Only keys and values are computed for all rows. There is no causal mask.
   Tensor forward_rows(const Tensor& wanted, const Offsets& wanted_offsets, const Tensor& x, const Offsets& offsets,
                       Generator* rng = nullptr) const {
     const Tensor seen = sublayers_.norm_first ? attention_norm_->forward(x) : x;
@@ -81,7 +81,7 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
   }
 
  protected:
-  /// `attention` was built before, so its weights are drawn first.
+  /// `attention` is constructed before, so its weights are drawn first.
   EncoderBlock(Attention attention, const EncoderBlockOptions& options, Generator& rng)
       : attention_(std::move(attention)),
         wide_(options.width, options.hidden, rng, options.linear),
@@ -91,7 +91,7 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
         name_(options.name),
         sublayers_(options.sublayers) {}
 
-  /// The block with attend(rows) in the place of attention.
+  /// The block with attend(rows) as its attention.
   template <class Attend> Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const {
     const Sublayers sublayers(*this, name_, sublayers_, rng);
     return sublayers.add_feed_forward(sublayers.add(x, *attention_norm_, attend), *feed_forward_norm_, wide_, narrow_);

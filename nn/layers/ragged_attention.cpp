@@ -23,7 +23,8 @@ Tensor RaggedAttention::forward(const Tensor& x, const Offsets& offsets, bool ca
 
 Tensor RaggedAttention::forward(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
                                 const Offsets& memory_offsets, Generator* rng) const {
-  // Memory first: an operation's place in the graph decides the order in which gradients are added.
+  // The memory is projected first, because the position of an operation in the graph decides the order in which
+  // gradients are added.
   const Tensor kv = keys_values(memory);
   return output().forward(
       attention_kv_packed(queries(query), kv, query_offsets, memory_offsets, heads_, dropout_, dropout_rng(rng)));

@@ -9,21 +9,21 @@
 
 namespace qing::nn {
 
-/// Attention over ragged rows, written once. A derived class holds the weights under its own names and gives their
-/// products, which attention reads where they lie. In training mode `rng` feeds the dropout of attention weights
-/// (ValueError if null then and the dropout is not 0). ShapeError for inputs that do not fit; ValueError for offsets
-/// that do not. forward is const: in evaluation mode it may be called from many threads.
+/// Attention over ragged rows for all layers. A derived class has the weights under its own names and computes their
+/// products, which attention reads in place. In training mode the dropout of attention weights draws from `rng`
+/// (ValueError if it is null and the dropout is not 0). ShapeError for inputs and ValueError for offsets that do not
+/// fit. forward is const: in evaluation mode it may be called from many threads.
 class RaggedAttention : public Module {
  public:
   /// Self-attention: x [tokens, width] → [tokens, width].
   Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const;
-  /// The rows of query's sequence s look at those of memory's sequence s: query [queries, width], memory
+  /// The rows of sequence s of `query` attend to those of sequence s of `memory`: query [queries, width], memory
   /// [keys, width] → [queries, width].
   Tensor forward(const Tensor& query, const Offsets& query_offsets, const Tensor& memory, const Offsets& memory_offsets,
                  Generator* rng = nullptr) const;
 
  protected:
-  /// `name` stands in errors. ValueError unless heads ≥ 1 and 0 ≤ dropout < 1.
+  /// Errors contain `name`. ValueError unless heads ≥ 1 and 0 ≤ dropout < 1.
   RaggedAttention(const char* name, int64_t heads, double dropout);
   /// Products for rows [..., width], side by side: [..., width], [..., 2·width], [..., 3·width].
   virtual Tensor queries(const Tensor& x) const = 0;
@@ -33,7 +33,7 @@ class RaggedAttention : public Module {
 
   int64_t heads() const { return heads_; }
   double dropout() const { return dropout_; }
-  Generator* dropout_rng(Generator* rng) const;  ///< Null when nothing is to be dropped.
+  Generator* dropout_rng(Generator* rng) const;  ///< Null without active dropout.
 
  private:
   const char* name_;

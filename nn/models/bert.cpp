@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kName = "BertForSequenceClassification";
 
-// A module that only gives its parts' names another level, as Hugging Face's layout has many.
+// A module that only adds a level to the names of its parts, for Hugging Face's nested names.
 class Group : public Module {
  public:
   explicit Group(std::vector<std::pair<const char*, Module*>> parts) : parts_(std::move(parts)) {}
@@ -46,7 +46,7 @@ class Embeddings : public Module {
   Tensor forward(const RaggedBatch& batch, Generator* rng) const {
     return forward({words_.weight(), batch.ids}, batch, rng);
   }
-  // With other vectors [tokens, width] in the words' place.
+  // Uses the given vectors [tokens, width] instead of the word embeddings.
   Tensor forward_words(const Tensor& words, const RaggedBatch& batch, Generator* rng) const {
     return forward({words, Tensor::arange(batch.tokens(), DType::i32)}, batch, rng);
   }
@@ -55,7 +55,7 @@ class Embeddings : public Module {
   Tensor forward(TableRows words, const RaggedBatch& batch, Generator* rng) const {
     Generator* const active = training() && dropout_ > 0 ? rng : nullptr;
     if (training() && dropout_ > 0) check_generator(kName, rng);
-    // Every token is of type 0: a batch holds single texts, not pairs.
+    // Every token has the type 0, because a batch has single texts, not pairs.
     return norm_.forward_tables({std::move(words), {types_.weight()}, {positions_.weight(), batch.positions}}, dropout_,
                                 active);
   }
@@ -79,7 +79,7 @@ class SelfAttention : public RaggedAttention {
     visitor.module("key", key_);
     visitor.module("value", value_);
   }
-  Linear& dense() { return dense_; }  // in Hugging Face's layout a part of the layer
+  Linear& dense() { return dense_; }  // a part of the layer in Hugging Face's names
 
  private:
   Tensor queries(const Tensor& x) const override { return query_.forward(x); }
@@ -130,7 +130,7 @@ class Layers : public Module {
     return x;
   }
 
-  // Of each sequence's first token only: nothing else of the last layer is looked at, so nothing else is computed.
+  // Computes only the first token of each sequence, because the classifier reads only that token of the last layer.
   Tensor forward_firsts(Tensor x, const RaggedBatch& batch, Generator* rng) const {
     const size_t last = layers_.size() - 1;
     for (size_t i = 0; i < last; ++i) x = layers_[i].forward(x, batch.offsets, false, rng);
@@ -172,7 +172,7 @@ class BertEncoder : public Module {
   }
 
  private:
-  // The first token of a sequence, [CLS], stands for it.
+  // The first token, [CLS], represents the sequence.
   Tensor pool(const Tensor& embedded, const RaggedBatch& batch, Generator* rng) const {
     return tanh(pooler_dense_.forward(layers_.forward_firsts(embedded, batch, rng)));
   }

@@ -14,7 +14,7 @@ namespace qing::nn {
 
 class BertEncoder;
 
-/// Learns and predicts one label a sequence. forward is const: in evaluation mode it may be called from many threads.
+/// Learns and predicts one label per sequence. forward is const: in evaluation mode it may be called from many threads.
 class BertForSequenceClassification : public Module {
  public:
   /// ValueError from BertConfig::validate. Weights normal(0, initializer_range).
@@ -22,12 +22,12 @@ class BertForSequenceClassification : public Module {
   ~BertForSequenceClassification() override;
   void visit(Visitor& visitor) override;
 
-  /// Logits [sequences, labels]. Ids and positions must lie in the tables (IndexError). In training mode `rng` feeds
-  /// the dropouts (ValueError if null and a dropout is not 0); each part's own mode decides. The logits of a sequence
-  /// depend on it alone, to the bit.
+  /// Returns logits [sequences, labels]. Ids and positions must be in the range of the tables (IndexError). In training
+  /// mode the dropouts draw from `rng` (ValueError if it is null and a dropout is not 0). Each part follows its own
+  /// mode. The logits of a sequence depend only on the sequence, to the bit.
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
-  /// The two halves of forward(), for who puts other vectors in place of the words' embeddings: rows [n, hidden_size]
-  /// of the table for ids [n], and logits from vectors [tokens, hidden_size], to which positions are still added.
+  /// The two halves of forward(), for callers that replace the word embeddings: rows [n, hidden_size] of the table for
+  /// ids [n], and logits from vectors [tokens, hidden_size], to which positions are still added.
   Tensor word_embeddings(const Tensor& ids) const;
   Tensor forward_words(const Tensor& words, const RaggedBatch& batch, Generator* rng = nullptr) const;
   /// Hidden states [tokens, hidden_size] after the last layer.

@@ -17,7 +17,7 @@ namespace {
 
 namespace json = boost::json;
 
-// Far above any model that fits a machine: keeps products of sizes inside int64.
+// An upper bound of sizes, far above real models, that keeps products of sizes inside int64.
 constexpr int64_t kMaxSize = int64_t{1} << 24;
 
 // `transformers` builds its own classifier for the type "bert" and leaves the n-grams out without an error. It refuses
@@ -26,7 +26,7 @@ constexpr std::string_view kBertType = "bert", kNgramType = "qing_bert_ngrams";
 constexpr std::string_view kBertArchitecture = "BertForSequenceClassification";
 constexpr std::string_view kNgramArchitecture = "QingBertNgramsForSequenceClassification";
 
-// A config.json being read; errors name the file and the field.
+// Reads a config.json. Errors name the file and the field.
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& path) : path_(path) {
@@ -67,7 +67,7 @@ class Reader {
     if (!value->is_bool()) fail(fmt::format("{}: {} is not true or false", field, json::serialize(*value)));
     into = value->get_bool();
   }
-  // Counts of a DataProfile; what they mean is for validate().
+  // Reads the counts of a DataProfile. validate() checks their values.
   std::optional<DataProfile> profile(std::string_view field) const {
     const json::value* value = find(field);
     if (value == nullptr) return std::nullopt;
@@ -86,7 +86,7 @@ class Reader {
     for (const json::value& label : labels->get_array()) profile.labels.push_back(count(&label));
     return profile;
   }
-  // Whether the model has an n-gram head. Older files of qing say so beside the type "bert".
+  // Returns whether the model has an n-gram head. Older files of qing have the type "bert" and ngram_head.
   bool ngram_head() const {
     const json::value* type = find("model_type");
     if (type == nullptr) fail("model_type is missing; is this a model's config.json?");
@@ -100,7 +100,7 @@ class Reader {
     if (own && !head) fail(fmt::format("ngram_head: is false, but a model of the type \"{}\" has one", kNgramType));
     return head;
   }
-  // What qing computes in one way only.
+  // Refuses any value but the one that qing supports.
   void only(std::string_view field, std::string_view supported) const {
     const json::value* value = find(field);
     if (value != nullptr && !(value->is_string() && value->get_string() == supported)) {
@@ -108,7 +108,7 @@ class Reader {
     }
   }
 
-  // Without names they are numbered, two unless num_labels says how many, as transformers has it.
+  // Without names the labels are numbered, as in transformers: num_labels of them, or two.
   std::vector<std::string> labels() const {
     const json::value* value = find("id2label");
     if (value == nullptr) return numbered_labels();
@@ -126,8 +126,8 @@ class Reader {
     return result;
   }
 
-  // label2id is id2label the other way round; it may leave labels out. transformers writes LABEL_0, LABEL_1, ... where
-  // nobody has set it.
+  // label2id is the inverse of id2label and may omit labels. transformers writes LABEL_0, LABEL_1, ... if it was not
+  // set.
   void check_label2id() const {
     const json::value* value = find("label2id");
     const json::value* id2label = find("id2label");
@@ -155,7 +155,7 @@ class Reader {
 
  private:
   std::vector<std::string> numbered_labels() const {
-    constexpr int64_t kMost = 1 << 16;  // a few bytes of a file may not ask for any amount of memory
+    constexpr int64_t kMost = 1 << 16;  // bounds the memory that a small file can request
     int64_t count = 2;
     optional("num_labels", count);
     if (count < 2 || count > kMost) fail(fmt::format("num_labels: {} is outside [2, {}]", count, kMost));

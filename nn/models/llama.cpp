@@ -35,7 +35,7 @@ class SelfAttention : public Module {
     visitor.module("o_proj", output_);
   }
 
-  // The rows of x stand at `positions`; without a cache they are all there is.
+  // `positions` are the positions of the rows of x. Without a cache, x has all positions.
   Tensor forward(const Tensor& x, const Tensor& positions, KeyValueCache* cache) const {
     const auto heads_first = [](const Tensor& split) { return transpose(split, 1, 2); };
     const Tensor q = heads_first(rotary_embedding(split(query_.forward(x), heads_), positions, rotary_));

@@ -10,7 +10,7 @@
 namespace qing::nn {
 
 TokenSampler::TokenSampler(const GenerateOptions& options, Generator* rng) : options_(options), rng_(rng) {
-  // Divided by an infinite temperature a logit of -inf would be NaN, and a token that is ruled out would be drawn.
+  // Dividing a logit of -inf by an infinite temperature gives NaN, and an excluded token would then be drawn.
   if (options.max_new_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0) ||
       !std::isfinite(options.temperature)) {
     throw ValueError(
@@ -46,7 +46,7 @@ int64_t TokenSampler::draw_row(std::span<const double> logits) const {
     likeliest.resize(static_cast<size_t>(options_.top_k));
   }
   const double top = logits[*std::min_element(likeliest.begin(), likeliest.end(), before)];
-  std::vector<double> until;  // the distribution function
+  std::vector<double> until;  // the cumulative distribution
   double total = 0;
   for (const int64_t token : likeliest)
     until.push_back(total += std::exp((logits[token] - top) / options_.temperature));

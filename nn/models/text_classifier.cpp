@@ -24,8 +24,8 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 constexpr const char* kNgramsFile = "ngrams.safetensors";
 
-// A configuration may ask for any amount of memory: it gets what the weights beside it justify. A lesser mismatch is
-// left to load_state_dict, which lists all of them.
+// A configuration could request any amount of memory, so its size is compared with the weights file first. Smaller
+// mismatches are left to load_state_dict, which lists all of them.
 void check_size(const BertConfig& c, const SafetensorsFile& file, const std::filesystem::path& directory) {
   const auto width = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
   const auto rows = static_cast<double>(c.vocab_size + c.max_position_embeddings + c.type_vocab_size);
@@ -160,7 +160,7 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
   Generator unused;
   auto model = std::make_unique<BertForSequenceClassification>(config, unused);
   try {
-    // Older files of transformers hold the positions 0, 1, ... as a buffer.
+    // Older files of transformers have a buffer with the positions 0, 1, ...
     model->load_state_dict(file.tensors, true, {"bert.embeddings.position_ids"});
   } catch (const DataError& error) { throw DataError((directory / kWeightsFile).string() + ": " + error.what()); }
   pack_linear_layers(*model, precision);
@@ -179,7 +179,7 @@ void save_text_classifier(const std::filesystem::path& directory, BertForSequenc
   config.ngram_head = ngrams != nullptr;
   config.save(staged.path() / kConfigFile);
   tokenizer.save(staged.path());
-  // "pt" is what transformers asks the metadata for.
+  // transformers requires the format "pt" in the metadata.
   save_safetensors(staged.path() / kWeightsFile, {.tensors = model.state_dict(), .metadata = {{"format", "pt"}}});
   if (ngrams) ngrams->save(staged.path() / kNgramsFile);
   staged.commit();

@@ -1,5 +1,5 @@
-// The model directory that `transformers` loads: config.json, model.safetensors, and the tokenizer's files;
-// and ngrams.safetensors, which it leaves alone, for a model with an n-gram head.
+// The model directory in the form that `transformers` loads: config.json, model.safetensors and the tokenizer's files.
+// A model with an n-gram head also has ngrams.safetensors.
 #pragma once
 
 #include <filesystem>
@@ -10,8 +10,8 @@
 
 namespace qing::nn {
 
-/// Writes all files of the directory, created if absent. On failure (IoError, for example a full disk) what was there
-/// before is untouched; see StagedDirectory::commit for a process killed while the files change places.
+/// Writes all files of the directory, which is created if absent. After a failure (IoError, for example a full disk)
+/// the old files are unchanged. See StagedDirectory::commit for a process killed while the files are renamed.
 void save_text_classifier(const std::filesystem::path& directory, BertForSequenceClassification& model,
                           const Tokenizer& tokenizer, NgramHead* ngrams = nullptr);
 

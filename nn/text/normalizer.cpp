@@ -41,14 +41,14 @@ bool is_invisible(char32_t c) {
   return category(c) == UTF8PROC_CATEGORY_MN || utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->ignorable != 0;
 }
 
-// The CJK ideographs as BERT's original code lists them.
+// The CJK ideographs in the ranges of BERT's original code.
 bool is_chinese(char32_t c) {
   return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
          (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-// All of ASCII's symbols count, and Unicode's P categories.
+// Punctuation is every ASCII symbol and Unicode's P categories.
 bool is_punctuation(char32_t c) {
   if (c < 0x80) {
     return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
@@ -151,7 +151,7 @@ std::string visible(std::string_view text) {
     const size_t begin = position;
     const auto c = decode_utf8(text, position);
     if (!c) break;
-    const bool mark = *c >= 0x80 && category(*c) == UTF8PROC_CATEGORY_MN;  // seen on the letter before it
+    const bool mark = *c >= 0x80 && category(*c) == UTF8PROC_CATEGORY_MN;  // drawn on the letter before it
     if (*c == ' ' || mark || !is_invisible(*c)) {
       shown += text.substr(begin, position - begin);
     } else {

@@ -17,7 +17,7 @@ struct SpecialMatch {
   size_t begin, length, which;
 };
 
-// The first special token written out in text[from, ...). All begin with '[', and none is another's beginning.
+// Finds the first special token in text[from, ...). All begin with '[', and none is a prefix of another.
 SpecialMatch find_special(std::string_view text, size_t from) {
   for (size_t at = text.find('[', from); at != std::string_view::npos; at = text.find('[', at + 1)) {
     for (size_t i = 0; i < std::size(kSpecialTokens); ++i) {
@@ -59,7 +59,7 @@ void Tokenizer::encode_segment(std::string_view text, uint32_t base, Encoding& e
   for (const Word& word : split_words(text, options_, base)) {
     const size_t first_id = encoding.ids.size();
     const std::string_view letters = word.text;
-    size_t begin = 0;  // in characters
+    size_t begin = 0;  // counted in characters
     while (begin < word.characters() && word.characters() <= kMaxWordCharacters) {
       const auto& map = begin == 0 ? whole_ : continuing_;
       size_t end = word.characters();
@@ -75,7 +75,7 @@ void Tokenizer::encode_segment(std::string_view text, uint32_t base, Encoding& e
       encoding.offsets.emplace_back(word.origins[begin].first, word.origins[end - 1].second);
       begin = end;
     }
-    if (begin < word.characters()) {  // no way to spell it
+    if (begin < word.characters()) {  // the word cannot be spelled with pieces
       encoding.ids.resize(first_id);
       encoding.offsets.resize(first_id);
       encoding.ids.push_back(unk_id());

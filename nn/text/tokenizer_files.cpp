@@ -38,7 +38,7 @@ json::object template_part(std::string_view kind, std::string_view id) {
 
 json::value or_null(std::optional<bool> flag) { return flag ? json::value(*flag) : json::value(nullptr); }
 
-// The format of `tokenizers` (https://huggingface.co/docs/tokenizers): the whole pipeline as data.
+// The format of `tokenizers` (https://huggingface.co/docs/tokenizers), which describes the whole pipeline.
 json::object pipeline(const Tokenizer& t) {
   json::array added;
   for (const std::string_view token : kSpecialTokens) added.push_back(special_token(token, t.id(token)));
@@ -79,7 +79,7 @@ json::object pipeline(const Tokenizer& t) {
   };
 }
 
-// A file of one JSON object. Errors name the file and the field, "normalizer.type" for a field of a field.
+// A file with one JSON object. Errors name the file and the field, such as "normalizer.type" for a nested field.
 class JsonFile {
  public:
   explicit JsonFile(fs::path path) : path_(std::move(path)) {
@@ -92,7 +92,7 @@ class JsonFile {
 
   [[noreturn]] void fail(const std::string& what) const { throw DataError(path_.string() + ": " + what); }
 
-  // Null when there is no such field; a field that is null is one.
+  // Returns null if the field does not exist. A field with the value null exists.
   const json::value* find(std::string_view field) const {
     const json::value* at = &value_;
     while (at != nullptr && !field.empty()) {
@@ -107,7 +107,7 @@ class JsonFile {
     const json::value* value = find(field);
     return value == nullptr ? "missing" : json::serialize(*value);
   }
-  // What qing computes in one way only.
+  // Refuses any value but the one that qing supports.
   void only(std::string_view field, const json::value& supported) const {
     const json::value* value = find(field);
     if (value != nullptr && *value == supported) return;
@@ -168,7 +168,7 @@ std::vector<std::string> read_vocabulary(const JsonFile& file) {
   return tokens;
 }
 
-// The special tokens, and no others, are taken as they stand in the text.
+// Only the special tokens are matched literally in the text.
 void check_added_tokens(const JsonFile& file, const std::map<std::string_view, int64_t>& special) {
   const json::value* added = file.find("added_tokens");
   if (added == nullptr || !added->is_array()) file.fail("added_tokens: not an array");
@@ -194,7 +194,7 @@ void check_added_tokens(const JsonFile& file, const std::map<std::string_view, i
   }
 }
 
-// [CLS] in front, [SEP] behind, in either of the forms in which files say so.
+// Checks that [CLS] is added in front and [SEP] at the end, in either form that files use.
 void check_post_processor(const JsonFile& file, int64_t cls, int64_t sep) {
   const json::value* type = file.find("post_processor.type");
   if (type != nullptr && *type == json::value("BertProcessing")) {
@@ -209,7 +209,7 @@ void check_post_processor(const JsonFile& file, int64_t cls, int64_t sep) {
   file.only("post_processor.special_tokens.[SEP].ids", json::array{sep});
 }
 
-// Refuses what is not BERT's pipeline: another would give other ids, and no error.
+// Refuses any pipeline other than BERT's, which would give different ids without an error.
 std::vector<std::string> read_pipeline(const JsonFile& file, TokenizerOptions& options) {
   file.only("normalizer.type", "BertNormalizer");
   file.only("normalizer.clean_text", true);
@@ -251,7 +251,7 @@ void read_config(const JsonFile& config, TokenizerOptions& options) {
 }
 
 bool is_there(const fs::path& path) {
-  std::error_code unreadable;  // reading it tells why
+  std::error_code unreadable;  // ignored here: reading the file reports it
   return fs::exists(path, unreadable) || unreadable;
 }
 
