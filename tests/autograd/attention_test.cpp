@@ -121,7 +121,7 @@ TEST(AttentionInTiles, HugeScoresKeepTheirShares) {
   EXPECT_EQ(to_string(grad(v)), to_string(Tensor::from<float>({0.5F, 0, 0.5F}, {3, 1})));
 }
 
-TEST(AttentionInTiles, NanReachesItsQueryAlone) {
+TEST(AttentionInTiles, NanAffectsOnlyItsQuery) {
   Tensor q = normal({70, 8}, 1), k = normal({70, 8}, 2), v = normal({70, 8}, 3);
   at(q, {50, 3}) = std::numeric_limits<double>::quiet_NaN();
   const Tensor y = scaled_dot_product_attention(q, k, v);
@@ -195,7 +195,7 @@ TEST(AttentionInTiles, DropoutIsTheSameForwardAndBackwardAndKeepsTheMean) {
   EXPECT_NEAR(mean(attention(q, k, ones, {0, 100, 300}, 2, 0.25, &again)).item(), 1, 0.02);
 }
 
-TEST(AttentionInTiles, GradientsToBeDifferentiatedAreThoseOfTheTiles) {
+TEST(AttentionInTiles, DifferentiableGradientsEqualThoseOfTheTiles) {
   const Tensor q = leaf({170, 8}, 1), k = leaf({200, 8}, 2), v = leaf({200, 8}, 3), up = normal({170, 8}, 4);
   const auto found = [&](bool create_graph) {
     Generator rng(5);
@@ -214,7 +214,7 @@ TEST(AttentionInTiles, OneTensorInAllPlacesWithOtherOffsets) {
   EXPECT_LT(largest_difference(same[0], add(add(apart[0], apart[1]), apart[2])), 1e-13);
 }
 
-TEST(AttentionInTiles, AMaskWrittenSinceIsAnError) {
+TEST(AttentionInTiles, AMaskWrittenAfterForwardIsAnError) {
   const Tensor q = leaf({3, 4}, 1), k = leaf({5, 4}, 2), v = leaf({5, 4}, 3);
   Tensor mask = Tensor::zeros({3, 5}, DType::f64);
   const Tensor y = scaled_dot_product_attention(q, k, v, {.attn_mask = mask});
@@ -255,7 +255,7 @@ TEST(PackedAttention, EqualsSeparateOperandsToTheBit) {
 }
 
 // Softmax of a row of −∞ alone would be NaN, and its gradient would spread to every parameter.
-TEST(AttentionInTiles, AQueryThatSeesNothingGivesZerosAndHarmsNoGradient) {
+TEST(AttentionInTiles, AQueryWithoutVisibleKeysGivesZerosAndFiniteGradients) {
   const Tensor k = leaf({70, 4}, 2), v = leaf({70, 4}, 3);
   Tensor added = Tensor::zeros({3, 70}, DType::f64), seen = Tensor::full({3, 70}, 1, DType::boolean);
   added.slice(0, 1, 2).fill(kHidden);

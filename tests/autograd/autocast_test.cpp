@@ -60,7 +60,7 @@ TEST_F(Autocast, EveryLinearOperationIsTheSameProduct) {
   EXPECT_LT(difference(linear_gelu(x_, weight_, bias_), gelu(y)), 1e-6);
 }
 
-TEST_F(Autocast, HoldsWhileTheGuardLivesForF32Alone) {
+TEST_F(Autocast, AffectsOnlyF32DuringTheLifeOfTheGuard) {
   const Tensor plain = linear(x_, weight_, bias_);
   {
     const AutocastGuard guard;

@@ -176,7 +176,7 @@ TEST(ExactVariances, AreTheExactVarianceRounded) {
 }
 
 // Lanes whose powers leave the range of their dtype, or of double, beside one whose powers do not.
-TEST(ExactVectorNorms, StayRightWherePowersOverflowOrVanish) {
+TEST(ExactVectorNorms, StayExactWherePowersOverflowOrUnderflow) {
   struct Case {
     DType dtype;
     double unit;

@@ -283,7 +283,7 @@ TEST(InPlace, HooksSeeTheValueBeforeAndRetainedGradientsTheValueAfter) {
   EXPECT_EQ(values_of(grad(view)), (Values{1}));
 }
 
-TEST(InPlace, WhatIsInfiniteStaysOutOfTheGradient) {
+TEST(InPlace, InfinitiesStayOutOfTheGradient) {
   const Tensor x = leaf({0, 2});
   Tensor y = x * 2.0;
   y[{Slice(0, 1)}].fill(1);

@@ -34,7 +34,7 @@ Tensor naive_normal(const Tensor& x, double eps, const std::function<int64_t(con
   return y;
 }
 
-TEST(Norms, NormaliseWhatTheirNamesSay) {
+TEST(Norms, NormaliseTheirDimensions) {
   const Tensor x = normal({3, 4, 2, 5}, 1);
   using Index = std::vector<int64_t>;
   const double eps = 0.01;

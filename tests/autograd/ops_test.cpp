@@ -183,7 +183,7 @@ TEST(Attention, ASequenceDoesNotSeeTheRestOfTheBatch) {
   expect_same_bits(attention(part(q), part(k), part(v), {0, 26}, 4), part(batch));
 }
 
-TEST(Attention, OneQueryOfASequenceGetsItsRowOfTheWhole) {
+TEST(Attention, OneQueryOfASequenceGetsItsRowOfTheFullResult) {
   const Tensor q = normal({40, 16}, 1), k = normal({40, 16}, 2), v = normal({40, 16}, 3);
   const Tensor whole = attention(q, k, v, {0, 13, 40}, 4);
   const Tensor firsts = index_select(q, 0, Tensor::from<int64_t>({0, 13}, {2}));
@@ -197,7 +197,7 @@ class TwoThreads : public ::testing::Test {
   int before_ = num_threads();
 };
 
-TEST_F(TwoThreads, GiveTheBitsOfOne) {
+TEST_F(TwoThreads, GiveTheSameBitsAsOne) {
   std::vector<Tensor> results[2];
   for (const int threads : {1, 2}) {
     set_num_threads(threads);

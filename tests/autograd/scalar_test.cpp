@@ -219,7 +219,7 @@ TEST(Scalar, ComparisonsWithIntegersAreThoseOfTheNumbers) {
   }
 }
 
-TEST(Scalar, ABoundOutOfRangeIsNoneOrAnError) {
+TEST(Scalar, ABoundOutOfRangeHasNoEffectOrIsAnError) {
   for_each_pair([](auto zero, const Number& number) {
     using T = decltype(zero);
     const auto values = elements<T>();
@@ -275,7 +275,7 @@ TEST(Scalar, ClampRefusesABoundOfNanForEveryDtype) {
   check(recorded);
 }
 
-TEST(Scalar, ArithmeticWithIntegersRefusesWhatIsNoInteger) {
+TEST(Scalar, ArithmeticWithIntegersRefusesFractions) {
   for (const DType dtype : kIntegers) {
     Tensor x = Tensor::full({2}, 3, dtype);
     for (const double bad : {0.5, -1.5, kNan, kInfinity, -kInfinity}) {

@@ -12,7 +12,7 @@ namespace {
 
 class Corpus : public ::testing::TestWithParam<Target> {};
 
-TEST_P(Corpus, IsTakenWell) {
+TEST_P(Corpus, InputsAreReadOrRefused) {
   const auto folder = std::filesystem::path(QING_FUZZ_CORPUS) / GetParam().name;
   int inputs = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

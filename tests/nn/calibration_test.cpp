@@ -83,7 +83,7 @@ TEST(Calibration, FollowsTheDefinitions) {
   EXPECT_NEAR(log_loss(first, 2), -std::log(2. / 3), 1e-6);
 }
 
-TEST(Calibration, TextsThatAreAllRightAllowTheConfidenceOfTheirNumber) {
+TEST(Calibration, TheNumberOfCorrectTextsLimitsTheConfidence) {
   // Two labels, n texts each, all with logits 2 apart: sigmoid(2/T) = (n + 1)/(n + 2), hence T = 2/log(n + 1).
   for (const int n : {1, 9, 99}) {
     std::vector<float> logits;

@@ -85,7 +85,7 @@ TEST_F(Classifier, ScoresAreBitwiseTheSameAloneAndInABatchOf64) {
   }
 }
 
-TEST_F(Classifier, InFewerBitsScoresAreNearAndExplanationsTheSame) {
+TEST_F(Classifier, LowPrecisionScoresAreCloseAndExplanationsEqual) {
   std::vector<std::string> texts;
   for (int i = 0; i < 40; ++i)
     texts.push_back(std::string(static_cast<size_t>(i), static_cast<char>('a' + i % 26)) + " b c");
@@ -119,7 +119,7 @@ TEST_F(Classifier, InFewerBitsScoresAreNearAndExplanationsTheSame) {
   EXPECT_THROW(TextClassifier::load(folder_.path(), DType::f64), ValueError);
 }
 
-TEST_F(Classifier, TheShortCutOfTheLastLayerGivesTheFullResult) {
+TEST_F(Classifier, ComputingOnlyFirstTokensGivesTheFullResult) {
   const Tokenizer tokenizer(vocabulary());
   const auto a = tokenizer.encode("some text of words").ids, b = tokenizer.encode("x").ids;
   const std::span<const int32_t> sequences[] = {a, b};
@@ -286,7 +286,7 @@ TEST_F(Classifier, LoadingRefusesLabelsThatCannotBeToldApart) {
   EXPECT_EQ(loads(R"({"2":"z","0":"x","1":"y"})", "null"), expected);
 }
 
-TEST(LabelNames, DifferWhereverTheyAreWritten) {
+TEST(LabelNames, AreDistinctAndPrintable) {
   using Labels = std::vector<std::string>;
   EXPECT_NO_THROW(check_label_names(Labels{"a", "A", "a ", "\\n", "n", "\"a\"", "情感", "\xc3\xa9", "e\xcc\x81"}));
   EXPECT_NO_THROW(check_label_names(Labels{}));
@@ -337,7 +337,7 @@ TEST_F(Classifier, LabelsWithoutNamesAreNumbered) {
   EXPECT_EQ(BertConfig::load(folder_.path() / "config.json").labels, (std::vector<std::string>{"LABEL_0", "LABEL_1"}));
 }
 
-TEST_F(Classifier, WithoutALimitOfItsOwnTheTokenizerGoesAsFarAsTheModel) {
+TEST_F(Classifier, WithoutALimitTheTokenizerTakesTheModelsLimit) {
   std::string config = test::content_of(folder_.path() / "tokenizer_config.json");
   const std::string limit = "\"model_max_length\":64,";
   const std::vector<std::string> texts = {[] {

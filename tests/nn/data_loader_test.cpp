@@ -232,7 +232,7 @@ TEST(DataLoader, RefusesTheStateOfAnotherLoader) {
   EXPECT_EQ(loader.state(), before);
 }
 
-TEST(DataLoader, RefusesOptionsOutOfTheirDomain) {
+TEST(DataLoader, RefusesOptionsOutOfRange) {
   EXPECT_THROW(loader_of(3, {.batch_size = 0}), ValueError);
   EXPECT_THROW(loader_of(3, {.num_workers = -1}), ValueError);
   EXPECT_THROW(loader_of(3, {.prefetch_factor = 0}), ValueError);

@@ -184,7 +184,7 @@ TEST(Layers, EmbeddingBagHasItsTableAndPassesPaddingOver) {
   EXPECT_THROW(EmbeddingBag(-1, 3, rng), ValueError);
 }
 
-TEST(Layers, InstanceNormTracksWhatItIsAskedTo) {
+TEST(Layers, InstanceNormTracksStatisticsOnRequest) {
   Generator rng(2);
   Tensor x = Tensor::empty({2, 3, 4});
   rng.fill_normal(x, 5, 2);

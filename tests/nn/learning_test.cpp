@@ -158,7 +158,7 @@ TEST(Learning, ADecoderMemorisesASequenceAndSaysIt) {
   for (int64_t i = 0; i < n; ++i) EXPECT_EQ(said.at({0, i}), static_cast<double>(sequence[i])) << i;
 }
 
-TEST(Llama, TheCacheGivesWhatTheWholeGives) {
+TEST(Llama, TheCacheGivesTheResultsOfTheFullComputation) {
   Generator rng(9);
   const LlamaForCausalLM model(small_llama(), rng);
   const Tensor ids = randint(0, 17, {3, 10}, rng);
@@ -173,7 +173,7 @@ TEST(Llama, TheCacheGivesWhatTheWholeGives) {
   }
 }
 
-TEST(Llama, ACachesCloneGoesItsOwnWay) {
+TEST(Llama, AClonedCacheIsIndependent) {
   Generator rng(9);
   const LlamaForCausalLM model(small_llama(), rng);
   const Tensor ids = randint(0, 17, {1, 6}, rng);

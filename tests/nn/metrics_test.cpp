@@ -49,7 +49,7 @@ TEST(ConfusionMatrix, AveragesOnlyLabelsThatOccur) {
   EXPECT_EQ(matrix.label(1).support, 0);
 }
 
-TEST(ConfusionMatrix, RefusesWhatIsNoLabel) {
+TEST(ConfusionMatrix, RefusesInvalidLabels) {
   ConfusionMatrix matrix(2);
   EXPECT_THROW(matrix.add(2, 0), IndexError);
   EXPECT_THROW(matrix.add(0, -1), IndexError);

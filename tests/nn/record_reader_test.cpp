@@ -47,7 +47,7 @@ std::vector<Record> read(RecordFormat format, std::string text, size_t piece = 1
 
 using Records = std::vector<Record>;
 
-TEST(RecordReader, RefusesAColumnThatStandsTwiceWhetherAskedForOrNot) {
+TEST(RecordReader, RefusesADuplicateColumnWhetherRequestedOrNot) {
   for (const auto& [format, text] :
        {std::pair(RecordFormat::tsv, "a\tb\ta\n1\t2\t3\n"), std::pair(RecordFormat::csv, "b,a,a\n1,2,3\n")}) {
     const std::string why =
@@ -184,7 +184,7 @@ TEST(RecordReader, HoldsABoundedPartOfAHugeFile) {
   EXPECT_EQ(rows, kTotal / 1000);
 }
 
-TEST(RecordReader, GivesUpOnALineWithoutEnd) {
+TEST(RecordReader, RefusesAnEndlessLine) {
   size_t given = 0;
   const auto endless = [&given](std::span<char> into) {
     std::fill(into.begin(), into.end(), 'x');

@@ -122,7 +122,7 @@ TEST(Recurrent, GivesTheSameBitsForAnyNumberOfThreads) {
   expect_same(one.second, two.second);
 }
 
-TEST(Recurrent, RefusesWhatDoesNotFitByName) {
+TEST(Recurrent, RefusesMismatchesByName) {
   Generator rng(8);
   const GRU layer(3, 4, rng);
   EXPECT_NE(message_of<ShapeError>([&] {

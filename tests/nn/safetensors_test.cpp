@@ -144,7 +144,7 @@ TEST_F(SafetensorsTest, RefusesToSaveWhatItCouldNotRead) {
   EXPECT_FALSE(fs::exists(path_));
 }
 
-TEST_F(SafetensorsTest, RefusesHeadersThatAreNot) {
+TEST_F(SafetensorsTest, RefusesInvalidHeaders) {
   write_raw("");
   expect_refused("shorter than the 8 bytes");
   write_raw(std::string("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10));
@@ -160,7 +160,7 @@ TEST_F(SafetensorsTest, RefusesHeadersThatAreNot) {
   expect_refused(R"({"__metadata__":{"a":1}})", 0, "__metadata__");
 }
 
-TEST_F(SafetensorsTest, RefusesDescriptionsThatAreNot) {
+TEST_F(SafetensorsTest, RefusesInvalidDescriptions) {
   expect_refused(R"({"a":1})", 0, "tensor 'a': its description");
   expect_refused(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4, "dtype is missing");
   expect_refused(R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", 4, "unknown dtype 'F33'");
@@ -203,7 +203,7 @@ TEST_F(SafetensorsTest, AnyByteButZeroIsTrue) {
   EXPECT_EQ(bytes[2], 1);
 }
 
-TEST_F(SafetensorsTest, ValidFilesThatQingCannotHoldAreSaidToBeUnsupported) {
+TEST_F(SafetensorsTest, ValidFilesWithOtherDTypesAreReportedAsUnsupported) {
   const auto expect_unsupported = [&](const std::string& header, size_t data, const std::string& what) {
     expect_refused(header, data, what);
     EXPECT_EQ(test::message_of<DataError>([&] { load_safetensors(path_); }).find("not a valid"), std::string::npos);

@@ -43,7 +43,7 @@ TEST(Tokenizer, TakesTheLongestPieceFirst) {
   EXPECT_EQ(tokens_of(t, " \t\n"), (Tokens{"[CLS]", "[SEP]"}));
 }
 
-TEST(Tokenizer, StripsAccentsAndCaseAndSetsChineseApart) {
+TEST(Tokenizer, StripsAccentsAndCaseAndSeparatesChineseCharacters) {
   const Tokenizer t(with_specials({"cafe", "电", "影", "i"}));
   EXPECT_EQ(tokens_of(t, "CAFÉ电影"), (Tokens{"[CLS]", "cafe", "电", "影", "[SEP]"}));
   EXPECT_EQ(tokens_of(t, "cafe\xCC\x81"), (Tokens{"[CLS]", "cafe", "[SEP]"}));
@@ -184,7 +184,7 @@ TEST(Tokenizer, AccentsAndChineseAreSavedAndLoaded) {
   }
 }
 
-TEST(Tokenizer, ItsConfigurationGoesBeforeThePipeline) {
+TEST(Tokenizer, ItsConfigurationOverridesThePipeline) {
   const test::TempFolder folder;
   Tokenizer(with_specials({"a"})).save(folder.path());
   std::filesystem::remove(folder.path() / "vocab.txt");
@@ -331,7 +331,7 @@ TEST(WordPieceTraining, MergesTheMostFrequentPairs) {
   EXPECT_LE(vocabulary.size(), 40u);
 }
 
-TEST(WordPieceTraining, EverythingItWasTrainedOnCanBeSpelled) {
+TEST(WordPieceTraining, EveryTrainingWordCanBeSpelled) {
   const std::vector<std::string> texts = {"alpha beta gamma", "alpha delta", "gamma 电影 好看", "beta 电影",
                                           "delta 好看"};
   const Tokenizer t(train_wordpiece(texts, 200));

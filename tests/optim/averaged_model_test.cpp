@@ -60,7 +60,7 @@ TEST(AveragedModel, RefusesBadArguments) {
 }
 
 // Swapped twice, the weights would be lost.
-TEST(AveragedModel, RefusesAParameterThatStandsThereTwice) {
+TEST(AveragedModel, RefusesAParameterThatIsListedTwice) {
   const Tensor p = Tensor::full({2}, 1, DType::f64), q = Tensor::full({2}, 2, DType::f64);
   EXPECT_THROW(AveragedModel({p, q, p}), ValueError);
   EXPECT_NO_THROW(AveragedModel({p, q}));

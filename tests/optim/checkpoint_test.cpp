@@ -92,7 +92,7 @@ TEST_F(CheckpointTest, KeepsTheNewest) {
   EXPECT_EQ(names(), (std::set<std::string>{".lock", "step-000000000020", "step-000000000100"}));
 }
 
-TEST_F(CheckpointTest, OneOfTheSameStepIsReplaced) {
+TEST_F(CheckpointTest, ACheckpointOfTheSameStepIsReplaced) {
   CheckpointWriter writer(folder_.path(), {.keep = 1});
   writer.save(3, model_, parts_);
   step();
@@ -104,7 +104,7 @@ TEST_F(CheckpointTest, OneOfTheSameStepIsReplaced) {
   EXPECT_EQ(names(), (std::set<std::string>{".lock", "step-000000000003"}));
 }
 
-TEST_F(CheckpointTest, WhatAKilledProcessLeftIsCleanedAndNeverTaken) {
+TEST_F(CheckpointTest, LeftoversOfAKilledProcessAreRemovedAndNeverLoaded) {
   fs::create_directories(folder_.path() / ".staged-step-000000000009");
   fs::create_directories(folder_.path() / ".removed-step-000000000001");
   fs::create_directories(folder_.path() / "step-000000000010");  // not by this writer: it has no manifest
@@ -124,7 +124,7 @@ TEST_F(CheckpointTest, OneWriterAtATime) {
   EXPECT_NO_THROW(CheckpointWriter(folder_.path()));
 }
 
-TEST_F(CheckpointTest, TornFilesAreNoCheckpoint) {
+TEST_F(CheckpointTest, IncompleteFilesAreNotACheckpoint) {
   CheckpointWriter writer(folder_.path());
   writer.save(1, model_, parts_);
   const fs::path path = writer.save(2, model_, parts_);

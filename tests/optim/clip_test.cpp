@@ -20,7 +20,7 @@ Tensor with_gradient(std::initializer_list<double> values, DType dtype = DType::
   return p;
 }
 
-TEST(ClipGradNorm, ScalesToTheNormAndTellsTheOldOne) {
+TEST(ClipGradNorm, ScalesToTheNormAndReturnsTheOldNorm) {
   const Tensor a = with_gradient({3}), b = with_gradient({4});
   EXPECT_DOUBLE_EQ(clip_grad_norm({a, b}, 10), 5);
   EXPECT_DOUBLE_EQ(grad(a).item(), 3);
@@ -31,7 +31,7 @@ TEST(ClipGradNorm, ScalesToTheNormAndTellsTheOldOne) {
 }
 
 // As torch.nn.utils.clip_grad_norm_: the factor is 0 for an infinite norm and NaN for a norm of NaN.
-TEST(ClipGradNorm, FollowsPyTorchForWhatIsNotFiniteOrRefusesIt) {
+TEST(ClipGradNorm, FollowsPyTorchForInfinityAndNanOrRefusesThem) {
   for (const DType dtype : {DType::f32, DType::f64}) {
     const Tensor a = with_gradient({kInfinity, 1}, dtype), b = with_gradient({2}, dtype);
     EXPECT_THROW(clip_grad_norm({a, b}, 1, true), ValueError);

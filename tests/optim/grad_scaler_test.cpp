@@ -29,7 +29,7 @@ TEST_F(GradScalerTest, StepsWithTheUnscaledGradient) {
   EXPECT_EQ(p_.item(), 0.75);
 }
 
-TEST_F(GradScalerTest, SkipsInfinitiesAndShrinksGrowsWhenAllIsWell) {
+TEST_F(GradScalerTest, SkipsInfinitiesAndShrinksAndGrowsAfterGoodSteps) {
   GradScaler scaler({.init_scale = 8, .growth_factor = 4, .backoff_factor = 0.25, .growth_interval = 2});
   EXPECT_FALSE(step(scaler, std::numeric_limits<float>::infinity()));
   EXPECT_EQ(p_.item(), 1);
@@ -117,7 +117,7 @@ TEST_F(GradScalerTest, RefusesASecondStepBeforeUpdate) {
   EXPECT_EQ(p_.item(), 0);
 }
 
-TEST_F(GradScalerTest, GrowsThoughTheStateIsOfALongerInterval) {
+TEST_F(GradScalerTest, GrowsAfterLoadingAStateOfALongerInterval) {
   GradScaler longer({.init_scale = 8, .growth_interval = 100}), shorter({.growth_interval = 2});
   for (int i = 0; i < 5; ++i) step(longer, 0);
   shorter.load_state_dict(longer.state_dict());

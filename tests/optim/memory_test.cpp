@@ -57,7 +57,7 @@ TEST(Memory, TenThousandStepsOfChangingShapesDoNotGrow) {
   EXPECT_LE(memory_stats().current_bytes, held + (size_t{1} << 20));
 }
 
-TEST(Memory, AMillionNodesGiveBackWhatTheyTook) {
+TEST(Memory, AMillionNodesReturnTheirMemory) {
   Tensor x = Tensor::full({}, 1, DType::f64);
   set_requires_grad(x);
   backward(tanh(x));  // the gradient's own memory

@@ -76,7 +76,7 @@ TEST(AdamW, GroupsHaveTheirOwnDecayAndRate) {
   EXPECT_NEAR(slow.item(), 1 - 0.001, 1e-9);
 }
 
-TEST(Optimizers, LeaveParametersWithoutGradientAlone) {
+TEST(Optimizers, SkipParametersWithoutGradient) {
   const Tensor p = parameter({1});
   AdamW adamw(std::vector<Tensor>{p}, {});
   adamw.step();
@@ -120,7 +120,7 @@ TEST(Optimizers, RefuseOptionsOutOfRange) {
   EXPECT_EQ(Lion(ps).momentum(), 0.9);
 }
 
-TEST(Optimizers, RefuseParametersThatAreNone) {
+TEST(Optimizers, RefuseInvalidParameters) {
   using test::message_of;
   const Tensor p = parameter({1, 2});
   EXPECT_THROW(Sgd(std::vector<Tensor>{}), ValueError);

@@ -204,7 +204,7 @@ TEST(RowGradient, ClippingAndCheckingReachEveryRow) {
   EXPECT_FALSE(grads_are_finite({bad}));
 }
 
-TEST(RowGradient, AnEmptyLookUpAndAnEmptyTableAreNoCase) {
+TEST(RowGradient, AnEmptyLookUpAndAnEmptyTableWork) {
   const Tensor weight = table();
   look_up(weight, {});
   ASSERT_NE(row_grad(weight).rows, nullptr);

@@ -58,7 +58,7 @@ class StepMemory : public ::testing::Test {
   std::unique_ptr<optim::AdamW> optimizer_;
 };
 
-TEST_F(StepMemory, NothingIsAskedOfTheSystemAfterTheSecondStep) {
+TEST_F(StepMemory, NoMemoryIsRequestedAfterTheSecondStep) {
   const std::vector<int64_t> lengths = {40, 3, 100, 25, 60, 9, 77, 31};
   step(lengths);
   step(lengths);
@@ -68,7 +68,7 @@ TEST_F(StepMemory, NothingIsAskedOfTheSystemAfterTheSecondStep) {
 }
 
 // Batches between half of the largest and the largest use its blocks again.
-TEST_F(StepMemory, NorForSmallerBatchesOnceTheLargestWasSeen) {
+TEST_F(StepMemory, SmallerBatchesRequestNoMemoryAfterTheLargest) {
   const std::vector<int64_t> largest(16, 100);
   step(largest);
   step(largest);

@@ -103,7 +103,7 @@ TEST_F(TrainClassifier, InBf16TooTheBitsAreThoseOfAnyNumberOfThreadsButNotThoseO
   EXPECT_THROW(train_classifier(examples_, options_, folder_ / "f64"), DTypeError);
 }
 
-TEST_F(TrainClassifier, StopsWhenToldAndSaves) {
+TEST_F(TrainClassifier, StopsOnRequestAndSaves) {
   const TrainResult result =
       train_classifier(examples_, options_, folder_ / "m", [](const Progress& p) { return p.step < 3; });
   EXPECT_TRUE(result.interrupted);
@@ -112,7 +112,7 @@ TEST_F(TrainClassifier, StopsWhenToldAndSaves) {
   EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "m"));
 }
 
-TEST_F(TrainClassifier, GoesOnFromItsCheckpointToTheSameBits) {
+TEST_F(TrainClassifier, ResumesFromItsCheckpointToTheSameBits) {
   options_.epochs = 3;  // of 15 steps
   train_classifier(examples_, options_, folder_ / "whole");
   const RunOptions run{.checkpoints = folder_ / "checkpoints", .checkpoint_every = 4};
@@ -184,7 +184,7 @@ TEST_F(TrainClassifier, WithEveryPartOfTheRecipeToo) {
   EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "whole")) << "a stale ngrams.safetensors is left alone";
 }
 
-TEST_F(TrainClassifier, LearnsWhatTeachersSayRatherThanTheLabels) {
+TEST_F(TrainClassifier, LearnsFromTeachersRatherThanFromTheLabels) {
   options_.epochs = 20;
   train_classifier(examples_, options_, folder_ / "teacher");
   std::vector<std::string> texts;

@@ -281,7 +281,7 @@ TEST(Trainer, TheLossIsTheLastStepsWhenAllWereSkipped) {
   EXPECT_NEAR(result.loss / 1e30, r.loss(r.batches.back()).item(), 1e-6);
 }
 
-TEST(Trainer, RefusesPartsOfItsOwnNamesAndNone) {
+TEST(Trainer, RefusesReservedNamesAndNullParts) {
   Regression r;
   GradScaler scaler;
   for (const char* name :

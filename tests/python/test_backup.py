@@ -48,7 +48,7 @@ def beside(path):
     return sorted(entry.name for entry in path.parent.iterdir() if entry.name.startswith(path.name))
 
 
-def test_a_backup_holds_what_was_done_just_before_and_a_plain_copy_does_not(qing, keys, store, models_root, serve, tmp_path):
+def test_a_backup_has_the_latest_changes_and_a_plain_copy_does_not(qing, keys, store, models_root, serve, tmp_path):
     old = keys("create", store)[0]["key"]
     server = serve("--models", models_root, "--keys", store)
     assert ask(server.endpoint, old)[0] == 200
@@ -101,7 +101,7 @@ def test_a_store_is_restored_under_a_running_server(qing, keys, store, models_ro
     check_whole(store)
 
 
-def test_what_is_there_is_replaced_only_when_asked(qing, keys, store, tmp_path):
+def test_an_existing_backup_is_replaced_only_with_overwrite(qing, keys, store, tmp_path):
     keys("create", store)
     backup = tmp_path / "backup.db"
     qing("keys", "backup", backup, "--store", store)
@@ -209,7 +209,7 @@ def test_damaged_backups_are_refused_before_anything_changes(qing, keys, store, 
     assert refused.returncode == 1 and "not a key store" in refused.stderr and content(store) == before
 
 
-def test_a_log_without_its_database_is_not_taken_for_that_of_the_restored_one(qing, keys, store, models_root, serve, tmp_path):
+def test_a_log_without_its_database_is_refused(qing, keys, store, models_root, serve, tmp_path):
     backup = tmp_path / "backup.db"
     keys("create", store)
     qing("keys", "backup", backup, "--store", store)
@@ -224,7 +224,7 @@ def test_a_log_without_its_database_is_not_taken_for_that_of_the_restored_one(qi
     assert len(keys("list", copy)) == 1
 
 
-def test_no_key_nor_pepper_in_what_the_commands_say(qing, keys, store, tmp_path):
+def test_commands_print_no_key_and_no_pepper(qing, keys, store, tmp_path):
     key = keys("create", store)[0]["key"]
     said = qing("keys", "backup", tmp_path / "b", "--store", store), qing("keys", "restore", tmp_path / "b", "--store", tmp_path / "r")
     pepper = (tmp_path / "b.pepper").read_bytes()
@@ -264,7 +264,7 @@ def test_backups_under_load_are_whole_and_ordered(qing, keys, store, models_root
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
-def test_kills_leave_the_old_or_the_new(qing, keys, store, tmp_path, command):
+def test_kills_leave_the_old_or_the_new_backup(qing, keys, store, tmp_path, command):
     first, backup = tmp_path / "first.db", tmp_path / "backup.db"
     keys("create", store)
     qing("keys", "backup", first, "--store", store)
@@ -344,7 +344,7 @@ def test_a_copy_of_the_models_while_they_change_is_served(qing, model_dir, tmp_p
     assert not failures and len(set(chosen)) > 1
 
 
-def test_a_copy_of_a_stopped_run_goes_on_as_the_run_would(qing, tmp_path):
+def test_a_copy_of_a_stopped_run_resumes_to_the_same_bits(qing, tmp_path):
     data = write_tsv(tmp_path / "data.tsv", synthetic_rows(400))
     options = ["--epochs", 6, "--checkpoint-every", 5, "--seed", 3]
     qing(*small_training(data, tmp_path / "whole", *options))

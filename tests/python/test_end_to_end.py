@@ -161,7 +161,7 @@ def test_missing_model_files_are_named(qing, model_copy, name):
     assert str(model_copy / name) in result.stderr and "No such" in result.stderr
 
 
-def test_either_file_of_the_vocabulary_will_do(qing, model_copy):
+def test_both_vocabulary_files_give_the_same_tokenizer(qing, model_copy):
     whole = qing("predict", "--model", model_copy, "good 好").stdout
     (model_copy / "vocab.txt").unlink()
     assert qing("predict", "--model", model_copy, "good 好").stdout == whole
@@ -233,7 +233,7 @@ def test_server_stops_on_sigterm_and_logs_no_text(models_root, serve):
     assert secret not in log and "secret" not in log
 
 
-def test_server_wants_a_key_where_there_are_keys(models_root, serve, tmp_path):
+def test_server_needs_a_key_if_keys_are_set(models_root, serve, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("a-key-of-sufficient-length-0123456789\n")
     keys.chmod(0o600)
@@ -246,7 +246,7 @@ def test_server_wants_a_key_where_there_are_keys(models_root, serve, tmp_path):
     assert post(predict, body, good)[0] == 200
 
 
-def test_server_refuses_the_world_without_keys(qing, models_root):
+def test_server_refuses_a_public_address_without_keys(qing, models_root):
     result = qing("serve", "--models", models_root, "--address", "0.0.0.0", "--port", 0, check=False)
     assert result.returncode != 0
     assert "key" in result.stderr

@@ -91,7 +91,7 @@ def test_a_large_answer_to_a_slow_reader_arrives_whole(port):
 
 
 @pytest.mark.parametrize("request_bytes", [get()[:-2], post()[:-3], get() + post()[:-3], b""], ids=["header", "body", "second", "none"])
-def test_half_a_request_is_not_waited_for(port, request_bytes):
+def test_an_incomplete_request_is_not_waited_for(port, request_bytes):
     began = time.monotonic()
     connection = half_close(port, request_bytes)
     if request_bytes.startswith(get()):

@@ -123,7 +123,7 @@ def check_refusal(status, body, allowed):
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", NO_JSON)
-def test_no_json(ask, route, name):
+def test_invalid_json(ask, route, name):
     check_refusal(*ask(ROUTES[route][0], NO_JSON[name]), {400})
 
 
@@ -151,7 +151,7 @@ def test_wrong_texts(ask, route, name):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_key_twice(ask, route):
+def test_a_duplicate_key(ask, route):
     """Which of them would count, clients could not know."""
     path, body = ROUTES[route]
     once = body.replace(b"TEXTS", b'["a"]')

@@ -107,7 +107,7 @@ def test_case(port, case):
 
 
 @pytest.mark.parametrize("request_bytes", [get(), post()], ids=["get", "post"])
-def test_leaving_at_any_byte(port, request_bytes):
+def test_disconnecting_at_any_byte(port, request_bytes):
     for end in range(0, len(request_bytes) + 1, 7):
         connection = Connection(port)
         connection.send(request_bytes[:end])

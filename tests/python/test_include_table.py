@@ -107,14 +107,14 @@ def test_every_file_includes_only_what_its_room_may():
     assert seen == set(rooms), f"rooms of the table without files: {set(rooms) - seen}"
 
 
-def test_the_table_of_rooms_has_no_circle():
+def test_the_table_of_rooms_has_no_cycle():
     rooms = rooms_of_the_table()
     assert circles(rooms) == []
     for room, allowed in rooms.items():
         assert all(other in rooms for other in allowed), f"{room}: a room that is not in the table"
 
 
-def test_no_file_circle_but_those_of_the_list():
+def test_there_are_no_include_cycles_but_the_listed_ones():
     edges = {}
     for layer in LAYERS:
         for path in sources(layer):
@@ -160,5 +160,5 @@ def test_a_violation_is_found(path, include):
     assert room_violations(Path(path), f"  #  include {include}\n", rooms_of_the_table())
 
 
-def test_a_circle_is_found():
+def test_a_cycle_is_found():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [frozenset({"a", "b", "c"})]

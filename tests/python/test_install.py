@@ -112,7 +112,7 @@ def test_shared_libraries_are_found_and_work(shared_prefix, tmp_path):
     assert "libqing_tensor.so.0.1" in needed, "the name of the library does not hold the version of its interface"
 
 
-def test_one_component_needs_nothing_of_the_others(static_prefix, tmp_path):
+def test_one_component_needs_none_of_the_others(static_prefix, tmp_path):
     prefix = install(BUILD, tmp_path / "prefix", "--component", "tensor")
     assert sorted(p.name for p in (prefix / "include/qing").iterdir()) == ["tensor"]
     assert [p.name for p in prefix.rglob("*.a")] == ["libqing_tensor.a"]
@@ -153,7 +153,7 @@ def test_pkg_config(kind, static_prefix, shared_prefix, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["static", "shared"])
-def test_what_is_installed_names_no_place_and_no_option(kind, static_prefix, shared_prefix):
+def test_installed_files_contain_no_absolute_path_and_no_option(kind, static_prefix, shared_prefix):
     prefix = static_prefix if kind == "static" else shared_prefix
     files = [*prefix.rglob("*.cmake"), *prefix.rglob("*.pc")]
     assert len(files) >= 12
@@ -188,7 +188,7 @@ def test_shared_libraries_export_the_namespace_alone(shared_prefix):
         assert [n for _, n in exported if not OURS.match(n)] == []
 
 
-def test_private_headers_stay_behind(static_prefix):
+def test_private_headers_are_not_installed(static_prefix):
     include = static_prefix / "include"
     installed = {str(path.relative_to(include)) for path in include.rglob("*.h")}
     private = ["tensor/ops/loops.h", "tensor/ops/reduce_lanes.h", "tensor/ops/direct_convolution.h",

@@ -108,7 +108,7 @@ def test_wrong_commands(qing, store, keys):
     assert len(keys("list")) == 1
 
 
-def test_no_secret_in_logs_nor_files(qing, store, keys, models_root, serve, tmp_path):
+def test_logs_and_files_have_no_secret(qing, store, keys, models_root, serve, tmp_path):
     secrets = [keys("create")[0]["key"], keys("create", "--scopes", "admin")[0]["key"]]
     secrets.append("0" * 16 + "." + "5ec2e7" * 10 + "abcd")
     secrets.append(keys("rotate", secrets[0][:16])[0]["key"])

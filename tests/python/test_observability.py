@@ -61,7 +61,7 @@ def gauges(endpoint):
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
 
 
-def test_drift_is_told_from_the_texts_the_model_was_made_for(qing, models_root, serve, tmp_path):
+def test_drift_is_measured_against_the_reference_texts(qing, models_root, serve, tmp_path):
     root = tmp_path / "models"
     shutil.copytree(models_root, root)
     model = root / "emotion_analysis/1"

@@ -28,7 +28,7 @@ def folder():
         yield path
 
 
-def test_killed_at_fifty_moments_it_ends_with_the_same_bits(folder):
+def test_fifty_kills_end_with_the_same_bits(folder):
     whole = run("train", "", STEPS)
     assert whole.returncode == 0, whole.stderr
     expected = whole.stdout.splitlines()[-2:]

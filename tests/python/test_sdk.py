@@ -148,7 +148,7 @@ def test_long_lists_go_in_batches_and_come_back_in_order(service, model):
     assert [len(request[3]["texts"]) for request in service.requests[1:]] == [64, 64, 22]
 
 
-def test_an_alias_stays_what_was_asked_for_and_limits_are_kept_to(service, client):
+def test_an_alias_keeps_its_name_and_limits_are_respected(service, client):
     model = client.get_model("stable")
     assert (model.name, model.version) == ("stable", "1")
 
@@ -164,7 +164,7 @@ def test_an_alias_stays_what_was_asked_for_and_limits_are_kept_to(service, clien
     assert sent(["情" * 30, "b" * 90, "c" * 90, "\n" * 40]) == [2, 2]
 
 
-def test_no_texts_ask_nothing(service, model):
+def test_no_texts_send_no_request(service, model):
     assert model.predict([]) == []
     assert len(service.requests) == 1
 
@@ -241,7 +241,7 @@ def test_retries_back_off_and_end(service, model, waits):
     assert caught.value.retry_after == 1.0
 
 
-def test_what_is_refused_for_longer_than_anybody_waits_is_told_at_once(service, model, waits):
+def test_a_long_retry_after_fails_at_once(service, model, waits):
     service.failures = [failure(429, headers=[("Retry-After", "86400")])]
     with pytest.raises(maas_sdk.RateLimitError) as caught:
         model.predict("ab")
@@ -249,7 +249,7 @@ def test_what_is_refused_for_longer_than_anybody_waits_is_told_at_once(service, 
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"models":[1]}', b'{"models":{}}'])
-def test_a_list_of_something_else(service, client, body):
+def test_a_list_of_other_values(service, client, body):
     service.failures = [(200, [], body)]
     with pytest.raises(maas_sdk.MaaSError, match="qing service"):
         client.list_models()
@@ -261,7 +261,7 @@ def test_a_dropped_connection_is_retried(service, model, waits):
     assert len(waits) == 2
 
 
-def test_nobody_listens(waits):
+def test_a_service_that_does_not_run(waits):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         client = MaaSClient("k", endpoint=f"http://127.0.0.1:{free.getsockname()[1]}", max_retries=1)
@@ -285,13 +285,13 @@ def test_a_redirect_does_not_carry_the_key_away(service, model):
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b'{"predictions":[]}', b'{"predictions":[1]}'])
-def test_an_answer_of_something_else(service, model, body):
+def test_an_answer_that_is_not_the_services(service, model, body):
     service.failures = [(200, [], body)]
     with pytest.raises(maas_sdk.MaaSError):
         model.predict("a")
 
 
-def test_it_needs_the_standard_library_alone():
+def test_it_needs_only_the_standard_library():
     folder = Path(maas_sdk.__file__).parent
     for file in folder.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -16,7 +16,7 @@ from maas_sdk import Emotion, MaaSClient  # noqa: E402
 MODEL = ROOT / "serve/models/emotion_analysis/1"
 
 
-def test_it_is_small_and_has_its_papers():
+def test_it_is_small_and_has_a_card():
     files = [path for path in MODEL.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 12_000_000
     card = (MODEL / "README.md").read_text(encoding="utf-8")
@@ -123,7 +123,7 @@ def test_the_server_serves_it_without_being_told(serve):
 
 
 @pytest.mark.parametrize("precision, named", [("bf16", "bfloat16"), ("int8", "int8")])
-def test_it_answers_in_fewer_bits(qing, serve, precision, named):
+def test_it_answers_in_low_precision(qing, serve, precision, named):
     server = serve("--precision", precision)
     with urllib.request.urlopen(server.endpoint + "/info", timeout=10) as response:
         assert json.load(response)["model_dtype"] == named

@@ -67,7 +67,7 @@ def chosen(running, qing, tmp_path_factory):
 # --- CORS ---
 
 
-def test_nothing_is_sent_unless_asked_for(running):
+def test_without_the_option_no_cors_fields_are_sent(running):
     endpoint = running()
     for status, fields, _ in (ask(endpoint, "GET", "/v1/models", Origin=PAGE), preflight(endpoint, PATH.decode())):
         assert status in (200, 405)

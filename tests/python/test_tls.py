@@ -129,7 +129,7 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(server):
     assert server.process.poll() is None
 
 
-def test_a_client_that_says_goodbye_is_not_worked_for(server):
+def test_close_notify_ends_the_work_for_a_client(server):
     """In TLS 1.2 close_notify ends both directions (RFC 5246, 7.2.1); in TLS 1.3 one (test_half_close.py)."""
     older = unverified(highest=ssl.TLSVersion.TLSv1_2)
 

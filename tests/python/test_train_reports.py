@@ -47,7 +47,7 @@ def texts_of(svg):
     return ["".join(element.itertext()) for element in tree.parse(svg).getroot().iter(f"{SVG}text")]
 
 
-def test_the_confusion_matrices_are_evals(trained, scores, dev):
+def test_the_confusion_matrices_equal_evals(trained, scores, dev):
     found = texts_of(trained / "run/confusion.svg")
     for path, score in zip(dev, scores):
         assert path.name in found
@@ -57,7 +57,7 @@ def test_the_confusion_matrices_are_evals(trained, scores, dev):
     assert cells == expected
 
 
-def test_the_curves_are_those_of_the_metrics(trained):
+def test_the_curves_show_the_metrics(trained):
     root = tree.parse(trained / "run/loss.svg").getroot()
     lines = [json.loads(line) for line in (trained / "run/metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if line["type"] == "step"]
@@ -127,7 +127,7 @@ def test_the_temperature_calibrates_scores_and_leaves_logits(qing, trained, dev,
     assert after < before
 
 
-def test_transformers_does_not_mind_the_temperature(qing, trained):
+def test_transformers_ignores_the_temperature(qing, trained):
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     model = transformers.AutoModelForSequenceClassification.from_pretrained(trained).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(trained)
@@ -137,7 +137,7 @@ def test_transformers_does_not_mind_the_temperature(qing, trained):
     assert json.loads(line)["logits"] == pytest.approx(theirs, abs=1e-5)
 
 
-def test_eval_tells_intervals_sources_and_labels(qing, trained, dev, scores, tmp_path):
+def test_eval_prints_intervals_sources_and_labels(qing, trained, dev, scores, tmp_path):
     svg = tmp_path / "c.svg"
     result = qing("eval", "--model", trained, "--data", dev[0], "--confusion", svg)
     score = scores[0]
@@ -157,12 +157,12 @@ def test_eval_tells_intervals_sources_and_labels(qing, trained, dev, scores, tmp
     assert (low, high) == pytest.approx((center - half, center + half))
 
 
-def test_eval_names_a_picture_it_cannot_write(qing, trained, dev, tmp_path):
+def test_eval_names_an_image_it_cannot_write(qing, trained, dev, tmp_path):
     result = qing("eval", "--model", trained, "--data", dev[0], "--confusion", tmp_path / "no/c.svg", check=False)
     assert result.returncode == 1 and str(tmp_path / "no/c.svg") in result.stderr
 
 
-def test_somebodys_readme_stays(qing, tiny_data, tmp_path):
+def test_a_foreign_readme_is_kept(qing, tiny_data, tmp_path):
     out = tmp_path / "m"
     out.mkdir()
     (out / "README.md").write_text("mine")

@@ -118,7 +118,7 @@ def test_early_stop(qing, tiny_data, dev, tmp_path):
     assert "nothing is left" in again.stderr and json.loads(again.stdout.splitlines()[-1])["epochs"] == 3
 
 
-def test_a_finished_run_is_replaced_and_a_strange_folder_is_not(qing, tiny_data, dev, tmp_path):
+def test_a_finished_run_is_replaced_and_another_folder_is_not(qing, tiny_data, dev, tmp_path):
     out = tmp_path / "m"
     qing(*small_training(tiny_data, out, "--dev", dev, "--max-steps", 4))
     qing(*small_training(tiny_data, out, "--max-steps", 2))
@@ -146,7 +146,7 @@ def test_same_weights_for_any_number_of_threads(qing, tiny_data, dev, tmp_path):
     assert len(found) == 1
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bits(qing, start, tiny_data, dev, tmp_path):
+def test_repeated_kills_end_with_the_same_bits(qing, start, tiny_data, dev, tmp_path):
     # So many steps that no machine ends them between two looks.
     options = ["--dev", dev, "--epochs", 60, "--lr", 5e-3, "--eval-every", 70, "--checkpoint-every", 4]
     qing(*small_training(tiny_data, tmp_path / "whole", *options))
@@ -228,7 +228,7 @@ def test_the_second_ctrl_c_kills(start, tmp_path, tiny_data):
     assert process.wait(timeout=60) == -signal.SIGTERM
 
 
-def test_two_cannot_train_into_one_folder(qing, start, tiny_data, tmp_path):
+def test_two_processes_cannot_train_into_one_folder(qing, start, tiny_data, tmp_path):
     out = tmp_path / "m"
     wait_for_step(out, 1, start(small_training(tiny_data, out, "--epochs", 10000)))
     for more in ([], ["--overwrite"], ["--resume"]):
@@ -267,7 +267,7 @@ def test_a_folder_that_cannot_be_written_is_named(qing, tiny_data, tmp_path):
 # --- configuration files ---
 
 
-def test_a_configuration_does_the_same_again(qing, tmp_path, tiny_data, dev):
+def test_the_written_configuration_repeats_the_training(qing, tmp_path, tiny_data, dev):
     odd = tmp_path / "it's #1, a [strange] 文件.tsv"
     odd.write_bytes(tiny_data.read_bytes())
     first, second = tmp_path / "first", tmp_path / "second"
@@ -284,7 +284,7 @@ def test_a_configuration_does_the_same_again(qing, tmp_path, tiny_data, dev):
     assert options["labels"] == ["positive", "negative", "neutral"] and options["clip"] == 1
 
 
-def test_the_line_goes_before_the_file(qing, tmp_path, tiny_data):
+def test_the_command_line_overrides_the_file(qing, tmp_path, tiny_data):
     config = tmp_path / "c.ini"
     config.write_text(f"; a comment\n[train]\ndata = {tiny_data}  # another\nwidth=32\nlayers = 3\nmax-steps = 2\n")
     qing("train", "--config", config, "--layers", 1, "--out", tmp_path / "m")

@@ -132,7 +132,7 @@ TEST_F(BatcherTest, BoundsTheQueueInTextsAndTokens) {
   }
 }
 
-TEST_F(BatcherTest, ServesKeysInTurn) {
+TEST_F(BatcherTest, ServesKeysInRotation) {
   limits.batch_texts = 4;
   limits.batch_tokens = 1600;
   auto first = occupy();
@@ -153,7 +153,7 @@ TEST_F(BatcherTest, ServesKeysInTurn) {
   EXPECT_LT(batch_of(std::string(100, 'o')), batch_of(many.back()));
 }
 
-TEST_F(BatcherTest, PushesOutWhoQueuedMost) {
+TEST_F(BatcherTest, EvictsTheKeyThatQueuedMost) {
   limits.queue_texts = 4;
   auto first = occupy();
   std::vector<std::future<BatchResult>> greedy;
@@ -187,7 +187,7 @@ TEST_F(BatcherTest, ModelsShareTheTime) {
   for (auto& result : all) result.get();
 }
 
-TEST_F(BatcherTest, BackgroundWaitsForEverybody) {
+TEST_F(BatcherTest, BackgroundWorkWaitsForAllOtherRequests) {
   limits.batch_texts = 1;
   auto first = occupy();
   BatchRequest request;
@@ -201,7 +201,7 @@ TEST_F(BatcherTest, BackgroundWaitsForEverybody) {
   EXPECT_EQ(later_batches(), (std::vector<Texts>{{"a"}, {"b"}, {"shadow"}}));
 }
 
-TEST_F(BatcherTest, FailsOnlyTheCulprit) {
+TEST_F(BatcherTest, FailsOnlyTheRequestWithTheBadText) {
   auto first = occupy();
   auto good = submit({"a"});
   auto bad = submit({"poison"});
@@ -251,7 +251,7 @@ TEST_F(BatcherTest, StopAnswersWhatIsQueued) {
   EXPECT_EQ(second.get().status, Status::kStopped);
 }
 
-TEST_F(BatcherTest, DropsTheWorkOfThoseWhoLeft) {
+TEST_F(BatcherTest, DropsTheWorkOfClientsThatLeft) {
   auto first = occupy();
   const auto left = std::make_shared<std::atomic<bool>>(false);
   BatchRequest request;
@@ -267,7 +267,7 @@ TEST_F(BatcherTest, DropsTheWorkOfThoseWhoLeft) {
   EXPECT_EQ(statistics->cancelled, 1U);
 }
 
-TEST_F(BatcherTest, KeepsNothingUnlessAskedForACache) {
+TEST_F(BatcherTest, StoresNothingWithoutACache) {
   batcher.emplace(limits);
   submit({"repeated"}).get();
   submit({"repeated"}).get();
@@ -327,7 +327,7 @@ TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
   EXPECT_EQ(statistics->queued_tokens, 0);
 }
 
-TEST_F(BatcherTest, SparesTheRestOfWorkThatNobodyWaitsFor) {
+TEST_F(BatcherTest, SkipsTheRestOfWorkThatNobodyWaitsFor) {
   auto first = occupy();
   const auto left = std::make_shared<std::atomic<bool>>(false);
   std::size_t calls = 0;
@@ -349,7 +349,7 @@ TEST_F(BatcherTest, SparesTheRestOfWorkThatNobodyWaitsFor) {
 
 // Four keys have queued 200, 200, 350 and 250 tokens' worth; to make room for 380 more, that of 350 would have to go,
 // which has less than the newcomer.
-TEST_F(BatcherTest, PushesNobodyOutInVain) {
+TEST_F(BatcherTest, EvictsNothingIfThatMakesNotEnoughRoom) {
   limits.queue_tokens = 1000;
   auto first = occupy();
   const auto of_tokens = [](std::size_t tokens) { return Texts(tokens / 10, std::string(24, 'x')); };
@@ -378,7 +378,7 @@ TEST_F(BatcherTest, DoesNotBeginALongRequestThatIsLate) {
   EXPECT_EQ(classifier->batches().size(), 1U);
 }
 
-TEST_F(BatcherTest, TellsBeforehandThatItWouldRefuse) {
+TEST_F(BatcherTest, SaysInAdvanceThatItWouldRefuse) {
   limits.queue_texts = 4;
   auto first = occupy();
   EXPECT_TRUE(batcher->would_admit(classifier, "a"));

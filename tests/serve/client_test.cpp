@@ -33,7 +33,7 @@ TEST_F(ClientTest, PredictsInOrderAndInBatches) {
   EXPECT_TRUE(client().predict("mood", {}).empty());
 }
 
-TEST_F(ClientTest, TellsWhatTheServiceRefuses) {
+TEST_F(ClientTest, ReportsRefusalsOfTheService) {
   start();
   const std::vector<std::string> texts = {"a"};
   try {
@@ -48,7 +48,7 @@ TEST_F(ClientTest, TellsWhatTheServiceRefuses) {
   EXPECT_THROW(Client({.batch_size = 0}), ValueError);
 }
 
-TEST_F(ClientTest, TriesAgainWhenTheServiceIsBusy) {
+TEST_F(ClientTest, RetriesWhenTheServiceIsBusy) {
   server = std::make_unique<Server>(options, registry);  // no model yet: 503, Retry-After: 1
   server->start();
   const std::vector<std::string> texts = {"a"};
@@ -134,7 +134,7 @@ TEST(Client, TellsWhichTextsAreBlank) {
 }
 
 // Two programs in a row must not read the framing of an answer differently.
-TEST(Client, RefusesAnAnswerWhoseFramingIsInDoubt) {
+TEST(Client, RefusesAnAnswerWithAmbiguousFraming) {
   const std::string body = R"({"predictions":[{"label":"fine","score":0.5,"scores":{"fine":0.5},"truncated":false}]})";
   const std::string chunk = fmt::format("{:x}", body.size());
   const auto answer = [](const std::string& fields, const std::string& content) {

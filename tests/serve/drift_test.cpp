@@ -41,7 +41,7 @@ TEST(DriftMonitor, RemembersTheLastTexts) {
   EXPECT_EQ(readings(monitor)[0].version, 3);
 }
 
-TEST(DriftMonitor, TellsVersionsApartAndForgetsThoseThatWent) {
+TEST(DriftMonitor, SeparatesVersionsAndForgetsUnloadedOnes) {
   DriftMonitor monitor;
   Model model{.name = "mood", .version = 1, .versions = {1, 2}, .classifier = std::make_shared<FakeClassifier>()};
   monitor.add(model, std::vector{prediction(0)});

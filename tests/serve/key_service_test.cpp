@@ -53,7 +53,7 @@ TEST_F(ServeTest, HoldsRequestsToTheKeysOfAStore) {
 }
 
 // Who leaves, or does not wait, pays for what was computed all the same.
-TEST_F(ServeTest, ChargesWhatNobodyWaitedFor) {
+TEST_F(ServeTest, ChargesForAnswersThatNobodyWaitedFor) {
   const test::TempFolder folder;
   options.keys_file = folder.path() / "keys.db";
   KeyStore store(options.keys_file, true);
@@ -69,7 +69,7 @@ TEST_F(ServeTest, ChargesWhatNobodyWaitedFor) {
 }
 
 // A key that has queued much leaves room to one that has not.
-TEST_F(ServeTest, ServesTheKeysOfAStoreInTurn) {
+TEST_F(ServeTest, ServesTheKeysOfAStoreInRotation) {
   const test::TempFolder folder;
   options.keys_file = folder.path() / "keys.db";
   options.limits.batch_texts = 2;

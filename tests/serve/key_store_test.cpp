@@ -132,7 +132,7 @@ TEST_F(KeyStoreTest, HoldsKeysToTheirScopes) {
   }
 }
 
-TEST_F(KeyStoreTest, EndsKeysOnTheSecond) {
+TEST_F(KeyStoreTest, ExpiresKeysOnTheSecond) {
   const std::string key = create({.expires = now + 10});
   KeyGuard guard(file, clock());
   now += 9;
@@ -308,7 +308,7 @@ TEST_F(KeyStoreTest, IsMadeOnceByManyProcesses) {
   EXPECT_EQ(open().keys().size(), 40U);
 }
 
-TEST_F(KeyStoreTest, SeesWhatOtherProcessesDoByItself) {
+TEST_F(KeyStoreTest, SeesChangesOfOtherProcesses) {
   const std::string key = create();
   // Forked before there are threads and connections.
   int ready[2];
@@ -329,7 +329,7 @@ TEST_F(KeyStoreTest, SeesWhatOtherProcessesDoByItself) {
   EXPECT_EQ(status(guard, key), 401);
 }
 
-TEST_F(KeyStoreTest, RefusesWhatIsNoStoreAndALostPepper) {
+TEST_F(KeyStoreTest, RefusesOtherFilesAndAMissingPepper) {
   EXPECT_THROW(KeyStore{file}, IoError);
   const fs::path plain = folder.path() / "plain", longer = folder.path() / "longer", empty = folder.path() / "empty";
   std::ofstream(plain) << "first-key-0123456789\n";
@@ -367,7 +367,7 @@ TEST_F(KeyStoreTest, RefusesWhatIsNoStoreAndALostPepper) {
   EXPECT_EQ(test::content_of(pepper), secret);
 }
 
-TEST_F(KeyStoreTest, RefusesKeysThatCannotBe) {
+TEST_F(KeyStoreTest, RefusesInvalidKeys) {
   KeyStore store = open();
   EXPECT_THROW(store.create({.name = "a\nb"}), ValueError);
   EXPECT_THROW(store.create({.name = std::string(201, 'a')}), ValueError);

@@ -40,7 +40,7 @@ class StderrPipe {
   int old_, ends_[2];
 };
 
-TEST(Log, NobodyWaitsForAReaderThatDoesNotRead) {
+TEST(Log, DoesNotWaitForAReaderThatDoesNotRead) {
   std::string first, second;
   const auto begun = std::chrono::steady_clock::now();
   {
@@ -62,7 +62,7 @@ TEST(Log, NobodyWaitsForAReaderThatDoesNotRead) {
   EXPECT_NE(second.find("\"event\":\"after\"}\n"), std::string::npos) << second;
 }
 
-TEST(Log, ALineThatIsCutEndsBeforeTheNext) {
+TEST(Log, ATruncatedLineEndsBeforeTheNext) {
   std::string all;
   {
     StderrPipe pipe;

@@ -34,7 +34,7 @@ TEST(ModelLimits, TheLowerOneCounts) {
   EXPECT_EQ(both.body_bytes, server.body_bytes);
 }
 
-TEST(ModelLimits, NamesWhatItCannotRead) {
+TEST(ModelLimits, NamesTheInvalidField) {
   const TempFolder folder;
   const auto error_of = [&](std::string_view text) -> std::string {
     try {
@@ -103,7 +103,7 @@ TEST_F(LimitedModels, RequestsAreHeldToTheirModels) {
   EXPECT_EQ(ask(post(tensor, "", "/v2/models/large/infer")).status, 200);
 }
 
-TEST_F(LimitedModels, AFullQueueIsOfOneModel) {
+TEST_F(LimitedModels, AFullQueueAffectsOnlyItsModel) {
   const std::size_t before = small->batches().size();  // of warming up
   small->hold();
   RawClient computing(server->port()), waiting(server->port());
@@ -126,7 +126,7 @@ TEST_F(LimitedModels, AFullQueueIsOfOneModel) {
 }
 
 // The answer that is being computed is late as well, not only one that waits.
-TEST_F(LimitedModels, ALateAnswerIsOfOneModel) {
+TEST_F(LimitedModels, ADeadlineAffectsOnlyItsModel) {
   root.write("small/limits.json", R"({"predict_time":0.05})");
   ASSERT_EQ(ask("POST /v1/admin/rescan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status, 200);
   small->hold();
@@ -136,7 +136,7 @@ TEST_F(LimitedModels, ALateAnswerIsOfOneModel) {
   small->release();
 }
 
-TEST_F(LimitedModels, AreReadAgainAndOnesThatAreBrokenReplaceNothing) {
+TEST_F(LimitedModels, LimitsAreReadAgainAndBrokenOnesReplaceNothing) {
   const auto status_of_four = [&] { return predict("small", R"("a","b","c","d")").status; };
   const auto rescan = [&] {
     return ask("POST /v1/admin/rescan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status;

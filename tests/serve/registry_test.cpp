@@ -90,7 +90,7 @@ TEST_F(RegistryChanges, AFailureReplacesNothingAndStaysWithTheModel) {
 }
 
 // A folder that is left out must not be left out without a word.
-TEST_F(RegistryChanges, NamesAFolderWhoseNameIsNoModels) {
+TEST_F(RegistryChanges, NamesAFolderWithAnInvalidModelName) {
   have("情感分析/1");
   have(".hidden/1");
   Registry alone = reopened();
@@ -108,7 +108,7 @@ TEST_F(RegistryChanges, NamesAFolderWhoseNameIsNoModels) {
   EXPECT_TRUE(failures.contains("a\\xFF"));
 }
 
-TEST_F(RegistryChanges, NamesAFolderThatHoldsNoVersion) {
+TEST_F(RegistryChanges, NamesAFolderWithoutVersions) {
   have("flat"), have("named/v2"), have("empty"), have(".hidden/v2"), have("情感分析");
   root.write("flat/config.json", "{}");
   root.write("named/v2/config.json", "{}");
@@ -143,7 +143,7 @@ TEST_F(RegistryChanges, ABrokenNewVersionDoesNotPreventAStart) {
   EXPECT_NE(second.find("mood")->error.find("broken weights"), std::string::npos);
 }
 
-TEST_F(RegistryChanges, WhatARunningServerLivesWithDoesNotPreventAStart) {
+TEST_F(RegistryChanges, FailuresThatARunningServerSurvivesDoNotPreventAStart) {
   have("mood/1"), have("mood/2"), have("other/1"), have("third/1");
   Registry first = reopened();
   first.load();
@@ -195,7 +195,7 @@ TEST_F(RegistryChanges, ServersOfAFolderKeepEachOthersChanges) {
   EXPECT_EQ(c.find("last")->name, "other");
 }
 
-TEST_F(RegistryChanges, AModelDoesNotTakeAnAliasOver) {
+TEST_F(RegistryChanges, ANewModelDoesNotReplaceAnAlias) {
   have("mood/1");
   Registry registry = reopened();
   registry.load();
@@ -234,7 +234,7 @@ TEST_F(RegistryChanges, AliasesSurviveARestart) {
   EXPECT_THROW(registry.remove_alias("stable"), IndexError);
 }
 
-TEST_F(RegistryChanges, AnUnloadedModelStaysSo) {
+TEST_F(RegistryChanges, AnUnloadedModelStaysUnloaded) {
   have("mood/1"), have("other/1");
   Registry registry = reopened();
   registry.load();
@@ -262,7 +262,7 @@ TEST_F(RegistryChanges, KnowsOnlyNamesInItsFolder) {
   EXPECT_THROW(without.load("mood", 1), ValueError);
 }
 
-TEST_F(RegistryChanges, WhatCannotBeWrittenDownDoesNotHappen) {
+TEST_F(RegistryChanges, AChangeThatCannotBeWrittenDoesNotHappen) {
   have("mood/1"), have("mood/2");
   Registry registry = reopened();
   registry.load();
@@ -418,7 +418,7 @@ TEST_F(AdminTest, TheRepositoryIndexTellsTheStateOfEveryVersion) {
   EXPECT_EQ(send("POST", "/v2/repository/index", "{").status, 400);
 }
 
-TEST_F(AdminTest, RefusesWhatMakesNoSense) {
+TEST_F(AdminTest, RefusesInvalidChanges) {
   fs::create_directories(root.path() / "mood/3/broken");
   const std::vector<std::tuple<std::string, std::string, std::string, int, std::string>> cases = {
       {"POST", "models/none/load", "", 404, "not_found"},
@@ -445,7 +445,7 @@ TEST_F(AdminTest, RefusesWhatMakesNoSense) {
   EXPECT_EQ(send("POST", "/v2/repository/models/mood/load", config).status, 422);
 }
 
-TEST_F(AdminTest, RepeatsNoBytesThatAreNoText) {
+TEST_F(AdminTest, DoesNotRepeatBytesThatAreNotText) {
   for (const char* path : {"models/\xff/unload", "models/\xff/rollback", "models/\xff/load"}) {
     const RawResponse response = send("POST", std::string("/v1/admin/") + path);
     EXPECT_EQ(response.status, 404);
@@ -467,7 +467,7 @@ TEST_F(AdminTest, SaysThatAChoiceCouldNotBeWritten) {
   EXPECT_NE(ask(get("/v1/models/mood")).body.find(R"("version":"2")"), std::string::npos);
 }
 
-TEST_F(AdminTest, IsNotForWebPages) {
+TEST_F(AdminTest, RefusesRequestsOfWebPages) {
   const int before = loads;
   for (const char* header : {"Origin: http://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"}) {
     EXPECT_EQ(code(send("POST", "/v1/admin/models/mood/load", "", header)), "from_a_page") << header;
@@ -491,7 +491,7 @@ TEST_F(AdminTest, AnswersWhileAModelLoads) {
 }
 
 // As Kubernetes mounts a volume: links into a folder whose name begins with two dots.
-TEST_F(RegistryChanges, FollowsLinksAndPassesOverWhatIsNoVersion) {
+TEST_F(RegistryChanges, FollowsLinksAndSkipsFoldersThatAreNotVersions) {
   have("..2026_01/mood/1"), have("..2026_01/mood/05"), have("..2026_01/mood/99999999999999999999"), have("elsewhere/7");
   fs::create_directory_symlink("..2026_01", root.path() / "..data");
   fs::create_directory_symlink("..data/mood", root.path() / "mood");

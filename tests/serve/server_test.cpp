@@ -141,7 +141,7 @@ TEST_F(ServeTest, TakesANullForAnAbsentMember) {
   }
 }
 
-TEST_F(ServeTest, RefusesToExplainWhatHasNoExplanations) {
+TEST_F(ServeTest, RefusesToExplainWithAModelWithoutExplanations) {
   start();
   const RawResponse refused = ask(post(R"({"texts":["a"],"explain":true})"));
   EXPECT_EQ(refused.status, 422);
@@ -290,7 +290,7 @@ TEST_F(ServeTest, CountsOpenConnectionsAndThoseCut) {
 
 // What waits to be written is next to the mark where reading stops when the go-ahead for a body that is there passes
 // it.
-TEST_F(ServeTest, AGoAheadAtTheMarkDoesNotStopReading) {
+TEST_F(ServeTest, AContinueResponseAtTheReadLimitDoesNotStopReading) {
   start();
   const std::string tail = "Expect: 100-continue\r\n";
   const auto live = [](std::size_t id) {
@@ -315,7 +315,7 @@ TEST_F(ServeTest, AGoAheadAtTheMarkDoesNotStopReading) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, options.limits.request_time / 2);
 }
 
-TEST_F(ServeTest, StartsOnAnotherTryButNotAfterItsEnd) {
+TEST_F(ServeTest, StartsOnASecondTryButNotAfterStop) {
   start();
   ServerOptions taken = options;
   taken.port = server->port();
@@ -402,7 +402,7 @@ TEST_F(ServeTest, DropsTheWorkOfAClientThatLeft) {
 }
 
 // RFC 9112, 9.6: the end of a client's direction does not say that it wants no answer.
-TEST_F(ServeTest, AnswersAClientThatEndedItsDirection) {
+TEST_F(ServeTest, AnswersAClientThatEndedItsSendingDirection) {
   start();
   classifier->hold();
   RawClient ended(server->port()), gone(server->port());
@@ -469,7 +469,7 @@ TEST_F(ServeTest, DrainAnswersWhatIsInFlight) {
   server->wait();
 }
 
-TEST_F(ServeTest, DrainCutsOffWhatNeverEnds) {
+TEST_F(ServeTest, DrainClosesConnectionsThatDoNotEnd) {
   options.limits.drain_time = milliseconds(100);
   start();
   RawClient half(server->port());

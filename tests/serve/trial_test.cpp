@@ -101,7 +101,7 @@ TEST_F(TrialTest, ACanaryAnswersItsShareAndAlwaysTheSameCallers) {
   EXPECT_EQ(send("DELETE", "/v1/admin/models/mood/trial").status, 404);
 }
 
-TEST_F(TrialTest, AShadowAnswersNobodyAndIsCompared) {
+TEST_F(TrialTest, AShadowAnswersNoCallerAndIsCompared) {
   EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"shadow":true})").status, 200);
   const RawResponse response = ask(post(R"({"texts":["a","b","bb","c"]})"));
   EXPECT_NE(response.body.find(R"("version":"1")"), std::string::npos);
@@ -130,7 +130,7 @@ TEST_F(TrialTest, SurvivesARestartAndEndsWithAPromotion) {
 }
 
 // Nobody has chosen version 1, and version 2 is new: still it answers its share alone.
-TEST_F(TrialTest, ANewFolderOnTrialIsNotTakenUp) {
+TEST_F(TrialTest, ANewFolderOnTrialDoesNotBecomeActive) {
   fs::create_directories(root.path() / "food/1");
   auto food = reopened();
   fs::create_directories(root.path() / "food/2");
@@ -160,7 +160,7 @@ TEST_F(TrialTest, EndsWhenAVersionOfOtherLabelsAnswers) {
   EXPECT_THROW(registry->set_trial("mood", {2, 0.5, false}), ValueError);
 }
 
-TEST_F(TrialTest, WhatCannotBeTriedChangesNothing) {
+TEST_F(TrialTest, AnInvalidTrialChangesNothing) {
   fs::create_directories(root.path() / "mood/3");
   std::ofstream(root.path() / "mood/3/broken");
   EXPECT_THROW(registry->set_trial("mood", {3, 0.5, false}), DataError);
@@ -175,7 +175,7 @@ TEST_F(TrialTest, WhatCannotBeTriedChangesNothing) {
   EXPECT_EQ(ask(post(R"({"text":"b"})")).status, 200);
 }
 
-TEST(ShadowComparisonTest, AScoreThatIsNoNumberDoesNotSpoilTheSum) {
+TEST(ShadowComparisonTest, ANanScoreDoesNotSpoilTheSum) {
   const auto statistics = std::make_shared<ModelStatistics>();
   ShadowComparison comparison(statistics);
   comparison.served({{0, {1, 0}, 1, false}, {0, {1, 0}, 1, false}});

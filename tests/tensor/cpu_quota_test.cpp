@@ -62,7 +62,7 @@ TEST(CpuQuota, Version2OutsideANamespaceTakesTheLeastUpThePath) {
   EXPECT_EQ(root.quota(), 0.2) << "a quota of another cgroup";
 }
 
-TEST(CpuQuota, AControllerThatALevelHasNotIsPassedOver) {
+TEST(CpuQuota, ALevelWithoutTheControllerIsSkipped) {
   FakeRoot root("0::/a/b/c\n", kMount2);
   root.file("sys/fs/cgroup/a/cpu.max", "400000 100000\n");
   EXPECT_EQ(root.quota(), 4);

@@ -102,7 +102,7 @@ TEST(Creation, RandomNumbersDoNotDependOnThreads) {
   set_num_threads(before);
 }
 
-TEST(Creation, RandomNumbersAreDistributedAsSaid) {
+TEST(Creation, RandomNumbersHaveTheirDistributions) {
   Generator generator(1);
   const Values coin = values_of(bernoulli(full({100000}, 0.3, DType::f64), generator));
   EXPECT_NEAR(std::count(coin.begin(), coin.end(), 1.0), 30000, 600);

@@ -140,7 +140,7 @@ TEST(DLPack, ImportsWithoutACopyAndDeletesAtTheEnd) {
   EXPECT_TRUE(equal(dlpack::from_dlpack(&foreign.managed), Tensor::of({{1, 2, 3}, {4, 5, 6}})));
 }
 
-TEST(DLPack, RefusesWhatItCannotHoldAndLeavesItToTheCaller) {
+TEST(DLPack, RefusesUnsupportedTensorsAndLeavesThemToTheCaller) {
   using dlpack::TypeCode;
   const auto refused = [](auto change) {
     Foreign foreign;

@@ -113,7 +113,7 @@ TEST_P(EveryIsa, GeluBackwardIsTheDerivativeAndAdds) {
 }
 
 // A lane at the end of a row gets the bits that it would get in the middle of a longer one.
-TEST_P(EveryIsa, ElementsDoNotDependOnWhereTheyStand) {
+TEST_P(EveryIsa, ElementsDoNotDependOnTheirPosition) {
   const auto x = uniform<float>(200, 5, -6, 6);
   for (const Unary op : {Unary::exp, Unary::tanh, Unary::gelu}) {
     std::vector<float> whole(200);
@@ -159,7 +159,7 @@ TEST_P(EveryIsa, AddsColumnsInDouble) {
 }
 
 // A sum of a long row is as good as one of a short row.
-TEST_P(EveryIsa, LongSumsDoNotLoseThemselves) {
+TEST_P(EveryIsa, LongSumsStayAccurate) {
   const int64_t n = 1 << 22;
   const std::vector<float> x(n, 0.1F);
   EXPECT_NEAR(f32().sum(n, x.data()) / (n * 0.1), 1, 1e-4);

@@ -92,7 +92,7 @@ TEST(GemmInt8, SumsOfExtremesDoNotSaturate) {
   EXPECT_NEAR(c, 4096, 1e-3);
 }
 
-TEST(GemmInt8, WhatIsNotFiniteGivesNanInItsRowAndColumnAlone) {
+TEST(GemmInt8, InfinityAndNanGiveNanOnlyInTheirRowAndColumn) {
   std::vector<float> a = numbers(3 * 40, 1), b = numbers(40 * 5, 2), c(15);
   a[40 + 3] = std::numeric_limits<float>::infinity();
   b[7 * 5 + 4] = std::numeric_limits<float>::quiet_NaN();

@@ -149,7 +149,7 @@ TEST(NpyProperty, ADamagedFileIsReadOrRefused) {
   }));
 }
 
-TEST(Npy, RefusesToWriteWhatTheFormatHasNot) {
+TEST(Npy, RefusesToWriteUnsupportedDTypes) {
   const TempFolder folder;
   EXPECT_THROW(save_npy(folder.path() / "x.npy", Tensor::zeros({2}, DType::bf16)), DTypeError);
   EXPECT_THROW(save_npy(folder.path() / "x.npy", Tensor::zeros(Shape(65, 1))), ShapeError);

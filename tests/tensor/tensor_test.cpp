@@ -13,7 +13,7 @@
 namespace qing {
 namespace {
 
-TEST(Tensor, MakesWhatItIsAskedFor) {
+TEST(Tensor, MakesTheRequestedTensor) {
   EXPECT_EQ(Tensor::zeros({2, 3}).numel(), 6);
   EXPECT_EQ(Tensor::full({2}, 1.5, DType::f64).data<double>()[1], 1.5);
   EXPECT_EQ(Tensor::arange(4).data<int64_t>()[3], 3);
@@ -187,7 +187,7 @@ TEST(Allocator, IsAlignedCountsAndReuses) {
   EXPECT_EQ(memory_stats().cached_bytes, 0u);
 }
 
-TEST(Allocator, TrimmingGivesBackWhatWasNotNeeded) {
+TEST(Allocator, TrimmingReturnsUnusedMemory) {
   release_cached_memory();
   for (const size_t bytes : {size_t{1000}, size_t{100} << 10}) {
     void *const often = allocate(bytes), *const once = allocate(bytes);
@@ -211,7 +211,7 @@ TEST(Allocator, TrimmingGivesBackWhatWasNotNeeded) {
   }
 }
 
-TEST(Allocator, WhatIsForLongDoesNotTakeLargerBlocks) {
+TEST(Allocator, LongLivedAllocationsDoNotTakeLargerBlocks) {
   release_cached_memory();
   void* const batch = allocate(size_t{400} << 10);
   deallocate(batch, size_t{400} << 10);
