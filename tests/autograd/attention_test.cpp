@@ -1,4 +1,4 @@
-// Attention in tiles against the composition that it stands for, around the edges of the tiles.
+// Attention in tiles compared with its composition, around the edges of the tiles.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -222,7 +222,7 @@ TEST(AttentionInTiles, AMaskWrittenAfterForwardIsAnError) {
   EXPECT_THROW(backward(sum(y)), AutogradError);
 }
 
-// What a step holds at its peak grows with the tokens, not with their square.
+// The peak memory of a step grows with the tokens, not with their square.
 TEST(AttentionMemory, IsLinear) {
   const auto peak = [](int64_t tokens, double p) {
     const Tensor x = leaf({tokens, 16}, 1, DType::f32), up = normal({tokens, 16}, 2, DType::f32);
@@ -239,7 +239,7 @@ TEST(AttentionMemory, IsLinear) {
   }
 }
 
-// The kernel reads the same numbers from other places.
+// The kernel reads the same numbers from other addresses.
 TEST(PackedAttention, EqualsSeparateOperandsToTheBit) {
   const Offsets offsets = {0, 50, 50, 170}, firsts = {0, 1, 1, 4};
   const auto packed = [](const std::vector<Tensor>& parts) { return cat(parts, 1); };
@@ -254,7 +254,7 @@ TEST(PackedAttention, EqualsSeparateOperandsToTheBit) {
                         attention_kv_packed(first, packed({k, v}), firsts, offsets, 4, 0.2, &fourth)));
 }
 
-// Softmax of a row of −∞ alone would be NaN, and its gradient would spread to every parameter.
+// Softmax of a row with only −∞ would be NaN, and its gradient would spread to every parameter.
 TEST(AttentionInTiles, AQueryWithoutVisibleKeysGivesZerosAndFiniteGradients) {
   const Tensor k = leaf({70, 4}, 2), v = leaf({70, 4}, 3);
   Tensor added = Tensor::zeros({3, 70}, DType::f64), seen = Tensor::full({3, 70}, 1, DType::boolean);

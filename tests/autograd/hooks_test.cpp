@@ -1,4 +1,4 @@
-// What a user can watch and change in a walk: hooks, retained gradients, guards, anomaly mode.
+// Observing and changing a walk: hooks, retained gradients, guards, anomaly mode.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// In-place writes to tensors of a graph: their gradients, and what is refused.
+// In-place writes to tensors of a graph: their gradients and their refusals.
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -1,4 +1,4 @@
-// Every input that the fuzzers have found worth keeping, once more, without a fuzzer.
+// Runs every stored input of the fuzzers again, without a fuzzer.
 #include <gtest/gtest.h>
 
 #include <filesystem>

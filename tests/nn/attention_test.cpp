@@ -131,7 +131,8 @@ TEST_F(Attention, AClonedCacheIsIndependent) {
   for (int64_t t = 2; t < 4; ++t) {
     expect_near(layer.forward_cached(x.slice(1, t, t + 1), cache), layer.forward_cached(x.slice(1, t, t + 1), expected),
                 0);
-    layer.forward_cached(y.slice(1, t, t + 1), other);  // would overwrite the position just taken
+    layer.forward_cached(y.slice(1, t, t + 1),
+                         other);  // would overwrite the position just written if memory were shared
   }
 }
 

@@ -111,7 +111,7 @@ TEST_F(Classifier, LowPrecisionScoresAreCloseAndExplanationsEqual) {
     EXPECT_LT(furthest, most);
     const auto explanations = classifier->explain(few);
     for (size_t i = 0; i < few.size(); ++i) {
-      if (explanations[i].label != explained[i].label) continue;  // a tie that fell the other way
+      if (explanations[i].label != explained[i].label) continue;  // near a tie the label may differ
       EXPECT_EQ(explanations[i].score, explained[i].score);
       EXPECT_EQ(explanations[i].gap, explained[i].gap);
     }
@@ -144,7 +144,8 @@ TEST_F(Classifier, EveryParameterThatMattersGetsAGradient) {
     double total = 0;
     const Tensor gradient = grad(parameter);
     for (const float g : gradient.span<float>()) total += std::abs(g);
-    // A key's bias shifts all scores of a query alike, so softmax does not see it: its gradient is rounding.
+    // A key's bias shifts all scores of a query equally, so softmax does not change. Its gradient is only rounding
+    // error.
     const bool invisible = name.find("key.bias") != std::string::npos;
     EXPECT_TRUE(invisible || total > 1e-7) << name;
   }
@@ -254,12 +255,12 @@ TEST_F(Classifier, LoadingRefusesLabelsThatCannotBeToldApart) {
   };
   const auto has = [](const std::string& text, const std::string& part) { return text.find(part) != text.npos; };
 
-  // One name for two labels: an answer would have one key twice.
+  // If two labels had one name, an answer would have a duplicate key.
   EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"x"})", R"({"x":0,"y":1})"), "'x' is the name of labels 0 and 2"));
   EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"\u0078"})", "null"), "'x' is the name of labels 0 and 2"));
   EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"z","1":"w"})", "null"), "appears twice"));
   EXPECT_TRUE(has(refusal(ids.substr(11), R"({"negative":0,"neutral":1,"positive":2,"neutral":2})"), "appears twice"));
-  // Names that nobody can read, or that break a table's rows.
+  // Names that are invisible or break the rows of a table.
   EXPECT_TRUE(has(refusal(R"({"0":"","1":"y","2":"x"})", "null"), "label 0 is ''"));
   EXPECT_TRUE(has(refusal(R"({"0":"y","1":"  ","2":"x"})", "null"), "label 1 is '  '"));
   for (const char* control : {"\\t", "\\n", "\\r", "\\u0000", "\\u007f"}) {
@@ -270,7 +271,7 @@ TEST_F(Classifier, LoadingRefusesLabelsThatCannotBeToldApart) {
                            R"({"0":"x","01":"y","2":"z"})", R"({"0":"x","1":null,"2":"z"})"}) {
     EXPECT_TRUE(has(refusal(gaps, "null"), "id2label")) << gaps;
   }
-  // A label2id that says something else.
+  // A label2id that contradicts id2label.
   const std::string plain = R"({"0":"x","1":"y","2":"z"})";
   EXPECT_TRUE(has(refusal(plain, R"({"x":0,"y":2,"z":1})"), "label2id: 'y' is 2, but id2label calls 2 'z'"));
   EXPECT_TRUE(has(refusal(plain, R"({"x":0,"y":1,"z":2,"w":3})"), "label2id: 'w' is 3, and id2label has no 3"));

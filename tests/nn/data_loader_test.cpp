@@ -290,7 +290,7 @@ TEST(DataLoader, PreparesNoMoreThanItsQueueHolds) {
 }
 
 TEST(DataLoader, WorkersPrepareBatchesAtTheSameTime) {
-  // Each of the first two batches waits for the other one to be begun.
+  // Each of the first two batches waits until the other has been started.
   std::atomic<int> begun = 0;
   const auto meeting = MappedDataset(VectorDataset(range(2)), [&begun](int i) {
     for (++begun; begun < 2;) std::this_thread::yield();

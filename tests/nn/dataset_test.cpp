@@ -121,7 +121,7 @@ TEST(Dataset, ReadsSuffixesInEitherCase) {
   }
 }
 
-// A program that adds a mark on saving adds another to a file that has one.
+// A program that adds a byte order mark on saving adds a second one to a file that already has one.
 TEST(Dataset, SkipsByteOrderMarksInFront) {
   const TempFolder folder;
   const std::string rows = "label\ttext\npositive\tx\n";

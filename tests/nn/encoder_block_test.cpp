@@ -27,7 +27,7 @@ Tensor activated(const Tensor& x, Activation activation) {
   return {};
 }
 
-// The layer from single operations, without fused or packed ones.
+// The layer composed of single operations, without fused or packed ones.
 Tensor composed(TransformerEncoderLayer& layer, const TransformerOptions& options, const Tensor& x,
                 const Offsets& offsets) {
   const StateDict w = layer.state_dict();

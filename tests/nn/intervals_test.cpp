@@ -19,7 +19,7 @@ ConfusionMatrix matrix_of(const std::vector<std::vector<int>>& counts) {
 }
 
 TEST(Intervals, WilsonsAreThoseOfTheLiterature) {
-  // As statsmodels' proportion_confint(method="wilson") has them.
+  // The values of statsmodels' proportion_confint(method="wilson").
   const Interval tenth = wilson_interval(10, 100);
   EXPECT_NEAR(tenth.low, 0.0552291370606751, 1e-12);
   EXPECT_NEAR(tenth.high, 0.1743656615049135, 1e-12);

@@ -224,7 +224,7 @@ TEST(Layers, ActivationsAreTheirOperations) {
 TEST(Layers, RefuseBadArgumentsByName) {
   EXPECT_NE(message_of<ValueError>([] { Dropout(1.5); }).find("Dropout: probability 1.5"), std::string::npos);
   EXPECT_THROW(Dropout(-0.5), ValueError);
-  EXPECT_NO_THROW(Dropout(1));  // as PyTorch
+  EXPECT_NO_THROW(Dropout(1));  // like PyTorch
   EXPECT_NE(message_of<ValueError>([] { LayerNorm(0); }).find("LayerNorm: width is 0"), std::string::npos);
 }
 

@@ -252,7 +252,7 @@ TEST(Containers, FlattenJoinsDimensions) {
   EXPECT_THROW(Flatten().forward(Tensor::zeros({3})), IndexError);
 }
 
-// A file without duplicates has a tied tensor once; which of its names it chose does not matter.
+// A file without duplicates has a tied tensor once, under any of its names.
 TEST_F(ModuleTest, OneNameOfATiedTensorIsEnough) {
   for (const char* absent : {"scale", "tied"}) {
     const StateDict full = module_.state_dict();

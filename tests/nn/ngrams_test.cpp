@@ -113,7 +113,7 @@ class NgramHeadFile : public ::testing::Test {
     Generator rng(1);
     Tensor weight = head_.get_parameter("weight");
     rng.fill_normal(weight, 0, 1);
-    const Tensor rounded = weight.to(DType::f16).to(DType::f32);  // as a file keeps them
+    const Tensor rounded = weight.to(DType::f16).to(DType::f32);  // the precision of the file
     std::copy_n(rounded.data<float>(), rounded.numel(), weight.data<float>());
   }
 

@@ -80,7 +80,7 @@ TEST(Alibi, SlopesAreThoseOfThePaper) {
   };
   expect_slopes(1, {std::exp2(-8)});
   expect_slopes(8, {0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625});
-  // Those of 4 heads, then every second one of 8.
+  // The slopes of 4 heads, then every second one of 8.
   expect_slopes(6, {0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125});
   EXPECT_THROW(alibi_slopes(0), ValueError);
 }
@@ -100,7 +100,7 @@ TEST(Alibi, TheBiasDependsOnDistancesAlone) {
   EXPECT_THROW(alibi_bias(2, -1, 1), ValueError);
 }
 
-// Decoding with a cache sees what the whole sequence saw.
+// Decoding with a cache gives the same rows as the whole sequence.
 TEST(Alibi, AQueryDecodedAloneGetsItsRowOfTheFullResult) {
   Generator rng(4);
   const Tensor q = randn({1, 2, 5, 4}, rng, DType::f64), k = randn({1, 2, 5, 4}, rng, DType::f64);

@@ -47,7 +47,7 @@ class SafetensorsTest : public ::testing::Test {
     std::ifstream in(path_, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  // The refusal names the file and says `what`.
+  // The error names the file and contains `what`.
   void expect_refused(const std::string& what) const {
     try {
       load_safetensors(path_);
@@ -239,7 +239,7 @@ TEST_F(SafetensorsTest, ReadsWhatTheReferenceReads) {
   }
 }
 
-// Neither the memory nor the time that the size would take.
+// The claimed size costs neither memory nor time.
 TEST_F(SafetensorsTest, AHeaderBeyondTheLimitIsRefusedBeforeTheFileIsRead) {
   write_raw(std::string("\x01\xe1\xf5\x05\0\0\0\0{", 9));  // 100,000,001
   fs::resize_file(path_, uintmax_t{1} << 40);
@@ -249,7 +249,7 @@ TEST_F(SafetensorsTest, AHeaderBeyondTheLimitIsRefusedBeforeTheFileIsRead) {
   expect_refused("does not begin with '{'");
 }
 
-// Damaged files are refused or read, never anything else; the sanitizers' builds give this test its teeth.
+// Damaged files are either refused or read. This test is most effective in the builds with sanitizers.
 TEST_F(SafetensorsTest, SurvivesDamage) {
   SafetensorsFile file;
   file.tensors["weight"] = Tensor::zeros({3, 4});

@@ -60,7 +60,7 @@ TEST(Sampler, WeightsAreFollowed) {
   for (size_t i = 0; i < weights.size(); ++i) {
     EXPECT_NEAR(std::count(drawn.begin(), drawn.end(), i), weights[i] * 1000, weights[i] == 0 ? 0 : 4 * 49);
   }
-  // Without replacement the first draw follows the weights, and zero weights never come.
+  // Without replacement the first draw follows the weights, and zero weights are never drawn.
   std::map<size_t, int> firsts;
   for (uint64_t epoch = 0; epoch < 10000; ++epoch) {
     const Indices few = WeightedRandomSampler(weights, 3, false, 7).order(epoch);

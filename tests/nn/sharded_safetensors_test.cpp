@@ -45,7 +45,7 @@ TEST(ShardedSafetensors, SmallOnesAreOneFile) {
 
 TEST(ShardedSafetensors, ShardsKeepTheirMaximumSize) {
   const test::TempFolder folder;
-  // 16, 32, 48, 64 and 80 bytes: a and b together, then each of the others, of which e exceeds the limit.
+  // 16, 32, 48, 64 and 80 bytes: a and b share a shard, and each of the others has its own. e exceeds the limit.
   save_sharded_safetensors(folder.path(), five_tensors(), 64);
   const std::set<std::string> expected = {"model-00001-of-00004.safetensors", "model-00002-of-00004.safetensors",
                                           "model-00003-of-00004.safetensors", "model-00004-of-00004.safetensors",

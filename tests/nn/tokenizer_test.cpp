@@ -259,7 +259,7 @@ TEST(Tokenizer, TakesBertProcessingToo) {
   }
 }
 
-// `transformers` takes the mark for a part of the first token, and `tokenizers` as well.
+// `transformers` and `tokenizers` take the mark as a part of the first token.
 TEST(Tokenizer, RefusesAByteOrderMarkInVocabTxt) {
   const test::TempFolder folder;
   Tokenizer(with_specials({"a"})).save(folder.path());

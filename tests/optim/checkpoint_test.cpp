@@ -166,7 +166,7 @@ TEST_F(CheckpointTest, RefusesOtherPartsAndRestoresWhatItHadLoaded) {
   expect_refused(path, "2 mismatches of parts: missing more; unknown rng");
   parts_.erase("more");
   parts_["rng"] = &rng_state_;
-  // The parts before it in the alphabet are loaded when the schedule turns out not to fit.
+  // The earlier parts in alphabetical order are already loaded when the schedule does not fit.
   optimizer_->set_lr(0.125);
   position_ = "mine";
   Sgd sgd(model_.parameters());
@@ -180,7 +180,7 @@ TEST_F(CheckpointTest, RefusesOtherPartsAndRestoresWhatItHadLoaded) {
             std::string::npos);
 }
 
-// Loads into the tensor it has, and may stop half-way.
+// Loads into its own tensor, and may fail half-way.
 class InPlace : public Stateful {
  public:
   StateDict state_dict() const override { return {{"value", value}}; }

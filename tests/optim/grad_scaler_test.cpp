@@ -87,7 +87,7 @@ TEST_F(GradScalerTest, EachOptimizerIsUnscaledAndCheckedByItself) {
   scaler.update();
   EXPECT_EQ(p_.item(), 0.5);
   EXPECT_EQ(q.item(), 0.5);
-  // What one skips, the other does not, in either order; the scale shrinks for both.
+  // If one optimizer skips its step, the other does not, in either order. The scale shrinks for both.
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   gradients(1, kInfinity);
   scaler.unscale(sgd_);
@@ -132,7 +132,7 @@ TEST_F(GradScalerTest, RefusesOptionsOutOfRange) {
   EXPECT_THROW(GradScaler({.growth_interval = 0}), ValueError);
 }
 
-// With a scale of 0, or one whose inverse is infinite in f32, the first good step would write NaN.
+// With a scale of 0, or a scale with an infinite inverse in f32, the first good step would write NaN.
 TEST_F(GradScalerTest, ComesBackAfterAnyNumberOfBadSteps) {
   GradScaler scaler({.init_scale = 65536, .growth_interval = 1});
   for (int i = 0; i < 1200; ++i) EXPECT_FALSE(step(scaler, std::numeric_limits<float>::infinity()));
@@ -142,7 +142,8 @@ TEST_F(GradScalerTest, ComesBackAfterAnyNumberOfBadSteps) {
   EXPECT_EQ(p_.item(), 0.75);
 }
 
-// Small gradients never overflow: without a bound the unscaled ones became 0, and training stood still.
+// Small gradients never overflow. Without an upper bound the unscaled gradients would become 0, and training would
+// stop.
 TEST_F(GradScalerTest, StopsGrowingWhileItsInverseIsANormalNumber) {
   GradScaler scaler({.init_scale = 0x1p40, .growth_interval = 1});
   float expected = 1;

@@ -206,7 +206,7 @@ TEST(Optimizers, ResumeToTheBit) {
       after->load_state_dict(state);
       steps(*after, second, 4, 9);
       EXPECT_EQ(bits(second), bits(straight));
-      // Loading took a copy: the first optimizer's further steps do not disturb.
+      // Loading made a copy, so further steps of the first optimizer have no effect.
       steps(*before, first, 4, 9);
       EXPECT_EQ(bits(first), bits(straight));
     }
@@ -226,7 +226,7 @@ TEST(Optimizers, AnotherSizeOfStateIsRefusedWithEveryMismatch) {
   EXPECT_EQ(text,
             "Adam: load_state_dict: 3 mismatches: missing group.0.eps; parameter.0.exp_avg is f64 of shape [3], needs "
             "f64 of shape [2]; parameter.0.exp_avg_sq is f64 of shape [3], needs f64 of shape [2]");
-  EXPECT_EQ(adam.lr(), 0.25);  // nothing has changed
+  EXPECT_EQ(adam.lr(), 0.25);  // unchanged
   const auto kind = test::message_of<DataError>([&] { adam.load_state_dict(sgd.state_dict()); });
   EXPECT_NE(kind.find("missing group.0.beta1"), std::string::npos) << kind;
   EXPECT_NE(kind.find("unknown group.0.dampening"), std::string::npos) << kind;

@@ -41,7 +41,7 @@ class BatcherTest : public ::testing::Test {
     request.deadline = Batcher::Clock::now() + minutes(1);
     return submit(std::move(request));
   }
-  // Starts, and holds the worker in a batch of one text, so that what follows queues up.
+  // Starts the batcher and blocks the worker in a batch of one text, so that later requests queue up.
   std::future<BatchResult> occupy() {
     batcher.emplace(limits);
     classifier->hold();
@@ -176,7 +176,7 @@ TEST_F(BatcherTest, ModelsShareTheTime) {
   BatchRequest request;
   request.classifier = other;
   request.texts = {"one"};
-  // The lane that has just worked has been served; the other one is next, whatever was queued before.
+  // The lane that was just computed has been served. The other one is next, regardless of the queue order.
   auto one = submit(std::move(request));
   other->hold();
   classifier->release();
@@ -238,7 +238,7 @@ TEST_F(BatcherTest, StopAnswersWhatIsQueued) {
   auto half = submit({"a", "b", "c"});
   auto second = submit({"d"});
   auto stopping = std::async(std::launch::async, [this] { batcher->stop(); });
-  // Only once stopping has begun does the queue refuse; what comes before waits for the release below.
+  // The queue refuses only after stopping has begun. Earlier requests wait for the release below.
   for (bool refused = false; !refused;) {
     std::this_thread::sleep_for(milliseconds(1));
     auto late = submit({"late"});
@@ -284,7 +284,7 @@ TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
   EXPECT_EQ(cached.predictions[2].scores, computed.predictions[0].scores);
   EXPECT_EQ(cached.predictions[0].tokens, 5);
   EXPECT_EQ(statistics->cached, 2U);
-  // Another model has its own answers, and the cache does not grow: the oldest is forgotten.
+  // Another model has its own answers. The cache does not grow: the oldest entry is removed.
   const auto other = std::make_shared<FakeClassifier>();
   BatchRequest request;
   request.classifier = other;
@@ -300,7 +300,7 @@ TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
 TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
   auto first = occupy();
   auto a = submit({"a"});
-  std::vector<std::size_t> order;  // 100: the batch of b was there
+  std::vector<std::size_t> order;  // 100 marks the batch of b
   const auto with_work = [&](Texts texts, std::function<nn::Prediction(std::size_t)> work) {
     BatchRequest request;
     request.texts = std::move(texts);
@@ -347,8 +347,8 @@ TEST_F(BatcherTest, SkipsTheRestOfWorkThatNobodyWaitsFor) {
   EXPECT_EQ(result.predictions[0].tokens + result.predictions[1].tokens + result.predictions[2].tokens, 7);
 }
 
-// Four keys have queued 200, 200, 350 and 250 tokens' worth; to make room for 380 more, that of 350 would have to go,
-// which has less than the newcomer.
+// Four keys have queued 200, 200, 350 and 250 tokens. To make room for 380 more, the request of 350 would have to be
+// evicted, but its key has queued less than the new one.
 TEST_F(BatcherTest, EvictsNothingIfThatMakesNotEnoughRoom) {
   limits.queue_tokens = 1000;
   auto first = occupy();
@@ -397,13 +397,13 @@ TEST_F(BatcherTest, DividesALargeRequestAmongTheWorkers) {
   limits.batch_texts = 100;
   batcher.emplace(limits);
   classifier->hold();
-  // Estimated as 12 tokens a text, 720 in all: 360 for each worker.
+  // The estimate is 12 tokens per text, 720 in all, so 360 for each worker.
   auto all = submit(Texts(60, std::string(30, 'x')));
   classifier->wait_for_batches(2);
   classifier->release();
   ASSERT_EQ(all.get().predictions.size(), 60U);
   const auto batches = classifier->batches();
-  // Which of the two comes first is up to the threads.
+  // The order of the two depends on the threads.
   const std::size_t larger = std::max(batches[0].size(), batches[1].size());
   EXPECT_LE(larger, 31U);
   EXPECT_GE(larger, 12U);

@@ -1,4 +1,4 @@
-// The keys of a store in front of a running service.
+// The keys of a store with a running service.
 #include "serve/serve_fixture.h"
 
 #include <algorithm>
@@ -52,7 +52,7 @@ TEST_F(ServeTest, HoldsRequestsToTheKeysOfAStore) {
   EXPECT_EQ(store.usage(0).size(), 3U);
 }
 
-// Who leaves, or does not wait, pays for what was computed all the same.
+// A caller that left or did not wait is still charged for the computed tokens.
 TEST_F(ServeTest, ChargesForAnswersThatNobodyWaitedFor) {
   const test::TempFolder folder;
   options.keys_file = folder.path() / "keys.db";
@@ -68,7 +68,7 @@ TEST_F(ServeTest, ChargesForAnswersThatNobodyWaitedFor) {
   EXPECT_EQ(store.usage(0).front().tokens, 11);
 }
 
-// A key that has queued much leaves room to one that has not.
+// A key that has queued much makes room for a key that has not.
 TEST_F(ServeTest, ServesTheKeysOfAStoreInRotation) {
   const test::TempFolder folder;
   options.keys_file = folder.path() / "keys.db";
@@ -81,7 +81,7 @@ TEST_F(ServeTest, ServesTheKeysOfAStoreInRotation) {
   first.send(post(R"({"texts":["first"]})", busy));
   classifier->wait_for_batches(1);
   second.send(post(R"({"texts":["b1","b2","b3","b4","b5","b6"]})", busy));
-  // Its answer tells that the request before has been queued, too.
+  // Its answer shows that the previous request has been queued, too.
   EXPECT_EQ(ask(get("/v1/models", busy)).status, 200);
   third.send(post(R"({"texts":["calm"]})", calm));
   EXPECT_EQ(ask(get("/v1/models", calm)).status, 200);

@@ -34,7 +34,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMinute = 60, kDay = 86400;
 
-// Runs `work` in another process; whether it ended well.
+// Runs `work` in another process. Returns whether it succeeded.
 template <class Work> pid_t in_process(Work work) {
   const pid_t child = ::fork();
   if (child != 0) return child;
@@ -60,7 +60,7 @@ class KeyStoreTest : public ::testing::Test {
   }
   KeyStore open() { return KeyStore(file, true, clock()); }
   std::string create(NewKey key = {}) { return open().create(key); }
-  // The status with which a request is let in (200) or refused.
+  // Returns 200 if a request is let in, or the status of its refusal.
   static int status(KeyGuard& guard, std::string_view key, Scope scope = Scope::kPredict) {
     return response(guard, key, scope).status;
   }
@@ -361,7 +361,7 @@ TEST_F(KeyStoreTest, RefusesOtherFilesAndAMissingPepper) {
     KeyGuard guard(file, clock());
     EXPECT_EQ(status(guard, key), 200);
   }
-  // A pepper that is there is taken, not replaced: it may be the backup's.
+  // An existing pepper is used, not replaced, because it may belong to the backup.
   fs::remove(file);
   create();
   EXPECT_EQ(test::content_of(pepper), secret);

@@ -1,4 +1,4 @@
-// The log on a pipe: whole lines, and no waiting for a reader that does not read.
+// The log on a pipe writes whole lines and does not wait for a reader that does not read.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -15,7 +15,7 @@
 namespace qing::serve {
 namespace {
 
-// stderr as a pipe of four pages, for as long as it lives.
+// Makes stderr a pipe of four pages during its life.
 class StderrPipe {
  public:
   StderrPipe() : old_(::dup(STDERR_FILENO)) {
@@ -76,7 +76,7 @@ TEST(Log, ATruncatedLineEndsBeforeTheNext) {
   EXPECT_NE(all.find("\"event\":\"after\"}\n"), std::string::npos) << all;
 }
 
-// poll() that a signal ends has not said that the pipe takes bytes.
+// When a signal ends poll(), the pipe may still be full.
 TEST(Log, ASignalDoesNotMakeItWaitForAReader) {
   struct sigaction handler {
   }, before{};

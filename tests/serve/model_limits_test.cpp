@@ -1,4 +1,5 @@
-// Limits of one model: read with it, below the server's, and of no concern to its neighbour.
+// Limits of one model: they are read with the model, can only lower the server's limits, and do not affect other
+// models.
 #include "serve/serve_fixture.h"
 
 #include <chrono>
@@ -104,7 +105,7 @@ TEST_F(LimitedModels, RequestsAreHeldToTheirModels) {
 }
 
 TEST_F(LimitedModels, AFullQueueAffectsOnlyItsModel) {
-  const std::size_t before = small->batches().size();  // of warming up
+  const std::size_t before = small->batches().size();  // batches of the warm-up
   small->hold();
   RawClient computing(server->port()), waiting(server->port());
   const std::string path = "/v1/models/small/predict";
@@ -125,7 +126,7 @@ TEST_F(LimitedModels, AFullQueueAffectsOnlyItsModel) {
   EXPECT_EQ(predict("large", R"("a")").status, 200);
 }
 
-// The answer that is being computed is late as well, not only one that waits.
+// The running request is late too, not only the waiting one.
 TEST_F(LimitedModels, ADeadlineAffectsOnlyItsModel) {
   root.write("small/limits.json", R"({"predict_time":0.05})");
   ASSERT_EQ(ask("POST /v1/admin/rescan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status, 200);

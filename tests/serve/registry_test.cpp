@@ -1,4 +1,4 @@
-// Changes to what a registry serves, without a socket and through the admin routes.
+// Changes of a registry, without a socket and through the admin routes.
 #include "serve/serve_fixture.h"
 
 #include <atomic>
@@ -31,7 +31,7 @@ class TwiceNamed : public FakeClassifier {
   }
 };
 
-// A folder "broken" makes the loader throw, "nan" loads and predicts no number, "twice" has two labels of one name.
+// A folder "broken" makes the loader throw. "nan" loads but predicts NaN. "twice" has two labels with one name.
 std::shared_ptr<const nn::TextClassifier> load_fake(const fs::path& folder) {
   if (fs::exists(folder / "broken") || !fs::exists(folder)) throw IoError("broken weights");
   if (fs::exists(folder / "nan")) return std::make_shared<NotANumber>();
@@ -89,7 +89,7 @@ TEST_F(RegistryChanges, AFailureReplacesNothingAndStaysWithTheModel) {
   EXPECT_EQ(registry.load("mood", 1).error, "");
 }
 
-// A folder that is left out must not be left out without a word.
+// A skipped folder must be logged.
 TEST_F(RegistryChanges, NamesAFolderWithAnInvalidModelName) {
   have("情感分析/1");
   have(".hidden/1");
@@ -283,7 +283,7 @@ TEST_F(RegistryChanges, NamesAnUnreadableState) {
   }
 }
 
-// Versions of aliases and trials are in the index too when they cannot be loaded, for as long as somebody wants them.
+// Versions of aliases and trials that cannot be loaded are in the index too, as long as the alias or trial exists.
 TEST_F(RegistryChanges, TheIndexHasTheVersionsOfAliasesAndTrialsThatFailed) {
   have("mood/1"), have("mood/2"), have("mood/3");
   Registry first = reopened();
@@ -371,7 +371,7 @@ TEST_F(AdminTest, TakesANullForAnAbsentMember) {
   }
 }
 
-// What "versions" lists can be asked, and the index says of the rest why not.
+// The listed versions answer requests, and the index gives the reason for the others.
 TEST_F(AdminTest, TheRepositoryIndexTellsTheStateOfEveryVersion) {
   const auto entry = [](std::string_view name, int version, std::string_view reason) {
     const bool ready = reason.empty();
@@ -404,7 +404,7 @@ TEST_F(AdminTest, TheRepositoryIndexTellsTheStateOfEveryVersion) {
   EXPECT_EQ(index(R"({"ready":null})"), index());
   EXPECT_EQ(versions(), R"(["2"])");
 
-  // The highest version is what a load would take, and what was unloaded is not said to have failed.
+  // The index lists the version that a load would take, and an unloaded model does not count as failed.
   send("POST", "/v2/repository/models/mood/unload");
   EXPECT_EQ(index(R"({"ready":true})"), "[]");
   EXPECT_NE(index().find(R"("name":"mood")"), std::string::npos);
@@ -485,12 +485,12 @@ TEST_F(AdminTest, AnswersWhileAModelLoads) {
   while (loads == before) std::this_thread::yield();
   EXPECT_EQ(ask(get("/health/ready")).status, 200);
   EXPECT_EQ(ask(post(R"({"text":"a"})")).status, 200);
-  std::this_thread::sleep_for(2 * options.limits.predict_time);  // a change takes as long as it takes
+  std::this_thread::sleep_for(2 * options.limits.predict_time);  // a change has no deadline
   held = false;
   EXPECT_EQ(admin.receive().status, 200);
 }
 
-// As Kubernetes mounts a volume: links into a folder whose name begins with two dots.
+// Kubernetes mounts a volume like this: links into a folder whose name begins with two dots.
 TEST_F(RegistryChanges, FollowsLinksAndSkipsFoldersThatAreNotVersions) {
   have("..2026_01/mood/1"), have("..2026_01/mood/05"), have("..2026_01/mood/99999999999999999999"), have("elsewhere/7");
   fs::create_directory_symlink("..2026_01", root.path() / "..data");

@@ -1,4 +1,4 @@
-// What `qing train` writes beside a model, piece by piece; tests/python has the whole.
+// The parts of the reports of `qing train`. tests/python tests the whole.
 #include <gtest/gtest.h>
 
 #include <qing/serve/cli/commands.h>

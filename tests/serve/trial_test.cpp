@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::TempFolder;
 
-// Version 1 says label 0 to everything; version 2 label 1 to texts that begin with "b".
+// Version 1 predicts label 0 for every text. Version 2 predicts label 1 for texts that begin with "b".
 class Versioned : public FakeClassifier {
  public:
   Versioned(int version, const char* last) : version_(version), labels_{"negative", "neutral", last} {}
@@ -63,7 +63,7 @@ class TrialTest : public ServeTest {
     return ask(
         fmt::format("{} {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", method, path, body.size(), body));
   }
-  // Which of 400 texts the version on trial answers.
+  // Returns which of 400 texts the version on trial answers.
   std::set<int> answered_by_candidate() {
     std::set<int> found;
     for (int i = 0; i < 400; ++i) {
@@ -129,7 +129,7 @@ TEST_F(TrialTest, SurvivesARestartAndEndsWithAPromotion) {
   EXPECT_EQ(registry->find("mood")->candidate, nullptr);
 }
 
-// Nobody has chosen version 1, and version 2 is new: still it answers its share alone.
+// Nobody has chosen version 1, and version 2 is new. Version 2 still answers only its share.
 TEST_F(TrialTest, ANewFolderOnTrialDoesNotBecomeActive) {
   fs::create_directories(root.path() / "food/1");
   auto food = reopened();

@@ -116,7 +116,7 @@ TEST(Creation, RandomNumbersHaveTheirDistributions) {
   EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
   std::sort(order.begin(), order.end());
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(order[i], i);
-  // Each of the six orders of three about as often as the others.
+  // All six orders of three are about equally frequent.
   std::vector<int> seen(27, 0);
   for (int i = 0; i < 6000; ++i) {
     const Values p = values_of(randperm(3, generator));

@@ -1,4 +1,4 @@
-// Every ISA that this machine has, against plain double arithmetic.
+// Every ISA of this machine compared with plain double arithmetic.
 #include <qing/tensor/kernels/kernels.h>
 
 #include <gtest/gtest.h>
@@ -142,7 +142,7 @@ TEST_P(EveryIsa, ReductionsOfAllLengths) {
   }
 }
 
-// Columns of every count, beside others that stay: the exact sums of f32, whatever the column stands next to.
+// Any number of columns next to others that must not change: the exact sums of f32, independent of the neighbours.
 TEST_P(EveryIsa, AddsColumnsInDouble) {
   const int64_t rows = 9, stride = 150;
   const auto x = uniform<float>(rows * stride, 15, -1, 1);
@@ -158,7 +158,7 @@ TEST_P(EveryIsa, AddsColumnsInDouble) {
   }
 }
 
-// A sum of a long row is as good as one of a short row.
+// A sum of a long row is as accurate as one of a short row.
 TEST_P(EveryIsa, LongSumsStayAccurate) {
   const int64_t n = 1 << 22;
   const std::vector<float> x(n, 0.1F);

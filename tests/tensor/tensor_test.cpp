@@ -137,7 +137,7 @@ TEST(Halves, RoundToNearestEven) {
 }
 
 TEST(Halves, ADoubleIsRoundedOnce) {
-  // Just above a tie that f32 would round to: to nearest, not to even of the tie.
+  // Just above a number that f32 would round to a tie. The result is the nearest number, not the even one of the tie.
   EXPECT_EQ(to_half(1 + 0x1p-11 + 0x1p-40).bits, 0x3c01);
   EXPECT_EQ(to_half(1 + 0x3p-11 - 0x1p-40).bits, 0x3c01);
   EXPECT_EQ(to_half(-1 - 0x1p-11 - 0x1p-40).bits, 0xbc01);

@@ -1,9 +1,9 @@
-// Runs an optimizer on numbers from stdin, so that another program can compare: see
-// tests/python/test_optimizer_parity.py. Input: the name, f32 or f64, the counts of steps, of groups, of elements; for
-// each group the count of options, and each as its name in state_dict() and its value; the parameters of every group,
-// then each step's gradients. With a name that ends in "_rows" each parameter is a table of one column, where the
-// elements with a gradient other than 0 are looked up. Output: the parameters of all groups after each step, a line a
-// step.
+// Runs an optimizer on numbers from stdin, so that tests/python/test_optimizer_parity.py can compare it. Input: the
+// name, f32 or f64, the numbers of steps, groups and elements; for each group the number of options, and each option as
+// its name in state_dict() and its value; the parameters of every group; then the gradients of each step. If the name
+// ends in
+// "_rows", each parameter is a table of one column, where the elements with a nonzero gradient are looked up. Output:
+// the parameters of all groups after each step, one line per step.
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/optim/optimizer.h>
