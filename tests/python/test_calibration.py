@@ -1,4 +1,4 @@
-"""A temperature says how many texts it rests on, and texts that are all right do not make a model sure of everything."""
+"""Calibration: the number of texts behind a temperature is stated, and a dev set without errors does not make every score 1."""
 
 import json
 import re
@@ -11,7 +11,7 @@ WORDS = ["--lr", 2e-3, "--epochs", 12, "--batch", 16, "--layers", 1, "--width", 
 
 @pytest.fixture(scope="module")
 def all_right(qing, tmp_path_factory):
-    """A model that has its dev set all right; what training printed."""
+    """A model without errors on its dev set, and the output of its training."""
     folder = tmp_path_factory.mktemp("calibration")
     data = write_tsv(folder / "train.tsv", synthetic_rows(400))
     dev = write_tsv(folder / "dev.tsv", synthetic_rows(60, seed=6))

@@ -1,4 +1,4 @@
-"""The main job through the command line: train, evaluate, predict, serve; and what happens to bad input."""
+"""The main tasks through the command line: train, evaluate, predict, serve, and the refusal of bad input."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def post(url, body, headers=None):
         return error.code, json.load(error)
 
 
-# --- the main job ---
+# --- the main tasks ---
 
 
 def test_training_prints_speed_and_loss(qing, tiny_data, tmp_path):
@@ -76,7 +76,7 @@ def test_scores_do_not_depend_on_the_batch(qing, model_dir, tmp_path):
     assert len(together) == 64
     for i in (0, 17, 40, 63):
         alone = qing("predict", "--model", model_dir, "--json", "--logits", "--", texts[i]).stdout.splitlines()
-        assert alone == [together[i]]  # nine digits: equal text is equal bits
+        assert alone == [together[i]]  # with nine digits, equal text means equal bits
 
 
 def test_explain_weighs_every_part(qing, model_dir):
@@ -180,7 +180,7 @@ def test_a_full_disk_leaves_the_old_model(qing, tiny_data, small_disk):
         while True:
             file.write(b"x" * 4096)
             file.flush()
-    # Room for the small files of another training, but not for its weights: a mixture would be worse than either.
+    # The disk has room for the small files of another training, but not for its weights. A mixture would be useless.
     os.truncate(fill, fill.stat().st_size - 96 * 1024)
     other = ["train", "--data", tiny_data, "--layers", 2, "--width", 64, "--vocab", 300, "--max-steps", 1, "--out", out]
     result = qing(*other, check=False)

@@ -1,4 +1,4 @@
-"""The main kernels take no more instructions than were recorded: unlike times, counts are the same in every run."""
+"""The main kernels take no more instructions than recorded. Unlike times, counts are the same in every run."""
 
 import importlib.util
 import json

@@ -31,7 +31,7 @@ class Lion(torch.optim.Optimizer):
 
 
 def words_of(options):
-    """PyTorch's options under the names of state_dict()."""
+    """Returns PyTorch's options under the names of state_dict()."""
     flat = {}
     for name, value in options.items():
         flat.update({"beta1": value[0], "beta2": value[1]} if name == "betas" else {name: value})
@@ -137,7 +137,7 @@ def test_rows_of_tables_move_as_with_sparse_gradients(make, dtype, tolerance):
     for _ in range(STEPS):
         named = [torch.rand(COUNT, generator=generator) < 0.2 for _ in starts]
         gradients.append([torch.where(m, torch.randn(COUNT, generator=generator, dtype=dtype), 0) for m in named])
-    # SparseAdam adds eps to the moment before the bias is corrected, Adam after: here it is too small to matter.
+    # SparseAdam adds eps before the bias correction, and Adam after it. Here eps is too small to matter.
     torch_groups = [{"lr": 0.01, "eps": 1e-30}, {"betas": (0.8, 0.95), "eps": 1e-30}]
     name, groups = "adam_rows", [{"lazy": 1, **options} for options in torch_groups]
     if make is not OPTIM.SparseAdam:

@@ -1,4 +1,4 @@
-"""The protocols of others, spoken by their own clients from PyPI."""
+"""The protocols of other projects, tested with their own clients from PyPI."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def endpoint(models_root, qing):
 
 
 def ask(url, body=None, headers=None, method=None):
-    """Status, headers and JSON (or bytes) of a request without any client's help."""
+    """Returns status, headers and JSON (or bytes) of a plain request without a client library."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
     try:
@@ -196,7 +196,7 @@ def test_kserve_v1_refuses_by_field(endpoint):
         assert status == 422 and answer["error"].startswith(field), answer
 
 
-# --- the V2 protocol's corners ---
+# --- corner cases of the V2 protocol ---
 
 
 def v2_body(texts=("a",), **changes):
@@ -454,7 +454,7 @@ def test_native_explains(endpoint):
     for text, without, prediction in zip(TEXTS, plain, explained):
         check_explanation(prediction.pop("explanation"), prediction["label"], text)
         assert prediction == without
-    # What a reader would point at is what the weights point at.
+    # The words with the largest weights are the ones that a reader would choose.
     spans = ask(predict, {"text": TEXTS[0], "explain": True})[2]["predictions"][0]["explanation"]["spans"]
     assert max(spans, key=lambda span: span["weight"])["text"] == "love"
     assert ask(predict, {"texts": ["a"] * 65, "explain": True})[0] == 422

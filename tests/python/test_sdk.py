@@ -1,4 +1,4 @@
-"""The Python SDK against a fake service of the standard library."""
+"""The Python SDK with a fake service of the standard library."""
 
 import ast
 import asyncio
@@ -24,7 +24,7 @@ LABELS = ["negative", "neutral", "positive"]
 
 
 class FakeService(ThreadingHTTPServer):
-    """Labels a text by its length; plays the scripted failures first."""
+    """Labels a text by its length, after the scripted failures."""
 
     daemon_threads = True
 
@@ -66,7 +66,7 @@ class FakeHandler(BaseHTTPRequestHandler):
             return self.answer(failure[0], failure[2], failure[1])
         if self.path == "/v1/models/mood":
             return self.answer(200, {"name": "mood", "version": "2", "versions": ["1", "2"], "labels": LABELS})
-        if self.path == "/v1/models/stable":  # an alias of an older version, with limits of its own
+        if self.path == "/v1/models/stable":  # an alias of an older version, with its own limits
             limits = {"texts": 3, "explained_texts": 2, "text_bytes": 1000, "body_bytes": 456}
             return self.answer(200, {"name": "mood", "version": "1", "versions": ["1", "2"], "labels": LABELS, "limits": limits})
         if self.path in ("/v1/models/mood/predict", "/v1/models/stable/predict"):
@@ -109,7 +109,7 @@ def model(client):
 
 @pytest.fixture
 def waits(monkeypatch):
-    """The times the client slept between attempts, without sleeping them."""
+    """Records the waits of the client between attempts, without sleeping."""
     slept = []
     monkeypatch.setattr("maas_sdk.client.time.sleep", slept.append)
     return slept
@@ -341,7 +341,7 @@ def test_explanations(service, model):
     assert emotion.explanation.spans == [maas_sdk.Span(0, 2, "ab", 0.2)]
     assert emotion.explanation.score - emotion.explanation.baseline == pytest.approx(0.2)
     assert pickle.loads(pickle.dumps(emotion)).explanation == emotion.explanation
-    assert emotion.explanation.encoder_end is None and emotion.explanation.ngram_end is None  # a service that does not say
+    assert emotion.explanation.encoder_end is None and emotion.explanation.ngram_end is None  # a service without these members
     assert model.predict("ab").explanation is None
 
 

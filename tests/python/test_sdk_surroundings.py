@@ -1,4 +1,4 @@
-"""The Python SDK in its surroundings: proxies, time zones, configurations, forked processes."""
+"""The Python SDK with proxies, time zones, configurations and forked processes."""
 
 import asyncio
 import os
@@ -61,7 +61,7 @@ def test_an_endpoint_that_cannot_work_is_refused_at_once_and_shows_no_password(e
 
 
 def test_white_space_around_an_endpoint_is_ignored(service, monkeypatch):
-    monkeypatch.setenv("MAAS_ENDPOINT", f"  {service.endpoint}/\n")  # as a file that is read into a variable ends
+    monkeypatch.setenv("MAAS_ENDPOINT", f"  {service.endpoint}/\n")  # like a variable that was read from a file
     assert MaaSClient().endpoint == service.endpoint
     assert MaaSClient().get_model("mood").name == "mood"
 
@@ -80,7 +80,7 @@ def test_texts_without_an_order_are_refused(service, model, texts):
 
 
 def test_an_async_client_works_in_a_forked_process(service):
-    """As under a server that loads the program before it forks its workers."""
+    """Some servers load the program before they fork their workers."""
     client = maas_sdk.AsyncMaaSClient(endpoint=service.endpoint, concurrency=1, timeout=5)
 
     async def use():
@@ -104,7 +104,7 @@ def test_an_async_client_works_in_a_forked_process(service):
 
 
 def test_a_failed_request_is_retried_and_a_late_one_is_not(service, model):
-    """A late answer may still be computed: to ask again would double the work."""
+    """A late answer may still be computed, so a retry would double the work."""
     service.failures = ["drop"]
     assert model.predict("ab") == "positive"
     assert len([r for r in service.requests if r[0] == "POST"]) == 2

@@ -1,4 +1,4 @@
-"""The model that comes with qing: its size, what it says, how good it is, and that commands find it."""
+"""The model that comes with qing: its size, predictions and accuracy, and that commands find it."""
 
 import json
 import pickle
@@ -52,7 +52,7 @@ LONG = "good and bad " * 60 + "\U0001f600 awful " * 200 + "terrible"
 
 
 def test_a_text_longer_than_the_encoder_reads_is_explained_to_its_end(qing, serve):
-    """The unread words count for their n-grams: each has its own weight, and none is painted for the others."""
+    """The unread words count by their n-grams: each has its own weight and its own span."""
     one = json.loads(qing("explain", "--json", LONG).stdout)["explanation"]
     assert one["encoder_end"] < 600 and one["ngram_end"] == len(LONG)
     spans = one["spans"]

@@ -1,4 +1,4 @@
-"""Tables, lists and configurations as people have them: read right, or refused with the place and a remedy."""
+"""Realistic tables, lists and configurations are read correctly, or refused with the place and a remedy."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What `qing train` and `qing eval` write to be read: pictures, the model card, calibration, intervals."""
+"""The reports of `qing train` and `qing eval`: charts, the model card, calibration, intervals."""
 
 import json
 import math
@@ -14,7 +14,7 @@ SOURCES = ["tweets & <co>", "shop"]
 
 
 def rows_with_sources(count, seed, noise):
-    """Every noise-th label is another, so that no model is right everywhere."""
+    """Every noise-th label is wrong, so that no model is correct on all texts."""
     labels = ["negative", "neutral", "positive"]
     for i, (label, text) in enumerate(synthetic_rows(count, seed)):
         label = labels[(labels.index(label) + 1) % 3] if i % noise == 0 else label
@@ -39,7 +39,7 @@ def trained(qing, tiny_data, dev, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scores(qing, trained, dev):
-    """What eval says of each dev set."""
+    """The result of eval for each dev set."""
     return [json.loads(qing("eval", "--model", trained, "--data", path, "--json").stdout.splitlines()[-1]) for path in dev]
 
 
@@ -66,7 +66,7 @@ def test_the_curves_show_the_metrics(trained):
         for line in root.iter(f"{SVG}polyline")
     ]
     assert len(raw) == len(smooth) == len(losses) == 304 and len(recalls) == 2
-    # Heights are the losses but for an origin and a scale.
+    # Heights equal the losses up to an origin and a scale.
     first, last = (max(losses), min(losses))
     top, bottom = min(y for _, y in raw), max(y for _, y in raw)
     for (_, y), loss in zip(raw, losses):
@@ -119,7 +119,7 @@ def test_the_temperature_calibrates_scores_and_leaves_logits(qing, trained, dev,
     last = json.loads(qing("predict", "--model", trained / "run/last", "--json", "--logits", "--", "good").stdout)
     weights = [math.exp(logit) for logit in last["logits"]]
     assert list(last["scores"].values()) == pytest.approx([w / sum(weights) for w in weights], abs=1e-6)
-    # The table has both sets, and together the loss goes down.
+    # The table has both sets, and their common loss decreases.
     card = (trained / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"\| (?:first|second)\.tsv \| ([\d.]+) \| ([\d.]+) \| [\d.]+ \| [\d.]+ \|", card)
     assert len(rows) == 2

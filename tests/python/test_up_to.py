@@ -1,4 +1,4 @@
-"""-DQING_UP_TO=X builds X and what is below it, with tests, tools, benchmarks and examples, and nothing above."""
+"""-DQING_UP_TO=X builds X and the layers below it, with tests, tools, benchmarks and examples, and nothing above."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def without(*packages):
     return [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in packages]
 
 
-MISSING = {  # what a folder and those below it can do without
+MISSING = {  # packages that a layer and those below it do not need
     "tensor": without("Boost", "OpenSSL", "SQLite3", "PkgConfig"), "autograd": without("Boost", "OpenSSL", "SQLite3", "PkgConfig"),
     "nn": without("OpenSSL", "SQLite3"), "optim": without("OpenSSL", "SQLite3"),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The web page in Chromium. Screenshots are kept in $QING_SCREENSHOTS, or else build/screenshots."""
+"""The web page in Chromium. Screenshots are stored in $QING_SCREENSHOTS, or else in build/screenshots."""
 
 import csv
 import io
@@ -119,7 +119,7 @@ def test_the_keyboard_and_a_screen_reader_reach_everything(page):
 
 
 def downloaded(page, folder):
-    """The rows of the file that the page offers."""
+    """Returns the rows of the file that the page offers."""
     page.send("POST", "/goog/cdp/execute", {"cmd": "Browser.setDownloadBehavior", "params": {
         "behavior": "allow", "downloadPath": str(folder)}})  # fmt: skip
     page.click("#download")
@@ -187,7 +187,7 @@ def test_a_text_without_a_word_is_told(page):
 
 
 def test_unread_words_are_marked_and_have_their_own_weights(chromium, serve):
-    """The model that comes with qing has n-grams, which count to the end of a text that the encoder does not read."""
+    """The model that comes with qing has n-grams, which also count where the encoder does not read the text."""
     text = "good and bad " * 60 + "terrible"
     chromium.open(serve().endpoint + "/")
     chromium.wait("document.querySelector('#model option') !== null")
