@@ -2,7 +2,7 @@
 # Fuzzes the parsers of untrusted bytes with libFuzzer, AddressSanitizer and UBSan. Interesting inputs go to
 # build/fuzz/corpus/TARGET. A finding ends the run, and its input is stored in build/fuzz.
 #   bash tests/fuzz/run.sh TARGET|all [SECONDS]    600 seconds for each target by default
-#   bash tests/fuzz/run.sh --keep TARGET|all       packs the smallest set of inputs with the same coverage into tests/fuzz/corpus
+#   bash tests/fuzz/run.sh --keep TARGET|all       packs a minimal set with the same coverage into tests/fuzz/corpus
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Row:
     """One call of PyTorch's beside qing's.
 
-    `inputs` are separated by semicolons: "x: m n; i: k | int 0 m". The sizes are left of the bar. They are Python expressions of
+    `inputs` are separated by semicolons: "x: m n; i: k | int 0 m". Left of the bar are the sizes. They are Python expressions of
     one-letter symbols that are drawn at random. `*` is any shape, the same for all inputs with `*` (for two of them
     broadcast shapes are drawn as well, unless `broadcast` is false). The kind of the elements is right of the bar:
 

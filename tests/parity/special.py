@@ -120,7 +120,7 @@ REFERENCES = {
 TORCH = {"hardsigmoid": "F.hardsigmoid(x)"}
 LOOSE = {"hardsigmoid": 1e-7}
 
-# NaN where x is NaN. PyTorch's gradient is NaN in a vector, but the one above 0 in the rest of a row. Its heaviside of NaN is 0.
+# NaN where x is NaN. PyTorch's gradient is NaN in a vector, but that above 0 in the rest of a row; its heaviside(NaN) is 0.
 NAN_AT_NAN = {"elu": "grad/x", "selu": "grad/x", "celu": "grad/x", "heaviside": "output/0"}
 
 # PyTorch's zeros have the sign of the path that computed them.
