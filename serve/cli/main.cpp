@@ -275,7 +275,7 @@ void add_info(CLI::App& app, cli::InfoArguments& a, Action& action) {
   CLI::App* command =
       app.add_subcommand("info", "Show version, instruction set, threads and the configuration of a model");
   command->add_option("--model", a.model, "Model folder")->type_name("FOLDER");
-  command->add_flag("--json", a.json, "Print a JSON object");
+  command->add_flag("--json", a.json, "Print the output as a JSON object");
   command->callback([&] { action = [&a] { cli::run_info(a); }; });
 }
 
@@ -283,7 +283,7 @@ void add_bench(CLI::App& app, cli::BenchArguments& a, Action& action) {
   CLI::App* command = app.add_subcommand(
       "bench",
       "Benchmark this machine: peak arithmetic and memory throughput, and matrix products as a fraction of them");
-  command->add_flag("--json", a.json, "Print a JSON object");
+  command->add_flag("--json", a.json, "Print the output as a JSON object");
   command->callback([&] { action = [&a] { cli::run_bench(a); }; });
 }
 

@@ -80,7 +80,7 @@ TEST(Alibi, SlopesAreThoseOfThePaper) {
   };
   expect_slopes(1, {std::exp2(-8)});
   expect_slopes(8, {0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625});
-  // The slopes of 4 heads, then every second one of 8.
+  // Six heads have the slopes of 4 heads, then every second slope of 8 heads.
   expect_slopes(6, {0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125});
   EXPECT_THROW(alibi_slopes(0), ValueError);
 }
