@@ -1,5 +1,5 @@
 // Training of a WordPiece vocabulary: start from characters and merge the most frequent neighbours (Schuster & Nakajima
-// 2012; the merging of Sennrich et al. 2016), with counts kept up to date merge by merge instead of counted anew.
+// 2012; the merging of Sennrich et al. 2016), with counts updated merge by merge instead of counted again.
 #include <fmt/format.h>
 
 #include <algorithm>

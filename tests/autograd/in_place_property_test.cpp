@@ -185,7 +185,7 @@ TEST(InPlaceProperty, ChainsOfViewsAndWritesAreTheirFunctionalModel) {
       switch (below(5)) {
         case 0:
         case 1: draw_view(chain, i); break;
-        // tanh() keeps its result, which nobody else has.
+        // tanh() saves its result, which no other operation has.
         case 2: chain.result(i, [](const Tensor& v) { return tanh(v) * 1.5; }); break;
         default:
           if (!chain.tensor(i).layout().may_overlap_itself()) draw_write(chain, i);

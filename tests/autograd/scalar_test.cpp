@@ -28,7 +28,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max(), kLeast = std::numeric_limits<int64_t>::min();
 const std::vector<DType> kIntegers = {DType::u8, DType::i8, DType::i32, DType::i64};
 
-// A number as it is written, and its exact value.
+// A number as written, and its exact value.
 struct Number {
   Scalar scalar;
   Wide value;

@@ -232,7 +232,7 @@ class Generator:
             + ("clamp_", "masked_fill_", "fill", "zero_", "set_first")
         )
         if name in ("add_", "sub_", "mul_", "div_", "copy_from"):
-            # Zeros are no divisors, and PyTorch refuses copies between parts of one tensor that overlap.
+            # Zeros cannot be divisors, and PyTorch refuses copies between parts of one tensor that overlap.
             apart = x.untyped_storage().data_ptr()
             other = self.pick(
                 chain,

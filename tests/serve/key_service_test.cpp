@@ -27,7 +27,7 @@ TEST_F(ServeTest, HoldsRequestsToTheKeysOfAStore) {
   const std::string revoked = store.create({}), wrong = predict.substr(0, 17) + admin.substr(17);
   store.revoke(KeyStore::id_of(revoked));
   for (const std::string& key : {wrong, revoked, std::string("no key at all")}) {
-    EXPECT_EQ(ask(get("/v1/models", with(key))).body, without.body);  // which it is nobody learns
+    EXPECT_EQ(ask(get("/v1/models", with(key))).body, without.body);  // the answer does not reveal which reason it is
   }
   EXPECT_EQ(ask(get("/v1/models", with(admin))).status, 403);
   EXPECT_EQ(ask(get("/metrics", with(metrics))).status, 200);

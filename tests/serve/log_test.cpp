@@ -123,7 +123,7 @@ TEST(Log, ALineHasOneDeadlineHoweverLongItIs) {
     done = true;
     reader.join();
     pipe.read();
-    log_line("info", "after", {});  // tells of the loss, for the other tests
+    log_line("info", "after", {});  // reports the lost lines, so that other tests do not see them
   }
   EXPECT_LT(taken, std::chrono::milliseconds(2500));
 }

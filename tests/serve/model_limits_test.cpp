@@ -115,7 +115,7 @@ TEST_F(LimitedModels, AFullQueueAffectsOnlyItsModel) {
   second.send(post(R"({"texts":["b"]})", "", path));  // the other worker's
   small->wait_for_batches(before + 2);
   waiting.send(post(R"({"texts":["d","e","f"]})", "", path));
-  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer tells that the request before has been queued, too
+  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer shows that the previous request has been queued, too
   const RawResponse refused = predict("small", R"("g","h")");
   EXPECT_EQ(refused.status, 503);
   EXPECT_NE(refused.body.find("limit of 4 waiting texts"), std::string::npos) << refused.body;

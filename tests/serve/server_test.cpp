@@ -340,7 +340,7 @@ TEST_F(ServeTest, RefusesWhenTheQueueIsFull) {
   classifier->wait_for_batches(1);
   RawClient waiting(server->port());
   waiting.send(post(R"({"texts":["b","c"]})"));
-  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer tells that the request before has been queued, too
+  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer shows that the previous request has been queued, too
   const RawResponse refused = ask(post(R"({"text":"d"})"));
   EXPECT_EQ(refused.status, 503);
   EXPECT_TRUE(refused.has("Retry-After: 1\r\n"));
