@@ -43,7 +43,7 @@ def static_prefix(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shared_prefix(tmp_path_factory):
-    # Beside the other build, whose objects the compiler cache knows to be the same.
+    # In a folder beside the other build, so that the compiler cache reuses its objects.
     build = BUILD.parent / "shared"
     run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON",
         "-DQING_UP_TO=optim", "-DQING_BUILD_TESTS=OFF", "-DQING_BUILD_BENCHMARKS=OFF", "-DQING_BUILD_EXAMPLES=OFF")  # fmt: skip

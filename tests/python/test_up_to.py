@@ -36,7 +36,7 @@ MISSING = {  # packages that a layer and those below it do not need
 
 @pytest.mark.parametrize("top", FOLDERS[:-1])
 def test_a_part_of_the_libraries_builds(top):
-    # A folder of its own beside the other build, whose objects the compiler cache knows to be the same.
+    # A folder beside the other build, so that the compiler cache reuses its objects.
     build = BUILD.parent / f"up-to-{top}"
     run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", f"-DQING_UP_TO={top}", *MISSING[top])
     run("cmake", "--build", build, "-j", "2")
