@@ -153,7 +153,7 @@ TEST_F(CheckpointTest, RefusesHostileManifests) {
   expect(R"({"format":"qing-checkpoint","version":2})", "version is missing or not 1");
   expect(R"({"format":"qing-checkpoint","version":1,"step":-1})", "step is missing");
   expect(head + R"("parts":3,"files":{}})", "parts is missing");
-  expect(head + R"("parts":["../x"],"files":{}})", "the name of a part");
+  expect(head + R"("parts":["../x"],"files":{}})", "a part has an invalid name");
   expect(head + R"("parts":[],"files":{"../x":1}})", "a file is not a name and a size");
   expect(head + R"("step":2,"parts":[],"files":{}})", "'step' appears twice");
 }

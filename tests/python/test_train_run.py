@@ -115,7 +115,7 @@ def test_early_stop(qing, tiny_data, dev, tmp_path):
     assert summary["early_stopped"] and not summary["interrupted"] and summary["epochs"] == 3
     assert [line["best"] for line in evaluations(tmp_path / "m")] == [True, False, False]
     again = qing(*arguments, "--resume", "--json")
-    assert "nothing is left" in again.stderr and json.loads(again.stdout.splitlines()[-1])["epochs"] == 3
+    assert "already finished" in again.stderr and json.loads(again.stdout.splitlines()[-1])["epochs"] == 3
 
 
 def test_a_finished_run_is_replaced_and_another_folder_is_not(qing, tiny_data, dev, tmp_path):
