@@ -39,7 +39,7 @@ void zero_grad(const Tensor& leaf);
 /// Makes gradients accumulate in `buffer` (contiguous, of the leaf's shape and dtype; ShapeError), e.g. a slice of an
 /// arena. AutogradError unless `leaf` is a leaf that requires a gradient.
 void set_grad_buffer(const Tensor& leaf, Tensor buffer);
-/// Makes backward() keep the gradient of `result`, which is no leaf. AutogradError if no operation recorded it.
+/// Makes backward() keep the gradient of `result`, which is not a leaf. AutogradError if no operation recorded it.
 void retain_grad(const Tensor& result);
 
 /// Called with a tensor's gradient once it is complete in a walk, before it is passed on. A defined result replaces the

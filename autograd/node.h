@@ -68,7 +68,7 @@ struct GradMeta final : AutogradMeta {
   std::shared_ptr<Node> node;  // null for a view of a recorded tensor that was made under NoGradGuard
   uint64_t base_order = 0;     // the order of the base's node when `node` was made; 0 without such a node
   // True if the history cannot follow the base's: for a view made under NoGradGuard, and for the result of an operation
-  // that is no view but shares memory with an input.
+  // that is not a view but shares memory with an input.
   bool fixed = false;
 
   // The members of Tensor of the same names: see autograd/ops/views.h and autograd/ops/in_place.cpp.

@@ -1,5 +1,5 @@
-# cmake --install: the command, and for each library a component of its name with the archive or shared library, the
-# headers, the targets that find_package(qing) reads, and a file for pkg-config. Nothing installed holds an absolute path.
+# cmake --install installs the command, and for each library a component of the same name with the static or shared library,
+# the headers, the targets for find_package(qing), and a file for pkg-config. No installed file holds an absolute path.
 include(CMakePackageConfigHelpers)
 
 set(QING_CONFIG_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/qing)
@@ -9,7 +9,7 @@ configure_package_config_file(cmake/qingConfig.cmake.in ${CMAKE_CURRENT_BINARY_D
                               INSTALL_DESTINATION ${QING_CONFIG_DIR})
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/qingConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 
-# What a private dependency is to pkg-config: the name of a module, or an option of the linker.
+# The pkg-config form of a private dependency: the name of a module, or a linker option.
 set(pkgconfig_fmt::fmt fmt)
 set(pkgconfig_PkgConfig::UTF8PROC libutf8proc)
 set(pkgconfig_OpenSSL::Crypto libcrypto)
@@ -42,7 +42,7 @@ function(qing_pkgconfig folder)
       list(APPEND modules ${pkgconfig_${library}})
     endif()
   endforeach()
-  # Who links an archive links what it needs; a shared library brings that itself.
+  # Users of a static library link its dependencies. A shared library brings them itself.
   if(NOT BUILD_SHARED_LIBS)
     list(APPEND PC_REQUIRES ${modules})
     list(JOIN options " " PC_LIBS)

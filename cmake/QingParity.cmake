@@ -1,4 +1,4 @@
-# parity_runner: the rows of tests/parity, whose C++ a script writes from the table.
+# parity_runner runs the rows of tests/parity. A script writes their C++ from the table.
 find_package(Python3 REQUIRED COMPONENTS Interpreter)
 
 set(parity_folder ${CMAKE_CURRENT_SOURCE_DIR}/tests/parity)
@@ -13,7 +13,7 @@ foreach(script ${parity_scripts})
     list(APPEND parity_sources ${generated_folder}/parity_${CMAKE_MATCH_1}.cpp)
   endif()
 endforeach()
-# The script leaves a source alone that would not change, and the stamp says that it ran.
+# The script does not rewrite unchanged sources. The stamp file records that it ran.
 add_custom_command(OUTPUT ${generated_folder}/stamp BYPRODUCTS ${parity_sources}
   COMMAND ${CMAKE_COMMAND} -E env PYTHONDONTWRITEBYTECODE=1
           ${Python3_EXECUTABLE} ${parity_folder}/generate.py ${generated_folder}
@@ -21,7 +21,7 @@ add_custom_command(OUTPUT ${generated_folder}/stamp BYPRODUCTS ${parity_sources}
   DEPENDS ${parity_scripts} VERBATIM)
 add_custom_target(parity_sources DEPENDS ${generated_folder}/stamp)
 
-# Calls and no loops: nothing here is worth the compiler's time.
+# These sources have calls but no loops, so optimization is not worth its time.
 set_source_files_properties(${parity_sources} PROPERTIES COMPILE_OPTIONS -O0)
 
 add_executable(parity_runner ${parity_folder}/runner.cpp ${parity_sources})

@@ -1,4 +1,4 @@
-# The libraries to build: each needs all before it.
+# The libraries to build. Each needs all earlier ones.
 set(QING_FOLDERS tensor autograd nn optim serve)
 list(FIND QING_FOLDERS "${QING_UP_TO}" top)
 if(top EQUAL -1)
@@ -13,7 +13,7 @@ set(QING_INCLUDE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/cmake/include)
 
 add_library(qing_flags INTERFACE)
 target_compile_options(qing_flags INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off -fno-semantic-interposition
-  # A false alarm of g++ 12 on "literal" + std::string (GCC bug 105651).
+  # g++ 12 gives a false warning for "literal" + std::string (GCC bug 105651).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 if(QING_SANITIZE)
   target_compile_options(qing_flags INTERFACE -fsanitize=${QING_SANITIZE} -fno-omit-frame-pointer -g)
@@ -36,23 +36,23 @@ function(qing_library folder)
   target_compile_features(qing_${folder} PUBLIC cxx_std_20)
   target_link_libraries(qing_${folder} PRIVATE $<BUILD_INTERFACE:qing_flags>)
   target_link_libraries(qing_${folder} ${ARGN})
-  # DEFINE_SYMBOL would make objects of shared libraries others than those of static ones.
+  # With DEFINE_SYMBOL the objects of shared libraries would differ from those of static ones.
   set_target_properties(qing_${folder} PROPERTIES EXPORT_NAME ${folder} VERSION ${PROJECT_VERSION} DEFINE_SYMBOL ""
                         SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} INSTALL_RPATH "$ORIGIN")
   if(BUILD_SHARED_LIBS)
-    # What qing instantiates of other libraries' templates stays its own.
+    # Templates of other libraries that qing instantiates are not exported.
     set(map ${CMAKE_CURRENT_SOURCE_DIR}/cmake/exports.map)
     target_link_options(qing_${folder} PRIVATE -Wl,--version-script=${map})
     set_property(TARGET qing_${folder} APPEND PROPERTY LINK_DEPENDS ${map})
   endif()
 endfunction()
 
-# Only these units see ISA flags, so that the binary starts on any x86-64.
+# Only these units are compiled with ISA flags, so that the binary starts on any x86-64.
 function(qing_isa_sources folder)
   set(dir ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/kernels)
   set(scalar_flags)
   set(avx2_flags -mavx2 -mfma)
-  # g++ 12 warns of its own AVX-512 intrinsics, which leave a register undefined on purpose.
+  # g++ 12 warns about its own AVX-512 intrinsics, which leave a register undefined on purpose.
   set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -Wno-uninitialized -Wno-maybe-uninitialized)
   set(avx512vnni_flags ${avx512_flags} -mavx512vnni -mavx512bf16)
   set(isas scalar)
@@ -67,22 +67,22 @@ function(qing_isa_sources folder)
   endforeach()
 endfunction()
 
-# The suite test_<folder> of every .cpp in tests/<folder>.
+# Makes the suite test_<folder> from every .cpp in tests/<folder>.
 function(qing_test_suite folder)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/${folder}/*.cpp)
   add_executable(test_${folder} ${sources})
   target_link_libraries(test_${folder} PRIVATE qing_${folder} qing_flags GTest::gtest_main rapidcheck
                                                Eigen3::Eigen fmt::fmt)
-  # Takes two thirds of the time to compile; what the tests are about is optimized in the libraries.
+  # -O1 compiles in two thirds of the time. The tested code is in the libraries, which are fully optimized.
   target_compile_options(test_${folder} PRIVATE $<$<CONFIG:Release>:-O1>)
   target_include_directories(test_${folder} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
-  # RapidCheck: the same cases in every run, and more of them than its default.
+  # RapidCheck runs the same cases every time, and more cases than its default.
   gtest_discover_tests(test_${folder} DISCOVERY_TIMEOUT 60
                        PROPERTIES ENVIRONMENT "RC_PARAMS=seed=20261124 max_success=500")
 endfunction()
 
-# qing_test_tool(tool folder LIBRARY...): the program tests/tools/<tool>.cpp on the library of `folder`, where that is
-# built.
+# qing_test_tool(tool folder LIBRARY...) makes the program tests/tools/<tool>.cpp, linked with the library of `folder`, if
+# that library is built.
 function(qing_test_tool tool folder)
   if(NOT TARGET qing_${folder})
     return()
@@ -92,8 +92,8 @@ function(qing_test_tool tool folder)
   target_include_directories(${tool} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
 endfunction()
 
-# qing_isa_tests(folder filter ISA...): the suite's cases of `filter` once more on each instruction set below the best one,
-# which the other runs never choose, and on those given. Nothing where the folder is not built.
+# qing_isa_tests(folder filter ISA...) runs the cases of `filter` again on each instruction set below the best one, which
+# other runs never choose, and on the given ones. It does nothing if the folder is not built.
 function(qing_isa_tests suite filter)
   if(NOT TARGET test_${suite})
     return()
@@ -105,7 +105,7 @@ function(qing_isa_tests suite filter)
   endforeach()
 endfunction()
 
-# Unpacks tests/fuzz/corpus/*.tar.xz into the build folder, which the target learns as QING_FUZZ_CORPUS.
+# Unpacks tests/fuzz/corpus/*.tar.xz into the build folder and defines QING_FUZZ_CORPUS as this folder for the target.
 function(qing_fuzz_corpus target)
   set(unpacked ${CMAKE_CURRENT_BINARY_DIR}/fuzz_corpus)
   file(MAKE_DIRECTORY ${unpacked})
@@ -113,7 +113,7 @@ function(qing_fuzz_corpus target)
   set(stamps)
   foreach(archive ${archives})
     get_filename_component(name ${archive} NAME_WE)
-    # Inputs that the archive no longer holds must go, hence the removal.
+    # The folder is removed first, so that inputs which the archive no longer has disappear.
     add_custom_command(OUTPUT ${unpacked}/${name}.stamp
       COMMAND ${CMAKE_COMMAND} -E rm -rf ${unpacked}/${name}
       COMMAND ${CMAKE_COMMAND} -E tar xf ${archive}

@@ -1,4 +1,4 @@
-# The web page of the service, style and script inside, as a source file of the library qing_serve.
+# Makes a source file of qing_serve from the web page of the service, with its style and script inside.
 function(qing_web_page)
   set(dir ${CMAKE_CURRENT_SOURCE_DIR}/serve/web)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${dir}/page.html ${dir}/page.css ${dir}/page.js)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What: a number above the range of an 8-bit float is turned into three different things. ml_dtypes, whose types JAX and
-# NumPy use, makes NaN of it in float8_e4m3fn and an infinity in float8_e5m2. ONNX's Cast, both in the reference of the
-# onnx package and in onnxruntime, gives the largest finite number in either, and even an infinity becomes that.
+# What: a number above the range of an 8-bit float becomes one of three values. ml_dtypes, whose types JAX and NumPy use,
+# gives NaN in float8_e4m3fn and an infinity in float8_e5m2. ONNX's Cast, both in the reference of the onnx package and in
+# onnxruntime, gives the largest finite number in both types, also for an infinity.
 # Versions: ml_dtypes 0.6.0, onnx 1.23.2, onnxruntime 1.32.0, numpy 2.4.6.
 # A user meets it when a model is quantised in one library and served by another: an overflow that shows as NaN in
 # training is a plausible 448 in the exported model.

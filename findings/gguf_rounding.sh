@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What: with the same scale, numbers that lie in the middle between two steps get other integers in GGUF's Q8_0 than in
-# ONNX's QuantizeLinear. GGUF rounds halves away from zero, ONNX to even as NumPy does.
+# What: with the same scale, numbers in the middle between two steps get different integers in GGUF's Q8_0 and in ONNX's
+# QuantizeLinear. GGUF rounds halves away from zero. ONNX rounds them to even, like NumPy.
 # Versions: gguf 0.19.0, onnx 1.23.2, onnxruntime 1.32.0, numpy 2.4.6.
 # A user meets it when comparing a model's GGUF file with its int8 ONNX file byte for byte: the scales agree and one weight
 # in some hundreds differs by a step, although neither library has an error.

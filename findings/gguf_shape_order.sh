@@ -2,8 +2,8 @@
 # What: GGUFReader gives every tensor two shapes that are each other's reverse. `tensor.shape` is the file's order, the
 # fastest dimension first; `tensor.data.shape` is NumPy's, the slowest first. The writer takes NumPy's.
 # Versions: gguf 0.19.0, numpy 2.4.6.
-# A user meets it when reshaping the data by the tensor's own `shape`: for a square matrix nothing is wrong, for another
-# one the elements are silently in other places.
+# A user meets it when reshaping the data by the tensor's own `shape`. A square matrix keeps its shape, but in any other
+# matrix the elements silently change places.
 # It exits with 0 while the behaviour is as described, and with another code once it has changed.
 set -euo pipefail
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What: InferenceClient of huggingface_hub, made for the address of a server of one's own, sends predictions there without
-# being told a provider, but its health_check() and get_endpoint_info() refuse: they ask for the provider "hf-inference".
+# What: an InferenceClient of huggingface_hub that is made for the address of a private server sends predictions there
+# without a provider. Its health_check() and get_endpoint_info() refuse: they need the provider "hf-inference".
 # Versions: huggingface-hub 2.4.0.
 # A user meets it when a deployment that answers predictions looks unhealthy to a script that uses the same client.
 # It exits with 0 while the behaviour is as described, and with another code once it has changed.

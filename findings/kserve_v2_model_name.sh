@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What: the V2 request of kserve's own client class has a member `model_name` at its top, which the Open Inference
-# Protocol does not have: there the model stands in the path alone.
+# What: the V2 request of kserve's own client class has a top-level member `model_name`. The Open Inference Protocol does
+# not have this member: only the path names the model.
 # Versions: kserve 0.21.0.
 # A user meets it when a server that refuses unknown members, as a strict server may, refuses KServe's client.
 # It exits with 0 while the behaviour is as described, and with another code once it has changed.

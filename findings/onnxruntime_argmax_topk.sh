@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What: in onnxruntime ArgMax and TopK of one row name different elements once the row holds a NaN. TopK takes the NaN
-# for the greatest, as NumPy does; ArgMax passes over it, unless it comes first.
+# What: in onnxruntime ArgMax and TopK of one row return different elements if the row has a NaN. TopK takes the NaN as the
+# greatest element, like NumPy. ArgMax ignores it unless it comes first.
 # Versions: onnxruntime 1.32.0, onnx 1.23.2, numpy 2.4.6.
-# A user meets it with two exports of one classifier, the one ending in ArgMax and the other in TopK for the best labels:
-# for an input on which the model overflows they answer with different labels, and the first looks like any other answer.
+# A user meets it with two exports of one classifier, one that ends in ArgMax and one that ends in TopK for the best labels.
+# If the model overflows, they answer with different labels, and the first one looks like any other answer.
 # It exits with 0 while the behaviour is as described, and with another code once it has changed.
 set -euo pipefail
 

@@ -2,8 +2,8 @@
 # What: whether safetensors reads a tensor without elements depends on the order of its sizes. With the 0 first the
 # product of the sizes is 0 at once; with the 0 last it overflows before the 0 is reached, and the file is refused.
 # Versions: safetensors 0.8.0, numpy 2.4.6.
-# A user meets it in a writer or a test that transposes an empty tensor with large sizes: one file is read, the file of
-# its transpose is not.
+# A user meets it in a writer or a test that transposes an empty tensor with large sizes: the file of the tensor is read,
+# but the file of its transpose is not.
 # It exits with 0 while the behaviour is as described, and with another code once it has changed.
 set -euo pipefail
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What: after a Replace normaliser has put one character in the place of several, the offsets of that character's token
-# point at the last of them alone. Of a character that becomes several, each of the new words has the one it came from.
+# What: when a Replace normaliser replaces several characters by one, the offsets of its token cover only the last of the
+# replaced characters. When one character becomes several words, each word has the offsets of that character.
 # Versions: tokenizers 0.23.3.
 # A user meets it when marking tokens in the original text: for "a &amp; b" with "&amp;" replaced by "&" the token "&"
 # marks the semicolon, and joining the marked parts loses the rest of the entity.

@@ -2,8 +2,8 @@
 # What: enable_truncation(max_length=n) with n below the number of special tokens truncates nothing. With [CLS] and
 # [SEP] a limit of 2 leaves these two; a limit of 1 or 0 gives the whole text, without an error or a warning.
 # Versions: tokenizers 0.23.3.
-# A user meets it when the limit is computed, such as what a prompt leaves over: at the point where no room is left at all
-# the longest input of all goes to the model.
+# A user meets it when the limit is computed, for example as the room that a prompt leaves: exactly when no room is left,
+# the model gets the whole input.
 # It exits with 0 while the behaviour is as described, and with another code once it has changed.
 set -euo pipefail
 

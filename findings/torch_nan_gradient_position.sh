@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What: the gradient of elu and of hardtanh at NaN depends on where in the tensor the NaN stands. The part of a tensor
-# that is computed in whole vectors gets one value, the elements left over get another.
+# What: the gradient of elu and of hardtanh at NaN depends on the position of the NaN in the tensor. The part of a tensor
+# that is computed in whole vectors gets one value, and the remaining elements get another.
 # Versions: torch 2.15.0 on an x86-64 CPU with AVX2 or AVX-512, numpy 2.4.6. The installation takes some gigabytes.
-# A user meets it when comparing gradients of two batches that hold the same NaN at different places, or when a check for
-# NaN in gradients passes for one batch size and fails for another.
+# A user meets it when comparing gradients of two batches with the same NaN at different positions, or when a check for NaN
+# in gradients passes for one batch size and fails for another.
 # It exits with 0 while the behaviour is as described, and with another code once it has changed.
 set -euo pipefail
 

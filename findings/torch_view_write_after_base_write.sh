@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What: a view of a tensor is made, the tensor is changed in place by a factor that wants a gradient, and then the view is
-# changed in place. PyTorch refuses that and calls the view a leaf, unless somebody has read its grad_fn or is_leaf in
-# between: then the same write works. Reading requires_grad does not help.
+# What: a view of a tensor is made, the tensor is changed in place by a factor that requires a gradient, and then the view is
+# changed in place. PyTorch refuses the last write and calls the view a leaf. The same write works if grad_fn or is_leaf of
+# the view was read in between. Reading requires_grad does not help.
 # Versions: torch 2.15.0, numpy 2.4.6. The installation takes some gigabytes.
-# A user meets an error that goes away when the tensor is looked at in a debugger or printed.
+# A user meets an error that disappears when the tensor is viewed in a debugger or printed.
 # It exits with 0 while the behaviour is as described, and with another code once it has changed.
 set -euo pipefail
 

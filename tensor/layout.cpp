@@ -198,7 +198,7 @@ std::optional<Layout> Layout::reshape(const Shape& target) const {
     result.offset = offset;
     return result;
   }
-  // Runs of dimensions that are dense in each other are split anew. A new dimension must not straddle two runs.
+  // Runs of dimensions that are dense in each other are split again. A new dimension must not straddle two runs.
   Layout result{shape, Strides(shape.size(), 0), offset};
   auto next = static_cast<int64_t>(shape.size()) - 1;
   int64_t d = dim() - 1;

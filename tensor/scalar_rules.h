@@ -42,7 +42,7 @@ template <class T> T stored_as(const Scalar& value, const char* op) {
 Tensor stored_scalar(const Scalar& value, DType dtype, const char* op);
 
 /// A tensor without dimensions that stands for the number in arithmetic: rounded to a floating dtype, or modulo 2^bits.
-/// None if the dtype is an integer one but the number is no integer.
+/// None if the dtype is an integer one but the number is not an integer.
 std::optional<Tensor> arithmetic_scalar(const Scalar& value, DType dtype);
 
 /// Sets all elements of x to the number. Errors begin with `op`.

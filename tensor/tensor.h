@@ -198,14 +198,14 @@ class Tensor {
   Tensor clone() const;       ///< A contiguous copy with its own storage. Recorded, like views.
   /// Converts (see convert.h). The same handle if the dtype is the same. Recorded, like views.
   Tensor to(DType dtype) const;
-  Tensor alias() const;  ///< Another tensor on the same memory, outside any graph. It is no view of this one.
+  Tensor alias() const;  ///< Another tensor on the same memory, outside any graph. It is not a view of this one.
 
   // In-place writes bump the version, so that backward can refuse a stale saved tensor.
   // History: a write is recorded when this tensor or the operand takes part in a graph. This tensor's base and every
   // view of the base then have the new history. AutogradError if this tensor is a leaf that requires a gradient, a view
   // of such a leaf, or a view of a recorded tensor that was made under NoGradGuard. Under NoGradGuard nothing is
   // recorded or refused. Not recorded either are writes through data(), span() and the functions of tensor/ops, and
-  // writes through another tensor on the same memory that is no view of this one: detach(), alias(), Tensor::wrap.
+  // writes through another tensor on the same memory that is not a view of this one: detach(), alias(), Tensor::wrap.
   // Operands: the right operand broadcasts to this shape (ShapeError), is converted to this dtype and may overlap this
   // tensor. ValueError if elements of this tensor share memory (expanded, overlapping windows).
   // Arithmetic takes f32, f64 and the integers, div_ only f32 and f64 (DTypeError). Integers wrap. With an integer
@@ -234,7 +234,8 @@ class Tensor {
   /// The metadata to call for an operation on this tensor: its own, else its base's. Null if neither takes part in a
   /// graph.
   const AutogradMeta* recorder() const;
-  /// The tensor that this one is a view of; never a view itself. Undefined if this is no view. alias() is no view.
+  /// The tensor that this one is a view of; never a view itself. Undefined if this is not a view. The result of alias()
+  /// is not a view.
   const Tensor& base() const;
   /// Makes this a view of `other`, or of the base of `other`. An undefined `other` makes it a view of nothing.
   void set_base(const Tensor& other);

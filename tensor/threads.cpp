@@ -71,7 +71,7 @@ int default_threads() {
 }
 
 // OpenMP's runtime keeps a team's threads for the next team, but a child process has only the thread that forked: it
-// would wait for the others for ever. So the forking thread's team ends before the fork. The allocator's mutex is held
+// would wait forever for the others. So the forking thread's team ends before the fork. The allocator's mutex is held
 // over the fork, because another thread could hold it then and will not exist in the child. Ending threads free memory,
 // so they must end before the mutex is taken.
 void before_fork() {

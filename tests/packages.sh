@@ -1,6 +1,6 @@
-# Installing Debian packages; sourced by tests/run.sh and examples/quickstart.sh.
+# Installs Debian packages. tests/run.sh and examples/quickstart.sh source this file.
 
-# install_packages NAME...: installs those that are missing, as root or through sudo.
+# install_packages NAME...: installs the missing ones, as root or with sudo.
 install_packages() {
   local missing=() name
   for name in "$@"; do
@@ -17,6 +17,6 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# What building qing itself takes.
+# The packages that are needed to build qing.
 build_packages=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-json1.81-dev libfmt-dev libutf8proc-dev
   libcli11-dev libtomlplusplus-dev libsqlite3-dev libssl-dev ca-certificates)

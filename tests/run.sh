@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds, and runs all of them. The last line is "N passed, N failed".
+# Installs what the tests need, builds, and runs all tests. The last line is "N passed, N failed".
 #   bash tests/run.sh                the default: C++ and Python tests of the release build
 #   bash tests/run.sh --only-cpp     without the Python tests
 #   bash tests/run.sh --sanitize     C++ tests under address, undefined-behaviour and thread sanitizers
@@ -34,7 +34,7 @@ passed=0 failed=0
 reports=$(mktemp -d)
 trap 'rm -rf "$reports"' EXIT
 
-# count_junit FILE: adds a JUnit report's cases to the sums and lists what was skipped, and why.
+# count_junit FILE: adds the cases of a JUnit report to the sums and lists the skipped ones with their reasons.
 count_junit() {
   local counts
   counts=$(python3 - "$1" <<'PY'
@@ -70,7 +70,7 @@ run_preset() {
   cmake --preset "$1" >"$reports/configure.log" 2>&1 || { cat "$reports/configure.log"; die "cmake --preset $1 failed"; }
   cmake --build --preset "$1" || die "the $1 build failed"
   step "C++ tests: $1"
-  # The log holds every failing test's output.
+  # The log has the output of every failing test.
   ctest --test-dir "build/$1" -j2 --quiet --timeout 600 --output-on-failure "${@:2}" \
     --output-junit "$reports/ctest-$1.xml" --output-log "$reports/ctest.log" ||
     grep -vE '^ *(Start|[0-9]+/[0-9]+) .*|Passed' "$reports/ctest.log" | tail -n 100
@@ -94,9 +94,9 @@ else
 fi
 
 if [ $sanitize = yes ]; then
-  # Without the option, undefined behaviour is a line in the log of a test that passes.
+  # Without this option, undefined behaviour is only a line in the log of a passing test.
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_preset asan
-  # Left out: long series of products on one thread, which have nothing to race with.
+  # Long series of products on one thread are left out, because they cannot race.
   TSAN_OPTIONS=suppressions=$root/tests/tsan.supp run_preset tsan -E 'EqualsEigen|\.on_'
 else
   run_preset release
@@ -156,7 +156,7 @@ if [ $python_tests = yes ] && [ $sanitize = no ]; then
     --junit-xml="$reports/pytest.xml"
   pytest_code=$? before=$failed
   if [ -s "$reports/pytest.xml" ]; then count_junit "$reports/pytest.xml"; else failed=$((failed + 1)); fi
-  # An interrupted session leaves a report of the cases before it, none of them failed.
+  # An interrupted session leaves a report of only the earlier cases, none of them failed.
   if [ $pytest_code -ne 0 ] && [ "$failed" -eq "$before" ]; then
     echo "pytest ended with $pytest_code"
     failed=$((failed + 1))

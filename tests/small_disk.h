@@ -1,4 +1,4 @@
-// A fixture with a disk that is soon full.
+// A fixture with a very small disk.
 #pragma once
 
 #include <gtest/gtest.h>

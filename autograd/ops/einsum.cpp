@@ -174,7 +174,7 @@ class Reader {
 
 // --- one operand ---
 
-// x with its dimensions in the order of `labels`, which are a permutation of x's.
+// Permutes the dimensions of x to the order of `labels`, which has the same labels as x.
 Named arranged(const Named& x, const Labels& labels) {
   if (x.labels == labels) return x;
   std::vector<int64_t> order;

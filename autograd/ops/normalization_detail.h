@@ -30,7 +30,8 @@ Standardized standardize(const Tensor& x, const std::vector<int64_t>& dims, doub
 Tensor standardize_backward(const Tensor& g, const Standardized& x, const std::vector<int64_t>& dims, bool centred);
 
 /// Calls body(row, dweight, dbias) for every row with the partial sums of its chunk, null if not needed. The partial
-/// sums are then added in order to inputs `weight` and weight + 1 of the sink. `sums` is 2, or 1 without a bias.
+/// sums are then added in order to inputs `weight` and weight + 1 of the sink. `sums` is the number of partial sums: 2,
+/// or 1 without a bias.
 template <class T, class Body>
 void over_norm_rows(int64_t rows, int64_t width, GradSink& grad, size_t weight, size_t sums, Body body) {
   const bool wants_weight = grad.needs(weight), wants_bias = sums == 2 && grad.needs(weight + 1);

@@ -1,4 +1,4 @@
-// Modules made of modules.
+// Modules that contain modules.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace qing::nn {
 ///
 ///   Sequential model(Linear(4, 8, rng), ReLU(), Linear(8, 3, rng));
 ///
-/// The generator given to forward goes to every part.
+/// forward passes its generator to every part.
 class Sequential : public UnaryModule {
  public:
   Sequential() = default;
@@ -29,7 +29,7 @@ class Sequential : public UnaryModule {
             std::derived_from<Modules, UnaryModule>)&&...) explicit Sequential(Modules&&... modules) {
     (emplace<Modules>(std::move(modules)), ...);
   }
-  /// Builds an M at the end.
+  /// Constructs an M at the end.
   template <std::derived_from<UnaryModule> M, class... Arguments> M& emplace(Arguments&&... arguments) {
     auto module = std::make_unique<M>(std::forward<Arguments>(arguments)...);
     M& built = *module;
@@ -77,14 +77,14 @@ template <std::derived_from<Module> M> class ModuleList : public Module {
 ///   const Tensor y = choices["linear"].forward(x);
 template <std::derived_from<Module> M> class ModuleDict : public Module {
  public:
-  /// Builds a T. ValueError for a name that is empty, has a dot or is taken.
+  /// Constructs a T. ValueError for a name that is empty, has a dot or exists already.
   template <std::derived_from<M> T = M, class... Arguments> T& emplace(std::string name, Arguments&&... arguments) {
     auto module = std::make_unique<T>(std::forward<Arguments>(arguments)...);
     T& built = *module;
     insert(std::move(name), std::move(module));
     return built;
   }
-  /// ValueError for such a name, or null.
+  /// ValueError for such a name, and for null.
   void insert(std::string name, std::unique_ptr<M> module) {
     if (module == nullptr) throw ValueError("ModuleDict: a null module");
     if (name.empty() || name.find('.') != std::string::npos) {
@@ -93,7 +93,7 @@ template <std::derived_from<Module> M> class ModuleDict : public Module {
     if (contains(name)) throw ValueError("ModuleDict: the name '" + name + "' is taken; erase it first");
     modules_.emplace_back(std::move(name), std::move(module));
   }
-  void erase(std::string_view name) { modules_.erase(find(name)); }  ///< IndexError if there is none.
+  void erase(std::string_view name) { modules_.erase(find(name)); }  ///< IndexError if it does not exist.
 
   void visit(Visitor& visitor) override {
     for (auto& [name, module] : modules_) visitor.module(name, *module);
@@ -107,7 +107,7 @@ template <std::derived_from<Module> M> class ModuleDict : public Module {
     for (const auto& part : modules_) names.push_back(part.first);
     return names;
   }
-  M& operator[](std::string_view name) const { return *find(name)->second; }  ///< IndexError naming what there is.
+  M& operator[](std::string_view name) const { return *find(name)->second; }  ///< IndexError with the existing names.
 
  private:
   auto find(std::string_view name) const {

@@ -5,14 +5,14 @@
 
 namespace qing::nn {
 
-/// Zeroes elements in training mode; the identity otherwise, and when the probability is 0.
+/// Zeroes elements in training mode. It is the identity in evaluation mode, and when the probability is 0.
 class Dropout : public UnaryModule {
  public:
   explicit Dropout(double p = 0.5);  ///< ValueError unless 0 ≤ p ≤ 1.
   double p() const { return p_; }
 
  private:
-  /// ValueError when it has to drop and rng is null.
+  /// ValueError when dropout is active and rng is null.
   Tensor compute(const Tensor& x, Generator* rng) const override;
   double p_;
 };

@@ -1,4 +1,4 @@
-// Tables of vectors by id.
+// Embedding tables.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace qing::nn {
 
 struct EmbeddingOptions {
-  /// This row begins as zeros and gets no gradient. Negative ones count from the back.
+  /// This row is initialised to zeros and gets no gradient. A negative index counts from the back.
   std::optional<int64_t> padding_idx = std::nullopt;
   double stddev = 1;  ///< weights are normal(0, stddev)
 };

@@ -1,4 +1,4 @@
-// Bags of vectors by id.
+// Embedding bags.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,12 @@ namespace qing::nn {
 
 struct EmbeddingBagOptions {
   BagMode mode = BagMode::mean;
-  /// Ids of this row do not count; it begins as zeros. Negative ones count from the back.
+  /// Ids of this row do not count. The row is initialised to zeros. A negative index counts from the back.
   std::optional<int64_t> padding_idx = std::nullopt;
   double stddev = 1;  ///< weights are normal(0, stddev)
 };
 
-/// Sums, means or largest elements of rows of a table, weight [num_embeddings, embedding_dim]. See embedding_bag in
+/// Sums, means or maxima of rows of a table, weight [num_embeddings, embedding_dim]. See embedding_bag in
 /// <qing/autograd/ops/indexing.h>.
 class EmbeddingBag : public Module {
  public:

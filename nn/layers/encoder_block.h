@@ -13,7 +13,7 @@
 
 namespace qing::nn {
 
-/// gelu takes Φ from the error function, gelu_tanh from tanh.
+/// gelu computes Φ by the error function, gelu_tanh by tanh.
 enum class FeedForwardActivation { relu, gelu, gelu_tanh, silu };
 
 /// activation(layer(x)); gelu is part of the product.
@@ -24,20 +24,20 @@ enum class NormKind { layer_norm, rms_norm };
 std::unique_ptr<ResidualNorm> make_norm(NormKind kind, int64_t width, double eps);
 
 struct SublayerOptions {
-  double dropout = 0;         ///< of what each sublayer gives
-  double hidden_dropout = 0;  ///< of the feed-forward's hidden values
+  double dropout = 0;         ///< dropout of the output of each sublayer
+  double hidden_dropout = 0;  ///< dropout of the hidden values of the feed-forward
   FeedForwardActivation activation = FeedForwardActivation::relu;
-  bool norm_first = false;  ///< normalise what goes into a sublayer, instead of the sum that comes out
+  bool norm_first = false;  ///< normalise the input of a sublayer instead of the sum with its output
 };
 
-/// Residual, dropout and norm around the sublayers of a block, for one call of forward; and the feed-forward.
+/// Residual, dropout and norm around the sublayers of a block, and the feed-forward, for one call of forward.
 class Sublayers {
  public:
-  /// Nothing is dropped when the block is not in training mode. `name` stands in errors: ValueError when something has
-  /// to be dropped and rng is null. Keeps a reference to the options.
+  /// Dropout is inactive unless the block is in training mode. ValueError with `name` when dropout is active and rng is
+  /// null. Keeps a reference to the options.
   Sublayers(const Module& block, const char* name, const SublayerOptions& options, Generator* rng);
 
-  /// x + sublayer(x). norm_first normalises what goes into the sublayer. Otherwise the sum is normalised, and norm,
+  /// x + sublayer(x). norm_first normalises the input of the sublayer. Otherwise the sum is normalised, and norm,
   /// dropout and sum are one operation.
   template <class Sublayer> Tensor add(const Tensor& x, const ResidualNorm& norm, const Sublayer& sublayer) const {
     if (options_.norm_first) return x + drop(sublayer(norm.forward(x)), options_.dropout);
@@ -50,7 +50,7 @@ class Sublayers {
   Tensor drop(const Tensor& x, double p) const;
 
   const SublayerOptions& options_;
-  Generator* rng_;  // null: nothing is dropped
+  Generator* rng_;  // null: no dropout
 };
 
 struct EncoderBlockOptions {
@@ -92,7 +92,7 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
   }
 
  protected:
-  /// `attention` was built before, so its weights are drawn first.
+  /// `attention` is constructed before, so its weights are drawn first.
   EncoderBlock(Attention attention, const EncoderBlockOptions& options, Generator& rng)
       : attention_(std::move(attention)),
         wide_(options.width, options.hidden, rng, options.linear),
@@ -102,7 +102,7 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
         name_(options.name),
         sublayers_(options.sublayers) {}
 
-  /// The block with attend(rows) in the place of attention.
+  /// The block with attend(rows) as its attention.
   template <class Attend> Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const {
     const Sublayers sublayers(*this, name_, sublayers_, rng);
     return sublayers.add_feed_forward(sublayers.add(x, *attention_norm_, attend), *feed_forward_norm_, wide_, narrow_);

@@ -57,7 +57,7 @@ void Linear::restore_lora() {
   if (unmerged_.defined()) weight_ = std::exchange(unmerged_, Tensor());
 }
 
-// The handle keeps the weight's memory, so that no other tensor can have its place.
+// The handle keeps the weight's memory alive, so that no other tensor can get the same address.
 struct Linear::Packed {
   using Matrix = std::variant<PackedMatrix<float>, Bf16Matrix, Int8Matrix>;
   Tensor weight;
@@ -98,7 +98,7 @@ Tensor Linear::packed_product(const Tensor& x, bool gelu) const {
   return gelu && !fused ? qing::gelu(y) : y;
 }
 
-// y[i] = W·x[i] + b for the rows of x, which has some.
+// y[i] = W·x[i] + b for the rows of x, at least one.
 void Linear::write_packed_product(const Tensor& x, float* y, int64_t row_stride, float* gelu) const {
   const Tensor in = x.contiguous();
   const int64_t k = weight_.size(1), rows = k == 0 ? 0 : in.numel() / k;

@@ -1,4 +1,4 @@
-// Layers that are one linear map.
+// Linear layers.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ class Lora;
 
 struct LinearOptions {
   bool bias = true;
-  /// Weights normal(0, stddev) and bias zero, as BERT's (Devlin et al. 2019), instead of PyTorch's initialisation.
+  /// Initialise weights as normal(0, stddev) and the bias as zero, like BERT (Devlin et al. 2019), instead of PyTorch's
+  /// initialisation.
   std::optional<double> stddev = std::nullopt;
 };
 
@@ -42,7 +43,7 @@ class Linear : public UnaryModule {
   void merge_lora();
   void restore_lora();
   const Tensor& weight() const { return weight_; }
-  const Tensor& bias() const { return bias_; }  ///< undefined without
+  const Tensor& bias() const { return bias_; }  ///< undefined without a bias
 
  private:
   struct Packed;
@@ -62,7 +63,7 @@ class Linear : public UnaryModule {
 /// ShapeError without layers, unless all take x's features, or when one has no bias; DTypeError as Linear's forward.
 Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
 
-/// Linear::pack for the module, if it is one, and for all below.
+/// Calls Linear::pack for the module, if it is a Linear, and for all modules below.
 void pack_linear_layers(Module& module, DType precision = DType::f32);
 
 /// Linear::add_lora for the module, if it is one, and for all below.

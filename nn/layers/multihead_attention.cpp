@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kName = "MultiheadAttention";
 
-// A mask that hides as one that is added: −∞ where true.
+// Converts a mask that hides into a mask that is added: −∞ where true.
 Tensor to_added(const Tensor& mask, DType dtype) {
   if (mask.dtype() != DType::boolean) return mask;
   Tensor added = Tensor::zeros(mask.shape(), DType::f64);
@@ -95,7 +95,7 @@ void MultiheadAttention::visit(Visitor& visitor) {
   visitor.module("out_proj", out_proj_);
 }
 
-// x by the projections first to first + count of queries, keys, values.
+// Projects x by `count` of the projections of queries, keys and values, starting with `first`.
 Tensor MultiheadAttention::project(const Tensor& x, int64_t first, int64_t count) const {
   if (x.dim() < 2 || x.size(-1) != embed_dim_) {
     throw ShapeError(fmt::format("{}: an input of {}; needs [..., {}]", kName, to_string(x.shape()), embed_dim_));

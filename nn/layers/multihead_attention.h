@@ -10,27 +10,27 @@
 
 namespace qing::nn {
 
-/// What a query may not look at, with PyTorch's meaning of boolean masks: true hides.
+/// The masks of attention, with PyTorch's meaning of boolean masks: true hides a key.
 struct AttentionMasks {
-  Tensor key_padding_mask = {};  ///< bool [batch, keys], or of the input's dtype: added to the scores
-  Tensor attn_mask = {};         ///< the same, [queries, keys] or what broadcasts to [batch, heads, queries, keys]
+  Tensor key_padding_mask = {};  ///< [batch, keys], bool, or of the input's dtype to be added to the scores
+  Tensor attn_mask = {};         ///< the same, [queries, keys] or broadcastable to [batch, heads, queries, keys]
   bool is_causal = false;        ///< query i sees keys 0 to i
 };
 
-/// Keys and values of the positions seen so far, so that decoding computes each of them once. For inference: what is
-/// written is outside of any graph.
+/// Keys and values of the previous positions, so that decoding computes each of them once. For inference only: writes
+/// are outside of any graph.
 class KeyValueCache {
  public:
   /// Room for `capacity` positions of [batch, heads, capacity, head_dim]; ValueError for a negative size.
   KeyValueCache(int64_t batch, int64_t heads, int64_t capacity, int64_t head_dim, DType dtype = DType::f32);
-  // A copy would share the storage, and the one's append would overwrite the other's.
+  // A copy would share the storage, and appending to one would overwrite the other.
   KeyValueCache(const KeyValueCache&) = delete;
   KeyValueCache& operator=(const KeyValueCache&) = delete;
   KeyValueCache(KeyValueCache&&) = default;
   KeyValueCache& operator=(KeyValueCache&&) = default;
-  /// One of its own with the same positions, to go on in two ways from here.
+  /// Returns an independent copy with the same positions, to continue in two ways.
   KeyValueCache clone() const;
-  /// Adds k and v [batch, heads, new, head_dim]; returns all so far, as views. ValueError when there is no room,
+  /// Appends k and v [batch, heads, new, head_dim]. Returns all positions as views. ValueError when there is no room,
   /// AutogradError when k or v were recorded.
   std::pair<Tensor, Tensor> append(const Tensor& k, const Tensor& v);
   int64_t length() const { return length_; }
@@ -44,7 +44,7 @@ class KeyValueCache {
 };
 
 struct MultiheadAttentionOptions {
-  double dropout = 0;  ///< of attention weights, in training mode
+  double dropout = 0;  ///< dropout of attention weights in training mode
   bool bias = true;
 };
 
@@ -60,7 +60,7 @@ class MultiheadAttention : public RaggedAttention {
   /// batch_first.) When all three are the same tensor, one product projects them.
   Tensor forward(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMasks& masks = {},
                  Generator* rng = nullptr) const;
-  /// Self-attention of new positions x [batch, new, embed] to themselves and those before them, which the cache holds.
+  /// Self-attention of new positions x [batch, new, embed] to themselves and to the earlier positions in the cache.
   Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
   KeyValueCache make_cache(int64_t batch, int64_t capacity) const;
   using RaggedAttention::forward;  ///< Ragged self-attention and cross-attention.

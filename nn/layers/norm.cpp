@@ -83,7 +83,7 @@ Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
   return y;
 }
 
-// As PyTorch's, it does not count batches.
+// Like PyTorch's, it does not count batches.
 Tensor InstanceNorm::compute(const Tensor& x, Generator*) const {
   check(x, rank_ - 1, rank_, x.dim() == rank_ ? 1 : 0);
   const auto normalised = [this](const Tensor& batch) {

@@ -1,4 +1,4 @@
-// Normalisation layers. See <qing/autograd/ops/normalization.h> for what they compute.
+// Normalisation layers. <qing/autograd/ops/normalization.h> states the formulas.
 #pragma once
 
 #include <cstdint>
@@ -59,16 +59,17 @@ struct BatchNormOptions {
   bool track_running_stats = true;
 };
 
-/// What the norms with running statistics share: parameters weight and bias, buffers running_mean, running_var and
-/// num_batches_tracked. In training mode they normalise by the input's statistics, and forward then writes the running
-/// ones: one thread at a time. In evaluation mode by the running ones, if tracked.
+/// The base of norms with running statistics: parameters weight and bias, buffers running_mean, running_var and
+/// num_batches_tracked. In training mode they normalise by the input's statistics, and forward updates the running
+/// statistics, so only one thread at a time may call it. In evaluation mode they normalise by the running statistics,
+/// if these are tracked.
 class RunningNorm : public UnaryModule {
  public:
   void visit(Visitor& visitor) override;
 
  protected:
   RunningNorm(const char* name, int64_t channels, BatchNormOptions options);
-  /// ShapeError naming the layer unless x has from least to most dimensions, that of channels as long as it should be.
+  /// ShapeError with the layer unless x has from `least` to `most` dimensions and the right number of channels.
   void check(const Tensor& x, int64_t least, int64_t most, int64_t channel_dim) const;
   bool by_input() const { return training() || !options_.track_running_stats; }
 
@@ -78,7 +79,7 @@ class RunningNorm : public UnaryModule {
   Tensor weight_, bias_, running_mean_, running_var_, num_batches_tracked_;
 };
 
-/// Every channel over the batch and all positions.
+/// Normalises every channel over the batch and all positions.
 class BatchNorm : public RunningNorm {
  protected:
   /// Inputs have from least_rank to most_rank dimensions.
@@ -110,7 +111,7 @@ struct InstanceNormOptions {
   bool track_running_stats = false;
 };
 
-/// Every channel of each sample over all positions.
+/// Normalises every channel of each sample over all positions.
 class InstanceNorm : public RunningNorm {
  protected:
   /// Inputs have `rank` dimensions, or one less without a batch.
@@ -141,10 +142,11 @@ struct GroupNormOptions {
   bool affine = true;  ///< weight and bias [channels]
 };
 
-/// Every group of channels over all positions of each sample.
+/// Normalises every group of channels over all positions of each sample.
 class GroupNorm : public UnaryModule {
  public:
-  GroupNorm(int64_t num_groups, int64_t channels, GroupNormOptions options = {});  ///< ValueError unless it divides.
+  GroupNorm(int64_t num_groups, int64_t channels,
+            GroupNormOptions options = {});  ///< ValueError unless num_groups divides the channels.
   void visit(Visitor& visitor) override;
 
  private:

@@ -21,7 +21,7 @@ void check_sizes(const char* layer, int64_t d_model, int64_t max_len) {
   check_at_least(layer, "max_len", max_len, 0);
 }
 
-// The rows of the table for x [..., time, d_model].
+// Returns the rows of the table for x [..., time, d_model].
 Tensor first_rows(const Tensor& x, const Tensor& table, const char* layer) {
   if (x.dim() < 2 || x.size(-1) != table.size(1) || x.size(-2) > table.size(0)) {
     throw ShapeError(fmt::format("{}: x {}; needs [..., time, {}] with a time of at most {}", layer,

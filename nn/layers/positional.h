@@ -26,7 +26,7 @@ class SinusoidalPositionalEncoding : public UnaryModule {
  private:
   /// x [..., time, d_model] at positions 0, 1, ... ShapeError for more than max_len.
   Tensor compute(const Tensor& x, Generator* rng) const override;
-  Tensor table_;  // f64: no buffer, since conversion would round it
+  Tensor table_;  // f64; not a buffer, because Module::to would round it
 };
 
 struct LearnedPositionalEncodingOptions {
@@ -53,8 +53,8 @@ class LearnedPositionalEncoding : public UnaryModule {
 /// if n is a power of two; else those of the power of two below, then every second one of twice that. ValueError below
 /// 1.
 Tensor alibi_slopes(int64_t heads, DType dtype = DType::f32);
-/// −slope·|first_query + i − j| for query i and key j: [heads, queries, keys], the attn_mask of attention that knows
-/// distances by it. Causal attention needs is_causal beside it. ValueError for a negative size.
+/// −slope·|first_query + i − j| for query i and key j: [heads, queries, keys], to be used as attn_mask. Causal
+/// attention also needs is_causal. ValueError for a negative size.
 Tensor alibi_bias(int64_t heads, int64_t queries, int64_t keys, int64_t first_query = 0, DType dtype = DType::f32);
 /// The same as relative_bias of ragged_attention(): [heads, 2·reach − 1]. ValueError unless heads and reach are
 /// positive.

@@ -12,11 +12,11 @@
 
 namespace qing::nn {
 
-// Which rows of the input are computed when. Sequences are taken in the order of falling length, so that those still
-// under way are always the first ones.
+// The schedule of the input rows. Sequences are sorted by decreasing length, so that the unfinished ones are always the
+// first ones.
 struct Recurrent::Schedule {
   std::vector<int64_t> order;           // the batch's sequences, longest first
-  std::vector<int64_t> first, lengths;  // of each sequence of the batch: its first row and its count of steps
+  std::vector<int64_t> first, lengths;  // first row and number of steps of each sequence of the batch
   int64_t stride;                       // between the rows of a sequence
   int64_t rows = 0;
 
@@ -29,7 +29,7 @@ struct Recurrent::Schedule {
 
   int64_t batch() const { return static_cast<int64_t>(order.size()); }
   int64_t steps() const { return order.empty() ? 0 : lengths[order[0]]; }
-  /// How many sequences have a step t.
+  /// Number of sequences with a step t.
   int64_t active(int64_t t) const {
     return std::partition_point(order.begin(), order.end(), [&](int64_t s) { return lengths[s] > t; }) - order.begin();
   }
@@ -43,7 +43,7 @@ struct Recurrent::Schedule {
     }
     return found;
   }
-  /// shift + the sequences at the places begin to end of the order.
+  /// shift + the sequences at positions [begin, end) of the order.
   Tensor sequences(int64_t begin, int64_t end, int64_t shift) const {
     Tensor found = Tensor::empty({end - begin}, DType::i64);
     for (int64_t i = begin; i < end; ++i) found.data<int64_t>()[i - begin] = shift + order[i];
@@ -51,7 +51,7 @@ struct Recurrent::Schedule {
   }
 };
 
-// What the steps of all directions gave, and where it belongs.
+// The results of the steps of all directions and their rows.
 struct Recurrent::Track {
   std::vector<Tensor> outputs, output_rows;  // of one layer
   std::vector<Tensor> h, c, state_rows;      // final states of all layers
@@ -118,7 +118,7 @@ void Recurrent::run_direction(const Tensor& x, size_t index, const Schedule& sch
     return index_select(select(given, 0, at), 0, order);
   };
   RecurrentState now{begin_with(initial.h), cell_ == Cell::lstm ? begin_with(initial.c) : Tensor()};
-  const auto finish = [&](int64_t from) {  // the sequences from there on have made their last step
+  const auto finish = [&](int64_t from) {  // the sequences from `from` on have made their last step
     const int64_t count = now.h.size(0);
     if (from == count) return;
     track.state_rows.push_back(schedule.sequences(from, count, at * schedule.batch()));

@@ -14,13 +14,13 @@ struct RecurrentOptions {
   int64_t num_layers = 1;
   bool bias = true;
   bool batch_first = false;  ///< dense inputs are [batch, time, ...] instead of [time, batch, ...]
-  double dropout = 0;        ///< of every layer's output but the last one's, in training mode
+  double dropout = 0;        ///< dropout of the output of every layer except the last, in training mode
   bool bidirectional = false;
 };
 
 /// States, [num_layers·directions, batch, hidden]: layer after layer, forward before reverse.
 struct RecurrentState {
-  Tensor h = {}, c = {};  ///< c is LSTM's alone. Undefined: zeros.
+  Tensor h = {}, c = {};  ///< only LSTM has c. Undefined: zeros.
 };
 
 /// output [..., directions·hidden] in the layout of the input, and the state after each sequence's last step.
@@ -29,16 +29,16 @@ struct RecurrentResult {
   RecurrentState state;
 };
 
-/// What RNN, LSTM and GRU have in common. Parameters of layer k: weight_ih_lk [gates·hidden, input], weight_hh_lk
-/// [gates·hidden, hidden], bias_ih_lk, bias_hh_lk, and those of the reverse direction with _reverse behind; all begin
-/// uniform in ±1/sqrt(hidden). The input projection of all steps is one product.
+/// The base of RNN, LSTM and GRU. Parameters of layer k are weight_ih_lk [gates·hidden, input], weight_hh_lk
+/// [gates·hidden, hidden], bias_ih_lk and bias_hh_lk. Those of the reverse direction end in _reverse. All are
+/// initialised uniformly in ±1/sqrt(hidden). The input projection of all steps is one product.
 class Recurrent : public Module {
  public:
   void visit(Visitor& visitor) override;
   /// x is [time, batch, input], or [batch, time, input] with batch_first. In training mode `rng` feeds the dropout
   /// (ValueError if null then). ShapeError for an input or a state that does not fit.
   RecurrentResult forward(const Tensor& x, const RecurrentState& initial = {}, Generator* rng = nullptr) const;
-  /// A ragged batch: x is [tokens, input], sequence s has the rows offsets[s] to offsets[s+1]; nothing is padded, and a
+  /// A ragged batch: x is [tokens, input], and sequence s has the rows offsets[s] to offsets[s+1], without padding. A
   /// sequence without rows keeps its initial state. ValueError for offsets that do not cover x.
   RecurrentResult forward(const Tensor& x, const Offsets& offsets, const RecurrentState& initial = {},
                           Generator* rng = nullptr) const;

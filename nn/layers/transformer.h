@@ -22,19 +22,19 @@ struct TransformerOptions {
   int64_t dim_feedforward = 2048;
   double dropout = 0.1;
   FeedForwardActivation activation = FeedForwardActivation::relu;
-  double layer_norm_eps = 1e-5;  ///< of the norms, whatever their kind
-  bool norm_first = false;       ///< normalise what goes into a sublayer, instead of the sum that comes out
+  double layer_norm_eps = 1e-5;  ///< eps of the norms of any kind
+  bool norm_first = false;       ///< normalise the input of a sublayer instead of the sum with its output
   NormKind norm = NormKind::layer_norm;
 };
 
-/// Self-attention, then two linear layers; each with a residual, a dropout and a norm.
+/// Self-attention, then two linear layers, each with a residual, a dropout and a norm.
 class TransformerEncoderLayer : public EncoderBlock<MultiheadAttention> {
  public:
   TransformerEncoderLayer(int64_t d_model, int64_t nhead, Generator& rng, TransformerOptions options = {});
   void visit(Visitor& visitor) override;
   using EncoderBlock::forward;  ///< A ragged batch.
   Tensor forward(const Tensor& x, const AttentionMasks& masks = {}, Generator* rng = nullptr) const;
-  /// Causal, for the new positions x only; see MultiheadAttention.
+  /// Causal attention, only for the new positions x; see MultiheadAttention.
   Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
   const MultiheadAttention& self_attn() const { return attention_; }
 };
@@ -46,7 +46,9 @@ class TransformerDecoderLayer : public Module {
   void visit(Visitor& visitor) override;
   Tensor forward(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks = {},
                  const AttentionMasks& memory_masks = {}, Generator* rng = nullptr) const;
-  /// A ragged batch, causal: row i of a target sequence sees its rows up to i and all of the memory's sequence.
+  /// A ragged batch with causal attention: row i of a target sequence sees its rows up to i and all rows of the
+  /// memory's
+  /// sequence.
   Tensor forward(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
                  const Offsets& memory_offsets, Generator* rng = nullptr) const;
 

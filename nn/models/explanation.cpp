@@ -14,7 +14,7 @@ uint32_t overlap(const Explanation::Span& span, const NgramOccurrence& ngram) {
   return begin < end ? end - begin : 0;
 }
 
-// Whether any span took it.
+// Returns whether any span took the contribution.
 bool share_out(std::vector<Explanation::Span>& spans, const NgramOccurrence& ngram, double contribution) {
   const auto first = std::partition_point(spans.begin(), spans.end(),
                                           [&](const Explanation::Span& span) { return span.end <= ngram.begin; });

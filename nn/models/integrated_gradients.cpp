@@ -39,7 +39,7 @@ Quadrature gauss_legendre(int32_t n) {
   return q;
 }
 
-// A text at a point of its path: embeddings = baseline + point * (words - baseline).
+// A text at one point of its path: embeddings = baseline + point * (words - baseline).
 struct Item {
   size_t text;
   double point, weight;
@@ -69,9 +69,10 @@ class Paths {
 
   int64_t tokens(size_t text) const { return static_cast<int64_t>(encodings_[text].ids.size()); }
 
-  /// The label's probability at each item.
+  /// Returns the probability of the label at each item.
   std::vector<double> scores(std::span<const Item> items) const {
-    // As the gradients are: layers that are packed in bf16 or i8 compute without gradients only. None is recorded.
+    // Computed in f32 like the gradients: layers packed in bf16 or i8 use the packed weights only without gradients.
+    // Nothing is recorded here.
     const EnableGradGuard guard;
     const Tensor p = probabilities(embeddings(items), added(items), items);
     std::vector<double> scores;
@@ -79,7 +80,7 @@ class Paths {
     return scores;
   }
 
-  /// What the added logits contributed.
+  /// Returns the contribution of the added logits.
   double added_contribution(size_t text, const Attribution& attribution) const {
     const float* logit = added_.data<float>() + static_cast<int64_t>(text) * classes_;
     return std::inner_product(attribution.logit_slopes.begin(), attribution.logit_slopes.end(), logit, 0.0);
@@ -93,7 +94,7 @@ class Paths {
     set_requires_grad(x);
     set_requires_grad(y);
     const Tensor p = probabilities(x, y, items);
-    // Each sequence's probability depends on its own rows alone: one walk serves all.
+    // Each sequence's probability depends only on its own rows, so one walk of the graph serves all sequences.
     Tensor chosen = Tensor::zeros(p.shape());
     for (size_t i = 0; i < items.size(); ++i) chosen.data<float>()[index(i, items[i].text)] = 1;
     const std::vector<Tensor> walked = gradients(p, {x, y}, {.gradient = chosen});
@@ -157,10 +158,10 @@ class Paths {
   std::span<const int32_t> labels_;
   int64_t width_, classes_;
   Tensor added_;                           // [texts, classes]
-  std::vector<Tensor> words_, baselines_;  // [tokens, width] of each text
+  std::vector<Tensor> words_, baselines_;  // [tokens, width] for each text
 };
 
-// Calls `use` with runs of items of at most `most` tokens, but one item at least.
+// Calls `use` with runs of items with at most `most` tokens, but at least one item.
 template <typename Use> void for_batches(const Paths& paths, std::span<const Item> items, int64_t most, Use use) {
   for (size_t begin = 0; begin < items.size();) {
     int64_t tokens = paths.tokens(items[begin].text);

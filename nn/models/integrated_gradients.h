@@ -1,4 +1,4 @@
-// Which tokens made a classifier decide as it did: integrated gradients (Sundararajan, Taly & Yan 2017) over the word
+// Attribution of a classifier's decision to tokens: integrated gradients (Sundararajan, Taly & Yan 2017) over the word
 // embeddings.
 #pragma once
 
@@ -12,19 +12,19 @@
 namespace qing::nn {
 
 struct IntegratedGradientsOptions {
-  double tolerance = 1e-3;   ///< largest completeness gap to stop at
+  double tolerance = 1e-3;   ///< maximum completeness gap
   int32_t first_steps = 16;  ///< points of the path; doubled while the gap is above the tolerance
   int32_t most_steps = 512;
-  int64_t batch_tokens = 4096;  ///< most tokens a forward and backward (one text at least)
+  int64_t batch_tokens = 4096;  ///< maximum tokens per forward and backward (at least one text)
 };
 
 struct Attribution {
-  std::vector<double> weights;  ///< one a token; 0 for [CLS] and [SEP]
-  /// d score / d added logit, averaged over the path: times the added logits it is what these contributed.
+  std::vector<double> weights;  ///< one per token; 0 for [CLS] and [SEP]
+  /// d score / d added logit, averaged over the path. Multiplied by the added logits this is their contribution.
   std::vector<double> logit_slopes;
   double score = 0;     ///< probability of the label for the text
-  double baseline = 0;  ///< and with every token but [CLS] and [SEP] replaced by [PAD]
-  double gap = 0;       ///< |all contributions - (score - baseline)|: what the quadrature left over
+  double baseline = 0;  ///< the same with every token but [CLS] and [SEP] replaced by [PAD]
+  double gap = 0;       ///< |all contributions - (score - baseline)|: the error of the quadrature
   int32_t steps = 0;
 };
 

@@ -1,4 +1,4 @@
-// The rule for names of labels: answers, metrics and tables are keyed by them.
+// The rule for names of labels, which are keys in answers, metrics and tables.
 #pragma once
 
 #include <span>
@@ -6,9 +6,9 @@
 
 namespace qing::nn {
 
-/// Checks that every label can be told from the others wherever its name is written. ValueError "labels: what", with
-/// the label's index, unless each name is valid UTF-8, is not blank, has no control character (tables are separated by
-/// tabs and line breaks) and occurs once.
+/// Checks that every label can be distinguished by its name. ValueError "labels: what", with the index of the label,
+/// unless each name is valid UTF-8, is not blank, has no control character (tabs and line breaks separate tables) and
+/// occurs once.
 void check_label_names(std::span<const std::string> labels);
 
 }  // namespace qing::nn

@@ -23,16 +23,16 @@ struct LlamaConfig {
   int64_t num_key_value_heads = 8;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000;
-  bool tie_word_embeddings = false;  ///< the output layer is the table of embeddings
+  bool tie_word_embeddings = false;  ///< the output layer shares the weights of the embedding table
   double initializer_range = 0.02;   ///< weights are normal(0, this)
 
   void validate() const;  ///< ValueError naming the field.
   int64_t head_dim() const { return hidden_size / num_attention_heads; }
 };
 
-/// One cache a layer. It moves, and does not copy; see clone().
+/// One cache per layer. It can be moved but not copied; see clone().
 using LlamaCache = std::vector<KeyValueCache>;
-LlamaCache clone(const LlamaCache& cache);  ///< One of its own with the same positions.
+LlamaCache clone(const LlamaCache& cache);  ///< An independent copy with the same positions.
 
 class LlamaModel;
 
@@ -43,15 +43,16 @@ class LlamaForCausalLM : public Module {
   ~LlamaForCausalLM() override;
   void visit(Visitor& visitor) override;
 
-  /// Logits [batch, time, vocab_size] of the token after each of ids [batch, time] (i32 or i64).
+  /// Returns logits [batch, time, vocab_size] of the token after each of ids [batch, time] (i32 or i64).
   Tensor forward(const Tensor& ids) const;
-  /// The same for new tokens behind those whose keys and values the cache holds; only these are computed. For
-  /// inference: AutogradError when a graph would be recorded.
+  /// The same for new tokens after those in the cache. Only the new tokens are computed. For inference: AutogradError
+  /// when a graph would be recorded.
   Tensor forward(const Tensor& ids, LlamaCache& cache) const;
   LlamaCache make_cache(int64_t batch, int64_t capacity) const;
 
-  /// ids i64 [batch, time ≥ 1] with the new tokens behind, each computed once by the cache. ValueError when a
-  /// temperature is given without rng, or for options out of their range. Takes one number of rng a token drawn.
+  /// Returns ids i64 [batch, time ≥ 1] followed by the new tokens. With the cache each token is computed once.
+  /// ValueError for a temperature without rng, or for options out of their range. Takes one number of rng per drawn
+  /// token.
   Tensor generate(const Tensor& ids, const GenerateOptions& options = {}, Generator* rng = nullptr) const;
   const LlamaConfig& config() const { return config_; }
 

@@ -16,14 +16,18 @@ class NgramHead : public Module {
   NgramHead(NgramTable table, int64_t labels);
   void visit(Visitor& visitor) override;
 
-  /// [texts, labels]. IndexError for a row outside the table. A row's logits depend on its features alone, to the bit.
+  /// Returns [texts, labels]. IndexError for a row outside the table. The logits of a text depend only on its features,
+  /// to
+  /// the bit.
   Tensor forward(std::span<const NgramFeatures* const> texts) const;
   const NgramTable& table() const { return table_; }
   const Tensor& weight() const { return weight_; }
 
-  /// One safetensors file of keys, idf and weights, the latter two as f16: 8 + 2·labels bytes an n-gram. IoError.
+  /// Writes a safetensors file with keys, idf and weights. It needs 8 + 2·labels bytes per n-gram for keys and f16
+  /// values.
+  /// IoError.
   void save(const std::filesystem::path& path);
-  /// DataError naming the path and the tensor, IoError. `options` are those of the tokenizer beside it.
+  /// DataError with the path and the tensor, IoError. `options` are those of the tokenizer in the same folder.
   static NgramHead load(const std::filesystem::path& path, const TokenizerOptions& options, int64_t labels);
 
  private:

@@ -18,20 +18,20 @@ struct Prediction {
   std::vector<float> embedding = {};
 };
 
-/// Why a text got its label: a weight for every piece of it.
+/// The explanation of a label: a weight for every piece of the text.
 struct Explanation {
   struct Span {
-    uint32_t begin, end;  ///< bytes of the text, on boundaries of characters; ascending, without overlap
-    double weight;        ///< above 0: spoke for the label
+    uint32_t begin, end;  ///< bytes of the text, on character boundaries; ascending, without overlap
+    double weight;        ///< a weight above 0 supports the label
   };
-  int32_t label;            ///< explained
-  double score, baseline;   ///< probability of the label, and what it is without any of the text's words
+  int32_t label;            ///< the explained label
+  double score, baseline;   ///< probability of the label with and without the words of the text
   std::vector<Span> spans;  ///< weights sum to score - baseline, up to `gap`
-  double gap;               ///< what the numerical integration left over
-  /// Bytes of the text from its beginning that the encoder read: all of them, unless the text was truncated. Spans
-  /// behind them have weights by their n-grams alone.
+  double gap;               ///< error of the numerical integration
+  /// Number of bytes from the start of the text that the encoder read: all, unless the text was truncated. The weights
+  /// of later spans come from their n-grams alone.
   uint32_t encoder_end = 0;
-  /// Bytes of the text from its beginning that the n-gram head used: all of them, or 0 for a model without such a head.
+  /// Number of bytes from the start of the text that the n-gram head used: all, or 0 for a model without such a head.
   uint32_t ngram_end = 0;
 };
 

@@ -10,7 +10,7 @@
 namespace qing::nn {
 
 TokenSampler::TokenSampler(const GenerateOptions& options, Generator* rng) : options_(options), rng_(rng) {
-  // Divided by an infinite temperature a logit of -inf would be NaN, and a token that is ruled out would be drawn.
+  // Dividing a logit of -inf by an infinite temperature gives NaN, and an excluded token would then be drawn.
   if (options.max_new_tokens < 0 || options.top_k < 0 || !(options.temperature >= 0) ||
       !std::isfinite(options.temperature)) {
     throw ValueError(

@@ -1,4 +1,4 @@
-// Choosing the next token.
+// Selection of the next token.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,20 @@ namespace qing::nn {
 
 struct GenerateOptions {
   int64_t max_new_tokens = 20;
-  double temperature = 0;  ///< 0: the likeliest token; else logits are divided by it and one is drawn
-  int64_t top_k = 0;       ///< draw from the k likeliest only; 0: from all
-  /// After it a sequence repeats this token; generation stops when all are there.
+  double temperature = 0;  ///< 0: the likeliest token; otherwise logits are divided by it and a token is drawn
+  int64_t top_k = 0;       ///< draw only from the k likeliest tokens; 0: from all
+  /// The end token. A sequence repeats it after its first occurrence, and generation stops when all sequences have
+  /// ended.
   std::optional<int64_t> eos_token_id = std::nullopt;
 };
 
 class TokenSampler {
  public:
-  /// ValueError for options out of their range, or a temperature without rng. `rng` outlives the sampler.
+  /// ValueError for options out of their range, or a temperature without rng. `rng` must outlive the sampler.
   TokenSampler(const GenerateOptions& options, Generator* rng);
-  /// A token of each row of logits [batch, vocabulary]: i64 [batch]. Of equal ones, the first counts as the likeliest.
+  /// Returns a token for each row of logits [batch, vocabulary]: i64 [batch]. Among equal logits the first counts as
+  /// the
+  /// likeliest.
   Tensor draw(const Tensor& logits) const;
 
  private:

@@ -162,7 +162,7 @@ void save_text_classifier(const std::filesystem::path& directory, EncoderForSequ
   StagedDirectory staged(directory);
   config.save(staged.path() / kConfigFile);
   tokenizer.save(staged.path());
-  // "pt" is what transformers asks the metadata for.
+  // transformers requires the format "pt" in the metadata.
   save_safetensors(staged.path() / kWeightsFile, {.tensors = model.state_dict(), .metadata = {{"format", "pt"}}});
   if (ngrams) ngrams->save(staged.path() / kNgramsFile);
   staged.commit();

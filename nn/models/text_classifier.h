@@ -1,4 +1,4 @@
-// A trained model directory ready for inference: tokenizer, encoder with classification head, labels.
+// Inference with a trained model directory: tokenizer, encoder with classification head, labels.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@
 
 namespace qing::nn {
 
-/// What a classifier looks at in a text.
+/// The input of a classifier for one text.
 struct EncodedText : Encoding {
   NgramFeatures ngrams = {};  ///< for a model with an NgramHead
 };
@@ -41,19 +41,19 @@ class TextClassifier {
                                                     DType precision = DType::f32);
   virtual ~TextClassifier() = default;
 
-  /// One prediction a text, in order. Scores of a text are bitwise the same whatever else is in the batch.
-  /// DataError on invalid UTF-8, naming the text's index. An empty span gives an empty result.
+  /// Returns one prediction per text, in order. The scores of a text do not depend on the rest of the batch, to the
+  /// bit. DataError with the index of a text that is not UTF-8. An empty span gives an empty result.
   std::vector<Prediction> predict(std::span<const std::string> texts) const;
   /// The first half of predict(), for callers that compose batches by tokens. DataError on invalid UTF-8.
   virtual EncodedText encode(std::string_view text) const = 0;
-  /// The other half, on what encode() made.
+  /// The second half of predict(), on the results of encode().
   virtual std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const = 0;
-  /// An explanation for each text, of the label that predict() gives: integrated gradients, in f32. Costs some 50 times
-  /// as much as predict(). DataError on invalid UTF-8; ValueError unless explains().
+  /// Explains the label that predict() gives for each text, by integrated gradients in f32. It costs about 50 times as
+  /// much as predict(). DataError for invalid UTF-8, ValueError unless explains().
   virtual std::vector<Explanation> explain(std::span<const std::string> texts) const;
   /// Whether this kind of classifier has explanations.
   virtual bool explains() const { return false; }
-  /// Whether n-grams of the whole text count, however long the text is.
+  /// Whether the n-grams of the whole text count, for texts of any length.
   virtual bool has_ngrams() const { return false; }
   virtual EmbeddingInfo embedding() const { return {}; }
   /// Null for a kind of model that does not show its tokenizer.
@@ -62,8 +62,8 @@ class TextClassifier {
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;
   virtual double temperature() const { return 1; }
-  virtual DType precision() const { return DType::f32; }  ///< of products in predictions
-  /// What it predicted on the texts it was made for, to compare other texts with; null when nobody wrote that down.
+  virtual DType precision() const { return DType::f32; }  ///< precision of the products in predictions
+  /// Statistics of the predictions on the reference texts, to compare other texts with; null if they were not recorded.
   virtual const DataProfile* reference() const { return nullptr; }
 
  protected:

@@ -1,5 +1,5 @@
-// The model directory that `transformers` loads: config.json, model.safetensors, and the tokenizer's files;
-// and ngrams.safetensors, which it leaves alone, for a model with an n-gram head.
+// The model directory in the form that `transformers` loads: config.json, model.safetensors and the tokenizer's files.
+// A model with an n-gram head also has ngrams.safetensors.
 #pragma once
 
 #include <filesystem>

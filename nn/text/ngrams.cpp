@@ -25,7 +25,7 @@ struct Gram {
   uint32_t begin, end;  // bytes of the original text
 };
 
-// The lowest bit tells words from pieces; of the hash both halves count.
+// The lowest bit distinguishes words from pieces. Both halves of the hash count.
 uint32_t key_of(std::string_view gram, bool words) {
   const uint64_t hash = fingerprint(gram);
   return (static_cast<uint32_t>(hash ^ (hash >> 32)) & ~1u) | (words ? 1u : 0u);
@@ -50,7 +50,7 @@ void add_word_grams(const std::vector<Word>& words, size_t first, std::vector<Gr
 void add_pieces(const Word& word, std::vector<Gram>& grams) {
   const std::string marked = "<" + word.text + ">";
   const size_t characters = word.characters() + 2;
-  // Of the marked word's characters, and one entry more for the end.
+  // Offsets of the characters of the marked word, plus one entry for the end.
   const auto start = [&](size_t i) -> size_t {
     if (i == 0) return 0;
     return i == characters ? marked.size() : 1 + word.starts[i - 1];
@@ -59,7 +59,7 @@ void add_pieces(const Word& word, std::vector<Gram>& grams) {
     for (size_t n = kShortestPiece; n <= kLongestPiece && first + n <= characters; ++n) {
       const std::string_view piece = std::string_view(marked).substr(start(first), start(first + n) - start(first));
       const size_t begin = first == 0 ? 0 : first - 1;
-      const size_t end = std::min(first + n - 1, word.characters());  // the marks stand for no character
+      const size_t end = std::min(first + n - 1, word.characters());  // the marks are not characters of the text
       grams.push_back({key_of(piece, false), word.origins[begin].first, word.origins[end - 1].second});
     }
   }
@@ -173,7 +173,7 @@ NgramFeatures NgramTable::features(std::string_view text) const {
   for (const NgramOccurrence& occurrence : known(text)) rows.push_back(occurrence.row);
   std::sort(rows.begin(), rows.end());
   NgramFeatures features;
-  double squares[2] = {};  // of pieces, of words
+  double squares[2] = {};  // sums of squares of pieces and of words
   for (auto begin = rows.begin(); begin != rows.end();) {
     const auto row = static_cast<size_t>(*begin);
     const auto end = std::find_if(begin + 1, rows.end(), [&](int32_t other) { return other != *begin; });

@@ -53,7 +53,7 @@ std::string visible(std::string_view text) {
     const size_t begin = position;
     const auto c = decode_utf8(text, position);
     if (!c) break;
-    const bool mark = *c >= 0x80 && category(*c) == UTF8PROC_CATEGORY_MN;  // seen on the letter before it
+    const bool mark = *c >= 0x80 && category(*c) == UTF8PROC_CATEGORY_MN;  // drawn on the letter before it
     if (*c == ' ' || mark || !is_invisible(*c)) {
       shown += text.substr(begin, position - begin);
     } else {

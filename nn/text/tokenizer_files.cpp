@@ -34,7 +34,7 @@ json::object template_part(std::string_view kind, std::string_view id) {
 
 json::value or_null(std::optional<bool> flag) { return flag ? json::value(*flag) : json::value(nullptr); }
 
-// The format of `tokenizers` (https://huggingface.co/docs/tokenizers): the whole pipeline as data.
+// The format of `tokenizers` (https://huggingface.co/docs/tokenizers), which describes the whole pipeline.
 json::object pipeline(const Tokenizer& t) {
   json::array added;
   for (const std::string_view token : kSpecialTokens) added.push_back(special_token(token, t.id(token)));

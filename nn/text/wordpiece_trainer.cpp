@@ -1,5 +1,5 @@
 // Training of a WordPiece vocabulary: start from characters and merge the most frequent neighbours (Schuster & Nakajima
-// 2012; the merging of Sennrich et al. 2016), with counts kept up to date merge by merge instead of counted anew.
+// 2012; the merging of Sennrich et al. 2016), with counts updated merge by merge instead of counted again.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -53,7 +53,7 @@ class Trainer {
       queue_.pop();
       const auto current = counts_.find(best.pair);
       const int64_t count = current == counts_.end() ? 0 : current->second;
-      if (count != best.count) {  // an old entry: the count has fallen since
+      if (count != best.count) {  // an outdated entry: the count has decreased since
         if (count >= min_frequency_) queue_.push(candidate(best.pair, count));
         continue;
       }
@@ -67,7 +67,7 @@ class Trainer {
     int64_t count;
     Pair pair;
     const std::vector<std::string>* pieces;
-    // The queue's top is the most frequent, among equals the one that comes first in the alphabet.
+    // The top of the queue is the most frequent pair. Among equal counts it is the first in alphabetical order.
     bool operator<(const Candidate& other) const {
       if (count != other.count) return count < other.count;
       const auto key = [this](Pair p) { return std::tie((*pieces)[left_of(p)], (*pieces)[right_of(p)]); };
@@ -142,7 +142,7 @@ class Trainer {
   int32_t joined(Pair pair) {
     std::string text = pieces_[left_of(pair)] + pieces_[right_of(pair)].substr(2);
     const auto [entry, fresh] = ids_.emplace(text, static_cast<int32_t>(pieces_.size()));
-    // "ab"+"##c" and "a"+"##bc" are one piece.
+    // "ab"+"##c" and "a"+"##bc" give the same piece.
     if (fresh) pieces_.push_back(std::move(text));
     return entry->second;
   }

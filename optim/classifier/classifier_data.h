@@ -1,4 +1,4 @@
-// The texts of a training as a classifier takes them: what nn::DataLoader needs to make batches of them.
+// The data of classifier training: the data set, the sampler and the collate function for nn::DataLoader.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 
 namespace qing::optim {
 
-/// An encoded text, its label and what the teachers predict for it.
+/// An encoded text, its label and the teachers' prediction.
 struct ClassifierExample {
   std::vector<int32_t> ids;
   nn::NgramFeatures ngrams;  ///< empty without a table
@@ -29,7 +29,7 @@ struct ClassifierExample {
 std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> examples, const TrainOptions& options,
                                                const nn::Tokenizer& tokenizer, const nn::NgramTable* ngrams);
 
-/// The examples of an epoch in random order: all but those of extra groups, and a share of these.
+/// The examples of an epoch in random order: all examples of the main groups and a share of the extra ones.
 class ClassifierSampler : public nn::Sampler {
  public:
   ClassifierSampler(std::span<const ClassifierExample> examples, const TrainOptions& options);
@@ -40,15 +40,15 @@ class ClassifierSampler : public nn::Sampler {
 
  private:
   std::vector<size_t> main_, extra_;
-  size_t extra_taken_;  // how many of extra_ an epoch takes
+  size_t extra_taken_;  // number of examples of extra_ in an epoch
   uint64_t seed_;
 };
 
 struct ClassifierBatch {
   nn::RaggedBatch tokens;
-  std::vector<nn::NgramFeatures> ngrams;  ///< one a text
+  std::vector<nn::NgramFeatures> ngrams;  ///< one per text
   Tensor targets;                         ///< labels, i32 [texts], or their shares, f32 [texts, labels]
-  Tensor adjustments;                     ///< f32 [texts, labels], to be added to the logits; undefined if nothing is
+  Tensor adjustments;                     ///< f32 [texts, labels], added to the logits; undefined without adjustments
 };
 
 /// Makes the batches, with word and n-gram dropout. The draws are a function of the seed and the number of the batch.

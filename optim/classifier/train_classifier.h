@@ -14,39 +14,39 @@
 namespace qing::optim {
 
 struct Progress {
-  int64_t step, steps;    ///< done, of all
+  int64_t step, steps;    ///< finished steps and all steps
   int64_t epoch, epochs;  ///< from 1
   int64_t texts;          ///< seen so far
   double loss;            ///< smoothed over the last steps
   double tokens_per_second;
   double seconds_left;
-  double step_loss, grad_norm, lr;  ///< of this step alone; the norm before clipping
+  double step_loss, grad_norm, lr;  ///< of this step only; the norm before clipping
 };
 
-/// What a run keeps on disk, and when. The weights depend on `patience` only, to the bit.
+/// The checkpoints and evaluations of a run. Of these options only `patience` affects the weights.
 struct RunOptions {
-  /// Folder of checkpoints; empty: none. Training goes on where the latest one in it stands, to the same weights.
+  /// Folder of checkpoints; empty: none. Training resumes from its latest checkpoint and ends with the same weights.
   std::filesystem::path checkpoints = {};
   int64_t checkpoint_every = 0;  ///< steps; 0: after every epoch. One more is written at the end.
-  /// The score of the model in a folder, the greater the better. With it the model that is written to `out` is the best
-  /// of the evaluations (the first of equals), until there is one the last; `last` gets every model that is evaluated
-  /// and the one training ends with.
+  /// Returns the score of the model in a folder. Greater is better. With it `out` gets the model with the best
+  /// evaluation (the first of several equal ones), or the last model before the first evaluation. `last` gets every
+  /// evaluated model and the final one.
   std::function<double(const std::filesystem::path& model, const Progress&)> evaluate = {};
   int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The model of the last step is evaluated in any case.
-  int64_t patience = 0;        ///< evaluations without a better one after which training ends; 0: never
+  int64_t patience = 0;        ///< training ends after this many evaluations without a better one; 0: never
   std::filesystem::path last = {};
 };
 
 struct TrainResult {
   double loss;               ///< mean over the last epoch's steps
-  double tokens_per_second;  ///< real tokens over the time of the steps of this process, 0 without any
-  double seconds;            ///< of these steps
+  double tokens_per_second;  ///< tokens per second of the steps of this process, 0 without steps
+  double seconds;            ///< duration of these steps
   int64_t steps;
   int64_t epochs;  ///< completed
   bool interrupted;
   bool early_stopped;    ///< patience ran out
   int64_t resumed_from;  ///< the step of the checkpoint, 0 without one
-  int64_t total_steps;   ///< what the options ask for
+  int64_t total_steps;   ///< number of steps by the options
 };
 
 /// Trains a vocabulary and a BERT-architecture classifier on `examples`, or fine-tunes the one in `from`, with AdamW, a

@@ -21,11 +21,11 @@ inline constexpr int64_t kMaxSteps = int64_t{1} << 53;
 /// The numbers that an option accepts. NaN is in no range.
 struct OptionRange {
   double low, high;
-  bool without_low = false, without_high = false;  ///< whether that bound itself is refused
+  bool without_low = false, without_high = false;  ///< whether the bound itself is excluded
 
   bool contains(double value) const noexcept;
   bool contains(int64_t value) const noexcept;  ///< exact beyond 2^53, where doubles are not
-  /// What follows "it must be": "in [0, 1)", "finite and at least 0".
+  /// The text after "it must be": "in [0, 1)", "finite and at least 0".
   std::string text() const;
 };
 
@@ -39,9 +39,9 @@ struct TrainOption {
   const char* name;              ///< of the member, and of the option in errors
   Member member;                 ///< where the value is; its type decides how the command line reads the option
   OptionRange range;             ///< of an int64_t or double; members of other types ignore it
-  const char* group;             ///< heading of the help that it stands under
+  const char* group;             ///< heading in the help
   const char* help;              ///< a noun phrase without a full stop at its end
-  const char* option = nullptr;  ///< name on the command line, when it is not `name` with dashes
+  const char* option = nullptr;  ///< name on the command line, if it differs from `name` with dashes
 
   /// The name on the command line, without leading dashes.
   std::string option_name() const;

@@ -35,24 +35,26 @@ struct TrainOptions {
   double clip = 1.0;           ///< maximum gradient norm
   /// Share of a text's tokens that training replaces by [MASK] (word dropout, Iyyer et al. 2015).
   double word_dropout = 0;
-  /// τ of the logits' adjustment by τ·log(share of the label among the example's group) in training (Menon et al.
-  /// 2021): at 1 the model learns to tell labels as if each group had equally many of all; at 0 it learns their shares.
+  /// τ of logit adjustment (Menon et al. 2021): in training τ·log(share of the label in the example's group) is added
+  /// to the logits. At 1 the model learns as if all labels were equally frequent in each group. At 0 it learns their
+  /// shares.
   double balance = 0;
   /// ε: a target becomes (1−ε)·target + ε spread evenly over the labels that compete (Szegedy et al. 2016).
   double label_smoothing = 0;
-  /// α of R-Drop (Wu et al. 2021), whose loss is halved: each batch is computed twice under different dropout, the
-  /// loss is the mean of both plus α/4 of the two KL divergences between what they say. 0: computed once.
+  /// α of R-Drop (Wu et al. 2021) with a halved loss: each batch is computed twice with different dropout. The loss is
+  /// the mean of both losses plus α/4 of the two KL divergences between the predictions. 0: computed once.
   double consistency = 0;
-  /// Model directories with the same labels. A target is then `teacher_share` of the mean of what they say, the rest
-  /// of it the label (distillation, Hinton et al. 2015, at temperature 1).
+  /// Model directories of teachers with the same labels. A target is `teacher_share` of the mean of their predictions
+  /// plus the rest of the label (distillation, Hinton et al. 2015, at temperature 1).
   std::vector<std::filesystem::path> teachers = {};
   double teacher_share = 0.5;
-  /// Decay of an average of the weights (EMA) that is evaluated and saved in their place; 0: none.
+  /// Decay of the moving average of the weights (EMA), which is evaluated and saved instead of the weights; 0: none.
   double ema = 0;
-  /// Adds a linear model of n-grams to the logits (nn/models/ngram_head.h), of those found in so many texts; 0: none.
+  /// Minimum number of texts of an n-gram. N-grams that reach it get a linear model that is added to the logits
+  /// (nn/models/ngram_head.h); 0: none.
   int64_t ngram_min_texts = 0;
-  /// Groups of examples that help but are not the task itself: an epoch takes `extra_share` of their texts, other ones
-  /// each time, and labels that a group has none of do not compete for its texts.
+  /// Auxiliary groups of examples. Each epoch takes another part of their texts, the fraction `extra_share`. Labels
+  /// that a group lacks do not compete for its texts.
   std::vector<int32_t> extra_groups = {};
   double extra_share = 0.3;
   double ngram_dropout = 0.1;        ///< share of a text's n-grams left out in training
@@ -179,7 +181,7 @@ using rows::kTrainOptions;
 /// The checks of train_classifier() that read no files. ValueError.
 void check_train_options(const TrainOptions& options, std::span<const nn::Example> examples);
 
-/// Steps of an epoch of so many examples, at least one.
+/// Number of steps of an epoch with this number of examples, at least one.
 int64_t batches_of_epoch(const TrainOptions& options, size_t examples);
 
 }  // namespace qing::optim

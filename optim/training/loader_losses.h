@@ -11,14 +11,14 @@
 
 namespace qing::optim {
 
-/// The loader's batches, with loss(batch) for each. Each epoch has the loader's order for it, and a checkpoint holds
-/// the loader's state, so that a resumed training goes on with the very next batch. The loader outlives the source and
-/// is not to be asked for batches meanwhile: one is always taken ahead.
+/// Computes loss(batch) for each batch of the loader, in the loader's order for each epoch. A checkpoint has the
+/// loader's state, so that a resumed training continues with the next batch. The loader must outlive the source. Do not
+/// take batches from it meanwhile, because the source takes one batch ahead.
 template <class Batch, class Loss> LossSource losses_of(nn::DataLoader<Batch>& loader, Loss loss) {
   struct Ahead {
     nn::DataLoader<Batch>& loader;
     std::optional<Batch> batch{};
-    std::string before{};  // where the loader stood when it was asked for the batch
+    std::string before{};  // the loader's state before the batch was taken
     bool ended = false;
 
     bool fetch() {

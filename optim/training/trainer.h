@@ -18,17 +18,17 @@
 
 namespace qing::optim {
 
-/// The data and the loss, bound together: all that the loop needs to know of either.
+/// The data and the loss: all that the loop needs from both.
 struct LossSource {
   std::function<bool()> has_next;  ///< whether the epoch has another batch
   std::function<Tensor()> next;    ///< the loss of the next batch: one element, recorded
   std::function<void(int64_t)> begin_epoch =
-      {};                                  ///< optional; with the epoch's number from 0, when it begins: shuffle here
-  std::function<std::string()> save = {};  ///< optional: the position within the epoch, for checkpoints
-  std::function<void(const std::string&)> load = {};  ///< optional: back to such a position
+      {};  ///< optional; called with the epoch's number from 0 at its start: shuffle here
+  std::function<std::string()> save = {};             ///< optional: the position within the epoch, for checkpoints
+  std::function<void(const std::string&)> load = {};  ///< optional: returns to such a position
 };
 
-/// Whatever has size() and operator[], over again in its order each epoch, with loss(data[i]) for each. The data
+/// Computes loss(data[i]) for any data with size() and operator[], in the same order in each epoch. The data must
 /// outlive the source.
 template <class Data, class Loss> LossSource losses_of(const Data& data, Loss loss) {
   auto at = std::make_shared<size_t>(0);
@@ -48,36 +48,37 @@ template <class Data, class Loss> LossSource losses_of(const Data& data, Loss lo
               }};
 }
 
-/// What callbacks are told.
+/// The progress that callbacks receive.
 struct TrainerProgress {
-  int64_t step = 0;        ///< optimizer steps done, skipped ones included
+  int64_t step = 0;        ///< finished optimizer steps, including skipped ones
   int64_t epoch = 0;       ///< completed epochs
   double loss = 0;         ///< of the last step, the mean of its batches
-  double grad_norm = 0;    ///< before clipping; 0 without
+  double grad_norm = 0;    ///< before clipping; 0 without clipping
   double metric = 0;       ///< of the last evaluation
   double best_metric = 0;  ///< an infinity before the first
-  double seconds = 0;      ///< of the steps of this process, their batches included
+  double seconds = 0;      ///< duration of the steps of this process, including their batches
 };
 
 struct TrainerOptions {
   int64_t max_epochs = 1;  ///< 0: no limit
   int64_t max_steps = 0;   ///< 0: no limit; one of the two is needed
-  int64_t accumulate = 1;  ///< batches a step, whose gradients are averaged; an epoch's last step may have fewer
+  int64_t accumulate = 1;  ///< batches per step; their gradients are averaged. An epoch's last step may have fewer.
   double clip_norm = 0;    ///< 0: no clipping
-  /// bf16: the losses' linear layers multiply in bf16 (see AutocastGuard), forward and backward; evaluations do not.
+  /// bf16: the linear layers of the loss multiply in bf16 (see AutocastGuard), forward and backward. Evaluations do
+  /// not.
   DType precision = DType::f32;
-  /// The metric of the model as it is, e.g. the loss on other data. Called in evaluation mode, without recording, with
-  /// the averages as weights if there are any.
+  /// Returns a metric of the current model, e.g. the loss on other data. It is called in evaluation mode, without
+  /// recording, with the averages as weights if there are any.
   std::function<double()> evaluate = {};
   int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The last step that a limit allows is evaluated, too.
   bool greater_is_better = false;
-  int64_t patience = 0;  ///< evaluations without a better one after which training ends; 0: never
+  int64_t patience = 0;  ///< training ends after this many evaluations without a better one; 0: never
 
   LrScheduler* schedule = nullptr;       ///< stepped after every step
   ReduceLrOnPlateau* plateau = nullptr;  ///< stepped with every metric
   AveragedModel* average = nullptr;      ///< updated after every step
   GradScaler* scaler = nullptr;
-  Generator* rng = nullptr;  ///< what dropout and shuffling draw from, so that checkpoints hold it
+  Generator* rng = nullptr;  ///< the generator of dropout and shuffling, to be stored in checkpoints
   /// Further parts of checkpoints. "trainer", "optimizer", "data", "rng", "schedule", "plateau", "average" and "scaler"
   /// are the trainer's own names.
   CheckpointParts parts = {};
@@ -85,9 +86,9 @@ struct TrainerOptions {
   std::filesystem::path checkpoints = {};  ///< their folder; empty: none
   int64_t checkpoint_every = 0;            ///< steps; 0: after every epoch. One more is written at the end.
   CheckpointOptions checkpoint = {};
-  bool resume = true;  ///< begin where the latest checkpoint of the folder stands; false: ValueError if it has one
+  bool resume = true;  ///< resume from the latest checkpoint of the folder; false: ValueError if there is one
 
-  // Each may end the training by returning false; what is due at that step is still done.
+  // Each may end the training by returning false. Evaluations and checkpoints that are due at that step still happen.
   std::function<bool(const TrainerProgress&)> on_step = {}, on_epoch = {}, on_evaluate = {};
   std::function<bool(const TrainerProgress&, const std::filesystem::path&)> on_checkpoint = {};
 };
@@ -95,24 +96,24 @@ struct TrainerOptions {
 struct TrainerResult {
   int64_t steps;
   int64_t epochs;  ///< completed
-  /// Mean over the steps of the last epoch, even if it was not completed, without those the scaler skipped; of the last
-  /// step when it skipped all.
+  /// Mean over the steps of the last epoch, even an incomplete one, without the steps that the scaler skipped. If it
+  /// skipped all, the loss of the last step.
   double loss;
-  bool interrupted;      ///< a callback ended it when there was more to do
+  bool interrupted;      ///< a callback ended it before the last step
   bool early_stopped;    ///< patience ran out
   int64_t resumed_from;  ///< the step of the checkpoint, 0 without one
   double best_metric;    ///< of all evaluations, an infinity without any
 };
 
-/// With the same model, data, options and kind of CPU the weights are the same to the bit, for any number of threads,
-/// and whether or not the process died and resumed between.
+/// The same model, data, options and kind of CPU give the same weights to the bit, for any number of threads, and
+/// whether or not the process was killed and training resumed.
 class Trainer : private Stateful {
  public:
-  /// The arguments outlive the trainer. ValueError on options out of range.
+  /// The arguments must outlive the trainer. ValueError for options out of range.
   Trainer(nn::Module& model, Optimizer& optimizer, LossSource source, TrainerOptions options);
 
-  /// Trains until a limit, patience or a callback ends it. ValueError when a loss is not finite (unless a scaler is to
-  /// skip such steps) or an epoch has no batch; DataError or IoError from checkpoints.
+  /// Trains until a limit, patience or a callback ends it. ValueError when a loss is not finite (unless a scaler skips
+  /// such steps) or an epoch has no batch. DataError or IoError from checkpoints.
   TrainerResult run();
 
  private:

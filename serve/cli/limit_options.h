@@ -36,23 +36,26 @@ inline void add_time(CLI::App* command, const char* name, std::chrono::milliseco
 
 inline void add_limits(CLI::App* command, Limits& limits) {
   using detail::add_count, detail::add_time;
-  add_count(command, "--body-bytes", limits.body_bytes, "Maximum size of a request body in bytes. Error: 413");
+  add_count(command, "--body-bytes", limits.body_bytes, "Maximum size of a request body in bytes. HTTP error: 413");
   add_count(command, "--header-bytes", limits.header_bytes,
-            "Maximum size of the request line and headers in bytes. Error: 431");
+            "Maximum size of the request line and headers in bytes. HTTP error: 431");
   add_count(command, "--header-fields", limits.header_fields,
-            "Maximum number of header fields per request. Error: 431");
+            "Maximum number of header fields per request. HTTP error: 431");
   add_count(command, "--bodies-bytes", limits.bodies_bytes,
-            "Maximum size of all request bodies in memory together, in bytes. Error: 503", 1, std::size_t{1} << 40);
-  add_count(command, "--json-depth", limits.json_depth, "Maximum nesting depth of a JSON body. Error: 400", 1, 100);
-  add_count(command, "--texts", limits.texts, "Maximum number of texts per request. Error: 422");
-  add_count(command, "--text-bytes", limits.text_bytes, "Maximum size of a text in bytes. Error: 422");
+            "Maximum size of all request bodies in memory together, in bytes. HTTP error: 503", 1,
+            std::size_t{1} << 40);
+  add_count(command, "--json-depth", limits.json_depth, "Maximum nesting depth of a JSON body. HTTP error: 400", 1,
+            100);
+  add_count(command, "--texts", limits.texts, "Maximum number of texts per request. HTTP error: 422");
+  add_count(command, "--text-bytes", limits.text_bytes, "Maximum size of a text in bytes. HTTP error: 422");
   add_count(command, "--explained-texts", limits.explained_texts,
-            "Maximum number of texts per request for explanations. Error: 422");
-  add_count(command, "--connections", limits.connections, "Maximum number of open connections. Error: 503");
+            "Maximum number of texts per request for explanations. HTTP error: 422");
+  add_count(command, "--connections", limits.connections, "Maximum number of open connections. HTTP error: 503");
   add_count(command, "--address-connections", limits.address_connections,
-            "Maximum number of open connections per client address. Local connections do not count. Error: 503");
-  add_count(command, "--queue-texts", limits.queue_texts, "Queue length per model in texts. Error: 503");
-  add_count(command, "--queue-tokens", limits.queue_tokens, "Queue length per model in estimated tokens. Error: 503");
+            "Maximum number of open connections per client address. Local connections do not count. HTTP error: 503");
+  add_count(command, "--queue-texts", limits.queue_texts, "Queue length per model in texts. HTTP error: 503");
+  add_count(command, "--queue-tokens", limits.queue_tokens,
+            "Queue length per model in estimated tokens. HTTP error: 503");
   add_count(command, "--batch-texts", limits.batch_texts, "Maximum batch size in texts");
   add_count(command, "--batch-tokens", limits.batch_tokens,
             "Maximum batch size in tokens. A longer text is a batch of its own");
@@ -63,9 +66,9 @@ inline void add_limits(CLI::App* command, Limits& limits) {
   add_count(command, "--cache-bytes", limits.cache_bytes, "Size of the prediction cache in bytes. 0 disables it", 0,
             std::size_t{1} << 40);
   add_time(command, "--request-time", limits.request_time,
-           "Timeout in seconds for receiving a request, from its first byte to its last. Error: 408");
+           "Timeout in seconds for receiving a request, from its first byte to its last. HTTP error: 408");
   add_time(command, "--predict-time", limits.predict_time,
-           "Timeout in seconds for answering a request after its last byte. Error: 504");
+           "Timeout in seconds for answering a request after its last byte. HTTP error: 504");
   add_time(command, "--idle-time", limits.idle_time, "Timeout in seconds of an idle keep-alive connection");
   add_time(command, "--write-time", limits.write_time, "Timeout in seconds for sending a response");
   add_time(command, "--linger-time", limits.linger_time,

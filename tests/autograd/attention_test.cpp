@@ -1,4 +1,4 @@
-// Attention in tiles against the composition that it stands for, around the edges of the tiles.
+// Attention in tiles compared with its composition, around the edges of the tiles.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -121,7 +121,7 @@ TEST(AttentionInTiles, HugeScoresKeepTheirShares) {
   EXPECT_EQ(to_string(grad(v)), to_string(Tensor::from<float>({0.5F, 0, 0.5F}, {3, 1})));
 }
 
-TEST(AttentionInTiles, NanReachesItsQueryAlone) {
+TEST(AttentionInTiles, NanAffectsOnlyItsQuery) {
   Tensor q = normal({70, 8}, 1), k = normal({70, 8}, 2), v = normal({70, 8}, 3);
   at(q, {50, 3}) = std::numeric_limits<double>::quiet_NaN();
   const Tensor y = scaled_dot_product_attention(q, k, v);
@@ -195,7 +195,7 @@ TEST(AttentionInTiles, DropoutIsTheSameForwardAndBackwardAndKeepsTheMean) {
   EXPECT_NEAR(mean(attention(q, k, ones, {0, 100, 300}, 2, 0.25, &again)).item(), 1, 0.02);
 }
 
-TEST(AttentionInTiles, GradientsToBeDifferentiatedAreThoseOfTheTiles) {
+TEST(AttentionInTiles, DifferentiableGradientsEqualThoseOfTheTiles) {
   const Tensor q = leaf({170, 8}, 1), k = leaf({200, 8}, 2), v = leaf({200, 8}, 3), up = normal({170, 8}, 4);
   const auto found = [&](bool create_graph) {
     Generator rng(5);
@@ -214,7 +214,7 @@ TEST(AttentionInTiles, OneTensorInAllPlacesWithOtherOffsets) {
   EXPECT_LT(largest_difference(same[0], add(add(apart[0], apart[1]), apart[2])), 1e-13);
 }
 
-TEST(AttentionInTiles, AMaskWrittenSinceIsAnError) {
+TEST(AttentionInTiles, AMaskWrittenAfterForwardIsAnError) {
   const Tensor q = leaf({3, 4}, 1), k = leaf({5, 4}, 2), v = leaf({5, 4}, 3);
   Tensor mask = Tensor::zeros({3, 5}, DType::f64);
   const Tensor y = scaled_dot_product_attention(q, k, v, {.attn_mask = mask});
@@ -222,7 +222,7 @@ TEST(AttentionInTiles, AMaskWrittenSinceIsAnError) {
   EXPECT_THROW(backward(sum(y)), AutogradError);
 }
 
-// What a step holds at its peak grows with the tokens, not with their square.
+// The peak memory of a step grows with the tokens, not with their square.
 TEST(AttentionMemory, IsLinear) {
   const auto peak = [](int64_t tokens, double p) {
     const Tensor x = leaf({tokens, 16}, 1, DType::f32), up = normal({tokens, 16}, 2, DType::f32);
@@ -239,7 +239,7 @@ TEST(AttentionMemory, IsLinear) {
   }
 }
 
-// The kernel reads the same numbers from other places.
+// The kernel reads the same numbers from other addresses.
 TEST(PackedAttention, EqualsSeparateOperandsToTheBit) {
   const Offsets offsets = {0, 50, 50, 170}, firsts = {0, 1, 1, 4};
   const auto packed = [](const std::vector<Tensor>& parts) { return cat(parts, 1); };
@@ -254,8 +254,8 @@ TEST(PackedAttention, EqualsSeparateOperandsToTheBit) {
                         attention_kv_packed(first, packed({k, v}), firsts, offsets, 4, 0.2, &fourth)));
 }
 
-// Softmax of a row of −∞ alone would be NaN, and its gradient would spread to every parameter.
-TEST(AttentionInTiles, AQueryThatSeesNothingGivesZerosAndHarmsNoGradient) {
+// Softmax of a row with only −∞ would be NaN, and its gradient would spread to every parameter.
+TEST(AttentionInTiles, AQueryWithoutVisibleKeysGivesZerosAndFiniteGradients) {
   const Tensor k = leaf({70, 4}, 2), v = leaf({70, 4}, 3);
   Tensor added = Tensor::zeros({3, 70}, DType::f64), seen = Tensor::full({3, 70}, 1, DType::boolean);
   added.slice(0, 1, 2).fill(kHidden);

@@ -41,7 +41,7 @@ TEST_F(Autocast, LinearLayersMultiplyRoundedOperandsForwardAndBackward) {
     const AutocastGuard guard;
     y = linear(x_, weight_, bias_);
   }
-  const std::vector<Tensor> got = results(y);  // backward runs outside of the guard
+  const std::vector<Tensor> got = results(y);  // backward runs outside the guard
   const Tensor in = rounded(x_).reshape({18, 70}), w = rounded(weight_), dy = rounded(up_).reshape({18, 33});
   const auto near = [](const Tensor& a, const Tensor& want) {
     EXPECT_LT(difference(a.reshape(want.shape()), want), 2e-5);
@@ -60,7 +60,7 @@ TEST_F(Autocast, EveryLinearOperationIsTheSameProduct) {
   EXPECT_LT(difference(linear_gelu(x_, weight_, bias_), gelu(y)), 1e-6);
 }
 
-TEST_F(Autocast, HoldsWhileTheGuardLivesForF32Alone) {
+TEST_F(Autocast, AffectsOnlyF32DuringTheLifeOfTheGuard) {
   const Tensor plain = linear(x_, weight_, bias_);
   {
     const AutocastGuard guard;

@@ -1,4 +1,4 @@
-// Functions that backward computes a second time: the same gradients, and nothing that happens twice.
+// Functions that backward computes a second time have the same gradients and no repeated side effects.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -93,7 +93,7 @@ TEST(Checkpoint, RefusesGradients) {
   EXPECT_THROW(gradients(y, {x}), AutogradError);
 }
 
-// backward() runs outside of the guard, where a product that is computed again would be one of f32.
+// backward() runs outside the guard, where a recomputed product would be in f32.
 TEST(Checkpoint, ComputesAgainInThePrecisionOfTheFirstTime) {
   const Tensor x = leaf({9, 70}, 1), first = leaf({33, 70}, 2), second = leaf({5, 33}, 3), up = normal({9, 5}, 4);
   const auto f = [&](const std::vector<Tensor>& in) { return linear(linear(in[0], first, {}), second, {}); };

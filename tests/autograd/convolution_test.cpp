@@ -70,7 +70,7 @@ TEST(Conv2d, EqualsSevenLoops) {
   }));
 }
 
-// Larger than what is computed at a time.
+// Larger than one chunk.
 TEST(Conv2d, OfManyRowsEqualsSevenLoops) {
   for (const int64_t filters : {1, 4, 5}) {
     const Tensor x = normal({1, 2, 71, 130}, 1), w = normal({2 * filters, 1, 3, 2}, 2), bias = normal({2 * filters}, 3);

@@ -1,4 +1,4 @@
-// Elementwise operations: broadcasting over any strides against a plain loop, accuracy, slopes where there is a kink,
+// Elementwise operations: broadcasting over any strides compared with a plain loop, accuracy, derivatives at kinks,
 // integers.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -29,7 +29,7 @@ Tensor operand(const Shape& shape, Generator& rng) {
   if (rank == 0) return randn({}, rng);
   switch (*rc::gen::inRange(0, 3)) {
     case 0: return randn(own, rng);
-    case 1: {  // first and last dimension lie the other way round
+    case 1: {  // first and last dimension are swapped in memory
       std::swap(own.front(), own.back());
       return randn(own, rng).transpose(0, rank - 1);
     }
@@ -74,7 +74,7 @@ TEST(Elementwise, NaNAndInfinitiesPassAsIeeeSays) {
   EXPECT_EQ(value(sigmoid(x), 0), 1);
 }
 
-// The distance between two numbers in units of the last place of the wanted one.
+// The distance between two numbers in units in the last place of the expected one.
 double ulps(float got, double wanted) {
   int exponent = 0;
   std::frexp(wanted, &exponent);
@@ -206,7 +206,7 @@ TEST(Reductions, GiveTheSameBitsForAnyNumberOfThreads) {
   }
 }
 
-// The slope that backward() computes in one loop and the one that create_graph makes of operations are two programs.
+// backward() computes the derivative in one loop, and create_graph by operations. Both must agree.
 TEST(Slopes, AreTheSameRecordedOrNotWhereFunctionsBend) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   struct Case {

@@ -77,7 +77,7 @@ TEST(Backward, FreesWhatWasSaved) {
   const Tensor y = sum(gelu(gelu(gelu(x))));
   const size_t before = memory_stats().current_bytes;
   backward(y);
-  // Two results were kept for backward; the gradient of x has come instead.
+  // Two results were saved for backward. They are freed, and the gradient of x is allocated.
   EXPECT_LE(memory_stats().current_bytes + (size_t{4} << 20), before);
 }
 

@@ -1,4 +1,4 @@
-// Wrong use: every case gives the error of its type, with the operation's name and what is needed to understand it.
+// Wrong use: every case gives the error of its type, with the name of the operation and the facts that explain it.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,5 +1,5 @@
-// Means, variances and norms are those of wider arithmetic, rounded once: over every count up to 1000, and for rows on
-// which sums in the row's own precision fail. CTest runs this suite on every instruction set.
+// Means, variances and norms equal those of wider arithmetic, rounded once: for every count up to 1000, and for rows
+// for which sums in the row's own precision fail. CTest runs this suite on every instruction set.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -30,8 +30,8 @@ long double exact_mean(const std::vector<long double>& x) {
   return sum / static_cast<long double>(x.size());
 }
 
-// x less its first element, which changes no deviation. Wider arithmetic holds the mean of these without a rounding
-// that would show beside the deviations.
+// x minus its first element, which changes no deviation. Wider arithmetic computes the mean of these without a rounding
+// error that matters for the deviations.
 std::vector<long double> moved_of(const Tensor& x) {
   std::vector<long double> values = values_of(x);
   const long double first = values[0];
@@ -99,7 +99,7 @@ TEST(ExactMeans, NormsOfRowsOfHugeEqualNumbersHaveFiniteGradients) {
   }
 }
 
-// The C library's functions are wrong where the processor takes denormal numbers for zero.
+// The C library's functions are wrong if the processor flushes denormal numbers to zero.
 TEST(ExactMeans, PowerNormsOfDenormalNumbers) {
   for (const double p : {3.0, 2.0, 2.5, -1.5}) {
     const double one = norm(Tensor::full({1}, 4e-310, DType::f64), p).item();
@@ -175,8 +175,8 @@ TEST(ExactVariances, AreTheExactVarianceRounded) {
   }
 }
 
-// Lanes whose powers leave the range of their dtype, or of double, beside one whose powers do not.
-TEST(ExactVectorNorms, StayRightWherePowersOverflowOrVanish) {
+// Lanes whose powers leave the range of their dtype or of double, next to one whose powers do not.
+TEST(ExactVectorNorms, StayExactWherePowersOverflowOrUnderflow) {
   struct Case {
     DType dtype;
     double unit;
@@ -211,7 +211,7 @@ TEST(ExactVectorNorms, StayRightWherePowersOverflowOrVanish) {
 
 using Norm = std::function<Tensor(const Tensor&)>;
 
-// Every norm that takes its mean off a row [1, n].
+// Every norm that subtracts the mean of a row [1, n].
 std::vector<std::pair<const char*, Norm>> centred_norms(double eps) {
   const auto fused = [eps](const Tensor& x) {
     const Shape row{x.size(1)};

@@ -128,7 +128,7 @@ TEST(Gradients, RefuseASecondOneWhereThereIsNone) {
   }
 }
 
-TEST(Gradients, AnOperationThatLiesAboutItsOrderIsFound) {
+TEST(Gradients, AnOperationWithAWrongOrderIsDetected) {
   const Tensor x = leaf({1, 2});
   Tensor y = x.alias();
   record(OpName::custom("liar", Order::second), y, {x},

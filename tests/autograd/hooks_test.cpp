@@ -1,4 +1,4 @@
-// What a user can watch and change in a walk: hooks, retained gradients, guards, anomaly mode.
+// Observing and changing a walk: hooks, retained gradients, guards, anomaly mode.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -59,7 +59,7 @@ TEST(Hooks, RunInOrderUntilRemoved) {
   EXPECT_EQ(order, "abb");
 }
 
-TEST(Hooks, MustGiveWhatFits) {
+TEST(Hooks, MustReturnMatchingGradients) {
   const Tensor x = variable(1);
   HookHandle hook = register_hook(x, [](const Tensor&) { return Tensor::zeros({2}, DType::f64); });
   EXPECT_THROW(backward(neg(x)), ShapeError);
@@ -69,7 +69,7 @@ TEST(Hooks, MustGiveWhatFits) {
   EXPECT_THROW(register_hook(Tensor::zeros({}), [](const Tensor&) { return Tensor(); }), AutogradError);
 }
 
-TEST(Hooks, AGoneGraphIsNoTrouble) {
+TEST(Hooks, MayBeRemovedAfterTheGraphIsGone) {
   HookHandle handle;
   {
     const Tensor x = variable(1);
@@ -118,7 +118,7 @@ TEST(Anomaly, NamesTheForwardThatMadeNaN) {
   EXPECT_EQ(anomaly([&] { exp(log(x)); }).rfind("log: its forward made NaN", 0), 0U);
 }
 
-TEST(Anomaly, SaysWhenNaNCameIn) {
+TEST(Anomaly, SaysThatAnInputWasNaN) {
   const Tensor x = variable(std::numeric_limits<double>::quiet_NaN());
   const std::string text = anomaly([&] { exp(x); });
   EXPECT_EQ(text.rfind("exp: its forward gave NaN", 0), 0U) << text;

@@ -1,5 +1,5 @@
-// Random chains of views and in-place writes against a model without either: every memory is a value of its own, a view
-// is a list of positions in one, and a write makes a new value by scatter().
+// Random chains of views and in-place writes compared with a model that has neither. In the model every memory is a
+// value, a view is a list of positions in it, and a write makes a new value by scatter().
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -45,7 +45,7 @@ class Chain {
     write(all_[i].tensor);
   }
 
-  // What the model says of an element.
+  // The value of an element in the model.
   Tensor value(size_t i) const {
     const Tensor& at = all_[i].positions;
     return reshape(index_select(memories_[all_[i].memory], 0, at.contiguous().reshape({-1})), at.shape());
@@ -85,7 +85,7 @@ class Chain {
 };
 
 int64_t below(int64_t n) { return *rc::gen::inRange<int64_t>(0, n); }
-// Near 1, so that products of many neither vanish nor cancel.
+// Near 1, so that long products neither underflow nor cancel.
 double number() { return (0.8 + static_cast<double>(below(1000)) / 2200) * (below(2) == 0 ? 1 : -1); }
 
 Tensor random_mask(const Shape& shape) {
@@ -121,7 +121,7 @@ void draw_write(Chain& chain, size_t i) {
   const double a = number();
   const auto constant = [a](const Tensor& v) { return Tensor::full(v.shape(), a, DType::f64); };
   const auto j = static_cast<size_t>(below(static_cast<int64_t>(chain.size())));
-  // The operand's model, and a copy of it: what is saved stays as it is.
+  // The operand's model, and a copy of the operand, so that the saved tensor does not change.
   const Tensor operand = chain.value(j).shape() == chain.tensor(i).shape() ? chain.value(j) : Tensor();
   const Tensor other = operand.defined() ? chain.tensor(j).clone() : operand;
   const int64_t kind = below(operand.defined() ? 13 : 9);
@@ -185,7 +185,7 @@ TEST(InPlaceProperty, ChainsOfViewsAndWritesAreTheirFunctionalModel) {
       switch (below(5)) {
         case 0:
         case 1: draw_view(chain, i); break;
-        // tanh() keeps its result, which nobody else has.
+        // tanh() saves its result, which no other operation has.
         case 2: chain.result(i, [](const Tensor& v) { return tanh(v) * 1.5; }); break;
         default:
           if (!chain.tensor(i).layout().may_overlap_itself()) draw_write(chain, i);

@@ -1,4 +1,4 @@
-// In-place writes to tensors of a graph: their gradients, and what is refused.
+// In-place writes to tensors of a graph: their gradients and their refusals.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -283,7 +283,7 @@ TEST(InPlace, HooksSeeTheValueBeforeAndRetainedGradientsTheValueAfter) {
   EXPECT_EQ(values_of(grad(view)), (Values{1}));
 }
 
-TEST(InPlace, WhatIsInfiniteStaysOutOfTheGradient) {
+TEST(InPlace, InfinitiesStayOutOfTheGradient) {
   const Tensor x = leaf({0, 2});
   Tensor y = x * 2.0;
   y[{Slice(0, 1)}].fill(1);

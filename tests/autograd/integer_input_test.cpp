@@ -1,4 +1,4 @@
-// An operation on floating tensors that gets integers names itself, and not an operation that it is made of.
+// When an operation on floating tensors gets integers, the error names it and not one of its inner operations.
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -59,7 +59,7 @@ TEST(CrossEntropy, OfProbabilitiesOfOneClassIsThatOfTheClass) {
   EXPECT_NEAR(cross_entropy(x, one_hot).item(), cross_entropy(x, classes({3, 0, 4, 4})).item(), 1e-15);
 }
 
-TEST(CrossEntropy, KeepsToClassesThatAreRuledOutAndToHugeLogits) {
+TEST(CrossEntropy, HandlesExcludedClassesAndHugeLogits) {
   Tensor x = Tensor::from<double>({1e4, -kInfinity, 0, -1e4, 0, 1e4}, {2, 3});
   set_requires_grad(x);
   const Tensor loss = cross_entropy(x, classes({0, 0}), {.reduction = Reduction::none});
@@ -70,8 +70,8 @@ TEST(CrossEntropy, KeepsToClassesThatAreRuledOutAndToHugeLogits) {
   EXPECT_NEAR(cross_entropy(row({1, -kInfinity, 1}), row({0.5, 0, 0.5})).item(), std::log(2), 1e-15);
 }
 
-// What rounds: softmax and its logarithm, whose bounds stand in tensor/kernels, and the difference to the target's
-// logit.
+// Rounding errors come from softmax and its logarithm, whose bounds are in tensor/kernels, and from the difference to
+// the target's logit.
 TEST(CrossEntropy, IsAccurateInSinglePrecision) {
   const double eps = std::numeric_limits<float>::epsilon();
   for (const int64_t classes : {2, 3, 16, 33, 1000}) {
@@ -126,7 +126,7 @@ TEST(BinaryCrossEntropy, OfProbabilitiesEqualsThatOfLogitsAndIsCutOff) {
   const Tensor x = normal({3, 4}, 1), t = sigmoid(normal({3, 4}, 2)), w = normal({4}, 3);
   EXPECT_NEAR(binary_cross_entropy(sigmoid(x), t, w).item(), binary_cross_entropy_with_logits(x, t, w).item(), 1e-14);
   EXPECT_EQ(binary_cross_entropy(row({0, 1, 1}), row({1, 0, 1}), {}, Reduction::sum).item(), 200);
-  // A positive counts as often as it weighs.
+  // A positive example counts with its weight.
   EXPECT_NEAR(binary_cross_entropy_with_logits(row({0.3}), row({1}), {}, Reduction::sum, row({4})).item(),
               4 * std::log1p(std::exp(-0.3)), 1e-15);
 }

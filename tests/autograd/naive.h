@@ -1,4 +1,4 @@
-// Plain loops over tensors of doubles: what fast operations are compared with.
+// Plain loops over tensors of doubles, as a reference for fast operations.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -55,7 +55,7 @@ inline bool same_bits(const Tensor& a, const Tensor& b) {
   return x.dtype() == DType::f32 ? equal(x.data<float>(), y.data<float>()) : equal(x.data<double>(), y.data<double>());
 }
 
-/// Whether body gives the same bits on one thread and on more.
+/// Whether body gives the same bits on one thread and on several.
 inline void expect_same_bits_on_threads(const std::function<std::vector<Tensor>()>& body) {
   const int before = num_threads();
   set_num_threads(1);

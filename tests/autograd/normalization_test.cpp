@@ -34,7 +34,7 @@ Tensor naive_normal(const Tensor& x, double eps, const std::function<int64_t(con
   return y;
 }
 
-TEST(Norms, NormaliseWhatTheirNamesSay) {
+TEST(Norms, NormaliseTheirDimensions) {
   const Tensor x = normal({3, 4, 2, 5}, 1);
   using Index = std::vector<int64_t>;
   const double eps = 0.01;
@@ -71,7 +71,7 @@ TEST(BatchNorm, KeepsRunningStatisticsWithTheUnbiasedVariance) {
   EXPECT_NEAR(at(y, {3, 0}), (6 - mean.item()) / std::sqrt(variance.item() + 0.5), 1e-15);
 }
 
-// Evaluation treats every element alike, whatever is beside it.
+// In evaluation mode the result of an element does not depend on other elements.
 TEST(BatchNorm, InEvaluationGivesAnImageTheSameBitsInAnyBatch) {
   const Tensor x = normal({3, 4, 6}, 1, DType::f32), mean = normal({4}, 2, DType::f32), w = normal({4}, 3, DType::f32);
   const Tensor variance = Tensor::full({4}, 0.7);
@@ -108,7 +108,7 @@ TEST(Norms, RefuseWhatDoesNotFit) {
   EXPECT_THROW(instance_norm(Tensor::zeros({2, 4})), ValueError);
 }
 
-// In one pass: the bits of the operations that it stands for, with gradients that know their rows.
+// The fused operation gives the bits of its parts, and its gradients know their rows.
 TEST(EmbeddingLayerNorm, IsTheOperationsOneAfterTheOther) {
   const auto leaf = [](const Shape& shape, uint64_t seed) {
     Tensor x = normal(shape, seed, DType::f32);

@@ -1,5 +1,5 @@
-// Samples of every differentiable operation, for tests that hold for all of them. A family's samples stand in
-// tests/autograd/samples/<family>.h; op_samples.cpp joins them, and does not compile while an operation has none.
+// Samples of every differentiable operation, for tests of all operations. The samples of a family are in
+// tests/autograd/samples/<family>.h. op_samples.cpp joins them and does not compile while an operation has none.
 #pragma once
 
 #include <ostream>
@@ -15,13 +15,13 @@ using Inputs = std::vector<Tensor>;
 struct OpSample {
   std::string_view op;  ///< a name of kOps
   std::string_view what;
-  /// f64 inputs; those that require gradients are set so. The same at every call.
+  /// f64 inputs, with requires_grad set where needed. They are the same at every call.
   Inputs (*inputs)();
   Tensor (*function)(const Inputs& in);
   double step = 1e-5;  ///< of the central differences; a linear function takes a large one as well
 };
 
-/// What GoogleTest prints a sample as.
+/// The name of a sample in GoogleTest's output.
 inline void PrintTo(const OpSample& sample, std::ostream* out) { *out << sample.op << ", " << sample.what; }
 
 const std::vector<OpSample>& op_samples();

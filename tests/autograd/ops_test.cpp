@@ -1,4 +1,4 @@
-// What holds for every differentiable operation: its gradient, its determinism; and fused operations equal plain ones.
+// Properties of every differentiable operation: its gradient and its determinism. Fused operations equal plain ones.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,7 +35,7 @@ TEST_P(Op, AccumulatesIntoAnExistingGradient) {
     const Tensor y = GetParam().function(inputs);
     backward(y, {.gradient = Tensor::full(y.shape(), 0.5, y.dtype())});
     if (run == 1) continue;
-    // Nothing: the second run must find the first one's sums.
+    // Nothing is cleared, because the second run must add to the sums of the first.
   }
   const auto once = GetParam().inputs();
   const Tensor y = GetParam().function(once);
@@ -63,7 +63,7 @@ TEST_P(TwiceDifferentiable, SecondGradientEqualsCentralDifferences) {
   EXPECT_TRUE(result.ok) << result.worst << ": " << result.message;
 }
 
-// gradgradcheck differentiates whatever the recorded backward computes: here that is held to the plain backward.
+// gradgradcheck differentiates the recorded backward. This test compares the recorded backward with the plain one.
 TEST_P(TwiceDifferentiable, RecordedGradientEqualsThePlainOne) {
   const auto inputs = GetParam().inputs();
   std::vector<Tensor> leaves;
@@ -97,7 +97,7 @@ std::vector<OpSample> twice_differentiable() {
 }
 INSTANTIATE_TEST_SUITE_P(Every, TwiceDifferentiable, ::testing::ValuesIn(twice_differentiable()), sample_name);
 
-// A wrong gradient must not pass: the check is checked.
+// The check must reject a wrong gradient.
 TEST(Gradcheck, FindsAWrongGradient) {
   const auto wrong = [](const std::vector<Tensor>& in) {
     Tensor y = in[0].clone();
@@ -116,7 +116,7 @@ TEST(Gradcheck, FindsAWrongGradient) {
 }
 
 TEST(Gradgradcheck, FindsAWrongAndAMissingSecondGradient) {
-  // y = x³: the second derivative is 6x, of which each of these loses a part.
+  // y = x³ has the second derivative 6x. Each of these loses a part of it.
   const auto cube = [](const std::vector<Tensor>& in, bool wired) {
     Tensor y = in[0].alias() * in[0].alias() * in[0].alias();
     if (recording({in[0]})) {
@@ -183,7 +183,7 @@ TEST(Attention, ASequenceDoesNotSeeTheRestOfTheBatch) {
   expect_same_bits(attention(part(q), part(k), part(v), {0, 26}, 4), part(batch));
 }
 
-TEST(Attention, OneQueryOfASequenceGetsItsRowOfTheWhole) {
+TEST(Attention, OneQueryOfASequenceGetsItsRowOfTheFullResult) {
   const Tensor q = normal({40, 16}, 1), k = normal({40, 16}, 2), v = normal({40, 16}, 3);
   const Tensor whole = attention(q, k, v, {0, 13, 40}, 4);
   const Tensor firsts = index_select(q, 0, Tensor::from<int64_t>({0, 13}, {2}));
@@ -197,7 +197,7 @@ class TwoThreads : public ::testing::Test {
   int before_ = num_threads();
 };
 
-TEST_F(TwoThreads, GiveTheBitsOfOne) {
+TEST_F(TwoThreads, GiveTheSameBitsAsOne) {
   std::vector<Tensor> results[2];
   for (const int threads : {1, 2}) {
     set_num_threads(threads);

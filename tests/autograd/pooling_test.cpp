@@ -25,7 +25,7 @@ struct Case {
     const auto of = [d](Size2d s) { return d == 0 ? s.h : s.w; };
     return (x.size(d - 2) + 2 * of(padding) - of(dilation) * (of(kernel) - 1) - 1) / of(stride) + 1;
   }
-  // Calls body(element) for all that window (i, j) of a plane sees.
+  // Calls body(element) for all elements in window (i, j) of a plane.
   template <class Body> void window(const std::vector<int64_t>& index, Body body) const {
     for (int64_t k = 0; k < kernel.h; ++k) {
       for (int64_t l = 0; l < kernel.w; ++l) {

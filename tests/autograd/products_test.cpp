@@ -41,7 +41,7 @@ Tensor naive_matmul(const Tensor& a, const Tensor& b) {
   return result;
 }
 
-// A tensor of `shape` that lies in memory in some other way: permuted, with steps, or as it is.
+// A tensor of `shape` with a random layout: permuted, with steps, or contiguous.
 Tensor scattered(const Shape& shape, uint64_t seed, int way) {
   const auto rank = static_cast<int64_t>(shape.size());
   if (way == 1 && rank >= 2) {
@@ -70,7 +70,7 @@ TEST(Matmul, EqualsNaiveForEveryBroadcastAndLayout) {
     Shape a, b;
     for (size_t d = 0; d < batch_dims; ++d) {
       const int64_t both = size();
-      const int which = *rc::gen::inRange(0, 4);  // 0, 3: alike; 1, 2: one of them is stretched
+      const int which = *rc::gen::inRange(0, 4);  // 0, 3: equal sizes; 1, 2: one of them is broadcast
       a.push_back(which == 1 ? 1 : both);
       b.push_back(which == 2 ? 1 : both);
     }

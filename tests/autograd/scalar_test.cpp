@@ -1,4 +1,4 @@
-// Numbers beside integer tensors, against arithmetic in 128 bits.
+// Numbers beside integer tensors, compared with arithmetic in 128 bits.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -28,7 +28,7 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max(), kLeast = std::numeric_limits<int64_t>::min();
 const std::vector<DType> kIntegers = {DType::u8, DType::i8, DType::i32, DType::i64};
 
-// A number as it is written, and its exact value.
+// A number as written, and its exact value.
 struct Number {
   Scalar scalar;
   Wide value;
@@ -71,7 +71,7 @@ std::vector<Number> numbers() {
   return all;
 }
 
-// The elements that a dtype is tried with: its ends and some between.
+// The tested elements of a dtype: its limits and some between.
 template <class T> std::vector<T> elements() {
   using Limits = std::numeric_limits<T>;
   return {Limits::min(), T(Limits::min() + 1), T(0), T(1), T(7), T(100), T(Limits::max() - 1), Limits::max()};
@@ -219,7 +219,7 @@ TEST(Scalar, ComparisonsWithIntegersAreThoseOfTheNumbers) {
   }
 }
 
-TEST(Scalar, ABoundOutOfRangeIsNoneOrAnError) {
+TEST(Scalar, ABoundOutOfRangeHasNoEffectOrIsAnError) {
   for_each_pair([](auto zero, const Number& number) {
     using T = decltype(zero);
     const auto values = elements<T>();
@@ -275,7 +275,7 @@ TEST(Scalar, ClampRefusesABoundOfNanForEveryDtype) {
   check(recorded);
 }
 
-TEST(Scalar, ArithmeticWithIntegersRefusesWhatIsNoInteger) {
+TEST(Scalar, ArithmeticWithIntegersRefusesFractions) {
   for (const DType dtype : kIntegers) {
     Tensor x = Tensor::full({2}, 3, dtype);
     for (const double bad : {0.5, -1.5, kNan, kInfinity, -kInfinity}) {
@@ -293,7 +293,7 @@ TEST(Scalar, ArithmeticWithIntegersRefusesWhatIsNoInteger) {
     EXPECT_THROW(x.add_(Tensor::of({0.5})), DTypeError);  // a fraction would be lost
     EXPECT_THROW(x.mul_(Tensor::of({2.0}, DType::f64)), DTypeError);
     EXPECT_EQ(x.at({1}), 3);
-    // Operations on floating tensors alone name themselves, whatever the number is.
+    // Errors of operations that take only floating tensors name the operation, for any number.
     for (const double number : {2.0, 300.0, kInfinity}) {
       const auto names = [&](const std::string& op, auto&& call) {
         EXPECT_EQ(message_of<DTypeError>(call).rfind(op + ": needs f32 or f64", 0), 0U) << op;
@@ -318,7 +318,7 @@ TEST(Scalar, IntegerOperandsOfOtherWidthsWrap) {
   x.add_(Tensor::of({300, -1}, DType::i32));
   EXPECT_EQ(x.at({0}), 45);
   EXPECT_EQ(x.at({1}), 1);
-  x.sub_(Tensor::of({3, 2}, DType::u8));  // the factor −1 has no place in u8
+  x.sub_(Tensor::of({3, 2}, DType::u8));  // the factor −1 does not fit into u8
   EXPECT_EQ(x.at({0}), 42);
   EXPECT_EQ(x.at({1}), 255);
 }

@@ -1,4 +1,4 @@
-// Every input that the fuzzers have found worth keeping, once more, without a fuzzer.
+// Runs every stored input of the fuzzers again, without a fuzzer.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -12,7 +12,7 @@ namespace {
 
 class Corpus : public ::testing::TestWithParam<Target> {};
 
-TEST_P(Corpus, IsTakenWell) {
+TEST_P(Corpus, InputsAreReadOrRefused) {
   const auto folder = std::filesystem::path(QING_FUZZ_CORPUS) / GetParam().name;
   int inputs = 0;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Fuzzes what reads bytes from strangers, with libFuzzer, AddressSanitizer and UBSan. What it finds worth keeping goes to
-# build/fuzz/corpus/TARGET; a finding ends the run and lies in build/fuzz.
+# Fuzzes the parsers of untrusted bytes with libFuzzer, AddressSanitizer and UBSan. Interesting inputs go to
+# build/fuzz/corpus/TARGET. A finding ends the run, and its input is stored in build/fuzz.
 #   bash tests/fuzz/run.sh TARGET|all [SECONDS]    600 seconds for each target by default
-#   bash tests/fuzz/run.sh --keep TARGET|all       packs the fewest inputs that cover all found into tests/fuzz/corpus
+#   bash tests/fuzz/run.sh --keep TARGET|all       packs a minimal set with the same coverage into tests/fuzz/corpus
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

@@ -32,7 +32,7 @@ namespace fs = std::filesystem;
   std::abort();
 }
 
-// A folder of this process, in memory where there is such a file system.
+// A folder of this process, on a file system in memory if there is one.
 const fs::path& scratch() {
   struct Folder {
     Folder()
@@ -67,7 +67,7 @@ class SimpleClassifier : public nn::TextClassifier {
   std::vector<std::string> labels_{"negative", "neutral", "positive"};
 };
 
-// All routes of a server with one model, without its sockets.
+// All routes of a server with one model, without sockets.
 struct Routes {
   explicit Routes(std::unique_ptr<serve::Gatekeeper> keys)
       : registry(std::make_shared<serve::Registry>()),
@@ -99,16 +99,16 @@ Routes& open_routes() {
   return routes;
 }
 
-// What a server takes a connection's bytes for.
+// How a server understands the bytes of a connection.
 struct Understood {
   std::vector<std::string> requests;  // method, path and body of each
-  int refusal = 0;                    // a status, if that ended it
+  int refusal = 0;                    // the status of the refusal that ended the connection, or 0
 };
 
-// The bytes as they may come, `piece` at a time; what they are understood as is answered, too.
+// Parses the bytes in pieces of `piece` bytes. The understood requests are answered, too.
 Understood understand(std::string_view bytes, std::size_t piece) {
   Routes& routes = open_routes();
-  // Below the length of an input, so that what does not fit is tried.
+  // Less than the length of an input, so that inputs over the limit are tested too.
   static const serve::Limits limits{.header_bytes = 512, .body_bytes = 1 << 16};
   serve::HttpParser parser(limits);
   std::string input;
@@ -144,8 +144,8 @@ Understood understand(std::string_view bytes, std::size_t piece) {
   return understood;
 }
 
-// Where a network cuts the bytes must not change what they mean; only a limit may be met sooner. The first byte says
-// how they are cut.
+// The positions where a network splits the bytes must not change their meaning. Only a limit may be reached sooner. The
+// first byte chooses the split.
 void http(std::string_view bytes) {
   if (bytes.empty()) return;
   const std::size_t piece = static_cast<unsigned char>(bytes.front()) % 64 + 1;
@@ -188,7 +188,7 @@ void open_inference_binary(std::string_view bytes) { post("/v2/models/mood/infer
 void hugging_face(std::string_view bytes) { post("/models/mood", bytes, false); }
 void text_embeddings_inference(std::string_view bytes) { post("/predict", bytes, false); }
 
-// No bytes are a key of a store that gave none away.
+// No bytes are a valid key of a store that has issued none.
 void keys(std::string_view bytes) {
   static Routes routes([] {
     const fs::path store = scratch() / "keys.db";
@@ -209,7 +209,7 @@ template <class Load> void load(std::string_view bytes, const char* name, const 
   write_file_atomically(file, std::string(bytes));
   try {
     read(file);
-  } catch (const Error&) {  // what it is told with
+  } catch (const Error&) {  // the documented error
   }
 }
 

@@ -1,5 +1,5 @@
-// What the fuzzers call, and the suite that repeats their corpora. A target takes any bytes and returns; what it must
-// not do is crash, hang, leak, or throw anything but what the function under test documents.
+// The fuzz targets. The fuzzers call them, and so does the suite that repeats their corpora. A target takes any bytes
+// and returns. It must not crash, hang, leak, or throw anything but the documented errors of the function under test.
 #pragma once
 
 #include <span>
@@ -8,7 +8,7 @@
 namespace qing::fuzz {
 
 struct Target {
-  const char* name;  ///< of its folder below corpus/, too
+  const char* name;  ///< also the name of its folder below corpus/
   void (*run)(std::string_view bytes);
 };
 

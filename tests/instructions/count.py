@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Counts the instructions that the main kernels take, by valgrind's callgrind, on one thread with AVX2 kernels (valgrind
-knows no AVX-512). Counts do not depend on what else the machine does, so tests/python/test_instruction_counts.py holds
-them to those in counts.json, within 3%.
+"""Counts the instructions of the main kernels with valgrind's callgrind, on one thread with AVX2 kernels (valgrind does not
+support AVX-512). Counts do not depend on the load of the machine, so tests/python/test_instruction_counts.py compares them
+with counts.json and allows 3%.
 
     python3 tests/instructions/count.py            compare build/release with counts.json
-    python3 tests/instructions/count.py --accept   make counts.json what build/release needs
+    python3 tests/instructions/count.py --accept   store the counts of build/release in counts.json
 """
 
 import argparse
@@ -24,11 +24,11 @@ ACCEPT = "python3 tests/instructions/count.py --accept"
 
 
 class CountError(Exception):
-    """No counts could be taken."""
+    """The instructions could not be counted."""
 
 
 def count(program):
-    """What the program printed about itself, and {case: instructions}."""
+    """Returns the program's output and {case: instructions}."""
     if shutil.which("valgrind") is None:
         raise CountError("valgrind is not installed")
     if not Path(program).exists():
@@ -54,7 +54,7 @@ def count(program):
 
 
 def complaints(recorded, counted):
-    """What the test fails with, a line each."""
+    """Returns the complaints of the test, one per line."""
     found = []
     for name in counted.keys() - recorded.keys():
         found.append(f"{name}: not in counts.json")

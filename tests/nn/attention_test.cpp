@@ -85,7 +85,7 @@ TEST_F(Attention, RaggedEqualsDenseSequenceBySequence) {
   }
 }
 
-TEST_F(Attention, PaddingIsNotLookedAt) {
+TEST_F(Attention, PaddingIsIgnored) {
   const TransformerEncoderLayer layer(8, 2, rng_, options_);
   Tensor x = normal({1, 5, 8}, rng_);
   const bool hidden[] = {false, false, false, true, true};
@@ -120,7 +120,7 @@ TEST_F(Attention, TheCacheEqualsFullRecomputationStepByStep) {
 
 static_assert(!std::is_copy_constructible_v<KeyValueCache> && !std::is_copy_assignable_v<KeyValueCache>);
 
-TEST_F(Attention, ACachesCloneGoesItsOwnWay) {
+TEST_F(Attention, AClonedCacheIsIndependent) {
   const MultiheadAttention layer(8, 2, rng_);
   const Tensor x = normal({1, 4, 8}, rng_), y = normal({1, 4, 8}, rng_);
   KeyValueCache cache = layer.make_cache(1, 4), expected = layer.make_cache(1, 4);
@@ -131,11 +131,12 @@ TEST_F(Attention, ACachesCloneGoesItsOwnWay) {
   for (int64_t t = 2; t < 4; ++t) {
     expect_near(layer.forward_cached(x.slice(1, t, t + 1), cache), layer.forward_cached(x.slice(1, t, t + 1), expected),
                 0);
-    layer.forward_cached(y.slice(1, t, t + 1), other);  // would overwrite the position just taken
+    layer.forward_cached(y.slice(1, t, t + 1),
+                         other);  // would overwrite the position just written if memory were shared
   }
 }
 
-TEST_F(Attention, TheCacheRefusesWhatWasRecordedAndWhatDoesNotFit) {
+TEST_F(Attention, TheCacheRefusesRecordedTensorsAndMismatches) {
   MultiheadAttention layer(8, 2, rng_);
   KeyValueCache cache = layer.make_cache(1, 4);
   EXPECT_THROW(layer.forward_cached(normal({2, 1, 8}, rng_), cache), ShapeError);
@@ -211,7 +212,7 @@ TEST_F(Attention, GivesTheSameBitsForAnyNumberOfThreads) {
   EXPECT_EQ(std::memcmp(one.second.data<float>(), two.second.data<float>(), 3 * 32 * 32 * 4), 0);
 }
 
-TEST_F(Attention, RefusesWhatDoesNotFitByName) {
+TEST_F(Attention, RefusesMismatchesByName) {
   EXPECT_NE(message_of<ValueError>([&] { MultiheadAttention(9, 2, rng_); }).find("embed_dim 9"), std::string::npos);
   for (const auto& body : {std::function([&] { TransformerEncoder(8, 2, -1, rng_); }),
                            std::function([&] { TransformerDecoder(8, 2, -1, rng_); })}) {

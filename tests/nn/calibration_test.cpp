@@ -60,7 +60,7 @@ TEST(Calibration, FindsTheTemperatureThatLabelsWereDrawnWith) {
     for (const double factor : {1 / 1.01, 1.01}) {
       EXPECT_LT(smoothed_loss(drawn.data(), fitted), smoothed_loss(drawn.data(), fitted * factor));
     }
-    for (const double factor : {1 / 1.03, 1.03}) {  // so many texts leave the smoothing little to say
+    for (const double factor : {1 / 1.03, 1.03}) {  // with so many texts the smoothing has little effect
       EXPECT_LT(log_loss(drawn.data(), fitted), log_loss(drawn.data(), fitted * factor));
     }
     EXPECT_LT(expected_calibration_error(drawn.data(), fitted), 0.02);
@@ -69,13 +69,13 @@ TEST(Calibration, FindsTheTemperatureThatLabelsWereDrawnWith) {
 }
 
 TEST(Calibration, FollowsTheDefinitions) {
-  // Scores of log weights are weights: {.8, .2} right, {.8, .2} wrong, {.4, .6} right.
+  // The scores of log weights are the weights: {.8, .2} correct, {.8, .2} wrong, {.4, .6} correct.
   std::vector<float> logits = {.8f, .2f, .8f, .2f, .4f, .6f};
   for (float& logit : logits) logit = std::log(logit);
   const std::vector<int32_t> expected = {0, 1, 1};
   const LabelledLogits data{logits, expected, 2};
   EXPECT_NEAR(log_loss(data), -(std::log(.8) + std::log(.2) + std::log(.6)) / 3, 1e-6);
-  // The bin of .8 is right half the time: |.5 − .8| of two texts; that of .6 always.
+  // In the bin of .8 half of two texts are correct: |.5 − .8|. In the bin of .6 all are correct.
   EXPECT_NEAR(expected_calibration_error(data), (2 * .3 + .4) / 3, 1e-6);
   EXPECT_NEAR(expected_calibration_error(data, 1, 1), std::abs(2. / 3 - 2.2 / 3), 1e-6);
   // exp(z/2) of {.8, .2} is in the ratio of 2 to 1.
@@ -83,7 +83,7 @@ TEST(Calibration, FollowsTheDefinitions) {
   EXPECT_NEAR(log_loss(first, 2), -std::log(2. / 3), 1e-6);
 }
 
-TEST(Calibration, TextsThatAreAllRightAllowTheConfidenceOfTheirNumber) {
+TEST(Calibration, TheNumberOfCorrectTextsLimitsTheConfidence) {
   // Two labels, n texts each, all with logits 2 apart: sigmoid(2/T) = (n + 1)/(n + 2), hence T = 2/log(n + 1).
   for (const int n : {1, 9, 99}) {
     std::vector<float> logits;

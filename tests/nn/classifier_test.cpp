@@ -85,7 +85,7 @@ TEST_F(Classifier, ScoresAreBitwiseTheSameAloneAndInABatchOf64) {
   }
 }
 
-TEST_F(Classifier, InFewerBitsScoresAreNearAndExplanationsTheSame) {
+TEST_F(Classifier, LowPrecisionScoresAreCloseAndExplanationsEqual) {
   std::vector<std::string> texts;
   for (int i = 0; i < 40; ++i)
     texts.push_back(std::string(static_cast<size_t>(i), static_cast<char>('a' + i % 26)) + " b c");
@@ -111,7 +111,7 @@ TEST_F(Classifier, InFewerBitsScoresAreNearAndExplanationsTheSame) {
     EXPECT_LT(furthest, most);
     const auto explanations = classifier->explain(few);
     for (size_t i = 0; i < few.size(); ++i) {
-      if (explanations[i].label != explained[i].label) continue;  // a tie that fell the other way
+      if (explanations[i].label != explained[i].label) continue;  // near a tie the label may differ
       EXPECT_EQ(explanations[i].score, explained[i].score);
       EXPECT_EQ(explanations[i].gap, explained[i].gap);
     }
@@ -119,7 +119,7 @@ TEST_F(Classifier, InFewerBitsScoresAreNearAndExplanationsTheSame) {
   EXPECT_THROW(TextClassifier::load(folder_.path(), DType::f64), ValueError);
 }
 
-TEST_F(Classifier, TheShortCutOfTheLastLayerGivesTheFullResult) {
+TEST_F(Classifier, ComputingOnlyFirstTokensGivesTheFullResult) {
   const Tokenizer tokenizer(vocabulary());
   const auto a = tokenizer.encode("some text of words").ids, b = tokenizer.encode("x").ids;
   const std::span<const int32_t> sequences[] = {a, b};
@@ -144,7 +144,8 @@ TEST_F(Classifier, EveryParameterThatMattersGetsAGradient) {
     double total = 0;
     const Tensor gradient = grad(parameter);
     for (const float g : gradient.span<float>()) total += std::abs(g);
-    // A key's bias shifts all scores of a query alike, so softmax does not see it: its gradient is rounding.
+    // A key's bias shifts all scores of a query equally, so softmax does not change. Its gradient is only rounding
+    // error.
     const bool invisible = name.find("key.bias") != std::string::npos;
     EXPECT_TRUE(invisible || total > 1e-7) << name;
   }
@@ -266,12 +267,12 @@ TEST_F(Classifier, LoadingRefusesLabelsThatCannotBeToldApart) {
   };
   const auto has = [](const std::string& text, const std::string& part) { return text.find(part) != text.npos; };
 
-  // One name for two labels: an answer would have one key twice.
+  // If two labels had one name, an answer would have a duplicate key.
   EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"x"})", R"({"x":0,"y":1})"), "'x' is the name of labels 0 and 2"));
   EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"\u0078"})", "null"), "'x' is the name of labels 0 and 2"));
   EXPECT_TRUE(has(refusal(R"({"0":"x","1":"y","2":"z","1":"w"})", "null"), "appears twice"));
   EXPECT_TRUE(has(refusal(ids.substr(11), R"({"negative":0,"neutral":1,"positive":2,"neutral":2})"), "appears twice"));
-  // Names that nobody can read, or that break a table's rows.
+  // Names that are invisible or break the rows of a table.
   EXPECT_TRUE(has(refusal(R"({"0":"","1":"y","2":"x"})", "null"), "label 0 is ''"));
   EXPECT_TRUE(has(refusal(R"({"0":"y","1":"  ","2":"x"})", "null"), "label 1 is '  '"));
   for (const char* control : {"\\t", "\\n", "\\r", "\\u0000", "\\u007f"}) {
@@ -282,7 +283,7 @@ TEST_F(Classifier, LoadingRefusesLabelsThatCannotBeToldApart) {
                            R"({"0":"x","01":"y","2":"z"})", R"({"0":"x","1":null,"2":"z"})"}) {
     EXPECT_TRUE(has(refusal(gaps, "null"), "id2label")) << gaps;
   }
-  // A label2id that says something else.
+  // A label2id that contradicts id2label.
   const std::string plain = R"({"0":"x","1":"y","2":"z"})";
   EXPECT_TRUE(has(refusal(plain, R"({"x":0,"y":2,"z":1})"), "label2id: 'y' is 2, but id2label calls 2 'z'"));
   EXPECT_TRUE(has(refusal(plain, R"({"x":0,"y":1,"z":2,"w":3})"), "label2id: 'w' is 3, and id2label has no 3"));
@@ -298,7 +299,7 @@ TEST_F(Classifier, LoadingRefusesLabelsThatCannotBeToldApart) {
   EXPECT_EQ(loads(R"({"2":"z","0":"x","1":"y"})", "null"), expected);
 }
 
-TEST(LabelNames, DifferWhereverTheyAreWritten) {
+TEST(LabelNames, AreDistinctAndPrintable) {
   using Labels = std::vector<std::string>;
   EXPECT_NO_THROW(check_label_names(Labels{"a", "A", "a ", "\\n", "n", "\"a\"", "情感", "\xc3\xa9", "e\xcc\x81"}));
   EXPECT_NO_THROW(check_label_names(Labels{}));
@@ -350,7 +351,7 @@ TEST_F(Classifier, LabelsWithoutNamesAreNumbered) {
             (std::vector<std::string>{"LABEL_0", "LABEL_1"}));
 }
 
-TEST_F(Classifier, WithoutALimitOfItsOwnTheTokenizerGoesAsFarAsTheModel) {
+TEST_F(Classifier, WithoutALimitTheTokenizerTakesTheModelsLimit) {
   std::string config = test::content_of(folder_.path() / "tokenizer_config.json");
   const std::string limit = "\"model_max_length\":64,";
   const std::vector<std::string> texts = {[] {

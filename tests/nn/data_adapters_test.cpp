@@ -59,7 +59,7 @@ TEST(DataAdapters, RandomSplitIsAPartition) {
     EXPECT_EQ(together, numbers);
     return sizes;
   };
-  EXPECT_EQ(sizes({0.5, 0.25, 0.25}), (std::vector<size_t>{52, 26, 25}));  // as PyTorch: 51, 25, 25 and two left
+  EXPECT_EQ(sizes({0.5, 0.25, 0.25}), (std::vector<size_t>{52, 26, 25}));  // like PyTorch: 51, 25, 25 and two more
   EXPECT_EQ(sizes({100, 3, 0}), (std::vector<size_t>{100, 3, 0}));
   EXPECT_EQ(random_split(dataset, {0.5, 0.5}, 1)[0].indices(), random_split(dataset, {0.5, 0.5}, 1)[0].indices());
   EXPECT_NE(random_split(dataset, {0.5, 0.5}, 1)[0].indices(), random_split(dataset, {0.5, 0.5}, 2)[0].indices());

@@ -232,7 +232,7 @@ TEST(DataLoader, RefusesTheStateOfAnotherLoader) {
   EXPECT_EQ(loader.state(), before);
 }
 
-TEST(DataLoader, RefusesOptionsOutOfTheirDomain) {
+TEST(DataLoader, RefusesOptionsOutOfRange) {
   EXPECT_THROW(loader_of(3, {.batch_size = 0}), ValueError);
   EXPECT_THROW(loader_of(3, {.num_workers = -1}), ValueError);
   EXPECT_THROW(loader_of(3, {.prefetch_factor = 0}), ValueError);
@@ -290,7 +290,7 @@ TEST(DataLoader, PreparesNoMoreThanItsQueueHolds) {
 }
 
 TEST(DataLoader, WorkersPrepareBatchesAtTheSameTime) {
-  // Each of the first two batches waits for the other one to be begun.
+  // Each of the first two batches waits until the other has been started.
   std::atomic<int> begun = 0;
   const auto meeting = MappedDataset(VectorDataset(range(2)), [&begun](int i) {
     for (++begun; begun < 2;) std::this_thread::yield();

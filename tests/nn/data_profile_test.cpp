@@ -35,7 +35,7 @@ TEST(DataProfile, CountsPredictions) {
 
 TEST(DataProfile, PopulationStabilityIndexIsTheFormula) {
   const DataProfile expected{.labels = {19, 29, 49}}, found{.labels = {59, 19, 19}};
-  // With half a text more of each label: 19.5, 29.5, 49.5 of 98.5, and 59.5, 19.5, 19.5 of the same.
+  // With half a text more for each label: 19.5, 29.5, 49.5 of 98.5, and 59.5, 19.5, 19.5 of 98.5.
   const auto term = [](double p, double q) { return (p - q) / 98.5 * std::log(p / q); };
   EXPECT_NEAR(population_stability_index(expected, found), term(59.5, 19.5) + term(19.5, 29.5) + term(19.5, 49.5),
               1e-12);

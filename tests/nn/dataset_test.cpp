@@ -121,7 +121,7 @@ TEST(Dataset, ReadsSuffixesInEitherCase) {
   }
 }
 
-// A program that adds a mark on saving adds another to a file that has one.
+// A program that adds a byte order mark on saving adds a second one to a file that already has one.
 TEST(Dataset, SkipsByteOrderMarksInFront) {
   const TempFolder folder;
   const std::string rows = "label\ttext\npositive\tx\n";
@@ -130,7 +130,7 @@ TEST(Dataset, SkipsByteOrderMarksInFront) {
   }
 }
 
-TEST(IsBlank, KnowsWhatNobodySees) {
+TEST(IsBlank, FindsTextsWithoutVisibleCharacters) {
   for (const char* blank : {"", " \t\r\n", "\xC2\xA0", "\xE3\x80\x80", "\xE2\x80\x8B", "\xEF\xBB\xBF", "\xC2\xAD",
                             "\xEF\xB8\x8F", "\xCC\x81", "\xE3\x85\xA4", "\xE2\x80\xAE", "\x7F", "\xC2\x85"}) {
     EXPECT_TRUE(is_blank(blank)) << visible(blank);

@@ -27,7 +27,7 @@ Tensor activated(const Tensor& x, Activation activation) {
   return {};
 }
 
-// The layer from single operations, without fused or packed ones.
+// The layer composed of single operations, without fused or packed ones.
 Tensor composed(TransformerEncoderLayer& layer, const TransformerOptions& options, const Tensor& x,
                 const Offsets& offsets) {
   const StateDict w = layer.state_dict();
@@ -77,7 +77,7 @@ TEST_P(EncoderBlockOf, EqualsItsComposition) {
   EXPECT_TRUE(allclose(layer_.forward(x_, offsets_), composed(layer_, options_, x_, offsets_), 1e-11, 1e-11));
 }
 
-TEST_P(EncoderBlockOf, GivesTheRowsThatAreWanted) {
+TEST_P(EncoderBlockOf, ReturnsTheWantedRows) {
   const Tensor rows = Tensor::of({0, 3, 8}, DType::i64);
   const Tensor wanted = layer_.forward_rows(index_select(x_, 0, rows), {0, 1, 1, 2, 3}, x_, offsets_);
   EXPECT_TRUE(allclose(wanted, index_select(layer_.forward(x_, offsets_), 0, rows), 1e-11, 1e-11));

@@ -81,9 +81,9 @@ TEST_F(Init, TruncatedNormalStaysInside) {
   EXPECT_GE(m.low, -1);
   EXPECT_LE(m.high, 3);
   EXPECT_NEAR(m.mean, 1, 0.02);
-  // Of a standard normal distribution cut at ±1: sqrt(1 − 2φ(1)/(2Φ(1) − 1)).
+  // The deviation of a standard normal distribution truncated to ±1: sqrt(1 − 2φ(1)/(2Φ(1) − 1)).
   EXPECT_NEAR(m.stddev, 2 * 0.53956, 0.01);
-  init::trunc_normal(weight_, rng_, 0, 1, -100, 100);  // as good as the whole
+  init::trunc_normal(weight_, rng_, 0, 1, -100, 100);  // practically not truncated
   EXPECT_NEAR(moments_of(weight_).stddev, 1, 0.02);
   EXPECT_THROW(init::trunc_normal(weight_, rng_, 0, 1, 2, 2), ValueError);
   EXPECT_THROW(init::trunc_normal(weight_, rng_, 0, 1, 90, 91), ValueError);

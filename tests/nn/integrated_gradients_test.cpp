@@ -149,7 +149,7 @@ TEST_F(IntegratedGradients, ExplainsSpansOfTheText) {
   EXPECT_THROW(classifier->explain(std::vector<std::string>{"\xff"}), DataError);
 }
 
-// Words behind the tokens that the encoder reads count for their n-grams, and each has a span of its own.
+// Words after the tokens that the encoder reads count by their n-grams, and each has its own span.
 TEST_F(IntegratedGradients, ExplainsWhatNgramsAdd) {
   const test::TempFolder folder;
   const std::vector<std::string> texts = {"a b\xc3\xa9 情c", "q", "a b c d e f g h i j k l m n o p q r s t u v"};
@@ -192,7 +192,7 @@ TEST_F(IntegratedGradients, ExplainsWhatNgramsAdd) {
   }
 }
 
-// Of one-word n-grams alone, a word's weight is its n-gram's value times its weights times the slopes.
+// With only one-word n-grams, the weight of a word is the value of its n-gram times its weights times the slopes.
 TEST_F(IntegratedGradients, WeighsUnreadWordsByTheirOwnNgrams) {
   const test::TempFolder folder;
   const std::string text = "a b c d e f g h i j k l m n o p q r s t u v";
@@ -209,7 +209,7 @@ TEST_F(IntegratedGradients, WeighsUnreadWordsByTheirOwnNgrams) {
   EXPECT_GT(std::abs(explanation.spans[21].weight), 1e-3);
 }
 
-// A word that the encoder read in part has its rest as a span; n-grams across the border are shared by the bytes.
+// If the encoder read a word in part, the rest of the word is a span. N-grams across the border are divided by bytes.
 TEST_F(IntegratedGradients, SplitsAWordWhereTheEncoderEnds) {
   const test::TempFolder folder;
   const std::string text = "a b c d e f g h i j k l m abbb";

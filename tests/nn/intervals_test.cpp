@@ -19,7 +19,7 @@ ConfusionMatrix matrix_of(const std::vector<std::vector<int>>& counts) {
 }
 
 TEST(Intervals, WilsonsAreThoseOfTheLiterature) {
-  // As statsmodels' proportion_confint(method="wilson") has them.
+  // The values of statsmodels' proportion_confint(method="wilson").
   const Interval tenth = wilson_interval(10, 100);
   EXPECT_NEAR(tenth.low, 0.0552291370606751, 1e-12);
   EXPECT_NEAR(tenth.high, 0.1743656615049135, 1e-12);
@@ -44,7 +44,7 @@ TEST(Intervals, TheBootstrapOfAShareIsAboutWilsons) {
   EXPECT_LT(narrow.high - narrow.low, 0.5 * (boot.high - boot.low));
 }
 
-TEST(Intervals, TheBootstrapHangsOnItsSeedAlone) {
+TEST(Intervals, TheBootstrapDependsOnItsSeedAlone) {
   const ConfusionMatrix matrix = matrix_of({{30, 7, 3}, {5, 20, 9}, {4, 6, 40}});
   const int threads = num_threads();
   const auto interval = [&](int with, uint64_t seed) {
@@ -60,7 +60,7 @@ TEST(Intervals, TheBootstrapHangsOnItsSeedAlone) {
   EXPECT_GT(one.high, matrix.macro_recall());
 }
 
-TEST(Intervals, TheBootstrapRefusesWhatMakesNone) {
+TEST(Intervals, TheBootstrapRefusesInvalidArguments) {
   const ConfusionMatrix matrix = matrix_of({{3, 1}, {1, 3}});
   EXPECT_THROW(bootstrap_interval(matrix, &ConfusionMatrix::accuracy, 0), ValueError);
   EXPECT_THROW(bootstrap_interval(matrix, &ConfusionMatrix::accuracy, 10, 1), ValueError);

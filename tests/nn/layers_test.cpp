@@ -184,7 +184,7 @@ TEST(Layers, EmbeddingBagHasItsTableAndPassesPaddingOver) {
   EXPECT_THROW(EmbeddingBag(-1, 3, rng), ValueError);
 }
 
-TEST(Layers, InstanceNormTracksWhatItIsAskedTo) {
+TEST(Layers, InstanceNormTracksStatisticsOnRequest) {
   Generator rng(2);
   Tensor x = Tensor::empty({2, 3, 4});
   rng.fill_normal(x, 5, 2);
@@ -247,7 +247,7 @@ TEST(Layers, PReLUHasASlopeForEveryChannelBelowZero) {
 TEST(Layers, RefuseBadArgumentsByName) {
   EXPECT_NE(message_of<ValueError>([] { Dropout(1.5); }).find("Dropout: probability 1.5"), std::string::npos);
   EXPECT_THROW(Dropout(-0.5), ValueError);
-  EXPECT_NO_THROW(Dropout(1));  // as PyTorch
+  EXPECT_NO_THROW(Dropout(1));  // like PyTorch
   EXPECT_NE(message_of<ValueError>([] { LayerNorm(0); }).find("LayerNorm: width is 0"), std::string::npos);
 }
 

@@ -17,7 +17,7 @@
 namespace qing::nn {
 namespace {
 
-// Gradient descent with momentum, written out: optimizers belong to a folder above this one.
+// Gradient descent with momentum, written here because the optimizers are in a layer above this one.
 class Descent {
  public:
   Descent(Module& model, double lr) : parameters_(model.parameters()), lr_(lr) {
@@ -90,7 +90,7 @@ TEST(Learning, AConvolutionalNetworkTellsShapesApart) {
 }
 
 TEST(Learning, ALongShortTermMemoryCountsParity) {
-  // Its products are too small to share out, and waiting threads of tests beside this one would only slow it.
+  // Its products are too small for several threads, and waiting for threads of parallel tests would only slow it down.
   const int threads = num_threads();
   set_num_threads(1);
   Generator rng(7);
@@ -109,7 +109,7 @@ TEST(Learning, ALongShortTermMemoryCountsParity) {
     }
     return std::pair{x, y};
   };
-  // One module with both parts, so that one descent moves them.
+  // One module with both parts, so that one optimizer trains them.
   struct Model : Module {
     Model(LSTM& l, Linear& h) : lstm(l), head(h) {}
     void visit(Visitor& visitor) override {
@@ -158,7 +158,7 @@ TEST(Learning, ADecoderMemorisesASequenceAndSaysIt) {
   for (int64_t i = 0; i < n; ++i) EXPECT_EQ(said.at({0, i}), static_cast<double>(sequence[i])) << i;
 }
 
-TEST(Llama, TheCacheGivesWhatTheWholeGives) {
+TEST(Llama, TheCacheGivesTheResultsOfTheFullComputation) {
   Generator rng(9);
   const LlamaForCausalLM model(small_llama(), rng);
   const Tensor ids = randint(0, 17, {3, 10}, rng);
@@ -173,7 +173,7 @@ TEST(Llama, TheCacheGivesWhatTheWholeGives) {
   }
 }
 
-TEST(Llama, ACachesCloneGoesItsOwnWay) {
+TEST(Llama, AClonedCacheIsIndependent) {
   Generator rng(9);
   const LlamaForCausalLM model(small_llama(), rng);
   const Tensor ids = randint(0, 17, {1, 6}, rng);
@@ -183,7 +183,7 @@ TEST(Llama, ACachesCloneGoesItsOwnWay) {
   LlamaCache other = clone(cache);
   const Tensor whole = model.forward(ids);
   EXPECT_TRUE(allclose(model.forward(ids.slice(1, 3, 4), cache), whole.slice(1, 3, 4), 1e-5, 1e-6));
-  model.forward(ids.slice(1, 0, 3), other);  // would overwrite the position just taken
+  model.forward(ids.slice(1, 0, 3), other);  // would overwrite the position just written if memory were shared
   EXPECT_EQ(other[0].length(), 6);
   EXPECT_EQ(cache[0].length(), 4);
   EXPECT_TRUE(allclose(model.forward(ids.slice(1, 4, 6), cache), whole.slice(1, 4, 6), 1e-5, 1e-6));
@@ -223,7 +223,7 @@ TEST(Llama, RefusesToDrawFromNaN) {
   const Tensor logits = Tensor::from<float>({std::numeric_limits<float>::quiet_NaN(), 5, 1}, {1, 3});
   EXPECT_THROW(TokenSampler({}, nullptr).draw(logits), ValueError);
   EXPECT_THROW(TokenSampler({.temperature = 1}, &rng).draw(logits), ValueError);
-  // -inf divided by it would be NaN, and what is ruled out would be drawn.
+  // Dividing -inf by it would give NaN, and an excluded token would be drawn.
   EXPECT_THROW(TokenSampler({.temperature = std::numeric_limits<double>::infinity()}, &rng), ValueError);
 }
 

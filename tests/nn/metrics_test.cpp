@@ -7,7 +7,7 @@
 namespace qing::nn {
 namespace {
 
-// Rows are what was expected: {5, 1, 0}, {2, 3, 0}, {0, 0, 4}.
+// The rows are the expected labels: {5, 1, 0}, {2, 3, 0}, {0, 0, 4}.
 ConfusionMatrix sample() {
   ConfusionMatrix matrix(3);
   const int counts[3][3] = {{5, 1, 0}, {2, 3, 0}, {0, 0, 4}};
@@ -49,7 +49,7 @@ TEST(ConfusionMatrix, AveragesOnlyLabelsThatOccur) {
   EXPECT_EQ(matrix.label(1).support, 0);
 }
 
-TEST(ConfusionMatrix, RefusesWhatIsNoLabel) {
+TEST(ConfusionMatrix, RefusesInvalidLabels) {
   ConfusionMatrix matrix(2);
   EXPECT_THROW(matrix.add(2, 0), IndexError);
   EXPECT_THROW(matrix.add(0, -1), IndexError);

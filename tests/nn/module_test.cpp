@@ -153,7 +153,7 @@ TEST_F(ModuleTest, StrictLoadingListsEveryMismatchAndCopiesNothing) {
   EXPECT_EQ(module_.scale_.span<float>()[0], 1);
 }
 
-TEST_F(ModuleTest, LooseLoadingReportsWhatItPassedOver) {
+TEST_F(ModuleTest, LooseLoadingReportsTheSkippedNames) {
   StateDict state = module_.state_dict();
   state.erase("running");
   state["tied"] = state["scale"] = Tensor::full({2}, 4);

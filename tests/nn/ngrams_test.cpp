@@ -55,7 +55,7 @@ TEST(NgramTable, WordsAndPiecesHaveNormsOfTheirOwn) {
   EXPECT_NEAR(squares, 1 + 0.49, 1e-5);
 }
 
-TEST(NgramTable, KnowsNothingOfNewTexts) {
+TEST(NgramTable, IgnoresUnknownNgrams) {
   const NgramFeatures features = table_of({"好"}).features("坏");
   EXPECT_TRUE(features.rows.empty());
   EXPECT_TRUE(features.values.empty());
@@ -90,7 +90,7 @@ TEST(NgramTable, ComesBackFromItsState) {
   });
 }
 
-TEST(NgramTable, RefusesAStateThatIsNone) {
+TEST(NgramTable, RefusesAnInvalidState) {
   StateDict state = table_of({"好 坏"}).state_dict();
   const auto message = [&] { return message_of<DataError>([&] { NgramTable::from(state, {}); }); };
   const Tensor keys = state.at("keys"), idf = state.at("idf");
@@ -113,7 +113,7 @@ class NgramHeadFile : public ::testing::Test {
     Generator rng(1);
     Tensor weight = head_.get_parameter("weight");
     rng.fill_normal(weight, 0, 1);
-    const Tensor rounded = weight.to(DType::f16).to(DType::f32);  // as a file keeps them
+    const Tensor rounded = weight.to(DType::f16).to(DType::f32);  // the precision of the file
     std::copy_n(rounded.data<float>(), rounded.numel(), weight.data<float>());
   }
 

@@ -46,7 +46,7 @@ TEST(Positions, ARaggedBatchGetsTheRowsOfItsPositions) {
   check(LearnedPositionalEncoding(4, 10, rng));
 }
 
-TEST(Positions, ALearnedTableIsAParameterWithAGradientForTheRowsThatWereUsed) {
+TEST(Positions, ALearnedTableGetsAGradientForTheUsedRows) {
   Generator rng(2);
   LearnedPositionalEncoding layer(3, 4, rng);
   ASSERT_EQ(layer.named_parameters().size(), 1U);
@@ -58,7 +58,7 @@ TEST(Positions, ALearnedTableIsAParameterWithAGradientForTheRowsThatWereUsed) {
   EXPECT_EQ(SinusoidalPositionalEncoding(3).parameter_count(), 0);
 }
 
-TEST(Positions, RefuseWhatTheyHaveNoRowFor) {
+TEST(Positions, RefusePositionsOutsideTheTable) {
   Generator rng(3);
   const LearnedPositionalEncoding learned(3, 4, rng);
   const std::string message = message_of<ShapeError>([&] { learned(Tensor::zeros({1, 5, 3})); });
@@ -72,7 +72,7 @@ TEST(Positions, RefuseWhatTheyHaveNoRowFor) {
   EXPECT_THROW(SinusoidalPositionalEncoding(2, 3)(Tensor::zeros({4, 2})), ShapeError);
 }
 
-TEST(Alibi, SlopesOfThePaper) {
+TEST(Alibi, SlopesAreThoseOfThePaper) {
   const auto expect_slopes = [](int64_t heads, const std::vector<double>& wanted) {
     const Tensor slopes = alibi_slopes(heads, DType::f64);
     ASSERT_EQ(slopes.numel(), static_cast<int64_t>(wanted.size()));
@@ -80,12 +80,12 @@ TEST(Alibi, SlopesOfThePaper) {
   };
   expect_slopes(1, {std::exp2(-8)});
   expect_slopes(8, {0.5, 0.25, 0.125, 0.0625, 0.03125, 0.015625, 0.0078125, 0.00390625});
-  // Those of 4 heads, then every second one of 8.
+  // Six heads have the slopes of 4 heads, then every second slope of 8 heads.
   expect_slopes(6, {0.25, 0.0625, 0.015625, 0.00390625, 0.5, 0.125});
   EXPECT_THROW(alibi_slopes(0), ValueError);
 }
 
-TEST(Alibi, ABiasKnowsDistancesAlone) {
+TEST(Alibi, TheBiasDependsOnDistancesAlone) {
   const Tensor bias = alibi_bias(2, 3, 5, 2, DType::f64);
   ASSERT_EQ(bias.shape(), (Shape{2, 3, 5}));
   for (int64_t h = 0; h < 2; ++h) {
@@ -100,8 +100,8 @@ TEST(Alibi, ABiasKnowsDistancesAlone) {
   EXPECT_THROW(alibi_bias(2, -1, 1), ValueError);
 }
 
-// Decoding with a cache sees what the whole sequence saw.
-TEST(Alibi, AQueryDecodedAloneGetsItsRowOfTheWhole) {
+// Decoding with a cache gives the same rows as the whole sequence.
+TEST(Alibi, AQueryDecodedAloneGetsItsRowOfTheFullResult) {
   Generator rng(4);
   const Tensor q = randn({1, 2, 5, 4}, rng, DType::f64), k = randn({1, 2, 5, 4}, rng, DType::f64);
   const Tensor whole =

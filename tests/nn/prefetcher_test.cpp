@@ -48,7 +48,7 @@ TEST(Prefetcher, AsksNoMoreAfterTheSourceFailed) {
   EXPECT_EQ(asked, 2);
 }
 
-TEST(Prefetcher, AFailedTaskIsOneOfMany) {
+TEST(Prefetcher, AFailedTaskDoesNotStopTheOthers) {
   int number = 0;
   Prefetcher<int> prefetcher(
       [&]() -> Task {

@@ -20,7 +20,7 @@ using test::TempFolder;
 
 constexpr RecordFormat kFormats[] = {RecordFormat::tsv, RecordFormat::csv, RecordFormat::jsonl};
 
-// Gives the text in pieces of `piece` bytes.
+// Returns the text in pieces of `piece` bytes.
 ByteInput pieces_of(std::string text, size_t piece) {
   return [text = std::move(text), piece, at = size_t{0}](std::span<char> into) mutable {
     const size_t count = std::min({piece, into.size(), text.size() - at});
@@ -47,7 +47,7 @@ std::vector<Record> read(RecordFormat format, std::string text, size_t piece = 1
 
 using Records = std::vector<Record>;
 
-TEST(RecordReader, RefusesAColumnThatStandsTwiceWhetherAskedForOrNot) {
+TEST(RecordReader, RefusesADuplicateColumnWhetherRequestedOrNot) {
   for (const auto& [format, text] :
        {std::pair(RecordFormat::tsv, "a\tb\ta\n1\t2\t3\n"), std::pair(RecordFormat::csv, "b,a,a\n1,2,3\n")}) {
     const std::string why =
@@ -58,7 +58,7 @@ TEST(RecordReader, RefusesAColumnThatStandsTwiceWhetherAskedForOrNot) {
   }
 }
 
-// Spreadsheets write commas behind the last named column.
+// Spreadsheets write commas after the last named column.
 TEST(RecordReader, ColumnsWithoutANameKeepTheirPlaces) {
   RecordReader all = reader_of(RecordFormat::csv, "a,,\n1,2,3\n");
   EXPECT_EQ(all.header(), (Record{"a", "", ""}));
@@ -150,7 +150,7 @@ TEST(RecordReader, TakesALineOfExactlyTheLimit) {
   EXPECT_EQ(read(RecordFormat::csv, "a\n" + line + "\n", 5, {.max_line_bytes = 32}), (Records{{line}}));
 }
 
-// Rows of 1000 bytes, made as they are asked for.
+// Rows of 1000 bytes, generated on request.
 class Endless {
  public:
   explicit Endless(size_t total) : total_(total) {}
@@ -184,7 +184,7 @@ TEST(RecordReader, HoldsABoundedPartOfAHugeFile) {
   EXPECT_EQ(rows, kTotal / 1000);
 }
 
-TEST(RecordReader, GivesUpOnALineWithoutEnd) {
+TEST(RecordReader, RefusesAnEndlessLine) {
   size_t given = 0;
   const auto endless = [&given](std::span<char> into) {
     std::fill(into.begin(), into.end(), 'x');

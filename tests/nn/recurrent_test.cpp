@@ -100,7 +100,8 @@ TEST(Recurrent, DropoutStandsBetweenLayersInTrainingOnly) {
   layer.train(), single.train();
   EXPECT_NE(to_string(layer.forward(x, {}, &rng).output), to_string(layer.forward(x, {}, &rng).output));
   EXPECT_NE(message_of<ValueError>([&] { layer.forward(x); }).find("LSTM: training mode"), std::string::npos);
-  expect_same(single.forward(x, {}, &rng).output, single.forward(x, {}, &rng).output);  // no layer behind the only one
+  expect_same(single.forward(x, {}, &rng).output,
+              single.forward(x, {}, &rng).output);  // dropout acts only between layers
 }
 
 TEST(Recurrent, GivesTheSameBitsForAnyNumberOfThreads) {
@@ -122,7 +123,7 @@ TEST(Recurrent, GivesTheSameBitsForAnyNumberOfThreads) {
   expect_same(one.second, two.second);
 }
 
-TEST(Recurrent, RefusesWhatDoesNotFitByName) {
+TEST(Recurrent, RefusesMismatchesByName) {
   Generator rng(8);
   const GRU layer(3, 4, rng);
   EXPECT_NE(message_of<ShapeError>([&] {

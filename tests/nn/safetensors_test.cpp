@@ -47,7 +47,7 @@ class SafetensorsTest : public ::testing::Test {
     std::ifstream in(path_, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
   }
-  // The refusal names the file and says `what`.
+  // The error names the file and contains `what`.
   void expect_refused(const std::string& what) const {
     try {
       load_safetensors(path_);
@@ -144,7 +144,7 @@ TEST_F(SafetensorsTest, RefusesToSaveWhatItCouldNotRead) {
   EXPECT_FALSE(fs::exists(path_));
 }
 
-TEST_F(SafetensorsTest, RefusesHeadersThatAreNot) {
+TEST_F(SafetensorsTest, RefusesInvalidHeaders) {
   write_raw("");
   expect_refused("shorter than the 8 bytes");
   write_raw(std::string("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10));
@@ -160,7 +160,7 @@ TEST_F(SafetensorsTest, RefusesHeadersThatAreNot) {
   expect_refused(R"({"__metadata__":{"a":1}})", 0, "__metadata__");
 }
 
-TEST_F(SafetensorsTest, RefusesDescriptionsThatAreNot) {
+TEST_F(SafetensorsTest, RefusesInvalidDescriptions) {
   expect_refused(R"({"a":1})", 0, "tensor 'a': its description");
   expect_refused(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4, "dtype is missing");
   expect_refused(R"({"a":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", 4, "unknown dtype 'F33'");
@@ -203,7 +203,7 @@ TEST_F(SafetensorsTest, AnyByteButZeroIsTrue) {
   EXPECT_EQ(bytes[2], 1);
 }
 
-TEST_F(SafetensorsTest, ValidFilesThatQingCannotHoldAreSaidToBeUnsupported) {
+TEST_F(SafetensorsTest, ValidFilesWithOtherDTypesAreReportedAsUnsupported) {
   const auto expect_unsupported = [&](const std::string& header, size_t data, const std::string& what) {
     expect_refused(header, data, what);
     EXPECT_EQ(test::message_of<DataError>([&] { load_safetensors(path_); }).find("not a valid"), std::string::npos);
@@ -239,7 +239,7 @@ TEST_F(SafetensorsTest, ReadsWhatTheReferenceReads) {
   }
 }
 
-// Neither the memory nor the time that the size would take.
+// The claimed size costs neither memory nor time.
 TEST_F(SafetensorsTest, AHeaderBeyondTheLimitIsRefusedBeforeTheFileIsRead) {
   write_raw(std::string("\x01\xe1\xf5\x05\0\0\0\0{", 9));  // 100,000,001
   fs::resize_file(path_, uintmax_t{1} << 40);
@@ -249,7 +249,7 @@ TEST_F(SafetensorsTest, AHeaderBeyondTheLimitIsRefusedBeforeTheFileIsRead) {
   expect_refused("does not begin with '{'");
 }
 
-// Damaged files are refused or read, never anything else; the sanitizers' builds give this test its teeth.
+// Damaged files are either refused or read. This test is most effective in the builds with sanitizers.
 TEST_F(SafetensorsTest, SurvivesDamage) {
   SafetensorsFile file;
   file.tensors["weight"] = Tensor::zeros({3, 4});

@@ -37,7 +37,7 @@ TEST(Sampler, RandomOrderIsAFunctionOfSeedAndEpoch) {
   EXPECT_TRUE(RandomSampler(0).indices(0).empty());
 }
 
-TEST(Sampler, EveryPermutationIsAsLikely) {
+TEST(Sampler, EveryPermutationIsEquallyLikely) {
   std::map<Indices, int> counts;
   for (uint64_t epoch = 0; epoch < 6000; ++epoch) ++counts[RandomSampler(3).indices(epoch)];
   ASSERT_EQ(counts.size(), 6u);
@@ -60,7 +60,7 @@ TEST(Sampler, WeightsAreFollowed) {
   for (size_t i = 0; i < weights.size(); ++i) {
     EXPECT_NEAR(std::count(drawn.begin(), drawn.end(), i), weights[i] * 1000, weights[i] == 0 ? 0 : 4 * 49);
   }
-  // Without replacement the first draw follows the weights, and zero weights never come.
+  // Without replacement the first draw follows the weights, and zero weights are never drawn.
   std::map<size_t, int> firsts;
   for (uint64_t epoch = 0; epoch < 10000; ++epoch) {
     const Indices few = WeightedRandomSampler(weights, 3, false, 7).indices(epoch);
@@ -70,7 +70,7 @@ TEST(Sampler, WeightsAreFollowed) {
   for (const size_t i : {1, 3, 4}) EXPECT_NEAR(firsts[i], weights[i] * 1000, 4 * 49);
 }
 
-TEST(Sampler, RefusesWeightsThatAreNone) {
+TEST(Sampler, RefusesInvalidWeights) {
   EXPECT_THROW(WeightedRandomSampler({1, -1}, 1), ValueError);
   EXPECT_THROW(WeightedRandomSampler({1, NAN}, 1), ValueError);
   EXPECT_THROW(WeightedRandomSampler({1, INFINITY}, 1), ValueError);
@@ -118,7 +118,7 @@ TEST(BatchSampler, CutsTheOrder) {
   EXPECT_THROW(FixedBatchSampler(order, 0), ValueError);
 }
 
-TEST(BatchSampler, RefusesASamplerThatIsNone) {
+TEST(BatchSampler, RefusesANullSampler) {
   EXPECT_THROW(FixedBatchSampler(nullptr, 2), ValueError);
   EXPECT_THROW(TokenBatchSampler(nullptr, {1, 2}), ValueError);
   EXPECT_THROW(DistributedSampler(nullptr, 0, 1), ValueError);

@@ -43,9 +43,9 @@ TEST(ShardedSafetensors, SmallOnesAreOneFile) {
   expect_equal(five_tensors(), load_sharded_safetensors(folder.path()));
 }
 
-TEST(ShardedSafetensors, ShardsHoldAtMostSoMany) {
+TEST(ShardedSafetensors, ShardsKeepTheirMaximumSize) {
   const test::TempFolder folder;
-  // 16, 32, 48, 64 and 80 bytes: a and b together, then each of the others, of which e exceeds the limit.
+  // 16, 32, 48, 64 and 80 bytes: a and b share a shard, and each of the others has its own. e exceeds the limit.
   save_sharded_safetensors(folder.path(), five_tensors(), 64);
   const std::set<std::string> expected = {"model-00001-of-00004.safetensors", "model-00002-of-00004.safetensors",
                                           "model-00003-of-00004.safetensors", "model-00004-of-00004.safetensors",
@@ -57,7 +57,7 @@ TEST(ShardedSafetensors, ShardsHoldAtMostSoMany) {
   EXPECT_NE(index.find(R"("b":"model-00001-of-00004.safetensors")"), std::string::npos) << index;
 }
 
-TEST(ShardedSafetensors, AnotherFormTakesThePlaceOfTheFirst) {
+TEST(ShardedSafetensors, TheNewFormReplacesTheOldOne) {
   const test::TempFolder folder;
   folder.write("other.txt", "stays");
   for (const int64_t most : {64, 1000, 100, 16}) {
@@ -88,7 +88,7 @@ TEST(ShardedSafetensors, RemovesItsOwnOldShardsOnly) {
   EXPECT_EQ(names_in(folder.path()), expected);
 }
 
-TEST(ShardedSafetensors, APathThatCannotBeLookedAtIsAnIoError) {
+TEST(ShardedSafetensors, AnUnreadablePathIsAnIoError) {
   const test::TempFolder folder;
   const std::string endless(5000, 'x');
   const std::string text = message_of<IoError>([&] { load_sharded_safetensors(folder.path(), endless); });

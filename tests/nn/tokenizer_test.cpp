@@ -45,7 +45,7 @@ TEST(Tokenizer, TakesTheLongestPieceFirst) {
   EXPECT_EQ(tokens_of(t, " \t\n"), (Tokens{"[CLS]", "[SEP]"}));
 }
 
-TEST(Tokenizer, StripsAccentsAndCaseAndSetsChineseApart) {
+TEST(Tokenizer, StripsAccentsAndCaseAndSeparatesChineseCharacters) {
   const Tokenizer t(with_specials({"cafe", "电", "影", "i"}));
   EXPECT_EQ(tokens_of(t, "CAFÉ电影"), (Tokens{"[CLS]", "cafe", "电", "影", "[SEP]"}));
   EXPECT_EQ(tokens_of(t, "cafe\xCC\x81"), (Tokens{"[CLS]", "cafe", "[SEP]"}));
@@ -187,7 +187,7 @@ TEST(Tokenizer, AccentsAndChineseAreSavedAndLoaded) {
   }
 }
 
-TEST(Tokenizer, ItsConfigurationGoesBeforeThePipeline) {
+TEST(Tokenizer, ItsConfigurationOverridesThePipeline) {
   const test::TempFolder folder;
   Tokenizer(with_specials({"a"})).save(folder.path());
   std::filesystem::remove(folder.path() / "vocab.txt");
@@ -308,7 +308,7 @@ TEST(Tokenizer, AddedTokensHaveFlags) {
   EXPECT_EQ(part(replaced(none, "\"rstrip\":false", "\"rstrip\":true")), std::pair(3U, 6U));
 }
 
-// `transformers` takes the mark for a part of the first token, and `tokenizers` as well.
+// `transformers` and `tokenizers` take the mark as a part of the first token.
 TEST(Tokenizer, RefusesAByteOrderMarkInVocabTxt) {
   const test::TempFolder folder;
   Tokenizer(with_specials({"a"})).save(folder.path());
@@ -381,7 +381,7 @@ TEST(WordPieceTraining, MergesTheMostFrequentPairs) {
   EXPECT_LE(vocabulary.size(), 40u);
 }
 
-TEST(WordPieceTraining, EverythingItWasTrainedOnCanBeSpelled) {
+TEST(WordPieceTraining, EveryTrainingWordCanBeSpelled) {
   const std::vector<std::string> texts = {"alpha beta gamma", "alpha delta", "gamma 电影 好看", "beta 电影",
                                           "delta 好看"};
   const Tokenizer t(train_wordpiece(texts, 200));

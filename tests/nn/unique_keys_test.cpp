@@ -14,7 +14,7 @@ namespace {
 
 using test::message_of;
 
-TEST(ParseFileJson, RefusesANameThatStandsTwiceInOneObject) {
+TEST(ParseFileJson, RefusesADuplicateNameInOneObject) {
   const auto message = [](const char* text) { return message_of<DataError>([&] { parse_file_json(text); }); };
   EXPECT_NE(message(R"({"a":1,"a":2})").find("'a' appears twice"), std::string::npos);
   EXPECT_NE(message(R"([0,{"x":{"b\"":1,"b\"":{"c":2}}}])").find("'b\"' appears twice"), std::string::npos);
@@ -23,7 +23,7 @@ TEST(ParseFileJson, RefusesANameThatStandsTwiceInOneObject) {
   EXPECT_NE(message("").find("is not JSON"), std::string::npos);
 }
 
-TEST(ParseFileJson, TakesColonsInStringsAndOneNameInSeveralObjects) {
+TEST(ParseFileJson, AcceptsColonsInStringsAndOneNameInSeveralObjects) {
   const char* text = R"([{"a":":\\\":","b":{"a":"x:y"}},{"a":{}}])";
   EXPECT_EQ(parse_file_json(text), boost::json::parse(text));
 }

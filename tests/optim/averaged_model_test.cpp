@@ -59,8 +59,8 @@ TEST(AveragedModel, RefusesBadArguments) {
   EXPECT_THROW(AveragedModel({Tensor::zeros({1}, DType::i64)}), DTypeError);
 }
 
-// Swapped twice, the weights would be lost.
-TEST(AveragedModel, RefusesAParameterThatStandsThereTwice) {
+// Swapping twice would lose the weights.
+TEST(AveragedModel, RefusesAParameterThatIsListedTwice) {
   const Tensor p = Tensor::full({2}, 1, DType::f64), q = Tensor::full({2}, 2, DType::f64);
   EXPECT_THROW(AveragedModel({p, q, p}), ValueError);
   EXPECT_NO_THROW(AveragedModel({p, q}));

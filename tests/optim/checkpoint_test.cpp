@@ -92,7 +92,7 @@ TEST_F(CheckpointTest, KeepsTheNewest) {
   EXPECT_EQ(names(), (std::set<std::string>{".lock", "step-000000000020", "step-000000000100"}));
 }
 
-TEST_F(CheckpointTest, OneOfTheSameStepIsReplaced) {
+TEST_F(CheckpointTest, ACheckpointOfTheSameStepIsReplaced) {
   CheckpointWriter writer(folder_.path(), {.keep = 1});
   writer.save(3, model_, parts_);
   step();
@@ -104,7 +104,7 @@ TEST_F(CheckpointTest, OneOfTheSameStepIsReplaced) {
   EXPECT_EQ(names(), (std::set<std::string>{".lock", "step-000000000003"}));
 }
 
-TEST_F(CheckpointTest, WhatAKilledProcessLeftIsCleanedAndNeverTaken) {
+TEST_F(CheckpointTest, LeftoversOfAKilledProcessAreRemovedAndNeverLoaded) {
   fs::create_directories(folder_.path() / ".staged-step-000000000009");
   fs::create_directories(folder_.path() / ".removed-step-000000000001");
   fs::create_directories(folder_.path() / "step-000000000010");  // not by this writer: it has no manifest
@@ -124,7 +124,7 @@ TEST_F(CheckpointTest, OneWriterAtATime) {
   EXPECT_NO_THROW(CheckpointWriter(folder_.path()));
 }
 
-TEST_F(CheckpointTest, TornFilesAreNoCheckpoint) {
+TEST_F(CheckpointTest, IncompleteFilesAreNotACheckpoint) {
   CheckpointWriter writer(folder_.path());
   writer.save(1, model_, parts_);
   const fs::path path = writer.save(2, model_, parts_);
@@ -153,7 +153,7 @@ TEST_F(CheckpointTest, RefusesHostileManifests) {
   expect(R"({"format":"qing-checkpoint","version":2})", "version is missing or not 1");
   expect(R"({"format":"qing-checkpoint","version":1,"step":-1})", "step is missing");
   expect(head + R"("parts":3,"files":{}})", "parts is missing");
-  expect(head + R"("parts":["../x"],"files":{}})", "the name of a part");
+  expect(head + R"("parts":["../x"],"files":{}})", "a part has an invalid name");
   expect(head + R"("parts":[],"files":{"../x":1}})", "a file is not a name and a size");
   expect(head + R"("step":2,"parts":[],"files":{}})", "'step' appears twice");
 }
@@ -166,7 +166,7 @@ TEST_F(CheckpointTest, RefusesOtherPartsAndRestoresWhatItHadLoaded) {
   expect_refused(path, "2 mismatches of parts: missing more; unknown rng");
   parts_.erase("more");
   parts_["rng"] = &rng_state_;
-  // The parts before it in the alphabet are loaded when the schedule turns out not to fit.
+  // The earlier parts in alphabetical order are already loaded when the schedule does not fit.
   optimizer_->set_lr(0.125);
   position_ = "mine";
   Sgd sgd(model_.parameters());
@@ -180,7 +180,7 @@ TEST_F(CheckpointTest, RefusesOtherPartsAndRestoresWhatItHadLoaded) {
             std::string::npos);
 }
 
-// Loads into the tensor it has, and may stop half-way.
+// Loads into its own tensor, and may fail half-way.
 class InPlace : public Stateful {
  public:
   StateDict state_dict() const override { return {{"value", value}}; }

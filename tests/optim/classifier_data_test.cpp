@@ -110,7 +110,7 @@ TEST_F(ClassifierDataTest, DropsNgramsAndKeepsTheNormOnAverage) {
   EXPECT_NEAR(squares / 200, 1.49, 0.1);
 }
 
-TEST_F(ClassifierDataTest, WhatIsDroppedDependsOnTheSeedAndTheBatchAlone) {
+TEST_F(ClassifierDataTest, DropoutDependsOnTheSeedAndTheBatchAlone) {
   options_.word_dropout = 0.5;
   const auto drawn = [this](uint64_t epoch, uint64_t number) {
     const Tensor ids = batch({0, 1, 2, 3}, nullptr, {epoch, number}).tokens.ids;
@@ -125,7 +125,7 @@ TEST_F(ClassifierDataTest, WhatIsDroppedDependsOnTheSeedAndTheBatchAlone) {
   EXPECT_NE(drawn(3, 5), first);
 }
 
-TEST_F(ClassifierDataTest, WorkersDoNotShow) {
+TEST_F(ClassifierDataTest, WorkersDoNotChangeTheBatches) {
   options_.word_dropout = 0.5;
   options_.extra_groups = {1};
   const std::vector<ClassifierExample> all = encode_examples(examples_, options_, tokenizer_, nullptr);

@@ -20,7 +20,7 @@ Tensor with_gradient(std::initializer_list<double> values, DType dtype = DType::
   return p;
 }
 
-TEST(ClipGradNorm, ScalesToTheNormAndTellsTheOldOne) {
+TEST(ClipGradNorm, ScalesToTheNormAndReturnsTheOldNorm) {
   const Tensor a = with_gradient({3}), b = with_gradient({4});
   EXPECT_DOUBLE_EQ(clip_grad_norm({a, b}, 10), 5);
   EXPECT_DOUBLE_EQ(grad(a).item(), 3);
@@ -30,8 +30,8 @@ TEST(ClipGradNorm, ScalesToTheNormAndTellsTheOldOne) {
   EXPECT_THROW(clip_grad_norm({a}, 0), ValueError);
 }
 
-// As torch.nn.utils.clip_grad_norm_: the factor is 0 for an infinite norm and NaN for a norm of NaN.
-TEST(ClipGradNorm, FollowsPyTorchForWhatIsNotFiniteOrRefusesIt) {
+// Like torch.nn.utils.clip_grad_norm_: the factor is 0 for an infinite norm and NaN for a norm of NaN.
+TEST(ClipGradNorm, FollowsPyTorchForInfinityAndNanOrRefusesThem) {
   for (const DType dtype : {DType::f32, DType::f64}) {
     const Tensor a = with_gradient({kInfinity, 1}, dtype), b = with_gradient({2}, dtype);
     EXPECT_THROW(clip_grad_norm({a, b}, 1, true), ValueError);
@@ -49,7 +49,7 @@ TEST(ClipGradNorm, FollowsPyTorchForWhatIsNotFiniteOrRefusesIt) {
   }
 }
 
-// A table's rows that nothing wrote are zeros that NaN spreads to.
+// Unwritten rows of a table are zeros, and NaN spreads to them.
 TEST(ClipGradNorm, SpreadsNanToRowsWithoutAGradient) {
   Tensor table = Tensor::zeros({3, 2});
   set_requires_grad(table);
@@ -80,18 +80,18 @@ TEST(ClipGradNorm, ClipsGradientsWhoseSquaresOverflowOrVanish) {
       EXPECT_TRUE(grads_are_finite(parameters));
     }
   }
-  // One factor of f32 could not bring these down: it would be 0, or a number of few bits.
+  // A single f32 factor cannot scale these down: it would be 0 or a denormal number with few bits.
   const Tensor top = with_gradient({3e38, 3e38, 3e38}, DType::f32);
   EXPECT_NEAR(clip_grad_norm({top}, 1e-3) / 5.196152422706632e38, 1, 1e-6);
   EXPECT_NEAR(grad(top).at({0}), 1e-3 / std::sqrt(3.0), 1e-9);
-  // Small beside large ones, and gradients of zeros.
+  // Small gradients next to large ones, and gradients of zeros.
   EXPECT_NEAR(total_grad_norm({with_gradient({3e19, 1e-30}, DType::f32), with_gradient({0, 4e19}, DType::f32)}) / 5e19,
               1, 1e-6);
   EXPECT_EQ(total_grad_norm({with_gradient({0, 0}, DType::f32)}), 0);
   EXPECT_EQ(clip_grad_norm({with_gradient({}, DType::f32)}, 1), 0);
 }
 
-// What the trainer does instead of a pass that scales the gradients.
+// The trainer does this instead of a separate pass that scales the gradients.
 TEST(TotalGradNorm, WithItsScaleAStepIsThatOfClippedGradients) {
   const auto stepped = [](bool fused) {
     const Tensor a = with_gradient({3, -1, 0.5}), b = with_gradient({4});
@@ -123,7 +123,7 @@ TEST(ScaleGrad, AppliesFactorsOfAnySize) {
         if (dtype == DType::f32) want = static_cast<float>(want);
         const double least =
             dtype == DType::f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min();
-        if (std::abs(want) < least) want = 0;  // denormal gradients are taken for 0
+        if (std::abs(want) < least) want = 0;  // denormal gradients count as 0
         const double got = grad(p).at({i});
         if (std::isinf(want) || want == 0) {
           EXPECT_EQ(got, want) << factor << " in " << name_of(dtype);

@@ -29,7 +29,7 @@ TEST_F(GradScalerTest, StepsWithTheUnscaledGradient) {
   EXPECT_EQ(p_.item(), 0.75);
 }
 
-TEST_F(GradScalerTest, SkipsInfinitiesAndShrinksGrowsWhenAllIsWell) {
+TEST_F(GradScalerTest, SkipsInfinitiesAndShrinksAndGrowsAfterGoodSteps) {
   GradScaler scaler({.init_scale = 8, .growth_factor = 4, .backoff_factor = 0.25, .growth_interval = 2});
   EXPECT_FALSE(step(scaler, std::numeric_limits<float>::infinity()));
   EXPECT_EQ(p_.item(), 1);
@@ -87,7 +87,7 @@ TEST_F(GradScalerTest, EachOptimizerIsUnscaledAndCheckedByItself) {
   scaler.update();
   EXPECT_EQ(p_.item(), 0.5);
   EXPECT_EQ(q.item(), 0.5);
-  // What one skips, the other does not, in either order; the scale shrinks for both.
+  // If one optimizer skips its step, the other does not, in either order. The scale shrinks for both.
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   gradients(1, kInfinity);
   scaler.unscale(sgd_);
@@ -117,7 +117,7 @@ TEST_F(GradScalerTest, RefusesASecondStepBeforeUpdate) {
   EXPECT_EQ(p_.item(), 0);
 }
 
-TEST_F(GradScalerTest, GrowsThoughTheStateIsOfALongerInterval) {
+TEST_F(GradScalerTest, GrowsAfterLoadingAStateOfALongerInterval) {
   GradScaler longer({.init_scale = 8, .growth_interval = 100}), shorter({.growth_interval = 2});
   for (int i = 0; i < 5; ++i) step(longer, 0);
   shorter.load_state_dict(longer.state_dict());
@@ -132,7 +132,7 @@ TEST_F(GradScalerTest, RefusesOptionsOutOfRange) {
   EXPECT_THROW(GradScaler({.growth_interval = 0}), ValueError);
 }
 
-// With a scale of 0, or one whose inverse is infinite in f32, the first good step would write NaN.
+// With a scale of 0, or a scale with an infinite inverse in f32, the first good step would write NaN.
 TEST_F(GradScalerTest, ComesBackAfterAnyNumberOfBadSteps) {
   GradScaler scaler({.init_scale = 65536, .growth_interval = 1});
   for (int i = 0; i < 1200; ++i) EXPECT_FALSE(step(scaler, std::numeric_limits<float>::infinity()));
@@ -142,7 +142,8 @@ TEST_F(GradScalerTest, ComesBackAfterAnyNumberOfBadSteps) {
   EXPECT_EQ(p_.item(), 0.75);
 }
 
-// Small gradients never overflow: without a bound the unscaled ones became 0, and training stood still.
+// Small gradients never overflow. Without an upper bound the unscaled gradients would become 0, and training would
+// stop.
 TEST_F(GradScalerTest, StopsGrowingWhileItsInverseIsANormalNumber) {
   GradScaler scaler({.init_scale = 0x1p40, .growth_interval = 1});
   float expected = 1;

@@ -18,7 +18,7 @@ namespace {
 
 using Batch = std::vector<Tensor>;
 
-// 22 examples in batches of 4: the last of an epoch has 2.
+// 22 examples in batches of 4: the last batch of an epoch has 2.
 struct Shuffled {
   explicit Shuffled(int64_t workers = 0)
       : loader(nn::TensorDataset({inputs()}), nn::DefaultCollate{},

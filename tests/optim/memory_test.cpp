@@ -1,4 +1,4 @@
-// Training for a long time takes no more memory than training for a short one.
+// A long training takes no more memory than a short one.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -47,7 +47,7 @@ TEST(Memory, TenThousandStepsOfChangingShapesDoNotGrow) {
     optimizer.zero_grad();
     backward(cross_entropy(linear(linear_gelu(x, w, b), v), targets));
     optimizer.step();
-    // By then every size class has been seen.
+    // By then every size class has been used.
     if (step == 1'000) {
       early = resident_bytes();
       held = memory_stats().current_bytes;
@@ -57,7 +57,7 @@ TEST(Memory, TenThousandStepsOfChangingShapesDoNotGrow) {
   EXPECT_LE(memory_stats().current_bytes, held + (size_t{1} << 20));
 }
 
-TEST(Memory, AMillionNodesGiveBackWhatTheyTook) {
+TEST(Memory, AMillionNodesReturnTheirMemory) {
   Tensor x = Tensor::full({}, 1, DType::f64);
   set_requires_grad(x);
   backward(tanh(x));  // the gradient's own memory

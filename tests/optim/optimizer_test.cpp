@@ -81,7 +81,7 @@ TEST(AdamW, GroupsHaveTheirOwnDecayAndRate) {
   EXPECT_NEAR(slow.item(), 1 - 0.001, 1e-9);
 }
 
-TEST(Optimizers, LeaveParametersWithoutGradientAlone) {
+TEST(Optimizers, SkipParametersWithoutGradient) {
   const Tensor p = parameter({1});
   AdamW adamw(std::vector<Tensor>{p}, {});
   adamw.step();

@@ -1,4 +1,4 @@
-// Gradients of tables: only the rows that were looked up are visited, and nothing else is different.
+// Gradients of tables: only the rows that were looked up are visited, and all results stay the same.
 #include <gtest/gtest.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
@@ -71,7 +71,7 @@ TEST(RowGradient, AnotherUseOfTheTableMakesItDenseInEitherOrder) {
   for (int64_t i = 0; i < kEntries * kWidth; ++i) {
     EXPECT_NEAR(values(grad(first))[i], values(grad(second))[i], 1e-5) << i;
   }
-  // A table as the output projection too, in one graph.
+  // The table is also the output projection, in one graph.
   const Tensor tied = table();
   backward(sum(matmul(embedding(tied, ids({4, 6})), tied.transpose(0, 1))));
   EXPECT_EQ(row_grad(tied).rows, nullptr);
@@ -89,7 +89,7 @@ TEST(RowGradient, AHookSeesAndReplacesTheWholeGradient) {
   for (int64_t i = 0; i < kEntries * kWidth; ++i) EXPECT_EQ(values(grad(weight))[i], 2 * values(grad(plain))[i]);
 }
 
-// Looks up for some steps and gives the final table. Dense: the gradient's rows are forgotten before each step.
+// Trains with lookups for some steps and returns the final table. Dense: the tracked rows are dropped before each step.
 template <class Make> std::vector<float> train(bool dense, const Make& make, DType state = DType::f32) {
   const Tensor weight = table();
   const std::unique_ptr<Optimizer> optimizer = make(weight);
@@ -111,7 +111,7 @@ template <class O, class Options> auto maker(Options options) {
 TEST(RowGradient, WhereZerosChangeNothingTheBitsAreThoseOfADenseStep) {
   const auto sgd = maker<Sgd>(SgdOptions{.lr = 0.1});
   const auto adagrad = maker<Adagrad>(AdagradOptions{.lr = 0.1, .initial_accumulator_value = 0.5});
-  // These move all rows: momentum, decay and moments go on without a gradient.
+  // These options change all rows, because momentum, decay and moments act without a gradient.
   const auto momentum = maker<Sgd>(SgdOptions{.lr = 0.1, .momentum = 0.9});
   const auto decay = maker<Adagrad>(AdagradOptions{.lr = 0.1, .weight_decay = 0.1});
   const auto adamw = maker<AdamW>(AdamWOptions{.lr = 0.1});
@@ -149,7 +149,7 @@ TEST(RowGradient, LazyAdamMovesNothingInAStepThatNamesNoRow) {
 }
 
 TEST(RowGradient, RowsOfAnyWidthRoundTheirStatesWithTheNoiseOfTheirPlace) {
-  // Both tables have the same elements: once as rows of 6, once as one row, which is visited whole.
+  // Both tables have the same elements, one as rows of 6 and one as a single row that is visited as a whole.
   const auto states = [](bool by_rows) {
     Tensor weight = Tensor::zeros(by_rows ? Shape{50, 6} : Shape{1, 300});
     set_requires_grad(weight);
@@ -204,7 +204,7 @@ TEST(RowGradient, ClippingAndCheckingReachEveryRow) {
   EXPECT_FALSE(grads_are_finite({bad}));
 }
 
-TEST(RowGradient, AnEmptyLookUpAndAnEmptyTableAreNoCase) {
+TEST(RowGradient, AnEmptyLookUpAndAnEmptyTableWork) {
   const Tensor weight = table();
   look_up(weight, {});
   ASSERT_NE(row_grad(weight).rows, nullptr);

@@ -23,7 +23,7 @@ TEST(LinearWarmupDecay, RisesThenFallsToZero) {
   EXPECT_DOUBLE_EQ(linear_warmup_decay(0, 0, 10), 1);
 }
 
-// Where the warm-up takes all steps, or more, nothing is left of the rate in the end.
+// If the warm-up takes all steps or more, the final rate is 0.
 TEST(Schedules, WithWarmupEndAtTheirLastStep) {
   for (const int64_t warmup : {0, 3, 9, 10, 12}) {
     const int64_t total = 10, end = std::max(warmup, total);
@@ -97,7 +97,7 @@ TEST(LrScheduler, ResumesWithItsBaseRates) {
   for (int i = 0; i < 4; ++i) scheduler.step();
   Sgd other({leaf()}, {.lr = 7});
   LrScheduler resumed(other, exponential_lr(0.5));
-  // A plateau, say, has turned the rate after the schedule did: that is what the next step has to begin with.
+  // For example a plateau changes the rate after the schedule. The next step has to start from this rate.
   sgd.set_lr(0.01);
   other.load_state_dict(sgd.state_dict());
   resumed.load_state_dict(scheduler.state_dict());

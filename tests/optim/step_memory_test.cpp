@@ -1,4 +1,4 @@
-// A training step finds all its memory where the step before left it.
+// A training step reuses the memory of the previous step.
 #include <gtest/gtest.h>
 
 #include <qing/autograd/autograd.h>
@@ -20,7 +20,7 @@ namespace {
 class StepMemory : public ::testing::Test {
  protected:
   StepMemory() {
-    // What two threads need at the same moment depends on the moment.
+    // The memory that two threads need at the same moment depends on timing.
     set_num_threads(1);
     release_cached_memory();
     model_.set_requires_grad(true);
@@ -58,7 +58,7 @@ class StepMemory : public ::testing::Test {
   std::unique_ptr<optim::AdamW> optimizer_;
 };
 
-TEST_F(StepMemory, NothingIsAskedOfTheSystemAfterTheSecondStep) {
+TEST_F(StepMemory, NoMemoryIsRequestedAfterTheSecondStep) {
   const std::vector<int64_t> lengths = {40, 3, 100, 25, 60, 9, 77, 31};
   step(lengths);
   step(lengths);
@@ -67,8 +67,8 @@ TEST_F(StepMemory, NothingIsAskedOfTheSystemAfterTheSecondStep) {
   EXPECT_EQ(memory_stats().system_blocks, before);
 }
 
-// Batches between half of the largest and the largest use its blocks again.
-TEST_F(StepMemory, NorForSmallerBatchesOnceTheLargestWasSeen) {
+// Batches between half the size of the largest and its full size reuse its blocks.
+TEST_F(StepMemory, SmallerBatchesRequestNoMemoryAfterTheLargest) {
   const std::vector<int64_t> largest(16, 100);
   step(largest);
   step(largest);
@@ -79,7 +79,7 @@ TEST_F(StepMemory, NorForSmallerBatchesOnceTheLargestWasSeen) {
     for (int64_t& length : some) length = 50 + static_cast<int64_t>(lengths.below(51));
     step(some);
   }
-  // What is small has classes of its own for a batch's number of tokens.
+  // Small tensors have their own size classes for each number of tokens.
   EXPECT_LE(memory_stats().system_blocks, before + 40);
   EXPECT_LE(memory_stats().cached_bytes, cached + cached / 20);
 }

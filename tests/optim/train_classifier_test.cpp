@@ -129,12 +129,12 @@ TEST_F(TrainClassifier, StopsWhenToldAndSaves) {
   EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "m"));
 }
 
-TEST_F(TrainClassifier, GoesOnFromItsCheckpointToTheSameBits) {
+TEST_F(TrainClassifier, ResumesFromItsCheckpointToTheSameBits) {
   options_.epochs = 3;  // of 15 steps
   train_classifier(examples_, options_, folder_ / "whole");
   const RunOptions run{.checkpoints = folder_ / "checkpoints", .checkpoint_every = 4};
   int64_t resumed_from = 0, texts = 0;
-  for (const int64_t stop : {5, 15, 16, 40}) {  // in an epoch, at its end, just after it, in the last
+  for (const int64_t stop : {5, 15, 16, 40}) {  // within an epoch, at its end, just after it, in the last epoch
     set_num_threads(stop % 2 == 0 ? 2 : 1);
     const auto until = [&](const Progress& p) {
       texts = p.texts;
@@ -148,7 +148,7 @@ TEST_F(TrainClassifier, GoesOnFromItsCheckpointToTheSameBits) {
     EXPECT_NE(bytes(folder_ / "parts" / "model.safetensors"), bytes(folder_ / "whole" / "model.safetensors"));
     resumed_from = stop;
   }
-  // The last process dies: it goes on from the checkpoint before.
+  // The last process is killed: training resumes from the previous checkpoint.
   EXPECT_THROW(train_classifier(
                    examples_, options_, folder_ / "parts",
                    [](const Progress& p) -> bool { return p.step < 43 ? true : throw IoError("dies"); }, {}, run),
@@ -160,7 +160,7 @@ TEST_F(TrainClassifier, GoesOnFromItsCheckpointToTheSameBits) {
   const std::string weights = bytes(folder_ / "whole" / "model.safetensors");
   EXPECT_EQ(bytes(folder_ / "parts" / "model.safetensors"), weights);
 
-  // Nothing is left to do; the model is written again all the same.
+  // Nothing is left to train, but the model is written again.
   fs::remove(folder_ / "parts" / "model.safetensors");
   EXPECT_EQ(train_classifier(examples_, options_, folder_ / "parts", {}, {}, run).tokens_per_second, 0);
   EXPECT_EQ(bytes(folder_ / "parts" / "model.safetensors"), weights);
@@ -192,7 +192,7 @@ TEST_F(TrainClassifier, WithEveryPartOfTheRecipeToo) {
     EXPECT_EQ(bytes(folder_ / "parts" / file), bytes(folder_ / "whole" / file)) << file;
   }
 
-  // The file's n-grams are part of what the model says.
+  // The n-grams of the file contribute to the predictions.
   const std::vector<std::string> texts = {"film good good 1"};
   const auto with = nn::TextClassifier::load(folder_ / "whole")->predict(texts);
   EXPECT_EQ(with[0].label, 2);
@@ -201,7 +201,7 @@ TEST_F(TrainClassifier, WithEveryPartOfTheRecipeToo) {
   EXPECT_NO_THROW(nn::TextClassifier::load(folder_ / "whole")) << "a stale ngrams.safetensors is left alone";
 }
 
-TEST_F(TrainClassifier, LearnsWhatTeachersSayRatherThanTheLabels) {
+TEST_F(TrainClassifier, LearnsFromTeachersRatherThanFromTheLabels) {
   options_.epochs = 20;
   train_classifier(examples_, options_, folder_ / "teacher");
   std::vector<std::string> texts;
@@ -226,7 +226,7 @@ TEST_F(TrainClassifier, LearnsWhatTeachersSayRatherThanTheLabels) {
 }
 
 TEST_F(TrainClassifier, ConsistencyBringsTwoDrawsOfDropoutTogether) {
-  // The loss of a step is the mean of two draws' and what is added for their difference.
+  // The loss of a step is the mean loss of two draws plus the term for their difference.
   const auto first_loss = [&](double dropout, double consistency) {
     TrainOptions options = options_;
     options.max_steps = 1;
@@ -245,7 +245,7 @@ TEST_F(TrainClassifier, TheAverageOfTheWeightsIsTheModel) {
   options_.ema = 0.99;
   train_classifier(examples_, options_, folder_ / "average");
   EXPECT_NE(bytes(folder_ / "plain" / "model.safetensors"), bytes(folder_ / "average" / "model.safetensors"));
-  // Evaluated, it is the same one.
+  // With evaluation it is the same model.
   std::string evaluated;
   const RunOptions run{.evaluate =
                            [&](const fs::path& model, const Progress&) {
@@ -272,7 +272,7 @@ TEST_F(TrainClassifier, KeepsTheBestModelAndTheLast) {
     return train_classifier(
         examples_, options_, folder_ / "m", [=](const Progress& p) { return p.step < step; }, {}, run);
   };
-  until(5);  // no evaluation yet: the last is better than none
+  until(5);  // without an evaluation yet the last model is kept
   EXPECT_EQ(bytes(folder_ / "m" / "model.safetensors"), bytes(folder_ / "last" / "model.safetensors"));
   until(18);
   EXPECT_EQ(steps, (std::vector<int64_t>{8, 16}));

@@ -12,7 +12,7 @@
 namespace qing::optim {
 namespace {
 
-// What the range check says of the options, empty when they pass.
+// Returns the message of the range check, empty if it passes.
 std::string refusal(const TrainOptions& options) {
   try {
     check_option_ranges(options);
@@ -22,7 +22,7 @@ std::string refusal(const TrainOptions& options) {
 
 TEST(TrainOptionTable, HasEveryMember) {
   const TrainOptions options;
-  size_t bytes = sizeof(TrainOptions::extra_groups);  // follows from --extra and is no option of its own
+  size_t bytes = sizeof(TrainOptions::extra_groups);  // derived from --extra, not a separate option
   for (const TrainOption& row : train_option_table()) {
     std::visit([&](auto member) { bytes += sizeof(options.*member); }, row.member);
   }

@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// y = 2·x₀ − x₁ from rows of two; a batch is a row.
+// y = 2·x₀ − x₁ from rows of two numbers. A batch is one row.
 struct Regression {
   explicit Regression(int64_t rows = 6) {
     Generator data(5);
@@ -89,7 +89,7 @@ TEST(Trainer, AccumulationEqualsTheMeanOfTheBatches) {
   for (size_t i = 0; i < r.weights().size(); ++i) EXPECT_NEAR(r.weights()[i], by_hand.weights()[i], 1e-6);
 }
 
-// The norm is that of the gradients themselves: a power of two as a scale changes nothing.
+// The norm is that of the unscaled gradients, so a power of two as a scale changes nothing.
 TEST(Trainer, ClipsAfterTheLossScaleIsTakenOut) {
   Regression plain, scaled, free;
   GradScaler scaler({.init_scale = 1024});
@@ -100,7 +100,7 @@ TEST(Trainer, ClipsAfterTheLossScaleIsTakenOut) {
   EXPECT_GT(std::abs(free.weights()[0] - plain.weights()[0]), 1e-3) << "no step was clipped";
 }
 
-// Three rows, of which a batch reads the second.
+// Three rows. A batch reads the second.
 struct Table : nn::Module {
   void visit(Visitor& visitor) override { visitor.parameter("table", table); }
   Tensor table = Tensor::full({3, 2}, 1);
@@ -162,7 +162,7 @@ TEST(Trainer, EveryCallbackCanStop) {
     const TrainerResult result = r.train(options);
     EXPECT_TRUE(result.interrupted);
     EXPECT_EQ(result.steps, (std::vector<int64_t>{1, 2, 3, 6})[static_cast<size_t>(which)]);
-    // Wherever it stopped, it can go on.
+    // Training can resume from every step.
     EXPECT_EQ(checkpoint_steps(folder.path()).back(), result.steps);
   }
 }
@@ -239,7 +239,7 @@ TEST(Trainer, ALossThatIsNotFiniteIsAnErrorUnlessAScalerSkipsIt) {
 }
 
 TEST(Trainer, ResumesToTheBitFromWhereverItStopped) {
-  // Both schedules turn the rate: the plateau at the end of every epoch, after the other.
+  // Both schedules change the rate. The plateau acts at the end of every epoch, after the other.
   const auto train = [](Regression& r, TrainerOptions options) {
     LrScheduler schedule(*r.optimizer, exponential_lr(0.9));
     ReduceLrOnPlateau plateau(*r.optimizer, {.factor = 0.5, .patience = 0});
@@ -281,7 +281,7 @@ TEST(Trainer, TheLossIsTheLastStepsWhenAllWereSkipped) {
   EXPECT_NEAR(result.loss / 1e30, r.loss(r.batches.back()).item(), 1e-6);
 }
 
-TEST(Trainer, RefusesPartsOfItsOwnNamesAndNone) {
+TEST(Trainer, RefusesReservedNamesAndNullParts) {
   Regression r;
   GradScaler scaler;
   for (const char* name :

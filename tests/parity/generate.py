@@ -1,5 +1,5 @@
-"""Writes the C++ of the table: one file a family, a list of them, and the snippets of the page. The build
-runs it.
+"""Writes the C++ of the table: one file per family, a list of the families, and the snippets of the page. The build runs
+this script.
 
 python3 generate.py FOLDER: FOLDER/parity_<family>.cpp, parity_wrong.cpp, parity_families.cpp, parity_page.cpp
 """
@@ -37,7 +37,7 @@ def quoted(text):
 
 
 def function_of(row, number):
-    """The row as a function of a case: its variables, its module, its call."""
+    """Returns the row as a C++ function of a case: its variables, its module, its call."""
     lines = [f"// {row.name}", f"std::vector<Tensor> row_{number}(Case& drawn) {{"]
     lines += [f"  [[maybe_unused]] const int64_t {name} = drawn.size({quoted(name)});" for name in symbols(row)]
     lines += [f"  const Tensor {spec.name} = drawn.input({quoted(spec.name)});" for spec in row.specs()]
@@ -71,21 +71,21 @@ def list_source(families):
 
 
 def page_source():
-    """The page's snippets: compiled and linked, never called."""
+    """Returns the snippets of the page. They are compiled and linked, but never called."""
     variables = ", ".join(f"[[maybe_unused]] {kind}& {name}" for name, kind in page_rows.SETTING.items())
     snippets = [ours for pairs in page_rows.GROUPS.values() for _, ours in pairs]
     functions = "".join(f"\nvoid snippet_{n}({variables}) {{\n{ours}\n}}\n" for n, ours in enumerate(snippets))
     includes = "".join(f"#include <qing/{header}>\n" for header in page_rows.HEADERS)
     return (
         "// Written by tests/parity/generate.py from page_rows.py.\n#include <filesystem>\n#include <iostream>\n\n"
-        # The comma stands between things that the page only names.
+        # A comma separates expressions that the page only lists.
         f'{includes}\n#pragma GCC diagnostic ignored "-Wunused-value"\n\nusing namespace qing;\n\nnamespace page {{\n{functions}'
         "\n}  // namespace page\n"
     )
 
 
 def write(path, text):
-    """Leaves a file that says the same alone, so that nothing is compiled again."""
+    """Writes the file unless its content is the same, so that nothing is compiled again."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.write_text(text, encoding="utf-8")
 

@@ -1,8 +1,7 @@
 """Runs rows of the table in PyTorch and in qing on the same drawn inputs, and compares values and gradients.
 
-Every variant of a row (see row.py) is a case in f64 and one in f32. Each floating output gets a random cotangent; the
-gradients compared are those of every differentiated input and of every parameter. parity_runner does all cases in one
-process.
+Every variant of a row (see row.py) is one case in f64 and one in f32. Each floating output gets a random cotangent. The
+gradients of every differentiated input and of every parameter are compared. parity_runner runs all cases in one process.
 """
 
 import subprocess
@@ -42,7 +41,7 @@ class Case:
 
 
 def draw(spec, shape, sizes, generator, dtype):
-    """Elements as spec.kind says; floating ones are drawn in f64 and rounded."""
+    """Draws elements of spec.kind. Floating ones are drawn in f64 and rounded."""
     kind, *arguments = spec.kind
     low, high = (eval(argument, {}, dict(sizes)) for argument in arguments) if arguments else (0.5, 2)
     count = torch.Size(shape).numel()
@@ -64,7 +63,7 @@ def draw(spec, shape, sizes, generator, dtype):
 
 
 def laid_out(x, layout):
-    """The same elements, otherwise laid out in memory; the runner does the same."""
+    """Returns the same elements with another memory layout, like the runner does."""
     if x.dim() == 0 or layout == "plain":
         return x.clone()
     if layout == "transposed":
@@ -79,7 +78,7 @@ def outputs_of(result):
 
 
 def prepare(row, variant, dtype):
-    """The case with what PyTorch says of it."""
+    """Returns the case with PyTorch's results."""
     generator = torch.Generator().manual_seed(zlib.crc32(f"{row.name} {variant.what}".encode()))
     given, leaves = {}, {}
     names = {"torch": torch, "nn": nn, "F": F, **variant.sizes}
@@ -103,7 +102,7 @@ def prepare(row, variant, dtype):
         if output.requires_grad:
             cotangent = torch.randn(output.shape, generator=generator, dtype=torch.float64).to(output.dtype)
             given[f"cotangent/{i}"] = cotangent
-            # A clone: PyTorch may make the cotangent itself the leaf's gradient, and add to it later.
+            # A clone, because PyTorch may use the cotangent as the leaf's gradient and add to it later.
             output.backward(cotangent.clone(), retain_graph=True)
     for name, leaf in leaves.items():
         expected[f"grad/{name}"] = torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
@@ -124,7 +123,7 @@ def cases_of(row):
 
 
 def compare(ours, theirs, bound):
-    """Nothing, or what is wrong: max |a-b| / max(1, |b|) over the elements is to be at most the bound."""
+    """Returns None or the problem: max |a-b| / max(1, |b|) over the elements must be at most the bound."""
     if ours.dtype != theirs.dtype:
         return f"dtype {ours.dtype}, PyTorch {theirs.dtype}"
     if ours.shape != theirs.shape:
@@ -146,7 +145,7 @@ def problems_of(case, results):
     for name, theirs in case.expected.items():
         ours = results.get(name)
         if ours is None and name.startswith("grad/"):
-            ours = torch.zeros_like(theirs)  # none is the same as a gradient of zeros
+            ours = torch.zeros_like(theirs)  # a missing gradient equals zeros
         wrong = "no such output" if ours is None else compare(ours, theirs, BOUNDS[case.dtype])
         if wrong:
             problems.append(f"{case}: {name}: {wrong}")
@@ -154,7 +153,7 @@ def problems_of(case, results):
 
 
 def results_of(cases, runner, folder, environment=None):
-    """What qing computes: {case number: {output/I or grad/NAME: tensor}}, and {case number: what it threw}."""
+    """Returns qing's results {case number: {output/I or grad/NAME: tensor}} and {case number: error}."""
     (folder / "plan").write_text("".join(case.line() + "\n" for case in cases), encoding="utf-8")
     inputs = {f"{n}/{key}": x.contiguous() for n, case in enumerate(cases) for key, x in case.given.items()}
     save_file(inputs, folder / "inputs")
@@ -175,7 +174,7 @@ def results_of(cases, runner, folder, environment=None):
 
 
 def run(rows, runner, folder):
-    """{row name: [problem]} and the count of cases."""
+    """Returns {row name: [problem]} and the number of cases."""
     cases = [case for row in rows for case in cases_of(row)]
     results, refused = results_of(cases, runner, folder)
     problems = {row.name: [] for row in rows}

@@ -64,7 +64,7 @@ The snippets assume `using namespace qing;`. PyTorch's column assumes `from torc
 
 
 def code(text):
-    """Inline code that survives a table's cell: lines are joined by breaks and bars escaped."""
+    """Returns inline code for a table cell: lines are joined by breaks and bars are escaped."""
     return "<br>".join("`" + line.replace("|", "\\|") + "`" for line in text.split("\n"))
 
 

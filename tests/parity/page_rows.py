@@ -1,5 +1,5 @@
-"""What the page says beside the table: (PyTorch's code, qing's statements). The latter are compiled (see generate.py), each
-in a function that has what SETTING declares."""
+"""The rows of the page that are not in the table: (PyTorch's code, qing's statements). qing's statements are compiled (see
+generate.py), each in a function with the variables of SETTING."""
 
 import optimizer_rows
 

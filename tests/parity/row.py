@@ -1,4 +1,4 @@
-"""What a row of the table of parity is, and how its shapes are drawn. Standard library only: the build reads it too."""
+"""A row of the parity table, and how its shapes are drawn. It needs only the standard library, because the build reads it."""
 
 import random
 import zlib
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 class Row:
     """One call of PyTorch's beside qing's.
 
-    `inputs` are separated by semicolons: "x: m n; i: k | int 0 m". Left of the bar stand the sizes, Python expressions of
-    one-letter symbols that are drawn at random; `*` is any shape, the same for all inputs that have it (for two
-    of them broadcast shapes are drawn as well, unless `broadcast` is false). Right of it, how the elements are drawn:
+    `inputs` are separated by semicolons: "x: m n; i: k | int 0 m". Left of the bar are the sizes. They are Python expressions of
+    one-letter symbols that are drawn at random. `*` is any shape, the same for all inputs with `*` (for two of them
+    broadcast shapes are drawn as well, unless `broadcast` is false). The kind of the elements is right of the bar:
 
     normal (default), positive (0.5 to 2), range A B (uniform), distinct (no two are near): floating, differentiated;
     const: floating, normal, not differentiated;
@@ -63,7 +63,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Variant:
-    """One drawing of a row: a value for every symbol, a shape for every input, and how the inputs lie in memory."""
+    """One drawing of a row: a value for every symbol, a shape for every input, and the memory layout of the inputs."""
 
     what: str
     sizes: dict
@@ -72,14 +72,14 @@ class Variant:
 
 
 def symbols(row):
-    """The letters that sizes, bounds of elements and the module are written with."""
+    """Returns the symbols in sizes, element bounds and the module."""
     expressions = [text for spec in row.specs() for text in (*spec.dims, *spec.kind[1:]) if text != "*"]
     names = [name for text in [*expressions, row.module or "0"] for name in compile(text, row.name, "eval").co_names]
     return list(dict.fromkeys([*(name for name in names if len(name) == 1), *row.sizes]))
 
 
 def _shapes(row, sizes, any_shape, rng=None):
-    """Shapes of the inputs; with rng, those of any shape become different ones that broadcast to it."""
+    """Returns the shapes of the inputs. With rng, inputs of any shape get different shapes that broadcast to it."""
     shapes = {}
     broadcasting = [spec.name for spec in row.specs() if spec.any_shape]
     for spec in row.specs():
@@ -88,7 +88,7 @@ def _shapes(row, sizes, any_shape, rng=None):
         elif rng is None:
             shapes[spec.name] = any_shape
         else:
-            # One input after the other loses leading sizes or has them 1; the first keeps what no other has.
+            # Each input in turn loses leading sizes or gets sizes of 1. The first input keeps every size that no other has.
             shape = [1 if rng.random() < 0.4 else size for size in any_shape]
             shapes[spec.name] = tuple(shape[rng.randrange(len(shape) + 1) if spec.name == broadcasting[-1] else 0 :])
     return shapes
@@ -101,7 +101,7 @@ def _draw(row, rng):
 def variants(row):
     rng = random.Random(zlib.crc32(row.name.encode()))
     any_shapes = sum(spec.any_shape for spec in row.specs())
-    # Ranks 0 to 4 for any shape; the last dimension is long enough for a vector of any ISA and a rest.
+    # Any shape has ranks 0 to 4. The last dimension is long enough for a vector of any ISA and a remainder.
     ranks = [[rng.randint(2, 5) for _ in range(rank - 1)] + [rng.randint(2, 37)] * min(rank, 1) for rank in (3, 1, 2, 4)]
     drawn = []
     for number, any_shape in enumerate(ranks[: 4 if any_shapes else 3]):

@@ -28,7 +28,7 @@ ROWS = [
     activation("softsign"),
     activation("tanhshrink"),
     activation("hardtanh", torch="F.hardtanh(x, -0.5, 0.8)", qing="hardtanh(x, -0.5, 0.8)"),
-    # By its definition: F.hardsigmoid takes a sixth from f32 in its f64 gradient, which is 3e-8 off.
+    # Written by its definition, because F.hardsigmoid uses an f32 value of 1/6 in its f64 gradient, which is off by 3e-8.
     activation("hardsigmoid", torch="F.relu6(x + 3) / 6", domain=" | range -5 5"),
     activation("hardswish", domain=" | range -5 5"),
     activation("softshrink"),

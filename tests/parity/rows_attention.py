@@ -2,7 +2,7 @@ from row import Row
 
 TITLE = "Attention"
 
-# Weights are as large as in no network: with many columns, f32 would decide between keys by its rounding.
+# The weights are larger than in real networks: with many columns, f32 rounding would decide between keys.
 HEADS = {"h": (1, 2), "d": (3, 4)}
 SPLIT = "(lambda y: y.reshape(-1, h, d).transpose(0, 1))"
 

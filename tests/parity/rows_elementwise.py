@@ -4,7 +4,7 @@ TITLE = "Arithmetic and functions of numbers"
 
 
 def unary(name, domain="", torch="", qing=""):
-    """One function of one number, of the same name in both."""
+    """A function of one number with the same name in both libraries."""
     return Row(name, f"x: *{domain}", torch or f"torch.{name}(x)", qing or f"{name}(x)")
 
 

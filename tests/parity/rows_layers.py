@@ -4,7 +4,7 @@ TITLE = "Layers"
 
 
 def layer(name, inputs, torch, qing, **options):
-    """A layer of one input x, constructed as told."""
+    """A layer with one input x, constructed by the given expressions."""
     given = inputs.split(":")[0]
     return Row(name, inputs, f"module({given})", f"module.forward({given})", module=torch, qing_module=qing, **options)
 

@@ -1,5 +1,5 @@
-// parity_runner PLAN INPUTS OUTPUTS: runs the cases of PLAN, forward and backward; see harness.py, which writes PLAN
-// and INPUTS and reads OUTPUTS. A case that throws is told on stdout: its number, a tab, and the text.
+// parity_runner PLAN INPUTS OUTPUTS runs the cases of PLAN, forward and backward. harness.py writes PLAN and INPUTS and
+// reads OUTPUTS. For a case that throws, stdout has a line with its number, a tab and the message.
 //
 // A line of PLAN: the row in quotes, then words: dtype NAME, size NAME VALUE, input NAME LAYOUT LEAF
 // (0 or 1). Tensors of case N are named N/input/NAME, N/state/NAME, N/cotangent/I; results N/output/I, N/grad/NAME.
@@ -26,7 +26,7 @@ namespace {
 
 using Tensors = std::map<std::string, Tensor>;
 
-// The same elements, otherwise laid out in memory.
+// The same elements with another memory layout.
 Tensor laid_out(const Tensor& x, const std::string& layout) {
   if (x.dim() == 0 || layout == "plain") return x.clone();
   if (layout == "transposed") return x.transpose(0, -1).clone().transpose(0, -1);

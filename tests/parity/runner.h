@@ -1,4 +1,4 @@
-// What a row of the parity table becomes in C++: a function from a case (drawn inputs and sizes) to its outputs.
+// The C++ form of a row of the parity table: a function from a case (drawn inputs and sizes) to its outputs.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ class Case {
 
   int64_t size(const std::string& name) const { return sizes.at(name); }
   const Tensor& input(const std::string& name) const { return inputs.at(name); }
-  /// Gives the module the state, and its gradients a place among those that are written.
+  /// Loads the state into the module and registers its parameters, so that their gradients are written.
   void load(nn::Module& module);
 };
 
@@ -39,7 +39,7 @@ struct Row {
 /// The rows of all families, generated.
 std::vector<Row> all_rows();
 
-// Whatever an operation returns, as a list.
+// Converts the result of an operation to a list.
 inline std::vector<Tensor> outputs(Tensor one) { return {std::move(one)}; }
 inline std::vector<Tensor> outputs(std::vector<Tensor> many) { return many; }
 template <class A, class B> std::vector<Tensor> outputs(const std::pair<A, B>& two) { return {two.first, two.second}; }

@@ -1,14 +1,14 @@
-"""Every row of one or two numbers on special values: zeros, denormals, infinities, NaN, bounds of domains and their
-neighbours, large arguments; of two numbers, on all pairs. The cotangent is 1.
+"""Runs every row of one or two numbers on special values: zeros, denormals, infinities, NaN, bounds of domains and their
+neighbours, large arguments. Functions of two numbers get all pairs. The cotangent is 1.
 
-What is expected is PyTorch's, but for what docs/pytorch.md states:
-- Vectorised functions take denormal numbers for zeros of the same sign and give zeros for them. They are to be what
-  PyTorch computes of inputs so rounded. Gradients of functions of two numbers may do either (MIXED).
-- Where PyTorch loses digits or overflows on the way, REFERENCES have the function itself.
-- Derivatives that are differences (CANCELS) are exact in units of 1, and not of the result.
+The expected results are PyTorch's, with the exceptions of docs/pytorch.md:
+- Vectorised functions take denormal numbers as zeros of the same sign, and return zeros for them. The expected results are
+  PyTorch's for inputs rounded in this way. Gradients of functions of two numbers may do either (MIXED).
+- If PyTorch loses digits or overflows in between, REFERENCES have the exact function.
+- Derivatives that are differences (CANCELS) are exact in units of 1, not of the result.
 
-What PyTorch does at NaN may depend on where the element stands (a vector or the rest of a row): what counts is what it
-does of one element alone.
+PyTorch's results at NaN may depend on the position of the element (in a vector or in the rest of a row). The expected
+result is that of a single element.
 """
 
 import math
@@ -22,7 +22,7 @@ from table import rows_of
 FAMILIES = ("elementwise", "activations", "selection")
 BOUNDS = {torch.float64: 2e-12, torch.float32: 2e-5}
 
-# Functions of the C library and of single bits: they see and give denormal numbers.
+# Functions of the C library and functions on bits read and return denormal numbers.
 KEEP_DENORMALS = {
     "exp2", "expm1", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh",
     "acosh", "atanh", "erf", "erfc", "sinc", "logit", "logit, eps", "neg", "neg, operator", "abs", "pow",
@@ -30,10 +30,10 @@ KEEP_DENORMALS = {
     "logaddexp", "copysign", "xlogy", "fmax", "fmin", "heaviside",
 }  # fmt: skip
 
-# The same of gradients.
+# The same for gradients.
 KEEP_DENORMALS_IN_GRADIENTS = (KEEP_DENORMALS | {"maximum", "minimum"}) - {"abs", "expm1", "heaviside"}
 
-# Gradients made of functions of both kinds: not looked at where an operand is denormal.
+# Gradients made of functions of both kinds. They are not compared if an operand is denormal.
 MIXED = {"pow", "pow, a number's", "pow by a number", "pow by an integer", "fmod", "remainder", "atan2", "hypot",
          "logaddexp", "xlogy"}  # fmt: skip
 
@@ -97,7 +97,7 @@ def _copysign_slope(a, b):
     return math.copysign(1, a) * math.copysign(1, b) if not math.isfinite(a) else None
 
 
-# What the functions are where PyTorch's formulas are not exact; None where PyTorch's result stands.
+# The exact functions where PyTorch's formulas are not exact, or None where PyTorch's result is used.
 REFERENCES = {
     ("sinh", "output/0"): _sinh,  # PyTorch overflows at 710
     ("sinh", "grad/x"): _cosh,
@@ -116,11 +116,11 @@ REFERENCES = {
     ("sinc", "grad/x"): _sinc_slope,  # PyTorch's difference of equal numbers
 }
 
-# PyTorch's own function where the row spells out its definition; a sixth is f32's there.
+# PyTorch's own function if the row spells out its definition. That function uses an f32 value of 1/6.
 TORCH = {"hardsigmoid": "F.hardsigmoid(x)"}
 LOOSE = {"hardsigmoid": 1e-7}
 
-# NaN where x is: PyTorch's gradient is NaN in a vector and that above 0 in the rest of a row, its heaviside of NaN 0.
+# NaN where x is NaN. PyTorch's gradient is NaN in a vector, but that above 0 in the rest of a row; its heaviside(NaN) is 0.
 NAN_AT_NAN = {"elu": "grad/x", "selu": "grad/x", "celu": "grad/x", "heaviside": "output/0"}
 
 # PyTorch's zeros have the sign of the path that computed them.
@@ -128,7 +128,7 @@ ANY_SIGN_OF_ZERO = {"softshrink"}
 
 
 def rows():
-    """All rows of one or two floating inputs of any shape."""
+    """Returns all rows with one or two floating inputs of any shape."""
     found = [row for family in FAMILIES for row in rows_of(family)]
     return [row for row in found if not row.module and len(row.specs()) <= 2 and all(s.any_shape and not s.integer for s in row.specs())]
 
@@ -168,11 +168,11 @@ def as_it_is(x):
 
 @dataclass
 class SpecialCase(Case):
-    exact_zero: torch.Tensor  # where PyTorch's value is a zero without rounding
+    exact_zero: torch.Tensor  # mask of PyTorch's values that are exact zeros
 
 
 def _computed(row, inputs):
-    """{output/0 or grad/NAME: what PyTorch says}"""
+    """Returns {output/0 or grad/NAME: PyTorch's result}."""
     alone = torch.stack([x.isnan() for x in inputs]).any(0)
     found = _computed_together(row, [x[~alone] for x in inputs])
     whole = {name: torch.empty_like(inputs[0]).masked_scatter(~alone, y) for name, y in found.items()}
@@ -227,12 +227,12 @@ def cases():
 
 
 def wrong_places(case, name, ours):
-    """A mask of the elements that are not what is expected."""
+    """Returns a mask of the wrong elements."""
     theirs, info, row = case.expected[name], torch.finfo(case.dtype), case.row.name
     inputs = [case.given[f"input/{spec.name}"] for spec in case.row.specs()]
     is_output = name.startswith("output")
     keeps = row in KEEP_DENORMALS if is_output else row in KEEP_DENORMALS_IN_GRADIENTS - MIXED
-    # What a result may lack that was denormal on the way, times what it was multiplied by.
+    # The error from a flushed denormal intermediate result, times its later factor.
     least = 4 * info.tiny * info.eps if keeps else 1024 * info.tiny
     unit = 1.0 if row in CANCELS and not is_output else 0.0
     if row == "tanhshrink" and is_output:
@@ -248,7 +248,7 @@ def wrong_places(case, name, ours):
 
 
 def described(case, name, ours):
-    """What is wrong, in words; nothing if nothing is."""
+    """Returns a description of the problem, or None."""
     wrong = wrong_places(case, name, ours).nonzero().flatten().tolist()
     if not wrong:
         return None
@@ -261,7 +261,7 @@ def described(case, name, ours):
 
 
 def problems(runner, folder, environment=None):
-    """[what is wrong]"""
+    """Returns the list of problems."""
     planned = cases()
     results, refused = results_of(planned, runner, folder, environment)
     found = [f"{planned[number]}: qing threw: {text}" for number, text in refused.items()]
@@ -273,6 +273,6 @@ def problems(runner, folder, environment=None):
             if ours is None and not name.startswith("grad/"):
                 found.append(f"{case.row.name} [{NAMES[case.dtype]}] {name}: no output")
                 continue
-            # A missing gradient is one of zeros.
+            # A missing gradient counts as zeros.
             found.append(described(case, name, torch.zeros_like(theirs) if ours is None else ours))
     return [text for text in found if text]

@@ -1,4 +1,4 @@
-"""The table of parity: every row of the rows_*.py beside this file, by family. See row.py for what a row says."""
+"""The parity table: every row of rows_*.py in this folder, by family. row.py describes a row."""
 
 import importlib
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Rows that are wrong on purpose, each in another way. They are no part of the table: the test of the harness runs them
-and has to see every one refused."""
+"""Rows that are wrong on purpose, each in a different way. They are not in the table. The test of the harness runs them and
+checks that each is rejected."""
 
 from row import Row
 

@@ -66,7 +66,7 @@ class Browser:
         return self.send("GET", f"/element/{self.find(css)}/text")
 
     def name(self, css):
-        """What a screen reader calls it."""
+        """Returns the name that a screen reader reads."""
         return self.send("GET", f"/element/{self.find(css)}/computedlabel")
 
     def wait(self, script, seconds=30):
@@ -87,5 +87,5 @@ class Browser:
         path.write_bytes(base64.b64decode(self.send("GET", "/screenshot")))
 
     def console(self):
-        """Messages of the console, such as violations of the page's policy."""
+        """Returns the messages of the console, such as violations of the page's policy."""
         return [entry["message"] for entry in self.send("POST", "/se/log", {"type": "browser"})]

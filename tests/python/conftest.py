@@ -28,7 +28,7 @@ ZH_THINGS = ["电影", "手机", "书", "酒店", "椅子", "灯", "汽车", "�
 
 
 def synthetic_rows(count=600, seed=5):
-    """(label, text) rows in both languages, made from templates."""
+    """Returns (label, text) rows in both languages, made from templates."""
     rng = random.Random(seed)
     rows = []
     for _ in range(count):
@@ -110,12 +110,12 @@ def model_dir(models_root):
     return models_root / "emotion_analysis/1"
 
 
-LOGS = tempfile.TemporaryDirectory()  # of all servers that have run, for the test that reads them in the end
+LOGS = tempfile.TemporaryDirectory()  # logs of all servers, for the test that reads them at the end
 
 
 class RunningServer:
     def __init__(self, binary, *arguments):
-        descriptor, path = tempfile.mkstemp(dir=LOGS.name)  # not a pipe: one that nobody reads would fill
+        descriptor, path = tempfile.mkstemp(dir=LOGS.name)  # not a pipe, because an unread pipe would fill up
         self.log = Path(path)
         self.process = subprocess.Popen(
             [binary, "serve", *map(str, arguments)], stdout=subprocess.PIPE, stderr=descriptor, text=True
@@ -129,7 +129,7 @@ class RunningServer:
         self.endpoint = found[1]
 
     def stop(self):
-        """SIGTERM; returns the exit code and what was logged."""
+        """Sends SIGTERM. Returns the exit code and the log."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         self.process.communicate(timeout=30)
@@ -140,12 +140,12 @@ class RunningServer:
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name == "test_all_logs.py")  # stable: it comes last, the others stay in order
+    items.sort(key=lambda item: item.path.name == "test_all_logs.py")  # stable sort: it runs last, and the others keep their order
 
 
 @pytest.fixture
 def serve(qing):
-    """serve(*arguments) starts a server on a free port; all are stopped in the end."""
+    """serve(*arguments) starts a server on a free port. All servers are stopped at the end."""
     running = []
 
     def start(*arguments):

@@ -1,4 +1,5 @@
-"""Abuses of HTTP, and what is due to each: the status of every answer, and whether the connection goes on after the last."""
+"""Abuses of HTTP and the expected reaction to each: the status of every answer, and whether the connection stays open after
+the last."""
 
 from dataclasses import dataclass
 
@@ -10,10 +11,10 @@ CLOSES, GOES_ON = "closes", "goes on"
 @dataclass
 class Case:
     name: str
-    send: bytes | list  # in pieces with a pause between them
-    statuses: list  # of the answers in order; none: closed without one
+    send: bytes | list  # a list is sent in pieces with pauses between them
+    statuses: list  # of the answers in order; empty: closed without an answer
     then: str
-    due: str  # the section of RFC 9112 (HTTP/1.1) or RFC 9110 (semantics), or the limit, that asks for it
+    due: str  # the section of RFC 9112 (HTTP/1.1) or RFC 9110 (semantics), or the limit, that requires it
     pause: float = 0.002  # seconds between pieces
 
 
@@ -36,12 +37,12 @@ def chunked(body, *headers):
 
 
 def extended(extension, size=b"f"):
-    """A chunk with an extension as it stands, and another request behind it."""
+    """Returns a chunk with the given extension, followed by another request."""
     return chunked(size + extension + CHUNK[1:] + END)
 
 
 def framed(*headers, body=b"0\r\n\r\n"):
-    """A request whose length is in dispute, and another one inside that must not be answered."""
+    """Returns a request with an ambiguous length that contains another request, which must not be answered."""
     return post(*headers, body=body + get(), length=False)
 
 
@@ -76,7 +77,7 @@ SMUGGLING = [
     Case("identity", framed(b"Transfer-Encoding: identity"), [400], CLOSES, "9112 6.1"),
     Case("coding after a vertical tab", framed(b"Transfer-Encoding:\x0bchunked"), [400], CLOSES, "9110 5.5"),
     Case("coding on a folded line", framed(b"Transfer-Encoding:\r\n chunked"), [400], CLOSES, "9112 5.2"),
-    # In one piece with a body that is larger than any header may be.
+    # Sent in one piece with a body that exceeds the limit of headers.
     Case("coding on a folded line, large body", framed(b"Transfer-Encoding:\r\n chunked", body=LARGE), [400], CLOSES, "9112 5.2"),
     Case("coding behind a line feed, large body", framed(b"A: b\nTransfer-Encoding: chunked", body=LARGE), [400], CLOSES, "9112 2.2"),
     Case("chunked in HTTP/1.0", post(b"Transfer-Encoding: chunked", body=END, length=False).replace(b"/1.1", b"/1.0"), [400], CLOSES, "9112 6.1"),

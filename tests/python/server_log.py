@@ -1,5 +1,5 @@
-"""What lines the server's log may hold: every event with its fields, each of a form that no text and no secret fits into,
-but for reasons, which are about files and the machine."""
+"""The allowed lines of the server's log: every event with its fields. Each field has a form that cannot hold a text or a
+secret, except for reasons, which are about files and the machine."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ EVENTS = {
         "status": r"[1-5]\d\d",
         "milliseconds": NUMBER,
         "key": r"([A-Za-z0-9_-]{1,32}|key \d+)?",
-        "request_id": r"[A-Za-z0-9._-]{0,64}",  # none for what was no request
+        "request_id": r"[A-Za-z0-9._-]{0,64}",  # empty if there was no request
         "traceparent": r"(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?",
     },
     "model_loaded": MODEL,
@@ -25,7 +25,7 @@ EVENTS = {
     "trial_ended": {"model": NAME},
     "alias_not_loaded": {"alias": NAME, **MODEL, "error": REASON},
     "folder_not_read": {"folder": REASON, "error": REASON},
-    "folder_not_served": {"folder": r"[^\x00-\x1f]{1,255}", "error": REASON},  # any name that a folder has
+    "folder_not_served": {"folder": r"[^\x00-\x1f]{1,255}", "error": REASON},  # any folder name
     "state_not_written": {"error": REASON},
     "predict_failed": {"error": r"[A-Za-z_]+"},
     "change_not_written": {"error": REASON},
@@ -47,7 +47,7 @@ SECRET = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{64}|(?<![0-9a-f])[0-9a-f]{64}(?![0-
 
 
 def fault(line):
-    """What is wrong with a line of the log, or None."""
+    """Returns what is wrong with a line of the log, or None."""
     try:
         fields = json.loads(line)
     except ValueError:
@@ -69,13 +69,13 @@ def fault(line):
 
 
 def faults(log):
-    """Of all lines of a log, which may hold what the server says to a person, too, before it starts."""
+    """Returns the problems of all lines of a log. Before it starts, the server may also print messages for people."""
     lines = [line for line in log.splitlines() if line.startswith("{")]
     return [f"{wrong}: {line[:500]}" for line in lines if (wrong := fault(line)) is not None]
 
 
 def texts_of_source(path):
-    """The strings of a test's source that read like a text: in Chinese, or three words and more."""
+    """Returns the strings in a test's source that look like texts: Chinese ones, or three words and more."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
             words = re.findall(r"(?<!\S)[^\W\d_]{2,}(?!\S)", node.value)

@@ -1,4 +1,4 @@
-"""Reads what all servers of the tests have logged, those of the C++ tests included. Runs last."""
+"""Reads the logs of all servers of the tests, including those of the C++ tests. It runs last."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from conftest import EN, EN_THINGS, LOGS, ROOT, ZH, ZH_THINGS
 from server_log import fault, faults, texts_of_source
 
 SOURCES = sorted((ROOT / "tests/python").glob("*.py"))
-# These sources hold what qing says and send no text: the table of the log, this file, and a test of files without a server.
+# These sources contain qing's own messages and send no text: the table of the log, this file, and a test without a server.
 OWN_WORDS = {"server_log.py", "test_all_logs.py", "test_file_formats.py"}
 
 

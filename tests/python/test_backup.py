@@ -1,4 +1,4 @@
-"""Copies of what a service keeps, made while it runs, and what comes back from them (docs/security.md, docs/service.md)."""
+"""Backups of a running service and what a restore brings back (docs/security.md, docs/service.md)."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def mode(path):
 
 
 def content(path):
-    """Every row of every table, read without changing the file."""
+    """Returns every row of every table, without changing the file."""
     with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
         tables = [row[0] for row in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")]
         return {table: sorted(database.execute(f"SELECT * FROM {table}")) for table in tables}
@@ -48,7 +48,7 @@ def beside(path):
     return sorted(entry.name for entry in path.parent.iterdir() if entry.name.startswith(path.name))
 
 
-def test_a_backup_holds_what_was_done_just_before_and_a_plain_copy_does_not(qing, keys, store, models_root, serve, tmp_path):
+def test_a_backup_has_the_latest_changes_and_a_plain_copy_does_not(qing, keys, store, models_root, serve, tmp_path):
     old = keys("create", store)[0]["key"]
     server = serve("--models", models_root, "--keys", store)
     assert ask(server.endpoint, old)[0] == 200
@@ -65,7 +65,7 @@ def test_a_backup_holds_what_was_done_just_before_and_a_plain_copy_does_not(qing
     here = content(store)
     assert content(backup) == {**here, "usage": content(backup)["usage"]}
 
-    # What a copy of the file alone gives: the new key is lost and the revoked one is back.
+    # A copy of the file alone loses the new key and accepts the revoked one again.
     lost = {row["id"]: row["state"] for row in keys("list", plain)}
     assert lost == {old[:16]: "valid"}
 
@@ -101,7 +101,7 @@ def test_a_store_is_restored_under_a_running_server(qing, keys, store, models_ro
     check_whole(store)
 
 
-def test_what_is_there_is_replaced_only_when_asked(qing, keys, store, tmp_path):
+def test_an_existing_backup_is_replaced_only_with_overwrite(qing, keys, store, tmp_path):
     keys("create", store)
     backup = tmp_path / "backup.db"
     qing("keys", "backup", backup, "--store", store)
@@ -111,7 +111,7 @@ def test_what_is_there_is_replaced_only_when_asked(qing, keys, store, tmp_path):
     assert refused.returncode == 1 and "--overwrite" in refused.stderr and backup.read_bytes() == first
     qing("keys", "backup", backup, "--store", store, "--overwrite")
     assert len(content(backup)["keys"]) == 2 and beside(backup) == ["backup.db", "backup.db.pepper"]
-    # Another store's backup is not replaced, even so: its pepper would be lost.
+    # The backup of another store is not replaced even with --overwrite, because its pepper would be lost.
     other = tmp_path / "other.db"
     keys("create", other)
     pepper = backup.with_name("backup.db.pepper").read_bytes()
@@ -119,7 +119,7 @@ def test_what_is_there_is_replaced_only_when_asked(qing, keys, store, tmp_path):
     refused = qing("keys", "backup", backup, "--store", other, "--overwrite", check=False)
     assert refused.returncode == 1 and "another store" in refused.stderr
     assert backup.with_name("backup.db.pepper").read_bytes() == pepper and backup.read_bytes() == whole
-    # Nor is another store's content replaced.
+    # The content of another store is not replaced either.
     refused = qing("keys", "restore", backup, "--store", other, "--overwrite", check=False)
     assert refused.returncode == 1 and "another store" in refused.stderr and len(keys("list", other)) == 1
     assert qing("keys", "backup", store, "--store", store, "--overwrite", check=False).returncode == 1
@@ -131,7 +131,7 @@ def test_what_is_there_is_replaced_only_when_asked(qing, keys, store, tmp_path):
 @pytest.mark.parametrize("without_pepper", [False, True])
 @pytest.mark.parametrize("there", ["another store's backup", "a text", "a database", "a folder"])
 def test_only_a_backup_of_the_same_store_is_replaced(qing, keys, store, tmp_path, there, without_pepper):
-    """Also when no FILE.pepper says whose backup FILE is."""
+    """This also holds if there is no FILE.pepper that identifies the store of the backup."""
     keys("create", store)
     backup, other = tmp_path / "backup.db", tmp_path / "other.db"
     if there == "another store's backup":
@@ -151,7 +151,7 @@ def test_only_a_backup_of_the_same_store_is_replaced(qing, keys, store, tmp_path
     if before is None:
         return
     assert backup.read_bytes() == before
-    # The store's own backup is replaced, with its pepper beside it or not.
+    # The backup of the same store is replaced, with or without its pepper beside it.
     own = tmp_path / "own.db"
     qing("keys", "backup", own, "--store", store, *options)
     keys("create", store)
@@ -169,7 +169,7 @@ def test_the_pepper_can_be_kept_apart(qing, keys, store, tmp_path):
     restored = tmp_path / "restored.db"
     refused = qing("keys", "restore", backup, "--store", restored, check=False)
     assert refused.returncode == 1 and "pepper" in refused.stderr and beside(restored) == []
-    # Beside the store it is found.
+    # A pepper beside the store is found.
     qing("keys", "restore", backup, "--store", store, "--overwrite")
     qing("keys", "restore", backup, "--store", restored, "--pepper", pepper)
     assert keys("list", restored) == keys("list", store) and keys("list", restored)[0]["id"] == key[:16]
@@ -184,7 +184,7 @@ def test_the_pepper_can_be_kept_apart(qing, keys, store, tmp_path):
 
 def test_damaged_backups_are_refused_before_anything_changes(qing, keys, store, tmp_path):
     keys("create", store)
-    with sqlite3.connect(store) as database:  # some pages of accounts, so that there is something to damage
+    with sqlite3.connect(store) as database:  # several pages of accounts, so that a page can be damaged
         database.executemany("INSERT INTO usage VALUES(?, ?, 1, 1)", [(f"{i:016x}", i % 90) for i in range(4000)])
     backup = tmp_path / "backup.db"
     qing("keys", "backup", backup, "--store", store)
@@ -209,7 +209,7 @@ def test_damaged_backups_are_refused_before_anything_changes(qing, keys, store, 
     assert refused.returncode == 1 and "not a key store" in refused.stderr and content(store) == before
 
 
-def test_a_log_without_its_database_is_not_taken_for_that_of_the_restored_one(qing, keys, store, models_root, serve, tmp_path):
+def test_a_log_without_its_database_is_refused(qing, keys, store, models_root, serve, tmp_path):
     backup = tmp_path / "backup.db"
     keys("create", store)
     qing("keys", "backup", backup, "--store", store)
@@ -224,7 +224,7 @@ def test_a_log_without_its_database_is_not_taken_for_that_of_the_restored_one(qi
     assert len(keys("list", copy)) == 1
 
 
-def test_no_key_nor_pepper_in_what_the_commands_say(qing, keys, store, tmp_path):
+def test_commands_print_no_key_and_no_pepper(qing, keys, store, tmp_path):
     key = keys("create", store)[0]["key"]
     said = qing("keys", "backup", tmp_path / "b", "--store", store), qing("keys", "restore", tmp_path / "b", "--store", tmp_path / "r")
     pepper = (tmp_path / "b.pepper").read_bytes()
@@ -235,7 +235,7 @@ def test_no_key_nor_pepper_in_what_the_commands_say(qing, keys, store, tmp_path)
 
 
 def test_backups_under_load_are_whole_and_ordered(qing, keys, store, models_root, serve, tmp_path):
-    """Each holds all keys that were printed before it began, and no half of a change."""
+    """Each backup has all keys that were printed before it began, and no incomplete change."""
     printed, stop = [keys("create", store)[0]["id"]], threading.Event()
     serve("--models", models_root, "--keys", store)
 
@@ -255,7 +255,7 @@ def test_backups_under_load_are_whole_and_ordered(qing, keys, store, models_root
             check_whole(tmp_path / f"{i}.db")
             held = content(tmp_path / f"{i}.db")
             assert set(before) <= {row[1] for row in held["keys"]}
-            # A revoked key has no secret, and any other one: both changes are there or none.
+            # A revoked key has no secret, and any other key has one: a change is there completely or not at all.
             secrets = {row[0] for row in held["secrets"]}
             assert all((row[10] != 0) == (row[1] not in secrets) for row in held["keys"])
     finally:
@@ -264,7 +264,7 @@ def test_backups_under_load_are_whole_and_ordered(qing, keys, store, models_root
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
-def test_kills_leave_the_old_or_the_new(qing, keys, store, tmp_path, command):
+def test_kills_leave_the_old_or_the_new_backup(qing, keys, store, tmp_path, command):
     first, backup = tmp_path / "first.db", tmp_path / "backup.db"
     keys("create", store)
     qing("keys", "backup", first, "--store", store)
@@ -299,7 +299,7 @@ def test_kills_leave_the_old_or_the_new(qing, keys, store, tmp_path, command):
 
 
 def test_a_copy_of_the_models_while_they_change_is_served(qing, model_dir, tmp_path, serve):
-    """The choices first, then the folders: what the copied choices name is in the copy."""
+    """The choices are copied first and then the folders, so the copy has every version that the choices name."""
     root = tmp_path / "models"
     for version in (1, 2, 3):
         shutil.copytree(model_dir, root / f"mood/{version}")
@@ -344,7 +344,7 @@ def test_a_copy_of_the_models_while_they_change_is_served(qing, model_dir, tmp_p
     assert not failures and len(set(chosen)) > 1
 
 
-def test_a_copy_of_a_stopped_run_goes_on_as_the_run_would(qing, tmp_path):
+def test_a_copy_of_a_stopped_run_resumes_to_the_same_bits(qing, tmp_path):
     data = write_tsv(tmp_path / "data.tsv", synthetic_rows(400))
     options = ["--epochs", 6, "--checkpoint-every", 5, "--seed", 3]
     qing(*small_training(data, tmp_path / "whole", *options))

@@ -1,4 +1,4 @@
-"""A temperature says how many texts it rests on, and texts that are all right do not make a model sure of everything."""
+"""Calibration: the number of texts behind a temperature is stated, and a dev set without errors does not make every score 1."""
 
 import json
 import re
@@ -11,7 +11,7 @@ WORDS = ["--lr", 2e-3, "--epochs", 12, "--batch", 16, "--layers", 1, "--width", 
 
 @pytest.fixture(scope="module")
 def all_right(qing, tmp_path_factory):
-    """A model that has its dev set all right; what training printed."""
+    """A model without errors on its dev set, and the output of its training."""
     folder = tmp_path_factory.mktemp("calibration")
     data = write_tsv(folder / "train.tsv", synthetic_rows(400))
     dev = write_tsv(folder / "dev.tsv", synthetic_rows(60, seed=6))
@@ -20,7 +20,7 @@ def all_right(qing, tmp_path_factory):
     return folder / "m", result
 
 
-def test_all_right_texts_do_not_make_scores_of_one(qing, all_right):
+def test_a_dev_set_without_errors_does_not_make_scores_of_one(qing, all_right):
     model, _ = all_right
     temperature = json.loads((model / "config.json").read_text())["calibration_temperature"]
     assert temperature > 0.3
@@ -28,7 +28,7 @@ def test_all_right_texts_do_not_make_scores_of_one(qing, all_right):
     assert max(json.loads(line)["scores"].values()) < 0.99
 
 
-def test_the_output_and_the_card_tell_the_texts_and_warn(all_right):
+def test_the_output_and_the_card_state_the_texts_and_warn(all_right):
     model, result = all_right
     told = json.loads(result.stdout.splitlines()[-1])
     assert told["calibration_texts"] == 60
@@ -41,7 +41,7 @@ def test_the_output_and_the_card_tell_the_texts_and_warn(all_right):
     assert f"**Warning:** {warning}" in card
 
 
-def test_enough_texts_of_either_kind_bring_no_warning(qing, all_right, tmp_path):
+def test_enough_texts_of_both_kinds_give_no_warning(qing, all_right, tmp_path):
     model, _ = all_right
     rows = synthetic_rows(60, seed=6)
     spoilt = [("neutral" if label == "positive" else "positive", text) for label, text in rows[:15]] + rows[15:]

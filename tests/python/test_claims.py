@@ -1,4 +1,4 @@
-"""docs/claims.md: every claim stands in its document, and every test that it names exists."""
+"""docs/claims.md: every claim is in its document, and every test that it names exists."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ def plain(text):
 
 
 def rows():
-    """(claim, document, tests) of the table."""
+    """Returns (claim, document, tests) of the table."""
     found = []
     for line in (ROOT / "docs/claims.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
@@ -35,7 +35,7 @@ def all_tests():
 
 
 def table_rows(document, heading):
-    """The cells of each row of the table whose first heading is `heading`."""
+    """Returns the cells of each row of the table whose first heading is `heading`."""
     lines = (ROOT / document).read_text(encoding="utf-8").splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith(f"| {heading} |"))
     body = []
@@ -47,7 +47,7 @@ def table_rows(document, heading):
 
 
 def check_claim(claim, document, tests):
-    """AssertionError when the document does not make the claim, or a test that should hold it does not exist."""
+    """Raises AssertionError if the document does not contain the claim, or a test for it does not exist."""
     assert plain(claim) in plain((ROOT / document).read_text(encoding="utf-8")), f"{document} does not say: {claim}"
     assert tests, f"no test holds: {claim}"
     missing = [test for test in tests if test not in all_tests()]
@@ -73,7 +73,7 @@ def test_every_promise_of_the_security_page_is_claimed(heading):
         assert any(claim in row for claim in claims), f"no claim of: {row}"
 
 
-def test_a_claim_that_nobody_makes_would_be_found():
+def test_a_missing_claim_would_be_found():
     assert len(rows()) > 100
     claim, document, tests = rows()[0]
     check_claim(claim, document, tests)

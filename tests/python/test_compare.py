@@ -1,4 +1,4 @@
-"""benchmarks/compare: its options, the line that scripts look for, and the charts. Nothing here judges a time."""
+"""benchmarks/compare: its options, the summary line for scripts, and the charts. No test here depends on a time."""
 
 import json
 import math
@@ -150,7 +150,7 @@ def test_rounds_alternate_and_medians_are_taken():
     a, b = Fake("a", 1.0, 2), Fake("b", 1.0, 4)
     jobs = [("gemm_nn", 1, 1, 1), ("gemm_nn", 2, 2, 2)]
     assert contest.contests([a, b], jobs, rounds(5)) == [{"a": 0.002, "b": 0.004}] * 2
-    assert a.turns == b.turns == 14  # a job: two to learn how long a run takes, then five rounds
+    assert a.turns == b.turns == 14  # per job two turns to estimate the duration, then five rounds
 
 
 def test_the_best_round_counts_if_asked_for():

@@ -1,4 +1,4 @@
-"""CSV files mean what Python's csv module says they mean."""
+"""CSV files are read like Python's csv module reads them."""
 
 import csv
 import json
@@ -14,7 +14,7 @@ FIELDS = ["", " ", "a", '"', '""', ",", "\n", "\r\n", "\r", "\n\n", "好", "😀
 
 
 def records(path):
-    """What qing reads: the rows, header first, and the error or None."""
+    """Returns the rows that qing reads, header first, and the error or None."""
     tool = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "read_records"
     result = subprocess.run([tool, path], capture_output=True, timeout=60, check=True)
     rows = [json.loads(line) for line in result.stdout.decode().split("\n")[:-1]]
@@ -23,7 +23,7 @@ def records(path):
 
 
 def python_records(path):
-    """The same from the csv module, which leaves the count of fields to the caller and gives [] for a blank line."""
+    """The same with the csv module, which does not check the number of fields and returns [] for a blank line."""
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = []
         try:
@@ -43,7 +43,7 @@ def test_written_tables_are_read_back(seed, tmp_path):
     width = rng.randint(1, 5)
     table = [["".join(rng.choices(FIELDS, k=rng.randint(0, 6))) for _ in range(width)] for _ in range(rng.randint(1, 60))]
     path = tmp_path / "table.csv"
-    # With "\n" for the end of a line and no need to quote otherwise, the writer leaves "\r" as it is.
+    # With "\n" as the line end the writer does not quote "\r".
     quoting, ends = rng.choice([(csv.QUOTE_MINIMAL, ["\r\n"]), (csv.QUOTE_ALL, ["\n", "\r\n"])])
     with open(path, "w", encoding=rng.choice(["utf-8", "utf-8-sig"]), newline="") as file:
         csv.writer(file, lineterminator=rng.choice(ends), quoting=quoting).writerows(table)
@@ -55,7 +55,7 @@ def test_hostile_text_is_read_or_refused_alike(tmp_path):
     rng = random.Random(1)
     refused = 0
     for number in range(400):
-        # A carriage return alone is text here and the end of a line there, so it comes with its line feed only.
+        # A single carriage return is text in qing and a line end in csv, so it occurs only with its line feed.
         pieces = rng.choices(['"', '"', ",", "\n", "\r\n", "a", "好", " "], k=rng.randint(0, 12))
         path = tmp_path / f"{number}.csv"
         text = "h,i\n" + "".join(pieces)

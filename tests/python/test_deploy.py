@@ -1,4 +1,4 @@
-"""The examples of serve/deploy do what the documents say of them."""
+"""The examples of serve/deploy do what the documents promise."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def test_the_image_has_no_shell_and_no_root():
     assert re.search(r"^USER 65532:65532$", stages[1], re.MULTILINE)
     assert not re.search(r"^RUN ", stages[1], re.MULTILINE)
     (entry,) = re.findall(r"^ENTRYPOINT (.*)$", stages[1], re.MULTILINE)
-    assert json.loads(entry) == ["/usr/local/bin/qing"]  # a list: no shell starts it
+    assert json.loads(entry) == ["/usr/local/bin/qing"]  # a list, so it runs without a shell
 
 
 def test_the_kubernetes_manifest_probes_routes_that_exist(models_root, serve):
@@ -37,7 +37,7 @@ def test_the_kubernetes_manifest_probes_routes_that_exist(models_root, serve):
 
 
 def closed_by_nginx(configuration, path):
-    """Whether a location of the example that answers 404 matches the path, as nginx does: exact, by prefix or by pattern."""
+    """Returns whether a 404 location of the example matches the path by nginx's rules: exact, by prefix or by pattern."""
     for kind, place in re.findall(r"^\s*location (?:([=~]) )?(\S+) \{ return 404; \}", configuration, re.MULTILINE):
         if {"=": path == place, "~": re.search(place, path) is not None, "": path.startswith(place)}[kind]:
             return True
@@ -47,7 +47,7 @@ def closed_by_nginx(configuration, path):
 @pytest.mark.parametrize("prefix", ["", "/qing"])
 @pytest.mark.parametrize("end", ["", "/"])
 def test_the_example_of_nginx_shuts_the_admin_routes_off(models_root, serve, prefix, end):
-    """Every route that asks for the scope admin is in a location that answers 404, with and without a final slash."""
+    """Every route with the scope admin is in a location that answers 404, with and without a final slash."""
     configuration = (DEPLOY / "nginx.conf").read_text()
     if prefix:  # the commented block
         configuration = re.sub(r"^(\s*)#   ", r"\1", configuration, flags=re.MULTILINE)

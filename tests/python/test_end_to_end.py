@@ -1,4 +1,4 @@
-"""The main job through the command line: train, evaluate, predict, serve; and what happens to bad input."""
+"""The main tasks through the command line: train, evaluate, predict, serve, and the refusal of bad input."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def post(url, body, headers=None):
         return error.code, json.load(error)
 
 
-# --- the main job ---
+# --- the main tasks ---
 
 
 def test_training_prints_speed_and_loss(qing, tiny_data, tmp_path):
@@ -76,7 +76,7 @@ def test_scores_do_not_depend_on_the_batch(qing, model_dir, tmp_path):
     assert len(together) == 64
     for i in (0, 17, 40, 63):
         alone = qing("predict", "--model", model_dir, "--json", "--logits", "--", texts[i]).stdout.splitlines()
-        assert alone == [together[i]]  # nine digits: equal text is equal bits
+        assert alone == [together[i]]  # with nine digits, equal text means equal bits
 
 
 def test_explain_weighs_every_part(qing, model_dir):
@@ -161,7 +161,7 @@ def test_missing_model_files_are_named(qing, model_copy, name):
     assert str(model_copy / name) in result.stderr and "No such" in result.stderr
 
 
-def test_either_file_of_the_vocabulary_will_do(qing, model_copy):
+def test_both_vocabulary_files_give_the_same_tokenizer(qing, model_copy):
     whole = qing("predict", "--model", model_copy, "good 好").stdout
     (model_copy / "vocab.txt").unlink()
     assert qing("predict", "--model", model_copy, "good 好").stdout == whole
@@ -180,7 +180,7 @@ def test_a_full_disk_leaves_the_old_model(qing, tiny_data, small_disk):
         while True:
             file.write(b"x" * 4096)
             file.flush()
-    # Room for the small files of another training, but not for its weights: a mixture would be worse than either.
+    # The disk has room for the small files of another training, but not for its weights. A mixture would be useless.
     os.truncate(fill, fill.stat().st_size - 96 * 1024)
     other = ["train", "--data", tiny_data, "--layers", 2, "--width", 64, "--vocab", 300, "--max-steps", 1, "--out", out]
     result = qing(*other, check=False)
@@ -233,7 +233,7 @@ def test_server_stops_on_sigterm_and_logs_no_text(models_root, serve):
     assert secret not in log and "secret" not in log
 
 
-def test_server_wants_a_key_where_there_are_keys(models_root, serve, tmp_path):
+def test_server_needs_a_key_if_keys_are_set(models_root, serve, tmp_path):
     keys = tmp_path / "keys"
     keys.write_text("a-key-of-sufficient-length-0123456789\n")
     keys.chmod(0o600)
@@ -246,7 +246,7 @@ def test_server_wants_a_key_where_there_are_keys(models_root, serve, tmp_path):
     assert post(predict, body, good)[0] == 200
 
 
-def test_server_refuses_the_world_without_keys(qing, models_root):
+def test_server_refuses_a_public_address_without_keys(qing, models_root):
     result = qing("serve", "--models", models_root, "--address", "0.0.0.0", "--port", 0, check=False)
     assert result.returncode != 0
     assert "key" in result.stderr

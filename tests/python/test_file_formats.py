@@ -1,5 +1,5 @@
-"""Files of arrays and weights: what NumPy and the safetensors package read, qing reads or calls unsupported; what they
-refuse, qing refuses. Where qing is stricter than a package, the table says so."""
+"""Files of arrays and weights. qing reads what NumPy and the safetensors package read, or calls it unsupported, and refuses
+what they refuse. The table says where qing is stricter than a package."""
 
 import ctypes
 import json
@@ -43,7 +43,7 @@ BITS = {"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5
         "C64": 64, "F64": 64, "I64": 64, "U64": 64}  # fmt: skip
 OURS = {"BOOL", "U8", "I8", "F16", "BF16", "I32", "F32", "F64", "I64"}
 
-# (name, header, bytes of data, whether the package reads it, what qing does)
+# (name, header, bytes of data, whether the package reads it, qing's reaction)
 SAFETENSORS = [
     *((f"{dtype}", one(dtype, "[2,4]", f"[0,{bits}]"), bits, True, READ if dtype in OURS else UNSUPPORTED)
       for dtype, bits in BITS.items()),
@@ -150,7 +150,7 @@ def test_a_header_beyond_the_limit(copy_safetensors, tmp_path, capfd, length):
     source.write_bytes(struct.pack("<Q", length) + b"{}")
     with pytest.raises(safetensors.SafetensorError, match="header too large"):
         safetensors.deserialize(source.read_bytes())
-    os.truncate(source, 1 << 40)  # a file without blocks: reading it would take minutes and all of the memory
+    os.truncate(source, 1 << 40)  # a sparse file: reading it would take minutes and all memory
     assert copy_safetensors(bytes(source), bytes(tmp_path / "out")) == 1
     assert f"{length} bytes long, more than the limit" in capfd.readouterr().err
 
@@ -160,8 +160,8 @@ def header_of(descr="'<f4'", order="False", shape="(1,)"):
 
 
 ONE = np.float32(1).tobytes()
-STRICTER = "NumPy reads it"  # and qing refuses it, as load_npy documents
-# (header, data, version, None where qing does as NumPy does)
+STRICTER = "NumPy reads it"  # but qing refuses it, as load_npy documents
+# (header, data, version, None where qing behaves like NumPy)
 NPY = [
     *((header_of(repr(code)), bytes(range(1, 1 + np.dtype(code).itemsize)), (1, 0), None) for code in (
         "|b1 ? b1 <b1 >b1 =b1 |? |i1 <i1 >i1 i1 =i1 b <b int8 byte |u1 <u1 >u1 u1 B |B uint8 ubyte bool bool_ <f4 f4 |f4 =f4 "

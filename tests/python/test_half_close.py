@@ -1,6 +1,6 @@
-"""Clients that end their own direction after a request: they get their answers, and those that have left are noticed.
+"""Clients that end their sending direction after a request get their answers. Clients that have left are detected.
 
-RFC 9112, 9.6: a connection that is half-closed does not say that the client wants no response.
+RFC 9112, 9.6: a half-closed connection does not mean that the client wants no response.
 """
 
 import json
@@ -18,7 +18,7 @@ from test_http_abuse import Connection
 from test_tls import address_of, make_certificate, unverified
 
 RESET = b"\1\0\0\0\0\0\0\0"  # struct linger: close() resets the connection
-# Explained at many steps: some tenths of a second of work.
+# Explanations with many steps take some tenths of a second.
 LONG = json.dumps({"texts": [f"number {i} " + "I love this film but hate that phone " * 8 for i in range(24)], "explain": True}).encode()
 
 
@@ -91,7 +91,7 @@ def test_a_large_answer_to_a_slow_reader_arrives_whole(port):
 
 
 @pytest.mark.parametrize("request_bytes", [get()[:-2], post()[:-3], get() + post()[:-3], b""], ids=["header", "body", "second", "none"])
-def test_half_a_request_is_not_waited_for(port, request_bytes):
+def test_an_incomplete_request_is_not_waited_for(port, request_bytes):
     began = time.monotonic()
     connection = half_close(port, request_bytes)
     if request_bytes.startswith(get()):
@@ -108,7 +108,7 @@ def test_the_limit_of_the_answer_holds(port):
 
 @pytest.mark.parametrize("ended_first", [False, True], ids=["reset", "end, then reset"])
 def test_the_work_of_a_client_that_reset_is_dropped(server, port, ended_first):
-    """The queue holds the second request back until the first is done: by then its client has left."""
+    """The second request waits in the queue until the first is done. Its client has left by then."""
     before = metric(server, 'qing_model_cancelled_total{model="emotion_analysis"}')
     first = Connection(port)
     first.send(post(body=LONG))
@@ -155,7 +155,7 @@ def secure(qing, models_root, tmp_path_factory):
 
 @pytest.mark.parametrize("with_notice", [True, False], ids=["close_notify", "end of the stream"])
 def test_a_whole_request_is_answered_below_tls(secure, with_notice):
-    """RFC 8446, 6.1: close_notify ends one direction alone."""
+    """RFC 8446, 6.1: close_notify ends only one direction."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = unverified(ssl.TLSVersion.TLSv1_3).wrap_bio(incoming, outgoing)
     raw = socket.create_connection(address_of(secure), timeout=10)

@@ -1,5 +1,5 @@
-"""Bodies that are no JSON, or JSON that no client should send, to every route that predicts: refused in words, never a 500,
-never a crash."""
+"""Bodies that are not JSON, or JSON that no client should send, to every route that predicts. They are refused with a
+message, never with a 500 or a crash."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ import pytest
 
 NAME = "emotion_analysis"
 
-# A route and its body, in which TEXTS stands for a list of strings and is the only part that changes.
+# A route and its body. Only TEXTS, a list of strings, changes.
 ROUTES = {
     "native": (f"/v1/models/{NAME}/predict", b'{"texts": TEXTS}'),
     "KServe V1": (f"/v1/models/{NAME}:predict", b'{"instances": TEXTS}'),
@@ -19,7 +19,7 @@ ROUTES = {
     "text-embeddings-inference": ("/predict", b'{"inputs": TEXTS}'),
 }  # fmt: skip
 
-# Whole bodies that are no JSON (RFC 8259), or not UTF-8.
+# Whole bodies that are not JSON (RFC 8259) or not UTF-8.
 NO_JSON = {
     "nothing": b"",
     "white space": b" \r\n\t ",
@@ -49,7 +49,7 @@ NO_JSON = {
     "random bytes": bytes(range(128, 256)),
 }
 
-# Strings as JSON, that are not UTF-8 (RFC 3629) or no characters.
+# JSON strings that are not UTF-8 (RFC 3629) or not valid characters.
 BAD_STRINGS = {
     "a lone continuation": b'"\x80"',
     "a cut character": b'"\xe4\xb8"',
@@ -65,7 +65,7 @@ BAD_STRINGS = {
     "a high surrogate and a letter": b'"\\ud800a"',
 }
 
-# Strings that are strange but text.
+# Strings that are unusual but valid text.
 ODD_STRINGS = {
     "empty": b'""',
     "white space": b'" \\t\\n\\r "',
@@ -80,7 +80,7 @@ ODD_STRINGS = {
     "nothing but 0x7f": b'"\x7f\x7f"',
 }
 
-# Whatever stands where texts are due.
+# Other values in place of the texts.
 WRONG_TEXTS = {
     "null": b"null",
     "a number": b"1",
@@ -123,7 +123,7 @@ def check_refusal(status, body, allowed):
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", NO_JSON)
-def test_no_json(ask, route, name):
+def test_invalid_json(ask, route, name):
     check_refusal(*ask(ROUTES[route][0], NO_JSON[name]), {400})
 
 
@@ -151,8 +151,8 @@ def test_wrong_texts(ask, route, name):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_key_twice(ask, route):
-    """Which of them would count, clients could not know."""
+def test_a_duplicate_key(ask, route):
+    """Clients could not know which of the two counts."""
     path, body = ROUTES[route]
     once = body.replace(b"TEXTS", b'["a"]')
     check_refusal(*ask(path, once[:-1] + b", " + once[1:]), {400})

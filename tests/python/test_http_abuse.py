@@ -1,4 +1,4 @@
-"""A server on the internet gets all of this. Raw sockets against a running `qing serve`, case by case (http_cases.py)."""
+"""HTTP abuses that every public server meets: raw sockets to a running `qing serve`, case by case (http_cases.py)."""
 
 import socket
 import time
@@ -31,10 +31,10 @@ class Connection:
             try:
                 self.socket.sendall(piece)
             except (BrokenPipeError, ConnectionResetError):
-                return  # it was refused before its end
+                return  # refused before its end
 
     def more(self):
-        """False at the end of what comes."""
+        """Returns False at the end of the stream."""
         try:
             part = self.socket.recv(65536)
         except ConnectionResetError:
@@ -43,7 +43,7 @@ class Connection:
         return part != b""
 
     def answer(self, head=False):
-        """Status, header and body of the next answer; None when the connection is closed instead."""
+        """Returns status, header and body of the next answer, or None if the connection is closed."""
         while b"\r\n\r\n" not in self.data:
             if not self.more():
                 assert self.data == b"", f"half an answer: {self.data[:200]}"
@@ -60,7 +60,7 @@ class Connection:
         return int(status), fields, body
 
     def closed(self):
-        """Whether nothing comes any more but the end."""
+        """Returns whether the stream ends without more bytes."""
         while self.more():
             pass
         return self.data == b""
@@ -107,18 +107,18 @@ def test_case(port, case):
 
 
 @pytest.mark.parametrize("request_bytes", [get(), post()], ids=["get", "post"])
-def test_leaving_at_any_byte(port, request_bytes):
+def test_disconnecting_at_any_byte(port, request_bytes):
     for end in range(0, len(request_bytes) + 1, 7):
         connection = Connection(port)
         connection.send(request_bytes[:end])
-        if end % 2 == 0:  # a reset rather than an end
+        if end % 2 == 0:  # reset the connection instead of closing it
             connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         connection.socket.close()
     assert still_well(port)
 
 
 def test_reading_slowly(port):
-    """Answers that nobody takes must not keep others waiting."""
+    """Unread answers must not delay other clients."""
     slow = Connection(port)
     slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
     slow.socket.settimeout(0.2)

@@ -1,4 +1,4 @@
-"""Random chains of operations, views and in-place writes equal PyTorch's: values, gradients, and what is refused."""
+"""Random chains of operations, views and in-place writes equal PyTorch's: values, gradients and refusals."""
 
 import os
 import random
@@ -23,8 +23,8 @@ class Refused(Exception):
 
 
 class Steps:
-    """The steps of a chain in PyTorch. With `copies` nothing that backward saves is ever written: operands and results
-    are copies, so that PyTorch has a gradient whatever is written later."""
+    """Runs the steps of a chain in PyTorch. With `copies`, operands and results are copies, so that no saved tensor is
+    written and PyTorch has a gradient after any later write."""
 
     def __init__(self, copies=False):
         self.tensors, self.leaves, self.outside = [], [], set()
@@ -51,7 +51,7 @@ class Steps:
         if name.endswith("_") or name in ("fill", "copy_from", "set_first"):
             return self.write(name, x, args)
         self.tensors.append(self.result(name, x, args))
-        # A view made under no_grad says that it requires a gradient; qing's does not.
+        # A view made under no_grad requires a gradient in PyTorch, but not in qing.
         views = ("reshape", "permute", "expand", "unsqueeze", "transpose", "select", "slice", "index", "diagonal", "unfold")
         if name in views and (nograd or number in self.outside):
             self.outside.add(len(self.tensors) - 1)
@@ -78,8 +78,8 @@ class Steps:
         return keep(x) * keep(other) if name == "mul" else x + other
 
     def write(self, name, x, args):
-        # PyTorch calls a view a leaf, and refuses the write, when its base has got history since and nobody has asked the
-        # view for its grad_fn.
+        # If the base of a view got history later, PyTorch calls the view a leaf and refuses the write, unless grad_fn of the view
+        # was read before.
         if torch.is_grad_enabled():
             assert x.grad_fn is None or x.requires_grad
         if name in ("mul_", "div_", "copy_from"):
@@ -118,7 +118,7 @@ class Steps:
             total.backward()
 
     def numbers(self):
-        """As the tool prints them."""
+        """Returns the numbers in the form of the tool's output."""
         values = []
         for i, tensor in enumerate(self.tensors):
             values += [float(self.requires_grad(i)), float(tensor.numel()), *tensor.detach().reshape(-1).tolist()]
@@ -133,7 +133,7 @@ def shares_elements(x):
 
 
 class Generator:
-    """Draws a step that fits the tensors of a chain so far."""
+    """Draws a step that fits the previous tensors of the chain."""
 
     def __init__(self, seed):
         self.rng = random.Random(seed)
@@ -146,7 +146,7 @@ class Generator:
         text = " ".join(map(str, [len(shape), *shape]))
         count = torch.Size(shape).numel()
         other = self.rng.choice(("leaf", "constant"))
-        # Writes to a leaf end a chain, so those to its double are likelier.
+        # Writes to a leaf end a chain, so writes to its double are more frequent.
         return [
             f"leaf {text} {self.numbers(count)}",
             f"{other} {text} {self.numbers(count)}",
@@ -156,7 +156,7 @@ class Generator:
 
     def pick(self, chain, fits=lambda x: True, write=False):
         fitting = [i for i, x in enumerate(chain.tensors) if fits(x) and (write or i not in chain.outside)]
-        # What PyTorch refuses is seldom drawn, since it ends a chain.
+        # Steps that PyTorch refuses are drawn rarely, because they end a chain.
         rare = [i for i in fitting if i in chain.outside or self.of_leaf(chain, i) or shares_elements(chain.tensors[i])]
         usual = [i for i in fitting if i not in rare]
         if write and usual and (not rare or self.rng.random() > 0.04):
@@ -173,7 +173,7 @@ class Generator:
         words = {"view": self.view, "write": self.write, "result": self.result}[kind](chain)
         if kind != "result" and words is not None and self.rng.random() < 0.08:
             target = chain.tensors[int(words.split()[1])]
-            # PyTorch refuses writes to views under no_grad of what has no history; qing records them.
+            # PyTorch refuses writes to views that were made under no_grad of tensors without history. qing records them.
             if kind == "write" or target.requires_grad:
                 words = "nograd " + words
         return words
@@ -232,7 +232,7 @@ class Generator:
             + ("clamp_", "masked_fill_", "fill", "zero_", "set_first")
         )
         if name in ("add_", "sub_", "mul_", "div_", "copy_from"):
-            # Zeros are no divisors, and PyTorch refuses copies between parts of one tensor that overlap.
+            # Zeros cannot be divisors, and PyTorch refuses copies between parts of one tensor that overlap.
             apart = x.untyped_storage().data_ptr()
             other = self.pick(
                 chain,
@@ -258,7 +258,7 @@ class Generator:
 
 
 def make_chain(seed):
-    """The steps, and the step at which PyTorch refused, if any."""
+    """Returns the steps, and the step that PyTorch refused, if any."""
     generator, chain = Generator(seed), Steps()
     steps = generator.start()
     for words in steps:
@@ -287,7 +287,7 @@ def replayed(steps, copies):
 
 @pytest.fixture(scope="module")
 def chains():
-    """Of each chain its steps, the step that PyTorch refused, and qing's line."""
+    """Returns for each chain its steps, the step that PyTorch refused, and qing's line."""
     made = [make_chain(seed) for seed in range(CHAINS)]
     text = [str(CHAINS)]
     for steps, _ in made:

@@ -1,5 +1,5 @@
-"""Dependencies point downward only: between the layers, between the rooms (subfolders) and between the files. The table of
-who may include whom is the one of docs/architecture.md."""
+"""Dependencies point only downward: between layers, between rooms (subfolders) and between files. The table of allowed
+includes is in docs/architecture.md."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ["tensor", "autograd", "nn", "optim", "serve"]
 USERS = {"benchmarks": LAYERS, "tests": LAYERS, "examples": LAYERS}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
-# What is no public header, so no example may include it.
+# Headers that are not public, so that no example may include them.
 PRIVATE = re.compile(r"^qing/(tensor/kernels/|autograd/(node|anomaly)\.h|autograd/ops/|serve/(cli|protocols)/)")
-# Files that include each other in a circle. A source file and its header are one unit. This list may only shrink.
+# Include cycles between files. A source file and its header are one unit. This list may only shrink.
 FILE_CIRCLES = {
     # GradMeta keeps a node; making a graph makes nodes, and the history of a view is part of its node.
     frozenset({"autograd/graph", "autograd/node", "autograd/view_history"}),
@@ -25,7 +25,7 @@ FILE_CIRCLES = {
 
 
 def rooms_of_the_table():
-    """{room: the rooms it may include} from the table in docs/architecture.md; a layer includes all layers below it."""
+    """Returns {room: allowed rooms} from the table in docs/architecture.md. A layer may include all layers below it."""
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     table = text[text.index("| Room |") :].split("\n\n")[0]
     rooms = {}
@@ -40,7 +40,7 @@ def sources(folder):
 
 
 def included(path, text, root=ROOT):
-    """The project's files that `text`, a file at `path` below root, includes; relative to root."""
+    """Returns the project's files that the file at `path` with the content `text` includes, relative to root."""
     for name in INCLUDE.findall(text):
         if name.startswith("qing/"):
             yield Path(name[5:])
@@ -49,14 +49,14 @@ def included(path, text, root=ROOT):
 
 
 def room_of(path, rooms):
-    """A header X.h beside a room X/ is the room's umbrella."""
+    """Returns the room of a file. A header X.h beside a folder X/ belongs to the room X."""
     if path.suffix == ".h" and str(path.with_suffix("")) in rooms:
         return str(path.with_suffix(""))
     return str(path.parent)
 
 
 def room_violations(path, text, rooms):
-    """Descriptions of includes in the file `path` that the table of rooms forbids."""
+    """Returns descriptions of the includes in the file `path` that the table of rooms forbids."""
     own = room_of(path, rooms)
     if own not in rooms:
         return [f"{path}: the folder {own} is not in the table of docs/architecture.md"]
@@ -70,7 +70,7 @@ def room_violations(path, text, rooms):
 
 
 def circles(edges):
-    """The strongly connected components of more than one node (Tarjan 1972)."""
+    """Returns the strongly connected components with more than one node (Tarjan 1972)."""
     number, low, stack, found = {}, {}, [], []
 
     def visit(node):
@@ -107,14 +107,14 @@ def test_every_file_includes_only_what_its_room_may():
     assert seen == set(rooms), f"rooms of the table without files: {set(rooms) - seen}"
 
 
-def test_the_table_of_rooms_has_no_circle():
+def test_the_table_of_rooms_has_no_cycle():
     rooms = rooms_of_the_table()
     assert circles(rooms) == []
     for room, allowed in rooms.items():
         assert all(other in rooms for other in allowed), f"{room}: a room that is not in the table"
 
 
-def test_no_file_circle_but_those_of_the_list():
+def test_there_are_no_include_cycles_but_the_listed_ones():
     edges = {}
     for layer in LAYERS:
         for path in sources(layer):
@@ -160,5 +160,5 @@ def test_a_violation_is_found(path, include):
     assert room_violations(Path(path), f"  #  include {include}\n", rooms_of_the_table())
 
 
-def test_a_circle_is_found():
+def test_a_cycle_is_found():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [frozenset({"a", "b", "c"})]

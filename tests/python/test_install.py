@@ -1,6 +1,6 @@
-"""qing as other projects get it: installed (archives and shared libraries, whole or by component, moved elsewhere after),
-found by CMake and by pkg-config, or built inside another project. Nothing leaks to its users: no options, no definitions,
-no include folders, no symbols but those of namespace qing."""
+"""qing in other projects: installed (static and shared libraries, all or by component, moved to another place afterwards),
+found by CMake and by pkg-config, or built inside another project. Nothing else reaches its users: no options, definitions or
+include folders, and no symbols outside namespace qing."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def run(*command, **environment):
 
 
 def install(build, prefix, *options):
-    """Installs and moves what was installed, so that whoever remembers the first place fails."""
+    """Installs qing and moves it to another place, so that a stored path to the first place fails."""
     first = prefix.with_name(prefix.name + "-first")
     run("cmake", "--install", build, "--prefix", first, *options)
     first.rename(prefix)
@@ -43,7 +43,7 @@ def static_prefix(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shared_prefix(tmp_path_factory):
-    # Beside the other build, whose objects the compiler cache knows to be the same.
+    # In a folder beside the other build, so that the compiler cache reuses its objects.
     build = BUILD.parent / "shared"
     run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON",
         "-DQING_UP_TO=optim", "-DQING_BUILD_TESTS=OFF", "-DQING_BUILD_BENCHMARKS=OFF", "-DQING_BUILD_EXAMPLES=OFF")  # fmt: skip
@@ -52,7 +52,7 @@ def shared_prefix(tmp_path_factory):
 
 
 class Consumer:
-    """The project of tests/install in a folder of its own."""
+    """The project of tests/install in its own folder."""
 
     def __init__(self, folder, components, *options, build=None):
         self.source, self.build = folder / "source", build or folder / "build"
@@ -72,7 +72,7 @@ class Consumer:
         assert printed == expected if expected else printed.strip() in README_PROGRAM, printed
 
     def check_commands(self, include):
-        """Options come from this project alone, and one include folder from qing."""
+        """Checks that the options come only from this project, and one include folder from qing."""
         commands = [c for c in json.loads((self.build / "compile_commands.json").read_text()) if "source" in c["file"]]
         commands = [c for c in commands if Path(c["file"]).parent == self.source]
         assert len(commands) == len(self.components)
@@ -97,11 +97,11 @@ def test_the_image_is_built_with_the_packages_that_building_takes():
     listed = re.search(r"build_packages=\(([^)]*)\)", (ROOT / "tests/packages.sh").read_text())[1].split()
     image = (ROOT / "serve/deploy/Dockerfile").read_text().split()
     assert "libboost-json1.81-dev" in listed
-    assert set(listed) - set(image) == {"ca-certificates"}  # nothing is fetched but by apt
+    assert set(listed) - set(image) == {"ca-certificates"}  # nothing is fetched except by apt
 
 
 def test_shared_libraries_are_found_and_work(shared_prefix, tmp_path):
-    # Shared libraries bring what they are linked with: their users need no header of it.
+    # Shared libraries bring the libraries that they link, and their users need no headers of those.
     packages = ("fmt", "Boost", "OpenSSL", "SQLite3", "OpenMP", "PkgConfig")
     without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in packages]
     consumer = Consumer(tmp_path, ["tensor", "optim"], f"-DCMAKE_PREFIX_PATH={shared_prefix}", *without).make()
@@ -112,14 +112,14 @@ def test_shared_libraries_are_found_and_work(shared_prefix, tmp_path):
     assert "libqing_tensor.so.0.1" in needed, "the name of the library does not hold the version of its interface"
 
 
-def test_one_component_needs_nothing_of_the_others(static_prefix, tmp_path):
+def test_one_component_needs_none_of_the_others(static_prefix, tmp_path):
     prefix = install(BUILD, tmp_path / "prefix", "--component", "tensor")
     assert sorted(p.name for p in (prefix / "include/qing").iterdir()) == ["tensor"]
     assert [p.name for p in prefix.rglob("*.a")] == ["libqing_tensor.a"]
     without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("Boost", "OpenSSL", "SQLite3", "PkgConfig")]
     consumer = Consumer(tmp_path / "one", ["tensor"], f"-DCMAKE_PREFIX_PATH={prefix}", *without).make()
     consumer.says("tensor", "5\n")
-    # The same holds where all are installed and one is asked for; asked for another, it says what is missing.
+    # The same holds if all components are installed and one is requested. A request for a missing one names it.
     consumer = Consumer(tmp_path / "of-all", ["tensor"], f"-DCMAKE_PREFIX_PATH={static_prefix}", *without)
     run(*consumer.configure)
     consumer = Consumer(tmp_path / "other", ["autograd"], f"-DCMAKE_PREFIX_PATH={prefix}")
@@ -153,7 +153,7 @@ def test_pkg_config(kind, static_prefix, shared_prefix, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["static", "shared"])
-def test_what_is_installed_names_no_place_and_no_option(kind, static_prefix, shared_prefix):
+def test_installed_files_contain_no_absolute_path_and_no_option(kind, static_prefix, shared_prefix):
     prefix = static_prefix if kind == "static" else shared_prefix
     files = [*prefix.rglob("*.cmake"), *prefix.rglob("*.pc")]
     assert len(files) >= 12
@@ -167,7 +167,7 @@ def test_what_is_installed_names_no_place_and_no_option(kind, static_prefix, sha
 
 
 def symbols(library, *options):
-    """(kind, mangled name) of what a library defines for others."""
+    """Returns (kind, mangled name) of the exported symbols of a library."""
     lines = run("nm", "--extern-only", "--defined-only", *options, library).splitlines()
     return [tuple(line.split()[1:3]) for line in lines if len(line.split()) == 3]
 
@@ -175,7 +175,7 @@ def symbols(library, *options):
 def test_archives_define_nothing_outside_the_namespace(static_prefix):
     for name in LIBRARIES:
         defined = symbols(static_prefix / f"lib/libqing_{name}.a")
-        # Weak are the inline functions and templates of other libraries, which any object may have.
+        # Weak symbols are inline functions and templates of other libraries, which any object may have.
         foreign = [n for kind, n in defined if not OURS.match(n) and kind not in "WVu"]
         assert len(defined) > 20
         assert foreign == []
@@ -188,7 +188,7 @@ def test_shared_libraries_export_the_namespace_alone(shared_prefix):
         assert [n for _, n in exported if not OURS.match(n)] == []
 
 
-def test_private_headers_stay_behind(static_prefix):
+def test_private_headers_are_not_installed(static_prefix):
     include = static_prefix / "include"
     installed = {str(path.relative_to(include)) for path in include.rglob("*.h")}
     private = ["tensor/ops/loops.h", "tensor/ops/reduce_lanes.h", "tensor/ops/direct_convolution.h",
@@ -197,7 +197,7 @@ def test_private_headers_stay_behind(static_prefix):
     for name in private:
         assert (ROOT / name).exists(), f"{name} is gone; take it off this list"
         assert f"qing/{name}" not in installed
-    # Each header that is installed finds what it includes.
+    # Each installed header finds the headers that it includes.
     for name in installed:
         for target in re.findall(r'#include <(qing/[^>]+)>', (include / name).read_text(encoding="utf-8")):
             assert target in installed, f"{name} includes {target}, which is not installed"

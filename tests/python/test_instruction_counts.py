@@ -1,4 +1,4 @@
-"""The main kernels take no more instructions than were recorded: unlike times, counts are the same in every run."""
+"""The main kernels take no more instructions than recorded. Unlike times, counts are the same in every run."""
 
 import importlib.util
 import json
@@ -31,7 +31,7 @@ def test_kernels_take_no_more_instructions_than_recorded():
     )  # fmt: skip
 
 
-def test_growth_beyond_three_percent_is_a_complaint():
+def test_growth_beyond_three_percent_is_reported():
     assert gate.complaints({"a": 1000}, {"a": 1030}) == []
     assert gate.complaints({"a": 1000}, {"a": 500}) == []
     (line,) = gate.complaints({"a": 1000}, {"a": 1031})

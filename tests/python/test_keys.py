@@ -1,4 +1,4 @@
-"""API keys: the command, the service that takes them, kills at random moments, and what logs and files may hold."""
+"""API keys: the command, the service, kills at random moments, and the content of logs and files."""
 
 import http.client
 import json
@@ -110,7 +110,7 @@ def test_wrong_commands(qing, store, keys):
     assert len(keys("list")) == 1
 
 
-def test_no_secret_in_logs_nor_files(qing, store, keys, models_root, serve, tmp_path):
+def test_logs_and_files_have_no_secret(qing, store, keys, models_root, serve, tmp_path):
     secrets = [keys("create")[0]["key"], keys("create", "--scopes", "admin")[0]["key"]]
     secrets.append("0" * 16 + "." + "5ec2e7" * 10 + "abcd")
     secrets.append(keys("rotate", secrets[0][:16])[0]["key"])
@@ -132,7 +132,7 @@ def test_no_secret_in_logs_nor_files(qing, store, keys, models_root, serve, tmp_
 
 
 def test_kills_while_keys_are_made_lose_none(qing, store, keys):
-    """What was printed is there; what is there is whole. The first kills come while the store itself is made."""
+    """Every printed key is in the store, and every key in it is complete. The first kills occur while the store is created."""
     begin = time.monotonic()
     qing("keys", "create", "--store", store.with_name("other.db"))
     whole = time.monotonic() - begin
@@ -158,7 +158,7 @@ def test_kills_while_keys_are_made_lose_none(qing, store, keys):
 def test_kills_while_accounts_are_kept_lose_a_second_at_most(store, keys, models_root, serve):
     (made,) = keys("create")
     rng = random.Random(12)
-    sent, safe = 0, 0  # requests in all, and those answered more than a second before a kill
+    sent, safe = 0, 0  # all requests, and those answered more than a second before a kill
     for _ in range(5):
         server = serve("--models", models_root, "--keys", store)
         answered, stop = [], threading.Event()
@@ -260,18 +260,18 @@ def test_a_full_disk_does_not_stop_the_service(qing, small_disk, models_root, se
     filler.unlink()
     while sum(json.loads(line)["requests"] for line in qing("keys", "usage", "--store", store, "--json").stdout.splitlines()) < sent:
         assert time.monotonic() < end
-        time.sleep(0.2)  # what waited in memory is written once there is room
+        time.sleep(0.2)  # usage in memory is written when there is room again
     assert server.stop()[0] == 0
 
 
 def test_the_store_waits_for_the_disk():
-    """A test cannot cut the power; what makes SQLite wait for the disk at each commit stands in the source."""
+    """A test cannot cut the power, so it checks the source for the setting that makes SQLite wait for the disk."""
     source = (ROOT / "serve/keys/key_store.cpp").read_text(encoding="utf-8")
     assert "PRAGMA synchronous=FULL" in source and not re.search(r"synchronous=(OFF|NORMAL)", source)
 
 
 def test_secrets_are_compared_in_constant_time():
-    """Time is too noisy to tell; in the source every comparison of a digest is OpenSSL's."""
+    """Times are too noisy, so it checks in the source that OpenSSL compares every digest."""
     for name in ("api_keys.cpp", "key_guard.cpp", "key_store.cpp"):
         source = (ROOT / "serve/keys" / name).read_text(encoding="utf-8")
         assert not re.search(r"(?<!CRYPTO_)memcmp\(|digest\w*(\[\w+\])? [!=]= |std::(ranges::)?equal\(", source), name

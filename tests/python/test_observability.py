@@ -56,12 +56,12 @@ def test_metrics_count_what_happened(endpoint):
 
 
 def gauges(endpoint):
-    """The values of /metrics by name and labels, as written."""
+    """Returns the values of /metrics by name and labels, as written."""
     lines = get(endpoint + "/metrics")[1].splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
 
 
-def test_drift_is_told_from_the_texts_the_model_was_made_for(qing, models_root, serve, tmp_path):
+def test_drift_is_measured_against_the_reference_texts(qing, models_root, serve, tmp_path):
     root = tmp_path / "models"
     shutil.copytree(models_root, root)
     model = root / "emotion_analysis/1"
@@ -84,7 +84,7 @@ def test_drift_is_told_from_the_texts_the_model_was_made_for(qing, models_root, 
     assert drift[f"qing_model_label_drift{{{version}}}"] > 0.25
     assert drift[f"qing_model_unknown_token_share{{{version}}}"] > 0.1
 
-    # The shares can be those of any other texts instead.
+    # The reference can be replaced by the shares of other texts.
     data = write_tsv(tmp_path / "positive.tsv", [("positive", "I love this film")] * 7)
     qing("eval", "--model", model, "--data", data)
     assert json.loads((model / "config.json").read_text())["reference"] == reference
@@ -104,7 +104,7 @@ def test_the_description_lists_every_route(endpoint):
             declared = [parameter["name"] for parameter in operation.get("parameters", [])]
             assert declared == re.findall(r"{(\w+)}", pattern)
             assert operation["summary"] and operation["tags"]
-            # It is answered: nothing described is unknown, nor takes another method. Changes are not made.
+            # Every described route exists and accepts its method. No changes are made.
             url = endpoint + pattern.replace("{name}", "emotion_analysis").replace("{version}", "1")
             changes = "/admin/" in pattern or "/repository/models/" in pattern
             body = None if method == "get" else b"{" if changes else b""

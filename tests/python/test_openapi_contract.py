@@ -1,5 +1,5 @@
-"""Schemathesis over the OpenAPI description: what it allows is accepted, what it forbids refused, every answer is one that
-it describes, and none is the server's fault."""
+"""Schemathesis over the OpenAPI description: allowed requests are accepted, forbidden ones refused, every answer is
+described, and none is a server error."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ def test_the_server_does_what_it_describes(models_root, serve, tmp_path, selecti
     root = shutil.copytree(models_root, tmp_path / "models")
     shutil.copytree(root / "emotion_analysis/1", root / "emotion_analysis/2")
     server = serve("--models", root)
-    # Else most requests would be for models that do not exist.
+    # Otherwise most requests would be for models that do not exist.
     known = '[parameters]\n"path.name" = "emotion_analysis"\n"path.version" = "2"\n'
     (tmp_path / "schemathesis.toml").write_text(known)
     command = [Path(sys.executable).parent / "schemathesis", "run", server.endpoint + "/openapi.json", "--checks", "all",

@@ -106,7 +106,7 @@ def test_rows_of_tables_move_as_with_sparse_gradients(make, dtype, tolerance):
     for _ in range(STEPS):
         named = [torch.rand(COUNT, generator=generator) < 0.2 for _ in starts]
         gradients.append([torch.where(m, torch.randn(COUNT, generator=generator, dtype=dtype), 0) for m in named])
-    # SparseAdam adds eps to the moment before the bias is corrected, Adam after: here it is too small to matter.
+    # SparseAdam adds eps before the bias correction, and Adam after it. Here eps is too small to matter.
     torch_groups = [{"lr": 0.01, "eps": 1e-30}, {"betas": (0.8, 0.95), "eps": 1e-30}]
     name, groups = "Adam_rows", ["lazy=1 lr=0.01 eps=1e-30", "lazy=1 beta1=0.8 beta2=0.95 eps=1e-30"]
     if make is not OPTIM.SparseAdam:

@@ -1,4 +1,4 @@
-"""The protocols of others, spoken by their own clients from PyPI."""
+"""The protocols of other projects, tested with their own clients from PyPI."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ def endpoint(models_root, qing):
 
 
 def ask(url, body=None, headers=None, method=None):
-    """Status, headers and JSON (or bytes) of a request without any client's help."""
+    """Returns status, headers and JSON (or bytes) of a plain request without a client library."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
     try:
@@ -118,7 +118,7 @@ def test_triton_sees_errors(triton):
 @pytest.mark.parametrize(
     "parameter", [{"priority": 1}, {"timeout": 1000}, {"sequence_id": 7, "sequence_start": True}, {"parameters": {"mine": 1}}]
 )
-def test_triton_is_told_what_has_no_effect(triton, parameter):
+def test_triton_members_without_effect_are_refused(triton, parameter):
     client, connection = triton
     utils = pytest.importorskip("tritonclient.utils")
     name = next(iter(parameter.get("parameters", parameter)))
@@ -126,7 +126,7 @@ def test_triton_is_told_what_has_no_effect(triton, parameter):
         connection.infer("emotion_analysis", [triton_input(client, TEXTS)], **parameter)
 
 
-def test_triton_index_tells_what_does_not_serve(models_root, serve, tmp_path):
+def test_triton_index_lists_what_is_not_served(models_root, serve, tmp_path):
     client = pytest.importorskip("tritonclient.http")
     root = tmp_path / "models"
     shutil.copytree(models_root, root)
@@ -196,7 +196,7 @@ def test_kserve_v1_refuses_by_field(endpoint):
         assert status == 422 and answer["error"].startswith(field), answer
 
 
-# --- the V2 protocol's corners ---
+# --- corner cases of the V2 protocol ---
 
 
 def v2_body(texts=("a",), **changes):
@@ -318,7 +318,7 @@ def test_hugging_face_client_checks_the_health_of_a_model(endpoint):
     assert not hub.InferenceClient(model=endpoint + "/models/other", provider="hf-inference").health_check()
 
 
-def test_hugging_face_client_gets_no_answer_to_another_question(endpoint):
+def test_hugging_face_parameters_of_other_tasks_are_refused(endpoint):
     hub = pytest.importorskip("huggingface_hub")
     client = hub.InferenceClient(model=endpoint + "/models/emotion_analysis")
     questions = [
@@ -386,7 +386,7 @@ def test_tei_takes_two_strings_for_a_pair_and_refuses_it(endpoint):
     assert ask(endpoint + "/predict", {"inputs": "good " * 1000})[0] == 200
 
 
-def test_tei_refuses_what_it_does_not_honour(endpoint):
+def test_tei_refuses_members_without_effect(endpoint):
     predict = endpoint + "/predict"
     plain = ask(predict, {"inputs": TEXTS[0]})[2]
     for change in ({"truncate": None}, {"raw_scores": None}, {"truncation_direction": None}, {"model": None},
@@ -454,7 +454,7 @@ def test_native_explains(endpoint):
     for text, without, prediction in zip(TEXTS, plain, explained):
         check_explanation(prediction.pop("explanation"), prediction["label"], text)
         assert prediction == without
-    # What a reader would point at is what the weights point at.
+    # The words with the largest weights are the ones that a reader would choose.
     spans = ask(predict, {"text": TEXTS[0], "explain": True})[2]["predictions"][0]["explanation"]["spans"]
     assert max(spans, key=lambda span: span["weight"])["text"] == "love"
     assert ask(predict, {"texts": ["a"] * 65, "explain": True})[0] == 422

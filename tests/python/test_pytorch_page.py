@@ -1,4 +1,4 @@
-"""docs/pytorch.md is what tests/parity/page.py writes; its snippets are compiled in parity_runner."""
+"""docs/pytorch.md equals the output of tests/parity/page.py. parity_runner compiles its snippets."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Models that change under load, states that are killed while they are written, options from files and variables."""
+"""Models that change under load, kills while the state is written, options from files and variables."""
 
 import http.client
 import json
@@ -112,7 +112,7 @@ def test_kill_during_writes_leaves_a_readable_state(two_versions, qing):
         acknowledged = 0
         try:
             for i in range(100_000):
-                if i == round_ % 5:  # after some changes, the sooner or the later in one
+                if i == round_ % 5:  # after some changes, at different moments of a change
                     threading.Timer(0.001 * round_, server.process.kill).start()
                 body = {"model": "mood", "version": i % 2 + 1}
                 assert request(server.endpoint, "PUT", f"/v1/admin/aliases/a{round_}-{i}", body)[0] == 200

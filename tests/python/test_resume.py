@@ -1,4 +1,4 @@
-"""A training that is killed again and again ends with the bits of one that is not, and leaves no torn checkpoint."""
+"""A training with many kills ends with the bits of an uninterrupted one, and leaves no incomplete checkpoint."""
 
 import os
 import random
@@ -20,7 +20,7 @@ def run(*words):
 
 @pytest.fixture
 def folder():
-    # In memory where there is such a folder: what a killed process leaves does not depend on the disk, syncing does.
+    # In memory if there is such a folder, because syncing a disk is slow and the leftovers of a killed process are the same.
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
         path = Path(name) / "checkpoints"
@@ -28,7 +28,7 @@ def folder():
         yield path
 
 
-def test_killed_at_fifty_moments_it_ends_with_the_same_bits(folder):
+def test_fifty_kills_end_with_the_same_bits(folder):
     whole = run("train", "", STEPS)
     assert whole.returncode == 0, whole.stderr
     expected = whole.stdout.splitlines()[-2:]
@@ -38,7 +38,7 @@ def test_killed_at_fifty_moments_it_ends_with_the_same_bits(folder):
     reached, midway = 0, 0
     for _ in range(KILLS):
         process = subprocess.Popen([TOOL, "train", folder, str(STEPS)], stdout=subprocess.PIPE, text=True)
-        # Some steps, and then a part of the time that a step and its checkpoint take: mostly in the midst of writing.
+        # Some steps, and then a part of the duration of a step with its checkpoint, so that most kills occur during writing.
         lines = [process.stdout.readline() for _ in range(rng.randrange(6))]
         time.sleep(rng.uniform(0, 0.003))
         assert process.poll() is None

@@ -86,7 +86,7 @@ CASES = {
     ),
 }
 
-# Schedules whose first step is their last, or whose warm-up takes all steps or more.
+# Schedules with only one step, or with a warm-up of all steps or more.
 CASES |= {
     f"linear, warm-up {warmup} of {total}": (
         ("linear_with_warmup", warmup, total),
@@ -108,7 +108,7 @@ CASES |= {
     )
     for warmup, total in [(0, 1), (10, 10), (20, 10), (0, 99)]
 }
-# transformers divides by zero where the warm-up takes all steps.
+# transformers divides by zero if the warm-up takes all steps.
 CASES |= {
     f"polynomial, warm-up {warmup} of {total}": (
         ("polynomial_with_warmup", warmup, total, 1e-3, 2),

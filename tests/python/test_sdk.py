@@ -1,4 +1,4 @@
-"""The Python SDK against a fake service of the standard library."""
+"""The Python SDK with a fake service of the standard library."""
 
 import ast
 import asyncio
@@ -24,7 +24,7 @@ LABELS = ["negative", "neutral", "positive"]
 
 
 class FakeService(ThreadingHTTPServer):
-    """Labels a text by its length; plays the scripted failures first."""
+    """Labels a text by its length, after the scripted failures."""
 
     daemon_threads = True
 
@@ -66,7 +66,7 @@ class FakeHandler(BaseHTTPRequestHandler):
             return self.answer(failure[0], failure[2], failure[1])
         if self.path == "/v1/models/mood":
             return self.answer(200, {"name": "mood", "version": "2", "versions": ["1", "2"], "labels": LABELS})
-        if self.path == "/v1/models/stable":  # an alias of an older version, with limits of its own
+        if self.path == "/v1/models/stable":  # an alias of an older version, with its own limits
             limits = {"texts": 3, "explained_texts": 2, "text_bytes": 1000, "body_bytes": 456}
             return self.answer(200, {"name": "mood", "version": "1", "versions": ["1", "2"], "labels": LABELS, "limits": limits})
         if self.path in ("/v1/models/mood/predict", "/v1/models/stable/predict"):
@@ -109,7 +109,7 @@ def model(client):
 
 @pytest.fixture
 def waits(monkeypatch):
-    """The times the client slept between attempts, without sleeping them."""
+    """Records the waits of the client between attempts, without sleeping."""
     slept = []
     monkeypatch.setattr("maas_sdk.client.time.sleep", slept.append)
     return slept
@@ -148,7 +148,7 @@ def test_long_lists_go_in_batches_and_come_back_in_order(service, model):
     assert [len(request[3]["texts"]) for request in service.requests[1:]] == [64, 64, 22]
 
 
-def test_an_alias_stays_what_was_asked_for_and_limits_are_kept_to(service, client):
+def test_an_alias_keeps_its_name_and_limits_are_respected(service, client):
     model = client.get_model("stable")
     assert (model.name, model.version) == ("stable", "1")
 
@@ -164,7 +164,7 @@ def test_an_alias_stays_what_was_asked_for_and_limits_are_kept_to(service, clien
     assert sent(["情" * 30, "b" * 90, "c" * 90, "\n" * 40]) == [2, 2]
 
 
-def test_no_texts_ask_nothing(service, model):
+def test_no_texts_send_no_request(service, model):
     assert model.predict([]) == []
     assert len(service.requests) == 1
 
@@ -241,7 +241,7 @@ def test_retries_back_off_and_end(service, model, waits):
     assert caught.value.retry_after == 1.0
 
 
-def test_what_is_refused_for_longer_than_anybody_waits_is_told_at_once(service, model, waits):
+def test_a_long_retry_after_fails_at_once(service, model, waits):
     service.failures = [failure(429, headers=[("Retry-After", "86400")])]
     with pytest.raises(maas_sdk.RateLimitError) as caught:
         model.predict("ab")
@@ -249,7 +249,7 @@ def test_what_is_refused_for_longer_than_anybody_waits_is_told_at_once(service, 
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"models":[1]}', b'{"models":{}}'])
-def test_a_list_of_something_else(service, client, body):
+def test_a_list_of_other_values(service, client, body):
     service.failures = [(200, [], body)]
     with pytest.raises(maas_sdk.MaaSError, match="qing service"):
         client.list_models()
@@ -261,7 +261,7 @@ def test_a_dropped_connection_is_retried(service, model, waits):
     assert len(waits) == 2
 
 
-def test_nobody_listens(waits):
+def test_a_service_that_does_not_run(waits):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         client = MaaSClient("k", endpoint=f"http://127.0.0.1:{free.getsockname()[1]}", max_retries=1)
@@ -285,13 +285,13 @@ def test_a_redirect_does_not_carry_the_key_away(service, model):
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b'{"predictions":[]}', b'{"predictions":[1]}'])
-def test_an_answer_of_something_else(service, model, body):
+def test_an_answer_that_is_not_the_services(service, model, body):
     service.failures = [(200, [], body)]
     with pytest.raises(maas_sdk.MaaSError):
         model.predict("a")
 
 
-def test_it_needs_the_standard_library_alone():
+def test_it_needs_only_the_standard_library():
     folder = Path(maas_sdk.__file__).parent
     for file in folder.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -341,7 +341,7 @@ def test_explanations(service, model):
     assert emotion.explanation.spans == [maas_sdk.Span(0, 2, "ab", 0.2)]
     assert emotion.explanation.score - emotion.explanation.baseline == pytest.approx(0.2)
     assert pickle.loads(pickle.dumps(emotion)).explanation == emotion.explanation
-    assert emotion.explanation.encoder_end is None and emotion.explanation.ngram_end is None  # a service that does not say
+    assert emotion.explanation.encoder_end is None and emotion.explanation.ngram_end is None  # a service without these members
     assert model.predict("ab").explanation is None
 
 

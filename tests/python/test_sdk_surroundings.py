@@ -1,4 +1,4 @@
-"""The Python SDK in its surroundings: proxies, time zones, configurations, forked processes."""
+"""The Python SDK with proxies, time zones, configurations and forked processes."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ def test_dates_of_retry_after_are_in_utc_whatever_the_zone(service, model, waits
 
 
 @pytest.mark.parametrize("value", ["\u00b2", "-1", "soon", "1.5", "Wed, 21 Oct 99999999999999 07:28:00 GMT", ""])
-def test_a_retry_after_that_says_nothing_is_passed_over(service, model, waits, value):
+def test_an_invalid_retry_after_is_ignored(service, model, waits, value):
     service.failures = [failure(503, headers=[("Retry-After", value)])]
     assert model.predict("ab") == "positive"
     assert len(waits) == 1 and waits[0] < 1
@@ -60,8 +60,8 @@ def test_an_endpoint_that_cannot_work_is_refused_at_once_and_shows_no_password(e
     assert "hunter2" not in str(caught.value)
 
 
-def test_white_space_around_an_endpoint_is_left_out(service, monkeypatch):
-    monkeypatch.setenv("MAAS_ENDPOINT", f"  {service.endpoint}/\n")  # as a file that is read into a variable ends
+def test_white_space_around_an_endpoint_is_ignored(service, monkeypatch):
+    monkeypatch.setenv("MAAS_ENDPOINT", f"  {service.endpoint}/\n")  # like a variable that was read from a file
     assert MaaSClient().endpoint == service.endpoint
     assert MaaSClient().get_model("mood").name == "mood"
 
@@ -80,7 +80,7 @@ def test_texts_without_an_order_are_refused(service, model, texts):
 
 
 def test_an_async_client_works_in_a_forked_process(service):
-    """As under a server that loads the program before it forks its workers."""
+    """Some servers load the program before they fork their workers."""
     client = maas_sdk.AsyncMaaSClient(endpoint=service.endpoint, concurrency=1, timeout=5)
 
     async def use():
@@ -103,8 +103,8 @@ def test_an_async_client_works_in_a_forked_process(service):
         asyncio.run(use())
 
 
-def test_a_failed_request_is_sent_again_and_one_that_is_late_is_not(service, model):
-    """A late answer may still be computed: to ask again would double the work."""
+def test_a_failed_request_is_retried_and_a_late_one_is_not(service, model):
+    """A late answer may still be computed, so a retry would double the work."""
     service.failures = ["drop"]
     assert model.predict("ab") == "positive"
     assert len([r for r in service.requests if r[0] == "POST"]) == 2
@@ -116,7 +116,7 @@ def test_a_failed_request_is_sent_again_and_one_that_is_late_is_not(service, mod
     assert len(service.requests) == 1
 
 
-def test_proxies_are_not_asked_for_this_machine(service, monkeypatch):
+def test_proxies_are_not_used_for_this_machine(service, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert MaaSClient(endpoint=service.endpoint).get_model("mood").name == "mood"

@@ -1,4 +1,4 @@
-"""The model that comes with qing: its size, what it says, how good it is, and that commands find it."""
+"""The model that comes with qing: its size, predictions and accuracy, and that commands find it."""
 
 import json
 import pickle
@@ -16,7 +16,7 @@ from maas_sdk import Emotion, MaaSClient  # noqa: E402
 MODEL = ROOT / "serve/models/emotion_analysis/1"
 
 
-def test_it_is_small_and_has_its_papers():
+def test_it_is_small_and_has_a_card():
     files = [path for path in MODEL.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 12_000_000
     card = (MODEL / "README.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ LONG = "good and bad " * 60 + "\U0001f600 awful " * 200 + "terrible"
 
 
 def test_a_text_longer_than_the_encoder_reads_is_explained_to_its_end(qing, serve):
-    """The unread words count for their n-grams: each has its own weight, and none is painted for the others."""
+    """The unread words count by their n-grams: each has its own weight and its own span."""
     one = json.loads(qing("explain", "--json", LONG).stdout)["explanation"]
     assert one["encoder_end"] < 600 and one["ngram_end"] == len(LONG)
     spans = one["spans"]
@@ -123,7 +123,7 @@ def test_the_server_serves_it_without_being_told(serve):
 
 
 @pytest.mark.parametrize("precision, named", [("bf16", "bfloat16"), ("int8", "int8")])
-def test_it_answers_in_fewer_bits(qing, serve, precision, named):
+def test_it_answers_in_low_precision(qing, serve, precision, named):
     server = serve("--precision", precision)
     with urllib.request.urlopen(server.endpoint + "/info", timeout=10) as response:
         assert json.load(response)["model_dtype"] == named

@@ -1,4 +1,4 @@
-"""Browsers: pages of other origins, and a service below a prefix, with and without a proxy that takes it off."""
+"""Browsers: pages of other origins, and a service below a prefix, with and without a proxy that removes it."""
 
 import http.client
 import http.server
@@ -22,7 +22,7 @@ needs_browser = pytest.mark.skipif(
 
 
 def ask(endpoint, method, path, body=None, **headers):
-    """Status, fields (repeated ones joined) and body."""
+    """Returns status, fields (repeated ones joined) and body."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(endpoint).netloc, timeout=30)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -67,7 +67,7 @@ def chosen(running, qing, tmp_path_factory):
 # --- CORS ---
 
 
-def test_nothing_is_sent_unless_asked_for(running):
+def test_without_the_option_no_cors_fields_are_sent(running):
     endpoint = running()
     for status, fields, _ in (ask(endpoint, "GET", "/v1/models", Origin=PAGE), preflight(endpoint, PATH.decode())):
         assert status in (200, 405)
@@ -130,12 +130,12 @@ def test_every_answer_carries_the_fields(chosen):
         assert fields.get("access-control-allow-origin") == PAGE, status
         assert {"origin"} <= listed(fields, "vary"), status
         assert listed(fields, "access-control-expose-headers") >= {"retry-after", "x-request-id", "inference-header-content-length"}
-    # Refused by its framing, once the header has been read.
+    # Refused for its framing after the header has been read.
     connection = Connection(urllib.parse.urlsplit(endpoint).port)
     connection.send(post(b"Origin: " + PAGE.encode(), b"Authorization: Bearer " + key.encode(), b"Content-Length: 15"))
     status, fields, _ = connection.answer()
     assert status == 400 and fields["access-control-allow-origin"] == PAGE
-    # An origin of the request before does not stick.
+    # The origin of an earlier request has no effect.
     connection = Connection(urllib.parse.urlsplit(endpoint).port)
     connection.send(b"GET /v1/models HTTP/1.1\r\nHost: x\r\nOrigin: " + PAGE.encode() + b"\r\n\r\nGET / HTTP/1.1\r\nA: b\nC: d\r\n\r\n")
     assert connection.answer()[1]["access-control-allow-origin"] == PAGE
@@ -209,7 +209,7 @@ def test_everything_is_below_the_base_path(running):
         status, fields, _ = ask(endpoint, "GET", path, **html)
         assert status == 308 and fields["location"] == location
     assert json.loads(ask(endpoint, "GET", "/tools/qing")[2]) == {"status": "alive"}
-    # Hugging Face's client sends to the address that it was given, as it is.
+    # Hugging Face's client sends to the given address unchanged.
     assert ask(endpoint, "POST", "/tools/qing", b'{"inputs": "I love it"}', Content_Type="application/json")[0] == 200
     description = json.loads(ask(endpoint, "GET", "/tools/qing/openapi.json")[2])
     assert description["servers"] == [{"url": "/tools/qing"}] and "/v1/models" in description["paths"]
@@ -244,7 +244,7 @@ def test_wrong_base_paths_are_refused(qing, models_root, wrong):
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
-    """An empty page for every path, and below /stripped/ what a proxy does that takes off that prefix."""
+    """Serves an empty page for every path. Below /stripped/ it is a proxy that removes this prefix."""
 
     def do_GET(self):  # noqa: N802
         if self.path == "/stripped" or self.path.startswith("/stripped/"):
@@ -279,7 +279,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def site(running):
-    """The origin of another site on this machine; /stripped is the service behind a proxy."""
+    """The origin of another site on this machine. /stripped is the service behind a proxy."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
     server.behind = urllib.parse.urlsplit(running("--trust-forwarded-prefix")).netloc
     thread = threading.Thread(target=server.serve_forever)
@@ -313,7 +313,7 @@ def test_a_page_of_another_origin_calls_predict(chromium, running, qing, site, t
     chromium.open(site + "/")
     good = chromium.run(FETCH, open_to_it, key, '{"texts": ["I love this film"]}')
     assert good["status"] == 200 and good["id"] == "from-a-page" and len(good["body"]["predictions"]) == 1
-    # Errors can be read as well, and when to come back.
+    # Errors and Retry-After can be read as well.
     assert chromium.run(FETCH, open_to_it, key, "{")["status"] == 400
     refused = chromium.run(FETCH, open_to_it, key, "{}")
     assert refused["status"] == 429 and int(refused["retry"]) >= 1 and refused["body"]["code"] == "quota"
@@ -333,7 +333,7 @@ def test_the_page_works_below_a_prefix(chromium, running, site, way, tmp_path):
     chromium.click("#send")
     chromium.wait("document.querySelectorAll('#results > li').length === 1")
     assert chromium.run("return location.pathname") in ("/tools/qing/", "/stripped/", "/stripped")
-    # What it shows to copy works.
+    # The command that the page shows works.
     command = chromium.text("#curl")
     assert re.search(rf"curl {re.escape(address)}/v1/models/emotion_analysis/predict ", command)
     said = subprocess.run(["bash", "-c", command + " -sS"], capture_output=True, text=True, timeout=60, check=True).stdout

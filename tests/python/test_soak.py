@@ -1,5 +1,5 @@
-"""Everything at once for a while: clients of every protocol whose answers are all checked, bad clients, models that are
-reloaded, servers that are stopped and killed. Half a minute, or QING_SOAK_MINUTES."""
+"""A mixed load: clients of every protocol whose answers are all checked, bad clients, reloaded models, stopped and killed
+servers. It takes half a minute, or QING_SOAK_MINUTES."""
 
 import contextlib
 import http.client
@@ -28,7 +28,7 @@ def some_texts():
 
 
 class Replica:
-    """A server on a port of its own, which may be started again."""
+    """A server on its own port, which can be restarted."""
 
     def __init__(self, start):
         self.start_server, self.port = start, 0
@@ -48,7 +48,7 @@ class Replica:
 class Soak:
     def __init__(self, replicas, keys, texts):
         self.replicas, self.keys, self.texts = replicas, keys, texts
-        self.expected = {}  # (version, text) -> what the native protocol says of it, alone
+        self.expected = {}  # (version, text) -> the native protocol's answer for the text alone
         self.ended = threading.Event()
         self.failures, self.counts, self.lock = [], {}, threading.Lock()
         self.memory, self.slowest_health = [], 0.0
@@ -90,7 +90,7 @@ class Soak:
         connection.close()
         return status
 
-    # Each protocol: the request, and the answers' labels, with the version and the scores where it tells them.
+    # Each protocol: the request, and the labels of the answers, with version and scores if the protocol has them.
     def native(self, texts):
         answer = yield "/v1/models/mood/predict", {"texts": texts}
         yield answer["version"], [(one["label"], one["scores"]) for one in answer["predictions"]]
@@ -133,7 +133,7 @@ class Soak:
                 steps = protocol(texts)
                 try:
                     status, content = self.send(connections[replica.port], "POST", *next(steps), self.keys["predict"])
-                except LOST:  # stopped or killed: the other one answers
+                except LOST:  # this server was stopped or killed, and the other one answers
                     connections.pop(replica.port).close()
                     self.count("tried again")
                     time.sleep(0.01)
@@ -153,8 +153,8 @@ class Soak:
                 "Content-Type: application/json\r\n").encode()  # fmt: skip
         whole = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
         return rng.choice([
-            whole[: rng.randrange(1, len(whole))],  # and gone
-            whole * 20,  # nobody reads the answers
+            whole[: rng.randrange(1, len(whole))],  # then the client leaves
+            whole * 20,  # the answers are not read
             rng.randbytes(300),
             head + b"Content-Length: 99999999999\r\n\r\n",
             head + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -176,7 +176,7 @@ class Soak:
                     if answer.startswith(b"HTTP/1.1 5"):
                         self.fail(f"a bad client was answered {answer[:300]}")
                 if rng.random() < 0.5:
-                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # ends in a reset
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close() resets the connection
             self.count("bad clients")
             time.sleep(0.02)
 
@@ -195,12 +195,12 @@ class Soak:
     def restart(self):
         replica, killed = self.replicas[1], False
         while not self.ended.wait(max(2.0, SECONDS / 60)):
-            if not killed:  # in the middle of everything
+            if not killed:  # during the load
                 replica.server.process.kill()
                 replica.in_rotation = False
                 replica.server.process.communicate()
                 self.count("kills")
-            else:  # as an orchestrator would: no new requests, then the signal
+            else:  # like an orchestrator: no new requests, then the signal
                 replica.in_rotation = False
                 time.sleep(0.2)
                 replica.server.process.send_signal(signal.SIGTERM)
@@ -271,5 +271,5 @@ def test_mixed_load(qing, two_versions, tmp_path):
           f"health at most {1e3 * soak.slowest_health:.0f} ms")  # fmt: skip
     assert min(soak.counts[what] for what in ("kills", "stops")) >= 1
     assert soak.counts["answers checked"] > 20 * SECONDS and soak.counts["bad clients"] > SECONDS
-    # Buffers and the allocator's reserves reach their size within some minutes: flat is what comes after.
+    # Buffers and the allocator's reserves grow for some minutes. After that the memory must not grow.
     assert after < (1.03 * before if SECONDS >= 600 else 2 * before)

@@ -1,4 +1,4 @@
-"""Tables, lists and configurations as people have them: read right, or refused with the place and a remedy."""
+"""Realistic tables, lists and configurations are read correctly, or refused with the place and a remedy."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def refusal(qing, *arguments, code=1, **options):
         ("a.tsv", "label\ttext\npositive\t\u3000\u200b\u00a0\n", ":2: ", "blank"),
     ],
 )
-def test_eval_refuses_what_means_nothing_certain(qing, tmp_path, name, content, place, what):
+def test_eval_refuses_ambiguous_tables_and_blank_texts(qing, tmp_path, name, content, place, what):
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     told = refusal(qing, "eval", "--data", path)
@@ -77,7 +77,7 @@ def test_a_text_without_tokens_says_so(qing):
     assert lines[1] == "\tthe text gives no token; the scores are those of an empty text" and lines[2].endswith("\tx")
 
 
-def test_a_configuration_file_is_read_past_its_mark_and_has_a_key_once(qing, tiny_data, tmp_path):
+def test_a_configuration_file_may_have_a_byte_order_mark_but_no_duplicate_key(qing, tiny_data, tmp_path):
     config = tmp_path / "train.toml"
     config.write_text(f"{BOM}max-steps = 1\n", encoding="utf-8")
     qing(*small_training(tiny_data, tmp_path / "m", "--config", config))
@@ -88,12 +88,12 @@ def test_a_configuration_file_is_read_past_its_mark_and_has_a_key_once(qing, tin
 
 
 @pytest.mark.parametrize("label", ["\u200b", " ", BOM])
-def test_labels_that_nobody_sees_are_refused(qing, tiny_data, tmp_path, label):
+def test_invisible_labels_are_refused(qing, tiny_data, tmp_path, label):
     told = refusal(qing, "train", "--labels", f"good,{label}", "--data", tiny_data, "--out", tmp_path / "m", code=2)
     assert "--labels: label 1" in told
 
 
-def test_a_configuration_of_a_model_has_a_name_once(qing, model_dir, tmp_path):
+def test_a_model_configuration_with_a_duplicate_name_is_refused(qing, model_dir, tmp_path):
     subprocess.run(["cp", "-r", model_dir, tmp_path / "m"], check=True)
     config = tmp_path / "m/config.json"
     good = config.read_text()
@@ -105,7 +105,7 @@ def test_a_configuration_of_a_model_has_a_name_once(qing, model_dir, tmp_path):
         assert "config.json: the name 'hidden_size' appears twice" in told
 
 
-def test_what_people_have_is_refused_with_a_remedy(qing, tmp_path):
+def test_common_wrong_files_are_refused_with_a_remedy(qing, tmp_path):
     cases = {
         "moebel.csv": ("text,label\r\nSch\xf6ne M\xf6bel,positive\r\n".encode("cp1252"), ":2: invalid UTF-8", "save the file as UTF-8"),
         "utf16.csv": ("text,label\r\nfine,positive\r\n".encode("utf-16"), ":1: the file is in UTF-16", "save it as UTF-8"),

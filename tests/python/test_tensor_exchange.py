@@ -1,4 +1,4 @@
-"""Arrays go to qing and back: through .npy files, and in memory through DLPack."""
+"""Arrays are passed to qing and back: through .npy files, and in memory through DLPack."""
 
 import ctypes
 import os
@@ -75,7 +75,7 @@ def test_qing_writes_numpys_memory(library, dtype):
     assert np.array_equal(array, expected)
 
 
-# Neither library's memory is touched, and the capsule's owner still frees it.
+# Neither library's memory changes, and the owner of the capsule still frees it.
 @pytest.mark.parametrize("dtype", ["bool", "int16", "uint16", "uint32", "uint64", "complex64", "complex128"])
 def test_other_dtypes_of_numpys_memory_are_refused(library, dtype, capfd):
     array = np.full(3, 2).astype(dtype)

@@ -1,5 +1,5 @@
-"""How many threads a command computes on: by its environment, by OpenMP's own variables, by the CPUs it may use; and where
-the threads of a server run when OpenMP binds its main thread."""
+"""The number of threads of a command, by its environment, OpenMP's variables and the usable CPUs, and the CPUs of a server's
+threads when OpenMP binds its main thread."""
 
 import json
 import os
@@ -93,5 +93,5 @@ def test_the_threads_of_a_bound_server_run_on_all_cpus(serve, monkeypatch):
         shown = re.search(r"^Cpus_allowed:\s*(\S+)$", status.read_text(), re.MULTILINE)[1]
         masks.append(int(shown.replace(",", ""), 16))
     everywhere = sum(1 << cpu for cpu in CPUS)
-    # The thread that reads and writes, and a worker for each CPU.
+    # The I/O thread, and one worker for each CPU.
     assert masks.count(everywhere) >= 1 + threads(OMP_PROC_BIND="true"), [f"{mask:x}" for mask in masks]

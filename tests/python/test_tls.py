@@ -1,4 +1,4 @@
-"""TLS: which versions are spoken, certificates that are replaced while the server runs, clients that know nothing of it."""
+"""TLS: supported versions, replacement of certificates while the server runs, and clients without TLS."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from maas_sdk.aio import AsyncMaaSClient
 
 
 def make_certificate(folder, name):
-    """Self-signed, for 127.0.0.1; `name` stands in its subject."""
+    """Makes a self-signed certificate for 127.0.0.1 with `name` in its subject."""
     folder.mkdir(exist_ok=True)
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
                "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem",
@@ -48,7 +48,7 @@ def address_of(server):
 def unverified(lowest=ssl.TLSVersion.TLSv1_2, highest=ssl.TLSVersion.MAXIMUM_SUPPORTED):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # this side would speak anything: it is the server that refuses
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # the client accepts any version, so the server must refuse
     context.minimum_version, context.maximum_version = lowest, highest
     return context
 
@@ -58,7 +58,7 @@ def connect(server, context):
 
 
 def subject(server):
-    """The name in the certificate that a new connection is shown."""
+    """Returns the name in the certificate of a new connection."""
     with connect(server, unverified()) as connection:
         shown = ssl.DER_cert_to_PEM_cert(connection.getpeercert(binary_form=True))
     return subprocess.run(["openssl", "x509", "-noout", "-subject"], input=shown, capture_output=True, text=True,
@@ -129,7 +129,7 @@ def test_a_client_that_leaves_in_the_middle_harms_nobody(server):
     assert server.process.poll() is None
 
 
-def test_a_client_that_says_goodbye_is_not_worked_for(server):
+def test_close_notify_ends_the_work_for_a_client(server):
     """In TLS 1.2 close_notify ends both directions (RFC 5246, 7.2.1); in TLS 1.3 one (test_half_close.py)."""
     older = unverified(highest=ssl.TLSVersion.TLSv1_2)
 
@@ -152,7 +152,7 @@ def test_a_client_that_says_goodbye_is_not_worked_for(server):
         leaving.sendall(request(["I love this film"]))
         leaving.setblocking(False)
         with contextlib.suppress(ssl.SSLWantReadError):
-            leaving.unwrap()  # says so within TLS; the connection below stays
+            leaving.unwrap()  # sends close_notify; the TCP connection stays open
         wait_for("cancelled")
 
 
@@ -172,7 +172,7 @@ def test_certificates_are_replaced_under_load(server, files, tmp_path):
 
     def ask():
         try:
-            with connect(server, unverified()) as connection:  # made before the change: keeps what it has
+            with connect(server, unverified()) as connection:  # made before the change, so it keeps the old certificate
                 while not ended.is_set():
                     if get(connection) != b"HTTP/1.1 200 OK":
                         failures.append("kept alive")
@@ -201,7 +201,7 @@ def test_certificates_are_replaced_under_load(server, files, tmp_path):
 @pytest.mark.parametrize("broken", ["chain.pem", "key.pem"])
 def test_a_broken_certificate_replaces_nothing(server, files, tmp_path, broken):
     other = make_certificate(tmp_path / "other", "other")
-    cases = [b"", b"-----BEGIN CERTIFICATE-----\nnonsense\n", (other / broken).read_bytes()]  # the last: of another pair
+    cases = [b"", b"-----BEGIN CERTIFICATE-----\nnonsense\n", (other / broken).read_bytes()]  # the last one belongs to another pair
     for i, content in enumerate(cases):
         (files / broken).write_bytes(content)
         server.process.send_signal(signal.SIGHUP)

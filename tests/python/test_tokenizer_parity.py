@@ -55,7 +55,7 @@ def test_characters_that_tokenizers_get_wrong(qing, model_dir, tmp_path):
 
 def random_lines(seed):
     rng = random.Random(seed)
-    # Blocks whose classification has been stable in Unicode for long: the libraries carry different versions of it.
+    # Blocks whose classification has been stable in Unicode for long, because the libraries use different Unicode versions.
     blocks = [(0x20, 0x7E), (0xA1, 0x17F), (0x300, 0x36F), (0x391, 0x3C9), (0x400, 0x45F), (0x2010, 0x2027),
               (0x3001, 0x3020), (0x3041, 0x3096), (0x4E00, 0x9FA5), (0xAC00, 0xD7A3), (0xFF01, 0xFF5E)]  # fmt: skip
     lines = []

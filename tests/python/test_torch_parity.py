@@ -1,4 +1,4 @@
-"""Every row of tests/parity: qing computes what PyTorch computes, values and gradients, to 1e-12 in f64 and 1e-5 in f32."""
+"""Every row of tests/parity: qing's values and gradients equal PyTorch's to 1e-12 in f64 and 1e-5 in f32."""
 
 import os
 import sys

@@ -1,5 +1,5 @@
-"""Every pointwise function and its gradients on special values, on every instruction set of this machine: PyTorch's
-results, but for what tests/parity/special.py lists and docs/pytorch.md states."""
+"""Every pointwise function and its gradients on special values, on every instruction set of this machine. The results are
+PyTorch's, with the exceptions in tests/parity/special.py and docs/pytorch.md."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ RUNNER = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "parity_ru
 
 
 def environment_of(isa, folder):
-    """The environment that chooses the instruction set; skips where the machine has it not."""
+    """Returns the environment for the instruction set. Skips the test if the machine lacks it."""
     environment = {**os.environ, "QING_ISA": isa}
     (folder / "plan").write_text('"exp" dtype f32 input x plain 0\n', encoding="utf-8")
     save_file({"0/input/x": torch.ones(1)}, folder / "inputs")
@@ -45,7 +45,7 @@ def test_the_table_is_long():
 
 
 def test_a_missing_output_is_seen(monkeypatch, tmp_path):
-    """Only a gradient may be missing: it is zeros then."""
+    """Only a gradient may be missing. It then counts as zeros."""
     case = special.case_of(next(row for row in special.rows() if row.name == "log2"), torch.float32)
     monkeypatch.setattr(special, "cases", lambda: [case])
     for given, told in (

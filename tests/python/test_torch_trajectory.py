@@ -50,7 +50,7 @@ def qing_losses(folder, texts, labels, dtype):
     return [float(line) for line in done.stdout.split()]
 
 
-# The losses are of order 1; ten steps multiply what the two differ by in the last digit.
+# The losses are of order 1. Ten steps amplify the differences in the last digit.
 @pytest.mark.parametrize(("dtype", "bound"), [("f32", 1e-4), ("f64", 1e-10)])
 def test_ten_losses_equal_those_of_transformers(model, dtype, bound, tmp_path):
     model = model.to({"f32": torch.float32, "f64": torch.float64}[dtype])

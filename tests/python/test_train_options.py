@@ -8,7 +8,7 @@ HEADING = "| option | default | meaning |"
 
 
 def table(text):
-    """The help of a command as rows of Markdown."""
+    """Returns the help of a command as rows of Markdown."""
     options = []
     for line in text.splitlines():
         start = re.match(r"  (--[a-z-]+)(?: [A-Z]+)?(?:\s+(\S.*))?$", line)

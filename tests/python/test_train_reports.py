@@ -1,4 +1,4 @@
-"""What `qing train` and `qing eval` write to be read: pictures, the model card, calibration, intervals."""
+"""The reports of `qing train` and `qing eval`: charts, the model card, calibration, intervals."""
 
 import json
 import math
@@ -14,7 +14,7 @@ SOURCES = ["tweets & <co>", "shop"]
 
 
 def rows_with_sources(count, seed, noise):
-    """Every noise-th label is another, so that no model is right everywhere."""
+    """Every noise-th label is wrong, so that no model is correct on all texts."""
     labels = ["negative", "neutral", "positive"]
     for i, (label, text) in enumerate(synthetic_rows(count, seed)):
         label = labels[(labels.index(label) + 1) % 3] if i % noise == 0 else label
@@ -39,7 +39,7 @@ def trained(qing, tiny_data, dev, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scores(qing, trained, dev):
-    """What eval says of each dev set."""
+    """The result of eval for each dev set."""
     return [json.loads(qing("eval", "--model", trained, "--data", path, "--json").stdout.splitlines()[-1]) for path in dev]
 
 
@@ -47,7 +47,7 @@ def texts_of(svg):
     return ["".join(element.itertext()) for element in tree.parse(svg).getroot().iter(f"{SVG}text")]
 
 
-def test_the_confusion_matrices_are_evals(trained, scores, dev):
+def test_the_confusion_matrices_equal_evals(trained, scores, dev):
     found = texts_of(trained / "run/confusion.svg")
     for path, score in zip(dev, scores):
         assert path.name in found
@@ -57,7 +57,7 @@ def test_the_confusion_matrices_are_evals(trained, scores, dev):
     assert cells == expected
 
 
-def test_the_curves_are_those_of_the_metrics(trained):
+def test_the_curves_show_the_metrics(trained):
     root = tree.parse(trained / "run/loss.svg").getroot()
     lines = [json.loads(line) for line in (trained / "run/metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if line["type"] == "step"]
@@ -66,7 +66,7 @@ def test_the_curves_are_those_of_the_metrics(trained):
         for line in root.iter(f"{SVG}polyline")
     ]
     assert len(raw) == len(smooth) == len(losses) == 304 and len(recalls) == 2
-    # Heights are the losses but for an origin and a scale.
+    # Heights equal the losses up to an origin and a scale.
     first, last = (max(losses), min(losses))
     top, bottom = min(y for _, y in raw), max(y for _, y in raw)
     for (_, y), loss in zip(raw, losses):
@@ -119,7 +119,7 @@ def test_the_temperature_calibrates_scores_and_leaves_logits(qing, trained, dev,
     last = json.loads(qing("predict", "--model", trained / "run/last", "--json", "--logits", "--", "good").stdout)
     weights = [math.exp(logit) for logit in last["logits"]]
     assert list(last["scores"].values()) == pytest.approx([w / sum(weights) for w in weights], abs=1e-6)
-    # The table has both sets, and together the loss goes down.
+    # The table has both sets, and their common loss decreases.
     card = (trained / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"\| (?:first|second)\.tsv \| ([\d.]+) \| ([\d.]+) \| [\d.]+ \| [\d.]+ \|", card)
     assert len(rows) == 2
@@ -127,7 +127,7 @@ def test_the_temperature_calibrates_scores_and_leaves_logits(qing, trained, dev,
     assert after < before
 
 
-def test_transformers_does_not_mind_the_temperature(qing, trained):
+def test_transformers_ignores_the_temperature(qing, trained):
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     model = transformers.AutoModelForSequenceClassification.from_pretrained(trained).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(trained)
@@ -137,7 +137,7 @@ def test_transformers_does_not_mind_the_temperature(qing, trained):
     assert json.loads(line)["logits"] == pytest.approx(theirs, abs=1e-5)
 
 
-def test_eval_tells_intervals_sources_and_labels(qing, trained, dev, scores, tmp_path):
+def test_eval_prints_intervals_sources_and_labels(qing, trained, dev, scores, tmp_path):
     svg = tmp_path / "c.svg"
     result = qing("eval", "--model", trained, "--data", dev[0], "--confusion", svg)
     score = scores[0]
@@ -157,12 +157,12 @@ def test_eval_tells_intervals_sources_and_labels(qing, trained, dev, scores, tmp
     assert (low, high) == pytest.approx((center - half, center + half))
 
 
-def test_eval_names_a_picture_it_cannot_write(qing, trained, dev, tmp_path):
+def test_eval_names_an_image_it_cannot_write(qing, trained, dev, tmp_path):
     result = qing("eval", "--model", trained, "--data", dev[0], "--confusion", tmp_path / "no/c.svg", check=False)
     assert result.returncode == 1 and str(tmp_path / "no/c.svg") in result.stderr
 
 
-def test_somebodys_readme_stays(qing, tiny_data, tmp_path):
+def test_a_foreign_readme_is_kept(qing, tiny_data, tmp_path):
     out = tmp_path / "m"
     out.mkdir()
     (out / "README.md").write_text("mine")

@@ -34,7 +34,7 @@ def evaluations(out):
 
 @pytest.fixture
 def start(qing):
-    """start(arguments) runs the command beside the test; what still runs at the end is killed."""
+    """start(arguments) runs the command in the background. Processes that still run at the end are killed."""
     running = []
 
     def run(arguments):
@@ -49,7 +49,7 @@ def start(qing):
 
 
 def wait_for_step(out, step, process):
-    """Until the metrics hold the step."""
+    """Waits until the metrics have the step."""
     path = out / "run/metrics.jsonl"
     while f'"step": {step},' not in (path.read_text() if path.exists() else ""):
         assert process.poll() is None, process.communicate()
@@ -76,7 +76,7 @@ def test_the_folder_holds_the_run(qing, tiny_data, dev, tmp_path):
     assert [line["epoch"] for line in steps] == [1] * 10 + [2] * 10
     assert set(steps[0]) == {"type", "step", "epoch", "loss", "lr", "grad_norm", "tokens_per_second"}
     assert all(line["tokens_per_second"] > 0 and line["grad_norm"] > 0 for line in steps)
-    # Two steps of warm-up to the peak, then down to nothing.
+    # Two warm-up steps to the peak, then down to 0.
     assert [steps[i]["lr"] for i in (0, 1, 19)] == pytest.approx([2.5e-3, 5e-3, 5e-3 / 18])
     assert [line["step"] for line in evaluations(out)] == [10, 20]
 
@@ -85,7 +85,7 @@ def test_without_dev_the_model_is_the_last(qing, tiny_data, tmp_path):
     qing(*small_training(tiny_data, tmp_path / "m", "--max-steps", 3))
     assert not (tmp_path / "m/run/last").exists()
     model = load_file(tmp_path / "m/model.safetensors")
-    # A checkpoint holds what is trained, of which the encoder is a part.
+    # A checkpoint has all trained parts. The encoder is one of them.
     checkpoint = load_file(tmp_path / "m/run/checkpoints/step-000000000003/model.safetensors")
     assert {"bert." + name: tensor.tolist() for name, tensor in model.items()} == {
         name: tensor.tolist() for name, tensor in checkpoint.items()
@@ -94,7 +94,7 @@ def test_without_dev_the_model_is_the_last(qing, tiny_data, tmp_path):
 
 def test_the_model_is_the_best_by_dev(qing, tiny_data, dev, tmp_path):
     out = tmp_path / "m"
-    # A rate that is too high in the end makes it worse than it was.
+    # A final learning rate that is too high makes the model worse.
     qing(*small_training(tiny_data, out, "--dev", dev, "--epochs", 6, "--lr", 0.03, "--eval-every", 5))
     found = evaluations(out)
     assert [line["step"] for line in found] == list(range(5, 61, 5))
@@ -115,10 +115,10 @@ def test_early_stop(qing, tiny_data, dev, tmp_path):
     assert summary["early_stopped"] and not summary["interrupted"] and summary["epochs"] == 3
     assert [line["best"] for line in evaluations(tmp_path / "m")] == [True, False, False]
     again = qing(*arguments, "--resume", "--json")
-    assert "nothing is left" in again.stderr and json.loads(again.stdout.splitlines()[-1])["epochs"] == 3
+    assert "already finished" in again.stderr and json.loads(again.stdout.splitlines()[-1])["epochs"] == 3
 
 
-def test_a_finished_run_is_replaced_and_a_strange_folder_is_not(qing, tiny_data, dev, tmp_path):
+def test_a_finished_run_is_replaced_and_another_folder_is_not(qing, tiny_data, dev, tmp_path):
     out = tmp_path / "m"
     qing(*small_training(tiny_data, out, "--dev", dev, "--max-steps", 4))
     qing(*small_training(tiny_data, out, "--max-steps", 2))
@@ -132,7 +132,7 @@ def test_a_finished_run_is_replaced_and_a_strange_folder_is_not(qing, tiny_data,
     assert [path.name for path in strange.iterdir()] == ["thesis.txt"]
 
 
-# --- the same bits, however often it stops ---
+# --- the same bits after any number of stops ---
 
 
 def test_same_weights_for_any_number_of_threads(qing, tiny_data, dev, tmp_path):
@@ -146,8 +146,8 @@ def test_same_weights_for_any_number_of_threads(qing, tiny_data, dev, tmp_path):
     assert len(found) == 1
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bits(qing, start, tiny_data, dev, tmp_path):
-    # So many steps that no machine ends them between two looks.
+def test_repeated_kills_end_with_the_same_bits(qing, start, tiny_data, dev, tmp_path):
+    # So many steps that no machine finishes them between two checks.
     options = ["--dev", dev, "--epochs", 60, "--lr", 5e-3, "--eval-every", 70, "--checkpoint-every", 4]
     qing(*small_training(tiny_data, tmp_path / "whole", *options))
     out = tmp_path / "m"
@@ -159,7 +159,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bits(qing, start, tiny_dat
 
     for i in range(12):
         process = start(small_training(tiny_data, out, *options, "--resume", "--threads", 1 + i % 2))
-        if i % 3 == 0:  # at any moment, the first ones too
+        if i % 3 == 0:  # at any moment, also before the first step
             time.sleep(rng.uniform(0, 0.15))
         else:
             while checkpoint() <= reached:
@@ -216,7 +216,7 @@ def test_ctrl_c_saves_and_resumes(qing, start, tiny_data, dev, tmp_path):
 
 def test_the_second_ctrl_c_kills(start, tmp_path, tiny_data):
     out = tmp_path / "m"
-    # A step of seconds: there is time for both.
+    # A step takes seconds, so there is time for both signals.
     process = start(["train", "--data", tiny_data, "--width", 1024, "--layers", 4, "--batch", 600, "--out", out])
     while "training on" not in process.stderr.readline():
         pass
@@ -228,7 +228,7 @@ def test_the_second_ctrl_c_kills(start, tmp_path, tiny_data):
     assert process.wait(timeout=60) == -signal.SIGTERM
 
 
-def test_two_cannot_train_into_one_folder(qing, start, tiny_data, tmp_path):
+def test_two_processes_cannot_train_into_one_folder(qing, start, tiny_data, tmp_path):
     out = tmp_path / "m"
     wait_for_step(out, 1, start(small_training(tiny_data, out, "--epochs", 10000)))
     for more in ([], ["--overwrite"], ["--resume"]):
@@ -267,7 +267,7 @@ def test_a_folder_that_cannot_be_written_is_named(qing, tiny_data, tmp_path):
 # --- configuration files ---
 
 
-def test_a_configuration_does_the_same_again(qing, tmp_path, tiny_data, dev):
+def test_the_written_configuration_repeats_the_training(qing, tmp_path, tiny_data, dev):
     odd = tmp_path / "it's #1, a [strange] 文件.tsv"
     odd.write_bytes(tiny_data.read_bytes())
     first, second = tmp_path / "first", tmp_path / "second"
@@ -368,7 +368,7 @@ def test_resuming_another_training_is_refused(qing, tiny_data, dev, tmp_path):
     assert f"--data {other} has other bytes" in refusal("train", "--out", out, "--data", other)
     assert f"--dev {other} has other bytes" in refusal("train", "--out", out, "--dev", other)
     assert "--dev is given 2 times, was 1" in refusal("train", "--out", out, "--dev", dev, "--dev", other)
-    # What is written otherwise, or elsewhere, is the same all the same.
+    # Another spelling or another path of the same options and data is accepted.
     copy = tmp_path / "copy.tsv"
     copy.write_bytes(tiny_data.read_bytes())
     qing("train", "--out", out, "--data", copy, "--lr", "0.0005", "--threads", 1, "--resume")

@@ -1,4 +1,4 @@
-"""What qing trains `transformers` loads, what `transformers` saves qing loads, and the logits agree."""
+"""`transformers` loads models of qing, qing loads models of `transformers`, and the logits agree."""
 
 import json
 import re
@@ -78,7 +78,7 @@ SHIPPED = ROOT / "serve/models/emotion_analysis/1"
 
 @pytest.mark.parametrize("shipped", [False, True], ids=["trained", "shipped"])
 def test_transformers_refuses_a_model_with_ngrams(qing, ngram_dir, shipped, tmp_path):
-    """It would leave the n-grams out and compute another model."""
+    """transformers would ignore the n-grams and compute another model."""
     folder = SHIPPED if shipped else ngram_dir
     for load in (
         transformers.AutoConfig.from_pretrained,
@@ -91,7 +91,7 @@ def test_transformers_refuses_a_model_with_ngrams(qing, ngram_dir, shipped, tmp_
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     ours = [json.loads(line) for line in qing("tokenize", "--model", folder, *TEXTS).stdout.splitlines()]
     assert [tokenizer(text)["input_ids"] for text in TEXTS] == ours
-    # What it would compute: the encoder alone, whose class has to be named.
+    # It can compute only the encoder, and only if its class is named.
     encoder = transformers.BertForSequenceClassification.from_pretrained(folder).eval()
     with torch.no_grad():
         alone = encoder(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits
@@ -99,7 +99,7 @@ def test_transformers_refuses_a_model_with_ngrams(qing, ngram_dir, shipped, tmp_
 
 
 def test_qing_loads_ngrams_of_the_type_bert(qing, ngram_dir, tmp_path):
-    """As directories said it before they had a type of their own."""
+    """Older model directories have the type bert."""
     old = tmp_path / "old"
     shutil.copytree(ngram_dir, old)
     config = json.loads((old / "config.json").read_text())

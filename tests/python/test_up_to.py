@@ -1,4 +1,4 @@
-"""-DQING_UP_TO=X builds X and what is below it, with tests, tools, benchmarks and examples, and nothing above."""
+"""-DQING_UP_TO=X builds X and the layers below it, with tests, tools, benchmarks and examples, and nothing above."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def without(*packages):
     return [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in packages]
 
 
-MISSING = {  # what a folder and those below it can do without
+MISSING = {  # packages that a layer and those below it do not need
     "tensor": without("Boost", "OpenSSL", "SQLite3", "PkgConfig"), "autograd": without("Boost", "OpenSSL", "SQLite3", "PkgConfig"),
     "nn": without("OpenSSL", "SQLite3"), "optim": without("OpenSSL", "SQLite3"),
 }  # fmt: skip
@@ -36,7 +36,7 @@ MISSING = {  # what a folder and those below it can do without
 
 @pytest.mark.parametrize("top", FOLDERS[:-1])
 def test_a_part_of_the_libraries_builds(top):
-    # A folder of its own beside the other build, whose objects the compiler cache knows to be the same.
+    # A folder beside the other build, so that the compiler cache reuses its objects.
     build = BUILD.parent / f"up-to-{top}"
     run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", f"-DQING_UP_TO={top}", *MISSING[top])
     run("cmake", "--build", build, "-j", "2")

@@ -1,4 +1,4 @@
-"""The web page in Chromium. Screenshots are kept in $QING_SCREENSHOTS, or else build/screenshots."""
+"""The web page in Chromium. Screenshots are stored in $QING_SCREENSHOTS, or else in build/screenshots."""
 
 import csv
 import io
@@ -66,7 +66,7 @@ def analyse(page, texts):
     page.wait(f"document.querySelectorAll('#results > li').length === {len(texts)} && !document.getElementById('send').disabled")
 
 
-def test_the_page_holds_everything_and_lets_nothing_else_in(endpoint):
+def test_the_page_is_self_contained(endpoint):
     request = urllib.request.Request(endpoint + "/", headers={"Accept": "text/html,*/*"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         html, policy = answer.read().decode(), answer.headers["Content-Security-Policy"]
@@ -119,7 +119,7 @@ def test_the_keyboard_and_a_screen_reader_reach_everything(page):
 
 
 def downloaded(page, folder):
-    """The rows of the file that the page offers."""
+    """Returns the rows of the file that the page offers."""
     page.send("POST", "/goog/cdp/execute", {"cmd": "Browser.setDownloadBehavior", "params": {
         "behavior": "allow", "downloadPath": str(folder)}})  # fmt: skip
     page.click("#download")
@@ -168,7 +168,7 @@ def test_a_file_of_a_chinese_spreadsheet_is_read(page, labels, tmp_path):
     assert page.run("return document.getElementById('run').disabled")
 
 
-def test_new_columns_of_the_download_have_names_of_their_own(page, tmp_path):
+def test_new_columns_of_the_download_have_unique_names(page, tmp_path):
     path = tmp_path / "texts.csv"
     path.write_text("text,positive,score\nI love this film,a,b\n", encoding="utf-8")
     page.type("#file", str(path))
@@ -186,8 +186,8 @@ def test_a_text_without_a_word_is_told(page):
     assert "No visible text" in hints[0] and hints[1] == ""
 
 
-def test_unread_words_are_marked_and_weigh_by_themselves(chromium, serve):
-    """The model that comes with qing has n-grams, which count to the end of a text that the encoder does not read."""
+def test_unread_words_are_marked_and_have_their_own_weights(chromium, serve):
+    """The model that comes with qing has n-grams, which also count where the encoder does not read the text."""
     text = "good and bad " * 60 + "terrible"
     chromium.open(serve().endpoint + "/")
     chromium.wait("document.querySelector('#model option') !== null")

@@ -41,7 +41,7 @@ class BatcherTest : public ::testing::Test {
     request.deadline = Batcher::Clock::now() + minutes(1);
     return submit(std::move(request));
   }
-  // Starts, and holds the worker in a batch of one text, so that what follows queues up.
+  // Starts the batcher and blocks the worker in a batch of one text, so that later requests queue up.
   std::future<BatchResult> occupy() {
     batcher.emplace(limits);
     classifier->hold();
@@ -132,7 +132,7 @@ TEST_F(BatcherTest, BoundsTheQueueInTextsAndTokens) {
   }
 }
 
-TEST_F(BatcherTest, ServesKeysInTurn) {
+TEST_F(BatcherTest, ServesKeysInRotation) {
   limits.batch_texts = 4;
   limits.batch_tokens = 1600;
   auto first = occupy();
@@ -153,7 +153,7 @@ TEST_F(BatcherTest, ServesKeysInTurn) {
   EXPECT_LT(batch_of(std::string(100, 'o')), batch_of(many.back()));
 }
 
-TEST_F(BatcherTest, PushesOutWhoQueuedMost) {
+TEST_F(BatcherTest, EvictsTheKeyThatQueuedMost) {
   limits.queue_texts = 4;
   auto first = occupy();
   std::vector<std::future<BatchResult>> greedy;
@@ -176,7 +176,7 @@ TEST_F(BatcherTest, ModelsShareTheTime) {
   BatchRequest request;
   request.classifier = other;
   request.texts = {"one"};
-  // The lane that has just worked has been served; the other one is next, whatever was queued before.
+  // The lane that was just computed has been served. The other one is next, regardless of the queue order.
   auto one = submit(std::move(request));
   other->hold();
   classifier->release();
@@ -187,7 +187,7 @@ TEST_F(BatcherTest, ModelsShareTheTime) {
   for (auto& result : all) result.get();
 }
 
-TEST_F(BatcherTest, BackgroundWaitsForEverybody) {
+TEST_F(BatcherTest, BackgroundWorkWaitsForAllOtherRequests) {
   limits.batch_texts = 1;
   auto first = occupy();
   BatchRequest request;
@@ -201,7 +201,7 @@ TEST_F(BatcherTest, BackgroundWaitsForEverybody) {
   EXPECT_EQ(later_batches(), (std::vector<Texts>{{"a"}, {"b"}, {"shadow"}}));
 }
 
-TEST_F(BatcherTest, FailsOnlyTheCulprit) {
+TEST_F(BatcherTest, FailsOnlyTheRequestWithTheBadText) {
   auto first = occupy();
   auto good = submit({"a"});
   auto bad = submit({"poison"});
@@ -238,7 +238,7 @@ TEST_F(BatcherTest, StopAnswersWhatIsQueued) {
   auto half = submit({"a", "b", "c"});
   auto second = submit({"d"});
   auto stopping = std::async(std::launch::async, [this] { batcher->stop(); });
-  // Only once stopping has begun does the queue refuse; what comes before waits for the release below.
+  // The queue refuses only after stopping has begun. Earlier requests wait for the release below.
   for (bool refused = false; !refused;) {
     std::this_thread::sleep_for(milliseconds(1));
     auto late = submit({"late"});
@@ -251,7 +251,7 @@ TEST_F(BatcherTest, StopAnswersWhatIsQueued) {
   EXPECT_EQ(second.get().status, Status::kStopped);
 }
 
-TEST_F(BatcherTest, DropsTheWorkOfThoseWhoLeft) {
+TEST_F(BatcherTest, DropsTheWorkOfClientsThatLeft) {
   auto first = occupy();
   const auto left = std::make_shared<std::atomic<bool>>(false);
   BatchRequest request;
@@ -267,7 +267,7 @@ TEST_F(BatcherTest, DropsTheWorkOfThoseWhoLeft) {
   EXPECT_EQ(statistics->cancelled, 1U);
 }
 
-TEST_F(BatcherTest, KeepsNothingUnlessAskedForACache) {
+TEST_F(BatcherTest, StoresNothingWithoutACache) {
   batcher.emplace(limits);
   submit({"repeated"}).get();
   submit({"repeated"}).get();
@@ -284,7 +284,7 @@ TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
   EXPECT_EQ(cached.predictions[2].scores, computed.predictions[0].scores);
   EXPECT_EQ(cached.predictions[0].tokens, 5);
   EXPECT_EQ(statistics->cached, 2U);
-  // Another model has its own answers, and the cache does not grow: the oldest is forgotten.
+  // Another model has its own answers. The cache does not grow: the oldest entry is removed.
   const auto other = std::make_shared<FakeClassifier>();
   BatchRequest request;
   request.classifier = other;
@@ -300,7 +300,7 @@ TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
 TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
   auto first = occupy();
   auto a = submit({"a"});
-  std::vector<std::size_t> order;  // 100: the batch of b was there
+  std::vector<std::size_t> order;  // 100 marks the batch of b
   const auto with_work = [&](Texts texts, std::function<nn::Prediction(std::size_t)> work) {
     BatchRequest request;
     request.texts = std::move(texts);
@@ -327,7 +327,7 @@ TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
   EXPECT_EQ(statistics->queued_tokens, 0);
 }
 
-TEST_F(BatcherTest, SparesTheRestOfWorkThatNobodyWaitsFor) {
+TEST_F(BatcherTest, SkipsTheRestOfWorkThatNobodyWaitsFor) {
   auto first = occupy();
   const auto left = std::make_shared<std::atomic<bool>>(false);
   std::size_t calls = 0;
@@ -347,9 +347,9 @@ TEST_F(BatcherTest, SparesTheRestOfWorkThatNobodyWaitsFor) {
   EXPECT_EQ(result.predictions[0].tokens + result.predictions[1].tokens + result.predictions[2].tokens, 7);
 }
 
-// Four keys have queued 200, 200, 350 and 250 tokens' worth; to make room for 380 more, that of 350 would have to go,
-// which has less than the newcomer.
-TEST_F(BatcherTest, PushesNobodyOutInVain) {
+// Four keys have queued 200, 200, 350 and 250 tokens. To make room for 380 more, the request of 350 would have to be
+// evicted, but its key has queued less than the new one.
+TEST_F(BatcherTest, EvictsNothingIfThatMakesNotEnoughRoom) {
   limits.queue_tokens = 1000;
   auto first = occupy();
   const auto of_tokens = [](std::size_t tokens) { return Texts(tokens / 10, std::string(24, 'x')); };
@@ -378,7 +378,7 @@ TEST_F(BatcherTest, DoesNotBeginALongRequestThatIsLate) {
   EXPECT_EQ(classifier->batches().size(), 1U);
 }
 
-TEST_F(BatcherTest, TellsBeforehandThatItWouldRefuse) {
+TEST_F(BatcherTest, SaysInAdvanceThatItWouldRefuse) {
   limits.queue_texts = 4;
   auto first = occupy();
   EXPECT_TRUE(batcher->would_admit(classifier, "a"));
@@ -397,13 +397,13 @@ TEST_F(BatcherTest, DividesALargeRequestAmongTheWorkers) {
   limits.batch_texts = 100;
   batcher.emplace(limits);
   classifier->hold();
-  // Estimated as 12 tokens a text, 720 in all: 360 for each worker.
+  // The estimate is 12 tokens per text, 720 in all, so 360 for each worker.
   auto all = submit(Texts(60, std::string(30, 'x')));
   classifier->wait_for_batches(2);
   classifier->release();
   ASSERT_EQ(all.get().predictions.size(), 60U);
   const auto batches = classifier->batches();
-  // Which of the two comes first is up to the threads.
+  // The order of the two depends on the threads.
   const std::size_t larger = std::max(batches[0].size(), batches[1].size());
   EXPECT_LE(larger, 31U);
   EXPECT_GE(larger, 12U);

@@ -1,4 +1,4 @@
-// The C++ client against a server, and the description of the server's routes.
+// The C++ client with a server, and the description of the server's routes.
 #include <qing/serve/client.h>
 
 #include <atomic>
@@ -33,7 +33,7 @@ TEST_F(ClientTest, PredictsInOrderAndInBatches) {
   EXPECT_TRUE(client().predict("mood", {}).empty());
 }
 
-TEST_F(ClientTest, TellsWhatTheServiceRefuses) {
+TEST_F(ClientTest, ReportsRefusalsOfTheService) {
   start();
   const std::vector<std::string> texts = {"a"};
   try {
@@ -48,7 +48,7 @@ TEST_F(ClientTest, TellsWhatTheServiceRefuses) {
   EXPECT_THROW(Client({.batch_size = 0}), ValueError);
 }
 
-TEST_F(ClientTest, TriesAgainWhenTheServiceIsBusy) {
+TEST_F(ClientTest, RetriesWhenTheServiceIsBusy) {
   server = std::make_unique<Server>(options, registry);  // no model yet: 503, Retry-After: 1
   server->start();
   const std::vector<std::string> texts = {"a"};
@@ -66,14 +66,14 @@ TEST_F(ClientTest, GivesUpInTime) {
   classifier->hold();
   EXPECT_THROW(client({.timeout = std::chrono::milliseconds(50), .max_retries = 3}).predict("mood", texts), IoError);
   classifier->release();
-  // Asked once: the answer was on its way.
+  // The request was sent once, because the answer was already being computed.
   EXPECT_NE(ask(get("/metrics")).body.find("\nqing_model_requests_total{model=\"mood\"} 1\n"), std::string::npos);
   const std::uint16_t port = server->port();
   server->stop();
   EXPECT_THROW(Client({.port = port, .max_retries = 0}).predict("mood", texts), IoError);
 }
 
-// What a program that answers every connection with the same bytes is taken for: a label, or an error.
+// Returns what the client makes of a program that answers every connection with the same bytes: a label or an error.
 class Impostor {
  public:
   explicit Impostor(std::string answer) : answer_(std::move(answer)), fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
@@ -133,8 +133,8 @@ TEST(Client, TellsWhichTextsAreBlank) {
   EXPECT_THROW(emotion(R"(,"blank":"yes")"), IoError);
 }
 
-// Two programs in a row must not read the framing of an answer differently.
-TEST(Client, RefusesAnAnswerWhoseFramingIsInDoubt) {
+// Two programs in a chain must not read the framing of an answer differently.
+TEST(Client, RefusesAnAnswerWithAmbiguousFraming) {
   const std::string body = R"({"predictions":[{"label":"fine","score":0.5,"scores":{"fine":0.5},"truncated":false}]})";
   const std::string chunk = fmt::format("{:x}", body.size());
   const auto answer = [](const std::string& fields, const std::string& content) {
@@ -147,7 +147,7 @@ TEST(Client, RefusesAnAnswerWhoseFramingIsInDoubt) {
   const std::string length = fmt::format("Content-Length: {}\r\n", body.size());
   EXPECT_EQ(label(length, body), "fine");
   EXPECT_EQ(label(coding, chunks), "fine");
-  // Up to 16 KiB of header, twice what Beast takes by default.
+  // The header may have up to 16 KiB, twice Beast's default.
   EXPECT_EQ(label("A: " + std::string(10'000, 'a') + "\r\n" + length, body), "fine");
   // A user agent reads other folded fields as if there were spaces (RFC 9112, 5.2).
   EXPECT_EQ(label("Server: a\r\n b\r\n" + length, body), "fine");

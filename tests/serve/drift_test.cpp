@@ -1,4 +1,4 @@
-// What the models have met of late, against the texts they were made for.
+// Drift: recent predictions of the models compared with their reference texts.
 #include "serve/serve_fixture.h"
 
 #include <qing/serve/monitoring/drift_monitor.h>
@@ -41,7 +41,7 @@ TEST(DriftMonitor, RemembersTheLastTexts) {
   EXPECT_EQ(readings(monitor)[0].version, 3);
 }
 
-TEST(DriftMonitor, TellsVersionsApartAndForgetsThoseThatWent) {
+TEST(DriftMonitor, SeparatesVersionsAndForgetsUnloadedOnes) {
   DriftMonitor monitor;
   Model model{.name = "mood", .version = 1, .versions = {1, 2}, .classifier = std::make_shared<FakeClassifier>()};
   monitor.add(model, std::vector{prediction(0)});
@@ -76,7 +76,7 @@ TEST_F(Drift, IsInTheMetricsOfAModelWithAReference) {
   EXPECT_EQ(value("qing_model_reference_label_share{model=\"drifting\",version=\"7\",label=\"neutral\"}"), 0.2);
   EXPECT_EQ(value("qing_model_reference_unknown_token_share{model=\"drifting\",version=\"7\"}"), 0.01);
   EXPECT_GT(value("qing_model_label_drift{model=\"drifting\",version=\"7\"}"), 1);
-  // Without a reference there is nothing to drift from.
+  // Without a reference there is no drift metric.
   EXPECT_EQ(value("qing_model_label_share{model=\"mood\",version=\"2\",label=\"positive\"}"), 1);
   EXPECT_EQ(value("qing_model_label_drift{model=\"mood\",version=\"2\"}"), -1);
 }

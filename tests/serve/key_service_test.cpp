@@ -1,4 +1,4 @@
-// The keys of a store in front of a running service.
+// The keys of a store with a running service.
 #include "serve/serve_fixture.h"
 
 #include <algorithm>
@@ -27,7 +27,7 @@ TEST_F(ServeTest, HoldsRequestsToTheKeysOfAStore) {
   const std::string revoked = store.create({}), wrong = predict.substr(0, 17) + admin.substr(17);
   store.revoke(KeyStore::id_of(revoked));
   for (const std::string& key : {wrong, revoked, std::string("no key at all")}) {
-    EXPECT_EQ(ask(get("/v1/models", with(key))).body, without.body);  // which it is nobody learns
+    EXPECT_EQ(ask(get("/v1/models", with(key))).body, without.body);  // the answer does not reveal which reason it is
   }
   EXPECT_EQ(ask(get("/v1/models", with(admin))).status, 403);
   EXPECT_EQ(ask(get("/metrics", with(metrics))).status, 200);
@@ -52,8 +52,8 @@ TEST_F(ServeTest, HoldsRequestsToTheKeysOfAStore) {
   EXPECT_EQ(store.usage(0).size(), 3U);
 }
 
-// Who leaves, or does not wait, pays for what was computed all the same.
-TEST_F(ServeTest, ChargesWhatNobodyWaitedFor) {
+// A caller that left or did not wait is still charged for the computed tokens.
+TEST_F(ServeTest, ChargesForAnswersThatNobodyWaitedFor) {
   const test::TempFolder folder;
   options.keys_file = folder.path() / "keys.db";
   KeyStore store(options.keys_file, true);
@@ -68,8 +68,8 @@ TEST_F(ServeTest, ChargesWhatNobodyWaitedFor) {
   EXPECT_EQ(store.usage(0).front().tokens, 11);
 }
 
-// A key that has queued much leaves room to one that has not.
-TEST_F(ServeTest, ServesTheKeysOfAStoreInTurn) {
+// A key that has queued much makes room for a key that has not.
+TEST_F(ServeTest, ServesTheKeysOfAStoreInRotation) {
   const test::TempFolder folder;
   options.keys_file = folder.path() / "keys.db";
   options.limits.batch_texts = 2;
@@ -81,7 +81,7 @@ TEST_F(ServeTest, ServesTheKeysOfAStoreInTurn) {
   first.send(post(R"({"texts":["first"]})", busy));
   classifier->wait_for_batches(1);
   second.send(post(R"({"texts":["b1","b2","b3","b4","b5","b6"]})", busy));
-  // Its answer tells that the request before has been queued, too.
+  // Its answer shows that the previous request has been queued, too.
   EXPECT_EQ(ask(get("/v1/models", busy)).status, 200);
   third.send(post(R"({"texts":["calm"]})", calm));
   EXPECT_EQ(ask(get("/v1/models", calm)).status, 200);

@@ -34,7 +34,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMinute = 60, kDay = 86400;
 
-// Runs `work` in another process; whether it ended well.
+// Runs `work` in another process. Returns whether it succeeded.
 template <class Work> pid_t in_process(Work work) {
   const pid_t child = ::fork();
   if (child != 0) return child;
@@ -60,7 +60,7 @@ class KeyStoreTest : public ::testing::Test {
   }
   KeyStore open() { return KeyStore(file, true, clock()); }
   std::string create(NewKey key = {}) { return open().create(key); }
-  // The status with which a request is let in (200) or refused.
+  // Returns 200 if a request is let in, or the status of its refusal.
   static int status(KeyGuard& guard, std::string_view key, Scope scope = Scope::kPredict) {
     return response(guard, key, scope).status;
   }
@@ -132,7 +132,7 @@ TEST_F(KeyStoreTest, HoldsKeysToTheirScopes) {
   }
 }
 
-TEST_F(KeyStoreTest, EndsKeysOnTheSecond) {
+TEST_F(KeyStoreTest, ExpiresKeysOnTheSecond) {
   const std::string key = create({.expires = now + 10});
   KeyGuard guard(file, clock());
   now += 9;
@@ -308,7 +308,7 @@ TEST_F(KeyStoreTest, IsMadeOnceByManyProcesses) {
   EXPECT_EQ(open().keys().size(), 40U);
 }
 
-TEST_F(KeyStoreTest, SeesWhatOtherProcessesDoByItself) {
+TEST_F(KeyStoreTest, SeesChangesOfOtherProcesses) {
   const std::string key = create();
   // Forked before there are threads and connections.
   int ready[2];
@@ -329,7 +329,7 @@ TEST_F(KeyStoreTest, SeesWhatOtherProcessesDoByItself) {
   EXPECT_EQ(status(guard, key), 401);
 }
 
-TEST_F(KeyStoreTest, RefusesWhatIsNoStoreAndALostPepper) {
+TEST_F(KeyStoreTest, RefusesOtherFilesAndAMissingPepper) {
   EXPECT_THROW(KeyStore{file}, IoError);
   const fs::path plain = folder.path() / "plain", longer = folder.path() / "longer", empty = folder.path() / "empty";
   std::ofstream(plain) << "first-key-0123456789\n";
@@ -361,13 +361,13 @@ TEST_F(KeyStoreTest, RefusesWhatIsNoStoreAndALostPepper) {
     KeyGuard guard(file, clock());
     EXPECT_EQ(status(guard, key), 200);
   }
-  // A pepper that is there is taken, not replaced: it may be the backup's.
+  // An existing pepper is used, not replaced, because it may belong to the backup.
   fs::remove(file);
   create();
   EXPECT_EQ(test::content_of(pepper), secret);
 }
 
-TEST_F(KeyStoreTest, RefusesKeysThatCannotBe) {
+TEST_F(KeyStoreTest, RefusesInvalidKeys) {
   KeyStore store = open();
   EXPECT_THROW(store.create({.name = "a\nb"}), ValueError);
   EXPECT_THROW(store.create({.name = std::string(201, 'a')}), ValueError);

@@ -1,4 +1,4 @@
-// The log on a pipe: whole lines, and no waiting for a reader that does not read.
+// The log on a pipe writes whole lines and does not wait for a reader that does not read.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pthread.h>
@@ -15,7 +15,7 @@
 namespace qing::serve {
 namespace {
 
-// stderr as a pipe of four pages, for as long as it lives.
+// Makes stderr a pipe of four pages during its life.
 class StderrPipe {
  public:
   StderrPipe() : old_(::dup(STDERR_FILENO)) {
@@ -40,7 +40,7 @@ class StderrPipe {
   int old_, ends_[2];
 };
 
-TEST(Log, NobodyWaitsForAReaderThatDoesNotRead) {
+TEST(Log, DoesNotWaitForAReaderThatDoesNotRead) {
   std::string first, second;
   const auto begun = std::chrono::steady_clock::now();
   {
@@ -62,7 +62,7 @@ TEST(Log, NobodyWaitsForAReaderThatDoesNotRead) {
   EXPECT_NE(second.find("\"event\":\"after\"}\n"), std::string::npos) << second;
 }
 
-TEST(Log, ALineThatIsCutEndsBeforeTheNext) {
+TEST(Log, ATruncatedLineEndsBeforeTheNext) {
   std::string all;
   {
     StderrPipe pipe;
@@ -76,7 +76,7 @@ TEST(Log, ALineThatIsCutEndsBeforeTheNext) {
   EXPECT_NE(all.find("\"event\":\"after\"}\n"), std::string::npos) << all;
 }
 
-// poll() that a signal ends has not said that the pipe takes bytes.
+// When a signal ends poll(), the pipe may still be full.
 TEST(Log, ASignalDoesNotMakeItWaitForAReader) {
   struct sigaction handler {
   }, before{};
@@ -123,7 +123,7 @@ TEST(Log, ALineHasOneDeadlineHoweverLongItIs) {
     done = true;
     reader.join();
     pipe.read();
-    log_line("info", "after", {});  // tells of the loss, for the other tests
+    log_line("info", "after", {});  // reports the lost lines, so that other tests do not see them
   }
   EXPECT_LT(taken, std::chrono::milliseconds(2500));
 }

@@ -1,4 +1,4 @@
-// What GET /metrics says, whatever clients ask for.
+// GET /metrics after arbitrary requests of clients.
 #include "serve/serve_fixture.h"
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 namespace qing::serve {
 namespace {
 
-// Every name would be a series for good.
+// Every name would create a permanent series.
 TEST_F(ServeTest, MetricsDoNotGrowWithNamesThatClientsMakeUp) {
   start();
   const auto make_up = [this](const std::string& name) {

@@ -1,4 +1,5 @@
-// Limits of one model: read with it, below the server's, and of no concern to its neighbour.
+// Limits of one model: they are read with the model, can only lower the server's limits, and do not affect other
+// models.
 #include "serve/serve_fixture.h"
 
 #include <chrono>
@@ -34,7 +35,7 @@ TEST(ModelLimits, TheLowerOneCounts) {
   EXPECT_EQ(both.body_bytes, server.body_bytes);
 }
 
-TEST(ModelLimits, NamesWhatItCannotRead) {
+TEST(ModelLimits, NamesTheInvalidField) {
   const TempFolder folder;
   const auto error_of = [&](std::string_view text) -> std::string {
     try {
@@ -103,8 +104,8 @@ TEST_F(LimitedModels, RequestsAreHeldToTheirModels) {
   EXPECT_EQ(ask(post(tensor, "", "/v2/models/large/infer")).status, 200);
 }
 
-TEST_F(LimitedModels, AFullQueueIsOfOneModel) {
-  const std::size_t before = small->batches().size();  // of warming up
+TEST_F(LimitedModels, AFullQueueAffectsOnlyItsModel) {
+  const std::size_t before = small->batches().size();  // batches of the warm-up
   small->hold();
   RawClient computing(server->port()), waiting(server->port());
   const std::string path = "/v1/models/small/predict";
@@ -114,7 +115,7 @@ TEST_F(LimitedModels, AFullQueueIsOfOneModel) {
   second.send(post(R"({"texts":["b"]})", "", path));  // the other worker's
   small->wait_for_batches(before + 2);
   waiting.send(post(R"({"texts":["d","e","f"]})", "", path));
-  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer tells that the request before has been queued, too
+  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer shows that the previous request has been queued, too
   const RawResponse refused = predict("small", R"("g","h")");
   EXPECT_EQ(refused.status, 503);
   EXPECT_NE(refused.body.find("limit of 4 waiting texts"), std::string::npos) << refused.body;
@@ -125,8 +126,8 @@ TEST_F(LimitedModels, AFullQueueIsOfOneModel) {
   EXPECT_EQ(predict("large", R"("a")").status, 200);
 }
 
-// The answer that is being computed is late as well, not only one that waits.
-TEST_F(LimitedModels, ALateAnswerIsOfOneModel) {
+// The running request is late too, not only the waiting one.
+TEST_F(LimitedModels, ADeadlineAffectsOnlyItsModel) {
   root.write("small/limits.json", R"({"predict_time":0.05})");
   ASSERT_EQ(ask("POST /v1/admin/rescan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status, 200);
   small->hold();
@@ -136,7 +137,7 @@ TEST_F(LimitedModels, ALateAnswerIsOfOneModel) {
   small->release();
 }
 
-TEST_F(LimitedModels, AreReadAgainAndOnesThatAreBrokenReplaceNothing) {
+TEST_F(LimitedModels, LimitsAreReadAgainAndBrokenOnesReplaceNothing) {
   const auto status_of_four = [&] { return predict("small", R"("a","b","c","d")").status; };
   const auto rescan = [&] {
     return ask("POST /v1/admin/rescan HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").status;

@@ -1,4 +1,4 @@
-// The parser of requests without a socket: however the bytes are cut, they mean the same.
+// The parser of requests without a socket: splitting the bytes does not change their meaning.
 #include <qing/serve/http/parser.h>
 
 #include <gtest/gtest.h>
@@ -37,7 +37,7 @@ TEST(HttpParser, ReadsChunksAsTheyAreCut) {
   for (std::size_t piece = 1; piece <= plain.size(); ++piece) EXPECT_EQ(read(plain, piece), "abc0123456789") << piece;
 }
 
-// Each byte in turn is replaced by each byte that lines treat in a way of their own.
+// Each byte in turn is replaced by each byte with a special meaning in lines.
 TEST(HttpParser, RefusesOrReadsTheSameHoweverTheBytesAreCut) {
   const std::string plain = chunked("3;a=\"\\\\b\"\r\nabc\r\n0;c=d\r\nX: y\r\n\r\n");
   std::size_t refused = 0;

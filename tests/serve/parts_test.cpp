@@ -1,4 +1,4 @@
-// The service's parts without a socket: registry, keys.
+// Parts of the service without a socket: registry, keys.
 #include "serve/serve_fixture.h"
 
 #include <algorithm>

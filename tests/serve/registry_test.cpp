@@ -1,4 +1,4 @@
-// Changes to what a registry serves, without a socket and through the admin routes.
+// Changes of a registry, without a socket and through the admin routes.
 #include "serve/serve_fixture.h"
 
 #include <atomic>
@@ -31,7 +31,7 @@ class TwiceNamed : public FakeClassifier {
   }
 };
 
-// A folder "broken" makes the loader throw, "nan" loads and predicts no number, "twice" has two labels of one name.
+// A folder "broken" makes the loader throw. "nan" loads but predicts NaN. "twice" has two labels with one name.
 std::shared_ptr<const nn::TextClassifier> load_fake(const fs::path& folder) {
   if (fs::exists(folder / "broken") || !fs::exists(folder)) throw IoError("broken weights");
   if (fs::exists(folder / "nan")) return std::make_shared<NotANumber>();
@@ -89,8 +89,8 @@ TEST_F(RegistryChanges, AFailureReplacesNothingAndStaysWithTheModel) {
   EXPECT_EQ(registry.load("mood", 1).error, "");
 }
 
-// A folder that is left out must not be left out without a word.
-TEST_F(RegistryChanges, NamesAFolderWhoseNameIsNoModels) {
+// A skipped folder must be logged.
+TEST_F(RegistryChanges, NamesAFolderWithAnInvalidModelName) {
   have("情感分析/1");
   have(".hidden/1");
   Registry alone = reopened();
@@ -108,7 +108,7 @@ TEST_F(RegistryChanges, NamesAFolderWhoseNameIsNoModels) {
   EXPECT_TRUE(failures.contains("a\\xFF"));
 }
 
-TEST_F(RegistryChanges, NamesAFolderThatHoldsNoVersion) {
+TEST_F(RegistryChanges, NamesAFolderWithoutVersions) {
   have("flat"), have("named/v2"), have("empty"), have(".hidden/v2"), have("情感分析");
   root.write("flat/config.json", "{}");
   root.write("named/v2/config.json", "{}");
@@ -143,7 +143,7 @@ TEST_F(RegistryChanges, ABrokenNewVersionDoesNotPreventAStart) {
   EXPECT_NE(second.find("mood")->error.find("broken weights"), std::string::npos);
 }
 
-TEST_F(RegistryChanges, WhatARunningServerLivesWithDoesNotPreventAStart) {
+TEST_F(RegistryChanges, FailuresThatARunningServerSurvivesDoNotPreventAStart) {
   have("mood/1"), have("mood/2"), have("other/1"), have("third/1");
   Registry first = reopened();
   first.load();
@@ -195,7 +195,7 @@ TEST_F(RegistryChanges, ServersOfAFolderKeepEachOthersChanges) {
   EXPECT_EQ(c.find("last")->name, "other");
 }
 
-TEST_F(RegistryChanges, AModelDoesNotTakeAnAliasOver) {
+TEST_F(RegistryChanges, ANewModelDoesNotReplaceAnAlias) {
   have("mood/1");
   Registry registry = reopened();
   registry.load();
@@ -234,7 +234,7 @@ TEST_F(RegistryChanges, AliasesSurviveARestart) {
   EXPECT_THROW(registry.remove_alias("stable"), IndexError);
 }
 
-TEST_F(RegistryChanges, AnUnloadedModelStaysSo) {
+TEST_F(RegistryChanges, AnUnloadedModelStaysUnloaded) {
   have("mood/1"), have("other/1");
   Registry registry = reopened();
   registry.load();
@@ -262,7 +262,7 @@ TEST_F(RegistryChanges, KnowsOnlyNamesInItsFolder) {
   EXPECT_THROW(without.load("mood", 1), ValueError);
 }
 
-TEST_F(RegistryChanges, WhatCannotBeWrittenDownDoesNotHappen) {
+TEST_F(RegistryChanges, AChangeThatCannotBeWrittenDoesNotHappen) {
   have("mood/1"), have("mood/2");
   Registry registry = reopened();
   registry.load();
@@ -283,7 +283,7 @@ TEST_F(RegistryChanges, NamesAnUnreadableState) {
   }
 }
 
-// Versions of aliases and trials are in the index too when they cannot be loaded, for as long as somebody wants them.
+// Versions of aliases and trials that cannot be loaded are in the index too, as long as the alias or trial exists.
 TEST_F(RegistryChanges, TheIndexHasTheVersionsOfAliasesAndTrialsThatFailed) {
   have("mood/1"), have("mood/2"), have("mood/3");
   Registry first = reopened();
@@ -371,7 +371,7 @@ TEST_F(AdminTest, TakesANullForAnAbsentMember) {
   }
 }
 
-// What "versions" lists can be asked, and the index says of the rest why not.
+// The listed versions answer requests, and the index gives the reason for the others.
 TEST_F(AdminTest, TheRepositoryIndexTellsTheStateOfEveryVersion) {
   const auto entry = [](std::string_view name, int version, std::string_view reason) {
     const bool ready = reason.empty();
@@ -404,7 +404,7 @@ TEST_F(AdminTest, TheRepositoryIndexTellsTheStateOfEveryVersion) {
   EXPECT_EQ(index(R"({"ready":null})"), index());
   EXPECT_EQ(versions(), R"(["2"])");
 
-  // The highest version is what a load would take, and what was unloaded is not said to have failed.
+  // The index lists the version that a load would take, and an unloaded model does not count as failed.
   send("POST", "/v2/repository/models/mood/unload");
   EXPECT_EQ(index(R"({"ready":true})"), "[]");
   EXPECT_NE(index().find(R"("name":"mood")"), std::string::npos);
@@ -418,7 +418,7 @@ TEST_F(AdminTest, TheRepositoryIndexTellsTheStateOfEveryVersion) {
   EXPECT_EQ(send("POST", "/v2/repository/index", "{").status, 400);
 }
 
-TEST_F(AdminTest, RefusesWhatMakesNoSense) {
+TEST_F(AdminTest, RefusesInvalidChanges) {
   fs::create_directories(root.path() / "mood/3/broken");
   const std::vector<std::tuple<std::string, std::string, std::string, int, std::string>> cases = {
       {"POST", "models/none/load", "", 404, "not_found"},
@@ -445,7 +445,7 @@ TEST_F(AdminTest, RefusesWhatMakesNoSense) {
   EXPECT_EQ(send("POST", "/v2/repository/models/mood/load", config).status, 422);
 }
 
-TEST_F(AdminTest, RepeatsNoBytesThatAreNoText) {
+TEST_F(AdminTest, DoesNotRepeatBytesThatAreNotText) {
   for (const char* path : {"models/\xff/unload", "models/\xff/rollback", "models/\xff/load"}) {
     const RawResponse response = send("POST", std::string("/v1/admin/") + path);
     EXPECT_EQ(response.status, 404);
@@ -467,7 +467,7 @@ TEST_F(AdminTest, SaysThatAChoiceCouldNotBeWritten) {
   EXPECT_NE(ask(get("/v1/models/mood")).body.find(R"("version":"2")"), std::string::npos);
 }
 
-TEST_F(AdminTest, IsNotForWebPages) {
+TEST_F(AdminTest, RefusesRequestsOfWebPages) {
   const int before = loads;
   for (const char* header : {"Origin: http://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"}) {
     EXPECT_EQ(code(send("POST", "/v1/admin/models/mood/load", "", header)), "from_a_page") << header;
@@ -485,13 +485,13 @@ TEST_F(AdminTest, AnswersWhileAModelLoads) {
   while (loads == before) std::this_thread::yield();
   EXPECT_EQ(ask(get("/health/ready")).status, 200);
   EXPECT_EQ(ask(post(R"({"text":"a"})")).status, 200);
-  std::this_thread::sleep_for(2 * options.limits.predict_time);  // a change takes as long as it takes
+  std::this_thread::sleep_for(2 * options.limits.predict_time);  // a change has no deadline
   held = false;
   EXPECT_EQ(admin.receive().status, 200);
 }
 
-// As Kubernetes mounts a volume: links into a folder whose name begins with two dots.
-TEST_F(RegistryChanges, FollowsLinksAndPassesOverWhatIsNoVersion) {
+// Kubernetes mounts a volume like this: links into a folder whose name begins with two dots.
+TEST_F(RegistryChanges, FollowsLinksAndSkipsFoldersThatAreNotVersions) {
   have("..2026_01/mood/1"), have("..2026_01/mood/05"), have("..2026_01/mood/99999999999999999999"), have("elsewhere/7");
   fs::create_directory_symlink("..2026_01", root.path() / "..data");
   fs::create_directory_symlink("..data/mood", root.path() / "mood");

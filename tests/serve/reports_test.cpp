@@ -1,4 +1,4 @@
-// What `qing train` writes beside a model, piece by piece; tests/python has the whole.
+// The parts of the reports of `qing train`. tests/python tests the whole.
 #include <gtest/gtest.h>
 
 #include <qing/serve/common/usage_error.h>
@@ -136,7 +136,7 @@ TEST(Svg, EscapesMarkup) {
   EXPECT_NE(svg.str().find(">x&lt;y</text>"), std::string::npos);
 }
 
-TEST(Charts, DrawWhatIsThere) {
+TEST(Charts, DrawTheGivenData) {
   Metrics metrics;
   EXPECT_EQ(loss_chart(metrics).find("polyline class"), std::string::npos);
   for (int64_t step = 1; step <= 5000; ++step) metrics.steps.push_back({step, 1.0 / static_cast<double>(step)});

@@ -57,7 +57,7 @@ class RouterTest : public ::testing::Test {
   bool refuse = false;
 };
 
-TEST_F(RouterTest, TakesThePatternThatSaysMost) {
+TEST_F(RouterTest, TheMoreSpecificPatternWins) {
   EXPECT_EQ(ask({.path = "/"}).body, "/");
   EXPECT_EQ(ask({.path = "/a/x"}).body, "/a/{name} name=x");
   EXPECT_EQ(ask({.path = "/a/fixed"}).body, "/a/fixed");
@@ -68,7 +68,7 @@ TEST_F(RouterTest, TakesThePatternThatSaysMost) {
   EXPECT_EQ(asked, std::vector<Scope>(7, Scope::kAdmin));
 }
 
-TEST_F(RouterTest, RefusesWhatNoRowTakes) {
+TEST_F(RouterTest, RefusesUnknownRoutesAndMethods) {
   for (const char* path : {"", "a", "//", "/a", "/a/", "/a//b/7", "/a/x/", "/a/x/b", "/a/x/b/7/", "/A/x"}) {
     EXPECT_EQ(ask({.path = path}).status, 404) << path;
   }
@@ -102,7 +102,7 @@ TEST_F(RouterTest, DecodesParametersButNoFixedSegments) {
   EXPECT_EQ(ask({.path = "/%61/x"}).status, 404);  // a proxy's rule for /a would not see it
 }
 
-TEST(RequestId, IsTheClientsWhenItIsPlain) {
+TEST(RequestId, IsTheClientsIfItIsValid) {
   EXPECT_EQ(request_id("abc-1.2_Z"), "abc-1.2_Z");
   for (const std::string& bad : {std::string(), std::string("a b"), std::string("a\"b"), std::string(65, 'a')}) {
     EXPECT_EQ(request_id(bad).size(), 16U) << bad;

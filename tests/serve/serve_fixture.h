@@ -1,4 +1,4 @@
-// What the service's tests share: a classifier that needs no model, a raw HTTP client, a server on a free port.
+// Shared parts of the service's tests: a classifier without a model, a raw HTTP client, a server on a free port.
 #pragma once
 
 #include <arpa/inet.h>
@@ -24,8 +24,8 @@
 
 namespace qing::serve {
 
-/// Text of n bytes: n tokens, label n mod 3, whose score is 0.5. Remembers the batches; can be held to let a queue
-/// build up. "poison" cannot be encoded, "broken" breaks the batch it is in.
+/// A text of n bytes has n tokens and the label n mod 3 with the score 0.5. It records the batches, and it can be
+/// blocked to let a queue build up. "poison" cannot be encoded. "broken" makes its batch fail.
 class FakeClassifier : public nn::TextClassifier {
  public:
   nn::EncodedText encode(std::string_view text) const override {
@@ -90,7 +90,7 @@ struct RawResponse {
   bool has(std::string_view header) const { return head.find(header) != std::string::npos; }
 };
 
-/// A TCP connection that sends exactly what it is told.
+/// A TCP connection that sends exactly the given bytes.
 class RawClient {
  public:
   explicit RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
@@ -109,9 +109,9 @@ class RawClient {
   RawClient& operator=(const RawClient&) = delete;
 
   bool connected() const { return connected_; }
-  /// Sends no more; what comes can still be received.
+  /// Shuts down the sending direction. Answers can still be received.
   void end() { ::shutdown(fd_, SHUT_WR); }
-  /// Leaves without a word, as a process that dies with input unread does.
+  /// Resets the connection, like a process that dies with unread input.
   void reset() {
     const linger none{1, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &none, sizeof none);
@@ -120,11 +120,11 @@ class RawClient {
   void send(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return;  // the server refused meanwhile; receive() tells
+      if (sent <= 0) return;  // the server refused meanwhile; receive() returns its answer
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
   }
-  /// The next response; status 0 when the connection ended without one.
+  /// Returns the next response, with status 0 if the connection ended without one.
   RawResponse receive(bool without_body = false) {
     std::size_t end = 0;
     while ((end = input_.find("\r\n\r\n")) == std::string::npos) {
@@ -141,7 +141,7 @@ class RawClient {
     input_.erase(0, end + 4 + length);
     return response;
   }
-  /// Whether the server closes the connection without sending more.
+  /// Returns whether the server closes the connection without sending more.
   bool closed() { return input_.empty() && !more(); }
 
  private:

@@ -130,7 +130,7 @@ TEST_F(ServeTest, RefusesUnacceptableFieldsByName) {
   }
 }
 
-// A null says nothing, so a member that is null counts as absent, be it one of the route's or not.
+// A member that is null counts as absent, whether the route knows it or not.
 TEST_F(ServeTest, TakesANullForAnAbsentMember) {
   start();
   const std::string plain = ask(post(R"({"text":"a"})")).body;
@@ -141,7 +141,7 @@ TEST_F(ServeTest, TakesANullForAnAbsentMember) {
   }
 }
 
-TEST_F(ServeTest, RefusesToExplainWhatHasNoExplanations) {
+TEST_F(ServeTest, RefusesToExplainWithAModelWithoutExplanations) {
   start();
   const RawResponse refused = ask(post(R"({"texts":["a"],"explain":true})"));
   EXPECT_EQ(refused.status, 422);
@@ -169,7 +169,7 @@ TEST_F(ServeTest, APathMayEndInASlash) {
   EXPECT_EQ(ask(get("/v2//")).status, 404);
 }
 
-// OpenAI's clients take "error" for an object on their routes; the service's own take it for a text.
+// OpenAI's clients expect "error" to be an object on their routes. The service's own clients expect a text.
 TEST_F(ServeTest, ErrorsHaveOpenAisFormOnItsRoutes) {
   start();
   const std::string client = "X-Stainless-Lang: python\r\n";
@@ -248,7 +248,7 @@ TEST_F(ServeTest, HoldsItsLimits) {
                 .status,
             413);
   RawClient slow(server->port());
-  // Trickling bytes does not move the deadline.
+  // Sending bytes slowly does not extend the deadline.
   for (const char* part : {"GET /hea", "lth/live ", "HTTP/1.1\r\n", "Host:"}) {
     slow.send(part);
     std::this_thread::sleep_for(milliseconds(50));
@@ -288,9 +288,9 @@ TEST_F(ServeTest, CountsOpenConnectionsAndThoseCut) {
   EXPECT_EQ(metrics.find("\nqing_connections_open 0\n"), std::string::npos);
 }
 
-// What waits to be written is next to the mark where reading stops when the go-ahead for a body that is there passes
-// it.
-TEST_F(ServeTest, AGoAheadAtTheMarkDoesNotStopReading) {
+// The bytes waiting to be written are just below the limit where reading stops. The 100 Continue for a body that has
+// already arrived exceeds it.
+TEST_F(ServeTest, AContinueResponseAtTheReadLimitDoesNotStopReading) {
   start();
   const std::string tail = "Expect: 100-continue\r\n";
   const auto live = [](std::size_t id) {
@@ -315,7 +315,7 @@ TEST_F(ServeTest, AGoAheadAtTheMarkDoesNotStopReading) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, options.limits.request_time / 2);
 }
 
-TEST_F(ServeTest, StartsOnAnotherTryButNotAfterItsEnd) {
+TEST_F(ServeTest, StartsOnASecondTryButNotAfterStop) {
   start();
   ServerOptions taken = options;
   taken.port = server->port();
@@ -340,7 +340,7 @@ TEST_F(ServeTest, RefusesWhenTheQueueIsFull) {
   classifier->wait_for_batches(1);
   RawClient waiting(server->port());
   waiting.send(post(R"({"texts":["b","c"]})"));
-  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer tells that the request before has been queued, too
+  EXPECT_EQ(ask(get("/v1/models")).status, 200);  // its answer shows that the previous request has been queued, too
   const RawResponse refused = ask(post(R"({"text":"d"})"));
   EXPECT_EQ(refused.status, 503);
   EXPECT_TRUE(refused.has("Retry-After: 1\r\n"));
@@ -364,7 +364,7 @@ TEST_F(ServeTest, AnswersLateRequestsWith504) {
   EXPECT_EQ(late.receive().status, 504);
   classifier->release();
   EXPECT_EQ(ask(post(R"({"text":"c"})")).status, 200);
-  // Counted is what was sent, whoever made it.
+  // Every sent response counts, whoever produced it.
   EXPECT_EQ(ask("GET /health/live HTTP/3.0\r\nHost: x\r\n\r\n").status, 505);
   const std::string metrics = ask(get("/metrics")).body;
   const std::string route = "\nqing_requests_total{route=\"/v1/models/{name}/predict\",status=";
@@ -401,8 +401,8 @@ TEST_F(ServeTest, DropsTheWorkOfAClientThatLeft) {
   EXPECT_EQ(classifier->batches(), (std::vector<std::vector<std::string>>{{"a"}, {"b"}}));
 }
 
-// RFC 9112, 9.6: the end of a client's direction does not say that it wants no answer.
-TEST_F(ServeTest, AnswersAClientThatEndedItsDirection) {
+// RFC 9112, 9.6: a client that ends its sending direction may still want its answer.
+TEST_F(ServeTest, AnswersAClientThatEndedItsSendingDirection) {
   start();
   classifier->hold();
   RawClient ended(server->port()), gone(server->port());
@@ -412,8 +412,8 @@ TEST_F(ServeTest, AnswersAClientThatEndedItsDirection) {
   gone.send(post(R"({"text":"gone"})"));
   gone.end();
   std::this_thread::sleep_for(milliseconds(50));
-  gone.reset();  // after its end: only then it has left
-  // A socket at its end is readable all the time: to wait for input would keep the I/O thread busy.
+  gone.reset();  // the client has left only after this reset
+  // A socket at its end is always readable, so waiting for input would keep the I/O thread busy.
   const auto busy = [] {
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);
@@ -469,7 +469,7 @@ TEST_F(ServeTest, DrainAnswersWhatIsInFlight) {
   server->wait();
 }
 
-TEST_F(ServeTest, DrainCutsOffWhatNeverEnds) {
+TEST_F(ServeTest, DrainClosesConnectionsThatDoNotEnd) {
   options.limits.drain_time = milliseconds(100);
   start();
   RawClient half(server->port());

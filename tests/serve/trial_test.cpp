@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::TempFolder;
 
-// Version 1 says label 0 to everything; version 2 label 1 to texts that begin with "b".
+// Version 1 predicts label 0 for every text. Version 2 predicts label 1 for texts that begin with "b".
 class Versioned : public FakeClassifier {
  public:
   Versioned(int version, const char* last) : version_(version), labels_{"negative", "neutral", last} {}
@@ -63,7 +63,7 @@ class TrialTest : public ServeTest {
     return ask(
         fmt::format("{} {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", method, path, body.size(), body));
   }
-  // Which of 400 texts the version on trial answers.
+  // Returns which of 400 texts the version on trial answers.
   std::set<int> answered_by_candidate() {
     std::set<int> found;
     for (int i = 0; i < 400; ++i) {
@@ -101,7 +101,7 @@ TEST_F(TrialTest, ACanaryAnswersItsShareAndAlwaysTheSameCallers) {
   EXPECT_EQ(send("DELETE", "/v1/admin/models/mood/trial").status, 404);
 }
 
-TEST_F(TrialTest, AShadowAnswersNobodyAndIsCompared) {
+TEST_F(TrialTest, AShadowAnswersNoCallerAndIsCompared) {
   EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"shadow":true})").status, 200);
   const RawResponse response = ask(post(R"({"texts":["a","b","bb","c"]})"));
   EXPECT_NE(response.body.find(R"("version":"1")"), std::string::npos);
@@ -129,8 +129,8 @@ TEST_F(TrialTest, SurvivesARestartAndEndsWithAPromotion) {
   EXPECT_EQ(registry->find("mood")->candidate, nullptr);
 }
 
-// Nobody has chosen version 1, and version 2 is new: still it answers its share alone.
-TEST_F(TrialTest, ANewFolderOnTrialIsNotTakenUp) {
+// Nobody has chosen version 1, and version 2 is new. Version 2 still answers only its share.
+TEST_F(TrialTest, ANewFolderOnTrialDoesNotBecomeActive) {
   fs::create_directories(root.path() / "food/1");
   auto food = reopened();
   fs::create_directories(root.path() / "food/2");
@@ -160,7 +160,7 @@ TEST_F(TrialTest, EndsWhenAVersionOfOtherLabelsAnswers) {
   EXPECT_THROW(registry->set_trial("mood", {2, 0.5, false}), ValueError);
 }
 
-TEST_F(TrialTest, WhatCannotBeTriedChangesNothing) {
+TEST_F(TrialTest, AnInvalidTrialChangesNothing) {
   fs::create_directories(root.path() / "mood/3");
   std::ofstream(root.path() / "mood/3/broken");
   EXPECT_THROW(registry->set_trial("mood", {3, 0.5, false}), DataError);
@@ -175,7 +175,7 @@ TEST_F(TrialTest, WhatCannotBeTriedChangesNothing) {
   EXPECT_EQ(ask(post(R"({"text":"b"})")).status, 200);
 }
 
-TEST(ShadowComparisonTest, AScoreThatIsNoNumberDoesNotSpoilTheSum) {
+TEST(ShadowComparisonTest, ANanScoreDoesNotSpoilTheSum) {
   const auto statistics = std::make_shared<ModelStatistics>();
   ShadowComparison comparison(statistics);
   comparison.served({{0, {1, 0}, 1, false}, {0, {1, 0}, 1, false}});

@@ -1,6 +1,6 @@
-// The error of every vectorised function against wider arithmetic, over dense samples of its whole range, in units in
-// the last place of the exact result; and of the kernels that reduce a row, against the largest of the terms that they
-// add.
+// The error of every vectorised function compared with wider arithmetic, over dense samples of its whole range, in
+// units in the last place of the exact result. The error of kernels that reduce a row is relative to the largest of
+// their terms.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -70,7 +70,7 @@ template <class T> Wide<T> ulp_of(Wide<T> x) {
   return std::ldexp(Wide<T>(1), std::ilogb(magnitude) - std::numeric_limits<T>::digits + 1);
 }
 
-// Numbers of [low, high]: as many in each binade, of both signs, and as many again evenly spread.
+// Numbers in [low, high]: equally many in each binade and of both signs, and as many more spread evenly.
 template <class T> std::vector<T> samples(double low, double high) {
   constexpr int64_t count = 60000;
   Generator rng(17);
@@ -90,13 +90,13 @@ template <class T> std::vector<T> samples(double low, double high) {
   return x;
 }
 
-// What an error is measured in the ulp of.
+// The number whose ulp is the unit of the error.
 enum class Unit { of_result, of_input, of_one };
 
 struct Row {
   Unary op;
   const char* name;
-  double low, high;  // beyond these nothing is rounded, or the result has left the range of f32
+  double low, high;  // outside these nothing is rounded, or the result is outside the range of f32
   double f32, f64;   // bounds in ulp
   Unit unit = Unit::of_result;
   double unfused32 = f32, unfused64 = f64;  // the same without fused multiply-add
@@ -194,7 +194,7 @@ template <class T> std::vector<T> normal_values(int64_t n, uint64_t seed, double
 
 constexpr int64_t kLengths[] = {1, 2, 5, 16, 33, 128, 1000, 5000};
 
-// What rounds: the exponent x − max, by half its ulp, and the sum, of positive terms in a few chains.
+// Rounding errors come from the exponent x − max, by half its ulp, and from the sum of positive terms in a few chains.
 template <class T> void expect_softmax_within(const Table<T>& table, double bound) {
   const double eps = std::numeric_limits<T>::epsilon();
   for (const int64_t n : kLengths) {

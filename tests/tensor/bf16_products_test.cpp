@@ -30,7 +30,7 @@ struct Size {
 constexpr Size kSizes[] = {{1, 1, 1},    {3, 5, 7},   {14, 32, 64},  {15, 33, 65},
                            {113, 40, 9}, {7, 70, 31}, {29, 65, 513}, {130, 34, 1100}};
 
-// The operands as they lie: op(A) row-major, or its transpose.
+// The layouts of the operands: op(A) row-major, or its transpose.
 struct Case {
   Size size;
   Trans trans_a, trans_b;
@@ -70,7 +70,7 @@ TEST(GemmOfRoundedOperands, IsWithinTheBoundOfSumsInFloat) {
             want += product;
             magnitude += std::abs(product);
           }
-          // As in low_precision_test.cpp, with a sum for each block of the depth more.
+          // The same as in low_precision_test.cpp, plus one sum for each block of the depth.
           const double u = std::numeric_limits<float>::epsilon() / 2, gamma = 2 * double(s.k + 8) * u;
           ASSERT_NEAR(c[i * s.n + j], want, gamma / (1 - gamma) * (magnitude + std::abs(one.bias[j])))
               << s.m << "x" << s.n << "x" << s.k << " at " << i << "," << j;

@@ -72,7 +72,7 @@ TEST(Compare, DTypesMustAgree) {
   EXPECT_THROW(lt(zeros({2}), zeros({3})), ShapeError);
 }
 
-TEST(Logic, WhateverIsNotZeroIsTrue) {
+TEST(Logic, EveryNonzeroNumberIsTrue) {
   const Tensor a = Tensor::of({0, 0, 2, NAN}), b = Tensor::of({0, 1, 0, 1}, DType::i64);
   EXPECT_EQ(values_of(logical_and(a, b)), (Values{0, 0, 0, 1}));
   EXPECT_EQ(values_of(logical_or(a, b)), (Values{0, 1, 1, 1}));
@@ -90,7 +90,7 @@ TEST(Logic, ClassesOfFloats) {
   EXPECT_EQ(values_of(isfinite(Tensor::arange(2))), (Values{1, 1}));
 }
 
-TEST(Compare, CloseIsThatOfPyTorch) {
+TEST(Compare, IscloseEqualsPyTorchs) {
   const Tensor a = Tensor::of({1.0, kInf, kInf, NAN, 0, 100}, DType::f64);
   const Tensor b = Tensor::of({1.00001, kInf, 1, NAN, 1e-9, 100.01}, DType::f64);
   EXPECT_EQ(values_of(isclose(a, b)), (Values{1, 1, 0, 0, 1, 0}));

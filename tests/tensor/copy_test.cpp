@@ -1,4 +1,4 @@
-// Copies between layouts, which go by rows, by blocks turned in registers, or element by element.
+// Copies between layouts: by rows, by blocks that are transposed in registers, or element by element.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace qing {
 namespace {
 
-// Any bits at all, NaN and denormals included.
+// Any bits, including NaN and denormals.
 template <class T> Tensor any_bits(const Shape& shape, uint64_t seed) {
   Tensor x = Tensor::empty(shape, dtype_of<T>);
   Generator rng(seed);

@@ -17,7 +17,7 @@ using test::TempFolder;
 
 constexpr double kNone = std::numeric_limits<double>::infinity();
 
-// A file system with the files that the quota is read from.
+// A file system with the files of the CPU quota.
 class FakeRoot {
  public:
   FakeRoot(const std::string& cgroup, const std::string& mountinfo) {
@@ -62,7 +62,7 @@ TEST(CpuQuota, Version2OutsideANamespaceTakesTheLeastUpThePath) {
   EXPECT_EQ(root.quota(), 0.2) << "a quota of another cgroup";
 }
 
-TEST(CpuQuota, AControllerThatALevelHasNotIsPassedOver) {
+TEST(CpuQuota, ALevelWithoutTheControllerIsSkipped) {
   FakeRoot root("0::/a/b/c\n", kMount2);
   root.file("sys/fs/cgroup/a/cpu.max", "400000 100000\n");
   EXPECT_EQ(root.quota(), 4);
@@ -80,7 +80,7 @@ TEST(CpuQuota, Version1OutsideANamespace) {
   EXPECT_EQ(root.quota(), 2);
 }
 
-// A container without a namespace of its own: what is mounted is the container's cgroup.
+// A container without its own namespace, where the container's cgroup is mounted.
 TEST(CpuQuota, TheMountOfAContainersCgroup) {
   FakeRoot root("2:cpu,cpuacct:/docker/abc/child\n",
                 "33 25 0:30 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n");

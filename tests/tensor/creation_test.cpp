@@ -102,7 +102,7 @@ TEST(Creation, RandomNumbersDoNotDependOnThreads) {
   set_num_threads(before);
 }
 
-TEST(Creation, RandomNumbersAreDistributedAsSaid) {
+TEST(Creation, RandomNumbersHaveTheirDistributions) {
   Generator generator(1);
   const Values coin = values_of(bernoulli(full({100000}, 0.3, DType::f64), generator));
   EXPECT_NEAR(std::count(coin.begin(), coin.end(), 1.0), 30000, 600);
@@ -116,7 +116,7 @@ TEST(Creation, RandomNumbersAreDistributedAsSaid) {
   EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
   std::sort(order.begin(), order.end());
   for (int i = 0; i < 1000; ++i) ASSERT_EQ(order[i], i);
-  // Each of the six orders of three about as often as the others.
+  // All six orders of three are about equally frequent.
   std::vector<int> seen(27, 0);
   for (int i = 0; i < 6000; ++i) {
     const Values p = values_of(randperm(3, generator));

@@ -43,7 +43,7 @@ TEST(Wrap, TakesAnyStrides) {
   EXPECT_TRUE(equal(backwards[{Slice(), 1}], Tensor::of({4, 1}, DType::i32)));
   Tensor same = Tensor::wrap(memory.data(), {4}, Strides{0});
   EXPECT_THROW(same.fill(1), ValueError);
-  // Two tensors that do not know of each other but lie in the same memory.
+  // Two independent tensors on the same memory.
   Tensor left = Tensor::wrap(memory.data(), {5}), right = Tensor::wrap(memory.data() + 1, {5});
   EXPECT_TRUE(left.may_overlap(right));
   right.copy_from(left);
@@ -112,7 +112,7 @@ TEST(EigenExchange, AMatrixMovedInIsKept) {
   EXPECT_EQ(x.at({49, 49}), 3);
 }
 
-// A struct as another library would hand it out.
+// A struct as another library would export it.
 struct Foreign {
   explicit Foreign(dlpack::TypeCode code = dlpack::TypeCode::floating, uint8_t bits = 32) {
     managed.tensor = {memory, {dlpack::kCpu, 0}, 2, {static_cast<uint8_t>(code), bits, 1}, shape, strides, 4};
@@ -140,7 +140,7 @@ TEST(DLPack, ImportsWithoutACopyAndDeletesAtTheEnd) {
   EXPECT_TRUE(equal(dlpack::from_dlpack(&foreign.managed), Tensor::of({{1, 2, 3}, {4, 5, 6}})));
 }
 
-TEST(DLPack, RefusesWhatItCannotHoldAndLeavesItToTheCaller) {
+TEST(DLPack, RefusesUnsupportedTensorsAndLeavesThemToTheCaller) {
   using dlpack::TypeCode;
   const auto refused = [](auto change) {
     Foreign foreign;
@@ -167,7 +167,7 @@ TEST(DLPack, RefusesWhatItCannotHoldAndLeavesItToTheCaller) {
   EXPECT_THROW(dlpack::from_dlpack(static_cast<dlpack::ManagedTensor*>(nullptr)), ValueError);
   EXPECT_THROW(dlpack::from_dlpack(static_cast<dlpack::ManagedTensorVersioned*>(nullptr)), ValueError);
   Foreign bools(TypeCode::boolean, 8);
-  EXPECT_THROW(dlpack::from_dlpack(&bools.managed), ValueError);  // 0x80 of 1.0F is no bool
+  EXPECT_THROW(dlpack::from_dlpack(&bools.managed), ValueError);  // the byte 0x80 of 1.0F is not a bool
 }
 
 TEST(DLPack, EveryDTypeComesBackByBothStructs) {

@@ -40,7 +40,7 @@ TEST(Files, ErrorsNameThePathAndTheReason) {
   EXPECT_EQ(names_in(folder.path()), (std::vector<std::string>{"d"}));
 }
 
-// Neither takes the memory that it would need.
+// Neither file is read into memory.
 TEST(Files, EndlessAndEnormousFilesAreNotReadWhole) {
   EXPECT_NE(message_of<IoError>([] { read_file("/dev/zero", 1 << 20); }).find("larger than the limit of 1048576 bytes"),
             std::string::npos);

@@ -110,7 +110,7 @@ TEST_F(ForkTest, AnotherThreadHoldsTheAllocator) {
   holder.join();
 }
 
-// The enclosing team cannot be ended, so a product in the child takes the one thread there is.
+// The enclosing team cannot be ended, so a product in the child uses the only existing thread.
 TEST_F(ForkTest, AForkInsideABody) {
   const Tensor expected = product();
   std::atomic<int> status = -1;

@@ -1,4 +1,4 @@
-// Every shape from 1 to 70 in each dimension, against sums in a wider type, with bounds derived from k.
+// Every shape from 1 to 70 in each dimension compared with sums in a wider type, with bounds derived from k.
 #include <gtest/gtest.h>
 
 #include <sys/mman.h>
@@ -48,7 +48,7 @@ template <class T> struct Sums {
 
 template <class T> constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
 
-// The leading rows × columns of `from`, or their transpose, with NaN around: what reads beyond the matrix shows.
+// The leading rows × columns of `from`, or their transpose, surrounded by NaN, so that reads outside the matrix show.
 template <class T>
 std::vector<T> fenced(const std::vector<T>& from, int64_t rows, int64_t columns, bool transposed, int64_t leading,
                       int64_t offset) {
@@ -61,7 +61,7 @@ std::vector<T> fenced(const std::vector<T>& from, int64_t rows, int64_t columns,
   return out;
 }
 
-// One product; `variant` says how operands lie and what is added.
+// One product. `variant` chooses the layout of the operands and the added terms.
 template <class T> void check(const Sums<T>& sums, int64_t m, int64_t n, int64_t k, uint64_t variant) {
   using Wide = typename Sums<T>::Wide;
   const bool ta = (variant & 1) != 0, tb = (variant & 2) != 0, with_bias = (variant & 4) != 0;
@@ -137,7 +137,7 @@ class Guarded {
   float* data_;
 };
 
-// A read or write beyond ends the program.
+// A read or write beyond the end crashes the program.
 TEST(GemmShapes, TouchNothingBeyondTheMatrices) {
   for (const int64_t m : {1, 3, 15, 33}) {
     for (const int64_t n : {1, 7, 16, 31, 37, 65}) {

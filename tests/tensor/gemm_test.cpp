@@ -63,7 +63,7 @@ TYPED_TEST(Gemm, EqualsEigenOverShapesTransposesAndEdges) {
               continue;
             }
             const T want = product(i, j) + (with_bias ? bias[j] : T(0)) + (accumulate ? before[i * ldc + j] : T(0));
-            // Higham's bound of a sum of k products: k·u·Σ|a||b|, for either side.
+            // Higham's error bound of a sum of k products: k·u·Σ|a||b|, for both results.
             const T bound = 2 * static_cast<T>(k + 4) * std::numeric_limits<T>::epsilon() * (magnitude(i, j) + 4);
             ASSERT_NEAR(c[i * ldc + j], want, bound) << m << "x" << n << "x" << k << " mode " << mode;
             ++checked;
@@ -125,7 +125,7 @@ TYPED_TEST(Gemm, BitsDoNotDependOnThreadsNorOnTheRowsBeside) {
   }
 }
 
-// Depths around the blocks' bounds; sides around those of the tiles, on both sides of what is computed without packing.
+// Depths around the limits of blocks, and sizes around those of tiles and of the limit for packing.
 struct Size {
   int64_t m, n, k;
 };
@@ -168,7 +168,7 @@ TYPED_TEST(Gemm, BitsDependOnNothingButRowColumnAndDepth) {
       }
     }
     set_num_threads(before);
-    // Rows and columns in other company.
+    // The same rows and columns within other matrices.
     for (const int64_t rows : {int64_t{1}, m / 3 + 1}) {
       const int64_t first = (m - rows) / 2, skip = n / 3;
       std::vector<T> part(old.begin() + first * n, old.begin() + (first + rows) * n);

@@ -1,4 +1,4 @@
-// QING_ISA is read once a process, so each choice is tried in a child.
+// QING_ISA is read once per process, so each choice is tested in a child process.
 #include <gtest/gtest.h>
 
 #include <cstdlib>

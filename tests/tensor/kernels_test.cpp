@@ -1,4 +1,4 @@
-// Every ISA that this machine has, against plain double arithmetic.
+// Every ISA of this machine compared with plain double arithmetic.
 #include <qing/tensor/kernels/kernels.h>
 
 #include <gtest/gtest.h>
@@ -115,7 +115,7 @@ TEST_P(EveryIsa, GeluBackwardIsTheDerivativeAndAdds) {
 }
 
 // A lane at the end of a row gets the bits that it would get in the middle of a longer one.
-TEST_P(EveryIsa, ElementsDoNotDependOnWhereTheyStand) {
+TEST_P(EveryIsa, ElementsDoNotDependOnTheirPosition) {
   const auto x = uniform<float>(200, 5, -6, 6);
   for (const Unary op : {Unary::exp, Unary::tanh, Unary::gelu}) {
     std::vector<float> whole(200);
@@ -144,7 +144,7 @@ TEST_P(EveryIsa, ReductionsOfAllLengths) {
   }
 }
 
-// Columns of every count, beside others that stay: the exact sums of f32, whatever the column stands next to.
+// Any number of columns next to others that must not change: the exact sums of f32, independent of the neighbours.
 TEST_P(EveryIsa, AddsColumnsInDouble) {
   const int64_t rows = 9, stride = 150;
   const auto x = uniform<float>(rows * stride, 15, -1, 1);
@@ -160,8 +160,8 @@ TEST_P(EveryIsa, AddsColumnsInDouble) {
   }
 }
 
-// A sum of a long row is as good as one of a short row.
-TEST_P(EveryIsa, LongSumsDoNotLoseThemselves) {
+// A sum of a long row is as accurate as one of a short row.
+TEST_P(EveryIsa, LongSumsStayAccurate) {
   const int64_t n = 1 << 22;
   const std::vector<float> x(n, 0.1F);
   EXPECT_NEAR(f32().sum(n, x.data()) / (n * 0.1), 1, 1e-4);

@@ -1,4 +1,4 @@
-// Layout algebra against a naive oracle: the list of element positions.
+// Layout algebra compared with a naive oracle: the list of element positions.
 #include <qing/tensor/layout.h>
 
 #include <gtest/gtest.h>

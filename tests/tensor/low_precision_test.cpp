@@ -29,7 +29,7 @@ constexpr Size kSizes[] = {{1, 1, 1},     {1, 33, 4},    {3, 5, 7},    {4, 16, 6
                            {14, 32, 129}, {15, 8, 3},    {29, 65, 34}, {113, 40, 25}, {40, 300, 128},
                            {7, 70, 1000}, {250, 64, 64}, {2, 1, 513},  {5, 17, 2}};
 
-// What the int8 product is by definition, in integers: Σ qa·qb by the scales.
+// The definition of the int8 product in integers: Σ qa·qb times the scales.
 std::vector<float> quantized(const std::vector<float>& a, const std::vector<float>& b, Size s,
                              const std::vector<float>& bias) {
   const auto scale_of = [&](auto value, int64_t n) {
@@ -92,7 +92,7 @@ TEST(GemmInt8, SumsOfExtremesDoNotSaturate) {
   EXPECT_NEAR(c, 4096, 1e-3);
 }
 
-TEST(GemmInt8, WhatIsNotFiniteGivesNanInItsRowAndColumnAlone) {
+TEST(GemmInt8, InfinityAndNanGiveNanOnlyInTheirRowAndColumn) {
   std::vector<float> a = numbers(3 * 40, 1), b = numbers(40 * 5, 2), c(15);
   a[40 + 3] = std::numeric_limits<float>::infinity();
   b[7 * 5 + 4] = std::numeric_limits<float>::quiet_NaN();
@@ -128,7 +128,8 @@ TEST(GemmBf16, IsWithinTheBoundOfSumsInFloat) {
           want += product;
           magnitude += std::abs(product);
         }
-        // γ of k + 2 roundings (Higham 2002, §3.1); vdpbf16ps may round a pair's two products and their sums apart.
+        // γ of k + 2 roundings (Higham 2002, §3.1). vdpbf16ps may round the two products of a pair and their sums
+        // separately.
         const double u = std::numeric_limits<float>::epsilon() / 2, rounded = 2 * double(s.k + 2) * u;
         ASSERT_NEAR(c[i * s.n + j], want, rounded / (1 - rounded) * magnitude) << s.m << "x" << s.n << "x" << s.k;
       }

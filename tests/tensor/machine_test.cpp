@@ -1,4 +1,4 @@
-// Only that measurements exist and tell larger from smaller by far: how fast a machine is, no test knows.
+// Tests only that measurements exist and separate very different speeds, because the speed of the machine is unknown.
 #include <gtest/gtest.h>
 
 #include <qing/tensor/errors.h>

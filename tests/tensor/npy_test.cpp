@@ -88,7 +88,7 @@ TEST(Npy, EverySpellingOfADType) {
   }
 }
 
-// Neither the memory nor the time that the size would take.
+// The claimed size costs neither memory nor time.
 TEST(Npy, TheHeaderIsCheckedBeforeTheDataAreRead) {
   const TempFolder folder;
   const auto path = folder.write("x.npy", npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}"));
@@ -131,7 +131,7 @@ TEST(Npy, HostileFilesAreRefused) {
   expect_has(refusal(npy("{'descr': '|u1', 'fortran_order': False, 'shape': ()} x", "a")), "follows");
 }
 
-// Whatever is done to a good file, it is read or refused, nothing else.
+// A damaged file is either read or refused.
 TEST(NpyProperty, ADamagedFileIsReadOrRefused) {
   const TempFolder folder;
   save_npy(folder.path() / "good.npy", Tensor::arange(6).reshape({2, 3}));
@@ -149,7 +149,7 @@ TEST(NpyProperty, ADamagedFileIsReadOrRefused) {
   }));
 }
 
-TEST(Npy, RefusesToWriteWhatTheFormatHasNot) {
+TEST(Npy, RefusesToWriteUnsupportedDTypes) {
   const TempFolder folder;
   EXPECT_THROW(save_npy(folder.path() / "x.npy", Tensor::zeros({2}, DType::bf16)), DTypeError);
   EXPECT_THROW(save_npy(folder.path() / "x.npy", Tensor::zeros(Shape(65, 1))), ShapeError);

@@ -13,7 +13,7 @@
 namespace qing {
 namespace {
 
-TEST(Tensor, MakesWhatItIsAskedFor) {
+TEST(Tensor, MakesTheRequestedTensor) {
   EXPECT_EQ(Tensor::zeros({2, 3}).numel(), 6);
   EXPECT_EQ(Tensor::full({2}, 1.5, DType::f64).data<double>()[1], 1.5);
   EXPECT_EQ(Tensor::arange(4).data<int64_t>()[3], 3);
@@ -137,7 +137,7 @@ TEST(Halves, RoundToNearestEven) {
 }
 
 TEST(Halves, ADoubleIsRoundedOnce) {
-  // Just above a tie that f32 would round to: to nearest, not to even of the tie.
+  // Just above a number that f32 would round to a tie. The result is the nearest number, not the even one of the tie.
   EXPECT_EQ(to_half(1 + 0x1p-11 + 0x1p-40).bits, 0x3c01);
   EXPECT_EQ(to_half(1 + 0x3p-11 - 0x1p-40).bits, 0x3c01);
   EXPECT_EQ(to_half(-1 - 0x1p-11 - 0x1p-40).bits, 0xbc01);
@@ -187,7 +187,7 @@ TEST(Allocator, IsAlignedCountsAndReuses) {
   EXPECT_EQ(memory_stats().cached_bytes, 0u);
 }
 
-TEST(Allocator, TrimmingGivesBackWhatWasNotNeeded) {
+TEST(Allocator, TrimmingReturnsUnusedMemory) {
   release_cached_memory();
   for (const size_t bytes : {size_t{1000}, size_t{100} << 10}) {
     void *const often = allocate(bytes), *const once = allocate(bytes);
@@ -211,7 +211,7 @@ TEST(Allocator, TrimmingGivesBackWhatWasNotNeeded) {
   }
 }
 
-TEST(Allocator, WhatIsForLongDoesNotTakeLargerBlocks) {
+TEST(Allocator, LongLivedAllocationsDoNotTakeLargerBlocks) {
   release_cached_memory();
   void* const batch = allocate(size_t{400} << 10);
   deallocate(batch, size_t{400} << 10);

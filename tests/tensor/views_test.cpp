@@ -1,4 +1,4 @@
-// Chains of views on real values: each equals the same chain on nested positions, computed by plain loops.
+// Chains of views on real values. Each equals the same chain computed by plain loops.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -25,7 +25,7 @@ std::vector<int64_t> values_of(const Tensor& x) {
 
 using Position = std::vector<int64_t>;
 
-// Element by element: what stands at `position` of the view is what stands at source(position) of x.
+// Element by element: the element at `position` of the view is the element at source(position) of x.
 void expect_mapped(const Tensor& x, const Tensor& view, const Shape& shape,
                    const std::function<Position(const Position&)>& source) {
   RC_ASSERT(view.shape() == shape);
@@ -46,7 +46,7 @@ void expect_mapped(const Tensor& x, const Tensor& view, const Shape& shape,
 
 int64_t any(int64_t low, int64_t high) { return *rc::gen::inRange<int64_t>(low, high); }
 
-// One random view of x, checked; the view is returned.
+// Makes a random view of x, checks it and returns it.
 Tensor any_view(const Tensor& x) {
   const Shape& s = x.shape();
   const int64_t rank = x.dim();

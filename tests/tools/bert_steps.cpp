@@ -1,7 +1,6 @@
-// Trains a classifier saved by transformers on one batch again and again, so that another program can compare the
-// losses: see tests/python/test_torch_trajectory.py. bert_steps FOLDER BATCH STEPS LR DTYPE: FOLDER has config.json and
-// model.safetensors, BATCH is a safetensors file of ids (i32, end to end), offsets and labels (i64). Prints a loss a
-// step.
+// Trains a classifier saved by transformers repeatedly on one batch, so that tests/python/test_torch_trajectory.py can
+// compare the losses. Usage: bert_steps FOLDER BATCH STEPS LR DTYPE. FOLDER has config.json and model.safetensors.
+// BATCH is a safetensors file with ids (i32, end to end), offsets and labels (i64). Prints one loss per step.
 #include <cstdio>
 #include <filesystem>
 #include <string>

@@ -1,10 +1,11 @@
-// Runs chains of operations, views and in-place writes from stdin, so that another program can compare: see
-// tests/python/test_in_place_parity.py. Input: the count of chains; for each the count of steps, and each step as a
-// line of words. A step with a result adds a tensor, and tensors are named by their number. With the word "nograd" in
-// front a step runs under NoGradGuard. After the last step the sum of all elements, each times weight(), of tensors
-// that require gradients is walked, but for those that a step with "nograd" gave. Output, a line a chain: "step K
-// ERROR" or "backward ERROR" if that was refused, else "values" and of each tensor whether it requires a gradient, its
-// count of elements and these, then "gradients" and of each leaf the count, 0 without a gradient, and these.
+// Runs chains of operations, views and in-place writes from stdin, so that tests/python/test_in_place_parity.py can
+// compare them. Input: the number of chains, and for each chain the number of steps and one line of words per step. A
+// step with a result adds a tensor. Tensors are named by their number. A step that begins with "nograd" runs under
+// NoGradGuard. After the last step, backward runs from the weighted sum (see weight()) of all elements of tensors that
+// require gradients, except those that a "nograd" step made. Output: one line per chain. It is "step K ERROR" or
+// "backward ERROR" after a refusal. Otherwise it is "values" with, for each tensor, whether it requires a gradient, its
+// number of elements and the elements, then "gradients" with, for each leaf, the number of elements (0 without a
+// gradient) and the elements.
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 
@@ -118,7 +119,7 @@ class Chain {
   static const std::map<std::string, Write> kWrites;
 
   std::vector<Tensor> tensors_, leaves_;
-  std::vector<bool> outside_;  // the tensors that a step under NoGradGuard gave
+  std::vector<bool> outside_;  // whether a step under NoGradGuard made the tensor
 };
 
 const std::map<std::string, Chain::Result> Chain::kResults = {

@@ -1,6 +1,6 @@
-// Compares every kernel of an instruction set with the plain C++ ones in double, for f32 and f64 and rows of all
-// lengths around the vectors'. Links nothing but the kernels, so that it can be built for another processor and run in
-// an emulator.
+// Compares every kernel of an instruction set with the plain C++ kernels in double, for f32 and f64 and all row lengths
+// around the vector width. It links only the kernels, so that it can be built for another processor and run in an
+// emulator.
 //   kernel_check ISA
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
-// Runs the main kernels, each once warm and once for tests/instructions/count.py, which counts the instructions spent
-// in qing_measured() under callgrind. Prints the cases' names, a line each, in the order in which they run.
+// Runs the main kernels, each once to warm up and once for tests/instructions/count.py, which counts the instructions
+// in qing_measured() under callgrind. Prints the names of the cases, one per line, in the order of execution.
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -16,7 +16,7 @@
 #include <qing/tensor/random.h>
 #include <qing/tensor/tensor.h>
 
-// Has a name that callgrind can be told, and stays a call.
+// Has a name for callgrind's options, and is never inlined.
 extern "C" [[gnu::noinline]] void qing_measured(const std::function<void()>* work) {
   (*work)();
   asm volatile("" : : : "memory");

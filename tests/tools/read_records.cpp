@@ -1,5 +1,5 @@
-// Prints a file's records as RecordReader sees them, so that another program can compare: see
-// tests/python/test_csv_parity.py. A line of JSON each, the header first; an error is {"error": "..."}.
+// Prints the records that RecordReader reads from a file, so that tests/python/test_csv_parity.py can compare them.
+// Each is one line of JSON, the header first. An error is {"error": "..."}.
 #include <boost/json.hpp>
 #include <iostream>
 

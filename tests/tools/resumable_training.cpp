@@ -1,4 +1,4 @@
-// A small training that checkpoints after every step: tests/python/test_resume.py kills it at all moments.
+// A small training that checkpoints after every step. tests/python/test_resume.py kills it at random moments.
 //   resumable_training train DIR STEPS   trains, resuming from DIR if it can (without checkpoints if DIR is empty);
 //   says
 //                                        "step N" after each step, and at the end the bits of the weights and of their
@@ -129,7 +129,7 @@ int check(const std::filesystem::path& directory) {
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     if (!entry.path().filename().string().starts_with("step-")) continue;
     ++named;
-    // Ends at once, since its limit is the checkpoint's own step: all that run() does is to load it.
+    // Ends at once, because its limit is the step of the checkpoint. run() only loads it.
     std::filesystem::path alone = directory.parent_path() / "check";
     std::filesystem::remove_all(alone);
     std::filesystem::create_directories(alone);

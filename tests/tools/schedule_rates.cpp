@@ -1,6 +1,6 @@
-// Prints the learning rates of a schedule, so that another program can compare: see
-// tests/python/test_schedule_parity.py. Arguments: the name, the count of steps, the base rate, and the schedule's own
-// arguments as numbers. "plateau" reads the metrics, one a step, from stdin; "one_cycle" prints the momentum too.
+// Prints the learning rates of a schedule, so that tests/python/test_schedule_parity.py can compare them. Arguments:
+// the name, the number of steps, the base rate, and the schedule's own arguments as numbers. "plateau" reads one metric
+// per step from stdin. "one_cycle" prints the momentum too.
 #include <qing/autograd/autograd.h>
 #include <qing/optim/lr_scheduler.h>
 #include <qing/optim/optimizer.h>

@@ -1,4 +1,4 @@
-// A shared library for tests/python/test_tensor_exchange.py: qing's tensors beside NumPy's in one process.
+// A shared library for tests/python/test_tensor_exchange.py, with qing's and NumPy's tensors in one process.
 #include <cstdio>
 #include <exception>
 
@@ -7,7 +7,7 @@
 
 namespace {
 
-// 0 if body went well; otherwise the error goes to stderr.
+// Returns 0 if body succeeds. Otherwise it prints the error to stderr.
 template <class Body> int guarded(const Body& body) {
   try {
     body();
@@ -32,7 +32,7 @@ int add_one(qing::dlpack::ManagedTensor* managed) {
   return guarded([&] { qing::dlpack::from_dlpack(managed).add_(1); });
 }
 
-/// Hands out 0 to n−1 as an f32 matrix of two columns, transposed.
+/// Exports 0 to n−1 as an f32 matrix of two columns, transposed.
 qing::dlpack::ManagedTensor* count_up(int64_t n) {
   return qing::dlpack::to_dlpack(qing::Tensor::arange(n, qing::DType::f32).reshape({-1, 2}).transpose(0, 1));
 }

@@ -1,4 +1,4 @@
-// Inputs that samples are made of. All give the same numbers at every call.
+// Inputs of samples. All functions return the same numbers at every call.
 #pragma once
 
 #include <initializer_list>
@@ -10,7 +10,7 @@
 
 namespace qing::test {
 
-/// A leaf of normal numbers. The stream makes inputs of one sample differ.
+/// A leaf of normal numbers. Different streams give different inputs of one sample.
 inline Tensor leaf(Shape shape, uint64_t stream = 0, double mean = 0, double stddev = 1) {
   Generator rng(7);
   rng.restore(7, stream);
@@ -30,7 +30,7 @@ inline Tensor uniform(Shape shape, double low, double high, uint64_t stream = 0)
 
 inline Tensor positive(Shape shape, uint64_t stream = 0) { return uniform(std::move(shape), 0.5, 2, stream); }
 
-/// One leaf a shape.
+/// One leaf per shape.
 inline Inputs leaves(std::initializer_list<Shape> shapes) {
   Inputs inputs;
   for (const Shape& shape : shapes) inputs.push_back(leaf(shape, inputs.size()));
