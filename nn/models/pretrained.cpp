@@ -48,7 +48,8 @@ void check_size(const EncoderConfig& c, int64_t outputs, const WeightsFile& weig
 
 // The file may hold the tied tensors under both of their names. transformers computes with the decoder's own bias when
 // nothing is tied, and then leaves the other one unused.
-void resolve_ties(const EncoderConfig& config, StateDict& weights, const fs::path& directory) {
+void resolve_ties(const EncoderConfig& config, PretrainedWeights& from) {
+  StateDict& weights = from.tensors;
   const auto differ = [&](const char* a, const char* b) {
     const auto first = weights.find(a), second = weights.find(b);
     return first != weights.end() && second != weights.end() && !identical(first->second, second->second);
@@ -56,8 +57,7 @@ void resolve_ties(const EncoderConfig& config, StateDict& weights, const fs::pat
   if (config.tie_word_embeddings) {
     for (const auto& [a, b] : {std::pair{kWords, kDecoder}, {kBias, kDecoderBias}}) {
       if (!differ(a, b)) continue;
-      throw DataError(
-          fmt::format("{}: {} and {} differ, but tie_word_embeddings says they are one", directory.string(), a, b));
+      throw DataError(fmt::format("{}: {} and {} differ, but tie_word_embeddings says they are one", from.path, a, b));
     }
     weights.erase(kDecoder);
   }
@@ -75,10 +75,10 @@ void resolve_ties(const EncoderConfig& config, StateDict& weights, const fs::pat
 template <class Model> std::unique_ptr<Model> load_classifier(const fs::path& directory, std::string_view suffix) {
   check_architecture(directory, suffix);
   const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
-  StateDict weights = read_pretrained_weights(directory, config.encoder, std::ssize(config.labels));
+  PretrainedWeights weights = read_pretrained_weights(directory, config.encoder, std::ssize(config.labels));
   Generator unused;
   auto model = std::make_unique<Model>(config, unused);
-  load_pretrained_weights(*model, std::move(weights), directory);
+  load_pretrained_weights(*model, std::move(weights));
   return model;
 }
 
@@ -97,30 +97,30 @@ void check_architecture(const fs::path& directory, std::string_view suffix) {
   reader.fail(fmt::format("architectures: {} is not a model ...{}", boost::json::serialize(*names), suffix));
 }
 
-StateDict read_pretrained_weights(const fs::path& directory, const EncoderConfig& config, int64_t outputs) {
+PretrainedWeights read_pretrained_weights(const fs::path& directory, const EncoderConfig& config, int64_t outputs) {
   const WeightsFile file = open_weights(directory);
   check_size(config, outputs, file, directory);
-  StateDict weights;
+  PretrainedWeights weights{.path = file.path(), .tensors = {}};
   for (const TensorInfo& tensor : file.tensors()) {
     const std::string ours = parameter_name(config, tensor.name);
     if (ours.empty()) continue;
-    if (weights.emplace(ours, file.tensor(tensor.name)).second) continue;
+    if (weights.tensors.emplace(ours, file.tensor(tensor.name)).second) continue;
     throw DataError(
         fmt::format("{}: {} is there twice under names of different versions; remove one", file.path(), tensor.name));
   }
   return weights;
 }
 
-void load_pretrained_weights(Module& model, StateDict weights, const fs::path& directory) {
+void load_pretrained_weights(Module& model, PretrainedWeights weights) {
   const StateDict own = model.state_dict();
-  std::erase_if(weights, [&own](const auto& entry) {
+  std::erase_if(weights.tensors, [&own](const auto& entry) {
     const std::string& name = entry.first;
     const bool encoder = name.starts_with("bert.embeddings") || name.starts_with("bert.encoder.");
     return !encoder && !own.contains(name);
   });
   try {
-    model.load_state_dict(weights);
-  } catch (const DataError& error) { throw DataError(directory.string() + ": " + error.what()); }
+    model.load_state_dict(weights.tensors);
+  } catch (const DataError& error) { throw DataError(weights.path + ": " + error.what()); }
 }
 
 std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const fs::path& directory) {
@@ -133,21 +133,21 @@ std::unique_ptr<EncoderForTokenClassification> load_token_classifier(const fs::p
 
 std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const fs::path& directory) {
   const EncoderConfig config = EncoderConfig::load(directory / kConfigFile);
-  StateDict weights = read_pretrained_weights(directory, config, 0);
-  resolve_ties(config, weights, directory);
+  PretrainedWeights weights = read_pretrained_weights(directory, config, 0);
+  resolve_ties(config, weights);
   Generator unused;
   auto model = std::make_unique<EncoderForMaskedLM>(config, unused);
-  load_pretrained_weights(*model, std::move(weights), directory);
+  load_pretrained_weights(*model, std::move(weights));
   return model;
 }
 
 std::unique_ptr<SentenceEncoder> load_sentence_encoder(const fs::path& directory) {
   const SentenceModules modules = read_sentence_modules(directory);
   const EncoderConfig config = EncoderConfig::load(modules.encoder / kConfigFile);
-  StateDict weights = read_pretrained_weights(modules.encoder, config, 0);
+  PretrainedWeights weights = read_pretrained_weights(modules.encoder, config, 0);
   Generator unused;
   auto model = std::make_unique<SentenceEncoder>(config, modules.options, unused);
-  load_pretrained_weights(*model, std::move(weights), modules.encoder);
+  load_pretrained_weights(*model, std::move(weights));
   return model;
 }
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include <qing/nn/models/encoder_heads.h>
@@ -17,11 +18,16 @@ namespace qing::nn {
 
 /// DataError unless config.json, if it names `architectures`, names one that ends in `suffix`.
 void check_architecture(const std::filesystem::path& directory, std::string_view suffix);
-/// The tensors of a directory under the names of qing's models (parameter_names.h), as they are stored. DataError also
-/// when the configuration, with a head of `outputs` rows, describes far more parameters than the files hold.
-StateDict read_pretrained_weights(const std::filesystem::path& directory, const EncoderConfig& config, int64_t outputs);
+struct PretrainedWeights {
+  std::string path;   ///< of the file, or of the index of shards
+  StateDict tensors;  ///< under the names of qing's models (parameter_names.h), as they are stored
+};
+/// The weights of a directory. DataError also when the configuration, with a head of `outputs` rows, describes far more
+/// parameters than the files hold.
+PretrainedWeights read_pretrained_weights(const std::filesystem::path& directory, const EncoderConfig& config,
+                                          int64_t outputs);
 /// Copies the weights that read_pretrained_weights() gave into a model, all of whose parameters must be among them.
-void load_pretrained_weights(Module& model, StateDict weights, const std::filesystem::path& directory);
+void load_pretrained_weights(Module& model, PretrainedWeights weights);
 
 /// ...ForSequenceClassification.
 std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const std::filesystem::path& directory);

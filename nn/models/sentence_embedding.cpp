@@ -116,7 +116,8 @@ bool holds_sentence_embedding(const fs::path& directory) {
   if (fs::exists(directory / "modules.json", unreadable)) return true;
   if (!fs::exists(directory / kConfigFile, unreadable)) return false;
   try {
-    const boost::json::value* names = ConfigReader(directory / kConfigFile).find("architectures");
+    const ConfigReader reader(directory / kConfigFile);
+    const boost::json::value* names = reader.find("architectures");
     const boost::json::array* list = names == nullptr ? nullptr : names->if_array();
     return list != nullptr && list->size() == 1 && list->front().is_string() &&
            std::string_view(list->front().get_string()).ends_with("Model");
@@ -140,7 +141,7 @@ std::shared_ptr<const TextClassifier> load_sentence_embedding(const fs::path& di
   Generator unused;
   // Callers normalize, since one request may ask for embeddings as they are.
   auto model = std::make_unique<SentenceEncoder>(config, SentenceOptions{.pooling = modules.options.pooling}, unused);
-  load_pretrained_weights(*model, read_pretrained_weights(modules.encoder, config, 0), modules.encoder);
+  load_pretrained_weights(*model, read_pretrained_weights(modules.encoder, config, 0));
   pack_linear_layers(*model, precision);
   return std::make_shared<SentenceEmbedding>(std::move(model), std::move(tokenizer), modules.options.normalize,
                                              precision);

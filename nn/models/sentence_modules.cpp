@@ -87,7 +87,6 @@ SentenceModules read_sentence_modules(const fs::path& directory) {
       modules.encoder = directory / folder_of(*module, file);
     } else if (kind == "Pooling") {
       modules.pooling = directory / folder_of(*module, file) / "config.json";
-      modules.options.pooling = read_pooling(modules.pooling);
     } else if (kind == "Normalize") {
       modules.options.normalize = true;
     } else {
@@ -99,6 +98,7 @@ SentenceModules read_sentence_modules(const fs::path& directory) {
     fail(file, fmt::format("the modules {}; needs Transformer, Pooling and, if wanted, Normalize, in this order",
                            fmt::join(kinds, ", ")));
   }
+  modules.options.pooling = read_pooling(modules.pooling);
   return modules;
 }
 

@@ -23,7 +23,7 @@ text::Vocabulary checked(const std::vector<std::string>& tokens) {
       throw ValueError(fmt::format("vocabulary: the token with id {} has a line break inside", i));
     }
     if (vocabulary.find(token) >= 0) {
-      throw ValueError(fmt::format("vocabulary: '{}' stands twice, the second time as id {}", token, i));
+      throw ValueError(fmt::format("vocabulary: '{}' appears twice, the second time as id {}", token, i));
     }
     vocabulary.add(token, static_cast<int32_t>(i));
   }

@@ -54,7 +54,7 @@ StartingModel new_model(std::span<const nn::Example> examples, const TrainOption
 
 // The weights of the model that is trained, whatever head the folder has.
 nn::StateDict read_weights(const std::filesystem::path& folder, const nn::EncoderConfig& config) {
-  nn::StateDict weights = nn::read_pretrained_weights(folder, config, 0);
+  nn::StateDict weights = nn::read_pretrained_weights(folder, config, 0).tensors;
   // Heads of the pretraining.
   std::erase_if(weights, [](const auto& entry) { return entry.first.starts_with("cls."); });
   return weights;

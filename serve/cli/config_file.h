@@ -49,7 +49,7 @@ inline void read_config(CLI::App& command, const std::filesystem::path& file) {
       fail("no such key; the keys are the options of qing " + command.get_name() + " --help, without dashes");
     }
     // Inside the command's section and outside of all it is the same key.
-    if (std::ranges::find(seen, entry.key) != seen.end()) fail("stands twice");
+    if (std::ranges::find(seen, entry.key) != seen.end()) fail("appears twice");
     seen.push_back(entry.key);
     if (!takes_list(*option) && entry.values.size() != 1) fail("takes one value");
     if (option->count() > 0) continue;  // the command line goes before the file

@@ -139,7 +139,7 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
     compiled_.push_back(compile(routes_[i].pattern));
     for (std::size_t j = 0; j < i; ++j) {
       if (routes_[i].pattern == routes_[j].pattern && routes_[i].method == routes_[j].method) {
-        throw ValueError(fmt::format("Router: {} {} stands twice", routes_[i].method, routes_[i].pattern));
+        throw ValueError(fmt::format("Router: {} {} appears twice", routes_[i].method, routes_[i].pattern));
       }
     }
   }

@@ -8,7 +8,7 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/linear.h>
-#include <qing/nn/models/bert.h>
+#include <qing/nn/models/encoder_heads.h>
 #include <qing/tensor/allocator.h>
 #include <qing/tensor/ops/compare.h>
 #include <qing/tensor/random.h>
@@ -16,15 +16,16 @@
 namespace qing::nn {
 namespace {
 
-BertConfig small() {
-  BertConfig config;
+ClassifierConfig small() {
+  ClassifierConfig classifier;
+  EncoderConfig& config = classifier.encoder;
   config.vocab_size = 50;
   config.hidden_size = 32;
   config.num_hidden_layers = 3;
   config.num_attention_heads = 2;
   config.intermediate_size = 64;
   config.max_position_embeddings = 16;
-  return config;
+  return classifier;
 }
 
 RaggedBatch batch() {
@@ -33,7 +34,7 @@ RaggedBatch batch() {
 }
 
 // A model with LoRA whose change is not zero.
-void adapt(BertForSequenceClassification& model) {
+void adapt(EncoderForSequenceClassification& model) {
   Generator rng(7);
   add_lora(model.get_submodule("bert.encoder"), 4, 8, rng);
   const NoGradGuard guard;
@@ -56,7 +57,7 @@ TEST(Lora, BeginsWithoutAChange) {
 
 TEST(Lora, MergedWeightsGiveTheLogitsOfUnmergedOnes) {
   Generator rng(3);
-  BertForSequenceClassification model(small(), rng);
+  EncoderForSequenceClassification model(small(), rng);
   const NoGradGuard guard;
   const Tensor plain = model.forward(batch());
   const StateDict names = model.state_dict();
@@ -77,7 +78,7 @@ TEST(Lora, MergedWeightsGiveTheLogitsOfUnmergedOnes) {
 
 TEST(Lora, OnlyItsParametersGetGradients) {
   Generator rng(3);
-  BertForSequenceClassification model(small(), rng);
+  EncoderForSequenceClassification model(small(), rng);
   model.set_requires_grad(true);
   adapt(model);
   backward(sum(square(model.forward(batch()))));
@@ -95,7 +96,7 @@ TEST(Lora, OnlyItsParametersGetGradients) {
 }
 
 // Gradients of all parameters after a training step with dropout, and the most memory that it took.
-std::pair<std::vector<Tensor>, size_t> gradients_of(BertForSequenceClassification& model, bool checkpoint) {
+std::pair<std::vector<Tensor>, size_t> gradients_of(EncoderForSequenceClassification& model, bool checkpoint) {
   model.checkpoint_layers(checkpoint);
   model.zero_grad();
   std::vector<int32_t> ids(16 * 16, 9);
@@ -115,11 +116,11 @@ std::pair<std::vector<Tensor>, size_t> gradients_of(BertForSequenceClassificatio
 }
 
 TEST(CheckpointedLayers, GiveTheSameGradientsForLessMemory) {
-  BertConfig config = small();
-  config.num_hidden_layers = 8;
+  ClassifierConfig config = small();
+  config.encoder.num_hidden_layers = 8;
   for (const bool lora : {false, true}) {
     Generator rng(3);
-    BertForSequenceClassification model(config, rng);
+    EncoderForSequenceClassification model(config, rng);
     model.train();
     if (lora) {
       adapt(model);  // the embeddings have no gradients then

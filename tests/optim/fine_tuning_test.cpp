@@ -55,7 +55,7 @@ class FineTuning : public ::testing::Test {
 
 TEST_F(FineTuning, BeginsWithTheWeightsOfTheFolder) {
   const StartingModel start = starting_model(examples_, options_);
-  EXPECT_EQ(start.config.hidden_size, 32);
+  EXPECT_EQ(start.config.encoder.hidden_size, 32);
   EXPECT_EQ(start.config.labels, options_.labels);
   EXPECT_EQ(start.weights.count("classifier.weight"), 1U);
   options_.lr = 1e-12;
@@ -203,7 +203,8 @@ TEST_F(FineTuning, RefusesWhatDoesNotFit) {
             std::string::npos);
   file.tensors.erase("bert.embeddings.word_embeddings.weight");
   nn::save_safetensors(base_ / "model.safetensors", file);
-  EXPECT_NE(qing::test::message_of<DataError>([&] { tuned(); }).find("is it BERT?"), std::string::npos);
+  EXPECT_NE(qing::test::message_of<DataError>([&] { tuned(); }).find("missing bert.embeddings.word_embeddings.weight"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ What differs:
   products. Functions of the C library (`log2`, `sin`, `pow`, `floor_divide`, ...) read and return denormal numbers.
   Gradients of two-operand functions may flush or keep them. PyTorch always keeps them.
 - **Ends of the domains.** Values and gradients equal PyTorch's, except for a few that are exact where PyTorch's formula is
-  not: the left tail of `gelu`, its f32 beyond 1e38, `sinh` and `cosh` at 710, `hardswish` beyond 1e19 in f32, the
+  not: the left tails of `gelu` and `ndtr`, f32 of `gelu` beyond 1e38, `sinh` and `cosh` at 710, `hardswish` beyond 1e19 in f32, the
   gradients of `softsign` at infinity, of `copysign` at infinity and NaN and of `sinc` near 0, `fmod` and `remainder` by
   denormal numbers. `heaviside` of NaN is NaN, and 0 in PyTorch. The gradient of `elu`, `selu` and `celu` at NaN is NaN,
   while PyTorch's depends on the position of the element.

@@ -66,6 +66,10 @@ def _gelu(x):
     return 0.5 * x * math.erfc(-x / math.sqrt(2)) if x > -1e3 else None
 
 
+def _ndtr(x):
+    return 0.5 * math.erfc(-x / math.sqrt(2)) if math.isfinite(x) else None
+
+
 def _gelu_slope(x):
     if abs(x) > 1e3:
         return None
@@ -105,6 +109,7 @@ REFERENCES = {
     ("cosh", "grad/x"): _sinh,
     ("gelu", "output/0"): _gelu,  # PyTorch's 1 + erf(x) cancels in the left tail, and its f32 overflows
     ("gelu", "grad/x"): _gelu_slope,
+    ("ndtr", "output/0"): _ndtr,  # PyTorch's (1 + erf(x/√2))/2 cancels in the left tail
     ("gelu, tanh", "output/0"): _gelu_tanh,
     ("gelu, tanh", "grad/x"): _gelu_tanh_slope,
     ("softsign", "grad/x"): lambda x: 1 / (1 + abs(x)) / (1 + abs(x)),  # PyTorch's is a difference, NaN at infinity

@@ -11,7 +11,7 @@ def table(text):
     """Returns the help of a command as rows of Markdown."""
     options = []
     for line in text.splitlines():
-        start = re.match(r"  (--[a-z-]+)(?: [A-Z]+)?(?:\s+(\S.*))?$", line)
+        start = re.match(r"  (--[a-z0-9-]+)(?: [A-Z]+)?(?:\s+(\S.*))?$", line)
         if start:
             options.append([start[1], start[2] or ""])
         elif line.startswith(" " * 10) and options:

@@ -299,7 +299,7 @@ def test_the_line_goes_before_the_file(qing, tmp_path, tiny_data):
         ("layers = many", "1: "),
         ("layers = 0", "1: layers: "),
         ("layers = 1\nwidth = 64\nlayers = 2", "3: "),
-        ("layers = 1\n[train]\nlayers = 2", "3: train.layers: stands twice"),
+        ("layers = 1\n[train]\nlayers = 2", "3: train.layers: appears twice"),
         ("layers = [1, 2]", "1: layers: takes one value"),
         ("resume = true", "1: resume: no such key"),
         ("[serve]\nport = 1", "2: serve.port: no such key"),
