@@ -48,6 +48,7 @@ struct EncoderConfig {
 
   int64_t embedding_width() const { return embedding_size == 0 ? hidden_size : embedding_size; }
   bool has_token_types() const;
+  bool has_embedding_size() const;  ///< Whether embedding_width() may differ from hidden_size.
   /// Whether word embeddings pass a linear layer before the first block.
   bool projects_embeddings() const;
   /// The position of a text's first token. Families after RoBERTa number positions from behind the padding's.

@@ -25,7 +25,7 @@ ROWS = [
         f"F.scaled_dot_product_attention(*({SPLIT}(x) for x in (q, k, v)), is_causal=True)"
         ".transpose(0, 1).reshape(s, h * d)", "attention(q, k, v, {0, s}, h, 0, nullptr, true)", empty=False),
     Row("ragged attention, grouped queries", "q: s g*h*d; k: s h*d; v: s h*d",
-        f"F.scaled_dot_product_attention(*({SPLIT}(x) for x in (q, k, v)), enable_gqa=True)"
+        f"F.scaled_dot_product_attention(q.reshape(s, g * h, d).transpose(0, 1), {SPLIT}(k), {SPLIT}(v), enable_gqa=True)"
         ".transpose(0, 1).reshape(s, g * h * d)",
         "ragged_attention(q, k, v, {0, s}, {0, s}, {.heads = g * h, .key_heads = h})", empty=False),
     Row("ragged attention, a relative bias", "q: s h*d; k: s h*d; v: s h*d; r: h 2*s+1",
