@@ -2,17 +2,19 @@
 # Installs what the tests need, builds, and runs all tests. The last line is "N passed, N failed".
 #   bash tests/run.sh                the default: C++ and Python tests of the release build
 #   bash tests/run.sh --only-cpp     without the Python tests
+#   bash tests/run.sh --tidy         with clang-tidy on the libraries and the command, some ten minutes more
 #   bash tests/run.sh --sanitize     C++ tests under address, undefined-behaviour and thread sanitizers
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 
-python_tests=yes sanitize=no
+python_tests=yes sanitize=no tidy=no
 for argument in "$@"; do
   case $argument in
     --only-cpp) python_tests=no ;;
     --sanitize) sanitize=yes ;;
-    --help | -h) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --tidy) tidy=yes ;;
+    --help | -h) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "tests/run.sh: unknown option $argument; see --help" >&2; exit 2 ;;
   esac
 done
@@ -102,7 +104,7 @@ else
   run_preset release
 fi
 
-if [ $sanitize = no ]; then
+if [ $tidy = yes ] && [ $sanitize = no ]; then
   step "static analysis"
   if python3 tests/tidy.py; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
