@@ -1,5 +1,7 @@
 #include <qing/nn/exports/export_model.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <system_error>
 
@@ -28,6 +30,10 @@ void export_model(const std::filesystem::path& model, ExportFormat format, const
                      ": is the model's own folder, whose files the export would replace; choose another");
   }
   const ExportSource source = load_export_source(model);
+  if (!source.tokenizer.plain_bert()) {
+    throw DataError(
+        fmt::format("{}: export supports BERT's tokenizer with its usual special tokens only", model.string()));
+  }
   StagedDirectory staged(out);
   switch (format) {
     case ExportFormat::hf: write_hf(source, staged.path()); break;

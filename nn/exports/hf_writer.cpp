@@ -4,8 +4,8 @@
 
 #include <qing/nn/exports/export_vocabulary.h>
 #include <qing/nn/exports/file_formats.h>
-#include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/formats/safetensors.h>
+#include <qing/nn/models/text_classifier_files.h>
 #include <qing/tensor/files.h>
 
 namespace qing::nn {

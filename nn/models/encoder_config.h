@@ -37,9 +37,9 @@ struct EncoderConfig {
   int64_t pad_token_id = 0;
   bool tie_word_embeddings = true;  ///< the masked-language-model head multiplies by the table of word embeddings
 
-  /// The encoder's part of a config.json. DataError "path: field: what" when it is not JSON, has a name twice in one
-  /// object, is of another family, lacks a size, or has a setting that changes results and that qing does not compute.
-  /// IoError when it cannot be read.
+  /// The encoder's part of a config.json, also of a classifier with n-grams. DataError "path: field: what" when it is
+  /// not JSON, has a name twice in one object, is of another family, lacks a size, or has a setting that changes
+  /// results and that qing does not compute. IoError when it cannot be read.
   static EncoderConfig load(const std::filesystem::path& path);
   /// ValueError naming the field, unless sizes are positive, the heads divide the width, probabilities are in [0, 1),
   /// layer_norm_eps is in (0, 1), initializer_range is finite and not negative, ALBERT's groups divide its layers,

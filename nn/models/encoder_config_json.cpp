@@ -147,7 +147,8 @@ EncoderConfig read_encoder_config(const ConfigReader& reader, EncoderFamily fami
 
 EncoderConfig EncoderConfig::load(const std::filesystem::path& path) {
   const ConfigReader reader(path);
-  const EncoderConfig config = read_encoder_config(reader, read_family(reader));
+  const bool with_ngrams = reader.text("model_type", "") == "qing_bert_ngrams";
+  const EncoderConfig config = read_encoder_config(reader, with_ngrams ? EncoderFamily::bert : read_family(reader));
   try {
     config.validate();
   } catch (const ValueError& error) { reader.fail(error.what()); }

@@ -4,8 +4,10 @@
 
 #include <boost/json.hpp>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <qing/nn/formats/imported_encoder.h>
 #include <qing/nn/formats/open_weights.h>
@@ -13,6 +15,7 @@
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/pretrained.h>
+#include <qing/nn/models/sentence_embedding.h>
 #include <qing/nn/models/sentence_modules.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/tensor/errors.h>
@@ -53,9 +56,7 @@ std::string architecture_of(const fs::path& directory) {
 Loaded load(const fs::path& source, const SentenceModules& modules) {
   const std::string architecture = architecture_of(modules.encoder);
   const std::string_view name = architecture;
-  if (!modules.pooling.empty() || name.empty() || name.ends_with("Model")) {
-    return {"sentence embedding", load_sentence_encoder(source)};
-  }
+  if (holds_sentence_embedding(source)) { return {"sentence embedding", load_sentence_encoder(source)}; }
   if (name.ends_with("ForSequenceClassification")) {
     return {"sequence classification", load_sequence_classifier(source)};
   }
@@ -64,7 +65,7 @@ Loaded load(const fs::path& source, const SentenceModules& modules) {
     return {"masked language model", load_masked_lm(source)};
   }
   throw DataError(
-      fmt::format("{}: architectures: {} is not supported; only models ...ForSequenceClassification, "
+      fmt::format("{}: architectures: '{}' is not supported; only models ...ForSequenceClassification, "
                   "...ForTokenClassification, ...ForMaskedLM, ...ForPreTraining and encoders without a "
                   "head are",
                   (modules.encoder / "config.json").string(), architecture));
@@ -98,14 +99,29 @@ ImportedModel description_of(const Loaded& loaded, const EncoderConfig& config) 
           .parameters = loaded.model->parameter_count()};
 }
 
+// Files of an earlier model, which would be read beside the new one's, go.
+void commit_alone(StagedDirectory& staged, const fs::path& out) {
+  std::vector<fs::path> stale;
+  std::error_code none;
+  const auto check = [&](const char* name) {
+    if (!fs::exists(staged.path() / name, none)) stale.push_back(out / name);
+  };
+  for (const char* name : kTokenizerFiles) check(name);
+  for (const char* name : {"modules.json", "ngrams.safetensors"}) check(name);
+  staged.commit();
+  for (const fs::path& path : stale) fs::remove(path, none);
+}
+
 // An ONNX, a GGUF or an E5S1 file. The directory is loaded before it takes the place of what was there.
 ImportedModel import_file(const fs::path& source, const fs::path& out) {
   StagedDirectory staged(out);
   save_imported_encoder(staged.path(), import_encoder(source));
-  const Loaded loaded = load(staged.path(), read_sentence_modules(staged.path()));
-  const EncoderConfig config = EncoderConfig::load(staged.path() / "config.json");
-  staged.commit();
-  return description_of(loaded, config);
+  try {
+    const Loaded loaded = load(staged.path(), read_sentence_modules(staged.path()));
+    const EncoderConfig config = EncoderConfig::load(staged.path() / "config.json");
+    commit_alone(staged, out);
+    return description_of(loaded, config);
+  } catch (const DataError& error) { throw DataError(source.string() + ": " + error.what()); }
 }
 
 }  // namespace
@@ -117,6 +133,9 @@ ImportedModel import_model(const fs::path& source, const fs::path& out) {
   }
   if (fs::is_regular_file(source, absent)) return import_file(source, out);
   const SentenceModules modules = read_sentence_modules(source);
+  if (fs::exists(modules.encoder / "ngrams.safetensors", absent)) {
+    throw DataError(fmt::format("{}: a model of qing with n-grams; copy the folder instead", source.string()));
+  }
   const EncoderConfig config = EncoderConfig::load(modules.encoder / "config.json");
   const Loaded loaded = load(source, modules);
   const StateDict own = loaded.model->state_dict();
@@ -130,16 +149,17 @@ ImportedModel import_model(const fs::path& source, const fs::path& out) {
     }
   }
   StagedDirectory staged(out);
+  std::optional<StagedDirectory> pooling;
   if (!modules.pooling.empty()) {
-    StagedDirectory pooling(out / kPoolingFolder);
-    write_file_atomically(pooling.path() / "config.json", read_file(modules.pooling));
-    pooling.commit();
+    pooling.emplace(out / kPoolingFolder);
+    write_file_atomically(pooling->path() / "config.json", read_file(modules.pooling));
     write_file_atomically(staged.path() / "modules.json", modules_json(modules.options.normalize));
   }
   save_safetensors(staged.path() / "model.safetensors", kept);
   write_file_atomically(staged.path() / "config.json", read_file(modules.encoder / "config.json"));
   for (const char* name : kTokenizerFiles) copy_if_there(modules.encoder / name, staged.path() / name);
-  staged.commit();
+  if (pooling) pooling->commit();
+  commit_alone(staged, out);
   return description_of(loaded, config);
 }
 

@@ -119,8 +119,9 @@ bool holds_sentence_embedding(const fs::path& directory) {
     const ConfigReader reader(directory / kConfigFile);
     const boost::json::value* names = reader.find("architectures");
     const boost::json::array* list = names == nullptr ? nullptr : names->if_array();
-    return list != nullptr && list->size() == 1 && list->front().is_string() &&
-           std::string_view(list->front().get_string()).ends_with("Model");
+    if (list == nullptr || list->size() != 1 || !list->front().is_string()) return false;
+    const std::string_view name = list->front().get_string();
+    return name.ends_with("Model") && !name.ends_with("LMHeadModel");
   } catch (const Error&) {
     return false;  // loading it tells why
   }

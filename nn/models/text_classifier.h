@@ -32,11 +32,11 @@ struct EmbeddingInfo {
 /// predictions have Prediction::embedding. Immutable after load; predict() may be called from many threads.
 class TextClassifier {
  public:
-  /// Reads config.json of a ...ForSequenceClassification of any EncoderFamily, its weights (model.safetensors or
-  /// shards), the tokenizer's files, which must be BERT's WordPiece, and, if the configuration says so,
-  /// ngrams.safetensors. Texts are cut where the model's positions end, even if the tokenizer allows more. Linear
-  /// layers predict in `precision` (Linear::pack): f32, or bf16 or i8 for more speed and scores that differ in the
-  /// third digit; explanations stay in f32. IoError, DataError; ValueError for another precision.
+  /// Reads config.json of a ...ForSequenceClassification of any EncoderFamily, its weights (what open_weights()
+  /// reads), the tokenizer's files (Tokenizer::load), and, if the configuration says so, ngrams.safetensors. Texts are
+  /// cut where the model's positions end, even if the tokenizer allows more. Linear layers predict in `precision`
+  /// (Linear::pack): f32, or bf16 or i8 for more speed and scores that differ in the third digit; explanations stay in
+  /// f32. IoError, DataError; ValueError for another precision.
   static std::shared_ptr<const TextClassifier> load(const std::filesystem::path& directory,
                                                     DType precision = DType::f32);
   virtual ~TextClassifier() = default;

@@ -25,9 +25,6 @@ struct LoadedFolder;
 /// A word with more characters becomes a single [UNK]. This is BERT's limit.
 inline constexpr size_t kMaxWordCharacters = 100;
 
-/// The special tokens, in the order in which a trained vocabulary begins.
-inline constexpr std::string_view kSpecialTokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-
 /// Immutable once built; all members are thread-safe.
 class Tokenizer {
  public:

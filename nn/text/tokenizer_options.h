@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 namespace qing::nn {
 
@@ -14,5 +15,8 @@ struct TokenizerOptions {
   std::optional<bool> strip_accents = {};  ///< default: the value of lowercase
   bool tokenize_chinese_chars = true;      ///< each CJK ideograph is a word of its own
 };
+
+/// The special tokens, in the order in which a trained vocabulary begins.
+inline constexpr std::string_view kSpecialTokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
 
 }  // namespace qing::nn

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include <qing/nn/text/pipeline/pipeline_reader.h>
-#include <qing/nn/text/tokenizer.h>
+#include <qing/nn/text/tokenizer_options.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -273,7 +273,7 @@ LoadedFolder load_folder(const fs::path& directory) {
     loaded.options.strip_accents = settings.strip_accents;
   }
   loaded.plain_bert =
-      settings.tokenizer_class == TokenizerClass::kBert && !settings.split_special_tokens &&
+      settings.tokenizer_class == TokenizerClass::kBert && !settings.split_special_tokens && side == Side::kRight &&
       std::ranges::all_of(loaded.parts.added.entries(), [](const auto& entry) {
         return std::ranges::find(kSpecialTokens, entry.token.content) != std::end(kSpecialTokens) &&
                entry.token == AddedToken{.content = entry.token.content, .normalized = false, .special = true};

@@ -54,9 +54,12 @@ StartingModel new_model(std::span<const nn::Example> examples, const TrainOption
 
 // The weights of the model that is trained, whatever head the folder has.
 nn::StateDict read_weights(const std::filesystem::path& folder, const nn::EncoderConfig& config) {
-  nn::StateDict weights = nn::read_pretrained_weights(folder, config, 0).tensors;
-  // Heads of the pretraining.
-  std::erase_if(weights, [](const auto& entry) { return entry.first.starts_with("cls."); });
+  auto [path, weights] = nn::read_pretrained_weights(folder, config, 0);
+  // Other heads.
+  std::erase_if(weights, [](const auto& entry) {
+    return !entry.first.starts_with("bert.") && !entry.first.starts_with("classifier.");
+  });
+  if (!weights.contains(kWords)) throw DataError(fmt::format("{}: missing {}", path, kWords));
   return weights;
 }
 

@@ -302,3 +302,27 @@ def test_import_refuses_what_it_cannot_compute_and_leaves_what_was_there(qing, t
     refused = qing("import", source, "--out", out, check=False)
     assert refused.returncode == 1 and "BertForQuestionAnswering" in refused.stderr
     assert [path.name for path in out.iterdir()] == ["config.json"] and (out / "config.json").read_text() == "before"
+
+
+def test_import_leaves_nothing_of_an_earlier_model(qing, tmp_path):
+    first, second, out = tmp_path / "first", tmp_path / "second", tmp_path / "out"
+    make("bert", "Model").save_pretrained(first)
+    add_tokenizer(first)
+    (first / "1_Pooling").mkdir()
+    (first / "1_Pooling/config.json").write_text('{"pooling_mode": "mean"}')
+    modules = [{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.Pooling"}]
+    (first / "modules.json").write_text(json.dumps(modules))
+    make("bert", "ForSequenceClassification").save_pretrained(second)
+    add_tokenizer(second)
+    qing("import", first, "--out", out)
+    assert (out / "modules.json").exists()
+    qing("import", second, "--out", out)
+    assert not (out / "modules.json").exists()
+    assert "LABEL" in qing("predict", "--model", out, "a good film").stdout
+
+
+def test_tokenize_works_with_every_head(qing, tmp_path):
+    folder = tmp_path / "m"
+    make("bert", "Model", num_labels=1, problem_type="regression").save_pretrained(folder)
+    add_tokenizer(folder)
+    assert json.loads(qing("tokenize", "--model", folder, "a good film").stdout) == [2, 9, 5, 7, 3]

@@ -33,10 +33,9 @@ void run_import(const ImportArguments& arguments) {
 }  // namespace
 
 void add_import(CommandLine& line) {
-  CLI::App* command =
-      line.app.add_subcommand("import", "Copy a pretrained model of Hugging Face's layout into a folder");
+  CLI::App* command = line.app.add_subcommand("import", "Import a pretrained model into a folder");
   const auto arguments = std::make_shared<ImportArguments>();
-  command->add_option("source", arguments->source, "Folder of config.json, safetensors and the tokenizer's files")
+  command->add_option("source", arguments->source, "Folder of Hugging Face's layout, or an ONNX, GGUF or E5S1 file")
       ->required()
       ->type_name("SOURCE");
   command->add_option("--out", arguments->out, "Output folder of the model")->required()->type_name("FOLDER");

@@ -154,12 +154,12 @@ std::string explanation_text(const nn::Explanation& explanation, const std::stri
   return lines;
 }
 
-// If the tokenizer has no length limit, that of the model in the same folder applies.
+// A longer limit of the tokenizer, or none, becomes that of the model in the same folder.
 nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / "config.json";
   std::error_code unreadable;
   if (!std::filesystem::exists(config, unreadable)) return nn::Tokenizer::load(directory);
-  return nn::Tokenizer::load(directory, static_cast<int32_t>(nn::ClassifierConfig::load(config).encoder.max_tokens()));
+  return nn::Tokenizer::load(directory, static_cast<int32_t>(nn::EncoderConfig::load(config).max_tokens()));
 }
 
 // Prints one line per text: label, score and text separated by tabs, or a JSON object.

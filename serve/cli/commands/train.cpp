@@ -83,6 +83,10 @@ void check(const TrainArguments& arguments) {
   if (arguments.resume && arguments.overwrite) {
     throw UsageError("--resume continues a training and --overwrite replaces it; give one of them");
   }
+  std::error_code absent;
+  if (!arguments.options.from.empty() && std::filesystem::equivalent(arguments.options.from, arguments.out, absent)) {
+    throw UsageError("--from is the folder of --out; give another --out");
+  }
   const auto& labels = arguments.options.labels;
   try {
     nn::check_label_names(labels);

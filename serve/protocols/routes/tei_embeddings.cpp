@@ -66,7 +66,8 @@ void write_tokens(JsonWriter& writer, const nn::Tokenizer& tokenizer, const nn::
   writer.begin_array();
   std::size_t bytes = 0, position = 0;  // the same place in the text, counted both ways
   for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
-    const bool special = i == 0 || i + 1 == encoding.ids.size();
+    const bool special = (i == 0 || i + 1 == encoding.ids.size()) &&
+                         encoding.offsets[i] == std::pair<std::uint32_t, std::uint32_t>(0, 0);
     if (special && !with_special) continue;
     writer.begin_object().member("id", encoding.ids[i]);
     if (special) {
