@@ -376,6 +376,6 @@ def test_resuming_another_training_is_refused(qing, tiny_data, dev, tmp_path):
     assert "lacks a field" in qing("train", "--out", out, "--resume", check=False).stderr
 
 
-def test_fine_tuning_in_place_is_refused(qing, tmp_path, tiny_data, model_copy):
-    result = qing("train", "--data", tiny_data, "--from", model_copy, "--out", model_copy, check=False)
+def test_fine_tuning_in_place_is_refused(qing, tiny_data, model_dir):
+    result = qing("train", "--data", tiny_data, "--from", model_dir, "--out", model_dir, check=False)
     assert result.returncode == 2 and "--from is the folder of --out" in result.stderr
