@@ -78,7 +78,7 @@ template <class O> class GroupedOptimizer final : public Optimizer {
 };
 
 template <class... Optimizers> struct OptimizerList {
-  /// f.operator()<Optimizer>() for every optimizer of the list.
+  /// Calls the template operator() of f for every optimizer of the list.
   template <class F> static void for_each(F f) { (f.template operator()<Optimizers>(), ...); }
 };
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <qing/autograd/autograd.h>
-#include <qing/nn/models/pretrained.h>
 #include <qing/nn/formats/safetensors.h>
+#include <qing/nn/models/pretrained.h>
 #include <qing/tensor/errors.h>
 
 namespace {

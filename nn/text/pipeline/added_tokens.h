@@ -17,7 +17,7 @@ namespace qing::nn::text {
 
 struct AddedToken {
   std::string content;
-  bool single_word = false;             ///< not beside a character of \w
+  bool single_word = false;             ///< not beside a word character
   bool lstrip = false, rstrip = false;  ///< takes the white space on that side along
   bool normalized = true;               ///< is looked for in the normalised text, normalised too
   bool special = false;                 ///< decoding may leave it out; splitting may treat it as text

@@ -40,9 +40,9 @@ class Properties {
   constexpr bool nonspacing() const { return flag(2); }   ///< Mn
   constexpr bool space() const { return flag(3); }        ///< White_Space
   constexpr bool numeric() const { return flag(4); }      ///< Nd, Nl, No as the pre-tokenizer Digits has them
-  constexpr bool letter() const { return flag(5); }       ///< \p{L} of byte-level splitting
-  constexpr bool number() const { return flag(6); }       ///< \p{N} of byte-level splitting
-  constexpr bool word() const { return flag(7); }         ///< \w
+  constexpr bool letter() const { return flag(5); }       ///< a letter (L) of byte-level splitting
+  constexpr bool number() const { return flag(6); }       ///< a number (N) of byte-level splitting
+  constexpr bool word() const { return flag(7); }         ///< a word character of regular expressions
   constexpr bool mark() const { return flag(8); }         ///< M
   constexpr bool decomposes() const { return flag(9); }   ///< canonically
   constexpr bool decomposes_compatibly() const { return flag(10); }

@@ -120,5 +120,6 @@ def case_runs():
 
 
 print("// Written by unicode_runs.py; do not edit. Of tokenizers", tokenizers.__version__)
+print("// clang-format off")
 write("PropertyRun kPropertyRuns", property_runs(), 5)
 write("CaseRun kCaseRuns", case_runs(), 4)
