@@ -28,7 +28,7 @@ struct EmbeddingInfo {
   bool normalized = false;        ///< the model's modules end with the division by the length
 };
 
-/// A classifier or, if embedding().size is above 0, a model of sentence embeddings: that has no labels, and its
+/// A classifier or, if embeds(), a model of sentence embeddings: that has no labels, and its
 /// predictions have Prediction::embedding. Immutable after load; predict() may be called from many threads.
 class TextClassifier {
  public:
@@ -56,6 +56,7 @@ class TextClassifier {
   /// Whether the n-grams of the whole text count, for texts of any length.
   virtual bool has_ngrams() const { return false; }
   virtual EmbeddingInfo embedding() const { return {}; }
+  bool embeds() const { return embedding().size > 0; }  ///< whether predictions have embeddings instead of labels
   /// Null for a kind of model that does not show its tokenizer.
   virtual const Tokenizer* tokenizer() const { return nullptr; }
   /// Most ids encode() gives for a text.

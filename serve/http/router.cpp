@@ -51,19 +51,21 @@ void check_body(BodyKind kind, const HttpHead& head) {
   }
 }
 
+// Of a route with an error form.
 HttpResponse in_form(const Route& route, HttpResponse response) {
-  return route.error_form == nullptr || response.status < 400 ? std::move(response)
-                                                              : route.error_form->apply(std::move(response));
+  return response.status < 400 ? std::move(response) : route.error_form->apply(std::move(response));
 }
 
 // A handler that throws a Refusal after the body has arrived replies with it. The route outlives its requests.
 Routed::Run guarded(const Route& route, Routed::Run run) {
   return [&route, run = std::move(run)](std::string body, const Routed::Reply& given) {
-    const auto send = [&route, given](HttpResponse response) { given(in_form(route, std::move(response))); };
-    const Routed::Reply reply = route.error_form == nullptr ? given : given.through(send);
-    try {
-      run(std::move(body), reply);
-    } catch (const Refusal& refusal) { reply(refusal.response()); }
+    const auto answer = [&](const Routed::Reply& reply) {
+      try {
+        run(std::move(body), reply);
+      } catch (const Refusal& refusal) { reply(refusal.response()); }
+    };
+    if (route.error_form == nullptr) return answer(given);
+    answer(given.through([&route, given](HttpResponse response) { given(in_form(route, std::move(response))); }));
   };
 }
 
@@ -193,7 +195,8 @@ Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& aut
     check_body(chosen->body, head);
     routed.run = guarded(*chosen, chosen->open({head, {matched.parameters, matched.count}}));
   } catch (const Refusal& refusal) {
-    routed.refusal = chosen == nullptr ? refusal.response() : in_form(*chosen, refusal.response());
+    const bool formed = chosen != nullptr && chosen->error_form != nullptr;
+    routed.refusal = formed ? in_form(*chosen, refusal.response()) : refusal.response();
   }
   return routed;
 }

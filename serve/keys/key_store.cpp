@@ -12,6 +12,7 @@
 
 #include <qing/nn/text/normalizer.h>
 #include <qing/nn/utf8.h>
+#include <qing/serve/common/characters.h>
 #include <qing/serve/keys/pepper.h>
 #include <qing/tensor/errors.h>
 
@@ -39,9 +40,7 @@ CREATE TABLE usage(
 PRAGMA user_version = 1;
 )";
 
-bool digits(std::string_view text) {
-  return std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
+bool digits(std::string_view text) { return has_only(text, is_lower_hex); }
 
 void check(const NewKey& key, std::int64_t now) {
   const bool plain = std::ranges::none_of(key.name, [](unsigned char c) { return c < 0x20 || c == 0x7f; });

@@ -9,10 +9,9 @@
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
-namespace {
 
-// Reads "truncate" and "truncation_direction". True if a long text is to be cut.
 bool read_truncation(const json::object& object, std::string_view place) {
+  // The protocol's description has the default "right" and the values "Left" and "Right".
   const json::value* direction = member(object, "truncation_direction");
   if (direction != nullptr && *direction != "Right" && *direction != "right") {
     refuse_field(
@@ -22,10 +21,6 @@ bool read_truncation(const json::object& object, std::string_view place) {
   }
   return flag_of(object, place, "truncate", true);
 }
-
-}  // namespace
-
-bool embeds(const Model& model) { return model.classifier->embedding().size > 0; }
 
 std::vector<std::string> one_or_more_texts(const json::value& value, std::string_view field, const Limits& limits) {
   if (value.is_array()) return texts_of(value, field, limits);

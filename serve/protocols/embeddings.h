@@ -1,4 +1,4 @@
-// What the protocols have in common that answer with sentence embeddings.
+// Shared by the protocols that answer with sentence embeddings, and by text-embeddings-inference.
 #pragma once
 
 #include <optional>
@@ -14,15 +14,15 @@
 
 namespace qing::serve::protocols {
 
-/// Whether the model answers with embeddings instead of labels.
-bool embeds(const Model& model);
-
 /// A text, or a list of them, within the limits. Refusal with 422 that names the field.
 std::vector<std::string> one_or_more_texts(const boost::json::value& value, std::string_view field,
                                            const Limits& limits);
 
-/// The vector of text i. Its length is 1 if `normalize`; nullopt: as the model's own modules have it.
+/// The vector of text i, divided by its length if `normalize` is true. nullopt means what the model's modules say.
 std::vector<float> embedding_of(const Answer& answer, std::size_t i, std::optional<bool> normalize = std::nullopt);
+/// Reads "truncate" and "truncation_direction". Returns whether a text that is too long is truncated. `place` is the
+/// name of the object in errors. Refusal with 422.
+bool read_truncation(const boost::json::object& object, std::string_view place);
 /// Refusal with 413 for a text that is longer than the model reads, unless `truncate`.
 void require_whole(const Answer& answer, bool truncate);
 

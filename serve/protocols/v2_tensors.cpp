@@ -212,7 +212,7 @@ void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier) 
   json.key("inputs").begin_array();
   tensor("text", "BYTES", {-1});
   json.end().key("outputs").begin_array();
-  if (classifier.embedding().size == 0) {
+  if (!classifier.embeds()) {
     tensor("label", "BYTES", {-1});
     tensor("score", "FP32", {-1});
     tensor("scores", "FP32", {-1, width});

@@ -42,7 +42,28 @@ std::string no_version(const std::string& name) {
 }
 
 // Empty if it is no folder. fs::filesystem_error if it cannot be read.
-std::vector<std::int64_t> versions_below(const fs::path& folder) {
+// Checks the labels, which are keys of answers. Then predicts once, so that all weights are in memory before the first
+// request, and a broken model receives none.
+void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
+  const auto width = static_cast<std::size_t>(classifier.embedding().size);
+  try {
+    if (!classifier.embeds()) nn::check_label_names(classifier.labels());
+  } catch (const ValueError& error) { throw DataError(fmt::format("{}: {}", folder.string(), error.what())); }
+  const std::string text = "warm-up 热身";
+  const std::vector<nn::Prediction> predictions = classifier.predict(std::span(&text, 1));
+  const auto whole = [](const std::vector<float>& numbers, std::size_t count) {
+    return numbers.size() == count && std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
+  };
+  if (predictions.size() != 1 || !whole(predictions.front().scores, classifier.labels().size()) ||
+      !whole(predictions.front().embedding, width)) {
+    throw DataError(fmt::format("{}: its first prediction lacks a finite {}; check the weights", folder.string(),
+                                classifier.embeds() ? "vector" : "score for each label"));
+  }
+}
+
+}  // namespace
+
+std::vector<std::int64_t> Registry::versions_below(const fs::path& folder) {
   std::vector<std::int64_t> versions;
   if (!fs::is_directory(folder)) return versions;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -53,26 +74,9 @@ std::vector<std::int64_t> versions_below(const fs::path& folder) {
   return versions;
 }
 
-// Checks the labels, which are keys of answers. Then predicts once, so that all weights are in memory before the first
-// request, and a broken model receives none.
-void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
-  const auto width = static_cast<std::size_t>(classifier.embedding().size);
-  try {
-    if (width == 0) nn::check_label_names(classifier.labels());
-  } catch (const ValueError& error) { throw DataError(fmt::format("{}: {}", folder.string(), error.what())); }
-  const std::string text = "warm-up 热身";
-  const std::vector<nn::Prediction> predictions = classifier.predict(std::span(&text, 1));
-  const auto whole = [](const std::vector<float>& numbers, std::size_t count) {
-    return numbers.size() == count && std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
-  };
-  if (predictions.size() != 1 || !whole(predictions.front().scores, classifier.labels().size()) ||
-      !whole(predictions.front().embedding, width)) {
-    throw DataError(fmt::format("{}: its first prediction lacks a finite {}; check the weights", folder.string(),
-                                width == 0 ? "score for each label" : "vector"));
-  }
+bool Registry::can_stand_in(const nn::TextClassifier& a, const nn::TextClassifier& b) {
+  return a.labels() == b.labels() && a.embedding().size == b.embedding().size;
 }
-
-}  // namespace
 
 std::optional<std::int64_t> Registry::parse_version(std::string_view text) {
   std::int64_t value = 0;
@@ -224,7 +228,7 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
     const auto trial = next.trials.find(name);
     if (trial == next.trials.end()) return;
     const auto candidate = now_.pinned.find({name, trial->second.version});
-    const bool other = candidate != now_.pinned.end() && candidate->second->labels() != loaded.classifier->labels();
+    const bool other = candidate != now_.pinned.end() && !can_stand_in(*candidate->second, *loaded.classifier);
     if (other || trial->second.version == version) next.trials.erase(trial);
   });
   install(name, versions, version, std::move(loaded));
@@ -282,7 +286,7 @@ void Registry::add(const std::string& name, std::int64_t version,
     throw ValueError(fmt::format("Registry::add: version {} of {}; versions start at 1", version, name));
   }
   if (!classifier) throw ValueError(fmt::format("Registry::add: null classifier for {}; load one first", name));
-  if (classifier->embedding().size == 0) nn::check_label_names(classifier->labels());
+  if (!classifier->embeds()) nn::check_label_names(classifier->labels());
   const std::lock_guard changing(changing_);
   install(name, {version}, version, {std::move(classifier), {}});
 }

@@ -116,9 +116,13 @@ class Registry {
   static bool valid_name(std::string_view name);
   /// A version is a positive decimal number without leading zeros: "1", not "01", "v1" or "1.0".
   static std::optional<std::int64_t> parse_version(std::string_view text);
+  /// The versions of a model's folder, ascending; none if it is not a folder. std::filesystem::filesystem_error.
+  static std::vector<std::int64_t> versions_below(const std::filesystem::path& folder);
 
  private:
   using Classifier = std::shared_ptr<const nn::TextClassifier>;
+  /// Whether one can answer in place of the other: the same labels, and embeddings of the same size.
+  static bool can_stand_in(const nn::TextClassifier& a, const nn::TextClassifier& b);
   struct Loaded {
     Classifier classifier;
     ModelLimits limits;

@@ -58,9 +58,10 @@ Model Registry::set_trial(const std::string& name, const Trial& trial) {
     throw ValueError(fmt::format("{}: version {} is the one that answers; try another", name, trial.version));
   }
   Classifier classifier = read_version(served->second, trial.version);
-  if (classifier->labels() != served->second.classifier->labels()) {
-    throw ValueError(fmt::format("{}: version {} has other labels than version {}; it cannot stand in for it", name,
-                                 trial.version, served->second.version));
+  if (!can_stand_in(*classifier, *served->second.classifier)) {
+    throw ValueError(fmt::format(
+        "{}: version {} has other labels than version {}, or embeddings of another size; it cannot stand in for it",
+        name, trial.version, served->second.version));
   }
   commit([&](RegistryState& next) {
     next.trials[name] = trial;

@@ -144,8 +144,7 @@ void Registry::pin_trials(Contents& next, std::vector<std::string>& ended) const
     if (model == next.models.end()) continue;
     try {
       Classifier candidate = kept_or_read(next, name, trial.version);
-      const bool fits =
-          trial.version != model->second.version && candidate->labels() == model->second.classifier->labels();
+      const bool fits = trial.version != model->second.version && can_stand_in(*candidate, *model->second.classifier);
       fits ? void(next.pinned[{name, trial.version}] = std::move(candidate)) : ended.push_back(name);
     } catch (const std::exception& error) {
       log_line("error", "trial_not_loaded", {{"model", name}, {"version", trial.version}, {"error", error.what()}});

@@ -222,7 +222,7 @@ void Service::charge(std::span<const nn::Prediction> predictions, const std::str
 }
 
 void Service::count(const Answer& answer) {
-  if (answer.model.classifier->embedding().size > 0) return;  // there are no labels to count
+  if (answer.model.classifier->embeds()) return;  // there are no labels to count
   drift_.add(answer.model, answer.predictions);
   const std::lock_guard lock(labels_mutex_);
   for (const nn::Prediction& prediction : answer.predictions) {
@@ -252,6 +252,7 @@ void Service::require_room(const Model& model, const std::string& key) const {
 // The copy of a request for a shadow version, to be computed when nothing else waits. Nothing for a caller outside of
 // the share.
 std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request) const {
+  if (model.classifier->embeds()) return std::nullopt;  // a comparison needs labels and scores
   if (!model.candidate || !model.trial.shadow || request.work || draining_) return std::nullopt;
   if (!in_share(request.texts, request.key, model, model.trial.share)) return std::nullopt;
   BatchRequest copy;
@@ -312,7 +313,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
     job.model.classifier = job.model.candidate;
     ++statistics_.model(job.model.name)->canary_requests;
   }
-  if (const bool embeds = job.model.classifier->embedding().size > 0; embeds != job.embed) {
+  if (const bool embeds = job.model.classifier->embeds(); embeds != job.embed) {
     throw Refusal(error_response(422, "unacceptable_model",
                                  embeds ? "model: gives embeddings instead of labels; ask /v1/embeddings or /embed"
                                         : "model: gives labels instead of embeddings; ask a route that classifies"));

@@ -160,6 +160,45 @@ TEST_F(TrialTest, EndsWhenAVersionOfOtherLabelsAnswers) {
   EXPECT_THROW(registry->set_trial("mood", {2, 0.5, false}), ValueError);
 }
 
+// Embeddings without labels, of as many numbers as the version says.
+class Embedding : public FakeClassifier {
+ public:
+  explicit Embedding(int64_t size) : size_(size) {}
+  const std::vector<std::string>& labels() const override { return none_; }
+  nn::EmbeddingInfo embedding() const override { return {.size = size_, .pooling = "mean", .normalized = false}; }
+  std::vector<nn::Prediction> predict_encoded(std::span<const nn::EncodedText> encodings) const override {
+    const nn::Prediction one{.label = 0,
+                             .scores = {},
+                             .tokens = 1,
+                             .truncated = false,
+                             .embedding = std::vector<float>(static_cast<std::size_t>(size_), 1.F)};
+    return std::vector<nn::Prediction>(encodings.size(), one);
+  }
+
+ private:
+  int64_t size_;
+  std::vector<std::string> none_;
+};
+
+TEST(EmbeddingTrial, NeedsEmbeddingsOfTheSameSize) {
+  const TempFolder root;
+  for (const char* version : {"4", "4096", "8"}) fs::create_directories(root.path() / "vectors" / version);
+  fs::create_directories(root.path() / "vectors/9");
+  // Version 9 has the size of version 8.
+  Registry registry(root.path(), [](const fs::path& folder) {
+    const int version = std::stoi(folder.filename());
+    return std::make_shared<Embedding>(version == 9 ? 8 : version);
+  });
+  registry.load();
+  registry.load("vectors", 8);
+  EXPECT_THROW(registry.set_trial("vectors", {4, 0.5, false}), ValueError);
+  EXPECT_EQ(registry.find("vectors")->candidate, nullptr);
+  registry.set_trial("vectors", {9, 0.5, false});
+  EXPECT_NE(registry.find("vectors")->candidate, nullptr);
+  registry.load("vectors", 4);  // the trial's version cannot stand in for it
+  EXPECT_EQ(registry.find("vectors")->candidate, nullptr);
+}
+
 TEST_F(TrialTest, AnInvalidTrialChangesNothing) {
   fs::create_directories(root.path() / "mood/3");
   std::ofstream(root.path() / "mood/3/broken");

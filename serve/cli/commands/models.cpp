@@ -63,10 +63,9 @@ std::vector<Found> all_below(const fs::path& root) {
   try {
     for (const fs::directory_entry& model : fs::directory_iterator(root)) {
       const std::string name = model.path().filename().string();
-      if (!Registry::valid_name(name) || !model.is_directory()) continue;
-      for (const fs::directory_entry& entry : fs::directory_iterator(model.path())) {
-        const auto version = Registry::parse_version(entry.path().filename().string());
-        if (version && entry.is_directory()) all.push_back(look_at(entry.path(), name, *version));
+      if (!Registry::valid_name(name)) continue;
+      for (const std::int64_t version : Registry::versions_below(model.path())) {
+        all.push_back(look_at(model.path() / std::to_string(version), name, version));
       }
     }
   } catch (const fs::filesystem_error& error) {

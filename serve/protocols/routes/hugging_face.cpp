@@ -95,7 +95,7 @@ void run(Service& service, const Model& model, const std::string& body, Routed::
   const Limits limits = service.limits(model);
   const json::value parsed = parse_json(body, limits);
   const json::object& object = as_object(parsed, R"({"inputs": "..."})");
-  if (!embeds(model)) return classify(service, model, object, std::move(reply));
+  if (!model.classifier->embeds()) return classify(service, model, object, std::move(reply));
   if (asks_similarity(object)) return answer_similarity(service, model, object, std::move(reply));
   answer_embed(service, model, read_embed(object, limits), std::move(reply));
 }

@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 
 #include <qing/nn/text/tokenizer.h>
-#include <qing/nn/utf8.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/protocols/embeddings.h>
 #include <qing/serve/protocols/json_body.h>
@@ -64,7 +63,7 @@ const nn::Tokenizer& tokenizer_of(const Model& model) {
 void write_tokens(JsonWriter& writer, const nn::Tokenizer& tokenizer, const nn::EncodedText& encoding,
                   std::string_view text, bool with_special) {
   writer.begin_array();
-  std::size_t bytes = 0, position = 0;  // the same place in the text, counted both ways
+  const auto characters = nn::character_offsets(text, encoding.offsets);
   for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
     const bool special = (i == 0 || i + 1 == encoding.ids.size()) &&
                          encoding.offsets[i] == std::pair<std::uint32_t, std::uint32_t>(0, 0);
@@ -76,14 +75,8 @@ void write_tokens(JsonWriter& writer, const nn::Tokenizer& tokenizer, const nn::
       continue;
     }
     const auto [begin, end] = encoding.offsets[i];
-    // The pieces of an unknown or a normalised character may lie on the same bytes.
-    if (begin < bytes) bytes = position = 0;
-    const std::size_t start = position + nn::count_characters(text.substr(bytes, begin - bytes));
-    const std::size_t stop = start + nn::count_characters(text.substr(begin, end - begin));
     writer.member("text", text.substr(begin, end - begin)).member("special", false);
-    writer.member("start", start).member("stop", stop).end();
-    bytes = end;
-    position = stop;
+    writer.member("start", characters[i].first).member("stop", characters[i].second).end();
   }
   writer.end();
 }

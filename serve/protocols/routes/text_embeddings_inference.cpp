@@ -9,6 +9,7 @@
 
 #include <qing/serve/batching/batcher.h>
 #include <qing/serve/protocols/answers_json.h>
+#include <qing/serve/protocols/embeddings.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/tei_errors.h>
 
@@ -77,27 +78,17 @@ Request read(const std::string& body, const Limits& limits) {
   if (inputs == nullptr) refuse_field("inputs: is missing");
   Request request;
   read_inputs(*inputs, request, limits);
-  request.truncate = flag_of(object, "", "truncate", true);
-  // The protocol's description has the default "right" and the values "Left" and "Right".
-  const json::value* direction = member(object, "truncation_direction");
-  if (direction != nullptr && *direction != "Right" && *direction != "right") {
-    refuse_field("truncation_direction: must be Right; this server keeps the beginning of a text that is too long");
-  }
+  request.truncate = read_truncation(object, "");
   request.raw_scores = flag_of(object, "", "raw_scores", false);
   return request;
 }
 
 HttpResponse write(const Answer& answer, const Request& request) {
+  require_whole(answer, request.truncate);
   JsonWriter json;
   if (request.batch) json.begin_array();
   for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
     const nn::Prediction& prediction = answer.predictions[i];
-    if (prediction.truncated && !request.truncate) {
-      return error_response(413, "text_too_long",
-                            fmt::format("inputs: text {} has more than {} tokens; shorten it, or "
-                                        "send \"truncate\": true",
-                                        i, answer.model.classifier->max_length()));
-    }
     write_ranking(json, request.raw_scores ? prediction.logits : prediction.scores, answer.labels(),
                   std::numeric_limits<std::size_t>::max());
   }
