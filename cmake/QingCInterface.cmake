@@ -1,4 +1,4 @@
-# libqing.so, the C interface: everything that it needs of qing inside, and no symbols but qing_*.
+# libqing.so, the C interface. It contains the parts of qing that it needs and exports only qing_*.
 set(dir ${CMAKE_CURRENT_SOURCE_DIR}/serve/capi)
 add_library(qing_c SHARED ${dir}/qing.cpp)
 set_source_files_properties(${dir}/qing.cpp PROPERTIES COMPILE_DEFINITIONS QING_VERSION="${PROJECT_VERSION}")

@@ -8,8 +8,10 @@
 
 namespace qing::nn {
 
+inline constexpr uint64_t kFnvOffsetBasis = 0xcbf29ce484222325;
+
 inline uint64_t fingerprint(std::string_view bytes) {
-  uint64_t hash = 0xcbf29ce484222325;
+  uint64_t hash = kFnvOffsetBasis;
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return hash;
 }

@@ -8,6 +8,7 @@
 
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::nn {
 namespace {
@@ -107,6 +108,13 @@ json::value parse_file_json(std::string_view text) {
     throw DataError("the name '" + duplicate_key(text).value_or("") + "' appears twice in one object; leave one out");
   }
   return value;
+}
+
+json::value read_json_file(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  try {
+    return parse_file_json(text);
+  } catch (const DataError& error) { throw DataError(path.string() + ": " + error.what()); }
 }
 
 }  // namespace qing::nn

@@ -2,6 +2,7 @@
 // use, so a text that repeats a name is ambiguous (RFC 7493, 2.3).
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,5 +22,7 @@ bool repeats_a_key(std::string_view text, const boost::json::value& parsed);
 /// The value of the JSON text of a file; a byte order mark before it is skipped (RFC 8259, 8.1). DataError "what;
 /// remedy", without the file's name, when the text is not JSON or an object repeats a name. Thread-safe.
 boost::json::value parse_file_json(std::string_view text);
+/// The value of a JSON file. DataError "path: what", as parse_file_json() has it; IoError. Thread-safe.
+boost::json::value read_json_file(const std::filesystem::path& path);
 
 }  // namespace qing::nn

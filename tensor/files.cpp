@@ -124,6 +124,11 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   if (directory.valid()) fsync(directory.get());
 }
 
+bool is_there(const std::filesystem::path& path) noexcept {
+  std::error_code unreadable;
+  return std::filesystem::exists(path, unreadable) || unreadable;
+}
+
 void sync_folder(const std::filesystem::path& path) {
   const Descriptor folder(path, O_RDONLY | O_DIRECTORY);
   if (!folder.valid()) fail(path, "open", errno);

@@ -39,6 +39,9 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
   write_file_atomically(path, std::span(&content, 1));
 }
 
+/// Whether the file is there. A path that cannot be examined counts, since reading it then tells why.
+bool is_there(const std::filesystem::path& path) noexcept;
+
 /// Makes the names in a folder durable, as far as its file system can. IoError if the folder cannot be opened.
 void sync_folder(const std::filesystem::path& path);
 

@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <qing/nn/models/pretrained.h>
-#include <qing/nn/models/text_classifier.h>
+#include <utility>
+
+#include <qing/nn/models/text_classifier_files.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {
@@ -21,31 +22,16 @@ void check_supported(const EncoderConfig& config, const std::filesystem::path& d
 }  // namespace
 
 ExportSource load_export_source(const std::filesystem::path& directory) {
-  // The server's way to load it checks all files against each other.
-  const auto checked = TextClassifier::load(directory);
-  const ClassifierConfig config = ClassifierConfig::load(directory / "config.json");
+  ClassifierParts parts = load_classifier_parts(directory);
+  const ClassifierConfig& config = parts.model->config();
   check_supported(config.encoder, directory);
-  ExportSource source{
-      .encoder = load_sequence_classifier(directory),
-      .ngrams = nullptr,
-      .tokenizer = Tokenizer::load(directory, static_cast<int32_t>(config.encoder.max_tokens())),
-      .labels = checked->labels(),
-      .temperature = checked->temperature(),
-      .tensors = {},
-  };
-  source.tensors = source.encoder->state_dict();
-  if (checked->has_ngrams()) {
-    source.ngrams = std::make_unique<NgramHead>(NgramHead::load(
-        directory / "ngrams.safetensors", source.tokenizer.options(), static_cast<int64_t>(source.labels.size())));
-  }
-  return source;
-}
-
-StateDict ngram_tensors(const NgramHead& head) {
-  StateDict tensors = head.table().state_dict();
-  tensors["idf"] = tensors.at("idf").to(DType::f16);
-  tensors["weight"] = head.weight().to(DType::f16).contiguous();
-  return tensors;
+  StateDict tensors = parts.model->state_dict();
+  return {.labels = config.labels,
+          .temperature = config.calibration_temperature,
+          .encoder = std::move(parts.model),
+          .ngrams = std::move(parts.ngrams),
+          .tokenizer = std::move(parts.tokenizer),
+          .tensors = std::move(tensors)};
 }
 
 }  // namespace qing::nn

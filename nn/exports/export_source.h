@@ -14,11 +14,11 @@
 namespace qing::nn {
 
 struct ExportSource {
+  std::vector<std::string> labels;
+  double temperature;  ///< scores are the softmax of logits / temperature
   std::unique_ptr<EncoderForSequenceClassification> encoder;
   std::unique_ptr<NgramHead> ngrams;  ///< null for a model without n-grams
   Tokenizer tokenizer;
-  std::vector<std::string> labels;
-  double temperature;  ///< scores are the softmax of logits / temperature
   StateDict tensors;  ///< of the encoder, under Hugging Face's names; contiguous, f32 unless the file has another dtype
 
   const EncoderConfig& config() const { return encoder->config().encoder; }
@@ -28,9 +28,5 @@ struct ExportSource {
 
 /// Reads and checks a model directory as TextClassifier::load does, with the same errors.
 ExportSource load_export_source(const std::filesystem::path& directory);
-
-/// The tensors of the n-gram head: "keys" i32 [n], whose bits are ascending unsigned numbers, "idf" f16 [n] and
-/// "weight" f16 [n, labels].
-StateDict ngram_tensors(const NgramHead& head);
 
 }  // namespace qing::nn

@@ -20,8 +20,8 @@ enum PieceFlag : uint8_t {
   kPieceExtra = 2,      ///< not in the encoder's vocabulary
 };
 
-/// In `bytes`: what no n-gram of the table holds, as it is not UTF-8. Stands for a special token or an unknown
-/// character.
+/// In `bytes`: a byte that is never part of UTF-8, so no n-gram of the table contains it. It stands for a special token
+/// or an unknown character.
 inline constexpr uint8_t kNoCharacter = 0xFF;
 
 struct ExportVocabulary {

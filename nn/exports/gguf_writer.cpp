@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <qing/nn/exports/file_formats.h>
+#include <qing/nn/formats/bert_layout.h>
 #include <qing/nn/formats/tensor_bytes.h>
 #include <qing/tensor/files.h>
 
@@ -129,7 +130,8 @@ void add_configuration(GgufFile& file, const ExportSource& source, const std::st
   file.set("qing.temperature", static_cast<float>(source.temperature));
 }
 
-void add_tokenizer(GgufFile& file, const Tokenizer& tokenizer) {
+void add_tokenizer(GgufFile& file, const ExportSource& source) {
+  const Tokenizer& tokenizer = source.tokenizer;
   std::vector<std::string> tokens;
   std::vector<int32_t> types;
   for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
@@ -145,7 +147,7 @@ void add_tokenizer(GgufFile& file, const Tokenizer& tokenizer) {
   file.set("tokenizer.ggml.model", std::string_view("bert"));
   file.set("tokenizer.ggml.tokens", tokens);
   file.set("tokenizer.ggml.token_type", types);
-  file.set("tokenizer.ggml.token_type_count", uint32_t{2});
+  file.set("tokenizer.ggml.token_type_count", static_cast<uint32_t>(source.config().type_vocab_size));
   set("tokenizer.ggml.unknown_token_id", tokenizer.unk_id());
   set("tokenizer.ggml.seperator_token_id", tokenizer.sep_id());  // as the format spells it
   set("tokenizer.ggml.padding_token_id", tokenizer.pad_id());
@@ -162,14 +164,6 @@ const std::pair<const char*, const char*> kModules[] = {{"bert.embeddings.word_e
                                                         {"bert.embeddings.LayerNorm", "token_embd_norm"},
                                                         {"bert.pooler.dense", "cls"},
                                                         {"classifier", "cls.output"}};
-const std::pair<const char*, const char*> kLayerModules[] = {{"attention.self.query", "attn_q"},
-                                                             {"attention.self.key", "attn_k"},
-                                                             {"attention.self.value", "attn_v"},
-                                                             {"attention.output.dense", "attn_output"},
-                                                             {"attention.output.LayerNorm", "attn_output_norm"},
-                                                             {"intermediate.dense", "ffn_up"},
-                                                             {"output.dense", "ffn_down"},
-                                                             {"output.LayerNorm", "layer_output_norm"}};
 
 void add_tensors(GgufFile& file, const ExportSource& source) {
   const auto add = [&](const std::string& theirs, const std::string& name) {
@@ -180,12 +174,12 @@ void add_tensors(GgufFile& file, const ExportSource& source) {
   };
   for (const auto& [theirs, name] : kModules) add(theirs, name);
   for (int64_t i = 0; i < source.config().num_hidden_layers; ++i) {
-    for (const auto& [theirs, name] : kLayerModules) {
-      add(fmt::format("bert.encoder.layer.{}.{}", i, theirs), fmt::format("blk.{}.{}", i, name));
+    for (const BertPart& part : kBertParts) {
+      add("bert." + bert_part_name(i, part), fmt::format("blk.{}.{}", i, part.gguf));
     }
   }
   if (!source.ngrams) return;
-  for (const auto& [name, tensor] : ngram_tensors(*source.ngrams)) file.add("ngrams." + name, tensor);
+  for (const auto& [name, tensor] : source.ngrams->stored_tensors()) file.add("ngrams." + name, tensor);
 }
 
 }  // namespace
@@ -193,7 +187,7 @@ void add_tensors(GgufFile& file, const ExportSource& source) {
 void write_gguf(const ExportSource& source, const std::filesystem::path& folder) {
   GgufFile file;
   add_configuration(file, source, source.ngrams ? "qing-bert-ngrams" : "qing-bert");
-  add_tokenizer(file, source.tokenizer);
+  add_tokenizer(file, source);
   add_tensors(file, source);
   file.save(folder / "model.gguf");
   write_file_atomically(folder / "tokenizer.json", source.tokenizer.pipeline_json());

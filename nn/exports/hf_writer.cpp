@@ -88,11 +88,11 @@ void write_hf(const ExportSource& source, const std::filesystem::path& folder) {
     save_text_classifier(folder, *source.encoder, source.tokenizer);
     return;
   }
-  SafetensorsFile file{.tensors = source.tensors, .metadata = {{"format", "pt"}}};
+  SafetensorsFile file{.tensors = source.tensors, .metadata = {}};
   ExportVocabulary vocabulary;
   if (source.ngrams) {
     vocabulary = export_vocabulary(source.tokenizer);
-    for (const auto& [name, tensor] : ngram_tensors(*source.ngrams)) file.tensors["ngrams." + name] = tensor;
+    for (const auto& [name, tensor] : source.ngrams->stored_tensors()) file.tensors["ngrams." + name] = tensor;
     file.tensors["ngrams.pieces"] = vocabulary.bytes;
     file.tensors["ngrams.flags"] = vocabulary.flags;
   }

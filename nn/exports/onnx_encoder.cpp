@@ -11,7 +11,7 @@
 namespace qing::nn {
 namespace {
 
-using Value = OnnxGraph::Value;
+using Value = OnnxBuilder::Value;
 
 constexpr float kMasked = -1e30F;  // added to the score of a masked key; its weight is then exactly 0
 constexpr float kLargestByte = 127;
@@ -39,7 +39,7 @@ QuantizedRows quantized(const Tensor& rows) {
 
 class EncoderGraph {
  public:
-  EncoderGraph(OnnxGraph& graph, const ExportSource& source, bool int8) : g_(graph), source_(source), int8_(int8) {}
+  EncoderGraph(OnnxBuilder& graph, const ExportSource& source, bool int8) : g_(graph), source_(source), int8_(int8) {}
 
   Value logits(const OnnxTokens& tokens) {
     read(tokens);
@@ -50,7 +50,7 @@ class EncoderGraph {
     for (int64_t i = 0; i < layers; ++i) {
       x = layer(fmt::format("bert.encoder.layer.{}", i), i + 1 < layers ? x : g_.op("MatMul", {first, x}), x);
     }
-    // Few products, next to the logits: in 8 bits they would save little and cost most.
+    // These layers stay in f32: they are small, and rounding them would change the logits most.
     x = g_.op("Tanh", {exact_linear(x, "bert.pooler.dense")});
     return g_.op("Squeeze", {exact_linear(x, "classifier"), g_.numbers({1})});
   }
@@ -155,7 +155,7 @@ class EncoderGraph {
     return g_.op("Mul", {g_.op("Mul", {x, g_.real(0.5F)}), g_.op("Add", {erf, g_.real(1)})});
   }
 
-  OnnxGraph& g_;
+  OnnxBuilder& g_;
   const ExportSource& source_;
   bool int8_;
   Value read_, ids_, position_, first_;  // [B, L]: bool, i64, i64, bool
@@ -164,7 +164,7 @@ class EncoderGraph {
 
 }  // namespace
 
-Value onnx_encoder(OnnxGraph& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8) {
+Value onnx_encoder(OnnxBuilder& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8) {
   return EncoderGraph(graph, source, int8).logits(tokens);
 }
 

@@ -8,28 +8,28 @@
 #include <utility>
 
 #include <qing/nn/exports/onnx_parts.h>
+#include <qing/nn/fingerprint.h>
+#include <qing/nn/text/ngrams.h>
 
 namespace qing::nn {
 namespace {
 
-using Value = OnnxGraph::Value;
+using Value = OnnxBuilder::Value;
 
 // Marks of a word's beginning and end, which no text holds.
 constexpr int64_t kOpen = 1, kClose = 2;
 constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
-constexpr float kPiecesNorm = 0.7F;  // of nn/text/ngrams.cpp
-constexpr size_t kGrams = 3;         // lengths of each kind of n-gram
+constexpr size_t kGrams = 3;  // lengths of each kind of n-gram
 
 // FNV-1a of 64 bits (nn/fingerprint.h) in limbs of these numbers of bits, the lowest first: two halves of 32 bits. The
 // prime is 2^40 + 435, and 2^40 moves a limb by three places and 8 bits.
 constexpr int64_t kLimbBits[] = {12, 12, 8, 12, 12, 8};
 constexpr size_t kLimbs = std::size(kLimbBits), kHalf = kLimbs / 2;
-constexpr uint64_t kOffsetBasis = 0xcbf29ce484222325;
 constexpr int64_t kPrimeLow = 435, kPrimeHigh = 256;
 
 std::vector<int64_t> offset_basis() {
   std::vector<int64_t> limbs;
-  uint64_t rest = kOffsetBasis;
+  uint64_t rest = kFnvOffsetBasis;
   for (const int64_t bits : kLimbBits) {
     limbs.push_back(static_cast<int64_t>(rest & ((uint64_t{1} << bits) - 1)));
     rest >>= bits;
@@ -37,7 +37,7 @@ std::vector<int64_t> offset_basis() {
   return limbs;
 }
 
-std::vector<Value> times_prime(OnnxGraph& g, const std::vector<Value>& limbs) {
+std::vector<Value> times_prime(OnnxBuilder& g, const std::vector<Value>& limbs) {
   std::vector<Value> result;
   Value carry;
   for (size_t i = 0; i < kLimbs; ++i) {
@@ -60,7 +60,7 @@ struct KeyParts {
   Value bucket, rest;
 };
 // Without the kind. The key is the exclusive or of both halves of the hash.
-KeyParts key_of(OnnxGraph& g, const std::vector<Value>& limbs) {
+KeyParts key_of(OnnxBuilder& g, const std::vector<Value>& limbs) {
   std::vector<Value> k;
   for (size_t i = 0; i < kHalf; ++i) k.push_back(g.op("BitwiseXor", {limbs[i], limbs[i + kHalf]}));
   const auto times = [&](const Value& x, int64_t factor) { return g.op("Mul", {x, g.number(factor)}); };
@@ -70,14 +70,14 @@ KeyParts key_of(OnnxGraph& g, const std::vector<Value>& limbs) {
 constexpr int64_t bucket_of(uint32_t key) { return key >> 8 & 0xFFFF; }
 constexpr int32_t rest_of(uint32_t key) { return static_cast<int32_t>(key >> 24 << 8 | (key & 0xFF)); }
 
-Value flat(OnnxGraph& g, const Value& x) { return g.op("Reshape", {x, g.numbers({-1})}); }
+Value flat(OnnxBuilder& g, const Value& x) { return g.op("Reshape", {x, g.numbers({-1})}); }
 
 }  // namespace
 
-OnnxNgrams::OnnxNgrams(OnnxGraph& graph, const ExportSource& source, const ExportVocabulary& vocabulary,
+OnnxNgrams::OnnxNgrams(OnnxBuilder& graph, const ExportSource& source, const ExportVocabulary& vocabulary,
                        const Value& ids, const Value& valid)
     : graph_(graph), source_(source), ids_(ids), valid_(valid) {
-  OnnxGraph& g = graph_;
+  OnnxBuilder& g = graph_;
   const Value shape = g.op("Shape", {ids});
   texts_ = g.op("Gather", {shape, g.number(0)});
   const Value number = g.op("Range", {g.number(0), texts_, g.number(1)});
@@ -113,7 +113,7 @@ Value OnnxNgrams::is_lead(const Value& byte) {
 }
 
 OnnxTokens OnnxNgrams::encoder_tokens() {
-  OnnxGraph& g = graph_;
+  OnnxBuilder& g = graph_;
   const Value word = g.op("CumSum", {g.cast(begins_, OnnxType::i64), g.number(0)});
   const Value zeros = g.op("Expand", {g.numbers({0}), g.op("Add", {g.op("Shape", {word}), g.numbers({1})})});
   const auto of_word = [&](const Value& x) {
@@ -130,7 +130,7 @@ OnnxTokens OnnxNgrams::encoder_tokens() {
 }
 
 OnnxNgrams::Lanes OnnxNgrams::pieces() {
-  OnnxGraph& g = graph_;
+  OnnxBuilder& g = graph_;
   const auto column = [&](const Value& flag, int64_t mark) {
     return g.op("Unsqueeze", {g.op("Mul", {g.cast(flag, OnnxType::i64), g.number(mark)}), g.numbers({1})});
   };
@@ -169,7 +169,7 @@ OnnxNgrams::Lanes OnnxNgrams::pieces() {
 }
 
 OnnxNgrams::Lanes OnnxNgrams::words() {
-  OnnxGraph& g = graph_;
+  OnnxBuilder& g = graph_;
   const Value space = g.number(' ');
   const Value spaces = g.op("Unsqueeze", {g.op("Mul", {g.cast(ends_, OnnxType::i64), space}), g.numbers({1})});
   const Value spaced = g.op("Concat", {bytes_, spaces}, {{"axis", int64_t{1}}});
@@ -182,8 +182,8 @@ OnnxNgrams::Lanes OnnxNgrams::words() {
   const auto part = [&](const Value& x, int64_t from, int64_t to) {
     return g.op("Slice", {x, g.numbers({from}), g.numbers({to})});
   };
-  // A word begins behind the space of the one before. One beginning too many goes, as the last space ends the last
-  // word.
+  // A word begins behind the space of the word before it. The last beginning is dropped: no word follows the last
+  // space.
   const Value first = part(joined(g.numbers({0}), g.op("Add", {last, g.number(1)})), 0, -1);
   const Value text = g.op("Gather", {text_, g.op("Gather", {token, last})});
   const Value after = joined(last, g.numbers({0, 0})), texts = joined(text, g.numbers({-1, -1}));
@@ -196,10 +196,10 @@ OnnxNgrams::Lanes OnnxNgrams::words() {
   return lanes;
 }
 
-// The keys of all lanes, once for each of the lasts, end to end; what is not possible has any key.
+// The keys of all lanes, end to end for each of the three ends. The key of an impossible n-gram is unspecified.
 OnnxNgrams::Keys OnnxNgrams::keys(const Lanes& lanes, const Value& steps, const std::string& names) {
-  OnnxGraph& g = graph_;
-  OnnxGraph body(names + ".");
+  OnnxBuilder& g = graph_;
+  OnnxBuilder body(names + ".");
   const std::vector<OnnxDimension> row{names};
   const auto state = [&](const std::string& name) { return body.input(names + "." + name, OnnxType::i64, row); };
   const Value step = body.input(names + ".step", OnnxType::i64, {});
@@ -254,7 +254,7 @@ struct Buckets {
 };
 Buckets buckets_of(const NgramHead& head) {
   constexpr int64_t kBuckets = 0x10000;
-  const StateDict tensors = ngram_tensors(head);
+  const StateDict tensors = head.stored_tensors();
   const auto keys = tensors.at("keys").span<int32_t>();
   std::vector<int64_t> order(keys.size());
   std::iota(order.begin(), order.end(), 0);
@@ -285,7 +285,7 @@ Buckets buckets_of(const NgramHead& head) {
 }  // namespace
 
 Value OnnxNgrams::logits() {
-  OnnxGraph& g = graph_;
+  OnnxBuilder& g = graph_;
   const auto joined = [&](const std::vector<Value>& parts) { return g.op("Concat", parts, {{"axis", int64_t{0}}}); };
   std::vector<Value> all_buckets, all_rests, all_texts;
   for (const auto& [kind, lanes] : {std::pair<int64_t, Lanes>{0, pieces()}, {1, words()}}) {
@@ -325,7 +325,7 @@ Value OnnxNgrams::logits() {
   const Value match = g.op("Where", {g.op("And", {inside, equal}), places, g.number(-1)});
   const Value row = g.op("ReduceMax", {match, g.numbers({1})}, {{"keepdims", int64_t{0}}});
 
-  // The known n-grams, and one of a text behind the last, so that no list is ever empty.
+  // The known n-grams, plus one of an extra text at the end, so that no list is empty.
   const Value known = flat(g, g.op("NonZero", {g.op("GreaterOrEqual", {row, g.number(0)})}));
   const Value texts = g.op("Reshape", {texts_, g.numbers({1})});
   const Value all_rows = joined({g.op("Gather", {row, known}), g.numbers({0})});
@@ -347,7 +347,8 @@ Value OnnxNgrams::logits() {
   const Value squares = g.op("ScatterElements", {zeros, group, g.op("Mul", {value, value})},
                              {{"axis", int64_t{0}}, {"reduction", std::string("add")}});
   const Value norm = g.op("Sqrt", {g.op("Gather", {squares, group})});
-  const Value wanted = g.op("Where", {g.op("Equal", {kind, g.number(1)}), g.real(1), g.real(kPiecesNorm)});
+  const Value wanted =
+      g.op("Where", {g.op("Equal", {kind, g.number(1)}), g.real(1), g.real(static_cast<float>(kPiecesNorm))});
   const Value scaled = g.op("Div", {g.op("Mul", {value, wanted}), norm});
 
   const Value weight = g.cast(g.op("Gather", {g.constant(table.weight), at}), OnnxType::f32);

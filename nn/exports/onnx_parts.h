@@ -3,35 +3,35 @@
 
 #include <qing/nn/exports/export_source.h>
 #include <qing/nn/exports/export_vocabulary.h>
-#include <qing/nn/exports/onnx_graph.h>
+#include <qing/nn/exports/onnx_builder.h>
 
 namespace qing::nn {
 
 /// What BERT's encoder reads of each text.
 struct OnnxTokens {
-  OnnxGraph::Value ids;   ///< i64 [B, L]
-  OnnxGraph::Value kept;  ///< bool [B, L]: the tokens that count; the encoder reads the first of these
+  OnnxBuilder::Value ids;   ///< i64 [B, L]
+  OnnxBuilder::Value kept;  ///< bool [B, L]: true for tokens of the text; the encoder reads the first ones
 };
 
 /// Logits f32 [B, labels] of the encoder. `int8`: embeddings and the weights of linear layers are stored in 8 bits, and
 /// products are of 8-bit integers, rounded by row and by column.
-OnnxGraph::Value onnx_encoder(OnnxGraph& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8);
+OnnxBuilder::Value onnx_encoder(OnnxBuilder& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8);
 
 /// The n-gram head as nodes. ids i64 [B, L] are of the export vocabulary; valid bool [B, L] is false where a token is
 /// masked.
 class OnnxNgrams {
  public:
-  OnnxNgrams(OnnxGraph& graph, const ExportSource& source, const ExportVocabulary& vocabulary,
-             const OnnxGraph::Value& ids, const OnnxGraph::Value& valid);
+  OnnxNgrams(OnnxBuilder& graph, const ExportSource& source, const ExportVocabulary& vocabulary,
+             const OnnxBuilder::Value& ids, const OnnxBuilder::Value& valid);
   /// The tokens with [UNK] in place of each word that the encoder does not know.
   OnnxTokens encoder_tokens();
   /// f32 [B, labels].
-  OnnxGraph::Value logits();
+  OnnxBuilder::Value logits();
 
  private:
-  using Value = OnnxGraph::Value;
+  using Value = OnnxBuilder::Value;
 
-  /// Runs of characters to hash: bytes first to last of `codes`, for three lasts each.
+  /// Runs of bytes to hash: each lane begins at `first` in `codes` and has three possible ends, `lasts`.
   struct Lanes {
     Value codes, first;
     std::vector<Value> lasts, possible;
@@ -45,7 +45,7 @@ class OnnxNgrams {
   Keys keys(const Lanes& lanes, const Value& steps, const std::string& names);
   Value is_lead(const Value& byte);
 
-  OnnxGraph& graph_;
+  OnnxBuilder& graph_;
   const ExportSource& source_;
   Value ids_, valid_, texts_;        // [B, L], [B, L], []
   Value bytes_;                      // i64 [T, W] of all T tokens; zeros for masked ones

@@ -16,14 +16,14 @@ constexpr int64_t kMostNgrams = int64_t{1} << 24;  // places in the table that o
 }  // namespace
 
 void write_onnx(const ExportSource& source, bool int8, const std::filesystem::path& folder) {
-  OnnxGraph graph;
+  OnnxBuilder graph;
   const std::vector<OnnxDimension> tokens{"batch", "length"};
   const std::vector<OnnxDimension> classes{"batch", static_cast<int64_t>(source.labels.size())};
   const auto ids = graph.input("input_ids", OnnxType::i64, tokens);
   const auto valid = graph.cast(graph.input("attention_mask", OnnxType::i64, tokens), OnnxType::boolean);
 
   std::string tokenizer;
-  OnnxGraph::Value logits;
+  OnnxBuilder::Value logits;
   if (source.ngrams) {
     if (source.ngrams->table().size() >= kMostNgrams) {
       throw ValueError(fmt::format("export: the table has {} n-grams, more than the {} that ONNX takes; export hf",

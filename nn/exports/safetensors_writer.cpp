@@ -14,7 +14,6 @@ void write_safetensors(const ExportSource& source, const std::filesystem::path& 
   const EncoderConfig& c = source.config();
   SafetensorsFile file{.tensors = source.tensors, .metadata = {}};
   file.metadata = {
-      {"format", "pt"},
       {"qing.architecture", source.ngrams ? "bert+ngrams" : "bert"},
       {"qing.labels", boost::json::serialize(boost::json::array(source.labels.begin(), source.labels.end()))},
       {"qing.temperature", fmt::format("{}", source.temperature)},
@@ -23,7 +22,7 @@ void write_safetensors(const ExportSource& source, const std::filesystem::path& 
       {"qing.layer_norm_eps", fmt::format("{}", c.layer_norm_eps)},
   };
   if (source.ngrams) {
-    for (const auto& [name, tensor] : ngram_tensors(*source.ngrams)) file.tensors["ngrams." + name] = tensor;
+    for (const auto& [name, tensor] : source.ngrams->stored_tensors()) file.tensors["ngrams." + name] = tensor;
   }
   save_safetensors(folder / "model.safetensors", file);
   write_file_atomically(folder / "tokenizer.json", source.tokenizer.pipeline_json());

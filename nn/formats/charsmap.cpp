@@ -71,7 +71,7 @@ class DoubleArray {
     }
   }
 
-  // Two nodes of one base would take each other's children for their own.
+  // Finds a free base. Nodes must not share a base, or one would find the other's children.
   template <class Fits> size_t find_base(const Fits& fits) {
     for (size_t at = std::max<size_t>(1, units_.size() - std::min(units_.size(), kLookBack));; ++at) {
       reserve(at | (kBlock - 1));

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kSpace = "\u2581";  // stands in front of a piece that begins a word
 
-// The converter marks the beginnings of words; vocab.txt marks what is none.
+// The converter marks pieces that begin a word. vocab.txt marks pieces that continue one.
 std::string wordpiece_of(std::string_view piece) {
   if (piece.starts_with(kSpace)) return std::string(piece.substr(kSpace.size()));
   const bool special = piece.size() > 2 && piece.front() == '[' && piece.back() == ']';

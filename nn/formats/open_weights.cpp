@@ -15,6 +15,7 @@
 #include <qing/nn/formats/shard_index.h>
 #include <qing/nn/formats/torch_file.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::nn {
 namespace {
@@ -102,11 +103,6 @@ WeightsFile open_index(const fs::path& path) {
   }
   return WeightsFile(path.string(), safetensors ? "safetensors" : "PyTorch", std::move(all.sources),
                      std::move(all.metadata));
-}
-
-bool is_there(const fs::path& path) {
-  std::error_code unreadable;  // opening it tells why
-  return fs::exists(path, unreadable) || unreadable;
 }
 
 }  // namespace

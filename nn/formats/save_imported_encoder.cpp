@@ -100,7 +100,7 @@ json::object tokenizer_config(const ImportedVocabulary& v) {
 void save_imported_encoder(const std::filesystem::path& directory, const ImportedEncoder& encoder) {
   StagedDirectory staged(directory);
   write_file_atomically(staged.path() / "config.json", encoder.config);
-  save_safetensors(staged.path() / "model.safetensors", {.tensors = encoder.tensors, .metadata = {{"format", "pt"}}});
+  save_safetensors(staged.path() / "model.safetensors", {.tensors = encoder.tensors, .metadata = {}});
   const ImportedVocabulary& vocabulary = encoder.vocabulary;
   if (vocabulary.kind == ImportedVocabulary::Kind::wordpiece) {
     std::string lines;

@@ -25,11 +25,7 @@ bool plain_name(std::string_view name, std::string_view suffix) {
 
 std::map<std::string, std::string> read_shard_index(const fs::path& path, std::string_view suffix) {
   const auto fail = [&](const std::string& what) { throw DataError(path.string() + ": " + what); };
-  json::value value;
-  const std::string text = read_file(path);
-  try {
-    value = parse_file_json(text);
-  } catch (const DataError& error) { fail(error.what()); }
+  const json::value value = read_json_file(path);
   const json::object* object = value.if_object();
   const json::value* map = object == nullptr ? nullptr : object->if_contains("weight_map");
   if (map == nullptr || !map->is_object()) fail("has no object weight_map");

@@ -138,7 +138,7 @@ class DirectoryReader {
     return member;
   }
 
-  // Numbers of 64 bits replace those that say they are missing, in this order.
+  // The zip64 field holds, in this order, the 64-bit values of those numbers that are 0xffffffff in the entry.
   void read_extra(std::string_view fields, uint64_t place, uint64_t& size, uint64_t& packed, uint64_t& header) const {
     ByteCursor cursor(fields, faults_, place);
     while (cursor.left() > 0) {

@@ -19,9 +19,6 @@ namespace {
 
 namespace json = boost::json;
 
-// `transformers` builds its own classifier for the type "bert" and leaves the n-grams out without an error. It refuses
-// a type that it does not know.
-constexpr std::string_view kNgramType = "qing_bert_ngrams";
 constexpr std::string_view kNgramArchitecture = "QingBertNgramsForSequenceClassification";
 
 // Counts of a DataProfile; what they mean is for validate().
@@ -47,7 +44,7 @@ std::optional<DataProfile> read_profile(const ConfigReader& reader, std::string_
 // The family, and whether the model has an n-gram head. Older files of qing say so beside the type "bert".
 std::pair<EncoderFamily, bool> read_family_and_head(const ConfigReader& reader) {
   const bool own = reader.text("model_type", "") == kNgramType;
-  const EncoderFamily family = own ? EncoderFamily::bert : read_family(reader);
+  const EncoderFamily family = read_family(reader);
   bool head = own;
   reader.optional("ngram_head", head);
   if (own && !head) {

@@ -11,11 +11,7 @@ namespace qing::nn {
 namespace json = boost::json;
 
 ConfigReader::ConfigReader(const std::filesystem::path& path) : path_(path) {
-  json::value value;
-  const std::string text = read_file(path);
-  try {
-    value = parse_file_json(text);
-  } catch (const DataError& error) { fail(error.what()); }
+  const json::value value = read_json_file(path);
   if (!value.is_object()) fail("not a JSON object");
   object_ = value.get_object();
 }

@@ -32,6 +32,8 @@ constexpr std::array<EncoderFamilyNames, 7> kFamilies = {{
 
 const EncoderFamilyNames& names_of(EncoderFamily family) { return kFamilies.at(static_cast<size_t>(family)); }
 
+std::span<const EncoderFamilyNames> family_names() { return kFamilies; }
+
 bool EncoderConfig::has_token_types() const { return family != distilbert && family != mpnet; }
 
 bool EncoderConfig::has_embedding_size() const { return family == electra || family == albert; }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include <qing/nn/layers/encoder_block.h>
@@ -63,5 +64,6 @@ struct EncoderFamilyNames {
   std::string_view model_type, class_prefix, base;
 };
 const EncoderFamilyNames& names_of(EncoderFamily family);
+std::span<const EncoderFamilyNames> family_names();  ///< in the order of EncoderFamily
 
 }  // namespace qing::nn

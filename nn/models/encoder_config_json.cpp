@@ -17,7 +17,6 @@ using enum EncoderFamily;
 
 // DistilBERT's norms have no setting.
 constexpr double kDistilbertEps = 1e-12;
-constexpr EncoderFamily kFamilies[] = {bert, distilbert, roberta, xlm_roberta, electra, albert, mpnet};
 
 // What transformers accepts as hidden_act and qing computes; the first name of each is written.
 constexpr std::array<std::pair<std::string_view, FeedForwardActivation>, 8> kActivations = {{
@@ -102,11 +101,11 @@ void refuse_other_structures(const ConfigReader& reader) {
 EncoderFamily read_family(const ConfigReader& reader) {
   if (reader.find("model_type") == nullptr) reader.fail("model_type is missing; is this a model's config.json?");
   const std::string type = reader.text("model_type", "");
+  if (type == kNgramType) return bert;
   std::string known;
-  for (const EncoderFamily family : kFamilies) {
-    const std::string_view name = names_of(family).model_type;
-    if (name == type) return family;
-    known += (known.empty() ? "" : ", ") + std::string(name);
+  for (const EncoderFamilyNames& names : family_names()) {
+    if (names.model_type == type) return names.family;
+    known += (known.empty() ? "" : ", ") + std::string(names.model_type);
   }
   reader.fail(fmt::format("model_type: \"{}\" is not supported; only {} are", type, known));
 }
@@ -147,8 +146,7 @@ EncoderConfig read_encoder_config(const ConfigReader& reader, EncoderFamily fami
 
 EncoderConfig EncoderConfig::load(const std::filesystem::path& path) {
   const ConfigReader reader(path);
-  const bool with_ngrams = reader.text("model_type", "") == "qing_bert_ngrams";
-  const EncoderConfig config = read_encoder_config(reader, with_ngrams ? EncoderFamily::bert : read_family(reader));
+  const EncoderConfig config = read_encoder_config(reader, read_family(reader));
   try {
     config.validate();
   } catch (const ValueError& error) { reader.fail(error.what()); }

@@ -2,11 +2,16 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <string_view>
 
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/encoder_config.h>
 
 namespace qing::nn {
+
+/// The model_type of BERT with an n-gram head. `transformers` builds its own classifier for the type "bert" and leaves
+/// the n-grams out without an error. It refuses a type that it does not know.
+inline constexpr std::string_view kNgramType = "qing_bert_ngrams";
 
 /// The family of the model_type. DataError when it is missing or none of these.
 EncoderFamily read_family(const ConfigReader& reader);

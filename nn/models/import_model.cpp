@@ -13,6 +13,7 @@
 #include <qing/nn/formats/open_weights.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/config_reader.h>
+#include <qing/nn/models/ngram_head.h>
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/sentence_embedding.h>
@@ -88,9 +89,7 @@ std::string modules_json(bool normalize) {
 }
 
 void copy_if_there(const fs::path& from, const fs::path& to) {
-  std::error_code unreadable;  // reading it tells why
-  if (!fs::exists(from, unreadable) && !unreadable) return;
-  write_file_atomically(to, read_file(from));
+  if (is_there(from)) write_file_atomically(to, read_file(from));
 }
 
 ImportedModel description_of(const Loaded& loaded, const EncoderConfig& config) {
@@ -107,7 +106,7 @@ void commit_alone(StagedDirectory& staged, const fs::path& out) {
     if (!fs::exists(staged.path() / name, none)) stale.push_back(out / name);
   };
   for (const char* name : kTokenizerFiles) check(name);
-  for (const char* name : {"modules.json", "ngrams.safetensors"}) check(name);
+  for (const char* name : {"modules.json", kNgramsFile}) check(name);
   staged.commit();
   for (const fs::path& path : stale) fs::remove(path, none);
 }
@@ -133,14 +132,14 @@ ImportedModel import_model(const fs::path& source, const fs::path& out) {
   }
   if (fs::is_regular_file(source, absent)) return import_file(source, out);
   const SentenceModules modules = read_sentence_modules(source);
-  if (fs::exists(modules.encoder / "ngrams.safetensors", absent)) {
+  if (fs::exists(modules.encoder / kNgramsFile, absent)) {
     throw DataError(fmt::format("{}: a model of qing with n-grams; copy the folder instead", source.string()));
   }
   const EncoderConfig config = EncoderConfig::load(modules.encoder / "config.json");
   const Loaded loaded = load(source, modules);
   const StateDict own = loaded.model->state_dict();
   const WeightsFile file = open_weights(modules.encoder);
-  SafetensorsFile kept{.metadata = {{"format", "pt"}}};
+  SafetensorsFile kept;
   for (const auto& [name, format, dtype, shape] : file.tensors()) {
     // The decoder of a masked language model is another name of a tensor, or the model's own.
     const std::string ours = parameter_name(config, name);

@@ -32,11 +32,15 @@ Tensor NgramHead::forward(std::span<const NgramFeatures* const> texts) const {
                        BagMode::sum, -1, Tensor::from<float>(std::span<const float>(values), {count}));
 }
 
-void NgramHead::save(const std::filesystem::path& path) {
+StateDict NgramHead::stored_tensors() const {
   StateDict tensors = table_.state_dict();
   tensors["idf"] = tensors.at("idf").to(DType::f16);
-  tensors["weight"] = weight_.to(DType::f16);
-  save_safetensors(path, {.tensors = std::move(tensors), .metadata = {}});
+  tensors["weight"] = weight_.to(DType::f16).contiguous();
+  return tensors;
+}
+
+void NgramHead::save(const std::filesystem::path& path) {
+  save_safetensors(path, {.tensors = stored_tensors(), .metadata = {}});
 }
 
 NgramHead NgramHead::load(const std::filesystem::path& path, const TokenizerOptions& options, int64_t labels) {

@@ -9,6 +9,9 @@
 
 namespace qing::nn {
 
+/// The file of the head in a model directory.
+inline constexpr const char* kNgramsFile = "ngrams.safetensors";
+
 /// Logits Σ value·weight[row] of a text's features. Immutable in evaluation; forward may be called from many threads.
 class NgramHead : public Module {
  public:
@@ -23,6 +26,9 @@ class NgramHead : public Module {
   const NgramTable& table() const { return table_; }
   const Tensor& weight() const { return weight_; }
 
+  /// The tensors of the file: "keys" i32 [n], whose bits are ascending unsigned numbers, "idf" f16 [n] and "weight" f16
+  /// [n, labels].
+  StateDict stored_tensors() const;
   /// Writes a safetensors file with keys, idf and weights. It needs 8 + 2·labels bytes per n-gram for keys and f16
   /// values.
   /// IoError.

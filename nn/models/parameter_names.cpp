@@ -99,7 +99,7 @@ Table table_of(EncoderFamily family) {
   return {};
 }
 
-// With what the parameters of an encoder begin, in any family.
+// The first parts of the names of encoder parameters, in all families.
 constexpr std::string_view kEncoderParts[] = {"embeddings.", "embeddings_project.", "encoder.", "transformer.layer.",
                                               "pooler."};
 

@@ -72,18 +72,7 @@ void resolve_ties(const EncoderConfig& config, PretrainedWeights& from) {
   }
 }
 
-template <class Model> std::unique_ptr<Model> load_classifier(const fs::path& directory, std::string_view suffix) {
-  check_architecture(directory, suffix);
-  const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
-  PretrainedWeights weights = read_pretrained_weights(directory, config.encoder, std::ssize(config.labels));
-  Generator unused;
-  auto model = std::make_unique<Model>(config, unused);
-  load_pretrained_weights(*model, std::move(weights));
-  return model;
-}
-
-}  // namespace
-
+// The architecture, if config.json names one, ends in `suffix`.
 void check_architecture(const fs::path& directory, std::string_view suffix) {
   const ConfigReader reader(directory / kConfigFile);
   const boost::json::value* names = reader.find("architectures");
@@ -96,6 +85,18 @@ void check_architecture(const fs::path& directory, std::string_view suffix) {
   if (list != nullptr && std::ranges::any_of(*list, fits)) return;
   reader.fail(fmt::format("architectures: {} is not a model ...{}", boost::json::serialize(*names), suffix));
 }
+
+template <class Model> std::unique_ptr<Model> load_classifier(const fs::path& directory, std::string_view suffix) {
+  check_architecture(directory, suffix);
+  const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
+  PretrainedWeights weights = read_pretrained_weights(directory, config.encoder, std::ssize(config.labels));
+  Generator unused;
+  auto model = std::make_unique<Model>(config, unused);
+  load_pretrained_weights(*model, std::move(weights));
+  return model;
+}
+
+}  // namespace
 
 PretrainedWeights read_pretrained_weights(const fs::path& directory, const EncoderConfig& config, int64_t outputs) {
   const WeightsFile file = open_weights(directory);

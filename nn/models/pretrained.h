@@ -16,8 +16,6 @@ namespace qing::nn {
 // versions; tensors of other heads are skipped, tensors of the encoder that the configuration does not describe are
 // refused. f16 and bf16 become f32.
 
-/// DataError unless config.json, if it names `architectures`, names one that ends in `suffix`.
-void check_architecture(const std::filesystem::path& directory, std::string_view suffix);
 struct PretrainedWeights {
   std::string path;   ///< of the file, or of the index of shards
   StateDict tensors;  ///< under the names of qing's models (parameter_names.h), as they are stored

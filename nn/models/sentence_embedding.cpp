@@ -18,6 +18,7 @@
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/allocator.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::nn {
 namespace {
@@ -28,11 +29,10 @@ constexpr const char* kConfigFile = "config.json";
 
 std::optional<std::int32_t> read_max_length(const fs::path& directory) {
   const fs::path file = directory / "sentence_bert_config.json";
-  std::error_code unreadable;  // reading it tells why
-  if (!fs::exists(file, unreadable) && !unreadable) return std::nullopt;
+  if (!is_there(file)) return std::nullopt;
   const ConfigReader reader(file);
   const boost::json::value* length = reader.find("max_seq_length");
-  if (length == nullptr || length->is_null()) return std::nullopt;
+  if (length == nullptr) return std::nullopt;
   if (!length->is_int64() || length->get_int64() < 2 || length->get_int64() > 1 << 20) {
     reader.fail("max_seq_length: must be a whole number from 2 to 1048576");
   }

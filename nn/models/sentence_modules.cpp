@@ -68,13 +68,8 @@ SentencePooling read_pooling(const fs::path& path) {
 
 SentenceModules read_sentence_modules(const fs::path& directory) {
   const fs::path file = directory / kModulesFile;
-  std::error_code unreadable;  // reading it tells why
-  if (!fs::exists(file, unreadable) && !unreadable) return {.encoder = directory};
-  json::value value;
-  const std::string text = read_file(file);
-  try {
-    value = parse_file_json(text);
-  } catch (const DataError& error) { fail(file, error.what()); }
+  if (!is_there(file)) return {.encoder = directory};
+  const json::value value = read_json_file(file);
   if (!value.is_array()) fail(file, "not a list of modules");
   SentenceModules modules;
   std::vector<std::string> kinds;

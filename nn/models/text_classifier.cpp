@@ -24,7 +24,6 @@ namespace {
 
 constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
-constexpr const char* kNgramsFile = "ngrams.safetensors";
 
 class EncoderTextClassifier final : public TextClassifier {
  public:
@@ -132,6 +131,13 @@ std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) c
 
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory, DType precision) {
   const LongLivedAllocations weights;
+  ClassifierParts parts = load_classifier_parts(directory);
+  pack_linear_layers(*parts.model, precision);
+  return std::make_shared<EncoderTextClassifier>(std::move(parts.model), std::move(parts.ngrams),
+                                                 std::move(parts.tokenizer), precision);
+}
+
+ClassifierParts load_classifier_parts(const std::filesystem::path& directory) {
   const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
   const EncoderConfig& encoder = config.encoder;
   Tokenizer tokenizer = Tokenizer::load(directory, static_cast<int32_t>(encoder.max_tokens()));
@@ -140,13 +146,12 @@ std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem
                                 tokenizer.vocab_size(), encoder.vocab_size));
   }
   auto model = load_sequence_classifier(directory);
-  pack_linear_layers(*model, precision);
-  std::unique_ptr<const NgramHead> ngrams;
+  std::unique_ptr<NgramHead> ngrams;
   if (config.ngram_head) {
-    ngrams = std::make_unique<const NgramHead>(
+    ngrams = std::make_unique<NgramHead>(
         NgramHead::load(directory / kNgramsFile, tokenizer.options(), static_cast<int64_t>(config.labels.size())));
   }
-  return std::make_shared<EncoderTextClassifier>(std::move(model), std::move(ngrams), std::move(tokenizer), precision);
+  return {.model = std::move(model), .ngrams = std::move(ngrams), .tokenizer = std::move(tokenizer)};
 }
 
 void save_text_classifier(const std::filesystem::path& directory, EncoderForSequenceClassification& model,
@@ -162,8 +167,7 @@ void save_text_classifier(const std::filesystem::path& directory, EncoderForSequ
   StagedDirectory staged(directory);
   config.save(staged.path() / kConfigFile);
   tokenizer.save(staged.path());
-  // transformers requires the format "pt" in the metadata.
-  save_safetensors(staged.path() / kWeightsFile, {.tensors = model.state_dict(), .metadata = {{"format", "pt"}}});
+  save_safetensors(staged.path() / kWeightsFile, {.tensors = model.state_dict(), .metadata = {}});
   if (ngrams) ngrams->save(staged.path() / kNgramsFile);
   staged.commit();
 }

@@ -3,12 +3,21 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/ngram_head.h>
 #include <qing/nn/text/tokenizer.h>
 
 namespace qing::nn {
+
+struct ClassifierParts {
+  std::unique_ptr<EncoderForSequenceClassification> model;  ///< has the configuration
+  std::unique_ptr<NgramHead> ngrams;                        ///< null for a model without n-grams
+  Tokenizer tokenizer;
+};
+/// Reads a directory as TextClassifier::load does, with the same errors.
+ClassifierParts load_classifier_parts(const std::filesystem::path& directory);
 
 /// Writes all files of the directory, created if absent. On failure (IoError, for example a full disk) what was there
 /// before is untouched; see StagedDirectory::commit for a process killed while the files change places.

@@ -16,7 +16,6 @@ namespace qing::nn {
 namespace {
 
 constexpr size_t kWords = 3;
-constexpr double kPiecesNorm = 0.7;
 constexpr size_t kShortestPiece = 2, kLongestPiece = 4;
 constexpr int64_t kTextGrain = 256;
 

@@ -13,6 +13,9 @@
 
 namespace qing::nn {
 
+/// The norm of the values of the n-grams of pieces; that of words is 1.
+inline constexpr double kPiecesNorm = 0.7;
+
 /// A text as a sparse vector: ascending unique rows and their values. Empty when the table has none of its n-grams.
 struct NgramFeatures {
   std::vector<int32_t> rows;

@@ -76,7 +76,8 @@ std::vector<Word> split_words(std::string_view text, const TokenizerOptions& opt
   normalizer->append(text, base, pieces.text, scratch);
   if (pieces.text.size() > 0) pieces.pieces.push_back({0, pieces.text.size()});
   text::PreTokenizerScratch other;
-  text::bert_pre_tokenizer()->apply(pieces, other);
+  static const auto cut = text::bert_pre_tokenizer();
+  cut->apply(pieces, other);
   std::vector<Word> words;
   words.reserve(pieces.pieces.size());
   for (const text::Piece& piece : pieces.pieces) words.push_back(word_of(pieces.text, piece));

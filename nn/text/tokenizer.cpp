@@ -89,6 +89,4 @@ int32_t Tokenizer::id(std::string_view token) const {
   return found < 0 ? unk_id() : found;
 }
 
-const std::optional<Padding>& Tokenizer::padding() const { return pipeline_->parts().padding; }
-
 }  // namespace qing::nn

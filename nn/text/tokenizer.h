@@ -77,8 +77,6 @@ class Tokenizer {
   int32_t mask_id() const { return special_[4]; }
   /// max_length, and how BERT's normalizer treats a text; of other tokenizers the defaults.
   const TokenizerOptions& options() const { return options_; }
-  /// How the files want batches padded, if they say so.
-  const std::optional<Padding>& padding() const;
 
  private:
   struct File {

@@ -99,7 +99,7 @@ Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory)
   special_[4] = first_id(*pipeline_, name(text::NamedToken::kMask), {"[MASK]", "<mask>"});
   if (directory.empty()) return;
   for (const char* file : {kVocabFile, kTokenizerFile, kConfigFile, text::kSpecialTokensFile, text::kAddedTokensFile}) {
-    if (text::is_there(directory / file)) files_.push_back({file, read_file(directory / file)});
+    if (is_there(directory / file)) files_.push_back({file, read_file(directory / file)});
   }
 }
 

@@ -207,11 +207,6 @@ AddedToken TokenSetting::as_special() const {
   return result;
 }
 
-bool is_there(const fs::path& path) {
-  std::error_code unreadable;
-  return fs::exists(path, unreadable) || unreadable;
-}
-
 TokenizerSettings read_settings(const fs::path& directory, const JsonFile* tokenizer) {
   TokenizerSettings settings;
   std::optional<JsonFile> file;

@@ -66,7 +66,4 @@ struct TokenizerSettings {
 /// The settings of a folder. `tokenizer` is its tokenizer.json, null without one.
 TokenizerSettings read_settings(const std::filesystem::path& directory, const JsonFile* tokenizer);
 
-/// Whether the file is there. A path that cannot be looked at counts; reading it tells why.
-bool is_there(const std::filesystem::path& path);
-
 }  // namespace qing::nn::text

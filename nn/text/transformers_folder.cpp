@@ -93,8 +93,7 @@ class Builder {
   }
   int32_t id(NamedToken which) const {
     const std::string& text = name(which);
-    const int32_t added = parts_.added.find(text);
-    const int32_t found = added >= 0 ? added : parts_.model->vocabulary().find(text);
+    const int32_t found = parts_.id(text);
     if (found < 0) {
       throw DataError(
           fmt::format("{}: {} '{}' is not in the vocabulary", place(), kTokenNames[static_cast<size_t>(which)], text));
@@ -258,7 +257,7 @@ LoadedFolder load_folder(const fs::path& directory) {
   std::optional<Truncation> truncation;
   if (file != nullptr) {
     truncation = read_truncation(file->cursor());
-    loaded.parts.padding = read_padding(file->cursor());
+    check_padding(file->cursor());
   }
   loaded.max_length = settings.max_length;
   loaded.file_limit = limit_of(truncation);

@@ -29,16 +29,17 @@ std::vector<std::string> texts_of(std::span<const nn::Example> examples) {
   return texts;
 }
 
-std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const nn::Example> examples, const TrainOptions& o,
+std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const std::string> texts, const TrainOptions& o,
                                            const nn::TokenizerOptions& options) {
   if (o.ngram_min_texts == 0) return nullptr;
-  auto table = nn::NgramTable::build(texts_of(examples), options, o.ngram_min_texts);
+  auto table = nn::NgramTable::build(texts, options, o.ngram_min_texts);
   return std::make_unique<nn::NgramHead>(std::move(table), static_cast<int64_t>(o.labels.size()));
 }
 
 StartingModel new_model(std::span<const nn::Example> examples, const TrainOptions& o) {
   const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
-  nn::Tokenizer tokenizer(nn::train_wordpiece(texts_of(examples), static_cast<int32_t>(o.vocab), options), options);
+  const std::vector<std::string> texts = texts_of(examples);
+  nn::Tokenizer tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
   nn::EncoderConfig encoder;
   encoder.vocab_size = tokenizer.vocab_size();
   encoder.hidden_size = o.width;
@@ -49,7 +50,7 @@ StartingModel new_model(std::span<const nn::Example> examples, const TrainOption
   encoder.hidden_dropout_prob = encoder.attention_probs_dropout_prob = o.dropout;
   encoder.pad_token_id = tokenizer.pad_id();
   nn::ClassifierConfig config{.encoder = encoder, .labels = o.labels};
-  return {std::move(tokenizer), config, make_ngrams(examples, o, options)};
+  return {std::move(tokenizer), config, make_ngrams(texts, o, options)};
 }
 
 // The weights of the model that is trained, whatever head the folder has.
@@ -118,10 +119,10 @@ StartingModel existing_model(std::span<const nn::Example> examples, const TrainO
   if (config.ngram_head && o.ngram_min_texts > 0) {
     throw ValueError(fmt::format("train_classifier: {} has n-grams of its own; leave --ngrams out", o.from.string()));
   }
-  model.ngrams = make_ngrams(examples, o, options);
+  if (o.ngram_min_texts > 0) model.ngrams = make_ngrams(texts_of(examples), o, options);
   if (config.ngram_head && same_labels) {
     model.ngrams = std::make_unique<nn::NgramHead>(
-        nn::NgramHead::load(o.from / "ngrams.safetensors", options, static_cast<int64_t>(o.labels.size())));
+        nn::NgramHead::load(o.from / nn::kNgramsFile, options, static_cast<int64_t>(o.labels.size())));
   }
   model.config.encoder.hidden_dropout_prob = model.config.encoder.attention_probs_dropout_prob = o.dropout;
   model.config.labels = o.labels;

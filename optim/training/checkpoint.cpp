@@ -64,10 +64,7 @@ struct Manifest {
 Manifest read_manifest(const fs::path& checkpoint) {
   const fs::path path = checkpoint / kManifest;
   const auto fail = [&](const std::string& what) { throw DataError(path.string() + ": " + what); };
-  json::value value;
-  try {
-    value = nn::parse_file_json(read_file(path));
-  } catch (const DataError& error) { fail(error.what()); }
+  const json::value value = nn::read_json_file(path);
   const auto member = [&](const char* name, bool good, const char* need) {
     if (!good) fail(fmt::format("{} is missing or not {}", name, need));
   };
@@ -238,7 +235,7 @@ void CheckpointWriter::clean() const {
 
 void CheckpointWriter::write(const fs::path& into, int64_t step, nn::Module& model,
                              const CheckpointParts& parts) const {
-  nn::save_sharded_safetensors(into, {.tensors = detached(model.state_dict()), .metadata = {{"format", "pt"}}},
+  nn::save_sharded_safetensors(into, {.tensors = detached(model.state_dict()), .metadata = {}},
                                options_.max_shard_bytes, kModel);
   json::array names;
   for (const auto& [name, part] : parts) {

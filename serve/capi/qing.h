@@ -29,7 +29,7 @@ typedef enum qing_status {
   QING_INTERNAL_ERROR = 5
 } qing_status;
 
-/* Of the products of matrices. The last two are faster, and scores differ in the third digit. */
+/* The precision of matrix products. The last two are faster, and scores differ in the third digit. */
 typedef enum qing_precision { QING_F32 = 0, QING_BF16 = 1, QING_INT8 = 2 } qing_precision;
 
 /* "0.1.0". Never freed. */
@@ -54,7 +54,7 @@ qing_status qing_predict(const qing_model* model, const char* const* texts, cons
 /* NULL is ignored. */
 void qing_free_predictions(qing_predictions* predictions);
 size_t qing_prediction_count(const qing_predictions* predictions);
-/* Of the text with the index `text`; an index out of range gives -1 or NULL. */
+/* The label of text number `text`, from 0. An index out of range gives -1 or NULL. */
 int32_t qing_predicted_label(const qing_predictions* predictions, size_t text);
 /* qing_label_count floats: probabilities that sum to 1, and the logits. They live as long as the predictions. */
 const float* qing_scores(const qing_predictions* predictions, size_t text);

@@ -26,8 +26,8 @@ struct V2Request {
   std::vector<V2Output> outputs;  ///< as asked for; all when the request names none
 };
 
-/// Writes what a model takes and gives: the members "inputs" and "outputs" of its metadata. Embeddings are no outputs
-/// of this protocol.
+/// Writes what a model takes and gives: the members "inputs" and "outputs" of its metadata. A model of embeddings
+/// has no outputs in this protocol.
 void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier);
 /// Reads a body whose first `header_length` bytes (all of them without one) are JSON and whose rest are the binary
 /// parts of the inputs in their order. The one input is BYTES, a text an element. Refusal: 400 when the parts do not

@@ -86,7 +86,7 @@ std::vector<TomlEntry> read_toml(const std::filesystem::path& file) { return Rea
 std::string toml_quoted(std::string_view text) {
   std::ostringstream out;
   const toml::value<std::string> value{std::string(text)};
-  // toml++ 3.3 puts control characters into a literal string as they are, which no TOML reader takes.
+  // toml++ 3.3 writes control characters unescaped into literal strings, which is invalid TOML.
   const auto flags = toml::toml_formatter::default_flags & ~toml::format_flags::allow_multi_line_strings &
                      ~toml::format_flags::allow_literal_strings;
   out << toml::toml_formatter{value, flags};

@@ -182,7 +182,7 @@ Model Service::model(std::string_view name, std::string_view version) const {
     throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   }
   if (const std::string why = model ? std::string() : registry_->failure(name); !why.empty()) {
-    // The reason may hold paths of the server, and whose key it is does not show here.
+    // The reason may contain server paths, and this function does not know the caller's key.
     const std::string more =
         keys_ == nullptr ? ": " + why : "; POST /v2/repository/index tells a key with the scope admin why";
     throw Refusal(unavailable("not_loaded", "the model could not be loaded" + more, limits_.retry_after_seconds));

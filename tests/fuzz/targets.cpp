@@ -219,7 +219,7 @@ void safetensors(std::string_view bytes) {
     nn::open_weights(file).state();
   });
 }
-// Whatever format the bytes are of, they are read as that.
+// The format is detected from the bytes.
 void weights(std::string_view bytes, const char* name) {
   load(bytes, name, [](const fs::path& file) { nn::open_weights(file).state(); });
 }
@@ -238,7 +238,7 @@ void pickle(std::string_view bytes) {
   nn::PickleValues values;
   try {
     nn::read_pickle(cursor, values);
-  } catch (const Error&) {  // what it is told with
+  } catch (const Error&) {  // the documented error
   }
 }
 void tokenizer(std::string_view bytes) {

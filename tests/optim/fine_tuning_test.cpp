@@ -194,7 +194,7 @@ TEST_F(FineTuning, RefusesWhatDoesNotFit) {
   both.head_only = 1;
   both.lora_rank = 2;
   EXPECT_NE(refusal(both).find("exclude each other"), std::string::npos);
-  nn::SafetensorsFile file{.tensors = base()};
+  nn::SafetensorsFile file{.tensors = base(), .metadata = {}};
   file.tensors.erase("bert.encoder.layer.0.attention.self.query.weight");
   nn::save_safetensors(base_ / "model.safetensors", file);
   EXPECT_NE(qing::test::message_of<DataError>([&] {

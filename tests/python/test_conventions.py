@@ -41,3 +41,28 @@ def test_size_t_stands_without_std():
     """One spelling, the one that int64_t has."""
     found = [str(path) for path, text in sources(".h", ".cpp", ".inl") if re.search(r"\bstd::size_t\b", text)]
     assert [path for path in found if not path.startswith("serve/")] == []
+
+
+def classes_of(text):
+    """The classes that a header defines at the top level of a named namespace, with the namespace."""
+    namespace = ""
+    for line in text.splitlines():
+        if opened := re.match(r"namespace ([\w:]+) \{", line):
+            namespace = opened[1]
+        elif re.match(r"namespace \{", line):
+            return
+        elif defined := re.match(r"(?:class|struct|enum class) (\w+)(?: final)?(?: :[^;]*)?(?: \{|$)", line):
+            yield f"{namespace}::{defined[1]}"
+
+
+def test_a_class_has_one_definition():
+    """Two classes of one name in one library are one to the linker, which takes the functions of either."""
+    found = {}
+    for path, text in sources(".h"):
+        # Each unit of an instruction set includes its own vectors, with internal linkage.
+        if path.name.startswith("vec_") or path.name == "packed_dot.h":
+            continue
+        for name in classes_of(text):
+            found.setdefault(name, []).append(str(path))
+    assert len(found) > 300 and "qing::nn::text::Pipeline" in found
+    assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}

@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
     const NoGradGuard guard;
     const auto batch = nn::load_safetensors(argv[3]).tensors;
     const Tensor found = outputs(argv[1], argv[2], batch_of(batch.at("ids"), batch.at("offsets")));
-    nn::save_safetensors(argv[4], {.tensors = {{"outputs", found.contiguous()}}});
+    nn::save_safetensors(argv[4], {.tensors = {{"outputs", found.contiguous()}}, .metadata = {}});
     return 0;
   } catch (const Error& error) {
     std::fprintf(stderr, "%s\n", error.what());

@@ -21,8 +21,8 @@ struct Char {
 };
 using Chars = std::vector<Char>;
 
-/// A character of a new text. `change` says how it stands to the old one: 0 takes the next old character's place, 1 is
-/// new behind the last, -n takes the next one's place and removes the n that follow.
+/// A character of a new text. `change` says which old characters it replaces: 0 the next one; 1 none, it is inserted;
+/// -n the next one, and the n after that are removed.
 struct Change {
   char32_t value;
   int32_t change;

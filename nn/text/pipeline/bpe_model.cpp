@@ -8,6 +8,7 @@
 
 #include <qing/nn/text/pipeline/aligned_text.h>
 #include <qing/nn/text/pipeline/token_model.h>
+#include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn::text {
@@ -74,12 +75,7 @@ class Bpe final : public TokenModel {
     std::string text;
     for (size_t c = 0; c < direct_.size(); ++c) {
       text.clear();
-      if (c < 0x80) {
-        text.push_back(static_cast<char>(c));
-      } else {
-        text.push_back(static_cast<char>(0xC0 | c >> 6));
-        text.push_back(static_cast<char>(0x80 | (c & 0x3F)));
-      }
+      append_utf8(text, static_cast<char32_t>(c));
       direct_[c] = vocabulary_.find(text);
     }
     if (!options_.byte_fallback) return;

@@ -138,9 +138,4 @@ uint32_t DoubleArray::walk(std::string_view key, uint32_t node) const {
   return node;
 }
 
-int32_t DoubleArray::find(std::string_view key) const {
-  const uint32_t node = walk(key);
-  return node == kNone ? -1 : value(node);
-}
-
 }  // namespace qing::nn::text

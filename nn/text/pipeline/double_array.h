@@ -28,8 +28,6 @@ class DoubleArray {
   int32_t value(uint32_t node) const { return units_[node].value; }
   /// The node at the end of `key`, or kNone.
   uint32_t walk(std::string_view key, uint32_t node = kRoot) const;
-  /// The value of the key, or -1.
-  int32_t find(std::string_view key) const;
   bool empty() const { return units_.size() < 2; }
 
  private:

@@ -23,27 +23,4 @@ std::vector<std::pair<uint32_t, uint32_t>> character_offsets(std::string_view te
   return result;
 }
 
-size_t padded_length(const Padding& padding, std::span<const Encoding> encodings) {
-  size_t length = padding.length.value_or(0);
-  if (!padding.length) {
-    for (const Encoding& encoding : encodings) length = std::max(length, encoding.ids.size());
-  }
-  const size_t over = padding.multiple > 0 ? length % padding.multiple : 0;
-  return over > 0 ? length + padding.multiple - over : length;
-}
-
-std::vector<int32_t> pad(Encoding& encoding, size_t length, const Padding& padding) {
-  std::vector<int32_t> mask(encoding.ids.size(), 1);
-  if (encoding.ids.size() >= length) return mask;
-  const size_t missing = length - encoding.ids.size();
-  const auto fill = [&](auto& values, auto value) {
-    values.insert(padding.side == Side::kLeft ? values.begin() : values.end(), missing, value);
-  };
-  fill(encoding.ids, padding.id);
-  fill(encoding.offsets, std::pair<uint32_t, uint32_t>(0, 0));
-  fill(encoding.type_ids, padding.type_id);
-  fill(mask, 0);
-  return mask;
-}
-
 }  // namespace qing::nn

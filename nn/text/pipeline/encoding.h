@@ -35,20 +35,4 @@ struct Truncation {
   size_t stride = 0;         ///< tokens that windows of one text share
 };
 
-/// How a file wants batches filled up. Models of this library take ragged batches, so that nothing is padded unless a
-/// caller asks.
-struct Padding {
-  std::optional<size_t> length = {};  ///< fixed; without it that of the batch's longest
-  Side side = Side::kRight;
-  size_t multiple = 1;  ///< lengths are multiples of it
-  int32_t id = 0, type_id = 0;
-  std::string token = "[PAD]";
-};
-
-/// The length that the padding gives encodings of these lengths.
-size_t padded_length(const Padding& padding, std::span<const Encoding> encodings);
-/// Fills an encoding up to the length; a longer one stays. Returns the attention mask: 1 for its own tokens, 0 for the
-/// rest.
-std::vector<int32_t> pad(Encoding& encoding, size_t length, const Padding& padding);
-
 }  // namespace qing::nn

@@ -130,7 +130,7 @@ void Pipeline::tokenize(std::string_view text, size_t most, TokenSequence& token
 }
 
 Encoding Pipeline::assemble(const TokenSequence (&sequences)[2], const std::string_view (&texts)[2],
-                            const Window (&kept)[2], bool is_pair, bool special_tokens) const {
+                            const Window (&kept)[2], bool is_pair) const {
   const PostProcessing& post = parts_.post_processing;
   TokenSequence trimmed[2];
   const TokenSequence* from[2] = {&sequences[0], &sequences[1]};
@@ -157,7 +157,7 @@ Encoding Pipeline::assemble(const TokenSequence (&sequences)[2], const std::stri
       const auto end = static_cast<std::ptrdiff_t>(kept[part.sequence].end);
       encoding.ids.insert(encoding.ids.end(), tokens.ids.begin() + begin, tokens.ids.begin() + end);
       encoding.offsets.insert(encoding.offsets.end(), tokens.offsets.begin() + begin, tokens.offsets.begin() + end);
-    } else if (special_tokens) {
+    } else {
       encoding.ids.insert(encoding.ids.end(), part.ids.begin(), part.ids.end());
       encoding.offsets.resize(encoding.ids.size(), {0, 0});
     }
@@ -166,47 +166,40 @@ Encoding Pipeline::assemble(const TokenSequence (&sequences)[2], const std::stri
   return encoding;
 }
 
-Encoding Pipeline::encode(std::string_view text, std::optional<std::string_view> second, bool special_tokens) const {
-  // Of a text whose end is cut off nothing behind the end matters.
+std::pair<std::vector<Window>, std::vector<Window>> Pipeline::cut(size_t first, std::optional<size_t> second) const {
+  const auto& truncation = parts_.truncation;
+  const size_t added = parts_.post_processing.added(second.has_value());
+  // A limit below the special tokens cuts nothing, as in `tokenizers`.
+  if (!truncation || truncation->max_length < added) return {{{0, first}}, {{0, second.value_or(0)}}};
+  return truncate(first, second, truncation->max_length - added, *truncation);
+}
+
+Encoding Pipeline::encode(std::string_view text, std::optional<std::string_view> second) const {
+  // If the end of the text is cut off, tokens behind the limit need not be computed.
   const auto& truncation = parts_.truncation;
   const bool end_only = truncation && !second && truncation->side == Side::kRight;
   TokenSequence sequences[2];
   tokenize(text, end_only ? truncation->max_length : kAll, sequences[0]);
   if (second) tokenize(*second, kAll, sequences[1]);
   const std::string_view texts[2] = {text, second.value_or(std::string_view())};
-  Window kept[2] = {{0, sequences[0].ids.size()}, {0, sequences[1].ids.size()}};
-  bool truncated = false;
-  if (truncation) {
-    const size_t added = special_tokens ? parts_.post_processing.added(second.has_value()) : 0;
-    // A limit below the special tokens cuts nothing, as in `tokenizers`.
-    if (truncation->max_length >= added) {
-      const auto cut = truncate(kept[0].end, second ? std::optional(kept[1].end) : std::nullopt,
-                                truncation->max_length - added, *truncation);
-      truncated = cut.first.size() > 1 || cut.second.size() > 1;
-      kept[0] = cut.first.front();
-      if (second) kept[1] = cut.second.front();
-    }
-  }
-  Encoding encoding = assemble(sequences, texts, kept, second.has_value(), special_tokens);
-  encoding.truncated = truncated;
+  const auto [first, other] =
+      cut(sequences[0].ids.size(), second ? std::optional(sequences[1].ids.size()) : std::nullopt);
+  Encoding encoding = assemble(sequences, texts, {first.front(), other.front()}, second.has_value());
+  encoding.truncated = first.size() > 1 || other.size() > 1;
   return encoding;
 }
 
-std::vector<Encoding> Pipeline::windows(std::string_view text, std::optional<std::string_view> second,
-                                        bool special_tokens) const {
+std::vector<Encoding> Pipeline::windows(std::string_view text, std::optional<std::string_view> second) const {
   TokenSequence sequences[2];
   tokenize(text, kAll, sequences[0]);
   if (second) tokenize(*second, kAll, sequences[1]);
   const std::string_view texts[2] = {text, second.value_or(std::string_view())};
-  std::vector<Window> first{{0, sequences[0].ids.size()}}, other{{0, sequences[1].ids.size()}};
-  const size_t added = special_tokens ? parts_.post_processing.added(second.has_value()) : 0;
-  if (parts_.truncation && parts_.truncation->max_length >= added) {
-    std::tie(first, other) = truncate(first[0].end, second ? std::optional(other[0].end) : std::nullopt,
-                                      parts_.truncation->max_length - added, *parts_.truncation);
-  }
+  const auto cuts = cut(sequences[0].ids.size(), second ? std::optional(sequences[1].ids.size()) : std::nullopt);
+  const auto& first = cuts.first;
+  const auto& other = cuts.second;
   std::vector<Encoding> result;
   const auto put = [&](const Window& a, const Window& b) {
-    result.push_back(assemble(sequences, texts, {a, b}, second.has_value(), special_tokens));
+    result.push_back(assemble(sequences, texts, {a, b}, second.has_value()));
     result.back().truncated = first.size() > 1 || other.size() > 1;
   };
   put(first[0], other[0]);
@@ -234,10 +227,7 @@ std::string Pipeline::decode(std::span<const int32_t> ids, bool skip_special_tok
   return text;
 }
 
-int32_t Pipeline::id(std::string_view token) const {
-  const int32_t added = parts_.added.find(token);
-  return added >= 0 ? added : parts_.model->vocabulary().find(token);
-}
+int32_t Pipeline::id(std::string_view token) const { return parts_.id(token); }
 
 std::string Pipeline::token(int32_t id) const {
   const AddedToken* added = parts_.added.token(id);

@@ -30,8 +30,13 @@ struct PipelineParts {
   PostProcessing post_processing;
   std::unique_ptr<Decoder> decoder;  ///< may be null: tokens are joined by spaces
   std::optional<Truncation> truncation;
-  std::optional<Padding> padding;
   bool split_special_tokens = false;  ///< special tokens in a text are text like any other
+
+  /// The id of a token, -1 when there is no such token.
+  int32_t id(std::string_view token) const {
+    const int32_t own = added.find(token);
+    return own >= 0 ? own : model->vocabulary().find(token);
+  }
 };
 
 /// Immutable; thread-safe.
@@ -41,10 +46,9 @@ class Pipeline {
 
   /// The first window alone. DataError at the first byte that is not UTF-8; ValueError for a text of more than 256 MiB
   /// and where `tokenizers` cannot truncate either.
-  Encoding encode(std::string_view text, std::optional<std::string_view> second = {}, bool special_tokens = true) const;
+  Encoding encode(std::string_view text, std::optional<std::string_view> second = {}) const;
   /// All windows that the truncation cuts a text into, in the order of `tokenizers`: the first, then its overflow.
-  std::vector<Encoding> windows(std::string_view text, std::optional<std::string_view> second = {},
-                                bool special_tokens = true) const;
+  std::vector<Encoding> windows(std::string_view text, std::optional<std::string_view> second = {}) const;
   /// Ids without a token are left out.
   std::string decode(std::span<const int32_t> ids, bool skip_special_tokens) const;
 
@@ -55,17 +59,18 @@ class Pipeline {
   /// One above the highest id: the rows that an embedding needs.
   int32_t id_end() const;
   const PipelineParts& parts() const { return parts_; }
-  void set_truncation(const std::optional<Truncation>& truncation) { parts_.truncation = truncation; }
 
  private:
   static constexpr size_t kAll = std::numeric_limits<size_t>::max();
   // Stops soon after `most` tokens.
   void tokenize(std::string_view text, size_t most, TokenSequence& tokens) const;
   Encoding assemble(const TokenSequence (&sequences)[2], const std::string_view (&texts)[2], const Window (&kept)[2],
-                    bool is_pair, bool special_tokens) const;
+                    bool is_pair) const;
+  // The windows of two texts of so many tokens.
+  std::pair<std::vector<Window>, std::vector<Window>> cut(size_t first, std::optional<size_t> second) const;
 
   PipelineParts parts_;
-  uint64_t serial_;  // of the words that threads keep
+  uint64_t serial_;  // identifies this pipeline in the word caches of threads
 };
 
 }  // namespace qing::nn::text

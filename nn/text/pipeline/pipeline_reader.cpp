@@ -256,25 +256,21 @@ std::optional<Truncation> read_truncation(const JsonCursor& file) {
   return result;
 }
 
-std::optional<Padding> read_padding(const JsonCursor& file) {
+void check_padding(const JsonCursor& file) {
   const auto padding = file.present("padding");
-  if (!padding) return std::nullopt;
-  Padding result;
+  if (!padding) return;
   const JsonCursor strategy = (*padding)["strategy"];
   constexpr int64_t kMostLength = 1 << 24;
   if (strategy.value().is_object()) {
-    result.length = static_cast<size_t>(strategy["Fixed"].integer(0, kMostLength));
+    strategy["Fixed"].integer(0, kMostLength);
   } else {
     strategy.choice({"BatchLongest"});
   }
-  result.side = read_side((*padding)["direction"]);
-  if (const auto multiple = padding->present("pad_to_multiple_of")) {
-    result.multiple = static_cast<size_t>(multiple->integer(0, kMostLength));
-  }
-  result.id = read_id((*padding)["pad_id"]);
-  result.type_id = static_cast<int32_t>((*padding)["pad_type_id"].integer(0, std::numeric_limits<int32_t>::max()));
-  result.token = (*padding)["pad_token"].text();
-  return result;
+  read_side((*padding)["direction"]);
+  if (const auto multiple = padding->present("pad_to_multiple_of")) multiple->integer(0, kMostLength);
+  read_id((*padding)["pad_id"]);
+  (*padding)["pad_type_id"].integer(0, std::numeric_limits<int32_t>::max());
+  (*padding)["pad_token"].text();
 }
 
 PipelineParts read_pipeline(const JsonCursor& file, std::string_view json) {
@@ -291,7 +287,7 @@ PipelineParts read_pipeline(const JsonCursor& file, std::string_view json) {
     parts.added.add(added, *parts.model);
   }
   parts.truncation = read_truncation(file);
-  parts.padding = read_padding(file);
+  check_padding(file);
   return parts;
 }
 

@@ -34,7 +34,8 @@ std::vector<std::pair<int32_t, AddedToken>> read_added_tokens(const JsonCursor& 
 /// One token with its flags. `special` and `normalized` may be missing: not special, and normalised unless special.
 AddedToken read_added_token(const JsonCursor& token);
 std::optional<Truncation> read_truncation(const JsonCursor& file);
-std::optional<Padding> read_padding(const JsonCursor& file);
+/// Models take ragged batches, so nothing is padded; a malformed setting is refused all the same.
+void check_padding(const JsonCursor& file);
 /// A pattern {"String": ...} or {"Regex": ...}.
 TextPattern read_pattern(const JsonCursor& pattern);
 /// A text that stages put into others' texts: of at most 256 bytes, so that no file multiplies memory.

@@ -69,18 +69,18 @@ class TextPatternParser {
       result.negated = take('^');
       while (!take(']')) {
         if (at_end() || peek('[') || peek('&')) fail();
-        member(result);
+        member(result, true);
       }
       if (result.ranges.empty() && result.classes.empty()) fail();
       return result;
     }
     if (std::u32string_view(U".*+?(){}").find(text_[at_]) != std::u32string_view::npos) fail();
-    member(result);
+    member(result, false);
     return result;
   }
 
-  // A character, an escape or, inside brackets, a range.
-  void member(Atom& into) {
+  // A character, an escape or, inside brackets, a range. Outside of brackets "-" is a character like any other.
+  void member(Atom& into, bool bracketed) {
     if (take('\\')) {
       if (at_end()) fail();
       const char32_t c = text_[at_++];
@@ -99,17 +99,12 @@ class TextPatternParser {
     }
     const char32_t first = text_[at_++];
     into.ranges.push_back({first, first});
-    // A range, if this stands inside brackets; outside "-" is a character of its own.
-    if (inside_brackets() && at_ + 1 < text_.size() && text_[at_] == '-' && text_[at_ + 1] != ']') {
+    if (bracketed && at_ + 1 < text_.size() && text_[at_] == '-' && text_[at_ + 1] != ']') {
       ++at_;
       const char32_t last = text_[at_++];
       if (last == '\\' || last < first) fail();
       into.ranges.back().last = last;
     }
-  }
-  bool inside_brackets() const {
-    const size_t open = text_.rfind(U'[', at_ - 1), close = text_.rfind(U']', at_ - 1);
-    return open != std::u32string::npos && (close == std::u32string::npos || close < open);
   }
   char32_t escaped(char32_t c) {
     switch (c) {

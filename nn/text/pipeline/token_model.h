@@ -26,7 +26,7 @@ class TokenModel {
   virtual ~TokenModel() = default;
   /// Appends the tokens of a word, which is valid UTF-8 and not empty.
   virtual void tokenize(std::string_view word, std::vector<Token>& tokens) const = 0;
-  /// Whether the words' tokens are worth to be kept: looking one up costs less than tokenizing.
+  /// Whether to cache the tokens of words: a lookup costs less than tokenizing.
   virtual bool keeps_words() const { return false; }
   /// The id of unknown text; -1 when the model has none.
   virtual int32_t unknown() const = 0;

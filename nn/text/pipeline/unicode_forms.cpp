@@ -82,7 +82,7 @@ class Compositions {
 // Decompositions with their marks in canonical order.
 void decompose_all(bool compatibly, const Chars& text, std::vector<Change>& out) {
   const PropertyTable& properties = PropertyTable::get();
-  size_t pending = 0;  // where the run of marks begins that ends the output
+  size_t pending = 0;  // start of the run of marks at the end of the output
   const auto sort_marks = [&](size_t end) {
     if (end - pending > 1) {
       std::stable_sort(out.begin() + static_cast<std::ptrdiff_t>(pending),

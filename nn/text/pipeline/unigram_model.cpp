@@ -52,7 +52,7 @@ class Unigram final : public TokenModel {
     thread_local std::vector<Node> best;
     find_best(word, best);
     const size_t first = tokens.size();
-    bool open = false;  // the token before, which lies behind in the text, is unknown too
+    bool open = false;  // the token pushed last, which comes later in the text, is unknown too
     for (size_t end = word.size(); end > 0;) {
       const Node& node = best[end];
       const bool unknown = node.id == unknown_;
@@ -76,7 +76,7 @@ class Unigram final : public TokenModel {
   };
   static constexpr uint32_t kUnreached = std::numeric_limits<uint32_t>::max();
 
-  // Of each place the best piece that ends there (Viterbi).
+  // For each position, the best piece that ends there (Viterbi).
   void find_best(std::string_view word, std::vector<Node>& best) const {
     best.assign(word.size() + 1, {0, 0, kUnreached});
     for (size_t begin = 0; begin < word.size();) {
@@ -103,7 +103,7 @@ class Unigram final : public TokenModel {
     }
   }
 
-  // Unknown text that is a piece after all, or bytes that have tokens.
+  // Joined unknown text gets the id of an equal piece, or else the ids of its bytes if all have tokens.
   void name_unknown(std::string_view word, size_t first, std::vector<Token>& tokens) const {
     for (size_t i = first; i < tokens.size(); ++i) {
       if (tokens[i].id != unknown_) continue;

@@ -39,8 +39,8 @@ class Vocabulary {
   Vocabulary(const Vocabulary&) = delete;
   Vocabulary& operator=(const Vocabulary&) = delete;
 
-  /// A text that is there already gets the new id; its old one shows the text still, or no token any more. DataError
-  /// for an id outside of [0, 2^24).
+  /// If the text exists already, it gets the new id. With keep_old_id the old id still shows the text; otherwise the
+  /// old id has no token. DataError for an id outside of [0, 2^24).
   void add(std::string_view text, int32_t id, bool keep_old_id = false);
   /// DataError when the ids reach so far above the number of tokens that a table by id would waste memory.
   void check() const;

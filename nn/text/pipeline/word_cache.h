@@ -1,4 +1,4 @@
-// The tokens of words that a thread met of late: few words make most of a text.
+// A cache of the tokens of recent words, one per thread: few words make most of a text.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace qing::nn::text {
 
-/// For one thread. What it gives is what the model gives, so that results do not depend on it.
+/// Used by one thread. It returns exactly the model's tokens, so results do not depend on the cache.
 class WordCache {
  public:
   /// The cache of this thread, empty if another tokenizer used it last. `owner` is not 0.

@@ -4,6 +4,7 @@
 
 #include <qing/nn/text/pipeline/double_array.h>
 #include <qing/nn/text/pipeline/token_model.h>
+#include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn::text {
@@ -30,7 +31,8 @@ class WordPiece final : public TokenModel {
 
   void tokenize(std::string_view word, std::vector<Token>& tokens) const override {
     const size_t first = tokens.size();
-    if (word.size() > most_characters_ && characters(word) > most_characters_) return give_up(word, first, tokens);
+    if (word.size() > most_characters_ && count_characters(word) > most_characters_)
+      return give_up(word, first, tokens);
     for (size_t begin = 0; begin < word.size();) {
       uint32_t node = begin == 0 ? DoubleArray::kRoot : continuing_;
       int32_t best = -1;
@@ -51,9 +53,6 @@ class WordPiece final : public TokenModel {
   }
 
  private:
-  static size_t characters(std::string_view word) {
-    return static_cast<size_t>(std::count_if(word.begin(), word.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-  }
   void give_up(std::string_view word, size_t first, std::vector<Token>& tokens) const {
     tokens.resize(first);
     tokens.push_back({unknown_, 0, static_cast<uint32_t>(word.size())});

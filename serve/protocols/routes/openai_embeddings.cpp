@@ -24,7 +24,8 @@ constexpr std::string_view kResponse = R"({"type":"object","required":["object",
 {"type":"array","items":{"type":"number"}},{"type":"string"}]}}}},"model":{"type":"string"},
 "usage":{"type":"object","required":["prompt_tokens","total_tokens"]}}})";
 
-static_assert(std::endian::native == std::endian::little, "base64 holds little-endian f32, as the vectors lie");
+static_assert(std::endian::native == std::endian::little,
+              "base64 must hold little-endian f32, and the bytes of the vector are encoded as they are");
 
 HttpResponse write(const Answer& answer, bool as_base64) {
   JsonWriter writer;

@@ -1,5 +1,6 @@
-// The classification part of text-embeddings-inference's protocol: /predict, /info, /health. The model is the only one;
-// /info and /health also exist below the addresses of models, where huggingface_hub's InferenceClient asks for them.
+// The classification part of text-embeddings-inference's protocol: /predict, /info, /health. These
+// routes work only while one model is served; /info and /health also exist below the addresses of models, where
+// huggingface_hub's InferenceClient asks for them.
 #include <qing/serve/protocols/protocols.h>
 
 #include <limits>

@@ -1,4 +1,4 @@
-#include <qing/nn/exports/onnx_graph.h>
+#include <qing/nn/exports/onnx_builder.h>
 
 #include <fmt/format.h>
 
@@ -53,7 +53,7 @@ OnnxType type_of(DType dtype) {
     case DType::i8: return OnnxType::i8;
     case DType::i32: return OnnxType::i32;
     case DType::i64: return OnnxType::i64;
-    default: throw DTypeError(fmt::format("OnnxGraph: a constant has the dtype {}", name_of(dtype)));
+    default: throw DTypeError(fmt::format("OnnxBuilder: a constant has the dtype {}", name_of(dtype)));
   }
 }
 
@@ -75,7 +75,7 @@ ProtobufMessage value_info(const std::string& name, OnnxType type, const std::ve
   return info;
 }
 
-ProtobufMessage attribute_message(const std::string& name, const OnnxGraph::Attribute& attribute) {
+ProtobufMessage attribute_message(const std::string& name, const OnnxBuilder::Attribute& attribute) {
   ProtobufMessage result;
   result.bytes(attribute_field::name, name);
   if (const auto* integer = std::get_if<int64_t>(&attribute)) {
@@ -88,7 +88,7 @@ ProtobufMessage attribute_message(const std::string& name, const OnnxGraph::Attr
     for (const int64_t one : *list) result.integer(attribute_field::integers, one);
     result.integer(attribute_field::type, attribute_type::integers);
   } else {
-    result.message(attribute_field::graph, std::get<const OnnxGraph*>(attribute)->message(name))
+    result.message(attribute_field::graph, std::get<const OnnxBuilder*>(attribute)->message(name))
         .integer(attribute_field::type, attribute_type::graph);
   }
   return result;
@@ -96,13 +96,13 @@ ProtobufMessage attribute_message(const std::string& name, const OnnxGraph::Attr
 
 }  // namespace
 
-OnnxGraph::Value OnnxGraph::input(const std::string& name, OnnxType type, const std::vector<OnnxDimension>& shape) {
+OnnxBuilder::Value OnnxBuilder::input(const std::string& name, OnnxType type, const std::vector<OnnxDimension>& shape) {
   inputs_.push_back(value_info(name, type, shape));
   return name;
 }
 
-void OnnxGraph::output(const Value& value, const std::string& name, OnnxType type,
-                       const std::vector<OnnxDimension>& shape) {
+void OnnxBuilder::output(const Value& value, const std::string& name, OnnxType type,
+                         const std::vector<OnnxDimension>& shape) {
   ProtobufMessage node;
   node.bytes(node_field::input, value).bytes(node_field::output, name);
   node.bytes(node_field::name, "output_" + name).bytes(node_field::op_type, "Identity");
@@ -110,8 +110,8 @@ void OnnxGraph::output(const Value& value, const std::string& name, OnnxType typ
   outputs_.push_back(value_info(name, type, shape));
 }
 
-std::vector<OnnxGraph::Value> OnnxGraph::ops(const std::string& type, const std::vector<Value>& inputs, size_t count,
-                                             const Attributes& attributes) {
+std::vector<OnnxBuilder::Value> OnnxBuilder::ops(const std::string& type, const std::vector<Value>& inputs,
+                                                 size_t count, const Attributes& attributes) {
   const std::string name = fresh(type);
   ProtobufMessage node;
   std::vector<Value> results;
@@ -126,12 +126,12 @@ std::vector<OnnxGraph::Value> OnnxGraph::ops(const std::string& type, const std:
   return results;
 }
 
-OnnxGraph::Value OnnxGraph::op(const std::string& type, const std::vector<Value>& inputs,
-                               const Attributes& attributes) {
+OnnxBuilder::Value OnnxBuilder::op(const std::string& type, const std::vector<Value>& inputs,
+                                   const Attributes& attributes) {
   return ops(type, inputs, 1, attributes)[0];
 }
 
-OnnxGraph::Value OnnxGraph::constant(const Tensor& tensor) {
+OnnxBuilder::Value OnnxBuilder::constant(const Tensor& tensor) {
   const Tensor dense = tensor.contiguous();
   const OnnxType type = type_of(dense.dtype());
   const std::string name = fresh("constant");
@@ -144,13 +144,13 @@ OnnxGraph::Value OnnxGraph::constant(const Tensor& tensor) {
   return name;
 }
 
-OnnxGraph::Value OnnxGraph::number(int64_t value) {
+OnnxBuilder::Value OnnxBuilder::number(int64_t value) {
   Value& known = known_numbers_[{{value}, true}];
   if (known.empty()) known = constant(Tensor::full({}, value, DType::i64));
   return known;
 }
 
-OnnxGraph::Value OnnxGraph::numbers(const std::vector<int64_t>& list) {
+OnnxBuilder::Value OnnxBuilder::numbers(const std::vector<int64_t>& list) {
   Value& known = known_numbers_[{list, false}];
   if (known.empty()) {
     known = constant(Tensor::from<int64_t>(std::span<const int64_t>(list), {static_cast<int64_t>(list.size())}));
@@ -158,9 +158,9 @@ OnnxGraph::Value OnnxGraph::numbers(const std::vector<int64_t>& list) {
   return known;
 }
 
-OnnxGraph::Value OnnxGraph::real(float value) { return constant(Tensor::full({}, value)); }
+OnnxBuilder::Value OnnxBuilder::real(float value) { return constant(Tensor::full({}, value)); }
 
-ProtobufMessage OnnxGraph::message(const std::string& name) const {
+ProtobufMessage OnnxBuilder::message(const std::string& name) const {
   ProtobufMessage graph;
   for (const ProtobufMessage& node : nodes_) graph.message(graph_field::node, node);
   graph.bytes(graph_field::name, name);
@@ -170,7 +170,7 @@ ProtobufMessage OnnxGraph::message(const std::string& name) const {
   return graph;
 }
 
-std::string onnx_model(const OnnxGraph& graph, const std::vector<std::pair<std::string, std::string>>& metadata) {
+std::string onnx_model(const OnnxBuilder& graph, const std::vector<std::pair<std::string, std::string>>& metadata) {
   ProtobufMessage model, opset;
   opset.bytes(opset_field::domain, "").integer(opset_field::version, kOpset);
   model.integer(model_field::ir_version, kIrVersion).bytes(model_field::producer_name, "qing");

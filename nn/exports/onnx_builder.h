@@ -21,15 +21,15 @@ enum class OnnxType { f32 = 1, u8 = 2, i8 = 3, i32 = 6, i64 = 7, boolean = 9, f1
 /// A size or, with a name, a dimension that may differ from call to call.
 using OnnxDimension = std::variant<int64_t, std::string>;
 
-class OnnxGraph {
+class OnnxBuilder {
  public:
   using Value = std::string;  ///< the name of a tensor in the graph
-  using Attribute = std::variant<int64_t, float, std::string, std::vector<int64_t>, const OnnxGraph*>;
+  using Attribute = std::variant<int64_t, float, std::string, std::vector<int64_t>, const OnnxBuilder*>;
   using Attributes = std::vector<std::pair<std::string, Attribute>>;
 
   /// `prefix` begins all names that the graph gives. A graph inside another one sees the outer names, so that its own
   /// must be different.
-  explicit OnnxGraph(std::string prefix = "") : prefix_(std::move(prefix)) {}
+  explicit OnnxBuilder(std::string prefix = "") : prefix_(std::move(prefix)) {}
 
   Value input(const std::string& name, OnnxType type, const std::vector<OnnxDimension>& shape);
   /// Makes `value` an output of the graph under the name `name`.
@@ -61,6 +61,6 @@ class OnnxGraph {
 };
 
 /// The bytes of a ModelProto with the graph.
-std::string onnx_model(const OnnxGraph& graph, const std::vector<std::pair<std::string, std::string>>& metadata);
+std::string onnx_model(const OnnxBuilder& graph, const std::vector<std::pair<std::string, std::string>>& metadata);
 
 }  // namespace qing::nn
