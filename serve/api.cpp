@@ -26,11 +26,11 @@ std::string_view key_of(const HttpHead& head) {
 }  // namespace
 
 Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
-         const SiteOptions& site)
+         const SiteOptions& site, std::shared_ptr<const State> state)
     : cors_(site.cors_origins),
       base_path_(site.base_path, site.trust_forwarded_prefix),
       keys_(std::move(keys)),
-      service_(std::move(registry), batcher, limits, keys_.get()),
+      service_(std::move(registry), batcher, limits, keys_.get(), std::move(state)),
       router_(all_routes()),
       openapi_(openapi_json(router_.routes(), base_path_.prefix())) {}
 

@@ -16,6 +16,7 @@
 #include <qing/serve/keys/gatekeeper.h>
 #include <qing/serve/registry/registry.h>
 #include <qing/serve/service/service.h>
+#include <qing/serve/state/state.h>
 
 namespace qing::serve {
 
@@ -23,9 +24,10 @@ namespace qing::serve {
 /// fields() and answered() are for the I/O thread, as in HttpHandler. The other functions are thread-safe.
 class Api : public HttpHandler {
  public:
-  /// `batcher` must outlive the Api. Null `keys` allows every request. ValueError for an invalid site option.
+  /// `batcher` must outlive the Api. Null `keys` allows every request. Null `state` keeps
+  /// no files and jobs. ValueError for an invalid site option.
   Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
-      const SiteOptions& site = {});
+      const SiteOptions& site = {}, std::shared_ptr<const State> state = nullptr);
 
   Routed route(const HttpHead& head) override;
   HttpFields fields(std::string_view origin) const override { return cors_.fields(origin); }

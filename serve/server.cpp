@@ -39,7 +39,8 @@ struct Server::Impl {
   Impl(ServerOptions options_in, std::shared_ptr<Registry> registry)
       : options(std::move(options_in)),
         batcher(options.limits),
-        api(std::move(registry), batcher, keys_for(options), options.limits, options.site),
+        api(std::move(registry), batcher, keys_for(options), options.limits, options.site,
+            options.state.empty() ? nullptr : std::make_shared<const State>(options.state)),
         transport(api, api.statistics().connections, options.limits, options.log_requests) {
     if (options.certificate.empty() != options.tls_key.empty()) {
       throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");

@@ -11,6 +11,9 @@ namespace qing::serve {
 
 class Gatekeeper {
  public:
+  /// The project of requests without a key, and of keys that name none.
+  static constexpr std::string_view kDefaultProject = "default";
+
   virtual ~Gatekeeper() = default;
 
   /// Authorizes a request and returns the id of its key, which is not secret. Refusal: 401 for an invalid key, 403 for
@@ -18,6 +21,8 @@ class Gatekeeper {
   virtual std::string admit(std::string_view key, Scope scope) = 0;
   /// Whether the key of this id has the scope now; false for an unknown id. Thread-safe; does not block.
   virtual bool allows(const std::string& id, Scope scope) const = 0;
+  /// The project of a key, which owns the files, jobs and private models made with it. Thread-safe; does not block.
+  virtual std::string project([[maybe_unused]] const std::string& id) const { return std::string(kDefaultProject); }
   /// Charges computed tokens to a key. Thread-safe; does not block.
   virtual void charge_tokens(const std::string& id, std::int64_t tokens) = 0;
 

@@ -126,9 +126,10 @@ void require_fits(const BatchRequest& request) {
                                            request.texts.size(), tokens, request.queue_texts, request.queue_tokens)));
 }
 
-HttpResponse changed(Registry& registry, const std::function<HttpResponse(Registry&)>& change) {
+// The response of a task that changes what is stored, or the error that it throws.
+HttpResponse changed(const std::function<HttpResponse()>& task) {
   try {
-    return change(registry);
+    return task();
   } catch (const Refusal& refusal) { return refusal.response(); } catch (const IndexError& error) {
     return error_response(404, "not_found", error.what());
   } catch (const ValueError& error) {
@@ -138,8 +139,8 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
   } catch (const IoError& error) {
     log_line("error", "change_not_written", {{"error", error.what()}});
     return error_response(500, "not_written",
-                          "nothing has changed: the choice could not be written, or the models' "
-                          "folder could not be read; see the server's log");
+                          "nothing has changed: the change could not be written, or a folder could not be read; see "
+                          "the server's log");
   } catch (const std::exception& error) {
     log_line("error", "change_failed", {{"error", error.what()}});
     return error_response(500, "internal", "the change failed; see the server's log");
@@ -148,23 +149,41 @@ HttpResponse changed(Registry& registry, const std::function<HttpResponse(Regist
 
 }  // namespace
 
-void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
+void Service::submit(WorkThread& thread, Routed::Reply reply, std::function<HttpResponse()> task) {
   const HttpResponse stopping = unavailable("stopping", "the server is stopping", limits_.retry_after_seconds);
   *reply.deadline = Reply::TimePoint::max();  // loading may take long, and the client is told the result
-  const bool queued = changes_.submit([this, stopping, reply = std::move(reply), change = std::move(change)](bool run) {
-    reply(run ? changed(*registry_, change) : stopping);
+  const bool queued = thread.submit([stopping, reply = std::move(reply), task = std::move(task)](bool run) {
+    reply(run ? changed(task) : stopping);
   });
   if (!queued) {
     throw Refusal(unavailable(
-        "busy", fmt::format("limit of {} waiting changes reached; try again later", ModelThread::kMostWaiting),
+        "busy", fmt::format("limit of {} waiting changes reached; try again later", WorkThread::kMostWaiting),
         limits_.retry_after_seconds));
   }
 }
 
+void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
+  submit(changes_, std::move(reply), [this, change = std::move(change)] { return change(*registry_); });
+}
+
+void Service::with_state(Routed::Reply reply, std::function<HttpResponse(Database&)> task) {
+  if (!state_) {
+    throw Refusal(error_response(404, "no_state", "this server keeps no files and jobs; start it with a state folder"));
+  }
+  submit(disk_, std::move(reply), [this, task = std::move(task)] {
+    if (!database_) database_.emplace(state_->open());
+    return task(*database_);
+  });
+}
+
+std::string Service::project(const std::string& key) const {
+  return keys_ == nullptr ? std::string(Gatekeeper::kDefaultProject) : keys_->project(key);
+}
+
 void Service::rescan() {
   changes_.submit([this](bool run) {
-    const auto look = [](Registry& registry) { return registry.rescan(), HttpResponse(); };  // failures are logged
-    if (run && changed(*registry_, look).status != 200) log_line("error", "rescan_failed");
+    const auto look = [this] { return registry_->rescan(), HttpResponse(); };  // failures are logged
+    if (run && changed(look).status != 200) log_line("error", "rescan_failed");
   });
 }
 

@@ -17,12 +17,13 @@
 #include <qing/serve/batching/batcher.h>
 #include <qing/serve/common/limits.h>
 #include <qing/serve/common/statistics.h>
+#include <qing/serve/common/work_thread.h>
 #include <qing/serve/http/router.h>
 #include <qing/serve/keys/gatekeeper.h>
 #include <qing/serve/monitoring/drift_monitor.h>
 #include <qing/serve/monitoring/shadow.h>
-#include <qing/serve/registry/model_thread.h>
 #include <qing/serve/registry/registry.h>
+#include <qing/serve/state/state.h>
 
 namespace qing::serve {
 
@@ -47,9 +48,11 @@ struct Job {
 /// Safe to use from many threads.
 class Service {
  public:
-  /// `batcher` and `keys` must outlive the Service. Tokens are charged to `keys`; null charges nobody.
-  Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits, Gatekeeper* keys)
-      : registry_(std::move(registry)), batcher_(batcher), limits_(limits), keys_(keys) {}
+  /// `batcher` and `keys` must outlive the Service. Tokens are charged to `keys`; null charges nobody. Null `state`
+  /// keeps nothing: with_state() refuses.
+  Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits, Gatekeeper* keys,
+          std::shared_ptr<const State> state = nullptr)
+      : registry_(std::move(registry)), batcher_(batcher), limits_(limits), keys_(keys), state_(std::move(state)) {}
 
   /// The model for routes without a model name. Refusal unless there is exactly one model.
   Model only_model() const;
@@ -66,6 +69,8 @@ class Service {
   /// Whether the caller may read what is meant for administrators, such as paths on the server: its key has the scope
   /// admin, or the server has no keys.
   bool may_administer(const std::string& key) const { return keys_ == nullptr || keys_->allows(key, Scope::kAdmin); }
+  /// The project of a caller by the id of its key.
+  std::string project(const std::string& key) const;
   /// Refusal when the queue of the model has no room for this key. Call it before reading a body, to save that work.
   void require_room(const Model& model, const std::string& key) const;
   /// Predicts texts and replies with the result of `write`, or with the error. Texts must be UTF-8 and within
@@ -79,10 +84,18 @@ class Service {
   /// Runs `change` on the model thread and replies with its result, or with the error it throws. Refusal when too many
   /// changes are waiting.
   void change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change);
+  /// Runs `task` with the state's database on the thread that waits for disks, and replies with its result, or with the
+  /// error it throws. Tasks run one at a time. Refusal when the server keeps no state, or when too many tasks wait.
+  void with_state(Routed::Reply reply, std::function<HttpResponse(Database&)> task);
+  /// Null when the server keeps no state.
+  const State* state() const { return state_.get(); }
   /// Schedules a search for new models and versions.
   void rescan();
-  /// Answers waiting changes with 503, and returns when the running change has ended.
-  void stop_changes() { changes_.stop(); }
+  /// Answers waiting changes with 503, and returns when the running ones have ended.
+  void stop_changes() {
+    changes_.stop();
+    disk_.stop();
+  }
   const Registry& registry() const { return *registry_; }
   const Limits& limits() const { return limits_; }
   Limits limits(const Model& model) const { return model.limits.within(limits_); }
@@ -101,17 +114,20 @@ class Service {
                      const std::shared_ptr<ModelStatistics>& statistics);
   BatchRequest request_for(const Model& model, const Routed::Reply& reply);
   [[noreturn]] void refuse_full(const Model& model) const;
+  void submit(WorkThread& thread, Routed::Reply reply, std::function<HttpResponse()> task);
 
   std::shared_ptr<Registry> registry_;
   Batcher& batcher_;
   const Limits limits_;
   Gatekeeper* const keys_;
+  const std::shared_ptr<const State> state_;
   std::atomic<bool> draining_ = false;
   Statistics statistics_;
   DriftMonitor drift_;
   mutable std::mutex labels_mutex_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
-  ModelThread changes_;                                                  // ends before the rest
+  std::optional<Database> database_;                                     // of the state, used by disk_ only
+  WorkThread changes_, disk_;                                            // end before the rest
 };
 
 }  // namespace qing::serve

@@ -13,6 +13,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+STATE = tempfile.TemporaryDirectory()  # what servers keep unless a test names a folder: never the user's own state
+os.environ["XDG_STATE_HOME"] = STATE.name
+
 EN = {
     "positive": ["I love this {}", "what a wonderful {}", "the {} is great and I am happy with it"],
     "neutral": ["the {} arrives on monday", "this {} weighs two kilos", "a {} stands in the hall"],

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -24,11 +25,23 @@
 namespace qing::serve::cli {
 namespace {
 
+// $XDG_STATE_HOME/qing, by the XDG Base Directory Specification 0.8. Empty when neither variable is set.
+std::filesystem::path default_state() {
+  const auto folder_in = [](const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::filesystem::path() : std::filesystem::path(value);
+  };
+  if (const auto state = folder_in("XDG_STATE_HOME"); state.is_absolute()) return state / "qing";
+  const auto home = folder_in("HOME");
+  return home.empty() ? home : home / ".local/state/qing";
+}
+
 struct ServeArguments {
   std::filesystem::path models;  ///< empty: the shipped ones
   DType precision = DType::f32;
   std::string address = "127.0.0.1";
   uint16_t port = 8080;
+  std::filesystem::path state = default_state();
   std::filesystem::path keys;
   bool allow_no_keys = false;
   std::filesystem::path certificate, tls_key;  ///< both or none
@@ -72,6 +85,7 @@ void run_serve(const ServeArguments& arguments) {
   ServerOptions options;
   options.address = arguments.address;
   options.port = arguments.port;
+  options.state = arguments.state;
   options.keys_file = arguments.keys;
   options.allow_no_keys = arguments.allow_no_keys;
   options.certificate = arguments.certificate;
@@ -122,6 +136,13 @@ void add_serve(CommandLine& line) {
   command->add_option("--config", *config, "Configuration file with these options (TOML)")
       ->configurable(false)
       ->type_name("FILE");
+  command
+      ->add_option(
+          "--state", a->state,
+          "State folder: uploaded files, training jobs and the models they make. It is made when it is needed. "
+          "An empty name keeps none")
+      ->type_name("FOLDER")
+      ->default_str("$XDG_STATE_HOME/qing, else ~/.local/state/qing");
   add_precision(command, a->precision);
   command->add_option("--address", a->address, "Listen address")->capture_default_str();
   command->add_option("--port", a->port, "Listen port. 0 means any free port")->capture_default_str();

@@ -1,4 +1,4 @@
-#include "model_thread.h"
+#include "work_thread.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -8,7 +8,7 @@
 
 namespace qing::serve {
 
-bool ModelThread::submit(Task task) {
+bool WorkThread::submit(Task task) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_ || tasks_.size() >= kMostWaiting) return false;
@@ -18,7 +18,7 @@ bool ModelThread::submit(Task task) {
   return true;
 }
 
-void ModelThread::stop() {
+void WorkThread::stop() {
   std::deque<Task> left;
   {
     const std::lock_guard lock(mutex_);
@@ -30,7 +30,7 @@ void ModelThread::stop() {
   for (const Task& task : left) task(false);
 }
 
-void ModelThread::work() {
+void WorkThread::work() {
   // A wish: where it is refused, all threads are equal.
   constexpr int kNiceness = 10;
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);

@@ -1,4 +1,4 @@
-// The thread that loads models, separate from the I/O and compute threads.
+// A thread for work that waits for the disk, such as loading models, separate from the I/O and compute threads.
 #pragma once
 
 #include <condition_variable>
@@ -12,17 +12,17 @@
 namespace qing::serve {
 
 /// Runs one task at a time, at a lower priority than predictions. Thread-safe.
-class ModelThread {
+class WorkThread {
  public:
   static constexpr std::size_t kMostWaiting = 64;
   /// Called once: with true to run, or with false when the thread stops before its turn. Must not throw.
   using Task = std::function<void(bool run)>;
 
-  ModelThread() : thread_(start_thread([this] { work(); })) {}
+  WorkThread() : thread_(start_thread([this] { work(); })) {}
   /// Stops, as stop() does.
-  ~ModelThread() { stop(); }
-  ModelThread(const ModelThread&) = delete;
-  ModelThread& operator=(const ModelThread&) = delete;
+  ~WorkThread() { stop(); }
+  WorkThread(const WorkThread&) = delete;
+  WorkThread& operator=(const WorkThread&) = delete;
 
   /// Returns false and never calls `task` when kMostWaiting tasks wait or the thread has stopped.
   bool submit(Task task);
