@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(State, IsMadeWhenNeededAndPrivate) {
-  const TempFolder temp;
+  const test::TempFolder temp;
   const State state(temp.path() / "deep/state");
   EXPECT_FALSE(state.exists());
   EXPECT_FALSE(fs::exists(state.folder()));
@@ -24,14 +24,14 @@ TEST(State, IsMadeWhenNeededAndPrivate) {
 }
 
 TEST(State, ANewerOneIsRefused) {
-  const TempFolder temp;
+  const test::TempFolder temp;
   const State state(temp.path() / "state");
   state.open().run("PRAGMA user_version = 1000");
   EXPECT_THROW(state.open(), DataError);
 }
 
 TEST(State, AnotherDatabaseIsRefused) {
-  const TempFolder temp;
+  const test::TempFolder temp;
   const State state(temp.path());
   Database(state.database(), Database::Mode::kCreate).run("CREATE TABLE notes(text TEXT)");
   EXPECT_THROW(state.open(), DataError);
