@@ -1,0 +1,109 @@
+const BATCH = 64, EXPLAINED = 16, LONGEST_WAIT = 10;
+const LABELS = ['positive', 'neutral', 'negative'];
+// The base address of the service's paths: the page's folder, unless the server names the prefix that a proxy removes.
+const ROOT = new URL(document.documentElement.dataset.base || './', location.href).href.replace(/[?#].*$/, '');
+const $ = id => document.getElementById(id);
+const make = (tag, className, text) => {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+};
+const stored = (key, value) => {
+  try { return value === undefined ? sessionStorage.getItem(key) : sessionStorage.setItem(key, value); } catch { return null; }
+};
+let language = stored('language') || (navigator.language.startsWith('zh') ? 'zh' : 'en');
+let theme = stored('theme') || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
+let models = [];     // as GET /v1/models tells them
+let said = null;     // the words of the status
+const redraws = [];  // what each tab shows again in another language
+const t = key => WORDS[language][key];
+const named = label => LABELS.includes(label) ? t(label) : label;
+const tone = label => LABELS.includes(label) ? label : 'other';
+
+function translate() {
+  document.documentElement.lang = language;
+  document.querySelectorAll('[data-t]').forEach(element => { element.textContent = t(element.dataset.t); });
+  document.querySelectorAll('[data-l]').forEach(element => { element.setAttribute('aria-label', t(element.dataset.l)); });
+  $('language').textContent = language === 'en' ? '中文' : 'English';
+  $('language').lang = language === 'en' ? 'zh' : 'en';
+  redraws.forEach(redraw => redraw());
+  if (said) $('status').textContent = said();
+}
+// Shows a status. `words` returns the text, so that translate() can show it again in another language.
+function say(words) { said = words; $('status').textContent = words(); }
+function paint() { document.documentElement.dataset.theme = theme; }
+
+// The messages of an error, in the service's form or in OpenAI's.
+const messageOf = answer => answer?.error?.message || answer?.error || answer?.message;
+// Sends a request, again when the server asks to wait a moment. `body` is JSON or FormData.
+async function request(path, { method, body, signal, accept } = {}) {
+  const form = body instanceof FormData, headers = body && !form ? { 'Content-Type': 'application/json' } : {};
+  if (accept) headers.Accept = accept;
+  if ($('key').value) headers.Authorization = 'Bearer ' + $('key').value;
+  for (let attempt = 0; ; ++attempt) {
+    let response;
+    try {
+      response = await fetch(ROOT + path, {
+        method: method || (body ? 'POST' : 'GET'), headers, signal, body: body && (form ? body : JSON.stringify(body)),
+      });
+    } catch (error) { throw error.name === 'AbortError' ? error : new Error(t('unreachable')); }
+    const wait = Number(response.headers.get('Retry-After')) || 1;
+    if ((response.status === 429 || response.status === 503) && attempt < 4 && wait <= LONGEST_WAIT) {
+      await pause(1000 * wait, signal);
+      continue;
+    }
+    if (response.status === 401) {
+      $('key-field').hidden = false;
+      throw new Error(t('key401'));
+    }
+    if (!response.ok) {
+      const answer = await response.json().catch(() => null);  // a proxy's error page is not JSON
+      throw new Error(messageOf(answer) || t('strange')(response.status));
+    }
+    return response;
+  }
+}
+async function ask(path, body, signal, method) {
+  const response = await request(path, { body, signal, method });
+  const answer = await response.json().catch(() => null);
+  if (!answer) throw new Error(t('strange')(response.status));
+  return answer;
+}
+const pause = (milliseconds, signal) => new Promise((go, stopped) => {
+  const timer = setTimeout(go, milliseconds);
+  signal?.addEventListener('abort', () => { clearTimeout(timer); stopped(signal.reason); });
+});
+function fail(error) { $('error').textContent = error.message; $('error').hidden = false; say(() => ''); }
+
+// Runs what a button does: one run at a time, errors are shown.
+async function act(button, task) {
+  if (button.disabled) return;
+  button.disabled = true;
+  $('error').hidden = true;
+  try { await task(); } catch (error) { if (error.name !== 'AbortError') fail(error); } finally { button.disabled = false; }
+}
+const button = (word, task, className) => {
+  const made = make('button', className, t(word));
+  made.type = 'button';
+  made.addEventListener('click', () => act(made, task));
+  return made;
+};
+const option = (value, text) => { const made = make('option', '', text); made.value = value; return made; };
+// Puts options into a list and keeps the choice if it is still there.
+function fill(list, options) {
+  const chosen = list.value;
+  list.replaceChildren(...options);
+  if (options.some(made => made.value === chosen)) list.value = chosen;
+}
+const when = seconds => seconds ? new Date(1000 * seconds).toLocaleString(language) : '';
+const size = bytes => bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+// The cells may be texts or elements.
+const row = (tag, cells) => { const line = make('tr'); line.append(...cells.map(cell => { const made = make(tag); made.append(cell); return made; })); return line; };
+function grid(heads, lines) {
+  const made = make('table', 'wide'), head = make('thead'), body = make('tbody');
+  head.append(row('th', heads));
+  body.append(...lines.map(cells => row('td', cells)));
+  made.append(head, body);
+  return made;
+}

@@ -1,0 +1,64 @@
+// The files of this project: upload, what was found in them, removal.
+let files = [];
+redraws.push(() => drawFiles());
+
+// All pages of one of OpenAI's lists.
+async function listAll(path) {
+  const all = [];
+  for (let after = '', more = true; more;) {
+    const page = await ask(`${path}?limit=100${after && '&after=' + encodeURIComponent(after)}`);
+    all.push(...page.data);
+    more = page.has_more && page.data.length > 0;
+    after = page.data.at(-1)?.id || '';
+  }
+  return all;
+}
+async function showFiles() {
+  files = await listAll('v1/files');
+  drawFiles();
+}
+async function upload() {
+  const file = $('data-file').files[0], form = new FormData();
+  form.append('purpose', 'fine-tune');
+  form.append('file', file);
+  say(() => t('working'));
+  await ask('v1/files', form);
+  say(() => t('uploaded')(file.name));
+  $('upload').reset();
+  await showFiles();
+  $('upload-send').disabled = true;
+}
+function labelCounts(file) {
+  return Object.entries(file.labels || {}).map(([label, count]) => `${label} ${count}`).join(', ');
+}
+// What is wrong with a file: the first errors by line, and what makes a training worse.
+function findings(file) {
+  const box = make('div');
+  if (file.status === 'error') box.append(make('p', 'problem', file.status_details || t('failed')));
+  const notes = ['duplicates', 'contradictions'].filter(name => file[name] > 0).map(name => t(name)(file[name]));
+  if (notes.length) box.append(make('p', 'hint', notes.join(' · ')));
+  const errors = file.errors || [];
+  if (errors.length) {
+    const details = make('details'), list = make('ul');
+    list.append(...errors.slice(0, 20).map(error => make('li', '', `${t('line')} ${error.line}: ${error.message}`)));
+    details.append(make('summary', '', t('problems')(file.error_count ?? errors.length)), list);
+    box.append(details);
+  }
+  return box;
+}
+function drawFiles() {
+  if (!files.length) return $('files').replaceChildren(make('p', 'hint', t('noFiles')));
+  $('files').replaceChildren(grid([t('fileName'), t('fileRows'), t('fileLabels'), t('fileSize'), t('created'), ''], files.map(file => {
+    const name = make('div'), actions = make('div');
+    name.append(make('div', '', file.filename), findings(file));
+    if (file.purpose === 'fine-tune' && file.status !== 'error') {
+      actions.append(button('train', async () => { await openTab('jobs'); await showJobs(); $('job-training').value = file.id; }));
+    }
+    actions.append(button('remove', async () => {
+      if (!confirm(t('sure')(file.filename))) return;
+      await ask(`v1/files/${file.id}`, undefined, undefined, 'DELETE');
+      await showFiles();
+    }));
+    return [name, String(file.rows ?? ''), labelCounts(file), size(file.bytes), when(file.created_at), actions];
+  })));
+}

@@ -1,0 +1,122 @@
+// Trainings: begin, follow live, pause, cancel.
+const FINAL = ['succeeded', 'failed', 'cancelled'];
+let jobs = [], following = null;  // `following` aborts the streams of events
+const points = {};                // by job: what its metrics say
+redraws.push(() => drawJobs());
+
+function stopJobs() {
+  following?.abort();
+  following = null;
+}
+async function showJobs() {
+  stopJobs();
+  following = new AbortController();
+  const { signal } = following;
+  [files, jobs] = await Promise.all([listAll('v1/files'), listAll('v1/fine_tuning/jobs')]);
+  await loadModels();
+  const usable = files.filter(file => file.purpose === 'fine-tune' && file.status !== 'error').map(file => [file.id, file.filename]);
+  fill($('job-training'), usable.map(([id, name]) => option(id, name)));
+  fill($('job-validation'), [option('', t('splitFile')), ...usable.map(([id, name]) => option(id, name))]);
+  fill($('job-base'), [...models.filter(model => model.labels.length).map(model => option(model.name, model.name)), option('scratch', t('scratch'))]);
+  drawJobs();
+  for (const job of jobs.slice(0, 10)) follow(job, signal).catch(error => { if (error.name !== 'AbortError') fail(error); });
+}
+async function createJob() {
+  const epochs = $('job-epochs').value.trim();
+  const job = await ask('v1/fine_tuning/jobs', {
+    model: $('job-base').value, training_file: $('job-training').value, validation_file: $('job-validation').value || null,
+    suffix: $('job-suffix').value || null,
+    method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: epochs === 'auto' || !epochs ? 'auto' : Number(epochs) } } },
+  });
+  say(() => t('started')(job.id));
+  await showJobs();
+}
+// Reads the server-sent events of a job. EventSource cannot send an API key.
+async function follow(job, signal) {
+  points[job.id] = [];
+  const response = await request(`v1/fine_tuning/jobs/${job.id}/events?stream=true`, { signal, accept: 'text/event-stream' });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ''; ;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    const events = (text + value).split('\n\n');
+    text = events.pop();
+    for (const event of events) take(job, event);
+    draw(job);
+  }
+  if (signal.aborted) return;
+  Object.assign(job, await ask(`v1/fine_tuning/jobs/${job.id}`, undefined, signal));
+  draw(job);
+  if (job.status === 'succeeded') loadModels();
+}
+function take(job, event) {
+  const line = event.split('\n').find(each => each.startsWith('data: {'));
+  if (!line) return;
+  const { type, data, message, level } = JSON.parse(line.slice(6));
+  if (type === 'metrics' && data) {
+    points[job.id].push(data);
+    job.progress = { step: data.step, steps: data.total_steps };
+    if (!FINAL.includes(job.status) && job.status !== 'paused') job.status = 'running';
+  } else if (level !== 'info' || !FINAL.includes(job.status)) {
+    job.said = message;
+  }
+}
+const svg = (tag, attributes, text) => {
+  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  if (text !== undefined) element.textContent = text;
+  return element;
+};
+// Training loss (left scale) and macro recall of the validation data (right scale, 0 to 1) over the steps.
+function curve(job) {
+  const loss = points[job.id].filter(point => 'train_loss' in point), recall = points[job.id].filter(point => 'valid_macro_recall' in point);
+  const last = job.progress?.steps || loss.at(-1)?.step || 1, top = Math.max(...loss.map(point => point.train_loss), 1e-9);
+  const x = step => 10 + 380 * step / last, line = (list, y) => list.map((point, i) => `${i ? 'L' : 'M'}${x(point.step).toFixed(1)} ${y(point).toFixed(1)}`).join('');
+  const lossY = point => 130 - 110 * point.train_loss / top, recallY = point => 130 - 110 * point.valid_macro_recall;
+  const best = recall.at(-1)?.valid_macro_recall;
+  const picture = svg('svg', { class: 'curve', viewBox: '0 0 400 160', role: 'img' });
+  picture.append(svg('title', {}, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}, ${t('validRecall')} ${best?.toFixed(3) ?? ''}`),
+    svg('line', { class: 'axis', x1: 10, x2: 390, y1: 130, y2: 130 }), svg('path', { class: 'loss', d: line(loss, lossY) }),
+    svg('path', { class: 'recall', d: line(recall, recallY) }),
+    ...recall.map(point => svg('circle', { class: 'dot', cx: x(point.step), cy: recallY(point), r: 3 })),
+    svg('text', { x: 10, y: 14 }, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}`),
+    svg('text', { x: 390, y: 14, 'text-anchor': 'end' }, best === undefined ? '' : `${t('validRecall')} ${best.toFixed(3)}`),
+    svg('text', { x: 10, y: 150 }, '0'), svg('text', { x: 390, y: 150, 'text-anchor': 'end' }, String(last)));
+  return picture;
+}
+const statusWord = status => t(status === 'cancelled' ? 'cancelled_job' : status);
+function jobCard(job) {
+  const item = make('li'), head = make('div', 'verdict'), actions = make('div', 'row');
+  const tint = { succeeded: 'positive', failed: 'negative' }[job.status] || 'neutral';
+  item.id = job.id;
+  head.append(make('span', `label ${tint}`, statusWord(job.status)), make('strong', '', job.fine_tuned_model || `${job.model} ${job.id}`),
+    make('span', 'number', when(job.created_at)));
+  item.append(head);
+  const { step, steps } = job.progress || {};
+  if (steps && !FINAL.includes(job.status)) {
+    const bar = make('progress');
+    bar.max = steps;
+    bar.value = step;
+    bar.setAttribute('aria-label', t('step')(step, steps));
+    item.append(bar, make('p', 'hint', t('step')(step, steps) + (job.estimated_finish ? `, ${t('left')(when(job.estimated_finish))}` : '')));
+  }
+  if (job.error?.message) item.append(make('p', 'problem', job.error.message));
+  else if (job.said && !FINAL.includes(job.status)) item.append(make('p', 'hint', job.said));
+  if (points[job.id]?.length) item.append(curve(job));
+  const change = (word, path) => button(word, async () => {
+    Object.assign(job, await ask(`v1/fine_tuning/jobs/${job.id}/${path}`, {}));
+    await showJobs();
+  });
+  if (job.status === 'paused') actions.append(change('resumeJob', 'resume'));
+  else if (!FINAL.includes(job.status)) actions.append(change('pauseJob', 'pause'));
+  if (!FINAL.includes(job.status)) actions.append(change('cancelJob', 'cancel'));
+  if (job.fine_tuned_model) {
+    actions.append(button('tryModel', async () => { await loadModels(); $('model').value = job.fine_tuned_model; snippets(); openTab('try'); $('texts').focus(); }));
+  }
+  item.append(actions);
+  return item;
+}
+function draw(job) { $(job.id)?.replaceWith(jobCard(job)); }
+function drawJobs() {
+  $('jobs').replaceChildren(...(jobs.length ? jobs.map(jobCard) : [make('li', 'hint', t('noJobs'))]));
+}
