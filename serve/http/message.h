@@ -53,11 +53,13 @@ class Reply {
   template <class Send> Reply through(Send send) const {
     Reply other(std::move(send), deadline);
     other.key = key;
+    other.request_id = request_id;
     other.cancelled = cancelled;
     return other;
   }
 
-  std::string key;  ///< id of the client's API key; empty: anonymous
+  std::string key;         ///< id of the client's API key; empty: anonymous
+  std::string request_id;  ///< as the response's X-Request-Id says
   /// The deadline of the response, shared with the connection. A route whose time limit differs from that for
   /// predictions sets it while its Routed::run runs, not later.
   std::shared_ptr<TimePoint> deadline;

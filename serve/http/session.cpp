@@ -231,6 +231,7 @@ void Session::run() {
       },
       std::shared_ptr<Clock::time_point>(direct, &direct->deadline));
   reply.key = routed_.key;
+  reply.request_id = routed_.request_id;
   reply.cancelled = cancelled_;
   replying_ = true;
   const Routed::Run handler = std::move(routed_.run);

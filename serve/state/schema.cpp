@@ -8,6 +8,36 @@ const std::array<const char*, State::kVersion> kMigrations = {
 CREATE TABLE audit(
   number INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, key TEXT NOT NULL, project TEXT NOT NULL,
   action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
+
+-- Right labels of answered texts (feedback.h). text is empty unless its owner wants it kept. answered tells apart
+-- answers to which a client gave one request id.
+CREATE TABLE feedback(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, project TEXT NOT NULL, model TEXT NOT NULL,
+  version INTEGER NOT NULL, request TEXT NOT NULL, item INTEGER NOT NULL, answered INTEGER NOT NULL,
+  predicted TEXT NOT NULL, label TEXT NOT NULL, text TEXT NOT NULL, created INTEGER NOT NULL,
+  UNIQUE(project, request, item, answered)) STRICT;
+CREATE INDEX feedback_by_model ON feedback(model, version, created);
+
+-- Models that were proposed as the next version of another (maintenance/promotion_store.h). version is 0 for one that
+-- its rule refused.
+CREATE TABLE promotions(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, model TEXT NOT NULL, version INTEGER NOT NULL, source TEXT NOT NULL,
+  source_version INTEGER NOT NULL, key TEXT NOT NULL, project TEXT NOT NULL, reasons TEXT NOT NULL,
+  comparison TEXT NOT NULL, created INTEGER NOT NULL) STRICT;
+CREATE INDEX promotions_by_model ON promotions(model, number);
+-- The labelled texts on which the versions of a model are judged, known by their hash.
+CREATE TABLE evaluation_sets(
+  model TEXT PRIMARY KEY, location TEXT NOT NULL, sha256 TEXT NOT NULL, project TEXT NOT NULL,
+  created INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+-- Trials that go on by themselves (maintenance/trial_plan.h). phase: running, ending or promoting.
+CREATE TABLE trial_plans(
+  model TEXT PRIMARY KEY, version INTEGER NOT NULL, plan TEXT NOT NULL, step INTEGER NOT NULL,
+  step_started INTEGER NOT NULL, phase TEXT NOT NULL, reason TEXT NOT NULL, key TEXT NOT NULL,
+  project TEXT NOT NULL) STRICT, WITHOUT ROWID;
+-- Retraining on a schedule (maintenance/retraining.h). feedback: the number of the last one that was used.
+CREATE TABLE retraining(
+  model TEXT PRIMARY KEY, project TEXT NOT NULL, key TEXT NOT NULL, every INTEGER NOT NULL, least INTEGER NOT NULL,
+  started INTEGER NOT NULL, feedback INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 )"};
 
 }  // namespace qing::serve
