@@ -25,9 +25,9 @@ namespace qing::serve {
 class Api : public HttpHandler {
  public:
   /// `batcher` must outlive the Api. Null `keys` allows every request. Null `state` keeps
-  /// no files and jobs. ValueError for an invalid site option.
+  /// no files and jobs. `jobs` is as the Service takes it. ValueError for an invalid site option.
   Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
-      const SiteOptions& site = {}, std::shared_ptr<const State> state = nullptr);
+      const SiteOptions& site = {}, std::shared_ptr<const State> state = nullptr, JobRunner* jobs = nullptr);
 
   Routed route(const HttpHead& head) override;
   HttpFields fields(std::string_view origin) const override { return cors_.fields(origin); }

@@ -11,6 +11,7 @@
 #include <qing/serve/batching/batcher.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/http/transport.h>
+#include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/keys/api_keys.h>
 #include <qing/serve/keys/key_guard.h>
 #include <qing/tensor/errors.h>
@@ -39,8 +40,9 @@ struct Server::Impl {
   Impl(ServerOptions options_in, std::shared_ptr<Registry> registry)
       : options(std::move(options_in)),
         batcher(options.limits),
-        api(std::move(registry), batcher, keys_for(options), options.limits, options.site,
-            options.state.empty() ? nullptr : std::make_shared<const State>(options.state)),
+        state(options.state.empty() ? nullptr : std::make_shared<const State>(options.state)),
+        jobs(state ? std::make_unique<JobRunner>(state, registry, options.jobs) : nullptr),
+        api(std::move(registry), batcher, keys_for(options), options.limits, options.site, state, jobs.get()),
         transport(api, api.statistics().connections, options.limits, options.log_requests) {
     if (options.certificate.empty() != options.tls_key.empty()) {
       throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");
@@ -52,13 +54,17 @@ struct Server::Impl {
   // destroyed.
   void stop() {
     api.begin_drain();
+    if (jobs) jobs->begin_stop();
     transport.drain();
     api.stop_changes();
+    if (jobs) jobs->stop();
     batcher.stop();
   }
 
   const ServerOptions options;
   Batcher batcher;
+  const std::shared_ptr<const State> state;
+  const std::unique_ptr<JobRunner> jobs;
   Api api;
   HttpTransport transport;
   std::mutex mutex;
@@ -80,6 +86,7 @@ void Server::start() {
   }
   impl_->transport.listen(impl_->options.address, impl_->options.port);
   impl_->started = true;
+  if (impl_->jobs) impl_->jobs->start();
   log_line("info", "listening", {{"address", impl_->options.address}, {"port", std::int64_t{port()}}});
 }
 

@@ -29,6 +29,8 @@ struct HttpHead {
 
 inline constexpr std::string_view kJsonType = "application/json";
 
+class BodyStream;
+
 using HttpFields = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpResponse {
@@ -36,6 +38,8 @@ struct HttpResponse {
   std::string body;  ///< any bytes
   HttpFields headers;
   std::string_view content_type = kJsonType;  ///< of static storage; empty: the response has no such header
+  /// What follows `body` until BodyStream::end(); null: nothing. Such a response has no deadline.
+  std::shared_ptr<BodyStream> stream = {};
 };
 
 /// Sends the response to a client and describes the client. Call it once, from any thread.

@@ -163,7 +163,10 @@ void Service::submit(WorkThread& thread, Routed::Reply reply, std::function<Http
 }
 
 void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
-  submit(changes_, std::move(reply), [this, change = std::move(change)] { return change(*registry_); });
+  submit(changes_, std::move(reply), [this, change = std::move(change)] {
+    refresh_owners();
+    return change(*registry_);
+  });
 }
 
 void Service::with_state(Routed::Reply reply, std::function<HttpResponse(Database&)> task) {
@@ -180,9 +183,17 @@ std::string Service::project(const std::string& key) const {
   return keys_ == nullptr ? std::string(Gatekeeper::kDefaultProject) : keys_->project(key);
 }
 
+// Before models are looked for: one that another server's job has made must not be taken for a model for all.
+void Service::refresh_owners() {
+  if (jobs_ != nullptr) jobs_->owners().refresh();
+}
+
 void Service::rescan() {
   changes_.submit([this](bool run) {
-    const auto look = [this] { return registry_->rescan(), HttpResponse(); };  // failures are logged
+    const auto look = [this] {
+      refresh_owners();
+      return registry_->rescan(), HttpResponse();  // failures are logged
+    };
     if (run && changed(look).status != 200) log_line("error", "rescan_failed");
   });
 }
@@ -194,23 +205,41 @@ void Service::require_ready() const {
   }
 }
 
-Model Service::model(std::string_view name, std::string_view version) const {
+std::optional<std::string> Service::owner(const std::string& model) const {
+  return jobs_ == nullptr ? std::nullopt : jobs_->owners().of(model);
+}
+
+bool Service::visible(const std::string& model, const std::string& key) const {
+  const std::optional<std::string> project = owner(model);
+  return !project || *project == this->project(key);
+}
+
+std::vector<Model> Service::models(const std::string& key) const {
+  std::vector<Model> all = registry_->list();
+  std::erase_if(all, [&](const Model& model) { return !visible(model.name, key); });
+  return all;
+}
+
+void Service::refuse_unknown(std::string_view name) const {
+  // Only a valid name is repeated. Other texts can have any length and any bytes.
+  const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
+  throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
+}
+
+Model Service::model(std::string_view name, const std::string& key, std::string_view version) const {
   const std::optional<std::int64_t> number = Registry::parse_version(version);
   std::optional<Model> model = registry_->find(name);
   if (!model && !registry_->ready()) {
     throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   }
+  if (!visible(model ? model->name : std::string(name), key)) refuse_unknown(name);
   if (const std::string why = model ? std::string() : registry_->failure(name); !why.empty()) {
-    // The reason may contain server paths, and this function does not know the caller's key.
+    // The reason may contain server paths, which are for administrators.
     const std::string more =
         keys_ == nullptr ? ": " + why : "; POST /v2/repository/index tells a key with the scope admin why";
     throw Refusal(unavailable("not_loaded", "the model could not be loaded" + more, limits_.retry_after_seconds));
   }
-  if (!model) {
-    // Only a valid name is repeated. Other texts can have any length and any bytes.
-    const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
-    throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
-  }
+  if (!model) refuse_unknown(name);
   if (version.empty()) return std::move(*model);
   std::optional<Model> chosen = number ? registry_->find(name, *number) : std::nullopt;
   if (!chosen) {
@@ -221,8 +250,11 @@ Model Service::model(std::string_view name, std::string_view version) const {
   return std::move(*chosen);
 }
 
-Model Service::only_model() const {
-  const std::vector<Model> all = registry_->list();
+Model Service::only_model(const std::string& key) const {
+  std::vector<Model> all = models(key);
+  const auto is_private = [this](const Model& model) { return owner(model.name).has_value(); };
+  // A model that a job makes must not take the routes without a name from the model that is there for all.
+  if (!std::ranges::all_of(all, is_private)) std::erase_if(all, is_private);
   if (all.empty()) throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   if (all.size() > 1) {
     throw Refusal(error_response(404, "ambiguous_model",

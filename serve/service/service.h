@@ -19,6 +19,7 @@
 #include <qing/serve/common/statistics.h>
 #include <qing/serve/common/work_thread.h>
 #include <qing/serve/http/router.h>
+#include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/keys/gatekeeper.h>
 #include <qing/serve/monitoring/drift_monitor.h>
 #include <qing/serve/monitoring/shadow.h>
@@ -49,17 +50,30 @@ struct Job {
 class Service {
  public:
   /// `batcher` and `keys` must outlive the Service. Tokens are charged to `keys`; null charges nobody. Null `state`
-  /// keeps nothing: with_state() refuses.
+  /// keeps nothing: with_state() refuses. `jobs`, which outlives the Service, knows whose the models of its jobs are;
+  /// null without a state.
   Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits, Gatekeeper* keys,
-          std::shared_ptr<const State> state = nullptr)
-      : registry_(std::move(registry)), batcher_(batcher), limits_(limits), keys_(keys), state_(std::move(state)) {}
+          std::shared_ptr<const State> state = nullptr, JobRunner* jobs = nullptr)
+      : registry_(std::move(registry)),
+        batcher_(batcher),
+        limits_(limits),
+        keys_(keys),
+        state_(std::move(state)),
+        jobs_(jobs) {}
 
-  /// The model for routes without a model name. Refusal unless there is exactly one model.
-  Model only_model() const;
+  /// The model for routes without a model name, for a caller with this key. Refusal unless there is exactly one that is
+  /// not private, or none of these and exactly one private one.
+  Model only_model(const std::string& key) const;
   /// Finds a model by name or alias. An empty `version` is the active version. Refusal with 404 when the model or the
-  /// version does not exist; with 503 while there are no models or when this one could not be loaded.
-  Model model(std::string_view name, std::string_view version = {}) const;
-  std::vector<Model> models() const { return registry_->list(); }
+  /// version does not exist or is another project's; with 503 while there are no models or when this one could not be
+  /// loaded.
+  Model model(std::string_view name, const std::string& key, std::string_view version = {}) const;
+  /// Those that the caller may see, by name.
+  std::vector<Model> models(const std::string& key) const;
+  /// Whether a caller may see the model of this name, which is no alias: it is not private, or its project's.
+  bool visible(const std::string& model, const std::string& key) const;
+  /// The project of a private model.
+  std::optional<std::string> owner(const std::string& model) const;
   bool ready() const { return !draining_ && registry_->ready(); }
   /// Refusal with 503 and the reason, unless ready.
   void require_ready() const;
@@ -89,6 +103,7 @@ class Service {
   void with_state(Routed::Reply reply, std::function<HttpResponse(Database&)> task);
   /// Null when the server keeps no state.
   const State* state() const { return state_.get(); }
+  JobRunner* jobs() const { return jobs_; }
   /// Schedules a search for new models and versions.
   void rescan();
   /// Answers waiting changes with 503, and returns when the running ones have ended.
@@ -113,7 +128,9 @@ class Service {
   void submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                      const std::shared_ptr<ModelStatistics>& statistics);
   BatchRequest request_for(const Model& model, const Routed::Reply& reply);
+  [[noreturn]] void refuse_unknown(std::string_view name) const;
   [[noreturn]] void refuse_full(const Model& model) const;
+  void refresh_owners();
   void submit(WorkThread& thread, Routed::Reply reply, std::function<HttpResponse()> task);
 
   std::shared_ptr<Registry> registry_;
@@ -121,6 +138,7 @@ class Service {
   const Limits limits_;
   Gatekeeper* const keys_;
   const std::shared_ptr<const State> state_;
+  JobRunner* const jobs_;
   std::atomic<bool> draining_ = false;
   Statistics statistics_;
   DriftMonitor drift_;

@@ -18,9 +18,11 @@
 #include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/limit_options.h>
 #include <qing/serve/cli/model_options.h>
+#include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/server.h>
+#include <qing/serve/state/state.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -42,6 +44,7 @@ struct ServeArguments {
   std::string address = "127.0.0.1";
   uint16_t port = 8080;
   std::filesystem::path state = default_state();
+  JobOptions jobs = {.worker = "/proc/self/exe"};
   std::filesystem::path keys;
   bool allow_no_keys = false;
   std::filesystem::path certificate, tls_key;  ///< both or none
@@ -77,15 +80,18 @@ void run_serve(const ServeArguments& arguments) {
   sigaddset(&stop_signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stop_signals, &old_signals);
 
-  auto registry = std::make_shared<Registry>(arguments.models.empty() ? shipped_models() : arguments.models,
-                                             [precision = arguments.precision](const std::filesystem::path& folder) {
-                                               return nn::load_text_model(folder, precision);
-                                             });
+  auto registry = std::make_shared<Registry>(
+      arguments.models.empty() ? shipped_models() : arguments.models,
+      [precision = arguments.precision](const std::filesystem::path& folder) {
+        return nn::load_text_model(folder, precision);
+      },
+      arguments.state.empty() ? arguments.state : State(arguments.state).models());
   registry->load();
   ServerOptions options;
   options.address = arguments.address;
   options.port = arguments.port;
   options.state = arguments.state;
+  options.jobs = arguments.jobs;
   options.keys_file = arguments.keys;
   options.allow_no_keys = arguments.allow_no_keys;
   options.certificate = arguments.certificate;
@@ -143,6 +149,14 @@ void add_serve(CommandLine& line) {
           "An empty name keeps none")
       ->type_name("FOLDER")
       ->default_str("$XDG_STATE_HOME/qing, else ~/.local/state/qing");
+  const auto add_count = [&](const char* name, std::size_t& value, double most, const char* about) {
+    command->add_option(name, value, about)->check(number_from(0, most))->capture_default_str();
+  };
+  add_count("--jobs", a->jobs.at_once, 64, "Number of training jobs that run at the same time. 0 accepts none");
+  add_count("--job-cores", a->jobs.limits.cores, 1024, "Number of threads of a job. 0 means all CPUs but one");
+  add_count("--job-memory", a->jobs.limits.memory_mib, 1 << 30,
+            "Address space of a job in MiB. 0 means half of the memory");
+  add_count("--job-minutes", a->jobs.minutes, 1e6, "Longest training of a job in minutes. 0 means no limit");
   add_precision(command, a->precision);
   command->add_option("--address", a->address, "Listen address")->capture_default_str();
   command->add_option("--port", a->port, "Listen port. 0 means any free port")->capture_default_str();
