@@ -25,8 +25,8 @@ Discordant discordant(std::span<const PairedOutcome> outcomes) {
 double mcnemar_p_value(const Discordant& counts) {
   const int64_t fewer = std::min(counts.only_first, counts.only_second), all = counts.only_first + counts.only_second;
   if (fewer < 0) {
-    throw ValueError(fmt::format("mcnemar_p_value: {} and {} discordant examples; counts start at 0",
-                                 counts.only_first, counts.only_second));
+    throw ValueError(fmt::format("mcnemar_p_value: {} and {} discordant examples; counts start at 0", counts.only_first,
+                                 counts.only_second));
   }
   // The logarithm of the binomial coefficient over 2^all, since the power alone is too small for a double where there
   // are more than 1074 examples.
@@ -42,8 +42,8 @@ Interval bootstrap_difference(std::span<const PairedOutcome> outcomes, int64_t l
                               const std::function<double(const ConfusionMatrix&)>& metric, int64_t resamples,
                               double level, uint64_t seed) {
   if (resamples < 1 || !(level > 0 && level < 1)) {
-    throw ValueError(fmt::format("bootstrap_difference: {} resamples at level {}; they must be at least 1 and in (0, 1)",
-                                 resamples, level));
+    throw ValueError(fmt::format(
+        "bootstrap_difference: {} resamples at level {}; they must be at least 1 and in (0, 1)", resamples, level));
   }
   if (outcomes.empty()) return {};
   const auto total = static_cast<int64_t>(outcomes.size());

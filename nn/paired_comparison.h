@@ -27,8 +27,8 @@ double mcnemar_p_value(const Discordant& counts);
 
 /// The percentile bootstrap interval (Efron 1979) of metric(second) - metric(first) on resamples of the examples with
 /// replacement: both classifiers get the same resample. The same seed gives the same interval for any number of
-/// threads. Several threads call the metric at once. [0, 0] without examples. O(resamples · examples). ValueError unless
-/// resamples ≥ 1 and level is in (0, 1); IndexError for a label that is not below `labels`.
+/// threads. Several threads call the metric at once. [0, 0] without examples. O(resamples · examples). ValueError
+/// unless resamples ≥ 1 and level is in (0, 1); IndexError for a label that is not below `labels`.
 Interval bootstrap_difference(std::span<const PairedOutcome> outcomes, int64_t labels,
                               const std::function<double(const ConfusionMatrix&)>& metric, int64_t resamples = 1000,
                               double level = 0.95, uint64_t seed = 42);

@@ -36,6 +36,7 @@ class Api : public HttpHandler {
   void begin_drain() { service_.begin_drain(); }
   void stop_changes() { service_.stop_changes(); }
   void rescan() { service_.rescan(); }
+  void start_care(std::unique_ptr<Webhook> webhook) { service_.start_care(std::move(webhook)); }
   const std::vector<Route>& routes() const { return router_.routes(); }
   Statistics& statistics() { return service_.statistics(); }
 

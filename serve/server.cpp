@@ -47,6 +47,10 @@ struct Server::Impl {
     if (options.certificate.empty() != options.tls_key.empty()) {
       throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");
     }
+    if (!options.webhook.url.empty()) {
+      if (!state) throw ValueError("Server: a webhook needs a state folder; give one");
+      webhook = std::make_unique<Webhook>(options.webhook);
+    }
     if (!options.certificate.empty()) transport.use_tls(options.certificate, options.tls_key);
   }
 
@@ -67,6 +71,7 @@ struct Server::Impl {
   const std::unique_ptr<JobRunner> jobs;
   Api api;
   HttpTransport transport;
+  std::unique_ptr<Webhook> webhook;  // until the start
   std::mutex mutex;
   std::condition_variable ended;
   bool started = false;
@@ -87,6 +92,7 @@ void Server::start() {
   impl_->transport.listen(impl_->options.address, impl_->options.port);
   impl_->started = true;
   if (impl_->jobs) impl_->jobs->start();
+  impl_->api.start_care(std::move(impl_->webhook));
   log_line("info", "listening", {{"address", impl_->options.address}, {"port", std::int64_t{port()}}});
 }
 

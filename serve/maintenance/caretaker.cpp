@@ -220,17 +220,26 @@ void Caretaker::report(Database& database) {
 }
 
 void Caretaker::retrain(Database& database, const RetrainingPlan& plan) {
-  const std::vector<Feedback> kept = FeedbackStore(database).kept(plan.project, plan.model, plan.feedback, kMostFeedback);
+  const std::vector<Feedback> kept =
+      FeedbackStore(database).kept(plan.project, plan.model, plan.feedback, kMostFeedback);
   if (kept.empty() || !due(plan, clock_(), static_cast<std::int64_t>(kept.size()))) return;
-  Transaction transaction(database);
-  if (!RetrainingPlans(database).begin(plan, clock_(), kept.back().number)) return;
-  const std::string job = train_(database, plan, kept);
-  record(database, {.key = plan.key,
-                    .project = plan.project,
-                    .action = "retraining.start",
-                    .object = plan.model,
-                    .detail = fmt::format("job {} on {} texts of feedback", job, kept.size())});
-  transaction.commit();
+  {
+    Transaction transaction(database);
+    if (!RetrainingPlans(database).begin(plan, clock_(), kept.back().number)) return;
+    record(database, {.key = plan.key,
+                      .project = plan.project,
+                      .action = "retraining.start",
+                      .object = plan.model,
+                      .detail = fmt::format("{} texts of feedback", kept.size())});
+    transaction.commit();
+  }
+  std::string job;
+  try {
+    job = train_(database, plan, kept);
+  } catch (const Error&) {
+    RetrainingPlans(database).put(plan);  // so that it is tried again
+    throw;
+  }
   log_line("info", "retraining_started", {{"model", plan.model}, {"job", job}});
   if (!webhook_) return;
   JsonWriter json;

@@ -42,7 +42,7 @@ class Caretaker {
  public:
   using Clock = std::function<std::int64_t()>;  ///< seconds since 1970
   static std::int64_t system_time();
-  /// Starts a training on feedback inside the caller's transaction and returns the id of its job.
+  /// Starts a training on feedback and returns the id of its job.
   using Train = std::function<std::string(Database&, const RetrainingPlan&, const std::vector<Feedback>&)>;
   static constexpr std::int64_t kReportSeconds = 60;
   static constexpr std::int64_t kMostFeedback = 100'000;  ///< texts of one training
@@ -85,7 +85,7 @@ class Caretaker {
   const Train train_;
   const Clock clock_;
   std::optional<Database> database_;
-  std::map<std::string, Baseline> baselines_;         // by model
+  std::map<std::string, Baseline> baselines_;          // by model
   std::map<std::string, std::set<std::string>> told_;  // codes of reasons, by model
   std::int64_t reported_ = 0;
   std::mutex mutex_;

@@ -44,8 +44,7 @@ AgreementSpan span_of(FeedbackStore& feedback, const ReportInput& input, std::in
 void look_at_feedback(ModelReport& report, const ReportInput& input, FeedbackStore& feedback) {
   const std::int64_t end = input.now + 1;
   for (int i = 0; i < kSpans; ++i) {
-    const AgreementSpan span =
-        span_of(feedback, input, end - (i + 1) * kReportSpan, end - i * kReportSpan);
+    const AgreementSpan span = span_of(feedback, input, end - (i + 1) * kReportSpan, end - i * kReportSpan);
     if (span.feedback > 0) report.agreement.push_back(span);
   }
   for (const FeedbackCount& count : feedback.counts({.model = input.model})) {

@@ -13,8 +13,8 @@ namespace qing::serve {
 /// Rows by table.
 using ProjectRows = std::map<std::string, std::int64_t>;
 
-/// Writes the project's rows of all tables (TABLE.jsonl, one JSON object per line), its files, models and the folders of
-/// its finished jobs to an archive. IoError, with nothing left; ValueError for an invalid name.
+/// Writes the project's rows of all tables (TABLE.jsonl, one JSON object per line), its files, models and the folders
+/// of its finished jobs to an archive. IoError, with nothing left; ValueError for an invalid name.
 ProjectRows export_project(const State& state, const std::string& project, const std::filesystem::path& file);
 
 /// Deletes the project's rows, files, jobs and models, and overwrites the rows in the database. The audit log keeps its

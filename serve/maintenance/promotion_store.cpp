@@ -24,8 +24,9 @@ std::vector<std::string> list_of(const std::string& text) {
 
 void PromotionStore::add(const Promotion& promotion) {
   database_
-      .prepare("INSERT INTO promotions(model, version, source, source_version, key, project, reasons, comparison, "
-               "created) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      .prepare(
+          "INSERT INTO promotions(model, version, source, source_version, key, project, reasons, comparison, "
+          "created) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(1, promotion.model)
       .bind(2, promotion.version)
       .bind(3, promotion.source)

@@ -16,10 +16,10 @@ struct Promotion {
   std::int64_t version = 0;  ///< 0: the rule refused it
   std::string source;        ///< the model that was proposed
   std::int64_t source_version = 0;
-  std::string key, project;           ///< who proposed it
-  std::vector<std::string> reasons;   ///< why it was refused
-  std::string comparison;             ///< JSON; empty: it was promoted by hand
-  std::int64_t created = 0;           ///< seconds since 1970 (UTC)
+  std::string key, project;          ///< who proposed it
+  std::vector<std::string> reasons;  ///< why it was refused
+  std::string comparison;            ///< JSON; empty: it was promoted by hand
+  std::int64_t created = 0;          ///< seconds since 1970 (UTC)
 };
 
 /// The frozen evaluation set of a model.

@@ -15,7 +15,8 @@ std::vector<RetrainingPlan> RetrainingPlans::select(const std::string& model) {
   row.bind(1, model);
   std::vector<RetrainingPlan> plans;
   while (row.step()) {
-    plans.push_back({row.text(0), row.text(1), row.text(2), row.number(3), row.number(4), row.number(5), row.number(6)});
+    plans.push_back(
+        {row.text(0), row.text(1), row.text(2), row.number(3), row.number(4), row.number(5), row.number(6)});
   }
   return plans;
 }

@@ -8,9 +8,9 @@
 namespace qing::serve {
 
 /// Writes the state as it is at one moment to an archive: the database, the files, the models and the folders of
-/// finished jobs. Servers may use the state meanwhile: changes wait for at most the time in which the database is copied
-/// and the files get second names. IoError, with nothing left, when the disk fails, when `file` exists, or when the
-/// state's file system has no hard links. DataError when the folder is not a state.
+/// finished jobs. Servers may use the state meanwhile: changes wait for at most the time in which the database is
+/// copied and the files get second names. IoError, with nothing left, when the disk fails, when `file` exists, or when
+/// the state's file system has no hard links. DataError when the folder is not a state.
 void back_up_state(const State& state, const std::filesystem::path& file);
 
 /// Makes a state folder of an archive. The folder must not exist, or be empty. The whole archive is verified first. The

@@ -48,9 +48,7 @@ struct Header {
       checksum{148, 8}, type{156, 1}, magic{257, 8}, prefix{345, kPrefix};
 
   void put(Field field, std::string_view text) { std::ranges::copy(text.substr(0, field.size), &bytes[field.at]); }
-  void put_octal(Field field, std::uint64_t number) {
-    put(field, fmt::format("{:0{}o}", number, field.size - 1));
-  }
+  void put_octal(Field field, std::uint64_t number) { put(field, fmt::format("{:0{}o}", number, field.size - 1)); }
   std::string_view get(Field field) const {
     const std::string_view text(&bytes[field.at], field.size);
     return text.substr(0, std::min(text.find('\0'), text.size()));
@@ -217,7 +215,9 @@ void TarWriter::begin(const std::string& name, std::uint64_t size) {
   header.put_octal(Header::length, size);
   header.put_octal(Header::time, static_cast<std::uint64_t>(std::time(nullptr)));
   header.put(Header::type, "0");
-  header.put(Header::magic, std::string_view("ustar\0" "00", 8));
+  header.put(Header::magic, std::string_view("ustar\0"
+                                             "00",
+                                             8));
   header.put(Header::checksum, fmt::format("{:06o}", header.sum()));
   header.bytes[Header::checksum.at + 7] = ' ';
   write({header.bytes.data(), kBlock});

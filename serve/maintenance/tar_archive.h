@@ -13,8 +13,8 @@
 namespace qing::serve {
 
 /// Writes an archive of files to a new file that only its owner can read. The last member is MANIFEST.json with the
-/// SHA-256 of all others. close() makes the archive durable under its name; without it nothing is left. Not thread-safe.
-/// All functions throw IoError.
+/// SHA-256 of all others. close() makes the archive durable under its name; without it nothing is left. Not
+/// thread-safe. All functions throw IoError.
 class TarWriter {
  public:
   static constexpr const char* kManifest = "MANIFEST.json";

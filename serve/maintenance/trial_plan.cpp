@@ -41,8 +41,9 @@ std::string broken_limit(const TrialLimits& limits, const TrialReading& reading)
   }
   if (limits.latency_factor && trial.requests >= kLatencyRequests && active.requests >= kLatencyRequests &&
       trial.mean_seconds() > *limits.latency_factor * active.mean_seconds()) {
-    return fmt::format("latency_factor: a request takes {:.4f} s, and {:.4f} s with the active version; the limit is {}",
-                       trial.mean_seconds(), active.mean_seconds(), *limits.latency_factor);
+    return fmt::format(
+        "latency_factor: a request takes {:.4f} s, and {:.4f} s with the active version; the limit is {}",
+        trial.mean_seconds(), active.mean_seconds(), *limits.latency_factor);
   }
   if (limits.agreement && reading.compared >= kAgreementTexts &&
       nn::wilson_interval(reading.agreed, reading.compared).high < *limits.agreement) {
@@ -50,9 +51,10 @@ std::string broken_limit(const TrialLimits& limits, const TrialReading& reading)
                        reading.compared, *limits.agreement);
   }
   if (limits.drift && reading.drift_texts >= kDriftTexts && reading.drift > *limits.drift) {
-    return fmt::format("drift: the labels of both versions differ by a population stability index of {:.3f}; the limit "
-                       "is {}",
-                       reading.drift, *limits.drift);
+    return fmt::format(
+        "drift: the labels of both versions differ by a population stability index of {:.3f}; the limit "
+        "is {}",
+        reading.drift, *limits.drift);
   }
   return {};
 }
@@ -67,9 +69,8 @@ TrialVerdict judge_trial(const TrialPlan& plan, const TrialReading& reading, std
   const double minutes = static_cast<double>(now - plan.step_started) / kMinute;
   if (minutes < plan.minutes_each || reading.trial.requests < plan.requests_each) return {};
   const bool last = plan.step + 1 >= plan.steps.size();
-  return {last ? Action::kPromote : Action::kNext,
-          fmt::format("no limit was broken in {} requests at a share of {}", reading.trial.requests,
-                      plan.steps[plan.step])};
+  return {last ? Action::kPromote : Action::kNext, fmt::format("no limit was broken in {} requests at a share of {}",
+                                                               reading.trial.requests, plan.steps[plan.step])};
 }
 
 std::string to_json(const TrialPlan& plan) {

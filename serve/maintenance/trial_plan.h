@@ -22,8 +22,8 @@ struct TrialLimits {
 struct TrialPlan {
   enum class Phase { kRunning, kEnding, kPromoting };
   std::string model;
-  std::int64_t version = 0;        ///< on trial
-  std::vector<double> steps;       ///< shares of the callers, ascending
+  std::int64_t version = 0;   ///< on trial
+  std::vector<double> steps;  ///< shares of the callers, ascending
   double minutes_each = 60;
   std::int64_t requests_each = 30;  ///< answered by the version on trial before it goes on
   TrialLimits limits;

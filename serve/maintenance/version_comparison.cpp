@@ -57,7 +57,8 @@ void write_texts(JsonWriter& json, const ComparedTexts& group) {
   if (!group.name.empty()) json.member("name", group.name);
   json.member("texts", group.texts).key("accuracy");
   write_metric(json, group.accuracy);
-  json.member("only_before_right", group.discordant.only_first).member("only_after_right", group.discordant.only_second);
+  json.member("only_before_right", group.discordant.only_first)
+      .member("only_after_right", group.discordant.only_second);
   json.member("p_value", group.p_value).end();
 }
 

@@ -30,16 +30,18 @@ constexpr std::string_view kPrefix = "whsec_";
 std::string read_secret(const std::filesystem::path& file) {
   struct stat info {};
   if (::stat(file.c_str(), &info) == 0 && (info.st_mode & S_IRWXO) != 0) {
-    throw IoError(fmt::format("{}: everybody on this machine can read or write it; run chmod 600 on it", file.string()));
+    throw IoError(
+        fmt::format("{}: everybody on this machine can read or write it; run chmod 600 on it", file.string()));
   }
   std::string text = read_file(file, 4096);
   text.erase(text.find_last_not_of(" \t\r\n") + 1);
   const std::optional<std::string> secret =
       text.starts_with(kPrefix) ? from_base64(std::string_view(text).substr(kPrefix.size())) : std::nullopt;
   if (!secret || secret->size() < 24 || secret->size() > 64) {
-    throw DataError(fmt::format("{}: is no webhook's secret; write {} and the Base64 of 24 to 64 random bytes, as in: "
-                                "echo {}$(openssl rand -base64 32)",
-                                file.string(), kPrefix, kPrefix));
+    throw DataError(
+        fmt::format("{}: is no webhook's secret; write {} and the Base64 of 24 to 64 random bytes, as in: "
+                    "echo {}$(openssl rand -base64 32)",
+                    file.string(), kPrefix, kPrefix));
   }
   return *secret;
 }
@@ -108,9 +110,7 @@ bool Webhook::deliver(const Message& message) const {
                             message.body, kTimeout);
     if (status >= 200 && status < 300) return true;
     log_line("warning", "webhook_refused", {{"id", message.id}, {"status", std::int64_t{status}}});
-  } catch (const Error& error) {
-    log_line("warning", "webhook_failed", {{"id", message.id}, {"error", error.what()}});
-  }
+  } catch (const Error& error) { log_line("warning", "webhook_failed", {{"id", message.id}, {"error", error.what()}}); }
   return false;
 }
 

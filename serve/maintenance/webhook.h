@@ -14,8 +14,8 @@
 namespace qing::serve {
 
 struct WebhookOptions {
-  std::string url;                     ///< https, or http on loopback; empty: nothing is sent
-  std::filesystem::path secret_file;   ///< "whsec_" and the secret in Base64; only its owner can read it
+  std::string url;                    ///< https, or http on loopback; empty: nothing is sent
+  std::filesystem::path secret_file;  ///< "whsec_" and the secret in Base64; only its owner can read it
 };
 
 /// Sends messages as Standard Webhooks 1.0.0 says (https://www.standardwebhooks.com): a POST of JSON with the headers

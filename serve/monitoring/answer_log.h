@@ -23,8 +23,8 @@ namespace qing::serve {
 struct LoggedAnswer {
   std::string model;
   std::int64_t version = 0;
-  std::int64_t answered = 0;                         ///< microseconds since 1970; different for every answer
-  std::vector<std::int32_t> predicted;               ///< one label per text, by index
+  std::int64_t answered = 0;                               ///< microseconds since 1970; different for every answer
+  std::vector<std::int32_t> predicted;                     ///< one label per text, by index
   std::shared_ptr<const std::vector<std::string>> labels;  ///< the model's label names
 };
 

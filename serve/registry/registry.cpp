@@ -150,7 +150,7 @@ std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
     throw IoError(
         fmt::format("models folder {}: {}; make it readable", error.path1().string(), error.code().message()));
   }
-  if (versions.empty()) throw IndexError("models: the models' folder holds no version of a model of this name");
+  if (versions.empty()) throw_unknown(name);
   return versions;
 }
 

@@ -124,6 +124,8 @@ class Registry {
   /// Whether at least one model is served.
   bool ready() const;
 
+  /// The IndexError of a change to a model that does not exist.
+  [[noreturn]] static void throw_unknown(std::string_view name);
   /// 1 to 128 characters of A-Z a-z 0-9 . _ - without a leading dot: safe in a URL and as a folder name.
   static bool valid_name(std::string_view name);
   /// A version is a positive decimal number without leading zeros: "1", not "01", "v1" or "1.0".
@@ -161,7 +163,6 @@ class Registry {
   /// Logs that a version is not served.
   static Failure noted(const std::string& name, std::int64_t version, const char* why);
   Model choose(const std::string& name, std::int64_t version);
-  [[noreturn]] static void throw_unknown(std::string_view name);
   static std::int64_t seconds_now();
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version, Loaded loaded);
   void commit(const std::function<void(RegistryState&)>& change);

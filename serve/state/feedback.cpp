@@ -8,8 +8,7 @@ namespace qing::serve {
 Feedback FeedbackStore::add(Feedback feedback) {
   feedback.created = static_cast<std::int64_t>(std::time(nullptr));
   Transaction transaction(database_);
-  database_
-      .prepare("DELETE FROM feedback WHERE project = ? AND request = ? AND item = ? AND answered = ?")
+  database_.prepare("DELETE FROM feedback WHERE project = ? AND request = ? AND item = ? AND answered = ?")
       .bind(1, feedback.project)
       .bind(2, feedback.request)
       .bind(3, feedback.index)

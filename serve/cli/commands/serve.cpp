@@ -47,6 +47,7 @@ struct ServeArguments {
   JobOptions jobs = {.worker = "/proc/self/exe"};
   std::filesystem::path keys;
   bool allow_no_keys = false;
+  WebhookOptions webhook = {};
   std::filesystem::path certificate, tls_key;  ///< both or none
   SiteOptions site = {};
   bool log_requests = true;
@@ -94,6 +95,7 @@ void run_serve(const ServeArguments& arguments) {
   options.jobs = arguments.jobs;
   options.keys_file = arguments.keys;
   options.allow_no_keys = arguments.allow_no_keys;
+  options.webhook = arguments.webhook;
   options.certificate = arguments.certificate;
   options.tls_key = arguments.tls_key;
   options.site = arguments.site;
@@ -163,6 +165,12 @@ void add_serve(CommandLine& line) {
   command->add_option("--keys", a->keys, "API keys: a store made by qing keys, or a text file with one key per line")
       ->type_name("FILE");
   command->add_flag("--allow-no-keys", a->allow_no_keys, "Allow a listen address other than loopback without API keys");
+  command->add_option("--webhook", a->webhook.url,
+                      "URL that is told of trials, drift and retraining: https, or http on this machine");
+  command
+      ->add_option("--webhook-secret", a->webhook.secret_file,
+                   "File with the secret that signs the webhook's messages: whsec_ and Base64")
+      ->type_name("FILE");
   command->add_option("--certificate", a->certificate, "TLS certificate chain (PEM). SIGHUP reloads it")
       ->type_name("FILE");
   command->add_option("--tls-key", a->tls_key, "TLS private key (PEM)")->type_name("FILE");
