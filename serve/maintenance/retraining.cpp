@@ -8,11 +8,11 @@ bool due(const RetrainingPlan& plan, std::int64_t now, std::int64_t new_texts) {
   return now - plan.started >= plan.every && new_texts >= plan.least;
 }
 
-std::vector<RetrainingPlan> RetrainingPlans::select(const std::string& model) {
+std::vector<RetrainingPlan> RetrainingPlans::select(const std::string& model, const std::string& project) {
   Statement row = database_.prepare(
-      "SELECT model, project, key, every, least, started, feedback FROM retraining WHERE ?1 = '' OR model = ?1 "
-      "ORDER BY model");
-  row.bind(1, model);
+      "SELECT model, project, key, every, least, started, feedback FROM retraining "
+      "WHERE ?1 = '' OR (model = ?1 AND project = ?2) ORDER BY model, project");
+  row.bind(1, model).bind(2, project);
   std::vector<RetrainingPlan> plans;
   while (row.step()) {
     plans.push_back(
@@ -21,10 +21,10 @@ std::vector<RetrainingPlan> RetrainingPlans::select(const std::string& model) {
   return plans;
 }
 
-std::vector<RetrainingPlan> RetrainingPlans::all() { return select({}); }
+std::vector<RetrainingPlan> RetrainingPlans::all() { return select({}, {}); }
 
-std::optional<RetrainingPlan> RetrainingPlans::find(const std::string& model) {
-  std::vector<RetrainingPlan> found = select(model);
+std::optional<RetrainingPlan> RetrainingPlans::find(const std::string& model, const std::string& project) {
+  std::vector<RetrainingPlan> found = select(model, project);
   return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
 }
 
@@ -40,9 +40,9 @@ void RetrainingPlans::put(const RetrainingPlan& plan) {
       .run();
 }
 
-bool RetrainingPlans::remove(const std::string& model) {
-  Statement row = database_.prepare("DELETE FROM retraining WHERE model = ? RETURNING 1");
-  row.bind(1, model);
+bool RetrainingPlans::remove(const std::string& model, const std::string& project) {
+  Statement row = database_.prepare("DELETE FROM retraining WHERE model = ? AND project = ? RETURNING 1");
+  row.bind(1, model).bind(2, project);
   const bool found = row.step();
   if (found) row.run();
   return found;

@@ -29,16 +29,16 @@ class RetrainingPlans {
   explicit RetrainingPlans(Database& database) : database_(database) {}
 
   std::vector<RetrainingPlan> all();
-  std::optional<RetrainingPlan> find(const std::string& model);
-  /// Replaces any plan of the model.
+  std::optional<RetrainingPlan> find(const std::string& model, const std::string& project);
+  /// Replaces any plan of the project for the model.
   void put(const RetrainingPlan& plan);
-  bool remove(const std::string& model);  ///< Whether there was one.
+  bool remove(const std::string& model, const std::string& project);  ///< Whether there was one.
   /// Notes that a training begins, unless another server was faster; says whether this one may begin it. The caller
   /// holds the transaction.
   bool begin(const RetrainingPlan& plan, std::int64_t now, std::int64_t feedback);
 
  private:
-  std::vector<RetrainingPlan> select(const std::string& model);
+  std::vector<RetrainingPlan> select(const std::string& model, const std::string& project);
   Database& database_;
 };
 

@@ -26,6 +26,7 @@ void record(Database& database, const AuditEntry& entry);
 struct AuditQuery {
   std::string project;      ///< empty: all projects
   std::string action;       ///< this action, or all below it: "model" finds "model.load"; empty: all actions
+  std::string object;       ///< the id or name of what was changed; empty: all
   std::int64_t before = 0;  ///< entries with lower numbers; 0: from the newest
   std::int64_t most = 100;  ///< entries returned
 };

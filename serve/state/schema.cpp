@@ -36,8 +36,8 @@ CREATE TABLE trial_plans(
   project TEXT NOT NULL) STRICT, WITHOUT ROWID;
 -- Retraining on a schedule (maintenance/retraining.h). feedback: the number of the last one that was used.
 CREATE TABLE retraining(
-  model TEXT PRIMARY KEY, project TEXT NOT NULL, key TEXT NOT NULL, every INTEGER NOT NULL, least INTEGER NOT NULL,
-  started INTEGER NOT NULL, feedback INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  model TEXT NOT NULL, project TEXT NOT NULL, key TEXT NOT NULL, every INTEGER NOT NULL, least INTEGER NOT NULL,
+  started INTEGER NOT NULL, feedback INTEGER NOT NULL, PRIMARY KEY(model, project)) STRICT, WITHOUT ROWID;
 
 -- Training jobs (serve/jobs/job_store.h). An empty text and 0 stand for nothing.
 CREATE TABLE jobs(

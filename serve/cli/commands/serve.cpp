@@ -20,23 +20,13 @@
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/cli/state_option.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/server.h>
 #include <qing/serve/state/state.h>
 
 namespace qing::serve::cli {
 namespace {
-
-// $XDG_STATE_HOME/qing, by the XDG Base Directory Specification 0.8. Empty when neither variable is set.
-std::filesystem::path default_state() {
-  const auto folder_in = [](const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::filesystem::path() : std::filesystem::path(value);
-  };
-  if (const auto state = folder_in("XDG_STATE_HOME"); state.is_absolute()) return state / "qing";
-  const auto home = folder_in("HOME");
-  return home.empty() ? home : home / ".local/state/qing";
-}
 
 struct ServeArguments {
   std::filesystem::path models;  ///< empty: the shipped ones
