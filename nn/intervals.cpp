@@ -26,6 +26,15 @@ Interval wilson_interval(int64_t successes, int64_t total, double z) {
   return {std::max(0.0, center - half), std::min(1.0, center + half)};
 }
 
+Interval middle_share(std::vector<double> values, double level) {
+  if (values.empty()) throw ValueError("middle_share: no values; give at least one");
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) {
+    return values[static_cast<size_t>(std::lround(share * static_cast<double>(values.size() - 1)))];
+  };
+  return {at((1 - level) / 2), at((1 + level) / 2)};
+}
+
 Interval bootstrap_interval(const ConfusionMatrix& matrix, const std::function<double(const ConfusionMatrix&)>& metric,
                             int64_t resamples, double level, uint64_t seed) {
   if (resamples < 1 || !(level > 0 && level < 1)) {
@@ -55,11 +64,7 @@ Interval bootstrap_interval(const ConfusionMatrix& matrix, const std::function<d
       values[static_cast<size_t>(i)] = metric(resample);
     }
   });
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double share) {
-    return values[static_cast<size_t>(std::lround(share * static_cast<double>(resamples - 1)))];
-  };
-  return {at((1 - level) / 2), at((1 + level) / 2)};
+  return middle_share(std::move(values), level);
 }
 
 }  // namespace qing::nn

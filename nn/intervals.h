@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 #include <qing/nn/metrics.h>
 
@@ -15,6 +16,9 @@ struct Interval {
 /// The Wilson (1927) interval of a share, 95% by default. [0, 1] when total is 0. ValueError unless 0 ≤ successes ≤
 /// total, z > 0.
 Interval wilson_interval(int64_t successes, int64_t total, double z = 1.959963984540054);
+
+/// The interval that holds the middle share `level` of the values. ValueError without values.
+Interval middle_share(std::vector<double> values, double level);
 
 /// The percentile bootstrap interval (Efron 1979) that holds the middle share `level` of the metric's values on
 /// resamples with replacement. The same seed gives the same interval for any number of threads. Several threads call

@@ -26,11 +26,11 @@ std::string_view key_of(const HttpHead& head) {
 }  // namespace
 
 Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
-         const SiteOptions& site, std::shared_ptr<const State> state)
+         const SiteOptions& site, std::shared_ptr<const State> state, JobRunner* jobs)
     : cors_(site.cors_origins),
       base_path_(site.base_path, site.trust_forwarded_prefix),
       keys_(std::move(keys)),
-      service_(std::move(registry), batcher, limits, keys_.get(), std::move(state)),
+      service_(std::move(registry), batcher, limits, keys_.get(), std::move(state), jobs),
       router_(all_routes()),
       openapi_(openapi_json(router_.routes(), base_path_.prefix())) {}
 
@@ -73,14 +73,12 @@ Routed Api::route(const HttpHead& given) {
 }
 
 Routed Api::routed_below(const HttpHead& head) {
-  std::string key;
   Routed routed = router_.route(head, [&](Scope scope) {
-    if (keys_ && scope != Scope::kOpen) key = keys_->admit(key_of(head), scope);
+    return keys_ && scope != Scope::kOpen ? keys_->admit(key_of(head), scope) : std::string();
   });
   if (routed.refusal && protocols::asks_as_openai(head)) {
     routed.refusal = protocols::openai_error(std::move(*routed.refusal));
   }
-  routed.key = std::move(key);
   return routed;
 }
 

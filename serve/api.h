@@ -25,9 +25,9 @@ namespace qing::serve {
 class Api : public HttpHandler {
  public:
   /// `batcher` must outlive the Api. Null `keys` allows every request. Null `state` keeps
-  /// no files and jobs. ValueError for an invalid site option.
+  /// no files and jobs. `jobs` is as the Service takes it. ValueError for an invalid site option.
   Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
-      const SiteOptions& site = {}, std::shared_ptr<const State> state = nullptr);
+      const SiteOptions& site = {}, std::shared_ptr<const State> state = nullptr, JobRunner* jobs = nullptr);
 
   Routed route(const HttpHead& head) override;
   HttpFields fields(std::string_view origin) const override { return cors_.fields(origin); }
@@ -36,6 +36,7 @@ class Api : public HttpHandler {
   void begin_drain() { service_.begin_drain(); }
   void stop_changes() { service_.stop_changes(); }
   void rescan() { service_.rescan(); }
+  void start_care(std::unique_ptr<Webhook> webhook) { service_.start_care(std::move(webhook)); }
   const std::vector<Route>& routes() const { return router_.routes(); }
   Statistics& statistics() { return service_.statistics(); }
 

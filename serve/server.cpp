@@ -11,6 +11,7 @@
 #include <qing/serve/batching/batcher.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/http/transport.h>
+#include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/keys/api_keys.h>
 #include <qing/serve/keys/key_guard.h>
 #include <qing/tensor/errors.h>
@@ -39,11 +40,16 @@ struct Server::Impl {
   Impl(ServerOptions options_in, std::shared_ptr<Registry> registry)
       : options(std::move(options_in)),
         batcher(options.limits),
-        api(std::move(registry), batcher, keys_for(options), options.limits, options.site,
-            options.state.empty() ? nullptr : std::make_shared<const State>(options.state)),
+        state(options.state.empty() ? nullptr : std::make_shared<const State>(options.state)),
+        jobs(state ? std::make_unique<JobRunner>(state, registry, options.jobs) : nullptr),
+        api(std::move(registry), batcher, keys_for(options), options.limits, options.site, state, jobs.get()),
         transport(api, api.statistics().connections, options.limits, options.log_requests) {
     if (options.certificate.empty() != options.tls_key.empty()) {
       throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");
+    }
+    if (!options.webhook.url.empty()) {
+      if (!state) throw ValueError("Server: a webhook needs a state folder; give one");
+      webhook = std::make_unique<Webhook>(options.webhook);
     }
     if (!options.certificate.empty()) transport.use_tls(options.certificate, options.tls_key);
   }
@@ -52,15 +58,20 @@ struct Server::Impl {
   // destroyed.
   void stop() {
     api.begin_drain();
+    if (jobs) jobs->begin_stop();
     transport.drain();
     api.stop_changes();
+    if (jobs) jobs->stop();
     batcher.stop();
   }
 
   const ServerOptions options;
   Batcher batcher;
+  const std::shared_ptr<const State> state;
+  const std::unique_ptr<JobRunner> jobs;
   Api api;
   HttpTransport transport;
+  std::unique_ptr<Webhook> webhook;  // until the start
   std::mutex mutex;
   std::condition_variable ended;
   bool started = false;
@@ -80,6 +91,8 @@ void Server::start() {
   }
   impl_->transport.listen(impl_->options.address, impl_->options.port);
   impl_->started = true;
+  if (impl_->jobs) impl_->jobs->start();
+  impl_->api.start_care(std::move(impl_->webhook));
   log_line("info", "listening", {{"address", impl_->options.address}, {"port", std::int64_t{port()}}});
 }
 

@@ -8,6 +8,8 @@
 
 #include <qing/serve/common/limits.h>
 #include <qing/serve/http/site_options.h>
+#include <qing/serve/jobs/job_options.h>
+#include <qing/serve/maintenance/webhook.h>
 #include <qing/serve/registry/registry.h>
 
 namespace qing::serve {
@@ -17,7 +19,10 @@ struct ServerOptions {
   std::uint16_t port = 8080;          ///< 0: any free port, see Server::port()
   std::filesystem::path keys_file;    ///< a KeyStore, or one API key per line; empty: no keys, loopback only
   bool allow_no_keys = false;         ///< serve without keys on an address other machines can reach
-  std::filesystem::path state;        ///< folder of files, jobs and the models they make; empty: the server keeps none
+  std::filesystem::path state;        ///< folder of files, jobs and the models they make; empty: the server keeps none.
+                                      ///< The registry's second root is then State(state).models()
+  JobOptions jobs;                    ///< training jobs, with a state
+  WebhookOptions webhook;             ///< told of trials, drift and retraining; needs a state
   std::filesystem::path certificate;  ///< PEM chain, with tls_key: TLS instead of plain HTTP
   std::filesystem::path tls_key;      ///< PEM private key
   SiteOptions site;                   ///< CORS and the prefix of all paths
@@ -29,7 +34,8 @@ struct ServerOptions {
 class Server {
  public:
   /// ValueError: the address is invalid, other machines can reach it but no keys are set, or a site option is invalid.
-  /// IoError or DataError: the key file cannot be read.
+  /// Another webhook than an https or loopback one, or one without a state, is a ValueError too. IoError or DataError:
+  /// the key file or the webhook's secret cannot be read.
   Server(ServerOptions options, std::shared_ptr<Registry> registry);
   /// Stops, as stop() does.
   ~Server();

@@ -13,4 +13,16 @@ std::string base64(std::string_view bytes) {
   return text;
 }
 
+std::optional<std::string> from_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::string bytes(text.size() / 4 * 3, '\0');
+  const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                                   reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  // OpenSSL counts the padding as bytes, and skips white space at the ends.
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  if (size < 0 || static_cast<std::size_t>(size) < padding) return std::nullopt;
+  bytes.resize(static_cast<std::size_t>(size) - padding);
+  return base64(bytes) == text ? std::optional(bytes) : std::nullopt;
+}
+
 }  // namespace qing::serve

@@ -29,6 +29,8 @@ struct HttpHead {
 
 inline constexpr std::string_view kJsonType = "application/json";
 
+class BodyStream;
+
 using HttpFields = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpResponse {
@@ -36,6 +38,8 @@ struct HttpResponse {
   std::string body;  ///< any bytes
   HttpFields headers;
   std::string_view content_type = kJsonType;  ///< of static storage; empty: the response has no such header
+  /// What follows `body` until BodyStream::end(); null: nothing. Such a response has no deadline.
+  std::shared_ptr<BodyStream> stream = {};
 };
 
 /// Sends the response to a client and describes the client. Call it once, from any thread.
@@ -53,11 +57,13 @@ class Reply {
   template <class Send> Reply through(Send send) const {
     Reply other(std::move(send), deadline);
     other.key = key;
+    other.request_id = request_id;
     other.cancelled = cancelled;
     return other;
   }
 
-  std::string key;  ///< id of the client's API key; empty: anonymous
+  std::string key;         ///< id of the client's API key; empty: anonymous
+  std::string request_id;  ///< as the response's X-Request-Id says
   /// The deadline of the response, shared with the connection. A route whose time limit differs from that for
   /// predictions sets it while its Routed::run runs, not later.
   std::shared_ptr<TimePoint> deadline;

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/common/characters.h>
+#include <qing/serve/http/query.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -19,24 +19,6 @@ bool is_json(std::string_view content_type) {
   if (media != kJsonType) return false;
   const std::size_t charset = type.find("charset=");
   return charset == std::string::npos || type.find("utf-8", charset) != std::string::npos;
-}
-
-int hex_digit(char c) {
-  if (is_digit(c)) return c - '0';
-  const char small = static_cast<char>(c | 0x20);
-  return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
-}
-
-// Decodes escapes such as "%3A". Invalid escapes stay as they are.
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
-    out += low < 0 ? text[i] : static_cast<char>(high * 16 + low);
-    if (low >= 0) i += 2;
-  }
-  return out;
 }
 
 bool takes(const Route& route, std::string_view method) {
@@ -175,7 +157,7 @@ std::optional<Router::Allowed> Router::allowed(std::string_view path) const {
   return Allowed{methods_of(*chosen), chosen->scope, chosen->pattern};
 }
 
-Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& authorize) const {
+Routed Router::route(const HttpHead& head, const std::function<std::string(Scope)>& authorize) const {
   Matched matched;
   const Route* const chosen = find(head.method, head.path, matched);
   Routed routed;
@@ -191,9 +173,9 @@ Routed Router::route(const HttpHead& head, const std::function<void(Scope)>& aut
       response.headers.emplace_back("Allow", allow);
       throw Refusal(std::move(response));
     }
-    authorize(chosen->scope);
+    routed.key = authorize(chosen->scope);
     check_body(chosen->body, head);
-    routed.run = guarded(*chosen, chosen->open({head, {matched.parameters, matched.count}}));
+    routed.run = guarded(*chosen, chosen->open({head, {matched.parameters, matched.count}, routed.key}));
   } catch (const Refusal& refusal) {
     const bool formed = chosen != nullptr && chosen->error_form != nullptr;
     routed.refusal = formed ? in_form(*chosen, refusal.response()) : refusal.response();

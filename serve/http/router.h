@@ -38,6 +38,7 @@ enum class BodyKind { kNone, kJson, kAny };
 struct Call {
   const HttpHead& head;
   std::span<const std::pair<std::string_view, std::string_view>> parameters;  ///< of the pattern, in its order
+  const std::string& key;  ///< id of the client's API key; empty: anonymous
 
   /// The percent-decoded value of {name}; empty when the pattern has no such parameter.
   std::string_view parameter(std::string_view name) const;
@@ -82,8 +83,8 @@ class Router {
   explicit Router(std::vector<Route> routes);
 
   /// Finds the route of a request; else 404 or 405. `authorize` is called with the scope of the route before its
-  /// handler, and may throw Refusal.
-  Routed route(const HttpHead& head, const std::function<void(Scope)>& authorize) const;
+  /// handler. It returns the id of the client's key, or throws Refusal.
+  Routed route(const HttpHead& head, const std::function<std::string(Scope)>& authorize) const;
   /// The methods allowed at a path; nothing for an unknown path.
   struct Allowed {
     std::string methods;  ///< "GET, HEAD"

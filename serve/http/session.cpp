@@ -55,6 +55,10 @@ void Session::drain() {
   error_code ignored;
   if (state_ == State::kHandshake) return close();
   if (state_ == State::kIdle && in_.empty() && socket_.available(ignored) == 0) close();
+  if (state_ != State::kStreaming) return;
+  keep_ = false;
+  end_stream();
+  flush();
 }
 
 void Session::close() {
@@ -62,6 +66,7 @@ void Session::close() {
   if (state_ == State::kIdle) stream_.end_writing();
   state_ = State::kClosed;
   if (cancelled_) *cancelled_ = true;
+  if (stream_body_) stream_body_->close();
   owner_.body_bytes() -= std::exchange(body_bytes_, 0);
   error_code ignored;
   socket_.close(ignored);
@@ -90,7 +95,7 @@ void Session::wait_writable() {
 }
 
 void Session::on_readable() {
-  if (state_ == State::kComputing || state_ == State::kWriting) {
+  if (state_ == State::kComputing || state_ == State::kStreaming || state_ == State::kWriting) {
     const Stream::Look look = stream_.look();
     if (look == Stream::Look::kFailed) return close();  // nobody waits for the answer any more
     // A client that only ends its own direction still wants the answer (RFC 9112, 9.6). One that closed its socket
@@ -231,6 +236,7 @@ void Session::run() {
       },
       std::shared_ptr<Clock::time_point>(direct, &direct->deadline));
   reply.key = routed_.key;
+  reply.request_id = routed_.request_id;
   reply.cancelled = cancelled_;
   replying_ = true;
   const Routed::Run handler = std::move(routed_.run);
@@ -251,14 +257,21 @@ void Session::refuse(HttpResponse response) { respond(std::move(response), false
 void Session::respond(HttpResponse response, bool keep) {
   owner_.finished(routed_, response.status, begun_ == Clock::time_point{} ? Clock::duration{} : Clock::now() - begun_);
   keep_ = keep && parser_ && parser_->keep_alive() && !owner_.draining() && !(input_ended_ && in_.empty());
+  chunked_ = response.stream && !parser_->http_1_0();
+  keep_ = keep_ && (!response.stream || chunked_);
   write_head(response, keep_);
-  if (!parser_ || !parser_->is_head()) out_ += response.body;
+  const bool with_body = !parser_ || !parser_->is_head();
+  if (with_body && !response.stream) out_ += response.body;
   routed_ = {};
   cancelled_ = nullptr;
   owner_.body_bytes() -= std::exchange(body_bytes_, 0);
   // Further requests of the input may be answered before anything is written.
   state_ = keep_ ? State::kIdle : State::kWriting;
   deadline_ = Clock::now() + owner_.limits().idle_time;
+  if (!response.stream) return;
+  if (!with_body) return response.stream->close();
+  add_piece(response.body);
+  begin_stream(std::move(response.stream));
 }
 
 void Session::write_head(const HttpResponse& response, bool keep) {
@@ -278,7 +291,11 @@ void Session::write_head(const HttpResponse& response, bool keep) {
   if (!keep) field("Connection", "close");
   if (keep && old) field("Connection", "keep-alive");
   // A 204 has neither a body nor its length (RFC 9110, 8.6).
-  if (response.status != 204) field("Content-Length", std::to_string(response.body.size()));
+  if (response.stream) {
+    if (chunked_) field("Transfer-Encoding", "chunked");
+  } else if (response.status != 204) {
+    field("Content-Length", std::to_string(response.body.size()));
+  }
   out_ += "\r\n";
 }
 
@@ -290,8 +307,8 @@ void Session::flush() {
       out_begin_ += result.bytes;
       continue;
     }
-    if (state_ == State::kIdle || state_ == State::kWriting) {
-      state_ = State::kWriting;
+    if (state_ == State::kIdle || state_ == State::kWriting || state_ == State::kStreaming) {
+      if (state_ == State::kIdle) state_ = State::kWriting;
       if (!std::exchange(write_timed_, true)) deadline_ = Clock::now() + owner_.limits().write_time;
     }
     if (result.status == Stream::Status::kWantRead) return wait_readable();
@@ -305,6 +322,11 @@ void Session::flush() {
 // All output is on its way: what comes next depends on what the session was doing.
 void Session::written() {
   write_timed_ = false;
+  if (state_ == State::kStreaming) {
+    deadline_ = Clock::time_point::max();
+    // Nothing more can be known of a client that has ended its direction until a piece is sent to it.
+    return input_ended_ || input_waits_ ? void() : wait_readable();
+  }
   if (state_ == State::kWriting) {
     if (!keep_) return linger();
     state_ = State::kIdle;
@@ -343,10 +365,14 @@ void Session::linger() {
 
 void Session::check(Clock::time_point now) {
   // Nothing waits for input here, which would tell of a reset.
-  if (state_ == State::kComputing && (input_ended_ || input_waits_) && stream_.failed()) return close();
+  const bool answering = state_ == State::kComputing || state_ == State::kStreaming;
+  if (answering && (input_ended_ || input_waits_) && stream_.failed()) return close();
   if (now < deadline_) return;
   const Limits& limits = owner_.limits();
-  if (state_ == State::kHandshake || state_ == State::kReading || state_ == State::kWriting) owner_.timed_out();
+  if (state_ == State::kHandshake || state_ == State::kReading || state_ == State::kStreaming ||
+      state_ == State::kWriting) {
+    owner_.timed_out();
+  }
   switch (state_) {
     case State::kReading:
       refuse(error_response(408, "request_timeout",

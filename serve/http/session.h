@@ -14,6 +14,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 #include <qing/serve/common/limits.h>
+#include <qing/serve/http/body_stream.h>
 #include <qing/serve/http/message.h>
 #include <qing/serve/http/parser.h>
 #include <qing/serve/http/tls.h>
@@ -59,7 +60,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void complete(std::uint64_t request, HttpResponse response);
 
  private:
-  enum class State { kHandshake, kIdle, kReading, kComputing, kWriting, kLingering, kClosed };
+  enum class State { kHandshake, kIdle, kReading, kComputing, kStreaming, kWriting, kLingering, kClosed };
 
   void wait_readable();
   void wait_writable();
@@ -73,6 +74,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void refuse(HttpResponse response);
   void respond(HttpResponse response, bool keep);
   void write_head(const HttpResponse& response, bool keep);
+  void begin_stream(std::shared_ptr<BodyStream> stream);
+  void add_piece(std::string_view bytes);
+  void take_pieces();
+  void end_stream();
   void flush();
   void written();
   void linger();
@@ -88,6 +93,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t out_begin_ = 0;
   Routed routed_;
   std::shared_ptr<std::atomic<bool>> cancelled_;  // of the request that computes
+  std::shared_ptr<BodyStream> stream_body_;       // the rest of the response in hand
   Clock::time_point begun_{}, deadline_ = Clock::time_point::max();
   std::chrono::milliseconds client_time_{0};  // Request-Timeout; 0: none
   std::uint64_t request_ = 0;                 // counts the connection's requests
@@ -97,6 +103,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool input_waits_ = false;  // input came while the request computes
   bool input_ended_ = false;  // the client sends no more; what it has sent is answered
   bool keep_ = true;          // after the response in hand
+  bool chunked_ = false;      // the stream is sent in chunks; HTTP/1.0 ends it by closing
   bool replying_ = false;     // inside a handler: its response comes at once
   bool write_timed_ = false;  // the deadline is that of the response in hand
 };

@@ -21,7 +21,8 @@ class Gatekeeper {
   virtual std::string admit(std::string_view key, Scope scope) = 0;
   /// Whether the key of this id has the scope now; false for an unknown id. Thread-safe; does not block.
   virtual bool allows(const std::string& id, Scope scope) const = 0;
-  /// The project of a key, which owns the files, jobs and private models made with it. Thread-safe; does not block.
+  /// The project of an admitted key, which owns the files, jobs and private models made with it. Thread-safe; does not
+  /// block.
   virtual std::string project([[maybe_unused]] const std::string& id) const { return std::string(kDefaultProject); }
   /// Charges computed tokens to a key. Thread-safe; does not block.
   virtual void charge_tokens(const std::string& id, std::int64_t tokens) = 0;

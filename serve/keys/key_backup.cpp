@@ -39,8 +39,10 @@ class Draft {
     Database draft(file_, Database::Mode::kCreate);
     draft.run("PRAGMA synchronous=FULL");
     from.copy_to(draft);
+    KeyStore::migrate(draft);  // a backup may be older than this version
     draft.run("PRAGMA journal_mode=DELETE");
   }
+  const fs::path& file() const { return file_; }
   // Unlike a rename, a link never replaces a file.
   void publish(bool replace) const {
     const int failed = replace ? ::rename(file_.c_str(), place_.c_str()) : ::link(file_.c_str(), place_.c_str());
@@ -121,7 +123,10 @@ void restore_keys(const fs::path& file, const fs::path& store, const KeyBackupOp
     Database live(store, Database::Mode::kWrite);
     KeyStore::check_database(live, pepper);
     live.run("PRAGMA synchronous=FULL; PRAGMA secure_delete=ON");
-    backup.copy_to(live);
+    // Servers read the store at any moment, so it must not have an older version's tables even for one.
+    const Draft draft(store);
+    draft.fill(backup);
+    Database(draft.file(), Database::Mode::kRead).copy_to(live);
   } else {
     refuse_leftovers(store);
     const Draft draft(store);

@@ -148,6 +148,13 @@ bool KeyGuard::allows(const std::string& id, Scope scope) const {
   return found != keys_.end() && found->second.scopes.allow(scope);
 }
 
+std::string KeyGuard::project(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = keys_.find(id);
+  if (found == keys_.end()) refuse_unknown();
+  return found->second.project;
+}
+
 // Starts a new minute if one has passed. Called with the lock held.
 void KeyGuard::check_quotas(const StoredKey& key, std::int64_t now) {
   Minute& minute = minutes_[key.id];

@@ -36,6 +36,8 @@ class KeyGuard : public Gatekeeper {
 
   std::string admit(std::string_view key, Scope scope) override;
   bool allows(const std::string& id, Scope scope) const override;
+  /// Refusal with 401 for an id that the store no longer has, so that it gets nobody's data.
+  std::string project(const std::string& id) const override;
   void charge_tokens(const std::string& id, std::int64_t tokens) override;
   /// Writes the usage and reads changes by others now. Thread-safe; IoError.
   void synchronize();

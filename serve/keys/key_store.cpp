@@ -31,13 +31,20 @@ CREATE TABLE keys(
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, scopes TEXT NOT NULL,
   requests_per_minute INTEGER NOT NULL, requests_per_day INTEGER NOT NULL,
   tokens_per_minute INTEGER NOT NULL, tokens_per_day INTEGER NOT NULL,
-  created INTEGER NOT NULL, expires INTEGER NOT NULL, revoked INTEGER NOT NULL) STRICT;
+  created INTEGER NOT NULL, expires INTEGER NOT NULL, revoked INTEGER NOT NULL,
+  project TEXT NOT NULL DEFAULT 'default') STRICT;
 CREATE TABLE secrets(id TEXT NOT NULL REFERENCES keys(id), digest BLOB NOT NULL, expires INTEGER NOT NULL) STRICT;
 CREATE INDEX secrets_by_id ON secrets(id);
 CREATE TABLE usage(
   id TEXT NOT NULL, day INTEGER NOT NULL, requests INTEGER NOT NULL, tokens INTEGER NOT NULL,
   PRIMARY KEY(day, id)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
+)";
+
+// From version 1 to 2. A column that is added comes last, so that both ways lead to the same table.
+constexpr const char* kAddProjects = R"(
+ALTER TABLE keys ADD COLUMN project TEXT NOT NULL DEFAULT 'default';
+PRAGMA user_version = 2;
 )";
 
 bool digits(std::string_view text) { return has_only(text, is_lower_hex); }
@@ -49,6 +56,10 @@ void check(const NewKey& key, std::int64_t now) {
   }
   if (!key.name.empty() && nn::is_blank(key.name)) {
     throw ValueError("key: the name has no visible character; leave it out or give a visible name");
+  }
+  if (!KeyStore::valid_project(key.project)) {
+    throw ValueError(
+        "key: a project's name has 1 to 64 of A-Z a-z 0-9 . _ -, the first not a dot; give another project");
   }
   const KeyQuotas& q = key.quotas;
   if (std::min({q.requests_per_minute, q.requests_per_day, q.tokens_per_minute, q.tokens_per_day}) < 0) {
@@ -109,6 +120,10 @@ KeyScopes KeyScopes::parse(std::string_view text) {
 
 std::int64_t KeyStore::system_time() { return static_cast<std::int64_t>(std::time(nullptr)); }
 
+bool KeyStore::valid_project(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && name.front() != '.' && has_only(name, is_alphanumeric, "._-");
+}
+
 bool KeyStore::is_database(const std::filesystem::path& file) {
   if (!std::filesystem::is_regular_file(file)) return false;
   try {
@@ -135,6 +150,11 @@ KeyStore::KeyStore(const std::filesystem::path& file, bool create, Clock clock)
       database_.prepare("INSERT INTO store VALUES(?)").bind(1, digest(kPepperCheck)).run();
     }
     transaction.commit();
+  }
+  if (version_of(database_) < kVersion) {
+    Database copy(fmt::format("{}.before-{}", file.string(), kVersion), Database::Mode::kCreate);
+    database_.copy_to(copy);
+    migrate(database_);
   }
   database_.use_log();
   pepper_ = read_pepper(pepper_file);
@@ -164,10 +184,26 @@ void KeyStore::check_database(Database& database, const KeyDigest& pepper) {
 bool KeyStore::initialized(Database& database) {
   // This check comes first, because another process may create the tables meanwhile.
   if (database.number("SELECT count(*) FROM sqlite_schema") == 0) return false;
-  if (database.number("PRAGMA application_id") != kApplication || database.number("PRAGMA user_version") != 1) {
-    throw DataError(fmt::format("{}: is not a key store of this version; give another file", database.file().string()));
+  const std::int64_t version = version_of(database);
+  if (database.number("PRAGMA application_id") != kApplication || version < 1) {
+    throw DataError(fmt::format("{}: is not a key store; give another file", database.file().string()));
+  }
+  if (version > kVersion) {
+    throw DataError(
+        fmt::format("{}: was written by a newer qing (tables of version {}, this one knows {}); use that qing, or "
+                    "restore a backup",
+                    database.file().string(), version, kVersion));
   }
   return true;
+}
+
+std::int64_t KeyStore::version_of(Database& database) { return database.number("PRAGMA user_version"); }
+
+void KeyStore::migrate(Database& database) {
+  Transaction transaction(database);
+  // Another process may have migrated it since.
+  if (initialized(database) && version_of(database) < kVersion) database.run(kAddProjects);
+  transaction.commit();
 }
 
 KeyDigest KeyStore::digest(std::string_view key) const { return hmac(pepper_, key); }
@@ -194,7 +230,7 @@ std::string KeyStore::create(const NewKey& key) {
   check(key, now);
   const std::string id = random_digits(kIdBytes);
   Transaction transaction(database_);
-  database_.prepare("INSERT INTO keys VALUES(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)")
+  database_.prepare("INSERT INTO keys VALUES(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)")
       .bind(1, id)
       .bind(2, key.name)
       .bind(3, key.scopes.text())
@@ -204,6 +240,7 @@ std::string KeyStore::create(const NewKey& key) {
       .bind(7, key.quotas.tokens_per_day)
       .bind(8, now)
       .bind(9, key.expires)
+      .bind(10, key.project)
       .run();
   std::string whole = add_secret(id, now);
   transaction.commit();
@@ -251,7 +288,8 @@ std::vector<StoredKey> KeyStore::keys() { return select({}); }
 std::vector<StoredKey> KeyStore::select(std::string_view id) {
   Statement row = database_.prepare(
       "SELECT keys.id, name, scopes, requests_per_minute, requests_per_day, tokens_per_minute, tokens_per_day, "
-      "created, keys.expires, revoked, digest, secrets.expires FROM keys LEFT JOIN secrets ON secrets.id = keys.id "
+      "created, keys.expires, revoked, digest, secrets.expires, project FROM keys LEFT JOIN secrets ON secrets.id = "
+      "keys.id "
       "AND (secrets.expires = 0 OR secrets.expires > ?1) WHERE ?2 = '' OR keys.id = ?2 "
       "ORDER BY number, secrets.rowid");
   row.bind(1, clock_()).bind(2, id);
@@ -260,6 +298,7 @@ std::vector<StoredKey> KeyStore::select(std::string_view id) {
     if (keys.empty() || keys.back().id != row.text(0)) {
       keys.push_back({row.text(0),
                       row.text(1),
+                      row.text(12),
                       KeyScopes::parse(row.text(2)),
                       {row.number(3), row.number(4), row.number(5), row.number(6)},
                       row.number(7),

@@ -11,6 +11,7 @@
 
 #include <qing/serve/common/database.h>
 #include <qing/serve/http/router.h>
+#include <qing/serve/keys/gatekeeper.h>
 
 namespace qing::serve {
 
@@ -41,6 +42,7 @@ struct StoredKey {
     std::int64_t expires;  ///< 0: never
   };
   std::string id, name;
+  std::string project;  ///< the owner of what is made with the key
   KeyScopes scopes;
   KeyQuotas quotas;
   std::int64_t created = 0, expires = 0, revoked = 0;  ///< seconds since 1970; 0: never
@@ -53,7 +55,8 @@ struct NewKey {
   std::string name = {};  ///< for people; up to 200 bytes of UTF-8 without control characters
   KeyScopes scopes = {.predict = true};
   KeyQuotas quotas = {};
-  std::int64_t expires = 0;  ///< seconds since 1970; 0: never
+  std::int64_t expires = 0;                                        ///< seconds since 1970; 0: never
+  std::string project = std::string(Gatekeeper::kDefaultProject);  ///< as KeyStore::valid_project() allows
 };
 
 /// The usage of a key on one day.
@@ -71,20 +74,30 @@ struct KeyUsage {
 /// change has no effect. All functions throw IoError when the disk fails.
 class KeyStore {
  public:
+  static constexpr std::int64_t kVersion = 2;  ///< of the tables; version 1 had no projects
+
   /// Seconds since 1970.
   using Clock = std::function<std::int64_t()>;
   static std::int64_t system_time();
 
   /// Whether the file is a SQLite database.
   static bool is_database(const std::filesystem::path& file);
-  /// DataError when the database is damaged, is not a key store of this version, or was hashed with another pepper.
+  /// 1 to 64 characters of A-Z a-z 0-9 . _ - without a leading dot, so that a project can name a file.
+  static bool valid_project(std::string_view name);
+  /// DataError when the database is damaged, is not a key store, is that of a newer qing, or was hashed with another
+  /// pepper. Older versions pass.
   static void check_database(Database& database, const KeyDigest& pepper);
-  /// `create` makes a new store if the file is missing. IoError when the file is missing without `create`, when the
-  /// pepper is missing, or when others than its owner and group can read it. DataError when the file is not a key store
-  /// or the pepper belongs to another store.
+  /// Turns the tables of an older version into those of this one, in one transaction. A key of version 1 belongs to the
+  /// default project. DataError as check_database(), but for the pepper.
+  static void migrate(Database& database);
+  /// `create` makes a new store if the file is missing. A store of an older version is migrated, after it was copied
+  /// to FILE.before-N, where N is the new version. IoError when the file is missing without `create`, when the
+  /// pepper is missing, or when others than its owner and group can read it. DataError when the file is not a key
+  /// store, is that of a newer qing, or the pepper belongs to another store.
   explicit KeyStore(const std::filesystem::path& file, bool create = false, Clock clock = system_time);
 
-  /// Returns a new key, which cannot be shown again. ValueError for an invalid name, quota or expiry.
+  /// Returns a new key, which cannot be shown again. ValueError for an invalid name, project, quota or
+  /// expiry.
   std::string create(const NewKey& key);
   /// Adds a secret to a key. Its older secrets expire after at most `overlap` seconds. ValueError for an unknown id, a
   /// revoked or expired key, or a negative overlap.
@@ -107,6 +120,7 @@ class KeyStore {
 
  private:
   static bool initialized(Database& database);
+  static std::int64_t version_of(Database& database);
   static void check_pepper(Database& database, const KeyDigest& pepper);
   std::string add_secret(std::string_view id, std::int64_t now);
   StoredKey find(std::string_view id);

@@ -12,7 +12,9 @@
 #include <qing/nn/utf8.h>
 #include <qing/serve/common/characters.h>
 #include <qing/serve/common/log.h>
+#include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -41,7 +43,6 @@ std::string no_version(const std::string& name) {
   return fmt::format("holds no version; put the model into NAME/1/, and {}", kNoModelsName);
 }
 
-// Empty if it is no folder. fs::filesystem_error if it cannot be read.
 // Checks the labels, which are keys of answers. Then predicts once, so that all weights are in memory before the first
 // request, and a broken model receives none.
 void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
@@ -59,6 +60,13 @@ void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& fol
     throw DataError(fmt::format("{}: its first prediction lacks a finite {}; check the weights", folder.string(),
                                 classifier.embeds() ? "vector" : "score for each label"));
   }
+}
+
+void add_versions(std::vector<std::int64_t>& all, const std::vector<std::int64_t>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+  std::ranges::sort(all);
+  const auto repeated = std::ranges::unique(all);
+  all.erase(repeated.begin(), repeated.end());
 }
 
 }  // namespace
@@ -86,7 +94,8 @@ std::optional<std::int64_t> Registry::parse_version(std::string_view text) {
   return value;
 }
 
-Registry::Registry(fs::path root, Loader loader) : root_(std::move(root)), loader_(std::move(loader)) {}
+Registry::Registry(fs::path root, Loader loader, fs::path second)
+    : root_(std::move(root)), second_(std::move(second)), loader_(std::move(loader)) {}
 
 bool Registry::valid_name(std::string_view name) {
   if (name.empty() || name.size() > 128 || name.front() == '.') return false;
@@ -96,20 +105,19 @@ bool Registry::valid_name(std::string_view name) {
 // Finds models with at least one version. A folder that cannot be read is logged and skipped. A folder with an invalid
 // name and a folder without a version, unless it is empty, are skipped and added to `failures`. Names that begin with a
 // dot are ignored.
-std::map<std::string, std::vector<std::int64_t>> Registry::scan(Failures& failures) const {
-  std::map<std::string, std::vector<std::int64_t>> found;
+void Registry::scan_root(const fs::path& root, Found& found, Failures& failures) {
   try {
-    for (const fs::directory_entry& entry : fs::directory_iterator(root_)) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(root)) {
       const std::string name = entry.path().filename().string();
       if (name.starts_with('.')) continue;
       try {
-        std::vector<std::int64_t> versions = versions_below(entry.path());
+        const std::vector<std::int64_t> versions = versions_below(entry.path());
         if (versions.empty()) {
           if (entry.is_directory() && !fs::is_empty(entry.path())) {
             failures[shown(name)] = noted(shown(name), 0, no_version(name).c_str());
           }
         } else if (valid_name(name)) {
-          found.emplace(name, std::move(versions));
+          add_versions(found[name], versions);
         } else {
           failures[shown(name)] = noted(shown(name), versions.back(), kNoModelsName);
         }
@@ -120,8 +128,14 @@ std::map<std::string, std::vector<std::int64_t>> Registry::scan(Failures& failur
     }
   } catch (const fs::filesystem_error& error) {
     throw IoError(fmt::format("models folder {}: {}; give a readable folder that holds <name>/<version number>/",
-                              root_.string(), error.code().message()));
+                              root.string(), error.code().message()));
   }
+}
+
+Registry::Found Registry::scan(Failures& failures) const {
+  Found found;
+  scan_root(root_, found, failures);
+  if (std::error_code ignored; fs::is_directory(second_, ignored)) scan_root(second_, found, failures);
   return found;
 }
 
@@ -129,17 +143,20 @@ std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
   if (root_.empty()) throw ValueError("models: this server has no folder of models to load from");
   std::vector<std::int64_t> versions;
   try {
-    if (valid_name(name)) versions = versions_below(root_ / name);
+    for (const fs::path& root : {root_, second_}) {
+      if (valid_name(name) && !root.empty()) add_versions(versions, versions_below(root / name));
+    }
   } catch (const fs::filesystem_error& error) {
     throw IoError(
-        fmt::format("models folder {}: {}; make it readable", (root_ / name).string(), error.code().message()));
+        fmt::format("models folder {}: {}; make it readable", error.path1().string(), error.code().message()));
   }
-  if (versions.empty()) throw IndexError("models: the models' folder holds no version of a model of this name");
+  if (versions.empty()) throw_unknown(name);
   return versions;
 }
 
 Registry::Classifier Registry::read(const std::string& name, std::int64_t version) const {
-  const fs::path folder = root_ / name / std::to_string(version);
+  const fs::path folder = folder_of(name, version);
+  check_manifest(folder);
   Classifier classifier = loader_(folder);
   if (!classifier) throw DataError(fmt::format("{}: the loader gave no model", folder.string()));
   check_and_warm_up(*classifier, folder);
@@ -147,8 +164,28 @@ Registry::Classifier Registry::read(const std::string& name, std::int64_t versio
   return classifier;
 }
 
+fs::path Registry::folder_of(const std::string& name, std::int64_t version) const {
+  if (root_.empty() || !valid_name(name)) return {};
+  const fs::path below = fs::path(name) / std::to_string(version);
+  return second_.empty() || is_there(root_ / below) || !is_there(second_ / below) ? root_ / below : second_ / below;
+}
+
 ModelLimits Registry::limits_of(const std::string& name) const {
-  return root_.empty() ? ModelLimits() : ModelLimits::read(root_ / name / ModelLimits::kFile);
+  if (root_.empty()) return {};
+  const fs::path below = fs::path(name) / ModelLimits::kFile;
+  return ModelLimits::read(second_.empty() || is_there(root_ / below) ? root_ / below : second_ / below);
+}
+
+// The folder of the state file.
+fs::path Registry::choices_root() const {
+  std::error_code ignored;
+  return !second_.empty() && fs::is_directory(second_, ignored) ? second_ : root_;
+}
+
+// A second root that was made since the last change has no state file yet.
+RegistryState Registry::read_choices() const {
+  const fs::path file = choices_root() / kStateFile;
+  return RegistryState::read(is_there(file) ? file : root_ / kStateFile);
 }
 
 Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t version) {
@@ -201,11 +238,11 @@ void Registry::commit(const std::function<void(RegistryState&)>& change) {
   std::optional<RegistryLock> others;
   RegistryState next = now_.state;
   if (!root_.empty()) {
-    others.emplace(root_);
-    next = RegistryState::read(root_ / kStateFile);
+    others.emplace(choices_root());
+    next = read_choices();
   }
   change(next);
-  if (!root_.empty()) next.write(root_ / kStateFile);
+  if (!root_.empty()) next.write(choices_root() / kStateFile);
   const std::lock_guard lock(mutex_);
   now_.state = std::move(next);
 }
@@ -255,20 +292,31 @@ void Registry::unload(const std::string& name) {
   const std::lock_guard changing(changing_);
   const auto served = now_.models.find(name);
   if (served == now_.models.end()) throw_unknown(name);
+  const std::int64_t highest = served->second.versions.back();
+  drop(name, [highest](Choice& choice) { choice = {0, 0, highest}; });
+}
+
+void Registry::forget(const std::string& name) {
+  const std::lock_guard changing(changing_);
+  drop(name, {});
+}
+
+// `note` changes the model's choice; without it, the choice goes too.
+void Registry::drop(const std::string& name, const std::function<void(Choice&)>& note) {
   commit([&](RegistryState& next) {
     const auto names_it = [&](const auto& alias) { return alias.second.model == name; };
     if (const auto alias = std::ranges::find_if(next.aliases, names_it); alias != next.aliases.end()) {
       throw ValueError(
           fmt::format("{}: the alias '{}' stands for it; delete or change that first", name, alias->first));
     }
-    next.models[name] = {0, 0, served->second.versions.back()};
+    note ? note(next.models[name]) : void(next.models.erase(name));
     next.trials.erase(name);
   });
   log_line("info", "model_unloaded", {{"model", name}});
   decltype(now_.models)::node_type gone;  // freed after the lock
   {
     const std::lock_guard lock(mutex_);
-    gone = now_.models.extract(served);
+    gone = now_.models.extract(name);
     now_.failures.erase(name);
   }
   drop_unused_pins();

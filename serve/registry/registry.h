@@ -1,4 +1,5 @@
-// The models of a server. Each version of each model is a folder <root>/<name>/<version number>/.
+// The models of a server. Each version of each model is a folder <root>/<name>/<version number>/, below one of two
+// roots.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,11 @@ struct Model {
 /// not call them from a thread that must answer quickly. Lookups never wait for a change.
 ///
 /// A version must load and predict once before it replaces another. A version that fails replaces nothing, and its
-/// error stays with the model. Load, unload, rollback, alias and trial changes are written to ROOT/.registry.json
-/// first; if that fails (IoError), nothing changes. Errors of changes: IndexError for an unknown model, version or
-/// alias; ValueError for an invalid request; DataError for a version that cannot be loaded.
+/// error stays with the model. Load, unload, rollback, alias and trial changes are written to .registry.json first; if
+/// that fails (IoError), nothing changes. The file lies in the second root if that exists, else in the first. A version
+/// with a manifest (model_manifest.h) is loaded only if its files are as the manifest says. Errors of changes:
+/// IndexError for an unknown model, version or alias; ValueError for an invalid request; DataError for a version that
+/// cannot be loaded.
 class Registry {
  public:
   /// Why a version of a model is not served.
@@ -64,9 +67,12 @@ class Registry {
   /// An empty registry, to be filled with add().
   Registry() = default;
   /// A registry of the models below `root`; load() reads them. `loader` turns a version's folder into a classifier.
+  /// Versions below `second` are found too, such as State::models(); it need not exist. A version that lies below both
+  /// roots is that of `root`.
   explicit Registry(
       std::filesystem::path root,
-      Loader loader = [](const std::filesystem::path& folder) { return nn::load_text_model(folder); });
+      Loader loader = [](const std::filesystem::path& folder) { return nn::load_text_model(folder); },
+      std::filesystem::path second = {});
 
   /// Loads every model and its limits. A version newer than the last choice is preferred, then the chosen version, then
   /// the highest. If that version fails, the next fallback is loaded, so that a failure which a running server survives
@@ -77,6 +83,10 @@ class Registry {
   /// same folder. Loaded versions are not read again. Returns the models whose version or limits failed, and why; these
   /// keep answering as before. IoError and DataError as in load().
   Failures rescan();
+  /// Loads the highest version of one model whose folder is new, unless it is served already. Nothing is written.
+  void discover(const std::string& name);
+  /// Serves the model no more, as if its folder had never been there. ValueError while an alias points to it.
+  void forget(const std::string& name);
   /// Loads or reloads a version; 0: the highest version.
   Model load(const std::string& name, std::int64_t version);
   /// Returns to the previous active version.
@@ -107,11 +117,15 @@ class Registry {
   std::vector<std::int64_t> served_versions(std::string_view name) const;
   /// All versions that are served, were unloaded, or failed to load at the last attempt. Sorted by name and version.
   std::vector<Indexed> index() const;
+  /// The folder of a version; empty when there is none below the roots.
+  std::filesystem::path folder_of(const std::string& name, std::int64_t version) const;
   /// Why the last attempt to load a model failed; empty when it succeeded.
   std::string failure(std::string_view name) const;
   /// Whether at least one model is served.
   bool ready() const;
 
+  /// The IndexError of a change to a model that does not exist.
+  [[noreturn]] static void throw_unknown(std::string_view name);
   /// 1 to 128 characters of A-Z a-z 0-9 . _ - without a leading dot: safe in a URL and as a folder name.
   static bool valid_name(std::string_view name);
   /// A version is a positive decimal number without leading zeros: "1", not "01", "v1" or "1.0".
@@ -136,7 +150,11 @@ class Registry {
     RegistryState state;
   };
 
-  std::map<std::string, std::vector<std::int64_t>> scan(Failures& failures) const;
+  using Found = std::map<std::string, std::vector<std::int64_t>>;  // versions by name, ascending
+  Found scan(Failures& failures) const;
+  static void scan_root(const std::filesystem::path& root, Found& found, Failures& failures);
+  std::filesystem::path choices_root() const;
+  RegistryState read_choices() const;
   std::vector<std::int64_t> versions_of(const std::string& name) const;
   Classifier read(const std::string& name, std::int64_t version) const;
   ModelLimits limits_of(const std::string& name) const;
@@ -145,10 +163,10 @@ class Registry {
   /// Logs that a version is not served.
   static Failure noted(const std::string& name, std::int64_t version, const char* why);
   Model choose(const std::string& name, std::int64_t version);
-  [[noreturn]] static void throw_unknown(std::string_view name);
   static std::int64_t seconds_now();
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version, Loaded loaded);
   void commit(const std::function<void(RegistryState&)>& change);
+  void drop(const std::string& name, const std::function<void(Choice&)>& note);
   Classifier read_version(const Model& served, std::int64_t version);
   void pin(const std::string& name, std::int64_t version, Classifier classifier);
   void drop_unused_pins();
@@ -161,7 +179,7 @@ class Registry {
   void pin_trials(Contents& next, std::vector<std::string>& ended) const;
   void adopt(Contents next, const std::vector<std::string>& ended);
 
-  std::filesystem::path root_;
+  std::filesystem::path root_, second_;
   Loader loader_;
   std::mutex changing_;       // held for a whole change; mutex_ only while the maps are accessed
   mutable std::mutex mutex_;  // a writer of the following members holds both

@@ -34,7 +34,7 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
     const json::value* trials = parsed.as_object().if_contains("trials");
     for (const auto& [name, value] : trials == nullptr ? json::object() : trials->as_object()) {
       state.trials[name] = {value.at("version").to_number<std::int64_t>(), value.at("share").to_number<double>(),
-                            value.at("shadow").as_bool()};
+                            value.at("shadow").as_bool(), value.as_object().contains("compare")};
     }
   } catch (const std::exception& error) {
     throw DataError(
@@ -52,7 +52,9 @@ void RegistryState::write(const std::filesystem::path& file) const {
   }
   for (const auto& [name, alias] : aliases) named[name] = {{"model", alias.model}, {"version", alias.version}};
   for (const auto& [name, trial] : trials) {
-    tried[name] = {{"version", trial.version}, {"share", trial.share}, {"shadow", trial.shadow}};
+    json::object written{{"version", trial.version}, {"share", trial.share}, {"shadow", trial.shadow}};
+    if (trial.compare) written["compare"] = true;
+    tried[name] = std::move(written);
   }
   const json::object all{{"models", chosen}, {"aliases", named}, {"trials", tried}};
   write_file_atomically(file, json::serialize(all) + "\n");

@@ -20,6 +20,8 @@ struct Trial {
   std::int64_t version = 0;
   double share = 0;     ///< fraction of the callers, in (0, 1]
   bool shadow = false;  ///< it receives copies of requests, and its predictions are only compared
+  /// The active version receives copies of the requests that this one answers, and the answers are compared.
+  bool compare = false;
 };
 
 /// Which version of a model an administrator chose.

@@ -1,15 +1,11 @@
 #include <qing/serve/runs/data_files.h>
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
-#include <array>
-#include <memory>
 #include <numeric>
 
+#include <qing/serve/common/sha256.h>
 #include <qing/serve/runs/evaluation.h>
-#include <qing/tensor/errors.h>
-#include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
 
@@ -43,23 +39,6 @@ std::vector<nn::Example> take_examples(std::vector<LabelledFile>& files) {
     file.examples.clear();
   }
   return all;
-}
-
-std::string sha256_of(const std::filesystem::path& file) {
-  const std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)> digest(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  const auto need = [](int good) {
-    if (good != 1) throw IoError("SHA-256: OpenSSL does not compute it; check its configuration");
-  };
-  need(digest != nullptr && EVP_DigestInit_ex(digest.get(), EVP_sha256(), nullptr) == 1);
-  FileReader reader(file);
-  std::vector<char> buffer(1 << 16);
-  while (const size_t count = reader.read(buffer)) need(EVP_DigestUpdate(digest.get(), buffer.data(), count));
-  std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
-  unsigned length = 0;
-  need(EVP_DigestFinal_ex(digest.get(), bytes.data(), &length));
-  std::string hex;
-  for (unsigned i = 0; i < length; ++i) hex += fmt::format("{:02x}", bytes[i]);
-  return hex;
 }
 
 }  // namespace qing::serve::cli

@@ -33,6 +33,4 @@ std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> f
 /// Moves out all examples, one file after another. The group of an example is the number of its file.
 std::vector<nn::Example> take_examples(std::vector<LabelledFile>& files);
 
-std::string sha256_of(const std::filesystem::path& file);  ///< IoError
-
 }  // namespace qing::serve::cli

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/common/log.h>
+#include <qing/serve/service/feedback_training.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -162,8 +163,53 @@ void Service::submit(WorkThread& thread, Routed::Reply reply, std::function<Http
   }
 }
 
-void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
-  submit(changes_, std::move(reply), [this, change = std::move(change)] { return change(*registry_); });
+void Service::change_models(Routed::Reply reply, ModelChange change) {
+  AuditEntry entry{.key = reply.key,
+                   .project = project(reply.key),
+                   .action = std::move(change.action),
+                   // Another text can have any length and any bytes.
+                   .object = Registry::valid_name(change.object) ? std::move(change.object) : "",
+                   .detail = std::move(change.detail)};
+  submit(changes_, std::move(reply), [this, entry = std::move(entry), run = std::move(change.run)] {
+    refresh_owners();
+    note(entry);
+    try {
+      return run(*registry_);
+    } catch (...) {
+      AuditEntry failed = entry;
+      failed.action += ".failed";
+      note(std::move(failed));
+      throw;
+    }
+  });
+}
+
+// A state that was never used and cannot be made must not keep models from being changed: the operator may not even
+// know of it. A state that exists must have every change.
+void Service::note(AuditEntry entry) {
+  if (!state_) return;
+  try {
+    if (!audit_) audit_.emplace(state_->open());
+  } catch (const IoError& error) {
+    if (state_->exists()) throw;
+    if (!audit_missing_) log_line("warning", "audit_not_kept", {{"error", error.what()}});
+    audit_missing_ = true;
+    return;
+  }
+  record(*audit_, entry);
+}
+
+void Service::start_care(std::unique_ptr<Webhook> webhook) {
+  if (!state_) return;
+  Caretaker::Train train;
+  if (jobs_ != nullptr && jobs_->accepts_jobs()) {
+    train = [this](Database& database, const RetrainingPlan& plan, const std::vector<Feedback>& feedback) {
+      return train_on_feedback({database, *state_, *registry_, *jobs_}, plan, feedback);
+    };
+  }
+  caretaker_ = std::make_unique<Caretaker>(state_, CaretakerSources{*registry_, drift_, versions_, statistics_},
+                                           std::move(webhook), std::move(train));
+  caretaker_->start();
 }
 
 void Service::with_state(Routed::Reply reply, std::function<HttpResponse(Database&)> task) {
@@ -180,9 +226,17 @@ std::string Service::project(const std::string& key) const {
   return keys_ == nullptr ? std::string(Gatekeeper::kDefaultProject) : keys_->project(key);
 }
 
+// Before models are looked for: one that another server's job has made must not be taken for a model for all.
+void Service::refresh_owners() {
+  if (jobs_ != nullptr) jobs_->owners().refresh();
+}
+
 void Service::rescan() {
   changes_.submit([this](bool run) {
-    const auto look = [this] { return registry_->rescan(), HttpResponse(); };  // failures are logged
+    const auto look = [this] {
+      refresh_owners();
+      return registry_->rescan(), HttpResponse();  // failures are logged
+    };
     if (run && changed(look).status != 200) log_line("error", "rescan_failed");
   });
 }
@@ -194,23 +248,41 @@ void Service::require_ready() const {
   }
 }
 
-Model Service::model(std::string_view name, std::string_view version) const {
+std::optional<std::string> Service::owner(const std::string& model) const {
+  return jobs_ == nullptr ? std::nullopt : jobs_->owners().of(model);
+}
+
+bool Service::visible(const std::string& model, const std::string& key) const {
+  const std::optional<std::string> project = owner(model);
+  return !project || *project == this->project(key);
+}
+
+std::vector<Model> Service::models(const std::string& key) const {
+  std::vector<Model> all = registry_->list();
+  std::erase_if(all, [&](const Model& model) { return !visible(model.name, key); });
+  return all;
+}
+
+void Service::refuse_unknown(std::string_view name) const {
+  // Only a valid name is repeated. Other texts can have any length and any bytes.
+  const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
+  throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
+}
+
+Model Service::model(std::string_view name, const std::string& key, std::string_view version) const {
   const std::optional<std::int64_t> number = Registry::parse_version(version);
   std::optional<Model> model = registry_->find(name);
   if (!model && !registry_->ready()) {
     throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   }
+  if (!visible(model ? model->name : std::string(name), key)) refuse_unknown(name);
   if (const std::string why = model ? std::string() : registry_->failure(name); !why.empty()) {
-    // The reason may contain server paths, and this function does not know the caller's key.
+    // The reason may contain server paths, which are for administrators.
     const std::string more =
         keys_ == nullptr ? ": " + why : "; POST /v2/repository/index tells a key with the scope admin why";
     throw Refusal(unavailable("not_loaded", "the model could not be loaded" + more, limits_.retry_after_seconds));
   }
-  if (!model) {
-    // Only a valid name is repeated. Other texts can have any length and any bytes.
-    const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
-    throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
-  }
+  if (!model) refuse_unknown(name);
   if (version.empty()) return std::move(*model);
   std::optional<Model> chosen = number ? registry_->find(name, *number) : std::nullopt;
   if (!chosen) {
@@ -221,8 +293,11 @@ Model Service::model(std::string_view name, std::string_view version) const {
   return std::move(*chosen);
 }
 
-Model Service::only_model() const {
-  const std::vector<Model> all = registry_->list();
+Model Service::only_model(const std::string& key) const {
+  std::vector<Model> all = models(key);
+  const auto is_private = [this](const Model& model) { return owner(model.name).has_value(); };
+  // A model that a job makes must not take the routes without a name from the model that is there for all.
+  if (!std::ranges::all_of(all, is_private)) std::erase_if(all, is_private);
   if (all.empty()) throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));
   if (all.size() > 1) {
     throw Refusal(error_response(404, "ambiguous_model",
@@ -268,11 +343,13 @@ void Service::require_room(const Model& model, const std::string& key) const {
   if (!batcher_.would_admit(model.classifier, key)) refuse_full(model);
 }
 
-// The copy of a request for a shadow version, to be computed when nothing else waits. Nothing for a caller outside of
-// the share.
+// The copy of a request for the version that does not answer it, to be computed when nothing else waits. Nothing for a
+// caller outside of the share.
 std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request) const {
   if (model.classifier->embeds()) return std::nullopt;  // a comparison needs labels and scores
-  if (!model.candidate || !model.trial.shadow || request.work || draining_) return std::nullopt;
+  if (!model.candidate || request.work || draining_) return std::nullopt;
+  const bool answered_on_trial = model.trial.compare && model.version == model.trial.version;
+  if (!model.trial.shadow && !answered_on_trial) return std::nullopt;
   if (!in_share(request.texts, request.key, model, model.trial.share)) return std::nullopt;
   BatchRequest copy;
   copy.classifier = model.candidate;
@@ -329,7 +406,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   if (job.model.candidate && !job.model.trial.shadow &&
       in_share(job.texts, reply.key, job.model, job.model.trial.share)) {
     job.model.version = job.model.trial.version;
-    job.model.classifier = job.model.candidate;
+    std::swap(job.model.classifier, job.model.candidate);  // the version that does not answer is the candidate now
     ++statistics_.model(job.model.name)->canary_requests;
   }
   if (const bool embeds = job.model.classifier->embeds(); embeds != job.embed) {
@@ -368,11 +445,20 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
-  const bool queued =
-      batcher_.submit(std::move(request), [this, pending, shadow, reply = std::move(reply)](const BatchResult& result) {
+  const bool queued = batcher_.submit(
+      std::move(request), [this, pending, shadow, reply = std::move(reply), project = project(reply.key),
+                           begun = Batcher::Clock::now()](const BatchResult& result) {
         charge(result.predictions, reply.key);
-        reply(result_response(*pending, result, this->limits(pending->job.model),
-                              [&](const Answer& answer) { count(answer); }));
+        const Model& model = pending->job.model;
+        HttpResponse response = result_response(*pending, result, this->limits(model), [&](const Answer& answer) {
+          count(answer);
+          if (model.classifier->embeds()) return;  // there is no label to give feedback on
+          answers_.add(project, reply.request_id, model.name, model.version, answer.labels(), answer.predictions);
+        });
+        if (result.status != BatchResult::Status::kCancelled) {
+          versions_.add(model.name, model.version, response.status >= 500, Batcher::Clock::now() - begun);
+        }
+        reply(std::move(response));
         if (shadow && result.status == BatchResult::Status::kDone) shadow->served(result.predictions);
       });
   if (!queued) refuse_full(pending->job.model);

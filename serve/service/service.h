@@ -19,10 +19,15 @@
 #include <qing/serve/common/statistics.h>
 #include <qing/serve/common/work_thread.h>
 #include <qing/serve/http/router.h>
+#include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/keys/gatekeeper.h>
+#include <qing/serve/maintenance/caretaker.h>
+#include <qing/serve/monitoring/answer_log.h>
 #include <qing/serve/monitoring/drift_monitor.h>
 #include <qing/serve/monitoring/shadow.h>
+#include <qing/serve/monitoring/version_statistics.h>
 #include <qing/serve/registry/registry.h>
+#include <qing/serve/state/audit.h>
 #include <qing/serve/state/state.h>
 
 namespace qing::serve {
@@ -45,21 +50,42 @@ struct Job {
   bool embed = false;  ///< asks for embeddings instead of labels
 };
 
+/// A change to the models, and what the audit log says of it.
+struct ModelChange {
+  std::string action;  ///< "model.load"
+  std::string object;  ///< name of a model or an alias, as the client wrote it
+  std::string detail;  ///< nothing that a client may write freely
+  std::function<HttpResponse(Registry&)> run;
+};
+
 /// Safe to use from many threads.
 class Service {
  public:
   /// `batcher` and `keys` must outlive the Service. Tokens are charged to `keys`; null charges nobody. Null `state`
-  /// keeps nothing: with_state() refuses.
+  /// keeps nothing: with_state() refuses. `jobs`, which outlives the Service, knows whose the models of its jobs are;
+  /// null without a state.
   Service(std::shared_ptr<Registry> registry, Batcher& batcher, const Limits& limits, Gatekeeper* keys,
-          std::shared_ptr<const State> state = nullptr)
-      : registry_(std::move(registry)), batcher_(batcher), limits_(limits), keys_(keys), state_(std::move(state)) {}
+          std::shared_ptr<const State> state = nullptr, JobRunner* jobs = nullptr)
+      : registry_(std::move(registry)),
+        batcher_(batcher),
+        limits_(limits),
+        keys_(keys),
+        state_(std::move(state)),
+        jobs_(jobs) {}
 
-  /// The model for routes without a model name. Refusal unless there is exactly one model.
-  Model only_model() const;
+  /// The model for routes without a model name, for a caller with this key. Refusal unless there is exactly one that is
+  /// not private, or none of these and exactly one private one.
+  Model only_model(const std::string& key) const;
   /// Finds a model by name or alias. An empty `version` is the active version. Refusal with 404 when the model or the
-  /// version does not exist; with 503 while there are no models or when this one could not be loaded.
-  Model model(std::string_view name, std::string_view version = {}) const;
-  std::vector<Model> models() const { return registry_->list(); }
+  /// version does not exist or is another project's; with 503 while there are no models or when this one could not be
+  /// loaded.
+  Model model(std::string_view name, const std::string& key, std::string_view version = {}) const;
+  /// Those that the caller may see, by name.
+  std::vector<Model> models(const std::string& key) const;
+  /// Whether a caller may see the model of this name, which is no alias: it is not private, or its project's.
+  bool visible(const std::string& model, const std::string& key) const;
+  /// The project of a private model.
+  std::optional<std::string> owner(const std::string& model) const;
   bool ready() const { return !draining_ && registry_->ready(); }
   /// Refusal with 503 and the reason, unless ready.
   void require_ready() const;
@@ -81,18 +107,24 @@ class Service {
   /// the error. Nothing is charged to the key. Refusal when the queue is full.
   void compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
                std::function<void(std::size_t)> task, std::function<HttpResponse()> write);
-  /// Runs `change` on the model thread and replies with its result, or with the error it throws. Refusal when too many
-  /// changes are waiting.
-  void change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change);
+  /// Runs a change on the model thread and replies with its result, or with the error it throws. With a state, the
+  /// audit log has the change before it begins, and once more with ".failed" if it throws; a change that cannot be
+  /// logged is refused. Refusal when too many changes are waiting.
+  void change_models(Routed::Reply reply, ModelChange change);
   /// Runs `task` with the state's database on the thread that waits for disks, and replies with its result, or with the
   /// error it throws. Tasks run one at a time. Refusal when the server keeps no state, or when too many tasks wait.
   void with_state(Routed::Reply reply, std::function<HttpResponse(Database&)> task);
   /// Null when the server keeps no state.
   const State* state() const { return state_.get(); }
+  JobRunner* jobs() const { return jobs_; }
   /// Schedules a search for new models and versions.
   void rescan();
+  /// Looks after automatic trials, reports and retraining from now on. Does nothing without a state. `webhook` may be
+  /// null.
+  void start_care(std::unique_ptr<Webhook> webhook);
   /// Answers waiting changes with 503, and returns when the running ones have ended.
   void stop_changes() {
+    if (caretaker_) caretaker_->stop();
     changes_.stop();
     disk_.stop();
   }
@@ -102,6 +134,8 @@ class Service {
   Statistics& statistics() { return statistics_; }
   const Statistics& statistics() const { return statistics_; }
   const DriftMonitor& drift() const { return drift_; }
+  /// Which requests were answered, for feedback.
+  AnswerLog& answers() { return answers_; }
   /// Visits the number of predictions of each label of each model.
   void for_each_label(
       const std::function<void(const std::string& model, const std::string& label, std::uint64_t count)>& visit) const;
@@ -113,7 +147,10 @@ class Service {
   void submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                      const std::shared_ptr<ModelStatistics>& statistics);
   BatchRequest request_for(const Model& model, const Routed::Reply& reply);
+  [[noreturn]] void refuse_unknown(std::string_view name) const;
   [[noreturn]] void refuse_full(const Model& model) const;
+  void refresh_owners();
+  void note(AuditEntry entry);
   void submit(WorkThread& thread, Routed::Reply reply, std::function<HttpResponse()> task);
 
   std::shared_ptr<Registry> registry_;
@@ -121,12 +158,18 @@ class Service {
   const Limits limits_;
   Gatekeeper* const keys_;
   const std::shared_ptr<const State> state_;
+  JobRunner* const jobs_;
   std::atomic<bool> draining_ = false;
   Statistics statistics_;
   DriftMonitor drift_;
+  VersionStatistics versions_;
+  AnswerLog answers_;
   mutable std::mutex labels_mutex_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
   std::optional<Database> database_;                                     // of the state, used by disk_ only
+  std::optional<Database> audit_;                                        // likewise, used by changes_ only
+  bool audit_missing_ = false;                                           // used by changes_ only
+  std::unique_ptr<Caretaker> caretaker_;                                 // ends before what it looks at
   WorkThread changes_, disk_;                                            // end before the rest
 };
 

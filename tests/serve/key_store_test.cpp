@@ -21,6 +21,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/common/database.h>
+#include <qing/serve/keys/key_backup.h>
 #include <qing/serve/keys/key_guard.h>
 #include <qing/serve/keys/key_store.h>
 #include <qing/tensor/errors.h>
@@ -393,6 +394,71 @@ TEST_F(KeyStoreTest, AClockThatWasAheadDoesNotForgetTheDay) {
   now -= 400 * kDay;
   guard.synchronize();
   EXPECT_EQ(status(guard, key), 429);
+}
+
+// Turns a store into one of version 1.
+void make_old(const fs::path& file) {
+  Database database(file, Database::Mode::kWrite);
+  database.run("ALTER TABLE keys DROP COLUMN project; PRAGMA user_version = 1");
+}
+
+TEST_F(KeyStoreTest, AKeyBelongsToAProject) {
+  const std::string plain = create(), other = create({.project = "team-b.2"});
+  KeyGuard guard(file, clock());
+  EXPECT_EQ(guard.project(guard.admit(plain, Scope::kPredict)), "default");
+  EXPECT_EQ(guard.project(guard.admit(other, Scope::kPredict)), "team-b.2");
+  EXPECT_THROW(guard.project("0123456789abcdef"), Refusal) << "an unknown key must not get the default project";
+  for (const std::string& wrong : {std::string(), std::string(".b"), std::string("a/b"), std::string("a b"),
+                                   std::string("\xc3\xa9"), std::string(65, 'a')}) {
+    EXPECT_THROW(create({.project = wrong}), ValueError) << wrong;
+  }
+}
+
+TEST_F(KeyStoreTest, AStoreOfVersionOneIsMigratedAfterACopy) {
+  const std::string key = create({.name = "old"});
+  make_old(file);
+  {
+    KeyGuard guard(file, clock());
+    EXPECT_EQ(guard.project(guard.admit(key, Scope::kPredict)), "default");
+  }
+  EXPECT_EQ(Database(file, Database::Mode::kRead).number("PRAGMA user_version"), KeyStore::kVersion);
+  Database copy(file.string() + ".before-2", Database::Mode::kRead);
+  EXPECT_EQ(copy.number("PRAGMA user_version"), 1);
+  EXPECT_EQ(copy.number("SELECT count(*) FROM secrets"), 1);
+  const std::string next = create({.project = "b"});
+  EXPECT_EQ(open().keys().back().project, "b");
+}
+
+TEST_F(KeyStoreTest, SeveralProcessesMigrateAtOnce) {
+  const std::string key = create();
+  make_old(file);
+  std::vector<pid_t> children;
+  for (int i = 0; i < 6; ++i) {
+    children.push_back(in_process([&] { KeyStore(file).create({.project = "b"}); }));
+  }
+  for (const pid_t child : children) EXPECT_TRUE(ended_well(child));
+  EXPECT_EQ(open().keys().size(), 7U);
+}
+
+TEST_F(KeyStoreTest, ANewerStoreIsRefused) {
+  create();
+  Database(file, Database::Mode::kWrite).run("PRAGMA user_version = 3");
+  EXPECT_THROW(KeyStore(file, false, clock()), DataError);
+}
+
+TEST_F(KeyStoreTest, ABackupOfVersionOneIsRestored) {
+  const std::string key = create();
+  make_old(file);
+  const fs::path backup = folder.path() / "backup.db", fresh = folder.path() / "fresh.db";
+  fs::copy_file(file, backup);
+  fs::copy_file(file.string() + ".pepper", backup.string() + ".pepper");
+  restore_keys(backup, fresh, {});
+  EXPECT_EQ(KeyStore(fresh).keys().size(), 1U);
+  KeyGuard guard(file, clock());  // migrates the live store
+  restore_keys(backup, file, {.overwrite = true, .pepper = true, .pepper_file = {}});
+  EXPECT_EQ(Database(file, Database::Mode::kRead).number("PRAGMA user_version"), KeyStore::kVersion);
+  guard.synchronize();
+  EXPECT_EQ(status(guard, key), 200);
 }
 
 }  // namespace

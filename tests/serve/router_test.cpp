@@ -45,6 +45,7 @@ class RouterTest : public ::testing::Test {
     const Routed routed = router.route(head, [&](Scope scope) {
       asked.push_back(scope);
       if (refuse) throw Refusal(error_response(401, "unauthorized", "no"));
+      return std::string("key");
     });
     if (routed.refusal) return *routed.refusal;
     HttpResponse response;

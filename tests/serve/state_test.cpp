@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include <qing/serve/state/audit.h>
 #include <qing/serve/state/state.h>
 #include <qing/tensor/errors.h>
 
@@ -38,6 +39,45 @@ TEST(State, AnotherDatabaseIsRefused) {
 }
 
 TEST(State, AFolderThatCannotBeMadeIsAnIoError) { EXPECT_THROW(State("/proc/none/state").open(), IoError); }
+
+TEST(Audit, IsWrittenWithTheChangeOrNotAtAll) {
+  const test::TempFolder temp;
+  Database database = State(temp.path() / "state").open();
+  {
+    const Transaction lost(database);
+    record(database, {.project = "a", .action = "file.create", .object = "file-1"});
+  }
+  EXPECT_TRUE(audit_entries(database, {}).empty());
+  Transaction kept(database);
+  record(database, {.time = 5, .key = "k", .project = "a", .action = "file.create", .object = "f", .detail = "2 rows"});
+  kept.commit();
+  const std::vector<AuditEntry> entries = audit_entries(database, {});
+  ASSERT_EQ(entries.size(), 1U);
+  EXPECT_EQ(entries[0].time, 5);
+  EXPECT_EQ(entries[0].key, "k");
+  EXPECT_EQ(entries[0].object, "f");
+  EXPECT_EQ(entries[0].detail, "2 rows");
+}
+
+TEST(Audit, IsReadInPagesByProjectAndAction) {
+  const test::TempFolder temp;
+  Database database = State(temp.path() / "state").open();
+  for (int i = 0; i < 10; ++i) {
+    record(database,
+           {.project = i % 2 == 0 ? "a" : "b", .action = i % 3 == 0 ? "model.load" : "modelled", .object = "x"});
+  }
+  const auto first = audit_entries(database, {.most = 4}), second = audit_entries(database, {.before = 7, .most = 4});
+  ASSERT_EQ(first.size(), 4U);
+  EXPECT_EQ(first.front().number, 10);
+  EXPECT_EQ(first.back().number, 7);
+  EXPECT_EQ(second.front().number, 6);
+  EXPECT_EQ(audit_entries(database, {.project = "a"}).size(), 5U);
+  EXPECT_EQ(audit_entries(database, {.action = "model"}).size(), 4U) << "a word that begins alike is another action";
+  EXPECT_EQ(audit_entries(database, {.action = "model.load"}).size(), 4U);
+  database.run("DELETE FROM audit");
+  record(database, {.action = "later"});
+  EXPECT_EQ(audit_entries(database, {}).front().number, 11) << "numbers are never given twice";
+}
 
 }  // namespace
 }  // namespace qing::serve

@@ -27,6 +27,7 @@ struct KeysArguments {
   std::filesystem::path store;
   std::string id;  ///< of the key; for usage empty: all keys
   std::string name;
+  std::string project = std::string(Gatekeeper::kDefaultProject);
   std::string scopes = "predict";
   int64_t expires = 0;                                    ///< seconds from now; 0: never
   int64_t requests_per_minute = 0, requests_per_day = 0;  ///< 0: no limit
@@ -70,7 +71,8 @@ void write_moment(JsonWriter& json, std::string_view name, std::int64_t seconds)
 
 std::string key_json(const StoredKey& key) {
   JsonWriter json(JsonWriter::Style::kSpaced);
-  json.begin_object().member("id", key.id).member("name", key.name).member("state", state(key));
+  json.begin_object().member("id", key.id).member("name", key.name).member("project", key.project);
+  json.member("state", state(key));
   // The list of scopes has no spaces, unlike the rest of the line.
   JsonWriter scopes;
   scopes.value(CLI::detail::split(key.scopes.text(), ','));
@@ -100,7 +102,7 @@ void print_member(std::string_view name, const std::string& value) {
 
 // Creates the store if it is missing. Prints only the new key on stdout.
 void run_keys_create(const KeysArguments& a) {
-  NewKey key{a.name, KeyScopes::parse(a.scopes), {}, 0};
+  NewKey key{.name = a.name, .scopes = KeyScopes::parse(a.scopes), .project = a.project};
   key.quotas = {a.requests_per_minute, a.requests_per_day, a.tokens_per_minute, a.tokens_per_day};
   if (a.expires != 0) key.expires = KeyStore::system_time() + a.expires;
   print_key(KeyStore(a.store, true).create(key), a.json);
@@ -109,11 +111,12 @@ void run_keys_create(const KeysArguments& a) {
 // Prints one line per key, without secrets.
 void run_keys_list(const KeysArguments& a) {
   const std::vector<StoredKey> keys = KeyStore(a.store).keys();
-  if (!a.json) print_line("id                state    expires               scopes                 name");
+  if (!a.json)
+    print_line("id                state    expires               scopes                 project           name");
   for (const StoredKey& key : keys) {
     print_line(a.json ? key_json(key)
-                      : fmt::format("{}  {:7}  {:20}  {:21}  {}", key.id, state(key), moment(key.expires),
-                                    key.scopes.text(), key.name));
+                      : fmt::format("{}  {:7}  {:20}  {:21}  {:16}  {}", key.id, state(key), moment(key.expires),
+                                    key.scopes.text(), key.project, key.name));
   }
 }
 
@@ -171,6 +174,8 @@ void add_keys(CommandLine& line) {
   const CLI::Validator lifetime = number_from(1, 2147483648.0).description("");
   CLI::App* create = add("create", "Create a key and print it. A missing store is created", run_keys_create);
   create->add_option("--name", a->name, "Display name of the key");
+  create->add_option("--project", a->project, "Project that owns the files, jobs and models made with the key")
+      ->capture_default_str();
   create->add_option("--scopes", a->scopes, "Scopes, separated by commas: predict, metrics, admin")
       ->capture_default_str();
   create

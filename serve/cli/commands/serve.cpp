@@ -18,23 +18,15 @@
 #include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/limit_options.h>
 #include <qing/serve/cli/model_options.h>
+#include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/cli/state_option.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/server.h>
+#include <qing/serve/state/state.h>
 
 namespace qing::serve::cli {
 namespace {
-
-// $XDG_STATE_HOME/qing, by the XDG Base Directory Specification 0.8. Empty when neither variable is set.
-std::filesystem::path default_state() {
-  const auto folder_in = [](const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::filesystem::path() : std::filesystem::path(value);
-  };
-  if (const auto state = folder_in("XDG_STATE_HOME"); state.is_absolute()) return state / "qing";
-  const auto home = folder_in("HOME");
-  return home.empty() ? home : home / ".local/state/qing";
-}
 
 struct ServeArguments {
   std::filesystem::path models;  ///< empty: the shipped ones
@@ -42,8 +34,10 @@ struct ServeArguments {
   std::string address = "127.0.0.1";
   uint16_t port = 8080;
   std::filesystem::path state = default_state();
+  JobOptions jobs = {.worker = "/proc/self/exe"};
   std::filesystem::path keys;
   bool allow_no_keys = false;
+  WebhookOptions webhook = {};
   std::filesystem::path certificate, tls_key;  ///< both or none
   SiteOptions site = {};
   bool log_requests = true;
@@ -77,17 +71,21 @@ void run_serve(const ServeArguments& arguments) {
   sigaddset(&stop_signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stop_signals, &old_signals);
 
-  auto registry = std::make_shared<Registry>(arguments.models.empty() ? shipped_models() : arguments.models,
-                                             [precision = arguments.precision](const std::filesystem::path& folder) {
-                                               return nn::load_text_model(folder, precision);
-                                             });
+  auto registry = std::make_shared<Registry>(
+      arguments.models.empty() ? shipped_models() : arguments.models,
+      [precision = arguments.precision](const std::filesystem::path& folder) {
+        return nn::load_text_model(folder, precision);
+      },
+      arguments.state.empty() ? arguments.state : State(arguments.state).models());
   registry->load();
   ServerOptions options;
   options.address = arguments.address;
   options.port = arguments.port;
   options.state = arguments.state;
+  options.jobs = arguments.jobs;
   options.keys_file = arguments.keys;
   options.allow_no_keys = arguments.allow_no_keys;
+  options.webhook = arguments.webhook;
   options.certificate = arguments.certificate;
   options.tls_key = arguments.tls_key;
   options.site = arguments.site;
@@ -143,12 +141,26 @@ void add_serve(CommandLine& line) {
           "An empty name keeps none")
       ->type_name("FOLDER")
       ->default_str("$XDG_STATE_HOME/qing, else ~/.local/state/qing");
+  const auto add_count = [&](const char* name, std::size_t& value, double most, const char* about) {
+    command->add_option(name, value, about)->check(number_from(0, most))->capture_default_str();
+  };
+  add_count("--jobs", a->jobs.at_once, 64, "Number of training jobs that run at the same time. 0 accepts none");
+  add_count("--job-cores", a->jobs.limits.cores, 1024, "Number of threads of a job. 0 means all CPUs but one");
+  add_count("--job-memory", a->jobs.limits.memory_mib, 1 << 30,
+            "Address space of a job in MiB. 0 means half of the memory");
+  add_count("--job-minutes", a->jobs.minutes, 1e6, "Longest training of a job in minutes. 0 means no limit");
   add_precision(command, a->precision);
   command->add_option("--address", a->address, "Listen address")->capture_default_str();
   command->add_option("--port", a->port, "Listen port. 0 means any free port")->capture_default_str();
   command->add_option("--keys", a->keys, "API keys: a store made by qing keys, or a text file with one key per line")
       ->type_name("FILE");
   command->add_flag("--allow-no-keys", a->allow_no_keys, "Allow a listen address other than loopback without API keys");
+  command->add_option("--webhook", a->webhook.url,
+                      "URL that is told of trials, drift and retraining: https, or http on this machine");
+  command
+      ->add_option("--webhook-secret", a->webhook.secret_file,
+                   "File with the secret that signs the webhook's messages: whsec_ and Base64")
+      ->type_name("FILE");
   command->add_option("--certificate", a->certificate, "TLS certificate chain (PEM). SIGHUP reloads it")
       ->type_name("FILE");
   command->add_option("--tls-key", a->tls_key, "TLS private key (PEM)")->type_name("FILE");

@@ -107,7 +107,7 @@ Route route(Service& service, std::string_view pattern, std::string_view summary
           .operation = {"Hugging Face", summary, kRequest, kResponse},
           .open = [&service](const Call& call) {
             const std::string_view name = call.parameter("name");
-            return [&service, model = name.empty() ? service.only_model() : service.model(name)](
+            return [&service, model = name.empty() ? service.only_model(call.key) : service.model(name, call.key)](
                        const std::string& body, Routed::Reply reply) { run(service, model, body, std::move(reply)); };
           }};
 }

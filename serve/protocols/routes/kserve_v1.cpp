@@ -66,8 +66,8 @@ Route route(Service& service, std::string_view pattern, bool explain, Operation 
           .body = BodyKind::kJson,
           .operation = operation,
           .open = [&service, explain](const Call& call) {
-            return [&service, explain, model = service.model(call.parameter("name"))](const std::string& body,
-                                                                                      Routed::Reply reply) {
+            return [&service, explain, model = service.model(call.parameter("name"), call.key)](const std::string& body,
+                                                                                                Routed::Reply reply) {
               service.require_room(model, reply.key);
               service.predict({model, read_instances(body, service.limits(model)), explain}, std::move(reply),
                               [explain](const Answer& answer) { return write(answer, explain); });

@@ -108,30 +108,34 @@ constexpr ModelHistogram kModelHistograms[] = {
     {"model_compute_seconds", "Compute time of a batch.", &ModelStatistics::compute_seconds},
 };
 
-void write_models(Text& text, const Statistics& statistics) {
+// Whether the caller may see a model.
+using Shown = std::function<bool(const std::string& model)>;
+
+void write_models(Text& text, const Statistics& statistics, const Shown& shown) {
   for (const auto& one : kModelCounters) {
     text.begin(one.name, "counter", one.help);
     statistics.for_each_model([&](const std::string& model, const ModelStatistics& counts) {
-      text.value(one.name, model_label(model), (counts.*one.counter).load());
+      if (shown(model)) text.value(one.name, model_label(model), (counts.*one.counter).load());
     });
   }
   for (const auto& one : kModelGauges) {
     text.begin(one.name, "gauge", one.help);
     statistics.for_each_model([&](const std::string& model, const ModelStatistics& counts) {
-      text.value(one.name, model_label(model), (counts.*one.gauge).load());
+      if (shown(model)) text.value(one.name, model_label(model), (counts.*one.gauge).load());
     });
   }
   for (const auto& one : kModelHistograms) {
     text.begin(one.name, "histogram", one.help);
     statistics.for_each_model([&](const std::string& model, const ModelStatistics& counts) {
-      text.histogram(one.name, model_label(model), counts.*one.histogram);
+      if (shown(model)) text.histogram(one.name, model_label(model), counts.*one.histogram);
     });
   }
 }
 
-void write_labels(Text& text, const Service& service) {
+void write_labels(Text& text, const Service& service, const Shown& shown) {
   text.begin("model_predictions_total", "counter", "Predictions by label.");
   service.for_each_label([&](const std::string& model, const std::string& label, std::uint64_t count) {
+    if (!shown(model)) return;
     text.value("model_predictions_total", fmt::format("{},label=\"{}\"", model_label(model), escaped(label)), count);
   });
 }
@@ -171,9 +175,11 @@ void write_shares(Text& text, std::string_view name, const Reading& reading, con
 
 // Recent predictions of each version beside its reference profile. Drift shows first in how often each label is
 // predicted.
-void write_drift(Text& text, const Service& service) {
+void write_drift(Text& text, const Service& service, const Shown& shown) {
   std::vector<Reading> readings;
-  service.drift().for_each([&](const Reading& reading) { readings.push_back(reading); });
+  service.drift().for_each([&](const Reading& reading) {
+    if (shown(reading.model)) readings.push_back(reading);
+  });
   for (const DriftGauge& gauge : kDriftGauges) {
     text.begin(gauge.name, "gauge", gauge.help);
     for (const Reading& reading : readings) {
@@ -196,13 +202,14 @@ std::uint64_t resident_bytes() {
   return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
-std::string write(const Service& service) {
+std::string write(const Service& service, const std::string& key) {
   Text text;
+  const Shown shown = [&](const std::string& model) { return service.visible(model, key); };
   const Statistics& statistics = service.statistics();
   write_routes(text, statistics);
-  write_models(text, statistics);
-  write_labels(text, service);
-  write_drift(text, service);
+  write_models(text, statistics, shown);
+  write_labels(text, service, shown);
+  write_drift(text, service, shown);
   text.begin("connections_open", "gauge", "Open connections.");
   text.value("connections_open", "", statistics.connections.open.load());
   text.begin("connections_accepted_total", "counter", "Connections accepted.");
@@ -225,8 +232,8 @@ std::vector<Route> metrics(Service& service) {
            .pattern = "/metrics",
            .scope = Scope::kMetrics,
            .operation = {"observability", "Metrics for Prometheus", {}, {}, "text/plain"},
-           .open = [&service](const Call&) {
-             return answer({200, write(service), {}, "text/plain; version=0.0.4; charset=utf-8"});
+           .open = [&service](const Call& call) {
+             return answer({200, write(service, call.key), {}, "text/plain; version=0.0.4; charset=utf-8"});
            }}};
 }
 

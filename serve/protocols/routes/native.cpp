@@ -53,8 +53,9 @@ HttpResponse predictions_response(const Answer& answer) {
 }
 
 // The members by which OpenAI's clients know a model.
-void write_openai_members(JsonWriter& json, const Model& model) {
-  json.member("id", model.name).member("object", "model").member("created", model.loaded).member("owned_by", "qing");
+void write_openai_members(JsonWriter& json, const Service& service, const Model& model) {
+  json.member("id", model.name).member("object", "model").member("created", model.loaded);
+  json.member("owned_by", service.owner(model.name).value_or("qing"));
 }
 
 // Clients of KServe's first protocol read "ready". "error" tells why another version could not replace this one.
@@ -75,13 +76,14 @@ HttpResponse model_response(const Service& service, const Model& model, bool may
   JsonWriter json;
   json.begin_object();
   write_members(json, service, model, may_administer);
-  write_openai_members(json, model);
+  write_openai_members(json, service, model);
   json.end();
   return {200, json.take(), {}};
 }
 
-HttpResponse list_models(const Service& service, bool may_administer) {
-  const std::vector<Model> models = service.models();
+HttpResponse list_models(const Service& service, const std::string& key) {
+  const bool may_administer = service.may_administer(key);
+  const std::vector<Model> models = service.models(key);
   JsonWriter json;
   json.begin_object().key("models").begin_array();
   for (const Model& model : models) {
@@ -92,7 +94,7 @@ HttpResponse list_models(const Service& service, bool may_administer) {
   json.end().member("object", "list").key("data").begin_array();
   for (const Model& model : models) {
     json.begin_object();
-    write_openai_members(json, model);
+    write_openai_members(json, service, model);
     json.end();
   }
   json.end().end();
@@ -100,7 +102,8 @@ HttpResponse list_models(const Service& service, bool may_administer) {
 }
 
 Routed::Run predict(Service& service, const Call& call) {
-  return [&service, model = service.model(call.parameter("name"))](const std::string& body, Routed::Reply reply) {
+  return [&service, model = service.model(call.parameter("name"), call.key)](const std::string& body,
+                                                                             Routed::Reply reply) {
     service.require_room(model, reply.key);
     service.predict(read_job(model, body, service.limits(model)), std::move(reply), predictions_response);
   };
@@ -115,7 +118,7 @@ std::vector<Route> native(Service& service) {
            .open =
                [&service](const Call&) {
                  return [&service](const std::string&, const Routed::Reply& reply) {
-                   reply(list_models(service, service.may_administer(reply.key)));
+                   reply(list_models(service, reply.key));
                  };
                }},
           {.method = "GET",
@@ -123,8 +126,8 @@ std::vector<Route> native(Service& service) {
            .operation = {"native", "A model: labels, versions and limits", {}, R"({"type":"object"})"},
            .open =
                [&service](const Call& call) {
-                 return [&service, model = service.model(call.parameter("name"))](const std::string&,
-                                                                                  const Routed::Reply& reply) {
+                 return [&service, model = service.model(call.parameter("name"), call.key)](
+                            const std::string&, const Routed::Reply& reply) {
                    reply(model_response(service, model, service.may_administer(reply.key)));
                  };
                }},

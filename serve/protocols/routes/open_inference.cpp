@@ -50,7 +50,7 @@ Routed::Run ready(const Service& service, std::string_view member) {
 }
 
 Model model_of(const Service& service, const Call& call) {
-  return service.model(call.parameter("name"), call.parameter("version"));
+  return service.model(call.parameter("name"), call.key, call.parameter("version"));
 }
 
 HttpResponse metadata(const Service& service, const Model& model) {
@@ -99,11 +99,12 @@ Routed::Run infer(Service& service, const Call& call) {
   };
 }
 
-HttpResponse index_json(const Service& service, bool only_ready, bool may_administer) {
+HttpResponse index_json(const Service& service, bool only_ready, const std::string& key) {
+  const bool may_administer = service.may_administer(key);
   JsonWriter json;
   json.begin_array();
   for (const Registry::Indexed& entry : service.registry().index()) {
-    if (only_ready && !entry.ready) continue;
+    if ((only_ready && !entry.ready) || !service.visible(entry.name, key)) continue;
     json.begin_object().member("name", entry.name).member("version", std::to_string(entry.version));
     json.member("state", entry.ready ? "READY" : "UNAVAILABLE")
         .member("reason", shown_reason(entry.reason, may_administer))
@@ -123,7 +124,7 @@ Routed::Run index(const Service& service) {
       check_members(object, "", {"ready"});
       only_ready = flag_of(object, "", "ready", false);
     }
-    reply(index_json(service, only_ready, service.may_administer(reply.key)));
+    reply(index_json(service, only_ready, reply.key));
   };
 }
 

@@ -62,7 +62,7 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   const json::value* input = member(object, "input");
   if (name == nullptr || !name->is_string()) refuse_field("model: must be a string");
   if (input == nullptr) refuse_field("input: is missing");
-  const Model model = service.model(std::string_view(name->get_string()));
+  const Model model = service.model(std::string_view(name->get_string()), reply.key);
   service.require_room(model, reply.key);
   const bool as_base64 = wants_base64(object);
   Job job{.model = model,

@@ -98,7 +98,7 @@ HttpResponse write(const Answer& answer, const Request& request) {
 }
 
 void run(Service& service, const std::string& body, Routed::Reply reply) {
-  const Model model = service.only_model();
+  const Model model = service.only_model(reply.key);
   service.require_room(model, reply.key);
   Request request = read(body, service.limits(model));
   std::vector<std::string> texts = std::move(request.texts);
@@ -159,7 +159,7 @@ Route info_route(Service& service, std::string_view pattern, std::string_view su
           .open =
               [&service](const Call& call) {
                 const std::string_view name = call.parameter("name");
-                const Model model = name.empty() ? service.only_model() : service.model(name);
+                const Model model = name.empty() ? service.only_model(call.key) : service.model(name, call.key);
                 return answer({200, info_json(service, model), {}});
               },
           .error_form = &kTeiErrors};
@@ -175,7 +175,7 @@ Route health_route(Service& service, std::string_view pattern, std::string_view 
           .open =
               [&service, of_server](const Call& call) {
                 service.require_ready();
-                if (!of_server) service.model(call.parameter("name"));
+                if (!of_server) service.model(call.parameter("name"), call.key);
                 return answer({200, R"({"status":"ok"})", {}});
               },
           .error_form = &kTeiErrors};

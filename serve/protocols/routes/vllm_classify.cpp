@@ -52,7 +52,8 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   const json::value* input = member(object, "input");
   if (name != nullptr && !name->is_string()) refuse_field("model: must be a string");
   if (input == nullptr) refuse_field("input: is missing");
-  const Model model = name == nullptr ? service.only_model() : service.model(std::string_view(name->get_string()));
+  const Model model =
+      name == nullptr ? service.only_model(reply.key) : service.model(std::string_view(name->get_string()), reply.key);
   service.require_room(model, reply.key);
   service.predict({model, one_or_more_texts(*input, "input", service.limits(model))}, std::move(reply), write);
 }

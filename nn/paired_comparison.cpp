@@ -1,0 +1,69 @@
+#include <qing/nn/paired_comparison.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include <qing/tensor/errors.h>
+#include <qing/tensor/random.h>
+#include <qing/tensor/threads.h>
+
+namespace qing::nn {
+
+Discordant discordant(std::span<const PairedOutcome> outcomes) {
+  Discordant counts;
+  for (const PairedOutcome& outcome : outcomes) {
+    const bool first = outcome.first == outcome.expected, second = outcome.second == outcome.expected;
+    if (first && !second) ++counts.only_first;
+    if (second && !first) ++counts.only_second;
+  }
+  return counts;
+}
+
+double mcnemar_p_value(const Discordant& counts) {
+  const int64_t fewer = std::min(counts.only_first, counts.only_second), all = counts.only_first + counts.only_second;
+  if (fewer < 0) {
+    throw ValueError(fmt::format("mcnemar_p_value: {} and {} discordant examples; counts start at 0", counts.only_first,
+                                 counts.only_second));
+  }
+  // The logarithm of the binomial coefficient over 2^all, since the power alone is too small for a double where there
+  // are more than 1074 examples.
+  double log_term = -static_cast<double>(all) * std::log(2.0), tail = 0;
+  for (int64_t i = 0; i <= fewer; ++i) {
+    if (i > 0) log_term += std::log(static_cast<double>(all - i + 1) / static_cast<double>(i));
+    tail += std::exp(log_term);
+  }
+  return std::min(1.0, 2 * tail);
+}
+
+Interval bootstrap_difference(std::span<const PairedOutcome> outcomes, int64_t labels,
+                              const std::function<double(const ConfusionMatrix&)>& metric, int64_t resamples,
+                              double level, uint64_t seed) {
+  if (resamples < 1 || !(level > 0 && level < 1)) {
+    throw ValueError(fmt::format(
+        "bootstrap_difference: {} resamples at level {}; they must be at least 1 and in (0, 1)", resamples, level));
+  }
+  if (outcomes.empty()) return {};
+  const auto total = static_cast<int64_t>(outcomes.size());
+  std::vector<double> values(static_cast<size_t>(resamples));
+  parallel_for(resamples, 1, [&](int64_t begin, int64_t end) {
+    Tensor draws = Tensor::empty({total}, DType::i64);
+    for (int64_t i = begin; i < end; ++i) {
+      Generator rng;
+      rng.restore(seed, static_cast<uint64_t>(i));
+      rng.fill_integers(draws, 0, total);
+      ConfusionMatrix first(labels), second(labels);
+      for (const int64_t draw : draws.span<int64_t>()) {
+        const PairedOutcome& outcome = outcomes[static_cast<size_t>(draw)];
+        first.add(outcome.expected, outcome.first);
+        second.add(outcome.expected, outcome.second);
+      }
+      values[static_cast<size_t>(i)] = metric(second) - metric(first);
+    }
+  });
+  return middle_share(values, level);
+}
+
+}  // namespace qing::nn

@@ -1,0 +1,95 @@
+// `qing feedback`: what clients said about answers.
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/state_option.h>
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/state/feedback.h>
+#include <qing/serve/state/state.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve::cli {
+namespace {
+
+struct FeedbackArguments {
+  std::filesystem::path state, out;
+  std::string model, project;
+  bool json = false;
+};
+
+Database open_state(const std::filesystem::path& folder) {
+  const State state(folder);
+  if (!state.exists()) {
+    throw IoError(fmt::format("{}: keeps nothing yet; give the folder of qing serve --state", folder.string()));
+  }
+  return state.open();
+}
+
+// Prints one line per model, version and right label.
+void run_feedback_summary(const FeedbackArguments& a) {
+  Database database = open_state(a.state);
+  for (const FeedbackCount& count : FeedbackStore(database).counts({.project = a.project, .model = a.model})) {
+    if (!a.json) {
+      print_line(fmt::format("{}  version {}  {}: {} of {} answers agreed, {} texts kept", count.model, count.version,
+                             count.label, count.agreed, count.total, count.kept));
+      continue;
+    }
+    JsonWriter json(JsonWriter::Style::kSpaced);
+    json.begin_object().member("model", count.model).member("version", std::to_string(count.version));
+    json.member("label", count.label).member("feedback", count.total).member("agreed", count.agreed);
+    json.member("kept_texts", count.kept).end();
+    print_line(json.take());
+  }
+}
+
+// Writes the kept texts with their right labels, as qing train and qing eval read them.
+void run_feedback_export(const FeedbackArguments& a) {
+  Database database = open_state(a.state);
+  std::string lines;
+  std::int64_t last = 0, rows = 0;
+  for (;;) {
+    const std::vector<Feedback> some = FeedbackStore(database).kept(a.project, a.model, last, 10'000);
+    if (some.empty()) break;
+    for (const Feedback& feedback : some) {
+      JsonWriter json;
+      json.begin_object().member("text", feedback.text).member("label", feedback.label);
+      json.member("source", "feedback").end();
+      lines += json.take() + "\n";
+    }
+    rows += static_cast<std::int64_t>(some.size());
+    last = some.back().number;
+  }
+  if (rows == 0) throw DataError("feedback: no text of this model and project is kept; give others");
+  write_file_atomically(a.out, lines);
+  print_line(fmt::format("{} texts", rows));
+}
+
+}  // namespace
+
+void add_feedback(CommandLine& line) {
+  const auto a = std::make_shared<FeedbackArguments>();
+  CLI::App* feedback = line.app.add_subcommand("feedback", "Show or export what clients said about answers");
+  feedback->require_subcommand(1);
+  CLI::App* summary = feedback->add_subcommand("summary", "Show how often feedback agreed with the answers");
+  add_state(summary, a->state);
+  summary->add_option("--model", a->model, "Model. The default is all models");
+  summary->add_option("--project", a->project, "Project. The default is all projects");
+  summary->add_flag("--json", a->json, "Print one JSON object per line");
+  summary->callback([&line, a] { line.run = [a] { run_feedback_summary(*a); }; });
+  CLI::App* exported = feedback->add_subcommand("export", "Write kept texts with their right labels (JSONL)");
+  add_state(exported, a->state);
+  exported->add_option("--model", a->model, "Model")->required();
+  exported->add_option("--project", a->project, "Project")->required();
+  exported->add_option("--out", a->out, "JSONL file")->required()->type_name("FILE");
+  exported->callback([&line, a] { line.run = [a] { run_feedback_export(*a); }; });
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,122 @@
+// `qing work`, which a server starts for each stage of a job. It is no command for people, so that the help is silent
+// about it.
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <boost/json.hpp>
+
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
+#include <qing/serve/jobs/task_error.h>
+#include <qing/serve/jobs/train_task.h>
+#include <qing/serve/jobs/worker_process.h>
+#include <qing/serve/runs/run_record.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+#include <qing/tensor/threads.h>
+
+namespace qing::serve::cli {
+namespace {
+
+struct WorkArguments {
+  std::string stage;
+  std::filesystem::path folder;
+  pid_t parent = 0;
+  WorkerLimits limits;
+};
+
+// `qing train` with these arguments, in this process.
+void run_command(std::vector<std::string> words) {
+  CLI::App app{"", "qing"};
+  CommandLine line{.app = app, .after_dashes = {}, .run = {}};
+  add_commands(line);
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  try {
+    app.parse(static_cast<int>(pointers.size()), pointers.data());
+  } catch (const CLI::ParseError& error) { throw UsageError(error.what()); }
+  line.run();
+}
+
+// Returns false when a signal has stopped the training at a checkpoint.
+bool train(const JobFolder& folder, std::size_t threads) {
+  if (!is_there(folder.outcome())) {
+    run_command({"qing", "train", "--config", "train.toml", "--resume", "--out", "model", "--threads",
+                 std::to_string(threads)});
+    if (read_record("model/run/run.json").state != "finished") return false;
+  }
+  finish_training(folder);
+  return true;
+}
+
+int fail(const JobFolder& folder, const JobError& why, int code, const char* details) {
+  std::fprintf(stderr, "qing: error: %s\n", details);
+  const boost::json::object error{{"code", why.code}, {"message", why.message}, {"param", why.param}};
+  write_file_atomically(folder.error(), boost::json::serialize(error));
+  return code;
+}
+
+int work(const WorkArguments& arguments) {
+  limit_worker(arguments.limits, arguments.parent);
+  // Relative names keep the server's paths out of messages, the model's card and its records.
+  std::filesystem::current_path(arguments.folder);
+  const JobFolder folder(std::filesystem::path("."));
+  const std::size_t usable = static_cast<std::size_t>(num_threads());
+  const std::size_t threads = arguments.limits.cores > 0 ? arguments.limits.cores : usable > 1 ? usable - 1 : 1;
+  set_num_threads(static_cast<int>(threads));
+  try {
+    if (arguments.stage == "prepare") {
+      prepare_training(folder);
+      return kWorkerDone;
+    }
+    return train(folder, threads) ? kWorkerDone : kWorkerStopped;
+  } catch (const TaskError& error) {
+    return fail(folder, error.why(), kWorkerFailed, error.what());
+  } catch (const IoError& error) {
+    // Its text holds paths.
+    return fail(folder, {"storage_error", "The server could not read or write a file of this job.", {}}, kWorkerFaulted,
+                error.what());
+  } catch (const std::bad_alloc& error) {
+    return fail(folder,
+                {"memory_limit",
+                 "The training needs more memory than a job may use on this server. Use a smaller batch size, shorter "
+                 "texts (max_length) or a smaller model.",
+                 {}},
+                kWorkerFailed, error.what());
+  } catch (const Error& error) {
+    return fail(folder, {"training_failed", error.what(), {}}, kWorkerFailed, error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(folder, {"storage_error", "The server could not read or write a file of this job.", {}}, kWorkerFaulted,
+                error.what());
+  }
+}
+
+}  // namespace
+
+void add_work(CommandLine& line) {
+  const auto a = std::make_shared<WorkArguments>();
+  CLI::App* command = line.app.add_subcommand("work", "Work on a job of a server")->group("");
+  command->add_option("stage", a->stage, "prepare or train")->required()->check(CLI::IsMember({"prepare", "train"}));
+  command->add_option("--folder", a->folder, "Folder of the job")->required();
+  command->add_option("--parent", a->parent, "Process of the server")->required();
+  command->add_option("--cores", a->limits.cores, "Number of threads. 0 means all CPUs but one");
+  command->add_option("--memory", a->limits.memory_mib, "Address space in MiB. 0 means half of the memory");
+  command->callback([&line, a] {
+    line.run = [a] {
+      const int code = work(*a);
+      flush_output();
+      std::fflush(stderr);
+      if (code != kWorkerDone) ::_exit(code);
+    };
+  });
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,88 @@
+#include "auto_options.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include <qing/nn/models/classifier_config.h>
+#include <qing/nn/models/sentence_embedding.h>
+#include <qing/optim/classifier/train_options.h>
+
+namespace qing::serve {
+namespace json = boost::json;
+namespace {
+
+struct Choice {
+  std::int64_t epochs, batch;
+  double lr;
+};
+
+// Small sets need more passes, and small batches, to make enough steps.
+Choice choice_for(const Base& base, std::size_t texts) {
+  const std::int64_t batch = texts < 2'000 ? 16 : texts < 20'000 ? 32 : 64;
+  if (base.width == 0) {
+    return {texts < 1'000 ? 30 : texts < 5'000 ? 15 : texts < 20'000 ? 8 : texts < 100'000 ? 4 : 3, batch, 5e-4};
+  }
+  const std::int64_t epochs = texts < 1'000 ? 10 : texts < 5'000 ? 6 : texts < 50'000 ? 3 : 2;
+  // Wider encoders are trained with lower rates.
+  return {epochs, batch, base.width >= 512 ? 3e-5 : base.width >= 256 ? 1e-4 : 3e-4};
+}
+
+std::string given_text(const json::object& given, std::string_view name) {
+  const json::value* values = given.if_contains(name);
+  return values == nullptr ? std::string() : std::string(values->as_array().at(0).as_string());
+}
+
+double number_or(const json::object& hyperparameters, std::string_view name, double automatic) {
+  const json::value* value = hyperparameters.if_contains(name);
+  return value != nullptr && value->is_number() ? value->to_number<double>() : automatic;
+}
+
+}  // namespace
+
+Base look_at_base(const std::filesystem::path& folder) {
+  if (nn::holds_sentence_embedding(folder)) return {{}, nn::EncoderConfig::load(folder / "config.json").hidden_size};
+  const nn::ClassifierConfig config = nn::ClassifierConfig::load(folder / "config.json");
+  return {config.labels, config.encoder.hidden_size, config.ngram_head};
+}
+
+AutoOptions auto_options(const Base& base, std::size_t texts, bool same_labels, const json::object& given,
+                         const json::object& hyperparameters) {
+  const Choice choice = choice_for(base, texts);
+  AutoOptions result;
+  const auto whole = [&](std::string_view option, std::string_view hyperparameter, std::int64_t automatic) {
+    const std::string text = given_text(given, option);
+    const auto number =
+        text.empty()
+            ? static_cast<std::int64_t>(number_or(hyperparameters, hyperparameter, static_cast<double>(automatic)))
+            : std::stoll(text);
+    result.options.emplace(option, std::to_string(number));
+    result.hyperparameters[hyperparameter] = number;
+    return number;
+  };
+  const std::int64_t epochs = whole("epochs", "n_epochs", choice.epochs);
+  const std::int64_t batch = whole("batch", "batch_size", choice.batch);
+  const double multiplier = number_or(hyperparameters, "learning_rate_multiplier", 1);
+  const std::string lr = given_text(given, "lr");
+  result.options.emplace("lr", lr.empty() ? fmt::format("{}", choice.lr * multiplier) : lr);
+  result.hyperparameters["learning_rate_multiplier"] = multiplier;
+  optim::TrainOptions options;
+  options.batch = batch;
+  result.steps_of_epoch = optim::batches_of_epoch(options, texts);
+  result.steps = epochs * result.steps_of_epoch;
+  if (const std::string most = given_text(given, "max-steps"); !most.empty() && std::stoll(most) > 0) {
+    result.steps = std::min<std::int64_t>(result.steps, std::stoll(most));
+  }
+  // A kill loses at most a twentieth of the training, and writing checkpoints takes little of its time.
+  if (!given.contains("checkpoint-every")) {
+    result.options.emplace("checkpoint-every", std::to_string(std::clamp<std::int64_t>(result.steps / 20, 50, 500)));
+  }
+  const bool keeps_ngrams = base.ngrams && same_labels;
+  if (!keeps_ngrams && !base.ngrams && !given.contains("ngrams")) {
+    result.options.emplace("ngrams", texts < 5'000 ? "2" : "6");
+  }
+  return result;
+}
+
+}  // namespace qing::serve

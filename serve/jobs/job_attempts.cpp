@@ -1,0 +1,223 @@
+// The part of the runner that takes one job through its worker's stages.
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <utility>
+
+#include <fmt/format.h>
+#include <boost/json.hpp>
+
+#include <qing/serve/common/log.h>
+#include <qing/serve/files/file_store.h>
+#include <qing/serve/jobs/job_progress.h>
+#include <qing/serve/jobs/job_runner.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve {
+namespace fs = std::filesystem;
+namespace json = boost::json;
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kPollTime{100};
+
+std::string text_in(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+// What a worker has written. DataError.
+json::object read_object(const fs::path& file) {
+  boost::system::error_code error;
+  const json::value parsed = json::parse(read_file(file), error);
+  if (error || !parsed.is_object()) throw DataError(fmt::format("{}: is no JSON object", file.string()));
+  return parsed.get_object();
+}
+
+// Why the worker could not go on. It had no time to say so when it was killed.
+JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
+  if (end.signal == 0 && is_there(folder.error())) {
+    const json::object said = read_object(folder.error());
+    return {text_in(said, "code"), text_in(said, "message"), text_in(said, "param")};
+  }
+  if (end.signal == SIGKILL) {
+    return {"worker_killed",
+            "The training process was killed, most likely because the memory ran out. Use a smaller batch size or a "
+            "smaller model, or ask the operator for more memory.",
+            {}};
+  }
+  const std::string how =
+      end.signal == 0 ? fmt::format("with code {}", end.code) : fmt::format("by signal {}", end.signal);
+  return {
+      "worker_ended", fmt::format("The training process ended {}. The operator finds more in the job's log.", how), {}};
+}
+
+// The file of the job's metrics, which is made once however often this is called.
+std::string keep_results(Database& database, const State& state, const TrainingJob& job, const fs::path& results) {
+  FileStore store(database, state);
+  const NewFile file{job.project, job.id + "-metrics.csv", "fine-tune-results", 0};
+  FileStore::ListOptions options;
+  options.purpose = file.purpose;
+  for (const StoredFile& stored : store.list(job.project, options).files) {
+    if (stored.name == file.name) return stored.id;
+  }
+  Upload upload(state.files());
+  upload.write(read_file(results));
+  return store.create(file, upload, std::numeric_limits<std::uint64_t>::max()).id;
+}
+
+}  // namespace
+
+void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLock& lock) {
+  JobStore store(database);
+  const JobFolder folder(*state_, job.id);
+  const auto content = [&](const std::string& id, const char* field) -> std::optional<fs::path> {
+    const std::optional<StoredFile> file = FileStore(database, *state_).get(job.project, id);
+    if (file) return FileStore(database, *state_).content(id);
+    store.fail(job.id, {"file_not_found", fmt::format("{}: the file {} was deleted", field, id), field});
+    return std::nullopt;
+  };
+  json::object task{
+      {"options", json::parse(job.options)}, {"hyperparameters", json::parse(job.hyperparameters)}, {"seed", job.seed}};
+  for (const auto& [field, id] :
+       {std::pair("training_file", job.training_file), std::pair("validation_file", job.validation_file)}) {
+    if (id.empty()) continue;
+    const std::optional<fs::path> path = content(id, field);
+    if (!path) return;
+    task[field] = fs::absolute(*path).string();
+  }
+  if (job.base != TrainingJob::kScratch) {
+    task["base"] = job.base;
+    task["base_folder"] = fs::absolute(registry_->folder_of(job.base, job.base_version)).string();
+  }
+  write_file_atomically(folder.task(), json::serialize(task));
+  const WorkerEnd end = attend(database, job, "prepare", lock);
+  if (stopping() || store.status(job.id) != JobStatus::kValidating) return;
+  if (end.code != kWorkerDone || end.signal != 0) return settle_failure(store, job, end);
+  const json::object plan = read_object(folder.plan());
+  store.validated(
+      job.id, json::serialize(plan.at("hyperparameters")), plan.at("steps").to_number<std::int64_t>(),
+      fmt::format("Files validated: {} texts to train on, {} to validate on, {} labels",
+                  plan.at("training_texts").to_number<std::int64_t>(),
+                  plan.at("validation_texts").to_number<std::int64_t>(), plan.at("labels").as_array().size()));
+  wake();
+}
+
+void JobRunner::train(Database& database, const TrainingJob& job, const JobLock& lock) {
+  JobStore store(database);
+  const char* const message = job.status == JobStatus::kRunning ? "The job goes on from its last checkpoint"
+                              : job.step > 0                    ? "Fine-tuning job resumed"
+                                                                : "Fine-tuning job started";
+  if (!store.advance(job.id, {JobStatus::kQueued, JobStatus::kRunning}, JobStatus::kRunning, message)) return;
+  if (is_there(state_->models() / job.model / "1")) return finish(database, job);
+  const auto begun = Clock::now();
+  const WorkerEnd end = attend(database, job, "train", lock);
+  const auto spent = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
+  const bool done = end.code == kWorkerDone && end.signal == 0;
+  const bool wanted = !stopping() && store.status(job.id) == JobStatus::kRunning;
+  store.add_attempt(job.id, spent.count(), wanted && !done);
+  if (!wanted) return;
+  if (done) return finish(database, job);
+  const std::int64_t minutes = static_cast<std::int64_t>(options_.minutes);
+  if (minutes > 0 && job.milliseconds + spent.count() >= minutes * 60'000) {
+    store.fail(job.id, {"time_limit",
+                        fmt::format("The training took longer than the limit of {} minutes of this server. Use fewer "
+                                    "epochs, a smaller model or fewer texts.",
+                                    minutes),
+                        {}});
+    return;
+  }
+  settle_failure(store, job, end);
+}
+
+// The worker's end. It is asked to stop when the job's status changes, at the time limit, and when the runner stops.
+WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock) {
+  JobStore store(database);
+  const JobFolder folder(*state_, job.id);
+  const JobStatus expected = store.status(job.id);
+  std::error_code ignored;
+  fs::remove(folder.error(), ignored);
+  JobProgress progress(folder.metrics(), job.step, job.steps);
+  const auto report = [&] {
+    if (stage != "train") return;
+    const JobProgress::News news = progress.read();
+    if (news.step > 0) store.progress(job.id, news.step, news.estimated_finish, news.events);
+  };
+  const auto begun = Clock::now();
+  const auto limit = options_.minutes == 0
+                         ? Clock::time_point::max()
+                         : begun + std::chrono::minutes(options_.minutes) - milliseconds(job.milliseconds);
+  WorkerProcess worker(options_.worker, stage, folder.path, lock, options_.limits);
+  auto kill_at = Clock::time_point::max(), report_at = begun;
+  bool asked = false;
+  for (;;) {
+    if (const std::optional<WorkerEnd> end = worker.poll()) {
+      report();
+      log_line("info", "job_worker_ended",
+               {{"job", job.id},
+                {"stage", stage},
+                {"code", std::int64_t{end->code}},
+                {"signal", std::int64_t{end->signal}}});
+      return *end;
+    }
+    const auto now = Clock::now();
+    const bool unwanted = stopping() || now >= limit || store.status(job.id) != expected;
+    if (unwanted && !std::exchange(asked, true)) {
+      worker.signal(SIGTERM);
+      kill_at = now + options_.grace;
+    }
+    if (now >= kill_at) worker.signal(SIGKILL);
+    if (now >= report_at) {
+      report();
+      report_at = now + 5 * kPollTime;
+    }
+    std::this_thread::sleep_for(kPollTime);
+  }
+}
+
+void JobRunner::settle_failure(JobStore& store, const TrainingJob& job, const WorkerEnd& end) {
+  const JobError error = error_of(JobFolder(*state_, job.id), end);
+  const std::int64_t failures = job.failures + 1;
+  if ((end.signal == 0 && end.code == kWorkerFailed) || failures >= static_cast<std::int64_t>(options_.attempts)) {
+    store.fail(job.id, error);
+    return;
+  }
+  JobEvent event;
+  event.level = "warn";
+  event.message = fmt::format("Attempt {} of {} failed: {}", failures, options_.attempts, error.message);
+  store.add_event(job.id, event);
+  pause(std::chrono::seconds(failures));
+}
+
+// Whatever step a kill interrupts, the next call completes it.
+void JobRunner::finish(Database& database, TrainingJob job) {
+  JobStore store(database);
+  const JobFolder folder(*state_, job.id);
+  const fs::path model = state_->models() / job.model;
+  owners_.claim(database, job.model, job.project, job.id);
+  if (!is_there(model / "1")) {
+    fs::create_directories(model);
+    fs::rename(folder.model(), model / "1");
+    sync_folder(model);
+    sync_folder(state_->models());
+  }
+  try {
+    registry_->discover(job.model);
+  } catch (const Error& error) {
+    log_line("error", "job_model_not_loaded", {{"job", job.id}, {"error", error.what()}});
+    remove_model(database, job.model);
+    store.fail(job.id, {"model_not_loaded", "The model was trained but cannot be loaded; ask the operator.", {}});
+    return;
+  }
+  const json::object outcome = read_object(folder.outcome());
+  job.trained_tokens = outcome.at("trained_tokens").to_number<std::int64_t>();
+  job.outcome = json::serialize(outcome);
+  job.result_file = keep_results(database, *state_, job, folder.results());
+  if (!store.succeed(job)) remove_model(database, job.model);  // it was cancelled meanwhile
+}
+
+}  // namespace qing::serve

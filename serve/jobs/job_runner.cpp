@@ -1,0 +1,222 @@
+#include "job_runner.h"
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include <qing/serve/common/log.h>
+#include <qing/serve/jobs/job_json.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+#include <qing/tensor/threads.h>
+
+namespace qing::serve {
+namespace fs = std::filesystem;
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// How often jobs and models of other servers are looked for.
+constexpr std::chrono::milliseconds kLookTime{1000};
+// How often followers get new events.
+constexpr std::chrono::milliseconds kFeedTime{200};
+// How often a follower without events gets a comment, which keeps proxies from closing the connection.
+constexpr std::chrono::seconds kQuietTime{10};
+constexpr std::string_view kRemoved = ".removed-";  // a model's folder that is being removed
+
+void remove_quietly(const fs::path& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) log_line("warning", "folder_not_removed", {{"folder", folder.string()}, {"error", error.message()}});
+}
+
+}  // namespace
+
+JobRunner::JobRunner(std::shared_ptr<const State> state, std::shared_ptr<Registry> registry, JobOptions options)
+    : state_(std::move(state)), registry_(std::move(registry)), options_(std::move(options)), owners_(state_) {
+  owners_.refresh();
+}
+
+JobRunner::~JobRunner() { stop(); }
+
+void JobRunner::start() {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(state_->models(), ignored)) {
+    if (entry.path().filename().string().starts_with(kRemoved)) remove_quietly(entry.path());
+  }
+  threads_.push_back(start_thread([this] { watch(); }));
+  if (!accepts_jobs()) return;
+  threads_.push_back(start_thread([this] { work(Stage::kPrepare); }));
+  for (std::size_t i = 0; i < options_.at_once; ++i) {
+    threads_.push_back(start_thread([this] { work(Stage::kTrain); }));
+  }
+}
+
+void JobRunner::begin_stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const Follower& follower : followers_) follower.stream->end();
+  }
+  wake_.notify_all();
+}
+
+void JobRunner::stop() {
+  begin_stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+bool JobRunner::stopping() {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void JobRunner::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++wakes_;
+  }
+  wake_.notify_all();
+}
+
+// Until the time has passed, or wake() or stop() is called.
+template <class Time> void JobRunner::pause(Time time) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, time, [this, before = wakes_] { return stopping_ || wakes_ != before; });
+}
+
+void JobRunner::work(Stage stage) {
+  std::optional<Database> database;
+  while (!stopping()) {
+    bool worked = false;
+    try {
+      if (state_->exists()) {
+        if (!database) database.emplace(state_->open());
+        worked = run_one(*database, stage);
+      }
+    } catch (const std::exception& error) {
+      log_line("error", "job_not_run", {{"error", error.what()}});
+      database.reset();
+    }
+    if (!worked) pause(kLookTime);
+  }
+}
+
+bool JobRunner::run_one(Database& database, Stage stage) {
+  JobStore store(database);
+  const bool preparing = stage == Stage::kPrepare;
+  for (const std::string& id :
+       preparing ? store.waiting({JobStatus::kValidating}) : store.waiting({JobStatus::kRunning, JobStatus::kQueued})) {
+    const JobLock lock(JobFolder(*state_, id).path);
+    if (!lock.held()) continue;
+    const std::optional<TrainingJob> job = store.find(id);
+    const bool begun = job && (job->status == JobStatus::kRunning || job->status == JobStatus::kQueued);
+    if (preparing ? job && job->status == JobStatus::kValidating : begun) {
+      preparing ? prepare(database, *job, lock) : train(database, *job, lock);
+    }
+    // Whoever ends a job leaves no copy of its texts.
+    if (!job || is_final(store.status(id))) remove_quietly(JobFolder(*state_, id).path);
+    return true;
+  }
+  return false;
+}
+
+void JobRunner::watch() {
+  std::optional<Database> database;
+  auto looked = Clock::time_point{};
+  while (!stopping()) {
+    std::list<Follower> followers;
+    {
+      const std::lock_guard lock(mutex_);
+      followers.swap(followers_);
+    }
+    try {
+      if (Clock::now() - looked >= kLookTime) {
+        share_models();
+        looked = Clock::now();
+      }
+      if (!followers.empty() && !database) database.emplace(state_->open());
+      for (Follower& follower : followers) feed(*database, follower);
+    } catch (const std::exception& error) {
+      log_line("error", "jobs_not_watched", {{"error", error.what()}});
+      database.reset();
+    }
+    std::erase_if(followers, [](const Follower& follower) { return follower.stream->closed(); });
+    const bool busy = !followers.empty();
+    {
+      const std::lock_guard lock(mutex_);
+      followers_.splice(followers_.end(), followers);
+      if (stopping_) {
+        for (const Follower& follower : followers_) follower.stream->end();
+      }
+    }
+    pause(busy ? kFeedTime : kLookTime);
+  }
+}
+
+// Serves the models of other servers' jobs, and no more those that other servers have removed.
+void JobRunner::share_models() {
+  const auto before = owners_.all();
+  owners_.refresh();
+  const auto now = owners_.all();
+  for (const auto& [name, project] : now) {
+    if (registry_->find(name) || !registry_->failure(name).empty()) continue;
+    if (Registry::versions_below(state_->models() / name).empty()) continue;  // its job registers it
+    try {
+      registry_->discover(name);
+    } catch (const Error&) {
+      // The registry has logged it, and keeps the reason.
+    }
+  }
+  for (const auto& [name, project] : before) {
+    if (!now.contains(name) && registry_->find(name)) registry_->forget(name);
+  }
+}
+
+void JobRunner::follow(const std::string& job, std::int64_t after, std::shared_ptr<BodyStream> stream) {
+  {
+    const std::lock_guard lock(mutex_);
+    followers_.push_back({job, after, std::move(stream), Clock::now()});
+    if (stopping_) followers_.back().stream->end();
+  }
+  wake();
+}
+
+void JobRunner::feed(Database& database, Follower& follower) {
+  constexpr std::int64_t kMost = 200;
+  JobStore store(database);
+  const bool ended = is_final(store.status(follower.job));  // read first: its last event is there then
+  const std::vector<JobEvent> events = store.events_after(follower.job, follower.after, kMost);
+  for (const JobEvent& event : events) {
+    follower.stream->write(server_sent(follower.job, event));
+    follower.after = event.number;
+    follower.sent = Clock::now();
+  }
+  if (ended && static_cast<std::int64_t>(events.size()) < kMost) {
+    follower.stream->write("data: [DONE]\n\n");
+    follower.stream->end();
+    follower.stream->close();
+  } else if (Clock::now() - follower.sent > kQuietTime) {
+    follower.stream->write(":\n\n");
+    follower.sent = Clock::now();
+  }
+}
+
+void JobRunner::remove_model(Database& database, const std::string& name) {
+  const fs::path folder = state_->models() / name, aside = state_->models() / (std::string(kRemoved) + name);
+  if (registry_->find(name)) registry_->forget(name);
+  if (is_there(folder)) {
+    std::error_code error;
+    fs::rename(folder, aside, error);
+    if (error) throw IoError(folder.string() + ": cannot be removed: " + error.message());
+    sync_folder(state_->models());
+  }
+  owners_.release(database, name);
+  remove_quietly(aside);
+}
+
+}  // namespace qing::serve

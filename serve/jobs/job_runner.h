@@ -1,0 +1,85 @@
+// Runs the training jobs of a state folder, each in a process of its own, and serves the models they make.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <qing/serve/common/database.h>
+#include <qing/serve/http/body_stream.h>
+#include <qing/serve/jobs/job_options.h>
+#include <qing/serve/jobs/job_store.h>
+#include <qing/serve/jobs/model_owners.h>
+#include <qing/serve/jobs/worker_process.h>
+#include <qing/serve/registry/registry.h>
+#include <qing/serve/state/state.h>
+
+namespace qing::serve {
+
+/// Several runners, in several processes, may share a state: a job runs in one of them. What a kill interrupts goes on
+/// from the job's last checkpoint, in any of them. Thread-safe, but for start() and stop().
+class JobRunner {
+ public:
+  /// Models of finished jobs are served by `registry`, whose second root is State::models(). Reads whose they are:
+  /// IoError, DataError.
+  JobRunner(std::shared_ptr<const State> state, std::shared_ptr<Registry> registry, JobOptions options);
+  /// Stops, as stop() does.
+  ~JobRunner();
+  JobRunner(const JobRunner&) = delete;
+  JobRunner& operator=(const JobRunner&) = delete;
+
+  void start();
+  /// Ends the followers' streams, and the running jobs at a checkpoint. They go on at the next start.
+  void stop();
+  /// Begins what stop() waits for.
+  void begin_stop();
+  bool accepts_jobs() const { return !options_.worker.empty() && options_.at_once > 0; }
+  /// Looks for new jobs at once.
+  void wake();
+  /// Writes the job's events after number `after` to the stream as server-sent events, until the job is final.
+  void follow(const std::string& job, std::int64_t after, std::shared_ptr<BodyStream> stream);
+  /// Serves a job's model no more, and removes it. IoError; ValueError while an alias points to it.
+  void remove_model(Database& database, const std::string& name);
+  ModelOwners& owners() { return owners_; }
+
+ private:
+  enum class Stage { kPrepare, kTrain };
+  struct Follower {
+    std::string job;
+    std::int64_t after;
+    std::shared_ptr<BodyStream> stream;
+    std::chrono::steady_clock::time_point sent;
+  };
+
+  void work(Stage stage);
+  bool run_one(Database& database, Stage stage);
+  void prepare(Database& database, const TrainingJob& job, const JobLock& lock);
+  void train(Database& database, const TrainingJob& job, const JobLock& lock);
+  WorkerEnd attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock);
+  void settle_failure(JobStore& store, const TrainingJob& job, const WorkerEnd& end);
+  void finish(Database& database, TrainingJob job);
+  void watch();
+  void share_models();
+  void feed(Database& database, Follower& follower);
+  bool stopping();
+  template <class Time> void pause(Time time);
+
+  const std::shared_ptr<const State> state_;
+  const std::shared_ptr<Registry> registry_;
+  const JobOptions options_;
+  ModelOwners owners_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::uint64_t wakes_ = 0;
+  bool stopping_ = false;
+  std::list<Follower> followers_;  // moved out while they are fed
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace qing::serve

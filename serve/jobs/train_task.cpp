@@ -1,0 +1,243 @@
+#include "train_task.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <system_error>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <boost/json.hpp>
+
+#include <qing/nn/data/labelled_texts.h>
+#include <qing/nn/models/classifier_config.h>
+#include <qing/nn/models/sentence_embedding.h>
+#include <qing/nn/models/text_classifier.h>
+#include <qing/optim/classifier/train_options.h>
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/files/dataset.h>
+#include <qing/serve/jobs/auto_options.h>
+#include <qing/serve/jobs/task_error.h>
+#include <qing/serve/runs/settings.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve {
+namespace fs = std::filesystem;
+namespace json = boost::json;
+namespace {
+
+// A share of the texts validates when there is no file for that, if there are this many.
+constexpr int kHeldPercent = 10;
+constexpr std::size_t kLeastToHold = 200;
+
+json::object read_object(const fs::path& file) {
+  boost::system::error_code error;
+  const json::value parsed = json::parse(read_file(file), error);
+  if (error || !parsed.is_object()) throw DataError(fmt::format("{}: is no JSON object", file.string()));
+  return parsed.get_object();
+}
+
+std::string text_in(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+Dataset read_file_of(const json::object& task, const std::string& field, std::vector<std::string> labels) {
+  try {
+    return read_dataset(text_in(task, field), BadRows::kRefuse, std::move(labels));
+  } catch (const nn::LineError& error) {
+    throw TaskError({"invalid_" + field, fmt::format("line {}: {}", error.line(), error.reason()), field});
+  } catch (const DataError& error) { throw TaskError({"invalid_" + field, error.what(), field}); }
+}
+
+void write_examples(const fs::path& file, const std::vector<nn::Example>& examples,
+                    const std::vector<std::string>& labels) {
+  std::string lines;
+  for (const nn::Example& example : examples) {
+    JsonWriter line;
+    line.begin_object().member("label", labels[static_cast<std::size_t>(example.label)]).member("text", example.text);
+    if (!example.source.empty()) line.member("source", example.source);
+    line.end();
+    lines += line.take() + "\n";
+  }
+  write_file_atomically(file, lines);
+}
+
+struct Texts {
+  std::vector<std::string> labels;
+  std::vector<nn::Example> train, held;
+};
+
+// Every label keeps texts to train on.
+void hold_some(Texts& texts) {
+  nn::Split split = nn::split_by_hash(std::move(texts.train), kHeldPercent);
+  std::set<std::int32_t> trained;
+  for (const nn::Example& example : split.train) trained.insert(example.label);
+  texts.train = std::move(split.train);
+  for (nn::Example& example : split.held) {
+    (trained.contains(example.label) ? texts.held : texts.train).push_back(std::move(example));
+  }
+}
+
+Texts read_texts(const json::object& task, const std::vector<std::string>& wanted_labels,
+                 const std::vector<std::string>& base_labels) {
+  Dataset data = read_file_of(task, "training_file", wanted_labels);
+  const std::set<std::string> found(data.labels.begin(), data.labels.end());
+  if (wanted_labels.empty() && data.labels != base_labels &&
+      found == std::set<std::string>(base_labels.begin(), base_labels.end())) {
+    data = read_file_of(task, "training_file", base_labels);
+  }
+  if (data.labels.size() < 2) {
+    throw TaskError({"invalid_training_file", "all texts have one label; a classifier needs texts of at least two",
+                     "training_file"});
+  }
+  const auto with_comma =
+      std::ranges::find_if(data.labels, [](const std::string& label) { return label.find(',') != label.npos; });
+  if (with_comma != data.labels.end()) {
+    throw TaskError({"invalid_training_file",
+                     fmt::format("the label '{}' has a comma, which labels cannot have; rename it", *with_comma),
+                     "training_file"});
+  }
+  Texts texts{std::move(data.labels), std::move(data.examples), {}};
+  if (task.contains("validation_file")) {
+    texts.held = read_file_of(task, "validation_file", texts.labels).examples;
+  } else if (texts.train.size() >= kLeastToHold) {
+    hold_some(texts);
+  }
+  return texts;
+}
+
+void add(cli::Settings& settings, const std::string& name, std::vector<std::string> values, bool text = false,
+         bool list = false) {
+  cli::Setting setting{.name = name, .values = std::move(values)};
+  setting.text = text;
+  setting.list = list;
+  settings.push_back(std::move(setting));
+}
+
+// Whether the values of an option are texts in a configuration file.
+bool is_text(const optim::TrainOption& option) {
+  return std::holds_alternative<DType optim::TrainOptions::*>(option.member) ||
+         std::holds_alternative<std::vector<std::string> optim::TrainOptions::*>(option.member);
+}
+
+// The options of the run, which are no members of TrainOptions.
+constexpr std::array<std::string_view, 3> kRunOptions = {"eval_every", "early_stop", "checkpoint_every"};
+
+std::string with_dashes(std::string_view name) {
+  std::string text(name);
+  std::ranges::replace(text, '_', '-');
+  return text;
+}
+
+}  // namespace
+
+const optim::TrainOption* requested_option(std::string_view name) {
+  const std::string dashed = with_dashes(name);
+  for (const optim::TrainOption& row : optim::train_option_table()) {
+    if (row.name != name && row.option_name() != dashed) continue;
+    const bool names_folders = std::holds_alternative<fs::path optim::TrainOptions::*>(row.member) ||
+                               std::holds_alternative<std::vector<fs::path> optim::TrainOptions::*>(row.member);
+    return names_folders ? nullptr : &row;
+  }
+  return nullptr;
+}
+
+bool is_run_option(std::string_view name) { return std::ranges::find(kRunOptions, name) != kRunOptions.end(); }
+
+std::vector<std::string> run_option_texts(std::string_view name, const json::value& value) {
+  if (!value.is_int64() || value.get_int64() < 0) {
+    throw ValueError(fmt::format("{}: must be a whole number of at least 0", name));
+  }
+  return {std::to_string(value.get_int64())};
+}
+
+std::vector<std::string> option_texts(const optim::TrainOption& option, const json::value& value) {
+  const auto refuse = [&](const std::string& what) { throw ValueError(fmt::format("{}: {}", option.name, what)); };
+  std::vector<std::string> texts;
+  if (std::holds_alternative<std::vector<std::string> optim::TrainOptions::*>(option.member)) {
+    if (!value.is_array()) refuse("must be a list of strings");
+    for (const json::value& one : value.get_array()) {
+      if (!one.is_string() || one.get_string().find(',') != json::string::npos) {
+        refuse("must be a list of strings without commas");
+      }
+      texts.emplace_back(one.get_string());
+    }
+    return texts;
+  }
+  if (std::holds_alternative<DType optim::TrainOptions::*>(option.member)) {
+    if (value != "f32" && value != "bf16") refuse("must be \"f32\" or \"bf16\"");
+    return {std::string(value.get_string())};
+  }
+  if (!value.is_number()) refuse("must be a number");
+  if (std::holds_alternative<double optim::TrainOptions::*>(option.member)) {
+    const double number = value.to_number<double>();
+    if (!option.range.contains(number)) refuse(fmt::format("is {}; it must be {}", number, option.range.text()));
+    return {fmt::format("{}", number)};
+  }
+  const double number = value.to_number<double>();
+  if (std::trunc(number) != number || std::abs(number) > optim::kMaxSteps) refuse("must be a whole number");
+  const auto whole = static_cast<std::int64_t>(number);
+  const bool natural = std::holds_alternative<std::uint64_t optim::TrainOptions::*>(option.member);
+  if (natural ? whole < 0 : !option.range.contains(whole)) {
+    refuse(fmt::format("is {}; it must be {}", whole, natural ? "at least 0" : option.range.text()));
+  }
+  return {std::to_string(whole)};
+}
+
+void prepare_training(const JobFolder& folder) {
+  const json::object task = read_object(folder.task());
+  const json::object& options = task.at("options").as_object();
+  const std::string base = text_in(task, "base");
+  const fs::path copy = fs::path("base") / base;
+  Base begin;
+  if (!base.empty()) {
+    fs::remove_all(folder.path / "base");
+    fs::create_directories(folder.path / copy);
+    // Not what only concerns its own training.
+    for (const fs::directory_entry& entry : fs::directory_iterator(text_in(task, "base_folder"))) {
+      if (entry.path().filename() != "run") {
+        fs::copy(entry.path(), folder.path / copy / entry.path().filename(), fs::copy_options::recursive);
+      }
+    }
+    begin = look_at_base(folder.path / copy);
+  }
+  std::vector<std::string> wanted;
+  if (const json::value* labels = options.if_contains("labels")) {
+    wanted = json::value_to<std::vector<std::string>>(*labels);
+  }
+  const Texts texts = read_texts(task, wanted, begin.labels);
+  write_examples(folder.path / "data.jsonl", texts.train, texts.labels);
+  if (!texts.held.empty()) write_examples(folder.path / "dev.jsonl", texts.held, texts.labels);
+
+  cli::Settings settings;
+  add(settings, "data", {"data.jsonl"}, true, true);
+  if (!texts.held.empty()) add(settings, "dev", {"dev.jsonl"}, true, true);
+  add(settings, "labels", texts.labels, true, true);
+  if (!base.empty()) add(settings, "from", {copy.string()}, true);
+  add(settings, "seed", {std::to_string(task.at("seed").as_int64())});
+  const AutoOptions chosen = auto_options(begin, texts.train.size(), begin.labels == texts.labels, options,
+                                          task.at("hyperparameters").as_object());
+  for (const auto& [name, value] : chosen.options) add(settings, name, {value});
+  for (const auto& [name, values] : options) {
+    if (name == "labels" || chosen.options.contains(std::string(name))) continue;
+    const optim::TrainOption* row = requested_option(name);
+    add(settings, std::string(name), json::value_to<std::vector<std::string>>(values), row != nullptr && is_text(*row));
+  }
+  write_file_atomically(folder.options(), cli::to_toml(settings));
+  write_file_atomically(folder.plan(), json::serialize(json::object{{"hyperparameters", chosen.hyperparameters},
+                                                                    {"steps", chosen.steps},
+                                                                    {"steps_of_epoch", chosen.steps_of_epoch},
+                                                                    {"training_texts", texts.train.size()},
+                                                                    {"validation_texts", texts.held.size()},
+                                                                    {"labels", json::value_from(texts.labels)}}));
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,59 @@
+#include "training_job.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <qing/serve/common/characters.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve {
+namespace {
+
+constexpr std::array<std::pair<JobStatus, std::string_view>, 7> kNames = {{
+    {JobStatus::kValidating, "validating_files"},
+    {JobStatus::kQueued, "queued"},
+    {JobStatus::kRunning, "running"},
+    {JobStatus::kPaused, "paused"},
+    {JobStatus::kSucceeded, "succeeded"},
+    {JobStatus::kFailed, "failed"},
+    {JobStatus::kCancelled, "cancelled"},
+}};
+
+// The first bytes of a text, with a dash for each that a model's name may not have.
+std::string in_name(std::string_view text, std::size_t most) {
+  std::string name(text.substr(0, most));
+  std::ranges::replace_if(
+      name, [](char c) { return !is_alphanumeric(c) && c != '.' && c != '_'; }, '-');
+  return name;
+}
+
+}  // namespace
+
+std::string_view status_name(JobStatus status) {
+  return std::ranges::find(kNames, status, &std::pair<JobStatus, std::string_view>::first)->second;
+}
+
+JobStatus status_of(std::string_view name) {
+  const auto found = std::ranges::find(kNames, name, &std::pair<JobStatus, std::string_view>::second);
+  if (found == kNames.end()) {
+    throw DataError(fmt::format("jobs: '{}' is no status; the state is that of another qing", name));
+  }
+  return found->first;
+}
+
+bool is_final(JobStatus status) {
+  return status == JobStatus::kSucceeded || status == JobStatus::kFailed || status == JobStatus::kCancelled;
+}
+
+std::string model_name(std::string_view base, std::string_view suffix, std::string_view id) {
+  constexpr std::size_t kPart = 8, kSuffix = 64, kBase = 128 - kPart - kSuffix - 5;
+  std::string part(id.substr(id.size() - std::min(id.size(), kPart)));
+  std::ranges::transform(part, part.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return fmt::format("ft-{}{}{}-{}", in_name(base, kBase), suffix.empty() ? "" : "-", in_name(suffix, kSuffix), part);
+}
+
+}  // namespace qing::serve

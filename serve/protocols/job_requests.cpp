@@ -1,0 +1,439 @@
+#include "job_requests.h"
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+#include <boost/json.hpp>
+
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/sha256.h>
+#include <qing/serve/files/file_store.h>
+#include <qing/serve/http/query.h>
+#include <qing/serve/jobs/job_json.h>
+#include <qing/serve/jobs/train_task.h>
+#include <qing/serve/protocols/json_body.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+namespace {
+
+using Parameters = std::map<std::string, std::string, std::less<>>;
+
+constexpr std::string_view kJob = R"({"type":"object","required":["id","object","created_at","error",
+"fine_tuned_model","finished_at","hyperparameters","method","model","organization_id","result_files","seed","status",
+"trained_tokens","training_file","validation_file","integrations","metadata","estimated_finish"],"properties":{
+"id":{"type":"string"},"object":{"const":"fine_tuning.job"},"status":{"enum":["validating_files","queued","running",
+"paused","succeeded","failed","cancelled"]},"fine_tuned_model":{"type":["string","null"]},"progress":{"type":"object",
+"required":["step","steps"]}}})";
+constexpr std::string_view kPage = R"({"type":"object","required":["object","data","has_more"],"properties":{
+"object":{"const":"list"},"data":{"type":"array","items":{"type":"object","required":["id","object","created_at"]}},
+"has_more":{"type":"boolean"}}})";
+constexpr std::string_view kMake = R"({"type":"object","required":["model","training_file"],"properties":{
+"model":{"type":"string"},"training_file":{"type":"string"},"validation_file":{"type":["string","null"]},
+"suffix":{"type":["string","null"],"maxLength":64},"seed":{"type":["integer","null"]},
+"metadata":{"type":["object","null"],"maxProperties":16,"additionalProperties":{"type":"string"}},
+"hyperparameters":{"type":["object","null"]},"method":{"type":["object","null"]},
+"integrations":{"type":["array","null"],"maxItems":0}}})";
+
+// Nothing is told apart of what does not exist and what is another project's.
+[[noreturn]] void refuse_unknown() {
+  throw Refusal(error_response(404, "job_not_found", "no fine-tuning job of this id"));
+}
+
+std::string text_member(const json::object& object, std::string_view name, std::size_t most, const Limits& limits) {
+  const json::value* value = member(object, name);
+  if (value == nullptr) return {};
+  std::string text = text_of(*value, name, limits);
+  if (text.size() > most) refuse_field(fmt::format("{}: has more than {} bytes", name, most));
+  return text;
+}
+
+// OpenAI's limits. https://platform.openai.com/docs/api-reference/fine-tuning/create
+std::string metadata_of(const json::object& object, const Limits& limits) {
+  constexpr std::size_t kMost = 16, kKey = 64, kValue = 512;
+  const json::value* value = member(object, "metadata");
+  if (value == nullptr) return "{}";
+  if (!value->is_object() || value->get_object().size() > kMost) {
+    refuse_field(fmt::format("metadata: must be an object of at most {} members", kMost));
+  }
+  for (const auto& [key, text] : value->get_object()) {
+    if (key.size() > kKey || text_of(text, "metadata", limits).size() > kValue) {
+      refuse_field(fmt::format("metadata: a key has at most {} bytes and a value {}", kKey, kValue));
+    }
+  }
+  return json::serialize(*value);
+}
+
+struct HyperparameterRange {
+  std::string_view name;
+  double low, high;
+  bool whole;
+};
+constexpr HyperparameterRange kHyperparameters[] = {
+    {"n_epochs", 1, 1000, true}, {"batch_size", 1, 4096, true}, {"learning_rate_multiplier", 1e-4, 1000, false}};
+
+json::object hyperparameters_in(const json::object& object, std::string_view place) {
+  check_members(object, place, {"n_epochs", "batch_size", "learning_rate_multiplier"});
+  json::object all;
+  for (const HyperparameterRange& range : kHyperparameters) {
+    const json::value* value = member(object, range.name);
+    if (value == nullptr || *value == "auto") {
+      all[range.name] = "auto";
+      continue;
+    }
+    const std::optional<std::int64_t> whole = integer_of(*value);
+    const double number = value->is_number() ? value->to_number<double>() : 0;
+    if ((range.whole && !whole) || !(number >= range.low && number <= range.high)) {
+      refuse_field(fmt::format("{}: must be \"auto\" or a {}number from {} to {}", range.name,
+                               range.whole ? "whole " : "", range.low, range.high));
+    }
+    range.whole ? all[range.name] = *whole : all[range.name] = number;
+  }
+  return all;
+}
+
+const json::object& object_in(const json::object& object, std::string_view name, const json::object& missing) {
+  const json::value* value = member(object, name);
+  if (value == nullptr) return missing;
+  if (!value->is_object()) refuse_field(fmt::format("{}: must be an object", name));
+  return value->get_object();
+}
+
+// From method.supervised.hyperparameters, or hyperparameters as older clients send them.
+json::object hyperparameters_of(const json::object& object) {
+  const json::object none;
+  if (member(object, "method") == nullptr) {
+    return hyperparameters_in(object_in(object, "hyperparameters", none), "hyperparameters");
+  }
+  const json::object& method = object_in(object, "method", none);
+  check_members(method, "method", {"type", "supervised"});
+  if (const json::value* type = member(method, "type"); type != nullptr && *type != "supervised") {
+    refuse_field("method: this service trains classifiers with the method \"supervised\" alone");
+  }
+  const json::object& supervised = object_in(method, "supervised", none);
+  check_members(supervised, "method.supervised", {"hyperparameters"});
+  return hyperparameters_in(object_in(supervised, "hyperparameters", none), "method.supervised.hyperparameters");
+}
+
+// Options of `qing train` among the members of a body, each as the texts of its values.
+json::object options_of(const json::object& object, const std::vector<std::string_view>& other_members) {
+  json::object options;
+  for (const auto& [key, value] : object) {
+    const std::string_view name(key.data(), key.size());
+    if (value.is_null() || std::ranges::find(other_members, name) != other_members.end()) continue;
+    try {
+      const optim::TrainOption* const option = requested_option(name);
+      if (option == nullptr && !is_run_option(name)) {
+        // Refuses the name in the usual words.
+        check_members(json::object{{key, value}}, "", {"training_file", "model", "options of qing train"});
+      }
+      std::string given = option == nullptr ? std::string(name) : option->option_name();
+      std::ranges::replace(given, '_', '-');
+      options[given] =
+          json::value_from(option == nullptr ? run_option_texts(name, value) : option_texts(*option, value));
+    } catch (const ValueError& error) { refuse_field(error.what()); }
+  }
+  return options;
+}
+
+struct NewJob {
+  TrainingJob job;
+  std::string suffix, idempotency_key, request;
+};
+
+NewJob read_new_job(const Service& service, const std::string& body, const std::string& key, bool all_options) {
+  const Limits& limits = service.limits();
+  const json::value parsed = parse_json(body, limits);
+  const json::object& object = as_object(parsed, R"({"model": "scratch", "training_file": "file-..."})");
+  const std::vector<std::string_view> known = {"model",    "training_file",   "validation_file", "suffix",      "seed",
+                                               "metadata", "hyperparameters", "method",          "integrations"};
+  NewJob made;
+  TrainingJob& job = made.job;
+  if (all_options) {
+    job.options = json::serialize(options_of(object, known));
+  } else {
+    check_members(object, "",
+                  {"model", "training_file", "validation_file", "suffix", "seed", "metadata", "hyperparameters",
+                   "method", "integrations"});
+  }
+  const json::value* integrations = member(object, "integrations");
+  if (integrations != nullptr && !(integrations->is_array() && integrations->get_array().empty())) {
+    refuse_field("integrations: this service has none");
+  }
+  const std::string base = text_member(object, "model", 128, limits);
+  if (base.empty()) refuse_field("model: is missing; name a model that is served, or \"scratch\"");
+  job.training_file = text_member(object, "training_file", 64, limits);
+  if (job.training_file.empty()) refuse_field("training_file: is missing; give the id of a file");
+  job.validation_file = text_member(object, "validation_file", 64, limits);
+  made.suffix = text_member(object, "suffix", 64, limits);
+  job.metadata = metadata_of(object, limits);
+  job.hyperparameters = json::serialize(hyperparameters_of(object));
+  job.seed = 42;
+  if (const json::value* seed = member(object, "seed")) {
+    const std::optional<std::int64_t> number = integer_of(*seed);
+    if (!number || *number < 0) refuse_field("seed: must be a whole number of at least 0");
+    job.seed = *number;
+  }
+  job.base = base;
+  if (base != TrainingJob::kScratch) {
+    const Model model = service.model(base, key);
+    job.base = model.name;
+    job.base_version = model.version;
+    if (service.registry().folder_of(model.name, model.version).empty()) {
+      refuse_field("model: has no files to begin with; take another one");
+    }
+  }
+  job.project = service.project(key);
+  made.request = sha256_of_bytes(json::serialize(parsed));
+  return made;
+}
+
+void check_file(Database& database, const State& state, const TrainingJob& job, const std::string& id,
+                std::string_view field) {
+  const std::optional<StoredFile> file = FileStore(database, state).get(job.project, id);
+  if (!file) refuse_field(fmt::format("{}: there is no file of this id", field));
+  if (!FileStore::is_dataset(file->purpose)) {
+    refuse_field(
+        fmt::format("{}: the file's purpose is {}; upload it with the purpose fine-tune", field, file->purpose));
+  }
+}
+
+HttpResponse job_response(const TrainingJob& job) {
+  JsonWriter json;
+  write_job(json, job);
+  return {200, json.take(), {}};
+}
+
+TrainingJob job_of(Database& database, const std::string& project, const std::string& id) {
+  std::optional<TrainingJob> job = JobStore(database).find(project, id);
+  if (!job) refuse_unknown();
+  return std::move(*job);
+}
+
+void make_job(Service& service, const std::string& body, Routed::Reply reply, std::string idempotency_key,
+              bool all_options) {
+  if (service.jobs() == nullptr || !service.jobs()->accepts_jobs()) {
+    throw Refusal(error_response(403, "jobs_disabled", "this server runs no jobs; its operator allows them by --jobs"));
+  }
+  NewJob made = read_new_job(service, body, reply.key, all_options);
+  if (idempotency_key.size() > 255) refuse_field("Idempotency-Key: has more than 255 bytes");
+  made.idempotency_key = std::move(idempotency_key);
+  service.with_state(std::move(reply), [&service, made = std::move(made)](Database& database) {
+    check_file(database, *service.state(), made.job, made.job.training_file, "training_file");
+    if (!made.job.validation_file.empty()) {
+      check_file(database, *service.state(), made.job, made.job.validation_file, "validation_file");
+    }
+    const TrainingJob job = JobStore(database).create(made.job, made.suffix, made.idempotency_key, made.request);
+    service.jobs()->wake();
+    return job_response(job);
+  });
+}
+
+std::int64_t limit_of(const Parameters& parameters, std::int64_t usual, std::int64_t most) {
+  const auto found = parameters.find("limit");
+  if (found == parameters.end()) return usual;
+  std::int64_t limit = 0;
+  const std::string& text = found->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  if (error != std::errc() || end != text.data() + text.size() || limit < 1) {
+    refuse_field("limit: must be a whole number from 1");
+  }
+  return std::min(limit, most);
+}
+
+std::string parameter_of(const Parameters& parameters, std::string_view name) {
+  const auto found = parameters.find(name);
+  return found == parameters.end() ? std::string() : found->second;
+}
+
+// metadata[key]=value, as OpenAI's clients write a nested object.
+std::map<std::string, std::string> metadata_filter(const Parameters& parameters) {
+  constexpr std::string_view kOpen = "metadata[";
+  std::map<std::string, std::string> filter;
+  for (const auto& [name, value] : parameters) {
+    if (!name.starts_with(kOpen) || !name.ends_with("]")) continue;
+    filter.emplace(name.substr(kOpen.size(), name.size() - kOpen.size() - 1), value);
+  }
+  return filter;
+}
+
+template <class Item, class Write> HttpResponse page_response(const JobStore::Page<Item>& page, Write write) {
+  JsonWriter json;
+  json.begin_object().member("object", "list").key("data").begin_array();
+  for (const Item& item : page.items) write(json, item);
+  json.end().member("has_more", page.more).end();
+  return {200, json.take(), {}};
+}
+
+void list_jobs(Service& service, const Parameters& parameters, Routed::Reply reply) {
+  const std::int64_t limit = limit_of(parameters, 20, 100);
+  const std::string project = service.project(reply.key);
+  service.with_state(std::move(reply), [=](Database& database) {
+    return page_response(
+        JobStore(database).list(project, parameter_of(parameters, "after"), limit, metadata_filter(parameters)),
+        [](JsonWriter& json, const TrainingJob& job) { write_job(json, job); });
+  });
+}
+
+void list_events(Service& service, const std::string& id, const Parameters& parameters, Routed::Reply reply) {
+  const std::int64_t limit = limit_of(parameters, 20, 1000);
+  const std::string project = service.project(reply.key), after = parameter_of(parameters, "after");
+  service.with_state(std::move(reply), [=](Database& database) {
+    job_of(database, project, id);
+    const std::int64_t before = after.empty() ? 0 : event_number(id, after);
+    if (before == 0 && !after.empty()) refuse_field("after: there is no such event");
+    return page_response(JobStore(database).events(id, before, limit),
+                         [&](JsonWriter& json, const JobEvent& event) { write_event(json, id, event); });
+  });
+}
+
+void stream_events(Service& service, const std::string& id, const std::string& last, Routed::Reply reply) {
+  const std::string project = service.project(reply.key);
+  service.with_state(std::move(reply), [&service, project, id, last](Database& database) {
+    job_of(database, project, id);
+    HttpResponse response;
+    response.content_type = "text/event-stream";
+    response.headers.emplace_back("Cache-Control", "no-store");
+    response.stream = std::make_shared<BodyStream>();
+    service.jobs()->follow(id, event_number(id, last), response.stream);
+    return response;
+  });
+}
+
+// The model of the best evaluation is the only one of a training that stays.
+void list_checkpoints(Service& service, const std::string& id, Routed::Reply reply) {
+  const std::string project = service.project(reply.key);
+  service.with_state(std::move(reply), [=](Database& database) {
+    JobStore::Page<TrainingJob> page;
+    if (TrainingJob job = job_of(database, project, id); job.status == JobStatus::kSucceeded) {
+      page.items.push_back(std::move(job));
+    }
+    return page_response(page, [](JsonWriter& json, const TrainingJob& job) {
+      const json::object outcome = json::parse(job.outcome).as_object();
+      const json::value* best = outcome.if_contains("best_step");
+      const std::int64_t step = (best == nullptr ? outcome.at("steps") : *best).to_number<std::int64_t>();
+      json.begin_object().member("id", fmt::format("ftckpt-{}-{}", job.id.substr(job.id.find('-') + 1), step));
+      json.member("object", "fine_tuning.job.checkpoint").member("created_at", job.finished);
+      json.member("fine_tuned_model_checkpoint", job.model).member("fine_tuning_job_id", job.id);
+      json.member("step_number", step).key("metrics").begin_object().member("step", step);
+      json.member("train_loss", outcome.at("train_loss").to_number<double>());
+      for (const char* none :
+           {"train_mean_token_accuracy", "valid_loss", "valid_mean_token_accuracy", "full_valid_loss"}) {
+        json.key(none).raw("null");
+      }
+      const json::value* validation = outcome.if_contains("validation");
+      json.key("full_valid_mean_token_accuracy");
+      json.raw(validation == nullptr ? "null" : json::serialize(validation->at("accuracy"))).end().end();
+    });
+  });
+}
+
+using Change = std::function<bool(JobStore&, const std::string& id)>;
+
+Route change_route(Service& service, const JobRoutes& routes, std::string_view pattern, std::string_view summary,
+                   std::string_view done, Change change) {
+  return {.method = "POST",
+          .pattern = pattern,
+          .body = BodyKind::kAny,
+          .operation = {routes.tag, summary, {}, kJob},
+          .open =
+              [&service, done, change = std::move(change)](const Call& call) {
+                return [&service, done, change, id = std::string(call.parameter("id"))](const std::string&,
+                                                                                        Routed::Reply reply) {
+                  const std::string project = service.project(reply.key);
+                  service.with_state(std::move(reply), [&service, done, change, id, project](Database& database) {
+                    job_of(database, project, id);
+                    JobStore store(database);
+                    const bool changed = change(store, id);
+                    const TrainingJob job = job_of(database, project, id);
+                    if (!changed) {
+                      throw Refusal(
+                          error_response(400, "invalid_status",
+                                         fmt::format("a job that is {} cannot be {}", status_name(job.status), done)));
+                    }
+                    service.jobs()->wake();
+                    return job_response(job);
+                  });
+                };
+              },
+          .error_form = routes.error_form};
+}
+
+}  // namespace
+
+std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
+  using enum JobStatus;
+  const auto read = [&](std::string_view pattern, std::string_view summary, std::string_view response,
+                        std::function<Routed::Run(const Call&)> open) {
+    return Route{.method = "GET",
+                 .pattern = pattern,
+                 .operation = {routes.tag, summary, {}, response},
+                 .open = std::move(open),
+                 .error_form = routes.error_form};
+  };
+  return {
+      {.method = "POST",
+       .pattern = routes.make,
+       .body = BodyKind::kJson,
+       .operation = {routes.tag, "Makes a training job", kMake, kJob},
+       .open =
+           [&service, all = routes.all_options](const Call& call) {
+             return [&service, all, key = std::string(call.head.header("Idempotency-Key"))](const std::string& body,
+                                                                                            Routed::Reply reply) {
+               make_job(service, body, std::move(reply), key, all);
+             };
+           },
+       .error_form = routes.error_form},
+      read(routes.make, "Jobs, the newest first", kPage,
+           [&service](const Call& call) {
+             return [&service, parameters = query_parameters(call.head.query)](
+                        const std::string&, Routed::Reply reply) { list_jobs(service, parameters, std::move(reply)); };
+           }),
+      read(routes.one, "A job", kJob,
+           [&service](const Call& call) {
+             return [&service, id = std::string(call.parameter("id"))](const std::string&, Routed::Reply reply) {
+               const std::string project = service.project(reply.key);
+               service.with_state(std::move(reply), [id, project](Database& database) {
+                 return job_response(job_of(database, project, id));
+               });
+             };
+           }),
+      read(routes.events, "What happened to a job, the newest first; or a stream of it", kPage,
+           [&service](const Call& call) {
+             const Parameters parameters = query_parameters(call.head.query);
+             const bool stream = parameter_of(parameters, "stream") == "true" ||
+                                 call.head.header("Accept").find("text/event-stream") != std::string_view::npos;
+             return [&service, stream, parameters, id = std::string(call.parameter("id")),
+                     last = std::string(call.head.header("Last-Event-ID"))](const std::string&, Routed::Reply reply) {
+               stream ? stream_events(service, id, last, std::move(reply))
+                      : list_events(service, id, parameters, std::move(reply));
+             };
+           }),
+      read(routes.checkpoints, "The model of a finished job as a checkpoint", kPage,
+           [&service](const Call& call) {
+             return [&service, id = std::string(call.parameter("id"))](const std::string&, Routed::Reply reply) {
+               list_checkpoints(service, id, std::move(reply));
+             };
+           }),
+      change_route(service, routes, routes.cancel, "Ends a job for good", "cancelled",
+                   [](JobStore& store, const std::string& id) {
+                     return store.advance(id, {kValidating, kQueued, kRunning, kPaused}, kCancelled,
+                                          "The job has been cancelled");
+                   }),
+      change_route(service, routes, routes.pause, "Stops a job at a checkpoint, until it is resumed", "paused",
+                   [](JobStore& store, const std::string& id) {
+                     return store.advance(id, {kQueued, kRunning}, kPaused, "The job has been paused");
+                   }),
+      change_route(service, routes, routes.resume, "Goes on with a paused job", "resumed",
+                   [](JobStore& store, const std::string& id) {
+                     return store.advance(id, {kPaused}, kQueued, "The job waits to be resumed");
+                   }),
+  };
+}
+
+}  // namespace qing::serve::protocols

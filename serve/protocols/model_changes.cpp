@@ -1,0 +1,75 @@
+#include "model_changes.h"
+
+#include <utility>
+
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/protocols/answers_json.h>
+#include <qing/serve/protocols/json_body.h>
+
+namespace qing::serve::protocols {
+namespace json = boost::json;
+
+constexpr std::string_view kChangedModel = R"({"type":"object","required":["name","version"],"properties":{
+"name":{"type":"string"},"version":{"type":"string"},"versions":{"type":"array","items":{"type":"string"}},
+"previous":{"type":"string"},"trial":{"type":"object"}}})";
+
+void refuse_pages(const HttpHead& head) {
+  // Browsers mark requests with these headers.
+  const std::string_view site = head.header("Sec-Fetch-Site");
+  if (head.header("Origin").empty() && (site.empty() || site == "none" || site == "same-origin")) return;
+  throw Refusal(error_response(403, "from_a_page", "changes to models are not for web pages; use another client"));
+}
+
+Route model_change(Service& service, std::string_view method, std::string_view pattern, std::string_view action,
+                   Operation operation, std::function<ReadChange(const ChangeRequest&)> read) {
+  return {.method = method,
+          .pattern = pattern,
+          .scope = Scope::kAdmin,
+          .body = BodyKind::kAny,
+          .operation = operation,
+          .open = [&service, action, read = std::move(read)](const Call& call) {
+            refuse_pages(call.head);
+            const std::string name(call.parameters.empty() ? std::string_view() : call.parameters.front().second);
+            return [&service, read, name, action](const std::string& body, Routed::Reply reply) {
+              ReadChange change = read({name, body, reply.key});
+              auto run = [&service, name, key = reply.key, run = std::move(change.run)](Registry& registry) {
+                // Here and not before, since the owners of models are known on the model thread first.
+                if (!service.visible(name, key)) Registry::throw_unknown(name);
+                return run(registry);
+              };
+              service.change_models(std::move(reply),
+                                    {std::string(action), name, std::move(change.detail), std::move(run)});
+            };
+          }};
+}
+
+std::int64_t version_of(const json::object& object) {
+  const json::value* value = member(object, "version");
+  if (value == nullptr) return 0;
+  const auto number = integer_of(*value);
+  const auto version = Registry::parse_version(value->is_string() ? std::string(value->get_string())
+                                               : number           ? std::to_string(*number)
+                                                                  : "");
+  if (!version) refuse_field("version: must be a whole number from 1");
+  return *version;
+}
+
+json::object read_object(const std::string& body, const Limits& limits,
+                         std::initializer_list<std::string_view> fields) {
+  if (body.empty()) return {};
+  json::object object = as_object(parse_json(body, limits), R"({"version": 2})");
+  check_members(object, "", fields);
+  return object;
+}
+
+HttpResponse model_response(const Model& model) {
+  JsonWriter json;
+  json.begin_object().member("name", model.name).member("version", std::to_string(model.version));
+  json.member("versions", version_texts(model.versions));
+  if (model.previous != 0) json.member("previous", std::to_string(model.previous));
+  write_trial(json, model);
+  json.end();
+  return {200, json.take(), {}};
+}
+
+}  // namespace qing::serve::protocols
