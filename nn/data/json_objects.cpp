@@ -202,10 +202,7 @@ struct JsonObjectReader::Impl {
 };
 
 JsonObjectReader::JsonObjectReader(std::string name, Layout layout, ByteInput input, size_t max_bytes)
-    : impl_(std::make_unique<Impl>(std::move(name), layout, std::move(input), max_bytes)) {}
-JsonObjectReader::~JsonObjectReader() = default;
-JsonObjectReader::JsonObjectReader(JsonObjectReader&&) noexcept = default;
-JsonObjectReader& JsonObjectReader::operator=(JsonObjectReader&&) noexcept = default;
+    : impl_(std::make_shared<Impl>(std::move(name), layout, std::move(input), max_bytes)) {}
 
 const json::object* JsonObjectReader::next() {
   impl_->object.reset();

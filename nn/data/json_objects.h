@@ -27,16 +27,13 @@ std::pair<std::string, const boost::json::value*> find_field(const boost::json::
 /// Says that the object lacks the field, and what to do.
 std::string no_field(const boost::json::object& object, const std::string& name);
 
-/// Reads objects with the line where each begins. Not thread-safe.
+/// Reads objects with the line where each begins. Copies share their place in the input. Not thread-safe.
 class JsonObjectReader {
  public:
   /// kLines: a line is an object. kDetect: an array of objects if '[' comes first, else lines.
   enum class Layout { kLines, kDetect };
   /// `name` identifies the input in messages. A longer object than `max_bytes` is refused, not truncated.
   JsonObjectReader(std::string name, Layout layout, ByteInput input, size_t max_bytes);
-  ~JsonObjectReader();
-  JsonObjectReader(JsonObjectReader&&) noexcept;
-  JsonObjectReader& operator=(JsonObjectReader&&) noexcept;
 
   /// Null at the end. The object is valid until the next call. LineError, after which the next call continues with the
   /// object after the refused one, or is at the end when that cannot be found.
@@ -47,7 +44,7 @@ class JsonObjectReader {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace qing::nn

@@ -62,12 +62,6 @@ class LengthCounter {
   std::int64_t least_ = 0, most_ = 0, count_ = 0, sum_ = 0;
 };
 
-void write_counts(JsonWriter& out, std::string_view name, const std::map<std::string, std::int64_t>& counts) {
-  out.key(name).begin_object();
-  for (const auto& [key, count] : counts) out.member(key, count);
-  out.end();
-}
-
 std::map<std::string, std::int64_t> counts_of(const json::value& value) {
   std::map<std::string, std::int64_t> counts;
   for (const auto& [key, count] : value.as_object()) counts.emplace(std::string(key), count.to_number<std::int64_t>());
@@ -125,21 +119,37 @@ DatasetReport examine_dataset(const std::filesystem::path& file) {
   return report;
 }
 
-std::string to_json(const DatasetReport& report) {
+std::string errors_json(const DatasetReport& report) {
   JsonWriter out;
-  out.begin_object().member("format", report.format).member("rows", report.rows).member("wrong", report.wrong);
-  out.key("errors").begin_array();
+  out.begin_array();
   for (const RowError& error : report.errors) {
     out.begin_object().member("line", error.line).member("message", error.message).end();
   }
   out.end();
-  write_counts(out, "labels", report.labels);
-  write_counts(out, "languages", report.languages);
-  out.member("duplicates", report.duplicates).member("contradictions", report.contradictions);
-  const DatasetReport::Lengths& lengths = report.lengths;
-  out.key("lengths").begin_object().member("least", lengths.least).member("median", lengths.median);
-  out.member("mean", lengths.mean).member("percentile_95", lengths.percentile_95).member("most", lengths.most);
-  out.end().end();
+  return out.take();
+}
+
+std::string counts_json(const std::map<std::string, std::int64_t>& counts) {
+  JsonWriter out;
+  out.begin_object();
+  for (const auto& [key, count] : counts) out.member(key, count);
+  out.end();
+  return out.take();
+}
+
+std::string lengths_json(const DatasetReport::Lengths& lengths) {
+  JsonWriter out;
+  out.begin_object().member("least", lengths.least).member("median", lengths.median).member("mean", lengths.mean);
+  out.member("percentile_95", lengths.percentile_95).member("most", lengths.most).end();
+  return out.take();
+}
+
+std::string to_json(const DatasetReport& report) {
+  JsonWriter out;
+  out.begin_object().member("format", report.format).member("rows", report.rows).member("wrong", report.wrong);
+  out.key("errors").raw(errors_json(report)).key("labels").raw(counts_json(report.labels));
+  out.key("languages").raw(counts_json(report.languages)).member("duplicates", report.duplicates);
+  out.member("contradictions", report.contradictions).key("lengths").raw(lengths_json(report.lengths)).end();
   return out.take();
 }
 

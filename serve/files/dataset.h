@@ -44,6 +44,10 @@ struct DatasetReport {
 /// when the file, or a temporary file in its folder, cannot be read or written.
 DatasetReport examine_dataset(const std::filesystem::path& file);
 
+/// Parts of the report as JSON: [{"line", "message"}], {"name": count}, and the members of Lengths by name.
+std::string errors_json(const DatasetReport& report);
+std::string counts_json(const std::map<std::string, std::int64_t>& counts);
+std::string lengths_json(const DatasetReport::Lengths& lengths);
 /// One JSON object with the members of the report.
 std::string to_json(const DatasetReport& report);
 DatasetReport report_from_json(const std::string& text);  ///< DataError
