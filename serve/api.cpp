@@ -23,6 +23,14 @@ std::string_view key_of(const HttpHead& head) {
   return key;
 }
 
+// A path may have one extra '/' at its end, since clients often join addresses so.
+void drop_last_slash(HttpHead& head) {
+  if (head.path.size() > 1 && head.path.ends_with('/') && !head.path.ends_with("//")) head.path.remove_suffix(1);
+}
+
+// What a form adds to its file: boundaries, headers and small fields.
+constexpr std::uint64_t kFormBytes = 64 * 1024;
+
 }  // namespace
 
 Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
@@ -60,8 +68,7 @@ Routed Api::route(const HttpHead& given) {
     routed.name = "/";
     routed.run = answer(std::move(*redirect));
   } else {
-    // A path may have one extra '/' at its end, since clients often join addresses so.
-    if (head.path.size() > 1 && head.path.ends_with('/') && !head.path.ends_with("//")) head.path.remove_suffix(1);
+    drop_last_slash(head);
     routed = cors_.enabled() && CorsPolicy::is_preflight(head) ? preflight(head) : routed_below(head);
   }
   routed.request_id = request_id(head.header("X-Request-Id"));
@@ -72,10 +79,31 @@ Routed Api::route(const HttpHead& given) {
   return routed;
 }
 
+std::optional<std::uint64_t> Api::streamed_body_limit(const HttpHead& given) {
+  HttpHead head = given;
+  std::string base;
+  if (base_path_.enter(head, base)) return std::nullopt;
+  drop_last_slash(head);
+  if (!router_.streams(head)) return std::nullopt;
+  return service_.limits().file_bytes + kFormBytes;
+}
+
+// Any page of the web can send a form to any server without asking first (WHATWG Fetch: a request with a
+// CORS-safelisted Content-Type has no preflight).
+bool Api::from_other_page(const HttpHead& head) const {
+  const std::string_view origin = head.header("Origin");
+  return !origin.empty() && head.header("Sec-Fetch-Site") != "same-origin" && !cors_.allows(origin);
+}
+
 Routed Api::routed_below(const HttpHead& head) {
   Routed routed = router_.route(head, [&](Scope scope) {
     return keys_ && scope != Scope::kOpen ? keys_->admit(key_of(head), scope) : std::string();
   });
+  if (routed.sink && from_other_page(head)) {
+    routed.sink.reset();
+    routed.run = {};
+    routed.refusal = error_response(403, "from_a_page", "pages of this origin may not send files; use another client");
+  }
   if (routed.refusal && protocols::asks_as_openai(head)) {
     routed.refusal = protocols::openai_error(std::move(*routed.refusal));
   }

@@ -1,7 +1,9 @@
 // All routes behind one HttpHandler: keys, request ids, the protocols.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,7 @@ class Api : public HttpHandler {
       const SiteOptions& site = {}, std::shared_ptr<const State> state = nullptr, JobRunner* jobs = nullptr);
 
   Routed route(const HttpHead& head) override;
+  std::optional<std::uint64_t> streamed_body_limit(const HttpHead& head) override;
   HttpFields fields(std::string_view origin) const override { return cors_.fields(origin); }
   void answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) override;
   /// Makes /health/ready answer 503.
@@ -42,6 +45,7 @@ class Api : public HttpHandler {
  private:
   std::vector<Route> all_routes();
   Routed routed_below(const HttpHead& head);
+  bool from_other_page(const HttpHead& head) const;
   Routed preflight(const HttpHead& head) const;
 
   const CorsPolicy cors_;

@@ -3,9 +3,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <qing/tensor/errors.h>
@@ -54,6 +57,16 @@ class Client {
   /// Retry-After (seconds or a date); a wait above one minute is not retried. ServiceError when the service refuses;
   /// IoError when it cannot be reached, times out or sends an invalid response.
   std::vector<Emotion> predict(const std::string& model, std::span<const std::string> texts) const;
+
+  /// Sends JSON, or nothing when `body` is empty, and returns the JSON of the answer. `path` may have a query. Errors
+  /// as of predict(). A POST whose answer was lost is not sent again.
+  std::string request(const std::string& method, const std::string& path, const std::string& body = {}) const;
+  /// POST /v1/files in bounded memory. Returns the JSON of the stored file. Errors as of predict(); IoError also when
+  /// the file cannot be read. A lost answer is not asked for again. The timeout bounds each piece.
+  std::string upload_file(const std::filesystem::path& file, const std::string& purpose) const;
+  /// GET of a body of any size, which is given to `sink` in pieces. The exceptions of `sink` pass through. Errors as of
+  /// predict(), also in the midst of the body.
+  void download(const std::string& path, const std::function<void(std::string_view)>& sink) const;
 
  private:
   ClientOptions options_;

@@ -26,26 +26,21 @@ std::string shortened(std::string text, size_t most) {
 
 ExampleReader::ExampleReader(const std::filesystem::path& path, DatasetOptions options)
     : options_(std::move(options)),
-      records_(path, {.columns = {options_.text_column, options_.label_column},
-                      .optional_columns = {options_.source_column},
-                      .strings_only = true,
-                      .max_line_bytes = options_.max_line_bytes}) {}
+      rows_(path, {.label_column = options_.label_column,
+                   .text_column = options_.text_column,
+                   .source_column = options_.source_column,
+                   .max_line_bytes = options_.max_line_bytes}) {}
 
 std::optional<Example> ExampleReader::next() {
-  std::optional<Record> record = records_.next();
-  if (!record) return std::nullopt;
-  std::string& text = (*record)[0];
-  const std::string& label = (*record)[1];
-  const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
+  std::optional<LabelledRow> row = rows_.next();
+  if (!row) return std::nullopt;
+  const auto found = std::find(options_.labels.begin(), options_.labels.end(), row->label);
   if (found == options_.labels.end()) {
-    records_.fail(fmt::format("unknown label '{}'; use one of {}", shortened(visible(label), 64),
-                              fmt::join(options_.labels, ", ")));
+    rows_.fail(fmt::format("unknown label '{}'; use one of {}", shortened(visible(row->label), 64),
+                           fmt::join(options_.labels, ", ")));
   }
-  if (is_blank(text)) {
-    records_.fail(fmt::format("the {} is {}; remove the row", options_.text_column,
-                              text.empty() ? "empty" : "blank: it has no visible character"));
-  }
-  return Example{std::move(text), static_cast<int32_t>(found - options_.labels.begin()), std::move((*record)[2]), 0};
+  return Example{std::move(row->text), static_cast<int32_t>(found - options_.labels.begin()), std::move(row->source),
+                 0};
 }
 
 std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options) {
@@ -90,14 +85,18 @@ size_t remove_duplicates(std::vector<Example>& examples) {
   return std::erase_if(examples, [&](const Example& example) { return !seen.insert(example.text).second; });
 }
 
-Split split_by_hash(std::vector<Example> examples, int held_percent) {
+bool held_by_hash(std::string_view text, int held_percent) {
   if (held_percent < 0 || held_percent > 100) {
-    throw ValueError(fmt::format("split_by_hash: {} percent is outside [0, 100]", held_percent));
+    throw ValueError(fmt::format("held_by_hash: {} percent is outside [0, 100]", held_percent));
   }
+  return fingerprint(text) % 100 < static_cast<uint64_t>(held_percent);
+}
+
+Split split_by_hash(std::vector<Example> examples, int held_percent) {
+  held_by_hash({}, held_percent);  // refuses a wrong share of no examples too
   Split split;
   for (Example& example : examples) {
-    const bool held = fingerprint(std::string_view(example.text)) % 100 < static_cast<uint64_t>(held_percent);
-    (held ? split.held : split.train).push_back(std::move(example));
+    (held_by_hash(example.text, held_percent) ? split.held : split.train).push_back(std::move(example));
   }
   return split;
 }

@@ -1,4 +1,4 @@
-// Labelled texts from TSV, CSV (RFC 4180) and JSONL files. Columns are found by name.
+// Labelled texts as examples of known labels, from every format that labelled_rows.h reads.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include <qing/nn/data/record_reader.h>
+#include <qing/nn/data/labelled_rows.h>
 
 namespace qing::nn {
 
@@ -27,19 +28,18 @@ struct DatasetOptions {
   size_t max_line_bytes = 1 << 20;  ///< a longer line is refused, not truncated
 };
 
-/// Reads one example after another in bounded memory. The suffix (.tsv, .csv, .jsonl) determines the format: see
-/// RecordReader. DataError "path:line: ..." for errors of RecordReader, for an unknown label, and for a text that is
-/// empty or blank (is_blank). IoError when the file cannot be read. Not thread-safe.
+/// Reads one example after another in bounded memory: the rows of a LabelledRowReader. LineError "path:line: ..." for
+/// its errors and for an unknown label. IoError when the file cannot be read. Not thread-safe.
 class ExampleReader {
  public:
   explicit ExampleReader(const std::filesystem::path& path, DatasetOptions options = {});
   std::optional<Example> next();  ///< Nothing at the end.
-  /// Throws DataError "path:line: what" at the last example.
-  [[noreturn]] void fail(const std::string& what) const { records_.fail(what); }
+  /// Throws a LineError at the last example.
+  [[noreturn]] void fail(const std::string& what) const { rows_.fail(what); }
 
  private:
   DatasetOptions options_;
-  RecordReader records_;
+  LabelledRowReader rows_;
 };
 
 /// Reads a whole file with an ExampleReader. The file must have rows.
@@ -54,8 +54,11 @@ void write_tsv(const std::filesystem::path& path, std::span<const Example> examp
 /// Removes examples whose text appeared before (the first one stays). Returns the number of removed examples.
 size_t remove_duplicates(std::vector<Example>& examples);
 
-/// Splits by a hash (FNV-1a) of the text, so that the side of a text depends only on the text. `held_percent` is in
-/// [0, 100].
+/// Whether a text is held out of a training: by a hash (FNV-1a) of the text alone, so that a text is on the same side
+/// in every file, order and version. ValueError unless `held_percent` is in [0, 100].
+bool held_by_hash(std::string_view text, int held_percent);
+
+/// Splits by held_by_hash().
 struct Split {
   std::vector<Example> train, held;
 };

@@ -16,12 +16,15 @@ constexpr size_t kMarkBytes = 3;  // size of U+FEFF in UTF-8
 
 }  // namespace
 
+LineError::LineError(const std::string& name, size_t line, const std::string& reason)
+    : DataError(fmt::format("{}:{}: {}", name, std::max<size_t>(line, 1), reason)),
+      line_(std::max<size_t>(line, 1)),
+      reason_(reason) {}
+
 LineReader::LineReader(std::string name, ByteInput input, size_t max_line_bytes)
     : name_(std::move(name)), input_(std::move(input)), max_line_bytes_(max_line_bytes) {}
 
-void LineReader::fail(const std::string& what, size_t line) const {
-  throw DataError(fmt::format("{}:{}: {}", name_, std::max<size_t>(line, 1), what));
-}
+void LineReader::fail(const std::string& what, size_t line) const { throw LineError(name_, line, what); }
 
 // Appends a piece of the input to the unread bytes. Returns false at the end of the input.
 bool LineReader::fill() {
@@ -41,7 +44,18 @@ bool LineReader::fill() {
   return !ended_;
 }
 
+// Moves past the end of a line that was refused for its length.
+void LineReader::skip_rest() {
+  for (;;) {
+    const size_t end = buffer_.find('\n', begin_);
+    begin_ = end == std::string::npos ? buffer_.size() : end + 1;
+    if (end != std::string::npos || !fill()) break;
+  }
+  in_long_line_ = false;
+}
+
 bool LineReader::done() {
+  if (in_long_line_) skip_rest();
   if (!started_) {
     for (size_t skipped = kMarkBytes; skipped == kMarkBytes; begin_ += skipped) {
       while (buffer_.size() - begin_ < kMarkBytes && fill()) {}
@@ -61,7 +75,8 @@ std::optional<std::string_view> LineReader::next() {
     terminated_ = end != std::string::npos;
     length = std::min(end, buffer_.size()) - begin_;
     if (length > max_line_bytes_) {
-      fail(fmt::format("the line is longer than the limit of {} bytes; split the text", max_line_bytes_), line_ + 1);
+      in_long_line_ = true;
+      fail(fmt::format("the line is longer than the limit of {} bytes; split the text", max_line_bytes_), ++line_);
     }
     if (terminated_ || !fill()) break;
   }

@@ -8,8 +8,8 @@
 #include <set>
 #include <utility>
 
+#include <qing/nn/data/json_objects.h>
 #include <qing/nn/text/normalizer.h>
-#include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -17,10 +17,6 @@ namespace qing::nn {
 namespace {
 
 namespace json = boost::json;
-
-ByteInput input_of(const std::filesystem::path& path) {
-  return [file = std::make_shared<FileReader>(path)](std::span<char> into) { return file->read(into); };
-}
 
 void check_distinct(const std::vector<std::string>& names) {
   std::set<std::string_view> seen;
@@ -94,14 +90,11 @@ std::string no_column(const std::string& name, const Record& header, char separa
   return fmt::format("no column '{}' in the header, which has: {}; {}", name, fmt::join(shown, ", "), remedy);
 }
 
-std::string no_field(const std::string& name, const json::object& object) {
-  std::vector<std::string> shown;
-  for (const auto& member : object) shown.push_back(in_quotes(member.key()));
-  return fmt::format("no field '{}' in the object, which has: {}; rename the field that holds it, or move it there",
-                     name, fmt::join(shown, ", "));
-}
-
 }  // namespace
+
+ByteInput input_of(const std::filesystem::path& path) {
+  return [file = std::make_shared<FileReader>(path)](std::span<char> into) { return file->read(into); };
+}
 
 RecordFormat record_format_of(const std::filesystem::path& path) {
   std::string suffix = path.extension().string();
@@ -146,9 +139,14 @@ void RecordReader::find_columns(const Record& names) {
       source_columns_.emplace_back(i);
       continue;
     }
-    const auto at = std::find(names.begin(), names.end(), header_[i]);
-    if (at != names.end() && std::find(at + 1, names.end(), header_[i]) != names.end()) {
-      fail(fmt::format("the column '{}' appears twice in the header; rename or remove one", header_[i]));
+    auto at = std::find(names.begin(), names.end(), header_[i]);
+    if (const auto others = options_.other_names.find(header_[i]); others != options_.other_names.end()) {
+      for (const std::string& other : others->second) {
+        if (at == names.end()) at = std::find(names.begin(), names.end(), other);
+      }
+    }
+    if (at != names.end() && std::find(at + 1, names.end(), *at) != names.end()) {
+      fail(fmt::format("the column '{}' appears twice in the header; rename or remove one", *at));
     }
     if (at != names.end()) {
       source_columns_.emplace_back(at - names.begin());
@@ -215,37 +213,29 @@ std::optional<Record> RecordReader::next_csv() {
 }
 
 std::optional<Record> RecordReader::next_object() {
-  std::optional<std::string_view> line;
-  do {
-    line = lines_.next();
-    if (!line) return std::nullopt;
-  } while (line->find_first_not_of(" \t\r") == std::string_view::npos);
+  const std::optional<json::object> found = next_json_object(lines_);
+  if (!found) return std::nullopt;
+  const json::object& object = *found;
   line_ = lines_.line();
-  boost::system::error_code error;
-  const json::value value = json::parse(*line, error);
-  if (error) fail("not JSON: " + error.message());
-  if (!value.is_object()) fail("not a JSON object; each line is one, e.g. {\"label\": ..., \"text\": ...}");
-  if (repeats_a_key(*line, value)) {
-    fail(fmt::format("the name '{}' appears twice in one object; remove one", duplicate_key(*line).value_or("")));
-  }
-  const json::object& object = value.get_object();
   if (header_.empty()) {
     for (const auto& member : object) header_.emplace_back(member.key());
     if (header_.empty()) fail("an object without fields; the first one names those of all");
   }
   Record record(header_.size());
   for (size_t i = 0; i < record.size(); ++i) {
-    const json::value* found = object.if_contains(header_[i]);
+    const auto others = options_.other_names.find(header_[i]);
+    const auto [name, found] = find_field(
+        object, header_[i], others == options_.other_names.end() ? std::span<const std::string>() : others->second);
     if (found == nullptr) {
-      if (options_.columns.empty() || i < options_.columns.size()) fail(no_field(header_[i], object));
+      if (options_.columns.empty() || i < options_.columns.size()) fail(no_field(object, header_[i]));
       continue;
     }
     std::optional<std::string> text = text_of(*found);
     if (options_.strings_only && !found->is_string()) {
-      fail(fmt::format("field '{}' is not a string; {}", header_[i],
+      fail(fmt::format("field '{}' is not a string; {}", name,
                        text ? "write it in quotes" : "it is an array or an object; give one string"));
     }
-    if (!text) fail(fmt::format("field '{}' is an array or an object; a field is a string or a number", header_[i]));
+    if (!text) fail(fmt::format("field '{}' is an array or an object; a field is a string or a number", name));
     record[i] = *std::move(text);
   }
   return record;

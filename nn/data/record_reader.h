@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,17 +25,23 @@ struct RecordOptions {
   std::vector<std::string> optional_columns = {};  ///< follow `columns`; the field of a missing column is empty
   bool strings_only = false;        ///< JSONL: refuse numbers, booleans and null instead of converting them to text
   size_t max_line_bytes = 1 << 20;  ///< a longer line or CSV record is refused, not truncated
+  /// Names that a column may have instead, the first that is there counts. In JSONL only where it holds a string.
+  std::map<std::string, std::vector<std::string>> other_names = {};
 };
+
+/// The bytes of a file. IoError when it cannot be opened.
+ByteInput input_of(const std::filesystem::path& path);
 
 /// TSV has no quoting: tabs separate the fields. A quoted CSV field may contain commas, line breaks and doubled quotes.
 /// TSV and CSV begin with a header. A line of JSONL is an object. Without `columns` the fields of the first object are
 /// the columns. Blank lines and leading byte order marks are skipped. Lines end with LF or CRLF.
 ///
-/// Every error in the data is a DataError "path:line: what; remedy" with the line where the record begins. Errors are
-/// an empty file, a missing column, a column that appears twice in the header (only requested columns count, if any), a
-/// wrong number of fields, text after a closing quote, a quote that is never closed, a line that is not a JSON object,
-/// an object that repeats a name, a field of another kind, a line over the limit, and invalid UTF-8 (with its own
-/// line). Memory is bounded by the limit of a line. Not thread-safe.
+/// Every error in the data is a LineError "path:line: what; remedy" with the line where the record begins. After an
+/// error of a record, next() continues with the line after it. Errors are an empty file, a missing column, a column
+/// that appears twice in the header (only requested columns count, if any), a wrong number of fields, text after a
+/// closing quote, a quote that is never closed, a line that is not a JSON object, an object that repeats a name, a
+/// field of another kind, a line over the limit, and invalid UTF-8 (with its own line). Memory is bounded by the limit
+/// of a line. Not thread-safe.
 class RecordReader {
  public:
   /// The format is given or comes from the suffix. IoError when the file cannot be read, ValueError for a column
@@ -47,7 +54,7 @@ class RecordReader {
   const std::vector<std::string>& header() const { return header_; }  ///< The names of a record's fields.
   std::optional<Record> next();                                       ///< Nothing at the end.
   size_t line() const { return line_; }                               ///< First line of the last record, from 1.
-  /// Throws DataError "path:line: what" at the last record, for checks that only the caller can make.
+  /// Throws a LineError at the last record, for checks that only the caller can make.
   [[noreturn]] void fail(const std::string& what) const { lines_.fail(what, line_); }
 
  private:

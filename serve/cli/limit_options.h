@@ -65,6 +65,12 @@ inline void add_limits(CLI::App* command, Limits& limits) {
       1024);
   add_count(command, "--cache-bytes", limits.cache_bytes, "Size of the prediction cache in bytes. 0 disables it", 0,
             std::size_t{1} << 40);
+  add_count(command, "--file-bytes", limits.file_bytes, "Maximum size of an uploaded file in bytes. HTTP error: 413", 1,
+            std::size_t{1} << 44);
+  add_count(command, "--storage-bytes", limits.storage_bytes,
+            "Maximum size of all files of a project together, in bytes. HTTP error: 413", 1, std::size_t{1} << 50);
+  add_count(command, "--upload-rate", limits.upload_rate,
+            "Minimum rate of an upload in bytes per second, after the first --request-time. HTTP error: 408");
   add_time(command, "--request-time", limits.request_time,
            "Timeout in seconds for receiving a request, from its first byte to its last. HTTP error: 408");
   add_time(command, "--predict-time", limits.predict_time,

@@ -25,6 +25,10 @@ struct Limits {
   std::size_t compute_workers = 0;                 ///< batches computed at the same time, each on its share of the
                                                    ///< threads; 0: as many as there are threads
   std::size_t cache_bytes = 0;                     ///< for predictions of repeated texts; 0: nothing is kept
+  std::size_t file_bytes = 512UL << 20U;           ///< an uploaded file; above: 413
+  std::size_t storage_bytes = 10UL << 30U;         ///< files that one project keeps; above: 413
+  std::size_t upload_rate = 8 * 1024;              ///< bytes of an uploaded file a second, after request_time; below:
+                                                   ///< 408
   std::chrono::milliseconds request_time{10'000};  ///< from a request's first byte to its last; above: 408
   std::chrono::milliseconds idle_time{60'000};     ///< a kept-alive connection without a request; above: close
   std::chrono::milliseconds write_time{10'000};    ///< for the client to take a response; above: close

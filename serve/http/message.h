@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,13 +34,24 @@ class BodyStream;
 
 using HttpFields = std::vector<std::pair<std::string, std::string>>;
 
+/// The body of a response that is too large for memory, in pieces. Used on the I/O thread, so it must not block.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  virtual std::uint64_t size() const = 0;  ///< bytes of the whole body
+  /// Calls `next` once, on any thread, with the next bytes; with none when they cannot be read, which ends the
+  /// connection. Not called again before that.
+  virtual void read(std::function<void(std::string piece)> next) = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::string body;  ///< any bytes
   HttpFields headers;
-  std::string_view content_type = kJsonType;  ///< of static storage; empty: the response has no such header
-  /// What follows `body` until BodyStream::end(); null: nothing. Such a response has no deadline.
-  std::shared_ptr<BodyStream> stream = {};
+  std::string_view content_type = kJsonType;     ///< of static storage; empty: the response has no such header
+  std::shared_ptr<BodySource> source = nullptr;  ///< gives the body instead, unless null
+  /// What follows `body` until BodyStream::end(), however long that takes; null: nothing.
+  std::shared_ptr<BodyStream> stream = nullptr;
 };
 
 /// Sends the response to a client and describes the client. Call it once, from any thread.
@@ -71,6 +83,20 @@ class Reply {
   std::function<void(HttpResponse)> send_;
 };
 
+/// Takes the body of a request in pieces, as they arrive. Used on the I/O thread, so it must not block. When the client
+/// leaves or is refused, the sink is destroyed without finish(), and nothing of the body may stay.
+class BodySink {
+ public:
+  virtual ~BodySink() = default;
+  /// Called first, with the id of the client's API key; empty: anonymous.
+  virtual void open(const std::string& key) = 0;
+  /// Takes the next bytes and calls `next` once, on any thread: with nothing to get more, or with a refusal, after
+  /// which nothing is called. The connection reads no further before that.
+  virtual void write(std::string piece, std::function<void(std::optional<HttpResponse> refusal)> next) = 0;
+  /// The body is complete. Calls `reply` once, now or later and on any thread.
+  virtual void finish(Reply reply) = 0;
+};
+
 /// The result of routing: a refusal, or a route that receives the body.
 struct Routed {
   using Reply = serve::Reply;
@@ -78,11 +104,12 @@ struct Routed {
 
   std::string_view name;  ///< the route's pattern, for the log; never the client's text
   std::optional<HttpResponse> refusal;
-  Run run;                  ///< set unless refused; calls its Reply once, now or later and on any thread
-  std::string key;          ///< id of the API key that let the request in; empty: anonymous
-  std::string request_id;   ///< for the log and the response's X-Request-Id
-  std::string traceparent;  ///< passed on unchanged if well-formed, else empty (W3C Trace Context)
-  HttpFields fields;        ///< added to the response, whatever its status
+  std::shared_ptr<BodySink> sink;  ///< set if the route takes its body in pieces; `run` then calls finish()
+  Run run;                         ///< set unless refused; calls its Reply once, now or later and on any thread
+  std::string key;                 ///< id of the API key that let the request in; empty: anonymous
+  std::string request_id;          ///< for the log and the response's X-Request-Id
+  std::string traceparent;         ///< passed on unchanged if well-formed, else empty (W3C Trace Context)
+  HttpFields fields;               ///< added to the response, whatever its status
 };
 
 /// Routes a request by its head. Called on the I/O thread only; must not block.
@@ -90,6 +117,9 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
   virtual Routed route(const HttpHead& head) = 0;
+  /// The limit of the body of a request to a route that takes it in pieces; nothing for any other. Called before
+  /// route().
+  virtual std::optional<std::uint64_t> streamed_body_limit([[maybe_unused]] const HttpHead& head) { return {}; }
   /// Header fields of a response made before route() is called; `origin` is the header of that name, if known.
   virtual HttpFields fields([[maybe_unused]] std::string_view origin) const { return {}; }
   /// Called for every response. `routed` is empty if the response preceded routing. `time` starts at the first byte of

@@ -89,7 +89,7 @@ class HttpParser::Request final : public http::basic_parser<true> {
 
   explicit Request(const Limits& limits) : limits_(limits) {
     header_limit(static_cast<std::uint32_t>(limits.header_bytes));
-    body_limit(limits.body_bytes);
+    body_limit(boost::none);  // most_body is checked here, since it depends on the route
     eager(false);
   }
 
@@ -114,7 +114,9 @@ class HttpParser::Request final : public http::basic_parser<true> {
   std::string_view method, target;
   int version = 11;
   bool has_length = false, continues = false, head_only = false;
-  std::string body;
+  std::uint64_t most_body = 0;  // bytes
+  bool streamed = false;        // most_body is the route's own limit
+  std::string body;             // not taken yet
 
  private:
   // A thread parses one header at a time, and the fields are valid only during that step.
@@ -144,7 +146,11 @@ class HttpParser::Request final : public http::basic_parser<true> {
     body.append(part.data(), part.size());
     return part.size();
   }
-  void on_chunk_header_impl(std::uint64_t, beast::string_view, error_code&) override { chunk_line_.reset(); }
+  void on_chunk_header_impl(std::uint64_t size, beast::string_view, error_code& error) override {
+    chunk_line_.reset();
+    if (size > most_body - chunks_) error = http::error::body_limit;
+    chunks_ += error ? 0 : size;
+  }
   std::size_t on_chunk_body_impl(std::uint64_t left, beast::string_view part, error_code&) override {
     body.append(part.data(), part.size());
     if (part.size() == left) chunk_line_.emplace(false);
@@ -154,6 +160,7 @@ class HttpParser::Request final : public http::basic_parser<true> {
   void on_response_impl(int, beast::string_view, int, error_code&) override {}
 
   const Limits& limits_;
+  std::uint64_t chunks_ = 0;  // bytes of the chunks that have begun
   HeaderLines header_lines_;
   std::optional<ChunkLine> chunk_line_ = ChunkLine(true);
 };
@@ -178,7 +185,8 @@ std::optional<HttpResponse> HttpParser::Request::refusal() const {
   return std::nullopt;
 }
 
-HttpParser::HttpParser(const Limits& limits) : limits_(limits), request_(std::make_unique<Request>(limits)) {}
+HttpParser::HttpParser(const Limits& limits, BodyLimit body_limit)
+    : limits_(limits), body_limit_(std::move(body_limit)), request_(std::make_unique<Request>(limits)) {}
 HttpParser::~HttpParser() = default;
 
 void HttpParser::reset() { request_ = std::make_unique<Request>(limits_); }
@@ -211,6 +219,7 @@ HttpParser::Step HttpParser::feed_header(std::string_view data) {
     request.continues = same_name(request.find("Expect"), "100-continue") && request.version == 11;
     request.head_only = request.method == "HEAD";
     step.refusal = request.refusal();
+    if (!step.refusal) step.refusal = set_body_limit();
   }
   return step;
 }
@@ -239,13 +248,28 @@ HttpParser::Step HttpParser::feed_body(std::string_view data) {
   return step;
 }
 
+std::optional<HttpResponse> HttpParser::set_body_limit() {
+  Request& request = *request_;
+  request.most_body = limits_.body_bytes;
+  const auto length = request.content_length();
+  if (!request.has_length || (length && *length <= request.most_body)) return std::nullopt;
+  if (const auto limit = body_limit_ ? body_limit_(head()) : std::nullopt) {
+    request.most_body = *limit;
+    request.streamed = true;
+  }
+  if (length && *length > request.most_body) return body_too_large();
+  return std::nullopt;
+}
+
+HttpResponse HttpParser::body_too_large() const {
+  return error_response(413, "body_too_large",
+                        fmt::format("the body exceeds the limit of {} bytes; {}", request_->most_body,
+                                    request_->streamed ? "send a smaller file" : "send the texts in several requests"));
+}
+
 HttpResponse HttpParser::refusal_for(const error_code& error) const {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) return header_too_large(limits_);
-  if (error == http::error::body_limit) {
-    return error_response(
-        413, "body_too_large",
-        fmt::format("the body exceeds the limit of {} bytes; send the texts in several requests", limits_.body_bytes));
-  }
+  if (error == http::error::body_limit) return body_too_large();
   return bad_request("malformed HTTP: " + error.message());
 }
 
@@ -271,7 +295,7 @@ std::string_view HttpParser::header(std::string_view name) const {
   // Before the request line has been read, the stored fields are those of an earlier request.
   return request_->method.empty() ? std::string_view() : request_->find(name);
 }
-std::string HttpParser::take_body() { return std::move(request_->body); }
+std::string HttpParser::take_body() { return std::exchange(request_->body, {}); }
 std::size_t HttpParser::body_size() const { return request_->body.size(); }
 
 }  // namespace qing::serve

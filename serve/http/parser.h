@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,8 +20,11 @@ namespace qing::serve {
 
 class HttpParser {
  public:
-  /// Holds header_bytes, header_fields and body_bytes.
-  explicit HttpParser(const Limits& limits);
+  /// The limit of the body of this request, if it is not body_bytes.
+  using BodyLimit = std::function<std::optional<std::uint64_t>(const HttpHead&)>;
+
+  /// Holds header_bytes, header_fields and body_bytes. `limits` must outlive it.
+  explicit HttpParser(const Limits& limits, BodyLimit body_limit = {});
   ~HttpParser();
   HttpParser(const HttpParser&) = delete;
   HttpParser& operator=(const HttpParser&) = delete;
@@ -46,15 +51,19 @@ class HttpParser {
   /// Empty when there is none, or the header was refused before it.
   std::string_view header(std::string_view name) const;
 
+  /// The bytes of the body that have come since the last call. A body in pieces is taken after every step.
   std::string take_body();
-  std::size_t body_size() const;
+  std::size_t body_size() const;  ///< of these bytes
 
  private:
   class Request;
   Step feed_header(std::string_view data);
   Step feed_body(std::string_view data);
   HttpResponse refusal_for(const boost::system::error_code& error) const;
+  std::optional<HttpResponse> set_body_limit();
+  HttpResponse body_too_large() const;
   const Limits& limits_;
+  const BodyLimit body_limit_;
   std::unique_ptr<Request> request_;
 };
 

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/http/query.h>
+#include <qing/serve/common/characters.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -19,6 +19,12 @@ bool is_json(std::string_view content_type) {
   if (media != kJsonType) return false;
   const std::size_t charset = type.find("charset=");
   return charset == std::string::npos || type.find("utf-8", charset) != std::string::npos;
+}
+
+int hex_digit(char c) {
+  if (is_digit(c)) return c - '0';
+  const char small = static_cast<char>(c | 0x20);
+  return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
 }
 
 bool takes(const Route& route, std::string_view method) {
@@ -51,7 +57,36 @@ Routed::Run guarded(const Route& route, Routed::Run run) {
   };
 }
 
+// Puts the refusals of a sink into the form of its route. The route outlives its requests.
+class FormedSink : public BodySink {
+ public:
+  FormedSink(const Route& route, std::shared_ptr<BodySink> sink) : route_(route), sink_(std::move(sink)) {}
+  void open(const std::string& key) override { sink_->open(key); }
+  void write(std::string piece, std::function<void(std::optional<HttpResponse>)> next) override {
+    sink_->write(std::move(piece), [&route = route_, next = std::move(next)](std::optional<HttpResponse> refusal) {
+      if (refusal) refusal = in_form(route, std::move(*refusal));
+      next(std::move(refusal));
+    });
+  }
+  void finish(Reply reply) override { sink_->finish(std::move(reply)); }
+
+ private:
+  const Route& route_;
+  const std::shared_ptr<BodySink> sink_;
+};
+
 }  // namespace
+
+std::string percent_decoded(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
+    out += low < 0 ? text[i] : static_cast<char>(high * 16 + low);
+    if (low >= 0) i += 2;
+  }
+  return out;
+}
 
 void require_plain_body(const HttpHead& head) {
   if (!head.has_length) {
@@ -150,6 +185,12 @@ std::string Router::methods_of(const Route& chosen) const {
   return methods;
 }
 
+bool Router::streams(const HttpHead& head) const {
+  Matched matched;
+  const Route* const chosen = find(head.method, head.path, matched);
+  return chosen != nullptr && chosen->stream && takes(*chosen, head.method);
+}
+
 std::optional<Router::Allowed> Router::allowed(std::string_view path) const {
   Matched matched;
   const Route* const chosen = find({}, path, matched);
@@ -175,7 +216,15 @@ Routed Router::route(const HttpHead& head, const std::function<std::string(Scope
     }
     routed.key = authorize(chosen->scope);
     check_body(chosen->body, head);
-    routed.run = guarded(*chosen, chosen->open({head, {matched.parameters, matched.count}, routed.key}));
+    const Call call{head, {matched.parameters, matched.count}, routed.key};
+    if (chosen->stream) {
+      require_plain_body(head);
+      const std::shared_ptr<BodySink> sink = chosen->stream(call);
+      routed.sink = chosen->error_form == nullptr ? sink : std::make_shared<FormedSink>(*chosen, sink);
+      routed.run = guarded(*chosen, [sink](const std::string&, const Reply& reply) { sink->finish(reply); });
+    } else {
+      routed.run = guarded(*chosen, chosen->open(call));
+    }
   } catch (const Refusal& refusal) {
     const bool formed = chosen != nullptr && chosen->error_form != nullptr;
     routed.refusal = formed ? in_form(*chosen, refusal.response()) : refusal.response();

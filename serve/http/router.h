@@ -52,6 +52,8 @@ struct Operation {
   std::string_view response;  ///< schema of a 200; empty: not JSON
   std::string_view response_type = kJsonType;
   bool optional_request = false;  ///< the body may be empty
+  std::string_view request_type = kJsonType;
+  std::string_view query = {};  ///< parameters of the query: objects of OpenAPI, JSON, with commas between
 };
 
 /// The form of the errors of a protocol, where it is not that of error_response().
@@ -72,8 +74,10 @@ struct Route {
   BodyKind body = BodyKind::kNone;
   Operation operation;
   /// Called with the headers; the result takes the body. Both may throw Refusal.
-  std::function<Routed::Run(const Call&)> open;
+  std::function<Routed::Run(const Call&)> open = {};
   const ErrorForm* error_form = nullptr;  ///< null: the service's own form
+  /// Instead of `open`, for a body in pieces. The limit of the body is then file_bytes. May throw Refusal.
+  std::function<std::shared_ptr<BodySink>(const Call&)> stream = {};
 };
 
 /// Immutable once made, so it is thread-safe. Handlers run on the caller's thread.
@@ -85,6 +89,8 @@ class Router {
   /// Finds the route of a request; else 404 or 405. `authorize` is called with the scope of the route before its
   /// handler. It returns the id of the client's key, or throws Refusal.
   Routed route(const HttpHead& head, const std::function<std::string(Scope)>& authorize) const;
+  /// Whether the request is for a route that takes its body in pieces.
+  bool streams(const HttpHead& head) const;
   /// The methods allowed at a path; nothing for an unknown path.
   struct Allowed {
     std::string methods;  ///< "GET, HEAD"
@@ -114,6 +120,9 @@ class Router {
   std::vector<Route> routes_;
   std::vector<std::vector<Segment>> compiled_;  // one per route
 };
+
+/// Decodes escapes such as "%3A" (RFC 3986, 2.1). Invalid ones stay as they are.
+std::string percent_decoded(std::string_view text);
 
 /// The result of a handler whose response does not depend on the body.
 Routed::Run answer(HttpResponse response);

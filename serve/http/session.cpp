@@ -65,6 +65,8 @@ void Session::close() {
   if (state_ == State::kClosed) return;
   if (state_ == State::kIdle) stream_.end_writing();
   state_ = State::kClosed;
+  routed_.sink.reset();
+  source_.reset();
   if (cancelled_) *cancelled_ = true;
   if (stream_body_) stream_body_->close();
   owner_.body_bytes() -= std::exchange(body_bytes_, 0);
@@ -167,6 +169,7 @@ bool Session::step() {
   }
   account_body();
   if (state_ != State::kReading) return false;
+  if (routed_.sink) return pass_on(fed.consumed > 0);
   if (parser_->done()) {
     run();
     return state_ == State::kIdle;
@@ -174,12 +177,55 @@ bool Session::step() {
   return fed.consumed > 0 && !in_.empty();
 }
 
+// Gives the sink what has come of a body in pieces. Nothing more is read until it is asked for, so that a client that
+// is faster than the disk waits. False when the next step has to wait, too.
+bool Session::pass_on(bool moved) {
+  if (parser_->body_size() == 0) {
+    if (!parser_->done()) return moved && !in_.empty();
+    run();
+    return state_ == State::kIdle;
+  }
+  passing_ = true;
+  passed_at_ = Clock::now();
+  received_ += parser_->body_size();
+  // The owner's sum still has the piece.
+  routed_.sink->write(
+      parser_->take_body(), [self = shared_from_this(), request = request_](std::optional<HttpResponse> refusal) {
+        self->owner_.run_later([self, request, refusal = std::move(refusal)] { self->passed_on(request, refusal); });
+      });
+  return false;
+}
+
+void Session::passed_on(std::uint64_t request, std::optional<HttpResponse> refusal) {
+  if (state_ != State::kReading || request != request_) return;
+  passing_ = false;
+  owner_.body_bytes() -= std::exchange(body_bytes_, 0);
+  if (refusal) {
+    refuse(std::move(*refusal));
+    return flush();
+  }
+  // The client is given the time of a slow connection, and that in which the server did not read.
+  passing_time_ += Clock::now() - passed_at_;
+  const Limits& limits = owner_.limits();
+  const std::chrono::duration<double> sending(static_cast<double>(received_) / static_cast<double>(limits.upload_rate));
+  deadline_ = begun_ + limits.request_time + passing_time_ + std::chrono::duration_cast<Clock::duration>(sending);
+  input_waits_ = true;  // TLS may hold bytes that the socket no longer shows
+  advance();
+}
+
 void Session::begin_request() {
   state_ = State::kReading;
   ++request_;
   begun_ = Clock::now();
   deadline_ = begun_ + owner_.limits().request_time;
-  parser_ ? parser_->reset() : void(parser_ = std::make_unique<HttpParser>(owner_.limits()));
+  received_ = 0;
+  passing_time_ = {};
+  if (parser_) {
+    parser_->reset();
+  } else {
+    const auto limit = [this](const HttpHead& head) { return owner_.handler().streamed_body_limit(head); };
+    parser_ = std::make_unique<HttpParser>(owner_.limits(), limit);
+  }
   routed_.fields = owner_.handler().fields({});
 }
 
@@ -192,6 +238,7 @@ bool Session::on_header() {
     respond(std::move(*routed_.refusal), parser_->done());
     return false;
   }
+  if (routed_.sink) routed_.sink->open(routed_.key);
   if (!parser_->done() && parser_->expects_continue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
   return true;
 }
@@ -261,11 +308,15 @@ void Session::respond(HttpResponse response, bool keep) {
   write_head(response, keep_);
   const bool with_body = !parser_ || !parser_->is_head();
   if (with_body && !response.stream) out_ += response.body;
+  if (with_body && response.source) {
+    source_left_ = response.source->size();
+    source_ = std::move(response.source);
+  }
   routed_ = {};
   cancelled_ = nullptr;
   owner_.body_bytes() -= std::exchange(body_bytes_, 0);
   // Further requests of the input may be answered before anything is written.
-  state_ = keep_ ? State::kIdle : State::kWriting;
+  state_ = keep_ && !source_ ? State::kIdle : State::kWriting;
   deadline_ = Clock::now() + owner_.limits().idle_time;
   if (!response.stream) return;
   if (!with_body) return response.stream->close();
@@ -293,7 +344,7 @@ void Session::write_head(const HttpResponse& response, bool keep) {
   if (response.stream) {
     if (chunked_) field("Transfer-Encoding", "chunked");
   } else if (response.status != 204) {
-    field("Content-Length", std::to_string(response.body.size()));
+    field("Content-Length", std::to_string(response.source ? response.source->size() : response.body.size()));
   }
   out_ += "\r\n";
 }
@@ -326,6 +377,9 @@ void Session::written() {
     // Nothing more can be known of a client that has ended its direction until a piece is sent to it.
     return input_ended_ || input_waits_ ? void() : wait_readable();
   }
+  if (passing_ || sourcing_) return;
+  if (source_ && source_left_ > 0) return read_source();
+  source_.reset();
   if (state_ == State::kWriting) {
     if (!keep_) return linger();
     state_ = State::kIdle;
@@ -354,6 +408,24 @@ void Session::written() {
   wait_readable();
 }
 
+void Session::read_source() {
+  sourcing_ = true;
+  source_->read([self = shared_from_this(), request = request_](std::string piece) {
+    self->owner_.run_later(
+        [self, request, piece = std::move(piece)]() mutable { self->take_from_source(request, std::move(piece)); });
+  });
+}
+
+void Session::take_from_source(std::uint64_t request, std::string piece) {
+  if (state_ != State::kWriting || request != request_) return;
+  sourcing_ = false;
+  if (piece.empty() || piece.size() > source_left_) return close();  // the client sees that the body is cut
+  source_left_ -= piece.size();
+  deadline_ = Clock::now() + owner_.limits().write_time;
+  out_ = std::move(piece);
+  flush();
+}
+
 // Closing with input unread resets the connection, and the client might lose the response: read on for a moment.
 void Session::linger() {
   state_ = State::kLingering;
@@ -366,7 +438,7 @@ void Session::check(Clock::time_point now) {
   // Nothing waits for input here, which would tell of a reset.
   const bool answering = state_ == State::kComputing || state_ == State::kStreaming;
   if (answering && (input_ended_ || input_waits_) && stream_.failed()) return close();
-  if (now < deadline_) return;
+  if (now < deadline_ || passing_ || sourcing_) return;
   const Limits& limits = owner_.limits();
   if (state_ == State::kHandshake || state_ == State::kReading || state_ == State::kStreaming ||
       state_ == State::kWriting) {
@@ -374,10 +446,13 @@ void Session::check(Clock::time_point now) {
   }
   switch (state_) {
     case State::kReading:
-      refuse(error_response(408, "request_timeout",
-                            fmt::format("the request took longer than the limit of {} ms; send "
-                                        "it faster or in smaller parts",
-                                        limits.request_time.count())));
+      refuse(error_response(
+          408, "request_timeout",
+          routed_.sink
+              ? fmt::format("the body came slower than the limit of {} bytes a second; use a faster connection",
+                            limits.upload_rate)
+              : fmt::format("the request took longer than the limit of {} ms; send it faster or in smaller parts",
+                            limits.request_time.count())));
       return flush();
     case State::kComputing:
       *cancelled_ = true;

@@ -70,6 +70,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool step();
   void begin_request();
   bool on_header();
+  bool pass_on(bool moved);
+  void passed_on(std::uint64_t request, std::optional<HttpResponse> refusal);
   void run();
   void refuse(HttpResponse response);
   void respond(HttpResponse response, bool keep);
@@ -80,6 +82,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void end_stream();
   void flush();
   void written();
+  void read_source();
+  void take_from_source(std::uint64_t request, std::string piece);
   void linger();
   void account_body();
   Clock::time_point answer_by() const;
@@ -97,11 +101,18 @@ class Session : public std::enable_shared_from_this<Session> {
   Clock::time_point begun_{}, deadline_ = Clock::time_point::max();
   std::chrono::milliseconds client_time_{0};  // Request-Timeout; 0: none
   std::uint64_t request_ = 0;                 // counts the connection's requests
+  std::uint64_t received_ = 0;                // bytes of a body in pieces
+  Clock::time_point passed_at_{};             // the last piece
+  Clock::duration passing_time_{};            // that the sink took so far
+  std::shared_ptr<BodySource> source_;        // of the response in hand
+  std::uint64_t source_left_ = 0;             // its bytes that are still to come
   std::size_t body_bytes_ = 0;                // of the owner's sum
   State state_ = State::kIdle;
   bool read_pending_ = false, write_pending_ = false;
   bool input_waits_ = false;  // input came while the request computes
   bool input_ended_ = false;  // the client sends no more; what it has sent is answered
+  bool passing_ = false;      // the sink has a piece; nothing is read meanwhile
+  bool sourcing_ = false;     // the source makes a piece
   bool keep_ = true;          // after the response in hand
   bool chunked_ = false;      // the stream is sent in chunks; HTTP/1.0 ends it by closing
   bool replying_ = false;     // inside a handler: its response comes at once

@@ -11,10 +11,10 @@
 namespace qing::serve {
 namespace {
 
-// Writes the member "parameters" with those of the route's path.
-void write_parameters(JsonWriter& json, std::string_view pattern) {
+// Writes the member "parameters" with those of the route's path and query.
+void write_parameters(JsonWriter& json, std::string_view pattern, std::string_view query) {
   std::size_t open = pattern.find('{');
-  if (open == pattern.npos) return;
+  if (open == pattern.npos && query.empty()) return;
   json.key("parameters").begin_array();
   for (; open != pattern.npos; open = pattern.find('{', open + 1)) {
     const std::string_view name = pattern.substr(open + 1, pattern.find('}', open) - open - 1);
@@ -22,6 +22,7 @@ void write_parameters(JsonWriter& json, std::string_view pattern) {
     json.begin_object().member("name", name).member("in", "path").member("required", true);
     json.key("schema").begin_object().member("type", "string").member("pattern", form).end().end();
   }
+  if (!query.empty()) json.raw(query);
   json.end();
 }
 
@@ -50,10 +51,10 @@ void write_operation(JsonWriter& json, const Route& route) {
   const Operation& operation = route.operation;
   json.begin_object().member("operationId", operation_id(route));
   json.key("tags").begin_array().value(operation.tag).end().member("summary", operation.summary);
-  write_parameters(json, route.pattern);
+  write_parameters(json, route.pattern, operation.query);
   if (!operation.request.empty()) {
     json.key("requestBody").begin_object().member("required", !operation.optional_request);
-    write_content(json, kJsonType, operation.request);
+    write_content(json, operation.request_type, operation.request);
     json.end();
   }
   json.key("responses").begin_object().key("200").begin_object().member("description", "OK");

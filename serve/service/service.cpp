@@ -155,11 +155,13 @@ void Service::submit(WorkThread& thread, Routed::Reply reply, std::function<Http
   const bool queued = thread.submit([stopping, reply = std::move(reply), task = std::move(task)](bool run) {
     reply(run ? changed(task) : stopping);
   });
-  if (!queued) {
-    throw Refusal(unavailable(
-        "busy", fmt::format("limit of {} waiting changes reached; try again later", WorkThread::kMostWaiting),
-        limits_.retry_after_seconds));
-  }
+  if (!queued) throw Refusal(busy());
+}
+
+HttpResponse Service::busy() const {
+  return unavailable("busy",
+                     fmt::format("limit of {} waiting changes reached; try again later", WorkThread::kMostWaiting),
+                     limits_.retry_after_seconds);
 }
 
 void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change) {
@@ -170,12 +172,21 @@ void Service::change_models(Routed::Reply reply, std::function<HttpResponse(Regi
 }
 
 void Service::with_state(Routed::Reply reply, std::function<HttpResponse(Database&)> task) {
+  submit_with_state(disk_, database_, std::move(reply), std::move(task));
+}
+
+void Service::store_file(Routed::Reply reply, std::function<HttpResponse(Database&)> task) {
+  submit_with_state(files_, files_database_, std::move(reply), std::move(task));
+}
+
+void Service::submit_with_state(WorkThread& thread, std::optional<Database>& database, Routed::Reply reply,
+                                std::function<HttpResponse(Database&)> task) {
   if (!state_) {
     throw Refusal(error_response(404, "no_state", "this server keeps no files and jobs; start it with a state folder"));
   }
-  submit(disk_, std::move(reply), [this, task = std::move(task)] {
-    if (!database_) database_.emplace(state_->open());
-    return task(*database_);
+  submit(thread, std::move(reply), [this, &database, task = std::move(task)] {
+    if (!database) database.emplace(state_->open());
+    return task(*database);
   });
 }
 

@@ -101,6 +101,12 @@ class Service {
   /// Runs `task` with the state's database on the thread that waits for disks, and replies with its result, or with the
   /// error it throws. Tasks run one at a time. Refusal when the server keeps no state, or when too many tasks wait.
   void with_state(Routed::Reply reply, std::function<HttpResponse(Database&)> task);
+  /// Like with_state(), on the thread that examines and stores uploaded files, which may take long.
+  void store_file(Routed::Reply reply, std::function<HttpResponse(Database&)> task);
+  /// Runs `task` on the thread that moves the bytes of files. False, with the task never called, when too many wait.
+  bool move_bytes(WorkThread::Task task) { return bytes_.submit(std::move(task)); }
+  /// The refusal of a request for whose work too much is waiting.
+  HttpResponse busy() const;
   /// Null when the server keeps no state.
   const State* state() const { return state_.get(); }
   JobRunner* jobs() const { return jobs_; }
@@ -109,6 +115,8 @@ class Service {
   /// Answers waiting changes with 503, and returns when the running ones have ended.
   void stop_changes() {
     changes_.stop();
+    bytes_.stop();
+    files_.stop();
     disk_.stop();
   }
   const Registry& registry() const { return *registry_; }
@@ -131,6 +139,8 @@ class Service {
   [[noreturn]] void refuse_unknown(std::string_view name) const;
   [[noreturn]] void refuse_full(const Model& model) const;
   void refresh_owners();
+  void submit_with_state(WorkThread& thread, std::optional<Database>& database, Routed::Reply reply,
+                         std::function<HttpResponse(Database&)> task);
   void submit(WorkThread& thread, Routed::Reply reply, std::function<HttpResponse()> task);
 
   std::shared_ptr<Registry> registry_;
@@ -144,8 +154,8 @@ class Service {
   DriftMonitor drift_;
   mutable std::mutex labels_mutex_;
   std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
-  std::optional<Database> database_;                                     // of the state, used by disk_ only
-  WorkThread changes_, disk_;                                            // end before the rest
+  std::optional<Database> database_, files_database_;                    // of the state, for disk_ and files_ alone
+  WorkThread changes_, disk_, files_, bytes_;                            // end before the rest
 };
 
 }  // namespace qing::serve

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <qing/nn/data/labelled_rows.h>
 #include <qing/nn/formats/imported_encoder.h>
 #include <qing/nn/formats/open_weights.h>
 #include <qing/nn/formats/safetensors.h>
@@ -17,6 +18,7 @@
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/api.h>
+#include <qing/serve/http/multipart.h>
 #include <qing/serve/http/parser.h>
 #include <qing/serve/keys/key_guard.h>
 #include <qing/tensor/errors.h>
@@ -254,6 +256,51 @@ void tokenizer(std::string_view bytes) {
     loaded.windows(kText);
   });
 }
+// What a form holds, or that it is refused, must not depend on how it is cut. The first byte chooses the cut.
+void multipart(std::string_view bytes) {
+  struct Parts : serve::FormHandler {
+    void begin_part(const serve::FormPart& part) override {
+      found += "\n" + part.name + "|" + part.filename.value_or("-") + "|";
+    }
+    void part_data(std::string_view data) override { found += data; }
+    void end_part() override { found += "|"; }
+    std::string found;
+  };
+  if (bytes.empty()) return;
+  const std::size_t cut = static_cast<unsigned char>(bytes.front()) % 64 + 1;
+  bytes.remove_prefix(1);
+  std::string read[2];
+  bool refused[2] = {};
+  for (const int whole : {0, 1}) {
+    const std::size_t piece = whole == 1 ? std::max<std::size_t>(1, bytes.size()) : cut;
+    Parts parts;
+    serve::MultipartParser parser("B", parts);
+    try {
+      for (std::size_t at = 0; at < bytes.size(); at += piece) parser.feed(bytes.substr(at, piece));
+      parser.finish();
+    } catch (const serve::MultipartError&) { refused[whole] = true; }
+    read[whole] = parts.found;
+  }
+  try {
+    serve::MultipartParser::boundary_of(bytes);
+  } catch (const serve::MultipartError&) {  // the documented error
+  }
+  if (refused[0] != refused[1]) complain("a form is refused or not, as the bytes are cut");
+  if (!refused[0] && read[0] != read[1]) complain("another form, as the bytes are cut");
+}
+// Every row is read or refused, and each refusal leads on.
+void labelled_rows(std::string_view bytes) {
+  load(bytes, "file-rows", [&](const fs::path& file) {
+    nn::LabelledRowReader reader(file, {.max_line_bytes = 1024});
+    for (std::size_t rows = 0; rows <= bytes.size(); ++rows) {
+      try {
+        if (!reader.next()) return;
+      } catch (const nn::LineError&) {  // the documented error
+      }
+    }
+    complain("more rows than bytes");
+  });
+}
 void config(std::string_view bytes) {
   load(bytes, "config.json", [](const fs::path& file) { nn::ClassifierConfig::load(file); });
 }
@@ -273,7 +320,9 @@ constexpr Target kTargets[] = {{"http", http},
                                {"gguf", gguf},
                                {"e5s1", e5s1},
                                {"tokenizer", tokenizer},
-                               {"config", config}};
+                               {"config", config},
+                               {"multipart", multipart},
+                               {"labelled_rows", labelled_rows}};
 
 }  // namespace
 

@@ -75,7 +75,7 @@ TEST(Dataset, NamesPlaceValueAndRemedy) {
       {"list.jsonl", "[1]\n", "list.jsonl:1: ", "object"},
       {"miss.jsonl", "{\"text\": \"a\"}\n", "miss.jsonl:1: ", "no field 'label'"},
       {"data.xls", "x", "data.xls: ", "unknown format '.xls'"},
-      {"data.json", "[]", "data.json: ", "one object per line"},
+      {"data.json", "[]", "data.json:1: ", "no rows"},
       {"twice.csv", "label,text,text\npositive,good,awful\n", "twice.csv:1: ", "'text' appears twice in the header"},
       {"twice.tsv", "label\tlabel\ttext\npositive\tnegative\tx\n", "twice.tsv:1: ", "'label' appears twice"},
       {"source.tsv", "label\ttext\tsource\tsource\npositive\tx\ta\tb\n", "source.tsv:1: ", "'source' appears twice"},
@@ -99,7 +99,7 @@ TEST(Dataset, NamesPlaceValueAndRemedy) {
       {"nested.jsonl", R"({"review": {"text": "x"}, "label": "positive"})",
        "nested.jsonl:1: ", "has: 'review', 'label'"},
       {"number.jsonl", R"({"text": "x", "label": 0})", "number.jsonl:1: ", "write it in quotes"},
-      {"several.jsonl", R"({"text": "x", "label": ["positive"]})", "several.jsonl:1: ", "give one string"},
+      {"several.jsonl", R"({"text": "x", "label": ["positive", "neutral"]})", "several.jsonl:1: ", "give one string"},
   };
   for (const Bad& bad : cases) {
     const auto path = folder.write(bad.file, bad.content);

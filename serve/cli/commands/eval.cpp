@@ -50,7 +50,7 @@ void add_eval(CommandLine& line) {
   const auto a = std::make_shared<EvalArguments>();
   CLI::App* command = line.app.add_subcommand("eval", "Evaluate a model on labelled texts");
   add_model(command, a->model);
-  command->add_option("--data", a->data, "Labelled texts (.tsv, .csv, .jsonl). Repeat it for several files")
+  command->add_option("--data", a->data, "Labelled texts (.tsv, .csv, .jsonl, .json). Repeat it for several files")
       ->allow_extra_args(false)
       ->required()
       ->type_name("FILE");

@@ -314,7 +314,7 @@ void add_train(CommandLine& line) {
     command->add_option(name, files, about)->allow_extra_args(false)->type_name("FILE")->group("Files");
   };
   add_files("--data", a->data,
-            "Training data: labelled texts (.tsv, .csv, .jsonl). Required. Repeat it for several files");
+            "Training data: labelled texts (.tsv, .csv, .jsonl, .json). Required. Repeat it for several files");
   add_files("--dev", a->dev,
             "Dev set. With it the best model is kept, without it the last. Repeat it for several files");
   add_files(

@@ -8,7 +8,7 @@
         print(f'文本：{text}，情感：{emotion}')
 """
 
-from .aio import AsyncMaaSClient, AsyncModel
+from .aio import AsyncFiles, AsyncMaaSClient, AsyncModel
 from .client import DEFAULT_ENDPOINT, MAX_BATCH, MaaSClient
 from .errors import (
     AuthenticationError,
@@ -17,18 +17,23 @@ from .errors import (
     MaaSError,
     MaaSTimeoutError,
     ModelNotFoundError,
+    NotFoundError,
     RateLimitError,
     ServiceUnavailableError,
 )
+from .files import File, Files, RowError
 from .model import Emotion, Explanation, Model, Span
 
 __all__ = [
+    "AsyncFiles",
     "AsyncMaaSClient",
     "AsyncModel",
     "AuthenticationError",
     "DEFAULT_ENDPOINT",
     "Emotion",
     "Explanation",
+    "File",
+    "Files",
     "InvalidRequestError",
     "MAX_BATCH",
     "MaaSClient",
@@ -37,7 +42,9 @@ __all__ = [
     "MaaSTimeoutError",
     "Model",
     "ModelNotFoundError",
+    "NotFoundError",
     "RateLimitError",
+    "RowError",
     "ServiceUnavailableError",
     "Span",
 ]

@@ -7,10 +7,11 @@ import os
 import ssl
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Iterable, List, Mapping, Optional, Union, overload
+from typing import Any, AsyncIterator, Iterable, List, Mapping, Optional, Union, overload
 
 from .client import MAX_BATCH, MaaSClient
 from .errors import MaaSError
+from .files import File, FileLike, Form, file_of, list_path, opened, page_of, path_of
 from .model import BaseModel, Emotion, checked_texts
 
 
@@ -36,6 +37,7 @@ class AsyncMaaSClient:
         self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size, ssl_context)
         self._concurrency = concurrency
         self._closed = False
+        self.files = AsyncFiles(self)
         self._start_threads()
 
     def _start_threads(self) -> None:
@@ -82,17 +84,65 @@ class AsyncMaaSClient:
         """Returns all models of the service."""
         return [AsyncModel(self, info) for info in self._client._infos(await self.request("GET", "/v1/models"))]
 
-    async def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
-        """Sends a request, retries it if necessary, and returns the JSON of the answer."""
+    async def request(
+        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, *, form: Optional[Form] = None
+    ) -> Any:
+        """Sends JSON or a form, retries the request if necessary, and returns the JSON of the answer."""
+        return self._client._decode(await self.request_bytes(method, path, payload, form=form))
+
+    async def request_bytes(
+        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, *, form: Optional[Form] = None
+    ) -> bytes:
+        """The same as :meth:`request`, and returns the bytes of the answer."""
         loop, client = asyncio.get_running_loop(), self._client
         for attempt in range(client.max_retries + 1):
             try:
-                return await loop.run_in_executor(self._executor(), client._request_once, method, path, payload)
+                return await loop.run_in_executor(self._executor(), client._request_once, method, path, payload, form)
             except MaaSError as error:
-                if not client._retried(error) or attempt == client.max_retries:
+                if client._lost(error, form) or not client._retried(error) or attempt == client.max_retries:
                     raise
                 await asyncio.sleep(client._wait(attempt, error.retry_after))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+class AsyncFiles:
+    """``client.files`` of :class:`AsyncMaaSClient`."""
+
+    def __init__(self, client: AsyncMaaSClient) -> None:
+        self._client = client
+
+    async def create(self, *, file: FileLike, purpose: str = "fine-tune") -> File:
+        """The same as :meth:`Files.create`. An open file is read on a thread of the client."""
+        name, content, owned = opened(file)
+        try:
+            form = Form({"purpose": purpose}, name, content)
+            return file_of(await self._client.request("POST", "/v1/files", form=form))
+        finally:
+            if owned:
+                content.close()
+
+    async def retrieve(self, file_id: str) -> File:
+        """The same as :meth:`Files.retrieve`."""
+        return file_of(await self._client.request("GET", path_of(file_id)))
+
+    async def list(self, *, purpose: Optional[str] = None, order: str = "desc") -> AsyncIterator[File]:
+        """The same as :meth:`Files.list`, for ``async for``."""
+        after: Optional[str] = None
+        while True:
+            files, more = page_of(await self._client.request("GET", list_path(purpose, order, after)))
+            for file in files:
+                after = file.id
+                yield file
+            if not more:
+                return
+
+    async def content(self, file_id: str) -> bytes:
+        """The same as :meth:`Files.content`."""
+        return await self._client.request_bytes("GET", path_of(file_id) + "/content")
+
+    async def delete(self, file_id: str) -> None:
+        """The same as :meth:`Files.delete`."""
+        await self._client.request("DELETE", path_of(file_id))
 
 
 class AsyncModel(BaseModel):

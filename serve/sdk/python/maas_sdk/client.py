@@ -14,9 +14,10 @@ import urllib.parse
 import urllib.request
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 from .errors import MaaSConnectionError, MaaSError, MaaSTimeoutError, error_for
+from .files import Files, Form
 from .model import Model
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
@@ -68,6 +69,7 @@ class MaaSClient:
         self.max_retries = max_retries
         self.batch_size = batch_size
         self._api_key = api_key
+        self.files = Files(self)
         handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
         if ssl_context is not None:
             handlers.append(urllib.request.HTTPSHandler(context=ssl_context))
@@ -98,16 +100,29 @@ class MaaSClient:
         """Returns all models of the service."""
         return [Model(self, info) for info in self._infos(self.request("GET", "/v1/models"))]
 
-    def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
-        """Sends a request, retries it if necessary, and returns the JSON of the answer."""
+    def request(
+        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, *, form: Optional[Form] = None
+    ) -> Any:
+        """Sends JSON or a form, retries the request if necessary, and returns the JSON of the answer."""
+        return self._decode(self.request_bytes(method, path, payload, form=form))
+
+    def request_bytes(
+        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, *, form: Optional[Form] = None
+    ) -> bytes:
+        """The same as :meth:`request`, and returns the bytes of the answer."""
         for attempt in range(self.max_retries + 1):
             try:
-                return self._request_once(method, path, payload)
+                return self._request_once(method, path, payload, form)
             except MaaSError as error:
-                if not self._retried(error) or attempt == self.max_retries:
+                if self._lost(error, form) or not self._retried(error) or attempt == self.max_retries:
                     raise
                 time.sleep(self._wait(attempt, error.retry_after))
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    @staticmethod
+    def _lost(error: MaaSError, form: Optional[Form]) -> bool:
+        # The file of a form may be stored although there was no answer, so it is not sent again.
+        return form is not None and error.status is None
 
     @staticmethod
     def _retried(error: MaaSError) -> bool:
@@ -124,9 +139,15 @@ class MaaSClient:
         # Jitter keeps clients that failed together from retrying together.
         return float(min(0.25 * 2**attempt, 8.0) * random.uniform(0.75, 1.25))
 
-    def _request_once(self, method: str, path: str, payload: Optional[Mapping[str, Any]]) -> Any:
+    def _request_once(
+        self, method: str, path: str, payload: Optional[Mapping[str, Any]], form: Optional[Form]
+    ) -> bytes:
         headers: Dict[str, str] = {"Accept": "application/json", "User-Agent": "maas-sdk/0.1"}
-        body = None
+        body: Union[bytes, Form, None] = None
+        if form is not None:
+            body = form
+            headers["Content-Type"] = form.content_type
+            headers["Content-Length"] = str(len(form))
         if payload is not None:
             body = json.dumps(payload, ensure_ascii=False).encode("utf-8")
             headers["Content-Type"] = "application/json"
@@ -135,7 +156,7 @@ class MaaSClient:
         request = urllib.request.Request(self.endpoint + path, data=body, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=self.timeout) as response:
-                return self._decode(response.read())
+                return bytes(response.read())
         except urllib.error.HTTPError as error:
             with error:
                 raise self._service_error(error) from None
@@ -158,7 +179,11 @@ class MaaSClient:
         message, code = f"HTTP {error.code}", None
         try:
             answer = json.loads(error.read(65536).decode("utf-8"))
-            message, code = str(answer.get("error", message)), answer.get("code")
+            inner = answer.get("error", message)
+            if isinstance(inner, dict):  # the form of OpenAI's routes
+                message, code = str(inner.get("message", message)), inner.get("code")
+            else:
+                message, code = str(inner), answer.get("code")
         except (ValueError, AttributeError, OSError, http.client.HTTPException):
             pass  # the body is not the service's, for example a proxy's, so only the status is known
         return error_for(error.code, f"{message} (HTTP {error.code})", code, _seconds(error.headers.get("Retry-After")))

@@ -27,7 +27,11 @@ class AuthenticationError(MaaSError):
     """401 or 403: the API key is missing, wrong or lacks the scope."""
 
 
-class ModelNotFoundError(MaaSError):
+class NotFoundError(MaaSError):
+    """404: there is no such object, for example no such file."""
+
+
+class ModelNotFoundError(NotFoundError):
     """404: there is no such model."""
 
 
@@ -63,7 +67,7 @@ _BY_STATUS: Dict[int, Type[MaaSError]] = {
 
 def error_for(status: int, message: str, code: Optional[str], retry_after: Optional[float]) -> MaaSError:
     """Returns the exception for an error response."""
-    kind = _BY_STATUS.get(status)
+    kind = NotFoundError if code == "file_not_found" else _BY_STATUS.get(status)
     if kind is None:
         kind = ServiceUnavailableError if status >= 500 else InvalidRequestError if status >= 400 else MaaSError
     return kind(message, status=status, code=code, retry_after=retry_after)

@@ -1,0 +1,182 @@
+// The only file of the client that includes Beast, which is slow to compile.
+#include "client_exchange_detail.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+
+#include <qing/serve/http/lines.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve {
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+namespace {
+
+// Maximum size of a response's status line and header. Beast's default is 8 KiB.
+constexpr std::size_t kHeaderBytes = 16 * 1024;
+constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::uint64_t kMostBody = 64 * 1024 * 1024;  // of a response in memory
+constexpr const char* kOtherProgram = "check that a qing service runs there";
+
+std::string host_field(const ClientOptions& options) {
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port);
+}
+
+// It is asynchronous only so that a timeout covers every wait.
+class Exchange {
+ public:
+  Exchange(const ClientOptions& options, const ClientRequest& request) : options_(options), request_(request) {}
+
+  ClientAnswer run(const std::function<void(std::string_view)>& sink) {
+    boost::system::error_code error;
+    const auto found = asio::ip::tcp::resolver(io_).resolve(options_.host, std::to_string(options_.port), error);
+    if (error) fail(error);
+    stream_.expires_after(options_.timeout);
+    wait([&](auto done) { stream_.async_connect(found, [done](auto failed, const auto&) { done(failed); }); });
+    send();
+    for (;;) {
+      read_header();
+      http::response_parser<http::buffer_body> parser;
+      parser.header_limit(kHeaderBytes);
+      parser.body_limit(boost::none);
+      auto look_at_chunk = [](std::uint64_t, beast::string_view extensions, boost::system::error_code& wrong) {
+        if (!chunk_extensions_fault({extensions.data(), extensions.size()}).empty()) {
+          wrong = http::error::bad_chunk_extension;
+        }
+      };
+      parser.on_chunk_header(look_at_chunk);
+      wait([&](auto done) {
+        http::async_read_header(stream_, buffer_, parser, [done](auto failed, std::size_t) { done(failed); });
+      });
+      const auto& head = parser.get();
+      // Interim responses may precede the final response (RFC 9110, 15.2).
+      if (http::to_status_class(head.result_int()) == http::status_class::informational) continue;
+      const auto later = head[http::field::retry_after];
+      ClientAnswer answer{static_cast<int>(head.result_int()), std::string(later.data(), later.size()), {}};
+      read_body(parser, [&](std::string_view piece) {
+        if (sink && answer.status == 200) return sink(piece);
+        if (answer.body.size() + piece.size() > kMostBody)
+          throw FinalError(message("the answer is too long", kOtherProgram));
+        answer.body += piece;
+      });
+      return answer;
+    }
+  }
+
+ private:
+  void send() {
+    std::optional<FileReader> file;
+    std::uint64_t length = request_.body.size() + request_.end.size();
+    if (!request_.file.empty()) length += file.emplace(request_.file).size();
+    http::request<http::empty_body> head;
+    head.method_string(request_.method);
+    head.target(request_.target);
+    head.version(11);
+    head.set(http::field::host, host_field(options_));
+    if (!request_.content_type.empty()) head.set(http::field::content_type, request_.content_type);
+    if (!options_.api_key.empty()) head.set(http::field::authorization, "Bearer " + options_.api_key);
+    head.keep_alive(false);
+    if (length > 0 || request_.method == "POST") head.content_length(length);
+    wait([&](auto done) { http::async_write(stream_, head, [done](auto error, std::size_t) { done(error); }); });
+    bool goes_on = write(request_.body);
+    std::string piece(kPieceBytes, '\0');
+    for (std::size_t count = 0; goes_on && file && (count = file->read(piece)) > 0;) {
+      goes_on = write(std::string_view(piece).substr(0, count));
+    }
+    if (goes_on) write(request_.end);
+  }
+  // False when the service takes no more; its answer tells why.
+  bool write(std::string_view bytes) {
+    if (bytes.empty()) return true;
+    boost::system::error_code result;
+    stream_.expires_after(options_.timeout);
+    asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()),
+                      [&result](auto error, std::size_t) { result = error; });
+    io_.restart();
+    io_.run();
+    if (result == asio::error::broken_pipe || result == asio::error::connection_reset) return false;
+    if (result) fail(result);
+    return true;
+  }
+  // Reads until the whole header is in the buffer. Its lines are checked before Beast joins folded lines.
+  void read_header() {
+    HeaderLines lines(HeaderLines::Fold::kRefusedInFraming);
+    for (;;) {
+      const auto data = buffer_.data();
+      const HeaderLines::Look look =
+          lines.look(std::string_view(static_cast<const char*>(data.data()), std::min(data.size(), kHeaderBytes)));
+      if (!look.wrong.empty()) throw FinalError(message("malformed answer: " + std::string(look.wrong), kOtherProgram));
+      if (look.whole) return;
+      if (data.size() >= kHeaderBytes) throw FinalError(message("the answer's header is too long", kOtherProgram));
+      wait([&](auto done) {
+        stream_.async_read_some(buffer_.prepare(kReadBytes), [this, done](auto error, std::size_t size) {
+          buffer_.commit(size);
+          done(error);
+        });
+      });
+    }
+  }
+  template <class Take> void read_body(http::response_parser<http::buffer_body>& parser, const Take& take) {
+    std::string piece(kPieceBytes, '\0');
+    while (!parser.is_done()) {
+      parser.get().body().data = piece.data();
+      parser.get().body().size = piece.size();
+      boost::system::error_code result;
+      stream_.expires_after(options_.timeout);
+      http::async_read(stream_, buffer_, parser, [&result](auto error, std::size_t) { result = error; });
+      io_.restart();
+      io_.run();
+      if (result && result != http::error::need_buffer) fail(result);
+      take(std::string_view(piece).substr(0, piece.size() - parser.get().body().size));
+    }
+  }
+  template <typename Start> void wait(Start start) {
+    boost::system::error_code result;
+    start([&result](boost::system::error_code error) { result = error; });
+    io_.restart();
+    io_.run();
+    if (result) fail(result);
+  }
+  std::string message(const std::string& what, const char* remedy) const {
+    return fmt::format("Client: {} port {}: {}; {}", options_.host, options_.port, what, remedy);
+  }
+  [[noreturn]] void fail(const boost::system::error_code& error) const {
+    if (error == beast::error::timeout) {
+      throw FinalError(message(fmt::format("no answer in {} ms", options_.timeout.count()),
+                               "raise the timeout or send fewer texts"));
+    }
+    // Beast's own errors mean malformed HTTP, except an end of the stream within a message.
+    const bool cut = error == http::error::end_of_stream || error == http::error::partial_message;
+    if (error.category() == make_error_code(http::error::bad_value).category() && !cut) {
+      throw FinalError(message("malformed answer: " + error.message(), kOtherProgram));
+    }
+    throw IoError(message(error.message(), "check that the service runs there"));
+  }
+
+  const ClientOptions& options_;
+  const ClientRequest& request_;
+  asio::io_context io_{1};
+  beast::tcp_stream stream_{io_};
+  beast::flat_buffer buffer_;
+};
+
+}  // namespace
+
+ClientAnswer exchange(const ClientOptions& options, const ClientRequest& request,
+                      const std::function<void(std::string_view)>& sink) {
+  return Exchange(options, request).run(sink);
+}
+
+}  // namespace qing::serve

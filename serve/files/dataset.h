@@ -1,0 +1,69 @@
+// Data sets for training a classifier: what a file holds, and its usable rows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <qing/nn/data/labelled_texts.h>
+
+namespace qing::serve {
+
+/// Why a row of a data set is not usable.
+struct RowError {
+  std::int64_t line;  ///< where the row begins, from 1
+  std::string message;
+};
+
+/// What a file of labelled rows holds. The formats are those of nn::LabelledRowReader.
+struct DatasetReport {
+  static constexpr std::size_t kErrors = 100;      ///< of a report; all are counted
+  static constexpr std::size_t kLabels = 1000;     ///< different labels; a row with a further one is not usable
+  static constexpr std::size_t kLabelBytes = 256;  ///< of one label; a row with a longer one is not usable
+
+  std::string format;            ///< nn::name_of() of the last usable row's format; empty without usable rows
+  std::int64_t rows = 0;         ///< usable ones
+  std::int64_t wrong = 0;        ///< rows that are not usable
+  std::vector<RowError> errors;  ///< of the first kErrors of them
+  std::map<std::string, std::int64_t> labels;     ///< usable rows by label
+  std::map<std::string, std::int64_t> languages;  ///< usable rows by language_by_script()
+  std::int64_t duplicates = 0;                    ///< usable rows that repeat the text and label of an earlier one
+  std::int64_t contradictions = 0;                ///< texts that stand with more than one label
+  /// Characters of the usable texts. The median and the 95th percentile are at most kLongest.
+  struct Lengths {
+    static constexpr std::int64_t kLongest = 8192;
+    std::int64_t least = 0, median = 0, percentile_95 = 0, most = 0;
+    double mean = 0;
+  } lengths;
+};
+
+/// Reads all rows in bounded memory. A file that cannot be read as rows at all has one error and no usable row. IoError
+/// when the file, or a temporary file in its folder, cannot be read or written.
+DatasetReport examine_dataset(const std::filesystem::path& file);
+
+/// Parts of the report as JSON: [{"line", "message"}], {"name": count}, and the members of Lengths by name.
+std::string errors_json(const DatasetReport& report);
+std::string counts_json(const std::map<std::string, std::int64_t>& counts);
+std::string lengths_json(const DatasetReport::Lengths& lengths);
+/// One JSON object with the members of the report.
+std::string to_json(const DatasetReport& report);
+DatasetReport report_from_json(const std::string& text);  ///< DataError
+
+/// What to do with rows that are not usable.
+enum class BadRows { kRefuse, kSkip };
+
+struct Dataset {
+  std::vector<std::string> labels;  ///< the names by index
+  std::vector<nn::Example> examples;
+  std::int64_t skipped = 0;  ///< rows
+};
+
+/// The usable rows in their order. The labels are `labels`, or when that is empty those of the file, sorted by their
+/// bytes. kRefuse: nn::LineError for the first row that is not usable or has another label. DataError when no row is
+/// left. IoError. nn::split_by_hash() divides the examples when there is no other file to validate on.
+Dataset read_dataset(const std::filesystem::path& file, BadRows bad, std::vector<std::string> labels = {});
+
+}  // namespace qing::serve

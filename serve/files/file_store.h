@@ -1,0 +1,89 @@
+// The files that users uploaded: records in the state's database, bytes in its folder of files.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qing/serve/common/database.h>
+#include <qing/serve/files/dataset.h>
+#include <qing/serve/files/upload.h>
+#include <qing/serve/state/state.h>
+
+namespace qing::serve {
+
+struct StoredFile {
+  std::string id;       ///< "file-" and 24 letters and digits; a later file has a greater id
+  std::string project;  ///< owns the file
+  std::string name;     ///< as it was uploaded: UTF-8 without control characters
+  std::string purpose;
+  std::int64_t bytes = 0;
+  std::int64_t created = 0;             ///< seconds since 1970
+  std::int64_t expires = 0;             ///< likewise; 0: never
+  std::string sha256;                   ///< 64 hexadecimal digits
+  std::optional<DatasetReport> report;  ///< of a file with labelled rows: see FileStore::is_dataset()
+  bool usable() const { return !report || report->rows > 0; }
+};
+
+/// What a new file is called and for.
+struct NewFile {
+  std::string project, name, purpose;
+  std::int64_t lifetime = 0;  ///< seconds; 0: for ever
+};
+
+/// A project would keep more than it may. Nothing was stored.
+class StorageFull : public Error {
+ public:
+  StorageFull(std::uint64_t used, std::uint64_t more, std::uint64_t allowed);
+};
+
+/// All functions throw IoError, with nothing changed. A file of another project, and one whose time is over, is as one
+/// that does not exist. For one thread at a time; other stores of the same state may be used meanwhile, in other
+/// processes too.
+class FileStore {
+ public:
+  /// `database` is that of the state. Both must outlive the store.
+  FileStore(Database& database, const State& state);
+
+  /// Whether the rows of a file of this purpose are labelled texts, which are examined when it is stored.
+  static bool is_dataset(std::string_view purpose) { return purpose == "fine-tune" || purpose == "evals"; }
+
+  /// Stores the bytes of the upload. They are on the disk before this returns. StorageFull when the project would keep
+  /// more than `allowed` bytes.
+  StoredFile create(const NewFile& file, Upload& upload, std::uint64_t allowed);
+  std::optional<StoredFile> get(const std::string& project, const std::string& id);
+
+  struct ListOptions {
+    std::string after = {};    ///< id of the last file of the page before; it may have been removed since
+    std::string purpose = {};  ///< empty: any
+    bool newest_first = true;
+    std::size_t limit = 10'000;
+  };
+  struct Page {
+    std::vector<StoredFile> files;
+    bool has_more = false;
+  };
+  Page list(const std::string& project, const ListOptions& options);
+  /// Removes the record and the bytes. Whether there was such a file.
+  bool remove(const std::string& project, const std::string& id);
+  /// Bytes that the project keeps.
+  std::uint64_t used(const std::string& project);
+  /// Where the bytes of a file are. Jobs read them there. IoError of the reader when the file was removed since.
+  std::filesystem::path content(const std::string& id) const { return state_.files() / id; }
+  /// Finishes what a process that was killed left: removes bytes without a record and records without bytes. Removes
+  /// files whose time is over. Returns the number of removed files.
+  std::size_t clean();
+
+ private:
+  StoredFile insert(const NewFile& file, const Upload& upload, std::optional<DatasetReport> report);
+  bool exists(const std::string& id);
+
+  Database& database_;
+  const State& state_;
+};
+
+}  // namespace qing::serve

@@ -1,0 +1,49 @@
+// Counts repeated texts of a data set in bounded memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace qing::serve {
+
+/// Texts are known by a hash of 64 bits (FNV-1a). Hashes that exceed the memory are sorted into an unnamed temporary
+/// file and merged at the end. Not thread-safe.
+class TextRuns {
+ public:
+  static constexpr std::size_t kHeld = std::size_t{1} << 19;  ///< entries in memory, 16 bytes each
+
+  /// The temporary file is made in `folder`, if it is needed.
+  explicit TextRuns(std::filesystem::path folder, std::size_t held = kHeld);
+  ~TextRuns();
+  TextRuns(const TextRuns&) = delete;
+  TextRuns& operator=(const TextRuns&) = delete;
+
+  void add(std::string_view text, std::int32_t label);  ///< IoError
+  struct Counts {
+    std::int64_t duplicates = 0;      ///< rows whose text and label stood in an earlier row
+    std::int64_t contradictions = 0;  ///< texts with more than one label
+  };
+  /// Call it once, at the end. IoError.
+  Counts count();
+
+ private:
+  struct Entry {
+    std::uint64_t text;
+    std::int64_t label;
+    auto operator<=>(const Entry&) const = default;
+  };
+  struct Run;
+  void spill();
+
+  std::filesystem::path folder_;
+  std::size_t held_;
+  std::vector<Entry> entries_;
+  std::vector<std::uint64_t> ends_;  // of the runs in the file, in entries
+  int file_ = -1;
+};
+
+}  // namespace qing::serve

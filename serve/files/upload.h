@@ -1,0 +1,45 @@
+// The bytes of a file on their way into the store.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace qing::serve {
+
+/// A temporary file that only its owner can read. It is locked while the Upload lives, so that no other process takes
+/// it for a leftover, and it is removed at the end unless it was kept. Not thread-safe.
+class Upload {
+ public:
+  /// Temporary files and only these have names that begin so.
+  static constexpr std::string_view kPrefix = "upload-";
+
+  explicit Upload(const std::filesystem::path& folder);  ///< Makes the folder if it is missing. IoError.
+  ~Upload();
+  Upload(const Upload&) = delete;
+  Upload& operator=(const Upload&) = delete;
+
+  void write(std::string_view bytes);  ///< IoError, also for a full disk
+  void sync();                         ///< The bytes survive a power cut from now on. IoError.
+  /// Renames the file, whose name survives a power cut afterwards. IoError, with the file under its old name.
+  void keep_as(const std::filesystem::path& path);
+
+  std::uint64_t bytes() const { return bytes_; }
+  std::string sha256() const;  ///< of the bytes so far, 64 hexadecimal digits
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  struct Digest;
+  std::filesystem::path path_;
+  int file_ = -1;
+  std::uint64_t bytes_ = 0;
+  bool kept_ = false;
+  std::unique_ptr<Digest> digest_;
+};
+
+/// Whether no process holds the lock of an Upload on the file; true also when it is gone. IoError.
+bool is_abandoned(const std::filesystem::path& file);
+
+}  // namespace qing::serve
