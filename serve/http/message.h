@@ -50,8 +50,8 @@ struct HttpResponse {
   HttpFields headers;
   std::string_view content_type = kJsonType;     ///< of static storage; empty: the response has no such header
   std::shared_ptr<BodySource> source = nullptr;  ///< gives the body instead, unless null
-  /// What follows `body` until BodyStream::end(); null: nothing. Such a response has no deadline.
-  std::shared_ptr<BodyStream> stream = {};
+  /// What follows `body` until BodyStream::end(), however long that takes; null: nothing.
+  std::shared_ptr<BodyStream> stream = nullptr;
 };
 
 /// Sends the response to a client and describes the client. Call it once, from any thread.

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/http/query.h>
+#include <qing/serve/common/characters.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

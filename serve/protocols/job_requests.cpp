@@ -12,17 +12,15 @@
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/files/file_store.h>
-#include <qing/serve/http/query.h>
 #include <qing/serve/jobs/job_json.h>
 #include <qing/serve/jobs/train_task.h>
 #include <qing/serve/protocols/json_body.h>
+#include <qing/serve/protocols/query.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
-
-using Parameters = std::map<std::string, std::string, std::less<>>;
 
 constexpr std::string_view kJob = R"({"type":"object","required":["id","object","created_at","error",
 "fine_tuned_model","finished_at","hyperparameters","method","model","organization_id","result_files","seed","status",
@@ -234,28 +232,11 @@ void make_job(Service& service, const std::string& body, Routed::Reply reply, st
   });
 }
 
-std::int64_t limit_of(const Parameters& parameters, std::int64_t usual, std::int64_t most) {
-  const auto found = parameters.find("limit");
-  if (found == parameters.end()) return usual;
-  std::int64_t limit = 0;
-  const std::string& text = found->second;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-  if (error != std::errc() || end != text.data() + text.size() || limit < 1) {
-    refuse_field("limit: must be a whole number from 1");
-  }
-  return std::min(limit, most);
-}
-
-std::string parameter_of(const Parameters& parameters, std::string_view name) {
-  const auto found = parameters.find(name);
-  return found == parameters.end() ? std::string() : found->second;
-}
-
 // metadata[key]=value, as OpenAI's clients write a nested object.
-std::map<std::string, std::string> metadata_filter(const Parameters& parameters) {
+std::map<std::string, std::string> metadata_filter(const Query& query) {
   constexpr std::string_view kOpen = "metadata[";
   std::map<std::string, std::string> filter;
-  for (const auto& [name, value] : parameters) {
+  for (const auto& [name, value] : query) {
     if (!name.starts_with(kOpen) || !name.ends_with("]")) continue;
     filter.emplace(name.substr(kOpen.size(), name.size() - kOpen.size() - 1), value);
   }
@@ -270,19 +251,19 @@ template <class Item, class Write> HttpResponse page_response(const JobStore::Pa
   return {200, json.take(), {}};
 }
 
-void list_jobs(Service& service, const Parameters& parameters, Routed::Reply reply) {
-  const std::int64_t limit = limit_of(parameters, 20, 100);
+void list_jobs(Service& service, const Query& query, Routed::Reply reply) {
+  const std::int64_t limit = static_cast<std::int64_t>(integer_of(query, "limit", 1, 100, 20));
   const std::string project = service.project(reply.key);
   service.with_state(std::move(reply), [=](Database& database) {
     return page_response(
-        JobStore(database).list(project, parameter_of(parameters, "after"), limit, metadata_filter(parameters)),
+        JobStore(database).list(project, std::string(value_of(query, "after")), limit, metadata_filter(query)),
         [](JsonWriter& json, const TrainingJob& job) { write_job(json, job); });
   });
 }
 
-void list_events(Service& service, const std::string& id, const Parameters& parameters, Routed::Reply reply) {
-  const std::int64_t limit = limit_of(parameters, 20, 1000);
-  const std::string project = service.project(reply.key), after = parameter_of(parameters, "after");
+void list_events(Service& service, const std::string& id, const Query& query, Routed::Reply reply) {
+  const std::int64_t limit = static_cast<std::int64_t>(integer_of(query, "limit", 1, 1000, 20));
+  const std::string project = service.project(reply.key), after = std::string(value_of(query, "after"));
   service.with_state(std::move(reply), [=](Database& database) {
     job_of(database, project, id);
     const std::int64_t before = after.empty() ? 0 : event_number(id, after);
@@ -391,8 +372,8 @@ std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
        .error_form = routes.error_form},
       read(routes.make, "Jobs, the newest first", kPage,
            [&service](const Call& call) {
-             return [&service, parameters = query_parameters(call.head.query)](
-                        const std::string&, Routed::Reply reply) { list_jobs(service, parameters, std::move(reply)); };
+             return [&service, query = query_of(call.head.query)](
+                        const std::string&, Routed::Reply reply) { list_jobs(service, query, std::move(reply)); };
            }),
       read(routes.one, "A job", kJob,
            [&service](const Call& call) {
@@ -405,13 +386,13 @@ std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
            }),
       read(routes.events, "What happened to a job, the newest first; or a stream of it", kPage,
            [&service](const Call& call) {
-             const Parameters parameters = query_parameters(call.head.query);
-             const bool stream = parameter_of(parameters, "stream") == "true" ||
+             const Query query = query_of(call.head.query);
+             const bool stream = value_of(query, "stream") == "true" ||
                                  call.head.header("Accept").find("text/event-stream") != std::string_view::npos;
-             return [&service, stream, parameters, id = std::string(call.parameter("id")),
+             return [&service, stream, query, id = std::string(call.parameter("id")),
                      last = std::string(call.head.header("Last-Event-ID"))](const std::string&, Routed::Reply reply) {
                stream ? stream_events(service, id, last, std::move(reply))
-                      : list_events(service, id, parameters, std::move(reply));
+                      : list_events(service, id, query, std::move(reply));
              };
            }),
       read(routes.checkpoints, "The model of a finished job as a checkpoint", kPage,

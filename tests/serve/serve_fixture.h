@@ -141,6 +141,13 @@ class RawClient {
     input_.erase(0, end + 4 + length);
     return response;
   }
+  /// The next byte; false at the end of the connection.
+  bool take(char& byte) {
+    if (input_.empty() && !more()) return false;
+    byte = input_.front();
+    input_.erase(0, 1);
+    return true;
+  }
   /// Returns whether the server closes the connection without sending more.
   bool closed() { return input_.empty() && !more(); }
 

@@ -22,6 +22,7 @@ from .errors import (
     ServiceUnavailableError,
 )
 from .files import File, Files, RowError
+from .jobs import Job, JobFailedError, Jobs
 from .model import Emotion, Explanation, Model, Span
 
 __all__ = [
@@ -35,6 +36,9 @@ __all__ = [
     "File",
     "Files",
     "InvalidRequestError",
+    "Job",
+    "JobFailedError",
+    "Jobs",
     "MAX_BATCH",
     "MaaSClient",
     "MaaSConnectionError",

@@ -18,6 +18,7 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 
 from .errors import MaaSConnectionError, MaaSError, MaaSTimeoutError, error_for
 from .files import Files, Form
+from .jobs import Jobs
 from .model import Model
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
@@ -70,6 +71,7 @@ class MaaSClient:
         self.batch_size = batch_size
         self._api_key = api_key
         self.files = Files(self)
+        self.jobs = Jobs(self)
         handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
         if ssl_context is not None:
             handlers.append(urllib.request.HTTPSHandler(context=ssl_context))

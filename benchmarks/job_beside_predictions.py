@@ -1,0 +1,149 @@
+"""Predictions beside a training job: their latency with and without the job, and the job's speed beside `qing train`.
+
+    python3 benchmarks/job_beside_predictions.py --binary build/release/qing [--seconds 20] [--rounds 3] [--json]
+
+One client sends single texts at a fixed rate over one connection. Rounds without and with a running job alternate, and the
+99th percentile is taken over all requests of a kind, so that a disturbance of the machine meets both. Then a job runs alone,
+and `qing train` with its options and as many threads. Exits with 1 when the percentile is more than 1.5 times as long, or the
+job reaches less than 97% of the speed.
+"""
+
+import argparse
+import http.client
+import io
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+WORDS = "good bad fine film book phone never always quite really slow fast loud bright cheap broken lovely awful".split()
+MOST_SLOWER, LEAST_SPEED = 1.5, 0.97
+
+
+def rows(count, seed=1):
+    rng = random.Random(seed)
+    return [{"label": rng.choice(["negative", "neutral", "positive"]), "text": " ".join(rng.choices(WORDS, k=24))}
+            for _ in range(count)]  # fmt: skip
+
+
+class Service:
+    def __init__(self, binary, state):
+        self.process = subprocess.Popen([binary, "serve", "--port", "0", "--state", state, "--log-requests", "false"],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
+        self.url = self.process.stdout.readline().split()[-1]
+
+    def ask(self, method, path, body=None, headers=None):
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        request = urllib.request.Request(self.url + path, data, headers or {"Content-Type": "application/json"}, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def upload(self, data):
+        text = "\n".join(json.dumps(row) for row in data).encode()
+        body = io.BytesIO()
+        for name, value in (("purpose", b"fine-tune"), ("file", text)):
+            extra = '; filename="data.jsonl"' if name == "file" else ""
+            body.write(f'--b\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'.encode() + value + b"\r\n")
+        body.write(b"--b--\r\n")
+        return self.ask("POST", "/v1/files", body.getvalue(), {"Content-Type": "multipart/form-data; boundary=b"})["id"]
+
+    def job(self, training_file, epochs):
+        return self.ask("POST", "/v1/jobs", {"model": "scratch", "training_file": training_file, "epochs": epochs})["id"]
+
+    def wait(self, job, statuses):
+        while True:
+            now = self.ask("GET", f"/v1/jobs/{job}")
+            if now["status"] in statuses:
+                return now
+            time.sleep(0.2)
+
+
+def latencies(url, seconds, rate, rng):
+    """Milliseconds of requests that begin at fixed times, so that a slow one does not spare the next."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
+    found = []
+    begin = time.perf_counter()
+    for i in range(int(seconds * rate)):
+        due = begin + i / rate
+        time.sleep(max(0.0, due - time.perf_counter()))
+        body = json.dumps({"text": " ".join(rng.choices(WORDS, k=24))})
+        connection.request("POST", "/v1/models/emotion_analysis/predict", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+        found.append(1000 * (time.perf_counter() - due))
+    return found
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def tokens_per_second(metrics):
+    """Of the last step, whose figure is the mean over the run."""
+    steps = [json.loads(line) for line in Path(metrics).read_text().splitlines()]
+    return [step for step in steps if step["type"] == "step"][-1]["tokens_per_second"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="build/release/qing")
+    parser.add_argument("--seconds", type=float, default=20, help="of each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=50, help="requests a second")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    rng = random.Random(1)
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "state"
+        service = Service(arguments.binary, state)
+        try:
+            training_file = service.upload(rows(20_000))
+            latencies(service.url, 2, arguments.rate, rng)  # warms up
+            alone, beside = [], []
+            for _ in range(arguments.rounds):
+                alone += latencies(service.url, arguments.seconds, arguments.rate, rng)
+                job = service.job(training_file, 100)
+                service.wait(job, {"running"})
+                beside += latencies(service.url, arguments.seconds, arguments.rate, rng)
+                assert service.ask("GET", f"/v1/jobs/{job}")["status"] == "running", "the job was shorter than the round"
+                service.ask("POST", f"/v1/jobs/{job}/cancel", {})
+                time.sleep(1)
+            job = service.wait(service.job(training_file, 1), {"succeeded", "failed"})
+            assert job["status"] == "succeeded", job["error"]
+            model = state / "models" / job["fine_tuned_model"] / "1"
+            in_job = tokens_per_second(model / "run/metrics.jsonl")
+            record = json.loads((model / "run/run.json").read_text())["options"]
+        finally:
+            service.process.terminate()
+            service.process.wait()
+        for name, seed in (("data", 1),):
+            lines = (json.dumps(row) for row in rows(20_000, seed))
+            (Path(folder) / f"{name}.jsonl").write_text("\n".join(lines))
+        words = [arguments.binary, "train", "--out", f"{folder}/out", "--data", f"{folder}/data.jsonl"]
+        for option in ("labels", "epochs", "batch", "lr", "ngrams", "threads", "seed"):
+            words += [f"--{option}", ",".join(record[option])]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        in_command = tokens_per_second(f"{folder}/out/run/metrics.jsonl")
+    figures = {
+        "requests": len(alone) + len(beside),
+        "p50_alone_ms": percentile(alone, 0.5), "p50_beside_ms": percentile(beside, 0.5),
+        "p99_alone_ms": percentile(alone, 0.99), "p99_beside_ms": percentile(beside, 0.99),
+        "p99_ratio": percentile(beside, 0.99) / percentile(alone, 0.99),
+        "job_tokens_per_second": in_job, "train_tokens_per_second": in_command, "speed_ratio": in_job / in_command,
+    }  # fmt: skip
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:<24} {value:.3f}" if isinstance(value, float) else f"{name:<24} {value}")
+    return 0 if figures["p99_ratio"] <= MOST_SLOWER and figures["speed_ratio"] >= LEAST_SPEED else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+// `qing jobs`: the training jobs of a server.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <qing/nn/unique_keys.h>
+#include <qing/serve/cli/client_options.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/common/characters.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
+#include <qing/tensor/errors.h>
+
+namespace qing::serve::cli {
+namespace {
+
+namespace json = boost::json;
+
+struct JobsArguments {
+  ClientArguments client;
+  std::string id, training_file, validation_file, model = "scratch", suffix;
+  std::vector<std::string> options;  ///< NAME=VALUE
+  bool json = false;
+};
+
+constexpr std::chrono::milliseconds kAskTime{500};
+
+json::object object_of(const std::string& text) {
+  try {
+    return nn::parse_file_json(text).as_object();
+  } catch (const std::exception&) {
+    throw IoError("qing jobs: the answer is not a JSON object; check that a qing service runs there");
+  }
+}
+
+std::string text_of(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  if (value == nullptr || value->is_null()) return "-";
+  return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
+}
+
+std::string moment(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  if (value == nullptr || !value->is_int64()) return "-";
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(value->get_int64())));
+}
+
+std::string steps_of(const json::object& job) {
+  const json::value* progress = job.if_contains("progress");
+  if (progress == nullptr || !progress->is_object()) return "-";
+  return fmt::format("{}/{}", text_of(progress->get_object(), "step"), text_of(progress->get_object(), "steps"));
+}
+
+void print_job(const json::object& job, bool as_json) {
+  if (as_json) return print_line(json::serialize(job));
+  for (const char* name : {"id", "status", "model", "fine_tuned_model", "training_file", "validation_file", "seed",
+                           "hyperparameters", "options", "metadata", "trained_tokens", "result_files"}) {
+    print_line(fmt::format("{:<16} {}", name, text_of(job, name)));
+  }
+  print_line(fmt::format("{:<16} {}", "steps", steps_of(job)));
+  for (const char* name : {"created_at", "estimated_finish", "finished_at"}) {
+    print_line(fmt::format("{:<16} {}", name, moment(job, name)));
+  }
+  if (const json::value* error = job.if_contains("error"); error != nullptr && error->is_object()) {
+    print_line(fmt::format("{:<16} {}: {}", "error", text_of(error->get_object(), "code"),
+                           text_of(error->get_object(), "message")));
+  }
+}
+
+// An id becomes a part of a path.
+std::string path_of(const JobsArguments& a) {
+  if (a.id.empty() || !has_only(a.id, is_alphanumeric, "-_")) {
+    throw UsageError("id: give the id of a job, such as qing jobs list shows");
+  }
+  return "/v1/jobs/" + a.id;
+}
+
+// A number where it reads as one, a list where it has commas, else a text.
+json::value value_of(const std::string& text) {
+  boost::system::error_code error;
+  if (const json::value parsed = json::parse(text, error); !error && parsed.is_number()) return parsed;
+  if (text.find(',') == text.npos) return json::value(text);
+  json::array list;
+  for (const std::string& one : CLI::detail::split(text, ',')) list.emplace_back(one);
+  return list;
+}
+
+void run_create(const JobsArguments& a) {
+  json::object body{{"model", a.model}, {"training_file", a.training_file}};
+  if (!a.validation_file.empty()) body["validation_file"] = a.validation_file;
+  if (!a.suffix.empty()) body["suffix"] = a.suffix;
+  for (const std::string& option : a.options) {
+    const std::size_t equals = option.find('=');
+    if (equals == option.npos || equals == 0)
+      throw UsageError("--set " + option + ": write NAME=VALUE, such as epochs=3");
+    body[option.substr(0, equals)] = value_of(option.substr(equals + 1));
+  }
+  print_job(object_of(client_of(a.client).request("POST", "/v1/jobs", json::serialize(body))), a.json);
+}
+
+// Every entry of a list by pages.
+void for_each(const Client& client, const std::string& path, const std::function<void(const json::object&)>& use) {
+  std::string after;
+  for (bool more = true; more;) {
+    const json::object page =
+        object_of(client.request("GET", path + "?limit=100" + (after.empty() ? "" : "&after=" + after)));
+    const json::value* data = page.if_contains("data");
+    const json::value* has_more = page.if_contains("has_more");
+    if (data == nullptr || !data->is_array() || has_more == nullptr) {
+      throw IoError("qing jobs: the answer has no list; check that a qing service runs there");
+    }
+    for (const json::value& entry : data->get_array()) {
+      after = text_of(entry.as_object(), "id");
+      use(entry.as_object());
+    }
+    more = *has_more == true && !data->get_array().empty();
+  }
+}
+
+void run_list(const JobsArguments& a) {
+  constexpr const char* kRow = "{:<31} {:<16} {:<21} {:>13}  {:<20} {}";
+  if (!a.json) print_line(fmt::format(fmt::runtime(kRow), "id", "status", "created", "steps", "model", "result"));
+  for_each(client_of(a.client), "/v1/jobs", [&](const json::object& job) {
+    print_line(a.json ? json::serialize(job)
+                      : fmt::format(fmt::runtime(kRow), text_of(job, "id"), text_of(job, "status"),
+                                    moment(job, "created_at"), steps_of(job), text_of(job, "model"),
+                                    text_of(job, "fine_tuned_model")));
+  });
+}
+
+void run_show(const JobsArguments& a) { print_job(object_of(client_of(a.client).request("GET", path_of(a))), a.json); }
+
+void change(const JobsArguments& a, const char* verb) {
+  const std::string answer = client_of(a.client).request("POST", path_of(a) + "/" + verb, "{}");
+  print_job(object_of(answer), a.json);
+}
+
+// The oldest first.
+void run_events(const JobsArguments& a) {
+  std::vector<json::object> events;
+  for_each(client_of(a.client), path_of(a) + "/events", [&](const json::object& event) { events.push_back(event); });
+  for (auto event = events.rbegin(); event != events.rend(); ++event) {
+    print_line(a.json ? json::serialize(*event)
+                      : fmt::format("{}  {:<5}  {}", moment(*event, "created_at"), text_of(*event, "level"),
+                                    text_of(*event, "message")));
+  }
+}
+
+void run_wait(const JobsArguments& a) {
+  const Client client = client_of(a.client);
+  std::string before;
+  for (;;) {
+    const json::object job = object_of(client.request("GET", path_of(a)));
+    const std::string status = text_of(job, "status"), line = fmt::format("{}  step {}", status, steps_of(job));
+    if (line != before) fmt::print(stderr, "{}\n", line);
+    before = line;
+    if (status == "succeeded") return print_job(job, a.json);
+    if (status == "failed" || status == "cancelled" || status == "paused") {
+      print_job(job, a.json);
+      flush_output();
+      throw IoError(fmt::format("job {} is {}", a.id, status));
+    }
+    std::this_thread::sleep_for(kAskTime);
+  }
+}
+
+}  // namespace
+
+void add_jobs(CommandLine& line) {
+  const auto a = std::make_shared<JobsArguments>();
+  CLI::App* jobs = line.app.add_subcommand("jobs", "Train models on a server, from uploaded files");
+  jobs->require_subcommand(1);
+  const auto add = [&](const char* name, const char* about, std::function<void(const JobsArguments&)> run,
+                       bool with_id = true) {
+    CLI::App* command = jobs->add_subcommand(name, about);
+    add_client(command, a->client);
+    if (with_id) command->add_option("id", a->id, "Job ID")->required();
+    command->add_flag("--json", a->json, "Print JSON objects");
+    command->callback([&line, a, run] { line.run = [a, run] { run(*a); }; });
+    return command;
+  };
+  CLI::App* create = add("create", "Make a job", run_create, false);
+  create->add_option("--training-file", a->training_file, "ID of the file to train on")->required();
+  create->add_option("--validation-file", a->validation_file,
+                     "ID of the file to validate on. Without it a tenth of the training texts validates");
+  create->add_option("--model", a->model, "Name of the served model to fine-tune, or scratch")->capture_default_str();
+  create->add_option("--suffix", a->suffix, "Part of the new model's name");
+  create
+      ->add_option("--set", a->options,
+                   "Option of qing train as NAME=VALUE, such as epochs=3. Repeat it for several options")
+      ->allow_extra_args(false);
+  add("list", "List the jobs, the newest first", run_list, false);
+  add("show", "Show a job", run_show);
+  add("cancel", "End a job for good", [](const JobsArguments& b) { change(b, "cancel"); });
+  add("pause", "Stop a job at a checkpoint", [](const JobsArguments& b) { change(b, "pause"); });
+  add("resume", "Go on with a paused job", [](const JobsArguments& b) { change(b, "resume"); });
+  add("events", "Show what happened to a job", run_events);
+  add("wait", "Wait for the end of a job", run_wait);
+}
+
+}  // namespace qing::serve::cli
