@@ -312,3 +312,30 @@ def test_backup_while_the_server_runs(qing, root, serve, tmp_path):
     assert qing("project", "delete", "default", "--state", tmp_path / "copy", check=False).returncode == 2
     qing("project", "delete", "default", "--state", tmp_path / "copy", "--yes")
     assert again("GET", "/v1/feedback/summary")[1]["data"] == []
+
+
+def test_feedback_through_the_sdk(root, serve, tmp_path):
+    import asyncio
+
+    from maas_sdk import AsyncMaaSClient, MaaSClient, MaaSError
+
+    client = MaaSClient(endpoint=serve("--models", root, "--state", tmp_path / "state").endpoint, batch_size=2)
+    emotions = client.get_model("emotion_analysis").predict(TEXTS)
+    assert [emotion.index for emotion in emotions] == [0, 1, 0] and emotions[0].request_id != emotions[2].request_id
+    given = client.feedback.create(emotions[2], "positive", text=TEXTS[2])
+    assert given.index == 0 and given.predicted == emotions[2].label and not given.text_kept
+    given = client.feedback.create(emotions[1].request_id, "neutral", index=1, text=TEXTS[1], keep_text=True)
+    assert given.predicted == emotions[1].label and given.text_kept
+    assert client.feedback.summary("emotion_analysis")["data"][0]["feedback"] == 2
+    with pytest.raises(MaaSError, match="labels are"):
+        client.feedback.create(emotions[0], "happy")
+    with pytest.raises(ValueError, match="text="):
+        client.feedback.create(emotions[0], "neutral", keep_text=True)
+
+    async def run():
+        async with AsyncMaaSClient(endpoint=client.endpoint) as other:
+            emotion = await (await other.get_model("emotion_analysis")).predict(TEXTS[0])
+            assert (await other.feedback.create(emotion, emotion.label)).agreed
+            return await other.feedback.summary()
+
+    assert asyncio.run(run())["data"][0]["feedback"] == 3

@@ -11,7 +11,8 @@ from typing import Any, Iterable, List, Mapping, Optional, Union, overload
 
 from .client import MAX_BATCH, MaaSClient
 from .errors import MaaSError
-from .model import BaseModel, Emotion, checked_texts
+from .feedback import GivenFeedback, feedback_payload, given_feedback, summary_path
+from .model import BaseModel, Emotion, checked_texts, new_request_id
 
 
 class AsyncMaaSClient:
@@ -82,12 +83,19 @@ class AsyncMaaSClient:
         """Returns all models of the service."""
         return [AsyncModel(self, info) for info in self._client._infos(await self.request("GET", "/v1/models"))]
 
-    async def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
+    @property
+    def feedback(self) -> "AsyncFeedback":
+        """Feedback on answers."""
+        return AsyncFeedback(self)
+
+    async def request(
+        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, request_id: Optional[str] = None
+    ) -> Any:
         """Sends a request, retries it if necessary, and returns the JSON of the answer."""
         loop, client = asyncio.get_running_loop(), self._client
         for attempt in range(client.max_retries + 1):
             try:
-                return await loop.run_in_executor(self._executor(), client._request_once, method, path, payload)
+                return await loop.run_in_executor(self._executor(), client._request_once, method, path, payload, request_id)
             except MaaSError as error:
                 if not client._retried(error) or attempt == client.max_retries:
                     raise
@@ -127,4 +135,24 @@ class AsyncModel(BaseModel):
         return [emotion for batch in results for emotion in batch]
 
     async def _predict_batch(self, batch: List[str], explain: bool) -> List[Emotion]:
-        return self._emotions(await self._client.request("POST", self._path, self._payload(batch, explain)), batch)
+        request_id = new_request_id()
+        answer = await self._client.request("POST", self._path, self._payload(batch, explain), request_id)
+        return self._emotions(answer, batch, request_id)
+
+
+class AsyncFeedback:
+    """``AsyncMaaSClient.feedback``: the same as :class:`maas_sdk.feedback.Feedback` with awaitable methods."""
+
+    def __init__(self, client: AsyncMaaSClient) -> None:
+        self._client = client
+
+    async def create(
+        self, answer: Union[Emotion, str], label: str, *, index: Optional[int] = None, text: Optional[str] = None,
+        keep_text: bool = False,
+    ) -> GivenFeedback:
+        payload = feedback_payload(answer, label, index, text, keep_text)
+        return given_feedback(await self._client.request("POST", "/v1/feedback", payload), self._client.endpoint)
+
+    async def summary(self, model: Optional[str] = None) -> Mapping[str, Any]:
+        told: Mapping[str, Any] = await self._client.request("GET", summary_path(model))
+        return told

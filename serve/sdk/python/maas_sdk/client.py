@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional
 
 from .errors import MaaSConnectionError, MaaSError, MaaSTimeoutError, error_for
+from .feedback import Feedback
 from .model import Model
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
@@ -98,11 +99,19 @@ class MaaSClient:
         """Returns all models of the service."""
         return [Model(self, info) for info in self._infos(self.request("GET", "/v1/models"))]
 
-    def request(self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None) -> Any:
-        """Sends a request, retries it if necessary, and returns the JSON of the answer."""
+    @property
+    def feedback(self) -> Feedback:
+        """Feedback on answers."""
+        return Feedback(self)
+
+    def request(
+        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, request_id: Optional[str] = None
+    ) -> Any:
+        """Sends a request, retries it if necessary, and returns the JSON of the answer. The service knows the answer by
+        ``request_id``, up to 64 of A-Z a-z 0-9 . _ -."""
         for attempt in range(self.max_retries + 1):
             try:
-                return self._request_once(method, path, payload)
+                return self._request_once(method, path, payload, request_id)
             except MaaSError as error:
                 if not self._retried(error) or attempt == self.max_retries:
                     raise
@@ -124,7 +133,9 @@ class MaaSClient:
         # Jitter keeps clients that failed together from retrying together.
         return float(min(0.25 * 2**attempt, 8.0) * random.uniform(0.75, 1.25))
 
-    def _request_once(self, method: str, path: str, payload: Optional[Mapping[str, Any]]) -> Any:
+    def _request_once(
+        self, method: str, path: str, payload: Optional[Mapping[str, Any]], request_id: Optional[str] = None
+    ) -> Any:
         headers: Dict[str, str] = {"Accept": "application/json", "User-Agent": "maas-sdk/0.1"}
         body = None
         if payload is not None:
@@ -132,6 +143,8 @@ class MaaSClient:
             headers["Content-Type"] = "application/json"
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
+        if request_id:
+            headers["X-Request-Id"] = request_id
         request = urllib.request.Request(self.endpoint + path, data=body, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=self.timeout) as response:

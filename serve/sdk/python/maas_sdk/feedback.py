@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import urllib.parse
-from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Union
 
 from .errors import MaaSError
+from .model import Emotion
 
 if TYPE_CHECKING:
     from .client import MaaSClient
@@ -26,8 +27,17 @@ class GivenFeedback(NamedTuple):
     created: int
 
 
-def feedback_payload(request_id: str, label: str, index: int, text: Optional[str], keep_text: bool) -> Dict[str, Any]:
-    """The body of a request. ValueError for a text that is to be kept and is missing."""
+def feedback_payload(
+    answer: Union[Emotion, str], label: str, index: Optional[int], text: Optional[str], keep_text: bool
+) -> Dict[str, Any]:
+    """The body of a request. ValueError for a text that is to be kept and is missing, and for a prediction that is none of
+    the service's."""
+    if isinstance(answer, Emotion):
+        if not answer.request_id:
+            raise ValueError("feedback: this prediction has no request_id; give one that Model.predict returned")
+        request_id, index = answer.request_id, answer.index if index is None else index
+    else:
+        request_id, index = answer, 0 if index is None else index
     if keep_text and not text:
         raise ValueError("feedback: keep_text needs the text; give text=")
     payload: Dict[str, Any] = {"request_id": request_id, "label": str(label), "index": index}
@@ -44,6 +54,10 @@ def given_feedback(answer: Any, endpoint: str) -> GivenFeedback:
         raise MaaSError(f"{endpoint}: the answer is no feedback; check that it is a qing service") from None
 
 
+def summary_path(model: Optional[str]) -> str:
+    return "/v1/feedback/summary" + ("" if model is None else "?" + urllib.parse.urlencode({"model": model}))
+
+
 class Feedback:
     """``MaaSClient.feedback``."""
 
@@ -51,17 +65,18 @@ class Feedback:
         self._client = client
 
     def create(
-        self, request_id: str, label: str, *, index: int = 0, text: Optional[str] = None, keep_text: bool = False
+        self, answer: Union[Emotion, str], label: str, *, index: Optional[int] = None, text: Optional[str] = None,
+        keep_text: bool = False,
     ) -> GivenFeedback:
-        """Says that ``label`` is right for the text ``index`` of the request. The text is sent and stored only with
+        """Says that ``label`` is right for a prediction of :meth:`Model.predict`, or for the text ``index`` of the request
+        with the id ``answer``. The text is sent and stored only with
         ``keep_text``. A later call for the same text replaces this one. MaaSError for a request that the service does not
         remember and for a label that the model does not have.
         """
-        payload = feedback_payload(request_id, label, index, text, keep_text)
+        payload = feedback_payload(answer, label, index, text, keep_text)
         return given_feedback(self._client.request("POST", "/v1/feedback", payload), self._client.endpoint)
 
     def summary(self, model: Optional[str] = None) -> Mapping[str, Any]:
         """Agreement of feedback with the answers, by model, version and label."""
-        query = "" if model is None else "?" + urllib.parse.urlencode({"model": model})
-        answer: Mapping[str, Any] = self._client.request("GET", "/v1/feedback/summary" + query)
-        return answer
+        told: Mapping[str, Any] = self._client.request("GET", summary_path(model))
+        return told
