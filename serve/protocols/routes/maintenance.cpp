@@ -163,14 +163,9 @@ ReadChange read_schedule(Service& service, const ChangeRequest& request) {
         RetrainingPlans plans(database);
         plan.model = model->name;
         plan.started = Caretaker::system_time();
-        // A plan of the same project goes on where it was.
-        if (const auto old = plans.find(plan.model); old && old->project == plan.project) {
+        if (const auto old = plans.find(plan.model, plan.project)) {  // it goes on where it was
           plan.started = old->started;
           plan.feedback = old->feedback;
-        } else if (old) {
-          throw ValueError(
-              "retraining: another project has a schedule for this model; fine-tune it to a model of "
-              "your own first");
         }
         plans.put(plan);
         return plan_response(plan);
@@ -180,13 +175,12 @@ ReadChange read_schedule(Service& service, const ChangeRequest& request) {
 ReadChange read_schedule_removal(Service& service, const ChangeRequest& request) {
   read_object(request.body, service.limits(), {});
   return {{}, [&service, name = request.name, project = service.project(request.key)](Registry&) {
-            if (service.state() == nullptr || !service.state()->exists())
-              throw IndexError("retraining: there is no schedule");
-            Database database = service.state()->open();
-            RetrainingPlans plans(database);
-            const std::optional<RetrainingPlan> plan = plans.find(name);
-            if (!plan || plan->project != project) throw IndexError("retraining: there is no schedule");
-            plans.remove(name);
+            bool removed = false;
+            if (service.state() != nullptr && service.state()->exists()) {
+              Database database = service.state()->open();
+              removed = RetrainingPlans(database).remove(name, project);
+            }
+            if (!removed) throw IndexError("retraining: there is no schedule for this model");
             return HttpResponse{200, "{}", {}};
           }};
 }

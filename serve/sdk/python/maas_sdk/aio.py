@@ -11,8 +11,9 @@ from typing import Any, AsyncIterator, Iterable, List, Mapping, Optional, Union,
 
 from .client import MAX_BATCH, MaaSClient
 from .errors import MaaSError
+from .feedback import GivenFeedback, feedback_payload, given_feedback, summary_path
 from .files import File, FileLike, Form, file_of, list_path, opened, page_of, path_of
-from .model import BaseModel, Emotion, checked_texts
+from .model import BaseModel, Emotion, checked_texts, new_request_id
 
 
 class AsyncMaaSClient:
@@ -84,20 +85,40 @@ class AsyncMaaSClient:
         """Returns all models of the service."""
         return [AsyncModel(self, info) for info in self._client._infos(await self.request("GET", "/v1/models"))]
 
+    @property
+    def feedback(self) -> "AsyncFeedback":
+        """Feedback on answers."""
+        return AsyncFeedback(self)
+
     async def request(
-        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, *, form: Optional[Form] = None
+        self,
+        method: str,
+        path: str,
+        payload: Optional[Mapping[str, Any]] = None,
+        request_id: Optional[str] = None,
+        *,
+        form: Optional[Form] = None,
     ) -> Any:
-        """Sends JSON or a form, retries the request if necessary, and returns the JSON of the answer."""
-        return self._client._decode(await self.request_bytes(method, path, payload, form=form))
+        """Sends JSON or a form, retries the request if necessary, and returns the JSON of the answer. The service knows the
+        answer by ``request_id``, up to 64 of A-Z a-z 0-9 . _ -."""
+        return self._client._decode(await self.request_bytes(method, path, payload, request_id, form=form))
 
     async def request_bytes(
-        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, *, form: Optional[Form] = None
+        self,
+        method: str,
+        path: str,
+        payload: Optional[Mapping[str, Any]] = None,
+        request_id: Optional[str] = None,
+        *,
+        form: Optional[Form] = None,
     ) -> bytes:
         """The same as :meth:`request`, and returns the bytes of the answer."""
         loop, client = asyncio.get_running_loop(), self._client
         for attempt in range(client.max_retries + 1):
             try:
-                return await loop.run_in_executor(self._executor(), client._request_once, method, path, payload, form)
+                return await loop.run_in_executor(
+                    self._executor(), client._request_once, method, path, payload, request_id, form
+                )
             except MaaSError as error:
                 if client._lost(error, form) or not client._retried(error) or attempt == client.max_retries:
                     raise
@@ -177,4 +198,24 @@ class AsyncModel(BaseModel):
         return [emotion for batch in results for emotion in batch]
 
     async def _predict_batch(self, batch: List[str], explain: bool) -> List[Emotion]:
-        return self._emotions(await self._client.request("POST", self._path, self._payload(batch, explain)), batch)
+        request_id = new_request_id()
+        answer = await self._client.request("POST", self._path, self._payload(batch, explain), request_id)
+        return self._emotions(answer, batch, request_id)
+
+
+class AsyncFeedback:
+    """``AsyncMaaSClient.feedback``: the same as :class:`maas_sdk.feedback.Feedback` with awaitable methods."""
+
+    def __init__(self, client: AsyncMaaSClient) -> None:
+        self._client = client
+
+    async def create(
+        self, answer: Union[Emotion, str], label: str, *, index: Optional[int] = None, text: Optional[str] = None,
+        keep_text: bool = False,
+    ) -> GivenFeedback:
+        payload = feedback_payload(answer, label, index, text, keep_text)
+        return given_feedback(await self._client.request("POST", "/v1/feedback", payload), self._client.endpoint)
+
+    async def summary(self, model: Optional[str] = None) -> Mapping[str, Any]:
+        told: Mapping[str, Any] = await self._client.request("GET", summary_path(model))
+        return told

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 from .errors import MaaSConnectionError, MaaSError, MaaSTimeoutError, error_for
+from .feedback import Feedback
 from .files import Files, Form
 from .jobs import Jobs
 from .model import Model
@@ -102,19 +103,37 @@ class MaaSClient:
         """Returns all models of the service."""
         return [Model(self, info) for info in self._infos(self.request("GET", "/v1/models"))]
 
+    @property
+    def feedback(self) -> Feedback:
+        """Feedback on answers."""
+        return Feedback(self)
+
     def request(
-        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, *, form: Optional[Form] = None
+        self,
+        method: str,
+        path: str,
+        payload: Optional[Mapping[str, Any]] = None,
+        request_id: Optional[str] = None,
+        *,
+        form: Optional[Form] = None,
     ) -> Any:
-        """Sends JSON or a form, retries the request if necessary, and returns the JSON of the answer."""
-        return self._decode(self.request_bytes(method, path, payload, form=form))
+        """Sends JSON or a form, retries the request if necessary, and returns the JSON of the answer. The service knows the
+        answer by ``request_id``, up to 64 of A-Z a-z 0-9 . _ -."""
+        return self._decode(self.request_bytes(method, path, payload, request_id, form=form))
 
     def request_bytes(
-        self, method: str, path: str, payload: Optional[Mapping[str, Any]] = None, *, form: Optional[Form] = None
+        self,
+        method: str,
+        path: str,
+        payload: Optional[Mapping[str, Any]] = None,
+        request_id: Optional[str] = None,
+        *,
+        form: Optional[Form] = None,
     ) -> bytes:
         """The same as :meth:`request`, and returns the bytes of the answer."""
         for attempt in range(self.max_retries + 1):
             try:
-                return self._request_once(method, path, payload, form)
+                return self._request_once(method, path, payload, request_id, form)
             except MaaSError as error:
                 if self._lost(error, form) or not self._retried(error) or attempt == self.max_retries:
                     raise
@@ -142,7 +161,12 @@ class MaaSClient:
         return float(min(0.25 * 2**attempt, 8.0) * random.uniform(0.75, 1.25))
 
     def _request_once(
-        self, method: str, path: str, payload: Optional[Mapping[str, Any]], form: Optional[Form]
+        self,
+        method: str,
+        path: str,
+        payload: Optional[Mapping[str, Any]],
+        request_id: Optional[str] = None,
+        form: Optional[Form] = None,
     ) -> bytes:
         headers: Dict[str, str] = {"Accept": "application/json", "User-Agent": "maas-sdk/0.1"}
         body: Union[bytes, Form, None] = None
@@ -155,6 +179,8 @@ class MaaSClient:
             headers["Content-Type"] = "application/json"
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
+        if request_id:
+            headers["X-Request-Id"] = request_id
         request = urllib.request.Request(self.endpoint + path, data=body, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=self.timeout) as response:

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import urllib.parse
+import uuid
 from typing import (
     TYPE_CHECKING,
     AbstractSet,
@@ -60,6 +61,7 @@ class Explanation(NamedTuple):
 class Emotion(str):
     """A prediction: a ``str`` equal to its label, with its scores, and with an ``explanation`` if requested.
 
+    ``request_id`` and ``index`` say which text of which request it answers, for feedback.
     ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
     scores are those of an empty text.
     """
@@ -69,6 +71,8 @@ class Emotion(str):
     truncated: bool
     explanation: Optional[Explanation]
     blank: bool
+    request_id: str
+    index: int
 
     def __new__(
         cls,
@@ -78,6 +82,8 @@ class Emotion(str):
         truncated: bool = False,
         explanation: Optional[Explanation] = None,
         blank: bool = False,
+        request_id: str = "",
+        index: int = 0,
     ) -> "Emotion":
         emotion = super().__new__(cls, label)
         emotion.explanation = explanation
@@ -85,10 +91,12 @@ class Emotion(str):
         emotion.scores = {name: float(value) for name, value in (scores or {label: score}).items()}
         emotion.truncated = bool(truncated)
         emotion.blank = bool(blank)
+        emotion.request_id = request_id
+        emotion.index = index
         return emotion
 
     def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
-        return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank)
+        return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank, self.request_id, self.index)
 
     @property
     def label(self) -> str:
@@ -109,6 +117,11 @@ def emotion_of(item: Mapping[str, Any]) -> Emotion:
         )  # fmt: skip
     truncated, blank = item.get("truncated", False), item.get("blank", False)
     return Emotion(str(item["label"]), item["score"], item["scores"], truncated, explanation, blank)
+
+
+def new_request_id() -> str:
+    """An id by which the service remembers an answer."""
+    return uuid.uuid4().hex
 
 
 def checked_texts(texts: Iterable[str]) -> List[str]:
@@ -166,7 +179,7 @@ class BaseModel:
     def _payload(batch: List[str], explain: bool) -> Dict[str, Any]:
         return {"texts": batch, "explain": True} if explain else {"texts": batch}
 
-    def _emotions(self, answer: Any, batch: List[str]) -> List[Emotion]:
+    def _emotions(self, answer: Any, batch: List[str], request_id: str) -> List[Emotion]:
         try:
             emotions = [emotion_of(item) for item in answer["predictions"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -174,6 +187,8 @@ class BaseModel:
                             "check that the endpoint is a qing service") from error
         if len(emotions) != len(batch):
             raise MaaSError(f"{self.name}: {len(emotions)} predictions for {len(batch)} texts")
+        for index, emotion in enumerate(emotions):
+            emotion.request_id, emotion.index = request_id, index
         return emotions
 
 
@@ -200,8 +215,9 @@ class Model(BaseModel):
             return self.predict([texts], explain=explain)[0]
         emotions: List[Emotion] = []
         for batch in self._batches(checked_texts(texts), self._client.batch_size, explain):
-            answer = self._client.request("POST", self._path, self._payload(batch, explain))
-            emotions.extend(self._emotions(answer, batch))
+            request_id = new_request_id()
+            answer = self._client.request("POST", self._path, self._payload(batch, explain), request_id)
+            emotions.extend(self._emotions(answer, batch, request_id))
         return emotions
 
     @overload

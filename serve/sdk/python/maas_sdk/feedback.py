@@ -1,0 +1,82 @@
+"""Feedback: says which label of an answered text is right."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Union
+
+from .errors import MaaSError
+from .model import Emotion
+
+if TYPE_CHECKING:
+    from .client import MaaSClient
+
+
+class GivenFeedback(NamedTuple):
+    """Feedback as the service stored it. ``text_kept`` says whether the text was stored with it."""
+
+    id: str
+    model: str
+    version: str
+    request_id: str
+    index: int
+    predicted: str
+    label: str
+    agreed: bool
+    text_kept: bool
+    created: int
+
+
+def feedback_payload(
+    answer: Union[Emotion, str], label: str, index: Optional[int], text: Optional[str], keep_text: bool
+) -> Dict[str, Any]:
+    """The body of a request. ValueError for a text that is to be kept and is missing, and for a prediction that is none of
+    the service's."""
+    if isinstance(answer, Emotion):
+        if not answer.request_id:
+            raise ValueError("feedback: this prediction has no request_id; give one that Model.predict returned")
+        request_id, index = answer.request_id, answer.index if index is None else index
+    else:
+        request_id, index = answer, 0 if index is None else index
+    if keep_text and not text:
+        raise ValueError("feedback: keep_text needs the text; give text=")
+    payload: Dict[str, Any] = {"request_id": request_id, "label": str(label), "index": index}
+    if keep_text:  # a text that is not to be kept need not leave this machine
+        payload.update(text=text, keep_text=True)
+    return payload
+
+
+def given_feedback(answer: Any, endpoint: str) -> GivenFeedback:
+    """Parses the answer of the service."""
+    try:
+        return GivenFeedback(*(answer[name] for name in GivenFeedback._fields))
+    except (KeyError, TypeError):
+        raise MaaSError(f"{endpoint}: the answer is no feedback; check that it is a qing service") from None
+
+
+def summary_path(model: Optional[str]) -> str:
+    return "/v1/feedback/summary" + ("" if model is None else "?" + urllib.parse.urlencode({"model": model}))
+
+
+class Feedback:
+    """``MaaSClient.feedback``."""
+
+    def __init__(self, client: "MaaSClient") -> None:
+        self._client = client
+
+    def create(
+        self, answer: Union[Emotion, str], label: str, *, index: Optional[int] = None, text: Optional[str] = None,
+        keep_text: bool = False,
+    ) -> GivenFeedback:
+        """Says that ``label`` is right for a prediction of :meth:`Model.predict`, or for the text ``index`` of the request
+        with the id ``answer``. The text is sent and stored only with
+        ``keep_text``. A later call for the same text replaces this one. MaaSError for a request that the service does not
+        remember and for a label that the model does not have.
+        """
+        payload = feedback_payload(answer, label, index, text, keep_text)
+        return given_feedback(self._client.request("POST", "/v1/feedback", payload), self._client.endpoint)
+
+    def summary(self, model: Optional[str] = None) -> Mapping[str, Any]:
+        """Agreement of feedback with the answers, by model, version and label."""
+        told: Mapping[str, Any] = self._client.request("GET", summary_path(model))
+        return told

@@ -1,0 +1,193 @@
+"""Two projects on one server: whatever one asks about the other's things is answered as if they did not exist."""
+
+import json
+import shutil
+import sqlite3
+import time
+import urllib.parse
+
+import pytest
+from test_care import Caller, predict, root, store  # noqa: F401 (fixtures)
+
+TEXT = "I love this song"
+FILE, NO_FILE = "file-0VbUqk1AbBSwXzW3fL9y2Hcd", "file-0VbUqk1AbBSwXzW3fL9y2Hce"
+JOB, NO_JOB = "ftjob-AbCdEfGhIjKlMnOpQrStUvWx", "ftjob-AbCdEfGhIjKlMnOpQrStUvWy"
+MODEL, NO_MODEL = "ft-mood.team-AbCdEf", "ft-mood.team-AbCdEg"
+REQUEST, NO_REQUEST = "request-of-a", "request-of-x"
+INFER = {"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": [TEXT]}]}
+TRAIN = {"model": "scratch", "training_file": NO_FILE}
+
+# Method, path, body. {file}, {job}, {model} and {request} are the other project's, or ones that do not exist.
+FILES = [
+    ("GET", "/v1/files/{file}", None),
+    ("GET", "/v1/files/{file}/content", None),
+    ("DELETE", "/v1/files/{file}", None),
+    ("HEAD", "/v1/files/{file}", None),
+    ("GET", "/v1/files/{file}/", None),
+    ("GET", "/v1/files/{file}%2Fcontent", None),
+    ("GET", "/v1/files/.%2F{file}", None),
+    ("GET", "/v1/files/x%2F..%2F{file}", None),
+    ("GET", "/v1/files/{file}.", None),
+    ("GET", "/v1/files/{file}%00", None),
+    ("GET", "/v1/files/%66ile-{file_rest}", None),
+    ("GET", "/v1/files/{file_upper}", None),
+]
+JOBS = [
+    (method, base + "/{job}" + action, None)
+    for base in ("/v1/jobs", "/v1/fine_tuning/jobs")
+    for method, action in (
+        ("GET", ""), ("HEAD", ""), ("GET", "/events"), ("GET", "/events?limit=1"), ("GET", "/checkpoints"),
+        ("POST", "/cancel"), ("POST", "/pause"), ("POST", "/resume"), ("GET", "."), ("GET", "%20"),
+    )
+]  # fmt: skip
+MAKING = [
+    ("POST", base, {**TRAIN, **body})
+    for base in ("/v1/jobs", "/v1/fine_tuning/jobs")
+    for body in ({"training_file": "{file}"}, {"validation_file": "{file}"}, {"model": "{model}"})
+]
+MODELS = [
+    ("GET", "/v1/models/{model}", None),
+    ("HEAD", "/v1/models/{model}", None),
+    ("DELETE", "/v1/models/{model}", None),
+    ("POST", "/v1/models/{model}/predict", {"texts": [TEXT]}),
+    ("POST", "/v1/models/{model}:predict", {"instances": [TEXT]}),
+    ("GET", "/v2/models/{model}", None),
+    ("GET", "/v2/models/{model}/ready", None),
+    ("GET", "/v2/models/{model}/versions/1", None),
+    ("POST", "/v2/models/{model}/infer", INFER),
+    ("POST", "/v2/models/{model}/versions/1/infer", INFER),
+    ("POST", "/models/{model}", {"inputs": TEXT}),
+    ("POST", "/v1/classify", {"model": "{model}", "input": [TEXT]}),
+    ("POST", "/v1/embeddings", {"model": "{model}", "input": [TEXT]}),
+    ("GET", "/v1/models/{model_upper}", None),
+    ("GET", "/v1/models/{model}.", None),
+    ("GET", "/v1/models/ft-mood%2Eteam-{model_rest}", None),
+    ("GET", "/v1/models/.%2F{model}", None),
+]
+ADMIN = [
+    ("POST", "/v1/admin/models/{model}/load", {}),
+    ("POST", "/v1/admin/models/{model}/load", {"version": 1}),
+    ("POST", "/v1/admin/models/{model}/unload", {}),
+    ("POST", "/v1/admin/models/{model}/rollback", {}),
+    ("PUT", "/v1/admin/models/{model}/trial", {"version": 1}),
+    ("DELETE", "/v1/admin/models/{model}/trial", None),
+    ("POST", "/v1/admin/models/{model}/promote", {"from": "emotion_analysis"}),
+    ("POST", "/v1/admin/models/emotion_analysis/promote", {"from": "{model}"}),
+    ("GET", "/v1/admin/models/{model}/history", None),
+    ("GET", "/v1/admin/models/{model}/report", None),
+    ("PUT", "/v1/admin/models/{model}/retraining", {"every_hours": 1, "least_texts": 1}),
+    ("DELETE", "/v1/admin/models/{model}/retraining", None),
+    ("PUT", "/v1/admin/aliases/mine", {"model": "{model}"}),
+    ("POST", "/v2/repository/models/{model}/load", {}),
+    ("POST", "/v2/repository/models/{model}/unload", {}),
+]
+RULE = [
+    ("POST", "/v1/admin/models/emotion_analysis/promote", {"from": "ft-new", "rule": {"evaluation": "{file}"}}),
+]
+FEEDBACK = [("POST", "/v1/feedback", {"request_id": "{request}", "label": "neutral"})]
+WAYS = FILES + JOBS + MAKING + MODELS + ADMIN + RULE + FEEDBACK
+
+
+def filled(text, real):
+    file, job, model, request = (FILE, JOB, MODEL, REQUEST) if real else (NO_FILE, NO_JOB, NO_MODEL, NO_REQUEST)
+    for name, value in (
+        ("file_rest", file.removeprefix("file-")), ("file_upper", file.upper()), ("file", file), ("job", job),
+        ("model_rest", model.removeprefix("ft-mood.team-")), ("model_upper", model.upper()), ("model", model),
+        ("request", request),
+    ):  # fmt: skip
+        text = text.replace("{" + name + "}", value)
+    return text
+
+
+def hidden(text):
+    """The text without what differs between the things that exist and those that do not."""
+    for real, other in ((FILE, NO_FILE), (JOB, NO_JOB), (MODEL, NO_MODEL), (REQUEST, NO_REQUEST)):
+        for form in (str, str.upper, urllib.parse.quote):
+            text = text.replace(form(real), form(other))
+    return text
+
+
+@pytest.fixture
+def tenants(root, serve, store, tmp_path):  # noqa: F811
+    state = tmp_path / "state"
+    a, b, c = (Caller("", store(*given)) for given in (("a", "predict,admin,metrics"), ("b", "predict,admin,metrics"), ("b",)))
+    first = serve("--models", root, "--keys", store.file, "--state", state)
+    a.endpoint = first.endpoint
+    _, request = predict(a)
+    assert a("POST", "/v1/feedback", {"request_id": request, "label": "neutral"})[0] == 200  # makes the state
+    first.stop()
+    now = int(time.time())
+    (state / "files").mkdir(exist_ok=True)
+    (state / "files" / FILE).write_text("text\tlabel\nfine\tpositive\n")
+    (state / "jobs" / JOB).mkdir(parents=True)
+    shutil.copytree(root / "emotion_analysis/1", state / "models" / MODEL / "1")
+    with sqlite3.connect(state / "qing.db") as database:
+        database.execute(
+            "INSERT INTO files VALUES(?, 'a', 'x.tsv', 'user_data', 24, ?, 0, ?, '')", (FILE, now, "0" * 64))  # fmt: skip
+        database.execute(
+            "INSERT INTO jobs(id, project, status, created, finished, base, base_version, model, training_file, "
+            "validation_file, seed, metadata, hyperparameters, options, idempotency_key, request) "
+            "VALUES(?, 'a', 'succeeded', ?, ?, 'scratch', 0, ?, ?, '', 42, '{}', '{}', '{}', '', '')",
+            (JOB, now, now, MODEL, FILE))  # fmt: skip
+        database.execute("INSERT INTO models VALUES(?, 'a', ?, ?)", (MODEL, JOB, now))
+    server = serve("--models", root, "--keys", store.file, "--state", state)
+    a.endpoint = b.endpoint = c.endpoint = server.endpoint
+    predict(a, X_Request_Id=REQUEST)
+    return a, b, c
+
+
+def ask(caller, way, real):
+    method, path, body = way
+    body = None if body is None else json.loads(filled(json.dumps(body), real))
+    status, answer, _ = caller(method, filled(path, real), body)
+    return status, hidden(json.dumps(answer))
+
+
+def test_a_tenant_sees_what_is_its_own(tenants):
+    a, *_ = tenants
+    for path in (f"/v1/jobs/{JOB}", f"/v1/models/{MODEL}", f"/v1/admin/models/{MODEL}/history", f"/v1/files/{FILE}"):
+        assert a("GET", path)[0] == 200, path
+    assert a("POST", "/v1/classify", {"model": MODEL, "input": [TEXT]})[0] == 200
+
+
+def test_there_are_sixty_ways():
+    assert len(WAYS) >= 60 and len({json.dumps(way) for way in WAYS}) == len(WAYS)
+
+
+def test_nothing_tells_whether_anothers_things_exist(tenants):
+    _, b, c = tenants
+    for way in WAYS:
+        given, other = ask(b, way, True), ask(b, way, False)
+        assert given == other, way
+        assert given[0] in ((403, 404, 405) if way not in MAKING + RULE else (403, 404, 422)), (way, given)
+        assert ask(c, way, True) == ask(c, way, False), way
+    for way in ADMIN + RULE:
+        assert ask(c, way, True)[0] == 403, way
+
+
+def test_lists_have_only_ones_own(tenants):
+    a, b, _ = tenants
+    names = (FILE, JOB, MODEL)
+    lists = ["/v1/models", "/v1/jobs", "/v1/fine_tuning/jobs", "/v1/files", "/v1/admin/aliases", "/v1/admin/audit",
+             "/v1/feedback/summary"]  # fmt: skip
+    for path in lists:
+        text = json.dumps(b("GET", path)[1])
+        assert not any(name in text for name in names), path
+    assert not any(name in json.dumps(b("POST", "/v2/repository/index", {})[1]) for name in names)
+    assert MODEL in json.dumps(a("POST", "/v2/repository/index", {})[1])
+    assert b("POST", "/v1/admin/rescan", {})[1] == {"failed": {}}
+    # A cursor of another project is as one that never was.
+    for path in ("/v1/jobs?after=", "/v1/fine_tuning/jobs?after=", "/v1/files?after="):
+        real, other = FILE if "files" in path else JOB, NO_FILE if "files" in path else NO_JOB
+        assert b("GET", path + real)[0] == b("GET", path + other)[0], path
+        assert not any(name in json.dumps(b("GET", path + real)[1]).replace(real, "") for name in names)
+
+
+def test_a_stale_key_reaches_nothing(qing, tenants, store):  # noqa: F811
+    a, *_ = tenants
+    qing("keys", "revoke", "--store", store.file, a.key.split(".")[0])
+    deadline = time.monotonic() + 10
+    while a("GET", "/v1/models")[0] != 401 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for way in WAYS:
+        assert ask(a, way, True)[0] == 401, way

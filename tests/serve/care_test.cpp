@@ -1,0 +1,406 @@
+// The rule by which a version may replace another, trials that go on by themselves, and webhooks.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <qing/serve/common/base64.h>
+#include <qing/serve/http/url.h>
+#include <qing/serve/maintenance/caretaker.h>
+#include <qing/serve/maintenance/version_comparison.h>
+#include <qing/serve/maintenance/version_folder.h>
+#include <qing/serve/maintenance/webhook.h>
+#include <qing/serve/state/audit.h>
+#include <qing/tensor/errors.h>
+
+#include "../nn/temp_folder.h"
+#include "serve_fixture.h"
+
+namespace qing::serve {
+namespace {
+
+namespace fs = std::filesystem;
+using Action = TrialVerdict::Action;
+
+const std::vector<std::string> kLabels{"negative", "neutral", "positive"};
+
+// Texts of one source: how many both versions get right, only the older, only the newer, none.
+void add_texts(std::vector<JudgedText>& texts, const std::string& source, int both, int before, int after, int none) {
+  const auto add = [&](int count, bool old_right, bool new_right) {
+    for (int i = 0; i < count; ++i) {
+      const int label = i % 3, other = (label + 1) % 3;
+      texts.push_back({label, old_right ? label : other, new_right ? label : other, 0.9F,
+                       static_cast<std::int64_t>(texts.size() + 1), source, source == "zh" ? "chinese" : "latin"});
+    }
+  };
+  add(both, true, true);
+  add(before, true, false);
+  add(after, false, true);
+  add(none, false, false);
+}
+
+std::vector<std::string> reasons(const std::vector<JudgedText>& texts) {
+  return reasons_against(compare_versions(texts, kLabels));
+}
+
+TEST(PromotionRule, ABetterOrEqualVersionPasses) {
+  std::vector<JudgedText> texts;
+  add_texts(texts, "en", 200, 10, 30, 20);
+  EXPECT_TRUE(reasons(texts).empty());
+  texts.clear();
+  add_texts(texts, "en", 200, 0, 0, 60);
+  EXPECT_TRUE(reasons(texts).empty());
+}
+
+TEST(PromotionRule, AWorseVersionWithinChancePasses) {
+  std::vector<JudgedText> texts;
+  add_texts(texts, "en", 200, 14, 10, 20);
+  EXPECT_TRUE(reasons(texts).empty());
+}
+
+TEST(PromotionRule, AWorseVersionBeyondChanceIsRefused) {
+  std::vector<JudgedText> texts;
+  add_texts(texts, "en", 200, 40, 10, 20);
+  const auto against = reasons(texts);
+  ASSERT_GE(against.size(), 2U);
+  EXPECT_EQ(against[0].find("all texts: accuracy"), 0U) << against[0];
+  EXPECT_EQ(against[1].find("all texts: macro-recall"), 0U) << against[1];
+}
+
+TEST(PromotionRule, AVersionThatIsWorseOnOneSourceAloneIsRefused) {
+  std::vector<JudgedText> texts;
+  add_texts(texts, "en", 200, 0, 30, 20);
+  add_texts(texts, "zh", 60, 20, 2, 10);
+  const VersionComparison comparison = compare_versions(texts, kLabels);
+  EXPECT_GT(comparison.all.accuracy.after, comparison.all.accuracy.before);
+  const auto against = reasons_against(comparison);
+  ASSERT_EQ(against.size(), 2U);
+  EXPECT_EQ(against[0].find("source zh"), 0U);
+  EXPECT_EQ(against[1].find("language chinese"), 0U);
+}
+
+TEST(PromotionRule, ThreeTextsAreTooFewToRefuse) {
+  std::vector<JudgedText> texts;
+  add_texts(texts, "en", 200, 0, 30, 20);
+  add_texts(texts, "zh", 0, 3, 0, 0);
+  EXPECT_TRUE(reasons(texts).empty());
+}
+
+TEST(PromotionRule, TheComparisonHasLabelsAndTheWorstErrorsByRow) {
+  std::vector<JudgedText> texts;
+  add_texts(texts, "en", 6, 1, 0, 0);
+  texts.push_back({0, 0, 1, 0.99F, 8, "en", "latin"});
+  const VersionComparison comparison = compare_versions(texts, kLabels);
+  ASSERT_EQ(comparison.per_label.size(), 3U);
+  EXPECT_EQ(comparison.per_label[0].name, "negative");
+  EXPECT_EQ(comparison.per_label[0].accuracy.before, 1);
+  EXPECT_EQ(comparison.per_label[0].accuracy.after, 0.5);
+  ASSERT_EQ(comparison.worst.size(), 2U);
+  EXPECT_EQ(comparison.worst[0].row, 8);
+  const std::string json = to_json(comparison, kLabels);
+  EXPECT_NE(json.find(R"("worst_errors":[{"row":8,"label":"negative","predicted":"neutral","score":0.99)"),
+            std::string::npos)
+      << json;
+  EXPECT_THROW(compare_versions({}, kLabels), ValueError);
+}
+
+TrialPlan plan_of(TrialLimits limits) {
+  TrialPlan plan;
+  plan.model = "mood";
+  plan.version = 2;
+  plan.steps = {0.01, 0.5, 1};
+  plan.minutes_each = 10;
+  plan.requests_each = 30;
+  plan.limits = limits;
+  plan.step_started = 1000;
+  return plan;
+}
+
+TEST(TrialVerdicts, AStepEndsAfterItsTimeAndRequests) {
+  TrialPlan plan = plan_of({});
+  TrialReading reading{.trial = {29, 0, 1}, .active = {1000, 0, 30}};
+  EXPECT_EQ(judge_trial(plan, reading, 1600).action, Action::kStay) << "too few requests";
+  reading.trial.requests = 30;
+  EXPECT_EQ(judge_trial(plan, reading, 1599).action, Action::kStay) << "too early";
+  EXPECT_EQ(judge_trial(plan, reading, 1600).action, Action::kNext);
+  plan.step = 2;
+  EXPECT_EQ(judge_trial(plan, reading, 1600).action, Action::kPromote);
+}
+
+TEST(TrialVerdicts, EachLimitEndsTheTrialBeyondChance) {
+  const auto verdict = [](TrialLimits limits, const TrialReading& reading) {
+    return judge_trial(plan_of(limits), reading, 1001);
+  };
+  const TrialLimits errors{.error_rate = 0.05};
+  EXPECT_EQ(verdict(errors, {.trial = {9, 9, 1}}).action, Action::kStay);
+  EXPECT_EQ(verdict(errors, {.trial = {20, 2, 1}}).action, Action::kStay) << "10%, but 2.8% is as likely";
+  EXPECT_EQ(verdict(errors, {.trial = {20, 5, 1}}).action, Action::kEnd);
+  EXPECT_EQ(verdict(errors, {.trial = {20, 5, 1}}).reason.find("error_rate: 5 of 20"), 0U);
+  const TrialLimits slow{.latency_factor = 2};
+  EXPECT_EQ(verdict(slow, {.trial = {30, 0, 3}, .active = {100, 0, 5}}).action, Action::kStay);
+  EXPECT_EQ(verdict(slow, {.trial = {30, 0, 3.1}, .active = {100, 0, 5}}).action, Action::kEnd);
+  EXPECT_EQ(verdict(slow, {.trial = {29, 0, 9}, .active = {100, 0, 5}}).action, Action::kStay);
+  const TrialLimits agree{.agreement = 0.9};
+  EXPECT_EQ(verdict(agree, {.compared = 100, .agreed = 86}).action, Action::kStay);
+  EXPECT_EQ(verdict(agree, {.compared = 100, .agreed = 70}).action, Action::kEnd);
+  EXPECT_EQ(verdict(agree, {.compared = 29, .agreed = 0}).action, Action::kStay);
+  const TrialLimits drift{.drift = 0.2};
+  EXPECT_EQ(verdict(drift, {.drift_texts = 199, .drift = 1}).action, Action::kStay);
+  EXPECT_EQ(verdict(drift, {.drift_texts = 200, .drift = 0.21}).action, Action::kEnd);
+  EXPECT_EQ(verdict({}, {.trial = {1000, 1000, 1000}, .compared = 1000, .drift_texts = 1000, .drift = 9}).action,
+            Action::kStay)
+      << "without limits nothing ends it";
+}
+
+class CaretakerTest : public ::testing::Test {
+ protected:
+  CaretakerTest() {
+    for (const char* version : {"1", "2"}) fs::create_directories(folder.path() / "models/mood" / version);
+    registry = opened();
+    registry->load("mood", 1);
+    state = std::make_shared<const State>(folder.path() / "state");
+  }
+  std::shared_ptr<Registry> opened() const {
+    auto made = std::make_shared<Registry>(folder.path() / "models", [](const fs::path& path) {
+      if (fs::exists(path / "broken")) throw IoError("broken weights");
+      return std::make_shared<FakeClassifier>();
+    });
+    made->load();
+    return made;
+  }
+  std::unique_ptr<Caretaker> caretaker() {
+    return std::make_unique<Caretaker>(state, CaretakerSources{*registry, drift, versions, statistics}, nullptr, nullptr,
+                                       [this] { return now; });
+  }
+  void begin(const TrialLimits& limits) {
+    Database database = state->open();
+    TrialPlan plan = plan_of(limits);
+    plan.project = "a";
+    registry->set_trial("mood", {2, plan.steps.front(), false});
+    TrialPlans(database).put(plan);
+  }
+  void answer(int count, bool failed) {
+    for (int i = 0; i < count; ++i) versions.add("mood", 2, failed, std::chrono::milliseconds(10));
+  }
+  double share() const { return registry->find("mood")->trial.share; }
+  std::vector<std::string> actions() {
+    Database database = state->open();
+    std::vector<std::string> found;
+    for (const AuditEntry& entry : audit_entries(database, {.project = "a"})) found.push_back(entry.action);
+    return found;
+  }
+  std::size_t plans() {
+    Database database = state->open();
+    return TrialPlans(database).all().size();
+  }
+
+  test::TempFolder folder;
+  std::shared_ptr<Registry> registry;
+  std::shared_ptr<const State> state;
+  DriftMonitor drift;
+  VersionStatistics versions;
+  Statistics statistics;
+  std::int64_t now = 1000;
+};
+
+TEST_F(CaretakerTest, DoesNothingWithoutAState) {
+  caretaker()->look();
+  EXPECT_FALSE(state->exists());
+}
+
+TEST_F(CaretakerTest, ATrialGoesThroughItsStepsAndBecomesActive) {
+  begin({.error_rate = 0.05});
+  auto care = caretaker();
+  care->look();
+  EXPECT_EQ(share(), 0.01);
+  for (const double next : {0.5, 1.0}) {
+    answer(30, false);
+    care->look();
+    EXPECT_LT(share(), next);
+    now += 600;
+    care->look();
+    EXPECT_EQ(share(), next);
+  }
+  answer(30, false);
+  now += 600;
+  care->look();
+  EXPECT_EQ(registry->find("mood")->version, 2);
+  EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+  EXPECT_EQ(plans(), 0U);
+  EXPECT_EQ(actions(), (std::vector<std::string>{"trial.promote", "trial.step", "trial.step"}));
+  EXPECT_EQ(opened()->find("mood")->version, 2);
+}
+
+TEST_F(CaretakerTest, InjectedErrorsEndATrialWithAReason) {
+  begin({.error_rate = 0.05});
+  auto care = caretaker();
+  care->look();
+  answer(20, true);
+  care->look();
+  EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+  EXPECT_EQ(registry->find("mood")->version, 1);
+  EXPECT_EQ(opened()->find("mood")->candidate, nullptr);
+  Database database = state->open();
+  const auto entries = audit_entries(database, {.project = "a"});
+  ASSERT_EQ(entries.size(), 1U);
+  EXPECT_EQ(entries[0].action, "trial.end");
+  EXPECT_NE(entries[0].detail.find("20 of 20 requests failed"), std::string::npos) << entries[0].detail;
+}
+
+TEST_F(CaretakerTest, ErrorsOfAnEarlierStepDoNotCount) {
+  begin({.error_rate = 0.5});
+  answer(100, true);  // before the caretaker looked for the first time
+  auto care = caretaker();
+  care->look();
+  answer(40, false);
+  now += 600;
+  care->look();
+  EXPECT_EQ(share(), 0.5);
+}
+
+TEST_F(CaretakerTest, AStepSurvivesARestartAndIsCaughtUp) {
+  begin({});
+  {
+    auto care = caretaker();
+    care->look();
+    answer(30, false);
+    now += 600;
+    care->look();
+    EXPECT_EQ(share(), 0.5);
+  }
+  // A crash between the plan and the registry: the registry has the former share.
+  registry = opened();
+  registry->set_trial("mood", {2, 0.01, false});
+  auto care = caretaker();
+  care->look();
+  EXPECT_EQ(share(), 0.5);
+  now += 600;
+  care->look();
+  EXPECT_EQ(share(), 0.5) << "requests count from the restart";
+  answer(30, false);
+  care->look();
+  EXPECT_EQ(share(), 1);
+}
+
+TEST_F(CaretakerTest, AnEndThatACrashInterruptedIsFinished) {
+  begin({});
+  {
+    Database database = state->open();
+    const TrialPlan plan = TrialPlans(database).all().front();
+    TrialPlan ending = plan;
+    ending.phase = TrialPlan::Phase::kEnding;
+    ASSERT_TRUE(TrialPlans(database).advance(plan, ending));
+    EXPECT_FALSE(TrialPlans(database).advance(plan, ending)) << "only one server advances a plan";
+  }
+  registry = opened();
+  ASSERT_NE(registry->find("mood")->candidate, nullptr);
+  caretaker()->look();
+  EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+  EXPECT_EQ(plans(), 0U);
+}
+
+TEST_F(CaretakerTest, AVersionThatCannotBeLoadedAnyMoreEndsItsTrial) {
+  begin({});
+  auto care = caretaker();
+  for (int step = 0; step < 2; ++step) {
+    care->look();
+    answer(30, false);
+    now += 600;
+    care->look();
+  }
+  std::ofstream(folder.path() / "models/mood/2/broken") << "";
+  answer(30, false);
+  now += 600;
+  care->look();
+  EXPECT_EQ(registry->find("mood")->version, 1);
+  EXPECT_EQ(registry->find("mood")->candidate, nullptr);
+  EXPECT_EQ(actions().front(), "trial.end");
+}
+
+TEST_F(CaretakerTest, ATrialEndedByHandLeavesNoPlan) {
+  begin({});
+  registry->remove_trial("mood");
+  caretaker()->look();
+  EXPECT_EQ(plans(), 0U);
+  EXPECT_EQ(actions(), std::vector<std::string>{"trial.abandon"});
+}
+
+TEST(VersionFolders, AreCopiedWholeUnderTheNextFreeNumber) {
+  const test::TempFolder folder;
+  const fs::path source = folder.path() / "source", root = folder.path() / "models";
+  fs::create_directories(source / "run");
+  std::ofstream(source / "weights") << "abc";
+  std::ofstream(source / "run/log") << "def";
+  EXPECT_EQ(copy_version(source, root, "mood", 2), 2);
+  EXPECT_EQ(copy_version(source, root, "mood", 2), 3);
+  EXPECT_EQ(test::content_of(root / "mood/3/run/log"), "def");
+  // What a crash left of a copy.
+  fs::create_directories(root / "mood/.incoming");
+  std::ofstream(root / "mood/.incoming/weights") << "x";
+  EXPECT_EQ(copy_version(source, root, "mood", 2), 4);
+  EXPECT_FALSE(fs::exists(root / "mood/.incoming"));
+  fs::create_symlink("/etc/hostname", source / "link");
+  EXPECT_THROW(copy_version(source, root, "mood", 2), DataError);
+  EXPECT_FALSE(fs::exists(root / "mood/5"));
+  EXPECT_FALSE(fs::exists(root / "mood/.incoming"));
+}
+
+TEST(Webhooks, AreSignedAsStandardWebhooksSays) {
+  // The example of the reference implementations: https://github.com/standard-webhooks/standard-webhooks
+  const auto secret = from_base64("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+  ASSERT_TRUE(secret);
+  EXPECT_EQ(Webhook::signature(*secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})"),
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+}
+
+TEST(Webhooks, NeedASecretAndASafeAddress) {
+  const test::TempFolder folder;
+  const fs::path file = folder.write("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_NO_THROW(Webhook({"http://127.0.0.1:9/x", file}));
+  EXPECT_NO_THROW(Webhook({"https://example.org/x", file}));
+  EXPECT_THROW(Webhook({"http://example.org/x", file}), ValueError);
+  EXPECT_THROW(Webhook({"ftp://127.0.0.1/x", file}), ValueError);
+  fs::permissions(file, fs::perms::others_read, fs::perm_options::add);
+  EXPECT_THROW(Webhook({"http://127.0.0.1:9/x", file}), IoError);
+  const fs::path short_one = folder.write("short", "whsec_YWJj");
+  fs::permissions(short_one, fs::perms::owner_read);
+  EXPECT_THROW(Webhook({"http://127.0.0.1:9/x", short_one}), DataError);
+  EXPECT_THROW(Webhook({"http://127.0.0.1:9/x", folder.path() / "none"}), IoError);
+}
+
+TEST(Urls, AreReadOrRefused) {
+  const auto url = Url::parse("HTTPS://Example.org/a?b=c");
+  ASSERT_TRUE(url);
+  EXPECT_TRUE(url->tls);
+  EXPECT_EQ(url->host, "Example.org");
+  EXPECT_EQ(url->port, 443);
+  EXPECT_EQ(url->target, "/a?b=c");
+  EXPECT_EQ(Url::parse("http://[::1]:90")->host, "::1");
+  EXPECT_EQ(Url::parse("http://[::1]:90")->authority(), "[::1]:90");
+  EXPECT_TRUE(Url::parse("http://[::1]:90")->loopback());
+  EXPECT_TRUE(Url::parse("http://localhost?x")->loopback());
+  EXPECT_EQ(Url::parse("http://localhost?x")->target, "/?x");
+  EXPECT_FALSE(Url::parse("http://127.0.0.1.example.org/")->loopback());
+  for (const char* wrong : {"", "http://", "http:///x", "http://a b/", "http://u:p@host/", "http://host:0/",
+                            "http://host:70000/", "http://host:1x/", "http://[::1", "http://[x]/", "http://h/#f",
+                            "http://h/\n", "mailto:x"}) {
+    EXPECT_FALSE(Url::parse(wrong)) << wrong;
+  }
+}
+
+TEST(Base64, IsReadStrictly) {
+  EXPECT_EQ(from_base64("YWJj"), "abc");
+  EXPECT_EQ(from_base64("YWI="), "ab");
+  EXPECT_EQ(from_base64("YQ=="), "a");
+  EXPECT_EQ(from_base64(""), "");
+  for (const char* wrong : {"YWJ", "YW=j", "YQ=a", " YWJj", "YWJj\n", "YR==", "Y===", "????"}) {
+    EXPECT_FALSE(from_base64(wrong)) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace qing::serve
