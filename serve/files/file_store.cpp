@@ -153,6 +153,13 @@ bool FileStore::remove(const std::string& project, const std::string& id) {
   return true;
 }
 
+std::int64_t FileStore::count(const std::string& project) {
+  Statement statement = database_.prepare("SELECT count(*) FROM files WHERE project = ?");
+  statement.bind(1, project);
+  statement.step();
+  return statement.number(0);
+}
+
 std::uint64_t FileStore::used(const std::string& project) {
   Statement statement = database_.prepare("SELECT coalesce(sum(bytes), 0) FROM files WHERE project = ?");
   statement.bind(1, project);

@@ -70,6 +70,7 @@ class FileStore {
   Page list(const std::string& project, const ListOptions& options);
   /// Removes the record and the bytes. Whether there was such a file.
   bool remove(const std::string& project, const std::string& id);
+  std::int64_t count(const std::string& project);
   /// Bytes that the project keeps.
   std::uint64_t used(const std::string& project);
   /// Where the bytes of a file are. Jobs read them there. IoError of the reader when the file was removed since.

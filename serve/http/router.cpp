@@ -21,6 +21,12 @@ bool is_json(std::string_view content_type) {
   return charset == std::string::npos || type.find("utf-8", charset) != std::string::npos;
 }
 
+int hex_digit(char c) {
+  if (is_digit(c)) return c - '0';
+  const char small = static_cast<char>(c | 0x20);
+  return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
+}
+
 bool takes(const Route& route, std::string_view method) {
   return route.method == method || (route.method == "GET" && method == "HEAD");
 }

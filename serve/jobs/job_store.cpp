@@ -261,4 +261,12 @@ JobStatus JobStore::status(const std::string& id) {
   return query.step() ? status_of(query.text(0)) : JobStatus::kCancelled;
 }
 
+JobStore::Usage JobStore::usage(const std::string& project) {
+  Statement query = database_.prepare(
+      "SELECT count(*), coalesce(sum(milliseconds), 0), coalesce(sum(trained_tokens), 0) FROM jobs WHERE project = ?");
+  query.bind(1, project);
+  query.step();
+  return {query.number(0), query.number(1), query.number(2)};
+}
+
 }  // namespace qing::serve

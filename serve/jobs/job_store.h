@@ -69,6 +69,12 @@ class JobStore {
   std::vector<std::string> waiting(std::initializer_list<JobStatus> statuses);
   JobStatus status(const std::string& id);  ///< kCancelled without such a job
 
+  /// What the jobs of a project have used in all.
+  struct Usage {
+    std::int64_t jobs = 0, milliseconds = 0, tokens = 0;
+  };
+  Usage usage(const std::string& project);
+
  private:
   TrainingJob read(const Statement& row) const;
   void insert_event(const std::string& id, const JobEvent& event);

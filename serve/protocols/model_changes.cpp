@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include <qing/serve/common/characters.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
@@ -9,15 +10,30 @@
 namespace qing::serve::protocols {
 namespace json = boost::json;
 
+namespace {
+
+// Whether the client named the server by an address or as localhost. A foreign page can make a name of its own point to
+// this server (DNS rebinding), but not these.
+bool named_by_address(std::string_view host) {
+  if (host.starts_with('[')) return true;
+  host = host.substr(0, host.find(':'));
+  return host == "localhost" || (!host.empty() && has_only(host, is_digit, "."));
+}
+
+}  // namespace
+
 constexpr std::string_view kChangedModel = R"({"type":"object","required":["name","version"],"properties":{
 "name":{"type":"string"},"version":{"type":"string"},"versions":{"type":"array","items":{"type":"string"}},
 "previous":{"type":"string"},"trial":{"type":"object"}}})";
 
-void refuse_pages(const HttpHead& head) {
+void refuse_pages(const HttpHead& head, bool has_keys) {
   // Browsers mark requests with these headers.
   const std::string_view site = head.header("Sec-Fetch-Site");
-  if (head.header("Origin").empty() && (site.empty() || site == "none" || site == "same-origin")) return;
-  throw Refusal(error_response(403, "from_a_page", "changes to models are not for web pages; use another client"));
+  if (head.header("Origin").empty() && (site.empty() || site == "none")) return;
+  if (site == "same-origin" && (has_keys || named_by_address(head.header("Host")))) return;
+  throw Refusal(error_response(403, "from_a_page",
+                               "only the server's own page may change models, with a key or by the server's address; "
+                               "use another client"));
 }
 
 Route model_change(Service& service, std::string_view method, std::string_view pattern, std::string_view action,
@@ -28,7 +44,7 @@ Route model_change(Service& service, std::string_view method, std::string_view p
           .body = BodyKind::kAny,
           .operation = operation,
           .open = [&service, action, read = std::move(read)](const Call& call) {
-            refuse_pages(call.head);
+            refuse_pages(call.head, service.has_keys());
             const std::string name(call.parameters.empty() ? std::string_view() : call.parameters.front().second);
             return [&service, read, name, action](const std::string& body, Routed::Reply reply) {
               ReadChange change = read({name, body, reply.key});

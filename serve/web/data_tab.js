@@ -41,7 +41,7 @@ function findings(file) {
   if (errors.length) {
     const details = make('details'), list = make('ul');
     list.append(...errors.slice(0, 20).map(error => make('li', '', `${t('line')} ${error.line}: ${error.message}`)));
-    details.append(make('summary', '', t('problems')(file.error_count ?? errors.length)), list);
+    details.append(make('summary', '', t('problems')(file.wrong_rows)), list);
     box.append(details);
   }
   return box;

@@ -2,17 +2,30 @@
 let compared = [];
 redraws.push(() => { drawModels(); drawCompared(); });
 
+const isOwn = model => model.owned_by !== 'qing';  // a job of this project made it
+
 async function showModels() {
-  await loadModels();
+  [files] = await Promise.all([listAll('v1/files'), loadModels()]);
   drawModels();
 }
-async function promote(model) {
-  const target = (model.base && models.some(each => each.name === model.base)) ? model.base : 'emotion_analysis';
-  if (!confirm(t('promoteTo')(target))) return;
-  const answer = await ask(`v1/admin/models/${target}/promote`, { from: model.name });
-  say(() => t('promoted')(target, answer.version));
-  $('promotion').replaceChildren(make('pre', '', JSON.stringify(answer, null, 2)));
+async function promote() {
+  const target = $('promote-to').value, evaluation = $('promote-data').value;
+  say(() => t('working'));
+  const answer = await ask(`v1/admin/models/${target}/promote`, { from: $('promote-from').value, ...(evaluation && { rule: { evaluation } }) });
+  say(() => answer.promoted ? t('promoted')(target, answer.version) : t('refused'));
+  drawPromotion(answer);
   await showModels();
+}
+// Both versions on the evaluation data: over all, by source and by language.
+function drawPromotion({ reasons, comparison }) {
+  const shown = (reasons || []).map(reason => make('p', 'problem', reason));
+  if (comparison) {
+    const percent = share => `${(100 * share).toFixed(1)}%`;
+    const cells = group => [group.name || t('all'), String(group.texts), percent(group.accuracy.before), percent(group.accuracy.after)];
+    const groups = [comparison.all, ...(comparison.per_source || []), ...(comparison.per_language || [])].filter(Boolean);
+    shown.push(grid([t('group'), t('texts'), t('before'), t('after')], groups.map(cells)));
+  }
+  $('promotion').replaceChildren(...shown);
 }
 async function rollBack(model) {
   const answer = await ask(`v1/admin/models/${model.name}/rollback`, undefined, undefined, 'POST');
@@ -21,8 +34,8 @@ async function rollBack(model) {
 }
 function modelActions(model) {
   const actions = make('div');
-  if (model.project) {
-    actions.append(button('promote', () => promote(model)), button('remove', async () => {
+  if (isOwn(model)) {
+    actions.append(button('remove', async () => {
       if (!confirm(t('sure')(model.name))) return;
       await ask(`v1/models/${model.name}`, undefined, undefined, 'DELETE');
       await showModels();
@@ -33,9 +46,14 @@ function modelActions(model) {
 }
 function drawModels() {
   const usable = models.filter(model => model.labels.length);
-  for (const id of ['compare-a', 'compare-b']) fill($(id), usable.map(model => option(model.name, model.name)));
+  const named = list => list.map(model => option(model.name, model.name));
+  for (const id of ['compare-a', 'compare-b']) fill($(id), named(usable));
+  fill($('promote-from'), named(usable.filter(isOwn)));
+  fill($('promote-to'), named(usable.filter(model => !isOwn(model))));
+  fill($('promote-data'), [option('', t('byHand')), ...files.filter(file => file.rows > 0).map(file => option(file.id, file.filename))]);
+  $('promote-send').disabled = !$('promote-from').value || !$('promote-to').value;
   $('models').replaceChildren(grid([t('name'), t('version'), t('labels'), t('owner'), ''], models.map(model =>
-    [model.name, (model.versions || [model.version]).join(', '), model.labels.map(named).join(', '), model.project ? t('own') : t('shipped'), modelActions(model)])));
+    [model.name, (model.versions || [model.version]).join(', '), model.labels.map(label => t(label) || label).join(', '), isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
 }
 async function compareModels() {
   const text = $('compare-text').value;

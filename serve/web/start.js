@@ -37,6 +37,7 @@ $('clear').addEventListener('click', () => { history = []; stored('history', '[]
 $('upload').addEventListener('submit', event => { event.preventDefault(); act($('upload-send'), upload); });
 $('data-file').addEventListener('change', () => { $('upload-send').disabled = !$('data-file').files.length; });
 $('job').addEventListener('submit', event => { event.preventDefault(); act($('job-send'), createJob); });
+$('promote').addEventListener('submit', event => { event.preventDefault(); act($('promote-send'), promote); });
 $('compare').addEventListener('submit', event => { event.preventDefault(); act($('compare-send'), compareModels); });
 $('language').addEventListener('click', () => { language = language === 'en' ? 'zh' : 'en'; stored('language', language); translate(); });
 $('theme').addEventListener('click', () => { theme = theme === 'dark' ? 'light' : 'dark'; stored('theme', theme); paint(); });

@@ -477,6 +477,21 @@ TEST_F(AdminTest, RefusesRequestsOfWebPages) {
   EXPECT_TRUE(registry->ready());
 }
 
+// A page whose name was made to point to this server is of the same origin for the browser.
+TEST_F(AdminTest, TakesRequestsOfItsOwnPageByAnAddressOnly) {
+  const auto change = [this](const std::string& host) {
+    RawClient client(server->port());
+    client.send("POST /v1/admin/models/mood/load HTTP/1.1\r\nHost: " + host + "\r\nOrigin: http://" + host +
+                "\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 0\r\n\r\n");
+    return client.receive().status;
+  };
+  EXPECT_EQ(change("127.0.0.1:8080"), 200);
+  EXPECT_EQ(change("localhost:8080"), 200);
+  EXPECT_EQ(change("[::1]:8080"), 200);
+  EXPECT_EQ(change("rebound.example:8080"), 403);
+  EXPECT_EQ(change("127.0.0.1.rebound.example"), 403);
+}
+
 TEST_F(AdminTest, AnswersWhileAModelLoads) {
   held = true;
   const int before = loads;

@@ -9,8 +9,8 @@
 #include <boost/json.hpp>
 
 #include <qing/nn/intervals.h>
-#include <qing/serve/http/query.h>
 #include <qing/serve/protocols/json_body.h>
+#include <qing/serve/protocols/query.h>
 #include <qing/serve/state/feedback.h>
 
 namespace qing::serve::protocols {
@@ -143,10 +143,9 @@ std::vector<Route> feedback(Service& service) {
            .pattern = "/v1/feedback/summary",
            .operation = {kTag, "How often feedback agreed with the answers, by model, version and label", {}, kSummary},
            .open = [&service](const Call& call) {
-             const auto parameters = query_parameters(call.head.query);
-             const auto model = parameters.find("model");
-             FeedbackQuery query{.project = service.project(call.key),
-                                 .model = model == parameters.end() ? std::string() : model->second};
+             const Query asked = query_of(call.head.query);
+             check_query(asked, {"model"});
+             FeedbackQuery query{.project = service.project(call.key), .model = std::string(value_of(asked, "model"))};
              return [&service, query](const std::string&, Routed::Reply reply) {
                service.with_state(std::move(reply), [query](Database& database) {
                  return summary_response(FeedbackStore(database).counts(query));

@@ -1,13 +1,11 @@
 // What administrators read about models and changes, and the schedules of retraining.
 #include <qing/serve/protocols/protocols.h>
 
-#include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
-#include <qing/serve/http/query.h>
 #include <qing/serve/maintenance/caretaker.h>
 #include <qing/serve/maintenance/promotion_store.h>
 #include <qing/serve/maintenance/retraining.h>
@@ -15,6 +13,7 @@
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/model_changes.h>
+#include <qing/serve/protocols/query.h>
 #include <qing/serve/protocols/trial_requests.h>
 #include <qing/tensor/errors.h>
 
@@ -31,19 +30,6 @@ constexpr std::string_view kObject = R"({"type":"object"})";
 constexpr std::string_view kSchedule = R"({"type":"object","required":["every_hours","least_texts"],
 "additionalProperties":{"type":"null"},"properties":{"every_hours":{"type":"number","minimum":0,"maximum":87600},
 "least_texts":{"type":"integer","minimum":1,"maximum":100000}}})";
-
-std::int64_t number_of(const std::map<std::string, std::string, std::less<>>& parameters, std::string_view name,
-                       std::int64_t missing, std::int64_t most) {
-  const auto found = parameters.find(name);
-  if (found == parameters.end()) return missing;
-  std::int64_t number = 0;
-  const char* const end = found->second.data() + found->second.size();
-  const auto [stop, error] = std::from_chars(found->second.data(), end, number);
-  if (error != std::errc() || stop != end || number < 1 || number > most) {
-    refuse_field(fmt::format("{}: must be a whole number from 1 to {}", name, most));
-  }
-  return number;
-}
 
 void write_entry(JsonWriter& json, const AuditEntry& entry) {
   json.begin_object().member("number", entry.number).member("time", entry.time).member("key", entry.key);
@@ -69,14 +55,13 @@ Route audit_route(Service& service) {
           .scope = Scope::kAdmin,
           .operation = {kTag, "The changes that keys of this project made, the newest first", {}, kAudit},
           .open = [&service](const Call& call) {
-            const auto parameters = query_parameters(call.head.query);
+            const Query asked = query_of(call.head.query);
+            check_query(asked, {"limit", "before", "action"});
             AuditQuery query{.project = service.project(call.key)};
-            const std::int64_t most = number_of(parameters, "limit", 100, kMostEntries);
+            const auto most = static_cast<std::int64_t>(integer_of(asked, "limit", 1, kMostEntries, 100));
             query.most = most + 1;
-            query.before = number_of(parameters, "before", 0, INT64_MAX);
-            if (const auto action = parameters.find("action"); action != parameters.end()) {
-              query.action = action->second;
-            }
+            query.before = static_cast<std::int64_t>(integer_of(asked, "before", 1, INT64_MAX, 0));
+            query.action = value_of(asked, "action");
             return [&service, query, most](const std::string&, Routed::Reply reply) {
               service.with_state(std::move(reply), [query, most](Database& database) {
                 return audit_response(audit_entries(database, query), most);

@@ -1,0 +1,125 @@
+"""The tabs of the web page in Chromium: data in, a training with its curve, the model tried, promoted and rolled back."""
+
+import browser as browsing
+import pytest
+from conftest import RunningServer
+from test_web_page import chromium, screenshots  # noqa: F401 (fixtures)
+
+pytestmark = pytest.mark.skipif(
+    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
+)
+
+
+@pytest.fixture(scope="module")
+def endpoint(models_root, qing, tmp_path_factory):
+    server = RunningServer(
+        qing.binary, "--port", 0, "--models", models_root, "--state", tmp_path_factory.mktemp("page") / "state"
+    )
+    yield server.endpoint
+    assert server.stop()[0] == 0
+
+
+def open_tab(page, name):
+    page.click(f"#tab-{name}")
+    assert page.run(f"return document.getElementById('tab-{name}').getAttribute('aria-selected')") == "true"
+    assert page.run("return [...document.querySelectorAll('[role=tabpanel]')].filter(e => !e.hidden).map(e => e.id)") == [
+        f"panel-{name}"
+    ]
+
+
+def chosen(page, css, value):
+    page.run(f"const e = document.querySelector('{css}'); e.value = arguments[0]; e.dispatchEvent(new Event('change'))", value)
+
+
+def test_from_data_to_a_promoted_model_and_back(chromium, endpoint, tiny_data, screenshots):  # noqa: F811
+    page = chromium
+    page.resize(1200, 900)
+    page.open(endpoint + "/")
+    page.run("sessionStorage.clear(); sessionStorage.setItem('theme', 'light')")
+    page.open(endpoint + "/")
+    page.wait("document.querySelector('#model option') !== null")
+    assert page.run("return document.getElementById('key-field').hidden")
+
+    open_tab(page, "data")
+    page.wait("document.querySelector('#files .hint') !== null")
+    page.type("#data-file", str(tiny_data))
+    page.wait("!document.getElementById('upload-send').disabled")
+    page.click("#upload-send")
+    page.wait("document.querySelectorAll('#files tbody tr').length === 1")
+    row = page.text("#files tbody tr")
+    assert "tiny.tsv" in row and "600" in row and "negative" in row
+    page.screenshot(screenshots / "data.png")
+
+    open_tab(page, "jobs")
+    page.wait("document.querySelector('#job-training option') !== null && document.querySelector('#job-base option') !== null")
+    assert page.run("return [...document.getElementById('job-base').options].map(o => o.value)") == ["emotion_analysis", "scratch"]
+    page.run("document.getElementById('job-epochs').value = ''")
+    page.type("#job-epochs", "8")
+    page.type("#job-suffix", "page")
+    page.click("#job-send")
+    page.wait("document.querySelector('#jobs .label') !== null")
+    page.wait("document.querySelector('#jobs .curve .loss')?.getAttribute('d').length > 10", seconds=120)
+    page.screenshot(screenshots / "job_running.png")
+    page.wait("document.querySelector('#jobs .label').textContent === 'finished'", seconds=120)
+    assert page.run("return document.querySelectorAll('#jobs .curve .dot').length") >= 1
+    page.screenshot(screenshots / "job.png")
+    model = page.text("#jobs strong")
+    assert model.startswith("ft-emotion_analysis-page-")
+
+    open_tab(page, "models")
+    page.wait("document.querySelectorAll('#models tbody tr').length === 2")
+    page.wait("document.querySelector('#promote-data').options.length === 2")
+    page.run("document.querySelector('#promote-data').selectedIndex = 1")
+    page.click("#promote-send")
+    page.wait("document.querySelectorAll('#promotion tbody tr').length >= 1", seconds=60)
+    assert "version 2" in page.text("#status")
+    page.type("#compare-text", "I love this film")
+    chosen(page, "#compare-a", "emotion_analysis")
+    chosen(page, "#compare-b", model)
+    page.click("#compare-send")
+    page.wait("document.querySelectorAll('#comparison .label').length === 2")
+    assert page.run("return [...document.querySelectorAll('#comparison .label')].map(e => e.textContent)") == ["positive"] * 2
+    page.screenshot(screenshots / "models.png")
+    page.run("[...document.querySelectorAll('#models button')].find(b => b.textContent === 'Roll back').click()")
+    page.wait("document.getElementById('status').textContent.includes('version 1 again')")
+
+    open_tab(page, "usage")
+    page.wait("document.querySelectorAll('#usage dd').length === 6")
+    figures = page.run("return [...document.querySelectorAll('#usage dd')].map(e => e.textContent)")
+    assert figures[1:3] == ["1", "1"] or figures[1] == "2"  # the file of results belongs to the project too
+    page.click("#language")
+    assert page.text("#usage dt") == "存储"
+    page.resize(360, 740, mobile=True)
+    for name in ("data", "jobs", "models", "usage", "try"):
+        open_tab(page, name)
+        assert page.run("return document.documentElement.scrollWidth") <= 360, name
+    page.screenshot(screenshots / "tabs_phone.png")
+    assert page.console() == []
+
+
+def test_arrow_keys_move_between_tabs(chromium, endpoint):  # noqa: F811
+    page = chromium
+    page.resize(1200, 900)
+    page.open(endpoint + "/")
+    page.wait("document.querySelector('#model option') !== null")
+    page.run("document.getElementById('tab-try').focus()")
+    page.press("\ue014")  # right
+    assert page.run("return document.activeElement.id") == "tab-data"
+    page.press("\ue012")  # left
+    page.press("\ue012")
+    assert page.run("return document.activeElement.id") == "tab-usage"
+    assert not page.run("return document.getElementById('panel-usage').hidden")
+
+
+def test_the_key_is_asked_for_when_the_server_wants_one(chromium, models_root, qing, tmp_path):  # noqa: F811
+    keys = tmp_path / "keys.txt"
+    keys.write_text("a-long-enough-key-for-a-test\n")
+    server = RunningServer(qing.binary, "--port", 0, "--models", models_root, "--keys", keys)
+    chromium.open(server.endpoint + "/")
+    chromium.run("sessionStorage.setItem('theme', 'light')")
+    chromium.wait("!document.getElementById('key-field').hidden")
+    chromium.type("#key", "a-long-enough-key-for-a-test\ue007")
+    chromium.wait("document.querySelector('#model option') !== null")
+    assert chromium.name("#key") == "API key"
+    chromium.console()  # the refused request
+    assert server.stop()[0] == 0
