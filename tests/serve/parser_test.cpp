@@ -83,6 +83,45 @@ TEST(HttpParser, HoldsTheLimitsOfChunkLines) {
 }
 
 // RFC 9112, 7.1.1, and RFC 9110, 5.6.4.
+TEST(HttpParser, TheRouteMayHaveALimitOfItsOwnAndTakeTheBodyInPieces) {
+  const Limits limits{.body_bytes = 10};
+  const auto own = [](const HttpHead& head) {
+    return head.path == "/large" ? std::optional<std::uint64_t>(1000) : std::nullopt;
+  };
+  const auto head = [](std::string_view path, std::string_view framing) {
+    return "POST " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n" + std::string(framing) + "\r\n\r\n";
+  };
+  const auto status = [&](const std::string& bytes) {
+    HttpParser parser(limits, own);
+    std::size_t consumed = 0;
+    for (HttpParser::Step step{1, {}}; step.consumed > 0; consumed += step.consumed) {
+      step = parser.feed(std::string_view(bytes).substr(consumed));
+      if (step.refusal) return step.refusal->status;
+    }
+    return parser.done() ? 200 : 0;
+  };
+  EXPECT_EQ(status(head("/small", "Content-Length: 11")), 413);
+  EXPECT_EQ(status(head("/large", "Content-Length: 1001")), 413);
+  EXPECT_EQ(status(head("/large", "Content-Length: 1000")), 0);
+  EXPECT_EQ(status(head("/small", "Transfer-Encoding: chunked") + "6\r\n123456\r\n5\r\n"), 413);
+  EXPECT_EQ(status(head("/large", "Transfer-Encoding: chunked") + "6\r\n123456\r\n3e3\r\n"), 413);
+  EXPECT_EQ(status(head("/large", "Transfer-Encoding: chunked") + "ffffffffffffffff\r\n"), 413);
+  EXPECT_EQ(status(head("/small", "Transfer-Encoding: chunked") + "6\r\n123456\r\n4\r\n1234\r\n0\r\n\r\n"), 200);
+
+  HttpParser parser(limits, own);
+  parser.feed(head("/large", "Content-Length: 20"));
+  std::string body;
+  for (const std::string_view piece : {"0123456789", "abcde", "fghij"}) {
+    EXPECT_FALSE(parser.done());
+    EXPECT_EQ(parser.feed(piece).consumed, piece.size());
+    EXPECT_EQ(parser.body_size(), piece.size());
+    body += parser.take_body();
+    EXPECT_EQ(parser.body_size(), 0U);
+  }
+  EXPECT_TRUE(parser.done());
+  EXPECT_EQ(body, "0123456789abcdefghij");
+}
+
 TEST(HttpLines, ChunkExtensions) {
   for (const std::string_view good : {"", ";a", ";a=b", " ; a = b", "\t;a=\"\";b", ";a=\"\\\"\\\\\t \xe6\"", ";a ;b"}) {
     EXPECT_EQ(chunk_extensions_fault(good), "") << good;
