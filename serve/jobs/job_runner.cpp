@@ -168,10 +168,8 @@ void JobRunner::watch() {
 
 // Serves the models of other servers' jobs, and no more those that other servers have removed.
 void JobRunner::share_models() {
-  const auto before = owners_.all();
   owners_.refresh();
-  const auto now = owners_.all();
-  for (const auto& [name, project] : now) {
+  for (const std::string& name : owners_.names()) {
     if (registry_->find(name) || !registry_->failure(name).empty()) continue;
     if (Registry::versions_below(state_->models() / name).empty()) continue;  // its job registers it
     try {
@@ -180,8 +178,9 @@ void JobRunner::share_models() {
       // The registry has logged it, and keeps the reason.
     }
   }
-  for (const auto& [name, project] : before) {
-    if (!now.contains(name) && registry_->find(name)) registry_->forget(name);
+  for (const std::string& name : owners_.released()) {
+    if (registry_->find(name)) registry_->forget(name);
+    owners_.drop(name);
   }
 }
 
