@@ -126,6 +126,10 @@ json::object options_of(const json::object& object, const std::vector<std::strin
     const std::string_view name(key.data(), key.size());
     if (value.is_null() || std::ranges::find(other_members, name) != other_members.end()) continue;
     try {
+      if (name == kSearchOption) {
+        options[name] = json::value_from(search_texts(value));
+        continue;
+      }
       const optim::TrainOption* const option = requested_option(name);
       if (option == nullptr && !is_run_option(name)) {
         // Refuses the name in the usual words.
