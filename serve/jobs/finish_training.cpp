@@ -71,6 +71,7 @@ json::object outcome_of(const JobFolder& folder, const cli::Metrics& metrics) {
     outcome["validation"] = {
         {"accuracy", set.accuracy}, {"macro_recall", set.macro_recall}, {"macro_f1", set.macro_f1}};
   }
+  if (is_there(folder.search())) outcome["search"] = read_json(folder.search());
   return outcome;
 }
 

@@ -42,11 +42,19 @@ JobRunner::JobRunner(std::shared_ptr<const State> state, std::shared_ptr<Registr
 
 JobRunner::~JobRunner() { stop(); }
 
-void JobRunner::start() {
+// What a kill has left between two steps.
+void JobRunner::tidy_up() {
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(state_->models(), ignored)) {
     if (entry.path().filename().string().starts_with(kRemoved)) remove_quietly(entry.path());
   }
+  if (!state_->exists()) return;
+  Database database = state_->open();
+  for (const std::string& name : JobStore(database).unwanted_models()) remove_model(database, name);
+}
+
+void JobRunner::start() {
+  tidy_up();
   threads_.push_back(start_thread([this] { watch(); }));
   if (!accepts_jobs()) return;
   threads_.push_back(start_thread([this] { work(Stage::kPrepare); }));
@@ -84,7 +92,7 @@ void JobRunner::wake() {
 }
 
 // Until the time has passed, or wake() or stop() is called.
-template <class Time> void JobRunner::pause(Time time) {
+void JobRunner::pause(std::chrono::milliseconds time) {
   std::unique_lock lock(mutex_);
   wake_.wait_for(lock, time, [this, before = wakes_] { return stopping_ || wakes_ != before; });
 }
@@ -160,10 +168,8 @@ void JobRunner::watch() {
 
 // Serves the models of other servers' jobs, and no more those that other servers have removed.
 void JobRunner::share_models() {
-  const auto before = owners_.all();
   owners_.refresh();
-  const auto now = owners_.all();
-  for (const auto& [name, project] : now) {
+  for (const std::string& name : owners_.names()) {
     if (registry_->find(name) || !registry_->failure(name).empty()) continue;
     if (Registry::versions_below(state_->models() / name).empty()) continue;  // its job registers it
     try {
@@ -172,8 +178,9 @@ void JobRunner::share_models() {
       // The registry has logged it, and keeps the reason.
     }
   }
-  for (const auto& [name, project] : before) {
-    if (!now.contains(name) && registry_->find(name)) registry_->forget(name);
+  for (const std::string& name : owners_.released()) {
+    if (registry_->find(name)) registry_->forget(name);
+    owners_.drop(name);
   }
 }
 

@@ -65,10 +65,11 @@ class JobRunner {
   void settle_failure(JobStore& store, const TrainingJob& job, const WorkerEnd& end);
   void finish(Database& database, TrainingJob job);
   void watch();
+  void tidy_up();
   void share_models();
   void feed(Database& database, Follower& follower);
   bool stopping();
-  template <class Time> void pause(Time time);
+  void pause(std::chrono::milliseconds time);
 
   const std::shared_ptr<const State> state_;
   const std::shared_ptr<Registry> registry_;

@@ -255,6 +255,14 @@ std::vector<std::string> JobStore::waiting(std::initializer_list<JobStatus> stat
   return ids;
 }
 
+std::vector<std::string> JobStore::unwanted_models() {
+  Statement query = database_.prepare(
+      "SELECT models.name FROM models JOIN jobs ON jobs.id = models.job WHERE jobs.status IN ('failed', 'cancelled')");
+  std::vector<std::string> names;
+  while (query.step()) names.push_back(query.text(0));
+  return names;
+}
+
 JobStatus JobStore::status(const std::string& id) {
   Statement query = database_.prepare("SELECT status FROM jobs WHERE id = ?");
   query.bind(1, id);

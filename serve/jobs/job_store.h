@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <string>
@@ -67,6 +68,8 @@ class JobStore {
 
   /// Jobs with one of these statuses, of all projects: first those that were begun, then by age.
   std::vector<std::string> waiting(std::initializer_list<JobStatus> statuses);
+  /// Models of jobs that ended otherwise than in success.
+  std::vector<std::string> unwanted_models();
   JobStatus status(const std::string& id);  ///< kCancelled without such a job
 
   /// What the jobs of a project have used in all.

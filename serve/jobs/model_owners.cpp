@@ -9,13 +9,29 @@ namespace qing::serve {
 
 std::optional<std::string> ModelOwners::of(std::string_view name) const {
   const std::shared_lock lock(mutex_);
-  const auto found = projects_.find(name);
-  return found == projects_.end() ? std::nullopt : std::optional(found->second);
+  for (const auto* projects : {&projects_, &released_}) {
+    if (const auto found = projects->find(name); found != projects->end()) return found->second;
+  }
+  return std::nullopt;
 }
 
-std::map<std::string, std::string, std::less<>> ModelOwners::all() const {
+std::vector<std::string> ModelOwners::names() const {
   const std::shared_lock lock(mutex_);
-  return projects_;
+  std::vector<std::string> names;
+  for (const auto& [name, project] : projects_) names.push_back(name);
+  return names;
+}
+
+std::vector<std::string> ModelOwners::released() const {
+  const std::shared_lock lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, project] : released_) names.push_back(name);
+  return names;
+}
+
+void ModelOwners::drop(const std::string& name) {
+  const std::unique_lock lock(mutex_);
+  released_.erase(name);
 }
 
 void ModelOwners::refresh() {
@@ -26,6 +42,9 @@ void ModelOwners::refresh() {
   const std::unique_lock lock(mutex_);
   std::map<std::string, std::string, std::less<>> projects;
   while (query.step()) projects.emplace(query.text(0), query.text(1));
+  for (auto& [name, project] : projects_) {
+    if (!projects.contains(name)) released_.insert_or_assign(name, std::move(project));
+  }
   projects_ = std::move(projects);
 }
 
@@ -44,6 +63,7 @@ void ModelOwners::release(Database& database, const std::string& name) {
   remove.bind(1, name);
   remove.run();
   projects_.erase(name);
+  released_.erase(name);
 }
 
 }  // namespace qing::serve

@@ -7,6 +7,8 @@
 #include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <qing/serve/common/database.h>
 #include <qing/serve/state/state.h>
@@ -20,9 +22,13 @@ class ModelOwners {
 
   /// The project of a private model.
   std::optional<std::string> of(std::string_view name) const;
-  std::map<std::string, std::string, std::less<>> all() const;  ///< projects by model
-  /// Reads the table again. IoError, DataError.
+  std::vector<std::string> names() const;
+  /// Reads the table again. Models that another process has released stay private until drop() is called, since this
+  /// one may still serve them. IoError, DataError.
   void refresh();
+  std::vector<std::string> released() const;
+  /// Forgets a released model.
+  void drop(const std::string& name);
   /// Makes a model private before anyone can find it. IoError.
   void claim(Database& database, const std::string& name, const std::string& project, const std::string& job);
   /// Call it after the model's folder is gone. IoError.
@@ -31,7 +37,7 @@ class ModelOwners {
  private:
   const std::shared_ptr<const State> state_;
   mutable std::shared_mutex mutex_;
-  std::map<std::string, std::string, std::less<>> projects_;
+  std::map<std::string, std::string, std::less<>> projects_, released_;
 };
 
 }  // namespace qing::serve

@@ -23,6 +23,7 @@
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/files/dataset.h>
 #include <qing/serve/jobs/auto_options.h>
+#include <qing/serve/jobs/setting_search.h>
 #include <qing/serve/jobs/task_error.h>
 #include <qing/serve/runs/settings.h>
 #include <qing/tensor/errors.h>
@@ -159,6 +160,27 @@ std::vector<std::string> run_option_texts(std::string_view name, const json::val
   return {std::to_string(value.get_int64())};
 }
 
+std::vector<std::string> search_texts(const json::value& value) {
+  const json::object* object = value.if_object();
+  if (object == nullptr) throw ValueError("search: must be an object such as {\"settings\": 4, \"epochs\": 1}");
+  for (const auto& entry : *object) {
+    if (entry.key() != "settings" && entry.key() != "epochs") {
+      throw ValueError("search: has a member other than settings and epochs");
+    }
+  }
+  const auto number = [&](std::string_view name, double usual, double low, double high) {
+    const json::value* given = object->if_contains(name);
+    const double found = given == nullptr ? usual : given->is_number() ? given->to_number<double>() : low - 1;
+    if (!(found >= low && found <= high)) {
+      throw ValueError(fmt::format("search: {} must be a number from {} to {}", name, low, high));
+    }
+    return found;
+  };
+  const double settings = number("settings", 4, 2, static_cast<double>(kSearchSettings.size()));
+  if (std::trunc(settings) != settings) throw ValueError("search: settings must be a whole number");
+  return {fmt::format("{}", settings), fmt::format("{}", number("epochs", 1, 0.01, 1000))};
+}
+
 std::vector<std::string> option_texts(const optim::TrainOption& option, const json::value& value) {
   const auto refuse = [&](const std::string& what) { throw ValueError(fmt::format("{}: {}", option.name, what)); };
   std::vector<std::string> texts;
@@ -213,6 +235,7 @@ void prepare_training(const JobFolder& folder) {
   if (const json::value* labels = options.if_contains("labels")) {
     wanted = json::value_to<std::vector<std::string>>(*labels);
   }
+  json::object plan;
   const Texts texts = read_texts(task, wanted, begin.labels);
   write_examples(folder.path / "data.jsonl", texts.train, texts.labels);
   if (!texts.held.empty()) write_examples(folder.path / "dev.jsonl", texts.held, texts.labels);
@@ -227,17 +250,31 @@ void prepare_training(const JobFolder& folder) {
                                           task.at("hyperparameters").as_object());
   for (const auto& [name, value] : chosen.options) add(settings, name, {value});
   for (const auto& [name, values] : options) {
-    if (name == "labels" || chosen.options.contains(std::string(name))) continue;
+    if (name == "labels" || name == kSearchOption || chosen.options.contains(std::string(name))) continue;
     const optim::TrainOption* row = requested_option(name);
     add(settings, std::string(name), json::value_to<std::vector<std::string>>(values), row != nullptr && is_text(*row));
   }
+  if (const json::value* search = options.if_contains(kSearchOption)) {
+    if (texts.held.empty()) {
+      throw TaskError(
+          {"invalid_training_file",
+           fmt::format("a search needs texts to validate on: at least {} texts, or a validation file", kLeastToHold),
+           std::string(kSearchOption)});
+    }
+    const auto values = json::value_to<std::vector<std::string>>(*search);
+    plan["search"] = {
+        {"settings", std::stoll(values.at(0))},
+        {"steps", static_cast<std::int64_t>(std::stod(values.at(1)) * static_cast<double>(chosen.steps_of_epoch))},
+        {"lr", std::stod(chosen.options.at("lr"))}};
+  }
   write_file_atomically(folder.options(), cli::to_toml(settings));
-  write_file_atomically(folder.plan(), json::serialize(json::object{{"hyperparameters", chosen.hyperparameters},
-                                                                    {"steps", chosen.steps},
-                                                                    {"steps_of_epoch", chosen.steps_of_epoch},
-                                                                    {"training_texts", texts.train.size()},
-                                                                    {"validation_texts", texts.held.size()},
-                                                                    {"labels", json::value_from(texts.labels)}}));
+  plan["hyperparameters"] = chosen.hyperparameters;
+  plan["steps"] = chosen.steps;
+  plan["steps_of_epoch"] = chosen.steps_of_epoch;
+  plan["training_texts"] = texts.train.size();
+  plan["validation_texts"] = texts.held.size();
+  plan["labels"] = json::value_from(texts.labels);
+  write_file_atomically(folder.plan(), json::serialize(plan));
 }
 
 }  // namespace qing::serve

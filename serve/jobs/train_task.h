@@ -25,6 +25,11 @@ std::vector<std::string> option_texts(const optim::TrainOption& option, const bo
 bool is_run_option(std::string_view name);
 std::vector<std::string> run_option_texts(std::string_view name, const boost::json::value& value);  ///< ValueError
 
+/// The option that is no option of `qing train`: a search for settings before the training. Its value is an object with
+/// "settings", their number, and "epochs", how many passes over the texts the search may take. ValueError.
+inline constexpr std::string_view kSearchOption = "search";
+std::vector<std::string> search_texts(const boost::json::value& value);
+
 /// Reads the files of the job's task and writes train.toml, the data and plan.json into its folder:
 /// - data.jsonl and dev.jsonl. Without a validation file, a tenth of the texts validates, chosen by their hash.
 /// - base/NAME, a copy of the model to begin with. Its order of labels stands if the data have the same labels.

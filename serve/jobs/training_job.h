@@ -60,6 +60,7 @@ struct JobFolder {
   std::filesystem::path task() const { return path / "task.json"; }        ///< what the worker is to do
   std::filesystem::path plan() const { return path / "plan.json"; }        ///< what validation has found
   std::filesystem::path options() const { return path / "train.toml"; }    ///< for qing train
+  std::filesystem::path search() const { return path / "search.json"; }    ///< scores of a search for settings
   std::filesystem::path error() const { return path / "error.json"; }      ///< why the worker has failed
   std::filesystem::path outcome() const { return path / "outcome.json"; }  ///< written when all else is
   std::filesystem::path model() const { return path / "model"; }

@@ -13,6 +13,7 @@
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/jobs/job_json.h>
+#include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/jobs/train_task.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/query.h>
@@ -125,6 +126,10 @@ json::object options_of(const json::object& object, const std::vector<std::strin
     const std::string_view name(key.data(), key.size());
     if (value.is_null() || std::ranges::find(other_members, name) != other_members.end()) continue;
     try {
+      if (name == kSearchOption) {
+        options[name] = json::value_from(search_texts(value));
+        continue;
+      }
       const optim::TrainOption* const option = requested_option(name);
       if (option == nullptr && !is_run_option(name)) {
         // Refuses the name in the usual words.
@@ -372,8 +377,9 @@ std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
        .error_form = routes.error_form},
       read(routes.make, "Jobs, the newest first", kPage,
            [&service](const Call& call) {
-             return [&service, query = query_of(call.head.query)](
-                        const std::string&, Routed::Reply reply) { list_jobs(service, query, std::move(reply)); };
+             return [&service, query = query_of(call.head.query)](const std::string&, Routed::Reply reply) {
+               list_jobs(service, query, std::move(reply));
+             };
            }),
       read(routes.one, "A job", kJob,
            [&service](const Call& call) {

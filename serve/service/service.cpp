@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/common/log.h>
+#include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/service/feedback_training.h>
 #include <qing/tensor/errors.h>
 

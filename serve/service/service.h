@@ -19,7 +19,6 @@
 #include <qing/serve/common/statistics.h>
 #include <qing/serve/common/work_thread.h>
 #include <qing/serve/http/router.h>
-#include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/keys/gatekeeper.h>
 #include <qing/serve/maintenance/caretaker.h>
 #include <qing/serve/monitoring/answer_log.h>
@@ -31,6 +30,8 @@
 #include <qing/serve/state/state.h>
 
 namespace qing::serve {
+
+class JobRunner;
 
 /// The predictions for the texts of a request. Each is checked to have one finite score for every label or, of a model
 /// of embeddings, a finite vector.

@@ -207,6 +207,24 @@ def test_options_of_train_in_the_native_route(shared):
         assert refused.value.code == 422 and next(iter(wrong)) in answer["error"]
 
 
+def test_a_search_for_settings(shared):
+    client = client_of(shared)
+    body = {"model": "scratch", "training_file": upload(client, synthetic_rows(400)), "epochs": 2, "batch": 16,
+            "search": {"settings": 3, "epochs": 2}}  # fmt: skip
+    request = urllib.request.Request(shared.endpoint + "/v1/jobs", json.dumps(body).encode(),
+                                     {"Content-Type": "application/json"})  # fmt: skip
+    with urllib.request.urlopen(request) as answer:
+        job = json.load(answer)
+    done = wait_for(lambda: (now := client.fine_tuning.jobs.retrieve(job["id"])).status == "succeeded" and now)
+    scores = done.outcome["search"]
+    assert len(scores) == 5, "three settings, then two of them"
+    assert sum(int(name.split(":")[1]) for name in scores) <= 2 * 23
+    for wrong in ({"settings": 1}, {"settings": 2.5}, {"minutes": 1}, 3):
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(request.full_url, json.dumps({**body, "search": wrong}).encode(),
+                                                          {"Content-Type": "application/json"}))  # fmt: skip
+
+
 def test_models_are_listed_and_deleted(shared):
     client = client_of(shared)
     done = finished(client, make(client, upload(client, synthetic_rows(100, seed=8))))

@@ -164,7 +164,11 @@ TEST_F(JobStoreTest, AnotherProcessSeesWhoseAModelIs) {
   there.refresh();
   EXPECT_EQ(there.of("ft-a"), "a");
   here.release(database, "ft-a");
+  EXPECT_FALSE(here.of("ft-a"));
   there.refresh();
+  EXPECT_EQ(there.of("ft-a"), "a") << "that process may still serve it";
+  EXPECT_EQ(there.released(), std::vector<std::string>{"ft-a"});
+  there.drop("ft-a");
   EXPECT_FALSE(there.of("ft-a"));
 }
 

@@ -33,7 +33,7 @@ struct ServeArguments {
   std::string address = "127.0.0.1";
   uint16_t port = 8080;
   std::filesystem::path state = default_state();
-  JobOptions jobs = {.worker = "/proc/self/exe"};
+  JobOptions jobs = {.worker = "/proc/self/exe", .limits = {}};
   std::filesystem::path keys;
   bool allow_no_keys = false;
   WebhookOptions webhook = {};

@@ -2,10 +2,12 @@
 // about it.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +17,11 @@
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
+#include <qing/serve/jobs/setting_search.h>
 #include <qing/serve/jobs/task_error.h>
 #include <qing/serve/jobs/train_task.h>
 #include <qing/serve/jobs/worker_process.h>
+#include <qing/serve/runs/metrics_log.h>
 #include <qing/serve/runs/run_record.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -46,12 +50,60 @@ void run_command(std::vector<std::string> words) {
   line.run();
 }
 
-// Returns false when a signal has stopped the training at a checkpoint.
+// A training in this process, with options beside those of the job. Returns false when a signal has stopped it at a
+// checkpoint.
+bool run_training(const std::string& out, std::size_t threads, const std::vector<std::string>& more) {
+  std::vector<std::string> words = {"qing",  "train", "--config",  "train.toml",           "--resume",
+                                    "--out", out,     "--threads", std::to_string(threads)};
+  words.insert(words.end(), more.begin(), more.end());
+  run_command(std::move(words));
+  return read_record(std::filesystem::path(out) / "run/run.json").state == "finished";
+}
+
+std::vector<std::string> options_of(const SearchSetting& setting, double lr) {
+  return {"--lr", fmt::format("{}", lr * setting.lr_factor), "--dropout", fmt::format("{}", setting.dropout)};
+}
+
+// Tries settings on a part of the steps. Scores are recorded one by one, so that a killed search goes on. Nothing when
+// a signal has stopped it; no options when the job has no search.
+std::optional<std::vector<std::string>> searched_options(const JobFolder& folder, std::size_t threads) {
+  namespace json = boost::json;
+  const json::object plan = json::parse(read_file(folder.plan())).as_object();
+  const json::value* search = plan.if_contains("search");
+  if (search == nullptr) return std::vector<std::string>();
+  const double lr = search->at("lr").to_number<double>();
+  json::object scores;
+  if (is_there(folder.search())) scores = json::parse(read_file(folder.search())).as_object();
+  struct Stopped {};
+  const auto score = [&](std::size_t number, std::int64_t steps) {
+    const std::string name = fmt::format("{}:{}", number, steps);
+    if (!scores.contains(name)) {
+      std::vector<std::string> more = options_of(kSearchSettings[number], lr);
+      more.insert(more.end(), {"--max-steps", std::to_string(steps)});
+      const std::string out = fmt::format("search/{}-{}", number, steps);
+      if (!run_training(out, threads, more)) throw Stopped();
+      double best = 0;
+      for (const EvaluationPoint& point : read_metrics(std::filesystem::path(out) / "run/metrics.jsonl").evaluations) {
+        best = std::max(best, point.score);
+      }
+      std::filesystem::remove_all(out);
+      scores[name] = best;
+      write_file_atomically(folder.search(), json::serialize(scores));
+    }
+    return scores.at(name).to_number<double>();
+  };
+  try {
+    const std::size_t best = successive_halving(search->at("settings").to_number<std::size_t>(),
+                                                search->at("steps").to_number<std::int64_t>(), score);
+    return options_of(kSearchSettings[best], lr);
+  } catch (const Stopped&) { return std::nullopt; }
+}
+
+// Returns false when a signal has stopped the training.
 bool train(const JobFolder& folder, std::size_t threads) {
   if (!is_there(folder.outcome())) {
-    run_command({"qing", "train", "--config", "train.toml", "--resume", "--out", "model", "--threads",
-                 std::to_string(threads)});
-    if (read_record("model/run/run.json").state != "finished") return false;
+    const auto searched = searched_options(folder, threads);
+    if (!searched || !run_training("model", threads, *searched)) return false;
   }
   finish_training(folder);
   return true;

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include <qing/serve/common/json_writer.h>
+#include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/protocols/job_requests.h>
 #include <qing/serve/protocols/openai.h>
 #include <qing/tensor/errors.h>
