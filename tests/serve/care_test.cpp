@@ -320,6 +320,15 @@ TEST_F(CaretakerTest, AVersionThatCannotBeLoadedAnyMoreEndsItsTrial) {
   EXPECT_EQ(actions().front(), "trial.end");
 }
 
+TEST_F(CaretakerTest, AServerThatHasNotFollowedYetLeavesAPlanAlone) {
+  auto other = opened();
+  begin({});
+  registry.swap(other);
+  ASSERT_EQ(registry->find("mood")->candidate, nullptr);
+  caretaker()->look();
+  EXPECT_EQ(plans(), 1U);
+}
+
 TEST_F(CaretakerTest, ATrialEndedByHandLeavesNoPlan) {
   begin({});
   registry->remove_trial("mood");
