@@ -99,6 +99,9 @@ void Caretaker::follow(Database& database, const TrialPlan& plan) {
   if (plan.phase != TrialPlan::Phase::kRunning) return finish(database, plan);
   const std::optional<Model> model = sources_.registry.find(plan.model);
   if (!model || model->trial.version != plan.version || model->trial.shadow) {
+    // Another server may have begun it; that one follows it.
+    const std::optional<Trial> written = sources_.registry.written_trial(plan.model);
+    if (written && written->version == plan.version && !written->shadow) return;
     Transaction transaction(database);
     TrialPlans(database).remove(plan.model);
     record(database, {.project = plan.project,

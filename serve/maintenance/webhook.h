@@ -1,12 +1,14 @@
 // Tells another program what happens to the models.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include <qing/serve/http/url.h>

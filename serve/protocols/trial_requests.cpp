@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMostSteps = 32;
 constexpr double kMostMinutes = 365 * 24 * 60;
-constexpr double kMostRequests = 1e9;
+constexpr std::int64_t kMostRequests = 1'000'000'000;
 
 std::vector<double> steps_of(const json::value& value) {
   constexpr const char* kWhat = "steps: must be 1 to 32 shares above 0 and at most 1, each above the one before";
@@ -58,6 +58,17 @@ double number_member(const json::object& object, std::string_view name, double m
   return number;
 }
 
+std::int64_t integer_member(const json::object& object, std::string_view name, std::int64_t missing, std::int64_t low,
+                            std::int64_t high) {
+  const json::value* value = member(object, name);
+  if (value == nullptr) return missing;
+  const std::optional<std::int64_t> number = integer_of(*value);
+  if (!number || *number < low || *number > high) {
+    refuse_field(fmt::format("{}: must be a whole number from {} to {}", name, low, high));
+  }
+  return *number;
+}
+
 std::optional<TrialPlan> trial_plan_of(const json::object& object) {
   const json::value* steps = member(object, "steps");
   if (steps == nullptr) {
@@ -72,8 +83,7 @@ std::optional<TrialPlan> trial_plan_of(const json::object& object) {
   TrialPlan plan;
   plan.steps = steps_of(*steps);
   plan.minutes_each = number_member(object, "minutes_each", plan.minutes_each, 0, kMostMinutes);
-  plan.requests_each = static_cast<std::int64_t>(
-      number_member(object, "requests_each", static_cast<double>(plan.requests_each), 1, kMostRequests));
+  plan.requests_each = integer_member(object, "requests_each", plan.requests_each, 1, kMostRequests);
   plan.limits = limits_of(object);
   return plan;
 }

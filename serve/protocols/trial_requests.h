@@ -1,6 +1,7 @@
 // Plans of trials in requests, for the routes of trials and of promotions.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,9 @@ namespace qing::serve::protocols {
 
 /// A member that is a number in [low, high]; `missing` when it is absent. Refusal with 422 that names it.
 double number_member(const boost::json::object& object, std::string_view name, double missing, double low, double high);
+/// Likewise, of a whole number.
+std::int64_t integer_member(const boost::json::object& object, std::string_view name, std::int64_t missing,
+                            std::int64_t low, std::int64_t high);
 /// The plan in the members "steps", "minutes_each", "requests_each" and "rollback"; nothing without "steps". Refusal
 /// with 422 for members that do not go together.
 std::optional<TrialPlan> trial_plan_of(const boost::json::object& object);

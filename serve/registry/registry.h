@@ -104,6 +104,9 @@ class Registry {
   Model set_trial(const std::string& name, const Trial& trial);
   /// IndexError when there is no trial.
   Model remove_trial(const std::string& name);
+  /// The trial of a model as it is written, possibly by another server that this one has not followed yet. IoError,
+  /// DataError.
+  std::optional<Trial> written_trial(const std::string& name) const;
   /// Adds a classifier, replacing any model of that name. ValueError for an invalid name or version, a null classifier,
   /// or labels that check_label_names() refuses.
   void add(const std::string& name, std::int64_t version, std::shared_ptr<const nn::TextClassifier> classifier);

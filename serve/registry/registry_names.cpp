@@ -75,6 +75,13 @@ Model Registry::set_trial(const std::string& name, const Trial& trial) {
   return *find(name);
 }
 
+std::optional<Trial> Registry::written_trial(const std::string& name) const {
+  if (root_.empty()) return std::nullopt;
+  const RegistryState state = read_choices();
+  const auto found = state.trials.find(name);
+  return found == state.trials.end() ? std::nullopt : std::optional(found->second);
+}
+
 Model Registry::remove_trial(const std::string& name) {
   const std::lock_guard changing(changing_);
   commit([&](RegistryState& next) {

@@ -458,7 +458,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
   const bool queued = batcher_.submit(
-      std::move(request), [this, pending, shadow, reply = std::move(reply), project = project(reply.key),
+      std::move(request), [this, pending, shadow, project = project(reply.key), reply = std::move(reply),
                            begun = Batcher::Clock::now()](const BatchResult& result) {
         charge(result.predictions, reply.key);
         const Model& model = pending->job.model;

@@ -22,10 +22,11 @@ std::vector<PairedOutcome> outcomes(int both, int only_first, int only_second, i
 TEST(PairedComparison, McNemarsTestIsTheBinomialTest) {
   EXPECT_EQ(mcnemar_p_value({0, 0}), 1);
   EXPECT_EQ(mcnemar_p_value({5, 5}), 1);
-  EXPECT_NEAR(mcnemar_p_value({0, 5}), 2.0 / 32, 1e-12);           // both tails of 2^-5
-  EXPECT_NEAR(mcnemar_p_value({1, 9}), 2 * 11.0 / 1024, 1e-12);    // 1 + 10 of 2^10
+  EXPECT_NEAR(mcnemar_p_value({0, 5}), 2.0 / 32, 1e-12);         // both tails of 2^-5
+  EXPECT_NEAR(mcnemar_p_value({1, 9}), 2 * 11.0 / 1024, 1e-12);  // 1 + 10 of 2^10
   EXPECT_NEAR(mcnemar_p_value({9, 1}), 2 * 11.0 / 1024, 1e-12);
-  // Far out, where 2^-n is no double, the normal distribution is close: (b - c)^2 / (b + c), with continuity correction.
+  // Far out, where 2^-n is no double, the normal distribution is close: (b - c)^2 / (b + c), with continuity
+  // correction.
   const double z = (2100.0 - 1900 - 1) / std::sqrt(4000.0);
   EXPECT_NEAR(mcnemar_p_value({1900, 2100}), std::erfc(z / std::sqrt(2.0)), 2e-5);
   EXPECT_THROW(mcnemar_p_value({-1, 2}), ValueError);

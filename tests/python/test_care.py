@@ -321,7 +321,7 @@ def test_feedback_through_the_sdk(root, serve, tmp_path):
 
     client = MaaSClient(endpoint=serve("--models", root, "--state", tmp_path / "state").endpoint, batch_size=2)
     emotions = client.get_model("emotion_analysis").predict(TEXTS)
-    assert [emotion.index for emotion in emotions] == [0, 1, 0] and emotions[0].request_id != emotions[2].request_id
+    assert [emotion.request_index for emotion in emotions] == [0, 1, 0] and emotions[0].request_id != emotions[2].request_id
     given = client.feedback.create(emotions[2], "positive", text=TEXTS[2])
     assert given.index == 0 and given.predicted == emotions[2].label and not given.text_kept
     given = client.feedback.create(emotions[1].request_id, "neutral", index=1, text=TEXTS[1], keep_text=True)

@@ -11,7 +11,7 @@ import pytest
 
 # What is refused there depends on more than the description can say: on what another field holds, on which version answers,
 # on whether the model gives labels or embeddings.
-STATEFUL = "infer$|trial$|rollback$|embeddings$|embed$|similarity$"
+STATEFUL = "infer$|trial$|rollback$|embeddings$|embed$|similarity$|promote$|feedback$"
 NEVER = "unload$"  # after it a 503 would be right
 
 

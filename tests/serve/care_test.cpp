@@ -172,8 +172,8 @@ class CaretakerTest : public ::testing::Test {
     return made;
   }
   std::unique_ptr<Caretaker> caretaker() {
-    return std::make_unique<Caretaker>(state, CaretakerSources{*registry, drift, versions, statistics}, nullptr, nullptr,
-                                       [this] { return now; });
+    return std::make_unique<Caretaker>(state, CaretakerSources{*registry, drift, versions, statistics}, nullptr,
+                                       nullptr, [this] { return now; });
   }
   void begin(const TrialLimits& limits) {
     Database database = state->open();
@@ -320,6 +320,15 @@ TEST_F(CaretakerTest, AVersionThatCannotBeLoadedAnyMoreEndsItsTrial) {
   EXPECT_EQ(actions().front(), "trial.end");
 }
 
+TEST_F(CaretakerTest, AServerThatHasNotFollowedYetLeavesAPlanAlone) {
+  auto other = opened();
+  begin({});
+  registry.swap(other);
+  ASSERT_EQ(registry->find("mood")->candidate, nullptr);
+  caretaker()->look();
+  EXPECT_EQ(plans(), 1U);
+}
+
 TEST_F(CaretakerTest, ATrialEndedByHandLeavesNoPlan) {
   begin({});
   registry->remove_trial("mood");
@@ -385,9 +394,9 @@ TEST(Urls, AreReadOrRefused) {
   EXPECT_TRUE(Url::parse("http://localhost?x")->loopback());
   EXPECT_EQ(Url::parse("http://localhost?x")->target, "/?x");
   EXPECT_FALSE(Url::parse("http://127.0.0.1.example.org/")->loopback());
-  for (const char* wrong : {"", "http://", "http:///x", "http://a b/", "http://u:p@host/", "http://host:0/",
-                            "http://host:70000/", "http://host:1x/", "http://[::1", "http://[x]/", "http://h/#f",
-                            "http://h/\n", "mailto:x"}) {
+  for (const char* wrong :
+       {"", "http://", "http:///x", "http://a b/", "http://u:p@host/", "http://host:0/", "http://host:70000/",
+        "http://host:1x/", "http://[::1", "http://[x]/", "http://h/#f", "http://h/\n", "mailto:x"}) {
     EXPECT_FALSE(Url::parse(wrong)) << wrong;
   }
 }

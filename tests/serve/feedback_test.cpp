@@ -148,7 +148,8 @@ TEST_F(FeedbackTest, AReportSaysThatTextsDrifted) {
   const auto codes = [&] {
     std::vector<std::string> found;
     for (const auto& reason :
-         report_on({.model = "mood", .version = 1, .reference = &reference, .recent = &recent, .now = 1}, store).reasons) {
+         report_on({.model = "mood", .version = 1, .reference = &reference, .recent = &recent, .now = 1}, store)
+             .reasons) {
       found.push_back(reason.code);
     }
     return found;

@@ -136,7 +136,7 @@ ReadChange read_schedule(Service& service, const ChangeRequest& request) {
   }
   RetrainingPlan plan{.model = request.name, .project = service.project(request.key), .key = request.key};
   plan.every = static_cast<std::int64_t>(3600 * number_member(object, "every_hours", 0, 0, 87600));
-  plan.least = static_cast<std::int64_t>(number_member(object, "least_texts", 0, 1, 100000));
+  plan.least = integer_member(object, "least_texts", 0, 1, Caretaker::kMostFeedback);
   return {
       fmt::format("every {} s, from {} texts", plan.every, plan.least), [&service, plan](Registry& registry) mutable {
         const std::optional<Model> model = registry.find(plan.model);

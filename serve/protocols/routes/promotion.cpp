@@ -17,6 +17,7 @@
 #include <qing/serve/protocols/model_changes.h>
 #include <qing/serve/protocols/trial_requests.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
@@ -93,8 +94,14 @@ Model found(const Service& service, const Registry& registry, const std::string&
   return std::move(*model);
 }
 
-// Where the evaluation set lies; it must be what it was when it was chosen.
-std::filesystem::path evaluation_file(const Service& service, Database& database, const Proposal& proposal) {
+struct ChosenSet {
+  EvaluationSet set;
+  std::filesystem::path file;
+  bool fresh;  // chosen by this request
+};
+
+// The evaluation set, which must be what it was when it was chosen.
+ChosenSet evaluation_set(const Service& service, Database& database, const Proposal& proposal) {
   PromotionStore store(database);
   const std::optional<EvaluationSet> chosen = store.evaluation_set(proposal.model);
   const Rule& rule = *proposal.rule;
@@ -116,23 +123,26 @@ std::filesystem::path evaluation_file(const Service& service, Database& database
   } else if (!file.is_absolute()) {
     refuse_field("rule.evaluation: must be the id of a file, or an absolute path on the server");
   }
+  if (!is_there(file)) refuse_field("rule.evaluation: there is no such file");
   const std::string digest = sha256_of(file);
   if (fresh) {
     set.sha256 = digest;
-    store.set_evaluation_set(proposal.model, set);
   } else if (digest != set.sha256) {
     refuse("evaluation_changed",
            "rule.evaluation: the set is not what it was when it was chosen; restore it, or choose it again with "
            "rule.replace_evaluation");
   }
-  return file;
+  return {std::move(set), std::move(file), fresh};
 }
 
 VersionComparison compare(const Service& service, Database& database, const Proposal& proposal, const Model& before,
                           const Model& after) {
-  const std::filesystem::path file = evaluation_file(service, database, proposal);
-  const Dataset set = read_dataset(file, BadRows::kRefuse, before.classifier->labels());
-  return compare_versions(judge_texts(set.examples, *before.classifier, *after.classifier), set.labels);
+  const ChosenSet chosen = evaluation_set(service, database, proposal);
+  const Dataset rows = read_dataset(chosen.file, BadRows::kRefuse, before.classifier->labels());
+  VersionComparison comparison =
+      compare_versions(judge_texts(rows.examples, *before.classifier, *after.classifier), rows.labels);
+  if (chosen.fresh) PromotionStore(database).set_evaluation_set(proposal.model, chosen.set);
+  return comparison;
 }
 
 HttpResponse response_of(const Promotion& promotion) {

@@ -1,9 +1,6 @@
 // Trials of versions, by hand or in steps.
 #include <qing/serve/protocols/protocols.h>
 
-#include <cmath>
-#include <ctime>
-
 #include <fmt/format.h>
 
 #include <qing/serve/maintenance/trial_plan.h>

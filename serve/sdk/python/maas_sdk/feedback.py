@@ -35,7 +35,7 @@ def feedback_payload(
     if isinstance(answer, Emotion):
         if not answer.request_id:
             raise ValueError("feedback: this prediction has no request_id; give one that Model.predict returned")
-        request_id, index = answer.request_id, answer.index if index is None else index
+        request_id, index = answer.request_id, answer.request_index if index is None else index
     else:
         request_id, index = answer, 0 if index is None else index
     if keep_text and not text:

@@ -61,7 +61,7 @@ class Explanation(NamedTuple):
 class Emotion(str):
     """A prediction: a ``str`` equal to its label, with its scores, and with an ``explanation`` if requested.
 
-    ``request_id`` and ``index`` say which text of which request it answers, for feedback.
+    ``request_id`` and ``request_index`` say which text of which request it answers, for feedback.
     ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
     scores are those of an empty text.
     """
@@ -72,7 +72,7 @@ class Emotion(str):
     explanation: Optional[Explanation]
     blank: bool
     request_id: str
-    index: int
+    request_index: int
 
     def __new__(
         cls,
@@ -83,7 +83,7 @@ class Emotion(str):
         explanation: Optional[Explanation] = None,
         blank: bool = False,
         request_id: str = "",
-        index: int = 0,
+        request_index: int = 0,
     ) -> "Emotion":
         emotion = super().__new__(cls, label)
         emotion.explanation = explanation
@@ -92,11 +92,11 @@ class Emotion(str):
         emotion.truncated = bool(truncated)
         emotion.blank = bool(blank)
         emotion.request_id = request_id
-        emotion.index = index
+        emotion.request_index = request_index
         return emotion
 
     def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
-        return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank, self.request_id, self.index)
+        return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank, self.request_id, self.request_index)
 
     @property
     def label(self) -> str:
@@ -188,7 +188,7 @@ class BaseModel:
         if len(emotions) != len(batch):
             raise MaaSError(f"{self.name}: {len(emotions)} predictions for {len(batch)} texts")
         for index, emotion in enumerate(emotions):
-            emotion.request_id, emotion.index = request_id, index
+            emotion.request_id, emotion.request_index = request_id, index
         return emotions
 
 
