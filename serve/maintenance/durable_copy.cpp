@@ -72,7 +72,7 @@ void copy_folder(const fs::path& from, const fs::path& to) {
       if (entry.is_directory()) {
         copy_folder(entry.path(), target);
       } else if (entry.is_regular_file()) {
-        copy_file(entry.path(), target);
+        qing::serve::copy_file(entry.path(), target);
       } else {
         throw DataError(fmt::format("{}: is neither a folder nor a file; remove it", entry.path().string()));
       }
