@@ -32,6 +32,11 @@ constexpr std::string_view kJob = R"({"type":"object","required":["id","object",
 constexpr std::string_view kPage = R"({"type":"object","required":["object","data","has_more"],"properties":{
 "object":{"const":"list"},"data":{"type":"array","items":{"type":"object","required":["id","object","created_at"]}},
 "has_more":{"type":"boolean"}}})";
+constexpr std::string_view kListQuery = R"({"name":"after","in":"query","schema":{"type":"string"}},
+{"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":100,"default":20}},
+{"name":"metadata","in":"query","style":"deepObject","schema":{"type":"object","additionalProperties":{"type":"string"}}})";
+constexpr std::string_view kEventQuery = R"({"name":"after","in":"query","schema":{"type":"string"}},
+{"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000,"default":20}})";
 constexpr std::string_view kMake = R"({"type":"object","required":["model","training_file"],"properties":{
 "model":{"type":"string"},"training_file":{"type":"string"},"validation_file":{"type":["string","null"]},
 "suffix":{"type":["string","null"],"maxLength":64},"seed":{"type":["integer","null"]},
@@ -355,12 +360,14 @@ Route change_route(Service& service, const JobRoutes& routes, std::string_view p
 std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
   using enum JobStatus;
   const auto read = [&](std::string_view pattern, std::string_view summary, std::string_view response,
-                        std::function<Routed::Run(const Call&)> open) {
-    return Route{.method = "GET",
-                 .pattern = pattern,
-                 .operation = {routes.tag, summary, {}, response},
-                 .open = std::move(open),
-                 .error_form = routes.error_form};
+                        std::function<Routed::Run(const Call&)> open, std::string_view query = {}) {
+    Route route{.method = "GET",
+                .pattern = pattern,
+                .operation = {routes.tag, summary, {}, response},
+                .open = std::move(open),
+                .error_form = routes.error_form};
+    route.operation.query = query;
+    return route;
   };
   return {
       {.method = "POST",
@@ -375,12 +382,14 @@ std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
              };
            },
        .error_form = routes.error_form},
-      read(routes.make, "Jobs, the newest first", kPage,
-           [&service](const Call& call) {
-             return [&service, query = query_of(call.head.query)](const std::string&, Routed::Reply reply) {
-               list_jobs(service, query, std::move(reply));
-             };
-           }),
+      read(
+          routes.make, "Jobs, the newest first", kPage,
+          [&service](const Call& call) {
+            return [&service, query = query_of(call.head.query)](const std::string&, Routed::Reply reply) {
+              list_jobs(service, query, std::move(reply));
+            };
+          },
+          kListQuery),
       read(routes.one, "A job", kJob,
            [&service](const Call& call) {
              return [&service, id = std::string(call.parameter("id"))](const std::string&, Routed::Reply reply) {
@@ -390,17 +399,19 @@ std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
                });
              };
            }),
-      read(routes.events, "What happened to a job, the newest first; or a stream of it", kPage,
-           [&service](const Call& call) {
-             const Query query = query_of(call.head.query);
-             const bool stream = value_of(query, "stream") == "true" ||
-                                 call.head.header("Accept").find("text/event-stream") != std::string_view::npos;
-             return [&service, stream, query, id = std::string(call.parameter("id")),
-                     last = std::string(call.head.header("Last-Event-ID"))](const std::string&, Routed::Reply reply) {
-               stream ? stream_events(service, id, last, std::move(reply))
-                      : list_events(service, id, query, std::move(reply));
-             };
-           }),
+      read(
+          routes.events, "What happened to a job, the newest first; or a stream of it", kPage,
+          [&service](const Call& call) {
+            const Query query = query_of(call.head.query);
+            const bool stream = value_of(query, "stream") == "true" ||
+                                call.head.header("Accept").find("text/event-stream") != std::string_view::npos;
+            return [&service, stream, query, id = std::string(call.parameter("id")),
+                    last = std::string(call.head.header("Last-Event-ID"))](const std::string&, Routed::Reply reply) {
+              stream ? stream_events(service, id, last, std::move(reply))
+                     : list_events(service, id, query, std::move(reply));
+            };
+          },
+          kEventQuery),
       read(routes.checkpoints, "The model of a finished job as a checkpoint", kPage,
            [&service](const Call& call) {
              return [&service, id = std::string(call.parameter("id"))](const std::string&, Routed::Reply reply) {
