@@ -62,7 +62,7 @@ function take(job, event) {
   }
 }
 const svg = (tag, attributes, text) => {
-  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  const element = document.createElementNS($('curves').namespaceURI, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   if (text !== undefined) element.textContent = text;
   return element;

@@ -46,14 +46,14 @@ function modelActions(model) {
 }
 function drawModels() {
   const usable = models.filter(model => model.labels.length);
-  const named = list => list.map(model => option(model.name, model.name));
-  for (const id of ['compare-a', 'compare-b']) fill($(id), named(usable));
-  fill($('promote-from'), named(usable.filter(isOwn)));
-  fill($('promote-to'), named(usable.filter(model => !isOwn(model))));
+  const listed = list => list.map(model => option(model.name, model.name));
+  for (const id of ['compare-a', 'compare-b']) fill($(id), listed(usable));
+  fill($('promote-from'), listed(usable.filter(isOwn)));
+  fill($('promote-to'), listed(usable.filter(model => !isOwn(model))));
   fill($('promote-data'), [option('', t('byHand')), ...files.filter(file => file.rows > 0).map(file => option(file.id, file.filename))]);
   $('promote-send').disabled = !$('promote-from').value || !$('promote-to').value;
   $('models').replaceChildren(grid([t('name'), t('version'), t('labels'), t('owner'), ''], models.map(model =>
-    [model.name, (model.versions || [model.version]).join(', '), model.labels.map(label => t(label) || label).join(', '), isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
+    [model.name, (model.versions || [model.version]).join(', '), model.labels.map(named).join(', '), isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
 }
 async function compareModels() {
   const text = $('compare-text').value;

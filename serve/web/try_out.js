@@ -22,7 +22,8 @@ function* parts(model, items, text, explain) {
 
 async function loadModels() {
   try {
-    ({ models } = await ask('v1/models'));
+    const answer = await ask('v1/models');
+    models = answer.models.map((model, i) => ({ ...model, owned_by: answer.data[i].owned_by }));
     limits = Object.fromEntries(models.map(model => [model.name, model.limits]));
     ngrams = Object.fromEntries(models.map(model => [model.name, model.ngrams]));
     fill($('model'), models.filter(model => model.labels.length).map(model => option(model.name, `${model.name} (${model.version})`)));
