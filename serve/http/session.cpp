@@ -62,6 +62,7 @@ void Session::close() {
   if (state_ == State::kIdle) stream_.end_writing();
   state_ = State::kClosed;
   routed_.sink.reset();
+  routed_.run = nullptr;  // it holds the sink, too
   source_.reset();
   if (cancelled_) *cancelled_ = true;
   owner_.body_bytes() -= std::exchange(body_bytes_, 0);
