@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <optional>
 #include <random>

@@ -1,7 +1,6 @@
 // A blocking C++ client of the service, with retries and timeouts. It uses the native protocol.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -11,19 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/serve/connection_options.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
-
-struct ClientOptions {
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 8080;
-  std::string api_key = {};  ///< empty: none is sent
-  /// Time limit of one request, including the connection but not the DNS lookup of `host`.
-  std::chrono::milliseconds timeout{30'000};
-  int max_retries = 3;          ///< after a 429, a 503 or a failed connection; never after a timeout
-  std::size_t batch_size = 64;  ///< texts per request
-};
 
 struct Emotion {
   std::string label;

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include <qing/serve/client.h>
+#include <qing/serve/connection_options.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

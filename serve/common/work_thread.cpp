@@ -38,10 +38,11 @@ void WorkThread::work() {
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
     if (stopping_) return;
-    const Task task = std::move(tasks_.front());
+    Task task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
     task(true);
+    task = nullptr;  // what it holds may submit another task when it goes
     lock.lock();
   }
 }

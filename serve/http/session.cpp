@@ -66,6 +66,7 @@ void Session::close() {
   if (state_ == State::kIdle) stream_.end_writing();
   state_ = State::kClosed;
   routed_.sink.reset();
+  routed_.run = nullptr;  // it holds the sink, too
   source_.reset();
   if (cancelled_) *cancelled_ = true;
   if (stream_body_) stream_body_->close();

@@ -299,7 +299,7 @@ def test_a_full_disk(service, small_disk):
     assert [file.id for file in client.files.list()] == [kept.id]
     client.files.delete(kept.id)
     assert client.files.create(file=("a", b"x" * 1000), purpose="batch").bytes == 1000
-    assert "upload_not_written" in server.logged()
+    assert "upload_not_written" in server.stop()[1]
 
 
 def memory(server):

@@ -107,11 +107,13 @@ bool act(const State& state, Act what, const std::string& victim) {
   } catch (const qing::IoError&) { return false; }
 }
 
-// `stayed`: the file from before is there; `files`: how many there may be.
-void check(const State& state, const std::string& kept, std::size_t least, std::size_t most, const std::string& where) {
+// `kept` is a file that the act does not touch; there are from `least` to `most` files. An error leaves nothing to
+// clean, a killed process may.
+void check(const State& state, Fault how, const std::string& kept, std::size_t least, std::size_t most,
+           const std::string& where) {
   Database database = state.open();
   FileStore store(database, state);
-  store.clean();
+  if (how == Fault::kKill) store.clean();
   const auto files = store.list("default", {}).files;
   if (files.size() < least || files.size() > most) complain(where + ": " + std::to_string(files.size()) + " files");
   std::vector<std::string> names, ids;
@@ -148,7 +150,7 @@ bool run(Act what, Fault how, int n) {
     const bool done = act(state, what, victim);
     fault = Fault::kNone;
     const std::size_t files = done ? after : 2;
-    check(state, kept, files, files, where);
+    check(state, how, kept, files, files, where);
     return failed > 0;
   }
   const pid_t child = fork();
@@ -160,8 +162,8 @@ bool run(Act what, Fault how, int n) {
   if (waitpid(child, &status, 0) != child || !WIFEXITED(status)) complain(where + ": the child crashed");
   const bool killed = WEXITSTATUS(status) == 9;
   if (!killed && WEXITSTATUS(status) != 0) complain(where + ": an error without a fault");
-  check(state, kept, killed ? std::min<std::size_t>(2, after) : after, killed ? std::max<std::size_t>(2, after) : after,
-        where);
+  check(state, how, kept, killed ? std::min<std::size_t>(2, after) : after,
+        killed ? std::max<std::size_t>(2, after) : after, where);
   return killed;
 }
 

@@ -1,0 +1,21 @@
+// Where a client finds the service, and how patient it is.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace qing::serve {
+
+struct ClientOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8080;
+  std::string api_key = {};  ///< empty: none is sent
+  /// Time limit of one request, including the connection but not the DNS lookup of `host`.
+  std::chrono::milliseconds timeout{30'000};
+  int max_retries = 3;          ///< after a 429, a 503 or a failed connection; never after a timeout
+  std::size_t batch_size = 64;  ///< texts per request
+};
+
+}  // namespace qing::serve
