@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include <qing/nn/models/text_classifier.h>
+#include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/jobs/train_task.h>
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/serve/runs/metrics_log.h>
@@ -19,8 +20,6 @@ namespace qing::serve {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 namespace {
-
-json::value read_json(const fs::path& file) { return json::parse(read_file(file)); }
 
 // A row for each step, with the scores of the first dev set where it was evaluated.
 std::string csv_of(const cli::Metrics& metrics) {
@@ -53,7 +52,7 @@ std::int64_t tokens_of(const fs::path& model, const fs::path& data) {
 }
 
 json::object outcome_of(const JobFolder& folder, const cli::Metrics& metrics) {
-  const json::value plan = read_json(folder.plan());
+  const json::object plan = read_object_file(folder.plan());
   const std::int64_t steps = metrics.steps.empty() ? 0 : metrics.steps.back().step;
   const double passes = static_cast<double>(steps) / std::max(1.0, plan.at("steps_of_epoch").to_number<double>());
   const double tokens = static_cast<double>(tokens_of(folder.model(), folder.path / "data.jsonl"));
@@ -71,7 +70,7 @@ json::object outcome_of(const JobFolder& folder, const cli::Metrics& metrics) {
     outcome["validation"] = {
         {"accuracy", set.accuracy}, {"macro_recall", set.macro_recall}, {"macro_f1", set.macro_f1}};
   }
-  if (is_there(folder.search())) outcome["search"] = read_json(folder.search());
+  if (is_there(folder.search())) outcome["search"] = read_object_file(folder.search());
   return outcome;
 }
 

@@ -12,6 +12,7 @@
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/jobs/job_progress.h>
 #include <qing/serve/jobs/job_runner.h>
+#include <qing/serve/jobs/json_object_file.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -25,24 +26,11 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kPollTime{100};
 
-std::string text_in(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-// What a worker has written. DataError.
-json::object read_object(const fs::path& file) {
-  boost::system::error_code error;
-  const json::value parsed = json::parse(read_file(file), error);
-  if (error || !parsed.is_object()) throw DataError(fmt::format("{}: is no JSON object", file.string()));
-  return parsed.get_object();
-}
-
 // Why the worker could not go on. It had no time to say so when it was killed.
 JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
   if (end.signal == 0 && is_there(folder.error())) {
-    const json::object said = read_object(folder.error());
-    return {text_in(said, "code"), text_in(said, "message"), text_in(said, "param")};
+    const json::object said = read_object_file(folder.error());
+    return {text_member_of(said, "code"), text_member_of(said, "message"), text_member_of(said, "param")};
   }
   if (end.signal == SIGKILL) {
     return {"worker_killed",
@@ -98,7 +86,7 @@ void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLoc
   const WorkerEnd end = attend(database, job, "prepare", lock);
   if (stopping() || store.status(job.id) != JobStatus::kValidating) return;
   if (end.code != kWorkerDone || end.signal != 0) return settle_failure(store, job, end);
-  const json::object plan = read_object(folder.plan());
+  const json::object plan = read_object_file(folder.plan());
   store.validated(
       job.id, json::serialize(plan.at("hyperparameters")), plan.at("steps").to_number<std::int64_t>(),
       fmt::format("Files validated: {} texts to train on, {} to validate on, {} labels",
@@ -213,7 +201,7 @@ void JobRunner::finish(Database& database, TrainingJob job) {
     store.fail(job.id, {"model_not_loaded", "The model was trained but cannot be loaded; ask the operator.", {}});
     return;
   }
-  const json::object outcome = read_object(folder.outcome());
+  const json::object outcome = read_object_file(folder.outcome());
   job.trained_tokens = outcome.at("trained_tokens").to_number<std::int64_t>();
   job.outcome = json::serialize(outcome);
   job.result_file = keep_results(database, *state_, job, folder.results());

@@ -23,6 +23,7 @@
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/files/dataset.h>
 #include <qing/serve/jobs/auto_options.h>
+#include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/jobs/setting_search.h>
 #include <qing/serve/jobs/task_error.h>
 #include <qing/serve/runs/settings.h>
@@ -38,21 +39,9 @@ namespace {
 constexpr int kHeldPercent = 10;
 constexpr std::size_t kLeastToHold = 200;
 
-json::object read_object(const fs::path& file) {
-  boost::system::error_code error;
-  const json::value parsed = json::parse(read_file(file), error);
-  if (error || !parsed.is_object()) throw DataError(fmt::format("{}: is no JSON object", file.string()));
-  return parsed.get_object();
-}
-
-std::string text_in(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
 Dataset read_file_of(const json::object& task, const std::string& field, std::vector<std::string> labels) {
   try {
-    return read_dataset(text_in(task, field), BadRows::kRefuse, std::move(labels));
+    return read_dataset(text_member_of(task, field), BadRows::kRefuse, std::move(labels));
   } catch (const nn::LineError& error) {
     throw TaskError({"invalid_" + field, fmt::format("line {}: {}", error.line(), error.reason()), field});
   } catch (const DataError& error) { throw TaskError({"invalid_" + field, error.what(), field}); }
@@ -215,16 +204,16 @@ std::vector<std::string> option_texts(const optim::TrainOption& option, const js
 }
 
 void prepare_training(const JobFolder& folder) {
-  const json::object task = read_object(folder.task());
+  const json::object task = read_object_file(folder.task());
   const json::object& options = task.at("options").as_object();
-  const std::string base = text_in(task, "base");
+  const std::string base = text_member_of(task, "base");
   const fs::path copy = fs::path("base") / base;
   Base begin;
   if (!base.empty()) {
     fs::remove_all(folder.path / "base");
     fs::create_directories(folder.path / copy);
     // Not what only concerns its own training.
-    for (const fs::directory_entry& entry : fs::directory_iterator(text_in(task, "base_folder"))) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(text_member_of(task, "base_folder"))) {
       if (entry.path().filename() != "run") {
         fs::copy(entry.path(), folder.path / copy / entry.path().filename(), fs::copy_options::recursive);
       }

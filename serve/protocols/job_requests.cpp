@@ -290,6 +290,7 @@ void stream_events(Service& service, const std::string& id, const std::string& l
     HttpResponse response;
     response.content_type = "text/event-stream";
     response.headers.emplace_back("Cache-Control", "no-store");
+    response.headers.emplace_back("X-Accel-Buffering", "no");  // of nginx, which would hold events back
     response.stream = std::make_shared<BodyStream>();
     service.jobs()->follow(id, event_number(id, last), response.stream);
     return response;

@@ -54,10 +54,14 @@ std::string model_section(const fs::path& model, const CardFacts& facts, const n
   for (const auto& [name, tensor] : nn::load_safetensors(model / "model.safetensors").tensors) {
     parameters += tensor.numel();
   }
+  const std::vector<std::string>& from = values_of(facts.record.settings, "from");
+  const std::string begin = from.empty()
+                                ? "trained from random weights"
+                                : fmt::format("fine-tuned from {}", plain(fs::path(from.front()).filename().string()));
   return fmt::format(
-      "A BERT-architecture text classifier trained from random weights: {} layers of width {} with {} heads, a "
+      "A BERT-architecture text classifier {}: {} layers of width {} with {} heads, a "
       "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB{}. Labels: {}. {}\n",
-      encoder.num_hidden_layers, encoder.hidden_size, encoder.num_attention_heads, encoder.vocab_size,
+      begin, encoder.num_hidden_layers, encoder.hidden_size, encoder.num_attention_heads, encoder.vocab_size,
       encoder.max_position_embeddings, parameters,
       static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
       config.ngram_head ? "; and a linear head on n-grams of the whole text, however long" : "",

@@ -46,6 +46,14 @@ def make(client, training_file, hyperparameters=QUICK, **more):
     return client.fine_tuning.jobs.create(training_file=training_file, method=supervised(hyperparameters), seed=7, **more)
 
 
+def native(server, body):
+    """POST /v1/jobs."""
+    request = urllib.request.Request(server.endpoint + "/v1/jobs", json.dumps(body).encode(),
+                                     {"Content-Type": "application/json"})  # fmt: skip
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
 def test_upload_train_and_classify(shared):
     client = client_of(shared)
     training = upload(client, synthetic_rows(600, seed=1))
@@ -188,21 +196,15 @@ def test_options_of_train_in_the_native_route(shared):
     client = client_of(shared)
     training = upload(client, synthetic_rows(100))
 
-    def post(body):
-        request = urllib.request.Request(shared.endpoint + "/v1/jobs", json.dumps(body).encode(),
-                                         {"Content-Type": "application/json"})  # fmt: skip
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
-
-    job = post({"model": "scratch", "training_file": training, "layers": 1, "width": 32, "max_length": 32, "epochs": 1,
-                "labels": ["positive", "neutral", "negative"]})  # fmt: skip
+    job = native(shared, {"model": "scratch", "training_file": training, "layers": 1, "width": 32, "max_length": 32,
+                          "epochs": 1, "labels": ["positive", "neutral", "negative"]})  # fmt: skip
     done = wait_for(lambda: (now := client.fine_tuning.jobs.retrieve(job["id"])).status == "succeeded" and now)
     config = json.loads((shared.folder / "models" / done.fine_tuned_model / "1/config.json").read_text())
     assert config["hidden_size"] == 32 and config["num_hidden_layers"] == 1
     assert list(config["id2label"].values()) == ["positive", "neutral", "negative"]
     for wrong in ({"width": 0}, {"from": "/etc"}, {"teachers": ["/etc"]}, {"threads": 64}, {"layers": "2"}):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            post({"model": "scratch", "training_file": training, **wrong})
+            native(shared, {"model": "scratch", "training_file": training, **wrong})
         answer = json.load(refused.value)
         assert refused.value.code == 422 and next(iter(wrong)) in answer["error"]
 
@@ -211,18 +213,14 @@ def test_a_search_for_settings(shared):
     client = client_of(shared)
     body = {"model": "scratch", "training_file": upload(client, synthetic_rows(400)), "epochs": 2, "batch": 16,
             "search": {"settings": 3, "epochs": 2}}  # fmt: skip
-    request = urllib.request.Request(shared.endpoint + "/v1/jobs", json.dumps(body).encode(),
-                                     {"Content-Type": "application/json"})  # fmt: skip
-    with urllib.request.urlopen(request) as answer:
-        job = json.load(answer)
+    job = native(shared, body)
     done = wait_for(lambda: (now := client.fine_tuning.jobs.retrieve(job["id"])).status == "succeeded" and now)
     scores = done.outcome["search"]
     assert len(scores) == 5, "three settings, then two of them"
     assert sum(int(name.split(":")[1]) for name in scores) <= 2 * 23
     for wrong in ({"settings": 1}, {"settings": 2.5}, {"minutes": 1}, 3):
         with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(urllib.request.Request(request.full_url, json.dumps({**body, "search": wrong}).encode(),
-                                                          {"Content-Type": "application/json"}))  # fmt: skip
+            native(shared, {**body, "search": wrong})
 
 
 def test_models_are_listed_and_deleted(shared):
@@ -294,9 +292,13 @@ def test_a_worker_takes_few_things_along(start, state, monkeypatch):
 
 
 def test_a_job_over_its_memory_fails(start):
-    client = client_of(start("--job-memory", 300))
-    done = finished(client, make(client, upload(client, synthetic_rows(600)), {**QUICK, "batch_size": 600}))
-    assert done.status == "failed" and done.error.code in {"memory_limit", "worker_ended"}, done.error
+    server = start("--job-memory", 300)
+    client = client_of(server)
+    body = {"model": "scratch", "training_file": upload(client, synthetic_rows(100)), "width": 1024, "layers": 12}
+    job = client.fine_tuning.jobs.retrieve(native(server, body)["id"])
+    done = finished(client, job)
+    assert done.status == "failed" and done.error.code == "memory_limit", done.error
+    assert "batch size" in done.error.message
 
 
 def test_no_jobs(start):

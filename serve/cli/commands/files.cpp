@@ -1,18 +1,16 @@
 // `qing files`: the files that a server keeps.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <boost/json.hpp>
 #include <cstdint>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <qing/nn/unique_keys.h>
+#include <qing/serve/cli/answer_text.h>
 #include <qing/serve/cli/client_options.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/common/characters.h>
@@ -33,26 +31,6 @@ struct FilesArguments {
   bool json = false;
 };
 
-json::object object_of(const std::string& text) {
-  try {
-    return nn::parse_file_json(text).as_object();
-  } catch (const std::exception&) {
-    throw IoError("qing files: the answer is not a JSON object; check that a qing service runs there");
-  }
-}
-
-std::string text_of(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  if (value == nullptr || value->is_null()) return "-";
-  return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
-}
-
-std::string moment(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  if (value == nullptr || !value->is_int64()) return "-";
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(value->get_int64())));
-}
-
 // "negative 12, positive 30"
 std::string counts(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
@@ -68,8 +46,8 @@ void print_file(const json::object& file) {
                            "wrong_rows", "duplicates", "contradictions"}) {
     print_line(fmt::format("{:<15} {}", name, text_of(file, name)));
   }
-  print_line(fmt::format("{:<15} {}", "created", moment(file, "created_at")));
-  print_line(fmt::format("{:<15} {}", "expires", moment(file, "expires_at")));
+  print_line(fmt::format("{:<15} {}", "created", moment_of(file, "created_at")));
+  print_line(fmt::format("{:<15} {}", "expires", moment_of(file, "expires_at")));
   for (const char* name : {"labels", "languages", "lengths"})
     print_line(fmt::format("{:<15} {}", name, counts(file, name)));
   const json::value* errors = file.if_contains("errors");
@@ -92,7 +70,7 @@ std::string path_of(const FilesArguments& a) {
 void run_upload(const FilesArguments& a) {
   const std::string answer = client_of(a.client).upload_file(a.file, a.purpose);
   if (a.json) return print_line(answer);
-  print_file(object_of(answer));
+  print_file(object_of("qing files", answer));
 }
 
 void run_list(const FilesArguments& a) {
@@ -102,8 +80,8 @@ void run_list(const FilesArguments& a) {
                            "filename"));
   std::string after;
   for (bool more = true; more;) {
-    const json::object page =
-        object_of(client.request("GET", "/v1/files?limit=100" + (after.empty() ? "" : "&after=" + after)));
+    const json::object page = object_of(
+        "qing files", client.request("GET", "/v1/files?limit=100" + (after.empty() ? "" : "&after=" + after)));
     const json::value* data = page.if_contains("data");
     if (data == nullptr || !data->is_array())
       throw IoError("qing files: the answer has no list of files; check that a qing service runs there");
@@ -111,7 +89,7 @@ void run_list(const FilesArguments& a) {
       const json::object& file = entry.as_object();
       after = text_of(file, "id");
       print_line(a.json ? json::serialize(file)
-                        : fmt::format("{:<29}  {:<20}  {:>12}  {:<9}  {:<10}  {}", after, moment(file, "created_at"),
+                        : fmt::format("{:<29}  {:<20}  {:>12}  {:<9}  {:<10}  {}", after, moment_of(file, "created_at"),
                                       text_of(file, "bytes"), text_of(file, "status"), text_of(file, "purpose"),
                                       text_of(file, "filename")));
     }
@@ -123,7 +101,7 @@ void run_list(const FilesArguments& a) {
 void run_show(const FilesArguments& a) {
   const std::string answer = client_of(a.client).request("GET", path_of(a));
   if (a.json) return print_line(answer);
-  print_file(object_of(answer));
+  print_file(object_of("qing files", answer));
 }
 
 void run_delete(const FilesArguments& a) {

@@ -1,19 +1,17 @@
 // `qing jobs`: the training jobs of a server.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <ctime>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <qing/nn/unique_keys.h>
+#include <qing/serve/cli/answer_text.h>
 #include <qing/serve/cli/client_options.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/common/characters.h>
@@ -35,26 +33,6 @@ struct JobsArguments {
 
 constexpr std::chrono::milliseconds kAskTime{500};
 
-json::object object_of(const std::string& text) {
-  try {
-    return nn::parse_file_json(text).as_object();
-  } catch (const std::exception&) {
-    throw IoError("qing jobs: the answer is not a JSON object; check that a qing service runs there");
-  }
-}
-
-std::string text_of(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  if (value == nullptr || value->is_null()) return "-";
-  return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
-}
-
-std::string moment(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  if (value == nullptr || !value->is_int64()) return "-";
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(value->get_int64())));
-}
-
 std::string steps_of(const json::object& job) {
   const json::value* progress = job.if_contains("progress");
   if (progress == nullptr || !progress->is_object()) return "-";
@@ -69,7 +47,7 @@ void print_job(const json::object& job, bool as_json) {
   }
   print_line(fmt::format("{:<16} {}", "steps", steps_of(job)));
   for (const char* name : {"created_at", "estimated_finish", "finished_at"}) {
-    print_line(fmt::format("{:<16} {}", name, moment(job, name)));
+    print_line(fmt::format("{:<16} {}", name, moment_of(job, name)));
   }
   if (const json::value* error = job.if_contains("error"); error != nullptr && error->is_object()) {
     print_line(fmt::format("{:<16} {}: {}", "error", text_of(error->get_object(), "code"),
@@ -105,7 +83,7 @@ void run_create(const JobsArguments& a) {
       throw UsageError("--set " + option + ": write NAME=VALUE, such as epochs=3");
     body[option.substr(0, equals)] = value_of(option.substr(equals + 1));
   }
-  print_job(object_of(client_of(a.client).request("POST", "/v1/jobs", json::serialize(body))), a.json);
+  print_job(object_of("qing jobs", client_of(a.client).request("POST", "/v1/jobs", json::serialize(body))), a.json);
 }
 
 // Every entry of a list by pages.
@@ -113,7 +91,7 @@ void for_each(const Client& client, const std::string& path, const std::function
   std::string after;
   for (bool more = true; more;) {
     const json::object page =
-        object_of(client.request("GET", path + "?limit=100" + (after.empty() ? "" : "&after=" + after)));
+        object_of("qing jobs", client.request("GET", path + "?limit=100" + (after.empty() ? "" : "&after=" + after)));
     const json::value* data = page.if_contains("data");
     const json::value* has_more = page.if_contains("has_more");
     if (data == nullptr || !data->is_array() || has_more == nullptr) {
@@ -133,16 +111,18 @@ void run_list(const JobsArguments& a) {
   for_each(client_of(a.client), "/v1/jobs", [&](const json::object& job) {
     print_line(a.json ? json::serialize(job)
                       : fmt::format(fmt::runtime(kRow), text_of(job, "id"), text_of(job, "status"),
-                                    moment(job, "created_at"), steps_of(job), text_of(job, "model"),
+                                    moment_of(job, "created_at"), steps_of(job), text_of(job, "model"),
                                     text_of(job, "fine_tuned_model")));
   });
 }
 
-void run_show(const JobsArguments& a) { print_job(object_of(client_of(a.client).request("GET", path_of(a))), a.json); }
+void run_show(const JobsArguments& a) {
+  print_job(object_of("qing jobs", client_of(a.client).request("GET", path_of(a))), a.json);
+}
 
 void change(const JobsArguments& a, const char* verb) {
   const std::string answer = client_of(a.client).request("POST", path_of(a) + "/" + verb, "{}");
-  print_job(object_of(answer), a.json);
+  print_job(object_of("qing jobs", answer), a.json);
 }
 
 // The oldest first.
@@ -151,7 +131,7 @@ void run_events(const JobsArguments& a) {
   for_each(client_of(a.client), path_of(a) + "/events", [&](const json::object& event) { events.push_back(event); });
   for (auto event = events.rbegin(); event != events.rend(); ++event) {
     print_line(a.json ? json::serialize(*event)
-                      : fmt::format("{}  {:<5}  {}", moment(*event, "created_at"), text_of(*event, "level"),
+                      : fmt::format("{}  {:<5}  {}", moment_of(*event, "created_at"), text_of(*event, "level"),
                                     text_of(*event, "message")));
   }
 }
@@ -160,7 +140,7 @@ void run_wait(const JobsArguments& a) {
   const Client client = client_of(a.client);
   std::string before;
   for (;;) {
-    const json::object job = object_of(client.request("GET", path_of(a)));
+    const json::object job = object_of("qing jobs", client.request("GET", path_of(a)));
     const std::string status = text_of(job, "status"), line = fmt::format("{}  step {}", status, steps_of(job));
     if (line != before) fmt::print(stderr, "{}\n", line);
     before = line;

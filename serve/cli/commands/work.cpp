@@ -17,6 +17,7 @@
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
+#include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/jobs/setting_search.h>
 #include <qing/serve/jobs/task_error.h>
 #include <qing/serve/jobs/train_task.h>
@@ -68,12 +69,12 @@ std::vector<std::string> options_of(const SearchSetting& setting, double lr) {
 // a signal has stopped it; no options when the job has no search.
 std::optional<std::vector<std::string>> searched_options(const JobFolder& folder, std::size_t threads) {
   namespace json = boost::json;
-  const json::object plan = json::parse(read_file(folder.plan())).as_object();
+  const json::object plan = read_object_file(folder.plan());
   const json::value* search = plan.if_contains("search");
   if (search == nullptr) return std::vector<std::string>();
   const double lr = search->at("lr").to_number<double>();
   json::object scores;
-  if (is_there(folder.search())) scores = json::parse(read_file(folder.search())).as_object();
+  if (is_there(folder.search())) scores = read_object_file(folder.search());
   struct Stopped {};
   const auto score = [&](std::size_t number, std::int64_t steps) {
     const std::string name = fmt::format("{}:{}", number, steps);

@@ -5,7 +5,7 @@
 
 namespace qing::serve::protocols {
 
-std::vector<Route> jobs(Service& service) {
+std::vector<Route> native_jobs(Service& service) {
   return job_routes(service, {.make = "/v1/jobs",
                               .one = "/v1/jobs/{id}",
                               .cancel = "/v1/jobs/{id}/cancel",
