@@ -9,6 +9,7 @@
 #include <boost/json.hpp>
 
 #include <qing/nn/intervals.h>
+#include <qing/serve/common/json_writer.h>
 #include <qing/serve/http/query.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/state/feedback.h>

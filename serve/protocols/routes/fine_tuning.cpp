@@ -17,7 +17,7 @@ HttpResponse job_error(HttpResponse response) {
   if (response.status == 422) response.status = 400;
   return openai_error(std::move(response));
 }
-constexpr ErrorForm kJobErrors = {kOpenAiErrors.name, kOpenAiErrors.schema, job_error};
+const ErrorForm kJobErrors = {kOpenAiErrors.name, kOpenAiErrors.schema, job_error};  // its parts are constants
 
 constexpr std::string_view kDeleted = R"({"type":"object","required":["id","object","deleted"],"properties":{
 "id":{"type":"string"},"object":{"const":"model"},"deleted":{"type":"boolean"}}})";
