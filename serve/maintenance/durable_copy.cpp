@@ -54,7 +54,7 @@ void write_new_file(const fs::path& file, const std::function<std::span<const ch
   to.sync();
 }
 
-void copy_file(const fs::path& from, const fs::path& to) {
+void copy_one_file(const fs::path& from, const fs::path& to) {
   constexpr std::size_t kPiece = std::size_t{1} << 20;
   FileReader reader(from);
   std::vector<char> piece(kPiece);
@@ -72,7 +72,7 @@ void copy_folder(const fs::path& from, const fs::path& to) {
       if (entry.is_directory()) {
         copy_folder(entry.path(), target);
       } else if (entry.is_regular_file()) {
-        qing::serve::copy_file(entry.path(), target);
+        copy_one_file(entry.path(), target);
       } else {
         throw DataError(fmt::format("{}: is neither a folder nor a file; remove it", entry.path().string()));
       }

@@ -25,7 +25,7 @@ struct ModelReport {
   /// the reference, and more than 1% higher. agreement: the interval of the last 30 days lies below that of the time
   /// before. feedback: so many texts with their right labels are kept that training on them may help.
   struct Reason {
-    std::string code, message;
+    std::string code = {}, message = {};
   };
   std::string model;
   std::int64_t version = 0;
@@ -38,7 +38,7 @@ struct ModelReport {
 
 /// What a report is made of. Null profiles: there is none.
 struct ReportInput {
-  std::string model;
+  std::string model = {};
   std::int64_t version = 0;
   const nn::DataProfile* reference = nullptr;
   const nn::DataProfile* recent = nullptr;

@@ -16,7 +16,8 @@ std::string list_text(const std::vector<std::string>& texts) {
 
 std::vector<std::string> list_of(const std::string& text) {
   std::vector<std::string> texts;
-  for (const json::value& value : json::parse(text).as_array()) texts.emplace_back(value.as_string());
+  const json::value parsed = json::parse(text);
+  for (const json::value& value : parsed.as_array()) texts.emplace_back(value.as_string());
   return texts;
 }
 

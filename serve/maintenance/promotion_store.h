@@ -12,21 +12,21 @@ namespace qing::serve {
 
 struct Promotion {
   std::int64_t number = 0;
-  std::string model;
+  std::string model = {};
   std::int64_t version = 0;  ///< 0: the rule refused it
-  std::string source;        ///< the model that was proposed
+  std::string source = {};   ///< the model that was proposed
   std::int64_t source_version = 0;
-  std::string key, project;          ///< who proposed it
-  std::vector<std::string> reasons;  ///< why it was refused
-  std::string comparison;            ///< JSON; empty: it was promoted by hand
-  std::int64_t created = 0;          ///< seconds since 1970 (UTC)
+  std::string key = {}, project = {};     ///< who proposed it
+  std::vector<std::string> reasons = {};  ///< why it was refused
+  std::string comparison = {};            ///< JSON; empty: it was promoted by hand
+  std::int64_t created = 0;               ///< seconds since 1970 (UTC)
 };
 
 /// The frozen evaluation set of a model.
 struct EvaluationSet {
-  std::string location;  ///< id of a stored file, or a path
-  std::string sha256;    ///< of its bytes
-  std::string project;   ///< of the stored file
+  std::string location = {};  ///< id of a stored file, or a path
+  std::string sha256 = {};    ///< of its bytes
+  std::string project = {};   ///< of the stored file
 };
 
 /// For one thread, as its Database is. All functions throw IoError.

@@ -11,9 +11,9 @@
 namespace qing::serve {
 
 struct RetrainingPlan {
-  std::string model;          ///< that the training begins with
-  std::string project;        ///< whose feedback is used, and which owns the result
-  std::string key;            ///< who made the plan
+  std::string model = {};     ///< that the training begins with
+  std::string project = {};   ///< whose feedback is used, and which owns the result
+  std::string key = {};       ///< who made the plan
   std::int64_t every = 0;     ///< seconds from one training to the next, at least
   std::int64_t least = 0;     ///< kept texts since the last training, at least
   std::int64_t started = 0;   ///< when the last training, or the plan, began; seconds since 1970

@@ -13,31 +13,31 @@ namespace qing::serve {
 
 /// Conditions that end a trial. Each counts only once there are enough requests to tell: see judge_trial().
 struct TrialLimits {
-  std::optional<double> error_rate;      ///< share of failed requests of the version on trial, at most
-  std::optional<double> latency_factor;  ///< its mean time over that of the active version, at most
-  std::optional<double> agreement;       ///< share of texts to which both versions give one label, at least
-  std::optional<double> drift;           ///< population stability index between the labels of both, at most
+  std::optional<double> error_rate = {};      ///< share of failed requests of the version on trial, at most
+  std::optional<double> latency_factor = {};  ///< its mean time over that of the active version, at most
+  std::optional<double> agreement = {};       ///< share of texts to which both versions give one label, at least
+  std::optional<double> drift = {};           ///< population stability index between the labels of both, at most
 };
 
 struct TrialPlan {
   enum class Phase { kRunning, kEnding, kPromoting };
-  std::string model;
-  std::int64_t version = 0;   ///< on trial
-  std::vector<double> steps;  ///< shares of the callers, ascending
+  std::string model = {};
+  std::int64_t version = 0;        ///< on trial
+  std::vector<double> steps = {};  ///< shares of the callers, ascending
   double minutes_each = 60;
   std::int64_t requests_each = 30;  ///< answered by the version on trial before it goes on
-  TrialLimits limits;
-  std::string key, project;  ///< who began it
+  TrialLimits limits = {};
+  std::string key = {}, project = {};  ///< who began it
 
   std::size_t step = 0;
   std::int64_t step_started = 0;  ///< seconds since 1970 (UTC)
   Phase phase = Phase::kRunning;
-  std::string reason;  ///< why it ends
+  std::string reason = {};  ///< why it ends
 };
 
 /// What happened since the step began, or since the server started if that was later.
 struct TrialReading {
-  VersionCounts trial, active;
+  VersionCounts trial = {}, active = {};
   std::int64_t compared = 0, agreed = 0;  ///< texts answered by both versions
   std::int64_t drift_texts = 0;           ///< the fewer of both versions' texts behind `drift`
   double drift = 0;
@@ -46,7 +46,7 @@ struct TrialReading {
 struct TrialVerdict {
   enum class Action { kStay, kNext, kPromote, kEnd };
   Action action = Action::kStay;
-  std::string reason;
+  std::string reason = {};
 };
 
 /// An error rate counts from 10 requests, and when the lower end of its 95% interval (Wilson) is above the limit.

@@ -19,31 +19,32 @@ struct JudgedText {
   std::int32_t expected = 0, before = 0, after = 0;  ///< labels
   float score = 0;                                   ///< that the newer version gives to its label
   std::int64_t row = 0;                              ///< of the evaluation set, from 1
-  std::string source, language;                      ///< language_by_script()
+  std::string source = {}, language = {};            ///< language_by_script()
 };
 
 /// A metric of both versions. The interval holds 95% of its bootstrap differences, newer minus older.
 struct ComparedMetric {
   double before = 0, after = 0;
-  nn::Interval difference;
+  nn::Interval difference = {};
 };
 
 /// Some of the texts. `p_value` is that of McNemar's exact test.
 struct ComparedTexts {
-  std::string name;
+  std::string name = {};
   std::int64_t texts = 0;
-  ComparedMetric accuracy;
-  nn::Discordant discordant;
+  ComparedMetric accuracy = {};
+  nn::Discordant discordant = {};
   double p_value = 1;
   /// Whether the newer version is worse at the level of 5%.
   bool worse() const { return p_value < 0.05 && discordant.only_first > discordant.only_second; }
 };
 
 struct VersionComparison {
-  ComparedTexts all;
-  ComparedMetric macro_recall;
-  std::vector<ComparedTexts> per_label, per_source, per_language;  ///< the accuracy of a label's texts is its recall
-  std::vector<JudgedText> worst;  ///< texts on which the newer version is wrong with the highest scores
+  ComparedTexts all = {};
+  ComparedMetric macro_recall = {};
+  std::vector<ComparedTexts> per_label = {}, per_source = {},
+                             per_language = {};  ///< the accuracy of a label's texts is its recall
+  std::vector<JudgedText> worst = {};            ///< texts on which the newer version is wrong with the highest scores
 };
 
 /// Predicts all texts with both classifiers, which have the same labels. DataError for a text that one refuses.

@@ -21,10 +21,10 @@ namespace qing::serve {
 
 /// An answered request. It has no texts.
 struct LoggedAnswer {
-  std::string model;
+  std::string model = {};
   std::int64_t version = 0;
   std::int64_t answered = 0;                               ///< microseconds since 1970; different for every answer
-  std::vector<std::int32_t> predicted;                     ///< one label per text, by index
+  std::vector<std::int32_t> predicted = {};                ///< one label per text, by index
   std::shared_ptr<const std::vector<std::string>> labels;  ///< the model's label names
 };
 

@@ -10,23 +10,23 @@
 namespace qing::serve {
 
 struct Feedback {
-  std::string id;  ///< "fb-" and 24 hexadecimal digits
-  std::string project, model;
+  std::string id = {};  ///< "fb-" and 24 hexadecimal digits
+  std::string project = {}, model = {};
   std::int64_t version = 0;
-  std::string request;        ///< id of the answered request
-  std::int64_t index = 0;     ///< of the text in the request
-  std::int64_t answered = 0;  ///< LoggedAnswer::answered
-  std::string predicted;      ///< label that the model gave
-  std::string label;          ///< label that is right
-  std::string text;           ///< empty unless its owner wants it kept
-  std::int64_t created = 0;   ///< seconds since 1970 (UTC)
-  std::int64_t number = 0;    ///< grows
+  std::string request = {};    ///< id of the answered request
+  std::int64_t index = 0;      ///< of the text in the request
+  std::int64_t answered = 0;   ///< LoggedAnswer::answered
+  std::string predicted = {};  ///< label that the model gave
+  std::string label = {};      ///< label that is right
+  std::string text = {};       ///< empty unless its owner wants it kept
+  std::int64_t created = 0;    ///< seconds since 1970 (UTC)
+  std::int64_t number = 0;     ///< grows
 };
 
 struct FeedbackCount {
-  std::string model;
+  std::string model = {};
   std::int64_t version = 0;
-  std::string label;                             ///< the right one
+  std::string label = {};                        ///< the right one
   std::int64_t total = 0, agreed = 0, kept = 0;  ///< all, with that label predicted, with a text
 };
 
