@@ -73,7 +73,7 @@ class Training : private Stateful {
         model_(start_.config, std::move(start_.ngrams), rng_),
         examples_(encode_examples(examples, options, start_.tokenizer,
                                   model_.ngrams() ? &model_.ngrams()->table() : nullptr)) {
-    load_starting_weights(model_.bert(), start_.weights);
+    load_starting_weights(model_.bert(), start_);
     start_.weights.clear();
     model_.set_requires_grad(true);
     choose_parameters(model_.bert(), options, rng_);

@@ -146,7 +146,7 @@ TEST_F(FineTuning, RatesFallFromLayerToLayer) {
 Tensor logits(const StartingModel& start, const std::vector<std::string>& texts) {
   Generator rng(1);
   nn::EncoderForSequenceClassification model(start.config, rng);
-  load_starting_weights(model, start.weights);
+  load_starting_weights(model, start);
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& text : texts) ids.push_back(start.tokenizer.encode(text).ids);
   const NoGradGuard guard;
@@ -179,7 +179,7 @@ TEST_F(FineTuning, ReadsWhatOtherClassesOfBertSaved) {
   Generator rng(1);
   const StartingModel start = starting_model(examples_, options_);
   nn::EncoderForSequenceClassification model(start.config, rng);
-  load_starting_weights(model, start.weights);
+  load_starting_weights(model, start);
   EXPECT_TRUE(identical(model.get_parameter("bert.embeddings.LayerNorm.weight"),
                         file.tensors.at("embeddings.LayerNorm.gamma")));
 }
