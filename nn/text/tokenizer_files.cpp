@@ -112,8 +112,8 @@ Tokenizer Tokenizer::from(text::FolderFiles files, std::optional<int32_t> room) 
   const std::string directory = files.directory().string();
   text::LoadedFolder loaded = text::load_folder(files);
   const int32_t otherwise = room.value_or(loaded.file_limit.value_or(kDefaultMaxLength));
-  const int32_t files = loaded.max_length.value_or(otherwise);
-  loaded.options.max_length = std::min(files, room.value_or(files));
+  const int32_t limit = loaded.max_length.value_or(otherwise);
+  loaded.options.max_length = std::min(limit, room.value_or(limit));
   const auto added = static_cast<int32_t>(loaded.parts.post_processing.added(false));
   if (loaded.options.max_length < added) {
     throw DataError(fmt::format("{}: texts of at most {} tokens leave no room for {} special tokens", directory,

@@ -38,12 +38,12 @@ void choose_parameters(nn::EncoderForSequenceClassification& model, const TrainO
   if (o.lora_rank > 0) nn::add_lora(model.get_submodule("bert.encoder"), o.lora_rank, o.lora_alpha, rng);
 }
 
-std::vector<ParameterGroup<AdamWOptions>> parameter_groups(nn::EncoderForSequenceClassification& model,
+std::vector<ParameterGroup<AdamWOptions>> parameter_groups(nn::Module& model, const nn::EncoderConfig& encoder,
                                                            nn::NgramHead* ngrams, const TrainOptions& o) {
   std::map<std::pair<int64_t, bool>, ParameterGroup<AdamWOptions>> by_depth;  // of matrices, then of the others
   for (const auto& [name, parameter] : model.named_parameters()) {
     if (!requires_grad(parameter)) continue;
-    const int64_t depth = o.layer_decay == 1 ? 0 : depth_of(name, model.config().encoder);
+    const int64_t depth = o.layer_decay == 1 ? 0 : depth_of(name, encoder);
     const bool matrix = parameter.dim() > 1;
     ParameterGroup<AdamWOptions>& group = by_depth[{depth, !matrix}];
     group.options = o.adamw();

@@ -35,20 +35,11 @@ std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const std::string> texts, c
 }
 
 StartingModel new_model(std::span<const nn::Example> examples, const TrainOptions& o) {
-  const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
   const std::vector<std::string> texts = texts_of(examples);
-  nn::Tokenizer tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
-  nn::EncoderConfig encoder;
-  encoder.vocab_size = tokenizer.vocab_size();
-  encoder.hidden_size = o.width;
-  encoder.num_hidden_layers = o.layers;
-  encoder.num_attention_heads = o.heads > 0 ? o.heads : std::max<int64_t>(1, o.width / 32);
-  encoder.intermediate_size = 4 * o.width;
-  encoder.max_position_embeddings = o.max_length;
-  encoder.hidden_dropout_prob = encoder.attention_probs_dropout_prob = o.dropout;
-  encoder.pad_token_id = tokenizer.pad_id();
-  nn::ClassifierConfig config{.encoder = encoder, .labels = o.labels};
-  return {std::move(tokenizer), config, make_ngrams(texts, o, options)};
+  nn::Tokenizer tokenizer = new_tokenizer(texts, o);
+  nn::ClassifierConfig config{.encoder = new_encoder(o, tokenizer), .labels = o.labels};
+  auto ngrams = make_ngrams(texts, o, tokenizer.options());
+  return {std::move(tokenizer), config, std::move(ngrams)};
 }
 
 // The weights of the model that is trained, whatever head the folder has.
@@ -143,6 +134,37 @@ StartingModel existing_model(std::span<const nn::Example> examples, const TrainO
 }
 
 }  // namespace
+
+nn::Tokenizer new_tokenizer(std::span<const std::string> texts, const TrainOptions& o) {
+  const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
+  return nn::Tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
+}
+
+nn::EncoderConfig new_encoder(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
+  nn::EncoderConfig encoder;
+  encoder.vocab_size = tokenizer.vocab_size();
+  encoder.hidden_size = o.width;
+  encoder.num_hidden_layers = o.layers;
+  encoder.num_attention_heads = o.heads > 0 ? o.heads : std::max<int64_t>(1, o.width / 32);
+  encoder.intermediate_size = 4 * o.width;
+  encoder.max_position_embeddings = o.max_length;
+  encoder.hidden_dropout_prob = encoder.attention_probs_dropout_prob = o.dropout;
+  encoder.pad_token_id = tokenizer.pad_id();
+  return encoder;
+}
+
+nn::Tokenizer starting_tokenizer(const TrainOptions& o, const nn::EncoderConfig& encoder) {
+  const auto most = static_cast<int32_t>(encoder.max_tokens());
+  const nn::Tokenizer stored = nn::Tokenizer::load(o.from, most);
+  if (stored.vocab_size() > encoder.vocab_size) {
+    throw DataError(fmt::format("{}: the tokenizer has {} entries, the model {}", o.from.string(), stored.vocab_size(),
+                                encoder.vocab_size));
+  }
+  nn::TokenizerOptions options = stored.options();
+  options.max_length = static_cast<int32_t>(std::min<int64_t>(o.max_length, most));
+  // BERT's tokenizer gets files in qing's own form. Others keep theirs.
+  return stored.plain_bert() ? nn::Tokenizer(stored.tokens(), options) : stored.limited(options.max_length);
+}
 
 StartingModel starting_model(std::span<const nn::Example> examples, const TrainOptions& options) {
   return options.from.empty() ? new_model(examples, options) : existing_model(examples, options);

@@ -21,6 +21,13 @@ struct StartingModel {
   std::string weights_file = {};                    ///< where they come from
 };
 
+/// A WordPiece vocabulary trained on the texts, and an encoder of the options' size for it.
+nn::Tokenizer new_tokenizer(std::span<const std::string> texts, const TrainOptions& options);
+nn::EncoderConfig new_encoder(const TrainOptions& options, const nn::Tokenizer& tokenizer);
+/// The tokenizer of the folder `from`, which cuts texts at max_length, or where the encoder ends. IoError; DataError
+/// naming the file or the folder.
+nn::Tokenizer starting_tokenizer(const TrainOptions& options, const nn::EncoderConfig& encoder);
+
 /// Without `from`, a vocabulary trained on the examples and a new encoder of the options' size. With `from`, the
 /// vocabulary, the encoder and the weights in that folder, pruned if prune_vocab; sizes and vocab of the options do not
 /// count. The layer that gives the logits and the n-grams are taken over when the labels are the same. The folder may
