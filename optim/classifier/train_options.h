@@ -122,7 +122,8 @@ inline constexpr TrainOption kTrainOptions[] = {
      OptionUse::both},
     {"vocab", &TrainOptions::vocab, within(6, 1 << 24), kModel, "Maximum vocabulary size", nullptr, OptionUse::both},
     {"max_length", &TrainOptions::max_length, within(3, 65536), kModel,
-     "Maximum tokens per text. Longer texts are truncated", nullptr, OptionUse::both},
+     "Maximum tokens per text. Longer texts are truncated, or in pretraining cut into several", nullptr,
+     OptionUse::both},
     {"epochs", &TrainOptions::epochs, within(1, kMaxCount), kTraining, "Number of epochs", nullptr, OptionUse::both},
     {"max_steps", &TrainOptions::max_steps, within(0, kMaxCount), kTraining,
      "Maximum number of steps. 0 means no limit", nullptr, OptionUse::both},
@@ -155,7 +156,7 @@ inline constexpr TrainOption kTrainOptions[] = {
      "time. 0 disables it",
      nullptr, OptionUse::both},
     {"from", &TrainOptions::from, kAny, kFineTuning,
-     "Model folder to fine-tune. Its vocabulary, encoder size and weights are taken over. The classification head is "
+     "Model folder to begin with. Its vocabulary, encoder size and weights are taken over. A classification head is "
      "kept if the labels are the same",
      nullptr, OptionUse::both},
     {"head_only", &TrainOptions::head_only, kFlag, kFineTuning,
