@@ -56,7 +56,8 @@ std::vector<std::pair<size_t, size_t>> units_of(const MaskedExample& example, bo
   return units;
 }
 
-// The tokens to predict, ascending. A word that would be too many is left out, as BERT does.
+// The tokens to predict, ascending. A word that would be too many is left out, as BERT does. Where every word is longer
+// than the share, which scripts without spaces bring about, the first tokens of one are taken.
 std::vector<size_t> chosen(const MaskedExample& example, const MaskingOptions& options, Generator& rng) {
   auto units = units_of(example, options.whole_words);
   const auto tokens = std::accumulate(units.begin(), units.end(), size_t{0},
@@ -66,10 +67,11 @@ std::vector<size_t> chosen(const MaskedExample& example, const MaskingOptions& o
   std::vector<size_t> result;
   for (const auto& [begin, end] : units) {
     if (result.size() >= most) break;
-    const bool fits = result.size() + end - begin <= most;
-    const bool only = result.empty() && &begin == &units.back().first;  // every word is longer than the share
-    if (!fits && !only) continue;
+    if (result.size() + end - begin > most) continue;
     for (size_t i = begin; i < end; ++i) result.push_back(i);
+  }
+  if (result.empty()) {
+    for (size_t i = 0; i < most; ++i) result.push_back(units.front().first + i);
   }
   std::sort(result.begin(), result.end());
   return result;

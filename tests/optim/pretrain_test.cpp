@@ -104,6 +104,10 @@ TEST(MaskedTexts, PredictsWholeWords) {
     inside += predicted(row) ? 1 : 0;
   }
   EXPECT_GT(inside, 20);
+  // A text of one long word.
+  const auto one = masked_examples(std::vector<std::string>{"walkersingsingsingsings"}, tokenizer);
+  ASSERT_EQ(one[0].ids.size(), 9U);
+  EXPECT_EQ(MaskedCollate(tokenizer, {.share = 0.3, .whole_words = true})(one, {0, 0}).rows.size(0), 2);
 }
 
 TEST_F(Pretrain, LearnsAndIsFineTuned) {

@@ -30,7 +30,7 @@ FAMILIES = {
     "albert": ("Albert", SMALL | dict(embedding_size=16, num_hidden_groups=2, inner_group_num=2), "AlbertTokenizer"),
     "mpnet": ("MPNet", BEHIND_PADDING, "MPNetTokenizer"),
 }  # fmt: skip
-TEXTS = [text for _, text in synthetic_rows(40, seed=8)] + ["", "1 + 1 = 2", "a 喜 b", "ünïcode <mask> [MASK] 👍🏽 end "]
+TEXTS = [text for _, text in synthetic_rows(40, seed=8)] + ["1 + 1 = 2", "a 喜 b", "ünïcode <mask> [MASK] 👍🏽 end "]
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,9 @@ def data(tmp_path_factory):
 
 
 def fine_tune(qing, folder, data, out, *more):
-    qing("train", "--from", folder, "--data", data, "--max-steps", 3, "--batch", 8, "--lr", 1e-3, "--max-length", 40,
-         "--out", out, *more)  # fmt: skip
+    rate = [] if "--lr" in more else ["--lr", 1e-3]
+    qing("train", "--from", folder, "--data", data, "--max-steps", 3, "--batch", 8, "--max-length", 40, "--out", out, *rate,
+         *more)  # fmt: skip
     return out
 
 
@@ -120,9 +121,6 @@ def transformers_logits(folder, texts):
 
 def ids_of(folder, texts):
     return [answer["windows"][0]["ids"] for answer in answers(folder, texts)]
-
-
-TEXTS = [text for text in TEXTS if text.strip()]
 
 
 @pytest.mark.parametrize("pruned", [False, True], ids=["whole", "pruned"])
@@ -156,7 +154,7 @@ def test_a_pruned_vocabulary_changes_nothing_but_the_numbers(qing, base, data, n
     for i in same:
         assert [tokens[0][id] for id in before[i]] == [tokens[1][id] for id in after[i]], candidates[i]
     texts = [candidates[i] for i in same[:50]]
-    assert same_bits(logits(qing, whole, texts, tmp_path).numpy(), logits(qing, pruned, texts, tmp_path).numpy())
+    assert same_bits(logits(qing, whole, texts, tmp_path), logits(qing, pruned, texts, tmp_path))
 
 
 def test_what_a_pruned_tokenizer_keeps(qing, base, data, tmp_path):
@@ -180,7 +178,7 @@ def test_ways_of_fine_tuning(qing, base, data, name, options, tmp_path):
     before = load_file(base(name) / "model.safetensors")
     after = load_file(fine_tune(qing, base(name), data, tmp_path / "m", *options) / "model.safetensors")
     family = FAMILIES[name][0].lower() + "."
-    same = {key for key, value in before.items() if same_bits(after.get(family + key, torch.zeros(0)).numpy(), value.numpy())}
+    same = {key for key, value in before.items() if family + key in after and same_bits(after[family + key], value)}
     trained = {key for key in before if family + key in after} - same
     if options[0] == "--head-only":
         assert trained <= {"pooler.weight", "pooler.bias"}
@@ -196,7 +194,7 @@ def test_checkpointed_layers_of_mpnet(qing, base, data, tmp_path):
         for on in (0, 1)
     ]  # fmt: skip
     for key, value in found[0].items():
-        assert same_bits(value.numpy(), found[1][key].numpy()), key
+        assert same_bits(value, found[1][key]), key
 
 
 def test_a_head_that_qing_does_not_compute(qing, base, data, tmp_path):
