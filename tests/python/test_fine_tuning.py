@@ -146,7 +146,8 @@ def test_a_pruned_vocabulary_changes_nothing_but_the_numbers(qing, base, data, n
     pruned = fine_tune(qing, base(name), data, tmp_path / "pruned", *quiet, "--prune-vocab", 1)
     tokens = [answers(folder, [{"info": True}])[0]["tokens"] for folder in (whole, pruned)]
     kept = set(tokens[1])
-    candidates = TEXTS + [text + ending for text in TEXTS for ending in ("", " lamp", "!", "，这个", " 的 car")] + made_texts(600, 3)
+    endings = ("", " lamp", "!", "，这个", " 的 car")
+    candidates = [text + ending for text in TEXTS for ending in endings] + made_texts(600, 3)
     candidates = [text for text in dict.fromkeys(candidates) if text.strip() and "\n" not in text and "\r" not in text]
     before, after = ids_of(whole, candidates), ids_of(pruned, candidates)
     same = [i for i, ids in enumerate(before) if all(tokens[0][id] in kept for id in ids)]
@@ -189,10 +190,10 @@ def test_ways_of_fine_tuning(qing, base, data, name, options, tmp_path):
 
 
 def test_checkpointed_layers_of_mpnet(qing, base, data, tmp_path):
-    found = [
-        load_file(fine_tune(qing, base("mpnet"), data, tmp_path / str(on), "--gradient-checkpointing", on) / "model.safetensors")
-        for on in (0, 1)
-    ]  # fmt: skip
+    found = []
+    for on in (0, 1):
+        out = fine_tune(qing, base("mpnet"), data, tmp_path / str(on), "--gradient-checkpointing", on)
+        found.append(load_file(out / "model.safetensors"))
     for key, value in found[0].items():
         assert same_bits(value, found[1][key]), key
 
