@@ -10,8 +10,8 @@ namespace qing::nn {
 
 inline constexpr uint64_t kFnvOffsetBasis = 0xcbf29ce484222325;
 
-inline uint64_t fingerprint(std::string_view bytes) {
-  uint64_t hash = kFnvOffsetBasis;
+/// `hash` is the fingerprint of what comes before the bytes.
+inline uint64_t fingerprint(std::string_view bytes, uint64_t hash = kFnvOffsetBasis) {
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   return hash;
 }

@@ -6,7 +6,6 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-LR = 5e-4
 TRAINER = Path(__file__).resolve().parent / "torch_trainer.py"
 
 
@@ -16,11 +15,12 @@ class Run:
     mode: str  # mode of training_qing or torch_trainer.py
     batches: str  # file name: shuffled or sorted
     torch: bool = True
+    lr: float = 5e-4
 
     def start(self, options, folder, batches, warm, steps, dropout):
         """Runs the trainer and returns the JSON object that it prints."""
         program = [options.python, TRAINER] if self.torch else [options.build / "benchmarks/training_qing"]
-        command = [*program, folder / "model", folder / batches, warm, steps, LR, dropout, self.mode]
+        command = [*program, folder / "model", folder / batches, warm, steps, self.lr, dropout, self.mode]
         if self.torch:
             command.append(options.threads)
         threads = str(options.threads)

@@ -109,6 +109,27 @@ void check_label2id(const ConfigReader& reader) {
   }
 }
 
+// Whether the head is none that qing computes, so that nothing of it can be kept.
+bool has_foreign_head(const ConfigReader& reader) {
+  const json::value* problem = reader.find("problem_type");
+  if (problem != nullptr && problem->is_string() && problem->get_string() != "single_label_classification") return true;
+  const json::value* labels = reader.find("id2label");
+  if (labels == nullptr) {
+    int64_t count = 2;
+    reader.optional("num_labels", count);
+    return count < 2;
+  }
+  if (!labels->is_object()) return false;
+  std::vector<std::string> names;
+  for (const auto& entry : labels->get_object()) {
+    if (entry.value().is_string()) names.emplace_back(entry.value().get_string());
+  }
+  try {
+    check_label_names(names);
+  } catch (const ValueError&) { return true; }
+  return labels->get_object().size() < 2;
+}
+
 void check_reference(const DataProfile& reference, size_t labels) {
   constexpr int64_t kMostCount = int64_t{1} << 40;  // sums stay inside int64
   const auto possible = [](int64_t count) { return count >= 0 && count <= kMostCount; };
@@ -148,6 +169,20 @@ ClassifierConfig ClassifierConfig::load(const std::filesystem::path& path) {
     config.validate();
   } catch (const ValueError& error) { reader.fail(error.what()); }
   check_label2id(reader);
+  return config;
+}
+
+ClassifierConfig ClassifierConfig::load_for_fine_tuning(const std::filesystem::path& path) {
+  ClassifierConfig config;
+  {
+    const ConfigReader reader(path);
+    if (!has_foreign_head(reader)) return load(path);
+    config.encoder = read_encoder_config(reader, read_family(reader));
+    try {
+      config.encoder.validate();
+    } catch (const ValueError& error) { reader.fail(error.what()); }
+  }
+  config.labels.clear();
   return config;
 }
 

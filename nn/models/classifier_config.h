@@ -29,6 +29,9 @@ struct ClassifierConfig {
   /// describes what qing does not compute, when the ids of id2label are not 0, 1, 2, ..., or label2id contradicts it.
   /// IoError when it cannot be read.
   static ClassifierConfig load(const std::filesystem::path& path);
+  /// The same for a file whose head is to be replaced: labels are left empty where the head is none of qing's, because
+  /// it has fewer than two labels, names that qing refuses, or another problem_type.
+  static ClassifierConfig load_for_fine_tuning(const std::filesystem::path& path);
   /// In a form that `transformers` loads as the family's ...ForSequenceClassification. IoError.
   void save(const std::filesystem::path& path) const;
 };

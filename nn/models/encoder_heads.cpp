@@ -137,6 +137,10 @@ Tensor EncoderForMaskedLM::forward(const RaggedBatch& batch, Generator* rng) con
   return predictions_.forward(encoder_.forward(batch, rng), encoder_.word_embeddings());
 }
 
+Tensor EncoderForMaskedLM::forward_at(const RaggedBatch& batch, const Tensor& rows, Generator* rng) const {
+  return predictions_.forward(index_select(encoder_.forward(batch, rng), 0, rows), encoder_.word_embeddings());
+}
+
 SentenceEncoder::SentenceEncoder(const EncoderConfig& config, const SentenceOptions& options, Generator& rng)
     : options_(options), encoder_(config, rng, false) {}
 

@@ -70,6 +70,9 @@ class EncoderForMaskedLM : public Module {
   void visit(Visitor& visitor) override;
   /// Scores [tokens, vocab_size].
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
+  /// Those of some tokens, whose rows are given in i32 [n]: [n, vocab_size].
+  Tensor forward_at(const RaggedBatch& batch, const Tensor& rows, Generator* rng = nullptr) const;
+  void checkpoint_layers(bool on) { encoder_.checkpoint_layers(on); }  ///< see Encoder
   const EncoderConfig& config() const { return encoder_.config(); }
 
  private:

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <optional>
 #include <span>
+#include <utility>
 
 namespace qing::nn {
 namespace {
@@ -99,24 +100,36 @@ Table table_of(EncoderFamily family) {
   return {};
 }
 
+constexpr std::string_view kLayers = "encoder.layer.";
+
 // The first parts of the names of encoder parameters, in all families.
 constexpr std::string_view kEncoderParts[] = {"embeddings.", "embeddings_project.", "encoder.", "transformer.layer.",
                                               "pooler."};
 
-bool begin_replaced(std::string& name, std::span<const Renaming> renamings) {
-  for (const auto& [family, ours] : renamings) {
-    if (!name.starts_with(family)) continue;
-    name.replace(0, family.size(), ours);
+// From the family's names to ours, or back.
+enum class Direction { kRead, kStore };
+
+std::pair<std::string_view, std::string_view> ends_of(const Renaming& renaming, Direction direction) {
+  if (direction == Direction::kRead) return {renaming.family, renaming.ours};
+  return {renaming.ours, renaming.family};
+}
+
+bool begin_replaced(std::string& name, std::span<const Renaming> renamings, Direction direction = Direction::kRead) {
+  for (const Renaming& renaming : renamings) {
+    const auto [from, to] = ends_of(renaming, direction);
+    if (!name.starts_with(from)) continue;
+    name.replace(0, from.size(), to);
     return true;
   }
   return false;
 }
 
-void part_replaced(std::string& name, std::span<const Renaming> renamings) {
-  for (const auto& [family, ours] : renamings) {
-    const size_t at = name.find(family);
+void part_replaced(std::string& name, std::span<const Renaming> renamings, Direction direction = Direction::kRead) {
+  for (const Renaming& renaming : renamings) {
+    const auto [from, to] = ends_of(renaming, direction);
+    const size_t at = name.find(from);
     if (at == std::string::npos) continue;
-    name.replace(at, family.size(), ours);
+    name.replace(at, from.size(), to);
     return;
   }
 }
@@ -133,17 +146,28 @@ std::optional<int64_t> take_number(std::string_view& text) {
 
 // encoder.albert_layer_groups.G.albert_layers.I. becomes encoder.layer.N., counted through all groups.
 void number_albert_layers(std::string& name, int64_t layers_of_group) {
-  constexpr std::string_view kGroups = "encoder.albert_layer_groups.", kLayers = "albert_layers.";
+  constexpr std::string_view kGroups = "encoder.albert_layer_groups.", kInner = "albert_layers.";
   std::string_view rest = name;
   if (!rest.starts_with(kGroups)) return;
   rest.remove_prefix(kGroups.size());
   const auto group = take_number(rest);
-  if (!group || !rest.starts_with(kLayers)) return;
-  rest.remove_prefix(kLayers.size());
+  if (!group || !rest.starts_with(kInner)) return;
+  rest.remove_prefix(kInner.size());
   const auto layer = take_number(rest);
   // Numbers beyond the configuration's stay as they are, so that no two names become one.
   if (!layer || *layer >= layers_of_group || *group > (int64_t{1} << 24)) return;
   name = fmt::format("encoder.layer.{}.{}", *group * layers_of_group + *layer, rest);
+}
+
+// The other way round.
+void group_albert_layers(std::string& name, int64_t layers_of_group) {
+  std::string_view rest = name;
+  if (!rest.starts_with(kLayers)) return;
+  rest.remove_prefix(kLayers.size());
+  if (const auto layer = take_number(rest)) {
+    name = fmt::format("encoder.albert_layer_groups.{}.albert_layers.{}.{}", *layer / layers_of_group,
+                       *layer % layers_of_group, rest);
+  }
 }
 
 }  // namespace
@@ -172,8 +196,20 @@ std::string parameter_name(const EncoderConfig& config, std::string_view given) 
   if (name.starts_with("pooler.") && config.family != bert && config.family != albert) return {};
   begin_replaced(name, table.encoder);
   if (config.family == albert) number_albert_layers(name, config.inner_group_num);
-  if (name.starts_with("encoder.layer.")) part_replaced(name, table.layer);
+  if (name.starts_with(kLayers)) part_replaced(name, table.layer);
   return "bert." + name;
+}
+
+std::string stored_parameter_name(const EncoderConfig& config, std::string_view ours) {
+  constexpr std::string_view kBase = "bert.";
+  std::string name(ours);
+  const Table table = table_of(config.family);
+  if (begin_replaced(name, table.heads, Direction::kStore) || !name.starts_with(kBase)) return name;
+  name.erase(0, kBase.size());
+  if (name.starts_with(kLayers)) part_replaced(name, table.layer, Direction::kStore);
+  if (config.family == albert) group_albert_layers(name, config.inner_group_num);
+  begin_replaced(name, table.encoder, Direction::kStore);
+  return fmt::format("{}.{}", names_of(config.family).base, name);
 }
 
 }  // namespace qing::nn

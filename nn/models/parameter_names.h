@@ -17,4 +17,8 @@ std::string current_parameter_name(std::string_view name);
 /// none of the family's comes back as it is.
 std::string parameter_name(const EncoderConfig& config, std::string_view name);
 
+/// The other way round: the name in a file of the configuration's family, as `transformers` writes the models with a
+/// head, of a parameter of qing's.
+std::string stored_parameter_name(const EncoderConfig& config, std::string_view name);
+
 }  // namespace qing::nn

@@ -9,10 +9,14 @@
 #include <utility>
 
 #include <qing/nn/formats/open_weights.h>
+#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/config_reader.h>
+#include <qing/nn/models/encoder_config_json.h>
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/sentence_modules.h>
+#include <qing/nn/staged_directory.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 #include <qing/tensor/ops/compare.h>
 
 namespace qing::nn {
@@ -132,14 +136,35 @@ std::unique_ptr<EncoderForTokenClassification> load_token_classifier(const fs::p
   return load_classifier<EncoderForTokenClassification>(directory, "ForTokenClassification");
 }
 
-std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const fs::path& directory) {
-  const EncoderConfig config = EncoderConfig::load(directory / kConfigFile);
+std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const fs::path& directory, std::optional<double> dropout) {
+  EncoderConfig config = EncoderConfig::load(directory / kConfigFile);
+  if (dropout) config.hidden_dropout_prob = config.attention_probs_dropout_prob = *dropout;
   PretrainedWeights weights = read_pretrained_weights(directory, config, 0);
   resolve_ties(config, weights);
   Generator unused;
   auto model = std::make_unique<EncoderForMaskedLM>(config, unused);
   load_pretrained_weights(*model, std::move(weights));
   return model;
+}
+
+void save_masked_lm(const fs::path& directory, EncoderForMaskedLM& model, const Tokenizer& tokenizer) {
+  const EncoderConfig& encoder = model.config();
+  const EncoderFamilyNames& names = names_of(encoder.family);
+  boost::json::object config = {
+      {"architectures", boost::json::array{std::string(names.class_prefix) + "ForMaskedLM"}},
+      {"model_type", names.model_type},
+  };
+  write_encoder_config(encoder, config);
+  config["torch_dtype"] = "float32";
+  SafetensorsFile weights;
+  for (auto& [name, tensor] : model.state_dict()) {
+    weights.tensors.emplace(stored_parameter_name(encoder, name), tensor);
+  }
+  StagedDirectory staged(directory);
+  write_file_atomically(staged.path() / kConfigFile, boost::json::serialize(config) + "\n");
+  tokenizer.save(staged.path());
+  save_safetensors(staged.path() / "model.safetensors", weights);
+  staged.commit();
 }
 
 std::unique_ptr<SentenceEncoder> load_sentence_encoder(const fs::path& directory) {

@@ -3,11 +3,13 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/module.h>
+#include <qing/nn/text/tokenizer.h>
 
 namespace qing::nn {
 
@@ -31,8 +33,12 @@ void load_pretrained_weights(Module& model, PretrainedWeights weights);
 std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const std::filesystem::path& directory);
 /// ...ForTokenClassification.
 std::unique_ptr<EncoderForTokenClassification> load_token_classifier(const std::filesystem::path& directory);
-/// ...ForMaskedLM, and ...ForPreTraining with such a head.
-std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const std::filesystem::path& directory);
+/// ...ForMaskedLM, and ...ForPreTraining with such a head. `dropout`, if given, replaces that of the configuration.
+std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const std::filesystem::path& directory,
+                                                   std::optional<double> dropout = {});
+/// Writes a directory that load_masked_lm() and `transformers` load as the family's ...ForMaskedLM. On failure
+/// (IoError) what was there before is untouched.
+void save_masked_lm(const std::filesystem::path& directory, EncoderForMaskedLM& model, const Tokenizer& tokenizer);
 /// Pooling and normalisation as modules.json and 1_Pooling/config.json of sentence-transformers say; without
 /// modules.json the mean, as that library has it.
 std::unique_ptr<SentenceEncoder> load_sentence_encoder(const std::filesystem::path& directory);

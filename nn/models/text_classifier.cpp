@@ -13,6 +13,7 @@
 #include <qing/nn/models/explanation.h>
 #include <qing/nn/models/integrated_gradients.h>
 #include <qing/nn/models/ngram_head.h>
+#include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/nn/staged_directory.h>
@@ -157,17 +158,21 @@ ClassifierParts load_classifier_parts(const std::filesystem::path& directory) {
 void save_text_classifier(const std::filesystem::path& directory, EncoderForSequenceClassification& model,
                           const Tokenizer& tokenizer, NgramHead* ngrams) {
   ClassifierConfig config = model.config();
-  if (config.encoder.family != EncoderFamily::bert) {
+  if (ngrams && config.encoder.family != EncoderFamily::bert) {
     throw ValueError(
-        fmt::format("save_text_classifier: the model_type \"{}\"; only BERT's parameters have names to be "
-                    "saved under",
+        fmt::format("save_text_classifier: n-grams beside an encoder of the model_type \"{}\"; only BERT's "
+                    "has them",
                     names_of(config.encoder.family).model_type));
   }
   config.ngram_head = ngrams != nullptr;
   StagedDirectory staged(directory);
   config.save(staged.path() / kConfigFile);
   tokenizer.save(staged.path());
-  save_safetensors(staged.path() / kWeightsFile, {.tensors = model.state_dict(), .metadata = {}});
+  SafetensorsFile weights;
+  for (auto& [name, tensor] : model.state_dict()) {
+    weights.tensors.emplace(stored_parameter_name(config.encoder, name), tensor);
+  }
+  save_safetensors(staged.path() / kWeightsFile, weights);
   if (ngrams) ngrams->save(staged.path() / kNgramsFile);
   staged.commit();
 }

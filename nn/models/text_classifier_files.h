@@ -19,7 +19,8 @@ struct ClassifierParts {
 /// Reads a directory as TextClassifier::load does, with the same errors.
 ClassifierParts load_classifier_parts(const std::filesystem::path& directory);
 
-/// Writes all files of the directory, created if absent. On failure (IoError, for example a full disk) what was there
+/// Writes all files of the directory, created if absent, in the form of the encoder's family. ValueError for n-grams
+/// beside another family than BERT. On failure (IoError, for example a full disk) what was there
 /// before is untouched; see StagedDirectory::commit for a process killed while the files change places.
 void save_text_classifier(const std::filesystem::path& directory, EncoderForSequenceClassification& model,
                           const Tokenizer& tokenizer, NgramHead* ngrams = nullptr);

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <limits>
 
+#include <qing/nn/text/folder_files.h>
 #include <qing/nn/text/pipeline/pipeline.h>
 #include <qing/nn/text/pipeline/pipeline_reader.h>
 #include <qing/nn/text/transformers_folder.h>

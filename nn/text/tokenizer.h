@@ -18,9 +18,12 @@
 namespace qing::nn {
 
 namespace text {
+class FolderFiles;
 class Pipeline;
 struct LoadedFolder;
 }  // namespace text
+
+struct PrunedTokenizer;
 
 /// A word with more characters becomes a single [UNK]. This is BERT's limit.
 inline constexpr size_t kMaxWordCharacters = 100;
@@ -48,6 +51,13 @@ class Tokenizer {
   /// Writes what `tokenizers` and `transformers` load: vocab.txt, tokenizer.json and tokenizer_config.json of a
   /// tokenizer that was built, the files that it was read from otherwise.
   void save(const std::filesystem::path& directory) const;
+  /// The same tokenizer, cutting texts at `max_length` tokens; its folder says so too. ValueError for a tokenizer of
+  /// load_file(); DataError when the special tokens need more room.
+  Tokenizer limited(int32_t max_length) const;
+  /// A tokenizer with the tokens `used`, the special and other added tokens, and what else it needs to split every text
+  /// of these tokens as this one does, up to the ids (vocabulary_pruning.h). ValueError for a tokenizer of load_file();
+  /// DataError naming the folder when its files cannot describe the smaller vocabulary; IndexError.
+  PrunedTokenizer pruned(std::span<const int32_t> used) const;
   /// Whether it is BERT's tokenizer with the usual special tokens and no other added tokens.
   bool plain_bert() const { return plain_bert_; }
   /// The content of tokenizer.json for BERT's tokenizer with its usual special tokens. ValueError for another one.
@@ -66,6 +76,8 @@ class Tokenizer {
 
   /// One above the highest id: the rows that an embedding needs.
   int32_t vocab_size() const;
+  /// token() of every id.
+  std::vector<std::string> tokens() const;
   /// Empty for an id in between without a token. IndexError outside [0, vocab_size()).
   std::string token(int32_t id) const;
   int32_t id(std::string_view token) const;  ///< unk_id() for an unknown token
@@ -79,16 +91,21 @@ class Tokenizer {
   const TokenizerOptions& options() const { return options_; }
 
  private:
-  struct File {
-    std::string name, content;
-  };
-  Tokenizer(text::LoadedFolder loaded, const std::filesystem::path& directory);
+  Tokenizer(text::LoadedFolder loaded, text::FolderFiles files);
+  static Tokenizer from(text::FolderFiles files, std::optional<int32_t> room);
+  void check_folder(const char* what) const;
 
   std::unique_ptr<text::Pipeline> pipeline_;
   int32_t special_[5];  // ids, in the order of kSpecialTokens
   TokenizerOptions options_;
-  bool plain_bert_ = true;   // see LoadedFolder
-  std::vector<File> files_;  // that it was read from
+  bool plain_bert_ = true;                    // see LoadedFolder
+  std::unique_ptr<text::FolderFiles> files_;  // that it was read from; null for a vocabulary
+  bool alone_ = false;                        // files_ is a tokenizer.json of no folder
+};
+
+struct PrunedTokenizer {
+  Tokenizer tokenizer;
+  std::vector<int32_t> kept;  ///< the old id of every new one
 };
 
 /// Trains a WordPiece vocabulary of at most `size` entries (special tokens first) by merging the most frequent adjacent

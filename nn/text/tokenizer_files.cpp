@@ -5,13 +5,16 @@
 #include <boost/json.hpp>
 #include <limits>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <qing/nn/text/folder_files.h>
 #include <qing/nn/text/pipeline/pipeline.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/text/transformers_folder.h>
+#include <qing/nn/text/vocabulary_pruning.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -87,8 +90,10 @@ int32_t first_id(const text::Pipeline& pipeline, const std::optional<std::string
 
 }  // namespace
 
-Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory)
-    : options_(loaded.options), plain_bert_(loaded.plain_bert) {
+Tokenizer::Tokenizer(text::LoadedFolder loaded, text::FolderFiles files)
+    : options_(loaded.options),
+      plain_bert_(loaded.plain_bert),
+      files_(std::make_unique<text::FolderFiles>(std::move(files))) {
   pipeline_ = std::make_unique<text::Pipeline>(std::move(loaded.parts));
   const auto name = [&](text::NamedToken which) { return loaded.names[static_cast<size_t>(which)]; };
   special_[0] = first_id(*pipeline_, name(text::NamedToken::kPad), {"[PAD]", "<pad>"});
@@ -97,36 +102,89 @@ Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory)
   special_[2] = first_id(*pipeline_, name(text::NamedToken::kCls), {"[CLS]", "<s>"});
   special_[3] = first_id(*pipeline_, name(text::NamedToken::kSep), {"[SEP]", "</s>"});
   special_[4] = first_id(*pipeline_, name(text::NamedToken::kMask), {"[MASK]", "<mask>"});
-  if (directory.empty()) return;
-  for (const char* file : {kVocabFile, kTokenizerFile, kConfigFile, text::kSpecialTokensFile, text::kAddedTokensFile}) {
-    if (is_there(directory / file)) files_.push_back({file, read_file(directory / file)});
-  }
 }
 
 Tokenizer Tokenizer::load(const fs::path& directory, std::optional<int32_t> room) {
-  text::LoadedFolder loaded = text::load_folder(directory);
+  return from(text::FolderFiles(directory), room);
+}
+
+Tokenizer Tokenizer::from(text::FolderFiles files, std::optional<int32_t> room) {
+  const std::string directory = files.directory().string();
+  text::LoadedFolder loaded = text::load_folder(files);
   const int32_t otherwise = room.value_or(loaded.file_limit.value_or(kDefaultMaxLength));
-  const int32_t files = loaded.max_length.value_or(otherwise);
-  loaded.options.max_length = std::min(files, room.value_or(files));
+  const int32_t limit = loaded.max_length.value_or(otherwise);
+  loaded.options.max_length = std::min(limit, room.value_or(limit));
   const auto added = static_cast<int32_t>(loaded.parts.post_processing.added(false));
   if (loaded.options.max_length < added) {
-    throw DataError(fmt::format("{}: texts of at most {} tokens leave no room for {} special tokens",
-                                directory.string(), loaded.options.max_length, added));
+    throw DataError(fmt::format("{}: texts of at most {} tokens leave no room for {} special tokens", directory,
+                                loaded.options.max_length, added));
   }
   loaded.parts.truncation->max_length = static_cast<size_t>(loaded.options.max_length);
   try {
-    return Tokenizer(std::move(loaded), directory);
-  } catch (const DataError& error) { throw DataError(directory.string() + ": " + error.what()); }
+    return Tokenizer(std::move(loaded), std::move(files));
+  } catch (const DataError& error) { throw DataError(directory + ": " + error.what()); }
 }
 
 Tokenizer Tokenizer::load_file(const fs::path& tokenizer_json) {
-  text::LoadedFolder loaded = text::load_tokenizer_file(tokenizer_json);
+  text::FolderFiles files;
+  files.set(kTokenizerFile, text::read_bounded_file(tokenizer_json));
+  text::LoadedFolder loaded = text::load_tokenizer_file(tokenizer_json, files.text(kTokenizerFile));
   loaded.options.max_length = loaded.max_length.value_or(std::numeric_limits<int32_t>::max());
   try {
-    Tokenizer tokenizer(std::move(loaded), {});
-    tokenizer.files_ = {{kTokenizerFile, read_file(tokenizer_json)}};
+    Tokenizer tokenizer(std::move(loaded), std::move(files));
+    tokenizer.alone_ = true;
     return tokenizer;
   } catch (const DataError& error) { throw DataError(tokenizer_json.string() + ": " + error.what()); }
+}
+
+void Tokenizer::check_folder(const char* what) const {
+  if (alone_) throw ValueError(fmt::format("{}: needs a tokenizer that was read from a folder, not from a file", what));
+}
+
+Tokenizer Tokenizer::limited(int32_t max_length) const {
+  check_folder("limited");
+  if (!files_) {
+    TokenizerOptions options = options_;
+    options.max_length = max_length;
+    return Tokenizer(tokens(), options);
+  }
+  json::object config;
+  if (files_->has(kConfigFile)) {
+    config = text::JsonFile(files_->path(kConfigFile), files_->text(kConfigFile)).cursor().object();
+  }
+  config["model_max_length"] = max_length;
+  text::FolderFiles files = *files_;
+  files.set(kConfigFile, json::serialize(config) + "\n");
+  return from(std::move(files), max_length);
+}
+
+PrunedTokenizer Tokenizer::pruned(std::span<const int32_t> used) const {
+  check_folder("pruned");
+  std::set<int32_t> ids(used.begin(), used.end());
+  for (const int32_t id : ids) token(id);
+  for (const int32_t id : special_) {
+    if (id >= 0) ids.insert(id);
+  }
+  if (!files_) {
+    const std::vector<int32_t> kept(ids.begin(), ids.end());
+    std::vector<std::string> vocabulary;
+    for (const int32_t id : kept) vocabulary.push_back(token(id));
+    return {Tokenizer(std::move(vocabulary), options_), kept};
+  }
+  const std::vector<int32_t> kept = text::kept_ids(*files_, *pipeline_, std::move(ids));
+  Tokenizer result = from(text::pruned_files(*files_, *pipeline_, kept), options_.max_length);
+  for (size_t i = 0; i < kept.size(); ++i) {
+    if (result.pipeline_->token(static_cast<int32_t>(i)) == token(kept[i])) continue;
+    throw DataError(fmt::format("{}: its vocabulary cannot be pruned: '{}' would not get the id {}",
+                                files_->directory().string(), token(kept[i]), i));
+  }
+  return {std::move(result), kept};
+}
+
+std::vector<std::string> Tokenizer::tokens() const {
+  std::vector<std::string> result;
+  for (int32_t id = 0; id < vocab_size(); ++id) result.push_back(token(id));
+  return result;
 }
 
 std::string Tokenizer::pipeline_json() const {
@@ -138,8 +196,8 @@ std::string Tokenizer::pipeline_json() const {
 }
 
 void Tokenizer::save(const fs::path& directory) const {
-  if (!files_.empty()) {
-    for (const auto& [name, content] : files_) write_file_atomically(directory / name, content);
+  if (files_) {
+    files_->save(directory);
     return;
   }
   std::string lines;

@@ -5,19 +5,16 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
-#include <system_error>
+#include <utility>
 
 #include <qing/nn/text/pipeline/pipeline_reader.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
-#include <qing/tensor/files.h>
 
 namespace qing::nn::text {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr uintmax_t kMostBytes = uintmax_t{1} << 28;
 
 struct ClassName {
   std::string_view name;
@@ -38,7 +35,7 @@ constexpr ClassName kModelTypes[] = {
     {"electra", TokenizerClass::kBert},     {"mobilebert", TokenizerClass::kBert},
     {"squeezebert", TokenizerClass::kBert}, {"mpnet", TokenizerClass::kMpnet},
     {"roberta", TokenizerClass::kRoberta},  {"xlm-roberta", TokenizerClass::kXlmRoberta},
-    {"albert", TokenizerClass::kAlbert},
+    {"albert", TokenizerClass::kAlbert},    {"qing_bert_ngrams", TokenizerClass::kBert},
 };
 
 TokenizerClass class_of_name(const JsonCursor& name) {
@@ -54,12 +51,14 @@ TokenizerClass class_of_name(const JsonCursor& name) {
                   text));
 }
 
-std::optional<TokenizerClass> class_of_model(const fs::path& config_file, std::optional<JsonCursor> config) {
+JsonFile json_of(const FolderFiles& files, const char* name) { return {files.path(name), files.text(name)}; }
+
+std::optional<TokenizerClass> class_of_model(const FolderFiles& files, std::optional<JsonCursor> config) {
   if (config) {
     if (const auto name = config->present("tokenizer_class")) return class_of_name(*name);
   }
-  if (!is_there(config_file)) return std::nullopt;
-  const JsonFile model(config_file);
+  if (!files.has(kModelConfigFile)) return std::nullopt;
+  const JsonFile model = json_of(files, kModelConfigFile);
   if (const auto name = model.cursor().present("tokenizer_class")) return class_of_name(*name);
   const auto type = model.cursor().present("model_type");
   if (!type || !type->value().is_string()) return std::nullopt;
@@ -187,13 +186,7 @@ void read_flags(const JsonCursor& config, TokenizerSettings& settings) {
 
 }  // namespace
 
-JsonFile::JsonFile(const fs::path& path) : path_(path.string()) {
-  std::error_code unknown;
-  const uintmax_t size = fs::file_size(path, unknown);
-  if (!unknown && size > kMostBytes) {
-    throw DataError(fmt::format("{}: has {} bytes; at most {} are read", path_, size, kMostBytes));
-  }
-  text_ = read_file(path);
+JsonFile::JsonFile(const fs::path& path, std::string text) : path_(path.string()), text_(std::move(text)) {
   try {
     value_ = parse_file_json(text_);
   } catch (const DataError& error) { throw DataError(path_ + ": " + error.what()); }
@@ -207,12 +200,12 @@ AddedToken TokenSetting::as_special() const {
   return result;
 }
 
-TokenizerSettings read_settings(const fs::path& directory, const JsonFile* tokenizer) {
+TokenizerSettings read_settings(const FolderFiles& files, const JsonFile* tokenizer) {
   TokenizerSettings settings;
   std::optional<JsonFile> file;
   std::optional<JsonCursor> config;
-  if (const fs::path path = directory / kConfigFile; is_there(path)) config = file.emplace(path).cursor();
-  const auto found = class_of_model(directory / "config.json", config);
+  if (files.has(kConfigFile)) config = file.emplace(json_of(files, kConfigFile)).cursor();
+  const auto found = class_of_model(files, config);
   settings.tokenizer_class = found.value_or(TokenizerClass::kFile);
   // vocab.txt alone is BERT's.
   if (settings.tokenizer_class == TokenizerClass::kFile && tokenizer == nullptr) {
@@ -255,13 +248,14 @@ TokenizerSettings read_settings(const fs::path& directory, const JsonFile* token
     }
   }
   if (!decoded) {
-    if (const fs::path path = directory / kSpecialTokensFile; is_there(path)) {
-      const JsonFile map(path);
+    if (files.has(kSpecialTokensFile)) {
+      const JsonFile map = json_of(files, kSpecialTokensFile);
       read_named(map.cursor(), true, settings);
       read_all_extra(map.cursor(), settings.extra);
     }
-    if (const fs::path path = directory / kAddedTokensFile; is_there(path)) {
-      read_added_file(JsonFile(path).cursor(), settings);
+    if (files.has(kAddedTokensFile)) {
+      const JsonFile added = json_of(files, kAddedTokensFile);
+      read_added_file(added.cursor(), settings);
     }
     if (tokenizer != nullptr) {
       if (const auto tokens = tokenizer->cursor().present("added_tokens")) {

@@ -10,16 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/nn/text/folder_files.h>
 #include <qing/nn/text/pipeline/json_cursor.h>
 #include <qing/nn/text/pipeline/pipeline.h>
 
 namespace qing::nn::text {
-
-inline constexpr const char* kVocabFile = "vocab.txt";
-inline constexpr const char* kTokenizerFile = "tokenizer.json";
-inline constexpr const char* kConfigFile = "tokenizer_config.json";
-inline constexpr const char* kSpecialTokensFile = "special_tokens_map.json";
-inline constexpr const char* kAddedTokensFile = "added_tokens.json";
 
 /// The tokens that have a name, in the order in which `transformers` adds them.
 enum class NamedToken { kBos, kEos, kUnk, kSep, kPad, kCls, kMask };
@@ -32,7 +27,8 @@ enum class TokenizerClass { kFile, kBert, kMpnet, kRoberta, kXlmRoberta, kAlbert
 /// A JSON file, kept for the cursors into it.
 class JsonFile {
  public:
-  explicit JsonFile(const std::filesystem::path& path);  ///< IoError, DataError
+  /// `path` is named in errors. DataError when the text is not a JSON object.
+  JsonFile(const std::filesystem::path& path, std::string text);
   JsonCursor cursor() const { return JsonCursor(value_, path_); }
   const std::string& text() const { return text_; }
 
@@ -64,6 +60,6 @@ struct TokenizerSettings {
 };
 
 /// The settings of a folder. `tokenizer` is its tokenizer.json, null without one.
-TokenizerSettings read_settings(const std::filesystem::path& directory, const JsonFile* tokenizer);
+TokenizerSettings read_settings(const FolderFiles& files, const JsonFile* tokenizer);
 
 }  // namespace qing::nn::text

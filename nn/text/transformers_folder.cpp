@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include <qing/nn/text/pipeline/pipeline_reader.h>
 #include <qing/nn/text/tokenizer_options.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
-#include <qing/tensor/files.h>
 
 namespace qing::nn::text {
 namespace {
@@ -19,8 +19,7 @@ namespace fs = std::filesystem;
 
 // A token a line; the line is the id. Of equal lines the last counts, as in Python's dictionary. A line ends with "\n",
 // "\r\n" or "\r".
-Vocabulary read_vocab_file(const fs::path& path) {
-  const std::string content = read_file(path);
+Vocabulary read_vocab_file(const fs::path& path, const std::string& content) {
   if (const auto at = find_invalid_utf8(content)) {
     throw DataError(fmt::format("{}: invalid UTF-8 at byte {}", path.string(), *at));
   }
@@ -60,8 +59,8 @@ std::unique_ptr<Normalizer> read_charsmap(const JsonCursor& file) {
 // Builds the stages of one of the classes that do so themselves.
 class Builder {
  public:
-  Builder(const fs::path& directory, const TokenizerSettings& settings, const JsonFile* tokenizer)
-      : directory_(directory), settings_(settings), tokenizer_(tokenizer) {}
+  Builder(const FolderFiles& files, const TokenizerSettings& settings, const JsonFile* tokenizer)
+      : files_(files), settings_(settings), tokenizer_(tokenizer) {}
 
   PipelineParts run() {
     switch (settings_.tokenizer_class) {
@@ -82,12 +81,12 @@ class Builder {
   }
 
  private:
-  std::string place() const { return (directory_ / (tokenizer_ != nullptr ? kTokenizerFile : kVocabFile)).string(); }
+  std::string place() const { return files_.path(tokenizer_ != nullptr ? kTokenizerFile : kVocabFile).string(); }
   const std::string& name(NamedToken which) const {
     const auto& named = settings_.named[static_cast<size_t>(which)];
     if (!named) {
-      throw DataError(fmt::format("{}: {} is missing", (directory_ / kConfigFile).string(),
-                                  kTokenNames[static_cast<size_t>(which)]));
+      throw DataError(
+          fmt::format("{}: {} is missing", files_.path(kConfigFile).string(), kTokenNames[static_cast<size_t>(which)]));
     }
     return named->token.content;
   }
@@ -101,14 +100,15 @@ class Builder {
     return found;
   }
   const JsonFile& tokenizer() const {
-    if (tokenizer_ == nullptr) throw IoError(fmt::format("{}: holds no {}", directory_.string(), kTokenizerFile));
+    if (tokenizer_ == nullptr)
+      throw IoError(fmt::format("{}: holds no {}", files_.directory().string(), kTokenizerFile));
     return *tokenizer_;
   }
   JsonCursor model() const { return tokenizer().cursor()["model"]; }
 
   void bert() {
-    Vocabulary vocabulary =
-        tokenizer_ != nullptr ? read_vocabulary(model()["vocab"]) : read_vocab_file(directory_ / kVocabFile);
+    Vocabulary vocabulary = tokenizer_ != nullptr ? read_vocabulary(model()["vocab"])
+                                                  : read_vocab_file(files_.path(kVocabFile), files_.text(kVocabFile));
     try {
       parts_.model = wordpiece_model(std::move(vocabulary), {.unknown = name(NamedToken::kUnk)});
     } catch (const DataError& error) { throw DataError(place() + ": " + error.what()); }
@@ -215,7 +215,7 @@ class Builder {
     parts_.added.add(tokens, *parts_.model);
   }
 
-  const fs::path& directory_;
+  const FolderFiles& files_;
   const TokenizerSettings& settings_;
   const JsonFile* tokenizer_;
   PipelineParts parts_;
@@ -239,18 +239,17 @@ std::optional<int32_t> limit_of(const std::optional<Truncation>& truncation) {
 
 }  // namespace
 
-LoadedFolder load_folder(const fs::path& directory) {
-  const fs::path path = directory / kTokenizerFile;
+LoadedFolder load_folder(const FolderFiles& files) {
   std::optional<JsonFile> tokenizer;
-  if (is_there(path)) {
-    tokenizer.emplace(path);
-  } else if (!is_there(directory / kVocabFile)) {
-    throw IoError(fmt::format("{}: holds neither {} nor {}", directory.string(), kVocabFile, kTokenizerFile));
+  if (files.has(kTokenizerFile)) {
+    tokenizer.emplace(files.path(kTokenizerFile), files.text(kTokenizerFile));
+  } else if (!files.has(kVocabFile)) {
+    throw IoError(fmt::format("{}: holds neither {} nor {}", files.directory().string(), kVocabFile, kTokenizerFile));
   }
   const JsonFile* file = tokenizer ? &*tokenizer : nullptr;
-  const TokenizerSettings settings = read_settings(directory, file);
+  const TokenizerSettings settings = read_settings(files, file);
   LoadedFolder loaded;
-  loaded.parts = Builder(directory, settings, file).run();
+  loaded.parts = Builder(files, settings, file).run();
   for (size_t i = 0; i < settings.named.size(); ++i) {
     if (settings.named[i]) loaded.names[i] = settings.named[i]->token.content;
   }
@@ -280,8 +279,8 @@ LoadedFolder load_folder(const fs::path& directory) {
   return loaded;
 }
 
-LoadedFolder load_tokenizer_file(const fs::path& path) {
-  const JsonFile file(path);
+LoadedFolder load_tokenizer_file(const fs::path& path, std::string text) {
+  const JsonFile file(path, std::move(text));
   LoadedFolder loaded;
   loaded.parts = read_pipeline(file.cursor(), file.text());
   loaded.max_length = limit_of(loaded.parts.truncation);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include <qing/nn/text/folder_files.h>
 #include <qing/nn/text/pipeline/pipeline.h>
 #include <qing/nn/text/tokenizer_options.h>
 #include <qing/nn/text/tokenizer_settings.h>
@@ -27,8 +28,8 @@ struct LoadedFolder {
 };
 
 /// IoError, DataError naming the file and the place.
-LoadedFolder load_folder(const std::filesystem::path& directory);
+LoadedFolder load_folder(const FolderFiles& files);
 /// tokenizer.json alone, as `tokenizers` reads it.
-LoadedFolder load_tokenizer_file(const std::filesystem::path& file);
+LoadedFolder load_tokenizer_file(const std::filesystem::path& file, std::string text);
 
 }  // namespace qing::nn::text

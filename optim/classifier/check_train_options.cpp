@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/data/unlabelled_texts.h>
 #include <qing/nn/models/label_names.h>
+#include <qing/optim/classifier/teachers.h>
 #include <qing/optim/classifier/train_option_table.h>
 #include <qing/tensor/errors.h>
 
@@ -16,7 +18,10 @@ namespace {
 
 constexpr int32_t kMaxGroups = 1 << 16;
 
-void check_labels(const std::vector<std::string>& labels, std::span<const nn::Example> examples) {
+bool is_in(const std::vector<int32_t>& groups, int32_t group) { return std::ranges::count(groups, group) > 0; }
+
+void check_labels(const TrainOptions& o, std::span<const nn::Example> examples) {
+  const std::vector<std::string>& labels = o.labels;
   if (labels.size() < 2) {
     throw ValueError(fmt::format("train_classifier: there are {} labels; there must be at least 2", labels.size()));
   }
@@ -25,6 +30,11 @@ void check_labels(const std::vector<std::string>& labels, std::span<const nn::Ex
   } catch (const ValueError& error) { throw ValueError(fmt::format("train_classifier: {}", error.what())); }
   for (size_t i = 0; i < examples.size(); ++i) {
     const int32_t label = examples[i].label;
+    if (is_in(o.unlabelled_groups, examples[i].group)) {
+      if (label == nn::kNoLabel) continue;
+      throw ValueError(fmt::format("train_classifier: example {} has label {}, but its group {} has none", i, label,
+                                   examples[i].group));
+    }
     if (label >= 0 && static_cast<size_t>(label) < labels.size()) continue;
     throw ValueError(fmt::format("train_classifier: example {} has label {}; with {} labels it must be in [0, {})", i,
                                  label, labels.size(), labels.size()));
@@ -33,6 +43,18 @@ void check_labels(const std::vector<std::string>& labels, std::span<const nn::Ex
     if (examples[i].group >= 0 && examples[i].group < kMaxGroups) continue;
     throw ValueError(fmt::format("train_classifier: example {} is of group {}; it must be in [0, {})", i,
                                  examples[i].group, kMaxGroups));
+  }
+}
+
+void check_teachers(const TrainOptions& o) {
+  if (!o.teacher_groups.empty() && o.teacher_groups.size() != o.teachers.size()) {
+    throw ValueError(fmt::format("train_classifier: teacher_groups has {} lists for {} teachers",
+                                 o.teacher_groups.size(), o.teachers.size()));
+  }
+  for (const int32_t group : o.unlabelled_groups) {
+    if (has_teacher(o, group)) continue;
+    throw ValueError(
+        fmt::format("train_classifier: the texts of group {} have neither labels nor a teacher; give one", group));
   }
 }
 
@@ -58,15 +80,16 @@ void check_train_options(const TrainOptions& o, std::span<const nn::Example> exa
   if (examples.empty()) throw ValueError("train_classifier: there are no examples");
   check_option_ranges(o);
   check_fine_tuning(o);
+  check_teachers(o);
   const int64_t most_epochs = kMaxSteps / batches_of_epoch(o, examples.size());
   if (o.epochs > most_epochs) {
     throw ValueError(fmt::format("train_classifier: epochs is {}; it must be in [1, {}]", o.epochs, most_epochs));
   }
-  check_labels(o.labels, examples);
+  check_labels(o, examples);
   if (std::all_of(examples.begin(), examples.end(), [&](const nn::Example& example) {
-        return std::count(o.extra_groups.begin(), o.extra_groups.end(), example.group) > 0;
+        return is_in(o.extra_groups, example.group) || is_in(o.unlabelled_groups, example.group);
       })) {
-    throw ValueError("train_classifier: all examples are of extra groups; there must be some of another");
+    throw ValueError("train_classifier: all examples are of extra groups or without labels; there must be others");
   }
 }
 

@@ -1,7 +1,6 @@
 #include <qing/optim/classifier/classifier_data.h>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,35 +8,38 @@
 #include <string>
 #include <utility>
 
+#include <qing/nn/data/unlabelled_texts.h>
 #include <qing/nn/fingerprint.h>
-#include <qing/nn/models/text_classifier.h>
-#include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::optim {
 namespace {
 
 constexpr int64_t kEncodeGrain = 256;
-constexpr size_t kTeacherBatch = 256;  // texts
 
 // The adjustment of an excluded label. It is finite, because differences of infinities are NaN.
 constexpr float kNever = -1e4F;
 
-bool is_extra(const TrainOptions& o, int32_t group) {
-  return std::find(o.extra_groups.begin(), o.extra_groups.end(), group) != o.extra_groups.end();
-}
+bool is_extra(const TrainOptions& o, int32_t group) { return std::ranges::count(o.extra_groups, group) > 0; }
+
+bool is_unlabelled(const TrainOptions& o, int32_t group) { return std::ranges::count(o.unlabelled_groups, group) > 0; }
 
 // Returns the logit adjustments of each group: balance·log(share of the label among the group's examples). A label that
-// an extra group lacks is excluded.
+// an extra group lacks is excluded. Groups without labels have none: their targets are the teachers' predictions as
+// they are.
 std::vector<std::vector<float>> adjustments_of(std::span<const ClassifierExample> examples, const TrainOptions& o) {
   std::vector<std::vector<int64_t>> counts;
   for (const ClassifierExample& example : examples) {
     const auto group = static_cast<size_t>(example.group);
     if (counts.size() <= group) counts.resize(group + 1, std::vector<int64_t>(o.labels.size()));
-    ++counts[group][static_cast<size_t>(example.label)];
+    if (example.label != nn::kNoLabel) ++counts[group][static_cast<size_t>(example.label)];
   }
   std::vector<std::vector<float>> result(counts.size());
   for (size_t group = 0; group < counts.size(); ++group) {
+    if (is_unlabelled(o, static_cast<int32_t>(group))) {
+      result[group].resize(o.labels.size());
+      continue;
+    }
     const bool extra = is_extra(o, static_cast<int32_t>(group));
     const auto total = std::accumulate(counts[group].begin(), counts[group].end(), int64_t{0});
     for (const int64_t count : counts[group]) {
@@ -56,36 +58,10 @@ Tensor draws(int64_t count, Generator& rng) {
   return result;
 }
 
-void ask_teachers(std::span<const nn::Example> examples, const TrainOptions& options,
-                  std::vector<ClassifierExample>& encoded) {
-  for (const auto& folder : options.teachers) {
-    const auto teacher = nn::TextClassifier::load(folder);
-    if (teacher->labels() != options.labels) {
-      throw ValueError(fmt::format("train_classifier: the labels of the teacher {} are {}; they must be {}",
-                                   folder.string(), fmt::join(teacher->labels(), ", "),
-                                   fmt::join(options.labels, ", ")));
-    }
-    std::vector<std::string> texts;
-    for (size_t begin = 0; begin < examples.size(); begin += kTeacherBatch) {
-      const auto batch = examples.subspan(begin, std::min(kTeacherBatch, examples.size() - begin));
-      texts.clear();
-      for (const nn::Example& example : batch) texts.push_back(example.text);
-      auto into = encoded.begin() + static_cast<std::ptrdiff_t>(begin);
-      for (const nn::Prediction& said : teacher->predict(texts)) {
-        std::vector<float>& taught = (into++)->taught;
-        taught.resize(options.labels.size());
-        for (size_t i = 0; i < taught.size(); ++i) {
-          taught[i] += said.scores[i] / static_cast<float>(options.teachers.size());
-        }
-      }
-    }
-  }
-}
-
 }  // namespace
 
-std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> examples, const TrainOptions& options,
-                                               const nn::Tokenizer& tokenizer, const nn::NgramTable* ngrams) {
+std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> examples, const nn::Tokenizer& tokenizer,
+                                               const nn::NgramTable* ngrams, std::vector<std::vector<float>> taught) {
   std::vector<ClassifierExample> encoded(examples.size());
   parallel_for(static_cast<int64_t>(examples.size()), kEncodeGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
@@ -93,33 +69,45 @@ std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> exam
       if (ngrams) encoded[i].ngrams = ngrams->features(examples[i].text);
       encoded[i].label = examples[i].label;
       encoded[i].group = examples[i].group;
+      if (!taught.empty()) encoded[i].taught = std::move(taught[i]);
     }
   });
-  ask_teachers(examples, options, encoded);
   return encoded;
 }
 
 ClassifierSampler::ClassifierSampler(std::span<const ClassifierExample> examples, const TrainOptions& options)
     : seed_(options.seed) {
-  for (size_t i = 0; i < examples.size(); ++i) (is_extra(options, examples[i].group) ? extra_ : main_).push_back(i);
-  extra_taken_ = static_cast<size_t>(options.extra_share * static_cast<double>(extra_.size()));
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const int32_t group = examples[i].group;
+    (is_extra(options, group) ? extra_.rows : is_unlabelled(options, group) ? unlabelled_.rows : main_).push_back(i);
+  }
+  const auto take = [](Part& part, double share) {
+    part.taken = static_cast<size_t>(share * static_cast<double>(part.rows.size()));
+  };
+  take(extra_, options.extra_share);
+  take(unlabelled_, options.unlabelled_share);
 }
 
 std::vector<size_t> ClassifierSampler::indices(uint64_t epoch) const {
   Generator rng = nn::generator_for(seed_, epoch, nn::RandomUse::order);
   std::vector<size_t> order = main_;
-  if (extra_taken_ > 0) {
-    std::vector<size_t> extra = extra_;
-    nn::shuffle(extra, rng);
-    order.insert(order.end(), extra.begin(), extra.begin() + static_cast<std::ptrdiff_t>(extra_taken_));
+  for (const Part* part : {&extra_, &unlabelled_}) {
+    if (part->taken == 0) continue;
+    std::vector<size_t> rows = part->rows;
+    nn::shuffle(rows, rng);
+    order.insert(order.end(), rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(part->taken));
   }
   nn::shuffle(order, rng);
   return order;
 }
 
 std::string ClassifierSampler::description() const {
-  return fmt::format("{} examples and {} of {} extra ones ({:016x}) in random order, seed {}", main_.size(),
-                     extra_taken_, extra_.size(), nn::fingerprint(std::span<const size_t>(extra_)), seed_);
+  const auto text_of = [](const Part& part, const char* name) {
+    return fmt::format("{} of {} {} ones ({:016x})", part.taken, part.rows.size(), name,
+                       nn::fingerprint(std::span<const size_t>(part.rows)));
+  };
+  return fmt::format("{} examples and {}{} in random order, seed {}", main_.size(), text_of(extra_, "extra"),
+                     unlabelled_.rows.empty() ? "" : " and " + text_of(unlabelled_, "unlabelled"), seed_);
 }
 
 ClassifierCollate::ClassifierCollate(std::span<const ClassifierExample> examples, const TrainOptions& options,
@@ -183,30 +171,46 @@ Tensor ClassifierCollate::labels(std::span<const ClassifierExample> examples) co
   return Tensor::from<int32_t>(std::span<const int32_t>(labels), {static_cast<int64_t>(examples.size())});
 }
 
-Tensor ClassifierCollate::shares(std::span<const ClassifierExample> examples) const {
-  const size_t labels = options_.labels.size();
-  std::vector<float> values;
-  for (const ClassifierExample& example : examples) {
-    const std::vector<float>& added = adjustment(example);
-    std::vector<double> target(labels);
-    target[static_cast<size_t>(example.label)] = 1;
-    if (!example.taught.empty()) {
-      // The teachers' scores get the same adjustment as the student's logits.
-      std::vector<double> said(labels);
-      for (size_t i = 0; i < labels; ++i) said[i] = example.taught[i] * std::exp(double{added[i]});
-      const double sum = std::accumulate(said.begin(), said.end(), 0.0);
-      for (size_t i = 0; i < labels && sum > 0; ++i) {
-        target[i] += options_.teacher_share * (said[i] / sum - target[i]);
-      }
-    }
-    const auto competing = labels - static_cast<size_t>(std::count(added.begin(), added.end(), kNever));
-    for (size_t i = 0; i < labels; ++i) {
-      const double even = added[i] == kNever ? 0 : 1 / static_cast<double>(competing);
-      values.push_back(static_cast<float>(target[i] + options_.label_smoothing * (even - target[i])));
-    }
+std::vector<double> ClassifierCollate::taught(const ClassifierExample& example) const {
+  const std::vector<float>& added = adjustment(example);
+  std::vector<double> said(added.size());
+  if (options_.teacher_temperature == 1) {
+    for (size_t i = 0; i < said.size(); ++i) said[i] = example.taught[i] * std::exp(double{added[i]});
+  } else {
+    constexpr double kLeast = 1e-30;  // keeps the logarithm finite
+    std::vector<double> logits(said.size());
+    for (size_t i = 0; i < said.size(); ++i)
+      logits[i] = std::log(std::max(double{example.taught[i]}, kLeast)) + added[i];
+    const double top = *std::ranges::max_element(logits);
+    for (size_t i = 0; i < said.size(); ++i) said[i] = std::exp((logits[i] - top) / options_.teacher_temperature);
   }
-  return Tensor::from<float>(std::span<const float>(values),
-                             {static_cast<int64_t>(examples.size()), static_cast<int64_t>(labels)});
+  const double sum = std::accumulate(said.begin(), said.end(), 0.0);
+  if (sum == 0) return {};
+  for (double& share : said) share /= sum;
+  return said;
+}
+
+void ClassifierCollate::add_targets(const ClassifierExample& example, std::vector<float>& hard,
+                                    std::vector<float>& soft) const {
+  const size_t labels = options_.labels.size();
+  const std::vector<float>& added = adjustment(example);
+  const bool labelled = example.label != nn::kNoLabel;
+  const std::vector<double> said = example.taught.empty() ? std::vector<double>{} : taught(example);
+  const double share = said.empty() ? 0 : labelled ? options_.teacher_share : 1;
+  const bool apart = options_.teacher_temperature != 1;
+  std::vector<double> target(labels);
+  if (labelled) target[static_cast<size_t>(example.label)] = 1;
+  if (!apart && share > 0) {
+    for (size_t i = 0; i < labels; ++i) target[i] += share * (said[i] - target[i]);
+  }
+  const double smoothing = labelled ? options_.label_smoothing : 0;
+  const auto competing = labels - static_cast<size_t>(std::count(added.begin(), added.end(), kNever));
+  for (size_t i = 0; i < labels; ++i) {
+    const double even = added[i] == kNever ? 0 : 1 / static_cast<double>(competing);
+    const double smoothed = target[i] + smoothing * (even - target[i]);
+    hard.push_back(static_cast<float>(apart ? (1 - share) * smoothed : smoothed));
+    if (apart) soft.push_back(static_cast<float>(share > 0 ? share * said[i] : 0));
+  }
 }
 
 ClassifierBatch ClassifierCollate::operator()(std::vector<ClassifierExample> examples,
@@ -221,7 +225,18 @@ ClassifierBatch ClassifierCollate::operator()(std::vector<ClassifierExample> exa
     batch.ngrams.push_back(std::move(example.ngrams));
   }
   batch.tokens = nn::RaggedBatch::of(sequences);
-  batch.targets = options_.teachers.empty() && options_.label_smoothing == 0 ? labels(examples) : shares(examples);
+  if (options_.teachers.empty() && options_.label_smoothing == 0) {
+    batch.targets = labels(examples);
+  } else {
+    std::vector<float> hard, soft;
+    for (const ClassifierExample& example : examples) add_targets(example, hard, soft);
+    const auto tensor_of = [&](const std::vector<float>& values) {
+      return Tensor::from<float>(std::span<const float>(values),
+                                 {static_cast<int64_t>(examples.size()), std::ssize(options_.labels)});
+    };
+    batch.targets = tensor_of(hard);
+    if (!soft.empty()) batch.softened = tensor_of(soft);
+  }
   if (options_.balance > 0 || !options_.extra_groups.empty()) batch.adjustments = adjustments(examples);
   return batch;
 }

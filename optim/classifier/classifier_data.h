@@ -20,27 +20,34 @@ namespace qing::optim {
 struct ClassifierExample {
   std::vector<int32_t> ids;
   nn::NgramFeatures ngrams;  ///< empty without a table
-  int32_t label = 0;
+  int32_t label = 0;         ///< nn::kNoLabel in groups without labels
   int32_t group = 0;
-  std::vector<float> taught = {};  ///< mean of the teachers' scores, by label; empty without teachers
+  std::vector<float> taught = {};  ///< mean of the teachers' scores, by label; empty for a text without a teacher
 };
 
-/// Encodes all examples. `ngrams` may be null. DataError on invalid UTF-8; errors of teachers as train_classifier().
-std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> examples, const TrainOptions& options,
-                                               const nn::Tokenizer& tokenizer, const nn::NgramTable* ngrams);
+/// Encodes all examples. `ngrams` may be null. `taught` is what ask_teachers() says of them. DataError on invalid
+/// UTF-8.
+std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> examples, const nn::Tokenizer& tokenizer,
+                                               const nn::NgramTable* ngrams,
+                                               std::vector<std::vector<float>> taught = {});
 
-/// The examples of an epoch in random order: all examples of the main groups and a share of the extra ones.
+/// The examples of an epoch in random order: all examples of the main groups and a share each of the extra ones and of
+/// those without labels.
 class ClassifierSampler : public nn::Sampler {
  public:
   ClassifierSampler(std::span<const ClassifierExample> examples, const TrainOptions& options);
   std::vector<size_t> indices(uint64_t epoch) const override;
-  size_t size() const override { return main_.size() + extra_taken_; }
-  size_t dataset_size() const override { return main_.size() + extra_.size(); }
+  size_t size() const override { return main_.size() + extra_.taken + unlabelled_.taken; }
+  size_t dataset_size() const override { return main_.size() + extra_.rows.size() + unlabelled_.rows.size(); }
   std::string description() const override;
 
  private:
-  std::vector<size_t> main_, extra_;
-  size_t extra_taken_;  // number of examples of extra_ in an epoch
+  struct Part {
+    std::vector<size_t> rows;
+    size_t taken = 0;  // in an epoch
+  };
+  std::vector<size_t> main_;
+  Part extra_, unlabelled_;
   uint64_t seed_;
 };
 
@@ -48,6 +55,7 @@ struct ClassifierBatch {
   nn::RaggedBatch tokens;
   std::vector<nn::NgramFeatures> ngrams;  ///< one per text
   Tensor targets;                         ///< labels, i32 [texts], or their shares, f32 [texts, labels]
+  Tensor softened;                        ///< the teachers' part, f32 [texts, labels], at a temperature other than 1
   Tensor adjustments;                     ///< f32 [texts, labels], added to the logits; undefined without adjustments
 };
 
@@ -65,7 +73,10 @@ class ClassifierCollate {
   const std::vector<float>& adjustment(const ClassifierExample& example) const;
   Tensor adjustments(std::span<const ClassifierExample> examples) const;
   Tensor labels(std::span<const ClassifierExample> examples) const;
-  Tensor shares(std::span<const ClassifierExample> examples) const;
+  // The teachers' scores with the adjustment of the student's logits, at the temperature.
+  std::vector<double> taught(const ClassifierExample& example) const;
+  // Appends the shares of a text's labels; at a temperature of 1 the first have the teachers' part.
+  void add_targets(const ClassifierExample& example, std::vector<float>& hard, std::vector<float>& soft) const;
 
   const TrainOptions& options_;
   int32_t mask_id_;

@@ -12,12 +12,16 @@
 namespace qing::optim {
 namespace {
 
-constexpr std::string_view kEmbeddings = "bert.embeddings.", kEncoder = "bert.encoder.", kLayer = "bert.encoder.layer.";
+// The embeddings' prefix is also that of their projection (ELECTRA, ALBERT).
+constexpr std::string_view kEmbeddings = "bert.embeddings", kEncoder = "bert.encoder.", kLayer = "bert.encoder.layer.";
 
-// How many layers lie between a parameter and the logits: 0 after the encoder, 1 for its last layer.
-int64_t depth_of(std::string_view name, int64_t layers) {
+// How many layers lie between a parameter and the logits: 0 after the encoder, 1 for its last layer. MPNet's relative
+// positions count as embeddings, because every layer uses them. ALBERT's layers are counted once.
+int64_t depth_of(std::string_view name, const nn::EncoderConfig& config) {
+  const bool shared = config.family == nn::EncoderFamily::albert;
+  const int64_t layers = shared ? config.num_hidden_groups * config.inner_group_num : config.num_hidden_layers;
   if (name.starts_with(kEmbeddings)) return layers + 1;
-  if (!name.starts_with(kLayer)) return 0;
+  if (!name.starts_with(kLayer)) return name.starts_with(kEncoder) ? layers + 1 : 0;
   int64_t layer = 0;
   std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), layer);
   return layers - layer;
@@ -34,12 +38,12 @@ void choose_parameters(nn::EncoderForSequenceClassification& model, const TrainO
   if (o.lora_rank > 0) nn::add_lora(model.get_submodule("bert.encoder"), o.lora_rank, o.lora_alpha, rng);
 }
 
-std::vector<ParameterGroup<AdamWOptions>> parameter_groups(nn::EncoderForSequenceClassification& model,
+std::vector<ParameterGroup<AdamWOptions>> parameter_groups(nn::Module& model, const nn::EncoderConfig& encoder,
                                                            nn::NgramHead* ngrams, const TrainOptions& o) {
   std::map<std::pair<int64_t, bool>, ParameterGroup<AdamWOptions>> by_depth;  // of matrices, then of the others
   for (const auto& [name, parameter] : model.named_parameters()) {
     if (!requires_grad(parameter)) continue;
-    const int64_t depth = o.layer_decay == 1 ? 0 : depth_of(name, model.config().encoder.num_hidden_layers);
+    const int64_t depth = o.layer_decay == 1 ? 0 : depth_of(name, encoder);
     const bool matrix = parameter.dim() > 1;
     ParameterGroup<AdamWOptions>& group = by_depth[{depth, !matrix}];
     group.options = o.adamw();

@@ -1,4 +1,4 @@
-// Which parameters of a classifier are trained, and at which rate.
+// Which parameters of a model are trained, and at which rate.
 #pragma once
 
 #include <vector>
@@ -14,11 +14,11 @@ namespace qing::optim {
 /// classifier); with lora_rank these and the LoRA that it adds to every linear layer of the encoder.
 void choose_parameters(nn::EncoderForSequenceClassification& model, const TrainOptions& options, Generator& rng);
 
-/// The trained parameters in groups. Weight decay is for matrices: it would pull biases and the scales of norms away
-/// from where they belong. With layer_decay d, the learning rate of what follows the encoder is `lr`, that of its last
-/// layer lr·d, of the one below lr·d², ..., of the embeddings lr·d^(layers + 1). n-grams, if not null, have a group of
-/// their own, the last.
-std::vector<ParameterGroup<AdamWOptions>> parameter_groups(nn::EncoderForSequenceClassification& model,
+/// The trained parameters of a model with an encoder `bert` in groups. Weight decay is for matrices: it would pull
+/// biases and the scales of norms away from where they belong. With layer_decay d, the learning rate of what follows
+/// the encoder is `lr`, that of its last layer lr·d, of the one below lr·d², ..., of the embeddings lr·d^(layers + 1).
+/// n-grams, if not null, have a group of their own, the last.
+std::vector<ParameterGroup<AdamWOptions>> parameter_groups(nn::Module& model, const nn::EncoderConfig& encoder,
                                                            nn::NgramHead* ngrams, const TrainOptions& options);
 
 }  // namespace qing::optim

@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <set>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,40 +35,33 @@ std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const std::string> texts, c
 }
 
 StartingModel new_model(std::span<const nn::Example> examples, const TrainOptions& o) {
-  const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
   const std::vector<std::string> texts = texts_of(examples);
-  nn::Tokenizer tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
-  nn::EncoderConfig encoder;
-  encoder.vocab_size = tokenizer.vocab_size();
-  encoder.hidden_size = o.width;
-  encoder.num_hidden_layers = o.layers;
-  encoder.num_attention_heads = o.heads > 0 ? o.heads : std::max<int64_t>(1, o.width / 32);
-  encoder.intermediate_size = 4 * o.width;
-  encoder.max_position_embeddings = o.max_length;
-  encoder.hidden_dropout_prob = encoder.attention_probs_dropout_prob = o.dropout;
-  encoder.pad_token_id = tokenizer.pad_id();
-  nn::ClassifierConfig config{.encoder = encoder, .labels = o.labels};
-  return {std::move(tokenizer), config, make_ngrams(texts, o, options)};
+  nn::Tokenizer tokenizer = new_tokenizer(texts, o);
+  nn::ClassifierConfig config{.encoder = new_encoder(o, tokenizer), .labels = o.labels};
+  auto ngrams = make_ngrams(texts, o, tokenizer.options());
+  return {std::move(tokenizer), config, std::move(ngrams)};
 }
 
 // The weights of the model that is trained, whatever head the folder has.
-nn::StateDict read_weights(const std::filesystem::path& folder, const nn::EncoderConfig& config) {
-  auto [path, weights] = nn::read_pretrained_weights(folder, config, 0);
+nn::PretrainedWeights read_weights(const std::filesystem::path& folder, const nn::EncoderConfig& config) {
+  nn::PretrainedWeights weights = nn::read_pretrained_weights(folder, config, 0);
   // Other heads.
-  std::erase_if(weights, [](const auto& entry) {
+  std::erase_if(weights.tensors, [](const auto& entry) {
     return !entry.first.starts_with("bert.") && !entry.first.starts_with("classifier.");
   });
-  if (!weights.contains(kWords)) throw DataError(fmt::format("{}: missing {}", path, kWords));
+  if (!weights.tensors.contains(kWords)) throw DataError(fmt::format("{}: missing {}", weights.path, kWords));
   return weights;
 }
 
-// The ids that the examples use, and the special tokens', in order.
-std::vector<int32_t> used_ids(const nn::Tokenizer& tokenizer, std::span<const nn::Example> examples) {
+// The ids that the examples use, and those in front of the first position: families that number positions from behind
+// the padding's id need the same id for it.
+std::vector<int32_t> used_ids(const StartingModel& model, std::span<const nn::Example> examples) {
   std::set<int32_t> used;
-  for (const std::string_view token : nn::kSpecialTokens) used.insert(tokenizer.id(token));
+  const int64_t fixed = std::min<int64_t>(model.config.encoder.first_position(), model.tokenizer.vocab_size());
+  for (int32_t id = 0; id < fixed; ++id) used.insert(id);
   for (size_t i = 0; i < examples.size(); ++i) {
     try {
-      const nn::Encoding encoding = tokenizer.encode(examples[i].text);
+      const nn::Encoding encoding = model.tokenizer.encode(examples[i].text);
       used.insert(encoding.ids.begin(), encoding.ids.end());
     } catch (const DataError& error) {
       throw DataError(fmt::format("train_classifier: example {}: {}", i, error.what()));
@@ -79,45 +70,55 @@ std::vector<int32_t> used_ids(const nn::Tokenizer& tokenizer, std::span<const nn
   return {used.begin(), used.end()};
 }
 
-// The longest piece of a word that the whole vocabulary has is also the longest of the kept ones, if it is kept. So
-// texts of kept tokens are split as before.
 void prune(StartingModel& model, std::span<const nn::Example> examples) {
-  const std::vector<int32_t> kept = used_ids(model.tokenizer, examples);
-  std::vector<std::string> vocabulary;
-  for (const int32_t id : kept) vocabulary.push_back(model.tokenizer.token(id));
-  model.tokenizer = nn::Tokenizer(std::move(vocabulary), model.tokenizer.options());
+  auto [tokenizer, kept] = model.tokenizer.pruned(used_ids(model, examples));
   const NoGradGuard guard;
   Tensor& words = model.weights.at(kWords);
   words = index_select(words, 0, Tensor::from(std::span<const int32_t>(kept), {static_cast<int64_t>(kept.size())}));
-  model.config.encoder.vocab_size = model.tokenizer.vocab_size();
-  model.config.encoder.pad_token_id = model.tokenizer.pad_id();
+  model.tokenizer = std::move(tokenizer);
+  model.config.encoder.vocab_size = static_cast<int64_t>(kept.size());
+  const auto padding = std::find(kept.begin(), kept.end(), model.config.encoder.pad_token_id);
+  model.config.encoder.pad_token_id =
+      padding != kept.end() ? padding - kept.begin() : std::max(0, model.tokenizer.pad_id());
+}
+
+void check_ngrams(const nn::ClassifierConfig& config, const TrainOptions& o) {
+  if (o.ngram_min_texts == 0) return;
+  if (config.ngram_head) {
+    throw ValueError(fmt::format("train_classifier: {} has n-grams of its own; leave --ngrams out", o.from.string()));
+  }
+  if (config.encoder.family != nn::EncoderFamily::bert) {
+    throw ValueError(
+        fmt::format("train_classifier: {} is of the model_type \"{}\", and n-grams stand beside BERT's "
+                    "encoder only; leave --ngrams out",
+                    o.from.string(), nn::names_of(config.encoder.family).model_type));
+  }
 }
 
 StartingModel existing_model(std::span<const nn::Example> examples, const TrainOptions& o) {
-  const nn::ClassifierConfig config = nn::ClassifierConfig::load(o.from / "config.json");
+  const nn::ClassifierConfig config = nn::ClassifierConfig::load_for_fine_tuning(o.from / "config.json");
+  check_ngrams(config, o);
   const auto most = static_cast<int32_t>(config.encoder.max_tokens());
   const nn::Tokenizer stored = nn::Tokenizer::load(o.from, most);
   if (stored.vocab_size() > config.encoder.vocab_size) {
     throw DataError(fmt::format("{}: the tokenizer has {} entries, the model {}", o.from.string(), stored.vocab_size(),
                                 config.encoder.vocab_size));
   }
-  if (config.encoder.family != nn::EncoderFamily::bert || !stored.plain_bert()) {
-    throw DataError(fmt::format(
-        "{}: only models of BERT with BERT's tokenizer can be fine-tuned, not the model_type \"{}\"{}", o.from.string(),
-        nn::names_of(config.encoder.family).model_type, stored.plain_bert() ? "" : " with another tokenizer"));
+  if (o.word_dropout > 0 && stored.mask_id() < 0) {
+    throw ValueError(fmt::format("train_classifier: the tokenizer of {} has no mask token; leave --word-dropout out",
+                                 o.from.string()));
   }
   nn::TokenizerOptions options = stored.options();
   options.max_length = static_cast<int32_t>(std::min<int64_t>(o.max_length, most));
-  std::vector<std::string> vocabulary;
-  for (int32_t id = 0; id < stored.vocab_size(); ++id) vocabulary.push_back(stored.token(id));
-  StartingModel model{nn::Tokenizer(std::move(vocabulary), options), config};
-  model.weights = read_weights(o.from, config.encoder);
+  // BERT's tokenizer gets files in qing's own form. Others keep theirs.
+  StartingModel model{
+      stored.plain_bert() ? nn::Tokenizer(stored.tokens(), options) : stored.limited(options.max_length), config};
+  auto [file, weights] = read_weights(o.from, config.encoder);
+  model.weights = std::move(weights);
+  model.weights_file = std::move(file);
   const bool same_labels = config.labels == o.labels;
   if (!same_labels) {
     std::erase_if(model.weights, [](const auto& entry) { return entry.first.starts_with("classifier."); });
-  }
-  if (config.ngram_head && o.ngram_min_texts > 0) {
-    throw ValueError(fmt::format("train_classifier: {} has n-grams of its own; leave --ngrams out", o.from.string()));
   }
   if (o.ngram_min_texts > 0) model.ngrams = make_ngrams(texts_of(examples), o, options);
   if (config.ngram_head && same_labels) {
@@ -134,21 +135,56 @@ StartingModel existing_model(std::span<const nn::Example> examples, const TrainO
 
 }  // namespace
 
+nn::Tokenizer new_tokenizer(std::span<const std::string> texts, const TrainOptions& o) {
+  const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
+  return nn::Tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
+}
+
+nn::EncoderConfig new_encoder(const TrainOptions& o, const nn::Tokenizer& tokenizer) {
+  nn::EncoderConfig encoder;
+  encoder.vocab_size = tokenizer.vocab_size();
+  encoder.hidden_size = o.width;
+  encoder.num_hidden_layers = o.layers;
+  encoder.num_attention_heads = o.heads > 0 ? o.heads : std::max<int64_t>(1, o.width / 32);
+  encoder.intermediate_size = 4 * o.width;
+  encoder.max_position_embeddings = o.max_length;
+  encoder.hidden_dropout_prob = encoder.attention_probs_dropout_prob = o.dropout;
+  encoder.pad_token_id = tokenizer.pad_id();
+  return encoder;
+}
+
+nn::Tokenizer starting_tokenizer(const TrainOptions& o, const nn::EncoderConfig& encoder) {
+  const auto most = static_cast<int32_t>(encoder.max_tokens());
+  const nn::Tokenizer stored = nn::Tokenizer::load(o.from, most);
+  if (stored.vocab_size() > encoder.vocab_size) {
+    throw DataError(fmt::format("{}: the tokenizer has {} entries, the model {}", o.from.string(), stored.vocab_size(),
+                                encoder.vocab_size));
+  }
+  nn::TokenizerOptions options = stored.options();
+  options.max_length = static_cast<int32_t>(std::min<int64_t>(o.max_length, most));
+  // BERT's tokenizer gets files in qing's own form. Others keep theirs.
+  return stored.plain_bert() ? nn::Tokenizer(stored.tokens(), options) : stored.limited(options.max_length);
+}
+
 StartingModel starting_model(std::span<const nn::Example> examples, const TrainOptions& options) {
   return options.from.empty() ? new_model(examples, options) : existing_model(examples, options);
 }
 
-void load_starting_weights(nn::EncoderForSequenceClassification& model, const nn::StateDict& weights) {
-  if (weights.empty()) return;
-  const nn::LoadResult result = model.load_state_dict(weights, false);
+void load_starting_weights(nn::EncoderForSequenceClassification& model, const StartingModel& start) {
+  if (start.weights.empty()) return;
+  const auto result = [&] {
+    try {
+      return model.load_state_dict(start.weights, false);
+    } catch (const DataError& error) { throw DataError(start.weights_file + ": " + error.what()); }
+  }();
   std::vector<std::string> problems;
   for (const std::string& name : result.missing_keys) {
     if (!name.starts_with("classifier.") && !name.starts_with("bert.pooler.")) problems.push_back("missing " + name);
   }
   for (const std::string& name : result.unexpected_keys) problems.push_back("unknown " + name);
   if (problems.empty()) return;
-  throw DataError(fmt::format("train_classifier: the weights to begin with have {} mismatches: {}", problems.size(),
-                              fmt::join(problems, "; ")));
+  throw DataError(fmt::format("{}: does not fit the model in config.json: {} mismatches: {}", start.weights_file,
+                              problems.size(), fmt::join(problems, "; ")));
 }
 
 }  // namespace qing::optim

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 
 #include <qing/nn/data/labelled_texts.h>
 #include <qing/nn/models/encoder_heads.h>
@@ -17,18 +18,26 @@ struct StartingModel {
   nn::ClassifierConfig config;
   std::unique_ptr<nn::NgramHead> ngrams = nullptr;  ///< null without n-grams
   nn::StateDict weights = {};                       ///< under the model's names; those that are missing begin anew
+  std::string weights_file = {};                    ///< where they come from
 };
+
+/// A WordPiece vocabulary trained on the texts, and an encoder of the options' size for it.
+nn::Tokenizer new_tokenizer(std::span<const std::string> texts, const TrainOptions& options);
+nn::EncoderConfig new_encoder(const TrainOptions& options, const nn::Tokenizer& tokenizer);
+/// The tokenizer of the folder `from`, which cuts texts at max_length, or where the encoder ends. IoError; DataError
+/// naming the file or the folder.
+nn::Tokenizer starting_tokenizer(const TrainOptions& options, const nn::EncoderConfig& encoder);
 
 /// Without `from`, a vocabulary trained on the examples and a new encoder of the options' size. With `from`, the
 /// vocabulary, the encoder and the weights in that folder, pruned if prune_vocab; sizes and vocab of the options do not
 /// count. The layer that gives the logits and the n-grams are taken over when the labels are the same. The folder may
-/// hold weights of BERT with another head or none, as `transformers` saves them, in any format of open_weights().
-/// IoError; DataError naming the file, also for another family or a tokenizer that is not plain BERT's; ValueError for
-/// n-grams beside a folder that has its own.
+/// hold an encoder of any EncoderFamily with another head or none, as `transformers` saves them, in any format of
+/// open_weights(), and any tokenizer of Tokenizer::load. IoError; DataError naming the file; ValueError for n-grams
+/// beside a folder that has its own or another encoder than BERT's, and for word dropout without a mask token.
 StartingModel starting_model(std::span<const nn::Example> examples, const TrainOptions& options);
 
-/// Copies weights into a model. DataError with a list when one is missing that is neither of the pooler nor of the
-/// head.
-void load_starting_weights(nn::EncoderForSequenceClassification& model, const nn::StateDict& weights);
+/// Copies the weights into a model. DataError with the file and a list when one is missing that is neither of the
+/// pooler nor of the head.
+void load_starting_weights(nn::EncoderForSequenceClassification& model, const StartingModel& start);
 
 }  // namespace qing::optim

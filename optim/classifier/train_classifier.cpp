@@ -1,10 +1,5 @@
 #include <qing/optim/classifier/train_classifier.h>
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cmath>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -24,13 +19,10 @@
 #include <qing/optim/classifier/train_options.h>
 #include <qing/optim/optimizer.h>
 #include <qing/optim/training/loader_losses.h>
-#include <qing/optim/training/trainer.h>
+#include <qing/optim/training/training_run.h>
 
 namespace qing::optim {
 namespace {
-
-// Decay of the moving average of the displayed loss.
-constexpr double kLossSmoothing = 0.98;
 
 // KL divergence in both directions, the mean over the rows.
 Tensor divergence(const Tensor& a, const Tensor& b) {
@@ -64,92 +56,43 @@ class ClassifierModel : public nn::Module {
   std::unique_ptr<nn::NgramHead> ngrams_;
 };
 
-class Training : private Stateful {
+class Training {
  public:
-  Training(std::span<const nn::Example> examples, const TrainOptions& options)
+  Training(std::span<const nn::Example> examples, const TrainOptions& options, const RunOptions& run,
+           const TeacherOptions& teachers)
       : options_(options),
         start_(starting_model(examples, options)),
         rng_(options.seed),
         model_(start_.config, std::move(start_.ngrams), rng_),
-        examples_(encode_examples(examples, options, start_.tokenizer,
-                                  model_.ngrams() ? &model_.ngrams()->table() : nullptr)) {
-    load_starting_weights(model_.bert(), start_.weights);
+        examples_(encode_examples(examples, start_.tokenizer, model_.ngrams() ? &model_.ngrams()->table() : nullptr,
+                                  ask_teachers(examples, options, teachers))),
+        run_({.name = "train_classifier",
+              .part = "classifier",
+              .epochs = options.epochs,
+              .epoch_steps = batches_of_epoch(options, sampler_->size()),
+              .max_steps = options.max_steps,
+              .warmup = options.warmup,
+              .clip = options.clip,
+              .precision = options.precision},
+             run) {
+    load_starting_weights(model_.bert(), start_);
     start_.weights.clear();
     model_.set_requires_grad(true);
     choose_parameters(model_.bert(), options, rng_);
     // With a frozen encoder there is nothing to compute again.
     model_.bert().checkpoint_layers(options.gradient_checkpointing != 0 && options.head_only == 0);
     if (options.ema > 0) average_.emplace(model_.bert().parameters(), ema_with_warmup(options.ema));
-    steps_ = options.epochs * batches_of_epoch(options, sampler_->size());
-    if (options.max_steps > 0) steps_ = std::min(steps_, options.max_steps);
-    warmup_ = static_cast<int64_t>(std::lround(options.warmup * static_cast<double>(steps_)));
   }
 
-  TrainResult run(const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
-                  const std::function<void(int64_t)>& on_epoch, const RunOptions& run) {
-    AdamW optimizer(parameter_groups(model_.bert(), model_.ngrams(), options_));
-    LrScheduler schedule(
-        optimizer, [this](double base, int64_t step) { return base * linear_warmup_decay(step, warmup_, steps_); });
-    optimizer_ = &optimizer;
-    double best = -std::numeric_limits<double>::infinity();
-    int64_t saved = -1;
-    bool evaluating = false;
-    const auto save = [&](const std::filesystem::path& folder) {
-      // The averaged weights are already in place when a model is evaluated.
-      std::optional<AveragedModel::Swap> averages;
-      if (average_ && !evaluating) averages.emplace(*average_);
+  TrainResult run(const std::filesystem::path& out, const OnProgress& on_progress,
+                  const std::function<void(int64_t)>& on_epoch) {
+    AdamW optimizer(parameter_groups(model_.bert(), start_.config.encoder, model_.ngrams(), options_));
+    const LossSource source = losses_of(loader_, [this](const ClassifierBatch& batch) { return loss_of(batch); });
+    const auto save = [this](const std::filesystem::path& folder) {
       const nn::MergedLora merged(model_.bert());
       nn::save_text_classifier(folder, model_.bert(), start_.tokenizer, model_.ngrams());
-      saved = now_.step;
     };
-    TrainerOptions trainer{.max_epochs = options_.epochs, .max_steps = steps_, .clip_norm = options_.clip};
-    trainer.precision = options_.precision;
-    trainer.schedule = &schedule;
-    trainer.rng = &rng_;
-    trainer.average = average_ ? &*average_ : nullptr;
-    trainer.parts = {{"classifier", this}};
-    trainer.checkpoints = run.checkpoints;
-    trainer.checkpoint_every = run.checkpoint_every;
-    trainer.checkpoint.keep = 1;
-    trainer.on_step = [&](const TrainerProgress& now) {
-      best = now.best_metric;
-      update(now);
-      return !on_progress || on_progress(now_);
-    };
-    if (run.evaluate) {
-      trainer.evaluate = [&] {
-        evaluating = true;
-        save(run.last);
-        const double score = run.evaluate(run.last, now_);
-        if (score > best) save(out);
-        best = std::max(best, score);
-        evaluating = false;
-        return score;
-      };
-      trainer.evaluate_every = run.evaluate_every;
-      trainer.greater_is_better = true;
-    }
-    trainer.patience = run.patience;
-    trainer.on_epoch = [&](const TrainerProgress& now) {
-      if (!run.evaluate) save(out);
-      if (on_epoch) on_epoch(now.epoch);
-      return true;
-    };
-    const LossSource source = losses_of(loader_, [this](const ClassifierBatch& batch) { return loss_of(batch); });
-    const TrainerResult result = Trainer(model_, optimizer, source, trainer).run();
-    if (saved != result.steps) {
-      if (run.evaluate) save(run.last);
-      if (!std::isfinite(result.best_metric)) save(out);
-    }
-    return {.loss = result.loss,
-            .tokens_per_second = now_.tokens_per_second,
-            .seconds = seconds_,
-            .steps = result.steps,
-            .epochs = result.epochs,
-            .interrupted = result.interrupted,
-            .early_stopped = result.early_stopped,
-            .resumed_from = result.resumed_from,
-            .total_steps = steps_};
+    return run_.run(model_, optimizer, source, rng_, average_ ? &*average_ : nullptr, save, out, on_progress, on_epoch);
   }
 
  private:
@@ -161,50 +104,23 @@ class Training : private Stateful {
             std::make_shared<nn::FixedBatchSampler>(sampler_, static_cast<size_t>(options_.batch))};
   }
 
-  StateDict state_dict() const override {
-    return {{"texts", integer_state(texts_)}, {"smoothed", number_state(smoothed_)}};
-  }
-
-  void load_state_dict(const StateDict& state) override {
-    StateReader from("train_classifier: load_state_dict", state);
-    const int64_t texts = from.integer("texts", 0);
-    const double smoothed = from.number("smoothed");
-    from.finish();
-    texts_ = texts;
-    smoothed_ = smoothed;
-  }
-
   Tensor loss_of(const ClassifierBatch& batch) {
-    now_.lr = optimizer_->lr();
-    texts_ += batch.tokens.sequences();
-    tokens_ += batch.tokens.tokens();
+    run_.count(batch.tokens.sequences(), batch.tokens.tokens());
     const auto logits = [&] {
       const Tensor found = model_.forward(batch, rng_);
       return batch.adjustments.defined() ? found + batch.adjustments : found;
     };
+    const double temperature = options_.teacher_temperature;
+    const auto loss_to = [&](const Tensor& found) {
+      const Tensor hard = cross_entropy(found, batch.targets);
+      if (!batch.softened.defined()) return hard;
+      return hard + temperature * temperature * cross_entropy(found * (1 / temperature), batch.softened);
+    };
     const Tensor first = logits();
-    const Tensor loss = cross_entropy(first, batch.targets);
+    const Tensor loss = loss_to(first);
     if (options_.consistency == 0) return loss;
     const Tensor second = logits();
-    return 0.5 * (loss + cross_entropy(second, batch.targets)) + options_.consistency / 4 * divergence(first, second);
-  }
-
-  void update(const TrainerProgress& now) {
-    if (seconds_ == 0) first_step_ = now.step;
-    seconds_ = now.seconds;
-    smoothed_ = now.step == 1 ? now.loss : kLossSmoothing * smoothed_ + (1 - kLossSmoothing) * now.loss;
-    const double step_seconds = seconds_ / static_cast<double>(now.step - first_step_ + 1);
-    now_ = {.step = now.step,
-            .steps = steps_,
-            .epoch = now.epoch + 1,
-            .epochs = options_.epochs,
-            .texts = texts_,
-            .loss = smoothed_,
-            .tokens_per_second = static_cast<double>(tokens_) / seconds_,
-            .seconds_left = step_seconds * static_cast<double>(steps_ - now.step),
-            .step_loss = now.loss,
-            .grad_norm = now.grad_norm,
-            .lr = now_.lr};
+    return 0.5 * (loss + loss_to(second)) + options_.consistency / 4 * divergence(first, second);
   }
 
   const TrainOptions& options_;
@@ -215,23 +131,17 @@ class Training : private Stateful {
   std::shared_ptr<const ClassifierSampler> sampler_ = std::make_shared<ClassifierSampler>(examples_, options_);
   nn::DataLoader<ClassifierBatch> loader_ = make_loader();
   std::optional<AveragedModel> average_;
-  int64_t steps_ = 0, warmup_ = 0, texts_ = 0;
-  int64_t tokens_ = 0, first_step_ = 0;  // of this process, like the seconds
-  double seconds_ = 0, smoothed_ = 0;
-  Progress now_{};
-  const Optimizer* optimizer_ = nullptr;
+  TrainingRun run_;
 };
 
 }  // namespace
 
 TrainResult train_classifier(std::span<const nn::Example> examples, const TrainOptions& options,
-                             const std::filesystem::path& out, const std::function<bool(const Progress&)>& on_progress,
-                             const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
+                             const std::filesystem::path& out, const OnProgress& on_progress,
+                             const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run,
+                             const TeacherOptions& teachers) {
   check_train_options(options, examples);
-  if (run.evaluate && run.last.empty()) {
-    throw ValueError("train_classifier: evaluate needs the folder `last` for the model that it evaluates");
-  }
-  return Training(examples, options).run(out, on_progress, on_epoch, run);
+  return Training(examples, options, run, teachers).run(out, on_progress, on_epoch);
 }
 
 }  // namespace qing::optim

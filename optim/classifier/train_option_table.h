@@ -29,6 +29,9 @@ struct OptionRange {
   std::string text() const;
 };
 
+/// Which recipes an option is for.
+enum class OptionUse : uint8_t { train, pretrain, both };
+
 /// One option of TrainOptions.
 struct TrainOption {
   using Member =
@@ -42,6 +45,9 @@ struct TrainOption {
   const char* group;             ///< heading in the help
   const char* help;              ///< a noun phrase without a full stop at its end
   const char* option = nullptr;  ///< name on the command line, if it differs from `name` with dashes
+  OptionUse use = OptionUse::train;
+
+  bool is_for(OptionUse recipe) const { return use == recipe || use == OptionUse::both; }
 
   /// The name on the command line, without leading dashes.
   std::string option_name() const;

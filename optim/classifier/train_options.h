@@ -1,5 +1,5 @@
-// The options of train_classifier() and the values it accepts. An option is a member of TrainOptions and a row of
-// kTrainOptions; one of the optimizer's goes into adamw() too.
+// The options of train_classifier() and pretrain(), and the values it accepts. An option is a member of TrainOptions
+// and a row of kTrainOptions; one of the optimizer's goes into adamw() too.
 #pragma once
 
 #include <cstddef>
@@ -45,11 +45,22 @@ struct TrainOptions {
   /// the mean of both losses plus α/4 of the two KL divergences between the predictions. 0: computed once.
   double consistency = 0;
   /// Model directories of teachers with the same labels. A target is `teacher_share` of the mean of their predictions
-  /// plus the rest of the label (distillation, Hinton et al. 2015, at temperature 1).
+  /// plus the rest of the label (distillation, Hinton et al. 2015). `balance` changes predictions as it changes the
+  /// logits, so they are what the model itself has to learn: of balanced labels with teachers trained at balance 1.
   std::vector<std::filesystem::path> teachers = {};
+  /// The groups whose texts each teacher has; an empty list, or no list: all.
+  std::vector<std::vector<int32_t>> teacher_groups = {};
   double teacher_share = 0.5;
+  /// T: the teachers' part of the loss compares predictions and logits divided by T, and is multiplied by T².
+  double teacher_temperature = 1;
+  /// Groups of texts without labels (nn::kNoLabel), whose targets are the teachers' predictions alone. Each epoch takes
+  /// another part of them, the fraction `unlabelled_share`.
+  std::vector<int32_t> unlabelled_groups = {};
+  double unlabelled_share = 1;
   /// Decay of the moving average of the weights (EMA), which is evaluated and saved instead of the weights; 0: none.
   double ema = 0;
+  double mask_share = 0.15;  ///< pretraining: share of a text's tokens that are predicted
+  int64_t whole_words = 0;   ///< pretraining, 1: all tokens of a word are predicted, or none
   /// Minimum number of texts of an n-gram. N-grams that reach it get a linear model that is added to the logits
   /// (nn/models/ngram_head.h); 0: none.
   int64_t ngram_min_texts = 0;
@@ -105,40 +116,49 @@ inline constexpr const char* kTeachers = "Distillation";
 // The upper bounds of sizes keep their products inside int64.
 inline constexpr TrainOption kTrainOptions[] = {
     {"labels", &TrainOptions::labels, kAny, kModel, "Names of the labels, separated by commas"},
-    {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers"},
-    {"width", &TrainOptions::width, within(1, 65536), kModel, "Hidden size"},
-    {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 32"},
-    {"vocab", &TrainOptions::vocab, within(6, 1 << 24), kModel, "Maximum vocabulary size"},
+    {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers", nullptr, OptionUse::both},
+    {"width", &TrainOptions::width, within(1, 65536), kModel, "Hidden size", nullptr, OptionUse::both},
+    {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 32", nullptr,
+     OptionUse::both},
+    {"vocab", &TrainOptions::vocab, within(6, 1 << 24), kModel, "Maximum vocabulary size", nullptr, OptionUse::both},
     {"max_length", &TrainOptions::max_length, within(3, 65536), kModel,
-     "Maximum tokens per text. Longer texts are truncated"},
-    {"epochs", &TrainOptions::epochs, within(1, kMaxCount), kTraining, "Number of epochs"},
+     "Maximum tokens per text. Longer texts are truncated, or in pretraining cut into several", nullptr,
+     OptionUse::both},
+    {"epochs", &TrainOptions::epochs, within(1, kMaxCount), kTraining, "Number of epochs", nullptr, OptionUse::both},
     {"max_steps", &TrainOptions::max_steps, within(0, kMaxCount), kTraining,
-     "Maximum number of steps. 0 means no limit"},
-    {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in texts"},
-    {"lr", &TrainOptions::lr, above(0), kTraining, "Learning rate at the peak of the schedule"},
+     "Maximum number of steps. 0 means no limit", nullptr, OptionUse::both},
+    {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in texts", nullptr, OptionUse::both},
+    {"lr", &TrainOptions::lr, above(0), kTraining, "Learning rate at the peak of the schedule", nullptr,
+     OptionUse::both},
     {"warmup", &TrainOptions::warmup, kShare, kTraining,
-     "Fraction of the steps in which the learning rate rises to its peak"},
+     "Fraction of the steps in which the learning rate rises to its peak", nullptr, OptionUse::both},
     {"weight_decay", &TrainOptions::weight_decay, at_least(0), kTraining,
-     "Weight decay (AdamW) of matrices. Biases and layer norms have none"},
-    {"adam_beta2", &TrainOptions::adam_beta2, kBelowOne, kTraining, "Decay of AdamW's second moment (beta2)"},
+     "Weight decay (AdamW) of matrices. Biases and layer norms have none", nullptr, OptionUse::both},
+    {"adam_beta2", &TrainOptions::adam_beta2, kBelowOne, kTraining, "Decay of AdamW's second moment (beta2)", nullptr,
+     OptionUse::both},
     {"adam_epsilon", &TrainOptions::adam_epsilon, at_least(0), kTraining,
-     "Term added to the root of AdamW's second moment (epsilon)"},
-    {"clip", &TrainOptions::clip, above(0), kTraining, "Maximum gradient norm"},
+     "Term added to the root of AdamW's second moment (epsilon)", nullptr, OptionUse::both},
+    {"clip", &TrainOptions::clip, above(0), kTraining, "Maximum gradient norm", nullptr, OptionUse::both},
     {"ema", &TrainOptions::ema, kBelowOne, kTraining,
-     "Decay of the exponential moving average of the weights. The average is what is saved. 0 disables it"},
+     "Decay of the exponential moving average of the weights. The average is what is saved. 0 disables it", nullptr,
+     OptionUse::both},
     {"extra_share", &TrainOptions::extra_share, kShare, kTraining,
      "Fraction of the --extra texts that each epoch takes"},
     {"precision", &TrainOptions::precision, kAny, kTraining,
-     "Precision of matrix products: f32, or bf16 with sums in f32. All other arithmetic is f32"},
-    {"seed", &TrainOptions::seed, kAny, kTraining, "Random seed"},
+     "Precision of matrix products: f32, or bf16 with sums in f32. All other arithmetic is f32", nullptr,
+     OptionUse::both},
+    {"seed", &TrainOptions::seed, kAny, kTraining, "Random seed", nullptr, OptionUse::both},
     {"layer_decay", &TrainOptions::layer_decay, OptionRange{0, 1, true}, kTraining,
-     "Layer-wise learning rate decay: factor of the learning rate from each encoder layer to the one below"},
+     "Layer-wise learning rate decay: factor of the learning rate from each encoder layer to the one below", nullptr,
+     OptionUse::both},
     {"gradient_checkpointing", &TrainOptions::gradient_checkpointing, kFlag, kTraining,
      "Gradient checkpointing: 1 recomputes each encoder layer in the backward pass, which takes less memory and more "
-     "time. 0 disables it"},
+     "time. 0 disables it",
+     nullptr, OptionUse::both},
     {"from", &TrainOptions::from, kAny, kFineTuning,
-     "Model folder to fine-tune. Its vocabulary, encoder size and weights are taken over. The classification head is "
-     "kept if the labels are the same"},
+     "Model folder to begin with. Its vocabulary, encoder size and weights are taken over. A classification head is "
+     "kept if the labels are the same",
+     nullptr, OptionUse::both},
     {"head_only", &TrainOptions::head_only, kFlag, kFineTuning,
      "Training of the pooler and the classification head only: 1 freezes the embeddings and the encoder"},
     {"lora_rank", &TrainOptions::lora_rank, within(0, 65536), kFineTuning,
@@ -149,7 +169,12 @@ inline constexpr TrainOption kTrainOptions[] = {
      "LoRA alpha. The low-rank update is multiplied by alpha / rank"},
     {"prune_vocab", &TrainOptions::prune_vocab, kFlag, kFineTuning,
      "Vocabulary pruning: 1 removes the tokens that the training texts do not have"},
-    {"dropout", &TrainOptions::dropout, kBelowOne, kRegularization, "Dropout probability"},
+    {"mask_share", &TrainOptions::mask_share, OptionRange{0, 1, true, true}, kTraining,
+     "Fraction of a text's tokens that are predicted, at least one", nullptr, OptionUse::pretrain},
+    {"whole_words", &TrainOptions::whole_words, kFlag, kTraining,
+     "Whole-word masking: 1 predicts all tokens of a word or none. 0 chooses tokens one by one", nullptr,
+     OptionUse::pretrain},
+    {"dropout", &TrainOptions::dropout, kBelowOne, kRegularization, "Dropout probability", nullptr, OptionUse::both},
     {"word_dropout", &TrainOptions::word_dropout, kBelowOne, kRegularization,
      "Word dropout: fraction of a text's tokens replaced by [MASK] in training"},
     {"label_smoothing", &TrainOptions::label_smoothing, kBelowOne, kRegularization,
@@ -160,9 +185,15 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"consistency", &TrainOptions::consistency, at_least(0), kRegularization,
      "Weight of the R-Drop loss, the divergence between two dropout passes. 0 disables it"},
     {"teachers", &TrainOptions::teachers, kAny, kTeachers,
-     "Model folder of a teacher. Repeat the option for several teachers", "teacher"},
+     "Model folder of a teacher, for all texts, or FOLDER=FILE for the texts of that --data, --extra or --unlabelled "
+     "file. Repeat the option for several teachers or files",
+     "teacher"},
     {"teacher_share", &TrainOptions::teacher_share, kShare, kTeachers,
      "Weight of the teachers' predictions in each target. The label has the rest"},
+    {"teacher_temperature", &TrainOptions::teacher_temperature, OptionRange{0, 100, true}, kTeachers,
+     "Distillation temperature: predictions and logits are divided by it before they are compared"},
+    {"unlabelled_share", &TrainOptions::unlabelled_share, kShare, kTeachers,
+     "Fraction of the --unlabelled texts that each epoch takes"},
     {"ngram_min_texts", &TrainOptions::ngram_min_texts, within(0, 1 << 24), kNgrams,
      "Minimum document frequency of an n-gram, in texts. N-grams that reach it get a linear model beside the "
      "encoder. 0 disables n-grams",

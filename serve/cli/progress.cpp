@@ -35,22 +35,39 @@ std::string bar(double share) {
 ProgressDisplay::ProgressDisplay() : terminal_(isatty(STDERR_FILENO) == 1), next_(Clock::now()) {}
 
 void ProgressDisplay::show(const optim::Progress& progress) {
-  const auto now = Clock::now();
   const bool last = progress.step >= progress.steps;
-  if (now < next_ && !last) return;
-  next_ = now + (terminal_ ? kTerminalInterval : kPlainInterval);
+  if (!is_due(last)) return;
   const double share =
       progress.steps > 0 ? static_cast<double>(progress.step) / static_cast<double>(progress.steps) : 0;
   const std::string numbers =
       fmt::format("epoch {}/{}  {} texts  {:.0f} tokens/s  loss {:.4f}  ETA {}", progress.epoch, progress.epochs,
                   progress.texts, progress.tokens_per_second, progress.loss, duration(progress.seconds_left));
+  print(terminal_ ? fmt::format("{} {:3.0f}%  {}", bar(share), 100 * share, numbers)
+                  : fmt::format("step {}/{}  {}", progress.step, progress.steps, numbers),
+        last);
+}
+
+void ProgressDisplay::show(const optim::TeacherProgress& progress) {
+  const bool last = progress.texts >= progress.all;
+  if (!is_due(last)) return;
+  print(fmt::format("teacher {}: {} of {} texts", progress.folder.string(), progress.texts, progress.all), last);
+}
+
+bool ProgressDisplay::is_due(bool last) {
+  const auto now = Clock::now();
+  if (now < next_ && !last) return false;
+  next_ = now + (terminal_ ? kTerminalInterval : kPlainInterval);
+  return true;
+}
+
+void ProgressDisplay::print(const std::string& text, bool last) {
   if (terminal_) {
     // "\x1b[K" clears the rest of a longer previous line.
-    fmt::print(stderr, "\r{} {:3.0f}%  {}\x1b[K", bar(share), 100 * share, numbers);
+    fmt::print(stderr, "\r{}\x1b[K", text);
     open_line_ = true;
     if (last) end_line();
   } else {
-    fmt::print(stderr, "step {}/{}  {}\n", progress.step, progress.steps, numbers);
+    fmt::print(stderr, "{}\n", text);
   }
   std::fflush(stderr);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 #include <qing/optim/classifier/train_classifier.h>
 
@@ -11,11 +12,16 @@ class ProgressDisplay {
  public:
   ProgressDisplay();
   void show(const optim::Progress& progress);
+  void show(const optim::TeacherProgress& progress);
   /// Ends the line of the bar, so that the next output starts on a new line.
   void end_line();
 
  private:
   using Clock = std::chrono::steady_clock;
+  // Whether it is time for another line; the last one is always shown.
+  bool is_due(bool last);
+  void print(const std::string& text, bool last);
+
   const bool terminal_;
   bool open_line_ = false;
   Clock::time_point next_;

@@ -15,9 +15,11 @@
 
 namespace qing::serve::cli {
 
-/// Adds an option for every row of the table. The options write into `values`, which must outlive the command.
-inline void add_train_options(CLI::App* command, optim::TrainOptions& values) {
+/// Adds an option for every row of the table that is for the recipe. The options write into `values`, which must
+/// outlive the command.
+inline void add_train_options(CLI::App* command, optim::TrainOptions& values, optim::OptionUse recipe) {
   for (const optim::TrainOption& row : optim::train_option_table()) {
+    if (!row.is_for(recipe)) continue;
     const std::string name = "--" + row.option_name();
     const auto add = [&](auto member) -> CLI::Option* {
       auto& value = values.*member;

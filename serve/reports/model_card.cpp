@@ -50,20 +50,20 @@ const char* loaders(const nn::ClassifierConfig& config) {
 
 std::string model_section(const fs::path& model, const CardFacts& facts, const nn::ClassifierConfig& config) {
   const nn::EncoderConfig& encoder = config.encoder;
+  const std::vector<std::string>& given = values_of(facts.record.settings, "from");
+  const std::string from = given.empty() ? "" : fs::weakly_canonical(given.front()).filename().string();
   int64_t parameters = 0;
   for (const auto& [name, tensor] : nn::load_safetensors(model / "model.safetensors").tensors) {
     parameters += tensor.numel();
   }
-  const std::vector<std::string>& from = values_of(facts.record.settings, "from");
-  const std::string begin = from.empty()
-                                ? "trained from random weights"
-                                : fmt::format("fine-tuned from {}", plain(fs::path(from.front()).filename().string()));
+  const std::string begin =
+      from.empty() ? "trained from random weights" : fmt::format("fine-tuned from {}", plain(from));
   return fmt::format(
-      "A BERT-architecture text classifier {}: {} layers of width {} with {} heads, a "
-      "vocabulary of {} entries, texts of up to {} tokens; {} parameters, {:.1f} MB{}. Labels: {}. {}\n",
-      begin, encoder.num_hidden_layers, encoder.hidden_size, encoder.num_attention_heads, encoder.vocab_size,
-      encoder.max_position_embeddings, parameters,
-      static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
+      "A {}-architecture text classifier {}: {} layers of width {} with {} heads, a vocabulary of {} entries, texts of "
+      "up to {} tokens; {} parameters, {:.1f} MB{}. Labels: {}. {}\n",
+      encoder.family == nn::EncoderFamily::bert ? "BERT" : nn::names_of(encoder.family).class_prefix, begin,
+      encoder.num_hidden_layers, encoder.hidden_size, encoder.num_attention_heads, encoder.vocab_size,
+      encoder.max_tokens(), parameters, static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
       config.ngram_head ? "; and a linear head on n-grams of the whole text, however long" : "",
       plain(fmt::format("{}", fmt::join(values_of(facts.record.settings, "labels"), ", "))), loaders(config));
 }
@@ -77,7 +77,8 @@ std::string data_section(const CardFacts& facts) {
   }
   text += " SHA-256 |" + rule + "---|\n";
   std::vector<fs::path> paths;
-  for (const auto* files : {&facts.record.data, &facts.record.extra, &facts.record.dev}) {
+  const RunRecord& record = facts.record;
+  for (const auto* files : {&record.data, &record.extra, &record.unlabelled, &record.dev}) {
     for (const DataFile& file : *files) paths.emplace_back(file.path);
   }
   const std::vector<std::string> names = names_of(paths, paths);
@@ -85,13 +86,35 @@ std::string data_section(const CardFacts& facts) {
   const auto add = [&](const std::vector<DataFile>& files, const char* use) {
     for (const DataFile& file : files) {
       text += fmt::format("| {} | {} | {} |", plain(*name++), use, file.texts());
-      for (const int64_t count : file.label_texts) text += fmt::format(" {} |", count);
+      for (size_t i = 0; i < values_of(record.settings, "labels").size(); ++i) {
+        text += i < file.label_texts.size() ? fmt::format(" {} |", file.label_texts[i]) : " – |";
+      }
       text += fmt::format(" `{}` |\n", file.sha256);
     }
   };
-  add(facts.record.data, "training");
-  add(facts.record.extra, "training, a fraction per epoch");
-  add(facts.record.dev, "model selection and evaluation");
+  add(record.data, "training");
+  add(record.extra, "training, a fraction per epoch");
+  add(record.unlabelled, "training by teachers, without labels");
+  add(record.dev, "model selection and evaluation");
+  return text;
+}
+
+// Distillation (Hinton et al. 2015) from the teachers. A folder that is gone since has no architecture.
+std::string teachers_section(const RunRecord& record) {
+  std::string text =
+      "The targets hold the mean of these models' predictions.\n\n| teacher | architecture | SHA-256 of "
+      "the weights |\n|---|---|---|\n";
+  for (const DataFile& teacher : record.teachers) {
+    const fs::path folder = teacher.path;
+    std::string architecture = "unknown";
+    if (fs::exists(folder / "config.json")) {
+      const nn::EncoderConfig encoder = nn::ClassifierConfig::load(folder / "config.json").encoder;
+      architecture = fmt::format("{}, {} layers of width {}", nn::names_of(encoder.family).class_prefix,
+                                 encoder.num_hidden_layers, encoder.hidden_size);
+    }
+    text += fmt::format("| {} | {} | `{}` |\n", plain(fs::weakly_canonical(folder).filename().string()), architecture,
+                        teacher.sha256);
+  }
   return text;
 }
 
@@ -204,6 +227,7 @@ std::string model_card(const fs::path& model, const CardFacts& facts) {
                      config.ngram_head ? "qing" : "transformers") +
          fmt::format("{}\n\n# {}\n\n", kMark, plain(fs::weakly_canonical(model).filename().string())) +
          model_section(model, facts, config) + section("Data", data_section(facts)) +
+         (facts.record.teachers.empty() ? "" : section("Teachers", teachers_section(facts.record))) +
          section("Training", training_section(facts)) + section("Scores", scores_section(facts)) +
          section("Calibration", calibration_section(facts, config)) + section("Limits", limits_section(facts)) +
          section("Train it again", reproduce_section(facts));

@@ -4,12 +4,13 @@
 
 #include <numeric>
 
+#include <qing/nn/data/unlabelled_texts.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/runs/evaluation.h>
 
 namespace qing::serve::cli {
 
-int64_t DataFile::texts() const { return std::accumulate(label_texts.begin(), label_texts.end(), int64_t{0}); }
+int64_t DataFile::texts() const { return std::accumulate(label_texts.begin(), label_texts.end(), unlabelled); }
 
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         std::span<const std::filesystem::path> among,
@@ -20,11 +21,26 @@ std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> f
   const std::vector<std::string> names = names_of(files, among);
   std::vector<LabelledFile> all;
   for (size_t i = 0; i < files.size(); ++i) {
-    LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}}, {}};
+    LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}, 0}, {}};
     one.examples = nn::read_dataset(files[i], options);
     name_sources(one.examples, one.name);
     one.file.label_texts.resize(labels.size());
     for (const nn::Example& example : one.examples) ++one.file.label_texts[static_cast<size_t>(example.label)];
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+std::vector<LabelledFile> read_unlabelled_files(std::span<const std::filesystem::path> files,
+                                                std::span<const std::filesystem::path> among) {
+  check_distinct(files);
+  const std::vector<std::string> names = names_of(files, among);
+  std::vector<LabelledFile> all;
+  for (size_t i = 0; i < files.size(); ++i) {
+    LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}, 0}, {}};
+    one.examples = nn::read_unlabelled(files[i]);
+    name_sources(one.examples, one.name);
+    one.file.unlabelled = std::ssize(one.examples);
     all.push_back(std::move(one));
   }
   return all;

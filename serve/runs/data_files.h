@@ -1,4 +1,4 @@
-// The labelled files of a training, with digests to check later that they are unchanged.
+// The files of a training, with digests to check later that they are unchanged.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@ struct DataFile {
   std::string path;
   std::string sha256;                ///< SHA-256 of the bytes, 64 hexadecimal digits
   std::vector<int64_t> label_texts;  ///< number of texts of each label
+  int64_t unlabelled = 0;            ///< number of texts without one
   int64_t texts() const;
 };
 
@@ -29,6 +30,10 @@ struct LabelledFile {
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         std::span<const std::filesystem::path> among,
                                         const std::vector<std::string>& labels);
+
+/// The same for texts without labels (nn::read_unlabelled).
+std::vector<LabelledFile> read_unlabelled_files(std::span<const std::filesystem::path> files,
+                                                std::span<const std::filesystem::path> among);
 
 /// Moves out all examples, one file after another. The group of an example is the number of its file.
 std::vector<nn::Example> take_examples(std::vector<LabelledFile>& files);

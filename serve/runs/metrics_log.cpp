@@ -95,6 +95,19 @@ void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vect
   append(line.take());
 }
 
+void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets, double score,
+                                bool best) {
+  JsonWriter line(JsonWriter::Style::kSpaced);
+  line.begin_object().member("type", "evaluation").member("step", progress.step).member("epoch", progress.epoch);
+  line.member("score", score).member("best", best).key("dev").begin_array();
+  for (const MaskedDevScore& set : sets) {
+    line.begin_object().member("name", set.name).member("loss", set.loss);
+    line.member("perplexity", set.perplexity).member("accuracy", set.accuracy).end();
+  }
+  line.end().end();
+  append(line.take());
+}
+
 Metrics read_metrics(const fs::path& file) {
   Metrics metrics;
   try {
@@ -102,12 +115,16 @@ Metrics read_metrics(const fs::path& file) {
       const int64_t step = value.at("step").as_int64();
       if (value.at("type") == "step") metrics.steps.push_back({step, value.at("loss").to_number<double>()});
       if (value.at("type") != "evaluation") return;
+      if (const json::value* masked = value.as_object().if_contains("score")) {
+        metrics.evaluations.push_back({step, masked->to_number<double>(), {}});
+        return;
+      }
       const double score = value.at("macro_recall").to_number<double>();
       EvaluationPoint& point = metrics.evaluations.emplace_back(EvaluationPoint{step, score, {}});
       for (const json::value& set : value.at("dev").as_array()) point.sets.push_back(score_from(set));
     });
   } catch (const std::exception& error) {
-    throw DataError(fmt::format("{}: has a line that qing train did not write: {}", file.string(), error.what()));
+    throw DataError(fmt::format("{}: has a line that qing did not write: {}", file.string(), error.what()));
   }
   return metrics;
 }

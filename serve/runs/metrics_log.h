@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include <qing/optim/classifier/train_classifier.h>
+#include <qing/optim/training/training_run.h>
 #include <qing/serve/runs/evaluation.h>
 
 namespace qing::serve::cli {
@@ -17,6 +17,12 @@ struct DevScore {
   double accuracy = 0, macro_recall = 0, macro_f1 = 0;
 };
 
+/// Of masked tokens.
+struct MaskedDevScore {
+  std::string name;
+  double loss = 0, perplexity = 0, accuracy = 0;
+};
+
 struct StepPoint {
   int64_t step;
   double loss;
@@ -24,8 +30,8 @@ struct StepPoint {
 
 struct EvaluationPoint {
   int64_t step;
-  double score;  ///< the mean of the sets' macro-recalls
-  std::vector<DevScore> sets;
+  double score;  ///< greater is better: the mean of the sets' macro-recalls, or the negative one of their losses
+  std::vector<DevScore> sets;  ///< none of a pretraining
 };
 
 struct Metrics {
@@ -46,6 +52,9 @@ class MetricsLog {
   void add_step(const optim::Progress& progress);
   /// {"type": "evaluation", "step", "epoch", "macro_recall", "best", "dev": [{"name", "accuracy", ...}, ...]}
   void add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, double score, bool best);
+  /// {"type": "evaluation", "step", "epoch", "score", "best", "dev": [{"name", "loss", "perplexity", "accuracy"}, ...]}
+  void add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets, double score,
+                      bool best);
 
  private:
   void append(std::string line);

@@ -75,7 +75,8 @@ void RunDirectory::prepare(Begin begin) {
   old_model_ = model_identity();
   if (fs::exists(run_)) {
     if (is_foreign(run_)) {
-      throw UsageError(fmt::format("{}: is not a folder of qing train; use another --out", run_.string()));
+      throw UsageError(
+          fmt::format("{}: is not a folder of qing {}; use another --out", run_.string(), record_.command));
     }
     if (begin == Begin::resume && fs::exists(run_ / kRecord)) {
       resume_from(read_record(run_ / kRecord));
@@ -91,16 +92,17 @@ void RunDirectory::prepare(Begin begin) {
   write_state("running", resumed_step_);
   write_file_atomically(
       run_ / kConfig,
-      "# The training options of this model. Use: qing train --config run/config.toml\n" + to_toml(record_.settings));
+      fmt::format("# The training options of this model. Use: qing {} --config run/config.toml\n", record_.command) +
+          to_toml(record_.settings));
 }
 
 void RunDirectory::check_finished() const {
   const int64_t step = last_checkpoint(run_);
   if (step == 0 || !fs::exists(run_ / kRecord) || read_record(run_ / kRecord).state == "finished") return;
   throw UsageError(
-      fmt::format("{} holds a training that stopped after step {}: continue it (qing train --resume --out {}), or "
+      fmt::format("{} holds a training that stopped after step {}: continue it (qing {} --resume --out {}), or "
                   "replace it with --overwrite, or use another --out",
-                  out_.string(), step, out_.string()));
+                  out_.string(), step, record_.command, out_.string()));
 }
 
 void RunDirectory::resume_from(const RunRecord& old) {

@@ -7,6 +7,7 @@
 //   DIR/run/metrics.jsonl                     one object per step and per evaluation
 //   DIR/run/checkpoints/                      the last checkpoint
 //   DIR/run/last/                             the last model, if it is not the best
+//   DIR/run/teachers.safetensors              what the teachers predicted
 //   DIR/run/loss.svg, confusion.svg
 #pragma once
 

@@ -27,8 +27,9 @@ json::array to_json(const std::vector<DataFile>& files) {
 std::vector<DataFile> files_from(const json::value& value) {
   std::vector<DataFile> files;
   for (const json::value& one : value.as_array()) {
-    DataFile file{std::string(one.at("path").as_string()), std::string(one.at("sha256").as_string()), {}};
+    DataFile file{std::string(one.at("path").as_string()), std::string(one.at("sha256").as_string()), {}, 0};
     for (const json::value& count : one.at("label_texts").as_array()) file.label_texts.push_back(count.as_int64());
+    file.unlabelled = one.at("texts").as_int64() - file.texts();
     files.push_back(std::move(file));
   }
   return files;
@@ -54,6 +55,8 @@ RunRecord read_record(const std::filesystem::path& file) {
   try {
     const json::value value = nn::parse_file_json(text);
     RunRecord record;
+    // Runs of older versions name no command.
+    if (const json::value* command = value.as_object().if_contains("command")) record.command = command->as_string();
     record.state = value.at("state").as_string();
     record.step = value.at("step").as_int64();
     for (const auto& [name, values] : value.at("options").as_object()) {
@@ -64,6 +67,9 @@ RunRecord read_record(const std::filesystem::path& file) {
     record.data = files_from(value.at("data"));
     record.extra = files_from(value.at("extra"));
     record.dev = files_from(value.at("dev"));
+    // Runs of older versions have neither.
+    if (const json::value* files = value.as_object().if_contains("unlabelled")) record.unlabelled = files_from(*files);
+    if (const json::value* files = value.as_object().if_contains("teachers")) record.teachers = files_from(*files);
     return record;
   } catch (const boost::system::system_error& error) {
     throw DataError(fmt::format("{}: is damaged or of another version ({}); start a new training with --overwrite",
@@ -80,22 +86,29 @@ void write_record(const std::filesystem::path& file, const RunRecord& record) {
   for (const Setting& setting : record.settings) {
     options[setting.name] = json::array(setting.values.begin(), setting.values.end());
   }
-  const json::object object{{"state", record.state},
+  const json::object object{{"command", record.command},
+                            {"state", record.state},
                             {"step", record.step},
                             {"options", options},
                             {"data", to_json(record.data)},
                             {"extra", to_json(record.extra)},
-                            {"dev", to_json(record.dev)}};
+                            {"dev", to_json(record.dev)},
+                            {"unlabelled", to_json(record.unlabelled)},
+                            {"teachers", to_json(record.teachers)}};
   write_file_atomically(file, json::serialize(object) + "\n");
 }
 
 std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) {
+  if (before.command != now.command)
+    return {fmt::format("it was of qing {}, not of qing {}", before.command, now.command)};
   // The files are compared by their bytes.
-  std::vector<std::string> found =
-      differences(before.settings, now.settings, {"data", "extra", "dev", "out", "threads", "checkpoint-every"});
+  std::vector<std::string> found = differences(
+      before.settings, now.settings, {"data", "extra", "dev", "unlabelled", "out", "threads", "checkpoint-every"});
   compare_files("data", before.data, now.data, found);
   compare_files("extra", before.extra, now.extra, found);
   compare_files("dev", before.dev, now.dev, found);
+  compare_files("unlabelled", before.unlabelled, now.unlabelled, found);
+  compare_files("teacher", before.teachers, now.teachers, found);
   return found;
 }
 

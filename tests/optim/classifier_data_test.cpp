@@ -31,12 +31,12 @@ class ClassifierDataTest : public ::testing::Test {
   }
 
   ClassifierSampler sampler() const {
-    return ClassifierSampler(encode_examples(examples_, options_, tokenizer_, nullptr), options_);
+    return ClassifierSampler(encode_examples(examples_, tokenizer_, nullptr), options_);
   }
 
   ClassifierBatch batch(const std::vector<size_t>& rows, const nn::NgramTable* ngrams = nullptr,
                         const nn::BatchNumber& number = {}) const {
-    const std::vector<ClassifierExample> all = encode_examples(examples_, options_, tokenizer_, ngrams);
+    const std::vector<ClassifierExample> all = encode_examples(examples_, tokenizer_, ngrams);
     std::vector<ClassifierExample> examples;
     for (const size_t row : rows) examples.push_back(all[row]);
     return ClassifierCollate(all, options_, tokenizer_.mask_id())(std::move(examples), number);
@@ -128,7 +128,7 @@ TEST_F(ClassifierDataTest, DropoutDependsOnTheSeedAndTheBatchAlone) {
 TEST_F(ClassifierDataTest, WorkersDoNotChangeTheBatches) {
   options_.word_dropout = 0.5;
   options_.extra_groups = {1};
-  const std::vector<ClassifierExample> all = encode_examples(examples_, options_, tokenizer_, nullptr);
+  const std::vector<ClassifierExample> all = encode_examples(examples_, tokenizer_, nullptr);
   const auto batches = std::make_shared<nn::FixedBatchSampler>(std::make_shared<ClassifierSampler>(all, options_), 16);
   const auto ids_of = [&](int64_t workers) {
     nn::DataLoader loader(nn::SpanDataset<ClassifierExample>(all),

@@ -117,10 +117,10 @@ TEST_F(FineTuning, RatesFallFromLayerToLayer) {
   Generator rng(1);
   nn::EncoderForSequenceClassification model(start.config, rng);
   choose_parameters(model, options_, rng);
-  EXPECT_EQ(parameter_groups(model, nullptr, options_).size(), 2U);
+  EXPECT_EQ(parameter_groups(model, start.config.encoder, nullptr, options_).size(), 2U);
   options_.layer_decay = 0.5;
   options_.lr = 0.08;
-  AdamW optimizer(parameter_groups(model, nullptr, options_));
+  AdamW optimizer(parameter_groups(model, start.config.encoder, nullptr, options_));
   // After the encoder, layer 1, layer 0, embeddings; matrices and others.
   ASSERT_EQ(optimizer.group_count(), 8U);
   const double rates[] = {0.08, 0.04, 0.02, 0.01};
@@ -128,7 +128,7 @@ TEST_F(FineTuning, RatesFallFromLayerToLayer) {
     EXPECT_DOUBLE_EQ(optimizer.lr(group), rates[group / 2]);
     EXPECT_EQ(optimizer.options(group).weight_decay, group % 2 == 0 ? 0.01 : 0);
   }
-  const auto groups = parameter_groups(model, nullptr, options_);
+  const auto groups = parameter_groups(model, start.config.encoder, nullptr, options_);
   const auto holds = [&](size_t group, const char* name) {
     for (const Tensor& parameter : groups[group].parameters) {
       if (parameter.same_as(model.get_parameter(name))) return true;
@@ -146,7 +146,7 @@ TEST_F(FineTuning, RatesFallFromLayerToLayer) {
 Tensor logits(const StartingModel& start, const std::vector<std::string>& texts) {
   Generator rng(1);
   nn::EncoderForSequenceClassification model(start.config, rng);
-  load_starting_weights(model, start.weights);
+  load_starting_weights(model, start);
   std::vector<std::vector<int32_t>> ids;
   for (const std::string& text : texts) ids.push_back(start.tokenizer.encode(text).ids);
   const NoGradGuard guard;
@@ -179,7 +179,7 @@ TEST_F(FineTuning, ReadsWhatOtherClassesOfBertSaved) {
   Generator rng(1);
   const StartingModel start = starting_model(examples_, options_);
   nn::EncoderForSequenceClassification model(start.config, rng);
-  load_starting_weights(model, start.weights);
+  load_starting_weights(model, start);
   EXPECT_TRUE(identical(model.get_parameter("bert.embeddings.LayerNorm.weight"),
                         file.tensors.at("embeddings.LayerNorm.gamma")));
 }

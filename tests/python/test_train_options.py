@@ -1,7 +1,8 @@
-"""docs/training.md lists every option of `qing train --help` with its default and its meaning."""
+"""docs/training.md lists every option of `qing train --help` and `qing pretrain --help` with its default and its meaning."""
 
 import re
 
+import pytest
 from conftest import ROOT
 
 HEADING = "| option | default | meaning |"
@@ -25,11 +26,16 @@ def table(text):
     return rows
 
 
-def test_the_page_lists_every_option(qing):
-    expected = table(qing("train", "--help").stdout)
-    assert len(expected) > 30 and "| `--layers` | 2 | Number of encoder layers. Must be in [1, 1000]. |" in expected
+@pytest.mark.parametrize(("command", "place", "least", "row"), [
+    ("train", 0, 30, "| `--layers` | 2 | Number of encoder layers. Must be in [1, 1000]. |"),
+    ("pretrain", 1, 20, "| `--mask-share` | 0.15 | Fraction of a text's tokens that are predicted, at least one. Must be in "
+                        "(0, 1). |"),
+])  # fmt: skip
+def test_the_page_lists_every_option(qing, command, place, least, row):
+    expected = table(qing(command, "--help").stdout)
+    assert len(expected) > least and row in expected
     lines = (ROOT / "docs/training.md").read_text(encoding="utf-8").splitlines()
-    start = lines.index(HEADING) + 2
+    start = [i for i, line in enumerate(lines) if line == HEADING][place] + 2
     found = []
     while start + len(found) < len(lines) and lines[start + len(found)].startswith("|"):
         found.append(lines[start + len(found)])

@@ -142,17 +142,23 @@ double json_number(std::string_view number, Rounding rounding) {
   return value;
 }
 
-std::vector<double> unigram_scores(std::string_view json, Rounding rounding) {
-  std::vector<double> scores;
+std::vector<std::string_view> unigram_score_texts(std::string_view json) {
+  std::vector<std::string_view> scores;
   Walker walker(json);
   if (!walker.member("model") || !walker.member("vocab") || !walker.take('[')) return scores;
   while (walker.take('[')) {
     walker.skip();
     walker.take(',');
-    scores.push_back(json_number(walker.scalar(), rounding));
+    scores.push_back(walker.scalar());
     if (!walker.take(']')) return scores;
     walker.take(',');
   }
+  return scores;
+}
+
+std::vector<double> unigram_scores(std::string_view json, Rounding rounding) {
+  std::vector<double> scores;
+  for (const std::string_view number : unigram_score_texts(json)) scores.push_back(json_number(number, rounding));
   return scores;
 }
 

@@ -14,7 +14,10 @@ enum class Rounding { kNearest, kSerde };
 /// The double of a JSON number.
 double json_number(std::string_view number, Rounding rounding);
 
-/// The numbers at model.vocab[i][1] of a valid JSON text, in order. Fewer than there are when names are escaped.
+/// The numbers at model.vocab[i][1] of a valid JSON text as it spells them, in order. Fewer than there are when names
+/// are escaped.
+std::vector<std::string_view> unigram_score_texts(std::string_view json);
+/// Their values.
 std::vector<double> unigram_scores(std::string_view json, Rounding rounding);
 
 }  // namespace qing::nn::text

@@ -8,7 +8,6 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
-#include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/files/file_store.h>

@@ -1,0 +1,166 @@
+#include <qing/serve/cli/training_command.h>
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <string_view>
+#include <system_error>
+#include <unordered_set>
+
+#include <qing/serve/cli/config_file.h>
+#include <qing/serve/cli/number_from.h>
+#include <qing/serve/cli/train_option_lines.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
+
+namespace qing::serve::cli {
+namespace {
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;  // Linux reports KiB
+}
+
+}  // namespace
+
+void add_file_option(CLI::App& command, const char* name, std::vector<std::filesystem::path>& files,
+                     const char* about) {
+  command.add_option(name, files, about)->allow_extra_args(false)->type_name("FILE")->group("Files");
+}
+
+void add_training_options(CLI::App& command, TrainingArguments& a, optim::OptionUse recipe, const char* score) {
+  a.command = command.get_name();
+  command.add_option("--out", a.out, "Output folder of the model. Required")->type_name("FOLDER")->group("Files");
+  command.add_option("--config", a.config, "Configuration file (TOML), such as DIR/run/config.toml")
+      ->configurable(false)
+      ->type_name("FILE")
+      ->group("Files");
+  add_train_options(&command, a.options, recipe);
+  const auto add_count = [&](const char* name, int64_t& value, double most, const std::string& about) {
+    command.add_option(name, value, about)->check(number_from(0, most))->capture_default_str()->group("Run");
+  };
+  add_count("--eval-every", a.eval_every, 1e15, "Evaluation interval in steps. 0 means every epoch");
+  add_count("--early-stop", a.early_stop, 1e15,
+            fmt::format("Early stopping: number of evaluations without a better {} over --dev. 0 disables it", score));
+  add_count("--checkpoint-every", a.checkpoint_every, 1e15, "Checkpoint interval in steps. 0 means every epoch");
+  add_count("--threads", a.threads, 1024,
+            "Number of threads. 0 means QING_THREADS, else OMP_NUM_THREADS, else all CPUs of the process");
+  const auto add_flag = [&](const char* name, bool& value, const char* about) {
+    command.add_flag(name, value, about)->configurable(false)->group("Run");
+  };
+  add_flag("--resume", a.resume, "Resume the training in --out. Its options need not be given again");
+  add_flag("--overwrite", a.overwrite, "Replace an unfinished training in --out");
+  add_flag("--json", a.json, "Print the result as a JSON object on stdout");
+}
+
+void read_configs(CLI::App& command, TrainingArguments& a) {
+  if (!a.config.empty()) read_config(command, a.config);
+  const auto recorded = a.resume && !a.out.empty() ? recorded_config(a.out) : std::nullopt;
+  if (recorded) read_config(command, *recorded);
+  for (const char* option : {"--data", "--out"}) {
+    if (command.count(option) == 0) {
+      throw UsageError(fmt::format("{} is missing; see qing {} --help", option, a.command));
+    }
+  }
+  a.settings = settings_of(command);
+}
+
+void check_training(const TrainingArguments& a) {
+  if (a.options.heads > 0 && a.options.width % a.options.heads != 0) {
+    throw UsageError(
+        fmt::format("--width {} is not a multiple of --heads {}; change either", a.options.width, a.options.heads));
+  }
+  if (a.options.heads == 0 && a.options.width % 32 != 0) {
+    throw UsageError(fmt::format("--width {} is not a multiple of 32, the width of a head; change it or give --heads",
+                                 a.options.width));
+  }
+  if (a.dev.empty() && a.early_stop > 0) {
+    throw UsageError("--early-stop needs --dev: texts that show whether the model still improves");
+  }
+  if (a.dev.empty() && a.eval_every > 0) throw UsageError("--eval-every needs --dev: texts to evaluate on");
+  if (a.resume && a.overwrite) {
+    throw UsageError("--resume continues a training and --overwrite replaces it; give one of them");
+  }
+  std::error_code absent;
+  if (!a.options.from.empty() && std::filesystem::equivalent(a.options.from, a.out, absent)) {
+    throw UsageError("--from is the folder of --out; give another --out");
+  }
+}
+
+void warn_of_overlap(std::span<const nn::Example> examples, const std::vector<LabelledFile>& sets) {
+  std::unordered_set<std::string_view> seen;
+  for (const nn::Example& example : examples) seen.insert(example.text);
+  for (const LabelledFile& dev : sets) {
+    int64_t shared = 0;
+    for (const nn::Example& example : dev.examples) shared += static_cast<int64_t>(seen.count(example.text));
+    if (shared == 0) continue;
+    fmt::print(stderr, "qing: warning: {} of {} texts of {} are also in --data; scores on them are too high\n", shared,
+               dev.examples.size(), dev.name);
+  }
+}
+
+std::vector<DataFile> files_of(const std::vector<LabelledFile>& labelled) {
+  std::vector<DataFile> files;
+  for (const LabelledFile& one : labelled) files.push_back(one.file);
+  return files;
+}
+
+Begin begin_of(const TrainingArguments& arguments) {
+  if (arguments.resume) return Begin::resume;
+  return arguments.overwrite ? Begin::overwrite : Begin::anew;
+}
+
+void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory& run, size_t texts) {
+  if (run.was_finished()) {
+    fmt::print(stderr, "the training in {} is already finished\n", run.out().string());
+    return;
+  }
+  if (run.resumed_step() > 0) {
+    fmt::print(stderr, "resuming after step {} of the training in {}\n", run.resumed_step(), run.out().string());
+  } else if (arguments.resume) {
+    fmt::print(stderr, "nothing to resume in {}; starting a new training\n", run.out().string());
+  }
+  const std::string model =
+      arguments.options.from.empty()
+          ? fmt::format("{} layers of width {}", arguments.options.layers, arguments.options.width)
+          : fmt::format("from {}", arguments.options.from.string());
+  fmt::print(stderr, "training on {} texts of {} {}, {}\n", texts, arguments.data.size(),
+             arguments.data.size() == 1 ? "file" : "files", model);
+}
+
+optim::RunOptions run_options(const TrainingArguments& arguments, const RunDirectory& run) {
+  return {.checkpoints = run.path("checkpoints"),
+          .checkpoint_every = arguments.checkpoint_every,
+          .evaluate_every = arguments.eval_every,
+          .patience = arguments.early_stop,
+          .last = run.path("last")};
+}
+
+void report(const TrainingArguments& arguments, const optim::TrainResult& result,
+            const std::function<void(JsonWriter&)>& more) {
+  const std::string out = arguments.out.string();
+  if (result.interrupted) {
+    fmt::print(stderr, "interrupted after step {} of {}; the model is in {}. To continue: qing {} --resume --out {}\n",
+               result.steps, result.total_steps, out, arguments.command, out);
+  } else {
+    fmt::print(stderr, "{} after step {}; the {} model is in {}\n", result.early_stopped ? "stopped early" : "done",
+               result.steps, arguments.dev.empty() ? "last" : "best", out);
+  }
+  if (!arguments.json) {
+    print_line(
+        fmt::format("loss {:.4f}, {:.0f} tokens/s, {:.1f} s", result.loss, result.tokens_per_second, result.seconds));
+    return;
+  }
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("tokens_per_second", result.tokens_per_second);
+  json.member("peak_rss_bytes", peak_rss_bytes()).member("loss", result.loss).member("steps", result.steps);
+  json.member("epochs", result.epochs).member("seconds", result.seconds).member("interrupted", result.interrupted);
+  json.member("early_stopped", result.early_stopped).member("resumed_from", result.resumed_from);
+  if (more) more(json);
+  json.member("model", out).end();
+  print_line(json.take());
+}
+
+}  // namespace qing::serve::cli
