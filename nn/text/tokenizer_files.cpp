@@ -97,14 +97,15 @@ Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory)
   special_[2] = first_id(*pipeline_, name(text::NamedToken::kCls), {"[CLS]", "<s>"});
   special_[3] = first_id(*pipeline_, name(text::NamedToken::kSep), {"[SEP]", "</s>"});
   special_[4] = first_id(*pipeline_, name(text::NamedToken::kMask), {"[MASK]", "<mask>"});
+  if (loaded.tokenizer_json) files_.push_back({kTokenizerFile, std::move(*loaded.tokenizer_json)});
   if (directory.empty()) return;
-  for (const char* file : {kVocabFile, kTokenizerFile, kConfigFile, text::kSpecialTokensFile, text::kAddedTokensFile}) {
+  for (const char* file : {kVocabFile, kConfigFile, text::kSpecialTokensFile, text::kAddedTokensFile}) {
     if (is_there(directory / file)) files_.push_back({file, read_file(directory / file)});
   }
 }
 
-Tokenizer Tokenizer::load(const fs::path& directory, std::optional<int32_t> room) {
-  text::LoadedFolder loaded = text::load_folder(directory);
+Tokenizer Tokenizer::load(const fs::path& directory, std::optional<int32_t> room, bool lowercase) {
+  text::LoadedFolder loaded = text::load_folder(directory, lowercase);
   const int32_t otherwise = room.value_or(loaded.file_limit.value_or(kDefaultMaxLength));
   const int32_t files = loaded.max_length.value_or(otherwise);
   loaded.options.max_length = std::min(files, room.value_or(files));
@@ -123,9 +124,7 @@ Tokenizer Tokenizer::load_file(const fs::path& tokenizer_json) {
   text::LoadedFolder loaded = text::load_tokenizer_file(tokenizer_json);
   loaded.options.max_length = loaded.max_length.value_or(std::numeric_limits<int32_t>::max());
   try {
-    Tokenizer tokenizer(std::move(loaded), {});
-    tokenizer.files_ = {{kTokenizerFile, read_file(tokenizer_json)}};
-    return tokenizer;
+    return Tokenizer(std::move(loaded), {});
   } catch (const DataError& error) { throw DataError(tokenizer_json.string() + ": " + error.what()); }
 }
 

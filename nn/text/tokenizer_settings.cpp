@@ -185,20 +185,27 @@ void read_flags(const JsonCursor& config, TokenizerSettings& settings) {
   }
 }
 
-}  // namespace
-
-JsonFile::JsonFile(const fs::path& path) : path_(path.string()) {
+std::string read_limited(const fs::path& path) {
   std::error_code unknown;
   const uintmax_t size = fs::file_size(path, unknown);
   if (!unknown && size > kMostBytes) {
-    throw DataError(fmt::format("{}: has {} bytes; at most {} are read", path_, size, kMostBytes));
+    throw DataError(fmt::format("{}: has {} bytes; at most {} are read", path.string(), size, kMostBytes));
   }
-  text_ = read_file(path);
-  try {
-    value_ = parse_file_json(text_);
-  } catch (const DataError& error) { throw DataError(path_ + ": " + error.what()); }
-  if (!value_.is_object()) throw DataError(path_ + ": not a JSON object");
+  return read_file(path);
 }
+
+boost::json::value parsed(std::string_view text, const std::string& path) {
+  try {
+    boost::json::value value = parse_file_json(text);
+    if (value.is_object()) return value;
+  } catch (const DataError& error) { throw DataError(path + ": " + error.what()); }
+  throw DataError(path + ": not a JSON object");
+}
+
+}  // namespace
+
+JsonFile::JsonFile(const fs::path& path)
+    : path_(path.string()), text_(read_limited(path)), value_(parsed(text_, path_)) {}
 
 AddedToken TokenSetting::as_special() const {
   AddedToken result = token;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <qing/nn/text/pipeline/json_cursor.h>
@@ -35,6 +36,7 @@ class JsonFile {
   explicit JsonFile(const std::filesystem::path& path);  ///< IoError, DataError
   JsonCursor cursor() const { return JsonCursor(value_, path_); }
   const std::string& text() const { return text_; }
+  std::string take_text() { return std::move(text_); }  ///< text() is empty then
 
  private:
   std::string path_, text_;

@@ -18,16 +18,17 @@ namespace qing::nn::text {
 
 struct LoadedFolder {
   PipelineParts parts;
+  std::optional<std::string> tokenizer_json;  ///< the content of that file, if there is one
   /// What each name stands for; nothing for a name that the folder leaves out.
   std::array<std::optional<std::string>, kTokenNames.size()> names;
   std::optional<int32_t> max_length;  ///< of tokenizer_config.json, or of a file that is read alone
   std::optional<int32_t> file_limit;  ///< of tokenizer.json, which `transformers` does not use
   TokenizerOptions options;           ///< of BERT's normalizer, if it has that
-  bool plain_bert = false;            ///< BERT's class with its usual special tokens and no other added tokens
+  bool plain_bert = false;  ///< BERT's class with its usual special tokens, no other added tokens and no other stages
 };
 
-/// IoError, DataError naming the file and the place.
-LoadedFolder load_folder(const std::filesystem::path& directory);
+/// `lowercase` as in Tokenizer::load. IoError, DataError naming the file and the place.
+LoadedFolder load_folder(const std::filesystem::path& directory, bool lowercase = false);
 /// tokenizer.json alone, as `tokenizers` reads it.
 LoadedFolder load_tokenizer_file(const std::filesystem::path& file);
 
