@@ -7,6 +7,7 @@
 
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/kernels/low_precision_strips.h>
 #include <qing/tensor/ops/gemm_blocks.h>
 #include <qing/tensor/threads.h>
@@ -47,7 +48,7 @@ Tensor pack_words(Trans trans, int64_t k, int64_t n, int64_t groups, const float
 // round(row, words, r) rounds row i of A; r counts the rows in memory.
 template <class Round>
 void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip strip, int64_t most_rows,
-              void (*kernel)(const kernels::LowStrip&), const Round& round) {
+              void (*kernel)(const kernels::LowStrip&), bool gelu, const Round& round) {
   const auto& table = kernels::low_precision();
   float* const c = strip.c;
   const auto from = [](auto* p, int64_t j) { return p == nullptr ? nullptr : p + j; };
@@ -77,6 +78,10 @@ void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip
           s.c = c + (part.row + first + r) * s.ldc + j;
           kernel(s);
         }
+      }
+      for (int64_t r = 0; gelu && r < rows; ++r) {
+        float* const row = c + (part.row + first + r) * s.ldc + part.column;
+        kernels::apply(kernels::Unary::gelu, part.columns, row, row);
       }
     }
   });
@@ -109,18 +114,20 @@ Int8Matrix::Int8Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int6
   });
 }
 
-void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc, const float* bias) {
+void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc, const float* bias,
+          bool gelu) {
   const int64_t k = b.rows(), groups = words_of(k, 2);
   const kernels::LowStrip strip{.b = b.words(), .c = c, .ldc = ldc, .bias = bias};
   const auto& table = kernels::low_precision();
-  multiply(m, b.columns(), k, groups, strip, table.bf16_rows, table.bf16_strip, [&](int64_t i, uint32_t* words) {
+  multiply(m, b.columns(), k, groups, strip, table.bf16_rows, table.bf16_strip, gelu, [&](int64_t i, uint32_t* words) {
     if (groups > 0) words[groups - 1] = 0;
     table.round_to_bf16(k, a + i * lda, reinterpret_cast<uint16_t*>(words));
     return 1.0F;
   });
 }
 
-void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc, const float* bias) {
+void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc, const float* bias,
+          bool gelu) {
   const int64_t k = b.rows(), groups = words_of(k, 4);
   const kernels::LowStrip strip{.b = b.words(),
                                 .c = c,
@@ -129,10 +136,11 @@ void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c,
                                 .b_scale = b.columns() > 0 ? b.scales() : nullptr,
                                 .b_zero = b.columns() > 0 ? b.zeros() : nullptr};
   const auto& table = kernels::low_precision();
-  multiply(m, b.columns(), k, groups, strip, table.bytes_rows, table.bytes_strip, [&](int64_t i, uint32_t* words) {
-    if (groups > 0) words[groups - 1] = 0;
-    return table.quantize(k, a + i * lda, reinterpret_cast<uint8_t*>(words));
-  });
+  multiply(m, b.columns(), k, groups, strip, table.bytes_rows, table.bytes_strip, gelu,
+           [&](int64_t i, uint32_t* words) {
+             if (groups > 0) words[groups - 1] = 0;
+             return table.quantize(k, a + i * lda, reinterpret_cast<uint8_t*>(words));
+           });
 }
 
 }  // namespace qing
