@@ -258,7 +258,11 @@ def test_the_default_prompt_stands_before_every_text(encoder, serve, tmp_path):
     server = serve("--models", tmp_path)
     np.testing.assert_allclose(embed(server, TEXTS), expected_vectors, atol=2e-5)
     (tokens,) = ask(server.endpoint + "/tokenize", {"inputs": "film"})[1]
-    assert [token["text"] for token in tokens if not token["special"]] == ["film"]  # the model's tokenizer, without prompts
+    (alone,) = ask(server.endpoint + "/tokenize", {"inputs": "film film"})[1]
+    assert len(alone) == len(tokens) + 1
+    # Tokens of the prompt are counted and have no place in the text; positions count from the text's first character.
+    assert {token["text"] for token in alone[1:-3]} == {""}
+    assert [(token["text"], token["start"], token["stop"]) for token in alone[-3:-1]] == [("film", 0, 4), ("film", 5, 9)]
 
 
 @pytest.mark.parametrize("name, prompts", [(None, {"query": "a film: "}), ("none", {"none": ""}), ("none", {"none": None})])
