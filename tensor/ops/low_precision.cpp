@@ -53,6 +53,7 @@ void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip
   float* const c = strip.c;
   const auto from = [](auto* p, int64_t j) { return p == nullptr ? nullptr : p + j; };
   for_parts(m, n, k, most_rows, table.nr, [&](const GemmPart& part) {
+    const FlushDenormals flush;
     thread_local std::vector<uint32_t> words;
     thread_local std::vector<float> scales;
     words.resize(static_cast<size_t>(std::min(part.rows, kRoundedRows) * groups));
@@ -62,26 +63,22 @@ void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip
     s.a_row = groups;
     for (int64_t first = 0; first < part.rows; first += kRoundedRows) {
       const int64_t rows = std::min(kRoundedRows, part.rows - first), strips = (rows + most_rows - 1) / most_rows;
-      {
-        const FlushDenormals flush;
-        for (int64_t r = 0; r < rows; ++r) scales[r] = round(part.row + first + r, words.data() + r * groups);
-        for (int64_t j = part.column; j < part.column + part.columns; j += table.nr) {
-          s.columns = std::min(table.nr, part.column + part.columns - j);
-          s.b = static_cast<const uint8_t*>(strip.b) + j * groups * 4;
-          s.bias = from(strip.bias, j);
-          s.b_scale = from(strip.b_scale, j);
-          s.b_zero = from(strip.b_zero, j);
-          for (int64_t q = 0; q < strips; ++q) {
-            const int64_t r = rows * q / strips;
-            s.rows = rows * (q + 1) / strips - r;
-            s.a = words.data() + r * groups;
-            s.a_scale = scales.data() + r;
-            s.c = c + (part.row + first + r) * s.ldc + j;
-            kernel(s);
-          }
+      for (int64_t r = 0; r < rows; ++r) scales[r] = round(part.row + first + r, words.data() + r * groups);
+      for (int64_t j = part.column; j < part.column + part.columns; j += table.nr) {
+        s.columns = std::min(table.nr, part.column + part.columns - j);
+        s.b = static_cast<const uint8_t*>(strip.b) + j * groups * 4;
+        s.bias = from(strip.bias, j);
+        s.b_scale = from(strip.b_scale, j);
+        s.b_zero = from(strip.b_zero, j);
+        for (int64_t q = 0; q < strips; ++q) {
+          const int64_t r = rows * q / strips;
+          s.rows = rows * (q + 1) / strips - r;
+          s.a = words.data() + r * groups;
+          s.a_scale = scales.data() + r;
+          s.c = c + (part.row + first + r) * s.ldc + j;
+          kernel(s);
         }
       }
-      // As the operation of its own computes it, which keeps denormal results.
       for (int64_t r = 0; gelu && r < rows; ++r) {
         float* const row = c + (part.row + first + r) * s.ldc + part.column;
         kernels::apply(kernels::Unary::gelu, part.columns, row, row);
