@@ -16,7 +16,7 @@ struct ImportedModel {
   std::string model_type;  ///< as config.json says
   int64_t parameters = 0;
   std::vector<std::string> taken = {};  ///< of a file: the names of the files beside it that were used
-  bool has_tokenizer = true;       ///< without one the model cannot read texts
+  bool has_tokenizer = true;            ///< without one the model cannot read texts
 };
 
 struct ImportOptions {
