@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numbers>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include <qing/autograd/autograd.h>
@@ -12,6 +13,8 @@
 
 namespace qing::nn::init {
 namespace {
+
+thread_local bool skipped = false;
 
 int64_t fan_of(const Tensor& weight, FanMode mode) {
   const Fans fans = calculate_fans(weight);
@@ -103,6 +106,9 @@ std::vector<double> normal_values(int64_t n, Generator& rng) {
 
 }  // namespace
 
+SkippedInit::SkippedInit() : outer_(std::exchange(skipped, true)) {}
+SkippedInit::~SkippedInit() { skipped = outer_; }
+
 double calculate_gain(Nonlinearity nonlinearity, double negative_slope) {
   switch (nonlinearity) {
     case Nonlinearity::tanh: return 5.0 / 3;
@@ -138,10 +144,12 @@ void eye(Tensor& matrix) {
 }
 
 void uniform(Tensor& tensor, Generator& rng, double low, double high) {
+  if (skipped) return;
   const NoGradGuard guard;
   rng.fill_uniform(tensor, low, high);
 }
 void normal(Tensor& tensor, Generator& rng, double mean, double stddev) {
+  if (skipped) return;
   const NoGradGuard guard;
   rng.fill_normal(tensor, mean, stddev);
 }
@@ -156,6 +164,7 @@ void trunc_normal(Tensor& tensor, Generator& rng, double mean, double stddev, do
     throw ValueError(
         fmt::format("trunc_normal: [{}, {}] holds nothing of a normal distribution around {}", low, high, mean));
   }
+  if (skipped) return;
   Tensor position = Tensor::empty(tensor.shape(), DType::f64);
   rng.fill_uniform(position, 2 * from - 1, 2 * to - 1);
   for (double& x : position.span<double>()) {
@@ -183,7 +192,7 @@ void orthogonal(Tensor& weight, Generator& rng, double gain) {
   if (weight.dim() < 2) {
     throw ShapeError(fmt::format("orthogonal: needs at least two dimensions, got shape {}", to_string(weight.shape())));
   }
-  if (weight.numel() == 0) return;
+  if (weight.numel() == 0 || skipped) return;
   const int64_t rows = weight.size(0), columns = weight.numel() / rows;
   const int64_t tall = std::max(rows, columns), narrow = std::min(rows, columns);
   std::vector<double> q = normal_values(tall * narrow, rng);
@@ -200,6 +209,7 @@ void orthogonal(Tensor& weight, Generator& rng, double gain) {
 
 void sparse(Tensor& matrix, Generator& rng, double sparsity, double stddev) {
   check_matrix(matrix, "sparse");
+  if (skipped) return;
   const int64_t rows = matrix.size(0), columns = matrix.size(1);
   const auto wanted = static_cast<int64_t>(std::ceil(sparsity * static_cast<double>(rows)));
   const int64_t zeros_each = std::clamp<int64_t>(wanted, 0, rows);

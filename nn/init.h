@@ -23,6 +23,19 @@ struct Fans {
 /// Fan-in and fan-out of a weight [out, in, kernel...]. ShapeError below two dimensions.
 Fans calculate_fans(const Tensor& weight);
 
+/// While one lives, its thread's random initialisers below leave tensors as they are and draw no numbers: for a model
+/// whose weights are all about to be replaced by those of a file.
+class SkippedInit {
+ public:
+  SkippedInit();
+  ~SkippedInit();
+  SkippedInit(const SkippedInit&) = delete;
+  SkippedInit& operator=(const SkippedInit&) = delete;
+
+ private:
+  bool outer_;
+};
+
 void constant(Tensor& tensor, Scalar value);
 void zeros(Tensor& tensor);
 void ones(Tensor& tensor);

@@ -224,7 +224,7 @@ LoadResult Module::check_state_dict(const StateDict& state, bool strict, const s
   for (const auto& [name, tensor] : own) {
     const auto given = state.find(name);
     const auto first = first_given(tensor);
-    if (given != state.end() && !equal_values(given->second, first->second)) {
+    if (given != state.end() && given != first && !equal_values(given->second, first->second)) {
       problems.push_back(
           fmt::format("{} and {} are tied in this module, but the file gives them different values; remove one",
                       first->first, name));

@@ -10,7 +10,7 @@
 namespace qing::kernels {
 namespace {
 
-constexpr Isa kBestFirst[] = {Isa::avx512vnni, Isa::avx512, Isa::avx2, Isa::neon, Isa::scalar};
+constexpr Isa kBestFirst[] = {Isa::avx512bf16, Isa::avx512vnni, Isa::avx512, Isa::avx2, Isa::neon, Isa::scalar};
 
 Isa choose() {
   const char* wanted = std::getenv("QING_ISA");
@@ -22,7 +22,8 @@ Isa choose() {
       throw ValueError("QING_ISA: this CPU has no " + std::string(wanted) + "; unset it to use the best available one");
     }
   }
-  throw ValueError("QING_ISA: '" + std::string(wanted) + "' is not one of scalar, avx2, avx512, avx512vnni, neon");
+  throw ValueError("QING_ISA: '" + std::string(wanted) +
+                   "' is not one of scalar, avx2, avx512, avx512vnni, avx512bf16, neon");
 }
 
 // If this binary has no kernels for an ISA, its table does not matter: the ISA is not supported.
@@ -33,7 +34,8 @@ const Table<T>& pick(Isa isa, const Table<T>& scalar, const Table<T>& avx2, cons
   switch (isa) {
     case Isa::avx2: return avx2;
     case Isa::avx512:
-    case Isa::avx512vnni: return avx512;
+    case Isa::avx512vnni:
+    case Isa::avx512bf16: return avx512;
     case Isa::neon: return neon;
     case Isa::scalar: break;
   }
@@ -51,8 +53,8 @@ bool supported(Isa isa) {
     case Isa::avx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && supported(Isa::avx2);
-    case Isa::avx512vnni:
-      return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16") && supported(Isa::avx512);
+    case Isa::avx512vnni: return __builtin_cpu_supports("avx512vnni") && supported(Isa::avx512);
+    case Isa::avx512bf16: return __builtin_cpu_supports("avx512bf16") && supported(Isa::avx512vnni);
     case Isa::neon: return false;
   }
 #elif defined(__aarch64__)
@@ -67,6 +69,7 @@ const char* name_of(Isa isa) {
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
     case Isa::avx512vnni: return "avx512vnni";
+    case Isa::avx512bf16: return "avx512bf16";
     case Isa::neon: return "neon";
   }
   return "unknown";
@@ -105,6 +108,7 @@ template <class T> const Table<T>& kernels() {
 const LowPrecision& low_precision() {
 #if defined(__x86_64__)
   switch (active_isa()) {
+    case Isa::avx512bf16: return kAvx512Bf16_low;
     case Isa::avx512vnni: return kAvx512Vnni_low;
     case Isa::avx512: return kAvx512_low;
     case Isa::avx2: return kAvx2_low;

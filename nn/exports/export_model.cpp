@@ -34,6 +34,12 @@ void export_model(const std::filesystem::path& model, ExportFormat format, const
     throw DataError(
         fmt::format("{}: export supports BERT's tokenizer with its usual special tokens only", model.string()));
   }
+  if (source.sentence && format != ExportFormat::onnx && format != ExportFormat::onnx_int8) {
+    throw ValueError(fmt::format(
+        "{}: holds sentence embeddings, which are exported as onnx and onnx-int8 only; sentence-transformers "
+        "reads the folder itself",
+        model.string()));
+  }
   StagedDirectory staged(out);
   switch (format) {
     case ExportFormat::hf: write_hf(source, staged.path()); break;

@@ -1,4 +1,4 @@
-// Writes a trained classifier in the formats of other programs.
+// Writes a trained classifier or a model of sentence embeddings in the formats of other programs.
 #pragma once
 
 #include <filesystem>

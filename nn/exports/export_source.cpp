@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include <qing/nn/models/sentence_embedding.h>
+#include <qing/nn/models/sentence_modules.h>
 #include <qing/nn/models/text_classifier_files.h>
 #include <qing/tensor/errors.h>
 
@@ -19,15 +21,35 @@ void check_supported(const EncoderConfig& config, const std::filesystem::path& d
                   (directory / "config.json").string(), names_of(config.family).model_type));
 }
 
+ExportSource load_embedding_source(const std::filesystem::path& directory) {
+  SentenceParts parts = load_sentence_parts(directory);
+  check_supported(parts.config, parts.modules.encoder);
+  if (!parts.modules.prompt.empty()) {
+    throw DataError(
+        fmt::format("{}: export supports no default prompt, which the exported model would lose", directory.string()));
+  }
+  StateDict tensors = parts.model->state_dict();
+  return {.labels = {},
+          .temperature = 1,
+          .encoder_config = parts.config,
+          .encoder = nullptr,
+          .ngrams = nullptr,
+          .tokenizer = std::move(parts.tokenizer),
+          .tensors = std::move(tensors),
+          .sentence = parts.modules.options};
+}
+
 }  // namespace
 
 ExportSource load_export_source(const std::filesystem::path& directory) {
+  if (holds_sentence_embedding(directory)) return load_embedding_source(directory);
   ClassifierParts parts = load_classifier_parts(directory);
   const ClassifierConfig& config = parts.model->config();
   check_supported(config.encoder, directory);
   StateDict tensors = parts.model->state_dict();
   return {.labels = config.labels,
           .temperature = config.calibration_temperature,
+          .encoder_config = config.encoder,
           .encoder = std::move(parts.model),
           .ngrams = std::move(parts.ngrams),
           .tokenizer = std::move(parts.tokenizer),

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,17 +17,20 @@ namespace qing::nn {
 struct ExportSource {
   std::vector<std::string> labels;
   double temperature;  ///< scores are the softmax of logits / temperature
-  std::unique_ptr<EncoderForSequenceClassification> encoder;
-  std::unique_ptr<NgramHead> ngrams;  ///< null for a model without n-grams
+  EncoderConfig encoder_config;
+  std::unique_ptr<EncoderForSequenceClassification> encoder;  ///< null for sentence embeddings
+  std::unique_ptr<NgramHead> ngrams;                          ///< null for a model without n-grams
   Tokenizer tokenizer;
   StateDict tensors;  ///< of the encoder, under Hugging Face's names; contiguous, f32 unless the file has another dtype
 
-  const EncoderConfig& config() const { return encoder->config().encoder; }
+  std::optional<SentenceOptions> sentence = std::nullopt;  ///< of sentence embeddings, which have no labels
+
+  const EncoderConfig& config() const { return encoder_config; }
   /// The encoder's tensor of that name; all names exist in a loaded model.
   const Tensor& tensor(const std::string& name) const { return tensors.at(name); }
 };
 
-/// Reads and checks a model directory as TextClassifier::load does, with the same errors.
+/// Reads and checks a model directory as load_text_model() does, with the same errors.
 ExportSource load_export_source(const std::filesystem::path& directory);
 
 }  // namespace qing::nn

@@ -15,7 +15,8 @@ using Value = OnnxBuilder::Value;
 
 constexpr float kMasked = -1e30F;  // added to the score of a masked key; its weight is then exactly 0
 constexpr float kLargestByte = 127;
-constexpr float kSmallestScale = 1e-30F;  // of a row of zeros
+constexpr float kSmallestScale = 1e-30F;   // of a row of zeros
+constexpr float kSmallestLength = 1e-12F;  // an embedding is divided by no less, as torch's normalize does
 
 // Rows of bytes and one scale each: value = byte·scale. `rows` is f32 [n, k].
 struct QuantizedRows {
@@ -43,19 +44,48 @@ class EncoderGraph {
 
   Value logits(const OnnxTokens& tokens) {
     read(tokens);
-    Value x = norm(embeddings(), "bert.embeddings.LayerNorm");
-    // Of the last layer only the first token is looked at; a product with 0 and 1 takes it out.
-    const Value first = g_.op("Unsqueeze", {g_.cast(first_, OnnxType::f32), g_.numbers({1})});
-    const int64_t layers = source_.config().num_hidden_layers;
-    for (int64_t i = 0; i < layers; ++i) {
-      x = layer(fmt::format("bert.encoder.layer.{}", i), i + 1 < layers ? x : g_.op("MatMul", {first, x}), x);
-    }
+    Value x = firsts();
     // These layers stay in f32: they are small, and rounding them would change the logits most.
     x = g_.op("Tanh", {exact_linear(x, "bert.pooler.dense")});
     return g_.op("Squeeze", {exact_linear(x, "classifier"), g_.numbers({1})});
   }
 
+  Value embedding(const OnnxTokens& tokens) {
+    read(tokens);
+    const Value one = g_.numbers({1});
+    Value pooled;
+    if (source_.sentence->pooling == SentencePooling::cls) {
+      pooled = g_.op("Squeeze", {firsts(), one});
+    } else {
+      const Value counted = g_.op("Unsqueeze", {g_.cast(read_, OnnxType::f32), one});
+      const Value sums = g_.op("MatMul", {counted, hidden_states()});
+      pooled = g_.op("Squeeze", {g_.op("Div", {sums, g_.op("ReduceSum", {counted, g_.numbers({2})})}), one});
+    }
+    if (!source_.sentence->normalize) return pooled;
+    const Value length = g_.op("Sqrt", {g_.op("ReduceSum", {g_.op("Mul", {pooled, pooled}), one})});
+    return g_.op("Div", {pooled, g_.op("Max", {length, g_.real(kSmallestLength)})});
+  }
+
  private:
+  // [B, 1, width]: of the last layer only the first token is looked at; a product with 0 and 1 takes it out.
+  Value firsts() {
+    const Value first = g_.op("Unsqueeze", {g_.cast(first_, OnnxType::f32), g_.numbers({1})});
+    const Value x = layers_before_last();
+    return layer(layer_name(layers() - 1), g_.op("MatMul", {first, x}), x);
+  }
+  // [B, L, width].
+  Value hidden_states() {
+    const Value x = layers_before_last();
+    return layer(layer_name(layers() - 1), x, x);
+  }
+  Value layers_before_last() {
+    Value x = norm(embeddings(), "bert.embeddings.LayerNorm");
+    for (int64_t i = 0; i + 1 < layers(); ++i) x = layer(layer_name(i), x, x);
+    return x;
+  }
+  int64_t layers() const { return source_.config().num_hidden_layers; }
+  static std::string layer_name(int64_t i) { return fmt::format("bert.encoder.layer.{}", i); }
+
   // Cuts each text as the tokenizer does: the first tokens, and [SEP] for the last of them. Positions count kept tokens
   // only, so that masked ones may stand anywhere.
   void read(const OnnxTokens& tokens) {
@@ -163,6 +193,10 @@ class EncoderGraph {
 };
 
 }  // namespace
+
+Value onnx_embedding(OnnxBuilder& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8) {
+  return EncoderGraph(graph, source, int8).embedding(tokens);
+}
 
 Value onnx_encoder(OnnxBuilder& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8) {
   return EncoderGraph(graph, source, int8).logits(tokens);

@@ -17,6 +17,9 @@ struct OnnxTokens {
 /// products are of 8-bit integers, rounded by row and by column.
 OnnxBuilder::Value onnx_encoder(OnnxBuilder& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8);
 
+/// Sentence embeddings f32 [B, width] of the encoder, with the pooling and the normalisation of source.sentence.
+OnnxBuilder::Value onnx_embedding(OnnxBuilder& graph, const ExportSource& source, const OnnxTokens& tokens, bool int8);
+
 /// The n-gram head as nodes. ids i64 [B, L] are of the export vocabulary; valid bool [B, L] is false where a token is
 /// masked.
 class OnnxNgrams {

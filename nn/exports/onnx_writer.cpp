@@ -1,4 +1,5 @@
-// model.onnx: inputs input_ids and attention_mask, i64 [batch, length]; outputs logits and scores, f32 [batch, labels].
+// model.onnx: inputs input_ids and attention_mask, i64 [batch, length]; outputs logits and scores, f32 [batch, labels],
+// or, of sentence embeddings, sentence_embedding, f32 [batch, width].
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
@@ -13,15 +14,29 @@ namespace {
 constexpr size_t kMostBytes = size_t{1} << 31;     // of a message; protobuf's limit
 constexpr int64_t kMostNgrams = int64_t{1} << 24;  // places in the table that onnx_ngrams.cpp can tell apart
 
+void write_files(const std::filesystem::path& folder, const std::string& model, const std::string& tokenizer) {
+  if (model.size() >= kMostBytes) {
+    throw ValueError(fmt::format("export: the model takes {} bytes, more than an ONNX file holds; export safetensors",
+                                 model.size()));
+  }
+  write_file_atomically(folder / "model.onnx", model);
+  write_file_atomically(folder / "tokenizer.json", tokenizer);
+}
+
 }  // namespace
 
 void write_onnx(const ExportSource& source, bool int8, const std::filesystem::path& folder) {
   OnnxBuilder graph;
   const std::vector<OnnxDimension> tokens{"batch", "length"};
-  const std::vector<OnnxDimension> classes{"batch", static_cast<int64_t>(source.labels.size())};
   const auto ids = graph.input("input_ids", OnnxType::i64, tokens);
   const auto valid = graph.cast(graph.input("attention_mask", OnnxType::i64, tokens), OnnxType::boolean);
+  if (source.sentence) {
+    graph.output(onnx_embedding(graph, source, {.ids = ids, .kept = valid}, int8), "sentence_embedding", OnnxType::f32,
+                 {"batch", source.config().hidden_size});
+    return write_files(folder, onnx_model(graph, {}), source.tokenizer.pipeline_json());
+  }
 
+  const std::vector<OnnxDimension> classes{"batch", static_cast<int64_t>(source.labels.size())};
   std::string tokenizer;
   OnnxBuilder::Value logits;
   if (source.ngrams) {
@@ -44,12 +59,7 @@ void write_onnx(const ExportSource& source, bool int8, const std::filesystem::pa
   const std::string model = onnx_model(
       graph, {{"labels", boost::json::serialize(boost::json::array(source.labels.begin(), source.labels.end()))},
               {"temperature", fmt::format("{}", source.temperature)}});
-  if (model.size() >= kMostBytes) {
-    throw ValueError(fmt::format("export: the model takes {} bytes, more than an ONNX file holds; export safetensors",
-                                 model.size()));
-  }
-  write_file_atomically(folder / "model.onnx", model);
-  write_file_atomically(folder / "tokenizer.json", tokenizer);
+  write_files(folder, model, tokenizer);
 }
 
 }  // namespace qing::nn

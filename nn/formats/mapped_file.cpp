@@ -8,8 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <span>
 #include <utility>
 
+#include <qing/nn/formats/tensor_bytes.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/errors.h>
 
@@ -26,6 +32,26 @@ struct Descriptor {
     if (fd >= 0) ::close(fd);
   }
 };
+
+// The mappings of this process, by where they begin, with their ends.
+struct Mappings {
+  std::mutex mutex;
+  std::map<const char*, const char*, std::less<>> ends;
+
+  static Mappings& all() {
+    static Mappings* const mappings = new Mappings;  // files may be closed by destructors after main
+    return *mappings;
+  }
+};
+
+// Drops the whole pages between the two. It is a hint: where the system does not take it, they are reclaimed when
+// memory is short.
+void drop_pages(const char* begin, const char* end) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
+  const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
 
 // A C++ bool that is neither 0 nor 1 must not exist.
 bool holds_bools(const char* bytes, int64_t count) {
@@ -49,12 +75,19 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
     void* const mapped = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.fd, 0);
     if (mapped == MAP_FAILED) fail(path, "map", errno);
     data = static_cast<char*>(mapped);
+    Mappings& mappings = Mappings::all();
+    const std::lock_guard lock(mappings.mutex);
+    mappings.ends[data] = data + size;
   }
   return std::shared_ptr<const MappedFile>(new MappedFile(path, data, size));
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(data_, size_);
+  if (data_ == nullptr) return;
+  Mappings& mappings = Mappings::all();
+  const std::lock_guard lock(mappings.mutex);
+  mappings.ends.erase(data_);
+  munmap(data_, size_);
 }
 
 Tensor MappedFile::tensor(uint64_t offset, DType dtype, const Shape& shape,
@@ -84,11 +117,18 @@ Tensor MappedFile::tensor(uint64_t offset, DType dtype, const Shape& shape,
 }
 
 void MappedFile::forget(uint64_t offset, uint64_t size) const {
-  if (views_.load() != 0) return;
-  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  const uint64_t begin = (offset + page - 1) / page * page, end = (offset + size) / page * page;
-  // A hint: where the system does not take it, the pages are reclaimed when memory is short.
-  if (begin < end) madvise(data_ + begin, end - begin, MADV_DONTNEED);
+  if (views_.load() == 0) drop_pages(data_ + offset, data_ + offset + size);
+}
+
+void MappedFile::forget(const Tensor& tensor) {
+  if (!tensor.is_contiguous() || tensor.numel() == 0 || tensor.version() != 0) return;
+  const std::span<const char> bytes = bytes_of(tensor);
+  const char* const end = bytes.data() + bytes.size();
+  Mappings& mappings = Mappings::all();
+  const std::lock_guard lock(mappings.mutex);
+  const auto behind = mappings.ends.upper_bound(bytes.data());
+  if (behind == mappings.ends.begin() || std::prev(behind)->second < end) return;
+  drop_pages(bytes.data(), end);
 }
 
 }  // namespace qing::nn

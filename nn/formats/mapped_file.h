@@ -33,6 +33,10 @@ class MappedFile : public std::enable_shared_from_this<MappedFile> {
   /// Tells the system that these bytes are not needed soon, so that they do not count as this process's memory. Does
   /// nothing while a tensor lies on the file's pages.
   void forget(uint64_t offset, uint64_t size) const;
+  /// The same for the pages that a tensor alone lies on, if it lies on a mapped file's: they are read again when it is
+  /// used. What was written to it through data() is lost; after any other write, and for a tensor of other memory,
+  /// nothing is done.
+  static void forget(const Tensor& tensor);
 
  private:
   MappedFile(std::filesystem::path path, char* data, size_t size) : path_(std::move(path)), data_(data), size_(size) {}

@@ -36,10 +36,7 @@ class OnnxEncoder {
   }
 
  private:
-  Tensor values(const OnnxTensor& tensor) const {
-    const WeightsFile file(model_.file->path().string(), "ONNX", {onnx_source(model_, tensor)});
-    return file.tensor(tensor.name, DType::f32);
-  }
+  Tensor values(const OnnxTensor& tensor) const { return read_tensor(onnx_source(model_, tensor), DType::f32); }
   void put(const std::string& name, const OnnxTensor& tensor) { encoder_.tensors[name] = values(tensor); }
   void put_types(const OnnxTensor* types) {
     sizes_.types = types == nullptr ? 1 : types->dims[0];

@@ -94,8 +94,7 @@ std::optional<double> OnnxGraph::scalar(std::string_view value) const {
   if (!is_float_type(tensor->type) && !is_integer_type(tensor->type)) return std::nullopt;
   OnnxTensor one = *tensor;
   one.dims = {1};
-  WeightsFile file("", "ONNX", {onnx_source(model_, one)});
-  return file.tensor(one.name).item();
+  return read_tensor(onnx_source(model_, one)).item();
 }
 
 std::optional<std::vector<int64_t>> OnnxGraph::integers(std::string_view value) const {
@@ -110,8 +109,7 @@ std::optional<std::vector<int64_t>> OnnxGraph::integers(std::string_view value) 
   for (const int64_t size : tensor->dims) {
     if (size < 0 || size > kMost || (count *= size) > kMost) return std::nullopt;
   }
-  WeightsFile file("", "ONNX", {onnx_source(model_, *tensor)});
-  const Tensor values = file.tensor(tensor->name, DType::i64);
+  const Tensor values = read_tensor(onnx_source(model_, *tensor), DType::i64);
   const auto span = values.span<int64_t>();
   return std::vector<int64_t>(span.begin(), span.end());
 }

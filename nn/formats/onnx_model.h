@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -49,6 +50,9 @@ struct OnnxNode {
 
 struct OnnxModel {
   std::shared_ptr<const MappedFile> file;
+  /// Files of external data that onnx_source() has mapped, by the location that the model gives.
+  std::shared_ptr<std::map<std::string, std::shared_ptr<const MappedFile>, std::less<>>> external =
+      std::make_shared<std::map<std::string, std::shared_ptr<const MappedFile>, std::less<>>>();
   std::string_view producer = {};
   std::map<std::string_view, int64_t> opsets = {};  ///< by domain
   std::vector<OnnxNode> nodes = {};
@@ -63,7 +67,8 @@ OnnxModel read_onnx(const std::shared_ptr<const MappedFile>& file);
 bool is_onnx(std::string_view bytes);
 
 /// Where the elements of a tensor are. DataError for a type that qing lacks, by its name; for data that do not fit the
-/// shape; for external data outside the model's folder. IoError when a file of external data cannot be read.
+/// shape; for external data outside the model's folder. IoError when a file of external data cannot be read. Not
+/// thread-safe for one model.
 TensorSource onnx_source(const OnnxModel& model, const OnnxTensor& tensor);
 
 /// The initializers of a model, by their names.

@@ -150,13 +150,17 @@ class Source {
 
   void place_external(TensorSource& source, uint64_t bytes) const {
     if (tensor_.raw || !tensor_.numbers.empty()) fail("its data are in another file and in this one");
-    const fs::path path = external_path();
-    source.file = MappedFile::open(path);
+    const std::string_view location = external("location");
+    auto opened = model_.external->find(location);
+    if (opened == model_.external->end()) {
+      opened = model_.external->emplace(location, MappedFile::open(external_path())).first;
+    }
+    source.file = opened->second;
     source.offset = external_number("offset", 0);
     const uint64_t size = source.file->bytes().size();
     if (source.offset > size || bytes > size - source.offset) {
       fail(fmt::format("its {} bytes at byte {} of '{}' reach beyond the end at {} (is it cut?)", bytes, source.offset,
-                       printable(external("location")), size));
+                       printable(location), size));
     }
     if (const uint64_t given = external_number("length", bytes); given != bytes) {
       fail(fmt::format("{} bytes of external data, but its shape takes {}", given, bytes));

@@ -24,31 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kIndexSuffix = ".index.json", kSafetensorsSuffix = ".safetensors", kTorchSuffix = ".bin";
 
-struct Contents {
-  std::vector<TensorSource> sources;
-  std::map<std::string, std::string> metadata = {};
-};
-
 using File = std::shared_ptr<const MappedFile>;
-
-Contents read_safetensors(const File& file) {
-  std::string_view rest = file->bytes();
-  const auto read = [&rest](std::span<char> into) {  // never more than the size below
-    std::memcpy(into.data(), rest.data(), into.size());
-    rest.remove_prefix(into.size());
-  };
-  SafetensorsHeader header = read_safetensors_header(rest.size(), read, FileFaults(file->path(), "safetensors"));
-  Contents contents{.sources = {}, .metadata = std::move(header.metadata)};
-  for (SafetensorsEntry& entry : header.entries) {
-    contents.sources.push_back({.info = {.name = std::move(entry.name),
-                                         .format = std::string(safetensors_name(entry.dtype)),
-                                         .dtype = entry.dtype,
-                                         .shape = std::move(entry.shape)},
-                                .file = file,
-                                .offset = header.bytes + entry.begin});
-  }
-  return contents;
-}
 
 // 8 bytes of a length that the file has room for, then a JSON object.
 bool is_safetensors(std::string_view bytes) {
@@ -61,7 +37,7 @@ bool is_safetensors(std::string_view bytes) {
 }
 
 WeightsFile open_file(const fs::path& path) {
-  const auto weights = [&](const char* format, Contents contents) {
+  const auto weights = [&](const char* format, FileContents contents) {
     return WeightsFile(path.string(), format, std::move(contents.sources), std::move(contents.metadata));
   };
   const File file = MappedFile::open(path);
@@ -87,10 +63,10 @@ WeightsFile open_index(const fs::path& path) {
   const auto index = read_shard_index(path, safetensors ? kSafetensorsSuffix : kTorchSuffix);
   std::set<std::string> shards, found;
   for (const auto& [tensor, shard] : index) shards.insert(shard);
-  Contents all;
+  FileContents all;
   for (const std::string& shard : shards) {
     const File file = MappedFile::open(path.parent_path() / shard);
-    Contents contents = safetensors ? read_safetensors(file) : Contents{read_torch_file(file)};
+    FileContents contents = safetensors ? read_safetensors(file) : FileContents{read_torch_file(file)};
     if (shard == *shards.begin()) all.metadata = std::move(contents.metadata);
     for (TensorSource& source : contents.sources) {
       check_shard(index, path, file->path(), source.info.name);

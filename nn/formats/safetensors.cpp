@@ -18,33 +18,19 @@
 namespace qing::nn {
 namespace {
 
-// The data section is copied as it lies, which is right only where memory is little-endian too.
+// The data section is used as it lies, which is right only where memory is little-endian too.
 static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
 
 namespace json = boost::json;
 
 constexpr size_t kLengthBytes = 8;
 
-Tensor read_tensor(FileReader& file, const SafetensorsEntry& entry) {
-  Tensor tensor = Tensor::empty(entry.shape, entry.dtype);
-  const std::span<char> bytes = bytes_of(tensor);
-  file.read_exactly(bytes);
-  // A C++ bool that is neither 0 nor 1 must not exist.
-  if (tensor.dtype() == DType::boolean) {
-    for (char& byte : bytes) byte = static_cast<char>(byte != 0);
-  }
-  return tensor;
-}
-
 }  // namespace
 
 SafetensorsFile load_safetensors(const std::filesystem::path& path) {
-  FileReader file(path);
-  SafetensorsHeader header = read_safetensors_header(
-      file.size(), [&](std::span<char> into) { file.read_exactly(into); }, FileFaults(path, "safetensors"));
-  SafetensorsFile result{.tensors = {}, .metadata = std::move(header.metadata)};
-  // The entries are in the order of their data: the file is read from front to back.
-  for (const SafetensorsEntry& entry : header.entries) result.tensors.emplace(entry.name, read_tensor(file, entry));
+  FileContents contents = read_safetensors(MappedFile::open(path));
+  SafetensorsFile result{.tensors = {}, .metadata = std::move(contents.metadata)};
+  for (const TensorSource& source : contents.sources) result.tensors.emplace(source.info.name, read_tensor(source));
   return result;
 }
 

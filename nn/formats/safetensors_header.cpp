@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <boost/json.hpp>
+#include <cstring>
 #include <optional>
 #include <tuple>
 
+#include <qing/nn/formats/file_faults.h>
 #include <qing/nn/formats/tensor_bytes.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
@@ -68,17 +70,17 @@ struct Entry {
 // Every refusal names the path, and the tensor where there is one.
 class HeaderReader {
  public:
-  using Read = std::function<void(std::span<char>)>;
-  HeaderReader(uint64_t size, const Read& read, const FileFaults& faults) : size_(size), read_(read), faults_(faults) {}
+  explicit HeaderReader(const std::shared_ptr<const MappedFile>& file)
+      : file_(file), bytes_(file->bytes()), faults_(file->path(), "safetensors") {}
 
-  SafetensorsHeader read() {
+  FileContents read() {
     const json::object object = parse_header();
-    SafetensorsHeader header;
+    FileContents contents;
     std::vector<Entry> entries;
     for (const auto& member : object) {
       const std::string_view name(member.key());
       if (name == kSafetensorsMetadata) {
-        header.metadata = read_metadata(member.value());
+        contents.metadata = read_metadata(member.value());
       } else {
         entries.push_back(read_entry(name, member.value()));
       }
@@ -86,14 +88,14 @@ class HeaderReader {
     check_layout(entries);
     for (const Entry& entry : entries) check_supported(entry);
     for (Entry& entry : entries) {
-      header.entries.push_back({.name = std::move(entry.name),
-                                .dtype = *entry.format->dtype,
-                                .shape = Shape(entry.shape.begin(), entry.shape.end()),
-                                .begin = entry.begin,
-                                .end = entry.end});
+      contents.sources.push_back({.info = {.name = std::move(entry.name),
+                                           .format = std::string(entry.format->name),
+                                           .dtype = *entry.format->dtype,
+                                           .shape = Shape(entry.shape.begin(), entry.shape.end())},
+                                  .file = file_,
+                                  .offset = bytes_.size() - data_size_ + entry.begin});
     }
-    header.bytes = size_ - data_size_;
-    return header;
+    return contents;
   }
 
  private:
@@ -106,18 +108,19 @@ class HeaderReader {
   }
 
   json::object parse_header() {
-    if (size_ < kLengthBytes) { fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", size_)); }
+    if (bytes_.size() < kLengthBytes) {
+      fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", bytes_.size()));
+    }
     uint64_t length = 0;
-    read_({reinterpret_cast<char*>(&length), kLengthBytes});
+    std::memcpy(&length, bytes_.data(), kLengthBytes);
     if (length > kMaxSafetensorsHeader) {
       fail(
           fmt::format("the header says it is {} bytes long, more than the limit of {}", length, kMaxSafetensorsHeader));
     }
-    const size_t rest = size_ - kLengthBytes;
+    const size_t rest = bytes_.size() - kLengthBytes;
     if (length > rest) fail(fmt::format("the header says it is {} bytes long, but {} follow", length, rest));
     data_size_ = rest - length;
-    std::string text(length, '\0');
-    read_(text);
+    const std::string_view text = bytes_.substr(kLengthBytes, length);
     const size_t start = text.find_first_not_of(" \t\n\r");
     if (start == text.npos || text[start] != '{') fail("the header does not begin with '{'");
     // json::object keeps only one of two equal names, so it would be unclear which tensor is meant.
@@ -236,9 +239,9 @@ class HeaderReader {
     }
   }
 
-  const uint64_t size_;
-  const Read& read_;
-  const FileFaults& faults_;
+  const std::shared_ptr<const MappedFile>& file_;
+  const std::string_view bytes_;
+  const FileFaults faults_;
   uint64_t data_size_ = 0;
 };
 
@@ -251,9 +254,6 @@ std::string_view safetensors_name(DType dtype) {
   throw DTypeError("save_safetensors: a dtype the format has no name for");
 }
 
-SafetensorsHeader read_safetensors_header(uint64_t size, const std::function<void(std::span<char>)>& read,
-                                          const FileFaults& faults) {
-  return HeaderReader(size, read, faults).read();
-}
+FileContents read_safetensors(const std::shared_ptr<const MappedFile>& file) { return HeaderReader(file).read(); }
 
 }  // namespace qing::nn

@@ -1,17 +1,15 @@
-// The header of a safetensors file: what tensors it has and where. It is checked as a whole before any data are read.
+// What a safetensors file has and where. The header is checked as a whole before any data are read.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <span>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <qing/nn/formats/file_faults.h>
+#include <qing/nn/formats/weights_file.h>
 #include <qing/tensor/dtype.h>
-#include <qing/tensor/layout.h>
 
 namespace qing::nn {
 
@@ -21,22 +19,7 @@ inline constexpr std::string_view kSafetensorsMetadata = "__metadata__";
 /// What the format calls a dtype. DTypeError when it has no name for it.
 std::string_view safetensors_name(DType dtype);
 
-struct SafetensorsEntry {
-  std::string name;
-  DType dtype;
-  Shape shape;
-  uint64_t begin, end;  ///< in bytes after the header
-};
-
-struct SafetensorsHeader {
-  std::vector<SafetensorsEntry> entries;  ///< in the order of their data, which they cover without a hole
-  std::map<std::string, std::string> metadata;
-  uint64_t bytes;  ///< of the header with its length: where the data begin
-};
-
-/// Reads the header of a file of `size` bytes; `read` fills its argument from the front of the file on. DataError as
-/// load_safetensors().
-SafetensorsHeader read_safetensors_header(uint64_t size, const std::function<void(std::span<char>)>& read,
-                                          const FileFaults& faults);
+/// In the order of their data, which they cover without a hole. DataError as load_safetensors().
+FileContents read_safetensors(const std::shared_ptr<const MappedFile>& file);
 
 }  // namespace qing::nn

@@ -1,7 +1,7 @@
 #include <qing/nn/formats/sharded_safetensors.h>
 
 #include <fmt/format.h>
-#include <qing/nn/formats/shard_index.h>
+#include <qing/nn/formats/open_weights.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -70,22 +70,8 @@ SafetensorsFile load_sharded_safetensors(const fs::path& directory, const std::s
     throw IoError(fmt::format("{}: holds neither {} nor {}", directory.string(), single.filename().string(),
                               index.filename().string()));
   }
-  const std::map<std::string, std::string> shards = read_shard_index(index, kSuffix);
-  std::set<std::string> names;
-  for (const auto& [tensor, shard] : shards) names.insert(shard);
-  SafetensorsFile all;
-  for (const std::string& name : names) {
-    SafetensorsFile shard = load_safetensors(directory / name);
-    if (name == *names.begin()) all.metadata = std::move(shard.metadata);
-    for (auto& [tensor, value] : shard.tensors) {
-      check_shard(shards, index, directory / name, tensor);
-      all.tensors.emplace(tensor, std::move(value));
-    }
-  }
-  for (const auto& [tensor, shard] : shards) {
-    if (all.tensors.count(tensor) == 0) fail_missing_tensor(index, tensor, shard);
-  }
-  return all;
+  const WeightsFile file = open_weights(index);
+  return {.tensors = file.state(), .metadata = file.metadata()};
 }
 
 void save_sharded_safetensors(const fs::path& directory, const SafetensorsFile& file, int64_t max_shard_bytes,

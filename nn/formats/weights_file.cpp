@@ -57,13 +57,24 @@ Tensor unpack(const TensorSource& source) {
   return tensor;
 }
 
-Tensor read(const TensorSource& source) {
+}  // namespace
+
+Tensor read_tensor(const TensorSource& source) {
   if (!source.file) return source.values;
   if (source.coding != ElementCoding::plain) return unpack(source);
   return source.file->tensor(source.offset, source.info.dtype, source.info.shape, source.strides);
 }
 
-}  // namespace
+Tensor read_tensor(const TensorSource& source, DType dtype) {
+  if (source.info.dtype == dtype) return read_tensor(source);
+  Tensor converted;
+  {
+    const Tensor stored = read_tensor(source);
+    converted = stored.to(dtype);
+  }
+  if (source.file && !source.strides) source.file->forget(source.offset, stored_bytes(source));
+  return converted;
+}
 
 uint64_t block_bytes(ElementCoding coding) {
   return kScaleBytes + static_cast<uint64_t>(coding == ElementCoding::q8_0 ? kBlockElements : kBlockElements / 2);
@@ -88,23 +99,12 @@ const TensorSource& WeightsFile::source(std::string_view name) const {
   return sources_[static_cast<size_t>(info - infos_.data())];
 }
 
-Tensor WeightsFile::tensor(std::string_view name) const { return read(source(name)); }
-
-Tensor WeightsFile::tensor(std::string_view name, DType dtype) const {
-  const TensorSource& from = source(name);
-  if (from.info.dtype == dtype) return read(from);
-  Tensor converted;
-  {
-    const Tensor stored = read(from);
-    converted = stored.to(dtype);
-  }
-  if (from.file && !from.strides) from.file->forget(from.offset, stored_bytes(from));
-  return converted;
-}
+Tensor WeightsFile::tensor(std::string_view name) const { return read_tensor(source(name)); }
+Tensor WeightsFile::tensor(std::string_view name, DType dtype) const { return read_tensor(source(name), dtype); }
 
 StateDict WeightsFile::state() const {
   StateDict state;
-  for (const TensorSource& source : sources_) state.emplace(source.info.name, read(source));
+  for (const TensorSource& source : sources_) state.emplace(source.info.name, read_tensor(source));
   return state;
 }
 

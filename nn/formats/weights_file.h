@@ -43,6 +43,17 @@ struct TensorSource {
   Tensor values = {};                   ///< elements that no run of the file's bytes holds
 };
 
+/// What a reader finds in a file.
+struct FileContents {
+  std::vector<TensorSource> sources;
+  std::map<std::string, std::string> metadata = {};
+};
+
+/// One tensor as it is stored, with blocks of quantised numbers as f32: on the file's pages where it can be.
+Tensor read_tensor(const TensorSource& source);
+/// Converted to `dtype` (Tensor::to). A tensor of another dtype does not keep its pages in memory.
+Tensor read_tensor(const TensorSource& source, DType dtype);
+
 /// Immutable and thread-safe. Tensors stay valid after it.
 class WeightsFile {
  public:
@@ -56,10 +67,8 @@ class WeightsFile {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const TensorInfo* find(std::string_view name) const;  ///< null when absent
 
-  /// A tensor as it is stored, with blocks of quantised numbers as f32: on the file's pages where it can be. DataError
-  /// "PATH: holds no tensor 'NAME'".
+  /// read_tensor() of the tensor with this name. DataError "PATH: holds no tensor 'NAME'".
   Tensor tensor(std::string_view name) const;
-  /// Converted to `dtype` (Tensor::to). A tensor of another dtype does not keep its pages in memory.
   Tensor tensor(std::string_view name, DType dtype) const;
   /// All tensors, as tensor() gives them.
   StateDict state() const;

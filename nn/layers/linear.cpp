@@ -93,22 +93,21 @@ Tensor Linear::packed_product(const Tensor& x, bool gelu) const {
   shape.back() = weight_.size(0);
   Tensor y = Tensor::empty(shape, DType::f32);
   if (y.numel() == 0) return y;
-  const bool fused = gelu && std::holds_alternative<PackedMatrix<float>>(packed_->matrix);
-  write_packed_product(x, y.data<float>(), shape.back(), fused ? y.data<float>() : nullptr);
-  return gelu && !fused ? qing::gelu(y) : y;
+  write_packed_product(x, y.data<float>(), shape.back(), gelu);
+  return y;
 }
 
-// y[i] = W·x[i] + b for the rows of x, at least one.
-void Linear::write_packed_product(const Tensor& x, float* y, int64_t row_stride, float* gelu) const {
+// y[i] = W·x[i] + b, or GELU of that, for the rows of x, at least one.
+void Linear::write_packed_product(const Tensor& x, float* y, int64_t row_stride, bool gelu) const {
   const Tensor in = x.contiguous();
   const int64_t k = weight_.size(1), rows = k == 0 ? 0 : in.numel() / k;
   const float* const bias = bias_.defined() ? bias_.data<float>() : nullptr;
   if (const auto* matrix = std::get_if<PackedMatrix<float>>(&packed_->matrix)) {
-    gemm(Trans::no, rows, in.data<float>(), k, *matrix, y, row_stride, bias, false, gelu);
+    gemm(Trans::no, rows, in.data<float>(), k, *matrix, y, row_stride, bias, false, gelu ? y : nullptr);
   } else if (const auto* words = std::get_if<Bf16Matrix>(&packed_->matrix)) {
-    gemm(rows, in.data<float>(), k, *words, y, row_stride, bias);
+    gemm(rows, in.data<float>(), k, *words, y, row_stride, bias, gelu);
   } else {
-    gemm(rows, in.data<float>(), k, std::get<Int8Matrix>(packed_->matrix), y, row_stride, bias);
+    gemm(rows, in.data<float>(), k, std::get<Int8Matrix>(packed_->matrix), y, row_stride, bias, gelu);
   }
 }
 
@@ -140,7 +139,7 @@ Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
   if (y.numel() == 0) return y;
   float* to = y.data<float>();
   for (const Linear* layer : layers) {
-    layer->write_packed_product(x, to, shape.back(), nullptr);
+    layer->write_packed_product(x, to, shape.back(), false);
     to += layer->weight().size(0);
   }
   return y;

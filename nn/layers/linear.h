@@ -51,7 +51,7 @@ class Linear : public UnaryModule {
   friend Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
   bool packed_fits(const Tensor& x) const;
   Tensor packed_product(const Tensor& x, bool gelu) const;
-  void write_packed_product(const Tensor& x, float* y, int64_t row_stride, float* gelu) const;
+  void write_packed_product(const Tensor& x, float* y, int64_t row_stride, bool gelu) const;
   bool adapted() const { return lora_ != nullptr && !unmerged_.defined(); }
   Tensor weight_, bias_;
   std::shared_ptr<const Packed> packed_;

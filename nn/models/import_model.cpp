@@ -4,9 +4,9 @@
 
 #include <boost/json.hpp>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <qing/nn/formats/imported_encoder.h>
@@ -19,6 +19,8 @@
 #include <qing/nn/models/sentence_embedding.h>
 #include <qing/nn/models/sentence_modules.h>
 #include <qing/nn/staged_directory.h>
+#include <qing/nn/text/tokenizer.h>
+#include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -36,8 +38,9 @@ constexpr const char* kTokenizerFiles[] = {"tokenizer.json",
                                            "vocab.json",
                                            "merges.txt",
                                            "sentencepiece.bpe.model",
-                                           "spiece.model",
-                                           "sentence_bert_config.json"};
+                                           "spiece.model"};
+// Settings of sentence-transformers that stand beside modules.json or in the folder of its encoder.
+constexpr const char* kSentenceFiles[] = {"config_sentence_transformers.json", "sentence_bert_config.json"};
 
 constexpr const char* kPoolingFolder = "1_Pooling";
 
@@ -88,9 +91,44 @@ std::string modules_json(bool normalize) {
   return boost::json::serialize(modules) + "\n";
 }
 
-void copy_if_there(const fs::path& from, const fs::path& to) {
-  if (is_there(from)) write_file_atomically(to, read_file(from));
+bool copy_if_there(const fs::path& from, const fs::path& to) {
+  if (!is_there(from)) return false;
+  write_file_atomically(to, read_file(from));
+  return true;
 }
+
+// modules.json and the pooling's config.json, or nothing for a source that has no modules.json and a caller that names
+// no pooling.
+class PoolingFiles {
+ public:
+  PoolingFiles(const SentenceModules& modules, const ImportOptions& options, const fs::path& source)
+      : normalize_(modules.options.normalize) {
+    if (!modules.pooling.empty()) {
+      if (options.pooling) {
+        throw ValueError(fmt::format("import: {} says the pooling; leave --pooling out", modules.pooling.string()));
+      }
+      config_ = read_file(modules.pooling);
+    } else if (options.pooling) {
+      if (!holds_sentence_embedding(source)) {
+        throw ValueError("import: a model with a head has no pooling; leave --pooling out");
+      }
+      config_ = pooling_json(*options.pooling);
+    }
+  }
+  bool empty() const { return config_.empty(); }
+  const std::string& config() const { return config_; }
+  bool normalizes() const { return normalize_; }
+
+ private:
+  static std::string pooling_json(SentencePooling pooling) {
+    const boost::json::object config = {{"pooling_mode_cls_token", pooling == SentencePooling::cls},
+                                        {"pooling_mode_mean_tokens", pooling == SentencePooling::mean}};
+    return boost::json::serialize(config) + "\n";
+  }
+
+  bool normalize_;
+  std::string config_;
+};
 
 ImportedModel description_of(const Loaded& loaded, const EncoderConfig& config) {
   return {.task = loaded.task,
@@ -106,31 +144,102 @@ void commit_alone(StagedDirectory& staged, const fs::path& out) {
     if (!fs::exists(staged.path() / name, none)) stale.push_back(out / name);
   };
   for (const char* name : kTokenizerFiles) check(name);
+  for (const char* name : kSentenceFiles) check(name);
   for (const char* name : {"modules.json", kNgramsFile}) check(name);
   staged.commit();
   for (const fs::path& path : stale) fs::remove(path, none);
 }
 
+// StagedDirectory moves files alone, so the folder of the pooling has a stage of its own.
+void commit_with_pooling(StagedDirectory& staged, const PoolingFiles& pooling, const fs::path& out) {
+  if (pooling.empty()) return commit_alone(staged, out);
+  StagedDirectory folder(out / kPoolingFolder);
+  write_file_atomically(folder.path() / "config.json", pooling.config());
+  write_file_atomically(staged.path() / "modules.json", modules_json(pooling.normalizes()));
+  folder.commit();
+  commit_alone(staged, out);
+}
+
+void check_tokenizer(const fs::path& folder, const EncoderConfig& config) {
+  const Tokenizer tokenizer = Tokenizer::load(folder, static_cast<int32_t>(config.max_tokens()));
+  if (tokenizer.vocab_size() <= config.vocab_size) return;
+  throw DataError(fmt::format("the tokenizer has {} entries, but the encoder room for {}; they are of different models",
+                              tokenizer.vocab_size(), config.vocab_size));
+}
+
+// The names of the labels, if the config.json beside a file describes the encoder that the file holds.
+bool take_labels(const fs::path& beside, const fs::path& config_file) {
+  if (!is_there(beside)) return false;
+  boost::json::value described = read_json_file(beside), own = read_json_file(config_file);
+  if (!described.is_object() || !own.is_object() || !own.get_object().contains("id2label")) return false;
+  const boost::json::object& theirs = described.get_object();
+  boost::json::object& ours = own.get_object();
+  for (const char* size : {"model_type", "hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}) {
+    const boost::json::value* value = theirs.if_contains(size);
+    if (value == nullptr || *value != ours.at(size)) return false;
+  }
+  const boost::json::value* labels = theirs.if_contains("id2label");
+  if (labels == nullptr || !labels->is_object() ||
+      labels->get_object().size() != ours.at("id2label").get_object().size()) {
+    return false;
+  }
+  for (const char* name : {"id2label", "label2id", "problem_type"}) {
+    if (const boost::json::value* value = theirs.if_contains(name)) ours[name] = *value;
+  }
+  write_file_atomically(config_file, boost::json::serialize(own) + "\n");
+  return true;
+}
+
+// What stands in the folder around a file and belongs to its model. Returns the names.
+std::vector<std::string> take_neighbours(const fs::path& folder, const fs::path& staged) {
+  std::vector<std::string> taken;
+  if (is_there(folder / "tokenizer.json") || is_there(folder / "vocab.txt")) {
+    std::error_code none;
+    for (const char* name : kTokenizerFiles) fs::remove(staged / name, none);
+    for (const char* name : kTokenizerFiles) {
+      if (copy_if_there(folder / name, staged / name)) taken.emplace_back(name);
+    }
+  }
+  if (take_labels(folder / "config.json", staged / "config.json")) taken.emplace_back("config.json");
+  return taken;
+}
+
 // An ONNX, a GGUF or an E5S1 file. The directory is loaded before it takes the place of what was there.
-ImportedModel import_file(const fs::path& source, const fs::path& out) {
+ImportedModel import_file(const fs::path& source, const fs::path& out, const ImportOptions& options) {
   StagedDirectory staged(out);
   save_imported_encoder(staged.path(), import_encoder(source));
+  const fs::path folder = fs::absolute(source).parent_path();
+  std::vector<std::string> taken = take_neighbours(folder, staged.path());
+  SentenceModules modules{.encoder = staged.path()};
+  if (is_there(folder / "modules.json") && holds_sentence_embedding(staged.path())) {
+    modules = read_sentence_modules(folder);
+    taken.emplace_back("modules.json");
+    for (const char* name : kSentenceFiles) {
+      if (copy_if_there(folder / name, staged.path() / name)) taken.emplace_back(name);
+    }
+  }
+  const PoolingFiles pooling(modules, options, staged.path());
   try {
     const Loaded loaded = load(staged.path(), read_sentence_modules(staged.path()));
     const EncoderConfig config = EncoderConfig::load(staged.path() / "config.json");
-    commit_alone(staged, out);
-    return description_of(loaded, config);
+    const bool has_tokenizer = is_there(staged.path() / "tokenizer.json") || is_there(staged.path() / "vocab.txt");
+    if (has_tokenizer) check_tokenizer(staged.path(), config);
+    commit_with_pooling(staged, pooling, out);
+    ImportedModel model = description_of(loaded, config);
+    model.taken = std::move(taken);
+    model.has_tokenizer = has_tokenizer;
+    return model;
   } catch (const DataError& error) { throw DataError(source.string() + ": " + error.what()); }
 }
 
 }  // namespace
 
-ImportedModel import_model(const fs::path& source, const fs::path& out) {
+ImportedModel import_model(const fs::path& source, const fs::path& out, const ImportOptions& options) {
   std::error_code absent;
   if (fs::equivalent(source, out, absent)) {
     throw ValueError(fmt::format("import: {} is the source; give another folder", out.string()));
   }
-  if (fs::is_regular_file(source, absent)) return import_file(source, out);
+  if (fs::is_regular_file(source, absent)) return import_file(source, out, options);
   const SentenceModules modules = read_sentence_modules(source);
   if (fs::exists(modules.encoder / kNgramsFile, absent)) {
     throw DataError(fmt::format("{}: a model of qing with n-grams; copy the folder instead", source.string()));
@@ -147,18 +256,14 @@ ImportedModel import_model(const fs::path& source, const fs::path& out) {
       kept.tensors.emplace(current_parameter_name(name), file.tensor(name));
     }
   }
+  const PoolingFiles pooling(modules, options, source);
   StagedDirectory staged(out);
-  std::optional<StagedDirectory> pooling;
-  if (!modules.pooling.empty()) {
-    pooling.emplace(out / kPoolingFolder);
-    write_file_atomically(pooling->path() / "config.json", read_file(modules.pooling));
-    write_file_atomically(staged.path() / "modules.json", modules_json(modules.options.normalize));
-  }
   save_safetensors(staged.path() / "model.safetensors", kept);
   write_file_atomically(staged.path() / "config.json", read_file(modules.encoder / "config.json"));
   for (const char* name : kTokenizerFiles) copy_if_there(modules.encoder / name, staged.path() / name);
-  if (pooling) pooling->commit();
-  commit_alone(staged, out);
+  if (!modules.pooling.empty()) copy_if_there(source / kSentenceFiles[0], staged.path() / kSentenceFiles[0]);
+  copy_if_there(modules.encoder / kSentenceFiles[1], staged.path() / kSentenceFiles[1]);
+  commit_with_pooling(staged, pooling, out);
   return description_of(loaded, config);
 }
 

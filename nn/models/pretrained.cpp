@@ -10,6 +10,8 @@
 
 #include <qing/nn/formats/open_weights.h>
 #include <qing/nn/formats/safetensors.h>
+#include <qing/nn/init.h>
+#include <qing/nn/layers/linear.h>
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/encoder_config_json.h>
 #include <qing/nn/models/parameter_names.h>
@@ -76,6 +78,13 @@ void resolve_ties(const EncoderConfig& config, PretrainedWeights& from) {
   }
 }
 
+// A model whose weights are about to be read.
+template <class Model, class... Arguments> std::unique_ptr<Model> uninitialized(const Arguments&... arguments) {
+  const init::SkippedInit skipped;
+  Generator unused;
+  return std::make_unique<Model>(arguments..., unused);
+}
+
 // The architecture, if config.json names one, ends in `suffix`.
 void check_architecture(const fs::path& directory, std::string_view suffix) {
   const ConfigReader reader(directory / kConfigFile);
@@ -94,8 +103,7 @@ template <class Model> std::unique_ptr<Model> load_classifier(const fs::path& di
   check_architecture(directory, suffix);
   const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
   PretrainedWeights weights = read_pretrained_weights(directory, config.encoder, std::ssize(config.labels));
-  Generator unused;
-  auto model = std::make_unique<Model>(config, unused);
+  auto model = uninitialized<Model>(config);
   load_pretrained_weights(*model, std::move(weights));
   return model;
 }
@@ -124,8 +132,18 @@ void load_pretrained_weights(Module& model, PretrainedWeights weights) {
     return !encoder && !own.contains(name);
   });
   try {
-    model.load_state_dict(weights.tensors);
+    model.adopt_state_dict(weights.tensors);
   } catch (const DataError& error) { throw DataError(weights.path + ": " + error.what()); }
+  for (const auto& [name, tensor] : weights.tensors) {
+    if (tensor.dtype() != DType::f32) MappedFile::forget(tensor);  // it has been converted
+  }
+}
+
+void pack_for_inference(Module& model, DType precision) {
+  pack_linear_layers(model, precision);
+  model.apply([](Module& part) {
+    if (const auto* layer = dynamic_cast<const Linear*>(&part)) MappedFile::forget(layer->weight());
+  });
 }
 
 std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const fs::path& directory) {
@@ -141,8 +159,7 @@ std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const fs::path& directory, st
   if (dropout) config.hidden_dropout_prob = config.attention_probs_dropout_prob = *dropout;
   PretrainedWeights weights = read_pretrained_weights(directory, config, 0);
   resolve_ties(config, weights);
-  Generator unused;
-  auto model = std::make_unique<EncoderForMaskedLM>(config, unused);
+  auto model = uninitialized<EncoderForMaskedLM>(config);
   load_pretrained_weights(*model, std::move(weights));
   return model;
 }
@@ -169,10 +186,13 @@ void save_masked_lm(const fs::path& directory, EncoderForMaskedLM& model, const 
 
 std::unique_ptr<SentenceEncoder> load_sentence_encoder(const fs::path& directory) {
   const SentenceModules modules = read_sentence_modules(directory);
-  const EncoderConfig config = EncoderConfig::load(modules.encoder / kConfigFile);
-  PretrainedWeights weights = read_pretrained_weights(modules.encoder, config, 0);
-  Generator unused;
-  auto model = std::make_unique<SentenceEncoder>(config, modules.options, unused);
+  return load_sentence_encoder(modules.encoder, EncoderConfig::load(modules.encoder / kConfigFile), modules.options);
+}
+
+std::unique_ptr<SentenceEncoder> load_sentence_encoder(const fs::path& directory, const EncoderConfig& config,
+                                                       const SentenceOptions& options) {
+  PretrainedWeights weights = read_pretrained_weights(directory, config, 0);
+  auto model = uninitialized<SentenceEncoder>(config, options);
   load_pretrained_weights(*model, std::move(weights));
   return model;
 }

@@ -26,8 +26,12 @@ struct PretrainedWeights {
 /// parameters than the files hold.
 PretrainedWeights read_pretrained_weights(const std::filesystem::path& directory, const EncoderConfig& config,
                                           int64_t outputs);
-/// Copies the weights that read_pretrained_weights() gave into a model, all of whose parameters must be among them.
+/// Makes the weights that read_pretrained_weights() gave a model's own, all of whose parameters must be among them. f32
+/// weights stay on the pages of their file, which all processes and models share (MappedFile); others are converted.
 void load_pretrained_weights(Module& model, PretrainedWeights weights);
+/// pack_linear_layers() for a model that is used for inference alone: the file's pages of a weight that has been packed
+/// do not stay in memory. They are read again where the weight itself is needed, as for gradients.
+void pack_for_inference(Module& model, DType precision);
 
 /// ...ForSequenceClassification.
 std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const std::filesystem::path& directory);
@@ -42,5 +46,8 @@ void save_masked_lm(const std::filesystem::path& directory, EncoderForMaskedLM& 
 /// Pooling and normalisation as modules.json and 1_Pooling/config.json of sentence-transformers say; without
 /// modules.json the mean, as that library has it.
 std::unique_ptr<SentenceEncoder> load_sentence_encoder(const std::filesystem::path& directory);
+/// The weights of the directory in an encoder of this configuration.
+std::unique_ptr<SentenceEncoder> load_sentence_encoder(const std::filesystem::path& directory,
+                                                       const EncoderConfig& config, const SentenceOptions& options);
 
 }  // namespace qing::nn

@@ -27,24 +27,45 @@ namespace fs = std::filesystem;
 
 constexpr const char* kConfigFile = "config.json";
 
-std::optional<std::int32_t> read_max_length(const fs::path& directory) {
+// sentence_bert_config.json, if there.
+struct TransformerSettings {
+  std::optional<std::int32_t> max_length;
+  bool lowercase = false;
+};
+TransformerSettings read_transformer_settings(const fs::path& directory) {
+  TransformerSettings settings;
   const fs::path file = directory / "sentence_bert_config.json";
-  if (!is_there(file)) return std::nullopt;
+  if (!is_there(file)) return settings;
   const ConfigReader reader(file);
+  reader.optional("do_lower_case", settings.lowercase);
   const boost::json::value* length = reader.find("max_seq_length");
-  if (length == nullptr) return std::nullopt;
+  if (length == nullptr) return settings;
   if (!length->is_int64() || length->get_int64() < 2 || length->get_int64() > 1 << 20) {
     reader.fail("max_seq_length: must be a whole number from 2 to 1048576");
   }
-  return static_cast<std::int32_t>(length->get_int64());
+  settings.max_length = static_cast<std::int32_t>(length->get_int64());
+  return settings;
 }
 
 class SentenceEmbedding final : public TextClassifier {
  public:
-  SentenceEmbedding(std::unique_ptr<const SentenceEncoder> model, Tokenizer tokenizer, bool normalizes, DType precision)
-      : model_(std::move(model)), tokenizer_(std::move(tokenizer)), normalizes_(normalizes), precision_(precision) {}
+  SentenceEmbedding(std::unique_ptr<const SentenceEncoder> model, Tokenizer tokenizer, SentenceModules modules,
+                    DType precision)
+      : model_(std::move(model)),
+        tokenizer_(std::move(tokenizer)),
+        modules_(std::move(modules)),
+        precision_(precision) {}
 
-  EncodedText encode(std::string_view text) const override { return {tokenizer_.encode(text), {}}; }
+  EncodedText encode(std::string_view text) const override {
+    if (modules_.prompt.empty()) return encode_text(tokenizer_, text);
+    EncodedText encoded = encode_text(tokenizer_, modules_.prompt + std::string(text));
+    // Offsets count from the text's first byte; tokens of the prompt have none in the text.
+    const auto in_text = [prompt = static_cast<uint32_t>(modules_.prompt.size())](uint32_t at) {
+      return at < prompt ? 0 : at - prompt;
+    };
+    for (auto& [begin, end] : encoded.offsets) begin = in_text(begin), end = in_text(end);
+    return encoded;
+  }
 
   std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const override {
     std::vector<Prediction> predictions;
@@ -63,7 +84,7 @@ class SentenceEmbedding final : public TextClassifier {
                              .tokens = static_cast<int32_t>(ids.size()),
                              .truncated = encodings[i].truncated,
                              .unknown = static_cast<int32_t>(std::ranges::count(ids, tokenizer_.unk_id())),
-                             .blank = ids.size() == 2,
+                             .blank = std::ssize(ids) == tokenizer_.special_tokens(),
                              .embedding = std::vector<float>(row, row + width)});
     }
     return predictions;
@@ -71,7 +92,7 @@ class SentenceEmbedding final : public TextClassifier {
 
   EmbeddingInfo embedding() const override {
     return {model_->config().hidden_size, model_->options().pooling == SentencePooling::cls ? "cls" : "mean",
-            normalizes_};
+            modules_.options.normalize};
   }
   const Tokenizer* tokenizer() const override { return &tokenizer_; }
   int32_t max_length() const override { return tokenizer_.options().max_length; }
@@ -84,7 +105,7 @@ class SentenceEmbedding final : public TextClassifier {
  private:
   std::unique_ptr<const SentenceEncoder> model_;
   Tokenizer tokenizer_;
-  bool normalizes_;
+  SentenceModules modules_;
   DType precision_;
 };
 
@@ -127,25 +148,30 @@ bool holds_sentence_embedding(const fs::path& directory) {
   }
 }
 
-std::shared_ptr<const TextClassifier> load_sentence_embedding(const fs::path& directory, DType precision) {
-  const LongLivedAllocations weights;
-  const SentenceModules modules = read_sentence_modules(directory);
+SentenceParts load_sentence_parts(const fs::path& directory) {
+  SentenceModules modules = read_sentence_modules(directory);
   const fs::path config_file = modules.encoder / kConfigFile;
   const EncoderConfig config = EncoderConfig::load(config_file);
   const auto most = static_cast<std::int32_t>(config.max_tokens());
+  const TransformerSettings settings = read_transformer_settings(modules.encoder);
   Tokenizer tokenizer =
-      Tokenizer::load(modules.encoder, std::min(read_max_length(modules.encoder).value_or(most), most));
+      Tokenizer::load(modules.encoder, std::min(settings.max_length.value_or(most), most), settings.lowercase);
   if (tokenizer.vocab_size() > config.vocab_size) {
     throw DataError(fmt::format("{}: vocab_size: {} is less than the {} entries of the tokenizer", config_file.string(),
                                 config.vocab_size, tokenizer.vocab_size()));
   }
-  Generator unused;
   // Callers normalize, since one request may ask for embeddings as they are.
-  auto model = std::make_unique<SentenceEncoder>(config, SentenceOptions{.pooling = modules.options.pooling}, unused);
-  load_pretrained_weights(*model, read_pretrained_weights(modules.encoder, config, 0));
-  pack_linear_layers(*model, precision);
-  return std::make_shared<SentenceEmbedding>(std::move(model), std::move(tokenizer), modules.options.normalize,
-                                             precision);
+  auto model = load_sentence_encoder(modules.encoder, config, {.pooling = modules.options.pooling});
+  return {
+      .modules = std::move(modules), .config = config, .model = std::move(model), .tokenizer = std::move(tokenizer)};
+}
+
+std::shared_ptr<const TextClassifier> load_sentence_embedding(const fs::path& directory, DType precision) {
+  const LongLivedAllocations weights;
+  SentenceParts parts = load_sentence_parts(directory);
+  pack_for_inference(*parts.model, precision);
+  return std::make_shared<SentenceEmbedding>(std::move(parts.model), std::move(parts.tokenizer),
+                                             std::move(parts.modules), precision);
 }
 
 std::shared_ptr<const TextClassifier> load_text_model(const fs::path& directory, DType precision) {

@@ -20,7 +20,8 @@ double cosine_similarity(std::span<const float> a, std::span<const float> b);
 /// config.json is an encoder without a head ("BertModel").
 bool holds_sentence_embedding(const std::filesystem::path& directory);
 /// Reads such a folder: the encoder of any EncoderFamily with the pooling that load_sentence_encoder() reads, the
-/// tokenizer's files, and sentence_bert_config.json with max_seq_length, if there. Its predictions have
+/// tokenizer's files, and, if there, max_seq_length and do_lower_case of sentence_bert_config.json and the default
+/// prompt of config_sentence_transformers.json, which stands in front of every text. Its predictions have
 /// Prediction::embedding, which is not normalized. `precision` as in TextClassifier::load. IoError; DataError naming
 /// the file and what is not supported.
 std::shared_ptr<const TextClassifier> load_sentence_embedding(const std::filesystem::path& directory,

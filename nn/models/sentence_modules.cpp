@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 
 constexpr const char* kModulesFile = "modules.json";
+constexpr const char* kSettingsFile = "config_sentence_transformers.json";
 
 [[noreturn]] void fail(const fs::path& file, const std::string& what) { throw DataError(file.string() + ": " + what); }
 
@@ -41,8 +42,13 @@ fs::path folder_of(const json::object& module, const fs::path& file) {
 }
 
 // Files say which pooling by a name, older ones by a flag for each.
-SentencePooling read_pooling(const fs::path& path) {
+SentencePooling read_pooling(const fs::path& path, bool has_prompt) {
   const ConfigReader reader(path);
+  bool includes_prompt = true;
+  reader.optional("include_prompt", includes_prompt);
+  if (has_prompt && !includes_prompt) {
+    reader.fail("include_prompt: false is not supported for a model with a default prompt");
+  }
   constexpr std::pair<std::string_view, std::string_view> kModes[] = {
       {"cls", "pooling_mode_cls_token"},
       {"mean", "pooling_mode_mean_tokens"},
@@ -62,6 +68,21 @@ SentencePooling read_pooling(const fs::path& path) {
   if (modes == std::vector<std::string>{"mean"}) return SentencePooling::mean;
   reader.fail(fmt::format("pooling_mode: {} is not supported; only cls or mean is",
                           modes.empty() ? "none" : fmt::format("{}", fmt::join(modes, " and "))));
+}
+
+// What sentence-transformers puts in front of every text when its caller names no prompt.
+std::string read_prompt(const fs::path& path) {
+  if (!is_there(path)) return {};
+  const ConfigReader reader(path);
+  const std::string name = reader.text("default_prompt_name", "");
+  if (reader.find("default_prompt_name") == nullptr) return {};
+  const json::value* prompts = reader.find("prompts");
+  const json::object* list = prompts == nullptr ? nullptr : prompts->if_object();
+  const json::value* prompt = list == nullptr ? nullptr : list->if_contains(name);
+  if (prompt == nullptr) reader.fail(fmt::format("default_prompt_name: '{}' is none of the prompts", name));
+  if (prompt->is_null()) return {};
+  if (!prompt->is_string()) reader.fail(fmt::format("prompts.{}: must be a text", name));
+  return std::string(prompt->get_string());
 }
 
 }  // namespace
@@ -93,7 +114,8 @@ SentenceModules read_sentence_modules(const fs::path& directory) {
     fail(file, fmt::format("the modules {}; needs Transformer, Pooling and, if wanted, Normalize, in this order",
                            fmt::join(kinds, ", ")));
   }
-  modules.options.pooling = read_pooling(modules.pooling);
+  modules.prompt = read_prompt(directory / kSettingsFile);
+  modules.options.pooling = read_pooling(modules.pooling, !modules.prompt.empty());
   return modules;
 }
 

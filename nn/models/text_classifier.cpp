@@ -33,7 +33,9 @@ class EncoderTextClassifier final : public TextClassifier {
       : model_(std::move(model)), ngrams_(std::move(ngrams)), tokenizer_(std::move(tokenizer)), precision_(precision) {}
 
   EncodedText encode(std::string_view text) const override {
-    return {tokenizer_.encode(text), ngrams_ ? ngrams_->table().features(text) : NgramFeatures{}};
+    EncodedText encoded = encode_text(tokenizer_, text);
+    if (ngrams_) encoded.ngrams = ngrams_->table().features(text);
+    return encoded;
   }
 
   std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const override {
@@ -52,7 +54,7 @@ class EncoderTextClassifier final : public TextClassifier {
                              .truncated = encodings[i].truncated,
                              .logits = std::vector<float>(raw, raw + count),
                              .unknown = static_cast<int32_t>(std::ranges::count(encodings[i].ids, tokenizer_.unk_id())),
-                             .blank = encodings[i].ids.size() == 2});
+                             .blank = std::ssize(encodings[i].ids) == tokenizer_.special_tokens()});
     }
     return predictions;
   }
@@ -111,6 +113,14 @@ class EncoderTextClassifier final : public TextClassifier {
 
 }  // namespace
 
+EncodedText TextClassifier::encode_text(const Tokenizer& tokenizer, std::string_view text) {
+  EncodedText encoded{tokenizer.encode(text)};
+  if (encoded.ids.empty()) {
+    throw DataError("the text has no tokens, and the tokenizer adds none; send a text with a visible character");
+  }
+  return encoded;
+}
+
 std::vector<EncodedText> TextClassifier::encode_all(std::span<const std::string> texts) const {
   std::vector<EncodedText> encodings;
   encodings.reserve(texts.size());
@@ -133,7 +143,7 @@ std::vector<Explanation> TextClassifier::explain(std::span<const std::string>) c
 std::shared_ptr<const TextClassifier> TextClassifier::load(const std::filesystem::path& directory, DType precision) {
   const LongLivedAllocations weights;
   ClassifierParts parts = load_classifier_parts(directory);
-  pack_linear_layers(*parts.model, precision);
+  pack_for_inference(*parts.model, precision);
   return std::make_shared<EncoderTextClassifier>(std::move(parts.model), std::move(parts.ngrams),
                                                  std::move(parts.tokenizer), precision);
 }

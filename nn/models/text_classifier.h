@@ -44,7 +44,8 @@ class TextClassifier {
   /// Returns one prediction per text, in order. The scores of a text do not depend on the rest of the batch, to the
   /// bit. DataError with the index of a text that is not UTF-8. An empty span gives an empty result.
   std::vector<Prediction> predict(std::span<const std::string> texts) const;
-  /// The first half of predict(), for callers that compose batches by tokens. DataError on invalid UTF-8.
+  /// The first half of predict(), for callers that compose batches by tokens. DataError on invalid UTF-8, and for a
+  /// text without tokens when the tokenizer adds no special ones.
   virtual EncodedText encode(std::string_view text) const = 0;
   /// The second half of predict(), on the results of encode().
   virtual std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const = 0;
@@ -68,6 +69,9 @@ class TextClassifier {
   virtual const DataProfile* reference() const { return nullptr; }
 
  protected:
+  /// The tokens of a text. DataError when there are none, since then no hidden state exists (the reference library
+  /// fails there too).
+  static EncodedText encode_text(const Tokenizer& tokenizer, std::string_view text);
   /// encode() of each; DataError names the text's index.
   std::vector<EncodedText> encode_all(std::span<const std::string> texts) const;
 };

@@ -80,6 +80,10 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special_to
 
 int32_t Tokenizer::vocab_size() const { return pipeline_->id_end(); }
 
+int32_t Tokenizer::special_tokens() const {
+  return static_cast<int32_t>(pipeline_->parts().post_processing.added(false));
+}
+
 std::string Tokenizer::token(int32_t id) const {
   if (id < 0 || id >= vocab_size()) throw IndexError(fmt::format("token: id {} is outside [0, {})", id, vocab_size()));
   return pipeline_->token(id);

@@ -45,7 +45,10 @@ class Tokenizer {
   /// that the model takes: a larger limit of the files is lowered to it, and it is the limit where they set none.
   /// Without both the limit of tokenizer.json applies, or kDefaultMaxLength. IoError, DataError naming the file and the
   /// place; a setting that is not supported is refused by name.
-  static Tokenizer load(const std::filesystem::path& directory, std::optional<int32_t> room = {});
+  /// With `lowercase` texts are first lower-cased, unless the tokenizer has such a stage, as sentence-transformers does
+  /// for do_lower_case.
+  static Tokenizer load(const std::filesystem::path& directory, std::optional<int32_t> room = {},
+                        bool lowercase = false);
   /// Reads a tokenizer.json alone, as `tokenizers` does: its truncation applies, and without one nothing is cut.
   static Tokenizer load_file(const std::filesystem::path& tokenizer_json);
   /// Writes what `tokenizers` and `transformers` load: vocab.txt, tokenizer.json and tokenizer_config.json of a
@@ -87,12 +90,14 @@ class Tokenizer {
   int32_t cls_id() const { return special_[2]; }
   int32_t sep_id() const { return special_[3]; }
   int32_t mask_id() const { return special_[4]; }
+  /// How many tokens encode() adds to those of a text.
+  int32_t special_tokens() const;
   /// max_length, and how BERT's normalizer treats a text; of other tokenizers the defaults.
   const TokenizerOptions& options() const { return options_; }
 
  private:
   Tokenizer(text::LoadedFolder loaded, text::FolderFiles files);
-  static Tokenizer from(text::FolderFiles files, std::optional<int32_t> room);
+  static Tokenizer from(text::FolderFiles files, std::optional<int32_t> room, bool lowercase = false);
   void check_folder(const char* what) const;
 
   std::unique_ptr<text::Pipeline> pipeline_;

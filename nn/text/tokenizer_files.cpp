@@ -104,13 +104,13 @@ Tokenizer::Tokenizer(text::LoadedFolder loaded, text::FolderFiles files)
   special_[4] = first_id(*pipeline_, name(text::NamedToken::kMask), {"[MASK]", "<mask>"});
 }
 
-Tokenizer Tokenizer::load(const fs::path& directory, std::optional<int32_t> room) {
-  return from(text::FolderFiles(directory), room);
+Tokenizer Tokenizer::load(const fs::path& directory, std::optional<int32_t> room, bool lowercase) {
+  return from(text::FolderFiles(directory), room, lowercase);
 }
 
-Tokenizer Tokenizer::from(text::FolderFiles files, std::optional<int32_t> room) {
+Tokenizer Tokenizer::from(text::FolderFiles files, std::optional<int32_t> room, bool lowercase) {
   const std::string directory = files.directory().string();
-  text::LoadedFolder loaded = text::load_folder(files);
+  text::LoadedFolder loaded = text::load_folder(files, lowercase);
   const int32_t otherwise = room.value_or(loaded.file_limit.value_or(kDefaultMaxLength));
   const int32_t limit = loaded.max_length.value_or(otherwise);
   loaded.options.max_length = std::min(limit, room.value_or(limit));

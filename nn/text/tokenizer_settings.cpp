@@ -186,12 +186,22 @@ void read_flags(const JsonCursor& config, TokenizerSettings& settings) {
 
 }  // namespace
 
-JsonFile::JsonFile(const fs::path& path, std::string text) : path_(path.string()), text_(std::move(text)) {
-  try {
-    value_ = parse_file_json(text_);
-  } catch (const DataError& error) { throw DataError(path_ + ": " + error.what()); }
-  if (!value_.is_object()) throw DataError(path_ + ": not a JSON object");
+JsonFile::JsonFile(const fs::path& path, std::string text)
+    : path_(path.string()), text_(std::move(text)), value_(parsed(text_, path_)) {}
 }
+
+boost::json::value parsed(std::string_view text, const std::string& path) {
+  try {
+    boost::json::value value = parse_file_json(text);
+    if (value.is_object()) return value;
+  } catch (const DataError& error) { throw DataError(path + ": " + error.what()); }
+  throw DataError(path + ": not a JSON object");
+}
+
+}  // namespace
+
+JsonFile::JsonFile(const fs::path& path)
+    : path_(path.string()), text_(read_limited(path)), value_(parsed(text_, path_)) {}
 
 AddedToken TokenSetting::as_special() const {
   AddedToken result = token;

@@ -221,6 +221,28 @@ class Builder {
   PipelineParts parts_;
 };
 
+// Whether the normalizer is or has the stage Lowercase; a flag of another stage does not count.
+bool lowercases(const TokenizerSettings& settings, const JsonFile* file) {
+  if (settings.tokenizer_class == TokenizerClass::kAlbert) return settings.do_lower_case;
+  if (settings.tokenizer_class != TokenizerClass::kFile) return false;
+  const auto normalizer = file->cursor().present("normalizer");
+  if (!normalizer) return false;
+  const auto is_lowercase = [](const JsonCursor& stage) { return stage["type"].text() == "Lowercase"; };
+  if ((*normalizer)["type"].text() != "Sequence") return is_lowercase(*normalizer);
+  const JsonCursor stages = (*normalizer)["normalizers"];
+  for (size_t i = 0; i < stages.array().size(); ++i) {
+    if (is_lowercase(stages.item(i))) return true;
+  }
+  return false;
+}
+
+void put_lowercase_first(PipelineParts& parts) {
+  std::vector<std::unique_ptr<Normalizer>> stages;
+  stages.push_back(lowercase_normalizer());
+  if (parts.normalizer) stages.push_back(std::move(parts.normalizer));
+  parts.normalizer = normalizer_sequence(std::move(stages));
+}
+
 // What BERT's normalizer in the file says, if it has one.
 TokenizerOptions options_of(const JsonCursor& file) {
   TokenizerOptions options;
@@ -239,7 +261,7 @@ std::optional<int32_t> limit_of(const std::optional<Truncation>& truncation) {
 
 }  // namespace
 
-LoadedFolder load_folder(const FolderFiles& files) {
+LoadedFolder load_folder(const FolderFiles& files, bool lowercase) {
   std::optional<JsonFile> tokenizer;
   if (files.has(kTokenizerFile)) {
     tokenizer.emplace(files.path(kTokenizerFile), files.text(kTokenizerFile));
@@ -250,6 +272,7 @@ LoadedFolder load_folder(const FolderFiles& files) {
   const TokenizerSettings settings = read_settings(files, file);
   LoadedFolder loaded;
   loaded.parts = Builder(files, settings, file).run();
+  if (lowercase && !lowercases(settings, file)) put_lowercase_first(loaded.parts);
   for (size_t i = 0; i < settings.named.size(); ++i) {
     if (settings.named[i]) loaded.names[i] = settings.named[i]->token.content;
   }
@@ -272,7 +295,7 @@ LoadedFolder load_folder(const FolderFiles& files) {
   }
   loaded.plain_bert =
       settings.tokenizer_class == TokenizerClass::kBert && !settings.split_special_tokens && side == Side::kRight &&
-      std::ranges::all_of(loaded.parts.added.entries(), [](const auto& entry) {
+      !lowercase && std::ranges::all_of(loaded.parts.added.entries(), [](const auto& entry) {
         return std::ranges::find(kSpecialTokens, entry.token.content) != std::end(kSpecialTokens) &&
                entry.token == AddedToken{.content = entry.token.content, .normalized = false, .special = true};
       });

@@ -24,11 +24,11 @@ struct LoadedFolder {
   std::optional<int32_t> max_length;  ///< of tokenizer_config.json, or of a file that is read alone
   std::optional<int32_t> file_limit;  ///< of tokenizer.json, which `transformers` does not use
   TokenizerOptions options;           ///< of BERT's normalizer, if it has that
-  bool plain_bert = false;            ///< BERT's class with its usual special tokens and no other added tokens
+  bool plain_bert = false;  ///< BERT's class with its usual special tokens, no other added tokens and no other stages
 };
 
-/// IoError, DataError naming the file and the place.
-LoadedFolder load_folder(const FolderFiles& files);
+/// `lowercase` as in Tokenizer::load. IoError, DataError naming the file and the place.
+LoadedFolder load_folder(const FolderFiles& files, bool lowercase = false);
 /// tokenizer.json alone, as `tokenizers` reads it.
 LoadedFolder load_tokenizer_file(const std::filesystem::path& file, std::string text);
 

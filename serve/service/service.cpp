@@ -26,7 +26,8 @@ HttpResponse failure(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const Refusal& refusal) { return refusal.response(); } catch (const DataError&) {
-    return error_response(422, "unacceptable_text", "texts: the model's tokenizer refuses a text; check its encoding");
+    return error_response(422, "unacceptable_text",
+                          "texts: the model's tokenizer refuses a text: it is not UTF-8, or has no tokens");
   } catch (const ShapeError&) { return internal_error("ShapeError"); } catch (const ValueError&) {
     return internal_error("ValueError");
   } catch (const Error&) { return internal_error("Error"); } catch (const std::bad_alloc&) {

@@ -1,5 +1,7 @@
-// Products of bytes and of bf16 with VNNI and BF16 instructions. All other kernels of this ISA are those of AVX-512.
+// Products of bytes with VNNI instructions. All other kernels of this ISA are those of AVX-512: processors from 2019 to
+// 2021 have no BF16 instructions beside these.
 #define QING_LOW_ROWS 14
+#define QING_BF16_ROWS 8
 #include "low_precision_strips.inl"
 #include "tables.h"
 

@@ -1,15 +1,19 @@
-// Kernels of products in bytes and bf16, on the GroupWords of the including unit. The unit sets QING_LOW_ROWS: rows × 2
-// sums have to fit into registers beside those that add_bytes needs.
+// Kernels of products in bytes and bf16, on the GroupWords of the including unit. The unit sets QING_LOW_ROWS, and
+// QING_BF16_ROWS if it differs: rows × 2 sums have to fit into registers beside those that add_bytes or add_bf16 needs.
 #include <array>
 #include <utility>
 
 #include <qing/tensor/kernels/low_precision_strips.h>
 #include <qing/tensor/kernels/packed_dot.h>
 
+#ifndef QING_BF16_ROWS
+#define QING_BF16_ROWS QING_LOW_ROWS
+#endif
+
 namespace qing::kernels {
 namespace {
 
-constexpr int kLowRows = QING_LOW_ROWS, kLowVectors = 2;
+constexpr int kBytesRows = QING_LOW_ROWS, kBf16Rows = QING_BF16_ROWS, kLowVectors = 2;
 constexpr int64_t kLowColumns = kLowVectors * GroupWords::width;
 
 // Four neighbouring bytes, a type that may alias any other.
@@ -72,7 +76,7 @@ template <bool Bytes, int... Less> constexpr auto low_tiles(std::integer_sequenc
 }
 
 template <bool Bytes> void low_strip(const LowStrip& s) {
-  static constexpr auto kTiles = low_tiles<Bytes>(std::make_integer_sequence<int, kLowRows>());
+  static constexpr auto kTiles = low_tiles<Bytes>(std::make_integer_sequence<int, Bytes ? kBytesRows : kBf16Rows>());
   for (int64_t j = 0; j < s.columns; j += kLowColumns) kTiles[s.rows - 1](s, j);
 }
 
@@ -114,7 +118,8 @@ void pair_bf16_rows(int64_t n, const float* x, const float* y, uint32_t* out) {
 }
 
 constexpr LowPrecision make_low_precision() {
-  return {.mr = kLowRows,
+  return {.bytes_rows = kBytesRows,
+          .bf16_rows = kBf16Rows,
           .nr = kLowColumns,
           .bytes_strip = low_strip<true>,
           .bf16_strip = low_strip<false>,

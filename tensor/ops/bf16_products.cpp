@@ -114,7 +114,8 @@ struct Product {
  private:
   void compute_rows(const GemmPart& part, int64_t row, int64_t rows, int64_t p) const {
     const auto& table = kernels::low_precision();
-    const int64_t depth = std::min(block, k - p), pairs = pairs_of(depth), strips = (rows + table.mr - 1) / table.mr;
+    const int64_t depth = std::min(block, k - p), pairs = pairs_of(depth),
+                  strips = (rows + table.bf16_rows - 1) / table.bf16_rows;
     const uint32_t* const left = round_left(a, row, rows, p, depth);
     kernels::LowStrip s{.groups = pairs, .a_row = pairs, .ldc = ldc, .accumulate = accumulate || p > 0};
     for (int64_t j = part.column; j < part.column + part.columns; j += table.nr) {
@@ -168,7 +169,7 @@ void gemm_bf16(Trans trans_a, Trans trans_b, int64_t m, int64_t n, int64_t k, co
                         bias,
                         accumulate,
                         gelu};
-  for_parts(m, n, k, table.mr, table.nr, [&](const GemmPart& part) { product.compute(part); });
+  for_parts(m, n, k, table.bf16_rows, table.nr, [&](const GemmPart& part) { product.compute(part); });
 }
 
 void matmul_bf16_into(const Tensor& a, const Tensor& b, const Tensor& y, bool accumulate, const Tensor& bias,

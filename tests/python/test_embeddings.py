@@ -235,3 +235,77 @@ def test_a_folder_that_is_not_supported_is_not_served(qing, encoder, tmp_path, n
     (folder / name).write_text(json.dumps({**described, **content}))
     result = qing("serve", "--port", 0, "--models", tmp_path, check=False)
     assert result.returncode == 1 and told in result.stderr
+
+
+def embed(server, texts, **options):
+    status, answer = ask(server.endpoint + "/embed", {"inputs": texts, **options})
+    assert status == 200, answer
+    return np.array(answer)
+
+
+def with_prompts(folder, name="query", include=True, **prompts):
+    settings = {"prompts": prompts, "default_prompt_name": name, "similarity_fn_name": "cosine"}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    pooling = folder / "1_Pooling/config.json"
+    pooling.write_text(json.dumps({**json.loads(pooling.read_text()), "include_prompt": include}))
+
+
+def test_the_default_prompt_stands_before_every_text(encoder, serve, tmp_path):
+    """sentence-transformers 6.2: encode() without a prompt takes prompts[default_prompt_name]."""
+    folder = model_of(tmp_path, encoder)
+    with_prompts(folder, query="a film: ", passage="a book: ")
+    expected_vectors = expected(folder, "mean_tokens", True, ["a film: " + text for text in TEXTS])
+    server = serve("--models", tmp_path)
+    np.testing.assert_allclose(embed(server, TEXTS), expected_vectors, atol=2e-5)
+    (tokens,) = ask(server.endpoint + "/tokenize", {"inputs": "film"})[1]
+    (alone,) = ask(server.endpoint + "/tokenize", {"inputs": "film film"})[1]
+    assert len(alone) == len(tokens) + 1
+    # Tokens of the prompt are counted and have no place in the text; positions count from the text's first character.
+    assert {token["text"] for token in alone[1:-3]} == {""}
+    assert [(token["text"], token["start"], token["stop"]) for token in alone[-3:-1]] == [("film", 0, 4), ("film", 5, 9)]
+
+
+@pytest.mark.parametrize("name, prompts", [(None, {"query": "a film: "}), ("none", {"none": ""}), ("none", {"none": None})])
+def test_no_default_prompt_changes_nothing(encoder, serve, tmp_path, name, prompts):
+    folder = model_of(tmp_path, encoder)
+    with_prompts(folder, name, include=False, **prompts)
+    vectors = embed(serve("--models", tmp_path), TEXTS)
+    np.testing.assert_allclose(vectors, expected(folder, "mean_tokens", True), atol=2e-5)
+
+
+@pytest.mark.parametrize("name, include, told", [("passage", True, "default_prompt_name: 'passage' is none of the prompts"),
+                                                 ("query", False, "include_prompt: false is not supported")])  # fmt: skip
+def test_prompts_that_are_not_computed_are_refused(qing, encoder, tmp_path, name, include, told):
+    with_prompts(model_of(tmp_path, encoder), name, include, query="a film: ")
+    result = qing("serve", "--port", 0, "--models", tmp_path, check=False)
+    assert result.returncode == 1 and told in result.stderr
+
+
+@pytest.mark.parametrize("lower", [True, False])
+def test_do_lower_case_comes_before_the_tokenizer(encoder, serve, tmp_path, lower):
+    """sentence-transformers 6.2 puts the stage Lowercase of `tokenizers` before a normalizer that has none."""
+    folder = model_of(tmp_path, encoder)
+    # A tokenizer that keeps upper case, which its vocabulary does not have.
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "do_lower_case": False}))
+    settings = folder / "sentence_bert_config.json"
+    settings.write_text(json.dumps({"max_seq_length": LENGTH, "do_lower_case": lower}))
+    vectors = embed(serve("--models", tmp_path), ["I LOVE this FILM", "i love this film"])
+    assert np.allclose(vectors[0], vectors[1], atol=1e-6) == lower
+    np.testing.assert_allclose(vectors[1:], expected(folder, "mean_tokens", True, ["i love this film"]), atol=2e-5)
+
+
+def test_a_text_without_tokens_is_the_callers_error(encoder, serve, tmp_path):
+    """transformers cannot compute a text without tokens either: its embedding has no rows of type float."""
+    folder = model_of(tmp_path, encoder)
+    path = folder / "tokenizer.json"
+    file = json.loads(path.read_text())
+    file["post_processor"] = None
+    path.write_text(json.dumps(file))
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "PreTrainedTokenizerFast"}))
+    server = serve("--models", tmp_path)
+    for texts in ("", " ", ["film", ""]):
+        status, answer = ask(server.endpoint + "/embed", {"inputs": texts})
+        assert status == 422 and "has no tokens" in answer["error"], answer
+    assert embed(server, "film book").shape == (1, 32)

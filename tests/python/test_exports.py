@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from conftest import ROOT
+from test_embeddings import encoder, expected, model_of  # noqa: F401: encoder is a fixture
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -102,6 +103,25 @@ def transformers_answers(folder, texts, **options):
 def worst_of(ours, theirs):
     assert ours.std() > 0.1, "logits that hardly differ would prove nothing"
     return np.abs(ours - np.asarray(theirs)).max()
+
+
+@pytest.mark.parametrize("form", ["onnx", "onnx-int8"])
+@pytest.mark.parametrize("pooling, normalize", [("mean_tokens", True), ("mean_tokens", False), ("cls_token", True)])
+def test_onnx_of_sentence_embeddings(qing, encoder, tmp_path, form, pooling, normalize):  # noqa: F811
+    folder = model_of(tmp_path, encoder, pooling, normalize)
+    out = export(qing, folder, form, tmp_path / "out")
+    texts = [text for text in TEXTS if "\u0000" not in text]
+    theirs = expected(folder, pooling, normalize, texts)
+    session = ort_session(out)
+    assert [output.name for output in session.get_outputs()] == ["sentence_embedding"]
+    found = np.concatenate([session.run(None, batch)[0] for batch in batches(out, texts, 8)])
+    if form == "onnx":
+        assert np.abs(found - theirs).max() < TOLERANCE
+    else:
+        cosines = (found * theirs).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(theirs, axis=1)
+        assert 0.98 < cosines.min() < 0.99999999
+    refused = qing("export", "--model", folder, "--format", "gguf", "--out", tmp_path / "other", check=False)
+    assert refused.returncode == 1 and "holds sentence embeddings" in refused.stderr
 
 
 def test_onnxruntime_gives_the_same_logits_and_scores(qing, exports, tmp_path):

@@ -7,8 +7,10 @@
 #include <limits>
 #include <vector>
 
+#include <qing/tensor/denormals.h>
 #include <qing/tensor/dtype.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/random.h>
 #include <qing/tensor/threads.h>
 
@@ -78,6 +80,27 @@ TEST(GemmInt8, IsTheIntegerProductToTheBitFromEitherLayout) {
         ASSERT_EQ(c[i * (s.n + 1) + s.n], 77) << "written beyond the row";
       }
     }
+  }
+}
+
+TEST(GemmLowPrecision, GeluIsThatOfTheProductToTheBit) {
+  for (const Size s : kSizes) {
+    const auto a = numbers(s.m * s.k, 1), b = numbers(s.k * s.n, 2), bias = numbers(s.n, 3);
+    const Int8Matrix bytes(Trans::no, s.k, s.n, b.data(), s.n);
+    const Bf16Matrix words(Trans::no, s.k, s.n, b.data(), s.n);
+    const auto check = [&](const auto& matrix) {
+      std::vector<float> c(s.m * (s.n + 1), 77), want(c);
+      gemm(s.m, a.data(), s.k, matrix, want.data(), s.n + 1, bias.data());
+      gemm(s.m, a.data(), s.k, matrix, c.data(), s.n + 1, bias.data(), true);
+      const FlushDenormals flush;  // as in every operation that uses threads
+      for (int64_t i = 0; i < s.m; ++i) {
+        float* const row = &want[i * (s.n + 1)];
+        kernels::apply(kernels::Unary::gelu, s.n, row, row);
+      }
+      EXPECT_EQ(std::memcmp(c.data(), want.data(), c.size() * sizeof(float)), 0) << s.m << "x" << s.n << "x" << s.k;
+    };
+    check(bytes);
+    check(words);
   }
 }
 

@@ -3,13 +3,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include <qing/serve/bench/bench_report.h>
+#include <qing/serve/bench/inference_bench.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
 #include <qing/serve/common/version.h>
+#include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/machine.h>
 #include <qing/tensor/ops/gemm.h>
@@ -19,6 +25,14 @@
 
 namespace qing::serve::cli {
 namespace {
+
+struct BenchArguments {
+  BenchOptions options;
+  std::filesystem::path texts, chart;
+  std::string column = "text";
+  int64_t most = 500;
+  bool alone = false, json = false;
+};
 
 struct Product {
   int64_t m, n, k;
@@ -83,15 +97,62 @@ void run_bench(bool as_json) {
   print_line(as_json ? json.take() : text);
 }
 
+// Measures a model on a user's texts, beside other engines.
+void run_inference(const BenchArguments& arguments) {
+  BenchOptions options = arguments.options;
+  options.texts = read_texts(arguments.texts, arguments.column, arguments.most);
+  const BenchResult result = bench_inference(options);
+  if (!arguments.chart.empty()) write_file_atomically(arguments.chart, bench_chart(result));
+  print_line(arguments.json ? bench_json(result) : bench_table(result));
+}
+
 }  // namespace
 
 void add_bench(CommandLine& line) {
   CLI::App* command = line.app.add_subcommand(
       "bench",
-      "Benchmark this machine: peak arithmetic and memory throughput, and matrix products as a fraction of them");
-  const auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "Print a JSON object");
-  command->callback([&line, json] { line.run = [json] { run_bench(*json); }; });
+      "Benchmark inference of a model on your texts, beside onnxruntime, OpenVINO and PyTorch where Python has them. "
+      "Without a model: this machine's peak arithmetic and memory throughput, and matrix products as a fraction of "
+      "them");
+  const auto a = std::make_shared<BenchArguments>();
+  a->options.threads = num_threads();
+  command->add_option("model", a->options.model, "Model folder")->type_name("MODEL");
+  command->add_option("texts", a->texts, "Texts: one a line, or a .tsv, .csv or .jsonl file")->type_name("TEXTS");
+  command->add_option("--column", a->column, "Column of the texts")->capture_default_str()->type_name("NAME");
+  command->add_option("--limit", a->most, "Number of texts at most; 0 for all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--precision", a->options.precisions, "Precision of matrix products. Repeat it for several")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"f32", "bf16", "int8"}))
+      ->capture_default_str();
+  command->add_option("--batch", a->options.batches, "Texts of a call. Repeat it for several")
+      ->allow_extra_args(false)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--rounds", a->options.rounds, "Rounds, in which the engines take turns")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--threads", a->options.threads, "Threads of each engine")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command->add_option("--engine", a->options.engines, "Engine to compare with. Repeat it for several")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"onnxruntime", "openvino", "torch"}))
+      ->capture_default_str();
+  command->add_flag("--alone", a->alone, "Measure qing alone");
+  command->add_option("--python", a->options.python, "Python that has the other engines")
+      ->capture_default_str()
+      ->type_name("PATH");
+  command->add_option("--chart", a->chart, "Chart of the speeds: output file (SVG)")->type_name("FILE");
+  command->add_flag("--json", a->json, "Print a JSON object");
+  command->callback([&line, a] {
+    if (!a->options.model.empty() && a->texts.empty()) {
+      throw UsageError("qing bench MODEL needs TEXTS, a file of texts to measure with");
+    }
+    if (a->alone) a->options.engines.clear();
+    line.run = [a] { a->options.model.empty() ? run_bench(a->json) : run_inference(*a); };
+  });
 }
 
 }  // namespace qing::serve::cli
