@@ -184,12 +184,6 @@ void read_flags(const JsonCursor& config, TokenizerSettings& settings) {
   }
 }
 
-}  // namespace
-
-JsonFile::JsonFile(const fs::path& path, std::string text)
-    : path_(path.string()), text_(std::move(text)), value_(parsed(text_, path_)) {}
-}
-
 boost::json::value parsed(std::string_view text, const std::string& path) {
   try {
     boost::json::value value = parse_file_json(text);
@@ -200,8 +194,8 @@ boost::json::value parsed(std::string_view text, const std::string& path) {
 
 }  // namespace
 
-JsonFile::JsonFile(const fs::path& path)
-    : path_(path.string()), text_(read_limited(path)), value_(parsed(text_, path_)) {}
+JsonFile::JsonFile(const fs::path& path, std::string text)
+    : path_(path.string()), text_(std::move(text)), value_(parsed(text_, path_)) {}
 
 AddedToken TokenSetting::as_special() const {
   AddedToken result = token;
