@@ -41,7 +41,7 @@ ServiceError refusal(const ClientAnswer& answer) {
           fmt::format("Client: {} (HTTP {})", member(nested ? "message" : "error"), answer.status)};
 }
 
-std::vector<Emotion> emotions_of(const std::string& body, std::size_t count) {
+std::vector<Emotion> emotions_of(const std::string& body, size_t count) {
   std::vector<Emotion> emotions;
   try {
     const json::value document = json::parse(body);
@@ -135,7 +135,7 @@ std::vector<Emotion> Client::predict(const std::string& model, std::span<const s
   if (!Registry::valid_name(model))
     throw ValueError("Client: model is not a valid model name, such as emotion_analysis");
   std::vector<Emotion> emotions;
-  for (std::size_t begin = 0; begin < texts.size(); begin += options_.batch_size) {
+  for (size_t begin = 0; begin < texts.size(); begin += options_.batch_size) {
     const auto batch = texts.subspan(begin, std::min(options_.batch_size, texts.size() - begin));
     JsonWriter request;
     request.begin_object().member("texts", batch).end();

@@ -23,9 +23,9 @@ namespace http = boost::beast::http;
 namespace {
 
 // Maximum size of a response's status line and header. Beast's default is 8 KiB.
-constexpr std::size_t kHeaderBytes = 16 * 1024;
-constexpr std::size_t kReadBytes = 16 * 1024;
-constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr size_t kHeaderBytes = 16 * 1024;
+constexpr size_t kReadBytes = 16 * 1024;
+constexpr size_t kPieceBytes = 64 * 1024;
 constexpr std::uint64_t kMostBody = 64 * 1024 * 1024;  // of a response in memory
 constexpr const char* kOtherProgram = "check that a qing service runs there";
 
@@ -58,7 +58,7 @@ class Exchange {
       };
       parser.on_chunk_header(look_at_chunk);
       wait([&](auto done) {
-        http::async_read_header(stream_, buffer_, parser, [done](auto failed, std::size_t) { done(failed); });
+        http::async_read_header(stream_, buffer_, parser, [done](auto failed, size_t) { done(failed); });
       });
       const auto& head = parser.get();
       // Interim responses may precede the final response (RFC 9110, 15.2).
@@ -89,10 +89,10 @@ class Exchange {
     if (!options_.api_key.empty()) head.set(http::field::authorization, "Bearer " + options_.api_key);
     head.keep_alive(false);
     if (length > 0 || request_.method == "POST") head.content_length(length);
-    wait([&](auto done) { http::async_write(stream_, head, [done](auto error, std::size_t) { done(error); }); });
+    wait([&](auto done) { http::async_write(stream_, head, [done](auto error, size_t) { done(error); }); });
     bool goes_on = write(request_.body);
     std::string piece(kPieceBytes, '\0');
-    for (std::size_t count = 0; goes_on && file && (count = file->read(piece)) > 0;) {
+    for (size_t count = 0; goes_on && file && (count = file->read(piece)) > 0;) {
       goes_on = write(std::string_view(piece).substr(0, count));
     }
     if (goes_on) write(request_.end);
@@ -103,7 +103,7 @@ class Exchange {
     boost::system::error_code result;
     stream_.expires_after(options_.timeout);
     asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()),
-                      [&result](auto error, std::size_t) { result = error; });
+                      [&result](auto error, size_t) { result = error; });
     io_.restart();
     io_.run();
     if (result == asio::error::broken_pipe || result == asio::error::connection_reset) return false;
@@ -121,7 +121,7 @@ class Exchange {
       if (look.whole) return;
       if (data.size() >= kHeaderBytes) throw FinalError(message("the answer's header is too long", kOtherProgram));
       wait([&](auto done) {
-        stream_.async_read_some(buffer_.prepare(kReadBytes), [this, done](auto error, std::size_t size) {
+        stream_.async_read_some(buffer_.prepare(kReadBytes), [this, done](auto error, size_t size) {
           buffer_.commit(size);
           done(error);
         });
@@ -135,7 +135,7 @@ class Exchange {
       parser.get().body().size = piece.size();
       boost::system::error_code result;
       stream_.expires_after(options_.timeout);
-      http::async_read(stream_, buffer_, parser, [&result](auto error, std::size_t) { result = error; });
+      http::async_read(stream_, buffer_, parser, [&result](auto error, size_t) { result = error; });
       io_.restart();
       io_.run();
       if (result && result != http::error::need_buffer) fail(result);

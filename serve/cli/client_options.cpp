@@ -32,9 +32,9 @@ Client client_of(const ClientArguments& arguments) {
   if (rest.ends_with('/')) rest.remove_suffix(1);
   ClientOptions options;
   options.port = 80;
-  std::size_t colon = rest.rfind(':');
+  size_t colon = rest.rfind(':');
   if (rest.starts_with('[')) {
-    const std::size_t close = rest.find(']');
+    const size_t close = rest.find(']');
     if (close == rest.npos) refuse();
     options.host = rest.substr(1, close - 1);
     colon = close + 1 < rest.size() ? close + 1 : rest.npos;

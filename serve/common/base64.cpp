@@ -9,7 +9,7 @@ std::string base64(std::string_view bytes) {
   const int size =
       EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
                       reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(size));
+  text.resize(static_cast<size_t>(size));
   return text;
 }
 
@@ -19,9 +19,9 @@ std::optional<std::string> from_base64(std::string_view text) {
   const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
                                    reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
   // OpenSSL counts the padding as bytes, and skips white space at the ends.
-  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
-  if (size < 0 || static_cast<std::size_t>(size) < padding) return std::nullopt;
-  bytes.resize(static_cast<std::size_t>(size) - padding);
+  const size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  if (size < 0 || static_cast<size_t>(size) < padding) return std::nullopt;
+  bytes.resize(static_cast<size_t>(size) - padding);
   return base64(bytes) == text ? std::optional(bytes) : std::nullopt;
 }
 

@@ -7,6 +7,6 @@
 namespace qing::serve {
 
 /// `count` random characters of A-Z a-z 0-9, from the system's generator. IoError when that fails. Thread-safe.
-std::string random_characters(std::size_t count);
+std::string random_characters(size_t count);
 
 }  // namespace qing::serve

@@ -43,7 +43,7 @@ class LengthCounter {
     most_ = std::max(most_, characters);
     ++count_;
     sum_ += characters;
-    ++texts_[static_cast<std::size_t>(std::min(characters, DatasetReport::Lengths::kLongest))];
+    ++texts_[static_cast<size_t>(std::min(characters, DatasetReport::Lengths::kLongest))];
   }
   DatasetReport::Lengths lengths() const {
     if (count_ == 0) return {};
@@ -54,7 +54,7 @@ class LengthCounter {
   // The shortest length that at least this share of the texts does not exceed.
   std::int64_t at(double share) const {
     std::int64_t left = static_cast<std::int64_t>(share * static_cast<double>(count_));
-    std::size_t length = 0;
+    size_t length = 0;
     while (length + 1 < texts_.size() && (left -= texts_[length]) >= 0) ++length;
     return static_cast<std::int64_t>(length);
   }
@@ -211,10 +211,10 @@ Dataset read_dataset(const std::filesystem::path& file, BadRows bad, std::vector
   }
   std::vector<std::int32_t> sorted(numbers.size());  // the new number by the old one
   for (const auto& [label, number] : numbers) {
-    sorted[static_cast<std::size_t>(number)] = static_cast<std::int32_t>(dataset.labels.size());
+    sorted[static_cast<size_t>(number)] = static_cast<std::int32_t>(dataset.labels.size());
     dataset.labels.push_back(label);
   }
-  for (nn::Example& example : dataset.examples) example.label = sorted[static_cast<std::size_t>(example.label)];
+  for (nn::Example& example : dataset.examples) example.label = sorted[static_cast<size_t>(example.label)];
   return dataset;
 }
 

@@ -20,9 +20,9 @@ struct RowError {
 
 /// What a file of labelled rows holds. The formats are those of nn::LabelledRowReader.
 struct DatasetReport {
-  static constexpr std::size_t kErrors = 100;      ///< of a report; all are counted
-  static constexpr std::size_t kLabels = 1000;     ///< different labels; a row with a further one is not usable
-  static constexpr std::size_t kLabelBytes = 256;  ///< of one label; a row with a longer one is not usable
+  static constexpr size_t kErrors = 100;      ///< of a report; all are counted
+  static constexpr size_t kLabels = 1000;     ///< different labels; a row with a further one is not usable
+  static constexpr size_t kLabelBytes = 256;  ///< of one label; a row with a longer one is not usable
 
   std::string format;            ///< nn::name_of() of the last usable row's format; empty without usable rows
   std::int64_t rows = 0;         ///< usable ones

@@ -34,7 +34,7 @@ std::string new_id(std::int64_t microseconds) {
   constexpr std::string_view kDigits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
   std::string time(9, '0');
   for (auto digit = time.rbegin(); digit != time.rend(); ++digit, microseconds /= 62) {
-    *digit = kDigits[static_cast<std::size_t>(microseconds % 62)];
+    *digit = kDigits[static_cast<size_t>(microseconds % 62)];
   }
   std::array<unsigned char, 15> random{};
   if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) {
@@ -171,8 +171,8 @@ bool FileStore::exists(const std::string& id) {
   return database_.prepare("SELECT 1 FROM files WHERE id = ?").bind(1, id).step();
 }
 
-std::size_t FileStore::clean() {
-  std::size_t count = 0;
+size_t FileStore::clean() {
+  size_t count = 0;
   std::vector<std::pair<std::string, std::string>> over;  // project and id of records to remove
   {
     Statement statement = database_.prepare("SELECT project, id, expires FROM files");

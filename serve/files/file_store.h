@@ -61,7 +61,7 @@ class FileStore {
     std::string after = {};    ///< id of the last file of the page before; it may have been removed since
     std::string purpose = {};  ///< empty: any
     bool newest_first = true;
-    std::size_t limit = 10'000;
+    size_t limit = 10'000;
   };
   struct Page {
     std::vector<StoredFile> files;
@@ -77,7 +77,7 @@ class FileStore {
   std::filesystem::path content(const std::string& id) const { return state_.files() / id; }
   /// Finishes what a process that was killed left: removes bytes without a record and records without bytes. Removes
   /// files whose time is over. Returns the number of removed files.
-  std::size_t clean();
+  size_t clean();
 
  private:
   StoredFile insert(const NewFile& file, const Upload& upload, std::optional<DatasetReport> report);

@@ -12,12 +12,12 @@ namespace {
 
 struct Range {
   char32_t first, last;
-  std::size_t script;  // index of kNames
+  size_t script;  // index of kNames
 };
 
 constexpr std::array<std::string_view, 11> kNames = {"chinese", "japanese", "korean",     "latin", "cyrillic", "greek",
                                                      "arabic",  "hebrew",   "devanagari", "thai",  "other"};
-constexpr std::size_t kHan = 0, kKana = 1, kOther = 10;
+constexpr size_t kHan = 0, kKana = 1, kOther = 10;
 
 // The blocks of the scripts' letters (Unicode 15, Blocks.txt), in order.
 constexpr Range kRanges[] = {
@@ -38,8 +38,8 @@ bool is_no_letter(char32_t c) {
 }  // namespace
 
 std::string_view language_by_script(std::string_view text) {
-  std::array<std::size_t, kNames.size()> letters{};
-  for (std::size_t at = 0; at < text.size();) {
+  std::array<size_t, kNames.size()> letters{};
+  for (size_t at = 0; at < text.size();) {
     const auto c = nn::decode_utf8(text, at);
     if (!c) break;
     const Range* const range = std::upper_bound(std::begin(kRanges), std::end(kRanges), *c,
@@ -52,7 +52,7 @@ std::string_view language_by_script(std::string_view text) {
   }
   if (letters[kKana] > 0) letters[kKana] += std::exchange(letters[kHan], 0);
   const auto most = std::ranges::max_element(letters);
-  return *most == 0 ? "none" : kNames[static_cast<std::size_t>(most - letters.begin())];
+  return *most == 0 ? "none" : kNames[static_cast<size_t>(most - letters.begin())];
 }
 
 }  // namespace qing::serve

@@ -31,15 +31,15 @@ struct TextRuns::Run {
   int file;
   std::uint64_t next, end;  // entries of the file that are still to be read
   std::vector<Entry> block;
-  std::size_t at = 0;
+  size_t at = 0;
 
   // Null at the end.
   const Entry* front(const std::filesystem::path& folder) {
-    constexpr std::size_t kBlock = 2048;
+    constexpr size_t kBlock = 2048;
     if (at < block.size()) return &block[at];
     if (next == end) return nullptr;
     block.resize(std::min<std::uint64_t>(kBlock, end - next));
-    const std::size_t bytes = block.size() * sizeof(Entry);
+    const size_t bytes = block.size() * sizeof(Entry);
     if (::pread(file, block.data(), bytes, static_cast<off_t>(next * sizeof(Entry))) != static_cast<ssize_t>(bytes)) {
       fail(folder, "read");
     }
@@ -49,7 +49,7 @@ struct TextRuns::Run {
   }
 };
 
-TextRuns::TextRuns(std::filesystem::path folder, std::size_t held) : folder_(std::move(folder)), held_(held) {}
+TextRuns::TextRuns(std::filesystem::path folder, size_t held) : folder_(std::move(folder)), held_(held) {}
 
 TextRuns::~TextRuns() {
   if (file_ >= 0) ::close(file_);
@@ -69,12 +69,12 @@ void TextRuns::spill() {
     ::unlink(name.c_str());
   }
   const char* from = reinterpret_cast<const char*>(entries_.data());
-  for (std::size_t left = entries_.size() * sizeof(Entry); left > 0;) {
+  for (size_t left = entries_.size() * sizeof(Entry); left > 0;) {
     const ssize_t written = ::write(file_, from, left);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail(folder_, "write");
     from += written;
-    left -= static_cast<std::size_t>(written);
+    left -= static_cast<size_t>(written);
   }
   ends_.push_back((ends_.empty() ? 0 : ends_.back()) + entries_.size());
   entries_.clear();
@@ -99,13 +99,13 @@ TextRuns::Counts TextRuns::count() {
   if (!entries_.empty()) spill();
   std::vector<Entry>().swap(entries_);
   std::vector<Run> runs;
-  for (std::size_t i = 0; i < ends_.size(); ++i) runs.push_back({file_, i == 0 ? 0 : ends_[i - 1], ends_[i], {}, 0});
-  using Head = std::pair<Entry, std::size_t>;  // the next entry of a run, and which
+  for (size_t i = 0; i < ends_.size(); ++i) runs.push_back({file_, i == 0 ? 0 : ends_[i - 1], ends_[i], {}, 0});
+  using Head = std::pair<Entry, size_t>;  // the next entry of a run, and which
   std::priority_queue<Head, std::vector<Head>, std::greater<>> heads;
-  const auto push = [&](std::size_t run) {
+  const auto push = [&](size_t run) {
     if (const Entry* entry = runs[run].front(folder_)) heads.emplace(*entry, run);
   };
-  for (std::size_t i = 0; i < runs.size(); ++i) push(i);
+  for (size_t i = 0; i < runs.size(); ++i) push(i);
   while (!heads.empty()) {
     const auto [entry, run] = heads.top();
     heads.pop();

@@ -14,10 +14,10 @@ namespace qing::serve {
 /// file and merged at the end. Not thread-safe.
 class TextRuns {
  public:
-  static constexpr std::size_t kHeld = std::size_t{1} << 19;  ///< entries in memory, 16 bytes each
+  static constexpr size_t kHeld = size_t{1} << 19;  ///< entries in memory, 16 bytes each
 
   /// The temporary file is made in `folder`, if it is needed.
-  explicit TextRuns(std::filesystem::path folder, std::size_t held = kHeld);
+  explicit TextRuns(std::filesystem::path folder, size_t held = kHeld);
   ~TextRuns();
   TextRuns(const TextRuns&) = delete;
   TextRuns& operator=(const TextRuns&) = delete;
@@ -40,7 +40,7 @@ class TextRuns {
   void spill();
 
   std::filesystem::path folder_;
-  std::size_t held_;
+  size_t held_;
   std::vector<Entry> entries_;
   std::vector<std::uint64_t> ends_;  // of the runs in the file, in entries
   int file_ = -1;

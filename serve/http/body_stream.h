@@ -12,7 +12,7 @@ namespace qing::serve {
 class BodyStream {
  public:
   /// More unsent bytes than this close the connection: its client does not read.
-  static constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+  static constexpr size_t kMostBytes = size_t{1} << 20;
 
   /// Appends to the body. A piece after end(), or for a client that has left, is dropped.
   void write(std::string_view piece);

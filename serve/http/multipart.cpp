@@ -13,7 +13,7 @@ namespace qing::serve {
 namespace {
 
 constexpr std::string_view kLineBreak = "\r\n";
-constexpr std::size_t kPaddingBytes = 128;  // blanks behind a boundary, which a gateway may add
+constexpr size_t kPaddingBytes = 128;  // blanks behind a boundary, which a gateway may add
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
@@ -27,12 +27,12 @@ using Parameters = std::vector<std::pair<std::string, std::string>>;
 // malformed.
 std::optional<Parameters> parameters_of(std::string_view text) {
   Parameters found;
-  std::size_t at = std::min(text.find(';'), text.size());
+  size_t at = std::min(text.find(';'), text.size());
   while (at < text.size()) {
     ++at;  // the ';'
     while (at < text.size() && is_blank(text[at])) ++at;
     if (at == text.size()) break;  // a ';' at the end
-    const std::size_t equals = text.find('=', at);
+    const size_t equals = text.find('=', at);
     if (equals == text.npos) return std::nullopt;
     const std::string name = lower(trimmed(text.substr(at, equals - at)));
     if (name.empty() || !has_only(name, is_token)) return std::nullopt;
@@ -50,7 +50,7 @@ std::optional<Parameters> parameters_of(std::string_view text) {
       while (at < text.size() && is_blank(text[at])) ++at;
       if (at < text.size() && text[at] != ';') return std::nullopt;
     } else {
-      const std::size_t end = std::min(text.find(';', at), text.size());
+      const size_t end = std::min(text.find(';', at), text.size());
       value = trimmed(text.substr(at, end - at));
       if (value.find_first_of("\" ") != value.npos) return std::nullopt;
       at = end;
@@ -74,7 +74,7 @@ const std::string* find(const Parameters& parameters, std::string_view name) {
 // Clients write these three characters so in names (WHATWG HTML, "multipart/form-data encoding algorithm").
 std::string without_escapes(std::string text) {
   for (const auto& [escape, character] : {std::pair("%22", '"'), std::pair("%0D", '\r'), std::pair("%0A", '\n')}) {
-    for (std::size_t at = 0; (at = text.find(escape, at)) != text.npos; ++at) text.replace(at, 3, 1, character);
+    for (size_t at = 0; (at = text.find(escape, at)) != text.npos; ++at) text.replace(at, 3, 1, character);
   }
   return text;
 }
@@ -98,7 +98,7 @@ FormPart read_head(std::string_view lines) {
   while (!lines.empty()) {
     const std::string_view line = lines.substr(0, lines.find(kLineBreak));
     lines.remove_prefix(std::min(lines.size(), line.size() + kLineBreak.size()));
-    const std::size_t colon = line.find(':');
+    const size_t colon = line.find(':');
     const std::string_view name = line.substr(0, colon);
     if (colon == line.npos || name.empty() || !has_only(name, is_token) || std::ranges::any_of(line, is_control)) {
       throw MultipartError("a part has a malformed header; send Name: value on one line");
@@ -124,7 +124,7 @@ std::optional<std::string> MultipartParser::boundary_of(std::string_view content
   if (!same_name(type_of(content_type), "multipart/form-data")) return std::nullopt;
   const auto parameters = parameters_of(content_type);
   const std::string* boundary = parameters ? find(*parameters, "boundary") : nullptr;
-  constexpr std::size_t kMost = 70;
+  constexpr size_t kMost = 70;
   if (boundary == nullptr || boundary->empty() || boundary->size() > kMost || boundary->ends_with(' ') ||
       !has_only(*boundary, is_alphanumeric, "'()+_,-./:=? ")) {
     throw MultipartError("Content-Type: has no boundary of 1 to 70 characters (RFC 2046, 5.1.1)");
@@ -160,8 +160,8 @@ bool MultipartParser::step() {
 
 // Passes on what cannot be the beginning of a delimiter.
 bool MultipartParser::read_data() {
-  const std::size_t found = buffer_.find(delimiter_, at_);
-  std::size_t end = found;
+  const size_t found = buffer_.find(delimiter_, at_);
+  size_t end = found;
   if (found == buffer_.npos) {
     end = buffer_.size() - std::min(buffer_.size() - at_, delimiter_.size() - 1);
     end = std::min(buffer_.find('\r', end), buffer_.size());  // only a line break begins one
@@ -182,7 +182,7 @@ bool MultipartParser::read_delimiter() {
     state_ = State::kEpilogue;
     return true;
   }
-  const std::size_t padding = std::min(behind.find_first_not_of(" \t"), behind.size());
+  const size_t padding = std::min(behind.find_first_not_of(" \t"), behind.size());
   if (behind.size() < padding + kLineBreak.size() && padding <= kPaddingBytes) return false;
   if (padding > kPaddingBytes || behind.substr(padding, kLineBreak.size()) != kLineBreak) {
     // A longer line, which only begins like the delimiter, is data.
@@ -200,13 +200,13 @@ bool MultipartParser::read_delimiter() {
 
 bool MultipartParser::read_headers() {
   constexpr std::string_view kEmptyLine = "\r\n\r\n";
-  const std::size_t end = rest().find(kEmptyLine);
+  const size_t end = rest().find(kEmptyLine);
   if (std::min(end, rest().size()) > kHeaderBytes) {
     throw MultipartError(fmt::format("the headers of a part exceed {} bytes; send a shorter name", kHeaderBytes));
   }
   if (end == buffer_.npos) return false;
   if (++parts_ > kParts) throw MultipartError(fmt::format("the form has more than {} parts; send fewer", kParts));
-  const std::size_t begin = std::min(end, kLineBreak.size());
+  const size_t begin = std::min(end, kLineBreak.size());
   handler_.begin_part(read_head(rest().substr(begin, end - begin)));
   in_part_ = true;
   at_ += end + kEmptyLine.size();

@@ -37,8 +37,8 @@ class FormHandler {
 /// headers, or in a transfer encoding. Not thread-safe.
 class MultipartParser {
  public:
-  static constexpr std::size_t kHeaderBytes = 8 * 1024;  ///< headers of one part
-  static constexpr std::size_t kParts = 64;              ///< of a form
+  static constexpr size_t kHeaderBytes = 8 * 1024;  ///< headers of one part
+  static constexpr size_t kParts = 64;              ///< of a form
 
   /// The boundary that a Content-Type of multipart/form-data names. Nothing when the type is another. MultipartError
   /// when the boundary is missing or not one of RFC 2046, 5.1.1.
@@ -64,10 +64,10 @@ class MultipartParser {
   std::string delimiter_;  // a line break, "--" and the boundary
   FormHandler& handler_;
   std::string buffer_;  // read, and from at_ on not understood
-  std::size_t at_ = 0;
+  size_t at_ = 0;
   State state_ = State::kPreamble;
   bool in_part_ = false;
-  std::size_t parts_ = 0;
+  size_t parts_ = 0;
 };
 
 }  // namespace qing::serve

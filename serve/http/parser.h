@@ -33,7 +33,7 @@ class HttpParser {
   void reset();
 
   struct Step {
-    std::size_t consumed = 0;             ///< bytes; what follows belongs to the next step
+    size_t consumed = 0;                  ///< bytes; what follows belongs to the next step
     std::optional<HttpResponse> refusal;  ///< the connection cannot be trusted after this one
   };
   /// Reads on. Stops at the end of the header, and at the end of the request. `data` begins with what the step before
@@ -53,7 +53,7 @@ class HttpParser {
 
   /// The bytes of the body that have come since the last call. A body in pieces is taken after every step.
   std::string take_body();
-  std::size_t body_size() const;  ///< of these bytes
+  size_t body_size() const;  ///< of these bytes
 
  private:
   class Request;

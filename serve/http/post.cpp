@@ -60,12 +60,12 @@ class Sending {
     wait([&](auto done) { stream.async_connect(found, [done](auto error, const auto&) { done(error); }); });
   }
   template <class Stream> int exchange(Stream& stream) {
-    wait([&](auto done) { http::async_write(stream, request_, [done](auto error, std::size_t) { done(error); }); });
+    wait([&](auto done) { http::async_write(stream, request_, [done](auto error, size_t) { done(error); }); });
     beast::flat_buffer buffer;
     for (;;) {
       http::response_parser<http::empty_body> parser;
       wait([&](auto done) {
-        http::async_read_header(stream, buffer, parser, [done](auto error, std::size_t) { done(error); });
+        http::async_read_header(stream, buffer, parser, [done](auto error, size_t) { done(error); });
       });
       const int status = static_cast<int>(parser.get().result_int());
       if (status >= 200) return status;  // interim responses may come first (RFC 9110, 15.2)

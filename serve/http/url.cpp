@@ -12,7 +12,7 @@ namespace qing::serve {
 namespace {
 
 // The scheme with "://" in any case; its length, or 0.
-std::size_t scheme_length(std::string_view text, std::string_view scheme) {
+size_t scheme_length(std::string_view text, std::string_view scheme) {
   return same_name(text.substr(0, scheme.size()), scheme) ? scheme.size() : 0;
 }
 
@@ -20,17 +20,17 @@ std::size_t scheme_length(std::string_view text, std::string_view scheme) {
 
 std::optional<Url> Url::parse(std::string_view text) {
   Url url;
-  const std::size_t secure = scheme_length(text, "https://"), plain = scheme_length(text, "http://");
+  const size_t secure = scheme_length(text, "https://"), plain = scheme_length(text, "http://");
   if (secure + plain == 0) return std::nullopt;
   url.tls = secure != 0;
   text.remove_prefix(secure + plain);
-  const std::size_t end = std::min(text.find_first_of("/?#"), text.size());
+  const size_t end = std::min(text.find_first_of("/?#"), text.size());
   std::string_view authority = text.substr(0, end), rest = text.substr(end);
   const auto visible = [](char c) { return c > ' ' && c < 0x7f; };
   if (!has_only(rest, visible) || rest.find('#') != rest.npos) return std::nullopt;
   url.target = rest.starts_with('/') ? std::string(rest) : "/" + std::string(rest);
 
-  std::size_t host_end = authority.find(':');
+  size_t host_end = authority.find(':');
   if (authority.starts_with('[')) {
     host_end = authority.find(']');
     if (host_end == authority.npos) return std::nullopt;

@@ -19,7 +19,7 @@ struct Choice {
 };
 
 // Small sets need more passes, and small batches, to make enough steps.
-Choice choice_for(const Base& base, std::size_t texts) {
+Choice choice_for(const Base& base, size_t texts) {
   const std::int64_t batch = texts < 2'000 ? 16 : texts < 20'000 ? 32 : 64;
   if (base.width == 0) {
     return {texts < 1'000 ? 30 : texts < 5'000 ? 15 : texts < 20'000 ? 8 : texts < 100'000 ? 4 : 3, batch, 5e-4};
@@ -47,7 +47,7 @@ Base look_at_base(const std::filesystem::path& folder) {
   return {config.labels, config.encoder.hidden_size, config.ngram_head};
 }
 
-AutoOptions auto_options(const Base& base, std::size_t texts, bool same_labels, const json::object& given,
+AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, const json::object& given,
                          const json::object& hyperparameters) {
   const Choice choice = choice_for(base, texts);
   AutoOptions result;

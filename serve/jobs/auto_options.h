@@ -30,7 +30,7 @@ struct AutoOptions {
 
 /// Chooses by the number of texts to train on. `given` are options of the request, lists of texts by name, which stand.
 /// `hyperparameters` are those of the request: numbers, or "auto".
-AutoOptions auto_options(const Base& base, std::size_t texts, bool same_labels, const boost::json::object& given,
+AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, const boost::json::object& given,
                          const boost::json::object& hyperparameters);
 
 }  // namespace qing::serve

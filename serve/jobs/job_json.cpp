@@ -56,7 +56,7 @@ std::string event_id(std::string_view job, std::int64_t number) {
 
 std::int64_t event_number(std::string_view job, std::string_view id) {
   std::int64_t number = 0;
-  const std::size_t dash = id.rfind('-');
+  const size_t dash = id.rfind('-');
   if (dash == id.npos) return 0;
   std::from_chars(id.data() + dash + 1, id.data() + id.size(), number);
   return number > 0 && id == event_id(job, number) ? number : 0;

@@ -9,16 +9,16 @@ namespace qing::serve {
 
 /// What a worker may use.
 struct WorkerLimits {
-  std::size_t cores = 0;       ///< threads of its computations; 0: all usable ones but one, and at least one
-  std::size_t memory_mib = 0;  ///< address space (RLIMIT_AS); 0: half of the machine's memory
+  size_t cores = 0;       ///< threads of its computations; 0: all usable ones but one, and at least one
+  size_t memory_mib = 0;  ///< address space (RLIMIT_AS); 0: half of the machine's memory
 };
 
 struct JobOptions {
   std::filesystem::path worker;  ///< the program qing; empty: no job is accepted
-  std::size_t at_once = 1;       ///< jobs that train at the same time; 0: no job is accepted
+  size_t at_once = 1;            ///< jobs that train at the same time; 0: no job is accepted
   WorkerLimits limits;
-  std::size_t minutes = 0;                  ///< of training, for one job; above: it fails. 0: no limit
-  std::size_t attempts = 3;                 ///< of a job whose worker is killed or cannot read or write; then it fails
+  size_t minutes = 0;                       ///< of training, for one job; above: it fails. 0: no limit
+  size_t attempts = 3;                      ///< of a job whose worker is killed or cannot read or write; then it fails
   std::chrono::milliseconds grace{20'000};  ///< from SIGTERM, which asks for a checkpoint, to SIGKILL
 };
 

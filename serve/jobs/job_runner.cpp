@@ -58,7 +58,7 @@ void JobRunner::start() {
   threads_.push_back(start_thread([this] { watch(); }));
   if (!accepts_jobs()) return;
   threads_.push_back(start_thread([this] { work(Stage::kPrepare); }));
-  for (std::size_t i = 0; i < options_.at_once; ++i) {
+  for (size_t i = 0; i < options_.at_once; ++i) {
     threads_.push_back(start_thread([this] { work(Stage::kTrain); }));
   }
 }

@@ -116,7 +116,7 @@ JobStore::Page<TrainingJob> JobStore::list(const std::string& project, const std
                                            const std::map<std::string, std::string>& metadata) {
   std::string condition = "WHERE project = ?";
   if (!after.empty()) condition += " AND number < ?";
-  for (std::size_t i = 0; i < metadata.size(); ++i) {
+  for (size_t i = 0; i < metadata.size(); ++i) {
     condition += " AND EXISTS (SELECT 1 FROM json_each(jobs.metadata) WHERE key = ? AND value = ?)";
   }
   Statement query = database_.prepare(select(condition + " ORDER BY number DESC LIMIT ?"));

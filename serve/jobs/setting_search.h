@@ -21,7 +21,7 @@ inline constexpr std::array<SearchSetting, 8> kSearchSettings = {
 /// the round before. Returns the number of the best one. All rounds together take at most `steps` steps, but each
 /// training takes one at least. `score` trains the setting of a number for a number of steps; greater is better, and of
 /// equal ones the first stays. ValueError for less than 2 settings.
-std::size_t successive_halving(std::size_t settings, std::int64_t steps,
-                               const std::function<double(std::size_t setting, std::int64_t steps)>& score);
+size_t successive_halving(size_t settings, std::int64_t steps,
+                          const std::function<double(size_t setting, std::int64_t steps)>& score);
 
 }  // namespace qing::serve

@@ -37,7 +37,7 @@ namespace {
 
 // A share of the texts validates when there is no file for that, if there are this many.
 constexpr int kHeldPercent = 10;
-constexpr std::size_t kLeastToHold = 200;
+constexpr size_t kLeastToHold = 200;
 
 Dataset read_file_of(const json::object& task, const std::string& field, std::vector<std::string> labels) {
   try {
@@ -52,7 +52,7 @@ void write_examples(const fs::path& file, const std::vector<nn::Example>& exampl
   std::string lines;
   for (const nn::Example& example : examples) {
     JsonWriter line;
-    line.begin_object().member("label", labels[static_cast<std::size_t>(example.label)]).member("text", example.text);
+    line.begin_object().member("label", labels[static_cast<size_t>(example.label)]).member("text", example.text);
     if (!example.source.empty()) line.member("source", example.source);
     line.end();
     lines += line.take() + "\n";

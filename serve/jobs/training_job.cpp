@@ -23,7 +23,7 @@ constexpr std::array<std::pair<JobStatus, std::string_view>, 7> kNames = {{
 }};
 
 // The first bytes of a text, with a dash for each that a model's name may not have.
-std::string in_name(std::string_view text, std::size_t most) {
+std::string in_name(std::string_view text, size_t most) {
   std::string name(text.substr(0, most));
   std::ranges::replace_if(
       name, [](char c) { return !is_alphanumeric(c) && c != '.' && c != '_'; }, '-');
@@ -49,7 +49,7 @@ bool is_final(JobStatus status) {
 }
 
 std::string model_name(std::string_view base, std::string_view suffix, std::string_view id) {
-  constexpr std::size_t kPart = 8, kSuffix = 64, kBase = 128 - kPart - kSuffix - 5;
+  constexpr size_t kPart = 8, kSuffix = 64, kBase = 128 - kPart - kSuffix - 5;
   std::string part(id.substr(id.size() - std::min(id.size(), kPart)));
   std::ranges::transform(part, part.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });

@@ -64,7 +64,7 @@ class Caretaker {
  private:
   struct Baseline {
     std::int64_t version;
-    std::size_t step;
+    size_t step;
     VersionCounts trial, active;
     std::int64_t compared, agreed;
   };

@@ -34,7 +34,7 @@ class NewFile {
       const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
       if (written < 0) fail(path_);
-      bytes = bytes.subspan(static_cast<std::size_t>(written));
+      bytes = bytes.subspan(static_cast<size_t>(written));
     }
   }
   void sync() const {
@@ -55,7 +55,7 @@ void write_new_file(const fs::path& file, const std::function<std::span<const ch
 }
 
 void copy_one_file(const fs::path& from, const fs::path& to) {
-  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  constexpr size_t kPiece = size_t{1} << 20;
   FileReader reader(from);
   std::vector<char> piece(kPiece);
   write_new_file(to, [&] { return std::span<const char>(piece.data(), reader.read(piece)); });

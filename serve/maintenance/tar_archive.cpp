@@ -28,10 +28,10 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 namespace {
 
-constexpr std::size_t kBlock = 512;
-constexpr std::size_t kName = 100, kPrefix = 155;
+constexpr size_t kBlock = 512;
+constexpr size_t kName = 100, kPrefix = 155;
 constexpr std::uint64_t kMostBytes = (std::uint64_t{1} << 33) - 1;  // 11 octal digits
-constexpr std::size_t kMostManifest = std::size_t{1} << 28;
+constexpr size_t kMostManifest = size_t{1} << 28;
 
 [[noreturn]] void fail(const fs::path& path) {
   throw IoError(fmt::format("{}: {}", path.string(), std::strerror(errno)));
@@ -42,7 +42,7 @@ struct Header {
   std::array<char, kBlock> bytes{};
 
   struct Field {
-    std::size_t at, size;
+    size_t at, size;
   };
   static constexpr Field name{0, kName}, mode{100, 8}, owner{108, 8}, group{116, 8}, length{124, 12}, time{136, 12},
       checksum{148, 8}, type{156, 1}, magic{257, 8}, prefix{345, kPrefix};
@@ -65,7 +65,7 @@ struct Header {
   // The sum of all bytes, with spaces in place of the checksum.
   std::uint64_t sum() const {
     std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < kBlock; ++i) {
+    for (size_t i = 0; i < kBlock; ++i) {
       const bool own = i >= checksum.at && i < checksum.at + checksum.size;
       sum += own ? ' ' : static_cast<unsigned char>(bytes[i]);
     }
@@ -76,7 +76,7 @@ struct Header {
 // The prefix and the rest of a name, split at a slash; the prefix is empty if the name fits.
 std::pair<std::string_view, std::string_view> split_name(std::string_view name) {
   if (name.size() <= kName) return {{}, name};
-  const std::size_t slash = name.find('/', name.size() - kName - 1);
+  const size_t slash = name.find('/', name.size() - kName - 1);
   if (slash == name.npos || slash > kPrefix || slash == 0) {
     throw ValueError(fmt::format("archive: '{}' is too long a name for the format ustar; shorten it", name));
   }
@@ -85,8 +85,8 @@ std::pair<std::string_view, std::string_view> split_name(std::string_view name) 
 
 bool leads_out(std::string_view name) {
   if (name.empty() || name.front() == '/' || name.find('\\') != name.npos) return true;
-  for (std::size_t begin = 0; begin <= name.size();) {
-    const std::size_t end = std::min(name.find('/', begin), name.size());
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
     const std::string_view part = name.substr(begin, end - begin);
     if (part.empty() || part == "." || part == "..") return true;
     begin = end + 1;
@@ -142,9 +142,9 @@ class Extraction {
   void place(const std::string& name, std::uint64_t left) {
     const fs::path path = folder_ / name;
     fs::create_directories(path.parent_path());
-    std::vector<char> piece(std::size_t{1} << 16);
+    std::vector<char> piece(size_t{1} << 16);
     write_new_file(path, [&] {
-      const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece.size()));
+      const size_t size = static_cast<size_t>(std::min<std::uint64_t>(left, piece.size()));
       reader_.read_exactly(std::span(piece).first(size));
       left -= size;
       return std::span<const char>(piece.data(), size);
@@ -197,7 +197,7 @@ void TarWriter::write(std::string_view bytes) {
     const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail(draft_);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
+    bytes.remove_prefix(static_cast<size_t>(written));
   }
 }
 
@@ -239,9 +239,9 @@ void TarWriter::add_file(const std::string& name, const fs::path& file) {
   digests_[name] = sha256_of(file);
   FileReader reader(file);
   begin(name, reader.size());
-  std::vector<char> piece(std::size_t{1} << 16);
+  std::vector<char> piece(size_t{1} << 16);
   std::uint64_t total = 0;
-  while (const std::size_t size = reader.read(piece)) {
+  while (const size_t size = reader.read(piece)) {
     write({piece.data(), size});
     total += size;
   }

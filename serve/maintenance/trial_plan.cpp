@@ -25,7 +25,7 @@ constexpr std::array<std::pair<std::string_view, std::optional<double> TrialLimi
 }};
 constexpr std::array<std::string_view, 3> kPhases = {"running", "ending", "promoting"};
 
-std::string phase_name(TrialPlan::Phase phase) { return std::string(kPhases.at(static_cast<std::size_t>(phase))); }
+std::string phase_name(TrialPlan::Phase phase) { return std::string(kPhases.at(static_cast<size_t>(phase))); }
 
 TrialPlan::Phase phase_of(const std::string& name) {
   return static_cast<TrialPlan::Phase>(std::ranges::find(kPhases, name) - kPhases.begin());
@@ -101,7 +101,7 @@ std::vector<TrialPlan> TrialPlans::select(const std::string& model) {
         plan.limits.*limit = value->to_number<double>();
       }
     }
-    plan.step = static_cast<std::size_t>(row.number(3));
+    plan.step = static_cast<size_t>(row.number(3));
     plan.step_started = row.number(4);
     plan.phase = phase_of(row.text(5));
     plan.reason = row.text(6);

@@ -29,7 +29,7 @@ struct TrialPlan {
   TrialLimits limits = {};
   std::string key = {}, project = {};  ///< who began it
 
-  std::size_t step = 0;
+  size_t step = 0;
   std::int64_t step_started = 0;  ///< seconds since 1970 (UTC)
   Phase phase = Phase::kRunning;
   std::string reason = {};  ///< why it ends

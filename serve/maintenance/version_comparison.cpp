@@ -14,8 +14,8 @@
 namespace qing::serve {
 namespace {
 
-constexpr std::size_t kBatchTexts = 64;
-constexpr std::size_t kWorst = 20;
+constexpr size_t kBatchTexts = 64;
+constexpr size_t kWorst = 20;
 
 double accuracy_of(const nn::ConfusionMatrix& matrix) { return matrix.accuracy(); }
 double macro_recall_of(const nn::ConfusionMatrix& matrix) { return matrix.macro_recall(); }
@@ -74,14 +74,14 @@ std::vector<JudgedText> judge_texts(std::span<const nn::Example> examples, const
                                     const nn::TextClassifier& after) {
   std::vector<JudgedText> judged;
   judged.reserve(examples.size());
-  for (std::size_t first = 0; first < examples.size(); first += kBatchTexts) {
+  for (size_t first = 0; first < examples.size(); first += kBatchTexts) {
     const auto batch = examples.subspan(first, std::min(kBatchTexts, examples.size() - first));
     std::vector<std::string> texts;
     for (const nn::Example& example : batch) texts.push_back(example.text);
     const std::vector<nn::Prediction> old_ones = before.predict(texts), new_ones = after.predict(texts);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
+    for (size_t i = 0; i < batch.size(); ++i) {
       const nn::Prediction& now = new_ones[i];
-      judged.push_back({batch[i].label, old_ones[i].label, now.label, now.scores[static_cast<std::size_t>(now.label)],
+      judged.push_back({batch[i].label, old_ones[i].label, now.label, now.scores[static_cast<size_t>(now.label)],
                         static_cast<std::int64_t>(first + i + 1), batch[i].source,
                         std::string(language_by_script(batch[i].text))});
     }
@@ -97,8 +97,8 @@ VersionComparison compare_versions(std::span<const JudgedText> texts, const std:
   VersionComparison comparison;
   comparison.all = compare_group({}, outcomes, count);
   comparison.macro_recall = compare_metric(outcomes, count, macro_recall_of);
-  comparison.per_label = compare_groups(
-      texts, count, [&](const JudgedText& text) { return labels[static_cast<std::size_t>(text.expected)]; });
+  comparison.per_label =
+      compare_groups(texts, count, [&](const JudgedText& text) { return labels[static_cast<size_t>(text.expected)]; });
   comparison.per_source = compare_groups(texts, count, [](const JudgedText& text) { return text.source; });
   comparison.per_language = compare_groups(texts, count, [](const JudgedText& text) { return text.language; });
   for (const JudgedText& text : texts) {
@@ -137,9 +137,9 @@ std::string to_json(const VersionComparison& comparison, const std::vector<std::
   write_groups(json, "per_language", comparison.per_language);
   json.key("worst_errors").begin_array();
   for (const JudgedText& text : comparison.worst) {
-    json.begin_object().member("row", text.row).member("label", labels[static_cast<std::size_t>(text.expected)]);
-    json.member("predicted", labels[static_cast<std::size_t>(text.after)]).member("score", text.score);
-    json.member("before", labels[static_cast<std::size_t>(text.before)]).end();
+    json.begin_object().member("row", text.row).member("label", labels[static_cast<size_t>(text.expected)]);
+    json.member("predicted", labels[static_cast<size_t>(text.after)]).member("score", text.score);
+    json.member("before", labels[static_cast<size_t>(text.before)]).end();
   }
   json.end().end();
   return json.take();

@@ -22,7 +22,7 @@
 namespace qing::serve {
 namespace {
 
-constexpr std::size_t kMostWaiting = 1000;
+constexpr size_t kMostWaiting = 1000;
 constexpr int kAttempts = 8;
 constexpr std::chrono::seconds kFirstWait{5}, kTimeout{10};
 constexpr std::string_view kPrefix = "whsec_";

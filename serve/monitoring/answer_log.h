@@ -33,8 +33,8 @@ struct LoggedAnswer {
 class AnswerLog {
  public:
   struct Bounds {
-    std::size_t answers = 100'000;
-    std::size_t labels = 1'000'000;  ///< of all answers together
+    size_t answers = 100'000;
+    size_t labels = 1'000'000;  ///< of all answers together
     std::chrono::seconds time = std::chrono::hours(24);
   };
   using Clock = std::function<std::chrono::microseconds()>;  ///< since 1970
@@ -60,7 +60,7 @@ class AnswerLog {
   std::mutex mutex_;
   std::map<Key, LoggedAnswer> answers_;
   std::deque<std::pair<std::int64_t, Key>> order_;  // {answered, key}; also of answers that were replaced
-  std::size_t labels_ = 0;
+  size_t labels_ = 0;
   std::int64_t last_ = 0;
   std::map<std::pair<std::string, std::int64_t>, std::weak_ptr<const std::vector<std::string>>> names_;
 };

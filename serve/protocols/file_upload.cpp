@@ -21,8 +21,8 @@
 namespace qing::serve::protocols {
 namespace {
 
-constexpr std::size_t kFieldBytes = 256;     // of a field other than the file
-constexpr std::size_t kFilenameBytes = 255;  // as most file systems have it
+constexpr size_t kFieldBytes = 256;     // of a field other than the file
+constexpr size_t kFilenameBytes = 255;  // as most file systems have it
 constexpr std::string_view kFile = "file", kPurpose = "purpose", kAnchor = "expires_after[anchor]",
                            kSeconds = "expires_after[seconds]";
 // OpenAI's; qing itself uses files for fine-tuning and evaluation.

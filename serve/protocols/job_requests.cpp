@@ -49,7 +49,7 @@ constexpr std::string_view kMake = R"({"type":"object","required":["model","trai
   throw Refusal(error_response(404, "job_not_found", "no fine-tuning job of this id"));
 }
 
-std::string text_member(const json::object& object, std::string_view name, std::size_t most, const Limits& limits) {
+std::string text_member(const json::object& object, std::string_view name, size_t most, const Limits& limits) {
   const json::value* value = member(object, name);
   if (value == nullptr) return {};
   std::string text = text_of(*value, name, limits);
@@ -59,7 +59,7 @@ std::string text_member(const json::object& object, std::string_view name, std::
 
 // OpenAI's limits. https://platform.openai.com/docs/api-reference/fine-tuning/create
 std::string metadata_of(const json::object& object, const Limits& limits) {
-  constexpr std::size_t kMost = 16, kKey = 64, kValue = 512;
+  constexpr size_t kMost = 16, kKey = 64, kValue = 512;
   const json::value* value = member(object, "metadata");
   if (value == nullptr) return "{}";
   if (!value->is_object() || value->get_object().size() > kMost) {

@@ -24,7 +24,7 @@ Query query_of(std::string_view text) {
     const std::string_view pair = text.substr(0, text.find('&'));
     text.remove_prefix(std::min(text.size(), pair.size() + 1));
     if (pair.empty()) continue;
-    const std::size_t equals = std::min(pair.find('='), pair.size());
+    const size_t equals = std::min(pair.find('='), pair.size());
     query.emplace_back(decoded(std::string(pair.substr(0, equals))),
                        decoded(std::string(pair.substr(std::min(pair.size(), equals + 1)))));
   }
@@ -48,11 +48,10 @@ std::string_view value_of(const Query& query, std::string_view name) {
   return found == query.end() ? std::string_view() : std::string_view(found->second);
 }
 
-std::size_t integer_of(const Query& query, std::string_view name, std::size_t least, std::size_t most,
-                       std::size_t missing) {
+size_t integer_of(const Query& query, std::string_view name, size_t least, size_t most, size_t missing) {
   const std::string_view text = value_of(query, name);
   if (text.empty()) return missing;
-  std::size_t value = 0;
+  size_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < least || value > most) {
     refuse_field(fmt::format("{}: must be a whole number from {} to {}", name, least, most));

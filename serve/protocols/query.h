@@ -18,7 +18,6 @@ void check_query(const Query& query, std::initializer_list<std::string_view> kno
 /// Empty when there is none.
 std::string_view value_of(const Query& query, std::string_view name);
 /// A whole number in [least, most]; `missing` when there is none. Refusal with 422.
-std::size_t integer_of(const Query& query, std::string_view name, std::size_t least, std::size_t most,
-                       std::size_t missing);
+size_t integer_of(const Query& query, std::string_view name, size_t least, size_t most, size_t missing);
 
 }  // namespace qing::serve::protocols

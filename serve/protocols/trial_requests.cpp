@@ -13,7 +13,7 @@ namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-constexpr std::size_t kMostSteps = 32;
+constexpr size_t kMostSteps = 32;
 constexpr double kMostMinutes = 365 * 24 * 60;
 constexpr std::int64_t kMostRequests = 1'000'000'000;
 

@@ -108,7 +108,7 @@ class Service {
   /// Calls task(i) for every text on compute threads, one at a time, and replies with the result of `write`, or with
   /// the error. Nothing is charged to the key. Refusal when the queue is full.
   void compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
-               std::function<void(std::size_t)> task, std::function<HttpResponse()> write);
+               std::function<void(size_t)> task, std::function<HttpResponse()> write);
   /// Runs a change on the model thread and replies with its result, or with the error it throws. With a state, the
   /// audit log has the change before it begins, and once more with ".failed" if it throws; a change that cannot be
   /// logged is refused. Refusal when too many changes are waiting.

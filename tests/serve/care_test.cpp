@@ -192,7 +192,7 @@ class CaretakerTest : public ::testing::Test {
     for (const AuditEntry& entry : audit_entries(database, {.project = "a"})) found.push_back(entry.action);
     return found;
   }
-  std::size_t plans() {
+  size_t plans() {
     Database database = state->open();
     return TrialPlans(database).all().size();
   }

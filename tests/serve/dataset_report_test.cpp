@@ -72,7 +72,7 @@ TEST(DatasetReport, KeepsTheFirstErrorsAndBoundsLabels) {
 TEST(DatasetReport, RunsCountAsAMapDoes) {
   const test::TempFolder folder;
   std::mt19937 random(7);
-  for (const std::size_t held : {std::size_t{1} << 20, std::size_t{100}, std::size_t{1}}) {
+  for (const size_t held : {size_t{1} << 20, size_t{100}, size_t{1}}) {
     TextRuns runs(folder.path(), held);
     std::map<std::string, std::map<int, int>> all;
     for (int i = 0; i < (held == 1 ? 300 : 20'000); ++i) {

@@ -64,7 +64,7 @@ TEST_F(JobStoreTest, AChangeIsRefusedInAnyOtherStatus) {
   const std::vector<JobStatus> all = {kValidating, kQueued, kRunning, kPaused, kSucceeded, kFailed, kCancelled};
   for (const JobStatus status : all) {
     const std::string id = in(status).id;
-    const std::size_t events = store.events(id, 0, 100).items.size();
+    const size_t events = store.events(id, 0, 100).items.size();
     EXPECT_FALSE(store.advance(id, {}, kCancelled, "nothing"));
     EXPECT_EQ(store.events(id, 0, 100).items.size(), events) << "a refused change has an event";
     const bool running = status == kRunning;

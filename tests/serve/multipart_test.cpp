@@ -28,10 +28,10 @@ struct Parts : FormHandler {
   }
   void end_part() override { parts.back().ended = true; }
   std::vector<Part> parts;
-  std::size_t largest = 0;
+  size_t largest = 0;
 };
 
-std::vector<Part> parse(std::string_view form, std::size_t piece = 1 << 20, const std::string& boundary = "B") {
+std::vector<Part> parse(std::string_view form, size_t piece = 1 << 20, const std::string& boundary = "B") {
   Parts parts;
   MultipartParser parser(boundary, parts);
   while (!form.empty()) {
@@ -56,7 +56,7 @@ TEST(Multipart, ReadsPartsHoweverTheyAreCut) {
       "preamble\r\n" + part("name=\"purpose\"", "fine-tune") +
       part("name=\"file\"; filename=\"a b.tsv\"", "\r\n--\r\n--Bx\r\n-\r\r\n--B-\r\n\r\n--B \t!\r\n") +
       part("name=empty; filename=\"\"", "") + "--B--\r\nepilogue --B\r\n";
-  for (std::size_t piece = 1; piece <= form.size(); ++piece) {
+  for (size_t piece = 1; piece <= form.size(); ++piece) {
     const auto parts = parse(form, piece);
     ASSERT_EQ(parts.size(), 3U) << piece;
     EXPECT_EQ(parts[0].head.name, "purpose");
@@ -79,7 +79,7 @@ TEST(Multipart, AnyDataComesBack) {
     for (const char* end : {"\r\n--B\r\n", "\r\n--B--", "\r\n--B \t\r\n"}) RC_PRE(whole.find(end) == whole.npos);
     RC_PRE(whole.find("\r\n--B\t") == whole.npos);
     const std::string form = part("name=a", data) + "--B--";
-    const std::size_t piece = *rc::gen::inRange<std::size_t>(1, 16);
+    const size_t piece = *rc::gen::inRange<size_t>(1, 16);
     const auto parts = parse(form, piece);
     RC_ASSERT(parts.size() == 1U);
     RC_ASSERT(parts[0].data == data);
@@ -157,8 +157,8 @@ TEST(Multipart, MemoryAndTimeAreBounded) {
   const std::string form = part("name=a", data + "!") + "--B--";
   Parts parts;
   MultipartParser parser("B", parts);
-  std::size_t fed = 0, got = 0;
-  for (std::size_t at = 0; at < form.size(); at += 65'536) {
+  size_t fed = 0, got = 0;
+  for (size_t at = 0; at < form.size(); at += 65'536) {
     const auto piece = std::string_view(form).substr(at, 65'536);
     parser.feed(piece);
     fed += piece.size();

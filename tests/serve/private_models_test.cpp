@@ -93,7 +93,7 @@ TEST_F(PrivateModels, DoNotExistForOthers) {
        }) {
     const auto answer = [&](const std::string& name) {
       HttpResponse response = ask("b-1", request.method, request.before + name + request.after, request.body);
-      for (std::size_t at = 0; (at = response.body.find(name, at)) != std::string::npos;) {
+      for (size_t at = 0; (at = response.body.find(name, at)) != std::string::npos;) {
         response.body.replace(at, name.size(), "NAME");
       }
       return response;

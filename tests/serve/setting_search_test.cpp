@@ -10,11 +10,11 @@ namespace qing::serve {
 namespace {
 
 TEST(SettingSearch, FindsTheBestWithinItsSteps) {
-  for (std::size_t settings = 2; settings <= kSearchSettings.size(); ++settings) {
-    for (std::size_t best = 0; best < settings; ++best) {
+  for (size_t settings = 2; settings <= kSearchSettings.size(); ++settings) {
+    for (size_t best = 0; best < settings; ++best) {
       std::int64_t spent = 0;
-      std::map<std::size_t, std::int64_t> longest;
-      const std::size_t found = successive_halving(settings, 1000, [&](std::size_t setting, std::int64_t steps) {
+      std::map<size_t, std::int64_t> longest;
+      const size_t found = successive_halving(settings, 1000, [&](size_t setting, std::int64_t steps) {
         spent += steps;
         EXPECT_GE(steps, longest[setting]) << "a later round trains longer";
         longest[setting] = steps;
@@ -29,7 +29,7 @@ TEST(SettingSearch, FindsTheBestWithinItsSteps) {
 
 TEST(SettingSearch, TheFirstOfEqualOnesStays) {
   EXPECT_EQ(successive_halving(8, 10,
-                               [](std::size_t, std::int64_t steps) {
+                               [](size_t, std::int64_t steps) {
                                  EXPECT_EQ(steps, 1);
                                  return 0.0;
                                }),
@@ -37,7 +37,7 @@ TEST(SettingSearch, TheFirstOfEqualOnesStays) {
 }
 
 TEST(SettingSearch, OneSettingIsNoSearch) {
-  EXPECT_THROW(successive_halving(1, 10, [](std::size_t, std::int64_t) { return 0.0; }), ValueError);
+  EXPECT_THROW(successive_halving(1, 10, [](size_t, std::int64_t) { return 0.0; }), ValueError);
 }
 
 }  // namespace

@@ -161,13 +161,13 @@ TEST_F(StateBackup, EveryDamagedArchiveIsRefusedWithNothingLeft) {
       EXPECT_EQ(entry.path().string().find("restore"), std::string::npos) << entry.path();
     }
   };
-  for (std::size_t size = 0; size + 1024 < whole.size(); size += 997) check(whole.substr(0, size));
+  for (size_t size = 0; size + 1024 < whole.size(); size += 997) check(whole.substr(0, size));
   EXPECT_EQ(harmless, 0);
   std::string hello = whole;
   hello[whole.find("hello hello")] = 'H';
   check(hello);
   EXPECT_EQ(harmless, 0);
-  for (std::size_t at = 0; at < whole.size(); at += 4099) {
+  for (size_t at = 0; at < whole.size(); at += 4099) {
     std::string changed = whole;
     changed[at] = static_cast<char>(changed[at] ^ 1);
     check(changed);

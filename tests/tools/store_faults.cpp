@@ -109,7 +109,7 @@ bool act(const State& state, Act what, const std::string& victim) {
 
 // `kept` is a file that the act does not touch; there are from `least` to `most` files. An error leaves nothing to
 // clean, a killed process may.
-void check(const State& state, Fault how, const std::string& kept, std::size_t least, std::size_t most,
+void check(const State& state, Fault how, const std::string& kept, size_t least, size_t most,
            const std::string& where) {
   Database database = state.open();
   FileStore store(database, state);
@@ -140,7 +140,7 @@ bool run(Act what, Fault how, int n) {
     kept = put(store, state).id;
     victim = put(store, state).id;
   }
-  const std::size_t after = what == Act::kCreate ? 3 : 1;  // files, when the act is done
+  const size_t after = what == Act::kCreate ? 3 : 1;  // files, when the act is done
   const std::string where = std::string(what == Act::kCreate ? "create" : "remove") +
                             (how == Fault::kKill ? ", killed at call " : ", failed call ") + std::to_string(n);
   left = n;
@@ -149,7 +149,7 @@ bool run(Act what, Fault how, int n) {
     fault = how;
     const bool done = act(state, what, victim);
     fault = Fault::kNone;
-    const std::size_t files = done ? after : 2;
+    const size_t files = done ? after : 2;
     check(state, how, kept, files, files, where);
     return failed > 0;
   }
@@ -162,8 +162,8 @@ bool run(Act what, Fault how, int n) {
   if (waitpid(child, &status, 0) != child || !WIFEXITED(status)) complain(where + ": the child crashed");
   const bool killed = WEXITSTATUS(status) == 9;
   if (!killed && WEXITSTATUS(status) != 0) complain(where + ": an error without a fault");
-  check(state, how, kept, killed ? std::min<std::size_t>(2, after) : after,
-        killed ? std::max<std::size_t>(2, after) : after, where);
+  check(state, how, kept, killed ? std::min<size_t>(2, after) : after, killed ? std::max<size_t>(2, after) : after,
+        where);
   return killed;
 }
 

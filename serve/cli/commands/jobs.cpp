@@ -78,7 +78,7 @@ void run_create(const JobsArguments& a) {
   if (!a.validation_file.empty()) body["validation_file"] = a.validation_file;
   if (!a.suffix.empty()) body["suffix"] = a.suffix;
   for (const std::string& option : a.options) {
-    const std::size_t equals = option.find('=');
+    const size_t equals = option.find('=');
     if (equals == option.npos || equals == 0)
       throw UsageError("--set " + option + ": write NAME=VALUE, such as epochs=3");
     body[option.substr(0, equals)] = value_of(option.substr(equals + 1));

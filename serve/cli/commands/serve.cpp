@@ -140,7 +140,7 @@ void add_serve(CommandLine& line) {
           "An empty name keeps none")
       ->type_name("FOLDER")
       ->default_str("$XDG_STATE_HOME/qing, else ~/.local/state/qing");
-  const auto add_count = [&](const char* name, std::size_t& value, double most, const char* about) {
+  const auto add_count = [&](const char* name, size_t& value, double most, const char* about) {
     command->add_option(name, value, about)->check(number_from(0, most))->capture_default_str();
   };
   add_count("--jobs", a->jobs.at_once, 64, "Number of training jobs that run at the same time. 0 accepts none");

@@ -53,7 +53,7 @@ void run_command(std::vector<std::string> words) {
 
 // A training in this process, with options beside those of the job. Returns false when a signal has stopped it at a
 // checkpoint.
-bool run_training(const std::string& out, std::size_t threads, const std::vector<std::string>& more) {
+bool run_training(const std::string& out, size_t threads, const std::vector<std::string>& more) {
   std::vector<std::string> words = {"qing",  "train", "--config",  "train.toml",           "--resume",
                                     "--out", out,     "--threads", std::to_string(threads)};
   words.insert(words.end(), more.begin(), more.end());
@@ -67,7 +67,7 @@ std::vector<std::string> options_of(const SearchSetting& setting, double lr) {
 
 // Tries settings on a part of the steps. Scores are recorded one by one, so that a killed search goes on. Nothing when
 // a signal has stopped it; no options when the job has no search.
-std::optional<std::vector<std::string>> searched_options(const JobFolder& folder, std::size_t threads) {
+std::optional<std::vector<std::string>> searched_options(const JobFolder& folder, size_t threads) {
   namespace json = boost::json;
   const json::object plan = read_object_file(folder.plan());
   const json::value* search = plan.if_contains("search");
@@ -76,7 +76,7 @@ std::optional<std::vector<std::string>> searched_options(const JobFolder& folder
   json::object scores;
   if (is_there(folder.search())) scores = read_object_file(folder.search());
   struct Stopped {};
-  const auto score = [&](std::size_t number, std::int64_t steps) {
+  const auto score = [&](size_t number, std::int64_t steps) {
     const std::string name = fmt::format("{}:{}", number, steps);
     if (!scores.contains(name)) {
       std::vector<std::string> more = options_of(kSearchSettings[number], lr);
@@ -94,14 +94,14 @@ std::optional<std::vector<std::string>> searched_options(const JobFolder& folder
     return scores.at(name).to_number<double>();
   };
   try {
-    const std::size_t best = successive_halving(search->at("settings").to_number<std::size_t>(),
-                                                search->at("steps").to_number<std::int64_t>(), score);
+    const size_t best = successive_halving(search->at("settings").to_number<size_t>(),
+                                           search->at("steps").to_number<std::int64_t>(), score);
     return options_of(kSearchSettings[best], lr);
   } catch (const Stopped&) { return std::nullopt; }
 }
 
 // Returns false when a signal has stopped the training.
-bool train(const JobFolder& folder, std::size_t threads) {
+bool train(const JobFolder& folder, size_t threads) {
   if (!is_there(folder.outcome())) {
     const auto searched = searched_options(folder, threads);
     if (!searched || !run_training("model", threads, *searched)) return false;
@@ -122,8 +122,8 @@ int work(const WorkArguments& arguments) {
   // Relative names keep the server's paths out of messages, the model's card and its records.
   std::filesystem::current_path(arguments.folder);
   const JobFolder folder(std::filesystem::path("."));
-  const std::size_t usable = static_cast<std::size_t>(num_threads());
-  const std::size_t threads = arguments.limits.cores > 0 ? arguments.limits.cores : usable > 1 ? usable - 1 : 1;
+  const size_t usable = static_cast<size_t>(num_threads());
+  const size_t threads = arguments.limits.cores > 0 ? arguments.limits.cores : usable > 1 ? usable - 1 : 1;
   set_num_threads(static_cast<int>(threads));
   try {
     if (arguments.stage == "prepare") {

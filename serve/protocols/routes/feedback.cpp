@@ -82,8 +82,8 @@ Feedback read_feedback(Service& service, const std::string& body, const std::str
   feedback.model = answer->model;
   feedback.version = answer->version;
   feedback.answered = answer->answered;
-  const std::int32_t predicted = answer->predicted[static_cast<std::size_t>(feedback.index)];
-  feedback.predicted = (*answer->labels)[static_cast<std::size_t>(predicted)];
+  const std::int32_t predicted = answer->predicted[static_cast<size_t>(feedback.index)];
+  feedback.predicted = (*answer->labels)[static_cast<size_t>(predicted)];
   return feedback;
 }
 

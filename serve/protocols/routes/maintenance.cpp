@@ -39,7 +39,7 @@ void write_entry(JsonWriter& json, const AuditEntry& entry) {
 
 HttpResponse audit_response(std::vector<AuditEntry> entries, std::int64_t most) {
   const bool more = static_cast<std::int64_t>(entries.size()) > most;
-  if (more) entries.resize(static_cast<std::size_t>(most));
+  if (more) entries.resize(static_cast<size_t>(most));
   JsonWriter json;
   json.begin_object().member("object", "list").key("data").begin_array();
   for (const AuditEntry& entry : entries) write_entry(json, entry);

@@ -38,9 +38,9 @@ constexpr std::string_view kQuery = R"({"name":"after","in":"query","schema":{"t
 {"name":"purpose","in":"query","schema":{"type":"string"}})";
 constexpr std::string_view kTag = "OpenAI files";
 
-constexpr std::size_t kPage = 10'000;                // files, OpenAI's limit and default
-constexpr std::size_t kPageBytes = 4 * 1024 * 1024;  // a page ends at the file that reaches it
-constexpr std::size_t kPieceBytes = 64 * 1024;       // of a download
+constexpr size_t kPage = 10'000;                // files, OpenAI's limit and default
+constexpr size_t kPageBytes = 4 * 1024 * 1024;  // a page ends at the file that reaches it
+constexpr size_t kPieceBytes = 64 * 1024;       // of a download
 
 // Says the same of a file of another project.
 HttpResponse no_file(std::string_view id) {
@@ -80,12 +80,12 @@ FileStore::ListOptions list_options(const Query& query) {
 }
 
 HttpResponse page_response(FileStore& store, const std::string& project, FileStore::ListOptions options) {
-  constexpr std::size_t kAtOnce = 100;  // files whose reports are in memory
+  constexpr size_t kAtOnce = 100;  // files whose reports are in memory
   JsonWriter out;
   out.begin_object().member("object", "list").key("data").begin_array();
   std::string first, last;
   bool more = true;
-  std::size_t left = options.limit, bytes = 0;
+  size_t left = options.limit, bytes = 0;
   while (more && left > 0 && bytes < kPageBytes) {
     options.limit = std::min(left, kAtOnce);
     const FileStore::Page page = store.list(project, options);
@@ -192,7 +192,7 @@ Route list_route(Service& service) {
 void clean(Service& service) {
   if (service.state() == nullptr || !service.state()->exists()) return;
   service.store_file(Reply([](const HttpResponse&) {}), [&service](Database& database) {
-    const std::size_t count = FileStore(database, *service.state()).clean();
+    const size_t count = FileStore(database, *service.state()).clean();
     if (count > 0) log_line("info", "files_cleaned", {{"files", static_cast<std::int64_t>(count)}});
     return HttpResponse();
   });

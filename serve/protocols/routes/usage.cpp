@@ -20,7 +20,7 @@ HttpResponse usage_response(const Service& service, Database& database, const st
   const std::string project = service.project(key);
   FileStore files(database, *service.state());
   const JobStore::Usage used = JobStore(database).usage(project);
-  std::size_t models = 0;
+  size_t models = 0;
   for (const Model& model : service.models(key)) models += service.owner(model.name) == project ? 1 : 0;
   JsonWriter json;
   json.begin_object().member("project", project).key("files").begin_object();
