@@ -63,7 +63,8 @@ function(qing_isa_sources folder)
   endif()
   foreach(isa ${isas})
     target_sources(qing_${folder} PRIVATE ${dir}/isa_${isa}.cpp)
-    set_source_files_properties(${dir}/isa_${isa}.cpp PROPERTIES COMPILE_OPTIONS "-O3;${${isa}_flags}")
+    set_source_files_properties(${dir}/isa_${isa}.cpp PROPERTIES COMPILE_OPTIONS "-O3;${${isa}_flags}"
+                                                                 SKIP_PRECOMPILE_HEADERS ON)
   endforeach()
 endfunction()
 
@@ -73,8 +74,14 @@ function(qing_test_suite folder)
   add_executable(test_${folder} ${sources})
   target_link_libraries(test_${folder} PRIVATE qing_${folder} qing_flags GTest::gtest_main rapidcheck
                                                Eigen3::Eigen fmt::fmt)
-  # -O1 compiles in two thirds of the time. The tested code is in the libraries, which are fully optimized.
-  target_compile_options(test_${folder} PRIVATE $<$<CONFIG:Release>:-O1>)
+  # The tested code is in the libraries, which are fully optimized.
+  target_compile_options(test_${folder} PRIVATE ${QING_LESS_OPTIMIZATION})
+  # All suites have the same compiler flags.
+  if(folder STREQUAL tensor)
+    qing_precompile(test_tensor ${QING_COMMON_HEADERS} <gtest/gtest.h>)
+  else()
+    qing_precompile(test_${folder} REUSE_FROM test_tensor)
+  endif()
   target_include_directories(test_${folder} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
   # RapidCheck runs the same cases every time, and more cases than its default.
   gtest_discover_tests(test_${folder} DISCOVERY_TIMEOUT 60

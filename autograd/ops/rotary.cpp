@@ -68,9 +68,9 @@ Tensor turn(const Tensor& input, const Tensor& table, RotaryLayout layout, bool 
         T* out = y.data<T>() + row * 2 * pairs;
         const T *c = cosine + row / heads * pairs, *s = sine + row / heads * pairs;
         for (int64_t i = 0; i < pairs; ++i) {
-          const T a = in[i * next], b = in[i * next + other], turned = sign * s[i];
-          out[i * next] = a * c[i] - b * turned;
-          out[i * next + other] = b * c[i] + a * turned;
+          const T a = in[i * next], b = in[i * next + other], signed_sine = sign * s[i];
+          out[i * next] = a * c[i] - b * signed_sine;
+          out[i * next + other] = b * c[i] + a * signed_sine;
         }
       }
     });
