@@ -40,7 +40,7 @@ class Final : public IoError {
 
 // Maximum size of a response's status line and header. Beast's default is 8 KiB.
 constexpr std::size_t kHeaderBytes = 16 * 1024;
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kResponseReadBytes = 16 * 1024;
 
 std::string host_field(const ClientOptions& options) {
   const bool ipv6 = options.host.find(':') != std::string::npos;
@@ -102,7 +102,7 @@ class Exchange {
       if (look.whole) return;
       if (data.size() >= kHeaderBytes) throw Final(message("the answer's header is too long", kOtherProgram));
       wait([&](auto done) {
-        stream_.async_read_some(buffer.prepare(kReadBytes), [&buffer, done](auto error, std::size_t size) {
+        stream_.async_read_some(buffer.prepare(kResponseReadBytes), [&buffer, done](auto error, std::size_t size) {
           buffer.commit(size);
           done(error);
         });

@@ -1,5 +1,5 @@
-// Indexing by tensors. The indexed dimensions are moved to the front and joined into one; rows of it are then gathered
-// or placed. index_select, index_add and index_copy provide the gradients.
+// Indexing by tensors. The indexed dimensions are moved to the front and joined_shapes into one; rows of it are then
+// gathered or placed. index_select, index_add and index_copy provide the gradients.
 #include <qing/autograd/ops/indexing.h>
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@
 namespace qing {
 namespace {
 
-Shape joined(const Shape& a, const Shape& b) {
+Shape joined_shapes(const Shape& a, const Shape& b) {
   Shape all = a;
   all.insert(all.end(), b.begin(), b.end());
   return all;
@@ -71,10 +71,10 @@ class Selection {
     order_.insert(order_.end(), others.begin(), others.end());
   }
 
-  const Tensor& rows() const { return rows_; }  // i64 [n]: which elements of the joined dimension
+  const Tensor& rows() const { return rows_; }  // i64 [n]: which elements of the joined_shapes dimension
 
   // x as [elements of the indexed dimensions, other dimensions...], and back.
-  Tensor fronted(const Tensor& x) const { return reshape(permute(x, order_), joined({count_}, rest_)); }
+  Tensor fronted(const Tensor& x) const { return reshape(permute(x, order_), joined_shapes({count_}, rest_)); }
   Tensor restored(const Tensor& front, const Tensor& x) const {
     Shape apart;
     std::vector<int64_t> inverse(order_.size());
@@ -95,12 +95,12 @@ class Selection {
   }
   // Rows [n, other dimensions...] as a selection, and back.
   Tensor selected(const Tensor& gathered) const {
-    const Tensor apart = reshape(gathered, joined(index_shape_, rest_));
+    const Tensor apart = reshape(gathered, joined_shapes(index_shape_, rest_));
     return index_dim_ == 0 ? apart : permute(apart, moved(true)).contiguous();
   }
   Tensor as_rows(const Tensor& selection) const {
     const Tensor front = index_dim_ == 0 ? selection : permute(selection, moved(false));
-    return reshape(front, joined({rows_.numel()}, rest_));
+    return reshape(front, joined_shapes({rows_.numel()}, rest_));
   }
 
  private:

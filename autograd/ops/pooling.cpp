@@ -19,7 +19,7 @@
 namespace qing {
 namespace {
 
-constexpr int64_t kLargestOption = 1 << 28;
+constexpr int64_t kLargestWindowOption = 1 << 28;
 // The number of elements of planes that are worth a thread.
 constexpr int64_t kGrain = 1 << 14;
 
@@ -213,8 +213,8 @@ struct AxisOptions {
 // The number of windows, counted as in PyTorch.
 int64_t count_windows(int64_t in, const AxisOptions& o, bool ceil_mode, const char* op) {
   const auto check = [op](int64_t value, int64_t least, const char* what) {
-    if (value >= least && value <= kLargestOption) return;
-    throw ValueError(fmt::format("{}: {} {} is outside [{}, {}]", op, what, value, least, kLargestOption));
+    if (value >= least && value <= kLargestWindowOption) return;
+    throw ValueError(fmt::format("{}: {} {} is outside [{}, {}]", op, what, value, least, kLargestWindowOption));
   };
   check(o.kernel, 1, "kernel_size");
   check(o.stride, 1, "stride");
@@ -263,8 +263,8 @@ Axis average_axis(int64_t in, const AxisOptions& o, bool ceil_mode, bool count_p
 }
 
 Axis adaptive_axis(int64_t in, int64_t out, const char* op) {
-  if (out < 0 || out > kLargestOption) {
-    throw ValueError(fmt::format("{}: output_size {} is outside [0, {}]", op, out, kLargestOption));
+  if (out < 0 || out > kLargestWindowOption) {
+    throw ValueError(fmt::format("{}: output_size {} is outside [0, {}]", op, out, kLargestWindowOption));
   }
   if (in < 1) throw ShapeError(fmt::format("{}: no elements to pool", op));
   Axis axis{in, {}};

@@ -10,8 +10,8 @@
 namespace qing::nn {
 namespace {
 
-constexpr size_t kMostBytes = size_t{1} << 31;     // of a message; protobuf's limit
-constexpr int64_t kMostNgrams = int64_t{1} << 24;  // places in the table that onnx_ngrams.cpp can tell apart
+constexpr size_t kMostMessageBytes = size_t{1} << 31;  // of a message; protobuf's limit
+constexpr int64_t kMostNgrams = int64_t{1} << 24;      // places in the table that onnx_ngrams.cpp can tell apart
 
 }  // namespace
 
@@ -44,7 +44,7 @@ void write_onnx(const ExportSource& source, bool int8, const std::filesystem::pa
   const std::string model = onnx_model(
       graph, {{"labels", boost::json::serialize(boost::json::array(source.labels.begin(), source.labels.end()))},
               {"temperature", fmt::format("{}", source.temperature)}});
-  if (model.size() >= kMostBytes) {
+  if (model.size() >= kMostMessageBytes) {
     throw ValueError(fmt::format("export: the model takes {} bytes, more than an ONNX file holds; export safetensors",
                                  model.size()));
   }

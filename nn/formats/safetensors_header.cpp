@@ -17,7 +17,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr size_t kLengthBytes = 8;
+constexpr size_t kHeaderLengthBytes = 8;
 constexpr size_t kMaxDims = 64;  // NumPy's own limit
 
 // A dtype of the format. Dtypes without a DType are listed to distinguish a valid unsupported file from an invalid one.
@@ -106,14 +106,16 @@ class HeaderReader {
   }
 
   json::object parse_header() {
-    if (size_ < kLengthBytes) { fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", size_)); }
+    if (size_ < kHeaderLengthBytes) {
+      fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", size_));
+    }
     uint64_t length = 0;
-    read_({reinterpret_cast<char*>(&length), kLengthBytes});
+    read_({reinterpret_cast<char*>(&length), kHeaderLengthBytes});
     if (length > kMaxSafetensorsHeader) {
       fail(
           fmt::format("the header says it is {} bytes long, more than the limit of {}", length, kMaxSafetensorsHeader));
     }
-    const size_t rest = size_ - kLengthBytes;
+    const size_t rest = size_ - kHeaderLengthBytes;
     if (length > rest) fail(fmt::format("the header says it is {} bytes long, but {} follow", length, rest));
     data_size_ = rest - length;
     std::string text(length, '\0');

@@ -25,8 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConfigFile = "config.json";
-
 std::optional<std::int32_t> read_max_length(const fs::path& directory) {
   const fs::path file = directory / "sentence_bert_config.json";
   if (!is_there(file)) return std::nullopt;

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-using text::kConfigFile, text::kTokenizerFile, text::kVocabFile;
+using text::kTokenizerConfigFile, text::kTokenizerFile, text::kVocabFile;
 
 json::object special_token(std::string_view text, int32_t id) {
   return {{"id", id},        {"content", text},     {"single_word", false}, {"lstrip", false},
@@ -98,7 +98,8 @@ Tokenizer::Tokenizer(text::LoadedFolder loaded, const fs::path& directory)
   special_[3] = first_id(*pipeline_, name(text::NamedToken::kSep), {"[SEP]", "</s>"});
   special_[4] = first_id(*pipeline_, name(text::NamedToken::kMask), {"[MASK]", "<mask>"});
   if (directory.empty()) return;
-  for (const char* file : {kVocabFile, kTokenizerFile, kConfigFile, text::kSpecialTokensFile, text::kAddedTokensFile}) {
+  for (const char* file :
+       {kVocabFile, kTokenizerFile, kTokenizerConfigFile, text::kSpecialTokensFile, text::kAddedTokensFile}) {
     if (is_there(directory / file)) files_.push_back({file, read_file(directory / file)});
   }
 }
@@ -156,7 +157,7 @@ void Tokenizer::save(const fs::path& directory) const {
                                {"mask_token", "[MASK]"}};
   write_file_atomically(directory / kVocabFile, lines);
   write_file_atomically(directory / kTokenizerFile, pipeline_json());
-  write_file_atomically(directory / kConfigFile, json::serialize(config) + "\n");
+  write_file_atomically(directory / kTokenizerConfigFile, json::serialize(config) + "\n");
 }
 
 }  // namespace qing::nn

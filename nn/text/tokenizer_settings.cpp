@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uintmax_t kMostBytes = uintmax_t{1} << 28;
+constexpr uintmax_t kMostFileBytes = uintmax_t{1} << 28;
 
 struct ClassName {
   std::string_view name;
@@ -190,8 +190,8 @@ void read_flags(const JsonCursor& config, TokenizerSettings& settings) {
 JsonFile::JsonFile(const fs::path& path) : path_(path.string()) {
   std::error_code unknown;
   const uintmax_t size = fs::file_size(path, unknown);
-  if (!unknown && size > kMostBytes) {
-    throw DataError(fmt::format("{}: has {} bytes; at most {} are read", path_, size, kMostBytes));
+  if (!unknown && size > kMostFileBytes) {
+    throw DataError(fmt::format("{}: has {} bytes; at most {} are read", path_, size, kMostFileBytes));
   }
   text_ = read_file(path);
   try {
@@ -211,7 +211,7 @@ TokenizerSettings read_settings(const fs::path& directory, const JsonFile* token
   TokenizerSettings settings;
   std::optional<JsonFile> file;
   std::optional<JsonCursor> config;
-  if (const fs::path path = directory / kConfigFile; is_there(path)) config = file.emplace(path).cursor();
+  if (const fs::path path = directory / kTokenizerConfigFile; is_there(path)) config = file.emplace(path).cursor();
   const auto found = class_of_model(directory / "config.json", config);
   settings.tokenizer_class = found.value_or(TokenizerClass::kFile);
   // vocab.txt alone is BERT's.

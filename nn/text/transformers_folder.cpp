@@ -86,7 +86,7 @@ class Builder {
   const std::string& name(NamedToken which) const {
     const auto& named = settings_.named[static_cast<size_t>(which)];
     if (!named) {
-      throw DataError(fmt::format("{}: {} is missing", (directory_ / kConfigFile).string(),
+      throw DataError(fmt::format("{}: {} is missing", (directory_ / kTokenizerConfigFile).string(),
                                   kTokenNames[static_cast<size_t>(which)]));
     }
     return named->token.content;

@@ -90,7 +90,7 @@ Tensor reduce_integers(const Tensor& x, const std::vector<int64_t>& dims, const 
   return y;
 }
 
-void check_something(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
+void check_lanes_have_elements(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
   for (const int64_t d : dims) {
     if (x.size(d) == 0) {
       throw ValueError(
@@ -176,7 +176,7 @@ Tensor product_over(const Tensor& x, const std::vector<int64_t>& dims, const cha
 }
 
 Tensor extreme_over(const Tensor& x, const std::vector<int64_t>& dims, bool largest, const char* op) {
-  check_something(x, dims, op);
+  check_lanes_have_elements(x, dims, op);
   Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -220,7 +220,7 @@ Tensor norm_over(const Tensor& x, double p, const std::vector<int64_t>& dims, co
   return dispatch_floating(x.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
     if (std::isnan(p)) throw ValueError(std::string(op) + ": p is NaN");
-    if (p < 0 || std::isinf(p)) check_something(x, dims, op);
+    if (p < 0 || std::isinf(p)) check_lanes_have_elements(x, dims, op);
     if (!std::isinf(p)) return norm_of<T>(x, p, dims);
     return largest_magnitude<T>(x, p > 0, dims);
   });
