@@ -8,8 +8,8 @@ set(QING_COMMON_HEADERS <algorithm> <array> <atomic> <bit> <charconv> <chrono> <
     <type_traits> <unordered_map> <utility> <variant> <vector> <fmt/format.h>)
 
 # qing_precompile(target HEADER... | target REUSE_FROM other): precompiles the headers for the target, or gives it those of
-# another target with the same compiler flags. Only headers of other projects belong there: a change of one of qing's would
-# compile everything again.
+# another target with the same compiler flags, which then has to be built before. Only headers of other projects belong
+# there: a change of one of qing's would compile everything again.
 function(qing_precompile target)
   if(NOT QING_PRECOMPILE_HEADERS OR NOT TARGET ${target})
     return()

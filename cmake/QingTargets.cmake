@@ -68,20 +68,29 @@ function(qing_isa_sources folder)
   endforeach()
 endfunction()
 
+# The libraries and flags of a suite.
+function(qing_test_flags target)
+  target_link_libraries(${target} PRIVATE qing_flags GTest::gtest_main rapidcheck Eigen3::Eigen fmt::fmt)
+  # The tested code is in the libraries, which are fully optimized.
+  target_compile_options(${target} PRIVATE ${QING_LESS_OPTIMIZATION})
+endfunction()
+
+# Precompiles headers for all suites. The target is a program, since the flags of programs differ from those of libraries.
+function(qing_test_headers)
+  if(QING_PRECOMPILE_HEADERS)
+    add_executable(test_headers cmake/precompiled.cpp)
+    qing_test_flags(test_headers)
+    qing_precompile(test_headers ${QING_COMMON_HEADERS} <gtest/gtest.h>)
+  endif()
+endfunction()
+
 # Makes the suite test_<folder> from every .cpp in tests/<folder>.
 function(qing_test_suite folder)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/${folder}/*.cpp)
   add_executable(test_${folder} ${sources})
-  target_link_libraries(test_${folder} PRIVATE qing_${folder} qing_flags GTest::gtest_main rapidcheck
-                                               Eigen3::Eigen fmt::fmt)
-  # The tested code is in the libraries, which are fully optimized.
-  target_compile_options(test_${folder} PRIVATE ${QING_LESS_OPTIMIZATION})
-  # All suites have the same compiler flags.
-  if(folder STREQUAL tensor)
-    qing_precompile(test_tensor ${QING_COMMON_HEADERS} <gtest/gtest.h>)
-  else()
-    qing_precompile(test_${folder} REUSE_FROM test_tensor)
-  endif()
+  target_link_libraries(test_${folder} PRIVATE qing_${folder})
+  qing_test_flags(test_${folder})
+  qing_precompile(test_${folder} REUSE_FROM test_headers)
   target_include_directories(test_${folder} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
   # RapidCheck runs the same cases every time, and more cases than its default.
   gtest_discover_tests(test_${folder} DISCOVERY_TIMEOUT 60
