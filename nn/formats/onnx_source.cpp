@@ -96,7 +96,7 @@ class Source {
     if (tensor_.numbers.size() != elements) {
       fail(fmt::format("{} elements, but its shape has {}", tensor_.numbers.size(), elements));
     }
-    const Tensor values = Tensor::empty(tensor_.dims, dtype);
+    Tensor values = Tensor::empty(tensor_.dims, dtype);
     dispatch_all(dtype, [&](auto zero) {
       using T = decltype(zero);
       T* const out = values.data<T>();
@@ -143,7 +143,7 @@ class Source {
     }
     std::error_code error;
     const fs::path folder = fs::weakly_canonical(model_.file->path(), error).parent_path();
-    const fs::path target = fs::weakly_canonical(folder / relative, error);
+    fs::path target = fs::weakly_canonical(folder / relative, error);
     if (error || std::ranges::mismatch(folder, target).in1 != folder.end()) refuse();
     return target;
   }

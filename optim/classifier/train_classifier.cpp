@@ -49,7 +49,7 @@ class ClassifierModel : public nn::Module {
   }
 
   Tensor forward(const ClassifierBatch& batch, Generator& rng) const {
-    const Tensor logits = bert_.forward(batch.tokens, &rng);
+    Tensor logits = bert_.forward(batch.tokens, &rng);
     if (!ngrams_) return logits;
     std::vector<const nn::NgramFeatures*> ngrams;
     for (const nn::NgramFeatures& features : batch.ngrams) ngrams.push_back(&features);
@@ -183,7 +183,7 @@ class Training : private Stateful {
       return batch.adjustments.defined() ? found + batch.adjustments : found;
     };
     const Tensor first = logits();
-    const Tensor loss = cross_entropy(first, batch.targets);
+    Tensor loss = cross_entropy(first, batch.targets);
     if (options_.consistency == 0) return loss;
     const Tensor second = logits();
     return 0.5 * (loss + cross_entropy(second, batch.targets)) + options_.consistency / 4 * divergence(first, second);

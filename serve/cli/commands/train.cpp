@@ -163,7 +163,7 @@ class Session {
       log_.add_step(progress);
       return !guard.interrupted();
     };
-    const optim::TrainResult result =
+    optim::TrainResult result =
         optim::train_classifier(examples, train_options(arguments_), arguments_.out, on_progress, {}, options);
     display_.end_line();
     return result;
