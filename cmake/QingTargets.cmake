@@ -14,7 +14,9 @@ set(QING_INCLUDE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/cmake/include)
 add_library(qing_flags INTERFACE)
 target_compile_options(qing_flags INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off -fno-semantic-interposition
   # g++ 12 gives a false warning for "literal" + std::string (GCC bug 105651).
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+  # In united files it inlines more and gives it in two other forms, and takes their anonymous namespaces for a header's.
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-stringop-overflow;-Wno-array-bounds;-Wno-subobject-linkage>)
 if(QING_SANITIZE)
   target_compile_options(qing_flags INTERFACE -fsanitize=${QING_SANITIZE} -fno-omit-frame-pointer -g)
   target_link_options(qing_flags INTERFACE -fsanitize=${QING_SANITIZE})
