@@ -103,7 +103,7 @@ Routed Api::preflight(const HttpHead& head) const {
 
 void Api::answered(const Routed& routed, int status, std::chrono::steady_clock::duration time) {
   RouteStatistics& route = service_.statistics().route(routed.name.empty() ? "none" : routed.name);
-  route.by_status[static_cast<std::size_t>(status) - 100].fetch_add(1, std::memory_order_relaxed);
+  route.by_status[static_cast<size_t>(status) - 100].fetch_add(1, std::memory_order_relaxed);
   route.seconds.observe(std::chrono::duration<double>(time).count());
 }
 

@@ -39,8 +39,8 @@ class Final : public IoError {
 };
 
 // Maximum size of a response's status line and header. Beast's default is 8 KiB.
-constexpr std::size_t kHeaderBytes = 16 * 1024;
-constexpr std::size_t kResponseReadBytes = 16 * 1024;
+constexpr size_t kHeaderBytes = 16 * 1024;
+constexpr size_t kResponseReadBytes = 16 * 1024;
 
 std::string host_field(const ClientOptions& options) {
   const bool ipv6 = options.host.find(':') != std::string::npos;
@@ -69,7 +69,7 @@ class Exchange {
     if (error) fail(error);
     stream_.expires_after(options_.timeout);
     wait([&](auto done) { stream_.async_connect(found, [done](auto error, const auto&) { done(error); }); });
-    wait([&](auto done) { http::async_write(stream_, request_, [done](auto error, std::size_t) { done(error); }); });
+    wait([&](auto done) { http::async_write(stream_, request_, [done](auto error, size_t) { done(error); }); });
     beast::flat_buffer buffer;
     for (;;) {
       read_header(buffer);
@@ -81,9 +81,7 @@ class Exchange {
         }
       };
       parser.on_chunk_header(look_at_chunk);
-      wait([&](auto done) {
-        http::async_read(stream_, buffer, parser, [done](auto error, std::size_t) { done(error); });
-      });
+      wait([&](auto done) { http::async_read(stream_, buffer, parser, [done](auto error, size_t) { done(error); }); });
       // Interim responses may precede the final response (RFC 9110, 15.2).
       if (http::to_status_class(parser.get().result_int()) != http::status_class::informational)
         return parser.release();
@@ -102,7 +100,7 @@ class Exchange {
       if (look.whole) return;
       if (data.size() >= kHeaderBytes) throw Final(message("the answer's header is too long", kOtherProgram));
       wait([&](auto done) {
-        stream_.async_read_some(buffer.prepare(kResponseReadBytes), [&buffer, done](auto error, std::size_t size) {
+        stream_.async_read_some(buffer.prepare(kResponseReadBytes), [&buffer, done](auto error, size_t size) {
           buffer.commit(size);
           done(error);
         });
@@ -153,7 +151,7 @@ ServiceError refusal(const Response& response) {
   return {status, member("code"), fmt::format("Client: {} (HTTP {})", member("error"), status)};
 }
 
-std::vector<Emotion> emotions_of(const std::string& body, std::size_t count) {
+std::vector<Emotion> emotions_of(const std::string& body, size_t count) {
   std::vector<Emotion> emotions;
   try {
     const json::value document = json::parse(body);
@@ -228,7 +226,7 @@ std::vector<Emotion> Client::predict(const std::string& model, std::span<const s
   if (!Registry::valid_name(model))
     throw ValueError("Client: model is not a valid model name, such as emotion_analysis");
   std::vector<Emotion> emotions;
-  for (std::size_t begin = 0; begin < texts.size(); begin += options_.batch_size) {
+  for (size_t begin = 0; begin < texts.size(); begin += options_.batch_size) {
     const auto batch = texts.subspan(begin, std::min(options_.batch_size, texts.size() - begin));
     JsonWriter request;
     request.begin_object().member("texts", batch).end();

@@ -18,8 +18,8 @@ struct ClientOptions {
   std::string api_key = {};  ///< empty: none is sent
   /// Time limit of one request, including the connection but not the DNS lookup of `host`.
   std::chrono::milliseconds timeout{30'000};
-  int max_retries = 3;          ///< after a 429, a 503 or a failed connection; never after a timeout
-  std::size_t batch_size = 64;  ///< texts per request
+  int max_retries = 3;     ///< after a 429, a 503 or a failed connection; never after a timeout
+  size_t batch_size = 64;  ///< texts per request
 };
 
 struct Emotion {

@@ -8,7 +8,7 @@ namespace qing::serve {
 namespace {
 
 // Updates the gauges when work joins (sign 1) or leaves (sign -1) the queue.
-void count(const BatchJob& job, int sign, int requests, std::size_t texts, std::size_t tokens) {
+void count(const BatchJob& job, int sign, int requests, size_t texts, size_t tokens) {
   ModelStatistics* statistics = job.request.statistics.get();
   if (statistics == nullptr) return;
   statistics->queued_requests += sign * requests;
@@ -17,31 +17,31 @@ void count(const BatchJob& job, int sign, int requests, std::size_t texts, std::
 }
 
 // Three bytes are one Chinese character, and fewer than an English token has.
-std::size_t estimate(const std::string& text, std::int32_t max_length) {
-  return std::min(static_cast<std::size_t>(std::max(max_length, 2)), text.size() / 3 + 2);
+size_t estimate(const std::string& text, std::int32_t max_length) {
+  return std::min(static_cast<size_t>(std::max(max_length, 2)), text.size() / 3 + 2);
 }
 
 }  // namespace
 
-std::size_t BatchQueue::tokens_of(const BatchRequest& request, std::size_t begin, std::size_t end) {
-  std::size_t tokens = 0;
+size_t BatchQueue::tokens_of(const BatchRequest& request, size_t begin, size_t end) {
+  size_t tokens = 0;
   const std::int32_t most = request.classifier->max_length();
-  for (std::size_t i = begin; i < end; ++i) tokens += estimate(request.texts[i], most);
+  for (size_t i = begin; i < end; ++i) tokens += estimate(request.texts[i], most);
   return tokens * request.work_cost;
 }
 
-bool BatchQueue::has_room(const Requests& lane, std::size_t texts, std::size_t tokens) {
+bool BatchQueue::has_room(const Requests& lane, size_t texts, size_t tokens) {
   return lane.texts + texts <= lane.most_texts && lane.tokens + tokens <= lane.most_tokens;
 }
 
 // Evicts requests of keys that have queued more than the new request's key will have, newest first. Evicts none if that
 // would not make enough room. Started requests stay.
-bool BatchQueue::make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens,
+bool BatchQueue::make_room(Requests& lane, const Flow& flow, size_t texts, size_t tokens,
                            std::vector<JobPointer>& out) {
   struct Other {
     Flow* flow;
-    std::size_t tokens;     // without the evicted requests
-    std::size_t going = 0;  // number of its newest requests to evict
+    size_t tokens;     // without the evicted requests
+    size_t going = 0;  // number of its newest requests to evict
     const BatchJob* next() const {
       return going == flow->jobs.size() ? nullptr : flow->jobs[flow->jobs.size() - 1 - going].get();
     }
@@ -51,7 +51,7 @@ bool BatchQueue::make_room(Requests& lane, const Flow& flow, std::size_t texts, 
   for (auto& [key, other] : lane.flows) {
     if (&other != &flow && !other.jobs.empty()) others.push_back({&other, other.tokens});
   }
-  std::size_t texts_then = lane.texts + texts, tokens_then = lane.tokens + tokens;
+  size_t texts_then = lane.texts + texts, tokens_then = lane.tokens + tokens;
   while (texts_then > lane.most_texts || tokens_then > lane.most_tokens) {
     Other* longest = nullptr;
     for (Other& other : others) {
@@ -60,14 +60,14 @@ bool BatchQueue::make_room(Requests& lane, const Flow& flow, std::size_t texts, 
     }
     if (longest == nullptr || longest->tokens <= flow.tokens + tokens) return false;
     const BatchRequest& request = longest->next()->request;
-    const std::size_t gone = tokens_of(request, 0, request.texts.size());
+    const size_t gone = tokens_of(request, 0, request.texts.size());
     texts_then -= request.texts.size();
     tokens_then -= gone;
     longest->tokens -= gone;
     ++longest->going;
   }
   for (const Other& other : others) {
-    for (std::size_t i = 0; i < other.going; ++i) push_out(lane, *other.flow, out);
+    for (size_t i = 0; i < other.going; ++i) push_out(lane, *other.flow, out);
   }
   return true;
 }
@@ -84,7 +84,7 @@ void BatchQueue::push_out(Requests& lane, Flow& flow, std::vector<JobPointer>& o
 
 BatchQueue::Pushed BatchQueue::push(const JobPointer& job) {
   const BatchRequest& request = job->request;
-  const std::size_t texts = request.texts.size(), tokens = tokens_of(request, 0, texts);
+  const size_t texts = request.texts.size(), tokens = tokens_of(request, 0, texts);
   const auto [place, fresh] = lanes_.try_emplace({request.background, request.classifier.get()});
   Requests& lane = place->second;
   if (lane.order.empty()) lane.served = std::max(lane.served, floor_);
@@ -116,14 +116,14 @@ bool BatchQueue::would_admit(const Lane& id, const std::string& key) const {
   if (found == lanes_.end() || has_room(found->second, 1, 1)) return true;
   const auto& flows = found->second.flows;
   const auto own = flows.find(key);
-  const std::size_t queued = own == flows.end() ? 0 : own->second.tokens;
+  const size_t queued = own == flows.end() ? 0 : own->second.tokens;
   return std::any_of(flows.begin(), flows.end(), [&](const auto& flow) {
     return flow.second.tokens > queued + 1 && !flow.second.jobs.empty() && flow.second.jobs.back()->taken == 0;
   });
 }
 
-void BatchQueue::leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end) {
-  const std::size_t texts = end - begin, tokens = tokens_of(job.request, begin, end);
+void BatchQueue::leave(Requests& lane, Flow& flow, const BatchJob& job, size_t begin, size_t end) {
+  const size_t texts = end - begin, tokens = tokens_of(job.request, begin, end);
   flow.texts -= texts;
   flow.tokens -= tokens;
   lane.texts -= texts;
@@ -143,7 +143,7 @@ BatchQueue::Lane BatchQueue::next() const {
   return best->first;
 }
 
-std::vector<BatchSlice> BatchQueue::take(const Lane& id, std::size_t tokens, bool work) {
+std::vector<BatchSlice> BatchQueue::take(const Lane& id, size_t tokens, bool work) {
   std::vector<BatchSlice> slices;
   const auto found = lanes_.find(id);
   if (found == lanes_.end() || found->second.order.empty()) return slices;
@@ -151,13 +151,13 @@ std::vector<BatchSlice> BatchQueue::take(const Lane& id, std::size_t tokens, boo
   Flow& flow = *lane.order.begin()->second;
   if (!id.first) floor_ = std::max(floor_, lane.served);
   lane.floor = flow.served;
-  std::size_t budget = tokens;
+  size_t budget = tokens;
   while (!flow.jobs.empty() && (slices.empty() || budget > 0)) {
     const JobPointer job = flow.jobs.front();
     const BatchRequest& request = job->request;
     if (request.work && (!work || !slices.empty())) break;
-    const std::size_t begin = job->taken;
-    std::size_t used = 0, end = begin;
+    const size_t begin = job->taken;
+    size_t used = 0, end = begin;
     while (end < request.texts.size() && (end == begin || (used < budget && !request.work))) {
       used += tokens_of(request, end, end + 1);
       ++end;
@@ -195,7 +195,7 @@ std::vector<JobPointer> BatchQueue::remove_dead(BatchClock::time_point now) {
       };
       const auto end = std::stable_partition(flow.jobs.begin(), flow.jobs.end(), alive);
       for (auto job = end; job != flow.jobs.end(); ++job) {
-        const std::size_t texts = (*job)->request.texts.size();
+        const size_t texts = (*job)->request.texts.size();
         leave(lane, flow, **job, 0, texts);
         --queued_;
         dead.push_back(*job);
@@ -226,7 +226,7 @@ std::vector<JobPointer> BatchQueue::remove_all() {
   for (auto& [id, lane] : lanes_) {
     for (auto& [key, flow] : lane.flows) {
       for (const JobPointer& job : flow.jobs) {
-        const std::size_t begin = job->taken, end = job->request.texts.size();
+        const size_t begin = job->taken, end = job->request.texts.size();
         count(*job, -1, 1, end - begin, tokens_of(job->request, begin, end));
         all.push_back(job);
       }

@@ -47,21 +47,21 @@ struct BatchRequest {
   BatchClock::time_point deadline = BatchClock::time_point::max();
   std::string key;  ///< keys are served in turn; empty: the anonymous one
   /// Bounds of the model's queue, if lower than those of the Batcher. The values of the latest request apply.
-  std::size_t queue_texts = ModelLimits::kNone, queue_tokens = ModelLimits::kNone;
+  size_t queue_texts = ModelLimits::kNone, queue_tokens = ModelLimits::kNone;
   CancelToken cancelled;                        ///< may be null
   std::shared_ptr<ModelStatistics> statistics;  ///< may be null
   bool background = false;                      ///< computed only when no other request waits
   /// Called with the index of each text instead of predicting it, on any worker. An exception makes the result kFailed.
-  std::function<nn::Prediction(std::size_t text)> work;
-  std::size_t work_cost = 1;  ///< cost per text, as a multiple of its prediction
+  std::function<nn::Prediction(size_t text)> work;
+  size_t work_cost = 1;  ///< cost per text, as a multiple of its prediction
 };
 
 struct BatchJob {
   BatchRequest request;
   std::function<void(BatchResult)> done;
   BatchClock::time_point queued;
-  std::size_t taken = 0;                    // texts handed to a worker
-  std::atomic<std::size_t> unfinished = 0;  // texts without a result
+  size_t taken = 0;                         // texts handed to a worker
+  std::atomic<size_t> unfinished = 0;       // texts without a result
   std::vector<nn::Prediction> predictions;  // one per text
   std::atomic<bool> expired = false;        // before its first text was started
   std::atomic<bool> failed = false;
@@ -74,8 +74,8 @@ using JobPointer = std::shared_ptr<BatchJob>;
 /// Texts [begin, end) of a job.
 struct BatchSlice {
   JobPointer job;
-  std::size_t begin;
-  std::size_t end;
+  size_t begin;
+  size_t end;
 };
 
 /// Not thread-safe. Models share the compute time, and the keys of a model share its tokens: the least served is next
@@ -85,10 +85,10 @@ class BatchQueue {
  public:
   using Lane = std::pair<bool, const nn::TextClassifier*>;  ///< {background, model}
 
-  BatchQueue(std::size_t texts, std::size_t tokens) : most_texts_(texts), most_tokens_(tokens) {}
+  BatchQueue(size_t texts, size_t tokens) : most_texts_(texts), most_tokens_(tokens) {}
 
   /// Estimated tokens of texts [begin, end) of a request. The estimate is only used for bounds and fairness.
-  static std::size_t tokens_of(const BatchRequest& request, std::size_t begin, std::size_t end);
+  static size_t tokens_of(const BatchRequest& request, size_t begin, size_t end);
 
   struct Pushed {
     bool admitted;
@@ -98,13 +98,13 @@ class BatchQueue {
   /// Whether push() would admit the smallest possible request of this key.
   bool would_admit(const Lane& lane, const std::string& key) const;
   bool empty() const { return queued_ == 0; }
-  std::size_t tokens() const { return tokens_; }  ///< estimated, of all waiting requests
+  size_t tokens() const { return tokens_; }  ///< estimated, of all waiting requests
   /// The lane to serve next; the queue must not be empty.
   Lane next() const;
   /// Takes about `tokens` tokens of the least served key of a lane, at least one text; nothing from an empty lane.
   /// Texts of requests with BatchRequest::work are taken one at a time, alone, and only if `work` is set; the next
   /// request of the key precedes the next such text.
-  std::vector<BatchSlice> take(const Lane& lane, std::size_t tokens, bool work);
+  std::vector<BatchSlice> take(const Lane& lane, size_t tokens, bool work);
   /// Adds compute time used by a lane.
   void charge(const Lane& lane, double seconds);
   /// Removes requests that are expired or cancelled and not started.
@@ -115,7 +115,7 @@ class BatchQueue {
   struct Flow {
     std::deque<JobPointer> jobs;
     double served = 0;  // tokens
-    std::size_t texts = 0, tokens = 0;
+    size_t texts = 0, tokens = 0;
     std::multimap<double, Flow*>::iterator place;  // in the lane's order; valid when there are jobs
   };
   struct Requests {
@@ -123,21 +123,21 @@ class BatchQueue {
     std::multimap<double, Flow*> order;  // flows with jobs, by served
     double floor = 0;                    // `served` of the last served flow, before that service
     double served = 0;                   // seconds
-    std::size_t texts = 0, tokens = 0;
-    std::size_t most_texts = 0, most_tokens = 0;
+    size_t texts = 0, tokens = 0;
+    size_t most_texts = 0, most_tokens = 0;
   };
 
-  void leave(Requests& lane, Flow& flow, const BatchJob& job, std::size_t begin, std::size_t end);
-  static bool has_room(const Requests& lane, std::size_t texts, std::size_t tokens);
-  bool make_room(Requests& lane, const Flow& flow, std::size_t texts, std::size_t tokens, std::vector<JobPointer>& out);
+  void leave(Requests& lane, Flow& flow, const BatchJob& job, size_t begin, size_t end);
+  static bool has_room(const Requests& lane, size_t texts, size_t tokens);
+  bool make_room(Requests& lane, const Flow& flow, size_t texts, size_t tokens, std::vector<JobPointer>& out);
   void push_out(Requests& lane, Flow& flow, std::vector<JobPointer>& out);
   void remove_idle();
 
-  const std::size_t most_texts_, most_tokens_;
+  const size_t most_texts_, most_tokens_;
   std::map<Lane, Requests> lanes_;
   double floor_ = 0;
-  std::size_t queued_ = 0;  // jobs
-  std::size_t tokens_ = 0;  // of all lanes
+  size_t queued_ = 0;  // jobs
+  size_t tokens_ = 0;  // of all lanes
 };
 
 }  // namespace qing::serve

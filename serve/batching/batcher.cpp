@@ -25,7 +25,7 @@ constexpr auto kSweepTime = std::chrono::milliseconds(20);
 // Memory for batches that was unused for this long is returned to the system.
 constexpr auto kTrimTime = std::chrono::seconds(10);
 // A key gets at least this many tokens of a batch before the next key is served.
-constexpr std::size_t kQuantumTokens = 256;
+constexpr size_t kQuantumTokens = 256;
 // Compute threads yield to I/O, so that health routes and refusals stay fast when all cores compute.
 constexpr int kComputeNiceness = 5;
 
@@ -78,20 +78,20 @@ void fail_text(BatchJob& job, const std::exception_ptr& error) {
 
 }  // namespace
 
-std::size_t compute_workers(const Limits& limits) {
-  return limits.compute_workers > 0 ? limits.compute_workers : static_cast<std::size_t>(num_threads());
+size_t compute_workers(const Limits& limits) {
+  return limits.compute_workers > 0 ? limits.compute_workers : static_cast<size_t>(num_threads());
 }
 
 Batcher::Batcher(const Limits& limits)
     : limits_(limits), cache_(limits.cache_bytes), queue_(limits.queue_texts, limits.queue_tokens) {
-  const std::initializer_list<std::pair<const char*, std::size_t>> positive = {{"queue_texts", limits.queue_texts},
-                                                                               {"queue_tokens", limits.queue_tokens},
-                                                                               {"batch_texts", limits.batch_texts},
-                                                                               {"batch_tokens", limits.batch_tokens}};
+  const std::initializer_list<std::pair<const char*, size_t>> positive = {{"queue_texts", limits.queue_texts},
+                                                                          {"queue_tokens", limits.queue_tokens},
+                                                                          {"batch_texts", limits.batch_texts},
+                                                                          {"batch_tokens", limits.batch_tokens}};
   for (const auto& [name, value] : positive) {
     if (value == 0) throw ValueError(fmt::format("Batcher: {} is 0; it must be positive", name));
   }
-  for (std::size_t i = 0; i < compute_workers(limits); ++i) workers_.push_back(start_thread([this] { work(); }));
+  for (size_t i = 0; i < compute_workers(limits); ++i) workers_.push_back(start_thread([this] { work(); }));
 }
 
 Batcher::~Batcher() { stop(); }
@@ -178,12 +178,12 @@ void Batcher::fill(std::unique_lock<std::mutex>& lock, Batch& batch) {
   auto encodings = std::exchange(batch.rest_encodings, {});
   batch.tokens = 0;
   batch.most_tokens = share();
-  for (std::size_t i = 0; i < texts.size(); ++i) add(batch, std::move(texts[i]), std::move(encodings[i]));
+  for (size_t i = 0; i < texts.size(); ++i) add(batch, std::move(texts[i]), std::move(encodings[i]));
   sweep(lock);
   trim_memory();
   while (batch.rest.empty() && !batch.work.job && !queue_.empty()) {
     if (batch.texts.empty()) batch.lane = queue_.next();
-    const std::size_t left = batch.most_tokens - std::min(batch.most_tokens, batch.tokens);
+    const size_t left = batch.most_tokens - std::min(batch.most_tokens, batch.tokens);
     if (!has_room(batch, 1)) break;
     const std::vector<BatchSlice> slices = queue_.take(batch.lane, std::min(left, kQuantumTokens), batch.texts.empty());
     if (slices.empty()) break;
@@ -214,12 +214,12 @@ void Batcher::trim_memory() {
 }
 
 // Returns a worker's share of the queued tokens, at least kQuantumTokens.
-std::size_t Batcher::share() const {
-  const std::size_t workers = compute_workers(limits_);
+size_t Batcher::share() const {
+  const size_t workers = compute_workers(limits_);
   return std::min(limits_.batch_tokens, std::max(kQuantumTokens, (queue_.tokens() + workers - 1) / workers));
 }
 
-bool Batcher::has_room(const Batch& batch, std::size_t tokens) const {
+bool Batcher::has_room(const Batch& batch, size_t tokens) const {
   return batch.texts.empty() ||
          (batch.texts.size() < limits_.batch_texts && batch.tokens + tokens <= batch.most_tokens);
 }
@@ -232,7 +232,7 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
     request.statistics->queue_seconds.observe(Seconds(now - job.queued).count());
   }
   if (slice.begin == 0 && request.deadline < now) job.expired = true;
-  for (std::size_t i = slice.begin; i < slice.end; ++i) {
+  for (size_t i = slice.begin; i < slice.end; ++i) {
     if (job.gone() || job.expired) {
       finish_text(job);
       continue;
@@ -254,7 +254,7 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
 }
 
 void Batcher::add(Batch& batch, Batch::Text text, nn::EncodedText encoding) {
-  const std::size_t tokens = encoding.ids.size();
+  const size_t tokens = encoding.ids.size();
   const bool fits = batch.rest.empty() && has_room(batch, tokens);
   (fits ? batch.texts : batch.rest).push_back(std::move(text));
   (fits ? batch.encodings : batch.rest_encodings).push_back(std::move(encoding));
@@ -292,10 +292,10 @@ void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn:
     if (texts.size() == 1) return fail_text(*texts.front().job, std::current_exception());
     // One text must not make the others fail. Each is computed alone, and only the failing text's request gets the
     // error.
-    for (std::size_t i = 0; i < texts.size(); ++i) predict({texts[i]}, encodings.subspan(i, 1));
+    for (size_t i = 0; i < texts.size(); ++i) predict({texts[i]}, encodings.subspan(i, 1));
     return;
   }
-  for (std::size_t i = 0; i < texts.size(); ++i) {
+  for (size_t i = 0; i < texts.size(); ++i) {
     BatchJob& job = *texts[i].job;
     if (cache_.enabled()) cache_.insert(job.request.classifier, job.request.texts[texts[i].index], predictions[i]);
     job.predictions[texts[i].index] = std::move(predictions[i]);

@@ -17,7 +17,7 @@
 namespace qing::serve {
 
 /// The number of workers of a Batcher with these limits.
-std::size_t compute_workers(const Limits& limits);
+size_t compute_workers(const Limits& limits);
 
 /// Compute workers behind a bounded, fair queue. Thread-safe. A worker never waits for a batch to fill: a single
 /// request is computed at once, and a busy server computes full batches. Waiting texts are divided among the workers,
@@ -51,12 +51,12 @@ class Batcher {
   struct Batch {
     struct Text {
       JobPointer job;
-      std::size_t index;
+      size_t index;
     };
     BatchQueue::Lane lane;
     std::vector<Text> texts;
     std::vector<nn::EncodedText> encodings;  // one per text
-    std::size_t tokens = 0, most_tokens = 0;
+    size_t tokens = 0, most_tokens = 0;
     Text work{nullptr, 0};   // if not null, computed instead of texts
     std::vector<Text> rest;  // taken from the queue but did not fit: the next batch starts with these
     std::vector<nn::EncodedText> rest_encodings;
@@ -68,8 +68,8 @@ class Batcher {
   void fill(std::unique_lock<std::mutex>& lock, Batch& batch);
   void encode(const BatchSlice& slice, Batch& batch);
   void add(Batch& batch, Batch::Text text, nn::EncodedText encoding);
-  std::size_t share() const;
-  bool has_room(const Batch& batch, std::size_t tokens) const;
+  size_t share() const;
+  bool has_room(const Batch& batch, size_t tokens) const;
   void compute(Batch& batch);
   void predict(const std::vector<Batch::Text>& texts, std::span<const nn::EncodedText> encodings);
   void sweep(std::unique_lock<std::mutex>& lock);

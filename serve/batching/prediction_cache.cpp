@@ -8,18 +8,17 @@ namespace {
 
 using Handle = std::shared_ptr<const nn::TextClassifier>;
 
-std::size_t hash_of(const nn::TextClassifier* model, std::string_view text) {
-  constexpr std::size_t kOdd = 0x9e3779b97f4a7c15U;
+size_t hash_of(const nn::TextClassifier* model, std::string_view text) {
+  constexpr size_t kOdd = 0x9e3779b97f4a7c15U;
   return std::hash<std::string_view>()(text) ^ (std::hash<const void*>()(model) * kOdd);
 }
 
 // Approximate memory of the map and list nodes of an entry, in bytes.
-constexpr std::size_t kOverhead = 192;
+constexpr size_t kOverhead = 192;
 
 }  // namespace
 
-PredictionCache::Entries::iterator PredictionCache::locate(std::size_t hash, const Handle& model,
-                                                           std::string_view text) {
+PredictionCache::Entries::iterator PredictionCache::locate(size_t hash, const Handle& model, std::string_view text) {
   const auto [begin, end] = places_.equal_range(hash);
   for (auto place = begin; place != end; ++place) {
     const Entry& entry = *place->second;
@@ -39,10 +38,10 @@ std::optional<nn::Prediction> PredictionCache::find(const Handle& model, std::st
 }
 
 void PredictionCache::insert(const Handle& model, std::string_view text, const nn::Prediction& prediction) {
-  const std::size_t floats = prediction.scores.size() + prediction.logits.size() + prediction.embedding.size();
-  const std::size_t bytes = kOverhead + text.size() + floats * sizeof(float);
+  const size_t floats = prediction.scores.size() + prediction.logits.size() + prediction.embedding.size();
+  const size_t bytes = kOverhead + text.size() + floats * sizeof(float);
   if (bytes > most_bytes_) return;
-  const std::size_t hash = hash_of(model.get(), text);
+  const size_t hash = hash_of(model.get(), text);
   const std::lock_guard lock(mutex_);
   if (locate(hash, model, text) != entries_.end()) return;
   entries_.push_front({model, std::string(text), prediction, bytes, hash});

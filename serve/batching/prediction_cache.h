@@ -19,7 +19,7 @@ namespace qing::serve {
 class PredictionCache {
  public:
   /// 0 bytes disables the cache.
-  explicit PredictionCache(std::size_t bytes) : most_bytes_(bytes) {}
+  explicit PredictionCache(size_t bytes) : most_bytes_(bytes) {}
 
   std::optional<nn::Prediction> find(const std::shared_ptr<const nn::TextClassifier>& model, std::string_view text);
   void insert(const std::shared_ptr<const nn::TextClassifier>& model, std::string_view text,
@@ -32,19 +32,18 @@ class PredictionCache {
     std::weak_ptr<const nn::TextClassifier> model;
     std::string text;
     nn::Prediction prediction;
-    std::size_t bytes;
-    std::size_t hash;
+    size_t bytes;
+    size_t hash;
   };
   using Entries = std::list<Entry>;
 
-  const std::size_t most_bytes_;
+  const size_t most_bytes_;
   std::mutex mutex_;
-  Entries entries_;                                                 // most recently used first
-  std::unordered_multimap<std::size_t, Entries::iterator> places_;  // by hash of model and text
-  std::size_t bytes_ = 0;
+  Entries entries_;                                            // most recently used first
+  std::unordered_multimap<size_t, Entries::iterator> places_;  // by hash of model and text
+  size_t bytes_ = 0;
 
-  Entries::iterator locate(std::size_t hash, const std::shared_ptr<const nn::TextClassifier>& model,
-                           std::string_view text);
+  Entries::iterator locate(size_t hash, const std::shared_ptr<const nn::TextClassifier>& model, std::string_view text);
   void forget_last();
 };
 

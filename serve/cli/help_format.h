@@ -31,7 +31,7 @@ class HelpFormat : public CLI::Formatter {
 
  private:
   static std::string wrapped(const std::string& text) {
-    constexpr std::size_t kColumn = 88;
+    constexpr size_t kColumn = 88;
     std::istringstream words(text);
     std::string line, lines;
     for (std::string word; words >> word;) {

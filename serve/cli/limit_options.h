@@ -15,8 +15,8 @@ namespace qing::serve::cli {
 
 namespace detail {
 
-inline void add_count(CLI::App* command, const char* name, std::size_t& value, const char* about, std::size_t least = 1,
-                      std::size_t most = std::size_t{1} << 30) {
+inline void add_count(CLI::App* command, const char* name, size_t& value, const char* about, size_t least = 1,
+                      size_t most = size_t{1} << 30) {
   command->add_option(name, value, about)
       ->capture_default_str()
       ->check(number_from(static_cast<double>(least), static_cast<double>(most)));
@@ -42,8 +42,7 @@ inline void add_limits(CLI::App* command, Limits& limits) {
   add_count(command, "--header-fields", limits.header_fields,
             "Maximum number of header fields per request. HTTP error: 431");
   add_count(command, "--bodies-bytes", limits.bodies_bytes,
-            "Maximum size of all request bodies in memory together, in bytes. HTTP error: 503", 1,
-            std::size_t{1} << 40);
+            "Maximum size of all request bodies in memory together, in bytes. HTTP error: 503", 1, size_t{1} << 40);
   add_count(command, "--json-depth", limits.json_depth, "Maximum nesting depth of a JSON body. HTTP error: 400", 1,
             100);
   add_count(command, "--texts", limits.texts, "Maximum number of texts per request. HTTP error: 422");
@@ -64,7 +63,7 @@ inline void add_limits(CLI::App* command, Limits& limits) {
       "Number of batches computed in parallel. The workers share the threads evenly. 0 means one worker per thread", 0,
       1024);
   add_count(command, "--cache-bytes", limits.cache_bytes, "Size of the prediction cache in bytes. 0 disables it", 0,
-            std::size_t{1} << 40);
+            size_t{1} << 40);
   add_time(command, "--request-time", limits.request_time,
            "Timeout in seconds for receiving a request, from its first byte to its last. HTTP error: 408");
   add_time(command, "--predict-time", limits.predict_time,

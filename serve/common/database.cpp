@@ -128,7 +128,7 @@ std::string Statement::text(int column) const {
   const void* bytes = sqlite3_column_blob(handle_.get(), column);
   const int size = sqlite3_column_bytes(handle_.get(), column);
   if (bytes == nullptr) return {};
-  return std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  return std::string(static_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
 Transaction::~Transaction() {

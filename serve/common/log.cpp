@@ -59,7 +59,7 @@ class Output {
  private:
   // Time limit for one line. After a line that exceeded it, lines are dropped without waiting until one can be written.
   static constexpr std::chrono::milliseconds kPatience{1000};
-  static constexpr std::size_t kPiece = 4096;
+  static constexpr size_t kPiece = 4096;
 
   // Whether stderr accepts bytes before the deadline.
   static bool writable(std::chrono::steady_clock::time_point deadline) {
@@ -75,7 +75,7 @@ class Output {
   // Returns false when the line or its rest is dropped.
   bool put(std::string_view text) {
     const auto deadline = std::chrono::steady_clock::now() + (lost_ > 0 ? std::chrono::milliseconds(0) : kPatience);
-    for (std::size_t at = 0; at < text.size();) {
+    for (size_t at = 0; at < text.size();) {
       bool taken = writable(deadline);
       if (taken) {
         const ssize_t written = ::write(STDERR_FILENO, text.data() + at, std::min(kPiece, text.size() - at));
@@ -83,7 +83,7 @@ class Output {
         // On a non-blocking stream another writer may have filled the pipe.
         taken = written > 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
         if (taken && written <= 0) return true;  // a full disk or a closed pipe: there is nowhere to report it
-        if (taken) at += static_cast<std::size_t>(written);
+        if (taken) at += static_cast<size_t>(written);
       }
       if (!taken) {
         cut_ = cut_ || at > 0;

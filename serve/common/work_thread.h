@@ -14,7 +14,7 @@ namespace qing::serve {
 /// Runs one task at a time, at a lower priority than predictions. Thread-safe.
 class WorkThread {
  public:
-  static constexpr std::size_t kMostWaiting = 64;
+  static constexpr size_t kMostWaiting = 64;
   /// Called once: with true to run, or with false when the thread stops before its turn. Must not throw.
   using Task = std::function<void(bool run)>;
 

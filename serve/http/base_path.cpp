@@ -8,7 +8,7 @@
 namespace qing::serve {
 namespace {
 
-constexpr std::size_t kLongest = 256;
+constexpr size_t kLongest = 256;
 
 // The prefix without its final slash, or nothing if it is no valid prefix. "//host" and "/../" are invalid: a browser
 // would resolve them to another place.

@@ -27,14 +27,14 @@ bool is_lower_or_digit(char c) { return is_lower(c) || is_digit(c); }
 // scheme "://" host [ ":" port ] as browsers serialize it (RFC 6454, 6.2): in lower case, without a scheme's usual
 // port.
 bool is_origin(std::string_view text) {
-  const std::size_t scheme_end = text.find("://");
+  const size_t scheme_end = text.find("://");
   if (scheme_end == std::string_view::npos || scheme_end == 0) return false;
   const std::string_view scheme = text.substr(0, scheme_end);
   if (!has_only(scheme, is_lower_or_digit, "+-.") || !is_lower(scheme[0])) return false;
   text.remove_prefix(scheme_end + 3);
-  std::size_t host_end = std::min(text.find(':'), text.size());
+  size_t host_end = std::min(text.find(':'), text.size());
   if (text.starts_with('[')) {
-    const std::size_t close = text.find(']');
+    const size_t close = text.find(']');
     if (close == std::string_view::npos || close < 3 || !has_only(text.substr(1, close - 1), is_lower_or_digit, ":."))
       return false;
     host_end = close + 1;

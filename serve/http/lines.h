@@ -26,7 +26,7 @@ class HeaderLines {
 
  private:
   Fold fold_;
-  std::size_t searched_ = 0;
+  size_t searched_ = 0;
 };
 
 /// Reads the line that begins a chunk as it comes, and the trailers behind the last chunk.
@@ -40,8 +40,8 @@ class ChunkLine {
   HeaderLines::Look look(std::string_view data);
 
  private:
-  std::size_t begin_, searched_;
-  std::size_t end_ = 0;  // of the line, without its line end; 0: not known
+  size_t begin_, searched_;
+  size_t end_ = 0;  // of the line, without its line end; 0: not known
   bool last_ = false;
   HeaderLines trailers_;
 };

@@ -49,7 +49,7 @@ std::string_view reason_phrase(int status) {
   }
 }
 
-HttpResponse unavailable(std::string_view code, std::string_view message, std::size_t retry_after_seconds) {
+HttpResponse unavailable(std::string_view code, std::string_view message, size_t retry_after_seconds) {
   HttpResponse response = error_response(503, code, message);
   response.headers.emplace_back("Retry-After", std::to_string(retry_after_seconds));
   return response;

@@ -104,6 +104,6 @@ std::string_view reason_phrase(int status);
 /// {"error": "...", "code": "..."}, the form of every error of the service. `message` must be UTF-8.
 HttpResponse error_response(int status, std::string_view code, std::string_view message);
 /// A 503 with a Retry-After header.
-HttpResponse unavailable(std::string_view code, std::string_view message, std::size_t retry_after_seconds);
+HttpResponse unavailable(std::string_view code, std::string_view message, size_t retry_after_seconds);
 
 }  // namespace qing::serve

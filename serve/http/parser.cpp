@@ -27,9 +27,9 @@ bool is_number(std::string_view text) { return !text.empty() && has_only(text, i
 // The value of Host: uri-host [ ":" port ] (RFC 9110, 7.2). The host may be empty.
 bool is_host(std::string_view text) {
   constexpr std::string_view kNameCharacters = "-._~!$&'()*+,;=%";  // of a reg-name (RFC 3986, 3.2.2)
-  std::size_t end = std::min(text.find(':'), text.size());
+  size_t end = std::min(text.find(':'), text.size());
   if (text.starts_with('[')) {
-    const std::size_t close = text.find(']');
+    const size_t close = text.find(']');
     if (close == std::string_view::npos || !has_only(text.substr(1, close - 1), is_alphanumeric, "-._~!$&'()*+,;=:%"))
       return false;
     end = close + 1;
@@ -60,7 +60,7 @@ std::optional<Target> target_of(std::string_view method, std::string_view target
     break;
   }
   if (!target.starts_with('/')) return std::nullopt;
-  const std::size_t question = std::min(target.find('?'), target.size());
+  const size_t question = std::min(target.find('?'), target.size());
   return Target{target.substr(0, question), target.substr(std::min(question + 1, target.size()))};
 }
 
@@ -99,8 +99,8 @@ class HttpParser::Request final : public http::basic_parser<true> {
     }
     return {};
   }
-  std::size_t count(std::string_view name) const {
-    return static_cast<std::size_t>(
+  size_t count(std::string_view name) const {
+    return static_cast<size_t>(
         std::ranges::count_if(fields(), [name](const auto& field) { return same_name(field.first, name); }));
   }
 
@@ -140,12 +140,12 @@ class HttpParser::Request final : public http::basic_parser<true> {
   }
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
-  std::size_t on_body_impl(beast::string_view part, error_code&) override {
+  size_t on_body_impl(beast::string_view part, error_code&) override {
     body.append(part.data(), part.size());
     return part.size();
   }
   void on_chunk_header_impl(std::uint64_t, beast::string_view, error_code&) override { chunk_line_.reset(); }
-  std::size_t on_chunk_body_impl(std::uint64_t left, beast::string_view part, error_code&) override {
+  size_t on_chunk_body_impl(std::uint64_t left, beast::string_view part, error_code&) override {
     body.append(part.data(), part.size());
     if (part.size() == left) chunk_line_.emplace(false);
     return part.size();
@@ -160,7 +160,7 @@ class HttpParser::Request final : public http::basic_parser<true> {
 
 // Only unambiguous framing is accepted. Framing that two servers read differently allows request smuggling.
 std::optional<HttpResponse> HttpParser::Request::refusal() const {
-  const std::size_t lengths = count("Content-Length"), codings = count("Transfer-Encoding"), hosts = count("Host");
+  const size_t lengths = count("Content-Length"), codings = count("Transfer-Encoding"), hosts = count("Host");
   if (lengths > 0 && codings > 0) return bad_framing("Content-Length and Transfer-Encoding together; send one of them");
   if (lengths > 1) return bad_framing("more than one Content-Length; send one");
   if (codings > 1) return bad_framing("more than one Transfer-Encoding; send one, which is chunked");
@@ -272,6 +272,6 @@ std::string_view HttpParser::header(std::string_view name) const {
   return request_->method.empty() ? std::string_view() : request_->find(name);
 }
 std::string HttpParser::take_body() { return std::move(request_->body); }
-std::size_t HttpParser::body_size() const { return request_->body.size(); }
+size_t HttpParser::body_size() const { return request_->body.size(); }
 
 }  // namespace qing::serve

@@ -28,7 +28,7 @@ class HttpParser {
   void reset();
 
   struct Step {
-    std::size_t consumed = 0;             ///< bytes; what follows belongs to the next step
+    size_t consumed = 0;                  ///< bytes; what follows belongs to the next step
     std::optional<HttpResponse> refusal;  ///< the connection cannot be trusted after this one
   };
   /// Reads on. Stops at the end of the header, and at the end of the request. `data` begins with what the step before
@@ -47,7 +47,7 @@ class HttpParser {
   std::string_view header(std::string_view name) const;
 
   std::string take_body();
-  std::size_t body_size() const;
+  size_t body_size() const;
 
  private:
   class Request;

@@ -25,7 +25,7 @@ std::optional<int> number(std::string_view text) {
 std::vector<std::string_view> words(std::string_view text, std::string_view separators) {
   std::vector<std::string_view> found;
   while (!text.empty()) {
-    const std::size_t end = std::min(text.find_first_of(separators), text.size());
+    const size_t end = std::min(text.find_first_of(separators), text.size());
     if (end > 0) found.push_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
   }

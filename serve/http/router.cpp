@@ -17,7 +17,7 @@ bool is_json(std::string_view content_type) {
   std::string media = type.substr(0, type.find(';'));
   media.erase(media.find_last_not_of(" \t") + 1);
   if (media != kJsonType) return false;
-  const std::size_t charset = type.find("charset=");
+  const size_t charset = type.find("charset=");
   return charset == std::string::npos || type.find("utf-8", charset) != std::string::npos;
 }
 
@@ -30,7 +30,7 @@ int hex_digit(char c) {
 // Decodes escapes such as "%3A". Invalid escapes stay as they are.
 std::string percent_decoded(std::string_view text) {
   std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  for (size_t i = 0; i < text.size(); ++i) {
     const int high = text[i] == '%' && i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
     const int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
     out += low < 0 ? text[i] : static_cast<char>(high * 16 + low);
@@ -95,12 +95,12 @@ std::vector<Router::Segment> Router::compile(std::string_view pattern) {
                     pattern, kMostParameters));
   };
   std::vector<Segment> segments;
-  std::size_t parameters = 0;
+  size_t parameters = 0;
   if (pattern.empty() || pattern.front() != '/') throw malformed();
-  for (std::size_t begin = 1; begin <= pattern.size();) {
-    const std::size_t end = std::min(pattern.find('/', begin), pattern.size());
+  for (size_t begin = 1; begin <= pattern.size();) {
+    const size_t end = std::min(pattern.find('/', begin), pattern.size());
     const std::string_view text = pattern.substr(begin, end - begin);
-    const std::size_t close = text.find('}');
+    const size_t close = text.find('}');
     if (text.starts_with('{') && close != text.npos && close > 1) {
       segments.push_back({text.substr(1, close - 1), text.substr(close + 1)});
       ++parameters;
@@ -137,9 +137,9 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
     return std::pair(std::ranges::count(route.pattern, '{'), -static_cast<std::ptrdiff_t>(route.pattern.size()));
   };
   std::ranges::stable_sort(routes_, {}, rank);
-  for (std::size_t i = 0; i < routes_.size(); ++i) {
+  for (size_t i = 0; i < routes_.size(); ++i) {
     compiled_.push_back(compile(routes_[i].pattern));
-    for (std::size_t j = 0; j < i; ++j) {
+    for (size_t j = 0; j < i; ++j) {
       if (routes_[i].pattern == routes_[j].pattern && routes_[i].method == routes_[j].method) {
         throw ValueError(fmt::format("Router: {} {} appears twice", routes_[i].method, routes_[i].pattern));
       }
@@ -150,7 +150,7 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
 // The route of the first matching pattern with this method. Without one, any route of the pattern.
 const Route* Router::find(std::string_view method, std::string_view path, Matched& matched) const {
   const Route* chosen = nullptr;
-  for (std::size_t i = 0; i < routes_.size(); ++i) {
+  for (size_t i = 0; i < routes_.size(); ++i) {
     if (chosen != nullptr && routes_[i].pattern != chosen->pattern) continue;
     if (!matches(compiled_[i], path, matched)) continue;
     chosen = &routes_[i];

@@ -93,7 +93,7 @@ class Router {
   std::optional<Allowed> allowed(std::string_view path) const;
   const std::vector<Route>& routes() const { return routes_; }
 
-  static constexpr std::size_t kMostParameters = 2;
+  static constexpr size_t kMostParameters = 2;
 
  private:
   struct Segment {
@@ -103,7 +103,7 @@ class Router {
   struct Matched {
     std::pair<std::string_view, std::string_view> parameters[kMostParameters];
     std::string decoded[kMostParameters];  // storage of decoded segments
-    std::size_t count = 0;
+    size_t count = 0;
   };
   static std::vector<Segment> compile(std::string_view pattern);
   const Route* find(std::string_view method, std::string_view path, Matched& matched) const;

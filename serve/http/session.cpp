@@ -13,9 +13,9 @@ using boost::system::error_code;
 namespace {
 
 // What one read can bring; one buffer serves all sessions of a thread.
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadBytes = 64 * 1024;
 // Responses to pipelined requests are written together up to here.
-constexpr std::size_t kWriteBytes = 64 * 1024;
+constexpr size_t kWriteBytes = 64 * 1024;
 
 // Seconds, with a fraction or not; nothing when it is anything else.
 std::chrono::milliseconds parse_timeout(std::string_view text) {
@@ -192,7 +192,7 @@ bool Session::on_header() {
 }
 
 void Session::account_body() {
-  const std::size_t size = parser_->body_size();
+  const size_t size = parser_->body_size();
   owner_.body_bytes() += size - body_bytes_;
   body_bytes_ = size;
   if (owner_.body_bytes() <= owner_.limits().bodies_bytes || size == 0) return;

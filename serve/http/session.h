@@ -36,8 +36,8 @@ class SessionOwner {
   virtual void timed_out() = 0;
   virtual void finished(const Routed& routed, int status, std::chrono::steady_clock::duration time) = 0;
   virtual void run_later(std::function<void()> step) = 0;
-  virtual std::string_view date() = 0;    ///< for the header of that name
-  virtual std::size_t& body_bytes() = 0;  ///< of all sessions together
+  virtual std::string_view date() = 0;  ///< for the header of that name
+  virtual size_t& body_bytes() = 0;     ///< of all sessions together
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -85,13 +85,13 @@ class Session : public std::enable_shared_from_this<Session> {
   std::unique_ptr<HttpParser> parser_;  // of the request in hand
   std::string in_;                      // read, but not consumed
   std::string out_;                     // to be written from out_begin_ on
-  std::size_t out_begin_ = 0;
+  size_t out_begin_ = 0;
   Routed routed_;
   std::shared_ptr<std::atomic<bool>> cancelled_;  // of the request that computes
   Clock::time_point begun_{}, deadline_ = Clock::time_point::max();
   std::chrono::milliseconds client_time_{0};  // Request-Timeout; 0: none
   std::uint64_t request_ = 0;                 // counts the connection's requests
-  std::size_t body_bytes_ = 0;                // of the owner's sum
+  size_t body_bytes_ = 0;                     // of the owner's sum
   State state_ = State::kIdle;
   bool read_pending_ = false, write_pending_ = false;
   bool input_waits_ = false;  // input came while the request computes

@@ -24,7 +24,7 @@ std::string last_error() {
   return reason != nullptr ? reason : "no reason given";
 }
 
-int to_int(std::size_t size) { return static_cast<int>(std::min<std::size_t>(size, INT_MAX)); }
+int to_int(size_t size) { return static_cast<int>(std::min<size_t>(size, INT_MAX)); }
 
 }  // namespace
 
@@ -57,7 +57,7 @@ Stream::Stream(int socket, const std::shared_ptr<SSL_CTX>& context)
 }
 
 Stream::Result Stream::tls_result(int returned) const {
-  if (returned > 0) return {Status::kDone, static_cast<std::size_t>(returned)};
+  if (returned > 0) return {Status::kDone, static_cast<size_t>(returned)};
   const int reason = SSL_get_error(tls_.get(), returned);
   ERR_clear_error();
   if (reason == SSL_ERROR_WANT_READ) return {Status::kWantRead};
@@ -74,20 +74,20 @@ Stream::Result Stream::handshake() {
   return tls_result(SSL_do_handshake(tls_.get()));
 }
 
-Stream::Result Stream::read(char* to, std::size_t size) {
+Stream::Result Stream::read(char* to, size_t size) {
   if (tls_) return tls_result(SSL_read(tls_.get(), to, to_int(size)));
   ssize_t got = 0;
   do { got = ::recv(socket_, to, size, MSG_DONTWAIT); } while (got < 0 && errno == EINTR);
-  if (got > 0) return {Status::kDone, static_cast<std::size_t>(got)};
+  if (got > 0) return {Status::kDone, static_cast<size_t>(got)};
   if (got == 0) return {Status::kEnded};
   return {errno == EAGAIN || errno == EWOULDBLOCK ? Status::kWantRead : Status::kFailed};
 }
 
-Stream::Result Stream::write(const char* from, std::size_t size) {
+Stream::Result Stream::write(const char* from, size_t size) {
   if (tls_) return tls_result(SSL_write(tls_.get(), from, to_int(size)));
   ssize_t sent = 0;
   do { sent = ::send(socket_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL); } while (sent < 0 && errno == EINTR);
-  if (sent >= 0) return {Status::kDone, static_cast<std::size_t>(sent)};
+  if (sent >= 0) return {Status::kDone, static_cast<size_t>(sent)};
   const bool later = errno == EAGAIN || errno == EWOULDBLOCK;
   return {later ? Status::kWantWrite : Status::kFailed};
 }

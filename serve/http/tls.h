@@ -35,15 +35,15 @@ class Stream {
   enum class Status { kDone, kWantRead, kWantWrite, kEnded, kFailed };
   struct Result {
     Status status;
-    std::size_t bytes = 0;
+    size_t bytes = 0;
   };
 
   explicit Stream(int socket) : socket_(socket) {}
   Stream(int socket, const std::shared_ptr<ssl_ctx_st>& context);
 
   Result handshake();
-  Result read(char* to, std::size_t size);
-  Result write(const char* from, std::size_t size);
+  Result read(char* to, size_t size);
+  Result write(const char* from, size_t size);
   enum class Look { kData, kNothing, kEnded, kFailed };
   /// What read() would find, without taking it; kNothing when there is not enough to tell.
   Look look();

@@ -36,11 +36,11 @@ namespace {
 // Interval at which deadlines are checked. It is shorter if a limit is short.
 constexpr auto kLongestTick = std::chrono::milliseconds(100);
 // Number of connections above the limit that are sent a refusal. Further ones are closed at once.
-constexpr std::size_t kTurnedAway = 256;
+constexpr size_t kTurnedAway = 256;
 // The same per client address, so that one address cannot use up the shared number.
-constexpr std::size_t kCrowding = 16;
+constexpr size_t kCrowding = 16;
 // File descriptors reserved for everything except connections.
-constexpr std::size_t kOtherDescriptors = 64;
+constexpr size_t kOtherDescriptors = 64;
 
 asio::ip::address parse_address(const std::string& text) {
   error_code error;
@@ -67,7 +67,7 @@ std::chrono::milliseconds tick_of(const Limits& limits) {
 }
 
 // The number of connections that file descriptors allow, after raising the limit as far as the system permits.
-std::size_t possible_connections(std::size_t wanted) {
+size_t possible_connections(size_t wanted) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   const rlim_t needed = wanted + kTurnedAway + kOtherDescriptors;
@@ -77,8 +77,8 @@ std::size_t possible_connections(std::size_t wanted) {
     ::getrlimit(RLIMIT_NOFILE, &limit);
   }
   if (limit.rlim_cur >= needed) return wanted;
-  const std::size_t reserved = kTurnedAway + kOtherDescriptors;
-  return std::max<std::size_t>(1, limit.rlim_cur > reserved ? limit.rlim_cur - reserved : limit.rlim_cur / 2);
+  const size_t reserved = kTurnedAway + kOtherDescriptors;
+  return std::max<size_t>(1, limit.rlim_cur > reserved ? limit.rlim_cur - reserved : limit.rlim_cur / 2);
 }
 
 }  // namespace
@@ -90,7 +90,7 @@ struct HttpTransport::Impl final : SessionOwner {
   HttpHandler& handler() override { return handler_; }
   const Limits& limits() const override { return limits_; }
   bool draining() const override { return draining_; }
-  std::size_t& body_bytes() override { return body_bytes_; }
+  size_t& body_bytes() override { return body_bytes_; }
   void closed(Session* session) override;
   void deliver(std::shared_ptr<Session> session, std::uint64_t request, HttpResponse response) override;
   void timed_out() override { ++connections.timed_out; }
@@ -125,8 +125,8 @@ struct HttpTransport::Impl final : SessionOwner {
   asio::steady_timer pause{io};  // delays accepting after an error
   asio::steady_timer timer{io};
   std::unordered_map<Session*, Entry> sessions;
-  std::map<asio::ip::address, std::size_t> by_address;
-  std::size_t body_bytes_ = 0;
+  std::map<asio::ip::address, size_t> by_address;
+  size_t body_bytes_ = 0;
   bool draining_ = false;
   bool ticking = false;
   Clock::time_point drain_by = Clock::time_point::max();
@@ -160,7 +160,7 @@ void HttpTransport::Impl::take(tcp::socket socket) {
   const asio::ip::address address = plain(socket.remote_endpoint(error).address());
   if (error) return;  // closes
   const auto known = by_address.find(address);
-  const std::size_t same = known == by_address.end() || address.is_loopback() ? 0 : known->second;
+  const size_t same = known == by_address.end() || address.is_loopback() ? 0 : known->second;
   const bool full = sessions.size() >= limits_.connections, crowded = same >= limits_.address_connections;
   if (full || crowded) ++connections.turned_away;
   if (sessions.size() >= limits_.connections + kTurnedAway || same >= limits_.address_connections + kCrowding) return;
@@ -297,7 +297,7 @@ void HttpTransport::reload_tls() {
 }
 
 void HttpTransport::listen(const std::string& address, std::uint16_t port) {
-  const std::size_t possible = possible_connections(impl_->limits_.connections);
+  const size_t possible = possible_connections(impl_->limits_.connections);
   if (possible < impl_->limits_.connections) {
     log_line("warning", "fewer_connections",
              {{"connections", static_cast<std::int64_t>(possible)},

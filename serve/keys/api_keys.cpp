@@ -48,7 +48,7 @@ ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
   ApiKeys keys;
   std::string line;
   for (int number = 1; std::getline(in, line); ++number) {
-    const std::size_t first = line.find_first_not_of(" \t\r");
+    const size_t first = line.find_first_not_of(" \t\r");
     if (first == std::string::npos || line[first] == '#') continue;
     const std::string_view key = std::string_view(line).substr(first, line.find_last_not_of(" \t\r") + 1 - first);
     const bool plain = std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < 0x7f; });
@@ -69,9 +69,9 @@ ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
 
 std::string ApiKeys::admit(std::string_view key, Scope) {
   const Digest given = digest(key);
-  std::size_t found = 0;
+  size_t found = 0;
   // Every digest is compared, also after a match, so that the time does not reveal which one matched.
-  for (std::size_t i = 0; i < digests_.size(); ++i) {
+  for (size_t i = 0; i < digests_.size(); ++i) {
     found |= CRYPTO_memcmp(digests_[i].data(), given.data(), given.size()) == 0 ? i + 1 : 0;
   }
   if (found == 0) refuse_unknown();

@@ -18,8 +18,8 @@ namespace qing::serve {
 /// Immutable once made, so it is thread-safe.
 class ApiKeys : public Gatekeeper {
  public:
-  static constexpr std::size_t kMinKeyBytes = 16;
-  static constexpr std::size_t kMaxKeyBytes = 512;
+  static constexpr size_t kMinKeyBytes = 16;
+  static constexpr size_t kMaxKeyBytes = 512;
 
   /// Reads one key per line, skipping blank lines and lines that begin with #. IoError when the file cannot be read.
   /// DataError ("file:line") for a key that is too short, too long or has spaces, and for a file without keys. A
@@ -30,7 +30,7 @@ class ApiKeys : public Gatekeeper {
   std::string admit(std::string_view key, Scope scope) override;
   bool allows(const std::string&, Scope) const override { return true; }
   void charge_tokens(const std::string&, std::int64_t) override {}
-  std::size_t size() const { return digests_.size(); }
+  size_t size() const { return digests_.size(); }
 
  private:
   using Digest = std::array<unsigned char, 32>;

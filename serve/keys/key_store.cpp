@@ -19,8 +19,8 @@
 namespace qing::serve {
 namespace {
 
-constexpr std::size_t kIdBytes = 8, kSecretBytes = 32;
-constexpr std::size_t kNameBytes = 200;
+constexpr size_t kIdBytes = 8, kSecretBytes = 32;
+constexpr size_t kNameBytes = 200;
 constexpr std::int64_t kApplication = 0x716b6579;  // "qkey", in the file's header
 // The digest of this text under the pepper shows whether the pepper belongs to the store.
 constexpr std::string_view kPepperCheck = "qing key store";
@@ -90,8 +90,8 @@ std::string KeyScopes::text() const {
 
 KeyScopes KeyScopes::parse(std::string_view text) {
   KeyScopes scopes;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view word = text.substr(begin, end - begin);
     bool* const scope = word == "predict"   ? &scopes.predict
                         : word == "metrics" ? &scopes.metrics
@@ -173,7 +173,7 @@ bool KeyStore::initialized(Database& database) {
 KeyDigest KeyStore::digest(std::string_view key) const { return hmac(pepper_, key); }
 
 std::string_view KeyStore::id_of(std::string_view key) {
-  constexpr std::size_t kId = 2 * kIdBytes;
+  constexpr size_t kId = 2 * kIdBytes;
   const bool formed = key.size() == kId + 1 + 2 * kSecretBytes && key[kId] == '.' && digits(key.substr(0, kId)) &&
                       digits(key.substr(kId + 1));
   return formed ? key.substr(0, kId) : std::string_view();

@@ -35,7 +35,7 @@ class Descriptor {
   int fd_;
 };
 
-void fill_random(unsigned char* bytes, std::size_t size) {
+void fill_random(unsigned char* bytes, size_t size) {
   if (RAND_bytes(bytes, static_cast<int>(size)) != 1) {
     throw IoError("API keys: the system gave no random bytes; check that /dev/urandom works");
   }
@@ -65,7 +65,7 @@ void place(const Pepper& pepper, const std::filesystem::path& file) {
 
 }  // namespace
 
-std::string random_digits(std::size_t bytes) {
+std::string random_digits(size_t bytes) {
   std::vector<unsigned char> random(bytes);
   fill_random(random.data(), random.size());
   std::string digits;

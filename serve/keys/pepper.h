@@ -20,6 +20,6 @@ Pepper make_pepper(const std::filesystem::path& file);
 void write_pepper(const std::filesystem::path& file, const Pepper& pepper);
 
 /// Random bytes as hexadecimal digits.
-std::string random_digits(std::size_t bytes);
+std::string random_digits(size_t bytes);
 
 }  // namespace qing::serve

@@ -13,10 +13,10 @@ void ShadowComparison::take(Side& side, std::vector<nn::Prediction> predictions)
   const std::lock_guard lock(mutex_);
   side = std::move(predictions);
   if (!served_ || !shadow_) return;
-  for (std::size_t i = 0; i < std::min(served_->size(), shadow_->size()); ++i) {
+  for (size_t i = 0; i < std::min(served_->size(), shadow_->size()); ++i) {
     const nn::Prediction &a = (*served_)[i], &b = (*shadow_)[i];
     double difference = 0;
-    for (std::size_t j = 0; j < std::min(a.scores.size(), b.scores.size()); ++j) {
+    for (size_t j = 0; j < std::min(a.scores.size(), b.scores.size()); ++j) {
       difference += std::abs(double{a.scores[j]} - b.scores[j]) / static_cast<double>(a.scores.size());
     }
     // A sum that has once taken up what is no number would stay so.

@@ -7,13 +7,13 @@
 
 namespace qing::serve::protocols {
 
-void write_prediction(JsonWriter& json, const Answer& answer, std::size_t i) {
+void write_prediction(JsonWriter& json, const Answer& answer, size_t i) {
   const nn::Prediction& prediction = answer.predictions[i];
   const std::vector<std::string>& labels = answer.labels();
-  const auto label = static_cast<std::size_t>(prediction.label);
+  const auto label = static_cast<size_t>(prediction.label);
   json.begin_object().member("label", labels[label]).member("score", prediction.scores[label]);
   json.key("scores").begin_object();
-  for (std::size_t j = 0; j < labels.size(); ++j) json.member(labels[j], prediction.scores[j]);
+  for (size_t j = 0; j < labels.size(); ++j) json.member(labels[j], prediction.scores[j]);
   json.end().member("truncated", prediction.truncated);
   if (prediction.blank) json.member("blank", true);
   if (!answer.explanations.empty()) {
@@ -29,13 +29,13 @@ void write_trial(JsonWriter& json, const Model& model) {
 }
 
 void write_ranking(JsonWriter& json, const std::vector<float>& scores, const std::vector<std::string>& labels,
-                   std::size_t most) {
-  std::vector<std::size_t> order(labels.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, std::greater<>(), [&](std::size_t i) { return scores[i]; });
+                   size_t most) {
+  std::vector<size_t> order(labels.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::greater<>(), [&](size_t i) { return scores[i]; });
   order.resize(std::min(most, order.size()));
   json.begin_array();
-  for (const std::size_t i : order) { json.begin_object().member("label", labels[i]).member("score", scores[i]).end(); }
+  for (const size_t i : order) { json.begin_object().member("label", labels[i]).member("score", scores[i]).end(); }
   json.end();
 }
 

@@ -11,12 +11,12 @@ namespace qing::serve::protocols {
 
 /// Writes {"label":…,"score":…,"scores":{…},"truncated":…}, with "blank":true for a text without tokens and with
 /// "explanation" if one was requested.
-void write_prediction(JsonWriter& json, const Answer& answer, std::size_t i);
+void write_prediction(JsonWriter& json, const Answer& answer, size_t i);
 /// Writes the member "trial" of a model on trial, and nothing for another model.
 void write_trial(JsonWriter& json, const Model& model);
 /// Writes [{"label":…,"score":…}, …], the highest score first; at most `most` of them.
 void write_ranking(JsonWriter& json, const std::vector<float>& scores, const std::vector<std::string>& labels,
-                   std::size_t most);
+                   size_t most);
 /// Why a model or a version is not served, for a caller that may not see the server's paths if `may_administer` is
 /// false.
 std::string shown_reason(const std::string& reason, bool may_administer);

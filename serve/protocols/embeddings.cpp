@@ -27,14 +27,14 @@ std::vector<std::string> one_or_more_texts(const json::value& value, std::string
   return {text_of(value, field, limits)};
 }
 
-std::vector<float> embedding_of(const Answer& answer, std::size_t i, std::optional<bool> normalize) {
+std::vector<float> embedding_of(const Answer& answer, size_t i, std::optional<bool> normalize) {
   std::vector<float> vector = answer.predictions[i].embedding;
   if (normalize.value_or(answer.model.classifier->embedding().normalized)) nn::normalize_embedding(vector);
   return vector;
 }
 
 void require_whole(const Answer& answer, bool truncate) {
-  for (std::size_t i = 0; i < answer.predictions.size() && !truncate; ++i) {
+  for (size_t i = 0; i < answer.predictions.size() && !truncate; ++i) {
     if (!answer.predictions[i].truncated) continue;
     throw Refusal(error_response(413, "text_too_long",
                                  fmt::format("inputs: text {} has more than {} tokens; shorten it, or send "
@@ -59,7 +59,7 @@ void answer_embed(Service& service, const Model& model, EmbedRequest request, Ro
     require_whole(answer, truncate);
     JsonWriter writer;
     writer.begin_array();
-    for (std::size_t i = 0; i < answer.predictions.size(); ++i) writer.value(embedding_of(answer, i, normalize));
+    for (size_t i = 0; i < answer.predictions.size(); ++i) writer.value(embedding_of(answer, i, normalize));
     writer.end();
     return HttpResponse{200, writer.take(), {}};
   };
@@ -99,7 +99,7 @@ void answer_similarity(Service& service, const Model& model, const json::object&
     require_whole(answer, truncate);
     JsonWriter writer;
     writer.begin_array();
-    for (std::size_t i = 1; i < answer.predictions.size(); ++i) {
+    for (size_t i = 1; i < answer.predictions.size(); ++i) {
       const double cosine =
           nn::cosine_similarity(answer.predictions.front().embedding, answer.predictions[i].embedding);
       writer.value(static_cast<float>(cosine));

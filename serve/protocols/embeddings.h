@@ -19,7 +19,7 @@ std::vector<std::string> one_or_more_texts(const boost::json::value& value, std:
                                            const Limits& limits);
 
 /// The vector of text i, divided by its length if `normalize` is true. nullopt means what the model's modules say.
-std::vector<float> embedding_of(const Answer& answer, std::size_t i, std::optional<bool> normalize = std::nullopt);
+std::vector<float> embedding_of(const Answer& answer, size_t i, std::optional<bool> normalize = std::nullopt);
 /// Reads "truncate" and "truncation_direction". Returns whether a text that is too long is truncated. `place` is the
 /// name of the object in errors. Refusal with 422.
 bool read_truncation(const boost::json::object& object, std::string_view place);

@@ -16,7 +16,7 @@ namespace {
 
 // Whether a refusal may repeat a field's name. A name from a client can have any bytes and any length.
 bool can_be_repeated(std::string_view name) {
-  constexpr std::size_t kMost = 64;
+  constexpr size_t kMost = 64;
   return !name.empty() && name.size() <= kMost && has_only(name, is_alphanumeric, "_-.");
 }
 
@@ -78,7 +78,7 @@ std::string text_of(const json::value& value, std::string_view field, const Limi
   return {text->data(), text->size()};
 }
 
-void check_count(std::size_t count, std::string_view field, const Limits& limits) {
+void check_count(size_t count, std::string_view field, const Limits& limits) {
   if (count <= limits.texts) return;
   refuse_field(
       fmt::format("{}: {} exceed the limit of {} in a request; send several requests", field, count, limits.texts));
@@ -90,7 +90,7 @@ std::vector<std::string> texts_of(const json::value& value, std::string_view fie
   check_count(list->size(), field, limits);
   std::vector<std::string> texts;
   texts.reserve(list->size());
-  for (std::size_t i = 0; i < list->size(); ++i) {
+  for (size_t i = 0; i < list->size(); ++i) {
     texts.push_back(text_of((*list)[i], fmt::format("{}[{}]", field, i), limits));
   }
   return texts;

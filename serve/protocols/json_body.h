@@ -30,7 +30,7 @@ void check_members(const boost::json::object& object, std::string_view place,
 /// A text within the limits. Refusal with 422 that names the field.
 std::string text_of(const boost::json::value& value, std::string_view field, const Limits& limits);
 /// Refusal with 422 when a request has more texts than the limit.
-void check_count(std::size_t count, std::string_view field, const Limits& limits);
+void check_count(size_t count, std::string_view field, const Limits& limits);
 /// A list of texts within the limits.
 std::vector<std::string> texts_of(const boost::json::value& value, std::string_view field, const Limits& limits);
 /// A number without a fraction, however it is written (1, 1.0, 1e0: JSON has one kind of number); nothing for another.

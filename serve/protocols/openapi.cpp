@@ -13,7 +13,7 @@ namespace {
 
 // Writes the member "parameters" with those of the route's path.
 void write_parameters(JsonWriter& json, std::string_view pattern) {
-  std::size_t open = pattern.find('{');
+  size_t open = pattern.find('{');
   if (open == pattern.npos) return;
   json.key("parameters").begin_array();
   for (; open != pattern.npos; open = pattern.find('{', open + 1)) {

@@ -16,7 +16,7 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::array<std::string_view, 5> kOutputs = {"label", "score", "scores", "logits", "explanation"};
-constexpr std::size_t kAlways = 4;  // the explanation must be requested
+constexpr size_t kAlways = 4;  // the explanation must be requested
 
 static_assert(std::endian::native == std::endian::little, "binary parts are little-endian and are copied as they lie");
 
@@ -62,7 +62,7 @@ std::vector<std::string> read_bytes(std::string_view part, const Limits& limits)
 void flatten(const json::value& value, std::string_view field, const Limits& limits, std::vector<std::string>& texts) {
   if (!value.is_array()) return texts.push_back(text_of(value, field, limits));
   const json::array& list = value.get_array();
-  for (std::size_t i = 0; i < list.size(); ++i) flatten(list[i], fmt::format("{}[{}]", field, i), limits, texts);
+  for (size_t i = 0; i < list.size(); ++i) flatten(list[i], fmt::format("{}[{}]", field, i), limits, texts);
   check_count(texts.size(), "inputs[0].data", limits);
 }
 
@@ -77,8 +77,7 @@ std::uint64_t count_of(const json::object& input, const Limits& limits) {
     if (!size || *size < 0 || (&value != &shape->get_array().front() && *size != 1)) {
       refuse_field("inputs[0].shape: must be [texts] or [texts, 1]");
     }
-    if (static_cast<std::uint64_t>(*size) > limits.texts)
-      check_count(static_cast<std::size_t>(*size), "inputs[0]", limits);
+    if (static_cast<std::uint64_t>(*size) > limits.texts) check_count(static_cast<size_t>(*size), "inputs[0]", limits);
     count *= static_cast<std::uint64_t>(*size);
   }
   return count;
@@ -144,7 +143,7 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
   std::vector<V2Output> outputs;
   const json::value* list = member(request, "outputs");
   if (list == nullptr || (list->is_array() && list->get_array().empty())) {
-    for (std::size_t i = 0; i < (explain ? kOutputs.size() : kAlways); ++i) {
+    for (size_t i = 0; i < (explain ? kOutputs.size() : kAlways); ++i) {
       outputs.push_back({std::string(kOutputs[i]), binary});
     }
     return outputs;
@@ -183,14 +182,14 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
 struct Column {
   std::vector<std::string> texts;
   std::vector<float> numbers;
-  std::size_t width = 0;  // 0: the shape is [texts]
+  size_t width = 0;  // 0: the shape is [texts]
 };
 
 Column column_of(const std::string& name, const Answer& answer) {
   Column column;
-  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
+  for (size_t i = 0; i < answer.predictions.size(); ++i) {
     const nn::Prediction& p = answer.predictions[i];
-    const auto label = static_cast<std::size_t>(p.label);
+    const auto label = static_cast<size_t>(p.label);
     if (name == "label") column.texts.push_back(answer.labels()[label]);
     if (name == "explanation")
       column.texts.push_back(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
@@ -221,8 +220,8 @@ void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier) 
   json.end();
 }
 
-V2Request read_v2(std::string_view body, std::optional<std::size_t> header_length, const Limits& limits) {
-  const std::size_t length = header_length.value_or(body.size());
+V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const Limits& limits) {
+  const size_t length = header_length.value_or(body.size());
   if (length > body.size()) malformed(fmt::format("Inference-Header-Content-Length: {} exceeds the body", length));
   const json::value parsed = parse_json(body.substr(0, length), limits);
   const json::object& object = as_object(parsed, R"({"inputs": [...]})");
@@ -254,12 +253,12 @@ HttpResponse write_v2(const V2Request& request, const Answer& answer) {
   for (const V2Output& output : request.outputs) {
     const Column column = column_of(output.name, answer);
     const bool is_text = output.name == "label" || output.name == "explanation";
-    std::vector<std::size_t> shape = {answer.predictions.size()};
+    std::vector<size_t> shape = {answer.predictions.size()};
     if (column.width != 0) shape.push_back(column.width);
     json.begin_object().member("name", output.name).member("datatype", is_text ? "BYTES" : "FP32");
     json.member("shape", shape);
     if (output.binary) {
-      const std::size_t before = parts.size();
+      const size_t before = parts.size();
       for (const std::string& text : column.texts) append_bytes(parts, text);
       for (const float number : column.numbers) append_number(parts, number);
       json.key("parameters").begin_object().member("binary_data_size", parts.size() - before).end();

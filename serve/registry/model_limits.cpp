@@ -18,8 +18,8 @@ namespace {
 
 struct Count {
   std::string_view name;
-  std::size_t ModelLimits::*own;
-  std::size_t Limits::*server;
+  size_t ModelLimits::*own;
+  size_t Limits::*server;
 };
 constexpr std::array<Count, 5> kCounts = {{
     {"texts", &ModelLimits::texts, &Limits::texts},
@@ -34,9 +34,9 @@ constexpr std::string_view kTime = "predict_time";
   throw DataError(fmt::format("{}: {}", file.string(), what));
 }
 
-std::size_t count_of(const std::filesystem::path& file, std::string_view name, const json::value& value) {
+size_t count_of(const std::filesystem::path& file, std::string_view name, const json::value& value) {
   if (!value.is_int64() || value.get_int64() < 1) refuse(file, fmt::format("{}: must be a whole number from 1", name));
-  return static_cast<std::size_t>(value.get_int64());
+  return static_cast<size_t>(value.get_int64());
 }
 
 std::chrono::milliseconds time_of(const std::filesystem::path& file, const json::value& value) {

@@ -12,13 +12,13 @@ namespace qing::serve {
 
 /// The limits of one model. The lower of the model's and the server's limit applies.
 struct ModelLimits {
-  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+  static constexpr size_t kNone = std::numeric_limits<size_t>::max();
 
-  std::size_t texts = kNone;
-  std::size_t explained_texts = kNone;
-  std::size_t text_bytes = kNone;
-  std::size_t queue_texts = kNone;
-  std::size_t queue_tokens = kNone;
+  size_t texts = kNone;
+  size_t explained_texts = kNone;
+  size_t text_bytes = kNone;
+  size_t queue_texts = kNone;
+  size_t queue_tokens = kNone;
   std::chrono::milliseconds predict_time = std::chrono::milliseconds::max();
 
   /// The minimum of each limit here and in `server`.

@@ -21,8 +21,8 @@ namespace {
 // A folder's name as UTF-8. Invalid bytes are written as \xHH.
 std::string shown(const std::string& name) {
   std::string text;
-  for (std::size_t position = 0; position < name.size();) {
-    const std::size_t begin = position;
+  for (size_t position = 0; position < name.size();) {
+    const size_t begin = position;
     if (nn::decode_utf8(name, position)) {
       text += name.substr(begin, position - begin);
     } else {
@@ -45,13 +45,13 @@ std::string no_version(const std::string& name) {
 // Checks the labels, which are keys of answers. Then predicts once, so that all weights are in memory before the first
 // request, and a broken model receives none.
 void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
-  const auto width = static_cast<std::size_t>(classifier.embedding().size);
+  const auto width = static_cast<size_t>(classifier.embedding().size);
   try {
     if (!classifier.embeds()) nn::check_label_names(classifier.labels());
   } catch (const ValueError& error) { throw DataError(fmt::format("{}: {}", folder.string(), error.what())); }
   const std::string text = "warm-up 热身";
   const std::vector<nn::Prediction> predictions = classifier.predict(std::span(&text, 1));
-  const auto whole = [](const std::vector<float>& numbers, std::size_t count) {
+  const auto whole = [](const std::vector<float>& numbers, size_t count) {
     return numbers.size() == count && std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
   };
   if (predictions.size() != 1 || !whole(predictions.front().scores, classifier.labels().size()) ||

@@ -61,7 +61,7 @@ class Reader {
     std::istringstream lines(text_);
     std::string line;
     for (toml::source_index i = 0; i < region.begin.line; ++i) std::getline(lines, line);
-    const std::size_t begin = region.begin.column - 1, end = region.end.column - 1;
+    const size_t begin = region.begin.column - 1, end = region.end.column - 1;
     if (region.end.line != region.begin.line || begin >= end || end > line.size()) return shortest;
     const std::string_view written = std::string_view(line).substr(begin, end - begin);
     // Columns count characters, not bytes, so the text is checked.

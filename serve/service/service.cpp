@@ -49,11 +49,11 @@ void check(const nn::Prediction& prediction, const nn::TextClassifier& classifie
   if (const std::int64_t size = classifier.embedding().size; size > 0) return check_embedding(prediction, size);
   const std::vector<std::string>& labels = classifier.labels();
   if (prediction.scores.size() != labels.size() || prediction.label < 0 ||
-      static_cast<std::size_t>(prediction.label) >= labels.size()) {
+      static_cast<size_t>(prediction.label) >= labels.size()) {
     throw ShapeError(fmt::format("prediction: label {} and {} scores for {} labels", prediction.label,
                                  prediction.scores.size(), labels.size()));
   }
-  for (std::size_t i = 0; i < labels.size(); ++i) {
+  for (size_t i = 0; i < labels.size(); ++i) {
     if (!std::isfinite(prediction.scores[i])) {
       throw ValueError(fmt::format("prediction: score {} of label '{}' is not finite; check the model's weights",
                                    prediction.scores[i], labels[i]));
@@ -78,7 +78,7 @@ HttpResponse status_response(const BatchResult& result, const Limits& limits) {
 }
 
 // Cost of an explanation, as a multiple of a prediction.
-constexpr std::size_t kExplanationCost = 50;
+constexpr size_t kExplanationCost = 50;
 
 // Everything that must live until the response is written.
 struct Pending {
@@ -118,7 +118,7 @@ bool in_share(const std::vector<std::string>& texts, const std::string& key, con
 
 // A request that could never wait in the queue.
 void require_fits(const BatchRequest& request) {
-  const std::size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
+  const size_t tokens = BatchQueue::tokens_of(request, 0, request.texts.size());
   if (request.texts.size() <= request.queue_texts && tokens <= request.queue_tokens) return;
   throw Refusal(error_response(422, "unacceptable_field",
                                fmt::format("{} texts that cost as much as {} tokens are more than the limits of {} "
@@ -245,7 +245,7 @@ void Service::count(const Answer& answer) {
   drift_.add(answer.model, answer.predictions);
   const std::lock_guard lock(labels_mutex_);
   for (const nn::Prediction& prediction : answer.predictions) {
-    ++labels_[{answer.model.name, answer.labels()[static_cast<std::size_t>(prediction.label)]}];
+    ++labels_[{answer.model.name, answer.labels()[static_cast<size_t>(prediction.label)]}];
   }
 }
 
@@ -285,7 +285,7 @@ std::optional<BatchRequest> Service::shadow_copy(const Model& model, const Batch
 // The result of the copy does not affect the original request.
 void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                             const std::shared_ptr<ModelStatistics>& statistics) {
-  const std::size_t texts = copy.texts.size();
+  const size_t texts = copy.texts.size();
   const auto done = [comparison, statistics, texts](BatchResult result) {
     if (result.status == BatchResult::Status::kDone) return comparison->shadow(std::move(result.predictions));
     statistics->shadow_dropped += texts;
@@ -308,10 +308,10 @@ BatchRequest Service::request_for(const Model& model, const Routed::Reply& reply
 }
 
 void Service::compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
-                      std::function<void(std::size_t)> task, std::function<HttpResponse()> write) {
+                      std::function<void(size_t)> task, std::function<HttpResponse()> write) {
   BatchRequest request = request_for(model, reply);
   request.texts = std::move(texts);
-  request.work = [task = std::move(task)](std::size_t i) {
+  request.work = [task = std::move(task)](size_t i) {
     task(i);
     return nn::Prediction{};
   };
@@ -355,7 +355,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
     request.texts = pending->job.texts;
     pending->explanations.resize(request.texts.size());
     // One text at a time, so that other requests run in between and the rest is skipped after a disconnect.
-    request.work = [pending](std::size_t index) {
+    request.work = [pending](size_t index) {
       const nn::TextClassifier& classifier = *pending->job.model.classifier;
       const std::span<const std::string> text(&pending->job.texts[index], 1);
       pending->explanations[index] = std::move(classifier.explain(text).front());

@@ -80,7 +80,7 @@ class Service {
   /// Calls task(i) for every text on compute threads, one at a time, and replies with the result of `write`, or with
   /// the error. Nothing is charged to the key. Refusal when the queue is full.
   void compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
-               std::function<void(std::size_t)> task, std::function<HttpResponse()> write);
+               std::function<void(size_t)> task, std::function<HttpResponse()> write);
   /// Runs `change` on the model thread and replies with its result, or with the error it throws. Refusal when too many
   /// changes are waiting.
   void change_models(Routed::Reply reply, std::function<HttpResponse(Registry&)> change);

@@ -22,7 +22,7 @@ void (*chosen())(std::string_view) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, size_t size) {
   static void (*const run)(std::string_view) = chosen();
   run({reinterpret_cast<const char*>(data), size});
   return 0;

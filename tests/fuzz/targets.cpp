@@ -54,7 +54,7 @@ class SimpleClassifier : public nn::TextClassifier {
  public:
   nn::EncodedText encode(std::string_view text) const override {
     nn::EncodedText encoding;
-    encoding.ids.assign(std::min<std::size_t>(text.size(), 128), 1);
+    encoding.ids.assign(std::min<size_t>(text.size(), 128), 1);
     return encoding;
   }
   std::vector<nn::Prediction> predict_encoded(std::span<const nn::EncodedText> encodings) const override {
@@ -106,7 +106,7 @@ struct Understood {
 };
 
 // Parses the bytes in pieces of `piece` bytes. The understood requests are answered, too.
-Understood understand(std::string_view bytes, std::size_t piece) {
+Understood understand(std::string_view bytes, size_t piece) {
   Routes& routes = open_routes();
   // Less than the length of an input, so that inputs over the limit are tested too.
   static const serve::Limits limits{.header_bytes = 512, .body_bytes = 1 << 16};
@@ -148,13 +148,13 @@ Understood understand(std::string_view bytes, std::size_t piece) {
 // first byte chooses the split.
 void http(std::string_view bytes) {
   if (bytes.empty()) return;
-  const std::size_t piece = static_cast<unsigned char>(bytes.front()) % 64 + 1;
+  const size_t piece = static_cast<unsigned char>(bytes.front()) % 64 + 1;
   bytes.remove_prefix(1);
-  const Understood cut = understand(bytes, piece), whole = understand(bytes, std::max<std::size_t>(1, bytes.size()));
+  const Understood cut = understand(bytes, piece), whole = understand(bytes, std::max<size_t>(1, bytes.size()));
   const bool limited = cut.refusal == 431 || whole.refusal == 431;
   if (!limited && cut.refusal != whole.refusal) complain("refused or not, as the bytes are cut");
-  const std::size_t shared = std::min(cut.requests.size(), whole.requests.size());
-  for (std::size_t i = 0; i + (limited ? 1 : 0) < shared; ++i) {
+  const size_t shared = std::min(cut.requests.size(), whole.requests.size());
+  for (size_t i = 0; i + (limited ? 1 : 0) < shared; ++i) {
     if (cut.requests[i] != whole.requests[i]) complain("another request, as the bytes are cut");
   }
   if (!limited && cut.requests.size() != whole.requests.size())

@@ -124,7 +124,7 @@ TEST_F(BatcherTest, BoundsTheQueueInTextsAndTokens) {
   EXPECT_EQ(statistics->queued_texts, 0);
   EXPECT_EQ(statistics->queued_tokens, 0);
   EXPECT_EQ(statistics->queued_requests, 0);
-  for (std::size_t Limits::*limit :
+  for (size_t Limits::*limit :
        {&Limits::queue_texts, &Limits::queue_tokens, &Limits::batch_texts, &Limits::batch_tokens}) {
     Limits zero;
     zero.*limit = 0;
@@ -164,7 +164,7 @@ TEST_F(BatcherTest, EvictsTheKeyThatQueuedMost) {
   EXPECT_EQ(submit({"1", "2", "3", "4", "5"}, "third").get().status, Status::kRefused);
   classifier->release();
   EXPECT_EQ(modest.get().status, Status::kDone);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(greedy[static_cast<std::size_t>(i)].get().status, Status::kDone) << i;
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(greedy[static_cast<size_t>(i)].get().status, Status::kDone) << i;
 }
 
 TEST_F(BatcherTest, ModelsShareTheTime) {
@@ -292,7 +292,7 @@ TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
   submit(std::move(request)).get();
   EXPECT_EQ(other->batches().size(), 1U);
   for (int i = 0; i < 50; ++i) submit({"filler " + std::to_string(i)}).get();
-  const std::size_t before = classifier->batches().size();
+  const size_t before = classifier->batches().size();
   submit({"twice"}).get();
   EXPECT_EQ(classifier->batches().size(), before + 1);
 }
@@ -300,26 +300,26 @@ TEST_F(BatcherTest, AnswersRepeatedTextsFromTheCache) {
 TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
   auto first = occupy();
   auto a = submit({"a"});
-  std::vector<std::size_t> order;  // 100 marks the batch of b
-  const auto with_work = [&](Texts texts, std::function<nn::Prediction(std::size_t)> work) {
+  std::vector<size_t> order;  // 100 marks the batch of b
+  const auto with_work = [&](Texts texts, std::function<nn::Prediction(size_t)> work) {
     BatchRequest request;
     request.texts = std::move(texts);
     request.work_cost = 50;
     request.work = std::move(work);
     return submit(std::move(request));
   };
-  auto work = with_work({"x", "y", "z"}, [&](std::size_t i) {
+  auto work = with_work({"x", "y", "z"}, [&](size_t i) {
     if (classifier->batches().size() == 3) order.push_back(100);
     order.push_back(i);
     return nn::Prediction{1, {0, 1, 0}, static_cast<std::int32_t>(i), false};
   });
   auto b = submit({"b"});
-  auto failed = with_work({"x", "y"}, [](std::size_t) -> nn::Prediction { throw ValueError("no"); });
+  auto failed = with_work({"x", "y"}, [](size_t) -> nn::Prediction { throw ValueError("no"); });
   EXPECT_EQ(statistics->queued_tokens, 2 + 2 + 5 * 50 * 2);
   classifier->release();
   const BatchResult result = work.get();
   ASSERT_EQ(result.status, Status::kDone);
-  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(result.predictions[i].tokens, static_cast<std::int32_t>(i));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(result.predictions[i].tokens, static_cast<std::int32_t>(i));
   EXPECT_EQ(order.size(), 5U) << "b waits for one text of the other work, not for all";
   EXPECT_EQ(order[1], 100U);
   EXPECT_THROW(std::rethrow_exception(failed.get().error), ValueError);
@@ -330,11 +330,11 @@ TEST_F(BatcherTest, RunsOtherWorkAloneAndInTurn) {
 TEST_F(BatcherTest, SkipsTheRestOfWorkThatNobodyWaitsFor) {
   auto first = occupy();
   const auto left = std::make_shared<std::atomic<bool>>(false);
-  std::size_t calls = 0;
+  size_t calls = 0;
   BatchRequest request;
   request.texts = {"x", "y", "z"};
   request.cancelled = left;
-  request.work = [&](std::size_t) {
+  request.work = [&](size_t) {
     ++calls;
     *left = true;
     return nn::Prediction{1, {0, 1, 0}, 7, false};
@@ -352,7 +352,7 @@ TEST_F(BatcherTest, SkipsTheRestOfWorkThatNobodyWaitsFor) {
 TEST_F(BatcherTest, EvictsNothingIfThatMakesNotEnoughRoom) {
   limits.queue_tokens = 1000;
   auto first = occupy();
-  const auto of_tokens = [](std::size_t tokens) { return Texts(tokens / 10, std::string(24, 'x')); };
+  const auto of_tokens = [](size_t tokens) { return Texts(tokens / 10, std::string(24, 'x')); };
   auto a1 = submit(of_tokens(200), "a"), a2 = submit(of_tokens(200), "a");
   auto b = submit(of_tokens(350), "b"), c = submit(of_tokens(250), "c");
   EXPECT_EQ(statistics->queued_tokens, 1000);
@@ -404,7 +404,7 @@ TEST_F(BatcherTest, DividesALargeRequestAmongTheWorkers) {
   ASSERT_EQ(all.get().predictions.size(), 60U);
   const auto batches = classifier->batches();
   // The order of the two depends on the threads.
-  const std::size_t larger = std::max(batches[0].size(), batches[1].size());
+  const size_t larger = std::max(batches[0].size(), batches[1].size());
   EXPECT_LE(larger, 31U);
   EXPECT_GE(larger, 12U);
 }
@@ -423,13 +423,13 @@ TEST_F(BatcherTest, ManyWorkersAnswerEveryTextOnce) {
   std::vector<std::pair<Texts, std::future<BatchResult>>> all;
   for (int i = 0; i < 300; ++i) {
     Texts texts;
-    for (int t = 0; t <= i % 17; ++t) texts.push_back(std::string(static_cast<std::size_t>((i * 7 + t) % 23), 'x'));
+    for (int t = 0; t <= i % 17; ++t) texts.push_back(std::string(static_cast<size_t>((i * 7 + t) % 23), 'x'));
     all.emplace_back(texts, submit(texts, std::to_string(i % 5)));
   }
   for (auto& [texts, future] : all) {
     const BatchResult result = future.get();
     ASSERT_EQ(result.predictions.size(), texts.size());
-    for (std::size_t i = 0; i < texts.size(); ++i) {
+    for (size_t i = 0; i < texts.size(); ++i) {
       ASSERT_EQ(result.predictions[i].tokens, static_cast<int>(texts[i].size()));
     }
   }

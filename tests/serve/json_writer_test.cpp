@@ -70,7 +70,7 @@ RC_GTEST_PROP(JsonWriter, WritesWhatBoostReads, (const std::vector<std::string>&
   const boost::json::value value = boost::json::parse(json.take());
   const boost::json::array& read = value.as_array();
   RC_ASSERT(read.size() == texts.size());
-  for (std::size_t i = 0; i < texts.size(); ++i) RC_ASSERT(read[i].as_string() == texts[i]);
+  for (size_t i = 0; i < texts.size(); ++i) RC_ASSERT(read[i].as_string() == texts[i]);
   // Boost.JSON 1.81 itself reads some numbers, such as 0.99705, as the double beside the nearest one.
   if (std::isfinite(number)) { RC_ASSERT(std::stod(json.value(number).take()) == number); }
 }

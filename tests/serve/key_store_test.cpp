@@ -83,7 +83,7 @@ TEST_F(KeyStoreTest, AcceptsAKeyAndNothingLikeIt) {
   KeyGuard guard(file, clock());
   EXPECT_EQ(guard.admit(key, Scope::kPredict), id(key));
   EXPECT_EQ(guard.admit(other, Scope::kPredict), id(other));
-  for (std::size_t i = 0; i < key.size(); ++i) {
+  for (size_t i = 0; i < key.size(); ++i) {
     std::string wrong = key;
     wrong[i] = wrong[i] == '0' ? '1' : '0';
     EXPECT_EQ(status(guard, wrong), 401) << i;
@@ -101,7 +101,7 @@ TEST_F(KeyStoreTest, NeverHasTheSecretOnTheDiskAndIsPrivate) {
   KeyStore store = open();
   std::vector<std::string> keys{store.create({.name = "a"})};
   keys.push_back(store.rotate(id(keys[0]), 60));
-  std::size_t files = 0;
+  size_t files = 0;
   for (const auto& entry : fs::directory_iterator(folder.path())) {
     ++files;
     struct stat info {};

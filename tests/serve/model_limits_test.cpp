@@ -105,7 +105,7 @@ TEST_F(LimitedModels, RequestsAreHeldToTheirModels) {
 }
 
 TEST_F(LimitedModels, AFullQueueAffectsOnlyItsModel) {
-  const std::size_t before = small->batches().size();  // batches of the warm-up
+  const size_t before = small->batches().size();  // batches of the warm-up
   small->hold();
   RawClient computing(server->port()), waiting(server->port());
   const std::string path = "/v1/models/small/predict";

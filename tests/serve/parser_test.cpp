@@ -12,7 +12,7 @@ namespace qing::serve {
 namespace {
 
 // The body, or the status of the refusal, or "waits".
-std::string read(std::string_view bytes, std::size_t piece, const Limits& limits = {}) {
+std::string read(std::string_view bytes, size_t piece, const Limits& limits = {}) {
   HttpParser parser(limits);
   std::string input;
   while (!bytes.empty()) {
@@ -34,20 +34,20 @@ std::string chunked(std::string_view body) {
 
 TEST(HttpParser, ReadsChunksAsTheyAreCut) {
   const std::string plain = chunked("3;a=\"\\\"\t\"\r\nabc\r\nA ; b = c\r\n0123456789\r\n00\r\nX: y\r\n\r\n");
-  for (std::size_t piece = 1; piece <= plain.size(); ++piece) EXPECT_EQ(read(plain, piece), "abc0123456789") << piece;
+  for (size_t piece = 1; piece <= plain.size(); ++piece) EXPECT_EQ(read(plain, piece), "abc0123456789") << piece;
 }
 
 // Each byte in turn is replaced by each byte with a special meaning in lines.
 TEST(HttpParser, RefusesOrReadsTheSameHoweverTheBytesAreCut) {
   const std::string plain = chunked("3;a=\"\\\\b\"\r\nabc\r\n0;c=d\r\nX: y\r\n\r\n");
-  std::size_t refused = 0;
-  for (std::size_t at = 0; at < plain.size(); ++at) {
+  size_t refused = 0;
+  for (size_t at = 0; at < plain.size(); ++at) {
     for (const char byte : std::string_view("\0\t\n\r \";=\\:0a\x7f\xff", 14)) {
       std::string changed = plain;
       changed[at] = byte;
       const std::string whole = read(changed, changed.size());
       refused += whole == "400";
-      for (const std::size_t piece : {std::size_t{1}, std::size_t{2}, std::size_t{7}}) {
+      for (const size_t piece : {size_t{1}, size_t{2}, size_t{7}}) {
         EXPECT_EQ(read(changed, piece), whole) << "byte " << at << " is " << int(byte) << ", cut every " << piece;
       }
     }
@@ -74,7 +74,7 @@ TEST(HttpParser, HoldsTheLimitsOfChunkLines) {
     for (int i = 0; i < 60; ++i) many += "A: b\r\n";
     return many + "\r\n";
   }();
-  for (const std::size_t piece : {std::size_t{1}, std::size_t{64}, std::size_t{100'000}}) {
+  for (const size_t piece : {size_t{1}, size_t{64}, size_t{100'000}}) {
     EXPECT_EQ(read(chunked(extension), piece, limits), "431");
     EXPECT_EQ(read(chunked(trailers), piece, limits), "431");
     EXPECT_EQ(read(chunked("3e9\r\n"), piece, limits), "413");

@@ -297,7 +297,7 @@ TEST_F(RegistryChanges, TheIndexHasTheVersionsOfAliasesAndTrialsThatFailed) {
   EXPECT_EQ(second.served_versions("mood"), (std::vector<std::int64_t>{3}));
   const auto index = second.index();
   ASSERT_EQ(index.size(), 3U);
-  for (std::size_t i = 0; i < 3; ++i) {
+  for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(index[i].version, static_cast<std::int64_t>(i) + 1);
     EXPECT_EQ(index[i].ready, i == 2);
     EXPECT_EQ(index[i].reason, i == 2 ? "" : "broken weights");
@@ -330,7 +330,7 @@ class AdminTest : public ServeTest {
                            headers, body));
   }
   std::string code(const RawResponse& response) {
-    const std::size_t at = response.body.find(R"("code":")");
+    const size_t at = response.body.find(R"("code":")");
     return at == std::string::npos ? "" : response.body.substr(at + 8, response.body.find('"', at + 8) - at - 8);
   }
 
@@ -381,7 +381,7 @@ TEST_F(AdminTest, TheRepositoryIndexTellsTheStateOfEveryVersion) {
   const auto index = [&](std::string_view body = "") { return send("POST", "/v2/repository/index", body).body; };
   const auto versions = [&] {
     const std::string body = ask(get("/v2/models/mood")).body;
-    const std::size_t begin = body.find(R"("versions":)") + 11;
+    const size_t begin = body.find(R"("versions":)") + 11;
     return body.substr(begin, body.find(']', begin) + 1 - begin);
   };
   EXPECT_EQ(index(), "[" + entry("mood", 2, "") + "]");

@@ -113,7 +113,7 @@ TEST(RequestId, IsTheClientsIfItIsValid) {
 TEST(Traceparent, PassesOnlyWhatIsWellFormed) {
   const std::string good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
   EXPECT_EQ(checked_traceparent(good), good);
-  for (std::size_t i = 0; i < good.size(); ++i) {
+  for (size_t i = 0; i < good.size(); ++i) {
     std::string bad = good;
     bad[i] = 'X';
     EXPECT_EQ(checked_traceparent(bad), "") << i;

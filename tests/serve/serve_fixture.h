@@ -66,7 +66,7 @@ class FakeClassifier : public nn::TextClassifier {
     held_ = false;
     changed_.notify_all();
   }
-  void wait_for_batches(std::size_t count) const {
+  void wait_for_batches(size_t count) const {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return batches_.size() >= count; });
   }
@@ -121,20 +121,20 @@ class RawClient {
     while (!bytes.empty()) {
       const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (sent <= 0) return;  // the server refused meanwhile; receive() returns its answer
-      bytes.remove_prefix(static_cast<std::size_t>(sent));
+      bytes.remove_prefix(static_cast<size_t>(sent));
     }
   }
   /// Returns the next response, with status 0 if the connection ended without one.
   RawResponse receive(bool without_body = false) {
-    std::size_t end = 0;
+    size_t end = 0;
     while ((end = input_.find("\r\n\r\n")) == std::string::npos) {
       if (!more()) return {};
     }
     RawResponse response;
     response.head = input_.substr(0, end + 2);
     response.status = std::stoi(response.head.substr(9, 3));
-    std::size_t length = 0;
-    const std::size_t field = response.head.find("Content-Length: ");
+    size_t length = 0;
+    const size_t field = response.head.find("Content-Length: ");
     if (field != std::string::npos && !without_body) length = std::stoul(response.head.substr(field + 16));
     while (input_.size() < end + 4 + length && more()) {}
     response.body = input_.substr(end + 4, length);
@@ -149,7 +149,7 @@ class RawClient {
     char bytes[4096];
     const ssize_t got = ::recv(fd_, bytes, sizeof bytes, 0);
     if (got <= 0) return false;
-    input_.append(bytes, static_cast<std::size_t>(got));
+    input_.append(bytes, static_cast<size_t>(got));
     return true;
   }
   int fd_;

@@ -293,22 +293,22 @@ TEST_F(ServeTest, CountsOpenConnectionsAndThoseCut) {
 TEST_F(ServeTest, AContinueResponseAtTheReadLimitDoesNotStopReading) {
   start();
   const std::string tail = "Expect: 100-continue\r\n";
-  const auto live = [](std::size_t id) {
+  const auto live = [](size_t id) {
     return get("/health/live", fmt::format("X-Request-Id: {}\r\n", std::string(id, 'a')));
   };
   RawClient measure(server->port());
   measure.send(live(1));
   const RawResponse one = measure.receive();
-  const std::size_t size = one.head.size() + 2 + one.body.size();
-  const std::size_t wanted = 64 * 1024 - 10, count = wanted / size, left = wanted - count * size;
+  const size_t size = one.head.size() + 2 + one.body.size();
+  const size_t wanted = 64 * 1024 - 10, count = wanted / size, left = wanted - count * size;
   std::string all;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t extra = left / count + (i < left % count ? 1 : 0);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t extra = left / count + (i < left % count ? 1 : 0);
     all += live(1 + extra);
   }
   RawClient client(server->port());
   client.send(all + post(R"({"text":"a"})", tail));
-  for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(client.receive().status, 200);
+  for (size_t i = 0; i < count; ++i) ASSERT_EQ(client.receive().status, 200);
   EXPECT_EQ(client.receive().status, 100);
   const auto begun = std::chrono::steady_clock::now();
   EXPECT_EQ(client.receive().status, 200);

@@ -28,7 +28,7 @@ class Versioned : public FakeClassifier {
     for (const nn::EncodedText& encoding : encodings) {
       const int label = version_ == 2 && !encoding.ids.empty() && encoding.ids.front() == 'b' ? 1 : 0;
       std::vector<float> scores(3, 0.25F);
-      scores[static_cast<std::size_t>(label)] = 0.5F;
+      scores[static_cast<size_t>(label)] = 0.5F;
       predictions.push_back({label, scores, 1, false});
     }
     return predictions;
@@ -77,7 +77,7 @@ class TrialTest : public ServeTest {
   }
   std::uint64_t metric(const std::string& name) {
     const std::string text = ask(get("/metrics")).body, line = "\nqing_" + name + "{model=\"mood\"} ";
-    const std::size_t at = text.find(line);
+    const size_t at = text.find(line);
     return at == std::string::npos ? 0 : std::stoull(text.substr(at + line.size()));
   }
 
@@ -171,7 +171,7 @@ class Embedding : public FakeClassifier {
                              .scores = {},
                              .tokens = 1,
                              .truncated = false,
-                             .embedding = std::vector<float>(static_cast<std::size_t>(size_), 1.F)};
+                             .embedding = std::vector<float>(static_cast<size_t>(size_), 1.F)};
     return std::vector<nn::Prediction>(encodings.size(), one);
   }
 

@@ -32,7 +32,7 @@ enum class Function { kSoftmax, kSigmoid, kNone };
 
 struct Request {
   std::vector<std::string> texts;
-  std::size_t top_k = std::numeric_limits<std::size_t>::max();
+  size_t top_k = std::numeric_limits<size_t>::max();
   Function function = Function::kSoftmax;
 };
 
@@ -60,7 +60,7 @@ Request read(const json::object& object, const Limits& limits) {
     if (!number || *number < 1 || *number > kMostTopK) {
       refuse_field(fmt::format("parameters.top_k: must be a whole number from 1 to {}", kMostTopK));
     }
-    request.top_k = static_cast<std::size_t>(*number);
+    request.top_k = static_cast<size_t>(*number);
   }
   if (const json::value* function = member(options, "function_to_apply")) request.function = function_of(*function);
   return request;

@@ -31,7 +31,7 @@ std::vector<std::string> read_instances(const std::string& body, const Limits& l
   const json::array& instances = list->get_array();
   check_count(instances.size(), "instances", limits);
   std::vector<std::string> texts;
-  for (std::size_t i = 0; i < instances.size(); ++i) {
+  for (size_t i = 0; i < instances.size(); ++i) {
     const json::object* object = instances[i].if_object();
     if (object != nullptr) check_members(*object, fmt::format("instances[{}]", i), {"text"});
     const json::value* text = object == nullptr ? &instances[i] : member(*object, "text");
@@ -47,11 +47,11 @@ HttpResponse write(const Answer& answer, bool explain) {
   const Answer plain{answer.model, answer.predictions, kNone, answer.texts};
   JsonWriter json;
   json.begin_object().key("predictions").begin_array();
-  for (std::size_t i = 0; i < answer.predictions.size(); ++i) write_prediction(json, plain, i);
+  for (size_t i = 0; i < answer.predictions.size(); ++i) write_prediction(json, plain, i);
   json.end();
   if (explain) {
     json.key("explanations").begin_array();
-    for (std::size_t i = 0; i < answer.explanations.size(); ++i) {
+    for (size_t i = 0; i < answer.explanations.size(); ++i) {
       json.raw(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
     }
     json.end();

@@ -33,7 +33,7 @@ class Text {
   void histogram(std::string_view name, const std::string& labels, const Histogram& histogram) {
     const Histogram::Reading reading = histogram.read();
     std::uint64_t below = 0;
-    for (std::size_t i = 0; i < reading.bounds.size(); ++i) {
+    for (size_t i = 0; i < reading.bounds.size(); ++i) {
       below += reading.counts[i];
       value(fmt::format("{}_bucket", name), fmt::format("{},le=\"{}\"", labels, reading.bounds[i]), below);
     }
@@ -52,7 +52,7 @@ std::string model_label(const std::string& name) { return fmt::format("model=\"{
 void write_routes(Text& text, const Statistics& statistics) {
   text.begin("requests_total", "counter", "Requests by route and status.");
   statistics.for_each_route([&](const std::string& route, const RouteStatistics& counts) {
-    for (std::size_t i = 0; i < counts.by_status.size(); ++i) {
+    for (size_t i = 0; i < counts.by_status.size(); ++i) {
       const std::uint64_t count = counts.by_status[i];
       if (count == 0) continue;
       text.value("requests_total", fmt::format("route=\"{}\",status=\"{}\"", escaped(route), i + 100), count);
@@ -163,7 +163,7 @@ constexpr DriftGauge kDriftGauges[] = {
 void write_shares(Text& text, std::string_view name, const Reading& reading, const nn::DataProfile* profile) {
   if (profile == nullptr) return;
   const std::vector<std::string>& labels = reading.classifier->labels();
-  for (std::size_t i = 0; i < labels.size(); ++i) {
+  for (size_t i = 0; i < labels.size(); ++i) {
     text.value(name, fmt::format("{},label=\"{}\"", version_label(reading), escaped(labels[i])),
                profile->label_share(i));
   }

@@ -47,7 +47,7 @@ HttpResponse predictions_response(const Answer& answer) {
   JsonWriter json;
   json.begin_object().member("model", answer.model.name).member("version", std::to_string(answer.model.version));
   json.key("predictions").begin_array();
-  for (std::size_t i = 0; i < answer.predictions.size(); ++i) write_prediction(json, answer, i);
+  for (size_t i = 0; i < answer.predictions.size(); ++i) write_prediction(json, answer, i);
   json.end().end();
   return {200, json.take(), {}};
 }

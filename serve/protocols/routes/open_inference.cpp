@@ -75,10 +75,10 @@ HttpResponse server_metadata() {
   return {200, json.take(), {}};
 }
 
-std::optional<std::size_t> header_length_of(const HttpHead& head) {
+std::optional<size_t> header_length_of(const HttpHead& head) {
   const std::string_view text = head.header("Inference-Header-Content-Length");
   if (text.empty()) return std::nullopt;
-  std::size_t length = 0;
+  size_t length = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
   if (error != std::errc() || end != text.data() + text.size()) {
     throw Refusal(error_response(400, "malformed_header", "Inference-Header-Content-Length: not a plain number"));

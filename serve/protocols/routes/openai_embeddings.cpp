@@ -31,7 +31,7 @@ HttpResponse write(const Answer& answer, bool as_base64) {
   JsonWriter writer;
   writer.begin_object().member("object", "list").key("data").begin_array();
   std::int64_t tokens = 0;
-  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
+  for (size_t i = 0; i < answer.predictions.size(); ++i) {
     tokens += answer.predictions[i].tokens;
     const std::vector<float> vector = embedding_of(answer, i);
     writer.begin_object().member("object", "embedding").member("index", i).key("embedding");

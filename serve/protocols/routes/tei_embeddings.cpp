@@ -64,7 +64,7 @@ void write_tokens(JsonWriter& writer, const nn::Tokenizer& tokenizer, const nn::
                   std::string_view text, bool with_special) {
   writer.begin_array();
   const auto characters = nn::character_offsets(text, encoding.offsets);
-  for (std::size_t i = 0; i < encoding.ids.size(); ++i) {
+  for (size_t i = 0; i < encoding.ids.size(); ++i) {
     const bool special = (i == 0 || i + 1 == encoding.ids.size()) &&
                          encoding.offsets[i] == std::pair<std::uint32_t, std::uint32_t>(0, 0);
     if (special && !with_special) continue;
@@ -90,13 +90,13 @@ void tokenize(Service& service, const Model& model, const json::object& object, 
   const auto texts =
       std::make_shared<const std::vector<std::string>>(one_or_more_texts(*inputs, "inputs", service.limits(model)));
   const auto encodings = std::make_shared<std::vector<nn::EncodedText>>(texts->size());
-  const auto task = [texts, encodings, classifier = model.classifier](std::size_t i) {
+  const auto task = [texts, encodings, classifier = model.classifier](size_t i) {
     (*encodings)[i] = classifier->encode((*texts)[i]);
   };
   const auto write = [texts, encodings, with_special, model] {
     JsonWriter writer;
     writer.begin_array();
-    for (std::size_t i = 0; i < texts->size(); ++i) {
+    for (size_t i = 0; i < texts->size(); ++i) {
       write_tokens(writer, tokenizer_of(model), (*encodings)[i], (*texts)[i], with_special);
     }
     writer.end();
@@ -134,9 +134,7 @@ void decode(Service& service, const Model& model, const json::object& object, Ro
   const bool skip = flag_of(object, "", "skip_special_tokens", true);
   tokenizer_of(model);
   const auto texts = std::make_shared<std::vector<std::string>>(ids->size());
-  const auto task = [texts, ids, skip, model](std::size_t i) {
-    (*texts)[i] = tokenizer_of(model).decode((*ids)[i], skip);
-  };
+  const auto task = [texts, ids, skip, model](size_t i) { (*texts)[i] = tokenizer_of(model).decode((*ids)[i], skip); };
   const auto write = [texts] {
     JsonWriter writer;
     writer.value(*texts);

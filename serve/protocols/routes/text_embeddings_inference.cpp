@@ -63,7 +63,7 @@ void read_inputs(const json::value& inputs, Request& request, const Limits& limi
   }
   request.batch = true;
   check_count(list->size(), "inputs", limits);
-  for (std::size_t i = 0; i < list->size(); ++i) {
+  for (size_t i = 0; i < list->size(); ++i) {
     const std::string field = fmt::format("inputs[{}]", i);
     const json::array* sequence = (*list)[i].if_array();
     if (sequence == nullptr) refuse_field(field + ": must be a list of one string, as the first of inputs is");
@@ -88,10 +88,10 @@ HttpResponse write(const Answer& answer, const Request& request) {
   require_whole(answer, request.truncate);
   JsonWriter json;
   if (request.batch) json.begin_array();
-  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
+  for (size_t i = 0; i < answer.predictions.size(); ++i) {
     const nn::Prediction& prediction = answer.predictions[i];
     write_ranking(json, request.raw_scores ? prediction.logits : prediction.scores, answer.labels(),
-                  std::numeric_limits<std::size_t>::max());
+                  std::numeric_limits<size_t>::max());
   }
   if (request.batch) json.end();
   return {200, json.take(), {}};
@@ -118,9 +118,9 @@ void write_model_type(JsonWriter& json, const nn::TextClassifier& classifier) {
   }
   const std::vector<std::string>& labels = classifier.labels();
   json.key("classifier").begin_object().key("id2label").begin_object();
-  for (std::size_t i = 0; i < labels.size(); ++i) json.member(std::to_string(i), labels[i]);
+  for (size_t i = 0; i < labels.size(); ++i) json.member(std::to_string(i), labels[i]);
   json.end().key("label2id").begin_object();
-  for (std::size_t i = 0; i < labels.size(); ++i) json.member(labels[i], i);
+  for (size_t i = 0; i < labels.size(); ++i) json.member(labels[i], i);
   json.end().end().end();
 }
 

@@ -30,11 +30,11 @@ HttpResponse write(const Answer& answer) {
   json.member("created", now.time_since_epoch().count()).member("model", answer.model.name);
   json.key("data").begin_array();
   std::int64_t tokens = 0;
-  for (std::size_t i = 0; i < answer.predictions.size(); ++i) {
+  for (size_t i = 0; i < answer.predictions.size(); ++i) {
     const nn::Prediction& prediction = answer.predictions[i];
     tokens += prediction.tokens;
     json.begin_object().member("index", i);
-    json.member("label", answer.labels()[static_cast<std::size_t>(prediction.label)]);
+    json.member("label", answer.labels()[static_cast<size_t>(prediction.label)]);
     json.member("probs", prediction.scores).member("num_classes", answer.labels().size()).end();
   }
   json.end().key("usage").begin_object().member("prompt_tokens", tokens).member("total_tokens", tokens);

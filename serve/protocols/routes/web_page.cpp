@@ -19,7 +19,7 @@ namespace {
 
 // The text between two tags of the page.
 std::string_view between(std::string_view begin, std::string_view end) {
-  const std::size_t from = kPageSource.find(begin) + begin.size();
+  const size_t from = kPageSource.find(begin) + begin.size();
   return kPageSource.substr(from, kPageSource.rfind(end) - from);
 }
 
