@@ -84,6 +84,7 @@ std::vector<int32_t> used_ids(const nn::Tokenizer& tokenizer, std::span<const nn
 void prune(StartingModel& model, std::span<const nn::Example> examples) {
   const std::vector<int32_t> kept = used_ids(model.tokenizer, examples);
   std::vector<std::string> vocabulary;
+  vocabulary.reserve(kept.size());
   for (const int32_t id : kept) vocabulary.push_back(model.tokenizer.token(id));
   model.tokenizer = nn::Tokenizer(std::move(vocabulary), model.tokenizer.options());
   const NoGradGuard guard;
@@ -109,6 +110,7 @@ StartingModel existing_model(std::span<const nn::Example> examples, const TrainO
   nn::TokenizerOptions options = stored.options();
   options.max_length = static_cast<int32_t>(std::min<int64_t>(o.max_length, most));
   std::vector<std::string> vocabulary;
+  vocabulary.reserve(static_cast<size_t>(stored.vocab_size()));
   for (int32_t id = 0; id < stored.vocab_size(); ++id) vocabulary.push_back(stored.token(id));
   StartingModel model{nn::Tokenizer(std::move(vocabulary), options), config};
   model.weights = read_weights(o.from, config.encoder);
