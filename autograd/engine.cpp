@@ -25,7 +25,7 @@ bool has_work(const Node& node, const Walk& walk) {
   return !node.leaf || !node.hooks.empty() || walk.wanted.contains(&node);
 }
 
-// Every node with work at or below the root, in descending order.
+// Every node with work at or below the root, by descending sequence number.
 std::vector<Node*> nodes_below(Node& root, const Walk& walk) {
   std::vector<Node*> found = {&root};
   root.visit = walk.id;
@@ -36,7 +36,8 @@ std::vector<Node*> nodes_below(Node& root, const Walk& walk) {
       found.push_back(input.get());
     }
   }
-  std::sort(found.begin(), found.end(), [](const Node* a, const Node* b) { return a->order > b->order; });
+  std::sort(found.begin(), found.end(),
+            [](const Node* a, const Node* b) { return a->sequence_number > b->sequence_number; });
   return found;
 }
 

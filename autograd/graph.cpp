@@ -14,13 +14,13 @@
 namespace qing {
 namespace {
 
-std::atomic<uint64_t> next_order{1};
+std::atomic<uint64_t> next_sequence_number{1};
 
 std::shared_ptr<Node> make_node(const Tensor& tensor) {
   auto node = std::make_shared<Node>();
   node->shape = tensor.shape();
   node->dtype = tensor.dtype();
-  node->order = next_order.fetch_add(1, std::memory_order_relaxed);
+  node->sequence_number = next_sequence_number.fetch_add(1, std::memory_order_relaxed);
   return node;
 }
 

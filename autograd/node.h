@@ -36,8 +36,8 @@ struct Node : std::enable_shared_from_this<Node> {
   bool retain = false;    // keeps its gradient although it is not a leaf
   Shape shape;
   DType dtype = DType::f32;
-  // Increases with every node of the process. Inputs have smaller numbers, so descending order is topological.
-  uint64_t order = 0;
+  // Increases with every node of the process. Inputs have smaller numbers, so a descending order is topological.
+  uint64_t sequence_number = 0;
   std::vector<std::shared_ptr<Node>> inputs;  // null where no gradient is wanted
   BackwardFunction backward;
 
@@ -65,8 +65,8 @@ struct Walk {
 /// A view's history follows its base's. When a recorded write gives the base a new node, node_of() replaces the view's
 /// node.
 struct GradMeta final : AutogradMeta {
-  std::shared_ptr<Node> node;  // null for a view of a recorded tensor that was made under NoGradGuard
-  uint64_t base_order = 0;     // the order of the base's node when `node` was made; 0 without such a node
+  std::shared_ptr<Node> node;         // null for a view of a recorded tensor that was made under NoGradGuard
+  uint64_t base_sequence_number = 0;  // that of the base's node when `node` was made; 0 without such a node
   // True if the history cannot follow the base's: for a view made under NoGradGuard, and for the result of an operation
   // that is not a view but shares memory with an input.
   bool fixed = false;

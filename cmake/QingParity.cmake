@@ -21,10 +21,12 @@ add_custom_command(OUTPUT ${generated_folder}/stamp BYPRODUCTS ${parity_sources}
   DEPENDS ${parity_scripts} VERBATIM)
 add_custom_target(parity_sources DEPENDS ${generated_folder}/stamp)
 
-# These sources have calls but no loops, so optimization is not worth its time.
-set_source_files_properties(${parity_sources} PROPERTIES COMPILE_OPTIONS -O0)
-
 add_executable(parity_runner ${parity_folder}/runner.cpp ${parity_sources})
 add_dependencies(parity_runner parity_sources)
 target_link_libraries(parity_runner PRIVATE qing_optim qing_flags)
 target_include_directories(parity_runner PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
+# These sources have calls but no loops, so optimization is not worth its time.
+target_compile_options(parity_runner PRIVATE -O0)
+# Every source includes these. qing's own headers are among them, because all the sources are made again anyway when the
+# rows change, and else compiling is parsing these headers.
+qing_precompile(parity_runner <qing/autograd/autograd.h> <qing/autograd/ops.h> <qing/nn/layers/layers.h>)

@@ -14,7 +14,9 @@ set(QING_INCLUDE_DIR ${CMAKE_CURRENT_SOURCE_DIR}/cmake/include)
 add_library(qing_flags INTERFACE)
 target_compile_options(qing_flags INTERFACE -Wall -Wextra -Wpedantic -ffp-contract=off -fno-semantic-interposition
   # g++ 12 gives a false warning for "literal" + std::string (GCC bug 105651).
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+  # In united files it inlines more and gives it in two other forms, and takes their anonymous namespaces for a header's.
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wno-stringop-overflow;-Wno-array-bounds;-Wno-subobject-linkage>)
 if(QING_SANITIZE)
   target_compile_options(qing_flags INTERFACE -fsanitize=${QING_SANITIZE} -fno-omit-frame-pointer -g)
   target_link_options(qing_flags INTERFACE -fsanitize=${QING_SANITIZE})
@@ -64,18 +66,34 @@ function(qing_isa_sources folder)
   endif()
   foreach(isa ${isas})
     target_sources(qing_${folder} PRIVATE ${dir}/isa_${isa}.cpp)
-    set_source_files_properties(${dir}/isa_${isa}.cpp PROPERTIES COMPILE_OPTIONS "-O3;${${isa}_flags}")
+    set_source_files_properties(${dir}/isa_${isa}.cpp PROPERTIES COMPILE_OPTIONS "-O3;${${isa}_flags}"
+                                                                 SKIP_PRECOMPILE_HEADERS ON)
   endforeach()
+endfunction()
+
+# The libraries and flags of a suite.
+function(qing_test_flags target)
+  target_link_libraries(${target} PRIVATE qing_flags GTest::gtest_main rapidcheck Eigen3::Eigen fmt::fmt)
+  # The tested code is in the libraries, which are fully optimized.
+  target_compile_options(${target} PRIVATE ${QING_LESS_OPTIMIZATION})
+endfunction()
+
+# Precompiles headers for all suites. The target is a program, since the flags of programs differ from those of libraries.
+function(qing_test_headers)
+  if(QING_PRECOMPILE_HEADERS)
+    add_executable(test_headers cmake/precompiled.cpp)
+    qing_test_flags(test_headers)
+    qing_precompile(test_headers ${QING_COMMON_HEADERS} <gtest/gtest.h>)
+  endif()
 endfunction()
 
 # Makes the suite test_<folder> from every .cpp in tests/<folder>.
 function(qing_test_suite folder)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tests/${folder}/*.cpp)
   add_executable(test_${folder} ${sources})
-  target_link_libraries(test_${folder} PRIVATE qing_${folder} qing_flags GTest::gtest_main rapidcheck
-                                               Eigen3::Eigen fmt::fmt)
-  # -O1 compiles in two thirds of the time. The tested code is in the libraries, which are fully optimized.
-  target_compile_options(test_${folder} PRIVATE $<$<CONFIG:Release>:-O1>)
+  target_link_libraries(test_${folder} PRIVATE qing_${folder})
+  qing_test_flags(test_${folder})
+  qing_precompile(test_${folder} REUSE_FROM test_headers)
   target_include_directories(test_${folder} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/tests)
   # RapidCheck runs the same cases every time, and more cases than its default.
   gtest_discover_tests(test_${folder} DISCOVERY_TIMEOUT 60

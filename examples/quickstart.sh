@@ -31,7 +31,7 @@ build=build/quickstart
 mkdir -p $build
 step "2/6 build (Release)"
 cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DQING_BUILD_TESTS=OFF -DQING_BUILD_BENCHMARKS=OFF \
-  -DQING_BUILD_EXAMPLES=OFF >$build.log 2>&1 || { cat $build.log; fail "cmake"; }
+  -DQING_BUILD_EXAMPLES=OFF -DQING_BUILD_C_INTERFACE=OFF -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 >$build.log 2>&1 || { cat $build.log; fail "cmake"; }
 cmake --build $build
 qing=$PWD/$build/qing
 

@@ -24,7 +24,7 @@ namespace {
 // Differs from the prefix of a checkpoint's staging folder, which may be in the same directory.
 constexpr std::string_view kPrefix = ".staged-files-";
 
-[[noreturn]] void fail(const fs::path& path, const char* what, const std::error_code& error) {
+[[noreturn]] void refuse(const fs::path& path, const char* what, const std::error_code& error) {
   throw IoError(path.string() + ": cannot " + what + ": " + error.message());
 }
 
@@ -34,7 +34,7 @@ std::vector<fs::path> names_in(const fs::path& directory) {
   for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
     names.push_back(at->path().filename());
   }
-  if (error) fail(directory, "list", error);
+  if (error) refuse(directory, "list", error);
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -54,7 +54,7 @@ bool still_named(int folder, const fs::path& path) {
 StagedDirectory::StagedDirectory(fs::path directory) : directory_(std::move(directory)) {
   std::error_code error;
   fs::create_directories(directory_, error);
-  if (error) fail(directory_, "create the folder", error);
+  if (error) refuse(directory_, "create the folder", error);
   remove_abandoned();
   while (!create()) {}
 }
@@ -75,14 +75,14 @@ void StagedDirectory::remove_abandoned() const {
 // Returns false if another process removed the new folder as abandoned before it was locked.
 bool StagedDirectory::create() {
   std::string name = (directory_ / (std::string(kPrefix) + "XXXXXX")).string();
-  if (mkdtemp(name.data()) == nullptr) fail(name, "create the folder", {errno, std::generic_category()});
+  if (mkdtemp(name.data()) == nullptr) refuse(name, "create the folder", {errno, std::generic_category()});
   staging_ = name;
   lock_ = open_folder(staging_);
   const bool taken = lock_ < 0 || (flock(lock_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK);
   if (!taken && still_named(lock_, staging_)) return true;
   const int reason = errno;
   if (lock_ >= 0) close(lock_);
-  if (lock_ < 0 && reason != ENOENT) fail(staging_, "open", {reason, std::generic_category()});
+  if (lock_ < 0 && reason != ENOENT) refuse(staging_, "open", {reason, std::generic_category()});
   return false;
 }
 
@@ -96,7 +96,7 @@ void StagedDirectory::commit() {
   for (const fs::path& name : names_in(staging_)) {
     std::error_code error;
     fs::rename(staging_ / name, directory_ / name, error);
-    if (error) fail(directory_ / name, "replace", error);
+    if (error) refuse(directory_ / name, "replace", error);
   }
   sync_folder(directory_);
 }

@@ -37,9 +37,9 @@ template <class O> class GroupedOptimizer final : public Optimizer {
   /// ValueError for an option out of range and for parameters that add_group() refuses.
   explicit GroupedOptimizer(std::vector<Tensor> parameters, O options = {})
       : GroupedOptimizer(Groups{{std::move(parameters), options}}) {}
-  explicit GroupedOptimizer(Groups groups) : Optimizer(O::kName, {O::kStates.begin(), O::kStates.end()}) {
-    for (ParameterGroup<O>& group : groups) {
-      add_group(std::move(group.parameters));
+  explicit GroupedOptimizer(const Groups& groups) : Optimizer(O::kName, {O::kStates.begin(), O::kStates.end()}) {
+    for (const ParameterGroup<O>& group : groups) {
+      add_group(group.parameters);
       options_.push_back(group.options);
     }
     finish_groups();

@@ -9,7 +9,7 @@
 
 namespace qing::optim {
 
-LrScheduler::LrScheduler(Optimizer& optimizer, Schedule schedule, Schedule momentum)
+LrScheduler::LrScheduler(Optimizer& optimizer, const Schedule& schedule, Schedule momentum)
     : LrScheduler(optimizer, std::vector<Schedule>(optimizer.group_count(), schedule), std::move(momentum)) {}
 
 LrScheduler::LrScheduler(Optimizer& optimizer, std::vector<Schedule> schedules, Schedule momentum)

@@ -14,7 +14,7 @@ namespace qing::optim {
 class LrScheduler : public Stateful {
  public:
   /// One schedule for all groups. `momentum`, if given, sets the groups' momentum (or beta1); see one_cycle_momentum.
-  LrScheduler(Optimizer& optimizer, Schedule schedule, Schedule momentum = {});
+  LrScheduler(Optimizer& optimizer, const Schedule& schedule, Schedule momentum = {});
   /// One schedule per group. ValueError when their number is not group_count().
   LrScheduler(Optimizer& optimizer, std::vector<Schedule> schedules, Schedule momentum = {});
 

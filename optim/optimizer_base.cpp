@@ -34,7 +34,7 @@ struct Optimizer::Job {
   int64_t elements() const { return rows != nullptr ? units() * width() : units(); }
 };
 
-void Optimizer::add_group(std::vector<Tensor> parameters) {
+void Optimizer::add_group(const std::vector<Tensor>& parameters) {
   if (parameters.empty()) {
     throw ValueError(fmt::format("{}: group {} has no parameters; leave it out", name_, groups_.size()));
   }

@@ -87,7 +87,7 @@ class Optimizer : public Stateful {
   Optimizer(const char* name, std::vector<std::string_view> slots) : name_(name), slot_names_(std::move(slots)) {}
   /// For the constructors of optimizers. ValueError when the group is empty, or a parameter requires no gradient, is
   /// not a leaf, is not contiguous or is already in a group.
-  void add_group(std::vector<Tensor> parameters);
+  void add_group(const std::vector<Tensor>& parameters);
   /// ValueError when there is no group; checks every group's options.
   void finish_groups();
 

@@ -64,7 +64,10 @@ Schedule linear_lr(double start_factor, double end_factor, int64_t total_iters) 
 Schedule step_lr(int64_t step_size, double gamma) {
   check_count("step_lr", "step_size", step_size, 1);
   check_not_negative("step_lr", "gamma", gamma);
-  return [=](double base, int64_t step) { return base * std::pow(gamma, static_cast<double>(step / step_size)); };
+  return [=](double base, int64_t step) {
+    const int64_t decays = step / step_size;
+    return base * std::pow(gamma, static_cast<double>(decays));
+  };
 }
 
 Schedule multi_step_lr(std::vector<int64_t> milestones, double gamma) {

@@ -28,8 +28,8 @@ Isa choose() {
 
 // If this binary has no kernels for an ISA, its table does not matter: the ISA is not supported.
 template <class T>
-const Table<T>& pick(Isa isa, const Table<T>& scalar, const Table<T>& avx2, const Table<T>& avx512,
-                     const Table<T>& neon) {
+const Table<T>& table_of(Isa isa, const Table<T>& scalar, const Table<T>& avx2, const Table<T>& avx512,
+                         const Table<T>& neon) {
   if (!supported(isa)) throw ValueError(std::string("kernels: this CPU has no ") + name_of(isa));
   switch (isa) {
     case Isa::avx2: return avx2;
@@ -82,21 +82,21 @@ Isa active_isa() {
 
 template <> const Table<float>& table<float>(Isa isa) {
 #if defined(__x86_64__)
-  return pick(isa, kScalar_f32, kAvx2_f32, kAvx512_f32, kScalar_f32);
+  return table_of(isa, kScalar_f32, kAvx2_f32, kAvx512_f32, kScalar_f32);
 #elif defined(__aarch64__)
-  return pick(isa, kScalar_f32, kScalar_f32, kScalar_f32, kNeon_f32);
+  return table_of(isa, kScalar_f32, kScalar_f32, kScalar_f32, kNeon_f32);
 #else
-  return pick(isa, kScalar_f32, kScalar_f32, kScalar_f32, kScalar_f32);
+  return table_of(isa, kScalar_f32, kScalar_f32, kScalar_f32, kScalar_f32);
 #endif
 }
 
 template <> const Table<double>& table<double>(Isa isa) {
 #if defined(__x86_64__)
-  return pick(isa, kScalar_f64, kAvx2_f64, kAvx512_f64, kScalar_f64);
+  return table_of(isa, kScalar_f64, kAvx2_f64, kAvx512_f64, kScalar_f64);
 #elif defined(__aarch64__)
-  return pick(isa, kScalar_f64, kScalar_f64, kScalar_f64, kNeon_f64);
+  return table_of(isa, kScalar_f64, kScalar_f64, kScalar_f64, kNeon_f64);
 #else
-  return pick(isa, kScalar_f64, kScalar_f64, kScalar_f64, kScalar_f64);
+  return table_of(isa, kScalar_f64, kScalar_f64, kScalar_f64, kScalar_f64);
 #endif
 }
 

@@ -33,7 +33,7 @@ std::optional<int64_t> as_int64(const Scalar& value) {
   const auto bits = modulo_2_64(value);
   if (!bits) return std::nullopt;
   const auto number = static_cast<int64_t>(*bits);
-  return order(number, value) == 0 ? std::optional(number) : std::nullopt;
+  return three_way_compare(number, value) == 0 ? std::optional(number) : std::nullopt;
 }
 
 // The shape of nested lists, taken from the first list of each level.

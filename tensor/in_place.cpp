@@ -79,7 +79,7 @@ template <class T> bool bounds_nothing(const Scalar& bound, bool lower, const Te
     using Limits = std::numeric_limits<T>;
     const double value = bound.to_double();
     if (value != std::trunc(value)) refuse_fraction(bound, x, "clamp_");
-    const bool below = order(Limits::min(), bound) > 0, above = order(Limits::max(), bound) < 0;
+    const bool below = three_way_compare(Limits::min(), bound) > 0, above = three_way_compare(Limits::max(), bound) < 0;
     if (lower ? above : below) refuse_to_store(bound, x.dtype(), "clamp_");
     return below || above;
   }

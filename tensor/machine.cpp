@@ -22,7 +22,7 @@ using kernels::Isa;
 
 constexpr int kRuns = 9;
 constexpr int64_t kIterations = 1'000'000;
-constexpr int64_t kBlock = 4096;  // bytes of one stream that the loop handles before the next stream
+constexpr int64_t kStreamBlock = 4096;  // bytes of one stream that the loop handles before the next stream
 
 // The highest rate of work per second of `pass` over several runs, after one run that touches all memory.
 template <class Pass> double best_rate(double work, const Pass& pass) {
@@ -151,7 +151,7 @@ struct Plain {
 
 template <class Machine, void (*touch)(std::byte*)> void over_block(std::byte* block) {
 #pragma GCC unroll 8
-  for (int64_t i = 0; i < kBlock; i += Machine::width) touch(block + i);
+  for (int64_t i = 0; i < kStreamBlock; i += Machine::width) touch(block + i);
 }
 template <class Machine> void read(std::byte* p) { Machine::read(p); }
 
@@ -161,7 +161,7 @@ using BlockLoop = void (*)(std::byte*);
 template <class Machine>
 void pass_over(const std::vector<std::pair<std::byte*, BlockLoop>>& arrays, int64_t begin, int64_t end) {
   for (int64_t block = begin; block < end; ++block) {
-    for (const auto& [data, loop] : arrays) loop(data + block * kBlock);
+    for (const auto& [data, loop] : arrays) loop(data + block * kStreamBlock);
   }
   Machine::finish();
 }
@@ -170,16 +170,17 @@ template <class Machine> double bandwidth(const Streams& s, std::byte* memory, i
   std::vector<std::pair<std::byte*, BlockLoop>> arrays;
   const auto add = [&](int count, BlockLoop loop) {
     for (int i = 0; i < count; ++i) {
-      arrays.emplace_back(memory + static_cast<int64_t>(arrays.size()) * blocks * kBlock, loop);
+      arrays.emplace_back(memory + static_cast<int64_t>(arrays.size()) * blocks * kStreamBlock, loop);
     }
   };
   add(s.reads, over_block<Machine, read<Machine>>);
   add(s.updates, over_block<Machine, Machine::update>);
   add(s.writes, around ? over_block<Machine, Machine::write_around> : over_block<Machine, Machine::write>);
   // Data that fits into caches is passed over many times per run; otherwise the clock would dominate.
-  const int64_t passes = std::max<int64_t>(1, (16 << 20) / (blocks * kBlock * static_cast<int64_t>(arrays.size())));
+  const int64_t passes =
+      std::max<int64_t>(1, (16 << 20) / (blocks * kStreamBlock * static_cast<int64_t>(arrays.size())));
   const int64_t threads = std::min<int64_t>(num_threads(), blocks);
-  const double moved = static_cast<double>((s.reads + 2 * s.updates + s.writes) * blocks * kBlock * passes);
+  const double moved = static_cast<double>((s.reads + 2 * s.updates + s.writes) * blocks * kStreamBlock * passes);
   return best_rate(moved, [&] {
     parallel_for(threads, 1, [&](int64_t first, int64_t last) {
       for (int64_t n = 0; n < passes; ++n) {
@@ -233,7 +234,7 @@ double memory_bandwidth(const Streams& s, int64_t bytes) {
   if (s.reads < 0 || s.updates < 0 || s.writes < 0 || arrays == 0) {
     throw ValueError("memory_bandwidth: needs at least one stream and no negative number of them");
   }
-  const int64_t blocks = bytes / (arrays * kBlock);
+  const int64_t blocks = bytes / (arrays * kStreamBlock);
   if (blocks < num_threads()) {
     throw ValueError("memory_bandwidth: " + std::to_string(bytes) + " bytes are too few for " + std::to_string(arrays) +
                      " streams on " + std::to_string(num_threads()) + " threads; give a block of 4096 to each");
@@ -241,11 +242,11 @@ double memory_bandwidth(const Streams& s, int64_t bytes) {
   struct Free {
     void operator()(std::byte* p) const { std::free(p); }
   };
-  const auto size = static_cast<size_t>(arrays * blocks * kBlock);
-  const std::unique_ptr<std::byte, Free> memory(static_cast<std::byte*>(std::aligned_alloc(kBlock, size)));
+  const auto size = static_cast<size_t>(arrays * blocks * kStreamBlock);
+  const std::unique_ptr<std::byte, Free> memory(static_cast<std::byte*>(std::aligned_alloc(kStreamBlock, size)));
   if (memory == nullptr) throw std::bad_alloc();
   // All pages that were never written are the same one. Each thread writes what it will use.
-  parallel_for(static_cast<int64_t>(size), kBlock, [&](int64_t begin, int64_t end) {
+  parallel_for(static_cast<int64_t>(size), kStreamBlock, [&](int64_t begin, int64_t end) {
     std::memset(memory.get() + begin, 0, static_cast<size_t>(end - begin));
   });
 #if defined(__x86_64__)

@@ -25,24 +25,24 @@ constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr size_t kPrefix = 8;          // the magic string and two bytes of version
 constexpr size_t kMaxHeader = 10'000;  // NumPy's own limit
 constexpr size_t kMaxDims = 64;        // NumPy's own limit
-constexpr size_t kAlignment = 64;
+constexpr size_t kNpyAlignment = 64;
 
 // A dtype's spellings. save_npy writes `written`, whose first character is the byte order. NumPy also accepts `codes`,
 // each with or without a byte order, and `names`.
-struct Descriptor {
+struct NpyDtype {
   DType dtype;
   std::string_view written;
   std::array<std::string_view, 3> codes;
   std::array<std::string_view, 4> names;
 };
-constexpr Descriptor kDescriptors[] = {{DType::f32, "<f4", {"f4", "f"}, {"float32", "single"}},
-                                       {DType::f64, "<f8", {"f8", "d"}, {"float64", "double", "float"}},
-                                       {DType::i32, "<i4", {"i4", "i"}, {"int32", "intc"}},
-                                       {DType::i64, "<i8", {"i8", "l", "q"}, {"int64", "int", "long", "longlong"}},
-                                       {DType::u8, "|u1", {"u1", "B"}, {"uint8", "ubyte"}},
-                                       {DType::boolean, "|b1", {"b1", "?"}, {"bool", "bool_"}},
-                                       {DType::f16, "<f2", {"f2", "e"}, {"float16", "half"}},
-                                       {DType::i8, "|i1", {"i1", "b"}, {"int8", "byte"}}};
+constexpr NpyDtype kDescriptors[] = {{DType::f32, "<f4", {"f4", "f"}, {"float32", "single"}},
+                                     {DType::f64, "<f8", {"f8", "d"}, {"float64", "double", "float"}},
+                                     {DType::i32, "<i4", {"i4", "i"}, {"int32", "intc"}},
+                                     {DType::i64, "<i8", {"i8", "l", "q"}, {"int64", "int", "long", "longlong"}},
+                                     {DType::u8, "|u1", {"u1", "B"}, {"uint8", "ubyte"}},
+                                     {DType::boolean, "|b1", {"b1", "?"}, {"bool", "bool_"}},
+                                     {DType::f16, "<f2", {"f2", "e"}, {"float16", "half"}},
+                                     {DType::i8, "|i1", {"i1", "b"}, {"int8", "byte"}}};
 
 struct Header {
   std::optional<std::string> descriptor;
@@ -173,7 +173,7 @@ Elements elements_named(std::string_view descriptor, const std::filesystem::path
   const bool ordered =
       !descriptor.empty() && std::string_view("<>=|").find(descriptor.front()) != std::string_view::npos;
   const std::string_view code = descriptor.substr(ordered ? 1 : 0);
-  for (const Descriptor& known : kDescriptors) {
+  for (const NpyDtype& known : kDescriptors) {
     if (has(known.codes, code) || (!ordered && has(known.names, code))) {
       return {known.dtype, descriptor.front() == '>' && size_of(known.dtype) > 1};
     }
@@ -264,7 +264,7 @@ Tensor load_npy(const std::filesystem::path& path) {
 
 void save_npy(const std::filesystem::path& path, const Tensor& tensor) {
   const auto* const known = std::find_if(std::begin(kDescriptors), std::end(kDescriptors),
-                                         [&](const Descriptor& entry) { return entry.dtype == tensor.dtype(); });
+                                         [&](const NpyDtype& entry) { return entry.dtype == tensor.dtype(); });
   if (known == std::end(kDescriptors)) {
     throw DTypeError(std::string("save_npy: .npy has no ") + name_of(tensor.dtype()) + "; use Tensor::to(DType::f32)");
   }
@@ -274,7 +274,7 @@ void save_npy(const std::filesystem::path& path, const Tensor& tensor) {
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", known->written,
                                    fmt::join(tensor.shape(), ", "), tensor.dim() == 1 ? "," : "");
   const size_t prefix = kPrefix + 2;
-  header.append(kAlignment - 1 - (prefix + header.size()) % kAlignment, ' ');
+  header.append(kNpyAlignment - 1 - (prefix + header.size()) % kNpyAlignment, ' ');
   header += '\n';
   std::string start(kMagic);
   start += {1, 0, static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8)};

@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t kMultiplier0 = 0xD2511F53, kMultiplier1 = 0xCD9E8D57;
 constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
 constexpr int kRounds = 10;
-constexpr int64_t kGrain = 4096;
+constexpr int64_t kRandomGrain = 4096;
 
 std::array<uint32_t, 4> block(uint64_t seed, uint64_t stream, uint64_t index) {
   return philox4x32({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), static_cast<uint32_t>(stream),
@@ -39,7 +39,7 @@ template <class Pair> void fill_pairs(Tensor& tensor, uint64_t seed, uint64_t st
     using T = decltype(zero);
     const auto out = tensor.span<T>();
     const auto n = static_cast<int64_t>(out.size());
-    parallel_for((n + 1) / 2, kGrain, [&](int64_t begin, int64_t end) {
+    parallel_for((n + 1) / 2, kRandomGrain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const auto words = block(seed, stream, static_cast<uint64_t>(i));
         const auto [first, second] = pair(unit(words[0], words[1]), unit(words[2], words[3]));
@@ -107,7 +107,7 @@ void Generator::fill_integers(Tensor& tensor, int64_t low, int64_t high) {
   if (low >= high) throw ValueError("fill_integers: no integer between the bounds");
   const auto out = tensor.span<int64_t>();
   const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
-  parallel_for(static_cast<int64_t>(out.size()), kGrain, [&, stream = next_stream()](int64_t begin, int64_t end) {
+  parallel_for(static_cast<int64_t>(out.size()), kRandomGrain, [&, stream = next_stream()](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const auto words = block(seed_, stream, static_cast<uint64_t>(i));
       // The words, as a fraction of 128 bits, times range, rounded down.

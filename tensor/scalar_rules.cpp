@@ -27,7 +27,7 @@ std::optional<uint64_t> modulo_2_64(const Scalar& value) {
   return number < 0 ? 0 - magnitude : magnitude;
 }
 
-int order(int64_t a, const Scalar& b) {
+int three_way_compare(int64_t a, const Scalar& b) {
   if (const auto* number = std::get_if<int64_t>(&b.value())) return a < *number ? -1 : (a > *number ? 1 : 0);
   if (const auto* number = std::get_if<uint64_t>(&b.value())) {
     if (a < 0 || static_cast<uint64_t>(a) < *number) return -1;

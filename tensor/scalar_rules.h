@@ -16,7 +16,7 @@ std::string to_string(const Scalar& value);
 std::optional<uint64_t> modulo_2_64(const Scalar& value);
 
 /// −1, 0 or 1 if a is less than, equal to or greater than b, which is not NaN.
-int order(int64_t a, const Scalar& b);
+int three_way_compare(int64_t a, const Scalar& b);
 bool is_nan(const Scalar& value);
 
 /// Throws ValueError: `op` cannot put the number into an element of the dtype.
@@ -29,7 +29,7 @@ template <class T> T stored_as(const Scalar& value, const char* op) {
     // Only the whole part has to be in range. Doubles beyond ±2^63 are whole.
     const Scalar whole = std::holds_alternative<double>(value.value()) ? Scalar(std::trunc(number)) : value;
     using Limits = std::numeric_limits<T>;
-    if (is_nan(value) || order(Limits::min(), whole) > 0 || order(Limits::max(), whole) < 0) {
+    if (is_nan(value) || three_way_compare(Limits::min(), whole) > 0 || three_way_compare(Limits::max(), whole) < 0) {
       refuse_to_store(value, dtype_of<T>, op);
     }
     return static_cast<T>(*modulo_2_64(whole));

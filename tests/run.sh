@@ -4,17 +4,19 @@
 #   bash tests/run.sh --only-cpp     without the Python tests
 #   bash tests/run.sh --tidy         with clang-tidy on the libraries and the command, some ten minutes more
 #   bash tests/run.sh --sanitize     C++ tests under address, undefined-behaviour and thread sanitizers
+#   bash tests/run.sh --coverage     C++ tests, and which lines and branches they reach, in build/coverage/report
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 
-python_tests=yes sanitize=no tidy=no
+python_tests=yes sanitize=no tidy=no coverage=no
 for argument in "$@"; do
   case $argument in
     --only-cpp) python_tests=no ;;
     --sanitize) sanitize=yes ;;
     --tidy) tidy=yes ;;
-    --help | -h) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --coverage) coverage=yes python_tests=no ;;
+    --help | -h) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "tests/run.sh: unknown option $argument; see --help" >&2; exit 2 ;;
   esac
 done
@@ -79,6 +81,17 @@ run_preset() {
   if [ -s "$reports/ctest-$1.xml" ]; then count_junit "$reports/ctest-$1.xml"; else failed=$((failed + 1)); fi
 }
 
+# python_environment NAME REQUIREMENTS: sets `environment` to a folder with the pinned packages, which are installed once.
+python_environment() {
+  environment=${QING_CACHE:-$HOME/.cache/qing}/$1-$(sha256sum "$2" | cut -c1-16)
+  [ -e "$environment/complete" ] && return
+  rm -rf "$environment"
+  python3 -m venv "$environment" || die "python3 -m venv failed"
+  "$environment/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes -r "$2" ||
+    die "pip could not install $2"
+  touch "$environment/complete"
+}
+
 step "format"
 if git ls-files '*.cpp' '*.h' '*.inl' | xargs -n 50 clang-format-14 --dry-run -Werror; then
   passed=$((passed + 1))
@@ -100,17 +113,38 @@ if [ $sanitize = yes ]; then
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_preset asan
   # Long series of products on one thread are left out, because they cannot race.
   TSAN_OPTIONS=suppressions=$root/tests/tsan.supp run_preset tsan -E 'EqualsEigen|\.on_'
+elif [ $coverage = yes ]; then
+  # Counts of earlier runs would be added.
+  find build/coverage -name '*.gcda' -delete 2>/dev/null
+  run_preset coverage
+  step "coverage"
+  python_environment coverage tests/coverage-requirements.txt
+  rm -rf build/coverage/report
+  mkdir -p build/coverage/report
+  # Branches that only an exception takes out of a call are left out: every call has one.
+  if "$environment/bin/gcovr" --root . --filter '(tensor|autograd|nn|optim|serve)/' --exclude 'serve/cli/' \
+    --exclude-throw-branches --exclude-unreachable-branches --gcov-ignore-parse-errors=negative_hits.warn_once_per_file \
+    --html-nested build/coverage/report/index.html --json-summary build/coverage/report/summary.json --print-summary \
+    build/coverage; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+  fi
 else
   run_preset release
 fi
 
-if [ $tidy = yes ] && [ $sanitize = no ]; then
+# Of the release build.
+plain=no
+[ $sanitize = no ] && [ $coverage = no ] && plain=yes
+
+if [ $tidy = yes ] && [ $plain = yes ]; then
   step "static analysis"
   if python3 tests/tidy.py; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 
 # The kernels of another architecture, against plain C++, in an emulator. Only these are built for it.
-if [ "$(uname -m)" = x86_64 ] && [ $sanitize = no ]; then
+if [ "$(uname -m)" = x86_64 ] && [ $plain = yes ]; then
   step "NEON kernels in an emulator"
   if install_packages g++-aarch64-linux-gnu qemu-user; then
     kernels=tensor/kernels
@@ -127,7 +161,7 @@ if [ "$(uname -m)" = x86_64 ] && [ $sanitize = no ]; then
 fi
 
 # The C library with the model that comes with qing, likewise.
-if [ "$(uname -m)" = x86_64 ] && [ $sanitize = no ]; then
+if [ "$(uname -m)" = x86_64 ] && [ $plain = yes ]; then
   step "AArch64 in an emulator"
   if install_packages g++-aarch64-linux-gnu qemu-user && [ "$(id -u)" -eq 0 ]; then
     if bash tests/aarch64.sh build/release/qing build/aarch64; then
@@ -140,21 +174,13 @@ if [ "$(uname -m)" = x86_64 ] && [ $sanitize = no ]; then
   fi
 fi
 
-if [ $python_tests = yes ] && [ $sanitize = no ]; then
+if [ $python_tests = yes ] && [ $plain = yes ]; then
   step "Python environment"
-  requirements=$root/tests/python/requirements.txt
-  venv=${QING_CACHE:-$HOME/.cache/qing}/venv-$(sha256sum "$requirements" | cut -c1-16)
-  if [ ! -e "$venv/complete" ]; then
-    echo "installing torch, transformers and tokenizers into $venv (about 3 GB, once)"
-    rm -rf "$venv"
-    python3 -m venv "$venv" || die "python3 -m venv failed"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --no-deps --require-hashes \
-      -r "$requirements" || die "pip could not install tests/python/requirements.txt"
-    touch "$venv/complete"
-  fi
+  echo "torch, transformers and tokenizers take about 3 GB, installed once"
+  python_environment venv tests/python/requirements.txt
   step "Python and end-to-end tests"
   QING_BINARY=$root/build/release/qing QING_BUILD=$root/build/release PYTHONPATH=$root/serve/sdk/python \
-    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest tests/python -q -rs -p no:cacheprovider \
+    PYTHONDONTWRITEBYTECODE=1 "$environment/bin/python" -m pytest tests/python -q -rs -p no:cacheprovider \
     --junit-xml="$reports/pytest.xml"
   pytest_code=$? before=$failed
   if [ -s "$reports/pytest.xml" ]; then count_junit "$reports/pytest.xml"; else failed=$((failed + 1)); fi

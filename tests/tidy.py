@@ -8,10 +8,13 @@ A file that was clean before is not read again while its contents, those of the 
 """
 import concurrent.futures
 import hashlib
+import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIDY = 'clang-tidy-14'
@@ -24,6 +27,14 @@ def sources():
                             capture_output=True, text=True).stdout.split()
     # The NEON unit compiles for another architecture only.
     return [name for name in listed if not name.endswith('isa_neon.cpp')]
+
+
+def write_commands(build, folder):
+    """Writes the build's compile commands without its precompiled headers, which clang cannot read, to the folder."""
+    commands = json.loads(pathlib.Path(build, 'compile_commands.json').read_text())
+    for command in commands:
+        command['command'] = re.sub(r' -include \S*/cmake_pch\.hxx', '', command['command'])
+    pathlib.Path(folder, 'compile_commands.json').write_text(json.dumps(commands))
 
 
 def headers_by_source(build):
@@ -46,13 +57,13 @@ def stamp_of(includes):
     return STAMPS / digest.hexdigest()
 
 
-def check(name, build, includes):
+def check(name, commands, includes):
     """The complaints about one file; an empty text if there is none."""
     # A file that the build has not recorded has no stamp.
     stamp = stamp_of(includes) if includes else None
     if stamp and stamp.exists():
         return ''
-    run = subprocess.run([TIDY, '--quiet', '-p', build, name], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run([TIDY, '--quiet', '-p', commands, name], cwd=ROOT, capture_output=True, text=True)
     if run.returncode == 0 and not run.stdout.strip():
         if stamp:
             stamp.touch()
@@ -65,8 +76,9 @@ def main():
     STAMPS.mkdir(parents=True, exist_ok=True)
     includes = headers_by_source(build)
     names = sources()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        complaints = list(pool.map(lambda name: check(name, build, includes.get(name)), names))
+    with tempfile.TemporaryDirectory() as commands, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        write_commands(build, commands)
+        complaints = list(pool.map(lambda name: check(name, commands, includes.get(name)), names))
     for text in filter(None, complaints):
         print(text)
     complained = sum(map(bool, complaints))

@@ -1,5 +1,5 @@
-// Indexing by tensors. The indexed dimensions are moved to the front and joined into one; rows of it are then picked or
-// placed. index_select, index_add and index_copy provide the gradients.
+// Indexing by tensors. The indexed dimensions are moved to the front and joined_shapes into one; rows of it are then
+// gathered or placed. index_select, index_add and index_copy provide the gradients.
 #include <qing/autograd/ops/indexing.h>
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@
 namespace qing {
 namespace {
 
-Shape joined(const Shape& a, const Shape& b) {
+Shape joined_shapes(const Shape& a, const Shape& b) {
   Shape all = a;
   all.insert(all.end(), b.begin(), b.end());
   return all;
@@ -67,14 +67,14 @@ class Selection {
     if (order_.empty()) throw ValueError(fmt::format("{}: needs an index, a tensor that is defined", op));
     join(x, entries, op);
     for (const int64_t d : others) rest_.push_back(x.size(d));
-    if (order_.back() - order_.front() + 1 == static_cast<int64_t>(order_.size())) picked_at_ = order_.front();
+    if (order_.back() - order_.front() + 1 == static_cast<int64_t>(order_.size())) index_dim_ = order_.front();
     order_.insert(order_.end(), others.begin(), others.end());
   }
 
-  const Tensor& rows() const { return rows_; }  // i64 [n]: which elements of the joined dimension
+  const Tensor& rows() const { return rows_; }  // i64 [n]: which elements of the joined_shapes dimension
 
   // x as [elements of the indexed dimensions, other dimensions...], and back.
-  Tensor fronted(const Tensor& x) const { return reshape(permute(x, order_), joined({count_}, rest_)); }
+  Tensor fronted(const Tensor& x) const { return reshape(permute(x, order_), joined_shapes({count_}, rest_)); }
   Tensor restored(const Tensor& front, const Tensor& x) const {
     Shape apart;
     std::vector<int64_t> inverse(order_.size());
@@ -88,47 +88,47 @@ class Selection {
   // The selection's shape: the indices' shape replaces the indexed dimensions if these are neighbours, and comes first
   // otherwise.
   Shape shape() const {
-    Shape all(rest_.begin(), rest_.begin() + picked_at_);
-    all.insert(all.end(), picked_.begin(), picked_.end());
-    all.insert(all.end(), rest_.begin() + picked_at_, rest_.end());
+    Shape all(rest_.begin(), rest_.begin() + index_dim_);
+    all.insert(all.end(), index_shape_.begin(), index_shape_.end());
+    all.insert(all.end(), rest_.begin() + index_dim_, rest_.end());
     return all;
   }
   // Rows [n, other dimensions...] as a selection, and back.
-  Tensor selected(const Tensor& picked) const {
-    const Tensor apart = reshape(picked, joined(picked_, rest_));
-    return picked_at_ == 0 ? apart : permute(apart, moved(true)).contiguous();
+  Tensor selected(const Tensor& gathered) const {
+    const Tensor apart = reshape(gathered, joined_shapes(index_shape_, rest_));
+    return index_dim_ == 0 ? apart : permute(apart, moved(true)).contiguous();
   }
   Tensor as_rows(const Tensor& selection) const {
-    const Tensor front = picked_at_ == 0 ? selection : permute(selection, moved(false));
-    return reshape(front, joined({rows_.numel()}, rest_));
+    const Tensor front = index_dim_ == 0 ? selection : permute(selection, moved(false));
+    return reshape(front, joined_shapes({rows_.numel()}, rest_));
   }
 
  private:
   void join(const Tensor& x, const std::vector<Tensor>& entries, const char* op) {
-    for (const int64_t d : order_) picked_ = broadcast_shapes(picked_, entries[d].shape(), op);
+    for (const int64_t d : order_) index_shape_ = broadcast_shapes(index_shape_, entries[d].shape(), op);
     for (const int64_t d : order_) {
       const Tensor at = from_front(entries[d], x.size(d), op);
       rows_ = rows_.defined() ? add(mul(rows_, static_cast<double>(x.size(d))), at) : at;
       count_ *= x.size(d);
     }
-    rows_ = rows_.expand(picked_).reshape({numel_of(picked_)});
+    rows_ = rows_.expand(index_shape_).reshape({numel_of(index_shape_)});
   }
 
-  // The order of dimensions that moves the indices' dimensions from the front to picked_at_, or back.
+  // The order of dimensions that moves the indices' dimensions from the front to index_dim_, or back.
   std::vector<int64_t> moved(bool in) const {
-    const auto many = static_cast<int64_t>(picked_.size()), all = many + static_cast<int64_t>(rest_.size());
+    const auto many = static_cast<int64_t>(index_shape_.size()), all = many + static_cast<int64_t>(rest_.size());
     std::vector<int64_t> order;
     for (int64_t d = 0; d < all; ++d) {
-      if (in) order.push_back(d < picked_at_ ? many + d : d < picked_at_ + many ? d - picked_at_ : d);
-      if (!in) order.push_back(d < many ? picked_at_ + d : d < many + picked_at_ ? d - many : d);
+      if (in) order.push_back(d < index_dim_ ? many + d : d < index_dim_ + many ? d - index_dim_ : d);
+      if (!in) order.push_back(d < many ? index_dim_ + d : d < many + index_dim_ ? d - many : d);
     }
     return order;
   }
 
   std::vector<int64_t> order_;  // the indexed dimensions, then the others
   Tensor rows_;
-  Shape picked_, rest_;  // the broadcast shape of the indices; the shape of the other dimensions
-  int64_t count_ = 1, picked_at_ = 0;
+  Shape index_shape_, rest_;  // the broadcast shape of the indices; the shape of the other dimensions
+  int64_t count_ = 1, index_dim_ = 0;
 };
 
 }  // namespace

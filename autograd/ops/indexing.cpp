@@ -1,4 +1,4 @@
-// Picking and placing elements. Each operation is linear, and its gradient is another one of the family.
+// Gathering and scattering elements. Each operation is linear, and its gradient is another one of the family.
 #include <qing/autograd/ops/indexing.h>
 
 #include <fmt/format.h>

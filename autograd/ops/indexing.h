@@ -1,6 +1,6 @@
-// Picking and placing elements by index. Indices are i32 or i64 (DTypeError). An index out of range is an IndexError
-// that names its position. x may have any dtype; floating ones are differentiable any number of times. Several indices
-// may name one element; they then take effect in their order, for any number of threads.
+// Gathering and scattering elements by index. Indices are i32 or i64 (DTypeError). An index out of range is an
+// IndexError that names its position. x may have any dtype; floating ones are differentiable any number of times.
+// Several indices may name one element; they then take effect in their order, for any number of threads.
 #pragma once
 
 #include <cstdint>

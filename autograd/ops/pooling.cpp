@@ -1,4 +1,4 @@
-// Averaging windows is linear. So is picking elements by index, which a maximum does once the indices are known. Each
+// Averaging windows is linear. So is gathering elements by index, which a maximum does once the indices are known. Each
 // of the two has a transpose here, and is the gradient of its transpose.
 #include <qing/autograd/ops/pooling.h>
 
@@ -19,7 +19,7 @@
 namespace qing {
 namespace {
 
-constexpr int64_t kLargestOption = 1 << 28;
+constexpr int64_t kLargestWindowOption = 1 << 28;
 // The number of elements of planes that are worth a thread.
 constexpr int64_t kGrain = 1 << 14;
 
@@ -123,7 +123,7 @@ Tensor spread(OpName op, const Plane& plane, const Tensor& upstream) {
 // --- elements by index ---
 
 // For each element of a result, the index of its element in the plane. `shared`: the same indices for all planes.
-struct Picks {
+struct PlaneGather {
   Tensor indices;
   bool shared = false;
   Shape from, to;
@@ -135,40 +135,42 @@ struct Picks {
   int64_t to_size() const { return to[to.size() - 2] * to.back(); }
 };
 
-Tensor put_back(OpName op, const Picks& picks, const Tensor& dy);
+Tensor scatter_to_planes(OpName op, const PlaneGather& gather, const Tensor& dy);
 
-Tensor pick(OpName op, const Picks& picks, const Tensor& input) {
+Tensor gather_from_planes(OpName op, const PlaneGather& gather, const Tensor& input) {
   const Tensor x = input.alias().contiguous();
-  Tensor y = Tensor::empty(picks.to, x.dtype());
+  Tensor y = Tensor::empty(gather.to, x.dtype());
   dispatch_floating(x.dtype(), op.c_str(), [&](auto zero) {
     using T = decltype(zero);
     over_planes(y, [&](int64_t p) {
-      const int64_t* index = picks.of(p);
-      for (int64_t i = 0; i < picks.to_size(); ++i) {
-        y.data<T>()[p * picks.to_size() + i] = x.data<T>()[p * picks.from_size() + index[i]];
+      const int64_t* index = gather.of(p);
+      for (int64_t i = 0; i < gather.to_size(); ++i) {
+        y.data<T>()[p * gather.to_size() + i] = x.data<T>()[p * gather.from_size() + index[i]];
       }
     });
   });
   if (recording({input})) {
-    record(op, y, {input}, [op, picks](const Tensor& dy, GradSink& grad) { grad.add(0, put_back(op, picks, dy)); });
+    record(op, y, {input},
+           [op, gather](const Tensor& dy, GradSink& grad) { grad.add(0, scatter_to_planes(op, gather, dy)); });
   }
   return y;
 }
 
-Tensor put_back(OpName op, const Picks& picks, const Tensor& upstream) {
+Tensor scatter_to_planes(OpName op, const PlaneGather& gather, const Tensor& upstream) {
   const Tensor dy = upstream.alias().contiguous();
-  Tensor dx = Tensor::zeros(picks.from, dy.dtype());
+  Tensor dx = Tensor::zeros(gather.from, dy.dtype());
   dispatch_floating(dy.dtype(), op.c_str(), [&](auto zero) {
     using T = decltype(zero);
     over_planes(dy, [&](int64_t p) {
-      const int64_t* index = picks.of(p);
-      for (int64_t i = 0; i < picks.to_size(); ++i) {
-        dx.data<T>()[p * picks.from_size() + index[i]] += dy.data<T>()[p * picks.to_size() + i];
+      const int64_t* index = gather.of(p);
+      for (int64_t i = 0; i < gather.to_size(); ++i) {
+        dx.data<T>()[p * gather.from_size() + index[i]] += dy.data<T>()[p * gather.to_size() + i];
       }
     });
   });
   if (recording({upstream})) {
-    record(op, dx, {upstream}, [op, picks](const Tensor& ddx, GradSink& grad) { grad.add(0, pick(op, picks, ddx)); });
+    record(op, dx, {upstream},
+           [op, gather](const Tensor& ddx, GradSink& grad) { grad.add(0, gather_from_planes(op, gather, ddx)); });
   }
   return dx;
 }
@@ -199,7 +201,7 @@ Tensor largest(const Plane& plane, const Tensor& input, const char* op) {
 
 Pooled max_pool(OpName op, const Plane& plane, const Tensor& x) {
   const Tensor indices = largest(plane, x, op.c_str());
-  return {pick(op, {indices, false, x.shape(), indices.shape()}, x), indices};
+  return {gather_from_planes(op, {indices, false, x.shape(), indices.shape()}, x), indices};
 }
 
 // --- windows ---
@@ -211,8 +213,8 @@ struct AxisOptions {
 // The number of windows, counted as in PyTorch.
 int64_t count_windows(int64_t in, const AxisOptions& o, bool ceil_mode, const char* op) {
   const auto check = [op](int64_t value, int64_t least, const char* what) {
-    if (value >= least && value <= kLargestOption) return;
-    throw ValueError(fmt::format("{}: {} {} is outside [{}, {}]", op, what, value, least, kLargestOption));
+    if (value >= least && value <= kLargestWindowOption) return;
+    throw ValueError(fmt::format("{}: {} {} is outside [{}, {}]", op, what, value, least, kLargestWindowOption));
   };
   check(o.kernel, 1, "kernel_size");
   check(o.stride, 1, "stride");
@@ -261,8 +263,8 @@ Axis average_axis(int64_t in, const AxisOptions& o, bool ceil_mode, bool count_p
 }
 
 Axis adaptive_axis(int64_t in, int64_t out, const char* op) {
-  if (out < 0 || out > kLargestOption) {
-    throw ValueError(fmt::format("{}: output_size {} is outside [0, {}]", op, out, kLargestOption));
+  if (out < 0 || out > kLargestWindowOption) {
+    throw ValueError(fmt::format("{}: output_size {} is outside [0, {}]", op, out, kLargestWindowOption));
   }
   if (in < 1) throw ShapeError(fmt::format("{}: no elements to pool", op));
   Axis axis{in, {}};
@@ -383,7 +385,7 @@ Tensor interpolate(const Tensor& x, Size2d size) {
   over_windows(plane, [&](int64_t i, const Reach& h, const Reach& w) {
     indices.data<int64_t>()[i] = h.first * plane.w.in + w.first;
   });
-  return pick("interpolate", {indices, true, x.shape(), with_plane(x.shape(), size.h, size.w)}, x);
+  return gather_from_planes("interpolate", {indices, true, x.shape(), with_plane(x.shape(), size.h, size.w)}, x);
 }
 
 }  // namespace qing

@@ -13,7 +13,7 @@
 namespace qing {
 namespace {
 
-constexpr int64_t kRowGrain = 8;
+constexpr int64_t kCellRowGrain = 8;
 
 // Adds to or overwrites a sink's target. Null data: the gradient is not wanted.
 template <class T> struct Into {
@@ -57,7 +57,7 @@ Tensor lstm_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& sta
   dispatch_floating(x.dtype(), "lstm_cell", [&](auto zero) {
     using T = decltype(zero);
     const auto& table = kernels::kernels<T>();
-    parallel_for(batch, kRowGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(batch, kCellRowGrain, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         T* const g = gates.data<T>() + b * 4 * n;
         table.add(4 * n, x.data<T>() + b * 4 * n, h.data<T>() + b * 4 * n, g);
@@ -79,7 +79,7 @@ Tensor lstm_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& sta
                using T = decltype(zero);
                const Into<T> dx(grad, 0), dh(grad, 1), dc(grad, 2);
                const T* const before = c.get(grad).data<T>();
-               parallel_for(batch, kRowGrain, [&](int64_t begin, int64_t end) {
+               parallel_for(batch, kCellRowGrain, [&](int64_t begin, int64_t end) {
                  for (int64_t at = begin * n; at < end * n; ++at) {
                    const int64_t first = at / n * 4 * n + at % n;  // of this unit's gates
                    const T* const g = gates.data<T>() + first;
@@ -110,7 +110,7 @@ Tensor gru_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& stat
   dispatch_floating(x.dtype(), "gru_cell", [&](auto zero) {
     using T = decltype(zero);
     const auto& table = kernels::kernels<T>();
-    parallel_for(batch, kRowGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(batch, kCellRowGrain, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         const T *const from_x = x.data<T>() + b * 3 * n, *const from_h = hg.data<T>() + b * 3 * n;
         T *const g = gates.data<T>() + b * 3 * n, *const fresh = g + 2 * n;
@@ -131,7 +131,7 @@ Tensor gru_cell(const Tensor& x_gates, const Tensor& h_gates, const Tensor& stat
                using T = decltype(zero);
                const Into<T> dx(grad, 0), dhg(grad, 1), dh(grad, 2);
                const T *const before = h.get(grad).data<T>(), *const from_h = hg.get(grad).data<T>();
-               parallel_for(batch, kRowGrain, [&](int64_t begin, int64_t end) {
+               parallel_for(batch, kCellRowGrain, [&](int64_t begin, int64_t end) {
                  for (int64_t at = begin * n; at < end * n; ++at) {
                    const int64_t first = at / n * 3 * n + at % n;  // of this unit's gates
                    const T* const g = gates.data<T>() + first;

@@ -12,19 +12,20 @@
 namespace qing {
 namespace {
 
-constexpr const char* kOp = "rotary_embedding";
+constexpr const char* kRotaryEmbedding = "rotary_embedding";
 constexpr int64_t kTokenGrain = 16;
 
 void check(const Tensor& x, const Tensor& positions, const RotaryOptions& options) {
   if (x.dim() < 2 || x.size(-1) < 2 || x.size(-1) % 2 != 0) {
-    throw ShapeError(fmt::format("{}: x {}; needs [..., heads, d] with d even", kOp, to_string(x.shape())));
+    throw ShapeError(
+        fmt::format("{}: x {}; needs [..., heads, d] with d even", kRotaryEmbedding, to_string(x.shape())));
   }
   const Shape tokens(x.shape().begin(), x.shape().end() - 2);
-  if (broadcast_shapes(positions.shape(), tokens, kOp) != tokens) {
-    throw ShapeError(fmt::format("{}: positions {} do not broadcast to the tokens {}", kOp,
+  if (broadcast_shapes(positions.shape(), tokens, kRotaryEmbedding) != tokens) {
+    throw ShapeError(fmt::format("{}: positions {} do not broadcast to the tokens {}", kRotaryEmbedding,
                                  to_string(positions.shape()), to_string(tokens)));
   }
-  if (!(options.base > 0)) throw ValueError(fmt::format("{}: base {} is not positive", kOp, options.base));
+  if (!(options.base > 0)) throw ValueError(fmt::format("{}: base {} is not positive", kRotaryEmbedding, options.base));
 }
 
 // cos, then sin, of every token's angles: [tokens, d/2] each.
@@ -57,7 +58,7 @@ Tensor turn(const Tensor& input, const Tensor& table, RotaryLayout layout, bool 
   const int64_t heads = x.size(-2), pairs = x.size(-1) / 2, tokens = table.size(1);
   const bool split = layout == RotaryLayout::half_split;
   const int64_t next = split ? 1 : 2, other = split ? pairs : 1;
-  dispatch_floating(x.dtype(), kOp, [&](auto zero) {
+  dispatch_floating(x.dtype(), kRotaryEmbedding, [&](auto zero) {
     using T = decltype(zero);
     const T* const cosine = table.data<T>();
     const T* const sine = cosine + tokens * pairs;
@@ -68,9 +69,9 @@ Tensor turn(const Tensor& input, const Tensor& table, RotaryLayout layout, bool 
         T* out = y.data<T>() + row * 2 * pairs;
         const T *c = cosine + row / heads * pairs, *s = sine + row / heads * pairs;
         for (int64_t i = 0; i < pairs; ++i) {
-          const T a = in[i * next], b = in[i * next + other], turned = sign * s[i];
-          out[i * next] = a * c[i] - b * turned;
-          out[i * next + other] = b * c[i] + a * turned;
+          const T a = in[i * next], b = in[i * next + other], signed_sine = sign * s[i];
+          out[i * next] = a * c[i] - b * signed_sine;
+          out[i * next + other] = b * c[i] + a * signed_sine;
         }
       }
     });
@@ -92,10 +93,11 @@ Tensor rotate(const Tensor& x, const Tensor& table, RotaryLayout layout, bool ba
 
 Tensor rotary_embedding(const Tensor& x, const Tensor& positions, const RotaryOptions& options) {
   check(x, positions, options);
-  dispatch_index(positions.dtype(), kOp, [](auto) {});
+  dispatch_index(positions.dtype(), kRotaryEmbedding, [](auto) {});
   const Tensor each = positions.expand(Shape(x.shape().begin(), x.shape().end() - 2)).to(DType::i64).contiguous();
-  const Tensor table = dispatch_floating(
-      x.dtype(), kOp, [&](auto zero) { return angles<decltype(zero)>(each, x.size(-1) / 2, options.base); });
+  const Tensor table = dispatch_floating(x.dtype(), kRotaryEmbedding, [&](auto zero) {
+    return angles<decltype(zero)>(each, x.size(-1) / 2, options.base);
+  });
   return rotate(x, table, options.layout, false);
 }
 

@@ -110,7 +110,7 @@ template <class T> kernels::MatrixRows<T> matrix(const Tensor& x, int64_t index)
   return {x.data<std::remove_const_t<T>>() + matrix_offset(layout, index), layout.strides[layout.dim() - 2]};
 }
 
-struct Operands {
+struct DenseOperands {
   Dense dense;
   Tensor mask;  // undefined if there is none
   AttentionDropout dropout;
@@ -161,7 +161,7 @@ struct Operands {
 };
 
 template <class T>
-void run_backward(const Operands& operands, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
+void run_backward(const DenseOperands& operands, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
                   const Tensor& dy, const AttentionTargets& targets, const Tensor& dmask) {
   const Dense& dense = operands.dense;
   const auto rows = [&](size_t i, int64_t index) {
@@ -192,8 +192,8 @@ Tensor hidden_keys(const Dense& dense, const Tensor& mask) {
   return hidden.defined() ? logical_or(hidden, by_mask) : by_mask;
 }
 
-void run_backward_graph(const Operands& operands, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask,
-                        const Tensor& dy, GradSink& grad) {
+void run_backward_graph(const DenseOperands& operands, const Tensor& q, const Tensor& k, const Tensor& v,
+                        const Tensor& mask, const Tensor& dy, GradSink& grad) {
   const Dense& dense = operands.dense;
   // `repeated`: one key head per query head. `summed`: the sum over the query heads that shared one.
   const auto repeated = [&](const Tensor& x) { return dense.group == 1 ? x : repeat_interleave(x, dense.group, -3); };
@@ -224,10 +224,10 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                                     const AttentionOptions& options) {
   const Dense dense = check(query, key, value, options);
   const Tensor q = with_dense_rows(query), k = with_dense_rows(key), v = with_dense_rows(value);
-  const Operands operands{.dense = dense,
-                          .mask = spread_mask(options.attn_mask, query, dense.scores),
-                          .dropout = AttentionDropout(options.dropout_p, options.rng),
-                          .sums = Tensor::empty({2, dense.heads(), dense.queries}, q.dtype())};
+  const DenseOperands operands{.dense = dense,
+                               .mask = spread_mask(options.attn_mask, query, dense.scores),
+                               .dropout = AttentionDropout(options.dropout_p, options.rng),
+                               .sums = Tensor::empty({2, dense.heads(), dense.queries}, q.dtype())};
   Tensor y = Tensor::empty(dense.result, q.dtype());
   dispatch_floating(q.dtype(), kOp, [&](auto zero) {
     using T = decltype(zero);

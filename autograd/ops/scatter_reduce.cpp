@@ -18,7 +18,7 @@
 namespace qing {
 namespace {
 
-constexpr const char* kOp = "scatter_reduce";
+constexpr const char* kScatterReduce = "scatter_reduce";
 
 // The number of values for each element, at least 1.
 Tensor counts(const Tensor& x, int64_t dim, const Tensor& index, bool include_self) {
@@ -96,12 +96,12 @@ Tensor product(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& 
 
 Tensor scatter_reduce(const Tensor& x, int64_t dim, const Tensor& index, const Tensor& source, ScatterReduce reduce,
                       bool include_self) {
-  check_floating(x, kOp);
+  check_floating(x, kScatterReduce);
   if (x.dim() == 0) {
     return reshape(scatter_reduce(as_vector(x), dim, as_vector(index), as_vector(source), reduce, include_self), {});
   }
-  const int64_t d = wrap_dim(dim, x.dim(), kOp);
-  const Tensor which = element_index(x, d, index, kOp), part = used_part(x, which, source, kOp);
+  const int64_t d = wrap_dim(dim, x.dim(), kScatterReduce);
+  const Tensor which = element_index(x, d, index, kScatterReduce), part = used_part(x, which, source, kScatterReduce);
   // Without x's own values, each written element starts from a neutral value.
   const auto base = [&](double nothing) { return include_self ? x : scatter(x, d, which, nothing); };
   constexpr double inf = std::numeric_limits<double>::infinity();

@@ -28,7 +28,7 @@ const Node* followed(const Tensor& tensor) {
 bool behind(const Tensor& tensor) {
   const Node* base = followed(tensor);
   const GradMeta* meta = meta_of(tensor);
-  return base != nullptr && (meta == nullptr || meta->base_order != base->order);
+  return base != nullptr && (meta == nullptr || meta->base_sequence_number != base->sequence_number);
 }
 
 // Storage as one row of elements, as far as two layouts on it extend.
@@ -124,7 +124,7 @@ bool requires_grad(const Tensor& tensor) {
 void hang(Tensor& tensor, std::shared_ptr<Node> node) {
   auto meta = std::make_unique<GradMeta>();
   meta->node = std::move(node);
-  if (const Node* base = followed(tensor)) meta->base_order = base->order;
+  if (const Node* base = followed(tensor)) meta->base_sequence_number = base->sequence_number;
   if (const GradMeta* before = meta_of(tensor)) meta->fixed = before->fixed;
   tensor.set_autograd_meta(std::move(meta));
 }
@@ -146,7 +146,7 @@ void link_view(Tensor& y, const Tensor& x) {
   }
   const GradMeta* const of = meta_of(x);
   meta_of(y)->fixed = !grad_enabled() || (of != nullptr && of->fixed);
-  meta_of(y)->base_order = base == nullptr ? 0 : base->order;
+  meta_of(y)->base_sequence_number = base == nullptr ? 0 : base->sequence_number;
 }
 
 void hang_result(Tensor& output, std::span<const Tensor> inputs, std::shared_ptr<Node> node) {

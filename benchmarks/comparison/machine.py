@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 
@@ -41,3 +42,9 @@ def slug(text):
 def cpus():
     """Numbers of the CPUs this process may use."""
     return sorted(os.sched_getaffinity(0))
+
+
+def python_of_tests():
+    """Returns the Python that tests/run.sh installed, or this one."""
+    cache = Path(os.environ.get("QING_CACHE", Path.home() / ".cache/qing"))
+    return next((str(found) for found in sorted(cache.glob("venv-*/bin/python"))), sys.executable)

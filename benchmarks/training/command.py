@@ -13,12 +13,6 @@ def without_folders(argument):
     return Path(argument).name if argument.startswith("/") else argument
 
 
-def python_of_tests():
-    """Returns the Python that tests/run.sh installed, or this one."""
-    cache = Path(os.environ.get("QING_CACHE", Path.home() / ".cache/qing"))
-    return next((str(path) for path in sorted(cache.glob("venv-*/bin/python"))), sys.executable)
-
-
 def build(folder):
     if not (folder / "CMakeCache.txt").exists():
         subprocess.run(["cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"], check=True,

@@ -38,7 +38,7 @@ void append_text(std::string& out, std::string_view text) {
   out += text;
 }
 
-class GgufFile {
+class GgufOutput {
  public:
   void set(const std::string& key, uint32_t value) { entry(key, Type::u32), append(entries_, value); }
   void set(const std::string& key, float value) { entry(key, Type::f32), append(entries_, value); }
@@ -110,7 +110,7 @@ class GgufFile {
   std::vector<std::pair<std::string, Tensor>> tensors_;
 };
 
-void add_configuration(GgufFile& file, const ExportSource& source, const std::string& architecture) {
+void add_configuration(GgufOutput& file, const ExportSource& source, const std::string& architecture) {
   const EncoderConfig& c = source.config();
   const auto set = [&](const char* key, int64_t value) {
     file.set(architecture + "." + key, static_cast<uint32_t>(value));
@@ -130,7 +130,7 @@ void add_configuration(GgufFile& file, const ExportSource& source, const std::st
   file.set("qing.temperature", static_cast<float>(source.temperature));
 }
 
-void add_tokenizer(GgufFile& file, const ExportSource& source) {
+void add_tokenizer(GgufOutput& file, const ExportSource& source) {
   const Tokenizer& tokenizer = source.tokenizer;
   std::vector<std::string> tokens;
   std::vector<int32_t> types;
@@ -165,7 +165,7 @@ const std::pair<const char*, const char*> kModules[] = {{"bert.embeddings.word_e
                                                         {"bert.pooler.dense", "cls"},
                                                         {"classifier", "cls.output"}};
 
-void add_tensors(GgufFile& file, const ExportSource& source) {
+void add_tensors(GgufOutput& file, const ExportSource& source) {
   const auto add = [&](const std::string& theirs, const std::string& name) {
     for (const char* part : {".weight", ".bias"}) {
       const auto found = source.tensors.find(theirs + part);
@@ -185,7 +185,7 @@ void add_tensors(GgufFile& file, const ExportSource& source) {
 }  // namespace
 
 void write_gguf(const ExportSource& source, const std::filesystem::path& folder) {
-  GgufFile file;
+  GgufOutput file;
   add_configuration(file, source, source.ngrams ? "qing-bert-ngrams" : "qing-bert");
   add_tokenizer(file, source);
   add_tensors(file, source);

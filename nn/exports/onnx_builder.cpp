@@ -134,7 +134,7 @@ OnnxBuilder::Value OnnxBuilder::op(const std::string& type, const std::vector<Va
 OnnxBuilder::Value OnnxBuilder::constant(const Tensor& tensor) {
   const Tensor dense = tensor.contiguous();
   const OnnxType type = type_of(dense.dtype());
-  const std::string name = fresh("constant");
+  std::string name = fresh("constant");
   ProtobufMessage message;
   for (const int64_t size : dense.shape()) message.integer(tensor_field::dims, size);
   message.integer(tensor_field::data_type, static_cast<int64_t>(type)).bytes(tensor_field::name, name);

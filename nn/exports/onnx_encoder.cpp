@@ -166,14 +166,15 @@ class EncoderGraph {
 
   Value attention(const std::string& name, const Value& queries, const Value& x) {
     const int64_t heads = source_.config().num_attention_heads, width = source_.config().hidden_size;
+    const int64_t head_size = width / heads;
     const auto split = [&](const Value& rows, const std::vector<int64_t>& order) {
-      const Value parts = g_.op("Reshape", {rows, g_.numbers({0, 0, heads, width / heads})});
+      const Value parts = g_.op("Reshape", {rows, g_.numbers({0, 0, heads, head_size})});
       return g_.op("Transpose", {parts}, {{"perm", order}});
     };
     const Value q = split(linear(queries, name + ".query"), {0, 2, 1, 3});
     const Value k = split(linear(x, name + ".key"), {0, 2, 3, 1});
     const Value v = split(linear(x, name + ".value"), {0, 2, 1, 3});
-    const Value scale = g_.real(1 / std::sqrt(static_cast<float>(width / heads)));
+    const Value scale = g_.real(1 / std::sqrt(static_cast<float>(head_size)));
     const Value scores = g_.op("Add", {g_.op("Mul", {g_.op("MatMul", {q, k}), scale}), mask_});
     const Value sums = g_.op("MatMul", {g_.op("Softmax", {scores}, {{"axis", int64_t{-1}}}), v});
     const Value joined = g_.op("Transpose", {sums}, {{"perm", std::vector<int64_t>{0, 2, 1, 3}}});

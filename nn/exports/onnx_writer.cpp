@@ -11,11 +11,11 @@
 namespace qing::nn {
 namespace {
 
-constexpr size_t kMostBytes = size_t{1} << 31;     // of a message; protobuf's limit
-constexpr int64_t kMostNgrams = int64_t{1} << 24;  // places in the table that onnx_ngrams.cpp can tell apart
+constexpr size_t kMostMessageBytes = size_t{1} << 31;  // of a message; protobuf's limit
+constexpr int64_t kMostNgrams = int64_t{1} << 24;      // places in the table that onnx_ngrams.cpp can tell apart
 
 void write_files(const std::filesystem::path& folder, const std::string& model, const std::string& tokenizer) {
-  if (model.size() >= kMostBytes) {
+  if (model.size() >= kMostMessageBytes) {
     throw ValueError(fmt::format("export: the model takes {} bytes, more than an ONNX file holds; export safetensors",
                                  model.size()));
   }

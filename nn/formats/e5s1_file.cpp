@@ -13,8 +13,8 @@
 namespace qing::nn {
 namespace {
 
-constexpr std::string_view kMagic = "E5S1";
-constexpr int64_t kMaxSize = int64_t{1} << 24;  // keeps products of two sizes inside int64
+constexpr std::string_view kE5s1Magic = "E5S1";
+constexpr int64_t kE5s1MaxSize = int64_t{1} << 24;  // keeps products of two sizes inside int64
 
 class E5s1Reader {
  public:
@@ -24,7 +24,8 @@ class E5s1Reader {
   }
 
   E5s1File read() {
-    if (cursor_.take(kMagic.size(), "the magic number") != kMagic) faults_.invalid("it does not begin with E5S1");
+    if (cursor_.take(kE5s1Magic.size(), "the magic number") != kE5s1Magic)
+      faults_.invalid("it does not begin with E5S1");
     const auto version = cursor_.number<uint32_t>("the version");
     if (version != 1) faults_.unsupported(fmt::format("version {}; 1 is read", version));
     read_sizes();
@@ -36,7 +37,8 @@ class E5s1Reader {
  private:
   int64_t size(const char* what) {
     const auto value = cursor_.number<int32_t>(what);
-    if (value < 1 || value > kMaxSize) faults_.invalid(fmt::format("{} is {}, outside [1, {}]", what, value, kMaxSize));
+    if (value < 1 || value > kE5s1MaxSize)
+      faults_.invalid(fmt::format("{} is {}, outside [1, {}]", what, value, kE5s1MaxSize));
     return value;
   }
 
@@ -214,7 +216,7 @@ class E5s1Reader {
 
 }  // namespace
 
-bool is_e5s1(std::string_view bytes) { return bytes.starts_with(kMagic); }
+bool is_e5s1(std::string_view bytes) { return bytes.starts_with(kE5s1Magic); }
 
 E5s1File read_e5s1(const std::shared_ptr<const MappedFile>& file) { return E5s1Reader(file).read(); }
 

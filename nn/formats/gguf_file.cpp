@@ -14,9 +14,9 @@
 namespace qing::nn {
 namespace {
 
-constexpr std::string_view kMagic = "GGUF";
+constexpr std::string_view kGgufMagic = "GGUF";
 constexpr uint64_t kDefaultAlignment = 32, kMostAlignment = 1 << 20;
-constexpr uint32_t kMaxDims = 4;  // GGML_MAX_DIMS
+constexpr uint32_t kGgufMaxDims = 4;  // GGML_MAX_DIMS
 constexpr const char* kAlignmentKey = "general.alignment";
 
 enum ValueType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, text, array, u64, i64, f64 };
@@ -29,40 +29,40 @@ struct ElementType {
   std::optional<DType> dtype = {};
   ElementCoding coding = ElementCoding::plain;
 };
-constexpr ElementType kTypes[] = {{0, "F32", DType::f32},
-                                  {1, "F16", DType::f16},
-                                  {2, "Q4_0", DType::f32, ElementCoding::q4_0},
-                                  {3, "Q4_1"},
-                                  {6, "Q5_0"},
-                                  {7, "Q5_1"},
-                                  {8, "Q8_0", DType::f32, ElementCoding::q8_0},
-                                  {9, "Q8_1"},
-                                  {10, "Q2_K"},
-                                  {11, "Q3_K"},
-                                  {12, "Q4_K"},
-                                  {13, "Q5_K"},
-                                  {14, "Q6_K"},
-                                  {15, "Q8_K"},
-                                  {16, "IQ2_XXS"},
-                                  {17, "IQ2_XS"},
-                                  {18, "IQ3_XXS"},
-                                  {19, "IQ1_S"},
-                                  {20, "IQ4_NL"},
-                                  {21, "IQ3_S"},
-                                  {22, "IQ2_S"},
-                                  {23, "IQ4_XS"},
-                                  {24, "I8", DType::i8},
-                                  {25, "I16"},
-                                  {26, "I32", DType::i32},
-                                  {27, "I64", DType::i64},
-                                  {28, "F64", DType::f64},
-                                  {29, "IQ1_M"},
-                                  {30, "BF16", DType::bf16},
-                                  {34, "TQ1_0"},
-                                  {35, "TQ2_0"},
-                                  {39, "MXFP4"},
-                                  {40, "NVFP4"},
-                                  {41, "Q1_0"}};
+constexpr ElementType kGgufTypes[] = {{0, "F32", DType::f32},
+                                      {1, "F16", DType::f16},
+                                      {2, "Q4_0", DType::f32, ElementCoding::q4_0},
+                                      {3, "Q4_1"},
+                                      {6, "Q5_0"},
+                                      {7, "Q5_1"},
+                                      {8, "Q8_0", DType::f32, ElementCoding::q8_0},
+                                      {9, "Q8_1"},
+                                      {10, "Q2_K"},
+                                      {11, "Q3_K"},
+                                      {12, "Q4_K"},
+                                      {13, "Q5_K"},
+                                      {14, "Q6_K"},
+                                      {15, "Q8_K"},
+                                      {16, "IQ2_XXS"},
+                                      {17, "IQ2_XS"},
+                                      {18, "IQ3_XXS"},
+                                      {19, "IQ1_S"},
+                                      {20, "IQ4_NL"},
+                                      {21, "IQ3_S"},
+                                      {22, "IQ2_S"},
+                                      {23, "IQ4_XS"},
+                                      {24, "I8", DType::i8},
+                                      {25, "I16"},
+                                      {26, "I32", DType::i32},
+                                      {27, "I64", DType::i64},
+                                      {28, "F64", DType::f64},
+                                      {29, "IQ1_M"},
+                                      {30, "BF16", DType::bf16},
+                                      {34, "TQ1_0"},
+                                      {35, "TQ2_0"},
+                                      {39, "MXFP4"},
+                                      {40, "NVFP4"},
+                                      {41, "Q1_0"}};
 
 class GgufReader {
  public:
@@ -70,7 +70,8 @@ class GgufReader {
       : faults_(file->path(), "GGUF"), cursor_(file->bytes(), faults_), file_(file) {}
 
   GgufFile read() {
-    if (cursor_.take(kMagic.size(), "the magic number") != kMagic) faults_.invalid("it does not begin with GGUF");
+    if (cursor_.take(kGgufMagic.size(), "the magic number") != kGgufMagic)
+      faults_.invalid("it does not begin with GGUF");
     const auto version = cursor_.number<uint32_t>("the version");
     if ((version & 0xffff) == 0) faults_.unsupported("a file of a big-endian machine; convert the model again");
     if (version != 2 && version != 3) faults_.unsupported(fmt::format("version {}; 2 and 3 are read", version));
@@ -140,8 +141,9 @@ class GgufReader {
     const std::string name(read_text("the name of a tensor"));
     if (!names_.insert(name).second) faults_.invalid(fmt::format("two tensors have the name '{}'", printable(name)));
     const auto dims = cursor_.number<uint32_t>("the number of dimensions");
-    if (dims > kMaxDims) {
-      faults_.invalid(fmt::format("tensor '{}' has {} dimensions; {} are the most", printable(name), dims, kMaxDims));
+    if (dims > kGgufMaxDims) {
+      faults_.invalid(
+          fmt::format("tensor '{}' has {} dimensions; {} are the most", printable(name), dims, kGgufMaxDims));
     }
     Shape shape;
     int64_t elements = 1;
@@ -156,8 +158,8 @@ class GgufReader {
     const int64_t row = shape.empty() ? 1 : shape.front();
     std::ranges::reverse(shape);  // the file has the fastest dimension first
     const auto number = cursor_.number<uint32_t>("a type");
-    const auto* const type = std::ranges::find(kTypes, number, &ElementType::number);
-    if (type == std::end(kTypes)) {
+    const auto* const type = std::ranges::find(kGgufTypes, number, &ElementType::number);
+    if (type == std::end(kGgufTypes)) {
       faults_.invalid(fmt::format("tensor '{}' has the unknown type {}", printable(name), number));
     }
     if (!type->dtype) {
@@ -226,7 +228,7 @@ class GgufReader {
 
 }  // namespace
 
-bool is_gguf(std::string_view bytes) { return bytes.starts_with(kMagic); }
+bool is_gguf(std::string_view bytes) { return bytes.starts_with(kGgufMagic); }
 
 GgufFile read_gguf(const std::shared_ptr<const MappedFile>& file) { return GgufReader(file).read(); }
 

@@ -13,21 +13,21 @@ namespace {
 constexpr std::array<double, 9> kSamples = {-4, -2.5, -1, -0.3, 0, 0.4, 1, 2, 3.5};
 using Samples = std::array<double, kSamples.size()>;
 
-double gelu(double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }
+double exact_gelu(double x) { return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0))); }
 double tanh_gelu(double x) {
   return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
 }
-double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double exact_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-struct Activation {
+struct KnownActivation {
   const char* name;  // in transformers
   double (*function)(double);
 };
-constexpr Activation kActivations[] = {{"gelu", gelu},
-                                       {"gelu_new", tanh_gelu},
-                                       {"relu", [](double x) { return x > 0 ? x : 0.0; }},
-                                       {"silu", [](double x) { return x * sigmoid(x); }},
-                                       {"quick_gelu", [](double x) { return x * sigmoid(1.702 * x); }}};
+constexpr KnownActivation kKnownActivations[] = {{"gelu", exact_gelu},
+                                                 {"gelu_new", tanh_gelu},
+                                                 {"relu", [](double x) { return x > 0 ? x : 0.0; }},
+                                                 {"silu", [](double x) { return x * exact_sigmoid(x); }},
+                                                 {"quick_gelu", [](double x) { return x * exact_sigmoid(1.702 * x); }}};
 
 std::optional<double> apply(const OnnxNode& node, double a, double b) {
   const std::string_view op = node.operation;
@@ -43,18 +43,18 @@ std::optional<double> apply(const OnnxNode& node, double x) {
   const std::string_view op = node.operation;
   if (op == "Erf") return std::erf(x);
   if (op == "Tanh") return std::tanh(x);
-  if (op == "Sigmoid") return sigmoid(x);
+  if (op == "Sigmoid") return exact_sigmoid(x);
   if (op == "Relu") return x > 0 ? x : 0.0;
   if (op == "Gelu") {
     const auto approximate = node.attributes.find("approximate");
-    return approximate != node.attributes.end() && approximate->second.text == "tanh" ? tanh_gelu(x) : gelu(x);
+    return approximate != node.attributes.end() && approximate->second.text == "tanh" ? tanh_gelu(x) : exact_gelu(x);
   }
   return std::nullopt;
 }
 
 std::string name_of(const OnnxGraph& graph, const OnnxNode& node, const Samples& values) {
   constexpr double kTolerance = 1e-4;  // for constants in f16; GELU and its tanh form differ by 4e-4 at -2.5
-  for (const Activation& activation : kActivations) {
+  for (const KnownActivation& activation : kKnownActivations) {
     bool same = true;
     for (size_t i = 0; i < kSamples.size(); ++i) {
       const double expected = activation.function(kSamples[i]);

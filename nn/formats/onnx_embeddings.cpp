@@ -70,9 +70,9 @@ std::optional<OnnxNorm> find_composed_norm(const OnnxGraph& graph, std::string_v
   return std::nullopt;
 }
 
-class Embeddings {
+class EmbeddingsMatch {
  public:
-  explicit Embeddings(const OnnxGraph& graph) : graph_(graph) {}
+  explicit EmbeddingsMatch(const OnnxGraph& graph) : graph_(graph) {}
 
   OnnxEmbeddings find() {
     const OnnxNode* words = find_words();
@@ -202,6 +202,6 @@ std::optional<OnnxNorm> find_norm(const OnnxGraph& graph, std::string_view value
   return norm;
 }
 
-OnnxEmbeddings find_embeddings(const OnnxGraph& graph) { return Embeddings(graph).find(); }
+OnnxEmbeddings find_embeddings(const OnnxGraph& graph) { return EmbeddingsMatch(graph).find(); }
 
 }  // namespace qing::nn

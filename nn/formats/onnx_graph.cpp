@@ -141,11 +141,11 @@ std::optional<OnnxLinear> OnnxGraph::linear(const OnnxNode& node) const {
   if ((!gemm && node.operation != "MatMul") || node.inputs.size() < 2 || node.outputs.size() != 1) return std::nullopt;
   OnnxLinear result{.node = &node, .is_transposed = true, .output = node.outputs[0]};
   std::string_view weight = behind(node.inputs[1]);
-  if (const OnnxNode* turned = producer(weight); turned != nullptr && turned->operation == "Transpose") {
-    const auto perm = turned->attributes.find("perm");
-    const bool swaps = perm == turned->attributes.end() || perm->second.integers == std::vector<int64_t>{1, 0};
-    if (!swaps || turned->inputs.empty()) return std::nullopt;
-    weight = turned->inputs[0];
+  if (const OnnxNode* transpose = producer(weight); transpose != nullptr && transpose->operation == "Transpose") {
+    const auto perm = transpose->attributes.find("perm");
+    const bool swaps = perm == transpose->attributes.end() || perm->second.integers == std::vector<int64_t>{1, 0};
+    if (!swaps || transpose->inputs.empty()) return std::nullopt;
+    weight = transpose->inputs[0];
     result.is_transposed = false;
   }
   result.weight = constant(weight);

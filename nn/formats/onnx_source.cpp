@@ -20,32 +20,32 @@ struct DataType {
   const char* name;
   std::optional<DType> dtype = {};
 };
-constexpr DataType kTypes[] = {{1, "FLOAT", DType::f32},
-                               {2, "UINT8", DType::u8},
-                               {3, "INT8", DType::i8},
-                               {4, "UINT16"},
-                               {5, "INT16"},
-                               {6, "INT32", DType::i32},
-                               {7, "INT64", DType::i64},
-                               {8, "STRING"},
-                               {9, "BOOL", DType::boolean},
-                               {10, "FLOAT16", DType::f16},
-                               {11, "DOUBLE", DType::f64},
-                               {12, "UINT32"},
-                               {13, "UINT64"},
-                               {14, "COMPLEX64"},
-                               {15, "COMPLEX128"},
-                               {16, "BFLOAT16", DType::bf16},
-                               {17, "FLOAT8E4M3FN"},
-                               {18, "FLOAT8E4M3FNUZ"},
-                               {19, "FLOAT8E5M2"},
-                               {20, "FLOAT8E5M2FNUZ"},
-                               {21, "UINT4"},
-                               {22, "INT4"},
-                               {23, "FLOAT4E2M1"},
-                               {24, "FLOAT8E8M0"},
-                               {25, "UINT2"},
-                               {26, "INT2"}};
+constexpr DataType kOnnxTypes[] = {{1, "FLOAT", DType::f32},
+                                   {2, "UINT8", DType::u8},
+                                   {3, "INT8", DType::i8},
+                                   {4, "UINT16"},
+                                   {5, "INT16"},
+                                   {6, "INT32", DType::i32},
+                                   {7, "INT64", DType::i64},
+                                   {8, "STRING"},
+                                   {9, "BOOL", DType::boolean},
+                                   {10, "FLOAT16", DType::f16},
+                                   {11, "DOUBLE", DType::f64},
+                                   {12, "UINT32"},
+                                   {13, "UINT64"},
+                                   {14, "COMPLEX64"},
+                                   {15, "COMPLEX128"},
+                                   {16, "BFLOAT16", DType::bf16},
+                                   {17, "FLOAT8E4M3FN"},
+                                   {18, "FLOAT8E4M3FNUZ"},
+                                   {19, "FLOAT8E5M2"},
+                                   {20, "FLOAT8E5M2FNUZ"},
+                                   {21, "UINT4"},
+                                   {22, "INT4"},
+                                   {23, "FLOAT4E2M1"},
+                                   {24, "FLOAT8E8M0"},
+                                   {25, "UINT2"},
+                                   {26, "INT2"}};
 
 class Source {
  public:
@@ -53,8 +53,8 @@ class Source {
       : model_(model), tensor_(tensor), name_(printable(tensor.name)), faults_(model.file->path(), "ONNX") {}
 
   TensorSource make() const {
-    const auto* const type = std::ranges::find(kTypes, tensor_.type, &DataType::number);
-    if (type == std::end(kTypes)) fail(fmt::format("it has the unknown type {}", tensor_.type));
+    const auto* const type = std::ranges::find(kOnnxTypes, tensor_.type, &DataType::number);
+    if (type == std::end(kOnnxTypes)) fail(fmt::format("it has the unknown type {}", tensor_.type));
     if (!type->dtype) {
       faults_.unsupported(
           fmt::format("tensor '{}' has the type {}, which qing does not have; convert it", name_, type->name));
@@ -96,7 +96,7 @@ class Source {
     if (tensor_.numbers.size() != elements) {
       fail(fmt::format("{} elements, but its shape has {}", tensor_.numbers.size(), elements));
     }
-    const Tensor values = Tensor::empty(tensor_.dims, dtype);
+    Tensor values = Tensor::empty(tensor_.dims, dtype);
     dispatch_all(dtype, [&](auto zero) {
       using T = decltype(zero);
       T* const out = values.data<T>();
@@ -143,7 +143,7 @@ class Source {
     }
     std::error_code error;
     const fs::path folder = fs::weakly_canonical(model_.file->path(), error).parent_path();
-    const fs::path target = fs::weakly_canonical(folder / relative, error);
+    fs::path target = fs::weakly_canonical(folder / relative, error);
     if (error || std::ranges::mismatch(folder, target).in1 != folder.end()) refuse();
     return target;
   }

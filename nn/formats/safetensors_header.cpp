@@ -19,7 +19,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr size_t kLengthBytes = 8;
+constexpr size_t kHeaderLengthBytes = 8;
 constexpr size_t kMaxDims = 64;  // NumPy's own limit
 
 // A dtype of the format. Dtypes without a DType are listed to distinguish a valid unsupported file from an invalid one.
@@ -108,19 +108,19 @@ class HeaderReader {
   }
 
   json::object parse_header() {
-    if (bytes_.size() < kLengthBytes) {
+    if (bytes_.size() < kHeaderLengthBytes) {
       fail(fmt::format("{} bytes, shorter than the 8 bytes of the header's length", bytes_.size()));
     }
     uint64_t length = 0;
-    std::memcpy(&length, bytes_.data(), kLengthBytes);
+    std::memcpy(&length, bytes_.data(), kHeaderLengthBytes);
     if (length > kMaxSafetensorsHeader) {
       fail(
           fmt::format("the header says it is {} bytes long, more than the limit of {}", length, kMaxSafetensorsHeader));
     }
-    const size_t rest = bytes_.size() - kLengthBytes;
+    const size_t rest = bytes_.size() - kHeaderLengthBytes;
     if (length > rest) fail(fmt::format("the header says it is {} bytes long, but {} follow", length, rest));
     data_size_ = rest - length;
-    const std::string_view text = bytes_.substr(kLengthBytes, length);
+    const std::string_view text = bytes_.substr(kHeaderLengthBytes, length);
     const size_t start = text.find_first_not_of(" \t\n\r");
     if (start == text.npos || text[start] != '{') fail("the header does not begin with '{'");
     // json::object keeps only one of two equal names, so it would be unclear which tensor is meant.

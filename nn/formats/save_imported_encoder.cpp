@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <string_view>
 
+#include <qing/nn/base64.h>
 #include <qing/nn/formats/imported_encoder.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/staged_directory.h>
@@ -15,20 +16,6 @@ namespace json = boost::json;
 
 constexpr std::string_view kMask = "<mask>";
 constexpr std::string_view kMetaspace = "\u2581";
-
-// RFC 4648, 4.
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, bytes.size() - i);
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k) bits = bits << 8 | (k < count ? static_cast<uint8_t>(bytes[i + k]) : 0U);
-    for (size_t k = 0; k < 4; ++k) text += k <= count ? kDigits[bits >> (18 - 6 * k) & 63] : '=';
-  }
-  return text;
-}
 
 json::object added_token(std::string_view text, int64_t id, bool takes_space) {
   return {{"id", id},        {"content", text},     {"single_word", false}, {"lstrip", takes_space},
@@ -50,7 +37,7 @@ json::object unigram_pipeline(const ImportedVocabulary& v) {
   }
   json::array normalizers;
   if (!v.charsmap.empty()) {
-    normalizers.push_back({{"type", "Precompiled"}, {"precompiled_charsmap", base64(v.charsmap)}});
+    normalizers.push_back({{"type", "Precompiled"}, {"precompiled_charsmap", encode_base64(v.charsmap)}});
   }
   normalizers.push_back({{"type", "Replace"}, {"pattern", {{"Regex", " {2,}"}}}, {"content", " "}});
   const std::string_view bos = piece(v.bos), eos = piece(v.eos);

@@ -45,7 +45,7 @@ uint64_t stored_bytes(const TensorSource& source) {
 }
 
 Tensor unpack(const TensorSource& source) {
-  const Tensor tensor = Tensor::empty(source.info.shape, DType::f32);
+  Tensor tensor = Tensor::empty(source.info.shape, DType::f32);
   const auto unpack_block = source.coding == ElementCoding::q8_0 ? unpack_q8_0 : unpack_q4_0;
   const char* block = source.file->bytes().data() + source.offset;
   float* const out = tensor.data<float>();

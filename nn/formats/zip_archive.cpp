@@ -11,7 +11,7 @@
 namespace qing::nn {
 namespace {
 
-constexpr uint32_t kLocalHeader = 0x04034b50, kCentralHeader = 0x02014b50, kEnd = 0x06054b50, kEnd64 = 0x06064b50,
+constexpr uint32_t kLocalHeader = 0x04034b50, kCentralHeader = 0x02014b50, kEndRecord = 0x06054b50, kEnd64 = 0x06064b50,
                    kLocator64 = 0x07064b50;
 constexpr uint64_t kEndBytes = 22, kLocatorBytes = 20, kMaxComment = 0xffff;
 constexpr uint16_t kMissing16 = 0xffff;  // the number stands in the zip64 record
@@ -66,7 +66,7 @@ class DirectoryReader {
     const uint64_t earliest = size > kEndBytes + kMaxComment ? size - kEndBytes - kMaxComment : 0;
     for (uint64_t place = size < kEndBytes ? 0 : size - kEndBytes + 1; place > earliest; --place) {
       ByteCursor cursor(archive_.substr(place - 1), faults_, place - 1);
-      if (cursor.number<uint32_t>("a record") != kEnd) continue;
+      if (cursor.number<uint32_t>("a record") != kEndRecord) continue;
       const auto disk = cursor.number<uint16_t>("a disk"), first_disk = cursor.number<uint16_t>("a disk");
       const auto entries_here = cursor.number<uint16_t>("a count"), entries = cursor.number<uint16_t>("a count");
       const auto bytes = cursor.number<uint32_t>("a size"), offset = cursor.number<uint32_t>("an offset");

@@ -13,7 +13,7 @@
 namespace qing::nn {
 namespace {
 
-constexpr const char* kName = "MultiheadAttention";
+constexpr const char* kLayerName = "MultiheadAttention";
 
 // Converts a mask that hides into a mask that is added: −∞ where true.
 Tensor to_added(const Tensor& mask, DType dtype) {
@@ -29,7 +29,7 @@ Tensor joined(const AttentionMasks& masks, const Tensor& key) {
   Tensor padding, mask;
   if (masks.key_padding_mask.defined()) {
     if (masks.key_padding_mask.shape() != Shape{key.size(0), key.size(1)}) {
-      throw ShapeError(fmt::format("{}: key_padding_mask {}; needs [{}, {}]", kName,
+      throw ShapeError(fmt::format("{}: key_padding_mask {}; needs [{}, {}]", kLayerName,
                                    to_string(masks.key_padding_mask.shape()), key.size(0), key.size(1)));
     }
     padding = reshape(to_added(masks.key_padding_mask, key.dtype()), {key.size(0), 1, 1, key.size(1)});
@@ -41,9 +41,10 @@ Tensor joined(const AttentionMasks& masks, const Tensor& key) {
 
 // The base class has checked num_heads.
 int64_t checked_width(int64_t embed_dim, int64_t num_heads) {
-  check_at_least(kName, "embed_dim", embed_dim, 1);
+  check_at_least(kLayerName, "embed_dim", embed_dim, 1);
   if (embed_dim % num_heads != 0) {
-    throw ValueError(fmt::format("{}: embed_dim {} is not a multiple of num_heads {}", kName, embed_dim, num_heads));
+    throw ValueError(
+        fmt::format("{}: embed_dim {} is not a multiple of num_heads {}", kLayerName, embed_dim, num_heads));
   }
   return embed_dim;
 }
@@ -78,7 +79,7 @@ std::pair<Tensor, Tensor> KeyValueCache::append(const Tensor& k, const Tensor& v
 
 MultiheadAttention::MultiheadAttention(int64_t embed_dim, int64_t num_heads, Generator& rng,
                                        MultiheadAttentionOptions options)
-    : RaggedAttention(kName, {.heads = num_heads, .dropout = options.dropout}),
+    : RaggedAttention(kLayerName, {.heads = num_heads, .dropout = options.dropout}),
       embed_dim_(checked_width(embed_dim, num_heads)),
       in_proj_weight_(Tensor::empty({3 * embed_dim, embed_dim})),
       out_proj_(embed_dim, embed_dim, rng, {.bias = options.bias}) {
@@ -98,7 +99,7 @@ void MultiheadAttention::visit(Visitor& visitor) {
 // Projects x by `count` of the projections of queries, keys and values, starting with `first`.
 Tensor MultiheadAttention::project(const Tensor& x, int64_t first, int64_t count) const {
   if (x.dim() < 2 || x.size(-1) != embed_dim_) {
-    throw ShapeError(fmt::format("{}: an input of {}; needs [..., {}]", kName, to_string(x.shape()), embed_dim_));
+    throw ShapeError(fmt::format("{}: an input of {}; needs [..., {}]", kLayerName, to_string(x.shape()), embed_dim_));
   }
   if (count == 3) return linear(x, in_proj_weight_, in_proj_bias_);
   const int64_t begin = first * embed_dim_, end = (first + count) * embed_dim_;
@@ -117,7 +118,7 @@ Tensor MultiheadAttention::join_heads(const Tensor& heads) const {
 Tensor MultiheadAttention::forward(const Tensor& query, const Tensor& key, const Tensor& value,
                                    const AttentionMasks& masks, Generator* rng) const {
   if (query.dim() != 3 || key.dim() != 3 || value.dim() != 3) {
-    throw ShapeError(fmt::format("{}: query {}, key {}, value {}; needs [batch, time, {}]", kName,
+    throw ShapeError(fmt::format("{}: query {}, key {}, value {}; needs [batch, time, {}]", kLayerName,
                                  to_string(query.shape()), to_string(key.shape()), to_string(value.shape()),
                                  embed_dim_));
   }

@@ -20,7 +20,7 @@
 namespace qing::nn {
 namespace {
 
-constexpr const char* kName = "Encoder";
+constexpr const char* kModelName = "Encoder";
 
 // The numbers of the rows of the position table. Families after RoBERTa leave tokens of padding out of the count, also
 // inside of a text.
@@ -72,7 +72,7 @@ class Embeddings : public Module {
   Tensor forward(TableRows words, const RaggedBatch& batch, Generator* rng) const {
     const double dropout = config_.hidden_dropout_prob;
     Generator* const active = training() && dropout > 0 ? rng : nullptr;
-    if (training() && dropout > 0) check_generator(kName, rng);
+    if (training() && dropout > 0) check_generator(kModelName, rng);
     std::vector<TableRows> tables{std::move(words)};
     // Every token is of type 0: a batch holds single texts, not pairs.
     if (types_) tables.push_back({types_->weight()});
@@ -89,7 +89,7 @@ class Embeddings : public Module {
 class SelfAttention : public ProjectedAttention {
  public:
   SelfAttention(const EncoderConfig& c, Generator& rng)
-      : ProjectedAttention(kName, c.hidden_size,
+      : ProjectedAttention(kModelName, c.hidden_size,
                            {.heads = c.num_attention_heads, .dropout = c.attention_probs_dropout_prob}, rng,
                            {.stddev = c.initializer_range}) {}
 
@@ -102,7 +102,7 @@ class SelfAttention : public ProjectedAttention {
 };
 
 EncoderBlockOptions block_of(const EncoderConfig& c) {
-  return {.name = kName,
+  return {.name = kModelName,
           .width = c.hidden_size,
           .hidden = c.intermediate_size,
           .sublayers = {.dropout = c.hidden_dropout_prob, .activation = c.hidden_act},

@@ -146,7 +146,7 @@ EncoderConfig read_encoder_config(const ConfigReader& reader, EncoderFamily fami
 
 EncoderConfig EncoderConfig::load(const std::filesystem::path& path) {
   const ConfigReader reader(path);
-  const EncoderConfig config = read_encoder_config(reader, read_family(reader));
+  EncoderConfig config = read_encoder_config(reader, read_family(reader));
   try {
     config.validate();
   } catch (const ValueError& error) { reader.fail(error.what()); }

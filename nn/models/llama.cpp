@@ -16,9 +16,9 @@ Linear projection(const LlamaConfig& c, int64_t in, int64_t out, Generator& rng)
   return Linear(in, out, rng, {.bias = false, .stddev = c.initializer_range});
 }
 
-class SelfAttention : public ProjectedAttention {
+class LlamaAttention : public ProjectedAttention {
  public:
-  SelfAttention(const LlamaConfig& c, Generator& rng)
+  LlamaAttention(const LlamaConfig& c, Generator& rng)
       : ProjectedAttention("LlamaForCausalLM", c.hidden_size,
                            {.heads = c.num_attention_heads,
                             .key_value_heads = c.num_key_value_heads,
@@ -75,7 +75,7 @@ class DecoderLayer : public Module {
   }
 
  private:
-  SelfAttention attention_;
+  LlamaAttention attention_;
   FeedForward feed_forward_;
   RMSNorm attention_norm_, feed_forward_norm_;
 };

@@ -26,8 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConfigFile = "config.json";
-constexpr const char* kWords = "bert.embeddings.word_embeddings.weight";
+constexpr const char* kWordEmbeddings = "bert.embeddings.word_embeddings.weight";
 constexpr const char* kDecoder = "cls.predictions.decoder.weight";
 constexpr const char* kBias = "cls.predictions.bias";
 constexpr const char* kDecoderBias = "cls.predictions.decoder.bias";
@@ -61,7 +60,7 @@ void resolve_ties(const EncoderConfig& config, PretrainedWeights& from) {
     return first != weights.end() && second != weights.end() && !identical(first->second, second->second);
   };
   if (config.tie_word_embeddings) {
-    for (const auto& [a, b] : {std::pair{kWords, kDecoder}, {kBias, kDecoderBias}}) {
+    for (const auto& [a, b] : {std::pair{kWordEmbeddings, kDecoder}, {kBias, kDecoderBias}}) {
       if (!differ(a, b)) continue;
       throw DataError(fmt::format("{}: {} and {} differ, but tie_word_embeddings says they are one", from.path, a, b));
     }

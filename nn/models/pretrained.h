@@ -13,6 +13,9 @@
 
 namespace qing::nn {
 
+/// The file with the settings in a model's directory.
+inline constexpr const char* kConfigFile = "config.json";
+
 // All functions here throw IoError when a file cannot be read, and DataError naming the file when it is damaged, asks
 // for what qing does not compute, or does not fit the others. Names of parameters are those of any family and of older
 // versions; tensors of other heads are skipped, tensors of the encoder that the configuration does not describe are

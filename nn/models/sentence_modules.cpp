@@ -34,7 +34,7 @@ std::string text_of(const json::object& module, std::string_view field, const fs
 
 // A folder below the directory, or the directory itself.
 fs::path folder_of(const json::object& module, const fs::path& file) {
-  const fs::path folder = fs::path(text_of(module, "path", file)).lexically_normal();
+  fs::path folder = fs::path(text_of(module, "path", file)).lexically_normal();
   if (folder.is_absolute() || (!folder.empty() && *folder.begin() == "..")) {
     fail(file, fmt::format("path: '{}' leads out of the directory", folder.string()));
   }

@@ -23,7 +23,6 @@
 namespace qing::nn {
 namespace {
 
-constexpr const char* kConfigFile = "config.json";
 constexpr const char* kWeightsFile = "model.safetensors";
 
 class EncoderTextClassifier final : public TextClassifier {

@@ -25,7 +25,7 @@ std::string read_bounded_file(const fs::path& path) {
 
 FolderFiles::FolderFiles(fs::path directory) : directory_(std::move(directory)) {
   for (const char* name :
-       {kVocabFile, kTokenizerFile, kConfigFile, kSpecialTokensFile, kAddedTokensFile, kModelConfigFile}) {
+       {kVocabFile, kTokenizerFile, kTokenizerConfigFile, kSpecialTokensFile, kAddedTokensFile, kModelConfigFile}) {
     if (is_there(path(name))) set(name, read_bounded_file(path(name)));
   }
 }

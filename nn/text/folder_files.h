@@ -10,7 +10,7 @@ namespace qing::nn::text {
 
 inline constexpr const char* kVocabFile = "vocab.txt";
 inline constexpr const char* kTokenizerFile = "tokenizer.json";
-inline constexpr const char* kConfigFile = "tokenizer_config.json";
+inline constexpr const char* kTokenizerConfigFile = "tokenizer_config.json";
 inline constexpr const char* kSpecialTokensFile = "special_tokens_map.json";
 inline constexpr const char* kAddedTokensFile = "added_tokens.json";
 /// The model's, which says what tokenizer it has when the others do not.

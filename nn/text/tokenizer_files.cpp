@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 
-using text::kConfigFile, text::kTokenizerFile, text::kVocabFile;
+using text::kTokenizerConfigFile, text::kTokenizerFile, text::kVocabFile;
 
 json::object special_token(std::string_view text, int32_t id) {
   return {{"id", id},        {"content", text},     {"single_word", false}, {"lstrip", false},
@@ -149,12 +149,12 @@ Tokenizer Tokenizer::limited(int32_t max_length) const {
     return Tokenizer(tokens(), options);
   }
   json::object config;
-  if (files_->has(kConfigFile)) {
-    config = text::JsonFile(files_->path(kConfigFile), files_->text(kConfigFile)).cursor().object();
+  if (files_->has(kTokenizerConfigFile)) {
+    config = text::JsonFile(files_->path(kTokenizerConfigFile), files_->text(kTokenizerConfigFile)).cursor().object();
   }
   config["model_max_length"] = max_length;
   text::FolderFiles files = *files_;
-  files.set(kConfigFile, json::serialize(config) + "\n");
+  files.set(kTokenizerConfigFile, json::serialize(config) + "\n");
   return from(std::move(files), max_length);
 }
 
@@ -214,7 +214,7 @@ void Tokenizer::save(const fs::path& directory) const {
                                {"mask_token", "[MASK]"}};
   write_file_atomically(directory / kVocabFile, lines);
   write_file_atomically(directory / kTokenizerFile, pipeline_json());
-  write_file_atomically(directory / kConfigFile, json::serialize(config) + "\n");
+  write_file_atomically(directory / kTokenizerConfigFile, json::serialize(config) + "\n");
 }
 
 }  // namespace qing::nn

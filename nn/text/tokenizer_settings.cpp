@@ -208,7 +208,7 @@ TokenizerSettings read_settings(const FolderFiles& files, const JsonFile* tokeni
   TokenizerSettings settings;
   std::optional<JsonFile> file;
   std::optional<JsonCursor> config;
-  if (files.has(kConfigFile)) config = file.emplace(json_of(files, kConfigFile)).cursor();
+  if (files.has(kTokenizerConfigFile)) config = file.emplace(json_of(files, kTokenizerConfigFile)).cursor();
   const auto found = class_of_model(files, config);
   settings.tokenizer_class = found.value_or(TokenizerClass::kFile);
   // vocab.txt alone is BERT's.

@@ -86,7 +86,7 @@ class Builder {
     const auto& named = settings_.named[static_cast<size_t>(which)];
     if (!named) {
       throw DataError(
-          fmt::format("{}: {} is missing", files_.path(kConfigFile).string(), kTokenNames[static_cast<size_t>(which)]));
+          fmt::format("{}: {} is missing", files_.path(kTokenizerConfigFile).string(), kTokenNames[static_cast<size_t>(which)]));
     }
     return named->token.content;
   }

@@ -95,7 +95,7 @@ class Pruning {
     FolderFiles result = files_;
     if (files_.has(kVocabFile)) result.set(kVocabFile, vocab_file());
     if (files_.has(kTokenizerFile)) result.set(kTokenizerFile, tokenizer_file());
-    if (files_.has(kConfigFile)) result.set(kConfigFile, config_file());
+    if (files_.has(kTokenizerConfigFile)) result.set(kTokenizerConfigFile, config_file());
     if (files_.has(kAddedTokensFile)) result.set(kAddedTokensFile, added_file());
     return result;
   }
@@ -243,7 +243,7 @@ class Pruning {
   }
 
   std::string config_file() const {
-    const JsonFile file = json_of(files_, kConfigFile);
+    const JsonFile file = json_of(files_, kTokenizerConfigFile);
     json::object config = file.cursor().object();
     if (json::value* decoder = config.if_contains("added_tokens_decoder"); decoder != nullptr && decoder->is_object()) {
       std::vector<std::pair<int32_t, json::value>> tokens;

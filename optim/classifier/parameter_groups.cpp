@@ -52,6 +52,7 @@ std::vector<ParameterGroup<AdamWOptions>> parameter_groups(nn::Module& model, co
     group.parameters.push_back(parameter);
   }
   std::vector<ParameterGroup<AdamWOptions>> groups;
+  groups.reserve(by_depth.size() + 1);
   for (auto& [key, group] : by_depth) groups.push_back(std::move(group));
   if (ngrams != nullptr) {
     AdamWOptions options = o.adamw();

@@ -41,7 +41,7 @@ class ClassifierModel : public nn::Module {
   }
 
   Tensor forward(const ClassifierBatch& batch, Generator& rng) const {
-    const Tensor logits = bert_.forward(batch.tokens, &rng);
+    Tensor logits = bert_.forward(batch.tokens, &rng);
     if (!ngrams_) return logits;
     std::vector<const nn::NgramFeatures*> ngrams;
     for (const nn::NgramFeatures& features : batch.ngrams) ngrams.push_back(&features);

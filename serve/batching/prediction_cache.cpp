@@ -6,7 +6,7 @@
 namespace qing::serve {
 namespace {
 
-using Model = std::shared_ptr<const nn::TextClassifier>;
+using Handle = std::shared_ptr<const nn::TextClassifier>;
 
 size_t hash_of(const nn::TextClassifier* model, std::string_view text) {
   constexpr size_t kOdd = 0x9e3779b97f4a7c15U;
@@ -18,7 +18,7 @@ constexpr size_t kOverhead = 192;
 
 }  // namespace
 
-PredictionCache::Entries::iterator PredictionCache::locate(size_t hash, const Model& model, std::string_view text) {
+PredictionCache::Entries::iterator PredictionCache::locate(size_t hash, const Handle& model, std::string_view text) {
   const auto [begin, end] = places_.equal_range(hash);
   for (auto place = begin; place != end; ++place) {
     const Entry& entry = *place->second;
@@ -28,7 +28,7 @@ PredictionCache::Entries::iterator PredictionCache::locate(size_t hash, const Mo
   return entries_.end();
 }
 
-std::optional<nn::Prediction> PredictionCache::find(const Model& model, std::string_view text) {
+std::optional<nn::Prediction> PredictionCache::find(const Handle& model, std::string_view text) {
   if (!enabled()) return std::nullopt;
   const std::lock_guard lock(mutex_);
   const auto entry = locate(hash_of(model.get(), text), model, text);
@@ -37,7 +37,7 @@ std::optional<nn::Prediction> PredictionCache::find(const Model& model, std::str
   return entry->prediction;
 }
 
-void PredictionCache::insert(const Model& model, std::string_view text, const nn::Prediction& prediction) {
+void PredictionCache::insert(const Handle& model, std::string_view text, const nn::Prediction& prediction) {
   const size_t floats = prediction.scores.size() + prediction.logits.size() + prediction.embedding.size();
   const size_t bytes = kOverhead + text.size() + floats * sizeof(float);
   if (bytes > most_bytes_) return;

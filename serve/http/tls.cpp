@@ -32,7 +32,7 @@ TlsContext::TlsContext(std::filesystem::path certificate, std::filesystem::path 
     : certificate_(std::move(certificate)), key_(std::move(key)), context_(read()) {}
 
 std::shared_ptr<SSL_CTX> TlsContext::read() const {
-  const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
+  std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (!context) throw IoError("TLS: OpenSSL gave no context: " + last_error());
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);

@@ -116,7 +116,7 @@ void KeyGuard::synchronize() {
 }
 
 std::string KeyGuard::admit(std::string_view key, Scope scope) {
-  const std::string id(KeyStore::id_of(key));
+  std::string id(KeyStore::id_of(key));
   if (id.empty()) refuse_unknown();
   const KeyDigest given = store_.digest(key);
   const std::int64_t now = clock_();

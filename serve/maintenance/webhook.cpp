@@ -10,7 +10,7 @@
 
 #include <fmt/chrono.h>
 
-#include <qing/serve/common/base64.h>
+#include <qing/nn/base64.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/common/random_id.h>

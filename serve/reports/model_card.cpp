@@ -136,7 +136,7 @@ std::string training_section(const CardFacts& facts) {
   return text;
 }
 
-std::string label_table(const Evaluation& evaluation) {
+std::string label_markdown(const Evaluation& evaluation) {
   std::string text = "| label | precision | recall (95% interval) | F1 | texts |\n|---|---|---|---|---|\n";
   for (int64_t i = 0; i < evaluation.all.labels(); ++i) {
     const nn::LabelMetrics one = evaluation.all.label(i);
@@ -147,7 +147,7 @@ std::string label_table(const Evaluation& evaluation) {
   return text;
 }
 
-std::string source_table(const Evaluation& evaluation) {
+std::string source_markdown(const Evaluation& evaluation) {
   std::string text =
       "| source | texts | accuracy (95% interval) | macro-recall (95% interval) | macro-F1 |\n|---|---|---|---|---|\n";
   for (const auto& [source, matrix] : evaluation.per_source) {
@@ -171,7 +171,7 @@ std::string scores_section(const CardFacts& facts) {
   }
   text += "\n![Confusion matrices](run/confusion.svg)\n";
   for (const auto& [name, evaluation] : facts.dev) {
-    text += fmt::format("\n### {}\n\n{}\n{}", plain(name), label_table(evaluation), source_table(evaluation));
+    text += fmt::format("\n### {}\n\n{}\n{}", plain(name), label_markdown(evaluation), source_markdown(evaluation));
   }
   return text;
 }

@@ -56,7 +56,7 @@ class Reader {
 
   // The text of the number in the file: "1e-3" is to be recorded as it was given, not as 0.001.
   std::string as_written(const toml::value<double>& number) const {
-    const std::string shortest = fmt::format("{}", number.get());
+    std::string shortest = fmt::format("{}", number.get());
     const toml::source_region& region = number.source();
     std::istringstream lines(text_);
     std::string line;

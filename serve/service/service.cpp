@@ -406,7 +406,8 @@ void Service::compute(const Model& model, std::vector<std::string> texts, Routed
     return nn::Prediction{};
   };
   require_fits(request);
-  const auto done = [limits = limits(model), reply = std::move(reply), write = std::move(write)](BatchResult result) {
+  const auto done = [limits = limits(model), reply = std::move(reply),
+                     write = std::move(write)](const BatchResult& result) {
     if (result.status != BatchResult::Status::kDone) return reply(status_response(result, limits));
     try {
       reply(write());

@@ -2,7 +2,7 @@
 
 namespace qing::serve {
 
-const std::array<const char*, State::kVersion> kMigrations = {
+const std::array<const char*, kSchemaVersion> kMigrations = {
     R"(
 -- The audit log; see audit.h. AUTOINCREMENT: a number is never given twice.
 CREATE TABLE audit(

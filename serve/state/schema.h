@@ -2,12 +2,13 @@
 #pragma once
 
 #include <array>
-
-#include <qing/serve/state/state.h>
+#include <cstdint>
 
 namespace qing::serve {
 
+inline constexpr std::int64_t kSchemaVersion = 1;
+
 /// kMigrations[i] turns the tables of version i into those of version i + 1. Times are seconds since 1970 (UTC).
-extern const std::array<const char*, State::kVersion> kMigrations;
+extern const std::array<const char*, kSchemaVersion> kMigrations;
 
 }  // namespace qing::serve

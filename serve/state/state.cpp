@@ -9,13 +9,13 @@ namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::int64_t kApplication = 0x71737461;  // "qsta", in the file's header
+constexpr std::int64_t kStateApplication = 0x71737461;  // "qsta", in the file's header
 
 std::int64_t version_of(Database& database) {
   const std::int64_t application = database.number("PRAGMA application_id");
   const std::int64_t version = database.number("PRAGMA user_version");
   const bool empty = application == 0 && version == 0 && database.number("SELECT count(*) FROM sqlite_schema") == 0;
-  if (!empty && application != kApplication) {
+  if (!empty && application != kStateApplication) {
     throw DataError(
         fmt::format("{}: is not the state of a qing server; name another folder", database.file().string()));
   }
@@ -40,7 +40,7 @@ void migrate(Database& database) {
     database.run(kMigrations[static_cast<size_t>(version)]);
   }
   database.run(
-      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kApplication, State::kVersion).c_str());
+      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {}", kStateApplication, State::kVersion).c_str());
   transaction.commit();
 }
 

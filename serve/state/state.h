@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <qing/serve/common/database.h>
+#include <qing/serve/state/schema.h>
 
 namespace qing::serve {
 
@@ -14,7 +15,7 @@ namespace qing::serve {
 /// may use one folder. Thread-safe.
 class State {
  public:
-  static constexpr std::int64_t kVersion = 1;  ///< of the database's tables; see schema.h
+  static constexpr std::int64_t kVersion = kSchemaVersion;  ///< of the database's tables
 
   explicit State(std::filesystem::path folder) : folder_(std::move(folder)) {}
 

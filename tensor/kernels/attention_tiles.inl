@@ -69,7 +69,8 @@ template <class T> using RowNumbers = T[kQueryTile];  // one for each query of a
 // Replaces rows s of a tile by e^(scale·s − largest), and writes their sums to `total`. Uses one vector of memory per
 // row. This is a separate function, so that the exponential's constants stay in registers for all rows.
 template <class T>
-[[gnu::noinline]] void soften_rows(const ScoreTile& t, const T* scale, const T* largest, T* s, T* memory, T* total) {
+[[gnu::noinline]] void softmax_numerators(const ScoreTile& t, const T* scale, const T* largest, T* s, T* memory,
+                                          T* total) {
   using V = Vec<T>;
   for (int64_t i = 0; i < t.queries; ++i, s += t.unit) {
     const T top = largest[i] == -T(__builtin_inf()) ? T(0) : largest[i];  // all hidden: zeros
@@ -89,8 +90,8 @@ template <class T>
 // weights, by those of the scores, times `step`. The gradient of softmax is ds = p ∘ (dp − Σ dp∘p). The sum is dy·y,
 // given as `inner`.
 template <class T, bool Dropped>
-[[gnu::noinline]] void slopes_of_rows(const ScoreTile& t, const T* scale, const T* largest, const T* inverse,
-                                      const T* inner, T step, const T* kept, T* s, T* d) {
+[[gnu::noinline]] void softmax_backward(const ScoreTile& t, const T* scale, const T* largest, const T* inverse,
+                                        const T* inner, T step, const T* kept, T* s, T* d) {
   using V = Vec<T>;
   const V size = V::set1(step);
   for (int64_t i = 0; i < t.queries; ++i, s += t.unit, d += t.unit, kept += t.keys) {
@@ -246,7 +247,7 @@ template <class T> struct HeadKernel {
       largest[i] = larger(n, t.unit, scale[i], s, sums.largest[t.query + i]);
       if (largest[i] == kHidden) largest[i] = hidden_or_nan(n, s);
     }
-    soften_rows<T>(t, scale, largest, scores, slopes, total);
+    softmax_numerators<T>(t, scale, largest, scores, slopes, total);
     for (int64_t i = 0; i < t.queries; ++i) {
       T &seen = sums.largest[t.query + i], &sum = sums.inverse[t.query + i];
       if (seen != kHidden && seen != largest[i]) {
@@ -321,7 +322,7 @@ template <class T> struct HeadKernel {
       if (through_scores) inner[i] = dot_kernel(a.value_depth, upstream + i * a.value_depth, row(g.y, t.query + i));
     }
     const T *const largest = sums.largest + t.query, *const inverse = sums.inverse + t.query;
-    const auto turn = a.dropout.threshold > 0 ? slopes_of_rows<T, true> : slopes_of_rows<T, false>;
+    const auto turn = a.dropout.threshold > 0 ? softmax_backward<T, true> : softmax_backward<T, false>;
     turn(t, scale, largest, inverse, inner, g.dmask != nullptr ? T(1) : a.scale, kept, scores, slopes);
     for (int64_t i = 0; i < t.queries; ++i) {
       const int64_t n = inverse[i] == 0 ? 0 : visible_in(t, i);

@@ -116,7 +116,7 @@ template <class T> void gemm_strip(const GemmStrip<T>& s) {
 
 // out[q] lane l = b[l·step + q]: columns of B that are contiguous along its depth. Packing them does not pay when few
 // rows of A meet them.
-template <class T, int Depth> inline void turned_columns(const T* b, int64_t step, Vec<T>* out) {
+template <class T, int Depth> inline void load_transposed_b(const T* b, int64_t step, Vec<T>* out) {
   using V = Vec<T>;
   if constexpr (Depth == V::kTransposed) {
     V::transpose(b, step, out);
@@ -130,13 +130,13 @@ template <class T, int Depth> inline void turned_columns(const T* b, int64_t ste
 
 // Adds `Depth` further terms to the sums of Rows × Vectors.
 template <class T, int Rows, int Vectors, int Depth>
-inline void add_turned(const T* a, int64_t a_row, int64_t a_column, const T* b, int64_t b_column,
-                       Vec<T> (&sum)[Rows][Vectors]) {
+inline void add_transposed_b(const T* a, int64_t a_row, int64_t a_column, const T* b, int64_t b_column,
+                             Vec<T> (&sum)[Rows][Vectors]) {
   using V = Vec<T>;
 #pragma GCC unroll 4
   for (int j = 0; j < Vectors; ++j) {
     V column[Depth];
-    turned_columns<T, Depth>(b + j * V::width * b_column, b_column, column);
+    load_transposed_b<T, Depth>(b + j * V::width * b_column, b_column, column);
 #pragma GCC unroll 4
     for (int q = 0; q < Depth; ++q) {
 #pragma GCC unroll 16
@@ -145,7 +145,7 @@ inline void add_turned(const T* a, int64_t a_row, int64_t a_column, const T* b, 
   }
 }
 
-template <class T, int Rows, int Vectors> void gemm_turned_tile(const GemmStrip<T>& s, int64_t column) {
+template <class T, int Rows, int Vectors> void gemm_transposed_b_tile(const GemmStrip<T>& s, int64_t column) {
   using V = Vec<T>;
   V sum[Rows][Vectors];
 #pragma GCC unroll 16
@@ -156,9 +156,10 @@ template <class T, int Rows, int Vectors> void gemm_turned_tile(const GemmStrip<
   const T *a = s.a, *b = s.b + column * s.b_panel;
   int64_t p = 0;
   for (; p + V::kTransposed <= s.k; p += V::kTransposed, a += V::kTransposed * s.a_column, b += V::kTransposed) {
-    add_turned<T, Rows, Vectors, V::kTransposed>(a, s.a_row, s.a_column, b, s.b_panel, sum);
+    add_transposed_b<T, Rows, Vectors, V::kTransposed>(a, s.a_row, s.a_column, b, s.b_panel, sum);
   }
-  for (; p < s.k; ++p, a += s.a_column, ++b) add_turned<T, Rows, Vectors, 1>(a, s.a_row, s.a_column, b, s.b_panel, sum);
+  for (; p < s.k; ++p, a += s.a_column, ++b)
+    add_transposed_b<T, Rows, Vectors, 1>(a, s.a_row, s.a_column, b, s.b_panel, sum);
   T* to = s.c + column;
 #pragma GCC unroll 16
   for (int i = 0; i < Rows; ++i, to += s.ldc) {
@@ -172,18 +173,18 @@ template <class T, int Rows, int Vectors> void gemm_turned_tile(const GemmStrip<
 }
 
 template <class T, int Vectors, int... Less>
-constexpr std::array<GemmTile<T>, sizeof...(Less)> gemm_turned_tiles(std::integer_sequence<int, Less...>) {
-  return {gemm_turned_tile<T, Less + 1, Vectors>...};
+constexpr std::array<GemmTile<T>, sizeof...(Less)> gemm_transposed_b_tiles(std::integer_sequence<int, Less...>) {
+  return {gemm_transposed_b_tile<T, Less + 1, Vectors>...};
 }
 
 // B is transposed again for each strip: with more rows packing is faster.
-constexpr int kTurnedRows = Vec<float>::width >= 16 ? 5 : 4;
+constexpr int kTransposedBRows = Vec<float>::width >= 16 ? 5 : 4;
 
-/// A strip of a product with a transposed B, whose element (p, j) is b[j·b_panel + p]; rows ≤ kTurnedRows, columns a
-/// multiple of a vector's width. The bits are those of gemm_strip.
-template <class T> void gemm_turned_strip(const GemmStrip<T>& s) {
-  constexpr auto kHeights = std::make_integer_sequence<int, kTurnedRows>();
-  static constexpr auto kOne = gemm_turned_tiles<T, 1>(kHeights), kTwo = gemm_turned_tiles<T, 2>(kHeights);
+/// A strip of a product with a transposed B, whose element (p, j) is b[j·b_panel + p]; rows ≤ kTransposedBRows, columns
+/// a multiple of a vector's width. The bits are those of gemm_strip.
+template <class T> void gemm_transposed_b_strip(const GemmStrip<T>& s) {
+  constexpr auto kHeights = std::make_integer_sequence<int, kTransposedBRows>();
+  static constexpr auto kOne = gemm_transposed_b_tiles<T, 1>(kHeights), kTwo = gemm_transposed_b_tiles<T, 2>(kHeights);
   constexpr int64_t kWidth = Vec<T>::width;
   int64_t j = 0;
   for (; j + 2 * kWidth <= s.columns; j += 2 * kWidth) kTwo[s.rows - 1](s, j);

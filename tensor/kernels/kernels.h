@@ -37,9 +37,10 @@ template <class T> struct Table {
   // --- GEMM; gemm.inl states the contract, and only the drivers in tensor/ops call these ---
   int64_t mr, nr;  ///< the maximum rows of a strip, the columns of a panel of B
   void (*gemm_strip)(const GemmStrip<T>& strip);
-  int64_t turned_rows, width;  ///< the maximum rows of a turned strip; its columns are a multiple of `width`
+  int64_t transposed_b_rows,
+      width;  ///< the maximum rows of a strip of a transposed B; its columns are a multiple of `width`
   /// The same bits for a transposed B that is read in place: element (p, j) is b[j·b_panel + p].
-  void (*gemm_turned_strip)(const GemmStrip<T>& strip);
+  void (*gemm_transposed_b_strip)(const GemmStrip<T>& strip);
   /// out[p·unit + i] = in[p·stride + i] for p < k, i < lines, and 0 for lines ≤ i < unit. `unit` is a multiple of a
   /// vector's width.
   void (*pack_rows)(int64_t k, int64_t lines, const T* in, int64_t stride, int64_t unit, T* out);

@@ -133,11 +133,11 @@ struct Product {
   }
 };
 
-struct Operand {
+struct RoundedOperand {
   Trans trans;
   int64_t leading;
 
-  explicit Operand(const Tensor& x) {
+  explicit RoundedOperand(const Tensor& x) {
     const int64_t rows = x.size(0), columns = x.size(1);
     const bool by_row = columns == 1 || x.strides()[1] == 1;
     trans = by_row ? Trans::no : Trans::yes;
@@ -176,7 +176,7 @@ void matmul_bf16_into(const Tensor& a, const Tensor& b, const Tensor& y, bool ac
                       const Tensor& gelu) {
   const Tensor left = gemm_readable(a), right = gemm_readable(b);
   const Tensor offset = bias.defined() ? bias.contiguous() : bias;
-  const Operand of_a(left), of_b(right), of_y(y);
+  const RoundedOperand of_a(left), of_b(right), of_y(y);
   gemm_bf16(of_a.trans, of_b.trans, left.size(0), right.size(1), left.size(1), left.data<float>(), of_a.leading,
             right.data<float>(), of_b.leading, y.data<float>(), of_y.leading,
             offset.defined() ? offset.data<float>() : nullptr, accumulate,

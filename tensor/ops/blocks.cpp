@@ -8,12 +8,12 @@
 #include <vector>
 
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/strided.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {
 namespace {
 
-constexpr size_t kMaxOperands = 4;
 constexpr int64_t kCopied = 512;   // elements of an operand copied at a time: four operands of 8 bytes fill half of L1
 constexpr int64_t kShortRun = 64;  // calling a kernel for a shorter run costs more than copying it
 

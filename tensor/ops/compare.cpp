@@ -45,7 +45,7 @@ template <class F> Tensor compare(const Tensor& a, const Scalar& b, const char* 
     } else if (is_nan(b)) {
       return Tensor::full(a.shape(), f(0.0, b.to_double()) ? 1 : 0, DType::boolean);
     } else {
-      return map_unary<bool, T>(a, [=](T x) { return f(order(static_cast<int64_t>(x), b), 0); });
+      return map_unary<bool, T>(a, [=](T x) { return f(three_way_compare(static_cast<int64_t>(x), b), 0); });
     }
   });
 }

@@ -131,26 +131,26 @@ void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, 
 }
 
 // Few rows times a transposed B, read in place. Returns the number of columns of the part that were computed.
-template <class T> int64_t GemmProduct<T>::compute_turned(const GemmPart& part) const {
+template <class T> int64_t GemmProduct<T>::compute_transposed_b(const GemmPart& part) const {
   const auto& table = kernels::kernels<T>();
-  if (packed_b != nullptr || b.column == 1 || part.rows > table.turned_rows) return 0;
+  if (packed_b != nullptr || b.column == 1 || part.rows > table.transposed_b_rows) return 0;
   // The columns of two vectors would share too few sets of the first cache.
   if (b.column * static_cast<int64_t>(sizeof(T)) % 2048 == 0) return 0;
   const int64_t block = gemm_block_depth(k), columns = part.columns / table.width * table.width;
   for (int64_t p = 0; p < k; p += block) {
-    table.gemm_turned_strip({.rows = part.rows,
-                             .columns = columns,
-                             .k = std::min(block, k - p),
-                             .a = a.at(part.row, p),
-                             .a_row = a.row,
-                             .a_column = a.column,
-                             .b = b.at(p, part.column),
-                             .b_row = 1,
-                             .b_panel = b.column,
-                             .c = c + part.row * ldc + part.column,
-                             .ldc = ldc,
-                             .bias = bias != nullptr && p + block >= k ? bias + part.column : nullptr,
-                             .accumulate = accumulate || p > 0});
+    table.gemm_transposed_b_strip({.rows = part.rows,
+                                   .columns = columns,
+                                   .k = std::min(block, k - p),
+                                   .a = a.at(part.row, p),
+                                   .a_row = a.row,
+                                   .a_column = a.column,
+                                   .b = b.at(p, part.column),
+                                   .b_row = 1,
+                                   .b_panel = b.column,
+                                   .c = c + part.row * ldc + part.column,
+                                   .ldc = ldc,
+                                   .bias = bias != nullptr && p + block >= k ? bias + part.column : nullptr,
+                                   .accumulate = accumulate || p > 0});
   }
   for (int64_t i = 0; gelu != nullptr && i < part.rows; ++i) {
     const int64_t at = (part.row + i) * ldc + part.column;
@@ -161,7 +161,7 @@ template <class T> int64_t GemmProduct<T>::compute_turned(const GemmPart& part) 
 
 template <class T> void GemmProduct<T>::compute(const GemmPart& whole) const {
   const FlushDenormals flush;
-  const int64_t done = k > 0 ? compute_turned(whole) : 0;
+  const int64_t done = k > 0 ? compute_transposed_b(whole) : 0;
   if (done < whole.columns) compute_packed({whole.row, whole.rows, whole.column + done, whole.columns - done});
 }
 

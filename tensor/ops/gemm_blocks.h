@@ -44,7 +44,7 @@ template <class T> struct GemmProduct {
   void compute(const GemmPart& part) const;
 
  private:
-  int64_t compute_turned(const GemmPart& part) const;
+  int64_t compute_transposed_b(const GemmPart& part) const;
   void compute_packed(const GemmPart& part) const;
 };
 

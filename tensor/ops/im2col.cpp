@@ -9,12 +9,12 @@ namespace qing {
 namespace {
 
 // The number of elements of columns that is worth a thread.
-constexpr int64_t kGrain = 1 << 15;
+constexpr int64_t kTapGrain = 1 << 15;
 
 // Calls body(channel, row of columns, i, j) for every element of the windows.
 template <class Body> void over_channels(const Window& h, const Window& w, int64_t channels, int64_t rows, Body body) {
   const int64_t taps = h.kernel * w.kernel;
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, taps * rows * w.out));
+  const int64_t grain = std::max<int64_t>(1, kTapGrain / std::max<int64_t>(1, taps * rows * w.out));
   parallel_for(channels, grain, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       for (int64_t tap = 0; tap < taps; ++tap) body(c, c * taps + tap, tap / w.kernel, tap % w.kernel);

@@ -11,9 +11,9 @@
 namespace qing {
 namespace {
 
-constexpr int64_t kGrain = 16384;  // elements a thread takes at a time
-constexpr int64_t kColumns = 64;   // adjacent elements owned by one thread when rows are added
-constexpr int64_t kTogether = 32;  // lanes walked together, so that each cache line is used whole
+constexpr int64_t kIndexGrain = 16384;  // elements a thread takes at a time
+constexpr int64_t kOwnedColumns = 64;   // adjacent elements owned by one thread when rows are added
+constexpr int64_t kTogether = 32;       // lanes walked together, so that each cache line is used whole
 
 // a + b in the type's own arithmetic: integers wrap, bool is "or".
 template <class T> T sum_of_two(T a, T b) {
@@ -41,10 +41,10 @@ template <class T> void place(T& to, T from, Placing placing) {
   to = placing == Placing::add ? sum_of_two(to, from) : from;
 }
 
-struct Blocks {
+struct IndexBlocks {
   int64_t outer, inner;
 };
-Blocks blocks_around(const Tensor& x, int64_t dim) {
+IndexBlocks blocks_around(const Tensor& x, int64_t dim) {
   const auto& shape = x.shape();
   return {numel_of(Shape(shape.begin(), shape.begin() + dim)), numel_of(Shape(shape.begin() + dim + 1, shape.end()))};
 }
@@ -61,7 +61,7 @@ template <class Visit> void for_each_index(const Tensor& index, const Layout& x,
   for (int64_t d = 0; d < index.dim(); ++d) shared.sizes[d] = index.size(d);
   const Lanes lanes(index.layout(), {dim}), others(shared, {dim});
   const int64_t step = index.strides()[dim];
-  parallel_for(lanes.count(), std::max<int64_t>(1, kGrain / std::max<int64_t>(1, lanes.length())),
+  parallel_for(lanes.count(), std::max<int64_t>(1, kIndexGrain / std::max<int64_t>(1, lanes.length())),
                [&](int64_t begin, int64_t end) {
                  for (int64_t first = begin; first < end; first += kTogether) {
                    const int64_t count = std::min(kTogether, end - first);
@@ -107,7 +107,7 @@ Tensor take_rows(const Tensor& x, int64_t dim, const Tensor& index) {
   const auto [outer, inner] = blocks_around(x, dim);
   Tensor y = Tensor::empty(with_size(x.shape(), dim, rows), x.dtype());
   const int64_t* which = index.data<int64_t>();
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner));
+  const int64_t grain = std::max<int64_t>(1, kIndexGrain / std::max<int64_t>(1, inner));
   dispatch_all(x.dtype(), [&, inner = inner, outer = outer](auto zero) {
     using T = decltype(zero);
     const T* in = from.data<T>();
@@ -126,15 +126,16 @@ void place_rows(const Tensor& y, int64_t dim, const Tensor& index, const Tensor&
   const int64_t rows = index.numel(), size = y.size(dim);
   const auto [outer, inner] = blocks_around(y, dim);
   const int64_t* which = index.data<int64_t>();
-  const int64_t strips = (inner + kColumns - 1) / kColumns;
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, rows * std::min(inner, kColumns)));
+  const int64_t strips = (inner + kOwnedColumns - 1) / kOwnedColumns;
+  const int64_t grain = std::max<int64_t>(1, kIndexGrain / std::max<int64_t>(1, rows * std::min(inner, kOwnedColumns)));
   dispatch_all(y.dtype(), [&, inner = inner, outer = outer](auto zero) {
     using T = decltype(zero);
     const T* in = from.data<T>();
     T* out = y.data<T>();
     parallel_for(outer * strips, grain, [&](int64_t begin, int64_t end) {
       for (int64_t task = begin; task < end; ++task) {
-        const int64_t o = task / strips, first = task % strips * kColumns, last = std::min(inner, first + kColumns);
+        const int64_t o = task / strips, first = task % strips * kOwnedColumns,
+                      last = std::min(inner, first + kOwnedColumns);
         for (int64_t j = 0; j < rows; ++j) {
           const T* source = in + (o * rows + j) * inner;
           T* target = out + (o * size + which[j]) * inner;

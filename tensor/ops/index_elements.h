@@ -1,5 +1,5 @@
-// Picking and placing elements by index, of any dtype, without gradients. If several indices name one element, they
-// write in their order, for any number of threads.
+// Gathering and scattering elements by index, of any dtype, without gradients. If several indices name one element,
+// they write in their order, for any number of threads.
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,7 @@ namespace qing {
 namespace {
 
 // Rows of A that are rounded at a time, so that their memory is bounded and stays in L2.
-constexpr int64_t kRoundedRows = 112;
+constexpr int64_t kQuantizedRows = 112;
 
 int64_t words_of(int64_t k, int64_t per_word) { return (k + per_word - 1) / per_word; }
 
@@ -56,13 +56,13 @@ void multiply(int64_t m, int64_t n, int64_t k, int64_t groups, kernels::LowStrip
     const FlushDenormals flush;
     thread_local std::vector<uint32_t> words;
     thread_local std::vector<float> scales;
-    words.resize(static_cast<size_t>(std::min(part.rows, kRoundedRows) * groups));
-    scales.resize(static_cast<size_t>(kRoundedRows));
+    words.resize(static_cast<size_t>(std::min(part.rows, kQuantizedRows) * groups));
+    scales.resize(static_cast<size_t>(kQuantizedRows));
     kernels::LowStrip s = strip;
     s.groups = groups;
     s.a_row = groups;
-    for (int64_t first = 0; first < part.rows; first += kRoundedRows) {
-      const int64_t rows = std::min(kRoundedRows, part.rows - first), strips = (rows + most_rows - 1) / most_rows;
+    for (int64_t first = 0; first < part.rows; first += kQuantizedRows) {
+      const int64_t rows = std::min(kQuantizedRows, part.rows - first), strips = (rows + most_rows - 1) / most_rows;
       for (int64_t r = 0; r < rows; ++r) scales[r] = round(part.row + first + r, words.data() + r * groups);
       for (int64_t j = part.column; j < part.column + part.columns; j += table.nr) {
         s.columns = std::min(table.nr, part.column + part.columns - j);

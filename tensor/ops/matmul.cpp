@@ -39,12 +39,12 @@ struct Batch {
   int64_t size, a, b, y;
 };
 
-struct Plan {
+struct ProductPlan {
   Matrix a, b, y;
   std::vector<Batch> outputs;  // one product each
   std::vector<Batch> sums;     // products that are added to one result
 
-  Plan(const Tensor& left, const Tensor& right, const Tensor& result) : a(left), b(right), y(result) {
+  ProductPlan(const Tensor& left, const Tensor& right, const Tensor& result) : a(left), b(right), y(result) {
     for (int64_t d = std::max(left.dim(), right.dim()) - 3; d >= 0; --d) add(left, right, result, d);
     for (const Batch& sum : sums) {
       if (sum.size == 0) a.columns = b.rows = 0;  // an empty sum
@@ -109,7 +109,8 @@ struct Offsets {
   }
 };
 
-template <class T> void run(const Plan& plan, const T* a, const T* b, T* y, bool accumulate, const T* bias, T* gelu) {
+template <class T>
+void run(const ProductPlan& plan, const T* a, const T* b, T* y, bool accumulate, const T* bias, T* gelu) {
   const int64_t m = plan.a.rows, n = plan.b.columns, k = plan.a.columns;
   const int64_t outputs = count(plan.outputs), sums = count(plan.sums);
   using Multiply = decltype(&gemm_serial<T>);
@@ -142,7 +143,7 @@ void matmul_into(const Tensor& a, const Tensor& b, const Tensor& y, bool accumul
                  const Tensor& gelu) {
   const Tensor left = gemm_readable(a), right = gemm_readable(b);
   const Tensor offset = bias.defined() ? bias.contiguous() : bias;
-  const Plan plan(left, right, y);
+  const ProductPlan plan(left, right, y);
   dispatch_floating(y.dtype(), "matmul", [&](auto zero) {
     using T = decltype(zero);
     run<T>(plan, left.data<T>(), right.data<T>(), y.data<T>(), accumulate,

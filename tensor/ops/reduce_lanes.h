@@ -11,18 +11,18 @@
 namespace qing {
 
 /// Elements that are reduced at a time: the unit of parallelism within a lane.
-inline constexpr int64_t kFoldChunk = 16384;
+inline constexpr int64_t kReductionChunk = 16384;
 
 /// Reduces every lane: out[lane] = join(n, parts), where the parts are part(lane, n, chunk) for the lane's chunks in
 /// order. n ≥ 1, except for an empty lane: then part is called once with n = 0.
 template <class T, class Acc, class Part, class Join>
-void fold_lanes(const Tensor& x, const std::vector<int64_t>& dims, Acc* out, Part part, Join join) {
+void reduce_lanes(const Tensor& x, const std::vector<int64_t>& dims, Acc* out, Part part, Join join) {
   const Lanes lanes(x.layout(), dims, LaneOrder::storage);
   const int64_t length = lanes.length();
-  const int64_t chunks = std::max<int64_t>(1, (length + kFoldChunk - 1) / kFoldChunk);
+  const int64_t chunks = std::max<int64_t>(1, (length + kReductionChunk - 1) / kReductionChunk);
   const auto chunk_of = [&](int64_t lane, const T* data, int64_t c) {
-    const int64_t first = c * kFoldChunk;
-    return part(lane, std::min(kFoldChunk, length - first), data + first);
+    const int64_t first = c * kReductionChunk;
+    return part(lane, std::min(kReductionChunk, length - first), data + first);
   };
   if (!lanes.dense()) {
     parallel_for(lanes.count(), lanes.tile(), [&](int64_t begin, int64_t end) {
@@ -38,7 +38,7 @@ void fold_lanes(const Tensor& x, const std::vector<int64_t>& dims, Acc* out, Par
   }
   const T* data = x.data<T>();
   const auto parts = std::make_unique<Acc[]>(lanes.count() * chunks);
-  const int64_t grain = std::max<int64_t>(1, kFoldChunk / std::clamp<int64_t>(length, 1, kFoldChunk));
+  const int64_t grain = std::max<int64_t>(1, kReductionChunk / std::clamp<int64_t>(length, 1, kReductionChunk));
   parallel_for(lanes.count() * chunks, grain, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
       const int64_t lane = task / chunks;

@@ -22,7 +22,7 @@ struct FlushedAsFound {};  // keeps the thread's setting for flushing denormals
 template <class T, class Denormals = FlushedAsFound, class Term>
 std::vector<double> sums_of(const Tensor& x, const std::vector<int64_t>& dims, Term term) {
   std::vector<double> sums(static_cast<size_t>(numel_of(kept_shape(x.shape(), dims))));
-  fold_lanes<T>(
+  reduce_lanes<T>(
       x, dims, sums.data(),
       [&](int64_t lane, int64_t n, const T* data) {
         [[maybe_unused]] const Denormals denormals;
@@ -69,18 +69,18 @@ template <class T> std::vector<double> lane_means(const Tensor& x, const std::ve
 
 // Integers wrap in two's complement, without the undefined behaviour of signed overflow.
 template <class Step>
-Tensor fold_integers(const Tensor& x, const std::vector<int64_t>& dims, const char* op, uint64_t start, Step step) {
+Tensor reduce_integers(const Tensor& x, const std::vector<int64_t>& dims, const char* op, uint64_t start, Step step) {
   Tensor y = Tensor::empty(kept_shape(x.shape(), dims), DType::i64);
-  const auto fold = [start, step](int64_t n, const auto* values) {
+  const auto reduce = [start, step](int64_t n, const auto* values) {
     uint64_t folded = start;
     for (int64_t i = 0; i < n; ++i) folded = step(folded, static_cast<uint64_t>(static_cast<int64_t>(values[i])));
     return static_cast<int64_t>(folded);
   };
   const auto run = [&](auto zero) {
     using T = decltype(zero);
-    fold_lanes<T>(
-        x, dims, y.data<int64_t>(), [&](int64_t, int64_t n, const T* data) { return fold(n, data); },
-        [&](int64_t n, const int64_t* parts) { return fold(n, parts); });
+    reduce_lanes<T>(
+        x, dims, y.data<int64_t>(), [&](int64_t, int64_t n, const T* data) { return reduce(n, data); },
+        [&](int64_t n, const int64_t* parts) { return reduce(n, parts); });
   };
   if (x.dtype() == DType::boolean) {
     run(false);
@@ -90,7 +90,7 @@ Tensor fold_integers(const Tensor& x, const std::vector<int64_t>& dims, const ch
   return y;
 }
 
-void check_something(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
+void check_lanes_have_elements(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
   for (const int64_t d : dims) {
     if (x.size(d) == 0) {
       throw ValueError(
@@ -101,7 +101,7 @@ void check_something(const Tensor& x, const std::vector<int64_t>& dims, const ch
 
 template <class T> Tensor largest_magnitude(const Tensor& x, bool largest, const std::vector<int64_t>& dims) {
   Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
-  const auto fold = [largest](int64_t n, const T* values) {
+  const auto reduce = [largest](int64_t n, const T* values) {
     const KeepDenormals keep;
     T best = n == 0 ? T(0) : std::abs(values[0]);
     for (int64_t i = 1; i < n; ++i) {
@@ -109,8 +109,8 @@ template <class T> Tensor largest_magnitude(const Tensor& x, bool largest, const
     }
     return best;
   };
-  fold_lanes<T>(
-      x, dims, y.data<T>(), [&](int64_t, int64_t n, const T* data) { return fold(n, data); }, fold);
+  reduce_lanes<T>(
+      x, dims, y.data<T>(), [&](int64_t, int64_t n, const T* data) { return reduce(n, data); }, reduce);
   return y;
 }
 
@@ -163,7 +163,7 @@ int64_t count_over(const Tensor& x, const std::vector<int64_t>& dims) {
 
 Tensor sum_over(const Tensor& x, const std::vector<int64_t>& dims) {
   if (!is_floating(x.dtype())) {
-    return fold_integers(x, dims, "sum", 0, [](uint64_t a, uint64_t b) { return a + b; });
+    return reduce_integers(x, dims, "sum", 0, [](uint64_t a, uint64_t b) { return a + b; });
   }
   return dispatch_floating(x.dtype(), "sum", [&](auto zero) {
     using T = decltype(zero);
@@ -172,23 +172,23 @@ Tensor sum_over(const Tensor& x, const std::vector<int64_t>& dims) {
 }
 
 Tensor product_over(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
-  return fold_integers(x, dims, op, 1, [](uint64_t a, uint64_t b) { return a * b; });
+  return reduce_integers(x, dims, op, 1, [](uint64_t a, uint64_t b) { return a * b; });
 }
 
 Tensor extreme_over(const Tensor& x, const std::vector<int64_t>& dims, bool largest, const char* op) {
-  check_something(x, dims, op);
+  check_lanes_have_elements(x, dims, op);
   Tensor y = Tensor::empty(kept_shape(x.shape(), dims), x.dtype());
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const auto fold = [largest](int64_t n, const T* values) {
+    const auto reduce = [largest](int64_t n, const T* values) {
       T best = values[0];
       for (int64_t i = 1; i < n; ++i) {
         if (more_extreme(values[i], best, largest)) best = values[i];
       }
       return best;
     };
-    const auto part = [&](int64_t, int64_t n, const T* data) { return fold(n, data); };
-    if (y.numel() > 0) fold_lanes<T>(x, dims, y.data<T>(), part, fold);
+    const auto part = [&](int64_t, int64_t n, const T* data) { return reduce(n, data); };
+    if (y.numel() > 0) reduce_lanes<T>(x, dims, y.data<T>(), part, reduce);
   });
   return y;
 }
@@ -220,7 +220,7 @@ Tensor norm_over(const Tensor& x, double p, const std::vector<int64_t>& dims, co
   return dispatch_floating(x.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
     if (std::isnan(p)) throw ValueError(std::string(op) + ": p is NaN");
-    if (p < 0 || std::isinf(p)) check_something(x, dims, op);
+    if (p < 0 || std::isinf(p)) check_lanes_have_elements(x, dims, op);
     if (!std::isinf(p)) return norm_of<T>(x, p, dims);
     return largest_magnitude<T>(x, p > 0, dims);
   });

@@ -70,7 +70,7 @@ void arrange_lane(int64_t n, const T* lane, int64_t skip, int64_t count, T* valu
   }
 }
 
-void check_something(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
+void check_lane_has_elements(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
   if (size_along(x, dims) == 0) {
     throw ValueError(
         fmt::format("{}: dimension {} of shape {} has no elements to choose from", op, dims[0], to_string(x.shape())));
@@ -105,7 +105,7 @@ ValuesAndIndices ranked_along(const Tensor& x, const std::vector<int64_t>& dims,
 }
 
 ValuesAndIndices median_along(const Tensor& x, const std::vector<int64_t>& dims, const char* op) {
-  check_something(x, dims, op);
+  check_lane_has_elements(x, dims, op);
   return for_lanes(x, dims, 1, [](int64_t n, const auto* lane, auto* values, int64_t* indices, auto& room) {
     const auto* nan = std::find_if(lane, lane + n, [](auto v) { return is_nan(v); });
     if (nan != lane + n) {
@@ -119,7 +119,7 @@ ValuesAndIndices median_along(const Tensor& x, const std::vector<int64_t>& dims,
 }
 
 ValuesAndIndices extreme_along(const Tensor& x, const std::vector<int64_t>& dims, bool largest, const char* op) {
-  check_something(x, dims, op);
+  check_lane_has_elements(x, dims, op);
   return for_lanes(x, dims, 1, [largest](int64_t n, const auto* lane, auto* values, int64_t* indices, auto&) {
     int64_t best = 0;
     for (int64_t i = 1; i < n; ++i) {

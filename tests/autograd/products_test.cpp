@@ -45,14 +45,14 @@ Tensor naive_matmul(const Tensor& a, const Tensor& b) {
 Tensor scattered(const Shape& shape, uint64_t seed, int way) {
   const auto rank = static_cast<int64_t>(shape.size());
   if (way == 1 && rank >= 2) {
-    Shape turned = shape;
-    std::swap(turned[rank - 1], turned[rank - 2]);
-    return normal(turned, seed).transpose(-1, -2);
+    Shape swapped = shape;
+    std::swap(swapped[rank - 1], swapped[rank - 2]);
+    return normal(swapped, seed).transpose(-1, -2);
   }
   if (way == 2 && rank >= 2) {
-    Shape turned = shape;
-    std::swap(turned[0], turned[rank - 1]);
-    return normal(turned, seed).transpose(0, -1);
+    Shape swapped = shape;
+    std::swap(swapped[0], swapped[rank - 1]);
+    return normal(swapped, seed).transpose(0, -1);
   }
   if (way == 3) {
     Shape wide = shape;
@@ -134,9 +134,9 @@ TEST(Linear, GivesARowTheSameBitsInAnyBatchAndLayout) {
   const Tensor x = normal({3, 7, 20}, 1, DType::f32), w = normal({9, 20}, 2, DType::f32),
                b = normal({9}, 3, DType::f32);
   const Tensor whole = linear(x, w, b);
-  const Tensor turned =
+  const Tensor transposed =
       linear(x.transpose(0, 1).contiguous().transpose(0, 1), w.transpose(0, 1).contiguous().transpose(0, 1), b);
-  EXPECT_TRUE(test::same_bits(whole, turned));
+  EXPECT_TRUE(test::same_bits(whole, transposed));
   EXPECT_TRUE(test::same_bits(linear(x.select(0, 1).select(0, 4), w, b), whole.select(0, 1).select(0, 4)));
 }
 

@@ -69,10 +69,10 @@ Tensor composed(Block& block, const Case& c, const Tensor& x, const Offsets& off
       Tensor qh = slice(q, 1, h * d, (h + 1) * d), kh = slice(k, 1, g * d, (g + 1) * d);
       if (c.attention.rotary) {
         const Tensor positions = Tensor::arange(n);
-        const auto turned = [&](const Tensor& rows_of) {
+        const auto rotated = [&](const Tensor& rows_of) {
           return reshape(rotary_embedding(reshape(rows_of, {n, 1, d}), positions, *c.attention.rotary), {n, d});
         };
-        qh = turned(qh), kh = turned(kh);
+        qh = rotated(qh), kh = rotated(kh);
       }
       Tensor scores = matmul(qh, transpose(kh, 0, 1)) / std::sqrt(static_cast<double>(d));
       Tensor added = Tensor::zeros({n, n}, DType::f64);

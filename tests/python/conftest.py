@@ -1,17 +1,22 @@
 """What the tests share: the binary, data, a model trained once, a running server, readers of weights."""
 
+import contextlib
 import ctypes
+import json
 import os
 import random
 import re
 import signal
 import subprocess
 import tempfile
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))  # the folder of the build
 
 STATE = tempfile.TemporaryDirectory()  # what servers keep unless a test names a folder: never the user's own state
 os.environ["XDG_STATE_HOME"] = STATE.name
@@ -142,6 +147,32 @@ class RunningServer:
         return self.log.read_text(encoding="utf-8")
 
 
+@contextlib.contextmanager
+def served(qing, models, secrets=()):
+    """The endpoint of a server on a folder of models. It must end with 0, and its log must hold none of the secrets."""
+    server = RunningServer(qing.binary, "--port", 0, "--models", models)
+    try:
+        yield server.endpoint
+    finally:
+        code, log = server.stop()
+    assert code == 0, log[-2000:]
+    assert not any(secret in log for secret in secrets if secret)
+
+
+def ask(url, body=None, headers=None, method=None):
+    """Returns status, headers and JSON (or bytes) of a plain request without a client library. A body that is no bytes is
+    sent as JSON."""
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
+    try:
+        answer = urllib.request.urlopen(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        content = answer.read()
+        return answer.status, answer.headers, json.loads(content) if "json" in answer.headers["Content-Type"] else content
+
+
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name == "test_all_logs.py")  # stable sort: it runs last, and the others keep their order
 
@@ -164,8 +195,7 @@ class WeightsReader:
     """Gives files of weights to qing's readers (tests/tools/weights_exchange.cpp)."""
 
     def __init__(self, folder, capfd):
-        build = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
-        self.library = ctypes.CDLL(str(build / "libweights_exchange.so"))
+        self.library = ctypes.CDLL(str(BUILD / "libweights_exchange.so"))
         self.folder, self.capfd = folder, capfd
 
     def _call(self, function, source, target):

@@ -1,10 +1,9 @@
 """Reads the logs of all servers of the tests, including those of the C++ tests. It runs last."""
 
-import os
 from pathlib import Path
 
 import pytest
-from conftest import EN, EN_THINGS, LOGS, ROOT, ZH, ZH_THINGS
+from conftest import BUILD, EN, EN_THINGS, LOGS, ROOT, ZH, ZH_THINGS
 from server_log import fault, faults, texts_of_source
 
 SOURCES = sorted((ROOT / "tests/python").glob("*.py"))
@@ -32,7 +31,7 @@ def test_logs_hold_no_text_and_no_secret():
 
 
 def test_logs_of_the_cpp_tests_hold_no_text_and_no_secret():
-    log = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "Testing/Temporary/LastTest.log"
+    log = BUILD / "Testing/Temporary/LastTest.log"
     if not log.exists():
         pytest.skip("ctest has not run in this build")
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if '"event":' in line]

@@ -10,9 +10,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import BUILD, ROOT
 
-BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
 SHIPPED = ROOT / "serve/models/emotion_analysis/1"
 TEXTS = ["I love this film", "这个产品真的很差", "a chair, 一把椅子!"]
 OK, INVALID_ARGUMENT, IO_ERROR, DATA_ERROR = range(4)

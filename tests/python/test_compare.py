@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import subprocess
 import sys
@@ -12,9 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import BUILD, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
 sys.path.insert(0, str(ROOT / "benchmarks"))
 from comparison import charts, contest, machine, report, sections  # noqa: E402
 from comparison.contestants import ContestError  # noqa: E402

@@ -2,20 +2,18 @@
 
 import csv
 import json
-import os
 import random
 import subprocess
-from pathlib import Path
 
 import pytest
+from conftest import BUILD
 
-ROOT = Path(__file__).resolve().parents[2]
 FIELDS = ["", " ", "a", '"', '""', ",", "\n", "\r\n", "\r", "\n\n", "好", "😀", 'a"b', '"a', 'a"', "\t", "é\x00", "'", "\u2028"]
 
 
 def records(path):
     """Returns the rows that qing reads, header first, and the error or None."""
-    tool = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "read_records"
+    tool = BUILD / "read_records"
     result = subprocess.run([tool, path], capture_output=True, timeout=60, check=True)
     rows = [json.loads(line) for line in result.stdout.decode().split("\n")[:-1]]
     error = rows.pop()["error"] if rows and isinstance(rows[-1], dict) else None

@@ -3,11 +3,11 @@
 import base64
 import json
 import shutil
-import urllib.error
 import urllib.request
 
 import numpy as np
 import pytest
+from conftest import ask, served
 
 TEXTS = ["I love this film", "我讨厌这个手机", "a chair stands in the hall, does it?", ""]
 LENGTH = 24  # max_seq_length of the model
@@ -66,16 +66,6 @@ def expected(folder, pooling, normalize, texts=TEXTS):
     return np.stack([vector.numpy() for vector in vectors])
 
 
-def ask(url, body, kind="application/json"):
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": kind})
-    try:
-        answer = urllib.request.urlopen(request, timeout=30)
-    except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        return answer.status, json.loads(answer.read())
-
-
 @pytest.fixture(scope="module")
 def folder(encoder, tmp_path_factory):
     return model_of(tmp_path_factory.mktemp("models"), encoder)
@@ -83,13 +73,8 @@ def folder(encoder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def endpoint(qing, folder):
-    from conftest import RunningServer
-
-    server = RunningServer(qing.binary, "--port", 0, "--models", folder.parents[1])
-    yield server.endpoint
-    code, log = server.stop()
-    assert code == 0
-    assert not any(text in log for text in TEXTS if text)
+    with served(qing, folder.parents[1], TEXTS) as address:
+        yield address
 
 
 @pytest.mark.parametrize("pooling", ["mean_tokens", "cls_token"])
@@ -97,30 +82,30 @@ def endpoint(qing, folder):
 def test_values_are_those_of_sentence_transformers(encoder, serve, tmp_path, pooling, normalize):
     folder = model_of(tmp_path, encoder, pooling, normalize)
     server = serve("--models", tmp_path)
-    status, answer = ask(server.endpoint + "/v1/embeddings", {"model": "vectors", "input": TEXTS})
+    status, _, answer = ask(server.endpoint + "/v1/embeddings", {"model": "vectors", "input": TEXTS})
     assert status == 200
     found = np.array([item["embedding"] for item in answer["data"]], dtype=np.float32)
     np.testing.assert_allclose(found, expected(folder, pooling, normalize), atol=2e-5)
     # "normalize" goes before the modules, and is true in text-embeddings-inference unless told otherwise.
     plain = expected(folder, pooling, False)
-    np.testing.assert_allclose(ask(server.endpoint + "/embed", {"inputs": TEXTS, "normalize": False})[1], plain, atol=2e-5)
+    np.testing.assert_allclose(ask(server.endpoint + "/embed", {"inputs": TEXTS, "normalize": False})[2], plain, atol=2e-5)
     unit = plain / np.linalg.norm(plain, axis=1, keepdims=True)
-    np.testing.assert_allclose(ask(server.endpoint + "/embed", {"inputs": TEXTS})[1], unit, atol=2e-5)
+    np.testing.assert_allclose(ask(server.endpoint + "/embed", {"inputs": TEXTS})[2], unit, atol=2e-5)
 
 
 def test_a_text_is_cut_where_the_model_says(endpoint, folder):
     long = "film phone book " * 40
     vectors = expected(folder, "mean_tokens", True, [long])
-    np.testing.assert_allclose(ask(endpoint + "/embed", {"inputs": long})[1], vectors, atol=2e-5)
-    status, answer = ask(endpoint + "/embed", {"inputs": ["film", long], "truncate": False})
+    np.testing.assert_allclose(ask(endpoint + "/embed", {"inputs": long})[2], vectors, atol=2e-5)
+    status, _, answer = ask(endpoint + "/embed", {"inputs": ["film", long], "truncate": False})
     assert status == 413 and f"text 1 has more than {LENGTH} tokens" in answer["error"]
     assert answer["error_type"] == "validation"
 
 
 def test_a_vector_does_not_depend_on_the_rest_of_the_batch(endpoint):
-    together = ask(endpoint + "/embed", {"inputs": TEXTS * 4})[1]
+    together = ask(endpoint + "/embed", {"inputs": TEXTS * 4})[2]
     for i, text in enumerate(TEXTS):
-        assert ask(endpoint + "/embed", {"inputs": text})[1] == [together[i]]
+        assert ask(endpoint + "/embed", {"inputs": text})[2] == [together[i]]
 
 
 def test_openai_client(endpoint, folder):
@@ -167,7 +152,7 @@ def test_tokens_and_texts_are_those_of_tokenizers(endpoint, folder):
     import tokenizers
 
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    status, answer = ask(endpoint + "/tokenize", {"inputs": TEXTS})
+    status, _, answer = ask(endpoint + "/tokenize", {"inputs": TEXTS})
     assert status == 200
     for text, tokens in zip(TEXTS, answer):
         encoding = tokenizer.encode(text)
@@ -176,21 +161,21 @@ def test_tokens_and_texts_are_those_of_tokenizers(endpoint, folder):
         assert tokens[0] == {"id": encoding.ids[0], "text": "[CLS]", "special": True, "start": None, "stop": None}
         for token, (start, stop) in list(zip(tokens, encoding.offsets))[1:-1]:
             assert (token["start"], token["stop"]) == (start, stop) and token["text"] == text[start:stop]
-    assert ask(endpoint + "/tokenize", {"inputs": TEXTS[0], "add_special_tokens": False})[1] == [answer[0][1:-1]]
+    assert ask(endpoint + "/tokenize", {"inputs": TEXTS[0], "add_special_tokens": False})[2] == [answer[0][1:-1]]
     ids = [[token["id"] for token in tokens] for tokens in answer]
-    assert ask(endpoint + "/decode", {"ids": ids})[1] == [tokenizer.decode(one) for one in ids]
-    plain = ask(endpoint + "/decode", {"ids": ids[2], "skip_special_tokens": False})[1]
+    assert ask(endpoint + "/decode", {"ids": ids})[2] == [tokenizer.decode(one) for one in ids]
+    plain = ask(endpoint + "/decode", {"ids": ids[2], "skip_special_tokens": False})[2]
     assert plain == [tokenizer.decode(ids[2], skip_special_tokens=False)]
 
 
 def test_a_model_is_asked_for_what_it_gives(endpoint, qing, folder, models_root, serve, tmp_path):
     for path, body in (("/v1/classify", {"model": "vectors", "input": "x"}), ("/predict", {"inputs": "x"}),
                        ("/v1/models/vectors/predict", {"text": "x"}), ("/v1/models/vectors:predict", {"instances": ["x"]})):  # fmt: skip
-        status, answer = ask(endpoint + path, body)
+        status, _, answer = ask(endpoint + path, body)
         assert status == 422 and "gives embeddings instead of labels" in json.dumps(answer), path
     classifier = serve("--models", models_root)
     for path, body in (("/v1/embeddings", {"model": "emotion_analysis", "input": "x"}), ("/embed", {"inputs": "x"})):
-        status, answer = ask(classifier.endpoint + path, body)
+        status, _, answer = ask(classifier.endpoint + path, body)
         assert status == 422 and "gives labels instead of embeddings" in json.dumps(answer), path
     assert ask(classifier.endpoint + "/tokenize", {"inputs": "x"})[0] == 200  # every model has a tokenizer
     with urllib.request.urlopen(endpoint + "/info") as answer:
@@ -217,12 +202,12 @@ def test_a_model_is_asked_for_what_it_gives(endpoint, qing, folder, models_root,
     ],
 )
 def test_refusals_name_the_field_and_have_an_error_type(endpoint, path, body, field):
-    status, answer = ask(endpoint + path, body)
+    status, _, answer = ask(endpoint + path, body)
     assert status == 422 and answer["error"].startswith(field) and answer["error_type"] == "validation", answer
 
 
 def test_another_type_of_body_has_an_error_type_too(endpoint):
-    status, answer = ask(endpoint + "/embed", {"inputs": "x"}, "text/plain")
+    status, _, answer = ask(endpoint + "/embed", {"inputs": "x"}, {"Content-Type": "text/plain"})
     assert status == 415 and answer["error_type"] == "validation"
 
 

@@ -1,20 +1,17 @@
 """Models of every family of encoders that `transformers` saves give the same logits, scores and embeddings in qing."""
 
 import json
-import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import BUILD
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 TOLERANCE = 1e-5  # of the largest output
-BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
 VOCABULARY = 97
 LENGTHS = [5, 1, 512, 2, 64, 65, 3, 130, 48, 49, 511]
 

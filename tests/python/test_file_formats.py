@@ -5,14 +5,13 @@ import ctypes
 import json
 import os
 import struct
-from pathlib import Path
 
 import pytest
+from conftest import BUILD
 
 np = pytest.importorskip("numpy")
 safetensors = pytest.importorskip("safetensors")
 
-BUILD = Path(os.environ.get("QING_BUILD", Path(__file__).resolve().parents[2] / "build/release"))
 READ, INVALID, UNSUPPORTED = "read", "invalid", "unsupported"
 
 

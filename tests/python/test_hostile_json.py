@@ -5,6 +5,7 @@ import http.client
 import json
 
 import pytest
+from conftest import served
 
 NAME = "emotion_analysis"
 
@@ -97,22 +98,18 @@ WRONG_TEXTS = {
 
 @pytest.fixture(scope="module")
 def ask(qing, models_root):
-    from conftest import RunningServer
+    with served(qing, models_root, ['"level":"error"']) as endpoint:
+        host = endpoint.partition("://")[2]
 
-    server = RunningServer(qing.binary, "--port", 0, "--models", models_root)
-    host = server.endpoint.partition("://")[2]
+        def post(path, body):
+            connection = http.client.HTTPConnection(host, timeout=30)
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = response.status, response.read()
+            connection.close()
+            return answer
 
-    def post(path, body):
-        connection = http.client.HTTPConnection(host, timeout=30)
-        connection.request("POST", path, body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        answer = response.status, response.read()
-        connection.close()
-        return answer
-
-    yield post
-    code, log = server.stop()
-    assert code == 0 and '"level":"error"' not in log, log[-2000:]
+        yield post
 
 
 def check_refusal(status, body, allowed):

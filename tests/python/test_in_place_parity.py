@@ -1,15 +1,13 @@
 """Random chains of operations, views and in-place writes equal PyTorch's: values, gradients and refusals."""
 
-import os
 import random
 import subprocess
-from pathlib import Path
 
 import pytest
+from conftest import BUILD
 
 torch = pytest.importorskip("torch")
 
-ROOT = Path(__file__).resolve().parents[2]
 CHAINS, STEPS = 1500, 14
 MANY_VIEWS = ("unfold", "expand")  # their elements can share memory
 
@@ -292,7 +290,7 @@ def chains():
     text = [str(CHAINS)]
     for steps, _ in made:
         text += [str(len(steps)), *steps]
-    tool = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "in_place_chains"
+    tool = BUILD / "in_place_chains"
     result = subprocess.run([tool], input="\n".join(text), capture_output=True, text=True, timeout=300, check=True)
     lines = result.stdout.splitlines()
     assert len(lines) == CHAINS

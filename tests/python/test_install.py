@@ -10,9 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import BUILD, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
 LIBRARIES = ["tensor", "autograd", "nn", "optim", "serve"]
 README_PROGRAM = re.search(r"```cpp\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
 VERSION = re.search(r"project\(qing VERSION ([0-9.]+)", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))[1]

@@ -2,14 +2,12 @@
 
 import importlib.util
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
+from conftest import BUILD, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
 SPEC = importlib.util.spec_from_file_location("count", ROOT / "tests/instructions/count.py")
 gate = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(gate)

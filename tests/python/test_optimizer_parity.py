@@ -1,15 +1,13 @@
 """A hundred steps of every optimizer equal PyTorch's, in f32 and f64, with two groups of different options."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from conftest import BUILD, ROOT
 
 torch = pytest.importorskip("torch")
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/parity"))
 import optimizer_rows  # noqa: E402
 
@@ -45,7 +43,7 @@ def options_of(text):
 
 
 def qing_steps(name, dtype, groups, starts, gradients):
-    tool = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "optimizer_steps"
+    tool = BUILD / "optimizer_steps"
     dtype_name = "f64" if dtype == torch.float64 else "f32"
     numbers = " ".join(repr(v) for tensor in (*starts, *(g for step in gradients for g in step)) for v in tensor.tolist())
     text = "\n".join([f"{name} {dtype_name} {STEPS} {len(groups)} {COUNT}", *groups, numbers])

@@ -4,11 +4,10 @@ import asyncio
 import json
 import shutil
 import time
-import urllib.error
-import urllib.request
 
 import numpy as np
 import pytest
+from conftest import ask, served
 
 LABELS = ["negative", "neutral", "positive"]
 TEXTS = ["I love this film", "我讨厌这个手机", "a chair stands in the hall"]
@@ -17,27 +16,8 @@ EXPECTED = ["positive", "negative", "neutral"]
 
 @pytest.fixture(scope="module")
 def endpoint(models_root, qing):
-    from conftest import RunningServer
-
-    server = RunningServer(qing.binary, "--port", 0, "--models", models_root)
-    yield server.endpoint
-    code, log = server.stop()
-    assert code == 0
-    for text in TEXTS:
-        assert text not in log
-
-
-def ask(url, body=None, headers=None, method=None):
-    """Returns status, headers and JSON (or bytes) of a plain request without a client library."""
-    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **(headers or {})}, method=method)
-    try:
-        answer = urllib.request.urlopen(request, timeout=30)
-    except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        content = answer.read()
-        return answer.status, answer.headers, json.loads(content) if "json" in answer.headers["Content-Type"] else content
+    with served(qing, models_root, TEXTS) as address:
+        yield address
 
 
 # --- tritonclient ---

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import BUILD
 
-ROOT = Path(__file__).resolve().parents[2]
-TOOL = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "resumable_training"
+TOOL = BUILD / "resumable_training"
 KILLS, STEPS = 50, 400
 
 

@@ -1,23 +1,21 @@
 """A hundred steps of every schedule equal those of torch.optim.lr_scheduler and of transformers."""
 
 import math
-import os
 import subprocess
 import warnings
-from pathlib import Path
 
 import pytest
+from conftest import BUILD
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-ROOT = Path(__file__).resolve().parents[2]
 LR = torch.optim.lr_scheduler
 STEPS, BASE = 100, 0.2
 
 
 def qing_rates(*words, text=""):
-    tool = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "schedule_rates"
+    tool = BUILD / "schedule_rates"
     command = [tool, words[0], str(STEPS), repr(BASE), *(repr(float(word)) for word in words[1:])]
     result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=True)
     return [[float(v) for v in line.split()] for line in result.stdout.splitlines()]

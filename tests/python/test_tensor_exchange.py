@@ -1,21 +1,18 @@
 """Arrays are passed to qing and back: through .npy files, and in memory through DLPack."""
 
 import ctypes
-import os
-from pathlib import Path
 
 import pytest
+from conftest import BUILD
 
 np = pytest.importorskip("numpy")
 
-ROOT = Path(__file__).resolve().parents[2]
 DTYPES = ["float32", "float64", "int32", "int64", "uint8", "int8", "bool", "float16"]
 
 
 @pytest.fixture(scope="module")
 def library():
-    build = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
-    loaded = ctypes.CDLL(str(build / "libtensor_exchange.so"))
+    loaded = ctypes.CDLL(str(BUILD / "libtensor_exchange.so"))
     loaded.copy_npy.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
     loaded.add_one.argtypes = [ctypes.c_void_p]
     loaded.count_up.argtypes, loaded.count_up.restype = [ctypes.c_int64], ctypes.c_void_p

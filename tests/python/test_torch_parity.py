@@ -1,14 +1,12 @@
 """Every row of tests/parity: qing's values and gradients equal PyTorch's to 1e-12 in f64 and 1e-5 in f32."""
 
-import os
 import sys
-from pathlib import Path
 
 import pytest
+from conftest import BUILD, ROOT
 
 pytest.importorskip("torch")
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/parity"))
 
 import harness  # noqa: E402
@@ -19,7 +17,7 @@ LEAST_ROWS = 300
 
 
 def run(rows, folder):
-    return harness.run(rows, Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "parity_runner", folder)
+    return harness.run(rows, BUILD / "parity_runner", folder)
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,18 @@ PyTorch's, with the exceptions in tests/parity/special.py and docs/pytorch.md.""
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from conftest import BUILD, ROOT
 
 torch = pytest.importorskip("torch")
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/parity"))
 
 import special  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-RUNNER = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "parity_runner"
+RUNNER = BUILD / "parity_runner"
 
 
 def environment_of(isa, folder):

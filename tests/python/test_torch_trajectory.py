@@ -1,16 +1,14 @@
 """Ten steps of AdamW on a four-layer encoder: qing's losses are those of transformers from the same initial weights."""
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
+from conftest import BUILD
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 from safetensors.torch import save_file  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
 STEPS, LR = 10, 1e-3
 LENGTHS = [7, 31, 1, 12, 19, 3, 24, 16]
 
@@ -43,7 +41,7 @@ def transformers_losses(model, texts, labels):
 def qing_losses(folder, texts, labels, dtype):
     offsets = torch.tensor([0, *LENGTHS]).cumsum(0)
     save_file({"ids": torch.cat(texts).to(torch.int32), "offsets": offsets, "labels": labels}, folder / "batch")
-    tool = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "bert_steps"
+    tool = BUILD / "bert_steps"
     command = [tool, folder, folder / "batch", str(STEPS), str(LR), dtype]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

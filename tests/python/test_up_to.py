@@ -1,14 +1,11 @@
 """-DQING_UP_TO=X builds X and the layers below it, with tests, tools, benchmarks and examples, and nothing above."""
 
-import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
+from conftest import BUILD, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("QING_BUILD", ROOT / "build/release"))
 FOLDERS = ["tensor", "autograd", "nn", "optim", "serve"]
 PROGRAMS = {  # the folder that each needs, and one that is built from there on
     "tensor": "test_tensor", "autograd": "example_04_custom_operation", "nn": "read_records", "optim": "parity_runner",

@@ -1,36 +1,22 @@
 """vLLM's classification API: POST /v1/classify with {"model", "input"}."""
 
 import json
-import urllib.error
-import urllib.request
 
 import pytest
+from conftest import ask, served
 
 TEXTS = ["I love this film", "我讨厌这个手机", "a chair stands in the hall"]
 
 
 @pytest.fixture(scope="module")
 def endpoint(models_root, qing):
-    from conftest import RunningServer
-
-    server = RunningServer(qing.binary, "--port", 0, "--models", models_root)
-    yield server.endpoint
-    assert server.stop()[0] == 0
-
-
-def ask(url, body, kind="application/json"):
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": kind})
-    try:
-        answer = urllib.request.urlopen(request, timeout=30)
-    except urllib.error.HTTPError as error:
-        answer = error
-    with answer:
-        return answer.status, json.loads(answer.read())
+    with served(qing, models_root, TEXTS) as address:
+        yield address
 
 
 @pytest.mark.parametrize("path", ["/v1/classify", "/classify"])
 def test_probabilities_stand_in_the_order_of_the_labels(endpoint, qing, model_dir, path):
-    status, answer = ask(endpoint + path, {"model": "emotion_analysis", "input": TEXTS})
+    status, _, answer = ask(endpoint + path, {"model": "emotion_analysis", "input": TEXTS})
     assert status == 200 and answer["object"] == "list" and answer["model"] == "emotion_analysis"
     assert answer["id"].startswith("classify-") and answer["created"] > 1_700_000_000
     labels = json.loads((model_dir / "config.json").read_text())["id2label"]
@@ -45,9 +31,9 @@ def test_probabilities_stand_in_the_order_of_the_labels(endpoint, qing, model_di
 
 
 def test_one_text_and_the_only_model_need_no_list_and_no_name(endpoint):
-    status, answer = ask(endpoint + "/v1/classify", {"input": TEXTS[0]})
+    status, _, answer = ask(endpoint + "/v1/classify", {"input": TEXTS[0]})
     assert status == 200 and len(answer["data"]) == 1 and answer["model"] == "emotion_analysis"
-    assert ask(endpoint + "/v1/classify", {"model": None, "input": []})[1]["data"] == []
+    assert ask(endpoint + "/v1/classify", {"model": None, "input": []})[2]["data"] == []
 
 
 @pytest.mark.parametrize(
@@ -62,11 +48,11 @@ def test_one_text_and_the_only_model_need_no_list_and_no_name(endpoint):
 )
 def test_errors_have_the_form_of_openai(endpoint, body, status, field):
     for path in ("/v1/classify", "/classify"):
-        found, answer = ask(endpoint + path, body)
+        found, _, answer = ask(endpoint + path, body)
         assert found == status and answer["error"]["message"].startswith(field), answer
         assert answer["error"]["type"] == "invalid_request_error" and "param" in answer["error"]
 
 
 def test_a_body_of_another_type_is_refused_in_the_same_form(endpoint):
-    status, answer = ask(endpoint + "/classify", {"input": "x"}, "text/plain")
+    status, _, answer = ask(endpoint + "/classify", {"input": "x"}, {"Content-Type": "text/plain"})
     assert status == 415 and answer["error"]["code"] == "unsupported_media_type"

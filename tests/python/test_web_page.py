@@ -10,7 +10,7 @@ from pathlib import Path
 
 import browser as browsing
 import pytest
-from conftest import ROOT, RunningServer
+from conftest import ROOT, served
 
 pytestmark = pytest.mark.skipif(
     not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
@@ -21,10 +21,8 @@ TEXTS = ["I love this film", "我讨厌这个手机", "a <b>chair</b> stands in 
 
 @pytest.fixture(scope="module")
 def endpoint(models_root, qing):
-    server = RunningServer(qing.binary, "--port", 0, "--models", models_root)
-    yield server.endpoint
-    code, log = server.stop()
-    assert code == 0 and not any(text in log for text in TEXTS)
+    with served(qing, models_root, TEXTS) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,12 @@
 """Texts in many scripts, tokenizers trained on them, and qing's answers beside those of `tokenizers`."""
 
 import json
-import os
 import random
 import subprocess
-from pathlib import Path
 
 import tokenizers
+from conftest import BUILD
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
-
-ROOT = Path(__file__).resolve().parents[2]
 
 # First and last character of letters that words are made of.
 SCRIPTS = {
@@ -208,7 +205,7 @@ def spelling_model():
 
 def answers(path, lines, *room):
     """What qing says to each line of tests/tools/tokenize_texts.cpp."""
-    program = Path(os.environ.get("QING_BUILD", ROOT / "build/release")) / "tokenize_texts"
+    program = BUILD / "tokenize_texts"
     result = subprocess.run(
         [program, path, *map(str, room)],
         input="".join(json.dumps(line) + "\n" for line in lines),

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <qing/serve/common/base64.h>
+#include <qing/nn/base64.h>
 #include <qing/serve/http/url.h>
 #include <qing/serve/maintenance/caretaker.h>
 #include <qing/serve/maintenance/version_comparison.h>

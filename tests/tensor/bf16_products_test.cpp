@@ -90,14 +90,14 @@ TEST(GemmOfRoundedOperands, BitsDependOnNeitherThreadsNorLayoutNorOtherRows) {
     set_num_threads(count);
     EXPECT_EQ(plain.product(std::vector<float>(s.m * s.n), false), want);
   }
-  Case turned{s, Trans::yes, Trans::yes};
+  Case transposed{s, Trans::yes, Trans::yes};
   for (int64_t i = 0; i < s.m; ++i) {
-    for (int64_t p = 0; p < s.k; ++p) turned.a[p * s.m + i] = plain.left(i, p);
+    for (int64_t p = 0; p < s.k; ++p) transposed.a[p * s.m + i] = plain.left(i, p);
   }
   for (int64_t p = 0; p < s.k; ++p) {
-    for (int64_t j = 0; j < s.n; ++j) turned.b[j * s.k + p] = plain.right(p, j);
+    for (int64_t j = 0; j < s.n; ++j) transposed.b[j * s.k + p] = plain.right(p, j);
   }
-  EXPECT_EQ(turned.product(std::vector<float>(s.m * s.n), false), want);
+  EXPECT_EQ(transposed.product(std::vector<float>(s.m * s.n), false), want);
   std::vector<float> row(s.n);
   gemm_bf16(Trans::no, Trans::no, 1, s.n, s.k, plain.a.data() + 77 * s.k, s.k, plain.b.data(), s.n, row.data(), s.n,
             plain.bias.data());

@@ -75,11 +75,12 @@ TEST(Copies, OfPartsLeaveTheRestAlone) {
 
 TEST(Copies, OfARowSpreadOverManyFillIt) {
   const Tensor row = any_bits<float>({70}, 5);
-  const Tensor spread = row.expand({40, 70}).contiguous(), turned = row.expand({40, 70}).transpose(0, 1).contiguous();
+  const Tensor spread = row.expand({40, 70}).contiguous(),
+               transposed = row.expand({40, 70}).transpose(0, 1).contiguous();
   for (int64_t i = 0; i < 40; ++i) {
     for (int64_t j = 0; j < 70; ++j) {
       ASSERT_EQ(std::memcmp(spread.data<float>() + i * 70 + j, row.data<float>() + j, sizeof(float)), 0);
-      ASSERT_EQ(std::memcmp(turned.data<float>() + j * 40 + i, row.data<float>() + j, sizeof(float)), 0);
+      ASSERT_EQ(std::memcmp(transposed.data<float>() + j * 40 + i, row.data<float>() + j, sizeof(float)), 0);
     }
   }
 }

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include <qing/nn/base64.h>
 #include <qing/nn/text/pipeline/graphemes.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
@@ -12,32 +13,6 @@ namespace qing::nn::text {
 namespace {
 
 constexpr size_t kLongestCluster = 6;  // bytes; from here on a cluster is taken apart
-
-int digit(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-// RFC 4648, section 4, with padding.
-std::string decode_base64(std::string_view text) {
-  if (text.size() % 4 != 0) throw DataError(fmt::format("the base64 has {} characters, no multiple of 4", text.size()));
-  std::string bytes;
-  bytes.reserve(text.size() / 4 * 3);
-  for (size_t i = 0; i < text.size(); i += 4) {
-    const bool last = i + 4 == text.size();
-    const int padding = last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
-    uint32_t group = 0;
-    for (int k = 0; k < 4; ++k) {
-      const int value = k >= 4 - padding ? 0 : digit(text[i + static_cast<size_t>(k)]);
-      if (value < 0) throw DataError(fmt::format("character {} is none of base64", i + static_cast<size_t>(k)));
-      group = group << 6 | static_cast<uint32_t>(value);
-    }
-    for (int k = 0; k < 3 - padding; ++k) bytes.push_back(static_cast<char>(group >> (16 - 8 * k)));
-  }
-  return bytes;
-}
 
 // Darts-clone's units: a label, an offset to the children, and whether a value stands there.
 bool has_leaf(uint32_t unit) { return (unit >> 8 & 1) != 0; }

@@ -15,7 +15,7 @@
 namespace qing::nn::text {
 namespace {
 
-constexpr size_t kMostBytes = size_t{1} << 28;
+constexpr size_t kMostTextBytes = size_t{1} << 28;
 
 std::atomic<uint64_t> serials{0};
 
@@ -62,8 +62,9 @@ Pipeline::Pipeline(PipelineParts parts) : parts_(std::move(parts)), serial_(++se
 
 void Pipeline::tokenize(std::string_view text, size_t most, TokenSequence& tokens) const {
   tokens.clear();
-  if (text.size() > kMostBytes) {
-    throw ValueError(fmt::format("tokenizer: the text has {} bytes; at most {} are taken", text.size(), kMostBytes));
+  if (text.size() > kMostTextBytes) {
+    throw ValueError(
+        fmt::format("tokenizer: the text has {} bytes; at most {} are taken", text.size(), kMostTextBytes));
   }
   if (const auto at = find_invalid_utf8(text)) {
     throw DataError(fmt::format("invalid UTF-8 at byte {}; save the text as UTF-8", *at));

@@ -20,7 +20,7 @@
 namespace qing::serve::cli {
 namespace {
 
-boost::json::object read_config(const std::filesystem::path& model) {
+boost::json::object config_of(const std::filesystem::path& model) {
   const std::filesystem::path path = model / "config.json";
   const std::string text = read_file(path);
   try {
@@ -40,7 +40,7 @@ void run_info(const std::filesystem::path& model, bool as_json) {
       fmt::format("qing {}\nisa      {}\nthreads  {} (QING_THREADS changes it)\ncpu      {} ({} visible)", kVersion,
                   isa, num_threads(), cpu_name(), cpus);
   if (!model.empty()) {
-    const boost::json::object config = read_config(model);
+    const boost::json::object config = config_of(model);
     json.member("model", model.string()).key("config").raw(boost::json::serialize(config));
     text += "\nmodel    " + model.string();
     for (const auto& member : config) {

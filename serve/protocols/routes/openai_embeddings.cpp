@@ -1,11 +1,11 @@
 // OpenAI's embeddings: POST /v1/embeddings. https://platform.openai.com/docs/api-reference/embeddings
+#include <qing/nn/base64.h>
 #include <qing/serve/protocols/protocols.h>
 
 #include <bit>
 
 #include <fmt/format.h>
 
-#include <qing/serve/common/base64.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/protocols/embeddings.h>
 #include <qing/serve/protocols/json_body.h>
@@ -36,7 +36,7 @@ HttpResponse write(const Answer& answer, bool as_base64) {
     const std::vector<float> vector = embedding_of(answer, i);
     writer.begin_object().member("object", "embedding").member("index", i).key("embedding");
     if (as_base64) {
-      writer.value(base64({reinterpret_cast<const char*>(vector.data()), vector.size() * sizeof(float)}));
+      writer.value(nn::encode_base64({reinterpret_cast<const char*>(vector.data()), vector.size() * sizeof(float)}));
     } else {
       writer.value(vector);
     }

@@ -1,4 +1,5 @@
 // GET /: the web page for browsers, and the liveness route of KServe's first protocol for other clients.
+#include <qing/nn/base64.h>
 #include <qing/serve/protocols/protocols.h>
 
 #include <array>
@@ -7,7 +8,6 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
-#include <qing/serve/common/base64.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -30,7 +30,7 @@ std::string hash_source(std::string_view content) {
   if (EVP_Digest(content.data(), content.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1) {
     throw IoError("web page: OpenSSL cannot compute SHA-256");
   }
-  return fmt::format("'sha256-{}'", base64({reinterpret_cast<const char*>(digest.data()), length}));
+  return fmt::format("'sha256-{}'", nn::encode_base64({reinterpret_cast<const char*>(digest.data()), length}));
 }
 
 HttpResponse page() {
