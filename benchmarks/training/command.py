@@ -1,6 +1,5 @@
 """What the scripts that compare training have in common."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path

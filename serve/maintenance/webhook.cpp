@@ -35,15 +35,17 @@ std::string read_secret(const std::filesystem::path& file) {
   }
   std::string text = read_file(file, 4096);
   text.erase(text.find_last_not_of(" \t\r\n") + 1);
-  const std::optional<std::string> secret =
-      text.starts_with(kPrefix) ? from_base64(std::string_view(text).substr(kPrefix.size())) : std::nullopt;
-  if (!secret || secret->size() < 24 || secret->size() > 64) {
-    throw DataError(
-        fmt::format("{}: is no webhook's secret; write {} and the Base64 of 24 to 64 random bytes, as in: "
-                    "echo {}$(openssl rand -base64 32)",
-                    file.string(), kPrefix, kPrefix));
+  try {
+    std::string secret =
+        nn::decode_base64(std::string_view(text).substr(text.starts_with(kPrefix) ? kPrefix.size() : 0));
+    if (text.starts_with(kPrefix) && secret.size() >= 24 && secret.size() <= 64) return secret;
+  } catch (const DataError&) {
+    // The remedy is the same, and the message must not show the secret.
   }
-  return *secret;
+  throw DataError(
+      fmt::format("{}: is no webhook's secret; write {} and the Base64 of 24 to 64 random bytes, as in: "
+                  "echo {}$(openssl rand -base64 32)",
+                  file.string(), kPrefix, kPrefix));
 }
 
 Url checked_url(const std::string& text) {
@@ -96,7 +98,7 @@ std::string Webhook::signature(std::string_view secret, std::string_view id, std
            reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size) == nullptr) {
     throw IoError("webhook: OpenSSL has no HMAC-SHA-256; check its configuration");
   }
-  return "v1," + base64({reinterpret_cast<const char*>(digest), size});
+  return "v1," + nn::encode_base64({reinterpret_cast<const char*>(digest), size});
 }
 
 bool Webhook::deliver(const Message& message) const {

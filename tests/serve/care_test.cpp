@@ -359,9 +359,8 @@ TEST(VersionFolders, AreCopiedWholeUnderTheNextFreeNumber) {
 
 TEST(Webhooks, AreSignedAsStandardWebhooksSays) {
   // The example of the reference implementations: https://github.com/standard-webhooks/standard-webhooks
-  const auto secret = from_base64("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-  ASSERT_TRUE(secret);
-  EXPECT_EQ(Webhook::signature(*secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})"),
+  const std::string secret = nn::decode_base64("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+  EXPECT_EQ(Webhook::signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})"),
             "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 }
 
@@ -398,16 +397,6 @@ TEST(Urls, AreReadOrRefused) {
        {"", "http://", "http:///x", "http://a b/", "http://u:p@host/", "http://host:0/", "http://host:70000/",
         "http://host:1x/", "http://[::1", "http://[x]/", "http://h/#f", "http://h/\n", "mailto:x"}) {
     EXPECT_FALSE(Url::parse(wrong)) << wrong;
-  }
-}
-
-TEST(Base64, IsReadStrictly) {
-  EXPECT_EQ(from_base64("YWJj"), "abc");
-  EXPECT_EQ(from_base64("YWI="), "ab");
-  EXPECT_EQ(from_base64("YQ=="), "a");
-  EXPECT_EQ(from_base64(""), "");
-  for (const char* wrong : {"YWJ", "YW=j", "YQ=a", " YWJj", "YWJj\n", "YR==", "Y===", "????"}) {
-    EXPECT_FALSE(from_base64(wrong)) << wrong;
   }
 }
 
