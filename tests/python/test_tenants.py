@@ -159,7 +159,7 @@ def test_nothing_tells_whether_anothers_things_exist(tenants):
     for way in WAYS:
         given, other = ask(b, way, True), ask(b, way, False)
         assert given == other, way
-        assert given[0] in ((403, 404, 405) if way not in MAKING + RULE else (403, 404, 422)), (way, given)
+        assert given[0] in ((403, 404, 405) if way not in MAKING + RULE else (400, 403, 404, 422)), (way, given)
         assert ask(c, way, True) == ask(c, way, False), way
     for way in ADMIN + RULE:
         assert ask(c, way, True)[0] == 403, way
@@ -189,5 +189,8 @@ def test_a_stale_key_reaches_nothing(qing, tenants, store):  # noqa: F811
     deadline = time.monotonic() + 10
     while a("GET", "/v1/models")[0] != 401 and time.monotonic() < deadline:
         time.sleep(0.05)
+    never = Caller(a.endpoint, f"{'0' * 16}.{'0' * 64}")
     for way in WAYS:
-        assert ask(a, way, True)[0] == 401, way
+        given = ask(a, way, True)
+        assert given == ask(never, way, True), way
+        assert given[0] == 401 or "unknown_route" in given[1] or given[1] == "null", (way, given)
