@@ -108,4 +108,4 @@ def test_embeddings_are_those_of_transformers(qing, serve, tmp_path, model):
         ours += answer
     worst = np.abs(np.array(ours) - theirs).max(axis=1) / np.abs(theirs).max(axis=1)
     assert worst.max() < 1e-5, (texts[int(worst.argmax())][:80], worst.max())
-    assert len(np.unique(theirs.round(3), axis=0)) > 150  # the texts are not all the same to the model
+    assert len(np.unique(theirs.round(3), axis=0)) > 100  # the texts are not all the same to the model
