@@ -173,7 +173,7 @@ TEST_F(ServeTest, APathMayEndInASlash) {
 TEST_F(ServeTest, ErrorsHaveOpenAisFormOnItsRoutes) {
   start();
   const std::string client = "X-Stainless-Lang: python\r\n";
-  for (const char* path : {"/v1/chat/completions", "/v1/responses", "/v1/moderations", "/v1/files/"}) {
+  for (const char* path : {"/v1/chat/completions", "/v1/responses", "/v1/moderations", "/v1/assistants/"}) {
     const RawResponse response = ask(post("{}", "", path));
     EXPECT_EQ(response.status, 404) << path;
     EXPECT_EQ(response.body, R"({"error":{"message":"no such route; /openapi.json lists them",)"
