@@ -69,6 +69,7 @@ TEST_F(PrivateModels, AreServedToTheirProject) {
   }
   EXPECT_NE(ask("a-1", "GET", "/v1/models").body.find(R"("owned_by":"a")"), std::string::npos);
   EXPECT_NE(ask("a-1", "GET", "/metrics").body.find("ft-mood"), std::string::npos);
+  EXPECT_NE(ask("a-1", "POST", "/v2/repository/index").body.find("ft-mood"), std::string::npos);
 }
 
 TEST_F(PrivateModels, DoNotExistForOthers) {
@@ -114,7 +115,9 @@ TEST_F(PrivateModels, DoNotExistForOthers) {
 }
 
 TEST_F(PrivateModels, AreInNoListOfOthers) {
-  ask("a-1", "POST", "/v1/models/ft-mood/predict", R"({"text":"abc"})");
+  for (const char* path : {"/v1/models/ft-mood/predict", "/v1/models/mood/predict"}) {
+    EXPECT_EQ(ask("a-1", "POST", path, R"({"text":"abc"})").status, 200);
+  }
   for (const char* path : {"/v1/models", "/metrics"}) {
     const std::string body = ask("b-1", "GET", path).body;
     EXPECT_EQ(body.find("ft-mood"), std::string::npos) << path;
