@@ -131,6 +131,7 @@ void Caretaker::decide(Database& database, const TrialPlan& plan, const Model& m
     const std::string detail =
         fmt::format("version {}: share {}; {}", plan.version, after.steps[after.step], verdict.reason);
     if (!advance(database, plan, after, "trial.step", detail)) return;
+    read(after, model);  // the new step's figures begin here
     sources_.registry.set_trial(plan.model, {plan.version, after.steps[after.step], false, model.trial.compare});
     return;
   }

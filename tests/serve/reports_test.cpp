@@ -5,7 +5,6 @@
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
 #include <qing/serve/reports/svg.h>
-#include <qing/serve/common/sha256.h>
 #include <qing/serve/runs/data_files.h>
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/serve/runs/settings.h>

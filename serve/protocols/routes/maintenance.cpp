@@ -159,7 +159,8 @@ ReadChange read_schedule(Service& service, const ChangeRequest& request) {
 
 ReadChange read_schedule_removal(Service& service, const ChangeRequest& request) {
   read_object(request.body, service.limits(), {});
-  return {{}, [&service, name = request.name, project = service.project(request.key)](Registry&) {
+  return {{}, [&service, name = request.name, project = service.project(request.key)](Registry& registry) {
+            if (!registry.find(name)) Registry::throw_unknown(name);
             bool removed = false;
             if (service.state() != nullptr && service.state()->exists()) {
               Database database = service.state()->open();

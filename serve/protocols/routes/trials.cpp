@@ -65,6 +65,7 @@ std::vector<Route> trials(Service& service) {
                    {kTag, "Ends a trial", {}, kChangedModel}, [&service](const ChangeRequest& request) -> ReadChange {
                      read_object(request.body, service.limits(), {});
                      return {{}, [&service, name = request.name](Registry& registry) {
+                               if (!registry.find(name)) Registry::throw_unknown(name);
                                end_plan(service, name);
                                return model_response(registry.remove_trial(name));
                              }};
