@@ -25,7 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConfigFile = "config.json";
 
 // sentence_bert_config.json, if there.
 struct TransformerSettings {

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/state/audit.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -78,6 +79,9 @@ StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t 
     throw StorageFull(kept, upload.bytes(), allowed);
   }
   StoredFile stored = insert(file, upload, std::move(report));
+  record(
+      database_,
+      {.key = file.key, .project = file.project, .action = "file.create", .object = stored.id, .detail = file.purpose});
   const fs::path path = content(stored.id);
   upload.keep_as(path);
   try {
@@ -135,10 +139,11 @@ FileStore::Page FileStore::list(const std::string& project, const ListOptions& o
   return page;
 }
 
-bool FileStore::remove(const std::string& project, const std::string& id) {
+bool FileStore::remove(const std::string& project, const std::string& id, const std::string& key) {
   Transaction transaction(database_);
   if (!get(project, id)) return false;
   database_.prepare("DELETE FROM files WHERE id = ?").bind(1, id).run();
+  record(database_, {.key = key, .project = project, .action = "file.delete", .object = id});
   // The bytes wait under another name: they can come back until the record is gone for good.
   const fs::path path = content(id), removed = state_.files() / (std::string(kRemovedPrefix) + id);
   const bool there = fs::exists(path);

@@ -33,6 +33,7 @@ struct StoredFile {
 struct NewFile {
   std::string project, name, purpose;
   std::int64_t lifetime = 0;  ///< seconds; 0: for ever
+  std::string key = {};       ///< id of the key of who makes it, for the audit log; empty: the server
 };
 
 /// A project would keep more than it may. Nothing was stored.
@@ -68,8 +69,9 @@ class FileStore {
     bool has_more = false;
   };
   Page list(const std::string& project, const ListOptions& options);
-  /// Removes the record and the bytes. Whether there was such a file.
-  bool remove(const std::string& project, const std::string& id);
+  /// Removes the record and the bytes. Whether there was such a file. `key` is the id of the caller's key, for the
+  /// audit log.
+  bool remove(const std::string& project, const std::string& id, const std::string& key = {});
   std::int64_t count(const std::string& project);
   /// Bytes that the project keeps.
   std::uint64_t used(const std::string& project);

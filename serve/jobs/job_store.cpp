@@ -68,7 +68,7 @@ TrainingJob JobStore::read(const Statement& row) const {
 }
 
 TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const std::string& idempotency_key,
-                             const std::string& request) {
+                             const std::string& request, const std::string& key) {
   job.id = "ftjob-" + random_characters(24);
   job.model = model_name(job.base, suffix, job.id);
   job.created = job_time();
@@ -97,6 +97,11 @@ TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const s
   insert_event(job.id, message_event(fmt::format("Created fine-tuning job: {}", job.id)));
   insert_event(job.id, message_event(fmt::format("Validating training file: {}", job.training_file)));
   job = *find(job.id);
+  record(database_, {.key = key,
+                     .project = job.project,
+                     .action = "job.create",
+                     .object = job.id,
+                     .detail = fmt::format("model {}", job.model)});
   transaction.commit();
   return job;
 }
@@ -175,7 +180,7 @@ void JobStore::add_event(const std::string& id, const JobEvent& event) {
 }
 
 bool JobStore::advance(const std::string& id, std::initializer_list<JobStatus> from, JobStatus to,
-                       const std::string& message) {
+                       const std::string& message, const std::optional<AuditEntry>& audit) {
   Transaction transaction(database_);
   Statement update = database_.prepare(fmt::format(
       "UPDATE jobs SET status = ?, finished = ?, estimated_finish = 0 WHERE id = ? AND status IN {}", quoted(from)));
@@ -183,6 +188,7 @@ bool JobStore::advance(const std::string& id, std::initializer_list<JobStatus> f
   update.run();
   const bool changed = database_.number("SELECT changes()") > 0;
   if (changed) insert_event(id, message_event(message));
+  if (changed && audit) record(database_, *audit);
   transaction.commit();
   return changed;
 }

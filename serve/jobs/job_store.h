@@ -11,6 +11,7 @@
 
 #include <qing/serve/common/database.h>
 #include <qing/serve/jobs/training_job.h>
+#include <qing/serve/state/audit.h>
 
 namespace qing::serve {
 
@@ -32,9 +33,10 @@ class JobStore {
 
   /// Records a new job, whose number, id, model and time of creation are set here; `suffix` becomes a part of the
   /// model's name. With an idempotency key that the project has used, returns the job that was made with it: ValueError
-  /// if that was made by another request, which `request` stands for.
+  /// if that was made by another request, which `request` stands for. `key` is the id of the caller's key, for the
+  /// audit log.
   TrainingJob create(TrainingJob job, const std::string& suffix, const std::string& idempotency_key,
-                     const std::string& request);
+                     const std::string& request, const std::string& key = {});
   /// Nothing for a job of another project.
   std::optional<TrainingJob> find(const std::string& project, const std::string& id);
   std::optional<TrainingJob> find(const std::string& id);
@@ -53,8 +55,10 @@ class JobStore {
   std::vector<JobEvent> events_after(const std::string& id, std::int64_t after, std::int64_t limit);
   void add_event(const std::string& id, const JobEvent& event);
 
-  /// Changes the status if it is one of `from`, and says whether it was. `message` becomes an event.
-  bool advance(const std::string& id, std::initializer_list<JobStatus> from, JobStatus to, const std::string& message);
+  /// Changes the status if it is one of `from`, and says whether it was. `message` becomes an event. `audit` is logged
+  /// if the status was changed.
+  bool advance(const std::string& id, std::initializer_list<JobStatus> from, JobStatus to, const std::string& message,
+               const std::optional<AuditEntry>& audit = {});
   /// kQueued with the plan of validation: the resolved hyperparameters (JSON) and the number of steps.
   bool validated(const std::string& id, const std::string& hyperparameters, std::int64_t steps,
                  const std::string& message);

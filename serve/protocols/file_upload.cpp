@@ -57,7 +57,10 @@ class FileUpload::Form : public FormHandler {
  public:
   Form(Service& service, const std::string& boundary) : service_(service), parser_(boundary, *this) {}
 
-  void set_project(std::string project) { file_.project = std::move(project); }
+  void set_owner(std::string project, std::string key) {
+    file_.project = std::move(project);
+    file_.key = std::move(key);
+  }
   std::optional<HttpResponse> take(std::string_view piece) {
     try {
       parser_.feed(piece);
@@ -161,7 +164,7 @@ FileUpload::~FileUpload() {
   service_.move_bytes([form = std::exchange(form_, nullptr)](bool) {});
 }
 
-void FileUpload::open(const std::string& key) { form_->set_project(service_.project(key)); }
+void FileUpload::open(const std::string& key) { form_->set_owner(service_.project(key), key); }
 
 void FileUpload::write(std::string piece, std::function<void(std::optional<HttpResponse>)> next) {
   const HttpResponse stopping =

@@ -231,12 +231,13 @@ void make_job(Service& service, const std::string& body, Routed::Reply reply, st
   NewJob made = read_new_job(service, body, reply.key, all_options);
   if (idempotency_key.size() > 255) refuse_field("Idempotency-Key: has more than 255 bytes");
   made.idempotency_key = std::move(idempotency_key);
-  service.with_state(std::move(reply), [&service, made = std::move(made)](Database& database) {
+  const std::string key = reply.key;
+  service.with_state(std::move(reply), [&service, key, made = std::move(made)](Database& database) {
     check_file(database, *service.state(), made.job, made.job.training_file, "training_file");
     if (!made.job.validation_file.empty()) {
       check_file(database, *service.state(), made.job, made.job.validation_file, "validation_file");
     }
-    const TrainingJob job = JobStore(database).create(made.job, made.suffix, made.idempotency_key, made.request);
+    const TrainingJob job = JobStore(database).create(made.job, made.suffix, made.idempotency_key, made.request, key);
     service.jobs()->wake();
     return job_response(job);
   });
@@ -325,23 +326,26 @@ void list_checkpoints(Service& service, const std::string& id, Routed::Reply rep
   });
 }
 
-using Change = std::function<bool(JobStore&, const std::string& id)>;
+using Change = std::function<bool(JobStore&, const std::string& id, const AuditEntry&)>;
 
 Route change_route(Service& service, const JobRoutes& routes, std::string_view pattern, std::string_view summary,
-                   std::string_view done, Change change) {
+                   std::string_view action, std::string_view done, Change change) {
   return {.method = "POST",
           .pattern = pattern,
           .body = BodyKind::kAny,
           .operation = {routes.tag, summary, {}, kJob},
           .open =
-              [&service, done, change = std::move(change)](const Call& call) {
-                return [&service, done, change, id = std::string(call.parameter("id"))](const std::string&,
-                                                                                        Routed::Reply reply) {
-                  const std::string project = service.project(reply.key);
-                  service.with_state(std::move(reply), [&service, done, change, id, project](Database& database) {
+              [&service, action, done, change = std::move(change)](const Call& call) {
+                AuditEntry audit{.key = call.key,
+                                 .project = service.project(call.key),
+                                 .action = std::string(action),
+                                 .object = std::string(call.parameter("id"))};
+                return [&service, done, change, audit](const std::string&, Routed::Reply reply) {
+                  service.with_state(std::move(reply), [&service, done, change, audit](Database& database) {
+                    const std::string &id = audit.object, &project = audit.project;
                     job_of(database, project, id);
                     JobStore store(database);
-                    const bool changed = change(store, id);
+                    const bool changed = change(store, id, audit);
                     const TrainingJob job = job_of(database, project, id);
                     if (!changed) {
                       throw Refusal(
@@ -419,18 +423,19 @@ std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
                list_checkpoints(service, id, std::move(reply));
              };
            }),
-      change_route(service, routes, routes.cancel, "Ends a job for good", "cancelled",
-                   [](JobStore& store, const std::string& id) {
+      change_route(service, routes, routes.cancel, "Ends a job for good", "job.cancel", "cancelled",
+                   [](JobStore& store, const std::string& id, const AuditEntry& audit) {
                      return store.advance(id, {kValidating, kQueued, kRunning, kPaused}, kCancelled,
-                                          "The job has been cancelled");
+                                          "The job has been cancelled", audit);
                    }),
-      change_route(service, routes, routes.pause, "Stops a job at a checkpoint, until it is resumed", "paused",
-                   [](JobStore& store, const std::string& id) {
-                     return store.advance(id, {kQueued, kRunning}, kPaused, "The job has been paused");
+      change_route(service, routes, routes.pause, "Stops a job at a checkpoint, until it is resumed", "job.pause",
+                   "paused",
+                   [](JobStore& store, const std::string& id, const AuditEntry& audit) {
+                     return store.advance(id, {kQueued, kRunning}, kPaused, "The job has been paused", audit);
                    }),
-      change_route(service, routes, routes.resume, "Goes on with a paused job", "resumed",
-                   [](JobStore& store, const std::string& id) {
-                     return store.advance(id, {kPaused}, kQueued, "The job waits to be resumed");
+      change_route(service, routes, routes.resume, "Goes on with a paused job", "job.resume", "resumed",
+                   [](JobStore& store, const std::string& id, const AuditEntry& audit) {
+                     return store.advance(id, {kPaused}, kQueued, "The job waits to be resumed", audit);
                    }),
   };
 }

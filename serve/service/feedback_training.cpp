@@ -23,18 +23,19 @@ std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPla
     line.begin_object().member("text", one.text).member("label", one.label).member("source", "feedback").end();
     upload.write(line.take() + "\n");
   }
-  const NewFile named{plan.project, fmt::format("feedback-{}.jsonl", plan.model), "fine-tune"};
+  const NewFile named{.project = plan.project,
+                      .name = fmt::format("feedback-{}.jsonl", plan.model),
+                      .purpose = "fine-tune",
+                      .key = plan.key};
   const StoredFile file =
       FileStore(means.database, means.state).create(named, upload, std::numeric_limits<std::uint64_t>::max());
-  record(means.database,
-         {.key = plan.key, .project = plan.project, .action = "file.create", .object = file.id, .detail = "feedback"});
   TrainingJob job{.project = plan.project,
                   .base = model->name,
                   .base_version = model->version,
                   .training_file = file.id,
                   .seed = 42,
                   .metadata = R"({"origin":"feedback"})"};
-  job = JobStore(means.database).create(std::move(job), "feedback", {}, {});
+  job = JobStore(means.database).create(std::move(job), "feedback", {}, {}, plan.key);
   means.jobs.wake();
   return job.id;
 }

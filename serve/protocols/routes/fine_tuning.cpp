@@ -8,6 +8,7 @@
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/protocols/job_requests.h>
 #include <qing/serve/protocols/openai.h>
+#include <qing/serve/state/audit.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::protocols {
@@ -29,7 +30,9 @@ void remove_model(Service& service, const std::string& name, Routed::Reply reply
   if (!owner || *owner != service.project(reply.key)) {
     throw Refusal(error_response(404, "model_not_found", "no model of this name that a job of this project has made"));
   }
-  service.with_state(std::move(reply), [&service, name](Database& database) {
+  AuditEntry audit{.key = reply.key, .project = *owner, .action = "model.delete", .object = name};
+  service.with_state(std::move(reply), [&service, name, audit = std::move(audit)](Database& database) {
+    record(database, audit);  // before the removal, which cannot be taken back
     try {
       service.jobs()->remove_model(database, name);
     } catch (const ValueError& error) { throw Refusal(error_response(409, "model_in_use", error.what())); }

@@ -141,8 +141,13 @@ HttpResponse content_response(Service& service, FileStore& store, const std::str
   return response;
 }
 
-HttpResponse deleted_response(FileStore& store, const std::string& project, const std::string& id) {
-  if (!store.remove(project, id)) return no_file(id);
+// Who asks.
+struct Caller {
+  std::string project, key;
+};
+
+HttpResponse deleted_response(FileStore& store, const Caller& caller, const std::string& id) {
+  if (!store.remove(caller.project, id, caller.key)) return no_file(id);
   JsonWriter out;
   out.begin_object().member("id", id).member("object", "file").member("deleted", true).end();
   return {200, out.take(), {}};
@@ -150,7 +155,7 @@ HttpResponse deleted_response(FileStore& store, const std::string& project, cons
 
 // `act` runs with the store on the thread for the disk.
 Route route(Service& service, std::string_view method, std::string_view pattern, Operation operation,
-            std::function<HttpResponse(FileStore&, const std::string& project, const std::string& id)> act) {
+            std::function<HttpResponse(FileStore&, const Caller&, const std::string& id)> act) {
   return {.method = method,
           .pattern = pattern,
           .operation = operation,
@@ -158,10 +163,10 @@ Route route(Service& service, std::string_view method, std::string_view pattern,
               [&service, act = std::move(act)](const Call& call) {
                 const std::string id(call.parameter("file_id"));
                 return [&service, act, id](const std::string&, Routed::Reply reply) {
-                  const std::string project = service.project(reply.key);
-                  service.with_state(std::move(reply), [&service, act, id, project](Database& database) {
+                  Caller caller{service.project(reply.key), reply.key};
+                  service.with_state(std::move(reply), [&service, act, id, caller](Database& database) {
                     FileStore store(database, *service.state());
-                    return act(store, project, id);
+                    return act(store, caller, id);
                   });
                 };
               },
@@ -211,18 +216,18 @@ std::vector<Route> openai_files(Service& service) {
   create.operation.request_type = "multipart/form-data";
   return {std::move(create), list_route(service),
           route(service, "GET", "/v1/files/{file_id}", {kTag, "What a file is", {}, kFileSchema},
-                [](FileStore& store, const std::string& project, const std::string& id) {
-                  const std::optional<StoredFile> file = store.get(project, id);
+                [](FileStore& store, const Caller& caller, const std::string& id) {
+                  const std::optional<StoredFile> file = store.get(caller.project, id);
                   return file ? HttpResponse{200, file_object(*file), {}} : no_file(id);
                 }),
           route(service, "DELETE", "/v1/files/{file_id}", {kTag, "Removes a file", {}, kDeleted},
-                [](FileStore& store, const std::string& project, const std::string& id) {
-                  return deleted_response(store, project, id);
+                [](FileStore& store, const Caller& caller, const std::string& id) {
+                  return deleted_response(store, caller, id);
                 }),
           route(service, "GET", "/v1/files/{file_id}/content",
                 {kTag, "The bytes of a file", {}, {}, "application/octet-stream"},
-                [&service](FileStore& store, const std::string& project, const std::string& id) {
-                  return content_response(service, store, project, id);
+                [&service](FileStore& store, const Caller& caller, const std::string& id) {
+                  return content_response(service, store, caller.project, id);
                 })};
 }
 

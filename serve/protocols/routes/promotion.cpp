@@ -8,8 +8,8 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
-#include <qing/serve/common/sha256.h>
 #include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/sha256.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/maintenance/promotion_store.h>
 #include <qing/serve/maintenance/version_comparison.h>
