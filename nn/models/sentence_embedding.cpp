@@ -25,7 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 // sentence_bert_config.json, if there.
 struct TransformerSettings {
   std::optional<std::int32_t> max_length;

@@ -226,6 +226,4 @@ void JobRunner::remove_model(Database& database, const std::string& name) {
   remove_quietly(aside);
 }
 
-template void JobRunner::pause(std::chrono::seconds);  // used by job_attempts.cpp
-
 }  // namespace qing::serve

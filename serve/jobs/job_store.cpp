@@ -87,12 +87,11 @@ TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const s
   Statement insert = database_.prepare(
       "INSERT INTO jobs(id, project, status, created, base, base_version, model, training_file, validation_file, seed, "
       "metadata, hyperparameters, options, idempotency_key, request) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
-  int column = 0;
-  insert.bind(++column, job.id).bind(++column, job.project).bind(++column, status_name(job.status));
-  insert.bind(++column, job.created).bind(++column, job.base).bind(++column, job.base_version);
-  insert.bind(++column, job.model).bind(++column, job.training_file).bind(++column, job.validation_file);
-  insert.bind(++column, job.seed).bind(++column, job.metadata).bind(++column, job.hyperparameters);
-  insert.bind(++column, job.options).bind(++column, idempotency_key).bind(++column, request);
+  insert.bind(1, job.id).bind(2, job.project).bind(3, status_name(job.status));
+  insert.bind(4, job.created).bind(5, job.base).bind(6, job.base_version);
+  insert.bind(7, job.model).bind(8, job.training_file).bind(9, job.validation_file);
+  insert.bind(10, job.seed).bind(11, job.metadata).bind(12, job.hyperparameters);
+  insert.bind(13, job.options).bind(14, idempotency_key).bind(15, request);
   insert.run();
   insert_event(job.id, message_event(fmt::format("Created fine-tuning job: {}", job.id)));
   insert_event(job.id, message_event(fmt::format("Validating training file: {}", job.training_file)));

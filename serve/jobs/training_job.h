@@ -30,21 +30,21 @@ struct TrainingJob {
   static constexpr std::string_view kScratch = "scratch";  ///< the base that is no model: random weights
 
   std::int64_t number = 0;  ///< jobs count up in the order in which they were made
-  std::string id;           ///< "ftjob-" and 24 characters
-  std::string project;
+  std::string id = {};      ///< "ftjob-" and 24 characters
+  std::string project = {};
   JobStatus status = JobStatus::kValidating;
   std::int64_t created = 0, finished = 0, estimated_finish = 0;
-  std::string base;               ///< name of the model to begin with, or kScratch
+  std::string base = {};          ///< name of the model to begin with, or kScratch
   std::int64_t base_version = 0;  ///< 0 for kScratch
-  std::string model;              ///< name that the finished model gets
-  std::string training_file, validation_file;
+  std::string model = {};         ///< name that the finished model gets
+  std::string training_file = {}, validation_file = {};
   std::int64_t seed = 0;
   std::string metadata = "{}";         ///< JSON object of strings
   std::string hyperparameters = "{}";  ///< JSON object: n_epochs, batch_size, learning_rate_multiplier
   std::string options = "{}";          ///< JSON object: options of `qing train` by name, each a list of texts
   std::optional<JobError> error = {};
   std::int64_t trained_tokens = 0;
-  std::string result_file;
+  std::string result_file = {};
   std::int64_t step = 0, steps = 0;  ///< finished steps and all steps; 0 before training
   std::int64_t failures = 0;         ///< attempts that ended by a fault outside of the training's own errors
   std::int64_t milliseconds = 0;     ///< of training so far

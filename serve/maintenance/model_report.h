@@ -27,13 +27,13 @@ struct ModelReport {
   struct Reason {
     std::string code = {}, message = {};
   };
-  std::string model;
+  std::string model = {};
   std::int64_t version = 0;
-  std::vector<Reason> reasons;  ///< empty: the model need not be trained again
-  std::int64_t texts = 0;       ///< recent ones, behind drift and unknown tokens
-  std::optional<double> drift, unknown_share, reference_unknown_share;
-  std::vector<AgreementSpan> agreement;  ///< of the version: 30 days each, the newest first; without empty spans
-  std::int64_t feedback = 0, kept = 0;   ///< of all versions
+  std::vector<Reason> reasons = {};  ///< empty: the model need not be trained again
+  std::int64_t texts = 0;            ///< recent ones, behind drift and unknown tokens
+  std::optional<double> drift = {}, unknown_share = {}, reference_unknown_share = {};
+  std::vector<AgreementSpan> agreement = {};  ///< of the version: 30 days each, the newest first; without empty spans
+  std::int64_t feedback = 0, kept = 0;        ///< of all versions
 };
 
 /// What a report is made of. Null profiles: there is none.

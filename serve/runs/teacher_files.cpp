@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <qing/nn/formats/open_weights.h>
+#include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
 
 namespace qing::serve::cli {

@@ -40,12 +40,12 @@ struct Rule {
   bool replace = false;
 };
 struct Proposal {
-  std::string model, from;
+  std::string model = {}, from = {};
   std::int64_t from_version = 0;  // 0: the active one
-  std::optional<Rule> rule;
-  std::optional<TrialPlan> plan;  // on trial first
-  std::optional<Trial> trial;     // likewise, by hand
-  std::string key, project;
+  std::optional<Rule> rule = {};
+  std::optional<TrialPlan> plan = {};  // on trial first
+  std::optional<Trial> trial = {};     // likewise, by hand
+  std::string key = {}, project = {};
 };
 
 [[noreturn]] void refuse(std::string_view code, std::string_view why) { throw Refusal(error_response(422, code, why)); }
