@@ -106,7 +106,7 @@ TEST(MetricsLog, KeepsWholeLinesUpToAStep) {
   {
     MetricsLog log(file, 0);
     for (int64_t step = 1; step <= 4; ++step) log.add_step(at(step));
-    log.add_evaluation(at(4), {{"dev \"1\"", 0.5, 0.75, 0.25}}, 0.75, true);
+    log.add_evaluation(at(4), std::vector<DevScore>{{"dev \"1\"", 0.5, 0.75, 0.25}}, 0.75, true);
     log.add_step(at(5));
   }
   folder.write("metrics.jsonl", content_of(file) + "{\"type\": \"step\", \"st");  // killed while it wrote
