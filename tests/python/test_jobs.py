@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import random
 import signal
 import sqlite3
@@ -285,8 +286,8 @@ def test_a_worker_takes_few_things_along(start, state, monkeypatch):
     job_folder = str(state / "jobs" / job.id)
     foreign = {file for file in files if not file.startswith((job_folder, "/dev/null"))}
     assert not foreign, foreign
-    limits = open(f"/proc/{process}/limits").read()
-    assert f"{3000 << 20}" in next(line for line in limits.splitlines() if line.startswith("Max address space"))
+    # The worker limits itself when it starts.
+    wait_for(lambda: re.search(rf"Max address space +{3000 << 20} ", open(f"/proc/{process}/limits").read()))
     assert os.getpriority(os.PRIO_PROCESS, process) == 10 and os.sched_getscheduler(process) == os.SCHED_BATCH
     client.fine_tuning.jobs.cancel(job.id)
 

@@ -247,8 +247,9 @@ TEST_F(StateBackup, ADeletedProjectLeavesNoTraceButTheAuditLog) {
   for (const char* table : {"files", "jobs", "models", "feedback"}) EXPECT_EQ(count(state, table), 1) << table;
   Database database = state.open();
   const auto entries = audit_entries(database, {.project = "a"});
-  ASSERT_EQ(entries.size(), 2U);
+  ASSERT_FALSE(entries.empty());
   EXPECT_EQ(entries[0].action, "project.delete");
+  EXPECT_TRUE(std::ranges::any_of(entries, [](const AuditEntry& entry) { return entry.action == "file.create"; }));
   EXPECT_TRUE(delete_project(state, "a").empty()) << "again";
 }
 
