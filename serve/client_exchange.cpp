@@ -24,7 +24,7 @@ namespace {
 
 // Maximum size of a response's status line and header. Beast's default is 8 KiB.
 constexpr size_t kHeaderBytes = 16 * 1024;
-constexpr size_t kReadBytes = 16 * 1024;
+constexpr size_t kResponseReadBytes = 16 * 1024;
 constexpr size_t kPieceBytes = 64 * 1024;
 constexpr std::uint64_t kMostBody = 64 * 1024 * 1024;  // of a response in memory
 constexpr const char* kOtherProgram = "check that a qing service runs there";
@@ -121,7 +121,7 @@ class Exchange {
       if (look.whole) return;
       if (data.size() >= kHeaderBytes) throw FinalError(message("the answer's header is too long", kOtherProgram));
       wait([&](auto done) {
-        stream_.async_read_some(buffer_.prepare(kReadBytes), [this, done](auto error, size_t size) {
+        stream_.async_read_some(buffer_.prepare(kResponseReadBytes), [this, done](auto error, size_t size) {
           buffer_.commit(size);
           done(error);
         });

@@ -11,7 +11,7 @@
 namespace qing::nn {
 namespace {
 
-constexpr size_t kPieceBytes = 1 << 16;
+constexpr size_t kReadBytes = 1 << 16;
 constexpr size_t kMarkBytes = 3;  // size of U+FEFF in UTF-8
 
 }  // namespace
@@ -31,7 +31,7 @@ bool LineReader::fill() {
   if (ended_) return false;
   buffer_.erase(0, std::exchange(begin_, 0));
   const size_t before = buffer_.size();
-  buffer_.resize(before + kPieceBytes);
+  buffer_.resize(before + kReadBytes);
   size_t count = 0;
   try {
     count = input_(std::span(buffer_).subspan(before));

@@ -51,8 +51,6 @@ TokenizerClass class_of_name(const JsonCursor& name) {
                   text));
 }
 
-JsonFile json_of(const FolderFiles& files, const char* name) { return {files.path(name), files.text(name)}; }
-
 std::optional<TokenizerClass> class_of_model(const FolderFiles& files, std::optional<JsonCursor> config) {
   if (config) {
     if (const auto name = config->present("tokenizer_class")) return class_of_name(*name);
@@ -196,6 +194,8 @@ boost::json::value parsed(std::string_view text, const std::string& path) {
 
 JsonFile::JsonFile(const fs::path& path, std::string text)
     : path_(path.string()), text_(std::move(text)), value_(parsed(text_, path_)) {}
+
+JsonFile json_of(const FolderFiles& files, const char* name) { return {files.path(name), files.text(name)}; }
 
 AddedToken TokenSetting::as_special() const {
   AddedToken result = token;

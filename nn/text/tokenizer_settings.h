@@ -38,6 +38,9 @@ class JsonFile {
   boost::json::value value_;
 };
 
+/// One of the files. DataError as of JsonFile.
+JsonFile json_of(const FolderFiles& files, const char* name);
+
 /// A token as a setting gives it: a plain text, or a text with flags.
 struct TokenSetting {
   AddedToken token;

@@ -85,8 +85,8 @@ class Builder {
   const std::string& name(NamedToken which) const {
     const auto& named = settings_.named[static_cast<size_t>(which)];
     if (!named) {
-      throw DataError(
-          fmt::format("{}: {} is missing", files_.path(kTokenizerConfigFile).string(), kTokenNames[static_cast<size_t>(which)]));
+      throw DataError(fmt::format("{}: {} is missing", files_.path(kTokenizerConfigFile).string(),
+                                  kTokenNames[static_cast<size_t>(which)]));
     }
     return named->token.content;
   }

@@ -25,8 +25,6 @@ namespace {
 
 namespace json = boost::json;
 
-JsonFile json_of(const FolderFiles& files, const char* name) { return {files.path(name), files.text(name)}; }
-
 std::string quoted(std::string_view text) { return json::serialize(json::value(text)); }
 
 // The merges of a BPE model with the text that each gives.
@@ -289,8 +287,8 @@ std::vector<int32_t> kept_ids(const FolderFiles& files, const Pipeline& pipeline
     if (model.find("merges")) {
       add_parts(model, pipeline, used);
     } else if (model["vocab"].value().is_array()) {
-      // `transformers` 5.23 fixes the place of the unknown piece for XLM-R (3) and ALBERT (1), whatever the file says. So
-      // the pieces before it stay.
+      // `transformers` 5.23 fixes the place of the unknown piece for XLM-R (3) and ALBERT (1), whatever the file says.
+      // So the pieces before it stay.
       for (int32_t id = 0; id < parts.model->unknown(); ++id) used.insert(id);
       add_pieces(model, file.text(), pipeline, used);
     }

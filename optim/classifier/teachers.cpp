@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kChunk = 8192;         // texts that are encoded and sorted by length together
 constexpr int64_t kBatchTokens = 8192;  // of a batch of texts of similar length
-constexpr int64_t kEncodeGrain = 64;
+constexpr int64_t kTeacherGrain = 64;
 
 bool covers(const TrainOptions& o, size_t teacher, int32_t group) {
   if (o.teacher_groups.empty() || o.teacher_groups[teacher].empty()) return true;
@@ -71,7 +71,7 @@ Tensor predictions(const nn::TextClassifier& teacher, std::span<const nn::Exampl
   for (size_t first = 0; first < rows.size(); first += kChunk) {
     const auto chunk = rows.subspan(first, std::min(kChunk, rows.size() - first));
     std::vector<nn::EncodedText> encoded(chunk.size());
-    parallel_for(std::ssize(chunk), kEncodeGrain, [&](int64_t begin, int64_t end) {
+    parallel_for(std::ssize(chunk), kTeacherGrain, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) encoded[i] = teacher.encode(examples[chunk[i]].text);
     });
     std::vector<size_t> order(chunk.size());

@@ -14,7 +14,7 @@
 namespace qing::optim {
 namespace {
 
-constexpr int64_t kEncodeGrain = 64;
+constexpr int64_t kMaskedGrain = 64;
 // How often a chosen token becomes the mask, and another token.
 constexpr float kMaskShare = 0.8F, kRandomShare = 0.1F;
 
@@ -33,7 +33,7 @@ bool continues_word(std::string_view token, WordMark mark) {
   return !token.starts_with(kMetaspace) && !token.starts_with(kByteSpace);
 }
 
-std::vector<float> draws(int64_t count, Generator& rng) {
+std::vector<float> uniform_numbers(int64_t count, Generator& rng) {
   Tensor drawn = Tensor::empty({count}, DType::f32);
   rng.fill_uniform(drawn, 0, 1);
   const auto values = drawn.span<float>();
@@ -83,7 +83,7 @@ std::vector<MaskedExample> masked_examples(std::span<const std::string> texts, c
   const std::vector<std::string> tokens = tokenizer.tokens();
   const WordMark mark = mark_of(tokens);
   std::vector<std::vector<MaskedExample>> windows(texts.size());
-  parallel_for(std::ssize(texts), kEncodeGrain, [&](int64_t begin, int64_t end) {
+  parallel_for(std::ssize(texts), kMaskedGrain, [&](int64_t begin, int64_t end) {
     for (int64_t text = begin; text < end; ++text) {
       try {
         for (nn::Encoding& encoding : tokenizer.windows(texts[text])) {
@@ -126,7 +126,7 @@ MaskedBatch MaskedCollate::operator()(std::vector<MaskedExample> examples, const
   int32_t first = 0;
   for (MaskedExample& example : examples) {
     const std::vector<size_t> places = chosen(example, options_, rng);
-    const std::vector<float> drawn = draws(2 * std::ssize(places), rng);
+    const std::vector<float> drawn = uniform_numbers(2 * std::ssize(places), rng);
     for (size_t i = 0; i < places.size(); ++i) {
       int32_t& id = example.ids[places[i]];
       rows.push_back(first + static_cast<int32_t>(places[i]));

@@ -18,7 +18,7 @@
 namespace qing::serve {
 namespace {
 
-[[noreturn]] void fail(const std::filesystem::path& path, const char* what) {
+[[noreturn]] void fail_upload(const std::filesystem::path& path, const char* what) {
   throw IoError(fmt::format("{}: cannot {}: {}", path.string(), what, std::strerror(errno)));
 }
 
@@ -45,7 +45,7 @@ Upload::Upload(const std::filesystem::path& folder) : digest_(std::make_unique<D
   for (bool there = false; !there;) {
     std::string name = (folder / (std::string(kPrefix) + "XXXXXX")).string();
     file_ = ::mkostemp(name.data(), O_CLOEXEC);
-    if (file_ < 0) fail(folder, "make a file");
+    if (file_ < 0) fail_upload(folder, "make a file");
     path_ = name;
     struct stat status {};
     there = ::flock(file_, LOCK_EX) == 0 && ::fstat(file_, &status) == 0 && status.st_nlink > 0;
@@ -64,17 +64,17 @@ void Upload::write(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(path_, "write");
+    if (written < 0) fail_upload(path_, "write");
     bytes.remove_prefix(static_cast<size_t>(written));
   }
 }
 
 void Upload::sync() {
-  if (::fsync(file_) != 0) fail(path_, "write");
+  if (::fsync(file_) != 0) fail_upload(path_, "write");
 }
 
 void Upload::keep_as(const std::filesystem::path& path) {
-  if (::rename(path_.c_str(), path.c_str()) != 0) fail(path, "rename a file to this");
+  if (::rename(path_.c_str(), path.c_str()) != 0) fail_upload(path, "rename a file to this");
   try {
     sync_folder(path.parent_path());
   } catch (const IoError&) {
@@ -98,7 +98,7 @@ std::string Upload::sha256() const {
 bool is_abandoned(const std::filesystem::path& file) {
   const int opened = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (opened < 0 && errno == ENOENT) return true;
-  if (opened < 0) fail(file, "open");
+  if (opened < 0) fail_upload(file, "open");
   const bool locked = ::flock(opened, LOCK_EX | LOCK_NB) != 0;
   ::close(opened);
   return !locked;

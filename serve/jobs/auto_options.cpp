@@ -13,13 +13,13 @@ namespace qing::serve {
 namespace json = boost::json;
 namespace {
 
-struct Choice {
+struct AutoChoice {
   std::int64_t epochs, batch;
   double lr;
 };
 
 // Small sets need more passes, and small batches, to make enough steps.
-Choice choice_for(const Base& base, size_t texts) {
+AutoChoice choice_for(const Base& base, size_t texts) {
   const std::int64_t batch = texts < 2'000 ? 16 : texts < 20'000 ? 32 : 64;
   if (base.width == 0) {
     return {texts < 1'000 ? 30 : texts < 5'000 ? 15 : texts < 20'000 ? 8 : texts < 100'000 ? 4 : 3, batch, 5e-4};
@@ -49,7 +49,7 @@ Base look_at_base(const std::filesystem::path& folder) {
 
 AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, const json::object& given,
                          const json::object& hyperparameters) {
-  const Choice choice = choice_for(base, texts);
+  const AutoChoice choice = choice_for(base, texts);
   AutoOptions result;
   const auto whole = [&](std::string_view option, std::string_view hyperparameter, std::int64_t automatic) {
     const std::string text = given_text(given, option);

@@ -13,12 +13,12 @@
 namespace qing::serve {
 namespace {
 
-constexpr std::string_view kColumns =
+constexpr std::string_view kJobColumns =
     "number, id, project, status, created, finished, estimated_finish, base, base_version, model, training_file, "
     "validation_file, seed, metadata, hyperparameters, options, error_code, error_message, error_param, "
     "trained_tokens, result_file, step, steps, failures, milliseconds, outcome";
 
-std::string select(std::string_view condition) { return fmt::format("SELECT {} FROM jobs {}", kColumns, condition); }
+std::string select(std::string_view condition) { return fmt::format("SELECT {} FROM jobs {}", kJobColumns, condition); }
 
 std::string quoted(std::initializer_list<JobStatus> statuses) {
   std::vector<std::string> names;

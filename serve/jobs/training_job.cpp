@@ -12,7 +12,7 @@
 namespace qing::serve {
 namespace {
 
-constexpr std::array<std::pair<JobStatus, std::string_view>, 7> kNames = {{
+constexpr std::array<std::pair<JobStatus, std::string_view>, 7> kStatusNames = {{
     {JobStatus::kValidating, "validating_files"},
     {JobStatus::kQueued, "queued"},
     {JobStatus::kRunning, "running"},
@@ -33,12 +33,12 @@ std::string in_name(std::string_view text, size_t most) {
 }  // namespace
 
 std::string_view status_name(JobStatus status) {
-  return std::ranges::find(kNames, status, &std::pair<JobStatus, std::string_view>::first)->second;
+  return std::ranges::find(kStatusNames, status, &std::pair<JobStatus, std::string_view>::first)->second;
 }
 
 JobStatus status_of(std::string_view name) {
-  const auto found = std::ranges::find(kNames, name, &std::pair<JobStatus, std::string_view>::second);
-  if (found == kNames.end()) {
+  const auto found = std::ranges::find(kStatusNames, name, &std::pair<JobStatus, std::string_view>::second);
+  if (found == kStatusNames.end()) {
     throw DataError(fmt::format("jobs: '{}' is no status; the state is that of another qing", name));
   }
   return found->first;

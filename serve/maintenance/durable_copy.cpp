@@ -16,29 +16,29 @@ namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
 
-[[noreturn]] void fail(const fs::path& path) {
+[[noreturn]] void fail_copy(const fs::path& path) {
   throw IoError(fmt::format("{}: {}", path.string(), std::strerror(errno)));
 }
 
-class NewFile {
+class DurableFile {
  public:
-  explicit NewFile(const fs::path& path)
+  explicit DurableFile(const fs::path& path)
       : path_(path), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)) {
-    if (fd_ < 0) fail(path_);
+    if (fd_ < 0) fail_copy(path_);
   }
-  ~NewFile() { ::close(fd_); }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
+  ~DurableFile() { ::close(fd_); }
+  DurableFile(const DurableFile&) = delete;
+  DurableFile& operator=(const DurableFile&) = delete;
   void write(std::span<const char> bytes) const {
     while (!bytes.empty()) {
       const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail(path_);
+      if (written < 0) fail_copy(path_);
       bytes = bytes.subspan(static_cast<size_t>(written));
     }
   }
   void sync() const {
-    if (::fsync(fd_) != 0) fail(path_);
+    if (::fsync(fd_) != 0) fail_copy(path_);
   }
 
  private:
@@ -49,7 +49,7 @@ class NewFile {
 }  // namespace
 
 void write_new_file(const fs::path& file, const std::function<std::span<const char>()>& next) {
-  const NewFile to(file);
+  const DurableFile to(file);
   for (std::span<const char> bytes = next(); !bytes.empty(); bytes = next()) to.write(bytes);
   to.sync();
 }

@@ -18,7 +18,7 @@ namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kFormat = "qing state";
+constexpr std::string_view kBackupFormat = "qing state";
 constexpr const char* kDatabase = "qing.db";
 
 [[noreturn]] void rethrow(const fs::filesystem_error& error) {
@@ -106,7 +106,7 @@ void back_up_state(const State& state, const fs::path& file) {
     archive.add_file(kDatabase, snapshot.path() / kDatabase);
     for (const char* folder : {"files", "jobs", "models"}) archive.add_folder(folder, snapshot.path() / folder);
   } catch (const fs::filesystem_error& error) { rethrow(error); }
-  archive.close(kFormat, State::kVersion);
+  archive.close(kBackupFormat, State::kVersion);
 }
 
 void restore_state(const fs::path& file, const State& state) {
@@ -120,7 +120,7 @@ void restore_state(const fs::path& file, const State& state) {
     const fs::path draft = place.string() + ".restore-" + random_characters(8);
     const TarManifest manifest = extract_tar(file, draft);
     try {
-      if (manifest.format != kFormat || !fs::exists(draft / kDatabase)) {
+      if (manifest.format != kBackupFormat || !fs::exists(draft / kDatabase)) {
         throw DataError(fmt::format("{}: is no backup of a state; give a file of qing backup", file.string()));
       }
       check_database(draft / kDatabase);

@@ -33,7 +33,7 @@ constexpr size_t kName = 100, kPrefix = 155;
 constexpr std::uint64_t kMostBytes = (std::uint64_t{1} << 33) - 1;  // 11 octal digits
 constexpr size_t kMostManifest = size_t{1} << 28;
 
-[[noreturn]] void fail(const fs::path& path) {
+[[noreturn]] void fail_archive(const fs::path& path) {
   throw IoError(fmt::format("{}: {}", path.string(), std::strerror(errno)));
 }
 
@@ -183,7 +183,7 @@ TarWriter::TarWriter(fs::path file)
     : file_(std::move(file)), draft_(file_.string() + ".draft-" + random_characters(8)) {
   if (is_there(file_)) throw IoError(fmt::format("{}: exists; give another name", file_.string()));
   fd_ = ::open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd_ < 0) fail(draft_);
+  if (fd_ < 0) fail_archive(draft_);
 }
 
 TarWriter::~TarWriter() {
@@ -196,7 +196,7 @@ void TarWriter::write(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(draft_);
+    if (written < 0) fail_archive(draft_);
     bytes.remove_prefix(static_cast<size_t>(written));
   }
 }
@@ -267,9 +267,9 @@ void TarWriter::close(std::string_view format, std::int64_t version) {
   add(kManifest, json::serialize(manifest));
   const std::array<char, 2 * kBlock> zeros{};
   write({zeros.data(), zeros.size()});
-  if (::fsync(fd_) != 0) fail(draft_);
+  if (::fsync(fd_) != 0) fail_archive(draft_);
   // Unlike a rename, a link never replaces a file.
-  if (::link(draft_.c_str(), file_.c_str()) != 0) fail(file_);
+  if (::link(draft_.c_str(), file_.c_str()) != 0) fail_archive(file_);
   ::unlink(draft_.c_str());
   ::close(std::exchange(fd_, -1));
   sync_folder(file_.has_parent_path() ? file_.parent_path() : fs::path("."));

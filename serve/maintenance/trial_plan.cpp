@@ -14,8 +14,8 @@ namespace qing::serve {
 namespace json = boost::json;
 namespace {
 
-constexpr std::int64_t kErrorRequests = 10, kLatencyRequests = 30, kAgreementTexts = 30, kDriftTexts = 200;
-constexpr std::int64_t kMinute = 60;
+constexpr std::int64_t kErrorRequests = 10, kLatencyRequests = 30, kAgreementTexts = 30, kTrialDriftTexts = 200;
+constexpr std::int64_t kSecondsOfMinute = 60;
 
 constexpr std::array<std::pair<std::string_view, std::optional<double> TrialLimits::*>, 4> kLimits = {{
     {"error_rate", &TrialLimits::error_rate},
@@ -50,7 +50,7 @@ std::string broken_limit(const TrialLimits& limits, const TrialReading& reading)
     return fmt::format("agreement: both versions agree on {} of {} texts; the limit is {}", reading.agreed,
                        reading.compared, *limits.agreement);
   }
-  if (limits.drift && reading.drift_texts >= kDriftTexts && reading.drift > *limits.drift) {
+  if (limits.drift && reading.drift_texts >= kTrialDriftTexts && reading.drift > *limits.drift) {
     return fmt::format(
         "drift: the labels of both versions differ by a population stability index of {:.3f}; the limit "
         "is {}",
@@ -66,7 +66,7 @@ TrialVerdict judge_trial(const TrialPlan& plan, const TrialReading& reading, std
   if (std::string broken = broken_limit(plan.limits, reading); !broken.empty()) {
     return {Action::kEnd, std::move(broken)};
   }
-  const double minutes = static_cast<double>(now - plan.step_started) / kMinute;
+  const double minutes = static_cast<double>(now - plan.step_started) / kSecondsOfMinute;
   if (minutes < plan.minutes_each || reading.trial.requests < plan.requests_each) return {};
   const bool last = plan.step + 1 >= plan.steps.size();
   return {last ? Action::kPromote : Action::kNext, fmt::format("no limit was broken in {} requests at a share of {}",

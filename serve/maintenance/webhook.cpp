@@ -25,7 +25,7 @@ namespace {
 constexpr size_t kMostWaiting = 1000;
 constexpr int kAttempts = 8;
 constexpr std::chrono::seconds kFirstWait{5}, kTimeout{10};
-constexpr std::string_view kPrefix = "whsec_";
+constexpr std::string_view kSecretPrefix = "whsec_";
 
 std::string read_secret(const std::filesystem::path& file) {
   struct stat info {};
@@ -37,15 +37,15 @@ std::string read_secret(const std::filesystem::path& file) {
   text.erase(text.find_last_not_of(" \t\r\n") + 1);
   try {
     std::string secret =
-        nn::decode_base64(std::string_view(text).substr(text.starts_with(kPrefix) ? kPrefix.size() : 0));
-    if (text.starts_with(kPrefix) && secret.size() >= 24 && secret.size() <= 64) return secret;
+        nn::decode_base64(std::string_view(text).substr(text.starts_with(kSecretPrefix) ? kSecretPrefix.size() : 0));
+    if (text.starts_with(kSecretPrefix) && secret.size() >= 24 && secret.size() <= 64) return secret;
   } catch (const DataError&) {
     // The remedy is the same, and the message must not show the secret.
   }
   throw DataError(
       fmt::format("{}: is no webhook's secret; write {} and the Base64 of 24 to 64 random bytes, as in: "
                   "echo {}$(openssl rand -base64 32)",
-                  file.string(), kPrefix, kPrefix));
+                  file.string(), kSecretPrefix, kSecretPrefix));
 }
 
 Url checked_url(const std::string& text) {

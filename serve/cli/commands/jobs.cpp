@@ -105,7 +105,7 @@ void for_each(const Client& client, const std::string& path, const std::function
   }
 }
 
-void run_list(const JobsArguments& a) {
+void run_jobs_list(const JobsArguments& a) {
   constexpr const char* kRow = "{:<31} {:<16} {:<21} {:>13}  {:<20} {}";
   if (!a.json) print_line(fmt::format(fmt::runtime(kRow), "id", "status", "created", "steps", "model", "result"));
   for_each(client_of(a.client), "/v1/jobs", [&](const json::object& job) {
@@ -116,7 +116,7 @@ void run_list(const JobsArguments& a) {
   });
 }
 
-void run_show(const JobsArguments& a) {
+void run_jobs_show(const JobsArguments& a) {
   print_job(object_of("qing jobs", client_of(a.client).request("GET", path_of(a))), a.json);
 }
 
@@ -179,8 +179,8 @@ void add_jobs(CommandLine& line) {
       ->add_option("--set", a->options,
                    "Option of qing train as NAME=VALUE, such as epochs=3. Repeat it for several options")
       ->allow_extra_args(false);
-  add("list", "List the jobs, the newest first", run_list, false);
-  add("show", "Show a job", run_show);
+  add("list", "List the jobs, the newest first", run_jobs_list, false);
+  add("show", "Show a job", run_jobs_show);
   add("cancel", "End a job for good", [](const JobsArguments& b) { change(b, "cancel"); });
   add("pause", "Stop a job at a checkpoint", [](const JobsArguments& b) { change(b, "pause"); });
   add("resume", "Go on with a paused job", [](const JobsArguments& b) { change(b, "resume"); });
