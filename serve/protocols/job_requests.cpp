@@ -34,11 +34,11 @@ constexpr std::string_view kPage = R"({"type":"object","required":["object","dat
 "has_more":{"type":"boolean"}}})";
 constexpr std::string_view kListQuery = R"({"name":"after","in":"query","schema":{"type":"string"}},
 {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":100,"default":20}},
-{"name":"metadata","in":"query","style":"deepObject","schema":{"type":"object","additionalProperties":{"type":"string"}}})";
+{"name":"metadata","in":"query","style":"deepObject","schema":{"type":"object"}})";
 constexpr std::string_view kEventQuery = R"({"name":"after","in":"query","schema":{"type":"string"}},
 {"name":"limit","in":"query","schema":{"type":"integer","minimum":1,"maximum":1000,"default":20}})";
 constexpr std::string_view kMake = R"({"type":"object","required":["model","training_file"],"properties":{
-"model":{"type":"string"},"training_file":{"type":"string"},"validation_file":{"type":["string","null"]},
+"model":{"type":"string","minLength":1},"training_file":{"type":"string","minLength":1},"validation_file":{"type":["string","null"]},
 "suffix":{"type":["string","null"],"maxLength":64},"seed":{"type":["integer","null"]},
 "metadata":{"type":["object","null"],"maxProperties":16,"additionalProperties":{"type":"string"}},
 "hyperparameters":{"type":["object","null"]},"method":{"type":["object","null"]},
@@ -247,10 +247,15 @@ void make_job(Service& service, const std::string& body, Routed::Reply reply, st
 std::map<std::string, std::string> metadata_filter(const Query& query) {
   constexpr std::string_view kOpen = "metadata[";
   std::map<std::string, std::string> filter;
+  Query others;
   for (const auto& [name, value] : query) {
-    if (!name.starts_with(kOpen) || !name.ends_with("]")) continue;
-    filter.emplace(name.substr(kOpen.size(), name.size() - kOpen.size() - 1), value);
+    if (name.starts_with(kOpen) && name.ends_with("]")) {
+      filter.emplace(name.substr(kOpen.size(), name.size() - kOpen.size() - 1), value);
+    } else {
+      others.emplace_back(name, value);
+    }
   }
+  check_query(others, {"after", "limit"});
   return filter;
 }
 
@@ -265,20 +270,24 @@ template <class Item, class Write> HttpResponse page_response(const JobStore::Pa
 void list_jobs(Service& service, const Query& query, Routed::Reply reply) {
   const std::int64_t limit = static_cast<std::int64_t>(integer_of(query, "limit", 1, 100, 20));
   const std::string project = service.project(reply.key);
+  const std::string after(value_of(query, "after"));
+  const std::map<std::string, std::string> filter = metadata_filter(query);
   service.with_state(std::move(reply), [=](Database& database) {
-    return page_response(
-        JobStore(database).list(project, std::string(value_of(query, "after")), limit, metadata_filter(query)),
-        [](JsonWriter& json, const TrainingJob& job) { write_job(json, job); });
+    JobStore store(database);
+    if (!after.empty()) job_of(database, project, after);
+    return page_response(store.list(project, after, limit, filter),
+                         [](JsonWriter& json, const TrainingJob& job) { write_job(json, job); });
   });
 }
 
 void list_events(Service& service, const std::string& id, const Query& query, Routed::Reply reply) {
+  check_query(query, {"after", "limit", "stream"});
   const std::int64_t limit = static_cast<std::int64_t>(integer_of(query, "limit", 1, 1000, 20));
   const std::string project = service.project(reply.key), after = std::string(value_of(query, "after"));
   service.with_state(std::move(reply), [=](Database& database) {
     job_of(database, project, id);
     const std::int64_t before = after.empty() ? 0 : event_number(id, after);
-    if (before == 0 && !after.empty()) refuse_field("after: there is no such event");
+    if (before == 0 && !after.empty()) throw Refusal(error_response(404, "event_not_found", "after: no such event"));
     return page_response(JobStore(database).events(id, before, limit),
                          [&](JsonWriter& json, const JobEvent& event) { write_event(json, id, event); });
   });

@@ -76,7 +76,8 @@ template <bool Bytes, int... Less> constexpr auto low_tiles(std::integer_sequenc
 }
 
 template <bool Bytes> void low_strip(const LowStrip& s) {
-  static constexpr auto kTiles = low_tiles<Bytes>(std::make_integer_sequence<int, Bytes ? kBytesRows : kBf16Rows>());
+  static constexpr auto kTiles =
+      low_tiles<Bytes>(std::make_integer_sequence < int, Bytes ? kBytesRows : kBf16Rows > ());
   for (int64_t j = 0; j < s.columns; j += kLowColumns) kTiles[s.rows - 1](s, j);
 }
 

@@ -7,6 +7,7 @@ import re
 
 NUMBER, NAME, REASON = r"-?\d+(\.\d+)?", r"[A-Za-z0-9._-]{1,128}", r"[ -~]{1,500}"
 MODEL = {"model": NAME, "version": NUMBER}
+JOB = r"ftjob-[A-Za-z0-9]{24}"
 EVENTS = {
     "listening": {"address": r"[0-9a-f.:]+", "port": NUMBER},
     "stopped": {},
@@ -41,6 +42,24 @@ EVENTS = {
     "log_lines_lost": {"lines": NUMBER},
     "certificate_reloaded": {},
     "certificate_not_reloaded": {"reason": REASON},
+    "audit_not_kept": {"error": REASON},
+    "caretaker_failed": {"error": REASON},
+    "caretaker_works_again": {},
+    "file_not_read": {"error": REASON},
+    "files_cleaned": {"files": NUMBER},
+    "folder_not_removed": {"folder": REASON, "error": REASON},
+    "job_model_not_loaded": {"job": JOB, "error": REASON},
+    "job_not_run": {"error": REASON},
+    "job_worker_ended": {"job": JOB, "stage": r"prepare|train", "code": NUMBER, "signal": NUMBER},
+    "jobs_not_watched": {"error": REASON},
+    "model_needs_training": {"model": NAME, "reason": REASON},
+    "retraining_started": {"model": NAME, "job": JOB},
+    "trial_moved": {"model": NAME, "action": r"[a-z._]{1,40}", "detail": REASON},
+    "upload_not_written": {"error": REASON},
+    "webhook_failed": {"id": NAME, "error": REASON},
+    "webhook_lost": {"id": NAME, "error": REASON},
+    "webhook_refused": {"id": NAME, "status": NUMBER},
+    "webhooks_not_sent": {"messages": NUMBER},
 }
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 SECRET = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{64}|(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])|your_api_key|BEGIN [A-Z ]*PRIVATE KEY")

@@ -223,7 +223,7 @@ def test_a_folder_that_is_not_supported_is_not_served(qing, encoder, tmp_path, n
 
 
 def embed(server, texts, **options):
-    status, answer = ask(server.endpoint + "/embed", {"inputs": texts, **options})
+    status, _, answer = ask(server.endpoint + "/embed", {"inputs": texts, **options})
     assert status == 200, answer
     return np.array(answer)
 
@@ -242,8 +242,8 @@ def test_the_default_prompt_stands_before_every_text(encoder, serve, tmp_path):
     expected_vectors = expected(folder, "mean_tokens", True, ["a film: " + text for text in TEXTS])
     server = serve("--models", tmp_path)
     np.testing.assert_allclose(embed(server, TEXTS), expected_vectors, atol=2e-5)
-    (tokens,) = ask(server.endpoint + "/tokenize", {"inputs": "film"})[1]
-    (alone,) = ask(server.endpoint + "/tokenize", {"inputs": "film film"})[1]
+    (tokens,) = ask(server.endpoint + "/tokenize", {"inputs": "film"})[2]
+    (alone,) = ask(server.endpoint + "/tokenize", {"inputs": "film film"})[2]
     assert len(alone) == len(tokens) + 1
     # Tokens of the prompt are counted and have no place in the text; positions count from the text's first character.
     assert {token["text"] for token in alone[1:-3]} == {""}
@@ -291,6 +291,6 @@ def test_a_text_without_tokens_is_the_callers_error(encoder, serve, tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "PreTrainedTokenizerFast"}))
     server = serve("--models", tmp_path)
     for texts in ("", " ", ["film", ""]):
-        status, answer = ask(server.endpoint + "/embed", {"inputs": texts})
+        status, _, answer = ask(server.endpoint + "/embed", {"inputs": texts})
         assert status == 422 and "has no tokens" in answer["error"], answer
     assert embed(server, "film book").shape == (1, 32)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 # What is refused there depends on more than the description can say: on what another field holds, on which version answers,
-# on whether the model gives labels or embeddings.
-STATEFUL = "infer$|trial$|rollback$|embeddings$|embed$|similarity$|promote$|feedback$"
+# on whether the model gives labels or embeddings, on which files there are.
+STATEFUL = "jobs$|infer$|trial$|rollback$|embeddings$|embed$|similarity$|promote$|feedback$"
 NEVER = "unload$"  # after it a 503 would be right
 
 

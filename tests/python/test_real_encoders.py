@@ -103,7 +103,7 @@ def test_embeddings_are_those_of_transformers(qing, serve, tmp_path, model):
     server = serve("--models", tmp_path)
     ours = []
     for first in range(0, len(texts), 8):
-        status, answer = ask(server.endpoint + "/embed", {"inputs": texts[first : first + 8], "normalize": normalize})
+        status, _, answer = ask(server.endpoint + "/embed", {"inputs": texts[first : first + 8], "normalize": normalize})
         assert status == 200, answer
         ours += answer
     worst = np.abs(np.array(ours) - theirs).max(axis=1) / np.abs(theirs).max(axis=1)
