@@ -259,7 +259,10 @@ void Session::run() {
 }
 
 void Session::complete(std::uint64_t request, HttpResponse response) {
-  if (state_ != State::kComputing || request != request_) return;
+  if (state_ != State::kComputing || request != request_) {
+    if (response.stream) response.stream->close();  // nobody reads it
+    return;
+  }
   respond(std::move(response), true);
   if (!replying_) advance();
 }

@@ -85,7 +85,10 @@ void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLoc
   write_file_atomically(folder.task(), json::serialize(task));
   const WorkerEnd end = attend(database, job, "prepare", lock);
   if (stopping() || store.status(job.id) != JobStatus::kValidating) return;
-  if (end.code != kWorkerDone || end.signal != 0) return settle_failure(store, job, end);
+  if (end.code != kWorkerDone || end.signal != 0) {
+    store.add_attempt(job.id, 0, true);
+    return settle_failure(store, job, end);
+  }
   const json::object plan = read_object_file(folder.plan());
   store.validated(
       job.id, json::serialize(plan.at("hyperparameters")), plan.at("steps").to_number<std::int64_t>(),

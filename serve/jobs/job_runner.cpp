@@ -53,6 +53,18 @@ void JobRunner::tidy_up() {
   for (const std::string& name : JobStore(database).unwanted_models()) remove_model(database, name);
 }
 
+// Folders of jobs that ended while nobody worked on them, such as a paused one that was cancelled. They hold texts.
+void JobRunner::remove_finished(Database& database) {
+  JobStore store(database);
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(state_->jobs(), ignored)) {
+    const std::string id = entry.path().filename().string();
+    if (!is_final(store.status(id))) continue;
+    const JobLock lock(entry.path());
+    if (lock.held()) remove_quietly(entry.path());
+  }
+}
+
 void JobRunner::start() {
   tidy_up();
   threads_.push_back(start_thread([this] { watch(); }));
@@ -124,7 +136,14 @@ bool JobRunner::run_one(Database& database, Stage stage) {
     const std::optional<TrainingJob> job = store.find(id);
     const bool begun = job && (job->status == JobStatus::kRunning || job->status == JobStatus::kQueued);
     if (preparing ? job && job->status == JobStatus::kValidating : begun) {
-      preparing ? prepare(database, *job, lock) : train(database, *job, lock);
+      try {
+        preparing ? prepare(database, *job, lock) : train(database, *job, lock);
+      } catch (const std::exception& error) {
+        // A full disk, for example. It counts as an attempt, so that one job does not hold up the others for ever.
+        log_line("error", "job_not_run", {{"error", error.what()}});
+        store.add_attempt(id, 0, true);
+        settle_failure(store, *job, {.code = kWorkerFaulted});
+      }
     }
     // Whoever ends a job leaves no copy of its texts.
     if (!job || is_final(store.status(id))) remove_quietly(JobFolder(*state_, id).path);
@@ -143,11 +162,12 @@ void JobRunner::watch() {
       followers.swap(followers_);
     }
     try {
+      if (!database && state_->exists()) database.emplace(state_->open());
       if (Clock::now() - looked >= kLookTime) {
-        share_models();
         looked = Clock::now();
+        share_models();
+        if (database) remove_finished(*database);
       }
-      if (!followers.empty() && !database) database.emplace(state_->open());
       for (Follower& follower : followers) feed(*database, follower);
     } catch (const std::exception& error) {
       log_line("error", "jobs_not_watched", {{"error", error.what()}});
@@ -179,8 +199,12 @@ void JobRunner::share_models() {
     }
   }
   for (const std::string& name : owners_.released()) {
-    if (registry_->find(name)) registry_->forget(name);
-    owners_.drop(name);
+    try {
+      if (registry_->find(name)) registry_->forget(name);
+      owners_.drop(name);
+    } catch (const ValueError&) {
+      // An alias names it. It stays until the alias goes.
+    }
   }
 }
 

@@ -67,6 +67,7 @@ class JobRunner {
   void watch();
   void tidy_up();
   void share_models();
+  void remove_finished(Database& database);
   void feed(Database& database, Follower& follower);
   bool stopping();
   void pause(std::chrono::milliseconds time);

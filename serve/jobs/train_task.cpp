@@ -44,7 +44,13 @@ Dataset read_file_of(const json::object& task, const std::string& field, std::ve
     return read_dataset(text_member_of(task, field), BadRows::kRefuse, std::move(labels));
   } catch (const nn::LineError& error) {
     throw TaskError({"invalid_" + field, fmt::format("line {}: {}", error.line(), error.reason()), field});
-  } catch (const DataError& error) { throw TaskError({"invalid_" + field, error.what(), field}); }
+  } catch (const DataError& error) {
+    // The file's place on the server is nothing for the owner of the job.
+    std::string why = error.what();
+    if (const std::string place = text_member_of(task, field) + ": "; why.starts_with(place))
+      why.erase(0, place.size());
+    throw TaskError({"invalid_" + field, why, field});
+  }
 }
 
 void write_examples(const fs::path& file, const std::vector<nn::Example>& examples,

@@ -112,7 +112,9 @@ bool Webhook::deliver(const Message& message) const {
                             message.body, kTimeout);
     if (status >= 200 && status < 300) return true;
     log_line("warning", "webhook_refused", {{"id", message.id}, {"status", std::int64_t{status}}});
-  } catch (const Error& error) { log_line("warning", "webhook_failed", {{"id", message.id}, {"error", error.what()}}); }
+  } catch (const std::exception& error) {
+    log_line("warning", "webhook_failed", {{"id", message.id}, {"error", error.what()}});
+  }
   return false;
 }
 

@@ -274,6 +274,26 @@ def test_pause_and_resume_end_with_the_same_bits(start, state):
     assert "Fine-tuning job resumed" in messages(client, job)
 
 
+def test_a_paused_job_that_is_cancelled_leaves_no_texts(start, state):
+    client = client_of(start())
+    job = make(client, upload(client, synthetic_rows(600)), SLOW)
+    wait_for(lambda: client.fine_tuning.jobs.retrieve(job.id).status == "running")
+    client.fine_tuning.jobs.pause(job.id)
+    wait_for(lambda: not workers(state))
+    assert (state / "jobs" / job.id / "data.jsonl").exists()
+    assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+    wait_for(lambda: not (state / "jobs" / job.id).exists())
+
+
+def test_errors_name_no_place_on_the_server(start, state):
+    client = client_of(start())
+    rows = "".join(json.dumps({"text": f"a text {i}", "label": "one"}) + "\n" for i in range(50)) + '{"text": 5}\n'
+    job = make(client, client.files.create(file=("x.jsonl", rows.encode()), purpose="fine-tune").id)
+    wait_for(lambda: client.fine_tuning.jobs.retrieve(job.id).status == "failed")
+    error = client.fine_tuning.jobs.retrieve(job.id).error
+    assert error.param == "training_file" and str(state) not in error.message, error
+
+
 def test_a_worker_takes_few_things_along(start, state, monkeypatch):
     monkeypatch.setenv("QING_SECRET", "s3cret")
     client = client_of(start("--job-memory", 3000))

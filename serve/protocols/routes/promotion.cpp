@@ -123,6 +123,14 @@ ChosenSet evaluation_set(const Service& service, Database& database, const Propo
     file = files.content(set.location);
   } else if (!file.is_absolute()) {
     refuse_field("rule.evaluation: must be the id of a file, or an absolute path on the server");
+  } else {
+    // The state holds files of all projects.
+    std::error_code missing;
+    const std::filesystem::path real = std::filesystem::canonical(file, missing);
+    const std::filesystem::path state = std::filesystem::canonical(service.state()->folder(), missing);
+    if (missing || !std::filesystem::is_regular_file(real) || std::ranges::mismatch(state, real).in1 == state.end()) {
+      refuse_field("rule.evaluation: there is no file of this path outside of the server's state");
+    }
   }
   if (!is_there(file)) refuse_field("rule.evaluation: there is no such file");
   const std::string digest = sha256_of(file);
