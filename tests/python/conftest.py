@@ -125,8 +125,10 @@ class RunningServer:
     def __init__(self, binary, *arguments):
         descriptor, path = tempfile.mkstemp(dir=LOGS.name)  # not a pipe, because an unread pipe would fill up
         self.log = Path(path)
+        # A state of its own, unless the test names one: choices and jobs of other tests are not this server's.
+        own = {**os.environ, "XDG_STATE_HOME": tempfile.mkdtemp(dir=STATE.name)}
         self.process = subprocess.Popen(
-            [binary, "serve", *map(str, arguments)], stdout=subprocess.PIPE, stderr=descriptor, text=True
+            [binary, "serve", *map(str, arguments)], stdout=subprocess.PIPE, stderr=descriptor, text=True, env=own
         )
         os.close(descriptor)
         line = self.process.stdout.readline()

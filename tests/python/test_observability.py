@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 import urllib.error
 import urllib.request
 
@@ -31,7 +32,12 @@ def test_metrics_count_what_happened(endpoint):
     predict(endpoint, ["I love this film", "我讨厌这个手机"])
     with pytest.raises(urllib.error.HTTPError):
         predict(endpoint, "not a list")
-    kind, text = get(endpoint + "/metrics")
+    # A batch is counted after its answers are on their way.
+    for _ in range(100):
+        kind, text = get(endpoint + "/metrics")
+        if re.search(r"^qing_model_compute_seconds_count\S* 1$", text, re.M):
+            break
+        time.sleep(0.05)
     assert kind == "text/plain; version=0.0.4; charset=utf-8"
     samples = {}
     for family in parser.text_string_to_metric_families(text):
