@@ -144,7 +144,7 @@ bool FileStore::remove(const std::string& project, const std::string& id, const 
   if (!get(project, id)) return false;
   database_.prepare("DELETE FROM files WHERE id = ?").bind(1, id).run();
   record(database_, {.key = key, .project = project, .action = "file.delete", .object = id});
-  // The bytes wait under another name: they can come back until the record is gone for good.
+  // The file is renamed first. If the record cannot be deleted, the file gets its name back.
   const fs::path path = content(id), removed = state_.files() / (std::string(kRemovedPrefix) + id);
   const bool there = fs::exists(path);
   if (there) rename_file(path, removed);

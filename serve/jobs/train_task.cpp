@@ -35,7 +35,7 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 namespace {
 
-// A share of the texts validates when there is no file for that, if there are this many.
+// The least number of texts of which a part is held out for validation when the job has no validation file.
 constexpr int kHeldPercent = 10;
 constexpr size_t kLeastToHold = 200;
 
@@ -45,7 +45,7 @@ Dataset read_file_of(const json::object& task, const std::string& field, std::ve
   } catch (const nn::LineError& error) {
     throw TaskError({"invalid_" + field, fmt::format("line {}: {}", error.line(), error.reason()), field});
   } catch (const DataError& error) {
-    // The file's place on the server is nothing for the owner of the job.
+    // The owner of the job must not see the file's path on the server.
     std::string why = error.what();
     if (const std::string place = text_member_of(task, field) + ": "; why.starts_with(place))
       why.erase(0, place.size());
