@@ -37,6 +37,15 @@ JobEvent event_of(const Statement& row) {
   return {row.number(0), row.number(1), row.text(2), row.text(3), row.text(4), row.text(5)};
 }
 
+// The rows of a query that asks for one more than `limit`, which tells whether there are more.
+template <class Item, class Read> JobStore::Page<Item> page_of(Statement& query, std::int64_t limit, Read read) {
+  JobStore::Page<Item> page;
+  while (query.step()) page.items.push_back(read(query));
+  page.more = static_cast<std::int64_t>(page.items.size()) > limit;
+  if (page.more) page.items.pop_back();
+  return page;
+}
+
 }  // namespace
 
 std::int64_t job_time() {
@@ -133,11 +142,7 @@ JobStore::Page<TrainingJob> JobStore::list(const std::string& project, const std
   }
   for (const auto& [key, value] : metadata) query.bind(++column, key).bind(++column, value);
   query.bind(++column, limit + 1);
-  Page<TrainingJob> page;
-  while (query.step()) page.items.push_back(read(query));
-  page.more = static_cast<std::int64_t>(page.items.size()) > limit;
-  if (page.more) page.items.pop_back();
-  return page;
+  return page_of<TrainingJob>(query, limit, [this](const Statement& row) { return read(row); });
 }
 
 JobStore::Page<JobEvent> JobStore::events(const std::string& id, std::int64_t before, std::int64_t limit) {
@@ -145,11 +150,7 @@ JobStore::Page<JobEvent> JobStore::events(const std::string& id, std::int64_t be
       "SELECT number, created, level, type, message, data FROM job_events WHERE job = ? AND (? = 0 OR number < ?) "
       "ORDER BY number DESC LIMIT ?");
   query.bind(1, id).bind(2, before).bind(3, before).bind(4, limit + 1);
-  Page<JobEvent> page;
-  while (query.step()) page.items.push_back(event_of(query));
-  page.more = static_cast<std::int64_t>(page.items.size()) > limit;
-  if (page.more) page.items.pop_back();
-  return page;
+  return page_of<JobEvent>(query, limit, event_of);
 }
 
 std::vector<JobEvent> JobStore::events_after(const std::string& id, std::int64_t after, std::int64_t limit) {
