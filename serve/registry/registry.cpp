@@ -95,7 +95,7 @@ std::optional<std::int64_t> Registry::parse_version(std::string_view text) {
 }
 
 Registry::Registry(fs::path root, Loader loader, fs::path second)
-    : root_(std::move(root)), second_(std::move(second)), loader_(std::move(loader)) {}
+    : root_(std::move(root)), second_(std::move(second)), choices_(root_, second_), loader_(std::move(loader)) {}
 
 bool Registry::valid_name(std::string_view name) {
   if (name.empty() || name.size() > 128 || name.front() == '.') return false;
@@ -176,18 +176,6 @@ ModelLimits Registry::limits_of(const std::string& name) const {
   return ModelLimits::read(second_.empty() || is_there(root_ / below) ? root_ / below : second_ / below);
 }
 
-// The folder of the state file.
-fs::path Registry::choices_root() const {
-  std::error_code ignored;
-  return !second_.empty() && fs::is_directory(second_, ignored) ? second_ : root_;
-}
-
-// A second root that was made since the last change has no state file yet.
-RegistryState Registry::read_choices() const {
-  const fs::path file = choices_root() / kStateFile;
-  return RegistryState::read(is_there(file) ? file : root_ / kStateFile);
-}
-
 Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t version) {
   try {
     return {read(name, version), limits_of(name)};
@@ -232,17 +220,14 @@ void Registry::install(const std::string& name, const std::vector<std::int64_t>&
   if (pin != now_.pinned.end()) pin->second = model.classifier;
 }
 
-// Writes the file before memory changes, so that an acknowledged change is durable. The file is read again first, since
-// another server may have changed it.
+// Writes the files before memory changes, so that an acknowledged change is durable.
 void Registry::commit(const std::function<void(RegistryState&)>& change) {
-  std::optional<RegistryLock> others;
   RegistryState next = now_.state;
-  if (!root_.empty()) {
-    others.emplace(choices_root());
-    next = read_choices();
+  if (root_.empty()) {
+    change(next);
+  } else {
+    next = choices_.change(change);
   }
-  change(next);
-  if (!root_.empty()) next.write(choices_root() / kStateFile);
   const std::lock_guard lock(mutex_);
   now_.state = std::move(next);
 }

@@ -16,6 +16,7 @@
 
 #include <qing/nn/models/sentence_embedding.h>
 #include <qing/nn/models/text_classifier.h>
+#include <qing/serve/registry/choice_files.h>
 #include <qing/serve/registry/model_limits.h>
 #include <qing/serve/registry/registry_state.h>
 
@@ -39,9 +40,9 @@ struct Model {
 /// not call them from a thread that must answer quickly. Lookups never wait for a change.
 ///
 /// A version must load and predict once before it replaces another. A version that fails replaces nothing, and its
-/// error stays with the model. Load, unload, rollback, alias and trial changes are written to .registry.json first; if
-/// that fails (IoError), nothing changes. The file lies in the second root if that exists, else in the first. A version
-/// with a manifest (model_manifest.h) is loaded only if its files are as the manifest says. Errors of changes:
+/// error stays with the model. Load, unload, rollback, alias and trial changes are written to .registry.json first
+/// (choice_files.h); if that fails (IoError), nothing changes. A version with a manifest (model_manifest.h) is loaded
+/// only if its files are as the manifest says. Errors of changes:
 /// IndexError for an unknown model, version or alias; ValueError for an invalid request; DataError for a version that
 /// cannot be loaded.
 class Registry {
@@ -61,7 +62,6 @@ class Registry {
     std::string reason;  ///< kUnloaded, or why the last load failed, which may hold paths; else empty
   };
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
-  static constexpr const char* kStateFile = ".registry.json";
   static constexpr std::string_view kUnloaded = "unloaded";
 
   /// An empty registry, to be filled with add().
@@ -156,8 +156,6 @@ class Registry {
   using Found = std::map<std::string, std::vector<std::int64_t>>;  // versions by name, ascending
   Found scan(Failures& failures) const;
   static void scan_root(const std::filesystem::path& root, Found& found, Failures& failures);
-  std::filesystem::path choices_root() const;
-  RegistryState read_choices() const;
   std::vector<std::int64_t> versions_of(const std::string& name) const;
   Classifier read(const std::string& name, std::int64_t version) const;
   ModelLimits limits_of(const std::string& name) const;
@@ -183,6 +181,7 @@ class Registry {
   void adopt(Contents next, const std::vector<std::string>& ended);
 
   std::filesystem::path root_, second_;
+  ChoiceFiles choices_;
   Loader loader_;
   std::mutex changing_;       // held for a whole change; mutex_ only while the maps are accessed
   mutable std::mutex mutex_;  // a writer of the following members holds both

@@ -77,7 +77,7 @@ Model Registry::set_trial(const std::string& name, const Trial& trial) {
 
 std::optional<Trial> Registry::written_trial(const std::string& name) const {
   if (root_.empty()) return std::nullopt;
-  const RegistryState state = read_choices();
+  const RegistryState state = choices_.read();
   const auto found = state.trials.find(name);
   return found == state.trials.end() ? std::nullopt : std::optional(found->second);
 }

@@ -59,7 +59,7 @@ Registry::Failures Registry::rescan() {
 // What should be served now. Adds to `ended` the models whose trial makes no sense any more.
 Registry::Contents Registry::look(std::vector<std::string>& ended) const {
   Contents next;
-  next.state = read_choices();
+  next.state = choices_.read();
   const auto found = scan(next.failures);
   if (found.empty() && next.failures.empty() && now_.models.empty()) {
     throw DataError(fmt::format("models folder {}: no model in it; one lies in <name>/<version number>/, such as {}",
@@ -93,7 +93,7 @@ void Registry::discover(const std::string& name) {
   const std::vector<std::int64_t> versions = versions_of(name);
   const auto served = now_.models.find(name);
   if (served != now_.models.end() && served->second.version >= versions.back()) return;
-  if (read_choices().aliases.contains(name)) {
+  if (choices_.read().aliases.contains(name)) {
     throw ValueError(fmt::format("{}: an alias has this name; delete that, or rename the model's folder", name));
   }
   install(name, versions, versions.back(), read_or_note(name, versions.back()));

@@ -13,6 +13,7 @@ namespace qing::serve {
 struct Alias {
   std::string model;
   std::int64_t version = 0;  ///< 0: the active version
+  bool operator==(const Alias&) const = default;
 };
 
 /// A version of a model on trial beside the active version.
@@ -22,6 +23,7 @@ struct Trial {
   bool shadow = false;  ///< it receives copies of requests, and its predictions are only compared
   /// The active version receives copies of the requests that this one answers, and the answers are compared.
   bool compare = false;
+  bool operator==(const Trial&) const = default;
 };
 
 /// Which version of a model an administrator chose.
@@ -29,6 +31,7 @@ struct Choice {
   std::int64_t version = 0;   ///< 0: the model is unloaded
   std::int64_t previous = 0;  ///< the active version before this one; 0: none
   std::int64_t highest = 0;   ///< the highest version at that time; a higher one added later overrides
+  bool operator==(const Choice&) const = default;
 };
 
 /// Not thread-safe.
@@ -41,6 +44,7 @@ struct RegistryState {
   static RegistryState read(const std::filesystem::path& file);
   /// Replaces the file atomically: a reader sees the old or the new state, also after a crash. IoError.
   void write(const std::filesystem::path& file) const;
+  bool operator==(const RegistryState&) const = default;
 };
 
 /// A lock on the state of a folder, held while it is read, changed and written. It keeps servers that share the folder

@@ -110,7 +110,9 @@ def models_root(qing, tiny_data, tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
     qing("train", "--data", tiny_data, "--layers", 2, "--width", 64, "--vocab", 2000, "--epochs", 20, "--batch", 16,
          "--lr", 1e-3, "--out", root / "emotion_analysis/1", "--json")  # fmt: skip
-    return root
+    yield root
+    changed = [path.name for path in root.iterdir() if path.name not in ("emotion_analysis", ".registry.lock")]
+    assert not changed, "a test that makes choices or models needs a copy of this folder"
 
 
 @pytest.fixture(scope="session")

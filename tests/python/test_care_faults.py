@@ -86,7 +86,8 @@ def fill(folder):
 @pytest.fixture
 def filled(serve, models_root, tmp_path):
     folder = tmp_path / "state"
-    server = serve("--models", models_root, "--state", folder)
+    own = shutil.copytree(models_root, tmp_path / "models")
+    server = serve("--models", own, "--state", folder)
     body = json.dumps({"model": "emotion_analysis"}).encode()
     request = urllib.request.Request(server.endpoint + "/v1/admin/aliases/live", data=body, method="PUT")
     urllib.request.urlopen(request, timeout=30).close()  # makes the state

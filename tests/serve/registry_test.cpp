@@ -85,7 +85,7 @@ TEST_F(RegistryChanges, AFailureReplacesNothingAndStaysWithTheModel) {
     EXPECT_EQ(model.classifier, good);
     EXPECT_NE(model.error.find(std::string("version ") + bad[5]), std::string::npos) << model.error;
   }
-  EXPECT_FALSE(fs::exists(root.path() / Registry::kStateFile));
+  EXPECT_FALSE(fs::exists(root.path() / ChoiceFiles::kFile));
   EXPECT_EQ(registry.load("mood", 1).error, "");
 }
 
@@ -266,7 +266,7 @@ TEST_F(RegistryChanges, AChangeThatCannotBeWrittenDoesNotHappen) {
   have("mood/1"), have("mood/2");
   Registry registry = reopened();
   registry.load();
-  have(std::string(Registry::kStateFile) + "/in_the_way");
+  have(std::string(ChoiceFiles::kFile) + "/in_the_way");
   EXPECT_THROW(registry.load("mood", 1), IoError);
   EXPECT_THROW(registry.set_alias("live", {"mood"}), IoError);
   EXPECT_EQ(registry.find("mood")->version, 2);
@@ -277,9 +277,9 @@ TEST_F(RegistryChanges, NamesAnUnreadableState) {
   have("mood/1");
   for (const char* text : {"", "{", "{}", R"({"models":[],"aliases":{}})", R"({"models":{"a":{}},"aliases":{}})",
                            R"({"models":{},"models":{},"aliases":{}})"}) {
-    root.write(Registry::kStateFile, text);
+    root.write(ChoiceFiles::kFile, text);
     const std::string why = test::message_of<DataError>([&] { reopened().load(); });
-    EXPECT_NE(why.find(Registry::kStateFile), std::string::npos) << text;
+    EXPECT_NE(why.find(ChoiceFiles::kFile), std::string::npos) << text;
   }
 }
 
@@ -460,7 +460,7 @@ TEST_F(AdminTest, ARescanNamesWhatFailed) {
 }
 
 TEST_F(AdminTest, SaysThatAChoiceCouldNotBeWritten) {
-  fs::create_directories(root.path() / Registry::kStateFile / "in_the_way");
+  fs::create_directories(root.path() / ChoiceFiles::kFile / "in_the_way");
   const RawResponse response = send("POST", "/v1/admin/models/mood/load", R"({"version":1})");
   EXPECT_EQ(response.status, 500);
   EXPECT_EQ(code(response), "not_written");

@@ -36,21 +36,80 @@ TEST_F(SecondRoot, VersionsOfBothAreOneModels) {
   EXPECT_EQ(models.load("mood", 1).version, 1);
 }
 
-TEST_F(SecondRoot, ChoicesLieInTheSecondRootOnceItIsThere) {
+TEST_F(SecondRoot, ChoicesLieWhereTheModelLies) {
+  have("first/mood/1"), have("first/mood/2"), have("second/ft/1"), have("second/ft/2");
+  Registry models = registry();
+  models.load();
+  models.load("mood", 1);
+  EXPECT_FALSE(fs::exists(temp.path() / "second/.registry.json"));
+  models.load("ft", 1);
+  models.set_alias("live", {"mood", 0});
+  models.set_alias("mine", {"ft", 2});
+  const RegistryState first = RegistryState::read(temp.path() / "first/.registry.json");
+  const RegistryState second = RegistryState::read(temp.path() / "second/.registry.json");
+  EXPECT_TRUE(first.models.contains("mood") && first.models.size() == 1);
+  EXPECT_TRUE(second.models.contains("ft") && second.models.size() == 1);
+  EXPECT_TRUE(first.aliases.contains("live") && first.aliases.size() == 1);
+  EXPECT_TRUE(second.aliases.contains("mine") && second.aliases.size() == 1);
+  Registry reopened = registry();
+  reopened.load();
+  EXPECT_EQ(reopened.find("live")->version, 1);
+  EXPECT_EQ(reopened.find("mine")->version, 2);
+  EXPECT_EQ(reopened.find("ft")->version, 1);
+  reopened.remove_alias("mine");
+  reopened.set_alias("live", {"ft", 0});  // moves to the other file
+  EXPECT_FALSE(RegistryState::read(temp.path() / "first/.registry.json").aliases.contains("live"));
+  reopened.unload("mood");  // no alias stands for it any more
+  EXPECT_THROW(reopened.forget("ft"), ValueError);
+}
+
+// Two servers of one machine use the same state unless told otherwise.
+TEST_F(SecondRoot, ServersOfOneStateAndOtherModelsKeepTheirChoicesApart) {
+  have("first/mood/1"), have("first/mood/2"), have("third/mood/1"), have("third/mood/2"), have("second/ft/1");
+  Registry one = registry();
+  Registry other(
+      temp.path() / "third", [](const fs::path&) { return std::make_shared<FakeClassifier>(); },
+      temp.path() / "second");
+  one.load(), other.load();
+  one.load("mood", 1), one.set_alias("live", {"mood", 0}), one.set_alias("ours", {"ft", 0});
+  other.rescan();
+  EXPECT_EQ(other.find("mood")->version, 2);
+  EXPECT_FALSE(other.find("live"));
+  EXPECT_TRUE(other.find("ours")) << "the trained model is the state's, and so is its alias";
+}
+
+TEST_F(SecondRoot, APromotedModelsChoiceMovesToTheState) {
   have("first/mood/1"), have("first/mood/2");
   Registry models = registry();
   models.load();
   models.load("mood", 1);
-  EXPECT_TRUE(fs::exists(temp.path() / "first/.registry.json"));
-  EXPECT_FALSE(fs::exists(temp.path() / "second")) << "a server that stores nothing makes no state";
-  have("second");
+  models.set_alias("live", {"mood", 0});
+  have("second/mood/3");
   Registry reopened = registry();
   reopened.load();
-  EXPECT_EQ(reopened.find("mood")->version, 1) << "a choice of before counts";
-  reopened.load("mood", 2);
-  EXPECT_TRUE(fs::exists(temp.path() / "second/.registry.json"));
+  EXPECT_EQ(reopened.find("mood")->version, 3) << "a version that came since the choice";
+  EXPECT_EQ(reopened.find("live")->version, 3) << "an alias of before counts";
+  reopened.rollback("mood");
+  EXPECT_EQ(reopened.find("mood")->version, 1);
+  EXPECT_TRUE(RegistryState::read(temp.path() / "second/.registry.json").models.contains("mood"));
+  EXPECT_TRUE(RegistryState::read(temp.path() / "second/.registry.json").aliases.contains("live"));
+  EXPECT_EQ(RegistryState::read(temp.path() / "first/.registry.json"), RegistryState());
+  reopened.remove_alias("live");
   reopened.rescan();
-  EXPECT_EQ(reopened.find("mood")->version, 2);
+  EXPECT_FALSE(reopened.find("live"));
+}
+
+// A lock file that is a folder fails like a read-only file system, also for root.
+TEST_F(SecondRoot, AReadOnlyFirstRootRefusesOnlyItsOwnChoices) {
+  have("first/mood/1"), have("first/mood/2"), have("second/ft/1"), have("first/.registry.lock");
+  Registry models = registry();
+  models.load();
+  models.set_alias("mine", {"ft", 0});
+  EXPECT_EQ(models.find("mine")->name, "ft");
+  EXPECT_THROW(models.set_alias("live", {"mood", 0}), IoError);
+  EXPECT_FALSE(models.find("live"));
+  EXPECT_THROW(models.load("mood", 1), IoError);
+  EXPECT_EQ(models.find("mood")->version, 2);
 }
 
 TEST_F(SecondRoot, AModelComesAndGoesByItself) {
