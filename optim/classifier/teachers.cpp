@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -31,28 +32,33 @@ bool covers(const TrainOptions& o, size_t teacher, int32_t group) {
   return std::ranges::count(o.teacher_groups[teacher], group) > 0;
 }
 
-// Identifies the predictions: the bytes of the teacher's files, the labels and the texts.
-std::string key_of(const fs::path& folder, std::span<const nn::Example> examples, std::span<const size_t> rows,
-                   const TrainOptions& o) {
+// Adds to a hash. The size in front keeps two texts from being taken for one.
+void add(uint64_t& hash, std::string_view bytes) {
+  hash = nn::fingerprint(std::to_string(bytes.size()) + ":", hash);
+  hash = nn::fingerprint(bytes, hash);
+}
+
+// Identifies a teacher: the bytes of its files, and the labels.
+uint64_t teacher_key(const fs::path& folder, const TrainOptions& o) {
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
     if (entry.is_regular_file() && entry.path().extension() != ".md") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   uint64_t hash = nn::kFnvOffsetBasis;
-  // The size in front keeps two texts from being taken for one.
-  const auto add = [&hash](std::string_view bytes) {
-    hash = nn::fingerprint(std::to_string(bytes.size()) + ":", hash);
-    hash = nn::fingerprint(bytes, hash);
-  };
   for (const fs::path& file : files) {
-    add(file.filename().string());
+    add(hash, file.filename().string());
     FileReader reader(file);
     std::vector<char> buffer(1 << 20);
     while (const size_t count = reader.read(buffer)) hash = nn::fingerprint({buffer.data(), count}, hash);
   }
-  for (const std::string& label : o.labels) add(label);
-  for (const size_t row : rows) add(examples[row].text);
+  for (const std::string& label : o.labels) add(hash, label);
+  return hash;
+}
+
+// Identifies the teacher's predictions of texts.
+std::string texts_key(uint64_t hash, std::span<const nn::Example> examples, std::span<const size_t> rows) {
+  for (const size_t row : rows) add(hash, examples[row].text);
   return fmt::format("{:016x}", hash);
 }
 
@@ -100,12 +106,7 @@ Tensor predictions(const nn::TextClassifier& teacher, std::span<const nn::Exampl
 // The predictions that are kept in a file, by key.
 class Cache {
  public:
-  explicit Cache(fs::path path) : path_(std::move(path)) {
-    if (path_.empty() || !is_there(path_)) return;
-    try {
-      file_ = nn::load_safetensors(path_);
-    } catch (const DataError&) {}  // it is written anew
-  }
+  explicit Cache(fs::path path) : path_(std::move(path)) { read(); }
   // Undefined without the key.
   Tensor find(const std::string& key, const Shape& shape) const {
     const auto found = file_.tensors.find(key);
@@ -115,11 +116,19 @@ class Cache {
   }
   void add(const std::string& key, const Tensor& scores) {
     if (path_.empty()) return;
+    read();  // another training may have added to it
     file_.tensors.insert_or_assign(key, scores);
     nn::save_safetensors(path_, file_);
   }
 
  private:
+  void read() {
+    if (path_.empty() || !is_there(path_)) return;
+    try {
+      file_ = nn::load_safetensors(path_);
+    } catch (const DataError&) {}  // it is written anew
+  }
+
   fs::path path_;
   nn::SafetensorsFile file_;
 };
@@ -148,22 +157,29 @@ std::vector<std::vector<float>> ask_teachers(std::span<const nn::Example> exampl
   const auto labels = std::ssize(options.labels);
   for (size_t teacher = 0; teacher < options.teachers.size(); ++teacher) {
     const fs::path& folder = options.teachers[teacher];
-    std::vector<size_t> rows;
-    for (size_t i = 0; i < examples.size(); ++i) {
-      if (covers(options, teacher, examples[i].group)) rows.push_back(i);
-    }
     const auto model = load_teacher(folder, options);
-    const std::string key = key_of(folder, examples, rows, options);
-    Tensor scores = cache.find(key, {std::ssize(rows), labels});
-    if (!scores.defined()) {
-      scores = predictions(*model, examples, rows, [&](int64_t done) {
-        if (asking.on_progress) asking.on_progress({folder, done, std::ssize(rows)});
-      });
-      cache.add(key, scores);
+    const uint64_t key = teacher_key(folder, options);
+    std::map<int32_t, std::vector<size_t>> groups;  // rows; each file's predictions are kept by themselves
+    int64_t all = 0, before = 0;
+    for (size_t i = 0; i < examples.size(); ++i) {
+      if (!covers(options, teacher, examples[i].group)) continue;
+      groups[examples[i].group].push_back(i);
+      ++all;
     }
-    const float* row = scores.data<float>();
-    for (const size_t i : rows) {
-      for (float& sum : taught[i]) sum += *row++ / static_cast<float>(count[i]);
+    for (const auto& [group, rows] : groups) {
+      const std::string rows_key = texts_key(key, examples, rows);
+      Tensor scores = cache.find(rows_key, {std::ssize(rows), labels});
+      if (!scores.defined()) {
+        scores = predictions(*model, examples, rows, [&](int64_t done) {
+          if (asking.on_progress) asking.on_progress({folder, before + done, all});
+        });
+        cache.add(rows_key, scores);
+      }
+      before += std::ssize(rows);
+      const float* row = scores.data<float>();
+      for (const size_t i : rows) {
+        for (float& sum : taught[i]) sum += *row++ / static_cast<float>(count[i]);
+      }
     }
   }
   return taught;

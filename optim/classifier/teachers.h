@@ -19,8 +19,9 @@ struct TeacherProgress {
 
 /// Where predictions are kept, and who is told about them.
 struct TeacherOptions {
-  /// File of the predictions; empty: none. Those that were made with the same files of a teacher for the same texts
-  /// are taken from it, and new ones are added.
+  /// File of the predictions; empty: none. Those that were made with the same files of a teacher for the same texts of
+  /// a group are taken from it, and new ones are added. Trainings may share it, one after the other or at once: what
+  /// one of them overwrites is only asked again.
   std::filesystem::path cache = {};
   std::function<void(const TeacherProgress&)> on_progress = {};
 };

@@ -33,6 +33,7 @@ namespace {
 
 struct TrainArguments : TrainingArguments {
   std::vector<std::filesystem::path> extra, unlabelled;
+  std::filesystem::path teacher_cache = {};
 };
 
 // In the order of their groups.
@@ -90,7 +91,7 @@ class Session {
   optim::TrainResult train(const std::vector<nn::Example>& examples) {
     optim::RunOptions options = run_options(arguments_, run_);
     const optim::TeacherOptions teachers{
-        .cache = run_.path("teachers.safetensors"),
+        .cache = arguments_.teacher_cache.empty() ? run_.path("teachers.safetensors") : arguments_.teacher_cache,
         .on_progress = [this](const optim::TeacherProgress& now) { display_.show(now); }};
     if (!dev_.empty()) {
       options.evaluate = [this](const std::filesystem::path& model, const optim::Progress& progress) {
@@ -236,6 +237,12 @@ void add_train(CommandLine& line) {
       "Texts without labels (.txt with a text per line, .tsv, .csv, .jsonl), whose targets are the predictions of "
       "--teacher alone. Repeat it for several files");
   add_training_options(*command, *a, optim::OptionUse::train, "mean macro-recall");
+  command
+      ->add_option("--teacher-cache", a->teacher_cache,
+                   "File of the teachers' predictions, which several trainings may share. Without it each training has "
+                   "its own, run/teachers.safetensors")
+      ->type_name("FILE")
+      ->group("Distillation");
   command->callback([&line, command, a] {
     read_configs(*command, *a);
     line.run = [a] { run_train(*a); };
