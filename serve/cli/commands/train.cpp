@@ -242,7 +242,7 @@ void add_train(CommandLine& line) {
                    "File of the teachers' predictions, which several trainings may share. Without it each training has "
                    "its own, run/teachers.safetensors")
       ->type_name("FILE")
-      ->group("Distillation");
+      ->group(optim::rows::kTeachers);
   command->callback([&line, command, a] {
     read_configs(*command, *a);
     line.run = [a] { run_train(*a); };
