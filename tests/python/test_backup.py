@@ -326,6 +326,8 @@ def test_a_copy_of_the_models_while_they_change_is_served(qing, model_dir, tmp_p
     thread = threading.Thread(target=change)
     thread.start()
     try:
+        while not chosen and thread.is_alive():  # the first choice makes the file
+            time.sleep(0.01)
         for i in range(3):
             time.sleep(0.2)
             copy = tmp_path / f"copy{i}"
