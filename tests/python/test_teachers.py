@@ -68,6 +68,23 @@ def test_trainings_share_predictions(qing, files, teacher, tmp_path):
     assert len(load_file(cache)) == 2
 
 
+def test_ctrl_c_stops_the_asking(qing, files, teacher, tmp_path):
+    import signal
+    import subprocess
+
+    many = tmp_path / "many.txt"
+    many.write_text("".join(f"text {i} of very many\n" for i in range(200_000)), encoding="utf-8")
+    command = [qing.binary, "train", "--data", files / "en.tsv", "--unlabelled", many, "--teacher", teacher, "--layers", "1",
+               "--width", "32", "--vocab", "300", "--threads", "1", "--out", tmp_path / "m"]  # fmt: skip
+    with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True) as process:
+        while "teacher " not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 1 and "stopped while the teachers were asked; --resume" in said
+    assert "200060 of 200060" not in said
+
+
 def test_a_changed_teacher_is_another_training(qing, files, teacher, tmp_path):
     import shutil
 

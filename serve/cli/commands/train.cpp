@@ -90,15 +90,21 @@ class Session {
 
   optim::TrainResult train(const std::vector<nn::Example>& examples) {
     optim::RunOptions options = run_options(arguments_, run_);
+    const InterruptGuard guard(kInterruptNotice);
     const optim::TeacherOptions teachers{
         .cache = arguments_.teacher_cache.empty() ? run_.path("teachers.safetensors") : arguments_.teacher_cache,
-        .on_progress = [this](const optim::TeacherProgress& now) { display_.show(now); }};
+        .on_progress = [&](const optim::TeacherProgress& now) {
+          display_.show(now);
+          if (!guard.interrupted()) return;
+          display_.end_line();
+          throw std::runtime_error(
+              "stopped while the teachers were asked; --resume goes on with the next file of texts");
+        }};
     if (!dev_.empty()) {
       options.evaluate = [this](const std::filesystem::path& model, const optim::Progress& progress) {
         return evaluate_on_dev(model, progress);
       };
     }
-    const InterruptGuard guard(kInterruptNotice);
     const auto on_progress = [&](const optim::Progress& progress) {
       display_.show(progress);
       log_.add_step(progress);
