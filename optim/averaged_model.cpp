@@ -15,6 +15,12 @@ void check_decay(const char* op, double decay) {
   if (!(decay >= 0 && decay < 1)) throw ValueError(fmt::format("{}: decay is {}; it must be in [0, 1)", op, decay));
 }
 
+// Both are contiguous, of equal size and of dtype T, as the constructor of AveragedModel checks.
+template <class T> void swap_elements(const Tensor& a, const Tensor& b) noexcept {
+  T* const elements = a.data<T>();
+  std::swap_ranges(elements, elements + a.numel(), b.data<T>());
+}
+
 }  // namespace
 
 Averaging ema(double decay) {
@@ -69,12 +75,13 @@ void AveragedModel::update() {
   }
 }
 
-void AveragedModel::exchange() {
+void AveragedModel::exchange() noexcept {
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    dispatch_floating(parameters_[i].dtype(), "AveragedModel", [&](auto zero) {
-      const auto weights = parameters_[i].span<decltype(zero)>();
-      std::swap_ranges(weights.begin(), weights.end(), averages_[i].data<decltype(zero)>());
-    });
+    if (parameters_[i].dtype() == DType::f32) {
+      swap_elements<float>(parameters_[i], averages_[i]);
+    } else {
+      swap_elements<double>(parameters_[i], averages_[i]);
+    }
     parameters_[i].bump_version();
     averages_[i].bump_version();
   }

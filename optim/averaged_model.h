@@ -47,7 +47,7 @@ class AveragedModel : public Stateful {
   void load_state_dict(const StateDict& state) override;
 
  private:
-  void exchange();
+  void exchange() noexcept;
 
   std::vector<Tensor> parameters_, averages_;
   Averaging averaging_;

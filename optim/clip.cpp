@@ -140,6 +140,7 @@ void scale_grad(const std::vector<Tensor>& parameters, double factor) {
 
 double total_grad_norm(const std::vector<Tensor>& parameters, bool error_if_nonfinite) {
   std::vector<RowGradient> gradients;
+  gradients.reserve(parameters.size());
   for (const Tensor& parameter : parameters) gradients.push_back(row_grad(parameter));
   const std::vector<NormPiece> pieces = pieces_of(gradients);
   int64_t count = 0;

@@ -54,6 +54,15 @@ Tensor standardize_backward(const Tensor& g, const Standardized& x, const std::v
   return mul(x.rstd, centred ? sub(inner, average(g)) : inner);
 }
 
+void norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, int64_t normalized_dims, double eps,
+                bool centred, GradSink& grad) {
+  std::vector<int64_t> dims;
+  for (int64_t d = 0; d < normalized_dims; ++d) dims.push_back(d - normalized_dims);
+  const Standardized standard = standardize(x, dims, eps, centred);
+  if (grad.needs(0)) grad.add(0, standardize_backward(mul(dy, weight), standard, dims, centred));
+  if (grad.needs(1)) grad.add(1, mul(dy, standard.normal));
+}
+
 Tensor weight_or(const Tensor& weight, const Shape& shape, double value, DType dtype) {
   return weight.defined() ? weight.alias().contiguous() : Tensor::full(shape, value, dtype);
 }
@@ -77,22 +86,6 @@ int64_t check_norm(const Tensor& x, const Shape& normalized_shape, const Tensor&
   }
   return numel_of(normalized_shape);
 }
-
-namespace {
-
-// The gradients of a norm over the last dimensions from dy, in differentiable operations. Inputs: 0 x, 1 weight, 2
-// bias.
-void layer_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, int64_t normalized_dims, double eps,
-                      GradSink& grad) {
-  std::vector<int64_t> dims;
-  for (int64_t d = 0; d < normalized_dims; ++d) dims.push_back(d - normalized_dims);
-  const Standardized standard = standardize(x, dims, eps, true);
-  if (grad.needs(0)) grad.add(0, standardize_backward(mul(dy, weight), standard, dims, true));
-  if (grad.needs(1)) grad.add(1, mul(dy, standard.normal));
-  grad.add(2, dy);
-}
-
-}  // namespace
 
 Tensor layer_norm(const Tensor& input, const Tensor& weight, const Tensor& bias, double eps) {
   check(input, weight, bias, "layer_norm");
@@ -122,7 +115,8 @@ Tensor layer_norm(const Tensor& input, const Shape& normalized_shape, const Tens
     record("layer_norm", y, {input, weight, bias},
            [width, rows, dims, eps, x = Saved(x), gamma = Saved(gamma), stats](const Tensor& dy, GradSink& grad) {
              if (grad.create_graph()) {
-               return layer_norm_graph(dy, grad.input(0, x), grad.input(1, gamma), dims, eps, grad);
+               norm_graph(dy, grad.input(0, x), grad.input(1, gamma), dims, eps, true, grad);
+               return grad.add(2, dy);
              }
              dispatch_floating(dy.dtype(), "layer_norm", [&](auto zero) {
                using T = decltype(zero);

@@ -28,6 +28,10 @@ Standardized standardize(const Tensor& x, const std::vector<int64_t>& dims, doub
 /// The gradient of Σ g·normal with respect to x: rstd·(g − mean(g) − normal·mean(g·normal)), without mean(g) if not
 /// centred.
 Tensor standardize_backward(const Tensor& g, const Standardized& x, const std::vector<int64_t>& dims, bool centred);
+/// The gradients from dy of a norm over the last `normalized_dims` dimensions, in differentiable operations. Adds those
+/// of x (input 0) and of the weight (input 1).
+void norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, int64_t normalized_dims, double eps,
+                bool centred, GradSink& grad);
 
 /// Calls body(row, dweight, dbias) for every row with the partial sums of its chunk, null if not needed. The partial
 /// sums are then added in order to inputs `weight` and weight + 1 of the sink. `sums` is the number of partial sums: 2,

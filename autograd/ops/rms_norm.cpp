@@ -13,15 +13,6 @@
 namespace qing {
 namespace {
 
-void rms_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, int64_t normalized_dims, double eps,
-                    GradSink& grad) {
-  std::vector<int64_t> dims;
-  for (int64_t d = 0; d < normalized_dims; ++d) dims.push_back(d - normalized_dims);
-  const Standardized standard = standardize(x, dims, eps, false);
-  if (grad.needs(0)) grad.add(0, standardize_backward(mul(dy, weight), standard, dims, false));
-  if (grad.needs(1)) grad.add(1, mul(dy, standard.normal));
-}
-
 template <class T>
 void rms_norm_backward(const Tensor& dy, const Tensor& x, const Tensor& gamma, const Tensor& rstd, int64_t width,
                        GradSink& grad) {
@@ -64,7 +55,7 @@ Tensor rms_norm(const Tensor& input, const Shape& normalized_shape, const Tensor
     record("rms_norm", y, {input, weight},
            [width, dims, epsilon, rstd, x = Saved(x), gamma = Saved(gamma)](const Tensor& dy, GradSink& grad) {
              if (grad.create_graph()) {
-               return rms_norm_graph(dy, grad.input(0, x), grad.input(1, gamma), dims, epsilon, grad);
+               return norm_graph(dy, grad.input(0, x), grad.input(1, gamma), dims, epsilon, false, grad);
              }
              dispatch_floating(dy.dtype(), "rms_norm", [&](auto zero) {
                rms_norm_backward<decltype(zero)>(dy, x.get(grad), gamma.get(grad), rstd, width, grad);

@@ -22,8 +22,8 @@ const std::vector<std::string>& export_format_names();
 std::optional<ExportFormat> export_format_of(std::string_view name);  ///< Nothing for any other name.
 
 /// Reads the model directory `model` and writes the files of `format` into the directory `out`, which is created if
-/// absent; docs/export.md lists the files. Files of other names in `out` stay. On failure `out` is as it was. IoError;
-/// DataError for an invalid model; ValueError if the format cannot hold the model, or `out` is `model`.
+/// absent. docs/export.md lists the files. Files with other names in `out` stay. On failure `out` is unchanged.
+/// IoError. DataError for an invalid model. ValueError if the format cannot hold the model, or `out` is `model`.
 void export_model(const std::filesystem::path& model, ExportFormat format, const std::filesystem::path& out);
 
 }  // namespace qing::nn

@@ -16,7 +16,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kContinuation = "##";
-// The range of characters for private use. None comes out of BERT's cleanup, so that one can stand for any other.
+// The range of characters for private use. BERT's cleanup removes all of them, so one can stand for any other
+// character.
 constexpr char32_t kFirstPrivate = 0xE000;
 
 bool continues(std::string_view token) {
@@ -46,7 +47,7 @@ std::set<char32_t> alphabet_of(const Tokenizer& tokenizer) {
   return alphabet;
 }
 
-// Whether a word can have the character behind its first one. Punctuation and Chinese characters are words alone.
+// Whether the character can continue a word. Punctuation and Chinese characters are words of their own.
 bool can_continue(char32_t c, const TokenizerOptions& options) {
   return split_words("a" + utf8_of(c), options).size() == 1;
 }

@@ -1,8 +1,8 @@
-// The tokenizer as exported models need it. An n-gram head reads words, and a program outside of qing hands over token
-// ids only. The ids of a word that the vocabulary can spell tell the word. A word that it cannot spell is [UNK] to
-// qing's encoder, and its n-grams would be lost. The exported tokenizer of a model with n-grams therefore spells such a
-// word in pieces too: it has entries beyond the encoder's vocabulary for the missing forms of known characters and for
-// "any other character". The exported model makes [UNK] of the word again before the encoder reads it.
+// The tokenizer as exported models need it. An n-gram head reads words, but other programs give a model only token ids.
+// If the vocabulary can spell a word, the word follows from its ids. Otherwise qing's encoder reads [UNK], and the
+// n-grams of the word would be lost. The exported tokenizer of a model with n-grams therefore spells such a word in
+// pieces too. It has entries beyond the encoder's vocabulary for the missing forms of known characters and for "any
+// other character". The exported model replaces the word with [UNK] before the encoder reads it.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ struct ExportVocabulary {
 /// The vocabulary with the entries that an n-gram head needs.
 ExportVocabulary export_vocabulary(const Tokenizer& tokenizer);
 
-/// tokenizer.json with the entries of `vocabulary`. It cuts nothing, as n-grams of the whole text count.
+/// tokenizer.json with the entries of `vocabulary`. It truncates nothing, because n-grams of the whole text count.
 std::string ngram_tokenizer_json(const Tokenizer& tokenizer, const ExportVocabulary& vocabulary);
 
 }  // namespace qing::nn

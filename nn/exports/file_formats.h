@@ -7,8 +7,8 @@
 
 namespace qing::nn {
 
-/// config.json, model.safetensors and the tokenizer's files. A plain BERT is one that `transformers` knows; a model
-/// with n-grams or a temperature comes with modeling_qing.py, and `transformers` refuses it without trust_remote_code.
+/// config.json, model.safetensors and the tokenizer's files. `transformers` knows a plain BERT. A model with n-grams or
+/// a temperature gets modeling_qing.py, and `transformers` refuses it without trust_remote_code.
 void write_hf(const ExportSource& source, const std::filesystem::path& folder);
 /// model.onnx and tokenizer.json.
 void write_onnx(const ExportSource& source, bool int8, const std::filesystem::path& folder);

@@ -1,7 +1,6 @@
 // GGUF, version 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). Names of tensors and keys are
-// llama.cpp's for BERT, but for the architecture: llama.cpp's "bert" has no n-gram head and no temperature, and
-// computes GELU by an approximation, so that it would compute another model. It refuses an architecture that it does
-// not know.
+// llama.cpp's for BERT. The architecture has another name: llama.cpp's "bert" has no n-gram head and no temperature and
+// approximates GELU, so it would give other scores. llama.cpp refuses an architecture that it does not know.
 #include <fmt/format.h>
 
 #include <bit>
@@ -26,7 +25,7 @@ constexpr size_t kAlignment = 32;
 enum class Type : uint32_t { u32 = 4, i32 = 5, f32 = 6, boolean = 7, text = 8, array = 9 };
 enum TokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3 };
 constexpr uint32_t kPoolingCls = 2;
-constexpr std::string_view kWordStart = "\u2581";  // llama.cpp marks where words begin, BERT where they do not
+constexpr std::string_view kWordStart = "\u2581";  // llama.cpp marks pieces that begin a word, BERT the others
 
 template <class T> void append(std::string& out, T value) {
   char bytes[sizeof(T)];

@@ -27,8 +27,8 @@ class OnnxBuilder {
   using Attribute = std::variant<int64_t, float, std::string, std::vector<int64_t>, const OnnxBuilder*>;
   using Attributes = std::vector<std::pair<std::string, Attribute>>;
 
-  /// `prefix` begins all names that the graph gives. A graph inside another one sees the outer names, so that its own
-  /// must be different.
+  /// All names in the graph begin with `prefix`. A graph inside another one sees the outer names, so it needs another
+  /// prefix.
   explicit OnnxBuilder(std::string prefix = "") : prefix_(std::move(prefix)) {}
 
   Value input(const std::string& name, OnnxType type, const std::vector<OnnxDimension>& shape);

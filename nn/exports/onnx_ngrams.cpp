@@ -16,7 +16,7 @@ namespace {
 
 using Value = OnnxBuilder::Value;
 
-// Marks of a word's beginning and end, which no text holds.
+// Marks of a word's beginning and end. No text contains them.
 constexpr int64_t kOpen = 1, kClose = 2;
 constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 constexpr size_t kGrams = 3;  // lengths of each kind of n-gram
@@ -42,7 +42,7 @@ std::vector<Value> times_prime(OnnxBuilder& g, const std::vector<Value>& limbs) 
   Value carry;
   for (size_t i = 0; i < kLimbs; ++i) {
     Value sum = g.op("Mul", {limbs[i], g.number(kPrimeLow)});
-    // What the last limb of the lower half would move is beyond 2^64.
+    // The last limb of the lower half would move beyond 2^64.
     if (i >= kHalf && i + 1 < kLimbs) {
       sum = g.op("Add", {sum, g.op("Mul", {limbs[i - kHalf], g.number(kPrimeHigh)})});
     }
@@ -54,7 +54,7 @@ std::vector<Value> times_prime(OnnxBuilder& g, const std::vector<Value>& limbs) 
   return result;
 }
 
-// A key's bits 8 to 23 are its bucket; the others, with the bit of its kind, tell it from the others of the bucket.
+// Bits 8 to 23 of a key are its bucket. The other bits and that of its kind distinguish the keys of a bucket.
 // These bits spread the keys better than the highest ones.
 struct KeyParts {
   Value bucket, rest;

@@ -10,7 +10,7 @@ namespace qing::nn {
 /// What BERT's encoder reads of each text.
 struct OnnxTokens {
   OnnxBuilder::Value ids;   ///< i64 [B, L]
-  OnnxBuilder::Value kept;  ///< bool [B, L]: true for tokens of the text; the encoder reads the first ones
+  OnnxBuilder::Value kept;  ///< bool [B, L]: true for tokens of the text; the encoder reads as many as fit
 };
 
 /// Logits f32 [B, labels] of the encoder. `int8`: embeddings and the weights of linear layers are stored in 8 bits, and

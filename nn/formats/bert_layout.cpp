@@ -82,7 +82,7 @@ std::string bert_config(const BertSizes& sizes) {
 }
 
 void check_bert_tensors(const BertSizes& sizes, StateDict& tensors, const FileFaults& faults) {
-  // No more layers than there are tensors to fill them.
+  // There cannot be more layers than tensors.
   if (sizes.layers < 1 || static_cast<uint64_t>(sizes.layers) > tensors.size()) {
     faults.invalid(fmt::format("{} layers, but {} tensors", sizes.layers, tensors.size()));
   }

@@ -38,11 +38,11 @@ std::string bert_part_name(int64_t layer, const BertPart& part);
 /// config.json of transformers.
 std::string bert_config(const BertSizes& sizes);
 
-/// DataError that names the tensor unless there are exactly the tensors of such an encoder, of its shapes; with a
-/// classifier they are renamed "bert. ..." where transformers does so. Sizes that no tensor has must be small.
+/// Checks that `tensors` are exactly those of such an encoder, with its shapes. DataError names the first other tensor.
+/// With a classifier, names get the prefix "bert." where transformers has it. Sizes that no tensor has must be small.
 void check_bert_tensors(const BertSizes& sizes, StateDict& tensors, const FileFaults& faults);
 
-/// The double that is written like the f32: 1e-12 for the float nearest to it.
+/// The double whose shortest decimal form is that of `value`: 1e-12 for the float nearest to 1e-12.
 double written_like(float value);
 
 }  // namespace qing::nn

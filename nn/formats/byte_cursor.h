@@ -17,16 +17,16 @@ static_assert(std::endian::native == std::endian::little, "numbers are copied as
 
 class ByteCursor {
  public:
-  /// `bytes` are a part of the file that `faults` speaks of, from its byte `start` on. Both must outlive the cursor.
+  /// `bytes` are a part of the file of `faults` and begin at byte `start` of it. Both must outlive the cursor.
   ByteCursor(std::string_view bytes, const FileFaults& faults, uint64_t start = 0)
       : bytes_(bytes), faults_(&faults), start_(start) {}
 
-  /// The place in the file of the next byte.
+  /// The position of the next byte in the file.
   uint64_t place() const { return start_ + position_; }
   uint64_t left() const { return bytes_.size() - position_; }
   const FileFaults& faults() const { return *faults_; }
 
-  /// DataError that names `what`, its place and the bytes that are missing, here and in number().
+  /// The next `count` bytes. If fewer are left, DataError names `what`, its position and both counts, as number() does.
   std::string_view take(uint64_t count, std::string_view what) {
     if (count > left()) {
       faults_->invalid(

@@ -16,8 +16,8 @@ struct Key {
   uint32_t value;
 };
 
-// A double array as Darts-clone reads it: from a node's unit, `offset` leads to where its children are, each in the
-// place of the exclusive or with its label; the child of label 0 is a leaf and holds a value.
+// A double array as Darts-clone reads it. The `offset` of a node leads to a base, and the child with a label is at the
+// exclusive or of base and label. The child with label 0 is a leaf and holds a value.
 class DoubleArray {
  public:
   explicit DoubleArray(const std::vector<Key>& keys) : keys_(keys) {

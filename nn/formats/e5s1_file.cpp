@@ -191,7 +191,7 @@ class E5s1Reader {
     check_overlaps();
   }
 
-  // No tensor lies on another, nor on what stands before the data.
+  // Tensors overlap neither each other nor the part before the data.
   void check_overlaps() const {
     uint64_t reached = cursor_.place();
     if (sizes_.size() != result_.sources.size()) faults_.invalid("two tensors begin at the same byte");

@@ -21,13 +21,13 @@ struct E5s1File {
   std::vector<std::string> pieces;
   std::vector<float> scores;
   int64_t bos, eos, pad, unk;
-  /// A character and what stands for it in the text, sorted by the character.
+  /// Characters and their replacements in a text, sorted by the character.
   std::vector<std::pair<char32_t, std::u32string>> replacements;
   /// All tensors that an encoder of these sizes has, and no others. Their names are the file's: "l0.q.w".
   std::vector<TensorSource> sources;
 };
 
-/// DataError with the place or the name for what is cut, malformed or contradicts the sizes.
+/// DataError names the position or the tensor that is cut, malformed or contradicts the sizes.
 E5s1File read_e5s1(const std::shared_ptr<const MappedFile>& file);
 
 bool is_e5s1(std::string_view bytes);

@@ -1,4 +1,4 @@
-// What is wrong with a file of weights, in the words that all its readers share. Thread-safe.
+// Errors about files of weights, worded alike for all formats. Thread-safe.
 #pragma once
 
 #include <filesystem>
@@ -10,7 +10,7 @@ namespace qing::nn {
 /// A name from a file, for a message: at most 80 bytes, control characters as '?'.
 std::string printable(std::string_view name);
 
-/// The refusals of one file.
+/// Throws errors about one file.
 class FileFaults {
  public:
   FileFaults(const std::filesystem::path& path, std::string_view format) : path_(path.string()), format_(format) {}

@@ -136,7 +136,7 @@ class GgufReader {
     return result;
   }
 
-  // Offsets count from where the data begin, which is known behind the last description.
+  // Offsets count from the beginning of the data, which is known only after the last description.
   TensorSource read_tensor() {
     const std::string name(read_text("the name of a tensor"));
     if (!names_.insert(name).second) faults_.invalid(fmt::format("two tensors have the name '{}'", printable(name)));

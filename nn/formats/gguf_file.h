@@ -1,5 +1,5 @@
 // The GGUF format, versions 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): typed metadata, then
-// what tensors there are, then their data, each at a multiple of the alignment.
+// descriptions of the tensors, then their data, each at a multiple of the alignment.
 #pragma once
 
 #include <cstdint>
@@ -30,13 +30,13 @@ struct GgufFile {
   std::vector<TensorSource> sources;
 };
 
-/// Reads what a file holds. Tensors of F32, F16, BF16, F64, I8, I32, I64, Q8_0 and Q4_0 are read, others refused by the
-/// name of their type. DataError with the place or the name.
+/// Reads the metadata and the tensors of a file. The known types of tensors are F32, F16, BF16, F64, I8, I32, I64, Q8_0
+/// and Q4_0. DataError names another type, or the position or the tensor that is malformed.
 GgufFile read_gguf(const std::shared_ptr<const MappedFile>& file);
 
 bool is_gguf(std::string_view bytes);
 
-// Values of the metadata. DataError when a key is absent (but for those with a default) or has another type.
+// Values of the metadata. DataError when the key is absent or its value has another type.
 const GgufValue& gguf_value(const GgufFile& gguf, std::string_view key);
 std::string_view gguf_text(const GgufFile& gguf, std::string_view key);
 int64_t gguf_integer(const GgufFile& gguf, std::string_view key);  ///< at least 0
@@ -47,7 +47,7 @@ std::vector<float> gguf_floats(const GgufFile& gguf, std::string_view key);
 /// Scalars and texts as texts; arrays are left out.
 std::map<std::string, std::string> gguf_metadata_texts(const GgufFile& gguf);
 
-/// The faults of the file, for who interprets it.
+/// For errors about the meaning of the metadata and the tensors.
 FileFaults gguf_faults(const GgufFile& gguf);
 
 }  // namespace qing::nn

@@ -29,19 +29,19 @@ struct ImportedVocabulary {
 
 struct ImportedEncoder {
   std::string config;  ///< config.json as transformers writes it
-  /// f32, under the names of transformers' BertModel, linear weights [out, in]; with a classifier those of
-  /// BertForSequenceClassification. Those that lie in the file so are on its pages (MappedFile).
+  /// In f32, with linear weights [out, in]. The names are those of transformers' BertModel, or with a classifier of
+  /// BertForSequenceClassification. A tensor that the file stores in this form lies on the file's pages (MappedFile).
   StateDict tensors;
   ImportedVocabulary vocabulary;
 };
 
-/// Writes the directory that transformers loads, created if absent: config.json, model.safetensors and, of WordPiece,
-/// vocab.txt, or, of a unigram model, tokenizer.json; and tokenizer_config.json beside either. The files change places
-/// together (StagedDirectory). IoError leaves what was there.
+/// Writes a directory that transformers loads, and creates it if it is absent. The files are config.json,
+/// model.safetensors, tokenizer_config.json, and vocab.txt for WordPiece or tokenizer.json for a unigram model. They
+/// replace older ones together (StagedDirectory). After an IoError the old files are still there.
 void save_imported_encoder(const std::filesystem::path& directory, const ImportedEncoder& encoder);
 
-/// Reads an ONNX, a GGUF or an E5S1 file. DataError "PATH: ...", with the place or the name: what is malformed, another
-/// architecture, an operation or a tensor that no such encoder has. IoError. Thread-safe.
+/// Reads an ONNX, a GGUF or an E5S1 file. DataError "PATH: ..." names the position, the operation or the tensor when
+/// the file is malformed or has more or less than such an encoder. IoError. Thread-safe.
 ImportedEncoder import_encoder(const std::filesystem::path& path);
 
 }  // namespace qing::nn

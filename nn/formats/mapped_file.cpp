@@ -53,7 +53,7 @@ void drop_pages(const char* begin, const char* end) {
   if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
 }
 
-// A C++ bool that is neither 0 nor 1 must not exist.
+// A C++ bool must be 0 or 1.
 bool holds_bools(const char* bytes, int64_t count) {
   return std::all_of(bytes, bytes + count, [](char byte) { return byte == 0 || byte == 1; });
 }

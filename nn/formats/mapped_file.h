@@ -25,17 +25,18 @@ class MappedFile : public std::enable_shared_from_this<MappedFile> {
   std::string_view bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  /// The elements from byte `offset` on, contiguous without strides; strides are not negative. All must lie inside the
-  /// file. A tensor on the file's own pages, which keeps the file mapped: writing to it copies the page and does not
-  /// reach the file. A copy where the elements are not aligned, or bytes of a boolean tensor are neither 0 nor 1.
+  /// A tensor whose first element is at byte `offset`. Without strides it is contiguous. Strides are not negative. All
+  /// elements must be inside the file. The tensor lies on the file's pages and keeps the file mapped. Writing to it
+  /// changes a copy of the page, not the file. It is a copy if the elements are not aligned, or if it is boolean and a
+  /// byte is neither 0 nor 1.
   Tensor tensor(uint64_t offset, DType dtype, const Shape& shape,
                 const std::optional<Strides>& strides = std::nullopt) const;
   /// Tells the system that these bytes are not needed soon, so that they do not count as this process's memory. Does
   /// nothing while a tensor lies on the file's pages.
   void forget(uint64_t offset, uint64_t size) const;
-  /// The same for the pages that a tensor alone lies on, if it lies on a mapped file's: they are read again when it is
-  /// used. What was written to it through data() is lost; after any other write, and for a tensor of other memory,
-  /// nothing is done.
+  /// The same for the pages of a mapped file that hold nothing but this tensor. They are read again when the tensor is
+  /// used, so what was written through data() is lost. Does nothing after any other write, and for a tensor that lies
+  /// in other memory.
   static void forget(const Tensor& tensor);
 
  private:

@@ -132,7 +132,7 @@ class Attention {
     }
     if (result.stage != Flow::Stage::projected || !result.order.empty()) fail(node, "it is not known there");
     if (shape.size() != 4) fail(node, "it does not give batch, token, head, element");
-    // A size of -1 is what is left.
+    // A size of -1 follows from the others.
     int64_t heads = shape[2].value_or(-1), elements = shape[3].value_or(-1);
     if (heads < 1 && elements > 0 && width_ % elements == 0) heads = width_ / elements;
     if (elements < 1 && heads > 0 && width_ % heads == 0) elements = width_ / heads;
@@ -154,7 +154,7 @@ class Attention {
     Flow result = *given[0];
     const auto perm = node.attributes.find("perm");
     if (result.order.empty() || perm == node.attributes.end() || perm->second.integers.size() != result.order.size()) {
-      fail(node, "it does not turn the dimensions of heads");
+      fail(node, "it does not transpose the dimensions of heads");
     }
     for (size_t i = 0; i < result.order.size(); ++i) {
       const int64_t from = perm->second.integers[i];
@@ -165,7 +165,8 @@ class Attention {
   }
 
   Flow scale(const OnnxNode& node, const std::vector<const Flow*>& given) {
-    if (given.size() != 2 || (given[0] != nullptr) == (given[1] != nullptr)) fail(node, "it is of two values");
+    if (given.size() != 2 || (given[0] != nullptr) == (given[1] != nullptr))
+      fail(node, "it has not exactly one operand of attention");
     const bool divides = node.operation == "Div";
     if (divides && given[0] == nullptr) fail(node, "it divides by a value of attention");
     const size_t other = given[0] != nullptr ? 1 : 0;
@@ -211,14 +212,14 @@ class Attention {
     return std::nullopt;
   }
 
-  // What is added to the scores, or put in their place, depends on the mask alone.
+  // Numbers that are added to the scores or replace them depend on the mask alone.
   Flow mask(const OnnxNode& node, const std::vector<const Flow*>& given) {
     const Flow* value = nullptr;
     for (size_t i = 0; i < given.size(); ++i) {
       if (given[i] == nullptr) {
         check_mask(node, node.inputs[i]);
       } else if (given[i]->stage != Flow::Stage::condition) {
-        if (value != nullptr) fail(node, "it is of two values");
+        if (value != nullptr) fail(node, "both its values are of attention");
         value = given[i];
       }
     }

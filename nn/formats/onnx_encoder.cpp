@@ -1,5 +1,5 @@
-// A BERT encoder from the graph of an ONNX model. Exports drop the names of most weights and turn their matrices, so
-// the graph is followed from its input ids on and each weight is known by what is done with it.
+// A BERT encoder from the graph of an ONNX model. Exports drop the names of most weights and transpose their matrices.
+// The graph is therefore followed from the input ids, and each weight is known by its use.
 #include <fmt/format.h>
 
 #include <set>
@@ -73,7 +73,7 @@ class OnnxEncoder {
     graph_.unsupported(*linear.node, "its result is not added to what the part began with and then normalised");
   }
 
-  // One layer; gives its result, or nothing where no layer begins.
+  // Reads one layer and returns its result, or nothing if no layer begins here.
   std::optional<std::string_view> read_layer(std::string_view hidden) {
     const std::vector<OnnxLinear> projections = graph_.linears_of(hidden);
     if (projections.size() != 3) return std::nullopt;

@@ -24,21 +24,21 @@ struct OnnxEmbeddings {
   const OnnxTensor *words = nullptr, *positions = nullptr, *types = nullptr;  ///< types may be null
   OnnxNorm norm;
 };
-/// DataError when there is none, or one that is no BERT encoder's: positions that depend on the ids, for example.
+/// DataError when there is none or when it differs from BERT's, for example in positions that depend on the ids.
 OnnxEmbeddings find_embeddings(const OnnxGraph& graph);
 
-/// The attention of one layer: its three projections of `hidden`, and the one of what it gives.
+/// The attention of one layer: its three projections of `hidden`, and the projection of its result.
 struct OnnxAttention {
   OnnxLinear query, key, value, output;
   int64_t heads;
 };
 /// DataError that names the operation when the graph does not compute softmax(q kᵀ / sqrt(width of a head) + mask) v
-/// of heads that lie beside each other. `masks` are values that were found to be of the mask alone.
+/// of heads that are adjacent. `masks` are values that were found to depend on the mask alone.
 OnnxAttention find_attention(const OnnxGraph& graph, const std::vector<OnnxLinear>& projections, int64_t width,
                              std::set<std::string_view>& masks);
 
-/// The function between the two linear operations of the feed-forward part, as transformers calls it, and the second
-/// of them. DataError for another function than GELU, its two approximations, ReLU and SiLU.
+/// The activation of the feed-forward part, by its name in transformers, and the second linear operation. DataError for
+/// another function than GELU, its two approximations, ReLU and SiLU.
 struct OnnxActivation {
   std::string name;
   OnnxLinear output;

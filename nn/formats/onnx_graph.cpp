@@ -151,10 +151,11 @@ std::optional<OnnxLinear> OnnxGraph::linear(const OnnxNode& node) const {
   result.weight = constant(weight);
   if (result.weight == nullptr || result.weight->dims.size() != 2) return std::nullopt;
   if (gemm) {
-    if (attribute(node, "transA", 0) != 0) unsupported(node, "it turns its left operand");
+    if (attribute(node, "transA", 0) != 0) unsupported(node, "it transposes its left operand");
     for (const char* factor : {"alpha", "beta"}) {
       const auto found = node.attributes.find(factor);
-      if (found != node.attributes.end() && found->second.number.value_or(1) != 1) unsupported(node, "it has a factor");
+      if (found != node.attributes.end() && found->second.number.value_or(1) != 1)
+        unsupported(node, "its alpha or beta is not 1");
     }
     if (attribute(node, "transB", 0) != 0) result.is_transposed = !result.is_transposed;
     if (node.inputs.size() > 2) result.bias = constant(node.inputs[2]);

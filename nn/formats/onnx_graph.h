@@ -1,4 +1,4 @@
-// Questions to the graph of an ONNX model: who makes a value, who takes it, and which values are constants.
+// The graph of an ONNX model: which node makes a value, which nodes take it, and which values are constants.
 #pragma once
 
 #include <cstdint>
@@ -24,21 +24,21 @@ struct OnnxLinear {
 
 class OnnxGraph {
  public:
-  /// `model` must outlive the graph. DataError unless every value is made once and before it is taken, or for an
+  /// `model` must outlive the graph. DataError when a value is made twice or is taken before it is made, and for an
   /// operation that is not ONNX's own.
   explicit OnnxGraph(const OnnxModel& model);
 
   const FileFaults& faults() const { return faults_; }
   const OnnxModel& model() const { return model_; }
   const OnnxNode* producer(std::string_view value) const;  ///< null for inputs and initializers
-  /// The nodes that take a value, also behind operations that change nothing (behind()), in the graph's order.
+  /// The nodes that take a value, in the graph's order. Operations that change nothing are skipped, as in behind().
   const std::vector<const OnnxNode*>& consumers(std::string_view value) const;
   bool is_input(std::string_view value) const { return inputs_.count(value) > 0; }
   size_t index_of(const OnnxNode& node) const { return static_cast<size_t>(&node - model_.nodes.data()); }
 
   /// The value before operations that change nothing here: Identity, Dropout, and Cast between floats.
   std::string_view behind(std::string_view value) const;
-  /// The tensor of an initializer or a Constant, behind such operations. Null for another value.
+  /// The tensor of an initializer or a Constant, after skipping such operations. Null for another value.
   const OnnxTensor* constant(std::string_view value) const;
   /// The number of a constant with one element.
   std::optional<double> scalar(std::string_view value) const;

@@ -17,8 +17,8 @@
 
 namespace qing::nn {
 
-/// What is kept of a model: messages and texts, and numbers that are written one by one. A small file must not fill the
-/// memory.
+/// Limits on the messages and texts of a model, and on the numbers that are written one by one. Without them a small
+/// file could fill the memory.
 inline constexpr uint64_t kMaxOnnxParts = uint64_t{1} << 20, kMaxOnnxNumbers = uint64_t{1} << 25;
 inline constexpr size_t kMaxOnnxNodes = size_t{1} << 16;
 
@@ -60,15 +60,15 @@ struct OnnxModel {
   std::vector<std::string_view> inputs = {}, outputs = {};
 };
 
-/// DataError with the byte for what is cut or malformed.
+/// DataError names the byte where the file is cut or malformed.
 OnnxModel read_onnx(const std::shared_ptr<const MappedFile>& file);
 
 /// Whether the bytes begin as a ModelProto does: with the field ir_version.
 bool is_onnx(std::string_view bytes);
 
-/// Where the elements of a tensor are. DataError for a type that qing lacks, by its name; for data that do not fit the
-/// shape; for external data outside the model's folder. IoError when a file of external data cannot be read. Not
-/// thread-safe for one model.
+/// Where the elements of a tensor are. DataError when qing lacks the type, when the data do not fit the shape, or when
+/// external data are outside the model's folder. IoError when a file of external data cannot be read. Not thread-safe
+/// for one model.
 TensorSource onnx_source(const OnnxModel& model, const OnnxTensor& tensor);
 
 /// The initializers of a model, by their names.

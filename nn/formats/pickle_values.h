@@ -1,5 +1,5 @@
-// What the restricted unpickler builds: plain values in one list, which name each other by number. A cycle or a chain
-// of any depth is therefore no danger to whoever frees them.
+// What the restricted unpickler builds: a list of plain values that refer to each other by their index. Freeing them
+// needs no recursion, so that cycles and chains of any depth are harmless.
 #pragma once
 
 #include <cstdint>
@@ -33,12 +33,12 @@ struct PickleValue {
   int64_t integer = 0;         ///< of an integer and a boolean
   double real = 0;             ///< of a real
   std::string_view text = {};  ///< of a text; bytes of a big integer; "module.name" of a global
-  /// Of a tuple, a list; keys and values in turn of a dict. A storage's are those of its persistent id; a tensor's are
-  /// the arguments of the function that makes it.
+  /// The items of a tuple or list, or the keys and values of a dict in turn. For a storage, the items of its persistent
+  /// id. For a tensor, the arguments of the function that makes it.
   std::vector<Ref> items = {};
 };
 
-/// The place of an opcode, for refusals.
+/// The position of an opcode, for errors.
 struct PicklePlace {
   const FileFaults* faults;
   uint64_t byte;

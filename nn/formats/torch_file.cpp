@@ -117,12 +117,12 @@ class TensorReader {
     const Storage storage = storage_of(values_, arguments[0]);
     const TorchElements* elements = torch_elements(storage.elements);
     constexpr size_t kDtypeArgument = 6;
-    if (elements == nullptr) {  // bytes of any elements: the tensor tells of which
+    if (elements == nullptr) {  // untyped bytes: the tensor has the dtype
       if (arguments.size() <= kDtypeArgument || values_[arguments[kDtypeArgument]].kind != Kind::global) {
-        fail("its storage is of bytes and nothing tells of which elements");
+        fail("its storage has untyped bytes, and the tensor has no dtype");
       }
       elements = torch_elements(values_[arguments[kDtypeArgument]].text);
-      if (elements == nullptr) fail("its dtype is none");
+      if (elements == nullptr) fail("its dtype is unknown");
     }
     if (!elements->dtype) {
       faults_.unsupported(fmt::format("tensor '{}' has the elements {}, which qing does not have; convert it",
@@ -248,12 +248,12 @@ std::vector<TensorSource> read_archive(const std::shared_ptr<const MappedFile>& 
   return read_tensors(values, root, file, storages, faults);
 }
 
-// The magic number, the version, what the machine was, the object, the keys of the storages, the storages.
+// The stream has: magic number, version, description of the machine, object, keys of the storages, storages.
 std::vector<TensorSource> read_stream(const std::shared_ptr<const MappedFile>& file, const FileFaults& faults) {
   ByteCursor cursor(file->bytes(), faults);
   PickleValues values;
   const PickleValue magic = values[read_pickle(cursor, values)];
-  if (magic.kind != Kind::big_integer || magic.text != kStreamMagic) faults.invalid("the magic number is another");
+  if (magic.kind != Kind::big_integer || magic.text != kStreamMagic) faults.invalid("the magic number is wrong");
   const PickleValue version = values[read_pickle(cursor, values)];
   if (version.kind != Kind::integer || version.integer != kStreamVersion) {
     faults.unsupported(fmt::format("a stream of another version than {}", kStreamVersion));

@@ -10,13 +10,13 @@
 
 namespace qing::nn {
 
-/// Reads the tensors of a dictionary, such as a state dictionary. Those of dictionaries, lists and tuples inside it get
-/// dotted names, "model.layer.weight"; values that are no tensors are left out. Views keep their strides. DataError
-/// with the byte or the name for what is malformed, not on the lists of opcodes and globals, reaches out of its
-/// storage, has more elements than its storage, or has a dtype that qing lacks.
+/// Reads the tensors of a dictionary, such as a state dictionary. Tensors in dictionaries, lists and tuples inside it
+/// get dotted names, "model.layer.weight". Other values are left out. Views keep their strides. DataError names the
+/// byte or the tensor when the file is malformed, has an opcode or a global that is not on the lists, or has a tensor
+/// that exceeds its storage or whose dtype qing lacks.
 std::vector<TensorSource> read_torch_file(const std::shared_ptr<const MappedFile>& file);
 
-/// Whether a file that begins so is one.
+/// Whether a file with these first bytes is a file of torch.save.
 bool is_torch_file(std::string_view bytes);
 
 }  // namespace qing::nn

@@ -11,21 +11,21 @@
 
 namespace qing::nn {
 
-/// A new value, or one that was there.
+/// A new value, or one that exists already.
 using TorchResult = std::variant<PickleValue, PickleValue::Ref>;
 
-/// A kind of elements by the name of a storage class ("torch.FloatStorage") or a dtype ("torch.float8_e5m2"). Without
-/// a DType it is one that qing does not have.
+/// The elements of a storage class ("torch.FloatStorage") or of a dtype ("torch.float8_e5m2"). They have no DType if
+/// qing lacks it.
 struct TorchElements {
   std::string_view name;
   std::optional<DType> dtype;
 };
-/// Null when the name is of neither.
+/// Null for any other name.
 const TorchElements* torch_elements(std::string_view global);
 
-/// The global, if it is on the list. DataError, here and below, for what is not.
+/// The global. DataError, here and below, for everything that is not on the list.
 PickleValue torch_global(std::string_view module, std::string_view name, const PicklePlace& place);
-/// What the function, a global of the list, gives for these arguments.
+/// The result of calling a function of the list.
 TorchResult torch_call(const PickleValues& values, std::string_view function,
                        const std::vector<PickleValue::Ref>& arguments, const PicklePlace& place);
 /// The storage that the tuple ('storage', class, key, location, elements) of a persistent id names.

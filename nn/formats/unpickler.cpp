@@ -198,7 +198,7 @@ class Machine {
   void push_text(uint64_t length) { push({.kind = Kind::text, .text = cursor_.take(length, "a text")}); }
   void push_tuple(size_t count) { push({.kind = Kind::tuple, .items = pop_many(count)}); }
 
-  // What lies above the last mark is all that an opcode may take.
+  // An opcode may take only values above the last mark.
   size_t floor() const { return marks_.empty() ? 0 : marks_.back(); }
   std::vector<Ref> pop_many(size_t count) {
     if (stack_.size() - floor() < count) fail("it takes a value from an empty stack");

@@ -9,12 +9,12 @@
 namespace qing::nn {
 
 inline constexpr uint64_t kMaxPickleBytes = uint64_t{64} << 20;
-/// A tensor of a state dictionary takes about twenty.
+/// A tensor of a state dictionary takes about twenty values.
 inline constexpr size_t kMaxPickleValues = size_t{2} << 20;
 
-/// Reads one pickle from the cursor, to behind its end, and returns its value among `values`. Texts point into the
-/// cursor's bytes. DataError with the byte and the name of what is malformed or not on the lists; for a pickle or a
-/// number of values above the limits.
+/// Reads one pickle and leaves the cursor behind it. Returns the index of its value in `values`. Texts point into the
+/// cursor's bytes. DataError names the byte and the opcode or global that is malformed or not on the lists. DataError,
+/// too, above the limits.
 PickleValue::Ref read_pickle(ByteCursor& cursor, PickleValues& values);
 
 }  // namespace qing::nn

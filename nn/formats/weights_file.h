@@ -1,5 +1,5 @@
-// The named tensors of a file of pretrained weights, of whatever format. They are read one by one: those that lie in
-// the file as they lie in memory are tensors on the file's own pages.
+// The named tensors of a file of pretrained weights in any format. Each is read when it is asked for. If the file
+// stores its elements as memory does, the tensor lies on the file's own pages.
 #pragma once
 
 #include <cstdint>
@@ -49,12 +49,12 @@ struct FileContents {
   std::map<std::string, std::string> metadata = {};
 };
 
-/// One tensor as it is stored, with blocks of quantised numbers as f32: on the file's pages where it can be.
+/// One tensor in its stored dtype, or in f32 for blocks of quantised numbers. It lies on the file's pages if possible.
 Tensor read_tensor(const TensorSource& source);
 /// Converted to `dtype` (Tensor::to). A tensor of another dtype does not keep its pages in memory.
 Tensor read_tensor(const TensorSource& source, DType dtype);
 
-/// Immutable and thread-safe. Tensors stay valid after it.
+/// Immutable and thread-safe. Its tensors stay valid after it is gone.
 class WeightsFile {
  public:
   /// `format` names the file's format. Names must differ.

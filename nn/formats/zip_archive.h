@@ -14,11 +14,11 @@ namespace qing::nn {
 struct ZipMember {
   std::string name;
   uint64_t offset, size;  ///< of the content, inside the archive
-  uint32_t crc;           ///< CRC-32 of the content, which nobody has checked yet
+  uint32_t crc;           ///< CRC-32 of the content, not checked yet
 };
 
-/// The members in the order of their content, which do not overlap. DataError for an archive that is cut or
-/// contradicts itself, and for compressed, encrypted or split ones.
+/// The members in the order of their contents, which do not overlap. DataError for an archive that is cut or
+/// contradicts itself, and for one that is compressed, encrypted or split.
 std::vector<ZipMember> read_zip_directory(std::string_view archive, const FileFaults& faults);
 
 /// CRC-32 as zip has it (ISO 3309).

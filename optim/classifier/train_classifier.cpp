@@ -112,12 +112,12 @@ class Training {
     };
     const double temperature = options_.teacher_temperature;
     const auto loss_to = [&](const Tensor& found) {
-      const Tensor hard = cross_entropy(found, batch.targets);
+      Tensor hard = cross_entropy(found, batch.targets);
       if (!batch.softened.defined()) return hard;
       return hard + temperature * temperature * cross_entropy(found * (1 / temperature), batch.softened);
     };
     const Tensor first = logits();
-    const Tensor loss = loss_to(first);
+    Tensor loss = loss_to(first);
     if (options_.consistency == 0) return loss;
     const Tensor second = logits();
     return 0.5 * (loss + loss_to(second)) + options_.consistency / 4 * divergence(first, second);

@@ -254,7 +254,8 @@ fs::path CheckpointWriter::save(int64_t step, nn::Module& model, const Checkpoin
   if (step < 0) throw ValueError(fmt::format("CheckpointWriter: step is {}; it must be at least 0", step));
   check_parts("CheckpointWriter", parts);
   const std::string name = name_of_step(step);
-  const fs::path staged = directory_ / (std::string(kStaged) + name), target = directory_ / name;
+  const fs::path staged = directory_ / (std::string(kStaged) + name);
+  fs::path target = directory_ / name;
   try {
     fs::create_directory(staged);
     write(staged, step, model, parts);

@@ -51,7 +51,7 @@ class LengthCounter {
   }
 
  private:
-  // The shortest length that at least this share of the texts does not exceed.
+  // The shortest length such that at least this share of the texts is not longer.
   std::int64_t at(double share) const {
     std::int64_t left = static_cast<std::int64_t>(share * static_cast<double>(count_));
     size_t length = 0;

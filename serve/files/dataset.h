@@ -20,18 +20,18 @@ struct RowError {
 
 /// What a file of labelled rows holds. The formats are those of nn::LabelledRowReader.
 struct DatasetReport {
-  static constexpr size_t kErrors = 100;      ///< of a report; all are counted
-  static constexpr size_t kLabels = 1000;     ///< different labels; a row with a further one is not usable
-  static constexpr size_t kLabelBytes = 256;  ///< of one label; a row with a longer one is not usable
+  static constexpr size_t kErrors = 100;      ///< most errors in a report; `wrong` counts all
+  static constexpr size_t kLabels = 1000;     ///< most different labels; a row with another one is not usable
+  static constexpr size_t kLabelBytes = 256;  ///< longest label; a row with a longer one is not usable
 
   std::string format;            ///< nn::name_of() of the last usable row's format; empty without usable rows
   std::int64_t rows = 0;         ///< usable ones
   std::int64_t wrong = 0;        ///< rows that are not usable
-  std::vector<RowError> errors;  ///< of the first kErrors of them
+  std::vector<RowError> errors;  ///< the first kErrors of them
   std::map<std::string, std::int64_t> labels;     ///< usable rows by label
   std::map<std::string, std::int64_t> languages;  ///< usable rows by language_by_script()
   std::int64_t duplicates = 0;                    ///< usable rows that repeat the text and label of an earlier one
-  std::int64_t contradictions = 0;                ///< texts that stand with more than one label
+  std::int64_t contradictions = 0;                ///< texts that have more than one label
   /// Characters of the usable texts. The median and the 95th percentile are at most kLongest.
   struct Lengths {
     static constexpr std::int64_t kLongest = 8192;
@@ -61,9 +61,9 @@ struct Dataset {
   std::int64_t skipped = 0;  ///< rows
 };
 
-/// The usable rows in their order. The labels are `labels`, or when that is empty those of the file, sorted by their
-/// bytes. kRefuse: nn::LineError for the first row that is not usable or has another label. DataError when no row is
-/// left. IoError. nn::split_by_hash() divides the examples when there is no other file to validate on.
+/// The usable rows in their order. If `labels` is empty, the labels are those of the file, sorted by their bytes. With
+/// kRefuse, nn::LineError for the first row that is not usable or has another label. DataError when no row is left.
+/// IoError. nn::split_by_hash() divides the examples when there is no other file to validate on.
 Dataset read_dataset(const std::filesystem::path& file, BadRows bad, std::vector<std::string> labels = {});
 
 }  // namespace qing::serve

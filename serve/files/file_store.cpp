@@ -67,7 +67,7 @@ StorageFull::StorageFull(std::uint64_t used, std::uint64_t more, std::uint64_t a
                       used, more, allowed)) {}
 
 FileStore::FileStore(Database& database, const State& state) : database_(database), state_(state) {
-  database_.run("PRAGMA secure_delete = ON");  // what a removed record said is overwritten
+  database_.run("PRAGMA secure_delete = ON");  // overwrites the text of removed records
 }
 
 StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t allowed) {
@@ -154,7 +154,7 @@ bool FileStore::remove(const std::string& project, const std::string& id, const 
     if (there) ::rename(removed.c_str(), path.c_str());
     throw;
   }
-  ::unlink(removed.c_str());  // else clean() does it
+  ::unlink(removed.c_str());  // clean() removes it if this fails
   return true;
 }
 

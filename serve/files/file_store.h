@@ -29,22 +29,21 @@ struct StoredFile {
   bool usable() const { return !report || report->rows > 0; }
 };
 
-/// What a new file is called and for.
+/// The record of a new file.
 struct NewFile {
   std::string project, name, purpose;
   std::int64_t lifetime = 0;  ///< seconds; 0: for ever
-  std::string key = {};       ///< id of the key of who makes it, for the audit log; empty: the server
+  std::string key = {};       ///< id of the uploader's key, for the audit log; empty: the server
 };
 
-/// A project would keep more than it may. Nothing was stored.
+/// A file would exceed what its project may keep. Nothing was stored.
 class StorageFull : public Error {
  public:
   StorageFull(std::uint64_t used, std::uint64_t more, std::uint64_t allowed);
 };
 
-/// All functions throw IoError, with nothing changed. A file of another project, and one whose time is over, is as one
-/// that does not exist. For one thread at a time; other stores of the same state may be used meanwhile, in other
-/// processes too.
+/// All functions throw IoError and then have changed nothing. Files of other projects and expired files are treated as
+/// absent. For one thread at a time. Other stores of the same state may be used meanwhile, also in other processes.
 class FileStore {
  public:
   /// `database` is that of the state. Both must outlive the store.
@@ -69,16 +68,16 @@ class FileStore {
     bool has_more = false;
   };
   Page list(const std::string& project, const ListOptions& options);
-  /// Removes the record and the bytes. Whether there was such a file. `key` is the id of the caller's key, for the
-  /// audit log.
+  /// Removes the record and the bytes, and returns whether the file existed. `key` is the id of the caller's key, for
+  /// the audit log.
   bool remove(const std::string& project, const std::string& id, const std::string& key = {});
   std::int64_t count(const std::string& project);
   /// Bytes that the project keeps.
   std::uint64_t used(const std::string& project);
-  /// Where the bytes of a file are. Jobs read them there. IoError of the reader when the file was removed since.
+  /// The path of the bytes, where jobs read them. Reading fails with IoError if the file was removed meanwhile.
   std::filesystem::path content(const std::string& id) const { return state_.files() / id; }
-  /// Finishes what a process that was killed left: removes bytes without a record and records without bytes. Removes
-  /// files whose time is over. Returns the number of removed files.
+  /// Cleans up after killed processes: removes bytes without a record and records without bytes. Removes expired files.
+  /// Returns the number of removed files.
   size_t clean();
 
  private:

@@ -1,4 +1,4 @@
-// The language of a text, as far as its script tells.
+// Guesses the language of a text from its script.
 #pragma once
 
 #include <string_view>

@@ -10,7 +10,7 @@
 
 namespace qing::serve {
 
-/// Texts are known by a hash of 64 bits (FNV-1a). Hashes that exceed the memory are sorted into an unnamed temporary
+/// Texts are compared by a hash of 64 bits (FNV-1a). Hashes that exceed the memory are sorted into an unnamed temporary
 /// file and merged at the end. Not thread-safe.
 class TextRuns {
  public:
@@ -24,7 +24,7 @@ class TextRuns {
 
   void add(std::string_view text, std::int32_t label);  ///< IoError
   struct Counts {
-    std::int64_t duplicates = 0;      ///< rows whose text and label stood in an earlier row
+    std::int64_t duplicates = 0;      ///< rows whose text and label are those of an earlier row
     std::int64_t contradictions = 0;  ///< texts with more than one label
   };
   /// Call it once, at the end. IoError.

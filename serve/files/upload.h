@@ -13,7 +13,7 @@ namespace qing::serve {
 /// it for a leftover, and it is removed at the end unless it was kept. Not thread-safe.
 class Upload {
  public:
-  /// Temporary files and only these have names that begin so.
+  /// The prefix of the names of temporary files. No other file has it.
   static constexpr std::string_view kPrefix = "upload-";
 
   explicit Upload(const std::filesystem::path& folder);  ///< Makes the folder if it is missing. IoError.
@@ -22,8 +22,8 @@ class Upload {
   Upload& operator=(const Upload&) = delete;
 
   void write(std::string_view bytes);  ///< IoError, also for a full disk
-  void sync();                         ///< The bytes survive a power cut from now on. IoError.
-  /// Renames the file, whose name survives a power cut afterwards. IoError, with the file under its old name.
+  void sync();                         ///< Afterwards the bytes survive a power cut. IoError.
+  /// Renames the file. Afterwards the name survives a power cut. IoError leaves the file under its old name.
   void keep_as(const std::filesystem::path& path);
 
   std::uint64_t bytes() const { return bytes_; }
@@ -39,7 +39,7 @@ class Upload {
   std::unique_ptr<Digest> digest_;
 };
 
-/// Whether no process holds the lock of an Upload on the file; true also when it is gone. IoError.
+/// Whether no process holds the lock of an Upload on the file. True if the file is gone. IoError.
 bool is_abandoned(const std::filesystem::path& file);
 
 }  // namespace qing::serve

@@ -10,10 +10,9 @@
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include <qing/serve/common/hmac.h>
 #include <qing/serve/common/log.h>
 #include <qing/tensor/errors.h>
 
@@ -25,15 +24,7 @@ ApiKeys::ApiKeys() {
   }
 }
 
-ApiKeys::Digest ApiKeys::digest(std::string_view key) const {
-  Digest out{};
-  unsigned int size = 0;
-  if (HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()),
-           reinterpret_cast<const unsigned char*>(key.data()), key.size(), out.data(), &size) == nullptr) {
-    throw IoError("API keys: OpenSSL has no HMAC-SHA-256; check its configuration");
-  }
-  return out;
-}
+ApiKeys::Digest ApiKeys::digest(std::string_view key) const { return hmac_sha256(secret_, key); }
 
 ApiKeys ApiKeys::from_file(const std::filesystem::path& file) {
   std::ifstream in(file);

@@ -1,8 +1,5 @@
 #include "key_store.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <ctime>
@@ -13,6 +10,7 @@
 #include <qing/nn/text/normalizer.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/common/characters.h>
+#include <qing/serve/common/hmac.h>
 #include <qing/serve/keys/pepper.h>
 #include <qing/tensor/errors.h>
 
@@ -67,16 +65,6 @@ void check(const NewKey& key, std::int64_t now) {
   }
   if (key.expires != 0 && key.expires <= now) throw ValueError("key: the expiry is in the past");
   if (key.scopes.text().empty()) throw ValueError("key: has no scope; give predict, metrics or admin");
-}
-
-KeyDigest hmac(const KeyDigest& pepper, std::string_view text) {
-  KeyDigest out{};
-  unsigned int size = 0;
-  if (HMAC(EVP_sha256(), pepper.data(), static_cast<int>(pepper.size()),
-           reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data(), &size) == nullptr) {
-    throw IoError("API keys: OpenSSL has no HMAC-SHA-256; check its configuration");
-  }
-  return out;
 }
 
 }  // namespace
@@ -162,7 +150,7 @@ KeyStore::KeyStore(const std::filesystem::path& file, bool create, Clock clock)
 }
 
 void KeyStore::check_pepper(Database& database, const KeyDigest& pepper) {
-  const KeyDigest right = hmac(pepper, kPepperCheck);
+  const KeyDigest right = hmac_sha256(pepper, kPepperCheck);
   Statement stored = database.prepare("SELECT pepper_check FROM store");
   if (stored.step() && stored.text(0) == std::string(right.begin(), right.end())) return;
   throw DataError(fmt::format("{}: the pepper belongs to another store; restore both from the same backup",
@@ -206,7 +194,7 @@ void KeyStore::migrate(Database& database) {
   transaction.commit();
 }
 
-KeyDigest KeyStore::digest(std::string_view key) const { return hmac(pepper_, key); }
+KeyDigest KeyStore::digest(std::string_view key) const { return hmac_sha256(pepper_, key); }
 
 std::string_view KeyStore::id_of(std::string_view key) {
   constexpr size_t kId = 2 * kIdBytes;

@@ -49,6 +49,22 @@ DevScore score_from(const json::value& value) {
           value.at("macro_recall").to_number<double>(), value.at("macro_f1").to_number<double>()};
 }
 
+// `score_name` names the mean of the sets, and `add_scores` adds the scores of one set.
+template <class Set, class AddScores>
+std::string evaluation_line(const optim::Progress& progress, std::string_view score_name, double score, bool best,
+                            const std::vector<Set>& sets, const AddScores& add_scores) {
+  JsonWriter line(JsonWriter::Style::kSpaced);
+  line.begin_object().member("type", "evaluation").member("step", progress.step).member("epoch", progress.epoch);
+  line.member(score_name, score).member("best", best).key("dev").begin_array();
+  for (const Set& set : sets) {
+    line.begin_object().member("name", set.name);
+    add_scores(line, set);
+    line.end();
+  }
+  line.end().end();
+  return line.take();
+}
+
 }  // namespace
 
 MetricsLog::MetricsLog(fs::path file, int64_t step) : file_(std::move(file)) {
@@ -84,28 +100,16 @@ void MetricsLog::add_step(const optim::Progress& progress) {
 
 void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, double score,
                                 bool best) {
-  JsonWriter line(JsonWriter::Style::kSpaced);
-  line.begin_object().member("type", "evaluation").member("step", progress.step).member("epoch", progress.epoch);
-  line.member("macro_recall", score).member("best", best).key("dev").begin_array();
-  for (const DevScore& set : sets) {
-    line.begin_object().member("name", set.name).member("accuracy", set.accuracy);
-    line.member("macro_recall", set.macro_recall).member("macro_f1", set.macro_f1).end();
-  }
-  line.end().end();
-  append(line.take());
+  append(evaluation_line(progress, "macro_recall", score, best, sets, [](JsonWriter& line, const DevScore& set) {
+    line.member("accuracy", set.accuracy).member("macro_recall", set.macro_recall).member("macro_f1", set.macro_f1);
+  }));
 }
 
 void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets, double score,
                                 bool best) {
-  JsonWriter line(JsonWriter::Style::kSpaced);
-  line.begin_object().member("type", "evaluation").member("step", progress.step).member("epoch", progress.epoch);
-  line.member("score", score).member("best", best).key("dev").begin_array();
-  for (const MaskedDevScore& set : sets) {
-    line.begin_object().member("name", set.name).member("loss", set.loss);
-    line.member("perplexity", set.perplexity).member("accuracy", set.accuracy).end();
-  }
-  line.end().end();
-  append(line.take());
+  append(evaluation_line(progress, "score", score, best, sets, [](JsonWriter& line, const MaskedDevScore& set) {
+    line.member("loss", set.loss).member("perplexity", set.perplexity).member("accuracy", set.accuracy);
+  }));
 }
 
 Metrics read_metrics(const fs::path& file) {

@@ -14,9 +14,9 @@ const stored = (key, value) => {
 };
 let language = stored('language') || (navigator.language.startsWith('zh') ? 'zh' : 'en');
 let theme = stored('theme') || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
-let models = [];     // as GET /v1/models tells them
-let said = null;     // the words of the status
-const redraws = [];  // what each tab shows again in another language
+let models = [];     // from GET /v1/models
+let said = null;     // the function that returns the text of the status
+const redraws = [];  // functions that draw each tab again after a change of the language
 const t = key => WORDS[language][key];
 const named = label => LABELS.includes(label) ? t(label) : label;
 const tone = label => LABELS.includes(label) ? label : 'other';
@@ -36,7 +36,7 @@ function paint() { document.documentElement.dataset.theme = theme; }
 
 // The messages of an error, in the service's form or in OpenAI's.
 const messageOf = answer => answer?.error?.message || answer?.error || answer?.message;
-// Sends a request, again when the server asks to wait a moment. `body` is JSON or FormData.
+// Sends a request and repeats it if the server asks to wait a moment. `body` is JSON or FormData.
 async function request(path, { method, body, signal, accept } = {}) {
   const form = body instanceof FormData, headers = body && !form ? { 'Content-Type': 'application/json' } : {};
   if (accept) headers.Accept = accept;
@@ -76,7 +76,7 @@ const pause = (milliseconds, signal) => new Promise((go, stopped) => {
 });
 function fail(error) { $('error').textContent = error.message; $('error').hidden = false; say(() => ''); }
 
-// Runs what a button does: one run at a time, errors are shown.
+// Runs the action of a button. Only one runs at a time. Errors are shown.
 async function act(button, task) {
   if (button.disabled) return;
   button.disabled = true;
@@ -90,7 +90,7 @@ const button = (word, task, className) => {
   return made;
 };
 const option = (value, text) => { const made = make('option', '', text); made.value = value; return made; };
-// Puts options into a list and keeps the choice if it is still there.
+// Puts options into a list and keeps the choice if it still exists.
 function fill(list, options) {
   const chosen = list.value;
   list.replaceChildren(...options);

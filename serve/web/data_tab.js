@@ -1,4 +1,4 @@
-// The files of this project: upload, what was found in them, removal.
+// The files of this project: upload, report, removal.
 let files = [];
 redraws.push(() => drawFiles());
 
@@ -31,7 +31,7 @@ async function upload() {
 function labelCounts(file) {
   return Object.entries(file.labels || {}).map(([label, count]) => `${label} ${count}`).join(', ');
 }
-// What is wrong with a file: the first errors by line, and what makes a training worse.
+// The problems of a file: the first errors by line, then duplicates and contradictions.
 function findings(file) {
   const box = make('div');
   if (file.status === 'error') box.append(make('p', 'problem', file.status_details || t('failed')));

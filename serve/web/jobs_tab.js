@@ -1,7 +1,7 @@
-// Trainings: begin, follow live, pause, cancel.
+// Trainings: start, follow live, pause, cancel.
 const FINAL = ['succeeded', 'failed', 'cancelled'];
 let jobs = [], following = null;  // `following` aborts the streams of events
-const points = {};                // by job: what its metrics say
+const points = {};                // the points of the curves of each job
 redraws.push(() => drawJobs());
 
 function stopJobs() {

@@ -1,4 +1,4 @@
-// The models: side by side on a text, promotion, the way back.
+// The models: comparison on a text, promotion, rollback.
 let compared = [];
 redraws.push(() => { drawModels(); drawCompared(); });
 
@@ -16,7 +16,7 @@ async function promote() {
   drawPromotion(answer);
   await showModels();
 }
-// Both versions on the evaluation data: over all, by source and by language.
+// The results of both versions on the evaluation data: overall, by source and by language.
 function drawPromotion({ reasons, comparison }) {
   const shown = (reasons || []).map(reason => make('p', 'problem', reason));
   if (comparison) {

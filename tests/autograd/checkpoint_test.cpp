@@ -10,14 +10,10 @@
 #include <qing/tensor/allocator.h>
 
 #include "autograd/naive.h"
+#include "autograd/variable.h"
 
 namespace qing::test {
 namespace {
-
-Tensor variable(double value) {
-  Tensor x = Tensor::full({}, value, DType::f64);
-  return set_requires_grad(x);
-}
 
 Tensor leaf(Shape shape, uint64_t seed) {
   Tensor x = normal(std::move(shape), seed, DType::f32);

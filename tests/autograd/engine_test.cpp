@@ -4,13 +4,12 @@
 #include <qing/autograd/ops.h>
 #include <qing/tensor/allocator.h>
 
+#include "autograd/variable.h"
+
 namespace qing {
 namespace {
 
-Tensor variable(double value) {
-  Tensor x = Tensor::full({}, value, DType::f64);
-  return set_requires_grad(x);
-}
+using test::variable;
 
 TEST(Backward, SumsOverAllPaths) {
   const Tensor x = variable(3);

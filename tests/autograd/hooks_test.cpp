@@ -8,13 +8,12 @@
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops.h>
 
+#include "autograd/variable.h"
+
 namespace qing {
 namespace {
 
-Tensor variable(double value) {
-  Tensor x = Tensor::full({}, value, DType::f64);
-  return set_requires_grad(x);
-}
+using test::variable;
 
 TEST(Hooks, SeeAndReplaceAGradientOnItsWay) {
   const Tensor x = variable(3);

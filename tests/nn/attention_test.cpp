@@ -10,18 +10,14 @@
 #include <qing/nn/layers/layers.h>
 #include <qing/tensor/threads.h>
 
+#include "nn/normal_tensor.h"
 #include "nn/temp_folder.h"
 
 namespace qing::nn {
 namespace {
 
 using test::message_of;
-
-Tensor normal(Shape shape, Generator& rng) {
-  Tensor x = Tensor::empty(std::move(shape));
-  rng.fill_normal(x, 0, 1);
-  return x;
-}
+using test::normal;
 
 void expect_near(const Tensor& a, const Tensor& b, double bound) {
   ASSERT_EQ(to_string(a.shape()), to_string(b.shape()));

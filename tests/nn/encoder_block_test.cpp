@@ -6,16 +6,14 @@
 #include <qing/nn/layers/layers.h>
 #include <qing/tensor/ops/compare.h>
 
+#include "nn/normal_tensor.h"
+
 namespace qing::nn {
 namespace {
 
 using Activation = FeedForwardActivation;
 
-Tensor normal(Shape shape, Generator& rng) {
-  Tensor x = Tensor::empty(std::move(shape));
-  rng.fill_normal(x, 0, 1);
-  return x.to(DType::f64);
-}
+Tensor normal(Shape shape, Generator& rng) { return test::normal(std::move(shape), rng).to(DType::f64); }
 
 Tensor activated(const Tensor& x, Activation activation) {
   switch (activation) {

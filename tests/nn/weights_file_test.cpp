@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include <qing/nn/formats/charsmap.h>
 #include <qing/nn/formats/sharded_safetensors.h>
@@ -23,16 +26,20 @@ namespace {
 using test::message_of;
 using test::TempFolder;
 
-// Of this process: private memory in bytes, in which the pages of a file that nobody wrote to do not count.
-int64_t private_bytes() {
+// The sum of some figures of this process's memory, in bytes.
+int64_t memory_bytes(std::initializer_list<std::string_view> figures) {
   std::ifstream rollup("/proc/self/smaps_rollup");
   std::string word;
   int64_t kilobytes = 0, sum = 0;
   while (rollup >> word) {
-    if ((word == "Private_Dirty:" || word == "Private_Hugetlb:") && rollup >> kilobytes) sum += kilobytes * 1024;
+    if (std::ranges::count(figures, word) > 0 && rollup >> kilobytes) sum += kilobytes * 1024;
   }
   return sum;
 }
+// The pages of a file that nobody wrote to do not count.
+int64_t private_bytes() { return memory_bytes({"Private_Dirty:", "Private_Hugetlb:"}); }
+// The pages of files that nobody wrote to.
+int64_t clean_bytes() { return memory_bytes({"Private_Clean:", "Shared_Clean:"}); }
 
 TEST(WeightsFile, TensorsLieOnThePagesOfTheFile) {
   TempFolder folder;
@@ -49,17 +56,6 @@ TEST(WeightsFile, TensorsLieOnThePagesOfTheFile) {
   EXPECT_EQ(sum, 2.0 * kRows);
   EXPECT_EQ(memory_stats().current_bytes, before);  // nothing from the allocator
   if (private_before > 0) { EXPECT_LT(private_bytes() - private_before, int64_t{4} << 20); }
-}
-
-// Of the pages of files in this process's memory, those that nobody wrote to.
-int64_t clean_bytes() {
-  std::ifstream rollup("/proc/self/smaps_rollup");
-  std::string word;
-  int64_t kilobytes = 0, sum = 0;
-  while (rollup >> word) {
-    if ((word == "Private_Clean:" || word == "Shared_Clean:") && rollup >> kilobytes) sum += kilobytes * 1024;
-  }
-  return sum;
 }
 
 TEST(MappedFile, ForgetsThePagesOfATensorThatNobodyWroteTo) {

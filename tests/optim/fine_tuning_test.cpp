@@ -16,6 +16,7 @@
 #include <qing/tensor/ops/compare.h>
 
 #include "nn/temp_folder.h"
+#include "optim/labelled_things.h"
 
 namespace qing::optim {
 namespace {
@@ -25,11 +26,7 @@ namespace fs = std::filesystem;
 class FineTuning : public ::testing::Test {
  protected:
   FineTuning() {
-    const char* things[] = {"film", "phone", "book", "lamp"};
-    const char* words[] = {"bad", "plain", "good"};
-    for (int i = 0; i < 96; ++i) {
-      examples_.push_back({std::string(things[i % 4]) + " " + words[i % 3] + " " + std::to_string(i % 7), i % 3, ""});
-    }
+    for (int i = 0; i < 96; ++i) examples_.push_back({test::labelled_thing(i), i % 3, ""});
     options_ = {.layers = 2, .width = 32, .batch = 16, .vocab = 200, .epochs = 2, .lr = 5e-3};
     base_ = folder_.path() / "base";
     train_classifier(examples_, options_, base_);

@@ -14,6 +14,7 @@
 #include <qing/tensor/errors.h>
 
 #include "nn/temp_folder.h"
+#include "optim/labelled_things.h"
 
 namespace qing::optim {
 namespace {
@@ -23,12 +24,7 @@ namespace fs = std::filesystem;
 class Teachers : public ::testing::Test {
  protected:
   Teachers() {
-    const char* things[] = {"film", "phone", "book", "lamp"};
-    const char* words[] = {"bad", "plain", "good"};
-    for (int i = 0; i < 120; ++i) {
-      const std::string text = std::string(things[i % 4]) + " " + words[i % 3] + " " + std::to_string(i % 7);
-      examples_.push_back({text, i % 3, "", i < 60 ? 0 : 1});
-    }
+    for (int i = 0; i < 120; ++i) examples_.push_back({test::labelled_thing(i), i % 3, "", i < 60 ? 0 : 1});
     options_ = {.layers = 1, .width = 32, .batch = 16, .vocab = 200, .epochs = 12, .lr = 5e-3};
   }
 

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -232,6 +233,26 @@ class WeightsReader:
 @pytest.fixture
 def weights(tmp_path_factory, capfd):
     return WeightsReader(tmp_path_factory.mktemp("weights"), capfd)
+
+
+def within(seconds, condition):
+    """Whether the condition becomes true in that time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
+
+
+def logits_of(qing, model, texts, tmp_path):
+    """The logits of `qing predict` for each text, as a tensor of torch. Line breaks and NUL pass in a file, not as arguments."""
+    import torch
+
+    path = tmp_path / "texts.txt"
+    path.write_bytes("".join(text + "\n" for text in texts).encode())
+    lines = qing("predict", "--model", model, "--file", path, "--json", "--logits").stdout.splitlines()
+    return torch.tensor([json.loads(line)["logits"] for line in lines])
 
 
 def same_bits(a, b):

@@ -13,8 +13,8 @@ import time
 import urllib.request
 
 import pytest
-from conftest import RunningServer, small_training, synthetic_rows, write_tsv
-from test_keys import ask, check_whole, within
+from conftest import RunningServer, small_training, synthetic_rows, within, write_tsv
+from test_keys import ask, check_whole
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from conftest import within
 
 
 class Caller:
@@ -36,15 +37,6 @@ class Caller:
             with error:
                 text = error.read()
                 return error.code, json.loads(text) if text else None, error.headers
-
-
-def within(seconds, condition):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import same_bits, synthetic_rows, write_tsv
+from conftest import logits_of, same_bits, synthetic_rows, write_tsv
 from safetensors.torch import load_file
 
 torch = pytest.importorskip("torch")
@@ -102,13 +102,6 @@ def fine_tune(qing, folder, data, out, *more):
     return out
 
 
-def logits(qing, folder, texts, tmp_path):
-    path = tmp_path / "texts.txt"
-    path.write_bytes("".join(text + "\n" for text in texts).encode())
-    lines = qing("predict", "--model", folder, "--file", path, "--json", "--logits").stdout.splitlines()
-    return torch.tensor([json.loads(line)["logits"] for line in lines])
-
-
 def transformers_logits(folder, texts):
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     kind = transformers.AutoModelForSequenceClassification
@@ -132,7 +125,7 @@ def test_the_result_in_transformers(qing, base, data, name, pruned, tmp_path):
     assert max(map(len, ids)) == 40
     assert ids == ids_of(out, texts)
     assert theirs.std() > 0.02, "logits that hardly differ would prove nothing"
-    assert (logits(qing, out, texts, tmp_path) - theirs).abs().max() < TOLERANCE
+    assert (logits_of(qing, out, texts, tmp_path) - theirs).abs().max() < TOLERANCE
     rows = transformers.AutoConfig.from_pretrained(out).vocab_size
     whole = transformers.AutoConfig.from_pretrained(base(name)).vocab_size
     assert rows < 0.8 * whole if pruned else rows == whole
@@ -155,7 +148,7 @@ def test_a_pruned_vocabulary_changes_nothing_but_the_numbers(qing, base, data, n
     for i in same:
         assert [tokens[0][id] for id in before[i]] == [tokens[1][id] for id in after[i]], candidates[i]
     texts = [candidates[i] for i in same[:50]]
-    assert same_bits(logits(qing, whole, texts, tmp_path), logits(qing, pruned, texts, tmp_path))
+    assert same_bits(logits_of(qing, whole, texts, tmp_path), logits_of(qing, pruned, texts, tmp_path))
 
 
 def test_what_a_pruned_tokenizer_keeps(qing, base, data, tmp_path):
@@ -209,7 +202,7 @@ def test_a_head_that_qing_does_not_compute(qing, base, data, tmp_path):
     transformers.RobertaForSequenceClassification(config).save_pretrained(folder)
     transformers.AutoTokenizer.from_pretrained(base("roberta")).save_pretrained(folder)
     assert len(json.loads((folder / "config.json").read_text())["id2label"]) == 1
-    assert len(logits(qing, fine_tune(qing, folder, data, tmp_path / "m"), ["a film"], tmp_path)[0]) == 3
+    assert len(logits_of(qing, fine_tune(qing, folder, data, tmp_path / "m"), ["a film"], tmp_path)[0]) == 3
 
 
 def test_refusals_name_the_file(qing, base, data, tmp_path):
@@ -230,7 +223,7 @@ def test_refusals_name_the_file(qing, base, data, tmp_path):
 
 def test_ngrams_beside_another_tokenizer(qing, base, data, tmp_path):
     out = fine_tune(qing, base("bert, unigram"), data, tmp_path / "m", "--ngrams", 3)
-    with_them = logits(qing, out, TEXTS[:8], tmp_path)
+    with_them = logits_of(qing, out, TEXTS[:8], tmp_path)
     assert json.loads((out / "config.json").read_text())["ngram_head"]
     again = fine_tune(qing, out, data, tmp_path / "again", "--lr", 1e-30, "--ngram-lr", 0, "--weight-decay", 0)
-    assert (logits(qing, again, TEXTS[:8], tmp_path) - with_them).abs().max() < 1e-6
+    assert (logits_of(qing, again, TEXTS[:8], tmp_path) - with_them).abs().max() < 1e-6

@@ -14,7 +14,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, within
 
 KEY = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{64}")
 
@@ -42,15 +42,6 @@ def ask(endpoint, key, path="/v1/models/emotion_analysis/predict", body='{"texts
         return answer.status, answer.headers
     finally:
         connection.close()
-
-
-def within(seconds, condition):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
 
 
 def check_whole(store):

@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from conftest import ROOT, small_training
+from conftest import ROOT, logits_of, small_training
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -21,13 +21,6 @@ def texts_of(data_dir, count):
     return texts
 
 
-def qing_logits(qing, model, texts, tmp_path):
-    path = tmp_path / "texts.txt"
-    path.write_bytes("".join(text + "\n" for text in texts).encode())
-    lines = qing("predict", "--model", model, "--file", path, "--json", "--logits").stdout.splitlines()
-    return torch.tensor([json.loads(line)["logits"] for line in lines])
-
-
 def transformers_logits(model_dir, texts):
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_dir)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(model_dir).eval()
@@ -41,7 +34,7 @@ def test_hundred_texts_have_the_same_logits(qing, model_dir, data_dir, tmp_path)
     assert len(texts) == 100
     theirs, model, _ = transformers_logits(model_dir, texts)
     assert model.config.id2label == {0: "negative", 1: "neutral", 2: "positive"}
-    ours = qing_logits(qing, model_dir, texts, tmp_path)
+    ours = logits_of(qing, model_dir, texts, tmp_path)
     assert theirs.std() > 0.1, "logits that hardly differ would prove nothing"
     worst = (ours - theirs).abs().max().item()
     print(f"largest difference of {ours.numel()} logits: {worst:.2e}")
@@ -60,7 +53,7 @@ def test_a_model_saved_by_transformers(qing, model_dir, tmp_path):
     transformers.AutoTokenizer.from_pretrained(model_dir).save_pretrained(folder)
     texts = ["I love this film", "这个产品真的很差", "a chair, 一把椅子!", "x"]
     theirs, _, _ = transformers_logits(folder, texts)
-    worst = (qing_logits(qing, folder, texts, tmp_path) - theirs).abs().max().item()
+    worst = (logits_of(qing, folder, texts, tmp_path) - theirs).abs().max().item()
     assert theirs.std() > 0.1
     assert worst < TOLERANCE
 
@@ -95,7 +88,7 @@ def test_transformers_refuses_a_model_with_ngrams(qing, ngram_dir, shipped, tmp_
     encoder = transformers.BertForSequenceClassification.from_pretrained(folder).eval()
     with torch.no_grad():
         alone = encoder(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits
-    assert (qing_logits(qing, folder, TEXTS, tmp_path) - alone).abs().max() > 0.05
+    assert (logits_of(qing, folder, TEXTS, tmp_path) - alone).abs().max() > 0.05
 
 
 def test_qing_loads_ngrams_of_the_type_bert(qing, ngram_dir, tmp_path):
@@ -106,7 +99,7 @@ def test_qing_loads_ngrams_of_the_type_bert(qing, ngram_dir, tmp_path):
     assert config["model_type"] == "qing_bert_ngrams" and config["ngram_head"] is True
     config["model_type"], config["architectures"] = "bert", ["BertForSequenceClassification"]
     (old / "config.json").write_text(json.dumps(config))
-    assert torch.equal(qing_logits(qing, old, TEXTS, tmp_path), qing_logits(qing, ngram_dir, TEXTS, tmp_path))
+    assert torch.equal(logits_of(qing, old, TEXTS, tmp_path), logits_of(qing, ngram_dir, TEXTS, tmp_path))
     config["model_type"], config["ngram_head"] = "qing_bert_ngrams", False
     (old / "config.json").write_text(json.dumps(config))
     refused = qing("predict", "--model", old, "x", check=False)

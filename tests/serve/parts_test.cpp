@@ -1,4 +1,5 @@
 // Parts of the service without a socket: registry, keys.
+#include "nn/temp_folder.h"
 #include "serve/serve_fixture.h"
 
 #include <algorithm>
@@ -6,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <qing/serve/common/hmac.h>
 #include <qing/serve/keys/api_keys.h>
 
 namespace qing::serve {
@@ -13,18 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (fs::path(::testing::TempDir()) / "qing_serve_XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TempFolder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
+using test::TempFolder;
 
 TEST(RegistryTest, LoadsTheHighestVersion) {
   const TempFolder root;
@@ -107,6 +98,22 @@ TEST(ApiKeysTest, NamesTheLineOfABadKeyButNotTheKey) {
   std::ofstream(file) << "# nothing\n";
   EXPECT_THROW(ApiKeys::from_file(file), DataError);
   EXPECT_THROW(ApiKeys::from_file(folder.path() / "none"), IoError);
+}
+
+// The test vectors 1, 2 and 6 of RFC 4231.
+TEST(Hmac, IsThatOfTheStandard) {
+  const auto of = [](std::string_view secret, std::string_view text) {
+    const std::vector<unsigned char> bytes(secret.begin(), secret.end());
+    std::string hex;
+    for (const unsigned char byte : hmac_sha256(bytes, text)) hex += fmt::format("{:02x}", byte);
+    return hex;
+  };
+  EXPECT_EQ(of(std::string(20, '\x0b'), "Hi There"),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+  EXPECT_EQ(of("Jefe", "what do ya want for nothing?"),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(of(std::string(131, '\xaa'), "Test Using Larger Than Block-Size Key - Hash Key First"),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
 }  // namespace

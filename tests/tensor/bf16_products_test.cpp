@@ -11,15 +11,12 @@
 #include <qing/tensor/random.h>
 #include <qing/tensor/threads.h>
 
+#include "tensor/numbers.h"
+
 namespace qing {
 namespace {
 
-std::vector<float> numbers(int64_t n, uint64_t seed) {
-  Generator rng(seed);
-  Tensor t = Tensor::empty({n});
-  rng.fill_normal(t, 0, 1);
-  return {t.span<float>().begin(), t.span<float>().end()};
-}
+using test::numbers;
 
 double rounded(float x) { return to_float(to_bfloat16(x)); }
 
@@ -34,7 +31,8 @@ constexpr Size kSizes[] = {{1, 1, 1},    {3, 5, 7},   {14, 32, 64},  {15, 33, 65
 struct Case {
   Size size;
   Trans trans_a, trans_b;
-  std::vector<float> a = numbers(size.m * size.k, 1), b = numbers(size.k * size.n, 2), bias = numbers(size.n, 3);
+  std::vector<float> a = numbers<float>(size.m * size.k, 1), b = numbers<float>(size.k * size.n, 2),
+                     bias = numbers<float>(size.n, 3);
 
   int64_t lda() const { return trans_a == Trans::no ? size.k : size.m; }
   int64_t ldb() const { return trans_b == Trans::no ? size.n : size.k; }
@@ -61,7 +59,7 @@ TEST(GemmOfRoundedOperands, IsWithinTheBoundOfSumsInFloat) {
   for (const Case& one : cases()) {
     const Size s = one.size;
     for (const bool accumulate : {false, true}) {
-      const std::vector<float> before = numbers(s.m * s.n, 4), c = one.product(before, accumulate);
+      const std::vector<float> before = numbers<float>(s.m * s.n, 4), c = one.product(before, accumulate);
       for (int64_t i = 0; i < s.m; ++i) {
         for (int64_t j = 0; j < s.n; ++j) {
           double want = one.bias[j] + (accumulate ? double(before[i * s.n + j]) : 0.0), magnitude = std::abs(want);

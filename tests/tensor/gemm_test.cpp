@@ -14,16 +14,12 @@
 #include <qing/tensor/random.h>
 #include <qing/tensor/threads.h>
 
+#include "tensor/numbers.h"
+
 namespace qing {
 namespace {
 
-template <class T> std::vector<T> numbers(int64_t n, uint64_t seed) {
-  Generator rng(seed);
-  Tensor t = Tensor::empty({n}, dtype_of<T>);
-  rng.fill_normal(t, 0, 1);
-  const auto values = t.template span<T>();
-  return {values.begin(), values.end()};
-}
+using test::numbers;
 
 template <class T> class Gemm : public ::testing::Test {};
 using Types = ::testing::Types<float, double>;

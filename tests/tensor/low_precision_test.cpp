@@ -14,15 +14,12 @@
 #include <qing/tensor/random.h>
 #include <qing/tensor/threads.h>
 
+#include "tensor/numbers.h"
+
 namespace qing {
 namespace {
 
-std::vector<float> numbers(int64_t n, uint64_t seed) {
-  Generator rng(seed);
-  Tensor t = Tensor::empty({n});
-  rng.fill_normal(t, 0, 1);
-  return {t.span<float>().begin(), t.span<float>().end()};
-}
+using test::numbers;
 
 struct Size {
   int64_t m, n, k;
@@ -66,7 +63,7 @@ std::vector<float> transposed(const std::vector<float>& b, int64_t k, int64_t n)
 
 TEST(GemmInt8, IsTheIntegerProductToTheBitFromEitherLayout) {
   for (const Size s : kSizes) {
-    const auto a = numbers(s.m * s.k, 1), b = numbers(s.k * s.n, 2), bias = numbers(s.n, 3);
+    const auto a = numbers<float>(s.m * s.k, 1), b = numbers<float>(s.k * s.n, 2), bias = numbers<float>(s.n, 3);
     const auto want = quantized(a, b, s, bias);
     const auto bt = transposed(b, s.k, s.n);
     for (const bool trans : {false, true}) {
@@ -85,7 +82,7 @@ TEST(GemmInt8, IsTheIntegerProductToTheBitFromEitherLayout) {
 
 TEST(GemmLowPrecision, GeluIsThatOfTheProductToTheBit) {
   for (const Size s : kSizes) {
-    const auto a = numbers(s.m * s.k, 1), b = numbers(s.k * s.n, 2), bias = numbers(s.n, 3);
+    const auto a = numbers<float>(s.m * s.k, 1), b = numbers<float>(s.k * s.n, 2), bias = numbers<float>(s.n, 3);
     const Int8Matrix bytes(Trans::no, s.k, s.n, b.data(), s.n);
     const Bf16Matrix words(Trans::no, s.k, s.n, b.data(), s.n);
     const auto check = [&](const auto& matrix) {
@@ -116,7 +113,7 @@ TEST(GemmInt8, SumsOfExtremesDoNotSaturate) {
 }
 
 TEST(GemmInt8, InfinityAndNanGiveNanOnlyInTheirRowAndColumn) {
-  std::vector<float> a = numbers(3 * 40, 1), b = numbers(40 * 5, 2), c(15);
+  std::vector<float> a = numbers<float>(3 * 40, 1), b = numbers<float>(40 * 5, 2), c(15);
   a[40 + 3] = std::numeric_limits<float>::infinity();
   b[7 * 5 + 4] = std::numeric_limits<float>::quiet_NaN();
   gemm(3, a.data(), 40, Int8Matrix(Trans::no, 40, 5, b.data(), 5), c.data(), 5);
@@ -140,7 +137,7 @@ TEST(GemmInt8, ZerosAndEmptyMatrices) {
 
 TEST(GemmBf16, IsWithinTheBoundOfSumsInFloat) {
   for (const Size s : kSizes) {
-    const auto a = numbers(s.m * s.k, 1), b = numbers(s.k * s.n, 2), bias = numbers(s.n, 3);
+    const auto a = numbers<float>(s.m * s.k, 1), b = numbers<float>(s.k * s.n, 2), bias = numbers<float>(s.n, 3);
     std::vector<float> c(s.m * s.n);
     gemm(s.m, a.data(), s.k, Bf16Matrix(Trans::no, s.k, s.n, b.data(), s.n), c.data(), s.n, bias.data());
     for (int64_t i = 0; i < s.m; ++i) {
@@ -176,7 +173,7 @@ TEST(GemmBf16, RoundsToNearestEvenAndKeepsNan) {
 
 template <class Matrix> void check_bits() {
   const int64_t m = 131, n = 100, k = 77;
-  const auto a = numbers(m * k, 1), b = numbers(k * n, 2), bias = numbers(n, 3);
+  const auto a = numbers<float>(m * k, 1), b = numbers<float>(k * n, 2), bias = numbers<float>(n, 3);
   const Matrix packed(Trans::no, k, n, b.data(), n);
   const int before = num_threads();
   std::vector<float> want(m * n);

@@ -17,9 +17,9 @@ namespace qing::nn::text {
 
 struct AddedToken {
   std::string content;
-  bool single_word = false;             ///< not beside a word character
-  bool lstrip = false, rstrip = false;  ///< takes the white space on that side along
-  bool normalized = true;               ///< is looked for in the normalised text, normalised too
+  bool single_word = false;             ///< does not match beside a word character
+  bool lstrip = false, rstrip = false;  ///< the match includes the white space on that side
+  bool normalized = true;               ///< both the token and the text are normalised before the search
   bool special = false;                 ///< decoding may leave it out; splitting may treat it as text
 
   bool operator==(const AddedToken&) const = default;
@@ -28,15 +28,15 @@ struct AddedToken {
 /// Filled once, then immutable and thread-safe.
 class AddedTokens {
  public:
-  /// A token of the model keeps its id; others get the ids behind the model's, or behind the highest one that
-  /// was added before. The same content again replaces the flags. Empty ones are left out.
+  /// A token of the model keeps its id. Others get the next ids after the model's and after those added before. Adding
+  /// the same content again replaces the flags. Empty tokens are left out.
   void add(std::span<const AddedToken> tokens, const TokenModel& model);
-  /// Makes ready to find them. DataError when two become the same text in the normaliser, or one becomes empty.
+  /// Prepares the search. DataError when the normaliser makes two tokens equal or one token empty.
   void finish(const Normalizer* normalizer, bool split_special);
 
   int32_t find(std::string_view content) const;  ///< the id, or -1
   const AddedToken* token(int32_t id) const;     ///< null when the id is none of them
-  /// What decoding begins with: the normalised content if the token is looked for in normalised text.
+  /// The text for decoding. It is normalised if the token is searched in normalised text.
   std::string_view shown(int32_t id) const;
   bool is_special(std::string_view content) const;
   int32_t id_end() const { return id_end_; }  ///< one above the highest id; 0 without tokens

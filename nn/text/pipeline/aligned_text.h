@@ -21,15 +21,15 @@ struct Char {
 };
 using Chars = std::vector<Char>;
 
-/// A character of a new text. `change` says which old characters it replaces: 0 the next one; 1 none, it is inserted;
-/// -n the next one, and the n after that are removed.
+/// A character of a new text. `change` is 0 if it replaces the next old character, 1 if it is inserted, and -n if it
+/// replaces the next old character and the n after that.
 struct Change {
   char32_t value;
   int32_t change;
 };
 
-/// The new text: each character has the origin of the old one whose place it takes, or of the last one taken.
-/// `removed_first` old characters in front are gone.
+/// Makes the new text. A character has the origin of the old one that it replaces. An inserted one has the origin of
+/// the old one before it. `removed_first` is the number of old characters that are removed in front.
 void apply_changes(const std::vector<Change>& changes, Chars& text, Chars& scratch, size_t removed_first = 0);
 
 /// UTF-8 with the origin of every byte.
@@ -49,7 +49,7 @@ struct AlignedText {
   }
 };
 
-/// A part of an AlignedText: a word to be, or an added token.
+/// A part of an AlignedText: a future word, or an added token.
 struct Piece {
   uint32_t begin, end;
   int32_t id = -1;  ///< of the added token

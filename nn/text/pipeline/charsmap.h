@@ -14,11 +14,11 @@ namespace qing::nn::text {
 /// Immutable; thread-safe.
 class Charsmap {
  public:
-  /// Of the base64 of `precompiled_charsmap`. DataError that says what is wrong.
+  /// Takes the base64 of `precompiled_charsmap`. DataError when it is malformed.
   explicit Charsmap(std::string_view base64);
 
-  /// Replaces grapheme clusters of less than 6 bytes, and characters of others, as `tokenizers` does: what stands in
-  /// the table for the shortest beginning of a cluster replaces the whole cluster.
+  /// Replaces grapheme clusters of less than 6 bytes, and the single characters of longer ones, as `tokenizers` does.
+  /// The whole cluster gets the replacement of the shortest beginning that the table has.
   void apply(Chars& text, std::vector<Change>& changes, Chars& scratch) const;
 
  private:

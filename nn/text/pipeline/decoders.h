@@ -13,7 +13,7 @@ namespace qing::nn::text {
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  /// Changes the tokens; joined, they are the text.
+  /// Changes the tokens. The decoded text is the tokens joined.
   virtual void apply(std::vector<std::string>& tokens) const = 0;
 };
 

@@ -12,8 +12,8 @@ namespace qing::nn::text {
 /// Immutable once built; thread-safe.
 class DoubleArray {
  public:
-  /// Keys with their values, which are not negative. Empty keys are left out; of equal keys the last counts.
-  /// DataError when the array would be out of proportion to the keys, which only keys made for that reach.
+  /// Keys with their values, which are not negative. Empty keys are left out. The last of equal keys counts. DataError
+  /// when the array would be far larger than the keys, which happens only with hostile keys.
   static DoubleArray build(std::vector<std::pair<std::string_view, int32_t>> keys);
 
   static constexpr uint32_t kRoot = 0;

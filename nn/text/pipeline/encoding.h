@@ -14,11 +14,11 @@ namespace qing::nn {
 
 struct Encoding {
   std::vector<int32_t> ids;  ///< with special tokens: [CLS] ... [SEP]
-  /// Byte range [begin, end) in the original UTF-8 text of every id; (0, 0) for special tokens. Of a pair each offset
-  /// points into the id's own text.
+  /// For each id its byte range [begin, end) in the original UTF-8 text; (0, 0) for special tokens. In a pair, offsets
+  /// point into the text that the id comes from.
   std::vector<std::pair<uint32_t, uint32_t>> offsets;
   bool truncated = false;
-  std::vector<int32_t> type_ids = {};  ///< of every id; 1 for the second text where the model tells them apart
+  std::vector<int32_t> type_ids = {};  ///< one for each id; 1 for the second text if the model distinguishes them
 };
 
 /// Offsets in code points of `text`, as Python counts them, from offsets in bytes.

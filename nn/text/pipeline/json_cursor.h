@@ -20,7 +20,7 @@ class JsonCursor {
 
   /// DataError "file: place: what".
   [[noreturn]] void fail(std::string_view what) const;
-  /// Runs f; a DataError in it is told with this place in front.
+  /// Runs f and puts this place in front of the text of a DataError.
   template <class F> auto at_place(const F& f) const {
     try {
       return f();
@@ -33,11 +33,11 @@ class JsonCursor {
 
   const boost::json::value& value() const { return *value_; }
   bool is_null() const { return value_->is_null(); }
-  /// The member, which may be null; nothing without one. DataError when this is no object.
+  /// The member, which may be null, or nothing if it is absent. DataError when this is no object.
   std::optional<JsonCursor> find(std::string_view name) const;
-  /// The member that has to be there.
+  /// The member. DataError if it is absent.
   JsonCursor operator[](std::string_view name) const;
-  /// Nothing for null and for no member.
+  /// The member, or nothing if it is absent or null.
   std::optional<JsonCursor> present(std::string_view name) const;
 
   const boost::json::object& object() const;

@@ -1,4 +1,4 @@
-// The first stage of a tokenizer: what becomes of a text's characters before it is split.
+// The first stage of a tokenizer: it changes the characters of a text before the text is split.
 #pragma once
 
 #include <memory>
@@ -14,7 +14,7 @@
 
 namespace qing::nn::text {
 
-/// Memory that normalizers use again from text to text.
+/// Memory that normalizers reuse for the next text.
 struct NormalizerScratch {
   Chars text, other;
   std::vector<Change> changes;

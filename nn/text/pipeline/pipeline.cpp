@@ -19,7 +19,7 @@ constexpr size_t kMostTextBytes = size_t{1} << 28;
 
 std::atomic<uint64_t> serials{0};
 
-// What a thread uses again from text to text.
+// Memory that a thread reuses for the next text.
 struct Workspace {
   std::vector<Piece> raw;
   PieceText pieces;

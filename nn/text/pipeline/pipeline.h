@@ -30,7 +30,7 @@ struct PipelineParts {
   PostProcessing post_processing;
   std::unique_ptr<Decoder> decoder;  ///< may be null: tokens are joined by spaces
   std::optional<Truncation> truncation;
-  bool split_special_tokens = false;  ///< special tokens in a text are text like any other
+  bool split_special_tokens = false;  ///< treats special tokens in a text as plain text
 
   /// The id of a token, -1 when there is no such token.
   int32_t id(std::string_view token) const {
@@ -44,8 +44,8 @@ class Pipeline {
  public:
   explicit Pipeline(PipelineParts parts);
 
-  /// The first window alone. DataError at the first byte that is not UTF-8; ValueError for a text of more than 256 MiB
-  /// and where `tokenizers` cannot truncate either.
+  /// The first window. DataError names the first byte that is not UTF-8. ValueError for a text of more than 256 MiB,
+  /// and for a truncation that is an error in `tokenizers` too.
   Encoding encode(std::string_view text, std::optional<std::string_view> second = {}) const;
   /// All windows that the truncation cuts a text into, in the order of `tokenizers`: the first, then its overflow.
   std::vector<Encoding> windows(std::string_view text, std::optional<std::string_view> second = {}) const;

@@ -66,7 +66,7 @@ std::pair<std::vector<Window>, std::vector<Window>> truncate(size_t first, std::
   if (room > 0 && total <= room) return {{{0, first}}, {{0, other}}};
   if (room == 0 || truncation.strategy == TruncationStrategy::kLongestFirst) {
     if (!second) return {windows(first, room, truncation), {{0, 0}}};
-    // The shorter text stays whole while the other can give; else each gets half.
+    // The shorter text stays whole if the longer one has enough tokens to lose. Otherwise each gets half.
     size_t less = std::min(first, other), more = less > room ? less : std::max(less, room - less);
     if (room == 0) {
       less = more = 0;

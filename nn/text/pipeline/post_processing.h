@@ -16,7 +16,7 @@ namespace qing::nn::text {
 struct TokenSequence {
   std::vector<int32_t> ids;
   std::vector<std::pair<uint32_t, uint32_t>> offsets;  ///< bytes
-  /// White space at both ends of what each token shows, in characters; empty unless it is wanted.
+  /// For each token the number of white space characters at its beginning and end. Empty unless offsets are trimmed.
   std::vector<std::pair<uint32_t, uint32_t>> spaces;
 
   void clear();
@@ -30,9 +30,10 @@ struct PostProcessing {
     int32_t type = 0;
   };
   std::vector<Part> single{{0, {}, 0}}, pair{{0, {}, 0}, {1, {}, 1}};
-  /// Whether overflow has the parts' types too. In `tokenizers` most processors leave it those of its text: 0 and 1.
+  /// Whether overflowing windows have the types of the parts. Most processors of `tokenizers` give them 0 and 1, by
+  /// text.
   bool types_of_overflow = false;
-  /// One entry for each time that offsets lose white space; true where a space was put in front of the text.
+  /// One entry for each stage that trims white space off offsets. It is true if a space was put in front of the text.
   std::vector<bool> trims = {};
 
   size_t added(bool is_pair) const;  ///< special tokens
@@ -48,8 +49,8 @@ struct Window {
   bool overflow = false;  ///< not the first
 };
 
-/// How two sequences of these lengths are cut: all windows of each, the kept one first. `room` is what special tokens
-/// leave. ValueError where `tokenizers` has an error too: the text that is to be cut is missing or too short.
+/// Cuts sequences of these lengths. Returns all windows of each, the kept one first. `room` is the number of tokens
+/// beside the special ones. ValueError, as in `tokenizers`, when the text that is to be cut is missing or too short.
 std::pair<std::vector<Window>, std::vector<Window>> truncate(size_t first, std::optional<size_t> second, size_t room,
                                                              const Truncation& truncation);
 

@@ -16,7 +16,7 @@ struct Part {
   bool match;
 };
 
-// Puts together what a pattern found in one piece, as the behaviour says.
+// Joins the matches of one piece and the text between them as the behaviour says.
 class Joiner {
  public:
   Joiner(std::vector<Piece>& to, Delimiter behavior) : to_(to), behavior_(behavior) {}

@@ -11,13 +11,13 @@
 
 namespace qing::nn::text {
 
-/// What becomes of the delimiters that a text is split at.
+/// What happens to the delimiters at which a text is split.
 enum class Delimiter { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
 
 /// Whether a prefix is put in front of each part, of the text's first part, or of none.
 enum class PrependScheme { kFirst, kNever, kAlways };
 
-/// Memory that pre-tokenizers use again from text to text.
+/// Memory that pre-tokenizers reuse for the next text.
 struct PreTokenizerScratch {
   PieceText other;
   std::u32string values;
@@ -41,9 +41,9 @@ std::unique_ptr<PreTokenizer> length_pre_tokenizer(size_t characters);
 std::unique_ptr<PreTokenizer> split_pre_tokenizer(TextPattern pattern, Delimiter behavior, bool invert);
 /// Byte-level's expression as a pattern to split at.
 std::unique_ptr<PreTokenizer> byte_level_split(Delimiter behavior, bool invert);
-/// Spaces become `replacement`, which begins a word if `split`.
+/// Replaces spaces with `replacement`. With `split`, a word begins at each of them.
 std::unique_ptr<PreTokenizer> metaspace_pre_tokenizer(char32_t replacement, PrependScheme scheme, bool split);
-/// Words of byte_level_word_end(), if `use_expression`; bytes become their characters.
+/// Replaces bytes with their characters. With `use_expression`, splits at byte_level_word_end() before.
 std::unique_ptr<PreTokenizer> byte_level_pre_tokenizer(bool add_prefix_space, bool use_expression);
 
 }  // namespace qing::nn::text

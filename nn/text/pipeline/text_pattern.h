@@ -1,5 +1,5 @@
-// The patterns of the stages Replace and Split: a literal text, or a regular expression of the few forms that the
-// families of encoders use. Matching takes linear time, so that no pattern of a file can hang a server.
+// The patterns of the stages Replace and Split: a literal text, or a regular expression in one of the few forms that
+// encoders use. Matching takes linear time, so that no pattern in a file can hang a server.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +16,11 @@ class TextPattern {
  public:
   /// UTF-8; an empty literal matches nothing.
   static TextPattern literal(std::string_view text);
-  /// Alternatives, each with "^" in front or "$" behind it if wanted: a text, or one character or class with a
-  /// quantifier that wants at least one: " {2,}", "\s+", "[\r\n]+", "^ ", "``|''". DataError for any other form.
+  /// One or more alternatives. Each is a text, or one character or class with a quantifier of at least 1, and may have
+  /// "^" in front or "$" behind it: " {2,}", "\s+", "[\r\n]+", "^ ", "``|''". DataError for any other form.
   static TextPattern regex(std::string_view expression);
 
-  /// The first match at or behind `from`, [begin, end); false when there is none. A match is never empty.
+  /// Finds the first match [begin, end) at or after `from`, which is never empty. Returns whether there is one.
   bool find(std::u32string_view text, size_t from, size_t& begin, size_t& end) const;
 
  private:

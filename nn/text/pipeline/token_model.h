@@ -33,7 +33,7 @@ class TokenModel {
   /// The text that `tokenizers` shows for a token that stands for `word`.
   virtual std::string_view shown(int32_t id, std::string_view) const { return vocabulary_.text(id); }
   const Vocabulary& vocabulary() const { return vocabulary_; }
-  /// Entries, behind which added tokens get their ids. Equal pieces of Unigram count each.
+  /// The number of entries. Added tokens get the ids after them. Unigram counts equal pieces separately.
   virtual size_t size() const { return vocabulary_.size(); }
 
  protected:
@@ -55,14 +55,14 @@ struct BpeOptions {
   std::string continuing_prefix, end_suffix;
   bool fuse_unknown = false, byte_fallback = false, ignore_merges = false;
 };
-/// Byte pair encoding (Sennrich et al. 2016): merges the pair that comes first in `merges`, the leftmost first.
+/// Byte pair encoding (Sennrich et al. 2016): merges the pair that comes first in `merges`, from the left.
 /// DataError when a merge's parts or result are not in the vocabulary, or the unknown token is not.
 std::unique_ptr<TokenModel> bpe_model(Vocabulary vocabulary,
                                       const std::vector<std::pair<std::string, std::string>>& merges,
                                       const BpeOptions& options);
 
-/// Unigram (Kudo 2018): the path with the highest sum of scores. The place in `pieces` is the id; of equal pieces the
-/// last counts. DataError for an unknown id outside of the pieces.
+/// Unigram (Kudo 2018): the path with the highest sum of scores. The index in `pieces` is the id. The last of equal
+/// pieces counts. DataError if `unknown` is not the id of a piece.
 std::unique_ptr<TokenModel> unigram_model(const std::vector<std::pair<std::string, double>>& pieces, int32_t unknown,
                                           bool byte_fallback);
 

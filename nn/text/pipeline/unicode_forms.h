@@ -1,5 +1,5 @@
-// Unicode's normalisation forms (UAX #15) of the version that `tokenizers` has, as changes to a text. utf8proc knows
-// the decompositions, which never change once they are there; the property table says which of them `tokenizers` knows.
+// Unicode's normalisation forms (UAX #15) in the version of `tokenizers`, as changes to a text. The decompositions come
+// from utf8proc, since they are the same in all versions. The property table says which of them `tokenizers` has.
 #pragma once
 
 #include <vector>
@@ -14,7 +14,7 @@ enum class Form { kNfd, kNfkd, kNfc, kNfkc };
 /// of long runs of marks. Thread-safe.
 void normalize(Form form, Chars& text, std::vector<Change>& changes, Chars& scratch);
 
-/// Whether no form of any text changes the characters below this one, and none of them is a mark.
+/// No form changes the characters below this one, and none of them is a mark.
 inline constexpr char32_t kFirstAffected = 0xA0;
 
 }  // namespace qing::nn::text

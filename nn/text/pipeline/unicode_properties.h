@@ -1,5 +1,5 @@
-// What the code points are to `tokenizers`, whose crates hold tables of several versions of Unicode. Ids are equal only
-// when each property has its own version, so the table is `tokenizers`' own (unicode_runs.py) and not a library's.
+// The properties of code points in `tokenizers`, whose crates follow several versions of Unicode. Ids are equal only if
+// each property has the same version here. The table was therefore read from `tokenizers` itself (unicode_runs.py).
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,8 @@ class Properties {
   constexpr bool mark() const { return flag(8); }         ///< M
   constexpr bool decomposes() const { return flag(9); }   ///< canonically
   constexpr bool decomposes_compatibly() const { return flag(10); }
-  constexpr bool lowered() const { return flag(11); }    ///< the lower case is another
-  constexpr bool composite() const { return flag(12); }  ///< NFC makes it of its decomposition
+  constexpr bool lowered() const { return flag(11); }    ///< has another lower case
+  constexpr bool composite() const { return flag(12); }  ///< NFC composes it
 
  private:
   constexpr bool flag(int i) const { return (bits_ >> (14 + i) & 1) != 0; }

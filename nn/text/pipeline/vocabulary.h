@@ -45,7 +45,7 @@ class Vocabulary {
   /// DataError when the ids reach so far above the number of tokens that a table by id would waste memory.
   void check() const;
 
-  int32_t find(std::string_view text) const;  ///< -1 when there is none
+  int32_t find(std::string_view text) const;  ///< the id, or -1
   /// The token's text; empty for an id without one.
   const std::string& text(int32_t id) const;
   bool has(int32_t id) const {

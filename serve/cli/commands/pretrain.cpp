@@ -1,11 +1,8 @@
 // `qing pretrain`.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,9 +10,8 @@
 
 #include <qing/optim/pretraining/pretrain.h>
 #include <qing/serve/cli/command_line.h>
-#include <qing/serve/cli/interrupt.h>
-#include <qing/serve/cli/progress.h>
 #include <qing/serve/cli/training_command.h>
+#include <qing/serve/cli/training_session.h>
 #include <qing/serve/reports/charts.h>
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/tensor/files.h>
@@ -30,60 +26,22 @@ std::vector<std::string> texts_of(const std::vector<nn::Example>& examples) {
   return texts;
 }
 
-// One run. Its progress is shown on the terminal and appended to the metrics.
-class Pretraining {
- public:
-  Pretraining(const TrainingArguments& arguments, const std::vector<LabelledFile>& dev, RunDirectory& run)
-      : arguments_(arguments), dev_(dev), run_(run), log_(run.path("metrics.jsonl"), run.resumed_step()) {
-    for (const EvaluationPoint& point : read_metrics(run.path("metrics.jsonl")).evaluations) {
-      best_ = std::max(best_, point.score);
-    }
+double evaluate_on_dev(TrainingSession& session, const TrainingArguments& arguments,
+                       const std::vector<LabelledFile>& dev, const std::filesystem::path& folder,
+                       const optim::Progress& progress) {
+  std::vector<MaskedDevScore> scores;
+  double mean = 0;
+  for (const LabelledFile& file : dev) {
+    const optim::MaskedScore score = optim::evaluate_masked_lm(folder, texts_of(file.examples), arguments.options);
+    const double perplexity = std::exp(score.loss);
+    scores.push_back({file.name, score.loss, perplexity, score.accuracy});
+    mean += score.loss / static_cast<double>(dev.size());
+    session.print_scores(
+        progress, file.name,
+        fmt::format("perplexity {:.2f}, accuracy {:.4f} ({} masked tokens)", perplexity, score.accuracy, score.tokens));
   }
-
-  optim::TrainResult train(const std::vector<std::string>& texts) {
-    optim::RunOptions options = run_options(arguments_, run_);
-    if (!dev_.empty()) {
-      options.evaluate = [this](const std::filesystem::path& model, const optim::Progress& progress) {
-        return evaluate_on_dev(model, progress);
-      };
-    }
-    const InterruptGuard guard(kInterruptNotice);
-    const auto on_progress = [&](const optim::Progress& progress) {
-      display_.show(progress);
-      log_.add_step(progress);
-      return !guard.interrupted();
-    };
-    const optim::TrainResult result =
-        optim::pretrain(texts, arguments_.options, arguments_.out, on_progress, {}, options);
-    display_.end_line();
-    return result;
-  }
-
- private:
-  double evaluate_on_dev(const std::filesystem::path& folder, const optim::Progress& progress) {
-    display_.end_line();
-    std::vector<MaskedDevScore> scores;
-    double mean = 0;
-    for (const LabelledFile& dev : dev_) {
-      const optim::MaskedScore score = optim::evaluate_masked_lm(folder, texts_of(dev.examples), arguments_.options);
-      scores.push_back({dev.name, score.loss, std::exp(score.loss), score.accuracy});
-      mean += score.loss / static_cast<double>(dev_.size());
-      fmt::print(stderr, "epoch {}/{}, step {}: {}: perplexity {:.2f}, accuracy {:.4f} ({} masked tokens)\n",
-                 progress.epoch, progress.epochs, progress.step, dev.name, std::exp(score.loss), score.accuracy,
-                 score.tokens);
-    }
-    log_.add_evaluation(progress, scores, -mean, -mean > best_);
-    best_ = std::max(best_, -mean);
-    return -mean;
-  }
-
-  const TrainingArguments& arguments_;
-  const std::vector<LabelledFile>& dev_;
-  RunDirectory& run_;
-  MetricsLog log_;
-  ProgressDisplay display_;
-  double best_ = -std::numeric_limits<double>::infinity();
-};
+  return session.add_evaluation(progress, scores, -mean);
+}
 
 // Trains a model into the folder `out`, as `qing train` does.
 void run_pretrain(const TrainingArguments& arguments) {
@@ -105,7 +63,19 @@ void run_pretrain(const TrainingArguments& arguments) {
 
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   say_where_it_begins(arguments, run, examples.size());
-  const optim::TrainResult result = Pretraining(arguments, dev, run).train(texts_of(examples));
+  TrainingSession session(arguments, run);
+  TrainingSession::Evaluate evaluate;
+  if (!dev.empty()) {
+    evaluate = [&](const std::filesystem::path& model, const optim::Progress& progress) {
+      return evaluate_on_dev(session, arguments, dev, model, progress);
+    };
+  }
+  const std::vector<std::string> texts = texts_of(examples);
+  const optim::TrainResult result = session.run(
+      [&](const optim::OnProgress& on_progress, const optim::RunOptions& options) {
+        return optim::pretrain(texts, arguments.options, arguments.out, on_progress, {}, options);
+      },
+      evaluate);
   write_file_atomically(run.path("loss.svg"), loss_chart(read_metrics(run.path("metrics.jsonl"))));
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
   report(arguments, result);

@@ -13,9 +13,8 @@
 #include <qing/nn/models/label_names.h>
 #include <qing/optim/classifier/train_classifier.h>
 #include <qing/serve/cli/command_line.h>
-#include <qing/serve/cli/interrupt.h>
-#include <qing/serve/cli/progress.h>
 #include <qing/serve/cli/training_command.h>
+#include <qing/serve/cli/training_session.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
 #include <qing/serve/reports/model_card.h>
@@ -73,76 +72,45 @@ void check(const TrainArguments& arguments) {
   if (labels.size() < 2) throw UsageError("--labels: give at least two labels, separated by commas");
 }
 
-// One training run. Its progress is shown on the terminal and appended to the metrics.
-class Session {
- public:
-  Session(const TrainArguments& arguments, const optim::TrainOptions& options, const std::vector<LabelledFile>& dev,
-          RunDirectory& run)
-      : arguments_(arguments),
-        options_(options),
-        dev_(dev),
-        run_(run),
-        log_(run.path("metrics.jsonl"), run.resumed_step()) {
-    for (const EvaluationPoint& point : read_metrics(run.path("metrics.jsonl")).evaluations) {
-      best_ = std::max(best_, point.score);
-    }
+double evaluate_on_dev(TrainingSession& session, const std::vector<LabelledFile>& dev,
+                       const std::filesystem::path& folder, const optim::Progress& progress) {
+  const auto model = nn::TextClassifier::load(folder);
+  std::vector<DevScore> scores;
+  double mean = 0;
+  for (const LabelledFile& file : dev) {
+    const nn::ConfusionMatrix all = evaluate(*model, file.examples).all;
+    scores.push_back({file.name, all.accuracy(), all.macro_recall(), all.macro_f1()});
+    mean += all.macro_recall() / static_cast<double>(dev.size());
+    session.print_scores(progress, file.name,
+                         fmt::format("accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f} ({} texts)", all.accuracy(),
+                                     all.macro_recall(), all.macro_f1(), all.total()));
   }
+  return session.add_evaluation(progress, scores, mean);
+}
 
-  optim::TrainResult train(const std::vector<nn::Example>& examples) {
-    optim::RunOptions options = run_options(arguments_, run_);
-    const InterruptGuard guard(kInterruptNotice);
-    const optim::TeacherOptions teachers{
-        .cache = arguments_.teacher_cache.empty() ? run_.path("teachers.safetensors") : arguments_.teacher_cache,
-        .on_progress = [&](const optim::TeacherProgress& now) {
-          display_.show(now);
-          if (!guard.interrupted()) return;
-          display_.end_line();
-          throw std::runtime_error(
-              "stopped while the teachers were asked; --resume goes on with the next file of texts");
-        }};
-    if (!dev_.empty()) {
-      options.evaluate = [this](const std::filesystem::path& model, const optim::Progress& progress) {
-        return evaluate_on_dev(model, progress);
-      };
-    }
-    const auto on_progress = [&](const optim::Progress& progress) {
-      display_.show(progress);
-      log_.add_step(progress);
-      return !guard.interrupted();
+optim::TrainResult train(const TrainArguments& arguments, const optim::TrainOptions& options, const RunDirectory& run,
+                         const std::vector<nn::Example>& examples, const std::vector<LabelledFile>& dev) {
+  TrainingSession session(arguments, run);
+  const optim::TeacherOptions teachers{
+      .cache = arguments.teacher_cache.empty() ? run.path("teachers.safetensors") : arguments.teacher_cache,
+      .on_progress = [&](const optim::TeacherProgress& now) {
+        session.display().show(now);
+        if (!session.interrupted()) return;
+        session.display().end_line();
+        throw std::runtime_error("stopped while the teachers were asked; --resume goes on with the next file of texts");
+      }};
+  TrainingSession::Evaluate evaluate;
+  if (!dev.empty()) {
+    evaluate = [&](const std::filesystem::path& model, const optim::Progress& progress) {
+      return evaluate_on_dev(session, dev, model, progress);
     };
-    const optim::TrainResult result =
-        optim::train_classifier(examples, options_, arguments_.out, on_progress, {}, options, teachers);
-    display_.end_line();
-    return result;
   }
-
- private:
-  double evaluate_on_dev(const std::filesystem::path& folder, const optim::Progress& progress) {
-    display_.end_line();
-    const auto model = nn::TextClassifier::load(folder);
-    std::vector<DevScore> scores;
-    double mean = 0;
-    for (const LabelledFile& dev : dev_) {
-      const nn::ConfusionMatrix all = evaluate(*model, dev.examples).all;
-      scores.push_back({dev.name, all.accuracy(), all.macro_recall(), all.macro_f1()});
-      mean += all.macro_recall() / static_cast<double>(dev_.size());
-      fmt::print(stderr, "epoch {}/{}, step {}: {}: accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f} ({} texts)\n",
-                 progress.epoch, progress.epochs, progress.step, dev.name, all.accuracy(), all.macro_recall(),
-                 all.macro_f1(), all.total());
-    }
-    log_.add_evaluation(progress, scores, mean, mean > best_);
-    best_ = std::max(best_, mean);
-    return mean;
-  }
-
-  const TrainArguments& arguments_;
-  const optim::TrainOptions& options_;
-  const std::vector<LabelledFile>& dev_;
-  RunDirectory& run_;
-  MetricsLog log_;
-  ProgressDisplay display_;
-  double best_ = -std::numeric_limits<double>::infinity();
-};
+  return session.run(
+      [&](const optim::OnProgress& on_progress, const optim::RunOptions& run_options) {
+        return optim::train_classifier(examples, options, arguments.out, on_progress, {}, run_options, teachers);
+      },
+      evaluate);
+}
 
 // The profile of predictions that drift is measured against. It is computed on the dev sets. Without dev sets it is
 // computed on a sample of the training texts.
@@ -216,7 +184,7 @@ void run_train(const TrainArguments& arguments) {
 
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   say_where_it_begins(arguments, run, examples.size());
-  const optim::TrainResult result = Session(arguments, options, dev, run).train(examples);
+  const optim::TrainResult result = train(arguments, options, run, examples, dev);
   const Calibration calibration = write_reports(run, result, examples, arguments.data.size(), dev);
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
   report(arguments, result, [&](JsonWriter& json) {

@@ -1,0 +1,55 @@
+// The course of a training that `qing train` and `qing pretrain` have in common.
+#pragma once
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <qing/optim/training/training_run.h>
+#include <qing/serve/cli/interrupt.h>
+#include <qing/serve/cli/progress.h>
+#include <qing/serve/cli/training_command.h>
+#include <qing/serve/runs/metrics_log.h>
+#include <qing/serve/runs/run_directory.h>
+
+namespace qing::serve::cli {
+
+/// Shows the progress of one training on stderr and appends it to metrics.jsonl. Not thread-safe.
+class TrainingSession {
+ public:
+  /// Evaluates the model in a folder and returns its score. Greater is better.
+  using Evaluate = std::function<double(const std::filesystem::path& model, const optim::Progress& progress)>;
+  using Train = std::function<optim::TrainResult(const optim::OnProgress&, const optim::RunOptions&)>;
+
+  /// Continues the metrics of the run. Both arguments outlive the session. IoError, DataError.
+  TrainingSession(const TrainingArguments& arguments, const RunDirectory& run);
+
+  /// Calls `train`, which stops early at the first Ctrl-C of the session. Without `evaluate` there are no evaluations.
+  optim::TrainResult run(const Train& train, const Evaluate& evaluate);
+
+  ProgressDisplay& display() { return display_; }
+  /// Whether Ctrl-C was pressed.
+  bool interrupted() const { return guard_.interrupted(); }
+  /// Prints a line about one dev set of an evaluation.
+  void print_scores(const optim::Progress& progress, const std::string& name, const std::string& scores) const;
+  /// Appends an evaluation to the metrics and returns its score.
+  template <class Set>
+  double add_evaluation(const optim::Progress& progress, const std::vector<Set>& sets, double score) {
+    log_.add_evaluation(progress, sets, score, score > best_);
+    best_ = std::max(best_, score);
+    return score;
+  }
+
+ private:
+  const TrainingArguments& arguments_;
+  const RunDirectory& run_;
+  InterruptGuard guard_{kInterruptNotice};
+  MetricsLog log_;
+  ProgressDisplay display_;
+  double best_ = -std::numeric_limits<double>::infinity();
+};
+
+}  // namespace qing::serve::cli
