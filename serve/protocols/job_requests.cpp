@@ -237,9 +237,12 @@ void make_job(Service& service, const std::string& body, Routed::Reply reply, st
     if (!made.job.validation_file.empty()) {
       check_file(database, *service.state(), made.job, made.job.validation_file, "validation_file");
     }
-    const TrainingJob job = JobStore(database).create(made.job, made.suffix, made.idempotency_key, made.request, key);
-    service.jobs()->wake();
-    return job_response(job);
+    try {
+      const TrainingJob job = JobStore(database).create(made.job, made.suffix, made.idempotency_key, made.request, key,
+                                                        service.jobs()->most_unfinished());
+      service.jobs()->wake();
+      return job_response(job);
+    } catch (const TooManyJobs& error) { throw Refusal(error_response(429, "too_many_jobs", error.what())); }
   });
 }
 
@@ -366,7 +369,8 @@ Route change_route(Service& service, const JobRoutes& routes, std::string_view p
                   });
                 };
               },
-          .error_form = routes.error_form};
+          .error_form = routes.error_form,
+          .of_project = true};
 }
 
 }  // namespace
@@ -379,7 +383,8 @@ std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
                 .pattern = pattern,
                 .operation = {routes.tag, summary, {}, response},
                 .open = std::move(open),
-                .error_form = routes.error_form};
+                .error_form = routes.error_form,
+                .of_project = true};
     route.operation.query = query;
     return route;
   };
@@ -395,7 +400,8 @@ std::vector<Route> job_routes(Service& service, const JobRoutes& routes) {
                make_job(service, body, std::move(reply), key, all);
              };
            },
-       .error_form = routes.error_form},
+       .error_form = routes.error_form,
+       .of_project = true},
       read(
           routes.make, "Jobs, the newest first", kPage,
           [&service](const Call& call) {
