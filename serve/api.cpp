@@ -34,10 +34,11 @@ constexpr std::uint64_t kFormBytes = 64 * 1024;
 }  // namespace
 
 Api::Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
-         const SiteOptions& site, std::shared_ptr<const State> state, JobRunner* jobs)
+         const SiteOptions& site, std::shared_ptr<const State> state, JobRunner* jobs, bool loopback)
     : cors_(site.cors_origins),
       base_path_(site.base_path, site.trust_forwarded_prefix),
       keys_(std::move(keys)),
+      pages_(cors_, keys_ != nullptr, loopback),
       service_(std::move(registry), batcher, limits, keys_.get(), std::move(state), jobs),
       router_(all_routes()),
       openapi_(openapi_json(router_.routes(), base_path_.prefix())) {}
@@ -88,22 +89,12 @@ std::optional<std::uint64_t> Api::streamed_body_limit(const HttpHead& given) {
   return service_.limits().file_bytes + kFormBytes;
 }
 
-// Any page of the web can send a form to any server without asking first (WHATWG Fetch: a request with a
-// CORS-safelisted Content-Type has no preflight).
-bool Api::from_other_page(const HttpHead& head) const {
-  const std::string_view origin = head.header("Origin");
-  return !origin.empty() && head.header("Sec-Fetch-Site") != "same-origin" && !cors_.allows(origin);
-}
-
 Routed Api::routed_below(const HttpHead& head) {
-  Routed routed = router_.route(head, [&](Scope scope) {
-    return keys_ && scope != Scope::kOpen ? keys_->admit(key_of(head), scope) : std::string();
+  Routed routed = router_.route(head, [&](const Route& route) {
+    std::string key = keys_ && route.scope != Scope::kOpen ? keys_->admit(key_of(head), route.scope) : std::string();
+    pages_.check(head, route);
+    return key;
   });
-  if (routed.sink && from_other_page(head)) {
-    routed.sink.reset();
-    routed.run = {};
-    routed.refusal = error_response(403, "from_a_page", "pages of this origin may not send files; use another client");
-  }
   if (routed.refusal && protocols::asks_as_openai(head)) {
     routed.refusal = protocols::openai_error(std::move(*routed.refusal));
   }

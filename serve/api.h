@@ -13,6 +13,7 @@
 #include <qing/serve/http/base_path.h>
 #include <qing/serve/http/cors.h>
 #include <qing/serve/http/message.h>
+#include <qing/serve/http/page_guard.h>
 #include <qing/serve/http/router.h>
 #include <qing/serve/http/site_options.h>
 #include <qing/serve/keys/gatekeeper.h>
@@ -27,9 +28,11 @@ namespace qing::serve {
 class Api : public HttpHandler {
  public:
   /// `batcher` must outlive the Api. Null `keys` allows every request. Null `state` keeps
-  /// no files and jobs. `jobs` is as the Service takes it. ValueError for an invalid site option.
+  /// no files and jobs. `jobs` is as the Service takes it. `loopback`: whether only this machine reaches the server.
+  /// ValueError for an invalid site option.
   Api(std::shared_ptr<Registry> registry, Batcher& batcher, std::unique_ptr<Gatekeeper> keys, const Limits& limits,
-      const SiteOptions& site = {}, std::shared_ptr<const State> state = nullptr, JobRunner* jobs = nullptr);
+      const SiteOptions& site = {}, std::shared_ptr<const State> state = nullptr, JobRunner* jobs = nullptr,
+      bool loopback = true);
 
   Routed route(const HttpHead& head) override;
   std::optional<std::uint64_t> streamed_body_limit(const HttpHead& head) override;
@@ -46,12 +49,12 @@ class Api : public HttpHandler {
  private:
   std::vector<Route> all_routes();
   Routed routed_below(const HttpHead& head);
-  bool from_other_page(const HttpHead& head) const;
   Routed preflight(const HttpHead& head) const;
 
   const CorsPolicy cors_;
   const BasePath base_path_;
   const std::unique_ptr<Gatekeeper> keys_;
+  const PageGuard pages_;
   Service service_;
   Router router_;
   const std::string openapi_;  // made from the routes of router_

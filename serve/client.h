@@ -37,7 +37,7 @@ class ServiceError : public Error {
   std::string code_;
 };
 
-/// Thread-safe. Keeps no connection open between calls.
+/// Thread-safe. Keeps no connection open between calls. With TLS a certificate that is not valid is an IoError.
 class Client {
  public:
   /// ValueError for invalid options, such as an API key with a line break or a batch size of 0.

@@ -3,17 +3,21 @@
 
 #include <algorithm>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/ssl.hpp>
 
 #include <qing/serve/http/lines.h>
+#include <qing/serve/http/tls_client.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve {
@@ -34,17 +38,21 @@ std::string host_field(const ClientOptions& options) {
   return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port);
 }
 
-// It is asynchronous only so that a timeout covers every wait.
-class Exchange {
+// It is asynchronous only so that a timeout covers every wait. `Stream` is a beast::tcp_stream, as it is or below TLS.
+template <class Stream> class Exchange {
  public:
-  Exchange(const ClientOptions& options, const ClientRequest& request) : options_(options), request_(request) {}
+  /// `more` follows the I/O context among the arguments of the stream.
+  template <class... More>
+  Exchange(const ClientOptions& options, const ClientRequest& request, More&... more)
+      : options_(options), request_(request), stream_(io_, more...) {}
 
   ClientAnswer run(const std::function<void(std::string_view)>& sink) {
     boost::system::error_code error;
     const auto found = asio::ip::tcp::resolver(io_).resolve(options_.host, std::to_string(options_.port), error);
     if (error) fail(error);
-    stream_.expires_after(options_.timeout);
-    wait([&](auto done) { stream_.async_connect(found, [done](auto failed, const auto&) { done(failed); }); });
+    limit_time();
+    wait([&](auto done) { socket().async_connect(found, [done](auto failed, const auto&) { done(failed); }); });
+    if constexpr (!std::is_same_v<Stream, beast::tcp_stream>) shake_hands();
     send();
     for (;;) {
       read_header();
@@ -76,6 +84,25 @@ class Exchange {
   }
 
  private:
+  beast::tcp_stream& socket() { return beast::get_lowest_layer(stream_); }
+  void limit_time() { socket().expires_after(options_.timeout); }
+  // What is wrong with a certificate will be so the next time.
+  void shake_hands() {
+    expect_host(stream_.native_handle(), options_.host);
+    boost::system::error_code result;
+    stream_.async_handshake(asio::ssl::stream_base::client, [&result](auto error) { result = error; });
+    io_.restart();
+    io_.run();
+    if (!result) return;
+    if (const std::string fault = certificate_fault(stream_.native_handle()); !fault.empty()) {
+      throw FinalError(message(fmt::format("the server's certificate is refused: {}", fault),
+                               "check the address, or name the authority that signed it (--certificate-authority)"));
+    }
+    if (result.category() == asio::error::get_ssl_category()) {
+      throw FinalError(message("no TLS: " + result.message(), "check that the server there speaks https"));
+    }
+    fail(result);
+  }
   void send() {
     std::optional<FileReader> file;
     std::uint64_t length = request_.body.size() + request_.end.size();
@@ -101,7 +128,7 @@ class Exchange {
   bool write(std::string_view bytes) {
     if (bytes.empty()) return true;
     boost::system::error_code result;
-    stream_.expires_after(options_.timeout);
+    limit_time();
     asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()),
                       [&result](auto error, size_t) { result = error; });
     io_.restart();
@@ -134,7 +161,7 @@ class Exchange {
       parser.get().body().data = piece.data();
       parser.get().body().size = piece.size();
       boost::system::error_code result;
-      stream_.expires_after(options_.timeout);
+      limit_time();
       http::async_read(stream_, buffer_, parser, [&result](auto error, size_t) { result = error; });
       io_.restart();
       io_.run();
@@ -168,7 +195,7 @@ class Exchange {
   const ClientOptions& options_;
   const ClientRequest& request_;
   asio::io_context io_{1};
-  beast::tcp_stream stream_{io_};
+  Stream stream_;
   beast::flat_buffer buffer_;
 };
 
@@ -176,7 +203,9 @@ class Exchange {
 
 ClientAnswer exchange(const ClientOptions& options, const ClientRequest& request,
                       const std::function<void(std::string_view)>& sink) {
-  return Exchange(options, request).run(sink);
+  if (!options.tls) return Exchange<beast::tcp_stream>(options, request).run(sink);
+  asio::ssl::context context = client_tls(options.certificate_authority);
+  return Exchange<beast::ssl_stream<beast::tcp_stream>>(options, request, context).run(sink);
 }
 
 }  // namespace qing::serve

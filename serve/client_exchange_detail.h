@@ -35,8 +35,8 @@ struct ClientAnswer {
 };
 
 /// Sends the request and reads the answer. options.timeout bounds connecting, and each piece of a body. Pieces of a
-/// body of status 200 go to `sink`, if there is one, and its exceptions pass through. FinalError; IoError when the
-/// service cannot be reached, or the file not read.
+/// body of status 200 go to `sink`, if there is one, and its exceptions pass through. FinalError,
+/// also for a certificate that is not accepted; IoError when the service cannot be reached, or a file not read.
 ClientAnswer exchange(const ClientOptions& options, const ClientRequest& request,
                       const std::function<void(std::string_view)>& sink = {});
 

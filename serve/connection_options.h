@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 namespace qing::serve {
@@ -11,6 +12,9 @@ namespace qing::serve {
 struct ClientOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
+  bool tls = false;  ///< https: the certificate must be valid for `host`
+  /// PEM file of the authorities that may have signed the certificate; empty: the system's, and those of SSL_CERT_FILE.
+  std::filesystem::path certificate_authority = {};
   std::string api_key = {};  ///< empty: none is sent
   /// Time limit of one request, including the connection but not the DNS lookup of `host`.
   std::chrono::milliseconds timeout{30'000};

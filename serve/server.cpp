@@ -42,7 +42,8 @@ struct Server::Impl {
         batcher(options.limits),
         state(options.state.empty() ? nullptr : std::make_shared<const State>(options.state)),
         jobs(state ? std::make_unique<JobRunner>(state, registry, options.jobs) : nullptr),
-        api(std::move(registry), batcher, keys_for(options), options.limits, options.site, state, jobs.get()),
+        api(std::move(registry), batcher, keys_for(options), options.limits, options.site, state, jobs.get(),
+            HttpTransport::is_loopback(options.address)),
         transport(api, api.statistics().connections, options.limits, options.log_requests) {
     if (options.certificate.empty() != options.tls_key.empty()) {
       throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");

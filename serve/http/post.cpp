@@ -11,6 +11,7 @@
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
 
+#include <qing/serve/http/tls_client.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -42,12 +43,9 @@ class Sending {
       connect(stream, found, timeout);
       return exchange(stream);
     }
-    asio::ssl::context context(asio::ssl::context::tls_client);
-    context.set_default_verify_paths();
+    asio::ssl::context context = client_tls({});
     beast::ssl_stream<beast::tcp_stream> stream(io_, context);
-    stream.set_verify_mode(asio::ssl::verify_peer);
-    stream.set_verify_callback(asio::ssl::host_name_verification(url_.host));
-    if (SSL_set_tlsext_host_name(stream.native_handle(), url_.host.c_str()) != 1) fail(error);
+    expect_host(stream.native_handle(), url_.host);
     connect(beast::get_lowest_layer(stream), found, timeout);
     wait([&](auto done) { stream.async_handshake(asio::ssl::stream_base::client, done); });
     return exchange(stream);

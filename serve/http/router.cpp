@@ -198,7 +198,7 @@ std::optional<Router::Allowed> Router::allowed(std::string_view path) const {
   return Allowed{methods_of(*chosen), chosen->scope, chosen->pattern};
 }
 
-Routed Router::route(const HttpHead& head, const std::function<std::string(Scope)>& authorize) const {
+Routed Router::route(const HttpHead& head, const std::function<std::string(const Route&)>& authorize) const {
   Matched matched;
   const Route* const chosen = find(head.method, head.path, matched);
   Routed routed;
@@ -214,7 +214,7 @@ Routed Router::route(const HttpHead& head, const std::function<std::string(Scope
       response.headers.emplace_back("Allow", allow);
       throw Refusal(std::move(response));
     }
-    routed.key = authorize(chosen->scope);
+    routed.key = authorize(*chosen);
     check_body(chosen->body, head);
     const Call call{head, {matched.parameters, matched.count}, routed.key};
     if (chosen->stream) {

@@ -76,6 +76,7 @@ struct Route {
   /// Called with the headers; the result takes the body. Both may throw Refusal.
   std::function<Routed::Run(const Call&)> open = {};
   const ErrorForm* error_form = nullptr;  ///< null: the service's own form
+  bool of_project = false;                ///< changes or reads what a project keeps; see PageGuard
   /// Instead of `open`, for a body in pieces. The limit of the body is then file_bytes. May throw Refusal.
   std::function<std::shared_ptr<BodySink>(const Call&)> stream = {};
 };
@@ -86,9 +87,9 @@ class Router {
   /// ValueError when two routes have the same method and pattern, or when a pattern is malformed.
   explicit Router(std::vector<Route> routes);
 
-  /// Finds the route of a request; else 404 or 405. `authorize` is called with the scope of the route before its
-  /// handler. It returns the id of the client's key, or throws Refusal.
-  Routed route(const HttpHead& head, const std::function<std::string(Scope)>& authorize) const;
+  /// Finds the route of a request; else 404 or 405. `authorize` is called with the route before its handler. It
+  /// returns the id of the client's key, or throws Refusal.
+  Routed route(const HttpHead& head, const std::function<std::string(const Route&)>& authorize) const;
   /// Whether the request is for a route that takes its body in pieces.
   bool streams(const HttpHead& head) const;
   /// The methods allowed at a path; nothing for an unknown path.

@@ -60,6 +60,8 @@ class Session : public std::enable_shared_from_this<Session> {
   void complete(std::uint64_t request, HttpResponse response);
 
  private:
+  // Responses to pipelined requests are written together up to here.
+  static constexpr size_t kWriteBytes = 64 * 1024;
   enum class State { kHandshake, kIdle, kReading, kComputing, kStreaming, kWriting, kLingering, kClosed };
 
   void wait_readable();

@@ -104,6 +104,7 @@ void JobRunner::train(Database& database, const TrainingJob& job, const JobLock&
                               : job.step > 0                    ? "Fine-tuning job resumed"
                                                                 : "Fine-tuning job started";
   if (!store.advance(job.id, {JobStatus::kQueued, JobStatus::kRunning}, JobStatus::kRunning, message)) return;
+  wake();  // another job may be prepared
   if (is_there(state_->models() / job.model / "1")) return finish(database, job);
   const auto begun = Clock::now();
   const WorkerEnd end = attend(database, job, "train", lock);

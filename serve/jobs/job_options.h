@@ -17,6 +17,7 @@ struct JobOptions {
   std::filesystem::path worker;  ///< the program qing; empty: no job is accepted
   size_t at_once = 1;            ///< jobs that train at the same time; 0: no job is accepted
   WorkerLimits limits;
+  size_t unfinished = 50;                   ///< jobs of a project that wait, train or are paused; 0: no limit
   size_t minutes = 0;                       ///< of training, for one job; above: it fails. 0: no limit
   size_t attempts = 3;                      ///< of a job whose worker is killed or cannot read or write; then it fails
   std::chrono::milliseconds grace{20'000};  ///< from SIGTERM, which asks for a checkpoint, to SIGKILL

@@ -129,6 +129,8 @@ void JobRunner::work(Stage stage) {
 bool JobRunner::run_one(Database& database, Stage stage) {
   JobStore store(database);
   const bool preparing = stage == Stage::kPrepare;
+  // Only the jobs that run next are prepared: the folder of a prepared job holds copies of its texts.
+  if (preparing && store.count(JobStatus::kQueued) >= static_cast<std::int64_t>(options_.at_once)) return false;
   for (const std::string& id :
        preparing ? store.waiting({JobStatus::kValidating}) : store.waiting({JobStatus::kRunning, JobStatus::kQueued})) {
     const JobLock lock(JobFolder(*state_, id).path);

@@ -40,6 +40,8 @@ class JobRunner {
   /// Begins what stop() waits for.
   void begin_stop();
   bool accepts_jobs() const { return !options_.worker.empty() && options_.at_once > 0; }
+  /// How many unfinished jobs a project may have; 0: any number.
+  size_t most_unfinished() const { return options_.unfinished; }
   /// Looks for new jobs at once.
   void wake();
   /// Writes the job's events after number `after` to the stream as server-sent events, until the job is final.

@@ -8,7 +8,6 @@
 #include <fmt/ranges.h>
 
 #include <qing/serve/common/random_id.h>
-#include <qing/tensor/errors.h>
 
 namespace qing::serve {
 namespace {
@@ -77,7 +76,7 @@ TrainingJob JobStore::read(const Statement& row) const {
 }
 
 TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const std::string& idempotency_key,
-                             const std::string& request, const std::string& key) {
+                             const std::string& request, const std::string& key, size_t most_unfinished) {
   job.id = "ftjob-" + random_characters(24);
   job.model = model_name(job.base, suffix, job.id);
   job.created = job_time();
@@ -93,6 +92,7 @@ TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const s
       return *find(same.text(0));
     }
   }
+  require_room(job.project, most_unfinished);  // the lock of the transaction is held
   Statement insert = database_.prepare(
       "INSERT INTO jobs(id, project, status, created, base, base_version, model, training_file, validation_file, seed, "
       "metadata, hyperparameters, options, idempotency_key, request) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
@@ -112,6 +112,21 @@ TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const s
                      .detail = fmt::format("model {}", job.model)});
   transaction.commit();
   return job;
+}
+
+void JobStore::require_room(const std::string& project, size_t most) {
+  if (most == 0) return;
+  Statement query = database_.prepare(
+      fmt::format("SELECT count(*) FROM jobs WHERE project = ? AND status IN {}",
+                  quoted({JobStatus::kValidating, JobStatus::kQueued, JobStatus::kRunning, JobStatus::kPaused})));
+  query.bind(1, project);
+  query.step();
+  if (query.number(0) < static_cast<std::int64_t>(most)) return;
+  throw TooManyJobs(
+      fmt::format("the project has {} unfinished jobs and may have {}: wait for one or cancel one; the operator raises "
+                  "the limit by "
+                  "--unfinished-jobs",
+                  query.number(0), most));
 }
 
 std::optional<TrainingJob> JobStore::find(const std::string& id) {
@@ -259,6 +274,13 @@ std::vector<std::string> JobStore::waiting(std::initializer_list<JobStatus> stat
   std::vector<std::string> ids;
   while (query.step()) ids.push_back(query.text(0));
   return ids;
+}
+
+std::int64_t JobStore::count(JobStatus status) {
+  Statement query = database_.prepare("SELECT count(*) FROM jobs WHERE status = ?");
+  query.bind(1, status_name(status));
+  query.step();
+  return query.number(0);
 }
 
 std::vector<std::string> JobStore::unwanted_models() {

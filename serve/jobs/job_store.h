@@ -12,6 +12,7 @@
 #include <qing/serve/common/database.h>
 #include <qing/serve/jobs/training_job.h>
 #include <qing/serve/state/audit.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::serve {
 
@@ -25,6 +26,12 @@ struct JobEvent {
   std::string data = "null";  ///< JSON
 };
 
+/// A project has as many unfinished jobs as it may have. what() names the option that allows more.
+class TooManyJobs : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Every function is one transaction. A change that the status does not allow changes nothing. For one thread, as its
 /// Database is. IoError.
 class JobStore {
@@ -34,9 +41,11 @@ class JobStore {
   /// Records a new job, whose number, id, model and time of creation are set here; `suffix` becomes a part of the
   /// model's name. With an idempotency key that the project has used, returns the job that was made with it: ValueError
   /// if that was made by another request, which `request` stands for. `key` is the id of the caller's key, for the
-  /// audit log.
+  /// audit log. TooManyJobs as require_room().
   TrainingJob create(TrainingJob job, const std::string& suffix, const std::string& idempotency_key,
-                     const std::string& request, const std::string& key = {});
+                     const std::string& request, const std::string& key = {}, size_t most_unfinished = 0);
+  /// TooManyJobs when `most` jobs of the project are kValidating, kQueued, kRunning or kPaused. 0: any number may be.
+  void require_room(const std::string& project, size_t most);
   /// Nothing for a job of another project.
   std::optional<TrainingJob> find(const std::string& project, const std::string& id);
   std::optional<TrainingJob> find(const std::string& id);
@@ -72,6 +81,8 @@ class JobStore {
 
   /// Jobs with one of these statuses, of all projects: first those that were begun, then by age.
   std::vector<std::string> waiting(std::initializer_list<JobStatus> statuses);
+  /// The number of jobs with this status, of all projects.
+  std::int64_t count(JobStatus status);
   /// Models of jobs that ended otherwise than in success.
   std::vector<std::string> unwanted_models();
   JobStatus status(const std::string& id);  ///< kCancelled without such a job

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include <qing/serve/common/characters.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
@@ -10,53 +9,39 @@
 namespace qing::serve::protocols {
 namespace json = boost::json;
 
-namespace {
-
-// Whether the client named the server by an address or as localhost. A foreign page can make a name of its own point to
-// this server (DNS rebinding), but not these.
-bool named_by_address(std::string_view host) {
-  if (host.starts_with('[')) return true;
-  host = host.substr(0, host.find(':'));
-  return host == "localhost" || (!host.empty() && has_only(host, is_digit, "."));
-}
-
-}  // namespace
-
 constexpr std::string_view kChangedModel = R"({"type":"object","required":["name","version"],"properties":{
 "name":{"type":"string"},"version":{"type":"string"},"versions":{"type":"array","items":{"type":"string"}},
 "previous":{"type":"string"},"trial":{"type":"object"}}})";
 
-void refuse_pages(const HttpHead& head, bool has_keys) {
-  // Browsers mark requests with these headers.
-  const std::string_view site = head.header("Sec-Fetch-Site");
-  if (head.header("Origin").empty() && (site.empty() || site == "none")) return;
-  if (site == "same-origin" && (has_keys || named_by_address(head.header("Host")))) return;
-  throw Refusal(error_response(403, "from_a_page",
-                               "only the server's own page may change models, with a key or by the server's address; "
-                               "use another client"));
-}
-
-Route model_change(Service& service, std::string_view method, std::string_view pattern, std::string_view action,
-                   Operation operation, std::function<ReadChange(const ChangeRequest&)> read) {
+Route registry_change(Service& service, std::string_view method, std::string_view pattern, std::string_view action,
+                      Operation operation, std::function<ReadChange(const ChangeRequest&)> read) {
   return {.method = method,
           .pattern = pattern,
           .scope = Scope::kAdmin,
           .body = BodyKind::kAny,
           .operation = operation,
           .open = [&service, action, read = std::move(read)](const Call& call) {
-            refuse_pages(call.head, service.has_keys());
             const std::string name(call.parameters.empty() ? std::string_view() : call.parameters.front().second);
             return [&service, read, name, action](const std::string& body, Routed::Reply reply) {
               ReadChange change = read({name, body, reply.key});
-              auto run = [&service, name, key = reply.key, run = std::move(change.run)](Registry& registry) {
-                // Here and not before, since the owners of models are known on the model thread first.
-                if (!service.visible(name, key)) Registry::throw_unknown(name);
-                return run(registry);
-              };
               service.change_models(std::move(reply),
-                                    {std::string(action), name, std::move(change.detail), std::move(run)});
+                                    {std::string(action), name, std::move(change.detail), std::move(change.run)});
             };
           }};
+}
+
+Route model_change(Service& service, std::string_view method, std::string_view pattern, std::string_view action,
+                   Operation operation, std::function<ReadChange(const ChangeRequest&)> read) {
+  const auto read_visible = [&service, read = std::move(read)](const ChangeRequest& request) {
+    ReadChange change = read(request);
+    // In the change and not before it, since the owners of models are known on the model thread first.
+    change.run = [&service, name = request.name, key = request.key, run = std::move(change.run)](Registry& registry) {
+      if (!service.visible(name, key)) Registry::throw_unknown(name);
+      return run(registry);
+    };
+    return change;
+  };
+  return registry_change(service, method, pattern, action, operation, read_visible);
 }
 
 std::int64_t version_of(const json::object& object) {

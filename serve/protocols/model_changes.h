@@ -24,15 +24,14 @@ struct ReadChange {
   std::function<HttpResponse(Registry&)> run;
 };
 
-/// A route for administrators. `read` turns a request into a change, which runs on the model thread. A model of another
-/// project is answered as one that does not exist. Refusal for requests of other web pages.
+/// A route for administrators. `read` turns a request into a change, which runs on the model thread.
+Route registry_change(Service& service, std::string_view method, std::string_view pattern, std::string_view action,
+                      Operation operation, std::function<ReadChange(const ChangeRequest&)> read);
+/// registry_change() of the model that the path names. A model of another project is answered as one that does not
+/// exist.
 Route model_change(Service& service, std::string_view method, std::string_view pattern, std::string_view action,
                    Operation operation, std::function<ReadChange(const ChangeRequest&)> read);
 
-/// Refusal for a request of a web page other than the server's own, which the administrator's browser could send. The
-/// server's own page is known by the browser's word. Without keys the client must also have named the server by its
-/// address or as localhost.
-void refuse_pages(const HttpHead& head, bool has_keys);
 /// The member "version" of a body, a number or a string of digits. 0 if it is absent.
 std::int64_t version_of(const boost::json::object& object);
 /// An empty body, or an object with only these fields.

@@ -93,10 +93,16 @@ class Registry {
   Model rollback(const std::string& name);
   /// Stops serving the model until load(name). ValueError while an alias points to it.
   void unload(const std::string& name);
+  /// Whether the caller may change an alias that stands for this model.
+  using MayChange = std::function<bool(const std::string& model)>;
   /// Makes `alias` another name of a served model, or of one of its versions. That version stays loaded while the alias
-  /// exists.
-  void set_alias(const std::string& alias, const Alias& target);
-  void remove_alias(const std::string& alias);
+  /// exists. ValueError, the same for each, when a model has the name, and when an alias has it that the caller may not
+  /// change. Null `may_change` allows every change.
+  void set_alias(const std::string& alias, const Alias& target, const MayChange& may_change = {});
+  /// An alias that the caller may not change is as one that does not exist.
+  void remove_alias(const std::string& alias, const MayChange& may_change = {});
+  /// The ValueError of set_alias() for a name that is in use.
+  [[noreturn]] static void throw_taken(const std::string& alias);
   /// Puts a loaded version of a served model on trial, replacing any earlier trial of the model. A trial ends when its
   /// version or a version with other labels becomes active, and when the model is unloaded. The active version counts
   /// as chosen, so a newer folder on trial does not replace it. ValueError for the active version and for a share

@@ -25,24 +25,37 @@ Registry::Classifier Registry::read_version(const Model& served, std::int64_t ve
   return read_or_note(served.name, version).classifier;
 }
 
-void Registry::set_alias(const std::string& alias, const Alias& target) {
+void Registry::throw_taken(const std::string& alias) {
+  throw ValueError(fmt::format("alias '{}': the name is in use; take another", alias));
+}
+
+void Registry::set_alias(const std::string& alias, const Alias& target, const MayChange& may_change) {
   const std::lock_guard changing(changing_);
   const auto served = now_.models.find(target.model);
-  if (!valid_name(alias)) { throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot"); }
-  if (now_.models.contains(alias)) {
-    throw ValueError(fmt::format("alias '{}': a model has this name; take another", alias));
-  }
+  // First, so that the answer for an unknown model does not depend on whether the alias exists.
   if (served == now_.models.end()) throw_unknown(target.model);
+  if (!valid_name(alias)) { throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot"); }
+  if (now_.models.contains(alias)) throw_taken(alias);
   Classifier classifier = target.version == 0 ? nullptr : read_version(served->second, target.version);
-  commit([&](RegistryState& next) { next.aliases[alias] = target; });
+  commit([&](RegistryState& next) {
+    // Here, since another server may have set the alias.
+    const auto [there, fresh] = next.aliases.try_emplace(alias, target);
+    if (fresh) return;
+    if (may_change && !may_change(there->second.model)) throw_taken(alias);
+    there->second = target;
+  });
   if (classifier) pin(target.model, target.version, std::move(classifier));
   drop_unused_pins();
 }
 
-void Registry::remove_alias(const std::string& alias) {
+void Registry::remove_alias(const std::string& alias, const MayChange& may_change) {
   const std::lock_guard changing(changing_);
   commit([&](RegistryState& next) {
-    if (next.aliases.erase(alias) == 0) throw IndexError("alias: there is none of this name");
+    const auto there = next.aliases.find(alias);
+    if (there == next.aliases.end() || (may_change && !may_change(there->second.model))) {
+      throw IndexError("alias: there is none of this name");
+    }
+    next.aliases.erase(there);
   });
   drop_unused_pins();
 }

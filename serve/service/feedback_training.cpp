@@ -17,6 +17,8 @@ std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPla
                               const std::vector<Feedback>& feedback) {
   const std::optional<Model> model = means.registry.find(plan.model);
   if (!model) Registry::throw_unknown(plan.model);
+  // Before the file is made, so that a full project does not collect files.
+  JobStore(means.database).require_room(plan.project, means.jobs.most_unfinished());
   Upload upload(means.state.files());
   for (const Feedback& one : feedback) {
     JsonWriter line;

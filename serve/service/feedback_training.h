@@ -22,7 +22,7 @@ struct FeedbackTraining {
 
 /// Stores the texts with their right labels as a file of the plan's project and makes a training job that begins with
 /// the model. Returns the job's id. Its result is a model of its own, which replaces nothing until someone promotes it.
-/// IndexError when the model is not served. IoError.
+/// IndexError when the model is not served. TooManyJobs. IoError.
 std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPlan& plan,
                               const std::vector<Feedback>& feedback);
 

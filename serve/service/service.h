@@ -96,7 +96,6 @@ class Service {
   /// Whether the caller may read what is meant for administrators, such as paths on the server: its key has the scope
   /// admin, or the server has no keys.
   bool may_administer(const std::string& key) const { return keys_ == nullptr || keys_->allows(key, Scope::kAdmin); }
-  bool has_keys() const { return keys_ != nullptr; }
   /// The project of a caller by the id of its key.
   std::string project(const std::string& key) const;
   /// Refusal when the queue of the model has no room for this key. Call it before reading a body, to save that work.

@@ -14,7 +14,7 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 class Browser:
-    def __init__(self):
+    def __init__(self, *more):
         self.process = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         found = None
         while not found:
@@ -23,7 +23,7 @@ class Browser:
             found = re.search(r"successfully on port (\d+)", line)
         self.address = f"http://127.0.0.1:{found[1]}"
         arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en",
-                     "--hide-scrollbars"]  # fmt: skip
+                     "--hide-scrollbars", *more]  # fmt: skip
         options = {"binary": CHROMIUM, "args": arguments}
         session = self.send("POST", "/session", {"capabilities": {"alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}})  # fmt: skip

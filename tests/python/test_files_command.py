@@ -45,11 +45,12 @@ def test_the_command(qing, server, tmp_path):
 
 
 def test_wrong_use_of_the_command(qing, server, tmp_path):
-    for url in ("https://127.0.0.1:1", "127.0.0.1", "http://", "http://a@b", "http://x:0", "http://x:y", "http://x/y"):
+    for url in ("ftp://127.0.0.1:1", "https://", "https://x/y", "127.0.0.1", "http://", "http://a@b", "http://x:0", "http://x:y", "http://x/y"):
         assert qing("files", "list", "--url", url, check=False).returncode == 2, url
     assert qing("files", "show", "../models", "--url", server.endpoint, check=False).returncode == 2
     assert qing("files", "upload", tmp_path / "none", "--url", server.endpoint, check=False).returncode == 1
-    assert qing("files", "list", "--url", "http://127.0.0.1:9", check=False).returncode == 1
+    for url in ("http://127.0.0.1:9", "https://127.0.0.1:9"):
+        assert qing("files", "list", "--url", url, check=False).returncode == 1
     data = tmp_path / "a"
     data.write_text(ROWS)
     wrong = qing("files", "upload", data, "--purpose", "x", "--url", server.endpoint, check=False)

@@ -9,6 +9,7 @@ import random
 import signal
 import sqlite3
 import time
+import urllib.error
 import urllib.request
 
 import openai
@@ -327,6 +328,55 @@ def test_no_jobs(start):
     training = upload(client, synthetic_rows(20))
     with pytest.raises(openai.PermissionDeniedError):
         make(client, training)
+
+
+def test_a_project_has_a_limit_of_unfinished_jobs(start, state):
+    server = start("--unfinished-jobs", 3)
+    client = client_of(server)
+    training = upload(client, synthetic_rows(600))
+    jobs = [make(client, training, SLOW) for _ in range(3)]
+    header = {"Idempotency-Key": "later"}
+    with pytest.raises(openai.RateLimitError) as refused:
+        make(client, training, extra_headers=header)
+    assert refused.value.code == "too_many_jobs" and refused.value.type == "rate_limit_error"
+    assert "3 unfinished jobs and may have 3" in refused.value.message and "--unfinished-jobs" in refused.value.message
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        native(server, {"model": "scratch", "training_file": training})
+    answer = json.load(refused.value)
+    assert refused.value.code == 429 and answer["code"] == "too_many_jobs" and "--unfinished-jobs" in answer["error"]
+    assert len(job_rows(state)) == 3
+
+    wait_for(lambda: client.fine_tuning.jobs.retrieve(jobs[0].id).status == "running")
+    client.fine_tuning.jobs.pause(jobs[0].id)
+    with pytest.raises(openai.RateLimitError):  # a paused job keeps its texts
+        make(client, training)
+    client.fine_tuning.jobs.cancel(jobs[0].id)
+    made = make(client, training, extra_headers=header)
+    assert make(client, training, extra_headers=header).id == made.id, "a repeated request makes no job"
+    for job in (*jobs[1:], made):
+        client.fine_tuning.jobs.cancel(job.id)
+
+
+def test_only_the_next_jobs_are_prepared(start, state):
+    client = client_of(start())
+    training = upload(client, synthetic_rows(600))
+    jobs = [make(client, training, SLOW) for _ in range(5)]
+
+    def statuses():
+        return [client.fine_tuning.jobs.retrieve(job.id).status for job in jobs]
+
+    wait_for(lambda: statuses()[:2] == ["running", "queued"])
+    time.sleep(2.5)  # longer than the server takes to look for more
+    assert statuses() == ["running", "queued", "validating_files", "validating_files", "validating_files"]
+    assert {path.name for path in (state / "jobs").iterdir()} == {job.id for job in jobs[:2]}, "copies of texts"
+    client.fine_tuning.jobs.cancel(jobs[0].id)
+    wait_for(lambda: statuses()[1:3] == ["running", "queued"])
+    client.fine_tuning.jobs.cancel(jobs[2].id)  # its place goes to the next one
+    wait_for(lambda: statuses()[3] == "queued")
+    assert statuses()[4] == "validating_files"
+    for job in (jobs[1], *jobs[3:]):
+        client.fine_tuning.jobs.cancel(job.id)
+    wait_for(lambda: not workers(state) and not list((state / "jobs").iterdir()))
 
 
 def job_rows(state):

@@ -15,6 +15,7 @@ import urllib.request
 
 import pytest
 from conftest import ROOT, within
+from test_claims import table_rows
 
 KEY = re.compile(r"[0-9a-f]{16}\.[0-9a-f]{64}")
 
@@ -201,6 +202,39 @@ def test_only_the_listed_routes_are_open(store, keys, models_root, serve):
     listed = ("/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/health", "/openapi.json", "/")
     assert answered == {("get", path) for path in listed}
     assert len(paths) > 30
+
+
+def scope_table():
+    """The patterns of routes in the table of docs/security.md, by scope."""
+    return {cells[0].strip("`"): re.findall(r"`([^`]+)`", cells[1]) for cells in table_rows("docs/security.md", "scope")}
+
+
+def in_row(pattern, method, path):
+    """Whether a pattern of the table, such as `GET /v1/models…`, is of this route."""
+    verb, _, route = pattern.rpartition(" ")
+    fits = path.startswith(route[:-1]) if route.endswith("…") else path == route
+    return fits and verb in ("", method.upper())
+
+
+def test_the_table_of_scopes_is_what_the_server_holds_keys_to(store, keys, models_root, serve):
+    """A route is asked with a key of each scope. Only that of its own scope is not answered with 403."""
+    made = {scope: keys("create", "--scopes", scope)[0]["key"] for scope in ("predict", "metrics", "admin")}
+    server = serve("--models", models_root, "--keys", store)
+    with urllib.request.urlopen(server.endpoint + "/openapi.json", timeout=30) as answer:
+        paths = json.load(answer)["paths"]
+    table, used = scope_table(), set()
+    assert set(table) == {"none", *made}
+    for path, operations in paths.items():
+        for method in operations:
+            # Names that do not exist, so that nothing is changed.
+            filled = re.sub(r"\{version\}", "7", re.sub(r"\{\w*[^v]\w*\}", "nothing", path))
+            allowed = {scope for scope, key in made.items() if ask(server.endpoint, key, filled, "{}", method.upper())[0] != 403}
+            scope = "none" if allowed == set(made) else next(iter(allowed))
+            assert scope == "none" or len(allowed) == 1, (method, path, allowed)
+            rows = {name for name, patterns in table.items() for pattern in patterns if in_row(pattern, method, path)}
+            assert rows == {scope}, f"docs/security.md lists {method} {path} under {rows}, and the server asks for {scope}"
+            used |= {(scope, pattern) for pattern in table[scope] if in_row(pattern, method, path)}
+    assert used == {(scope, pattern) for scope, patterns in table.items() for pattern in patterns}, "of no route"
 
 
 def test_only_administrators_are_told_the_paths_of_the_server(store, keys, models_root, serve, tmp_path):

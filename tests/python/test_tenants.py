@@ -78,6 +78,9 @@ ADMIN = [
     ("PUT", "/v1/admin/models/{model}/retraining", {"every_hours": 1, "least_texts": 1}),
     ("DELETE", "/v1/admin/models/{model}/retraining", None),
     ("PUT", "/v1/admin/aliases/mine", {"model": "{model}"}),
+    ("PUT", "/v1/admin/aliases/emotion_analysis", {"model": "{model}"}),
+    ("PUT", "/v1/admin/aliases/.mine", {"model": "{model}"}),
+    ("DELETE", "/v1/admin/aliases/{model}", None),
     ("POST", "/v2/repository/models/{model}/load", {}),
     ("POST", "/v2/repository/models/{model}/unload", {}),
 ]
@@ -194,3 +197,46 @@ def test_a_stale_key_reaches_nothing(qing, tenants, store):  # noqa: F811
         given = ask(a, way, True)
         assert given == ask(never, way, True), way
         assert given[0] == 401 or "unknown_route" in given[1] or given[1] == "null", (way, given)
+
+
+def test_an_alias_of_another_project_is_a_name_in_use(tenants):
+    a, b, _ = tenants
+    assert a("PUT", "/v1/admin/aliases/secret", {"model": MODEL})[0] == 200
+    assert "secret" in a("GET", "/v1/admin/aliases")[1]["aliases"]
+    assert "secret" not in b("GET", "/v1/admin/aliases")[1]["aliases"]
+
+    # The same answer for a model of all, for another's model and for another's alias.
+    for name in ("emotion_analysis", MODEL, "secret"):
+        status, answer, _ = b("PUT", f"/v1/admin/aliases/{name}", {"model": "emotion_analysis"})
+        assert (status, answer["code"]) == (422, "unacceptable_change"), (name, answer)
+        assert answer["error"] == f"alias '{name}': the name is in use; take another"
+    # For another's alias as for one that does not exist.
+    gone, never = (b("DELETE", f"/v1/admin/aliases/{name}")[:2] for name in ("secret", "never"))
+    assert gone == never and gone[0] == 404
+    for way in (("GET", "/v1/models/{}", None), ("POST", "/v1/models/{}/predict", {"texts": [TEXT]}),
+                ("POST", "/v1/admin/models/{}/unload", {}), ("GET", "/v1/admin/models/{}/history", None)):  # fmt: skip
+        theirs, none = (b(way[0], way[1].format(name), way[2])[:2] for name in ("secret", "secreu"))
+        assert json.dumps(theirs) == json.dumps(none).replace("secreu", "secret"), way
+    # Nothing of it has changed.
+    assert a("GET", "/v1/admin/aliases")[1]["aliases"] == {"secret": {"model": MODEL}}
+    assert a("POST", "/v1/models/secret/predict", {"texts": [TEXT]})[1]["model"] == MODEL
+
+    # Its own project changes it; one of a model of all belongs to all.
+    assert a("PUT", "/v1/admin/aliases/secret", {"model": MODEL, "version": 1})[0] == 200
+    assert a("PUT", "/v1/admin/aliases/public", {"model": "emotion_analysis"})[0] == 200
+    assert b("PUT", "/v1/admin/aliases/public", {"model": "ft-new"})[0] == 200
+    assert b("DELETE", "/v1/admin/aliases/public")[0] == 200
+    assert a("DELETE", "/v1/admin/aliases/secret")[0] == 200
+    assert b("PUT", "/v1/admin/aliases/secret", {"model": "emotion_analysis"})[0] == 200
+
+
+def test_another_servers_alias_is_a_name_in_use_too(tenants, serve, store, root, tmp_path):  # noqa: F811
+    """A server that has not looked at the choices since must not overwrite or remove what another one has written."""
+    a, b, _ = tenants
+    b.endpoint = serve("--models", root, "--keys", store.file, "--state", tmp_path / "state").endpoint
+    assert a("PUT", "/v1/admin/aliases/secret", {"model": MODEL})[0] == 200
+    assert b("DELETE", "/v1/admin/aliases/secret")[0] == 404
+    status, answer, _ = b("PUT", "/v1/admin/aliases/secret", {"model": "emotion_analysis"})
+    assert status == 422 and answer["error"] == "alias 'secret': the name is in use; take another"
+    assert a("POST", "/v1/admin/rescan", {})[0] == 200
+    assert a("GET", "/v1/admin/aliases")[1]["aliases"] == {"secret": {"model": MODEL}}

@@ -172,5 +172,42 @@ TEST_F(JobStoreTest, AnotherProcessSeesWhoseAModelIs) {
   EXPECT_FALSE(there.of("ft-a"));
 }
 
+TEST_F(JobStoreTest, AProjectHasNoMoreUnfinishedJobsThanItMay) {
+  const auto make_within = [this](const std::string& project, size_t most, const std::string& key = "") {
+    TrainingJob job;
+    job.project = project;
+    job.base = "scratch";
+    return store.create(job, "", key, "r", "", most);
+  };
+  in(kValidating), in(kQueued), in(kRunning), in(kPaused);
+  in(kSucceeded), in(kFailed), in(kCancelled);  // these do not count
+  const TrainingJob last = make_within("a", 5, "once");
+  EXPECT_THROW(make_within("a", 5), TooManyJobs);
+  EXPECT_THROW(store.require_room("a", 5), TooManyJobs);
+  try {
+    make_within("a", 5);
+  } catch (const TooManyJobs& error) {
+    EXPECT_NE(std::string(error.what()).find("5 unfinished jobs and may have 5"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("--unfinished-jobs"), std::string::npos) << error.what();
+  }
+  EXPECT_EQ(make_within("a", 5, "once").id, last.id) << "a repeated request makes no job";
+  EXPECT_EQ(make_within("b", 5).project, "b") << "each project has its own";
+  EXPECT_NO_THROW(store.require_room("a", 6));
+  make_within("a", 0);  // no limit
+  EXPECT_EQ(store.usage("a").jobs, 9);
+  store.advance(last.id, {kValidating}, kCancelled, "");
+  EXPECT_THROW(make_within("a", 5), TooManyJobs);
+  EXPECT_EQ(make_within("a", 6).status, kValidating);
+}
+
+TEST_F(JobStoreTest, JobsAreCountedByStatus) {
+  EXPECT_EQ(store.count(kQueued), 0);
+  in(kQueued), in(kQueued), in(kRunning);
+  make("b");
+  EXPECT_EQ(store.count(kQueued), 2);
+  EXPECT_EQ(store.count(kRunning), 1);
+  EXPECT_EQ(store.count(kValidating), 1);
+}
+
 }  // namespace
 }  // namespace qing::serve

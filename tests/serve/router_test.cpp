@@ -42,8 +42,8 @@ class RouterTest : public ::testing::Test {
       const auto found = request.headers.find(std::string(name));
       return found == request.headers.end() ? std::string_view() : found->second;
     };
-    const Routed routed = router.route(head, [&](Scope scope) {
-      asked.push_back(scope);
+    const Routed routed = router.route(head, [&](const Route& route) {
+      asked.push_back(route.scope);
       if (refuse) throw Refusal(error_response(401, "unauthorized", "no"));
       return std::string("key");
     });

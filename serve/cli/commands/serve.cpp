@@ -144,6 +144,8 @@ void add_serve(CommandLine& line) {
     command->add_option(name, value, about)->check(number_from(0, most))->capture_default_str();
   };
   add_count("--jobs", a->jobs.at_once, 64, "Number of training jobs that run at the same time. 0 accepts none");
+  add_count("--unfinished-jobs", a->jobs.unfinished, 1e9,
+            "Maximum number of jobs of a project that wait, train or are paused. 0 means no limit. HTTP error: 429");
   add_count("--job-cores", a->jobs.limits.cores, 1024, "Number of threads of a job. 0 means all CPUs but one");
   add_count("--job-memory", a->jobs.limits.memory_mib, 1 << 30,
             "Address space of a job in MiB. 0 means half of the memory");

@@ -89,6 +89,12 @@ std::vector<Route> model_routes(Service& service) {
                    })};
 }
 
+// An alias of a model that the caller does not see is another project's: its name is in use, and that is all that is
+// told of it.
+Registry::MayChange changes_of(const Service& service, const std::string& key) {
+  return [&service, key](const std::string& model) { return service.visible(model, key); };
+}
+
 ReadChange read_alias(const Service& service, const ChangeRequest& request) {
   const json::object object = read_object(request.body, service.limits(), {"model", "version"});
   const json::value* model = member(object, "model");
@@ -98,7 +104,9 @@ ReadChange read_alias(const Service& service, const ChangeRequest& request) {
                       target.version == 0 ? "the active version" : version_detail(target.version)),
           [&service, target, alias = request.name, key = request.key](Registry& registry) {
             if (!service.visible(target.model, key)) Registry::throw_unknown(target.model);
-            registry.set_alias(alias, target);
+            // The registry does not know a model that another server's job has just made.
+            if (registry.find(target.model) && service.owner(alias)) Registry::throw_taken(alias);
+            registry.set_alias(alias, target, changes_of(service, key));
             return aliases_response(service, registry, key);
           }};
 }
@@ -106,10 +114,7 @@ ReadChange read_alias(const Service& service, const ChangeRequest& request) {
 ReadChange read_alias_removal(const Service& service, const ChangeRequest& request) {
   read_object(request.body, service.limits(), {});
   return {{}, [&service, alias = request.name, key = request.key](Registry& registry) {
-            const auto aliases = registry.aliases();
-            const auto found = aliases.find(alias);
-            const bool visible = found == aliases.end() || service.visible(found->second.model, key);
-            registry.remove_alias(visible ? alias : std::string());  // no alias has an empty name
+            registry.remove_alias(alias, changes_of(service, key));
             return aliases_response(service, registry, key);
           }};
 }
@@ -121,12 +126,12 @@ std::vector<Route> alias_routes(Service& service) {
            .operation = {kTag, "All aliases", {}, kAliases},
            .open = [&service](
                        const Call& call) { return answer(aliases_response(service, service.registry(), call.key)); }},
-          model_change(service, "PUT", "/v1/admin/aliases/{alias}", "alias.set",
-                       {kTag, "Makes a name stand for a model, or for a version of it", kTarget, kAliases},
-                       [&service](const ChangeRequest& request) { return read_alias(service, request); }),
-          model_change(service, "DELETE", "/v1/admin/aliases/{alias}", "alias.remove",
-                       {kTag, "Removes an alias", {}, kAliases},
-                       [&service](const ChangeRequest& request) { return read_alias_removal(service, request); })};
+          registry_change(service, "PUT", "/v1/admin/aliases/{alias}", "alias.set",
+                          {kTag, "Makes a name stand for a model, or for a version of it", kTarget, kAliases},
+                          [&service](const ChangeRequest& request) { return read_alias(service, request); }),
+          registry_change(service, "DELETE", "/v1/admin/aliases/{alias}", "alias.remove",
+                          {kTag, "Removes an alias", {}, kAliases},
+                          [&service](const ChangeRequest& request) { return read_alias_removal(service, request); })};
 }
 
 // Triton's clients send an empty body or parameters. Only unload_dependents, which has no effect, is accepted.

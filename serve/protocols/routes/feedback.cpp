@@ -139,20 +139,24 @@ std::vector<Route> feedback(Service& service) {
                      return feedback_response(FeedbackStore(database).add(read));
                    });
                  };
-               }},
+               },
+           .of_project = true},
           {.method = "GET",
            .pattern = "/v1/feedback/summary",
            .operation = {kTag, "How often feedback agreed with the answers, by model, version and label", {}, kSummary},
-           .open = [&service](const Call& call) {
-             const Query asked = query_of(call.head.query);
-             check_query(asked, {"model"});
-             FeedbackQuery query{.project = service.project(call.key), .model = std::string(value_of(asked, "model"))};
-             return [&service, query](const std::string&, Routed::Reply reply) {
-               service.with_state(std::move(reply), [query](Database& database) {
-                 return summary_response(FeedbackStore(database).counts(query));
-               });
-             };
-           }}};
+           .open =
+               [&service](const Call& call) {
+                 const Query asked = query_of(call.head.query);
+                 check_query(asked, {"model"});
+                 FeedbackQuery query{.project = service.project(call.key),
+                                     .model = std::string(value_of(asked, "model"))};
+                 return [&service, query](const std::string&, Routed::Reply reply) {
+                   service.with_state(std::move(reply), [query](Database& database) {
+                     return summary_response(FeedbackStore(database).counts(query));
+                   });
+                 };
+               },
+           .of_project = true}};
 }
 
 }  // namespace qing::serve::protocols

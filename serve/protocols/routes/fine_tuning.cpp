@@ -65,7 +65,8 @@ std::vector<Route> fine_tuning(Service& service) {
                          remove_model(service, name, std::move(reply));
                        };
                      },
-                 .error_form = &kJobErrors});
+                 .error_form = &kJobErrors,
+                 .of_project = true});
   return all;
 }
 

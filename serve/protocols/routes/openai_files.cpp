@@ -170,7 +170,8 @@ Route route(Service& service, std::string_view method, std::string_view pattern,
                   });
                 };
               },
-          .error_form = &kOpenAiErrors};
+          .error_form = &kOpenAiErrors,
+          .of_project = true};
 }
 
 Route list_route(Service& service) {
@@ -190,7 +191,8 @@ Route list_route(Service& service) {
                   });
                 };
               },
-          .error_form = &kOpenAiErrors};
+          .error_form = &kOpenAiErrors,
+          .of_project = true};
 }
 
 // What a process that was killed left, and files whose time is over.
@@ -212,6 +214,7 @@ std::vector<Route> openai_files(Service& service) {
                .body = BodyKind::kAny,
                .operation = {kTag, "Stores a file. Rows of labelled texts are checked and counted", kForm, kFileSchema},
                .error_form = &kOpenAiErrors,
+               .of_project = true,
                .stream = [&service](const Call& call) { return upload(service, call); }};
   create.operation.request_type = "multipart/form-data";
   return {std::move(create), list_route(service),

@@ -38,14 +38,16 @@ std::vector<Route> usage(Service& service) {
   return {{.method = "GET",
            .pattern = "/v1/usage",
            .operation = {"usage", "What the project of the caller keeps and has used", {}, kUsage},
-           .open = [&service](const Call&) {
-             return [&service](const std::string&, Routed::Reply reply) {
-               const std::string key = reply.key;
-               service.with_state(std::move(reply), [&service, key](Database& database) {
-                 return usage_response(service, database, key);
-               });
-             };
-           }}};
+           .open =
+               [&service](const Call&) {
+                 return [&service](const std::string&, Routed::Reply reply) {
+                   const std::string key = reply.key;
+                   service.with_state(std::move(reply), [&service, key](Database& database) {
+                     return usage_response(service, database, key);
+                   });
+                 };
+               },
+           .of_project = true}};
 }
 
 }  // namespace qing::serve::protocols
