@@ -384,8 +384,27 @@ def job_rows(state):
         return database.execute("SELECT id, status, model FROM jobs ORDER BY number").fetchall()
 
 
+def stage_of(state, job):
+    """What a job is doing, as its folder tells."""
+    folder = state / "jobs" / job.id
+    if not folder.exists():
+        return "before or after"
+    files = {path.name for path in folder.iterdir()}
+    return "register" if "outcome.json" in files else "train" if "plan.json" in files else "prepare"
+
+
+def wait_for_a_moment(rng, kind, state, job, whole):
+    """Of the whole job, of its first steps, or of those after its training."""
+    if kind == "any":
+        return time.sleep(rng.uniform(0, whole))
+    if kind == "register":
+        folder = state / "jobs" / job.id
+        wait_for(lambda: (folder / "outcome.json").exists() or not folder.exists(), interval=0.002)
+    time.sleep(rng.uniform(0, 0.15))
+
+
 def test_random_kills_lose_and_double_nothing(qing, models_root, state, tmp_path):
-    """Kills of the job, of the server and of both, at random moments."""
+    """Kills of the job, of the server and of both, at random moments, also of those before and after the training."""
     rng = random.Random(20261129)
     servers = []
 
@@ -399,14 +418,18 @@ def test_random_kills_lose_and_double_nothing(qing, models_root, state, tmp_path
     begun = time.monotonic()
     expected = weights_of(state, trained(client, make(client, training, hyperparameters)))
     whole = time.monotonic() - begun
-    jobs, kills = [], 0
+    jobs, kills, figures = [], 0, {}
     while kills < KILLS:
         job = make(client, training, hyperparameters)
         jobs.append(job)
+        spared = 0  # kills of this job's process; the third would be its last attempt
         while kills < KILLS and client.fine_tuning.jobs.retrieve(job.id).status not in {"succeeded", "failed"}:
-            time.sleep(rng.uniform(0, whole))
+            wait_for_a_moment(rng, ["any", "prepare", "any", "register"][kills % 4], state, job, whole)
             kills += 1
-            victim = rng.choice(["server", "server", "job", "both"])
+            victim = rng.choice(["server", "server", "job", "both"]) if spared < 2 else "server"
+            spared += victim != "server"
+            met = f"{victim}, {stage_of(state, job)}"
+            figures[met] = figures.get(met, 0) + 1
             for process in workers(state).get(job.id, []) if victim != "server" else []:
                 kill(process)
             if victim != "job":
@@ -414,8 +437,9 @@ def test_random_kills_lose_and_double_nothing(qing, models_root, state, tmp_path
                 servers[-1].process.wait()
                 client = start()
             if victim == "job" and kills % 2 == 0:
-                break  # another job beside it, and no more kills than a job's attempts
+                break  # another job beside it
     models = [trained(client, job) for job in jobs]
+    print(json.dumps({"kills": kills, "jobs": len(jobs), "met": figures}))
     assert None not in models, [finished(client, job).error for job in jobs]
     assert {weights_of(state, model) for model in models} == {expected}
     assert [row[0] for row in job_rows(state)[1:]] == [job.id for job in jobs]
@@ -424,6 +448,8 @@ def test_random_kills_lose_and_double_nothing(qing, models_root, state, tmp_path
     results = [file.filename for file in client.files.list(purpose="fine-tune-results")]
     assert len(results) == len(set(results)) == len(jobs) + 1
     wait_for(lambda: not list((state / "jobs").iterdir()) and not workers(state))
+    if KILLS >= 60:
+        assert {met.split(", ")[1] for met in figures} >= {"prepare", "train", "register"}, figures
     for server in servers:
         server.stop()
 

@@ -2,8 +2,10 @@
 
 import browser as browsing
 import pytest
-from conftest import RunningServer
+from conftest import RunningServer, synthetic_rows
+from job_tools import client_of, supervised, upload
 from test_web_page import chromium, screenshots  # noqa: F401 (fixtures)
+from walk_tools import StepClock
 
 pytestmark = pytest.mark.skipif(
     not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
@@ -94,6 +96,49 @@ def test_from_data_to_a_promoted_model_and_back(chromium, endpoint, tiny_data, s
         open_tab(page, name)
         assert page.run("return document.documentElement.scrollWidth") <= 360, name
     page.screenshot(screenshots / "tabs_phone.png")
+    assert page.console() == []
+
+
+# Notes the step and the time whenever the curve of the only job has another point.
+WATCH_THE_CURVE = """
+window.moves = [];
+const look = () => {
+  const bar = document.querySelector('#jobs progress'), points = document.querySelector('#jobs .curve .loss')?.getAttribute('d');
+  if (!bar || !points || points === window.moves.at(-1)?.points) return;
+  window.moves.push({ points, step: bar.value, time: Date.now() / 1000 });
+};
+new MutationObserver(look).observe(document.getElementById('jobs'), { childList: true, subtree: true });
+"""
+
+
+def test_the_curve_moves_within_a_second_of_the_step(chromium, serve, models_root, tmp_path):  # noqa: F811
+    page, state = chromium, tmp_path / "state"
+    server = serve("--models", models_root, "--state", state)
+    client = client_of(server)
+    training = upload(client, synthetic_rows(600))
+    page.resize(1200, 900)
+    page.open(server.endpoint + "/")
+    page.run("sessionStorage.setItem('theme', 'light')")
+    page.wait("document.querySelector('#model option') !== null")
+    method = supervised({"n_epochs": 40, "batch_size": 8})
+    job = client.fine_tuning.jobs.create(model="emotion_analysis", training_file=training, method=method)
+    with StepClock(state, job.id) as clock:
+        open_tab(page, "jobs")
+        page.run(WATCH_THE_CURVE)
+        page.wait("window.moves.length >= 20", seconds=180)
+        moves = page.run("return window.moves.map(({step, time, points}) => [step, time, points.split('L').length])")
+    interval = client.get(f"/fine_tuning/jobs/{job.id}", cast_to=object)["progress"]["steps"] // 100
+    client.fine_tuning.jobs.cancel(job.id)
+    assert interval > 1 and [points for _, _, points in moves] == sorted(points for _, _, points in moves)
+    # The events before the page was opened come late. Of the others, each step with an event counts.
+    shown = [step for step in clock.seen if moves[0][0] < step <= moves[-1][0] and step % interval == 0]
+    late = sorted(min(time for step, time, _ in moves if step >= wanted) - clock.seen[wanted] for wanted in shown)
+    assert len(late) >= 15, moves
+    figures = {"steps": len(late), "median": round(late[len(late) // 2], 3), "most": round(late[-1], 3)}
+    print(figures)
+    # Half a second between two looks at the metrics, and a fifth between two looks at the events. One step of twenty may meet
+    # a machine that is busy.
+    assert late[0] > 0 and late[int(0.95 * (len(late) - 1))] < 1, figures
     assert page.console() == []
 
 
