@@ -50,11 +50,12 @@ JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
   }
   const std::string how =
       end.signal == 0 ? fmt::format("with code {}", end.code) : fmt::format("by signal {}", end.signal);
-  return {"worker_ended",
-          fmt::format("The training process ended {}. The operator finds more in {} of the job's folder, which is kept "
-                      "for {} days.",
-                      how, folder.log().filename().string(), JobRunner::kLogDays),
-          {}};
+  const std::string log = folder.has_log() ? fmt::format(
+                                                 "The operator finds more in {} of the job's folder, which is "
+                                                 "kept for {} days.",
+                                                 folder.log().filename().string(), JobRunner::kLogDays)
+                                           : "It has printed nothing.";
+  return {"worker_ended", fmt::format("The training process ended {}. {}", how, log), {}};
 }
 
 // Whether the model to be loaded is not the one that the worker has made.

@@ -99,7 +99,7 @@ bool JobRunner::remove_work(Database& database, const std::string& id) {
     remove_model(database, job->model);
   }
   const bool young = job && job_time() - job->finished < kLogDays * 24 * 60 * 60;
-  if (!young || job->status != JobStatus::kFailed || !is_there(folder.log())) {
+  if (!young || job->status != JobStatus::kFailed || !folder.has_log()) {
     remove_quietly(folder.path);
     return true;
   }
@@ -184,7 +184,7 @@ bool JobRunner::run_one(Database& database, Stage stage) {
       } catch (const std::exception& error) {
         // A full disk, for example. It counts as an attempt, so that one job does not hold up the others for ever.
         log_line("error", "job_not_run", {{"job", id}, {"error", error.what()}});
-        store.add_attempt(id, 0, true);
+        if (!is_trained(*job)) store.add_attempt(id, 0, true);
         settle_failure(store, *job, {.code = kWorkerFaulted});
       }
     }
