@@ -122,6 +122,12 @@ void Statement::run() {
   check(sqlite3_reset(handle_.get()));
 }
 
+bool Statement::changes() {
+  const bool changed = step();
+  if (changed) run();  // to its end
+  return changed;
+}
+
 std::int64_t Statement::number(int column) const { return sqlite3_column_int64(handle_.get(), column); }
 
 std::string Statement::text(int column) const {

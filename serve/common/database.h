@@ -54,10 +54,17 @@ class Statement {
   Statement& bind(int parameter, std::int64_t value);
   Statement& bind(int parameter, std::string_view text);
   Statement& bind(int parameter, std::span<const unsigned char> bytes);
+  /// Binds the values to the parameters 1, 2, ...
+  template <class... Values> Statement& bind_all(const Values&... values) {
+    int parameter = 0;
+    return (bind(++parameter, values), ...);
+  }
   /// Whether there is a row (more).
   bool step();
   /// A step that gives none; then the statement can be bound and run again.
   void run();
+  /// Runs a change that returns a row if it changes one, and says whether it did.
+  bool changes();
   std::int64_t number(int column) const;
   std::string text(int column) const;  ///< or bytes
 

@@ -8,11 +8,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <exception>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include <qing/serve/state/audit.h>
+#include <qing/serve/common/draft.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -142,8 +144,14 @@ FileStore::Page FileStore::list(const std::string& project, const ListOptions& o
 bool FileStore::remove(const std::string& project, const std::string& id, const std::string& key) {
   Transaction transaction(database_);
   if (!get(project, id)) return false;
-  database_.prepare("DELETE FROM files WHERE id = ?").bind(1, id).run();
-  record(database_, {.key = key, .project = project, .action = "file.delete", .object = id});
+  erase(transaction, id, {.key = key, .project = project, .action = "file.delete", .object = id});
+  return true;
+}
+
+// Commits the transaction.
+void FileStore::erase(Transaction& transaction, const std::string& id, const AuditEntry& entry) {
+  database_.prepare("DELETE FROM files WHERE id = ?").bind_all(id).run();
+  record(database_, entry);
   // The file is renamed first. If the record cannot be deleted, the file gets its name back.
   const fs::path path = content(id), removed = state_.files() / (std::string(kRemovedPrefix) + id);
   const bool there = fs::exists(path);
@@ -154,8 +162,29 @@ bool FileStore::remove(const std::string& project, const std::string& id, const 
     if (there) ::rename(removed.c_str(), path.c_str());
     throw;
   }
-  ::unlink(removed.c_str());  // clean() removes it if this fails
-  return true;
+  ::unlink(removed.c_str());  // else clean() does it
+}
+
+size_t FileStore::remove_expired(std::int64_t now, size_t most) {
+  std::vector<std::pair<std::string, std::string>> over;  // project and id
+  {
+    Statement row =
+        database_.prepare("SELECT project, id FROM files WHERE expires <> 0 AND expires <= ? ORDER BY expires LIMIT ?");
+    row.bind_all(now, static_cast<std::int64_t>(most));
+    while (row.step()) over.emplace_back(row.text(0), row.text(1));
+  }
+  size_t count = 0;
+  std::exception_ptr failure;
+  for (const auto& [project, id] : over) {
+    try {
+      Transaction transaction(database_);
+      if (!exists(id)) continue;  // another process was faster
+      erase(transaction, id, {.project = project, .action = "file.expire", .object = id});
+      ++count;
+    } catch (const IoError&) { failure = std::current_exception(); }
+  }
+  if (failure) std::rethrow_exception(failure);
+  return count;
 }
 
 std::int64_t FileStore::count(const std::string& project) {
@@ -177,21 +206,19 @@ bool FileStore::exists(const std::string& id) {
 }
 
 size_t FileStore::clean() {
-  size_t count = 0;
-  std::vector<std::pair<std::string, std::string>> over;  // project and id of records to remove
+  size_t count = remove_expired(seconds_now(), std::numeric_limits<std::int64_t>::max());
+  std::vector<std::string> lost;  // ids of records without bytes
   {
-    Statement statement = database_.prepare("SELECT project, id, expires FROM files");
-    while (statement.step()) {
-      const bool expired = statement.number(2) != 0 && statement.number(2) <= seconds_now();
-      const std::string id = statement.text(1);
-      const fs::path removed = state_.files() / (std::string(kRemovedPrefix) + id);
-      if (expired || (!is_there(content(id)) && !is_there(removed))) over.emplace_back(statement.text(0), id);
+    Statement row = database_.prepare("SELECT id FROM files");
+    while (row.step()) {
+      const std::string id = row.text(0);
+      if (!is_there(content(id)) && !is_there(state_.files() / (std::string(kRemovedPrefix) + id))) lost.push_back(id);
     }
   }
-  for (const auto& [project, id] : over) {
+  for (const std::string& id : lost) {
     // In a transaction no other process is about to store or remove a file.
     Transaction transaction(database_);
-    database_.prepare("DELETE FROM files WHERE id = ?").bind(1, id).run();
+    database_.prepare("DELETE FROM files WHERE id = ?").bind_all(id).run();
     transaction.commit();
     ++count;
   }
@@ -201,7 +228,7 @@ size_t FileStore::clean() {
   for (const fs::path& path : paths) {
     const std::string name = path.filename().string();
     if (name.starts_with(Upload::kPrefix)) {
-      if (is_abandoned(path)) count += ::unlink(path.c_str()) == 0 ? 1 : 0;
+      count += remove_if_abandoned(path) ? 1 : 0;
       continue;
     }
     const bool removed = name.starts_with(kRemovedPrefix);

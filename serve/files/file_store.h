@@ -12,6 +12,7 @@
 #include <qing/serve/common/database.h>
 #include <qing/serve/files/dataset.h>
 #include <qing/serve/files/upload.h>
+#include <qing/serve/state/audit.h>
 #include <qing/serve/state/state.h>
 
 namespace qing::serve {
@@ -71,6 +72,9 @@ class FileStore {
   /// Removes the record and the bytes, and returns whether the file existed. `key` is the id of the caller's key, for
   /// the audit log.
   bool remove(const std::string& project, const std::string& id, const std::string& key = {});
+  /// Removes files whose time is over at `now` (seconds since 1970), the longest ago first, and at most so many. Each
+  /// gets an entry in the audit log. Returns their number. IoError, after the others were removed.
+  size_t remove_expired(std::int64_t now, size_t most);
   std::int64_t count(const std::string& project);
   /// Bytes that the project keeps.
   std::uint64_t used(const std::string& project);
@@ -83,6 +87,7 @@ class FileStore {
  private:
   StoredFile insert(const NewFile& file, const Upload& upload, std::optional<DatasetReport> report);
   bool exists(const std::string& id);
+  void erase(Transaction& transaction, const std::string& id, const AuditEntry& entry);
 
   Database& database_;
   const State& state_;

@@ -95,13 +95,4 @@ std::string Upload::sha256() const {
   return hex;
 }
 
-bool is_abandoned(const std::filesystem::path& file) {
-  const int opened = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (opened < 0 && errno == ENOENT) return true;
-  if (opened < 0) fail_upload(file, "open");
-  const bool locked = ::flock(opened, LOCK_EX | LOCK_NB) != 0;
-  ::close(opened);
-  return !locked;
-}
-
 }  // namespace qing::serve

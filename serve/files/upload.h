@@ -39,7 +39,4 @@ class Upload {
   std::unique_ptr<Digest> digest_;
 };
 
-/// Whether no process holds the lock of an Upload on the file. True if the file is gone. IoError.
-bool is_abandoned(const std::filesystem::path& file);
-
 }  // namespace qing::serve

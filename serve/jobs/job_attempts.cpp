@@ -1,4 +1,5 @@
 // The part of the runner that takes one job through its worker's stages.
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -13,6 +14,8 @@
 #include <qing/serve/jobs/job_progress.h>
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/jobs/json_object_file.h>
+#include <qing/serve/registry/model_manifest.h>
+#include <qing/serve/runs/run_record.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -25,8 +28,10 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPollTime{100};
+constexpr milliseconds kLongestRest = std::chrono::minutes(10);  // of a trained job that cannot be finished
 
-// Why the worker could not go on. It had no time to say so when it was killed.
+// Why the worker could not go on. It had no time to say so when it was killed, and there was none when the server
+// failed.
 JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
   if (end.signal == 0 && is_there(folder.error())) {
     const json::object said = read_object_file(folder.error());
@@ -38,10 +43,27 @@ JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
             "smaller model, or ask the operator for more memory.",
             {}};
   }
+  if (end.signal == 0 && end.code == kWorkerFaulted) {
+    return {"job_not_run",
+            "The server could not run the training. The operator finds more in the server's log, under job_not_run.",
+            {}};
+  }
   const std::string how =
       end.signal == 0 ? fmt::format("with code {}", end.code) : fmt::format("by signal {}", end.signal);
-  return {
-      "worker_ended", fmt::format("The training process ended {}. The operator finds more in the job's log.", how), {}};
+  const std::string log = folder.has_log() ? fmt::format(
+                                                 "The operator finds more in {} of the job's folder, which is "
+                                                 "kept for {} days.",
+                                                 folder.log().filename().string(), JobRunner::kLogDays)
+                                           : "It has printed nothing.";
+  return {"worker_ended", fmt::format("The training process ended {}. {}", how, log), {}};
+}
+
+// Whether the model to be loaded is not the one that the worker has made.
+bool is_damaged(const fs::path& model) {
+  try {
+    check_manifest(model);
+    return false;
+  } catch (const DataError&) { return true; }
 }
 
 // The file of the job's metrics, which is made once however often this is called.
@@ -115,7 +137,7 @@ void JobRunner::train(Database& database, const TrainingJob& job, const JobLock&
   if (!wanted) return;
   if (done) return finish(database, job);
   const std::int64_t minutes = static_cast<std::int64_t>(options_.minutes);
-  if (minutes > 0 && job.milliseconds + spent.count() >= minutes * 60'000) {
+  if (minutes > 0 && !is_trained(job) && job.milliseconds + spent.count() >= minutes * 60'000) {
     store.fail(job.id, {"time_limit",
                         fmt::format("The training took longer than the limit of {} minutes of this server. Use fewer "
                                     "epochs, a smaller model or fewer texts.",
@@ -140,7 +162,7 @@ WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const st
     if (news.step > 0) store.progress(job.id, news.step, news.estimated_finish, news.events);
   };
   const auto begun = Clock::now();
-  const auto limit = options_.minutes == 0
+  const auto limit = options_.minutes == 0 || is_trained(job)
                          ? Clock::time_point::max()
                          : begun + std::chrono::minutes(options_.minutes) - milliseconds(job.milliseconds);
   WorkerProcess worker(options_.worker, stage, folder.path, lock, options_.limits);
@@ -174,7 +196,9 @@ WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const st
 void JobRunner::settle_failure(JobStore& store, const TrainingJob& job, const WorkerEnd& end) {
   const JobError error = error_of(JobFolder(*state_, job.id), end);
   const std::int64_t failures = job.failures + 1;
-  if ((end.signal == 0 && end.code == kWorkerFailed) || failures >= static_cast<std::int64_t>(options_.attempts)) {
+  const bool for_good = end.signal == 0 && end.code == kWorkerFailed;
+  if (!for_good && is_trained(job)) return rest(store, job);
+  if (for_good || failures >= static_cast<std::int64_t>(options_.attempts)) {
     store.fail(job.id, error);
     return;
   }
@@ -183,6 +207,38 @@ void JobRunner::settle_failure(JobStore& store, const TrainingJob& job, const Wo
   event.message = fmt::format("Attempt {} of {} failed: {}", failures, options_.attempts, error.message);
   store.add_event(job.id, event);
   pause(std::chrono::seconds(failures));
+}
+
+// Whether the job has only to be finished. Its model is not given up for anything that may pass.
+bool JobRunner::is_trained(const TrainingJob& job) const {
+  if (is_there(state_->models() / job.model / "1")) return true;
+  const fs::path record = JobFolder(*state_, job.id).model() / "run/run.json";
+  try {
+    return is_there(record) && cli::read_record(record).state == "finished";
+  } catch (const Error&) { return false; }
+}
+
+// Leaves a trained job to later, with growing waits, so that other jobs go on.
+void JobRunner::rest(JobStore& store, const TrainingJob& job) {
+  bool first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    Rest& rest = rests_[job.id];
+    first = rest.wait == milliseconds(0);
+    rest.wait = first ? options_.rest : std::min(2 * rest.wait, kLongestRest);
+    rest.until = Clock::now() + rest.wait;
+  }
+  if (!first) return;
+  JobEvent event;
+  event.level = "warn";
+  event.message = "The model is trained, but the server cannot finish the job now. It tries again.";
+  store.add_event(job.id, event);
+}
+
+bool JobRunner::rests(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = rests_.find(id);
+  return found != rests_.end() && Clock::now() < found->second.until;
 }
 
 // Whatever step a kill interrupts, the next call completes it.
@@ -201,8 +257,10 @@ void JobRunner::finish(Database& database, TrainingJob job) {
     registry_->discover(job.model);
   } catch (const Error& error) {
     log_line("error", "job_model_not_loaded", {{"job", job.id}, {"error", error.what()}});
+    // What the memory or the disk cannot do now they may do later.
+    if (!is_damaged(model / "1")) throw;
     remove_model(database, job.model);
-    store.fail(job.id, {"model_not_loaded", "The model was trained but cannot be loaded; ask the operator.", {}});
+    store.fail(job.id, {"model_damaged", "The files of the trained model are damaged. Train it again.", {}});
     return;
   }
   const json::object outcome = read_object_file(folder.outcome());
@@ -210,6 +268,8 @@ void JobRunner::finish(Database& database, TrainingJob job) {
   job.outcome = json::serialize(outcome);
   job.result_file = keep_results(database, *state_, job, folder.results());
   if (!store.succeed(job)) remove_model(database, job.model);  // it was cancelled meanwhile
+  const std::lock_guard lock(mutex_);
+  rests_.erase(job.id);
 }
 
 }  // namespace qing::serve

@@ -21,6 +21,8 @@ struct JobOptions {
   size_t minutes = 0;                       ///< of training, for one job; above: it fails. 0: no limit
   size_t attempts = 3;                      ///< of a job whose worker is killed or cannot read or write; then it fails
   std::chrono::milliseconds grace{20'000};  ///< from SIGTERM, which asks for a checkpoint, to SIGKILL
+  /// From the first failure to finish a job whose model is trained to the next attempt. Later waits grow.
+  std::chrono::milliseconds rest{1'000};
 };
 
 }  // namespace qing::serve

@@ -25,12 +25,33 @@ constexpr std::chrono::milliseconds kLookTime{1000};
 constexpr std::chrono::milliseconds kFeedTime{200};
 // How often a follower without events gets a comment, which keeps proxies from closing the connection.
 constexpr std::chrono::seconds kQuietTime{10};
+// How often the age of a kept log is looked at.
+constexpr std::chrono::hours kLogTime{1};
 constexpr std::string_view kRemoved = ".removed-";  // a model's folder that is being removed
 
 void remove_quietly(const fs::path& folder) {
   std::error_code error;
   fs::remove_all(folder, error);
   if (error) log_line("warning", "folder_not_removed", {{"folder", folder.string()}, {"error", error.message()}});
+}
+
+// Removes all else, and all but the end of the log.
+void keep_log(const JobFolder& folder) {
+  try {
+    FileReader reader(folder.log());
+    if (reader.size() > JobRunner::kMostLog) {
+      std::string end = read_file(folder.log());
+      end.erase(0, end.size() - JobRunner::kMostLog);
+      write_file_atomically(folder.log(), end);
+      fs::permissions(folder.log(), fs::perms::owner_read | fs::perms::owner_write);
+    }
+  } catch (const std::exception& error) {
+    log_line("warning", "job_log_not_shortened", {{"folder", folder.path.string()}, {"error", error.what()}});
+  }
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path, ignored)) {
+    if (entry.path() != folder.log()) remove_quietly(entry.path());
+  }
 }
 
 }  // namespace
@@ -53,16 +74,37 @@ void JobRunner::tidy_up() {
   for (const std::string& name : JobStore(database).unwanted_models()) remove_model(database, name);
 }
 
-// Folders of jobs that ended while nobody worked on them, such as a paused one that was cancelled. They hold texts.
+// Folders of jobs that ended while nobody worked on them, such as a paused one that was cancelled, and logs whose time
+// is over.
 void JobRunner::remove_finished(Database& database) {
   JobStore store(database);
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(state_->jobs(), ignored)) {
     const std::string id = entry.path().filename().string();
+    if (const auto kept = logs_.find(id); kept != logs_.end() && Clock::now() < kept->second) continue;
     if (!is_final(store.status(id))) continue;
     const JobLock lock(entry.path());
-    if (lock.held()) remove_quietly(entry.path());
+    if (!lock.held()) continue;
+    logs_.erase(id);
+    if (!remove_work(database, id)) logs_.emplace(id, Clock::now() + kLogTime);
   }
+}
+
+// Whoever ends a job leaves no copy of its texts, and no model without success. The end of a failed job's log stays for
+// the operator: false then. The caller holds the job's lock.
+bool JobRunner::remove_work(Database& database, const std::string& id) {
+  const JobFolder folder(*state_, id);
+  const std::optional<TrainingJob> job = JobStore(database).find(id);
+  if (job && job->status == JobStatus::kCancelled && is_there(state_->models() / job->model)) {
+    remove_model(database, job->model);
+  }
+  const bool young = job && job_time() - job->finished < kLogDays * 24 * 60 * 60;
+  if (!young || job->status != JobStatus::kFailed || !folder.has_log()) {
+    remove_quietly(folder.path);
+    return true;
+  }
+  keep_log(folder);
+  return false;
 }
 
 void JobRunner::start() {
@@ -133,6 +175,7 @@ bool JobRunner::run_one(Database& database, Stage stage) {
   if (preparing && store.count(JobStatus::kQueued) >= static_cast<std::int64_t>(options_.at_once)) return false;
   for (const std::string& id :
        preparing ? store.waiting({JobStatus::kValidating}) : store.waiting({JobStatus::kRunning, JobStatus::kQueued})) {
+    if (rests(id)) continue;
     const JobLock lock(JobFolder(*state_, id).path);
     if (!lock.held()) continue;
     const std::optional<TrainingJob> job = store.find(id);
@@ -142,13 +185,12 @@ bool JobRunner::run_one(Database& database, Stage stage) {
         preparing ? prepare(database, *job, lock) : train(database, *job, lock);
       } catch (const std::exception& error) {
         // A full disk, for example. It counts as an attempt, so that one job does not hold up the others for ever.
-        log_line("error", "job_not_run", {{"error", error.what()}});
-        store.add_attempt(id, 0, true);
+        log_line("error", "job_not_run", {{"job", id}, {"error", error.what()}});
+        if (!is_trained(*job)) store.add_attempt(id, 0, true);
         settle_failure(store, *job, {.code = kWorkerFaulted});
       }
     }
-    // Whoever ends a job leaves no copy of its texts.
-    if (!job || is_final(store.status(id))) remove_quietly(JobFolder(*state_, id).path);
+    if (!job || is_final(store.status(id))) remove_work(database, id);
     return true;
   }
   return false;

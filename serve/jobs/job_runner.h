@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -26,6 +27,9 @@ namespace qing::serve {
 /// from the job's last checkpoint, in any of them. Thread-safe, but for start() and stop().
 class JobRunner {
  public:
+  static constexpr std::int64_t kLogDays = 30;         ///< for which the end of a failed job's log is kept
+  static constexpr size_t kMostLog = size_t{1} << 16;  ///< bytes of it
+
   /// Models of finished jobs are served by `registry`, whose second root is State::models(). Reads whose they are:
   /// IoError, DataError.
   JobRunner(std::shared_ptr<const State> state, std::shared_ptr<Registry> registry, JobOptions options);
@@ -59,6 +63,11 @@ class JobRunner {
     std::chrono::steady_clock::time_point sent;
   };
 
+  struct Rest {
+    std::chrono::milliseconds wait{0};
+    std::chrono::steady_clock::time_point until;
+  };
+
   void work(Stage stage);
   bool run_one(Database& database, Stage stage);
   void prepare(Database& database, const TrainingJob& job, const JobLock& lock);
@@ -66,10 +75,14 @@ class JobRunner {
   WorkerEnd attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock);
   void settle_failure(JobStore& store, const TrainingJob& job, const WorkerEnd& end);
   void finish(Database& database, TrainingJob job);
+  bool is_trained(const TrainingJob& job) const;
+  void rest(JobStore& store, const TrainingJob& job);
+  bool rests(const std::string& id);
   void watch();
   void tidy_up();
   void share_models();
   void remove_finished(Database& database);
+  bool remove_work(Database& database, const std::string& id);
   void feed(Database& database, Follower& follower);
   bool stopping();
   void pause(std::chrono::milliseconds time);
@@ -82,7 +95,9 @@ class JobRunner {
   std::condition_variable wake_;
   std::uint64_t wakes_ = 0;
   bool stopping_ = false;
-  std::list<Follower> followers_;  // moved out while they are fed
+  std::list<Follower> followers_;      // moved out while they are fed
+  std::map<std::string, Rest> rests_;  // of trained jobs that could not be finished yet, by id
+  std::map<std::string, std::chrono::steady_clock::time_point> logs_;  // when watch() looks at a kept log again
   std::vector<std::thread> threads_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -46,6 +47,12 @@ JobStatus status_of(std::string_view name) {
 
 bool is_final(JobStatus status) {
   return status == JobStatus::kSucceeded || status == JobStatus::kFailed || status == JobStatus::kCancelled;
+}
+
+bool JobFolder::has_log() const {
+  std::error_code none;
+  const std::uintmax_t bytes = std::filesystem::file_size(log(), none);
+  return !none && bytes > 0;
 }
 
 std::string model_name(std::string_view base, std::string_view suffix, std::string_view id) {

@@ -8,7 +8,7 @@
 
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/log.h>
-#include <qing/serve/state/audit.h>
+#include <qing/serve/files/file_store.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
@@ -85,13 +85,47 @@ void Caretaker::look() {
     if (!state_->exists() && !webhook_) return;
     database_.emplace(state_->open());
   }
-  for (const TrialPlan& plan : TrialPlans(*database_).all()) follow(*database_, plan);
+  for (const std::string& model : TrialPlans(*database_).models()) {
+    attempt({.action = "trial.fail", .object = model}, [&](AuditEntry& entry) {
+      const std::optional<TrialPlan> plan = TrialPlans(*database_).find(model);
+      if (!plan) return;
+      entry.key = plan->key;
+      entry.project = plan->project;
+      follow(*database_, *plan);
+    });
+  }
   const std::int64_t now = clock_();
-  if (now - reported_ < kReportSeconds) return;
+  // A clock that was set back must not end the reports until it has caught up.
+  if (now >= reported_ && now - reported_ < kReportSeconds) return;
   reported_ = now;
   report(*database_);
+  attempt({.action = "file.fail"}, [&](const AuditEntry&) {
+    const size_t count = FileStore(*database_, *state_).remove_expired(now, kMostExpired);
+    if (count > 0) log_line("info", "files_expired", {{"files", static_cast<std::int64_t>(count)}});
+  });
   if (!train_) return;
-  for (const RetrainingPlan& plan : RetrainingPlans(*database_).all()) retrain(*database_, plan);
+  for (const RetrainingPlan& plan : RetrainingPlans(*database_).all()) {
+    attempt({.key = plan.key, .project = plan.project, .action = "retraining.fail", .object = plan.model},
+            [&](const AuditEntry&) { retrain(*database_, plan); });
+  }
+}
+
+// Runs one step of a round. The next round tries a step again that has thrown. Its first failure is noted.
+void Caretaker::attempt(AuditEntry entry, const std::function<void(AuditEntry&)>& step) {
+  const auto name = std::tuple(entry.action, entry.object, entry.project);
+  try {
+    step(entry);
+    if (failing_.erase(name) > 0) {
+      log_line("info", "care_works_again", {{"step", entry.action}, {"object", entry.object}});
+    }
+  } catch (const std::exception& error) {
+    if (!failing_.insert(name).second) return;
+    log_line("error", "care_failed", {{"step", entry.action}, {"object", entry.object}, {"error", error.what()}});
+    entry.detail = "the server's log says why; it is tried again";
+    try {
+      record(*database_, entry);
+    } catch (const IoError& unwritten) { log_line("error", "audit_not_written", {{"error", unwritten.what()}}); }
+  }
 }
 
 // Each change of a plan is stored before the registry follows. A crash in between leaves a plan that says what to do.
@@ -115,7 +149,13 @@ void Caretaker::follow(Database& database, const TrialPlan& plan) {
   if (const double share = plan.steps[plan.step]; model->trial.share != share) {
     sources_.registry.set_trial(plan.model, {plan.version, share, false, model->trial.compare});
   }
-  decide(database, plan, *model);
+  TrialPlan current = plan;
+  if (clock_() < plan.step_started) {
+    // The clock was set back. The step begins again, or it would last until the clock has caught up.
+    current.step_started = clock_();
+    if (!TrialPlans(database).advance(plan, current)) return;
+  }
+  decide(database, current, *model);
 }
 
 void Caretaker::decide(Database& database, const TrialPlan& plan, const Model& model) {
@@ -211,25 +251,36 @@ void Caretaker::report(Database& database) {
   FeedbackStore feedback(database);
   for (const Model& model : sources_.registry.list()) {
     if (model.classifier->embeds()) continue;
-    const ModelReport report = report_on(model, sources_.drift, feedback, clock_());
-    std::set<std::string> codes;
-    for (const ModelReport::Reason& reason : report.reasons) codes.insert(reason.code);
-    std::set<std::string>& told = told_[model.name];
-    const bool more = !std::ranges::includes(told, codes);
-    told = codes;
-    if (!more) continue;
-    log_line("warning", "model_needs_training", {{"model", model.name}, {"reason", report.reasons.front().message}});
-    if (webhook_) webhook_->send("model.report", to_json(report));
+    attempt({.action = "report.fail", .object = model.name}, [&](const AuditEntry&) {
+      const ModelReport report = report_on(model, sources_.drift, feedback, clock_());
+      std::set<std::string> codes;
+      for (const ModelReport::Reason& reason : report.reasons) codes.insert(reason.code);
+      std::set<std::string>& told = told_[model.name];
+      const bool more = !std::ranges::includes(told, codes);
+      told = codes;
+      if (!more) return;
+      log_line("warning", "model_needs_training", {{"model", model.name}, {"reason", report.reasons.front().message}});
+      if (webhook_) webhook_->send("model.report", to_json(report));
+    });
   }
 }
 
 void Caretaker::retrain(Database& database, const RetrainingPlan& plan) {
+  const std::int64_t now = clock_();
+  RetrainingPlan begun = plan;
+  begun.started = now;
+  if (now < plan.started) {
+    // The clock was set back. The time to the next training counts from now on.
+    RetrainingPlans(database).advance(plan, begun);
+    return;
+  }
   const std::vector<Feedback> kept =
       FeedbackStore(database).kept(plan.project, plan.model, plan.feedback, kMostFeedback);
-  if (kept.empty() || !due(plan, clock_(), static_cast<std::int64_t>(kept.size()))) return;
+  if (kept.empty() || !due(plan, now, static_cast<std::int64_t>(kept.size()))) return;
+  begun.feedback = kept.back().number;
   {
     Transaction transaction(database);
-    if (!RetrainingPlans(database).begin(plan, clock_(), kept.back().number)) return;
+    if (!RetrainingPlans(database).advance(plan, begun)) return;
     record(database, {.key = plan.key,
                       .project = plan.project,
                       .action = "retraining.start",
@@ -240,8 +291,8 @@ void Caretaker::retrain(Database& database, const RetrainingPlan& plan) {
   std::string job;
   try {
     job = train_(database, plan, kept);
-  } catch (const Error&) {
-    RetrainingPlans(database).put(plan);  // so that it is tried again
+  } catch (const std::exception&) {
+    RetrainingPlans(database).advance(begun, plan);  // so that it is tried again
     throw;
   }
   log_line("info", "retraining_started", {{"model", plan.model}, {"job", job}});

@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include <qing/serve/monitoring/drift_monitor.h>
 #include <qing/serve/monitoring/version_statistics.h>
 #include <qing/serve/registry/registry.h>
+#include <qing/serve/state/audit.h>
 #include <qing/serve/state/state.h>
 
 namespace qing::serve {
@@ -36,8 +38,10 @@ struct CaretakerSources {
   Statistics& statistics;
 };
 
-/// Does nothing while the state's database does not exist and there is no webhook. A round that fails is logged and
-/// repeated. Several servers may share the state: each step of a trial and each retraining happens once. Thread-safe.
+/// Removes files whose time is over, too. Does nothing while the state's database does not exist and there is no
+/// webhook. Each plan is followed on its own: one that fails is logged and audited once, the others go on, and the next
+/// round tries it again. A clock that is set back makes a step of a trial begin again, and the time to a retraining.
+/// Several servers may share the state: each step of a trial and each retraining happens once. Thread-safe.
 class Caretaker {
  public:
   using Clock = std::function<std::int64_t()>;  ///< seconds since 1970
@@ -45,6 +49,7 @@ class Caretaker {
   /// Starts a training on feedback and returns the id of its job.
   using Train = std::function<std::string(Database&, const RetrainingPlan&, const std::vector<Feedback>&)>;
   static constexpr std::int64_t kReportSeconds = 60;
+  static constexpr size_t kMostExpired = 200;             ///< files removed in kReportSeconds
   static constexpr std::int64_t kMostFeedback = 100'000;  ///< texts of one training
 
   /// Null `webhook`: nobody is told. Null `train`: nothing is trained.
@@ -69,6 +74,7 @@ class Caretaker {
     std::int64_t compared, agreed;
   };
   void work(std::chrono::milliseconds period);
+  void attempt(AuditEntry entry, const std::function<void(AuditEntry&)>& step);
   void follow(Database& database, const TrialPlan& plan);
   void decide(Database& database, const TrialPlan& plan, const Model& model);
   bool advance(Database& database, const TrialPlan& before, const TrialPlan& after, const std::string& action,
@@ -85,8 +91,9 @@ class Caretaker {
   const Train train_;
   const Clock clock_;
   std::optional<Database> database_;
-  std::map<std::string, Baseline> baselines_;          // by model
-  std::map<std::string, std::set<std::string>> told_;  // codes of reasons, by model
+  std::map<std::string, Baseline> baselines_;                            // by model
+  std::map<std::string, std::set<std::string>> told_;                    // codes of reasons, by model
+  std::set<std::tuple<std::string, std::string, std::string>> failing_;  // action, object and project
   std::int64_t reported_ = 0;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -12,6 +12,7 @@
 #include <qing/serve/common/database.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/keys/key_store.h>
+#include <qing/serve/maintenance/state_snapshot.h>
 #include <qing/serve/maintenance/tar_archive.h>
 #include <qing/serve/state/audit.h>
 #include <qing/tensor/errors.h>
@@ -22,7 +23,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kFormat = "qing project";
-constexpr const char* kFinal = "('succeeded', 'failed', 'cancelled')";
 
 // The tables with rows of projects, and which rows of theirs belong to ?1. A test compares the list with the schema.
 struct ProjectTable {
@@ -64,7 +64,8 @@ std::vector<std::string> file_ids(Database& database, const std::string& project
   return texts(database, "SELECT id FROM files WHERE project = ?", project);
 }
 std::vector<std::string> finished_jobs(Database& database, const std::string& project) {
-  return texts(database, fmt::format("SELECT id FROM jobs WHERE project = ? AND status IN {}", kFinal), project);
+  return texts(database, fmt::format("SELECT id FROM jobs WHERE project = ? AND status IN {}", kFinalStatuses),
+               project);
 }
 std::vector<std::string> model_names(Database& database, const std::string& project) {
   return texts(database, "SELECT name FROM models WHERE project = ?", project);
@@ -100,28 +101,23 @@ void remove_copies(const State& state) {
 
 ProjectRows export_project(const State& state, const std::string& project, const fs::path& file) {
   check(state, project);
-  Database database = state.open();
+  remove_abandoned_snapshots(state);
   TarWriter archive(file);
   ProjectRows counts;
-  // Nothing of the project changes meanwhile.
-  const Transaction nothing_changes(database);
+  StateSnapshot snapshot(state, project);
   for (const ProjectTable& table : kTables) {
     std::string lines;
-    const auto sql = fmt::format("SELECT {} FROM {} WHERE {}", as_json(database, table.name), table.name, table.rows);
-    for (const std::string& line : texts(database, sql, project)) {
+    const auto sql =
+        fmt::format("SELECT {} FROM {} WHERE {}", as_json(snapshot.rows(), table.name), table.name, table.rows);
+    for (const std::string& line : texts(snapshot.rows(), sql, project)) {
       lines += line + "\n";
       ++counts[table.name];
     }
     if (!lines.empty()) archive.add(std::string(table.name) + ".jsonl", lines);
   }
+  snapshot.close_rows();
   try {
-    for (const std::string& id : file_ids(database, project)) {
-      if (is_there(state.files() / id)) archive.add_file("files/" + id, state.files() / id);
-    }
-    for (const std::string& id : finished_jobs(database, project)) archive.add_folder("jobs/" + id, state.jobs() / id);
-    for (const std::string& name : model_names(database, project)) {
-      archive.add_folder("models/" + name, state.models() / name);
-    }
+    for (const char* folder : {"files", "jobs", "models"}) archive.add_folder(folder, snapshot.folder() / folder);
   } catch (const fs::filesystem_error& error) {
     throw IoError(fmt::format("{}: {}", error.path1().string(), error.code().message()));
   }
@@ -136,8 +132,8 @@ ProjectRows delete_project(const State& state, const std::string& project) {
   ProjectRows counts;
   {
     Transaction transaction(database);
-    const auto busy =
-        texts(database, fmt::format("SELECT id FROM jobs WHERE project = ? AND status NOT IN {}", kFinal), project);
+    const auto busy = texts(
+        database, fmt::format("SELECT id FROM jobs WHERE project = ? AND status NOT IN {}", kFinalStatuses), project);
     if (!busy.empty()) {
       throw ValueError(fmt::format("project: {} of its jobs are not finished, such as {}; cancel them first",
                                    busy.size(), busy.front()));
@@ -147,6 +143,7 @@ ProjectRows delete_project(const State& state, const std::string& project) {
       for (const std::string& id : finished_jobs(database, project)) remove_folder(state.jobs() / id);
       for (const std::string& name : model_names(database, project)) remove_folder(state.models() / name);
       remove_copies(state);
+      remove_abandoned_snapshots(state);  // they have second names of the project's files
     } catch (const fs::filesystem_error& error) {
       throw IoError(fmt::format("{}: {}; call it again", error.path1().string(), error.code().message()));
     }

@@ -14,7 +14,8 @@ namespace qing::serve {
 using ProjectRows = std::map<std::string, std::int64_t>;
 
 /// Writes the project's rows of all tables (TABLE.jsonl, one JSON object per line), its files, models and the folders
-/// of its finished jobs to an archive. IoError, with nothing left; ValueError for an invalid name.
+/// of its finished jobs to an archive, as they are at one moment. Servers may use the state meanwhile, as during
+/// back_up_state(). IoError, with nothing left; ValueError for an invalid name.
 ProjectRows export_project(const State& state, const std::string& project, const std::filesystem::path& file);
 
 /// Deletes the project's rows, files, jobs and models, and overwrites the rows in the database. The audit log keeps its

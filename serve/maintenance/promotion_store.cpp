@@ -2,7 +2,10 @@
 
 #include <ctime>
 
+#include <fmt/format.h>
 #include <boost/json.hpp>
+
+#include <qing/serve/state/audit.h>
 
 namespace qing::serve {
 namespace json = boost::json;
@@ -21,6 +24,8 @@ std::vector<std::string> list_of(const std::string& text) {
   return texts;
 }
 
+std::int64_t seconds_of_promotion() { return static_cast<std::int64_t>(std::time(nullptr)); }
+
 }  // namespace
 
 void PromotionStore::add(const Promotion& promotion) {
@@ -28,23 +33,32 @@ void PromotionStore::add(const Promotion& promotion) {
       .prepare(
           "INSERT INTO promotions(model, version, source, source_version, key, project, reasons, comparison, "
           "created) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")
-      .bind(1, promotion.model)
-      .bind(2, promotion.version)
-      .bind(3, promotion.source)
-      .bind(4, promotion.source_version)
-      .bind(5, promotion.key)
-      .bind(6, promotion.project)
-      .bind(7, list_text(promotion.reasons))
-      .bind(8, promotion.comparison)
-      .bind(9, static_cast<std::int64_t>(std::time(nullptr)))
+      .bind_all(promotion.model, promotion.version, promotion.source, promotion.source_version, promotion.key,
+                promotion.project, list_text(promotion.reasons), promotion.comparison, seconds_of_promotion())
       .run();
+}
+
+void PromotionStore::withdraw(const std::string& model, std::int64_t version, const std::string& reason) {
+  Transaction transaction(database_);
+  Statement row = database_.prepare(
+      "UPDATE promotions SET version = 0, reasons = ? WHERE model = ? AND version = ? RETURNING key, project");
+  row.bind_all(list_text({reason}), model, version);
+  if (!row.step()) return;
+  const AuditEntry entry{.key = row.text(0),
+                         .project = row.text(1),
+                         .action = "model.withdraw_version",
+                         .object = model,
+                         .detail = fmt::format("version {}: {}", version, reason)};
+  row.run();
+  record(database_, entry);
+  transaction.commit();
 }
 
 std::vector<Promotion> PromotionStore::of(const std::string& model, std::int64_t most) {
   Statement row = database_.prepare(
       "SELECT number, model, version, source, source_version, key, project, reasons, comparison, created "
       "FROM promotions WHERE model = ? ORDER BY number DESC LIMIT ?");
-  row.bind(1, model).bind(2, most);
+  row.bind_all(model, most);
   std::vector<Promotion> all;
   while (row.step()) {
     all.push_back({row.number(0), row.text(1), row.number(2), row.text(3), row.number(4), row.text(5), row.text(6),
@@ -62,11 +76,7 @@ std::optional<EvaluationSet> PromotionStore::evaluation_set(const std::string& m
 
 void PromotionStore::set_evaluation_set(const std::string& model, const EvaluationSet& set) {
   database_.prepare("INSERT OR REPLACE INTO evaluation_sets VALUES(?, ?, ?, ?, ?)")
-      .bind(1, model)
-      .bind(2, set.location)
-      .bind(3, set.sha256)
-      .bind(4, set.project)
-      .bind(5, static_cast<std::int64_t>(std::time(nullptr)))
+      .bind_all(model, set.location, set.sha256, set.project, seconds_of_promotion())
       .run();
 }
 

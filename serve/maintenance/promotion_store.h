@@ -36,6 +36,9 @@ class PromotionStore {
 
   /// The caller holds the transaction, with the audit's entry.
   void add(const Promotion& promotion);
+  /// Turns the promotion that made a version into one that was refused for this reason, with an entry in the audit log.
+  /// One transaction. Nothing without such a promotion.
+  void withdraw(const std::string& model, std::int64_t version, const std::string& reason);
   /// The newest first.
   std::vector<Promotion> of(const std::string& model, std::int64_t most);
   std::optional<EvaluationSet> evaluation_set(const std::string& model);

@@ -30,33 +30,23 @@ std::optional<RetrainingPlan> RetrainingPlans::find(const std::string& model, co
 
 void RetrainingPlans::put(const RetrainingPlan& plan) {
   database_.prepare("INSERT OR REPLACE INTO retraining VALUES(?, ?, ?, ?, ?, ?, ?)")
-      .bind(1, plan.model)
-      .bind(2, plan.project)
-      .bind(3, plan.key)
-      .bind(4, plan.every)
-      .bind(5, plan.least)
-      .bind(6, plan.started)
-      .bind(7, plan.feedback)
+      .bind_all(plan.model, plan.project, plan.key, plan.every, plan.least, plan.started, plan.feedback)
       .run();
 }
 
 bool RetrainingPlans::remove(const std::string& model, const std::string& project) {
-  Statement row = database_.prepare("DELETE FROM retraining WHERE model = ? AND project = ? RETURNING 1");
-  row.bind(1, model).bind(2, project);
-  const bool found = row.step();
-  if (found) row.run();
-  return found;
+  return database_.prepare("DELETE FROM retraining WHERE model = ? AND project = ? RETURNING 1")
+      .bind_all(model, project)
+      .changes();
 }
 
-bool RetrainingPlans::begin(const RetrainingPlan& plan, std::int64_t now, std::int64_t feedback) {
-  Statement row = database_.prepare(
-      "UPDATE retraining SET started = ?, feedback = ? WHERE model = ? AND project = ? AND started = ? AND "
-      "feedback = ? RETURNING 1");
-  row.bind(1, now).bind(2, feedback).bind(3, plan.model).bind(4, plan.project);
-  row.bind(5, plan.started).bind(6, plan.feedback);
-  const bool changed = row.step();
-  if (changed) row.run();
-  return changed;
+bool RetrainingPlans::advance(const RetrainingPlan& before, const RetrainingPlan& after) {
+  return database_
+      .prepare(
+          "UPDATE retraining SET started = ?, feedback = ? WHERE model = ? AND project = ? AND started = ? AND "
+          "feedback = ? RETURNING 1")
+      .bind_all(after.started, after.feedback, before.model, before.project, before.started, before.feedback)
+      .changes();
 }
 
 }  // namespace qing::serve

@@ -33,9 +33,9 @@ class RetrainingPlans {
   /// Replaces any plan of the project for the model.
   void put(const RetrainingPlan& plan);
   bool remove(const std::string& model, const std::string& project);  ///< Whether there was one.
-  /// Notes that a training begins, unless another server was faster; says whether this one may begin it. The caller
-  /// holds the transaction.
-  bool begin(const RetrainingPlan& plan, std::int64_t now, std::int64_t feedback);
+  /// Stores `started` and `feedback` if they are still as `before` says, and says whether they were: another server may
+  /// have been faster, and the plan may be gone.
+  bool advance(const RetrainingPlan& before, const RetrainingPlan& after);
 
  private:
   std::vector<RetrainingPlan> select(const std::string& model, const std::string& project);

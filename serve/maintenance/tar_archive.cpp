@@ -18,7 +18,7 @@
 #include <boost/json.hpp>
 
 #include <qing/nn/unique_keys.h>
-#include <qing/serve/common/random_id.h>
+#include <qing/serve/common/draft.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/maintenance/durable_copy.h>
 #include <qing/tensor/errors.h>
@@ -177,13 +177,37 @@ void sync_tree(const fs::path& folder) {
   sync_folder(folder);
 }
 
+constexpr std::string_view kDraftMark = ".draft-";
+
+fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
+
+// The unfinished archive of any name, such as yesterday's. Other programs' files have other contents.
+bool is_archive_draft(const fs::path& path) {
+  const std::string name = path.filename().string();
+  const size_t mark = name.rfind(kDraftMark);
+  if (mark == name.npos || !is_draft_name(std::string_view(name).substr(mark), kDraftMark)) return false;
+  std::error_code none;
+  if (!fs::is_regular_file(fs::symlink_status(path, none))) return false;
+  try {
+    Header header;
+    FileReader(path).read_exactly(header.bytes);
+    return header.get(Header::magic) == "ustar";
+  } catch (const Error&) { return false; }
+}
+
 }  // namespace
 
-TarWriter::TarWriter(fs::path file)
-    : file_(std::move(file)), draft_(file_.string() + ".draft-" + random_characters(8)) {
+TarWriter::TarWriter(fs::path file) : file_(std::move(file)) {
   if (is_there(file_)) throw IoError(fmt::format("{}: exists; give another name", file_.string()));
-  fd_ = ::open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (fd_ < 0) fail_archive(draft_);
+  remove_abandoned(folder_of(file_), is_archive_draft);
+  for (;;) {
+    draft_ = draft_name(file_.string() + std::string(kDraftMark));
+    fd_ = ::open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd_ < 0) fail_archive(draft_);
+    lock_ = std::make_unique<DraftLock>(draft_);
+    if (lock_->there()) return;
+    ::close(std::exchange(fd_, -1));
+  }
 }
 
 TarWriter::~TarWriter() {
@@ -272,7 +296,7 @@ void TarWriter::close(std::string_view format, std::int64_t version) {
   if (::link(draft_.c_str(), file_.c_str()) != 0) fail_archive(file_);
   ::unlink(draft_.c_str());
   ::close(std::exchange(fd_, -1));
-  sync_folder(file_.has_parent_path() ? file_.parent_path() : fs::path("."));
+  sync_folder(folder_of(file_));
 }
 
 TarManifest extract_tar(const fs::path& file, const fs::path& folder) {

@@ -8,13 +8,15 @@
 #include <string>
 #include <string_view>
 
+#include <qing/serve/common/draft.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve {
 
 /// Writes an archive of files to a new file that only its owner can read. The last member is MANIFEST.json with the
-/// SHA-256 of all others. close() makes the archive durable under its name; without it nothing is left. Not
-/// thread-safe. All functions throw IoError.
+/// SHA-256 of all others. close() makes the archive durable under its name; without it nothing is left. A process that
+/// is killed leaves a draft, which the next writer in that folder removes. Not thread-safe. All functions throw
+/// IoError.
 class TarWriter {
  public:
   static constexpr const char* kManifest = "MANIFEST.json";
@@ -40,8 +42,10 @@ class TarWriter {
   void write(std::string_view bytes);
   void pad(std::uint64_t size);
 
-  const std::filesystem::path file_, draft_;
+  const std::filesystem::path file_;
+  std::filesystem::path draft_;
   int fd_ = -1;
+  std::unique_ptr<DraftLock> lock_;
   std::map<std::string, std::string> digests_;  // by name
 };
 

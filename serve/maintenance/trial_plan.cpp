@@ -9,6 +9,7 @@
 
 #include <qing/nn/intervals.h>
 #include <qing/serve/common/json_writer.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::serve {
 namespace json = boost::json;
@@ -28,7 +29,11 @@ constexpr std::array<std::string_view, 3> kPhases = {"running", "ending", "promo
 std::string phase_name(TrialPlan::Phase phase) { return std::string(kPhases.at(static_cast<size_t>(phase))); }
 
 TrialPlan::Phase phase_of(const std::string& name) {
-  return static_cast<TrialPlan::Phase>(std::ranges::find(kPhases, name) - kPhases.begin());
+  const auto found = std::ranges::find(kPhases, name);
+  if (found == kPhases.end()) {
+    throw DataError(fmt::format("trial plans: '{}' is no phase; the state is that of another qing", name));
+  }
+  return static_cast<TrialPlan::Phase>(found - kPhases.begin());
 }
 
 // Empty while no limit is broken.
@@ -84,14 +89,20 @@ std::string to_json(const TrialPlan& plan) {
   return out.take();
 }
 
-std::vector<TrialPlan> TrialPlans::select(const std::string& model) {
+std::vector<std::string> TrialPlans::models() {
+  Statement row = database_.prepare("SELECT model FROM trial_plans ORDER BY model");
+  std::vector<std::string> names;
+  while (row.step()) names.push_back(row.text(0));
+  return names;
+}
+
+std::optional<TrialPlan> TrialPlans::find(const std::string& model) {
   Statement row = database_.prepare(
-      "SELECT model, version, plan, step, step_started, phase, reason, key, project FROM trial_plans "
-      "WHERE ?1 = '' OR model = ?1 ORDER BY model");
-  row.bind(1, model);
-  std::vector<TrialPlan> plans;
-  while (row.step()) {
-    TrialPlan plan{.model = row.text(0), .version = row.number(1), .key = row.text(7), .project = row.text(8)};
+      "SELECT model, version, plan, step, step_started, phase, reason, key, project FROM trial_plans WHERE model = ?");
+  row.bind_all(model);
+  if (!row.step()) return std::nullopt;
+  TrialPlan plan{.model = row.text(0), .version = row.number(1), .key = row.text(7), .project = row.text(8)};
+  try {
     const json::value parsed = json::parse(row.text(2));
     for (const json::value& share : parsed.at("steps").as_array()) plan.steps.push_back(share.to_number<double>());
     plan.minutes_each = parsed.at("minutes_each").to_number<double>();
@@ -101,50 +112,35 @@ std::vector<TrialPlan> TrialPlans::select(const std::string& model) {
         plan.limits.*limit = value->to_number<double>();
       }
     }
-    plan.step = static_cast<size_t>(row.number(3));
-    plan.step_started = row.number(4);
-    plan.phase = phase_of(row.text(5));
-    plan.reason = row.text(6);
-    plans.push_back(std::move(plan));
+  } catch (const boost::system::system_error& error) {
+    throw DataError(fmt::format("trial plans: that of {} cannot be read: {}", model, error.what()));
   }
-  return plans;
-}
-
-std::vector<TrialPlan> TrialPlans::all() { return select({}); }
-
-std::optional<TrialPlan> TrialPlans::find(const std::string& model) {
-  std::vector<TrialPlan> found = select(model);
-  return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
+  plan.step = static_cast<size_t>(row.number(3));
+  plan.step_started = row.number(4);
+  plan.phase = phase_of(row.text(5));
+  plan.reason = row.text(6);
+  return plan;
 }
 
 void TrialPlans::put(const TrialPlan& plan) {
   database_.prepare("INSERT OR REPLACE INTO trial_plans VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)")
-      .bind(1, plan.model)
-      .bind(2, plan.version)
-      .bind(3, to_json(plan))
-      .bind(4, static_cast<std::int64_t>(plan.step))
-      .bind(5, plan.step_started)
-      .bind(6, phase_name(plan.phase))
-      .bind(7, plan.reason)
-      .bind(8, plan.key)
-      .bind(9, plan.project)
+      .bind_all(plan.model, plan.version, to_json(plan), static_cast<std::int64_t>(plan.step), plan.step_started,
+                phase_name(plan.phase), plan.reason, plan.key, plan.project)
       .run();
 }
 
 bool TrialPlans::advance(const TrialPlan& before, const TrialPlan& after) {
-  Statement row = database_.prepare(
-      "UPDATE trial_plans SET step = ?, step_started = ?, phase = ?, reason = ? WHERE model = ? AND version = ? AND "
-      "step = ? AND phase = ? RETURNING 1");
-  row.bind(1, static_cast<std::int64_t>(after.step)).bind(2, after.step_started).bind(3, phase_name(after.phase));
-  row.bind(4, after.reason).bind(5, before.model).bind(6, before.version);
-  row.bind(7, static_cast<std::int64_t>(before.step)).bind(8, phase_name(before.phase));
-  const bool changed = row.step();
-  if (changed) row.run();
-  return changed;
+  return database_
+      .prepare(
+          "UPDATE trial_plans SET step = ?, step_started = ?, phase = ?, reason = ? WHERE model = ? AND version = ? "
+          "AND step = ? AND phase = ? RETURNING 1")
+      .bind_all(static_cast<std::int64_t>(after.step), after.step_started, phase_name(after.phase), after.reason,
+                before.model, before.version, static_cast<std::int64_t>(before.step), phase_name(before.phase))
+      .changes();
 }
 
 void TrialPlans::remove(const std::string& model) {
-  database_.prepare("DELETE FROM trial_plans WHERE model = ?").bind(1, model).run();
+  database_.prepare("DELETE FROM trial_plans WHERE model = ?").bind_all(model).run();
 }
 
 }  // namespace qing::serve

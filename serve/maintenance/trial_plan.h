@@ -57,12 +57,13 @@ TrialVerdict judge_trial(const TrialPlan& plan, const TrialReading& reading, std
 /// {"steps", "minutes_each", "requests_each", "rollback"}
 std::string to_json(const TrialPlan& plan);
 
-/// The plans in the state's database. For one thread, as its Database is. All functions throw IoError.
+/// The plans in the state's database. For one thread, as its Database is. All functions throw IoError, and find()
+/// throws DataError for a plan of another qing.
 class TrialPlans {
  public:
   explicit TrialPlans(Database& database) : database_(database) {}
 
-  std::vector<TrialPlan> all();
+  std::vector<std::string> models();  ///< that have a plan
   std::optional<TrialPlan> find(const std::string& model);
   /// Replaces any plan of the model.
   void put(const TrialPlan& plan);
@@ -72,7 +73,6 @@ class TrialPlans {
   void remove(const std::string& model);
 
  private:
-  std::vector<TrialPlan> select(const std::string& model);
   Database& database_;
 };
 

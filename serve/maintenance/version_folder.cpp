@@ -1,13 +1,16 @@
 #include "version_folder.h"
 
+#include <unistd.h>
+
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include <qing/serve/maintenance/durable_copy.h>
-#include <qing/serve/registry/registry_state.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -15,38 +18,107 @@ namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
 
-// Folders that begin with a dot are no versions.
-constexpr const char* kDraft = ".incoming";
+constexpr const char* kIncoming = ".incoming";
+
+fs::path mark_of(const fs::path& model, std::int64_t version) {
+  return model / (std::string(NewVersion::kMark) + std::to_string(version));
+}
+
+// The number that a mark's name ends with; 0 for another name.
+std::int64_t marked_version(const std::string& name) {
+  if (!name.starts_with(NewVersion::kMark)) return 0;
+  const char *const begin = name.data() + NewVersion::kMark.size(), *const end = name.data() + name.size();
+  std::int64_t version = 0;
+  const auto read = std::from_chars(begin, end, version);
+  return read.ec == std::errc() && read.ptr == end && version > 0 ? version : 0;
+}
+
+// The version disappears in one step. Its mark goes last, so that a crash leaves one that says what is to be done.
+void remove_version(const fs::path& model, std::int64_t version) {
+  const fs::path aside = model / kIncoming, place = model / std::to_string(version);
+  fs::remove_all(aside);
+  if (is_there(place)) fs::rename(place, aside);
+  sync_folder(model);
+  fs::remove_all(aside);
+  fs::remove(mark_of(model, version));
+}
 
 }  // namespace
 
-std::int64_t copy_version(const fs::path& source, const fs::path& root, const std::string& name, std::int64_t lowest) {
-  const fs::path model = root / name;
+NewVersion::NewVersion(const fs::path& source, const fs::path& root, const std::string& name, std::int64_t lowest)
+    : model_(root / name) {
   std::error_code error;
-  fs::create_directories(model, error);
-  if (error) throw IoError(fmt::format("{}: {}", model.string(), error.message()));
+  fs::create_directories(model_, error);
+  if (error) throw IoError(fmt::format("{}: {}", model_.string(), error.message()));
   sync_folder(root);
-  // One copy at a time into a model's folder, so that a draft without a lock is a leftover.
-  const RegistryLock lock(model);
-  const fs::path draft = model / kDraft;
-  fs::remove_all(draft, error);
+  lock_ = std::make_unique<RegistryLock>(model_);
+  fs::remove_all(model_ / kIncoming, error);
   try {
-    copy_folder(source, draft);
-    for (std::int64_t version = lowest;; ++version) {
-      const fs::path place = model / std::to_string(version);
-      if (fs::exists(place, error)) continue;
-      // A rename would replace an empty folder, which is no version either.
-      if (std::rename(draft.c_str(), place.c_str()) == 0) {
-        sync_folder(model);
-        return version;
-      }
-      if (errno != ENOTEMPTY && errno != EEXIST) {
-        throw IoError(fmt::format("{}: {}", place.string(), std::strerror(errno)));
-      }
-    }
+    copy_folder(source, model_ / kIncoming);
+    place(lowest);
   } catch (...) {
-    fs::remove_all(draft, error);
+    fs::remove_all(model_ / kIncoming, error);
     throw;
+  }
+}
+
+// Gives the copy the first free number.
+void NewVersion::place(std::int64_t lowest) {
+  for (std::int64_t version = lowest;; ++version) {
+    std::error_code error;
+    const fs::path place = model_ / std::to_string(version), mark = mark_of(model_, version);
+    if (fs::exists(place, error)) continue;
+    fs::remove(mark, error);
+    write_new_file(mark, [] { return std::span<const char>(); });
+    sync_folder(model_);
+    // A rename would replace an empty folder, which is no version either.
+    if (std::rename((model_ / kIncoming).c_str(), place.c_str()) == 0) {
+      number_ = version;
+      sync_folder(model_);
+      return;
+    }
+    const int why = errno;
+    fs::remove(mark, error);
+    if (why != ENOTEMPTY && why != EEXIST) throw IoError(fmt::format("{}: {}", place.string(), std::strerror(why)));
+  }
+}
+
+NewVersion::~NewVersion() {
+  if (kept_) return;
+  try {
+    remove_version(model_, number_);
+  } catch (const std::exception&) {
+    // Its mark is still there, so the next start removes it.
+  }
+}
+
+void NewVersion::keep() {
+  const fs::path mark = mark_of(model_, number_);
+  if (::unlink(mark.c_str()) != 0) throw IoError(fmt::format("{}: {}", mark.string(), std::strerror(errno)));
+  kept_ = true;
+  sync_folder(model_);
+}
+
+void remove_interrupted_versions(const fs::path& model, const std::function<void(std::int64_t)>& withdraw) {
+  const auto marked = [&model] {
+    std::vector<std::int64_t> versions;
+    std::error_code none;
+    for (const fs::directory_entry& entry : fs::directory_iterator(model, none)) {
+      if (const std::int64_t version = marked_version(entry.path().filename().string())) versions.push_back(version);
+    }
+    return versions;
+  };
+  if (marked().empty() && !is_there(model / kIncoming)) return;
+  const RegistryLock lock(model);
+  try {
+    // Read again: another process may have kept its version since.
+    for (const std::int64_t version : marked()) {
+      withdraw(version);
+      remove_version(model, version);
+    }
+    fs::remove_all(model / kIncoming);
+  } catch (const fs::filesystem_error& error) {
+    throw IoError(fmt::format("{}: {}", error.path1().string(), error.code().message()));
   }
 }
 

@@ -167,6 +167,48 @@ def test_promotion_by_hand_and_by_rule(root, serve, tmp_path):
     assert again("GET", "/v1/models/emotion_analysis")[1]["version"] == "4"
 
 
+def versions(state):
+    folder = state / "models/emotion_analysis"
+    return sorted(path.name for path in folder.iterdir() if path.name != ".registry.lock") if folder.exists() else []
+
+
+def test_a_promotion_that_fails_or_is_killed_leaves_no_version(root, serve, tmp_path):
+    state = tmp_path / "state"
+    server = serve("--models", root, "--state", state)
+    call = Caller(server.endpoint)
+    path = "/v1/admin/models/emotion_analysis/promote"
+    assert call("POST", path, {"from": "ft-new"})[1]["version"] == "2"
+    assert versions(state) == ["2"]
+    with sqlite3.connect(state / "qing.db") as database:
+        database.execute("ALTER TABLE promotions RENAME TO hidden")
+    assert call("POST", path, {"from": "ft-new"})[0] == 500
+    assert versions(state) == ["2"]
+    with sqlite3.connect(state / "qing.db") as database:
+        database.execute("ALTER TABLE hidden RENAME TO promotions")
+    # The copy is whole, but the registry cannot write its choice.
+    shutil.move(root / ".registry.json", tmp_path / "choices")
+    (root / ".registry.json").mkdir()
+    assert call("POST", path, {"from": "ft-new"})[0] >= 500
+    assert versions(state) == ["2"]
+    (root / ".registry.json").rmdir()
+    shutil.move(tmp_path / "choices", root / ".registry.json")
+    made = call("GET", "/v1/admin/models/emotion_analysis/history")[1]["promotions"]
+    assert [row["version"] for row in made] == [None, "2"] and made[0]["reasons"] and not made[1]["reasons"], made
+    assert call("GET", "/v1/models/emotion_analysis")[1]["version"] == "2"
+
+    # What a server leaves that is killed between the copy and its answer.
+    server.process.kill()
+    server.process.wait()
+    shutil.copytree(state / "models/emotion_analysis/2", state / "models/emotion_analysis/3")
+    (state / "models/emotion_analysis/.promoting-3").touch()
+    (state / "models/emotion_analysis/.incoming").mkdir()
+    server = serve("--models", root, "--state", state)
+    call = Caller(server.endpoint)
+    assert versions(state) == ["2"]
+    assert call("GET", "/v1/models/emotion_analysis")[1]["version"] == "2"
+    assert call("POST", path, {"from": "ft-new"})[1]["version"] == "3"
+
+
 def test_a_trial_in_steps_becomes_active_and_is_told(root, serve, tmp_path, receiver):
     shutil.copytree(root / "emotion_analysis/1", root / "emotion_analysis/2")
     state = tmp_path / "state"

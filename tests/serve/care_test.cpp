@@ -4,12 +4,18 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <qing/nn/base64.h>
+#include <qing/serve/common/draft.h>
+#include <qing/serve/files/file_store.h>
 #include <qing/serve/http/url.h>
 #include <qing/serve/maintenance/caretaker.h>
+#include <qing/serve/maintenance/leftovers.h>
+#include <qing/serve/maintenance/promotion_store.h>
 #include <qing/serve/maintenance/version_comparison.h>
 #include <qing/serve/maintenance/version_folder.h>
 #include <qing/serve/maintenance/webhook.h>
@@ -18,6 +24,7 @@
 
 #include "../nn/temp_folder.h"
 #include "serve_fixture.h"
+#include "small_disk.h"
 
 namespace qing::serve {
 namespace {
@@ -194,7 +201,7 @@ class CaretakerTest : public ::testing::Test {
   }
   size_t plans() {
     Database database = state->open();
-    return TrialPlans(database).all().size();
+    return TrialPlans(database).models().size();
   }
 
   test::TempFolder folder;
@@ -289,7 +296,7 @@ TEST_F(CaretakerTest, AnEndThatACrashInterruptedIsFinished) {
   begin({});
   {
     Database database = state->open();
-    const TrialPlan plan = TrialPlans(database).all().front();
+    const TrialPlan plan = *TrialPlans(database).find("mood");
     TrialPlan ending = plan;
     ending.phase = TrialPlan::Phase::kEnding;
     ASSERT_TRUE(TrialPlans(database).advance(plan, ending));
@@ -337,24 +344,236 @@ TEST_F(CaretakerTest, ATrialEndedByHandLeavesNoPlan) {
   EXPECT_EQ(actions(), std::vector<std::string>{"trial.abandon"});
 }
 
+TEST_F(CaretakerTest, APlanThatThrowsHoldsUpNoOtherAndIsTriedAgain) {
+  begin({});
+  Database database = state->open();
+  // A plan of another qing, before that of "mood" in the round.
+  database.run(
+      "INSERT INTO trial_plans VALUES('alpha', 2, '{\"steps\":[0.5],\"minutes_each\":1,\"requests_each\":1,"
+      "\"rollback\":{}}', 0, 1, 'resting', '', 'k', 'b')");
+  auto care = caretaker();
+  for (int round = 0; round < 3; ++round) care->look();
+  answer(30, false);
+  now += 600;
+  care->look();
+  EXPECT_EQ(share(), 0.5) << "the other plan goes on";
+  const auto entries = audit_entries(database, {.action = "trial.fail"});
+  ASSERT_EQ(entries.size(), 1U) << "noted once";
+  EXPECT_EQ(entries[0].object, "alpha");
+  database.run("UPDATE trial_plans SET phase = 'ending' WHERE model = 'alpha'");
+  care->look();
+  EXPECT_EQ(plans(), 1U) << "it was tried again";
+}
+
+TEST_F(CaretakerTest, ARetrainingThatThrowsHoldsUpNoOtherAndIsTriedAgain) {
+  Database database = state->open();
+  for (const char* project : {"a", "b"}) {
+    RetrainingPlans(database).put({"mood", project, "key", 3600, 1, 1000, 0});
+    FeedbackStore(database).add({.project = project, .model = "mood", .version = 1, .request = "r", .text = "a text"});
+  }
+  now = 10'000;
+  bool full = true;
+  std::vector<std::string> trained;
+  Caretaker care(
+      state, {*registry, drift, versions, statistics}, nullptr,
+      [&](Database&, const RetrainingPlan& plan, const std::vector<Feedback>&) -> std::string {
+        if (full && plan.project == "a") throw std::bad_alloc();
+        trained.push_back(plan.project);
+        return "ftjob-1";
+      },
+      [this] { return now; });
+  care.look();
+  EXPECT_EQ(trained, std::vector<std::string>{"b"});
+  now += 60;
+  care.look();
+  ASSERT_EQ(audit_entries(database, {.action = "retraining.fail"}).size(), 1U);
+  EXPECT_EQ(audit_entries(database, {.action = "retraining.fail"})[0].project, "a");
+  full = false;
+  now += 60;
+  care.look();
+  EXPECT_EQ(trained, (std::vector<std::string>{"b", "a"}));
+  now += 3000;
+  care.look();
+  EXPECT_EQ(trained.size(), 2U);
+}
+
+TEST_F(CaretakerTest, ARetrainingPlanThatIsRemovedMeanwhileStaysRemoved) {
+  Database database = state->open();
+  RetrainingPlans(database).put({"mood", "a", "key", 3600, 1, 1000, 0});
+  FeedbackStore(database).add({.project = "a", .model = "mood", .version = 1, .request = "r", .text = "a text"});
+  now = 10'000;
+  Caretaker care(
+      state, {*registry, drift, versions, statistics}, nullptr,
+      [&](Database& same, const RetrainingPlan& plan, const std::vector<Feedback>&) -> std::string {
+        RetrainingPlans(same).remove(plan.model, plan.project);
+        throw IoError("no room");
+      },
+      [this] { return now; });
+  care.look();
+  EXPECT_FALSE(RetrainingPlans(database).find("mood", "a"));
+}
+
+TEST_F(CaretakerTest, FilesWhoseTimeIsOverAreRemovedABoundedNumberAtATime) {
+  Database database = state->open();
+  FileStore store(database, *state);
+  std::vector<std::string> ids;
+  for (size_t i = 0; i < Caretaker::kMostExpired + 5; ++i) {
+    Upload upload(state->files());
+    upload.write("x");
+    ids.push_back(store.create({"a", "x", "batch", 3600}, upload, 1 << 20).id);
+  }
+  Upload upload(state->files());
+  upload.write("y");
+  const StoredFile kept = store.create({"a", "y", "batch"}, upload, 1 << 20);
+  auto care = caretaker();
+  now = kept.created + 3000;
+  care->look();
+  EXPECT_EQ(test::names_in(state->files()).size(), ids.size() + 1) << "not yet";
+  now = kept.created + 3700;
+  care->look();
+  EXPECT_EQ(test::names_in(state->files()).size(), 6U);
+  care->look();
+  EXPECT_EQ(test::names_in(state->files()).size(), 6U) << "once in a while";
+  now += Caretaker::kReportSeconds;
+  care->look();
+  EXPECT_EQ(test::names_in(state->files()), std::vector<std::string>{kept.id});
+  EXPECT_EQ(database.number("SELECT count(*) FROM files"), 1);
+  EXPECT_EQ(database.number("SELECT count(*) FROM audit WHERE action = 'file.expire' AND project = 'a'"),
+            static_cast<std::int64_t>(ids.size()));
+}
+
+TEST_F(CaretakerTest, AClockThatIsSetBackDelaysNothingByMoreThanAStep) {
+  constexpr std::int64_t kDay = 86'400;
+  now = 10 * kDay;
+  begin({});
+  Database database = state->open();
+  database.prepare("UPDATE trial_plans SET step_started = ?").bind_all(now).run();
+  RetrainingPlans(database).put({"mood", "a", "key", 3600, 1, now, 0});
+  FeedbackStore(database).add({.project = "a", .model = "mood", .version = 1, .request = "r", .text = "a text"});
+  int trained = 0;
+  Caretaker care(
+      state, {*registry, drift, versions, statistics}, nullptr,
+      [&](Database&, const RetrainingPlan&, const std::vector<Feedback>&) {
+        ++trained;
+        return std::string("ftjob-1");
+      },
+      [this] { return now; });
+  care.look();
+  now -= kDay;
+  care.look();
+  answer(30, false);
+  EXPECT_EQ(share(), 0.01) << "the step does not end at once";
+  EXPECT_EQ(trained, 0);
+  now += 600;
+  care.look();
+  EXPECT_EQ(share(), 0.5) << "the step lasts its time from then on";
+  EXPECT_EQ(trained, 0) << "too early";
+  now += 3600;
+  care.look();
+  EXPECT_EQ(trained, 1);
+}
+
 TEST(VersionFolders, AreCopiedWholeUnderTheNextFreeNumber) {
   const test::TempFolder folder;
   const fs::path source = folder.path() / "source", root = folder.path() / "models";
+  const auto copy = [&] {
+    NewVersion made(source, root, "mood", 2);
+    made.keep();
+    return made.number();
+  };
   fs::create_directories(source / "run");
   std::ofstream(source / "weights") << "abc";
   std::ofstream(source / "run/log") << "def";
-  EXPECT_EQ(copy_version(source, root, "mood", 2), 2);
-  EXPECT_EQ(copy_version(source, root, "mood", 2), 3);
+  EXPECT_EQ(copy(), 2);
+  EXPECT_EQ(copy(), 3);
   EXPECT_EQ(test::content_of(root / "mood/3/run/log"), "def");
   // What a crash left of a copy.
   fs::create_directories(root / "mood/.incoming");
   std::ofstream(root / "mood/.incoming/weights") << "x";
-  EXPECT_EQ(copy_version(source, root, "mood", 2), 4);
-  EXPECT_FALSE(fs::exists(root / "mood/.incoming"));
+  EXPECT_EQ(copy(), 4);
+  EXPECT_EQ(test::names_in(root / "mood"), (std::vector<std::string>{".registry.lock", "2", "3", "4"}));
   fs::create_symlink("/etc/hostname", source / "link");
-  EXPECT_THROW(copy_version(source, root, "mood", 2), DataError);
-  EXPECT_FALSE(fs::exists(root / "mood/5"));
-  EXPECT_FALSE(fs::exists(root / "mood/.incoming"));
+  EXPECT_THROW(copy(), DataError);
+  EXPECT_EQ(test::names_in(root / "mood"), (std::vector<std::string>{".registry.lock", "2", "3", "4"}));
+}
+
+TEST(VersionFolders, AreRemovedUnlessTheyAreKept) {
+  const test::TempFolder folder;
+  const fs::path source = folder.path() / "source", root = folder.path() / "models";
+  fs::create_directories(source);
+  std::ofstream(source / "weights") << "abc";
+  {
+    const NewVersion made(source, root, "mood", 2);
+    EXPECT_EQ(test::content_of(root / "mood/2/weights"), "abc");
+    EXPECT_TRUE(fs::exists(root / "mood/.promoting-2"));
+  }
+  EXPECT_EQ(test::names_in(root / "mood"), std::vector<std::string>{".registry.lock"});
+}
+
+class LeftoversTest : public ::testing::Test {
+ protected:
+  LeftoversTest() {
+    fs::create_directories(folder.path() / "source");
+    std::ofstream(folder.path() / "source/weights") << "abc";
+    Database database = state.open();
+    PromotionStore(database).add({.model = "mood", .version = 2, .source = "ft", .key = "k", .project = "a"});
+    PromotionStore(database).add({.model = "mood", .version = 3, .source = "ft", .key = "k", .project = "a"});
+    NewVersion(folder.path() / "source", state.models(), "mood", 2).keep();
+  }
+  std::vector<std::string> versions() const { return test::names_in(state.models() / "mood"); }
+
+  test::TempFolder folder;
+  const State state{folder.path() / "state"};
+};
+
+// A kill after the copy, before the version was served.
+TEST_F(LeftoversTest, APromotionThatWasNotFinishedIsWithdrawn) {
+  fs::copy(folder.path() / "source", state.models() / "mood/3");
+  std::ofstream(state.models() / "mood/.promoting-3") << "";
+  std::ofstream(state.models() / "mood/.promoting-x") << "not a mark";
+  remove_leftovers(state);
+  EXPECT_EQ(versions(), (std::vector<std::string>{".promoting-x", ".registry.lock", "2"}));
+  Database database = state.open();
+  const std::vector<Promotion> promotions = PromotionStore(database).of("mood", 10);
+  ASSERT_EQ(promotions.size(), 2U);
+  EXPECT_EQ(promotions[0].version, 0);
+  EXPECT_EQ(promotions[0].reasons.size(), 1U);
+  EXPECT_EQ(promotions[1].version, 2);
+  EXPECT_TRUE(promotions[1].reasons.empty());
+  const auto entries = audit_entries(database, {.project = "a"});
+  ASSERT_EQ(entries.size(), 1U);
+  EXPECT_EQ(entries[0].action, "model.withdraw_version");
+  EXPECT_EQ(entries[0].detail.find("version 3: "), 0U);
+}
+
+TEST_F(LeftoversTest, AVersionThatAnotherProcessMakesIsWaitedFor) {
+  std::thread start;
+  {
+    NewVersion made(folder.path() / "source", state.models(), "mood", 3);
+    start = std::thread([&] { remove_leftovers(state); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    made.keep();
+  }
+  start.join();
+  EXPECT_EQ(versions(), (std::vector<std::string>{".registry.lock", "2", "3"}));
+  Database database = state.open();
+  EXPECT_EQ(PromotionStore(database).of("mood", 1).front().version, 3);
+}
+
+TEST_F(LeftoversTest, DraftsOfKilledProcessesAreRemovedAndThoseInUseStay) {
+  const fs::path place = state.folder() / ".backup-";
+  const DraftFolder used(place);
+  const fs::path left = draft_name(place), beside = draft_name(state.folder().string() + ".restore-");
+  for (const fs::path& path : {left, beside}) {
+    fs::create_directories(path / "files");
+    std::ofstream(path / "files/x") << "x";
+  }
+  fs::create_directory(state.folder() / ".backup-of-mine");
+  remove_leftovers(state);
+  EXPECT_FALSE(fs::exists(left));
+  EXPECT_FALSE(fs::exists(beside));
+  EXPECT_TRUE(fs::exists(used.path()));
+  EXPECT_TRUE(fs::exists(state.folder() / ".backup-of-mine")) << "not a name of a draft";
 }
 
 TEST(Webhooks, AreSignedAsStandardWebhooksSays) {

@@ -170,8 +170,11 @@ TEST_F(FeedbackTest, AScheduleBeginsATrainingOnce) {
   EXPECT_FALSE(due(plan, 4599, 10));
   EXPECT_FALSE(due(plan, 4600, 9));
   EXPECT_TRUE(due(plan, 4600, 10));
-  EXPECT_TRUE(plans.begin(plan, 4600, 12));
-  EXPECT_FALSE(plans.begin(plan, 4600, 12)) << "another server began it";
+  RetrainingPlan begun = plan;
+  begun.started = 4600;
+  begun.feedback = 12;
+  EXPECT_TRUE(plans.advance(plan, begun));
+  EXPECT_FALSE(plans.advance(plan, begun)) << "another server began it";
   EXPECT_EQ(plans.find("mood", "a")->feedback, 12);
   EXPECT_FALSE(plans.find("mood", "b"));
   EXPECT_FALSE(plans.remove("mood", "b"));

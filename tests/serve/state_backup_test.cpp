@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/draft.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/jobs/job_store.h>
 #include <qing/serve/maintenance/project_data.h>
@@ -22,6 +23,7 @@
 #include <qing/tensor/errors.h>
 
 #include "../nn/temp_folder.h"
+#include "small_disk.h"
 
 namespace qing::serve {
 namespace {
@@ -228,6 +230,72 @@ TEST_F(StateBackup, AProjectIsExportedWithoutOthers) {
   EXPECT_THROW(export_project(state, "../x", folder.path() / "y.tar"), ValueError);
 }
 
+TEST_F(StateBackup, AnExportLetsOthersWriteMeanwhile) {
+  const std::string file = add_file("a", "of a"), job = add_job("a");
+  {
+    Database database = state.open();
+    const fs::path model = state.models() / JobStore(database).find(job)->model / "1/large";
+    std::ofstream(model) << "x";
+    fs::resize_file(model, 192 << 20);  // takes some time
+  }
+  std::atomic<bool> done = false;
+  std::thread exporter([&] {
+    export_project(state, "a", archive);
+    done = true;
+  });
+  // The rows come first in the archive.
+  const auto begun = [&] {
+    return std::ranges::any_of(test::names_in(folder.path()), [&](const std::string& name) {
+      std::error_code gone;
+      return name.find(".draft-") != name.npos && fs::file_size(folder.path() / name, gone) > 512 && !gone;
+    });
+  };
+  while (!begun() && !done) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const std::string later = add_file("a", "later");
+  {
+    Database database = state.open();
+    EXPECT_TRUE(FileStore(database, state).remove("a", file));
+  }
+  EXPECT_FALSE(done) << "writers have waited for the export";
+  exporter.join();
+  const fs::path out = folder.path() / "out";
+  extract_tar(archive, out);
+  EXPECT_EQ(content_of(out / "files" / file), "of a") << "as it was when the export began";
+  EXPECT_FALSE(fs::exists(out / "files" / later));
+  EXPECT_EQ(content_of(out / "files.jsonl").find(later), std::string::npos);
+  EXPECT_NE(content_of(out / "files.jsonl").find(file), std::string::npos);
+  for (const std::string& name : test::names_in(state.folder())) EXPECT_FALSE(name.starts_with(".backup-")) << name;
+}
+
+TEST_F(StateBackup, DraftsOfKilledCommandsAreRemovedAndThoseInUseStay) {
+  add_file("a", "hello");
+  const auto left_archive = [&](const std::string& name) {
+    const fs::path file = folder.path() / name;
+    TarWriter writer(folder.path() / "killed.tar");
+    writer.add("x", "y");
+    for (const std::string& draft : test::names_in(folder.path())) {
+      if (draft.starts_with("killed.tar.draft-")) fs::copy_file(folder.path() / draft, file);
+    }
+    return file;
+  };
+  const fs::path mine = left_archive("mine.draft-12"), yesterday = left_archive("yesterday.tar.draft-abcdEF12");
+  const fs::path other = folder.write("keys.db.draft-12345678", "SQLite format 3");
+  TarWriter used(folder.path() / "used.tar");
+  used.add("x", "y");
+  const fs::path snapshot = draft_name(state.folder() / ".backup-"),
+                 restore = draft_name(restored.folder().string() + ".restore-");
+  for (const fs::path& path : {snapshot, restore}) fs::create_directories(path / "files");
+  back_up_state(state, archive);
+  EXPECT_FALSE(fs::exists(yesterday));
+  EXPECT_FALSE(fs::exists(snapshot));
+  EXPECT_TRUE(fs::exists(mine)) << "not a name of a draft";
+  EXPECT_TRUE(fs::exists(other)) << "not an archive";
+  restore_state(archive, restored);
+  EXPECT_FALSE(fs::exists(restore));
+  used.close("x", 1);
+  EXPECT_TRUE(fs::exists(folder.path() / "used.tar"));
+}
+
 TEST_F(StateBackup, ADeletedProjectLeavesNoTraceButTheAuditLog) {
   add_file("a", "a secret file");
   const std::string kept = add_file("b", "of b");
@@ -236,6 +304,9 @@ TEST_F(StateBackup, ADeletedProjectLeavesNoTraceButTheAuditLog) {
   add_feedback("a");
   add_feedback("b");
   std::ofstream(state.folder() / "qing.db.before-1") << "a text";
+  const fs::path left = draft_name(state.folder() / ".backup-");
+  fs::create_directory(left);
+  std::ofstream(left / "x") << "a secret of a snapshot that was killed";
   const ProjectRows rows = delete_project(state, "a");
   EXPECT_EQ(rows.at("files"), 1);
   EXPECT_GE(rows.at("job_events"), 1);

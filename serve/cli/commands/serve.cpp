@@ -21,6 +21,7 @@
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/cli/state_option.h>
 #include <qing/serve/common/output.h>
+#include <qing/serve/maintenance/leftovers.h>
 #include <qing/serve/server.h>
 #include <qing/serve/state/state.h>
 
@@ -76,6 +77,8 @@ void run_serve(const ServeArguments& arguments) {
         return nn::load_text_model(folder, precision);
       },
       arguments.state.empty() ? arguments.state : State(arguments.state).models());
+  // First, so that no version is read whose promotion was not finished.
+  if (!arguments.state.empty()) remove_leftovers(State(arguments.state));
   registry->load();
   ServerOptions options;
   options.address = arguments.address;

@@ -206,10 +206,12 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
     promotion.reasons = reasons_against(comparison);
     promotion.comparison = to_json(comparison, target.classifier->labels());
   }
+  std::optional<NewVersion> made;
   if (promotion.reasons.empty()) {
     std::int64_t lowest = 1;
     for (const std::int64_t version : target.versions) lowest = std::max(lowest, version + 1);
-    promotion.version = copy_version(folder, service.state()->models(), target.name, lowest);
+    made.emplace(folder, service.state()->models(), target.name, lowest);
+    promotion.version = made->number();
   }
   {
     Transaction transaction(database);
@@ -222,7 +224,15 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
             .detail = fmt::format("version {} from {} version {}", promotion.version, source.name, source.version)});
     transaction.commit();
   }
-  if (promotion.version != 0) serve_version(service, registry, proposal, promotion.version);
+  if (made) {
+    try {
+      serve_version(service, registry, proposal, made->number());
+    } catch (...) {
+      PromotionStore(database).withdraw(target.name, made->number(), "the version could not be served");
+      throw;
+    }
+    made->keep();
+  }
   return response_of(promotion);
 }
 

@@ -1,0 +1,97 @@
+#include "draft.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <qing/serve/common/characters.h>
+#include <qing/serve/common/random_id.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr size_t kDraftCharacters = 8;
+
+int open_draft(const fs::path& draft) { return ::open(draft.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }
+
+}  // namespace
+
+DraftLock::DraftLock(const fs::path& draft) : draft_(draft), descriptor_(open_draft(draft)) {
+  if (descriptor_ < 0) {
+    if (errno == ENOENT) return;
+    throw IoError(fmt::format("{}: cannot be opened: {}", draft.string(), std::strerror(errno)));
+  }
+  while (::flock(descriptor_, LOCK_EX) != 0) {
+    if (errno == EINTR) continue;
+    const int why = errno;
+    ::close(descriptor_);
+    throw IoError(fmt::format("{}: cannot be locked: {}", draft.string(), std::strerror(why)));
+  }
+}
+
+DraftLock::~DraftLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+bool DraftLock::there() const { return descriptor_ >= 0 && is_there(draft_); }
+
+DraftFolder::DraftFolder(const fs::path& place) {
+  for (;;) {
+    path_ = draft_name(place);
+    std::error_code error;
+    if (!fs::create_directory(path_, error)) {
+      throw IoError(fmt::format("{}: {}", path_.string(), error ? error.message() : "exists"));
+    }
+    fs::permissions(path_, fs::perms::owner_all, error);
+    lock_ = std::make_unique<DraftLock>(path_);
+    if (lock_->there()) return;
+  }
+}
+
+DraftFolder::~DraftFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+fs::path draft_name(const fs::path& place) { return place.string() + random_characters(kDraftCharacters); }
+
+bool is_draft_name(std::string_view name, std::string_view place) {
+  return name.size() == place.size() + kDraftCharacters && name.starts_with(place) &&
+         has_only(name.substr(place.size()), is_alphanumeric);
+}
+
+bool remove_if_abandoned(const fs::path& draft) {
+  const int descriptor = open_draft(draft);
+  if (descriptor < 0) return false;
+  // Removed under the lock: whoever waits for it finds the draft gone, and makes another.
+  std::error_code ignored;
+  const bool removed = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && fs::remove_all(draft, ignored) > 0 && !ignored;
+  ::close(descriptor);
+  return removed;
+}
+
+void remove_abandoned(const fs::path& folder, const std::function<bool(const fs::path&)>& is_draft) {
+  std::error_code unreadable;
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, unreadable)) found.push_back(entry.path());
+  for (const fs::path& path : found) {
+    if (is_draft(path)) remove_if_abandoned(path);
+  }
+}
+
+void remove_abandoned_drafts(const fs::path& place) {
+  const std::string name = place.filename().string();
+  remove_abandoned(place.has_parent_path() ? place.parent_path() : fs::path("."),
+                   [&name](const fs::path& path) { return is_draft_name(path.filename().string(), name); });
+}
+
+}  // namespace qing::serve

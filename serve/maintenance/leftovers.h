@@ -1,0 +1,13 @@
+// What a server removes before it reads its models.
+#pragma once
+
+#include <qing/serve/state/state.h>
+
+namespace qing::serve {
+
+/// Removes what killed processes have left: snapshots of backups and exports, drafts of restores, and versions of
+/// promotions that were not finished, which are withdrawn in the records. What another process works on stays. Errors
+/// are logged.
+void remove_leftovers(const State& state);
+
+}  // namespace qing::serve

@@ -1,0 +1,203 @@
+// What the runner keeps and removes when a step of a job fails, with a script in place of the worker.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <qing/serve/files/file_store.h>
+#include <qing/serve/jobs/job_runner.h>
+#include <qing/serve/registry/model_manifest.h>
+#include <qing/tensor/errors.h>
+
+#include "../nn/temp_folder.h"
+#include "serve_fixture.h"
+#include "small_disk.h"
+
+namespace qing::serve {
+namespace {
+
+namespace fs = std::filesystem;
+
+class JobRunnerTest : public ::testing::Test {
+ protected:
+  JobRunnerTest() {
+    fs::create_directories(folder.path() / "models/mood/1");
+    fs::create_directories(made() / "run");
+    std::ofstream(made() / "weights") << "abc";
+    write_manifest(made());
+    registry = std::make_shared<Registry>(
+        folder.path() / "models",
+        [this](const fs::path& path) {
+          if (no_memory && path.string().find("ft-") != std::string::npos &&
+              path.string().find("-good-") == std::string::npos) {
+            throw IoError("too many open files");
+          }
+          return std::make_shared<FakeClassifier>();
+        },
+        state->models());
+    registry->load();
+    database.emplace(state->open());
+    Upload upload(state->files());
+    upload.write("label\ttext\npositive\tgood\nnegative\tbad\n");
+    file = FileStore(*database, *state).create({"a", "x.tsv", "fine-tune"}, upload, 1 << 20).id;
+    options.rest = std::chrono::milliseconds(20);
+    options.attempts = 1;
+  }
+  fs::path made() const { return folder.path() / "made"; }  // the model that the worker makes
+  // A worker whose stage "train" makes a model and then runs `more` in the job's folder.
+  void work(const std::string& more = "") {
+    const fs::path script = folder.write(
+        "worker",
+        fmt::format(
+            "#!/bin/sh\ncd \"$4\" || exit 1\n"
+            "if [ \"$2\" = prepare ]; then\n"
+            "  echo "
+            "'{{\"hyperparameters\":{{}},\"steps\":1,\"training_texts\":2,\"validation_texts\":0,\"labels\":[]}}' "
+            "> plan.json\n  exit 0\nfi\n"
+            "cp -r '{}' model || exit 1\necho 'step,loss' > results.csv\necho '{{\"trained_tokens\":5}}' > "
+            "outcome.json\n"
+            "{}\nexit 0\n",
+            made().string(), more));
+    fs::permissions(script, fs::perms::owner_all);
+    options.worker = script;
+    runner = std::make_unique<JobRunner>(state, registry, options);
+  }
+  TrainingJob add(const std::string& suffix) {
+    return JobStore(*database).create({.project = "a", .base = "scratch", .training_file = file}, suffix, {}, {});
+  }
+  TrainingJob now(const TrainingJob& job) { return *JobStore(*database).find(job.id); }
+  static void wait(const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) FAIL() << "nothing came of it";
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+  void wait_for(const TrainingJob& job, JobStatus status) {
+    wait([&] { return now(job).status == status; });
+  }
+  bool warned(const TrainingJob& job) {
+    for (const JobEvent& event : JobStore(*database).events_after(job.id, 0, 100)) {
+      if (event.level == "warn") return true;
+    }
+    return false;
+  }
+  fs::path model(const TrainingJob& job) const { return state->models() / job.model; }
+  fs::path work_folder(const TrainingJob& job) const { return state->jobs() / job.id; }
+
+  test::TempFolder folder;
+  const std::shared_ptr<const State> state = std::make_shared<const State>(folder.path() / "state");
+  std::atomic<bool> no_memory = false;
+  std::shared_ptr<Registry> registry;
+  std::optional<Database> database;
+  std::string file;
+  JobOptions options;
+  std::unique_ptr<JobRunner> runner;
+};
+
+TEST_F(JobRunnerTest, ATrainedModelIsKeptWhenItCannotBeLoadedNow) {
+  no_memory = true;
+  work();
+  const TrainingJob job = add("unlucky"), next = add("good");
+  runner->start();
+  wait([&] { return warned(job); });
+  wait_for(next, JobStatus::kSucceeded);
+  EXPECT_EQ(now(job).status, JobStatus::kRunning) << "it is tried again, and holds up no other job";
+  EXPECT_EQ(test::content_of(model(job) / "1/weights"), "abc");
+  no_memory = false;
+  wait_for(job, JobStatus::kSucceeded);
+  EXPECT_EQ(test::content_of(model(job) / "1/weights"), "abc");
+  EXPECT_TRUE(registry->find(job.model));
+  wait([&] { return !fs::exists(work_folder(job)); });
+}
+
+TEST_F(JobRunnerTest, ATrainedModelOutlastsARestart) {
+  no_memory = true;
+  work();
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait([&] { return warned(job); });
+  runner.reset();
+  EXPECT_EQ(now(job).status, JobStatus::kRunning);
+  no_memory = false;
+  work();
+  runner->start();
+  wait_for(job, JobStatus::kSucceeded);
+  EXPECT_EQ(now(job).failures, 0);
+  EXPECT_EQ(test::content_of(model(job) / "1/weights"), "abc");
+}
+
+TEST_F(JobRunnerTest, AJobThatIsCancelledWhileItWaitsLeavesNoModel) {
+  no_memory = true;
+  work();
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait([&] { return warned(job); });
+  ASSERT_TRUE(JobStore(*database).advance(job.id, {JobStatus::kRunning}, JobStatus::kCancelled, "cancelled"));
+  wait([&] { return !fs::exists(work_folder(job)) && !fs::exists(model(job)); });
+  EXPECT_EQ(database->number("SELECT count(*) FROM models"), 0);
+}
+
+TEST_F(JobRunnerTest, ADamagedModelFailsItsJob) {
+  no_memory = true;
+  work("echo more >> model/weights");
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  EXPECT_EQ(now(job).error->code, "model_damaged");
+  EXPECT_FALSE(fs::exists(model(job)));
+}
+
+TEST_F(JobRunnerTest, TheEndOfAFailedJobsLogIsKeptForAWhile) {
+  fs::remove_all(made());  // so that the training itself fails
+  work();
+  const std::string script = test::content_of(options.worker);
+  std::ofstream(options.worker) << script.substr(0, script.find("cp -r"))
+                                << "i=0\nwhile [ $i -lt 3000 ]; do echo 'a line of the log of this training'; "
+                                   "i=$((i+1)); done\necho 'the last line'\nkill -SEGV $$\n";
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  wait([&] { return test::names_in(work_folder(job)) == std::vector<std::string>{"log.txt"}; });
+  const std::string log = test::content_of(work_folder(job) / "log.txt");
+  EXPECT_EQ(log.size(), JobRunner::kMostLog);
+  EXPECT_NE(log.find("the last line"), std::string::npos) << log.substr(log.size() - 99);
+  const JobError error = *now(job).error;
+  EXPECT_EQ(error.code, "worker_ended");
+  EXPECT_NE(error.message.find("log.txt"), std::string::npos) << "it names what there is";
+  EXPECT_EQ(error.message.find('/'), std::string::npos) << error.message;
+  runner.reset();
+  database->prepare("UPDATE jobs SET finished = finished - ?").bind_all((JobRunner::kLogDays + 1) * 86'400).run();
+  work();
+  runner->start();
+  wait([&] { return !fs::exists(work_folder(job)); });
+}
+
+TEST_F(JobRunnerTest, AFailureOfTheServerNamesTheServersLog) {
+  work();
+  options.worker = folder.path() / "none";
+  runner = std::make_unique<JobRunner>(state, registry, options);
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  const JobError error = *now(job).error;
+  EXPECT_EQ(error.code, "job_not_run");
+  EXPECT_NE(error.message.find("server's log"), std::string::npos) << error.message;
+  for (const JobEvent& event : JobStore(*database).events_after(job.id, 0, 100)) {
+    EXPECT_EQ(event.message.find(folder.path().string()), std::string::npos) << event.message;
+  }
+  wait([&] { return !fs::exists(work_folder(job)); });
+}
+
+}  // namespace
+}  // namespace qing::serve
