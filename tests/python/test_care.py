@@ -186,12 +186,13 @@ def test_a_promotion_that_fails_or_is_killed_leaves_no_version(root, serve, tmp_
     with sqlite3.connect(state / "qing.db") as database:
         database.execute("ALTER TABLE hidden RENAME TO promotions")
     # The copy is whole, but the registry cannot write its choice.
-    shutil.move(root / ".registry.json", tmp_path / "choices")
-    (root / ".registry.json").mkdir()
+    choices = next(file for folder in (state / "models", root) if (file := folder / ".registry.json").exists())
+    shutil.move(choices, tmp_path / "choices")
+    choices.mkdir()
     assert call("POST", path, {"from": "ft-new"})[0] >= 500
     assert versions(state) == ["2"]
-    (root / ".registry.json").rmdir()
-    shutil.move(tmp_path / "choices", root / ".registry.json")
+    choices.rmdir()
+    shutil.move(tmp_path / "choices", choices)
     made = call("GET", "/v1/admin/models/emotion_analysis/history")[1]["promotions"]
     assert [row["version"] for row in made] == [None, "2"] and made[0]["reasons"] and not made[1]["reasons"], made
     assert call("GET", "/v1/models/emotion_analysis")[1]["version"] == "2"

@@ -1,6 +1,7 @@
 """Every write, sync and rename of a backup, an export, a restore and a deletion fails once, disks are full, and the clock is
 set back: nothing is half done afterwards."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -232,7 +233,7 @@ def fill_disk(disk):
 
 
 def integrity(folder):
-    with sqlite3.connect(f"file:{folder}/qing.db?mode=ro", uri=True) as database:
+    with contextlib.closing(sqlite3.connect(f"file:{folder}/qing.db?mode=ro", uri=True)) as database:
         return database.execute("PRAGMA integrity_check").fetchall()
 
 
@@ -257,7 +258,7 @@ def test_a_full_disk_of_the_state_fails_a_backup_and_nothing_else(qing, filled, 
     qing("backup", "--state", state, "--out", tmp_path / "out.tar")
 
 
-def test_feedback_on_a_full_disk_is_refused_or_kept(serve, models_root, small_disk):
+def test_feedback_on_a_full_disk_is_refused_or_kept(small_disk, serve, models_root):
     state = small_disk / "state"
     server = serve("--models", models_root, "--state", state)
 
@@ -280,11 +281,11 @@ def test_feedback_on_a_full_disk_is_refused_or_kept(serve, models_root, small_di
 
 
 @pytest.mark.parametrize("room", [0, 30_000])
-def test_a_full_disk_under_a_job_ends_in_an_error_or_success(serve, models_root, small_disk, room):
+def test_a_full_disk_under_a_job_ends_in_an_error_or_success(small_disk, serve, models_root, room):
     state = small_disk / "state"
     server = serve("--models", models_root, "--state", state)
     client = client_of(server)
-    options = {"model": "scratch", "training_file": upload(client, synthetic_rows(150)), "width": 16, "layers": 1, "vocab": 300}
+    options = {"model": "scratch", "training_file": upload(client, synthetic_rows(150)), "width": 32, "layers": 1, "vocab": 300}
 
     def start(**more):
         _, _, made = ask(server.endpoint + "/v1/jobs", {**options, **more})
@@ -380,7 +381,7 @@ def test_a_clock_that_is_set_back_and_on_again(serve, models_root, clock, tmp_pa
     training = upload(client, synthetic_rows(100))
 
     def train():
-        made = ask(server.endpoint + "/v1/jobs", {"model": "scratch", "training_file": training, "epochs": 1, "width": 16})
+        made = ask(server.endpoint + "/v1/jobs", {"model": "scratch", "training_file": training, "epochs": 1, "width": 32})
         job = finished(client, client.fine_tuning.jobs.retrieve(made[2]["id"]))
         assert job.status == "succeeded", job.error
         return job
