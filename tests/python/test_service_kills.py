@@ -203,7 +203,10 @@ def test_kills_during_uploads_trials_and_promotions(qing, root, tmp_path):
         while kills < KILLS:
             kind = walk.rng.choice(KINDS)
             thread, ended = walk.run(kind)
-            time.sleep(walk.rng.uniform(0, 1.2 * usual[kind]))
+            if walk.rng.random() < 0.35:  # right after the answer, which has to be kept
+                thread.join()
+            else:
+                time.sleep(walk.rng.uniform(0, 1.2 * usual[kind]))
             walk.kill()
             thread.join()
             kills += 1
