@@ -129,6 +129,7 @@ def main():
     parser.add_argument("--binary", default="build/release/qing")
     parser.add_argument("--seconds", type=float, default=20, help="of each round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--texts", type=int, default=20_000, help="texts of the job; fewer for a quick look")
     parser.add_argument("--rate", type=float, default=50, help="requests a second")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
@@ -137,7 +138,7 @@ def main():
         state = Path(folder) / "state"
         service = Service(arguments.binary, state)
         try:
-            training_file, held = service.upload(rows(20_000)), service.upload(rows(200, 2))
+            training_file, held = service.upload(rows(arguments.texts)), service.upload(rows(200, 2))
             latencies(service.url, 2, arguments.rate, rng)  # warms up
             alone, beside, computed = [], [], 0.0
             for turn in range(arguments.rounds):
@@ -155,7 +156,7 @@ def main():
             if min(len(alone), len(beside)) < LEAST_REQUESTS:
                 print(f"note: a 99th percentile of {len(beside)} requests is noise", file=sys.stderr)
             in_job, in_command = [], []
-            for name, data in (("data", rows(20_000)), ("dev", rows(200, 2))):
+            for name, data in (("data", rows(arguments.texts)), ("dev", rows(200, 2))):
                 (Path(folder) / f"{name}.jsonl").write_text("\n".join(json.dumps(row) for row in data))
             for turn in range(arguments.rounds):
                 job = service.wait(service.job(training_file, 1, held), {"succeeded", "failed"})
