@@ -53,7 +53,7 @@ def status_bytes(server, name):
 def test_a_set_of_gigabytes(serve, models_root, tmp_path):
     size = int(GIGABYTES * 1e9)
     state = tmp_path / "state"
-    server = serve("--models", models_root, "--state", state, "--file-bytes", 2 * size, "--predict-time", 1e6)
+    server = serve("--models", models_root, "--state", state, "--file-bytes", 2 * size)
     change(server, "POST", "/v1/models/emotion_analysis/predict", {"texts": ["warm up"]})
     Path(f"/proc/{server.process.pid}/clear_refs").write_text("5")  # VmHWM begins anew
     before = status_bytes(server, "VmRSS")
