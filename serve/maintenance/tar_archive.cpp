@@ -282,7 +282,7 @@ TarManifest extract_tar(const fs::path& file, const fs::path& folder) {
   }
   try {
     fs::permissions(folder, fs::perms::owner_all);
-    const TarManifest manifest = Extraction(file, folder).run();
+    TarManifest manifest = Extraction(file, folder).run();
     sync_tree(folder);
     return manifest;
   } catch (const std::exception& why) {
