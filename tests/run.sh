@@ -2,7 +2,7 @@
 # Installs what the tests need, builds, and runs all tests. The last line is "N passed, N failed".
 #   bash tests/run.sh                the default: C++ and Python tests of the release build
 #   bash tests/run.sh --only-cpp     without the Python tests
-#   bash tests/run.sh --tidy         with all checks of clang-tidy, a file at a time, some fifteen minutes more
+#   bash tests/run.sh --tidy         with all checks of clang-tidy, a file at a time, up to half an hour more
 #   bash tests/run.sh --sanitize     C++ tests under address, undefined-behaviour and thread sanitizers
 #   bash tests/run.sh --coverage     C++ tests, and which lines and branches they reach, in build/coverage/report
 set -uo pipefail
