@@ -29,7 +29,7 @@ void drop_last_slash(HttpHead& head) {
 }
 
 // What a form adds to its file: boundaries, headers and small fields.
-constexpr std::uint64_t kFormBytes = 64 * 1024;
+constexpr std::uint64_t kFormBytes = 64UL * 1024;
 
 }  // namespace
 

@@ -27,10 +27,10 @@ namespace http = boost::beast::http;
 namespace {
 
 // Maximum size of a response's status line and header. Beast's default is 8 KiB.
-constexpr size_t kHeaderBytes = 16 * 1024;
-constexpr size_t kResponseReadBytes = 16 * 1024;
-constexpr size_t kPieceBytes = 64 * 1024;
-constexpr std::uint64_t kMostBody = 64 * 1024 * 1024;  // of a response in memory
+constexpr size_t kHeaderBytes = 16UL * 1024;
+constexpr size_t kResponseReadBytes = 16UL * 1024;
+constexpr size_t kPieceBytes = 64UL * 1024;
+constexpr std::uint64_t kMostBody = 64UL * 1024 * 1024;  // of a response in memory
 constexpr const char* kOtherProgram = "check that a qing service runs there";
 
 std::string host_field(const ClientOptions& options) {

@@ -29,7 +29,7 @@ void check_writable(const Tensor& tensor, const char* op) {
 }
 
 Tensor operand_for(const Tensor& target, const Tensor& operand) {
-  const Tensor wide = operand.expand(target.shape());
+  Tensor wide = operand.expand(target.shape());
   if (!target.may_overlap(wide)) return wide;
   // Element by element in place is safe. Any other overlap would read elements that were just written.
   const bool in_step = target.dtype() == wide.dtype() && target.shares_storage(wide) &&

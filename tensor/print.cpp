@@ -76,6 +76,7 @@ std::vector<std::string> cells_of(const Tensor& tensor, bool elide) {
       return format_floats(values);
     } else {
       std::vector<std::string> texts;
+      texts.reserve(values.size());
       for (const int64_t value : values) {
         texts.push_back(std::is_same_v<T, bool> ? (value != 0 ? "True" : "False") : std::to_string(value));
       }

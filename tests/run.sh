@@ -2,7 +2,7 @@
 # Installs what the tests need, builds, and runs all tests. The last line is "N passed, N failed".
 #   bash tests/run.sh                the default: C++ and Python tests of the release build
 #   bash tests/run.sh --only-cpp     without the Python tests
-#   bash tests/run.sh --tidy         with all checks of clang-tidy, a file at a time, some fifteen minutes more
+#   bash tests/run.sh --tidy         with all checks of clang-tidy, a file at a time, up to half an hour more
 #   bash tests/run.sh --sanitize     C++ tests under address, undefined-behaviour and thread sanitizers
 #   bash tests/run.sh --coverage     C++ tests, and which lines and branches they reach, in build/coverage/report
 set -uo pipefail
@@ -81,6 +81,23 @@ run_preset() {
   if [ -s "$reports/ctest-$1.xml" ]; then count_junit "$reports/ctest-$1.xml"; else failed=$((failed + 1)); fi
 }
 
+# coverage_by_folder FILE: prints what a summary of gcovr says, by folder.
+coverage_by_folder() {
+  python3 - "$1" <<'PY'
+import collections
+import json
+import sys
+
+sums = collections.defaultdict(collections.Counter)
+for file in json.load(open(sys.argv[1]))['files']:
+    sums[file['filename'].rpartition('/')[0]].update({key: n for key, n in file.items() if key.endswith(('_total', '_covered'))})
+print(f'{"folder":24} {"lines":>7} {"reached":>8} {"branches":>9} {"reached":>8}')
+for folder, sum_ in sorted(sums.items()):
+    share = [f'{100 * sum_[f"{kind}_covered"] / max(sum_[f"{kind}_total"], 1):.1f}%' for kind in ('line', 'branch')]
+    print(f'{folder:24} {sum_["line_total"]:7} {share[0]:>8} {sum_["branch_total"]:9} {share[1]:>8}')
+PY
+}
+
 # python_environment NAME REQUIREMENTS: sets `environment` to a folder with the pinned packages, which are installed once.
 python_environment() {
   environment=${QING_CACHE:-$HOME/.cache/qing}/$1-$(sha256sum "$2" | cut -c1-16)
@@ -121,11 +138,11 @@ elif [ $coverage = yes ]; then
   python_environment coverage tests/coverage-requirements.txt
   rm -rf build/coverage/report
   mkdir -p build/coverage/report
-  # Branches that only an exception takes out of a call are left out: every call has one.
+  # Branches that only an exception takes out of a call are left out: every call has one. A line of a template counts once.
   if "$environment/bin/gcovr" --root . --filter '(tensor|autograd|nn|optim|serve)/' --exclude 'serve/cli/' \
-    --exclude-throw-branches --exclude-unreachable-branches --gcov-ignore-parse-errors=negative_hits.warn_once_per_file \
+    --exclude-throw-branches --exclude-unreachable-branches --merge-lines --gcov-ignore-parse-errors=negative_hits.warn_once_per_file \
     --html-nested build/coverage/report/index.html --json-summary build/coverage/report/summary.json --print-summary \
-    build/coverage; then
+    build/coverage && coverage_by_folder build/coverage/report/summary.json; then
     passed=$((passed + 1))
   else
     failed=$((failed + 1))

@@ -178,6 +178,7 @@ class Reader {
 Named arranged(const Named& x, const Labels& labels) {
   if (x.labels == labels) return x;
   std::vector<int64_t> order;
+  order.reserve(labels.size());
   for (const Label label : labels) order.push_back(position(x.labels, label));
   return {x.tensor.permute(order), labels};
 }

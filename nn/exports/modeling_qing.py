@@ -14,7 +14,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 CONTINUES, EXTRA = 1, 2  # flags of a token id: continues a word; is not in the encoder's vocabulary
 NO_CHARACTER = 0xFF  # the "text" of a special token or an unknown character
 LONGEST_WORD = 100  # characters; a longer word is [UNK] to the encoder
-OPEN, CLOSE = 1, 2  # marks of a word's beginning and end, which no text holds
+OPEN, CLOSE = 1, 2  # marks of a word's beginning and end; no text contains them
 PIECES_NORM = 0.7  # Euclidean norm of the values of pieces; that of words is 1
 
 
@@ -43,7 +43,7 @@ class NgramHead(nn.Module):
         self.weight = nn.Parameter(torch.zeros(rows, labels))
 
     def words(self, ids, valid):
-        """Per token: the number of its word, of all texts together, and whether the encoder knows that word."""
+        """For each token the number of its word, counted over all texts, and whether the encoder knows that word."""
         begins, _ = word_bounds(ids, valid, self.flags)
         number = begins.flatten().cumsum(0)
         extra = valid & ((self.flags[ids] & EXTRA) != 0)
@@ -162,7 +162,7 @@ class QingForSequenceClassification(BertPreTrainedModel):
         return QingOutput(logits=logits, scores=(logits / self.config.score_temperature).softmax(-1))
 
     def _encoder_logits(self, ids, kept):
-        """Of the first encoder_max_length of the kept tokens; the last one is [SEP], as in any text."""
+        """The encoder reads the first encoder_max_length kept tokens. The last of them is [SEP], as in any text."""
         most = self.config.encoder_max_length
         position = kept.cumsum(1) - 1
         ids = ids.where(~((position == most - 1) & (kept.sum(1, keepdim=True) > most)), self.config.sep_token_id)

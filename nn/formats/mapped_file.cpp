@@ -11,6 +11,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <utility>
@@ -44,13 +45,13 @@ struct Mappings {
   }
 };
 
-// Drops the whole pages between the two. It is a hint: where the system does not take it, they are reclaimed when
-// memory is short.
+// Drops the whole pages between the two. It is a hint: a system that ignores it reclaims them when memory is short.
 void drop_pages(const char* begin, const char* end) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t first = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page;
-  const uintptr_t last = reinterpret_cast<uintptr_t>(end) / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  if (begin >= end) return;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* first = const_cast<char*>(begin);
+  auto size = static_cast<size_t>(end - begin);
+  if (std::align(page, page, first, size) != nullptr) madvise(first, size / page * page, MADV_DONTNEED);
 }
 
 // A C++ bool must be 0 or 1.

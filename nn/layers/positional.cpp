@@ -124,9 +124,10 @@ const RelativePositionOptions& checked(const RelativePositionOptions& options) {
   if (options.buckets < 4 || options.buckets % 4 != 0) {
     throw ValueError(fmt::format("RelativePositionBias: {} buckets; needs a positive multiple of 4", options.buckets));
   }
-  if (!(std::isfinite(options.max_distance) && options.max_distance > static_cast<double>(options.buckets / 4))) {
+  const int64_t quarter = options.buckets / 4;
+  if (!(std::isfinite(options.max_distance) && options.max_distance > static_cast<double>(quarter))) {
     throw ValueError(fmt::format("RelativePositionBias: max_distance is {}; it must be finite and above buckets/4, {}",
-                                 options.max_distance, options.buckets / 4));
+                                 options.max_distance, quarter));
   }
   return options;
 }

@@ -11,7 +11,7 @@ namespace {
 void count(const BatchJob& job, int sign, int requests, size_t texts, size_t tokens) {
   ModelStatistics* statistics = job.request.statistics.get();
   if (statistics == nullptr) return;
-  statistics->queued_requests += sign * requests;
+  statistics->queued_requests += std::int64_t{sign} * requests;
   statistics->queued_texts += sign * static_cast<std::int64_t>(texts);
   statistics->queued_tokens += sign * static_cast<std::int64_t>(tokens);
 }

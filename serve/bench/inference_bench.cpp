@@ -201,14 +201,14 @@ class Bench {
   }
 
   fs::path texts_file() {
-    const fs::path file = folder_.path() / "texts.json";
+    fs::path file = folder_.path() / "texts.json";
     if (!fs::exists(file)) write_file_atomically(file, json::serialize(json::array(o_.texts.begin(), o_.texts.end())));
     return file;
   }
 
   // Written once for all engines; the refusal is thrown again for each.
   fs::path exported(nn::ExportFormat format) {
-    const fs::path out = folder_.path() / nn::export_format_names()[static_cast<size_t>(format)];
+    fs::path out = folder_.path() / nn::export_format_names()[static_cast<size_t>(format)];
     if (!fs::exists(out) || fs::is_empty(out)) nn::export_model(o_.model, format, out);
     return out;
   }

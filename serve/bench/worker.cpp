@@ -106,6 +106,7 @@ Worker::Worker(std::string name, const std::function<std::string(std::string_vie
 Worker::Worker(std::string name, const std::vector<std::string>& command, const std::filesystem::path& errors)
     : name_(std::move(name)), errors_(errors) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& part : command) arguments.push_back(const_cast<char*>(part.c_str()));
   arguments.push_back(nullptr);
   start([&](int fd) {

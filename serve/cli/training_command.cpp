@@ -103,6 +103,7 @@ void warn_of_overlap(std::span<const nn::Example> examples, const std::vector<La
 
 std::vector<DataFile> files_of(const std::vector<LabelledFile>& labelled) {
   std::vector<DataFile> files;
+  files.reserve(labelled.size());
   for (const LabelledFile& one : labelled) files.push_back(one.file);
   return files;
 }

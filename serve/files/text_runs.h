@@ -34,7 +34,8 @@ class TextRuns {
   struct Entry {
     std::uint64_t text;
     std::int64_t label;
-    auto operator<=>(const Entry&) const = default;
+    // clang-tidy 14 takes the 0 of a comparison that the compiler writes for a pointer.
+    auto operator<=>(const Entry&) const = default;  // NOLINT(modernize-use-nullptr)
   };
   struct Run;
   void spill();

@@ -37,8 +37,8 @@ class FormHandler {
 /// headers, or in a transfer encoding. Not thread-safe.
 class MultipartParser {
  public:
-  static constexpr size_t kHeaderBytes = 8 * 1024;  ///< headers of one part
-  static constexpr size_t kParts = 64;              ///< of a form
+  static constexpr size_t kHeaderBytes = 8UL * 1024;  ///< headers of one part
+  static constexpr size_t kParts = 64;                ///< of a form
 
   /// The boundary that a Content-Type of multipart/form-data names. Nothing when the type is another. MultipartError
   /// when the boundary is missing or not one of RFC 2046, 5.1.1.

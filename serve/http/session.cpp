@@ -13,7 +13,7 @@ using boost::system::error_code;
 namespace {
 
 // What one read can bring; one buffer serves all sessions of a thread.
-constexpr size_t kReadBytes = 64 * 1024;
+constexpr size_t kReadBytes = 64UL * 1024;
 
 // Seconds, with a fraction or not; nothing when it is anything else.
 std::chrono::milliseconds parse_timeout(std::string_view text) {

@@ -61,7 +61,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   // Responses to pipelined requests are written together up to here.
-  static constexpr size_t kWriteBytes = 64 * 1024;
+  static constexpr size_t kWriteBytes = 64UL * 1024;
   enum class State { kHandshake, kIdle, kReading, kComputing, kStreaming, kWriting, kLingering, kClosed };
 
   void wait_readable();

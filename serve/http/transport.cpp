@@ -44,7 +44,7 @@ constexpr size_t kOtherDescriptors = 64;
 
 asio::ip::address parse_address(const std::string& text) {
   error_code error;
-  const auto address = asio::ip::make_address(text == "localhost" ? std::string("127.0.0.1") : text, error);
+  auto address = asio::ip::make_address(text == "localhost" ? std::string("127.0.0.1") : text, error);
   if (error) {
     throw ValueError(
         fmt::format("server address '{}': not an IP address; use 127.0.0.1 for this machine only, "
@@ -276,7 +276,8 @@ HttpTransport::HttpTransport(HttpHandler& handler, ConnectionStatistics& connect
                              bool log_requests)
     : impl_(std::make_unique<Impl>(handler, connections, limits, log_requests)) {}
 
-HttpTransport::~HttpTransport() { drain(); }
+// Without the memory to ask for the end of the thread, the program ends.
+HttpTransport::~HttpTransport() { drain(); }  // NOLINT(bugprone-exception-escape)
 
 bool HttpTransport::is_loopback(const std::string& address) { return parse_address(address).is_loopback(); }
 

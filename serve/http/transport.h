@@ -19,7 +19,7 @@ class HttpTransport {
   /// Keeps references to `handler` and `connections`, which must outlive the transport.
   HttpTransport(HttpHandler& handler, ConnectionStatistics& connections, const Limits& limits, bool log_requests);
   /// Drains, as drain() does. No route may call its Reply after this.
-  ~HttpTransport();
+  ~HttpTransport();  // NOLINT(bugprone-exception-escape): see its definition
 
   /// Whether `address` is a loopback address or "localhost". ValueError for an invalid address.
   static bool is_loopback(const std::string& address);

@@ -21,6 +21,7 @@ size_t successive_halving(size_t settings, std::int64_t steps,
   while (left.size() > 1) {
     const std::int64_t each = std::max<std::int64_t>(1, steps / rounds / static_cast<std::int64_t>(left.size()));
     std::vector<std::pair<double, size_t>> scores;
+    scores.reserve(left.size());
     for (const size_t setting : left) scores.emplace_back(score(setting, each), setting);
     std::ranges::stable_sort(scores, std::greater<>(), &std::pair<double, size_t>::first);
     scores.resize((scores.size() + 1) / 2);

@@ -101,7 +101,7 @@ class Extraction {
   TarManifest run() {
     for (;;) {
       const Header header = next_header();
-      if (header.sum() == 8 * ' ') break;  // a block of zeros ends the archive
+      if (header.sum() == 8UL * ' ') break;  // a block of zeros ends the archive
       take(header);
     }
     if (manifest_.empty()) throw DataError("has no manifest; it is cut off, or was not written by qing");
@@ -112,7 +112,7 @@ class Extraction {
   Header next_header() {
     Header header;
     reader_.read_exactly(header.bytes);
-    if (header.sum() != 8 * ' ' && header.sum() != header.octal(Header::checksum)) {
+    if (header.sum() != 8UL * ' ' && header.sum() != header.octal(Header::checksum)) {
       throw DataError("a header's checksum is wrong");
     }
     return header;
@@ -306,7 +306,7 @@ TarManifest extract_tar(const fs::path& file, const fs::path& folder) {
   }
   try {
     fs::permissions(folder, fs::perms::owner_all);
-    const TarManifest manifest = Extraction(file, folder).run();
+    TarManifest manifest = Extraction(file, folder).run();
     sync_tree(folder);
     return manifest;
   } catch (const std::exception& why) {

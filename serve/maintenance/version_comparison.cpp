@@ -43,6 +43,7 @@ std::vector<ComparedTexts> compare_groups(std::span<const JudgedText> texts, std
   std::map<std::string, std::vector<nn::PairedOutcome>> groups;
   for (const JudgedText& text : texts) groups[name_of(text)].push_back({text.expected, text.before, text.after});
   std::vector<ComparedTexts> compared;
+  compared.reserve(groups.size());
   for (const auto& [name, outcomes] : groups) compared.push_back(compare_group(name, outcomes, labels));
   return compared;
 }
@@ -93,6 +94,7 @@ VersionComparison compare_versions(std::span<const JudgedText> texts, const std:
   if (texts.empty()) throw ValueError("evaluation set: has no texts; give labelled texts");
   const auto count = static_cast<std::int64_t>(labels.size());
   std::vector<nn::PairedOutcome> outcomes;
+  outcomes.reserve(texts.size());
   for (const JudgedText& text : texts) outcomes.push_back({text.expected, text.before, text.after});
   VersionComparison comparison;
   comparison.all = compare_group({}, outcomes, count);

@@ -46,6 +46,7 @@ std::string shown_reason(const std::string& reason, bool may_administer) {
 
 std::vector<std::string> version_texts(const std::vector<std::int64_t>& versions) {
   std::vector<std::string> texts;
+  texts.reserve(versions.size());
   for (const std::int64_t version : versions) texts.push_back(std::to_string(version));
   return texts;
 }

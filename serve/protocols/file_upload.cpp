@@ -28,7 +28,7 @@ constexpr std::string_view kFile = "file", kPurpose = "purpose", kAnchor = "expi
 // OpenAI's; qing itself uses files for fine-tuning and evaluation.
 constexpr std::array<std::string_view, 6> kPurposes = {"fine-tune", "evals",      "batch",
                                                        "user_data", "assistants", "vision"};
-constexpr std::int64_t kLeastLifetime = 3600, kMostLifetime = 30 * 86400;  // seconds, as OpenAI has it
+constexpr std::int64_t kLeastLifetime = 3600, kMostLifetime = 30L * 86400;  // seconds, as OpenAI has it
 
 HttpResponse storage_full(const StorageFull& error) { return error_response(413, "storage_full", error.what()); }
 

@@ -202,7 +202,8 @@ std::string confusion_chart(const std::vector<std::string>& labels,
   const size_t rows = matrices.empty() ? 0 : (matrices.size() - 1) / columns + 1;
   Svg svg(width * static_cast<double>(columns), height * static_cast<double>(rows), "Confusion matrices");
   for (size_t i = 0; i < matrices.size(); ++i) {
-    const double x = width * static_cast<double>(i % columns), y = height * static_cast<double>(i / columns);
+    const size_t row = i / columns, column = i % columns;
+    const double x = width * static_cast<double>(column), y = height * static_cast<double>(row);
     const auto& [name, matrix] = matrices[i];
     svg.text(x + 16, y + 26, name, Anchor::start, "title");
     svg.text(x + 16, y + 44,

@@ -52,7 +52,7 @@ void round_across(int64_t lines, int64_t depth, const float* from, int64_t strid
 // Packs all of op(B), block by block along the depth, each block in panels of nr columns as the kernel reads them.
 Tensor pack_right(const GemmView<float>& b, int64_t k, int64_t n, int64_t block) {
   const int64_t nr = kernels::low_precision().nr, padded = round_up(n, nr);
-  const Tensor packed = Tensor::empty({k / block * pairs_of(block) + pairs_of(k % block), padded}, DType::i32);
+  Tensor packed = Tensor::empty({k / block * pairs_of(block) + pairs_of(k % block), padded}, DType::i32);
   auto* const out = reinterpret_cast<uint32_t*>(packed.data<int32_t>());
   parallel_for(padded / nr, std::max<int64_t>(1, kPackGrain / (nr * k)), [&](int64_t begin, int64_t end) {
     for (int64_t p = 0; p < k; p += block) {

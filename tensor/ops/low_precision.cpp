@@ -30,7 +30,7 @@ int64_t checked(int64_t k, int64_t n, int64_t most, const char* what) {
 template <class Round>
 Tensor pack_words(Trans trans, int64_t k, int64_t n, int64_t groups, const float* b, int64_t ldb, const Round& round) {
   const int64_t nr = kernels::low_precision().nr, panels = (n + nr - 1) / nr;
-  const Tensor packed = Tensor::zeros({panels * nr * groups * 4}, DType::u8);
+  Tensor packed = Tensor::zeros({panels * nr * groups * 4}, DType::u8);
   uint8_t* const out = packed.data<uint8_t>();
   parallel_for(n, nr, [&](int64_t begin, int64_t end) {
     std::vector<float> column(static_cast<size_t>(k));

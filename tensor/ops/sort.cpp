@@ -36,7 +36,7 @@ int64_t size_along(const Tensor& x, const std::vector<int64_t>& dims) { return d
 template <class Body>
 ValuesAndIndices for_lanes(const Tensor& x, const std::vector<int64_t>& dims, int64_t size, Body body) {
   const Shape shape = shape_with(x, dims, size);
-  const ValuesAndIndices result{Tensor::empty(shape, x.dtype()), Tensor::empty(shape, DType::i64)};
+  ValuesAndIndices result{Tensor::empty(shape, x.dtype()), Tensor::empty(shape, DType::i64)};
   const Lanes from(x.layout(), dims), to(result.values.layout(), dims);
   dispatch_all(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -1,4 +1,4 @@
-"""Writes unicode_runs.inl, which says what each code point is to `tokenizers`.
+"""Writes unicode_runs.inl: the properties that each code point has in `tokenizers`.
 
     python unicode_runs.py > unicode_runs.inl
 

@@ -22,6 +22,7 @@ namespace {
 
 std::vector<std::string> texts_of(const std::vector<nn::Example>& examples) {
   std::vector<std::string> texts;
+  texts.reserve(examples.size());
   for (const nn::Example& example : examples) texts.push_back(example.text);
   return texts;
 }

@@ -44,6 +44,7 @@ void run_command(std::vector<std::string> words) {
   CommandLine line{.app = app, .after_dashes = {}, .run = {}};
   add_commands(line);
   std::vector<char*> pointers;
+  pointers.reserve(words.size());
   for (std::string& word : words) pointers.push_back(word.data());
   try {
     app.parse(static_cast<int>(pointers.size()), pointers.data());

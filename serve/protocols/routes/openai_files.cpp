@@ -38,9 +38,9 @@ constexpr std::string_view kQuery = R"({"name":"after","in":"query","schema":{"t
 {"name":"purpose","in":"query","schema":{"type":"string"}})";
 constexpr std::string_view kTag = "OpenAI files";
 
-constexpr size_t kPage = 10'000;                // files, OpenAI's limit and default
-constexpr size_t kPageBytes = 4 * 1024 * 1024;  // a page ends at the file that reaches it
-constexpr size_t kPieceBytes = 64 * 1024;       // of a download
+constexpr size_t kPage = 10'000;                  // files, OpenAI's limit and default
+constexpr size_t kPageBytes = 4UL * 1024 * 1024;  // a page ends at the file that reaches it
+constexpr size_t kPieceBytes = 64UL * 1024;       // of a download
 
 // Says the same of a file of another project.
 HttpResponse no_file(std::string_view id) {
