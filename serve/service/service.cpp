@@ -190,7 +190,7 @@ void Service::change_models(Routed::Reply reply, ModelChange change) {
 
 // A state that was never used and cannot be made must not keep models from being changed: the operator may not even
 // know of it. A state that exists must have every change.
-void Service::note(AuditEntry entry) {
+void Service::note(const AuditEntry& entry) {
   if (!state_) return;
   try {
     if (!audit_) audit_.emplace(state_->open());
@@ -459,9 +459,10 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
-  const bool queued = batcher_.submit(
-      std::move(request), [this, pending, shadow, project = project(reply.key), reply = std::move(reply),
-                           begun = Batcher::Clock::now()](const BatchResult& result) {
+  std::string owner = project(reply.key);
+  const bool queued =
+      batcher_.submit(std::move(request), [this, pending, shadow, project = std::move(owner), reply = std::move(reply),
+                                           begun = Batcher::Clock::now()](const BatchResult& result) {
         charge(result.predictions, reply.key);
         const Model& model = pending->job.model;
         HttpResponse response = result_response(*pending, result, this->limits(model), [&](const Answer& answer) {
