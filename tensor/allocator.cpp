@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kSmallest = 64;
 // Four classes per octave: at most a quarter of a block is wasted.
-constexpr int kStepsAnOctave = 4;
+constexpr size_t kStepsAnOctave = 4;
 constexpr size_t kClasses = 64 * kStepsAnOctave;
 // Blocks of this size and more also serve smaller requests, of up to kClassesBelow classes below.
 constexpr size_t kLarge = size_t{64} << 10;

@@ -105,8 +105,8 @@ Tensor arange(Scalar start, Scalar end, Scalar step, DType dtype) {
     throw ValueError(
         fmt::format("arange: from {} to {} by steps of {}", to_string(start), to_string(end), to_string(step)));
   }
-  const double count = exact ? static_cast<double>(distance / *stride + (distance % *stride != 0 ? 1 : 0))
-                             : std::ceil((high - low) / by);
+  const Int128 whole = exact ? distance / *stride + (distance % *stride != 0 ? 1 : 0) : 0;
+  const double count = exact ? static_cast<double>(whole) : std::ceil((high - low) / by);
   if (count >= 0x1p53) throw ValueError(fmt::format("arange: {} elements are too many", count));
   return sequence(static_cast<int64_t>(count), dtype, "arange", [=](int64_t i) {
     // Every number before an end of 64 bits fits 64 bits.

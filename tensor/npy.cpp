@@ -111,7 +111,7 @@ class HeaderParser {
     if (quote != '\'' && quote != '"') fail("a quoted name was expected; records have no tensor");
     const size_t end = text_.find(quote, 1);
     if (end == std::string_view::npos) fail("a quote is not closed");
-    const std::string value(text_.substr(1, end - 1));
+    std::string value(text_.substr(1, end - 1));
     text_.remove_prefix(end + 1);
     return value;
   }

@@ -65,8 +65,7 @@ void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& fol
 void add_versions(std::vector<std::int64_t>& all, const std::vector<std::int64_t>& more) {
   all.insert(all.end(), more.begin(), more.end());
   std::ranges::sort(all);
-  const auto repeated = std::ranges::unique(all);
-  all.erase(repeated.begin(), repeated.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
 }
 
 }  // namespace

@@ -159,7 +159,7 @@ class Service {
   [[noreturn]] void refuse_unknown(std::string_view name) const;
   [[noreturn]] void refuse_full(const Model& model) const;
   void refresh_owners();
-  void note(AuditEntry entry);
+  void note(const AuditEntry& entry);
   void submit_with_state(WorkThread& thread, std::optional<Database>& database, Routed::Reply reply,
                          std::function<HttpResponse(Database&)> task);
   void submit(WorkThread& thread, Routed::Reply reply, std::function<HttpResponse()> task);

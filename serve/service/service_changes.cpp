@@ -74,7 +74,7 @@ void Service::change_models(Routed::Reply reply, ModelChange change) {
 
 // A state that was never used and cannot be made must not keep models from being changed: the operator may not even
 // know of it. A state that exists must have every change.
-void Service::note(AuditEntry entry) {
+void Service::note(const AuditEntry& entry) {
   if (!state_) return;
   try {
     if (!audit_) audit_.emplace(state_->open());

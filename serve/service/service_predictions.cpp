@@ -268,9 +268,10 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
-  const bool queued = batcher_.submit(
-      std::move(request), [this, pending, shadow, project = project(reply.key), reply = std::move(reply),
-                           begun = Batcher::Clock::now()](const BatchResult& result) {
+  std::string owner = project(reply.key);
+  const bool queued =
+      batcher_.submit(std::move(request), [this, pending, shadow, project = std::move(owner), reply = std::move(reply),
+                                           begun = Batcher::Clock::now()](const BatchResult& result) {
         charge(result.predictions, reply.key);
         const Model& model = pending->job.model;
         HttpResponse response = result_response(*pending, result, this->limits(model), [&](const Answer& answer) {

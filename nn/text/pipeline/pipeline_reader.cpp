@@ -109,7 +109,8 @@ Vocabulary read_vocabulary(const JsonCursor& vocabulary) {
       vocabulary.fail(
           fmt::format("'{}' and '{}' have the same id {}", result.text(number), std::string_view(token), number));
     }
-    vocabulary.at_place([&] { result.add(token, number); });
+    const std::string_view text = token;  // clang 14 captures no structured binding
+    vocabulary.at_place([&] { result.add(text, number); });
   }
   vocabulary.at_place([&] { result.check(); });
   return result;
