@@ -25,7 +25,7 @@ constexpr std::chrono::milliseconds kLookTime{1000};
 constexpr std::chrono::milliseconds kFeedTime{200};
 // How often a follower without events gets a comment, which keeps proxies from closing the connection.
 constexpr std::chrono::seconds kQuietTime{10};
-// How often the age of a kept log is looked at.
+// How often a kept folder, such as one with a log, is looked at.
 constexpr std::chrono::hours kLogTime{1};
 constexpr std::string_view kRemoved = ".removed-";  // a model's folder that is being removed
 
@@ -81,12 +81,18 @@ void JobRunner::remove_finished(Database& database) {
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(state_->jobs(), ignored)) {
     const std::string id = entry.path().filename().string();
-    if (const auto kept = logs_.find(id); kept != logs_.end() && Clock::now() < kept->second) continue;
+    if (const auto kept = kept_.find(id); kept != kept_.end() && Clock::now() < kept->second) continue;
     if (!is_final(store.status(id))) continue;
     const JobLock lock(entry.path());
     if (!lock.held()) continue;
-    logs_.erase(id);
-    if (!remove_work(database, id)) logs_.emplace(id, Clock::now() + kLogTime);
+    kept_.erase(id);
+    try {
+      if (!remove_work(database, id)) kept_.emplace(id, Clock::now() + kLogTime);
+    } catch (const ValueError& error) {
+      // An alias names its model. It stays until the alias goes, and must not hold up what else is watched.
+      log_line("warning", "job_not_removed", {{"job", id}, {"error", error.what()}});
+      kept_.emplace(id, Clock::now() + kLogTime);
+    }
   }
 }
 

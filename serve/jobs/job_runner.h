@@ -97,7 +97,8 @@ class JobRunner {
   bool stopping_ = false;
   std::list<Follower> followers_;      // moved out while they are fed
   std::map<std::string, Rest> rests_;  // of trained jobs that could not be finished yet, by id
-  std::map<std::string, std::chrono::steady_clock::time_point> logs_;  // when watch() looks at a kept log again
+  /// When watch() looks at the folder of a finished job again.
+  std::map<std::string, std::chrono::steady_clock::time_point> kept_;
   std::vector<std::thread> threads_;
 };
 

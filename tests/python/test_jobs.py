@@ -294,6 +294,21 @@ def test_errors_name_no_place_on_the_server(start, state):
     error = client.fine_tuning.jobs.retrieve(job.id).error
     assert error.param == "training_file" and str(state) not in error.message, error
 
+    job = make(client, upload(client, synthetic_rows(600)), SLOW)
+
+    def crashed():
+        for process in workers(state).get(job.id, []):
+            kill(process, signal.SIGSEGV)
+        return client.fine_tuning.jobs.retrieve(job.id).status == "failed"
+
+    wait_for(crashed)
+    error = client.fine_tuning.jobs.retrieve(job.id).error
+    assert error.code == "worker_ended" and "signal 11" in error.message, error
+    for text in (error.message, *messages(client, job)):
+        assert str(state) not in text and str(state.parent) not in text, text
+    wait_for(lambda: not (state / "jobs" / job.id / "data.jsonl").exists())
+    assert (state / "jobs" / job.id / "log.txt").exists() == ("log.txt" in error.message), "it names what there is"
+
 
 def test_a_worker_takes_few_things_along(start, state, monkeypatch):
     monkeypatch.setenv("QING_SECRET", "s3cret")
