@@ -207,7 +207,7 @@ def test_refused_forms_leave_nothing(service):
     assert raw(server, head(None))[0] == 411
     assert raw(server, head(5, b"Content-Encoding: gzip") + b"xxxxx")[0] == 415
     assert raw(server, head(5, b"Origin: https://evil.example"))[0] == 403  # any page may send a form without asking
-    wait_for(lambda: names(files) == [], names(files))  # the last form's file goes after its answer
+    wait_for(lambda: names(files) == [], names(files))  # a refused upload is removed after the answer
     assert client.files.list().data == []
 
 
