@@ -82,6 +82,7 @@ Tensor Tensor::full(Shape shape, Scalar value, DType dtype) {
   return tensor;
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the shape is moved, which the check does not see in a template
 template <class T> Tensor Tensor::from(std::span<const T> values, Shape shape) {
   const auto count = static_cast<int64_t>(values.size());
   if (numel_of(shape) != count) {

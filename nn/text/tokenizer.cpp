@@ -40,7 +40,7 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-Tokenizer::Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options) : options_(options) {
+Tokenizer::Tokenizer(const std::vector<std::string>& vocabulary, TokenizerOptions options) : options_(options) {
   if (options_.max_length < 2) {
     throw ValueError(
         fmt::format("tokenizer: max_length is {}; it must leave room for [CLS] and [SEP]", options_.max_length));

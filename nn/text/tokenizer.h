@@ -35,7 +35,7 @@ class Tokenizer {
   /// punctuation, WordPiece by longest match first (Devlin et al. 2019; Schuster & Nakajima 2012). Vocabulary in id
   /// order; must hold [PAD] [UNK] [CLS] [SEP] [MASK] (ValueError names the entry that is missing, duplicate or has a
   /// line break inside).
-  explicit Tokenizer(std::vector<std::string> vocabulary, TokenizerOptions options = {});
+  explicit Tokenizer(const std::vector<std::string>& vocabulary, TokenizerOptions options = {});
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();

@@ -168,8 +168,9 @@ PrunedTokenizer Tokenizer::pruned(std::span<const int32_t> used) const {
   if (!files_) {
     const std::vector<int32_t> kept(ids.begin(), ids.end());
     std::vector<std::string> vocabulary;
+    vocabulary.reserve(kept.size());
     for (const int32_t id : kept) vocabulary.push_back(token(id));
-    return {Tokenizer(std::move(vocabulary), options_), kept};
+    return {Tokenizer(vocabulary, options_), kept};
   }
   const std::vector<int32_t> kept = text::kept_ids(*files_, *pipeline_, std::move(ids));
   Tokenizer result = from(text::pruned_files(*files_, *pipeline_, kept), options_.max_length);
@@ -183,6 +184,7 @@ PrunedTokenizer Tokenizer::pruned(std::span<const int32_t> used) const {
 
 std::vector<std::string> Tokenizer::tokens() const {
   std::vector<std::string> result;
+  result.reserve(static_cast<size_t>(vocab_size()));
   for (int32_t id = 0; id < vocab_size(); ++id) result.push_back(token(id));
   return result;
 }

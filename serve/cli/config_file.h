@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/settings.h>
 #include <qing/serve/runs/toml_file.h>
@@ -41,7 +43,7 @@ inline void read_config(CLI::App& command, const std::filesystem::path& file) {
   for (const TomlEntry& entry : read_toml(file)) {
     const std::string key = entry.section.empty() ? entry.key : entry.section + "." + entry.key;
     const auto fail = [&](const std::string& what) {
-      throw UsageError(file.string() + ":" + std::to_string(entry.line) + ": " + key + ": " + what);
+      throw UsageError(fmt::format("{}:{}: {}: {}", file.string(), entry.line, key, what));
     };
     const bool section = entry.section.empty() || entry.section == command.get_name();
     CLI::Option* option = section ? command.get_option_no_throw("--" + entry.key) : nullptr;

@@ -18,7 +18,7 @@ constexpr std::chrono::milliseconds kPlainInterval{5000};
 
 std::string duration(double seconds) {
   if (!std::isfinite(seconds) || seconds < 0) return "--:--";
-  const auto whole = static_cast<int64_t>(std::min(seconds, 3.6e6) + 0.5);
+  const auto whole = static_cast<int64_t>(std::llround(std::min(seconds, 3.6e6)));
   if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
   return fmt::format("{:02}:{:02}", whole / 60, whole % 60);
 }

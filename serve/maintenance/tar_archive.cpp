@@ -181,13 +181,15 @@ constexpr std::string_view kDraftMark = ".draft-";
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
-// The unfinished archive of any name, such as yesterday's. Other programs' files have other contents.
+// The unfinished archive of any name, such as yesterday's, also one that has no entry yet. Other programs' files have other
+// contents.
 bool is_archive_draft(const fs::path& path) {
   const std::string name = path.filename().string();
   const size_t mark = name.rfind(kDraftMark);
   if (mark == name.npos || !is_draft_name(std::string_view(name).substr(mark), kDraftMark)) return false;
   std::error_code none;
   if (!fs::is_regular_file(fs::symlink_status(path, none))) return false;
+  if (fs::file_size(path, none) == 0) return true;
   try {
     Header header;
     FileReader(path).read_exactly(header.bytes);

@@ -66,7 +66,7 @@ void Service::change_models(Routed::Reply reply, ModelChange change) {
     } catch (...) {
       AuditEntry failed = entry;
       failed.action += ".failed";
-      note(std::move(failed));
+      note(failed);
       throw;
     }
   });

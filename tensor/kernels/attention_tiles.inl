@@ -50,7 +50,7 @@ struct ScoreTile {
 
 /// keep[i] = factor or 0 for the tile's weights, row by row.
 template <class T> void keep_factors(const AttentionHead<T>& a, const ScoreTile& tile, T* keep) {
-  constexpr int64_t numbers = 8 * kBlock;  // random numbers of one call
+  constexpr int64_t numbers = int64_t{8} * kBlock;  // random numbers of one call
   const int64_t query_tiles = (a.queries + kQueryTile - 1) / kQueryTile;
   const auto index = static_cast<uint64_t>(tile.key / kKeyTile * query_tiles + tile.query / kQueryTile);
   uint64_t counter = (a.dropout.first_tile + index) * (kKeyTile * kQueryTile / 8);

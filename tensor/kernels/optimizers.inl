@@ -32,17 +32,18 @@ template <class T> void widen_bf16_kernel(int64_t n, const uint16_t* x, T* y) {
 
 template <class T>
 void round_bf16_kernel(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, const T* x, uint16_t* y) {
+  constexpr int64_t kNumbers = int64_t{4} * kBlock;
   Lanes lanes;
-  for (int64_t done = 0; done < n; done += 4 * kBlock) {
+  for (int64_t done = 0; done < n; done += kNumbers) {
     philox_block(seed, stream, (first + static_cast<uint64_t>(done)) / 4, lanes);
-    uint32_t noise[4 * kBlock];
-    for (int i = 0; i < kBlock; ++i) {
+    uint32_t noise[kNumbers];
+    for (int64_t i = 0; i < kBlock; ++i) {
       noise[4 * i] = lanes.x0[i];
       noise[4 * i + 1] = lanes.x1[i];
       noise[4 * i + 2] = lanes.x2[i];
       noise[4 * i + 3] = lanes.x3[i];
     }
-    const int64_t left = n - done < 4 * kBlock ? n - done : 4 * kBlock;
+    const int64_t left = n - done < kNumbers ? n - done : kNumbers;
     for (int64_t i = 0; i < left; ++i) {
       const uint32_t bits = __builtin_bit_cast(uint32_t, static_cast<float>(x[done + i]));
       const uint32_t magnitude = bits & 0x7fffffffU;

@@ -39,17 +39,18 @@ void philox_block(uint64_t seed, uint64_t stream, uint64_t counter, Lanes& s) {
 
 template <class T>
 void keep_mask_kernel(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, uint32_t threshold, uint8_t* keep) {
+  constexpr int64_t kNumbers = int64_t{4} * kBlock;
   Lanes lanes;
-  for (int64_t done = 0; done < n; done += 4 * kBlock) {
+  for (int64_t done = 0; done < n; done += kNumbers) {
     philox_block(seed, stream, (first + static_cast<uint64_t>(done)) / 4, lanes);
-    uint8_t block[4 * kBlock];
-    for (int i = 0; i < kBlock; ++i) {
+    uint8_t block[kNumbers];
+    for (int64_t i = 0; i < kBlock; ++i) {
       block[4 * i] = lanes.x0[i] >= threshold;
       block[4 * i + 1] = lanes.x1[i] >= threshold;
       block[4 * i + 2] = lanes.x2[i] >= threshold;
       block[4 * i + 3] = lanes.x3[i] >= threshold;
     }
-    const int64_t left = n - done < 4 * kBlock ? n - done : 4 * kBlock;
+    const int64_t left = n - done < kNumbers ? n - done : kNumbers;
     __builtin_memcpy(keep + done, block, static_cast<uint64_t>(left));
   }
 }

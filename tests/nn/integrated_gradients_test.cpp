@@ -33,7 +33,7 @@ ClassifierConfig config() {
 Tokenizer letters() {
   std::vector<std::string> pieces(std::begin(kSpecialTokens), std::end(kSpecialTokens));
   for (char c = 'a'; c <= 'z'; ++c) pieces.push_back(std::string(1, c));
-  return Tokenizer(std::move(pieces), {.max_length = 16});
+  return Tokenizer(pieces, {.max_length = 16});
 }
 
 double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }

@@ -1,10 +1,11 @@
 """Reads the logs of all servers of the tests, including those of the C++ tests. It runs last."""
 
+import re
 from pathlib import Path
 
 import pytest
 from conftest import BUILD, EN, EN_THINGS, LOGS, ROOT, ZH, ZH_THINGS
-from server_log import fault, faults, texts_of_source
+from server_log import EVENTS, fault, faults, texts_of_source
 
 SOURCES = sorted((ROOT / "tests/python").glob("*.py"))
 # These sources contain qing's own messages and send no text: the table of the log, this file, and a test without a server.
@@ -19,6 +20,12 @@ def sent_texts():
     for templates, things in ((EN, EN_THINGS), (ZH, ZH_THINGS)):
         texts |= {text.format(thing) for kind in templates.values() for text in kind for thing in things}
     return texts - SYSTEM_WORDS
+
+
+def test_the_list_has_every_event_of_the_server():
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "serve").rglob("*.cpp")]
+    written = {event for text in sources for event in re.findall(r'log_line\(\s*[^;,]*"\w+",\s*"(\w+)"', text)}
+    assert len(written) > 40 and written - {*EVENTS} == set()
 
 
 def test_logs_hold_no_text_and_no_secret():

@@ -242,7 +242,7 @@ def test_a_full_disk_leaves_no_part_of_an_archive(qing, filled, small_disk, comm
     with open(filled / "models/ft-1/1/large", "wb") as file:
         file.truncate(8 << 20)
     done = qing(*command, "--state", filled, "--out", small_disk / "out.tar", check=False)
-    assert done.returncode == 1 and "No space left" in done.stderr
+    assert done.returncode == 1 and "No space left on device" in done.stderr
     assert list(small_disk.iterdir()) == [] and leftovers(filled) == []
 
 

@@ -267,10 +267,10 @@ std::unique_ptr<Normalizer> form_normalizer(Form form) { return std::make_unique
 std::unique_ptr<Normalizer> lowercase_normalizer() { return std::make_unique<Lowercase>(); }
 std::unique_ptr<Normalizer> strip_accents_normalizer() { return std::make_unique<StripAccents>(); }
 std::unique_ptr<Normalizer> strip_normalizer(bool left, bool right) { return std::make_unique<Strip>(left, right); }
-std::unique_ptr<Normalizer> replace_normalizer(TextPattern pattern, std::string content) {
+std::unique_ptr<Normalizer> replace_normalizer(TextPattern pattern, std::string_view content) {
   return std::make_unique<Replace>(std::move(pattern), content);
 }
-std::unique_ptr<Normalizer> prepend_normalizer(std::string prefix) { return std::make_unique<Prepend>(prefix); }
+std::unique_ptr<Normalizer> prepend_normalizer(std::string_view prefix) { return std::make_unique<Prepend>(prefix); }
 std::unique_ptr<Normalizer> nmt_normalizer() { return std::make_unique<Nmt>(); }
 std::unique_ptr<Normalizer> charsmap_normalizer(Charsmap map) { return std::make_unique<Precompiled>(std::move(map)); }
 std::unique_ptr<Normalizer> byte_level_normalizer() { return std::make_unique<ByteLevelNormalizer>(); }

@@ -42,8 +42,8 @@ std::unique_ptr<Normalizer> form_normalizer(Form form);
 std::unique_ptr<Normalizer> lowercase_normalizer();
 std::unique_ptr<Normalizer> strip_accents_normalizer();  ///< removes all marks
 std::unique_ptr<Normalizer> strip_normalizer(bool left, bool right);
-std::unique_ptr<Normalizer> replace_normalizer(TextPattern pattern, std::string content);
-std::unique_ptr<Normalizer> prepend_normalizer(std::string prefix);
+std::unique_ptr<Normalizer> replace_normalizer(TextPattern pattern, std::string_view content);
+std::unique_ptr<Normalizer> prepend_normalizer(std::string_view prefix);
 std::unique_ptr<Normalizer> nmt_normalizer();
 std::unique_ptr<Normalizer> charsmap_normalizer(Charsmap map);
 std::unique_ptr<Normalizer> byte_level_normalizer();

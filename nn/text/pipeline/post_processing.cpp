@@ -83,9 +83,9 @@ std::pair<std::vector<Window>, std::vector<Window>> truncate(size_t first, std::
   if (length <= surplus) {
     throw ValueError(fmt::format("truncation: the text to cut has {} tokens, and {} are too many", length, surplus));
   }
-  auto cut = windows(length, length - surplus, truncation);
-  if (cut_first) return {std::move(cut), {{0, other}}};
-  return {{{0, first}}, std::move(cut)};
+  const auto cut = windows(length, length - surplus, truncation);
+  if (cut_first) return {cut, {{0, other}}};
+  return {{{0, first}}, cut};
 }
 
 }  // namespace qing::nn::text

@@ -66,7 +66,7 @@ std::string path_of(const JobsArguments& a) {
 // A number where it reads as one, a list where it has commas, else a text.
 json::value value_of(const std::string& text) {
   boost::system::error_code error;
-  if (const json::value parsed = json::parse(text, error); !error && parsed.is_number()) return parsed;
+  if (json::value parsed = json::parse(text, error); !error && parsed.is_number()) return parsed;
   if (text.find(',') == text.npos) return json::value(text);
   json::array list;
   for (const std::string& one : CLI::detail::split(text, ',')) list.emplace_back(one);
@@ -160,7 +160,7 @@ void add_jobs(CommandLine& line) {
   const auto a = std::make_shared<JobsArguments>();
   CLI::App* jobs = line.app.add_subcommand("jobs", "Train models on a server, from uploaded files");
   jobs->require_subcommand(1);
-  const auto add = [&](const char* name, const char* about, std::function<void(const JobsArguments&)> run,
+  const auto add = [&](const char* name, const char* about, const std::function<void(const JobsArguments&)>& run,
                        bool with_id = true) {
     CLI::App* command = jobs->add_subcommand(name, about);
     add_client(command, a->client);
