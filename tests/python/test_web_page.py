@@ -194,7 +194,7 @@ def test_unread_words_are_marked_and_have_their_own_weights(chromium, serve):
     marks = chromium.run("return [...document.querySelectorAll('#results mark.unread')].map(mark => mark.textContent)")
     assert marks[-1] == "terrible" and set(marks) <= {"good", "and", "bad", "terrible"} and len(marks) > 20
     [hint] = chromium.run("return [...document.querySelectorAll('#results .hint')].map(hint => hint.textContent)")
-    assert "in its end only the n-grams of words count" in hint and f"of {len(text)} characters" in hint
+    assert "Only the n-grams of words count at its end" in hint and f"of {len(text)} characters" in hint
     assert chromium.console() == []
 
 
