@@ -167,7 +167,7 @@ void JobRunner::work(Stage stage) {
         worked = run_one(*database, stage);
       }
     } catch (const std::exception& error) {
-      log_line("error", "job_not_run", {{"error", error.what()}});
+      log_line("error", "jobs_not_run", {{"error", error.what()}});
       database.reset();
     }
     if (!worked) pause(kLookTime);

@@ -7,7 +7,7 @@ import re
 
 NUMBER, NAME, REASON = r"-?\d+(\.\d+)?", r"[A-Za-z0-9._-]{1,128}", r"[ -~]{1,500}"
 MODEL = {"model": NAME, "version": NUMBER}
-JOB = r"ftjob-[A-Za-z0-9]{24}"
+JOB = r"ftjob-[A-Za-z0-9]{1,24}"
 EVENTS = {
     "listening": {"address": r"[0-9a-f.:]+", "port": NUMBER},
     "stopped": {},
@@ -55,8 +55,9 @@ EVENTS = {
     "job_log_not_shortened": {"folder": REASON, "error": REASON},
     "job_model_not_loaded": {"job": JOB, "error": REASON},
     "job_not_removed": {"job": JOB, "error": REASON},
-    "job_not_run": {"error": REASON},
+    "job_not_run": {"job": JOB, "error": REASON},
     "job_worker_ended": {"job": JOB, "stage": r"prepare|train", "code": NUMBER, "signal": NUMBER},
+    "jobs_not_run": {"error": REASON},
     "jobs_not_watched": {"error": REASON},
     "leftovers_not_removed": {"error": REASON},
     "model_needs_training": {"model": NAME, "reason": REASON},

@@ -297,7 +297,7 @@ def test_a_full_disk_under_a_job_ends_in_an_error_or_success(small_disk, serve, 
     if room:
         os.truncate(filler, filler.stat().st_size - room)
     ended = server.logged().count("job_worker_ended")
-    wait_for(lambda: server.logged().count("job_worker_ended") > ended or "job_not_run" in server.logged())
+    wait_for(lambda: server.logged().count("job_worker_ended") > ended or "_not_run" in server.logged())
     filler.unlink()
     done = finished(client, first)
     assert done.status in ("succeeded", "failed")
