@@ -181,8 +181,8 @@ constexpr std::string_view kDraftMark = ".draft-";
 
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
-// The unfinished archive of any name, such as yesterday's, also one that has no entry yet. Other programs' files have other
-// contents.
+// The unfinished archive of any name, such as yesterday's, also one that has no entry yet. Other programs' files have
+// other contents.
 bool is_archive_draft(const fs::path& path) {
   const std::string name = path.filename().string();
   const size_t mark = name.rfind(kDraftMark);
