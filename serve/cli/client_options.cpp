@@ -1,6 +1,7 @@
 #include <qing/serve/cli/client_options.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 
 #include <qing/serve/cli/number_from.h>
@@ -31,7 +32,10 @@ Client client_of(const ClientArguments& arguments) {
   if (!url || url->target != "/") {
     throw UsageError("--url: give an address such as http://127.0.0.1:8080 or https://qing.example.org");
   }
-  if (!arguments.certificate_authority.empty() && !url->tls) {
+  // The one of the environment is for other addresses.
+  const char* const of_environment = std::getenv("QING_CERTIFICATE_AUTHORITY");
+  if (!arguments.certificate_authority.empty() && !url->tls &&
+      (of_environment == nullptr || arguments.certificate_authority != of_environment)) {
     throw UsageError("--certificate-authority: is for an address with https; change --url, or leave it out");
   }
   ClientOptions options;

@@ -24,10 +24,11 @@ optim::TrainResult TrainingSession::run(const Train& train, const Evaluate& eval
   const auto on_progress = [&](const optim::Progress& progress) {
     display_.show(progress);
     log_.add_step(progress);
-    return !guard_.interrupted();
+    return !interrupted();
   };
   const optim::TrainResult result = train(on_progress, options);
   display_.end_line();
+  guard_.reset();
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,7 @@ class TrainingSession {
 
   ProgressDisplay& display() { return display_; }
   /// Whether Ctrl-C was pressed.
-  bool interrupted() const { return guard_.interrupted(); }
+  bool interrupted() const { return guard_ && guard_->interrupted(); }
   /// Prints a line about one dev set of an evaluation.
   void print_scores(const optim::Progress& progress, const std::string& name, const std::string& scores) const;
   /// Appends an evaluation to the metrics and returns its score.
@@ -46,7 +47,7 @@ class TrainingSession {
  private:
   const TrainingArguments& arguments_;
   const RunDirectory& run_;
-  InterruptGuard guard_{kInterruptNotice};
+  std::optional<InterruptGuard> guard_{std::in_place, kInterruptNotice};  // until run() ends
   MetricsLog log_;
   ProgressDisplay display_;
   double best_ = -std::numeric_limits<double>::infinity();

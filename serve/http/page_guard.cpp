@@ -42,7 +42,7 @@ void PageGuard::check(const HttpHead& head, const Route& route) const {
                                  "dot, because a web page can make any other name point to it; or give it keys"));
   }
   // A browser marks requests to an address with Sec-Fetch-Site only over https and on loopback.
-  const bool own = site == "same-origin" ? keys_ || sure : site.empty() && sure && is_of(origin, host);
+  const bool own = site == "same-origin" ? keys_ || sure : site.empty() && (keys_ || sure) && is_of(origin, host);
   if (own || (!admin && cors_.allows(origin))) return;
   throw Refusal(error_response(403, "from_a_page",
                                "only the server's own page may do this, with a key or by the server's address; use "

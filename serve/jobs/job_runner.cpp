@@ -71,7 +71,14 @@ void JobRunner::tidy_up() {
   }
   if (!state_->exists()) return;
   Database database = state_->open();
-  for (const std::string& name : JobStore(database).unwanted_models()) remove_model(database, name);
+  for (const std::string& name : JobStore(database).unwanted_models()) {
+    try {
+      remove_model(database, name);
+    } catch (const Error& error) {
+      // An alias names it, for example. It must not keep the server from starting.
+      log_line("warning", "model_not_removed", {{"model", name}, {"error", error.what()}});
+    }
+  }
 }
 
 // Folders of jobs that ended while nobody worked on them, such as a paused one that was cancelled, and logs whose time
@@ -88,8 +95,8 @@ void JobRunner::remove_finished(Database& database) {
     kept_.erase(id);
     try {
       if (!remove_work(database, id)) kept_.emplace(id, Clock::now() + kLogTime);
-    } catch (const ValueError& error) {
-      // An alias names its model. It stays until the alias goes, and must not hold up what else is watched.
+    } catch (const Error& error) {
+      // An alias names its model, for example. It stays for now, and must not hold up what else is watched.
       log_line("warning", "job_not_removed", {{"job", id}, {"error", error.what()}});
       kept_.emplace(id, Clock::now() + kLogTime);
     }

@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include <qing/serve/common/log.h>
@@ -9,25 +10,40 @@
 #include <qing/serve/maintenance/state_backup.h>
 #include <qing/serve/maintenance/state_snapshot.h>
 #include <qing/serve/maintenance/version_folder.h>
+#include <qing/serve/registry/choice_files.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
 
+namespace {
+
+// What fails stays for the next start: a version with a mark is not served.
+void attempt(const std::function<void()>& remove) {
+  try {
+    remove();
+  } catch (const std::exception& error) { log_line("error", "leftovers_not_removed", {{"error", error.what()}}); }
+}
+
+void remove_versions(const State& state, const fs::path& folder) {
+  const std::string model = folder.filename().string();
+  remove_interrupted_versions(folder, [&](std::int64_t version) {
+    Database database = state.open();
+    PromotionStore(database).withdraw(model, version, "the server ended before the version was served");
+    ChoiceFiles::withdraw(state.models(), model, version);
+    log_line("warning", "promotion_withdrawn", {{"model", model}, {"version", version}});
+  });
+}
+
+}  // namespace
+
 void remove_leftovers(const State& state) {
   if (!state.exists()) return;
-  try {
-    remove_abandoned_snapshots(state);
-    remove_abandoned_restores(state);
-    std::error_code none;
-    for (const fs::directory_entry& entry : fs::directory_iterator(state.models(), none)) {
-      const std::string model = entry.path().filename().string();
-      remove_interrupted_versions(entry.path(), [&](std::int64_t version) {
-        Database database = state.open();
-        PromotionStore(database).withdraw(model, version, "the server ended before the version was served");
-        log_line("warning", "promotion_withdrawn", {{"model", model}, {"version", version}});
-      });
-    }
-  } catch (const std::exception& error) { log_line("error", "leftovers_not_removed", {{"error", error.what()}}); }
+  attempt([&] { remove_abandoned_snapshots(state); });
+  attempt([&] { remove_abandoned_restores(state); });
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(state.models(), none)) {
+    attempt([&] { remove_versions(state, entry.path()); });
+  }
 }
 
 }  // namespace qing::serve

@@ -31,7 +31,10 @@ fs::path place_of(const State& state) {
   return folder.has_filename() ? folder : folder.parent_path();
 }
 
-fs::path restore_place(const fs::path& place) { return place.string() + ".restore-"; }
+// Hidden, because what is removed must not be a folder that somebody named so.
+fs::path restore_place(const fs::path& place) {
+  return place.parent_path() / ("." + place.filename().string() + ".restore-");
+}
 
 void check_database(const fs::path& file) {
   Database database(file, Database::Mode::kRead);

@@ -96,7 +96,11 @@ void NewVersion::keep() {
   const fs::path mark = mark_of(model_, number_);
   if (::unlink(mark.c_str()) != 0) throw IoError(fmt::format("{}: {}", mark.string(), std::strerror(errno)));
   kept_ = true;
-  sync_folder(model_);
+  try {
+    sync_folder(model_);
+  } catch (const IoError&) {
+    // The version is served. Only if the machine fails now does the mark come back, and the next start removes both.
+  }
 }
 
 void remove_interrupted_versions(const fs::path& model, const std::function<void(std::int64_t)>& withdraw) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include <qing/serve/registry/registry.h>
 #include <qing/serve/registry/registry_state.h>
 
 namespace qing::serve {
@@ -18,7 +19,7 @@ namespace qing::serve {
 class NewVersion {
  public:
   /// The mark's name is this and the version's number. Names that begin with a dot are no versions.
-  static constexpr std::string_view kMark = ".promoting-";
+  static constexpr std::string_view kMark = Registry::kMark;
 
   /// Copies the files of a version to ROOT/NAME/N, where N is `lowest` or the first number above it that is free. The
   /// copy is whole and on the disk before it has its name. What a crash left of an earlier copy is removed. IoError,
@@ -31,7 +32,7 @@ class NewVersion {
   NewVersion& operator=(const NewVersion&) = delete;
 
   std::int64_t number() const { return number_; }
-  /// IoError; the version is removed then.
+  /// IoError; the destructor removes the version then.
   void keep();
 
  private:

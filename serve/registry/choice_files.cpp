@@ -1,69 +1,93 @@
 #include "choice_files.h"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
+#include <system_error>
 #include <utility>
 
+#include <qing/serve/registry/registry.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::serve {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool holds_folder(const fs::path& path) {
+bool is_folder(const fs::path& path) {
   std::error_code ignored;
   return fs::is_directory(path, ignored);
 }
 
-template <typename Map> bool gains(const Map& before, const Map& after) {
-  for (const auto& [name, value] : after) {
-    if (!before.contains(name)) return true;
-  }
-  return false;
-}
+// The model that an entry is about.
+const std::string& model_of(const std::string& name, const Choice&) { return name; }
+const std::string& model_of(const std::string& name, const Trial&) { return name; }
+const std::string& model_of(const std::string&, const Alias& alias) { return alias.model; }
 
-bool gains(const RegistryState& before, const RegistryState& after) {
-  return gains(before.models, after.models) || gains(before.aliases, after.aliases) ||
-         gains(before.trials, after.trials);
-}
-
-// The second file's entry goes before one of the first for the same name.
-RegistryState merged(RegistryState all, const RegistryState& second) {
-  for (const auto& [name, choice] : second.models) all.models[name] = choice;
-  for (const auto& [name, alias] : second.aliases) all.aliases[name] = alias;
-  for (const auto& [name, trial] : second.trials) all.trials[name] = trial;
-  return all;
+template <class Map> const typename Map::mapped_type* found_in(const Map& map, const std::string& name) {
+  const auto found = map.find(name);
+  return found == map.end() ? nullptr : &found->second;
 }
 
 }  // namespace
 
-ChoiceFiles::ChoiceFiles(fs::path first, fs::path second) : first_(std::move(first)), second_(std::move(second)) {}
-
-bool ChoiceFiles::in_second(const std::string& model) const {
-  return !second_.empty() && !model.empty() && holds_folder(second_ / model);
+ChoiceFiles::ChoiceFiles(fs::path first, fs::path second) : first_(std::move(first)), second_(std::move(second)) {
+  std::error_code different;
+  if (!second_.empty() && fs::equivalent(first_, second_, different)) second_.clear();
 }
 
-// What concerns the models of the second root, or of the first.
-RegistryState ChoiceFiles::of_second(const RegistryState& all, bool wanted) const {
-  RegistryState part = all;
-  std::erase_if(part.models, [&](const auto& choice) { return in_second(choice.first) != wanted; });
-  std::erase_if(part.aliases, [&](const auto& alias) { return in_second(alias.second.model) != wanted; });
-  std::erase_if(part.trials, [&](const auto& trial) { return in_second(trial.first) != wanted; });
-  return part;
+bool ChoiceFiles::in_second(const std::string& model) const {
+  if (second_.empty() || !Registry::valid_name(model)) return false;
+  try {
+    return !Registry::versions_below(second_ / model).empty();
+  } catch (const fs::filesystem_error& error) {
+    throw IoError(error.path1().string() + ": " + error.code().message() + "; make it readable");
+  }
 }
 
 RegistryState ChoiceFiles::read_second() const {
   return second_.empty() ? RegistryState() : RegistryState::read(second_ / kFile);
 }
 
-RegistryState ChoiceFiles::read() const {
-  return merged(RegistryState::read(first_ / kFile), of_second(read_second(), true));
+// The second file's entries go before those of the first. Entries about models that are not in the second root are of
+// versions that were there once.
+RegistryState ChoiceFiles::merged(const RegistryState& first, const RegistryState& second) const {
+  RegistryState all = first;
+  const auto take = [this](auto& into, const auto& from) {
+    for (const auto& [name, value] : from) {
+      if (in_second(model_of(name, value))) into.insert_or_assign(name, value);
+    }
+  };
+  take(all.models, second.models);
+  take(all.aliases, second.aliases);
+  take(all.trials, second.trials);
+  return all;
+}
+
+RegistryState ChoiceFiles::read() const { return merged(RegistryState::read(first_ / kFile), read_second()); }
+
+// Writes into both files what differs between `before` and `after`. An entry that did not change stays where it is,
+// also one of the first file that the second overrides: it is what servers with another second root go by.
+template <class Map> void ChoiceFiles::distribute(const Map& before, const Map& after, Map& first, Map& second) const {
+  for (const auto& [name, value] : before) {
+    if (!after.contains(name)) first.erase(name), second.erase(name);
+  }
+  for (const auto& [name, value] : after) {
+    const auto* const old = found_in(before, name);
+    if (old != nullptr && *old == value) continue;
+    if (in_second(model_of(name, value))) {
+      second.insert_or_assign(name, value);
+    } else {
+      first.insert_or_assign(name, value);
+      second.erase(name);
+    }
+  }
 }
 
 RegistryState ChoiceFiles::change(const std::function<void(RegistryState&)>& change) const {
   std::optional<RegistryLock> second_lock, first_lock;
-  if (!second_.empty() && holds_folder(second_)) second_lock.emplace(second_);
+  if (!second_.empty() && is_folder(second_)) second_lock.emplace(second_);
   std::exception_ptr read_only;
   try {
     first_lock.emplace(first_);
@@ -72,17 +96,42 @@ RegistryState ChoiceFiles::change(const std::function<void(RegistryState&)>& cha
     read_only = std::current_exception();
   }
   const RegistryState first = RegistryState::read(first_ / kFile), second = read_second();
-  RegistryState all = merged(first, of_second(second, true));
-  change(all);
-  const RegistryState first_part = of_second(all, false), second_part = of_second(all, true);
-  const bool write_first = first_part != first, write_second = second_part != second;
+  const RegistryState before = merged(first, second);
+  RegistryState after = before, new_first = first, new_second = second;
+  change(after);
+  distribute(before.models, after.models, new_first.models, new_second.models);
+  distribute(before.aliases, after.aliases, new_first.aliases, new_second.aliases);
+  distribute(before.trials, after.trials, new_first.trials, new_second.trials);
+  const bool write_first = new_first != first;
   if (write_first && read_only) std::rethrow_exception(read_only);
-  // An entry that moves is written to its new file before it leaves the old one: a crash between loses none.
-  const bool first_gains = gains(first, first_part);
-  if (write_first && first_gains) first_part.write(first_ / kFile);
-  if (write_second) second_part.write(second_ / kFile);
-  if (write_first && !first_gains) first_part.write(first_ / kFile);
-  return all;
+  // The first file is written first. A crash between the two leaves the second file's entries, which go before: what
+  // was chosen before, and nothing is lost.
+  if (write_first) new_first.write(first_ / kFile);
+  try {
+    if (new_second != second) new_second.write(second_ / kFile);
+  } catch (const IoError&) {
+    if (write_first) first.write(first_ / kFile);
+    throw;
+  }
+  return after;
+}
+
+void ChoiceFiles::withdraw(const fs::path& root, const std::string& name, std::int64_t version) {
+  if (!is_there(root / kFile)) return;
+  const RegistryLock lock(root);
+  const RegistryState before = RegistryState::read(root / kFile);
+  RegistryState state = before;
+  if (const auto choice = state.models.find(name); choice != state.models.end() && choice->second.version == version) {
+    if (choice->second.previous == 0) {
+      state.models.erase(choice);
+    } else {
+      choice->second.version = std::exchange(choice->second.previous, 0);
+    }
+  }
+  if (const auto trial = state.trials.find(name); trial != state.trials.end() && trial->second.version == version) {
+    state.trials.erase(trial);
+  }
+  if (state != before) state.write(root / kFile);
 }
 
 }  // namespace qing::serve

@@ -110,7 +110,11 @@ void Registry::scan_root(const fs::path& root, Found& found, Failures& failures)
       const std::string name = entry.path().filename().string();
       if (name.starts_with('.')) continue;
       try {
-        const std::vector<std::int64_t> versions = versions_below(entry.path());
+        std::vector<std::int64_t> versions = versions_below(entry.path());
+        const auto on_its_way = [&entry](std::int64_t version) {
+          return is_there(entry.path() / (std::string(kMark) + std::to_string(version)));
+        };
+        if (std::erase_if(versions, on_its_way) > 0 && versions.empty()) continue;
         if (versions.empty()) {
           if (entry.is_directory() && !fs::is_empty(entry.path())) {
             failures[shown(name)] = noted(shown(name), 0, no_version(name).c_str());

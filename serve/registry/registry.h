@@ -63,6 +63,9 @@ class Registry {
   };
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
   static constexpr std::string_view kUnloaded = "unloaded";
+  /// A file of this name and a version's number in the model's folder says that the version is on its way: load() and
+  /// rescan() pass it over.
+  static constexpr std::string_view kMark = ".promoting-";
 
   /// An empty registry, to be filled with add().
   Registry() = default;

@@ -22,6 +22,7 @@ EVENTS = {
     "model_loaded": MODEL,
     "model_not_loaded": {**MODEL, "error": REASON},
     "model_unloaded": {"model": NAME},
+    "model_not_removed": {"model": NAME, "error": REASON},
     "trial_not_loaded": {**MODEL, "error": REASON},
     "trial_ended": {"model": NAME},
     "alias_not_loaded": {"alias": NAME, **MODEL, "error": REASON},

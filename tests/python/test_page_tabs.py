@@ -120,7 +120,7 @@ def test_the_curve_moves_within_a_second_of_the_step(chromium, serve, models_roo
     page.open(server.endpoint + "/")
     page.run("sessionStorage.setItem('theme', 'light')")
     page.wait("document.querySelector('#model option') !== null")
-    method = supervised({"n_epochs": 40, "batch_size": 8})
+    method = supervised({"n_epochs": 400, "batch_size": 8})
     job = client.fine_tuning.jobs.create(model="emotion_analysis", training_file=training, method=method)
     with StepClock(state, job.id) as clock:
         open_tab(page, "jobs")

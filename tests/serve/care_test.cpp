@@ -563,7 +563,9 @@ TEST_F(LeftoversTest, AVersionThatAnotherProcessMakesIsWaitedFor) {
 TEST_F(LeftoversTest, DraftsOfKilledProcessesAreRemovedAndThoseInUseStay) {
   const fs::path place = state.folder() / ".backup-";
   const DraftFolder used(place);
-  const fs::path left = draft_name(place), beside = draft_name(state.folder().string() + ".restore-");
+  const fs::path left = draft_name(place),
+                 beside = draft_name(state.folder().parent_path() /
+                                     ("." + state.folder().filename().string() + ".restore-"));
   for (const fs::path& path : {left, beside}) {
     fs::create_directories(path / "files");
     std::ofstream(path / "files/x") << "x";

@@ -57,8 +57,9 @@ TEST_F(SecondRoot, ChoicesLieWhereTheModelLies) {
   EXPECT_EQ(reopened.find("mine")->version, 2);
   EXPECT_EQ(reopened.find("ft")->version, 1);
   reopened.remove_alias("mine");
-  reopened.set_alias("live", {"ft", 0});  // moves to the other file
-  EXPECT_FALSE(RegistryState::read(temp.path() / "first/.registry.json").aliases.contains("live"));
+  reopened.set_alias("live", {"ft", 0});
+  EXPECT_EQ(reopened.find("live")->name, "ft");
+  EXPECT_EQ(RegistryState::read(temp.path() / "second/.registry.json").aliases.at("live").model, "ft");
   reopened.unload("mood");  // no alias stands for it any more
   EXPECT_THROW(reopened.forget("ft"), ValueError);
 }
@@ -78,12 +79,13 @@ TEST_F(SecondRoot, ServersOfOneStateAndOtherModelsKeepTheirChoicesApart) {
   EXPECT_TRUE(other.find("ours")) << "the trained model is the state's, and so is its alias";
 }
 
-TEST_F(SecondRoot, APromotedModelsChoiceMovesToTheState) {
+TEST_F(SecondRoot, APromotedModelIsChosenInTheState) {
   have("first/mood/1"), have("first/mood/2");
   Registry models = registry();
   models.load();
   models.load("mood", 1);
   models.set_alias("live", {"mood", 0});
+  const RegistryState first = RegistryState::read(temp.path() / "first/.registry.json");
   have("second/mood/3");
   Registry reopened = registry();
   reopened.load();
@@ -92,18 +94,78 @@ TEST_F(SecondRoot, APromotedModelsChoiceMovesToTheState) {
   reopened.rollback("mood");
   EXPECT_EQ(reopened.find("mood")->version, 1);
   EXPECT_TRUE(RegistryState::read(temp.path() / "second/.registry.json").models.contains("mood"));
-  EXPECT_TRUE(RegistryState::read(temp.path() / "second/.registry.json").aliases.contains("live"));
-  EXPECT_EQ(RegistryState::read(temp.path() / "first/.registry.json"), RegistryState());
+  EXPECT_EQ(RegistryState::read(temp.path() / "first/.registry.json"), first);
   reopened.remove_alias("live");
   reopened.rescan();
   EXPECT_FALSE(reopened.find("live"));
 }
 
-// A lock file that is a folder fails like a read-only file system, also for root.
-TEST_F(SecondRoot, AReadOnlyFirstRootRefusesOnlyItsOwnChoices) {
-  have("first/mood/1"), have("first/mood/2"), have("second/ft/1"), have("first/.registry.lock");
+// Replicas with a folder of models in common and a state each.
+TEST_F(SecondRoot, APromotionLeavesTheChoicesOfServersWithAnotherState) {
+  have("first/mood/1"), have("first/mood/2"), have("second"), have("third");
+  const auto load = [](const fs::path&) { return std::make_shared<FakeClassifier>(); };
+  Registry one = registry(), other(temp.path() / "first", load, temp.path() / "third");
+  one.load(), other.load();
+  one.load("mood", 1), one.set_alias("live", {"mood", 0});
+  have("second/mood/3");
+  one.load("mood", 3), one.set_alias("mine", {"mood", 3}), one.set_alias("live", {"mood", 3});
+  other.rescan();
+  EXPECT_EQ(other.find("mood")->version, 1);
+  EXPECT_EQ(other.find("live")->version, 1);
+  EXPECT_FALSE(other.find("mine"));
+  one.rescan();
+  EXPECT_EQ(one.find("live")->version, 3);
+}
+
+TEST_F(SecondRoot, BothRootsMayBeOneFolder) {
+  have("second/ft/1"), have("second/ft/2");
+  Registry models(
+      temp.path() / "second", [](const fs::path&) { return std::make_shared<FakeClassifier>(); },
+      temp.path() / "second/../second");
+  models.load();
+  models.load("ft", 1);
+  models.set_alias("mine", {"ft", 0});
+  EXPECT_EQ(models.find("mine")->version, 1);
+}
+
+TEST_F(SecondRoot, AVersionOnItsWayIsNotServed) {
+  have("first/mood/1"), have("second/mood/2"), have("second/new/1");
+  write_file_atomically(temp.path() / "second/mood/.promoting-2", "");
+  write_file_atomically(temp.path() / "second/new/.promoting-1", "");
   Registry models = registry();
   models.load();
+  EXPECT_EQ(models.find("mood")->version, 1);
+  EXPECT_FALSE(models.find("new"));
+  EXPECT_EQ(models.load("mood", 2).version, 2) << "the server that makes it asks for it";
+  models.rescan();
+  EXPECT_EQ(models.find("mood")->version, 2);
+}
+
+TEST_F(SecondRoot, AWithdrawnVersionIsNotChosen) {
+  have("first/mood/1"), have("second/mood/2"), have("second/mood/4"), have("second/mood/5");
+  Registry models = registry();
+  models.load();
+  models.load("mood", 2), models.load("mood", 5);
+  ChoiceFiles::withdraw(temp.path() / "second", "mood", 4);
+  Registry same = registry();
+  same.load();
+  EXPECT_EQ(same.find("mood")->version, 5);
+  fs::remove_all(temp.path() / "second/mood/5");
+  ChoiceFiles::withdraw(temp.path() / "second", "mood", 5);
+  Registry reopened = registry();
+  reopened.load();
+  EXPECT_EQ(reopened.find("mood")->version, 2) << "what was chosen before, not the highest";
+}
+
+// A lock file that is a folder fails like a read-only file system, also for root.
+TEST_F(SecondRoot, AReadOnlyFirstRootRefusesOnlyItsOwnChoices) {
+  have("first/mood/1"), have("first/mood/2"), have("first/emo/1"), have("second/emo/2"), have("second/ft/1");
+  have("first/.registry.lock");
+  RegistryState{.models = {{"emo", {1, 0, 1}}}, .aliases = {{"old", {"emo", 0}}}, .trials = {}}.write(
+      temp.path() / "first/.registry.json");
+  Registry models = registry();
+  models.load();
+  EXPECT_EQ(models.load("emo", 1).version, 1) << "a promoted model is the state's";
   models.set_alias("mine", {"ft", 0});
   EXPECT_EQ(models.find("mine")->name, "ft");
   EXPECT_THROW(models.set_alias("live", {"mood", 0}), IoError);

@@ -274,16 +274,18 @@ TEST_F(StateBackup, DraftsOfKilledCommandsAreRemovedAndThoseInUseStay) {
     TarWriter writer(folder.path() / "killed.tar");
     writer.add("x", "y");
     for (const std::string& draft : test::names_in(folder.path())) {
-      if (draft.starts_with("killed.tar.draft-")) fs::copy_file(folder.path() / draft, file);
+      if (draft.starts_with(".qing-killed.tar.draft-")) fs::copy_file(folder.path() / draft, file);
     }
     return file;
   };
-  const fs::path mine = left_archive("mine.draft-12"), yesterday = left_archive("yesterday.tar.draft-abcdEF12");
-  const fs::path other = folder.write("keys.db.draft-12345678", "SQLite format 3");
+  const fs::path mine = left_archive("mine.tar.draft-abcdEF12"),
+                 yesterday = left_archive(".qing-yesterday.tar.draft-abcdEF12");
+  const fs::path other = folder.write(".qing-keys.db.draft-12345678", "SQLite format 3");
   TarWriter used(folder.path() / "used.tar");
   used.add("x", "y");
   const fs::path snapshot = draft_name(state.folder() / ".backup-"),
-                 restore = draft_name(restored.folder().string() + ".restore-");
+                 restore = draft_name(restored.folder().parent_path() /
+                                      ("." + restored.folder().filename().string() + ".restore-"));
   for (const fs::path& path : {snapshot, restore}) fs::create_directories(path / "files");
   back_up_state(state, archive);
   EXPECT_FALSE(fs::exists(yesterday));

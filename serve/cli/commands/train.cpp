@@ -24,6 +24,7 @@
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/serve/runs/run_directory.h>
 #include <qing/serve/runs/teacher_files.h>
+#include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/threads.h>
 
@@ -97,7 +98,7 @@ optim::TrainResult train(const TrainArguments& arguments, const optim::TrainOpti
         session.display().show(now);
         if (!session.interrupted()) return;
         session.display().end_line();
-        throw std::runtime_error("stopped while the teachers were asked; --resume goes on with the next file of texts");
+        throw Error("stopped while the teachers were asked; --resume asks again from the file of texts that was begun");
       }};
   TrainingSession::Evaluate evaluate;
   if (!dev.empty()) {

@@ -227,11 +227,11 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
   if (made) {
     try {
       serve_version(service, registry, proposal, made->number());
+      made->keep();
     } catch (...) {
       PromotionStore(database).withdraw(target.name, made->number(), "the version could not be served");
       throw;
     }
-    made->keep();
   }
   return response_of(promotion);
 }
