@@ -248,7 +248,7 @@ void JobRunner::share_models() {
   owners_.refresh();
   for (const std::string& name : owners_.names()) {
     if (registry_->find(name) || !registry_->failure(name).empty()) continue;
-    if (Registry::versions_below(state_->models() / name).empty()) continue;  // its job registers it
+    if (versions_below(state_->models() / name).empty()) continue;  // its job registers it
     try {
       registry_->discover(name);
     } catch (const Error&) {

@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include <qing/serve/registry/registry.h>
+#include <qing/serve/registry/version_folders.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -38,9 +38,9 @@ ChoiceFiles::ChoiceFiles(fs::path first, fs::path second) : first_(std::move(fir
 }
 
 bool ChoiceFiles::in_second(const std::string& model) const {
-  if (second_.empty() || !Registry::valid_name(model)) return false;
+  if (second_.empty() || !is_model_name(model)) return false;
   try {
-    return !Registry::versions_below(second_ / model).empty();
+    return !versions_below(second_ / model).empty();
   } catch (const fs::filesystem_error& error) {
     throw IoError(error.path1().string() + ": " + error.code().message() + "; make it readable");
   }

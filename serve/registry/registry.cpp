@@ -70,36 +70,12 @@ void add_versions(std::vector<std::int64_t>& all, const std::vector<std::int64_t
 
 }  // namespace
 
-std::vector<std::int64_t> Registry::versions_below(const fs::path& folder) {
-  std::vector<std::int64_t> versions;
-  if (!fs::is_directory(folder)) return versions;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-    const auto version = Registry::parse_version(entry.path().filename().string());
-    if (version && entry.is_directory()) versions.push_back(*version);
-  }
-  std::sort(versions.begin(), versions.end());
-  return versions;
-}
-
 bool Registry::can_stand_in(const nn::TextClassifier& a, const nn::TextClassifier& b) {
   return a.labels() == b.labels() && a.embedding().size == b.embedding().size;
 }
 
-std::optional<std::int64_t> Registry::parse_version(std::string_view text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end || value <= 0 || text.front() == '0') return std::nullopt;
-  return value;
-}
-
 Registry::Registry(fs::path root, Loader loader, fs::path second)
     : root_(std::move(root)), second_(std::move(second)), choices_(root_, second_), loader_(std::move(loader)) {}
-
-bool Registry::valid_name(std::string_view name) {
-  if (name.empty() || name.size() > 128 || name.front() == '.') return false;
-  return has_only(name, is_alphanumeric, "._-");
-}
 
 // Finds models with at least one version. A folder that cannot be read is logged and skipped. A folder with an invalid
 // name and a folder without a version, unless it is empty, are skipped and added to `failures`. Names that begin with a

@@ -19,6 +19,7 @@
 #include <qing/serve/registry/choice_files.h>
 #include <qing/serve/registry/model_limits.h>
 #include <qing/serve/registry/registry_state.h>
+#include <qing/serve/registry/version_folders.h>
 
 namespace qing::serve {
 
@@ -139,11 +140,9 @@ class Registry {
   /// The IndexError of a change to a model that does not exist.
   [[noreturn]] static void throw_unknown(std::string_view name);
   /// 1 to 128 characters of A-Z a-z 0-9 . _ - without a leading dot: safe in a URL and as a folder name.
-  static bool valid_name(std::string_view name);
+  static bool valid_name(std::string_view name) { return is_model_name(name); }
   /// A version is a positive decimal number without leading zeros: "1", not "01", "v1" or "1.0".
-  static std::optional<std::int64_t> parse_version(std::string_view text);
-  /// The versions of a model's folder, ascending; none if it is not a folder. std::filesystem::filesystem_error.
-  static std::vector<std::int64_t> versions_below(const std::filesystem::path& folder);
+  static std::optional<std::int64_t> parse_version(std::string_view text) { return version_of_name(text); }
 
  private:
   using Classifier = std::shared_ptr<const nn::TextClassifier>;

@@ -1,0 +1,37 @@
+#include "version_folders.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <system_error>
+
+#include <qing/serve/common/characters.h>
+
+namespace qing::serve {
+namespace fs = std::filesystem;
+
+bool is_model_name(std::string_view name) {
+  if (name.empty() || name.size() > 128 || name.front() == '.') return false;
+  return has_only(name, is_alphanumeric, "._-");
+}
+
+std::optional<std::int64_t> version_of_name(std::string_view text) {
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || value <= 0 || text.front() == '0') return std::nullopt;
+  return value;
+}
+
+std::vector<std::int64_t> versions_below(const fs::path& folder) {
+  std::vector<std::int64_t> versions;
+  if (!fs::is_directory(folder)) return versions;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const auto version = version_of_name(entry.path().filename().string());
+    if (version && entry.is_directory()) versions.push_back(*version);
+  }
+  std::sort(versions.begin(), versions.end());
+  return versions;
+}
+
+}  // namespace qing::serve

@@ -1,0 +1,19 @@
+// The names of models and versions as folders: NAME/VERSION.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace qing::serve {
+
+/// 1 to 128 characters of A-Z a-z 0-9 . _ - without a leading dot: safe in a URL and as a folder name.
+bool is_model_name(std::string_view name);
+/// A version is a positive decimal number without leading zeros: "1", not "01", "v1" or "1.0".
+std::optional<std::int64_t> version_of_name(std::string_view text);
+/// The versions of a model's folder, ascending; none if it is not a folder. std::filesystem::filesystem_error.
+std::vector<std::int64_t> versions_below(const std::filesystem::path& folder);
+
+}  // namespace qing::serve
