@@ -235,7 +235,7 @@ def test_kills_during_uploads_trials_and_promotions(walk):
             walk.start()
             walk.check(expected, ended[0] if acknowledged and kind != "plan" else None)
     load.check(expected)
-    assert len(load.answers) > 20 * kills
+    assert len(load.answers) > 2 * kills
     print(json.dumps({"kills": kills, "acknowledged, lost": walk.told, "answers": len(load.answers), "lost requests": load.lost,
                       "versions": len(walk.folders()), "files": len(walk.files)}))  # fmt: skip
     if list((walk.state / "models" / MODEL).glob(".incoming*")):
