@@ -205,7 +205,9 @@ def test_a_killed_backup_leaves_nothing_for_ever(qing, serve, models_root, fille
         file.truncate(400 << 20)
     out = tmp_path / "out.tar"
     killed = subprocess.Popen([qing.binary, "backup", "--state", filled, "--out", out])
-    wait_for(lambda: leftovers(filled) and leftovers(tmp_path), interval=0.001)
+    # The copy of the database comes after the lock of the folder.
+    wait_for(lambda: leftovers(tmp_path) and list(filled.glob(".backup-*/qing.db")), interval=0.001)
+    killed.send_signal(signal.SIGSTOP)  # it must not end while the server starts
     in_use = leftovers(filled)
     large.unlink()
     server = serve("--models", models_root, "--state", filled)
