@@ -113,18 +113,18 @@ def leftovers(folder):
     return [p.name for p in folder.iterdir() if any(mark in p.name for mark in (".draft-", ".backup-", ".restore-"))]
 
 
-def test_a_backup_is_whole_or_not_there(qing, preload, filled, tmp_path):
+def with_every_fault(qing, preload, filled, tmp_path, *command):
+    """Runs a command that writes out.tar with a fault at each place in turn. Yields the archive of each run, or None."""
     failures = 0
     for at in range(1, 500):
         out = tmp_path / "out.tar"
-        done, failed = run(qing, preload, tmp_path / "mark", at, "backup", "--state", filled, "--out", out)
-        assert rows(filled, "files", "a") == 1
+        done, failed = run(qing, preload, tmp_path / "mark", at, *command, "--state", filled, "--out", out)
         if out.exists():
-            qing("restore", out, "--state", tmp_path / "to")
-            shutil.rmtree(tmp_path / "to")
+            yield out
             out.unlink()
         else:
             assert done.returncode == 1 and done.stderr, at
+            yield None
         for stray in (*leftovers(tmp_path), *leftovers(filled)):
             # What cannot be removed stays, under a name that nothing takes for a backup.
             shutil.rmtree(filled / stray, ignore_errors=True)
@@ -136,26 +136,20 @@ def test_a_backup_is_whole_or_not_there(qing, preload, filled, tmp_path):
     assert failures > 10
 
 
+def test_a_backup_is_whole_or_not_there(qing, preload, filled, tmp_path):
+    for archive in with_every_fault(qing, preload, filled, tmp_path, "backup"):
+        assert rows(filled, "files", "a") == 1
+        if archive:
+            qing("restore", archive, "--state", tmp_path / "to")
+            shutil.rmtree(tmp_path / "to")
+
+
 def test_an_export_is_whole_or_not_there(qing, preload, filled, tmp_path):
-    failures = 0
-    for at in range(1, 500):
-        out = tmp_path / "out.tar"
-        done, failed = run(qing, preload, tmp_path / "mark", at, "project", "export", "a", "--state", filled, "--out", out)
-        if out.exists():
-            with tarfile.open(out) as archive:
-                names = archive.getnames()
+    for archive in with_every_fault(qing, preload, filled, tmp_path, "project", "export", "a"):
+        if archive:
+            with tarfile.open(archive) as content:
+                names = content.getnames()
             assert f"files/file-{'a' * 24}" in names and "models/ft-1/1/weights" in names and "MANIFEST.json" in names
-            out.unlink()
-        else:
-            assert done.returncode == 1 and done.stderr, at
-        for stray in (*leftovers(tmp_path), *leftovers(filled)):
-            shutil.rmtree(filled / stray, ignore_errors=True)
-            (tmp_path / stray).unlink(missing_ok=True)
-        if not failed:
-            assert done.returncode == 0
-            break
-        failures += 1
-    assert failures > 10
 
 
 def test_a_restore_is_whole_or_not_there(qing, preload, filled, tmp_path):
