@@ -1,7 +1,5 @@
 #include "webhook.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include <fmt/chrono.h>
 
 #include <qing/nn/base64.h>
+#include <qing/serve/common/hmac.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/common/random_id.h>
@@ -92,13 +91,8 @@ void Webhook::send(std::string_view type, std::string_view data) {
 std::string Webhook::signature(std::string_view secret, std::string_view id, std::int64_t timestamp,
                                std::string_view body) {
   const std::string text = fmt::format("{}.{}.{}", id, timestamp, body);
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()),
-           reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest, &size) == nullptr) {
-    throw IoError("webhook: OpenSSL has no HMAC-SHA-256; check its configuration");
-  }
-  return "v1," + nn::encode_base64({reinterpret_cast<const char*>(digest), size});
+  const auto digest = hmac_sha256({reinterpret_cast<const unsigned char*>(secret.data()), secret.size()}, text);
+  return "v1," + nn::encode_base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 bool Webhook::deliver(const Message& message) const {
