@@ -25,15 +25,16 @@ done
 trap 'echo "sentiment_models.sh: interrupted; the same command continues" >&2; exit 130' INT
 step() { printf '\n== %s\n' "$*"; }
 
+is_finished() { grep -qs '"state": *"finished"' "$1/run/run.json"; }
+
 # train FOLDER OPTION...: makes a model unless it is finished.
 train() {
   local folder=$1
   shift
-  if [ -e "$folder/trained" ]; then echo "reusing $folder"; return; fi
+  if is_finished "$folder"; then echo "reusing $folder"; return; fi
   "$qing" train --out "$folder" --resume "$@"
   # A training that was told to stop has saved its state and ended without an error, too.
-  grep -q '"state": *"finished"' "$folder/run/run.json" || exit 130
-  touch "$folder/trained"
+  is_finished "$folder" || exit 130
 }
 
 step "encoders"
