@@ -132,8 +132,7 @@ Client::Client(ClientOptions options) : options_(std::move(options)) {
 }
 
 std::vector<Emotion> Client::predict(const std::string& model, std::span<const std::string> texts) const {
-  if (!Registry::valid_name(model))
-    throw ValueError("Client: model is not a valid model name, such as emotion_analysis");
+  if (!is_model_name(model)) throw ValueError("Client: model is not a valid model name, such as emotion_analysis");
   std::vector<Emotion> emotions;
   for (size_t begin = 0; begin < texts.size(); begin += options_.batch_size) {
     const auto batch = texts.subspan(begin, std::min(options_.batch_size, texts.size() - begin));

@@ -29,7 +29,7 @@ fs::path shipped_model() {
   int64_t highest = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(versions, error)) {
-    highest = std::max(highest, Registry::parse_version(entry.path().filename().string()).value_or(0));
+    highest = std::max(highest, version_of_name(entry.path().filename().string()).value_or(0));
   }
   if (highest == 0) {
     throw IoError(fmt::format("{}: has no version of the model; give a model with --model", versions.string()));

@@ -58,7 +58,7 @@ JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
   return {"worker_ended", fmt::format("The training process ended {}. {}", how, log), {}};
 }
 
-// Whether the model to be loaded is not the one that the worker has made.
+// Whether the model's files differ from those that the worker has made.
 bool is_damaged(const fs::path& model) {
   try {
     check_manifest(model);
@@ -209,7 +209,7 @@ void JobRunner::settle_failure(JobStore& store, const TrainingJob& job, const Wo
   pause(std::chrono::seconds(failures));
 }
 
-// Whether the job has only to be finished. Its model is not given up for anything that may pass.
+// Whether the training has ended and only the last stage is left. A passing error must not cost the trained model.
 bool JobRunner::is_trained(const TrainingJob& job) const {
   if (is_there(state_->models() / job.model / "1")) return true;
   const fs::path record = JobFolder(*state_, job.id).model() / "run/run.json";
@@ -257,7 +257,7 @@ void JobRunner::finish(Database& database, TrainingJob job) {
     registry_->discover(job.model);
   } catch (const Error& error) {
     log_line("error", "job_model_not_loaded", {{"job", job.id}, {"error", error.what()}});
-    // What the memory or the disk cannot do now they may do later.
+    // A lack of memory or a disk error may pass, so the job is tried again.
     if (!is_damaged(model / "1")) throw;
     remove_model(database, job.model);
     store.fail(job.id, {"model_damaged", "The files of the trained model are damaged. Train it again.", {}});

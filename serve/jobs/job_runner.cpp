@@ -35,7 +35,7 @@ void remove_quietly(const fs::path& folder) {
   if (error) log_line("warning", "folder_not_removed", {{"folder", folder.string()}, {"error", error.message()}});
 }
 
-// Removes all else, and all but the end of the log.
+// Removes everything but the log, and shortens the log to its end.
 void keep_log(const JobFolder& folder) {
   try {
     FileReader reader(folder.log());
@@ -103,8 +103,8 @@ void JobRunner::remove_finished(Database& database) {
   }
 }
 
-// Whoever ends a job leaves no copy of its texts, and no model without success. The end of a failed job's log stays for
-// the operator: false then. The caller holds the job's lock.
+// Removes the copies of an ended job's texts, and its model unless it succeeded. The end of a failed job's log stays
+// for the operator, and the result is false then. The caller holds the job's lock.
 bool JobRunner::remove_work(Database& database, const std::string& id) {
   const JobFolder folder(*state_, id);
   const std::optional<TrainingJob> job = JobStore(database).find(id);

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <qing/serve/files/upload.h>
-#include <qing/serve/maintenance/version_folder.h>
+#include <qing/serve/registry/choice_files.h>
+#include <qing/serve/registry/model_folders.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -17,7 +18,7 @@ fs::path snapshot_place(const State& state) { return state.folder() / ".backup-"
 bool is_kept(const fs::path& entry) {
   const std::string name = entry.filename().string();
   if (name.starts_with(Upload::kPrefix)) return false;
-  return !name.starts_with('.') || name == ".registry.json" || name.starts_with(NewVersion::kMark);
+  return !name.starts_with('.') || name == ChoiceFiles::kFile || name.starts_with(kVersionMark);
 }
 
 // What is removed meanwhile is left out.

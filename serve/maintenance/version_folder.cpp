@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/maintenance/durable_copy.h>
+#include <qing/serve/registry/model_folders.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -20,20 +20,7 @@ namespace {
 
 constexpr const char* kIncoming = ".incoming";
 
-fs::path mark_of(const fs::path& model, std::int64_t version) {
-  return model / (std::string(NewVersion::kMark) + std::to_string(version));
-}
-
-// The number that a mark's name ends with; 0 for another name.
-std::int64_t marked_version(const std::string& name) {
-  if (!name.starts_with(NewVersion::kMark)) return 0;
-  const char *const begin = name.data() + NewVersion::kMark.size(), *const end = name.data() + name.size();
-  std::int64_t version = 0;
-  const auto read = std::from_chars(begin, end, version);
-  return read.ec == std::errc() && read.ptr == end && version > 0 ? version : 0;
-}
-
-// The version disappears in one step. Its mark goes last, so that a crash leaves one that says what is to be done.
+// The version disappears in one step. Its mark is removed last, so that the next start can finish after a crash.
 void remove_version(const fs::path& model, std::int64_t version) {
   const fs::path aside = model / kIncoming, place = model / std::to_string(version);
   fs::remove_all(aside);
@@ -108,7 +95,11 @@ void remove_interrupted_versions(const fs::path& model, const std::function<void
     std::vector<std::int64_t> versions;
     std::error_code none;
     for (const fs::directory_entry& entry : fs::directory_iterator(model, none)) {
-      if (const std::int64_t version = marked_version(entry.path().filename().string())) versions.push_back(version);
+      const std::string name = entry.path().filename().string();
+      if (!name.starts_with(kVersionMark)) continue;
+      if (const auto version = version_of_name(std::string_view(name).substr(kVersionMark.size()))) {
+        versions.push_back(*version);
+      }
     }
     return versions;
   };

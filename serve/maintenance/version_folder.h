@@ -8,19 +8,15 @@
 #include <string>
 #include <string_view>
 
-#include <qing/serve/registry/registry.h>
 #include <qing/serve/registry/registry_state.h>
 
 namespace qing::serve {
 
 /// A version on its way: a folder that becomes a version of the model for good with keep(), and is removed otherwise. A
-/// process that is killed before leaves a mark beside it, by which remove_interrupted_versions() knows it. Several
-/// processes may make versions of one model: the second waits until the first is kept or gone. Not thread-safe.
+/// process that is killed before leaves its mark (model_folders.h), by which remove_interrupted_versions() knows it.
+/// Several processes may make versions of one model: the second waits until the first is kept or gone. Not thread-safe.
 class NewVersion {
  public:
-  /// The mark's name is this and the version's number. Names that begin with a dot are no versions.
-  static constexpr std::string_view kMark = Registry::kMark;
-
   /// Copies the files of a version to ROOT/NAME/N, where N is `lowest` or the first number above it that is free. The
   /// copy is whole and on the disk before it has its name. What a crash left of an earlier copy is removed. IoError,
   /// with nothing left behind; DataError for a source that holds anything but folders and files.

@@ -34,7 +34,7 @@ Route model_change(Service& service, std::string_view method, std::string_view p
                    Operation operation, std::function<ReadChange(const ChangeRequest&)> read) {
   const auto read_visible = [&service, read = std::move(read)](const ChangeRequest& request) {
     ReadChange change = read(request);
-    // In the change and not before it, since the owners of models are known on the model thread first.
+    // The check is inside the change, since the model thread is the first to know the owners of models.
     change.run = [&service, name = request.name, key = request.key, run = std::move(change.run)](Registry& registry) {
       if (!service.visible(name, key)) Registry::throw_unknown(name);
       return run(registry);
@@ -48,9 +48,9 @@ std::int64_t version_of(const json::object& object) {
   const json::value* value = member(object, "version");
   if (value == nullptr) return 0;
   const auto number = integer_of(*value);
-  const auto version = Registry::parse_version(value->is_string() ? std::string(value->get_string())
-                                               : number           ? std::to_string(*number)
-                                                                  : "");
+  const auto version = version_of_name(value->is_string() ? std::string(value->get_string())
+                                       : number           ? std::to_string(*number)
+                                                          : "");
   if (!version) refuse_field("version: must be a whole number from 1");
   return *version;
 }

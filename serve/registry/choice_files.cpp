@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include <qing/serve/registry/version_folders.h>
+#include <qing/serve/registry/model_folders.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -50,8 +50,8 @@ RegistryState ChoiceFiles::read_second() const {
   return second_.empty() ? RegistryState() : RegistryState::read(second_ / kFile);
 }
 
-// The second file's entries go before those of the first. Entries about models that are not in the second root are of
-// versions that were there once.
+// The second file's entries win over those of the first. They count only while their model is in the second root: its
+// versions may have been removed.
 RegistryState ChoiceFiles::merged(const RegistryState& first, const RegistryState& second) const {
   RegistryState all = first;
   const auto take = [this](auto& into, const auto& from) {
@@ -67,8 +67,8 @@ RegistryState ChoiceFiles::merged(const RegistryState& first, const RegistryStat
 
 RegistryState ChoiceFiles::read() const { return merged(RegistryState::read(first_ / kFile), read_second()); }
 
-// Writes into both files what differs between `before` and `after`. An entry that did not change stays where it is,
-// also one of the first file that the second overrides: it is what servers with another second root go by.
+// Writes into both files what differs between `before` and `after`. An entry that did not change stays where it is.
+// This holds for an entry of the first file that the second overrides, too: servers with another second root use it.
 template <class Map> void ChoiceFiles::distribute(const Map& before, const Map& after, Map& first, Map& second) const {
   for (const auto& [name, value] : before) {
     if (!after.contains(name)) first.erase(name), second.erase(name);
@@ -104,8 +104,8 @@ RegistryState ChoiceFiles::change(const std::function<void(RegistryState&)>& cha
   distribute(before.trials, after.trials, new_first.trials, new_second.trials);
   const bool write_first = new_first != first;
   if (write_first && read_only) std::rethrow_exception(read_only);
-  // The first file is written first. A crash between the two leaves the second file's entries, which go before: what
-  // was chosen before, and nothing is lost.
+  // The first file is written first. After a crash between the two, the second file's old entries still win, and
+  // nothing is lost.
   if (write_first) new_first.write(first_ / kFile);
   try {
     if (new_second != second) new_second.write(second_ / kFile);

@@ -1,4 +1,4 @@
-#include "version_folders.h"
+#include "model_folders.h"
 
 #include <algorithm>
 #include <charconv>
@@ -32,6 +32,10 @@ std::vector<std::int64_t> versions_below(const fs::path& folder) {
   }
   std::sort(versions.begin(), versions.end());
   return versions;
+}
+
+fs::path mark_of(const fs::path& model, std::int64_t version) {
+  return model / (std::string(kVersionMark) + std::to_string(version));
 }
 
 }  // namespace qing::serve

@@ -39,7 +39,7 @@ constexpr const char* kNoModelsName =
 
 // The reason why a folder that is not empty holds no model.
 std::string no_version(const std::string& name) {
-  if (Registry::valid_name(name)) return fmt::format("holds no version; put the model into {}/1/", name);
+  if (is_model_name(name)) return fmt::format("holds no version; put the model into {}/1/", name);
   return fmt::format("holds no version; put the model into NAME/1/, and {}", kNoModelsName);
 }
 
@@ -87,15 +87,13 @@ void Registry::scan_root(const fs::path& root, Found& found, Failures& failures)
       if (name.starts_with('.')) continue;
       try {
         std::vector<std::int64_t> versions = versions_below(entry.path());
-        const auto on_its_way = [&entry](std::int64_t version) {
-          return is_there(entry.path() / (std::string(kMark) + std::to_string(version)));
-        };
+        const auto on_its_way = [&entry](std::int64_t version) { return is_there(mark_of(entry.path(), version)); };
         if (std::erase_if(versions, on_its_way) > 0 && versions.empty()) continue;
         if (versions.empty()) {
           if (entry.is_directory() && !fs::is_empty(entry.path())) {
             failures[shown(name)] = noted(shown(name), 0, no_version(name).c_str());
           }
-        } else if (valid_name(name)) {
+        } else if (is_model_name(name)) {
           add_versions(found[name], versions);
         } else {
           failures[shown(name)] = noted(shown(name), versions.back(), kNoModelsName);
@@ -123,7 +121,7 @@ std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
   std::vector<std::int64_t> versions;
   try {
     for (const fs::path& root : {root_, second_}) {
-      if (valid_name(name) && !root.empty()) add_versions(versions, versions_below(root / name));
+      if (is_model_name(name) && !root.empty()) add_versions(versions, versions_below(root / name));
     }
   } catch (const fs::filesystem_error& error) {
     throw IoError(
@@ -144,7 +142,7 @@ Registry::Classifier Registry::read(const std::string& name, std::int64_t versio
 }
 
 fs::path Registry::folder_of(const std::string& name, std::int64_t version) const {
-  if (root_.empty() || !valid_name(name)) return {};
+  if (root_.empty() || !is_model_name(name)) return {};
   const fs::path below = fs::path(name) / std::to_string(version);
   return second_.empty() || is_there(root_ / below) || !is_there(second_ / below) ? root_ / below : second_ / below;
 }
@@ -167,7 +165,7 @@ Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t ve
 }
 
 Registry::Failure Registry::noted(const std::string& name, std::int64_t version, const char* why) {
-  if (version == 0 || !valid_name(name)) {
+  if (version == 0 || !is_model_name(name)) {
     log_line("error", "folder_not_served", {{"folder", name}, {"error", why}});
   } else {
     log_line("error", "model_not_loaded", {{"model", name}, {"version", version}, {"error", why}});
@@ -288,7 +286,7 @@ void Registry::drop(const std::string& name, const std::function<void(Choice&)>&
 
 void Registry::add(const std::string& name, std::int64_t version,
                    std::shared_ptr<const nn::TextClassifier> classifier) {
-  if (!valid_name(name)) {
+  if (!is_model_name(name)) {
     throw ValueError(
         fmt::format("Registry::add: model name '{}'; use 1 to 128 of A-Z a-z 0-9 . _ -, "
                     "the first not a dot",

@@ -17,9 +17,9 @@
 #include <qing/nn/models/sentence_embedding.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/serve/registry/choice_files.h>
+#include <qing/serve/registry/model_folders.h>
 #include <qing/serve/registry/model_limits.h>
 #include <qing/serve/registry/registry_state.h>
-#include <qing/serve/registry/version_folders.h>
 
 namespace qing::serve {
 
@@ -64,9 +64,6 @@ class Registry {
   };
   using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
   static constexpr std::string_view kUnloaded = "unloaded";
-  /// A file of this name and a version's number in the model's folder says that the version is on its way: load() and
-  /// rescan() pass it over.
-  static constexpr std::string_view kMark = ".promoting-";
 
   /// An empty registry, to be filled with add().
   Registry() = default;
@@ -103,7 +100,7 @@ class Registry {
   /// exists. ValueError, the same for each, when a model has the name, and when an alias has it that the caller may not
   /// change. Null `may_change` allows every change.
   void set_alias(const std::string& alias, const Alias& target, const MayChange& may_change = {});
-  /// An alias that the caller may not change is as one that does not exist.
+  /// IndexError for an alias that does not exist, and the same for one that the caller may not change.
   void remove_alias(const std::string& alias, const MayChange& may_change = {});
   /// The ValueError of set_alias() for a name that is in use.
   [[noreturn]] static void throw_taken(const std::string& alias);
@@ -139,10 +136,6 @@ class Registry {
 
   /// The IndexError of a change to a model that does not exist.
   [[noreturn]] static void throw_unknown(std::string_view name);
-  /// 1 to 128 characters of A-Z a-z 0-9 . _ - without a leading dot: safe in a URL and as a folder name.
-  static bool valid_name(std::string_view name) { return is_model_name(name); }
-  /// A version is a positive decimal number without leading zeros: "1", not "01", "v1" or "1.0".
-  static std::optional<std::int64_t> parse_version(std::string_view text) { return version_of_name(text); }
 
  private:
   using Classifier = std::shared_ptr<const nn::TextClassifier>;

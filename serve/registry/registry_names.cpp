@@ -12,7 +12,7 @@ namespace qing::serve {
 
 // Only what could be a name is repeated: a request's path may hold any bytes.
 void Registry::throw_unknown(std::string_view name) {
-  const std::string quoted = valid_name(name) ? fmt::format("as '{}'", name) : "under this name";
+  const std::string quoted = is_model_name(name) ? fmt::format("as '{}'", name) : "under this name";
   throw IndexError(fmt::format("models: none is served {}; GET /v1/models lists them", quoted));
 }
 
@@ -32,13 +32,13 @@ void Registry::throw_taken(const std::string& alias) {
 void Registry::set_alias(const std::string& alias, const Alias& target, const MayChange& may_change) {
   const std::lock_guard changing(changing_);
   const auto served = now_.models.find(target.model);
-  // First, so that the answer for an unknown model does not depend on whether the alias exists.
+  // This check comes first, so that the answer for an unknown model does not depend on whether the alias exists.
   if (served == now_.models.end()) throw_unknown(target.model);
-  if (!valid_name(alias)) { throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot"); }
+  if (!is_model_name(alias)) { throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot"); }
   if (now_.models.contains(alias)) throw_taken(alias);
   Classifier classifier = target.version == 0 ? nullptr : read_version(served->second, target.version);
   commit([&](RegistryState& next) {
-    // Here, since another server may have set the alias.
+    // The check is inside the change, since another server may have set the alias.
     const auto [there, fresh] = next.aliases.try_emplace(alias, target);
     if (fresh) return;
     if (may_change && !may_change(there->second.model)) throw_taken(alias);

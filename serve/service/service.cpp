@@ -38,12 +38,12 @@ std::vector<Model> Service::models(const std::string& key) const {
 
 void Service::refuse_unknown(std::string_view name) const {
   // Only a valid name is repeated. Other texts can have any length and any bytes.
-  const std::string which = Registry::valid_name(name) ? "named '" + std::string(name) + "'" : "of this name";
+  const std::string which = is_model_name(name) ? "named '" + std::string(name) + "'" : "of this name";
   throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
 }
 
 Model Service::model(std::string_view name, const std::string& key, std::string_view version) const {
-  const std::optional<std::int64_t> number = Registry::parse_version(version);
+  const std::optional<std::int64_t> number = version_of_name(version);
   std::optional<Model> model = registry_->find(name);
   if (!model && !registry_->ready()) {
     throw Refusal(unavailable("loading", "no model is loaded yet", limits_.retry_after_seconds));

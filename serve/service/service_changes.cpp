@@ -56,7 +56,7 @@ void Service::change_models(Routed::Reply reply, ModelChange change) {
                    .project = project(reply.key),
                    .action = std::move(change.action),
                    // Another text can have any length and any bytes.
-                   .object = Registry::valid_name(change.object) ? std::move(change.object) : "",
+                   .object = is_model_name(change.object) ? std::move(change.object) : "",
                    .detail = std::move(change.detail)};
   submit(changes_, std::move(reply), [this, entry = std::move(entry), run = std::move(change.run)] {
     refresh_owners();
@@ -119,7 +119,7 @@ void Service::submit_with_state(WorkThread& thread, std::optional<Database>& dat
   });
 }
 
-// Before models are looked for: one that another server's job has made must not be taken for a model for all.
+// Called before models are looked up: a model that another server's job has made must not pass as a public one.
 void Service::refresh_owners() {
   if (jobs_ != nullptr) jobs_->owners().refresh();
 }

@@ -50,7 +50,7 @@ TEST_F(JobStoreTest, ANewJobIsValidated) {
   const TrainingJob job = make();
   EXPECT_EQ(job.status, kValidating);
   EXPECT_EQ(job.id.size(), std::string("ftjob-").size() + 24);
-  EXPECT_TRUE(Registry::valid_name(job.model)) << job.model;
+  EXPECT_TRUE(is_model_name(job.model)) << job.model;
   EXPECT_GT(job.created, 1'700'000'000);
   EXPECT_TRUE(store.validated(job.id, R"({"n_epochs":3})", 12, "found"));
   const TrainingJob now = *store.find("a", job.id);
@@ -151,9 +151,9 @@ TEST_F(JobStoreTest, WhatWasBegunComesFirst) {
 TEST_F(JobStoreTest, AModelsNameIsValid) {
   EXPECT_EQ(model_name("scratch", "my try", "ftjob-xxxxABCDEFGH"), "ft-scratch-my-try-abcdefgh");
   const std::string longest = model_name(std::string(128, 'b'), std::string(64, 's'), "ftjob-12345678");
-  EXPECT_TRUE(Registry::valid_name(longest)) << longest;
+  EXPECT_TRUE(is_model_name(longest)) << longest;
   EXPECT_TRUE(longest.ends_with(std::string(64, 's') + "-12345678"));
-  EXPECT_TRUE(Registry::valid_name(model_name("模型", "试", "ftjob-12345678")));
+  EXPECT_TRUE(is_model_name(model_name("模型", "试", "ftjob-12345678")));
 }
 
 TEST_F(JobStoreTest, AnotherProcessSeesWhoseAModelIs) {

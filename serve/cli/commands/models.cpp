@@ -63,7 +63,7 @@ std::vector<Found> all_below(const fs::path& root) {
   try {
     for (const fs::directory_entry& model : fs::directory_iterator(root)) {
       const std::string name = model.path().filename().string();
-      if (!Registry::valid_name(name)) continue;
+      if (!is_model_name(name)) continue;
       for (const std::int64_t version : versions_below(model.path())) {
         all.push_back(look_at(model.path() / std::to_string(version), name, version));
       }

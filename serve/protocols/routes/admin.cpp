@@ -100,7 +100,7 @@ ReadChange read_alias(const Service& service, const ChangeRequest& request) {
   const json::value* model = member(object, "model");
   if (model == nullptr) refuse_field("model: is missing");
   const Alias target{text_of(*model, "model", service.limits()), version_of(object)};
-  return {fmt::format("{}, {}", Registry::valid_name(target.model) ? target.model : "",
+  return {fmt::format("{}, {}", is_model_name(target.model) ? target.model : "",
                       target.version == 0 ? "the active version" : version_detail(target.version)),
           [&service, target, alias = request.name, key = request.key](Registry& registry) {
             if (!service.visible(target.model, key)) Registry::throw_unknown(target.model);

@@ -244,7 +244,7 @@ std::vector<Route> promotion(Service& service) {
                    {"admin", "Makes a model the next version of another, by hand or by a rule", kPromote, kPromoted},
                    [&service](const ChangeRequest& request) -> ReadChange {
                      Proposal proposal = proposal_of(service, request);
-                     const std::string from = Registry::valid_name(proposal.from) ? proposal.from : "";
+                     const std::string from = is_model_name(proposal.from) ? proposal.from : "";
                      return {fmt::format("from {}{}", from, proposal.rule ? " by rule" : ""),
                              [&service, proposal = std::move(proposal)](Registry& registry) {
                                return promote(service, registry, proposal);
