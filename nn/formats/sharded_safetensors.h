@@ -20,8 +20,8 @@ SafetensorsFile load_sharded_safetensors(const std::filesystem::path& directory,
 
 /// Writes a single file when the tensors take at most `max_shard_bytes`. Otherwise it writes shards of at most that
 /// size, in the order of the names. A larger tensor gets a shard of its own. ValueError unless max_shard_bytes > 0.
-/// Files of the other form with the same stem are removed last. Each file is replaced atomically, but the set of shards
-/// is not: for that, write to a new folder and rename it.
+/// Files of the other form with the same stem are removed last. Each file is replaced atomically. The set of shards is
+/// not replaced atomically: to get that, write to a new folder and rename it.
 void save_sharded_safetensors(const std::filesystem::path& directory, const SafetensorsFile& file,
                               int64_t max_shard_bytes = kMaxShardBytes, const std::string& stem = "model");
 

@@ -32,7 +32,7 @@ bool covers(const TrainOptions& o, size_t teacher, int32_t group) {
   return std::ranges::count(o.teacher_groups[teacher], group) > 0;
 }
 
-// Adds to a hash. The size in front keeps two texts from being taken for one.
+// Adds a text to a hash. The size in front makes "ab", "c" differ from "a", "bc".
 void add(uint64_t& hash, std::string_view bytes) {
   hash = nn::fingerprint(std::to_string(bytes.size()) + ":", hash);
   hash = nn::fingerprint(bytes, hash);

@@ -8,7 +8,7 @@ namespace qing::serve {
 namespace {
 
 // Whether no page can have made this host point to the server: an address, localhost and the names below it, or a name
-// without a dot, which no registry gives away.
+// without a dot, which nobody can register.
 bool cannot_be_rebound(std::string_view host) {
   if (host.starts_with('[')) return true;
   host = host.substr(0, host.find(':'));

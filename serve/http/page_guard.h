@@ -1,4 +1,4 @@
-// Which requests of web pages are let in to what a page must not change or read.
+// Refuses the requests of foreign web pages to routes that such pages must not use.
 #pragma once
 
 #include <qing/serve/http/cors.h>

@@ -81,7 +81,7 @@ void Session::written() {
   write_timed_ = false;
   if (state_ == State::kStreaming) {
     deadline_ = Clock::time_point::max();
-    // Nothing more can be known of a client that has ended its direction until a piece is sent to it.
+    // A client that has ended its direction is silent. Only sending a piece shows whether it is still there.
     return input_ended_ || input_waits_ ? void() : wait_readable();
   }
   if (passing_ || sourcing_) return;

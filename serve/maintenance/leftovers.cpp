@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// What fails stays for the next start: a version with a mark is not served.
+// The next start tries again what fails here. A version with a mark is not served meanwhile.
 void attempt(const std::function<void()>& remove) {
   try {
     remove();

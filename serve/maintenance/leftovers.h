@@ -1,4 +1,4 @@
-// What a server removes before it reads its models.
+// Removal of what killed processes have left. A server calls it before it reads its models.
 #pragma once
 
 #include <qing/serve/state/state.h>

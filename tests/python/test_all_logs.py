@@ -11,7 +11,7 @@ SOURCES = sorted((ROOT / "tests/python").glob("*.py"))
 # These sources contain qing's own messages and send no text: the table of the log, this file, and a test without a server.
 OWN_WORDS = {"server_log.py", "test_all_logs.py", "test_file_formats.py"}
 
-# What tests look for in messages, which errors of files in the log say too.
+# Tests look for these words in messages. Errors of files in the log have them, too.
 SYSTEM_WORDS = {"No space left on device", " has other bytes"}
 
 

@@ -197,7 +197,7 @@ def test_a_promotion_that_fails_or_is_killed_leaves_no_version(root, serve, tmp_
     assert [row["version"] for row in made] == [None, "2"] and made[0]["reasons"] and not made[1]["reasons"], made
     assert call("GET", "/v1/models/emotion_analysis")[1]["version"] == "2"
 
-    # What a server leaves that is killed between the copy and its answer.
+    # A server that is killed between the copy and its answer leaves this.
     server.process.kill()
     server.process.wait()
     shutil.copytree(state / "models/emotion_analysis/2", state / "models/emotion_analysis/3")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# What is refused there depends on more than the description can say: on what another field holds, on which version answers,
-# on whether the model gives labels or embeddings, on which files there are.
+# Refusals of these routes depend on more than the description can say: on the value of another field, the version that
+# answers, the kind of the model, and the files that exist.
 STATEFUL = "jobs$|infer$|trial$|rollback$|embeddings$|embed$|similarity$|promote$|feedback$"
 NEVER = "unload$"  # after it a 503 would be right
 

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 PAGE = "https://app.example.org"
-# What a page may still ask where no keys are: models, predictions, health, metrics and descriptions.
+# The routes that a page may use on a server without keys: models, predictions, health, metrics and descriptions.
 OPEN = re.compile(
     r"/(|classify|decode|embed|health(/.*)?|info|metrics|openapi\.json|predict|similarity|tokenize|models/.*"
     r"|v1/(classify|embeddings|models|models/\{name\}.*)|v2|v2/(health|models)/.*|v2/repository/index)"
@@ -101,7 +101,7 @@ def test_pages_of_other_sites_are_refused_by_an_address_too(start):
                   {"Origin": "http://127.0.0.1:1"}):  # fmt: skip
         for method, path in (("GET", "/v1/files"), ("POST", "/v1/jobs"), ("GET", "/v1/admin/audit"), ("POST", "/v1/feedback")):
             assert ask(endpoint, method, path, **marks) == (403, "from_a_page"), (marks, path)
-    # What is open to pages stays open.
+    # Pages may still use the routes that are open to them.
     assert ask(endpoint, "GET", "/v1/models", Origin=PAGE)[0] == 200
 
 

@@ -112,7 +112,7 @@ def test_from_files_to_promotion_and_back_under_load(serve, base, data_dir, tmp_
         promoted = only(new)
         assert change(server, "POST", ADMIN + "/rollback", {})["version"] == old
         returned = only(old)
-        # Once more by a plan, which goes from step to step by itself.
+        # A plan grows the same trial from step to step by itself.
         plan = {"version": int(new), "steps": [0.2, 1], "minutes_each": 0, "requests_each": 20, "rollback": {"error_rate": 0.01}}
         change(server, "PUT", ADMIN + "/trial", plan)
         wait_for(lambda: active(server) == new, 60)

@@ -205,12 +205,12 @@ def test_an_alias_of_another_project_is_a_name_in_use(tenants):
     assert "secret" in a("GET", "/v1/admin/aliases")[1]["aliases"]
     assert "secret" not in b("GET", "/v1/admin/aliases")[1]["aliases"]
 
-    # The same answer for a model of all, for another's model and for another's alias.
+    # The answer is the same for a public model, for another project's model and for another project's alias.
     for name in ("emotion_analysis", MODEL, "secret"):
         status, answer, _ = b("PUT", f"/v1/admin/aliases/{name}", {"model": "emotion_analysis"})
         assert (status, answer["code"]) == (422, "unacceptable_change"), (name, answer)
         assert answer["error"] == f"alias '{name}': the name is in use; take another"
-    # For another's alias as for one that does not exist.
+    # Another project's alias gets the same answer as an alias that does not exist.
     gone, never = (b("DELETE", f"/v1/admin/aliases/{name}")[:2] for name in ("secret", "never"))
     assert gone == never and gone[0] == 404
     for way in (("GET", "/v1/models/{}", None), ("POST", "/v1/models/{}/predict", {"texts": [TEXT]}),
@@ -221,7 +221,7 @@ def test_an_alias_of_another_project_is_a_name_in_use(tenants):
     assert a("GET", "/v1/admin/aliases")[1]["aliases"] == {"secret": {"model": MODEL}}
     assert a("POST", "/v1/models/secret/predict", {"texts": [TEXT]})[1]["model"] == MODEL
 
-    # Its own project changes it; one of a model of all belongs to all.
+    # Its own project may change it. Every project may change the alias of a public model.
     assert a("PUT", "/v1/admin/aliases/secret", {"model": MODEL, "version": 1})[0] == 200
     assert a("PUT", "/v1/admin/aliases/public", {"model": "emotion_analysis"})[0] == 200
     assert b("PUT", "/v1/admin/aliases/public", {"model": "ft-new"})[0] == 200

@@ -77,7 +77,7 @@ void run_serve(const ServeArguments& arguments) {
         return nn::load_text_model(folder, precision);
       },
       arguments.state.empty() ? arguments.state : State(arguments.state).models());
-  // First, so that no version is read whose promotion was not finished.
+  // This comes first, so that a version whose promotion was not finished is not read.
   if (!arguments.state.empty()) remove_leftovers(State(arguments.state));
   registry->load();
   ServerOptions options;
