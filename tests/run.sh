@@ -201,9 +201,11 @@ if [ $python_tests = yes ] && [ $plain = yes ]; then
   echo "torch, transformers and tokenizers take about 3 GB, installed once"
   python_environment venv tests/python/requirements.txt
   step "Python and end-to-end tests"
+  # A test that hangs fails, and the others go on. If that does not help, the session ends and says so.
   QING_BINARY=$root/build/release/qing QING_BUILD=$root/build/release PYTHONPATH=$root/serve/sdk/python \
-    PYTHONDONTWRITEBYTECODE=1 "$environment/bin/python" -m pytest tests/python -q -rs -p no:cacheprovider \
-    --junit-xml="$reports/pytest.xml"
+    PYTHONDONTWRITEBYTECODE=1 timeout --foreground --signal=INT --kill-after=60 3600 \
+    "$environment/bin/python" -m pytest tests/python -q -rs -p no:cacheprovider \
+    --timeout=900 --timeout-method=signal --junit-xml="$reports/pytest.xml"
   pytest_code=$? before=$failed
   if [ -s "$reports/pytest.xml" ]; then count_junit "$reports/pytest.xml"; else failed=$((failed + 1)); fi
   # An interrupted session leaves a report of only the earlier cases, none of them failed.

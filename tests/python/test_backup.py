@@ -246,7 +246,7 @@ def test_backups_under_load_are_whole_and_ordered(qing, keys, store, models_root
             if len(printed) % 3 == 0:
                 keys("revoke", store, made)
 
-    thread = threading.Thread(target=make)
+    thread = threading.Thread(target=make, daemon=True)
     thread.start()
     try:
         for i in range(8):
@@ -323,7 +323,7 @@ def test_a_copy_of_the_models_while_they_change_is_served(qing, model_dir, tmp_p
         except OSError as error:
             failures.append(error)
 
-    thread = threading.Thread(target=change)
+    thread = threading.Thread(target=change, daemon=True)
     thread.start()
     try:
         while not chosen and thread.is_alive():  # the first choice makes the file

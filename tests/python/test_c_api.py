@@ -152,7 +152,7 @@ def test_errors_are_statuses_with_a_text(library, model, tmp_path):
     library.qing_free_model(None)
     library.qing_free_predictions(None)
     seen = []
-    thread = threading.Thread(target=lambda: seen.append(library.qing_last_error()))
+    thread = threading.Thread(target=lambda: seen.append(library.qing_last_error()), daemon=True)
     thread.start()
     thread.join()
     assert seen == [b""], "the error of a thread is another thread's"
@@ -169,7 +169,7 @@ def test_many_threads_use_one_model(library, model):
             library.qing_free_predictions(predictions)
 
     work(wanted)
-    threads = [threading.Thread(target=work, args=(results,)) for _ in range(4)]
+    threads = [threading.Thread(target=work, args=(results,), daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -194,7 +194,7 @@ def test_answers_end_when_the_server_stops(qing, models_root):
     server = RunningServer(qing.binary, "--port", 0, "--models", models_root)
     connection = half_close(address_of(server)[1], post(body=LONG))
     time.sleep(0.05)
-    stopping = threading.Thread(target=server.stop)
+    stopping = threading.Thread(target=server.stop, daemon=True)
     stopping.start()
     assert connection.answer()[0] == 200
     stopping.join(timeout=30)

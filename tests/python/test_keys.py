@@ -168,7 +168,7 @@ def test_kills_while_accounts_are_kept_lose_a_second_at_most(store, keys, models
                 except (OSError, http.client.HTTPException):
                     return
 
-        thread = threading.Thread(target=load)
+        thread = threading.Thread(target=load, daemon=True)
         thread.start()
         time.sleep(1 + rng.uniform(0.1, 1))
         killed = time.monotonic()

@@ -71,7 +71,7 @@ def test_a_set_of_gigabytes(serve, models_root, tmp_path):
             change(server, "GET", "/health/ready")
             slowest[0] = max(slowest[0], time.monotonic() - begun)
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
         connection = http.client.HTTPConnection(server.endpoint.removeprefix("http://"), timeout=3600)

@@ -68,7 +68,7 @@ def test_200_reloads_under_load(two_versions, serve):
                 wrong.append(repr(error))
                 return
 
-    askers = [threading.Thread(target=ask) for _ in range(4)]
+    askers = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
     for asker in askers:
         asker.start()
     slowest = 0

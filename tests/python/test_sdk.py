@@ -90,7 +90,7 @@ class FakeHandler(BaseHTTPRequestHandler):
 @pytest.fixture
 def service():
     with FakeService() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield server
         server.shutdown()

@@ -149,7 +149,7 @@ class Walk:
             except Exception as error:  # the test looks at it
                 ended.append(error)
 
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=work, daemon=True)
         thread.start()
         return thread, ended
 

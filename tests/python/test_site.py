@@ -282,7 +282,7 @@ def site(running):
     """The origin of another site on this machine. /stripped is the service behind a proxy."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
     server.behind = urllib.parse.urlsplit(running("--trust-forwarded-prefix")).netloc
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -227,7 +227,7 @@ class Soak:
 
         work = [(self.good_client, seed) for seed in range(4)] + [(self.bad_client, seed) for seed in range(2)]
         work += [(self.reload,), (self.restart,), (self.watch,)]
-        threads = [threading.Thread(target=guarded, args=one) for one in work]
+        threads = [threading.Thread(target=guarded, args=one, daemon=True) for one in work]
         for thread in threads:
             thread.start()
         time.sleep(SECONDS)

@@ -182,7 +182,7 @@ def test_certificates_are_replaced_under_load(server, files, tmp_path):
         except OSError as error:
             failures.append(repr(error))
 
-    askers = [threading.Thread(target=ask) for _ in range(2)]
+    askers = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
     for asker in askers:
         asker.start()
     for i in range(5):

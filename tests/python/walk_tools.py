@@ -53,7 +53,7 @@ class SteadyLoad:
         self.texts, self.rate, self.forgiving = list(texts), rate, forgiving
         self.answers, self.failures, self.lost = [], [], 0
         self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self._send, args=(seed,)) for seed in range(clients)]
+        self.threads = [threading.Thread(target=self._send, args=(seed,), daemon=True) for seed in range(clients)]
 
     def __enter__(self):
         for thread in self.threads:
@@ -110,7 +110,7 @@ class StepClock:
     def __init__(self, state, job):
         self.path = state / "jobs" / job / "model/run/metrics.jsonl"
         self.seen, self.ended = {}, threading.Event()
-        self.thread = threading.Thread(target=self._watch)
+        self.thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self):
         self.thread.start()
@@ -148,7 +148,7 @@ class EventStream:
     def __init__(self, server, job):
         self.url = f"{server.endpoint}/v1/fine_tuning/jobs/{job}/events?stream=true"
         self.events, self.steps, self.last = [], {}, ""
-        self.thread = threading.Thread(target=self._read)
+        self.thread = threading.Thread(target=self._read, daemon=True)
 
     def __enter__(self):
         self.thread.start()
