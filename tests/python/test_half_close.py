@@ -55,7 +55,6 @@ def half_close(port, request):
 def test_a_whole_request_is_answered(port, request_bytes):
     for _ in range(5 if len(request_bytes) < 1000 else 1):
         connection = half_close(port, request_bytes)
-        connection.socket.settimeout(30)  # explanations of many texts, perhaps beside other work
         assert connection.answer()[0] == 200
         assert connection.closed()
 
