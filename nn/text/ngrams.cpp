@@ -172,6 +172,11 @@ NgramFeatures NgramTable::features(std::string_view text) const {
   for (const NgramOccurrence& occurrence : known(text)) rows.push_back(occurrence.row);
   std::sort(rows.begin(), rows.end());
   NgramFeatures features;
+  // A training keeps the features of all its texts, so that spare capacity would cost it a third of its memory.
+  size_t unique = 0;
+  for (size_t i = 0; i < rows.size(); ++i) unique += i == 0 || rows[i] != rows[i - 1];
+  features.rows.reserve(unique);
+  features.values.reserve(unique);
   double squares[2] = {};  // sums of squares of pieces and of words
   for (auto begin = rows.begin(); begin != rows.end();) {
     const auto row = static_cast<size_t>(*begin);
