@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# What: exporting a wrapper around a model with torch.onnx.export(..., dynamo=False) puts the model into training mode, although
-# it was in evaluation mode before. A new module is in training mode, whatever the modules inside of it are. The export
-# switches the whole to evaluation and afterwards back to the mode of the outermost module, for all modules inside.
+# What: exporting a wrapper around a model with torch.onnx.export(..., dynamo=False) puts the model into training mode. It
+# was in evaluation mode before, but a new module is in training mode, whatever is inside of it. The export switches the
+# whole to evaluation, and afterwards all modules to the mode that the outermost one had.
 # Versions: torch 2.15.0, onnx 1.23.2, numpy 2.4.6. The installation takes some gigabytes.
 # A user meets it when comparing the exported file with the model, or when the process goes on to serve it: dropout is on, and
 # each call gives other numbers. The exported file is right. With dynamo=True the modes stay.
