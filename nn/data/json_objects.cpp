@@ -66,17 +66,23 @@ class ArrayScanner {
     } else {
       stop(c < 0 ? "the list never ends; write or download the file again" : "no comma between two objects; add it");
     }
+    shares_line_ = objects_++ > 0 && object_line_ == line_;
     object_line_ = line_;
     return parsed(take_element());
   }
   size_t line() const { return object_line_; }
-  [[noreturn]] void fail(const std::string& what) const { throw LineError(name_, object_line_, what); }
+  // Many programs write a list as one line, which would not tell its objects apart.
+  [[noreturn]] void fail(const std::string& what) const {
+    throw LineError(name_, object_line_,
+                    shares_line_ ? fmt::format("object {} of the list: {}", objects_, what) : what);
+  }
 
  private:
   // What is wrong with the list itself ends it.
   [[noreturn]] void stop(const std::string& what) {
     ended_ = true;
     object_line_ = line_;
+    shares_line_ = false;
     fail(what);
   }
   std::optional<json::object> end() {
@@ -149,7 +155,9 @@ class ArrayScanner {
   size_t max_bytes_;
   std::string buffer_;
   size_t begin_ = 0, line_ = 1, object_line_ = 1;
+  size_t objects_ = 0;  // that have begun
   bool inside_ = false, ended_ = false;
+  bool shares_line_ = false;  // the last object begins on the line where the one before began
 };
 
 }  // namespace

@@ -39,7 +39,8 @@ class JsonObjectReader {
   /// object after the refused one, or is at the end when that cannot be found.
   const boost::json::object* next();
   size_t line() const;  ///< Where the last object begins, from 1.
-  /// Throws a LineError at the last object.
+  /// Throws a LineError at the last object. It has the object's number, from 1, if the object of an array begins on the
+  /// line of the one before.
   [[noreturn]] void fail(const std::string& what) const;
 
  private:

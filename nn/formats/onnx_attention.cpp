@@ -18,6 +18,7 @@ struct Flow {
   Stage stage = Stage::projected;
   size_t projection = 0;  // which one
   Order order = {};       // of the dimensions batch, token, head, element; empty before there are heads
+  bool joined = false;    // whether the first two of them are one dimension
   double factor = 1;
 };
 
@@ -94,13 +95,13 @@ class Attention {
     if (right.stage != Flow::Stage::projected) fail(node, "its right operand is no projection");
     if (left.stage == Flow::Stage::projected) {
       if (query_ || left.projection == right.projection) fail(node, "a second product of projections");
-      if (left.order != Order{0, 2, 1, 3} || right.order != Order{0, 2, 3, 1})
+      if (left.order != Order{0, 2, 1, 3} || right.order != Order{0, 2, 3, 1} || left.joined || right.joined)
         fail(node, "its heads do not lie side by side");
       query_ = left.projection;
       key_ = right.projection;
       return {.stage = Flow::Stage::scores, .factor = left.factor * right.factor};
     }
-    const bool weighs = left.stage == Flow::Stage::weights && right.order == Order{0, 2, 1, 3};
+    const bool weighs = left.stage == Flow::Stage::weights && right.order == Order{0, 2, 1, 3} && !right.joined;
     if (!weighs || value_ || right.projection == *query_ || right.projection == *key_) {
       fail(node, "it is neither the scores nor the weighted sum of attention");
     }
@@ -130,7 +131,8 @@ class Attention {
       result.order.clear();  // the heads are joined again
       return result;
     }
-    if (result.stage != Flow::Stage::projected || !result.order.empty()) fail(node, "it is not known there");
+    if (result.stage == Flow::Stage::projected && !result.order.empty()) return joined_or_parted(node, result);
+    if (result.stage != Flow::Stage::projected) fail(node, "it is not known there");
     if (shape.size() != 4) fail(node, "it does not give batch, token, head, element");
     // A size of -1 follows from the others.
     int64_t heads = shape[2].value_or(-1), elements = shape[3].value_or(-1);
@@ -144,6 +146,47 @@ class Attention {
     return result;
   }
 
+  // PyTorch's newer exporter joins batch and head, transposes the matrices and parts batch and head again.
+  Flow joined_or_parted(const OnnxNode& node, Flow value) const {
+    const Order sizes = dimensions(node.inputs[1], 0);
+    const bool joins = !value.joined && sizes == Order{-1, value.order[2], value.order[3]};
+    if (!joins && !(value.joined && sizes == value.order)) fail(node, "it is not known there");
+    value.joined = joins;
+    return value;
+  }
+
+  // Which dimensions of values in heads these sizes are, taken from their shapes; -1 is the constant. Empty where that
+  // is not known.
+  Order dimensions(std::string_view sizes, int depth) const {
+    if (const auto constant = graph_.integers(sizes)) return *constant == Order{-1} ? *constant : Order();
+    const OnnxNode* node = graph_.producer(graph_.behind(sizes));
+    if (node == nullptr || node->inputs.empty() || depth > 1) return {};
+    if (node->operation == "Concat") {
+      Order all;
+      for (const std::string_view part : node->inputs) {
+        const Order some = dimensions(part, depth + 1);
+        if (some.empty()) return {};
+        all.insert(all.end(), some.begin(), some.end());
+      }
+      return all;
+    }
+    const OnnxNode* shape = graph_.producer(graph_.behind(node->inputs[0]));
+    if (node->operation != "Slice" || node->inputs.size() != 3 || shape == nullptr || shape->operation != "Shape") {
+      return {};
+    }
+    const Flow* of = flow(shape->inputs[0]);
+    const auto begin = graph_.integers(node->inputs[1]), end = graph_.integers(node->inputs[2]);
+    const bool whole = graph_.attribute(*shape, "start", 0) == 0 && shape->attributes.count("end") == 0;
+    if (of == nullptr || of->order.empty() || of->joined || !whole || !begin || !end) return {};
+    if (begin->size() != 1 || end->size() != 1) return {};
+    const auto count = static_cast<int64_t>(of->order.size());
+    const auto place = [&](int64_t at) {
+      return std::clamp<int64_t>(at < 0 ? std::max(at, -count) + count : at, 0, count);
+    };
+    const int64_t first = place(begin->front()), last = place(end->front());
+    return first < last ? Order(of->order.begin() + first, of->order.begin() + last) : Order();
+  }
+
   // Whether the shape is batch, head, token, element, as it was.
   bool keeps_heads(const std::vector<std::optional<int64_t>>& shape) const {
     return shape.size() == 4 && shape[1] && (*shape[1] == -1 || *shape[1] == heads_) &&
@@ -153,7 +196,12 @@ class Attention {
   Flow transpose(const OnnxNode& node, const std::vector<const Flow*>& given) const {
     Flow result = *given[0];
     const auto perm = node.attributes.find("perm");
-    if (result.order.empty() || perm == node.attributes.end() || perm->second.integers.size() != result.order.size()) {
+    if (result.joined && perm != node.attributes.end() && perm->second.integers == Order{0, 2, 1}) {
+      std::swap(result.order[2], result.order[3]);
+      return result;
+    }
+    if (result.order.empty() || result.joined || perm == node.attributes.end() ||
+        perm->second.integers.size() != result.order.size()) {
       fail(node, "it does not transpose the dimensions of heads");
     }
     for (size_t i = 0; i < result.order.size(); ++i) {

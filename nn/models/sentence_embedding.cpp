@@ -35,6 +35,16 @@ TransformerSettings read_transformer_settings(const fs::path& directory) {
   const fs::path file = directory / "sentence_bert_config.json";
   if (!is_there(file)) return settings;
   const ConfigReader reader(file);
+  // Arguments of every call of the tokenizer, such as a length.
+  const boost::json::value* arguments = reader.find("processing_kwargs");
+  if (arguments != nullptr && !(arguments->is_object() && arguments->get_object().empty())) {
+    reader.fail(
+        fmt::format("processing_kwargs: {} is not supported; put a length into max_seq_length, and leave it out",
+                    boost::json::serialize(*arguments)));
+  }
+  if (const std::string task = reader.text("transformer_task", "feature-extraction"); task != "feature-extraction") {
+    reader.fail(fmt::format("transformer_task: {} is not supported; only feature-extraction is", task));
+  }
   reader.optional("do_lower_case", settings.lowercase);
   const boost::json::value* length = reader.find("max_seq_length");
   if (length == nullptr) return settings;

@@ -85,6 +85,16 @@ std::string read_prompt(const fs::path& path) {
   return std::string(prompt->get_string());
 }
 
+// sentence-transformers cuts the vectors of such a model, after it normalized them.
+void refuse_cut_vectors(const fs::path& path) {
+  if (!is_there(path)) return;
+  const ConfigReader reader(path);
+  const json::value* size = reader.find("truncate_dim");
+  if (size == nullptr || size->is_null()) return;
+  reader.fail(
+      fmt::format("truncate_dim: {} is not supported; set it to null for the whole vectors", json::serialize(*size)));
+}
+
 }  // namespace
 
 SentenceModules read_sentence_modules(const fs::path& directory) {
@@ -114,6 +124,7 @@ SentenceModules read_sentence_modules(const fs::path& directory) {
     fail(file, fmt::format("the modules {}; needs Transformer, Pooling and, if wanted, Normalize, in this order",
                            fmt::join(kinds, ", ")));
   }
+  refuse_cut_vectors(directory / kSettingsFile);
   modules.prompt = read_prompt(directory / kSettingsFile);
   modules.options.pooling = read_pooling(modules.pooling, !modules.prompt.empty());
   return modules;

@@ -19,8 +19,8 @@ struct SentenceModules {
 
 /// Reads modules.json, the pooling's config.json and config_sentence_transformers.json, whose default_prompt_name names
 /// the prompt. Without modules.json: the directory itself, with the mean and without a prompt.
-/// DataError naming the file when one is damaged, leads out of the directory, or asks for a module or a pooling that
-/// qing does not compute; IoError.
+/// DataError naming the file when one is damaged, leads out of the directory, or asks for a module, a pooling or cut
+/// vectors (truncate_dim), which qing does not compute; IoError.
 SentenceModules read_sentence_modules(const std::filesystem::path& directory);
 
 struct SentenceParts {

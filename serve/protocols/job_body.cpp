@@ -77,12 +77,12 @@ const json::object& object_in(const json::object& object, std::string_view name,
   return value->get_object();
 }
 
-// From method.supervised.hyperparameters, or hyperparameters as older clients send them.
+// From method.supervised.hyperparameters, or hyperparameters as older clients send them. Where both are given, they may
+// not differ.
 json::object hyperparameters_of(const json::object& object) {
   const json::object none;
-  if (member(object, "method") == nullptr) {
-    return hyperparameters_in(object_in(object, "hyperparameters", none), "hyperparameters");
-  }
+  const json::object older = hyperparameters_in(object_in(object, "hyperparameters", none), "hyperparameters");
+  if (member(object, "method") == nullptr) return older;
   const json::object& method = object_in(object, "method", none);
   check_members(method, "method", {"type", "supervised"});
   if (const json::value* type = member(method, "type"); type != nullptr && *type != "supervised") {
@@ -90,7 +90,14 @@ json::object hyperparameters_of(const json::object& object) {
   }
   const json::object& supervised = object_in(method, "supervised", none);
   check_members(supervised, "method.supervised", {"hyperparameters"});
-  return hyperparameters_in(object_in(supervised, "hyperparameters", none), "method.supervised.hyperparameters");
+  json::object all =
+      hyperparameters_in(object_in(supervised, "hyperparameters", none), "method.supervised.hyperparameters");
+  for (const auto& [name, value] : older) {
+    if (value == "auto" || value == all.at(name)) continue;
+    const std::string_view shown(name.data(), name.size());
+    refuse_field(fmt::format("hyperparameters: {} differs in method.supervised.hyperparameters; give it once", shown));
+  }
+  return all;
 }
 
 // Options of `qing train` among the members of a body, each as the texts of its values.

@@ -100,6 +100,20 @@ TEST(LabelledRows, ReadsDoccanoAndListsOfObjects) {
             (Rows{"x|a|2", "y|b|3"}));
 }
 
+// As doccano and Python's json.dump write a list.
+TEST(LabelledRows, ObjectsOfOneLineAreToldApart) {
+  const TempFolder folder;
+  const std::string one = R"({"text":"a","label":"x"})", wrong = R"({"text":"b","label":[]})";
+  const std::string reason = "field 'label' is a list of 0 labels; give one string";
+  EXPECT_EQ(read(folder.write("a.json", "[" + one + ", " + wrong + ", 7, " + one + ",\n" + wrong + "," + wrong + "]")),
+            (Rows{"x|a|1", "!1 object 2 of the list: " + reason,
+                  "!1 object 3 of the list: not a JSON object; each element of the list is one, e.g. {\"label\": ..., "
+                  "\"text\": ...}",
+                  "x|a|1", "!2 " + reason, "!2 object 6 of the list: " + reason}));
+  EXPECT_EQ(read(folder.write("a.json", "[" + one + "," + one + ",]")).back(),
+            "!1 a comma without an object behind it; remove it");
+}
+
 TEST(LabelledRows, AListThatIsMalformedEnds) {
   const TempFolder folder;
   const std::string one = R"({"text":"a","label":"x"})";

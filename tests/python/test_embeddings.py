@@ -266,6 +266,38 @@ def test_prompts_that_are_not_computed_are_refused(qing, encoder, tmp_path, name
     assert result.returncode == 1 and told in result.stderr
 
 
+@pytest.mark.parametrize("size", [4, None])
+def test_a_model_of_cut_vectors_is_refused(qing, encoder, serve, tmp_path, size):
+    """sentence-transformers 6.2 saves its truncate_dim, and encode() of the loaded model cuts the vectors."""
+    folder = model_of(tmp_path, encoder)
+    settings = {"prompts": {"query": ""}, "default_prompt_name": None, "truncate_dim": size}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    if size is None:
+        vectors = embed(serve("--models", tmp_path), TEXTS)
+        np.testing.assert_allclose(vectors, expected(folder, "mean_tokens", True), atol=2e-5)
+        return
+    result = qing("serve", "--port", 0, "--models", tmp_path, check=False)
+    assert result.returncode == 1 and "truncate_dim: 4 is not supported" in result.stderr
+
+
+@pytest.mark.parametrize("settings, told", [
+    ({"processing_kwargs": {"text": {"max_length": 4}}}, 'processing_kwargs: {"text":{"max_length":4}} is not supported'),
+    ({"processing_kwargs": {"text": {"add_special_tokens": False}}}, "processing_kwargs: "),
+    ({"transformer_task": "fill-mask"}, "transformer_task: fill-mask is not supported"),
+    ({"processing_kwargs": {}, "transformer_task": "feature-extraction"}, None),
+])  # fmt: skip
+def test_settings_of_the_transformer_are_computed_or_refused(qing, encoder, serve, tmp_path, settings, told):
+    """sentence-transformers 6.2 passes processing_kwargs to each call of the tokenizer."""
+    folder = model_of(tmp_path, encoder)
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LENGTH, **settings}))
+    if told is None:
+        vectors = embed(serve("--models", tmp_path), TEXTS)
+        np.testing.assert_allclose(vectors, expected(folder, "mean_tokens", True), atol=2e-5)
+        return
+    result = qing("serve", "--port", 0, "--models", tmp_path, check=False)
+    assert result.returncode == 1 and told in result.stderr
+
+
 @pytest.mark.parametrize("lower", [True, False])
 def test_do_lower_case_comes_before_the_tokenizer(encoder, serve, tmp_path, lower):
     """sentence-transformers 6.2 puts the stage Lowercase of `tokenizers` before a normalizer that has none."""

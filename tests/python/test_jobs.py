@@ -161,6 +161,10 @@ def test_a_job_is_made_once_for_an_idempotency_key(shared):
     ({"model": "scratch", "training_file": "T", "metadata": {str(i): "" for i in range(17)}}, "metadata"),
     ({"model": "scratch", "training_file": "T", "hyperparameters": {"n_epochs": 0}}, "n_epochs"),
     ({"model": "scratch", "training_file": "T", "method": {"type": "dpo"}}, "method"),
+    ({"model": "scratch", "training_file": "T", "hyperparameters": {"n_epochs": 2}, "method": supervised({"n_epochs": 1})},
+     "hyperparameters"),
+    ({"model": "scratch", "training_file": "T", "hyperparameters": {"n_epochs": 2}, "method": {"type": "supervised"}},
+     "hyperparameters"),
     ({"model": "scratch", "training_file": "T", "layers": 2}, "layers"),
 ])  # fmt: skip
 def test_a_wrong_request_names_its_field(shared, body, param):
@@ -170,6 +174,16 @@ def test_a_wrong_request_names_its_field(shared, body, param):
     with pytest.raises(openai.BadRequestError) as refused:
         client.post("/fine_tuning/jobs", body=body, cast_to=object)
     assert refused.value.param == param and refused.value.type == "invalid_request_error"
+
+
+def test_hyperparameters_may_be_given_twice_if_they_agree(shared):
+    """openai 3.57.0 sends both members when it is given both."""
+    client = client_of(shared)
+    training = upload(client, synthetic_rows(20))
+    for older in (QUICK, {**QUICK, "n_epochs": "auto"}, {}):
+        job = make(client, training, extra_body={"hyperparameters": older})
+        assert job.method.supervised.hyperparameters.n_epochs == QUICK["n_epochs"]
+        client.fine_tuning.jobs.cancel(job.id)
 
 
 def test_an_unknown_model_or_job_is_not_found(shared):

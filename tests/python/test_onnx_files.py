@@ -160,6 +160,56 @@ def refused(weights, path):
     return weights.refusal(path, "import_encoder")
 
 
+def transposed_as_matrices(graph, sizes=(-2, -1)):
+    """The keys of each head transposed as torch 2.15 writes it with dynamo=True: batch and head are joined to one
+    dimension, the matrices are transposed, and batch and head are parted again."""
+
+    def constant(name, numbers):
+        graph.initializer.append(numpy_helper.from_array(np.array(numbers), name))
+        return name
+
+    nodes = []
+    for node in graph.node:
+        perm = [list(a.ints) for a in node.attribute if a.name == "perm"]
+        if node.op_type != "Transpose" or perm != [[0, 2, 3, 1]]:
+            nodes.append(node)
+            continue
+        k = node.output[0]
+        sizes_of = {at: f"{k}_size{at}" for at in (-2, -1)}
+        ends = {-2: -1, -1: np.iinfo(np.int64).max}
+        nodes += [helper.make_node("Transpose", [node.input[0]], [f"{k}_heads"], perm=[0, 2, 1, 3]),
+                  helper.make_node("Shape", [f"{k}_heads"], [f"{k}_shape"])]  # fmt: skip
+        for at, size in sizes_of.items():
+            between = [constant(f"{size}_from", [at]), constant(f"{size}_to", [ends[at]])]
+            nodes.append(helper.make_node("Slice", [f"{k}_shape", *between], [size]))
+        between = [constant(f"{k}_first", [np.iinfo(np.int64).min]), constant(f"{k}_third", [-2])]
+        joined = [constant(f"{k}_any", [-1]), *(sizes_of[at] for at in sizes)]
+        parted = [f"{k}_before", sizes_of[-1], sizes_of[-2]]
+        nodes += [helper.make_node("Slice", [f"{k}_shape", *between], [f"{k}_before"]),
+                  helper.make_node("Concat", joined, [f"{k}_joined"], axis=0),
+                  helper.make_node("Reshape", [f"{k}_heads", f"{k}_joined"], [f"{k}_matrices"]),
+                  helper.make_node("Transpose", [f"{k}_matrices"], [f"{k}_transposed"], perm=[0, 2, 1]),
+                  helper.make_node("Concat", parted, [f"{k}_parted"], axis=0),
+                  helper.make_node("Reshape", [f"{k}_transposed", f"{k}_parted"], [k])]  # fmt: skip
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def test_keys_that_are_transposed_as_matrices(weights, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model = small_bert(num_hidden_layers=2, attn_implementation="sdpa")
+    good = exported(model, tmp_path / "good.onnx", 17)
+    path = changed(good, tmp_path / "matrices.onnx", transposed_as_matrices)
+    assert [n.op_type for n in onnx.load(path).graph.node].count("Slice") >= 6
+    batch = {name: value.numpy() for name, value in inputs(model.config.vocab_size).items()}
+    results = [onnxruntime.InferenceSession(file).run(None, batch)[0] for file in (good, path)]
+    assert np.array_equal(*results), "the test's own graph computes something else"
+    check_import(weights, model, path)
+    # The first reshape has the two sizes in the wrong order, so it mixes the elements of the keys.
+    wrong = changed(good, tmp_path / "mixed.onnx", lambda graph: transposed_as_matrices(graph, (-1, -2)))
+    assert "Reshape" in refused(weights, wrong)
+
+
 def test_other_models_are_refused(weights, tmp_path):
     import transformers
 

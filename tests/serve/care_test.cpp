@@ -154,6 +154,10 @@ TEST(TrialVerdicts, EachLimitEndsTheTrialBeyondChance) {
   EXPECT_EQ(verdict(agree, {.compared = 100, .agreed = 86}).action, Action::kStay);
   EXPECT_EQ(verdict(agree, {.compared = 100, .agreed = 70}).action, Action::kEnd);
   EXPECT_EQ(verdict(agree, {.compared = 29, .agreed = 0}).action, Action::kStay);
+  for (int64_t count = 30; count <= 300; ++count) {
+    ASSERT_EQ(verdict({.error_rate = 0}, {.trial = {count, 0, 1}}).action, Action::kStay) << "0 of " << count;
+    ASSERT_EQ(verdict({.agreement = 1}, {.compared = count, .agreed = count}).action, Action::kStay) << count;
+  }
   const TrialLimits drift{.drift = 0.2};
   EXPECT_EQ(verdict(drift, {.drift_texts = 199, .drift = 1}).action, Action::kStay);
   EXPECT_EQ(verdict(drift, {.drift_texts = 200, .drift = 0.21}).action, Action::kEnd);
