@@ -35,11 +35,10 @@ void remove_quietly(const fs::path& folder) {
   if (error) log_line("warning", "folder_not_removed", {{"folder", folder.string()}, {"error", error.message()}});
 }
 
-// Removes everything but the log, and shortens the log to its end.
+// Removes everything but the log and a trained model, and shortens the log to its end.
 void keep_log(const JobFolder& folder) {
   try {
-    FileReader reader(folder.log());
-    if (reader.size() > JobRunner::kMostLog) {
+    if (folder.has_log() && FileReader(folder.log()).size() > JobRunner::kMostLog) {
       std::string end = read_file(folder.log());
       end.erase(0, end.size() - JobRunner::kMostLog);
       write_file_atomically(folder.log(), end);
@@ -48,9 +47,11 @@ void keep_log(const JobFolder& folder) {
   } catch (const std::exception& error) {
     log_line("warning", "job_log_not_shortened", {{"folder", folder.path.string()}, {"error", error.what()}});
   }
+  const bool trained = folder.has_model();
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder.path, ignored)) {
-    if (entry.path() != folder.log()) remove_quietly(entry.path());
+    const bool kept = entry.path() == folder.log() || (trained && entry.path() == folder.model());
+    if (!kept) remove_quietly(entry.path());
   }
 }
 
@@ -103,8 +104,8 @@ void JobRunner::remove_finished(Database& database) {
   }
 }
 
-// Removes the copies of an ended job's texts, and its model unless it succeeded. The end of a failed job's log stays
-// for the operator, and the result is false then. The caller holds the job's lock.
+// Removes the copies of an ended job's texts, and the model of a cancelled one. The end of a failed job's log and its
+// trained model stay for the operator, and the result is false then. The caller holds the job's lock.
 bool JobRunner::remove_work(Database& database, const std::string& id) {
   const JobFolder folder(*state_, id);
   const std::optional<TrainingJob> job = JobStore(database).find(id);
@@ -112,7 +113,7 @@ bool JobRunner::remove_work(Database& database, const std::string& id) {
     remove_model(database, job->model);
   }
   const bool young = job && job_time() - job->finished < kLogDays * 24 * 60 * 60;
-  if (!young || job->status != JobStatus::kFailed || !folder.has_log()) {
+  if (!young || job->status != JobStatus::kFailed || !(folder.has_log() || folder.has_model())) {
     remove_quietly(folder.path);
     return true;
   }
@@ -200,7 +201,7 @@ bool JobRunner::run_one(Database& database, Stage stage) {
         // A full disk, for example. It counts as an attempt, so that one job does not hold up the others for ever.
         log_line("error", "job_not_run", {{"job", id}, {"error", error.what()}});
         if (!is_trained(*job)) store.add_attempt(id, 0, true);
-        settle_failure(store, *job, {.code = kWorkerFaulted});
+        settle_failure(database, *job, {.code = kWorkerFaulted});
       }
     }
     if (!job || is_final(store.status(id))) remove_work(database, id);

@@ -27,8 +27,9 @@ namespace qing::serve {
 /// from the job's last checkpoint, in any of them. Thread-safe, but for start() and stop().
 class JobRunner {
  public:
-  static constexpr std::int64_t kLogDays = 30;         ///< for which the end of a failed job's log is kept
-  static constexpr size_t kMostLog = size_t{1} << 16;  ///< bytes of it
+  /// For which the end of a failed job's log is kept, and its model if that was trained.
+  static constexpr std::int64_t kLogDays = 30;
+  static constexpr size_t kMostLog = size_t{1} << 16;  ///< bytes of the log
 
   /// Models of finished jobs are served by `registry`, whose second root is State::models(). Reads whose they are:
   /// IoError, DataError.
@@ -66,6 +67,7 @@ class JobRunner {
   struct Rest {
     std::chrono::milliseconds wait{0};
     std::chrono::steady_clock::time_point until;
+    size_t count = 0;
   };
 
   void work(Stage stage);
@@ -73,10 +75,11 @@ class JobRunner {
   void prepare(Database& database, const TrainingJob& job, const JobLock& lock);
   void train(Database& database, const TrainingJob& job, const JobLock& lock);
   WorkerEnd attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock);
-  void settle_failure(JobStore& store, const TrainingJob& job, const WorkerEnd& end);
+  void settle_failure(Database& database, const TrainingJob& job, const WorkerEnd& end);
   void finish(Database& database, TrainingJob job);
   bool is_trained(const TrainingJob& job) const;
-  void rest(JobStore& store, const TrainingJob& job);
+  bool rest(JobStore& store, const TrainingJob& job);
+  void give_up(Database& database, const TrainingJob& job, JobError error);
   bool rests(const std::string& id);
   void watch();
   void tidy_up();

@@ -194,6 +194,13 @@ void JobStore::add_event(const std::string& id, const JobEvent& event) {
   transaction.commit();
 }
 
+std::int64_t JobStore::first_event(const std::string& id, const std::string& message) {
+  Statement query = database_.prepare("SELECT coalesce(min(created), 0) FROM job_events WHERE job = ? AND message = ?");
+  query.bind_all(id, message);
+  query.step();
+  return query.number(0);
+}
+
 bool JobStore::advance(const std::string& id, std::initializer_list<JobStatus> from, JobStatus to,
                        const std::string& message, const std::optional<AuditEntry>& audit) {
   Transaction transaction(database_);

@@ -63,6 +63,8 @@ class JobStore {
   /// The oldest first, those after number `after`.
   std::vector<JobEvent> events_after(const std::string& id, std::int64_t after, std::int64_t limit);
   void add_event(const std::string& id, const JobEvent& event);
+  /// When the job got its first event with this message, in seconds since 1970; 0 without one.
+  std::int64_t first_event(const std::string& id, const std::string& message);
 
   /// Changes the status if it is one of `from`, and says whether it was. `message` becomes an event. `audit` is logged
   /// if the status was changed.

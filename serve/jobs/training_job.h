@@ -68,6 +68,7 @@ struct JobFolder {
   std::filesystem::path results() const { return path / "results.csv"; }
   std::filesystem::path log() const { return path / "log.txt"; }  ///< what the worker prints; may hold texts
   bool has_log() const;                                           ///< whether it has printed anything
+  bool has_model() const;                                         ///< whether model() is that of a finished training
 };
 
 /// The name of the model that a job makes: ft-BASE-SUFFIX-PART, a valid model name in which PART is of the job's id.

@@ -17,6 +17,7 @@
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/registry/model_manifest.h>
+#include <qing/serve/runs/run_record.h>
 #include <qing/tensor/errors.h>
 
 #include "../nn/temp_folder.h"
@@ -34,10 +35,16 @@ class JobRunnerTest : public ::testing::Test {
     fs::create_directories(folder.path() / "models/mood/1");
     fs::create_directories(made() / "run");
     std::ofstream(made() / "weights") << "abc";
+    cli::RunRecord record;
+    record.state = "finished";
+    cli::write_record(made() / "run/run.json", record);
     write_manifest(made());
     registry = std::make_shared<Registry>(
         folder.path() / "models",
         [this](const fs::path& path) {
+          if (not_a_model && path.string().find("ft-") != std::string::npos) {
+            throw DataError(path.string() + ": its weights have another shape");
+          }
           if (no_memory && path.string().find("ft-") != std::string::npos &&
               path.string().find("-good-") == std::string::npos) {
             throw IoError("too many open files");
@@ -86,18 +93,28 @@ class JobRunnerTest : public ::testing::Test {
   void wait_for(const TrainingJob& job, JobStatus status) {
     wait([&] { return now(job).status == status; });
   }
-  bool warned(const TrainingJob& job) {
+  std::string first_warning(const TrainingJob& job) {
     for (const JobEvent& event : JobStore(*database).events_after(job.id, 0, 100)) {
-      if (event.level == "warn") return true;
+      if (event.level == "warn") return event.message;
     }
-    return false;
+    return {};
+  }
+  bool warned(const TrainingJob& job) { return !first_warning(job).empty(); }
+  // Only the trained model is left of a failed job, in the job's folder, and it is not served.
+  void expect_kept(const TrainingJob& job) {
+    wait([&] { return test::names_in(work_folder(job)) == std::vector<std::string>{"model"}; });
+    EXPECT_EQ(test::content_of(work_folder(job) / "model/weights"), "abc");
+    EXPECT_NO_THROW(check_manifest(work_folder(job) / "model"));
+    EXPECT_FALSE(fs::exists(model(job)));
+    EXPECT_FALSE(registry->find(job.model));
+    EXPECT_EQ(database->number("SELECT count(*) FROM models"), 0);
   }
   fs::path model(const TrainingJob& job) const { return state->models() / job.model; }
   fs::path work_folder(const TrainingJob& job) const { return state->jobs() / job.id; }
 
   test::TempFolder folder;
   const std::shared_ptr<const State> state = std::make_shared<const State>(folder.path() / "state");
-  std::atomic<bool> no_memory = false;
+  std::atomic<bool> no_memory = false, not_a_model = false;
   std::shared_ptr<Registry> registry;
   std::optional<Database> database;
   std::string file;
@@ -156,6 +173,84 @@ TEST_F(JobRunnerTest, ADamagedModelFailsItsJob) {
   wait_for(job, JobStatus::kFailed);
   EXPECT_EQ(now(job).error->code, "model_damaged");
   EXPECT_FALSE(fs::exists(model(job)));
+}
+
+TEST_F(JobRunnerTest, AModelThatCanNeverBeServedFailsItsJobAndIsKept) {
+  not_a_model = true;
+  work();
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  const JobError error = *now(job).error;
+  EXPECT_EQ(error.code, "model_not_served");
+  EXPECT_NE(error.message.find("its weights have another shape"), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find("jobs/" + job.id + "/model"), std::string::npos) << error.message;
+  EXPECT_EQ(error.message.find(folder.path().string()), std::string::npos) << error.message;
+  expect_kept(job);
+  EXPECT_FALSE(warned(job)) << "it is not tried again";
+  // The operator's way.
+  not_a_model = false;
+  fs::create_directories(folder.path() / "models/taken");
+  fs::copy(work_folder(job) / "model", folder.path() / "models/taken/1", fs::copy_options::recursive);
+  registry->rescan();
+  EXPECT_TRUE(registry->find("taken"));
+  runner.reset();
+  database->prepare("UPDATE jobs SET finished = finished - ?").bind_all((JobRunner::kLogDays + 1) * 86'400).run();
+  work();
+  runner->start();
+  wait([&] { return !fs::exists(work_folder(job)); });
+}
+
+TEST_F(JobRunnerTest, AJobThatCannotBeFinishedForHoursFailsAndItsModelIsKept) {
+  no_memory = true;
+  options.finish_within = std::chrono::seconds(3);
+  work();
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait([&] { return warned(job); });
+  EXPECT_EQ(now(job).status, JobStatus::kRunning) << "not at once";
+  // Another server goes on with the time.
+  runner.reset();
+  work();
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  EXPECT_EQ(now(job).error->code, "not_finished");
+  EXPECT_GE(now(job).finished - JobStore(*database).first_event(job.id, first_warning(job)), 3);
+  expect_kept(job);
+}
+
+TEST_F(JobRunnerTest, AServerThatWasOffForTheTimeStillTries) {
+  no_memory = true;
+  work();
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait([&] { return warned(job); });
+  runner.reset();
+  database->prepare("UPDATE job_events SET created = created - ?").bind_all(48 * 3600).run();
+  no_memory = false;
+  work();
+  runner->start();
+  wait_for(job, JobStatus::kSucceeded);
+}
+
+TEST_F(JobRunnerTest, ADamagedOutcomeFailsItsJobAndTheModelIsKept) {
+  work("echo '{}' > outcome.json");
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  EXPECT_EQ(now(job).error->code, "outcome_damaged");
+  expect_kept(job);
+  EXPECT_FALSE(registry->find(job.model)) << "the model of a failed job is not served";
+}
+
+TEST_F(JobRunnerTest, ADamagedRegistryFileIsNoFaultOfTheModel) {
+  work();
+  const TrainingJob job = add("unlucky");
+  std::ofstream(folder.path() / "models/.registry.json") << "{";
+  runner->start();
+  wait([&] { return warned(job); });
+  fs::remove(folder.path() / "models/.registry.json");
+  wait_for(job, JobStatus::kSucceeded);
 }
 
 TEST_F(JobRunnerTest, TheEndOfAFailedJobsLogIsKeptForAWhile) {
