@@ -165,13 +165,19 @@ void FileStore::erase(Transaction& transaction, const std::string& id, const Aud
   ::unlink(removed.c_str());  // else clean() does it
 }
 
-size_t FileStore::remove_expired(std::int64_t now, size_t most) {
+size_t FileStore::remove_expired(std::int64_t now, size_t most, SweepPlace& place) {
   std::vector<std::pair<std::string, std::string>> over;  // project and id
   {
-    Statement row =
-        database_.prepare("SELECT project, id FROM files WHERE expires <> 0 AND expires <= ? ORDER BY expires LIMIT ?");
-    row.bind_all(now, static_cast<std::int64_t>(most));
-    while (row.step()) over.emplace_back(row.text(0), row.text(1));
+    Statement row = database_.prepare(
+        "SELECT project, id, expires FROM files WHERE expires <> 0 AND expires <= ? AND (expires, id) > (?, ?) "
+        "ORDER BY expires, id LIMIT ?");
+    row.bind_all(now, place.expires, place.id, static_cast<std::int64_t>(most));
+    SweepPlace end;
+    while (row.step()) {
+      over.emplace_back(row.text(0), row.text(1));
+      end = {row.number(2), row.text(1)};
+    }
+    place = over.size() < most ? SweepPlace() : std::move(end);
   }
   size_t count = 0;
   std::exception_ptr failure;
@@ -206,7 +212,8 @@ bool FileStore::exists(const std::string& id) {
 }
 
 size_t FileStore::clean() {
-  size_t count = remove_expired(seconds_now(), std::numeric_limits<std::int64_t>::max());
+  SweepPlace from_the_beginning;
+  size_t count = remove_expired(seconds_now(), std::numeric_limits<std::int64_t>::max(), from_the_beginning);
   std::vector<std::string> lost;  // ids of records without bytes
   {
     Statement row = database_.prepare("SELECT id FROM files");

@@ -8,7 +8,6 @@
 
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/log.h>
-#include <qing/serve/files/file_store.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
@@ -100,7 +99,7 @@ void Caretaker::look() {
   reported_ = now;
   report(*database_);
   attempt({.action = "file.fail"}, [&](const AuditEntry&) {
-    const size_t count = FileStore(*database_, *state_).remove_expired(now, kMostExpired);
+    const size_t count = FileStore(*database_, *state_).remove_expired(now, kMostExpired, sweep_);
     if (count > 0) log_line("info", "files_expired", {{"files", static_cast<std::int64_t>(count)}});
   });
   if (!train_) return;
