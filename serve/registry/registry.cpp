@@ -131,6 +131,15 @@ std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
   return versions;
 }
 
+// The highest version that is not on its way; 0: none.
+std::int64_t Registry::highest_kept(const std::string& name, const std::vector<std::int64_t>& versions) const {
+  const auto kept = [&](std::int64_t version) {
+    return !is_there(mark_of(folder_of(name, version).parent_path(), version));
+  };
+  const auto found = std::find_if(versions.rbegin(), versions.rend(), kept);
+  return found == versions.rend() ? 0 : *found;
+}
+
 Registry::Classifier Registry::read(const std::string& name, std::int64_t version) const {
   const fs::path folder = folder_of(name, version);
   check_manifest(folder);
@@ -154,14 +163,20 @@ ModelLimits Registry::limits_of(const std::string& name) const {
 }
 
 Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t version) {
-  try {
-    return {read(name, version), limits_of(name)};
-  } catch (const std::exception& error) {
+  const auto note = [&](const std::exception& error) {
     const Failure failure = noted(name, version, error.what());
     const std::lock_guard lock(mutex_);
     now_.failures.insert_or_assign(name, failure);
-    throw DataError(failure.text());
-  }
+    return failure.text();
+  };
+  try {
+    return {read(name, version), limits_of(name)};
+  } catch (const IoError& error) { throw UnreadableVersion(note(error)); } catch (const fs::filesystem_error& error) {
+    throw UnreadableVersion(note(error));
+  } catch (const std::bad_alloc& error) {
+    note(error);
+    throw;
+  } catch (const std::exception& error) { throw DataError(note(error)); }
 }
 
 Registry::Failure Registry::noted(const std::string& name, std::int64_t version, const char* why) {
@@ -211,7 +226,7 @@ void Registry::commit(const std::function<void(RegistryState&)>& change) {
 
 Model Registry::choose(const std::string& name, std::int64_t version) {
   const std::vector<std::int64_t> versions = versions_of(name);
-  if (version == 0) version = versions.back();
+  if (version == 0) version = highest_kept(name, versions);
   if (!std::ranges::binary_search(versions, version)) {
     throw IndexError(fmt::format("{}: no version {}; there are {}", name, version, fmt::join(versions, ", ")));
   }

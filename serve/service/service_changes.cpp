@@ -13,6 +13,10 @@
 namespace qing::serve {
 namespace {
 
+HttpResponse not_loaded(const Error& error) {
+  return error_response(422, "not_loaded", std::string("nothing has changed: ") + error.what());
+}
+
 // The response of a task that changes what is stored, or the error that it throws.
 HttpResponse changed(const std::function<HttpResponse()>& task) {
   try {
@@ -21,8 +25,8 @@ HttpResponse changed(const std::function<HttpResponse()>& task) {
     return error_response(404, "not_found", error.what());
   } catch (const ValueError& error) {
     return error_response(422, "unacceptable_change", error.what());
-  } catch (const DataError& error) {
-    return error_response(422, "not_loaded", std::string("nothing has changed: ") + error.what());
+  } catch (const UnreadableVersion& error) { return not_loaded(error); } catch (const DataError& error) {
+    return not_loaded(error);
   } catch (const IoError& error) {
     log_line("error", "change_not_written", {{"error", error.what()}});
     return error_response(500, "not_written",

@@ -172,7 +172,8 @@ class CaretakerTest : public ::testing::Test {
   }
   std::shared_ptr<Registry> opened() const {
     auto made = std::make_shared<Registry>(folder.path() / "models", [](const fs::path& path) {
-      if (fs::exists(path / "broken")) throw IoError("broken weights");
+      if (fs::exists(path / "broken")) throw DataError("broken weights");
+      if (fs::exists(path / "unreadable")) throw IoError("too many open files");
       return std::make_shared<FakeClassifier>();
     });
     made->load();
@@ -327,6 +328,32 @@ TEST_F(CaretakerTest, AVersionThatCannotBeLoadedAnyMoreEndsItsTrial) {
   EXPECT_EQ(actions().front(), "trial.end");
 }
 
+TEST_F(CaretakerTest, APassingErrorEndsNoTrial) {
+  begin({});
+  auto care = caretaker();
+  for (int step = 0; step < 2; ++step) {
+    care->look();
+    answer(30, false);
+    now += 600;
+    care->look();
+  }
+  const fs::path unreadable = folder.path() / "models/mood/2/unreadable";
+  std::ofstream(unreadable) << "";
+  answer(30, false);
+  now += 600;
+  for (int round = 0; round < 3; ++round) care->look();
+  EXPECT_EQ(registry->find("mood")->version, 1);
+  EXPECT_EQ(share(), 1) << "the trial goes on";
+  EXPECT_EQ(plans(), 1U);
+  Database database = state->open();
+  EXPECT_EQ(audit_entries(database, {.action = "trial.fail"}).size(), 1U) << "noted once";
+  EXPECT_TRUE(audit_entries(database, {.action = "trial.end"}).empty());
+  fs::remove(unreadable);
+  care->look();
+  EXPECT_EQ(registry->find("mood")->version, 2) << "the next round has promoted it";
+  EXPECT_EQ(plans(), 0U);
+}
+
 TEST_F(CaretakerTest, AServerThatHasNotFollowedYetLeavesAPlanAlone) {
   auto other = opened();
   begin({});
@@ -440,6 +467,43 @@ TEST_F(CaretakerTest, FilesWhoseTimeIsOverAreRemovedABoundedNumberAtATime) {
   EXPECT_EQ(database.number("SELECT count(*) FROM files"), 1);
   EXPECT_EQ(database.number("SELECT count(*) FROM audit WHERE action = 'file.expire' AND project = 'a'"),
             static_cast<std::int64_t>(ids.size()));
+}
+
+TEST_F(CaretakerTest, FilesThatCannotBeRemovedHoldUpNoOthers) {
+  Database database = state->open();
+  FileStore store(database, *state);
+  const auto put = [&] {
+    Upload upload(state->files());
+    upload.write("x");
+    return store.create({"a", "x", "batch", 3600}, upload, 1 << 20);
+  };
+  std::vector<fs::path> in_the_way;
+  std::int64_t expires = 0;
+  for (size_t i = 0; i < Caretaker::kMostExpired + 1; ++i) {
+    const StoredFile file = put();
+    expires = file.expires;
+    // A folder that is not empty cannot be replaced by the file.
+    in_the_way.push_back(state->files() / ("removed-" + file.id));
+    fs::create_directories(in_the_way.back() / "x");
+  }
+  database.run("UPDATE files SET expires = expires - 100");
+  const StoredFile last = put();
+  auto care = caretaker();
+  now = expires + 3700;
+  const auto left = [&] { return database.number("SELECT count(*) FROM files"); };
+  care->look();
+  EXPECT_EQ(left(), static_cast<std::int64_t>(in_the_way.size()) + 1);
+  now += Caretaker::kReportSeconds;
+  care->look();
+  EXPECT_FALSE(fs::exists(store.content(last.id)));
+  EXPECT_EQ(left(), static_cast<std::int64_t>(in_the_way.size()));
+  EXPECT_EQ(audit_entries(database, {.action = "file.fail"}).size(), 1U) << "noted once";
+  for (const fs::path& path : in_the_way) fs::remove_all(path);
+  for (int round = 0; round < 2; ++round) {
+    now += Caretaker::kReportSeconds;
+    care->look();
+  }
+  EXPECT_EQ(left(), 0) << "it comes back to them";
 }
 
 TEST_F(CaretakerTest, AClockThatIsSetBackDelaysNothingByMoreThanAStep) {

@@ -1,6 +1,10 @@
 // A registry of two roots: versions of both, the choices' file, manifests, models that come and go.
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
+#include <qing/serve/maintenance/version_folder.h>
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/files.h>
 
@@ -139,6 +143,46 @@ TEST_F(SecondRoot, AVersionOnItsWayIsNotServed) {
   EXPECT_EQ(models.load("mood", 2).version, 2) << "the server that makes it asks for it";
   models.rescan();
   EXPECT_EQ(models.find("mood")->version, 2);
+}
+
+TEST_F(SecondRoot, AVersionOnItsWayIsTakenByItsNumberAlone) {
+  have("first/mood/1"), have("second/mood/2"), have("second/ft/1"), have("second/ft/2"), have("second/new/1");
+  for (const char* mark : {"mood/.promoting-2", "ft/.promoting-2", "new/.promoting-1"}) {
+    write_file_atomically(temp.path() / "second" / mark, "");
+  }
+  Registry models = registry();
+  EXPECT_EQ(models.load("mood", 0).version, 1);
+  models.discover("ft");
+  EXPECT_EQ(models.find("ft")->version, 1);
+  EXPECT_THROW(models.discover("new"), IndexError);
+  EXPECT_THROW(models.load("new", 0), IndexError);
+  EXPECT_EQ(models.load("mood", 2).version, 2);
+}
+
+// Another server looks for new models all the time.
+TEST_F(SecondRoot, AVersionThatBeginsOnTrialNeverAnswersForAll) {
+  have("first/mood/1"), have("second"), have("source");
+  write_file_atomically(temp.path() / "source/weights", "abc");
+  Registry one = registry(), other = registry();
+  one.load(), other.load();
+  std::atomic<bool> done = false;
+  std::int64_t highest = 0;
+  std::thread rescans([&] {
+    while (!done) {
+      other.rescan();
+      highest = std::max(highest, other.find("mood")->version);
+    }
+  });
+  for (std::int64_t version = 2; version < 80; ++version) {
+    NewVersion made(temp.path() / "source", temp.path() / "second", "mood", version);
+    one.set_trial("mood", {version, 0.5, false});
+    made.keep();
+  }
+  done = true;
+  rescans.join();
+  EXPECT_EQ(highest, 1);
+  other.rescan();
+  EXPECT_EQ(other.find("mood")->versions.size(), 79U);
 }
 
 TEST_F(SecondRoot, AWithdrawnVersionIsNotChosen) {

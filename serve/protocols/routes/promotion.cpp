@@ -2,13 +2,16 @@
 #include <qing/serve/protocols/protocols.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
 #include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/log.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/maintenance/promotion_store.h>
@@ -181,6 +184,25 @@ void serve_version(Service& service, Registry& registry, Proposal& proposal, std
   }
 }
 
+// Makes the model what it was before a version that could not be served or kept. A step that fails is logged. If the
+// version's mark cannot be removed either, the next start withdraws what is left.
+void take_back(Database& database, Registry& registry, const Model& before, const std::optional<TrialPlan>& plan,
+               std::int64_t version) {
+  const auto attempt = [&](const std::function<void()>& step) {
+    try {
+      step();
+    } catch (const std::exception& error) {
+      log_line("error", "promotion_not_undone", {{"model", before.name}, {"error", error.what()}});
+    }
+  };
+  attempt([&] {
+    const std::optional<Model> now = registry.find(before.name);
+    if (now && (now->version != before.version || now->trial != before.trial)) registry.restore(before);
+  });
+  attempt([&] { plan ? TrialPlans(database).put(*plan) : TrialPlans(database).remove(before.name); });
+  attempt([&] { PromotionStore(database).withdraw(before.name, version, "the version could not be served"); });
+}
+
 HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
   if (service.state() == nullptr) {
     throw Refusal(error_response(404, "no_state", "this server makes no versions; start it with a state folder"));
@@ -225,11 +247,13 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
     transaction.commit();
   }
   if (made) {
+    const std::optional<Model> before = registry.find(target.name);
+    const std::optional<TrialPlan> plan = TrialPlans(database).find(target.name);
     try {
       serve_version(service, registry, proposal, made->number());
       made->keep();
     } catch (...) {
-      PromotionStore(database).withdraw(target.name, made->number(), "the version could not be served");
+      take_back(database, registry, before.value_or(target), plan, made->number());
       throw;
     }
   }
