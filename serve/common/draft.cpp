@@ -20,6 +20,11 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kDraftCharacters = 8;
+constexpr std::string_view kFileDraftBegin = ".qing-", kFileDraftMark = ".draft-";
+
+fs::path folder_of_draft(const fs::path& place) {
+  return place.has_parent_path() ? place.parent_path() : fs::path(".");
+}
 
 int open_draft(const fs::path& draft) { return ::open(draft.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }
 
@@ -32,6 +37,8 @@ DraftLock::DraftLock(const fs::path& draft) : draft_(draft), descriptor_(open_dr
   }
   while (::flock(descriptor_, LOCK_EX) != 0) {
     if (errno == EINTR) continue;
+    // A network's file system without such locks. Nobody removes drafts there.
+    if (errno == EBADF || errno == ENOLCK || errno == EOPNOTSUPP) break;
     const int why = errno;
     ::close(descriptor_);
     throw IoError(fmt::format("{}: cannot be locked: {}", draft.string(), std::strerror(why)));
@@ -62,6 +69,15 @@ DraftFolder::~DraftFolder() {
   fs::remove_all(path_, ignored);
 }
 
+fs::path draft_place(const fs::path& file) {
+  return folder_of_draft(file) / fmt::format("{}{}{}", kFileDraftBegin, file.filename().string(), kFileDraftMark);
+}
+
+bool is_file_draft_name(std::string_view name) {
+  const size_t mark = name.rfind(kFileDraftMark);
+  return name.starts_with(kFileDraftBegin) && mark != name.npos && is_draft_name(name.substr(mark), kFileDraftMark);
+}
+
 fs::path draft_name(const fs::path& place) { return place.string() + random_characters(kDraftCharacters); }
 
 bool is_draft_name(std::string_view name, std::string_view place) {
@@ -90,8 +106,15 @@ void remove_abandoned(const fs::path& folder, const std::function<bool(const fs:
 
 void remove_abandoned_drafts(const fs::path& place) {
   const std::string name = place.filename().string();
-  remove_abandoned(place.has_parent_path() ? place.parent_path() : fs::path("."),
+  remove_abandoned(folder_of_draft(place),
                    [&name](const fs::path& path) { return is_draft_name(path.filename().string(), name); });
+}
+
+void remove_abandoned_file_drafts(const fs::path& file) {
+  remove_abandoned(folder_of_draft(file), [](const fs::path& path) {
+    std::error_code none;
+    return is_file_draft_name(path.filename().string()) && fs::is_directory(fs::symlink_status(path, none));
+  });
 }
 
 }  // namespace qing::serve

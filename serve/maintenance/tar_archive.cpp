@@ -177,18 +177,11 @@ void sync_tree(const fs::path& folder) {
   sync_folder(folder);
 }
 
-// A draft is called ".qing-NAME.draft-" and 8 characters: no other program's file is.
-constexpr std::string_view kDraftBegin = ".qing-", kDraftMark = ".draft-";
-
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
 // The unfinished archive of any name, such as yesterday's, also one that has no entry yet.
 bool is_archive_draft(const fs::path& path) {
-  const std::string name = path.filename().string();
-  const size_t mark = name.rfind(kDraftMark);
-  if (!name.starts_with(kDraftBegin) || mark == name.npos ||
-      !is_draft_name(std::string_view(name).substr(mark), kDraftMark))
-    return false;
+  if (!is_file_draft_name(path.filename().string())) return false;
   std::error_code none;
   if (!fs::is_regular_file(fs::symlink_status(path, none))) return false;
   if (fs::file_size(path, none) == 0) return true;
@@ -205,7 +198,7 @@ TarWriter::TarWriter(fs::path file) : file_(std::move(file)) {
   if (is_there(file_)) throw IoError(fmt::format("{}: exists; give another name", file_.string()));
   remove_abandoned(folder_of(file_), is_archive_draft);
   for (;;) {
-    draft_ = draft_name(folder_of(file_) / fmt::format("{}{}{}", kDraftBegin, file_.filename().string(), kDraftMark));
+    draft_ = draft_name(draft_place(file_));
     fd_ = ::open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd_ < 0) fail_archive(draft_);
     lock_ = std::make_unique<DraftLock>(draft_);
