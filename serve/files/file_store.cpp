@@ -72,7 +72,7 @@ FileStore::FileStore(Database& database, const State& state) : database_(databas
   database_.run("PRAGMA secure_delete = ON");  // overwrites the text of removed records
 }
 
-StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t allowed) {
+StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t allowed, const Along& along) {
   upload.sync();
   std::optional<DatasetReport> report;
   if (is_dataset(file.purpose)) report = examine_dataset(upload.path());
@@ -84,11 +84,12 @@ StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t 
   record(
       database_,
       {.key = file.key, .project = file.project, .action = "file.create", .object = stored.id, .detail = file.purpose});
+  if (along) along(stored);
   const fs::path path = content(stored.id);
   upload.keep_as(path);
   try {
     transaction.commit();
-  } catch (const IoError&) {
+  } catch (...) {
     ::unlink(path.c_str());
     throw;
   }
@@ -158,7 +159,7 @@ void FileStore::erase(Transaction& transaction, const std::string& id, const Aud
   if (there) rename_file(path, removed);
   try {
     transaction.commit();
-  } catch (const IoError&) {
+  } catch (...) {
     if (there) ::rename(removed.c_str(), path.c_str());
     throw;
   }

@@ -277,23 +277,16 @@ void Caretaker::retrain(Database& database, const RetrainingPlan& plan) {
       FeedbackStore(database).kept(plan.project, plan.model, plan.feedback, kMostFeedback);
   if (kept.empty() || !due(plan, now, static_cast<std::int64_t>(kept.size()))) return;
   begun.feedback = kept.back().number;
-  {
-    Transaction transaction(database);
-    if (!RetrainingPlans(database).advance(plan, begun)) return;
+  const std::string job = train_(database, plan, kept, [&] {
+    if (!RetrainingPlans(database).advance(plan, begun)) return false;
     record(database, {.key = plan.key,
                       .project = plan.project,
                       .action = "retraining.start",
                       .object = plan.model,
                       .detail = fmt::format("{} texts of feedback", kept.size())});
-    transaction.commit();
-  }
-  std::string job;
-  try {
-    job = train_(database, plan, kept);
-  } catch (const std::exception&) {
-    RetrainingPlans(database).advance(begun, plan);  // so that it is tried again
-    throw;
-  }
+    return true;
+  });
+  if (job.empty()) return;
   log_line("info", "retraining_started", {{"model", plan.model}, {"job", job}});
   if (!webhook_) return;
   JsonWriter json;

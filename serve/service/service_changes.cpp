@@ -95,8 +95,9 @@ void Service::start_care(std::unique_ptr<Webhook> webhook) {
   if (!state_) return;
   Caretaker::Train train;
   if (jobs_ != nullptr && jobs_->accepts_jobs()) {
-    train = [this](Database& database, const RetrainingPlan& plan, const std::vector<Feedback>& feedback) {
-      return train_on_feedback({database, *state_, *registry_, *jobs_}, plan, feedback);
+    train = [this](Database& database, const RetrainingPlan& plan, const std::vector<Feedback>& feedback,
+                   const Caretaker::Take& take) {
+      return train_on_feedback({database, *state_, *registry_, *jobs_}, plan, feedback, take);
     };
   }
   caretaker_ = std::make_unique<Caretaker>(state_, CaretakerSources{*registry_, drift_, versions_, statistics_},

@@ -403,8 +403,10 @@ TEST_F(CaretakerTest, ARetrainingThatThrowsHoldsUpNoOtherAndIsTriedAgain) {
   std::vector<std::string> trained;
   Caretaker care(
       state, {*registry, drift, versions, statistics}, nullptr,
-      [&](Database&, const RetrainingPlan& plan, const std::vector<Feedback>&) -> std::string {
+      [&](Database&, const RetrainingPlan& plan, const std::vector<Feedback>&,
+          const Caretaker::Take& take) -> std::string {
         if (full && plan.project == "a") throw std::bad_alloc();
+        if (!take()) return {};
         trained.push_back(plan.project);
         return "ftjob-1";
       },
@@ -431,13 +433,16 @@ TEST_F(CaretakerTest, ARetrainingPlanThatIsRemovedMeanwhileStaysRemoved) {
   now = 10'000;
   Caretaker care(
       state, {*registry, drift, versions, statistics}, nullptr,
-      [&](Database& same, const RetrainingPlan& plan, const std::vector<Feedback>&) -> std::string {
+      [&](Database& same, const RetrainingPlan& plan, const std::vector<Feedback>&,
+          const Caretaker::Take& take) -> std::string {
         RetrainingPlans(same).remove(plan.model, plan.project);
-        throw IoError("no room");
+        EXPECT_FALSE(take());
+        return {};
       },
       [this] { return now; });
   care.look();
   EXPECT_FALSE(RetrainingPlans(database).find("mood", "a"));
+  EXPECT_TRUE(audit_entries(database, {.action = "retraining.start"}).empty());
 }
 
 TEST_F(CaretakerTest, FilesWhoseTimeIsOverAreRemovedABoundedNumberAtATime) {
@@ -517,8 +522,8 @@ TEST_F(CaretakerTest, AClockThatIsSetBackDelaysNothingByMoreThanAStep) {
   int trained = 0;
   Caretaker care(
       state, {*registry, drift, versions, statistics}, nullptr,
-      [&](Database&, const RetrainingPlan&, const std::vector<Feedback>&) {
-        ++trained;
+      [&](Database&, const RetrainingPlan&, const std::vector<Feedback>&, const Caretaker::Take& take) {
+        trained += take() ? 1 : 0;
         return std::string("ftjob-1");
       },
       [this] { return now; });
