@@ -37,8 +37,9 @@ void remove_quietly(const fs::path& folder) {
 
 // Removes everything but the log and a trained model, and shortens the log to its end.
 void keep_log(const JobFolder& folder) {
+  const bool logged = folder.has_log(), trained = folder.has_model();
   try {
-    if (folder.has_log() && FileReader(folder.log()).size() > JobRunner::kMostLog) {
+    if (logged && FileReader(folder.log()).size() > JobRunner::kMostLog) {
       std::string end = read_file(folder.log());
       end.erase(0, end.size() - JobRunner::kMostLog);
       write_file_atomically(folder.log(), end);
@@ -47,10 +48,9 @@ void keep_log(const JobFolder& folder) {
   } catch (const std::exception& error) {
     log_line("warning", "job_log_not_shortened", {{"folder", folder.path.string()}, {"error", error.what()}});
   }
-  const bool trained = folder.has_model();
   std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder.path, ignored)) {
-    const bool kept = entry.path() == folder.log() || (trained && entry.path() == folder.model());
+    const bool kept = (logged && entry.path() == folder.log()) || (trained && entry.path() == folder.model());
     if (!kept) remove_quietly(entry.path());
   }
 }
