@@ -137,13 +137,13 @@ std::string Statement::text(int column) const {
   return std::string(static_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
+Transaction::Transaction(Database& database) : database_(database), rollback_(database.prepare("ROLLBACK")) {
+  database_.run("BEGIN IMMEDIATE");
+}
+
+// What made SQLite fail may have ended the transaction already.
 Transaction::~Transaction() {
-  if (!open_) return;
-  try {
-    database_.run("ROLLBACK");
-  } catch (const IoError&) {
-    // What made SQLite fail has mostly ended the transaction already.
-  }
+  if (open_) sqlite3_step(rollback_.handle_.get());
 }
 
 void Transaction::commit() {

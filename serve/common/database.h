@@ -70,6 +70,7 @@ class Statement {
 
  private:
   friend class Database;
+  friend class Transaction;
   struct Finalize {
     void operator()(sqlite3_stmt* handle) const;
   };
@@ -83,7 +84,7 @@ class Statement {
 /// A transaction that holds the write lock from its start; rolled back unless committed.
 class Transaction {
  public:
-  explicit Transaction(Database& database) : database_(database) { database_.run("BEGIN IMMEDIATE"); }
+  explicit Transaction(Database& database);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -91,6 +92,7 @@ class Transaction {
 
  private:
   Database& database_;
+  Statement rollback_;  // prepared before it is needed, since there may be no memory for it then
   bool open_ = true;
 };
 

@@ -14,6 +14,7 @@
 #include <qing/serve/common/random_id.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -66,7 +67,7 @@ DraftFolder::DraftFolder(const fs::path& place) {
 
 DraftFolder::~DraftFolder() {
   std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  remove_tree(path_, ignored);
 }
 
 fs::path draft_place(const fs::path& file) {
@@ -90,7 +91,7 @@ bool remove_if_abandoned(const fs::path& draft) {
   if (descriptor < 0) return false;
   // Removed under the lock: whoever waits for it finds the draft gone, and makes another.
   std::error_code ignored;
-  const bool removed = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && fs::remove_all(draft, ignored) > 0 && !ignored;
+  const bool removed = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && remove_tree(draft, ignored) && !ignored;
   ::close(descriptor);
   return removed;
 }
@@ -98,7 +99,7 @@ bool remove_if_abandoned(const fs::path& draft) {
 void remove_abandoned(const fs::path& folder, const std::function<bool(const fs::path&)>& is_draft) {
   std::error_code unreadable;
   std::vector<fs::path> found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, unreadable)) found.push_back(entry.path());
+  for (const fs::directory_entry& entry : entries_of(folder, unreadable)) found.push_back(entry.path());
   for (const fs::path& path : found) {
     if (is_draft(path)) remove_if_abandoned(path);
   }

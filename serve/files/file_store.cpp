@@ -17,6 +17,7 @@
 #include <qing/serve/common/draft.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -232,7 +233,7 @@ size_t FileStore::clean() {
   }
   std::error_code none;
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(state_.files(), none)) paths.push_back(entry.path());
+  for (const auto& entry : entries_of(state_.files(), none)) paths.push_back(entry.path());
   for (const fs::path& path : paths) {
     const std::string name = path.filename().string();
     if (name.starts_with(Upload::kPrefix)) {

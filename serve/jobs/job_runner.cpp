@@ -11,6 +11,7 @@
 #include <qing/serve/jobs/job_json.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::serve {
@@ -31,7 +32,7 @@ constexpr std::string_view kRemoved = ".removed-";  // a model's folder that is 
 
 void remove_quietly(const fs::path& folder) {
   std::error_code error;
-  fs::remove_all(folder, error);
+  remove_tree(folder, error);
   if (error) log_line("warning", "folder_not_removed", {{"folder", folder.string()}, {"error", error.message()}});
 }
 
@@ -49,7 +50,7 @@ void keep_log(const JobFolder& folder) {
     log_line("warning", "job_log_not_shortened", {{"folder", folder.path.string()}, {"error", error.what()}});
   }
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path, ignored)) {
+  for (const fs::directory_entry& entry : entries_of(folder.path, ignored)) {
     const bool kept = (logged && entry.path() == folder.log()) || (trained && entry.path() == folder.model());
     if (!kept) remove_quietly(entry.path());
   }
@@ -67,7 +68,7 @@ JobRunner::~JobRunner() { stop(); }
 // What a kill has left between two steps.
 void JobRunner::tidy_up() {
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(state_->models(), ignored)) {
+  for (const fs::directory_entry& entry : entries_of(state_->models(), ignored)) {
     if (entry.path().filename().string().starts_with(kRemoved)) remove_quietly(entry.path());
   }
   if (!state_->exists()) return;
@@ -87,7 +88,7 @@ void JobRunner::tidy_up() {
 void JobRunner::remove_finished(Database& database) {
   JobStore store(database);
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(state_->jobs(), ignored)) {
+  for (const fs::directory_entry& entry : entries_of(state_->jobs(), ignored)) {
     const std::string id = entry.path().filename().string();
     if (const auto kept = kept_.find(id); kept != kept_.end() && Clock::now() < kept->second) continue;
     if (!is_final(store.status(id))) continue;

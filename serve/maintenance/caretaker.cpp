@@ -123,7 +123,7 @@ void Caretaker::attempt(AuditEntry entry, const std::function<void(AuditEntry&)>
     entry.detail = "the server's log says why; it is tried again";
     try {
       record(*database_, entry);
-    } catch (const IoError& unwritten) { log_line("error", "audit_not_written", {{"error", unwritten.what()}}); }
+    } catch (const std::exception& unwritten) { log_line("error", "audit_not_written", {{"error", unwritten.what()}}); }
   }
 }
 

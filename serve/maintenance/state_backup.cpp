@@ -13,6 +13,7 @@
 #include <qing/serve/maintenance/tar_archive.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -69,7 +70,7 @@ void back_up_state(const State& state, const fs::path& file) {
 void restore_state(const fs::path& file, const State& state) {
   try {
     const fs::path place = place_of(state);
-    if (fs::exists(place) && !fs::is_empty(place)) {
+    if (fs::exists(place) && !entries_of(place).empty()) {
       throw IoError(fmt::format("{}: is not empty; give a new folder", place.string()));
     }
     fs::create_directories(place.parent_path());

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <new>
 #include <set>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/maintenance/durable_copy.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -171,7 +173,7 @@ class Extraction {
 };
 
 void sync_tree(const fs::path& folder) {
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : entries_below(folder)) {
     if (entry.is_directory()) sync_folder(entry.path());
   }
   sync_folder(folder);
@@ -273,7 +275,7 @@ void TarWriter::add_file(const std::string& name, const fs::path& file) {
 void TarWriter::add_folder(const std::string& name, const fs::path& folder) {
   if (!fs::is_directory(folder)) return;
   std::vector<fs::path> entries;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) entries.push_back(entry.path());
+  for (const fs::directory_entry& entry : entries_of(folder)) entries.push_back(entry.path());
   std::ranges::sort(entries);
   for (const fs::path& entry : entries) {
     const std::string inner = name + "/" + entry.filename().string();
@@ -307,8 +309,9 @@ TarManifest extract_tar(const fs::path& file, const fs::path& folder) {
     sync_tree(folder);
     return manifest;
   } catch (const std::exception& why) {
-    fs::remove_all(folder, error);
-    if (dynamic_cast<const IoError*>(&why) != nullptr) throw;
+    remove_tree(folder, error);
+    const bool no_memory = dynamic_cast<const std::bad_alloc*>(&why) != nullptr;
+    if (no_memory || dynamic_cast<const IoError*>(&why) != nullptr) throw;
     if (const auto* failed = dynamic_cast<const fs::filesystem_error*>(&why)) {
       throw IoError(fmt::format("{}: {}", failed->path1().string(), failed->code().message()));
     }

@@ -15,6 +15,7 @@
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -36,6 +37,9 @@ std::string shown(const std::string& name) {
 
 constexpr const char* kNoModelsName =
     "the folder's name is no model's name, which is 1 to 128 of A-Z a-z 0-9 . _ -; rename the folder";
+
+// A lock, for example, that a promotion has left.
+bool is_hidden(const fs::directory_entry& entry) { return entry.path().filename().string().starts_with('.'); }
 
 // The reason why a folder that is not empty holds no model.
 std::string no_version(const std::string& name) {
@@ -78,11 +82,11 @@ Registry::Registry(fs::path root, Loader loader, fs::path second)
     : root_(std::move(root)), second_(std::move(second)), choices_(root_, second_), loader_(std::move(loader)) {}
 
 // Finds models with at least one version. A folder that cannot be read is logged and skipped. A folder with an invalid
-// name and a folder without a version, unless it is empty, are skipped and added to `failures`. Names that begin with a
-// dot are ignored.
+// name and a folder without a version, unless it has hidden entries alone, are skipped and added to `failures`. Names
+// that begin with a dot are ignored.
 void Registry::scan_root(const fs::path& root, Found& found, Failures& failures) {
   try {
-    for (const fs::directory_entry& entry : fs::directory_iterator(root)) {
+    for (const fs::directory_entry& entry : entries_of(root)) {
       const std::string name = entry.path().filename().string();
       if (name.starts_with('.')) continue;
       try {
@@ -90,7 +94,7 @@ void Registry::scan_root(const fs::path& root, Found& found, Failures& failures)
         const auto on_its_way = [&entry](std::int64_t version) { return is_there(mark_of(entry.path(), version)); };
         if (std::erase_if(versions, on_its_way) > 0 && versions.empty()) continue;
         if (versions.empty()) {
-          if (entry.is_directory() && !fs::is_empty(entry.path())) {
+          if (entry.is_directory() && !std::ranges::all_of(entries_of(entry.path()), is_hidden)) {
             failures[shown(name)] = noted(shown(name), 0, no_version(name).c_str());
           }
         } else if (is_model_name(name)) {

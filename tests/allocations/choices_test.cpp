@@ -150,6 +150,7 @@ TEST(FailingAllocations, DiscoveringAModel) {
 TEST(FailingAllocations, ANewVersion) {
   Subject subject = on_registry("new version", kNothing, {});
   subject.operation = [](const fs::path& folder) {
+    fs::create_directories(folder / "state/models/mood");  // it stays, with a lock alone
     const auto registry = opened_registry(folder);
     return Operation{[folder, registry] {
                        NewVersion made(folder / "state/models/ft/1", folder / "state/models", "mood", 3);

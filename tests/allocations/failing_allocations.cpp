@@ -9,18 +9,20 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
-#include <optional>
 #include <stdexcept>
+
+#include <qing/tensor/errors.h>
 
 namespace {
 
 thread_local std::int64_t allocations_left = -1;  // before the one that fails; below 0: none does
-thread_local bool allocation_failed = false;
+thread_local bool allocation_failed = false, all_fail = false;
 
 // Whether this allocation fails.
 bool fails() {
   if (allocations_left < 0 || allocations_left-- > 0) return false;
   allocation_failed = true;
+  if (all_fail) allocations_left = 0;
   return true;
 }
 
@@ -107,14 +109,17 @@ class FolderInMemory {
 
 }  // namespace
 
-FailingAllocation::FailingAllocation(std::int64_t n) {
+FailingAllocation::FailingAllocation(std::int64_t n, Failing which) {
   allocation_failed = false;
+  all_fail = which == Failing::kAllFromThere;
   allocations_left = n - 1;
 }
 FailingAllocation::~FailingAllocation() { allocations_left = -1; }
 bool FailingAllocation::failed() const { return allocation_failed; }
 
-void fail_each_allocation(const Subject& subject) {
+namespace {
+
+void fail_each_allocation(const Subject& subject, Failing which) {
   constexpr std::int64_t kMost = 50'000;
   const FolderInMemory folder;
   fs::create_directory(folder.prepared());
@@ -130,20 +135,25 @@ void fail_each_allocation(const Subject& subject) {
   std::int64_t n = 0, thrown = 0, done_in_spite = 0;
   for (bool failed = true; failed;) {
     ASSERT_LT(++n, kMost) << subject.name;
-    const std::string where = subject.name + ", allocation " + std::to_string(n);
+    const std::string where =
+        subject.name + ", allocation " + std::to_string(n) + (which == Failing::kOne ? "" : " and all after it");
     SCOPED_TRACE(where);
     const Operation operation = subject.operation(folder.fresh());
-    std::optional<std::string> error;
+    enum class End { kDone, kError, kDataError };
+    End end = End::kDone;
     {
-      const FailingAllocation failing(n);
+      const FailingAllocation failing(n, which);
       try {
         operation.run();
-      } catch (const std::exception& caught) { error.emplace(); }
+      } catch (const DataError&) { end = End::kDataError; } catch (const std::exception&) {
+        end = End::kError;
+      }
       failed = failing.failed();
     }
-    ASSERT_TRUE(failed || !error) << "an error without a failure";
+    ASSERT_NE(end, End::kDataError) << "good data are called damaged";
+    ASSERT_TRUE(failed || end == End::kDone) << "an error without a failure";
     const std::string found = operation.found();
-    if (!error) {
+    if (end == End::kDone) {
       ASSERT_EQ(found, after) << "it was acknowledged";
       done_in_spite += failed ? 1 : 0;
       continue;
@@ -157,6 +167,12 @@ void fail_each_allocation(const Subject& subject) {
   EXPECT_GE(n - 1, subject.least) << subject.name << ": the failures do not reach it";
   std::printf("%s: %lld allocations, %lld errors, %lld survived\n", subject.name.c_str(), static_cast<long long>(n - 1),
               static_cast<long long>(thrown), static_cast<long long>(done_in_spite));
+}
+
+}  // namespace
+
+void fail_each_allocation(const Subject& subject) {
+  for (const Failing which : {Failing::kOne, Failing::kAllFromThere}) fail_each_allocation(subject, which);
 }
 
 }  // namespace qing::test

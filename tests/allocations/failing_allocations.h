@@ -9,10 +9,12 @@
 
 namespace qing::test {
 
-/// While it lives, the n-th allocation of this thread fails, counted from 1. One at a time.
+enum class Failing { kOne, kAllFromThere };
+
+/// While it lives, the n-th allocation of this thread fails, counted from 1, or it and all after it. One at a time.
 class FailingAllocation {
  public:
-  explicit FailingAllocation(std::int64_t n);
+  FailingAllocation(std::int64_t n, Failing which);
   ~FailingAllocation();
   FailingAllocation(const FailingAllocation&) = delete;
   FailingAllocation& operator=(const FailingAllocation&) = delete;
@@ -35,8 +37,9 @@ struct Subject {
   bool reads = false;       ///< the operation changes nothing
 };
 
-/// Runs the operation on a fresh copy of the prepared folder for n = 1, 2, ... until it makes fewer than n allocations.
-/// The failing one must lead to a std::exception or to nothing. What is found afterwards is what was there before or
+/// Runs the operation on a fresh copy of the prepared folder for n = 1, 2, ... until it makes fewer than n allocations,
+/// with the n-th alone failing and with all from the n-th on. The failure must lead to a std::exception other than a
+/// DataError, which would call good data damaged, or to nothing. What is found afterwards is what was there before or
 /// what the whole operation leaves. The same objects must then do the operation without an error, unless it was done.
 void fail_each_allocation(const Subject& subject);
 

@@ -185,6 +185,16 @@ TEST_F(SecondRoot, AVersionThatBeginsOnTrialNeverAnswersForAll) {
   EXPECT_EQ(other.find("mood")->versions.size(), 79U);
 }
 
+TEST_F(SecondRoot, AFolderWithALockAloneIsNoFailure) {
+  have("first/mood/1"), have("second/mood"), have("second/other");
+  write_file_atomically(temp.path() / "second/mood/.registry.lock", "");  // of a promotion that was withdrawn
+  write_file_atomically(temp.path() / "second/other/weights", "");
+  Registry models = registry();
+  models.load();
+  EXPECT_EQ(models.failure("mood"), "");
+  EXPECT_NE(models.failure("other").find("holds no version"), std::string::npos);
+}
+
 TEST_F(SecondRoot, AWithdrawnVersionIsNotChosen) {
   have("first/mood/1"), have("second/mood/2"), have("second/mood/4"), have("second/mood/5");
   Registry models = registry();
