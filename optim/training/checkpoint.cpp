@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <string_view>
 #include <system_error>
 
@@ -342,6 +343,9 @@ int64_t load_checkpoint(const fs::path& checkpoint, nn::Module& model, const Che
     }
     current = kModel;
     model.load_state_dict(weights.tensors);
+  } catch (const std::bad_alloc&) {
+    roll_back(touched);
+    throw;
   } catch (const std::exception& error) {  // a user's part may throw anything
     const std::string failed = roll_back(touched);
     throw DataError(fmt::format("{}: {}: {}{}", checkpoint.string(), current, error.what(), failed));

@@ -59,8 +59,13 @@ DraftFolder::DraftFolder(const fs::path& place) {
     if (!fs::create_directory(path_, error)) {
       throw IoError(fmt::format("{}: {}", path_.string(), error ? error.message() : "exists"));
     }
-    fs::permissions(path_, fs::perms::owner_all, error);
-    lock_ = std::make_unique<DraftLock>(path_);
+    try {
+      fs::permissions(path_, fs::perms::owner_all, error);
+      lock_ = std::make_unique<DraftLock>(path_);
+    } catch (...) {
+      remove_tree(path_, error);
+      throw;
+    }
     if (lock_->there()) return;
   }
 }

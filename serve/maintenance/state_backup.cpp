@@ -39,9 +39,8 @@ fs::path restore_place(const fs::path& place) {
 
 void check_database(const fs::path& file) {
   Database database(file, Database::Mode::kRead);
-  Statement check = database.prepare("PRAGMA integrity_check");
-  const std::string result = check.step() ? check.text(0) : "";
-  if (result != "ok") throw DataError(fmt::format("{}: is damaged ({}); take another backup", file.string(), result));
+  const std::string damage = database.damage();
+  if (!damage.empty()) throw DataError(fmt::format("{}: is damaged ({}); take another backup", file.string(), damage));
 }
 
 }  // namespace

@@ -203,7 +203,13 @@ TarWriter::TarWriter(fs::path file) : file_(std::move(file)) {
     draft_ = draft_name(draft_place(file_));
     fd_ = ::open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd_ < 0) fail_archive(draft_);
-    lock_ = std::make_unique<DraftLock>(draft_);
+    try {
+      lock_ = std::make_unique<DraftLock>(draft_);
+    } catch (...) {
+      ::close(fd_);
+      ::unlink(draft_.c_str());
+      throw;
+    }
     if (lock_->there()) return;
     ::close(std::exchange(fd_, -1));
   }

@@ -12,6 +12,7 @@
 
 #include "failing_allocations.h"
 #include "serve/serve_fixture.h"
+#include "small_disk.h"
 #include "state_text.h"
 
 namespace qing::serve {
@@ -29,10 +30,13 @@ std::shared_ptr<Registry> opened_registry(const fs::path& folder) {
   return registry;
 }
 
-// What another server serves, and the files.
+// What a server that starts serves.
 std::string served(const fs::path& folder) {
   for (const fs::directory_entry& entry : fs::directory_iterator(folder / "state/models")) {
-    if (entry.is_directory()) remove_interrupted_versions(entry.path(), [](std::int64_t) {});
+    if (!entry.is_directory()) continue;
+    remove_interrupted_versions(entry.path(), [&](std::int64_t version) {
+      ChoiceFiles::withdraw(folder / "state/models", entry.path().filename().string(), version);
+    });
   }
   const auto registry = opened_registry(folder);
   std::string text;
@@ -42,8 +46,10 @@ std::string served(const fs::path& folder) {
   }
   for (const auto& [name, alias] : registry->aliases())
     text += fmt::format("{} {} {}\n", name, alias.model, alias.version);
-  return text + test::tree_text(folder);
+  return text;
 }
+
+std::string served_and_files(const fs::path& folder) { return served(folder) + test::tree_text(folder); }
 
 void have(const fs::path& version) {
   fs::create_directories(version);
@@ -54,20 +60,21 @@ void have(const fs::path& version) {
 using Change = std::function<void(Registry&)>;
 
 Subject on_registry(const std::string& name, const Change& prepare, const Change& change, bool reads = false) {
-  return {.name = name,
-          .prepare =
-              [prepare](const fs::path& folder) {
-                for (const char* version : {"root/mood/1", "root/mood/2", "state/models/ft/1"}) have(folder / version);
-                const auto registry = opened_registry(folder);
-                registry->load("mood", 1);
-                prepare(*registry);
-              },
-          .operation =
-              [change](const fs::path& folder) {
-                const auto registry = opened_registry(folder);
-                return Operation{[registry, change] { change(*registry); }, [folder] { return served(folder); }};
-              },
-          .reads = reads};
+  return {
+      .name = name,
+      .prepare =
+          [prepare](const fs::path& folder) {
+            for (const char* version : {"root/mood/1", "root/mood/2", "state/models/ft/1"}) have(folder / version);
+            const auto registry = opened_registry(folder);
+            registry->load("mood", 1);
+            prepare(*registry);
+          },
+      .operation =
+          [change](const fs::path& folder) {
+            const auto registry = opened_registry(folder);
+            return Operation{[registry, change] { change(*registry); }, [folder] { return served_and_files(folder); }};
+          },
+      .reads = reads};
 }
 
 const Change kNothing = [](Registry&) {};
@@ -95,7 +102,8 @@ TEST(FailingAllocations, ChoicesOfTheRegistry) {
   fail_each_allocation(on_registry(
       "registry: rescan", alias,
       [](Registry& registry) {
-        registry.rescan();
+        // A version that no memory was left for is served at the next look.
+        if (registry.rescan(); !registry.find("live")) registry.rescan();
         EXPECT_TRUE(registry.find("live"));
       },
       true));
@@ -117,8 +125,12 @@ TEST(FailingAllocations, OpeningTheRegistry) {
       },
       kNothing, true);
   subject.operation = [](const fs::path& folder) {
-    return Operation{[folder] { EXPECT_EQ(opened_registry(folder)->find("mood")->version, 1); },
-                     [folder] { return served(folder); }};
+    return Operation{[folder] {
+                       const auto registry = opened_registry(folder);
+                       registry->rescan();
+                       EXPECT_EQ(registry->find("mood").value().version, 1);
+                     },
+                     [folder] { return served_and_files(folder); }};
   };
   fail_each_allocation(subject);
 }
@@ -142,7 +154,7 @@ TEST(FailingAllocations, DiscoveringAModel) {
                        registry->discover("ft");
                        EXPECT_TRUE(registry->find("ft"));
                      },
-                     [folder] { return served(folder); }};
+                     [folder] { return served_and_files(folder); }};
   };
   fail_each_allocation(subject);
 }
@@ -153,11 +165,23 @@ TEST(FailingAllocations, ANewVersion) {
     fs::create_directories(folder / "state/models/mood");  // it stays, with a lock alone
     const auto registry = opened_registry(folder);
     return Operation{[folder, registry] {
-                       NewVersion made(folder / "state/models/ft/1", folder / "state/models", "mood", 3);
-                       registry->load("mood", 3);
-                       made.keep();
+                       const Model before = *registry->find("mood");
+                       try {
+                         NewVersion made(folder / "state/models/ft/1", folder / "state/models", "mood", 3);
+                         registry->load("mood", 3);
+                         made.keep();
+                       } catch (...) {
+                         if (registry->find("mood")->version != 1) registry->restore(before);
+                         throw;
+                       }
                      },
-                     [folder] { return served(folder); }};
+                     [folder] {
+                       std::string text = served(folder);  // which cleans up
+                       for (const std::string& name : test::names_in(folder / "state/models/mood")) {
+                         if (name != ".registry.lock") text += name + " ";
+                       }
+                       return text;
+                     }};
   };
   fail_each_allocation(subject);
 }

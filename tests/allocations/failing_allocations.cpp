@@ -132,9 +132,12 @@ void fail_each_allocation(const Subject& subject, Failing which) {
     after = operation.found();
   }
   ASSERT_EQ(before == after, subject.reads) << subject.name << ": " << after;
-  std::int64_t n = 0, thrown = 0, done_in_spite = 0;
+  // Those of the second kind differ little from one to the next.
+  const std::int64_t step = which == Failing::kOne ? 1 : 23;
+  std::int64_t n = 1 - step, thrown = 0, done_in_spite = 0;
   for (bool failed = true; failed;) {
-    ASSERT_LT(++n, kMost) << subject.name;
+    n += step;
+    ASSERT_LT(n, kMost) << subject.name;
     const std::string where =
         subject.name + ", allocation " + std::to_string(n) + (which == Failing::kOne ? "" : " and all after it");
     SCOPED_TRACE(where);
@@ -145,9 +148,10 @@ void fail_each_allocation(const Subject& subject, Failing which) {
       const FailingAllocation failing(n, which);
       try {
         operation.run();
-      } catch (const DataError&) { end = End::kDataError; } catch (const std::exception&) {
-        end = End::kError;
-      }
+      } catch (const DataError& error) {
+        end = End::kDataError;
+        std::fprintf(stderr, "%s\n", error.what());
+      } catch (const std::exception&) { end = End::kError; }
       failed = failing.failed();
     }
     ASSERT_NE(end, End::kDataError) << "good data are called damaged";
@@ -159,13 +163,15 @@ void fail_each_allocation(const Subject& subject, Failing which) {
       continue;
     }
     ++thrown;
-    ASSERT_TRUE(found == before || found == after) << "found " << found << ", before " << before << ", after " << after;
+    ASSERT_TRUE(subject.may_be_half || found == before || found == after)
+        << "found " << found << ", before " << before << ", after " << after;
     if (found == after && !subject.reads) continue;
     ASSERT_NO_THROW(operation.run()) << "the objects work on";
     ASSERT_EQ(operation.found(), after) << "done again";
   }
   EXPECT_GE(n - 1, subject.least) << subject.name << ": the failures do not reach it";
-  std::printf("%s: %lld allocations, %lld errors, %lld survived\n", subject.name.c_str(), static_cast<long long>(n - 1),
+  std::printf("%s%s: %lld allocations, %lld errors, %lld survived\n", subject.name.c_str(),
+              which == Failing::kOne ? "" : ", all from there", static_cast<long long>(n - 1),
               static_cast<long long>(thrown), static_cast<long long>(done_in_spite));
 }
 

@@ -33,8 +33,9 @@ struct Subject {
   std::string name;
   std::function<void(const std::filesystem::path& folder)> prepare;         ///< makes what the operation begins with
   std::function<Operation(const std::filesystem::path& folder)> operation;  ///< opens it
-  std::int64_t least = 20;  ///< allocations that the operation makes, at least
-  bool reads = false;       ///< the operation changes nothing
+  std::int64_t least = 20;   ///< allocations that the operation makes, at least
+  bool reads = false;        ///< the operation changes nothing
+  bool may_be_half = false;  ///< after a failure what is found may be a half, until the operation is done again
 };
 
 /// Runs the operation on a fresh copy of the prepared folder for n = 1, 2, ... until it makes fewer than n allocations,
