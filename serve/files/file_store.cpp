@@ -73,7 +73,12 @@ FileStore::FileStore(Database& database, const State& state) : database_(databas
   database_.run("PRAGMA secure_delete = ON");  // overwrites the text of removed records
 }
 
-StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t allowed, const Along& along) {
+StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t allowed) {
+  return *create(file, upload, allowed, [](const StoredFile&) { return true; });
+}
+
+std::optional<StoredFile> FileStore::create(const NewFile& file, Upload& upload, std::uint64_t allowed,
+                                            const Along& along) {
   upload.sync();
   std::optional<DatasetReport> report;
   if (is_dataset(file.purpose)) report = examine_dataset(upload.path());
@@ -85,7 +90,7 @@ StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t 
   record(
       database_,
       {.key = file.key, .project = file.project, .action = "file.create", .object = stored.id, .detail = file.purpose});
-  if (along) along(stored);
+  if (!along(stored)) return std::nullopt;
   const fs::path path = content(stored.id);
   upload.keep_as(path);
   try {

@@ -54,12 +54,14 @@ class FileStore {
   /// Whether the rows of a file of this purpose are labelled texts, which are examined when it is stored.
   static bool is_dataset(std::string_view purpose) { return purpose == "fine-tune" || purpose == "evals"; }
 
-  /// What is stored together with a new file.
-  using Along = std::function<void(const StoredFile&)>;
   /// Stores the bytes of the upload. They are on the disk before this returns. StorageFull when the project would keep
-  /// more than `allowed` bytes. `along` is called in the file's transaction: what it changes is stored with the file or
-  /// not at all. Its exceptions are passed on, and nothing is stored then.
-  StoredFile create(const NewFile& file, Upload& upload, std::uint64_t allowed, const Along& along = {});
+  /// more than `allowed` bytes.
+  StoredFile create(const NewFile& file, Upload& upload, std::uint64_t allowed);
+  /// What is stored together with a new file; false: neither is to be stored.
+  using Along = std::function<bool(const StoredFile&)>;
+  /// As above. `along` is called in the file's transaction: what it changes is stored with the file or not at all. When
+  /// it returns false or throws, nothing is stored.
+  std::optional<StoredFile> create(const NewFile& file, Upload& upload, std::uint64_t allowed, const Along& along);
   std::optional<StoredFile> get(const std::string& project, const std::string& id);
 
   struct ListOptions {

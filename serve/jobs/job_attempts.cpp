@@ -27,10 +27,12 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPollTime{100};
-// Of a trained job that cannot be finished.
+// Of a trained job that cannot be finished, and of a model that cannot be served.
 constexpr milliseconds kLongestRest = std::chrono::minutes(10);
 // A server that was off while the time to finish a job passed still tries so often.
 constexpr size_t kLeastAttempts = 3;
+// Of the event from which the time to finish a job counts. rest() finds the event by this text, so another text begins
+// the time of each waiting job again.
 constexpr const char* kUnfinished = "The model is trained, but the server cannot finish the job now. It tries again.";
 
 // Why the worker could not go on. It had no time to say so when it was killed, and there was none when the server
@@ -235,6 +237,12 @@ bool JobRunner::is_trained(const TrainingJob& job) const {
   return is_there(state_->models() / job.model / "1") || JobFolder(*state_, job.id).has_model();
 }
 
+void JobRunner::Rest::lengthen(milliseconds first) {
+  wait = count == 0 ? first : std::min(2 * wait, kLongestRest);
+  until = Clock::now() + wait;
+  ++count;
+}
+
 // Leaves a trained job to later, with growing waits, so that other jobs go on. False when its time is over, which
 // counts from the first failure in any server.
 bool JobRunner::rest(JobStore& store, const TrainingJob& job) {
@@ -242,9 +250,8 @@ bool JobRunner::rest(JobStore& store, const TrainingJob& job) {
   {
     const std::lock_guard lock(mutex_);
     Rest& rest = rests_[job.id];
-    rest.wait = rest.count == 0 ? options_.rest : std::min(2 * rest.wait, kLongestRest);
-    rest.until = Clock::now() + rest.wait;
-    count = ++rest.count;
+    rest.lengthen(options_.rest);
+    count = rest.count;
   }
   const std::int64_t first = store.first_event(job.id, kUnfinished);
   if (first != 0) {
@@ -298,9 +305,8 @@ void JobRunner::finish(Database& database, TrainingJob job) {
   }
   try {
     registry_->discover(job.model);
-  } catch (const DataError& error) {
+  } catch (const DamagedVersion& error) {
     log_line("error", "job_model_not_loaded", {{"job", job.id}, {"error", error.what()}});
-    if (registry_->failure(job.model).empty()) throw;  // the registry's own file is damaged, which an operator repairs
     if (is_damaged(model / "1")) {
       remove_model(database, job.model);
       store.fail(job.id, {"model_damaged", "The files of the trained model are damaged. Train it again.", {}});

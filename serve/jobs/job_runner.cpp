@@ -248,22 +248,30 @@ void JobRunner::watch() {
 // Serves the models of other servers' jobs, and no more those that other servers have removed.
 void JobRunner::share_models() {
   owners_.refresh();
-  for (const std::string& name : owners_.names()) {
-    if (registry_->find(name) || !registry_->failure(name).empty()) continue;
-    if (versions_below(state_->models() / name).empty()) continue;  // its job registers it
-    try {
-      registry_->discover(name);
-    } catch (const Error&) {
-      // The registry has logged it, and keeps the reason.
-    }
-  }
+  for (const std::string& name : owners_.names()) share_model(name);
   for (const std::string& name : owners_.released()) {
     try {
       if (registry_->find(name)) registry_->forget(name);
       owners_.drop(name);
+      unshared_.erase(name);
     } catch (const ValueError&) {
       // An alias names it. It stays until the alias goes.
     }
+  }
+}
+
+// The registry logs why a model is not served, and keeps the reason. What may pass is tried again after a rest.
+void JobRunner::share_model(const std::string& name) {
+  if (registry_->find(name)) {
+    unshared_.erase(name);
+    return;
+  }
+  if (const auto rest = unshared_.find(name); rest != unshared_.end() && Clock::now() < rest->second.until) return;
+  try {
+    if (versions_below(state_->models() / name).empty()) return;  // its job registers it
+    registry_->discover(name);
+  } catch (const DamagedVersion&) { unshared_[name].until = Clock::time_point::max(); } catch (const std::exception&) {
+    unshared_[name].lengthen(options_.rest);
   }
 }
 

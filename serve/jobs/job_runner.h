@@ -64,10 +64,12 @@ class JobRunner {
     std::chrono::steady_clock::time_point sent;
   };
 
+  /// Growing waits between attempts.
   struct Rest {
     std::chrono::milliseconds wait{0};
     std::chrono::steady_clock::time_point until;
     size_t count = 0;
+    void lengthen(std::chrono::milliseconds first);
   };
 
   void work(Stage stage);
@@ -84,6 +86,7 @@ class JobRunner {
   void watch();
   void tidy_up();
   void share_models();
+  void share_model(const std::string& name);
   void remove_finished(Database& database);
   bool remove_work(Database& database, const std::string& id);
   void feed(Database& database, Follower& follower);
@@ -98,8 +101,9 @@ class JobRunner {
   std::condition_variable wake_;
   std::uint64_t wakes_ = 0;
   bool stopping_ = false;
-  std::list<Follower> followers_;      // moved out while they are fed
-  std::map<std::string, Rest> rests_;  // of trained jobs that could not be finished yet, by id
+  std::list<Follower> followers_;         // moved out while they are fed
+  std::map<std::string, Rest> rests_;     // of trained jobs that could not be finished yet, by id
+  std::map<std::string, Rest> unshared_;  // of models that could not be loaded, by name; for watch() alone
   /// When watch() looks at the folder of a finished job again.
   std::map<std::string, std::chrono::steady_clock::time_point> kept_;
   std::vector<std::thread> threads_;

@@ -61,7 +61,9 @@ bool JobFolder::has_model() const {
   const std::filesystem::path record = model() / "run/run.json";
   try {
     return is_there(record) && cli::read_record(record).state == "finished";
-  } catch (const Error&) { return false; }
+  } catch (const DataError&) { return false; } catch (const IoError&) {
+    return true;  // it may be the record of a finished training, whose model must not be removed
+  }
 }
 
 std::string model_name(std::string_view base, std::string_view suffix, std::string_view id) {

@@ -180,7 +180,7 @@ Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t ve
   } catch (const std::bad_alloc& error) {
     note(error);
     throw;
-  } catch (const std::exception& error) { throw DataError(note(error)); }
+  } catch (const std::exception& error) { throw DamagedVersion(note(error)); }
 }
 
 Registry::Failure Registry::noted(const std::string& name, std::int64_t version, const char* why) {
@@ -230,7 +230,10 @@ void Registry::commit(const std::function<void(RegistryState&)>& change) {
 
 Model Registry::choose(const std::string& name, std::int64_t version) {
   const std::vector<std::int64_t> versions = versions_of(name);
-  if (version == 0) version = highest_kept(name, versions);
+  if (version == 0 && (version = highest_kept(name, versions)) == 0) {
+    throw IndexError(fmt::format("{}: its only versions, {}, are not finished yet; try again later", name,
+                                 fmt::join(versions, ", ")));
+  }
   if (!std::ranges::binary_search(versions, version)) {
     throw IndexError(fmt::format("{}: no version {}; there are {}", name, version, fmt::join(versions, ", ")));
   }

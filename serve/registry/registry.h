@@ -44,6 +44,12 @@ class UnreadableVersion : public IoError {
   using IoError::IoError;
 };
 
+/// A version that is damaged or no model.
+class DamagedVersion : public DataError {
+ public:
+  using DataError::DataError;
+};
+
 /// Thread-safe. A returned Model stays valid after any later change. Changes run one at a time and read files, so do
 /// not call them from a thread that must answer quickly. Lookups never wait for a change.
 ///
@@ -51,8 +57,9 @@ class UnreadableVersion : public IoError {
 /// error stays with the model. Load, unload, rollback, alias and trial changes are written to .registry.json first
 /// (choice_files.h); if that fails (IoError), nothing changes. A version with a manifest (model_manifest.h) is loaded
 /// only if its files are as the manifest says. Errors of changes:
-/// IndexError for an unknown model, version or alias; ValueError for an invalid request; DataError for a version that
-/// is damaged or no model; UnreadableVersion or std::bad_alloc for one that a later attempt may load.
+/// IndexError for an unknown model, version or alias; ValueError for an invalid request; DamagedVersion for a version
+/// that is damaged or no model; UnreadableVersion or std::bad_alloc for one that a later attempt may load; DataError
+/// for a damaged .registry.json.
 class Registry {
  public:
   /// Why a version of a model is not served.
@@ -172,7 +179,7 @@ class Registry {
   Classifier read(const std::string& name, std::int64_t version) const;
   ModelLimits limits_of(const std::string& name) const;
   /// Calls `read`. Records its error as the reason why this version is not served, and rethrows it: as
-  /// UnreadableVersion what the disk or the memory may do better later, as DataError all else.
+  /// UnreadableVersion what the disk may do better later, as DamagedVersion all else but std::bad_alloc.
   Loaded read_or_note(const std::string& name, std::int64_t version);
   /// Logs that a version is not served.
   static Failure noted(const std::string& name, std::int64_t version, const char* why);

@@ -12,12 +12,6 @@
 #include <qing/serve/state/audit.h>
 
 namespace qing::serve {
-namespace {
-
-// Another server has begun this training.
-struct TakenByAnother {};
-
-}  // namespace
 
 std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPlan& plan,
                               const std::vector<Feedback>& feedback, const std::function<bool()>& take) {
@@ -37,7 +31,7 @@ std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPla
                       .key = plan.key};
   std::string id;
   const auto add_job = [&](const StoredFile& file) {
-    if (!take()) throw TakenByAnother();
+    if (!take()) return false;  // another server has begun this training
     const TrainingJob job{.project = plan.project,
                           .base = model->name,
                           .base_version = model->version,
@@ -45,10 +39,10 @@ std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPla
                           .seed = 42,
                           .metadata = R"({"origin":"feedback"})"};
     id = JobStore(means.database).add(job, "feedback", plan.key, means.jobs.most_unfinished()).id;
+    return true;
   };
-  try {
-    FileStore(means.database, means.state).create(named, upload, std::numeric_limits<std::uint64_t>::max(), add_job);
-  } catch (const TakenByAnother&) { return {}; }
+  FileStore store(means.database, means.state);
+  if (!store.create(named, upload, std::numeric_limits<std::uint64_t>::max(), add_job)) return {};
   means.jobs.wake();
   return id;
 }

@@ -130,7 +130,7 @@ TEST_F(AdminTest, RefusesInvalidChanges) {
       {"POST", "models/../load", "", 404, "not_found"},
       {"POST", "models/mood/load", R"({"version":9})", 404, "not_found"},
       {"POST", "models/mood/load", R"({"version":3})", 422, "not_loaded"},
-      {"POST", "models/mood/load", R"({"version":4})", 422, "not_loaded"},
+      {"POST", "models/mood/load", R"({"version":4})", 503, "not_readable"},
       {"POST", "models/mood/load", R"({"version":1.5})", 422, "unacceptable_field"},
       {"POST", "models/mood/load", R"({"version":-1})", 422, "unacceptable_field"},
       {"POST", "models/mood/load", R"({"path":"/"})", 422, "unacceptable_field"},
@@ -144,6 +144,7 @@ TEST_F(AdminTest, RefusesInvalidChanges) {
     const RawResponse response = send(method, "/v1/admin/" + path, body);
     EXPECT_EQ(response.status, status) << path << body << response.body;
     EXPECT_EQ(code(response), why) << path << body;
+    EXPECT_EQ(response.has("Retry-After"), status == 503) << path << body;
   }
   EXPECT_NE(ask(get("/v1/models/mood")).body.find(R"("version":"2","versions":["1","2"],)"), std::string::npos);
   EXPECT_NE(ask(get("/v1/models/mood")).body.find("too many open files"), std::string::npos) << "the last failure";

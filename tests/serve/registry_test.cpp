@@ -72,7 +72,7 @@ TEST_F(RegistryChanges, WhatMayPassIsToldFromADamagedVersion) {
   registry.load();
   EXPECT_THROW(registry.load("mood", 2), UnreadableVersion);
   EXPECT_EQ(registry.find("mood")->error, "version 2: too many open files");
-  EXPECT_THROW(registry.load("mood", 3), DataError);
+  EXPECT_THROW(registry.load("mood", 3), DamagedVersion);
   EXPECT_THROW(registry.set_trial("mood", {2, 0.5, false}), UnreadableVersion);
   have("mood/4");
   EXPECT_THROW(registry.load("mood", 4), std::bad_alloc);
