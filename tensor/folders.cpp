@@ -42,8 +42,8 @@ void remove_contents(DIR* folder, std::error_code& error) noexcept {
     found = false;
     ::rewinddir(folder);
     while (const char* name = next_name(folder, error)) {
-      found = true;
-      remove_at(::dirfd(folder), name, error);
+      // An entry that is listed and yet not there must not make the loop endless.
+      if (remove_at(::dirfd(folder), name, error)) found = true;
       if (error) return;
     }
   }
@@ -81,9 +81,14 @@ std::vector<fs::directory_entry> entries_of(const fs::path& folder, std::error_c
     return entries;
   }
   while (const char* name = next_name(open.get(), error)) {
-    std::error_code gone;
-    fs::directory_entry entry(folder / name, gone);
-    if (!gone) entries.push_back(std::move(entry));
+    std::error_code unknown;
+    fs::directory_entry entry(folder / name, unknown);
+    if (!unknown) {
+      entries.push_back(std::move(entry));
+    } else if (unknown != std::errc::no_such_file_or_directory) {
+      error = unknown;
+      break;
+    }
   }
   if (error) entries.clear();
   return entries;

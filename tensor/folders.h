@@ -8,7 +8,8 @@
 
 namespace qing {
 
-/// The entries of a folder in any order, without those that are removed meanwhile. std::filesystem::filesystem_error.
+/// The entries of a folder in any order, without those that are removed meanwhile. std::filesystem::filesystem_error,
+/// also when one of them cannot be looked at: a list is complete.
 std::vector<std::filesystem::directory_entry> entries_of(const std::filesystem::path& folder);
 /// On an error there are none, and `error` says why. std::bad_alloc.
 std::vector<std::filesystem::directory_entry> entries_of(const std::filesystem::path& folder, std::error_code& error);

@@ -44,7 +44,8 @@ void fill_random(unsigned char* bytes, size_t size) {
 
 // Writes the pepper to the disk if there is no file. An existing file stays.
 void place(const Pepper& pepper, const std::filesystem::path& file) {
-  const DraftFolder drafts(draft_place(file));  // its place tells the next command what a kill has left
+  remove_abandoned_file_drafts(file);  // one that a kill has left holds a pepper, which is a secret
+  const DraftFolder drafts(draft_place(file));
   const std::filesystem::path draft = drafts.path() / "pepper";
   std::filesystem::path folder = file.parent_path();
   if (folder.empty()) folder = ".";

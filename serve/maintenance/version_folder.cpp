@@ -66,18 +66,23 @@ void NewVersion::place(std::int64_t lowest) {
     std::error_code error;
     const fs::path place = model_ / std::to_string(version), mark = mark_of(model_, version);
     if (fs::exists(place, error)) continue;
+    if (error) throw IoError(fmt::format("{}: {}", place.string(), error.message()));
     fs::remove(mark, error);
-    number_ = version;
-    write_new_file(mark, [] { return std::span<const char>(); });
-    sync_folder(model_);
+    try {
+      write_new_file(mark, [] { return std::span<const char>(); });
+      sync_folder(model_);
+    } catch (...) {
+      ::unlink(mark.c_str());
+      throw;
+    }
     // A rename would replace an empty folder, which is no version either.
     if (std::rename((model_ / kIncoming).c_str(), place.c_str()) == 0) {
+      number_ = version;  // only now is the folder of this number the one to withdraw
       sync_folder(model_);
       return;
     }
     const int why = errno;
-    number_ = 0;
-    fs::remove(mark, error);
+    ::unlink(mark.c_str());
     if (why != ENOTEMPTY && why != EEXIST) throw IoError(fmt::format("{}: {}", place.string(), std::strerror(why)));
   }
 }

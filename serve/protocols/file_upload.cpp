@@ -159,11 +159,11 @@ class FileUpload::Form : public FormHandler {
 FileUpload::FileUpload(Service& service, const std::string& boundary)
     : service_(service), form_(std::make_shared<Form>(service, boundary)) {}
 
-// A file that is not finished is removed on the thread that may wait for the disk.
+// A file that is not finished is removed on the thread that may wait for the disk, which is its last owner.
 FileUpload::~FileUpload() {
   if (!form_) return;
   try {
-    service_.move_bytes([form = form_](bool) {});
+    service_.move_bytes([form = std::move(form_)](bool) {});
   } catch (const std::bad_alloc&) {
     // This thread removes it then.
   }

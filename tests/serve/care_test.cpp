@@ -579,6 +579,21 @@ TEST(VersionFolders, AreRemovedUnlessTheyAreKept) {
   EXPECT_EQ(test::names_in(root / "mood"), std::vector<std::string>{".registry.lock"});
 }
 
+TEST(VersionFolders, OfOthersAreNotTouchedWhenTheyCannotBeLookedAt) {
+  const test::TempFolder folder;
+  const fs::path source = folder.path() / "source", mood = folder.path() / "models/mood";
+  fs::create_directories(source);
+  std::ofstream(source / "weights") << "abc";
+  fs::create_directories(mood);
+  fs::create_symlink("1", mood / "1");                        // cannot be followed
+  fs::create_directories(mood / ".promoting-1" / "is_kept");  // nor can a mark be written
+  EXPECT_THROW(NewVersion(source, folder.path() / "models", "mood", 1), IoError);
+  EXPECT_TRUE(fs::is_symlink(mood / "1"));
+  EXPECT_TRUE(fs::exists(mood / ".promoting-1/is_kept"));
+  EXPECT_THROW(NewVersion(source, folder.path() / "models", "mood", 1), IoError) << "the lock is free again";
+  EXPECT_EQ(test::names_in(mood), (std::vector<std::string>{".promoting-1", ".registry.lock", "1"}));
+}
+
 class LeftoversTest : public ::testing::Test {
  protected:
   LeftoversTest() {

@@ -1,6 +1,5 @@
 // What killed commands leave of a backup of keys, and what the next one does with it.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <qing/serve/keys/key_store.h>
 #include <qing/serve/keys/pepper.h>
 
+#include "child_process.h"
 #include "nn/temp_folder.h"
 #include "small_disk.h"
 
@@ -61,14 +61,20 @@ TEST_F(KeyBackupTest, DraftsOfKilledCommandsAreRemovedAndThoseInUseStay) {
   EXPECT_EQ(KeyStore(folder.path() / "restored.db").keys().size(), 1U);
 }
 
+TEST_F(KeyBackupTest, ANewStoreRemovesThePepperThatAKillHasLeft) {
+  const fs::path pepper = left("other.db.pepper");
+  const DraftFolder used(draft_place(folder.path() / "other.db.pepper"));
+  KeyStore(folder.path() / "other.db", true).create({.name = "a"});
+  EXPECT_FALSE(fs::exists(pepper));
+  EXPECT_TRUE(fs::exists(used.path()));
+}
+
 TEST_F(KeyBackupTest, AProcessThatIsKilledWithItsDraftLeavesItToTheNext) {
-  const pid_t child = ::fork();
-  if (child == 0) {
+  const auto is_killed = [&] {
     const DraftFolder draft(draft_place(backup));
     ::_exit(9);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  };
+  ASSERT_EQ(test::code_of_child(is_killed), 9);
   ASSERT_EQ(drafts(), 1U);
   backup_keys(store, backup, {});
   EXPECT_EQ(drafts(), 0U);

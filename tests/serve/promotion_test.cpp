@@ -4,6 +4,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,7 +41,10 @@ class PromotionTest : public ServeTest {
         root(),
         [this](const fs::path& path) {
           // Without its mark, a version cannot be kept.
-          if (unkept) fs::remove(mark_of(path.parent_path(), *version_of_name(path.filename().string())));
+          if (unkept) {
+            fs::remove(mark_of(path.parent_path(), *version_of_name(path.filename().string())));
+            if (meanwhile) meanwhile();
+          }
           return std::make_shared<FakeClassifier>();
         },
         state.models());
@@ -65,6 +69,7 @@ class PromotionTest : public ServeTest {
   test::TempFolder folder;
   const State state{folder.path() / "state"};
   std::atomic<bool> unkept = false;
+  std::function<void()> meanwhile;  // what another server does while the version is loaded
 };
 
 TEST_F(PromotionTest, AVersionThatCannotBeKeptIsNotChosen) {
@@ -105,6 +110,32 @@ TEST_F(PromotionTest, AVersionThatCannotBeKeptReplacesNoTrial) {
     EXPECT_EQ(kept->steps, plan.steps) << body;
     EXPECT_EQ(kept->key, "k") << body;
   }
+}
+
+TEST_F(PromotionTest, AVersionThatCannotBeKeptLeavesWhatOthersHaveChangedMeanwhile) {
+  Database database = state.open();
+  const TrialPlan first{.model = "mood", .version = 2, .steps = {0.25, 1}, .key = "k", .project = "a"};
+  TrialPlans(database).put(first);
+  meanwhile = [&] {
+    Database other = state.open();
+    TrialPlans(other).put({.model = "mood", .version = 2, .steps = {0.75, 1}, .key = "other", .project = "a"});
+  };
+  unkept = true;
+  EXPECT_EQ(promote(R"({"from":"ft"})").status, 500);
+  unkept = false;
+  expect_as_before();
+  const std::optional<TrialPlan> kept = TrialPlans(database).find("mood");
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->key, "other");
+}
+
+TEST_F(PromotionTest, APlanThatCannotBeReadLeavesNoPromotion) {
+  Database database = state.open();
+  TrialPlans(database).put({.model = "mood", .version = 2, .steps = {0.25, 1}, .key = "k", .project = "a"});
+  database.run("UPDATE trial_plans SET phase = 'of another qing'");
+  EXPECT_EQ(promote(R"({"from":"ft"})").status, 422);
+  expect_as_before();
+  EXPECT_EQ(database.number("SELECT count(*) FROM trial_plans"), 1);
 }
 
 }  // namespace

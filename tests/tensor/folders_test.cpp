@@ -1,6 +1,10 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -59,6 +63,31 @@ TEST(Folders, SayWhyTheyCannotBeListed) {
     EXPECT_EQ(why.code(), std::errc::not_a_directory);
     EXPECT_EQ(why.path1(), folder.path() / "a");
   }
+}
+
+TEST(Folders, AreListedWholeOrNotAtAll) {
+  // The path of the folder can be opened, and the path of its entry is too long for the system.
+  const test::TempFolder folder;
+  fs::path deep = folder.path();
+  int last = ::open(deep.c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_GE(last, 0);
+  for (size_t room = 0; (room = PATH_MAX - 1 - deep.native().size()) > 3;) {
+    const std::string name(std::min<size_t>(200, room - 1), 'd');
+    ASSERT_EQ(::mkdirat(last, name.c_str(), 0700), 0);
+    const int next = ::openat(last, name.c_str(), O_RDONLY | O_DIRECTORY);
+    ::close(last);
+    ASSERT_GE(last = next, 0);
+    deep /= name;
+  }
+  EXPECT_TRUE(entries_of(deep).empty());
+  ::close(::openat(last, "a file", O_WRONLY | O_CREAT, 0600));
+  ::close(last);
+  std::error_code error;
+  EXPECT_TRUE(entries_of(deep, error).empty());
+  EXPECT_EQ(error, std::errc::filename_too_long);
+  EXPECT_THROW(entries_of(deep), fs::filesystem_error);
+  EXPECT_TRUE(remove_tree(folder.path() / std::string(200, 'd'))) << "which needs no long paths";
+  EXPECT_TRUE(entries_of(folder.path()).empty());
 }
 
 TEST(Folders, AreRemovedWithAllThatIsInThem) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <exception>
 #include <filesystem>
-#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -175,32 +174,68 @@ void serve_version(Service& service, Registry& registry, Proposal& proposal, std
     proposal.plan->project = proposal.project;
     begin_trial(service, registry, *proposal.plan);
   } else if (proposal.trial) {
-    end_plan(service, proposal.model);
     proposal.trial->version = version;
     registry.set_trial(proposal.model, *proposal.trial);
   } else {
-    end_plan(service, proposal.model);
     registry.load(proposal.model, version);
   }
 }
 
+// What a promotion found and changes.
+struct Before {
+  std::optional<TrialPlan> plan = {};  // that it ended
+  std::optional<Model> model = {};     // empty: it has changed nothing but the plan
+};
+
+// From then on the caretaker changes the model no more by the plan.
+std::optional<TrialPlan> take_plan(Database& database, const std::string& model) {
+  Transaction transaction(database);
+  std::optional<TrialPlan> plan = TrialPlans(database).find(model);
+  if (plan) TrialPlans(database).remove(model);
+  transaction.commit();
+  return plan;
+}
+
+// Undoes what a promotion has written to the registry. Another version or trial than that of `before` is the
+// caretaker's, and stays.
+void take_back_model(Registry& registry, const Model& before, std::int64_t version) {
+  const std::optional<Model> now = registry.find(before.name);
+  if (!now) return;
+  const bool on_trial = now->trial.version == version;
+  if (now->version == version || (now->version == before.version && (on_trial || now->trial.version == 0))) {
+    if (now->version != before.version || now->trial != before.trial) registry.restore(before);
+  } else if (on_trial) {
+    registry.remove_trial(before.name);
+  }
+}
+
+// Likewise for the plan of its trial.
+void take_back_plan(Database& database, const std::string& model, const std::optional<TrialPlan>& before,
+                    std::int64_t version) {
+  Transaction transaction(database);
+  TrialPlans plans(database);
+  const std::optional<TrialPlan> now = plans.find(model);
+  if (now && now->version != version) return;
+  before ? plans.put(*before) : plans.remove(model);
+  transaction.commit();
+}
+
 // Makes the model what it was before a version that could not be served or kept. A step that fails is logged. If the
 // version's mark cannot be removed either, the next start withdraws what is left.
-void take_back(Database& database, Registry& registry, const Model& before, const std::optional<TrialPlan>& plan,
+void take_back(Database& database, Registry& registry, const std::string& model, const Before& before,
                std::int64_t version) {
-  const auto attempt = [&](const std::function<void()>& step) {
+  const auto attempt = [&](const auto& step) {
     try {
       step();
     } catch (const std::exception& error) {
-      log_line("error", "promotion_not_undone", {{"model", before.name}, {"error", error.what()}});
+      log_line("error", "promotion_not_undone", {{"model", model}, {"error", error.what()}});
     }
   };
   attempt([&] {
-    const std::optional<Model> now = registry.find(before.name);
-    if (now && (now->version != before.version || now->trial != before.trial)) registry.restore(before);
+    if (before.model) take_back_model(registry, *before.model, version);
   });
-  attempt([&] { plan ? TrialPlans(database).put(*plan) : TrialPlans(database).remove(before.name); });
-  attempt([&] { PromotionStore(database).withdraw(before.name, version, "the version could not be served"); });
+  attempt([&] { take_back_plan(database, model, before.plan, version); });
+  attempt([&] { PromotionStore(database).withdraw(model, version, "the version could not be served"); });
 }
 
 HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
@@ -247,13 +282,14 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
     transaction.commit();
   }
   if (made) {
-    const std::optional<Model> before = registry.find(target.name);
-    const std::optional<TrialPlan> plan = TrialPlans(database).find(target.name);
+    Before before;
     try {
+      before.plan = take_plan(database, target.name);
+      before.model = registry.find(target.name);
       serve_version(service, registry, proposal, made->number());
       made->keep();
     } catch (...) {
-      take_back(database, registry, before.value_or(target), plan, made->number());
+      take_back(database, registry, target.name, before, made->number());
       throw;
     }
   }
