@@ -1,6 +1,5 @@
 // Scheduled training on feedback: the job, its file and the note that the feedback is used are stored together.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -17,6 +16,7 @@
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
+#include "child_process.h"
 #include "nn/temp_folder.h"
 #include "serve/serve_fixture.h"
 #include "small_disk.h"
@@ -122,8 +122,7 @@ TEST_F(FeedbackTrainingTest, AnErrorInBetweenLeavesNothing) {
 
 TEST_F(FeedbackTrainingTest, AKillInBetweenLosesNoFeedback) {
   const std::vector<Feedback> texts = kept();
-  const pid_t child = ::fork();
-  if (child == 0) {
+  const auto is_killed = [&] {
     Database own = state->open();
     train_on_feedback({own, *state, *registry, *jobs}, plan, texts, [&]() -> bool {
       RetrainingPlan used = plan;
@@ -131,11 +130,8 @@ TEST_F(FeedbackTrainingTest, AKillInBetweenLosesNoFeedback) {
       RetrainingPlans(own).advance(plan, used);
       ::_exit(9);
     });
-    ::_exit(0);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  ASSERT_EQ(WEXITSTATUS(status), 9);
+  };
+  ASSERT_EQ(test::code_of_child(is_killed), 9);
   FileStore(database, *state).clean();
   EXPECT_TRUE(files().empty());
   EXPECT_EQ(stored_plan().feedback, 0);
