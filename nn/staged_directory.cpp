@@ -15,6 +15,7 @@
 
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::nn {
 namespace fs = std::filesystem;
@@ -31,9 +32,7 @@ constexpr std::string_view kPrefix = ".staged-files-";
 std::vector<fs::path> names_in(const fs::path& directory) {
   std::vector<fs::path> names;
   std::error_code error;
-  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    names.push_back(at->path().filename());
-  }
+  for (const fs::directory_entry& entry : entries_of(directory, error)) names.push_back(entry.path().filename());
   if (error) refuse(directory, "list", error);
   std::sort(names.begin(), names.end());
   return names;
@@ -67,7 +66,7 @@ void StagedDirectory::remove_abandoned() const {
     if (folder < 0) continue;
     std::error_code ignored;
     const bool abandoned = flock(folder, LOCK_EX | LOCK_NB) == 0 && still_named(folder, directory_ / name);
-    if (abandoned) fs::remove_all(directory_ / name, ignored);
+    if (abandoned) remove_tree(directory_ / name, ignored);
     close(folder);
   }
 }
@@ -88,7 +87,7 @@ bool StagedDirectory::create() {
 
 StagedDirectory::~StagedDirectory() {
   std::error_code ignored;
-  fs::remove_all(staging_, ignored);
+  remove_tree(staging_, ignored);
   close(lock_);
 }
 

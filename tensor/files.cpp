@@ -44,12 +44,18 @@ void write_all(int fd, std::string_view bytes, const std::filesystem::path& path
   }
 }
 
-// Removes the file unless it was renamed away.
+// A new file, which is removed unless it was renamed away. It has its name before it is made, since there may be no
+// memory for that afterwards.
 struct Temporary {
-  std::filesystem::path path;
-  bool renamed = false;
+  std::string path;  // ends with XXXXXX, which is replaced
+  bool left = false;
   ~Temporary() {
-    if (!renamed) unlink(path.c_str());
+    if (left) unlink(path.c_str());
+  }
+  int create() {
+    const int file = mkostemp(path.data(), O_CLOEXEC);
+    left = file >= 0;
+    return file;
   }
 };
 
@@ -105,10 +111,9 @@ std::string read_file(const std::filesystem::path& path, size_t most) {
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::string_view> parts) {
-  std::string name = path.string() + ".tmp-XXXXXX";
-  const int created = mkostemp(name.data(), O_CLOEXEC);
+  Temporary temporary{.path = path.string() + ".tmp-XXXXXX"};
+  const int created = temporary.create();
   if (created < 0) fail(path, "create a temporary file beside it", errno);
-  Temporary temporary{name};
   ::close(created);
   Descriptor file(temporary.path, O_WRONLY);
   if (!file.valid()) fail(path, "write", errno);
@@ -117,7 +122,7 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   if (fsync(file.get()) != 0) fail(path, "write", errno);
   if (file.close() != 0) fail(path, "write", errno);
   if (rename(temporary.path.c_str(), path.c_str()) != 0) fail(path, "replace", errno);
-  temporary.renamed = true;
+  temporary.left = false;
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
   const Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
   // The new file is in place. If a file system cannot sync folders, only its name might not survive a power cut.

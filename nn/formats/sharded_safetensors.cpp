@@ -4,6 +4,7 @@
 #include <qing/nn/formats/open_weights.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -111,9 +112,9 @@ void save_sharded_safetensors(const fs::path& directory, const SafetensorsFile& 
   }
   std::vector<fs::path> stale = {written.empty() ? index : single};
   std::error_code error;
-  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    if (is_shard_name(name, stem) && written.count(name) == 0) stale.push_back(at->path());
+  for (const fs::directory_entry& entry : entries_of(directory, error)) {
+    const std::string name = entry.path().filename().string();
+    if (is_shard_name(name, stem) && written.count(name) == 0) stale.push_back(entry.path());
   }
   if (error) fail(directory, "list", error);
   for (const fs::path& path : stale) {

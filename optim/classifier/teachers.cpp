@@ -16,6 +16,7 @@
 #include <qing/nn/models/text_classifier.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::optim {
@@ -41,7 +42,7 @@ void add(uint64_t& hash, std::string_view bytes) {
 // Identifies a teacher: the bytes of its files, and the labels.
 uint64_t teacher_key(const fs::path& folder, const TrainOptions& o) {
   std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : entries_of(folder)) {
     if (entry.is_regular_file() && entry.path().extension() != ".md") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());

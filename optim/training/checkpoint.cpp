@@ -6,6 +6,7 @@
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include <cstdio>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <string_view>
 #include <system_error>
 
@@ -222,13 +224,13 @@ CheckpointWriter::~CheckpointWriter() { close(lock_); }
 
 void CheckpointWriter::clean() const {
   std::vector<fs::path> rests;
-  for (const auto& entry : fs::directory_iterator(directory_)) {
+  for (const auto& entry : entries_of(directory_)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with(kStaged) || name.starts_with(kRemoved)) rests.push_back(entry.path());
   }
   for (const fs::path& path : rests) {
     std::error_code error;
-    fs::remove_all(path, error);
+    remove_tree(path, error);
     if (error) fail(path, "remove", error.message());
   }
 }
@@ -243,7 +245,7 @@ void CheckpointWriter::write(const fs::path& into, int64_t step, nn::Module& mod
     names.emplace_back(name);
   }
   json::object files;
-  for (const auto& entry : fs::directory_iterator(into)) {
+  for (const auto& entry : entries_of(into)) {
     files[entry.path().filename().string()] = static_cast<int64_t>(fs::file_size(entry.path()));
   }
   const json::object manifest{{"format", kFormat}, {"version", 1}, {"step", step}, {"parts", names}, {"files", files}};
@@ -279,11 +281,11 @@ fs::path CheckpointWriter::save(int64_t step, nn::Module& model, const Checkpoin
     clean();
   } catch (const fs::filesystem_error& error) {
     std::error_code ignored;
-    fs::remove_all(staged, ignored);
+    remove_tree(staged, ignored);
     fail(error.path1(), "write a checkpoint", error.code().message());
   } catch (...) {
     std::error_code ignored;
-    fs::remove_all(staged, ignored);
+    remove_tree(staged, ignored);
     throw;
   }
   return target;
@@ -294,7 +296,7 @@ fs::path CheckpointWriter::save(int64_t step, nn::Module& model, const Checkpoin
 std::vector<int64_t> checkpoint_steps(const fs::path& directory) {
   std::vector<int64_t> steps;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
+  for (const auto& entry : entries_of(directory, error)) {
     const auto step = step_of_name(entry.path().filename().string());
     if (step && complete(entry.path())) steps.push_back(*step);
   }
@@ -341,6 +343,9 @@ int64_t load_checkpoint(const fs::path& checkpoint, nn::Module& model, const Che
     }
     current = kModel;
     model.load_state_dict(weights.tensors);
+  } catch (const std::bad_alloc&) {
+    roll_back(touched);
+    throw;
   } catch (const std::exception& error) {  // a user's part may throw anything
     const std::string failed = roll_back(touched);
     throw DataError(fmt::format("{}: {}: {}{}", checkpoint.string(), current, error.what(), failed));

@@ -92,7 +92,7 @@ std::optional<std::filesystem::path> latest_checkpoint(const std::filesystem::pa
 /// Restores the model and all parts. Returns the step. Everything is read and compared first, and an error changes
 /// nothing: DataError when the file is malformed, when the parts differ or one does not fit; IoError when a file cannot
 /// be read; ValueError for a part that is null or has an invalid name. If a later part does not fit, the parts already
-/// loaded get back a copy of their earlier state.
+/// loaded get back a copy of their earlier state. After a std::bad_alloc the model may be half loaded.
 int64_t load_checkpoint(const std::filesystem::path& checkpoint, nn::Module& model, const CheckpointParts& parts);
 
 }  // namespace qing::optim

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -84,6 +85,22 @@ void Database::copy_to(Database& other) {
                             file_.string(), other.file_.string(), sqlite3_errstr(code == SQLITE_DONE ? end : code)));
 }
 
+std::string Database::damage() {
+  Statement check = prepare("PRAGMA integrity_check");
+  const std::string result = check.step() ? check.text(0) : "has no content";
+  if (result == "ok") return {};
+  // A page that cannot be read, for lack of memory or by a fault of the disk, is reported as damage, with SQLite's
+  // code.
+  constexpr std::string_view kCode = "error code=";
+  if (const size_t at = result.find(kCode); at != std::string::npos) {
+    const int code = std::atoi(result.c_str() + at + kCode.size()) & 0xff;
+    if (code == SQLITE_NOMEM || code == SQLITE_IOERR) {
+      throw IoError(fmt::format("{}: cannot be checked: {}", file_.string(), sqlite3_errstr(code)));
+    }
+  }
+  return result;
+}
+
 std::int64_t Database::number(std::string_view sql) {
   Statement statement = prepare(sql);
   return statement.step() ? statement.number(0) : 0;
@@ -133,17 +150,20 @@ std::int64_t Statement::number(int column) const { return sqlite3_column_int64(h
 std::string Statement::text(int column) const {
   const void* bytes = sqlite3_column_blob(handle_.get(), column);
   const int size = sqlite3_column_bytes(handle_.get(), column);
-  if (bytes == nullptr) return {};
+  if (bytes == nullptr) {
+    if (sqlite3_errcode(sqlite3_db_handle(handle_.get())) == SQLITE_NOMEM) database_.fail();
+    return {};
+  }
   return std::string(static_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
+Transaction::Transaction(Database& database) : database_(database), rollback_(database.prepare("ROLLBACK")) {
+  database_.run("BEGIN IMMEDIATE");
+}
+
+// What made SQLite fail may have ended the transaction already.
 Transaction::~Transaction() {
-  if (!open_) return;
-  try {
-    database_.run("ROLLBACK");
-  } catch (const IoError&) {
-    // What made SQLite fail has mostly ended the transaction already.
-  }
+  if (open_) sqlite3_step(rollback_.handle_.get());
 }
 
 void Transaction::commit() {

@@ -32,6 +32,8 @@ class Database {
   /// Makes `other` what this database is at one moment, in one transaction of each (SQLite's online backup): other
   /// connections of either may go on reading and writing. What is locked is waited for.
   void copy_to(Database& other);
+  /// What SQLite finds wrong with the whole file first; empty if nothing is. IoError, too, when it cannot look.
+  std::string damage();
   /// The single number that `sql` returns.
   std::int64_t number(std::string_view sql);
   const std::filesystem::path& file() const { return file_; }
@@ -70,6 +72,7 @@ class Statement {
 
  private:
   friend class Database;
+  friend class Transaction;
   struct Finalize {
     void operator()(sqlite3_stmt* handle) const;
   };
@@ -83,7 +86,7 @@ class Statement {
 /// A transaction that holds the write lock from its start; rolled back unless committed.
 class Transaction {
  public:
-  explicit Transaction(Database& database) : database_(database) { database_.run("BEGIN IMMEDIATE"); }
+  explicit Transaction(Database& database);
   ~Transaction();
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -91,6 +94,7 @@ class Transaction {
 
  private:
   Database& database_;
+  Statement rollback_;  // prepared before it is needed, since there may be no memory for it then
   bool open_ = true;
 };
 

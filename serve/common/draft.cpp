@@ -14,12 +14,18 @@
 #include <qing/serve/common/random_id.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kDraftCharacters = 8;
+constexpr std::string_view kFileDraftBegin = ".qing-", kFileDraftMark = ".draft-";
+
+fs::path folder_of_draft(const fs::path& place) {
+  return place.has_parent_path() ? place.parent_path() : fs::path(".");
+}
 
 int open_draft(const fs::path& draft) { return ::open(draft.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }
 
@@ -32,6 +38,8 @@ DraftLock::DraftLock(const fs::path& draft) : draft_(draft), descriptor_(open_dr
   }
   while (::flock(descriptor_, LOCK_EX) != 0) {
     if (errno == EINTR) continue;
+    // A network's file system without such locks. Nobody removes drafts there.
+    if (errno == EBADF || errno == ENOLCK || errno == EOPNOTSUPP) break;
     const int why = errno;
     ::close(descriptor_);
     throw IoError(fmt::format("{}: cannot be locked: {}", draft.string(), std::strerror(why)));
@@ -51,15 +59,29 @@ DraftFolder::DraftFolder(const fs::path& place) {
     if (!fs::create_directory(path_, error)) {
       throw IoError(fmt::format("{}: {}", path_.string(), error ? error.message() : "exists"));
     }
-    fs::permissions(path_, fs::perms::owner_all, error);
-    lock_ = std::make_unique<DraftLock>(path_);
+    try {
+      fs::permissions(path_, fs::perms::owner_all, error);
+      lock_ = std::make_unique<DraftLock>(path_);
+    } catch (...) {
+      remove_tree(path_, error);
+      throw;
+    }
     if (lock_->there()) return;
   }
 }
 
 DraftFolder::~DraftFolder() {
   std::error_code ignored;
-  fs::remove_all(path_, ignored);
+  remove_tree(path_, ignored);
+}
+
+fs::path draft_place(const fs::path& file) {
+  return folder_of_draft(file) / fmt::format("{}{}{}", kFileDraftBegin, file.filename().string(), kFileDraftMark);
+}
+
+bool is_file_draft_name(std::string_view name) {
+  const size_t mark = name.rfind(kFileDraftMark);
+  return name.starts_with(kFileDraftBegin) && mark != name.npos && is_draft_name(name.substr(mark), kFileDraftMark);
 }
 
 fs::path draft_name(const fs::path& place) { return place.string() + random_characters(kDraftCharacters); }
@@ -74,7 +96,7 @@ bool remove_if_abandoned(const fs::path& draft) {
   if (descriptor < 0) return false;
   // Removed under the lock: whoever waits for it finds the draft gone, and makes another.
   std::error_code ignored;
-  const bool removed = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && fs::remove_all(draft, ignored) > 0 && !ignored;
+  const bool removed = ::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && remove_tree(draft, ignored) && !ignored;
   ::close(descriptor);
   return removed;
 }
@@ -82,7 +104,7 @@ bool remove_if_abandoned(const fs::path& draft) {
 void remove_abandoned(const fs::path& folder, const std::function<bool(const fs::path&)>& is_draft) {
   std::error_code unreadable;
   std::vector<fs::path> found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, unreadable)) found.push_back(entry.path());
+  for (const fs::directory_entry& entry : entries_of(folder, unreadable)) found.push_back(entry.path());
   for (const fs::path& path : found) {
     if (is_draft(path)) remove_if_abandoned(path);
   }
@@ -90,8 +112,15 @@ void remove_abandoned(const fs::path& folder, const std::function<bool(const fs:
 
 void remove_abandoned_drafts(const fs::path& place) {
   const std::string name = place.filename().string();
-  remove_abandoned(place.has_parent_path() ? place.parent_path() : fs::path("."),
+  remove_abandoned(folder_of_draft(place),
                    [&name](const fs::path& path) { return is_draft_name(path.filename().string(), name); });
+}
+
+void remove_abandoned_file_drafts(const fs::path& file) {
+  remove_abandoned(folder_of_draft(file), [](const fs::path& path) {
+    std::error_code none;
+    return is_file_draft_name(path.filename().string()) && fs::is_directory(fs::symlink_status(path, none));
+  });
 }
 
 }  // namespace qing::serve

@@ -13,7 +13,8 @@ namespace qing::serve {
 /// ends with its process, however that ends.
 class DraftLock {
  public:
-  /// Locks a draft that this process has just made. Waits for a process that looks whether it is a leftover. IoError.
+  /// Locks a draft that this process has just made. Waits for a process that looks whether it is a leftover. On a file
+  /// system without locks there is none, and drafts stay. IoError.
   explicit DraftLock(const std::filesystem::path& draft);
   ~DraftLock();
   DraftLock(const DraftLock&) = delete;
@@ -41,6 +42,11 @@ class DraftFolder {
   std::unique_ptr<DraftLock> lock_;
 };
 
+/// The place of the drafts of a file: ".qing-NAME.draft-" in its folder. No other program's files have such names.
+std::filesystem::path draft_place(const std::filesystem::path& file);
+/// Whether draft_name() makes this name of the draft_place() of any file.
+bool is_file_draft_name(std::string_view name);
+
 /// `place` and 8 random characters. IoError.
 std::filesystem::path draft_name(const std::filesystem::path& place);
 /// Whether this is a name that draft_name() makes of a place with this name.
@@ -53,5 +59,7 @@ void remove_abandoned(const std::filesystem::path& folder,
                       const std::function<bool(const std::filesystem::path&)>& is_draft);
 /// The drafts of one place.
 void remove_abandoned_drafts(const std::filesystem::path& place);
+/// The drafts that are folders and lie beside a file, of any file: that of yesterday's backup may have another name.
+void remove_abandoned_file_drafts(const std::filesystem::path& file);
 
 }  // namespace qing::serve

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <mutex>
 #include <string>
 
@@ -31,7 +32,7 @@ std::string line_of(std::string_view level, std::string_view event, std::initial
     } else if (const auto* real = std::get_if<double>(&value)) {
       json.raw(fmt::format("{:.3f}", *real));
     } else {
-      json.value(std::get<std::string>(value));
+      json.value(std::get<std::string_view>(value));
     }
   }
   json.end();
@@ -42,6 +43,16 @@ std::string line_of(std::string_view level, std::string_view event, std::initial
 // writable takes PIPE_BUF bytes without blocking (pipe(7)), so at most that many are written at a time.
 class Output {
  public:
+  void write(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) noexcept {
+    try {
+      write(line_of(level, event, fields));
+    } catch (const std::exception&) {
+      const std::lock_guard lock(mutex_);
+      ++lost_;
+    }
+  }
+
+ private:
   void write(const std::string& line) {
     const std::lock_guard lock(mutex_);
     if (lost_ > 0) {
@@ -56,7 +67,6 @@ class Output {
     if (!put(line)) ++lost_;
   }
 
- private:
   // Time limit for one line. After a line that exceeded it, lines are dropped without waiting until one can be written.
   static constexpr std::chrono::milliseconds kPatience{1000};
   static constexpr size_t kPiece = 4096;
@@ -100,9 +110,9 @@ class Output {
 
 }  // namespace
 
-void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) {
+void log_line(std::string_view level, std::string_view event, std::initializer_list<LogField> fields) noexcept {
   static Output output;
-  output.write(line_of(level, event, fields));
+  output.write(level, event, fields);
 }
 
 }  // namespace qing::serve

@@ -1,6 +1,7 @@
 #include "dataset.h"
 
 #include <algorithm>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -173,7 +174,7 @@ DatasetReport report_from_json(const std::string& text) {
     report.lengths = {number("least"), number("median"), number("percentile_95"), number("most"),
                       lengths.at("mean").to_number<double>()};
     return report;
-  } catch (const std::exception& error) {
+  } catch (const std::bad_alloc&) { throw; } catch (const std::exception& error) {
     throw DataError(fmt::format("report of a data set: {}; upload the file again", error.what()));
   }
 }

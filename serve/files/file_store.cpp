@@ -17,6 +17,7 @@
 #include <qing/serve/common/draft.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -73,6 +74,11 @@ FileStore::FileStore(Database& database, const State& state) : database_(databas
 }
 
 StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t allowed) {
+  return *create(file, upload, allowed, [](const StoredFile&) { return true; });
+}
+
+std::optional<StoredFile> FileStore::create(const NewFile& file, Upload& upload, std::uint64_t allowed,
+                                            const Along& along) {
   upload.sync();
   std::optional<DatasetReport> report;
   if (is_dataset(file.purpose)) report = examine_dataset(upload.path());
@@ -84,11 +90,12 @@ StoredFile FileStore::create(const NewFile& file, Upload& upload, std::uint64_t 
   record(
       database_,
       {.key = file.key, .project = file.project, .action = "file.create", .object = stored.id, .detail = file.purpose});
+  if (!along(stored)) return std::nullopt;
   const fs::path path = content(stored.id);
   upload.keep_as(path);
   try {
     transaction.commit();
-  } catch (const IoError&) {
+  } catch (...) {
     ::unlink(path.c_str());
     throw;
   }
@@ -158,20 +165,26 @@ void FileStore::erase(Transaction& transaction, const std::string& id, const Aud
   if (there) rename_file(path, removed);
   try {
     transaction.commit();
-  } catch (const IoError&) {
+  } catch (...) {
     if (there) ::rename(removed.c_str(), path.c_str());
     throw;
   }
   ::unlink(removed.c_str());  // else clean() does it
 }
 
-size_t FileStore::remove_expired(std::int64_t now, size_t most) {
+size_t FileStore::remove_expired(std::int64_t now, size_t most, SweepPlace& place) {
   std::vector<std::pair<std::string, std::string>> over;  // project and id
   {
-    Statement row =
-        database_.prepare("SELECT project, id FROM files WHERE expires <> 0 AND expires <= ? ORDER BY expires LIMIT ?");
-    row.bind_all(now, static_cast<std::int64_t>(most));
-    while (row.step()) over.emplace_back(row.text(0), row.text(1));
+    Statement row = database_.prepare(
+        "SELECT project, id, expires FROM files WHERE expires <> 0 AND expires <= ? AND (expires, id) > (?, ?) "
+        "ORDER BY expires, id LIMIT ?");
+    row.bind_all(now, place.expires, place.id, static_cast<std::int64_t>(most));
+    SweepPlace end;
+    while (row.step()) {
+      over.emplace_back(row.text(0), row.text(1));
+      end = {row.number(2), row.text(1)};
+    }
+    place = over.size() < most ? SweepPlace() : std::move(end);
   }
   size_t count = 0;
   std::exception_ptr failure;
@@ -206,7 +219,8 @@ bool FileStore::exists(const std::string& id) {
 }
 
 size_t FileStore::clean() {
-  size_t count = remove_expired(seconds_now(), std::numeric_limits<std::int64_t>::max());
+  SweepPlace from_the_beginning;
+  size_t count = remove_expired(seconds_now(), std::numeric_limits<std::int64_t>::max(), from_the_beginning);
   std::vector<std::string> lost;  // ids of records without bytes
   {
     Statement row = database_.prepare("SELECT id FROM files");
@@ -224,7 +238,7 @@ size_t FileStore::clean() {
   }
   std::error_code none;
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(state_.files(), none)) paths.push_back(entry.path());
+  for (const auto& entry : entries_of(state_.files(), none)) paths.push_back(entry.path());
   for (const fs::path& path : paths) {
     const std::string name = path.filename().string();
     if (name.starts_with(Upload::kPrefix)) {

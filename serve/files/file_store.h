@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,6 +57,11 @@ class FileStore {
   /// Stores the bytes of the upload. They are on the disk before this returns. StorageFull when the project would keep
   /// more than `allowed` bytes.
   StoredFile create(const NewFile& file, Upload& upload, std::uint64_t allowed);
+  /// What is stored together with a new file; false: neither is to be stored.
+  using Along = std::function<bool(const StoredFile&)>;
+  /// As above. `along` is called in the file's transaction: what it changes is stored with the file or not at all. When
+  /// it returns false or throws, nothing is stored.
+  std::optional<StoredFile> create(const NewFile& file, Upload& upload, std::uint64_t allowed, const Along& along);
   std::optional<StoredFile> get(const std::string& project, const std::string& id);
 
   struct ListOptions {
@@ -72,9 +78,16 @@ class FileStore {
   /// Removes the record and the bytes, and returns whether the file existed. `key` is the id of the caller's key, for
   /// the audit log.
   bool remove(const std::string& project, const std::string& id, const std::string& key = {});
-  /// Removes files whose time is over at `now` (seconds since 1970), the longest ago first, and at most so many. Each
-  /// gets an entry in the audit log. Returns their number. IoError, after the others were removed.
-  size_t remove_expired(std::int64_t now, size_t most);
+  /// Where a sweep over the files whose time is over stands: behind the file that it looked at last.
+  struct SweepPlace {
+    std::int64_t expires = 0;  ///< 0: at the beginning
+    std::string id = {};
+  };
+  /// Removes files whose time is over at `now` (seconds since 1970). Looks at no more than `most` from the sweep's
+  /// place on, the longest expired first, and moves the place on: files that cannot be removed hold up no others, and
+  /// the sweep comes back to them when it has reached the end. Each removed file gets an entry in the audit log.
+  /// Returns their number. IoError, after the others were removed.
+  size_t remove_expired(std::int64_t now, size_t most, SweepPlace& place);
   std::int64_t count(const std::string& project);
   /// Bytes that the project keeps.
   std::uint64_t used(const std::string& project);

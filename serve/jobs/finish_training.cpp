@@ -15,6 +15,7 @@
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -82,7 +83,7 @@ void finish_training(const JobFolder& folder) {
     write_file_atomically(folder.results(), csv_of(metrics));
     write_file_atomically(folder.outcome(), json::serialize(outcome_of(folder, metrics)));
   }
-  for (const char* name : {"checkpoints", "last"}) fs::remove_all(folder.model() / "run" / name);
+  for (const char* name : {"checkpoints", "last"}) remove_tree(folder.model() / "run" / name);
   write_manifest(folder.model());
 }
 

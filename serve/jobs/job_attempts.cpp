@@ -1,7 +1,7 @@
 // The part of the runner that takes one job through its worker's stages.
 #include <algorithm>
 #include <csignal>
-#include <cstring>
+#include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <utility>
@@ -15,7 +15,6 @@
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/registry/model_manifest.h>
-#include <qing/serve/runs/run_record.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -28,7 +27,13 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPollTime{100};
-constexpr milliseconds kLongestRest = std::chrono::minutes(10);  // of a trained job that cannot be finished
+// Of a trained job that cannot be finished, and of a model that cannot be served.
+constexpr milliseconds kLongestRest = std::chrono::minutes(10);
+// A server that was off while the time to finish a job passed still tries so often.
+constexpr size_t kLeastAttempts = 3;
+// Of the event from which the time to finish a job counts. rest() finds the event by this text, so another text begins
+// the time of each waiting job again.
+constexpr const char* kUnfinished = "The model is trained, but the server cannot finish the job now. It tries again.";
 
 // Why the worker could not go on. It had no time to say so when it was killed, and there was none when the server
 // failed.
@@ -64,6 +69,14 @@ bool is_damaged(const fs::path& model) {
     check_manifest(model);
     return false;
   } catch (const DataError&) { return true; }
+}
+
+// The error's text for the owner of a job, without the places of files on the server.
+std::string without_places(std::string text, const State& state, const fs::path& model) {
+  for (const std::string& place : {model.string() + ": ", model.string(), state.folder().string() + "/"}) {
+    for (size_t at = 0; (at = text.find(place, at)) != std::string::npos;) text.erase(at, place.size());
+  }
+  return text;
 }
 
 // The file of the job's metrics, which is made once however often this is called.
@@ -109,7 +122,7 @@ void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLoc
   if (stopping() || store.status(job.id) != JobStatus::kValidating) return;
   if (end.code != kWorkerDone || end.signal != 0) {
     store.add_attempt(job.id, 0, true);
-    return settle_failure(store, job, end);
+    return settle_failure(database, job, end);
   }
   const json::object plan = read_object_file(folder.plan());
   store.validated(
@@ -145,7 +158,7 @@ void JobRunner::train(Database& database, const TrainingJob& job, const JobLock&
                         {}});
     return;
   }
-  settle_failure(store, job, end);
+  settle_failure(database, job, end);
 }
 
 // The worker's end. It is asked to stop when the job's status changes, at the time limit, and when the runner stops.
@@ -193,11 +206,21 @@ WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const st
   }
 }
 
-void JobRunner::settle_failure(JobStore& store, const TrainingJob& job, const WorkerEnd& end) {
+void JobRunner::settle_failure(Database& database, const TrainingJob& job, const WorkerEnd& end) {
+  JobStore store(database);
   const JobError error = error_of(JobFolder(*state_, job.id), end);
   const std::int64_t failures = job.failures + 1;
   const bool for_good = end.signal == 0 && end.code == kWorkerFailed;
-  if (!for_good && is_trained(job)) return rest(store, job);
+  if (is_trained(job)) {
+    if (for_good) return give_up(database, job, error);
+    if (rest(store, job)) return;
+    return give_up(database, job,
+                   {"not_finished",
+                    fmt::format("The model is trained, but the server could not finish the job in {} hours. The "
+                                "operator finds the reason in the server's log.",
+                                std::chrono::duration_cast<std::chrono::hours>(options_.finish_within).count()),
+                    {}});
+  }
   if (for_good || failures >= static_cast<std::int64_t>(options_.attempts)) {
     store.fail(job.id, error);
     return;
@@ -211,28 +234,55 @@ void JobRunner::settle_failure(JobStore& store, const TrainingJob& job, const Wo
 
 // Whether the training has ended and only the last stage is left. A passing error must not cost the trained model.
 bool JobRunner::is_trained(const TrainingJob& job) const {
-  if (is_there(state_->models() / job.model / "1")) return true;
-  const fs::path record = JobFolder(*state_, job.id).model() / "run/run.json";
-  try {
-    return is_there(record) && cli::read_record(record).state == "finished";
-  } catch (const Error&) { return false; }
+  return is_there(state_->models() / job.model / "1") || JobFolder(*state_, job.id).has_model();
 }
 
-// Leaves a trained job to later, with growing waits, so that other jobs go on.
-void JobRunner::rest(JobStore& store, const TrainingJob& job) {
-  bool first = false;
+void JobRunner::Rest::lengthen(milliseconds first) {
+  wait = count == 0 ? first : std::min(2 * wait, kLongestRest);
+  until = Clock::now() + wait;
+  ++count;
+}
+
+// Leaves a trained job to later, with growing waits, so that other jobs go on. False when its time is over, which
+// counts from the first failure in any server.
+bool JobRunner::rest(JobStore& store, const TrainingJob& job) {
+  size_t count = 0;
   {
     const std::lock_guard lock(mutex_);
     Rest& rest = rests_[job.id];
-    first = rest.wait == milliseconds(0);
-    rest.wait = first ? options_.rest : std::min(2 * rest.wait, kLongestRest);
-    rest.until = Clock::now() + rest.wait;
+    rest.lengthen(options_.rest);
+    count = rest.count;
   }
-  if (!first) return;
+  const std::int64_t first = store.first_event(job.id, kUnfinished);
+  if (first != 0) {
+    return count < kLeastAttempts || std::chrono::seconds(job_time() - first) < options_.finish_within;
+  }
   JobEvent event;
   event.level = "warn";
-  event.message = "The model is trained, but the server cannot finish the job now. It tries again.";
+  event.message = kUnfinished;
   store.add_event(job.id, event);
+  return true;
+}
+
+// Fails a job whose model is trained. The model goes to the job's folder, where a person can take it. ValueError, with
+// nothing changed, while an alias names the model: it stays served, and the job is looked at again after its rest.
+void JobRunner::give_up(Database& database, const TrainingJob& job, JobError error) {
+  const JobFolder folder(*state_, job.id);
+  const fs::path made = state_->models() / job.model / "1";
+  if (registry_->find(job.model)) registry_->forget(job.model);
+  if (is_there(made) && !is_there(folder.model())) {
+    fs::rename(made, folder.model());
+    sync_folder(folder.path);
+  }
+  remove_model(database, job.model);
+  log_line("error", "job_given_up", {{"job", job.id}, {"code", error.code}});
+  error.message += fmt::format(
+      " The model is kept for {} days as jobs/{}/model in the server's state folder. The operator can serve it by "
+      "copying that folder to {}/1 in the folder of models.",
+      kLogDays, job.id, job.model);
+  JobStore(database).fail(job.id, error);
+  const std::lock_guard lock(mutex_);
+  rests_.erase(job.id);
 }
 
 bool JobRunner::rests(const std::string& id) {
@@ -255,17 +305,27 @@ void JobRunner::finish(Database& database, TrainingJob job) {
   }
   try {
     registry_->discover(job.model);
-  } catch (const Error& error) {
+  } catch (const DamagedVersion& error) {
     log_line("error", "job_model_not_loaded", {{"job", job.id}, {"error", error.what()}});
-    // A lack of memory or a disk error may pass, so the job is tried again.
-    if (!is_damaged(model / "1")) throw;
-    remove_model(database, job.model);
-    store.fail(job.id, {"model_damaged", "The files of the trained model are damaged. Train it again.", {}});
-    return;
+    if (is_damaged(model / "1")) {
+      remove_model(database, job.model);
+      store.fail(job.id, {"model_damaged", "The files of the trained model are damaged. Train it again.", {}});
+      return;
+    }
+    const std::string why = without_places(error.what(), *state_, model / "1");
+    return give_up(database, job,
+                   {"model_not_served", fmt::format("The trained model cannot be served: {}.", why), {}});
   }
-  const json::object outcome = read_object_file(folder.outcome());
-  job.trained_tokens = outcome.at("trained_tokens").to_number<std::int64_t>();
-  job.outcome = json::serialize(outcome);
+  try {
+    const json::object outcome = read_object_file(folder.outcome());
+    const json::value* tokens = outcome.if_contains("trained_tokens");
+    if (tokens == nullptr || !tokens->is_int64()) throw DataError("outcome.json lacks trained_tokens");
+    job.trained_tokens = tokens->get_int64();
+    job.outcome = json::serialize(outcome);
+  } catch (const DataError& error) {
+    log_line("error", "job_outcome_not_read", {{"job", job.id}, {"error", error.what()}});
+    return give_up(database, job, {"outcome_damaged", "The record of the training's results is damaged.", {}});
+  }
   job.result_file = keep_results(database, *state_, job, folder.results());
   if (!store.succeed(job)) remove_model(database, job.model);  // it was cancelled meanwhile
   const std::lock_guard lock(mutex_);

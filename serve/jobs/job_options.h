@@ -23,6 +23,9 @@ struct JobOptions {
   std::chrono::milliseconds grace{20'000};  ///< from SIGTERM, which asks for a checkpoint, to SIGKILL
   /// From the first failure to finish a job whose model is trained to the next attempt. Later waits grow.
   std::chrono::milliseconds rest{1'000};
+  /// From the first failure to finish a job whose model is trained to the last attempt. The job fails then, and its
+  /// folder keeps the model.
+  std::chrono::milliseconds finish_within = std::chrono::hours(24);
 };
 
 }  // namespace qing::serve

@@ -11,6 +11,7 @@
 #include <qing/serve/jobs/job_json.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::serve {
@@ -31,15 +32,15 @@ constexpr std::string_view kRemoved = ".removed-";  // a model's folder that is 
 
 void remove_quietly(const fs::path& folder) {
   std::error_code error;
-  fs::remove_all(folder, error);
+  remove_tree(folder, error);
   if (error) log_line("warning", "folder_not_removed", {{"folder", folder.string()}, {"error", error.message()}});
 }
 
-// Removes everything but the log, and shortens the log to its end.
+// Removes everything but the log and a trained model, and shortens the log to its end.
 void keep_log(const JobFolder& folder) {
+  const bool logged = folder.has_log(), trained = folder.has_model();
   try {
-    FileReader reader(folder.log());
-    if (reader.size() > JobRunner::kMostLog) {
+    if (logged && FileReader(folder.log()).size() > JobRunner::kMostLog) {
       std::string end = read_file(folder.log());
       end.erase(0, end.size() - JobRunner::kMostLog);
       write_file_atomically(folder.log(), end);
@@ -49,8 +50,9 @@ void keep_log(const JobFolder& folder) {
     log_line("warning", "job_log_not_shortened", {{"folder", folder.path.string()}, {"error", error.what()}});
   }
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path, ignored)) {
-    if (entry.path() != folder.log()) remove_quietly(entry.path());
+  for (const fs::directory_entry& entry : entries_of(folder.path, ignored)) {
+    const bool kept = (logged && entry.path() == folder.log()) || (trained && entry.path() == folder.model());
+    if (!kept) remove_quietly(entry.path());
   }
 }
 
@@ -66,7 +68,7 @@ JobRunner::~JobRunner() { stop(); }
 // What a kill has left between two steps.
 void JobRunner::tidy_up() {
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(state_->models(), ignored)) {
+  for (const fs::directory_entry& entry : entries_of(state_->models(), ignored)) {
     if (entry.path().filename().string().starts_with(kRemoved)) remove_quietly(entry.path());
   }
   if (!state_->exists()) return;
@@ -86,7 +88,7 @@ void JobRunner::tidy_up() {
 void JobRunner::remove_finished(Database& database) {
   JobStore store(database);
   std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(state_->jobs(), ignored)) {
+  for (const fs::directory_entry& entry : entries_of(state_->jobs(), ignored)) {
     const std::string id = entry.path().filename().string();
     if (const auto kept = kept_.find(id); kept != kept_.end() && Clock::now() < kept->second) continue;
     if (!is_final(store.status(id))) continue;
@@ -103,8 +105,8 @@ void JobRunner::remove_finished(Database& database) {
   }
 }
 
-// Removes the copies of an ended job's texts, and its model unless it succeeded. The end of a failed job's log stays
-// for the operator, and the result is false then. The caller holds the job's lock.
+// Removes the copies of an ended job's texts, and the model of a cancelled one. The end of a failed job's log and its
+// trained model stay for the operator, and the result is false then. The caller holds the job's lock.
 bool JobRunner::remove_work(Database& database, const std::string& id) {
   const JobFolder folder(*state_, id);
   const std::optional<TrainingJob> job = JobStore(database).find(id);
@@ -112,7 +114,7 @@ bool JobRunner::remove_work(Database& database, const std::string& id) {
     remove_model(database, job->model);
   }
   const bool young = job && job_time() - job->finished < kLogDays * 24 * 60 * 60;
-  if (!young || job->status != JobStatus::kFailed || !folder.has_log()) {
+  if (!young || job->status != JobStatus::kFailed || !(folder.has_log() || folder.has_model())) {
     remove_quietly(folder.path);
     return true;
   }
@@ -200,7 +202,7 @@ bool JobRunner::run_one(Database& database, Stage stage) {
         // A full disk, for example. It counts as an attempt, so that one job does not hold up the others for ever.
         log_line("error", "job_not_run", {{"job", id}, {"error", error.what()}});
         if (!is_trained(*job)) store.add_attempt(id, 0, true);
-        settle_failure(store, *job, {.code = kWorkerFaulted});
+        settle_failure(database, *job, {.code = kWorkerFaulted});
       }
     }
     if (!job || is_final(store.status(id))) remove_work(database, id);
@@ -246,22 +248,30 @@ void JobRunner::watch() {
 // Serves the models of other servers' jobs, and no more those that other servers have removed.
 void JobRunner::share_models() {
   owners_.refresh();
-  for (const std::string& name : owners_.names()) {
-    if (registry_->find(name) || !registry_->failure(name).empty()) continue;
-    if (versions_below(state_->models() / name).empty()) continue;  // its job registers it
-    try {
-      registry_->discover(name);
-    } catch (const Error&) {
-      // The registry has logged it, and keeps the reason.
-    }
-  }
+  for (const std::string& name : owners_.names()) share_model(name);
   for (const std::string& name : owners_.released()) {
     try {
       if (registry_->find(name)) registry_->forget(name);
       owners_.drop(name);
+      unshared_.erase(name);
     } catch (const ValueError&) {
       // An alias names it. It stays until the alias goes.
     }
+  }
+}
+
+// The registry logs why a model is not served, and keeps the reason. What may pass is tried again after a rest.
+void JobRunner::share_model(const std::string& name) {
+  if (registry_->find(name)) {
+    unshared_.erase(name);
+    return;
+  }
+  if (const auto rest = unshared_.find(name); rest != unshared_.end() && Clock::now() < rest->second.until) return;
+  try {
+    if (versions_below(state_->models() / name).empty()) return;  // its job registers it
+    registry_->discover(name);
+  } catch (const DamagedVersion&) { unshared_[name].until = Clock::time_point::max(); } catch (const std::exception&) {
+    unshared_[name].lengthen(options_.rest);
   }
 }
 

@@ -27,8 +27,9 @@ namespace qing::serve {
 /// from the job's last checkpoint, in any of them. Thread-safe, but for start() and stop().
 class JobRunner {
  public:
-  static constexpr std::int64_t kLogDays = 30;         ///< for which the end of a failed job's log is kept
-  static constexpr size_t kMostLog = size_t{1} << 16;  ///< bytes of it
+  /// For which the end of a failed job's log is kept, and its model if that was trained.
+  static constexpr std::int64_t kLogDays = 30;
+  static constexpr size_t kMostLog = size_t{1} << 16;  ///< bytes of the log
 
   /// Models of finished jobs are served by `registry`, whose second root is State::models(). Reads whose they are:
   /// IoError, DataError.
@@ -63,9 +64,12 @@ class JobRunner {
     std::chrono::steady_clock::time_point sent;
   };
 
+  /// Growing waits between attempts.
   struct Rest {
     std::chrono::milliseconds wait{0};
     std::chrono::steady_clock::time_point until;
+    size_t count = 0;
+    void lengthen(std::chrono::milliseconds first);
   };
 
   void work(Stage stage);
@@ -73,14 +77,16 @@ class JobRunner {
   void prepare(Database& database, const TrainingJob& job, const JobLock& lock);
   void train(Database& database, const TrainingJob& job, const JobLock& lock);
   WorkerEnd attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock);
-  void settle_failure(JobStore& store, const TrainingJob& job, const WorkerEnd& end);
+  void settle_failure(Database& database, const TrainingJob& job, const WorkerEnd& end);
   void finish(Database& database, TrainingJob job);
   bool is_trained(const TrainingJob& job) const;
-  void rest(JobStore& store, const TrainingJob& job);
+  bool rest(JobStore& store, const TrainingJob& job);
+  void give_up(Database& database, const TrainingJob& job, JobError error);
   bool rests(const std::string& id);
   void watch();
   void tidy_up();
   void share_models();
+  void share_model(const std::string& name);
   void remove_finished(Database& database);
   bool remove_work(Database& database, const std::string& id);
   void feed(Database& database, Follower& follower);
@@ -95,8 +101,9 @@ class JobRunner {
   std::condition_variable wake_;
   std::uint64_t wakes_ = 0;
   bool stopping_ = false;
-  std::list<Follower> followers_;      // moved out while they are fed
-  std::map<std::string, Rest> rests_;  // of trained jobs that could not be finished yet, by id
+  std::list<Follower> followers_;         // moved out while they are fed
+  std::map<std::string, Rest> rests_;     // of trained jobs that could not be finished yet, by id
+  std::map<std::string, Rest> unshared_;  // of models that could not be loaded, by name; for watch() alone
   /// When watch() looks at the folder of a finished job again.
   std::map<std::string, std::chrono::steady_clock::time_point> kept_;
   std::vector<std::thread> threads_;

@@ -77,10 +77,6 @@ TrainingJob JobStore::read(const Statement& row) const {
 
 TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const std::string& idempotency_key,
                              const std::string& request, const std::string& key, size_t most_unfinished) {
-  job.id = "ftjob-" + random_characters(24);
-  job.model = model_name(job.base, suffix, job.id);
-  job.created = job_time();
-  job.status = JobStatus::kValidating;
   Transaction transaction(database_);
   if (!idempotency_key.empty()) {
     Statement same = database_.prepare("SELECT id, request FROM jobs WHERE project = ? AND idempotency_key = ?");
@@ -92,7 +88,23 @@ TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const s
       return *find(same.text(0));
     }
   }
-  require_room(job.project, most_unfinished);  // the lock of the transaction is held
+  job = insert(std::move(job), suffix, idempotency_key, request, key, most_unfinished);
+  transaction.commit();
+  return job;
+}
+
+TrainingJob JobStore::add(TrainingJob job, const std::string& suffix, const std::string& key, size_t most_unfinished) {
+  return insert(std::move(job), suffix, {}, {}, key, most_unfinished);
+}
+
+// Inside a transaction, whose lock keeps others from taking the room.
+TrainingJob JobStore::insert(TrainingJob job, const std::string& suffix, const std::string& idempotency_key,
+                             const std::string& request, const std::string& key, size_t most_unfinished) {
+  require_room(job.project, most_unfinished);
+  job.id = "ftjob-" + random_characters(24);
+  job.model = model_name(job.base, suffix, job.id);
+  job.created = job_time();
+  job.status = JobStatus::kValidating;
   Statement insert = database_.prepare(
       "INSERT INTO jobs(id, project, status, created, base, base_version, model, training_file, validation_file, seed, "
       "metadata, hyperparameters, options, idempotency_key, request) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
@@ -110,7 +122,6 @@ TrainingJob JobStore::create(TrainingJob job, const std::string& suffix, const s
                      .action = "job.create",
                      .object = job.id,
                      .detail = fmt::format("model {}", job.model)});
-  transaction.commit();
   return job;
 }
 
@@ -192,6 +203,13 @@ void JobStore::add_event(const std::string& id, const JobEvent& event) {
   Transaction transaction(database_);
   insert_event(id, event);
   transaction.commit();
+}
+
+std::int64_t JobStore::first_event(const std::string& id, const std::string& message) {
+  Statement query = database_.prepare("SELECT coalesce(min(created), 0) FROM job_events WHERE job = ? AND message = ?");
+  query.bind_all(id, message);
+  query.step();
+  return query.number(0);
 }
 
 bool JobStore::advance(const std::string& id, std::initializer_list<JobStatus> from, JobStatus to,

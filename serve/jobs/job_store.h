@@ -32,8 +32,8 @@ class TooManyJobs : public Error {
   using Error::Error;
 };
 
-/// Every function is one transaction. A change that the status does not allow changes nothing. For one thread, as its
-/// Database is. IoError.
+/// Every function but add() is one transaction. A change that the status does not allow changes nothing. For one
+/// thread, as its Database is. IoError.
 class JobStore {
  public:
   explicit JobStore(Database& database) : database_(database) {}
@@ -44,6 +44,8 @@ class JobStore {
   /// audit log. TooManyJobs as require_room().
   TrainingJob create(TrainingJob job, const std::string& suffix, const std::string& idempotency_key,
                      const std::string& request, const std::string& key = {}, size_t most_unfinished = 0);
+  /// What create() does without an idempotency key, in the caller's transaction.
+  TrainingJob add(TrainingJob job, const std::string& suffix, const std::string& key, size_t most_unfinished);
   /// TooManyJobs when `most` jobs of the project are kValidating, kQueued, kRunning or kPaused. 0: any number may be.
   void require_room(const std::string& project, size_t most);
   /// Nothing for a job of another project.
@@ -63,6 +65,8 @@ class JobStore {
   /// The oldest first, those after number `after`.
   std::vector<JobEvent> events_after(const std::string& id, std::int64_t after, std::int64_t limit);
   void add_event(const std::string& id, const JobEvent& event);
+  /// When the job got its first event with this message, in seconds since 1970; 0 without one.
+  std::int64_t first_event(const std::string& id, const std::string& message);
 
   /// Changes the status if it is one of `from`, and says whether it was. `message` becomes an event. `audit` is logged
   /// if the status was changed.
@@ -95,6 +99,8 @@ class JobStore {
 
  private:
   TrainingJob read(const Statement& row) const;
+  TrainingJob insert(TrainingJob job, const std::string& suffix, const std::string& idempotency_key,
+                     const std::string& request, const std::string& key, size_t most_unfinished);
   void insert_event(const std::string& id, const JobEvent& event);
 
   Database& database_;

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include <qing/serve/common/characters.h>
+#include <qing/serve/runs/run_record.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::serve {
 namespace {
@@ -53,6 +55,15 @@ bool JobFolder::has_log() const {
   std::error_code none;
   const std::uintmax_t bytes = std::filesystem::file_size(log(), none);
   return !none && bytes > 0;
+}
+
+bool JobFolder::has_model() const {
+  const std::filesystem::path record = model() / "run/run.json";
+  try {
+    return is_there(record) && cli::read_record(record).state == "finished";
+  } catch (const DataError&) { return false; } catch (const IoError&) {
+    return true;  // it may be the record of a finished training, whose model must not be removed
+  }
 }
 
 std::string model_name(std::string_view base, std::string_view suffix, std::string_view id) {

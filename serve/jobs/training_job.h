@@ -68,6 +68,8 @@ struct JobFolder {
   std::filesystem::path results() const { return path / "results.csv"; }
   std::filesystem::path log() const { return path / "log.txt"; }  ///< what the worker prints; may hold texts
   bool has_log() const;                                           ///< whether it has printed anything
+  /// Whether model() is that of a finished training. A record of the training that cannot be read now counts as one.
+  bool has_model() const;
 };
 
 /// The name of the model that a job makes: ft-BASE-SUFFIX-PART, a valid model name in which PART is of the job's id.

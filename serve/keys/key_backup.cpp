@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/common/database.h>
+#include <qing/serve/common/draft.h>
 #include <qing/serve/keys/key_store.h>
 #include <qing/serve/keys/pepper.h>
 #include <qing/tensor/errors.h>
@@ -24,35 +25,30 @@ fs::path with_suffix(fs::path file, const std::string& suffix) { return file += 
   throw IoError(fmt::format("{}: exists; give another name, or --overwrite to replace it", file.string()));
 }
 
-// A temporary database beside `place`. publish() moves it to `place`, otherwise it is deleted.
+// A temporary database in a locked folder beside `place`. publish() moves it to `place`, otherwise it is deleted.
 class Draft {
  public:
-  explicit Draft(const fs::path& place) : place_(place), file_(with_suffix(place, ".draft-" + random_digits(8))) {}
-  ~Draft() {
-    std::error_code ignored;
-    for (const char* suffix : {"", "-journal", "-wal", "-shm"}) fs::remove(with_suffix(file_, suffix), ignored);
-  }
-  Draft(const Draft&) = delete;
-  Draft& operator=(const Draft&) = delete;
+  explicit Draft(const fs::path& place) : place_(place), folder_(draft_place(place)) {}
   // Copies `from` into one file without a log. The file is on the disk when this returns.
   void fill(Database& from) const {
-    Database draft(file_, Database::Mode::kCreate);
+    Database draft(file(), Database::Mode::kCreate);
     draft.run("PRAGMA synchronous=FULL");
     from.copy_to(draft);
     KeyStore::migrate(draft);  // a backup may be older than this version
     draft.run("PRAGMA journal_mode=DELETE");
   }
-  const fs::path& file() const { return file_; }
+  fs::path file() const { return folder_.path() / "keys.db"; }
   // Unlike a rename, a link never replaces a file.
   void publish(bool replace) const {
-    const int failed = replace ? ::rename(file_.c_str(), place_.c_str()) : ::link(file_.c_str(), place_.c_str());
+    const int failed = replace ? ::rename(file().c_str(), place_.c_str()) : ::link(file().c_str(), place_.c_str());
     if (failed != 0 && errno == EEXIST) refuse_existing(place_);
     if (failed != 0) throw IoError(fmt::format("{}: {}", place_.string(), std::strerror(errno)));
     sync_folder(place_.has_parent_path() ? place_.parent_path() : fs::path("."));
   }
 
  private:
-  const fs::path place_, file_;
+  const fs::path place_;
+  const DraftFolder folder_;
 };
 
 // SQLite would apply a leftover log to the new database.
@@ -95,6 +91,7 @@ void backup_keys(const fs::path& store, const fs::path& file, const KeyBackupOpt
     throw ValueError(fmt::format("{}: is the store itself; give another file for the backup", file.string()));
   }
   refuse_leftovers(file);
+  remove_abandoned_file_drafts(file);
   if (fs::exists(file)) require_backup_of(read_pepper(with_suffix(store, ".pepper")), file);
   const Draft draft(file);
   {
@@ -111,6 +108,7 @@ void restore_keys(const fs::path& file, const fs::path& store, const KeyBackupOp
   const Pepper pepper = read_pepper(pepper_for(file, store, options));
   Database backup(file, Database::Mode::kRead);
   KeyStore::check_database(backup, pepper);
+  remove_abandoned_file_drafts(store);
   if (fs::exists(store)) {
     if (!options.overwrite) refuse_existing(store);
     // A server keeps the pepper in memory. With another pepper it would refuse every key until its next start.

@@ -162,10 +162,10 @@ void KeyStore::check_database(Database& database, const KeyDigest& pepper) {
     throw DataError(fmt::format("{}: is not a key store; give another file", database.file().string()));
   }
   check_pepper(database, pepper);
-  Statement check = database.prepare("PRAGMA integrity_check");
-  const std::string result = check.step() ? check.text(0) : "";
-  if (result == "ok" && !database.prepare("PRAGMA foreign_key_check").step()) return;
-  throw DataError(fmt::format("{}: is damaged ({}); take another backup", database.file().string(), result));
+  const std::string damage = database.damage();
+  if (damage.empty() && !database.prepare("PRAGMA foreign_key_check").step()) return;
+  throw DataError(fmt::format("{}: is damaged ({}); take another backup", database.file().string(),
+                              damage.empty() ? "a secret without its key" : damage));
 }
 
 // Returns whether the tables exist. DataError when they belong to another program or a later version.

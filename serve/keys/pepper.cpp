@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/draft.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -43,8 +44,9 @@ void fill_random(unsigned char* bytes, size_t size) {
 
 // Writes the pepper to the disk if there is no file. An existing file stays.
 void place(const Pepper& pepper, const std::filesystem::path& file) {
-  std::filesystem::path draft = file;
-  draft += "." + random_digits(8);
+  remove_abandoned_file_drafts(file);  // one that a kill has left holds a pepper, which is a secret
+  const DraftFolder drafts(draft_place(file));
+  const std::filesystem::path draft = drafts.path() / "pepper";
   std::filesystem::path folder = file.parent_path();
   if (folder.empty()) folder = ".";
   {
@@ -54,9 +56,6 @@ void place(const Pepper& pepper, const std::filesystem::path& file) {
         ::write(fd, pepper.data(), pepper.size()) == static_cast<ssize_t>(pepper.size()) && ::fsync(fd) == 0;
     // Unlike a rename, a link never replaces a file. If several processes race, the first wins and all read its file.
     const bool linked = written && (::link(draft.c_str(), file.c_str()) == 0 || errno == EEXIST);
-    const int error = errno;
-    ::unlink(draft.c_str());
-    errno = error;
     if (!linked) fail(file);
   }
   const Descriptor directory(folder, O_RDONLY | O_DIRECTORY);

@@ -8,7 +8,6 @@
 
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/log.h>
-#include <qing/serve/files/file_store.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
@@ -100,7 +99,7 @@ void Caretaker::look() {
   reported_ = now;
   report(*database_);
   attempt({.action = "file.fail"}, [&](const AuditEntry&) {
-    const size_t count = FileStore(*database_, *state_).remove_expired(now, kMostExpired);
+    const size_t count = FileStore(*database_, *state_).remove_expired(now, kMostExpired, sweep_);
     if (count > 0) log_line("info", "files_expired", {{"files", static_cast<std::int64_t>(count)}});
   });
   if (!train_) return;
@@ -124,7 +123,7 @@ void Caretaker::attempt(AuditEntry entry, const std::function<void(AuditEntry&)>
     entry.detail = "the server's log says why; it is tried again";
     try {
       record(*database_, entry);
-    } catch (const IoError& unwritten) { log_line("error", "audit_not_written", {{"error", unwritten.what()}}); }
+    } catch (const std::exception& unwritten) { log_line("error", "audit_not_written", {{"error", unwritten.what()}}); }
   }
 }
 
@@ -278,23 +277,16 @@ void Caretaker::retrain(Database& database, const RetrainingPlan& plan) {
       FeedbackStore(database).kept(plan.project, plan.model, plan.feedback, kMostFeedback);
   if (kept.empty() || !due(plan, now, static_cast<std::int64_t>(kept.size()))) return;
   begun.feedback = kept.back().number;
-  {
-    Transaction transaction(database);
-    if (!RetrainingPlans(database).advance(plan, begun)) return;
+  const std::string job = train_(database, plan, kept, [&] {
+    if (!RetrainingPlans(database).advance(plan, begun)) return false;
     record(database, {.key = plan.key,
                       .project = plan.project,
                       .action = "retraining.start",
                       .object = plan.model,
                       .detail = fmt::format("{} texts of feedback", kept.size())});
-    transaction.commit();
-  }
-  std::string job;
-  try {
-    job = train_(database, plan, kept);
-  } catch (const std::exception&) {
-    RetrainingPlans(database).advance(begun, plan);  // so that it is tried again
-    throw;
-  }
+    return true;
+  });
+  if (job.empty()) return;
   log_line("info", "retraining_started", {{"model", plan.model}, {"job", job}});
   if (!webhook_) return;
   JsonWriter json;

@@ -18,6 +18,7 @@
 
 #include <qing/serve/common/database.h>
 #include <qing/serve/common/statistics.h>
+#include <qing/serve/files/file_store.h>
 #include <qing/serve/maintenance/model_report.h>
 #include <qing/serve/maintenance/retraining.h>
 #include <qing/serve/maintenance/trial_plan.h>
@@ -46,10 +47,15 @@ class Caretaker {
  public:
   using Clock = std::function<std::int64_t()>;  ///< seconds since 1970
   static std::int64_t system_time();
-  /// Starts a training on feedback and returns the id of its job.
-  using Train = std::function<std::string(Database&, const RetrainingPlan&, const std::vector<Feedback>&)>;
+  /// Notes that the feedback of a plan is used. False when another server was faster: nothing must be made then.
+  using Take = std::function<bool()>;
+  /// Starts a training on feedback and returns the id of its job. It calls `take` in the transaction that makes the
+  /// job, so that a kill neither loses the feedback nor uses it twice. Returns an empty text when `take` returned
+  /// false.
+  using Train =
+      std::function<std::string(Database&, const RetrainingPlan&, const std::vector<Feedback>&, const Take& take)>;
   static constexpr std::int64_t kReportSeconds = 60;
-  static constexpr size_t kMostExpired = 200;             ///< files removed in kReportSeconds
+  static constexpr size_t kMostExpired = 200;             ///< expired files looked at in kReportSeconds
   static constexpr std::int64_t kMostFeedback = 100'000;  ///< texts of one training
 
   /// Null `webhook`: nobody is told. Null `train`: nothing is trained.
@@ -95,6 +101,7 @@ class Caretaker {
   std::map<std::string, std::set<std::string>> told_;                    // codes of reasons, by model
   std::set<std::tuple<std::string, std::string, std::string>> failing_;  // action, object and project
   std::int64_t reported_ = 0;
+  FileStore::SweepPlace sweep_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;

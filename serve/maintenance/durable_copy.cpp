@@ -11,6 +11,7 @@
 
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -64,7 +65,7 @@ void copy_one_file(const fs::path& from, const fs::path& to) {
 void copy_folder(const fs::path& from, const fs::path& to) {
   try {
     fs::create_directory(to);
-    for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+    for (const fs::directory_entry& entry : entries_of(from)) {
       const fs::path target = to / entry.path().filename();
       if (entry.is_symlink()) {
         throw DataError(fmt::format("{}: is a symbolic link; put the file itself there", entry.path().string()));

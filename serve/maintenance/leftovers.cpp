@@ -11,6 +11,7 @@
 #include <qing/serve/maintenance/state_snapshot.h>
 #include <qing/serve/maintenance/version_folder.h>
 #include <qing/serve/registry/choice_files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -41,7 +42,7 @@ void remove_leftovers(const State& state) {
   attempt([&] { remove_abandoned_snapshots(state); });
   attempt([&] { remove_abandoned_restores(state); });
   std::error_code none;
-  for (const fs::directory_entry& entry : fs::directory_iterator(state.models(), none)) {
+  for (const fs::directory_entry& entry : entries_of(state.models(), none)) {
     attempt([&] { remove_versions(state, entry.path()); });
   }
 }

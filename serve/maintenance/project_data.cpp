@@ -17,6 +17,7 @@
 #include <qing/serve/state/audit.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -83,16 +84,16 @@ std::string as_json(Database& database, const char* table) {
 // Removes a folder in one step for all who look for it. A leftover of a crash is removed by the next call.
 void remove_folder(const fs::path& folder) {
   const fs::path aside = folder.parent_path() / (".removed-" + folder.filename().string());
-  fs::remove_all(aside);
+  remove_tree(aside);
   if (!is_there(folder)) return;
   fs::rename(folder, aside);
   sync_folder(folder.parent_path());
-  fs::remove_all(aside);
+  remove_tree(aside);
 }
 
 // Copies of the database that a migration made have the project's rows too.
 void remove_copies(const State& state) {
-  for (const fs::directory_entry& entry : fs::directory_iterator(state.folder())) {
+  for (const fs::directory_entry& entry : entries_of(state.folder())) {
     if (entry.path().filename().string().starts_with("qing.db.before-")) fs::remove(entry.path());
   }
 }

@@ -13,6 +13,7 @@
 #include <qing/serve/maintenance/tar_archive.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -38,9 +39,8 @@ fs::path restore_place(const fs::path& place) {
 
 void check_database(const fs::path& file) {
   Database database(file, Database::Mode::kRead);
-  Statement check = database.prepare("PRAGMA integrity_check");
-  const std::string result = check.step() ? check.text(0) : "";
-  if (result != "ok") throw DataError(fmt::format("{}: is damaged ({}); take another backup", file.string(), result));
+  const std::string damage = database.damage();
+  if (!damage.empty()) throw DataError(fmt::format("{}: is damaged ({}); take another backup", file.string(), damage));
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ void back_up_state(const State& state, const fs::path& file) {
 void restore_state(const fs::path& file, const State& state) {
   try {
     const fs::path place = place_of(state);
-    if (fs::exists(place) && !fs::is_empty(place)) {
+    if (fs::exists(place) && !entries_of(place).empty()) {
       throw IoError(fmt::format("{}: is not empty; give a new folder", place.string()));
     }
     fs::create_directories(place.parent_path());

@@ -7,6 +7,7 @@
 #include <qing/serve/registry/model_folders.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -34,7 +35,7 @@ void link_file(const fs::path& from, const fs::path& to) {
 void link_tree(const fs::path& from, const fs::path& to) {
   if (!fs::is_directory(from)) return;
   fs::create_directory(to);
-  for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
+  for (const fs::directory_entry& entry : entries_of(from)) {
     if (!is_kept(entry.path())) continue;
     const fs::path target = to / entry.path().filename();
     entry.is_directory() ? link_tree(entry.path(), target) : link_file(entry.path(), target);

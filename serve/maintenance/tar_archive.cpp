@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <new>
 #include <set>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/maintenance/durable_copy.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -171,24 +173,17 @@ class Extraction {
 };
 
 void sync_tree(const fs::path& folder) {
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : entries_below(folder)) {
     if (entry.is_directory()) sync_folder(entry.path());
   }
   sync_folder(folder);
 }
 
-// A draft is called ".qing-NAME.draft-" and 8 characters: no other program's file is.
-constexpr std::string_view kDraftBegin = ".qing-", kDraftMark = ".draft-";
-
 fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
 
 // The unfinished archive of any name, such as yesterday's, also one that has no entry yet.
 bool is_archive_draft(const fs::path& path) {
-  const std::string name = path.filename().string();
-  const size_t mark = name.rfind(kDraftMark);
-  if (!name.starts_with(kDraftBegin) || mark == name.npos ||
-      !is_draft_name(std::string_view(name).substr(mark), kDraftMark))
-    return false;
+  if (!is_file_draft_name(path.filename().string())) return false;
   std::error_code none;
   if (!fs::is_regular_file(fs::symlink_status(path, none))) return false;
   if (fs::file_size(path, none) == 0) return true;
@@ -205,10 +200,16 @@ TarWriter::TarWriter(fs::path file) : file_(std::move(file)) {
   if (is_there(file_)) throw IoError(fmt::format("{}: exists; give another name", file_.string()));
   remove_abandoned(folder_of(file_), is_archive_draft);
   for (;;) {
-    draft_ = draft_name(folder_of(file_) / fmt::format("{}{}{}", kDraftBegin, file_.filename().string(), kDraftMark));
+    draft_ = draft_name(draft_place(file_));
     fd_ = ::open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd_ < 0) fail_archive(draft_);
-    lock_ = std::make_unique<DraftLock>(draft_);
+    try {
+      lock_ = std::make_unique<DraftLock>(draft_);
+    } catch (...) {
+      ::close(fd_);
+      ::unlink(draft_.c_str());
+      throw;
+    }
     if (lock_->there()) return;
     ::close(std::exchange(fd_, -1));
   }
@@ -280,7 +281,7 @@ void TarWriter::add_file(const std::string& name, const fs::path& file) {
 void TarWriter::add_folder(const std::string& name, const fs::path& folder) {
   if (!fs::is_directory(folder)) return;
   std::vector<fs::path> entries;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) entries.push_back(entry.path());
+  for (const fs::directory_entry& entry : entries_of(folder)) entries.push_back(entry.path());
   std::ranges::sort(entries);
   for (const fs::path& entry : entries) {
     const std::string inner = name + "/" + entry.filename().string();
@@ -314,8 +315,9 @@ TarManifest extract_tar(const fs::path& file, const fs::path& folder) {
     sync_tree(folder);
     return manifest;
   } catch (const std::exception& why) {
-    fs::remove_all(folder, error);
-    if (dynamic_cast<const IoError*>(&why) != nullptr) throw;
+    remove_tree(folder, error);
+    const bool no_memory = dynamic_cast<const std::bad_alloc*>(&why) != nullptr;
+    if (no_memory || dynamic_cast<const IoError*>(&why) != nullptr) throw;
     if (const auto* failed = dynamic_cast<const fs::filesystem_error*>(&why)) {
       throw IoError(fmt::format("{}: {}", failed->path1().string(), failed->code().message()));
     }

@@ -13,6 +13,7 @@
 #include <qing/serve/registry/model_folders.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -23,10 +24,10 @@ constexpr const char* kIncoming = ".incoming";
 // The version disappears in one step. Its mark is removed last, so that the next start can finish after a crash.
 void remove_version(const fs::path& model, std::int64_t version) {
   const fs::path aside = model / kIncoming, place = model / std::to_string(version);
-  fs::remove_all(aside);
+  remove_tree(aside);
   if (is_there(place)) fs::rename(place, aside);
   sync_folder(model);
-  fs::remove_all(aside);
+  remove_tree(aside);
   fs::remove(mark_of(model, version));
 }
 
@@ -39,13 +40,23 @@ NewVersion::NewVersion(const fs::path& source, const fs::path& root, const std::
   if (error) throw IoError(fmt::format("{}: {}", model_.string(), error.message()));
   sync_folder(root);
   lock_ = std::make_unique<RegistryLock>(model_);
-  fs::remove_all(model_ / kIncoming, error);
+  remove_tree(model_ / kIncoming, error);
   try {
     copy_folder(source, model_ / kIncoming);
     place(lowest);
   } catch (...) {
-    fs::remove_all(model_ / kIncoming, error);
+    remove_tree(model_ / kIncoming, error);
+    withdraw();
     throw;
+  }
+}
+
+void NewVersion::withdraw() noexcept {
+  if (number_ == 0) return;
+  try {
+    remove_version(model_, number_);
+  } catch (const std::exception&) {
+    // Its mark is still there, so the next start removes it.
   }
 }
 
@@ -55,28 +66,29 @@ void NewVersion::place(std::int64_t lowest) {
     std::error_code error;
     const fs::path place = model_ / std::to_string(version), mark = mark_of(model_, version);
     if (fs::exists(place, error)) continue;
+    if (error) throw IoError(fmt::format("{}: {}", place.string(), error.message()));
     fs::remove(mark, error);
-    write_new_file(mark, [] { return std::span<const char>(); });
-    sync_folder(model_);
+    try {
+      write_new_file(mark, [] { return std::span<const char>(); });
+      sync_folder(model_);
+    } catch (...) {
+      ::unlink(mark.c_str());
+      throw;
+    }
     // A rename would replace an empty folder, which is no version either.
     if (std::rename((model_ / kIncoming).c_str(), place.c_str()) == 0) {
-      number_ = version;
+      number_ = version;  // only now is the folder of this number the one to withdraw
       sync_folder(model_);
       return;
     }
     const int why = errno;
-    fs::remove(mark, error);
+    ::unlink(mark.c_str());
     if (why != ENOTEMPTY && why != EEXIST) throw IoError(fmt::format("{}: {}", place.string(), std::strerror(why)));
   }
 }
 
 NewVersion::~NewVersion() {
-  if (kept_) return;
-  try {
-    remove_version(model_, number_);
-  } catch (const std::exception&) {
-    // Its mark is still there, so the next start removes it.
-  }
+  if (!kept_) withdraw();
 }
 
 void NewVersion::keep() {
@@ -85,7 +97,7 @@ void NewVersion::keep() {
   kept_ = true;
   try {
     sync_folder(model_);
-  } catch (const IoError&) {
+  } catch (const std::exception&) {
     // The version is served. Only if the machine fails now does the mark come back, and the next start removes both.
   }
 }
@@ -94,7 +106,7 @@ void remove_interrupted_versions(const fs::path& model, const std::function<void
   const auto marked = [&model] {
     std::vector<std::int64_t> versions;
     std::error_code none;
-    for (const fs::directory_entry& entry : fs::directory_iterator(model, none)) {
+    for (const fs::directory_entry& entry : entries_of(model, none)) {
       const std::string name = entry.path().filename().string();
       if (!name.starts_with(kVersionMark)) continue;
       if (const auto version = version_of_name(std::string_view(name).substr(kVersionMark.size()))) {
@@ -111,7 +123,7 @@ void remove_interrupted_versions(const fs::path& model, const std::function<void
       withdraw(version);
       remove_version(model, version);
     }
-    fs::remove_all(model / kIncoming);
+    remove_tree(model / kIncoming);
   } catch (const fs::filesystem_error& error) {
     throw IoError(fmt::format("{}: {}", error.path1().string(), error.code().message()));
   }

@@ -33,6 +33,7 @@ class NewVersion {
 
  private:
   void place(std::int64_t lowest);
+  void withdraw() noexcept;
 
   const std::filesystem::path model_;
   std::unique_ptr<RegistryLock> lock_;  // one copy at a time, so that a draft without a lock is a leftover

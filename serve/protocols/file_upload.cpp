@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <map>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -158,10 +159,14 @@ class FileUpload::Form : public FormHandler {
 FileUpload::FileUpload(Service& service, const std::string& boundary)
     : service_(service), form_(std::make_shared<Form>(service, boundary)) {}
 
-// A file that is not finished is removed on the thread that may wait for the disk.
+// A file that is not finished is removed on the thread that may wait for the disk, which is its last owner.
 FileUpload::~FileUpload() {
   if (!form_) return;
-  service_.move_bytes([form = std::exchange(form_, nullptr)](bool) {});
+  try {
+    service_.move_bytes([form = std::move(form_)](bool) {});
+  } catch (const std::bad_alloc&) {
+    // This thread removes it then.
+  }
 }
 
 void FileUpload::open(const std::string& key) { form_->set_owner(service_.project(key), key); }

@@ -100,7 +100,7 @@ Model begin_trial(Service& service, Registry& registry, TrialPlan plan) {
   registry.set_trial(plan.model, {plan.version, plan.steps.front(), false, plan.limits.agreement.has_value()});
   try {
     plans.put(plan);
-  } catch (const IoError&) {
+  } catch (...) {
     registry.remove_trial(plan.model);
     throw;
   }

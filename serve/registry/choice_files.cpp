@@ -109,7 +109,7 @@ RegistryState ChoiceFiles::change(const std::function<void(RegistryState&)>& cha
   if (write_first) new_first.write(first_ / kFile);
   try {
     if (new_second != second) new_second.write(second_ / kFile);
-  } catch (const IoError&) {
+  } catch (...) {
     if (write_first) first.write(first_ / kFile);
     throw;
   }

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <qing/serve/common/characters.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -26,7 +27,7 @@ std::optional<std::int64_t> version_of_name(std::string_view text) {
 std::vector<std::int64_t> versions_below(const fs::path& folder) {
   std::vector<std::int64_t> versions;
   if (!fs::is_directory(folder)) return versions;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : entries_of(folder)) {
     const auto version = version_of_name(entry.path().filename().string());
     if (version && entry.is_directory()) versions.push_back(*version);
   }

@@ -16,8 +16,9 @@ std::optional<std::int64_t> version_of_name(std::string_view text);
 /// The versions of a model's folder, ascending; none if it is not a folder. std::filesystem::filesystem_error.
 std::vector<std::int64_t> versions_below(const std::filesystem::path& folder);
 
-/// A version on its way has a mark beside it: a file of this name and the version's number. Registry::load() and
-/// rescan() pass the version over.
+/// A version on its way has a mark beside it: a file of this name and the version's number. The registry takes the
+/// version only when it is asked for it by its number. The choice or the trial that goes with a version is written
+/// before its mark is removed.
 constexpr std::string_view kVersionMark = ".promoting-";
 std::filesystem::path mark_of(const std::filesystem::path& model, std::int64_t version);
 

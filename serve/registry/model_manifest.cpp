@@ -16,6 +16,7 @@
 #include <qing/serve/common/sha256.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -39,7 +40,7 @@ bool stays_below(const fs::path& name) {
 
 void write_manifest(const fs::path& folder) {
   std::vector<fs::path> files, folders = {folder};
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : entries_below(folder)) {
     if (entry.is_directory()) folders.push_back(entry.path());
     if (entry.is_regular_file() && entry.path() != folder / kManifestFile) files.push_back(entry.path());
   }

@@ -15,6 +15,7 @@
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -36,6 +37,9 @@ std::string shown(const std::string& name) {
 
 constexpr const char* kNoModelsName =
     "the folder's name is no model's name, which is 1 to 128 of A-Z a-z 0-9 . _ -; rename the folder";
+
+// A lock, for example, that a promotion has left.
+bool is_hidden(const fs::directory_entry& entry) { return entry.path().filename().string().starts_with('.'); }
 
 // The reason why a folder that is not empty holds no model.
 std::string no_version(const std::string& name) {
@@ -78,11 +82,11 @@ Registry::Registry(fs::path root, Loader loader, fs::path second)
     : root_(std::move(root)), second_(std::move(second)), choices_(root_, second_), loader_(std::move(loader)) {}
 
 // Finds models with at least one version. A folder that cannot be read is logged and skipped. A folder with an invalid
-// name and a folder without a version, unless it is empty, are skipped and added to `failures`. Names that begin with a
-// dot are ignored.
+// name and a folder without a version, unless it has hidden entries alone, are skipped and added to `failures`. Names
+// that begin with a dot are ignored.
 void Registry::scan_root(const fs::path& root, Found& found, Failures& failures) {
   try {
-    for (const fs::directory_entry& entry : fs::directory_iterator(root)) {
+    for (const fs::directory_entry& entry : entries_of(root)) {
       const std::string name = entry.path().filename().string();
       if (name.starts_with('.')) continue;
       try {
@@ -90,7 +94,7 @@ void Registry::scan_root(const fs::path& root, Found& found, Failures& failures)
         const auto on_its_way = [&entry](std::int64_t version) { return is_there(mark_of(entry.path(), version)); };
         if (std::erase_if(versions, on_its_way) > 0 && versions.empty()) continue;
         if (versions.empty()) {
-          if (entry.is_directory() && !fs::is_empty(entry.path())) {
+          if (entry.is_directory() && !std::ranges::all_of(entries_of(entry.path()), is_hidden)) {
             failures[shown(name)] = noted(shown(name), 0, no_version(name).c_str());
           }
         } else if (is_model_name(name)) {
@@ -131,6 +135,15 @@ std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
   return versions;
 }
 
+// The highest version that is not on its way; 0: none.
+std::int64_t Registry::highest_kept(const std::string& name, const std::vector<std::int64_t>& versions) const {
+  const auto kept = [&](std::int64_t version) {
+    return !is_there(mark_of(folder_of(name, version).parent_path(), version));
+  };
+  const auto found = std::find_if(versions.rbegin(), versions.rend(), kept);
+  return found == versions.rend() ? 0 : *found;
+}
+
 Registry::Classifier Registry::read(const std::string& name, std::int64_t version) const {
   const fs::path folder = folder_of(name, version);
   check_manifest(folder);
@@ -154,14 +167,20 @@ ModelLimits Registry::limits_of(const std::string& name) const {
 }
 
 Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t version) {
-  try {
-    return {read(name, version), limits_of(name)};
-  } catch (const std::exception& error) {
+  const auto note = [&](const std::exception& error) {
     const Failure failure = noted(name, version, error.what());
     const std::lock_guard lock(mutex_);
     now_.failures.insert_or_assign(name, failure);
-    throw DataError(failure.text());
-  }
+    return failure.text();
+  };
+  try {
+    return {read(name, version), limits_of(name)};
+  } catch (const IoError& error) { throw UnreadableVersion(note(error)); } catch (const fs::filesystem_error& error) {
+    throw UnreadableVersion(note(error));
+  } catch (const std::bad_alloc& error) {
+    note(error);
+    throw;
+  } catch (const std::exception& error) { throw DamagedVersion(note(error)); }
 }
 
 Registry::Failure Registry::noted(const std::string& name, std::int64_t version, const char* why) {
@@ -211,7 +230,10 @@ void Registry::commit(const std::function<void(RegistryState&)>& change) {
 
 Model Registry::choose(const std::string& name, std::int64_t version) {
   const std::vector<std::int64_t> versions = versions_of(name);
-  if (version == 0) version = versions.back();
+  if (version == 0 && (version = highest_kept(name, versions)) == 0) {
+    throw IndexError(fmt::format("{}: its only versions, {}, are not finished yet; try again later", name,
+                                 fmt::join(versions, ", ")));
+  }
   if (!std::ranges::binary_search(versions, version)) {
     throw IndexError(fmt::format("{}: no version {}; there are {}", name, version, fmt::join(versions, ", ")));
   }

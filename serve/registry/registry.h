@@ -20,6 +20,7 @@
 #include <qing/serve/registry/model_folders.h>
 #include <qing/serve/registry/model_limits.h>
 #include <qing/serve/registry/registry_state.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::serve {
 
@@ -37,6 +38,18 @@ struct Model {
   std::int64_t loaded = 0;  ///< when the active version was loaded, in seconds since 1970 (UTC)
 };
 
+/// A version that cannot be read now. What prevents it may pass, such as a full table of open files.
+class UnreadableVersion : public IoError {
+ public:
+  using IoError::IoError;
+};
+
+/// A version that is damaged or no model.
+class DamagedVersion : public DataError {
+ public:
+  using DataError::DataError;
+};
+
 /// Thread-safe. A returned Model stays valid after any later change. Changes run one at a time and read files, so do
 /// not call them from a thread that must answer quickly. Lookups never wait for a change.
 ///
@@ -44,8 +57,9 @@ struct Model {
 /// error stays with the model. Load, unload, rollback, alias and trial changes are written to .registry.json first
 /// (choice_files.h); if that fails (IoError), nothing changes. A version with a manifest (model_manifest.h) is loaded
 /// only if its files are as the manifest says. Errors of changes:
-/// IndexError for an unknown model, version or alias; ValueError for an invalid request; DataError for a version that
-/// cannot be loaded.
+/// IndexError for an unknown model, version or alias; ValueError for an invalid request; DamagedVersion for a version
+/// that is damaged or no model; UnreadableVersion or std::bad_alloc for one that a later attempt may load; DataError
+/// for a damaged .registry.json.
 class Registry {
  public:
   /// Why a version of a model is not served.
@@ -88,7 +102,7 @@ class Registry {
   void discover(const std::string& name);
   /// Serves the model no more, as if its folder had never been there. ValueError while an alias points to it.
   void forget(const std::string& name);
-  /// Loads or reloads a version; 0: the highest version.
+  /// Loads or reloads a version; 0: the highest version that is not on its way (model_folders.h).
   Model load(const std::string& name, std::int64_t version);
   /// Returns to the previous active version.
   Model rollback(const std::string& name);
@@ -111,6 +125,9 @@ class Registry {
   Model set_trial(const std::string& name, const Trial& trial);
   /// IndexError when there is no trial.
   Model remove_trial(const std::string& name);
+  /// Undoes a change: makes a model what find() said of it before, with its version, the classifier of `before` and its
+  /// trial. Reads no model. IoError, after which the change stands.
+  void restore(const Model& before);
   /// The trial of a model as it is written, possibly by another server that this one has not followed yet. IoError,
   /// DataError.
   std::optional<Trial> written_trial(const std::string& name) const;
@@ -158,9 +175,11 @@ class Registry {
   Found scan(Failures& failures) const;
   static void scan_root(const std::filesystem::path& root, Found& found, Failures& failures);
   std::vector<std::int64_t> versions_of(const std::string& name) const;
+  std::int64_t highest_kept(const std::string& name, const std::vector<std::int64_t>& versions) const;
   Classifier read(const std::string& name, std::int64_t version) const;
   ModelLimits limits_of(const std::string& name) const;
-  /// Calls `read`. Records its error as the reason why this version is not served, and rethrows it as DataError.
+  /// Calls `read`. Records its error as the reason why this version is not served, and rethrows it: as
+  /// UnreadableVersion what the disk may do better later, as DamagedVersion all else but std::bad_alloc.
   Loaded read_or_note(const std::string& name, std::int64_t version);
   /// Logs that a version is not served.
   static Failure noted(const std::string& name, std::int64_t version, const char* why);

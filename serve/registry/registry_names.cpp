@@ -106,6 +106,25 @@ Model Registry::remove_trial(const std::string& name) {
   return *model;
 }
 
+void Registry::restore(const Model& before) {
+  const std::lock_guard changing(changing_);
+  commit([&](RegistryState& next) {
+    next.models[before.name] = {before.version, before.previous, before.versions.back()};
+    next.trials.erase(before.name);
+    if (before.candidate) next.trials[before.name] = before.trial;
+  });
+  Model model = before;
+  model.trial = {};
+  model.candidate = nullptr;
+  model.error.clear();
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(now_.models[before.name], model);  // what it replaces is freed after the lock
+  }
+  if (before.candidate) pin(before.name, before.trial.version, before.candidate);
+  drop_unused_pins();
+}
+
 void Registry::pin(const std::string& name, std::int64_t version, Classifier classifier) {
   const std::lock_guard lock(mutex_);
   now_.pinned[{name, version}].swap(classifier);

@@ -59,8 +59,10 @@ Registry::Failures Registry::rescan() {
 // What should be served now. Adds to `ended` the models whose trial makes no sense any more.
 Registry::Contents Registry::look(std::vector<std::string>& ended) const {
   Contents next;
-  next.state = choices_.read();
+  // In this order: a version on its way loses its mark after the choice that goes with it is written. The other way
+  // round, a version on trial could be found here without its trial, and would answer for all.
   const auto found = scan(next.failures);
+  next.state = choices_.read();
   if (found.empty() && next.failures.empty() && now_.models.empty()) {
     throw DataError(fmt::format("models folder {}: no model in it; one lies in <name>/<version number>/, such as {}",
                                 root_.string(), (root_ / "emotion_analysis" / "1").string()));
@@ -91,12 +93,14 @@ Registry::Contents Registry::look(std::vector<std::string>& ended) const {
 void Registry::discover(const std::string& name) {
   const std::lock_guard changing(changing_);
   const std::vector<std::int64_t> versions = versions_of(name);
+  const std::int64_t version = highest_kept(name, versions);
+  if (version == 0) throw_unknown(name);
   const auto served = now_.models.find(name);
-  if (served != now_.models.end() && served->second.version >= versions.back()) return;
+  if (served != now_.models.end() && served->second.version >= version) return;
   if (choices_.read().aliases.contains(name)) {
     throw ValueError(fmt::format("{}: an alias has this name; delete that, or rename the model's folder", name));
   }
-  install(name, versions, versions.back(), read_or_note(name, versions.back()));
+  install(name, versions, version, read_or_note(name, version));
 }
 
 // Nothing when neither a version nor the limits can be loaded, or when what is served is better than what there is.

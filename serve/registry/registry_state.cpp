@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -36,7 +37,7 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
       state.trials[name] = {value.at("version").to_number<std::int64_t>(), value.at("share").to_number<double>(),
                             value.at("shadow").as_bool(), value.as_object().contains("compare")};
     }
-  } catch (const std::exception& error) {
+  } catch (const std::bad_alloc&) { throw; } catch (const std::exception& error) {
     throw DataError(
         fmt::format("{}: not a registry's state ({}); restore it, or delete it to serve the highest version "
                     "of every model, without aliases",

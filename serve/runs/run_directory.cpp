@@ -15,6 +15,7 @@
 #include <qing/optim/training/checkpoint.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -38,7 +39,7 @@ int64_t last_checkpoint(const fs::path& run) {
 // A folder that a process created just before it was killed has at most the temporary file of the record.
 bool is_foreign(const fs::path& run) {
   if (fs::exists(run / kRecord)) return false;
-  return std::any_of(fs::directory_iterator(run), fs::directory_iterator{}, [](const fs::directory_entry& entry) {
+  return std::ranges::any_of(entries_of(run), [](const fs::directory_entry& entry) {
     return !entry.path().filename().string().starts_with(kRecord);
   });
 }
@@ -82,7 +83,7 @@ void RunDirectory::prepare(Begin begin) {
       resume_from(read_record(run_ / kRecord));
     } else {
       if (begin == Begin::anew) check_finished();
-      fs::remove_all(aside_);
+      remove_tree(aside_);
       fs::rename(run_, aside_);
     }
   }
@@ -133,11 +134,11 @@ void RunDirectory::write_state(std::string state, int64_t step) {
 void RunDirectory::restore() noexcept {
   try {
     if (fresh_ && (model_replaced() || last_checkpoint(run_) > 0)) {
-      fs::remove_all(aside_);
+      remove_tree(aside_);
     } else if (fresh_) {
-      fs::remove_all(run_);
+      remove_tree(run_);
       if (fs::exists(aside_)) fs::rename(aside_, run_);
-      if (created_ && fs::is_empty(out_)) fs::remove(out_);
+      if (created_ && entries_of(out_).empty()) fs::remove(out_);
     }
   } catch (const std::exception&) {  // the next run cleans up
   }

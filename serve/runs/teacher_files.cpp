@@ -1,9 +1,14 @@
 #include <qing/serve/runs/teacher_files.h>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -11,6 +16,8 @@
 #include <qing/nn/formats/open_weights.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -57,6 +64,22 @@ void resolve_teachers(optim::TrainOptions& options, std::span<const fs::path> fi
   }
   options.teachers = std::move(folders);
   options.teacher_groups = std::move(groups);
+}
+
+void check_teacher_cache(const fs::path& file) {
+  const auto refuse = [&](const std::string& why) {
+    throw IoError(
+        fmt::format("--teacher-cache {}: {}; give a file in a folder that can be written", file.string(), why));
+  };
+  std::error_code absent;
+  if (fs::is_directory(file, absent)) refuse("is a folder");
+  if (is_there(file)) return;
+  // As the predictions are written: a new file is renamed to this name.
+  std::string name = file.string() + ".tmp-XXXXXX";
+  const int made = ::mkostemp(name.data(), O_CLOEXEC);
+  if (made < 0) refuse(fmt::format("cannot be made: {}", std::strerror(errno)));
+  ::close(made);
+  ::unlink(name.c_str());
 }
 
 std::vector<DataFile> teacher_files(std::span<const fs::path> folders) {

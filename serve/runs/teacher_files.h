@@ -17,6 +17,10 @@ namespace qing::serve::cli {
 /// is none of them.
 void resolve_teachers(optim::TrainOptions& options, std::span<const std::filesystem::path> files);
 
+/// IoError when the file of the teachers' predictions is not there and cannot be made, or is a folder. Asking the
+/// teachers takes long, and the file is written after it.
+void check_teacher_cache(const std::filesystem::path& file);
+
 /// The weights of the teachers, whose folders may repeat, with their digests. IoError, DataError.
 std::vector<DataFile> teacher_files(std::span<const std::filesystem::path> folders);
 

@@ -14,7 +14,7 @@
 namespace qing::serve {
 
 std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPlan& plan,
-                              const std::vector<Feedback>& feedback) {
+                              const std::vector<Feedback>& feedback, const std::function<bool()>& take) {
   const std::optional<Model> model = means.registry.find(plan.model);
   if (!model) Registry::throw_unknown(plan.model);
   // Before the file is made, so that a full project does not collect files.
@@ -29,17 +29,22 @@ std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPla
                       .name = fmt::format("feedback-{}.jsonl", plan.model),
                       .purpose = "fine-tune",
                       .key = plan.key};
-  const StoredFile file =
-      FileStore(means.database, means.state).create(named, upload, std::numeric_limits<std::uint64_t>::max());
-  TrainingJob job{.project = plan.project,
-                  .base = model->name,
-                  .base_version = model->version,
-                  .training_file = file.id,
-                  .seed = 42,
-                  .metadata = R"({"origin":"feedback"})"};
-  job = JobStore(means.database).create(std::move(job), "feedback", {}, {}, plan.key);
+  std::string id;
+  const auto add_job = [&](const StoredFile& file) {
+    if (!take()) return false;  // another server has begun this training
+    const TrainingJob job{.project = plan.project,
+                          .base = model->name,
+                          .base_version = model->version,
+                          .training_file = file.id,
+                          .seed = 42,
+                          .metadata = R"({"origin":"feedback"})"};
+    id = JobStore(means.database).add(job, "feedback", plan.key, means.jobs.most_unfinished()).id;
+    return true;
+  };
+  FileStore store(means.database, means.state);
+  if (!store.create(named, upload, std::numeric_limits<std::uint64_t>::max(), add_job)) return {};
   means.jobs.wake();
-  return job.id;
+  return id;
 }
 
 }  // namespace qing::serve

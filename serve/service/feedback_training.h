@@ -1,6 +1,7 @@
 // Trains a model on feedback.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,10 @@ struct FeedbackTraining {
 };
 
 /// Stores the texts with their right labels as a file of the plan's project and makes a training job that begins with
-/// the model. Returns the job's id. Its result is a model of its own, which replaces nothing until someone promotes it.
+/// the model. Its result is a model of its own, which replaces nothing until someone promotes it. `take` is called in
+/// the transaction of both, as Caretaker::Train says. Returns the job's id; empty when `take` returned false.
 /// IndexError when the model is not served. TooManyJobs. IoError.
 std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPlan& plan,
-                              const std::vector<Feedback>& feedback);
+                              const std::vector<Feedback>& feedback, const std::function<bool()>& take);
 
 }  // namespace qing::serve

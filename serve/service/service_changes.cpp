@@ -14,13 +14,16 @@ namespace qing::serve {
 namespace {
 
 // The response of a task that changes what is stored, or the error that it throws.
-HttpResponse changed(const std::function<HttpResponse()>& task) {
+HttpResponse changed(const std::function<HttpResponse()>& task, size_t retry_after_seconds) {
   try {
     return task();
   } catch (const Refusal& refusal) { return refusal.response(); } catch (const IndexError& error) {
     return error_response(404, "not_found", error.what());
   } catch (const ValueError& error) {
     return error_response(422, "unacceptable_change", error.what());
+  } catch (const UnreadableVersion& error) {
+    return unavailable("not_readable", fmt::format("nothing has changed; try again later: {}", error.what()),
+                       retry_after_seconds);
   } catch (const DataError& error) {
     return error_response(422, "not_loaded", std::string("nothing has changed: ") + error.what());
   } catch (const IoError& error) {
@@ -39,9 +42,9 @@ HttpResponse changed(const std::function<HttpResponse()>& task) {
 void Service::submit(WorkThread& thread, Routed::Reply reply, std::function<HttpResponse()> task) {
   const HttpResponse stopping = unavailable("stopping", "the server is stopping", limits_.retry_after_seconds);
   *reply.deadline = Reply::TimePoint::max();  // loading may take long, and the client is told the result
-  const bool queued = thread.submit([stopping, reply = std::move(reply), task = std::move(task)](bool run) {
-    reply(run ? changed(task) : stopping);
-  });
+  const bool queued =
+      thread.submit([stopping, retry = limits_.retry_after_seconds, reply = std::move(reply),
+                     task = std::move(task)](bool run) { reply(run ? changed(task, retry) : stopping); });
   if (!queued) throw Refusal(busy());
 }
 
@@ -91,8 +94,9 @@ void Service::start_care(std::unique_ptr<Webhook> webhook) {
   if (!state_) return;
   Caretaker::Train train;
   if (jobs_ != nullptr && jobs_->accepts_jobs()) {
-    train = [this](Database& database, const RetrainingPlan& plan, const std::vector<Feedback>& feedback) {
-      return train_on_feedback({database, *state_, *registry_, *jobs_}, plan, feedback);
+    train = [this](Database& database, const RetrainingPlan& plan, const std::vector<Feedback>& feedback,
+                   const Caretaker::Take& take) {
+      return train_on_feedback({database, *state_, *registry_, *jobs_}, plan, feedback, take);
     };
   }
   caretaker_ = std::make_unique<Caretaker>(state_, CaretakerSources{*registry_, drift_, versions_, statistics_},
@@ -130,7 +134,7 @@ void Service::rescan() {
       refresh_owners();
       return registry_->rescan(), HttpResponse();  // failures are logged
     };
-    if (run && changed(look).status != 200) log_line("error", "rescan_failed");
+    if (run && changed(look, limits_.retry_after_seconds).status != 200) log_line("error", "rescan_failed");
   });
 }
 

@@ -293,6 +293,9 @@ def test_kills_leave_the_old_or_the_new_backup(qing, keys, store, tmp_path, comm
         seen.append(len(content(target)["keys"]))
         assert seen[-1] in (1, 2) and (code != 0 or seen[-1] == new)
     assert seen.count(new) > 0
+    qing(*arguments)
+    left = [path.name for folder in {tmp_path, store.parent} for path in folder.iterdir() if ".draft-" in path.name]
+    assert not left, "the next command removes what killed ones have left"
 
 
 # --- the other files ---

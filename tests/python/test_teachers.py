@@ -68,6 +68,20 @@ def test_trainings_share_predictions(qing, files, teacher, tmp_path):
     assert len(load_file(cache)) == 2
 
 
+def test_a_wrong_place_of_predictions_is_told_before_the_teachers_are_asked(qing, files, teacher, tmp_path):
+    (tmp_path / "a.file").write_text("x")
+    for wrong, why in ((tmp_path / "none/cache.safetensors", "No such file or directory"), (tmp_path, "is a folder"),
+                       (tmp_path / "a.file/cache.safetensors", "Not a directory")):  # fmt: skip
+        failed = student(qing, files, tmp_path / "m", "--teacher", teacher, "--teacher-cache", wrong, check=False)
+        assert failed.returncode == 1, failed.stderr
+        assert f"--teacher-cache {wrong}: " in failed.stderr and why in failed.stderr, failed.stderr
+        assert f"teacher {teacher}: " not in failed.stderr, "it was asked"
+        assert not (tmp_path / "m").exists()
+    inside = student(qing, files, tmp_path / "m", "--teacher", teacher, "--teacher-cache", tmp_path / "m/predictions")
+    assert f"teacher {teacher}: " in inside.stderr and (tmp_path / "m/predictions").exists()
+    assert not list((tmp_path / "m").glob("*.tmp-*"))
+
+
 def test_ctrl_c_stops_the_asking(qing, files, teacher, tmp_path):
     import signal
     import subprocess

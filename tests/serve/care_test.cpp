@@ -176,7 +176,8 @@ class CaretakerTest : public ::testing::Test {
   }
   std::shared_ptr<Registry> opened() const {
     auto made = std::make_shared<Registry>(folder.path() / "models", [](const fs::path& path) {
-      if (fs::exists(path / "broken")) throw IoError("broken weights");
+      if (fs::exists(path / "broken")) throw DataError("broken weights");
+      if (fs::exists(path / "unreadable")) throw IoError("too many open files");
       return std::make_shared<FakeClassifier>();
     });
     made->load();
@@ -331,6 +332,32 @@ TEST_F(CaretakerTest, AVersionThatCannotBeLoadedAnyMoreEndsItsTrial) {
   EXPECT_EQ(actions().front(), "trial.end");
 }
 
+TEST_F(CaretakerTest, APassingErrorEndsNoTrial) {
+  begin({});
+  auto care = caretaker();
+  for (int step = 0; step < 2; ++step) {
+    care->look();
+    answer(30, false);
+    now += 600;
+    care->look();
+  }
+  const fs::path unreadable = folder.path() / "models/mood/2/unreadable";
+  std::ofstream(unreadable) << "";
+  answer(30, false);
+  now += 600;
+  for (int round = 0; round < 3; ++round) care->look();
+  EXPECT_EQ(registry->find("mood")->version, 1);
+  EXPECT_EQ(share(), 1) << "the trial goes on";
+  EXPECT_EQ(plans(), 1U);
+  Database database = state->open();
+  EXPECT_EQ(audit_entries(database, {.action = "trial.fail"}).size(), 1U) << "noted once";
+  EXPECT_TRUE(audit_entries(database, {.action = "trial.end"}).empty());
+  fs::remove(unreadable);
+  care->look();
+  EXPECT_EQ(registry->find("mood")->version, 2) << "the next round has promoted it";
+  EXPECT_EQ(plans(), 0U);
+}
+
 TEST_F(CaretakerTest, AServerThatHasNotFollowedYetLeavesAPlanAlone) {
   auto other = opened();
   begin({});
@@ -380,8 +407,10 @@ TEST_F(CaretakerTest, ARetrainingThatThrowsHoldsUpNoOtherAndIsTriedAgain) {
   std::vector<std::string> trained;
   Caretaker care(
       state, {*registry, drift, versions, statistics}, nullptr,
-      [&](Database&, const RetrainingPlan& plan, const std::vector<Feedback>&) -> std::string {
+      [&](Database&, const RetrainingPlan& plan, const std::vector<Feedback>&,
+          const Caretaker::Take& take) -> std::string {
         if (full && plan.project == "a") throw std::bad_alloc();
+        if (!take()) return {};
         trained.push_back(plan.project);
         return "ftjob-1";
       },
@@ -408,13 +437,16 @@ TEST_F(CaretakerTest, ARetrainingPlanThatIsRemovedMeanwhileStaysRemoved) {
   now = 10'000;
   Caretaker care(
       state, {*registry, drift, versions, statistics}, nullptr,
-      [&](Database& same, const RetrainingPlan& plan, const std::vector<Feedback>&) -> std::string {
+      [&](Database& same, const RetrainingPlan& plan, const std::vector<Feedback>&,
+          const Caretaker::Take& take) -> std::string {
         RetrainingPlans(same).remove(plan.model, plan.project);
-        throw IoError("no room");
+        EXPECT_FALSE(take());
+        return {};
       },
       [this] { return now; });
   care.look();
   EXPECT_FALSE(RetrainingPlans(database).find("mood", "a"));
+  EXPECT_TRUE(audit_entries(database, {.action = "retraining.start"}).empty());
 }
 
 TEST_F(CaretakerTest, FilesWhoseTimeIsOverAreRemovedABoundedNumberAtATime) {
@@ -446,6 +478,43 @@ TEST_F(CaretakerTest, FilesWhoseTimeIsOverAreRemovedABoundedNumberAtATime) {
             static_cast<std::int64_t>(ids.size()));
 }
 
+TEST_F(CaretakerTest, FilesThatCannotBeRemovedHoldUpNoOthers) {
+  Database database = state->open();
+  FileStore store(database, *state);
+  const auto put = [&] {
+    Upload upload(state->files());
+    upload.write("x");
+    return store.create({"a", "x", "batch", 3600}, upload, 1 << 20);
+  };
+  std::vector<fs::path> in_the_way;
+  std::int64_t expires = 0;
+  for (size_t i = 0; i < Caretaker::kMostExpired + 1; ++i) {
+    const StoredFile file = put();
+    expires = file.expires;
+    // A folder that is not empty cannot be replaced by the file.
+    in_the_way.push_back(state->files() / ("removed-" + file.id));
+    fs::create_directories(in_the_way.back() / "x");
+  }
+  database.run("UPDATE files SET expires = expires - 100");
+  const StoredFile last = put();
+  auto care = caretaker();
+  now = expires + 3700;
+  const auto left = [&] { return database.number("SELECT count(*) FROM files"); };
+  care->look();
+  EXPECT_EQ(left(), static_cast<std::int64_t>(in_the_way.size()) + 1);
+  now += Caretaker::kReportSeconds;
+  care->look();
+  EXPECT_FALSE(fs::exists(store.content(last.id)));
+  EXPECT_EQ(left(), static_cast<std::int64_t>(in_the_way.size()));
+  EXPECT_EQ(audit_entries(database, {.action = "file.fail"}).size(), 1U) << "noted once";
+  for (const fs::path& path : in_the_way) fs::remove_all(path);
+  for (int round = 0; round < 2; ++round) {
+    now += Caretaker::kReportSeconds;
+    care->look();
+  }
+  EXPECT_EQ(left(), 0) << "it comes back to them";
+}
+
 TEST_F(CaretakerTest, AClockThatIsSetBackDelaysNothingByMoreThanAStep) {
   constexpr std::int64_t kDay = 86'400;
   now = 10 * kDay;
@@ -457,8 +526,8 @@ TEST_F(CaretakerTest, AClockThatIsSetBackDelaysNothingByMoreThanAStep) {
   int trained = 0;
   Caretaker care(
       state, {*registry, drift, versions, statistics}, nullptr,
-      [&](Database&, const RetrainingPlan&, const std::vector<Feedback>&) {
-        ++trained;
+      [&](Database&, const RetrainingPlan&, const std::vector<Feedback>&, const Caretaker::Take& take) {
+        trained += take() ? 1 : 0;
         return std::string("ftjob-1");
       },
       [this] { return now; });
@@ -512,6 +581,21 @@ TEST(VersionFolders, AreRemovedUnlessTheyAreKept) {
     EXPECT_TRUE(fs::exists(root / "mood/.promoting-2"));
   }
   EXPECT_EQ(test::names_in(root / "mood"), std::vector<std::string>{".registry.lock"});
+}
+
+TEST(VersionFolders, OfOthersAreNotTouchedWhenTheyCannotBeLookedAt) {
+  const test::TempFolder folder;
+  const fs::path source = folder.path() / "source", mood = folder.path() / "models/mood";
+  fs::create_directories(source);
+  std::ofstream(source / "weights") << "abc";
+  fs::create_directories(mood);
+  fs::create_symlink("1", mood / "1");                        // cannot be followed
+  fs::create_directories(mood / ".promoting-1" / "is_kept");  // nor can a mark be written
+  EXPECT_THROW(NewVersion(source, folder.path() / "models", "mood", 1), IoError);
+  EXPECT_TRUE(fs::is_symlink(mood / "1"));
+  EXPECT_TRUE(fs::exists(mood / ".promoting-1/is_kept"));
+  EXPECT_THROW(NewVersion(source, folder.path() / "models", "mood", 1), IoError) << "the lock is free again";
+  EXPECT_EQ(test::names_in(mood), (std::vector<std::string>{".promoting-1", ".registry.lock", "1"}));
 }
 
 class LeftoversTest : public ::testing::Test {

@@ -27,9 +27,13 @@ class TwiceNamed : public FakeClassifier {
   }
 };
 
-/// A folder "broken" makes the loader throw. "nan" loads but predicts NaN. "twice" has two labels with one name.
+/// A folder "broken" makes the loader throw for good, and "unreadable" for now. "nan" loads but predicts NaN. "twice"
+/// has two labels with one name.
 inline std::shared_ptr<const nn::TextClassifier> load_fake(const std::filesystem::path& folder) {
-  if (std::filesystem::exists(folder / "broken") || !std::filesystem::exists(folder)) throw IoError("broken weights");
+  if (std::filesystem::exists(folder / "broken")) throw DataError("broken weights");
+  if (std::filesystem::exists(folder / "unreadable") || !std::filesystem::exists(folder)) {
+    throw IoError("too many open files");
+  }
   if (std::filesystem::exists(folder / "nan")) return std::make_shared<NotANumber>();
   if (std::filesystem::exists(folder / "twice")) return std::make_shared<TwiceNamed>();
   return std::make_shared<FakeClassifier>();

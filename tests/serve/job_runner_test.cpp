@@ -1,12 +1,14 @@
 // What the runner keeps and removes when a step of a job fails, with a script in place of the worker.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -17,6 +19,7 @@
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/registry/model_manifest.h>
+#include <qing/serve/runs/run_record.h>
 #include <qing/tensor/errors.h>
 
 #include "../nn/temp_folder.h"
@@ -34,10 +37,23 @@ class JobRunnerTest : public ::testing::Test {
     fs::create_directories(folder.path() / "models/mood/1");
     fs::create_directories(made() / "run");
     std::ofstream(made() / "weights") << "abc";
+    cli::RunRecord record;
+    record.state = "finished";
+    cli::write_record(made() / "run/run.json", record);
     write_manifest(made());
     registry = std::make_shared<Registry>(
         folder.path() / "models",
         [this](const fs::path& path) {
+          const bool bad = path.string().find("ft-bad") != std::string::npos;
+          if (bad) ++reads_of_bad;
+          if (bad || (not_a_model && path.string().find("ft-") != std::string::npos)) {
+            throw DataError(path.string() + ": its weights have another shape");
+          }
+          if (path.string().find("ft-") != std::string::npos) {
+            const int left = failing_reads.fetch_sub(1);
+            if (left == 2) throw std::bad_alloc();
+            if (left == 1) throw IoError("too many open files");
+          }
           if (no_memory && path.string().find("ft-") != std::string::npos &&
               path.string().find("-good-") == std::string::npos) {
             throw IoError("too many open files");
@@ -83,21 +99,33 @@ class JobRunnerTest : public ::testing::Test {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
+  // As if the time had passed since all that has happened.
+  void pass(std::chrono::seconds time) {
+    database->prepare("UPDATE job_events SET created = created - ?").bind_all(time.count()).run();
+  }
   void wait_for(const TrainingJob& job, JobStatus status) {
     wait([&] { return now(job).status == status; });
   }
   bool warned(const TrainingJob& job) {
-    for (const JobEvent& event : JobStore(*database).events_after(job.id, 0, 100)) {
-      if (event.level == "warn") return true;
-    }
-    return false;
+    return std::ranges::any_of(JobStore(*database).events_after(job.id, 0, 100),
+                               [](const JobEvent& event) { return event.level == "warn"; });
+  }
+  // Only the trained model is left of a failed job, in the job's folder, and it is not served.
+  void expect_kept(const TrainingJob& job) {
+    wait([&] { return test::names_in(work_folder(job)) == std::vector<std::string>{"model"}; });
+    EXPECT_EQ(test::content_of(work_folder(job) / "model/weights"), "abc");
+    EXPECT_NO_THROW(check_manifest(work_folder(job) / "model"));
+    EXPECT_FALSE(fs::exists(model(job)));
+    EXPECT_FALSE(registry->find(job.model));
+    EXPECT_EQ(database->number("SELECT count(*) FROM models"), 0);
   }
   fs::path model(const TrainingJob& job) const { return state->models() / job.model; }
   fs::path work_folder(const TrainingJob& job) const { return state->jobs() / job.id; }
 
   test::TempFolder folder;
   const std::shared_ptr<const State> state = std::make_shared<const State>(folder.path() / "state");
-  std::atomic<bool> no_memory = false;
+  std::atomic<bool> no_memory = false, not_a_model = false;
+  std::atomic<int> failing_reads = 0, reads_of_bad = 0;
   std::shared_ptr<Registry> registry;
   std::optional<Database> database;
   std::string file;
@@ -156,6 +184,124 @@ TEST_F(JobRunnerTest, ADamagedModelFailsItsJob) {
   wait_for(job, JobStatus::kFailed);
   EXPECT_EQ(now(job).error->code, "model_damaged");
   EXPECT_FALSE(fs::exists(model(job)));
+}
+
+TEST_F(JobRunnerTest, AModelThatCanNeverBeServedFailsItsJobAndIsKept) {
+  not_a_model = true;
+  work();
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  const JobError error = *now(job).error;
+  EXPECT_EQ(error.code, "model_not_served");
+  EXPECT_NE(error.message.find("its weights have another shape"), std::string::npos) << error.message;
+  EXPECT_NE(error.message.find("jobs/" + job.id + "/model"), std::string::npos) << error.message;
+  EXPECT_EQ(error.message.find(folder.path().string()), std::string::npos) << error.message;
+  expect_kept(job);
+  EXPECT_FALSE(warned(job)) << "it is not tried again";
+  // The operator's way.
+  not_a_model = false;
+  fs::create_directories(folder.path() / "models/taken");
+  fs::copy(work_folder(job) / "model", folder.path() / "models/taken/1", fs::copy_options::recursive);
+  registry->rescan();
+  EXPECT_TRUE(registry->find("taken"));
+  runner.reset();
+  database->prepare("UPDATE jobs SET finished = finished - ?").bind_all((JobRunner::kLogDays + 1) * 86'400).run();
+  work();
+  runner->start();
+  wait([&] { return !fs::exists(work_folder(job)); });
+}
+
+TEST_F(JobRunnerTest, AJobThatCannotBeFinishedForHoursFailsAndItsModelIsKept) {
+  no_memory = true;
+  work();
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait([&] { return warned(job); });
+  // Another server goes on with the time.
+  runner.reset();
+  EXPECT_EQ(now(job).status, JobStatus::kRunning) << "not at once";
+  pass(std::chrono::hours(25));
+  work();
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  EXPECT_EQ(now(job).error->code, "not_finished");
+  expect_kept(job);
+}
+
+TEST_F(JobRunnerTest, AServerThatWasOffForTheTimeStillTries) {
+  no_memory = true;
+  work();
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait([&] { return warned(job); });
+  runner.reset();
+  pass(std::chrono::hours(48));
+  no_memory = false;
+  failing_reads = 2;
+  work();
+  runner->start();
+  wait([&] { return is_final(now(job).status); });
+  EXPECT_EQ(now(job).status, JobStatus::kSucceeded);
+  EXPECT_LE(failing_reads, 0);
+}
+
+TEST_F(JobRunnerTest, AModelOfAnotherServersJobIsTriedAgainUnlessItIsDamaged) {
+  ModelOwners owners(state);
+  for (const char* name : {"ft-bad", "ft-other"}) {
+    fs::create_directories(state->models() / name / "1");
+    owners.claim(*database, name, "a", "ftjob-other");
+  }
+  failing_reads = 2;
+  work();
+  runner->start();
+  wait([&] { return registry->find("ft-other").has_value(); });
+  EXPECT_LE(failing_reads, 0);
+  EXPECT_EQ(reads_of_bad, 1);
+}
+
+TEST_F(JobRunnerTest, AModelWhoseRecordCannotBeReadNowIsKept) {
+  work("mv model/run/run.json record; ln -s run.json model/run/run.json; echo 'a line'; exit 1");
+  const TrainingJob job = add("unlucky");
+  const JobFolder files(work_folder(job));
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  wait([&] { return test::names_in(work_folder(job)) == std::vector<std::string>{"log.txt", "model"}; });
+  EXPECT_EQ(test::content_of(files.model() / "weights"), "abc");
+  EXPECT_TRUE(files.has_model());
+  runner.reset();
+  fs::remove(files.model() / "run/run.json");
+  EXPECT_FALSE(files.has_model());
+  std::ofstream(files.model() / "run/run.json") << "{";
+  EXPECT_FALSE(files.has_model());
+}
+
+TEST_F(JobRunnerTest, ADamagedOutcomeFailsItsJobAndTheModelIsKept) {
+  work("echo '{}' > outcome.json");
+  const TrainingJob job = add("unlucky");
+  runner->start();
+  wait_for(job, JobStatus::kFailed);
+  EXPECT_EQ(now(job).error->code, "outcome_damaged");
+  expect_kept(job);
+  EXPECT_FALSE(registry->find(job.model)) << "the model of a failed job is not served";
+}
+
+TEST_F(JobRunnerTest, ADamagedRegistryFileIsNoFaultOfTheModel) {
+  const fs::path file = folder.path() / "models/.registry.json";
+  for (const bool failed_before : {false, true}) {
+    no_memory = failed_before;
+    work();
+    const TrainingJob job = add("unlucky");
+    if (!failed_before) std::ofstream(file) << "{";
+    runner->start();
+    wait([&] { return warned(job); });
+    std::ofstream(file) << "{";
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));  // of some attempts
+    fs::remove(file);
+    no_memory = false;
+    wait([&] { return is_final(now(job).status); });
+    EXPECT_EQ(now(job).status, JobStatus::kSucceeded) << failed_before;
+  }
 }
 
 TEST_F(JobRunnerTest, TheEndOfAFailedJobsLogIsKeptForAWhile) {

@@ -60,6 +60,30 @@ TEST_F(RegistryChanges, AFailureReplacesNothingAndStaysWithTheModel) {
   EXPECT_EQ(registry.load("mood", 1).error, "");
 }
 
+TEST_F(RegistryChanges, WhatMayPassIsToldFromADamagedVersion) {
+  have("mood/1");
+  have("mood/2/unreadable");
+  have("mood/3/broken");
+  bool no_memory = true;
+  Registry registry(root.path(), [&](const fs::path& folder) {
+    if (no_memory && folder.filename() == "4") throw std::bad_alloc();
+    return load_fake(folder);
+  });
+  registry.load();
+  EXPECT_THROW(registry.load("mood", 2), UnreadableVersion);
+  EXPECT_EQ(registry.find("mood")->error, "version 2: too many open files");
+  EXPECT_THROW(registry.load("mood", 3), DamagedVersion);
+  EXPECT_THROW(registry.set_trial("mood", {2, 0.5, false}), UnreadableVersion);
+  have("mood/4");
+  EXPECT_THROW(registry.load("mood", 4), std::bad_alloc);
+  EXPECT_EQ(registry.find("mood")->version, 1);
+  EXPECT_NE(registry.find("mood")->error.find("version 4"), std::string::npos) << registry.find("mood")->error;
+  fs::remove(root.path() / "mood/2/unreadable");
+  no_memory = false;
+  EXPECT_EQ(registry.load("mood", 2).version, 2);
+  EXPECT_EQ(registry.load("mood", 4).version, 4);
+}
+
 // A skipped folder must be logged.
 TEST_F(RegistryChanges, NamesAFolderWithAnInvalidModelName) {
   have("情感分析/1");

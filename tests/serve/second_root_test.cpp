@@ -1,6 +1,12 @@
 // A registry of two roots: versions of both, the choices' file, manifests, models that come and go.
+#include <algorithm>
+#include <exception>
 #include <filesystem>
+#include <stop_token>
+#include <string>
+#include <thread>
 
+#include <qing/serve/maintenance/version_folder.h>
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/files.h>
 
@@ -139,6 +145,62 @@ TEST_F(SecondRoot, AVersionOnItsWayIsNotServed) {
   EXPECT_EQ(models.load("mood", 2).version, 2) << "the server that makes it asks for it";
   models.rescan();
   EXPECT_EQ(models.find("mood")->version, 2);
+}
+
+TEST_F(SecondRoot, AVersionOnItsWayIsTakenByItsNumberAlone) {
+  have("first/mood/1"), have("second/mood/2"), have("second/ft/1"), have("second/ft/2"), have("second/new/1");
+  for (const char* mark : {"mood/.promoting-2", "ft/.promoting-2", "new/.promoting-1"}) {
+    write_file_atomically(temp.path() / "second" / mark, "");
+  }
+  Registry models = registry();
+  EXPECT_EQ(models.load("mood", 0).version, 1);
+  models.discover("ft");
+  EXPECT_EQ(models.find("ft")->version, 1);
+  EXPECT_THROW(models.discover("new"), IndexError);
+  const std::string why = test::message_of<IndexError>([&] { models.load("new", 0); });
+  EXPECT_NE(why.find("not finished yet"), std::string::npos) << why;
+  EXPECT_EQ(why.find("version 0"), std::string::npos) << why;
+  EXPECT_EQ(models.load("mood", 2).version, 2);
+}
+
+// Another server looks for new models all the time.
+TEST_F(SecondRoot, AVersionThatBeginsOnTrialNeverAnswersForAll) {
+  have("first/mood/1"), have("second"), have("source");
+  write_file_atomically(temp.path() / "source/weights", "abc");
+  Registry one = registry(), other = registry();
+  one.load(), other.load();
+  std::int64_t highest = 0;
+  std::string failure;
+  // Ends with the test, also when a promotion throws.
+  std::jthread rescans([&](const std::stop_token& done) {
+    try {
+      while (!done.stop_requested()) {
+        other.rescan();
+        highest = std::max(highest, other.find("mood")->version);
+      }
+    } catch (const std::exception& error) { failure = error.what(); }
+  });
+  for (std::int64_t version = 2; version < 80; ++version) {
+    NewVersion made(temp.path() / "source", temp.path() / "second", "mood", version);
+    one.set_trial("mood", {version, 0.5, false});
+    made.keep();
+  }
+  rescans.request_stop();
+  rescans.join();
+  EXPECT_EQ(failure, "");
+  EXPECT_EQ(highest, 1);
+  other.rescan();
+  EXPECT_EQ(other.find("mood")->versions.size(), 79U);
+}
+
+TEST_F(SecondRoot, AFolderWithALockAloneIsNoFailure) {
+  have("first/mood/1"), have("second/mood"), have("second/other");
+  write_file_atomically(temp.path() / "second/mood/.registry.lock", "");  // of a promotion that was withdrawn
+  write_file_atomically(temp.path() / "second/other/weights", "");
+  Registry models = registry();
+  models.load();
+  EXPECT_EQ(models.failure("mood"), "");
+  EXPECT_NE(models.failure("other").find("holds no version"), std::string::npos);
 }
 
 TEST_F(SecondRoot, AWithdrawnVersionIsNotChosen) {

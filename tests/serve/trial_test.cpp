@@ -40,7 +40,7 @@ class Versioned : public FakeClassifier {
 };
 
 std::shared_ptr<const nn::TextClassifier> load_versioned(const fs::path& folder) {
-  if (fs::exists(folder / "broken")) throw IoError("broken weights");
+  if (fs::exists(folder / "broken")) throw DataError("broken weights");
   return std::make_shared<Versioned>(std::stoi(folder.filename()),
                                      fs::exists(folder / "other_labels") ? "joyful" : "positive");
 }

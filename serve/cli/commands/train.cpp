@@ -184,6 +184,8 @@ void run_train(const TrainArguments& arguments) {
   warn_of_overlap(examples, dev);
 
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
+  // The file may lie in the folder that was just made.
+  if (!arguments.teacher_cache.empty() && !options.teachers.empty()) check_teacher_cache(arguments.teacher_cache);
   say_where_it_begins(arguments, run, examples.size());
   const optim::TrainResult result = train(arguments, options, run, examples, dev);
   const Calibration calibration = write_reports(run, result, examples, arguments.data.size(), dev);

@@ -2,6 +2,7 @@
 #include <qing/serve/protocols/protocols.h>
 
 #include <algorithm>
+#include <exception>
 #include <filesystem>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include <boost/json.hpp>
 
 #include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/log.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/maintenance/promotion_store.h>
@@ -172,13 +174,68 @@ void serve_version(Service& service, Registry& registry, Proposal& proposal, std
     proposal.plan->project = proposal.project;
     begin_trial(service, registry, *proposal.plan);
   } else if (proposal.trial) {
-    end_plan(service, proposal.model);
     proposal.trial->version = version;
     registry.set_trial(proposal.model, *proposal.trial);
   } else {
-    end_plan(service, proposal.model);
     registry.load(proposal.model, version);
   }
+}
+
+// What a promotion found and changes.
+struct Before {
+  std::optional<TrialPlan> plan = {};  // that it ended
+  std::optional<Model> model = {};     // empty: it has changed nothing but the plan
+};
+
+// From then on the caretaker changes the model no more by the plan.
+std::optional<TrialPlan> take_plan(Database& database, const std::string& model) {
+  Transaction transaction(database);
+  std::optional<TrialPlan> plan = TrialPlans(database).find(model);
+  if (plan) TrialPlans(database).remove(model);
+  transaction.commit();
+  return plan;
+}
+
+// Undoes what a promotion has written to the registry. Another version or trial than that of `before` is the
+// caretaker's, and stays.
+void take_back_model(Registry& registry, const Model& before, std::int64_t version) {
+  const std::optional<Model> now = registry.find(before.name);
+  if (!now) return;
+  const bool on_trial = now->trial.version == version;
+  if (now->version == version || (now->version == before.version && (on_trial || now->trial.version == 0))) {
+    if (now->version != before.version || now->trial != before.trial) registry.restore(before);
+  } else if (on_trial) {
+    registry.remove_trial(before.name);
+  }
+}
+
+// Likewise for the plan of its trial.
+void take_back_plan(Database& database, const std::string& model, const std::optional<TrialPlan>& before,
+                    std::int64_t version) {
+  Transaction transaction(database);
+  TrialPlans plans(database);
+  const std::optional<TrialPlan> now = plans.find(model);
+  if (now && now->version != version) return;
+  before ? plans.put(*before) : plans.remove(model);
+  transaction.commit();
+}
+
+// Makes the model what it was before a version that could not be served or kept. A step that fails is logged. If the
+// version's mark cannot be removed either, the next start withdraws what is left.
+void take_back(Database& database, Registry& registry, const std::string& model, const Before& before,
+               std::int64_t version) {
+  const auto attempt = [&](const auto& step) {
+    try {
+      step();
+    } catch (const std::exception& error) {
+      log_line("error", "promotion_not_undone", {{"model", model}, {"error", error.what()}});
+    }
+  };
+  attempt([&] {
+    if (before.model) take_back_model(registry, *before.model, version);
+  });
+  attempt([&] { take_back_plan(database, model, before.plan, version); });
+  attempt([&] { PromotionStore(database).withdraw(model, version, "the version could not be served"); });
 }
 
 HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
@@ -225,11 +282,14 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
     transaction.commit();
   }
   if (made) {
+    Before before;
     try {
+      before.plan = take_plan(database, target.name);
+      before.model = registry.find(target.name);
       serve_version(service, registry, proposal, made->number());
       made->keep();
     } catch (...) {
-      PromotionStore(database).withdraw(target.name, made->number(), "the version could not be served");
+      take_back(database, registry, target.name, before, made->number());
       throw;
     }
   }
