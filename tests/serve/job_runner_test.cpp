@@ -181,6 +181,7 @@ TEST_F(JobRunnerTest, AModelThatCanNeverBeServedFailsItsJobAndIsKept) {
   const TrainingJob job = add("unlucky");
   runner->start();
   wait_for(job, JobStatus::kFailed);
+  ASSERT_TRUE(now(job).error);
   const JobError error = *now(job).error;
   EXPECT_EQ(error.code, "model_not_served");
   EXPECT_NE(error.message.find("its weights have another shape"), std::string::npos) << error.message;
@@ -214,6 +215,7 @@ TEST_F(JobRunnerTest, AJobThatCannotBeFinishedForHoursFailsAndItsModelIsKept) {
   work();
   runner->start();
   wait_for(job, JobStatus::kFailed);
+  ASSERT_TRUE(now(job).error);
   EXPECT_EQ(now(job).error->code, "not_finished");
   EXPECT_GE(now(job).finished - JobStore(*database).first_event(job.id, first_warning(job)), 3);
   expect_kept(job);
@@ -238,6 +240,7 @@ TEST_F(JobRunnerTest, ADamagedOutcomeFailsItsJobAndTheModelIsKept) {
   const TrainingJob job = add("unlucky");
   runner->start();
   wait_for(job, JobStatus::kFailed);
+  ASSERT_TRUE(now(job).error);
   EXPECT_EQ(now(job).error->code, "outcome_damaged");
   expect_kept(job);
   EXPECT_FALSE(registry->find(job.model)) << "the model of a failed job is not served";
