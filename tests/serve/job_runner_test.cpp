@@ -192,6 +192,7 @@ TEST_F(JobRunnerTest, AModelThatCanNeverBeServedFailsItsJobAndIsKept) {
   const TrainingJob job = add("unlucky");
   runner->start();
   wait_for(job, JobStatus::kFailed);
+  ASSERT_TRUE(now(job).error);
   const JobError error = *now(job).error;
   EXPECT_EQ(error.code, "model_not_served");
   EXPECT_NE(error.message.find("its weights have another shape"), std::string::npos) << error.message;
@@ -225,6 +226,7 @@ TEST_F(JobRunnerTest, AJobThatCannotBeFinishedForHoursFailsAndItsModelIsKept) {
   work();
   runner->start();
   wait_for(job, JobStatus::kFailed);
+  ASSERT_TRUE(now(job).error);
   EXPECT_EQ(now(job).error->code, "not_finished");
   expect_kept(job);
 }
@@ -281,6 +283,7 @@ TEST_F(JobRunnerTest, ADamagedOutcomeFailsItsJobAndTheModelIsKept) {
   const TrainingJob job = add("unlucky");
   runner->start();
   wait_for(job, JobStatus::kFailed);
+  ASSERT_TRUE(now(job).error);
   EXPECT_EQ(now(job).error->code, "outcome_damaged");
   expect_kept(job);
   EXPECT_FALSE(registry->find(job.model)) << "the model of a failed job is not served";
