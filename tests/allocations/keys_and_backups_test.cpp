@@ -152,7 +152,7 @@ void fill_state(const fs::path& folder) {
   FeedbackStore(database).add({.project = "a", .model = "mood", .request = "r", .label = "x", .text = "a text"});
 }
 
-TEST(FailingAllocations, BackupsOfAState) {
+TEST(FailingAllocations, ABackupOfAState) {
   const auto found = [](const fs::path& folder) {
     std::string text = fs::exists(folder / "a.tar") ? "an archive\n" : "";
     if (!text.empty()) {
@@ -166,6 +166,9 @@ TEST(FailingAllocations, BackupsOfAState) {
                           return Operation{[folder] { back_up_state(State(folder / "state"), folder / "a.tar"); },
                                            [&found, folder] { return found(folder); }};
                         }});
+}
+
+TEST(FailingAllocations, ARestoreOfAState) {
   const auto archived = [](const fs::path& folder) {
     fill_state(folder);
     back_up_state(State(folder / "state"), folder / "a.tar");
@@ -178,6 +181,9 @@ TEST(FailingAllocations, BackupsOfAState) {
                           return Operation{[folder] { restore_state(folder / "a.tar", State(folder / "copy")); },
                                            [&restored, folder] { return restored(folder); }};
                         }});
+}
+
+TEST(FailingAllocations, AnExportOfAProject) {
   const auto exported = [](const fs::path& folder) {
     return (fs::exists(folder / "b.tar") ? "an archive\n" : "") + test::state_text(folder / "state") +
            names_text(folder);
