@@ -1,5 +1,6 @@
 // GroupWords: a register of 32-bit words that hold two bf16 or four bytes each, with the sums of their products. It
-// uses the instruction set of the including unit and is only for that unit; see vec_scalar.h.
+// uses the instruction set of the including unit and is only for that unit, which includes its Vec before; see
+// vec_scalar.h. A Vec<float> has as many lanes.
 #pragma once
 
 #if defined(__AVX2__)
@@ -19,8 +20,10 @@ struct GroupWords {
   static GroupWords zero() { return {_mm512_setzero_si512()}; }
   static GroupWords set1(int32_t x) { return {_mm512_set1_epi32(x)}; }
   static GroupWords load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
-  void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
+  Vec<float> converted() const { return {_mm512_cvtepi32_ps(v)}; }  // integers
+  Vec<float> floats() const { return {_mm512_castsi512_ps(v)}; }    // the same bits
 };
+GroupWords operator-(GroupWords a, GroupWords b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 
 #if defined(__AVX512VNNI__)
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) { return {_mm512_dpbusd_epi32(sum.v, a.v, b.v)}; }
@@ -57,8 +60,10 @@ struct GroupWords {
   static GroupWords zero() { return {_mm256_setzero_si256()}; }
   static GroupWords set1(int32_t x) { return {_mm256_set1_epi32(x)}; }
   static GroupWords load(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
-  void store(int32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  Vec<float> converted() const { return {_mm256_cvtepi32_ps(v)}; }
+  Vec<float> floats() const { return {_mm256_castsi256_ps(v)}; }
 };
+GroupWords operator-(GroupWords a, GroupWords b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 
 // The same as for AVX-512 without VNNI.
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
@@ -84,8 +89,10 @@ struct GroupWords {
   static GroupWords zero() { return {0}; }
   static GroupWords set1(int32_t x) { return {x}; }
   static GroupWords load(const int32_t* p) { return {*p}; }
-  void store(int32_t* p) const { *p = v; }
+  Vec<float> converted() const { return {static_cast<float>(v)}; }
+  Vec<float> floats() const { return {__builtin_bit_cast(float, v)}; }
 };
+GroupWords operator-(GroupWords a, GroupWords b) { return {a.v - b.v}; }
 
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
   for (int i = 0; i < 4; ++i) { sum.v += static_cast<uint8_t>(a.v >> (8 * i)) * static_cast<int8_t>(b.v >> (8 * i)); }
