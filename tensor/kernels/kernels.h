@@ -27,6 +27,9 @@ template <class T> struct GemmStrip {
   int64_t ldc;
   const T* bias;
   bool accumulate;
+  /// The part of the next panel that is fetched into the caches meanwhile: from this element on, for each of the k so
+  /// many.
+  int64_t ahead = 0, ahead_step = 0;
 };
 
 /// The statistics of a row in layer norm: x̂ = (x − mean)·rstd + shift with rstd = 1/sqrt(var + eps), var biased. The

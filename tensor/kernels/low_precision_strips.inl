@@ -66,7 +66,10 @@ template <int Rows, int Panels, bool Bytes> void low_tile(const LowStrip& s, int
   const auto* a = static_cast<const Word*>(s.a);
   const auto* b = static_cast<const Word*>(s.b) + column * s.groups;
   const int64_t a_row = s.a_row, panel = s.groups * kLowColumns;
-  for (int64_t g = 0; g < s.groups; ++g, ++a, b += kLowColumns) {
+  const char* ahead = reinterpret_cast<const char*>(b + Panels * panel) + s.ahead;
+  for (int64_t g = 0; g < s.groups; ++g, ++a, b += kLowColumns, ahead += s.ahead_step) {
+#pragma GCC unroll 4
+    for (int j = 0; j < Panels; ++j) __builtin_prefetch(ahead + j * panel * static_cast<int64_t>(sizeof(Word)), 0, 2);
     GroupWords right[vectors];
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j) {

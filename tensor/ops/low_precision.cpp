@@ -75,6 +75,7 @@ void multiply_rows(const RoundedRows& a, int64_t most_rows, void (*kernel)(const
   const auto from = [](auto* p, int64_t j) { return p == nullptr ? nullptr : p + j; };
   kernels::LowStrip s = strip;
   s.groups = s.a_row = a.groups;
+  s.ahead_step = nr * 4 / strips;  // the next panel comes from L3 in as many parts as there are strips
   const int64_t step = strips == 1 ? end - first : nr;
   for (int64_t j = first; j < end; j += step) {
     s.columns = std::min(step, end - j);
@@ -84,6 +85,7 @@ void multiply_rows(const RoundedRows& a, int64_t most_rows, void (*kernel)(const
     s.b_zero = from(strip.b_zero, j);
     for (int64_t q = 0; q < strips; ++q) {
       const int64_t r = a.rows * q / strips;
+      s.ahead = q * s.ahead_step * a.groups;
       s.rows = a.rows * (q + 1) / strips - r;
       s.a = a.words + r * a.groups;
       s.a_scale = a.scales + r;
