@@ -50,7 +50,7 @@ Tensor pack_words(Trans trans, int64_t k, int64_t n, int64_t groups, const float
 
 // What the products of a chunk of rows share. round(i, words) writes row i of A as words and returns its scale.
 template <class Round> struct LeftOperand {
-  int64_t k, groups, most_rows;
+  int64_t groups, most_rows;
   void (*kernel)(const kernels::LowStrip&);
   Round round;
 };
@@ -104,20 +104,21 @@ template <class Round>
 void multiply(int64_t m, const LeftOperand<Round>& left, std::span<const kernels::LowStrip> strips,
               Activation activation) {
   const int64_t nr = kernels::low_precision().nr;
-  int64_t width = 0;  // of all products side by side, each with whole panels
-  for (const auto& strip : strips) width += round_up(strip.columns, nr);
-  for_parts(m, width, left.k, left.most_rows, nr, [&](const GemmPart& part) {
+  const auto panels = [nr](const kernels::LowStrip& strip) { return (strip.columns + nr - 1) / nr; };
+  int64_t all = 0, most = 0;
+  for (const auto& strip : strips) all += panels(strip), most = std::max(most, panels(strip));
+  if (all == 0) return;
+  // A part has the same share of every product's columns: the heads of queries, keys and values stay together.
+  for_parts(m, most * nr, left.groups * all / most, left.most_rows, nr, [&](const GemmPart& part) {
     const FlushDenormals flush;
     uint32_t* const words = word_buffer(std::min(part.rows, kQuantizedRows) * left.groups);
     float scales[kQuantizedRows];
     for (int64_t first = 0; first < part.rows; first += kQuantizedRows) {
       const int64_t rows = std::min(kQuantizedRows, part.rows - first), row = part.row + first;
       for (int64_t r = 0; r < rows; ++r) scales[r] = left.round(row + r, words + r * left.groups);
-      int64_t begin = 0;  // of the product, among the columns of all
       for (const auto& strip : strips) {
-        const int64_t from = std::max<int64_t>(0, part.column - begin),
-                      to = std::min(strip.columns, part.column + part.columns - begin);
-        begin += round_up(strip.columns, nr);
+        const auto share = [&](int64_t column) { return panels(strip) * column / (most * nr) * nr; };
+        const int64_t from = share(part.column), to = std::min(strip.columns, share(part.column + part.columns));
         if (from >= to) continue;
         multiply_rows({words, scales, rows, left.groups}, left.most_rows, left.kernel, strip, row, from, to);
         for (int64_t r = 0; activation != nullptr && r < rows; ++r) {
@@ -131,7 +132,7 @@ void multiply(int64_t m, const LeftOperand<Round>& left, std::span<const kernels
 auto left_operand(const Bf16Matrix& b, const float* a, int64_t lda) {
   const int64_t k = b.rows(), groups = words_of(k, 2);
   const auto& table = kernels::low_precision();
-  return LeftOperand{k, groups, table.bf16_rows, table.bf16_strip, [=, &table](int64_t i, uint32_t* words) {
+  return LeftOperand{groups, table.bf16_rows, table.bf16_strip, [=, &table](int64_t i, uint32_t* words) {
                        if (groups > 0) words[groups - 1] = 0;
                        table.round_to_bf16(k, a + i * lda, reinterpret_cast<uint16_t*>(words));
                        return 1.0F;
@@ -141,7 +142,7 @@ auto left_operand(const Bf16Matrix& b, const float* a, int64_t lda) {
 auto left_operand(const Int8Matrix& b, const float* a, int64_t lda) {
   const int64_t k = b.rows(), groups = words_of(k, 4);
   const auto& table = kernels::low_precision();
-  return LeftOperand{k, groups, table.bytes_rows, table.bytes_strip, [=, &table](int64_t i, uint32_t* words) {
+  return LeftOperand{groups, table.bytes_rows, table.bytes_strip, [=, &table](int64_t i, uint32_t* words) {
                        if (groups > 0) words[groups - 1] = 0;
                        return table.quantize(k, a + i * lda, reinterpret_cast<uint8_t*>(words));
                      }};
