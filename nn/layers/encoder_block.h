@@ -117,7 +117,7 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
  private:
   /// around() with mix(rows) as the attention before its last product. All after it treats each row by itself.
   template <class Mix> Tensor around_mixed(const Tensor& x, const Mix& mix, Generator* rng) const {
-    const int64_t weights = attention_.output().weight().numel() + wide_.weight().numel() + narrow_.weight().numel();
+    const int64_t weights = attention_.output().packed_bytes() + wide_.packed_bytes() + narrow_.packed_bytes();
     const bool drops = Sublayers(*this, name_, sublayers_, rng).drops();
     if (sublayers_.norm_first || drops || !shares_rows(x, weights)) {
       return around(

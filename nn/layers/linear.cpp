@@ -91,6 +91,12 @@ bool Linear::packed_fits(const Tensor& x) const {
   return packed_is_current() && x.dtype() == DType::f32 && x.dim() >= 1 && x.size(-1) == weight_.size(1);
 }
 
+int64_t Linear::packed_bytes() const {
+  const bool bytes = packed_is_current() && packed_as<Int8Matrix>() != nullptr;
+  const bool words = packed_is_current() && packed_as<Bf16Matrix>() != nullptr;
+  return weight_.numel() * (bytes ? 1 : words ? 2 : static_cast<int64_t>(size_of(weight_.dtype())));
+}
+
 template <class Matrix> const Matrix* Linear::packed_as() const { return std::get_if<Matrix>(&packed_->matrix); }
 
 Tensor Linear::packed_product(const Tensor& x, bool gelu) const {

@@ -43,6 +43,7 @@ class Linear : public UnaryModule {
   void merge_lora();
   void restore_lora();
   const Tensor& weight() const { return weight_; }
+  int64_t packed_bytes() const;                 ///< of the weight as pack() has laid it out, or as it is
   const Tensor& bias() const { return bias_; }  ///< undefined without a bias
 
  private:

@@ -8,12 +8,13 @@
 
 namespace qing::nn {
 
-bool shares_rows(const Tensor& x, int64_t weights) {
-  constexpr int64_t kManyRows = 28, kFewWeights = 1 << 18, kWork = 1 << 20;
+bool shares_rows(const Tensor& x, int64_t bytes) {
+  // Weights of few bytes stay in L2. Less work than kWork, rows times bytes, costs less than waking another thread.
+  constexpr int64_t kManyRows = 28, kFewBytes = 768 << 10, kWork = 1 << 22;
   if (grad_enabled() || autocast_dtype() != DType::f32 || x.dim() != 2) return false;
   const int64_t threads = num_threads(), rows = x.size(0);
-  if (threads == 1 || rows < threads || rows * weights < kWork) return false;
-  return rows >= kManyRows * threads || weights <= kFewWeights;
+  if (threads == 1 || rows < threads || rows * bytes < kWork) return false;
+  return rows >= kManyRows * threads || bytes <= kFewBytes;
 }
 
 Tensor in_row_parts(const Tensor& x, const Tensor& y,

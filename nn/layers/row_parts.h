@@ -9,9 +9,9 @@
 namespace qing::nn {
 
 /// Whether in_row_parts() is faster than threads that share each product, for rows x [rows, width] that are multiplied
-/// by so many weights: for enough rows, or few weights, since every thread reads all weights. False while gradients are
-/// enabled and under an AutocastGuard.
-bool shares_rows(const Tensor& x, int64_t weights);
+/// by weights of so many bytes: for enough rows, or few weights, since every thread reads all weights. False while
+/// gradients are enabled and under an AutocastGuard.
+bool shares_rows(const Tensor& x, int64_t bytes);
 
 /// run(x, y), whose rows depend on the same rows of x and y [rows, ...] alone, from run(rows of x, rows of y) for a run
 /// of rows on each thread. `run` has one thread then and no gradients, and returns f32 or f64 of x's dtype.

@@ -67,7 +67,7 @@ template <class T> struct Table {
   /// 6·ε·(1 + (max − x)/2), the log-sum-exp within 6·ε·(1 + its terms), up to n = 5000 (60 on the scalar ISA).
   T (*softmax)(int64_t n, T scale, const T* x, T* y);
   /// y = x̂·gamma + beta; writes the statistics. Within 6·ε of the row's largest |x−mean|·rstd·gamma + |beta| (60 on the
-  /// scalar ISA). Equal elements give beta. Squares of f32 do not overflow.
+  /// scalar ISA). Equal elements give beta. Squares of f32 do not overflow. y may be x.
   void (*layer_norm)(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, RowStatistics<T>* statistics);
   /// dx += the gradient; dgamma += dy·x̂; dbeta += dy. Any of dx, dgamma, dbeta may be null.
   void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, const RowStatistics<T>* statistics,

@@ -123,23 +123,34 @@ template <bool Bytes> void low_strip(const LowStrip& s) {
   for (; j < s.columns; j += kLowColumns) kNarrow[s.rows - 1](s, j);
 }
 
-// Plain loops that the compiler vectorises with this unit's instructions.
-float quantize_row(int64_t n, const float* x, uint8_t* y) {
-  uint32_t most = 0;
+// A plain loop that the compiler vectorises with this unit's instructions.
+uint32_t largest_magnitude(int64_t n, const float* x) {
+  int32_t most = 0;
   for (int64_t i = 0; i < n; ++i) {
-    const uint32_t magnitude = __builtin_bit_cast(uint32_t, x[i]) & 0x7FFFFFFFU;
+    const int32_t magnitude = __builtin_bit_cast(int32_t, x[i]) & 0x7FFFFFFF;
     most = magnitude > most ? magnitude : most;
   }
-  const bool finite = most < 0x7F800000U;
-  const float scale = __builtin_bit_cast(float, most) / 127;
-  // Adding 1.5·2^23 rounds to an integer in the low bits. A scale that is not a normal number counts as 0.
-  constexpr float kMagic = 12582912.0F;
-  const float inverse = finite && scale >= 1.17549435e-38F ? 1 / scale : 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const float multiple = finite ? x[i] * inverse : 0.0F;
-    y[i] = static_cast<uint8_t>(__builtin_bit_cast(uint32_t, multiple + kMagic) + 128);
+  return static_cast<uint32_t>(most);
+}
+
+float quantize_row(int64_t n, const float* x, uint8_t* y) {
+  constexpr int64_t width = LowFloats::width;
+  const uint32_t most = largest_magnitude(n, x);
+  if (most >= 0x7F800000U) {
+    __builtin_memset(y, 128, static_cast<size_t>(n));
+    return __builtin_nanf("");
   }
-  return finite ? scale : __builtin_nanf("");
+  const float scale = __builtin_bit_cast(float, most) / 127;
+  // A scale that is not a normal number counts as 0.
+  const LowFloats inverse = LowFloats::set1(scale >= 1.17549435e-38F ? 1 / scale : 0);
+  int64_t i = 0;
+  for (; i + width <= n; i += width) store_bytes(LowFloats::load(x + i) * inverse, y + i);
+  if (i < n) {
+    uint8_t last[width];
+    store_bytes(LowFloats::load_partial(x + i, n - i, 0) * inverse, last);
+    for (int64_t j = 0; i + j < n; ++j) y[i + j] = last[j];
+  }
+  return scale;
 }
 
 // x·(1/2 + z·p(z²)) with z = x between ±4.3: a polynomial fitted (Lawson's reweighting) to the error of the result.

@@ -24,6 +24,11 @@ struct GroupWords {
   Vec<float> floats() const { return {_mm512_castsi512_ps(v)}; }    // the same bits
 };
 GroupWords operator-(GroupWords a, GroupWords b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+// 128 + x rounded to the nearest integer, ties to even, for |x| ≤ 127.
+void store_bytes(Vec<float> x, uint8_t* p) {
+  const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x.v));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+}
 
 #if defined(__AVX512VNNI__)
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) { return {_mm512_dpbusd_epi32(sum.v, a.v, b.v)}; }
@@ -64,6 +69,12 @@ struct GroupWords {
   Vec<float> floats() const { return {_mm256_castsi256_ps(v)}; }
 };
 GroupWords operator-(GroupWords a, GroupWords b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+void store_bytes(Vec<float> x, uint8_t* p) {
+  const __m256i words = _mm256_cvtps_epi32(x.v);
+  const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  const __m128i bytes = _mm_xor_si128(_mm_packs_epi16(halves, halves), _mm_set1_epi8(-128));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
+}
 
 // The same as for AVX-512 without VNNI.
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
@@ -93,6 +104,10 @@ struct GroupWords {
   Vec<float> floats() const { return {__builtin_bit_cast(float, v)}; }
 };
 GroupWords operator-(GroupWords a, GroupWords b) { return {a.v - b.v}; }
+// Adding 1.5·2^23 rounds to an integer in the low bits.
+void store_bytes(Vec<float> x, uint8_t* p) {
+  *p = static_cast<uint8_t>(__builtin_bit_cast(uint32_t, x.v + 12582912.0F) + 128);
+}
 
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
   for (int i = 0; i < 4; ++i) { sum.v += static_cast<uint8_t>(a.v >> (8 * i)) * static_cast<int8_t>(b.v >> (8 * i)); }

@@ -223,7 +223,7 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
 void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
                const std::function<void(const GemmPart&)>& body) {
   // Below this many multiplications, waking another thread costs more than it saves.
-  constexpr int64_t kParallelWork = 1 << 17;
+  constexpr int64_t kParallelWork = 1 << 18;
   if (m <= 0 || n <= 0) return;
   const int64_t threads = m * n * k > kParallelWork ? num_threads() : 1;
   if (threads == 1) return body({0, m, 0, n});

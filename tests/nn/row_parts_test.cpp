@@ -25,10 +25,10 @@ class RowParts : public ::testing::Test {
 
 TEST_F(RowParts, AreForManyRowsOrFewWeightsAndThreads) {
   const NoGradGuard guard;
-  const auto shares = [](int64_t rows, int64_t weights) { return shares_rows(Tensor::zeros({rows, 8}), weights); };
+  const auto shares = [](int64_t rows, int64_t bytes) { return shares_rows(Tensor::zeros({rows, 8}), bytes); };
   set_num_threads(2);
   EXPECT_TRUE(shares(64, 1 << 22));
-  EXPECT_TRUE(shares(16, 1 << 17));
+  EXPECT_TRUE(shares(16, 1 << 19));
   EXPECT_FALSE(shares(16, 1 << 22)) << "every thread would read all weights for a few rows";
   EXPECT_FALSE(shares(16, 1 << 12)) << "too little work";
   EXPECT_FALSE(shares(1, 1 << 22));
@@ -71,18 +71,18 @@ TEST_F(RowParts, DoNotChangeABlocksBits) {
   const NoGradGuard guard;
   Generator rng(2);
   for (const NormKind norm : {NormKind::layer_norm, NormKind::rms_norm}) {
-    TransformerEncoderLayer layer(64, 4, rng,
-                                  {.dim_feedforward = 200, .activation = FeedForwardActivation::gelu, .norm = norm});
+    TransformerEncoderLayer layer(128, 4, rng,
+                                  {.dim_feedforward = 400, .activation = FeedForwardActivation::gelu, .norm = norm});
     layer.eval();
     for (const DType precision : {DType::f32, DType::bf16, DType::i8}) {
       pack_linear_layers(layer, precision);
       for (const int64_t tokens : {57, 64, 130}) {
-        const Tensor x = test::normal({tokens, 64}, rng);
+        const Tensor x = test::normal({tokens, 128}, rng);
         set_num_threads(1);
         const Tensor want = layer.forward(x, Offsets{0, 5, tokens});
         for (const int threads : {2, 3}) {
           set_num_threads(threads);
-          EXPECT_TRUE(shares_rows(x, 64 * 64 + 2 * 64 * 200));
+          EXPECT_TRUE(shares_rows(x, 128 * 128 + 2 * 128 * 400));
           EXPECT_TRUE(equal(layer.forward(x, Offsets{0, 5, tokens}), want)) << tokens << ", " << threads;
         }
       }
