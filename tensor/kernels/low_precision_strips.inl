@@ -66,10 +66,9 @@ template <int Rows, int Panels, bool Bytes> void low_tile(const LowStrip& s, int
   const auto* a = static_cast<const Word*>(s.a);
   const auto* b = static_cast<const Word*>(s.b) + column * s.groups;
   const int64_t a_row = s.a_row, panel = s.groups * kLowColumns;
-  const char* ahead = reinterpret_cast<const char*>(b + Panels * panel) + s.ahead;
+  const char* ahead = reinterpret_cast<const char*>(b + panel) + s.ahead;
   for (int64_t g = 0; g < s.groups; ++g, ++a, b += kLowColumns, ahead += s.ahead_step) {
-#pragma GCC unroll 4
-    for (int j = 0; j < Panels; ++j) __builtin_prefetch(ahead + j * panel * static_cast<int64_t>(sizeof(Word)), 0, 2);
+    if constexpr (Panels == 1) __builtin_prefetch(ahead, 0, 2);
     GroupWords right[vectors];
 #pragma GCC unroll 8
     for (int j = 0; j < vectors; ++j) {
@@ -84,6 +83,16 @@ template <int Rows, int Panels, bool Bytes> void low_tile(const LowStrip& s, int
       }
     }
   }
+  // With few registers the compiler would spill sums inside of the loop above to have them here.
+  alignas(64) int32_t memory[Rows][vectors][GroupWords::width];
+  constexpr bool in_memory = kVectorRegisters < 32;
+#pragma GCC unroll 16
+  for (int i = 0; in_memory && i < Rows; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < vectors; ++j) sum[i][j].store(memory[i][j]);
+  }
+  if constexpr (in_memory) asm("" : "+m"(memory));
+  const auto sum_of = [&](int i, int j) { return in_memory ? GroupWords::load(memory[i][j]) : sum[i][j]; };
 #pragma GCC unroll 8
   for (int j = 0; j < vectors; ++j) {
     const int64_t first = column + j * LowFloats::width, left = s.columns - first;
@@ -93,13 +102,13 @@ template <int Rows, int Panels, bool Bytes> void low_tile(const LowStrip& s, int
     if (left >= LowFloats::width) {
 #pragma GCC unroll 16
       for (int i = 0; i < Rows; ++i, c += s.ldc) {
-        low_result<Bytes>(s, i, sum[i][j], columns, [c] { return LowFloats::load(c); }).store(c);
+        low_result<Bytes>(s, i, sum_of(i, j), columns, [c] { return LowFloats::load(c); }).store(c);
       }
     } else {
 #pragma GCC unroll 16
       for (int i = 0; i < Rows; ++i, c += s.ldc) {
         const auto so_far = [c, left] { return LowFloats::load_partial(c, left, 0); };
-        low_result<Bytes>(s, i, sum[i][j], columns, so_far).store_partial(c, left);
+        low_result<Bytes>(s, i, sum_of(i, j), columns, so_far).store_partial(c, left);
       }
     }
   }

@@ -20,6 +20,7 @@ struct GroupWords {
   static GroupWords zero() { return {_mm512_setzero_si512()}; }
   static GroupWords set1(int32_t x) { return {_mm512_set1_epi32(x)}; }
   static GroupWords load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
+  void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
   Vec<float> converted() const { return {_mm512_cvtepi32_ps(v)}; }  // integers
   Vec<float> floats() const { return {_mm512_castsi512_ps(v)}; }    // the same bits
 };
@@ -65,6 +66,7 @@ struct GroupWords {
   static GroupWords zero() { return {_mm256_setzero_si256()}; }
   static GroupWords set1(int32_t x) { return {_mm256_set1_epi32(x)}; }
   static GroupWords load(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+  void store(int32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
   Vec<float> converted() const { return {_mm256_cvtepi32_ps(v)}; }
   Vec<float> floats() const { return {_mm256_castsi256_ps(v)}; }
 };
@@ -100,6 +102,7 @@ struct GroupWords {
   static GroupWords zero() { return {0}; }
   static GroupWords set1(int32_t x) { return {x}; }
   static GroupWords load(const int32_t* p) { return {*p}; }
+  void store(int32_t* p) const { *p = v; }
   Vec<float> converted() const { return {static_cast<float>(v)}; }
   Vec<float> floats() const { return {__builtin_bit_cast(float, v)}; }
 };
