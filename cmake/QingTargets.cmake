@@ -56,7 +56,8 @@ function(qing_isa_sources folder)
   set(avx2_flags -mavx2 -mfma)
   # g++ 12 warns about its own AVX-512 intrinsics, which leave a register undefined on purpose.
   set(avx512_flags -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -Wno-uninitialized -Wno-maybe-uninitialized)
-  set(avx512vnni_flags ${avx512_flags} -mavx512vnni)
+  # These units use few of a Vec's functions.
+  set(avx512vnni_flags ${avx512_flags} -mavx512vnni -Wno-unused-function)
   set(avx512bf16_flags ${avx512vnni_flags} -mavx512bf16)
   set(isas scalar)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

@@ -27,4 +27,15 @@ RaggedBatch RaggedBatch::of(std::span<const std::span<const int32_t>> sequences)
   return batch;
 }
 
+RaggedBatch RaggedBatch::part(int64_t first, int64_t last) const {
+  const int64_t begin = offsets[first], end = offsets[last];
+  RaggedBatch some{.ids = ids.slice(0, begin, end),
+                   .positions = positions.slice(0, begin, end),
+                   .firsts = Tensor::empty({last - first}, DType::i64),
+                   .offsets = {}};
+  for (int64_t s = first; s <= last; ++s) some.offsets.push_back(offsets[s] - begin);
+  std::copy_n(some.offsets.begin(), last - first, some.firsts.data<int64_t>());
+  return some;
+}
+
 }  // namespace qing::nn

@@ -16,6 +16,8 @@ struct RaggedBatch {
 
   /// Joins the sequences in order. ValueError when one is empty.
   static RaggedBatch of(std::span<const std::span<const int32_t>> sequences);
+  /// Sequences first to last − 1, from 0 ≤ first ≤ last ≤ sequences(). ids and positions share this batch's memory.
+  RaggedBatch part(int64_t first, int64_t last) const;
   int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
   int64_t tokens() const { return offsets.back(); }
 };

@@ -57,8 +57,12 @@ struct Ragged {
   /// Calls body(pair, scratch) for every sequence and query head; scratch is the thread's memory for the kernels. The
   /// query heads that share a key head run in order on one thread.
   template <class T, class Body> void for_each_pair(const Body& body) const {
-    const int64_t group = heads / key_heads;
-    parallel_for(sequences() * key_heads, 1, [&](int64_t begin, int64_t end) {
+    // Below this many multiplications, waking another thread costs more than it saves.
+    constexpr int64_t kParallelWork = 1 << 18;
+    const int64_t group = heads / key_heads, pairs = sequences() * key_heads;
+    int64_t work = 0;
+    for (int64_t s = 0; s < sequences() && work <= kParallelWork; ++s) work += 2 * queries(s) * keys(s) * width();
+    parallel_for(pairs, work > kParallelWork ? 1 : std::max<int64_t>(1, pairs), [&](int64_t begin, int64_t end) {
       const Tensor scratch = attention_scratch(depth, depth, dtype_of<T>);
       for (int64_t i = begin * group; i < end * group; ++i) {
         const int64_t s = i / heads, h = i % heads;

@@ -93,9 +93,15 @@ Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& 
   const bool dropping = rng != nullptr && p > 0;
   const Tensor mask = dropping ? keep_mask(rows * width, p, *rng) : Tensor::empty({0}, DType::u8);
   const double factor = dropping ? 1 / (1 - p) : 1;
-  const Tensor sum = Tensor::empty({rows, width}, dtype);
-  const Tensor stats = Tensor::empty({rows, kStatistics}, dtype);
+  std::vector<Tensor> inputs;
+  inputs.reserve(tables.size() + 2);
+  for (const TableRows& given : tables) inputs.push_back(given.table);
+  inputs.insert(inputs.end(), {weight, bias});
   Tensor y = Tensor::empty({rows, width}, dtype);
+  // Only backward needs the sum beside the result.
+  const bool records = recording(inputs);
+  const Tensor sum = records ? Tensor::empty({rows, width}, dtype) : y;
+  const Tensor stats = Tensor::empty({rows, kStatistics}, dtype);
   dispatch_floating(dtype, kName, [&](auto zero) {
     using T = decltype(zero);
     const auto& table = kernels::kernels<T>();
@@ -108,11 +114,7 @@ Tensor embedding_layer_norm(const std::vector<TableRows>& tables, const Tensor& 
       }
     });
   });
-  std::vector<Tensor> inputs;
-  inputs.reserve(tables.size() + 2);
-  for (const TableRows& given : tables) inputs.push_back(given.table);
-  inputs.insert(inputs.end(), {weight, bias});
-  if (!recording(inputs)) return y;
+  if (!records) return y;
   // Backward needs only the tables' shapes and ids.
   record("embedding_layer_norm", y, inputs,
          [terms, rows, width, dropping, factor, mask, stats, sum = Saved(sum), gamma = Saved(gamma)](const Tensor& dy,

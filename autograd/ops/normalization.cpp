@@ -150,9 +150,11 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
   const bool dropping = rng != nullptr && p > 0;
   const Tensor mask = dropping ? keep_mask(x.numel(), p, *rng) : Tensor::empty({0}, DType::u8);
   const double factor = dropping ? 1 / (1 - p) : 1;
-  const Tensor sum = Tensor::empty(x.shape(), x.dtype());
-  const Tensor stats = Tensor::empty({rows, kStatistics}, x.dtype());
   Tensor y = Tensor::empty(x.shape(), x.dtype());
+  // Only backward needs the sum beside the result.
+  const bool records = recording({input, residual, weight, bias});
+  const Tensor sum = records ? Tensor::empty(x.shape(), x.dtype()) : y;
+  const Tensor stats = Tensor::empty({rows, kStatistics}, x.dtype());
   dispatch_floating(x.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
     const T* in = x.data<T>();
@@ -172,7 +174,7 @@ Tensor dropout_add_layer_norm(const Tensor& input, const Tensor& residual, const
       }
     });
   });
-  if (recording({input, residual, weight, bias})) {
+  if (records) {
     record("dropout_add_layer_norm", y, {input, residual, weight, bias},
            [width, rows, dropping, factor, mask, stats, sum = Saved(sum), gamma = Saved(gamma)](const Tensor& dy,
                                                                                                 GradSink& grad) {

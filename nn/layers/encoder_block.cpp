@@ -32,6 +32,8 @@ Tensor Sublayers::drop(const Tensor& x, double p) const { return rng_ != nullptr
 Tensor Sublayers::add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide,
                                    const Linear& narrow) const {
   return add(x, norm, [&](const Tensor& in) {
+    const bool drops = rng_ != nullptr && options_.hidden_dropout > 0;
+    if (options_.activation == FeedForwardActivation::gelu && !drops) return forward_gelu_through(in, wide, narrow);
     return narrow.forward(drop(activated_linear(in, wide, options_.activation), options_.hidden_dropout));
   });
 }

@@ -10,6 +10,7 @@
 #include <qing/nn/layers/linear.h>
 #include <qing/nn/layers/norm.h>
 #include <qing/nn/layers/ragged_attention.h>
+#include <qing/nn/layers/row_parts.h>
 
 namespace qing::nn {
 
@@ -45,6 +46,7 @@ class Sublayers {
   }
   /// add() of narrow(dropout(activation(wide(x)))); gelu is part of the product.
   Tensor add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide, const Linear& narrow) const;
+  bool drops() const { return rng_ != nullptr; }
 
  private:
   Tensor drop(const Tensor& x, double p) const;
@@ -73,8 +75,8 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
   /// A ragged batch: x [tokens, width] → [tokens, width]. relative_bias: see RaggedAttention::forward.
   Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr,
                  const Tensor& relative_bias = {}) const {
-    return around(
-        x, [&](const Tensor& in) { return attention_.forward(in, offsets, causal, rng, relative_bias); }, rng);
+    return around_mixed(
+        x, [&](const Tensor& in) { return attention_.mixed(in, offsets, causal, rng, relative_bias); }, rng);
   }
   /// The results of the rows `wanted` of x alone, sequence by sequence as wanted_offsets say: everything but the keys
   /// and values is computed for them only. Without a causal mask. first_wanted and relative_bias: see first_queries in
@@ -83,10 +85,10 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
                       Generator* rng = nullptr, const Offsets& first_wanted = {},
                       const Tensor& relative_bias = {}) const {
     const Tensor seen = sublayers_.norm_first ? attention_norm_->forward(x) : x;
-    return around(
+    return around_mixed(
         wanted,
         [&](const Tensor& in) {
-          return attention_.forward(in, wanted_offsets, seen, offsets, rng, first_wanted, relative_bias);
+          return attention_.mixed(in, wanted_offsets, seen, offsets, rng, first_wanted, relative_bias);
         },
         rng);
   }
@@ -113,6 +115,20 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
   std::unique_ptr<ResidualNorm> attention_norm_, feed_forward_norm_;
 
  private:
+  /// around() with mix(rows) as the attention before its last product. All after it treats each row by itself.
+  template <class Mix> Tensor around_mixed(const Tensor& x, const Mix& mix, Generator* rng) const {
+    const int64_t weights = attention_.output().packed_bytes() + wide_.packed_bytes() + narrow_.packed_bytes();
+    const bool drops = Sublayers(*this, name_, sublayers_, rng).drops();
+    if (sublayers_.norm_first || drops || !shares_rows(x, weights)) {
+      return around(
+          x, [&](const Tensor& in) { return attention_.output().forward(mix(in)); }, rng);
+    }
+    return in_row_parts(x, mix(x), [&](const Tensor& rows, const Tensor& mixed) {
+      return around(
+          rows, [&](const Tensor&) { return attention_.output().forward(mixed); }, nullptr);
+    });
+  }
+
   const char* name_;
   SublayerOptions sublayers_;
 };

@@ -82,11 +82,22 @@ void Linear::pack(DType precision) {
   packed_ = std::make_shared<const Packed>(Packed{weight_.alias(), weight_.version(), Packed::matrix_of(w, precision)});
 }
 
-bool Linear::packed_fits(const Tensor& x) const {
+bool Linear::packed_is_current() const {
   if (packed_ == nullptr || grad_enabled()) return false;
-  const bool same = weight_.shares_storage(packed_->weight) && weight_.version() == packed_->version;
-  return same && x.dtype() == DType::f32 && x.dim() >= 1 && x.size(-1) == weight_.size(1);
+  return weight_.shares_storage(packed_->weight) && weight_.version() == packed_->version;
 }
+
+bool Linear::packed_fits(const Tensor& x) const {
+  return packed_is_current() && x.dtype() == DType::f32 && x.dim() >= 1 && x.size(-1) == weight_.size(1);
+}
+
+int64_t Linear::packed_bytes() const {
+  const bool bytes = packed_is_current() && packed_as<Int8Matrix>() != nullptr;
+  const bool words = packed_is_current() && packed_as<Bf16Matrix>() != nullptr;
+  return weight_.numel() * (bytes ? 1 : words ? 2 : static_cast<int64_t>(size_of(weight_.dtype())));
+}
+
+template <class Matrix> const Matrix* Linear::packed_as() const { return std::get_if<Matrix>(&packed_->matrix); }
 
 Tensor Linear::packed_product(const Tensor& x, bool gelu) const {
   Shape shape = x.shape();
@@ -101,14 +112,29 @@ Tensor Linear::packed_product(const Tensor& x, bool gelu) const {
 void Linear::write_packed_product(const Tensor& x, float* y, int64_t row_stride, bool gelu) const {
   const Tensor in = x.contiguous();
   const int64_t k = weight_.size(1), rows = k == 0 ? 0 : in.numel() / k;
-  const float* const bias = bias_.defined() ? bias_.data<float>() : nullptr;
-  if (const auto* matrix = std::get_if<PackedMatrix<float>>(&packed_->matrix)) {
-    gemm(Trans::no, rows, in.data<float>(), k, *matrix, y, row_stride, bias, false, gelu ? y : nullptr);
-  } else if (const auto* words = std::get_if<Bf16Matrix>(&packed_->matrix)) {
-    gemm(rows, in.data<float>(), k, *words, y, row_stride, bias, gelu);
+  if (const auto* matrix = packed_as<PackedMatrix<float>>()) {
+    gemm(Trans::no, rows, in.data<float>(), k, *matrix, y, row_stride, bias_data(), false, gelu ? y : nullptr);
+  } else if (const auto* words = packed_as<Bf16Matrix>()) {
+    gemm(rows, in.data<float>(), k, *words, y, row_stride, bias_data(), gelu);
   } else {
-    gemm(rows, in.data<float>(), k, std::get<Int8Matrix>(packed_->matrix), y, row_stride, bias, gelu);
+    gemm(rows, in.data<float>(), k, *packed_as<Int8Matrix>(), y, row_stride, bias_data(), gelu);
   }
+}
+
+// The outputs of all layers side by side in y [..., their sum], if all are packed in this way. x has columns.
+template <class Matrix>
+bool Linear::write_joined(const Tensor& x, std::span<const Linear* const> layers, const Tensor& y) {
+  std::vector<JoinedProduct<Matrix>> products;
+  float* to = y.data<float>();
+  for (const Linear* layer : layers) {
+    const Matrix* const matrix = layer->packed_as<Matrix>();
+    if (matrix == nullptr || matrix->rows() == 0) return false;
+    products.push_back({matrix, layer->bias_data(), to});
+    to += matrix->columns();
+  }
+  const Tensor in = x.contiguous();
+  gemm_joined(in.numel() / in.size(-1), in.data<float>(), in.size(-1), products, y.size(-1));
+  return true;
 }
 
 Tensor Linear::compute(const Tensor& x, Generator*) const {
@@ -137,11 +163,28 @@ Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
   for (const Linear* layer : layers) shape.back() += layer->weight().size(0);
   Tensor y = Tensor::empty(shape, DType::f32);
   if (y.numel() == 0) return y;
+  if (Linear::write_joined<Int8Matrix>(x, layers, y) || Linear::write_joined<Bf16Matrix>(x, layers, y)) return y;
   float* to = y.data<float>();
   for (const Linear* layer : layers) {
     layer->write_packed_product(x, to, shape.back(), false);
     to += layer->weight().size(0);
   }
+  return y;
+}
+
+Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow) {
+  const bool packed = !wide.adapted() && !narrow.adapted() && wide.packed_fits(x) && narrow.packed_is_current() &&
+                      wide.weight_.size(0) == narrow.weight_.size(1);
+  const Int8Matrix* const first = packed ? wide.packed_as<Int8Matrix>() : nullptr;
+  const Int8Matrix* const second = packed ? narrow.packed_as<Int8Matrix>() : nullptr;
+  if (first == nullptr || second == nullptr || first->rows() == 0) return narrow.forward(wide.forward_gelu(x));
+  const Tensor in = x.contiguous();
+  Shape shape = x.shape();
+  shape.back() = second->columns();
+  Tensor y = Tensor::empty(shape, DType::f32);
+  if (y.numel() == 0) return y;
+  feed_forward(in.numel() / first->rows(), in.data<float>(), first->rows(), *first, wide.bias_data(), *second,
+               narrow.bias_data(), y.data<float>(), second->columns());
   return y;
 }
 

@@ -43,13 +43,20 @@ class Linear : public UnaryModule {
   void merge_lora();
   void restore_lora();
   const Tensor& weight() const { return weight_; }
+  int64_t packed_bytes() const;                 ///< of the weight as pack() has laid it out, or as it is
   const Tensor& bias() const { return bias_; }  ///< undefined without a bias
 
  private:
   struct Packed;
   Tensor compute(const Tensor& x, Generator* rng) const override;
   friend Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
+  friend Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow);
+  bool packed_is_current() const;
   bool packed_fits(const Tensor& x) const;
+  template <class Matrix> const Matrix* packed_as() const;  // null when packed in another way
+  const float* bias_data() const { return bias_.defined() ? bias_.data<float>() : nullptr; }
+  template <class Matrix>
+  static bool write_joined(const Tensor& x, std::span<const Linear* const> layers, const Tensor& y);
   Tensor packed_product(const Tensor& x, bool gelu) const;
   void write_packed_product(const Tensor& x, float* y, int64_t row_stride, bool gelu) const;
   bool adapted() const { return lora_ != nullptr && !unmerged_.defined(); }
@@ -62,6 +69,10 @@ class Linear : public UnaryModule {
 /// The outputs of layers side by side, [..., sum of their out], for one input x [..., in]: faster than one by one.
 /// ShapeError without layers, unless all take x's features, or when one has no bias; DTypeError as Linear's forward.
 Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
+
+/// narrow.forward(wide.forward_gelu(x)), the feed-forward of a transformer. With both packed in i8 it is one operation
+/// whose GELU is that of feed_forward() in tensor/ops/low_precision.h. Errors as forward's.
+Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow);
 
 /// Calls Linear::pack for the module, if it is a Linear, and for all modules below.
 void pack_linear_layers(Module& module, DType precision = DType::f32);

@@ -63,13 +63,13 @@ class MultiheadAttention : public RaggedAttention {
   /// Self-attention of new positions x [batch, new, embed] to themselves and to the earlier positions in the cache.
   Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
   KeyValueCache make_cache(int64_t batch, int64_t capacity) const;
+  const Linear& output() const override { return out_proj_; }
   using RaggedAttention::forward;  ///< Ragged self-attention and cross-attention.
 
  private:
   Tensor queries(const Tensor& x) const override { return project(x, 0, 1); }
   Tensor keys_values(const Tensor& x) const override { return project(x, 1, 2); }
   Tensor queries_keys_values(const Tensor& x) const override { return project(x, 0, 3); }
-  const Linear& output() const override { return out_proj_; }
   Tensor project(const Tensor& x, int64_t first, int64_t count) const;
   Tensor split_heads(const Tensor& x) const;
   Tensor join_heads(const Tensor& heads) const;

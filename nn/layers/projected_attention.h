@@ -20,6 +20,7 @@ class ProjectedAttention : public RaggedAttention {
                      LinearOptions linear = {});
   void visit(Visitor& visitor) override;
 
+  const Linear& output() const override { return output_; }
   using RaggedAttention::forward;
   /// Causal self-attention over dense rows x [batch, new, width], which stand at `positions` [new]. With a cache, the
   /// rows also see those before them, which it holds (ValueError when it has no room). Without dropout.
@@ -29,7 +30,6 @@ class ProjectedAttention : public RaggedAttention {
   Tensor queries(const Tensor& x) const override { return query_.forward(x); }
   Tensor keys_values(const Tensor& x) const override;
   Tensor queries_keys_values(const Tensor& x) const override;
-  const Linear& output() const override { return output_; }
 
  private:
   int64_t depth_;

@@ -114,20 +114,31 @@ Tensor RaggedAttention::attend(const Tensor& q, const Tensor& k, const Tensor& v
 
 Tensor RaggedAttention::forward(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng,
                                 const Tensor& relative_bias) const {
-  const Tensor qkv = queries_keys_values(x);
-  if (!knows_positions(relative_bias) && key_value_heads() == heads()) {
-    return output().forward(attention_qkv_packed(qkv, offsets, heads(), dropout(), dropout_rng(rng), causal));
-  }
-  check_matrix(name_, qkv);
-  const int64_t depth = qkv.size(1) / (heads() + 2 * key_value_heads());
-  const int64_t keys = heads() * depth, values = keys + key_value_heads() * depth;
-  return output().forward(attend(slice(qkv, 1, 0, keys), slice(qkv, 1, keys, values),
-                                 slice(qkv, 1, values, qkv.size(1)), offsets, offsets, {}, causal, relative_bias, rng));
+  return output().forward(mixed(x, offsets, causal, rng, relative_bias));
 }
 
 Tensor RaggedAttention::forward(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
                                 const Offsets& memory_offsets, Generator* rng, const Offsets& first_queries,
                                 const Tensor& relative_bias) const {
+  return output().forward(mixed(query, query_offsets, memory, memory_offsets, rng, first_queries, relative_bias));
+}
+
+Tensor RaggedAttention::mixed(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng,
+                              const Tensor& relative_bias) const {
+  const Tensor qkv = queries_keys_values(x);
+  if (!knows_positions(relative_bias) && key_value_heads() == heads()) {
+    return attention_qkv_packed(qkv, offsets, heads(), dropout(), dropout_rng(rng), causal);
+  }
+  check_matrix(name_, qkv);
+  const int64_t depth = qkv.size(1) / (heads() + 2 * key_value_heads());
+  const int64_t keys = heads() * depth, values = keys + key_value_heads() * depth;
+  return attend(slice(qkv, 1, 0, keys), slice(qkv, 1, keys, values), slice(qkv, 1, values, qkv.size(1)), offsets,
+                offsets, {}, causal, relative_bias, rng);
+}
+
+Tensor RaggedAttention::mixed(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
+                              const Offsets& memory_offsets, Generator* rng, const Offsets& first_queries,
+                              const Tensor& relative_bias) const {
   const bool positioned = knows_positions(relative_bias);
   if (positioned && first_queries.empty() && query_offsets.size() > 1) {
     throw ValueError(fmt::format("{}: needs first_queries, the positions of the queries", name_));
@@ -135,13 +146,12 @@ Tensor RaggedAttention::forward(const Tensor& query, const Offsets& query_offset
   // Memory first: an operation's place in the graph decides the order in which gradients are added.
   const Tensor kv = keys_values(memory);
   if (!positioned && key_value_heads() == heads()) {
-    return output().forward(
-        attention_kv_packed(queries(query), kv, query_offsets, memory_offsets, heads(), dropout(), dropout_rng(rng)));
+    return attention_kv_packed(queries(query), kv, query_offsets, memory_offsets, heads(), dropout(), dropout_rng(rng));
   }
   check_matrix(name_, kv);
   const int64_t width = kv.size(1) / 2;
-  return output().forward(attend(queries(query), slice(kv, 1, 0, width), slice(kv, 1, width, 2 * width), query_offsets,
-                                 memory_offsets, first_queries, false, relative_bias, rng));
+  return attend(queries(query), slice(kv, 1, 0, width), slice(kv, 1, width, 2 * width), query_offsets, memory_offsets,
+                first_queries, false, relative_bias, rng);
 }
 
 }  // namespace qing::nn

@@ -35,6 +35,11 @@ class RaggedAttention : public Module {
   /// the keys; the others follow. ValueError without them when the layer or relative_bias knows positions.
   Tensor forward(const Tensor& query, const Offsets& query_offsets, const Tensor& memory, const Offsets& memory_offsets,
                  Generator* rng = nullptr, const Offsets& first_queries = {}, const Tensor& relative_bias = {}) const;
+  /// forward() without the last product: forward(...) is output().forward(mixed(...)).
+  Tensor mixed(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng, const Tensor& relative_bias) const;
+  Tensor mixed(const Tensor& query, const Offsets& query_offsets, const Tensor& memory, const Offsets& memory_offsets,
+               Generator* rng, const Offsets& first_queries, const Tensor& relative_bias) const;
+  virtual const Linear& output() const = 0;
 
  protected:
   /// `name` stands in errors. ValueError unless heads ≥ 1, key_value_heads divides heads, 0 ≤ dropout < 1 and the
@@ -45,7 +50,6 @@ class RaggedAttention : public Module {
   virtual Tensor queries(const Tensor& x) const = 0;
   virtual Tensor keys_values(const Tensor& x) const = 0;
   virtual Tensor queries_keys_values(const Tensor& x) const = 0;
-  virtual const Linear& output() const = 0;
 
   int64_t heads() const { return options_.heads; }
   int64_t key_value_heads() const { return options_.key_value_heads; }

@@ -14,6 +14,7 @@
 #include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/nn/layers/check.h>
 #include <qing/nn/layers/layers.h>
+#include <qing/nn/models/batch_parts.h>
 #include <qing/nn/models/module_group.h>
 #include <qing/tensor/errors.h>
 
@@ -247,11 +248,17 @@ void Encoder::visit(Visitor& visitor) {
 }
 
 Tensor Encoder::forward(const RaggedBatch& batch, Generator* rng) const {
-  return parts_->layers.forward(parts_->projected(parts_->embeddings.forward(batch, rng)), batch.offsets, rng);
+  const auto run = [&](const RaggedBatch& part) {
+    return parts_->layers.forward(parts_->projected(parts_->embeddings.forward(part, rng)), part.offsets, rng);
+  };
+  return training() ? run(batch) : in_parts(batch, run);
 }
 
 Tensor Encoder::forward_firsts(const RaggedBatch& batch, Generator* rng) const {
-  return parts_->layers.forward_firsts(parts_->projected(parts_->embeddings.forward(batch, rng)), batch, rng);
+  const auto run = [&](const RaggedBatch& part) {
+    return parts_->layers.forward_firsts(parts_->projected(parts_->embeddings.forward(part, rng)), part, rng);
+  };
+  return training() ? run(batch) : in_parts(batch, run);
 }
 
 Tensor Encoder::forward_firsts(const Tensor& embeddings, const RaggedBatch& batch, Generator* rng) const {

@@ -19,6 +19,7 @@
 #include <qing/nn/staged_directory.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/allocator.h>
+#include <qing/tensor/threads.h>
 
 namespace qing::nn {
 namespace {
@@ -121,13 +122,21 @@ EncodedText TextClassifier::encode_text(const Tokenizer& tokenizer, std::string_
 }
 
 std::vector<EncodedText> TextClassifier::encode_all(std::span<const std::string> texts) const {
-  std::vector<EncodedText> encodings;
-  encodings.reserve(texts.size());
-  for (size_t i = 0; i < texts.size(); ++i) {
-    try {
-      encodings.push_back(encode(texts[i]));
-    } catch (const DataError& error) { throw DataError(fmt::format("text {}: {}", i, error.what())); }
-  }
+  constexpr size_t kThreadBytes = 1024;  // the least that are worth another thread
+  size_t bytes = 1;
+  for (const std::string& text : texts) bytes += text.size();
+  const auto grain = static_cast<int64_t>(std::max<size_t>(1, texts.size() * kThreadBytes / bytes));
+  std::vector<EncodedText> encodings(texts.size());
+  std::vector<std::string> errors(texts.size());
+  parallel_for(std::ssize(texts), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      try {
+        encodings[i] = encode(texts[i]);
+      } catch (const DataError& error) { errors[i] = fmt::format("text {}: {}", i, error.what()); }
+    }
+  });
+  const auto error = std::ranges::find_if(errors, [](const std::string& text) { return !text.empty(); });
+  if (error != errors.end()) throw DataError(*error);
   return encodings;
 }
 

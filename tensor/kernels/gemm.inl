@@ -26,7 +26,9 @@ template <class T, int Rows, int Vectors, bool Masked> void gemm_tile(const Gemm
   for (int g = 0; g < kGroups; ++g) a[g] = s.a + 3 * g * s.a_row;
   const T* b = s.b + column / (kTileVectors * V::width) * s.b_panel;
   const int64_t a_row = s.a_row, a_column = s.a_column, b_row = s.b_row, b_panel = s.b_panel;
-  for (int64_t p = 0; p < s.k; ++p) {
+  const T* ahead = b + b_panel + s.ahead;
+  for (int64_t p = 0; p < s.k; ++p, ahead += s.ahead_step) {
+    if constexpr (Vectors == kTileVectors && !Masked) __builtin_prefetch(ahead, 0, 2);
     V row[Vectors];
 #pragma GCC unroll 8
     for (int j = 0; j < Vectors; ++j) {

@@ -2,6 +2,8 @@
 // 2021 have no BF16 instructions beside these.
 #define QING_LOW_ROWS 14
 #define QING_BF16_ROWS 8
+#include <qing/tensor/kernels/vec_avx512.h>
+
 #include "low_precision_strips.inl"
 #include "tables.h"
 

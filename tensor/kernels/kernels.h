@@ -27,6 +27,9 @@ template <class T> struct GemmStrip {
   int64_t ldc;
   const T* bias;
   bool accumulate;
+  /// The part of the next panel that is fetched into the caches meanwhile: from this element on, for each of the k so
+  /// many.
+  int64_t ahead = 0, ahead_step = 0;
 };
 
 /// The statistics of a row in layer norm: x̂ = (x − mean)·rstd + shift with rstd = 1/sqrt(var + eps), var biased. The
@@ -64,7 +67,7 @@ template <class T> struct Table {
   /// 6·ε·(1 + (max − x)/2), the log-sum-exp within 6·ε·(1 + its terms), up to n = 5000 (60 on the scalar ISA).
   T (*softmax)(int64_t n, T scale, const T* x, T* y);
   /// y = x̂·gamma + beta; writes the statistics. Within 6·ε of the row's largest |x−mean|·rstd·gamma + |beta| (60 on the
-  /// scalar ISA). Equal elements give beta. Squares of f32 do not overflow.
+  /// scalar ISA). Equal elements give beta. Squares of f32 do not overflow. y may be x.
   void (*layer_norm)(int64_t n, const T* x, const T* gamma, const T* beta, T eps, T* y, RowStatistics<T>* statistics);
   /// dx += the gradient; dgamma += dy·x̂; dbeta += dy. Any of dx, dgamma, dbeta may be null.
   void (*layer_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, const RowStatistics<T>* statistics,

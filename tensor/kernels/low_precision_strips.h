@@ -8,17 +8,20 @@ namespace qing::kernels {
 
 /// C[rows × columns] from packed operands. A group of neighbours along the depth fills 32 bits: two bf16 or four bytes.
 struct LowStrip {
-  int64_t rows = 0, columns = 0, groups = 0;  ///< 1 ≤ rows ≤ bytes_rows or bf16_rows
-  const void* a = nullptr;                    ///< group g of row i is the 32-bit word i·a_row + g
+  /// 1 ≤ rows ≤ bytes_rows or bf16_rows. Column 0 begins a panel.
+  int64_t rows = 0, columns = 0, groups = 0;
+  const void* a = nullptr;  ///< group g of row i is the 32-bit word i·a_row + g
   int64_t a_row = 0;
   const void* b = nullptr;  ///< group g of column j is the word (j / nr)·nr·groups + g·nr + j % nr
   float* c = nullptr;
   int64_t ldc = 0;
   const float* bias = nullptr;      ///< [columns] or null
   const float* a_scale = nullptr;   ///< [rows]; for bytes only, like the next two
-  const float* b_scale = nullptr;   ///< [columns]
-  const int32_t* b_zero = nullptr;  ///< [columns]: the sum that a row of A with only 128s would add
+  const float* b_scale = nullptr;   ///< [columns, rounded up to nr]
+  const int32_t* b_zero = nullptr;  ///< likewise: the sum that a row of A with only 128s would add
   bool accumulate = false;          ///< for bf16 only: add to C
+  /// The part of the next panel that is fetched into the caches meanwhile, from this byte on, for each group so many.
+  int64_t ahead = 0, ahead_step = 0;
 };
 
 struct LowPrecision {
@@ -30,6 +33,8 @@ struct LowPrecision {
   /// Sets y to 128 + round(x / scale) and returns the scale, which is the largest |x| / 127. Returns NaN if x is not
   /// finite.
   float (*quantize)(int64_t n, const float* x, uint8_t* y);
+  /// x = GELU of x within 5e-5·max(1, |x|/12): for numbers that are rounded to bytes next.
+  void (*rough_gelu)(int64_t n, float* x);
   void (*round_to_bf16)(int64_t n, const float* x, uint16_t* y);  ///< to nearest even; NaN stays
   /// Rounds both in the same way. x goes into the lower half of a word and y into the upper half. A null y counts as 0.
   void (*pair_bf16)(int64_t n, const float* x, const float* y, uint32_t* out);

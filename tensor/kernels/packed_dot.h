@@ -1,5 +1,6 @@
 // GroupWords: a register of 32-bit words that hold two bf16 or four bytes each, with the sums of their products. It
-// uses the instruction set of the including unit and is only for that unit; see vec_scalar.h.
+// uses the instruction set of the including unit and is only for that unit, which includes its Vec before; see
+// vec_scalar.h. A Vec<float> has as many lanes.
 #pragma once
 
 #if defined(__AVX2__)
@@ -20,7 +21,15 @@ struct GroupWords {
   static GroupWords set1(int32_t x) { return {_mm512_set1_epi32(x)}; }
   static GroupWords load(const int32_t* p) { return {_mm512_loadu_si512(p)}; }
   void store(int32_t* p) const { _mm512_storeu_si512(p, v); }
+  Vec<float> converted() const { return {_mm512_cvtepi32_ps(v)}; }  // integers
+  Vec<float> floats() const { return {_mm512_castsi512_ps(v)}; }    // the same bits
 };
+GroupWords operator-(GroupWords a, GroupWords b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+// 128 + x rounded to the nearest integer, ties to even, for |x| ≤ 127.
+void store_bytes(Vec<float> x, uint8_t* p) {
+  const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x.v));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+}
 
 #if defined(__AVX512VNNI__)
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) { return {_mm512_dpbusd_epi32(sum.v, a.v, b.v)}; }
@@ -58,7 +67,16 @@ struct GroupWords {
   static GroupWords set1(int32_t x) { return {_mm256_set1_epi32(x)}; }
   static GroupWords load(const int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
   void store(int32_t* p) const { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
+  Vec<float> converted() const { return {_mm256_cvtepi32_ps(v)}; }
+  Vec<float> floats() const { return {_mm256_castsi256_ps(v)}; }
 };
+GroupWords operator-(GroupWords a, GroupWords b) { return {_mm256_sub_epi32(a.v, b.v)}; }
+void store_bytes(Vec<float> x, uint8_t* p) {
+  const __m256i words = _mm256_cvtps_epi32(x.v);
+  const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  const __m128i bytes = _mm_xor_si128(_mm_packs_epi16(halves, halves), _mm_set1_epi8(-128));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
+}
 
 // The same as for AVX-512 without VNNI.
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
@@ -85,7 +103,14 @@ struct GroupWords {
   static GroupWords set1(int32_t x) { return {x}; }
   static GroupWords load(const int32_t* p) { return {*p}; }
   void store(int32_t* p) const { *p = v; }
+  Vec<float> converted() const { return {static_cast<float>(v)}; }
+  Vec<float> floats() const { return {__builtin_bit_cast(float, v)}; }
 };
+GroupWords operator-(GroupWords a, GroupWords b) { return {a.v - b.v}; }
+// Adding 1.5·2^23 rounds to an integer in the low bits.
+void store_bytes(Vec<float> x, uint8_t* p) {
+  *p = static_cast<uint8_t>(__builtin_bit_cast(uint32_t, x.v + 12582912.0F) + 128);
+}
 
 GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
   for (int i = 0; i < 4; ++i) { sum.v += static_cast<uint8_t>(a.v >> (8 * i)) * static_cast<int8_t>(b.v >> (8 * i)); }

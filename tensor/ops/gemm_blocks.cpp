@@ -196,6 +196,8 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
                                              : b.at(p, j);
         s.b_row = packed ? nr : b.row;
         s.b_panel = packed ? nr * s.k : nr;
+        // The next panel comes from L3 in as many parts as there are strips.
+        s.ahead_step = packed ? std::max<int64_t>(1, nr / (after - first)) : 0;
         if (plan.pack_a) pack_left(a, first, after, row, p, s.k, panel, left);
         const int64_t step = after - first == 1 ? columns : nr;
         for (int64_t q = 0; q < columns; q += step) {
@@ -203,6 +205,7 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
           s.b = b_block + q / nr * s.b_panel;
           s.bias = bias != nullptr && p + block >= k ? bias + j + q : nullptr;
           for (int64_t r = first; r < after; ++r) {
+            s.ahead = (r - first) * s.ahead_step * s.k;
             s.rows = row(r + 1) - row(r);
             s.c = c + row(r) * ldc + j + q;
             place_left(a, row(r), p, plan.pack_a ? left + (r - first) * panel : nullptr, s);
@@ -220,7 +223,7 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
 void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
                const std::function<void(const GemmPart&)>& body) {
   // Below this many multiplications, waking another thread costs more than it saves.
-  constexpr int64_t kParallelWork = 1 << 17;
+  constexpr int64_t kParallelWork = 1 << 18;
   if (m <= 0 || n <= 0) return;
   const int64_t threads = m * n * k > kParallelWork ? num_threads() : 1;
   if (threads == 1) return body({0, m, 0, n});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include <qing/tensor/ops/gemm.h>
 #include <qing/tensor/tensor.h>
@@ -38,8 +39,9 @@ class Int8Matrix {
   int64_t rows() const { return k_; }
   int64_t columns() const { return n_; }
   const void* words() const { return words_.defined() ? words_.data<uint8_t>() : nullptr; }
-  const float* scales() const { return scales_.data<float>(); }    ///< [n]
-  const int32_t* zeros() const { return zeros_.data<int32_t>(); }  ///< [n]: 128 times the column's sum of bytes
+  /// For each column, and 0 for as many more as fill the last panel.
+  const float* scales() const { return scales_.data<float>(); }
+  const int32_t* zeros() const { return zeros_.data<int32_t>(); }  ///< likewise: 128 times the column's sum of bytes
 
  private:
   int64_t k_ = 0, n_ = 0;
@@ -58,5 +60,24 @@ void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c,
 /// C[i,j] is at most about (|a_i|max·Σ|b_j| + |b_j|max·Σ|a_i|) / 254.
 void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc,
           const float* bias = nullptr, bool gelu = false);
+
+/// One of several products with the same left operand.
+template <class Matrix> struct JoinedProduct {
+  const Matrix* b;
+  const float* bias;  ///< or null
+  float* c;           ///< does not overlap A or another product's C
+};
+/// gemm() with each of the products' matrices, which have equally many rows, to the same bits. A's rows are rounded
+/// once for all of them. ValueError unless the matrices have as many rows as the first.
+void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Bf16Matrix>> products,
+                 int64_t ldc);
+void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Int8Matrix>> products,
+                 int64_t ldc);
+
+/// C[m, n] = GELU(A·W1 + b1)·W2 + b2, the feed-forward of a transformer: the int8 product of an int8 product. GELU is
+/// within 5e-5·max(1, |x|/12), which is little beside the rounding of its results to bytes. C[i,j] depends only on row
+/// i of A and the weights. ValueError unless W2 has as many rows as W1 has columns.
+void feed_forward(int64_t m, const float* a, int64_t lda, const Int8Matrix& w1, const float* b1, const Int8Matrix& w2,
+                  const float* b2, float* c, int64_t ldc);
 
 }  // namespace qing

@@ -116,6 +116,39 @@ TEST(Layers, JoinedOutputsAreThoseOfTheLayers) {
   EXPECT_THROW(forward_joined(x, std::array<const Linear*, 2>{&a, &narrow}), ShapeError);
 }
 
+TEST(Layers, GeluBetweenTwoLayersIsTheirCompositionOrNearItInBytes) {
+  Generator rng(9);
+  Linear wide(20, 50, rng), narrow(50, 12, rng), unfit(49, 12, rng);
+  Tensor x = Tensor::empty({3, 4, 20});
+  rng.fill_normal(x, 0, 1);
+  const auto furthest = [](const Tensor& a, const Tensor& b) { return max(abs(a - b)).item(); };
+  const auto composed = [&] { return narrow.forward(wide.forward_gelu(x)); };
+  EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);
+  const NoGradGuard guard;
+  const Tensor full = composed();
+  for (const DType precision : {DType::f32, DType::bf16}) {
+    wide.pack(precision), narrow.pack(precision);
+    EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);
+  }
+  wide.pack(DType::i8);
+  EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);  // narrow is in bf16
+  narrow.pack(DType::i8);
+  const Tensor y = forward_gelu_through(x, wide, narrow);
+  EXPECT_EQ(y.shape(), (Shape{3, 4, 12}));
+  EXPECT_LT(furthest(y, composed()), 0.01);
+  EXPECT_LT(furthest(y, full), 0.05);
+  EXPECT_GT(furthest(y, full), 1e-5);
+  EXPECT_EQ(forward_gelu_through(Tensor::zeros({0, 20}), wide, narrow).shape(), (Shape{0, 12}));
+  unfit.pack(DType::i8);
+  EXPECT_THROW(forward_gelu_through(x, wide, unfit), ShapeError);
+  EXPECT_THROW(forward_gelu_through(Tensor::zeros({2, 19}), wide, narrow), ShapeError);
+  narrow.get_parameter("weight").add_(0);  // written: what was packed is not it any more
+  EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);
+  narrow.pack(DType::i8);
+  narrow.add_lora(2, 4, rng);
+  EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);
+}
+
 TEST(Layers, PackedLinearStillRecordsGradients) {
   Generator rng(1);
   Linear layer(5, 4, rng);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -11,6 +12,7 @@
 #include <qing/tensor/dtype.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/kernels/low_precision_strips.h>
 #include <qing/tensor/random.h>
 #include <qing/tensor/threads.h>
 
@@ -101,6 +103,120 @@ TEST(GemmLowPrecision, GeluIsThatOfTheProductToTheBit) {
   }
 }
 
+TEST(GemmLowPrecision, JoinedProductsAreTheProductsToTheBit) {
+  const int64_t k = 70;
+  for (const int64_t m : {1, 2, 3, 17, 120}) {
+    const auto a = numbers<float>(m * k, 1), bias = numbers<float>(300, 3);
+    const auto check = [&]<class Matrix>(Matrix*) {
+      std::vector<Matrix> matrices;
+      for (const int64_t n : {33, 1, 0, 64, 200}) {
+        const auto b = numbers<float>(k * n, static_cast<uint64_t>(n) + 5);
+        matrices.emplace_back(Trans::no, k, n, b.data(), n);
+      }
+      const int64_t width = 33 + 1 + 64 + 200 + 1;
+      std::vector<float> c(m * width, 77), want(c);
+      std::vector<JoinedProduct<Matrix>> products;
+      int64_t at = 0;
+      for (const Matrix& b : matrices) {
+        const float* const added = at == 0 ? nullptr : bias.data() + at;
+        products.push_back({&b, added, c.data() + at});
+        gemm(m, a.data(), k, b, want.data() + at, width, added);
+        at += b.columns();
+      }
+      gemm_joined(m, a.data(), k, products, width);
+      EXPECT_EQ(std::memcmp(c.data(), want.data(), c.size() * sizeof(float)), 0) << m;
+      const Matrix other(Trans::no, k + 1, 1, std::vector<float>(k + 1, 1).data(), 1);
+      products.push_back({&other, nullptr, c.data()});
+      EXPECT_THROW(gemm_joined(m, a.data(), k, products, width), ValueError);
+    };
+    check(static_cast<Int8Matrix*>(nullptr));
+    check(static_cast<Bf16Matrix*>(nullptr));
+  }
+}
+
+double exact_gelu(double x) { return 0.5 * x * std::erfc(-x / std::sqrt(2.0)); }
+
+TEST(RoughGelu, IsWithinItsBound) {
+  std::vector<float> x;
+  for (int i = -40000; i <= 40000; ++i) x.push_back(static_cast<float>(i) / 1000);
+  for (const float far : {0.0F, -0.0F, 1e-30F, 300.0F, -300.0F, 1e30F, -1e30F}) x.push_back(far);
+  std::vector<float> y = x;
+  kernels::low_precision().rough_gelu(std::ssize(y), y.data());
+  for (size_t i = 0; i < x.size(); ++i) {
+    ASSERT_NEAR(y[i], exact_gelu(x[i]), 5e-5 * std::max(1.0, std::abs(double(x[i])) / 12)) << x[i];
+  }
+  float nan = std::numeric_limits<float>::quiet_NaN();
+  kernels::low_precision().rough_gelu(1, &nan);
+  EXPECT_TRUE(std::isnan(nan));
+}
+
+struct FeedForward {
+  int64_t m, k, hidden, n;
+  std::vector<float> a = numbers<float>(m * k, 1), w1 = numbers<float>(k * hidden, 2), b1 = numbers<float>(hidden, 3),
+                     w2 = numbers<float>(hidden * n, 4), b2 = numbers<float>(n, 5);
+  Int8Matrix first{Trans::no, k, hidden, w1.data(), hidden}, second{Trans::no, hidden, n, w2.data(), n};
+
+  std::vector<float> run(int64_t row, int64_t rows) const {
+    std::vector<float> c(rows * (n + 1), 77);
+    feed_forward(rows, a.data() + row * k, k, first, b1.data(), second, b2.data(), c.data(), n + 1);
+    return c;
+  }
+};
+
+// The hidden values differ from exact ones by rough_gelu()'s error, which changes a byte by 1 where it rounds at a tie.
+TEST(FeedForwardInt8, IsTheProductOfTheRoundedHiddenValues) {
+  for (const auto& [m, k, hidden, n] :
+       {std::array<int64_t, 4>{1, 5, 7, 3}, {3, 70, 33, 40}, {60, 32, 130, 65}, {250, 48, 192, 48}}) {
+    const FeedForward f{m, k, hidden, n};
+    auto middle = quantized(f.a, f.w1, {m, hidden, k}, f.b1);
+    for (float& x : middle) x = static_cast<float>(exact_gelu(x));
+    const auto want = quantized(middle, f.w2, {m, n, hidden}, f.b2), got = f.run(0, m);
+    for (int64_t i = 0; i < m; ++i) {
+      float most = 0;
+      for (int64_t p = 0; p < hidden; ++p) most = std::max(most, std::abs(middle[i * hidden + p]));
+      for (int64_t j = 0; j < n; ++j) {
+        double step = 0;  // of the result when one byte of each of the hidden values that lie at a tie changes
+        for (int64_t p = 0; p < hidden; ++p) {
+          const double bytes = middle[i * hidden + p] / most * 127,
+                       from_tie = std::abs(bytes - std::floor(bytes) - 0.5);
+          if (from_tie * most / 127 < 1e-4) step += most / 127 * (std::abs(f.w2[p * n + j]) + 0.02);
+        }
+        ASSERT_NEAR(got[i * (n + 1) + j], want[i * n + j], 1.01 * step + 5e-4 + 1e-5 * std::abs(want[i * n + j]))
+            << m << ": " << i << "," << j;
+      }
+      ASSERT_EQ(got[i * (n + 1) + n], 77) << "written beyond the row";
+    }
+  }
+}
+
+TEST(FeedForwardInt8, BitsDependOnTheRowAloneForAnyNumberOfThreads) {
+  const FeedForward f{260, 40, 150, 70};
+  const int before = num_threads();
+  set_num_threads(1);
+  const auto want = f.run(0, f.m);
+  for (const int threads : {1, 2, 4}) {
+    set_num_threads(threads);
+    for (const int64_t rows : {1, 2, 30, 100, 200}) {
+      const auto got = f.run(60, rows);
+      EXPECT_EQ(std::memcmp(got.data(), want.data() + 60 * (f.n + 1), got.size() * sizeof(float)), 0)
+          << threads << " threads, " << rows << " rows";
+    }
+  }
+  set_num_threads(before);
+}
+
+TEST(FeedForwardInt8, RefusesWeightsThatDoNotFitAndKeepsNanInItsRow) {
+  FeedForward f{3, 8, 12, 5};
+  std::vector<float> c(15);
+  EXPECT_THROW(feed_forward(3, f.a.data(), 8, f.first, nullptr, f.first, nullptr, c.data(), 5), ValueError);
+  f.a[8 + 3] = std::numeric_limits<float>::infinity();
+  const auto got = f.run(0, 3);
+  for (int64_t i = 0; i < 3; ++i) {
+    for (int64_t j = 0; j < 5; ++j) EXPECT_EQ(std::isnan(got[i * 6 + j]), i == 1) << i << "," << j;
+  }
+  feed_forward(0, nullptr, 8, f.first, nullptr, f.second, nullptr, nullptr, 5);
+}
+
 TEST(GemmInt8, SumsOfExtremesDoNotSaturate) {
   const int64_t k = 4096;
   const std::vector<float> a(k, 1), b(k, -1);
@@ -186,7 +302,7 @@ template <class Matrix> void check_bits() {
     EXPECT_EQ(std::memcmp(c.data(), want.data(), c.size() * sizeof(float)), 0) << threads;
   }
   set_num_threads(before);
-  for (const int64_t rows : {1, 5, 20}) {
+  for (const int64_t rows : {1, 2, 3, 5, 20}) {
     std::vector<float> c(rows * n);
     gemm(rows, a.data() + 60 * k, k, packed, c.data(), n, bias.data());
     EXPECT_EQ(std::memcmp(c.data(), want.data() + 60 * n, c.size() * sizeof(float)), 0) << rows;

@@ -1,0 +1,17 @@
+// Computing a batch in parts.
+#pragma once
+
+#include <functional>
+
+#include <qing/nn/ragged_batch.h>
+
+namespace qing::nn {
+
+/// run(batch), whose rows depend on their own sequences alone, as the rows of run(part) one below the other. The parts
+/// are runs of sequences. A thread computes whole parts: it waits for no other thread, and a part's values stay in its
+/// caches. Falls back to run(batch) for a single sequence, for sequences too unequal to share among the threads, while
+/// gradients are enabled, and under an AutocastGuard. `run` is called from several threads at once, then without
+/// gradients and with one thread.
+Tensor in_parts(const RaggedBatch& batch, const std::function<Tensor(const RaggedBatch& part)>& run);
+
+}  // namespace qing::nn

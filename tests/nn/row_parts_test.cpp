@@ -1,0 +1,94 @@
+#include <qing/nn/layers/row_parts.h>
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include <qing/autograd/autocast.h>
+#include <qing/autograd/autograd.h>
+#include <qing/autograd/ops.h>
+#include <qing/nn/layers/layers.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/ops/compare.h>
+#include <qing/tensor/threads.h>
+
+#include "nn/normal_tensor.h"
+
+namespace qing::nn {
+namespace {
+
+class RowParts : public ::testing::Test {
+ protected:
+  ~RowParts() override { set_num_threads(before_); }
+  int before_ = num_threads();
+};
+
+TEST_F(RowParts, AreForManyRowsOrFewWeightsAndThreads) {
+  const NoGradGuard guard;
+  const auto shares = [](int64_t rows, int64_t bytes) { return shares_rows(Tensor::zeros({rows, 8}), bytes); };
+  set_num_threads(2);
+  EXPECT_TRUE(shares(64, 1 << 22));
+  EXPECT_TRUE(shares(16, 1 << 19));
+  EXPECT_FALSE(shares(16, 1 << 22)) << "every thread would read all weights for a few rows";
+  EXPECT_FALSE(shares(16, 1 << 12)) << "too little work";
+  EXPECT_FALSE(shares(1, 1 << 22));
+  {
+    const EnableGradGuard gradients;
+    EXPECT_FALSE(shares(64, 1 << 22));
+  }
+  {
+    const AutocastGuard autocast;
+    EXPECT_FALSE(shares(64, 1 << 22));
+  }
+  set_num_threads(1);
+  EXPECT_FALSE(shares(64, 1 << 22));
+}
+
+TEST_F(RowParts, AreTheRowsInOrder) {
+  const NoGradGuard guard;
+  Generator rng(1);
+  const Tensor x = test::normal({7, 3}, rng), y = test::normal({7, 4}, rng);
+  for (const int threads : {1, 2, 3, 7}) {
+    set_num_threads(threads);
+    std::atomic<int> rows{0};
+    const Tensor joined = in_row_parts(x, y, [&](const Tensor& a, const Tensor& b) {
+      rows += static_cast<int>(a.size(0));
+      EXPECT_EQ(a.size(0), b.size(0));
+      EXPECT_EQ(num_threads(), 1);
+      EXPECT_FALSE(grad_enabled());
+      return cat({a, b}, 1);
+    });
+    EXPECT_TRUE(equal(joined, cat({x, y}, 1)));
+    EXPECT_EQ(rows, 7);
+    EXPECT_EQ(num_threads(), threads);
+    EXPECT_THROW(in_row_parts(x, y, [](const Tensor&, const Tensor&) -> Tensor { throw ValueError("no"); }),
+                 ValueError);
+  }
+}
+
+// Of a block: attention by heads, all else by rows.
+TEST_F(RowParts, DoNotChangeABlocksBits) {
+  const NoGradGuard guard;
+  Generator rng(2);
+  for (const NormKind norm : {NormKind::layer_norm, NormKind::rms_norm}) {
+    TransformerEncoderLayer layer(128, 4, rng,
+                                  {.dim_feedforward = 400, .activation = FeedForwardActivation::gelu, .norm = norm});
+    layer.eval();
+    for (const DType precision : {DType::f32, DType::bf16, DType::i8}) {
+      pack_linear_layers(layer, precision);
+      for (const int64_t tokens : {57, 64, 130}) {
+        const Tensor x = test::normal({tokens, 128}, rng);
+        set_num_threads(1);
+        const Tensor want = layer.forward(x, Offsets{0, 5, tokens});
+        for (const int threads : {2, 3}) {
+          set_num_threads(threads);
+          EXPECT_TRUE(shares_rows(x, 128 * 128 + 2 * 128 * 400));
+          EXPECT_TRUE(equal(layer.forward(x, Offsets{0, 5, tokens}), want)) << tokens << ", " << threads;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qing::nn
