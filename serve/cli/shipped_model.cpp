@@ -7,6 +7,7 @@
 
 #include <qing/serve/registry/registry.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve::cli {
 
@@ -28,7 +29,7 @@ fs::path shipped_model() {
   const fs::path versions = shipped_models() / "emotion_analysis";
   int64_t highest = 0;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(versions, error)) {
+  for (const fs::directory_entry& entry : entries_of(versions, error)) {
     highest = std::max(highest, version_of_name(entry.path().filename().string()).value_or(0));
   }
   if (highest == 0) {

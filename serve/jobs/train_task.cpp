@@ -29,6 +29,7 @@
 #include <qing/serve/runs/settings.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve {
 namespace fs = std::filesystem;
@@ -216,10 +217,10 @@ void prepare_training(const JobFolder& folder) {
   const fs::path copy = fs::path("base") / base;
   Base begin;
   if (!base.empty()) {
-    fs::remove_all(folder.path / "base");
+    remove_tree(folder.path / "base");
     fs::create_directories(folder.path / copy);
     // Not what only concerns its own training.
-    for (const fs::directory_entry& entry : fs::directory_iterator(text_member_of(task, "base_folder"))) {
+    for (const fs::directory_entry& entry : entries_of(text_member_of(task, "base_folder"))) {
       if (entry.path().filename() != "run") {
         fs::copy(entry.path(), folder.path / copy / entry.path().filename(), fs::copy_options::recursive);
       }

@@ -17,6 +17,7 @@
 #include <qing/serve/common/output.h>
 #include <qing/serve/registry/registry.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/folders.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -36,7 +37,7 @@ struct Found {
 
 std::uintmax_t bytes_below(const fs::path& folder) {
   std::uintmax_t bytes = 0;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+  for (const fs::directory_entry& entry : entries_below(folder)) {
     if (entry.is_regular_file()) bytes += entry.file_size();
   }
   return bytes;
@@ -61,7 +62,7 @@ Found look_at(const fs::path& folder, const std::string& name, std::int64_t vers
 std::vector<Found> all_below(const fs::path& root) {
   std::vector<Found> all;
   try {
-    for (const fs::directory_entry& model : fs::directory_iterator(root)) {
+    for (const fs::directory_entry& model : entries_of(root)) {
       const std::string name = model.path().filename().string();
       if (!is_model_name(name)) continue;
       for (const std::int64_t version : versions_below(model.path())) {

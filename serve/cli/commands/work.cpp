@@ -26,6 +26,7 @@
 #include <qing/serve/runs/run_record.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
 #include <qing/tensor/threads.h>
 
 namespace qing::serve::cli {
@@ -88,7 +89,7 @@ std::optional<std::vector<std::string>> searched_options(const JobFolder& folder
       for (const EvaluationPoint& point : read_metrics(std::filesystem::path(out) / "run/metrics.jsonl").evaluations) {
         best = std::max(best, point.score);
       }
-      std::filesystem::remove_all(out);
+      remove_tree(out);
       scores[name] = best;
       write_file_atomically(folder.search(), json::serialize(scores));
     }
