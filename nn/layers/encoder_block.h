@@ -46,7 +46,6 @@ class Sublayers {
   }
   /// add() of narrow(dropout(activation(wide(x)))); gelu is part of the product.
   Tensor add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide, const Linear& narrow) const;
-  bool drops() const { return rng_ != nullptr; }
 
  private:
   Tensor drop(const Tensor& x, double p) const;
@@ -118,7 +117,7 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
   /// around() with mix(rows) as the attention before its last product. All after it treats each row by itself.
   template <class Mix> Tensor around_mixed(const Tensor& x, const Mix& mix, Generator* rng) const {
     const int64_t weights = attention_.output().packed_bytes() + wide_.packed_bytes() + narrow_.packed_bytes();
-    const bool drops = Sublayers(*this, name_, sublayers_, rng).drops();
+    const bool drops = training() && (sublayers_.dropout > 0 || sublayers_.hidden_dropout > 0);
     if (sublayers_.norm_first || drops || !shares_rows(x, weights)) {
       return around(
           x, [&](const Tensor& in) { return attention_.output().forward(mix(in)); }, rng);

@@ -82,18 +82,18 @@ void Linear::pack(DType precision) {
   packed_ = std::make_shared<const Packed>(Packed{weight_.alias(), weight_.version(), Packed::matrix_of(w, precision)});
 }
 
-bool Linear::packed_is_current() const {
+bool Linear::packed_is_usable() const {
   if (packed_ == nullptr || grad_enabled()) return false;
   return weight_.shares_storage(packed_->weight) && weight_.version() == packed_->version;
 }
 
 bool Linear::packed_fits(const Tensor& x) const {
-  return packed_is_current() && x.dtype() == DType::f32 && x.dim() >= 1 && x.size(-1) == weight_.size(1);
+  return packed_is_usable() && x.dtype() == DType::f32 && x.dim() >= 1 && x.size(-1) == weight_.size(1);
 }
 
 int64_t Linear::packed_bytes() const {
-  const bool bytes = packed_is_current() && packed_as<Int8Matrix>() != nullptr;
-  const bool words = packed_is_current() && packed_as<Bf16Matrix>() != nullptr;
+  const bool bytes = packed_is_usable() && packed_as<Int8Matrix>() != nullptr;
+  const bool words = packed_is_usable() && packed_as<Bf16Matrix>() != nullptr;
   return weight_.numel() * (bytes ? 1 : words ? 2 : static_cast<int64_t>(size_of(weight_.dtype())));
 }
 
@@ -173,7 +173,7 @@ Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
 }
 
 Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow) {
-  const bool packed = !wide.adapted() && !narrow.adapted() && wide.packed_fits(x) && narrow.packed_is_current() &&
+  const bool packed = !wide.adapted() && !narrow.adapted() && wide.packed_fits(x) && narrow.packed_is_usable() &&
                       wide.weight_.size(0) == narrow.weight_.size(1);
   const Int8Matrix* const first = packed ? wide.packed_as<Int8Matrix>() : nullptr;
   const Int8Matrix* const second = packed ? narrow.packed_as<Int8Matrix>() : nullptr;

@@ -51,7 +51,7 @@ class Linear : public UnaryModule {
   Tensor compute(const Tensor& x, Generator* rng) const override;
   friend Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
   friend Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow);
-  bool packed_is_current() const;
+  bool packed_is_usable() const;
   bool packed_fits(const Tensor& x) const;
   template <class Matrix> const Matrix* packed_as() const;  // null when packed in another way
   const float* bias_data() const { return bias_.defined() ? bias_.data<float>() : nullptr; }

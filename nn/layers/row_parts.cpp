@@ -1,5 +1,6 @@
 #include <qing/nn/layers/row_parts.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include <qing/autograd/autocast.h>
@@ -19,7 +20,7 @@ bool shares_rows(const Tensor& x, int64_t bytes) {
 
 Tensor in_row_parts(const Tensor& x, const Tensor& y,
                     const std::function<Tensor(const Tensor& x, const Tensor& y)>& run) {
-  const int64_t rows = x.size(0), parts = num_threads();
+  const int64_t rows = x.size(0), parts = std::clamp<int64_t>(rows, 1, num_threads());
   Tensor result;
   std::once_flag made;
   parallel_for(parts, 1, [&](int64_t begin, int64_t end) {

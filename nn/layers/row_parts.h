@@ -13,8 +13,9 @@ namespace qing::nn {
 /// gradients are enabled and under an AutocastGuard.
 bool shares_rows(const Tensor& x, int64_t bytes);
 
-/// run(x, y), whose rows depend on the same rows of x and y [rows, ...] alone, from run(rows of x, rows of y) for a run
-/// of rows on each thread. `run` has one thread then and no gradients, and returns f32 or f64 of x's dtype.
+/// run(x, y) for x and y [rows, ...], where a row of the result depends on the same row of x and y alone. Each thread
+/// calls `run` for a range of rows, which is empty only when there are no rows. A call has no gradients and one thread,
+/// and returns x's dtype, f32 or f64.
 Tensor in_row_parts(const Tensor& x, const Tensor& y,
                     const std::function<Tensor(const Tensor& x, const Tensor& y)>& run);
 

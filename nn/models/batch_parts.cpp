@@ -13,6 +13,9 @@ namespace {
 
 // Tokens of a part. Their values fit L2, and weights from L3 are read once for so many of them.
 constexpr int64_t kPartTokens = 256;
+// The fewest tokens for each thread. Every thread reads all weights, which costs more than waiting for other threads
+// when its tokens do not fill a strip of the products.
+constexpr int64_t kFewestTokens = 16;
 // The most tokens of a thread over those of an equal share.
 constexpr double kMostUnequal = 1.4;
 
@@ -45,8 +48,9 @@ int64_t largest_share(const RaggedBatch& batch, const std::vector<int64_t>& boun
 
 Tensor in_parts(const RaggedBatch& batch, const std::function<Tensor(const RaggedBatch& part)>& run) {
   if (batch.sequences() < 2 || grad_enabled() || autocast_dtype() != DType::f32) return run(batch);
-  const int64_t threads = num_threads(),
-                rounds = (batch.tokens() + kPartTokens * threads - 1) / (kPartTokens * threads);
+  const int64_t threads = num_threads();
+  if (batch.tokens() < kFewestTokens * threads) return run(batch);
+  const int64_t rounds = (batch.tokens() + kPartTokens * threads - 1) / (kPartTokens * threads);
   const std::vector<int64_t> bounds = part_bounds(batch, rounds * threads);
   const int64_t parts = std::ssize(bounds) - 1;
   const double equal = static_cast<double>(batch.tokens()) / static_cast<double>(threads);

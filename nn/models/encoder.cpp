@@ -247,18 +247,24 @@ void Encoder::visit(Visitor& visitor) {
   if (parts_->pooler_group) visitor.module("pooler", *parts_->pooler_group);
 }
 
+// A generator belongs to one thread, so a batch whose dropouts may draw from it is not computed in parts.
+template <class Run> Tensor Encoder::compute(const RaggedBatch& batch, Generator* rng, const Run& run) const {
+  if (rng != nullptr) return run(batch, rng);
+  return in_parts(batch, [&](const RaggedBatch& part) { return run(part, nullptr); });
+}
+
 Tensor Encoder::forward(const RaggedBatch& batch, Generator* rng) const {
-  const auto run = [&](const RaggedBatch& part) {
-    return parts_->layers.forward(parts_->projected(parts_->embeddings.forward(part, rng)), part.offsets, rng);
-  };
-  return training() ? run(batch) : in_parts(batch, run);
+  return compute(batch, rng, [&](const RaggedBatch& part, Generator* generator) {
+    const Tensor embedded = parts_->embeddings.forward(part, generator);
+    return parts_->layers.forward(parts_->projected(embedded), part.offsets, generator);
+  });
 }
 
 Tensor Encoder::forward_firsts(const RaggedBatch& batch, Generator* rng) const {
-  const auto run = [&](const RaggedBatch& part) {
-    return parts_->layers.forward_firsts(parts_->projected(parts_->embeddings.forward(part, rng)), part, rng);
-  };
-  return training() ? run(batch) : in_parts(batch, run);
+  return compute(batch, rng, [&](const RaggedBatch& part, Generator* generator) {
+    const Tensor embedded = parts_->embeddings.forward(part, generator);
+    return parts_->layers.forward_firsts(parts_->projected(embedded), part, generator);
+  });
 }
 
 Tensor Encoder::forward_firsts(const Tensor& embeddings, const RaggedBatch& batch, Generator* rng) const {

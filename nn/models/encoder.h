@@ -14,7 +14,8 @@ namespace qing::nn {
 /// names are those of Hugging Face's BertModel for every family; parameter_names.h tells a family's own. Ids and
 /// positions must lie in the tables (IndexError). In training mode `rng` feeds the dropouts (ValueError if null and a
 /// dropout is not 0). The results of a sequence depend on it alone, to the bit. Member functions are const: in
-/// evaluation mode they may be called from many threads.
+/// evaluation mode they may be called from many threads. Without gradients and without `rng` the threads share a batch
+/// by sequences (in_parts()), which is faster.
 class Encoder : public Module {
  public:
   /// ValueError from EncoderConfig::validate. Weights normal(0, initializer_range).
@@ -41,6 +42,8 @@ class Encoder : public Module {
 
  private:
   class Parts;
+  /// run(batch, rng), in parts if there is no rng.
+  template <class Run> Tensor compute(const RaggedBatch& batch, Generator* rng, const Run& run) const;
   EncoderConfig config_;
   std::unique_ptr<Parts> parts_;
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -127,16 +128,19 @@ std::vector<EncodedText> TextClassifier::encode_all(std::span<const std::string>
   for (const std::string& text : texts) bytes += text.size();
   const auto grain = static_cast<int64_t>(std::max<size_t>(1, texts.size() * kThreadBytes / bytes));
   std::vector<EncodedText> encodings(texts.size());
-  std::vector<std::string> errors(texts.size());
+  // Of each text, so that which one is thrown does not depend on the threads.
+  std::vector<std::exception_ptr> errors(texts.size());
   parallel_for(std::ssize(texts), grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       try {
         encodings[i] = encode(texts[i]);
-      } catch (const DataError& error) { errors[i] = fmt::format("text {}: {}", i, error.what()); }
+      } catch (const DataError& error) {
+        errors[i] = std::make_exception_ptr(DataError(fmt::format("text {}: {}", i, error.what())));
+      } catch (...) { errors[i] = std::current_exception(); }
     }
   });
-  const auto error = std::ranges::find_if(errors, [](const std::string& text) { return !text.empty(); });
-  if (error != errors.end()) throw DataError(*error);
+  const auto error = std::ranges::find_if(errors, [](const std::exception_ptr& e) { return e != nullptr; });
+  if (error != errors.end()) std::rethrow_exception(*error);
   return encodings;
 }
 

@@ -72,7 +72,8 @@ class TextClassifier {
   /// The tokens of a text. DataError when there are none, since then no hidden state exists (the reference library
   /// fails there too).
   static EncodedText encode_text(const Tokenizer& tokenizer, std::string_view text);
-  /// encode() of each; DataError names the text's index.
+  /// encode() of each, by all threads. Throws the exception of the first text that has one; DataError names the
+  /// text's index.
   std::vector<EncodedText> encode_all(std::span<const std::string> texts) const;
 };
 

@@ -27,8 +27,8 @@ template <class T> struct GemmStrip {
   int64_t ldc;
   const T* bias;
   bool accumulate;
-  /// The part of the next panel that is fetched into the caches meanwhile: from this element on, for each of the k so
-  /// many.
+  /// `ahead`: the offset from the next panel's start, in elements, where prefetching begins. `ahead_step`: elements
+  /// prefetched for each step of k.
   int64_t ahead = 0, ahead_step = 0;
 };
 

@@ -20,7 +20,8 @@ struct LowStrip {
   const float* b_scale = nullptr;   ///< [columns, rounded up to nr]
   const int32_t* b_zero = nullptr;  ///< likewise: the sum that a row of A with only 128s would add
   bool accumulate = false;          ///< for bf16 only: add to C
-  /// The part of the next panel that is fetched into the caches meanwhile, from this byte on, for each group so many.
+  /// `ahead`: the offset from the next panel's start, in bytes, where prefetching begins. `ahead_step`: bytes
+  /// prefetched for each group.
   int64_t ahead = 0, ahead_step = 0;
 };
 

@@ -56,8 +56,8 @@ void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c,
           const float* bias = nullptr, bool gelu = false);
 
 /// The same product with A rounded to bytes; each row's scale is its largest magnitude / 127. Sums of products are
-/// exact, so results are bitwise equal on every instruction set. A row of A that is not finite gives NaN. The error of
-/// C[i,j] is at most about (|a_i|max·Σ|b_j| + |b_j|max·Σ|a_i|) / 254.
+/// exact, so results without `gelu` are bitwise equal on every instruction set. A row of A that is not finite gives
+/// NaN. The error of C[i,j] is at most about (|a_i|max·Σ|b_j| + |b_j|max·Σ|a_i|) / 254.
 void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc,
           const float* bias = nullptr, bool gelu = false);
 
@@ -76,7 +76,8 @@ void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedP
 
 /// C[m, n] = GELU(A·W1 + b1)·W2 + b2, the feed-forward of a transformer: the int8 product of an int8 product. GELU is
 /// within 5e-5·max(1, |x|/12), which is little beside the rounding of its results to bytes. C[i,j] depends only on row
-/// i of A and the weights. ValueError unless W2 has as many rows as W1 has columns.
+/// i of A and the weights. Its last bits depend on the instruction set, by GELU. ValueError unless W2 has as many rows
+/// as W1 has columns.
 void feed_forward(int64_t m, const float* a, int64_t lda, const Int8Matrix& w1, const float* b1, const Int8Matrix& w2,
                   const float* b2, float* c, int64_t ldc);
 

@@ -9,6 +9,7 @@
 
 #include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
+#include <qing/autograd/ops/joining.h>
 #include <qing/nn/models/encoder.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/ops/compare.h>
@@ -76,6 +77,14 @@ TEST_F(BatchParts, ShareTheTokensAmongTheThreads) {
   EXPECT_EQ(parts(copies(2, 50), 4), (Counts{2})) << "fewer sequences than threads";
 }
 
+TEST_F(BatchParts, AreOneForFewTokens) {
+  const NoGradGuard guard;
+  for (const int threads : {2, 3}) {
+    EXPECT_EQ(parts(copies(threads, 16), threads), copies(threads, 1));
+    EXPECT_EQ(parts(copies(threads, 15), threads), (std::vector<int64_t>{threads})) << "each would read all weights";
+  }
+}
+
 TEST_F(BatchParts, AreOneWithGradientsAndUnderAutocast) {
   EXPECT_EQ(parts(copies(8, 32), 2).size(), 1U);
   const NoGradGuard guard;
@@ -102,30 +111,57 @@ TEST_F(BatchParts, PassAnExceptionOn) {
                IndexError);
 }
 
+EncoderConfig small(EncoderFamily family) {
+  return {.family = family,
+          .vocab_size = 100,
+          .hidden_size = 32,
+          .num_hidden_layers = 2,
+          .num_attention_heads = 4,
+          .intermediate_size = 48,
+          .max_position_embeddings = 96,
+          .initializer_range = 0.3};
+}
+
+// A part of an MPNet has relative biases for its own longest sequence.
 TEST_F(BatchParts, OfAnEncoderHaveTheBitsOfSingleSequences) {
-  Generator rng(4);
-  const EncoderConfig config{.vocab_size = 100,
-                             .hidden_size = 32,
-                             .num_hidden_layers = 2,
-                             .num_attention_heads = 4,
-                             .intermediate_size = 48,
-                             .max_position_embeddings = 80};
-  Encoder encoder(config, rng, false);
-  encoder.train(false);
-  const std::vector<int64_t> lengths = {5, 70, 1, 33, 64, 80, 17, 2, 49, 66, 71, 28};
-  const RaggedBatch batch = batch_of(lengths);
+  const RaggedBatch batch = batch_of({5, 70, 1, 33, 64, 80, 17, 2, 49, 66, 71, 28});
   const NoGradGuard guard;
-  for (const DType precision : {DType::f32, DType::i8}) {
-    pack_linear_layers(encoder, precision);
-    for (const int threads : {1, 2, 3}) {
-      set_num_threads(threads);
-      const Tensor all = encoder.forward(batch), firsts = encoder.forward_firsts(batch);
-      for (int64_t s = 0; s < batch.sequences(); ++s) {
-        const RaggedBatch one = batch.part(s, s + 1);
-        EXPECT_TRUE(equal(encoder.forward(one), all.slice(0, batch.offsets[s], batch.offsets[s + 1]))) << s;
-        EXPECT_TRUE(equal(encoder.forward_firsts(one), firsts.slice(0, s, s + 1))) << s;
+  for (const EncoderFamily family : {EncoderFamily::bert, EncoderFamily::mpnet}) {
+    Generator rng(4);
+    Encoder encoder(small(family), rng, false);
+    for (const DType precision : {DType::f32, DType::i8}) {
+      pack_linear_layers(encoder, precision);
+      for (const int threads : {1, 2, 3}) {
+        set_num_threads(threads);
+        const Tensor all = encoder.forward(batch), firsts = encoder.forward_firsts(batch);
+        for (int64_t s = 0; s < batch.sequences(); ++s) {
+          const RaggedBatch one = batch.part(s, s + 1);
+          EXPECT_TRUE(equal(encoder.forward(one), all.slice(0, batch.offsets[s], batch.offsets[s + 1]))) << s;
+          EXPECT_TRUE(equal(encoder.forward_firsts(one), firsts.slice(0, s, s + 1))) << s;
+        }
       }
     }
+  }
+}
+
+TEST_F(BatchParts, OfAnEncoderShareNoGenerator) {
+  const RaggedBatch batch = batch_of(copies(8, 32));
+  const NoGradGuard guard;
+  Generator rng(4);
+  Encoder encoder(small(EncoderFamily::bert), rng, false);
+  for (const char* part : {"embeddings", "encoder.layer.1", "encoder.layer.0.attention.self"}) {
+    encoder.eval();
+    encoder.get_submodule(part).train();  // the encoder stays in evaluation mode
+    const auto drawn = [&](int threads) {
+      set_num_threads(threads);
+      EXPECT_THROW(encoder.forward(batch), ValueError) << part;
+      EXPECT_THROW(encoder.forward_firsts(batch), ValueError) << part;
+      Generator same(7);
+      const Tensor all = encoder.forward(batch, &same);
+      return cat({all, encoder.forward_firsts(batch, &same)});
+    };
+    const Tensor want = drawn(1);
+    for (const int threads : {2, 3}) EXPECT_TRUE(equal(drawn(threads), want)) << part;
   }
 }
 

@@ -48,11 +48,12 @@ TEST_F(RowParts, AreTheRowsInOrder) {
   const NoGradGuard guard;
   Generator rng(1);
   const Tensor x = test::normal({7, 3}, rng), y = test::normal({7, 4}, rng);
-  for (const int threads : {1, 2, 3, 7}) {
+  for (const int threads : {1, 2, 3, 7, 10}) {
     set_num_threads(threads);
     std::atomic<int> rows{0};
     const Tensor joined = in_row_parts(x, y, [&](const Tensor& a, const Tensor& b) {
       rows += static_cast<int>(a.size(0));
+      EXPECT_GT(a.size(0), 0);
       EXPECT_EQ(a.size(0), b.size(0));
       EXPECT_EQ(num_threads(), 1);
       EXPECT_FALSE(grad_enabled());
@@ -66,7 +67,7 @@ TEST_F(RowParts, AreTheRowsInOrder) {
   }
 }
 
-// Of a block: attention by heads, all else by rows.
+// A block computes attention by heads and all else by rows.
 TEST_F(RowParts, DoNotChangeABlocksBits) {
   const NoGradGuard guard;
   Generator rng(2);
@@ -86,6 +87,45 @@ TEST_F(RowParts, DoNotChangeABlocksBits) {
           EXPECT_TRUE(equal(layer.forward(x, Offsets{0, 5, tokens}), want)) << tokens << ", " << threads;
         }
       }
+    }
+  }
+}
+
+TEST_F(RowParts, OfNoRowsAreOneCall) {
+  const NoGradGuard guard;
+  set_num_threads(3);
+  std::atomic<int> calls{0};
+  const Tensor none = in_row_parts(Tensor::zeros({0, 3}), Tensor::zeros({0, 2}), [&](const Tensor& x, const Tensor& y) {
+    ++calls;
+    return cat({x, y}, 1);
+  });
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(none.shape(), (Shape{0, 5}));
+}
+
+TEST_F(RowParts, DoNotChangeTheBitsOfWantedRows) {
+  const NoGradGuard guard;
+  Generator rng(2);
+  TransformerEncoderLayer layer(128, 4, rng, {.dim_feedforward = 400, .activation = FeedForwardActivation::gelu});
+  const int64_t sequences = 90;
+  Offsets offsets{0}, one_each{0};
+  const Tensor firsts = Tensor::empty({sequences}, DType::i64);
+  for (int64_t s = 0; s < sequences; ++s) {
+    firsts.data<int64_t>()[s] = offsets.back();
+    offsets.push_back(offsets.back() + 1 + s % 4);
+    one_each.push_back(s + 1);
+  }
+  const Tensor x = test::normal({offsets.back(), 128}, rng), wanted = index_select(x, 0, firsts);
+  for (const DType precision : {DType::f32, DType::i8}) {
+    pack_linear_layers(layer, precision);
+    set_num_threads(1);
+    const Tensor want = layer.forward_rows(wanted, one_each, x, offsets),
+                 all = index_select(layer.forward(x, offsets), 0, firsts);
+    EXPECT_TRUE(allclose(want, all, 1e-5, 1e-5));
+    for (const int threads : {2, 3}) {
+      set_num_threads(threads);
+      EXPECT_TRUE(shares_rows(wanted, 128 * 128 + 2 * 128 * 400));
+      EXPECT_TRUE(equal(layer.forward_rows(wanted, one_each, x, offsets), want)) << threads;
     }
   }
 }
