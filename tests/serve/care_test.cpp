@@ -1,20 +1,15 @@
-// The rule by which a version may replace another, trials that go on by themselves, and webhooks.
+// Trials that go on by themselves, retrainings, and files whose time is over.
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <new>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <qing/nn/base64.h>
 #include <qing/serve/files/file_store.h>
-#include <qing/serve/http/url.h>
 #include <qing/serve/maintenance/caretaker.h>
-#include <qing/serve/maintenance/version_comparison.h>
-#include <qing/serve/maintenance/webhook.h>
 #include <qing/serve/state/audit.h>
 #include <qing/tensor/errors.h>
 
@@ -27,88 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Action = TrialVerdict::Action;
-
-const std::vector<std::string> kLabels{"negative", "neutral", "positive"};
-
-// Texts of one source: how many both versions get right, only the older, only the newer, none.
-void add_texts(std::vector<JudgedText>& texts, const std::string& source, int both, int before, int after, int none) {
-  const auto add = [&](int count, bool old_right, bool new_right) {
-    for (int i = 0; i < count; ++i) {
-      const int label = i % 3, other = (label + 1) % 3;
-      texts.push_back({label, old_right ? label : other, new_right ? label : other, 0.9F,
-                       static_cast<std::int64_t>(texts.size() + 1), source, source == "zh" ? "chinese" : "latin"});
-    }
-  };
-  add(both, true, true);
-  add(before, true, false);
-  add(after, false, true);
-  add(none, false, false);
-}
-
-std::vector<std::string> reasons(const std::vector<JudgedText>& texts) {
-  return reasons_against(compare_versions(texts, kLabels));
-}
-
-TEST(PromotionRule, ABetterOrEqualVersionPasses) {
-  std::vector<JudgedText> texts;
-  add_texts(texts, "en", 200, 10, 30, 20);
-  EXPECT_TRUE(reasons(texts).empty());
-  texts.clear();
-  add_texts(texts, "en", 200, 0, 0, 60);
-  EXPECT_TRUE(reasons(texts).empty());
-}
-
-TEST(PromotionRule, AWorseVersionWithinChancePasses) {
-  std::vector<JudgedText> texts;
-  add_texts(texts, "en", 200, 14, 10, 20);
-  EXPECT_TRUE(reasons(texts).empty());
-}
-
-TEST(PromotionRule, AWorseVersionBeyondChanceIsRefused) {
-  std::vector<JudgedText> texts;
-  add_texts(texts, "en", 200, 40, 10, 20);
-  const auto against = reasons(texts);
-  ASSERT_GE(against.size(), 2U);
-  EXPECT_EQ(against[0].find("all texts: accuracy"), 0U) << against[0];
-  EXPECT_EQ(against[1].find("all texts: macro-recall"), 0U) << against[1];
-}
-
-TEST(PromotionRule, AVersionThatIsWorseOnOneSourceAloneIsRefused) {
-  std::vector<JudgedText> texts;
-  add_texts(texts, "en", 200, 0, 30, 20);
-  add_texts(texts, "zh", 60, 20, 2, 10);
-  const VersionComparison comparison = compare_versions(texts, kLabels);
-  EXPECT_GT(comparison.all.accuracy.after, comparison.all.accuracy.before);
-  const auto against = reasons_against(comparison);
-  ASSERT_EQ(against.size(), 2U);
-  EXPECT_EQ(against[0].find("source zh"), 0U);
-  EXPECT_EQ(against[1].find("language chinese"), 0U);
-}
-
-TEST(PromotionRule, ThreeTextsAreTooFewToRefuse) {
-  std::vector<JudgedText> texts;
-  add_texts(texts, "en", 200, 0, 30, 20);
-  add_texts(texts, "zh", 0, 3, 0, 0);
-  EXPECT_TRUE(reasons(texts).empty());
-}
-
-TEST(PromotionRule, TheComparisonHasLabelsAndTheWorstErrorsByRow) {
-  std::vector<JudgedText> texts;
-  add_texts(texts, "en", 6, 1, 0, 0);
-  texts.push_back({0, 0, 1, 0.99F, 8, "en", "latin"});
-  const VersionComparison comparison = compare_versions(texts, kLabels);
-  ASSERT_EQ(comparison.per_label.size(), 3U);
-  EXPECT_EQ(comparison.per_label[0].name, "negative");
-  EXPECT_EQ(comparison.per_label[0].accuracy.before, 1);
-  EXPECT_EQ(comparison.per_label[0].accuracy.after, 0.5);
-  ASSERT_EQ(comparison.worst.size(), 2U);
-  EXPECT_EQ(comparison.worst[0].row, 8);
-  const std::string json = to_json(comparison, kLabels);
-  EXPECT_NE(json.find(R"("worst_errors":[{"row":8,"label":"negative","predicted":"neutral","score":0.99)"),
-            std::string::npos)
-      << json;
-  EXPECT_THROW(compare_versions({}, kLabels), ValueError);
-}
 
 TrialPlan plan_of(TrialLimits limits) {
   TrialPlan plan;
@@ -540,49 +453,6 @@ TEST_F(CaretakerTest, AClockThatIsSetBackDelaysNothingByMoreThanAStep) {
   now += 3600;
   care.look();
   EXPECT_EQ(trained, 1);
-}
-
-TEST(Webhooks, AreSignedAsStandardWebhooksSays) {
-  // The example of the reference implementations: https://github.com/standard-webhooks/standard-webhooks
-  const std::string secret = nn::decode_base64("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-  EXPECT_EQ(Webhook::signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, R"({"test": 2432232314})"),
-            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-}
-
-TEST(Webhooks, NeedASecretAndASafeAddress) {
-  const test::TempFolder folder;
-  const fs::path file = folder.write("secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
-  fs::permissions(file, fs::perms::owner_read | fs::perms::owner_write);
-  EXPECT_NO_THROW(Webhook({"http://127.0.0.1:9/x", file}));
-  EXPECT_NO_THROW(Webhook({"https://example.org/x", file}));
-  EXPECT_THROW(Webhook({"http://example.org/x", file}), ValueError);
-  EXPECT_THROW(Webhook({"ftp://127.0.0.1/x", file}), ValueError);
-  fs::permissions(file, fs::perms::others_read, fs::perm_options::add);
-  EXPECT_THROW(Webhook({"http://127.0.0.1:9/x", file}), IoError);
-  const fs::path short_one = folder.write("short", "whsec_YWJj");
-  fs::permissions(short_one, fs::perms::owner_read);
-  EXPECT_THROW(Webhook({"http://127.0.0.1:9/x", short_one}), DataError);
-  EXPECT_THROW(Webhook({"http://127.0.0.1:9/x", folder.path() / "none"}), IoError);
-}
-
-TEST(Urls, AreReadOrRefused) {
-  const auto url = Url::parse("HTTPS://Example.org/a?b=c");
-  ASSERT_TRUE(url);
-  EXPECT_TRUE(url->tls);
-  EXPECT_EQ(url->host, "Example.org");
-  EXPECT_EQ(url->port, 443);
-  EXPECT_EQ(url->target, "/a?b=c");
-  EXPECT_EQ(Url::parse("http://[::1]:90")->host, "::1");
-  EXPECT_EQ(Url::parse("http://[::1]:90")->authority(), "[::1]:90");
-  EXPECT_TRUE(Url::parse("http://[::1]:90")->loopback());
-  EXPECT_TRUE(Url::parse("http://localhost?x")->loopback());
-  EXPECT_EQ(Url::parse("http://localhost?x")->target, "/?x");
-  EXPECT_FALSE(Url::parse("http://127.0.0.1.example.org/")->loopback());
-  for (const char* wrong :
-       {"", "http://", "http:///x", "http://a b/", "http://u:p@host/", "http://host:0/", "http://host:70000/",
-        "http://host:1x/", "http://[::1", "http://[x]/", "http://h/#f", "http://h/\n", "mailto:x"}) {
-    EXPECT_FALSE(Url::parse(wrong)) << wrong;
-  }
 }
 
 }  // namespace
