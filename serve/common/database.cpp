@@ -87,7 +87,7 @@ void Database::copy_to(Database& other) {
 
 std::string Database::damage() {
   Statement check = prepare("PRAGMA integrity_check");
-  const std::string result = check.step() ? check.text(0) : "has no content";
+  std::string result = check.step() ? check.text(0) : "has no content";
   if (result == "ok") return {};
   // A page that cannot be read, for lack of memory or by a fault of the disk, is reported as damage, with SQLite's
   // code.

@@ -81,7 +81,7 @@ const json::object& object_in(const json::object& object, std::string_view name,
 // not differ.
 json::object hyperparameters_of(const json::object& object) {
   const json::object none;
-  const json::object older = hyperparameters_in(object_in(object, "hyperparameters", none), "hyperparameters");
+  json::object older = hyperparameters_in(object_in(object, "hyperparameters", none), "hyperparameters");
   if (member(object, "method") == nullptr) return older;
   const json::object& method = object_in(object, "method", none);
   check_members(method, "method", {"type", "supervised"});

@@ -54,6 +54,8 @@ template <class Round> struct LeftOperand {
   void (*kernel)(const kernels::LowStrip&);
   Round round;
 };
+// Some compilers deduce nothing for an aggregate without it.
+template <class Round> LeftOperand(int64_t, int64_t, void (*)(const kernels::LowStrip&), Round) -> LeftOperand<Round>;
 
 // At most kQuantizedRows rows of A.
 struct RoundedRows {
