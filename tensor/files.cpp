@@ -44,18 +44,22 @@ void write_all(int fd, std::string_view bytes, const std::filesystem::path& path
   }
 }
 
-// A new file, which is removed unless it was renamed away. It has its name before it is made, since there may be no
-// memory for that afterwards.
+// A new file beside `place`, which is removed unless it was renamed away. The name is allocated before the file is
+// made, since there may be no memory for it afterwards.
 struct Temporary {
-  std::string path;  // ends with XXXXXX, which is replaced
+  std::string path;
   bool left = false;
+  explicit Temporary(const std::filesystem::path& place) : path(place.string() + ".tmp-XXXXXX") {}
   ~Temporary() {
     if (left) unlink(path.c_str());
   }
+  // Makes an empty file. Returns the error's number, 0 without one.
   int create() {
     const int file = mkostemp(path.data(), O_CLOEXEC);
-    left = file >= 0;
-    return file;
+    if (file < 0) return errno;
+    left = true;
+    ::close(file);
+    return 0;
   }
 };
 
@@ -111,10 +115,8 @@ std::string read_file(const std::filesystem::path& path, size_t most) {
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::string_view> parts) {
-  Temporary temporary{.path = path.string() + ".tmp-XXXXXX"};
-  const int created = temporary.create();
-  if (created < 0) fail(path, "create a temporary file beside it", errno);
-  ::close(created);
+  Temporary temporary(path);
+  if (const int error = temporary.create(); error != 0) fail(path, "create a temporary file beside it", error);
   Descriptor file(temporary.path, O_WRONLY);
   if (!file.valid()) fail(path, "write", errno);
   fchmod(file.get(), 0644);  // mkostemp gives only the owner access
@@ -123,15 +125,22 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
   if (file.close() != 0) fail(path, "write", errno);
   if (rename(temporary.path.c_str(), path.c_str()) != 0) fail(path, "replace", errno);
   temporary.left = false;
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  const Descriptor directory(folder, O_RDONLY | O_DIRECTORY);
+  const Descriptor directory(parent_folder(path), O_RDONLY | O_DIRECTORY);
   // The new file is in place. If a file system cannot sync folders, only its name might not survive a power cut.
   if (directory.valid()) fsync(directory.get());
+}
+
+std::error_code temporary_file_error(const std::filesystem::path& path) {
+  return {Temporary(path).create(), std::generic_category()};
 }
 
 bool is_there(const std::filesystem::path& path) noexcept {
   std::error_code unreadable;
   return std::filesystem::exists(path, unreadable) || unreadable;
+}
+
+std::filesystem::path parent_folder(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
 
 void sync_folder(const std::filesystem::path& path) {

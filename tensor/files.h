@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace qing {
 
@@ -39,8 +40,15 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
   write_file_atomically(path, std::span(&content, 1));
 }
 
+/// Whether write_file_atomically() can make its temporary file for this path. Leaves no file. Returns the system's
+/// error.
+std::error_code temporary_file_error(const std::filesystem::path& path);
+
 /// Whether the file is there. A path that cannot be examined counts, since reading it then tells why.
 bool is_there(const std::filesystem::path& path) noexcept;
+
+/// The folder that a path lies in: "." for a name alone.
+std::filesystem::path parent_folder(const std::filesystem::path& path);
 
 /// Makes the names in a folder durable, as far as its file system can. IoError if the folder cannot be opened.
 void sync_folder(const std::filesystem::path& path);

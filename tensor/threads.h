@@ -42,6 +42,9 @@ class ThreadLimit {
   int before_;
 };
 
+/// Products with fewer multiplications than this run on one thread: waking another one costs more than it saves.
+inline constexpr int64_t kParallelWork = 1 << 18;
+
 /// Calls body(begin, end) for disjoint ranges that cover [0, n), in parallel if n > grain. Ranges are multiples of
 /// `grain`, except the last. So a body that treats every grain alike gives the same bits for any number of threads.
 /// Rethrows the first exception of a body.

@@ -57,8 +57,6 @@ struct Ragged {
   /// Calls body(pair, scratch) for every sequence and query head; scratch is the thread's memory for the kernels. The
   /// query heads that share a key head run in order on one thread.
   template <class T, class Body> void for_each_pair(const Body& body) const {
-    // Below this many multiplications, waking another thread costs more than it saves.
-    constexpr int64_t kParallelWork = 1 << 18;
     const int64_t group = heads / key_heads, pairs = sequences() * key_heads;
     int64_t work = 0;
     for (int64_t s = 0; s < sequences() && work <= kParallelWork; ++s) work += 2 * queries(s) * keys(s) * width();

@@ -23,10 +23,6 @@ namespace {
 constexpr size_t kDraftCharacters = 8;
 constexpr std::string_view kFileDraftBegin = ".qing-", kFileDraftMark = ".draft-";
 
-fs::path folder_of_draft(const fs::path& place) {
-  return place.has_parent_path() ? place.parent_path() : fs::path(".");
-}
-
 int open_draft(const fs::path& draft) { return ::open(draft.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW); }
 
 }  // namespace
@@ -76,7 +72,7 @@ DraftFolder::~DraftFolder() {
 }
 
 fs::path draft_place(const fs::path& file) {
-  return folder_of_draft(file) / fmt::format("{}{}{}", kFileDraftBegin, file.filename().string(), kFileDraftMark);
+  return parent_folder(file) / fmt::format("{}{}{}", kFileDraftBegin, file.filename().string(), kFileDraftMark);
 }
 
 bool is_file_draft_name(std::string_view name) {
@@ -112,12 +108,12 @@ void remove_abandoned(const fs::path& folder, const std::function<bool(const fs:
 
 void remove_abandoned_drafts(const fs::path& place) {
   const std::string name = place.filename().string();
-  remove_abandoned(folder_of_draft(place),
+  remove_abandoned(parent_folder(place),
                    [&name](const fs::path& path) { return is_draft_name(path.filename().string(), name); });
 }
 
 void remove_abandoned_file_drafts(const fs::path& file) {
-  remove_abandoned(folder_of_draft(file), [](const fs::path& path) {
+  remove_abandoned(parent_folder(file), [](const fs::path& path) {
     std::error_code none;
     return is_file_draft_name(path.filename().string()) && fs::is_directory(fs::symlink_status(path, none));
   });

@@ -43,7 +43,7 @@ class Draft {
     const int failed = replace ? ::rename(file().c_str(), place_.c_str()) : ::link(file().c_str(), place_.c_str());
     if (failed != 0 && errno == EEXIST) refuse_existing(place_);
     if (failed != 0) throw IoError(fmt::format("{}: {}", place_.string(), std::strerror(errno)));
-    sync_folder(place_.has_parent_path() ? place_.parent_path() : fs::path("."));
+    sync_folder(parent_folder(place_));
   }
 
  private:

@@ -14,6 +14,7 @@
 
 #include <qing/serve/common/draft.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
 
 namespace qing::serve {
 namespace {
@@ -47,8 +48,7 @@ void place(const Pepper& pepper, const std::filesystem::path& file) {
   remove_abandoned_file_drafts(file);  // one that a kill has left holds a pepper, which is a secret
   const DraftFolder drafts(draft_place(file));
   const std::filesystem::path draft = drafts.path() / "pepper";
-  std::filesystem::path folder = file.parent_path();
-  if (folder.empty()) folder = ".";
+  const std::filesystem::path folder = parent_folder(file);
   {
     const Descriptor fd(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW);
     if (fd < 0) fail(draft);

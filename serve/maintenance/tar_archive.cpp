@@ -179,8 +179,6 @@ void sync_tree(const fs::path& folder) {
   sync_folder(folder);
 }
 
-fs::path folder_of(const fs::path& file) { return file.has_parent_path() ? file.parent_path() : fs::path("."); }
-
 // The unfinished archive of any name, such as yesterday's, also one that has no entry yet.
 bool is_archive_draft(const fs::path& path) {
   if (!is_file_draft_name(path.filename().string())) return false;
@@ -198,7 +196,7 @@ bool is_archive_draft(const fs::path& path) {
 
 TarWriter::TarWriter(fs::path file) : file_(std::move(file)) {
   if (is_there(file_)) throw IoError(fmt::format("{}: exists; give another name", file_.string()));
-  remove_abandoned(folder_of(file_), is_archive_draft);
+  remove_abandoned(parent_folder(file_), is_archive_draft);
   for (;;) {
     draft_ = draft_name(draft_place(file_));
     fd_ = ::open(draft_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -301,7 +299,7 @@ void TarWriter::close(std::string_view format, std::int64_t version) {
   if (::link(draft_.c_str(), file_.c_str()) != 0) fail_archive(file_);
   ::unlink(draft_.c_str());
   ::close(std::exchange(fd_, -1));
-  sync_folder(folder_of(file_));
+  sync_folder(parent_folder(file_));
 }
 
 TarManifest extract_tar(const fs::path& file, const fs::path& folder) {

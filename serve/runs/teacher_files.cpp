@@ -1,14 +1,9 @@
 #include <qing/serve/runs/teacher_files.h>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -74,12 +69,7 @@ void check_teacher_cache(const fs::path& file) {
   std::error_code absent;
   if (fs::is_directory(file, absent)) refuse("is a folder");
   if (is_there(file)) return;
-  // As the predictions are written: a new file is renamed to this name.
-  std::string name = file.string() + ".tmp-XXXXXX";
-  const int made = ::mkostemp(name.data(), O_CLOEXEC);
-  if (made < 0) refuse(fmt::format("cannot be made: {}", std::strerror(errno)));
-  ::close(made);
-  ::unlink(name.c_str());
+  if (const auto error = temporary_file_error(file)) refuse(fmt::format("cannot be made: {}", error.message()));
 }
 
 std::vector<DataFile> teacher_files(std::span<const fs::path> folders) {

@@ -196,8 +196,7 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
                                              : b.at(p, j);
         s.b_row = packed ? nr : b.row;
         s.b_panel = packed ? nr * s.k : nr;
-        // The next panel comes from L3 in as many parts as there are strips.
-        s.ahead_step = packed ? std::max<int64_t>(1, nr / (after - first)) : 0;
+        s.ahead_step = packed ? ahead_step(nr, after - first) : 0;
         if (plan.pack_a) pack_left(a, first, after, row, p, s.k, panel, left);
         const int64_t step = after - first == 1 ? columns : nr;
         for (int64_t q = 0; q < columns; q += step) {
@@ -222,8 +221,6 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
 
 void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
                const std::function<void(const GemmPart&)>& body) {
-  // Below this many multiplications, waking another thread costs more than it saves.
-  constexpr int64_t kParallelWork = 1 << 18;
   if (m <= 0 || n <= 0) return;
   const int64_t threads = m * n * k > kParallelWork ? num_threads() : 1;
   if (threads == 1) return body({0, m, 0, n});

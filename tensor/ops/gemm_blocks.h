@@ -53,6 +53,10 @@ template <class T> struct GemmProduct {
 template <class T>
 void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, int64_t columns, T* out);
 
+/// The next panel comes from L3 in as many parts as there are strips: how much of its `width`, the elements or bytes of
+/// one step along the depth, a strip prefetches at each step.
+inline int64_t ahead_step(int64_t width, int64_t strips) { return width < strips ? 1 : width / strips; }
+
 /// Splits an m×n result of depth k into parts for the threads; a small one is a single part for this thread. Parts
 /// begin at multiples of nr columns.
 void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,

@@ -64,6 +64,12 @@ struct RoundedRows {
   int64_t rows, groups;
 };
 
+template <class Round>
+RoundedRows round_rows(const LeftOperand<Round>& left, int64_t row, int64_t rows, uint32_t* words, float* scales) {
+  for (int64_t r = 0; r < rows; ++r) scales[r] = left.round(row + r, words + r * left.groups);
+  return {words, scales, rows, left.groups};
+}
+
 uint32_t* word_buffer(int64_t words) {
   thread_local std::vector<uint32_t> buffer;
   if (std::ssize(buffer) < words) buffer.resize(static_cast<size_t>(words));
@@ -77,7 +83,7 @@ void multiply_rows(const RoundedRows& a, int64_t most_rows, void (*kernel)(const
   const auto from = [](auto* p, int64_t j) { return p == nullptr ? nullptr : p + j; };
   kernels::LowStrip s = strip;
   s.groups = s.a_row = a.groups;
-  s.ahead_step = nr * 4 / strips;  // the next panel comes from L3 in as many parts as there are strips
+  s.ahead_step = ahead_step(nr * 4, strips);
   const int64_t step = strips == 1 ? end - first : nr;
   for (int64_t j = first; j < end; j += step) {
     s.columns = std::min(step, end - j);
@@ -108,21 +114,25 @@ void multiply(int64_t m, const LeftOperand<Round>& left, std::span<const kernels
   const int64_t nr = kernels::low_precision().nr;
   const auto panels = [nr](const kernels::LowStrip& strip) { return (strip.columns + nr - 1) / nr; };
   int64_t all = 0, most = 0;
-  for (const auto& strip : strips) all += panels(strip), most = std::max(most, panels(strip));
+  for (const auto& strip : strips) {
+    all += panels(strip);
+    most = std::max(most, panels(strip));
+  }
   if (all == 0) return;
-  // A part has the same share of every product's columns: the heads of queries, keys and values stay together.
+  // A part has the same share of every product's columns: the heads of queries, keys and values stay together. An
+  // instruction multiplies a whole group, so groups are the work of a part.
   for_parts(m, most * nr, left.groups * all / most, left.most_rows, nr, [&](const GemmPart& part) {
     const FlushDenormals flush;
     uint32_t* const words = word_buffer(std::min(part.rows, kQuantizedRows) * left.groups);
     float scales[kQuantizedRows];
     for (int64_t first = 0; first < part.rows; first += kQuantizedRows) {
       const int64_t rows = std::min(kQuantizedRows, part.rows - first), row = part.row + first;
-      for (int64_t r = 0; r < rows; ++r) scales[r] = left.round(row + r, words + r * left.groups);
+      const RoundedRows rounded = round_rows(left, row, rows, words, scales);
       for (const auto& strip : strips) {
         const auto share = [&](int64_t column) { return panels(strip) * column / (most * nr) * nr; };
         const int64_t from = share(part.column), to = std::min(strip.columns, share(part.column + part.columns));
         if (from >= to) continue;
-        multiply_rows({words, scales, rows, left.groups}, left.most_rows, left.kernel, strip, row, from, to);
+        multiply_rows(rounded, left.most_rows, left.kernel, strip, row, from, to);
         for (int64_t r = 0; activation != nullptr && r < rows; ++r) {
           activation(to - from, strip.c + (row + r) * strip.ldc + from);
         }
@@ -198,7 +208,7 @@ Bf16Matrix::Bf16Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int6
 Int8Matrix::Int8Matrix(Trans trans_b, int64_t k, int64_t n, const float* b, int64_t ldb)
     : k_(checked(k, n, kMaxRows, "Int8Matrix")),
       n_(n),
-      scales_(Tensor::zeros({round_up(std::max<int64_t>(n, 0), kernels::low_precision().nr)})),
+      scales_(Tensor::zeros({round_up(n, kernels::low_precision().nr)})),
       zeros_(Tensor::zeros(scales_.shape(), DType::i32)) {
   float* const scale = scales_.data<float>();
   int32_t* const zero = zeros_.data<int32_t>();
@@ -246,7 +256,7 @@ void feed_forward(int64_t m, const float* a, int64_t lda, const Int8Matrix& w1, 
     multiply_one(m, a, lda, w1, middle.data<float>(), hidden, b1, table.rough_gelu);
     return gemm(m, middle.data<float>(), hidden, w2, c, ldc, b2);
   }
-  // Rows of hidden values are a line longer, so that they do not share a few sets of the cache.
+  // Each row of hidden values is padded by a cache line, so that the rows do not share a few sets of the cache.
   const int64_t step = hidden + 16, strips = std::max<int64_t>(4, kHiddenBytes / 4 / step / table.bytes_rows);
   const int64_t chunk = std::min(kQuantizedRows, strips * table.bytes_rows);
   const auto outer = left_operand(w1, a, lda);
@@ -261,8 +271,7 @@ void feed_forward(int64_t m, const float* a, int64_t lda, const Int8Matrix& w1, 
     float scales[kQuantizedRows];
     for (int64_t row = begin; row < end; row += chunk) {
       const int64_t rows = std::min(chunk, end - row);
-      for (int64_t r = 0; r < rows; ++r) scales[r] = outer.round(row + r, words + r * outer.groups);
-      multiply_rows({words, scales, rows, outer.groups}, outer.most_rows, outer.kernel, wide, 0, 0, hidden);
+      multiply_rows(round_rows(outer, row, rows, words, scales), outer.most_rows, outer.kernel, wide, 0, 0, hidden);
       for (int64_t r = 0; r < rows; ++r) {
         table.rough_gelu(hidden, values + r * step);
         scales[r] = inside.round(r, words + r * inside.groups);
