@@ -254,7 +254,7 @@ void HttpTransport::Impl::finished(const Routed& routed, int status, Clock::dura
   handler_.answered(routed, status, time);
   if (!log_requests) return;
   log_line("info", "request",
-           {{"route", std::string(routed.name.empty() ? "none" : routed.name)},
+           {{"route", routed.name.empty() ? "none" : routed.name},
             {"status", std::int64_t{status}},
             {"milliseconds", std::chrono::duration<double, std::milli>(time).count()},
             {"key", routed.key},
@@ -291,9 +291,7 @@ void HttpTransport::reload_tls() {
     try {
       impl->tls->reload();
       log_line("info", "certificate_reloaded");
-    } catch (const IoError& error) {
-      log_line("error", "certificate_not_reloaded", {{"reason", std::string(error.what())}});
-    }
+    } catch (const IoError& error) { log_line("error", "certificate_not_reloaded", {{"reason", error.what()}}); }
   });
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 HttpResponse internal_error(std::string_view type) {
   // The message of an exception may contain user text, so only its type is logged.
-  log_line("error", "predict_failed", {{"error", std::string(type)}});
+  log_line("error", "predict_failed", {{"error", type}});
   return error_response(500, "internal", "the model failed on this request; see the server's log");
 }
 
