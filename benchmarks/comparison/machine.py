@@ -35,6 +35,11 @@ def instruction_sets():
     return [isa for isa, needed in wanted.items() if needed <= flags]
 
 
+def has_bf16():
+    """Returns whether this CPU has instructions for products in bf16."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpu_info("flags").split())
+
+
 def slug(text):
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
