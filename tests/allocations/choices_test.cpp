@@ -23,9 +23,13 @@ using test::fail_each_allocation;
 using test::Operation;
 using test::Subject;
 
+std::shared_ptr<Registry> registry_of(const fs::path& folder) {
+  const Registry::Loader loader = [](const fs::path&) { return std::make_shared<FakeClassifier>(); };
+  return std::make_shared<Registry>(folder / "root", loader, folder / "state/models");
+}
+
 std::shared_ptr<Registry> opened_registry(const fs::path& folder) {
-  auto registry = std::make_shared<Registry>(
-      folder / "root", [](const fs::path&) { return std::make_shared<FakeClassifier>(); }, folder / "state/models");
+  auto registry = registry_of(folder);
   registry->load();
   return registry;
 }
@@ -145,8 +149,7 @@ TEST(FailingAllocations, DiscoveringAModel) {
       true);
   subject.operation = [](const fs::path& folder) {
     // It does not know the second root's model yet.
-    auto registry = std::make_shared<Registry>(
-        folder / "root", [](const fs::path&) { return std::make_shared<FakeClassifier>(); }, folder / "state/models");
+    const auto registry = registry_of(folder);
     fs::rename(folder / "state/models/ft", folder / "ft");
     registry->load();
     fs::rename(folder / "ft", folder / "state/models/ft");

@@ -94,7 +94,7 @@ class FolderInMemory {
   ~FolderInMemory() { fs::remove_all(path_); }
   FolderInMemory(const FolderInMemory&) = delete;
   FolderInMemory& operator=(const FolderInMemory&) = delete;
-  // A copy of the prepared folder in the place of the last one.
+  // Replaces the folder of the last operation by a copy of the prepared one.
   fs::path fresh() const {
     const fs::path folder = path_ / "used";
     fs::remove_all(folder);
@@ -132,7 +132,7 @@ void fail_each_allocation(const Subject& subject, Failing which) {
     after = operation.found();
   }
   ASSERT_EQ(before == after, subject.reads) << subject.name << ": " << after;
-  // Those of the second kind differ little from one to the next.
+  // When all from the n-th on fail, neighbouring n differ little.
   const std::int64_t step = which == Failing::kOne ? 1 : 23;
   std::int64_t n = 1 - step, thrown = 0, done_in_spite = 0;
   for (bool failed = true; failed;) {

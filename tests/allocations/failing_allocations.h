@@ -40,8 +40,8 @@ struct Subject {
 
 /// Runs the operation on a fresh copy of the prepared folder for n = 1, 2, ... until it makes fewer than n allocations,
 /// with the n-th alone failing and with all from the n-th on. The failure must lead to a std::exception other than a
-/// DataError, which would call good data damaged, or to nothing. What is found afterwards is what was there before or
-/// what the whole operation leaves. The same objects must then do the operation without an error, unless it was done.
+/// DataError, which would call good data damaged, or to nothing. Afterwards the folder must be as before the operation
+/// or as after the whole operation. If the operation was not done, the same objects must then do it without an error.
 void fail_each_allocation(const Subject& subject);
 
 }  // namespace qing::test

@@ -41,7 +41,7 @@ std::string keys_text(const fs::path& file) {
   return text + test::rows_text(database, "SELECT requests, tokens FROM usage", 2);
 }
 
-// Names without those of databases' logs, after the clean-up of the next command.
+// The hidden names in a folder, but for the logs of databases, after the clean-up of the next command.
 std::string names_text(const fs::path& folder) {
   remove_abandoned_file_drafts(folder / "x");
   std::string text;
@@ -79,7 +79,7 @@ TEST(FailingAllocations, Keys) {
                         .operation =
                             [](const fs::path& folder) {
                               const auto made = [folder] {
-                                // Without tables it is as if it were not there.
+                                // A database without tables counts as no store.
                                 const fs::path file = folder / "keys.db";
                                 const bool empty = !fs::exists(file) || fs::file_size(file) == 0;
                                 return (empty ? "" : keys_text(file)) + names_text(folder);

@@ -113,7 +113,8 @@ TEST(FailingAllocations, Files) {
   fail_each_allocation(on_state(
       "files: expire",
       [](Opened& opened) {
-        opened.put(), opened.put(3600);
+        opened.put();
+        opened.put(3600);
         // Far in the future, so that the clean-up of a start does not remove it.
         opened.database.run("UPDATE files SET expires = 100000000000 WHERE expires <> 0");
       },

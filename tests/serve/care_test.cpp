@@ -106,6 +106,15 @@ class CaretakerTest : public ::testing::Test {
   void answer(int count, bool failed) {
     for (int i = 0; i < count; ++i) versions.add("mood", 2, failed, std::chrono::milliseconds(10));
   }
+  // Takes the trial of begin() through its first two steps of three.
+  void reach_last_step(Caretaker& care) {
+    for (int step = 0; step < 2; ++step) {
+      care.look();
+      answer(30, false);
+      now += 600;
+      care.look();
+    }
+  }
   double share() const { return registry->find("mood")->trial.share; }
   std::vector<std::string> actions() {
     Database database = state->open();
@@ -226,12 +235,7 @@ TEST_F(CaretakerTest, AnEndThatACrashInterruptedIsFinished) {
 TEST_F(CaretakerTest, AVersionThatCannotBeLoadedAnyMoreEndsItsTrial) {
   begin({});
   auto care = caretaker();
-  for (int step = 0; step < 2; ++step) {
-    care->look();
-    answer(30, false);
-    now += 600;
-    care->look();
-  }
+  reach_last_step(*care);
   std::ofstream(folder.path() / "models/mood/2/broken") << "";
   answer(30, false);
   now += 600;
@@ -244,12 +248,7 @@ TEST_F(CaretakerTest, AVersionThatCannotBeLoadedAnyMoreEndsItsTrial) {
 TEST_F(CaretakerTest, APassingErrorEndsNoTrial) {
   begin({});
   auto care = caretaker();
-  for (int step = 0; step < 2; ++step) {
-    care->look();
-    answer(30, false);
-    now += 600;
-    care->look();
-  }
+  reach_last_step(*care);
   const fs::path unreadable = folder.path() / "models/mood/2/unreadable";
   std::ofstream(unreadable) << "";
   answer(30, false);

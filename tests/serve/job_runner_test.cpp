@@ -110,6 +110,15 @@ class JobRunnerTest : public ::testing::Test {
     return std::ranges::any_of(JobStore(*database).events_after(job.id, 0, 100),
                                [](const JobEvent& event) { return event.level == "warn"; });
   }
+  // Starts a job whose trained model cannot be loaded now, and waits until the job is put off.
+  TrainingJob add_unlucky() {
+    no_memory = true;
+    work();
+    TrainingJob job = add("unlucky");
+    runner->start();
+    wait([&] { return warned(job); });
+    return job;
+  }
   // Only the trained model is left of a failed job, in the job's folder, and it is not served.
   void expect_kept(const TrainingJob& job) {
     wait([&] { return test::names_in(work_folder(job)) == std::vector<std::string>{"model"}; });
@@ -150,11 +159,7 @@ TEST_F(JobRunnerTest, ATrainedModelIsKeptWhenItCannotBeLoadedNow) {
 }
 
 TEST_F(JobRunnerTest, ATrainedModelOutlastsARestart) {
-  no_memory = true;
-  work();
-  const TrainingJob job = add("unlucky");
-  runner->start();
-  wait([&] { return warned(job); });
+  const TrainingJob job = add_unlucky();
   runner.reset();
   EXPECT_EQ(now(job).status, JobStatus::kRunning);
   no_memory = false;
@@ -166,11 +171,7 @@ TEST_F(JobRunnerTest, ATrainedModelOutlastsARestart) {
 }
 
 TEST_F(JobRunnerTest, AJobThatIsCancelledWhileItWaitsLeavesNoModel) {
-  no_memory = true;
-  work();
-  const TrainingJob job = add("unlucky");
-  runner->start();
-  wait([&] { return warned(job); });
+  const TrainingJob job = add_unlucky();
   ASSERT_TRUE(JobStore(*database).advance(job.id, {JobStatus::kRunning}, JobStatus::kCancelled, "cancelled"));
   wait([&] { return !fs::exists(work_folder(job)) && !fs::exists(model(job)); });
   EXPECT_EQ(database->number("SELECT count(*) FROM models"), 0);
@@ -214,11 +215,7 @@ TEST_F(JobRunnerTest, AModelThatCanNeverBeServedFailsItsJobAndIsKept) {
 }
 
 TEST_F(JobRunnerTest, AJobThatCannotBeFinishedForHoursFailsAndItsModelIsKept) {
-  no_memory = true;
-  work();
-  const TrainingJob job = add("unlucky");
-  runner->start();
-  wait([&] { return warned(job); });
+  const TrainingJob job = add_unlucky();
   // Another server goes on with the time.
   runner.reset();
   EXPECT_EQ(now(job).status, JobStatus::kRunning) << "not at once";
@@ -232,11 +229,7 @@ TEST_F(JobRunnerTest, AJobThatCannotBeFinishedForHoursFailsAndItsModelIsKept) {
 }
 
 TEST_F(JobRunnerTest, AServerThatWasOffForTheTimeStillTries) {
-  no_memory = true;
-  work();
-  const TrainingJob job = add("unlucky");
-  runner->start();
-  wait([&] { return warned(job); });
+  const TrainingJob job = add_unlucky();
   runner.reset();
   pass(std::chrono::hours(48));
   no_memory = false;
