@@ -23,7 +23,7 @@ Interval wilson_interval(int64_t successes, int64_t total, double z) {
   const double p = static_cast<double>(successes) / n, square = z * z;
   const double center = (p + square / (2 * n)) / (1 + square / n);
   const double half = z / (1 + square / n) * std::sqrt(p * (1 - p) / n + square / (4 * n * n));
-  // Of no and of all successes the interval ends exactly at 0 and 1, which rounding would miss on either side.
+  // Rounding could move the lower end of no successes off 0, and the upper end of all successes off 1.
   return {successes == 0 ? 0 : std::max(0.0, center - half), successes == total ? 1 : std::min(1.0, center + half)};
 }
 

@@ -155,8 +155,8 @@ class Attention {
     return value;
   }
 
-  // Which dimensions of values in heads these sizes are, taken from their shapes; -1 is the constant. Empty where that
-  // is not known.
+  // The dimensions of values in heads whose sizes these are, found by the shapes that the sizes were taken from. A
+  // constant size of -1 stays -1. Empty if a size has another source.
   Order dimensions(std::string_view sizes, int depth) const {
     if (const auto constant = graph_.integers(sizes)) return *constant == Order{-1} ? *constant : Order();
     const OnnxNode* node = graph_.producer(graph_.behind(sizes));

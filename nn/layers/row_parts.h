@@ -1,4 +1,4 @@
-// Computing rows by several threads, each of which computes the same rows from operation to operation.
+// Computes rows by several threads. Each thread keeps the same rows from operation to operation.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,14 @@
 
 namespace qing::nn {
 
-/// Whether in_row_parts() is faster than threads that share each product, for rows x [rows, width] that are multiplied
-/// by weights of so many bytes: for enough rows, or few weights, since every thread reads all weights. False while
+/// Whether in_row_parts() is faster than threads that share each product. x [rows, width] is multiplied by weights of
+/// so many bytes in all. Every thread reads all weights, so there must be many rows or small weights. False while
 /// gradients are enabled and under an AutocastGuard.
 bool shares_rows(const Tensor& x, int64_t bytes);
 
-/// run(x, y) for x and y [rows, ...], where a row of the result depends on the same row of x and y alone. Each thread
-/// calls `run` for a range of rows, which is empty only when there are no rows. A call has no gradients and one thread,
-/// and returns x's dtype, f32 or f64.
+/// Returns run(x, y) for x and y [rows, ...], computed in ranges of rows by all threads. A row of a result of `run`
+/// must depend on the same row of x and y alone. A range is empty only when there are no rows. A call of `run` has no
+/// gradients and one thread. It returns x's dtype, f32 or f64.
 Tensor in_row_parts(const Tensor& x, const Tensor& y,
                     const std::function<Tensor(const Tensor& x, const Tensor& y)>& run);
 

@@ -128,7 +128,7 @@ std::vector<EncodedText> TextClassifier::encode_all(std::span<const std::string>
   for (const std::string& text : texts) bytes += text.size();
   const auto grain = static_cast<int64_t>(std::max<size_t>(1, texts.size() * kThreadBytes / bytes));
   std::vector<EncodedText> encodings(texts.size());
-  // Of each text, so that which one is thrown does not depend on the threads.
+  // The error of each text. The first is thrown, whatever the number of threads.
   std::vector<std::exception_ptr> errors(texts.size());
   parallel_for(std::ssize(texts), grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -32,7 +32,7 @@ class Database {
   /// Makes `other` what this database is at one moment, in one transaction of each (SQLite's online backup): other
   /// connections of either may go on reading and writing. What is locked is waited for.
   void copy_to(Database& other);
-  /// What SQLite finds wrong with the whole file first; empty if nothing is. IoError, too, when it cannot look.
+  /// The first fault that SQLite finds in the whole file; empty if there is none. IoError if it cannot be looked at.
   std::string damage();
   /// The single number that `sql` returns.
   std::int64_t number(std::string_view sql);

@@ -59,7 +59,7 @@ void remove_abandoned(const std::filesystem::path& folder,
                       const std::function<bool(const std::filesystem::path&)>& is_draft);
 /// The drafts of one place.
 void remove_abandoned_drafts(const std::filesystem::path& place);
-/// The drafts that are folders and lie beside a file, of any file: that of yesterday's backup may have another name.
+/// Removes abandoned draft folders beside a file, whatever file they are of: yesterday's backup may have another name.
 void remove_abandoned_file_drafts(const std::filesystem::path& file);
 
 }  // namespace qing::serve

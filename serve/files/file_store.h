@@ -57,7 +57,7 @@ class FileStore {
   /// Stores the bytes of the upload. They are on the disk before this returns. StorageFull when the project would keep
   /// more than `allowed` bytes.
   StoredFile create(const NewFile& file, Upload& upload, std::uint64_t allowed);
-  /// What is stored together with a new file; false: neither is to be stored.
+  /// Stores what belongs to a new file. Returns false if neither is to be stored.
   using Along = std::function<bool(const StoredFile&)>;
   /// As above. `along` is called in the file's transaction: what it changes is stored with the file or not at all. When
   /// it returns false or throws, nothing is stored.
@@ -78,7 +78,7 @@ class FileStore {
   /// Removes the record and the bytes, and returns whether the file existed. `key` is the id of the caller's key, for
   /// the audit log.
   bool remove(const std::string& project, const std::string& id, const std::string& key = {});
-  /// Where a sweep over the files whose time is over stands: behind the file that it looked at last.
+  /// The position of a sweep over the expired files: after the file that it looked at last.
   struct SweepPlace {
     std::int64_t expires = 0;  ///< 0: at the beginning
     std::string id = {};

@@ -27,12 +27,12 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPollTime{100};
-// Of a trained job that cannot be finished, and of a model that cannot be served.
+// The longest wait between attempts to finish a trained job or to serve a model.
 constexpr milliseconds kLongestRest = std::chrono::minutes(10);
-// A server that was off while the time to finish a job passed still tries so often.
+// A server tries at least so often, even if it was off while the time to finish the job passed.
 constexpr size_t kLeastAttempts = 3;
-// Of the event from which the time to finish a job counts. rest() finds the event by this text, so another text begins
-// the time of each waiting job again.
+// The message of the event from which the time to finish a job counts. rest() finds the event by this text. Changing
+// the text begins the time of each waiting job again.
 constexpr const char* kUnfinished = "The model is trained, but the server cannot finish the job now. It tries again.";
 
 // Why the worker could not go on. It had no time to say so when it was killed, and there was none when the server

@@ -187,7 +187,7 @@ struct Before {
   std::optional<Model> model = {};     // empty: it has changed nothing but the plan
 };
 
-// From then on the caretaker changes the model no more by the plan.
+// Removes and returns the plan of the model's trial, so that the caretaker no longer changes the model.
 std::optional<TrialPlan> take_plan(Database& database, const std::string& model) {
   Transaction transaction(database);
   std::optional<TrialPlan> plan = TrialPlans(database).find(model);
@@ -196,8 +196,8 @@ std::optional<TrialPlan> take_plan(Database& database, const std::string& model)
   return plan;
 }
 
-// Undoes what a promotion has written to the registry. Another version or trial than that of `before` is the
-// caretaker's, and stays.
+// Undoes what a promotion has written to the registry. A version or a trial that is neither this one's nor that of
+// `before` is the caretaker's, and stays.
 void take_back_model(Registry& registry, const Model& before, std::int64_t version) {
   const std::optional<Model> now = registry.find(before.name);
   if (!now) return;
@@ -209,7 +209,7 @@ void take_back_model(Registry& registry, const Model& before, std::int64_t versi
   }
 }
 
-// Likewise for the plan of its trial.
+// Puts back the plan of the trial, unless the plan is that of another version.
 void take_back_plan(Database& database, const std::string& model, const std::optional<TrialPlan>& before,
                     std::int64_t version) {
   Transaction transaction(database);
