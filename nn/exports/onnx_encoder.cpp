@@ -14,22 +14,27 @@ namespace {
 using Value = OnnxBuilder::Value;
 
 constexpr float kMasked = -1e30F;  // added to the score of a masked key; its weight is then exactly 0
-constexpr float kLargestByte = 127;
+constexpr int kLargestByte = 127;
+constexpr int kByteZero = 128;  // stands for 0 in the unsigned bytes of activations
+// Weights of products take 7 bits. onnxruntime adds two products of an unsigned and a signed byte in 16 bits on CPUs
+// without VNNI, and 255·63·2 is the most that fits (findings/onnxruntime_byte_products.sh).
+constexpr int kLargestWeight = 63;
 constexpr float kSmallestScale = 1e-30F;   // of a row of zeros
 constexpr float kSmallestLength = 1e-12F;  // an embedding is divided by no less, as torch's normalize does
 
-// Rows of bytes and one scale each: value = byte·scale. `rows` is f32 [n, k].
+// Rows of bytes and one scale each: value = byte·scale. `rows` is f32 [n, k], `largest_byte` the bytes' greatest
+// magnitude.
 struct QuantizedRows {
   Tensor bytes, scales;  // i8 [n, k], f32 [n, 1]
 };
-QuantizedRows quantized(const Tensor& rows) {
+QuantizedRows quantized(const Tensor& rows, int largest_byte) {
   const int64_t n = rows.size(0), k = rows.size(1);
   QuantizedRows result{Tensor::empty({n, k}, DType::i8), Tensor::empty({n, 1})};
   for (int64_t i = 0; i < n; ++i) {
     const float* const row = rows.data<float>() + i * k;
     float largest = kSmallestScale;
     for (int64_t j = 0; j < k; ++j) largest = std::max(largest, std::abs(row[j]));
-    const float scale = largest / kLargestByte;
+    const float scale = largest / static_cast<float>(largest_byte);
     result.scales.data<float>()[i] = scale;
     for (int64_t j = 0; j < k; ++j) {
       result.bytes.data<int8_t>()[i * k + j] = static_cast<int8_t>(std::nearbyint(row[j] / scale));
@@ -124,7 +129,7 @@ class EncoderGraph {
 
   Value rows_of(const Tensor& table, const Value& ids) {
     if (!int8_) return g_.op("Gather", {g_.constant(table), ids});
-    const QuantizedRows rows = quantized(table);
+    const QuantizedRows rows = quantized(table, kLargestByte);
     const Value bytes = g_.cast(g_.op("Gather", {g_.constant(rows.bytes), ids}), OnnxType::f32);
     return g_.op("Mul", {bytes, g_.op("Gather", {g_.constant(rows.scales), ids})});
   }
@@ -145,11 +150,16 @@ class EncoderGraph {
     if (!int8_) return exact_linear(x, name);
     const Tensor& weight = source_.tensor(name + ".weight");
     const Value bias = g_.constant(source_.tensor(name + ".bias"));
-    const QuantizedRows columns = quantized(weight);
+    const QuantizedRows columns = quantized(weight, kLargestWeight);
     const Value largest = g_.op("ReduceMax", {g_.op("Abs", {x}), g_.numbers({-1})});
-    const Value scale = g_.op("Div", {g_.op("Max", {largest, g_.real(kSmallestScale)}), g_.real(kLargestByte)});
-    const Value bytes = g_.cast(g_.op("Round", {g_.op("Div", {x, scale})}), OnnxType::i8);
-    const Value sums = g_.op("MatMulInteger", {bytes, g_.constant(columns.bytes.transpose(0, 1))});
+    const Value scale =
+        g_.op("Div", {g_.op("Max", {largest, g_.real(kSmallestScale)}), g_.real(static_cast<float>(kLargestByte))});
+    // Unsigned: onnxruntime multiplies two signed bytes many times slower (findings/onnxruntime_signed_bytes.sh).
+    const Value shifted =
+        g_.op("Add", {g_.op("Round", {g_.op("Div", {x, scale})}), g_.real(static_cast<float>(kByteZero))});
+    const Value sums =
+        g_.op("MatMulInteger", {g_.cast(shifted, OnnxType::u8), g_.constant(columns.bytes.transpose(0, 1)),
+                                g_.constant(Tensor::full({}, kByteZero, DType::u8))});
     // First the columns' scales, then the rows': onnxruntime 1.32 joins a product of both with the bias, and scales the
     // bias too (findings/onnxruntime_row_scales.sh).
     const Value by_column = g_.op("Mul", {g_.cast(sums, OnnxType::f32), g_.constant(columns.scales.squeeze(1))});

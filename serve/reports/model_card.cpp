@@ -3,36 +3,17 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/classifier_config.h>
-#include <qing/serve/common/version.h>
-#include <qing/tensor/files.h>
-#include <qing/tensor/kernels/kernels.h>
+#include <qing/serve/reports/card_sections.h>
 
 namespace qing::serve::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kMark = "<!-- written by qing train, which will replace it -->";
-
-// Escapes the characters of a label or a path that have a meaning in Markdown.
-std::string plain(const std::string& text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (c == '|' || c == '`' || c == '*' || c == '_' || c == '<' || c == '\\' || c == '[') escaped += '\\';
-    escaped += c;
-  }
-  return escaped;
-}
-
-std::string percent(double value) { return fmt::format("{:.2f}", 100 * value); }
-
-std::string percent(double value, nn::Interval interval) {
+std::string with_interval(double value, nn::Interval interval) {
   return fmt::format("{:.2f} ({:.2f} to {:.2f})", 100 * value, 100 * interval.low, 100 * interval.high);
 }
-
-std::string section(const char* title, const std::string& text) { return fmt::format("\n## {}\n\n{}", title, text); }
 
 // A sentence about the programs that load the model.
 const char* loaders(const nn::ClassifierConfig& config) {
@@ -50,12 +31,7 @@ const char* loaders(const nn::ClassifierConfig& config) {
 
 std::string model_section(const fs::path& model, const CardFacts& facts, const nn::ClassifierConfig& config) {
   const nn::EncoderConfig& encoder = config.encoder;
-  const std::vector<std::string>& given = values_of(facts.record.settings, "from");
-  const std::string from = given.empty() ? "" : fs::weakly_canonical(given.front()).filename().string();
-  int64_t parameters = 0;
-  for (const auto& [name, tensor] : nn::load_safetensors(model / "model.safetensors").tensors) {
-    parameters += tensor.numel();
-  }
+  const std::string from = starting_point(facts.record);
   const std::string begin =
       from.empty() ? "trained from random weights" : fmt::format("fine-tuned from {}", plain(from));
   return fmt::format(
@@ -63,40 +39,10 @@ std::string model_section(const fs::path& model, const CardFacts& facts, const n
       "up to {} tokens; {} parameters, {:.1f} MB{}. Labels: {}. {}\n",
       encoder.family == nn::EncoderFamily::bert ? "BERT" : nn::names_of(encoder.family).class_prefix, begin,
       encoder.num_hidden_layers, encoder.hidden_size, encoder.num_attention_heads, encoder.vocab_size,
-      encoder.max_tokens(), parameters, static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
+      encoder.max_tokens(), count_parameters(model),
+      static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
       config.ngram_head ? "; and a linear head on n-grams of the whole text, however long" : "",
       plain(fmt::format("{}", fmt::join(values_of(facts.record.settings, "labels"), ", "))), loaders(config));
-}
-
-std::string data_section(const CardFacts& facts) {
-  std::string text = "| file | used for | texts |";
-  std::string rule = "\n|---|---|---|";
-  for (const std::string& label : values_of(facts.record.settings, "labels")) {
-    text += " " + plain(label) + " |";
-    rule += "---|";
-  }
-  text += " SHA-256 |" + rule + "---|\n";
-  std::vector<fs::path> paths;
-  const RunRecord& record = facts.record;
-  for (const auto* files : {&record.data, &record.extra, &record.unlabelled, &record.dev}) {
-    for (const DataFile& file : *files) paths.emplace_back(file.path);
-  }
-  const std::vector<std::string> names = names_of(paths, paths);
-  auto name = names.begin();
-  const auto add = [&](const std::vector<DataFile>& files, const char* use) {
-    for (const DataFile& file : files) {
-      text += fmt::format("| {} | {} | {} |", plain(*name++), use, file.texts());
-      for (size_t i = 0; i < values_of(record.settings, "labels").size(); ++i) {
-        text += i < file.label_texts.size() ? fmt::format(" {} |", file.label_texts[i]) : " – |";
-      }
-      text += fmt::format(" `{}` |\n", file.sha256);
-    }
-  };
-  add(record.data, "training");
-  add(record.extra, "training, a fraction per epoch");
-  add(record.unlabelled, "training by teachers, without labels");
-  add(record.dev, "model selection and evaluation");
-  return text;
 }
 
 // Distillation (Hinton et al. 2015) from the teachers. A folder that is gone since has no architecture.
@@ -118,22 +64,11 @@ std::string teachers_section(const RunRecord& record) {
   return text;
 }
 
-std::string training_section(const CardFacts& facts) {
-  const optim::TrainResult& result = facts.result;
-  std::string text = fmt::format("{} steps of {} planned, {} epochs; mean loss of the last epoch {:.4f}. ",
-                                 result.steps, result.total_steps, result.epochs, result.loss);
-  if (result.interrupted) {
-    text += "**Training was interrupted**: this model is not finished. `qing train --resume --out DIR` continues. ";
-  }
-  if (result.early_stopped) text += "Training stopped early, because the dev scores no longer improved. ";
-  text += facts.best_step > 0
-              ? fmt::format(
-                    "The model is the best by mean macro-recall over the dev sets, from step {}. The last model is in "
-                    "`run/last`.",
-                    facts.best_step)
-              : "The model is the last one.";
-  text += "\n\n![Training loss](run/loss.svg)\n\n```toml\n" + to_toml(facts.record.settings) + "```\n";
-  return text;
+std::string best_sentence(const CardFacts& facts) {
+  if (facts.best_step == 0) return "The model is the last one.";
+  return fmt::format(
+      "The model is the best by mean macro-recall over the dev sets, from step {}. The last model is in `run/last`.",
+      facts.best_step);
 }
 
 std::string label_markdown(const Evaluation& evaluation) {
@@ -141,7 +76,7 @@ std::string label_markdown(const Evaluation& evaluation) {
   for (int64_t i = 0; i < evaluation.all.labels(); ++i) {
     const nn::LabelMetrics one = evaluation.all.label(i);
     text += fmt::format("| {} | {} | {} | {} | {} |\n", plain(evaluation.labels[static_cast<size_t>(i)]),
-                        percent(one.precision), percent(one.recall, recall_interval(evaluation.all, i)),
+                        percent(one.precision), with_interval(one.recall, recall_interval(evaluation.all, i)),
                         percent(one.f1), one.support);
   }
   return text;
@@ -151,9 +86,10 @@ std::string source_markdown(const Evaluation& evaluation) {
   std::string text =
       "| source | texts | accuracy (95% interval) | macro-recall (95% interval) | macro-F1 |\n|---|---|---|---|---|\n";
   for (const auto& [source, matrix] : evaluation.per_source) {
-    text += fmt::format("| {} | {} | {} | {} | {} |\n", plain(source), matrix.total(),
-                        percent(matrix.accuracy(), accuracy_interval(matrix)),
-                        percent(matrix.macro_recall(), macro_recall_interval(matrix)), percent(matrix.macro_f1()));
+    text +=
+        fmt::format("| {} | {} | {} | {} | {} |\n", plain(source), matrix.total(),
+                    with_interval(matrix.accuracy(), accuracy_interval(matrix)),
+                    with_interval(matrix.macro_recall(), macro_recall_interval(matrix)), percent(matrix.macro_f1()));
   }
   return text;
 }
@@ -165,9 +101,10 @@ std::string scores_section(const CardFacts& facts) {
       "| dev set | texts | accuracy | macro-recall | macro-F1 |\n|---|---|---|---|---|\n";
   for (const auto& [name, evaluation] : facts.dev) {
     const nn::ConfusionMatrix& all = evaluation.all;
-    text += fmt::format(
-        "| {} | {} | {} | {} | {} |\n", plain(name), all.total(), percent(all.accuracy(), accuracy_interval(all)),
-        percent(all.macro_recall(), macro_recall_interval(all)), percent(all.macro_f1(), macro_f1_interval(all)));
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", plain(name), all.total(),
+                        with_interval(all.accuracy(), accuracy_interval(all)),
+                        with_interval(all.macro_recall(), macro_recall_interval(all)),
+                        with_interval(all.macro_f1(), macro_f1_interval(all)));
   }
   text += "\n![Confusion matrices](run/confusion.svg)\n";
   for (const auto& [name, evaluation] : facts.dev) {
@@ -212,31 +149,18 @@ std::string limits_section(const CardFacts& facts) {
          "- The rights to the data belong to their owners. This card does not list them.\n";
 }
 
-std::string reproduce_section(const CardFacts& facts) {
-  return fmt::format(
-      "```sh\nqing train {}\n```\n\nThe same files, options and kind of CPU give the same weights to the bit, for any "
-      "number of threads. This model was trained by qing {} with {} kernels.\n",
-      to_command_line(facts.record.settings), kVersion, kernels::name_of(kernels::active_isa()));
-}
-
 }  // namespace
 
 std::string model_card(const fs::path& model, const CardFacts& facts) {
   const nn::ClassifierConfig config = nn::ClassifierConfig::load(model / "config.json");
-  return fmt::format("---\nlibrary_name: {}\npipeline_tag: text-classification\ntags: [qing]\n---\n",
-                     config.ngram_head ? "qing" : "transformers") +
-         fmt::format("{}\n\n# {}\n\n", kMark, plain(fs::weakly_canonical(model).filename().string())) +
-         model_section(model, facts, config) + section("Data", data_section(facts)) +
+  return card_head(model, facts.record.command, config.ngram_head ? "qing" : "transformers", "text-classification") +
+         model_section(model, facts, config) + section("Data", data_section(facts.record)) +
          (facts.record.teachers.empty() ? "" : section("Teachers", teachers_section(facts.record))) +
-         section("Training", training_section(facts)) + section("Scores", scores_section(facts)) +
-         section("Calibration", calibration_section(facts, config)) + section("Limits", limits_section(facts)) +
-         section("Train it again", reproduce_section(facts));
+         section("Training", training_section(facts.record, facts.result, best_sentence(facts))) +
+         section("Scores", scores_section(facts)) + section("Calibration", calibration_section(facts, config)) +
+         section("Limits", limits_section(facts)) + section("Train it again", reproduce_section(facts.record));
 }
 
-void write_model_card(const fs::path& model, const CardFacts& facts) {
-  const fs::path readme = model / "README.md";
-  const bool foreign = fs::exists(readme) && read_file(readme).find(kMark) == std::string::npos;
-  write_file_atomically(foreign ? model / "MODEL_CARD.md" : readme, model_card(model, facts));
-}
+void write_model_card(const fs::path& model, const CardFacts& facts) { write_card(model, model_card(model, facts)); }
 
 }  // namespace qing::serve::cli

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <string_view>
 
 #include <qing/serve/common/json_writer.h>
@@ -110,6 +111,15 @@ void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vect
   append(evaluation_line(progress, "score", score, best, sets, [](JsonWriter& line, const MaskedDevScore& set) {
     line.member("loss", set.loss).member("perplexity", set.perplexity).member("accuracy", set.accuracy);
   }));
+}
+
+int64_t Metrics::best_step() const {
+  int64_t step = 0;
+  double best = -std::numeric_limits<double>::infinity();
+  for (const EvaluationPoint& point : evaluations) {
+    if (point.score > best) best = point.score, step = point.step;
+  }
+  return step;
 }
 
 Metrics read_metrics(const fs::path& file) {

@@ -37,6 +37,8 @@ struct EvaluationPoint {
 struct Metrics {
   std::vector<StepPoint> steps;
   std::vector<EvaluationPoint> evaluations;
+
+  int64_t best_step() const;  ///< of the first evaluation with the greatest score; 0 without evaluations
 };
 
 /// Appends each line at once. Not thread-safe.

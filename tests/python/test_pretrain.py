@@ -95,6 +95,23 @@ def test_it_learns(scratch):
     assert {path.name for path in (scratch / "run").iterdir()} >= {"config.toml", "run.json", "checkpoints", "loss.svg"}
 
 
+def test_the_card(scratch, texts):
+    card = (scratch / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transformers\npipeline_tag: fill-mask\n") and "# m\n" in card
+    assert "<!-- written by qing pretrain, which will replace it -->" in card
+    record = json.loads((scratch / "run/run.json").read_text())
+    assert card.count(record["data"][0]["sha256"]) == 2  # the file of training and the same file as dev set
+    evaluations = steps(scratch)[1]
+    best = max(evaluations, key=lambda evaluation: evaluation["score"])
+    assert f"at step {best['step']}." in card
+    dev = best["dev"][0]
+    row = f"| {dev['name']} | {dev['loss']:.4f} | {dev['perplexity']:.2f} | {100 * dev['accuracy']:.2f} |"
+    assert row in card, card
+    parameters = sum(tensor.numel() for tensor in load_file(scratch / "model.safetensors").values())
+    assert f"; {parameters} parameters, " in card
+    assert "qing pretrain --" in card and "## Limits" in card
+
+
 def test_transformers_loads_it(scratch):
     model, report = transformers.AutoModelForMaskedLM.from_pretrained(scratch, output_loading_info=True)
     assert not report["unexpected_keys"] and not report["mismatched_keys"], report

@@ -13,6 +13,7 @@
 #include <qing/serve/cli/training_command.h>
 #include <qing/serve/cli/training_session.h>
 #include <qing/serve/reports/charts.h>
+#include <qing/serve/reports/pretraining_card.h>
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/threads.h>
@@ -27,6 +28,10 @@ std::vector<std::string> texts_of(const std::vector<nn::Example>& examples) {
   return texts;
 }
 
+MaskedDevScore dev_score(const std::string& name, const optim::MaskedScore& score) {
+  return {name, score.loss, std::exp(score.loss), score.accuracy};
+}
+
 double evaluate_on_dev(TrainingSession& session, const TrainingArguments& arguments,
                        const std::vector<LabelledFile>& dev, const std::filesystem::path& folder,
                        const optim::Progress& progress) {
@@ -34,14 +39,28 @@ double evaluate_on_dev(TrainingSession& session, const TrainingArguments& argume
   double mean = 0;
   for (const LabelledFile& file : dev) {
     const optim::MaskedScore score = optim::evaluate_masked_lm(folder, texts_of(file.examples), arguments.options);
-    const double perplexity = std::exp(score.loss);
-    scores.push_back({file.name, score.loss, perplexity, score.accuracy});
+    scores.push_back(dev_score(file.name, score));
     mean += score.loss / static_cast<double>(dev.size());
-    session.print_scores(
-        progress, file.name,
-        fmt::format("perplexity {:.2f}, accuracy {:.4f} ({} masked tokens)", perplexity, score.accuracy, score.tokens));
+    session.print_scores(progress, file.name,
+                         fmt::format("perplexity {:.2f}, accuracy {:.4f} ({} masked tokens)", scores.back().perplexity,
+                                     score.accuracy, score.tokens));
   }
   return session.add_evaluation(progress, scores, -mean);
+}
+
+// The chart and the card.
+void write_reports(const TrainingArguments& arguments, const RunDirectory& run, const optim::TrainResult& result,
+                   const std::vector<LabelledFile>& dev) {
+  const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
+  write_file_atomically(run.path("loss.svg"), loss_chart(metrics));
+  PretrainingFacts facts{.record = run.record(), .result = result, .best_step = metrics.best_step(), .dev = {}};
+  if (!result.interrupted) {
+    for (const LabelledFile& file : dev) {
+      facts.dev.push_back(
+          dev_score(file.name, optim::evaluate_masked_lm(run.out(), texts_of(file.examples), arguments.options)));
+    }
+  }
+  write_pretraining_card(run.out(), facts);
 }
 
 // Trains a model into the folder `out`, as `qing train` does.
@@ -77,7 +96,7 @@ void run_pretrain(const TrainingArguments& arguments) {
         return optim::pretrain(texts, arguments.options, arguments.out, on_progress, {}, options);
       },
       evaluate);
-  write_file_atomically(run.path("loss.svg"), loss_chart(read_metrics(run.path("metrics.jsonl"))));
+  write_reports(arguments, run, result, dev);
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
   report(arguments, result);
 }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <limits>
 #include <memory>
 #include <span>
 #include <tuple>
@@ -142,11 +141,8 @@ void say_calibration(const Calibration& calibration) {
 Calibration write_reports(const RunDirectory& run, const optim::TrainResult& result,
                           std::span<const nn::Example> examples, size_t files, const std::vector<LabelledFile>& dev) {
   const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
-  CardFacts facts{.record = run.record(), .result = result, .dev = {}, .calibration = {}};
-  double best = -std::numeric_limits<double>::infinity();
-  for (const EvaluationPoint& point : metrics.evaluations) {
-    if (point.score > best) best = point.score, facts.best_step = point.step;
-  }
+  CardFacts facts{
+      .record = run.record(), .result = result, .best_step = metrics.best_step(), .dev = {}, .calibration = {}};
   if (!result.interrupted && !dev.empty()) {
     std::tie(facts.calibration, facts.dev) = calibrate(run.out(), dev);
     say_calibration(facts.calibration);
