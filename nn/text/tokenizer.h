@@ -49,6 +49,8 @@ class Tokenizer {
   /// for do_lower_case.
   static Tokenizer load(const std::filesystem::path& directory, std::optional<int32_t> room = {},
                         bool lowercase = false);
+  /// The tokenizer of a folder with tokenizer.json and tokenizer_config.json of these contents. Errors of load().
+  static Tokenizer described(std::string tokenizer_json, std::string tokenizer_config_json);
   /// Reads a tokenizer.json alone, as `tokenizers` does: its truncation applies, and without one nothing is cut.
   static Tokenizer load_file(const std::filesystem::path& tokenizer_json);
   /// Writes what `tokenizers` and `transformers` load: vocab.txt, tokenizer.json and tokenizer_config.json of a

@@ -13,6 +13,7 @@
 #include <qing/nn/text/folder_files.h>
 #include <qing/nn/text/pipeline/pipeline.h>
 #include <qing/nn/text/tokenizer.h>
+#include <qing/nn/text/tokenizer_json.h>
 #include <qing/nn/text/transformers_folder.h>
 #include <qing/nn/text/vocabulary_pruning.h>
 #include <qing/tensor/errors.h>
@@ -26,34 +27,18 @@ namespace json = boost::json;
 
 using text::kTokenizerConfigFile, text::kTokenizerFile, text::kVocabFile;
 
-json::object special_token(std::string_view text, int32_t id) {
-  return {{"id", id},        {"content", text},     {"single_word", false}, {"lstrip", false},
-          {"rstrip", false}, {"normalized", false}, {"special", true}};
-}
-
-json::object template_part(std::string_view kind, std::string_view id) {
-  return {{std::string(kind), {{"id", id}, {"type_id", 0}}}};
-}
-
 json::value or_null(std::optional<bool> flag) { return flag ? json::value(*flag) : json::value(nullptr); }
 
 // The format of `tokenizers` (https://huggingface.co/docs/tokenizers), which describes the whole pipeline.
 json::object pipeline(const Tokenizer& t) {
-  json::array added;
-  for (const std::string_view token : kSpecialTokens) added.push_back(special_token(token, t.id(token)));
+  const auto id = [&](std::string_view token) { return t.id(token); };
   json::object vocabulary;
   for (int32_t i = 0; i < t.vocab_size(); ++i) vocabulary[t.token(i)] = i;
-  const auto known = [&](std::string_view token) {
-    return json::object{{"id", token}, {"ids", {t.id(token)}}, {"tokens", {token}}};
-  };
-  const json::object pair_b = {{"Sequence", {{"id", "B"}, {"type_id", 1}}}};
-  const json::object pair_end = {{"SpecialToken", {{"id", "[SEP]"}, {"type_id", 1}}}};
   return {
       {"version", "1.0"},
-      {"truncation",
-       {{"direction", "Right"}, {"max_length", t.options().max_length}, {"strategy", "LongestFirst"}, {"stride", 0}}},
+      {"truncation", text::truncation_json(t.options().max_length)},
       {"padding", nullptr},
-      {"added_tokens", added},
+      {"added_tokens", text::special_tokens_json(id)},
       {"normalizer",
        {{"type", "BertNormalizer"},
         {"clean_text", true},
@@ -61,13 +46,7 @@ json::object pipeline(const Tokenizer& t) {
         {"strip_accents", or_null(t.options().strip_accents)},
         {"lowercase", t.options().lowercase}}},
       {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
-      {"post_processor",
-       {{"type", "TemplateProcessing"},
-        {"single", json::array{template_part("SpecialToken", "[CLS]"), template_part("Sequence", "A"),
-                               template_part("SpecialToken", "[SEP]")}},
-        {"pair", json::array{template_part("SpecialToken", "[CLS]"), template_part("Sequence", "A"),
-                             template_part("SpecialToken", "[SEP]"), pair_b, pair_end}},
-        {"special_tokens", {{"[CLS]", known("[CLS]")}, {"[SEP]", known("[SEP]")}}}}},
+      {"post_processor", text::bert_template_json(id)},
       {"decoder", {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}},
       {"model",
        {{"type", "WordPiece"},
@@ -123,6 +102,13 @@ Tokenizer Tokenizer::from(text::FolderFiles files, std::optional<int32_t> room, 
   try {
     return Tokenizer(std::move(loaded), std::move(files));
   } catch (const DataError& error) { throw DataError(directory + ": " + error.what()); }
+}
+
+Tokenizer Tokenizer::described(std::string tokenizer_json, std::string tokenizer_config_json) {
+  text::FolderFiles files;
+  files.set(kTokenizerFile, std::move(tokenizer_json));
+  files.set(kTokenizerConfigFile, std::move(tokenizer_config_json));
+  return from(std::move(files), {});
 }
 
 Tokenizer Tokenizer::load_file(const fs::path& tokenizer_json) {
@@ -204,16 +190,12 @@ void Tokenizer::save(const fs::path& directory) const {
   }
   std::string lines;
   for (int32_t i = 0; i < vocab_size(); ++i) lines += token(i) + "\n";
-  const json::object config = {{"tokenizer_class", "BertTokenizer"},
-                               {"do_lower_case", options_.lowercase},
-                               {"model_max_length", options_.max_length},
-                               {"tokenize_chinese_chars", options_.tokenize_chinese_chars},
-                               {"strip_accents", or_null(options_.strip_accents)},
-                               {"pad_token", "[PAD]"},
-                               {"unk_token", "[UNK]"},
-                               {"cls_token", "[CLS]"},
-                               {"sep_token", "[SEP]"},
-                               {"mask_token", "[MASK]"}};
+  json::object config = {{"tokenizer_class", "BertTokenizer"},
+                         {"do_lower_case", options_.lowercase},
+                         {"model_max_length", options_.max_length},
+                         {"tokenize_chinese_chars", options_.tokenize_chinese_chars},
+                         {"strip_accents", or_null(options_.strip_accents)}};
+  for (const auto& name : text::special_token_names()) config[name.key()] = name.value();
   write_file_atomically(directory / kVocabFile, lines);
   write_file_atomically(directory / kTokenizerFile, pipeline_json());
   write_file_atomically(directory / kTokenizerConfigFile, json::serialize(config) + "\n");

@@ -13,6 +13,7 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/models/pretrained.h>
+#include <qing/nn/text/bpe_trainer.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::optim {
@@ -136,8 +137,10 @@ StartingModel existing_model(std::span<const nn::Example> examples, const TrainO
 }  // namespace
 
 nn::Tokenizer new_tokenizer(std::span<const std::string> texts, const TrainOptions& o) {
-  const nn::TokenizerOptions options{.lowercase = true, .max_length = static_cast<int32_t>(o.max_length)};
-  return nn::Tokenizer(nn::train_wordpiece(texts, static_cast<int32_t>(o.vocab), options), options);
+  const auto vocab = static_cast<int32_t>(o.vocab), max_length = static_cast<int32_t>(o.max_length);
+  if (o.byte_level != 0) return nn::train_byte_level_bpe(texts, vocab, max_length);
+  const nn::TokenizerOptions options{.lowercase = true, .max_length = max_length};
+  return nn::Tokenizer(nn::train_wordpiece(texts, vocab, options), options);
 }
 
 nn::EncoderConfig new_encoder(const TrainOptions& o, const nn::Tokenizer& tokenizer) {

@@ -20,9 +20,10 @@ namespace qing::optim {
 struct TrainOptions {
   int64_t layers = 2;
   int64_t width = 128;
-  int64_t heads = 0;      ///< 0: width / 32
-  int64_t batch = 64;     ///< batch size in texts
-  int64_t vocab = 16000;  ///< maximum vocabulary size
+  int64_t heads = 0;       ///< 0: width / 32
+  int64_t batch = 64;      ///< batch size in texts
+  int64_t vocab = 16000;   ///< maximum vocabulary size
+  int64_t byte_level = 0;  ///< 1: the new vocabulary is of byte-level BPE, not of WordPiece
   int64_t epochs = 1;
   int64_t max_length = 128;  ///< maximum tokens of a text
   int64_t max_steps = 0;     ///< 0: no limit
@@ -121,6 +122,9 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 32", nullptr,
      OptionUse::both},
     {"vocab", &TrainOptions::vocab, within(6, 1 << 24), kModel, "Maximum vocabulary size", nullptr, OptionUse::both},
+    {"byte_level", &TrainOptions::byte_level, kFlag, kModel,
+     "Kind of a new vocabulary: 0 is WordPiece on lower-cased words, 1 byte-level BPE, which keeps every character",
+     nullptr, OptionUse::both},
     {"max_length", &TrainOptions::max_length, within(3, 65536), kModel,
      "Maximum tokens per text. Longer texts are truncated, or in pretraining cut into several", nullptr,
      OptionUse::both},

@@ -1,3 +1,4 @@
+#include <qing/nn/text/bpe_trainer.h>
 #include <qing/nn/text/tokenizer.h>
 
 #include <gtest/gtest.h>
@@ -406,6 +407,41 @@ TEST(WordPieceTraining, IsDeterministicAndBounded) {
 TEST(WordPieceTraining, RareCharactersAreLeftOut) {
   const Tokenizer t(train_wordpiece(std::vector<std::string>{"aa aa", "z"}, 100));
   EXPECT_EQ(tokens_of(t, "z"), (Tokens{"[CLS]", "[UNK]", "[SEP]"}));
+}
+
+TEST(ByteLevelBpeTraining, KeepsEveryTextAndBreaksTiesByIds) {
+  const std::vector<std::string> texts(3, "ab ab Ab\n 电影👍");
+  const Tokenizer t = train_byte_level_bpe(texts, 300);
+  for (const std::string text : {"ab  Ab\t\n", "never seen: é 漢字 \xF0\x9F\x91\x8D"}) {
+    const Encoding encoding = t.encode(text);
+    EXPECT_EQ(encoding.ids.front(), t.cls_id());
+    EXPECT_EQ(encoding.ids.back(), t.sep_id());
+    EXPECT_EQ(t.decode(encoding.ids), text);
+  }
+  EXPECT_EQ(t.token(0), "[PAD]");
+  EXPECT_EQ(t.token(5), "!");     // the bytes follow in the order of their characters
+  EXPECT_EQ(t.token(261), "ab");  // 2 of 3 words, before all pairs that occur once a text
+}
+
+TEST(ByteLevelBpeTraining, MergesDependOnNoOrderOfTexts) {
+  std::vector<std::string> texts;
+  for (int i = 0; i < 300; ++i)
+    texts.push_back("word" + std::to_string(i * 7919 % 100) + " some 词" + std::to_string(i));
+  const Tokenizer first = train_byte_level_bpe(texts, 400);
+  std::reverse(texts.begin(), texts.end());
+  EXPECT_EQ(train_byte_level_bpe(texts, 400).tokens(), first.tokens());
+  EXPECT_LE(first.vocab_size(), 400);
+  EXPECT_EQ(train_byte_level_bpe(texts, kSmallestByteLevelVocabulary).vocab_size(), kSmallestByteLevelVocabulary);
+}
+
+TEST(ByteLevelBpeTraining, RefusesBadInput) {
+  const std::vector<std::string> texts{"good", "b\xFF"};
+  EXPECT_THROW(train_byte_level_bpe(std::span(texts).first(1), kSmallestByteLevelVocabulary - 1), ValueError);
+  EXPECT_THROW(train_byte_level_bpe(std::span(texts).first(1), 300, kDefaultMaxLength, 0), ValueError);
+  try {
+    train_byte_level_bpe(texts, 300);
+    FAIL() << "bytes that are not UTF-8 were taken";
+  } catch (const DataError& error) { EXPECT_STREQ(error.what(), "text 1: byte 1 is not UTF-8"); }
 }
 
 }  // namespace

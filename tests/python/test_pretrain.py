@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tokenizers
 from conftest import ROOT, same_bits, synthetic_rows, write_tsv
 from safetensors.torch import load_file
 
@@ -93,6 +94,32 @@ def test_it_learns(scratch):
     assert last["perplexity"] < 0.5 * first["perplexity"] and last["accuracy"] > first["accuracy"]
     assert evaluations[-1]["score"] == -last["loss"]
     assert {path.name for path in (scratch / "run").iterdir()} >= {"config.toml", "run.json", "checkpoints", "loss.svg"}
+
+
+@pytest.mark.parametrize("size", [300, 1500])
+def test_a_byte_level_vocabulary_is_that_of_tokenizers(qing, tmp_path, size):
+    corpus = [text for _, text in synthetic_rows(150, seed=4)] + [text for text in made_texts(300, 5) if "\x00" not in text]
+    corpus = [" ".join(text.split()) for text in corpus]  # one line a text, as a file of texts has them
+    corpus = [text for text in corpus if text]
+    path = tmp_path / "texts.txt"
+    path.write_text("".join(text + "\n" for text in corpus), encoding="utf-8")
+    qing("pretrain", "--data", path, "--byte-level", 1, "--vocab", size, "--layers", 1, "--width", 32, "--max-steps", 1,
+         "--out", tmp_path / "m")  # fmt: skip
+    theirs = tokenizers.Tokenizer(tokenizers.models.BPE())
+    theirs.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size, min_frequency=2, show_progress=False, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet())  # fmt: skip
+    theirs.train_from_iterator(corpus, trainer)
+    wanted, ours = json.loads(theirs.to_str())["model"], json.loads((tmp_path / "m/tokenizer.json").read_text())["model"]
+    assert len(wanted["merges"]) > 30
+    assert ours["merges"] == wanted["merges"] and ours["vocab"] == wanted["vocab"]
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path / "m")
+    text = "It's  Fine\t电影👍"
+    ids = loaded(text)["input_ids"]
+    assert ids[0] == loaded.cls_token_id and ids[-1] == loaded.sep_token_id
+    assert loaded.decode(ids, skip_special_tokens=True) == text
+    assert transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "m").config.vocab_size == len(wanted["vocab"])
 
 
 def test_the_card(scratch, texts):
