@@ -59,7 +59,9 @@ class FakeHandler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def handle_any(self):
-        payload = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"null")
+        payload = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if "multipart" not in self.headers.get("Content-Type", ""):
+            payload = json.loads(payload or b"null")
         self.server.requests.append((self.command, self.path, dict(self.headers), payload))
         self.server.ports.append(self.client_address[1])
         if self.path.endswith("/predict") and self.server.lives_for is not None:
