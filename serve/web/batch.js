@@ -98,7 +98,7 @@ function showBatch() {
   $('file-results').hidden = false;
   $('nothing').hidden = true;
   $('legend').hidden = !batch.items.some(item => item.explained);
-  $('results-title').textContent = `${t('results')}: ${batch.model}`;
+  $('results-title').textContent = `${t('results')}: ${choiceName(batch.model)}`;
   countChosen();
 }
 function countChosen() {

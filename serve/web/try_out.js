@@ -2,12 +2,12 @@
 let history = JSON.parse(stored('history') || '[]');
 let limits = {}, ngrams = {};  // by choice
 let shown = [];
-redraws.push(() => { aboutModel(); show(shown); showHistory(); showSamples(); snippets(); });
+redraws.push(() => { if ($('other').length) $('other').options[0].textContent = t('nothingElse'); aboutModel(); show(shown); showHistory(); showSamples(); snippets(); });
 
 // A choice is a model's name, or the name and one of its versions as they stand in the path.
 const versionOf = choice => choice.split('/versions/');
-const choiceName = choice => { const [name, version] = versionOf(choice); return version ? `${name} · ${t('version')} ${version}` : name; };
 const modelOf = choice => models.find(model => model.name === versionOf(choice)[0]);
+const choiceName = choice => { const [name, version] = versionOf(choice); return `${name} (${version || modelOf(choice)?.version || '?'})`; };
 const labelsOf = choice => modelOf(choice)?.labels || [];
 const pathOf = choice => `v1/models/${choice.split('/').map(encodeURIComponent).join('/')}/predict`;
 let lastExchange = null;  // the path, the body and the answer of the last request for predictions
@@ -45,12 +45,11 @@ async function loadModels() {
     models = answer.models.map((model, i) => ({ ...model, owned_by: answer.data[i].owned_by }));
     const usable = models.filter(model => model.labels.length);
     // The version that answers has no choice of its own. The others are there if the server has loaded them.
-    const choices = usable.flatMap(model => [[model.name, `${model.name} (${model.version})`],
-      ...(model.served_versions || []).filter(version => version !== model.version)
-        .map(version => [`${model.name}/versions/${version}`, `${model.name} (${version})`])]);
-    for (const [choice] of choices) { limits[choice] = modelOf(choice).limits; ngrams[choice] = modelOf(choice).ngrams; }
-    fill($('model'), choices.map(([choice, name]) => option(choice, name)));
-    fill($('other'), [option('', t('nothingElse')), ...choices.map(([choice, name]) => option(choice, name))]);
+    const choices = usable.flatMap(({ name, version, served_versions: served = [] }) =>
+      [name, ...served.filter(each => each !== version).map(each => `${name}/versions/${each}`)]);
+    for (const choice of choices) { limits[choice] = modelOf(choice).limits; ngrams[choice] = modelOf(choice).ngrams; }
+    fill($('model'), choices.map(choice => option(choice, choiceName(choice))));
+    fill($('other'), [option('', t('nothingElse')), ...choices.map(choice => option(choice, choiceName(choice)))]);
     $('other-field').hidden = choices.length < 2;
     $('error').hidden = true;
     aboutModel();

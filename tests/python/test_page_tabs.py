@@ -85,7 +85,7 @@ def test_from_data_to_a_promoted_model_and_back(chromium, endpoint, tiny_data, s
     page.type("#texts", "I love this film\ue009\ue007")
     page.wait("document.querySelectorAll('#results .answer').length === 2")
     assert page.run("return [...document.querySelectorAll('#results .label')].map(e => e.textContent)") == ["positive"] * 2
-    assert page.run("return [...document.querySelectorAll('#results h3')].map(e => e.textContent)") == ["emotion_analysis", model]
+    assert page.run("return [...document.querySelectorAll('#results h3')].map(e => e.textContent)") == ["emotion_analysis (1)", f"{model} (1)"]
     page.screenshot(screenshots / "side_by_side.png")
 
     open_tab(page, "usage")

@@ -91,7 +91,7 @@ def test_a_workbook_from_drop_to_download(visit, reviews, tmp_path, screenshots)
     assert page.run("return document.querySelectorAll('#preview tbody tr').length") == 5
     page.screenshot(screenshots / "desktop_file.png")
     analyse_file(page)
-    assert page.text("#results-title") == "Results: emotion_analysis"
+    assert page.text("#results-title") == "Results: emotion_analysis (2)"
     assert "100 texts" in page.text("#batch-status") and "20 without a text" in page.text("#summary")
     tallies = page.run("return Object.fromEntries([...document.querySelectorAll('.tally')].map(e => [e.children[1].textContent, Number(e.children[2].textContent)]))")
     assert set(tallies) == {"positive", "neutral", "negative"} and sum(tallies.values()) == 100 and tallies["positive"] >= 40
@@ -151,7 +151,7 @@ def test_two_versions_side_by_side(visit, screenshots):  # noqa: F811
         "no other model", "emotion_analysis (2)", "emotion_analysis (1)"]  # fmt: skip
     page.run("document.getElementById('other').value = 'emotion_analysis/versions/1'")
     analyse(page, TEXTS)
-    assert page.text("#results-title") == "Results: emotion_analysis / emotion_analysis · Version 1"
+    assert page.text("#results-title") == "Results: emotion_analysis (2) / emotion_analysis (1)"
     assert page.run("return [...document.querySelectorAll('#results > li')].map(e => e.querySelectorAll('.answer').length)") == [2] * 3
     assert page.run("return shown[0].sides.map(side => side.prediction.label)") == ["positive"] * 2
     boxes = page.run("return [...document.querySelectorAll('#results > li:first-child .answer')].map(e => [e.getBoundingClientRect().left, e.getBoundingClientRect().top])")
