@@ -19,12 +19,14 @@ let said = null;     // the function that returns the text of the status
 const redraws = [];  // functions that draw each tab again after a change of the language
 const t = key => WORDS[language][key];
 const named = label => LABELS.includes(label) ? t(label) : label;
-const tone = label => LABELS.includes(label) ? label : 'other';
+// The colour of a label: that of its meaning, or of its place among the labels of its model.
+const tone = label => LABELS.includes(label) ? label : `tone-${Math.max(0, models.find(model => model.labels.includes(label))?.labels.indexOf(label) ?? 0) % 6}`;
 
 function translate() {
   document.documentElement.lang = language;
   document.querySelectorAll('[data-t]').forEach(element => { element.textContent = t(element.dataset.t); });
   document.querySelectorAll('[data-l]').forEach(element => { element.setAttribute('aria-label', t(element.dataset.l)); });
+  document.querySelectorAll('[data-p]').forEach(element => { element.placeholder = t(element.dataset.p); });
   $('language').textContent = language === 'en' ? '中文' : 'English';
   $('language').lang = language === 'en' ? 'zh' : 'en';
   redraws.forEach(redraw => redraw());
@@ -55,7 +57,7 @@ async function request(path, { method, body, signal, accept } = {}) {
     }
     if (response.status === 401) {
       $('key-field').hidden = false;
-      throw new Error(t('key401'));
+      throw new Error(t($('key').value ? 'keyWrong' : 'key401'));
     }
     if (!response.ok) {
       const answer = await response.json().catch(() => null);  // a proxy's error page is not JSON

@@ -1,80 +1,141 @@
-// Predictions for a whole table.
-let table = null, stop = null;
-// RFC 4180: quoted fields may contain separators, doubled quotes and line breaks.
-function parseTable(text, separator) {
-  const rows = [[]];
-  let field = '', quoted = false;
-  const endField = () => { rows[rows.length - 1].push(field); field = ''; };
-  text = text.replace(/^\uFEFF/, '');
-  for (let i = 0; i < text.length; ++i) {
-    const c = text[i];
-    if (quoted) {
-      if (c !== '"') field += c; else if (text[i + 1] === '"') { field += '"'; ++i; } else quoted = false;
-    } else if (c === '"' && field === '' && separator === ',') quoted = true;
-    else if (c === separator) endField();
-    else if (c === '\n') { endField(); rows.push([]); }
-    else if (c !== '\r' || text[i + 1] !== '\n') field += c;
-  }
-  endField();
-  return rows.filter(row => row.length > 1 || row[0] !== '');
-}
-// Spreadsheets save Chinese in either encoding.
-function decoded(bytes) {
-  for (const encoding of ['utf-8', 'gb18030']) {
-    try { return new TextDecoder(encoding, { fatal: true }).decode(bytes); } catch { /* try the next encoding */ }
-  }
-  return null;
-}
-async function chooseFile() {
-  const file = $('file').files[0];
-  $('download').hidden = true;
-  if (!file) return;
-  const content = decoded(await file.arrayBuffer());
-  if (content === null) { table = null; $('run').disabled = true; $('batch-status').textContent = t('encoding'); return; }
-  const rows = parseTable(content, file.name.toLowerCase().endsWith('.tsv') ? '\t' : ',');
-  table = { head: rows[0] || [], rows: rows.slice(1) };
-  $('column').replaceChildren(...table.head.map((name, i) => { const o = make('option', '', name); o.value = i; return o; }));
-  const guess = table.head.findIndex(name => ['text', 'texts', 'content', 'review', '文本', '内容'].includes(name.trim().toLowerCase()));
-  $('column').value = Math.max(guess, 0);
-  $('column-label').hidden = table.head.length < 2;
-  $('run').disabled = table.rows.length === 0;
-  $('batch-status').textContent = table.rows.length ? t('rows')(table.rows.length) : t('noRows');
-}
-const csv = row => row.map(cell => /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell).join(',');
+// Predictions for a whole table: progress, a summary by label, a filter, explanations of chosen rows, downloads.
+const SHOWN_ROWS = 50, AT_ONCE = 3;
+let batch = null;  // the last run: model, items, column, head, name
+let stop = null;
+let view = { label: null, words: '', rows: SHOWN_ROWS };
+redraws.push(() => { if (batch) showBatch(); });
+
+const empty = item => !item.text.trim();
+const finishedItems = () => batch.items.filter(item => item.prediction || (item.empty && !batch.part));
+
 async function runFile() {
-  const column = Number($('column').value), model = $('model').value, { head, rows } = table;
-  const controls = ['run', 'file', 'column', 'model'].map($);
+  const column = Number($('column').value), model = $('model').value;
+  const controls = ['run', 'file', 'column', 'model', 'sheet', 'encoding', 'separator', 'header'].map($);
+  const disabled = controls.filter(control => !control.disabled);
   stop = new AbortController();
-  controls.forEach(control => { control.disabled = true; });
-  $('cancel').hidden = false; $('progress').hidden = false; $('download').hidden = true; $('error').hidden = true;
-  const finished = [];
-  let problem = null;
-  try {
-    for (const part of parts(model, rows, row => row[column] ?? '', false)) {
-      $('progress').value = finished.length / rows.length;
-      $('batch-status').textContent = t('progress')(finished.length, rows.length);
-      const predictions = await predict(model, part.map(row => row[column] ?? ''), false, stop.signal);
-      predictions.forEach((prediction, i) => finished.push({ row: part[i], prediction }));
+  const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
+  for (const item of items) item.empty = empty(item);  // empty cells are not sent and stay empty
+  const wanted = items.filter(item => !item.empty), queue = [...parts(model, wanted, item => item.text, false)];
+  batch = { model, items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), part: true, hasNgrams: ngrams[model] };
+  view = { label: null, words: '', rows: SHOWN_ROWS };
+  $('filter').value = '';
+  disabled.forEach(control => { control.disabled = true; });
+  show([]);
+  $('cancel').hidden = false; $('progress').hidden = false; $('error').hidden = true; $('file-results').hidden = true;
+  let problem = null, done = 0;
+  const work = async () => {
+    for (let part; (part = queue.shift()) && !stop.signal.aborted;) {
+      const predictions = await predict(model, part.map(item => item.text), false, stop.signal);
+      predictions.forEach((prediction, i) => { part[i].prediction = prediction; });
+      done += part.length;
+      $('progress').value = done / wanted.length;
+      $('batch-status').textContent = t('progress')(done, wanted.length);
     }
-  } catch (error) { problem = error.name === 'AbortError' ? t('cancelled') : error.message; }
-  controls.forEach(control => { control.disabled = false; });
-  $('cancel').hidden = true; $('progress').hidden = true;
-  if (finished.length) offer(head, finished);
-  $('batch-status').textContent = !problem ? t('done')(rows.length) : problem + (finished.length ? ' ' + t('part') : '');
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, () => work().catch(error => {
+    problem ||= error.name === 'AbortError' ? t('cancelled') : error.message;
+    stop.abort();
+  })));
+  if (!problem && stop.signal.aborted) problem = t('cancelled');
+  batch.part = Boolean(problem);
+  disabled.forEach(control => { control.disabled = false; });
+  $('cancel').hidden = true; $('progress').hidden = true; $('progress').value = 0;
+  $('batch-status').classList.toggle('problem', batch.part);
+  $('batch-status').textContent = !problem ? t('done')(wanted.length) : problem + (done ? ' ' + t('part') : '');
+  if (done) { showBatch(); offer(); bringResults(); } else { batch = null; $('nothing').hidden = false; }
 }
-function offer(head, finished) {
+
+// How often each label was predicted. A button shows the rows of its label alone.
+function summary() {
+  const finished = batch.items.filter(item => item.prediction), counts = new Map();
+  for (const label of batch.labels) counts.set(label, 0);
+  for (const { prediction: { label } } of finished) counts.set(label, (counts.get(label) || 0) + 1);
+  const share = count => `${(100 * count / Math.max(finished.length, 1)).toFixed(1)}%`;
+  const bar = make('div', 'shares');
+  bar.setAttribute('aria-hidden', 'true');
+  const made = [...counts].sort((a, b) => b[1] - a[1]).map(([label, count]) => {
+    const piece = make('span', tone(label)), choice = make('button', 'tally');
+    piece.style.flexGrow = count;
+    if (count) bar.append(piece);
+    choice.type = 'button';
+    choice.setAttribute('aria-pressed', String(view.label === label));
+    choice.append(make('span', `dot ${tone(label)}`), make('span', '', named(label)), make('strong', 'number', String(count)), make('span', 'number', share(count)));
+    choice.addEventListener('click', () => { view = { ...view, label: view.label === label ? null : label, rows: SHOWN_ROWS }; showBatch(); });
+    return choice;
+  });
+  const blank = batch.items.filter(item => item.empty).length;
+  $('summary').replaceChildren(bar, ...made, ...(blank ? [make('span', 'hint', t('emptyCells')(blank))] : []));
+}
+function rowOf(item) {
+  const { prediction, text, number } = item, line = make('tr'), box = make('input'), choose = make('td'), said = make('td', 'said');
+  box.type = 'checkbox';
+  box.checked = item.chosen;
+  box.disabled = !prediction;
+  box.setAttribute('aria-label', t('chooseRow')(number));
+  box.addEventListener('change', () => { item.chosen = box.checked; countChosen(); });
+  choose.append(box);
+  const explanation = item.explained?.explanation;
+  said.append(explanation ? heat(text, explanation) : make('p', 'text', text.length > 400 ? `${text.slice(0, 400)}…` : text));
+  if (explanation && item.explained.truncated) said.append(make('p', 'hint', unread(text, item.explained, batch.hasNgrams)));
+  const verdict = make('td');
+  if (prediction) verdict.append(make('span', `label ${tone(prediction.label)}`, named(prediction.label)));
+  line.append(choose, make('td', 'number', String(number)), said, verdict, make('td', 'number', prediction ? `${(100 * prediction.score).toFixed(1)}%` : ''));
+  return line;
+}
+const shownItems = () => batch.items.filter(item => (item.prediction || item.empty) && (!view.label || item.prediction?.label === view.label) &&
+  (!view.words || item.text.toLowerCase().includes(view.words.toLowerCase())));
+function showBatch() {
+  batch.labels = [...new Set([...labelsOf(batch.model), ...batch.items.flatMap(item => item.prediction ? [item.prediction.label] : [])])];
+  const found = shownItems(), lines = found.slice(0, view.rows).map(rowOf);
+  summary();
+  const head = make('thead');
+  head.append(row('th', [make('span', 'unseen', t('choose')), '#', batch.head[batch.column], t('label'), t('score')]));
+  const body = make('tbody');
+  body.append(...lines);
+  $('rows').replaceChildren(head, body);
+  $('rows-status').textContent = t('shownRows')(lines.length, found.length);
+  $('more').hidden = lines.length >= found.length;
+  $('file-results').hidden = false;
+  $('nothing').hidden = true;
+  $('legend').hidden = !batch.items.some(item => item.explained);
+  $('results-title').textContent = `${t('results')}: ${choiceName(batch.model)}`;
+  countChosen();
+}
+function countChosen() {
+  const chosen = batch.items.filter(item => item.chosen).length;
+  $('explain-rows').disabled = chosen === 0;
+  $('explain-rows').textContent = t('explainRows')(chosen);
+}
+async function explainRows() {
+  const chosen = batch.items.filter(item => item.chosen);
+  say(() => t('working'));
+  for (const part of parts(batch.model, chosen, item => item.text, true)) {
+    const predictions = await predict(batch.model, part.map(item => item.text), true);
+    predictions.forEach((prediction, i) => { part[i].explained = prediction; part[i].chosen = false; });
+    showBatch();
+  }
+  say(() => t('explained')(chosen.length));
+}
+
+// The rows with their new columns, whose names are not in the file. Numbers are numbers.
+function resultRows() {
+  const finished = finishedItems();
   // If another version was loaded meanwhile, the rows may have different labels.
-  const labels = [...new Set(finished.flatMap(({ prediction }) => Object.keys(prediction.scores)))];
-  const lines = finished.map(({ row, prediction: { label, score, scores } }) =>
-    csv([...head.map((_, i) => row[i] ?? ''), label, String(score), ...labels.map(name => String(scores[name] ?? ''))]));
-  const names = [...head];  // each new column gets a name that is not in the file
+  const labels = [...new Set(finished.flatMap(({ prediction }) => prediction ? Object.keys(prediction.scores) : []))], names = [...batch.head];
   for (let name of ['predicted', 'score', ...labels]) {
     while (names.includes(name)) name += '_qing';
     names.push(name);
   }
-  const content = [csv(names), ...lines].join('\r\n') + '\r\n';
-  URL.revokeObjectURL($('download').href);
-  $('download').href = URL.createObjectURL(new Blob(['\uFEFF', content], { type: 'text/csv' }));
-  $('download').hidden = false;
+  return [names, ...finished.map(({ row, prediction }) => [...batch.head.map((_, i) => row[i] ?? ''),
+    ...(prediction ? [prediction.label, prediction.score, ...labels.map(label => prediction.scores[label] ?? '')] : ['', '', ...labels.map(() => '')])])];
 }
-
+function offer() {
+  const rows = resultRows(), name = `${batch.name} ${batch.model.replaceAll('/', ' ')}`;
+  const csv = new Blob(['\uFEFF', rows.map(row => csvLine(row.map(String))).join('\r\n') + '\r\n'], { type: 'text/csv' });
+  for (const [id, content, ending] of [['download', csv, 'csv'], ['download-xlsx', workbookOf(batch.model, rows), 'xlsx']]) {
+    URL.revokeObjectURL($(id).href);
+    $(id).href = URL.createObjectURL(content);
+    $(id).download = `${name}.${ending}`;
+  }
+  $('cut-cells').hidden = !rows.some(row => row.some(cell => cell.length > EXCEL_CELL));
+}

@@ -1,6 +1,5 @@
-// The models: comparison on a text, promotion, rollback.
-let compared = [];
-redraws.push(() => { drawModels(); drawCompared(); });
+// The models: promotion, rollback, removal.
+redraws.push(() => drawModels());
 
 const isOwn = model => model.owned_by !== 'qing';  // a job of this project made it
 
@@ -47,26 +46,10 @@ function modelActions(model) {
 function drawModels() {
   const usable = models.filter(model => model.labels.length);
   const listed = list => list.map(model => option(model.name, model.name));
-  for (const id of ['compare-a', 'compare-b']) fill($(id), listed(usable));
   fill($('promote-from'), listed(usable.filter(isOwn)));
   fill($('promote-to'), listed(usable.filter(model => !isOwn(model))));
   fill($('promote-data'), [option('', t('byHand')), ...files.filter(file => file.rows > 0).map(file => option(file.id, file.filename))]);
   $('promote-send').disabled = !$('promote-from').value || !$('promote-to').value;
   $('models').replaceChildren(grid([t('name'), t('version'), t('labels'), t('owner'), ''], models.map(model =>
     [model.name, (model.versions || [model.version]).join(', '), model.labels.map(named).join(', '), isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
-}
-async function compareModels() {
-  const text = $('compare-text').value;
-  compared = await Promise.all([$('compare-a').value, $('compare-b').value].map(async name => {
-    const [prediction] = await predict(name, [text], true);
-    return { name, text, prediction, hasNgrams: ngrams[name] };
-  }));
-  drawCompared();
-}
-function drawCompared() {
-  $('comparison').replaceChildren(...compared.map(result => {
-    const side = make('div');
-    side.append(make('h3', '', result.name), ...card(result).childNodes);
-    return side;
-  }));
 }

@@ -28,10 +28,23 @@ $('ask').addEventListener('submit', send);
 $('texts').addEventListener('keydown', event => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send(event); });
 $('texts').addEventListener('input', snippets);
 $('example').addEventListener('click', () => { $('texts').value = t('samples'); snippets(); $('texts').focus(); });
-$('model').addEventListener('change', snippets);
+$('model').addEventListener('change', () => { aboutModel(); snippets(); });
 $('key-field').addEventListener('submit', event => { event.preventDefault(); $('key').blur(); });
 $('key').addEventListener('change', () => { loadModels(); showTab(); });
 $('file').addEventListener('change', chooseFile);
+for (const id of ['sheet', 'encoding', 'separator']) $(id).addEventListener('change', () => readTable(true).catch(fail));
+for (const id of ['header', 'column']) $(id).addEventListener('change', () => readTable(false).catch(fail));
+for (const [type, task] of [['dragover', () => document.body.classList.add('dragging')], ['drop', takeDropped]]) {
+  document.addEventListener(type, event => {
+    if (![...event.dataTransfer.types].includes('Files')) return;  // selected text is dragged as usual
+    event.preventDefault();
+    task(event);
+  });
+}
+document.addEventListener('dragleave', event => { if (!event.relatedTarget) document.body.classList.remove('dragging'); });
+$('filter').addEventListener('input', () => { view = { ...view, words: $('filter').value, rows: SHOWN_ROWS }; showBatch(); });
+$('more').addEventListener('click', () => { view.rows += 4 * SHOWN_ROWS; showBatch(); });
+$('explain-rows').addEventListener('click', () => act($('explain-rows'), explainRows).finally(countChosen));
 $('run').addEventListener('click', runFile);
 $('cancel').addEventListener('click', () => stop.abort());
 $('clear').addEventListener('click', () => { history = []; stored('history', '[]'); showHistory(); $('texts').focus(); });
@@ -39,7 +52,6 @@ $('upload').addEventListener('submit', event => { event.preventDefault(); act($(
 $('data-file').addEventListener('change', () => { $('upload-send').disabled = !$('data-file').files.length; });
 $('job').addEventListener('submit', event => { event.preventDefault(); act($('job-send'), createJob); });
 $('promote').addEventListener('submit', event => { event.preventDefault(); act($('promote-send'), promote); });
-$('compare').addEventListener('submit', event => { event.preventDefault(); act($('compare-send'), compareModels); });
 $('language').addEventListener('click', () => { language = language === 'en' ? 'zh' : 'en'; stored('language', language); translate(); });
 $('theme').addEventListener('click', () => { theme = theme === 'dark' ? 'light' : 'dark'; stored('theme', theme); paint(); });
 document.querySelectorAll('.copy').forEach(button => button.addEventListener('click', async () => {
@@ -50,5 +62,6 @@ document.querySelectorAll('.copy').forEach(button => button.addEventListener('cl
   button.textContent = t('copied');
   setTimeout(() => { button.textContent = t('copy'); }, 1500);
 }));
+fill($('encoding'), ENCODINGS.map(name => option(name, name)));
 openTab(TABS.find(name => name === location.hash.slice(1)) || 'try');
 paint(); translate(); loadModels();

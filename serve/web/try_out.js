@@ -1,10 +1,23 @@
-// The first tab: texts, their labels and explanations.
+// The first tab: texts, their labels and explanations, by one model or by two side by side.
 let history = JSON.parse(stored('history') || '[]');
-let limits = {}, ngrams = {};  // by model
+let limits = {}, ngrams = {};  // by choice
 let shown = [];
-redraws.push(() => { show(shown); showHistory(); snippets(); });
-const predict = (model, texts, explain, signal) => ask(`v1/models/${encodeURIComponent(model)}/predict`,
-  explain ? { texts, explain } : { texts }, signal).then(answer => answer.predictions);
+redraws.push(() => { if ($('other').length) $('other').options[0].textContent = t('nothingElse'); aboutModel(); show(shown); showHistory(); showSamples(); snippets(); });
+
+// A choice is a model's name, or the name and one of its versions as they stand in the path.
+const versionOf = choice => choice.split('/versions/');
+const modelOf = choice => models.find(model => model.name === versionOf(choice)[0]);
+const choiceName = choice => { const [name, version] = versionOf(choice); return `${name} (${version || modelOf(choice)?.version || '?'})`; };
+const labelsOf = choice => modelOf(choice)?.labels || [];
+const pathOf = choice => `v1/models/${choice.split('/').map(encodeURIComponent).join('/')}/predict`;
+let lastExchange = null;  // the path, the body and the answer of the last request for predictions
+async function predict(choice, texts, explain, signal) {
+  const path = pathOf(choice), body = explain ? { texts, explain } : { texts };
+  const answer = await ask(path, body, signal);
+  lastExchange = { path, body, answer };
+  showExchange();
+  return answer.predictions;
+}
 // Splits the items into parts within the model's limits.
 function* parts(model, items, text, explain) {
   const limit = limits[model] || {};
@@ -20,43 +33,70 @@ function* parts(model, items, text, explain) {
   if (part.length) yield part;
 }
 
+async function predictAll(choice, texts, explain) {
+  const predictions = [];
+  for (const part of parts(choice, texts, text => text, explain)) predictions.push(...await predict(choice, part, explain));
+  return predictions;
+}
+
 async function loadModels() {
   try {
     const answer = await ask('v1/models');
     models = answer.models.map((model, i) => ({ ...model, owned_by: answer.data[i].owned_by }));
-    limits = Object.fromEntries(models.map(model => [model.name, model.limits]));
-    ngrams = Object.fromEntries(models.map(model => [model.name, model.ngrams]));
-    fill($('model'), models.filter(model => model.labels.length).map(model => option(model.name, `${model.name} (${model.version})`)));
+    const usable = models.filter(model => model.labels.length);
+    // The version that answers has no choice of its own. The others are there if the server has loaded them.
+    const choices = usable.flatMap(({ name, version, served_versions: served = [] }) =>
+      [name, ...served.filter(each => each !== version).map(each => `${name}/versions/${each}`)]);
+    for (const choice of choices) { limits[choice] = modelOf(choice).limits; ngrams[choice] = modelOf(choice).ngrams; }
+    fill($('model'), choices.map(choice => option(choice, choiceName(choice))));
+    fill($('other'), [option('', t('nothingElse')), ...choices.map(choice => option(choice, choiceName(choice)))]);
+    $('other-field').hidden = choices.length < 2;
     $('error').hidden = true;
+    aboutModel();
     snippets();
   } catch (error) { fail(error); }
 }
+// Which labels the model knows.
+function aboutModel() {
+  const labels = labelsOf($('model').value);
+  $('about').replaceChildren(...labels.map(label => make('li', `label ${tone(label)}`, named(label))));
+  document.title = $('model').value ? `${versionOf($('model').value)[0]} · qing` : 'qing';
+}
 
+// The text with the weight of each part as a colour. What the encoder did not read stands apart from what it read.
 function heat(text, explanation) {
   const box = make('p', 'text');
   if (!explanation) { box.textContent = text; return box; }
-  const characters = Array.from(text);
+  const characters = Array.from(text), end = explanation.encoder_end ?? characters.length;
   const strongest = Math.max(...explanation.spans.map(span => Math.abs(span.weight)), 1e-9);
+  const rest = make('span', explanation.ngram_end > end ? 'rest counted' : 'rest');
+  rest.append(make('span', 'boundary', t('readEnd')));
+  const place = at => at >= end && end < characters.length ? rest : box;
   let at = 0;
+  const plain = to => {
+    if (at < end && to > end) { box.append(characters.slice(at, end).join('')); at = end; }
+    place(at).append(characters.slice(at, to).join(''));
+    at = to;
+  };
   for (const span of explanation.spans) {
-    box.append(characters.slice(at, span.begin).join(''));
-    const share = Math.abs(span.weight) / strongest;
-    const unread = span.begin >= explanation.encoder_end ? ' unread' : '';
+    plain(span.begin);
+    const share = Math.abs(span.weight) / strongest, unread = span.begin >= end ? ' unread' : '';
     const mark = make('mark', (span.weight >= 0 ? 'for' : 'against') + (share < 0.15 ? ' weak' : '') + unread, characters.slice(span.begin, span.end).join(''));
-    mark.style.setProperty('--heat', (0.75 * share).toFixed(3));
-    mark.title = `${span.weight >= 0 ? '+' : ''}${span.weight.toFixed(3)}`;
-    box.append(mark);
+    mark.style.setProperty('--heat', (0.6 * share).toFixed(3));
+    mark.title = `${span.weight >= 0 ? '+' : ''}${span.weight.toFixed(3)}${unread ? ` (${t('ngramsAlone')})` : ''}`;
+    place(span.begin).append(mark);
     at = span.end;
   }
-  box.append(characters.slice(at).join(''));
+  plain(characters.length);
+  if (end < characters.length) box.append(rest);
   return box;
 }
 function weights(explanation) {
   const details = make('details'), grid = make('table'), head = make('tr');
   head.append(make('th', '', t('word')), make('th', '', t('weight')));
   grid.append(head, ...[...explanation.spans].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, 20).map(span => {
-    const row = make('tr');
-    row.append(make('td', '', span.text), make('td', '', (span.weight >= 0 ? '+' : '') + span.weight.toFixed(4)));
+    const row = make('tr'), unread = span.begin >= explanation.encoder_end;
+    row.append(make('td', '', span.text), make('td', '', (span.weight >= 0 ? '+' : '') + span.weight.toFixed(4) + (unread ? ` (${t('ngramsAlone')})` : '')));
     return row;
   }));
   details.append(make('summary', '', t('weights')), grid);
@@ -65,10 +105,11 @@ function weights(explanation) {
 // Says which part of a text that is too long was used. An explanation gives the number of characters.
 function unread(text, { explanation }, hasNgrams) {
   const rule = t(hasNgrams ? 'ngramsOnly' : 'truncated');
-  return explanation ? `${rule} ${t('readTo')(explanation.encoder_end, Array.from(text).length)}` : rule;
+  return explanation ? `${t('readTo')(explanation.encoder_end, Array.from(text).length)} ${rule}` : rule;
 }
-function card({ text, prediction, hasNgrams }) {
-  const item = make('li'), verdict = make('div', 'verdict'), scores = make('div', 'scores');
+// One model's answer to a text.
+function answer({ text, prediction, hasNgrams }, withText = true) {
+  const box = make('div', 'answer'), verdict = make('div', 'verdict'), scores = make('div', 'scores');
   verdict.append(make('span', `label ${tone(prediction.label)}`, named(prediction.label)), make('span', 'number', `${(100 * prediction.score).toFixed(1)}%`));
   for (const [label, score] of Object.entries(prediction.scores).sort((a, b) => b[1] - a[1])) {
     const bar = make('div', `bar ${tone(label)}`), fill = make('span');
@@ -77,17 +118,47 @@ function card({ text, prediction, hasNgrams }) {
     bar.setAttribute('aria-hidden', 'true');
     scores.append(make('span', '', named(label)), bar, make('span', 'number', score.toFixed(3)));
   }
-  item.append(verdict, heat(text, prediction.explanation), scores);
-  if (prediction.blank) item.append(make('p', 'hint', t('blank')));
-  if (prediction.truncated) item.append(make('p', 'hint', unread(text, prediction, hasNgrams)));
-  if (prediction.explanation && prediction.explanation.spans.length) item.append(weights(prediction.explanation));
+  box.append(verdict, ...(withText || prediction.explanation ? [heat(text, prediction.explanation)] : []), scores);
+  if (prediction.blank) box.append(make('p', 'hint', t('blank')));
+  if (prediction.truncated) box.append(make('p', 'hint', unread(text, prediction, hasNgrams)));
+  if (prediction.explanation && prediction.explanation.spans.length) box.append(weights(prediction.explanation));
+  return box;
+}
+function card({ text, sides }) {
+  const item = make('li');
+  if (sides.length === 1) { item.append(answer({ text, ...sides[0] })); return item; }
+  const [first, second] = sides, both = make('div', 'sides');
+  if (!first.prediction.explanation) item.append(make('p', 'text', text));
+  if (first.prediction.label !== second.prediction.label) item.append(make('p', 'differs', t('differ')));
+  both.append(...sides.map(side => {
+    const half = answer({ text, ...side }, false);
+    half.prepend(make('h3', '', choiceName(side.choice)));
+    return half;
+  }));
+  item.append(both);
   return item;
 }
+// Shows the results of texts in place of all others.
 function show(results) {
   shown = results;
   $('results').replaceChildren(...results.map(card));
+  if (results.length) { batch = null; $('file-results').hidden = true; }
+  if (batch) return;
+  $('results-title').textContent = results.length ? `${t('results')}: ${results[0].sides.map(side => choiceName(side.choice)).join(' / ')}` : t('results');
   $('nothing').hidden = results.length > 0;
-  $('legend').hidden = !results.some(result => result.prediction.explanation);
+  $('legend').hidden = !results.some(result => result.sides.some(side => side.prediction.explanation));
+}
+// On a phone the results are below the fold.
+function bringResults() {
+  if (matchMedia('(max-width: 60rem)').matches) $('results-title').scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+}
+function showSamples() {
+  $('samples').replaceChildren(...t('samples').split('\n').map(text => {
+    const choice = make('button', '', text);
+    choice.type = 'button';
+    choice.addEventListener('click', event => { $('texts').value = text; snippets(); send(event); });
+    return choice;
+  }));
 }
 function showHistory() {
   $('history').replaceChildren(...history.map(({ text, label }) => {
@@ -98,15 +169,22 @@ function showHistory() {
     item.append(button);
     return item;
   }));
-  $('clear').hidden = history.length === 0;
+  $('history-panel').hidden = history.length === 0;
 }
 function snippets() {
-  const model = $('model').value || 'emotion_analysis', texts = $('texts').value.split('\n').filter(Boolean).slice(0, 2);
-  const list = texts.length ? texts : ['I love this film'], quote = text => text.replaceAll("'", "'\\''");
-  $('curl').textContent = `curl ${ROOT}v1/models/${model}/predict \\\n  -H 'Content-Type: application/json' \\\n` +
+  const choice = $('model').value || 'emotion_analysis', [name, version] = versionOf(choice);
+  const texts = $('texts').value.split('\n').filter(Boolean).slice(0, 2), list = texts.length ? texts : [t('samples').split('\n')[0]];
+  const quote = text => text.replaceAll("'", "'\\''");
+  $('curl').textContent = `curl ${ROOT}${pathOf(choice)} \\\n  -H 'Content-Type: application/json' \\\n` +
     ($('key').value ? "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" : '') + `  -d '${quote(JSON.stringify({ texts: list }))}'`;
   $('python').textContent = `from maas_sdk import MaaSClient\n\nclient = MaaSClient(api_key='your_api_key', endpoint='${ROOT.replace(/\/$/, '')}')\n` +
-    `model = client.get_model('${model}')\nfor emotion in model.predict(${JSON.stringify(list)}):\n    print(emotion, emotion.score)`;
+    `model = client.get_model('${name}'${version ? `, version='${version}'` : ''})\nfor emotion in model.predict(${JSON.stringify(list)}):\n    print(emotion, emotion.score)`;
+}
+// The last request and its answer, as they went over the wire.
+function showExchange() {
+  const { path, body, answer } = lastExchange, whole = JSON.stringify(answer, null, 2), most = 20000;
+  $('json').textContent = `POST ${ROOT}${path}\n\n${JSON.stringify(body, null, 2).slice(0, most)}\n\n${whole.slice(0, most)}${whole.length > most ? '\n…' : ''}`;
+  $('json-field').hidden = false;
 }
 
 async function send(event) {
@@ -117,16 +195,21 @@ async function send(event) {
   if (!texts.length) { say(() => t('empty')); $('texts').focus(); return; }
   $('send').disabled = true;
   say(() => t('working'));
+  const results = [];
   try {
-    const results = [], model = $('model').value, explain = $('explain').checked;
-    for (const part of parts(model, texts, text => text, explain)) {
-      (await predict(model, part, explain)).forEach((prediction, j) => results.push({ text: part[j], prediction, hasNgrams: ngrams[model] }));
+    const choices = [$('model').value, $('other').value].filter(Boolean), explain = $('explain').checked;
+    for (const part of parts(choices[0], texts, text => text, explain)) {
+      const sides = await Promise.all(choices.map(choice => predictAll(choice, part, explain)));
+      part.forEach((text, j) => results.push({ text, sides: choices.map((choice, k) => ({ choice, prediction: sides[k][j], hasNgrams: ngrams[choice] })) }));
       show([...results]);
     }
-    history = [...results.map(({ text, prediction }) => ({ text, label: prediction.label })), ...history].slice(0, 50);
+    history = [...results.map(({ text, sides: [{ prediction }] }) => ({ text, label: prediction.label })), ...history].slice(0, 50);
     stored('history', JSON.stringify(history));
     showHistory();
     say(() => t('done')(results.length));
-  } catch (error) { fail(error); } finally { $('send').disabled = false; }
+    bringResults();
+  } catch (error) {
+    if (!results.length) { batch = null; $('file-results').hidden = true; show([]); }  // old results are not the answer to these texts
+    fail(error);
+  } finally { $('send').disabled = false; }
 }
-

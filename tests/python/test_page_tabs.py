@@ -75,15 +75,18 @@ def test_from_data_to_a_promoted_model_and_back(chromium, endpoint, tiny_data, s
     page.click("#promote-send")
     page.wait("document.querySelectorAll('#promotion tbody tr').length >= 1", seconds=60)
     assert "version 2" in page.text("#status")
-    page.type("#compare-text", "I love this film")
-    chosen(page, "#compare-a", "emotion_analysis")
-    chosen(page, "#compare-b", model)
-    page.click("#compare-send")
-    page.wait("document.querySelectorAll('#comparison .label').length === 2")
-    assert page.run("return [...document.querySelectorAll('#comparison .label')].map(e => e.textContent)") == ["positive"] * 2
     page.screenshot(screenshots / "models.png")
     page.run("[...document.querySelectorAll('#models button')].find(b => b.textContent === 'Roll back').click()")
     page.wait("document.getElementById('status').textContent.includes('version 1 again')")
+
+    open_tab(page, "try")
+    chosen(page, "#model", "emotion_analysis")
+    chosen(page, "#other", model)
+    page.type("#texts", "I love this film\ue009\ue007")
+    page.wait("document.querySelectorAll('#results .answer').length === 2")
+    assert page.run("return [...document.querySelectorAll('#results .label')].map(e => e.textContent)") == ["positive"] * 2
+    assert page.run("return [...document.querySelectorAll('#results h3')].map(e => e.textContent)") == ["emotion_analysis (1)", f"{model} (1)"]
+    page.screenshot(screenshots / "side_by_side.png")
 
     open_tab(page, "usage")
     page.wait("document.querySelectorAll('#usage dd').length === 6")

@@ -109,25 +109,42 @@ def test_the_keyboard_and_a_screen_reader_reach_everything(page):
     for _ in range(40):
         page.press(TAB)
         reached.append(page.run("return document.activeElement.id || document.activeElement.className"))
-    for control in ("skip", "language", "theme", "texts", "send", "explain", "example", "model", "file", "curl"):
+    for control in ("skip", "language", "theme", "texts", "send", "explain", "example", "model", "file", "curl", "python"):
         assert control in reached, control
     for css in ("#texts", "#send", "#explain", "#model", "#file", "#theme", "#language"):
         assert page.name(css), css
     assert page.run("return document.querySelector('[role=status]').getAttribute('aria-live')") == "polite"
 
 
-def downloaded(page, folder):
-    """Returns the rows of the file that the page offers."""
+def saved(page, folder, button="#download"):
+    """The path of the file that a button of the page saves."""
     page.send("POST", "/goog/cdp/execute", {"cmd": "Browser.setDownloadBehavior", "params": {
         "behavior": "allow", "downloadPath": str(folder)}})  # fmt: skip
-    page.click("#download")
-    saved = folder / "sentiment.csv"
+    path = folder / page.run("return document.querySelector(arguments[0]).download", button)
+    page.click(button)
     deadline = time.monotonic() + 30
-    while not saved.exists():
+    while not path.exists():
         assert time.monotonic() < deadline, "nothing was downloaded"
         time.sleep(0.05)
-    content = saved.read_bytes().decode("utf-8")
+    return path
+
+
+def downloaded(page, folder):
+    """Returns the rows of the CSV file that the page offers."""
+    content = saved(page, folder).read_bytes().decode("utf-8")
     return list(csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline="")))
+
+
+def choose(page, path):
+    """Chooses a file, and waits until the page has read or refused it."""
+    page.run("document.getElementById('file').value = ''; forgetFile()")
+    page.type("#file", str(path))
+    page.wait("document.getElementById('batch-status').textContent !== ''")
+
+
+def analyse_file(page):
+    page.click("#run")
+    page.wait("!document.getElementById('file-results').hidden")
 
 
 def test_a_file_is_predicted_with_progress_and_downloaded(page, labels, tmp_path, screenshots):
@@ -135,44 +152,35 @@ def test_a_file_is_predicted_with_progress_and_downloaded(page, labels, tmp_path
     path = tmp_path / "texts.csv"
     with open(path, "w", encoding="utf-8-sig", newline="") as file:
         csv.writer(file).writerows(rows)
-    page.type("#file", str(path))
-    page.wait("!document.getElementById('run').disabled")
+    choose(page, path)
     assert page.run("return document.getElementById('column').selectedOptions[0].textContent") == "text"
-    page.click("#run")
-    page.wait("!document.getElementById('download').hidden")
-    assert "150 texts" in page.text("#batch-status")
+    assert "30 without a text" in page.text("#batch-status")
+    analyse_file(page)
+    assert "120 texts" in page.text("#batch-status")
     result = downloaded(page, tmp_path)
     assert result[0] == ["id", "text", "predicted", "score", "negative", "neutral", "positive"]
     assert [row[:2] for row in result[1:]] == rows[1:]
     assert [row[2] for row in result[1:4]] == labels
+    assert all(row[2:] == [""] * 5 for row in result[1:] if row[1] == "")  # empty cells stay empty
     page.screenshot(screenshots / "batch.png")
 
 
 def test_a_file_of_a_chinese_spreadsheet_is_read(page, labels, tmp_path):
     path = tmp_path / "TEXTS.TSV"
     path.write_bytes("编号\t文本\r\n1\t我非常喜欢这个电影\r\n2\t这个产品真的很差\r\n".encode("gb18030"))
-    page.type("#file", str(path))
-    page.wait("!document.getElementById('run').disabled")
+    choose(page, path)
     assert page.run("return document.getElementById('column').selectedOptions[0].textContent") == "文本"
-    page.click("#run")
-    page.wait("!document.getElementById('download').hidden")
+    analyse_file(page)
     rows = downloaded(page, tmp_path)
     assert [row[:3] for row in rows[1:]] == [["1", "我非常喜欢这个电影", "positive"], ["2", "这个产品真的很差", "negative"]]
     assert not page.run("return document.getElementById('model').disabled")
-    path.write_bytes(b"text\n\xff\xff\n")
-    page.run("document.getElementById('file').value = ''")
-    page.type("#file", str(path))
-    page.wait("document.getElementById('batch-status').textContent.includes('GB')")
-    assert page.run("return document.getElementById('run').disabled")
 
 
 def test_new_columns_of_the_download_have_unique_names(page, tmp_path):
     path = tmp_path / "texts.csv"
     path.write_text("text,positive,score\nI love this film,a,b\n", encoding="utf-8")
-    page.type("#file", str(path))
-    page.wait("!document.getElementById('run').disabled")
-    page.click("#run")
-    page.wait("!document.getElementById('download').hidden")
+    choose(page, path)
+    analyse_file(page)
     head, row = downloaded(page, tmp_path)
     assert head == ["text", "positive", "score", "predicted", "score_qing", "negative", "neutral", "positive_qing"]
     assert row[:4] == ["I love this film", "a", "b", "positive"]
@@ -195,13 +203,31 @@ def test_unread_words_are_marked_and_have_their_own_weights(chromium, serve):
     assert marks[-1] == "terrible" and set(marks) <= {"good", "and", "bad", "terrible"} and len(marks) > 20
     [hint] = chromium.run("return [...document.querySelectorAll('#results .hint')].map(hint => hint.textContent)")
     assert "Only the n-grams of words count at its end" in hint and f"of {len(text)} characters" in hint
+    # What the encoder did not read stands behind a sign, and the whole text is still there.
+    shown = chromium.run("const e = document.querySelector('#results .text').cloneNode(true), rest = e.querySelector('.rest.counted');"
+                         "const sign = rest.querySelector('.boundary'); const said = sign.textContent; sign.remove();"
+                         "return [e.textContent, rest.textContent, said]")  # fmt: skip
+    read = chromium.run("return shown[0].sides[0].prediction.explanation.encoder_end")
+    assert shown == [text, text[read:], "the encoder stops here"] and 0 < read < len(text)
     assert chromium.console() == []
 
 
+def test_the_end_that_no_part_of_the_model_used_has_no_colour(page):
+    """This model has no n-grams: it used nothing of what its encoder did not read."""
+    text = "I love this film " * 60 + "terrible"
+    analyse(page, [text])
+    rest = page.run("const rest = document.querySelector('#results .rest'); return [rest.className, rest.querySelectorAll('mark').length]")
+    assert rest == ["rest", 0]
+    [hint] = page.run("return [...document.querySelectorAll('#results .hint')].map(hint => hint.textContent)")
+    assert "The rest was not read and counts for nothing." in hint
+
+
 def test_errors_are_told(page, screenshots):
+    analyse(page, TEXTS[:1])
     page.run("document.getElementById('model').append(new Option('gone', 'gone')); document.getElementById('model').value = 'gone'")
     page.type("#texts", "a" + CONTROL + ENTER)
     page.wait("!document.getElementById('error').hidden")
     assert "gone" in page.text("#error")
+    assert page.run("return document.querySelectorAll('#results > li').length") == 0  # they answered other texts
     page.screenshot(screenshots / "error.png")
     assert any("404" in message for message in page.console())

@@ -52,6 +52,11 @@ HttpResponse predictions_response(const Answer& answer) {
   return {200, json.take(), {}};
 }
 
+// Without a version in the path, the active one.
+Model model_of(const Service& service, const Call& call) {
+  return service.model(call.parameter("name"), call.key, call.parameter("version"));
+}
+
 // The members by which OpenAI's clients know a model.
 void write_openai_members(JsonWriter& json, const Service& service, const Model& model) {
   json.member("id", model.name).member("object", "model").member("created", model.loaded);
@@ -61,7 +66,9 @@ void write_openai_members(JsonWriter& json, const Service& service, const Model&
 // Clients of KServe's first protocol read "ready". "error" tells why another version could not replace this one.
 void write_members(JsonWriter& json, const Service& service, const Model& model, bool may_administer) {
   json.member("name", model.name).member("ready", true).member("version", std::to_string(model.version));
-  json.member("versions", version_texts(model.versions)).member("labels", model.classifier->labels());
+  json.member("versions", version_texts(model.versions));
+  json.member("served_versions", version_texts(service.registry().served_versions(model.name)));
+  json.member("labels", model.classifier->labels());
   if (model.previous != 0) json.member("previous", std::to_string(model.previous));
   write_trial(json, model);
   if (!model.error.empty()) json.member("error", shown_reason(model.error, may_administer));
@@ -101,9 +108,14 @@ HttpResponse list_models(const Service& service, const std::string& key) {
   return {200, json.take(), {}};
 }
 
+Routed::Run show_model(Service& service, const Call& call) {
+  return [&service, model = model_of(service, call)](const std::string&, const Routed::Reply& reply) {
+    reply(model_response(service, model, service.may_administer(reply.key)));
+  };
+}
+
 Routed::Run predict(Service& service, const Call& call) {
-  return [&service, model = service.model(call.parameter("name"), call.key)](const std::string& body,
-                                                                             Routed::Reply reply) {
+  return [&service, model = model_of(service, call)](const std::string& body, Routed::Reply reply) {
     service.require_room(model, reply.key);
     service.predict(read_job(model, body, service.limits(model)), std::move(reply), predictions_response);
   };
@@ -124,17 +136,20 @@ std::vector<Route> native(Service& service) {
           {.method = "GET",
            .pattern = "/v1/models/{name}",
            .operation = {"native", "A model: labels, versions and limits", {}, R"({"type":"object"})"},
-           .open =
-               [&service](const Call& call) {
-                 return [&service, model = service.model(call.parameter("name"), call.key)](
-                            const std::string&, const Routed::Reply& reply) {
-                   reply(model_response(service, model, service.may_administer(reply.key)));
-                 };
-               }},
+           .open = [&service](const Call& call) { return show_model(service, call); }},
+          {.method = "GET",
+           .pattern = "/v1/models/{name}/versions/{version}",
+           .operation = {"native", "A served version of a model", {}, R"({"type":"object"})"},
+           .open = [&service](const Call& call) { return show_model(service, call); }},
           {.method = "POST",
            .pattern = "/v1/models/{name}/predict",
            .body = BodyKind::kJson,
            .operation = {"native", "Predicts the label of texts", kPredictRequest, kPredictResponse},
+           .open = [&service](const Call& call) { return predict(service, call); }},
+          {.method = "POST",
+           .pattern = "/v1/models/{name}/versions/{version}/predict",
+           .body = BodyKind::kJson,
+           .operation = {"native", "The same by a served version", kPredictRequest, kPredictResponse},
            .open = [&service](const Call& call) { return predict(service, call); }}};
 }
 

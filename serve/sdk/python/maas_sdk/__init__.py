@@ -1,4 +1,4 @@
-"""Client of the qing sentiment service.
+"""Client of a qing text classification service.
 
     from maas_sdk import MaaSClient
 
@@ -9,7 +9,8 @@
 """
 
 from .aio import AsyncFiles, AsyncMaaSClient, AsyncModel
-from .client import DEFAULT_ENDPOINT, MAX_BATCH, MaaSClient
+from .client import CONCURRENCY, DEFAULT_ENDPOINT, MAX_BATCH, MaaSClient
+from .emotion import Emotion, Explanation, Span
 from .errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -23,13 +24,15 @@ from .errors import (
 )
 from .files import File, Files, RowError
 from .jobs import Job, JobFailedError, Jobs
-from .model import Emotion, Explanation, Model, Span
+from .model import Model
+from .partial import PartialResult
 
 __all__ = [
     "AsyncFiles",
     "AsyncMaaSClient",
     "AsyncModel",
     "AuthenticationError",
+    "CONCURRENCY",
     "DEFAULT_ENDPOINT",
     "Emotion",
     "Explanation",
@@ -47,6 +50,7 @@ __all__ = [
     "Model",
     "ModelNotFoundError",
     "NotFoundError",
+    "PartialResult",
     "RateLimitError",
     "RowError",
     "ServiceUnavailableError",

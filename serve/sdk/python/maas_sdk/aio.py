@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import os
 import ssl
-import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, AsyncIterator, Iterable, List, Mapping, Optional, Union, overload
+from typing import Any, AsyncIterable, AsyncIterator, Deque, Iterable, List, Mapping, Optional, Sequence, Union, overload
 
-from .client import MAX_BATCH, MaaSClient
+from .client import CONCURRENCY, MAX_BATCH, MaaSClient, Payload
+from .emotion import Emotion
 from .errors import MaaSError
 from .feedback import GivenFeedback, feedback_payload, given_feedback, summary_path
 from .files import File, FileLike, Form, file_of, list_path, opened, page_of, path_of
-from .model import BaseModel, Emotion, checked_texts, new_request_id
+from .frames import Column
+from .model import BaseModel, model_path, new_request_id, rows_of
+from .partial import PartialResult
+from .progress import Progress, count_of
+from .texts import body, encoded, encoded_text, in_order
 
 
 class AsyncMaaSClient:
@@ -30,20 +35,17 @@ class AsyncMaaSClient:
         timeout: float = 30.0,
         max_retries: int = 3,
         batch_size: int = MAX_BATCH,
-        concurrency: int = 4,
+        concurrency: int = CONCURRENCY,
         ssl_context: Optional[ssl.SSLContext] = None,
     ) -> None:
-        if concurrency < 1:
-            raise ValueError(f"concurrency {concurrency}: must be at least 1")
-        self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size, ssl_context)
-        self._concurrency = concurrency
+        self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size, ssl_context, concurrency)
         self._closed = False
         self.files = AsyncFiles(self)
         self._start_threads()
 
     def _start_threads(self) -> None:
         self._process = os.getpid()
-        self._threads = ThreadPoolExecutor(self._concurrency, thread_name_prefix="maas_sdk")
+        self._threads = ThreadPoolExecutor(self.concurrency, thread_name_prefix="maas_sdk")
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._closed:
@@ -63,6 +65,10 @@ class AsyncMaaSClient:
     def batch_size(self) -> int:
         return self._client.batch_size
 
+    @property
+    def concurrency(self) -> int:
+        return self._client.concurrency
+
     async def __aenter__(self) -> "AsyncMaaSClient":
         return self
 
@@ -73,13 +79,11 @@ class AsyncMaaSClient:
         """Releases the threads. Requests that have not begun are cancelled."""
         self._closed = True
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
 
-    async def get_model(self, name: str) -> "AsyncModel":
+    async def get_model(self, name: str, version: Union[str, int, None] = None) -> "AsyncModel":
         """The same as :meth:`MaaSClient.get_model`."""
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
-        answer = await self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))
-        return AsyncModel(self, self._client._info(answer), name)
+        return AsyncModel(self, self._client._info(await self.request("GET", model_path(name, version))), name, version)
 
     async def list_models(self) -> List["AsyncModel"]:
         """Returns all models of the service."""
@@ -94,7 +98,7 @@ class AsyncMaaSClient:
         self,
         method: str,
         path: str,
-        payload: Optional[Mapping[str, Any]] = None,
+        payload: Payload = None,
         request_id: Optional[str] = None,
         *,
         form: Optional[Form] = None,
@@ -107,7 +111,7 @@ class AsyncMaaSClient:
         self,
         method: str,
         path: str,
-        payload: Optional[Mapping[str, Any]] = None,
+        payload: Payload = None,
         request_id: Optional[str] = None,
         *,
         form: Optional[Form] = None,
@@ -169,38 +173,120 @@ class AsyncFiles:
 class AsyncModel(BaseModel):
     """A model of the service. :meth:`AsyncMaaSClient.get_model` returns it."""
 
-    def __init__(self, client: AsyncMaaSClient, info: Mapping[str, Any], name: Optional[str] = None) -> None:
-        super().__init__(info, name)
+    def __init__(
+        self, client: AsyncMaaSClient, info: Mapping[str, Any], name: Optional[str] = None,
+        pinned: Union[str, int, None] = None,
+    ) -> None:  # fmt: skip
+        super().__init__(info, name, pinned)
         self._client = client
 
     @overload
-    async def predict(self, texts: str, *, explain: bool = False) -> Emotion: ...
+    async def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...
 
     @overload
-    async def predict(self, texts: Iterable[str], *, explain: bool = False) -> List[Emotion]: ...
+    async def predict(self, texts: Iterable[str], *, explain: bool = False, progress: bool = False) -> List[Emotion]: ...
 
     async def predict(
-        self, texts: Union[str, Iterable[str]], *, explain: bool = False
+        self, texts: Union[str, Iterable[str]], *, explain: bool = False, progress: bool = False
     ) -> Union[Emotion, List[Emotion]]:
-        """The same as :meth:`Model.predict`. Several batches are sent at the same time."""
+        """The same as :meth:`Model.predict`."""
         if isinstance(texts, str):
             return (await self.predict([texts], explain=explain))[0]
-        tasks = [
-            asyncio.ensure_future(self._predict_batch(batch, explain))
-            for batch in self._batches(checked_texts(texts), self._client.batch_size, explain)
-        ]
-        try:
-            results = await asyncio.gather(*tasks)
-        except BaseException:
-            for task in tasks:  # one failed or the caller cancelled, so the rest is not needed
-                task.cancel()
-            raise
-        return [emotion for batch in results for emotion in batch]
+        parts = list(encoded(in_order(texts)))
+        groups = list(self._batches(parts, self._client.batch_size, explain))
+        with Progress(progress, len(parts)) as bar:
+            return self._joined(groups, await self._answers(groups, explain, bar))
 
-    async def _predict_batch(self, batch: List[str], explain: bool) -> List[Emotion]:
+    async def stream(
+        self, texts: Union[Iterable[str], AsyncIterable[str]], *, explain: bool = False, progress: bool = False
+    ) -> AsyncIterator[Emotion]:
+        """The same as :meth:`Model.stream`, for ``async for``. The texts may come from an asynchronous iterator."""
+        source = texts if isinstance(texts, AsyncIterable) else _asynchronous(in_order(texts, "stream"))
+        size, ahead = self._client.batch_size, 2 * self._client.concurrency
+        waiting: Deque["asyncio.Task[List[Emotion]]"] = collections.deque()
+        problem: Optional[Exception] = None
+        some: List[bytes] = []
+        index = 0
+
+        def send(parts: List[bytes]) -> None:
+            for batch in self._batches(parts, size, explain):
+                waiting.append(asyncio.ensure_future(self._predict_batch(batch, explain)))
+
+        with Progress(progress, count_of(texts)) as bar:
+            try:
+                try:
+                    async for text in source:
+                        some.append(encoded_text(text, index, "stream"))
+                        index += 1
+                        if len(some) < size:
+                            continue
+                        send(some)
+                        some = []
+                        await asyncio.sleep(0)  # lets the requests begin
+                        while waiting and (len(waiting) >= ahead or waiting[0].done()):
+                            emotions = await waiting[0]
+                            waiting.popleft()
+                            bar.add(len(emotions))
+                            for emotion in emotions:
+                                yield emotion
+                except MaaSError:
+                    raise
+                except Exception as error:  # of a bad text, or of the iterator
+                    problem = error
+                send(some)
+                while waiting:
+                    emotions = await waiting[0]
+                    waiting.popleft()
+                    bar.add(len(emotions))
+                    for emotion in emotions:
+                        yield emotion
+            finally:  # also when the caller stops
+                for task in waiting:
+                    task.cancel()
+        if problem is not None:
+            raise problem
+
+    async def predict_frame(self, frame: Any, text: Any = "text", *, prefix: str = "predicted_", scores: bool = True,
+                            progress: bool = False) -> Any:  # fmt: skip
+        """The same as :meth:`Model.predict_frame`."""
+        column = Column(frame, text)
+        try:
+            emotions = await self.predict(column.texts, progress=progress)
+        except PartialResult as partial:
+            raise rows_of(column, len(frame), partial) from partial.error
+        return column.with_columns(emotions, self.labels, prefix, scores)
+
+    async def _answers(
+        self, groups: Sequence[List[bytes]], explain: bool, bar: Progress
+    ) -> List[Union[List[Emotion], BaseException, None]]:
+        """The answer or the error of each batch. None for a batch that was not sent because another one failed."""
+        places = asyncio.Semaphore(2 * self._client.concurrency)
+        failed = False
+
+        async def send(batch: List[bytes]) -> Optional[List[Emotion]]:
+            nonlocal failed
+            async with places:
+                if failed:
+                    return None
+                try:
+                    emotions = await self._predict_batch(batch, explain)
+                except BaseException:
+                    failed = True
+                    raise
+                bar.add(len(emotions))
+                return emotions
+
+        return await asyncio.gather(*map(send, groups), return_exceptions=True)
+
+    async def _predict_batch(self, batch: List[bytes], explain: bool) -> List[Emotion]:
         request_id = new_request_id()
-        answer = await self._client.request("POST", self._path, self._payload(batch, explain), request_id)
-        return self._emotions(answer, batch, request_id)
+        answer = await self._client.request("POST", self._path, body(batch, explain), request_id)
+        return self._emotions(answer, len(batch), request_id)
+
+
+async def _asynchronous(texts: Iterable[Any]) -> AsyncIterator[Any]:
+    for text in texts:
+        yield text
 
 
 class AsyncFeedback:

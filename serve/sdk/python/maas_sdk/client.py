@@ -8,32 +8,31 @@ import os
 import random
 import socket
 import ssl
+import threading
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Union
 
+from .connections import Connections, Response
 from .errors import MaaSConnectionError, MaaSError, MaaSTimeoutError, error_for
 from .feedback import Feedback
 from .files import Files, Form
 from .jobs import Jobs
-from .model import Model
+from .model import Model, model_path
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
 MAX_BATCH = 64
+CONCURRENCY = 4
 _RETRIED_STATUS = (429, 503)
 _MAX_WAIT = 60.0
 _LONGEST_TIMEOUT = 365 * 86400.0
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Makes a redirect an error, because it would send the key to another host."""
-
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
+#: What is sent as JSON; bytes are JSON already.
+Payload = Union[Mapping[str, Any], bytes, None]
 
 
 class MaaSClient:
@@ -44,7 +43,9 @@ class MaaSClient:
     ``api_key``, which no message shows. ``timeout`` is in seconds, at most a year, and bounds each wait for the service. A
     429, a 503 and a failed connection are retried up to ``max_retries`` times. The wait between retries is that of
     Retry-After, or else doubles each time. A Retry-After above a minute is not retried. ``ssl_context`` is for an https
-    address whose certificate the system does not trust: ``ssl.create_default_context(cafile=...)``.
+    address whose certificate the system does not trust: ``ssl.create_default_context(cafile=...)``. Up to ``concurrency``
+    batches of ``batch_size`` texts are sent at the same time. Connections stay open between requests: use the client in
+    ``with``, or call :meth:`close`, to end them before the client is garbage.
     """
 
     def __init__(
@@ -55,9 +56,10 @@ class MaaSClient:
         max_retries: int = 3,
         batch_size: int = MAX_BATCH,
         ssl_context: Optional[ssl.SSLContext] = None,
+        concurrency: int = CONCURRENCY,
     ) -> None:
         address = (endpoint or os.environ.get("MAAS_ENDPOINT") or DEFAULT_ENDPOINT).strip()
-        host = _host_of(address)
+        _check_address(address)
         if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
             raise ValueError("api_key: contains spaces or characters that are not printable ASCII; copy it again")
         if not 0 < timeout <= _LONGEST_TIMEOUT:
@@ -66,6 +68,8 @@ class MaaSClient:
             raise ValueError(f"max_retries {max_retries}: must not be negative")
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size}: must be at least 1")
+        if concurrency < 1:
+            raise ValueError(f"concurrency {concurrency}: must be at least 1")
         self.endpoint = address.rstrip("/")
         self.timeout = timeout
         self.max_retries = max_retries
@@ -73,21 +77,43 @@ class MaaSClient:
         self._api_key = api_key
         self.files = Files(self)
         self.jobs = Jobs(self)
-        handlers: List[urllib.request.BaseHandler] = [_NoRedirect()]
-        if ssl_context is not None:
-            handlers.append(urllib.request.HTTPSHandler(context=ssl_context))
-        if host in ("localhost", "127.0.0.1", "::1"):
-            handlers.append(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine's loopback
-        self._opener = urllib.request.build_opener(*handlers)
+        self.concurrency = concurrency
+        self._connections = Connections(self.endpoint, ssl_context)
+        self._pool: Optional[ThreadPoolExecutor] = None
+        self._pool_process = 0
+        self._starting = threading.Lock()
+
+    def __enter__(self) -> "MaaSClient":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections that no request uses, and cancels batches that were not sent. A later request opens them
+        again."""
+        with self._starting:
+            pool, self._pool = self._pool, None
+        if pool is not None and self._pool_process == os.getpid():
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._connections.close()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        if self._pool_process != os.getpid():  # a forked process has no such threads, and the lock may be held for ever
+            self._starting, self._pool, self._pool_process = threading.Lock(), None, os.getpid()
+        with self._starting:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.concurrency, thread_name_prefix="maas_sdk")
+            return self._pool
 
     def __repr__(self) -> str:  # without the key, because this appears in logs
         return f"MaaSClient(endpoint={self.endpoint!r})"
 
-    def get_model(self, name: str) -> Model:
-        """Returns the model of that name. ModelNotFoundError without such a model, AuthenticationError for a bad key."""
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
-        return Model(self, self._info(self.request("GET", "/v1/models/" + urllib.parse.quote(name, safe=""))), name)
+    def get_model(self, name: str, version: Union[str, int, None] = None) -> Model:
+        """Returns the model of that name. With ``version`` all its answers come from that version, which must be served;
+        without, from the one that is active when a request arrives. ModelNotFoundError without such a model or version,
+        AuthenticationError for a bad key."""
+        return Model(self, self._info(self.request("GET", model_path(name, version))), name, version)
 
     def _info(self, answer: Any) -> Mapping[str, Any]:
         if not isinstance(answer, dict) or not isinstance(answer.get("name"), str):
@@ -112,7 +138,7 @@ class MaaSClient:
         self,
         method: str,
         path: str,
-        payload: Optional[Mapping[str, Any]] = None,
+        payload: Payload = None,
         request_id: Optional[str] = None,
         *,
         form: Optional[Form] = None,
@@ -125,7 +151,7 @@ class MaaSClient:
         self,
         method: str,
         path: str,
-        payload: Optional[Mapping[str, Any]] = None,
+        payload: Payload = None,
         request_id: Optional[str] = None,
         *,
         form: Optional[Form] = None,
@@ -164,7 +190,7 @@ class MaaSClient:
         self,
         method: str,
         path: str,
-        payload: Optional[Mapping[str, Any]],
+        payload: Payload,
         request_id: Optional[str] = None,
         form: Optional[Form] = None,
     ) -> bytes:
@@ -175,27 +201,22 @@ class MaaSClient:
             headers["Content-Type"] = form.content_type
             headers["Content-Length"] = str(len(form))
         if payload is not None:
-            body = json.dumps(payload, ensure_ascii=False).encode("utf-8")
+            body = payload if isinstance(payload, bytes) else json.dumps(payload, ensure_ascii=False).encode("utf-8")
             headers["Content-Type"] = "application/json"
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         if request_id:
             headers["X-Request-Id"] = request_id
-        request = urllib.request.Request(self.endpoint + path, data=body, headers=headers, method=method)
         try:
-            with self._opener.open(request, timeout=self.timeout) as response:
-                return bytes(response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                raise self._service_error(error) from None
+            response = self._connections.exchange(method, path, headers, body, self.timeout)
         except (socket.timeout, TimeoutError) as error:
             raise self._timed_out() from error
-        except urllib.error.URLError as error:
-            if isinstance(error.reason, (socket.timeout, TimeoutError)):
-                raise self._timed_out() from error
-            raise self._unreachable(error.reason) from error
-        except (http.client.HTTPException, ConnectionError, OSError) as error:
-            raise self._unreachable(repr(error)) from error
+        except (http.client.HTTPException, OSError) as error:
+            raise self._unreachable(error if isinstance(error, OSError) and error.args else repr(error)) from error
+        # A redirect is an error, too, because it would send the key to another host.
+        if not 200 <= response.status < 300:
+            raise self._service_error(response)
+        return response.body
 
     def _decode(self, body: bytes) -> Any:
         try:
@@ -203,18 +224,20 @@ class MaaSClient:
         except ValueError as error:
             raise MaaSError(f"{self.endpoint}: the answer is not JSON; check that it is a qing service") from error
 
-    def _service_error(self, error: urllib.error.HTTPError) -> MaaSError:
-        message, code = f"HTTP {error.code}", None
+    @staticmethod
+    def _service_error(response: Response) -> MaaSError:
+        message, code = f"HTTP {response.status}", None
         try:
-            answer = json.loads(error.read(65536).decode("utf-8"))
+            answer = json.loads(response.body.decode("utf-8"))
             inner = answer.get("error", message)
             if isinstance(inner, dict):  # the form of OpenAI's routes
                 message, code = str(inner.get("message", message)), inner.get("code")
             else:
                 message, code = str(inner), answer.get("code")
-        except (ValueError, AttributeError, OSError, http.client.HTTPException):
+        except (ValueError, AttributeError):
             pass  # the body is not the service's, for example a proxy's, so only the status is known
-        return error_for(error.code, f"{message} (HTTP {error.code})", code, _seconds(error.headers.get("Retry-After")))
+        told = f"{message} (HTTP {response.status})"
+        return error_for(response.status, told, code, _seconds(response.headers.get("Retry-After")))
 
     def _timed_out(self) -> MaaSTimeoutError:
         return MaaSTimeoutError(f"{self.endpoint}: no answer in {self.timeout} s; raise timeout= or send fewer texts")
@@ -224,8 +247,8 @@ class MaaSClient:
                                    "or set its address with endpoint= or MAAS_ENDPOINT")
 
 
-def _host_of(address: str) -> str:
-    """Returns the host of an http(s) address. A ValueError never repeats the address, because it may contain a password."""
+def _check_address(address: str) -> None:
+    """Checks an http(s) address. A ValueError never repeats the address, because it may contain a password."""
     # This check precedes parsing: with a "/", "?" or "#" in the password the user would be parsed as the host.
     if "@" in address:
         raise ValueError("endpoint: contains a user or a password, which would appear in logs; give the key as api_key")
@@ -243,7 +266,6 @@ def _host_of(address: str) -> str:
         raise ValueError("endpoint: has a query or a fragment; leave it out, and give the key as api_key")
     if not (address.isascii() and address.isprintable() and " " not in address):
         raise ValueError(f"endpoint: contains spaces or characters that are not printable ASCII; {remedy}")
-    return host
 
 
 def _seconds(retry_after: Optional[str]) -> Optional[float]:

@@ -6,7 +6,7 @@ import urllib.parse
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Union
 
 from .errors import MaaSError
-from .model import Emotion
+from .emotion import Emotion
 
 if TYPE_CHECKING:
     from .client import MaaSClient

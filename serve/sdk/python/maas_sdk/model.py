@@ -1,29 +1,22 @@
-"""A model of the service and its predictions."""
+"""A model of the service."""
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import functools
-import json
+import threading
 import urllib.parse
 import uuid
-from typing import (
-    TYPE_CHECKING,
-    AbstractSet,
-    Any,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Tuple,
-    Union,
-    overload,
-)
+from concurrent.futures import CancelledError, Future
+from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union, overload
 
+from .emotion import Emotion, emotion_of
 from .errors import MaaSError
+from .frames import Column
+from .partial import PartialResult, partial_result
+from .progress import Progress, count_of
+from .texts import batches, body, encoded, in_order
 
 if TYPE_CHECKING:
     from .client import MaaSClient
@@ -33,192 +26,132 @@ _LIMITS = {"texts": 1024, "explained_texts": 64, "body_bytes": 1 << 20}  # defau
 _ENVELOPE = 256  # bytes of a request body besides its texts
 
 
-class Span(NamedTuple):
-    """A part of a text, text[begin:end], and its weight. A weight above 0 supports the label."""
-
-    begin: int
-    end: int
-    text: str
-    weight: float
-
-
-class Explanation(NamedTuple):
-    """Why a text got its label. The weights of the spans sum to score - baseline, up to ``gap``.
-
-    The encoder read ``text[:encoder_end]``. The n-gram head, if the model has one, used ``text[:ngram_end]``. The weights of
-    spans after ``encoder_end`` come from their n-grams alone. Both ends are None if the service does not state them.
-    """
-
-    label: str
-    score: float
-    baseline: float
-    gap: float
-    spans: List[Span]
-    encoder_end: Optional[int] = None
-    ngram_end: Optional[int] = None
-
-
-class Emotion(str):
-    """A prediction: a ``str`` equal to its label, with its scores, and with an ``explanation`` if requested.
-
-    ``request_id`` and ``request_index`` say which text of which request it answers, for feedback.
-    ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
-    scores are those of an empty text.
-    """
-
-    score: float
-    scores: Dict[str, float]
-    truncated: bool
-    explanation: Optional[Explanation]
-    blank: bool
-    request_id: str
-    request_index: int
-
-    def __new__(
-        cls,
-        label: str,
-        score: float = 1.0,
-        scores: Optional[Mapping[str, float]] = None,
-        truncated: bool = False,
-        explanation: Optional[Explanation] = None,
-        blank: bool = False,
-        request_id: str = "",
-        request_index: int = 0,
-    ) -> "Emotion":
-        emotion = super().__new__(cls, label)
-        emotion.explanation = explanation
-        emotion.score = float(score)
-        emotion.scores = {name: float(value) for name, value in (scores or {label: score}).items()}
-        emotion.truncated = bool(truncated)
-        emotion.blank = bool(blank)
-        emotion.request_id = request_id
-        emotion.request_index = request_index
-        return emotion
-
-    def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
-        return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank, self.request_id, self.request_index)
-
-    @property
-    def label(self) -> str:
-        """The most likely label, as a plain ``str``."""
-        return str.__str__(self)
-
-
-def emotion_of(item: Mapping[str, Any]) -> Emotion:
-    """Parses a prediction of the service. KeyError, TypeError, ValueError or AttributeError if it is malformed."""
-    explanation = None
-    if item.get("explanation") is not None:
-        told = item["explanation"]
-        spans = [Span(int(s["begin"]), int(s["end"]), str(s["text"]), float(s["weight"])) for s in told["spans"]]
-        encoder_end, ngram_end = (None if told.get(key) is None else int(told[key]) for key in ("encoder_end", "ngram_end"))
-        explanation = Explanation(
-            str(told["label"]), float(told["score"]), float(told["baseline"]), float(told["gap"]), spans,
-            encoder_end, ngram_end,
-        )  # fmt: skip
-    truncated, blank = item.get("truncated", False), item.get("blank", False)
-    return Emotion(str(item["label"]), item["score"], item["scores"], truncated, explanation, blank)
-
-
 def new_request_id() -> str:
     """An id by which the service remembers an answer."""
     return uuid.uuid4().hex
 
 
-def checked_texts(texts: Iterable[str]) -> List[str]:
-    """Returns the texts as a list. All are checked before any is sent, so that a bad text in the last batch wastes no work."""
-    if isinstance(texts, (bytes, bytearray)):
-        raise TypeError("predict: texts are bytes; decode them first, such as texts.decode('utf-8')")
-    if isinstance(texts, (Mapping, AbstractSet)):  # without an order the answers could not be matched to the texts
-        raise TypeError(f"predict: texts are a {type(texts).__name__}; give a list, because answers come in its order")
-    checked = list(texts)
-    for index, text in enumerate(checked):
-        if not isinstance(text, str):
-            raise TypeError(f"predict: texts[{index}] is {type(text).__name__}; give str")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise ValueError(f"predict: texts[{index}] holds a lone surrogate at index {error.start}; remove it") from None
-    return checked
+def model_path(name: str, version: Union[str, int, None]) -> str:
+    """The path of a model, or of one of its versions."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"get_model: name {name!r}; give a model's name such as 'emotion_analysis'")
+    path = "/v1/models/" + urllib.parse.quote(name, safe="")
+    if version is None:
+        return path
+    if isinstance(version, bool) or not isinstance(version, (str, int)) or not str(version):
+        raise ValueError(f"get_model: version {version!r}; give a version such as '1', or None for the one that is served")
+    return f"{path}/versions/{urllib.parse.quote(str(version), safe='')}"
 
 
 class BaseModel:
     """The common part of both clients' models. ``name`` is the requested name, which may be an alias."""
 
-    def __init__(self, info: Mapping[str, Any], name: Optional[str] = None) -> None:
+    def __init__(self, info: Mapping[str, Any], name: Optional[str] = None, pinned: Union[str, int, None] = None) -> None:
         self.name: str = name or info["name"]
-        self.version: str = str(info.get("version", ""))
+        self.version: str = str(info.get("version", ""))  #: when the model was asked for; each Emotion has its own
+        self.pinned: bool = pinned is not None  #: whether all answers come from this version
         self.versions: List[str] = [str(version) for version in info.get("versions", [])]
         self.labels: List[str] = list(info.get("labels", []))
         limits = info.get("limits", {})
         self._limits: Dict[str, int] = {key: int(limits.get(key, value)) for key, value in _LIMITS.items()}
+        self._path = model_path(self.name, pinned) + "/predict"
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r}, version={self.version!r})"
+        return f"{type(self).__name__}({self.name!r}, version={self.version!r}{', pinned=True' if self.pinned else ''})"
 
-    @property
-    def _path(self) -> str:
-        return f"/v1/models/{urllib.parse.quote(self.name, safe='')}/predict"
-
-    def _batches(self, texts: List[str], size: int, explain: bool) -> Iterator[List[str]]:
-        """Splits the texts into batches of at most ``size`` texts within the limits of the model."""
+    def _batches(self, texts: Iterable[bytes], size: int, explain: bool) -> Iterator[List[bytes]]:
+        """Cuts the texts into batches of at most ``size`` texts within the limits of the model."""
         size = max(1, min(size, self._limits["explained_texts" if explain else "texts"]))
-        most = self._limits["body_bytes"] - _ENVELOPE
-        batch: List[str] = []
-        used = 0
-        for text in texts:
-            cost = len(json.dumps(text, ensure_ascii=False).encode("utf-8")) + 2
-            if batch and (len(batch) == size or used + cost > most):
-                yield batch
-                batch, used = [], 0
-            batch.append(text)
-            used += cost
-        if batch:
-            yield batch
+        return batches(texts, size, self._limits["body_bytes"] - _ENVELOPE)
 
-    @staticmethod
-    def _payload(batch: List[str], explain: bool) -> Dict[str, Any]:
-        return {"texts": batch, "explain": True} if explain else {"texts": batch}
-
-    def _emotions(self, answer: Any, batch: List[str], request_id: str) -> List[Emotion]:
+    def _emotions(self, answer: Any, count: int, request_id: str) -> List[Emotion]:
         try:
             emotions = [emotion_of(item) for item in answer["predictions"]]
+            version = str(answer.get("version", self.version))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MaaSError(f"{self.name}: the answer is not a list of predictions ({error!r}); "
                             "check that the endpoint is a qing service") from error
-        if len(emotions) != len(batch):
-            raise MaaSError(f"{self.name}: {len(emotions)} predictions for {len(batch)} texts")
+        if len(emotions) != count:
+            raise MaaSError(f"{self.name}: {len(emotions)} predictions for {count} texts")
         for index, emotion in enumerate(emotions):
-            emotion.request_id, emotion.request_index = request_id, index
+            emotion.request_id, emotion.request_index, emotion.version = request_id, index, version
         return emotions
+
+    @staticmethod
+    def _joined(groups: Sequence[List[bytes]], answers: Sequence[Union[List[Emotion], BaseException, None]]) -> List[Emotion]:
+        """The answers of all batches in order. The first error is raised, with what arrived if anything did."""
+        error = next((answer for answer in answers if isinstance(answer, BaseException)), None)
+        if error is None:
+            return [emotion for answer in answers for emotion in answer or ()]  # type: ignore[union-attr]
+        results: List[Optional[Emotion]] = []
+        for group, answer in zip(groups, answers):
+            results.extend(answer if isinstance(answer, list) else [None] * len(group))
+        if not isinstance(error, MaaSError) or all(emotion is None for emotion in results):
+            raise error
+        raise partial_result(results, error) from error
+
+
+def rows_of(column: Column, rows: int, partial: PartialResult) -> PartialResult:
+    """The same with a place for each row of the table."""
+    results: List[Optional[Emotion]] = [None] * rows
+    for row, emotion in zip(column.positions, partial.results):
+        results[row] = emotion
+    return partial_result(results, partial.error)
 
 
 class Model(BaseModel):
     """A model of the service. :meth:`MaaSClient.get_model` returns it. It may be used from several threads."""
 
-    def __init__(self, client: "MaaSClient", info: Mapping[str, Any], name: Optional[str] = None) -> None:
-        super().__init__(info, name)
+    def __init__(
+        self, client: "MaaSClient", info: Mapping[str, Any], name: Optional[str] = None, pinned: Union[str, int, None] = None
+    ) -> None:
+        super().__init__(info, name, pinned)
         self._client = client
 
     @overload
-    def predict(self, texts: str, *, explain: bool = False) -> Emotion: ...
+    def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...
 
     @overload
-    def predict(self, texts: Iterable[str], *, explain: bool = False) -> List[Emotion]: ...
+    def predict(self, texts: Iterable[str], *, explain: bool = False, progress: bool = False) -> List[Emotion]: ...
 
-    def predict(self, texts: Union[str, Iterable[str]], *, explain: bool = False) -> Union[Emotion, List[Emotion]]:
-        """Predicts the emotion of one text, or of several texts in their order. ``explain`` adds explanations.
+    def predict(
+        self, texts: Union[str, Iterable[str]], *, explain: bool = False, progress: bool = False
+    ) -> Union[Emotion, List[Emotion]]:
+        """Predicts the emotion of one text, or of several texts in their order. ``explain`` adds explanations, ``progress``
+        shows a bar on stderr.
 
-        Many texts are sent in batches within the limits of the model. TypeError when a text is not a ``str``. ValueError
-        when it is not Unicode text (a lone surrogate). Other errors are those of :mod:`maas_sdk.errors`.
+        ``texts`` may be a list, a tuple, a Series, an array of one dimension or an iterator. Many texts are sent in batches
+        within the limits of the model, several at a time. All texts are checked before any is sent: TypeError when one is
+        not a ``str``, or when ``texts`` have no order or are a table; ValueError when one is not Unicode text (a lone
+        surrogate). Other errors are those of :mod:`maas_sdk.errors`. When only a part of the answers arrived, the error is a
+        :class:`PartialResult` as well, which carries them.
         """
         if isinstance(texts, str):
             return self.predict([texts], explain=explain)[0]
-        emotions: List[Emotion] = []
-        for batch in self._batches(checked_texts(texts), self._client.batch_size, explain):
-            request_id = new_request_id()
-            answer = self._client.request("POST", self._path, self._payload(batch, explain), request_id)
-            emotions.extend(self._emotions(answer, batch, request_id))
-        return emotions
+        parts = list(encoded(in_order(texts)))
+        groups = list(self._batches(parts, self._client.batch_size, explain))
+        with Progress(progress, len(parts)) as bar:
+            return self._joined(groups, self._answers(groups, explain, bar))
+
+    def stream(self, texts: Iterable[str], *, explain: bool = False, progress: bool = False) -> Iterator[Emotion]:
+        """Yields the predictions of any number of texts in their order, while later ones are computed. ``texts`` are read
+        as they are needed, a few batches ahead, so an endless iterator is fine. A batch is sent when it is full or the texts
+        end. An error, also that of a bad text, comes after all predictions before it."""
+        return self._stream(in_order(texts, "stream"), count_of(texts), explain, progress)
+
+    def predict_frame(self, frame: Any, text: Any = "text", *, prefix: str = "predicted_", scores: bool = True,
+                      progress: bool = False) -> Any:  # fmt: skip
+        """Returns a copy of a DataFrame of pandas or polars with the columns ``predicted_label`` and ``predicted_score``,
+        and with ``scores`` one ``predicted_score_LABEL`` for each label. ``text`` names the column of the texts. The index
+        stays. Where the text is missing, so are the new values. ValueError if the column is not there, or if a new one is
+        already: then give another ``prefix``. In a :class:`PartialResult` each row has a place.
+        """
+        column = Column(frame, text)
+        try:
+            emotions = self.predict(column.texts, progress=progress)
+        except PartialResult as partial:
+            raise rows_of(column, len(frame), partial) from partial.error
+        return column.with_columns(emotions, self.labels, prefix, scores)
 
     @overload
     async def apredict(self, texts: str, *, explain: bool = False) -> Emotion: ...
@@ -232,3 +165,77 @@ class Model(BaseModel):
         """The same as :meth:`predict`, without blocking the event loop."""
         call: Any = functools.partial(self.predict, texts, explain=explain)
         return await asyncio.get_running_loop().run_in_executor(None, call)
+
+    def _predict_batch(self, batch: List[bytes], explain: bool) -> List[Emotion]:
+        request_id = new_request_id()
+        answer = self._client.request("POST", self._path, body(batch, explain), request_id)
+        return self._emotions(answer, len(batch), request_id)
+
+    def _answers(
+        self, groups: Sequence[List[bytes]], explain: bool, bar: Progress
+    ) -> List[Union[List[Emotion], BaseException, None]]:
+        """The answer or the error of each batch. None for a batch that was not sent because another one failed."""
+        if len(groups) == 1:  # no thread is needed
+            answer = self._predict_batch(groups[0], explain)
+            bar.add(len(answer))
+            return [answer]
+        failed = threading.Event()
+
+        def send(batch: List[bytes]) -> Optional[List[Emotion]]:
+            if failed.is_set():
+                return None
+            try:
+                return self._predict_batch(batch, explain)
+            except BaseException:
+                failed.set()
+                raise
+
+        answers: List[Union[List[Emotion], BaseException, None]] = []
+        sent = [self._client._threads().submit(send, batch) for batch in groups]
+        try:
+            for future in sent:
+                try:
+                    answer_or_none = future.result()
+                    bar.add(len(answer_or_none or ()))
+                    answers.append(answer_or_none)
+                except CancelledError:  # the client was closed
+                    answers.append(None)
+                except Exception as error:
+                    answers.append(error)
+        finally:  # also when the user interrupts
+            failed.set()
+            for future in sent:
+                future.cancel()
+        if any(answer is None for answer in answers) and not any(isinstance(answer, Exception) for answer in answers):
+            raise RuntimeError("MaaSClient: closed while it predicted")
+        return answers
+
+    def _stream(self, texts: Iterable[Any], count: Optional[int], explain: bool, progress: bool) -> Iterator[Emotion]:
+        groups = self._batches(encoded(texts, "stream"), self._client.batch_size, explain)
+        ahead = 2 * self._client.concurrency  # so that no thread waits for the caller
+        waiting: Deque["Future[List[Emotion]]"] = collections.deque()
+        problem: Optional[Exception] = None
+        with Progress(progress, count) as bar:
+            try:
+                while problem is None:
+                    try:
+                        batch = next(groups, None)
+                    except Exception as error:  # of a bad text, or of the iterator
+                        problem = error
+                        break
+                    if batch is None:
+                        break
+                    waiting.append(self._client._threads().submit(self._predict_batch, batch, explain))
+                    while waiting and (len(waiting) >= ahead or waiting[0].done()):
+                        emotions = waiting.popleft().result()
+                        bar.add(len(emotions))
+                        yield from emotions
+                while waiting:
+                    emotions = waiting.popleft().result()
+                    bar.add(len(emotions))
+                    yield from emotions
+            finally:  # also when the caller stops
+                for future in waiting:
+                    future.cancel()
+        if problem is not None:
+            raise problem

@@ -1,0 +1,97 @@
+"""What a model says of a text."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+
+class Span(NamedTuple):
+    """A part of a text, text[begin:end], and its weight. A weight above 0 supports the label."""
+
+    begin: int
+    end: int
+    text: str
+    weight: float
+
+
+class Explanation(NamedTuple):
+    """Why a text got its label. The weights of the spans sum to score - baseline, up to ``gap``.
+
+    The encoder read ``text[:encoder_end]``. The n-gram head, if the model has one, used ``text[:ngram_end]``. The weights of
+    spans after ``encoder_end`` come from their n-grams alone. Both ends are None if the service does not state them. No part
+    of the model used what stands behind both ends, and it has no spans.
+    """
+
+    label: str
+    score: float
+    baseline: float
+    gap: float
+    spans: List[Span]
+    encoder_end: Optional[int] = None
+    ngram_end: Optional[int] = None
+
+
+class Emotion(str):
+    """A prediction: a ``str`` equal to its label, with its scores, and with an ``explanation`` if requested.
+
+    ``request_id`` and ``request_index`` say which text of which request it answers, for feedback. ``version`` is the version
+    of the model that answered.
+    ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
+    scores are those of an empty text.
+    """
+
+    score: float
+    scores: Dict[str, float]
+    truncated: bool
+    explanation: Optional[Explanation]
+    blank: bool
+    request_id: str
+    request_index: int
+    version: str
+
+    def __new__(
+        cls,
+        label: str,
+        score: float = 1.0,
+        scores: Optional[Mapping[str, float]] = None,
+        truncated: bool = False,
+        explanation: Optional[Explanation] = None,
+        blank: bool = False,
+        request_id: str = "",
+        request_index: int = 0,
+        version: str = "",
+    ) -> "Emotion":
+        emotion = super().__new__(cls, label)
+        emotion.explanation = explanation
+        emotion.score = float(score)
+        emotion.scores = {name: float(value) for name, value in (scores or {label: score}).items()}
+        emotion.truncated = bool(truncated)
+        emotion.blank = bool(blank)
+        emotion.request_id = request_id
+        emotion.request_index = request_index
+        emotion.version = version
+        return emotion
+
+    def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
+        return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank, self.request_id,
+                self.request_index, self.version)  # fmt: skip
+
+    @property
+    def label(self) -> str:
+        """The most likely label, as a plain ``str``."""
+        return str.__str__(self)
+
+
+def emotion_of(item: Mapping[str, Any]) -> Emotion:
+    """Parses a prediction of the service. KeyError, TypeError, ValueError or AttributeError if it is malformed."""
+    explanation = None
+    if item.get("explanation") is not None:
+        told = item["explanation"]
+        spans = [Span(int(s["begin"]), int(s["end"]), str(s["text"]), float(s["weight"])) for s in told["spans"]]
+        encoder_end, ngram_end = (None if told.get(key) is None else int(told[key]) for key in ("encoder_end", "ngram_end"))
+        explanation = Explanation(
+            str(told["label"]), float(told["score"]), float(told["baseline"]), float(told["gap"]), spans,
+            encoder_end, ngram_end,
+        )  # fmt: skip
+    truncated, blank = item.get("truncated", False), item.get("blank", False)
+    return Emotion(str(item["label"]), item["score"], item["scores"], truncated, explanation, blank)

@@ -1,0 +1,71 @@
+"""Predictions as columns of a table of pandas or polars. Neither is imported: a caller with a table has done that."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Dict, List, Optional, Sequence
+
+from .emotion import Emotion
+
+
+class Column:
+    """The texts of a table's column. ``positions`` are the rows that have one; the others are missing."""
+
+    def __init__(self, frame: Any, text: Any) -> None:
+        library = type(frame).__module__.partition(".")[0]
+        if library not in ("pandas", "polars") or not hasattr(type(frame), "columns"):
+            raise TypeError(f"predict_frame: {type(frame).__name__} is no DataFrame of pandas or polars; "
+                            "give one, or call predict() with a list of texts")
+        if not hasattr(frame, "iter_rows") and not hasattr(frame, "iloc"):
+            raise TypeError(f"predict_frame: a {type(frame).__name__} has no rows yet; call collect() first")
+        self._frame, self._polars = frame, library == "polars"
+        self._module: Any = sys.modules[library]
+        names = list(frame.columns)
+        if names.count(text) != 1:
+            told = "has no column" if text not in names else "has more than one column"
+            raise ValueError(f"predict_frame: the table {told} {text!r}; its columns are "
+                             f"{', '.join(map(repr, names)) or 'none'}; name one by text=")
+        series = frame[text]
+        missing = (series.is_null() if self._polars else series.isna()).to_list()
+        self._dtype = series.dtype
+        self.positions = [row for row, none in enumerate(missing) if not none]
+        values = series.to_list()
+        self.texts: List[Any] = [values[row] for row in self.positions]
+        for row, value in zip(self.positions, self.texts):
+            if not isinstance(value, str):
+                raise TypeError(f"predict_frame: {text!r} has a {type(value).__name__} in row {row}; "
+                                f"make it text first, such as df[{text!r}].{'cast(pl.String)' if self._polars else 'astype(str)'}")
+
+    def with_columns(self, emotions: Sequence[Emotion], labels: Sequence[str], prefix: str, scores: bool) -> Any:
+        """A copy of the table with the predictions, which are missing where the text is."""
+        rows = len(self._frame)
+        names = list(dict.fromkeys([*labels, *(label for emotion in emotions for label in emotion.scores)])) if scores else []
+        columns: Dict[str, List[Any]] = {prefix + "label": [None] * rows, prefix + "score": [None] * rows}
+        columns.update({f"{prefix}score_{name}": [None] * rows for name in names})
+        taken = [name for name in columns if name in list(self._frame.columns)]
+        if taken:
+            raise ValueError(f"predict_frame: the table has a column {taken[0]!r} already; give another prefix=")
+        for row, emotion in zip(self.positions, emotions):
+            columns[prefix + "label"][row] = emotion.label
+            columns[prefix + "score"][row] = emotion.score
+            for name in names:
+                columns[f"{prefix}score_{name}"][row] = emotion.scores.get(name)
+        made = {name: self._typed(name, values, name == prefix + "label") for name, values in columns.items()}
+        if self._polars:
+            return self._frame.with_columns(list(made.values()))
+        result = self._frame.copy()
+        for name, values in made.items():
+            result[name] = values
+        return result
+
+    def _typed(self, name: str, values: List[Optional[Any]], is_label: bool) -> Any:
+        library = self._module
+        if self._polars:
+            return library.Series(name, values, dtype=library.String if is_label else library.Float64)
+        if not is_label:
+            return library.Series(values, dtype="float64").array
+        # Labels have the dtype of the texts if that is one of strings, such as pyarrow's; otherwise the default of pandas.
+        # An array has no index, so rows are matched by their place, whatever the table's index is.
+        strings = str(self._dtype).startswith(("str", "large_string"))
+        dtype = self._dtype if strings else None if any(value is not None for value in values) else "object"
+        return library.Series(values, dtype=dtype).array

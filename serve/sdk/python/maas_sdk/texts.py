@@ -1,0 +1,87 @@
+"""The texts of a request: what ``predict`` takes, and how it is cut into batches."""
+
+from __future__ import annotations
+
+import json
+from typing import AbstractSet, Any, AsyncIterable, Iterable, Iterator, List, Mapping
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def in_order(texts: Any, call: str = "predict") -> Iterable[Any]:
+    """Returns what can be iterated in order. TypeError with the remedy for everything else."""
+    kind = type(texts).__name__
+    if isinstance(texts, (bytes, bytearray)):
+        raise TypeError(f"{call}: texts are {kind}; decode them first, such as texts.decode('utf-8')")
+    if isinstance(texts, str):
+        raise TypeError(f"{call}: texts are one str; give a list of texts")
+    if isinstance(texts, Mapping):
+        raise TypeError(f"{call}: texts are a {kind}; give a list such as list(texts.values()), because answers come in its order")
+    if isinstance(texts, AbstractSet):  # without an order the answers could not be matched to the texts
+        raise TypeError(f"{call}: texts are a {kind}; give a list such as sorted(texts), because answers come in its order")
+    if hasattr(type(texts), "columns"):  # a table of pandas, polars or pyarrow
+        raise TypeError(f"{call}: texts are a {kind}; give one column, such as {call}(df['text']), "
+                        "or call predict_frame(df, text='text'), which adds columns")
+    dimensions = getattr(texts, "ndim", 1)
+    if isinstance(dimensions, int) and dimensions != 1:
+        raise TypeError(f"{call}: texts are an array of {dimensions} dimensions; give one dimension, such as texts[:, 0]")
+    if hasattr(texts, "to_pylist"):  # an array of pyarrow, whose elements are no str
+        return iter(texts.to_pylist())
+    if isinstance(texts, AsyncIterable):
+        raise TypeError(f"{call}: texts are a {kind}, which is iterated by async for; "
+                        "use stream() of AsyncMaaSClient's models, or collect the texts first")
+    try:
+        return iter(texts)
+    except TypeError:
+        raise TypeError(f"{call}: texts are {kind}; give a str, or a list of str") from None
+
+
+def encoded(texts: Iterable[Any], call: str = "predict") -> Iterator[bytes]:
+    """Yields each text as JSON. TypeError when one is not a ``str``, ValueError when it is not Unicode text."""
+    for index, text in enumerate(texts):
+        yield encoded_text(text, index, call)
+
+
+def encoded_text(text: Any, index: int, call: str) -> bytes:
+    """The text at ``index`` as JSON."""
+    if not isinstance(text, str):
+        raise TypeError(f"{call}: texts[{index}] is {type(text).__name__}; {_remedy(text)}")
+    try:
+        return _encode(text).encode("utf-8")
+    except UnicodeEncodeError as error:
+        start = text.index(error.object[error.start])  # the place in the text, not in its JSON
+        raise ValueError(f"{call}: texts[{index}] holds a lone surrogate at index {start}; remove it") from None
+
+
+def _remedy(text: Any) -> str:
+    if isinstance(text, (bytes, bytearray)):
+        return "decode it, such as text.decode('utf-8')"
+    if text is None or isinstance(text, float) or type(text).__name__ in ("NAType", "NaTType"):
+        return "a missing value has no text: drop it, such as df['text'].dropna(), or call predict_frame(), which keeps it"
+    return "give str"
+
+
+def batches(texts: Iterable[bytes], size: int, most: int) -> Iterator[List[bytes]]:
+    """Cuts texts into batches of at most ``size`` texts and ``most`` bytes. A longer text is a batch of its own. An error of
+    the iterator comes after the batch of the texts before it."""
+    batch: List[bytes] = []
+    used = 0
+    try:
+        for text in texts:
+            cost = len(text) + 1
+            if batch and (len(batch) == size or used + cost > most):
+                yield batch
+                batch, used = [], 0
+            batch.append(text)
+            used += cost
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
+def body(batch: List[bytes], explain: bool) -> bytes:
+    """The JSON of a request for predictions."""
+    return b'{"texts":[' + b",".join(batch) + (b'],"explain":true}' if explain else b"]}")

@@ -1,0 +1,116 @@
+// A file that the user chose: what it holds, how it is read, and a look at its first rows.
+const FILE_KINDS = { csv: 'table', tsv: 'table', tab: 'table', txt: 'lines', jsonl: 'json', ndjson: 'json', json: 'json', xlsx: 'book', xlsm: 'book' };
+const PREVIEWED = 5;
+let source = null;  // the chosen file: name, kind, bytes or sheets
+let table = null;   // what is read from it: head, rows, uneven, wrong
+redraws.push(() => { if (source) showSource(); });
+
+const kindOf = (name, bytes) => {
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'book';
+  if (bytes[0] === 0xd0 && bytes[1] === 0xcf && bytes[2] === 0x11) return 'old';
+  const kind = FILE_KINDS[name.toLowerCase().split('.').at(-1)];
+  return kind && kind !== 'book' ? kind : 'table';
+};
+// Whether a file of lines is a table, as Excel writes "Unicode text": each row has the same tabs.
+function hasTabs(text) {
+  const rows = parseRows(text.slice(0, 200000), '\t', 50);
+  return rows.length > 1 && rows[0].length > 1 && rows.every(row => row.length === rows[0].length);
+}
+async function chooseFile() {
+  const file = $('file').files[0];
+  if (!file) return;
+  forgetFile();
+  try {
+    const bytes = new Uint8Array(await file.arrayBuffer()), kind = kindOf(file.name, bytes);
+    source = { name: file.name, kind, bytes, guess: {} };
+    if (kind === 'old') throw new Error(t('oldExcel'));
+    if (kind === 'book') {
+      source.sheets = await sheetsOf(bytes);
+      if (!source.sheets.length) throw new Error(t('noRows'));
+      fill($('sheet'), source.sheets.map(({ name }, i) => option(i, name)));
+      $('sheet').value = 0;
+    } else {
+      source.guess.encoding = guessEncoding(bytes);
+      if (!source.guess.encoding) throw new Error(t('notText'));
+      $('encoding').value = source.guess.encoding;
+      $('separator').value = 'guess';
+    }
+    await readTable(true);
+  } catch (error) {
+    forgetFile();
+    $('batch-status').textContent = `${file.name}: ${error.message}`;
+    $('batch-status').classList.add('problem');
+  }
+}
+function forgetFile() {
+  source = table = null;
+  $('run').disabled = true;
+  for (const id of ['table-options', 'preview', 'file-name', 'run-row']) $(id).hidden = true;
+  $('batch-status').textContent = '';
+  $('batch-status').classList.remove('problem');
+}
+// Reads the rows with the chosen settings. The settings are guessed anew when the file or its sheet is.
+async function readTable(fresh) {
+  const { kind, bytes, sheets, guess } = source;
+  let rows = null;
+  if (kind === 'book') rows = await sheets[Number($('sheet').value)].rows();
+  else {
+    let text = new TextDecoder($('encoding').value).decode(bytes);
+    if (!text.includes('\n')) text = text.replaceAll('\r', '\n');  // as old programs for the Mac end lines
+    source.broken = text.includes('\ufffd');
+    if (kind === 'json') table = parseJson(text);
+    else if (kind === 'lines' && $('separator').value === 'guess' && !hasTabs(text)) {
+      guess.separator = null;
+      rows = text.split(/\r\n|\n/).filter(line => line.trim()).map(line => [line]);
+    } else {
+      guess.separator = kind === 'lines' ? '\t' : guessSeparator(text);
+      rows = parseRows(text, $('separator').value === 'guess' ? guess.separator : { tab: '\t' }[$('separator').value] || $('separator').value);
+    }
+  }
+  if (rows) {
+    if (fresh) $('header').checked = guessHeader(rows);
+    table = tableOf(rows, $('header').checked && rows.length > 0);
+  }
+  const chosen = fresh ? '' : $('column').value;
+  fill($('column'), table.head.map((name, i) => option(i, name)));
+  $('column').value = chosen !== '' && Number(chosen) < table.head.length ? chosen : guessColumn(table);
+  showSource();
+}
+function showSource() {
+  const { kind, guess, broken } = source, { head, rows, uneven, wrong } = table;
+  const column = Number($('column').value), empty = rows.filter(row => !(row[column] ?? '').trim()).length;
+  $('file-name').textContent = source.name;
+  $('file-name').hidden = false;
+  $('table-options').hidden = false;
+  $('run-row').hidden = false;
+  for (const [id, shown] of [['sheet', kind === 'book' && source.sheets.length > 1], ['encoding', kind !== 'book'], ['separator', kind === 'table' || kind === 'lines'],
+    ['header', kind !== 'json'], ['column', head.length > 1]]) $(`${id}-field`).hidden = !shown;
+  const names = { ',': t('comma'), ';': t('semicolon'), '\t': t('tabSign'), '|': t('bar') };
+  $('separator').options[0].textContent = t('guessed')(names[guess.separator] || t('oneEachLine'));
+  for (const each of $('encoding').options) each.textContent = each.value === guess.encoding ? t('guessed')(each.value.toUpperCase()) : each.value.toUpperCase();
+  const notes = [rows.length ? t('rows')(rows.length) : t('noRows')];
+  if (empty) notes.push(t('emptyCells')(empty));
+  if (uneven) notes.push(t('uneven')(uneven));
+  if (wrong.length) notes.push(t('notObjects')(wrong.length, wrong.slice(0, 5).join(', ')));
+  if (broken) notes.push(t('broken'));
+  $('batch-status').textContent = notes.join(' · ');
+  $('batch-status').classList.toggle('problem', Boolean(uneven || wrong.length || broken));
+  $('run').disabled = rows.length === empty;
+  const cut = cell => cell.length > 120 ? `${cell.slice(0, 120)}…` : cell;
+  const made = grid(head.map((name, i) => make('span', i === column ? 'chosen' : '', name)),
+    rows.slice(0, PREVIEWED).map(row => head.map((_, i) => make('span', i === column ? 'chosen' : '', cut(row[i] ?? '')))));
+  made.prepend(make('caption', '', t('preview')(Math.min(PREVIEWED, rows.length))));
+  $('preview').replaceChildren(made);
+  $('preview').hidden = rows.length === 0;
+}
+// Files may be dropped anywhere on the page: they go to the tab that is open.
+function takeDropped(event) {
+  const [file] = event.dataTransfer.files;
+  document.body.classList.remove('dragging');
+  const target = { try: 'file', data: 'data-file' }[tab];
+  if (!file || !target) return;
+  const list = new DataTransfer();
+  list.items.add(file);
+  $(target).files = list.files;
+  $(target).dispatchEvent(new Event('change'));
+}
