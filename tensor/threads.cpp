@@ -3,12 +3,14 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -21,21 +23,36 @@
 #include <qing/tensor/cpu_quota.h>
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/thread_team.h>
 
 namespace qing {
 namespace {
 
 constexpr int kMaxThreads = 1024;
 
+std::set<int> cpus_of_place(int place) {
+  std::vector<int> ids(static_cast<size_t>(omp_get_place_num_procs(place)));
+  omp_get_place_proc_ids(place, ids.data());
+  return {ids.begin(), ids.end()};
+}
+
 // The CPUs of all places that OpenMP binds threads to; empty if it binds none.
 std::set<int> cpus_of_places() {
   std::set<int> cpus;
-  for (int place = 0; place < omp_get_num_places(); ++place) {
-    std::vector<int> ids(static_cast<size_t>(omp_get_place_num_procs(place)));
-    omp_get_place_proc_ids(place, ids.data());
-    cpus.insert(ids.begin(), ids.end());
-  }
+  for (int place = 0; place < omp_get_num_places(); ++place) cpus.merge(cpus_of_place(place));
   return cpus;
+}
+
+// Lets the calling thread run on these CPUs; no CPU means all that it has. If the system refuses, it stays where it is.
+void run_on(const std::set<int>& cpus) {
+  if (cpus.empty()) return;
+  const size_t bytes = CPU_ALLOC_SIZE(*cpus.rbegin() + 1);
+  const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(CPU_ALLOC(*cpus.rbegin() + 1),
+                                                              [](cpu_set_t* set) { CPU_FREE(set); });
+  if (mask == nullptr) return;
+  CPU_ZERO_S(bytes, mask.get());
+  for (const int cpu : cpus) CPU_SET_S(cpu, bytes, mask.get());
+  sched_setaffinity(0, bytes, mask.get());
 }
 
 int default_cpus() {
@@ -70,26 +87,25 @@ int default_threads() {
   return std::min({wanted ? *wanted : default_cpus(), omp_get_thread_limit(), kMaxThreads});
 }
 
-// OpenMP's runtime keeps a team's threads for the next team, but a child process has only the thread that forked: it
-// would wait forever for the others. So the forking thread's team ends before the fork. The allocator's mutex is held
-// over the fork, because another thread could hold it then and will not exist in the child. Ending threads free memory,
-// so they must end before the mutex is taken.
+thread_local bool in_body = false;
+
+// The team of each thread that computes in parallel. It ends with its thread.
+struct OwnTeam {
+  std::unique_ptr<ThreadTeam> team;
+  ~OwnTeam();
+};
+thread_local bool team_is_over = false;
+thread_local OwnTeam own_team;
+OwnTeam::~OwnTeam() { team_is_over = true; }
+
+// A child process has only the thread that forked: its team would wait forever for the others. So the team ends before
+// the fork. The allocator's mutex is held over the fork, because another thread could hold it then and will not exist
+// in the child. Ending threads free memory, so they must end before the mutex is taken.
 void before_fork() {
-  omp_pause_resource_all(omp_pause_soft);
+  if (!team_is_over && !in_body) own_team.team.reset();
   lock_allocator();
 }
 [[maybe_unused]] const int fork_handlers = pthread_atfork(before_fork, unlock_allocator, unlock_allocator);
-
-// OpenMP's runtime is not compiled for ThreadSanitizer, which cannot see that a team starts after the code before it
-// and ends before the code after it. These calls tell it; in other builds they do nothing.
-#if defined(__SANITIZE_THREAD__)
-std::atomic<int> team_order{0};
-void release_team() { team_order.fetch_add(1, std::memory_order_release); }
-void acquire_team() { team_order.load(std::memory_order_acquire); }
-#else
-void release_team() {}
-void acquire_team() {}
-#endif
 
 std::atomic<int>& thread_count() {
   static std::atomic<int> count{default_threads()};
@@ -115,17 +131,7 @@ void set_num_threads(int threads) {
 
 std::thread start_thread(std::function<void()> body) {
   return std::thread([cpus = cpus_of_places(), body = std::move(body)] {
-    if (!cpus.empty()) {
-      const size_t bytes = CPU_ALLOC_SIZE(*cpus.rbegin() + 1);
-      const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> mask(CPU_ALLOC(*cpus.rbegin() + 1),
-                                                                  [](cpu_set_t* set) { CPU_FREE(set); });
-      if (mask != nullptr) {
-        CPU_ZERO_S(bytes, mask.get());
-        for (const int cpu : cpus) CPU_SET_S(cpu, bytes, mask.get());
-        // If the system refuses, the thread runs on its starter's CPUs.
-        sched_setaffinity(0, bytes, mask.get());
-      }
-    }
+    run_on(cpus);
     body();
   });
 }
@@ -137,35 +143,47 @@ ThreadLimit::ThreadLimit(int most) : before_(limit_here) {
 
 ThreadLimit::~ThreadLimit() { limit_here = before_; }
 
+namespace {
+
+// OpenMP binds the main thread to a place. The workers of its team get the places behind that one. The workers of other
+// threads, which start_thread() lets run on all places, do as these.
+std::thread start_worker(int number, std::function<void()> work) {
+  const int places = omp_get_num_places(), place = omp_get_place_num();
+  if (places == 0 || place < 0 || getpid() != gettid()) return start_thread(std::move(work));
+  return std::thread([cpus = cpus_of_place((place + number) % places), work = std::move(work)] {
+    run_on(cpus);
+    work();
+  });
+}
+
+}  // namespace
+
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (grain < 1) throw ValueError("parallel_for: grain " + std::to_string(grain) + " is below 1");
   if (n <= 0) return;
   const int64_t grains = n / grain + (n % grain != 0);
   const int threads = static_cast<int>(std::min<int64_t>(num_threads(), grains));
-  if (threads == 1 || omp_in_parallel() != 0) {
+  if (threads == 1 || in_body || team_is_over || omp_in_parallel() != 0) {
     const FlushDenormals flush;
     body(0, n);
     return;
   }
   std::exception_ptr first;
   std::mutex mutex;
-  release_team();
-#pragma omp parallel num_threads(threads)
-  {
-    acquire_team();
+  const auto run_range = [&](int range) {
     const FlushDenormals flush;
-    // The system may give fewer threads than requested. Each range is still a run of whole grains.
-    const int64_t team = omp_get_num_threads(), rank = omp_get_thread_num();
-    const int64_t begin = grains * rank / team * grain, end = std::min(n, grains * (rank + 1) / team * grain);
+    in_body = true;
+    const int64_t begin = grains * range / threads * grain, end = std::min(n, grains * (range + 1) / threads * grain);
     try {
-      if (begin < end) body(begin, end);
+      body(begin, end);
     } catch (...) {
       const std::lock_guard lock(mutex);
       if (first == nullptr) first = std::current_exception();
     }
-    release_team();
-  }
-  acquire_team();
+    in_body = false;
+  };
+  if (own_team.team == nullptr) own_team.team = std::make_unique<ThreadTeam>(start_worker);
+  own_team.team->run(threads, std::ref(run_range));
   if (first != nullptr) std::rethrow_exception(first);
 }
 

@@ -1,5 +1,9 @@
-// Threads for computing, based on OpenMP. Every kernel gives the same bits for any number of threads. All functions are
-// thread-safe.
+// Threads for computing. Every kernel gives the same bits for any number of threads. All functions are thread-safe.
+//
+// Each thread that computes in parallel has workers of its own (thread_team.h), which end with it. Waiting threads spin for
+// a fraction of a millisecond and then sleep. They sleep at once while other processes take their cores. A program that
+// embeds qing needs no settings for that. OMP_WAIT_POLICY=passive makes waiting threads sleep at once in any case, and
+// active lets them spin for up to a second, which suits only a machine without other work.
 //
 // The number of threads comes from the first of these that is given:
 //   1. set_num_threads(), or --threads of a command,
@@ -10,7 +14,7 @@
 // are the affinity mask of the first thread that asks. OMP_THREAD_LIMIT bounds 3 and 4. The environment is read once,
 // at the first use.
 //
-// fork(): the child can compute, on as many threads as its parent. The forking thread's OpenMP threads end before the
+// fork(): the child can compute, on as many threads as its parent. The forking thread's workers end before the
 // fork, and both processes start new ones when they need them. A child forked inside a body of parallel_for must call
 // exec or _exit. Objects with their own threads (nn::DataLoader with workers, serve::Server) stay in the parent.
 #pragma once
@@ -46,8 +50,9 @@ class ThreadLimit {
 inline constexpr int64_t kParallelWork = 1 << 18;
 
 /// Calls body(begin, end) for disjoint ranges that cover [0, n), in parallel if n > grain. Ranges are multiples of
-/// `grain`, except the last. So a body that treats every grain alike gives the same bits for any number of threads.
-/// Rethrows the first exception of a body.
+/// `grain`, except the last. So a body that treats every grain alike gives the same bits for any number of threads. The
+/// calling thread also computes ranges that no other thread has begun, so that a thread without a core delays nothing.
+/// Rethrows the first exception of a body. Inside a body, and in a parallel region of OpenMP, it uses one thread.
 void parallel_for(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 
 }  // namespace qing

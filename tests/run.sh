@@ -132,7 +132,7 @@ if [ $sanitize = yes ]; then
   # Without this option, undefined behaviour is only a line in the log of a passing test.
   UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_preset asan
   # Long series of products on one thread are left out, because they cannot race.
-  TSAN_OPTIONS=suppressions=$root/tests/tsan.supp run_preset tsan -E 'EqualsEigen|\.on_'
+  run_preset tsan -E 'EqualsEigen|\.on_'
 elif [ $coverage = yes ]; then
   # Counts of earlier runs would be added.
   find build/coverage -name '*.gcda' -delete 2>/dev/null
