@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,7 +13,6 @@
 
 #include <qing/optim/parallel/collectives.h>
 #include <qing/optim/parallel/mpi/mpi_plugin.h>
-#include <qing/optim/parallel/peer_watch.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::optim {
@@ -71,6 +71,7 @@ std::unique_ptr<MpiRanks> MpiRanks::join(const Launch& launch, std::span<const s
   if (table == nullptr || table->version != kQingMpiVersion) {
     throw IoError(fmt::format("{}: is of another version of qing; install both from the same build", file));
   }
+  auto witness = std::make_unique<Witness>();
   int rank = 0, size = 0;
   if (const char* error = table->start(&rank, &size)) throw IoError(fmt::format("{}: {}", name, error));
   if (size != launch.size) {
@@ -79,23 +80,26 @@ std::unique_ptr<MpiRanks> MpiRanks::join(const Launch& launch, std::span<const s
   }
   auto library = std::make_unique<Library>();
   library->table = table;
-  return std::unique_ptr<MpiRanks>(new MpiRanks(rank, size, std::move(library)));
+  return std::unique_ptr<MpiRanks>(new MpiRanks(rank, size, std::move(library), std::move(witness)));
 }
 
-MpiRanks::MpiRanks(int rank, int size, std::unique_ptr<Library> library)
-    : Communicator(rank, size), library_(std::move(library)) {
-  std::vector<RankProcess> processes;
-  for (const std::string& text : all_gather_texts(*this, to_text(this_process(rank)))) {
-    processes.push_back(process_of(text));
+MpiRanks::MpiRanks(int rank, int size, std::unique_ptr<Library> library, std::unique_ptr<Witness> witness)
+    : Communicator(rank, size), library_(std::move(library)), witness_(std::move(witness)) {
+  RankProcess own = this_process(rank);
+  own.witness = witness_->pid();
+  std::vector<RankProcess> here;
+  for (const std::string& text : all_gather_texts(*this, to_text(own))) {
+    const RankProcess process = process_of(text);
+    if (process.machine == own.machine) here.push_back(process);
   }
-  watch_ = std::make_unique<PeerWatch>(processes, rank, [rank](const RankProcess& gone) {
-    write_line(
-        fmt::format("qing: rank {}: error: rank {} (process {} on {}) has ended: it was killed or crashed. The "
-                    "training ends; --resume goes on from its last checkpoint\n",
-                    rank, gone.rank, gone.pid, gone.host));
-    // Not by MPI, which another thread may be using. The launcher ends ranks on other machines.
-    ::_exit(kFailed);
-  });
+  reporter_ = here.front().witness;
+  if (here.front().rank == rank) {
+    witness_->watch(here);
+  } else {
+    witness_.reset();
+  }
+  // Nobody begins before the witnesses know their ranks.
+  barrier(*this);
 }
 
 MpiRanks::~MpiRanks() = default;
@@ -103,6 +107,7 @@ MpiRanks::~MpiRanks() = default;
 std::string MpiRanks::library() const { return library_->table->library(); }
 
 void MpiRanks::end_all(int code) const noexcept {
+  if (reporter_ > 0) kill(reporter_, SIGKILL);  // the reason is known
   library_->table->end_all(code);
   ::_exit(code);
 }
@@ -114,8 +119,8 @@ void MpiRanks::fail(const std::string& reason) noexcept {
 
 void MpiRanks::close() {
   barrier(*this);
-  watch_.reset();
-  // Nobody ends before all have stopped watching.
+  witness_.reset();
+  // Nobody ends before the witnesses have.
   barrier(*this);
   if (const char* error = library_->table->stop()) throw IoError(error);
 }

@@ -7,6 +7,7 @@
 
 #include <qing/optim/parallel/communicator.h>
 #include <qing/optim/parallel/launch.h>
+#include <qing/optim/parallel/witness.h>
 
 namespace qing::optim {
 
@@ -22,7 +23,7 @@ class MpiRanks : public Communicator {
 
   /// "Open MPI v4.1.4".
   std::string library() const;
-  /// Ends the processes of all ranks with this exit code. Writes nothing.
+  /// Ends the processes of all ranks with this exit code. The caller has written the reason.
   [[noreturn]] void end_all(int code) const noexcept;
   void fail(const std::string& reason) noexcept override;
   /// Waits for all ranks and leaves MPI, as each rank must that ends without an error. Nothing can be exchanged
@@ -32,11 +33,12 @@ class MpiRanks : public Communicator {
  private:
   struct Library;
 
-  MpiRanks(int rank, int size, std::unique_ptr<Library> library);
+  MpiRanks(int rank, int size, std::unique_ptr<Library> library, std::unique_ptr<Witness> witness);
   void transfer(std::span<const Outgoing> out, std::span<const Incoming> in) override;
 
   std::unique_ptr<Library> library_;
-  std::unique_ptr<class PeerWatch> watch_;
+  std::unique_ptr<Witness> witness_;  // on the first rank of a machine
+  int reporter_ = 0;                  // the pid of the witness of this machine
 };
 
 }  // namespace qing::optim

@@ -98,8 +98,9 @@ class Pretraining {
   nn::EncoderForMaskedLM& model() { return *start_.model; }
 
   ChunkedBatch in_chunks(std::shared_ptr<const MaskedBatch> batch) {
-    run_.count(batch->tokens.sequences(), batch->tokens.tokens());
-    return chunked_batch(batch->tokens.lengths(), batch->masked_tokens(), run_.plan().chunks, rng_, chunk_rng_,
+    const MaskedBatch& whole = *batch;
+    run_.count(whole.tokens.sequences(), whole.tokens.tokens());
+    return chunked_batch(whole.tokens.lengths(), whole.masked_tokens(), run_.plan().chunks, rng_, chunk_rng_,
                          [this, batch = std::move(batch)](int64_t first, int64_t last, Generator& rng) {
                            return masked_loss(model(), batch->part(first, last), &rng);
                          });

@@ -17,7 +17,7 @@
 #include <qing/optim/parallel/collectives.h>
 #include <qing/optim/parallel/launch.h>
 #include <qing/optim/parallel/mpi_ranks.h>
-#include <qing/optim/parallel/peer_watch.h>
+#include <qing/optim/parallel/witness.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/tensor/kernels/kernels.h>
