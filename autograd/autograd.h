@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <qing/tensor/tensor.h>
@@ -36,6 +37,16 @@ struct RowGradient {
 RowGradient row_grad(const Tensor& leaf);
 /// Clears the gradient. Its memory is kept for the next backward.
 void zero_grad(const Tensor& leaf);
+/// Takes the gradient out of a leaf, which has none afterwards. The gradient is the caller's alone, unless somebody
+/// else holds the tensor of an earlier grad(). The next backward takes other memory.
+RowGradient take_grad(const Tensor& leaf);
+/// Makes `gradient` the gradient of a leaf, in place of the one that it has. The leaf keeps the tensor itself: it is
+/// contiguous and of the leaf's shape and dtype (ShapeError). AutogradError unless `leaf` is a leaf that requires a
+/// gradient.
+void put_grad(const Tensor& leaf, Tensor gradient);
+/// Makes the gradient of a leaf zero but for `values` [n, ...] in the rows `rows`, which ascend. Optimizers and
+/// clipping then visit those rows only (row_grad()). ShapeError, IndexError; AutogradError as put_grad().
+void put_row_grad(const Tensor& leaf, std::span<const int64_t> rows, const Tensor& values);
 /// Makes gradients accumulate in `buffer` (contiguous, of the leaf's shape and dtype; ShapeError), e.g. a slice of an
 /// arena. AutogradError unless `leaf` is a leaf that requires a gradient.
 void set_grad_buffer(const Tensor& leaf, Tensor buffer);
@@ -62,6 +73,13 @@ HookHandle register_hook(const Tensor& tensor, GradientHook hook);
 struct BackwardOptions {
   bool retain_graph = false;  ///< keep saved tensors, so that backward can run again
   Tensor gradient = {};  ///< d(objective)/d(root). Undefined: 1, for a root of one element (AutogradError for others)
+  /// Leaves that on_leaf is told about. They must outlive the call.
+  std::span<const Tensor> leaves = {};
+  /// Called with the index of each of `leaves` once, as soon as the walk adds nothing more to its gradient and the
+  /// leaf's hooks have run. A leaf that root does not depend on comes before the walk. The function may take the
+  /// gradient (take_grad()). A leaf whose turn is not known beforehand, because a checkpoint's function captures it,
+  /// comes after the last checkpoint.
+  std::function<void(size_t index)> on_leaf = {};
 };
 /// Adds d(root)/d(leaf) to every leaf that root was computed from. Iterative: only memory bounds the depth of the
 /// graph. Each operation's saved tensors are freed once used. AutogradError if root records no graph, the graph was

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include <qing/autograd/anomaly.h>
@@ -157,10 +159,46 @@ void run(Node& node, Walk& walk, bool retain_graph) {
   }
 }
 
-void run_all(const std::vector<Node*>& order, Walk& walk, bool retain_graph) {
+// Tells when the gradients of leaves are complete.
+class LeafNews {
+ public:
+  LeafNews() = default;
+  LeafNews(const std::vector<Node*>& order, const BackwardOptions& options) : tell_(options.on_leaf) {
+    if (!tell_) return;
+    std::unordered_map<const Node*, size_t> last;  // one more than the position of the last node that adds to the leaf
+    size_t checkpoint = 0;
+    for (size_t i = 0; i < order.size(); ++i) {
+      for (const auto& input : order[i]->inputs) {
+        if (input != nullptr && input->leaf) last[input.get()] = i + 1;
+      }
+      if (order[i]->leaf) last[order[i]] = i + 1;
+      if (order[i]->op == std::string_view("checkpoint")) checkpoint = i + 1;
+    }
+    for (size_t leaf = 0; leaf < options.leaves.size(); ++leaf) {
+      const auto found = last.find(node_of(options.leaves[leaf]).get());
+      turns_.emplace_back(std::max(checkpoint, found != last.end() ? found->second : 0), leaf);
+    }
+    std::sort(turns_.begin(), turns_.end());
+  }
+  // After `nodes` nodes of the walk have run.
+  void after(size_t nodes) {
+    for (; next_ < turns_.size() && turns_[next_].first <= nodes; ++next_) tell_(turns_[next_].second);
+  }
+
+ private:
+  std::function<void(size_t)> tell_;
+  std::vector<std::pair<size_t, size_t>> turns_;  // the number of nodes that run before, and the leaf
+  size_t next_ = 0;
+};
+
+void run_all(const std::vector<Node*>& order, Walk& walk, bool retain_graph, LeafNews news) {
   try {
+    news.after(0);
     // The root's handle keeps the nodes alive: releasing frees their saved tensors, not the nodes.
-    for (Node* node : order) run(*node, walk, retain_graph);
+    for (size_t i = 0; i < order.size(); ++i) {
+      run(*order[i], walk, retain_graph);
+      news.after(i + 1);
+    }
   } catch (...) {
     // A failed walk must leave no partial sums behind.
     for (Node* node : order) {
@@ -203,7 +241,7 @@ void backward(const Tensor& root, const BackwardOptions& options) {
   check_walkable(order, walk, "backward");
   start->pending = {seed.alias(), true, true};
   const NoGradGuard guard;
-  run_all(order, walk, options.retain_graph);
+  run_all(order, walk, options.retain_graph, LeafNews(order, options));
 }
 
 std::vector<Tensor> gradients(const Tensor& root, const std::vector<Tensor>& inputs, const GradientsOptions& options) {
@@ -227,10 +265,10 @@ std::vector<Tensor> gradients(const Tensor& root, const std::vector<Tensor>& inp
     start->pending = {options.create_graph ? seed : seed.alias(), true, true};
     if (options.create_graph) {
       const EnableGradGuard guard;
-      run_all(order, walk, true);
+      run_all(order, walk, true, {});
     } else {
       const NoGradGuard guard;
-      run_all(order, walk, options.retain_graph);
+      run_all(order, walk, options.retain_graph, {});
     }
   }
   std::vector<Tensor> found;

@@ -93,15 +93,43 @@ void zero_grad(const Tensor& leaf) {
   if (const std::shared_ptr<Node> node = node_of(leaf)) node->grad.valid = false;
 }
 
-void set_grad_buffer(const Tensor& leaf, Tensor buffer) {
+RowGradient take_grad(const Tensor& leaf) {
   const std::shared_ptr<Node> node = node_of(leaf);
-  if (node == nullptr || !node->leaf) throw AutogradError("set_grad_buffer: not a leaf that requires a gradient");
-  if (buffer.shape() != node->shape || buffer.dtype() != node->dtype || !buffer.is_contiguous()) {
-    throw ShapeError(fmt::format("set_grad_buffer: needs a contiguous {} tensor of shape {}, got {} of shape {}",
-                                 name_of(node->dtype), to_string(node->shape), name_of(buffer.dtype()),
-                                 to_string(buffer.shape())));
+  if (node == nullptr || !node->grad.valid) return {};
+  const auto rows = node->grad.knows_rows() ? node->grad.rows : nullptr;
+  GradSlot taken = std::exchange(node->grad, {});
+  return {taken.shared ? taken.tensor.clone() : std::move(taken.tensor), rows};
+}
+
+namespace {
+
+Node& leaf_node(const Tensor& leaf, const char* op) {
+  const std::shared_ptr<Node> node = node_of(leaf);
+  if (node == nullptr || !node->leaf) {
+    throw AutogradError(fmt::format("{}: not a leaf that requires a gradient", op));
   }
-  node->grad = {.tensor = std::move(buffer), .lent = true};
+  return *node;
+}
+
+void check_fits(const Node& node, const Tensor& gradient, const char* op) {
+  if (gradient.shape() == node.shape && gradient.dtype() == node.dtype && gradient.is_contiguous()) return;
+  throw ShapeError(fmt::format("{}: needs a contiguous {} tensor of shape {}, got {} of shape {}", op,
+                               name_of(node.dtype), to_string(node.shape), name_of(gradient.dtype()),
+                               to_string(gradient.shape())));
+}
+
+}  // namespace
+
+void set_grad_buffer(const Tensor& leaf, Tensor buffer) {
+  Node& node = leaf_node(leaf, "set_grad_buffer");
+  check_fits(node, buffer, "set_grad_buffer");
+  node.grad = {.tensor = std::move(buffer), .lent = true};
+}
+
+void put_grad(const Tensor& leaf, Tensor gradient) {
+  Node& node = leaf_node(leaf, "put_grad");
+  check_fits(node, gradient, "put_grad");
+  node.grad = {.tensor = std::move(gradient), .valid = true};
 }
 
 void retain_grad(const Tensor& result) { recorded_node(result, "retain_grad")->retain = true; }

@@ -18,6 +18,7 @@ set(pkgconfig_SQLite::SQLite3 sqlite3)
 set(pkgconfig_Boost::json -lboost_json)
 set(pkgconfig_Boost::headers -lpthread)
 set(pkgconfig_Threads::Threads -lpthread)
+set(pkgconfig_dl -ldl)
 set(pkgconfig_OpenMP::OpenMP_CXX)
 foreach(name ${OpenMP_CXX_LIB_NAMES})
   list(APPEND pkgconfig_OpenMP::OpenMP_CXX -l${name})
@@ -58,7 +59,7 @@ foreach(folder ${QING_FOLDERS})
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT ${folder})
   install(DIRECTORY ${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/qing/${folder} COMPONENT ${folder}
           FILES_MATCHING PATTERN "*.h"
-          PATTERN "cli" EXCLUDE PATTERN "capi" EXCLUDE PATTERN "protocols" EXCLUDE PATTERN "sdk" EXCLUDE
+          PATTERN "cli" EXCLUDE PATTERN "capi" EXCLUDE PATTERN "mpi" EXCLUDE PATTERN "protocols" EXCLUDE PATTERN "sdk" EXCLUDE
           PATTERN "vec_*.h" EXCLUDE
           PATTERN "tables.h" EXCLUDE PATTERN "node.h" EXCLUDE PATTERN "view_history.h" EXCLUDE
           PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE

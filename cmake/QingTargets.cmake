@@ -23,14 +23,14 @@ if(QING_SANITIZE)
 endif()
 
 # qing_library(folder PUBLIC ... PRIVATE ...): the library qing_<folder> of every .cpp below the folder, except those of
-# the command (cli), of the C interface, which is a library of its own, and the ISA units, which are compiled with flags
-# of their own.
+# the command (cli), of the C interface and of MPI, which are libraries of their own, and the ISA units, which are compiled
+# with flags of their own.
 function(qing_library folder)
   if(NOT folder IN_LIST QING_FOLDERS)
     return()
   endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
-  list(FILTER sources EXCLUDE REGEX "/serve/cli/|/capi/|/isa_[a-z0-9]+\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "/serve/cli/|/capi/|/parallel/mpi/|/isa_[a-z0-9]+\\.cpp$")
   add_library(qing_${folder} ${sources})
   add_library(qing::${folder} ALIAS qing_${folder})
   target_include_directories(qing_${folder} PUBLIC $<BUILD_INTERFACE:${QING_INCLUDE_DIR}>

@@ -38,4 +38,10 @@ RaggedBatch RaggedBatch::part(int64_t first, int64_t last) const {
   return some;
 }
 
+std::vector<int64_t> RaggedBatch::lengths() const {
+  std::vector<int64_t> lengths;
+  for (int64_t s = 0; s < sequences(); ++s) lengths.push_back(offsets[s + 1] - offsets[s]);
+  return lengths;
+}
+
 }  // namespace qing::nn

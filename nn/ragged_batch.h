@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include <qing/autograd/ops.h>
 #include <qing/tensor/tensor.h>
@@ -20,6 +21,7 @@ struct RaggedBatch {
   RaggedBatch part(int64_t first, int64_t last) const;
   int64_t sequences() const { return static_cast<int64_t>(offsets.size()) - 1; }
   int64_t tokens() const { return offsets.back(); }
+  std::vector<int64_t> lengths() const;  ///< the tokens of each sequence
 };
 
 }  // namespace qing::nn

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <utility>
 
 #include <qing/autograd/graph.h>
@@ -131,6 +132,31 @@ void GradSink::add_rows(size_t input, const Tensor& index, const Tensor& rows) {
   }
   place_rows(into.tensor, 0, index, rows, Placing::add);
   into.rows = std::make_shared<std::vector<int64_t>>(united(*into.rows, index, to.shape[0]));
+  into.version = into.tensor.version();
+}
+
+void put_row_grad(const Tensor& leaf, std::span<const int64_t> rows, const Tensor& values) {
+  constexpr const char* op = "put_row_grad";
+  const std::shared_ptr<Node> node = node_of(leaf);
+  if (node == nullptr || !node->leaf) throw AutogradError(fmt::format("{}: not a leaf that requires a gradient", op));
+  const auto count = static_cast<int64_t>(rows.size());
+  Shape needed = node->shape;
+  if (!needed.empty()) needed[0] = count;
+  if (needed.empty() || values.shape() != needed || values.dtype() != node->dtype || !values.is_contiguous()) {
+    throw ShapeError(fmt::format("{}: needs contiguous {} values of shape {} for {} rows, got {} of shape {}", op,
+                                 name_of(node->dtype), to_string(needed), count, name_of(values.dtype()),
+                                 to_string(values.shape())));
+  }
+  if (std::adjacent_find(rows.begin(), rows.end(), std::greater_equal<>()) != rows.end()) {
+    throw IndexError(fmt::format("{}: the {} rows do not ascend", op, count));
+  }
+  const Tensor index = checked_index(Tensor::from<int64_t>(rows, {count}), node->shape[0], op);
+  GradSlot& into = node->grad;
+  into.valid = false;
+  if (into.shared || into.lent) into = {};
+  start_tracking(into, *node);
+  place_rows(into.tensor, 0, index, values, Placing::overwrite);
+  into.rows = std::make_shared<std::vector<int64_t>>(rows.begin(), rows.end());
   into.version = into.tensor.version();
 }
 

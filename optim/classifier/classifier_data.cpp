@@ -110,6 +110,15 @@ std::string ClassifierSampler::description() const {
                      unlabelled_.rows.empty() ? "" : " and " + text_of(unlabelled_, "unlabelled"), seed_);
 }
 
+ClassifierBatch ClassifierBatch::part(int64_t first, int64_t last) const {
+  const auto some = [&](const Tensor& all) { return all.defined() ? all.slice(0, first, last) : all; };
+  return {.tokens = tokens.part(first, last),
+          .ngrams = {ngrams.begin() + first, ngrams.begin() + last},
+          .targets = some(targets),
+          .softened = some(softened),
+          .adjustments = some(adjustments)};
+}
+
 ClassifierCollate::ClassifierCollate(std::span<const ClassifierExample> examples, const TrainOptions& options,
                                      int32_t mask_id)
     : options_(options), mask_id_(mask_id), adjustments_(adjustments_of(examples, options)) {}

@@ -57,6 +57,9 @@ struct ClassifierBatch {
   Tensor targets;                         ///< labels, i32 [texts], or their shares, f32 [texts, labels]
   Tensor softened;                        ///< the teachers' part, f32 [texts, labels], at a temperature other than 1
   Tensor adjustments;                     ///< f32 [texts, labels], added to the logits; undefined without adjustments
+
+  /// Texts first to last − 1. The tensors share this batch's memory.
+  ClassifierBatch part(int64_t first, int64_t last) const;
 };
 
 /// Makes the batches, with word and n-gram dropout. The draws are a function of the seed and the number of the batch.

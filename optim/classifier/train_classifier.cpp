@@ -18,6 +18,8 @@
 #include <qing/optim/classifier/starting_model.h>
 #include <qing/optim/classifier/train_options.h>
 #include <qing/optim/optimizer.h>
+#include <qing/optim/parallel/collectives.h>
+#include <qing/optim/training/chunked_batch.h>
 #include <qing/optim/training/loader_losses.h>
 #include <qing/optim/training/training_run.h>
 
@@ -56,6 +58,19 @@ class ClassifierModel : public nn::Module {
   std::unique_ptr<nn::NgramHead> ngrams_;
 };
 
+// Asks the teachers on rank 0, which keeps their predictions in a file, and gives these to all ranks.
+std::vector<std::vector<float>> taught(std::span<const nn::Example> examples, const TrainOptions& options,
+                                       const TeacherOptions& teachers, Communicator* ranks) {
+  if (ranks == nullptr || options.teachers.empty()) return ask_teachers(examples, options, teachers);
+  std::vector<std::vector<float>> all(examples.size());
+  if (ranks->is_first()) all = ask_teachers(examples, options, teachers);
+  for (std::vector<float>& scores : all) {
+    scores.resize(broadcast_value(*ranks, scores.size()));
+    broadcast(*ranks, std::as_writable_bytes(std::span(scores)));
+  }
+  return all;
+}
+
 class Training {
  public:
   Training(std::span<const nn::Example> examples, const TrainOptions& options, const RunOptions& run,
@@ -65,7 +80,7 @@ class Training {
         rng_(options.seed),
         model_(start_.config, std::move(start_.ngrams), rng_),
         examples_(encode_examples(examples, start_.tokenizer, model_.ngrams() ? &model_.ngrams()->table() : nullptr,
-                                  ask_teachers(examples, options, teachers))),
+                                  taught(examples, options, teachers, run.ranks))),
         run_({.name = "train_classifier",
               .part = "classifier",
               .epochs = options.epochs,
@@ -73,7 +88,8 @@ class Training {
               .max_steps = options.max_steps,
               .warmup = options.warmup,
               .clip = options.clip,
-              .precision = options.precision},
+              .precision = options.precision,
+              .chunks = chunks_of_batch("train_classifier", options.chunks, options.fast_reduce != 0, run.ranks)},
              run) {
     load_starting_weights(model_.bert(), start_);
     start_.weights.clear();
@@ -87,7 +103,13 @@ class Training {
   TrainResult run(const std::filesystem::path& out, const OnProgress& on_progress,
                   const std::function<void(int64_t)>& on_epoch) {
     AdamW optimizer(parameter_groups(model_.bert(), start_.config.encoder, model_.ngrams(), options_));
-    const LossSource source = losses_of(loader_, [this](const ClassifierBatch& batch) { return loss_of(batch); });
+    const LossSource source = losses_of(
+        loader_,
+        [this](const ClassifierBatch& batch) {
+          run_.count(batch.tokens.sequences(), batch.tokens.tokens());
+          return loss_of(batch, rng_);
+        },
+        [this](std::shared_ptr<const ClassifierBatch> batch) { return in_chunks(std::move(batch)); });
     const auto save = [this](const std::filesystem::path& folder) {
       const nn::MergedLora merged(model_.bert());
       nn::save_text_classifier(folder, model_.bert(), start_.tokenizer, model_.ngrams());
@@ -104,10 +126,19 @@ class Training {
             std::make_shared<nn::FixedBatchSampler>(sampler_, static_cast<size_t>(options_.batch))};
   }
 
-  Tensor loss_of(const ClassifierBatch& batch) {
-    run_.count(batch.tokens.sequences(), batch.tokens.tokens());
+  ChunkedBatch in_chunks(std::shared_ptr<const ClassifierBatch> batch) {
+    const nn::RaggedBatch& texts = batch->tokens;
+    run_.count(texts.sequences(), texts.tokens());
+    const std::vector<int64_t> weights(static_cast<size_t>(texts.sequences()), 1);
+    return chunked_batch(texts.lengths(), weights, run_.plan().chunks, rng_, chunk_rng_,
+                         [this, batch = std::move(batch)](int64_t first, int64_t last, Generator& rng) {
+                           return loss_of(batch->part(first, last), rng);
+                         });
+  }
+
+  Tensor loss_of(const ClassifierBatch& batch, Generator& rng) {
     const auto logits = [&] {
-      const Tensor found = model_.forward(batch, rng_);
+      const Tensor found = model_.forward(batch, rng);
       return batch.adjustments.defined() ? found + batch.adjustments : found;
     };
     const double temperature = options_.teacher_temperature;
@@ -125,7 +156,7 @@ class Training {
 
   const TrainOptions& options_;
   StartingModel start_;
-  Generator rng_;
+  Generator rng_, chunk_rng_;
   ClassifierModel model_;
   const std::vector<ClassifierExample> examples_;
   std::shared_ptr<const ClassifierSampler> sampler_ = std::make_shared<ClassifierSampler>(examples_, options_);

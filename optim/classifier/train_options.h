@@ -81,6 +81,10 @@ struct TrainOptions {
   int64_t prune_vocab = 0;  ///< 1: tokens that no example has are left out of the vocabulary
   double layer_decay = 1;   ///< factor of the learning rate from each layer to the one below (parameter_groups.h)
   int64_t gradient_checkpointing = 0;  ///< 1: backward computes the encoder's layers again
+  /// Chunks of a batch, whose gradients are summed in a fixed order (training/data_parallel.h); 0: kDefaultChunks for
+  /// several ranks, and batches as a whole for a process alone.
+  int64_t chunks = 0;
+  int64_t fast_reduce = 0;  ///< 1: each rank computes one chunk, so that the bits depend on the number of ranks
   /// bf16: products of matrices in bf16 with sums in f32 (see AutocastGuard), all else f32.
   DType precision = DType::f32;
   uint64_t seed = 42;
@@ -158,6 +162,14 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"gradient_checkpointing", &TrainOptions::gradient_checkpointing, kFlag, kTraining,
      "Gradient checkpointing: 1 recomputes each encoder layer in the backward pass, which takes less memory and more "
      "time. 0 disables it",
+     nullptr, OptionUse::both},
+    {"chunks", &TrainOptions::chunks, within(0, 65536), kTraining,
+     "Number of chunks of a batch whose gradients are summed in a fixed order. The weights are equal for any number of "
+     "processes with the same number of chunks. 0 means 8 under mpirun, and batches as a whole without it",
+     nullptr, OptionUse::both},
+    {"fast_reduce", &TrainOptions::fast_reduce, kFlag, kTraining,
+     "Faster sum of gradients under mpirun: 1 gives each process one chunk, so the weights depend on the number of "
+     "processes",
      nullptr, OptionUse::both},
     {"from", &TrainOptions::from, kAny, kFineTuning,
      "Model folder to begin with. Its vocabulary, encoder size and weights are taken over. A classification head is "

@@ -109,6 +109,27 @@ std::vector<MaskedExample> masked_examples(std::span<const std::string> texts, c
   return examples;
 }
 
+std::vector<int64_t> MaskedBatch::masked_tokens() const {
+  std::vector<int64_t> counts(static_cast<size_t>(tokens.sequences()));
+  size_t sequence = 0;
+  for (const int32_t row : rows.span<int32_t>()) {
+    while (row >= tokens.offsets[sequence + 1]) ++sequence;
+    ++counts[sequence];
+  }
+  return counts;
+}
+
+MaskedBatch MaskedBatch::part(int64_t first, int64_t last) const {
+  const auto all = rows.span<int32_t>();
+  const auto begin = std::ranges::lower_bound(all, tokens.offsets[first]);
+  const auto end = std::ranges::lower_bound(all, tokens.offsets[last]);
+  std::vector<int32_t> some(begin, end);
+  for (int32_t& row : some) row -= static_cast<int32_t>(tokens.offsets[first]);
+  return {.tokens = tokens.part(first, last),
+          .rows = Tensor::from<int32_t>(std::span<const int32_t>(some), {std::ssize(some)}),
+          .labels = labels.slice(0, begin - all.begin(), end - all.begin())};
+}
+
 MaskedCollate::MaskedCollate(const nn::Tokenizer& tokenizer, const MaskingOptions& options)
     : options_(options), mask_(tokenizer.mask_id()) {
   if (mask_ < 0) throw ValueError("pretrain: the tokenizer has no mask token");

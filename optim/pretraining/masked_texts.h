@@ -31,6 +31,10 @@ struct MaskedBatch {
   nn::RaggedBatch tokens;
   Tensor rows;    ///< of the tokens to predict, i32 [n], ascending
   Tensor labels;  ///< their ids, i32 [n]
+
+  std::vector<int64_t> masked_tokens() const;  ///< to predict, by sequence
+  /// Sequences first to last − 1. The ids share this batch's memory.
+  MaskedBatch part(int64_t first, int64_t last) const;
 };
 
 struct MaskingOptions {

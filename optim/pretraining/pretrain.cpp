@@ -18,6 +18,7 @@
 #include <qing/optim/classifier/parameter_groups.h>
 #include <qing/optim/classifier/starting_model.h>
 #include <qing/optim/optimizer.h>
+#include <qing/optim/training/chunked_batch.h>
 #include <qing/optim/training/loader_losses.h>
 #include <qing/tensor/errors.h>
 
@@ -67,7 +68,8 @@ class Pretraining {
               .max_steps = options.max_steps,
               .warmup = options.warmup,
               .clip = options.clip,
-              .precision = options.precision},
+              .precision = options.precision,
+              .chunks = chunks_of_batch("pretrain", options.chunks, options.fast_reduce != 0, run.ranks)},
              run) {
     model().set_requires_grad(true);
     model().train();
@@ -78,10 +80,13 @@ class Pretraining {
   TrainResult run(const std::filesystem::path& out, const OnProgress& on_progress,
                   const std::function<void(int64_t)>& on_epoch) {
     AdamW optimizer(parameter_groups(model(), model().config(), nullptr, options_));
-    const LossSource source = losses_of(loader_, [this](const MaskedBatch& batch) {
-      run_.count(batch.tokens.sequences(), batch.tokens.tokens());
-      return masked_loss(model(), batch, &rng_);
-    });
+    const LossSource source = losses_of(
+        loader_,
+        [this](const MaskedBatch& batch) {
+          run_.count(batch.tokens.sequences(), batch.tokens.tokens());
+          return masked_loss(model(), batch, &rng_);
+        },
+        [this](std::shared_ptr<const MaskedBatch> batch) { return in_chunks(std::move(batch)); });
     const auto save = [this](const std::filesystem::path& folder) {
       nn::save_masked_lm(folder, model(), start_.tokenizer);
     };
@@ -92,6 +97,15 @@ class Pretraining {
  private:
   nn::EncoderForMaskedLM& model() { return *start_.model; }
 
+  ChunkedBatch in_chunks(std::shared_ptr<const MaskedBatch> batch) {
+    const MaskedBatch& whole = *batch;
+    run_.count(whole.tokens.sequences(), whole.tokens.tokens());
+    return chunked_batch(whole.tokens.lengths(), whole.masked_tokens(), run_.plan().chunks, rng_, chunk_rng_,
+                         [this, batch = std::move(batch)](int64_t first, int64_t last, Generator& rng) {
+                           return masked_loss(model(), batch->part(first, last), &rng);
+                         });
+  }
+
   // Preparing a batch takes a small part of a step's time, so there are no workers.
   nn::DataLoader<MaskedBatch> make_loader() const {
     const auto order =
@@ -101,7 +115,7 @@ class Pretraining {
   }
 
   const TrainOptions& options_;
-  Generator rng_;
+  Generator rng_, chunk_rng_;
   Start start_;
   const std::vector<MaskedExample> examples_;
   nn::DataLoader<MaskedBatch> loader_ = make_loader();

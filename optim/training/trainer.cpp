@@ -4,8 +4,10 @@
 #include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
 #include <qing/optim/clip.h>
+#include <qing/optim/parallel/collectives.h>
 #include <qing/tensor/denormals.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -46,7 +48,13 @@ void check(const TrainerOptions& o, const LossSource& source) {
   if (o.precision != DType::f32 && o.precision != DType::bf16) {
     throw DTypeError(fmt::format("Trainer: precision is {}; it must be f32 or bf16", name_of(o.precision)));
   }
-  if (!source.has_next || !source.next) throw ValueError("Trainer: the source has no has_next or no next");
+  if (!source.has_next || !(o.parallel != nullptr ? source.next_chunks != nullptr : source.next != nullptr)) {
+    throw ValueError(fmt::format("Trainer: the source has no has_next or no {}",
+                                 o.parallel != nullptr ? "next_chunks, which `parallel` needs" : "next"));
+  }
+  if (o.parallel != nullptr && (o.accumulate > 1 || o.scaler != nullptr)) {
+    throw ValueError("Trainer: parallel excludes accumulate and scaler; use larger batches, and bf16");
+  }
   if ((o.plateau != nullptr || o.patience > 0) && !o.evaluate) {
     throw ValueError("Trainer: patience and a plateau need evaluate");
   }
@@ -109,6 +117,29 @@ double Trainer::accumulate_gradients() {
   return sum / static_cast<double>(batches);
 }
 
+// Computes the gradient of the next batch on all ranks. Returns its loss.
+double Trainer::parallel_gradients() {
+  if (!source_.has_next()) throw ValueError(fmt::format("Trainer: epoch {} has no batch", progress_.epoch));
+  const ChunkedBatch batch = source_.next_chunks();
+  return options_.parallel->backward(batch.chunks, [&](int chunk) {
+    const AutocastGuard products(options_.precision);
+    return batch.loss(chunk);
+  });
+}
+
+// Gives all ranks the state of rank 0, which may come from a checkpoint.
+void Trainer::share_state(int64_t& resumed_from) {
+  Communicator& ranks = options_.parallel->ranks();
+  resumed_from = broadcast_value(ranks, resumed_from);
+  const NoGradGuard no_grad;
+  const StateDict weights = broadcast_state(ranks, model_.state_dict());
+  if (!ranks.is_first()) model_.load_state_dict(weights);
+  for (const auto& [name, part] : parts()) {
+    const StateDict state = broadcast_state(ranks, ranks.is_first() ? part->state_dict() : StateDict());
+    if (!ranks.is_first()) part->load_state_dict(state);
+  }
+}
+
 // Returns the factor that the optimizer applies to the gradients in its own pass.
 double Trainer::clipping() {
   if (options_.clip_norm == 0) return 1;
@@ -119,7 +150,7 @@ double Trainer::clipping() {
 // Returns false if the scaler skipped the step.
 bool Trainer::step() {
   optimizer_.zero_grad();
-  progress_.loss = accumulate_gradients();
+  progress_.loss = options_.parallel != nullptr ? parallel_gradients() : accumulate_gradients();
   if (!std::isfinite(progress_.loss) && options_.scaler == nullptr) {
     throw ValueError(fmt::format("Trainer: the loss of step {} is {}; use a smaller learning rate than {}",
                                  progress_.step + 1, progress_.loss, optimizer_.lr()));
@@ -144,8 +175,9 @@ void Trainer::evaluate() {
     std::optional<AveragedModel::Swap> swap;
     if (options_.average != nullptr && options_.average->updates() > 0) swap.emplace(*options_.average);
     model_.eval();
-    progress_.metric = options_.evaluate();
+    if (is_first()) progress_.metric = options_.evaluate();
     model_.train();
+    if (options_.parallel != nullptr) progress_.metric = broadcast_value(options_.parallel->ranks(), progress_.metric);
   }
   const bool better =
       options_.greater_is_better ? progress_.metric > progress_.best_metric : progress_.metric < progress_.best_metric;
@@ -178,7 +210,7 @@ TrainerResult Trainer::run() {
   const FlushDenormals flush;
   std::optional<CheckpointWriter> writer;
   TrainerResult result{};
-  if (!options_.checkpoints.empty()) {
+  if (!options_.checkpoints.empty() && is_first()) {
     writer.emplace(options_.checkpoints, options_.checkpoint);
     const auto latest = options_.resume || saved_step_ < 0 ? latest_checkpoint(options_.checkpoints) : std::nullopt;
     if (latest && !options_.resume) {
@@ -187,6 +219,7 @@ TrainerResult Trainer::run() {
     }
     if (latest) result.resumed_from = saved_step_ = load_checkpoint(*latest, model_, parts());
   }
+  if (options_.parallel != nullptr) share_state(result.resumed_from);
   model_.train();
   stop_ = false;
   while (!done() && !stop_) {
@@ -211,6 +244,10 @@ TrainerResult Trainer::run() {
     if (options_.evaluate && (due(options_.evaluate_every) || done())) evaluate();
     if (ended) tell(options_.on_epoch);
     if (writer && due(options_.checkpoint_every)) save(*writer);
+    if (options_.parallel != nullptr) {
+      const std::vector<char> stops = all_gather_values(options_.parallel->ranks(), static_cast<char>(stop_));
+      stop_ = std::ranges::count(stops, 1) > 0;
+    }
   }
   if (writer && saved_step_ != progress_.step) save(*writer);
   result.steps = progress_.step;

@@ -6,6 +6,7 @@
 #include <qing/optim/grad_scaler.h>
 #include <qing/optim/lr_scheduler.h>
 #include <qing/optim/training/checkpoint.h>
+#include <qing/optim/training/data_parallel.h>
 
 #include <charconv>
 #include <cstdint>
@@ -15,13 +16,22 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace qing::optim {
+
+/// A batch in chunks, for DataParallel::backward().
+struct ChunkedBatch {
+  std::vector<training::BatchChunk> chunks;
+  std::function<Tensor(int chunk)> loss;
+};
 
 /// The data and the loss: all that the loop needs from both.
 struct LossSource {
   std::function<bool()> has_next;  ///< whether the epoch has another batch
   std::function<Tensor()> next;    ///< the loss of the next batch: one element, recorded
+  /// The next batch in chunks, in place of `next`, for TrainerOptions::parallel.
+  std::function<ChunkedBatch()> next_chunks = {};
   std::function<void(int64_t)> begin_epoch =
       {};  ///< optional; called with the epoch's number from 0 at its start: shuffle here
   std::function<std::string()> save = {};             ///< optional: the position within the epoch, for checkpoints
@@ -78,6 +88,10 @@ struct TrainerOptions {
   ReduceLrOnPlateau* plateau = nullptr;  ///< stepped with every metric
   AveragedModel* average = nullptr;      ///< updated after every step
   GradScaler* scaler = nullptr;
+  /// The ranks that train together. It excludes `accumulate` and `scaler`. Every rank has a trainer with the same
+  /// options. Rank 0 alone reads and writes checkpoints and evaluates; the others get what it read and its metric. A
+  /// callback that ends the training on one rank ends it on all, after the same step.
+  training::DataParallel* parallel = nullptr;
   Generator* rng = nullptr;  ///< the generator of dropout and shuffling, to be stored in checkpoints
   /// Further parts of checkpoints. "trainer", "optimizer", "data", "rng", "schedule", "plateau", "average" and "scaler"
   /// are the trainer's own names.
@@ -106,7 +120,8 @@ struct TrainerResult {
 };
 
 /// The same model, data, options and kind of CPU give the same weights to the bit, for any number of threads, and
-/// whether or not the process was killed and training resumed.
+/// whether or not the process was killed and training resumed. With `parallel` they are the same for any number of
+/// ranks too, also when it changes between a kill and the resumed training.
 class Trainer : private Stateful {
  public:
   /// The arguments must outlive the trainer. ValueError for options out of range.
@@ -124,6 +139,9 @@ class Trainer : private Stateful {
   bool out_of_patience() const;
   Tensor next_loss();
   double accumulate_gradients();
+  double parallel_gradients();
+  bool is_first() const { return options_.parallel == nullptr || options_.parallel->ranks().is_first(); }
+  void share_state(int64_t& resumed_from);
   double clipping();
   bool step();
   void evaluate();

@@ -48,12 +48,14 @@ TrainResult TrainingRun::run(nn::Module& model, AdamW& optimizer, const LossSour
   double best = -std::numeric_limits<double>::infinity();
   int64_t saved = -1;
   bool evaluating = false;
+  const bool writes = options_.ranks == nullptr || options_.ranks->is_first();
   const auto save = [&](const std::filesystem::path& folder) {
+    saved = now_.step;
+    if (!writes) return;
     // The averaged weights are already in place when a model is evaluated.
     std::optional<AveragedModel::Swap> averages;
     if (average != nullptr && !evaluating) averages.emplace(*average);
     write(folder);
-    saved = now_.step;
   };
   TrainerOptions trainer{.max_epochs = plan_.epochs, .max_steps = steps_, .clip_norm = plan_.clip};
   trainer.precision = plan_.precision;
@@ -83,6 +85,13 @@ TrainResult TrainingRun::run(nn::Module& model, AdamW& optimizer, const LossSour
     trainer.greater_is_better = true;
   }
   trainer.patience = options_.patience;
+  SoleRank sole;
+  std::optional<training::DataParallel> parallel;
+  if (plan_.chunks > 0) {
+    parallel.emplace(model, optimizer, options_.ranks != nullptr ? *options_.ranks : sole,
+                     training::DataParallelOptions{.on_slow_rank = options_.on_slow_rank});
+    trainer.parallel = &*parallel;
+  }
   trainer.on_epoch = [&](const TrainerProgress& now) {
     if (!options_.evaluate) save(out);
     if (on_epoch) on_epoch(now.epoch);

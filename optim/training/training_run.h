@@ -34,6 +34,11 @@ struct RunOptions {
   int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The model of the last step is evaluated in any case.
   int64_t patience = 0;        ///< training ends after this many evaluations without a better one; 0: never
   std::filesystem::path last = {};
+  /// The ranks of a data-parallel training; null: this process trains alone. Every rank gives the same options. Rank 0
+  /// alone writes files and evaluates; the paths and `evaluate` of the others only have to be there where rank 0's are.
+  Communicator* ranks = nullptr;
+  /// Called on rank 0 for a rank that keeps the others waiting.
+  std::function<void(const SlowRank&)> on_slow_rank = {};
 };
 
 struct TrainResult {
@@ -60,6 +65,7 @@ struct RunPlan {
   double warmup = 0;      ///< fraction of the steps in which the learning rate rises
   double clip = 1;
   DType precision = DType::f32;
+  int64_t chunks = 0;  ///< of a batch (chunks_of_batch()); 0: batches are computed as a whole
 };
 
 /// Not thread-safe.
@@ -68,6 +74,7 @@ class TrainingRun : private Stateful {
   /// ValueError for options with `evaluate` but without `last`.
   TrainingRun(RunPlan plan, RunOptions options);
 
+  const RunPlan& plan() const { return plan_; }
   /// The loss of a batch calls it with the number of the batch's texts and tokens.
   void count(int64_t texts, int64_t tokens);
   /// Trains. save(folder) writes the model as it is; with `average` the averages are in place then. `out` gets the

@@ -12,6 +12,7 @@
 
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/help_format.h>
+#include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/common/version.h>
@@ -25,7 +26,7 @@ constexpr int kUsage = 2;
 
 int fail(const char* what, int code) {
   std::fflush(stdout);
-  std::fprintf(stderr, "qing: error: %s\n", what);
+  std::fprintf(stderr, "%s%s\n", cli::error_prefix().c_str(), what);
   return code;
 }
 

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <unordered_set>
 
+#include <qing/optim/parallel/launch.h>
+#include <qing/optim/training/chunked_batch.h>
 #include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/train_option_lines.h>
@@ -21,6 +23,20 @@ int64_t peak_rss_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<int64_t>(usage.ru_maxrss) * 1024;  // Linux reports KiB
+}
+
+// Gives --chunks its value for several processes, so that the record of the run has it.
+void set_chunks(CLI::App& command, TrainingArguments& arguments) {
+  if (!optim::launch() || arguments.options.fast_reduce != 0) return;
+  CLI::Option* option = command.get_option("--chunks");
+  if (option->count() == 0) {
+    option->add_result(std::to_string(optim::kDefaultChunks));
+    option->run_callback();
+  }
+  if (arguments.options.chunks > 0) return;
+  throw UsageError(
+      "--chunks 0 computes batches as a whole, which several processes cannot. Resume such a training without mpirun, "
+      "or begin a new one with --overwrite and --chunks 8");
 }
 
 }  // namespace
@@ -59,6 +75,7 @@ void read_configs(CLI::App& command, TrainingArguments& a) {
   if (!a.config.empty()) read_config(command, a.config);
   const auto recorded = a.resume && !a.out.empty() ? recorded_config(a.out) : std::nullopt;
   if (recorded) read_config(command, *recorded);
+  set_chunks(command, a);
   for (const char* option : {"--data", "--out"}) {
     if (command.count(option) == 0) {
       throw UsageError(fmt::format("{} is missing; see qing {} --help", option, a.command));
@@ -75,6 +92,9 @@ void check_training(const TrainingArguments& a) {
   if (a.options.heads == 0 && a.options.width % 32 != 0) {
     throw UsageError(fmt::format("--width {} is not a multiple of 32, the width of a head; change it or give --heads",
                                  a.options.width));
+  }
+  if (a.options.chunks > 0 && a.options.fast_reduce != 0) {
+    throw UsageError("--chunks and --fast-reduce exclude each other; leave one of them out");
   }
   if (a.dev.empty() && a.early_stop > 0) {
     throw UsageError("--early-stop needs --dev: texts that show whether the model still improves");

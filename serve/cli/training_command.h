@@ -40,8 +40,9 @@ void add_file_option(CLI::App& command, const char* name, std::vector<std::files
 /// --out, --config, the options of the table that are for the recipe, and those of the run. `score` says what
 /// evaluations compare.
 void add_training_options(CLI::App& command, TrainingArguments& arguments, optim::OptionUse recipe, const char* score);
-/// Reads the options of --config, and those of the training to resume. The command line overrides both. UsageError
-/// without --data or --out.
+/// Reads the options of --config, and those of the training to resume. The command line overrides both. For several
+/// processes --chunks is not 0. UsageError without --data or --out, and for several processes that would resume a
+/// training that was begun without chunks.
 void read_configs(CLI::App& command, TrainingArguments& arguments);
 
 /// UsageError for options that contradict each other.

@@ -4,10 +4,13 @@
 
 #include <cstdio>
 
+#include <qing/tensor/errors.h>
+
 namespace qing::serve::cli {
 
-TrainingSession::TrainingSession(const TrainingArguments& arguments, const RunDirectory& run)
-    : arguments_(arguments), run_(run), log_(run.path("metrics.jsonl"), run.resumed_step()) {
+TrainingSession::TrainingSession(const TrainingArguments& arguments, const RunDirectory& run,
+                                 optim::Communicator* ranks)
+    : arguments_(arguments), run_(run), ranks_(ranks), log_(run.path("metrics.jsonl"), run.resumed_step()) {
   for (const EvaluationPoint& point : read_metrics(run.path("metrics.jsonl")).evaluations) {
     best_ = std::max(best_, point.score);
   }
@@ -21,6 +24,14 @@ optim::TrainResult TrainingSession::run(const Train& train, const Evaluate& eval
       return evaluate(model, progress);
     };
   }
+  options.ranks = ranks_;
+  options.on_slow_rank = [&](const optim::SlowRank& slow) {
+    display_.end_line();
+    fmt::print(stderr,
+               "qing: warning: rank {} is slow: over the last {} steps it computed {:.1f} times as long as the others, "
+               "which waited for it\n",
+               slow.rank, optim::SlowRanks::kSteps, slow.factor);
+  };
   const auto on_progress = [&](const optim::Progress& progress) {
     display_.show(progress);
     log_.add_step(progress);
@@ -35,6 +46,18 @@ optim::TrainResult TrainingSession::run(const Train& train, const Evaluate& eval
 void TrainingSession::print_scores(const optim::Progress& progress, const std::string& name,
                                    const std::string& scores) const {
   fmt::print(stderr, "epoch {}/{}, step {}: {}: {}\n", progress.epoch, progress.epochs, progress.step, name, scores);
+}
+
+void follow(const TrainingArguments& arguments, optim::Communicator& ranks, const TrainingSession::Train& train) {
+  const InterruptGuard guard("");
+  optim::RunOptions options{.evaluate_every = arguments.eval_every, .patience = arguments.early_stop, .ranks = &ranks};
+  if (!arguments.dev.empty()) {
+    options.last = arguments.out;
+    options.evaluate = [](const std::filesystem::path&, const optim::Progress&) -> double {
+      throw Error("follow: rank 0 alone evaluates");
+    };
+  }
+  train([&](const optim::Progress&) { return !guard.interrupted(); }, options);
 }
 
 }  // namespace qing::serve::cli

@@ -25,8 +25,9 @@ class TrainingSession {
   using Evaluate = std::function<double(const std::filesystem::path& model, const optim::Progress& progress)>;
   using Train = std::function<optim::TrainResult(const optim::OnProgress&, const optim::RunOptions&)>;
 
-  /// Continues the metrics of the run. Both arguments outlive the session. IoError, DataError.
-  TrainingSession(const TrainingArguments& arguments, const RunDirectory& run);
+  /// Continues the metrics of the run. The arguments outlive the session. `ranks` is null for a process alone. IoError,
+  /// DataError.
+  TrainingSession(const TrainingArguments& arguments, const RunDirectory& run, optim::Communicator* ranks);
 
   /// Calls `train`, which stops early at the first Ctrl-C of the session. Without `evaluate` there are no evaluations.
   optim::TrainResult run(const Train& train, const Evaluate& evaluate);
@@ -47,10 +48,15 @@ class TrainingSession {
  private:
   const TrainingArguments& arguments_;
   const RunDirectory& run_;
+  optim::Communicator* ranks_;
   std::optional<InterruptGuard> guard_{std::in_place, kInterruptNotice};  // until run() ends
   MetricsLog log_;
   ProgressDisplay display_;
   double best_ = -std::numeric_limits<double>::infinity();
 };
+
+/// Trains on a rank other than rank 0, which has the session. The first Ctrl-C ends the training of all ranks after a
+/// step.
+void follow(const TrainingArguments& arguments, optim::Communicator& ranks, const TrainingSession::Train& train);
 
 }  // namespace qing::serve::cli

@@ -3,10 +3,13 @@
 
 #include <cmath>
 #include <limits>
+#include <set>
+#include <vector>
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops.h>
+#include <qing/autograd/ops/gradient_checkpoint.h>
 
 #include "autograd/variable.h"
 
@@ -135,6 +138,54 @@ TEST(Anomaly, NamesTheBackwardThatMadeNaN) {
     return grad(y).item();
   }()))
       << "without the guard it goes through";
+}
+
+// The indices of the leaves in the order in which backward() is done with them, and their gradients at that moment.
+struct LeafOrder {
+  std::vector<size_t> order;
+  std::vector<double> gradients;
+
+  LeafOrder(const Tensor& root, const std::vector<Tensor>& leaves) {
+    backward(root, {.leaves = leaves, .on_leaf = [&](size_t i) {
+                      order.push_back(i);
+                      const Tensor gradient = grad(leaves[i]);
+                      gradients.push_back(gradient.defined() ? gradient.item() : 0);
+                    }});
+  }
+};
+
+TEST(OnLeaf, ComesAsSoonAsAGradientIsComplete) {
+  const Tensor a = variable(2), b = variable(3), c = variable(5), unused = variable(1);
+  // c is used last and so done first; a is used at both ends and so done last.
+  const LeafOrder told((a * b * c) + a, {a, b, c, unused});
+  EXPECT_EQ(told.order, (std::vector<size_t>{3, 2, 0, 1}));
+  EXPECT_EQ(told.gradients, (std::vector<double>{0, 6, 16, 10}));
+}
+
+TEST(OnLeaf, ComesAfterTheHooksOfTheLeaf) {
+  const Tensor a = variable(2), b = variable(3);
+  register_hook(b, [](const Tensor& g) { return scale(g, 10); });
+  const LeafOrder told(a * b, {a, b});
+  EXPECT_EQ(told.order, (std::vector<size_t>{0, 1}));
+  EXPECT_EQ(told.gradients, (std::vector<double>{3, 20}));
+}
+
+TEST(OnLeaf, OfALeafThatACheckpointCapturesComesAfterTheCheckpoint) {
+  const Tensor x = variable(2), inside = variable(3), outside = variable(5);
+  const Tensor y = checkpoint([&](const std::vector<Tensor>& in) { return in[0] * inside; }, {x});
+  const LeafOrder told(y * outside, {inside, outside, x});
+  EXPECT_EQ(std::set<size_t>(told.order.begin(), told.order.end()), (std::set<size_t>{0, 1, 2}));
+  EXPECT_EQ(told.gradients, (std::vector<double>{10, 6, 15}));
+}
+
+TEST(OnLeaf, MayTakeTheGradient) {
+  const Tensor a = variable(2), b = variable(3);
+  const std::vector<Tensor> leaves = {a, b};
+  std::vector<double> taken(2);
+  const auto take = [&](size_t i) { taken[i] = take_grad(leaves[i]).gradient.item(); };
+  for (int pass = 0; pass < 2; ++pass) backward(a * b, {.leaves = leaves, .on_leaf = take});
+  EXPECT_EQ(taken, (std::vector<double>{3, 2}));
+  EXPECT_FALSE(grad(a).defined());
 }
 
 }  // namespace

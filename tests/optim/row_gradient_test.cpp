@@ -5,6 +5,7 @@
 #include <qing/optim/clip.h>
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/creation.h>
+#include <qing/tensor/errors.h>
 #include <qing/tensor/random.h>
 
 #include <limits>
@@ -219,6 +220,43 @@ TEST(RowGradient, AnEmptyLookUpAndAnEmptyTableWork) {
   EXPECT_EQ(clip_grad_norm({weight, nothing, thin}, 1), 0);
   sgd.step();
   EXPECT_EQ(values(weight), values(table()));
+}
+
+TEST(RowGradient, IsPutAndTaken) {
+  const Tensor weight = table();
+  Tensor rows = zeros({2, kWidth});
+  rows.fill(7);
+  look_up(weight, {1, 2, 40});
+  put_row_grad(weight, std::vector<int64_t>{3, 9}, rows);
+  const RowGradient put = row_grad(weight);
+  ASSERT_NE(put.rows, nullptr);
+  EXPECT_EQ(*put.rows, (std::vector<int64_t>{3, 9}));
+  EXPECT_EQ(put.gradient.at({9, 0}), 7);
+  EXPECT_EQ(put.gradient.at({2, 0}), 0);
+  look_up(weight, {5, 9});
+  EXPECT_EQ(*row_grad(weight).rows, (std::vector<int64_t>{3, 5, 9}));
+
+  const RowGradient taken = take_grad(weight);
+  EXPECT_EQ(*taken.rows, (std::vector<int64_t>{3, 5, 9}));
+  EXPECT_FALSE(row_grad(weight).gradient.defined());
+  look_up(weight, {4});
+  EXPECT_EQ(*row_grad(weight).rows, (std::vector<int64_t>{4}));
+  EXPECT_EQ(taken.gradient.at({3, 0}), 7);
+
+  put_grad(weight, taken.gradient);
+  EXPECT_EQ(row_grad(weight).rows, nullptr);
+  EXPECT_EQ(grad(weight).at({3, 0}), 7);
+}
+
+TEST(RowGradient, WhatDoesNotFitIsNotPut) {
+  const Tensor weight = table(), plain = zeros({2, kWidth}), two = zeros({2, kWidth});
+  const std::vector<int64_t> rows = {3, 9}, falling = {9, 3}, outside = {3, kEntries}, one = {3};
+  EXPECT_THROW(put_row_grad(plain, rows, two), AutogradError);
+  EXPECT_THROW(put_row_grad(weight, falling, two), IndexError);
+  EXPECT_THROW(put_row_grad(weight, outside, two), IndexError);
+  EXPECT_THROW(put_row_grad(weight, one, two), ShapeError);
+  EXPECT_THROW(put_grad(weight, two), ShapeError);
+  EXPECT_THROW(put_grad(plain, two), AutogradError);
 }
 
 }  // namespace

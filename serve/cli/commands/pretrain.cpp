@@ -11,6 +11,7 @@
 #include <qing/optim/pretraining/pretrain.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/training_command.h>
+#include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/cli/training_session.h>
 #include <qing/serve/reports/charts.h>
 #include <qing/serve/reports/pretraining_card.h>
@@ -64,7 +65,7 @@ void write_reports(const TrainingArguments& arguments, const RunDirectory& run, 
 }
 
 // Trains a model into the folder `out`, as `qing train` does.
-void run_pretrain(const TrainingArguments& arguments) {
+void run_pretrain(const TrainingArguments& arguments, optim::Communicator* ranks) {
   check_training(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
   std::vector<std::filesystem::path> all = arguments.data;
@@ -79,18 +80,24 @@ void run_pretrain(const TrainingArguments& arguments) {
                    .unlabelled = {},
                    .teachers = {}};
   const std::vector<nn::Example> examples = take_examples(data);
+  const std::vector<std::string> texts = texts_of(examples);
+  if (ranks != nullptr && !ranks->is_first()) {
+    follow(arguments, *ranks, [&](const optim::OnProgress& on_progress, const optim::RunOptions& options) {
+      return optim::pretrain(texts, arguments.options, arguments.out, on_progress, {}, options);
+    });
+    return;
+  }
   warn_of_overlap(examples, dev);
 
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   say_where_it_begins(arguments, run, examples.size());
-  TrainingSession session(arguments, run);
+  TrainingSession session(arguments, run, ranks);
   TrainingSession::Evaluate evaluate;
   if (!dev.empty()) {
     evaluate = [&](const std::filesystem::path& model, const optim::Progress& progress) {
       return evaluate_on_dev(session, arguments, dev, model, progress);
     };
   }
-  const std::vector<std::string> texts = texts_of(examples);
   const optim::TrainResult result = session.run(
       [&](const optim::OnProgress& on_progress, const optim::RunOptions& options) {
         return optim::pretrain(texts, arguments.options, arguments.out, on_progress, {}, options);
@@ -115,7 +122,7 @@ void add_pretrain(CommandLine& line) {
   add_training_options(*command, *a, optim::OptionUse::pretrain, "mean loss");
   command->callback([&line, command, a] {
     read_configs(*command, *a);
-    line.run = [a] { run_pretrain(*a); };
+    line.run = [a] { with_ranks(a->threads, [&](optim::Communicator* ranks) { run_pretrain(*a, ranks); }); };
   });
 }
 

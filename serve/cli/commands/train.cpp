@@ -13,6 +13,7 @@
 #include <qing/optim/classifier/train_classifier.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/training_command.h>
+#include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/cli/training_session.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
@@ -89,8 +90,9 @@ double evaluate_on_dev(TrainingSession& session, const std::vector<LabelledFile>
 }
 
 optim::TrainResult train(const TrainArguments& arguments, const optim::TrainOptions& options, const RunDirectory& run,
-                         const std::vector<nn::Example>& examples, const std::vector<LabelledFile>& dev) {
-  TrainingSession session(arguments, run);
+                         const std::vector<nn::Example>& examples, const std::vector<LabelledFile>& dev,
+                         optim::Communicator* ranks) {
+  TrainingSession session(arguments, run, ranks);
   const optim::TeacherOptions teachers{
       .cache = arguments.teacher_cache.empty() ? run.path("teachers.safetensors") : arguments.teacher_cache,
       .on_progress = [&](const optim::TeacherProgress& now) {
@@ -157,8 +159,9 @@ Calibration write_reports(const RunDirectory& run, const optim::TrainResult& res
 }
 
 // Trains a model into the folder `out` and shows progress on stderr. run_directory.h lists the other files of the
-// folder. The first Ctrl-C saves a checkpoint and the model and exits with 0. The second kills the process.
-void run_train(const TrainArguments& arguments) {
+// folder. The first Ctrl-C saves a checkpoint and the model and exits with 0. The second kills the process. Of several
+// ranks, rank 0 does all this and the others only train.
+void run_train(const TrainArguments& arguments, optim::Communicator* ranks) {
   check(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
   const optim::TrainOptions options = train_options(arguments);
@@ -177,13 +180,19 @@ void run_train(const TrainArguments& arguments) {
                    .teachers = teacher_files(options.teachers)};
   for (auto* more : {&extra, &unlabelled}) std::move(more->begin(), more->end(), std::back_inserter(data));
   const std::vector<nn::Example> examples = take_examples(data);
+  if (ranks != nullptr && !ranks->is_first()) {
+    follow(arguments, *ranks, [&](const optim::OnProgress& on_progress, const optim::RunOptions& run_options) {
+      return optim::train_classifier(examples, options, arguments.out, on_progress, {}, run_options);
+    });
+    return;
+  }
   warn_of_overlap(examples, dev);
 
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   // The file may lie in the folder that was just made.
   if (!arguments.teacher_cache.empty() && !options.teachers.empty()) check_teacher_cache(arguments.teacher_cache);
   say_where_it_begins(arguments, run, examples.size());
-  const optim::TrainResult result = train(arguments, options, run, examples, dev);
+  const optim::TrainResult result = train(arguments, options, run, examples, dev, ranks);
   const Calibration calibration = write_reports(run, result, examples, arguments.data.size(), dev);
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
   report(arguments, result, [&](JsonWriter& json) {
@@ -218,7 +227,7 @@ void add_train(CommandLine& line) {
       ->group(optim::rows::kTeachers);
   command->callback([&line, command, a] {
     read_configs(*command, *a);
-    line.run = [a] { run_train(*a); };
+    line.run = [a] { with_ranks(a->threads, [&](optim::Communicator* ranks) { run_train(*a, ranks); }); };
   });
 }
 
