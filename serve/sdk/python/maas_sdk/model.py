@@ -109,7 +109,7 @@ class Model(BaseModel):
         self._client = client
 
     @overload
-    def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...
+    def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...  # type: ignore[overload-overlap]
 
     @overload
     def predict(self, texts: Iterable[str], *, explain: bool = False, progress: bool = False) -> List[Emotion]: ...
@@ -154,7 +154,7 @@ class Model(BaseModel):
         return column.with_columns(emotions, self.labels, prefix, scores)
 
     @overload
-    async def apredict(self, texts: str, *, explain: bool = False) -> Emotion: ...
+    async def apredict(self, texts: str, *, explain: bool = False) -> Emotion: ...  # type: ignore[overload-overlap]
 
     @overload
     async def apredict(self, texts: Iterable[str], *, explain: bool = False) -> List[Emotion]: ...
