@@ -8,6 +8,7 @@ import zipfile
 
 import browser as browsing
 import openpyxl
+import pandas as pd
 import pytest
 from test_web_page import chromium, choose, endpoint, page  # noqa: F401  the fixtures
 
@@ -139,6 +140,14 @@ def test_long_numbers_and_dates_keep_their_digits(page, tmp_path):  # noqa: F811
         ["1", "2024-02-29", "I love <it> & more", "TRUE"],
         ["2.5", "2024-03-01 13:45:00", " two\nlines ", ""],
     ]
+
+
+def test_a_text_that_another_program_took_for_a_formula_is_kept(page, tmp_path):  # noqa: F811
+    """pandas and openpyxl write a text that begins with = as a formula without a value."""
+    path = tmp_path / "pandas.xlsx"
+    pd.DataFrame({"text": ["=great film", "good"]}).to_excel(path, index=False)
+    choose(page, path)
+    assert texts_read(page) == ["=great film", "good"]
 
 
 def test_shared_strings_runs_and_gaps_of_a_workbook(page, tmp_path):  # noqa: F811
