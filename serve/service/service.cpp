@@ -61,7 +61,8 @@ Model Service::model(std::string_view name, const std::string& key, std::string_
   if (!chosen) {
     throw Refusal(
         error_response(404, "unknown_version",
-                       fmt::format("{}: this version is not served; version {} is", model->name, model->version)));
+                       fmt::format("{}: this version is not served; version {} is; an alias keeps another one loaded",
+                                   model->name, model->version)));
   }
   return std::move(*chosen);
 }

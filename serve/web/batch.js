@@ -1,23 +1,23 @@
 // Predictions for a whole table: progress, a summary by label, a filter, explanations of chosen rows, downloads.
 const SHOWN_ROWS = 50, AT_ONCE = 3;
-let batch = null;  // the last run: model, items, column, head, name
+let batch = null;  // the last run: model, other, items, column, head, name
 let stop = null;
-let view = { label: null, words: '', rows: SHOWN_ROWS };
+let view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
 redraws.push(() => { if (batch) showBatch(); });
 
-const empty = item => !item.text.trim();
+const differs = item => Boolean(item.other) && item.other.label !== item.prediction.label;
 const finishedItems = () => batch.items.filter(item => item.prediction || (item.empty && !batch.part));
 
 async function runFile() {
-  const column = Number($('column').value), model = $('model').value;
-  const controls = ['run', 'file', 'column', 'model', 'sheet', 'encoding', 'separator', 'header'].map($);
+  const column = Number($('column').value), model = $('model').value, other = $('other').value;
+  const controls = ['run', 'file', 'column', 'model', 'other', 'sheet', 'encoding', 'separator', 'header'].map($);
   const disabled = controls.filter(control => !control.disabled);
   stop = new AbortController();
   const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
-  for (const item of items) item.empty = empty(item);  // empty cells are not sent and stay empty
+  for (const item of items) item.empty = !item.text.trim();  // empty cells are not sent and stay empty
   const wanted = items.filter(item => !item.empty), queue = [...parts(model, wanted, item => item.text, false)];
-  batch = { model, items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), part: true, hasNgrams: ngrams[model] };
-  view = { label: null, words: '', rows: SHOWN_ROWS };
+  batch = { model, other, items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), part: true, hasNgrams: ngrams[model] };
+  view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
   $('filter').value = '';
   disabled.forEach(control => { control.disabled = true; });
   show([]);
@@ -25,8 +25,9 @@ async function runFile() {
   let problem = null, done = 0;
   const work = async () => {
     for (let part; (part = queue.shift()) && !stop.signal.aborted;) {
-      const predictions = await predict(model, part.map(item => item.text), false, stop.signal);
-      predictions.forEach((prediction, i) => { part[i].prediction = prediction; });
+      const texts = part.map(item => item.text);
+      const sides = await Promise.all([model, other].filter(Boolean).map(choice => predictAll(choice, texts, false, stop.signal)));
+      part.forEach((item, i) => { [item.prediction, item.other] = sides.map(side => side[i]); });
       done += part.length;
       $('progress').value = done / wanted.length;
       $('batch-status').textContent = t('progress')(done, wanted.length);
@@ -63,6 +64,14 @@ function summary() {
     choice.addEventListener('click', () => { view = { ...view, label: view.label === label ? null : label, rows: SHOWN_ROWS }; showBatch(); });
     return choice;
   });
+  if (batch.other) {
+    const choice = make('button', 'tally');
+    choice.type = 'button';
+    choice.setAttribute('aria-pressed', String(view.differ));
+    choice.append(make('span', '', t('differing')), make('strong', 'number', String(finished.filter(differs).length)));
+    choice.addEventListener('click', () => { view = { ...view, differ: !view.differ, rows: SHOWN_ROWS }; showBatch(); });
+    made.push(choice);
+  }
   const blank = batch.items.filter(item => item.empty).length;
   $('summary').replaceChildren(bar, ...made, ...(blank ? [make('span', 'hint', t('emptyCells')(blank))] : []));
 }
@@ -77,19 +86,24 @@ function rowOf(item) {
   const explanation = item.explained?.explanation;
   said.append(explanation ? heat(text, explanation) : make('p', 'text', text.length > 400 ? `${text.slice(0, 400)}…` : text));
   if (explanation && item.explained.truncated) said.append(make('p', 'hint', unread(text, item.explained, batch.hasNgrams)));
-  const verdict = make('td');
-  if (prediction) verdict.append(make('span', `label ${tone(prediction.label)}`, named(prediction.label)));
-  line.append(choose, make('td', 'number', String(number)), said, verdict, make('td', 'number', prediction ? `${(100 * prediction.score).toFixed(1)}%` : ''));
+  line.append(choose, make('td', 'number', String(number)), said);
+  for (const side of batch.other ? [prediction, item.other] : [prediction]) {
+    const verdict = make('td');
+    if (side) verdict.append(make('span', `label ${tone(side.label)}`, named(side.label)));
+    line.append(verdict, make('td', 'number', side ? `${(100 * side.score).toFixed(1)}%` : ''));
+  }
   return line;
 }
 const shownItems = () => batch.items.filter(item => (item.prediction || item.empty) && (!view.label || item.prediction?.label === view.label) &&
+  (!view.differ || differs(item)) &&
   (!view.words || item.text.toLowerCase().includes(view.words.toLowerCase())));
 function showBatch() {
   batch.labels = [...new Set([...labelsOf(batch.model), ...batch.items.flatMap(item => item.prediction ? [item.prediction.label] : [])])];
   const found = shownItems(), lines = found.slice(0, view.rows).map(rowOf);
   summary();
   const head = make('thead');
-  head.append(row('th', [make('span', 'unseen', t('choose')), '#', batch.head[batch.column], t('label'), t('score')]));
+  head.append(row('th', [make('span', 'unseen', t('choose')), '#', batch.head[batch.column],
+    ...(batch.other ? [choiceName(batch.model), t('score'), choiceName(batch.other), t('score')] : [t('label'), t('score')])]));
   const body = make('tbody');
   body.append(...lines);
   $('rows').replaceChildren(head, body);
@@ -98,7 +112,7 @@ function showBatch() {
   $('file-results').hidden = false;
   $('nothing').hidden = true;
   $('legend').hidden = !batch.items.some(item => item.explained);
-  $('results-title').textContent = `${t('results')}: ${choiceName(batch.model)}`;
+  $('results-title').textContent = `${t('results')}: ${[batch.model, batch.other].filter(Boolean).map(choiceName).join(' / ')}`;
   countChosen();
 }
 function countChosen() {
@@ -114,6 +128,7 @@ async function explainRows() {
     predictions.forEach((prediction, i) => { part[i].explained = prediction; part[i].chosen = false; });
     showBatch();
   }
+  offer();
   say(() => t('explained')(chosen.length));
 }
 
@@ -122,13 +137,19 @@ function resultRows() {
   const finished = finishedItems();
   // If another version was loaded meanwhile, the rows may have different labels.
   const labels = [...new Set(finished.flatMap(({ prediction }) => prediction ? Object.keys(prediction.scores) : []))], names = [...batch.head];
-  for (let name of ['predicted', 'score', ...labels]) {
+  const columns = [['predicted', item => item.prediction?.label], ['score', item => item.prediction?.score],
+    ...labels.map(label => [label, item => item.prediction?.scores[label]])];
+  if (batch.other) columns.push([`predicted ${choiceName(batch.other)}`, item => item.other?.label], [`score ${choiceName(batch.other)}`, item => item.other?.score]);
+  if (finished.some(item => item.explained)) columns.push(['explanation', item => item.explained && strongest(item.explained.explanation)]);
+  for (let [name] of columns) {
     while (names.includes(name)) name += '_qing';
     names.push(name);
   }
-  return [names, ...finished.map(({ row, prediction }) => [...batch.head.map((_, i) => row[i] ?? ''),
-    ...(prediction ? [prediction.label, prediction.score, ...labels.map(label => prediction.scores[label] ?? '')] : ['', '', ...labels.map(() => '')])])];
+  return [names, ...finished.map(item => [...batch.head.map((_, i) => item.row[i] ?? ''), ...columns.map(([, value]) => value(item) ?? '')])];
 }
+// The parts of a text with the largest weights, as a cell of a table.
+const strongest = ({ spans }) => [...spans].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, 5)
+  .map(span => `${span.text} ${span.weight >= 0 ? '+' : ''}${span.weight.toFixed(3)}`).join('; ');
 function offer() {
   const rows = resultRows(), name = `${batch.name} ${batch.model.replaceAll('/', ' ')}`;
   const csv = new Blob(['\uFEFF', rows.map(row => csvLine(row.map(String))).join('\r\n') + '\r\n'], { type: 'text/csv' });

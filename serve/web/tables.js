@@ -33,7 +33,7 @@ function guessEncoding(bytes) {
   if (even > start.length / 5 && odd < even / 10) return 'utf-16be';
   if (even + odd > 0) return null;
   if (decodes(bytes, 'utf-8')) return 'utf-8';
-  return chinesePairs(bytes) > 0.6 && decodes(bytes, 'gb18030') ? 'gb18030' : 'windows-1252';
+  return chinesePairs(bytes) > 0.5 && decodes(bytes, 'gb18030') ? 'gb18030' : 'windows-1252';
 }
 
 // The end of a quoted field that begins at `from`, which is the place of its closing quote; -1 if it does not end as one.
@@ -88,13 +88,15 @@ function guessSeparator(text) {
   return best;
 }
 const isName = cell => TEXT_NAMES.includes(cell.trim().toLowerCase()) || OTHER_NAMES.includes(cell.trim().toLowerCase());
-// Whether the first row looks like names: a usual one, or short different words above longer cells.
+// Whether the first row looks like names: a usual one, or different short words that do not occur again below, no numbers and
+// no sentences. A single word above a single column is a name if the cells below are longer.
 function guessHeader(rows) {
-  const [first = [], ...rest] = rows.slice(0, 50);
+  const [first = [], ...rest] = rows.slice(0, 200);
   if (first.some(isName)) return true;
   if (!rest.length || new Set(first).size < first.length) return false;
-  const longest = Math.max(...rest.flat().map(cell => cell.length));
-  return first.every(cell => cell.trim() && cell.length <= 30 && !/^[\d.,+-]+$/.test(cell)) && longest > 2 * Math.max(...first.map(cell => cell.length));
+  if (!first.every(cell => cell.trim() && cell.length <= 30 && !/^[\d.,+-]+$/.test(cell) && cell.trim().split(/\s+/).length < 4)) return false;
+  if (first.some((cell, i) => rest.some(row => row[i] === cell))) return false;
+  return first.length > 1 || !/\s/.test(first[0].trim()) && rest.some(([cell]) => /\s/.test(cell.trim()) || cell.length > 2 * first[0].length);
 }
 // The column of a usual name, or else the one with the longest cells.
 function guessColumn({ head, rows }) {

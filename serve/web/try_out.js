@@ -33,9 +33,9 @@ function* parts(model, items, text, explain) {
   if (part.length) yield part;
 }
 
-async function predictAll(choice, texts, explain) {
+async function predictAll(choice, texts, explain, signal) {
   const predictions = [];
-  for (const part of parts(choice, texts, text => text, explain)) predictions.push(...await predict(choice, part, explain));
+  for (const part of parts(choice, texts, text => text, explain)) predictions.push(...await predict(choice, part, explain, signal));
   return predictions;
 }
 

@@ -71,6 +71,8 @@ async function sheetsOf(bytes) {
   const since1904 = ['1', 'true'].includes(elements(book, 'workbookPr')[0]?.getAttribute('date1904'));
   const valueOf = cell => {
     const type = cell.getAttribute('t'), value = elements(cell, 'v')[0]?.textContent ?? '';
+    const formula = elements(cell, 'f')[0]?.textContent;
+    if (value === '' && formula) return `=${formula}`;  // a program that does not compute wrote it, or a text that begins with =
     if (type === 's') return strings[Number(value)] ?? '';
     if (type === 'inlineStr') return stringOf(elements(cell, 'is')[0]);
     if (type === 'b') return value === '1' ? 'TRUE' : 'FALSE';

@@ -8,6 +8,7 @@ import zipfile
 
 import browser as browsing
 import openpyxl
+import pandas as pd
 import pytest
 from test_web_page import chromium, choose, endpoint, page  # noqa: F401  the fixtures
 
@@ -64,6 +65,9 @@ READ = [
     ("mac.csv", b"id,text\r1,one\r2,two\r", "utf-8", ",", ["one", "two"]),
     ("one-column.csv", b"text\nI said: hello, you\nbye\n", "utf-8", ",", ["I said: hello", "bye"]),
     ("no-header.csv", b"1,I love this film\n2,What a terrible day it was\n", "utf-8", ",", ["I love this film", "What a terrible day it was"]),
+    ("labels.csv", b"pos,so good\nneg,so bad\npos,fine\n", "utf-8", ",", ["so good", "so bad", "fine"]),
+    ("short-names.csv", b"kommentar,note\ngut,1\nschlecht,6\n", "utf-8", ",", ["gut", "schlecht"]),
+    ("one-name.csv", "meinung\nsehr gut\nnie\n".encode(), "utf-8", ",", ["sehr gut", "nie"]),
     ("lines.txt", b"first, with a comma\n\nsecond\n", "utf-8", "lines", ["first, with a comma", "second"]),
     ("names.csv", b"produkt;kommentar\nA1;sehr gut gemacht\nB2;schlecht verarbeitet\n", "utf-8", ";", ["sehr gut gemacht", "schlecht verarbeitet"]),
     ("short-rows.csv", b"text,stars\ngood,5\nbad\n", "utf-8", ",", ["good", "bad"]),
@@ -136,6 +140,14 @@ def test_long_numbers_and_dates_keep_their_digits(page, tmp_path):  # noqa: F811
         ["1", "2024-02-29", "I love <it> & more", "TRUE"],
         ["2.5", "2024-03-01 13:45:00", " two\nlines ", ""],
     ]
+
+
+def test_a_text_that_another_program_took_for_a_formula_is_kept(page, tmp_path):  # noqa: F811
+    """pandas and openpyxl write a text that begins with = as a formula without a value."""
+    path = tmp_path / "pandas.xlsx"
+    pd.DataFrame({"text": ["=great film", "good"]}).to_excel(path, index=False)
+    choose(page, path)
+    assert texts_read(page) == ["=great film", "good"]
 
 
 def test_shared_strings_runs_and_gaps_of_a_workbook(page, tmp_path):  # noqa: F811

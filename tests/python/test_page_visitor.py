@@ -10,7 +10,7 @@ import browser as browsing
 import openpyxl
 import pytest
 from conftest import RunningServer, ask
-from test_web_page import TEXTS, analyse, analyse_file, choose, chromium, saved, screenshots  # noqa: F401  the fixtures
+from test_web_page import TEXTS, analyse, analyse_file, choose, chromium, downloaded, saved, screenshots  # noqa: F401  the fixtures
 
 pytestmark = pytest.mark.skipif(
     not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
@@ -119,13 +119,19 @@ def test_a_workbook_from_drop_to_download(visit, reviews, tmp_path, screenshots)
     page.click("#theme")
     page.screenshot(screenshots / "desktop_file_results_dark.png")
 
+    with_reasons = downloaded(page, tmp_path)
+    assert with_reasons[0][-1] == "explanation" and [row[-1] != "" for row in with_reasons[1:6]] == [True, False, False, False, True]
+    assert "love +" in with_reasons[1][-1]
+    (tmp_path / "reviews emotion_analysis.csv").unlink()
+
     path = saved(page, tmp_path, "#download-xlsx")
     assert path.name == "reviews emotion_analysis.xlsx"
     sheet = openpyxl.load_workbook(path).active
     made = [list(row) for row in sheet.iter_rows(values_only=True)]
-    assert made[0] == ["id", "text", "stars", "predicted", "score", "negative", "neutral", "positive"] and len(made) == 121
+    assert made[0] == ["id", "text", "stars", "predicted", "score", "negative", "neutral", "positive", "explanation"]
+    assert len(made) == 121
     assert [row[1] or "" for row in made[1:]] == REVIEWS * 20
-    assert made[3][3:] == [None] * 5 and made[1][3] == "positive" and isinstance(made[1][4], float)
+    assert made[3][3:] == [None] * 6 and made[1][3] == "positive" and isinstance(made[1][4], float)
     assert sheet["B7"].data_type == "s", "a text that begins with = is no formula"
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -159,6 +165,25 @@ def test_two_versions_side_by_side(visit, screenshots):  # noqa: F811
     page.screenshot(screenshots / "desktop_side_by_side.png")
     page.run("document.getElementById('model').value = 'emotion_analysis/versions/1'; document.getElementById('model').dispatchEvent(new Event('change'))")
     assert "versions/1/predict" in page.text("#curl") and "version='1'" in page.text("#python")
+
+
+def test_a_file_is_compared_too(visit, models_root, endpoint, reviews, tmp_path, screenshots):  # noqa: F811
+    page = visit()
+    page.run("document.getElementById('other').value = 'emotion_analysis/versions/1'")
+    choose(page, reviews)
+    # The second version answers something else for one text, as another model would.
+    page.run("const before = predict; predict = async (choice, texts, ...rest) => (await before(choice, texts, ...rest)).map((answer, i) =>"
+             "choice.endsWith('/1') && texts[i].startsWith('the chair') ? { ...answer, label: 'negative' } : answer)")  # fmt: skip
+    analyse_file(page)
+    assert page.text("#results-title") == "Results: emotion_analysis (2) / emotion_analysis (1)"
+    page.run("[...document.querySelectorAll('.tally')].find(e => e.textContent.startsWith('different')).click()")
+    assert page.text("#rows-status") == "20 of 20 rows"
+    assert page.run("return [...document.querySelectorAll('#rows tbody tr')].map(e => [...e.querySelectorAll('.label')].map(e => e.textContent))") == [
+        ["neutral", "negative"]] * 20  # fmt: skip
+    page.screenshot(screenshots / "desktop_file_compared.png")
+    rows = downloaded(page, tmp_path)
+    assert rows[0][-2:] == ["predicted emotion_analysis (1)", "score emotion_analysis (1)"]
+    assert [row[-2] for row in rows[1:7]] == ["positive", "negative", "", "negative", "positive", "positive"]
 
 
 def test_the_page_speaks_of_the_model_and_its_labels(visit):

@@ -3,6 +3,8 @@
 import asyncio
 import collections
 import pickle
+import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -209,6 +211,30 @@ def test_async_streams(service):  # noqa: F811
         assert frame["predicted_label"].to_list() == LABELLED
 
     with_async_model(service, use, batch_size=3, concurrency=2)
+
+
+def test_a_client_that_is_closed_meanwhile_says_so(service, small):  # noqa: F811
+    released = threading.Event()
+
+    class Held(list):  # the script of failures: consulted once a request
+        def __bool__(self):
+            return not released.wait(10)
+
+    def close_when_two_wait():
+        while sum(path.endswith("/predict") for _, path, *_ in list(service.requests)) < 2:
+            time.sleep(0.01)
+        small._client.close()
+        released.set()
+
+    service.failures = Held()
+    closer = threading.Thread(target=close_when_two_wait)
+    closer.start()
+    got = []
+    with pytest.raises(RuntimeError, match="closed while it predicted"):
+        for emotion in small.stream(TEXTS * 10):
+            got.append(emotion)
+    closer.join()
+    assert got == LABELLED  # the two batches that were on their way
 
 
 # --- what arrived before a failure ---

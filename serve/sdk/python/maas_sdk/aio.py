@@ -181,7 +181,7 @@ class AsyncModel(BaseModel):
         self._client = client
 
     @overload
-    async def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...
+    async def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...  # type: ignore[overload-overlap]
 
     @overload
     async def predict(self, texts: Iterable[str], *, explain: bool = False, progress: bool = False) -> List[Emotion]: ...

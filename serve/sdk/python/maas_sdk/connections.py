@@ -26,7 +26,7 @@ class Response(NamedTuple):
     """What the service answered. The body of an error ends after 64 kB."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: bytes
 
 

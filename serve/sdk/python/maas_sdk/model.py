@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LIMITS = {"texts": 1024, "explained_texts": 64, "body_bytes": 1 << 20}  # defaults if a service does not state them
 _ENVELOPE = 256  # bytes of a request body besides its texts
+_CLOSED = "MaaSClient: closed while it predicted"
 
 
 def new_request_id() -> str:
@@ -109,7 +110,7 @@ class Model(BaseModel):
         self._client = client
 
     @overload
-    def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...
+    def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...  # type: ignore[overload-overlap]
 
     @overload
     def predict(self, texts: Iterable[str], *, explain: bool = False, progress: bool = False) -> List[Emotion]: ...
@@ -154,7 +155,7 @@ class Model(BaseModel):
         return column.with_columns(emotions, self.labels, prefix, scores)
 
     @overload
-    async def apredict(self, texts: str, *, explain: bool = False) -> Emotion: ...
+    async def apredict(self, texts: str, *, explain: bool = False) -> Emotion: ...  # type: ignore[overload-overlap]
 
     @overload
     async def apredict(self, texts: Iterable[str], *, explain: bool = False) -> List[Emotion]: ...
@@ -207,7 +208,7 @@ class Model(BaseModel):
             for future in sent:
                 future.cancel()
         if any(answer is None for answer in answers) and not any(isinstance(answer, Exception) for answer in answers):
-            raise RuntimeError("MaaSClient: closed while it predicted")
+            raise RuntimeError(_CLOSED)
         return answers
 
     def _stream(self, texts: Iterable[Any], count: Optional[int], explain: bool, progress: bool) -> Iterator[Emotion]:
@@ -227,11 +228,11 @@ class Model(BaseModel):
                         break
                     waiting.append(self._client._threads().submit(self._predict_batch, batch, explain))
                     while waiting and (len(waiting) >= ahead or waiting[0].done()):
-                        emotions = waiting.popleft().result()
+                        emotions = _arrived(waiting.popleft())
                         bar.add(len(emotions))
                         yield from emotions
                 while waiting:
-                    emotions = waiting.popleft().result()
+                    emotions = _arrived(waiting.popleft())
                     bar.add(len(emotions))
                     yield from emotions
             finally:  # also when the caller stops
@@ -239,3 +240,10 @@ class Model(BaseModel):
                     future.cancel()
         if problem is not None:
             raise problem
+
+
+def _arrived(future: "Future[List[Emotion]]") -> List[Emotion]:
+    try:
+        return future.result()
+    except CancelledError:
+        raise RuntimeError(_CLOSED) from None

@@ -8,7 +8,7 @@ from typing import AbstractSet, Any, AsyncIterable, Iterable, Iterator, List, Ma
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
-def in_order(texts: Any, call: str = "predict") -> Iterable[Any]:
+def in_order(texts: Any, call: str = "predict") -> Iterator[Any]:
     """Returns what can be iterated in order. TypeError with the remedy for everything else."""
     kind = type(texts).__name__
     if isinstance(texts, (bytes, bytearray)):
@@ -26,12 +26,14 @@ def in_order(texts: Any, call: str = "predict") -> Iterable[Any]:
     if isinstance(dimensions, int) and dimensions != 1:
         raise TypeError(f"{call}: texts are an array of {dimensions} dimensions; give one dimension, such as texts[:, 0]")
     if hasattr(texts, "to_pylist"):  # an array of pyarrow, whose elements are no str
-        return iter(texts.to_pylist())
+        values: List[Any] = texts.to_pylist()
+        return iter(values)
     if isinstance(texts, AsyncIterable):
         raise TypeError(f"{call}: texts are a {kind}, which is iterated by async for; "
                         "use stream() of AsyncMaaSClient's models, or collect the texts first")
     try:
-        return iter(texts)
+        found: Iterator[Any] = iter(texts)
+        return found
     except TypeError:
         raise TypeError(f"{call}: texts are {kind}; give a str, or a list of str") from None
 
