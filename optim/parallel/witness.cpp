@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -149,6 +150,7 @@ Witness::Witness() {
   if (child_ == 0) {
     // A session of its own, so that the launcher does not end it together with the ranks.
     setsid();
+    prctl(PR_SET_NAME, "qing-witness");
     for (const int signal_number : {SIGTERM, SIGINT}) signal(signal_number, SIG_DFL);
     // Whoever reads the command's output waits for its end.
     for (const int shared : {STDIN_FILENO, STDOUT_FILENO, ends[1]}) close(shared);

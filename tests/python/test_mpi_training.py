@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -22,6 +23,7 @@ OPEN_MPI = {
     "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
 }
 LIBRARIES = ["openmpi", "mpich"]
+KILLS = int(os.environ.get("QING_RANK_KILLS", "3"))
 RANK_LINE = re.compile(r"^rank (\d+) of (\d+): process (\d+) on \S+, (\d+) threads? \((.*)\)$", re.MULTILINE)
 
 
@@ -216,6 +218,49 @@ def test_a_killed_rank_ends_the_run_and_it_resumes_on_other_ranks(
     other, ranks = ("mpich", 2) if library == "openmpi" else ("openmpi", 4)
     result = mpirun(other, ranks, ["train", "--resume", "--out", str(out)])
     assert "resuming after step" in result.stderr
+    assert bits(out) == expected
+    assert not [path for path in out.rglob("*") if path.name.startswith((".staged-", ".removed-"))]
+
+
+def ranks_of(launcher_pid):
+    """Returns the pids of the ranks below a launcher, without their witnesses."""
+    parents, names = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            text = stat.read_text()
+            pid = int(stat.parent.name)
+            names[pid] = text[text.index("(") + 1 : text.rindex(")")]
+            parents[pid] = int(text.rpartition(")")[2].split()[1])
+
+    def is_below(pid):
+        while pid in parents and pid != launcher_pid:
+            pid = parents[pid]
+        return pid == launcher_pid
+
+    return [pid for pid, name in names.items() if name == "qing" and is_below(pid)]
+
+
+def test_kills_at_random_moments_leave_a_training_that_resumes(start, mpirun, files, expected, tmp_path):
+    out = tmp_path / "m"
+    rng = random.Random(20261130)
+    for _ in range(KILLS):
+        library, ranks = rng.choice(LIBRARIES), rng.randint(2, 4)
+        words = ["--resume"] if (out / "run/config.toml").exists() else []
+        process = start(library, ranks, training(files, out, "--checkpoint-every", 1, "--threads", 1, *words))
+        delay = time.monotonic() + rng.uniform(0.1, 1.5)
+        found = []
+        while process.poll() is None and (len(found) < ranks or time.monotonic() < delay):
+            found = ranks_of(process.pid)
+            time.sleep(0.01)
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(rng.choice(found), signal.SIGKILL)
+            killed = time.monotonic()
+            while any(map(is_alive, found)) and time.monotonic() < killed + 5:
+                time.sleep(0.01)
+            assert not [pid for pid in found if is_alive(pid)], "a rank goes on without another"
+        process.communicate(timeout=20)
+    mpirun("openmpi", 2, training(files, out, "--checkpoint-every", 1, "--resume"))
     assert bits(out) == expected
     assert not [path for path in out.rglob("*") if path.name.startswith((".staged-", ".removed-"))]
 
