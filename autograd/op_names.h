@@ -138,6 +138,7 @@ inline constexpr auto kOtherOps = std::to_array<OpInfo>({
     {"binary_cross_entropy", kSecond},
     {"binary_cross_entropy_with_logits", kSecond},
     {"kl_div", kSecond},
+    {"ctc_loss", kFirst},
     // products
     {"matmul", kSecond},
     {"linear", kSecond},
@@ -154,6 +155,17 @@ inline constexpr auto kOtherOps = std::to_array<OpInfo>({
     {"adaptive_avg_pool2d", kSecond},
     {"adaptive_max_pool2d", kSecond},
     {"interpolate", kSecond},
+    // linear algebra
+    {"inv", kSecond},
+    {"solve", kSecond},
+    {"solve_triangular", kSecond},
+    {"det", kSecond},
+    {"slogdet", kSecond},
+    {"cholesky", kSecond},
+    {"qr", kFirst},
+    {"eigh", kFirst},
+    {"svd", kFirst},
+    {"fft", kSecond},
     // recurrent networks
     {"lstm_cell", kFirst},
     {"gru_cell", kFirst},

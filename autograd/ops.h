@@ -6,12 +6,16 @@
 
 #include <qing/autograd/ops/attention.h>
 #include <qing/autograd/ops/convolution.h>
+#include <qing/autograd/ops/convolution3d.h>
+#include <qing/autograd/ops/ctc_loss.h>
 #include <qing/autograd/ops/distances.h>
 #include <qing/autograd/ops/dropout.h>
 #include <qing/autograd/ops/einsum.h>
 #include <qing/autograd/ops/elementwise.h>
+#include <qing/autograd/ops/fft.h>
 #include <qing/autograd/ops/indexing.h>
 #include <qing/autograd/ops/joining.h>
+#include <qing/autograd/ops/linalg.h>
 #include <qing/autograd/ops/losses.h>
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/pooling.h>

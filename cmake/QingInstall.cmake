@@ -75,6 +75,9 @@ foreach(folder ${QING_FOLDERS})
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/qing-${folder}.pc DESTINATION ${QING_PKGCONFIG_DIR} COMPONENT ${folder})
 endforeach()
 
+# One header for all layers that are installed.
+install(FILES cmake/include/qing/qing.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/qing COMPONENT tensor)
+
 if(TARGET qing_command)
   file(RELATIVE_PATH libraries /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
   set_target_properties(qing_command PROPERTIES INSTALL_RPATH "$ORIGIN/${libraries}")

@@ -1,11 +1,7 @@
 // Trains a network in 30 lines to tell which points of the plane are inside a circle.
-#include <cstdio>
+#include <qing/qing.h>
 
-#include <qing/autograd/autograd.h>
-#include <qing/autograd/ops.h>
-#include <qing/nn/layers/layers.h>
-#include <qing/optim/optimizer.h>
-#include <qing/tensor/creation.h>
+#include <cstdio>
 
 int main() {
   using namespace qing;

@@ -1,9 +1,11 @@
 #include <qing/optim/optimizer_base.h>
 
 #include <fmt/format.h>
+#include <qing/nn/training_mode.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/apply.h>
+#include <qing/tensor/warnings.h>
 
 #include <algorithm>
 #include <cmath>
@@ -86,6 +88,34 @@ Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient, dou
   return {index, state.parameter, gradient.gradient, skips_zeros(state.group) ? gradient.rows : nullptr, fresh, scale};
 }
 
+// Whoever forgets backward() or train() sees no error, only a model that does not learn.
+void Optimizer::warn_of_nothing_learnt(const std::vector<Job>& jobs) {
+  if (jobs.empty()) {
+    return warn_once("step without gradients",
+                     fmt::format("{}: step() found no gradient of any of {} parameters; call backward() on a loss that "
+                                 "is computed from them",
+                                 name_, states_.size()));
+  }
+  found_gradient_ = std::any_of(jobs.begin(), jobs.end(), [this](const Job& job) {
+    return dispatch_floating(job.gradient.dtype(), name_, [&](auto zero) {
+      const auto* const g = job.gradient.data<decltype(zero)>();
+      return std::any_of(g, g + job.gradient.numel(), [](auto value) { return value != 0; });
+    });
+  });
+  if (!found_gradient_) {
+    warn_once(
+        "step with zero gradients",
+        fmt::format("{}: all gradients are zero, so step() teaches the model nothing; call step() after backward() "
+                    "and before zero_grad(), and see that the loss depends on the parameters",
+                    name_));
+  } else if (nn::only_evaluated()) {
+    warn_once("step in evaluation mode",
+              fmt::format("{}: step() after forward passes in evaluation mode only, without dropout and with running "
+                          "statistics; call train() on the model, since modules begin in evaluation mode",
+                          name_));
+  }
+}
+
 void Optimizer::step(double gradient_scale) {
   std::vector<Job> jobs;
   std::vector<std::pair<size_t, int64_t>> pieces;  // {index of the job, first unit of the piece}
@@ -97,6 +127,7 @@ void Optimizer::step(double gradient_scale) {
     for (int64_t begin = 0; begin < job.units(); begin += job.grain()) pieces.emplace_back(jobs.size() - 1, begin);
     elements += job.elements();
   }
+  if (!found_gradient_) warn_of_nothing_learnt(jobs);
   const auto count = static_cast<int64_t>(pieces.size());
   // A small amount of work is done on this thread, because waking threads would take longer.
   parallel_for(count, elements <= kElementGrain ? std::max<int64_t>(1, count) : 1, [&](int64_t first, int64_t last) {

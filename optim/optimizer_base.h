@@ -33,7 +33,9 @@ class Optimizer : public Stateful {
 
   /// Updates every parameter that has a gradient, in one parallel pass, and bumps their versions. The bits depend
   /// neither on the number of threads nor on the other parameters. The update uses the gradients times
-  /// `gradient_scale`, which saves clipping a separate pass; the stored gradients keep their values.
+  /// `gradient_scale`, which saves clipping a separate pass; the stored gradients keep their values. Until a step finds
+  /// a gradient other than zeros, a step without one warns (tensor/warnings.h), as does the first step of a process
+  /// that has recorded layers such as dropout in evaluation mode only. Each warning comes once.
   void step(double gradient_scale = 1);
   void zero_grad();
 
@@ -111,6 +113,7 @@ class Optimizer : public Stateful {
   };
   struct Job;
 
+  void warn_of_nothing_learnt(const std::vector<Job>& jobs);
   void check(const char* option, double value, OptionBounds bounds) const;  // ValueError naming the option
   void check_options(size_t group) const;
   double& find_option(size_t group, std::span<const std::string_view> names);
@@ -125,6 +128,7 @@ class Optimizer : public Stateful {
   std::vector<size_t> groups_;  // how many parameters each has
   std::vector<State> states_;   // of all parameters, group by group
   DType state_dtype_ = DType::f32;
+  bool found_gradient_ = false;  // other than zeros, in any step
 };
 
 }  // namespace qing::optim

@@ -143,6 +143,12 @@ Tensor randn(Shape shape, Generator& generator, DType dtype) {
   return result;
 }
 
+Tensor rand_like(const Tensor& x, Generator& generator) { return rand(x.shape(), generator, x.dtype()); }
+Tensor randn_like(const Tensor& x, Generator& generator) { return randn(x.shape(), generator, x.dtype()); }
+Tensor randint_like(const Tensor& x, int64_t low, int64_t high, Generator& generator) {
+  return randint(low, high, x.shape(), generator, x.dtype());
+}
+
 Tensor randint(int64_t low, int64_t high, Shape shape, Generator& generator, DType dtype) {
   if (low >= high) throw ValueError(fmt::format("randint: no integer in [{}, {})", low, high));
   Tensor result = Tensor::empty(std::move(shape), DType::i64);

@@ -39,6 +39,14 @@ Tensor randn(Shape shape, Generator& generator, DType dtype = DType::f32);  ///<
 Tensor randint(int64_t low, int64_t high, Shape shape, Generator& generator, DType dtype = DType::i64);
 /// 0 to n−1 in random order (Fisher & Yates), i64 [n].
 Tensor randperm(int64_t n, Generator& generator);
+Tensor rand_like(const Tensor& x, Generator& generator);   ///< Of x's shape and dtype, f32 or f64 (DTypeError).
+Tensor randn_like(const Tensor& x, Generator& generator);  ///< Likewise.
+Tensor randint_like(const Tensor& x, int64_t low, int64_t high, Generator& generator);
+/// `samples` indices for each row of weights [rows, n] or [n]: i64 [rows, samples] or [samples]. An index is drawn with
+/// probability weight / sum of the row; without replacement each at most once. ShapeError for other shapes, DTypeError
+/// unless f32 or f64, ValueError for a weight that is negative or not finite, for a row of zeros, and without
+/// replacement for fewer weights above 0 than samples.
+Tensor multinomial(const Tensor& weights, int64_t samples, bool replacement, Generator& generator);
 /// Element i is 1 with probability p[i], else 0. p and the result are f32 or f64 (DTypeError). ValueError unless every
 /// p is in [0, 1].
 Tensor bernoulli(const Tensor& p, Generator& generator);

@@ -18,7 +18,7 @@ apt-get "${apt_options[@]}" update
 for package in "$out"/apt/*.deb; do dpkg -x "$package" "$root"; done
 ln -sfn /usr/include/boost "$root/usr/include/boost" # headers are the same for all machines
 
-flags=(-std=c++20 -O2 -Wno-psabi -fPIC -fopenmp -ffp-contract=off -I cmake/include -isystem
+flags=(-std=c++20 -O2 -Wno-psabi -fPIC -fopenmp -ffp-contract=off -I cmake/include -isystem /usr/include/eigen3 -isystem
   "$root/usr/include" -DQING_VERSION='"aarch64"')
 compiler=("$triple-g++")
 if command -v ccache >/dev/null; then compiler=(ccache "$triple-g++"); fi

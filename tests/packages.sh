@@ -18,5 +18,5 @@ install_packages() {
 }
 
 # The packages that are needed to build qing.
-build_packages=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-json1.81-dev libfmt-dev libutf8proc-dev
+build_packages=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-json1.81-dev libfmt-dev libeigen3-dev libutf8proc-dev
   libcli11-dev libtomlplusplus-dev libsqlite3-dev libssl-dev ca-certificates)

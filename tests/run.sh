@@ -33,9 +33,9 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 
 source tests/packages.sh
 step "packages"
-install_packages "${build_packages[@]}" ccache git python3 python3-venv openssl libeigen3-dev libdnnl-dev libbenchmark-dev \
-  libgtest-dev librapidcheck-dev openmpi-bin libopenmpi-dev mpich libmpich-dev valgrind clang-format-14 clang-tidy-14 doxygen \
-  chromium chromium-driver fonts-noto-cjk ||
+install_packages "${build_packages[@]}" ccache git python3 python3-venv openssl libdnnl-dev libbenchmark-dev libgtest-dev \
+  librapidcheck-dev openmpi-bin libopenmpi-dev mpich libmpich-dev valgrind clang-format-14 clang-tidy-14 doxygen chromium \
+  chromium-driver fonts-noto-cjk ||
   die "the packages above could not be installed"
 
 passed=0 failed=0

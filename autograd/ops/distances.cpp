@@ -44,4 +44,15 @@ Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double ep
   return norm(add(sub(x1, x2), eps), p, {-1}, keepdim);
 }
 
+Tensor cdist(const Tensor& x1, const Tensor& x2, double p) {
+  constexpr const char* op = "cdist";
+  check_floating(x1, op);
+  check_same_dtype(x1, x2, op);
+  if (x1.dim() < 2 || x2.dim() < 2 || x1.size(-1) != x2.size(-1)) {
+    throw ShapeError("cdist: x1 " + to_string(x1.shape()) + " and x2 " + to_string(x2.shape()) +
+                     "; needs [..., m, width] and [..., n, width]");
+  }
+  return norm(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, {-1});
+}
+
 }  // namespace qing

@@ -15,5 +15,9 @@ Tensor normalize(const Tensor& x, double p = 2, int64_t dim = 1, double eps = 1e
 Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim = 1, double eps = 1e-8);
 /// ‖x1 − x2 + eps‖ₚ over the last dimension. x1 and x2 broadcast (ShapeError).
 Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p = 2, double eps = 1e-6, bool keepdim = false);
+/// ‖x1[i] − x2[j]‖ₚ for all rows i and j: x1 [..., m, width] and x2 [..., n, width] give [..., m, n]. Leading
+/// dimensions broadcast (ShapeError). All differences are kept, m·n·width numbers. The gradient is 0 where rows are
+/// equal.
+Tensor cdist(const Tensor& x1, const Tensor& x2, double p = 2);
 
 }  // namespace qing

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <qing/tensor/ops/sort.h>
 #include <qing/tensor/tensor.h>
@@ -21,6 +22,17 @@ ValuesAndIndices kthvalue(const Tensor& x, int64_t k, int64_t dim = -1, bool kee
 /// elements.
 ValuesAndIndices median(const Tensor& x, int64_t dim, bool keepdim = false);
 Tensor median(const Tensor& x);  ///< of all elements; equal ones share the gradient
+/// How a quantile between two elements is made: between them by its place, of the lower, the higher or the nearer one
+/// (the even one in the middle), or as their mean.
+enum class QuantileInterpolation { linear, lower, higher, nearest, midpoint };
+/// The q-quantiles along `dim`: the element at q·(n−1) of the sorted ones. NaN where a lane has one. One q drops the
+/// dimension or, with keepdim, leaves 1; several come first: [quantiles, ...]. f32 or f64 (DTypeError). ValueError
+/// unless all q are in [0, 1], and for no elements.
+Tensor quantile(const Tensor& x, double q, int64_t dim, bool keepdim = false,
+                QuantileInterpolation interpolation = QuantileInterpolation::linear);
+Tensor quantile(const Tensor& x, const std::vector<double>& q, int64_t dim, bool keepdim = false,
+                QuantileInterpolation interpolation = QuantileInterpolation::linear);
+Tensor quantile(const Tensor& x, double q);  ///< of all elements
 /// The largest element and its first index; NaN wins. ValueError for no elements.
 ValuesAndIndices max(const Tensor& x, int64_t dim, bool keepdim = false);
 ValuesAndIndices min(const Tensor& x, int64_t dim, bool keepdim = false);

@@ -103,4 +103,22 @@ Tensor GradMeta::view(const Tensor& x, std::function<Tensor(const Tensor&)> view
 Tensor GradMeta::clone(const Tensor& x) const { return qing::clone(x); }
 Tensor GradMeta::to(const Tensor& x, DType dtype) const { return qing::to(x, dtype); }
 
+std::vector<Tensor> meshgrid(const std::vector<Tensor>& vectors, GridIndexing indexing) {
+  const size_t rank = vectors.size();
+  Shape shape;
+  for (const Tensor& vector : vectors) {
+    if (vector.dim() > 1)
+      throw ShapeError("meshgrid: a tensor of shape " + to_string(vector.shape()) + "; needs vectors");
+    shape.push_back(vector.numel());
+  }
+  std::vector<Tensor> grids;
+  for (size_t i = 0; i < rank; ++i) {
+    Shape own(rank, 1);
+    own[i] = shape[i];
+    const Tensor grid = expand(reshape(vectors[i], own), shape);
+    grids.push_back(indexing == GridIndexing::xy && rank >= 2 ? transpose(grid, 0, 1) : grid);
+  }
+  return grids;
+}
+
 }  // namespace qing

@@ -36,6 +36,10 @@ inline Tensor narrow(const Tensor& x, int64_t dim, int64_t start, int64_t length
 inline Tensor diagonal(const Tensor& x, int64_t offset = 0, int64_t dim1 = 0, int64_t dim2 = 1) {
   return x.diagonal(offset, dim1, dim2);
 }
+/// Grids of coordinates: each vector, or number, spread over one dimension of a common shape, in the order of the
+/// vectors. As views. With `xy` the first two dimensions are swapped. ShapeError for other ranks.
+enum class GridIndexing { ij, xy };
+std::vector<Tensor> meshgrid(const std::vector<Tensor>& vectors, GridIndexing indexing = GridIndexing::ij);
 /// Converts. The gradient flows between f32 and f64. A result of another dtype is outside the graph.
 Tensor to(const Tensor& x, DType dtype);
 

@@ -15,7 +15,7 @@
 namespace qing::nn {
 
 /// What random numbers are drawn for: each use has its own stream.
-enum class RandomUse : uint32_t { order, batches, buffer, collate };
+enum class RandomUse : uint32_t { order, batches, buffer, collate, augmentation };
 /// A generator of its own for each (seed, epoch, use).
 Generator generator_for(uint64_t seed, uint64_t epoch, RandomUse use);
 

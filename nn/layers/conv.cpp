@@ -6,6 +6,7 @@
 
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
+#include <qing/nn/layers/conv3d.h>
 
 namespace qing::nn {
 namespace {
@@ -76,6 +77,38 @@ void ConvTranspose2d::visit(Visitor& visitor) {
 
 Tensor ConvTranspose2d::compute(const Tensor& x, Generator*) const {
   return conv_transpose2d(x, weight_, bias_, options_);
+}
+
+Conv3d::Conv3d(int64_t in_channels, int64_t out_channels, Size3d kernel_size, Generator& rng, Conv3dOptions options,
+               bool bias)
+    : options_(options) {
+  auto drawn = draw("Conv3d", out_channels, in_channels, options.groups, {kernel_size.d, kernel_size.h, kernel_size.w},
+                    out_channels, bias, rng);
+  weight_ = drawn.weight, bias_ = drawn.bias;
+}
+
+void Conv3d::visit(Visitor& visitor) {
+  visitor.parameter("weight", weight_);
+  visitor.parameter("bias", bias_);
+}
+
+Tensor Conv3d::compute(const Tensor& x, Generator*) const { return conv3d(x, weight_, bias_, options_); }
+
+ConvTranspose3d::ConvTranspose3d(int64_t in_channels, int64_t out_channels, Size3d kernel_size, Generator& rng,
+                                 ConvTranspose3dOptions options, bool bias)
+    : options_(options) {
+  auto drawn = draw("ConvTranspose3d", in_channels, out_channels, options.groups,
+                    {kernel_size.d, kernel_size.h, kernel_size.w}, out_channels, bias, rng);
+  weight_ = drawn.weight, bias_ = drawn.bias;
+}
+
+void ConvTranspose3d::visit(Visitor& visitor) {
+  visitor.parameter("weight", weight_);
+  visitor.parameter("bias", bias_);
+}
+
+Tensor ConvTranspose3d::compute(const Tensor& x, Generator*) const {
+  return conv_transpose3d(x, weight_, bias_, options_);
 }
 
 }  // namespace qing::nn

@@ -23,6 +23,7 @@ class Embedding : public Module {
   /// ids (i32 or i64) of any shape give ids.shape + [embedding_dim]. DTypeError, IndexError for an id outside the
   /// table. It may be called from many threads.
   Tensor forward(const Tensor& ids) const;
+  Tensor operator()(const Tensor& ids) const { return forward(ids); }
   const Tensor& weight() const { return weight_; }
 
  private:

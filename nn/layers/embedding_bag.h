@@ -27,6 +27,9 @@ class EmbeddingBag : public Module {
   /// the shape of ids. Gives [bags, embedding_dim]. ShapeError, DTypeError, IndexError and ValueError as
   /// embedding_bag(); it may be called from many threads.
   Tensor forward(const Tensor& ids, const Tensor& offsets = {}, const Tensor& per_sample_weights = {}) const;
+  Tensor operator()(const Tensor& ids, const Tensor& offsets = {}, const Tensor& per_sample_weights = {}) const {
+    return forward(ids, offsets, per_sample_weights);
+  }
   const Tensor& weight() const { return weight_; }
 
  private:

@@ -11,6 +11,7 @@
 #include <qing/nn/layers/norm.h>
 #include <qing/nn/layers/ragged_attention.h>
 #include <qing/nn/layers/row_parts.h>
+#include <qing/nn/training_mode.h>
 
 namespace qing::nn {
 
@@ -77,6 +78,10 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
     return around_mixed(
         x, [&](const Tensor& in) { return attention_.mixed(in, offsets, causal, rng, relative_bias); }, rng);
   }
+  Tensor operator()(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr,
+                    const Tensor& relative_bias = {}) const {
+    return forward(x, offsets, causal, rng, relative_bias);
+  }
   /// The results of the rows `wanted` of x alone, sequence by sequence as wanted_offsets say: everything but the keys
   /// and values is computed for them only. Without a causal mask. first_wanted and relative_bias: see first_queries in
   /// RaggedAttention::forward.
@@ -105,6 +110,7 @@ template <std::derived_from<RaggedAttention> Attention> class EncoderBlock : pub
 
   /// The block with attend(rows) as its attention.
   template <class Attend> Tensor around(const Tensor& x, const Attend& attend, Generator* rng) const {
+    if (sublayers_.dropout > 0 || sublayers_.hidden_dropout > 0) note_mode(*this, x);
     const Sublayers sublayers(*this, name_, sublayers_, rng);
     return sublayers.add_feed_forward(sublayers.add(x, *attention_norm_, attend), *feed_forward_norm_, wide_, narrow_);
   }

@@ -5,6 +5,7 @@
 #include <qing/nn/layers/activation.h>
 #include <qing/nn/layers/container.h>
 #include <qing/nn/layers/conv.h>
+#include <qing/nn/layers/conv3d.h>
 #include <qing/nn/layers/dropout_layer.h>
 #include <qing/nn/layers/embedding.h>
 #include <qing/nn/layers/embedding_bag.h>
@@ -12,8 +13,10 @@
 #include <qing/nn/layers/linear.h>
 #include <qing/nn/layers/multihead_attention.h>
 #include <qing/nn/layers/norm.h>
+#include <qing/nn/layers/parametrizations.h>
 #include <qing/nn/layers/positional.h>
 #include <qing/nn/layers/projected_attention.h>
 #include <qing/nn/layers/ragged_attention.h>
 #include <qing/nn/layers/rnn.h>
+#include <qing/nn/layers/rnn_cells.h>
 #include <qing/nn/layers/transformer.h>

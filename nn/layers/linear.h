@@ -102,6 +102,7 @@ class Bilinear : public Module {
   /// [..., out]. ShapeError naming both inputs when they do not fit, DTypeError unless both have the weight's dtype. It
   /// may be called from many threads.
   Tensor forward(const Tensor& x1, const Tensor& x2) const;
+  Tensor operator()(const Tensor& x1, const Tensor& x2) const { return forward(x1, x2); }
 
  private:
   Tensor weight_, bias_;

@@ -60,11 +60,16 @@ class MultiheadAttention : public RaggedAttention {
   /// batch_first.) When all three are the same tensor, one product projects them.
   Tensor forward(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMasks& masks = {},
                  Generator* rng = nullptr) const;
+  Tensor operator()(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMasks& masks = {},
+                    Generator* rng = nullptr) const {
+    return forward(query, key, value, masks, rng);
+  }
   /// Self-attention of new positions x [batch, new, embed] to themselves and to the earlier positions in the cache.
   Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
   KeyValueCache make_cache(int64_t batch, int64_t capacity) const;
   const Linear& output() const override { return out_proj_; }
   using RaggedAttention::forward;  ///< Ragged self-attention and cross-attention.
+  using RaggedAttention::operator();
 
  private:
   Tensor queries(const Tensor& x) const override { return project(x, 0, 1); }

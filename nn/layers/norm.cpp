@@ -8,6 +8,7 @@
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/nn/layers/check.h>
+#include <qing/nn/training_mode.h>
 
 namespace qing::nn {
 
@@ -75,6 +76,7 @@ void RunningNorm::check(const Tensor& x, int64_t least, int64_t most, int64_t ch
 
 Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
   check(x, least_rank_, most_rank_, 1);
+  note_mode(*this, x);
   Tensor y = batch_norm(x, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum, options_.eps);
   if (by_input() && options_.track_running_stats && !recomputing()) {
     Tensor count = num_batches_tracked_;

@@ -19,9 +19,11 @@ class SinusoidalPositionalEncoding : public UnaryModule {
   /// ValueError unless d_model ≥ 1 and max_len ≥ 0.
   explicit SinusoidalPositionalEncoding(int64_t d_model, int64_t max_len = 5000);
   using UnaryModule::forward;
+  using UnaryModule::operator();
   /// x [..., d_model] at positions (i32 or i64) that broadcast to x's leading shape, e.g. those of a ragged batch.
   /// ShapeError for another width or positions that do not broadcast, IndexError for a position outside the table.
   Tensor forward(const Tensor& x, const Tensor& positions) const;
+  Tensor operator()(const Tensor& x, const Tensor& positions) const { return forward(x, positions); }
 
  private:
   /// x [..., time, d_model] at positions 0, 1, ... ShapeError for more than max_len.
@@ -41,7 +43,9 @@ class LearnedPositionalEncoding : public UnaryModule {
                             LearnedPositionalEncodingOptions options = {});
   void visit(Visitor& visitor) override;
   using UnaryModule::forward;
+  using UnaryModule::operator();
   Tensor forward(const Tensor& x, const Tensor& positions) const;
+  Tensor operator()(const Tensor& x, const Tensor& positions) const { return forward(x, positions); }
   const Tensor& weight() const { return weight_; }
 
  private:
@@ -82,6 +86,7 @@ class RelativePositionBias : public Module {
   /// relative_bias of ragged_attention() for sequences of up to `reach` tokens: [heads, 2·reach − 1]. ValueError unless
   /// reach ≥ 1.
   Tensor forward(int64_t reach) const;
+  Tensor operator()(int64_t reach) const { return forward(reach); }
 
  private:
   RelativePositionOptions options_;

@@ -30,11 +30,20 @@ class RaggedAttention : public Module {
   /// [heads, 2·reach − 1] is added to the scores as ragged_attention() says; layers may share one.
   Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr,
                  const Tensor& relative_bias = {}) const;
+  Tensor operator()(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr,
+                    const Tensor& relative_bias = {}) const {
+    return forward(x, offsets, causal, rng, relative_bias);
+  }
   /// The rows of query's sequence s look at those of memory's sequence s: query [queries, width], memory
   /// [keys, width] → [queries, width]. first_queries [sequences] are the positions of each sequence's first query among
   /// the keys; the others follow. ValueError without them when the layer or relative_bias knows positions.
   Tensor forward(const Tensor& query, const Offsets& query_offsets, const Tensor& memory, const Offsets& memory_offsets,
                  Generator* rng = nullptr, const Offsets& first_queries = {}, const Tensor& relative_bias = {}) const;
+  Tensor operator()(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
+                    const Offsets& memory_offsets, Generator* rng = nullptr, const Offsets& first_queries = {},
+                    const Tensor& relative_bias = {}) const {
+    return forward(query, query_offsets, memory, memory_offsets, rng, first_queries, relative_bias);
+  }
   /// forward() without the last product: forward(...) is output().forward(mixed(...)).
   Tensor mixed(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng, const Tensor& relative_bias) const;
   Tensor mixed(const Tensor& query, const Offsets& query_offsets, const Tensor& memory, const Offsets& memory_offsets,

@@ -9,6 +9,7 @@
 #include <qing/autograd/ops.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
+#include <qing/nn/training_mode.h>
 
 namespace qing::nn {
 
@@ -145,6 +146,7 @@ RecurrentResult Recurrent::run(const Tensor& rows, const Schedule& schedule, con
   const auto directions = static_cast<size_t>(options_.bidirectional ? 2 : 1);
   const auto width = static_cast<int64_t>(directions) * hidden_size_;
   const bool dropping = training() && options_.dropout > 0;
+  if (options_.dropout > 0) note_mode(*this, rows);
   if (dropping) check_generator(name_, rng);
   Track track;
   Tensor x = rows;

@@ -38,10 +38,17 @@ class Recurrent : public Module {
   /// x is [time, batch, input], or [batch, time, input] with batch_first. In training mode `rng` feeds the dropout
   /// (ValueError if null then). ShapeError for an input or a state that does not fit.
   RecurrentResult forward(const Tensor& x, const RecurrentState& initial = {}, Generator* rng = nullptr) const;
+  RecurrentResult operator()(const Tensor& x, const RecurrentState& initial = {}, Generator* rng = nullptr) const {
+    return forward(x, initial, rng);
+  }
   /// A ragged batch: x is [tokens, input], and sequence s has the rows offsets[s] to offsets[s+1], without padding. A
   /// sequence without rows keeps its initial state. ValueError for offsets that do not cover x.
   RecurrentResult forward(const Tensor& x, const Offsets& offsets, const RecurrentState& initial = {},
                           Generator* rng = nullptr) const;
+  RecurrentResult operator()(const Tensor& x, const Offsets& offsets, const RecurrentState& initial = {},
+                             Generator* rng = nullptr) const {
+    return forward(x, offsets, initial, rng);
+  }
 
  protected:
   enum class Cell { rnn_tanh, rnn_relu, lstm, gru };

@@ -33,7 +33,11 @@ class TransformerEncoderLayer : public EncoderBlock<MultiheadAttention> {
   TransformerEncoderLayer(int64_t d_model, int64_t nhead, Generator& rng, TransformerOptions options = {});
   void visit(Visitor& visitor) override;
   using EncoderBlock::forward;  ///< A ragged batch.
+  using EncoderBlock::operator();
   Tensor forward(const Tensor& x, const AttentionMasks& masks = {}, Generator* rng = nullptr) const;
+  Tensor operator()(const Tensor& x, const AttentionMasks& masks = {}, Generator* rng = nullptr) const {
+    return forward(x, masks, rng);
+  }
   /// Causal attention, only for the new positions x; see MultiheadAttention.
   Tensor forward_cached(const Tensor& x, KeyValueCache& cache) const;
   const MultiheadAttention& self_attn() const { return attention_; }
@@ -46,11 +50,19 @@ class TransformerDecoderLayer : public Module {
   void visit(Visitor& visitor) override;
   Tensor forward(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks = {},
                  const AttentionMasks& memory_masks = {}, Generator* rng = nullptr) const;
+  Tensor operator()(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks = {},
+                    const AttentionMasks& memory_masks = {}, Generator* rng = nullptr) const {
+    return forward(target, memory, target_masks, memory_masks, rng);
+  }
   /// A ragged batch with causal attention: row i of a target sequence sees its rows up to i and all rows of the
   /// memory's
   /// sequence.
   Tensor forward(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
                  const Offsets& memory_offsets, Generator* rng = nullptr) const;
+  Tensor operator()(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
+                    const Offsets& memory_offsets, Generator* rng = nullptr) const {
+    return forward(target, target_offsets, memory, memory_offsets, rng);
+  }
 
  private:
   template <class AttendSelf, class AttendMemory>
@@ -70,7 +82,13 @@ class TransformerEncoder : public Module {
                      TransformerOptions options = {}, bool final_norm = false);
   void visit(Visitor& visitor) override;
   Tensor forward(const Tensor& x, const AttentionMasks& masks = {}, Generator* rng = nullptr) const;
+  Tensor operator()(const Tensor& x, const AttentionMasks& masks = {}, Generator* rng = nullptr) const {
+    return forward(x, masks, rng);
+  }
   Tensor forward(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const;
+  Tensor operator()(const Tensor& x, const Offsets& offsets, bool causal = false, Generator* rng = nullptr) const {
+    return forward(x, offsets, causal, rng);
+  }
 
  private:
   ModuleList<TransformerEncoderLayer> layers_;
@@ -85,8 +103,16 @@ class TransformerDecoder : public Module {
   void visit(Visitor& visitor) override;
   Tensor forward(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks = {},
                  const AttentionMasks& memory_masks = {}, Generator* rng = nullptr) const;
+  Tensor operator()(const Tensor& target, const Tensor& memory, const AttentionMasks& target_masks = {},
+                    const AttentionMasks& memory_masks = {}, Generator* rng = nullptr) const {
+    return forward(target, memory, target_masks, memory_masks, rng);
+  }
   Tensor forward(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
                  const Offsets& memory_offsets, Generator* rng = nullptr) const;
+  Tensor operator()(const Tensor& target, const Offsets& target_offsets, const Tensor& memory,
+                    const Offsets& memory_offsets, Generator* rng = nullptr) const {
+    return forward(target, target_offsets, memory, memory_offsets, rng);
+  }
 
  private:
   ModuleList<TransformerDecoderLayer> layers_;

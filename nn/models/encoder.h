@@ -27,6 +27,7 @@ class Encoder : public Module {
 
   /// Hidden states [tokens, hidden_size] after the last block.
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
+  Tensor operator()(const RaggedBatch& batch, Generator* rng = nullptr) const { return forward(batch, rng); }
   /// Those of each sequence's first token: [sequences, hidden_size]. Of the last block only their rows are computed.
   Tensor forward_firsts(const RaggedBatch& batch, Generator* rng = nullptr) const;
   /// forward_firsts() with vectors [tokens, embedding_width] in the place of the word embeddings; positions are still

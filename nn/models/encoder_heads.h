@@ -26,6 +26,7 @@ class EncoderForSequenceClassification : public Module {
 
   /// Logits [sequences, labels].
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
+  Tensor operator()(const RaggedBatch& batch, Generator* rng = nullptr) const { return forward(batch, rng); }
   /// Rows [n, embedding_width] of the table of word embeddings for ids [n]. IndexError.
   Tensor word_embeddings(const Tensor& ids) const;
   /// Logits from vectors [tokens, embedding_width] in the place of the word embeddings; positions are still added.
@@ -52,6 +53,7 @@ class EncoderForTokenClassification : public Module {
   void visit(Visitor& visitor) override;
   /// Logits [tokens, labels].
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
+  Tensor operator()(const RaggedBatch& batch, Generator* rng = nullptr) const { return forward(batch, rng); }
   const ClassifierConfig& config() const { return config_; }
 
  private:
@@ -70,6 +72,7 @@ class EncoderForMaskedLM : public Module {
   void visit(Visitor& visitor) override;
   /// Scores [tokens, vocab_size].
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
+  Tensor operator()(const RaggedBatch& batch, Generator* rng = nullptr) const { return forward(batch, rng); }
   /// Those of some tokens, whose rows are given in i32 [n]: [n, vocab_size].
   Tensor forward_at(const RaggedBatch& batch, const Tensor& rows, Generator* rng = nullptr) const;
   void checkpoint_layers(bool on) { encoder_.checkpoint_layers(on); }  ///< see Encoder
@@ -108,6 +111,7 @@ class SentenceEncoder : public Module {
   void visit(Visitor& visitor) override;
   /// Embeddings [sequences, hidden_size].
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
+  Tensor operator()(const RaggedBatch& batch, Generator* rng = nullptr) const { return forward(batch, rng); }
   const EncoderConfig& config() const { return encoder_.config(); }
   const SentenceOptions& options() const { return options_; }
 

@@ -45,9 +45,11 @@ class LlamaForCausalLM : public Module {
 
   /// Returns logits [batch, time, vocab_size] of the token after each of ids [batch, time] (i32 or i64).
   Tensor forward(const Tensor& ids) const;
+  Tensor operator()(const Tensor& ids) const { return forward(ids); }
   /// The same for new tokens after those in the cache. Only the new tokens are computed. For inference: AutogradError
   /// when a graph would be recorded.
   Tensor forward(const Tensor& ids, LlamaCache& cache) const;
+  Tensor operator()(const Tensor& ids, LlamaCache& cache) const { return forward(ids, cache); }
   LlamaCache make_cache(int64_t batch, int64_t capacity) const;
 
   /// Returns ids i64 [batch, time ≥ 1] followed by the new tokens. With the cache each token is computed once.

@@ -23,6 +23,7 @@ class NgramHead : public Module {
   /// to
   /// the bit.
   Tensor forward(std::span<const NgramFeatures* const> texts) const;
+  Tensor operator()(std::span<const NgramFeatures* const> texts) const { return forward(texts); }
   const NgramTable& table() const { return table_; }
   const Tensor& weight() const { return weight_; }
 

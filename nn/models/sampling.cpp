@@ -17,6 +17,9 @@ TokenSampler::TokenSampler(const GenerateOptions& options, Generator* rng) : opt
         fmt::format("generate: max_new_tokens {}, top_k {} and temperature {} must be finite and at least 0",
                     options.max_new_tokens, options.top_k, options.temperature));
   }
+  if (!(options.top_p > 0 && options.top_p <= 1)) {
+    throw ValueError(fmt::format("generate: top_p is {}; it must be in (0, 1]", options.top_p));
+  }
   if (options.temperature > 0 && rng == nullptr) {
     throw ValueError("generate: a temperature needs a random generator");
   }
@@ -32,6 +35,19 @@ Tensor TokenSampler::draw(const Tensor& logits) const {
   return chosen;
 }
 
+// Keeps the likeliest of the tokens until their share of all probabilities reaches top_p.
+void TokenSampler::keep_nucleus(std::span<const double> logits, std::vector<int64_t>& tokens) const {
+  std::sort(tokens.begin(), tokens.end(),
+            [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+  const double top = logits[tokens.front()];
+  const auto weight = [&](int64_t token) { return std::exp((logits[token] - top) / options_.temperature); };
+  double total = 0, sum = 0;
+  for (const int64_t token : tokens) total += weight(token);
+  size_t kept = 0;
+  while (kept < tokens.size() && (kept == 0 || sum < options_.top_p * total)) sum += weight(tokens[kept++]);
+  tokens.resize(kept);
+}
+
 int64_t TokenSampler::draw_row(std::span<const double> logits) const {
   const bool nan = std::any_of(logits.begin(), logits.end(), [](double x) { return std::isnan(x); });
   if (logits.empty() || nan || !std::isfinite(*std::max_element(logits.begin(), logits.end()))) {
@@ -45,6 +61,7 @@ int64_t TokenSampler::draw_row(std::span<const double> logits) const {
     std::partial_sort(likeliest.begin(), likeliest.begin() + options_.top_k, likeliest.end(), before);
     likeliest.resize(static_cast<size_t>(options_.top_k));
   }
+  if (options_.top_p < 1) keep_nucleus(logits, likeliest);
   const double top = logits[*std::min_element(likeliest.begin(), likeliest.end(), before)];
   std::vector<double> until;  // the distribution function
   until.reserve(likeliest.size());

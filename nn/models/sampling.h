@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include <qing/tensor/random.h>
 #include <qing/tensor/tensor.h>
@@ -14,6 +15,9 @@ struct GenerateOptions {
   int64_t max_new_tokens = 20;
   double temperature = 0;  ///< 0: the likeliest token; otherwise logits are divided by it and a token is drawn
   int64_t top_k = 0;       ///< draw only from the k likeliest tokens; 0: from all
+  /// Draw only from the likeliest tokens whose probabilities reach this sum, at least one (nucleus sampling, Holtzman
+  /// et al. 2020), after top_k; 1: from all.
+  double top_p = 1;
   /// The end token. A sequence repeats it after its first occurrence, and generation stops when all sequences have
   /// ended.
   std::optional<int64_t> eos_token_id = std::nullopt;
@@ -29,6 +33,7 @@ class TokenSampler {
   Tensor draw(const Tensor& logits) const;
 
  private:
+  void keep_nucleus(std::span<const double> logits, std::vector<int64_t>& tokens) const;
   int64_t draw_row(std::span<const double> logits) const;
   GenerateOptions options_;
   Generator* rng_;

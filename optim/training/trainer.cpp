@@ -25,7 +25,7 @@ Generator& unused_generator() {
 
 void check_own_names(const CheckpointParts& parts) {
   check_parts("Trainer", parts);
-  for (const char* own : {"trainer", "optimizer", "data", "rng", "schedule", "plateau", "average", "scaler"}) {
+  for (const char* own : {"trainer", "optimizer", "data", "rng", "schedule", "plateau", "average", "scaler", "best"}) {
     if (parts.count(own) > 0) {
       throw ValueError(fmt::format("Trainer: '{}' is a name of the trainer's own parts; give yours another", own));
     }
@@ -55,8 +55,8 @@ void check(const TrainerOptions& o, const LossSource& source) {
   if (o.parallel != nullptr && (o.accumulate > 1 || o.scaler != nullptr)) {
     throw ValueError("Trainer: parallel excludes accumulate and scaler; use larger batches, and bf16");
   }
-  if ((o.plateau != nullptr || o.patience > 0) && !o.evaluate) {
-    throw ValueError("Trainer: patience and a plateau need evaluate");
+  if ((o.plateau != nullptr || o.patience > 0 || o.keep_best) && !o.evaluate) {
+    throw ValueError("Trainer: patience, a plateau and keep_best need evaluate");
   }
   if (static_cast<bool>(source.save) != static_cast<bool>(source.load)) {
     throw ValueError("Trainer: the source needs both save and load, or neither");
@@ -169,7 +169,13 @@ bool Trainer::step() {
   return stepped;
 }
 
+void Trainer::Best::load_state_dict(const StateDict& state) {
+  weights.clear();
+  for (const auto& [name, tensor] : state) weights[name] = tensor.clone();
+}
+
 void Trainer::evaluate() {
+  bool better = false;
   {
     const NoGradGuard no_grad;
     std::optional<AveragedModel::Swap> swap;
@@ -178,9 +184,13 @@ void Trainer::evaluate() {
     if (is_first()) progress_.metric = options_.evaluate();
     model_.train();
     if (options_.parallel != nullptr) progress_.metric = broadcast_value(options_.parallel->ranks(), progress_.metric);
+    better = options_.greater_is_better ? progress_.metric > progress_.best_metric
+                                        : progress_.metric < progress_.best_metric;
+    if (better && options_.keep_best) {
+      best_.load_state_dict(model_.state_dict());  // of the averages, while they are in place
+      best_step_ = progress_.step;
+    }
   }
-  const bool better =
-      options_.greater_is_better ? progress_.metric > progress_.best_metric : progress_.metric < progress_.best_metric;
   if (better) progress_.best_metric = progress_.metric;
   bad_evaluations_ = better ? 0 : bad_evaluations_ + 1;
   if (options_.plateau != nullptr) options_.plateau->step(progress_.metric);
@@ -197,6 +207,7 @@ CheckpointParts Trainer::parts() {
   if (options_.plateau != nullptr) all["plateau"] = options_.plateau;
   if (options_.average != nullptr) all["average"] = options_.average;
   if (options_.scaler != nullptr) all["scaler"] = options_.scaler;
+  if (options_.keep_best) all["best"] = &best_;
   return all;
 }
 
@@ -250,6 +261,11 @@ TrainerResult Trainer::run() {
     }
   }
   if (writer && saved_step_ != progress_.step) save(*writer);
+  if (!best_.weights.empty()) {
+    const NoGradGuard no_grad;
+    model_.load_state_dict(best_.weights);
+  }
+  result.best_step = best_step_;
   result.steps = progress_.step;
   result.epochs = progress_.epoch;
   result.loss = epoch_steps_ > 0 ? epoch_loss_ / static_cast<double>(epoch_steps_) : progress_.loss;
@@ -260,15 +276,11 @@ TrainerResult Trainer::run() {
 }
 
 StateDict Trainer::state_dict() const {
-  return {{"step", integer_state(progress_.step)},
-          {"epoch", integer_state(progress_.epoch)},
-          {"in_epoch", integer_state(in_epoch_)},
-          {"epoch_steps", integer_state(epoch_steps_)},
-          {"epoch_loss", number_state(epoch_loss_)},
-          {"loss", number_state(progress_.loss)},
-          {"metric", number_state(progress_.metric)},
-          {"best_metric", number_state(progress_.best_metric)},
-          {"bad_evaluations", integer_state(bad_evaluations_)}};
+  return {{"step", integer_state(progress_.step)},    {"epoch", integer_state(progress_.epoch)},
+          {"in_epoch", integer_state(in_epoch_)},     {"epoch_steps", integer_state(epoch_steps_)},
+          {"epoch_loss", number_state(epoch_loss_)},  {"loss", number_state(progress_.loss)},
+          {"metric", number_state(progress_.metric)}, {"best_metric", number_state(progress_.best_metric)},
+          {"best_step", integer_state(best_step_)},   {"bad_evaluations", integer_state(bad_evaluations_)}};
 }
 
 void Trainer::load_state_dict(const StateDict& state) {
@@ -281,6 +293,8 @@ void Trainer::load_state_dict(const StateDict& state) {
   progress.best_metric = from.number("best_metric");
   const bool in_epoch = from.integer("in_epoch", 0) != 0;
   const int64_t steps = from.integer("epoch_steps", 0), bad = from.integer("bad_evaluations", 0);
+  // Checkpoints of earlier versions lack it.
+  const int64_t best_step = from.has("best_step") ? from.integer("best_step", 0) : 0;
   const double loss = from.number("epoch_loss");
   from.finish();
   progress_ = progress;
@@ -288,6 +302,7 @@ void Trainer::load_state_dict(const StateDict& state) {
   epoch_steps_ = steps;
   epoch_loss_ = loss;
   bad_evaluations_ = bad;
+  best_step_ = best_step;
 }
 
 }  // namespace qing::optim

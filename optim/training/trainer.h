@@ -83,6 +83,9 @@ struct TrainerOptions {
   int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The last step that a limit allows is evaluated, too.
   bool greater_is_better = false;
   int64_t patience = 0;  ///< training ends after this many evaluations without a better one; 0: never
+  /// The model ends with the weights of its best evaluation (the first of several equal ones) instead of the last ones.
+  /// They take the memory of a second copy, and checkpoints hold them. Needs `evaluate`.
+  bool keep_best = false;
 
   LrScheduler* schedule = nullptr;       ///< stepped after every step
   ReduceLrOnPlateau* plateau = nullptr;  ///< stepped with every metric
@@ -93,8 +96,8 @@ struct TrainerOptions {
   /// callback that ends the training on one rank ends it on all, after the same step.
   training::DataParallel* parallel = nullptr;
   Generator* rng = nullptr;  ///< the generator of dropout and shuffling, to be stored in checkpoints
-  /// Further parts of checkpoints. "trainer", "optimizer", "data", "rng", "schedule", "plateau", "average" and "scaler"
-  /// are the trainer's own names.
+  /// Further parts of checkpoints. "trainer", "optimizer", "data", "rng", "schedule", "plateau", "average", "scaler"
+  /// and "best" are the trainer's own names.
   CheckpointParts parts = {};
 
   std::filesystem::path checkpoints = {};  ///< their folder; empty: none
@@ -117,6 +120,7 @@ struct TrainerResult {
   bool early_stopped;    ///< patience ran out
   int64_t resumed_from;  ///< the step of the checkpoint, 0 without one
   double best_metric;    ///< of all evaluations, an infinity without any
+  int64_t best_step;     ///< of the weights that keep_best kept; 0 without
 };
 
 /// The same model, data, options and kind of CPU give the same weights to the bit, for any number of threads, and
@@ -127,13 +131,21 @@ class Trainer : private Stateful {
   /// The arguments must outlive the trainer. ValueError for options out of range.
   Trainer(nn::Module& model, Optimizer& optimizer, LossSource source, TrainerOptions options);
 
-  /// Trains until a limit, patience or a callback ends it. ValueError when a loss is not finite (unless a scaler skips
-  /// such steps) or an epoch has no batch. DataError or IoError from checkpoints.
+  /// Trains until a limit, patience or a callback ends it. A second call goes on from the weights that the model has,
+  /// which with keep_best are the best ones. ValueError when a loss is not finite (unless a scaler skips such steps) or
+  /// an epoch has no batch. DataError or IoError from checkpoints.
   TrainerResult run();
 
  private:
   StateDict state_dict() const override;
   void load_state_dict(const StateDict& state) override;
+
+  // The best evaluation's state of the model. It is empty before the first one.
+  struct Best : Stateful {
+    StateDict state_dict() const override { return weights; }
+    void load_state_dict(const StateDict& state) override;
+    StateDict weights;
+  };
 
   bool done() const;
   bool out_of_patience() const;
@@ -155,8 +167,9 @@ class Trainer : private Stateful {
   TrainerOptions options_;
   BytesState position_;
   GeneratorState rng_;
+  Best best_;
   TrainerProgress progress_;
-  int64_t epoch_steps_ = 0, bad_evaluations_ = 0, saved_step_ = -1;
+  int64_t epoch_steps_ = 0, bad_evaluations_ = 0, saved_step_ = -1, best_step_ = 0;
   double epoch_loss_ = 0;
   bool in_epoch_ = false, stop_ = false;
 };

@@ -12,6 +12,7 @@
 #include "autograd/samples/in_place.h"
 #include "autograd/samples/indexing.h"
 #include "autograd/samples/joining.h"
+#include "autograd/samples/linalg.h"
 #include "autograd/samples/losses.h"
 #include "autograd/samples/math.h"
 #include "autograd/samples/normalization.h"
@@ -27,10 +28,10 @@ namespace qing::test {
 namespace {
 
 constexpr std::span<const OpSample> kFamilies[] = {
-    kActivationSamples,    kAttentionSamples, kCompositionSamples, kConvolutionSamples, kElementwiseSamples,
-    kInPlaceSamples,       kIndexingSamples,  kJoiningSamples,     kLossSamples,        kMathSamples,
-    kNormalizationSamples, kPoolingSamples,   kPowerSamples,       kProductSamples,     kRecurrentSamples,
-    kReductionSamples,     kSelectionSamples, kViewSamples,
+    kActivationSamples, kAttentionSamples,     kCompositionSamples, kConvolutionSamples, kElementwiseSamples,
+    kInPlaceSamples,    kIndexingSamples,      kJoiningSamples,     kLinalgSamples,      kLossSamples,
+    kMathSamples,       kNormalizationSamples, kPoolingSamples,     kPowerSamples,       kProductSamples,
+    kRecurrentSamples,  kReductionSamples,     kSelectionSamples,   kViewSamples,
 };
 
 constexpr bool sampled(std::string_view op) {

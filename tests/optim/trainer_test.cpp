@@ -318,5 +318,74 @@ TEST(Trainer, RefusesBadOptions) {
   EXPECT_THROW(r.train({}), ValueError);
 }
 
+// A metric that is best at the second of four evaluations, with the weights at each of them.
+struct Judged {
+  explicit Judged(Regression& regression) : r(regression) {}
+  TrainerOptions options() {
+    TrainerOptions o{.max_epochs = 4, .keep_best = true};
+    o.evaluate = [this] {
+      seen.push_back(r.weights());
+      return std::vector{3.0, 1.0, 2.0, 1.0}.at(seen.size() - 1);
+    };
+    return o;
+  }
+  Regression& r;
+  std::vector<std::vector<float>> seen;
+};
+
+TEST(Trainer, KeepsTheWeightsOfTheBestEvaluation) {
+  Regression r;
+  Judged judged(r);
+  const TrainerResult result = r.train(judged.options());
+  EXPECT_EQ(result.steps, 24);
+  EXPECT_EQ(result.best_step, 12) << "the first of two equal evaluations";
+  ASSERT_EQ(judged.seen.size(), 4U);
+  EXPECT_EQ(r.weights(), judged.seen[1]);
+  EXPECT_NE(r.weights(), judged.seen[3]);
+  Regression last;
+  Judged free(last);
+  TrainerOptions options = free.options();
+  options.keep_best = false;
+  EXPECT_EQ(last.train(options).best_step, 0);
+  EXPECT_EQ(last.weights(), free.seen[3]);
+}
+
+TEST(Trainer, KeepsTheBestAverages) {
+  Regression r;
+  AveragedModel average(r.model.parameters(), ema(0.5));
+  Judged judged(r);
+  TrainerOptions options = judged.options();
+  options.average = &average;
+  r.train(options);
+  EXPECT_EQ(r.weights(), judged.seen[1]) << "evaluations see the averages";
+}
+
+TEST(Trainer, TheBestWeightsOutliveTheProcess) {
+  const qing::test::TempFolder folder;
+  Regression whole;
+  Judged judged(whole);
+  whole.train(judged.options());
+  Regression killed;
+  Judged first(killed);
+  TrainerOptions options = first.options();
+  options.checkpoints = folder.path();
+  options.on_epoch = [](const TrainerProgress& p) { return p.epoch < 3; };
+  killed.train(options);
+  Regression resumed;
+  Judged second(resumed);
+  second.seen = first.seen;
+  options = second.options();
+  options.checkpoints = folder.path();
+  const TrainerResult result = resumed.train(options);
+  EXPECT_EQ(result.resumed_from, 18);
+  EXPECT_EQ(result.best_step, 12);
+  EXPECT_EQ(resumed.weights(), whole.weights());
+}
+
+TEST(Trainer, KeepBestNeedsAnEvaluation) {
+  Regression r;
+  EXPECT_THROW(r.train({.keep_best = true}), ValueError);
+}
+
 }  // namespace
 }  // namespace qing::optim

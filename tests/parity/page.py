@@ -5,6 +5,7 @@ A test fails when docs/pytorch.md differs from this script's output.
 
 from pathlib import Path
 
+import headers
 import table
 from page_rows import GROUPS
 
@@ -19,6 +20,8 @@ page from these tables.
 
 What differs:
 
+- **Headers.** `#include <qing/qing.h>` has all of these. The last column names the header of each row, as
+  `<qing/...>`, for programs that include only what they use.
 - **Functions, not methods.** Operations are functions in namespace `qing`: `sum(x, {1})` for `x.sum(1)`. Views, indexing
   and in-place writes are members as well. Lists of sizes and dimensions are in braces. Options are a struct with named
   members, `{.stride = 2}`.
@@ -69,13 +72,13 @@ def code(text):
 
 
 def section(title, pairs):
-    lines = [f"### {title}", "", "| PyTorch | qing |", "|---|---|"]
-    lines += [f"| {code(theirs)} | {code(ours)} |" for theirs, ours in pairs]
+    lines = [f"### {title}", "", "| PyTorch | qing | Header |", "|---|---|---|"]
+    lines += [f"| {code(theirs)} | {code(ours)} | {code(headers.of(ours))} |" for theirs, ours in pairs]
     return "\n".join([*lines, ""])
 
 
 def pairs_of(row):
-    theirs, ours = row.shown or row.torch, row.qing
+    theirs, ours = row.shown or row.torch, row.shown_qing or row.qing
     if row.module:
         plain = theirs.startswith("module(") and theirs.count("(") == 1
         theirs = row.module if plain else f"module = {row.module}\n{theirs}"

@@ -26,7 +26,7 @@ SETTING = {
 
 HEADERS = [
     "autograd/autograd.h", "autograd/ops/gradient_checkpoint.h", "autograd/functional/functional.h", "autograd/functional/gradcheck.h", "autograd/ops.h",
-    "nn/data/collate.h", "nn/data/data_loader.h", "nn/init.h", "nn/layers/layers.h", "nn/formats/safetensors.h", "optim/clip.h",
+    "nn/data/augment.h", "nn/data/collate.h", "nn/data/data_loader.h", "nn/init.h", "nn/layers/layers.h", "nn/formats/safetensors.h", "optim/clip.h", "optim/lbfgs.h",
     "optim/lr_scheduler.h", "optim/optimizer.h", "tensor/creation.h", "tensor/dlpack.h", "tensor/npy.h", "tensor/threads.h",
 ]  # fmt: skip
 
@@ -49,6 +49,12 @@ GROUPS = {
         ("torch.randn(2, 3)", "randn({2, 3}, rng);"),
         ("torch.randint(0, 10, (2, 3))", "randint(0, 10, {2, 3}, rng);"),
         ("torch.randperm(10)", "randperm(10, rng);"),
+        ("torch.rand_like(x)", "rand_like(x, rng);"),
+        ("torch.randn_like(x)", "randn_like(x, rng);"),
+        ("torch.randint_like(x, 0, 10)", "randint_like(x, 0, 10, rng);"),
+        ("torch.ones_like(x)", "ones_like(x);"),
+        ("torch.empty_like(x)", "empty_like(x);"),
+        ("torch.multinomial(w, 5, replacement=True)", "multinomial(full({2, 3}, 0.5), 5, true, rng);"),
         ("torch.bernoulli(p)", "bernoulli(full({2, 3}, 0.5), rng);"),
         ("torch.from_numpy(a)  # shares memory", "float data[6] = {};\nTensor::wrap(data, {2, 3});"),
         ("torch.from_numpy(numpy.load('a.npy'))", 'load_npy("a.npy");'),
@@ -129,6 +135,9 @@ GROUPS = {
          "nn::init::kaiming_normal(y, rng, 0, nn::init::FanMode::fan_in, nn::init::Nonlinearity::relu);"),
         ("nn.init.orthogonal_(w)", "nn::init::orthogonal(y, rng);"),
         ("nn.init.trunc_normal_(w, std=0.02)", "nn::init::trunc_normal(y, rng, 0, 0.02);"),
+        ("parametrizations.weight_norm(linear)  # w = linear.weight", "nn::WeightNorm norm(y);\nlinear(x, norm());"),
+        ("parametrizations.spectral_norm(linear)", "nn::SpectralNorm norm(y, rng);\nlinear(x, norm());"),
+        ("nn.Dropout2d(0.1)(x)", "nn::Dropout2d dropout(0.1);\ndropout(full({1, 3, 4, 4}, 1), &rng);"),
         ("F.dropout(x, 0.1)", "dropout(x, 0.1, rng);"),
         ("nn.ModuleDict({'act': nn.ReLU()})['act'](x)",
          'nn::ModuleDict<nn::UnaryModule> parts;\nparts.emplace<nn::ReLU>("act");\nparts["act"](x);'),
@@ -149,6 +158,9 @@ GROUPS = {
         ("torch.optim.AdamW(model.parameters(), lr=5e-4, betas=(0.9, 0.98))",
          "optim::AdamW adamw(model.parameters(), {.lr = 5e-4, .beta1 = 0.9, .beta2 = 0.98});"),
         ("torch.optim.SparseAdam(model.parameters())", "optim::Adam sparse(model.parameters(), {.lazy = true});"),
+        ("optimizer = torch.optim.LBFGS(model.parameters(), line_search_fn='strong_wolfe')\noptimizer.step(closure)",
+         "optim::Lbfgs lbfgs(model.parameters(), {.strong_wolfe = true});\n"
+         "lbfgs.step([&] {\n  lbfgs.zero_grad();\n  const Tensor value = sum(model(x));\n  backward(value);\n  return value;\n});"),
         ("optimizer.zero_grad()", "optimizer.zero_grad();"),
         ("optimizer.step()", "optimizer.step();"),
         ("optimizer.param_groups[0]['lr']", "optimizer.lr();"),
@@ -175,6 +187,9 @@ GROUPS = {
         ("for batch in DataLoader(data, batch_size=2, shuffle=True): ...",
          "nn::DataLoader loader(nn::VectorDataset<Tensor>({x, y}), nn::default_collate, {.batch_size = 2, .shuffle = true});\n"
          "for (const Tensor& batch : loader) sum(batch);"),
+        ("transforms in __getitem__  # with a generator of its own for each example",
+         "nn::DataLoader loader(nn::VectorDataset<Tensor>({x, y}), nn::augmented(7, [](const Tensor& image, Generator& own) { return "
+         "own.below(2) == 1 ? flip(image, {-1}) : image; }, nn::default_collate), {.batch_size = 2});"),
         ("DataLoader(data, num_workers=2)",
          "nn::DataLoader loader(nn::VectorDataset<Tensor>({x, y}), nn::default_collate, {.num_workers = 2});"),
     ],

@@ -31,6 +31,7 @@ class Row:
     broadcast: bool = True
     empty: bool = True  # whether sizes 0 are tried, where PyTorch takes them
     shown: str = ""  # PyTorch's call as the page shows it, where `torch` is less plain
+    shown_qing: str = ""  # the same of qing's
 
     def specs(self):
         return [InputSpec.parse(text) for text in self.inputs.split(";") if text.strip()]

@@ -2,6 +2,9 @@ from row import Row
 
 TITLE = "Convolutions and pooling"
 
+# PyTorch refuses to pool less than a kernel, padded or not.
+VOLUME = {"c": (3, 5), "h": (3, 5), "w": (3, 5)}
+
 ROWS = [
     Row("conv2d", "x: m d h w; k: n d 3 2; b: n", "F.conv2d(x, k, b)", "conv2d(x, k, b)",
         sizes={"h": (4, 8), "w": (4, 8)}, empty=False),
@@ -41,4 +44,23 @@ ROWS = [
     Row("adaptive_max_pool1d", "x: m d w | distinct",
         "F.adaptive_max_pool1d(x, 2)", "adaptive_max_pool1d(x, 2)", empty=False),
     Row("interpolate, nearest", "x: m d h w", "F.interpolate(x, (7, 3))", "interpolate(x, {7, 3})", empty=False),
+    Row("conv3d", "x: m 2*d c h w; k: 2*n d 2 3 1; b: 2*n",
+        "F.conv3d(x, k, b, stride=(2, 1, 1), padding=(1, 2, 0), dilation=(2, 1, 1), groups=2)",
+        "conv3d(x, k, b, {.stride = {2, 1, 1}, .padding = {1, 2, 0}, .dilation = {2, 1, 1}, .groups = 2})", empty=False),
+    Row("conv3d without batch", "x: d c h w; k: n d 2 2 2", "F.conv3d(x, k, padding=1)", "conv3d(x, k, {}, {.padding = 1})", empty=False),
+    Row("conv_transpose3d", "x: m 2*d c h w; k: 2*d n 2 3 2; b: 2*n",
+        "F.conv_transpose3d(x, k, b, stride=2, padding=(0, 1, 0), output_padding=(1, 0, 1), groups=2, dilation=(2, 1, 1))",
+        "conv_transpose3d(x, k, b, {.stride = 2, .padding = {0, 1, 0}, .output_padding = {1, 0, 1}, .groups = 2, .dilation = {2, 1, 1}})",
+        empty=False),
+    Row("max_pool3d", "x: m d c h w | distinct", "F.max_pool3d(x, 2, stride=(1, 2, 1), padding=1, ceil_mode=True)",
+        "max_pool3d(x, 2, {.stride = {1, 2, 1}, .padding = 1, .ceil_mode = true})", sizes=VOLUME, empty=False),
+    Row("avg_pool3d", "x: m d c h w", "F.avg_pool3d(x, 2, padding=1, ceil_mode=True)",
+        "avg_pool3d(x, 2, {.padding = 1, .ceil_mode = true})", sizes=VOLUME, empty=False),
+    Row("avg_pool3d, count_include_pad", "x: d c h w", "F.avg_pool3d(x, (2, 3, 2), stride=1, padding=1, count_include_pad=False)",
+        "avg_pool3d(x, {2, 3, 2}, {.stride = 1, .padding = 1, .count_include_pad = false})", sizes=VOLUME, empty=False),
+    Row("avg_pool3d, divisor", "x: m d c h w", "F.avg_pool3d(x, 1, divisor_override=3)", "avg_pool3d(x, 1, {.divisor_override = 3})",
+        sizes=VOLUME, empty=False),
+    Row("adaptive_avg_pool3d", "x: m d c h w", "F.adaptive_avg_pool3d(x, (3, 2, 1))", "adaptive_avg_pool3d(x, {3, 2, 1})", sizes=VOLUME, empty=False),
+    Row("adaptive_max_pool3d", "x: m d c h w | distinct", "F.adaptive_max_pool3d(x, (2, 1, 3))", "adaptive_max_pool3d(x, {2, 1, 3})",
+        sizes=VOLUME, empty=False),
 ]  # fmt: skip

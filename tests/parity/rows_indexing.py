@@ -86,4 +86,13 @@ ROWS = [
     Row("topk", "x: m n", "x.topk(2, 0)", "topk(x, 2, 0)", sizes={"m": (2, 20)}),
     Row("topk, smallest", "x: m n", "x.topk(1, largest=False)", "topk(x, 1, -1, false)"),
     Row("kthvalue", "x: m n", "x.kthvalue(2, 1, True)", "kthvalue(x, 2, 1, true)", sizes={"n": (2, 9)}),
+    Row("quantile", "x: m n | distinct", "x.quantile(0.4, 1)", "quantile(x, 0.4, 1)", empty=False),
+    Row("quantile, several, keepdim", "x: m n k | distinct",
+        "x.quantile(torch.tensor([0.0, 0.3, 1.0], dtype=x.dtype), -2, True)", "quantile(x, {0.0, 0.3, 1.0}, -2, true)", empty=False,
+        shown="x.quantile(torch.tensor([0.0, 0.3, 1.0]), -2, True)"),
+    Row("quantile, nearest", "x: m n | distinct", "x.quantile(0.4, 0, interpolation='nearest')",
+        "quantile(x, 0.4, 0, false, QuantileInterpolation::nearest)", empty=False),
+    Row("quantile, midpoint", "x: m n | distinct", "x.quantile(0.37, 0, interpolation='midpoint')",
+        "quantile(x, 0.37, 0, false, QuantileInterpolation::midpoint)", empty=False),
+    Row("quantile of all", "x: m n | distinct", "x.quantile(0.75)", "quantile(x, 0.75)", empty=False),
 ]  # fmt: skip

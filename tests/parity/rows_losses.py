@@ -52,4 +52,17 @@ ROWS = [
         "cosine_embedding_loss(x, y, Tensor::full({m}, -1, x.dtype()), -0.4)", sizes={"n": (2, 9)}, empty=False),
     Row("triplet_margin_loss", "x: m n; y: m n; z: m n", "F.triplet_margin_loss(x, y, z, margin=2.0)",
         "triplet_margin_loss(x, y, z, 2)", sizes={"n": (2, 9)}, empty=False),
+    # PyTorch 2.15 reads joined targets that are not contiguous at wrong places. Its gradient is that of log_softmax and the loss
+    # together, so that only their composition can be compared.
+    Row("ctc_loss", "x: m n 4; y: n 2 | int 1 4", "F.ctc_loss(x.log_softmax(-1), y, [m] * n, [2] * n)",
+        "ctc_loss(log_softmax(x), y, std::vector<int64_t>(n, m), std::vector<int64_t>(n, 2))", sizes={"m": (5, 8)}, empty=False,
+        shown="F.ctc_loss(x.log_softmax(-1), y, input_lengths, target_lengths)"),
+    Row("ctc_loss, joined targets", "x: m 2 5; y: 3 | int 0 4",
+        "F.ctc_loss(x.log_softmax(-1), y.contiguous(), [m, m - 1], [2, 1], blank=4, reduction='sum')",
+        "ctc_loss(log_softmax(x), y, {m, m - 1}, {2, 1}, {.blank = 4, .reduction = Reduction::sum})", sizes={"m": (5, 8)}, empty=False,
+        shown="F.ctc_loss(x.log_softmax(-1), y, [m, m - 1], [2, 1], blank=4, reduction='sum')"),
+    Row("ctc_loss, zero_infinity", "x: 3 n 4; y: n 3 | int 1 2",
+        "F.ctc_loss(x.log_softmax(-1), y, [3] * n, [3] * n, reduction='none', zero_infinity=True)",
+        "ctc_loss(log_softmax(x), y, std::vector<int64_t>(n, 3), std::vector<int64_t>(n, 3), {.reduction = Reduction::none, .zero_infinity = true})",
+        empty=False),
 ]  # fmt: skip

@@ -41,4 +41,6 @@ ROWS = [
         "F.scaled_dot_product_attention(*(x.reshape(-1, h, d).transpose(0, 1) for x in (q, k, v)))"
         ".transpose(0, 1).reshape(s, h * d)",
         "attention(q, k, v, {0, s}, {0, t}, h)", empty=False),
+    Row("cdist", "x: b m k; y: b n k", "torch.cdist(x, y)", "cdist(x, y)", empty=False),
+    Row("cdist, p", "x: m k; y: n k", "torch.cdist(x, y, p=3)", "cdist(x, y, 3)", empty=False),
 ]  # fmt: skip

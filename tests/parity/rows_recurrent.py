@@ -23,4 +23,12 @@ ROWS = [
     Row("nn.GRU, two layers, both directions", "x: t b m; h: 4 b n", "module(x, h)",
         STATES.format("x, {h}", "r.output, r.state.h"), module="nn.GRU(m, n, 2, bidirectional=True)",
         qing_module="nn::GRU(m, n, rng, {.num_layers = 2, .bidirectional = true})", empty=False),
+    Row("nn.RNNCell", "x: b m; h: b n", "module(x, h)", "module(x, h)", module="nn.RNNCell(m, n, nonlinearity='relu')",
+        qing_module="nn::RNNCell(m, n, rng, true, nn::RnnNonlinearity::relu)", empty=False),
+    Row("nn.LSTMCell", "x: b m; h: b n; u: b n", "module(x, (h, u))", STATES.format("x, {h, u}", "r.h, r.c"),
+        module="nn.LSTMCell(m, n)", qing_module="nn::LSTMCell(m, n, rng)", empty=False),
+    Row("nn.LSTMCell without batch and state", "x: m", "module(x)", STATES.format("x", "r.h, r.c"),
+        module="nn.LSTMCell(m, n, bias=False)", qing_module="nn::LSTMCell(m, n, rng, false)", empty=False),
+    Row("nn.GRUCell", "x: b m; h: b n", "module(x, h)", "module(x, h)", module="nn.GRUCell(m, n)",
+        qing_module="nn::GRUCell(m, n, rng)", empty=False),
 ]  # fmt: skip

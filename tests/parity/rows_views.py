@@ -36,4 +36,6 @@ ROWS = [
     Row("unfold", "x: m n", "x.unfold(1, 3, 2)", "x.unfold(1, 3, 2)", sizes={"n": (3, 12)}),
     Row("type conversion", "x: *", "x.to(torch.float32)", "to(x, DType::f32)"),
     Row("integers as f32", "i: m n | int -9 9", "i.float()", "i.to(DType::f32)"),
+    Row("meshgrid", "x: m; y: n", "torch.meshgrid(x, y, indexing='ij')", "meshgrid({x, y})"),
+    Row("meshgrid, xy", "x: m; y: n; z: k", "torch.meshgrid(x, y, z, indexing='xy')", "meshgrid({x, y, z}, GridIndexing::xy)"),
 ]  # fmt: skip

@@ -113,7 +113,7 @@ def test_shared_libraries_are_found_and_work(shared_prefix, tmp_path):
 
 def test_one_component_needs_none_of_the_others(static_prefix, tmp_path):
     prefix = install(BUILD, tmp_path / "prefix", "--component", "tensor")
-    assert sorted(p.name for p in (prefix / "include/qing").iterdir()) == ["tensor"]
+    assert sorted(p.name for p in (prefix / "include/qing").iterdir()) == ["qing.h", "tensor"]
     assert [p.name for p in prefix.rglob("*.a")] == ["libqing_tensor.a"]
     without = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("Boost", "OpenSSL", "SQLite3", "PkgConfig")]
     consumer = Consumer(tmp_path / "one", ["tensor"], f"-DCMAKE_PREFIX_PATH={prefix}", *without).make()
@@ -125,6 +125,48 @@ def test_one_component_needs_none_of_the_others(static_prefix, tmp_path):
     refused = subprocess.run(list(map(str, consumer.configure)), capture_output=True, text=True, timeout=60)
     assert refused.returncode != 0
     assert "component autograd of qing is not installed" in " ".join(refused.stderr.split())
+
+
+def test_the_examples_build_with_an_installed_qing(static_prefix, tmp_path):
+    # As a user does it, from a copy without the sources around it.
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    run("cmake", "-S", tmp_path / "examples", "-B", tmp_path / "build", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={static_prefix}")
+    run("cmake", "--build", tmp_path / "build", "-j", "2")
+    built = sorted(path.name for path in (tmp_path / "build").glob("example_*") if path.is_file())
+    assert built == sorted(f"example_{path.stem}" for path in (ROOT / "examples").glob("0*.cpp"))
+    assert "step 200" in run(tmp_path / "build/example_05_network")
+
+
+def test_the_one_header_needs_only_what_is_installed(static_prefix, tmp_path):
+    prefix = install(BUILD, tmp_path / "prefix", "--component", "tensor")
+    program = tmp_path / "use.cpp"
+    program.write_text("#include <qing/qing.h>\nint main() { return qing::zeros({2}).numel() == 2 ? 0 : 1; }\n")
+    flags = run("pkg-config", "--cflags", "--libs", "qing-tensor", PKG_CONFIG_PATH=str(prefix / "lib/pkgconfig")).split()
+    run("g++", program, "-o", tmp_path / "use", *flags)
+    run(tmp_path / "use")
+    # With all layers it reaches from tensors to optimizers.
+    program.write_text(README_PROGRAM, encoding="utf-8")
+    flags = run("pkg-config", "--cflags", "--libs", "qing-optim", PKG_CONFIG_PATH=str(static_prefix / "lib/pkgconfig")).split()
+    run("g++", program, "-o", tmp_path / "use", *flags)
+    assert run(tmp_path / "use").strip() in README_PROGRAM
+
+
+# Preprocessed bytes, since times depend on the machine: g++ 12 parses about 2 MB a second on a Xeon of 2.7 GHz.
+LARGEST_HEADER = 3_200_000
+
+
+def test_no_header_is_large(static_prefix):
+    include = static_prefix / "include"
+    headers = sorted(str(path.relative_to(include)) for path in include.rglob("*.h"))
+    assert len(headers) > 150
+    too_large = {}
+    for name in headers:
+        text = subprocess.run(["g++", "-std=c++20", "-E", "-P", f"-I{include}", "-I/usr/include/eigen3", "-x", "c++", "-"],
+                              input=f"#include <{name}>", capture_output=True, text=True, timeout=60)  # fmt: skip
+        assert text.returncode == 0, text.stderr[-2000:]
+        if len(text.stdout) > LARGEST_HEADER and "eigen" not in name:
+            too_large[name] = len(text.stdout)
+    assert not too_large
 
 
 def test_built_inside_another_project(tmp_path):

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <qing/autograd/ops/ctc_loss.h>
 #include <qing/autograd/ops/losses.h>
 #include <qing/autograd/ops/reductions.h>
 
@@ -149,6 +150,20 @@ inline constexpr OpSample kLossSamples[] = {
        return leaves({{4, 3}, {4, 3}, {4, 3}});
      },
      [](const Inputs& in) { return triplet_margin_loss(in[0], in[1], in[2], 1.5); }},
+    {"ctc_loss", "a batch with repeated labels and different lengths",
+     [] {
+       return leaves({{5, 2, 4}});
+     },
+     [](const Inputs& in) {
+       return ctc_loss(in[0], ids({1, 1, 3, 2}, {2, 2}), {5, 4}, {2, 1}, {.reduction = Reduction::none});
+     }},
+    {"ctc_loss", "targets one after another, another blank, no target",
+     [] {
+       return leaves({{4, 3, 3}});
+     },
+     [](const Inputs& in) {
+       return ctc_loss(in[0], ids({0, 1, 0}, {3}), {4, 3, 2}, {2, 1, 0}, {.blank = 2});
+     }},
 };
 
 }  // namespace qing::test
