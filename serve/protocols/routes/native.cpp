@@ -104,7 +104,7 @@ HttpResponse list_models(const Service& service, const std::string& key) {
 Routed::Run predict(Service& service, const Call& call) {
   return [&service, model = service.model(call.parameter("name"), call.key)](const std::string& body,
                                                                              Routed::Reply reply) {
-    service.require_room(model, reply.key);
+    service.require_room(model, reply);
     service.predict(read_job(model, body, service.limits(model)), std::move(reply), predictions_response);
   };
 }
