@@ -72,6 +72,7 @@ Routed Api::route(const HttpHead& given) {
     drop_last_slash(head);
     routed = cors_.enabled() && CorsPolicy::is_preflight(head) ? preflight(head) : routed_below(head);
   }
+  routed.caller = head.header("X-Caller-Id");
   routed.request_id = request_id(head.header("X-Request-Id"));
   routed.traceparent = checked_traceparent(head.header("traceparent"));
   routed.fields = cors_.fields(head.header("Origin"));
@@ -92,7 +93,9 @@ std::optional<std::uint64_t> Api::streamed_body_limit(const HttpHead& given) {
 Routed Api::routed_below(const HttpHead& head) {
   Routed routed = router_.route(head, [&](const Route& route) {
     std::string key = keys_ && route.scope != Scope::kOpen ? keys_->admit(key_of(head), route.scope) : std::string();
-    pages_.check(head, route);
+    try {
+      pages_.check(head, route);
+    } catch (const Refusal& refusal) { throw Refusal(refusal.response(), std::move(key)); }
     return key;
   });
   if (routed.refusal && protocols::asks_as_openai(head)) {

@@ -1,8 +1,10 @@
 #include "server.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -44,7 +46,7 @@ struct Server::Impl {
         jobs(state ? std::make_unique<JobRunner>(state, registry, options.jobs) : nullptr),
         api(std::move(registry), batcher, keys_for(options), options.limits, options.site, state, jobs.get(),
             HttpTransport::is_loopback(options.address)),
-        transport(api, api.statistics().connections, options.limits, options.log_requests) {
+        transport(api, api.statistics().connections, options.limits, options.request_log) {
     if (options.certificate.empty() != options.tls_key.empty()) {
       throw ValueError("Server: TLS needs both the certificate and its key; give the other one too");
     }
@@ -60,6 +62,11 @@ struct Server::Impl {
   void stop() {
     api.begin_drain();
     if (jobs) jobs->begin_stop();
+    if (transport.port() != 0 && options.limits.drain_delay.count() > 0) {
+      log_line("info", "draining", {{"seconds", std::chrono::duration<double>(options.limits.drain_delay).count()}});
+      transport.close_after_answers();
+      std::this_thread::sleep_for(options.limits.drain_delay);
+    }
     transport.drain();
     api.stop_changes();
     if (jobs) jobs->stop();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include <qing/serve/common/limits.h>
+#include <qing/serve/http/request_log.h>
 #include <qing/serve/http/site_options.h>
 #include <qing/serve/jobs/job_options.h>
 #include <qing/serve/maintenance/webhook.h>
@@ -26,7 +27,7 @@ struct ServerOptions {
   std::filesystem::path certificate;  ///< PEM chain, with tls_key: TLS instead of plain HTTP
   std::filesystem::path tls_key;      ///< PEM private key
   SiteOptions site;                   ///< CORS and the prefix of all paths
-  bool log_requests = true;           ///< one JSON line per request on stderr, without texts or keys
+  RequestLogOptions request_log;      ///< one JSON line per request on stderr, without texts or keys
   Limits limits;
 };
 
@@ -47,9 +48,10 @@ class Server {
   void start();
   /// The port listened on; 0 before start().
   std::uint16_t port() const;
-  /// Drains: refuses new connections, answers /health/ready with 503, finishes the requests in flight, then returns.
-  /// Connections that remain after Limits::drain_time are closed. A second call does nothing. Not safe in a signal
-  /// handler.
+  /// Drains. For Limits::drain_delay the server goes on as before, but answers /health/ready with 503 and ends every
+  /// connection after its next answer, so that load balancers and clients go elsewhere. Then it refuses new
+  /// connections, finishes the requests in flight and returns. Connections that remain after Limits::drain_time are
+  /// closed. A second call does nothing. Not safe in a signal handler.
   void stop();
   /// Reads the certificate and its key again. Open connections continue. Invalid files leave the old pair in use.
   void reload_certificate();

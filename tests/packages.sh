@@ -19,4 +19,24 @@ install_packages() {
 
 # The packages that are needed to build qing.
 build_packages=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-json1.81-dev libfmt-dev libeigen3-dev libutf8proc-dev
-  libcli11-dev libtomlplusplus-dev libsqlite3-dev libssl-dev ca-certificates)
+  libcli11-dev libtomlplusplus-dev libsqlite3-dev libarchive-dev libssl-dev ca-certificates)
+
+# unpack_packages FOLDER NAME...: unpacks Debian packages into a folder. Unlike an installation this starts no service.
+unpack_packages() {
+  local folder=$1 name
+  shift
+  for name in "$@"; do
+    [ -e "$folder/.$name" ] && continue
+    echo "unpacking: $name"
+    local downloads
+    downloads=$(mktemp -d)
+    (cd "$downloads" && apt-get download -qq "$name" >/dev/null 2>&1 && dpkg -x "$name"_*.deb "$downloads/files") || {
+      rm -rf "$downloads"
+      return 1
+    }
+    mkdir -p "$folder"
+    cp -a "$downloads/files/." "$folder/"
+    rm -rf "$downloads"
+    touch "$folder/.$name"
+  done
+}

@@ -202,6 +202,8 @@ if [ $python_tests = yes ] && [ $plain = yes ]; then
   step "Python environment"
   echo "torch, transformers and tokenizers take about 3 GB, installed once"
   python_environment venv tests/python/requirements.txt
+  # Programs that only tests run, such as nginx. Without them these tests are skipped.
+  unpack_packages "${QING_CACHE:-$HOME/.cache/qing}/programs" nginx prometheus || echo "skipped: nginx or promtool is missing"
   step "Python and end-to-end tests"
   # A test that hangs fails, and the others go on. If that does not help, the session ends and says so.
   QING_BINARY=$root/build/release/qing QING_BUILD=$root/build/release PYTHONPATH=$root/serve/sdk/python \

@@ -97,6 +97,12 @@ int64_t Linear::packed_bytes() const {
   return weight_.numel() * (bytes ? 1 : words ? 2 : static_cast<int64_t>(size_of(weight_.dtype())));
 }
 
+size_t Linear::copy_bytes() const {
+  if (packed_ == nullptr) return 0;
+  const size_t element = packed_as<Int8Matrix>() != nullptr ? 1 : packed_as<Bf16Matrix>() != nullptr ? 2 : 4;
+  return static_cast<size_t>(packed_->weight.numel()) * element;
+}
+
 template <class Matrix> const Matrix* Linear::packed_as() const { return std::get_if<Matrix>(&packed_->matrix); }
 
 Tensor Linear::packed_product(const Tensor& x, bool gelu) const {
@@ -200,6 +206,12 @@ void each_linear(Module& module, const std::function<void(Linear&)>& function) {
 
 void pack_linear_layers(Module& module, DType precision) {
   each_linear(module, [precision](Linear& layer) { layer.pack(precision); });
+}
+
+size_t bytes_with_copies(Module& module) {
+  size_t bytes = module.bytes();
+  each_linear(module, [&bytes](const Linear& layer) { bytes += layer.copy_bytes(); });
+  return bytes;
 }
 
 void add_lora(Module& module, int64_t rank, double alpha, Generator& rng) {

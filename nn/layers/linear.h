@@ -44,6 +44,7 @@ class Linear : public UnaryModule {
   void restore_lora();
   const Tensor& weight() const { return weight_; }
   int64_t packed_bytes() const;                 ///< of the weight as pack() has laid it out, or as it is
+  size_t copy_bytes() const;                    ///< that pack() has added to the weight; 0 without pack()
   const Tensor& bias() const { return bias_; }  ///< undefined without a bias
 
  private:
@@ -76,6 +77,9 @@ Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& n
 
 /// Calls Linear::pack for the module, if it is a Linear, and for all modules below.
 void pack_linear_layers(Module& module, DType precision = DType::f32);
+
+/// Bytes of all parameters and buffers of a module and of the copies that Linear::pack has made of its weights.
+size_t bytes_with_copies(Module& module);
 
 /// Linear::add_lora for the module, if it is one, and for all below.
 void add_lora(Module& module, int64_t rank, double alpha, Generator& rng);

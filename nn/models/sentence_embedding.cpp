@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <qing/autograd/autograd.h>
+#include <qing/nn/layers/linear.h>
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/pretrained.h>
@@ -57,9 +58,10 @@ TransformerSettings read_transformer_settings(const fs::path& directory) {
 
 class SentenceEmbedding final : public TextClassifier {
  public:
-  SentenceEmbedding(std::unique_ptr<const SentenceEncoder> model, Tokenizer tokenizer, SentenceModules modules,
+  SentenceEmbedding(std::unique_ptr<SentenceEncoder> model, Tokenizer tokenizer, SentenceModules modules,
                     DType precision)
-      : model_(std::move(model)),
+      : weight_bytes_(bytes_with_copies(*model)),
+        model_(std::move(model)),
         tokenizer_(std::move(tokenizer)),
         modules_(std::move(modules)),
         precision_(precision) {}
@@ -109,8 +111,10 @@ class SentenceEmbedding final : public TextClassifier {
     return kNone;
   }
   DType precision() const override { return precision_; }
+  size_t weight_bytes() const override { return weight_bytes_; }
 
  private:
+  const size_t weight_bytes_;
   std::unique_ptr<const SentenceEncoder> model_;
   Tokenizer tokenizer_;
   SentenceModules modules_;

@@ -10,6 +10,7 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/formats/safetensors.h>
+#include <qing/nn/layers/linear.h>
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/explanation.h>
 #include <qing/nn/models/integrated_gradients.h>
@@ -29,9 +30,13 @@ constexpr const char* kWeightsFile = "model.safetensors";
 
 class EncoderTextClassifier final : public TextClassifier {
  public:
-  EncoderTextClassifier(std::unique_ptr<EncoderForSequenceClassification> model,
-                        std::unique_ptr<const NgramHead> ngrams, Tokenizer tokenizer, DType precision)
-      : model_(std::move(model)), ngrams_(std::move(ngrams)), tokenizer_(std::move(tokenizer)), precision_(precision) {}
+  EncoderTextClassifier(std::unique_ptr<EncoderForSequenceClassification> model, std::unique_ptr<NgramHead> ngrams,
+                        Tokenizer tokenizer, DType precision)
+      : weight_bytes_(bytes_with_copies(*model) + (ngrams ? ngrams->bytes() : 0)),
+        model_(std::move(model)),
+        ngrams_(std::move(ngrams)),
+        tokenizer_(std::move(tokenizer)),
+        precision_(precision) {}
 
   EncodedText encode(std::string_view text) const override {
     EncodedText encoded = encode_text(tokenizer_, text);
@@ -87,6 +92,7 @@ class EncoderTextClassifier final : public TextClassifier {
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
   double temperature() const override { return model_->config().calibration_temperature; }
   DType precision() const override { return precision_; }
+  size_t weight_bytes() const override { return weight_bytes_; }
   const DataProfile* reference() const override {
     const auto& reference = model_->config().reference;
     return reference ? &*reference : nullptr;
@@ -106,6 +112,7 @@ class EncoderTextClassifier final : public TextClassifier {
     return ngrams_ ? logits + ngrams_->forward(ngrams_of(encodings)) : logits;
   }
 
+  const size_t weight_bytes_;
   std::unique_ptr<const EncoderForSequenceClassification> model_;
   std::unique_ptr<const NgramHead> ngrams_;
   Tokenizer tokenizer_;

@@ -1,6 +1,7 @@
 // Inference with a trained model directory: tokenizer, encoder with classification head, labels.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -65,6 +66,8 @@ class TextClassifier {
   virtual const std::vector<std::string>& labels() const = 0;
   virtual double temperature() const { return 1; }
   virtual DType precision() const { return DType::f32; }  ///< precision of the products in predictions
+  /// Bytes of the weights and of the copies of them that products read. Weights that lie on the pages of a file count.
+  virtual size_t weight_bytes() const { return 0; }
   /// Statistics of the predictions on the reference texts, to compare other texts with; null if they were not recorded.
   virtual const DataProfile* reference() const { return nullptr; }
 

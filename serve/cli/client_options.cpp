@@ -43,7 +43,8 @@ Client client_of(const ClientArguments& arguments) {
   options.port = url->port;
   options.tls = url->tls;
   options.certificate_authority = arguments.certificate_authority;
-  options.api_key = arguments.key;
+  // A key from a file often ends with a line break, which no header may have.
+  options.api_key = arguments.key.substr(0, arguments.key.find_last_not_of(" \t\r\n") + 1);
   options.timeout = std::chrono::milliseconds(static_cast<std::int64_t>(arguments.timeout * 1000));
   return Client(options);
 }

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -36,30 +37,48 @@ inline Settings settings_of(const CLI::App& command) {
   return settings;
 }
 
-/// Gives the options that the command line did not give the values of the file. UsageError naming the file, the line
-/// and the key when a key is unknown or stands twice, or when its value is no such option's.
-inline void read_config(CLI::App& command, const std::filesystem::path& file) {
+/// What is wrong with a key of a configuration file.
+struct ConfigFault {
+  std::int64_t line;
+  std::string key, what;
+  std::string text(const std::filesystem::path& file) const {
+    return fmt::format("{}:{}: {}: {}", file.string(), line, key, what);
+  }
+};
+
+/// Gives the options that the command line did not give the values of the file. Returns what is wrong: an unknown key,
+/// one that stands twice, or a value that is no such option's. IoError; UsageError "file:line: ..." for a file that is
+/// no TOML.
+inline std::vector<ConfigFault> apply_config(CLI::App& command, const std::filesystem::path& file) {
   std::vector<std::string> seen;
+  std::vector<ConfigFault> faults;
   for (const TomlEntry& entry : read_toml(file)) {
     const std::string key = entry.section.empty() ? entry.key : entry.section + "." + entry.key;
-    const auto fail = [&](const std::string& what) {
-      throw UsageError(fmt::format("{}:{}: {}: {}", file.string(), entry.line, key, what));
-    };
+    const auto fault = [&](const std::string& what) { faults.push_back({entry.line, key, what}); };
     const bool section = entry.section.empty() || entry.section == command.get_name();
     CLI::Option* option = section ? command.get_option_no_throw("--" + entry.key) : nullptr;
     if (option == nullptr || !option->get_configurable()) {
-      fail("no such key; the keys are the options of qing " + command.get_name() + " --help, without dashes");
+      fault("no such key; the keys are the options of qing " + command.get_name() + " --help, without dashes");
+    } else if (std::ranges::find(seen, entry.key) != seen.end()) {
+      fault("appears twice");  // inside the command's section and outside of all it is the same key
+    } else if (!takes_list(*option) && entry.values.size() != 1) {
+      fault("takes one value");
+    } else if (option->count() == 0) {  // the command line goes before the file
+      try {
+        option->add_result(entry.values);
+        option->run_callback();
+      } catch (const CLI::ParseError& error) { fault(error.what()); }
     }
-    // Inside the command's section and outside of all it is the same key.
-    if (std::ranges::find(seen, entry.key) != seen.end()) fail("appears twice");
     seen.push_back(entry.key);
-    if (!takes_list(*option) && entry.values.size() != 1) fail("takes one value");
-    if (option->count() > 0) continue;  // the command line goes before the file
-    try {
-      option->add_result(entry.values);
-      option->run_callback();
-    } catch (const CLI::ParseError& error) { fail(error.what()); }
   }
+  return faults;
+}
+
+/// apply_config(); UsageError that names the file, the line and the key of each fault.
+inline void read_config(CLI::App& command, const std::filesystem::path& file) {
+  std::string all;
+  for (const ConfigFault& fault : apply_config(command, file)) all += (all.empty() ? "" : "\n") + fault.text(file);
+  if (!all.empty()) throw UsageError(all);
 }
 
 }  // namespace qing::serve::cli

@@ -23,13 +23,14 @@ inline void add_count(CLI::App* command, const char* name, size_t& value, const 
 }
 
 // A time in seconds, possibly with a fraction.
-inline void add_time(CLI::App* command, const char* name, std::chrono::milliseconds& value, const char* about) {
+inline void add_time(CLI::App* command, const char* name, std::chrono::milliseconds& value, const char* about,
+                     double least = 0.001) {
   const auto set = [&value](const double& seconds) {
     value = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
   };
   std::ostringstream preset;
   preset << static_cast<double>(value.count()) / 1000;
-  command->add_option_function<double>(name, set, about)->default_str(preset.str())->check(number_from(0.001, 1e6));
+  command->add_option_function<double>(name, set, about)->default_str(preset.str())->check(number_from(least, 1e6));
 }
 
 }  // namespace detail
@@ -64,8 +65,10 @@ inline void add_limits(CLI::App* command, Limits& limits) {
       1024);
   add_count(command, "--cache-bytes", limits.cache_bytes, "Size of the prediction cache in bytes. 0 disables it", 0,
             size_t{1} << 40);
-  add_count(command, "--file-bytes", limits.file_bytes, "Maximum size of an uploaded file in bytes. HTTP error: 413", 1,
-            size_t{1} << 44);
+  add_count(command, "--file-bytes", limits.file_bytes,
+            "Maximum size of an uploaded file or archive in bytes. HTTP error: 413", 1, size_t{1} << 44);
+  add_count(command, "--model-bytes", limits.model_bytes,
+            "Maximum size of the files of an uploaded model together, in bytes. HTTP error: 422", 1, size_t{1} << 44);
   add_count(command, "--storage-bytes", limits.storage_bytes,
             "Maximum size of all files of a project together, in bytes. HTTP error: 413", 1, size_t{1} << 50);
   add_count(command, "--upload-rate", limits.upload_rate,
@@ -80,8 +83,12 @@ inline void add_limits(CLI::App* command, Limits& limits) {
            "Time in seconds to keep reading after a refusal, so that the client receives it");
   add_count(command, "--retry-after", limits.retry_after_seconds,
             "Value of the Retry-After header of a 503 response, in seconds", 1, 3600);
+  add_time(
+      command, "--drain-delay", limits.drain_delay,
+      "Time in seconds in which a server that stops is not ready, but still answers. Each answer ends its connection",
+      0);
   add_time(command, "--drain-time", limits.drain_time,
-           "Timeout in seconds for the requests in flight when the server stops");
+           "Timeout in seconds for the requests in flight when the server stops, after --drain-delay");
 }
 
 }  // namespace qing::serve::cli

@@ -26,6 +26,7 @@ struct Limits {
                                                    ///< threads; 0: as many as there are threads
   size_t cache_bytes = 0;                          ///< for predictions of repeated texts; 0: nothing is kept
   size_t file_bytes = 512UL << 20U;                ///< an uploaded file; above: 413
+  size_t model_bytes = 4UL << 30U;                 ///< files of an uploaded model together, unpacked; above: 422
   size_t storage_bytes = 10UL << 30U;              ///< files that one project keeps; above: 413
   size_t upload_rate = 8UL * 1024;                 ///< bytes of an uploaded file a second, after request_time; below:
                                                    ///< 408
@@ -35,7 +36,8 @@ struct Limits {
   std::chrono::milliseconds predict_time{30'000};  ///< from a request's last byte to its answer, unless its header
                                                    ///< Request-Timeout (in seconds) says less; above: 504
   std::chrono::milliseconds linger_time{1'000};    ///< reading on after a refusal, so that the client sees it
-  std::chrono::milliseconds drain_time{30'000};    ///< for requests in flight when the server stops
+  std::chrono::milliseconds drain_delay{0};        ///< in which a server that stops still takes requests
+  std::chrono::milliseconds drain_time{30'000};    ///< for requests in flight when the server stops, after drain_delay
   size_t retry_after_seconds = 1;                  ///< the Retry-After of a 503
 };
 

@@ -15,7 +15,7 @@ namespace {
 // their own. "*" does not cover Authorization (Fetch, 4.10).
 constexpr std::string_view kAllowedHeaders =
     "*, Authorization, Content-Type, Inference-Header-Content-Length, Request-Timeout, traceparent, X-API-Key, "
-    "X-Request-Id";
+    "X-Caller-Id, X-Request-Id";
 // Response headers that a page may read in addition to the CORS-safelisted ones.
 constexpr std::string_view kExposedHeaders =
     "Allow, Inference-Header-Content-Length, Retry-After, traceparent, WWW-Authenticate, X-Request-Id";

@@ -44,6 +44,13 @@ class BodySource {
   virtual void read(std::function<void(std::string piece)> next) = 0;
 };
 
+/// What a request asked for, for the log. A route fills it on the I/O thread, while its Routed::run runs.
+struct RequestNote {
+  std::string model;         ///< the name of a served model, never the client's text; empty: none
+  std::int64_t version = 0;  ///< that answers; 0: none
+  size_t texts = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::string body;  ///< any bytes
@@ -69,13 +76,17 @@ class Reply {
   template <class Send> Reply through(Send send) const {
     Reply other(std::move(send), deadline);
     other.key = key;
+    other.caller = caller;
     other.request_id = request_id;
+    other.note = note;
     other.cancelled = cancelled;
     return other;
   }
 
   std::string key;         ///< id of the client's API key; empty: anonymous
+  std::string caller;      ///< X-Caller-Id: whom the client asks for; empty: not said. It never reaches the log
   std::string request_id;  ///< as the response's X-Request-Id says
+  std::shared_ptr<RequestNote> note = std::make_shared<RequestNote>();  ///< never null
   /// The deadline of the response, shared with the connection. A route whose time limit differs from that for
   /// predictions sets it while its Routed::run runs, not later.
   std::shared_ptr<TimePoint> deadline;
@@ -108,10 +119,13 @@ struct Routed {
   std::optional<HttpResponse> refusal;
   std::shared_ptr<BodySink> sink;  ///< set if the route takes its body in pieces; `run` then calls finish()
   Run run;                         ///< set unless refused; calls its Reply once, now or later and on any thread
-  std::string key;                 ///< id of the API key that let the request in; empty: anonymous
+  std::string key;                 ///< id of the API key, also of one that was refused; empty: anonymous or unknown
+  std::string caller;              ///< X-Caller-Id; see Reply
+  std::string client;              ///< the client's address as the log shows it; empty: not shown
   std::string request_id;          ///< for the log and the response's X-Request-Id
   std::string traceparent;         ///< passed on unchanged if well-formed, else empty (W3C Trace Context)
   HttpFields fields;               ///< added to the response, whatever its status
+  std::shared_ptr<const RequestNote> note;  ///< of the request whose `run` was called, else null
 };
 
 /// Routes a request by its head. Called on the I/O thread only; must not block.

@@ -228,6 +228,7 @@ Routed Router::route(const HttpHead& head, const std::function<std::string(const
   } catch (const Refusal& refusal) {
     const bool formed = chosen != nullptr && chosen->error_form != nullptr;
     routed.refusal = formed ? in_form(*chosen, refusal.response()) : refusal.response();
+    if (routed.key.empty()) routed.key = refusal.key();
   }
   return routed;
 }

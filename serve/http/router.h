@@ -17,12 +17,16 @@ namespace qing::serve {
 /// A response as an exception. Handlers throw it and the router sends it.
 class Refusal : public std::exception {
  public:
-  explicit Refusal(HttpResponse response) : response_(std::move(response)) {}
+  explicit Refusal(HttpResponse response, std::string key = {})
+      : response_(std::move(response)), key_(std::move(key)) {}
   const HttpResponse& response() const { return response_; }
+  /// The id of the key that was refused, for the log; empty: none, or one that is not known.
+  const std::string& key() const { return key_; }
   const char* what() const noexcept override { return response_.body.c_str(); }
 
  private:
   HttpResponse response_;
+  std::string key_;
 };
 
 /// The permission that a route requires of a key.

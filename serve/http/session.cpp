@@ -27,8 +27,9 @@ std::chrono::milliseconds parse_timeout(std::string_view text) {
 
 }  // namespace
 
-Session::Session(SessionOwner& owner, tcp::socket socket, const std::shared_ptr<ssl_ctx_st>& tls)
+Session::Session(SessionOwner& owner, tcp::socket socket, std::string address, const std::shared_ptr<ssl_ctx_st>& tls)
     : owner_(owner),
+      address_(std::move(address)),
       socket_(std::move(socket)),
       stream_(tls ? Stream(socket_.native_handle(), tls) : Stream(socket_.native_handle())),
       state_(tls ? State::kHandshake : State::kIdle) {
@@ -45,14 +46,19 @@ void Session::start() {
 void Session::turn_away(HttpResponse response) {
   if (state_ == State::kHandshake) return close();
   routed_.fields = owner_.handler().fields({});
+  routed_.client = owner_.client(address_, {});
   respond(std::move(response), false);
   flush();
 }
 
 void Session::drain() {
   error_code ignored;
-  if (state_ == State::kHandshake) return close();
-  if (state_ == State::kIdle && in_.empty() && socket_.available(ignored) == 0) close();
+  if (state_ == State::kHandshake) deadline_ = std::min(deadline_, Clock::now() + owner_.limits().linger_time);
+  if (state_ == State::kIdle && in_.empty() && socket_.available(ignored) == 0) {
+    // The first request of a new connection is on its way. An old connection may stay silent.
+    if (request_ > 0) return close();
+    deadline_ = std::min(deadline_, Clock::now() + owner_.limits().linger_time);
+  }
   if (state_ != State::kStreaming) return;
   keep_ = false;
   end_stream();
@@ -113,7 +119,7 @@ void Session::on_readable() {
     if (result.status == Stream::Status::kWantWrite) return wait_writable();
     if (result.status == Stream::Status::kEnded || result.status == Stream::Status::kFailed) return close();
     state_ = State::kIdle;
-    deadline_ = Clock::now() + owner_.limits().idle_time;
+    deadline_ = Clock::now() + (owner_.draining() ? owner_.limits().linger_time : owner_.limits().idle_time);
   }
   read();
 }
@@ -190,12 +196,14 @@ void Session::begin_request() {
     parser_ = std::make_unique<HttpParser>(owner_.limits(), limit);
   }
   routed_.fields = owner_.handler().fields({});
+  routed_.client = owner_.client(address_, {});
 }
 
 // False when the request ends here.
 bool Session::on_header() {
   client_time_ = parse_timeout(parser_->header("Request-Timeout"));
   routed_ = owner_.handler().route(parser_->head());
+  routed_.client = owner_.client(address_, parser_->header("X-Forwarded-For"));
   // An unread body cannot be told from the next request, so that a refusal before it ends the connection.
   if (routed_.refusal) {
     respond(std::move(*routed_.refusal), parser_->done());
@@ -246,7 +254,9 @@ void Session::run() {
       },
       std::shared_ptr<Clock::time_point>(direct, &direct->deadline));
   reply.key = routed_.key;
+  reply.caller = routed_.caller;
   reply.request_id = routed_.request_id;
+  routed_.note = reply.note;
   reply.cancelled = cancelled_;
   replying_ = true;
   const Routed::Run handler = std::move(routed_.run);

@@ -29,7 +29,12 @@ class SessionOwner {
   virtual ~SessionOwner() = default;
   virtual HttpHandler& handler() = 0;
   virtual const Limits& limits() const = 0;
+  /// Whether each answer is the last of its connection, because the server will stop.
+  virtual bool closing() const = 0;
+  /// Whether connections without a request end. The server is closing, too.
   virtual bool draining() const = 0;
+  /// The client's address for the log; `forwarded` is its X-Forwarded-For.
+  virtual std::string client(const std::string& address, std::string_view forwarded) const = 0;
   virtual void closed(Session* session) = 0;
   /// A response made on another thread; hands it to Session::complete() on the I/O thread.
   virtual void deliver(std::shared_ptr<Session> session, std::uint64_t request, HttpResponse response) = 0;
@@ -45,12 +50,15 @@ class Session : public std::enable_shared_from_this<Session> {
  public:
   using Clock = std::chrono::steady_clock;
 
-  Session(SessionOwner& owner, boost::asio::ip::tcp::socket socket, const std::shared_ptr<ssl_ctx_st>& tls);
+  /// `address` is the other end's.
+  Session(SessionOwner& owner, boost::asio::ip::tcp::socket socket, std::string address,
+          const std::shared_ptr<ssl_ctx_st>& tls);
 
   void start();
   /// Answers with a refusal and closes.
   void turn_away(HttpResponse response);
-  /// The server stops: a connection without a request goes now, one with a request after its response.
+  /// The server stops: a connection between two requests goes now, one with a request after its response, and one whose
+  /// first request is on its way if that does not come within linger_time.
   void drain();
   void close();
   /// Called now and then: acts if the time of what the session is doing has passed, or if its client has left
@@ -91,6 +99,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Clock::time_point answer_by() const;
 
   SessionOwner& owner_;
+  const std::string address_;
   boost::asio::ip::tcp::socket socket_;
   Stream stream_;
   std::unique_ptr<HttpParser> parser_;  // of the request in hand

@@ -9,7 +9,7 @@ void Session::refuse(HttpResponse response) { respond(std::move(response), false
 
 void Session::respond(HttpResponse response, bool keep) {
   owner_.finished(routed_, response.status, begun_ == Clock::time_point{} ? Clock::duration{} : Clock::now() - begun_);
-  keep_ = keep && parser_ && parser_->keep_alive() && !owner_.draining() && !(input_ended_ && in_.empty());
+  keep_ = keep && parser_ && parser_->keep_alive() && !owner_.closing() && !(input_ended_ && in_.empty());
   chunked_ = response.stream && !parser_->http_1_0();
   keep_ = keep_ && (!response.stream || chunked_);
   write_head(response, keep_);

@@ -84,12 +84,17 @@ size_t possible_connections(size_t wanted) {
 }  // namespace
 
 struct HttpTransport::Impl final : SessionOwner {
-  Impl(HttpHandler& handler_in, ConnectionStatistics& connections_in, const Limits& limits_in, bool log_in)
-      : handler_(handler_in), connections(connections_in), limits_(limits_in), log_requests(log_in) {}
+  Impl(HttpHandler& handler_in, ConnectionStatistics& connections_in, const Limits& limits_in,
+       const RequestLogOptions& log_in)
+      : handler_(handler_in), connections(connections_in), limits_(limits_in), log(log_in) {}
 
   HttpHandler& handler() override { return handler_; }
   const Limits& limits() const override { return limits_; }
+  bool closing() const override { return closing_; }
   bool draining() const override { return draining_; }
+  std::string client(const std::string& address, std::string_view forwarded) const override {
+    return log.lines ? shown_client(log, address, forwarded) : std::string();
+  }
   size_t& body_bytes() override { return body_bytes_; }
   void closed(Session* session) override;
   void deliver(std::shared_ptr<Session> session, std::uint64_t request, HttpResponse response) override;
@@ -100,6 +105,7 @@ struct HttpTransport::Impl final : SessionOwner {
 
   void accept();
   void take(tcp::socket socket);
+  void take_waiting();
   void tick();
   void begin_drain();
   void hand_out();
@@ -117,7 +123,7 @@ struct HttpTransport::Impl final : SessionOwner {
   HttpHandler& handler_;
   ConnectionStatistics& connections;
   Limits limits_;
-  const bool log_requests;
+  const RequestLogOptions log;
   asio::io_context io{1};
   // Keeps the I/O thread running while a session only waits for a compute worker.
   asio::executor_work_guard<asio::io_context::executor_type> work{io.get_executor()};
@@ -127,6 +133,7 @@ struct HttpTransport::Impl final : SessionOwner {
   std::unordered_map<Session*, Entry> sessions;
   std::map<asio::ip::address, size_t> by_address;
   size_t body_bytes_ = 0;
+  bool closing_ = false;
   bool draining_ = false;
   bool ticking = false;
   Clock::time_point drain_by = Clock::time_point::max();
@@ -141,11 +148,9 @@ struct HttpTransport::Impl final : SessionOwner {
 
 void HttpTransport::Impl::accept() {
   acceptor.async_accept([this](error_code error, tcp::socket socket) {
-    if (draining_) return;
-    if (!error) {
-      take(std::move(socket));
-      return accept();
-    }
+    if (!error) take(std::move(socket));
+    if (draining_) return;  // the connection was accepted just before the listener closed
+    if (!error) return accept();
     // Most likely the process has no file descriptor left. Without a pause the loop would spin.
     log_line("error", "accept_failed", {{"reason", error.message()}});
     pause.expires_after(std::chrono::milliseconds(50));
@@ -166,7 +171,7 @@ void HttpTransport::Impl::take(tcp::socket socket) {
   if (sessions.size() >= limits_.connections + kTurnedAway || same >= limits_.address_connections + kCrowding) return;
   std::shared_ptr<Session> session;
   try {
-    session = std::make_shared<Session>(*this, std::move(socket), tls ? tls->context() : nullptr);
+    session = std::make_shared<Session>(*this, std::move(socket), address.to_string(), tls ? tls->context() : nullptr);
   } catch (const IoError&) { return; }
   sessions.emplace(session.get(), Entry{session, address});
   ++by_address[address];
@@ -181,6 +186,7 @@ void HttpTransport::Impl::take(tcp::socket socket) {
         limits_.retry_after_seconds));
   }
   session->start();
+  if (draining_) session->drain();
 }
 
 // One timer checks all deadlines. That is cheaper than a timer per request.
@@ -201,7 +207,20 @@ void HttpTransport::Impl::tick() {
   });
 }
 
+// Connections that wait to be accepted would be reset when the listener closes.
+void HttpTransport::Impl::take_waiting() {
+  error_code error;
+  acceptor.non_blocking(true, error);
+  while (!error && sessions.size() < limits_.connections) {
+    tcp::socket socket(io);
+    acceptor.accept(socket, error);
+    if (!error) take(std::move(socket));
+  }
+}
+
 void HttpTransport::Impl::begin_drain() {
+  closing_ = true;
+  take_waiting();
   draining_ = true;
   drain_by = Clock::now() + limits_.drain_time;
   error_code ignored;
@@ -252,14 +271,7 @@ void HttpTransport::Impl::hand_out() {
 
 void HttpTransport::Impl::finished(const Routed& routed, int status, Clock::duration time) {
   handler_.answered(routed, status, time);
-  if (!log_requests) return;
-  log_line("info", "request",
-           {{"route", routed.name.empty() ? "none" : routed.name},
-            {"status", std::int64_t{status}},
-            {"milliseconds", std::chrono::duration<double, std::milli>(time).count()},
-            {"key", routed.key},
-            {"request_id", routed.request_id},
-            {"traceparent", routed.traceparent}});
+  if (log.lines) log_request(routed, status, time);
 }
 
 std::string_view HttpTransport::Impl::date() {
@@ -273,8 +285,8 @@ std::string_view HttpTransport::Impl::date() {
 }
 
 HttpTransport::HttpTransport(HttpHandler& handler, ConnectionStatistics& connections, const Limits& limits,
-                             bool log_requests)
-    : impl_(std::make_unique<Impl>(handler, connections, limits, log_requests)) {}
+                             const RequestLogOptions& log)
+    : impl_(std::make_unique<Impl>(handler, connections, limits, log)) {}
 
 // Without the memory to ask for the end of the thread, the program ends.
 HttpTransport::~HttpTransport() { drain(); }  // NOLINT(bugprone-exception-escape)
@@ -328,6 +340,10 @@ void HttpTransport::listen(const std::string& address, std::uint16_t port) {
 }
 
 std::uint16_t HttpTransport::port() const { return impl_->port; }
+
+void HttpTransport::close_after_answers() {
+  asio::post(impl_->io, [impl = impl_.get()] { impl->closing_ = true; });
+}
 
 void HttpTransport::drain() {
   if (!impl_->thread.joinable()) return;

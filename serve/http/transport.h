@@ -9,6 +9,7 @@
 #include <qing/serve/common/limits.h>
 #include <qing/serve/common/statistics.h>
 #include <qing/serve/http/message.h>
+#include <qing/serve/http/request_log.h>
 
 namespace qing::serve {
 
@@ -17,7 +18,8 @@ namespace qing::serve {
 class HttpTransport {
  public:
   /// Keeps references to `handler` and `connections`, which must outlive the transport.
-  HttpTransport(HttpHandler& handler, ConnectionStatistics& connections, const Limits& limits, bool log_requests);
+  HttpTransport(HttpHandler& handler, ConnectionStatistics& connections, const Limits& limits,
+                const RequestLogOptions& log);
   /// Drains, as drain() does. No route may call its Reply after this.
   ~HttpTransport();  // NOLINT(bugprone-exception-escape): see its definition
 
@@ -31,6 +33,9 @@ class HttpTransport {
   /// Binds, listens and starts the I/O thread. IoError when the address cannot be bound; it may then be called again.
   void listen(const std::string& address, std::uint16_t port);
   std::uint16_t port() const;
+  /// Goes on accepting and answering, but every answer from now on is the last of its connection and says so. Idle
+  /// connections stay open: closing one could lose a request that is on its way. Thread-safe.
+  void close_after_answers();
   /// Stops accepting, closes idle connections, answers the requests in flight and joins the I/O thread.
   void drain();
 

@@ -18,11 +18,11 @@ namespace {
 constexpr std::chrono::milliseconds kPeriod{500};
 constexpr std::int64_t kMinute = 60, kDay = 86400;
 
-[[noreturn]] void refuse_quota(std::string_view what, std::int64_t limit, std::int64_t wait) {
+[[noreturn]] void refuse_quota(const std::string& id, std::string_view what, std::int64_t limit, std::int64_t wait) {
   HttpResponse response = error_response(
       429, "quota", fmt::format("the key's quota of {} {} is used up; try again in {} s", limit, what, wait));
   response.headers.emplace_back("Retry-After", std::to_string(wait));
-  throw Refusal(std::move(response));
+  throw Refusal(std::move(response), id);
 }
 
 }  // namespace
@@ -130,11 +130,12 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
     const bool same = CRYPTO_memcmp(secret.digest.data(), given.data(), given.size()) == 0;
     good |= same && (secret.expires == 0 || now < secret.expires);
   }
-  if (!good || !stored.valid(now)) refuse_unknown();
+  if (!good || !stored.valid(now)) refuse_unknown(std::move(id));
   if (!stored.scopes.allow(scope)) {
     throw Refusal(error_response(403, "forbidden",
                                  "this key lacks the scope of this route; use a key with the scope that it "
-                                 "needs (predict, metrics or admin)"));
+                                 "needs (predict, metrics or admin)"),
+                  std::move(id));
   }
   check_quotas(stored, now);
   ++minutes_[id].used.requests;
@@ -161,8 +162,8 @@ void KeyGuard::check_quotas(const StoredKey& key, std::int64_t now) {
   if (minute.number != now / kMinute) minute = {now / kMinute, {}};
   const Amount today = used_on(key.id, now / kDay);
   const KeyQuotas& q = key.quotas;
-  const auto check = [now](std::int64_t used, std::int64_t limit, std::string_view what, std::int64_t window) {
-    if (limit != 0 && used >= limit) refuse_quota(what, limit, window - now % window);
+  const auto check = [&](std::int64_t used, std::int64_t limit, std::string_view what, std::int64_t window) {
+    if (limit != 0 && used >= limit) refuse_quota(key.id, what, limit, window - now % window);
   };
   check(today.requests, q.requests_per_day, "requests per day", kDay);
   check(today.tokens, q.tokens_per_day, "tokens per day", kDay);

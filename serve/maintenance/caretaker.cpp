@@ -146,7 +146,8 @@ void Caretaker::follow(Database& database, const TrialPlan& plan) {
     return;
   }
   if (const double share = plan.steps[plan.step]; model->trial.share != share) {
-    sources_.registry.set_trial(plan.model, {plan.version, share, false, model->trial.compare});
+    sources_.registry.set_trial(plan.model,
+                                {plan.version, share, false, model->trial.compare, model->trial.by_request});
   }
   TrialPlan current = plan;
   if (clock_() < plan.step_started) {
@@ -171,7 +172,8 @@ void Caretaker::decide(Database& database, const TrialPlan& plan, const Model& m
         fmt::format("version {}: share {}; {}", plan.version, after.steps[after.step], verdict.reason);
     if (!advance(database, plan, after, "trial.step", detail)) return;
     read(after, model);  // the new step's figures begin here
-    sources_.registry.set_trial(plan.model, {plan.version, after.steps[after.step], false, model.trial.compare});
+    sources_.registry.set_trial(
+        plan.model, {plan.version, after.steps[after.step], false, model.trial.compare, model.trial.by_request});
     return;
   }
   const bool ends = verdict.action == Action::kEnd;

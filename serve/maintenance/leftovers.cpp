@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include <qing/serve/common/draft.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/maintenance/promotion_store.h>
 #include <qing/serve/maintenance/state_backup.h>
@@ -41,6 +42,7 @@ void remove_leftovers(const State& state) {
   if (!state.exists()) return;
   attempt([&] { remove_abandoned_snapshots(state); });
   attempt([&] { remove_abandoned_restores(state); });
+  attempt([&] { remove_abandoned_drafts(state.folder() / kUnpackedPlace); });
   std::error_code none;
   for (const fs::directory_entry& entry : entries_of(state.models(), none)) {
     attempt([&] { remove_versions(state, entry.path()); });

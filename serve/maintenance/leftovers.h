@@ -5,6 +5,9 @@
 
 namespace qing::serve {
 
+/// The beginning of the names of folders in the state in which archives of models are unpacked (common/draft.h).
+inline constexpr const char* kUnpackedPlace = "unpacked-";
+
 /// Removes what killed processes have left: snapshots of backups and exports, drafts of restores, and versions of
 /// promotions that were not finished, which are withdrawn in the records. What another process works on stays. Errors
 /// are logged.

@@ -1,12 +1,19 @@
-// Requests of each version of each model.
+// Requests and predictions of each version of each model.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include <qing/nn/models/prediction.h>
+#include <qing/serve/common/statistics.h>
 
 namespace qing::serve {
 
@@ -21,25 +28,34 @@ struct VersionCounts {
   double mean_seconds() const { return requests == 0 ? 0 : seconds / static_cast<double>(requests); }
 };
 
-/// Thread-safe.
+/// Thread-safe. What is counted is kept until the process ends, also of versions that are served no more.
 class VersionStatistics {
  public:
-  void add(const std::string& model, std::int64_t version, bool failed, std::chrono::duration<double> time) {
-    const std::lock_guard lock(mutex_);
-    VersionCounts& counts = counts_[{model, version}];
-    ++counts.requests;
-    if (failed) ++counts.failed;
-    counts.seconds += time.count();
-  }
-  VersionCounts read(const std::string& model, std::int64_t version) const {
-    const std::lock_guard lock(mutex_);
-    const auto found = counts_.find({model, version});
-    return found == counts_.end() ? VersionCounts() : found->second;
-  }
+  struct Reading {
+    std::string model;
+    std::int64_t version;
+    VersionCounts counts;
+    Histogram::Reading seconds;                   ///< of the requests in VersionCounts
+    std::map<std::string, std::uint64_t> labels;  ///< predictions
+  };
+
+  void add(const std::string& model, std::int64_t version, bool failed, std::chrono::duration<double> time);
+  /// The label of each prediction is an index into `labels`.
+  void add_predictions(const std::string& model, std::int64_t version, const std::vector<std::string>& labels,
+                       std::span<const nn::Prediction> predictions);
+  VersionCounts read(const std::string& model, std::int64_t version) const;
+  /// All versions, by model and number.
+  std::vector<Reading> read_all() const;
 
  private:
+  struct Entry {
+    VersionCounts counts;
+    std::unique_ptr<Histogram> seconds = std::make_unique<Histogram>(seconds_buckets());
+    std::map<std::string, std::uint64_t> labels;
+  };
+
   mutable std::mutex mutex_;
-  std::map<std::pair<std::string, std::int64_t>, VersionCounts> counts_;
+  std::map<std::pair<std::string, std::int64_t>, Entry> entries_;
 };
 
 }  // namespace qing::serve

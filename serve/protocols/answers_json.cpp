@@ -25,7 +25,9 @@ void write_prediction(JsonWriter& json, const Answer& answer, size_t i) {
 void write_trial(JsonWriter& json, const Model& model) {
   if (!model.candidate) return;
   json.key("trial").begin_object().member("version", std::to_string(model.trial.version));
-  json.member("share", model.trial.share).member("kind", model.trial.shadow ? "shadow" : "canary").end();
+  json.member("share", model.trial.share).member("kind", model.trial.shadow ? "shadow" : "canary");
+  if (model.trial.by_request) json.member("by", "request");
+  json.end();
 }
 
 void write_ranking(JsonWriter& json, const std::vector<float>& scores, const std::vector<std::string>& labels,

@@ -69,6 +69,13 @@ std::int64_t integer_member(const json::object& object, std::string_view name, s
   return *number;
 }
 
+bool by_request_of(const json::object& object) {
+  const json::value* by = member(object, "by");
+  if (by == nullptr || *by == "caller") return false;
+  if (*by == "request") return true;
+  refuse_field("by: must be caller or request");
+}
+
 std::optional<TrialPlan> trial_plan_of(const json::object& object) {
   const json::value* steps = member(object, "steps");
   if (steps == nullptr) {
@@ -88,7 +95,7 @@ std::optional<TrialPlan> trial_plan_of(const json::object& object) {
   return plan;
 }
 
-Model begin_trial(Service& service, Registry& registry, TrialPlan plan) {
+Model begin_trial(Service& service, Registry& registry, TrialPlan plan, bool by_request) {
   if (service.state() == nullptr) {
     throw Refusal(error_response(404, "no_state", "this server keeps no plans; start it with a state folder"));
   }
@@ -97,7 +104,8 @@ Model begin_trial(Service& service, Registry& registry, TrialPlan plan) {
   plan.step_started = static_cast<std::int64_t>(std::time(nullptr));
   TrialPlans plans(database);
   plans.remove(plan.model);  // the caretaker must not take the new trial for that of an old plan
-  registry.set_trial(plan.model, {plan.version, plan.steps.front(), false, plan.limits.agreement.has_value()});
+  registry.set_trial(plan.model,
+                     {plan.version, plan.steps.front(), false, plan.limits.agreement.has_value(), by_request});
   try {
     plans.put(plan);
   } catch (...) {

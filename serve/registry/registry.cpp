@@ -79,21 +79,23 @@ bool Registry::can_stand_in(const nn::TextClassifier& a, const nn::TextClassifie
 }
 
 Registry::Registry(fs::path root, Loader loader, fs::path second)
-    : root_(std::move(root)), second_(std::move(second)), choices_(root_, second_), loader_(std::move(loader)) {}
+    : root_(std::move(root)),
+      second_(std::move(second)),
+      choices_(root_.folder(), second_),
+      loader_(std::move(loader)) {}
 
 // Finds models with at least one version. A folder that cannot be read is logged and skipped. A folder with an invalid
 // name and a folder without a version, unless it has hidden entries alone, are skipped and added to `failures`. Names
 // that begin with a dot are ignored.
-void Registry::scan_root(const fs::path& root, Found& found, Failures& failures) {
+void Registry::scan_folder(const fs::path& root, Found& found, Failures& failures) {
   try {
     for (const fs::directory_entry& entry : entries_of(root)) {
       const std::string name = entry.path().filename().string();
       if (name.starts_with('.')) continue;
       try {
-        std::vector<std::int64_t> versions = versions_below(entry.path());
-        const auto on_its_way = [&entry](std::int64_t version) { return is_there(mark_of(entry.path(), version)); };
-        if (std::erase_if(versions, on_its_way) > 0 && versions.empty()) continue;
+        const std::vector<std::int64_t> versions = finished_below(entry.path());
         if (versions.empty()) {
+          if (!versions_below(entry.path()).empty()) continue;
           if (entry.is_directory() && !std::ranges::all_of(entries_of(entry.path()), is_hidden)) {
             failures[shown(name)] = noted(shown(name), 0, no_version(name).c_str());
           }
@@ -113,24 +115,39 @@ void Registry::scan_root(const fs::path& root, Found& found, Failures& failures)
   }
 }
 
+// The versions of a model's folder that are not on their way.
+std::vector<std::int64_t> Registry::finished_below(const fs::path& model) {
+  std::vector<std::int64_t> versions = versions_below(model);
+  std::erase_if(versions, [&model](std::int64_t version) { return is_there(mark_of(model, version)); });
+  return versions;
+}
+
 Registry::Found Registry::scan(Failures& failures) const {
   Found found;
-  scan_root(root_, found, failures);
-  if (std::error_code ignored; fs::is_directory(second_, ignored)) scan_root(second_, found, failures);
+  if (root_.only().empty()) {
+    scan_folder(root_.folder(), found, failures);
+  } else {
+    found[root_.only()] = root_.versions_of(root_.only());
+  }
+  if (std::error_code ignored; fs::is_directory(second_, ignored)) scan_folder(second_, found, failures);
   return found;
 }
 
-std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
-  if (root_.empty()) throw ValueError("models: this server has no folder of models to load from");
+std::vector<std::int64_t> Registry::versions_on_disk(const std::string& name) const {
   std::vector<std::int64_t> versions;
   try {
-    for (const fs::path& root : {root_, second_}) {
-      if (is_model_name(name) && !root.empty()) add_versions(versions, versions_below(root / name));
-    }
+    add_versions(versions, root_.versions_of(name));
+    if (is_model_name(name) && !second_.empty()) add_versions(versions, versions_below(second_ / name));
   } catch (const fs::filesystem_error& error) {
     throw IoError(
         fmt::format("models folder {}: {}; make it readable", error.path1().string(), error.code().message()));
   }
+  return versions;
+}
+
+std::vector<std::int64_t> Registry::versions_of(const std::string& name) const {
+  if (root_.empty()) throw ValueError("models: this server has no folder of models to load from");
+  std::vector<std::int64_t> versions = versions_on_disk(name);
   if (versions.empty()) throw_unknown(name);
   return versions;
 }
@@ -144,26 +161,39 @@ std::int64_t Registry::highest_kept(const std::string& name, const std::vector<s
   return found == versions.rend() ? 0 : *found;
 }
 
-Registry::Classifier Registry::read(const std::string& name, std::int64_t version) const {
-  const fs::path folder = folder_of(name, version);
+Registry::Classifier Registry::read_folder(const fs::path& folder) const {
   check_manifest(folder);
   Classifier classifier = loader_(folder);
   if (!classifier) throw DataError(fmt::format("{}: the loader gave no model", folder.string()));
   check_and_warm_up(*classifier, folder);
+  return classifier;
+}
+
+// What cannot be read may be readable later; all else is damaged, or no model.
+void Registry::check(const fs::path& folder) const {
+  try {
+    read_folder(folder);
+  } catch (const IoError& error) { throw UnreadableVersion(error.what()); } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) { throw DamagedVersion(error.what()); }
+}
+
+Registry::Classifier Registry::read(const std::string& name, std::int64_t version) const {
+  Classifier classifier = read_folder(folder_of(name, version));
   log_line("info", "model_loaded", {{"model", name}, {"version", version}});
   return classifier;
 }
 
 fs::path Registry::folder_of(const std::string& name, std::int64_t version) const {
   if (root_.empty() || !is_model_name(name)) return {};
-  const fs::path below = fs::path(name) / std::to_string(version);
-  return second_.empty() || is_there(root_ / below) || !is_there(second_ / below) ? root_ / below : second_ / below;
+  const fs::path first = root_.version_folder(name, version), second = second_ / name / std::to_string(version);
+  return second_.empty() || is_there(first) || !is_there(second) ? first : second;
 }
 
 ModelLimits Registry::limits_of(const std::string& name) const {
   if (root_.empty()) return {};
-  const fs::path below = fs::path(name) / ModelLimits::kFile;
-  return ModelLimits::read(second_.empty() || is_there(root_ / below) ? root_ / below : second_ / below);
+  const fs::path first = root_.model_folder(name) / ModelLimits::kFile;
+  return ModelLimits::read(second_.empty() || is_there(first) ? first : second_ / name / ModelLimits::kFile);
 }
 
 Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t version) {

@@ -19,6 +19,7 @@
 #include <qing/serve/registry/choice_files.h>
 #include <qing/serve/registry/model_folders.h>
 #include <qing/serve/registry/model_limits.h>
+#include <qing/serve/registry/models_root.h>
 #include <qing/serve/registry/registry_state.h>
 #include <qing/tensor/errors.h>
 
@@ -81,9 +82,9 @@ class Registry {
 
   /// An empty registry, to be filled with add().
   Registry() = default;
-  /// A registry of the models below `root`; load() reads them. `loader` turns a version's folder into a classifier.
-  /// Versions below `second` are found too, such as State::models(); it need not exist. A version that lies below both
-  /// roots is that of `root`.
+  /// A registry of the models below `root`, or of the one model that lies there (ModelsRoot); load() reads them.
+  /// `loader` turns a version's folder into a classifier. Versions below `second` are found too, such as
+  /// State::models(); it need not exist. A version that lies below both roots is that of `root`.
   explicit Registry(
       std::filesystem::path root,
       Loader loader = [](const std::filesystem::path& folder) { return nn::load_text_model(folder); },
@@ -125,6 +126,13 @@ class Registry {
   Model set_trial(const std::string& name, const Trial& trial);
   /// IndexError when there is no trial.
   Model remove_trial(const std::string& name);
+  /// All versions of a model below the roots, ascending, loaded or not; none for an unknown model. IoError.
+  std::vector<std::int64_t> versions_on_disk(const std::string& name) const;
+  /// Loads a folder as a version would be, predicts once and keeps nothing. Errors as those of a change.
+  void check(const std::filesystem::path& folder) const;
+  /// Notes a version of a served model that lies below a root. What answers now does so until somebody chooses, however
+  /// high the number.
+  void note_version(const std::string& name, std::int64_t version);
   /// Undoes a change: makes a model what find() said of it before, with its version, the classifier of `before` and its
   /// trial. Reads no model. IoError, after which the change stands.
   void restore(const Model& before);
@@ -173,10 +181,13 @@ class Registry {
 
   using Found = std::map<std::string, std::vector<std::int64_t>>;  // versions by name, ascending
   Found scan(Failures& failures) const;
-  static void scan_root(const std::filesystem::path& root, Found& found, Failures& failures);
+  static void scan_folder(const std::filesystem::path& root, Found& found, Failures& failures);
+  static std::vector<std::int64_t> finished_below(const std::filesystem::path& model);
   std::vector<std::int64_t> versions_of(const std::string& name) const;
   std::int64_t highest_kept(const std::string& name, const std::vector<std::int64_t>& versions) const;
   Classifier read(const std::string& name, std::int64_t version) const;
+  Classifier read_folder(const std::filesystem::path& folder) const;
+  static void add_version(Model& model, std::int64_t version);
   ModelLimits limits_of(const std::string& name) const;
   /// Calls `read`. Records its error as the reason why this version is not served, and rethrows it: as
   /// UnreadableVersion what the disk may do better later, as DamagedVersion all else but std::bad_alloc.
@@ -200,7 +211,8 @@ class Registry {
   void pin_trials(Contents& next, std::vector<std::string>& ended) const;
   void adopt(Contents next, const std::vector<std::string>& ended);
 
-  std::filesystem::path root_, second_;
+  ModelsRoot root_;
+  std::filesystem::path second_;
   ChoiceFiles choices_;
   Loader loader_;
   std::mutex changing_;       // held for a whole change; mutex_ only while the maps are accessed

@@ -128,6 +128,26 @@ void Registry::restore(const Model& before) {
 void Registry::pin(const std::string& name, std::int64_t version, Classifier classifier) {
   const std::lock_guard lock(mutex_);
   now_.pinned[{name, version}].swap(classifier);
+  add_version(now_.models[name], version);
+}
+
+// The version's folder may be newer than the last look at all folders.
+void Registry::add_version(Model& model, std::int64_t version) {
+  const auto place = std::ranges::lower_bound(model.versions, version);
+  if (place == model.versions.end() || *place != version) model.versions.insert(place, version);
+}
+
+void Registry::note_version(const std::string& name, std::int64_t version) {
+  const std::lock_guard changing(changing_);
+  const auto served = now_.models.find(name);
+  if (served == now_.models.end()) throw_unknown(name);
+  commit([&](RegistryState& next) {
+    Choice& choice = next.models[name];
+    choice = {served->second.version, served->second.previous,
+              std::max({choice.highest, served->second.version, version})};
+  });
+  const std::lock_guard lock(mutex_);
+  add_version(served->second, version);
 }
 
 void Registry::drop_unused_pins() {

@@ -41,7 +41,7 @@ void Registry::load() {
     for (const auto& [name, failure] : next.failures) {
       all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", name, failure.text());
     }
-    throw DataError(fmt::format("models folder {}: no model can be loaded: {}", root_.string(), all));
+    throw DataError(fmt::format("models folder {}: no model can be loaded: {}", root_.folder().string(), all));
   }
   adopt(std::move(next), ended);
 }
@@ -65,7 +65,7 @@ Registry::Contents Registry::look(std::vector<std::string>& ended) const {
   next.state = choices_.read();
   if (found.empty() && next.failures.empty() && now_.models.empty()) {
     throw DataError(fmt::format("models folder {}: no model in it; one lies in <name>/<version number>/, such as {}",
-                                root_.string(), (root_ / "emotion_analysis" / "1").string()));
+                                root_.folder().string(), (root_.folder() / "emotion_analysis" / "1").string()));
   }
   const auto wanted = [&](const std::string& name) {
     const Choice* choice = choice_of(next.state, name);

@@ -35,7 +35,8 @@ RegistryState RegistryState::read(const std::filesystem::path& file) {
     const json::value* trials = parsed.as_object().if_contains("trials");
     for (const auto& [name, value] : trials == nullptr ? json::object() : trials->as_object()) {
       state.trials[name] = {value.at("version").to_number<std::int64_t>(), value.at("share").to_number<double>(),
-                            value.at("shadow").as_bool(), value.as_object().contains("compare")};
+                            value.at("shadow").as_bool(), value.as_object().contains("compare"),
+                            value.as_object().contains("by_request")};
     }
   } catch (const std::bad_alloc&) { throw; } catch (const std::exception& error) {
     throw DataError(
@@ -55,6 +56,7 @@ void RegistryState::write(const std::filesystem::path& file) const {
   for (const auto& [name, trial] : trials) {
     json::object written{{"version", trial.version}, {"share", trial.share}, {"shadow", trial.shadow}};
     if (trial.compare) written["compare"] = true;
+    if (trial.by_request) written["by_request"] = true;
     tried[name] = std::move(written);
   }
   const json::object all{{"models", chosen}, {"aliases", named}, {"trials", tried}};

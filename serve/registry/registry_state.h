@@ -23,6 +23,7 @@ struct Trial {
   bool shadow = false;  ///< it receives copies of requests, and its predictions are only compared
   /// The active version receives copies of the requests that this one answers, and the answers are compared.
   bool compare = false;
+  bool by_request = false;  ///< the share is one of requests, not of callers
   bool operator==(const Trial&) const = default;
 };
 

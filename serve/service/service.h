@@ -4,9 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -98,8 +96,9 @@ class Service {
   bool may_administer(const std::string& key) const { return keys_ == nullptr || keys_->allows(key, Scope::kAdmin); }
   /// The project of a caller by the id of its key.
   std::string project(const std::string& key) const;
-  /// Refusal when the queue of the model has no room for this key. Call it before reading a body, to save that work.
-  void require_room(const Model& model, const std::string& key) const;
+  /// Notes the model for the log. Refusal when the queue of the model has no room for the client's key. Call it before
+  /// reading a body, to save that work.
+  void require_room(const Model& model, const Routed::Reply& reply) const;
   /// Predicts texts and replies with the result of `write`, or with the error. Texts must be UTF-8 and within
   /// limits(model). `write` runs on a compute thread and may throw any exception. Refusal when the queue is full, when
   /// more texts than explained_texts are to be explained, or when the model does not support what is asked for.
@@ -145,14 +144,14 @@ class Service {
   const DriftMonitor& drift() const { return drift_; }
   /// Which requests were answered, for feedback.
   AnswerLog& answers() { return answers_; }
-  /// Visits the number of predictions of each label of each model.
-  void for_each_label(
-      const std::function<void(const std::string& model, const std::string& label, std::uint64_t count)>& visit) const;
+  /// Requests and predictions of each version.
+  const VersionStatistics& versions() const { return versions_; }
 
  private:
   void charge(std::span<const nn::Prediction> predictions, const std::string& key);
   void count(const Answer& answer);
-  std::optional<BatchRequest> shadow_copy(const Model& model, const BatchRequest& request) const;
+  std::optional<BatchRequest> shadow_copy(const Model& model, const BatchRequest& request,
+                                          const Routed::Reply& reply) const;
   void submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowComparison>& comparison,
                      const std::shared_ptr<ModelStatistics>& statistics);
   BatchRequest request_for(const Model& model, const Routed::Reply& reply);
@@ -175,8 +174,6 @@ class Service {
   DriftMonitor drift_;
   VersionStatistics versions_;
   AnswerLog answers_;
-  mutable std::mutex labels_mutex_;
-  std::map<std::pair<std::string, std::string>, std::uint64_t> labels_;  // {model, label}
   // Of the state, each for the thread of its name alone.
   std::optional<Database> database_, files_database_;
   std::optional<Database> audit_;              // likewise, used by changes_ only

@@ -99,22 +99,27 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
   } catch (...) { return failure(std::current_exception()); }
 }
 
-// Whether a caller is in the share of callers of a trial. The decision is a hash of the key or, without keys, of the
-// texts. So a repeated request gets the same version, and a caller stays in a share that grows. The hash is FNV-1a
+// Whether a request is in the share of a trial. The decision is a hash of who asks: of the header X-Caller-Id, else of
+// the key, else of the texts. So a caller gets the same version again and stays in a share that grows. A share of the
+// requests is decided by the request's id, so that a repeated request gets the same version. The hash is FNV-1a
 // (Fowler, Noll, Vo) with its low bits mixed into the high ones.
-bool in_share(const std::vector<std::string>& texts, const std::string& key, const Model& model, double share) {
+bool in_share(const std::vector<std::string>& texts, const Routed::Reply& reply, const Model& model) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   const auto add = [&hash](std::string_view text) {
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
     hash = (hash ^ 0xffU) * 0x100000001b3U;
   };
   add(model.name);
-  add(key);
-  if (key.empty()) {
-    for (const std::string& text : texts) add(text);
+  if (model.trial.by_request) {
+    add(reply.request_id);
+  } else {
+    add(reply.caller.empty() ? reply.key : reply.caller);
+    if (reply.caller.empty() && reply.key.empty()) {
+      for (const std::string& text : texts) add(text);
+    }
   }
   hash = (hash ^ (hash >> 32U)) * 0x9e3779b97f4a7c15U;
-  return static_cast<double>(hash >> 11U) * 0x1p-53 < share;
+  return static_cast<double>(hash >> 11U) * 0x1p-53 < model.trial.share;
 }
 
 // A request that could never wait in the queue.
@@ -140,16 +145,7 @@ void Service::charge(std::span<const nn::Prediction> predictions, const std::str
 void Service::count(const Answer& answer) {
   if (answer.model.classifier->embeds()) return;  // there are no labels to count
   drift_.add(answer.model, answer.predictions);
-  const std::lock_guard lock(labels_mutex_);
-  for (const nn::Prediction& prediction : answer.predictions) {
-    ++labels_[{answer.model.name, answer.labels()[static_cast<size_t>(prediction.label)]}];
-  }
-}
-
-void Service::for_each_label(
-    const std::function<void(const std::string&, const std::string&, std::uint64_t)>& visit) const {
-  const std::lock_guard lock(labels_mutex_);
-  for (const auto& [key, count] : labels_) visit(key.first, key.second, count);
+  versions_.add_predictions(answer.model.name, answer.model.version, answer.labels(), answer.predictions);
 }
 
 void Service::refuse_full(const Model& model) const {
@@ -161,18 +157,20 @@ void Service::refuse_full(const Model& model) const {
                             most.retry_after_seconds));
 }
 
-void Service::require_room(const Model& model, const std::string& key) const {
-  if (!batcher_.would_admit(model.classifier, key)) refuse_full(model);
+void Service::require_room(const Model& model, const Routed::Reply& reply) const {
+  *reply.note = {model.name, model.version, 0};
+  if (!batcher_.would_admit(model.classifier, reply.key)) refuse_full(model);
 }
 
 // The copy of a request for the version that does not answer it, to be computed when nothing else waits. Nothing for a
 // caller outside of the share.
-std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request) const {
+std::optional<BatchRequest> Service::shadow_copy(const Model& model, const BatchRequest& request,
+                                                 const Routed::Reply& reply) const {
   if (model.classifier->embeds()) return std::nullopt;  // a comparison needs labels and scores
   if (!model.candidate || request.work || draining_) return std::nullopt;
   const bool answered_on_trial = model.trial.compare && model.version == model.trial.version;
   if (!model.trial.shadow && !answered_on_trial) return std::nullopt;
-  if (!in_share(request.texts, request.key, model, model.trial.share)) return std::nullopt;
+  if (!in_share(request.texts, reply, model)) return std::nullopt;
   BatchRequest copy;
   copy.classifier = model.candidate;
   copy.texts = request.texts;
@@ -208,6 +206,7 @@ BatchRequest Service::request_for(const Model& model, const Routed::Reply& reply
 
 void Service::compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
                       std::function<void(size_t)> task, std::function<HttpResponse()> write) {
+  *reply.note = {model.name, model.version, texts.size()};
   BatchRequest request = request_for(model, reply);
   request.texts = std::move(texts);
   request.work = [task = std::move(task)](size_t i) {
@@ -226,12 +225,12 @@ void Service::compute(const Model& model, std::vector<std::string> texts, Routed
 }
 
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
-  if (job.model.candidate && !job.model.trial.shadow &&
-      in_share(job.texts, reply.key, job.model, job.model.trial.share)) {
+  if (job.model.candidate && !job.model.trial.shadow && in_share(job.texts, reply, job.model)) {
     job.model.version = job.model.trial.version;
     std::swap(job.model.classifier, job.model.candidate);  // the version that does not answer is the candidate now
     ++statistics_.model(job.model.name)->canary_requests;
   }
+  *reply.note = {job.model.name, job.model.version, job.texts.size()};
   if (const bool embeds = job.model.classifier->embeds(); embeds != job.embed) {
     throw Refusal(error_response(422, "unacceptable_model",
                                  embeds ? "model: gives embeddings instead of labels; ask /v1/embeddings or /embed"
@@ -266,7 +265,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   }
   require_fits(request);
   const auto statistics = request.statistics;
-  std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request);
+  std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request, reply);
   const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
   std::string owner = project(reply.key);
   const bool queued =

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -54,6 +55,15 @@ def write_tsv(path, rows):
 
 def small_training(data, out, *more):
     return ["train", "--data", data, "--layers", 1, "--width", 32, "--vocab", 500, "--out", out, *more]
+
+
+def program(name):
+    """The path of an installed program, or of one that tests/run.sh unpacked. Skips the test without it."""
+    unpacked = Path(os.environ.get("QING_CACHE", Path.home() / ".cache/qing")) / "programs"
+    found = shutil.which(name) or next((str(path) for path in unpacked.glob(f"usr/*bin/{name}")), None)
+    if found is None:
+        pytest.skip(f"{name} is missing; tests/run.sh unpacks it")
+    return found
 
 
 class Qing:

@@ -15,6 +15,10 @@ EVENTS = {
         "route": r"none|unknown|[a-z0-9_./{}:-]+",
         "status": r"[1-5]\d\d",
         "milliseconds": NUMBER,
+        "model": f"({NAME})?",
+        "version": NUMBER,
+        "texts": NUMBER,
+        "client": r"[0-9a-f.:]*",
         "key": r"([A-Za-z0-9_-]{1,32}|key \d+)?",
         "request_id": r"[A-Za-z0-9._-]{0,64}",  # empty if there was no request
         "traceparent": r"(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?",
@@ -39,6 +43,7 @@ EVENTS = {
     "key_store_works_again": {},
     "accept_failed": {"reason": REASON},
     "drain_cut_off": {"connections": NUMBER},
+    "draining": {"seconds": NUMBER},
     "fewer_connections": {"connections": NUMBER, "remedy": REASON},
     "log_lines_lost": {"lines": NUMBER},
     "certificate_reloaded": {},

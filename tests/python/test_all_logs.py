@@ -51,7 +51,7 @@ def test_logs_of_the_cpp_tests_hold_no_text_and_no_secret():
 
 
 LINE = '{"time":"2026-01-01T00:00:00.000Z","level":"info","event":"request","route":"/v1/models/{name}/predict","status":200,'
-REST = '"milliseconds":0.100,"key":"","request_id":"0123456789abcdef","traceparent":""}'
+REST = '"milliseconds":0.100,"model":"","version":0,"texts":0,"key":"","client":"","request_id":"0123456789abcdef","traceparent":""}'
 
 
 @pytest.mark.parametrize(

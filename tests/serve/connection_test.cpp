@@ -259,6 +259,53 @@ TEST_F(ServeTest, DrainAnswersWhatIsInFlight) {
   server->wait();
 }
 
+TEST_F(ServeTest, DrainDelayAnswersEveryRequestAsTheLastOfItsConnection) {
+  options.limits.drain_delay = std::chrono::seconds(2);
+  start();
+  const std::uint16_t port = server->port();
+  RawClient kept(port), silent(port);
+  for (RawClient* client : {&kept, &silent}) {
+    client->send(get("/health/ready"));
+    const RawResponse before = client->receive();
+    EXPECT_EQ(before.status, 200);
+    EXPECT_FALSE(before.has("Connection: close"));
+  }
+  std::thread stopping([this] { server->stop(); });
+  while (ask(get("/health/ready")).status == 200) std::this_thread::sleep_for(milliseconds(5));
+  // The listener answers, and so do connections from before.
+  const RawResponse fresh = ask(post(R"({"text":"a"})"));
+  EXPECT_EQ(fresh.status, 200);
+  EXPECT_TRUE(fresh.has("Connection: close"));
+  EXPECT_EQ(ask(get("/health/ready")).status, 503);
+  EXPECT_EQ(ask(get("/health/live")).status, 200);
+  kept.send(post(R"({"text":"a"})"));
+  const RawResponse last = kept.receive();
+  EXPECT_EQ(last.status, 200);
+  EXPECT_TRUE(last.has("Connection: close"));
+  EXPECT_TRUE(kept.closed());
+  EXPECT_TRUE(silent.closed()) << "an idle connection ends after the delay";
+  stopping.join();
+  EXPECT_FALSE(RawClient(port).connected());
+}
+
+TEST_F(ServeTest, DrainAnswersConnectionsThatWaitToBeAccepted) {
+  options.limits.linger_time = std::chrono::seconds(5);
+  start();
+  classifier->hold();
+  RawClient busy(server->port());  // keeps the server from ending
+  busy.send(post(R"({"text":"a"})"));
+  classifier->wait_for_batches(1);
+  RawClient young(server->port());  // has not sent its first request yet
+  ASSERT_TRUE(young.connected());
+  std::thread stopping([this] { server->stop(); });
+  while (RawClient(server->port()).connected()) std::this_thread::sleep_for(milliseconds(5));
+  young.send(get("/health/live"));
+  EXPECT_EQ(young.receive().status, 200);
+  classifier->release();
+  EXPECT_EQ(busy.receive().status, 200);
+  stopping.join();
+}
+
 TEST_F(ServeTest, DrainClosesConnectionsThatDoNotEnd) {
   options.limits.drain_time = milliseconds(100);
   start();

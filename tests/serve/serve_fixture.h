@@ -178,7 +178,7 @@ class ServeTest : public ::testing::Test {
  protected:
   ServeTest() {
     options.port = 0;
-    options.log_requests = false;
+    options.request_log.lines = false;
     options.limits.compute_workers = 1;
     options.limits.linger_time = std::chrono::milliseconds(100);
   }

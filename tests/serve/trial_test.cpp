@@ -101,6 +101,86 @@ TEST_F(TrialTest, ACanaryAnswersItsShareAndAlwaysTheSameCallers) {
   EXPECT_EQ(send("DELETE", "/v1/admin/models/mood/trial").status, 404);
 }
 
+// Behind a gateway all requests may have one key, and the same texts come from many callers.
+TEST_F(TrialTest, ACanaryAnswersItsShareOfTheCallersThatAHeaderNames) {
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":0.25})").status, 200);
+  const auto answered = [this](const std::string& text) {
+    std::set<int> found;
+    for (int i = 0; i < 400; ++i) {
+      const RawResponse response =
+          ask(post(fmt::format(R"({{"text":"{}"}})", text), fmt::format("X-Caller-Id: user-{}\r\n", i)));
+      if (response.body.find(R"("version":"2")") != std::string::npos) found.insert(i);
+    }
+    return found;
+  };
+  const std::set<int> quarter = answered("a");
+  EXPECT_NEAR(static_cast<double>(quarter.size()), 100, 30);
+  EXPECT_EQ(answered("another text"), quarter) << "a caller keeps its version";
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":0.6})").status, 200);
+  const std::set<int> more = answered("a");
+  EXPECT_TRUE(std::includes(more.begin(), more.end(), quarter.begin(), quarter.end()));
+  EXPECT_NEAR(static_cast<double>(more.size()), 240, 35);
+}
+
+TEST_F(TrialTest, ACanaryAnswersItsShareOfTheRequests) {
+  const RawResponse set = send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":0.25,"by":"request"})");
+  EXPECT_NE(set.body.find(R"("kind":"canary","by":"request"})"), std::string::npos) << set.body;
+  const auto second = [this](std::string_view headers) {
+    return ask(post(R"({"text":"a"})", headers)).body.find(R"("version":"2")") != std::string::npos;
+  };
+  int count = 0;
+  for (int i = 0; i < 400; ++i) count += second("X-Caller-Id: one\r\n") ? 1 : 0;
+  EXPECT_NEAR(count, 100, 30) << "whoever asks";
+  // A request that is sent again with its id gets the same version.
+  for (int i = 0; i < 20; ++i) {
+    const std::string id = fmt::format("X-Request-Id: r{}\r\n", i);
+    EXPECT_EQ(second(id), second(id));
+  }
+  EXPECT_TRUE(reopened()->find("mood")->trial.by_request) << "after a restart";
+  for (const char* const by : {R"("texts")", "1", R"(["request"])"}) {
+    const auto refused =
+        send("PUT", "/v1/admin/models/mood/trial", fmt::format(R"({{"version":2,"share":0.25,"by":{}}})", by));
+    EXPECT_EQ(refused.status, 422) << by;
+    EXPECT_NE(refused.body.find("by: must be caller or request"), std::string::npos) << refused.body;
+  }
+}
+
+TEST_F(TrialTest, TheVersionsNameOneThatIsNewOnTrial) {
+  fs::create_directories(root.path() / "mood/7");
+  EXPECT_NE(send("PUT", "/v1/admin/models/mood/trial", R"({"version":7,"share":0.25})")
+                .body.find(R"("versions":["1","2","7"])"),
+            std::string::npos);
+  EXPECT_NE(ask(get("/v1/models/mood")).body.find(R"("versions":["1","2","7"])"), std::string::npos);
+  EXPECT_NE(ask(get("/v2/models/mood")).body.find(R"("versions":["1","7"])"), std::string::npos);
+}
+
+TEST_F(TrialTest, MetricsTellVersionsApart) {
+  EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"share":0.5})").status, 200);
+  const std::set<int> second = answered_by_candidate();
+  const std::string text = ask(get("/metrics")).body;
+  const auto value = [&](const std::string& series) {
+    const size_t at = text.find("\nqing_" + series + " ");
+    return at == std::string::npos ? -1 : std::stol(text.substr(at + series.size() + 7));
+  };
+  const long many = static_cast<long>(second.size());
+  EXPECT_EQ(value(R"(version_requests_total{model="mood",version="1"})"), 400 - many);
+  EXPECT_EQ(value(R"(version_requests_total{model="mood",version="2"})"), many);
+  EXPECT_EQ(value(R"(version_failed_total{model="mood",version="2"})"), 0);
+  EXPECT_EQ(value(R"(version_request_seconds_count{model="mood",version="2"})"), many);
+  EXPECT_EQ(value(R"(version_request_seconds_bucket{model="mood",version="2",le="+Inf"})"), many);
+  EXPECT_EQ(value(R"(version_predictions_total{model="mood",version="2",label="neutral"})"), many);
+  EXPECT_EQ(value(R"(version_predictions_total{model="mood",version="1",label="negative"})"), 400 - many);
+  EXPECT_EQ(value(R"(model_predictions_total{model="mood",label="neutral"})"), many) << "of all versions";
+  EXPECT_EQ(value(R"(version_serving{model="mood",version="1",role="active"})"), 1);
+  EXPECT_EQ(value(R"(version_serving{model="mood",version="2",role="canary"})"), 1);
+  // What is served no more has no series, however many versions there were.
+  EXPECT_EQ(send("DELETE", "/v1/admin/models/mood/trial").status, 200);
+  const std::string after = ask(get("/metrics")).body;
+  EXPECT_EQ(after.find(R"(qing_version_requests_total{model="mood",version="2"})"), std::string::npos);
+  EXPECT_NE(after.find(fmt::format("qing_model_predictions_total{{model=\"mood\",label=\"neutral\"}} {}\n", many)),
+            std::string::npos);
+}
+
 TEST_F(TrialTest, AShadowAnswersNoCallerAndIsCompared) {
   EXPECT_EQ(send("PUT", "/v1/admin/models/mood/trial", R"({"version":2,"shadow":true})").status, 200);
   const RawResponse response = ask(post(R"({"texts":["a","b","bb","c"]})"));

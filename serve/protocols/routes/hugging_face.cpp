@@ -91,7 +91,7 @@ void classify(Service& service, const Model& model, const json::object& object, 
 
 // The task follows from the kind of model and, for embeddings, from the form of "inputs".
 void run(Service& service, const Model& model, const std::string& body, Routed::Reply reply) {
-  service.require_room(model, reply.key);
+  service.require_room(model, reply);
   const Limits limits = service.limits(model);
   const json::value parsed = parse_json(body, limits);
   const json::object& object = as_object(parsed, R"({"inputs": "..."})");

@@ -68,7 +68,7 @@ Route route(Service& service, std::string_view pattern, bool explain, Operation 
           .open = [&service, explain](const Call& call) {
             return [&service, explain, model = service.model(call.parameter("name"), call.key)](const std::string& body,
                                                                                                 Routed::Reply reply) {
-              service.require_room(model, reply.key);
+              service.require_room(model, reply);
               service.predict({model, read_instances(body, service.limits(model)), explain}, std::move(reply),
                               [explain](const Answer& answer) { return write(answer, explain); });
             };

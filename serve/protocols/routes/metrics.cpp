@@ -1,12 +1,16 @@
 // GET /metrics: the counters of the service in Prometheus' text format 0.0.4.
 #include <qing/serve/protocols/protocols.h>
 
-#include <fstream>
+#include <algorithm>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
-#include <unistd.h>
+
+#include <qing/serve/common/version.h>
+#include <qing/serve/monitoring/process.h>
 
 namespace qing::serve::protocols {
 namespace {
@@ -31,7 +35,9 @@ class Text {
         fmt::format("qing_{}{}{}{} {}\n", name, labels.empty() ? "" : "{", labels, labels.empty() ? "" : "}", value);
   }
   void histogram(std::string_view name, const std::string& labels, const Histogram& histogram) {
-    const Histogram::Reading reading = histogram.read();
+    this->histogram(name, labels, histogram.read());
+  }
+  void histogram(std::string_view name, const std::string& labels, const Histogram::Reading& reading) {
     std::uint64_t below = 0;
     for (size_t i = 0; i < reading.bounds.size(); ++i) {
       below += reading.counts[i];
@@ -132,19 +138,67 @@ void write_models(Text& text, const Statistics& statistics, const Shown& shown) 
   }
 }
 
-void write_labels(Text& text, const Service& service, const Shown& shown) {
+using Versions = std::vector<VersionStatistics::Reading>;
+
+std::string version_label(const std::string& model, std::int64_t version) {
+  return fmt::format("{},version=\"{}\"", model_label(model), version);
+}
+
+// Of all versions of a model together.
+void write_labels(Text& text, const Versions& versions) {
+  std::map<std::pair<std::string, std::string>, std::uint64_t> sums;
+  for (const auto& version : versions) {
+    for (const auto& [label, count] : version.labels) sums[{version.model, label}] += count;
+  }
   text.begin("model_predictions_total", "counter", "Predictions by label.");
-  service.for_each_label([&](const std::string& model, const std::string& label, std::uint64_t count) {
-    if (!shown(model)) return;
-    text.value("model_predictions_total", fmt::format("{},label=\"{}\"", model_label(model), escaped(label)), count);
+  for (const auto& [key, count] : sums) {
+    text.value("model_predictions_total", fmt::format("{},label=\"{}\"", model_label(key.first), escaped(key.second)),
+               count);
+  }
+}
+
+// Of the versions that are served now, so that the number of series does not grow with every version.
+void write_versions(Text& text, const Service& service, const Versions& all) {
+  Versions served;
+  std::ranges::copy_if(all, std::back_inserter(served), [&](const auto& version) {
+    return std::ranges::binary_search(service.registry().served_versions(version.model), version.version);
   });
+  text.begin("version_requests_total", "counter", "Requests answered by a version, failed ones included.");
+  for (const auto& one : served) {
+    text.value("version_requests_total", version_label(one.model, one.version), one.counts.requests);
+  }
+  text.begin("version_failed_total", "counter", "Of these, answered with a status of 500 or above.");
+  for (const auto& one : served) {
+    text.value("version_failed_total", version_label(one.model, one.version), one.counts.failed);
+  }
+  text.begin("version_request_seconds", "histogram", "Time of these from admission to the answer.");
+  for (const auto& one : served) {
+    text.histogram("version_request_seconds", version_label(one.model, one.version), one.seconds);
+  }
+  text.begin("version_predictions_total", "counter", "Predictions of a version by label.");
+  for (const auto& one : served) {
+    for (const auto& [label, count] : one.labels) {
+      text.value("version_predictions_total",
+                 fmt::format("{},label=\"{}\"", version_label(one.model, one.version), escaped(label)), count);
+    }
+  }
+}
+
+// Which version answers and which is on trial.
+void write_served(Text& text, const Service& service, const std::string& key) {
+  text.begin("version_serving", "gauge", "1 for each version that answers: active, or as a canary or a shadow.");
+  for (const Model& model : service.models(key)) {
+    text.value("version_serving", version_label(model.name, model.version) + ",role=\"active\"", 1);
+    if (!model.candidate) continue;
+    const char* const role = model.trial.shadow ? "shadow" : "canary";
+    text.value("version_serving", fmt::format("{},role=\"{}\"", version_label(model.name, model.trial.version), role),
+               1);
+  }
 }
 
 using Reading = DriftMonitor::Reading;
 
-std::string version_label(const Reading& reading) {
-  return fmt::format("{},version=\"{}\"", model_label(reading.model), reading.version);
-}
+std::string version_label(const Reading& reading) { return version_label(reading.model, reading.version); }
 
 struct DriftGauge {
   std::string_view name, help;
@@ -195,20 +249,17 @@ void write_drift(Text& text, const Service& service, const Shown& shown) {
   }
 }
 
-std::uint64_t resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  std::uint64_t total = 0, resident = 0;
-  statm >> total >> resident;
-  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
 std::string write(const Service& service, const std::string& key) {
   Text text;
   const Shown shown = [&](const std::string& model) { return service.visible(model, key); };
   const Statistics& statistics = service.statistics();
   write_routes(text, statistics);
   write_models(text, statistics, shown);
-  write_labels(text, service, shown);
+  Versions versions = service.versions().read_all();
+  std::erase_if(versions, [&](const auto& version) { return !shown(version.model); });
+  write_labels(text, versions);
+  write_versions(text, service, versions);
+  write_served(text, service, key);
   write_drift(text, service, shown);
   text.begin("connections_open", "gauge", "Open connections.");
   text.value("connections_open", "", statistics.connections.open.load());
@@ -218,11 +269,17 @@ std::string write(const Service& service, const std::string& key) {
   text.value("connections_turned_away_total", "", statistics.connections.turned_away.load());
   text.begin("connections_timed_out_total", "counter", "Connections cut by a deadline.");
   text.value("connections_timed_out_total", "", statistics.connections.timed_out.load());
+  text.begin("build_info", "gauge", "1, with the version of qing.");
+  text.value("build_info", fmt::format("version=\"{}\"", kVersion), 1);
   text.begin("resident_memory_bytes", "gauge", "Resident memory of the process.");
   text.value("resident_memory_bytes", "", resident_bytes());
   text.begin("ready", "gauge", "1 when there is a model and the server does not stop.");
   text.value("ready", "", service.ready() ? 1 : 0);
-  return text.take();
+  // By this name, without a prefix, tools know the start of a process.
+  return text.take() + fmt::format(
+                           "# HELP process_start_time_seconds Start of the process, in seconds since 1970.\n"
+                           "# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds {:.2f}\n",
+                           process_start_seconds());
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ Routed::Run show_model(Service& service, const Call& call) {
 
 Routed::Run predict(Service& service, const Call& call) {
   return [&service, model = model_of(service, call)](const std::string& body, Routed::Reply reply) {
-    service.require_room(model, reply.key);
+    service.require_room(model, reply);
     service.predict(read_job(model, body, service.limits(model)), std::move(reply), predictions_response);
   };
 }

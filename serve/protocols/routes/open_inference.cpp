@@ -91,7 +91,7 @@ Routed::Run infer(Service& service, const Call& call) {
   require_plain_body(call.head);
   return [&service, model = model_of(service, call), length = header_length_of(call.head)](const std::string& body,
                                                                                            Routed::Reply reply) {
-    service.require_room(model, reply.key);
+    service.require_room(model, reply);
     V2Request request = read_v2(body, length, service.limits(model));
     Job job{model, std::move(request.texts), request.explain};
     service.predict(std::move(job), std::move(reply),

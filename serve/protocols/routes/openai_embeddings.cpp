@@ -63,7 +63,7 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   if (name == nullptr || !name->is_string()) refuse_field("model: must be a string");
   if (input == nullptr) refuse_field("input: is missing");
   const Model model = service.model(std::string_view(name->get_string()), reply.key);
-  service.require_room(model, reply.key);
+  service.require_room(model, reply);
   const bool as_base64 = wants_base64(object);
   Job job{.model = model,
           .texts = one_or_more_texts(*input, "input", service.limits(model)),

@@ -47,6 +47,7 @@ struct Proposal {
   std::optional<Rule> rule = {};
   std::optional<TrialPlan> plan = {};  // on trial first
   std::optional<Trial> trial = {};     // likewise, by hand
+  bool by_request = false;             // the trial's share is one of requests
   std::string key = {}, project = {};
 };
 
@@ -78,11 +79,12 @@ Proposal proposal_of(const Service& service, const ChangeRequest& request) {
     if (!trial->is_object()) refuse_field("trial: must be an object");
     const json::object& members = trial->get_object();
     check_members(members, "trial",
-                  {"share", "shadow", "compare", "steps", "minutes_each", "requests_each", "rollback"});
+                  {"share", "shadow", "compare", "by", "steps", "minutes_each", "requests_each", "rollback"});
+    proposal.by_request = by_request_of(members);
     proposal.plan = trial_plan_of(members);
     if (!proposal.plan) {
       proposal.trial = Trial{0, number_member(members, "share", 1, 0, 1), flag_of(members, "trial", "shadow", false),
-                             flag_of(members, "trial", "compare", false)};
+                             flag_of(members, "trial", "compare", false), proposal.by_request};
     }
   }
   return proposal;
@@ -172,7 +174,7 @@ void serve_version(Service& service, Registry& registry, Proposal& proposal, std
     proposal.plan->version = version;
     proposal.plan->key = proposal.key;
     proposal.plan->project = proposal.project;
-    begin_trial(service, registry, *proposal.plan);
+    begin_trial(service, registry, *proposal.plan, proposal.by_request);
   } else if (proposal.trial) {
     proposal.trial->version = version;
     registry.set_trial(proposal.model, *proposal.trial);

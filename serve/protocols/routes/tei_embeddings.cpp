@@ -152,7 +152,7 @@ Route route(Service& service, std::string_view pattern, Operation operation, Han
               [&service, handler](const Call&) {
                 return [&service, handler](const std::string& body, Routed::Reply reply) {
                   const Model model = service.only_model(reply.key);
-                  service.require_room(model, reply.key);
+                  service.require_room(model, reply);
                   const json::value parsed = parse_json(body, service.limits(model));
                   handler(service, model, as_object(parsed, R"({"inputs": "..."})"), std::move(reply));
                 };

@@ -99,7 +99,7 @@ HttpResponse write(const Answer& answer, const Request& request) {
 
 void run(Service& service, const std::string& body, Routed::Reply reply) {
   const Model model = service.only_model(reply.key);
-  service.require_room(model, reply.key);
+  service.require_room(model, reply);
   Request request = read(body, service.limits(model));
   std::vector<std::string> texts = std::move(request.texts);
   service.predict({model, std::move(texts)}, std::move(reply),

@@ -54,7 +54,7 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   if (input == nullptr) refuse_field("input: is missing");
   const Model model =
       name == nullptr ? service.only_model(reply.key) : service.model(std::string_view(name->get_string()), reply.key);
-  service.require_room(model, reply.key);
+  service.require_room(model, reply);
   service.predict({model, one_or_more_texts(*input, "input", service.limits(model))}, std::move(reply), write);
 }
 
