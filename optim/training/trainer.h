@@ -73,6 +73,9 @@ struct TrainerOptions {
   int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The last step that a limit allows is evaluated, too.
   bool greater_is_better = false;
   int64_t patience = 0;  ///< training ends after this many evaluations without a better one; 0: never
+  /// A resumed training goes on past its end: it counts the evaluations of `patience` from 0, and its first step
+  /// already has the rate of the new schedule.
+  bool extended = false;
 
   LrScheduler* schedule = nullptr;       ///< stepped after every step
   ReduceLrOnPlateau* plateau = nullptr;  ///< stepped with every metric

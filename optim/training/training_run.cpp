@@ -83,6 +83,7 @@ TrainResult TrainingRun::run(nn::Module& model, AdamW& optimizer, const LossSour
     trainer.greater_is_better = true;
   }
   trainer.patience = options_.patience;
+  trainer.extended = options_.extended;
   trainer.on_epoch = [&](const TrainerProgress& now) {
     if (!options_.evaluate) save(out);
     if (on_epoch) on_epoch(now.epoch);

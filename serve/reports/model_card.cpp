@@ -6,6 +6,7 @@
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/classifier_config.h>
 #include <qing/serve/common/version.h>
+#include <qing/serve/runs/dev_scores.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>
 
@@ -126,12 +127,14 @@ std::string training_section(const CardFacts& facts) {
     text += "**Training was interrupted**: this model is not finished. `qing train --resume --out DIR` continues. ";
   }
   if (result.early_stopped) text += "Training stopped early, because the dev scores no longer improved. ";
+  const std::vector<std::string>& best = values_of(facts.record.settings, "best");
   text += facts.best_step > 0
               ? fmt::format(
-                    "The model is the best by mean macro-recall over the dev sets, from step {}. The last model is in "
+                    "The model is the best by mean {} over the dev sets, from step {}. The last model is in "
                     "`run/last`.",
-                    facts.best_step)
+                    best.empty() ? measures().front().noun : measure_of(best.front()).noun, facts.best_step)
               : "The model is the last one.";
+  if (!facts.search.empty()) text += "\n\nThe options come from a search. " + facts.search;
   text += "\n\n![Training loss](run/loss.svg)\n\n```toml\n" + to_toml(facts.record.settings) + "```\n";
   return text;
 }

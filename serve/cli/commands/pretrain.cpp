@@ -45,8 +45,10 @@ double evaluate_on_dev(TrainingSession& session, const TrainingArguments& argume
 }
 
 // Trains a model into the folder `out`, as `qing train` does.
-void run_pretrain(const TrainingArguments& arguments) {
+void run_pretrain(TrainingArguments& arguments) {
   check_training(arguments);
+  arguments.evaluates = !arguments.dev.empty();
+  check_evaluations(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
   std::vector<std::filesystem::path> all = arguments.data;
   all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
@@ -79,7 +81,7 @@ void run_pretrain(const TrainingArguments& arguments) {
       evaluate);
   write_file_atomically(run.path("loss.svg"), loss_chart(read_metrics(run.path("metrics.jsonl"))));
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
-  report(arguments, result);
+  report(arguments, result, {});
 }
 
 }  // namespace
