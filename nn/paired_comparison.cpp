@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <vector>
 
 #include <qing/tensor/errors.h>
@@ -22,12 +23,27 @@ Discordant discordant(std::span<const PairedOutcome> outcomes) {
   return counts;
 }
 
+namespace {
+
+void check_counts(const char* who, const Discordant& counts) {
+  if (std::min(counts.only_first, counts.only_second) >= 0) return;
+  throw ValueError(
+      fmt::format("{}: {} and {} discordant examples; counts start at 0", who, counts.only_first, counts.only_second));
+}
+
+}  // namespace
+
+double corrected_mcnemar_p_value(const Discordant& counts) {
+  check_counts("corrected_mcnemar_p_value", counts);
+  const int64_t all = counts.only_first + counts.only_second;
+  if (all == 0) return 1;
+  const auto apart = static_cast<double>(std::max<int64_t>(0, std::abs(counts.only_first - counts.only_second) - 1));
+  return std::erfc(apart / std::sqrt(2 * static_cast<double>(all)));
+}
+
 double mcnemar_p_value(const Discordant& counts) {
+  check_counts("mcnemar_p_value", counts);
   const int64_t fewer = std::min(counts.only_first, counts.only_second), all = counts.only_first + counts.only_second;
-  if (fewer < 0) {
-    throw ValueError(fmt::format("mcnemar_p_value: {} and {} discordant examples; counts start at 0", counts.only_first,
-                                 counts.only_second));
-  }
   // The logarithm of the binomial coefficient over 2^all, since the power alone is too small for a double where there
   // are more than 1074 examples.
   double log_term = -static_cast<double>(all) * std::log(2.0), tail = 0;

@@ -18,7 +18,8 @@ class LrScheduler : public Stateful {
   /// One schedule per group. ValueError when their number is not group_count().
   LrScheduler(Optimizer& optimizer, std::vector<Schedule> schedules, Schedule momentum = {});
 
-  void step();  ///< Call it after the optimizer's step().
+  void step();   ///< Call it after the optimizer's step().
+  void apply();  ///< Sets the rates of the current step, as after a state of another schedule was loaded.
   double lr(size_t group = 0) const { return optimizer_.lr(group); }
   int64_t last_step() const { return step_; }
 
@@ -29,8 +30,6 @@ class LrScheduler : public Stateful {
   void load_state_dict(const StateDict& state) override;
 
  private:
-  void apply();
-
   Optimizer& optimizer_;
   std::vector<Schedule> schedules_;
   Schedule momentum_;

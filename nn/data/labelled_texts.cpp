@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 #include <utility>
 
+#include <qing/nn/data/line_reader.h>
 #include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>
@@ -22,25 +24,54 @@ std::string shortened(std::string text, size_t most) {
   return text;
 }
 
+// The labels of a file, of rows that can be used, up to `most` different ones.
+std::set<std::string> labels_in(const std::filesystem::path& file, const DatasetOptions& options, size_t most) {
+  LabelledRowReader rows(file, row_options(options));
+  std::set<std::string> labels;
+  while (labels.size() < most) {
+    try {
+      const std::optional<LabelledRow> row = rows.next();
+      if (!row) break;
+      labels.insert(options.map(row->label));
+    } catch (const LineError&) {}  // it has no label
+  }
+  return labels;
+}
+
 }  // namespace
 
+RowOptions row_options(const DatasetOptions& options) {
+  return {.label_column = options.label_column,
+          .text_column = options.text_column,
+          .source_column = options.source_column,
+          .max_line_bytes = options.max_line_bytes};
+}
+
 ExampleReader::ExampleReader(const std::filesystem::path& path, DatasetOptions options)
-    : options_(std::move(options)),
-      rows_(path, {.label_column = options_.label_column,
-                   .text_column = options_.text_column,
-                   .source_column = options_.source_column,
-                   .max_line_bytes = options_.max_line_bytes}) {}
+    : path_(path), options_(std::move(options)), rows_(path, row_options(options_)) {}
 
 std::optional<Example> ExampleReader::next() {
   std::optional<LabelledRow> row = rows_.next();
   if (!row) return std::nullopt;
-  const auto found = std::find(options_.labels.begin(), options_.labels.end(), row->label);
-  if (found == options_.labels.end()) {
-    rows_.fail(fmt::format("unknown label '{}'; use one of {}", shortened(visible(row->label), 64),
-                           fmt::join(options_.labels, ", ")));
-  }
+  const std::string& label = options_.map(row->label);
+  const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
+  if (found == options_.labels.end()) refuse_label(label);
   return Example{std::move(row->text), static_cast<int32_t>(found - options_.labels.begin()), std::move(row->source),
                  0};
+}
+
+void ExampleReader::refuse_label(const std::string& label) const {
+  // All labels of the file together tell a scale: 1 and 2 are two sentiments, beside 5 they are stars.
+  constexpr size_t kMostForProposal = 100;
+  std::string proposed;
+  try {
+    const std::set<std::string> names = labels_in(path_, options_, kMostForProposal);
+    if (names.size() < kMostForProposal) proposed = proposed_map(names, options_.labels);
+  } catch (const Error&) {}  // a pipe is not read twice, and the label is refused in any case
+  rows_.fail(fmt::format("unknown label '{}'; use one of {}{}", shortened(visible(label), 64),
+                         fmt::join(options_.labels, ", "),
+                         proposed.empty() ? ", or give the file's labels these names with --map"
+                                          : ", or give the file's labels these names: " + proposed));
 }
 
 std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options) {
@@ -85,14 +116,16 @@ size_t remove_duplicates(std::vector<Example>& examples) {
   return std::erase_if(examples, [&](const Example& example) { return !seen.insert(example.text).second; });
 }
 
-bool held_by_hash(std::string_view text, int held_percent) {
-  if (held_percent < 0 || held_percent > 100) {
+bool held_by_hash(std::string_view text, double held_percent) {
+  if (!(held_percent >= 0 && held_percent <= 100)) {
     throw ValueError(fmt::format("held_by_hash: {} percent is outside [0, 100]", held_percent));
   }
-  return fingerprint(text) % 100 < static_cast<uint64_t>(held_percent);
+  // Whole percents compare the hash's last two decimal digits, fractions the four before them as well.
+  const uint64_t hash = fingerprint(text);
+  return static_cast<double>(hash % 100) + static_cast<double>(hash / 100 % 10'000) / 10'000 < held_percent;
 }
 
-Split split_by_hash(std::vector<Example> examples, int held_percent) {
+Split split_by_hash(std::vector<Example> examples, double held_percent) {
   held_by_hash({}, held_percent);  // refuses a wrong share of no examples too
   Split split;
   for (Example& example : examples) {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/nn/data/label_map.h>
 #include <qing/nn/data/labelled_rows.h>
 
 namespace qing::nn {
@@ -26,10 +27,15 @@ struct DatasetOptions {
   std::string text_column = "text";
   std::string source_column = "source";
   size_t max_line_bytes = 1 << 20;  ///< a longer line is refused, not truncated
+  LabelMap map = {};                ///< what the labels of the file are called
 };
 
+/// How a LabelledRowReader reads the rows.
+RowOptions row_options(const DatasetOptions& options);
+
 /// Reads one example after another in bounded memory: the rows of a LabelledRowReader. LineError "path:line: ..." for
-/// its errors and for an unknown label. IoError when the file cannot be read. Not thread-safe.
+/// its errors and for an unknown label, with the rules of a LabelMap that the file's labels suggest. IoError when the
+/// file cannot be read. Not thread-safe.
 class ExampleReader {
  public:
   explicit ExampleReader(const std::filesystem::path& path, DatasetOptions options = {});
@@ -38,6 +44,9 @@ class ExampleReader {
   [[noreturn]] void fail(const std::string& what) const { rows_.fail(what); }
 
  private:
+  [[noreturn]] void refuse_label(const std::string& label) const;
+
+  std::filesystem::path path_;
   DatasetOptions options_;
   LabelledRowReader rows_;
 };
@@ -55,13 +64,14 @@ void write_tsv(const std::filesystem::path& path, std::span<const Example> examp
 size_t remove_duplicates(std::vector<Example>& examples);
 
 /// Whether a text is held out of a training: by a hash (FNV-1a) of the text alone, so that a text is on the same side
-/// in every file, order and version. ValueError unless `held_percent` is in [0, 100].
-bool held_by_hash(std::string_view text, int held_percent);
+/// in every file, order and version. What a lower percentage holds out a higher one holds out too. ValueError unless
+/// `held_percent` is in [0, 100].
+bool held_by_hash(std::string_view text, double held_percent);
 
 /// Splits by held_by_hash().
 struct Split {
   std::vector<Example> train, held;
 };
-Split split_by_hash(std::vector<Example> examples, int held_percent);
+Split split_by_hash(std::vector<Example> examples, double held_percent);
 
 }  // namespace qing::nn

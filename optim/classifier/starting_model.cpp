@@ -85,7 +85,8 @@ void prune(StartingModel& model, std::span<const nn::Example> examples) {
 
 void check_ngrams(const nn::ClassifierConfig& config, const TrainOptions& o) {
   if (o.ngram_min_texts == 0) return;
-  if (config.ngram_head) {
+  // Those of the folder are kept with its head.
+  if (config.ngram_head && config.labels == o.labels) {
     throw ValueError(fmt::format("train_classifier: {} has n-grams of its own; leave --ngrams out", o.from.string()));
   }
   if (config.encoder.family != nn::EncoderFamily::bert) {

@@ -120,7 +120,10 @@ inline constexpr const char* kTeachers = "Distillation";
 
 // The upper bounds of sizes keep their products inside int64.
 inline constexpr TrainOption kTrainOptions[] = {
-    {"labels", &TrainOptions::labels, kAny, kModel, "Names of the labels, separated by commas"},
+    {"labels", &TrainOptions::labels, kAny, kModel,
+     "Names of the labels, separated by commas. Without it they are those of the data, sorted, or those of --from if "
+     "it "
+     "has all of them"},
     {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers", nullptr, OptionUse::both},
     {"width", &TrainOptions::width, within(1, 65536), kModel, "Hidden size", nullptr, OptionUse::both},
     {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 32", nullptr,

@@ -228,7 +228,13 @@ TrainerResult Trainer::run() {
       throw ValueError(fmt::format("Trainer: {} holds checkpoints of another run; resume it, or use another folder",
                                    options_.checkpoints.string()));
     }
-    if (latest) result.resumed_from = saved_step_ = load_checkpoint(*latest, model_, parts());
+    if (latest) {
+      result.resumed_from = saved_step_ = load_checkpoint(*latest, model_, parts());
+      if (options_.extended) {
+        bad_evaluations_ = 0;
+        if (options_.schedule != nullptr) options_.schedule->apply();
+      }
+    }
   }
   if (options_.parallel != nullptr) share_state(result.resumed_from);
   model_.train();

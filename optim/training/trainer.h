@@ -86,6 +86,9 @@ struct TrainerOptions {
   /// The model ends with the weights of its best evaluation (the first of several equal ones) instead of the last ones.
   /// They take the memory of a second copy, and checkpoints hold them. Needs `evaluate`.
   bool keep_best = false;
+  /// A resumed training goes on past its end: it counts the evaluations of `patience` from 0, and its first step
+  /// already has the rate of the new schedule.
+  bool extended = false;
 
   LrScheduler* schedule = nullptr;       ///< stepped after every step
   ReduceLrOnPlateau* plateau = nullptr;  ///< stepped with every metric

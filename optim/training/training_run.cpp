@@ -85,6 +85,7 @@ TrainResult TrainingRun::run(nn::Module& model, AdamW& optimizer, const LossSour
     trainer.greater_is_better = true;
   }
   trainer.patience = options_.patience;
+  trainer.extended = options_.extended;
   SoleRank sole;
   std::optional<training::DataParallel> parallel;
   if (plan_.chunks > 0) {

@@ -22,7 +22,7 @@ struct Progress {
   double step_loss, grad_norm, lr;  ///< of this step only; the norm before clipping
 };
 
-/// The checkpoints and evaluations of a run. Of these options only `patience` affects the weights.
+/// The checkpoints and evaluations of a run. Of these options only those of patience affect the weights.
 struct RunOptions {
   /// Folder of checkpoints; empty: none. Training resumes from its latest checkpoint and ends with the same weights.
   std::filesystem::path checkpoints = {};
@@ -33,6 +33,7 @@ struct RunOptions {
   std::function<double(const std::filesystem::path& model, const Progress&)> evaluate = {};
   int64_t evaluate_every = 0;  ///< steps; 0: after every epoch. The model of the last step is evaluated in any case.
   int64_t patience = 0;        ///< training ends after this many evaluations without a better one; 0: never
+  bool extended = false;       ///< a resumed training goes on past its end; see TrainerOptions
   std::filesystem::path last = {};
   /// The ranks of a data-parallel training; null: this process trains alone. Every rank gives the same options. Rank 0
   /// alone writes files and evaluates; the paths and `evaluate` of the others only have to be there where rank 0's are.

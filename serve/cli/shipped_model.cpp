@@ -40,4 +40,9 @@ fs::path shipped_model() {
 
 fs::path model_or_shipped(const fs::path& given) { return given.empty() ? shipped_model() : given; }
 
+fs::path named_model(const fs::path& given) {
+  std::error_code absent;
+  return given == "shipped" && !fs::exists(given, absent) ? shipped_model() : given;
+}
+
 }  // namespace qing::serve::cli

@@ -12,5 +12,7 @@ std::filesystem::path shipped_models();
 std::filesystem::path shipped_model();
 /// Returns `given`, or shipped_model() if `given` is empty.
 std::filesystem::path model_or_shipped(const std::filesystem::path& given);
+/// Returns shipped_model() for the name "shipped", unless there is a folder of that name, and any other path as it is.
+std::filesystem::path named_model(const std::filesystem::path& given);
 
 }  // namespace qing::serve::cli

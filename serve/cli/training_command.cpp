@@ -58,8 +58,9 @@ void add_training_options(CLI::App& command, TrainingArguments& a, optim::Option
     command.add_option(name, value, about)->check(number_from(0, most))->capture_default_str()->group("Run");
   };
   add_count("--eval-every", a.eval_every, 1e15, "Evaluation interval in steps. 0 means every epoch");
-  add_count("--early-stop", a.early_stop, 1e15,
-            fmt::format("Early stopping: number of evaluations without a better {} over --dev. 0 disables it", score));
+  add_count(
+      "--early-stop,--patience", a.early_stop, 1e15,
+      fmt::format("Early stopping: number of evaluations without a better {} on the dev sets. 0 disables it", score));
   add_count("--checkpoint-every", a.checkpoint_every, 1e15, "Checkpoint interval in steps. 0 means every epoch");
   add_count("--threads", a.threads, 1024,
             "Number of threads. 0 means QING_THREADS, else OMP_NUM_THREADS, else all CPUs of the process");
@@ -96,10 +97,6 @@ void check_training(const TrainingArguments& a) {
   if (a.options.chunks > 0 && a.options.fast_reduce != 0) {
     throw UsageError("--chunks and --fast-reduce exclude each other; leave one of them out");
   }
-  if (a.dev.empty() && a.early_stop > 0) {
-    throw UsageError("--early-stop needs --dev: texts that show whether the model still improves");
-  }
-  if (a.dev.empty() && a.eval_every > 0) throw UsageError("--eval-every needs --dev: texts to evaluate on");
   if (a.resume && a.overwrite) {
     throw UsageError("--resume continues a training and --overwrite replaces it; give one of them");
   }
@@ -107,6 +104,14 @@ void check_training(const TrainingArguments& a) {
   if (!a.options.from.empty() && std::filesystem::equivalent(a.options.from, a.out, absent)) {
     throw UsageError("--from is the folder of --out; give another --out");
   }
+}
+
+void check_evaluations(const TrainingArguments& a) {
+  if (a.evaluates) return;
+  if (a.early_stop > 0) {
+    throw UsageError("--early-stop needs --dev: texts that show whether the model still improves");
+  }
+  if (a.eval_every > 0) throw UsageError("--eval-every needs --dev: texts to evaluate on");
 }
 
 void warn_of_overlap(std::span<const nn::Example> examples, const std::vector<LabelledFile>& sets) {
@@ -138,7 +143,12 @@ void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory&
     fmt::print(stderr, "the training in {} is already finished\n", run.out().string());
     return;
   }
-  if (run.resumed_step() > 0) {
+  if (run.is_extended() && run.resumed_step() > 0) {
+    fmt::print(stderr,
+               "the training in {} was finished after step {}; it goes on to {} epochs, with the learning rate of step "
+               "{} of a training of that length\n",
+               run.out().string(), run.resumed_step(), arguments.options.epochs, run.resumed_step() + 1);
+  } else if (run.resumed_step() > 0) {
     fmt::print(stderr, "resuming after step {} of the training in {}\n", run.resumed_step(), run.out().string());
   } else if (arguments.resume) {
     fmt::print(stderr, "nothing to resume in {}; starting a new training\n", run.out().string());
@@ -156,18 +166,23 @@ optim::RunOptions run_options(const TrainingArguments& arguments, const RunDirec
           .checkpoint_every = arguments.checkpoint_every,
           .evaluate_every = arguments.eval_every,
           .patience = arguments.early_stop,
+          .extended = run.is_extended(),
           .last = run.path("last")};
 }
 
-void report(const TrainingArguments& arguments, const optim::TrainResult& result,
+void report(const TrainingArguments& arguments, const optim::TrainResult& result, const std::string& best,
             const std::function<void(JsonWriter&)>& more) {
   const std::string out = arguments.out.string();
   if (result.interrupted) {
     fmt::print(stderr, "interrupted after step {} of {}; the model is in {}. To continue: qing {} --resume --out {}\n",
                result.steps, result.total_steps, out, arguments.command, out);
   } else {
-    fmt::print(stderr, "{} after step {}; the {} model is in {}\n", result.early_stopped ? "stopped early" : "done",
-               result.steps, arguments.dev.empty() ? "last" : "best", out);
+    const std::string ended =
+        result.early_stopped ? fmt::format("stopped early after step {} of {}: no better evaluation among the last {}",
+                                           result.steps, result.total_steps, arguments.early_stop)
+                             : fmt::format("done after step {}", result.steps);
+    fmt::print(stderr, "{}; the {} model{} is in {}\n", ended, arguments.evaluates ? "best" : "last",
+               best.empty() ? "" : fmt::format(", {},", best), out);
   }
   if (!arguments.json) {
     print_line(

@@ -29,6 +29,7 @@ struct TrainingArguments {
   std::filesystem::path out;
   std::filesystem::path config = {};
   bool resume = false, overwrite = false, json = false;
+  bool evaluates = false;  ///< on dev sets, those of --dev or others
   Settings settings = {};  ///< all of the above that a configuration file may hold
 };
 
@@ -47,6 +48,8 @@ void read_configs(CLI::App& command, TrainingArguments& arguments);
 
 /// UsageError for options that contradict each other.
 void check_training(const TrainingArguments& arguments);
+/// UsageError for options of evaluations without a dev set.
+void check_evaluations(const TrainingArguments& arguments);
 /// Warns of dev texts that are also trained on, because scores on them are too high.
 void warn_of_overlap(std::span<const nn::Example> examples, const std::vector<LabelledFile>& dev);
 std::vector<DataFile> files_of(const std::vector<LabelledFile>& files);
@@ -54,9 +57,10 @@ Begin begin_of(const TrainingArguments& arguments);
 void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory& run, size_t texts);
 /// The checkpoints and the evaluations, without `evaluate`.
 optim::RunOptions run_options(const TrainingArguments& arguments, const RunDirectory& run);
-/// Says how the training ended, on stderr, and prints the loss and the speed. With --json it prints an object, to which
-/// `more` may add members.
-void report(const TrainingArguments& arguments, const optim::TrainResult& result,
+/// Says how the training ended, on stderr, and prints the loss and the speed. `best` says which model is kept, such as
+/// "macro-recall 0.9123 at step 30"; empty without evaluations. With --json it prints an object, to which `more` may
+/// add members.
+void report(const TrainingArguments& arguments, const optim::TrainResult& result, const std::string& best,
             const std::function<void(JsonWriter&)>& more = {});
 
 }  // namespace qing::serve::cli

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include <qing/tensor/errors.h>
@@ -41,6 +42,21 @@ optim::TrainResult TrainingSession::run(const Train& train, const Evaluate& eval
   display_.end_line();
   guard_.reset();
   return result;
+}
+
+double TrainingSession::add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets,
+                                       double score) {
+  log_.add_evaluation(progress, sets, score, score > best_);
+  best_ = std::max(best_, score);
+  return score;
+}
+
+double TrainingSession::add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets,
+                                       const Measure& measure) {
+  const double score = measure.score(sets);
+  log_.add_evaluation(progress, sets, measure, score > best_);
+  best_ = std::max(best_, score);
+  return score;
 }
 
 void TrainingSession::print_scores(const optim::Progress& progress, const std::string& name,

@@ -1,7 +1,6 @@
 // The course of a training that `qing train` and `qing pretrain` have in common.
 #pragma once
 
-#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -37,13 +36,9 @@ class TrainingSession {
   bool interrupted() const { return guard_ && guard_->interrupted(); }
   /// Prints a line about one dev set of an evaluation.
   void print_scores(const optim::Progress& progress, const std::string& name, const std::string& scores) const;
-  /// Appends an evaluation to the metrics and returns its score.
-  template <class Set>
-  double add_evaluation(const optim::Progress& progress, const std::vector<Set>& sets, double score) {
-    log_.add_evaluation(progress, sets, score, score > best_);
-    best_ = std::max(best_, score);
-    return score;
-  }
+  /// Each appends an evaluation to the metrics and returns its score.
+  double add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets, double score);
+  double add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, const Measure& measure);
 
  private:
   const TrainingArguments& arguments_;

@@ -239,6 +239,7 @@ void prepare_training(const JobFolder& folder) {
   cli::Settings settings;
   add(settings, "data", {"data.jsonl"}, true, true);
   if (!texts.held.empty()) add(settings, "dev", {"dev.jsonl"}, true, true);
+  add(settings, "dev-share", {"0"});
   add(settings, "labels", texts.labels, true, true);
   if (!base.empty()) add(settings, "from", {copy.string()}, true);
   add(settings, "seed", {std::to_string(task.at("seed").as_int64())});

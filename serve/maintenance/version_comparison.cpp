@@ -19,6 +19,7 @@ constexpr size_t kWorst = 20;
 
 double accuracy_of(const nn::ConfusionMatrix& matrix) { return matrix.accuracy(); }
 double macro_recall_of(const nn::ConfusionMatrix& matrix) { return matrix.macro_recall(); }
+double macro_f1_of(const nn::ConfusionMatrix& matrix) { return matrix.macro_f1(); }
 
 ComparedMetric compare_metric(std::span<const nn::PairedOutcome> outcomes, std::int64_t labels,
                               double (*metric)(const nn::ConfusionMatrix&)) {
@@ -99,6 +100,7 @@ VersionComparison compare_versions(std::span<const JudgedText> texts, const std:
   VersionComparison comparison;
   comparison.all = compare_group({}, outcomes, count);
   comparison.macro_recall = compare_metric(outcomes, count, macro_recall_of);
+  comparison.macro_f1 = compare_metric(outcomes, count, macro_f1_of);
   comparison.per_label =
       compare_groups(texts, count, [&](const JudgedText& text) { return labels[static_cast<size_t>(text.expected)]; });
   comparison.per_source = compare_groups(texts, count, [](const JudgedText& text) { return text.source; });
@@ -134,6 +136,8 @@ std::string to_json(const VersionComparison& comparison, const std::vector<std::
   write_texts(json, comparison.all);
   json.key("macro_recall");
   write_metric(json, comparison.macro_recall);
+  json.key("macro_f1");
+  write_metric(json, comparison.macro_f1);
   write_groups(json, "per_label", comparison.per_label);
   write_groups(json, "per_source", comparison.per_source);
   write_groups(json, "per_language", comparison.per_language);

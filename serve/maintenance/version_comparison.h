@@ -41,7 +41,7 @@ struct ComparedTexts {
 
 struct VersionComparison {
   ComparedTexts all = {};
-  ComparedMetric macro_recall = {};
+  ComparedMetric macro_recall = {}, macro_f1 = {};
   std::vector<ComparedTexts> per_label = {}, per_source = {},
                              per_language = {};  ///< the accuracy of a label's texts is its recall
   std::vector<JudgedText> worst = {};            ///< texts on which the newer version is wrong with the highest scores

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string_view>
 
+#include <qing/serve/reports/axis.h>
 #include <qing/serve/reports/svg.h>
 
 namespace qing::serve::cli {
@@ -17,16 +18,6 @@ using Anchor = Svg::Anchor;
 constexpr double kWidth = 760, kLeft = 64, kRight = 24, kPanel = 220, kTop = 56, kGap = 56;
 constexpr size_t kMostPoints = 600;  // more than one point per pixel adds nothing
 constexpr int kSeries = 6;
-
-// Returns the smallest of 1, 2 and 5 times a power of ten that divides the span into at most `most` parts.
-double tick_of(double span, int most) {
-  const double rough = std::max(span, 1e-9) / most;
-  const double power = std::pow(10, std::floor(std::log10(rough)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= rough) return factor * power;
-  }
-  return 10 * power;
-}
 
 // A frame with axes. Steps run from 0 to `steps`, values from `low` to `high`.
 class Panel {

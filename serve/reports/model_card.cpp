@@ -5,6 +5,7 @@
 
 #include <qing/nn/models/classifier_config.h>
 #include <qing/serve/reports/card_sections.h>
+#include <qing/serve/runs/dev_scores.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -65,10 +66,14 @@ std::string teachers_section(const RunRecord& record) {
 }
 
 std::string best_sentence(const CardFacts& facts) {
-  if (facts.best_step == 0) return "The model is the last one.";
-  return fmt::format(
-      "The model is the best by mean macro-recall over the dev sets, from step {}. The last model is in `run/last`.",
-      facts.best_step);
+  const std::vector<std::string>& best = values_of(facts.record.settings, "best");
+  const std::string text =
+      facts.best_step == 0
+          ? "The model is the last one."
+          : fmt::format(
+                "The model is the best by mean {} over the dev sets, from step {}. The last model is in `run/last`.",
+                best.empty() ? measures().front().noun : measure_of(best.front()).noun, facts.best_step);
+  return facts.search.empty() ? text : text + "\n\nThe options come from a search. " + facts.search;
 }
 
 std::string label_markdown(const Evaluation& evaluation) {

@@ -13,6 +13,7 @@ constexpr std::string_view kStyle = R"(<style>
   text.bright { fill: #ffffff; }
   line, polyline { fill: none; stroke-width: 1; }
   .grid { stroke: #d1d9e0; }
+  .axis { stroke: #59636e; }
   polyline { stroke-width: 2; stroke-linejoin: round; }
   polyline.faint { stroke: #8fa8d6; stroke-width: 1; opacity: .6; }
   rect { fill: #2458b8; }
@@ -26,6 +27,7 @@ constexpr std::string_view kStyle = R"(<style>
     text { fill: #e6edf3; }
     text.quiet { fill: #9198a1; }
     .grid { stroke: #3d444d; }
+    .axis { stroke: #9198a1; }
     polyline.faint { stroke: #5c7ab8; }
     rect { fill: #3b75d9; }
     .series-0 { stroke: #79a6f6; fill: #79a6f6; } .series-1 { stroke: #fb923c; fill: #fb923c; }

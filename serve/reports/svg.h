@@ -9,7 +9,7 @@
 namespace qing::serve::cli {
 
 /// Later shapes cover earlier ones. The looks of a shape are classes of the style sheet (svg.cpp): "ink", "faint",
-/// "grid", and "series-0" to "series-5" for the series. Coordinates are in pixels with y pointing down.
+/// "grid", "axis", and "series-0" to "series-5" for the series. Coordinates are in pixels with y pointing down.
 class Svg {
  public:
   /// Screen readers read `title`.

@@ -14,17 +14,15 @@ int64_t DataFile::texts() const { return std::accumulate(label_texts.begin(), la
 
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         std::span<const std::filesystem::path> among,
-                                        const std::vector<std::string>& labels) {
-  nn::DatasetOptions options;
-  options.labels = labels;
+                                        const nn::DatasetOptions& reading) {
   check_distinct(files);
   const std::vector<std::string> names = names_of(files, among);
   std::vector<LabelledFile> all;
   for (size_t i = 0; i < files.size(); ++i) {
     LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}, 0}, {}};
-    one.examples = nn::read_dataset(files[i], options);
+    one.examples = nn::read_dataset(files[i], reading);
     name_sources(one.examples, one.name);
-    one.file.label_texts.resize(labels.size());
+    one.file.label_texts.resize(reading.labels.size());
     for (const nn::Example& example : one.examples) ++one.file.label_texts[static_cast<size_t>(example.label)];
     all.push_back(std::move(one));
   }

@@ -29,7 +29,7 @@ struct LabelledFile {
 /// DataError; UsageError when a file stands twice.
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         std::span<const std::filesystem::path> among,
-                                        const std::vector<std::string>& labels);
+                                        const nn::DatasetOptions& reading);
 
 /// The same for texts without labels (nn::read_unlabelled).
 std::vector<LabelledFile> read_unlabelled_files(std::span<const std::filesystem::path> files,

@@ -47,7 +47,18 @@ std::string kept_lines(const fs::path& file, int64_t step) {
 
 DevScore score_from(const json::value& value) {
   return {std::string(value.at("name").as_string()), value.at("accuracy").to_number<double>(),
-          value.at("macro_recall").to_number<double>(), value.at("macro_f1").to_number<double>()};
+          value.at("macro_recall").to_number<double>(), value.at("macro_f1").to_number<double>(),
+          value.as_object().contains("loss") ? value.at("loss").to_number<double>() : 0};
+}
+
+// The mean over the dev sets under the name of its measure.
+double score_in(const json::object& line) {
+  for (const Measure& measure : measures()) {
+    const json::value* mean = line.if_contains(measure.name);
+    if (mean == nullptr) continue;
+    return measure.greater_is_better ? mean->to_number<double>() : -mean->to_number<double>();
+  }
+  throw DataError("an evaluation has no score");
 }
 
 // `score_name` names the mean of the sets, and `add_scores` adds the scores of one set.
@@ -99,10 +110,12 @@ void MetricsLog::add_step(const optim::Progress& progress) {
   append(line.take());
 }
 
-void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, double score,
-                                bool best) {
-  append(evaluation_line(progress, "macro_recall", score, best, sets, [](JsonWriter& line, const DevScore& set) {
+void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets,
+                                const Measure& measure, bool best) {
+  const double mean = measure.value_of(measure.score(sets));
+  append(evaluation_line(progress, measure.name, mean, best, sets, [](JsonWriter& line, const DevScore& set) {
     line.member("accuracy", set.accuracy).member("macro_recall", set.macro_recall).member("macro_f1", set.macro_f1);
+    line.member("loss", set.loss);
   }));
 }
 
@@ -133,8 +146,8 @@ Metrics read_metrics(const fs::path& file) {
         metrics.evaluations.push_back({step, masked->to_number<double>(), {}});
         return;
       }
-      const double score = value.at("macro_recall").to_number<double>();
-      EvaluationPoint& point = metrics.evaluations.emplace_back(EvaluationPoint{step, score, {}});
+      EvaluationPoint& point =
+          metrics.evaluations.emplace_back(EvaluationPoint{step, score_in(value.get_object()), {}});
       for (const json::value& set : value.at("dev").as_array()) point.sets.push_back(score_from(set));
     });
   } catch (const std::exception& error) {

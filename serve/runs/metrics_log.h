@@ -7,15 +7,9 @@
 #include <vector>
 
 #include <qing/optim/training/training_run.h>
-#include <qing/serve/runs/evaluation.h>
+#include <qing/serve/runs/dev_scores.h>
 
 namespace qing::serve::cli {
-
-/// The scores of one dev set in one evaluation.
-struct DevScore {
-  std::string name;
-  double accuracy = 0, macro_recall = 0, macro_f1 = 0;
-};
 
 /// Of masked tokens.
 struct MaskedDevScore {
@@ -30,7 +24,7 @@ struct StepPoint {
 
 struct EvaluationPoint {
   int64_t step;
-  double score;  ///< greater is better: the mean of the sets' macro-recalls, or the negative one of their losses
+  double score;                ///< greater is better: the mean of the sets' measure, a loss with a minus
   std::vector<DevScore> sets;  ///< none of a pretraining
 };
 
@@ -52,8 +46,10 @@ class MetricsLog {
 
   /// {"type": "step", "step", "epoch", "loss", "lr", "grad_norm", "tokens_per_second"}. IoError leaves whole lines.
   void add_step(const optim::Progress& progress);
-  /// {"type": "evaluation", "step", "epoch", "macro_recall", "best", "dev": [{"name", "accuracy", ...}, ...]}
-  void add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, double score, bool best);
+  /// {"type": "evaluation", "step", "epoch", "macro_recall", "best", "dev": [{"name", "accuracy", ...}, ...]}, where
+  /// the mean has the name of the measure
+  void add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, const Measure& measure,
+                      bool best);
   /// {"type": "evaluation", "step", "epoch", "score", "best", "dev": [{"name", "loss", "perplexity", "accuracy"}, ...]}
   void add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets, double score,
                       bool best);

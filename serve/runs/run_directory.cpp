@@ -91,10 +91,20 @@ void RunDirectory::prepare(Begin begin) {
   fs::create_directories(run_);
   resumed_step_ = last_checkpoint(run_);
   write_state("running", resumed_step_);
+  write_config();
+}
+
+void RunDirectory::write_config() const {
   write_file_atomically(
       run_ / kConfig,
       fmt::format("# The training options of this model. Use: qing {} --config run/config.toml\n", record_.command) +
           to_toml(record_.settings));
+}
+
+void RunDirectory::replace_settings(Settings settings) {
+  record_.settings = std::move(settings);
+  write_record(run_ / kRecord, record_);
+  write_config();
 }
 
 void RunDirectory::check_finished() const {
@@ -108,7 +118,8 @@ void RunDirectory::check_finished() const {
 
 void RunDirectory::resume_from(const RunRecord& old) {
   resumed_ = true;
-  was_finished_ = old.state == "finished";
+  extended_ = old.state == "finished" && extends(record_, old);
+  was_finished_ = old.state == "finished" && !extended_;
   const std::vector<std::string> found = changes(old, record_);
   if (found.empty()) return;
   throw UsageError(

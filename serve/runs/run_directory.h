@@ -43,16 +43,21 @@ class RunDirectory {
   const RunRecord& record() const { return record_; }
   /// The step from which training continues; 0 for a new run.
   int64_t resumed_step() const { return resumed_step_; }
-  bool was_finished() const { return was_finished_; }  ///< of the resumed run
+  bool was_finished() const { return was_finished_; }  ///< of the resumed run, unless it is extended
+  /// Whether the resumed run was finished and gets more epochs or steps.
+  bool is_extended() const { return extended_; }
   /// Whether the model was replaced since the construction of this object.
   bool model_replaced() const;
   void write_state(std::string state, int64_t step);  ///< IoError
+  /// Replaces the options of the run, which a search has found. IoError.
+  void replace_settings(Settings settings);
 
  private:
   void lock();
   void prepare(Begin begin);
   void check_finished() const;
   void resume_from(const RunRecord& old);
+  void write_config() const;
   std::string model_identity() const;
   void restore() noexcept;
 
@@ -62,7 +67,7 @@ class RunDirectory {
   int64_t resumed_step_ = 0;
   bool created_ = false;  // the folder `out`
   bool fresh_ = false;    // the folder `run`
-  bool resumed_ = false, was_finished_ = false;
+  bool resumed_ = false, was_finished_ = false, extended_ = false;
   int lock_ = -1;
 };
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <cstdlib>
+#include <limits>
 
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
@@ -98,12 +100,27 @@ void write_record(const std::filesystem::path& file, const RunRecord& record) {
   write_file_atomically(file, json::serialize(object) + "\n");
 }
 
+bool extends(const RunRecord& now, const RunRecord& before) {
+  const auto number = [](const RunRecord& record, const char* name) {
+    const std::vector<std::string>& values = values_of(record.settings, name);
+    return values.empty() ? 0 : std::strtod(values.front().c_str(), nullptr);
+  };
+  const auto most_steps = [&](const RunRecord& record) {
+    const double steps = number(record, "max-steps");
+    return steps == 0 ? std::numeric_limits<double>::infinity() : steps;  // 0 is no limit
+  };
+  return number(now, "epochs") > number(before, "epochs") || most_steps(now) > most_steps(before);
+}
+
 std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) {
   if (before.command != now.command)
     return {fmt::format("it was of qing {}, not of qing {}", before.command, now.command)};
   // The files are compared by their bytes.
-  std::vector<std::string> found = differences(
-      before.settings, now.settings, {"data", "extra", "dev", "unlabelled", "out", "threads", "checkpoint-every"});
+  std::vector<std::string> free = {"data", "extra", "dev", "unlabelled", "out", "threads", "checkpoint-every", "tune"};
+  if (before.state == "finished" && extends(now, before)) {
+    free.insert(free.end(), {"epochs", "max-steps", "early-stop"});
+  }
+  std::vector<std::string> found = differences(before.settings, now.settings, free);
   compare_files("data", before.data, now.data, found);
   compare_files("extra", before.extra, now.extra, found);
   compare_files("dev", before.dev, now.dev, found);

@@ -23,8 +23,12 @@ struct RunRecord {
 RunRecord read_record(const std::filesystem::path& file);  ///< IoError; DataError naming the file and the field
 void write_record(const std::filesystem::path& file, const RunRecord& record);  ///< IoError
 
+/// Whether `now` takes more epochs or steps than `before`.
+bool extends(const RunRecord& now, const RunRecord& before);
+
 /// The differences that prevent `now` from resuming `before`, one sentence each; empty if it can. File names may
-/// differ, and so may options that only affect location or speed.
+/// differ, and so may options that only affect location or speed. A finished training may get more epochs or steps, and
+/// another patience for them.
 std::vector<std::string> changes(const RunRecord& before, const RunRecord& now);
 
 }  // namespace qing::serve::cli

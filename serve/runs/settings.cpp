@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <utility>
 
 #include <qing/serve/common/characters.h>
 #include <qing/serve/runs/toml_file.h>
@@ -42,6 +43,12 @@ const std::vector<std::string>& values_of(const Settings& settings, const std::s
   static const std::vector<std::string> none;
   const auto found = std::find_if(settings.begin(), settings.end(), [&](const Setting& s) { return s.name == name; });
   return found == settings.end() ? none : found->values;
+}
+
+void set_values(Settings& settings, const std::string& name, std::vector<std::string> values) {
+  for (Setting& setting : settings) {
+    if (setting.name == name) setting.values = std::move(values);
+  }
 }
 
 std::string to_toml(const Settings& settings) {

@@ -21,6 +21,9 @@ using Settings = std::vector<Setting>;
 /// Returns the values of a name, empty without such a setting.
 const std::vector<std::string>& values_of(const Settings& settings, const std::string& name);
 
+/// Replaces the values of a setting that is there.
+void set_values(Settings& settings, const std::string& name, std::vector<std::string> values);
+
 /// A line "name = value" each, as --config reads them; those without values are left out.
 std::string to_toml(const Settings& settings);
 

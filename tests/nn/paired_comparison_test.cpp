@@ -32,6 +32,16 @@ TEST(PairedComparison, McNemarsTestIsTheBinomialTest) {
   EXPECT_THROW(mcnemar_p_value({-1, 2}), ValueError);
 }
 
+TEST(PairedComparison, TheCorrectedTestIsEdwardsChiSquare) {
+  EXPECT_EQ(corrected_mcnemar_p_value({0, 0}), 1);
+  EXPECT_EQ(corrected_mcnemar_p_value({5, 5}), 1);
+  EXPECT_EQ(corrected_mcnemar_p_value({5, 6}), 1) << "the correction takes the difference of 1";
+  // (|25 - 10| - 1)^2 / 35 = 5.6, with one degree of freedom.
+  EXPECT_NEAR(corrected_mcnemar_p_value({25, 10}), 0.017960, 1e-6);
+  EXPECT_NEAR(corrected_mcnemar_p_value({10, 25}), mcnemar_p_value({10, 25}), 2e-3);
+  EXPECT_THROW(corrected_mcnemar_p_value({-1, 2}), ValueError);
+}
+
 TEST(PairedComparison, CountsWhatOnlyOneGotRight) {
   const Discordant counts = discordant(outcomes(50, 7, 3, 10));
   EXPECT_EQ(counts.only_first, 7);

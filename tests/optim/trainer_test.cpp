@@ -191,6 +191,19 @@ TEST(Trainer, StopsEarlyWhenNothingImproves) {
   EXPECT_EQ(result.epochs, 3);
 }
 
+TEST(Trainer, GoesOnAfterPatienceIfItIsReset) {
+  const test::TempFolder folder;
+  TrainerOptions options{.max_epochs = 9, .evaluate = [] { return 1.0; }, .patience = 2};
+  options.checkpoints = folder.path();
+  Regression first, same, further;
+  EXPECT_EQ(first.train(options).epochs, 3);
+  EXPECT_EQ(same.train(options).epochs, 3) << "patience has ended it";
+  options.extended = true;
+  const TrainerResult result = further.train(options);
+  EXPECT_EQ(result.epochs, 5);
+  EXPECT_TRUE(result.early_stopped);
+}
+
 TEST(Trainer, ClipsSchedulesAndAverages) {
   Regression r;
   LrScheduler schedule(*r.optimizer, exponential_lr(0.9));

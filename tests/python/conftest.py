@@ -54,7 +54,8 @@ def write_tsv(path, rows):
 
 
 def small_training(data, out, *more):
-    return ["train", "--data", data, "--layers", 1, "--width", 32, "--vocab", 500, "--out", out, *more]
+    share = [] if "--dev-share" in more else ["--dev-share", 0]
+    return ["train", "--data", data, "--layers", 1, "--width", 32, "--vocab", 500, "--out", out, *share, *more]
 
 
 def program(name):
@@ -120,7 +121,7 @@ def models_root(qing, tiny_data, tmp_path_factory):
     """NAME/VERSION of a model trained in a few seconds."""
     root = tmp_path_factory.mktemp("models")
     qing("train", "--data", tiny_data, "--layers", 2, "--width", 64, "--vocab", 2000, "--epochs", 20, "--batch", 16,
-         "--lr", 1e-3, "--out", root / "emotion_analysis/1", "--json")  # fmt: skip
+         "--lr", 1e-3, "--dev-share", 0, "--out", root / "emotion_analysis/1", "--json")  # fmt: skip
     yield root
     changed = [path.name for path in root.iterdir() if path.name not in ("emotion_analysis", ".registry.lock")]
     assert not changed, "a test that makes choices or models needs a copy of this folder"

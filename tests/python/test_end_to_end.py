@@ -119,7 +119,8 @@ def test_bad_data_is_named(qing, model_dir, tmp_path, command, what):
     content, message = BAD_DATA[what]
     path = tmp_path / "bad.tsv"
     path.write_bytes(content)
-    arguments = small_training(path, tmp_path / "m") if command == "train" else ["eval", "--model", model_dir, "--data", path]
+    labels = ["--labels", "negative,neutral,positive"] if "unknown label" in message else []
+    arguments = small_training(path, tmp_path / "m", *labels) if command == "train" else ["eval", "--model", model_dir, "--data", path]
     result = qing(*arguments, check=False)
     assert result.returncode == 1
     assert f"{path}{message}" in result.stderr if message.startswith(":") else message in result.stderr

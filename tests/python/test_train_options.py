@@ -12,9 +12,10 @@ def table(text):
     """Returns the help of a command as rows of Markdown."""
     options = []
     for line in text.splitlines():
-        start = re.match(r"  (--[a-z0-9-]+)(?: [A-Z]+)?(?:\s+(\S.*))?$", line)
+        start = re.match(r"  (--[a-z0-9-]+)(?:,(--[a-z0-9-]+))?(?: [A-Z]+)?(?:\s+(\S.*))?$", line)
         if start:
-            options.append([start[1], start[2] or ""])
+            names = f"`{start[1]}`" + (f", `{start[2]}`" if start[2] else "")
+            options.append([names, start[3] or ""])
         elif line.startswith(" " * 10) and options:
             options[-1][1] += " " + line.strip()
     rows = []
@@ -22,7 +23,7 @@ def table(text):
         about = about.strip()
         default = re.search(r" Default: (\S+)\.$", about)
         meaning = about[: default.start()] if default else about
-        rows.append(f"| `{name}` | {default[1] if default else ''} | {meaning} |")
+        rows.append(f"| {name} | {default[1] if default else ''} | {meaning} |")
     return rows
 
 

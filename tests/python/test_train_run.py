@@ -321,8 +321,12 @@ def test_a_wrong_configuration_is_named(qing, tmp_path, tiny_data, content, mess
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--early-stop", 2], "--early-stop needs --dev"),
-        (["--eval-every", 5], "--eval-every needs --dev"),
+        (["--dev-share", 0, "--early-stop", 2], "--early-stop needs --dev"),
+        (["--dev-share", 0, "--eval-every", 5], "--eval-every needs --dev"),
+        (["--dev-share", 0, "--tune", 1], "--tune needs --dev"),
+        (["--dev-share", 1], "--dev-share"),
+        (["--best", "luck"], "--best"),
+        (["--map", "1,2"], "--map: '1,2' has no '='"),
         (["--early-stop", -1], "--early-stop"),
         (["--checkpoint-every", "often"], "--checkpoint-every"),
         (["--labels", "good"], "--labels: give at least two"),
@@ -363,7 +367,7 @@ def test_resuming_another_training_is_refused(qing, tiny_data, dev, tmp_path):
         return result.stderr
 
     assert "--width is 64, was 32" in refusal("train", "--out", out, "--width", 64)
-    assert "--max-steps is 3, was 2" in refusal("train", "--out", out, "--max-steps", 3)
+    assert "--max-steps is 1, was 2" in refusal("train", "--out", out, "--max-steps", 1)
     assert "--seed is 1, was 42" in refusal(*small_training(tiny_data, out, "--seed", 1))
     assert f"--data {other} has other bytes" in refusal("train", "--out", out, "--data", other)
     assert f"--dev {other} has other bytes" in refusal("train", "--out", out, "--dev", other)

@@ -4,6 +4,7 @@
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
+#include <qing/serve/reports/comparison_chart.h>
 #include <qing/serve/reports/svg.h>
 #include <qing/serve/runs/data_files.h>
 #include <qing/serve/runs/metrics_log.h>
@@ -106,20 +107,24 @@ TEST(MetricsLog, KeepsWholeLinesUpToAStep) {
   {
     MetricsLog log(file, 0);
     for (int64_t step = 1; step <= 4; ++step) log.add_step(at(step));
-    log.add_evaluation(at(4), std::vector<DevScore>{{"dev \"1\"", 0.5, 0.75, 0.25}}, 0.75, true);
+    log.add_evaluation(at(4), std::vector<DevScore>{{"dev \"1\"", 0.5, 0.75, 0.25, 2}}, measure_of("macro_recall"),
+                       true);
+    log.add_evaluation(at(4), std::vector<DevScore>{{"dev", 0.5, 0.75, 0.25, 2}}, measure_of("loss"), false);
     log.add_step(at(5));
   }
   folder.write("metrics.jsonl", content_of(file) + "{\"type\": \"step\", \"st");  // killed while it wrote
   const Metrics all = read_metrics(file);
   EXPECT_EQ(all.steps.size(), 5u);
   EXPECT_EQ(all.steps[2].loss, 1.5);
-  ASSERT_EQ(all.evaluations.size(), 1u);
+  ASSERT_EQ(all.evaluations.size(), 2u);
+  EXPECT_EQ(all.evaluations[1].score, -2) << "less is better";
+  EXPECT_EQ(all.evaluations[1].sets[0].loss, 2);
   EXPECT_EQ(all.evaluations[0].score, 0.75);
   EXPECT_EQ(all.evaluations[0].sets[0].name, "dev \"1\"");
   EXPECT_EQ(all.evaluations[0].sets[0].macro_f1, 0.25);
   { MetricsLog(file, 4).add_step(at(5)); }
   EXPECT_EQ(read_metrics(file).steps.size(), 5u);
-  EXPECT_EQ(read_metrics(file).evaluations.size(), 1u);
+  EXPECT_EQ(read_metrics(file).evaluations.size(), 2u);
   { MetricsLog log(file, 3); }
   EXPECT_EQ(read_metrics(file).steps.size(), 3u);
   EXPECT_TRUE(read_metrics(file).evaluations.empty());
@@ -156,6 +161,15 @@ TEST(Charts, DrawTheGivenData) {
   EXPECT_EQ(chart.find("nan"), std::string::npos);
 }
 
+TEST(Charts, DifferencesLieOnACommonAxis) {
+  const std::string chart = difference_chart(
+      "B minus A", {{"All", {{"accuracy", 0.015, {-0.005, 0.035}, "p = 0.1"}}}, {"Sources", {{"a<b", 0, {0, 0}, ""}}}});
+  EXPECT_NE(chart.find("accuracy: +1.50, -0.50 to +3.50"), std::string::npos);
+  EXPECT_NE(chart.find("a&lt;b: +0.00"), std::string::npos);
+  EXPECT_NE(chart.find("class=\"axis\""), std::string::npos) << "the line at 0";
+  EXPECT_EQ(difference_chart("none", {{"All", {}}}).find("nan"), std::string::npos);
+}
+
 TEST(DataFiles, HaveTheDigestOfTheirBytes) {
   const TempFolder folder;
   EXPECT_EQ(sha256_of(folder.write("abc", "abc")),  // FIPS 180-2, appendix B.1
@@ -171,15 +185,15 @@ TEST(DataFiles, OfOneNameHaveTheirPathsForNames) {
   const auto second = folder.path() / "b/dev.tsv";
   std::filesystem::copy_file(first, second);
   const std::vector<std::filesystem::path> both = {first, second};
-  const std::vector<LabelledFile> read = read_labelled(both, both, {"no", "yes"});
+  const std::vector<LabelledFile> read = read_labelled(both, both, {.labels = {"no", "yes"}});
   EXPECT_EQ(read[0].name, first.string());
   EXPECT_EQ(read[1].name, second.string());
   EXPECT_EQ(read[0].file.label_texts, (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(read[0].file.texts(), 3);
   const auto one = std::span(both).first(1);
-  EXPECT_EQ(read_labelled(one, one, {"no", "yes"})[0].name, "dev.tsv");
+  EXPECT_EQ(read_labelled(one, one, {.labels = {"no", "yes"}})[0].name, "dev.tsv");
   // Read by itself, but beside another of its name in the training: as in every other report.
-  const LabelledFile beside = read_labelled(one, both, {"no", "yes"})[0];
+  const LabelledFile beside = read_labelled(one, both, {.labels = {"no", "yes"}})[0];
   EXPECT_EQ(beside.name, first.string());
   EXPECT_EQ(beside.examples[0].source, first.string());
 }

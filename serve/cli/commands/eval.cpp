@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/label_options.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/common/output.h>
@@ -17,6 +18,7 @@ namespace {
 struct EvalArguments {
   std::filesystem::path model;  ///< empty: the shipped one
   std::vector<std::filesystem::path> data;
+  std::vector<std::string> map;
   std::filesystem::path confusion;  ///< SVG to write the confusion matrix to; empty: none
   DType precision = DType::f32;     ///< of products: or bf16, or i8
   bool reference = false;           ///< keep what was predicted in the model, as what serving measures drift from
@@ -36,6 +38,7 @@ void run_eval(const EvalArguments& arguments) {
   const auto model = nn::TextClassifier::load(folder, arguments.precision);
   nn::DatasetOptions options;
   options.labels = model->labels();
+  options.map = label_map(arguments.map);
   const std::vector<nn::Example> examples = read_examples(arguments.data, options);
   const Evaluation evaluation = evaluate(*model, examples);
   if (!arguments.confusion.empty()) write_confusion_chart(arguments.confusion, evaluation);
@@ -54,6 +57,7 @@ void add_eval(CommandLine& line) {
       ->allow_extra_args(false)
       ->required()
       ->type_name("FILE");
+  add_map(command, a->map);
   command->add_option("--confusion", a->confusion, "Confusion matrices: output file (SVG)")->type_name("FILE");
   command->add_flag(
       "--reference", a->reference,

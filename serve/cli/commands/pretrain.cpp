@@ -65,8 +65,10 @@ void write_reports(const TrainingArguments& arguments, const RunDirectory& run, 
 }
 
 // Trains a model into the folder `out`, as `qing train` does.
-void run_pretrain(const TrainingArguments& arguments, optim::Communicator* ranks) {
+void run_pretrain(TrainingArguments& arguments, optim::Communicator* ranks) {
   check_training(arguments);
+  arguments.evaluates = !arguments.dev.empty();
+  check_evaluations(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
   std::vector<std::filesystem::path> all = arguments.data;
   all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
@@ -105,7 +107,7 @@ void run_pretrain(const TrainingArguments& arguments, optim::Communicator* ranks
       evaluate);
   write_reports(arguments, run, result, dev);
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
-  report(arguments, result);
+  report(arguments, result, {});
 }
 
 }  // namespace

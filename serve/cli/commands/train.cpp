@@ -4,14 +4,21 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <span>
 #include <tuple>
+#include <utility>
 
-#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/models/label_names.h>
 #include <qing/optim/classifier/train_classifier.h>
+#include <qing/serve/cli/classifier_run.h>
 #include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/label_options.h>
+#include <qing/serve/cli/number_from.h>
+#include <qing/serve/cli/option_search.h>
+#include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/cli/training_command.h>
 #include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/cli/training_session.h>
@@ -21,9 +28,11 @@
 #include <qing/serve/runs/calibrate.h>
 #include <qing/serve/runs/data_files.h>
 #include <qing/serve/runs/evaluation.h>
+#include <qing/serve/runs/held_out.h>
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/serve/runs/run_directory.h>
 #include <qing/serve/runs/teacher_files.h>
+#include <qing/serve/runs/training_labels.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/threads.h>
@@ -31,87 +40,57 @@
 namespace qing::serve::cli {
 namespace {
 
-struct TrainArguments : TrainingArguments {
-  std::vector<std::filesystem::path> extra, unlabelled;
-  std::filesystem::path teacher_cache = {};
-};
-
-// In the order of their groups.
-std::vector<std::filesystem::path> training_files(const TrainArguments& arguments) {
-  std::vector<std::filesystem::path> files = arguments.data;
-  for (const auto* more : {&arguments.extra, &arguments.unlabelled})
-    files.insert(files.end(), more->begin(), more->end());
-  return files;
+// Whether there is a dev set is certain when the texts are read. Without one some options have no meaning.
+void check_dev(TrainArguments& arguments, bool dev) {
+  arguments.evaluates = dev;
+  check_evaluations(arguments);
+  if (arguments.tune > 0 && !dev) throw UsageError("--tune needs --dev: texts to compare the trials on");
 }
 
-optim::TrainOptions train_options(const TrainArguments& arguments) {
-  optim::TrainOptions options = arguments.options;
-  for (size_t i = 0; i < arguments.extra.size(); ++i) {
-    options.extra_groups.push_back(static_cast<int32_t>(arguments.data.size() + i));  // as take_examples numbers them
-  }
-  for (size_t i = 0; i < arguments.unlabelled.size(); ++i) {
-    options.unlabelled_groups.push_back(static_cast<int32_t>(arguments.data.size() + arguments.extra.size() + i));
-  }
-  const std::vector<std::filesystem::path> files = training_files(arguments);
-  resolve_teachers(options, files);
-  for (const int32_t group : options.unlabelled_groups) {
-    if (optim::has_teacher(options, group)) continue;
-    throw UsageError(
-        fmt::format("--unlabelled {}: its texts have no label and no teacher; add --teacher FOLDER, or "
-                    "--teacher FOLDER={}",
-                    files[static_cast<size_t>(group)].string(), files[static_cast<size_t>(group)].string()));
-  }
-  return options;
-}
-
-void check(const TrainArguments& arguments) {
+void check(TrainArguments& arguments) {
   check_training(arguments);
+  check_dev(arguments, !arguments.dev.empty() || arguments.dev_share > 0);
   const auto& labels = arguments.options.labels;
   try {
     nn::check_label_names(labels);
   } catch (const ValueError& error) { throw UsageError(fmt::format("--{}", error.what())); }
-  if (labels.size() < 2) throw UsageError("--labels: give at least two labels, separated by commas");
+  if (labels.size() == 1) throw UsageError("--labels: give at least two labels, separated by commas");
 }
 
-double evaluate_on_dev(TrainingSession& session, const std::vector<LabelledFile>& dev,
-                       const std::filesystem::path& folder, const optim::Progress& progress) {
-  const auto model = nn::TextClassifier::load(folder);
-  std::vector<DevScore> scores;
-  double mean = 0;
-  for (const LabelledFile& file : dev) {
-    const nn::ConfusionMatrix all = evaluate(*model, file.examples).all;
-    scores.push_back({file.name, all.accuracy(), all.macro_recall(), all.macro_f1()});
-    mean += all.macro_recall() / static_cast<double>(dev.size());
-    session.print_scores(progress, file.name,
-                         fmt::format("accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f} ({} texts)", all.accuracy(),
-                                     all.macro_recall(), all.macro_f1(), all.total()));
+// Without --labels the data say them, or the model to begin with.
+void choose(TrainArguments& arguments, const nn::DatasetOptions& reading, bool tells) {
+  const TrainingLabels chosen =
+      choose_labels(arguments.data, reading, arguments.options.labels, arguments.options.from);
+  if (tells) {
+    for (const std::string& line : chosen.told) fmt::print(stderr, "{}\n", line);
   }
-  return session.add_evaluation(progress, scores, mean);
+  arguments.options.labels = chosen.labels;
+  set_values(arguments.settings, "labels", chosen.labels);
 }
 
-optim::TrainResult train(const TrainArguments& arguments, const optim::TrainOptions& options, const RunDirectory& run,
-                         const std::vector<nn::Example>& examples, const std::vector<LabelledFile>& dev,
-                         optim::Communicator* ranks) {
-  TrainingSession session(arguments, run, ranks);
-  const optim::TeacherOptions teachers{
-      .cache = arguments.teacher_cache.empty() ? run.path("teachers.safetensors") : arguments.teacher_cache,
-      .on_progress = [&](const optim::TeacherProgress& now) {
-        session.display().show(now);
-        if (!session.interrupted()) return;
-        session.display().end_line();
-        throw Error("stopped while the teachers were asked; --resume asks again from the file of texts that was begun");
-      }};
-  TrainingSession::Evaluate evaluate;
-  if (!dev.empty()) {
-    evaluate = [&](const std::filesystem::path& model, const optim::Progress& progress) {
-      return evaluate_on_dev(session, dev, model, progress);
-    };
+// Without --dev a share of --data is the dev set.
+std::vector<LabelledFile> dev_of(TrainArguments& arguments, std::vector<LabelledFile>& data, bool tells) {
+  const auto tell = [&](const std::string& line) {
+    if (tells) fmt::print(stderr, "{}\n", line);
+  };
+  size_t texts = 0;
+  for (const LabelledFile& file : data) texts += file.examples.size();
+  if (!arguments.dev_share_given && texts < kLeastTextsToHold) {
+    arguments.dev_share = 0;
+    set_values(arguments.settings, "dev-share", {"0"});
+    tell(fmt::format("no dev set: {} texts are too few to hold some out unasked; give --dev or --dev-share", texts));
   }
-  return session.run(
-      [&](const optim::OnProgress& on_progress, const optim::RunOptions& run_options) {
-        return optim::train_classifier(examples, options, arguments.out, on_progress, {}, run_options, teachers);
-      },
-      evaluate);
+  if (arguments.dev_share == 0) return {};
+  std::optional<LabelledFile> held = hold_out(data, arguments.dev_share);
+  if (!held) {
+    tell(fmt::format("no dev set: no text of {} is held out; give --dev or a greater --dev-share", texts));
+    return {};
+  }
+  tell(fmt::format("dev set: {} of {} texts of --data, held out by a hash of the text (--dev-share {:g})",
+                   held->examples.size(), texts, arguments.dev_share));
+  std::vector<LabelledFile> dev;
+  dev.push_back(*std::move(held));
+  return dev;
 }
 
 // The profile of predictions that drift is measured against. It is computed on the dev sets. Without dev sets it is
@@ -140,36 +119,55 @@ void say_calibration(const Calibration& calibration) {
 }
 
 // Returns the calibration of the model.
-Calibration write_reports(const RunDirectory& run, const optim::TrainResult& result,
-                          std::span<const nn::Example> examples, size_t files, const std::vector<LabelledFile>& dev) {
-  const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
-  CardFacts facts{
-      .record = run.record(), .result = result, .best_step = metrics.best_step(), .dev = {}, .calibration = {}};
-  if (!result.interrupted && !dev.empty()) {
-    std::tie(facts.calibration, facts.dev) = calibrate(run.out(), dev);
+Calibration write_reports(const RunDirectory& run, const optim::TrainResult& result, const Metrics& metrics,
+                          const TrainingTexts& texts, size_t files, const std::string& search) {
+  CardFacts facts{.record = run.record(),
+                  .result = result,
+                  .best_step = metrics.best_step(),
+                  .search = search,
+                  .dev = {},
+                  .calibration = {}};
+  if (!result.interrupted && !texts.dev.empty()) {
+    std::tie(facts.calibration, facts.dev) = calibrate(run.out(), texts.dev);
     say_calibration(facts.calibration);
     std::vector<std::pair<std::string, nn::ConfusionMatrix>> matrices;
     for (const auto& [name, evaluation] : facts.dev) matrices.emplace_back(name, evaluation.all);
     write_file_atomically(run.path("confusion.svg"), confusion_chart(facts.dev.front().second.labels, matrices));
   }
-  if (!result.interrupted) keep_reference(run.out(), profile_of(run.out(), examples, files, facts.dev));
+  if (!result.interrupted) keep_reference(run.out(), profile_of(run.out(), texts.examples, files, facts.dev));
   write_file_atomically(run.path("loss.svg"), loss_chart(metrics));
   write_model_card(run.out(), facts);
   return facts.calibration;
 }
 
+// Which model the evaluations chose: "macro-recall 0.9 at step 30". Empty without evaluations.
+std::string best_of(const Metrics& metrics, const Measure& measure) {
+  const auto best = std::ranges::max_element(metrics.evaluations, {}, &EvaluationPoint::score);  // the first of equals
+  if (best == metrics.evaluations.end()) return {};
+  return fmt::format("{} {:.4f} at step {}", measure.noun, measure.value_of(best->score), best->step);
+}
+
 // Trains a model into the folder `out` and shows progress on stderr. run_directory.h lists the other files of the
 // folder. The first Ctrl-C saves a checkpoint and the model and exits with 0. The second kills the process. Of several
 // ranks, rank 0 does all this and the others only train.
-void run_train(const TrainArguments& arguments, optim::Communicator* ranks) {
+void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
+  const bool first = ranks == nullptr || ranks->is_first();
+  if (arguments.tune > 0 && ranks != nullptr && ranks->size() > 1) {
+    throw UsageError("--tune trains in one process; leave mpirun out, or --tune");
+  }
   check(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
-  const optim::TrainOptions options = train_options(arguments);
+  nn::DatasetOptions reading{.labels = {}, .map = label_map(arguments.map)};
+  choose(arguments, reading, first);
+  reading.labels = arguments.options.labels;
   std::vector<std::filesystem::path> all = training_files(arguments);
   all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
-  std::vector<LabelledFile> data = read_labelled(arguments.data, all, arguments.options.labels);
-  const std::vector<LabelledFile> dev = read_labelled(arguments.dev, all, arguments.options.labels);
-  std::vector<LabelledFile> extra = read_labelled(arguments.extra, all, arguments.options.labels);
+  std::vector<LabelledFile> data = read_labelled(arguments.data, all, reading);
+  std::vector<LabelledFile> dev = read_labelled(arguments.dev, all, reading);
+  if (arguments.dev.empty()) dev = dev_of(arguments, data, first);
+  check_dev(arguments, !dev.empty());
+  const optim::TrainOptions options = train_options(arguments);
+  std::vector<LabelledFile> extra = read_labelled(arguments.extra, all, reading);
   std::vector<LabelledFile> unlabelled = read_unlabelled_files(arguments.unlabelled, all);
   RunRecord record{.command = arguments.command,
                    .settings = arguments.settings,
@@ -179,23 +177,28 @@ void run_train(const TrainArguments& arguments, optim::Communicator* ranks) {
                    .unlabelled = files_of(unlabelled),
                    .teachers = teacher_files(options.teachers)};
   for (auto* more : {&extra, &unlabelled}) std::move(more->begin(), more->end(), std::back_inserter(data));
-  const std::vector<nn::Example> examples = take_examples(data);
-  if (ranks != nullptr && !ranks->is_first()) {
+  const TrainingTexts texts{take_examples(data), std::move(dev)};
+  if (!first) {
     follow(arguments, *ranks, [&](const optim::OnProgress& on_progress, const optim::RunOptions& run_options) {
-      return optim::train_classifier(examples, options, arguments.out, on_progress, {}, run_options);
+      return optim::train_classifier(texts.examples, options, arguments.out, on_progress, {}, run_options);
     });
     return;
   }
-  warn_of_overlap(examples, dev);
+  warn_of_overlap(texts.examples, texts.dev);
 
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   // The file may lie in the folder that was just made.
   if (!arguments.teacher_cache.empty() && !options.teachers.empty()) check_teacher_cache(arguments.teacher_cache);
-  say_where_it_begins(arguments, run, examples.size());
-  const optim::TrainResult result = train(arguments, options, run, examples, dev, ranks);
-  const Calibration calibration = write_reports(run, result, examples, arguments.data.size(), dev);
+  say_where_it_begins(arguments, run, texts.examples.size());
+  std::optional<OptionSearch> search;
+  if (arguments.tune > 0 && !run.was_finished()) search = search_options(arguments, options, run, texts);
+  const optim::TrainResult result = search ? search->result : train_run(arguments, options, run, texts, ranks);
+  const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
+  const Calibration calibration =
+      write_reports(run, result, metrics, texts, arguments.data.size(), search ? search->told : std::string());
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
-  report(arguments, result, [&](JsonWriter& json) {
+  report(arguments, result, best_of(metrics, measure_of(arguments.best)), [&](JsonWriter& json) {
+    if (search) json.member("trials", search->trials.size()).member("best_trial", search->best.number);
     if (calibration.texts == 0) return;
     json.member("calibration_temperature", calibration.temperature).member("calibration_texts", calibration.texts);
   });
@@ -209,7 +212,8 @@ void add_train(CommandLine& line) {
   add_file_option(*command, "--data", a->data,
                   "Training data: labelled texts (.tsv, .csv, .jsonl, .json). Required. Repeat it for several files");
   add_file_option(*command, "--dev", a->dev,
-                  "Dev set. With it the best model is kept, without it the last. Repeat it for several files");
+                  "Dev set, on which the best model is chosen. Without it a share of --data is held out (--dev-share). "
+                  "Repeat it for several files");
   add_file_option(
       *command, "--extra", a->extra,
       "Auxiliary training data. Each epoch takes a fraction of it (--extra-share). Labels that a file lacks do not "
@@ -218,7 +222,32 @@ void add_train(CommandLine& line) {
       *command, "--unlabelled", a->unlabelled,
       "Texts without labels (.txt with a text per line, .tsv, .csv, .jsonl), whose targets are the predictions of "
       "--teacher alone. Repeat it for several files");
-  add_training_options(*command, *a, optim::OptionUse::train, "mean macro-recall");
+  add_map(command, a->map)->group("Files");
+  command
+      ->add_option("--dev-share", a->dev_share,
+                   "Fraction of --data that is held out as the dev set without --dev, chosen by a hash of each text. 0 "
+                   "trains on all texts and keeps the last model. Fewer than 200 texts are not divided unasked")
+      ->check(in_range<double>(optim::rows::kBelowOne))
+      ->capture_default_str()
+      ->group("Files");
+  a->options.labels.clear();  // learned from the data
+  add_training_options(*command, *a, optim::OptionUse::train, "--best");
+  command->get_option("--from")->description(
+      "Model folder to begin with, or 'shipped' for the model that comes with qing. Its vocabulary, encoder size and "
+      "weights are taken over. A classification head is kept if the labels are the same");
+  command
+      ->add_option("--best", a->best,
+                   "Measure on the dev sets by which the best model is kept, the mean over several sets")
+      ->check(CLI::IsMember({"macro_recall", "accuracy", "macro_f1", "loss"}))
+      ->capture_default_str()
+      ->group("Run");
+  command
+      ->add_option("--tune", a->tune,
+                   "Hyperparameter search of this many minutes before the end: trials with other rates, epochs, batch "
+                   "sizes, dropout and weight decay, compared on the dev sets. 0 disables it")
+      ->check(number_from(0, 1e6))
+      ->capture_default_str()
+      ->group("Run");
   command
       ->add_option("--teacher-cache", a->teacher_cache,
                    "File of the teachers' predictions, which several trainings may share. Without it each training has "
@@ -227,6 +256,8 @@ void add_train(CommandLine& line) {
       ->group(optim::rows::kTeachers);
   command->callback([&line, command, a] {
     read_configs(*command, *a);
+    a->dev_share_given = command->count("--dev-share") > 0;
+    a->options.from = named_model(a->options.from);
     line.run = [a] { with_ranks(a->threads, [&](optim::Communicator* ranks) { run_train(*a, ranks); }); };
   });
 }

@@ -1,0 +1,42 @@
+// The scores of a classifier on dev sets, and the measures by which one evaluation is better than another.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <qing/serve/runs/data_files.h>
+
+namespace qing::serve::cli {
+
+/// The scores of one dev set in one evaluation.
+struct DevScore {
+  std::string name;
+  double accuracy = 0, macro_recall = 0, macro_f1 = 0;
+  double loss = 0;  ///< log loss of the scores before calibration
+};
+
+/// What --best may name.
+struct Measure {
+  std::string_view name;  ///< "macro_recall"
+  std::string_view noun;  ///< "macro-recall"
+  double DevScore::*value;
+  bool greater_is_better;
+
+  /// The mean over the sets, of which the greater one is better: a loss gets a minus.
+  double score(std::span<const DevScore> sets) const;
+  /// The mean itself.
+  double value_of(double score) const { return greater_is_better ? score : -score; }
+};
+
+/// All of them; the first is the default.
+std::span<const Measure> measures();
+/// ValueError for a name that no measure has.
+const Measure& measure_of(std::string_view name);
+
+/// Evaluates the model in a folder on each set. IoError, DataError.
+std::vector<DevScore> score_dev(const std::filesystem::path& model, std::span<const LabelledFile> dev);
+
+}  // namespace qing::serve::cli

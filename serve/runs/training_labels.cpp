@@ -1,0 +1,86 @@
+#include <qing/serve/runs/training_labels.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <map>
+#include <set>
+
+#include <qing/nn/data/label_map.h>
+#include <qing/nn/data/learned_labels.h>
+#include <qing/nn/models/classifier_config.h>
+#include <qing/nn/unique_keys.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::serve::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The labels of a classifier. None of a folder without a classification head, such as a masked language model's.
+std::vector<std::string> labels_of_model(const fs::path& folder) {
+  if (folder.empty()) return {};
+  const boost::json::value config = nn::parse_file_json(read_file(folder / "config.json"));
+  if (!config.is_object() || !config.get_object().contains("id2label")) return {};
+  return nn::ClassifierConfig::load_for_fine_tuning(folder / "config.json").labels;
+}
+
+void check_learned(const std::map<std::string, int64_t>& counts, const std::string& file) {
+  if (counts.size() < 2) {
+    throw DataError(fmt::format(
+        "{}: {}; a classifier needs texts of at least two labels", file,
+        counts.empty() ? "there are no rows" : fmt::format("all texts have the label '{}'", counts.begin()->first)));
+  }
+  for (const auto& [label, count] : counts) {
+    if (label.find(',') == label.npos) continue;
+    std::string escaped = label;
+    for (size_t at = 0; (at = escaped.find(',', at)) != escaped.npos; at += 2) escaped.insert(at, 1, '\\');
+    throw DataError(
+        fmt::format("{}: the label '{}' has a comma, which separates labels; give it another name: --map "
+                    "'{}=NAME'",
+                    file, label, escaped));
+  }
+}
+
+std::string counted(const std::vector<std::string>& labels, const std::map<std::string, int64_t>& counts) {
+  std::vector<std::string> parts;
+  for (const std::string& label : labels) {
+    const auto found = counts.find(label);
+    parts.push_back(fmt::format("{} ({})", label, found == counts.end() ? 0 : found->second));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string about_head(const fs::path& from, const std::vector<std::string>& of_model,
+                       const std::vector<std::string>& labels) {
+  if (of_model.empty()) return fmt::format("{} has no classification head; a new one begins", from.string());
+  if (of_model == labels) return fmt::format("the classification head of {} is kept", from.string());
+  const std::set<std::string> names(labels.begin(), labels.end());
+  const std::string proposed = nn::proposed_map(names, of_model);
+  return fmt::format("the labels of {} are {}; a new classification head begins for {}{}", from.string(),
+                     fmt::join(of_model, ", "), fmt::join(labels, ", "),
+                     proposed.empty() ? "" : ". To keep its head, add " + proposed);
+}
+
+}  // namespace
+
+TrainingLabels choose_labels(std::span<const fs::path> data, const nn::DatasetOptions& reading,
+                             const std::vector<std::string>& given, const fs::path& from) {
+  const std::vector<std::string> of_model = labels_of_model(from);
+  TrainingLabels chosen{given, {}};
+  if (given.empty()) {
+    const std::map<std::string, int64_t> counts = nn::learn_labels(data, reading);
+    const bool all_known = std::ranges::all_of(
+        counts, [&](const auto& entry) { return std::ranges::find(of_model, entry.first) != of_model.end(); });
+    if (!all_known || of_model.empty()) check_learned(counts, data.front().string());
+    chosen.labels = all_known && !of_model.empty() ? of_model : nn::in_order(counts);
+    chosen.told.push_back("labels of the data: " + counted(chosen.labels, counts));
+  }
+  if (!from.empty()) chosen.told.push_back(about_head(from, of_model, chosen.labels));
+  return chosen;
+}
+
+}  // namespace qing::serve::cli

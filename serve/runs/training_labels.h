@@ -1,0 +1,24 @@
+// The labels of a training: those that are given, those of the model to begin with, or those that the data hold.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <qing/nn/data/labelled_texts.h>
+
+namespace qing::serve::cli {
+
+struct TrainingLabels {
+  std::vector<std::string> labels;
+  std::vector<std::string> told;  ///< one line each for people
+};
+
+/// The labels `given`, if there are any. Else those of the classifier in `from`, when it has all that the data hold, so
+/// that its head is kept. Else those of the data. `reading.labels` does not count. DataError for data with fewer than
+/// two labels, or with a comma in one that was learned; IoError.
+TrainingLabels choose_labels(std::span<const std::filesystem::path> data, const nn::DatasetOptions& reading,
+                             const std::vector<std::string>& given, const std::filesystem::path& from);
+
+}  // namespace qing::serve::cli
