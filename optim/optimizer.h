@@ -148,6 +148,53 @@ struct RAdamOptions {
 /// before, θ ← θ − α·m̂.
 using RAdam = GroupedOptimizer<RAdamOptions>;
 
+struct NAdamOptions {
+  static constexpr const char* kName = "NAdam";
+  static constexpr std::array kStates = {"exp_avg", "exp_avg_sq"};
+
+  double lr = 2e-3;
+  double beta1 = 0.9, beta2 = 0.999;
+  double eps = 1e-8;
+  double weight_decay = 0;
+  double momentum_decay = 4e-3;
+  bool decoupled_weight_decay = false;  ///< θ ← (1−α·λ)·θ instead of L2 in the gradient
+  bool maximize = false;
+
+  template <class Visitor> void visit(Visitor& option) {
+    option.number("lr", lr, OptionBounds::not_negative);
+    option.number("beta1", beta1, OptionBounds::share);
+    option.number("beta2", beta2, OptionBounds::share);
+    option.number("eps", eps, OptionBounds::not_negative);
+    option.number("weight_decay", weight_decay, OptionBounds::not_negative);
+    option.number("momentum_decay", momentum_decay, OptionBounds::not_negative);
+    option.flag("decoupled_weight_decay", decoupled_weight_decay);
+    option.flag("maximize", maximize);
+  }
+  double momentum_at(double count) const { return beta1 * (1 - 0.5 * std::pow(0.96, count * momentum_decay)); }
+  template <class T> kernels::NAdamStep<T> step(const StepCount& at) const {
+    // 1 minus a smaller product is 1.
+    double product = 1;
+    for (double count = 1; count <= at.count && product > 0x1p-60; ++count) product *= momentum_at(count);
+    const double now = momentum_at(at.count), next = momentum_at(at.count + 1);
+    return {.gradient_size = T(lr * (1 - now) / (1 - product)),
+            .moment_size = T(lr * next / (1 - product * next)),
+            .sign = T(maximize ? -at.scale : at.scale),
+            .l2 = T(decoupled_weight_decay ? 0 : weight_decay),
+            .keep = T(decoupled_weight_decay ? 1 - lr * weight_decay : 1),
+            .beta1 = T(beta1),
+            .one_minus_beta1 = T(1 - beta1),
+            .beta2 = T(beta2),
+            .one_minus_beta2 = T(1 - beta2),
+            .inverse_root_c2 = T(1 / std::sqrt(1 - std::pow(beta2, at.count))),
+            .eps = T(eps)};
+  }
+};
+
+/// Dozat 2016: Adam with Nesterov's momentum. With μₜ = β₁·(1 − 0.96^(t·momentum_decay)/2) and M = μ₁·…·μₜ, θ ← θ −
+/// α·((1−μₜ)/(1−M)·g + μₜ₊₁/(1−M·μₜ₊₁)·m) / (√v̂ + ε). M is that of the present options: a schedule of beta1 changes all
+/// of its factors, while PyTorch keeps those of earlier steps.
+using NAdam = GroupedOptimizer<NAdamOptions>;
+
 struct AdagradOptions {
   static constexpr const char* kName = "Adagrad";
   static constexpr std::array kStates = {"sum"};
@@ -248,6 +295,6 @@ struct LionOptions {
 using Lion = GroupedOptimizer<LionOptions>;
 
 /// Every optimizer. Tests, the comparison with PyTorch and benchmarks go through this list.
-using AllOptimizers = OptimizerList<Sgd, Adam, AdamW, RAdam, Adagrad, RMSprop, Lion>;
+using AllOptimizers = OptimizerList<Sgd, Adam, AdamW, RAdam, NAdam, Adagrad, RMSprop, Lion>;
 
 }  // namespace qing::optim

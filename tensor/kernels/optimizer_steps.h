@@ -73,6 +73,22 @@ template <class Number> struct RAdamStep {
   }
 };
 
+template <class Number> struct NAdamStep {
+  using T = Number;
+  static constexpr size_t kStates = 2;  // first moment, second moment
+  T gradient_size, moment_size, sign, l2, keep, beta1, one_minus_beta1, beta2, one_minus_beta2, inverse_root_c2, eps;
+
+  template <class V, class States> V apply(V w, V g, States states) const {
+    const V gradient = decayed_gradient(g, w, sign, l2);
+    const V first = fma(V::set1(beta1), states.load(0), V::set1(one_minus_beta1) * gradient);
+    const V second = fma(V::set1(beta2), states.load(1), V::set1(one_minus_beta2) * gradient * gradient);
+    states.store(0, first);
+    states.store(1, second);
+    const V step = fma(V::set1(gradient_size), gradient, V::set1(moment_size) * first);
+    return V::set1(keep) * w - step / fma(sqrt(second), V::set1(inverse_root_c2), V::set1(eps));
+  }
+};
+
 template <class Number> struct AdagradStep {
   using T = Number;
   static constexpr size_t kStates = 1;  // the sum of squares
@@ -134,6 +150,7 @@ template <class... Steps> struct Sweeps : SweepOf<Steps>... {};
 
 template <class... Steps> struct StepList { using Sweeps = kernels::Sweeps<Steps...>; };
 template <class T>
-using OptimizerSteps = StepList<SgdStep<T>, AdamStep<T>, RAdamStep<T>, AdagradStep<T>, RmsPropStep<T>, LionStep<T>>;
+using OptimizerSteps =
+    StepList<SgdStep<T>, AdamStep<T>, RAdamStep<T>, NAdamStep<T>, AdagradStep<T>, RmsPropStep<T>, LionStep<T>>;
 
 }  // namespace qing::kernels
