@@ -43,8 +43,7 @@ log-client = "off"
 
     config.write_text(config.read_text().replace('log-client = "off"\n', f'keys = "{keys}"\ncors-origin = ["https://App.example/"]\n'))
     refused = qing("check-config", config, check=False)
-    lines = refused.stderr.removeprefix("qing: error: ").splitlines()
-    lines = [line for line in lines if not line.startswith("{")]
+    lines = [line.removeprefix("qing: error: ") for line in refused.stderr.splitlines() if not line.startswith("{")]
     expected = {2: "[0, 65535]", 3: "no such key", 4: "[1, 1073741824]", 6: "[0.001, 1000000]", 7: "not a number", 8: "off",
                 9: f"{keys}:1", 10: "not an origin", 1: "models folder"}  # fmt: skip
     assert refused.returncode == 2 and len(lines) == len(expected), lines

@@ -232,7 +232,7 @@ def test_the_image_runs_alone(qing, tmp_path):
     if subprocess.run(["mount", "--bind", "/proc", image / "proc"], capture_output=True).returncode != 0:
         pytest.skip("cannot mount /proc")
     try:
-        enter = ["chroot", "--userspec=65532:65532", image, "/usr/local/bin/qing", "serve"]
+        enter = [shutil.which("chroot"), "--userspec=65532:65532", image, "/usr/local/bin/qing", "serve"]
         refused = subprocess.run(enter, env=env, capture_output=True, text=True, timeout=60)
         assert refused.returncode == 1 and "no API keys" in refused.stderr, "open to everybody only if asked for"
         server = subprocess.Popen([*enter, "--allow-no-keys", "--address", "127.0.0.1", "--port", "0"], env={**env, "QING_SERVE_STATE": ""},

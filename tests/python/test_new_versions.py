@@ -95,7 +95,7 @@ def test_versions_come_in_every_form_and_answer_when_asked_to(running, model_dir
     # A new model answers, because nothing else does.
     status, _, made = upload(url, forms[2], name="spam", kind="application/zip")
     assert (status, made["version"], made["active"]) == (200, "1", True) and answered_by(url, "spam") == "1"
-    audit = ask(url + "/v1/admin/audit?limit=100")[2]["entries"]
+    audit = ask(url + "/v1/admin/audit?limit=100")[2]["data"]
     assert [entry["object"] for entry in audit if entry["action"] == "model.upload"] == ["spam"] + [MODEL] * 5
     assert left_in(state) == []
 

@@ -67,7 +67,14 @@ std::int64_t next_version(const Registry& registry, const std::string& name) {
   return versions.empty() ? 1 : versions.back() + 1;
 }
 
+// The archive is gone before the client is answered.
+struct ArchiveRemoval {
+  NewUpload& upload;
+  ~ArchiveRemoval() { upload.archive.reset(); }
+};
+
 HttpResponse place(Registry& registry, NewUpload& upload) {
+  const ArchiveRemoval removal{upload};
   const Service& service = upload.service;
   const std::optional<Model> served = registry.find(upload.model);
   const std::string name = served ? served->name : upload.model;  // not an alias
@@ -80,7 +87,12 @@ HttpResponse place(Registry& registry, NewUpload& upload) {
   const UnpackedModel unpacked =
       unpack_model(upload.archive->path(), draft.path(), {.bytes = service.limits().model_bytes});
   upload.archive.reset();
-  registry.check(unpacked.folder);
+  try {
+    registry.check(unpacked.folder);
+  } catch (const UnreadableVersion& error) {
+    // The archive lacks a file, because what it has was written just now.
+    throw DamagedVersion(error.what());
+  }
   if (!is_there(unpacked.folder / kManifestFile)) write_manifest(unpacked.folder);
   NewVersion version(unpacked.folder, state.models(), name, next_version(registry, name));
   const bool active = upload.activate || !served;
