@@ -192,7 +192,11 @@ class Model(BaseModel):
                 raise
 
         answers: List[Union[List[Emotion], BaseException, None]] = []
-        sent = [self._client._threads().submit(send, batch) for batch in groups]
+        threads = self._client._threads()
+        try:
+            sent = [threads.submit(send, batch) for batch in groups]
+        except RuntimeError:
+            raise RuntimeError(_CLOSED) from None
         try:
             for future in sent:
                 try:
