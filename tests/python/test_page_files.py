@@ -87,12 +87,23 @@ REFUSED = [
 ]
 
 
+@pytest.fixture(scope="module")
+def reader(chromium, endpoint):  # noqa: F811
+    """The page, opened once for many files."""
+    chromium.resize(1200, 900)
+    chromium.open(endpoint + "/")
+    chromium.wait("document.querySelector('#model option') !== null")
+    yield chromium
+    assert chromium.console() == []
+
+
 def texts_read(page):  # noqa: F811
     return page.run("const column = Number(document.getElementById('column').value); return table.rows.map(row => row[column])")
 
 
 @pytest.mark.parametrize("name, content, encoding, separator, texts", READ, ids=[case[0] for case in READ])
-def test_a_file_is_read_as_it_was_meant(page, tmp_path, name, content, encoding, separator, texts):  # noqa: F811
+def test_a_file_is_read_as_it_was_meant(reader, tmp_path, name, content, encoding, separator, texts):
+    page = reader  # noqa: F811
     path = tmp_path / name
     path.write_bytes(content)
     choose(page, path)
@@ -108,7 +119,8 @@ def test_a_file_is_read_as_it_was_meant(page, tmp_path, name, content, encoding,
 
 
 @pytest.mark.parametrize("name, content, reason", REFUSED, ids=[case[0] for case in REFUSED])
-def test_a_file_that_cannot_be_read_is_refused_with_the_reason(page, tmp_path, name, content, reason):  # noqa: F811
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(reader, tmp_path, name, content, reason):
+    page = reader  # noqa: F811
     path = tmp_path / name
     path.write_bytes(content)
     choose(page, path)

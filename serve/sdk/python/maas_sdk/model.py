@@ -192,7 +192,11 @@ class Model(BaseModel):
                 raise
 
         answers: List[Union[List[Emotion], BaseException, None]] = []
-        sent = [self._client._threads().submit(send, batch) for batch in groups]
+        threads = self._client._threads()
+        try:
+            sent = [threads.submit(send, batch) for batch in groups]
+        except RuntimeError:
+            raise RuntimeError(_CLOSED) from None
         try:
             for future in sent:
                 try:
@@ -216,6 +220,7 @@ class Model(BaseModel):
         ahead = 2 * self._client.concurrency  # so that no thread waits for the caller
         waiting: Deque["Future[List[Emotion]]"] = collections.deque()
         problem: Optional[Exception] = None
+        threads = self._client._threads()
         with Progress(progress, count) as bar:
             try:
                 while problem is None:
@@ -226,7 +231,10 @@ class Model(BaseModel):
                         break
                     if batch is None:
                         break
-                    waiting.append(self._client._threads().submit(self._predict_batch, batch, explain))
+                    try:
+                        waiting.append(threads.submit(self._predict_batch, batch, explain))
+                    except RuntimeError:
+                        raise RuntimeError(_CLOSED) from None
                     while waiting and (len(waiting) >= ahead or waiting[0].done()):
                         emotions = _arrived(waiting.popleft())
                         bar.add(len(emotions))
