@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import synthetic_rows, write_tsv
+from conftest import BUILD, synthetic_rows, write_tsv
 
 # Open MPI refuses to run as root, or with more ranks than cores, without these.
 OPEN_MPI = {
@@ -347,3 +347,14 @@ def test_without_the_library_no_rank_trains_alone(qing, files, tmp_path):
         assert not (tmp_path / "m").exists()
     # Without a launcher it needs no library.
     subprocess.run([binary, "--version"], check=True, capture_output=True)
+
+
+def test_the_libraries_are_found_where_they_are_installed(launcher, files, expected, tmp_path):
+    install = ["cmake", "--install", BUILD, "--component", "command", "--prefix", tmp_path / "installed"]
+    subprocess.run(list(map(str, install)), check=True, capture_output=True, timeout=60)
+    for library in LIBRARIES:
+        out = tmp_path / library
+        words = [*launcher(library, 2), tmp_path / "installed/bin/qing", *training(files, out)]
+        result = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment())
+        assert result.returncode == 0, result.stderr
+        assert bits(out) == expected
