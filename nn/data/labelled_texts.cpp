@@ -24,23 +24,47 @@ std::string shortened(std::string text, size_t most) {
 
 }  // namespace
 
+RowOptions row_options(const DatasetOptions& options) {
+  return {.label_column = options.label_column,
+          .text_column = options.text_column,
+          .source_column = options.source_column,
+          .max_line_bytes = options.max_line_bytes,
+          .table = options.table};
+}
+
+std::optional<LabelledRow> next_row(LabelledRowReader& reader, const DatasetOptions& options) {
+  for (;;) {
+    try {
+      return reader.next();
+    } catch (const LineError& error) {
+      if (!options.on_bad_row) throw;
+      options.on_bad_row(error);
+    }
+  }
+}
+
 ExampleReader::ExampleReader(const std::filesystem::path& path, DatasetOptions options)
-    : options_(std::move(options)),
-      rows_(path, {.label_column = options_.label_column,
-                   .text_column = options_.text_column,
-                   .source_column = options_.source_column,
-                   .max_line_bytes = options_.max_line_bytes}) {}
+    : options_(std::move(options)), rows_(path, row_options(options_)) {}
 
 std::optional<Example> ExampleReader::next() {
-  std::optional<LabelledRow> row = rows_.next();
-  if (!row) return std::nullopt;
-  const auto found = std::find(options_.labels.begin(), options_.labels.end(), row->label);
-  if (found == options_.labels.end()) {
-    rows_.fail(fmt::format("unknown label '{}'; use one of {}", shortened(visible(row->label), 64),
-                           fmt::join(options_.labels, ", ")));
+  for (;;) {
+    std::optional<LabelledRow> row = next_row(rows_, options_);
+    if (!row) return std::nullopt;
+    const auto found = std::find(options_.labels.begin(), options_.labels.end(), row->label);
+    if (found != options_.labels.end()) {
+      return Example{.text = std::move(row->text),
+                     .label = static_cast<int32_t>(found - options_.labels.begin()),
+                     .source = std::move(row->source),
+                     .line = static_cast<uint32_t>(row->line)};
+    }
+    try {
+      rows_.fail(fmt::format("unknown label '{}'; use one of {}", shortened(visible(row->label), 64),
+                             fmt::join(options_.labels, ", ")));
+    } catch (const LineError& error) {
+      if (!options_.on_bad_row) throw;
+      options_.on_bad_row(error);
+    }
   }
-  return Example{std::move(row->text), static_cast<int32_t>(found - options_.labels.begin()), std::move(row->source),
-                 0};
 }
 
 std::vector<Example> read_dataset(const std::filesystem::path& path, const DatasetOptions& options) {
@@ -48,6 +72,9 @@ std::vector<Example> read_dataset(const std::filesystem::path& path, const Datas
   std::vector<Example> examples;
   while (std::optional<Example> example = reader.next()) examples.push_back(*std::move(example));
   if (examples.empty()) reader.fail("the file has no rows below its header");
+  if (const std::string guesses = reader.guesses(); options.on_guess && !guesses.empty()) {
+    options.on_guess(path, guesses);
+  }
   return examples;
 }
 

@@ -168,10 +168,13 @@ void run_train(const TrainArguments& arguments) {
   const optim::TrainOptions options = train_options(arguments);
   std::vector<std::filesystem::path> all = training_files(arguments);
   all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
-  std::vector<LabelledFile> data = read_labelled(arguments.data, all, arguments.options.labels);
-  const std::vector<LabelledFile> dev = read_labelled(arguments.dev, all, arguments.options.labels);
-  std::vector<LabelledFile> extra = read_labelled(arguments.extra, all, arguments.options.labels);
-  std::vector<LabelledFile> unlabelled = read_unlabelled_files(arguments.unlabelled, all);
+  SkippedRows skipped;
+  const nn::DatasetOptions rows = dataset_options(arguments.table, skipped);
+  std::vector<LabelledFile> data = read_labelled(arguments.data, all, arguments.options.labels, rows);
+  const std::vector<LabelledFile> dev = read_labelled(arguments.dev, all, arguments.options.labels, rows);
+  std::vector<LabelledFile> extra = read_labelled(arguments.extra, all, arguments.options.labels, rows);
+  std::vector<LabelledFile> unlabelled = read_unlabelled_files(arguments.unlabelled, all, rows);
+  skipped.report();
   RunRecord record{.command = arguments.command,
                    .settings = arguments.settings,
                    .data = files_of(data),
@@ -202,17 +205,18 @@ void add_train(CommandLine& line) {
   const auto a = std::make_shared<TrainArguments>();
   CLI::App* command = line.app.add_subcommand("train", "Train a text classifier on labelled texts");
   add_file_option(*command, "--data", a->data,
-                  "Training data: labelled texts (.tsv, .csv, .jsonl, .json). Required. Repeat it for several files");
+                  "Training data: labelled texts (.tsv, .csv, .jsonl, .json, .xlsx, fastText's .txt). Required. Repeat "
+                  "it for several files");
   add_file_option(*command, "--dev", a->dev,
                   "Dev set. With it the best model is kept, without it the last. Repeat it for several files");
   add_file_option(
       *command, "--extra", a->extra,
       "Auxiliary training data. Each epoch takes a fraction of it (--extra-share). Labels that a file lacks do not "
       "compete for its texts. Repeat it for several files");
-  add_file_option(
-      *command, "--unlabelled", a->unlabelled,
-      "Texts without labels (.txt with a text per line, .tsv, .csv, .jsonl), whose targets are the predictions of "
-      "--teacher alone. Repeat it for several files");
+  add_file_option(*command, "--unlabelled", a->unlabelled,
+                  "Texts without labels (.txt with a text per line, or a table), whose targets are the predictions of "
+                  "--teacher alone. Repeat it for several files");
+  add_table_options(*command, a->table, true);
   add_training_options(*command, *a, optim::OptionUse::train, "mean macro-recall");
   command
       ->add_option("--teacher-cache", a->teacher_cache,
