@@ -6,7 +6,7 @@ target_link_libraries(qing_c PRIVATE qing_nn qing_flags)
 # The number of the interface, QING_ABI_VERSION.
 set_target_properties(qing_c PROPERTIES OUTPUT_NAME qing SOVERSION 1 VERSION 1.${PROJECT_VERSION} DEFINE_SYMBOL ""
                       INSTALL_RPATH "$ORIGIN" LINK_DEPENDS ${dir}/qing.map)
-target_link_options(qing_c PRIVATE -Wl,--version-script=${dir}/qing.map -Wl,--gc-sections -Wl,-z,defs)
+target_link_options(qing_c PRIVATE -Wl,--version-script=${dir}/qing.map -Wl,--gc-sections -Wl,--as-needed -Wl,-z,defs)
 
 if(QING_INSTALL)
   file(RELATIVE_PATH PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

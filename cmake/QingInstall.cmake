@@ -12,6 +12,9 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/qingConfigVersion.c
 # The pkg-config form of a private dependency: the name of a module, or a linker option.
 set(pkgconfig_fmt::fmt fmt)
 set(pkgconfig_PkgConfig::UTF8PROC libutf8proc)
+set(pkgconfig_PkgConfig::LIBZIP libzip)
+set(pkgconfig_PkgConfig::EXPAT expat)
+set(pkgconfig_PkgConfig::XLSXWRITER xlsxwriter)
 set(pkgconfig_OpenSSL::Crypto libcrypto)
 set(pkgconfig_OpenSSL::SSL libssl)
 set(pkgconfig_SQLite::SQLite3 sqlite3)
@@ -68,6 +71,7 @@ foreach(folder ${QING_FOLDERS})
           PATTERN "attention_graph.h" EXCLUDE PATTERN "layers/check.h" EXCLUDE
           PATTERN "config_reader.h" EXCLUDE PATTERN "encoder_config_json.h" EXCLUDE PATTERN "sentence_modules.h" EXCLUDE
           PATTERN "json_cursor.h" EXCLUDE PATTERN "pipeline_reader.h" EXCLUDE
+          PATTERN "zipped_xml.h" EXCLUDE PATTERN "table_layout.h" EXCLUDE
           PATTERN "tokenizer_settings.h" EXCLUDE PATTERN "transformers_folder.h" EXCLUDE)
   install(EXPORT qing_${folder} FILE qing-${folder}.cmake NAMESPACE qing:: DESTINATION ${QING_CONFIG_DIR}
           COMPONENT ${folder})

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <charconv>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -68,8 +70,10 @@ class ArrayScanner {
     }
     shares_line_ = objects_++ > 0 && object_line_ == line_;
     object_line_ = line_;
-    return parsed(take_element());
+    element_ = take_element();
+    return parsed(element_);
   }
+  std::string_view text() const { return element_; }
   size_t line() const { return object_line_; }
   // Many programs write a list as one line, which would not tell its objects apart.
   [[noreturn]] void fail(const std::string& what) const {
@@ -153,7 +157,7 @@ class ArrayScanner {
   std::string name_;
   ByteInput input_;
   size_t max_bytes_;
-  std::string buffer_;
+  std::string buffer_, element_;
   size_t begin_ = 0, line_ = 1, object_line_ = 1;
   size_t objects_ = 0;  // that have begun
   bool inside_ = false, ended_ = false;
@@ -162,7 +166,10 @@ class ArrayScanner {
 
 }  // namespace
 
-std::optional<json::object> next_json_object(LineReader& lines) {
+namespace {
+
+// The object on the next line that is not blank, with its text.
+std::optional<json::object> object_of_line(LineReader& lines, std::string_view& text) {
   std::optional<std::string_view> line;
   do {
     line = lines.next();
@@ -172,15 +179,59 @@ std::optional<json::object> next_json_object(LineReader& lines) {
   json::value value = json::parse(*line, error);
   if (error) lines.fail("not JSON: " + error.message(), lines.line());
   if (const std::string fault = object_fault(*line, value, "line"); !fault.empty()) lines.fail(fault, lines.line());
+  text = *line;
   return std::move(value.get_object());
+}
+
+}  // namespace
+
+std::optional<json::object> next_json_object(LineReader& lines) {
+  std::string_view text;
+  return object_of_line(lines, text);
+}
+
+namespace {
+
+// The value at a path with dots. Nothing where it leads nowhere.
+const json::value* value_at(const json::object& object, std::string_view path) {
+  if (path.find('.') == path.npos) return nullptr;
+  const json::object* inside = &object;
+  const json::array* list = nullptr;
+  const json::value* found = nullptr;
+  while (!path.empty()) {
+    const size_t end = std::min(path.find('.'), path.size());
+    const std::string_view part = path.substr(0, end);
+    path.remove_prefix(std::min(end + 1, path.size()));
+    found = nullptr;
+    if (inside != nullptr) found = inside->if_contains(part);
+    size_t index = 0;
+    if (list != nullptr &&
+        std::from_chars(part.data(), part.data() + part.size(), index).ptr == part.data() + part.size() &&
+        !part.empty()) {
+      found = list->if_contains(index);
+    }
+    if (found == nullptr) return nullptr;
+    inside = found->if_object();
+    list = found->if_array();
+  }
+  return found;
+}
+
+}  // namespace
+
+bool same_letters(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
 }
 
 std::pair<std::string, const json::value*> find_field(const json::object& object, const std::string& name,
                                                       std::span<const std::string> others) {
   if (const json::value* found = object.if_contains(name)) return {name, found};
+  if (const json::value* found = value_at(object, name)) return {name, found};
   for (const std::string& other : others) {
-    const json::value* found = object.if_contains(other);
-    if (found != nullptr && found->is_string()) return {other, found};
+    for (const auto& member : object) {
+      if (member.value().is_string() && same_letters(member.key(), other)) return {member.key(), &member.value()};
+    }
   }
   return {name, nullptr};
 }
@@ -207,6 +258,7 @@ struct JsonObjectReader::Impl {
   std::optional<LineReader> lines;  // one of the two
   std::optional<ArrayScanner> array;
   std::optional<json::object> object;  // the last one
+  std::string_view line;               // its text, if it has a line of its own
 };
 
 JsonObjectReader::JsonObjectReader(std::string name, Layout layout, ByteInput input, size_t max_bytes)
@@ -214,9 +266,11 @@ JsonObjectReader::JsonObjectReader(std::string name, Layout layout, ByteInput in
 
 const json::object* JsonObjectReader::next() {
   impl_->object.reset();
-  impl_->object = impl_->array ? impl_->array->next() : next_json_object(*impl_->lines);
+  impl_->object = impl_->array ? impl_->array->next() : object_of_line(*impl_->lines, impl_->line);
   return impl_->object ? &*impl_->object : nullptr;
 }
+
+std::string_view JsonObjectReader::text() const { return impl_->array ? impl_->array->text() : impl_->line; }
 
 size_t JsonObjectReader::line() const { return impl_->array ? impl_->array->line() : impl_->lines->line(); }
 

@@ -19,8 +19,11 @@ namespace qing::nn {
 /// or repeats a name; the next call continues with the line after it.
 std::optional<boost::json::object> next_json_object(LineReader& lines);
 
-/// A field by its name, or else the first of `others` that holds a string; with the name that was found. Null when the
-/// object has none of them.
+/// Whether the texts are equal but for the case of ASCII letters.
+bool same_letters(std::string_view a, std::string_view b);
+
+/// A field by its name, or by a path such as "data.text" or "turns.0.text" into objects and lists; or else the first of
+/// `others` that holds a string, in either case; with the name that was found. Null when the object has none of them.
 std::pair<std::string, const boost::json::value*> find_field(const boost::json::object& object, const std::string& name,
                                                              std::span<const std::string> others);
 
@@ -38,7 +41,8 @@ class JsonObjectReader {
   /// Null at the end. The object is valid until the next call. LineError, after which the next call continues with the
   /// object after the refused one, or is at the end when that cannot be found.
   const boost::json::object* next();
-  size_t line() const;  ///< Where the last object begins, from 1.
+  std::string_view text() const;  ///< The last object as the input has it.
+  size_t line() const;            ///< Where the last object begins, from 1.
   /// Throws a LineError at the last object. It has the object's number, from 1, if the object of an array begins on the
   /// line of the one before.
   [[noreturn]] void fail(const std::string& what) const;

@@ -3,43 +3,52 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/json.hpp>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
+#include <qing/nn/data/json_objects.h>
 #include <qing/nn/text/normalizer.h>
-#include <qing/tensor/files.h>
 
 namespace qing::nn {
 namespace {
 
 namespace json = boost::json;
 
-const std::vector<std::string> kTextNames = {"sentence", "content", "review", "comment", "message",
-                                             "tweet",    "文本",    "内容",   "评论",    "句子"};
-const std::vector<std::string> kLabelNames = {"labels", "sentiment", "emotion", "category", "class",
-                                              "标签",   "情感",      "类别",    "情绪"};
+const std::vector<std::string> kTextNames = {"sentence", "content", "review", "comment", "message", "tweet",
+                                             "body",     "文本",    "内容",   "评论",    "句子"};
+const std::vector<std::string> kLabelNames = {"labels", "sentiment", "emotion", "category", "class", "stars",
+                                              "rating", "标签",      "情感",    "类别",     "情绪"};
+const std::string kUsualText = "text", kUsualLabel = "label";
 
 std::vector<std::string> other_names(const std::string& column, const std::string& usual,
                                      const std::vector<std::string>& others) {
-  return column == usual ? others : std::vector<std::string>();
+  if (column != usual) return {};
+  std::vector<std::string> names = {usual};
+  names.insert(names.end(), others.begin(), others.end());
+  return names;
 }
 std::vector<std::string> text_names(const RowOptions& options) {
-  return other_names(options.text_column, RowOptions().text_column, kTextNames);
+  return other_names(options.text_column, kUsualText, kTextNames);
 }
 std::vector<std::string> label_names(const RowOptions& options) {
-  return other_names(options.label_column, RowOptions().label_column, kLabelNames);
+  return other_names(options.label_column, kUsualLabel, kLabelNames);
 }
 
-// The format of a file without a suffix. Nothing for JSON.
-std::optional<RecordFormat> format_of_bytes(const std::filesystem::path& path) {
-  std::array<char, 4096> bytes{};
-  const std::string_view front(bytes.data(), FileReader(path).read(bytes));
-  const size_t begin = front.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  if (begin != front.npos && (front[begin] == '{' || front[begin] == '[')) return std::nullopt;
-  return front.substr(0, front.find('\n')).find('\t') != front.npos ? RecordFormat::tsv : RecordFormat::csv;
+// The options of the table that follow from those of the rows.
+TableOptions table_options(const RowOptions& options) {
+  TableOptions table = options.table;
+  table.max_row_bytes = options.max_line_bytes;
+  for (const auto& names : {text_names(options), label_names(options)}) {
+    table.known_columns.insert(table.known_columns.end(), names.begin(), names.end());
+  }
+  for (std::string name : {options.text_column, options.label_column}) {
+    std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+    table.known_columns.push_back(std::move(name));
+  }
+  return table;
 }
 
 std::string without_blanks(std::string_view text) {
@@ -111,57 +120,95 @@ std::string_view name_of(LabelledFormat format) {
     case LabelledFormat::csv: return "csv";
     case LabelledFormat::chat: return "openai-chat";
     case LabelledFormat::label_studio: return "label-studio";
+    case LabelledFormat::text: return "text";
+    case LabelledFormat::fasttext: return "fasttext";
+    case LabelledFormat::xlsx: return "xlsx";
     default: return "json";
   }
 }
 
 LabelledRowReader::LabelledRowReader(const std::filesystem::path& path, RowOptions options)
-    : options_(std::move(options)) {
-  const std::string suffix = path.extension().string();
-  const bool json_file = suffix.size() == 5 && std::equal(suffix.begin(), suffix.end(), ".json", [](char a, char b) {
-                           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
-                         });
-  std::optional<RecordFormat> format;
-  if (suffix.empty()) {
-    format = format_of_bytes(path);
-  } else if (!json_file) {
-    format = record_format_of(path);
+    : options_(std::move(options)), table_(path, table_options(options_)) {
+  switch (table_.format()) {
+    case TableFormat::tsv: format_ = LabelledFormat::tsv; break;
+    case TableFormat::csv: format_ = LabelledFormat::csv; break;
+    case TableFormat::text: format_ = LabelledFormat::text; break;
+    case TableFormat::fasttext: format_ = LabelledFormat::fasttext; break;
+    case TableFormat::xlsx: format_ = LabelledFormat::xlsx; break;
+    case TableFormat::json: break;
   }
-  if (!format || format == RecordFormat::jsonl) {
-    const auto layout = format ? JsonObjectReader::Layout::kLines : JsonObjectReader::Layout::kDetect;
-    objects_.emplace(path.string(), layout, input_of(path), options_.max_line_bytes);
-    return;
-  }
-  format_ = format == RecordFormat::tsv ? LabelledFormat::tsv : LabelledFormat::csv;
-  RecordOptions columns{.columns = {options_.text_column, options_.label_column},
-                        .optional_columns = {options_.source_column},
-                        .max_line_bytes = options_.max_line_bytes};
-  columns.other_names = {{options_.text_column, text_names(options_)}, {options_.label_column, label_names(options_)}};
-  records_.emplace(path, *format, std::move(columns));
+  if (table_.format() != TableFormat::json) find_columns();
 }
 
-void LabelledRowReader::fail(const std::string& what) const { records_ ? records_->fail(what) : objects_->fail(what); }
+std::optional<size_t> LabelledRowReader::place_of(const std::string& column,
+                                                  const std::vector<std::string>& others) const {
+  const std::vector<std::string>& names = table_.columns();
+  auto found = std::ranges::find(names, column);
+  for (size_t i = 0; i < others.size() && found == names.end(); ++i) {
+    found = std::ranges::find_if(names, [&](const std::string& name) { return same_letters(name, others[i]); });
+  }
+  if (found == names.end()) return std::nullopt;
+  if (std::find(found + 1, names.end(), *found) != names.end()) {
+    table_.fail_at_header(fmt::format("the column '{}' appears twice in the header; rename or remove one", *found));
+  }
+  return static_cast<size_t>(found - names.begin());
+}
+
+void LabelledRowReader::fail_without(const std::string& column) const {
+  std::vector<std::string> shown;
+  for (const std::string& name : table_.columns()) shown.push_back(fmt::format("'{}'", visible(name)));
+  table_.fail_at_header(
+      fmt::format("no column '{}' in the header, which has: {}; rename the column that holds it, or give its name",
+                  column, fmt::join(shown, ", ")));
+}
+
+void LabelledRowReader::find_columns() {
+  text_at_ = place_of(options_.text_column, text_names(options_));
+  if (!text_at_) fail_without(options_.text_column);
+  label_at_ = place_of(options_.label_column, label_names(options_));
+  if (label_at_ == text_at_) label_at_.reset();
+  if (!label_at_ && options_.needs_label) {
+    if (format_ == LabelledFormat::text) {
+      table_.fail_at_header("a file of plain texts has no labels; give a table, or lines of \"__label__NAME text\"");
+    }
+    fail_without(options_.label_column);
+  }
+  source_at_ = place_of(options_.source_column, {});
+  text_found_ = table_.columns()[*text_at_];
+  if (label_at_) label_found_ = table_.columns()[*label_at_];
+}
 
 std::optional<LabelledRow> LabelledRowReader::next() {
-  LabelledRow row;
-  if (records_) {
-    std::optional<Record> record = records_->next();
-    if (!record) return std::nullopt;
-    row = {std::move((*record)[1]), std::move((*record)[0]), std::move((*record)[2]), records_->line()};
-  } else {
-    const json::object* object = objects_->next();
-    if (object == nullptr) return std::nullopt;
-    row = of_object(*object);
-    row.line = objects_->line();
-  }
+  if (!table_.next()) return std::nullopt;
+  LabelledRow row = table_.object() != nullptr ? of_object(*table_.object()) : of_fields();
+  row.line = table_.line();
   check(row);
   return row;
 }
 
+LabelledRow LabelledRowReader::of_fields() {
+  std::vector<std::string>& fields = table_.fields();
+  const auto take = [&](std::optional<size_t> at) {
+    if (!at) return std::string();
+    return options_.keeps_fields ? fields[*at] : std::move(fields[*at]);
+  };
+  return {.label = take(label_at_), .text = take(text_at_), .source = take(source_at_)};
+}
+
+std::string LabelledRowReader::guesses() const {
+  std::vector<std::string> parts;
+  const bool text = !text_found_.empty() && text_found_ != options_.text_column && format_ != LabelledFormat::text;
+  const bool label = !label_found_.empty() && label_found_ != options_.label_column;
+  if (table_.is_guessed()) parts.push_back(table_.description());
+  if (text) parts.push_back(fmt::format("text '{}'", visible(text_found_)));
+  if (label) parts.push_back(fmt::format("label '{}'", visible(label_found_)));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
 void LabelledRowReader::check(const LabelledRow& row) const {
-  if (row.label.empty())
+  if (row.label.empty() && options_.needs_label)
     fail(fmt::format("the {} is empty; give the text one, or remove the row", options_.label_column));
-  if (!is_blank(row.text)) return;
+  if (!options_.needs_text || !is_blank(row.text)) return;
   fail(fmt::format("the {} is {}; remove the row", options_.text_column,
                    row.text.empty() ? "empty" : "blank: it has no visible character"));
 }
@@ -183,44 +230,65 @@ LabelledRow LabelledRowReader::of_object(const json::object& object) {
   return of_columns(object);
 }
 
-LabelledRow LabelledRowReader::of_columns(const json::object& object) const {
-  const auto string_of = [&](const std::string& name, const json::value& value) {
-    if (value.is_string()) return std::string(value.get_string());
+LabelledRow LabelledRowReader::of_columns(const json::object& object) {
+  const auto fault = [&](const std::string& name, const json::value& value) {
     fail(fmt::format("field '{}' is not a string; {}", name,
-                     value.is_structured() ? "it is an array or an object; give one string" : "write it in quotes"));
+                     value.is_object()  ? "it is an object; name a field of it, or write one object a row"
+                     : value.is_array() ? "it is an array or an object; give one string"
+                                        : "write it in quotes"));
   };
-  const auto [text_name, text] = find_field(object, options_.text_column, text_names(options_));
+  const auto string_of = [&](const std::string& name, const json::value& value) {
+    if (value.is_null()) return std::string();
+    if (!value.is_string()) fault(name, value);
+    return std::string(value.get_string());
+  };
+  auto [text_name, text] = find_field(object, options_.text_column, text_names(options_));
+  if (const json::value* data = object.if_contains("data"); text == nullptr && data != nullptr && data->is_object()) {
+    std::tie(text_name, text) = find_field(data->get_object(), options_.text_column, text_names(options_));
+    text_name = "data." + text_name;
+  }
   if (text == nullptr) fail(no_field(object, options_.text_column));
   LabelledRow row;
   row.text = string_of(text_name, *text);
   auto [label_name, label] = find_field(object, options_.label_column, label_names(options_));
-  if (label == nullptr) fail(no_field(object, options_.label_column));
-  if (const json::array* list = label->if_array()) {
-    if (list->size() != 1) {
-      fail(fmt::format("field '{}' is a list of {} labels; give one string", label_name, list->size()));
+  if (label == nullptr && options_.needs_label) fail(no_field(object, options_.label_column));
+  if (label != nullptr) {
+    if (const json::array* list = label->if_array()) {
+      if (list->size() != 1) {
+        fail(fmt::format("field '{}' is a list of {} labels; give one string", label_name, list->size()));
+      }
+      label = &list->front();
     }
-    label = &list->front();
+    if (label->is_bool()) {
+      row.label = label->get_bool() ? "true" : "false";
+    } else if (label->is_number()) {
+      row.label = label->is_double() ? fmt::format("{}", label->get_double()) : json::serialize(*label);
+    } else {
+      row.label = string_of(label_name, *label);
+    }
   }
-  row.label = string_of(label_name, *label);
   if (const json::value* source = object.if_contains(options_.source_column)) {
     row.source = string_of(options_.source_column, *source);
   }
+  if (text_found_.empty()) text_found_ = text_name;
+  if (label_found_.empty() && label != nullptr) label_found_ = label_name;
   return row;
 }
 
 LabelledRow LabelledRowReader::of_chat(const json::object& object) const {
   const json::array& messages = object.at("messages").get_array();
   const json::object* last = messages.empty() ? nullptr : messages.back().if_object();
-  if (last == nullptr || view_of(last->if_contains("role")) != "assistant") {
-    fail("the last message is not the assistant's; its content is the label");
-  }
-  if (const json::value* weight = last->if_contains("weight"); weight != nullptr && *weight == 0) {
-    fail("the last message has the weight 0; remove the row, or the weight");
-  }
+  const bool answered = last != nullptr && view_of(last->if_contains("role")) == "assistant";
   LabelledRow row;
-  const std::optional<std::string> label = content_of(*last);
-  if (!label) fail("the content of the last message is not a text; it is the label");
-  row.label = without_blanks(*label);
+  if (options_.needs_label || answered) {
+    if (!answered) fail("the last message is not the assistant's; its content is the label");
+    if (const json::value* weight = last->if_contains("weight"); weight != nullptr && *weight == 0) {
+      fail("the last message has the weight 0; remove the row, or the weight");
+    }
+    const std::optional<std::string> label = content_of(*last);
+    if (!label) fail("the content of the last message is not a text; it is the label");
+    row.label = without_blanks(*label);
+  }
   for (size_t i = messages.size(); i-- > 0;) {
     const json::object* message = messages[i].if_object();
     if (message == nullptr) fail(fmt::format("messages[{}] is not an object", i));
@@ -233,19 +301,21 @@ LabelledRow LabelledRowReader::of_chat(const json::object& object) const {
   fail("there is no message of the user; its content is the text");
 }
 
-LabelledRow LabelledRowReader::of_task(const json::object& object) const {
+LabelledRow LabelledRowReader::of_task(const json::object& object) {
   const json::object& data = object.at("data").get_object();
   auto [name, text] = find_field(data, options_.text_column, text_names(options_));
   if (text == nullptr && data.size() == 1) text = &data.begin()->value();
   if (text == nullptr) fail("data: " + no_field(data, options_.text_column));
   if (!text->is_string()) fail(fmt::format("data: field '{}' is not a string; only texts are classified", name));
   const std::set<std::string> choices = choices_of(object.at("annotations").get_array());
+  if (!options_.needs_label && choices.size() != 1)
+    return {.label = {}, .text = std::string(text->get_string()), .source = {}};
   if (choices.empty()) fail("the task has no annotation with one choice; annotate it, or remove it");
   if (choices.size() > 1) {
     fail(fmt::format("the annotations choose {} different labels; leave one, or mark one as the ground truth",
                      choices.size()));
   }
-  return {*choices.begin(), std::string(text->get_string()), {}, 0};
+  return {.label = *choices.begin(), .text = std::string(text->get_string()), .source = {}};
 }
 
 }  // namespace qing::nn

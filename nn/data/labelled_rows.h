@@ -7,40 +7,45 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include <qing/nn/data/json_objects.h>
-#include <qing/nn/data/record_reader.h>
+#include <qing/nn/data/table_reader.h>
 
 namespace qing::nn {
 
 struct LabelledRow {
-  std::string label;   ///< a name, not empty
-  std::string text;    ///< valid UTF-8, not blank
+  std::string label;   ///< a name, not empty unless RowOptions says that labels may be missing
+  std::string text;    ///< valid UTF-8, not blank unless RowOptions says that it may be
   std::string source;  ///< empty when the row names none
   size_t line = 0;     ///< where the row begins, from 1
 };
 
-enum class LabelledFormat : uint8_t { tsv, csv, columns, chat, label_studio };
-std::string_view name_of(LabelledFormat format);  ///< "tsv", "csv", "json", "openai-chat", "label-studio"
+enum class LabelledFormat : uint8_t { tsv, csv, columns, chat, label_studio, text, fasttext, xlsx };
+/// "tsv", "csv", "json", "openai-chat", "label-studio", "text", "fasttext", "xlsx"
+std::string_view name_of(LabelledFormat format);
 
 struct RowOptions {
-  /// A column of the default name may also have one of the usual other names, such as "sentence" or "sentiment".
+  /// A column of the default name may also have one of the usual other names, such as "sentence" or "sentiment", in
+  /// either case. A name with dots is also a path into nested JSON: "data.text".
   std::string label_column = "label", text_column = "text", source_column = "source";
   size_t max_line_bytes = 1 << 20;  ///< of a line, a CSV record or a JSON object; a longer one is refused
+  TableOptions table = {};          ///< its known columns and its limit come from the members above
+  bool needs_label = true;          ///< otherwise a missing or empty label is an empty one
+  bool needs_text = true;           ///< otherwise a blank text is no error
+  bool keeps_fields = false;        ///< the table's fields are copied into the row, not moved
 };
 
-/// Reads one row after another in bounded memory. The suffix (.tsv, .csv, .jsonl, .json) determines the format. The
-/// first bytes of a file without a suffix do. A file of JSON has one object a line, or one list of objects. Objects are
+/// Reads the rows of a TableReader. Objects of JSON are
 ///
-/// - rows by columns, {"text": "...", "label": "..."}, whose label may be a list of one, as doccano exports it
-///   (https://doccano.github.io/doccano/);
+/// - rows by columns, {"text": "...", "label": "..."}, whose label may be a whole number, a boolean, or a list of one,
+///   as doccano exports it (https://doccano.github.io/doccano/);
 /// - OpenAI's chat examples, {"messages": [...]}: the last message, the assistant's, is the label, and the last of the
 ///   user's before it is the text (https://platform.openai.com/docs/guides/supervised-fine-tuning);
 /// - tasks as Label Studio exports them, {"data": {...}, "annotations": [...]}: one choice is the label
 ///   (https://labelstud.io/guide/task_format).
 ///
-/// LineError for a row that cannot be used; next() then continues with the row after it. DataError for an unknown
-/// suffix. LineError from the constructor for a file without the columns, or without a byte. Not thread-safe.
+/// LineError for a row that cannot be used; next() then continues with the row after it. Errors of the constructor are
+/// those of TableReader, and a LineError for a file without the columns. Not thread-safe.
 class LabelledRowReader {
  public:
   explicit LabelledRowReader(const std::filesystem::path& path, RowOptions options = {});
@@ -49,19 +54,33 @@ class LabelledRowReader {
   /// Of the last row. A file may have objects of several kinds.
   LabelledFormat format() const { return format_; }
   /// Throws a LineError at the last row.
-  [[noreturn]] void fail(const std::string& what) const;
+  [[noreturn]] void fail(const std::string& what) const { table_.fail(what); }
+
+  /// What users should be told of the guesses, such as "CSV separated by ';', text 'review', label 'stars'". Empty if
+  /// nothing was guessed. The columns of JSON are known after the first row.
+  std::string guesses() const;
+  /// The names of the columns that were found, empty without one. Those of JSON are known after the first row.
+  const std::string& text_column() const { return text_found_; }
+  const std::string& label_column() const { return label_found_; }
+  /// The table, for what else the last row has; see RowOptions::keeps_fields.
+  TableReader& table() { return table_; }
 
  private:
+  void find_columns();
+  LabelledRow of_fields();
   LabelledRow of_object(const boost::json::object& object);
-  LabelledRow of_columns(const boost::json::object& object) const;
+  LabelledRow of_columns(const boost::json::object& object);
   LabelledRow of_chat(const boost::json::object& object) const;
-  LabelledRow of_task(const boost::json::object& object) const;
+  LabelledRow of_task(const boost::json::object& object);
   void check(const LabelledRow& row) const;
+  std::optional<size_t> place_of(const std::string& column, const std::vector<std::string>& others) const;
+  [[noreturn]] void fail_without(const std::string& column) const;
 
   RowOptions options_;
+  TableReader table_;
   LabelledFormat format_ = LabelledFormat::columns;
-  std::optional<RecordReader> records_;  // TSV, CSV
-  std::optional<JsonObjectReader> objects_;
+  std::optional<size_t> text_at_, label_at_, source_at_;  // among the columns, not for JSON
+  std::string text_found_, label_found_;                  // the names of the columns
 };
 
 }  // namespace qing::nn

@@ -44,20 +44,43 @@ RowOptions row_options(const DatasetOptions& options) {
   return {.label_column = options.label_column,
           .text_column = options.text_column,
           .source_column = options.source_column,
-          .max_line_bytes = options.max_line_bytes};
+          .max_line_bytes = options.max_line_bytes,
+          .table = options.table};
+}
+
+std::optional<LabelledRow> next_row(LabelledRowReader& reader, const DatasetOptions& options) {
+  for (;;) {
+    try {
+      return reader.next();
+    } catch (const LineError& error) {
+      if (!options.on_bad_row) throw;
+      options.on_bad_row(error);
+    }
+  }
 }
 
 ExampleReader::ExampleReader(const std::filesystem::path& path, DatasetOptions options)
     : path_(path), options_(std::move(options)), rows_(path, row_options(options_)) {}
 
 std::optional<Example> ExampleReader::next() {
-  std::optional<LabelledRow> row = rows_.next();
-  if (!row) return std::nullopt;
-  const std::string& label = options_.map(row->label);
-  const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
-  if (found == options_.labels.end()) refuse_label(label);
-  return Example{std::move(row->text), static_cast<int32_t>(found - options_.labels.begin()), std::move(row->source),
-                 0};
+  for (;;) {
+    std::optional<LabelledRow> row = next_row(rows_, options_);
+    if (!row) return std::nullopt;
+    const std::string& label = options_.map(row->label);
+    const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
+    if (found != options_.labels.end()) {
+      return Example{.text = std::move(row->text),
+                     .label = static_cast<int32_t>(found - options_.labels.begin()),
+                     .source = std::move(row->source),
+                     .line = static_cast<uint32_t>(row->line)};
+    }
+    try {
+      refuse_label(label);
+    } catch (const LineError& error) {
+      if (!options_.on_bad_row) throw;
+      options_.on_bad_row(error);
+    }
+  }
 }
 
 void ExampleReader::refuse_label(const std::string& label) const {
@@ -79,6 +102,9 @@ std::vector<Example> read_dataset(const std::filesystem::path& path, const Datas
   std::vector<Example> examples;
   while (std::optional<Example> example = reader.next()) examples.push_back(*std::move(example));
   if (examples.empty()) reader.fail("the file has no rows below its header");
+  if (const std::string guesses = reader.guesses(); options.on_guess && !guesses.empty()) {
+    options.on_guess(path, guesses);
+  }
   return examples;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@ struct Example {
   int32_t label;       ///< index into the label list
   std::string source;  ///< empty when the file has no source column
   int32_t group = 0;   ///< index of its file, for corrections that depend on a file's labels
+  uint32_t line = 0;   ///< where its row begins in the file, from 1; 0 if it comes from no file
 };
 
 struct DatasetOptions {
@@ -28,20 +30,29 @@ struct DatasetOptions {
   std::string source_column = "source";
   size_t max_line_bytes = 1 << 20;  ///< a longer line is refused, not truncated
   LabelMap map = {};                ///< what the labels of the file are called
+  TableOptions table = {};          ///< the separator, the encoding and the sheet
+  /// Is told of each row that cannot be used, which is then skipped. Without it, such a row ends the reading.
+  std::function<void(const LineError&)> on_bad_row = {};
+  /// Is told what was guessed of a file, such as "CSV separated by ';'", if anything was.
+  std::function<void(const std::filesystem::path&, const std::string&)> on_guess = {};
 };
 
-/// How a LabelledRowReader reads the rows.
+/// The options of a LabelledRowReader that these are.
 RowOptions row_options(const DatasetOptions& options);
 
+/// next() of a reader of rows, without the rows that on_bad_row is told of.
+std::optional<LabelledRow> next_row(LabelledRowReader& reader, const DatasetOptions& options);
+
 /// Reads one example after another in bounded memory: the rows of a LabelledRowReader. LineError "path:line: ..." for
-/// its errors and for an unknown label, with the rules of a LabelMap that the file's labels suggest. IoError when the
-/// file cannot be read. Not thread-safe.
+/// its errors and for an unknown label, with the rules of a LabelMap that the file's labels suggest, unless
+/// options.on_bad_row takes them. IoError when the file cannot be read. Not thread-safe.
 class ExampleReader {
  public:
   explicit ExampleReader(const std::filesystem::path& path, DatasetOptions options = {});
   std::optional<Example> next();  ///< Nothing at the end.
   /// Throws a LineError at the last example.
   [[noreturn]] void fail(const std::string& what) const { rows_.fail(what); }
+  std::string guesses() const { return rows_.guesses(); }  ///< As LabelledRowReader has them.
 
  private:
   [[noreturn]] void refuse_label(const std::string& label) const;

@@ -24,7 +24,7 @@ std::map<std::string, int64_t> learn_labels(std::span<const std::filesystem::pat
   std::map<std::string, int64_t> all;
   for (const std::filesystem::path& file : files) {
     LabelledRowReader rows(file, row_options(options));
-    while (const std::optional<LabelledRow> row = rows.next()) {
+    while (const std::optional<LabelledRow> row = next_row(rows, options)) {
       ++all[options.map(row->label)];
       if (all.size() <= kMostLearnedLabels) continue;
       rows.fail(

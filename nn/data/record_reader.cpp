@@ -27,33 +27,41 @@ void check_distinct(const std::vector<std::string>& names) {
   }
 }
 
-// One CSV record, parsed line by line.
+// One record with quotes, parsed line by line.
 struct CsvRow {
+  char delimiter;
   Record fields = Record(1);
   bool quoted = false;      // inside quotes
   bool was_quoted = false;  // the field began with a quote
 
   // Adds a line without its '\n'. Returns false when text follows a closing quote.
   bool add(std::string_view line) {
-    for (size_t i = 0; i < line.size(); ++i) {
-      const char c = line[i];
+    for (size_t i = 0; i < line.size();) {
       if (quoted) {
-        if (c != '"') {
-          fields.back() += c;
-        } else if (i + 1 < line.size() && line[i + 1] == '"') {
-          fields.back() += c;
-          ++i;
+        const size_t quote = line.find('"', i);
+        fields.back() += line.substr(i, quote - i);
+        if (quote == line.npos) return true;
+        const bool doubled = quote + 1 < line.size() && line[quote + 1] == '"';
+        if (doubled) {
+          fields.back() += '"';
         } else {
           quoted = false;
         }
-      } else if (c == '"' && fields.back().empty()) {
-        quoted = was_quoted = true;
-      } else if (c == ',') {
+        i = quote + (doubled ? 2 : 1);
+      } else if (line[i] == delimiter) {
         fields.emplace_back();
         was_quoted = false;
-      } else if (c != '\r' || i + 1 < line.size()) {
-        if (was_quoted) return false;
-        fields.back() += c;
+        ++i;
+      } else if (line[i] == '"' && fields.back().empty() && !was_quoted) {
+        quoted = was_quoted = true;
+        ++i;
+      } else {
+        size_t end = std::min(line.find(delimiter, i), line.size());
+        const size_t next = end;
+        if (end == line.size() && line[end - 1] == '\r') --end;
+        if (was_quoted && end > i) return false;
+        fields.back() += line.substr(i, end - i);
+        i = next;
       }
     }
     return true;
@@ -121,7 +129,13 @@ RecordReader::RecordReader(std::string name, RecordFormat format, ByteInput inpu
   }
   if (lines_.done()) fail("the file is empty; it needs a header and rows");
   if (format_ != RecordFormat::jsonl) {
-    find_columns(*next_row());
+    delimiter_ = options_.delimiter != 0 ? options_.delimiter : format_ == RecordFormat::tsv ? '\t' : ',';
+    quoted_ = format_ == RecordFormat::csv || options_.quotes_in_tsv;
+    if (options_.skip_first_line) lines_.next();
+    const std::optional<Record> names = next_row();
+    if (!names) lines_.fail("the file has one line, which names the separator; it needs a header and rows", 1);
+    header_line_ = line_;
+    find_columns(*names);
   } else if (header_.empty()) {
     first_ = next_object();
   }
@@ -129,6 +143,10 @@ RecordReader::RecordReader(std::string name, RecordFormat format, ByteInput inpu
 
 void RecordReader::find_columns(const Record& names) {
   if (names.empty()) fail("the first line is blank; it must name the columns");
+  if (std::ranges::any_of(names, [](const std::string& name) { return name.find('\r') != name.npos; }) &&
+      lines_.done()) {
+    fail("the lines end with carriage returns alone, as on old Macintosh computers; save the file with line feeds");
+  }
   columns_ = names.size();
   const bool all = header_.empty();
   if (all) header_ = names;
@@ -136,6 +154,10 @@ void RecordReader::find_columns(const Record& names) {
     // A column without a name has only a position. There may be several, because spreadsheets write commas at line
     // ends.
     if (all && header_[i].empty()) {
+      source_columns_.emplace_back(i);
+      continue;
+    }
+    if (all && options_.repeated_columns) {
       source_columns_.emplace_back(i);
       continue;
     }
@@ -151,7 +173,7 @@ void RecordReader::find_columns(const Record& names) {
     if (at != names.end()) {
       source_columns_.emplace_back(at - names.begin());
     } else if (i < options_.columns.size()) {
-      fail(no_column(header_[i], names, format_ == RecordFormat::tsv ? '\t' : ','));
+      fail(no_column(header_[i], names, delimiter_));
     } else {
       source_columns_.emplace_back();
     }
@@ -175,39 +197,58 @@ std::optional<Record> RecordReader::next() {
 }
 
 // Returns the next row with all its fields, or no fields for a blank line.
-std::optional<Record> RecordReader::next_row() { return format_ == RecordFormat::tsv ? next_tsv() : next_csv(); }
+std::optional<Record> RecordReader::next_row() { return quoted_ ? next_quoted() : next_plain(); }
 
-std::optional<Record> RecordReader::next_tsv() {
+void RecordReader::check_nul(std::string_view line) const {
+  const size_t at = options_.refuse_nul ? line.find('\0') : line.npos;
+  if (at != line.npos) {
+    lines_.fail(fmt::format("a NUL byte at byte {} of the line; remove it, or give the file's encoding", at),
+                lines_.line());
+  }
+}
+
+std::optional<Record> RecordReader::next_plain() {
   const auto found = lines_.next();
   if (!found) return std::nullopt;
   line_ = lines_.line();
   std::string_view line = *found;
+  check_nul(line);
   if (line.ends_with('\r')) line.remove_suffix(1);
   Record record;
   if (line.empty()) return record;
+  record.reserve(columns_);
   for (;;) {
-    const size_t tab = line.find('\t');
-    record.emplace_back(line.substr(0, tab));
-    if (tab == std::string_view::npos) return record;
-    line.remove_prefix(tab + 1);
+    const size_t end = line.find(delimiter_);
+    record.emplace_back(line.substr(0, end));
+    if (end == std::string_view::npos) return record;
+    line.remove_prefix(end + 1);
   }
 }
 
-std::optional<Record> RecordReader::next_csv() {
+std::optional<Record> RecordReader::next_quoted() {
   auto line = lines_.next();
   if (!line) return std::nullopt;
   line_ = lines_.line();
-  CsvRow row;
+  CsvRow row{.delimiter = delimiter_};
+  row.fields.reserve(columns_);
+  // A quote that is left open takes the rows behind it, so users must know which.
+  const auto fail_here = [&](std::string what) {
+    if (lines_.line() > line_) what += fmt::format(" (the record has the lines {} to {})", line_, lines_.line());
+    fail(what);
+  };
   size_t bytes = 0;
   for (;;) {
     bytes += line->size() + 1;
     if (bytes > options_.max_line_bytes + 1) {
-      fail(fmt::format("the record is longer than the limit of {} bytes; split the text, or close its quote",
-                       options_.max_line_bytes));
+      fail_here(fmt::format("the record is longer than the limit of {} bytes; split the text, or close its quote",
+                            options_.max_line_bytes));
     }
-    if (!row.add(*line)) fail("text after a closing quote; double the quotes inside a quoted field");
+    check_nul(*line);
+    if (!row.add(*line)) fail_here("text after a closing quote; double the quotes inside a quoted field");
     if (!row.quoted) return row.blank() ? Record() : std::move(row.fields);
-    if (!lines_.terminated() || !(line = lines_.next())) fail("a quoted field never ends; close it with a quote");
+    if (!lines_.terminated() || !(line = lines_.next())) {
+      fail_here("a quoted field never ends; close it with a quote");
+    }
     row.fields.back() += '\n';
   }
 }

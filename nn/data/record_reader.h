@@ -27,14 +27,20 @@ struct RecordOptions {
   size_t max_line_bytes = 1 << 20;  ///< a longer line or CSV record is refused, not truncated
   /// Names that a column may have instead, the first that is there counts. In JSONL only where it holds a string.
   std::map<std::string, std::vector<std::string>> other_names = {};
+  char delimiter = 0;             ///< between the fields of TSV and CSV; 0: a tab or a comma
+  bool quotes_in_tsv = false;     ///< TSV has quotes as CSV has
+  bool skip_first_line = false;   ///< such as Excel's "sep=;"
+  bool repeated_columns = false;  ///< without `columns`, a name may appear twice in the header
+  bool refuse_nul = false;        ///< a NUL byte in a row of TSV or CSV is an error
 };
 
 /// The bytes of a file. IoError when it cannot be opened.
 ByteInput input_of(const std::filesystem::path& path);
 
-/// TSV has no quoting: tabs separate the fields. A quoted CSV field may contain commas, line breaks and doubled quotes.
-/// TSV and CSV begin with a header. A line of JSONL is an object. Without `columns` the fields of the first object are
-/// the columns. Blank lines and leading byte order marks are skipped. Lines end with LF or CRLF.
+/// TSV has no quoting unless the options say so: tabs separate the fields. A quoted CSV field may contain commas, line
+/// breaks and doubled quotes. TSV and CSV begin with a header. A line of JSONL is an object. Without `columns` the
+/// fields of the first object are the columns. Blank lines and leading byte order marks are skipped. Lines end with LF
+/// or CRLF.
 ///
 /// Every error in the data is a LineError "path:line: what; remedy" with the line where the record begins. After an
 /// error of a record, next() continues with the line after it. Errors are an empty file, a missing column, a column
@@ -56,19 +62,24 @@ class RecordReader {
   size_t line() const { return line_; }                               ///< First line of the last record, from 1.
   /// Throws a LineError at the last record, for checks that only the caller can make.
   [[noreturn]] void fail(const std::string& what) const { lines_.fail(what, line_); }
+  /// Throws a LineError at the header.
+  [[noreturn]] void fail_at_header(const std::string& what) const { lines_.fail(what, header_line_); }
 
  private:
   void find_columns(const Record& names);
+  void check_nul(std::string_view line) const;
   std::optional<Record> next_row();
-  std::optional<Record> next_tsv();
-  std::optional<Record> next_csv();
+  std::optional<Record> next_plain();
+  std::optional<Record> next_quoted();
   std::optional<Record> next_object();
 
   LineReader lines_;
   RecordFormat format_;
   RecordOptions options_;
   std::vector<std::string> header_;
-  size_t line_ = 0;
+  char delimiter_ = ',';
+  bool quoted_ = false;  // fields may have quotes
+  size_t line_ = 0, header_line_ = 1;
   size_t columns_ = 0;                                 // TSV, CSV: fields of a row
   std::vector<std::optional<size_t>> source_columns_;  // TSV, CSV: where each field of a record stands in its row
   std::optional<Record> first_;                        // JSONL: what was read to know the names

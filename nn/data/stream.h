@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -16,7 +17,7 @@
 namespace qing::nn {
 
 /// Reads files one after another in each epoch. open(path) returns a reader, whose next() returns an optional value,
-/// such as RecordReader or ExampleReader. Its exceptions are passed on.
+/// such as RecordReader or ExampleReader. Its exceptions are passed on. Copies share their place in the current file.
 template <class Open> class FileStream {
   using Reader = std::invoke_result_t<Open&, const std::filesystem::path&>;
 
@@ -35,7 +36,7 @@ template <class Open> class FileStream {
       }
       reader_.reset();
       if (next_file_ == files_.size()) return std::nullopt;
-      reader_.emplace(open_(files_[next_file_]));
+      reader_ = std::make_shared<Reader>(open_(files_[next_file_]));
       ++next_file_;
     }
   }
@@ -43,7 +44,7 @@ template <class Open> class FileStream {
  private:
   std::vector<std::filesystem::path> files_;
   Open open_;
-  std::optional<Reader> reader_;
+  std::shared_ptr<Reader> reader_;  // a reader cannot be copied, though the data set can
   size_t next_file_ = 0;
 };
 

@@ -13,9 +13,9 @@ namespace qing::nn {
 /// The label of an example that has none.
 inline constexpr int32_t kNoLabel = -1;
 
-/// Reads a whole file. A .txt file has one text per line, and blank lines are skipped. Other files are read as
-/// RecordReader says: options.text_column must be there, options.source_column may be, and no other column counts.
-/// DataError "path:line: ..." for errors of these readers, for a blank text, and for a file without texts. IoError.
+/// Reads a whole file as a LabelledRowReader does, without its labels. Blank lines of a .txt file are skipped.
+/// LineError "path:line: ..." for errors of that reader and for a blank text, DataError for a file without texts.
+/// IoError.
 std::vector<Example> read_unlabelled(const std::filesystem::path& path, const DatasetOptions& options = {});
 
 }  // namespace qing::nn

@@ -59,8 +59,8 @@ BenchResult bench_inference(const BenchOptions& options);
 /// The value below which `share` of the ascending values are: the nearest rank. 0 without values.
 double percentile(const std::vector<double>& ascending, double share);
 
-/// The texts of a file in their order, at most `most` of them unless that is 0: the column of a TSV, CSV or JSONL file,
-/// or of any other file each line that is not blank. IoError, DataError.
+/// The texts of a file in their order, at most `most` of them unless that is 0: the column of a table (nn/data), or the
+/// lines of a text that are not blank. IoError, DataError.
 std::vector<std::string> read_texts(const std::filesystem::path& file, const std::string& column, int64_t most);
 
 }  // namespace qing::serve::cli

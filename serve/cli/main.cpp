@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe is then an IoError
+  std::signal(SIGPIPE, SIG_IGN);  // writing to a closed pipe is then an error of the write
   try {
     return run(argc, argv);
   } catch (const cli::UsageError& error) { return fail(error.what(), kUsage); } catch (const std::exception& error) {

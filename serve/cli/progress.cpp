@@ -53,6 +53,14 @@ void ProgressDisplay::show(const optim::TeacherProgress& progress) {
   print(fmt::format("teacher {}: {} of {} texts", progress.folder.string(), progress.texts, progress.all), last);
 }
 
+void ProgressDisplay::show_rows(int64_t rows, double share, double rows_per_second) {
+  if (!is_due(false)) return;
+  const std::string numbers = fmt::format("{} rows  {:.0f} rows/s", rows, rows_per_second);
+  if (share <= 0) return print(numbers, false);
+  const double seconds = static_cast<double>(rows) / rows_per_second * (1 / share - 1);
+  print(fmt::format("{} {:3.0f}%  {}  ETA {}", bar(share), 100 * share, numbers, duration(seconds)), false);
+}
+
 bool ProgressDisplay::is_due(bool last) {
   const auto now = Clock::now();
   if (now < next_ && !last) return false;

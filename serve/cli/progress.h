@@ -1,7 +1,8 @@
-// The progress of training on stderr: a bar on a terminal, plain lines elsewhere.
+// The progress of training and of predicting on stderr: a bar on a terminal, plain lines elsewhere.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 #include <qing/optim/classifier/train_classifier.h>
@@ -13,6 +14,8 @@ class ProgressDisplay {
   ProgressDisplay();
   void show(const optim::Progress& progress);
   void show(const optim::TeacherProgress& progress);
+  /// Rows of a table; `share` of them all, in [0, 1], or less than 0 if it is unknown.
+  void show_rows(int64_t rows, double share, double rows_per_second);
   /// Ends the line of the bar, so that the next output starts on a new line.
   void end_line();
 

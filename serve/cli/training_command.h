@@ -12,6 +12,7 @@
 #include <qing/nn/data/labelled_texts.h>
 #include <qing/optim/classifier/train_options.h>
 #include <qing/optim/training/training_run.h>
+#include <qing/serve/cli/table_options.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/runs/data_files.h>
 #include <qing/serve/runs/run_directory.h>
@@ -22,6 +23,7 @@ namespace qing::serve::cli {
 struct TrainingArguments {
   std::string command;  ///< "train"
   std::vector<std::filesystem::path> data, dev;
+  TableArguments table = {};               ///< how the files are read
   optim::TrainOptions options = {};        ///< as the command line gives them
   int64_t eval_every = 0, early_stop = 0;  ///< steps, evaluations
   int64_t checkpoint_every = 0;            ///< steps

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 
@@ -11,8 +12,13 @@
 namespace qing::serve::cli {
 namespace {
 
+// A reader such as `head` that wants no more ends the command as it ends others: without a word.
 [[noreturn]] void fail() {
-  throw IoError(fmt::format("stdout: cannot write: {}; is the disk full or the reader gone?", std::strerror(errno)));
+  if (errno == EPIPE) {
+    std::signal(SIGPIPE, SIG_DFL);
+    std::raise(SIGPIPE);
+  }
+  throw IoError(fmt::format("stdout: cannot write: {}; is the disk full?", std::strerror(errno)));
 }
 
 }  // namespace

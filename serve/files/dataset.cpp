@@ -11,6 +11,7 @@
 #include <qing/nn/unique_keys.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/common/json_writer.h>
+#include <qing/serve/files/length_counter.h>
 #include <qing/serve/files/scripts.h>
 #include <qing/serve/files/text_runs.h>
 #include <qing/tensor/errors.h>
@@ -35,33 +36,6 @@ void check_label(const nn::LabelledRowReader& reader, const std::string& label) 
   reader.fail(
       fmt::format("the label has {} bytes; a label is a name of at most {}", label.size(), DatasetReport::kLabelBytes));
 }
-
-// Counts texts by their length.
-class LengthCounter {
- public:
-  void add(std::int64_t characters) {
-    least_ = count_ == 0 ? characters : std::min(least_, characters);
-    most_ = std::max(most_, characters);
-    ++count_;
-    sum_ += characters;
-    ++texts_[static_cast<size_t>(std::min(characters, DatasetReport::Lengths::kLongest))];
-  }
-  DatasetReport::Lengths lengths() const {
-    if (count_ == 0) return {};
-    return {least_, at(0.5), at(0.95), most_, static_cast<double>(sum_) / static_cast<double>(count_)};
-  }
-
- private:
-  // The shortest length such that at least this share of the texts is not longer.
-  std::int64_t at(double share) const {
-    std::int64_t left = static_cast<std::int64_t>(share * static_cast<double>(count_));
-    size_t length = 0;
-    while (length + 1 < texts_.size() && (left -= texts_[length]) >= 0) ++length;
-    return static_cast<std::int64_t>(length);
-  }
-  std::vector<std::int64_t> texts_ = std::vector<std::int64_t>(DatasetReport::Lengths::kLongest + 1);
-  std::int64_t least_ = 0, most_ = 0, count_ = 0, sum_ = 0;
-};
 
 std::map<std::string, std::int64_t> counts_of(const json::value& value) {
   std::map<std::string, std::int64_t> counts;

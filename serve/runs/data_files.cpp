@@ -30,13 +30,14 @@ std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> f
 }
 
 std::vector<LabelledFile> read_unlabelled_files(std::span<const std::filesystem::path> files,
-                                                std::span<const std::filesystem::path> among) {
+                                                std::span<const std::filesystem::path> among,
+                                                const nn::DatasetOptions& options) {
   check_distinct(files);
   const std::vector<std::string> names = names_of(files, among);
   std::vector<LabelledFile> all;
   for (size_t i = 0; i < files.size(); ++i) {
     LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}, 0}, {}};
-    one.examples = nn::read_unlabelled(files[i]);
+    one.examples = nn::read_unlabelled(files[i], options);
     name_sources(one.examples, one.name);
     one.file.unlabelled = std::ssize(one.examples);
     all.push_back(std::move(one));

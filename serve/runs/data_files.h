@@ -25,15 +25,16 @@ struct LabelledFile {
   std::vector<nn::Example> examples;  ///< an example without a source has the file's name as source
 };
 
-/// Reads each file by itself. `among` are all files of the training: a file has one name in all its reports. IoError,
-/// DataError; UsageError when a file stands twice.
+/// Reads each file by itself. `among` are all files of the training: a file has one name in all its reports. `reading`
+/// has the labels and says how to read. IoError, DataError; UsageError when a file stands twice.
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         std::span<const std::filesystem::path> among,
                                         const nn::DatasetOptions& reading);
 
 /// The same for texts without labels (nn::read_unlabelled).
 std::vector<LabelledFile> read_unlabelled_files(std::span<const std::filesystem::path> files,
-                                                std::span<const std::filesystem::path> among);
+                                                std::span<const std::filesystem::path> among,
+                                                const nn::DatasetOptions& options = {});
 
 /// Moves out all examples, one file after another. The group of an example is the number of its file.
 std::vector<nn::Example> take_examples(std::vector<LabelledFile>& files);

@@ -65,6 +65,7 @@ std::vector<nn::Example> read_examples(std::span<const std::filesystem::path> fi
   for (size_t i = 0; i < files.size(); ++i) {
     std::vector<nn::Example> of_file = nn::read_dataset(files[i], options);
     name_sources(of_file, names[i]);
+    for (nn::Example& example : of_file) example.group = static_cast<int32_t>(i);
     std::ranges::move(of_file, std::back_inserter(examples));
   }
   return examples;

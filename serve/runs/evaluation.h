@@ -38,8 +38,8 @@ void name_sources(std::vector<nn::Example>& examples, const std::string& name);
 /// UsageError when two paths name the same file.
 void check_distinct(std::span<const std::filesystem::path> files);
 
-/// All files, one after the other; an example without a source has its file's name as names_of() gives it. IoError,
-/// DataError; UsageError when a file appears twice.
+/// All files, one after the other; an example without a source has its file's name as names_of() gives it, and its
+/// group is the number of its file. IoError, DataError; UsageError when a file appears twice.
 std::vector<nn::Example> read_examples(std::span<const std::filesystem::path> files,
                                        const nn::DatasetOptions& options = {});
 
@@ -63,7 +63,7 @@ nn::Interval macro_f1_interval(const nn::ConfusionMatrix& matrix);
 /// source.
 std::string to_text(const Evaluation& evaluation);
 /// {"accuracy", "macro_recall", "macro_f1", "examples", their "..._interval", "log_loss", "calibration_error",
-/// "temperature", "per_label", "confusion", "per_source"}
-std::string to_json(const Evaluation& evaluation);
+/// "temperature", "per_label", "confusion", "per_source"}, and "worst" if it is given as JSON.
+std::string to_json(const Evaluation& evaluation, const std::string& worst = {});
 
 }  // namespace qing::serve::cli

@@ -111,7 +111,7 @@ std::string to_text(const Evaluation& evaluation) {
   return text + label_table(evaluation) + "\n" + confusion_table(evaluation) + "\n" + source_table(evaluation);
 }
 
-std::string to_json(const Evaluation& evaluation) {
+std::string to_json(const Evaluation& evaluation, const std::string& worst) {
   const nn::ConfusionMatrix& all = evaluation.all;
   const nn::LabelledLogits logits = evaluation.labelled_logits();
   JsonWriter json(JsonWriter::Style::kSpaced);
@@ -134,8 +134,9 @@ std::string to_json(const Evaluation& evaluation) {
     write_per_label(json, matrix, evaluation.labels);
     json.end();
   }
-  json.end().end();
-  return json.take();
+  json.end();
+  if (!worst.empty()) json.key("worst").raw(worst);
+  return json.end().take();
 }
 
 }  // namespace qing::serve::cli

@@ -116,7 +116,8 @@ TEST(RecordReader, NamesPlaceValueAndRemedy) {
        "data:4: 1 fields where the header has 2; a text must hold no separator"},
       {RecordFormat::csv, "a,b\n1,\"2\n3\"\n1,2,3\n",
        "data:4: 3 fields where the header has 2; a text must hold no separator"},
-      {RecordFormat::csv, "a\nx\n\"y\nz\n", "data:3: a quoted field never ends; close it with a quote"},
+      {RecordFormat::csv, "a\nx\n\"y\nz\n",
+       "data:3: a quoted field never ends; close it with a quote (the record has the lines 3 to 4)"},
       {RecordFormat::csv, "a\n\"y\"z\n", "data:2: text after a closing quote; double the quotes inside a quoted field"},
       {RecordFormat::csv, "a\n\"y\n\xE4\xBD\"\n",
        "data:3: invalid UTF-8 at byte 0 of the line; save the file as UTF-8"},
@@ -124,7 +125,9 @@ TEST(RecordReader, NamesPlaceValueAndRemedy) {
       {RecordFormat::tsv, "a\n" + std::string(33, 'x'),
        "data:2: the line is longer than the limit of 32 bytes; split the text"},
       {RecordFormat::csv, "a\n\"" + std::string(20, 'x') + "\n" + std::string(20, 'x'),
-       "data:2: the record is longer than the limit of 32 bytes; split the text, or close its quote"},
+       "data:2: the record is longer than the limit of 32 bytes; split the text, or close its quote (the record has "
+       "the lines 2 to "
+       "3)"},
       {RecordFormat::jsonl, "{\"a\": 1}\n{\"b\": 1}\n",
        "data:2: no field 'a' in the object, which has: 'b'; rename the field that holds it, or move it there"},
       {RecordFormat::jsonl, "{\"a\": [1]}\n",

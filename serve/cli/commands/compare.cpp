@@ -11,6 +11,7 @@
 #include <qing/serve/cli/label_options.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/cli/table_options.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
@@ -27,6 +28,7 @@ struct CompareArguments {
   std::filesystem::path first, second;
   std::vector<std::filesystem::path> data;
   std::vector<std::string> map;
+  TableArguments table;
   std::string source_column = "source";
   std::filesystem::path chart;  ///< SVG; empty: none
   DType precision = DType::f32;
@@ -139,11 +141,13 @@ void run_compare(const CompareArguments& arguments) {
   const auto first = load_classifier(arguments.first, arguments.precision);
   const auto second = load_classifier(arguments.second, arguments.precision);
   indices_of(*first, *second);  // before the texts are read
-  nn::DatasetOptions reading;
+  SkippedRows skipped;
+  nn::DatasetOptions reading = dataset_options(arguments.table, skipped);
   reading.labels = first->labels();
   reading.source_column = arguments.source_column;
   reading.map = label_map(arguments.map);
   const std::vector<nn::Example> examples = read_examples(arguments.data, reading);
+  skipped.report();
   const VersionComparison comparison = compare_versions(judge(examples, *first, *second), first->labels());
   if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(arguments, comparison));
   print_line(text_of(arguments, comparison));
@@ -165,6 +169,7 @@ void add_compare(CommandLine& line) {
       ->required()
       ->type_name("FILE");
   add_map(command, a->map);
+  add_table_options(*command, a->table, true);
   command->add_option("--source-column", a->source_column, "Column by whose values the texts are compared in groups")
       ->capture_default_str()
       ->type_name("NAME");

@@ -6,10 +6,14 @@
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/label_options.h>
 #include <qing/serve/cli/model_options.h>
+#include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/cli/table_options.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/reports/charts.h>
 #include <qing/serve/runs/evaluation.h>
+#include <qing/serve/runs/row_results.h>
+#include <qing/serve/runs/table_writer.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
@@ -20,8 +24,11 @@ struct EvalArguments {
   std::vector<std::filesystem::path> data;
   std::vector<std::string> map;
   std::filesystem::path confusion;  ///< SVG to write the confusion matrix to; empty: none
+  std::filesystem::path out;        ///< table of the rows with their predictions; empty: none
+  int64_t worst = 10;               ///< number of errors to list
   DType precision = DType::f32;     ///< of products: or bf16, or i8
-  bool reference = false;           ///< keep what was predicted in the model, as what serving measures drift from
+  TableArguments table;
+  bool reference = false;  ///< keep what was predicted in the model, as what serving measures drift from
   bool json = false;
 };
 
@@ -36,15 +43,23 @@ void write_confusion_chart(const std::filesystem::path& file, const Evaluation& 
 void run_eval(const EvalArguments& arguments) {
   const std::filesystem::path folder = model_or_shipped(arguments.model);
   const auto model = nn::TextClassifier::load(folder, arguments.precision);
-  nn::DatasetOptions options;
+  if (!arguments.out.empty()) output_format_of(arguments.out);  // refuses before the work
+  SkippedRows skipped;
+  nn::DatasetOptions options = dataset_options(arguments.table, skipped);
   options.labels = model->labels();
   options.map = label_map(arguments.map);
   const std::vector<nn::Example> examples = read_examples(arguments.data, options);
+  skipped.report();
   const Evaluation evaluation = evaluate(*model, examples);
+  const std::vector<std::string> names = names_of(arguments.data, arguments.data);
+  const std::vector<RowResult> results = row_results(evaluation);
+  const std::vector<size_t> errors = worst_errors(results, static_cast<size_t>(arguments.worst));
+  if (!arguments.out.empty()) write_results(arguments.out, evaluation, examples, results, names);
   if (!arguments.confusion.empty()) write_confusion_chart(arguments.confusion, evaluation);
   if (arguments.reference) keep_reference(folder, evaluation.profile);
   print_line(to_text(evaluation));
-  if (arguments.json) print_line(to_json(evaluation));
+  if (!errors.empty()) print_line(worst_text(evaluation, examples, results, errors, names));
+  if (arguments.json) print_line(to_json(evaluation, worst_json(evaluation, examples, results, errors, names)));
 }
 
 }  // namespace
@@ -53,12 +68,21 @@ void add_eval(CommandLine& line) {
   const auto a = std::make_shared<EvalArguments>();
   CLI::App* command = line.app.add_subcommand("eval", "Evaluate a model on labelled texts");
   add_model(command, a->model);
-  command->add_option("--data", a->data, "Labelled texts (.tsv, .csv, .jsonl, .json). Repeat it for several files")
+  command->add_option("--data", a->data, "Labelled texts, in any format of qing train. Repeat it for several files")
       ->allow_extra_args(false)
       ->required()
       ->type_name("FILE");
   add_map(command, a->map);
   command->add_option("--confusion", a->confusion, "Confusion matrices: output file (SVG)")->type_name("FILE");
+  command
+      ->add_option("--out", a->out,
+                   "Output file of the rows with their predictions (.csv, .tsv, .jsonl, .json, .xlsx): file, line, "
+                   "source, text, label, predicted_label, correct, score, loss and score_LABEL of each label")
+      ->type_name("FILE");
+  command->add_option("--worst", a->worst, "Number of errors to list, those of the highest score first")
+      ->check(number_from(0, 1e6))
+      ->capture_default_str();
+  add_table_options(*command, a->table, true);
   command->add_flag(
       "--reference", a->reference,
       "Reference for drift detection: store the frequencies of predicted labels and unknown tokens in the model");

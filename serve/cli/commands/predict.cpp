@@ -7,14 +7,18 @@
 #include <functional>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <system_error>
+#include <utility>
 
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/model_options.h>
+#include <qing/serve/cli/predict_file.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/cli/table_options.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
@@ -25,15 +29,18 @@
 namespace qing::serve::cli {
 namespace {
 
-constexpr size_t kStdinBatch = 64;
+constexpr size_t kStdinBatch = 64, kFileBatch = 512;
 
 struct TextArguments {
   std::filesystem::path model;     ///< empty: the shipped one
-  std::filesystem::path file;      ///< one text a line; empty: none
+  std::filesystem::path file;      ///< empty: none
+  std::filesystem::path out = {};  ///< the table with the predictions; empty: lines on stdout
   std::vector<std::string> texts;  ///< neither these nor a file: lines of stdin
   bool json = false;
   bool logits = false;
   DType precision = DType::f32;  ///< of products, in run_predict
+  TableArguments table = {};     ///< how the file is read, in run_predict and run_explain
+  bool lines = false;            ///< the file has a text a line, whatever its name
 };
 
 using Where = std::function<std::string(size_t)>;
@@ -77,12 +84,40 @@ void consume_stdin(const Consume& consume) {
   flush();
 }
 
+// The texts of a table.
+void consume_table(const TextArguments& arguments, const Consume& consume) {
+  SkippedRows skipped;
+  const nn::DatasetOptions options = dataset_options(arguments.table, skipped);
+  nn::RowOptions rows = row_options(options);
+  rows.needs_label = rows.needs_text = false;
+  nn::LabelledRowReader reader(arguments.file, rows);
+  std::vector<std::string> batch;
+  std::vector<size_t> lines;
+  bool told = false;
+  for (bool more = true; more;) {
+    const std::optional<nn::LabelledRow> row = next_row(reader, options);
+    more = row.has_value();
+    if (row) {
+      batch.push_back(row->text);
+      lines.push_back(row->line);
+    }
+    if (!std::exchange(told, true) && !reader.guesses().empty()) say_guesses(arguments.file, reader.guesses());
+    if (batch.empty() || (more && batch.size() < kFileBatch)) continue;
+    consume(batch, [&](size_t i) { return fmt::format("{}:{}", arguments.file.string(), lines[i]); });
+    batch.clear();
+    lines.clear();
+  }
+  skipped.report();
+}
+
 void for_each_batch(const TextArguments& arguments, const Consume& consume) {
   if (!arguments.texts.empty()) {
     consume(arguments.texts, [](size_t i) { return fmt::format("text {}", i + 1); });
   }
-  if (!arguments.file.empty()) {
+  if (!arguments.file.empty() && arguments.lines) {
     consume(lines_of(arguments.file), [&](size_t i) { return fmt::format("{}:{}", arguments.file.string(), i + 1); });
+  } else if (!arguments.file.empty()) {
+    consume_table(arguments, consume);
   }
   if (arguments.texts.empty() && arguments.file.empty()) consume_stdin(consume);
 }
@@ -117,6 +152,13 @@ std::string prediction_json(const std::string& text, const nn::Prediction& predi
   }
   json.end();
   return json.take();
+}
+
+// Line breaks and tabs would tear the line apart.
+std::string in_one_line(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+  return text;
 }
 
 std::string logits_text(std::span<const float> logits) {
@@ -165,6 +207,17 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
 // Prints one line per text: label, score and text separated by tabs, or a JSON object.
 void run_predict(const TextArguments& arguments) {
   require_input(arguments);
+  if (!arguments.out.empty()) {
+    if (arguments.file.empty()) throw UsageError("--out needs --file: the table to add the predictions to");
+    if (!arguments.texts.empty()) throw UsageError("--out writes the table of --file; give no other texts");
+    if (arguments.json || arguments.logits) throw UsageError("--out has its own format; leave --json and --logits out");
+    predict_file({.model = model_or_shipped(arguments.model),
+                  .file = arguments.file,
+                  .out = arguments.out,
+                  .precision = arguments.precision,
+                  .table = arguments.table});
+    return;
+  }
   const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model), arguments.precision);
   const std::vector<std::string>& labels = model->labels();
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
@@ -178,7 +231,7 @@ void run_predict(const TextArguments& arguments) {
       const auto label = static_cast<size_t>(prediction.label);
       std::string line = fmt::format("{}\t{:.4f}\t", labels.at(label), prediction.scores.at(label));
       if (arguments.logits) line += logits_text(prediction.logits) + "\t";
-      print_line(line + texts[i]);
+      print_line(line + in_one_line(texts[i]));
       if (prediction.blank) print_line("\tthe text gives no token; the scores are those of an empty text");
     }
   });
@@ -218,7 +271,12 @@ CLI::App* add_text_command(CommandLine& line, const char* name, const char* abou
                            const std::shared_ptr<TextArguments>& a, void (*run)(const TextArguments&)) {
   CLI::App* command = line.app.add_subcommand(name, about);
   add_model(command, a->model);
-  command->add_option(file_option, a->file, "Input file with one text per line")->type_name("FILE");
+  command
+      ->add_option(file_option, a->file,
+                   a->lines ? "Input file with one text per line"
+                            : "Input file: a table (.csv, .tsv, .jsonl, .json, .xlsx) or one text per line (.txt)")
+      ->type_name("FILE");
+  if (!a->lines) add_table_options(*command, a->table, false);
   command->allow_extras();
   command->footer(
       "Arguments are the texts. Write -- before texts that begin with a dash. Without texts and --file, each line "
@@ -242,6 +300,13 @@ CLI::App* add_text_command(CommandLine& line, const char* name, const char* abou
 void add_predict(CommandLine& line) {
   const auto predict = std::make_shared<TextArguments>();
   CLI::App* command = add_text_command(line, "predict", "Predict the labels of texts", "--file", predict, run_predict);
+  command
+      ->add_option(
+          "--out", predict->out,
+          "Output file: the table of --file with the columns label, score and score_LABEL of each label added. "
+          "The suffix is the format: .csv, .tsv, .jsonl, .json, .xlsx, or .txt for the labels alone. A second "
+          "run with the same arguments goes on where a killed one was")
+      ->type_name("FILE");
   command->add_flag("--json", predict->json, "Print one JSON object per text");
   command->add_flag("--logits", predict->logits, "Print the logits as well");
   add_precision(command, predict->precision);
@@ -252,6 +317,7 @@ void add_predict(CommandLine& line) {
   command->add_flag("--json", explain->json, "Print one JSON object per text");
 
   const auto tokenize = std::make_shared<TextArguments>();
+  tokenize->lines = true;
   add_text_command(line, "tokenize", "Print the token ids of texts, one JSON array per text", "--ids,--file", tokenize,
                    run_tokenize);
 }

@@ -72,8 +72,12 @@ void run_pretrain(TrainingArguments& arguments, optim::Communicator* ranks) {
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
   std::vector<std::filesystem::path> all = arguments.data;
   all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
-  std::vector<LabelledFile> data = read_unlabelled_files(arguments.data, all);
-  const std::vector<LabelledFile> dev = read_unlabelled_files(arguments.dev, all);
+  SkippedRows skipped;
+  nn::DatasetOptions rows = dataset_options(arguments.table, skipped);
+  if (ranks != nullptr && !ranks->is_first()) rows = silent(std::move(rows));
+  std::vector<LabelledFile> data = read_unlabelled_files(arguments.data, all, rows);
+  const std::vector<LabelledFile> dev = read_unlabelled_files(arguments.dev, all, rows);
+  skipped.report();
   RunRecord record{.command = arguments.command,
                    .settings = arguments.settings,
                    .data = files_of(data),
@@ -117,10 +121,11 @@ void add_pretrain(CommandLine& line) {
   CLI::App* command = line.app.add_subcommand(
       "pretrain", "Pretrain an encoder on texts without labels, as a masked language model, for qing train --from");
   add_file_option(*command, "--data", a->data,
-                  "Training data: texts (.txt with a text per line, .tsv, .csv, .jsonl). Required. Repeat it for "
-                  "several files");
+                  "Training data: texts (.txt with a text per line, or a table). Required. Repeat it for several "
+                  "files");
   add_file_option(*command, "--dev", a->dev,
                   "Dev set: texts. With it the best model is kept, without it the last. Repeat it for several files");
+  add_table_options(*command, a->table, false);
   add_training_options(*command, *a, optim::OptionUse::pretrain, "mean loss");
   command->callback([&line, command, a] {
     read_configs(*command, *a);

@@ -157,8 +157,11 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
   }
   check(arguments);
   if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
-  nn::DatasetOptions reading{.labels = {}, .map = label_map(arguments.map)};
-  choose(arguments, reading, first);
+  SkippedRows skipped;
+  nn::DatasetOptions reading = dataset_options(arguments.table, skipped);
+  if (!first) reading = silent(std::move(reading));
+  reading.map = label_map(arguments.map);
+  choose(arguments, silent(reading), first);
   reading.labels = arguments.options.labels;
   std::vector<std::filesystem::path> all = training_files(arguments);
   all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
@@ -168,7 +171,8 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
   check_dev(arguments, !dev.empty());
   const optim::TrainOptions options = train_options(arguments);
   std::vector<LabelledFile> extra = read_labelled(arguments.extra, all, reading);
-  std::vector<LabelledFile> unlabelled = read_unlabelled_files(arguments.unlabelled, all);
+  std::vector<LabelledFile> unlabelled = read_unlabelled_files(arguments.unlabelled, all, reading);
+  skipped.report();
   RunRecord record{.command = arguments.command,
                    .settings = arguments.settings,
                    .data = files_of(data),
@@ -210,7 +214,8 @@ void add_train(CommandLine& line) {
   const auto a = std::make_shared<TrainArguments>();
   CLI::App* command = line.app.add_subcommand("train", "Train a text classifier on labelled texts");
   add_file_option(*command, "--data", a->data,
-                  "Training data: labelled texts (.tsv, .csv, .jsonl, .json). Required. Repeat it for several files");
+                  "Training data: labelled texts (.tsv, .csv, .jsonl, .json, .xlsx, fastText's .txt). Required. Repeat "
+                  "it for several files");
   add_file_option(*command, "--dev", a->dev,
                   "Dev set, on which the best model is chosen. Without it a share of --data is held out (--dev-share). "
                   "Repeat it for several files");
@@ -218,10 +223,9 @@ void add_train(CommandLine& line) {
       *command, "--extra", a->extra,
       "Auxiliary training data. Each epoch takes a fraction of it (--extra-share). Labels that a file lacks do not "
       "compete for its texts. Repeat it for several files");
-  add_file_option(
-      *command, "--unlabelled", a->unlabelled,
-      "Texts without labels (.txt with a text per line, .tsv, .csv, .jsonl), whose targets are the predictions of "
-      "--teacher alone. Repeat it for several files");
+  add_file_option(*command, "--unlabelled", a->unlabelled,
+                  "Texts without labels (.txt with a text per line, or a table), whose targets are the predictions of "
+                  "--teacher alone. Repeat it for several files");
   add_map(command, a->map)->group("Files");
   command
       ->add_option("--dev-share", a->dev_share,
@@ -230,6 +234,7 @@ void add_train(CommandLine& line) {
       ->check(in_range<double>(optim::rows::kBelowOne))
       ->capture_default_str()
       ->group("Files");
+  add_table_options(*command, a->table, true);
   a->options.labels.clear();  // learned from the data
   add_training_options(*command, *a, optim::OptionUse::train, "--best");
   command->get_option("--from")->description(
