@@ -18,8 +18,8 @@ namespace qing::serve::cli {
 struct CardFacts {
   RunRecord record;
   optim::TrainResult result;
-  std::string search = {};                              ///< what a search for options says; empty without one
   int64_t best_step = 0;                                ///< the step of the model; 0: the last step
+  std::string search = {};                              ///< what a search for options says; empty without one
   std::vector<std::pair<std::string, Evaluation>> dev;  ///< with the model's temperature
   Calibration calibration;                              ///< fitted to the dev sets
 };
