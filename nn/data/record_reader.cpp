@@ -143,10 +143,6 @@ RecordReader::RecordReader(std::string name, RecordFormat format, ByteInput inpu
 
 void RecordReader::find_columns(const Record& names) {
   if (names.empty()) fail("the first line is blank; it must name the columns");
-  if (std::ranges::any_of(names, [](const std::string& name) { return name.find('\r') != name.npos; }) &&
-      lines_.done()) {
-    fail("the lines end with carriage returns alone, as on old Macintosh computers; save the file with line feeds");
-  }
   columns_ = names.size();
   const bool all = header_.empty();
   if (all) header_ = names;

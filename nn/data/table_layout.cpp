@@ -220,7 +220,6 @@ class QuoteScanner {
       case State::unquoted: return unquoted(c);
       case State::quoted:
         if (c == '"') state_ = State::after_quote;
-        if (c == '\t') shown_ = true;
         return true;
       case State::after_quote:
         if (c == '"') {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include <qing/nn/data/line_reader.h>
-#include <qing/nn/data/table_reader.h>
+#include <qing/nn/data/table_format.h>
 
 namespace qing::nn {
 
@@ -34,9 +34,9 @@ bool is_workbook(const std::filesystem::path& path, std::string_view bytes);
 TableLayout layout_of(const std::filesystem::path& path, std::string_view sample, bool whole,
                       const TableOptions& options);
 
-/// Whether fields that begin with a quote are quoted as in CSV: all of them end as they do there, and one shows it by a
-/// doubled quote, by a tab, or by a line break without which lines would have another number of fields. IoError.
-/// `open` gives the whole input, in UTF-8, each time.
+/// Whether fields that begin with a quote are quoted as in CSV: all of them end as they do there, and the file shows it
+/// by a doubled quote, by quotes around each name of the header, or by tabs and line breaks inside quotes without which
+/// lines would have another number of fields. IoError. `open` gives the whole input, in UTF-8, each time.
 bool tsv_has_quotes(const std::function<ByteInput()>& open);
 
 }  // namespace qing::nn

@@ -249,17 +249,6 @@ std::string shown_delimiter(char delimiter) { return delimiter == '\t' ? "tabs" 
 
 }  // namespace
 
-std::string_view name_of(TableFormat format) {
-  switch (format) {
-    case TableFormat::tsv: return "TSV";
-    case TableFormat::csv: return "CSV";
-    case TableFormat::text: return "text";
-    case TableFormat::fasttext: return "fastText";
-    case TableFormat::json: return "JSON";
-    default: return "XLSX";
-  }
-}
-
 struct TableReader::Impl {
   Impl(const std::filesystem::path& path, TableOptions given) : options(std::move(given)) {
     const auto file = std::make_shared<FileReader>(path);
@@ -287,6 +276,13 @@ struct TableReader::Impl {
     ByteInput utf8 = decoded(std::move(front).followed_by(std::move(raw)), encoding);
     Front start(utf8, kLayoutBytes);
     layout = layout_of(path, without_marks(start.bytes()), start.whole(), options);
+    const std::string_view text = without_marks(start.bytes());
+    const size_t lone = text.find('\n') == text.npos ? text.find('\r') : text.npos;
+    if (layout.format != TableFormat::json && lone < text.size() - 1) {
+      throw LineError(path.string(), 1,
+                      "the lines end with carriage returns alone, as on old Macintosh computers; save the file with "
+                      "line feeds");
+    }
     if (layout.format == TableFormat::tsv) {
       layout.quotes = tsv_has_quotes([&]() -> ByteInput {
         if (again) return decoded(input_of(path), encoding);

@@ -12,20 +12,9 @@
 #include <boost/json/fwd.hpp>
 
 #include <qing/nn/data/line_reader.h>
+#include <qing/nn/data/table_format.h>
 
 namespace qing::nn {
-
-enum class TableFormat : uint8_t { tsv, csv, text, fasttext, json, xlsx };
-std::string_view name_of(TableFormat format);  ///< "TSV", "CSV", "text", "fastText", "JSON", "XLSX"
-
-struct TableOptions {
-  char delimiter = 0;         ///< of CSV and TSV: ',', ';', '\t', '|' or another ASCII sign; 0: guessed
-  std::string encoding = {};  ///< a name that iconv knows, such as "cp1252"; empty: guessed
-  std::string sheet = {};     ///< of a workbook; empty: the first that is visible
-  /// Names that a header probably has. They help to guess the delimiter and to tell a table from lines of text.
-  std::vector<std::string> known_columns = {};
-  size_t max_row_bytes = 1 << 20;  ///< a longer line, record, object or sheet's row is refused, not truncated
-};
 
 /// Reads one row after another in bounded memory; of a workbook it holds the strings that its cells share. The suffix
 /// (.tsv, .csv, .txt, .jsonl, .json, .xlsx) or, without one, the first bytes say the format:

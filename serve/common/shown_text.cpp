@@ -6,7 +6,7 @@
 
 namespace qing::serve {
 
-std::string shown_text(std::string text, std::size_t most) {
+std::string shown_text(std::string text, size_t most) {
   const bool cut = text.size() > most;
   if (cut) {
     while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;

@@ -8,6 +8,6 @@ namespace qing::serve {
 
 /// The beginning of a text that is valid UTF-8, at most `most` bytes of it, with "..." if more follows. Line breaks and
 /// tabs are spaces, and other invisible characters are written out.
-std::string shown_text(std::string text, std::size_t most);
+std::string shown_text(std::string text, size_t most);
 
 }  // namespace qing::serve

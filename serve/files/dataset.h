@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <qing/nn/data/labelled_texts.h>
+#include <qing/serve/files/length_counter.h>
 
 namespace qing::serve {
 
@@ -32,12 +33,8 @@ struct DatasetReport {
   std::map<std::string, std::int64_t> languages;  ///< usable rows by language_by_script()
   std::int64_t duplicates = 0;                    ///< usable rows that repeat the text and label of an earlier one
   std::int64_t contradictions = 0;                ///< texts that have more than one label
-  /// Characters of the usable texts. The median and the 95th percentile are at most kLongest.
-  struct Lengths {
-    static constexpr std::int64_t kLongest = 8192;
-    std::int64_t least = 0, median = 0, percentile_95 = 0, most = 0;
-    double mean = 0;
-  } lengths;
+  using Lengths = TextLengths;
+  Lengths lengths;  ///< characters of the usable texts
 };
 
 /// Reads all rows in bounded memory. A file that cannot be read as rows at all has one error and no usable row. IoError

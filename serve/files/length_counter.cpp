@@ -9,10 +9,10 @@ void LengthCounter::add(std::int64_t length) {
   most_ = std::max(most_, length);
   ++count_;
   sum_ += length;
-  ++texts_[static_cast<size_t>(std::min(length, DatasetReport::Lengths::kLongest))];
+  ++texts_[static_cast<size_t>(std::min(length, TextLengths::kLongest))];
 }
 
-DatasetReport::Lengths LengthCounter::lengths() const {
+TextLengths LengthCounter::lengths() const {
   if (count_ == 0) return {};
   return {least_, at(0.5), at(0.95), most_, static_cast<double>(sum_) / static_cast<double>(count_)};
 }

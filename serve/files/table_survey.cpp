@@ -34,7 +34,7 @@ void survey_fields(std::vector<ColumnSurvey>& columns, const std::vector<std::st
 
 struct SeenText {
   std::string_view label;  // in the map of labels
-  std::size_t line;
+  size_t line;
 };
 
 std::string times(int64_t count, const char* one, const char* many) {

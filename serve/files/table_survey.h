@@ -24,7 +24,7 @@ struct ColumnSurvey {
 
 /// Two rows with one text and different labels.
 struct Contradiction {
-  std::size_t line, other_line;
+  size_t line, other_line;
   std::string label, other_label;
 };
 

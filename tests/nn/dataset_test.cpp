@@ -61,7 +61,7 @@ TEST(Dataset, NamesPlaceValueAndRemedy) {
   const Bad cases[] = {
       {"empty.tsv", "", "empty.tsv:1: ", "empty"},
       {"head.tsv", head, "head.tsv:1: ", "no rows"},
-      {"column.tsv", "label\tbody\npositive\tx\n", "column.tsv:1: ", "'text'"},
+      {"column.tsv", "label\twords\npositive\tx\n", "column.tsv:1: ", "'text'"},
       {"label.tsv", head + "positive\tx\nglad\ty\n", "label.tsv:3: ", "'glad'"},
       {"fields.tsv", head + "positive\tx\ty\n", "fields.tsv:2: ", "3 fields where the header has 2"},
       {"utf8.tsv", head + "positive\tx\npositive\t\xE4\xBD\n", "utf8.tsv:3: ", "UTF-8 at byte 9"},
