@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cstdlib>
 #include <limits>
@@ -119,6 +120,10 @@ std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) 
   std::vector<std::string> free = {"data", "extra", "dev", "unlabelled", "out", "threads", "checkpoint-every", "tune"};
   if (before.state == "finished" && extends(now, before)) {
     free.insert(free.end(), {"epochs", "max-steps", "early-stop"});
+  }
+  // Runs of older versions know neither: they kept the best by macro_recall and held nothing out.
+  for (const char* newer : {"best", "dev-share"}) {
+    if (std::ranges::find(before.settings, newer, &Setting::name) == before.settings.end()) free.emplace_back(newer);
   }
   std::vector<std::string> found = differences(before.settings, now.settings, free);
   compare_files("data", before.data, now.data, found);

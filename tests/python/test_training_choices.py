@@ -129,6 +129,18 @@ def test_a_dev_set_is_held_out_unasked(qing, tiny_data, tmp_path):
     assert "of 150 texts of --data" in asked.stderr and record_of(tmp_path / "some")["dev"]
 
 
+def test_a_run_of_an_older_version_is_resumed(qing, tiny_data, tmp_path):
+    out = tmp_path / "m"
+    qing(*small_training(tiny_data, out, "--max-steps", 2))
+    record = record_of(out)
+    for name in ("best", "dev-share", "tune", "map"):
+        record["options"].pop(name, None)
+    (out / "run/run.json").write_text(json.dumps(record))
+    config = (out / "run/config.toml").read_text().splitlines()
+    (out / "run/config.toml").write_text("\n".join(line for line in config if not line.startswith(("best", "dev-share", "tune"))) + "\n")
+    assert "already finished" in qing("train", "--resume", "--out", out).stderr
+
+
 def test_the_given_dev_set_goes_before_the_share(qing, tiny_data, tmp_path):
     dev = write_tsv(tmp_path / "dev.tsv", synthetic_rows(50, seed=9))
     result = qing(*small_training(tiny_data, tmp_path / "m", "--dev", dev, "--dev-share", 0.5, "--max-steps", 1))

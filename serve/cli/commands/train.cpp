@@ -262,6 +262,8 @@ void add_train(CommandLine& line) {
   command->callback([&line, command, a] {
     read_configs(*command, *a);
     a->dev_share_given = command->count("--dev-share") > 0;
+    // Runs of older versions held nothing out.
+    if (a->resume && !a->dev_share_given && recorded_config(a->out)) a->dev_share = 0;
     a->options.from = named_model(a->options.from);
     line.run = [a] { with_ranks(a->threads, [&](optim::Communicator* ranks) { run_train(*a, ranks); }); };
   });
