@@ -89,7 +89,8 @@ class Training {
               .warmup = options.warmup,
               .clip = options.clip,
               .precision = options.precision,
-              .chunks = chunks_of_batch("train_classifier", options.chunks, options.fast_reduce != 0, run.ranks)},
+              .chunks = chunks_of_batch("train_classifier", options.chunks, options.fast_reduce != 0, run.ranks),
+              .gradients = options.gradient_precision},
              run) {
     load_starting_weights(model_.bert(), start_);
     start_.weights.clear();

@@ -84,6 +84,8 @@ struct TrainOptions {
   /// Chunks of a batch, whose gradients are summed in a fixed order (training/data_parallel.h); 0: kDefaultChunks for
   /// several ranks, and batches as a whole for a process alone.
   int64_t chunks = 0;
+  /// bf16: gradients travel between ranks in bf16 with error feedback, so the bits depend on the number of ranks.
+  DType gradient_precision = DType::f32;
   int64_t fast_reduce = 0;  ///< 1: each rank computes one chunk, so that the bits depend on the number of ranks
   /// bf16: products of matrices in bf16 with sums in f32 (see AutocastGuard), all else f32.
   DType precision = DType::f32;
@@ -173,6 +175,11 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"fast_reduce", &TrainOptions::fast_reduce, kFlag, kTraining,
      "Faster sum of gradients under mpirun: 1 gives each process one chunk, so the weights depend on the number of "
      "processes",
+     nullptr, OptionUse::both},
+    {"gradient_precision", &TrainOptions::gradient_precision, kAny, kTraining,
+     "Precision in which gradients travel under mpirun: f32, or bf16 with error feedback. bf16 halves the bytes, and "
+     "the "
+     "weights depend on the number of processes. Rows of tables travel in f32",
      nullptr, OptionUse::both},
     {"from", &TrainOptions::from, kAny, kFineTuning,
      "Model folder to begin with. Its vocabulary, encoder size and weights are taken over. A classification head is "

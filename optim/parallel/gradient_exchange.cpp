@@ -1,108 +1,12 @@
 #include <qing/optim/parallel/gradient_exchange.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include <qing/nn/formats/tensor_bytes.h>
-#include <qing/tensor/dispatch.h>
 
 namespace qing::optim {
 namespace {
-
-// Elements of a bucket from `first` to `last` − 1.
-struct Share {
-  int64_t first, last;
-  int64_t size() const { return last - first; }
-};
-Share share_of(int64_t elements, int rank, int ranks) {
-  return {elements * rank / ranks, elements * (rank + 1) / ranks};
-}
-
-template <class T> std::span<T> part_of(const Tensor& elements, Share share) {
-  return elements.span<T>().subspan(static_cast<size_t>(share.first), static_cast<size_t>(share.size()));
-}
-
-// One node's elements of a bucket. An absent gradient is −0, because −0 + x is x for every x.
-template <class T>
-Tensor joined(const Bucket& bucket, size_t node, std::span<ChunkSums> sums, std::span<const int64_t> sizes,
-              std::vector<char>& present) {
-  Tensor all = Tensor::empty({bucket.elements}, bucket.dtype);
-  T* out = all.data<T>();
-  for (size_t i = 0; i < bucket.parameters.size(); ++i) {
-    const size_t parameter = bucket.parameters[i];
-    Tensor& gradient = sums[parameter].nodes()[node].gradient.dense;
-    if (gradient.defined()) {
-      out = std::copy_n(gradient.data<T>(), sizes[parameter], out);
-      present[i] = 1;
-      gradient = {};
-    } else {
-      out = std::fill_n(out, sizes[parameter], T{-0.0});
-    }
-  }
-  return all;
-}
-
-// The elements of a rank's share in a node.
-template <class T> struct NodeShare {
-  ChunkRange range;
-  std::span<T> elements;
-};
-
-template <class T> std::span<T> sum_shares(std::span<const NodeShare<T>> nodes, ChunkRange range) {
-  const auto found = std::ranges::find(nodes, range, &NodeShare<T>::range);
-  if (found != nodes.end()) return found->elements;
-  const int middle = middle_of(range);
-  const std::span<T> left = sum_shares(nodes, {range.first, middle});
-  const std::span<T> right = sum_shares(nodes, {middle, range.last});
-  for (size_t i = 0; i < left.size(); ++i) left[i] += right[i];
-  return left;
-}
-
-template <class T>
-BucketSum sum_elements(Communicator& ranks, const ChunkPlan& plan, const Bucket& bucket, std::span<ChunkSums> sums,
-                       std::span<const int64_t> sizes) {
-  const int me = ranks.rank(), size = ranks.size();
-  const Share mine = share_of(bucket.elements, me, size);
-  BucketSum result{Tensor::empty({bucket.elements}, bucket.dtype), std::vector<char>(bucket.parameters.size())};
-  std::vector<Tensor> own, received;
-  const std::vector<ChunkRange>& my_nodes = plan.nodes[static_cast<size_t>(me)];
-  for (size_t node = 0; node < my_nodes.size(); ++node) {
-    own.push_back(joined<T>(bucket, node, sums, sizes, result.present));
-  }
-  std::vector<std::vector<char>> present(static_cast<size_t>(size), result.present);
-  std::vector<NodeShare<T>> nodes;
-  std::vector<Outgoing> out;
-  std::vector<Incoming> in;
-  for (int peer = 0; peer < size; ++peer) {
-    const std::vector<ChunkRange>& theirs = plan.nodes[static_cast<size_t>(peer)];
-    for (size_t node = 0; node < theirs.size(); ++node) {
-      if (peer != me) received.push_back(Tensor::empty({mine.size()}, bucket.dtype));
-      nodes.push_back({theirs[node], peer == me ? part_of<T>(own[node], mine) : received.back().span<T>()});
-      if (peer != me) in.push_back({peer, std::as_writable_bytes(nodes.back().elements)});
-    }
-    if (peer == me) continue;
-    const Share share = share_of(bucket.elements, peer, size);
-    for (const Tensor& node : own) out.push_back({peer, std::as_bytes(part_of<T>(node, share))});
-    out.push_back({peer, std::as_bytes(std::span(result.present))});
-    in.push_back({peer, std::as_writable_bytes(std::span(present[static_cast<size_t>(peer)]))});
-  }
-  ranks.exchange(out, in);
-  const std::span<T> sum = sum_shares<T>(nodes, {0, plan.chunks});
-  std::ranges::copy(sum, part_of<T>(result.elements, mine).begin());
-  out.clear();
-  in.clear();
-  for (int peer = 0; peer < size; ++peer) {
-    if (peer == me) continue;
-    out.push_back({peer, std::as_bytes(part_of<T>(result.elements, mine))});
-    in.push_back({peer, std::as_writable_bytes(part_of<T>(result.elements, share_of(bucket.elements, peer, size)))});
-  }
-  ranks.exchange(out, in);
-  for (const std::vector<char>& theirs : present) {
-    for (size_t i = 0; i < theirs.size(); ++i) result.present[i] = static_cast<char>(result.present[i] | theirs[i]);
-  }
-  return result;
-}
 
 constexpr double kAbsent = -1;
 
@@ -155,12 +59,6 @@ ChunkPlan ChunkPlan::of(std::span<const int64_t> costs, int ranks) {
   ChunkPlan plan{.chunks = static_cast<int>(costs.size()), .own = divide_chunks(costs, ranks), .nodes = {}};
   for (const ChunkRange& own : plan.own) plan.nodes.push_back(largest_nodes(own, plan.chunks));
   return plan;
-}
-
-BucketSum sum_bucket(Communicator& ranks, const ChunkPlan& plan, const Bucket& bucket, std::span<ChunkSums> sums,
-                     std::span<const int64_t> sizes) {
-  return dispatch_floating(bucket.dtype, "sum_bucket",
-                           [&](auto zero) { return sum_elements<decltype(zero)>(ranks, plan, bucket, sums, sizes); });
 }
 
 RowSums sum_rows(Communicator& ranks, const ChunkPlan& plan, std::span<const size_t> tables,

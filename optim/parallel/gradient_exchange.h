@@ -33,11 +33,19 @@ struct BucketSum {
   std::vector<char> present;
 };
 
+/// The rounding errors of a bucket that travels in bf16 (error feedback, Seide et al. 2014): what a rank has lost of
+/// the elements that it sent and of those that it summed. The next exchange adds them. f32 [elements].
+struct BucketErrors {
+  Tensor sent, summed;
+  static BucketErrors none(int64_t elements);
+};
+
 /// Sums a bucket. `sums[i]` are this rank's nodes of parameter i, which are used up. Each rank sums its share of the
 /// elements and sends it to all others, so a rank sends (ranks − 1) / ranks of the elements for each of its nodes and
 /// for the result. `sizes` are the parameters' numbers of elements. All ranks call it with equal buckets and plans.
+/// With `errors` the elements of an f32 bucket travel in bf16, so the sum depends on the number of ranks.
 BucketSum sum_bucket(Communicator& ranks, const ChunkPlan& plan, const Bucket& bucket, std::span<ChunkSums> sums,
-                     std::span<const int64_t> sizes);
+                     std::span<const int64_t> sizes, const BucketErrors* errors = nullptr);
 
 /// What a rank tells the others at the end of a step.
 struct StepNote {

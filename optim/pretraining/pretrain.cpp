@@ -69,7 +69,8 @@ class Pretraining {
               .warmup = options.warmup,
               .clip = options.clip,
               .precision = options.precision,
-              .chunks = chunks_of_batch("pretrain", options.chunks, options.fast_reduce != 0, run.ranks)},
+              .chunks = chunks_of_batch("pretrain", options.chunks, options.fast_reduce != 0, run.ranks),
+              .gradients = options.gradient_precision},
              run) {
     model().set_requires_grad(true);
     model().train();

@@ -37,6 +37,7 @@ struct DataParallel::Layout {
   std::vector<Bucket> buckets;    // in the order in which backward completes them
   std::vector<size_t> bucket_of;  // by parameter; for a table the number of buckets
   std::vector<size_t> tables;
+  std::vector<BucketErrors> errors;  // of the buckets that travel in bf16
 };
 
 // One call of backward().
@@ -55,6 +56,9 @@ struct DataParallel::Step {
 
 DataParallel::DataParallel(nn::Module& model, Optimizer& optimizer, Communicator& ranks, DataParallelOptions options)
     : optimizer_(optimizer), ranks_(ranks), options_(std::move(options)), parameters_(optimizer.parameters()) {
+  if (options_.gradients != DType::f32 && options_.gradients != DType::bf16) {
+    throw DTypeError(fmt::format("DataParallel: gradients travel in f32 or bf16, not {}", name_of(options_.gradients)));
+  }
   for (const Tensor& parameter : parameters_) sizes_.push_back(parameter.numel());
   if (ranks_.size() == 1) return;
   check_ranks(model);
@@ -153,7 +157,8 @@ void DataParallel::submit_ready(Step& step, bool all) {
   while (step.submitted < layout_->buckets.size() && (all || step.missing[step.submitted] == 0)) {
     const size_t number = step.submitted++;
     wire_->submit([this, &step, number] {
-      step.buckets[number] = sum_bucket(ranks_, step.plan, layout_->buckets[number], step.sums, sizes_);
+      const BucketErrors* errors = layout_->errors.empty() ? nullptr : &layout_->errors[number];
+      step.buckets[number] = sum_bucket(ranks_, step.plan, layout_->buckets[number], step.sums, sizes_, errors);
     });
   }
 }
@@ -186,6 +191,9 @@ void DataParallel::plan_buckets(Step& step) {
     buckets.back().parameters.push_back(parameter);
     buckets.back().elements += sizes_[parameter];
     layout_->bucket_of[parameter] = buckets.size() - 1;
+  }
+  if (options_.gradients == DType::bf16) {
+    for (const Bucket& bucket : layout_->buckets) layout_->errors.push_back(BucketErrors::none(bucket.elements));
   }
   for (const size_t table : layout_->tables) layout_->bucket_of[table] = layout_->buckets.size();
   for (size_t parameter = 0; parameter < parameters_.size(); ++parameter) {

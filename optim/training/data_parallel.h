@@ -34,6 +34,9 @@ struct BatchChunk {
 struct DataParallelOptions {
   int64_t bucket_bytes = int64_t{1} << 20;  ///< dense gradients travel together in buckets of about this size
   bool overlap = true;                      ///< buckets travel while backward goes on; false: after it
+  /// f32, or bf16: dense f32 gradients travel in bf16, and what rounding loses is added in the next step. That halves
+  /// the bytes. The bits then depend on the number of ranks, and a resumed training differs in the last bits.
+  DType gradients = DType::f32;
   /// Called on rank 0 for a rank that keeps the others waiting.
   std::function<void(const SlowRank&)> on_slow_rank = {};
 };
@@ -45,8 +48,8 @@ struct DataParallelOptions {
 /// Buffers, such as batch norm's running statistics, stay each rank's own; rank 0 saves its own.
 class DataParallel {
  public:
-  /// All three must outlive it. IoError when the ranks' parameters differ in number or size; all weights become those
-  /// of rank 0.
+  /// All three must outlive it. DTypeError for gradients in another dtype; IoError when the ranks' parameters differ in
+  /// number or size; all weights become those of rank 0.
   DataParallel(nn::Module& model, Optimizer& optimizer, Communicator& ranks, DataParallelOptions options = {});
   ~DataParallel();
   DataParallel(const DataParallel&) = delete;

@@ -89,8 +89,9 @@ TrainResult TrainingRun::run(nn::Module& model, AdamW& optimizer, const LossSour
   SoleRank sole;
   std::optional<training::DataParallel> parallel;
   if (plan_.chunks > 0) {
-    parallel.emplace(model, optimizer, options_.ranks != nullptr ? *options_.ranks : sole,
-                     training::DataParallelOptions{.on_slow_rank = options_.on_slow_rank});
+    parallel.emplace(
+        model, optimizer, options_.ranks != nullptr ? *options_.ranks : sole,
+        training::DataParallelOptions{.gradients = plan_.gradients, .on_slow_rank = options_.on_slow_rank});
     trainer.parallel = &*parallel;
   }
   trainer.on_epoch = [&](const TrainerProgress& now) {

@@ -66,7 +66,8 @@ struct RunPlan {
   double warmup = 0;      ///< fraction of the steps in which the learning rate rises
   double clip = 1;
   DType precision = DType::f32;
-  int64_t chunks = 0;  ///< of a batch (chunks_of_batch()); 0: batches are computed as a whole
+  int64_t chunks = 0;            ///< of a batch (chunks_of_batch()); 0: batches are computed as a whole
+  DType gradients = DType::f32;  ///< in which they travel (DataParallelOptions)
 };
 
 /// Not thread-safe.

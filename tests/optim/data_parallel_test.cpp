@@ -139,6 +139,36 @@ TEST(DataParallel, TheTableIsNeverSent) {
   EXPECT_GT(outcome.bytes, dense);
 }
 
+TEST(DataParallel, GradientsInBf16TakeHalfOfTheBytes) {
+  const int64_t dense = (16 * 48 + 48 + 48 * 2 + 2) * 4;
+  const Outcome f32 = train(2, {}), bf16 = train(2, {.options = {.bucket_bytes = 1000, .gradients = DType::bf16}});
+  EXPECT_EQ(bf16.bits.size(), 1u) << "the ranks have other weights";
+  EXPECT_NE(bf16.bits, f32.bits);
+  EXPECT_NEAR(static_cast<double>(f32.bytes - bf16.bytes), static_cast<double>(dense) / 2, 16);
+}
+
+// The sums of many steps show whether rounding errors come back: each gradient is 1 + 2^-10, which bf16 rounds to 1.
+TEST(DataParallel, WhatBf16LosesIsAddedLater) {
+  for (const int ranks : {2, 3}) {
+    run_thread_ranks(ranks, [](Communicator& rank) {
+      constexpr double kSlope = 1 + 0x1p-10;
+      constexpr int kSteps = 64;
+      Generator rng(1);
+      nn::Linear model(4, 1, rng);
+      model.set_requires_grad(true);
+      Sgd sgd(model.parameters(), {.lr = 1});
+      DataParallel parallel(model, sgd, rank, {.gradients = DType::bf16});
+      const Tensor weight = model.parameters()[0];
+      const double before = weight.at({0, 0});
+      for (int step = 0; step < kSteps; ++step) {
+        parallel.backward(6, [&](int) { return sum(model(Tensor::full({1, 4}, kSlope))); });
+        parallel.step();
+      }
+      EXPECT_NEAR(before - weight.at({0, 0}), kSteps * kSlope, 0.02);
+    });
+  }
+}
+
 TEST(DataParallel, RowsOfTablesStayKnown) {
   run_thread_ranks(2, [](Communicator& rank) {
     Generator rng(1);
@@ -193,6 +223,7 @@ TEST(DataParallel, WrongUseIsRefused) {
   EXPECT_THROW(parallel.backward(0, [](int) { return Tensor(); }), ValueError);
   const std::vector<BatchChunk> empty(3, {.cost = 1, .weight = 0});
   EXPECT_THROW(parallel.backward(empty, [](int) { return Tensor(); }), ValueError);
+  EXPECT_THROW(DataParallel(model, adamw, sole, {.gradients = DType::f16}), DTypeError);
   EXPECT_THROW(run_thread_ranks(2,
                                 [](Communicator& rank) {
                                   Generator other(1);
