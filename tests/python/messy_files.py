@@ -14,6 +14,7 @@ ROWS = [
 ]
 PLAIN = [("positive", "great film"), ("negative", "awful, boring film")]
 FRENCH = [("positive", "un très bon café à Genève"), ("negative", "trop cher: 5 € pour ça"), ("neutral", "“garçon”, dit-il")]
+GERMAN = [("positive", "sehr schön, größer als gewöhnlich"), ("negative", "blöd, müde Gefühle")]  # would be GB 18030 too
 CHINESE = [("positive", "这部电影非常好看，我很喜欢"), ("negative", "太差了，不推荐"), ("neutral", "一般，没什么感觉 OK")]
 
 
@@ -142,6 +143,7 @@ def _separated():
         yield Messy(f"{name}.csv", quoted_table(ROWS, delimiter).encode(), ROWS, guess=guess)
     yield Messy("excel-german.csv", b"\xef\xbb\xbf" + quoted_table(ROWS, ";").encode(), ROWS, guess="';'")
     yield Messy("excel-ansi.csv", quoted_table(FRENCH, ";").encode("cp1252"), FRENCH, guess="Windows-1252")
+    yield Messy("excel-umlauts.csv", quoted_table(GERMAN, ";").encode("cp1252"), GERMAN, guess="Windows-1252")
     yield Messy("excel-chinese.csv", quoted_table(CHINESE, ",").encode("gb18030"), CHINESE, guess="GB 18030")
     yield Messy("excel-gbk.txt", quoted_table(CHINESE, "\t", header=("标签", "内容")).encode("gbk"), CHINESE, guess="text '内容', label '标签'")
     yield Messy("excel-unicode.txt", quoted_table(ROWS, "\t").encode("utf-16"), ROWS, guess="UTF-16")
