@@ -15,13 +15,8 @@
 namespace qing {
 namespace {
 
-using batches::Matrix;
-using batches::matrix;
-using batches::MatrixMap;
-using batches::over_matrices;
-
-Eigen::PartialPivLU<Matrix> invertible(const Tensor& a, int64_t i, const char* op) {
-  Eigen::PartialPivLU<Matrix> lu(matrix(a, i));
+Eigen::PartialPivLU<RowMatrix> invertible(const Tensor& a, int64_t i, const char* op) {
+  Eigen::PartialPivLU<RowMatrix> lu(matrix_of(a, i));
   if ((lu.matrixLU().diagonal().array() == 0).any()) {
     throw ValueError(fmt::format("{}: matrix {} of the batch is singular", op, i));
   }
@@ -32,21 +27,21 @@ Eigen::PartialPivLU<Matrix> invertible(const Tensor& a, int64_t i, const char* o
 
 Tensor inverse_of(const Tensor& a, const char* op) {
   Tensor y = Tensor::empty(a.shape(), DType::f64);
-  over_matrices(a, [&](int64_t i) { matrix(y, i) = invertible(a, i, op).inverse(); });
+  over_matrices(a, [&](int64_t i) { matrix_of(y, i) = invertible(a, i, op).inverse(); });
   return y;
 }
 
 Tensor solution_of(const Tensor& a, const Tensor& b, const char* op) {
   Tensor x = Tensor::empty(b.shape(), DType::f64);
-  over_matrices(a, [&](int64_t i) { matrix(x, i) = invertible(a, i, op).solve(matrix(b, i)); });
+  over_matrices(a, [&](int64_t i) { matrix_of(x, i) = invertible(a, i, op).solve(matrix_of(b, i)); });
   return x;
 }
 
 Tensor triangular_solution_of(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   Tensor x = Tensor::empty(b.shape(), DType::f64);
   over_matrices(a, [&](int64_t i) {
-    const MatrixMap left = matrix(a, i), right = matrix(b, i);
-    MatrixMap out = matrix(x, i);
+    const RowMatrixMap left = matrix_of(a, i), right = matrix_of(b, i);
+    RowMatrixMap out = matrix_of(x, i);
     if (upper && unit) {
       out = left.triangularView<Eigen::UnitUpper>().solve(right);
     } else if (upper) {
@@ -64,7 +59,7 @@ SignAndLog determinants_of(const Tensor& a) {
   // The determinant of an empty matrix is 1.
   SignAndLog found{Tensor::full({a.size(0)}, 1, DType::f64), Tensor::zeros({a.size(0)}, DType::f64)};
   over_matrices(a, [&](int64_t i) {
-    const Eigen::PartialPivLU<Matrix> lu(matrix(a, i));
+    const Eigen::PartialPivLU<RowMatrix> lu(matrix_of(a, i));
     double sign = static_cast<double>(lu.permutationP().determinant()), log_abs = 0;
     for (Eigen::Index d = 0; d < a.size(1); ++d) {
       const double pivot = lu.matrixLU()(d, d);
@@ -80,11 +75,11 @@ SignAndLog determinants_of(const Tensor& a) {
 Tensor cholesky_of(const Tensor& a, const char* op) {
   Tensor y = Tensor::empty(a.shape(), DType::f64);
   over_matrices(a, [&](int64_t i) {
-    const Eigen::LLT<Matrix> llt(matrix(a, i));
+    const Eigen::LLT<RowMatrix> llt(matrix_of(a, i));
     if (llt.info() != Eigen::Success) {
       throw ValueError(fmt::format("{}: matrix {} of the batch is not positive definite", op, i));
     }
-    matrix(y, i) = llt.matrixL();
+    matrix_of(y, i) = llt.matrixL();
   });
   return y;
 }
@@ -93,9 +88,9 @@ QAndR qr_of(const Tensor& a) {
   const int64_t m = a.size(1), n = a.size(2), k = std::min(m, n);
   QAndR found{Tensor::zeros({a.size(0), m, k}, DType::f64), Tensor::zeros({a.size(0), k, n}, DType::f64)};
   over_matrices(a, [&](int64_t i) {
-    const Eigen::HouseholderQR<Matrix> qr(matrix(a, i));
-    matrix(found.q, i) = qr.householderQ() * Matrix::Identity(m, k);
-    matrix(found.r, i) = qr.matrixQR().topRows(k).triangularView<Eigen::Upper>();
+    const Eigen::HouseholderQR<RowMatrix> qr(matrix_of(a, i));
+    matrix_of(found.q, i) = qr.householderQ() * RowMatrix::Identity(m, k);
+    matrix_of(found.r, i) = qr.matrixQR().topRows(k).triangularView<Eigen::Upper>();
   });
   return found;
 }

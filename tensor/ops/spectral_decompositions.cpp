@@ -11,11 +11,6 @@
 namespace qing {
 namespace {
 
-using batches::Matrix;
-using batches::matrix;
-using batches::over_matrices;
-using batches::vector;
-
 [[noreturn]] void fail_to_converge(const char* op, int64_t i) {
   throw ValueError(
       fmt::format("{}: no convergence for matrix {} of the batch; does it hold NaN or infinities?", op, i));
@@ -26,11 +21,11 @@ using batches::vector;
 ValuesAndVectors symmetric_eigen_of(const Tensor& a, const char* op) {
   ValuesAndVectors found{Tensor::empty({a.size(0), a.size(1)}, DType::f64), Tensor::empty(a.shape(), DType::f64)};
   over_matrices(a, [&](int64_t i) {
-    if (!matrix(a, i).triangularView<Eigen::Lower>().toDenseMatrix().allFinite()) fail_to_converge(op, i);
-    const Eigen::SelfAdjointEigenSolver<Matrix> solver(matrix(a, i));
+    if (!matrix_of(a, i).triangularView<Eigen::Lower>().toDenseMatrix().allFinite()) fail_to_converge(op, i);
+    const Eigen::SelfAdjointEigenSolver<RowMatrix> solver(matrix_of(a, i));
     if (solver.info() != Eigen::Success) fail_to_converge(op, i);
-    vector(found.values, i) = solver.eigenvalues();
-    matrix(found.vectors, i) = solver.eigenvectors();
+    vector_of(found.values, i) = solver.eigenvalues();
+    matrix_of(found.vectors, i) = solver.eigenvectors();
   });
   return found;
 }
@@ -40,12 +35,12 @@ SingularValues singular_values_of(const Tensor& a, const char* op) {
   SingularValues found{Tensor::empty({a.size(0), m, k}, DType::f64), Tensor::empty({a.size(0), k}, DType::f64),
                        Tensor::empty({a.size(0), k, n}, DType::f64)};
   over_matrices(a, [&](int64_t i) {
-    if (!matrix(a, i).allFinite()) fail_to_converge(op, i);
-    const Eigen::BDCSVD<Matrix> svd(matrix(a, i), Eigen::ComputeThinU | Eigen::ComputeThinV);
+    if (!matrix_of(a, i).allFinite()) fail_to_converge(op, i);
+    const Eigen::BDCSVD<RowMatrix> svd(matrix_of(a, i), Eigen::ComputeThinU | Eigen::ComputeThinV);
     if (svd.info() != Eigen::Success) fail_to_converge(op, i);
-    matrix(found.u, i) = svd.matrixU();
-    vector(found.s, i) = svd.singularValues();
-    matrix(found.vt, i) = svd.matrixV().transpose();
+    matrix_of(found.u, i) = svd.matrixU();
+    vector_of(found.s, i) = svd.singularValues();
+    matrix_of(found.vt, i) = svd.matrixV().transpose();
   });
   return found;
 }

@@ -44,6 +44,12 @@ What differs:
   while PyTorch's depends on the position of the element.
 - **Medians.** If several elements equal the median, `median` along a dimension may return another index than PyTorch.
   `median` of an empty tensor is a `ValueError`, while PyTorch gives NaN.
+- **No complex dtype.** Fourier transforms take and give complex numbers as a last dimension of 2, real and imaginary part, as
+  `torch.view_as_real` gives it.
+- **Factorizations** of f32 are computed in f64 and rounded once. `linalg::qr` has a gradient for matrices with at least as many
+  rows as columns, and `linalg::det` for matrices that are not singular.
+- **`ctc_loss`** has its exact gradient by the log-probabilities. PyTorch's holds only behind `log_softmax`, where both agree.
+- **`NAdam`** multiplies its momenta in f64. PyTorch does so in its default dtype, f32 even for parameters of f64.
 - **`std`** is written `qing::std`: with `using namespace qing` the plain name also means the namespace `std`.
 - **No device.** Everything is on the CPU, and results are bitwise equal for any number of threads.
 - **No global random state.** Every function that draws random numbers takes a `Generator`.
