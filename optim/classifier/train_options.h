@@ -84,11 +84,11 @@ struct TrainOptions {
   /// Chunks of a batch, whose gradients are summed in a fixed order (training/data_parallel.h); 0: kDefaultChunks for
   /// several ranks, and batches as a whole for a process alone.
   int64_t chunks = 0;
-  /// bf16: gradients travel between ranks in bf16 with error feedback, so the bits depend on the number of ranks.
-  DType gradient_precision = DType::f32;
   int64_t fast_reduce = 0;  ///< 1: each rank computes one chunk, so that the bits depend on the number of ranks
   /// bf16: products of matrices in bf16 with sums in f32 (see AutocastGuard), all else f32.
   DType precision = DType::f32;
+  /// bf16: gradients travel between ranks in bf16 with error feedback, so the bits depend on the number of ranks.
+  DType gradient_precision = DType::f32;
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral",
                                      "positive"};  ///< label names, in the order of their indices
