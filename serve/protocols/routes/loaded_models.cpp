@@ -135,8 +135,10 @@ std::vector<Route> loaded_models(Service& service) {
   return {{.method = "GET",
            .pattern = "/v1/admin/models",
            .scope = Scope::kAdmin,
-           .operation =
-               {"admin", "All models with the versions that are loaded, their memory and their requests", {}, kLoadedModels},
+           .operation = {"admin",
+                         "All models with the versions that are loaded, their memory and their requests",
+                         {},
+                         kLoadedModels},
            .open = [&service](const Call& call) { return answer(loaded(service, call.key)); }}};
 }
 
