@@ -1,9 +1,9 @@
 // Threads for computing. Every kernel gives the same bits for any number of threads. All functions are thread-safe.
 //
-// Each thread that computes in parallel has workers of its own (thread_team.h), which end with it. Waiting threads spin for
-// a fraction of a millisecond and then sleep. They sleep at once while other processes take their cores. A program that
-// embeds qing needs no settings for that. OMP_WAIT_POLICY=passive makes waiting threads sleep at once in any case, and
-// active lets them spin for up to a second, which suits only a machine without other work.
+// Each thread that computes in parallel has workers of its own (thread_team.h), which end with it. Waiting threads spin
+// for a fraction of a millisecond and then sleep. They sleep at once while other processes take their cores. A program
+// that embeds qing needs no settings for that. OMP_WAIT_POLICY=passive makes waiting threads sleep at once in any case,
+// and active lets them spin for up to a second, which suits only a machine without other work.
 //
 // The number of threads comes from the first of these that is given:
 //   1. set_num_threads(), or --threads of a command,

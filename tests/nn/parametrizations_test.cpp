@@ -132,12 +132,8 @@ TEST(Augmented, EveryExampleHasAGeneratorOfItsOwn) {
   ASSERT_EQ(plain.size(), 12U);
   for (size_t i = 0; i < 12; ++i) {
     EXPECT_EQ(std::floor(plain[i]), i % 6);
-    if (i % 6 != 1) {
-      EXPECT_EQ(plain[i], thirsty[i]) << "another example's draws, or the workers, count";
-    }
-    if (i < 6) {
-      EXPECT_NE(plain[i], plain[i + 6]) << "the epochs are equal";
-    }
+    if (i % 6 != 1) { EXPECT_EQ(plain[i], thirsty[i]) << "another example's draws, or the workers, count"; }
+    if (i < 6) { EXPECT_NE(plain[i], plain[i + 6]) << "the epochs are equal"; }
   }
   EXPECT_NE(plain[1], thirsty[1]);
   EXPECT_NE(plain[0] - 0, plain[2] - 2) << "two examples have one generator";

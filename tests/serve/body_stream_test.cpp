@@ -33,7 +33,8 @@ class BodyStreamTest : public ::testing::Test {
  protected:
   BodyStreamTest() {
     limits.idle_time = limits.predict_time = limits.write_time = std::chrono::milliseconds(300);
-    transport = std::make_unique<HttpTransport>(handler, statistics.connections, limits, RequestLogOptions{.lines = false});
+    transport =
+        std::make_unique<HttpTransport>(handler, statistics.connections, limits, RequestLogOptions{.lines = false});
     transport->listen("127.0.0.1", 0);
   }
   // All bytes after the head, until the server closes.

@@ -114,11 +114,15 @@ TEST_F(PromotionTest, AVersionThatCannotBeKeptReplacesNoTrial) {
 
 TEST_F(PromotionTest, AVersionThatCannotBeKeptLeavesWhatOthersHaveChangedMeanwhile) {
   Database database = state.open();
-  const TrialPlan first{.model = "mood", .version = 2, .steps = {0.25, 1}, .key = "k", .project = "a"};
-  TrialPlans(database).put(first);
+  // A step that began now is not over when the server looks after its trials.
+  TrialPlan plan{.model = "mood", .version = 2, .steps = {0.25, 1}, .key = "k", .project = "a"};
+  plan.step_started = static_cast<std::int64_t>(std::time(nullptr));
+  TrialPlans(database).put(plan);
   meanwhile = [&] {
     Database other = state.open();
-    TrialPlans(other).put({.model = "mood", .version = 2, .steps = {0.75, 1}, .key = "other", .project = "a"});
+    plan.key = "other";
+    plan.steps = {0.75, 1};
+    TrialPlans(other).put(plan);
   };
   unkept = true;
   EXPECT_EQ(promote(R"({"from":"ft"})").status, 500);
