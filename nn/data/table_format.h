@@ -13,7 +13,7 @@ enum class TableFormat : uint8_t { tsv, csv, text, fasttext, json, xlsx };
 std::string_view name_of(TableFormat format);  ///< "TSV", "CSV", "text", "fastText", "JSON", "XLSX"
 
 struct TableOptions {
-  char delimiter = 0;         ///< of CSV and TSV: ',', ';', '\t', '|' or another ASCII sign; 0: guessed
+  char delimiter = 0;         ///< of CSV and TSV: a comma, a semicolon, a tab or another ASCII sign; 0: guessed
   std::string encoding = {};  ///< a name that iconv knows, such as "cp1252"; empty: guessed
   std::string sheet = {};     ///< of a workbook; empty: the first that is visible
   /// Names that a header probably has. They help to guess the delimiter and to tell a table from lines of text.
