@@ -121,8 +121,10 @@ std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) 
   if (before.state == "finished" && extends(now, before)) {
     free.insert(free.end(), {"epochs", "max-steps", "early-stop"});
   }
-  // Runs of older versions know neither: they kept the best by macro_recall and held nothing out.
-  for (const char* newer : {"best", "dev-share"}) {
+  // Runs of older versions know none of these: they kept the best by macro_recall, held nothing out, and did all else
+  // as these options' defaults say.
+  for (const char* newer : {"best", "dev-share", "byte-level", "chunks", "fast-reduce", "gradient-precision",
+                            "text-column", "label-column", "bad-rows"}) {
     if (std::ranges::find(before.settings, newer, &Setting::name) == before.settings.end()) free.emplace_back(newer);
   }
   std::vector<std::string> found = differences(before.settings, now.settings, free);
