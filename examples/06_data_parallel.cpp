@@ -13,6 +13,10 @@
 int main(int argc, char** argv) {
   using namespace qing;
   const int ranks = argc > 1 ? std::atoi(argv[1]) : 2;
+  if (ranks < 1) {
+    std::fprintf(stderr, "usage: %s [RANKS], from 1 on\n", argv[0]);
+    return 2;
+  }
   optim::run_thread_ranks(ranks, [](optim::Communicator& rank) {
     Generator rng(1);
     const Tensor points = randn({1000, 2}, rng), distances = sum(points * points, {1});

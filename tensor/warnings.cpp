@@ -25,15 +25,14 @@ Warnings& warnings() {
 
 void warn_once(std::string_view name, std::string_view text) {
   Warnings& all = warnings();
-  const std::lock_guard lock(all.mutex);
-  if (!all.given.emplace(name).second) return;
-  if (all.handler) return all.handler(text);
+  std::function<void(std::string_view)> handler;
+  {
+    const std::lock_guard lock(all.mutex);
+    if (!all.given.emplace(name).second) return;
+    handler = all.handler;
+  }
+  if (handler) return handler(text);
   std::fprintf(stderr, "qing: warning: %.*s\n", static_cast<int>(text.size()), text.data());
-}
-
-bool warned(std::string_view name) {
-  const std::lock_guard lock(warnings().mutex);
-  return warnings().given.contains(name);
 }
 
 void set_warning_handler(std::function<void(std::string_view)> handler) {

@@ -9,10 +9,8 @@ namespace qing {
 
 /// Gives the warning `text` unless one of this name was given before.
 void warn_once(std::string_view name, std::string_view text);
-/// Whether a warning of this name was given.
-bool warned(std::string_view name);
 
-/// Sends later warnings to `handler`, which may be called from any thread, one call at a time. Without one, as at
+/// Sends later warnings to `handler`, which may be called from any thread. Without one, as at
 /// first, they are lines "qing: warning: ..." on standard error. A handler that does nothing silences them.
 void set_warning_handler(std::function<void(std::string_view text)> handler);
 

@@ -299,10 +299,19 @@ bool tsv_has_quotes(const std::function<ByteInput()>& open) {
   if (!has_quote_in_front(open())) return false;
   const ByteInput input = open();
   QuoteScanner scanner;
+  // Byte order marks in front are no part of the first field.
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  bool in_front = true;
+  size_t of_mark = 0;
   std::vector<char> piece(1 << 16);
   for (size_t count = input(piece); count > 0; count = input(piece)) {
     for (size_t i = 0; i < count; ++i) {
-      if (!scanner.take(piece[i])) return false;
+      in_front = in_front && piece[i] == kMark[of_mark];
+      if (in_front) {
+        of_mark = (of_mark + 1) % kMark.size();
+      } else if (!scanner.take(piece[i])) {
+        return false;
+      }
     }
   }
   return scanner.end();

@@ -35,6 +35,8 @@ class PairMerger {
   using Before = std::function<bool(PiecePair, PiecePair)>;
 
   PairMerger(std::vector<TrainingWord> words, int64_t min_frequency, Join join, Before before);
+  PairMerger(const PairMerger&) = delete;  // the queue points into the object
+  PairMerger& operator=(const PairMerger&) = delete;
 
   /// Merges the most frequent pair in all words and returns it. Nothing if none occurs min_frequency times.
   std::optional<PiecePair> merge_next();

@@ -13,7 +13,7 @@ namespace qing::optim {
 
 /// The ranks of an MPI job. A process makes one at most. Its fail() writes the reason to stderr and ends the processes
 /// of all ranks. From its construction to close() it also watches the other ranks' processes on this machine: when one
-/// ends, it says which and ends this process, in well under a second.
+/// ends, it says which, and ends this process within two seconds.
 class MpiRanks : public Communicator {
  public:
   /// Starts MPI with the library of the launch, which lies in one of the folders. IoError that says what to do when it

@@ -61,7 +61,7 @@ class PostRoom {
 class ThreadRank : public Communicator {
  public:
   ThreadRank(int rank, int size, PostRoom& room) : Communicator(rank, size), room_(room) {}
-  void fail(const std::string& reason) noexcept override { failed_first_ = room_.fail(reason_of(reason)); }
+  void fail(const std::string& reason) noexcept override { failed_first_ |= room_.fail(reason_of(reason)); }
   bool failed_first() const { return failed_first_; }
 
  private:
@@ -94,8 +94,12 @@ void run_thread_ranks(int size, const std::function<void(Communicator& rank)>& b
     }
   };
   std::vector<std::thread> threads;
-  for (int number = 1; number < size; ++number) threads.push_back(start_thread([&run, number] { run(number); }));
-  run(0);
+  try {
+    for (int number = 1; number < size; ++number) threads.push_back(start_thread([&run, number] { run(number); }));
+    run(0);
+  } catch (...) {  // the system has no thread left
+    if (room.fail("a thread could not be started")) first = std::current_exception();
+  }
   for (std::thread& thread : threads) thread.join();
   if (first) std::rethrow_exception(first);
 }

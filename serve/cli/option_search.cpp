@@ -116,7 +116,13 @@ class Search {
       interrupted = ended();
       return !hopeless && !interrupted;
     };
-    const optim::TeacherOptions teachers{.cache = teacher_cache_of(arguments_, run_), .on_progress = {}};
+    const optim::TeacherOptions teachers{.cache = teacher_cache_of(arguments_, run_),
+                                         .on_progress = [&](const optim::TeacherProgress& asked) {
+                                           display_.show(asked);
+                                           if (!stopped()) return;
+                                           display_.end_line();
+                                           throw Error("stopped while the teachers were asked");
+                                         }};
     const optim::TrainResult result = optim::train_classifier(texts_.examples, with_trial(options_, trial),
                                                               folder / "model", on_progress, {}, run, teachers);
     display_.end_line();

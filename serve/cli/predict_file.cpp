@@ -54,6 +54,16 @@ std::vector<std::string> columns_of_json(const PredictFile& a, const nn::Dataset
   return reader.table().columns();
 }
 
+// The columns and the objects that hold nested ones: "label" of "label.name".
+std::vector<std::string> with_objects(std::vector<std::string> columns) {
+  for (size_t i = 0, count = columns.size(); i < count; ++i) {
+    for (size_t dot = columns[i].find('.'); dot != std::string::npos; dot = columns[i].find('.', dot + 1)) {
+      columns.push_back(columns[i].substr(0, dot));
+    }
+  }
+  return columns;
+}
+
 // What a part belongs to: the input, the model and all that the output depends on. Empty if the input cannot be read
 // again.
 std::string task_of(const PredictFile& a) {
@@ -113,7 +123,7 @@ class FilePrediction {
     for (const std::string& label : model_.labels()) wanted.push_back("score_" + label);
     const bool json = reader_.table().format() == nn::TableFormat::json;
     TableWriter::Head head{.columns = json ? columns_of_json(a_, options_) : reader_.table().columns(), .added = {}};
-    head.added = free_names(wanted, head.columns);
+    head.added = free_names(wanted, json ? with_objects(head.columns) : head.columns);
     for (size_t i = 0; i < wanted.size(); ++i) {
       if (head.added[i] == wanted[i]) continue;
       fmt::print(stderr, "qing: the column '{}' is in the table already; the prediction's is '{}'\n", wanted[i],

@@ -29,7 +29,8 @@ int64_t peak_rss_bytes() {
 void set_chunks(CLI::App& command, TrainingArguments& arguments) {
   if (!optim::launch() || arguments.options.fast_reduce != 0) return;
   CLI::Option* option = command.get_option("--chunks");
-  if (option->count() == 0) {
+  if (option->count() == 0 || (arguments.options.chunks == 0 && !arguments.resume)) {
+    option->clear();
     option->add_result(std::to_string(optim::kDefaultChunks));
     option->run_callback();
   }

@@ -94,8 +94,9 @@ void introduce(const std::vector<Member>& members, const std::string& library) {
     if (member.isa == members.front().isa) continue;
     fmt::print(stderr,
                "qing: warning: rank {} computes with {} and rank 0 with {}, so the bits of the weights depend on the "
-               "ranks; QING_ISA={} makes them equal\n",
-               process.rank, member.isa, members.front().isa, std::min(member.isa, members.front().isa));
+               "ranks; QING_ISA=scalar makes them equal, and so does "
+               "the one of the two that both CPUs have\n",
+               process.rank, member.isa, members.front().isa);
   }
   const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
   if (here * 2 <= cpus) {

@@ -67,7 +67,7 @@ void TrainingSession::print_scores(const optim::Progress& progress, const std::s
 void follow(const TrainingArguments& arguments, optim::Communicator& ranks, const TrainingSession::Train& train) {
   const InterruptGuard guard("");
   optim::RunOptions options{.evaluate_every = arguments.eval_every, .patience = arguments.early_stop, .ranks = &ranks};
-  if (!arguments.dev.empty()) {
+  if (arguments.evaluates) {
     options.last = arguments.out;
     options.evaluate = [](const std::filesystem::path&, const optim::Progress&) -> double {
       throw Error("follow: rank 0 alone evaluates");

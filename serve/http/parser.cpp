@@ -99,6 +99,13 @@ class HttpParser::Request final : public http::basic_parser<true> {
     }
     return {};
   }
+  std::string_view find_last(std::string_view name) const {
+    std::string_view last;
+    for (const auto& [key, value] : fields()) {
+      if (same_name(key, name)) last = value;
+    }
+    return last;
+  }
   size_t count(std::string_view name) const {
     return static_cast<size_t>(
         std::ranges::count_if(fields(), [name](const auto& field) { return same_name(field.first, name); }));
@@ -290,6 +297,8 @@ HttpHead HttpParser::head() const {
   head.header = [request = request_.get()](std::string_view name) { return request->find(name); };
   return head;
 }
+
+std::string_view HttpParser::last_header(std::string_view name) const { return request_->find_last(name); }
 
 std::string_view HttpParser::header(std::string_view name) const {
   // Before the request line has been read, the stored fields are those of an earlier request.

@@ -50,6 +50,7 @@ class HttpParser {
   HttpHead head() const;
   /// Empty when there is none, or the header was refused before it.
   std::string_view header(std::string_view name) const;
+  std::string_view last_header(std::string_view name) const;  ///< the last field of the name
 
   /// The bytes of the body that have come since the last call. A body in pieces is taken after every step.
   std::string take_body();

@@ -203,7 +203,7 @@ void Session::begin_request() {
 bool Session::on_header() {
   client_time_ = parse_timeout(parser_->header("Request-Timeout"));
   routed_ = owner_.handler().route(parser_->head());
-  routed_.client = owner_.client(address_, parser_->header("X-Forwarded-For"));
+  routed_.client = owner_.client(address_, parser_->last_header("X-Forwarded-For"));
   // An unread body cannot be told from the next request, so that a refusal before it ends the connection.
   if (routed_.refusal) {
     respond(std::move(*routed_.refusal), parser_->done());

@@ -77,8 +77,10 @@ class ArchiveReader {
       if (code == ARCHIVE_EOF) break;
       // A warning is about a name in another character set, which is refused, or about a detail that has no effect.
       if (code != ARCHIVE_OK && code != ARCHIVE_WARN) fail_reading();
-      if (number > bounds_.entries) refuse_archive(fmt::format("more than {} entries", bounds_.entries));
+      if (number > bounds_.entries) refuse_many();
       take(entry, number);
+      // The data of entries that are skipped are unpacked as well, though they are not written.
+      if (static_cast<std::uint64_t>(archive_filter_bytes(archive_.get(), 0)) / 2 > bounds_.bytes) refuse_size();
     }
     if (model_.files == 0) refuse_archive("has no files; send a tar or zip archive of a model's folder");
     model_.folder = folder_of_model();
@@ -88,7 +90,11 @@ class ArchiveReader {
  private:
   // Errors of libarchive may quote names of entries, so they are not repeated.
   [[noreturn]] void fail_reading() const {
-    if (archive_errno(archive_.get()) == ENOMEM) throw std::bad_alloc();
+    const int why = archive_errno(archive_.get());
+    if (why == ENOMEM) throw std::bad_alloc();
+    if (why == EIO || why == EMFILE || why == ENFILE) {
+      throw IoError(fmt::format("the archive cannot be read: {}", std::strerror(why)));
+    }
     refuse_archive("is no whole tar or zip archive without a password; a tar may be compressed by gzip");
   }
 
@@ -117,8 +123,18 @@ class ArchiveReader {
     if (type == AE_IFREG) write_file(place / parts->back(), number);
   }
 
-  static void make_folder(const fs::path& place, std::uint64_t number) {
-    if (::mkdir(place.c_str(), 0700) == 0) return;
+  [[noreturn]] void refuse_many() const {
+    refuse_archive(fmt::format("more than {} entries and folders", bounds_.entries));
+  }
+  [[noreturn]] void refuse_size() const {
+    refuse_archive(fmt::format("is more than {} bytes when it is unpacked; --model-bytes allows more", bounds_.bytes));
+  }
+
+  void make_folder(const fs::path& place, std::uint64_t number) {
+    if (::mkdir(place.c_str(), 0700) == 0) {
+      if (++folders_ > bounds_.entries) refuse_many();
+      return;
+    }
     const int why = errno;
     struct stat info {};
     if (why == EEXIST && ::lstat(place.c_str(), &info) == 0) {
@@ -139,10 +155,7 @@ class ArchiveReader {
       if (got == 0) break;
       if (got < 0) fail_reading();
       const auto size = static_cast<std::uint64_t>(got);
-      if (size > bounds_.bytes - model_.bytes) {
-        refuse_archive(
-            fmt::format("is more than {} bytes when it is unpacked; --model-bytes allows more", bounds_.bytes));
-      }
+      if (size > bounds_.bytes - model_.bytes) refuse_size();
       model_.bytes += size;
       for (la_ssize_t at = 0; at < got;) {
         const ssize_t written = ::write(file, piece.data() + at, static_cast<size_t>(got - at));
@@ -167,6 +180,7 @@ class ArchiveReader {
   const ArchiveBounds bounds_;
   const std::unique_ptr<archive, Free> archive_;
   UnpackedModel model_;
+  std::uint64_t folders_ = 0;
 };
 
 }  // namespace

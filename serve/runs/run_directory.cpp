@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 constexpr const char* kRun = "run";
 constexpr const char* kAside = ".run-before";
 constexpr const char* kRecord = "run.json";
+constexpr const char* kExtended = "extended";  // a state: no checkpoint yet beyond the end of the earlier run
 constexpr const char* kConfig = "config.toml";
 
 [[noreturn]] void fail(const fs::path& path, const char* what, const std::string& reason) {
@@ -90,7 +91,7 @@ void RunDirectory::prepare(Begin begin) {
   fresh_ = !resumed_;
   fs::create_directories(run_);
   resumed_step_ = last_checkpoint(run_);
-  write_state("running", resumed_step_);
+  write_state(extended_ ? kExtended : "running", resumed_step_);
   write_config();
 }
 
@@ -118,7 +119,9 @@ void RunDirectory::check_finished() const {
 
 void RunDirectory::resume_from(const RunRecord& old) {
   resumed_ = true;
-  extended_ = old.state == "finished" && extends(record_, old);
+  // A training that was extended and killed before its next checkpoint begins its extension again.
+  extended_ = (old.state == "finished" && extends(record_, old)) ||
+              (old.state == kExtended && last_checkpoint(run_) == old.step);
   was_finished_ = old.state == "finished" && !extended_;
   const std::vector<std::string> found = changes(old, record_);
   if (found.empty()) return;

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <cstdlib>
 #include <limits>
+#include <map>
 
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
@@ -121,11 +122,15 @@ std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) 
   if (before.state == "finished" && extends(now, before)) {
     free.insert(free.end(), {"epochs", "max-steps", "early-stop"});
   }
-  // Runs of older versions know none of these: they kept the best by macro_recall, held nothing out, and did all else
-  // as these options' defaults say.
-  for (const char* newer : {"best", "dev-share", "byte-level", "chunks", "fast-reduce", "gradient-precision",
-                            "text-column", "label-column", "bad-rows"}) {
-    if (std::ranges::find(before.settings, newer, &Setting::name) == before.settings.end()) free.emplace_back(newer);
+  // Runs of older versions know none of these options. They did what these values say.
+  const std::map<std::string, std::string> newer = {
+      {"best", "macro_recall"}, {"dev-share", "0"},        {"byte-level", "0"},
+      {"chunks", "0"},          {"fast-reduce", "0"},      {"gradient-precision", "f32"},
+      {"text-column", "text"},  {"label-column", "label"}, {"bad-rows", "stop"}};
+  for (const auto& [name, value] : newer) {
+    if (values_of(before.settings, name).empty() && values_of(now.settings, name) == std::vector{value}) {
+      free.push_back(name);
+    }
   }
   std::vector<std::string> found = differences(before.settings, now.settings, free);
   compare_files("data", before.data, now.data, found);

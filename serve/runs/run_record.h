@@ -13,8 +13,9 @@ namespace qing::serve::cli {
 
 struct RunRecord {
   std::string command = "train";  ///< of qing
-  std::string state = "running";  ///< or "interrupted", "finished"; a process that is killed leaves "running"
-  int64_t step = 0;               ///< when the state was written
+  std::string state =
+      "running";     ///< or "extended", "interrupted", "finished"; a killed process leaves one of the first two
+  int64_t step = 0;  ///< when the state was written
   Settings settings;
   std::vector<DataFile> data, extra, dev;
   std::vector<DataFile> unlabelled, teachers;  ///< of a teacher its folder and the digest of its weights

@@ -153,7 +153,13 @@ const strongest = ({ spans }) => [...spans].sort((a, b) => Math.abs(b.weight) - 
 function offer() {
   const rows = resultRows(), name = `${batch.name} ${batch.model.replaceAll('/', ' ')}`;
   const csv = new Blob(['\uFEFF', rows.map(row => csvLine(row.map(String))).join('\r\n') + '\r\n'], { type: 'text/csv' });
-  for (const [id, content, ending] of [['download', csv, 'csv'], ['download-xlsx', workbookOf(batch.model, rows), 'xlsx']]) {
+  let workbook = null;
+  if (rows.length <= EXCEL_ROWS && rows[0].length <= EXCEL_COLUMNS) {
+    try { workbook = workbookOf(batch.model, rows); } catch (error) { if (!(error instanceof RangeError)) throw error; }  // longer than a text can be
+  }
+  $('download-xlsx').hidden = !workbook;
+  for (const [id, content, ending] of [['download', csv, 'csv'], ['download-xlsx', workbook, 'xlsx']]) {
+    if (!content) continue;
     URL.revokeObjectURL($(id).href);
     $(id).href = URL.createObjectURL(content);
     $(id).download = `${name}.${ending}`;

@@ -108,7 +108,7 @@ function takeDropped(event) {
   const [file] = event.dataTransfer.files;
   document.body.classList.remove('dragging');
   const target = { try: 'file', data: 'data-file' }[tab];
-  if (!file || !target) return;
+  if (!file || !target || $(target).disabled) return;
   const list = new DataTransfer();
   list.items.add(file);
   $(target).files = list.files;

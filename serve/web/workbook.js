@@ -1,6 +1,7 @@
 // Reads and writes workbooks of Excel: XML files in a ZIP archive (ECMA-376, PKWARE's APPNOTE).
 const MOST_UNPACKED = 512e6;
 const EXCEL_CELL = 32767;  // characters
+const EXCEL_ROWS = 1048576, EXCEL_COLUMNS = 16384;  // of a sheet
 
 async function unpacked(bytes, method) {
   if (method === 0) return bytes;
@@ -46,7 +47,11 @@ const elements = (parent, name) => parent ? [...parent.getElementsByTagNameNS('*
 // The text of a string with its runs, without the reading aids of Japanese.
 const stringOf = element => elements(element, 't').filter(part => part.parentNode.localName !== 'rPh').map(part => part.textContent).join('')
   .replace(/_x([0-9A-Fa-f]{4})_/g, (_, code) => String.fromCharCode(parseInt(code, 16)));
-const columnOf = reference => [...reference.replace(/\d/g, '')].reduce((sum, letter) => 26 * sum + letter.charCodeAt(0) - 64, 0) - 1;
+function columnOf(reference) {
+  const column = [...reference.replace(/\d/g, '')].reduce((sum, letter) => 26 * sum + letter.charCodeAt(0) - 64, 0) - 1;
+  if (column >= EXCEL_COLUMNS) throw new Error(t('notWorkbook'));
+  return column;
+}
 
 // Which styles of cells are dates: numbers of days since the end of 1899.
 function dateStyles(styles) {

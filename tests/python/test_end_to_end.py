@@ -103,7 +103,7 @@ def test_same_weights_for_any_number_of_threads(qing, tiny_data, tmp_path):
 
 BAD_DATA = {
     "an empty file": (b"", ":1: the file is empty"),
-    "a missing column": (b"label\tbody\npositive\tgood\n", ":1: no column 'text'"),
+    "a missing column": (b"label\tparagraph\npositive\tgood\n", ":1: no column 'text'"),
     "an unknown label": (b"label\ttext\npositive\tgood\nhappy\tfine\n", ":3: unknown label 'happy'"),
     "invalid UTF-8": (b"label\ttext\npositive\tgo\xffod\n", ":2: invalid UTF-8 at byte 11"),
     "a line of more than 1 MB": (b"label\ttext\npositive\t" + b"x" * (1 << 20) + b"\n", ":2: the line is longer than the limit of 1048576 bytes"),

@@ -22,6 +22,13 @@ def test_there_are_at_least_forty_files():
     assert len(FILES) >= 40 and len({one.name for one in FILES}) == len(FILES)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_quoted_tsv_after_a_mark(tmp_path, encoding):
+    path = tmp_path / "quoted.tsv"
+    path.write_bytes('"label"\t"text"\n"positive"\t"good"\n"negative"\t"bad"\n'.encode(encoding))
+    assert read(path)[:3] == ([("positive", "good"), ("negative", "bad")], [], "")
+
+
 @pytest.mark.parametrize("messy", FILES, ids=lambda messy: messy.name)
 def test_a_messy_file_is_read_right_or_refused_with_its_line(messy, tmp_path):
     path = tmp_path / messy.name

@@ -358,3 +358,13 @@ def test_the_libraries_are_found_where_they_are_installed(launcher, files, expec
         result = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment())
         assert result.returncode == 0, result.stderr
         assert bits(out) == expected
+
+
+def test_ranks_hold_out_the_same_texts(qing, mpirun, files, tmp_path):
+    """Without --dev every rank holds the same texts out, and rank 0 evaluates on them for all."""
+    options = ["train", "--data", str(files["train"]), "--dev-share", "0.2", "--patience", "1", "--epochs", "3", "--layers", "1",
+               "--width", "32", "--vocab", "300", "--batch", "32"]  # fmt: skip
+    qing(*options, "--chunks", 8, "--out", tmp_path / "one")
+    result = mpirun("openmpi", 2, [*options, "--out", str(tmp_path / "two")])
+    assert result.stderr.count("held out by a hash of the text") == 1
+    assert bits(tmp_path / "one") == bits(tmp_path / "two")

@@ -3,6 +3,9 @@ more epochs after the end."""
 
 import json
 import random
+import shutil
+import subprocess
+import time
 
 import pytest
 from conftest import small_training, synthetic_rows, write_tsv
@@ -139,7 +142,8 @@ def test_a_run_of_an_older_version_is_resumed(qing, tiny_data, tmp_path):
     (out / "run/run.json").write_text(json.dumps(record))
     config = (out / "run/config.toml").read_text().splitlines()
     (out / "run/config.toml").write_text("\n".join(line for line in config if not line.startswith(newer)) + "\n")
-    assert "already finished" in qing("train", "--resume", "--out", out).stderr
+    for _ in range(2):  # the first time writes the newer options down
+        assert "already finished" in qing("train", "--resume", "--out", out).stderr
 
 
 def test_the_given_dev_set_goes_before_the_share(qing, tiny_data, tmp_path):
@@ -218,6 +222,29 @@ def test_more_epochs_after_the_end(qing, tiny_data, tmp_path):
     assert "already finished" in qing("train", "--resume", "--out", out).stderr
     refused = qing("train", "--resume", "--out", out, "--epochs", 9, "--lr", 1e-3, check=False)
     assert refused.returncode == 2 and "--lr is 0.001" in refused.stderr and "--epochs" not in refused.stderr.split("Give only")[0]
+
+
+def test_a_killed_extension_begins_again(qing, tiny_data, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    qing(*small_training(tiny_data, whole, "--dev-share", 0.2, "--epochs", 1, "--lr", 3e-3))
+    shutil.copytree(whole, killed)
+    qing("train", "--resume", "--out", whole, "--epochs", 40)
+    steps = record_of(killed)["step"]
+    process = subprocess.Popen([qing.binary, "train", "--resume", "--out", str(killed), "--epochs", "40"], stderr=subprocess.DEVNULL)
+    while f'"step": {steps + 1},' not in (killed / "run/metrics.jsonl").read_text() and process.poll() is None:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    qing("train", "--resume", "--out", killed)
+    assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
+
+
+def test_a_search_replaces_no_training(qing, tiny_data, tmp_path):
+    out = tmp_path / "m"
+    qing(*small_training(tiny_data, out, "--dev-share", 0.2, "--epochs", 1))
+    refused = qing("train", "--resume", "--out", out, "--epochs", 2, "--tune", 1, check=False)
+    assert refused.returncode == 2 and "leave --tune or --resume out" in refused.stderr
+    assert list((out / "run/checkpoints").iterdir())
 
 
 def test_patience_says_what_it_did_and_more_epochs_reset_it(qing, tiny_data, tmp_path):

@@ -29,6 +29,7 @@ def test_all_files_of_a_target_compile_as_one(tmp_path):
     united = [entry for entry in entries if "/unity_" in entry["file"]]
     targets = sorted(entry["file"].split(".dir/")[0].rsplit("/", 1)[1] for entry in united)
     assert targets == ["qing_autograd", "qing_command", "qing_nn", "qing_optim", "qing_serve", "qing_tensor"]
-    assert len(entries) - len(united) < 60, "few files are compiled alone"
+    files = sum(1 for folder in ("tensor", "autograd", "nn", "optim", "serve") for _ in (ROOT / folder).rglob("*.cpp"))
+    assert len(entries) - len(united) < files / 5, "few files are compiled alone"
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         assert "".join(pool.map(complaints, united)) == ""

@@ -114,14 +114,15 @@ TEST_F(PromotionTest, AVersionThatCannotBeKeptReplacesNoTrial) {
 
 TEST_F(PromotionTest, AVersionThatCannotBeKeptLeavesWhatOthersHaveChangedMeanwhile) {
   Database database = state.open();
-  // A step that began now is not over when the server looks after its trials.
+  // The server looks after its trials while this runs: it keeps plans of trials that are on and whose step is not over.
+  registry->set_trial("mood", {2, 0.25, false, true});
   TrialPlan plan{.model = "mood", .version = 2, .steps = {0.25, 1}, .key = "k", .project = "a"};
   plan.step_started = static_cast<std::int64_t>(std::time(nullptr));
   TrialPlans(database).put(plan);
   meanwhile = [&] {
     Database other = state.open();
     plan.key = "other";
-    plan.steps = {0.75, 1};
+    plan.steps = {0.25, 0.5, 1};
     TrialPlans(other).put(plan);
   };
   unkept = true;

@@ -194,6 +194,9 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
   // The file may lie in the folder that was just made.
   if (!arguments.teacher_cache.empty() && !options.teachers.empty()) check_teacher_cache(arguments.teacher_cache);
   say_where_it_begins(arguments, run, texts.examples.size());
+  if (arguments.tune > 0 && run.resumed_step() > 0 && !run.was_finished()) {
+    throw UsageError("--tune searches before a training begins, and this one goes on; leave --tune or --resume out");
+  }
   std::optional<OptionSearch> search;
   if (arguments.tune > 0 && !run.was_finished()) search = search_options(arguments, options, run, texts);
   const optim::TrainResult result = search ? search->result : train_run(arguments, options, run, texts, ranks);
@@ -263,7 +266,10 @@ void add_train(CommandLine& line) {
     read_configs(*command, *a);
     a->dev_share_given = command->count("--dev-share") > 0;
     // Runs of older versions held nothing out.
-    if (a->resume && !a->dev_share_given && recorded_config(a->out)) a->dev_share = 0;
+    if (a->resume && !a->dev_share_given && recorded_config(a->out)) {
+      a->dev_share = 0;
+      set_values(a->settings, "dev-share", {"0"});
+    }
     a->options.from = named_model(a->options.from);
     line.run = [a] { with_ranks(a->threads, [&](optim::Communicator* ranks) { run_train(*a, ranks); }); };
   });

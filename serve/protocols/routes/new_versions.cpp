@@ -62,9 +62,26 @@ struct NewUpload {
 };
 
 // The number of the next version: above all that were ever seen.
-std::int64_t next_version(const Registry& registry, const std::string& name) {
-  const std::vector<std::int64_t> versions = registry.versions_on_disk(name);
-  return versions.empty() ? 1 : versions.back() + 1;
+std::int64_t next_version(const Registry& registry, const std::string& name, const std::optional<Model>& served) {
+  std::int64_t last = served ? served->version : 0;
+  for (const std::int64_t version : registry.versions_on_disk(name)) last = std::max(last, version);
+  if (served) {
+    for (const std::int64_t version : served->versions) last = std::max(last, version);
+  }
+  return last + 1;
+}
+
+// Serves a version, or only notes it. If it cannot be kept, the model is again what it was.
+void serve_and_keep(Registry& registry, NewVersion& version, const std::string& name,
+                    const std::optional<Model>& served, bool active) {
+  try {
+    active ? void(registry.load(name, version.number())) : registry.note_version(name, version.number());
+    version.keep();
+  } catch (...) {
+    const std::optional<Model> now = registry.find(name);
+    if (now && now->version == version.number()) served ? registry.restore(*served) : registry.forget(name);
+    throw;
+  }
 }
 
 // The archive is gone before the client is answered.
@@ -94,10 +111,9 @@ HttpResponse place(Registry& registry, NewUpload& upload) {
     throw DamagedVersion(error.what());
   }
   if (!is_there(unpacked.folder / kManifestFile)) write_manifest(unpacked.folder);
-  NewVersion version(unpacked.folder, state.models(), name, next_version(registry, name));
+  NewVersion version(unpacked.folder, state.models(), name, next_version(registry, name, served));
   const bool active = upload.activate || !served;
-  active ? void(registry.load(name, version.number())) : registry.note_version(name, version.number());
-  version.keep();
+  serve_and_keep(registry, version, name, served, active);
   JsonWriter json;
   json.begin_object().member("model", name).member("version", std::to_string(version.number()));
   json.member("active", active).member("files", unpacked.files).member("bytes", unpacked.bytes);

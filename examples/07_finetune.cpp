@@ -1,4 +1,4 @@
-// Trains a saved classifier further on a table of texts and labels, in three lines. Usage: 06_finetune MODEL TABLE.tsv
+// Trains a saved classifier further on a table of texts and labels, in three lines. Usage: 07_finetune MODEL TABLE.tsv
 // OUT
 #include <qing/qing.h>
 
