@@ -92,10 +92,11 @@ class MaaSClient:
     def close(self) -> None:
         """Closes the connections that no request uses, and cancels batches that were not sent. A later request opens them
         again."""
-        with self._starting:
-            pool, self._pool = self._pool, None
-        if pool is not None and self._pool_process == os.getpid():
-            pool.shutdown(wait=False, cancel_futures=True)
+        if self._pool_process == os.getpid():  # the lock of another process may be held for ever
+            with self._starting:
+                pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
         self._connections.close()
 
     def _threads(self) -> ThreadPoolExecutor:

@@ -80,11 +80,12 @@ class Connections:
         """Sends a request and reads the answer. Errors are those of http.client, ssl and OSError."""
         kept = self._kept() if body is None or isinstance(body, bytes) else None
         if kept is not None:
-            try:
-                return self._ask(kept, method, path, headers, body, timeout)
-            except _CLOSED:
-                pass
-        return self._ask(self._opened(timeout), method, path, headers, body, timeout)
+            answer = self._ask(kept, method, path, headers, body, timeout, may_be_closed=True)
+            if answer is not None:
+                return answer
+        answer = self._ask(self._opened(timeout), method, path, headers, body, timeout)
+        assert answer is not None
+        return answer
 
     def _kept(self) -> Optional[http.client.HTTPConnection]:
         if self._process != os.getpid():  # these sockets belong to the other process, too
@@ -119,7 +120,9 @@ class Connections:
         headers: Mapping[str, str],
         body: Union[bytes, Iterable[bytes], None],
         timeout: float,
-    ) -> Response:
+        may_be_closed: bool = False,
+    ) -> Optional[Response]:
+        """None if the service had closed the connection, which `may_be_closed` allows: nothing was answered then."""
         target, fields = self._root + path, dict(headers)
         if self._proxy is not None and not self._secure:
             target = self._address + target
@@ -128,8 +131,13 @@ class Connections:
             connection.sock.settimeout(timeout)
         done = False
         try:
-            connection.request(method, target, body=body, headers=fields)
-            response = connection.getresponse()
+            try:
+                connection.request(method, target, body=body, headers=fields)
+                response = connection.getresponse()
+            except _CLOSED:
+                if may_be_closed:
+                    return None
+                raise
             data = response.read() if response.status < 400 else response.read(_MOST_OF_AN_ERROR)
             done = response.isclosed() and not response.will_close
             return Response(response.status, response.headers, data)
