@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import time
-import unicodedata
 from pathlib import Path
 
 import pytest
@@ -101,8 +100,7 @@ def test_it_learns(scratch):
 def test_a_byte_level_vocabulary_is_that_of_tokenizers(qing, tmp_path, size):
     corpus = [text for _, text in synthetic_rows(150, seed=4)] + [text for text in made_texts(300, 5) if "\x00" not in text]
     corpus = [" ".join(text.split()) for text in corpus]  # one line a text, as a file of texts has them
-    # Texts without a visible character are no texts to qing.
-    corpus = [text for text in corpus if any(unicodedata.category(c)[0] not in "CZ" for c in text)]
+    corpus = [text for text in corpus if any(map(str.isalnum, text))]  # qing skips texts that are blank
     path = tmp_path / "texts.txt"
     path.write_text("".join(text + "\n" for text in corpus), encoding="utf-8")
     qing("pretrain", "--data", path, "--byte-level", 1, "--vocab", size, "--layers", 1, "--width", 32, "--max-steps", 1,
