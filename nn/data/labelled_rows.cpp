@@ -41,6 +41,7 @@ std::vector<std::string> label_names(const RowOptions& options) {
 TableOptions table_options(const RowOptions& options) {
   TableOptions table = options.table;
   table.max_row_bytes = options.max_line_bytes;
+  table.lines_without_suffix = !options.needs_label;
   for (const auto& names : {text_names(options), label_names(options)}) {
     table.known_columns.insert(table.known_columns.end(), names.begin(), names.end());
   }
@@ -163,7 +164,8 @@ void LabelledRowReader::fail_without(const std::string& column) const {
 }
 
 void LabelledRowReader::find_columns() {
-  text_at_ = place_of(options_.text_column, text_names(options_));
+  // Lines of text have no columns to choose from.
+  text_at_ = format_ == LabelledFormat::text ? size_t{0} : place_of(options_.text_column, text_names(options_));
   if (!text_at_) fail_without(options_.text_column);
   label_at_ = place_of(options_.label_column, label_names(options_));
   if (label_at_ == text_at_) label_at_.reset();

@@ -151,11 +151,12 @@ void refuse_foreign(const std::filesystem::path& path, std::string_view bytes) {
 
 TableLayout layout_of(const std::filesystem::path& path, std::string_view sample, bool whole,
                       const TableOptions& options) {
-  const std::string suffix = suffix_of(path);
+  const std::string given = suffix_of(path);
+  const std::string suffix = given.empty() && options.lines_without_suffix ? ".txt" : given;
   const std::string_view line = first_line(sample);
   const char first = line.empty() ? '\0' : line[line.find_first_not_of(" \t")];
   const bool json_suffix = suffix == ".json" || suffix == ".jsonl" || suffix == ".ndjson";
-  if (json_suffix || (suffix.empty() && (first == '{' || first == '['))) return {.format = TableFormat::json};
+  if (json_suffix || (given.empty() && (first == '{' || first == '['))) return {.format = TableFormat::json};
   const bool tsv = suffix == ".tsv" || suffix == ".tab", csv = suffix == ".csv";
   TableLayout layout;
   if (const std::optional<char> named =

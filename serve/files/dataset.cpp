@@ -43,6 +43,14 @@ std::map<std::string, std::int64_t> counts_of(const json::value& value) {
   return counts;
 }
 
+// What is wrong with a whole file, such as a damaged workbook, without the server's path.
+nn::LineError error_of_file(const DataError& error, const std::filesystem::path& file) {
+  std::string reason = error.what();
+  const std::string place = file.string() + ": ";
+  if (reason.starts_with(place)) reason.erase(0, place.size());
+  return {"", 1, reason};
+}
+
 }  // namespace
 
 DatasetReport examine_dataset(const std::filesystem::path& file) {
@@ -57,31 +65,36 @@ DatasetReport examine_dataset(const std::filesystem::path& file) {
   } catch (const nn::LineError& error) {
     bad(error);
     return report;
+  } catch (const DataError& error) {
+    bad(error_of_file(error, file));
+    return report;
   }
   TextRuns runs(file.parent_path());
   LengthCounter lengths;
   std::map<std::string, std::int32_t> numbers;  // of the labels
   nn::LabelledFormat format{};
-  for_each_row(
-      *reader,
-      [&](const nn::LabelledRow& row) {
-        check_label(*reader, row.label);
-        auto number = numbers.find(row.label);
-        if (number == numbers.end()) {
-          if (numbers.size() == DatasetReport::kLabels) {
-            reader->fail(
-                fmt::format("there are already {} different labels; is this column the label?", numbers.size()));
+  try {
+    for_each_row(
+        *reader,
+        [&](const nn::LabelledRow& row) {
+          check_label(*reader, row.label);
+          auto number = numbers.find(row.label);
+          if (number == numbers.end()) {
+            if (numbers.size() == DatasetReport::kLabels) {
+              reader->fail(
+                  fmt::format("there are already {} different labels; is this column the label?", numbers.size()));
+            }
+            number = numbers.emplace(row.label, static_cast<std::int32_t>(numbers.size())).first;
           }
-          number = numbers.emplace(row.label, static_cast<std::int32_t>(numbers.size())).first;
-        }
-        ++report.rows;
-        ++report.labels[row.label];
-        ++report.languages[std::string(language_by_script(row.text))];
-        lengths.add(static_cast<std::int64_t>(nn::count_characters(row.text)));
-        runs.add(row.text, number->second);
-        format = reader->format();
-      },
-      bad);
+          ++report.rows;
+          ++report.labels[row.label];
+          ++report.languages[std::string(language_by_script(row.text))];
+          lengths.add(static_cast<std::int64_t>(nn::count_characters(row.text)));
+          runs.add(row.text, number->second);
+          format = reader->format();
+        },
+        bad);
+  } catch (const DataError& error) { bad(error_of_file(error, file)); }
   if (report.rows == 0) {
     if (report.wrong == 0) bad(nn::LineError("", 1, "the file has no rows"));
     return report;

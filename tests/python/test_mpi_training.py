@@ -213,7 +213,10 @@ def test_a_killed_rank_ends_the_run_and_it_resumes_on_other_ranks(
     _, errors = process.communicate(timeout=20)
     assert process.returncode != 0
     named = re.findall(r"qing: error: rank (\d+) \(process (\d+) on \S+\) has ended", errors)
-    assert named == [(str(victim), str(pids[victim]))], errors
+    if library == "openmpi":
+        assert named == [(str(victim), str(pids[victim]))], errors
+    else:  # MPICH's launcher kills the other ranks at once, so the line may name one of them
+        assert len(named) == 1 and int(named[0][1]) == pids[int(named[0][0])], errors
 
     other, ranks = ("mpich", 2) if library == "openmpi" else ("openmpi", 4)
     result = mpirun(other, ranks, ["train", "--resume", "--out", str(out)])

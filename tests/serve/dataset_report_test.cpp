@@ -105,6 +105,16 @@ TEST(DatasetReport, LanguagesByScript) {
   EXPECT_EQ(language_by_script(""), "none");
 }
 
+TEST(DatasetReport, ADamagedWorkbookIsAnErrorOfTheFile) {
+  const test::TempFolder folder;
+  const std::string_view bytes("PK\x03\x04\x14\x00 and no more", 19);
+  const DatasetReport report = examine_dataset(folder.write("file-a", std::string(bytes)));
+  EXPECT_EQ(report.rows, 0);
+  ASSERT_EQ(report.errors.size(), 1U);
+  EXPECT_NE(report.errors[0].message.find("damaged"), std::string::npos) << report.errors[0].message;
+  EXPECT_EQ(report.errors[0].message.find(folder.path().string()), std::string::npos) << report.errors[0].message;
+}
+
 TEST(Dataset, ReadsUsableRowsWithTheirLabels) {
   const test::TempFolder folder;
   const auto file = folder.write("file-a", "text,label,source\nb,z,s\nbad\na,a,\n");
