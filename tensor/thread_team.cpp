@@ -23,7 +23,7 @@ constexpr nanoseconds kPatience = std::chrono::microseconds(200), kActivePatienc
 constexpr nanoseconds kInterruption = std::chrono::microseconds(100);
 constexpr nanoseconds kCalm = std::chrono::milliseconds(50);
 constexpr int kPausesPerLook = 16;
-constexpr uint64_t kOrderBase = 2 * ThreadTeam::kMost;
+constexpr uint64_t kOrderBase = uint64_t{2} * ThreadTeam::kMost;
 
 std::atomic<int64_t> calm_until = 0;  // nanoseconds of the steady clock
 

@@ -195,11 +195,13 @@ QrResult qr(const Tensor& a) {
   };
   const Saved saved_q(found.q), saved_r(found.r);
   record("qr", found.q, {a}, [saved_q, saved_r, gradient](const Tensor& dq, GradSink& grad) {
-    const Tensor q = saved_q.get(grad), r = saved_r.get(grad);
+    const Tensor& q = saved_q.get(grad);
+    const Tensor& r = saved_r.get(grad);
     grad.add(0, gradient(q, r, neg(matmul(turned(q), dq)), dq));
   });
   record("qr", found.r, {a}, [saved_q, saved_r, gradient](const Tensor& dr, GradSink& grad) {
-    const Tensor q = saved_q.get(grad), r = saved_r.get(grad);
+    const Tensor& q = saved_q.get(grad);
+    const Tensor& r = saved_r.get(grad);
     grad.add(0, gradient(q, r, matmul(dr, turned(r)), {}));
   });
   return found;
@@ -212,11 +214,11 @@ EighResult eigh(const Tensor& a) {
   if (!recording({a})) return found;
   const Saved saved_values(found.eigenvalues), saved_vectors(found.eigenvectors);
   record("eigh", found.eigenvalues, {a}, [saved_vectors](const Tensor& dw, GradSink& grad) {
-    const Tensor v = saved_vectors.get(grad);
+    const Tensor& v = saved_vectors.get(grad);
     grad.add(0, matmul(columns_times(v, dw), turned(v)));
   });
   record("eigh", found.eigenvectors, {a}, [saved_values, saved_vectors](const Tensor& dv, GradSink& grad) {
-    const Tensor v = saved_vectors.get(grad);
+    const Tensor& v = saved_vectors.get(grad);
     const Tensor inner = mul(matmul(turned(v), dv), inverse_gaps(saved_values.get(grad)));
     grad.add(0, matmul(matmul(v, inner), turned(v)));
   });
@@ -242,13 +244,17 @@ SvdResult svd(const Tensor& a) {
     return std::pair(rotation, sub(d, matmul(own, along)));
   };
   record("svd", found.u, {a}, [saved_u, saved_s, saved_vh, through](const Tensor& du, GradSink& grad) {
-    const Tensor u = saved_u.get(grad), s = saved_s.get(grad), vh = saved_vh.get(grad);
+    const Tensor& u = saved_u.get(grad);
+    const Tensor& s = saved_s.get(grad);
+    const Tensor& vh = saved_vh.get(grad);
     const auto [rotation, outside] = through(u, s, du);
     const Tensor inside = matmul(u, columns_times(rotation, s));
     grad.add(0, matmul(add(inside, columns_times(outside, div(1, s))), vh));
   });
   record("svd", found.vh, {a}, [saved_u, saved_s, saved_vh, through](const Tensor& dvh, GradSink& grad) {
-    const Tensor u = saved_u.get(grad), s = saved_s.get(grad), v = turned(saved_vh.get(grad));
+    const Tensor& u = saved_u.get(grad);
+    const Tensor& s = saved_s.get(grad);
+    const Tensor v = turned(saved_vh.get(grad));
     const auto [rotation, outside] = through(v, s, turned(dvh));
     const Tensor inside = matmul(rows_times(rotation, s), turned(v));
     grad.add(0, matmul(u, add(inside, rows_times(turned(outside), div(1, s)))));

@@ -38,6 +38,7 @@ std::map<std::string, int64_t> learn_labels(std::span<const std::filesystem::pat
 
 std::vector<std::string> in_order(const std::map<std::string, int64_t>& counts) {
   std::vector<std::string> labels;
+  labels.reserve(counts.size());
   for (const auto& [label, count] : counts) labels.push_back(label);
   if (std::ranges::all_of(labels, [](const std::string& label) { return whole_number(label).has_value(); })) {
     std::ranges::stable_sort(labels, {}, [](const std::string& label) { return *whole_number(label); });

@@ -90,8 +90,9 @@ class RecordSource : public RowSource {
   }
   bool next() override {
     std::optional<Record> record = reader_.next();
-    if (record) fields_ = *std::move(record);
-    return record.has_value();
+    if (!record) return false;
+    fields_ = *std::move(record);
+    return true;
   }
   size_t line() const override { return reader_.line(); }
   std::vector<std::string>& fields() override { return fields_; }

@@ -19,6 +19,9 @@
 namespace qing::nn {
 namespace {
 
+// What iconv_open() returns when it fails.
+const iconv_t kNoDecoder = reinterpret_cast<iconv_t>(-1);  // NOLINT(performance-no-int-to-ptr): POSIX has it so
+
 constexpr size_t kSampleBytes = 1 << 20;
 constexpr char kRefused = '\xFF';  // is no UTF-8
 
@@ -124,7 +127,7 @@ class Decoder {
       : input_(std::move(input)),
         step_(encoding.starts_with("UTF-16") ? 2 : 1),
         iconv_(iconv_open("UTF-8", encoding.c_str())) {
-    if (iconv_ == iconv_t(-1)) throw ValueError(fmt::format("cannot decode {}: {}", encoding, std::strerror(errno)));
+    if (iconv_ == kNoDecoder) throw ValueError(fmt::format("cannot decode {}: {}", encoding, std::strerror(errno)));
   }
   ~Decoder() { iconv_close(iconv_); }
   Decoder(const Decoder&) = delete;
@@ -194,8 +197,8 @@ std::string encoding_named(std::string_view name) {
   std::string given(name);
   // iconv would take a suffix such as //IGNORE, which drops what it cannot decode.
   const iconv_t found =
-      given.find_first_of("/,\0") == given.npos && !given.empty() ? iconv_open("UTF-8", given.c_str()) : iconv_t(-1);
-  if (found == iconv_t(-1)) {
+      given.find_first_of("/,\0") == given.npos && !given.empty() ? iconv_open("UTF-8", given.c_str()) : kNoDecoder;
+  if (found == kNoDecoder) {
     throw ValueError(fmt::format(
         "unknown encoding '{}'; use utf-8, utf-16, gb18030, cp1252 or another one that `iconv --list` names", given));
   }

@@ -68,7 +68,7 @@ std::string date_text(double serial, bool from_1904) {
   auto seconds = static_cast<int64_t>(std::llround((serial - days) * 86400));
   auto day = static_cast<int64_t>(days) + seconds / 86400;
   seconds %= 86400;
-  const std::string time = fmt::format("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  std::string time = fmt::format("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
   if (day == 0 && !from_1904) return time;
   day += from_1904 ? -24107 : day < 60 ? -25568 : -25569;  // since 1970
   const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(day))};

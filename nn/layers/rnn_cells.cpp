@@ -37,7 +37,7 @@ void RecurrentCell::visit(Visitor& visitor) {
 // As a matrix with a row for each row of x, also a matrix.
 Tensor RecurrentCell::state_of(const Tensor& state, const Tensor& x, const char* which) const {
   if (!state.defined()) return Tensor::zeros({x.size(0), hidden_size_}, x.dtype());
-  const Tensor rows = state.dim() == 1 ? unsqueeze(state, 0) : state;
+  Tensor rows = state.dim() == 1 ? unsqueeze(state, 0) : state;
   if (rows.shape() == Shape{x.size(0), hidden_size_}) return rows;
   throw ShapeError(fmt::format("{}: the state {} is {}, needs [{}, {}]", name_, which, to_string(state.shape()),
                                x.size(0), hidden_size_));

@@ -43,11 +43,14 @@ Tensor TrainableClassifier::forward(std::span<const std::string> texts, Generato
     if (encodings.back().ids.empty()) throw DataError(fmt::format("text {}: it has no tokens; leave it out", i));
   }
   std::vector<std::span<const int32_t>> sequences;
+  sequences.reserve(encodings.size());
   for (const Encoding& encoding : encodings) sequences.emplace_back(encoding.ids);
-  const Tensor logits = model_->forward(RaggedBatch::of(sequences), rng);
+  Tensor logits = model_->forward(RaggedBatch::of(sequences), rng);
   if (!ngrams_) return logits;
   std::vector<NgramFeatures> features;
   std::vector<const NgramFeatures*> found;
+  features.reserve(texts.size());
+  found.reserve(texts.size());
   for (const std::string& text : texts) features.push_back(ngrams_->table().features(text));
   for (const NgramFeatures& one : features) found.push_back(&one);
   return logits + ngrams_->forward(found);

@@ -99,7 +99,7 @@ void introduce(const std::vector<Member>& members, const std::string& library) {
                process.rank, member.isa, members.front().isa);
   }
   const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-  if (here * 2 <= cpus) {
+  if (2L * here <= cpus) {
     fmt::print(stderr,
                "the ranks on {} use {} of its {} CPUs; more ranks, --threads, or mpirun --bind-to none use more\n",
                members.front().process.host, here, cpus);

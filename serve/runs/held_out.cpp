@@ -21,10 +21,10 @@ std::optional<LabelledFile> hold_out(std::span<LabelledFile> files, double share
   std::string texts;
   for (size_t i = 0; i < files.size(); ++i) {
     auto& [train, held] = splits[i];
-    const auto back =
-        std::ranges::stable_partition(held, [&](const nn::Example& e) { return trained.contains(e.label); });
-    std::ranges::move(back, std::back_inserter(train));
-    held.erase(back.begin(), back.end());
+    const auto back = std::stable_partition(held.begin(), held.end(),
+                                            [&](const nn::Example& e) { return trained.contains(e.label); });
+    std::move(back, held.end(), std::back_inserter(train));
+    held.erase(back, held.end());
     dev.file.label_texts.resize(files[i].file.label_texts.size());
     for (nn::Example& example : held) {
       const auto label = static_cast<size_t>(example.label);

@@ -46,9 +46,8 @@ const std::vector<std::string>& values_of(const Settings& settings, const std::s
 }
 
 void set_values(Settings& settings, const std::string& name, std::vector<std::string> values) {
-  for (Setting& setting : settings) {
-    if (setting.name == name) setting.values = std::move(values);
-  }
+  const auto found = std::find_if(settings.begin(), settings.end(), [&](const Setting& s) { return s.name == name; });
+  if (found != settings.end()) found->values = std::move(values);
 }
 
 std::string to_toml(const Settings& settings) {

@@ -102,6 +102,7 @@ void run_data(const DataArguments& a) {
   if (tokenizer) tokens_of = [&](std::string_view text) { return std::ssize(tokenizer->encode(text).ids); };
   const auto surveys_of = [&](const std::vector<std::filesystem::path>& files) {
     std::vector<TableSurvey> surveys;
+    surveys.reserve(files.size());
     for (const auto& file : files) surveys.push_back(survey_table(file, options, tokens_of));
     return surveys;
   };
