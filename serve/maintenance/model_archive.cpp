@@ -79,8 +79,6 @@ class ArchiveReader {
       if (code != ARCHIVE_OK && code != ARCHIVE_WARN) fail_reading();
       if (number > bounds_.entries) refuse_many();
       take(entry, number);
-      // The data of entries that are skipped are unpacked as well, though they are not written.
-      if (static_cast<std::uint64_t>(archive_filter_bytes(archive_.get(), 0)) / 2 > bounds_.bytes) refuse_size();
     }
     if (model_.files == 0) refuse_archive("has no files; send a tar or zip archive of a model's folder");
     model_.folder = folder_of_model();
@@ -113,14 +111,26 @@ class ArchiveReader {
       refuse_archive(
           fmt::format("entry {} is neither a file nor a folder; pack the files that links point to", number));
     }
-    if (parts->empty() || is_of_macos(*parts)) return;
+    if (parts->empty() || is_of_macos(*parts)) return skip_data();
     fs::path place = target_;
     const size_t folders = parts->size() - (type == AE_IFREG ? 1 : 0);
     for (size_t i = 0; i < folders; ++i) {
       place /= (*parts)[i];
       make_folder(place, number);
     }
-    if (type == AE_IFREG) write_file(place / parts->back(), number);
+    type == AE_IFREG ? write_file(place / parts->back(), number) : skip_data();
+  }
+
+  // Data that are not written cost time to unpack, so they count as well.
+  void skip_data() {
+    std::array<char, kUnpackBytes> piece{};
+    for (;;) {
+      const la_ssize_t got = archive_read_data(archive_.get(), piece.data(), piece.size());
+      if (got == 0) return;
+      if (got < 0) fail_reading();
+      skipped_ += static_cast<std::uint64_t>(got);
+      if (skipped_ > bounds_.bytes) refuse_size();
+    }
   }
 
   [[noreturn]] void refuse_many() const {
@@ -180,7 +190,7 @@ class ArchiveReader {
   const ArchiveBounds bounds_;
   const std::unique_ptr<archive, Free> archive_;
   UnpackedModel model_;
-  std::uint64_t folders_ = 0;
+  std::uint64_t folders_ = 0, skipped_ = 0;
 };
 
 }  // namespace

@@ -148,6 +148,8 @@ def hostile(files):
         "control characters": tar_with(entry("a\nb", content=b"x"), files=files),
         "a long name": tar_with(entry("x" * 300, content=b"x"), files=files),
         "too many entries": tar_of({f"file-{i}": b"" for i in range(5000)}),
+        "too many folders": tar_of({"/".join([str(i), *["d"] * 400, "f"]): b"" for i in range(12)}),
+        "a bomb that is left out": gzip.compress(tar_of({**files, "__MACOSX/zeros": bytes(64 << 20)})),
         "no archive": b"I love this film" * 1000,
         "nothing": b"",
         "an empty archive": tar_of({}),
