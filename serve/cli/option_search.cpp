@@ -31,7 +31,7 @@ constexpr const char* kSearchNotice =
 constexpr int64_t kOnlyAtTheEnd = int64_t{1} << 52;  // of checkpoints
 constexpr double kMinute = 60;
 
-double seconds_since(SearchClock::time_point start) {
+double search_seconds_since(SearchClock::time_point start) {
   return std::chrono::duration<double>(SearchClock::now() - start).count();
 }
 
@@ -66,13 +66,13 @@ class Search {
  private:
   fs::path folder_of(const Trial& trial) const { return run_.path("trials") / std::to_string(trial.number); }
   bool stopped() const { return guard_.interrupted(); }
-  bool ended() const { return stopped() || seconds_since(start_) >= limit_; }
+  bool ended() const { return stopped() || search_seconds_since(start_) >= limit_; }
   std::string shown(double score) const { return fmt::format("{} {:.4f}", measure_.noun, measure_.value_of(score)); }
 
   // Lowers the epochs until the trial is likely to end in time. Returns false when one epoch is too long.
   bool fit(Trial& trial) const {
     if (seconds_of_epoch_ == 0) return true;  // the first one
-    const auto most = static_cast<int64_t>((limit_ - seconds_since(start_)) / seconds_of_epoch_);
+    const auto most = static_cast<int64_t>((limit_ - search_seconds_since(start_)) / seconds_of_epoch_);
     trial.epochs = std::min(trial.epochs, most);
     return trial.epochs > 0;
   }
@@ -128,7 +128,7 @@ class Search {
     display_.end_line();
     // A trial that was cut before its first evaluation is better than none.
     if (trial.step == 0 && best_trial(trials_) == nullptr) evaluate(folder / "model", now);
-    trial.seconds = seconds_since(begin);
+    trial.seconds = search_seconds_since(begin);
     trial.end = !result.interrupted        ? TrialEnd::finished
                 : hopeless && !interrupted ? TrialEnd::hopeless
                                            : TrialEnd::cut;
@@ -150,7 +150,7 @@ class Search {
     std::string text = fmt::format(
         "The best of {} trials in {:.1f} of {:g} minutes ({} finished, {} stopped early, {} "
         "cut) is trial {} with {}: {}.",
-        trials_.size(), seconds_since(start_) / kMinute, arguments_.tune, count(TrialEnd::finished),
+        trials_.size(), search_seconds_since(start_) / kMinute, arguments_.tune, count(TrialEnd::finished),
         count(TrialEnd::hopeless), count(TrialEnd::cut), best.number, shown(best.score), options_text(best));
     if (best.end == TrialEnd::cut) text += " No trial ended in time: the model is not finished.";
     return text;

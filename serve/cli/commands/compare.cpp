@@ -92,7 +92,7 @@ std::string verdict(const VersionComparison& comparison) {
   return fmt::format("{} is better in accuracy ({}).", only_first > only_second ? "A" : "B", p_text(p));
 }
 
-std::string text_of(const CompareArguments& arguments, const VersionComparison& comparison) {
+std::string comparison_text(const CompareArguments& arguments, const VersionComparison& comparison) {
   const ComparedTexts& all = comparison.all;
   std::string text = fmt::format("A  {}\nB  {}\n\n{} texts; A alone is right on {}, B alone on {}.\n",  //
                                  arguments.first.string(), arguments.second.string(), all.texts,
@@ -150,7 +150,7 @@ void run_compare(const CompareArguments& arguments) {
   skipped.report();
   const VersionComparison comparison = compare_versions(judge(examples, *first, *second), first->labels());
   if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(arguments, comparison));
-  print_line(text_of(arguments, comparison));
+  print_line(comparison_text(arguments, comparison));
   if (arguments.json) print_line(json_of(arguments, comparison, first->labels()));
 }
 
