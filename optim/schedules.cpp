@@ -209,4 +209,9 @@ double linear_warmup_decay(int64_t step, int64_t warmup, int64_t total) {
   return step >= total ? 0 : ratio(total - step, total - warmup);
 }
 
+double cosine_warmup_decay(int64_t step, int64_t warmup, int64_t total) {
+  if (step < warmup) return ratio(step + 1, warmup);
+  return step >= total ? 0 : (1 + std::cos(std::numbers::pi * ratio(step - warmup, total - warmup))) / 2;
+}
+
 }  // namespace qing::optim

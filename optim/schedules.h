@@ -61,5 +61,7 @@ Schedule polynomial_with_warmup(int64_t warmup, int64_t total, double lr_end = 1
 /// of which has the peak, and falls linearly to 0 at `total`. Unlike linear_with_warmup it wastes no step on a rate of
 /// 0.
 double linear_warmup_decay(int64_t step, int64_t warmup, int64_t total);
+/// The same with half a cosine in the place of the linear fall (Loshchilov & Hutter 2017).
+double cosine_warmup_decay(int64_t step, int64_t warmup, int64_t total);
 
 }  // namespace qing::optim
