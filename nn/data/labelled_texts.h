@@ -55,11 +55,13 @@ class ExampleReader {
   std::string guesses() const { return rows_.guesses(); }  ///< As LabelledRowReader has them.
 
  private:
-  [[noreturn]] void refuse_label(const std::string& label) const;
+  const std::string& proposal();
+  [[noreturn]] void refuse_label(const std::string& label);
 
   std::filesystem::path path_;
   DatasetOptions options_;
   LabelledRowReader rows_;
+  std::optional<std::string> proposal_;  // rules of a LabelMap, computed at the first unknown label; empty: none fit
 };
 
 /// Reads a whole file with an ExampleReader. The file must have rows.
