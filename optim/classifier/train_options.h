@@ -205,7 +205,8 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"word_dropout", &TrainOptions::word_dropout, kBelowOne, kRegularization,
      "Word dropout: fraction of a text's tokens replaced by [MASK] in training"},
     {"label_smoothing", &TrainOptions::label_smoothing, kBelowOne, kRegularization,
-     "Label smoothing: fraction of each target spread evenly over the labels"},
+     "Label smoothing: fraction of each target spread evenly over the labels", nullptr,
+     OptionUse::classification | OptionUse::tagging},
     {"balance", &TrainOptions::balance, at_least(0), kRegularization,
      "Strength of the correction for label frequencies in each file (logit adjustment). 0 learns the frequencies, 1 "
      "treats all labels as equally frequent"},
