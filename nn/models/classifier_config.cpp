@@ -11,6 +11,7 @@
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/encoder_config_json.h>
 #include <qing/nn/models/label_names.h>
+#include <qing/nn/models/task_config.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -111,6 +112,7 @@ void check_label2id(const ConfigReader& reader) {
 
 // Whether the head is none that qing computes, so that nothing of it can be kept.
 bool has_foreign_head(const ConfigReader& reader) {
+  if (task_in(reader) != kClassification) return true;
   const json::value* problem = reader.find("problem_type");
   if (problem != nullptr && problem->is_string() && problem->get_string() != "single_label_classification") return true;
   const json::value* labels = reader.find("id2label");
@@ -128,6 +130,16 @@ bool has_foreign_head(const ConfigReader& reader) {
     check_label_names(names);
   } catch (const ValueError&) { return true; }
   return labels->get_object().size() < 2;
+}
+
+void write_labels(const std::vector<std::string>& labels, json::object& config) {
+  json::object id2label, label2id;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    id2label[std::to_string(i)] = labels[i];
+    label2id[labels[i]] = i;
+  }
+  config["id2label"] = id2label;
+  config["label2id"] = label2id;
 }
 
 void check_reference(const DataProfile& reference, size_t labels) {
@@ -157,6 +169,17 @@ void ClassifierConfig::validate() const {
 
 ClassifierConfig ClassifierConfig::load(const std::filesystem::path& path) {
   const ConfigReader reader(path);
+  require_task(reader, kClassification);
+  return read(reader);
+}
+
+ClassifierConfig ClassifierConfig::load_for_tokens(const std::filesystem::path& path) {
+  const ConfigReader reader(path);
+  if (task_in(reader) != kClassification || reader.find("task") != nullptr) require_task(reader, "tagging");
+  return read(reader);
+}
+
+ClassifierConfig ClassifierConfig::read(const ConfigReader& reader) {
   ClassifierConfig config;
   const auto [family, ngram_head] = read_family_and_head(reader);
   config.ngram_head = ngram_head;
@@ -187,11 +210,6 @@ ClassifierConfig ClassifierConfig::load_for_fine_tuning(const std::filesystem::p
 }
 
 void ClassifierConfig::save(const std::filesystem::path& path) const {
-  json::object id2label, label2id;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    id2label[std::to_string(i)] = labels[i];
-    label2id[labels[i]] = i;
-  }
   const EncoderFamilyNames& names = names_of(encoder.family);
   const std::string architecture = std::string(names.class_prefix) + "ForSequenceClassification";
   json::object config = {
@@ -200,8 +218,7 @@ void ClassifierConfig::save(const std::filesystem::path& path) const {
   };
   write_encoder_config(encoder, config);
   config["problem_type"] = "single_label_classification";
-  config["id2label"] = id2label;
-  config["label2id"] = label2id;
+  write_labels(labels, config);
   config["torch_dtype"] = "float32";
   if (ngram_head) config["ngram_head"] = true;
   if (calibration_temperature != 1) config["calibration_temperature"] = calibration_temperature;
@@ -210,6 +227,19 @@ void ClassifierConfig::save(const std::filesystem::path& path) const {
                            {"unknown_tokens", reference->unknown_tokens},
                            {"labels", json::array(reference->labels.begin(), reference->labels.end())}};
   }
+  write_file_atomically(path, json::serialize(config) + "\n");
+}
+
+void ClassifierConfig::save_for_tokens(const std::filesystem::path& path) const {
+  const EncoderFamilyNames& names = names_of(encoder.family);
+  json::object config = {
+      {"architectures", json::array{std::string(names.class_prefix) + "ForTokenClassification"}},
+      {"model_type", names.model_type},
+      {"task", "tagging"},
+  };
+  write_encoder_config(encoder, config);
+  write_labels(labels, config);
+  config["torch_dtype"] = "float32";
   write_file_atomically(path, json::serialize(config) + "\n");
 }
 
