@@ -13,7 +13,7 @@ enum class PositionKind {
   learned,           ///< a trained table, as in BART
   sinusoidal,        ///< sines and cosines in turn (Vaswani et al. 2017)
   sinusoidal_split,  ///< the same numbers, all sines before all cosines, as in Marian
-  /// all sines before all cosines, with frequencies from 1 to exactly 1/10000, as in M2M-100; zeros at position 0
+  /// all sines before all cosines, with frequencies from 1 to exactly 1/10000, computed in f32, as in M2M-100
   sinusoidal_tensor2tensor,
   rotary,    ///< queries and keys of self-attention are rotated (Su et al. 2021)
   relative,  ///< a bias of self-attention's scores, shared by the layers of a stack, as in T5 (Raffel et al. 2020)
