@@ -11,6 +11,7 @@
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/encoder_config_json.h>
 #include <qing/nn/models/label_names.h>
+#include <qing/nn/models/task_config.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -111,6 +112,7 @@ void check_label2id(const ConfigReader& reader) {
 
 // Whether the head is none that qing computes, so that nothing of it can be kept.
 bool has_foreign_head(const ConfigReader& reader) {
+  if (task_in(reader) != kClassification) return true;
   const json::value* problem = reader.find("problem_type");
   if (problem != nullptr && problem->is_string() && problem->get_string() != "single_label_classification") return true;
   const json::value* labels = reader.find("id2label");
@@ -157,6 +159,7 @@ void ClassifierConfig::validate() const {
 
 ClassifierConfig ClassifierConfig::load(const std::filesystem::path& path) {
   const ConfigReader reader(path);
+  require_task(reader, kClassification);
   ClassifierConfig config;
   const auto [family, ngram_head] = read_family_and_head(reader);
   config.ngram_head = ngram_head;
