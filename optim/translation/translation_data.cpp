@@ -17,19 +17,23 @@ namespace {
 
 constexpr int64_t kPairsOfAThread = 64;
 
-// The id of each target language's token; none for a single language.
+// The id of the token of each target language that the tokenizer knows.
 std::map<std::string, int32_t> tags_of(std::span<const TranslationPair> pairs, const nn::Tokenizer& tokenizer) {
-  std::map<std::string, int32_t> tags;
-  const std::vector<std::string> tokens = language_tokens(pairs);
+  std::map<std::string, std::optional<int32_t>> found;
   for (const TranslationPair& pair : pairs) {
-    if (tokens.empty() || tags.contains(pair.to)) continue;
+    if (found.contains(pair.to)) continue;
     const std::string token = nn::language_token(pair.to);
     const int32_t id = tokenizer.id(token);
-    if (id == tokenizer.unk_id() || tokenizer.token(id) != token) {
-      throw ValueError(
-          fmt::format("encode_pairs: the tokenizer has no token '{}' for the language '{}'", token, pair.to));
-    }
-    tags.emplace(pair.to, id);
+    const bool known = id >= 0 && tokenizer.token(id) == token;
+    found.emplace(pair.to, known ? std::optional(id) : std::nullopt);
+  }
+  std::map<std::string, int32_t> tags;
+  for (const auto& [language, id] : found) {
+    if (id) tags.emplace(language, *id);
+    if (id || found.size() == 1) continue;
+    throw ValueError(
+        fmt::format("encode_pairs: the tokenizer has no token '{}', so the model does not know to translate to '{}'",
+                    nn::language_token(language), language));
   }
   return tags;
 }

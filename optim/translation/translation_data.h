@@ -33,8 +33,9 @@ struct TranslationExamples {
   size_t too_long = 0;  ///< pairs that were left out, because a side has more tokens than the tokenizer takes
 };
 
-/// Encodes the pairs with a tokenizer whose texts end in its separator token. DataError "pair I: ..." for a text that
-/// is not UTF-8; ValueError for a tokenizer without a language token that a pair needs.
+/// Encodes the pairs with a tokenizer whose texts end in its separator token, with the language token that it has for
+/// a pair's target. DataError "pair I: ..." for a text that
+/// is not UTF-8; ValueError for pairs of several target languages of which the tokenizer lacks one.
 TranslationExamples encode_pairs(std::span<const TranslationPair> pairs, const nn::Tokenizer& tokenizer);
 
 /// Joins examples in a batch, with `start_id` in front of the targets. Thread-safe.
