@@ -11,6 +11,7 @@
 
 #include <qing/nn/models/data_profile.h>
 #include <qing/nn/models/prediction.h>
+#include <qing/nn/problem.h>
 #include <qing/nn/text/ngrams.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/dtype.h>
@@ -64,6 +65,9 @@ class TextClassifier {
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   virtual const std::vector<std::string>& labels() const = 0;
+  virtual Problem problem() const { return Problem::single_label; }
+  /// Of a multi-label classifier: the least score of each label that Prediction::labels has. Otherwise empty.
+  virtual std::span<const double> thresholds() const { return {}; }
   virtual double temperature() const { return 1; }
   virtual DType precision() const { return DType::f32; }  ///< precision of the products in predictions
   /// Bytes of the weights and of the copies of them that products read. Weights that lie on the pages of a file count.

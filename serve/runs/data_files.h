@@ -14,9 +14,8 @@ namespace qing::serve::cli {
 struct DataFile {
   std::string path;
   std::string sha256;                ///< SHA-256 of the bytes, 64 hexadecimal digits
-  std::vector<int64_t> label_texts;  ///< number of texts of each label
-  int64_t unlabelled = 0;            ///< number of texts without one
-  int64_t texts() const;
+  std::vector<int64_t> label_texts;  ///< number of texts of each label; a text may have several or none
+  int64_t texts = 0;
 };
 
 struct LabelledFile {
