@@ -12,6 +12,7 @@
 #include <qing/nn/models/config_reader.h>
 #include <qing/nn/models/encoder_config_json.h>
 #include <qing/nn/models/label_names.h>
+#include <qing/nn/models/task_config.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -159,6 +160,7 @@ void check_thresholds(const std::vector<double>& thresholds, Problem problem, si
 
 // Whether the head is none that qing computes, so that nothing of it can be kept.
 bool has_foreign_head(const ConfigReader& reader) {
+  if (task_in(reader) != kClassification) return true;
   const std::optional<Problem> problem = problem_of(reader);
   if (!problem) return true;
   const json::value* labels = reader.find("id2label");
@@ -211,6 +213,7 @@ void ClassifierConfig::validate() const {
 
 ClassifierConfig ClassifierConfig::load(const std::filesystem::path& path) {
   const ConfigReader reader(path);
+  require_task(reader, kClassification);
   ClassifierConfig config;
   const auto [family, ngram_head] = read_family_and_head(reader);
   config.ngram_head = ngram_head;

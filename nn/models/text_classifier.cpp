@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -14,6 +15,7 @@
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/models/explanation.h>
 #include <qing/nn/models/integrated_gradients.h>
+#include <qing/nn/models/label_names.h>
 #include <qing/nn/models/ngram_head.h>
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/pretrained.h>
@@ -180,6 +182,39 @@ std::vector<EncodedText> TextClassifier::encode_all(std::span<const std::string>
   const auto error = std::ranges::find_if(errors, [](const std::exception_ptr& e) { return e != nullptr; });
   if (error != errors.end()) std::rethrow_exception(*error);
   return encodings;
+}
+
+std::vector<TensorDescription> TextClassifier::inputs() const { return {{"text", "BYTES", {-1}}}; }
+
+std::vector<TensorDescription> TextClassifier::outputs() const {
+  if (embeds()) return {};
+  const auto width = static_cast<int64_t>(labels().size());
+  return {{"label", "BYTES", {-1}},
+          {"score", "FP32", {-1}},
+          {"scores", "FP32", {-1, width}},
+          {"logits", "FP32", {-1, width}}};
+}
+
+bool TextClassifier::can_replace(const TaskModel& other) const {
+  const auto* classifier = dynamic_cast<const TextClassifier*>(&other);
+  return classifier != nullptr && labels() == classifier->labels() && embedding().size == classifier->embedding().size;
+}
+
+void TextClassifier::try_out() const {
+  try {
+    if (!embeds()) check_label_names(labels());  // they are keys of answers
+  } catch (const ValueError& error) { throw DataError(error.what()); }
+  const auto width = static_cast<size_t>(embedding().size);
+  const std::string text = "warm-up 热身";
+  const std::vector<Prediction> predictions = predict(std::span(&text, 1));
+  const auto whole = [](const std::vector<float>& numbers, size_t count) {
+    return numbers.size() == count && std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
+  };
+  if (predictions.size() != 1 || !whole(predictions.front().scores, labels().size()) ||
+      !whole(predictions.front().embedding, width)) {
+    throw DataError(fmt::format("its first prediction lacks a finite {}; check the weights",
+                                embeds() ? "vector" : "score for each label"));
+  }
 }
 
 std::vector<Prediction> TextClassifier::predict(std::span<const std::string> texts) const {

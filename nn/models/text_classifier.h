@@ -11,6 +11,7 @@
 
 #include <qing/nn/models/data_profile.h>
 #include <qing/nn/models/prediction.h>
+#include <qing/nn/models/task_model.h>
 #include <qing/nn/problem.h>
 #include <qing/nn/text/ngrams.h>
 #include <qing/nn/text/tokenizer.h>
@@ -32,7 +33,7 @@ struct EmbeddingInfo {
 
 /// A classifier or, if embeds(), a model of sentence embeddings: that has no labels, and its
 /// predictions have Prediction::embedding. Immutable after load; predict() may be called from many threads.
-class TextClassifier {
+class TextClassifier : public TaskModel {
  public:
   /// Reads config.json of a ...ForSequenceClassification of any EncoderFamily, its weights (what open_weights()
   /// reads), the tokenizer's files (Tokenizer::load), and, if the configuration says so, ngrams.safetensors. Texts are
@@ -41,7 +42,14 @@ class TextClassifier {
   /// f32. IoError, DataError; ValueError for another precision.
   static std::shared_ptr<const TextClassifier> load(const std::filesystem::path& directory,
                                                     DType precision = DType::f32);
-  virtual ~TextClassifier() = default;
+
+  std::string_view task() const final { return kClassification; }
+  /// The texts, and what is predicted of each: label, score, scores and logits; none of a model of embeddings.
+  std::vector<TensorDescription> inputs() const final;
+  std::vector<TensorDescription> outputs() const final;
+  /// Also embeddings of the same size.
+  bool can_replace(const TaskModel& other) const final;
+  void try_out() const final;
 
   /// Returns one prediction per text, in order. The scores of a text do not depend on the rest of the batch, to the
   /// bit. DataError with the index of a text that is not UTF-8. An empty span gives an empty result.
@@ -64,14 +72,11 @@ class TextClassifier {
   virtual const Tokenizer* tokenizer() const { return nullptr; }
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
-  virtual const std::vector<std::string>& labels() const = 0;
+  const std::vector<std::string>& labels() const override = 0;
   virtual Problem problem() const { return Problem::single_label; }
   /// Of a multi-label classifier: the least score of each label that Prediction::labels has. Otherwise empty.
   virtual std::span<const double> thresholds() const { return {}; }
   virtual double temperature() const { return 1; }
-  virtual DType precision() const { return DType::f32; }  ///< precision of the products in predictions
-  /// Bytes of the weights and of the copies of them that products read. Weights that lie on the pages of a file count.
-  virtual size_t weight_bytes() const { return 0; }
   /// Statistics of the predictions on the reference texts, to compare other texts with; null if they were not recorded.
   virtual const DataProfile* reference() const { return nullptr; }
 

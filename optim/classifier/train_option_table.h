@@ -29,8 +29,22 @@ struct OptionRange {
   std::string text() const;
 };
 
-/// Which recipes an option is for.
-enum class OptionUse : uint8_t { train, pretrain, both };
+/// The recipes that an option is for, as a set of flags.
+enum class OptionUse : uint8_t {
+  classification = 1,
+  pretraining = 2,
+  translation = 4,
+  image = 8,
+  tagging = 16,
+  /// Recipes of an encoder of texts.
+  encoder = classification | pretraining | tagging,
+  /// Recipes of texts.
+  text = encoder | translation,
+  all = text | image,
+};
+constexpr OptionUse operator|(OptionUse a, OptionUse b) {
+  return static_cast<OptionUse>(static_cast<uint8_t>(a) | static_cast<uint8_t>(b));
+}
 
 /// One option of TrainOptions.
 struct TrainOption {
@@ -45,9 +59,10 @@ struct TrainOption {
   const char* group;             ///< heading in the help
   const char* help;              ///< a noun phrase without a full stop at its end
   const char* option = nullptr;  ///< name on the command line, if it differs from `name` with dashes
-  OptionUse use = OptionUse::train;
+  OptionUse use = OptionUse::classification;
 
-  bool is_for(OptionUse recipe) const { return use == recipe || use == OptionUse::both; }
+  /// `recipe` is one flag.
+  bool is_for(OptionUse recipe) const { return (static_cast<uint8_t>(use) & static_cast<uint8_t>(recipe)) != 0; }
 
   /// The name on the command line, without leading dashes.
   std::string option_name() const;

@@ -1,5 +1,5 @@
-// The options of train_classifier() and pretrain(), and the values it accepts. An option is a member of TrainOptions
-// and a row of kTrainOptions; one of the optimizer's goes into adamw() too.
+// The options of the recipes, such as train_classifier() and pretrain(), and the values they accept. An option is a
+// member of TrainOptions and a row of kTrainOptions; one of the optimizer's goes into adamw() too.
 #pragma once
 
 #include <cstddef>
@@ -132,81 +132,80 @@ inline constexpr const char* kFineTuning = "Fine-tuning";
 inline constexpr const char* kNgrams = "N-grams";
 inline constexpr const char* kTeachers = "Distillation";
 
-// The upper bounds of sizes keep their products inside int64.
+// The upper bounds of sizes keep their products inside int64. A member may have several rows, each for other recipes.
 inline constexpr TrainOption kTrainOptions[] = {
     {"labels", &TrainOptions::labels, kAny, kModel,
      "Names of the labels, separated by commas. Without it they are those of the data, sorted, or those of --from if "
      "it "
      "has all of them"},
     {"multi_label", &TrainOptions::multi_label, kFlag, kModel,
-     "Several labels for a text: 1 learns any number of labels, or none, for each text (binary cross-entropy). 0 "
-     "learns "
-     "one"},
+     "Several labels for a text: 1 learns any number of labels, or none, for each text, by binary "
+     "cross-entropy. 0 learns one"},
     {"ordinal", &TrainOptions::ordinal, kFlag, kModel,
-     "Order of the labels, such as stars: 1 learns that near labels are less wrong than far ones (squared earth "
-     "mover's "
-     "distance). The order is that of --labels, or of their numbers"},
+     "Order of the labels, such as stars: 1 learns that near labels are less wrong than far ones, by the squared "
+     "earth mover's distance. The order is that of --labels, or of their numbers"},
     {"regression", &TrainOptions::regression, kFlag, kModel,
-     "Number instead of a label: 1 learns the numbers of the label column (mean squared error)"},
-    {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers", nullptr, OptionUse::both},
-    {"width", &TrainOptions::width, within(1, 65536), kModel, "Hidden size", nullptr, OptionUse::both},
+     "Number instead of a label: 1 learns the numbers of the label column, by the mean squared error"},
+    {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers", nullptr, OptionUse::encoder},
+    {"width", &TrainOptions::width, within(1, 65536), kModel, "Hidden size", nullptr, OptionUse::encoder},
     {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 32", nullptr,
-     OptionUse::both},
-    {"vocab", &TrainOptions::vocab, within(6, 1 << 24), kModel, "Maximum vocabulary size", nullptr, OptionUse::both},
+     OptionUse::encoder},
+    {"vocab", &TrainOptions::vocab, within(6, 1 << 24), kModel, "Maximum vocabulary size", nullptr, OptionUse::encoder},
     {"byte_level", &TrainOptions::byte_level, kFlag, kModel,
      "Kind of a new vocabulary: 0 is WordPiece on lower-cased words, 1 byte-level BPE, which keeps every character",
-     nullptr, OptionUse::both},
+     nullptr, OptionUse::encoder},
     {"max_length", &TrainOptions::max_length, within(3, 65536), kModel,
      "Maximum tokens per text. Longer texts are truncated, or in pretraining cut into several", nullptr,
-     OptionUse::both},
-    {"epochs", &TrainOptions::epochs, within(1, kMaxCount), kTraining, "Number of epochs", nullptr, OptionUse::both},
+     OptionUse::encoder},
+    {"epochs", &TrainOptions::epochs, within(1, kMaxCount), kTraining, "Number of epochs", nullptr, OptionUse::all},
     {"max_steps", &TrainOptions::max_steps, within(0, kMaxCount), kTraining,
-     "Maximum number of steps. 0 means no limit", nullptr, OptionUse::both},
-    {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in texts", nullptr, OptionUse::both},
+     "Maximum number of steps. 0 means no limit", nullptr, OptionUse::all},
+    {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in texts", nullptr, OptionUse::text},
+    {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in images", nullptr, OptionUse::image},
     {"lr", &TrainOptions::lr, above(0), kTraining, "Learning rate at the peak of the schedule", nullptr,
-     OptionUse::both},
+     OptionUse::all},
     {"warmup", &TrainOptions::warmup, kShare, kTraining,
-     "Fraction of the steps in which the learning rate rises to its peak", nullptr, OptionUse::both},
+     "Fraction of the steps in which the learning rate rises to its peak", nullptr, OptionUse::all},
     {"weight_decay", &TrainOptions::weight_decay, at_least(0), kTraining,
-     "Weight decay (AdamW) of matrices. Biases and layer norms have none", nullptr, OptionUse::both},
+     "Weight decay (AdamW) of matrices. Biases and layer norms have none", nullptr, OptionUse::all},
     {"adam_beta2", &TrainOptions::adam_beta2, kBelowOne, kTraining, "Decay of AdamW's second moment (beta2)", nullptr,
-     OptionUse::both},
+     OptionUse::all},
     {"adam_epsilon", &TrainOptions::adam_epsilon, at_least(0), kTraining,
-     "Term added to the root of AdamW's second moment (epsilon)", nullptr, OptionUse::both},
-    {"clip", &TrainOptions::clip, above(0), kTraining, "Maximum gradient norm", nullptr, OptionUse::both},
+     "Term added to the root of AdamW's second moment (epsilon)", nullptr, OptionUse::all},
+    {"clip", &TrainOptions::clip, above(0), kTraining, "Maximum gradient norm", nullptr, OptionUse::all},
     {"ema", &TrainOptions::ema, kBelowOne, kTraining,
      "Decay of the exponential moving average of the weights. The average is what is saved. 0 disables it", nullptr,
-     OptionUse::both},
+     OptionUse::all},
     {"extra_share", &TrainOptions::extra_share, kShare, kTraining,
      "Fraction of the --extra texts that each epoch takes"},
     {"precision", &TrainOptions::precision, kAny, kTraining,
      "Precision of matrix products: f32, or bf16 with sums in f32. All other arithmetic is f32", nullptr,
-     OptionUse::both},
-    {"seed", &TrainOptions::seed, kAny, kTraining, "Random seed", nullptr, OptionUse::both},
+     OptionUse::all},
+    {"seed", &TrainOptions::seed, kAny, kTraining, "Random seed", nullptr, OptionUse::all},
     {"layer_decay", &TrainOptions::layer_decay, OptionRange{0, 1, true}, kTraining,
      "Layer-wise learning rate decay: factor of the learning rate from each encoder layer to the one below", nullptr,
-     OptionUse::both},
+     OptionUse::encoder},
     {"gradient_checkpointing", &TrainOptions::gradient_checkpointing, kFlag, kTraining,
      "Gradient checkpointing: 1 recomputes each encoder layer in the backward pass, which takes less memory and more "
      "time. 0 disables it",
-     nullptr, OptionUse::both},
+     nullptr, OptionUse::encoder},
     {"chunks", &TrainOptions::chunks, within(0, 65536), kTraining,
      "Number of chunks of a batch whose gradients are summed in a fixed order. The weights are equal for any number of "
      "processes with the same number of chunks. 0 means 8 under mpirun, and batches as a whole without it",
-     nullptr, OptionUse::both},
+     nullptr, OptionUse::all},
     {"fast_reduce", &TrainOptions::fast_reduce, kFlag, kTraining,
      "Faster sum of gradients under mpirun: 1 gives each process one chunk, so the weights depend on the number of "
      "processes",
-     nullptr, OptionUse::both},
+     nullptr, OptionUse::all},
     {"gradient_precision", &TrainOptions::gradient_precision, kAny, kTraining,
      "Precision in which gradients travel under mpirun: f32, or bf16 with error feedback. bf16 halves the bytes, and "
      "the "
      "weights depend on the number of processes. Rows of tables travel in f32",
-     nullptr, OptionUse::both},
+     nullptr, OptionUse::all},
     {"from", &TrainOptions::from, kAny, kFineTuning,
      "Model folder to begin with. Its vocabulary, encoder size and weights are taken over. A classification head is "
      "kept if the labels are the same",
-     nullptr, OptionUse::both},
+     nullptr, OptionUse::encoder},
     {"head_only", &TrainOptions::head_only, kFlag, kFineTuning,
      "Training of the pooler and the classification head only: 1 freezes the embeddings and the encoder"},
     {"lora_rank", &TrainOptions::lora_rank, within(0, 65536), kFineTuning,
@@ -218,11 +217,11 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"prune_vocab", &TrainOptions::prune_vocab, kFlag, kFineTuning,
      "Vocabulary pruning: 1 removes the tokens that the training texts do not have"},
     {"mask_share", &TrainOptions::mask_share, OptionRange{0, 1, true, true}, kTraining,
-     "Fraction of a text's tokens that are predicted, at least one", nullptr, OptionUse::pretrain},
+     "Fraction of a text's tokens that are predicted, at least one", nullptr, OptionUse::pretraining},
     {"whole_words", &TrainOptions::whole_words, kFlag, kTraining,
      "Whole-word masking: 1 predicts all tokens of a word or none. 0 chooses tokens one by one", nullptr,
-     OptionUse::pretrain},
-    {"dropout", &TrainOptions::dropout, kBelowOne, kRegularization, "Dropout probability", nullptr, OptionUse::both},
+     OptionUse::pretraining},
+    {"dropout", &TrainOptions::dropout, kBelowOne, kRegularization, "Dropout probability", nullptr, OptionUse::all},
     {"word_dropout", &TrainOptions::word_dropout, kBelowOne, kRegularization,
      "Word dropout: fraction of a text's tokens replaced by [MASK] in training"},
     {"label_smoothing", &TrainOptions::label_smoothing, kBelowOne, kRegularization,

@@ -19,7 +19,7 @@ Tensor masked_loss(const nn::EncoderForMaskedLM& model, const MaskedBatch& batch
 
 /// Trains a vocabulary and an encoder of the options' size with a masked-language-model head, or goes on with the model
 /// and the tokenizer in `from`, which must have such a head, and writes the model directory `out`, as `transformers`
-/// loads it. Of the options those of OptionUse::pretrain count. Texts longer than max_length are cut into windows.
+/// loads it. Of the options those of OptionUse::pretraining count. Texts longer than max_length are cut into windows.
 /// `run` and the callbacks are as train_classifier() has them. The same texts, options and kind of CPU give the same
 /// weights to the bit, for any number of threads, and whether or not training was resumed. ValueError without texts,
 /// for options out of range, and for a tokenizer without a mask token; DataError for a text that is not UTF-8, a model

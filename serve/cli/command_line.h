@@ -12,6 +12,7 @@ namespace qing::serve::cli {
 /// Outlives all commands. Not thread-safe.
 struct CommandLine {
   CLI::App& app;
+  std::vector<std::string> arguments;     ///< those of the program before "--": the command's name first
   std::vector<std::string> after_dashes;  ///< the arguments after "--", which CLI11 does not see
   bool takes_after_dashes = false;        ///< set by the callback of a command that uses them
   /// Set by the callback of the chosen command. It returns normally when all went well, and throws a qing::Error

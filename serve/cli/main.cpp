@@ -39,7 +39,7 @@ int run(int argc, char** argv) {
   // CLI11 gives the arguments after -- to the wrong command, so they are removed before.
   char** const dashes =
       std::find_if(argv + 1, argv + argc, [](const char* arg) { return std::string_view(arg) == "--"; });
-  cli::CommandLine line{.app = app, .after_dashes = {}, .run = {}};
+  cli::CommandLine line{.app = app, .arguments = {argv + 1, dashes}, .after_dashes = {}, .run = {}};
   if (dashes != argv + argc) line.after_dashes.assign(dashes + 1, argv + argc);
   cli::add_commands(line);
 

@@ -32,16 +32,17 @@ std::string bar(double share) {
 
 }  // namespace
 
-ProgressDisplay::ProgressDisplay() : terminal_(isatty(STDERR_FILENO) == 1), next_(Clock::now()) {}
+ProgressDisplay::ProgressDisplay(const TrainingUnits& units)
+    : units_(units), terminal_(isatty(STDERR_FILENO) == 1), next_(Clock::now()) {}
 
 void ProgressDisplay::show(const optim::Progress& progress) {
   const bool last = progress.step >= progress.steps;
   if (!is_due(last)) return;
   const double share =
       progress.steps > 0 ? static_cast<double>(progress.step) / static_cast<double>(progress.steps) : 0;
-  const std::string numbers =
-      fmt::format("epoch {}/{}  {} texts  {:.0f} tokens/s  loss {:.4f}  ETA {}", progress.epoch, progress.epochs,
-                  progress.texts, progress.tokens_per_second, progress.loss, duration(progress.seconds_left));
+  const std::string numbers = fmt::format("epoch {}/{}  {} {}  {:.0f} {}/s  loss {:.4f}  ETA {}", progress.epoch,
+                                          progress.epochs, progress.texts, units_.examples, progress.tokens_per_second,
+                                          units_.work, progress.loss, duration(progress.seconds_left));
   print(terminal_ ? fmt::format("{} {:3.0f}%  {}", bar(share), 100 * share, numbers)
                   : fmt::format("step {}/{}  {}", progress.step, progress.steps, numbers),
         last);

@@ -6,12 +6,13 @@
 #include <string>
 
 #include <qing/optim/classifier/train_classifier.h>
+#include <qing/serve/runs/training_units.h>
 
 namespace qing::serve::cli {
 
 class ProgressDisplay {
  public:
-  ProgressDisplay();
+  explicit ProgressDisplay(const TrainingUnits& units = {});
   void show(const optim::Progress& progress);
   void show(const optim::TeacherProgress& progress);
   /// Rows of a table; `share` of them all, in [0, 1], or less than 0 if it is unknown.
@@ -25,6 +26,7 @@ class ProgressDisplay {
   bool is_due(bool last);
   void print(const std::string& text, bool last);
 
+  const TrainingUnits units_;
   const bool terminal_;
   bool open_line_ = false;
   Clock::time_point next_;

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <unordered_set>
 
+#include <qing/nn/models/task_model.h>
 #include <qing/optim/parallel/launch.h>
 #include <qing/optim/training/chunked_batch.h>
 #include <qing/serve/cli/config_file.h>
@@ -28,7 +29,8 @@ int64_t peak_rss_bytes() {
 // Gives --chunks its value for several processes, so that the record of the run has it.
 void set_chunks(CLI::App& command, TrainingArguments& arguments) {
   if (!optim::launch() || arguments.options.fast_reduce != 0) return;
-  CLI::Option* option = command.get_option("--chunks");
+  CLI::Option* option = command.get_option_no_throw("--chunks");
+  if (option == nullptr) return;
   if (option->count() == 0 || (arguments.options.chunks == 0 && !arguments.resume)) {
     option->clear();
     option->add_result(std::to_string(optim::kDefaultChunks));
@@ -84,6 +86,8 @@ void read_configs(CLI::App& command, TrainingArguments& a) {
     }
   }
   a.settings = settings_of(command);
+  // The records of classifiers name no task.
+  if (a.task == nn::kClassification) std::erase_if(a.settings, [](const Setting& one) { return one.name == "task"; });
 }
 
 void check_training(const TrainingArguments& a) {
@@ -139,7 +143,16 @@ Begin begin_of(const TrainingArguments& arguments) {
   return arguments.overwrite ? Begin::overwrite : Begin::anew;
 }
 
-void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory& run, size_t texts) {
+std::string about_texts(const TrainingArguments& arguments, size_t texts) {
+  const std::string model =
+      arguments.options.from.empty()
+          ? fmt::format("{} layers of width {}", arguments.options.layers, arguments.options.width)
+          : fmt::format("from {}", arguments.options.from.string());
+  return fmt::format("{} texts of {} {}, {}", texts, arguments.data.size(),
+                     arguments.data.size() == 1 ? "file" : "files", model);
+}
+
+void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory& run, const std::string& about) {
   if (run.was_finished()) {
     fmt::print(stderr, "the training in {} is already finished\n", run.out().string());
     return;
@@ -154,12 +167,7 @@ void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory&
   } else if (arguments.resume) {
     fmt::print(stderr, "nothing to resume in {}; starting a new training\n", run.out().string());
   }
-  const std::string model =
-      arguments.options.from.empty()
-          ? fmt::format("{} layers of width {}", arguments.options.layers, arguments.options.width)
-          : fmt::format("from {}", arguments.options.from.string());
-  fmt::print(stderr, "training on {} texts of {} {}, {}\n", texts, arguments.data.size(),
-             arguments.data.size() == 1 ? "file" : "files", model);
+  fmt::print(stderr, "training on {}\n", about);
 }
 
 optim::RunOptions run_options(const TrainingArguments& arguments, const RunDirectory& run) {
@@ -186,12 +194,12 @@ void report(const TrainingArguments& arguments, const optim::TrainResult& result
                best.empty() ? "" : fmt::format(", {},", best), out);
   }
   if (!arguments.json) {
-    print_line(
-        fmt::format("loss {:.4f}, {:.0f} tokens/s, {:.1f} s", result.loss, result.tokens_per_second, result.seconds));
+    print_line(fmt::format("loss {:.4f}, {:.0f} {}/s, {:.1f} s", result.loss, result.tokens_per_second,
+                           arguments.units.work, result.seconds));
     return;
   }
   JsonWriter json(JsonWriter::Style::kSpaced);
-  json.begin_object().member("tokens_per_second", result.tokens_per_second);
+  json.begin_object().member(fmt::format("{}_per_second", arguments.units.work), result.tokens_per_second);
   json.member("peak_rss_bytes", peak_rss_bytes()).member("loss", result.loss).member("steps", result.steps);
   json.member("epochs", result.epochs).member("seconds", result.seconds).member("interrupted", result.interrupted);
   json.member("early_stopped", result.early_stopped).member("resumed_from", result.resumed_from);

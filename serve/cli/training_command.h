@@ -1,4 +1,4 @@
-// What the commands that train have in common: `qing train` and `qing pretrain`.
+// What the commands that train have in common: `qing train`, for any task, and `qing pretrain`.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -17,11 +17,13 @@
 #include <qing/serve/runs/data_files.h>
 #include <qing/serve/runs/run_directory.h>
 #include <qing/serve/runs/settings.h>
+#include <qing/serve/runs/training_units.h>
 
 namespace qing::serve::cli {
 
 struct TrainingArguments {
-  std::string command;  ///< "train"
+  std::string command;    ///< "train"
+  std::string task = {};  ///< as --task has it; empty for commands without it
   std::vector<std::filesystem::path> data, dev;
   TableArguments table = {};               ///< how the files are read
   optim::TrainOptions options = {};        ///< as the command line gives them
@@ -31,6 +33,7 @@ struct TrainingArguments {
   std::filesystem::path out;
   std::filesystem::path config = {};
   bool resume = false, overwrite = false, json = false;
+  TrainingUnits units = {};
   bool evaluates = false;  ///< on dev sets, those of --dev or others
   Settings settings = {};  ///< all of the above that a configuration file may hold
 };
@@ -56,7 +59,10 @@ void check_evaluations(const TrainingArguments& arguments);
 void warn_of_overlap(std::span<const nn::Example> examples, const std::vector<LabelledFile>& dev);
 std::vector<DataFile> files_of(const std::vector<LabelledFile>& files);
 Begin begin_of(const TrainingArguments& arguments);
-void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory& run, size_t texts);
+/// "N texts of 2 files, 2 layers of width 128": what is trained on, and which encoder.
+std::string about_texts(const TrainingArguments& arguments, size_t texts);
+/// `about` says what is trained on.
+void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory& run, const std::string& about);
 /// The checkpoints and the evaluations, without `evaluate`.
 optim::RunOptions run_options(const TrainingArguments& arguments, const RunDirectory& run);
 /// Says how the training ended, on stderr, and prints the loss and the speed. `best` says which model is kept, such as

@@ -11,7 +11,11 @@ namespace qing::serve::cli {
 
 TrainingSession::TrainingSession(const TrainingArguments& arguments, const RunDirectory& run,
                                  optim::Communicator* ranks)
-    : arguments_(arguments), run_(run), ranks_(ranks), log_(run.path("metrics.jsonl"), run.resumed_step()) {
+    : arguments_(arguments),
+      run_(run),
+      ranks_(ranks),
+      log_(run.path("metrics.jsonl"), run.resumed_step(), arguments.units.work),
+      display_(arguments.units) {
   for (const EvaluationPoint& point : read_metrics(run.path("metrics.jsonl")).evaluations) {
     best_ = std::max(best_, point.score);
   }
@@ -44,7 +48,7 @@ optim::TrainResult TrainingSession::run(const Train& train, const Evaluate& eval
   return result;
 }
 
-double TrainingSession::add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets,
+double TrainingSession::add_evaluation(const optim::Progress& progress, const std::vector<SetScores>& sets,
                                        double score) {
   log_.add_evaluation(progress, sets, score, score > best_);
   best_ = std::max(best_, score);

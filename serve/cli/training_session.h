@@ -1,4 +1,4 @@
-// The course of a training that `qing train` and `qing pretrain` have in common.
+// The progress of a training, as all commands that train show and record it.
 #pragma once
 
 #include <filesystem>
@@ -37,7 +37,7 @@ class TrainingSession {
   /// Prints a line about one dev set of an evaluation.
   void print_scores(const optim::Progress& progress, const std::string& name, const std::string& scores) const;
   /// Each appends an evaluation to the metrics and returns its score.
-  double add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets, double score);
+  double add_evaluation(const optim::Progress& progress, const std::vector<SetScores>& sets, double score);
   double add_evaluation(const optim::Progress& progress, const std::vector<DevScore>& sets, const Measure& measure);
 
  private:

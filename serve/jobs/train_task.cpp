@@ -139,6 +139,7 @@ std::string with_dashes(std::string_view name) {
 const optim::TrainOption* requested_option(std::string_view name) {
   const std::string dashed = with_dashes(name);
   for (const optim::TrainOption& row : optim::train_option_table()) {
+    if (!row.is_for(optim::OptionUse::classification)) continue;
     if (row.name != name && row.option_name() != dashed) continue;
     const bool names_folders = std::holds_alternative<fs::path optim::TrainOptions::*>(row.member) ||
                                std::holds_alternative<std::vector<fs::path> optim::TrainOptions::*>(row.member);

@@ -52,7 +52,7 @@ std::string data_section(const RunRecord& record) {
   auto name = names.begin();
   const auto add = [&](const std::vector<DataFile>& files, const char* use) {
     for (const DataFile& file : files) {
-      text += fmt::format("| {} | {} | {} |", plain(*name++), use, file.texts);
+      text += fmt::format("| {} | {} | {} |", plain(*name++), use, file.texts());
       for (size_t i = 0; i < values_of(record.settings, "labels").size(); ++i) {
         text += i < file.label_texts.size() ? fmt::format(" {} |", file.label_texts[i]) : " – |";
       }

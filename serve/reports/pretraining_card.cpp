@@ -33,14 +33,14 @@ std::string best_sentence(const PretrainingFacts& facts) {
       facts.best_step);
 }
 
-std::string scores_section(const std::vector<MaskedDevScore>& dev) {
+std::string scores_section(const std::vector<SetScores>& dev) {
   if (dev.empty()) return "Not measured: the training had no dev set, or was interrupted.\n";
   std::string text =
       "Of the masked tokens. Accuracy, in percent, is the share of them that has the highest score.\n\n"
       "| dev set | loss | perplexity | accuracy |\n|---|---|---|---|\n";
-  for (const MaskedDevScore& set : dev) {
-    text += fmt::format("| {} | {:.4f} | {:.2f} | {} |\n", plain(set.name), set.loss, set.perplexity,
-                        percent(set.accuracy));
+  for (const SetScores& set : dev) {
+    text += fmt::format("| {} | {:.4f} | {:.2f} | {} |\n", plain(set.name), value_of(set, "loss"),
+                        value_of(set, "perplexity"), percent(value_of(set, "accuracy")));
   }
   return text;
 }

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include <qing/optim/training/training_run.h>
-#include <qing/serve/runs/metrics_log.h>
 #include <qing/serve/runs/run_record.h>
+#include <qing/serve/runs/set_scores.h>
 
 namespace qing::serve::cli {
 
@@ -15,8 +15,8 @@ namespace qing::serve::cli {
 struct PretrainingFacts {
   RunRecord record;
   optim::TrainResult result;
-  int64_t best_step = 0;            ///< the step of the model; 0: the last step
-  std::vector<MaskedDevScore> dev;  ///< of that step; empty without dev sets
+  int64_t best_step = 0;       ///< the step of the model; 0: the last step
+  std::vector<SetScores> dev;  ///< loss, perplexity and accuracy of that step; empty without dev sets
 };
 
 /// Writes the card as README.md, or as MODEL_CARD.md if there is a README.md that qing did not write. IoError,

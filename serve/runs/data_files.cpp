@@ -2,11 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include <qing/nn/data/unlabelled_texts.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/runs/evaluation.h>
 
 namespace qing::serve::cli {
+
+int64_t DataFile::texts() const {
+  return all ? *all : std::accumulate(label_texts.begin(), label_texts.end(), unlabelled);
+}
 
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         std::span<const std::filesystem::path> among,
@@ -19,7 +25,9 @@ std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> f
     one.examples = nn::read_dataset(files[i], reading);
     name_sources(one.examples, one.name);
     one.file.label_texts.resize(reading.labels.size());
-    one.file.texts = std::ssize(one.examples);
+    if (reading.problem == nn::Problem::multi_label || reading.problem == nn::Problem::regression) {
+      one.file.all = std::ssize(one.examples);
+    }
     for (const nn::Example& example : one.examples) {
       for (const int32_t label : nn::labels_of(example)) ++one.file.label_texts[static_cast<size_t>(label)];
     }
@@ -38,7 +46,7 @@ std::vector<LabelledFile> read_unlabelled_files(std::span<const std::filesystem:
     LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}, 0}, {}};
     one.examples = nn::read_unlabelled(files[i], options);
     name_sources(one.examples, one.name);
-    one.file.texts = std::ssize(one.examples);
+    one.file.unlabelled = std::ssize(one.examples);
     all.push_back(std::move(one));
   }
   return all;

@@ -42,8 +42,10 @@ std::optional<LabelledFile> hold_out(std::span<LabelledFile> files, double share
     std::move(back, held.end(), std::back_inserter(train));
     held.erase(back, held.end());
     dev.file.label_texts.resize(files[i].file.label_texts.size());
-    files[i].file.texts -= std::ssize(held);
-    dev.file.texts += std::ssize(held);
+    if (files[i].file.all) {
+      *files[i].file.all -= std::ssize(held);
+      dev.file.all = dev.file.all.value_or(0) + std::ssize(held);
+    }
     for (nn::Example& example : held) {
       for (const int32_t label : nn::labels_of(example)) {
         --files[i].file.label_texts[static_cast<size_t>(label)];

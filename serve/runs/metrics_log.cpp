@@ -79,7 +79,8 @@ std::string evaluation_line(const optim::Progress& progress, std::string_view sc
 
 }  // namespace
 
-MetricsLog::MetricsLog(fs::path file, int64_t step) : file_(std::move(file)) {
+MetricsLog::MetricsLog(fs::path file, int64_t step, const char* work)
+    : file_(std::move(file)), speed_(fmt::format("{}_per_second", work)) {
   const std::string kept = kept_lines(file_, step);
   write_file_atomically(file_, kept);
   size_ = static_cast<int64_t>(kept.size());
@@ -106,7 +107,7 @@ void MetricsLog::add_step(const optim::Progress& progress) {
   JsonWriter line(JsonWriter::Style::kSpaced);
   line.begin_object().member("type", "step").member("step", progress.step).member("epoch", progress.epoch);
   line.member("loss", progress.step_loss).member("lr", progress.lr).member("grad_norm", progress.grad_norm);
-  line.member("tokens_per_second", progress.tokens_per_second).end();
+  line.member(speed_, progress.tokens_per_second).end();
   append(line.take());
 }
 
@@ -119,10 +120,10 @@ void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vect
   }));
 }
 
-void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<MaskedDevScore>& sets, double score,
+void MetricsLog::add_evaluation(const optim::Progress& progress, const std::vector<SetScores>& sets, double score,
                                 bool best) {
-  append(evaluation_line(progress, "score", score, best, sets, [](JsonWriter& line, const MaskedDevScore& set) {
-    line.member("loss", set.loss).member("perplexity", set.perplexity).member("accuracy", set.accuracy);
+  append(evaluation_line(progress, "score", score, best, sets, [](JsonWriter& line, const SetScores& set) {
+    for (const auto& [name, value] : set.values) line.member(name, value);
   }));
 }
 

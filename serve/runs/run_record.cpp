@@ -22,7 +22,7 @@ json::array to_json(const std::vector<DataFile>& files) {
   for (const DataFile& file : files) {
     all.push_back({{"path", file.path},
                    {"sha256", file.sha256},
-                   {"texts", file.texts},
+                   {"texts", file.texts()},
                    {"label_texts", json::array(file.label_texts.begin(), file.label_texts.end())}});
   }
   return all;
@@ -33,7 +33,7 @@ std::vector<DataFile> files_from(const json::value& value) {
   for (const json::value& one : value.as_array()) {
     DataFile file{std::string(one.at("path").as_string()), std::string(one.at("sha256").as_string()), {}, 0};
     for (const json::value& count : one.at("label_texts").as_array()) file.label_texts.push_back(count.as_int64());
-    file.texts = one.at("texts").as_int64();
+    file.all = one.at("texts").as_int64();
     files.push_back(std::move(file));
   }
   return files;

@@ -25,8 +25,13 @@ TEST(TrainOptionTable, HasEveryMember) {
   // Derived from --extra, --unlabelled and --teacher, not options of their own.
   size_t bytes = sizeof(TrainOptions::extra_groups) + sizeof(TrainOptions::unlabelled_groups) +
                  sizeof(TrainOptions::teacher_groups);
+  std::set<const void*> seen;
   for (const TrainOption& row : train_option_table()) {
-    std::visit([&](auto member) { bytes += sizeof(options.*member); }, row.member);
+    std::visit(
+        [&](auto member) {
+          if (seen.insert(&(options.*member)).second) bytes += sizeof(options.*member);
+        },
+        row.member);
   }
   EXPECT_LE(bytes, sizeof(TrainOptions)) << "a member has two rows";
   EXPECT_LT(sizeof(TrainOptions) - bytes, alignof(TrainOptions)) << "a member has no row";
@@ -35,7 +40,7 @@ TEST(TrainOptionTable, HasEveryMember) {
 TEST(TrainOptionTable, NamesAreUniqueAndHelpIsWritten) {
   std::set<std::string> names;
   for (const TrainOption& row : train_option_table()) {
-    EXPECT_TRUE(names.insert(row.option_name()).second) << row.option_name();
+    names.insert(row.option_name());
     EXPECT_EQ(row.option_name().find('_'), std::string::npos);
     const std::string help = row.help;
     ASSERT_FALSE(help.empty()) << row.name;
@@ -43,6 +48,21 @@ TEST(TrainOptionTable, NamesAreUniqueAndHelpIsWritten) {
   }
   EXPECT_EQ(names.count("ngrams"), 1u);
   EXPECT_EQ(names.count("max-length"), 1u);
+}
+
+TEST(TrainOptionTable, EachRecipeHasANameAndAMemberOnce) {
+  const TrainOptions options;
+  for (const OptionUse recipe : {OptionUse::classification, OptionUse::pretraining, OptionUse::translation,
+                                 OptionUse::image, OptionUse::tagging}) {
+    std::set<std::string> names;
+    std::set<const void*> members;
+    for (const TrainOption& row : train_option_table()) {
+      if (!row.is_for(recipe)) continue;
+      EXPECT_TRUE(names.insert(row.option_name()).second) << row.option_name();
+      std::visit([&](auto member) { EXPECT_TRUE(members.insert(&(options.*member)).second) << row.name; }, row.member);
+    }
+    EXPECT_EQ(names.count("batch"), 1u);
+  }
 }
 
 TEST(TrainOptionTable, DefaultsAreInRange) { EXPECT_EQ(refusal({}), ""); }

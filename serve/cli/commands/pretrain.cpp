@@ -10,14 +10,10 @@
 
 #include <qing/optim/pretraining/pretrain.h>
 #include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/task_driver.h>
 #include <qing/serve/cli/training_command.h>
 #include <qing/serve/cli/training_ranks.h>
-#include <qing/serve/cli/training_session.h>
-#include <qing/serve/reports/charts.h>
 #include <qing/serve/reports/pretraining_card.h>
-#include <qing/serve/runs/metrics_log.h>
-#include <qing/tensor/files.h>
-#include <qing/tensor/threads.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -29,89 +25,64 @@ std::vector<std::string> texts_of(const std::vector<nn::Example>& examples) {
   return texts;
 }
 
-MaskedDevScore dev_score(const std::string& name, const optim::MaskedScore& score) {
-  return {name, score.loss, std::exp(score.loss), score.accuracy};
-}
-
-double evaluate_on_dev(TrainingSession& session, const TrainingArguments& arguments,
-                       const std::vector<LabelledFile>& dev, const std::filesystem::path& folder,
-                       const optim::Progress& progress) {
-  std::vector<MaskedDevScore> scores;
-  double mean = 0;
-  for (const LabelledFile& file : dev) {
-    const optim::MaskedScore score = optim::evaluate_masked_lm(folder, texts_of(file.examples), arguments.options);
-    scores.push_back(dev_score(file.name, score));
-    mean += score.loss / static_cast<double>(dev.size());
-    session.print_scores(progress, file.name,
-                         fmt::format("perplexity {:.2f}, accuracy {:.4f} ({} masked tokens)", scores.back().perplexity,
-                                     score.accuracy, score.tokens));
+class Pretraining final : public TaskTraining {
+ public:
+  Pretraining(const TrainingArguments& arguments, bool speaks) : arguments_(arguments) {
+    std::vector<std::filesystem::path> all = arguments.data;
+    all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
+    SkippedRows skipped;
+    nn::DatasetOptions rows = dataset_options(arguments.table, skipped);
+    if (!speaks) rows = silent(std::move(rows));
+    std::vector<LabelledFile> data = read_unlabelled_files(arguments.data, all, rows);
+    dev_ = read_unlabelled_files(arguments.dev, all, rows);
+    skipped.report();
+    files_ = files_of(data);
+    const std::vector<nn::Example> examples = take_examples(data);
+    texts_ = texts_of(examples);
+    if (speaks) warn_of_overlap(examples, dev_);
   }
-  return session.add_evaluation(progress, scores, -mean);
-}
 
-// The chart and the card.
-void write_reports(const TrainingArguments& arguments, const RunDirectory& run, const optim::TrainResult& result,
-                   const std::vector<LabelledFile>& dev) {
-  const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
-  write_file_atomically(run.path("loss.svg"), loss_chart(metrics));
-  PretrainingFacts facts{.record = run.record(), .result = result, .best_step = metrics.best_step(), .dev = {}};
-  if (!result.interrupted) {
-    for (const LabelledFile& file : dev) {
-      facts.dev.push_back(
-          dev_score(file.name, optim::evaluate_masked_lm(run.out(), texts_of(file.examples), arguments.options)));
+  std::string about() const override { return about_texts(arguments_, texts_.size()); }
+  std::vector<DataFile> data_files() const override { return files_; }
+  std::vector<DataFile> dev_files() const override { return files_of(dev_); }
+  bool has_dev() const override { return !dev_.empty(); }
+
+  optim::TrainResult train(const std::filesystem::path& out, const optim::OnProgress& on_progress,
+                           const optim::RunOptions& run) override {
+    return optim::pretrain(texts_, arguments_.options, out, on_progress, {}, run);
+  }
+
+  std::vector<SetScores> evaluate(const std::filesystem::path& folder) override {
+    std::vector<SetScores> scores;
+    for (const LabelledFile& file : dev_) {
+      const optim::MaskedScore score = optim::evaluate_masked_lm(folder, texts_of(file.examples), arguments_.options);
+      const double perplexity = std::exp(score.loss);
+      scores.push_back({.name = file.name,
+                        .score = -score.loss,
+                        .values = {{"loss", score.loss}, {"perplexity", perplexity}, {"accuracy", score.accuracy}},
+                        .text = fmt::format("perplexity {:.2f}, accuracy {:.4f} ({} masked tokens)", perplexity,
+                                            score.accuracy, score.tokens)});
     }
+    return scores;
   }
-  write_pretraining_card(run.out(), facts);
-}
 
-// Trains a model into the folder `out`, as `qing train` does.
+  void write_card(const std::filesystem::path& folder, const TaskFacts& facts) override {
+    write_pretraining_card(
+        folder, {.record = facts.record, .result = facts.result, .best_step = facts.best_step, .dev = facts.dev});
+  }
+
+ private:
+  const TrainingArguments& arguments_;
+  std::vector<DataFile> files_;
+  std::vector<LabelledFile> dev_;
+  std::vector<std::string> texts_;
+};
+
 void run_pretrain(TrainingArguments& arguments, optim::Communicator* ranks) {
-  check_training(arguments);
   arguments.evaluates = !arguments.dev.empty();
-  check_evaluations(arguments);
-  if (arguments.threads > 0) set_num_threads(static_cast<int>(arguments.threads));
-  std::vector<std::filesystem::path> all = arguments.data;
-  all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
-  SkippedRows skipped;
-  nn::DatasetOptions rows = dataset_options(arguments.table, skipped);
-  if (ranks != nullptr && !ranks->is_first()) rows = silent(std::move(rows));
-  std::vector<LabelledFile> data = read_unlabelled_files(arguments.data, all, rows);
-  const std::vector<LabelledFile> dev = read_unlabelled_files(arguments.dev, all, rows);
-  skipped.report();
-  RunRecord record{.command = arguments.command,
-                   .settings = arguments.settings,
-                   .data = files_of(data),
-                   .extra = {},
-                   .dev = files_of(dev),
-                   .unlabelled = {},
-                   .teachers = {}};
-  const std::vector<nn::Example> examples = take_examples(data);
-  const std::vector<std::string> texts = texts_of(examples);
-  if (ranks != nullptr && !ranks->is_first()) {
-    follow(arguments, *ranks, [&](const optim::OnProgress& on_progress, const optim::RunOptions& options) {
-      return optim::pretrain(texts, arguments.options, arguments.out, on_progress, {}, options);
-    });
-    return;
-  }
-  warn_of_overlap(examples, dev);
-
-  RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
-  say_where_it_begins(arguments, run, examples.size());
-  TrainingSession session(arguments, run, ranks);
-  TrainingSession::Evaluate evaluate;
-  if (!dev.empty()) {
-    evaluate = [&](const std::filesystem::path& model, const optim::Progress& progress) {
-      return evaluate_on_dev(session, arguments, dev, model, progress);
-    };
-  }
-  const optim::TrainResult result = session.run(
-      [&](const optim::OnProgress& on_progress, const optim::RunOptions& options) {
-        return optim::pretrain(texts, arguments.options, arguments.out, on_progress, {}, options);
-      },
-      evaluate);
-  write_reports(arguments, run, result, dev);
-  run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
-  report(arguments, result, {});
+  check_evaluations(arguments);  // before the texts are read
+  run_training(
+      arguments, [&](bool speaks) { return std::make_unique<Pretraining>(arguments, speaks); }, ranks);
 }
 
 }  // namespace
@@ -126,7 +97,7 @@ void add_pretrain(CommandLine& line) {
   add_file_option(*command, "--dev", a->dev,
                   "Dev set: texts. With it the best model is kept, without it the last. Repeat it for several files");
   add_table_options(*command, a->table, false);
-  add_training_options(*command, *a, optim::OptionUse::pretrain, "mean loss");
+  add_training_options(*command, *a, optim::OptionUse::pretraining, "mean loss");
   command->callback([&line, command, a] {
     read_configs(*command, *a);
     line.run = [a] { with_ranks(a->threads, [&](optim::Communicator* ranks) { run_pretrain(*a, ranks); }); };

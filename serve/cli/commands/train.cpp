@@ -19,6 +19,7 @@
 #include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/option_search.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/cli/task_command.h>
 #include <qing/serve/cli/training_command.h>
 #include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/cli/training_session.h>
@@ -193,7 +194,7 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   // The file may lie in the folder that was just made.
   if (!arguments.teacher_cache.empty() && !options.teachers.empty()) check_teacher_cache(arguments.teacher_cache);
-  say_where_it_begins(arguments, run, texts.examples.size());
+  say_where_it_begins(arguments, run, about_texts(arguments, texts.examples.size()));
   if (arguments.tune > 0 && run.resumed_step() > 0 && !run.was_finished()) {
     throw UsageError("--tune searches before a training begins, and this one goes on; leave --tune or --resume out");
   }
@@ -216,6 +217,9 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
 void add_train(CommandLine& line) {
   const auto a = std::make_shared<TrainArguments>();
   CLI::App* command = line.app.add_subcommand("train", "Train a text classifier on labelled texts");
+  if (const Task* task = chosen_task(line)) return add_task_training(line, *command, *task);
+  a->task = nn::kClassification;
+  add_task_option(*command, a->task);
   add_file_option(*command, "--data", a->data,
                   "Training data: labelled texts (.tsv, .csv, .jsonl, .json, .xlsx, fastText's .txt). Required. Repeat "
                   "it for several files");
@@ -239,7 +243,7 @@ void add_train(CommandLine& line) {
       ->group("Files");
   add_table_options(*command, a->table, true);
   a->options.labels.clear();  // learned from the data
-  add_training_options(*command, *a, optim::OptionUse::train, "--best");
+  add_training_options(*command, *a, optim::OptionUse::classification, "--best");
   command->get_option("--from")->description(
       "Model folder to begin with, or 'shipped' for the model that comes with qing. Its vocabulary, encoder size and "
       "weights are taken over. A classification head is kept if the labels are the same");

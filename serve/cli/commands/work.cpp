@@ -42,7 +42,7 @@ struct WorkArguments {
 // `qing train` with these arguments, in this process.
 void run_command(std::vector<std::string> words) {
   CLI::App app{"", "qing"};
-  CommandLine line{.app = app, .after_dashes = {}, .run = {}};
+  CommandLine line{.app = app, .arguments = {words.begin() + 1, words.end()}, .after_dashes = {}, .run = {}};
   add_commands(line);
   std::vector<char*> pointers;
   pointers.reserve(words.size());

@@ -1,0 +1,76 @@
+#include <qing/nn/models/task_model.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <utility>
+
+#include <qing/nn/models/pretrained.h>
+#include <qing/nn/models/task_config.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+namespace qing::nn {
+namespace {
+
+constexpr size_t kMostTaskName = 64;
+
+// How the names of transformers' classes end.
+constexpr std::pair<std::string_view, std::string_view> kArchitectureTasks[] = {
+    {"ForTokenClassification", "tagging"},
+    {"ForImageClassification", "image"},
+    {"MarianMTModel", "translation"},
+    {"M2M100ForConditionalGeneration", "translation"},
+    {"T5ForConditionalGeneration", "translation"},
+};
+
+std::string_view task_of_architecture(const ConfigReader& reader) {
+  const boost::json::value* value = reader.find("architectures");
+  const boost::json::array* names = value == nullptr ? nullptr : value->if_array();
+  if (names == nullptr || names->size() != 1 || !names->front().is_string()) return kClassification;
+  const std::string_view name = names->front().get_string();
+  const auto found =
+      std::ranges::find_if(kArchitectureTasks, [&](const auto& row) { return name.ends_with(row.first); });
+  return found == std::end(kArchitectureTasks) ? kClassification : found->second;
+}
+
+}  // namespace
+
+std::string task_in(const ConfigReader& reader) {
+  std::string task = reader.text("task", task_of_architecture(reader));
+  const auto of_name = [](char c) { return (c >= 'a' && c <= 'z') || c == '-' || c == '_'; };
+  if (task.empty() || task.size() > kMostTaskName || !std::ranges::all_of(task, of_name)) {
+    reader.fail(R"(task: is no name of a task, such as "classification"; correct it or leave it out)");
+  }
+  return task;
+}
+
+const std::vector<std::string>& TaskModel::labels() const {
+  static const std::vector<std::string> kNone;
+  return kNone;
+}
+
+bool TaskModel::can_replace(const TaskModel& other) const {
+  return task() == other.task() && labels() == other.labels();
+}
+
+std::string task_of(const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / kConfigFile;
+  return is_there(file) ? task_in(ConfigReader(file)) : std::string(kClassification);
+}
+
+void require_task(const ConfigReader& reader, std::string_view task) {
+  const std::string found = task_in(reader);
+  if (found == task) return;
+  reader.fail(fmt::format("task: the model is of the task \"{}\", and \"{}\" is wanted; give a model of that task",
+                          found, task));
+}
+
+void require_task(const std::filesystem::path& folder, std::string_view task) {
+  const std::filesystem::path file = folder / kConfigFile;
+  if (is_there(file)) return require_task(ConfigReader(file), task);
+  if (task != kClassification) throw IoError(fmt::format("{}: is missing; give the folder of a model", file.string()));
+}
+
+}  // namespace qing::nn
