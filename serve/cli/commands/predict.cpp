@@ -24,6 +24,7 @@
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/runs/evaluation.h>
+#include <qing/serve/tasks/task.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
@@ -204,9 +205,25 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   return nn::Tokenizer::load(directory, static_cast<int32_t>(nn::EncoderConfig::load(config).max_tokens()));
 }
 
+// The same for a model of another task.
+void predict_task(const TextArguments& arguments, const std::filesystem::path& folder) {
+  if (!arguments.out.empty() || arguments.logits) {
+    throw UsageError("--out and --logits are for text classifiers; this model is of another task");
+  }
+  const std::shared_ptr<const nn::TaskModel> model = load_task_model(folder, arguments.precision);
+  const Task& task = *find_task(model->task());
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where&) {
+    for (const std::string& line : task.predict(*model, texts, arguments.json)) print_line(line);
+  });
+}
+
 // Prints one line per text: label, score and text separated by tabs, or a JSON object.
 void run_predict(const TextArguments& arguments) {
   require_input(arguments);
+  if (const std::filesystem::path folder = model_or_shipped(arguments.model);
+      nn::task_of(folder) != nn::kClassification) {
+    return predict_task(arguments, folder);
+  }
   if (!arguments.out.empty()) {
     if (arguments.file.empty()) throw UsageError("--out needs --file: the table to add the predictions to");
     if (!arguments.texts.empty()) throw UsageError("--out writes the table of --file; give no other texts");
@@ -299,7 +316,9 @@ CLI::App* add_text_command(CommandLine& line, const char* name, const char* abou
 
 void add_predict(CommandLine& line) {
   const auto predict = std::make_shared<TextArguments>();
-  CLI::App* command = add_text_command(line, "predict", "Predict the labels of texts", "--file", predict, run_predict);
+  CLI::App* command =
+      add_text_command(line, "predict", "Predict the labels of texts, or what a model of another task finds in them",
+                       "--file", predict, run_predict);
   command
       ->add_option(
           "--out", predict->out,
