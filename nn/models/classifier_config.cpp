@@ -278,14 +278,8 @@ void ClassifierConfig::save(const std::filesystem::path& path) const {
       {"model_type", ngram_head ? kNgramType : names.model_type},
   };
   write_encoder_config(encoder, config);
-<<<<<<< HEAD
-  config["problem_type"] = "single_label_classification";
-  write_labels(labels, config);
-=======
   config["problem_type"] = problem_type_of(problem);
-  config["id2label"] = id2label;
-  config["label2id"] = label2id;
->>>>>>> ml
+  write_labels(labels, config);
   config["torch_dtype"] = "float32";
   if (ngram_head) config["ngram_head"] = true;
   if (problem == Problem::ordinal) config["ordinal"] = true;
