@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <qing/nn/data/labelled_texts.h>
+#include <qing/nn/problem.h>
 #include <qing/optim/classifier/train_option_table.h>
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/dtype.h>
@@ -92,10 +93,21 @@ struct TrainOptions {
   DType precision = DType::f32;
   /// bf16: gradients travel between ranks in bf16 with error feedback, so the bits depend on the number of ranks.
   DType gradient_precision = DType::f32;
+  /// What the classifier predicts (nn/problem.h): at most one of these is 1, and single labels are without any.
+  int64_t multi_label = 0, ordinal = 0, regression = 0;
+  /// In multi-label training the part of a label's loss for texts that have it is multiplied by (texts without it /
+  /// texts with it) to this power. At 1 both parts weigh alike; at 0 all texts do.
+  double positive_weight = 0;
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral",
                                      "positive"};  ///< label names, in the order of their indices
 
+  /// The kind of problem that the flags say.
+  nn::Problem problem() const {
+    if (multi_label != 0) return nn::Problem::multi_label;
+    if (ordinal != 0) return nn::Problem::ordinal;
+    return regression != 0 ? nn::Problem::regression : nn::Problem::single_label;
+  }
   /// The optimizer's options at the peak of the schedule.
   AdamWOptions adamw() const {
     return {.lr = lr, .beta2 = adam_beta2, .eps = adam_epsilon, .weight_decay = weight_decay};
@@ -129,6 +141,14 @@ inline constexpr TrainOption kTrainOptions[] = {
      "Names of the labels, separated by commas. Without it they are those of the data, sorted, or those of --from if "
      "it "
      "has all of them"},
+    {"multi_label", &TrainOptions::multi_label, kFlag, kModel,
+     "Several labels for a text: 1 learns any number of labels, or none, for each text, by binary "
+     "cross-entropy. 0 learns one"},
+    {"ordinal", &TrainOptions::ordinal, kFlag, kModel,
+     "Order of the labels, such as stars: 1 learns that near labels are less wrong than far ones, by the squared "
+     "earth mover's distance. The order is that of --labels, or of their numbers"},
+    {"regression", &TrainOptions::regression, kFlag, kModel,
+     "Number instead of a label: 1 learns the numbers of the label column, by the mean squared error"},
     {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers", nullptr, OptionUse::encoder},
     {"width", &TrainOptions::width, within(1, 65536), kModel, "Hidden size", nullptr, OptionUse::encoder},
     {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 32", nullptr,
@@ -208,10 +228,14 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"word_dropout", &TrainOptions::word_dropout, kBelowOne, kRegularization,
      "Word dropout: fraction of a text's tokens replaced by [MASK] in training"},
     {"label_smoothing", &TrainOptions::label_smoothing, kBelowOne, kRegularization,
-     "Label smoothing: fraction of each target spread evenly over the labels"},
+     "Label smoothing: fraction of each target spread evenly over the labels", nullptr,
+     OptionUse::classification | OptionUse::tagging},
     {"balance", &TrainOptions::balance, at_least(0), kRegularization,
      "Strength of the correction for label frequencies in each file (logit adjustment). 0 learns the frequencies, 1 "
      "treats all labels as equally frequent"},
+    {"positive_weight", &TrainOptions::positive_weight, at_least(0), kRegularization,
+     "Strength of the weight of a label's texts in multi-label training: the ratio of the texts without the label to "
+     "those with it, to this power. 0 weighs all texts alike"},
     {"consistency", &TrainOptions::consistency, at_least(0), kRegularization,
      "Weight of the R-Drop loss, the divergence between two dropout passes. 0 disables it"},
     {"teachers", &TrainOptions::teachers, kAny, kTeachers,
