@@ -79,7 +79,7 @@ std::optional<Example> ExampleReader::next() {
   }
 }
 
-Example ExampleReader::example_of(LabelledRow row) const {
+Example ExampleReader::example_of(LabelledRow row) {
   Example example{.text = std::move(row.text),
                   .label = kNoLabel,
                   .source = std::move(row.source),
@@ -105,21 +105,27 @@ Example ExampleReader::example_of(LabelledRow row) const {
   return example;
 }
 
-int32_t ExampleReader::index_of(const std::string& name) const {
+int32_t ExampleReader::index_of(const std::string& name) {
   const std::string& label = options_.map(name);
   const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
   if (found == options_.labels.end()) refuse_label(label);
   return static_cast<int32_t>(found - options_.labels.begin());
 }
 
-void ExampleReader::refuse_label(const std::string& label) const {
+const std::string& ExampleReader::proposal() {
+  if (proposal_) return *proposal_;
+  proposal_.emplace();
   // All labels of the file together tell a scale: 1 and 2 are two sentiments, beside 5 they are stars.
   constexpr size_t kMostForProposal = 100;
-  std::string proposed;
   try {
     const std::set<std::string> names = labels_in(path_, options_, kMostForProposal);
-    if (names.size() < kMostForProposal) proposed = proposed_map(names, options_.labels);
+    if (names.size() < kMostForProposal) proposal_ = proposed_map(names, options_.labels);
   } catch (const Error&) {}  // a pipe is not read twice, and the label is refused in any case
+  return *proposal_;
+}
+
+void ExampleReader::refuse_label(const std::string& label) {
+  const std::string& proposed = proposal();
   rows_.fail(fmt::format("unknown label '{}'; use one of {}{}", shortened(visible(label), 64),
                          fmt::join(options_.labels, ", "),
                          proposed.empty() ? ", or give the file's labels these names with --map"

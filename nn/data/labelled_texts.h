@@ -65,13 +65,15 @@ class ExampleReader {
   std::string guesses() const { return rows_.guesses(); }  ///< As LabelledRowReader has them.
 
  private:
-  Example example_of(LabelledRow row) const;
-  int32_t index_of(const std::string& name) const;
-  [[noreturn]] void refuse_label(const std::string& label) const;
+  Example example_of(LabelledRow row);
+  int32_t index_of(const std::string& name);
+  const std::string& proposal();
+  [[noreturn]] void refuse_label(const std::string& label);
 
   std::filesystem::path path_;
   DatasetOptions options_;
   LabelledRowReader rows_;
+  std::optional<std::string> proposal_;  // rules of a LabelMap, computed at the first unknown label; empty: none fit
 };
 
 /// Reads a whole file with an ExampleReader. The file must have rows.

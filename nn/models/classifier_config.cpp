@@ -180,6 +180,16 @@ bool has_foreign_head(const ConfigReader& reader) {
   return labels->get_object().size() < fewest_labels(*problem);
 }
 
+void write_labels(const std::vector<std::string>& labels, json::object& config) {
+  json::object id2label, label2id;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    id2label[std::to_string(i)] = labels[i];
+    label2id[labels[i]] = i;
+  }
+  config["id2label"] = id2label;
+  config["label2id"] = label2id;
+}
+
 void check_reference(const DataProfile& reference, size_t labels) {
   constexpr int64_t kMostCount = int64_t{1} << 40;  // sums stay inside int64
   const auto possible = [](int64_t count) { return count >= 0 && count <= kMostCount; };
@@ -214,6 +224,16 @@ void ClassifierConfig::validate() const {
 ClassifierConfig ClassifierConfig::load(const std::filesystem::path& path) {
   const ConfigReader reader(path);
   require_task(reader, kClassification);
+  return read(reader);
+}
+
+ClassifierConfig ClassifierConfig::load_for_tokens(const std::filesystem::path& path) {
+  const ConfigReader reader(path);
+  if (task_in(reader) != kClassification || reader.find("task") != nullptr) require_task(reader, "tagging");
+  return read(reader);
+}
+
+ClassifierConfig ClassifierConfig::read(const ConfigReader& reader) {
   ClassifierConfig config;
   const auto [family, ngram_head] = read_family_and_head(reader);
   config.ngram_head = ngram_head;
@@ -251,11 +271,6 @@ ClassifierConfig ClassifierConfig::load_for_fine_tuning(const std::filesystem::p
 }
 
 void ClassifierConfig::save(const std::filesystem::path& path) const {
-  json::object id2label, label2id;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    id2label[std::to_string(i)] = labels[i];
-    label2id[labels[i]] = i;
-  }
   const EncoderFamilyNames& names = names_of(encoder.family);
   const std::string architecture = std::string(names.class_prefix) + "ForSequenceClassification";
   json::object config = {
@@ -264,8 +279,7 @@ void ClassifierConfig::save(const std::filesystem::path& path) const {
   };
   write_encoder_config(encoder, config);
   config["problem_type"] = problem_type_of(problem);
-  config["id2label"] = id2label;
-  config["label2id"] = label2id;
+  write_labels(labels, config);
   config["torch_dtype"] = "float32";
   if (ngram_head) config["ngram_head"] = true;
   if (problem == Problem::ordinal) config["ordinal"] = true;
@@ -276,6 +290,19 @@ void ClassifierConfig::save(const std::filesystem::path& path) const {
                            {"unknown_tokens", reference->unknown_tokens},
                            {"labels", json::array(reference->labels.begin(), reference->labels.end())}};
   }
+  write_file_atomically(path, json::serialize(config) + "\n");
+}
+
+void ClassifierConfig::save_for_tokens(const std::filesystem::path& path) const {
+  const EncoderFamilyNames& names = names_of(encoder.family);
+  json::object config = {
+      {"architectures", json::array{std::string(names.class_prefix) + "ForTokenClassification"}},
+      {"model_type", names.model_type},
+      {"task", "tagging"},
+  };
+  write_encoder_config(encoder, config);
+  write_labels(labels, config);
+  config["torch_dtype"] = "float32";
   write_file_atomically(path, json::serialize(config) + "\n");
 }
 

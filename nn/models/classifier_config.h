@@ -12,6 +12,8 @@
 
 namespace qing::nn {
 
+class ConfigReader;
+
 struct ClassifierConfig {
   EncoderConfig encoder = {};
   Problem problem = Problem::single_label;
@@ -40,8 +42,16 @@ struct ClassifierConfig {
   /// The same for a file whose head is to be replaced: labels are left empty where the head is none of qing's, because
   /// it has fewer than two labels, names that qing refuses, or a problem_type that qing does not know.
   static ClassifierConfig load_for_fine_tuning(const std::filesystem::path& path);
+  /// The same as load() for a model that labels tokens: its task is "tagging", or the file names none.
+  static ClassifierConfig load_for_tokens(const std::filesystem::path& path);
   /// In a form that `transformers` loads as the family's ...ForSequenceClassification. IoError.
   void save(const std::filesystem::path& path) const;
+  /// In a form that `transformers` loads as the family's ...ForTokenClassification. Only the encoder and the labels
+  /// count. IoError.
+  void save_for_tokens(const std::filesystem::path& path) const;
+
+ private:
+  static ClassifierConfig read(const ConfigReader& reader);
 };
 
 }  // namespace qing::nn
