@@ -85,7 +85,7 @@ cli::SetScores set_scores(const SentenceFile& file, const optim::TagScores& scor
       .text =
           fmt::format("F1 {:.4f}, precision {:.4f}, recall {:.4f}, word accuracy {:.4f} ({} entities)", scores.all.f1(),
                       scores.all.precision(), scores.all.recall(), scores.accuracy(), scores.all.expected)};
-  for (const auto& [type, counts] : scores.types) { set.values.emplace_back("f1 of " + type, counts.f1()); }
+  for (const auto& [type, counts] : scores.types) { set.values.emplace_back("f1_" + type, counts.f1()); }
   return set;
 }
 
