@@ -148,6 +148,7 @@ TEST_F(TrainTranslation, AResumedTrainingEndsWithTheSameBits) {
 TEST_F(TrainTranslation, ChunksGiveTheGradientOfTheWholeBatch) {
   options_.dropout = 0;
   options_.max_steps = 3;
+  options_.adam_epsilon = 1e-3;  // AdamW would blow up the noise of gradients that are 0, those of the keys' biases
   train("whole");
   options_.chunks = 3;
   train("chunks");

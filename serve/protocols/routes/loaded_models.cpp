@@ -108,9 +108,9 @@ class Listing {
   }
   void add_load(const std::string& name, std::int64_t version) {
     if (const std::optional<Model> found = service_.registry().find(name, version)) {
-      json_.member("weight_bytes", found->classifier->weight_bytes());
-      json_.member("precision", name_of(found->classifier->precision()));
-      weights_ += found->classifier->weight_bytes();
+      json_.member("weight_bytes", found->served->weight_bytes());
+      json_.member("precision", name_of(found->served->precision()));
+      weights_ += found->served->weight_bytes();
     }
     const VersionCounts counts = service_.versions().read(name, version);
     json_.member("requests", counts.requests).member("failed", counts.failed);

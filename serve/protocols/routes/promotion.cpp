@@ -248,6 +248,9 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
   const Model source = found(service, registry, proposal.from, proposal.from_version, proposal.key);
   proposal.model = target.name;  // not an alias
   if (target.name == source.name) refuse_field("from: is the model itself; give another one");
+  if (!target.classifier || !source.classifier) {
+    refuse("unacceptable_model", "from: both models must classify texts; load a version of another task by its number");
+  }
   if (target.classifier->embeds() || target.classifier->labels() != source.classifier->labels()) {
     refuse("other_labels", "from: has other labels than the model; train it on the model's labels");
   }
