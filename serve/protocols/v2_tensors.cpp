@@ -1,13 +1,13 @@
 #include "v2_tensors.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include <qing/nn/utf8.h>
+#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -15,8 +15,7 @@ namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-constexpr std::array<std::string_view, 5> kOutputs = {"label", "score", "scores", "logits", "explanation"};
-constexpr size_t kAlways = 4;  // the explanation must be requested
+constexpr std::string_view kExplanation = "explanation";  // it must be requested
 
 static_assert(std::endian::native == std::endian::little, "binary parts are little-endian and are copied as they lie");
 
@@ -139,12 +138,22 @@ std::vector<std::string> read_input(const json::object& request, std::string_vie
   return texts;
 }
 
-std::vector<V2Output> read_outputs(const json::object& request, bool binary, bool explain) {
+// The names of the outputs, with that of the explanation.
+std::vector<std::string> output_names(const nn::TextClassifier& classifier) {
+  std::vector<std::string> names;
+  for (const nn::TensorDescription& tensor : classifier.outputs()) names.push_back(tensor.name);
+  names.emplace_back(kExplanation);
+  return names;
+}
+
+std::vector<V2Output> read_outputs(const json::object& request, const nn::TextClassifier& classifier, bool binary,
+                                   bool explain) {
+  const std::vector<std::string> names = output_names(classifier);
   std::vector<V2Output> outputs;
   const json::value* list = member(request, "outputs");
   if (list == nullptr || (list->is_array() && list->get_array().empty())) {
-    for (size_t i = 0; i < (explain ? kOutputs.size() : kAlways); ++i) {
-      outputs.push_back({std::string(kOutputs[i]), binary});
+    for (const std::string& name : names) {
+      if (explain || name != kExplanation) outputs.push_back({name, binary});
     }
     return outputs;
   }
@@ -155,12 +164,12 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
     const json::value* name = output == nullptr ? nullptr : member(*output, "name");
     if (name == nullptr || !name->is_string()) refuse_field(field + ".name: must be a string");
     const std::string text(name->get_string().data(), name->get_string().size());
-    const auto known = std::ranges::find(kOutputs, text);
+    const auto known = std::ranges::find(names, text);
     const bool again = std::ranges::find(outputs, text, &V2Output::name) != outputs.end();
-    if (known == kOutputs.end() || again) {
-      refuse_field(fmt::format("{}.name: must be one of {}, each once", field, fmt::join(kOutputs, ", ")));
+    if (known == names.end() || again) {
+      refuse_field(fmt::format("{}.name: must be one of {}, each once", field, fmt::join(names, ", ")));
     }
-    if (text == "explanation" && !explain) {
+    if (text == kExplanation && !explain) {
       refuse_field(field + R"(.name: an explanation needs "parameters": {"explain": true})");
     }
     check_members(*output, field, {"name", "parameters"});
@@ -191,7 +200,9 @@ Column column_of(const std::string& name, const Answer& answer) {
     const nn::Prediction& p = answer.predictions[i];
     const auto label = static_cast<size_t>(p.label);
     if (name == "label") column.texts.push_back(answer.labels()[label]);
-    if (name == "explanation")
+    if (name == "labels") column.texts.push_back(labels_json(answer.labels(), p.labels));
+    if (name == "value") column.numbers.push_back(static_cast<float>(p.value));
+    if (name == kExplanation)
       column.texts.push_back(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
     if (name == "score") column.numbers.push_back(p.scores[label]);
     if (name == "scores") column.numbers.insert(column.numbers.end(), p.scores.begin(), p.scores.end());
@@ -204,23 +215,19 @@ Column column_of(const std::string& name, const Answer& answer) {
 }  // namespace
 
 void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier) {
-  const auto width = static_cast<std::int64_t>(classifier.labels().size());
-  const auto tensor = [&json](std::string_view name, std::string_view type, const std::vector<std::int64_t>& shape) {
-    json.begin_object().member("name", name).member("datatype", type).member("shape", shape).end();
+  const auto write = [&json](const char* member, const std::vector<nn::TensorDescription>& tensors) {
+    json.key(member).begin_array();
+    for (const auto& [name, type, shape] : tensors) {
+      json.begin_object().member("name", name).member("datatype", type).member("shape", shape).end();
+    }
+    json.end();
   };
-  json.key("inputs").begin_array();
-  tensor("text", "BYTES", {-1});
-  json.end().key("outputs").begin_array();
-  if (!classifier.embeds()) {
-    tensor("label", "BYTES", {-1});
-    tensor("score", "FP32", {-1});
-    tensor("scores", "FP32", {-1, width});
-    tensor("logits", "FP32", {-1, width});
-  }
-  json.end();
+  write("inputs", classifier.inputs());
+  write("outputs", classifier.outputs());
 }
 
-V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const Limits& limits) {
+V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TextClassifier& classifier,
+                  const Limits& limits) {
   const size_t length = header_length.value_or(body.size());
   if (length > body.size()) malformed(fmt::format("Inference-Header-Content-Length: {} exceeds the body", length));
   const json::value parsed = parse_json(body.substr(0, length), limits);
@@ -237,7 +244,7 @@ V2Request read_v2(std::string_view body, std::optional<size_t> header_length, co
     check_members(*parameters, "parameters", {"explain", "binary_data_output", "content_type"});
   check_content_type(parameters, "parameters");
   request.explain = parameter(parameters, "explain");
-  request.outputs = read_outputs(object, parameter(parameters, "binary_data_output"), request.explain);
+  request.outputs = read_outputs(object, classifier, parameter(parameters, "binary_data_output"), request.explain);
   request.texts = read_input(object, body.substr(length), limits);
   return request;
 }
@@ -252,7 +259,7 @@ HttpResponse write_v2(const V2Request& request, const Answer& answer) {
   bool binary = false;
   for (const V2Output& output : request.outputs) {
     const Column column = column_of(output.name, answer);
-    const bool is_text = output.name == "label" || output.name == "explanation";
+    const bool is_text = output.name == "label" || output.name == "labels" || output.name == kExplanation;
     std::vector<size_t> shape = {answer.predictions.size()};
     if (column.width != 0) shape.push_back(column.width);
     json.begin_object().member("name", output.name).member("datatype", is_text ? "BYTES" : "FP32");

@@ -30,9 +30,10 @@ struct V2Request {
 /// has no outputs in this protocol.
 void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier);
 /// Reads a body whose first `header_length` bytes (all of them without one) are JSON and whose rest are the binary
-/// parts of the inputs in their order. The one input is BYTES, a text an element. Refusal: 400 when the parts do not
-/// add up, 422 with the field's name.
-V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const Limits& limits);
+/// parts of the inputs in their order. The one input is BYTES, a text an element. The outputs are those of the
+/// classifier. Refusal: 400 when the parts do not add up, 422 with the field's name.
+V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TextClassifier& classifier,
+                  const Limits& limits);
 /// The response: application/json, or JSON with binary parts behind it and Inference-Header-Content-Length.
 HttpResponse write_v2(const V2Request& request, const Answer& answer);
 
