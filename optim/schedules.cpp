@@ -209,4 +209,9 @@ double linear_warmup_decay(int64_t step, int64_t warmup, int64_t total) {
   return step >= total ? 0 : ratio(total - step, total - warmup);
 }
 
+double inverse_sqrt_decay(int64_t step, int64_t warmup) {
+  const int64_t rise = std::max<int64_t>(warmup, 1);
+  return step < rise ? ratio(step + 1, rise) : std::sqrt(ratio(rise, step + 1));
+}
+
 }  // namespace qing::optim

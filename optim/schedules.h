@@ -62,4 +62,8 @@ Schedule polynomial_with_warmup(int64_t warmup, int64_t total, double lr_end = 1
 /// 0.
 double linear_warmup_decay(int64_t step, int64_t warmup, int64_t total);
 
+/// The same rise, and then √(warmup / (step + 1)): the schedule of Vaswani et al. 2017, section 5.3, relative to its
+/// peak. A warm-up of 0 counts as 1.
+double inverse_sqrt_decay(int64_t step, int64_t warmup);
+
 }  // namespace qing::optim

@@ -14,10 +14,14 @@
 namespace qing::nn {
 
 struct LabelledRow {
-  std::string label;   ///< a name, not empty unless RowOptions says that labels may be missing
+  std::string label;   ///< a name, not empty unless RowOptions says that labels may be missing or several
   std::string text;    ///< valid UTF-8, not blank unless RowOptions says that it may be
   std::string source;  ///< empty when the row names none
   size_t line = 0;     ///< where the row begins, from 1
+  /// With RowOptions::several_labels all labels of the row, each once; `label` is then the field as it stands, or what
+  /// joined_labels() makes of a list of JSON.
+  std::vector<std::string> labels = {};
+  bool is_list = false;  ///< the labels are a list of JSON or the choices of a task, so that nothing separates them
 };
 
 enum class LabelledFormat : uint8_t { tsv, csv, columns, chat, label_studio, text, fasttext, xlsx };
@@ -32,6 +36,8 @@ struct RowOptions {
   TableOptions table = {};          ///< its known columns and its limit come from the members above
   bool needs_label = true;          ///< otherwise a missing or empty label is an empty one
   bool needs_text = true;           ///< otherwise a blank text is no error
+  bool several_labels = false;      ///< a row may have several labels, or none
+  char label_separator = '|';       ///< between the labels of a field that is no list; fastText has blanks
   bool keeps_fields = false;        ///< the table's fields are copied into the row, not moved
 };
 
@@ -43,6 +49,8 @@ struct RowOptions {
 ///   user's before it is the text (https://platform.openai.com/docs/guides/supervised-fine-tuning);
 /// - tasks as Label Studio exports them, {"data": {...}, "annotations": [...]}: one choice is the label
 ///   (https://labelstud.io/guide/task_format).
+///
+/// With several_labels a list may have any length, and the choices of a task are its labels.
 ///
 /// LineError for a row that cannot be used; next() then continues with the row after it. Errors of the constructor are
 /// those of TableReader, and a LineError for a file without the columns. Not thread-safe.
@@ -72,6 +80,7 @@ class LabelledRowReader {
   LabelledRow of_columns(const boost::json::object& object);
   LabelledRow of_chat(const boost::json::object& object) const;
   LabelledRow of_task(const boost::json::object& object);
+  void split(LabelledRow& row) const;
   void check(const LabelledRow& row) const;
   std::optional<size_t> place_of(const std::string& column, const std::vector<std::string>& others) const;
   [[noreturn]] void fail_without(const std::string& column) const;

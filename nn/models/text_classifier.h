@@ -12,6 +12,7 @@
 #include <qing/nn/models/data_profile.h>
 #include <qing/nn/models/prediction.h>
 #include <qing/nn/models/task_model.h>
+#include <qing/nn/problem.h>
 #include <qing/nn/text/ngrams.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/dtype.h>
@@ -72,6 +73,9 @@ class TextClassifier : public TaskModel {
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   const std::vector<std::string>& labels() const override = 0;
+  virtual Problem problem() const { return Problem::single_label; }
+  /// Of a multi-label classifier: the least score of each label that Prediction::labels has. Otherwise empty.
+  virtual std::span<const double> thresholds() const { return {}; }
   virtual double temperature() const { return 1; }
   /// Statistics of the predictions on the reference texts, to compare other texts with; null if they were not recorded.
   virtual const DataProfile* reference() const { return nullptr; }

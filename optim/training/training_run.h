@@ -62,8 +62,9 @@ struct RunPlan {
   std::string part;  ///< its name in checkpoints
   int64_t epochs = 1;
   int64_t epoch_steps = 1;
-  int64_t max_steps = 0;  ///< 0: no limit
-  double warmup = 0;      ///< fraction of the steps in which the learning rate rises
+  int64_t max_steps = 0;      ///< 0: no limit
+  double warmup = 0;          ///< fraction of the steps in which the learning rate rises
+  bool inverse_sqrt = false;  ///< then it falls by inverse_sqrt_decay(), else linearly to 0
   double clip = 1;
   DType precision = DType::f32;
   int64_t chunks = 0;            ///< of a batch (chunks_of_batch()); 0: batches are computed as a whole
