@@ -1,7 +1,6 @@
 #include "v2_tensors.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -9,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <qing/nn/utf8.h>
+#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -17,7 +17,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::string_view kExplanation = "explanation";  // which must be requested
-constexpr std::array<std::string_view, 5> kOutputs = {"label", "score", "scores", "logits", kExplanation};
 
 static_assert(std::endian::native == std::endian::little, "binary parts are little-endian and are copied as they lie");
 
@@ -140,13 +139,24 @@ std::vector<std::string> read_input(const json::object& request, std::string_vie
   return texts;
 }
 
-std::vector<V2Output> read_outputs(const json::object& request, bool binary, bool explain,
-                                   std::span<const std::string_view> names) {
+// Text classifiers explain, too.
+bool explains(const nn::TaskModel& model) { return model.task() == nn::kClassification; }
+
+// The names of the outputs, with that of the explanation.
+std::vector<std::string> output_names(const nn::TaskModel& model) {
+  std::vector<std::string> names;
+  for (const nn::TensorDescription& tensor : model.outputs()) names.push_back(tensor.name);
+  if (explains(model)) names.emplace_back(kExplanation);
+  return names;
+}
+
+std::vector<V2Output> read_outputs(const json::object& request, const nn::TaskModel& model, bool binary, bool explain) {
+  const std::vector<std::string> names = output_names(model);
   std::vector<V2Output> outputs;
   const json::value* list = member(request, "outputs");
   if (list == nullptr || (list->is_array() && list->get_array().empty())) {
-    for (const std::string_view name : names) {
-      if (name != kExplanation || explain) outputs.push_back({std::string(name), binary});
+    for (const std::string& name : names) {
+      if (explain || name != kExplanation) outputs.push_back({name, binary});
     }
     return outputs;
   }
@@ -181,11 +191,13 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
 }
 
 V2Column column_of(const std::string& name, const Answer& answer) {
-  V2Column column{.is_text = name == "label" || name == kExplanation};
+  V2Column column{.is_text = name == "label" || name == "labels" || name == kExplanation};
   for (size_t i = 0; i < answer.predictions.size(); ++i) {
     const nn::Prediction& p = answer.predictions[i];
     const auto label = static_cast<size_t>(p.label);
     if (name == "label") column.texts.push_back(answer.labels()[label]);
+    if (name == "labels") column.texts.push_back(labels_json(answer.labels(), p.labels));
+    if (name == "value") column.numbers.push_back(static_cast<float>(p.value));
     if (name == kExplanation)
       column.texts.push_back(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
     if (name == "score") column.numbers.push_back(p.scores[label]);
@@ -222,8 +234,8 @@ std::optional<size_t> v2_header_length(const HttpHead& head) {
   return length;
 }
 
-V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const Limits& limits,
-                  std::span<const std::string_view> outputs) {
+V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
+                  const Limits& limits) {
   const size_t length = header_length.value_or(body.size());
   if (length > body.size()) malformed(fmt::format("Inference-Header-Content-Length: {} exceeds the body", length));
   const json::value parsed = parse_json(body.substr(0, length), limits);
@@ -236,15 +248,14 @@ V2Request read_v2(std::string_view body, std::optional<size_t> header_length, co
     request.id.assign(id->get_string().data(), id->get_string().size());
   }
   const json::object* parameters = parameters_of(object, "parameters");
-  if (parameters != nullptr && outputs.empty()) {
+  if (parameters != nullptr && explains(model)) {
     check_members(*parameters, "parameters", {"explain", "binary_data_output", "content_type"});
   } else if (parameters != nullptr) {
     check_members(*parameters, "parameters", {"binary_data_output", "content_type"});
   }
   check_content_type(parameters, "parameters");
   request.explain = parameter(parameters, "explain");
-  request.outputs = read_outputs(object, parameter(parameters, "binary_data_output"), request.explain,
-                                 outputs.empty() ? std::span<const std::string_view>(kOutputs) : outputs);
+  request.outputs = read_outputs(object, model, parameter(parameters, "binary_data_output"), request.explain);
   request.texts = read_input(object, body.substr(length), limits);
   return request;
 }

@@ -32,11 +32,10 @@ struct V2Request {
 /// has no outputs in this protocol.
 void write_v2_signature(JsonWriter& json, const nn::TaskModel& model);
 /// Reads a body whose first `header_length` bytes (all of them without one) are JSON and whose rest are the binary
-/// parts of the inputs in their order. The one input is BYTES, a text an element. `outputs` are the names of the
-/// model's outputs; none: those of a text classifier, with explanations. Refusal: 400 when the parts do not add up, 422
-/// with the field's name.
-V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const Limits& limits,
-                  std::span<const std::string_view> outputs = {});
+/// parts of the inputs in their order. The one input is BYTES, a text an element. The outputs are those of the model,
+/// and an explanation if it is a text classifier. Refusal: 400 when the parts do not add up, 422 with the field's name.
+V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
+                  const Limits& limits);
 /// The length of the JSON in front of binary parts, as the header says it. Refusal with 400 for another value.
 std::optional<size_t> v2_header_length(const HttpHead& head);
 

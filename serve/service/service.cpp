@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/jobs/job_runner.h>
+#include <qing/serve/tasks/task.h>
 
 namespace qing::serve {
 

@@ -145,7 +145,8 @@ void Service::charge(std::span<const nn::Prediction> predictions, const std::str
 void Service::count(const Answer& answer) {
   if (answer.model.classifier->embeds()) return;  // there are no labels to count
   drift_.add(answer.model, answer.predictions);
-  versions_.add_predictions(answer.model.name, answer.model.version, answer.labels(), answer.predictions);
+  versions_.add_predictions(answer.model.name, answer.model.version, answer.labels(), answer.predictions,
+                            answer.model.classifier->problem() == nn::Problem::multi_label);
 }
 
 void Service::refuse_full(const Model& model) const {
@@ -319,7 +320,10 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
         HttpResponse response = result_response(*pending, result, this->limits(model), [&](const Answer& answer) {
           count(answer);
           if (model.classifier->embeds()) return;  // there is no label to give feedback on
-          answers_.add(project, reply.request_id, model.name, model.version, answer.labels(), answer.predictions);
+          const nn::Problem problem = model.classifier->problem();
+          const bool one_label = problem == nn::Problem::single_label || problem == nn::Problem::ordinal;
+          answers_.add(project, reply.request_id, model.name, model.version, answer.labels(), answer.predictions,
+                       one_label);
         });
         if (result.status != BatchResult::Status::kCancelled) {
           versions_.add(model.name, model.version, response.status >= 500, Batcher::Clock::now() - begun);

@@ -18,6 +18,7 @@ constexpr std::string_view kPredictResponse = R"({"type":"object",
 "model":{"type":"string"},"version":{"type":"string"},"predictions":{"type":"array","items":{"type":"object",
 "required":["label","score","scores","truncated"],"properties":{"label":{"type":"string"},"score":{"type":"number"},
 "scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"},
+"labels":{"type":"array","items":{"type":"string"}},"value":{"type":"number"},
 "blank":{"type":"boolean"},"explanation":{"type":"object"}}}}}})";
 constexpr std::string_view kModels = R"({"type":"object","required":["models","object","data"],
 "properties":{"models":{"type":"array","items":{"type":"object"}},"object":{"const":"list"},
@@ -69,6 +70,9 @@ void write_members(JsonWriter& json, const Service& service, const Model& model,
   json.member("versions", version_texts(model.versions));
   json.member("served_versions", version_texts(service.registry().served_versions(model.name)));
   json.member("task", model.served->task()).member("labels", model.served->labels());
+  if (model.classifier && model.classifier->problem() != nn::Problem::single_label) {
+    json.member("problem", name_of(model.classifier->problem()));
+  }
   if (model.previous != 0) json.member("previous", std::to_string(model.previous));
   write_trial(json, model);
   if (!model.error.empty()) json.member("error", shown_reason(model.error, may_administer));

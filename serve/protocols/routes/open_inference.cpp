@@ -28,7 +28,7 @@ constexpr std::string_view kInferRequest = R"({"type":"object","required":["inpu
 "data":{"type":["array","null"],"items":{"type":"string"}}}}},
 "outputs":{"type":["array","null"],"items":{"type":"object","required":["name"],
 "additionalProperties":{"type":"null"},"properties":{
-"name":{"enum":["label","score","scores","logits","explanation"]},
+"name":{"enum":["label","score","scores","logits","labels","value","explanation"]},
 "parameters":{"type":["object","null"],"additionalProperties":{"type":"null"},"properties":{
 "binary_data":{"type":["boolean","null"]}}}}}}}})";
 constexpr std::string_view kIndexRequest = R"({"type":"object","additionalProperties":{"type":"null"},"properties":{
@@ -84,7 +84,7 @@ Routed::Run infer(Service& service, const Call& call) {
   return [&service, model = service.model(call.parameter("name"), call.key, call.parameter("version")),
           length = v2_header_length(call.head)](const std::string& body, Routed::Reply reply) {
     service.require_room(model, reply);
-    V2Request request = read_v2(body, length, service.limits(model));
+    V2Request request = read_v2(body, length, *model.classifier, service.limits(model));
     Job job{model, std::move(request.texts), request.explain};
     service.predict(std::move(job), std::move(reply),
                     [request = std::move(request)](const Answer& answer) { return write_v2(request, answer); });

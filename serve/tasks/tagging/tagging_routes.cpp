@@ -22,7 +22,6 @@ constexpr std::string_view kTagResponse = R"({"type":"object","required":["model
 "required":["entities","tokens"],"properties":{"tokens":{"type":"integer"},"entities":{"type":"array","items":{
 "type":"object","required":["type","begin","end","text","score"],"properties":{"type":{"type":"string"},
 "begin":{"type":"integer"},"end":{"type":"integer"},"text":{"type":"string"},"score":{"type":"number"}}}}}}}}})";
-constexpr std::string_view kTensorName = "entities";
 
 // About as many tokens are computed at a time. Texts of one request share the work, and other requests run in between.
 constexpr size_t kPieceTokens = 512;
@@ -135,8 +134,7 @@ Routed::Run infer_entities(Service& service, const Model& model, const Call& cal
   return [&service, model, length = protocols::v2_header_length(call.head)](const std::string& body,
                                                                             Routed::Reply reply) {
     service.require_room(model, reply);
-    constexpr std::array<std::string_view, 1> kNames = {kTensorName};
-    protocols::V2Request request = protocols::read_v2(body, length, service.limits(model), kNames);
+    protocols::V2Request request = protocols::read_v2(body, length, *model.served, service.limits(model));
     std::vector<std::string> texts = std::move(request.texts);
     tag_texts(service, model, std::move(texts), std::move(reply), [request = std::move(request)](const TagWork& work) {
       return protocols::write_v2(request, work.model, work.texts.size(), [&](const std::string&) {
