@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <qing/nn/models/tagger.h>
+#include <qing/optim/parallel/thread_ranks.h>
 #include <qing/optim/tagging/train_tagger.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -130,6 +131,18 @@ TEST(TrainTagger, BitsAreEqualForThreadsAndResumedTrainings) {
   set_num_threads(threads);
   EXPECT_EQ(result.resumed_from, 3);
   EXPECT_EQ(weights_of(one.path()), weights_of(resumed.path()));
+}
+
+TEST(TrainTagger, BitsAreEqualForAnyNumberOfRanks) {
+  const auto sentences = people_and_places();
+  TrainOptions options = small_options();
+  options.epochs = 2;
+  options.chunks = 4;
+  const test::TempFolder alone, together;
+  train_tagger(sentences, options, alone.path());
+  run_thread_ranks(
+      2, [&](Communicator& ranks) { train_tagger(sentences, options, together.path(), {}, {.ranks = &ranks}); });
+  EXPECT_EQ(weights_of(alone.path()), weights_of(together.path()));
 }
 
 TEST(TrainTagger, LongSentencesAreComputedInWindows) {
