@@ -90,6 +90,23 @@ TEST(TrainTagger, LearnsAndTagsRawTexts) {
   EXPECT_GT(tagged.entities[0].score, 0.8F);
 }
 
+TEST(TrainTagger, ByteLevelVocabulariesSeeTextsAsPeopleWriteThem) {
+  const test::TempFolder folder;
+  std::vector<std::uint32_t> begins;
+  const std::vector<std::string> words = {"(", "Anna", "'s", "cat", ")", ",", "中", "国", "。", "5", "%", "'", "x"};
+  EXPECT_EQ(nn::join_words(words, begins), "(Anna's cat), 中国。 5% ' x");
+  EXPECT_EQ(begins, (std::vector<std::uint32_t>{0, 1, 5, 8, 11, 12, 14, 17, 20, 24, 25, 27, 29}));
+  TrainOptions options = small_options();
+  options.byte_level = 1;
+  options.vocab = 400;
+  train_tagger(people_and_places(), options, folder.path());
+  const std::string text = "In Oslo, Anna slept";
+  const nn::TaggedText tagged = nn::Tagger::load(folder.path())->tag(std::span(&text, 1)).front();
+  ASSERT_EQ(tagged.entities.size(), 2u);
+  EXPECT_EQ(text.substr(tagged.entities[0].begin, tagged.entities[0].end - tagged.entities[0].begin), "Oslo");
+  EXPECT_EQ(text.substr(tagged.entities[1].begin, tagged.entities[1].end - tagged.entities[1].begin), "Anna");
+}
+
 TEST(TrainTagger, ATextDoesNotDependOnTheBatch) {
   const test::TempFolder folder;
   TrainOptions options = small_options();
