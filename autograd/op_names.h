@@ -130,6 +130,7 @@ inline constexpr auto kOtherOps = std::to_array<OpInfo>({
     {"embedding_layer_norm", kFirst},
     // losses
     {"cross_entropy", kSecond},
+    {"linear_cross_entropy", kFirst},
     {"nll_loss", kSecond},
     {"mse_loss", kSecond},
     {"l1_loss", kSecond},

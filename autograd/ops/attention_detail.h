@@ -1,12 +1,12 @@
 // Code that ragged and dense attention share. Private to this folder.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 
 #include <qing/autograd/graph.h>
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/attention_scratch.h>
 #include <qing/tensor/random.h>
 
 namespace qing {
@@ -19,10 +19,7 @@ inline int64_t attention_tiles(int64_t queries, int64_t keys) {
 
 /// Scratch memory of one thread for kernels on heads of these depths.
 inline Tensor attention_scratch(int64_t depth, int64_t value_depth, DType dtype) {
-  const int64_t sum = depth + value_depth, larger = std::max(depth, value_depth);
-  return Tensor::empty(
-      {kernels::kKeyTile * (sum + larger) + kernels::kQueryTile * sum + 3 * kernels::kKeyTile * kernels::kQueryTile},
-      dtype);
+  return Tensor::empty({attention_scratch_elements(depth, value_depth)}, dtype);
 }
 
 /// Dropout of the weights, in steps of 2^-16, and the factor of the kept ones. Takes one stream of rng if it is not

@@ -161,7 +161,7 @@ class Reader {
 
   std::string shapes() const {
     std::string text;
-    for (const Tensor& x : operands_) text += " " + to_string(x.shape());
+    for (const Tensor& x : operands_) text += fmt::format(" {}", to_string(x.shape()));
     return text;
   }
 

@@ -238,7 +238,7 @@ std::pair<std::string, const json::value*> find_field(const json::object& object
 
 std::string no_field(const json::object& object, const std::string& name) {
   std::vector<std::string> shown;
-  for (const auto& member : object) shown.push_back("'" + visible(member.key()) + "'");
+  for (const auto& member : object) shown.push_back(fmt::format("'{}'", visible(member.key())));
   return fmt::format("no field '{}' in the object, which has: {}; rename the field that holds it, or move it there",
                      name, fmt::join(shown, ", "));
 }

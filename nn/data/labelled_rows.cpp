@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <qing/nn/data/json_objects.h>
+#include <qing/nn/data/label_sets.h>
 #include <qing/nn/text/normalizer.h>
 
 namespace qing::nn {
@@ -42,6 +43,7 @@ TableOptions table_options(const RowOptions& options) {
   TableOptions table = options.table;
   table.max_row_bytes = options.max_line_bytes;
   table.lines_without_suffix = !options.needs_label;
+  table.several_labels = options.several_labels;
   for (const auto& names : {text_names(options), label_names(options)}) {
     table.known_columns.insert(table.known_columns.end(), names.begin(), names.end());
   }
@@ -79,16 +81,20 @@ std::optional<std::string> content_of(const json::object& message) {
   return text;
 }
 
-// The single choice of a result of Label Studio. Nothing for a result of another kind.
-std::optional<std::string> choice_of(const json::value& result) {
+// The choices of a result of Label Studio, one unless there may be several. Empty for a result of another kind.
+std::vector<std::string> choices_in(const json::value& result, bool several) {
   const json::object* object = result.if_object();
-  if (object == nullptr || view_of(object->if_contains("type")) != "choices") return std::nullopt;
+  if (object == nullptr || view_of(object->if_contains("type")) != "choices") return {};
   const json::value* value = object->if_contains("value");
   const json::value* choices =
       value == nullptr || !value->is_object() ? nullptr : value->get_object().if_contains("choices");
-  if (choices == nullptr || !choices->is_array() || choices->get_array().size() != 1) return std::nullopt;
-  const json::value& choice = choices->get_array().front();
-  return choice.is_string() ? std::optional(std::string(choice.get_string())) : std::nullopt;
+  if (choices == nullptr || !choices->is_array()) return {};
+  if (!several && choices->get_array().size() != 1) return {};
+  std::vector<std::string> names;
+  for (const json::value& choice : choices->get_array()) {
+    if (choice.is_string()) names.emplace_back(choice.get_string());
+  }
+  return names;
 }
 
 bool flag(const json::object& object, std::string_view name) {
@@ -97,20 +103,49 @@ bool flag(const json::object& object, std::string_view name) {
 }
 
 // The choices of a task's annotations: those of the ground truth if there is one, else those of all annotators.
-std::set<std::string> choices_of(const json::array& annotations) {
+std::set<std::string> choices_of(const json::array& annotations, bool several) {
   std::set<std::string> all, truth;
   for (const json::value& annotation : annotations) {
     const json::object* object = annotation.if_object();
     const json::value* results = object == nullptr ? nullptr : object->if_contains("result");
     if (results == nullptr || !results->is_array() || flag(*object, "was_cancelled")) continue;
     for (const json::value& result : results->get_array()) {
-      const std::optional<std::string> choice = choice_of(result);
-      if (!choice) continue;
-      all.insert(*choice);
-      if (flag(*object, "ground_truth")) truth.insert(*choice);
+      for (const std::string& choice : choices_in(result, several)) {
+        all.insert(choice);
+        if (flag(*object, "ground_truth")) truth.insert(choice);
+      }
     }
   }
   return truth.empty() ? all : truth;
+}
+
+// What separates the labels in fields of the file: the first of kLabelSeparators that some field has outside of a list,
+// and '|' if none has. Rows that cannot be read do not count.
+char separator_of_labels(const std::filesystem::path& file, RowOptions options) {
+  if (!std::filesystem::is_regular_file(file)) {
+    throw DataError(
+        fmt::format("{}: is read twice to find what separates labels; save it in a file, or give "
+                    "--label-separator",
+                    file.string()));
+  }
+  options.label_separator = kLabelSeparators.front();
+  LabelledRowReader rows(file, std::move(options));
+  const auto next = [&]() -> std::optional<LabelledRow> {
+    for (;;) {
+      try {
+        return rows.next();
+      } catch (const LineError&) {}  // the second reading says what is wrong
+    }
+  };
+  size_t best = kLabelSeparators.size();
+  while (const std::optional<LabelledRow> row = next()) {
+    if (row->is_list || is_label_list(row->label)) continue;
+    for (size_t i = 0; i < best; ++i) {
+      if (row->label.find(kLabelSeparators[i]) != row->label.npos) best = i;
+    }
+    if (best == 0) break;
+  }
+  return best < kLabelSeparators.size() ? kLabelSeparators[best] : kLabelSeparators.front();
 }
 
 }  // namespace
@@ -139,6 +174,9 @@ LabelledRowReader::LabelledRowReader(const std::filesystem::path& path, RowOptio
     case TableFormat::json: break;
   }
   if (table_.format() != TableFormat::json) find_columns();
+  if (!options_.several_labels || options_.label_separator != 0 || format_ == LabelledFormat::fasttext) return;
+  options_.label_separator = separator_of_labels(path, options_);
+  separator_guessed_ = true;
 }
 
 std::optional<size_t> LabelledRowReader::place_of(const std::string& column,
@@ -184,8 +222,17 @@ std::optional<LabelledRow> LabelledRowReader::next() {
   if (!table_.next()) return std::nullopt;
   LabelledRow row = table_.object() != nullptr ? of_object(*table_.object()) : of_fields();
   row.line = table_.line();
+  if (options_.several_labels) split(row);
   check(row);
   return row;
+}
+
+void LabelledRowReader::split(LabelledRow& row) const {
+  if (row.is_list) {
+    row.label = joined_labels(row.labels);
+  } else {
+    row.labels = split_labels(row.label, format_ == LabelledFormat::fasttext ? ' ' : options_.label_separator);
+  }
 }
 
 LabelledRow LabelledRowReader::of_fields() {
@@ -204,11 +251,14 @@ std::string LabelledRowReader::guesses() const {
   if (table_.is_guessed()) parts.push_back(table_.description());
   if (text) parts.push_back(fmt::format("text '{}'", visible(text_found_)));
   if (label) parts.push_back(fmt::format("label '{}'", visible(label_found_)));
+  if (separator_guessed_ && options_.label_separator != '|') {
+    parts.push_back(fmt::format("labels separated by '{}'", options_.label_separator));
+  }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 void LabelledRowReader::check(const LabelledRow& row) const {
-  if (row.label.empty() && options_.needs_label)
+  if (row.label.empty() && options_.needs_label && !options_.several_labels)
     fail(fmt::format("the {} is empty; give the text one, or remove the row", options_.label_column));
   if (!options_.needs_text || !is_blank(row.text)) return;
   fail(fmt::format("the {} is {}; remove the row", options_.text_column,
@@ -253,21 +303,35 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
   LabelledRow row;
   row.text = string_of(text_name, *text);
   auto [label_name, label] = find_field(object, options_.label_column, label_names(options_));
-  if (label == nullptr && options_.needs_label) fail(no_field(object, options_.label_column));
-  if (label != nullptr) {
-    if (const json::array* list = label->if_array()) {
-      if (list->size() != 1) {
-        fail(fmt::format("field '{}' is a list of {} labels; give one string", label_name, list->size()));
+  if (label == nullptr && options_.several_labels) {
+    for (const std::string& usual : label_names(options_)) {
+      for (const auto& entry : object) {
+        if (label != nullptr || !entry.value().is_array() || !same_letters(entry.key(), usual)) continue;
+        label_name = entry.key();
+        label = &entry.value();
       }
-      label = &list->front();
     }
-    if (label->is_bool()) {
-      row.label = label->get_bool() ? "true" : "false";
-    } else if (label->is_number()) {
-      row.label = label->is_double() ? fmt::format("{}", label->get_double()) : json::serialize(*label);
-    } else {
-      row.label = string_of(label_name, *label);
+  }
+  if (label == nullptr && options_.needs_label) fail(no_field(object, options_.label_column));
+  const auto name_of_value = [&](const json::value& value) {
+    if (value.is_bool()) return std::string(value.get_bool() ? "true" : "false");
+    if (value.is_double()) return fmt::format("{}", value.get_double());
+    return value.is_number() ? json::serialize(value) : string_of(label_name, value);
+  };
+  if (label != nullptr && options_.several_labels && label->is_array()) {
+    row.is_list = true;
+    for (const json::value& one : label->get_array()) {
+      std::string name = without_blanks(name_of_value(one));
+      if (name.empty()) fail(fmt::format("field '{}' has an empty label in its list; remove it", label_name));
+      if (std::ranges::find(row.labels, name) == row.labels.end()) row.labels.push_back(std::move(name));
     }
+  } else if (label != nullptr) {
+    const json::array* list = label->if_array();
+    if (list != nullptr && list->size() != 1) {
+      fail(fmt::format("field '{}' is a list of {} labels; give one string, or train with --multi-label 1", label_name,
+                       list->size()));
+    }
+    row.label = name_of_value(list == nullptr ? *label : list->front());
   }
   if (const json::value* source = object.if_contains(options_.source_column)) {
     row.source = string_of(options_.source_column, *source);
@@ -309,13 +373,22 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   if (text == nullptr && data.size() == 1) text = &data.begin()->value();
   if (text == nullptr) fail("data: " + no_field(data, options_.text_column));
   if (!text->is_string()) fail(fmt::format("data: field '{}' is not a string; only texts are classified", name));
-  const std::set<std::string> choices = choices_of(object.at("annotations").get_array());
+  const std::set<std::string> choices = choices_of(object.at("annotations").get_array(), options_.several_labels);
+  if (options_.several_labels) {
+    return {.label = {},
+            .text = std::string(text->get_string()),
+            .source = {},
+            .labels = {choices.begin(), choices.end()},
+            .is_list = true};
+  }
   if (!options_.needs_label && choices.size() != 1)
     return {.label = {}, .text = std::string(text->get_string()), .source = {}};
   if (choices.empty()) fail("the task has no annotation with one choice; annotate it, or remove it");
   if (choices.size() > 1) {
-    fail(fmt::format("the annotations choose {} different labels; leave one, or mark one as the ground truth",
-                     choices.size()));
+    fail(
+        fmt::format("the annotations choose {} different labels; leave one, mark one as the ground truth, or train "
+                    "with --multi-label 1",
+                    choices.size()));
   }
   return {.label = *choices.begin(), .text = std::string(text->get_string()), .source = {}};
 }

@@ -14,10 +14,14 @@
 namespace qing::nn {
 
 struct LabelledRow {
-  std::string label;   ///< a name, not empty unless RowOptions says that labels may be missing
+  std::string label;   ///< a name, not empty unless RowOptions says that labels may be missing or several
   std::string text;    ///< valid UTF-8, not blank unless RowOptions says that it may be
   std::string source;  ///< empty when the row names none
   size_t line = 0;     ///< where the row begins, from 1
+  /// With RowOptions::several_labels all labels of the row, each once; `label` is then the field as it stands, or what
+  /// joined_labels() makes of a list of JSON.
+  std::vector<std::string> labels = {};
+  bool is_list = false;  ///< the labels are a list of JSON or the choices of a task, so that nothing separates them
 };
 
 enum class LabelledFormat : uint8_t { tsv, csv, columns, chat, label_studio, text, fasttext, xlsx };
@@ -32,7 +36,11 @@ struct RowOptions {
   TableOptions table = {};          ///< its known columns and its limit come from the members above
   bool needs_label = true;          ///< otherwise a missing or empty label is an empty one
   bool needs_text = true;           ///< otherwise a blank text is no error
-  bool keeps_fields = false;        ///< the table's fields are copied into the row, not moved
+  bool several_labels = false;      ///< a row may have several labels, or none
+  /// Between the labels of a field that is no list; 0: guessed for the file, one of '|', ';' and ','.
+  /// fastText has blanks.
+  char label_separator = 0;
+  bool keeps_fields = false;  ///< the table's fields are copied into the row, not moved
 };
 
 /// Reads the rows of a TableReader. Objects of JSON are
@@ -44,8 +52,11 @@ struct RowOptions {
 /// - tasks as Label Studio exports them, {"data": {...}, "annotations": [...]}: one choice is the label
 ///   (https://labelstud.io/guide/task_format).
 ///
+/// With several_labels a list may have any length, and the choices of a task are its labels.
+///
 /// LineError for a row that cannot be used; next() then continues with the row after it. Errors of the constructor are
-/// those of TableReader, and a LineError for a file without the columns. Not thread-safe.
+/// those of TableReader, and a LineError for a file without the columns. DataError for several labels of what is no
+/// regular file without a label_separator, which could not be read twice. Not thread-safe.
 class LabelledRowReader {
  public:
   explicit LabelledRowReader(const std::filesystem::path& path, RowOptions options = {});
@@ -72,6 +83,7 @@ class LabelledRowReader {
   LabelledRow of_columns(const boost::json::object& object);
   LabelledRow of_chat(const boost::json::object& object) const;
   LabelledRow of_task(const boost::json::object& object);
+  void split(LabelledRow& row) const;
   void check(const LabelledRow& row) const;
   std::optional<size_t> place_of(const std::string& column, const std::vector<std::string>& others) const;
   [[noreturn]] void fail_without(const std::string& column) const;
@@ -81,6 +93,7 @@ class LabelledRowReader {
   LabelledFormat format_ = LabelledFormat::columns;
   std::optional<size_t> text_at_, label_at_, source_at_;  // among the columns, not for JSON
   std::string text_found_, label_found_;                  // the names of the columns
+  bool separator_guessed_ = false;
 };
 
 }  // namespace qing::nn

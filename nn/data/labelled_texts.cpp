@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <qing/nn/data/line_reader.h>
+#include <qing/nn/data/unlabelled_texts.h>
 #include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>
@@ -32,7 +33,8 @@ std::set<std::string> labels_in(const std::filesystem::path& file, const Dataset
     try {
       const std::optional<LabelledRow> row = rows.next();
       if (!row) break;
-      labels.insert(options.map(row->label));
+      if (options.problem != Problem::multi_label) labels.insert(options.map(row->label));
+      for (const std::string& label : row->labels) labels.insert(options.map(label));
     } catch (const LineError&) {}  // it has no label
   }
   return labels;
@@ -45,7 +47,9 @@ RowOptions row_options(const DatasetOptions& options) {
           .text_column = options.text_column,
           .source_column = options.source_column,
           .max_line_bytes = options.max_line_bytes,
-          .table = options.table};
+          .table = options.table,
+          .several_labels = options.problem == Problem::multi_label,
+          .label_separator = options.label_separator};
 }
 
 std::optional<LabelledRow> next_row(LabelledRowReader& reader, const DatasetOptions& options) {
@@ -66,16 +70,8 @@ std::optional<Example> ExampleReader::next() {
   for (;;) {
     std::optional<LabelledRow> row = next_row(rows_, options_);
     if (!row) return std::nullopt;
-    const std::string& label = options_.map(row->label);
-    const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
-    if (found != options_.labels.end()) {
-      return Example{.text = std::move(row->text),
-                     .label = static_cast<int32_t>(found - options_.labels.begin()),
-                     .source = std::move(row->source),
-                     .line = static_cast<uint32_t>(row->line)};
-    }
     try {
-      refuse_label(label);
+      return example_of(*std::move(row));
     } catch (const LineError& error) {
       if (!options_.on_bad_row) throw;
       options_.on_bad_row(error);
@@ -83,14 +79,53 @@ std::optional<Example> ExampleReader::next() {
   }
 }
 
-void ExampleReader::refuse_label(const std::string& label) const {
+Example ExampleReader::example_of(LabelledRow row) {
+  Example example{.text = std::move(row.text),
+                  .label = kNoLabel,
+                  .source = std::move(row.source),
+                  .line = static_cast<uint32_t>(row.line)};
+  switch (options_.problem) {
+    case Problem::multi_label:
+      for (const std::string& label : row.labels) example.labels.push_back(index_of(label));
+      std::ranges::sort(example.labels);
+      // Rules may give two names of a row one label.
+      example.labels.erase(std::ranges::unique(example.labels).begin(), example.labels.end());
+      break;
+    case Problem::regression: {
+      const std::optional<double> value = number_of(options_.map(row.label));
+      if (!value) {
+        rows_.fail(fmt::format("'{}' is not a number; write one such as 3.5, or remove the row",
+                               shortened(visible(row.label), 64)));
+      }
+      example.value = *value;
+      break;
+    }
+    default: example.label = index_of(row.label);
+  }
+  return example;
+}
+
+int32_t ExampleReader::index_of(const std::string& name) {
+  const std::string& label = options_.map(name);
+  const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
+  if (found == options_.labels.end()) refuse_label(label);
+  return static_cast<int32_t>(found - options_.labels.begin());
+}
+
+const std::string& ExampleReader::proposal() {
+  if (proposal_) return *proposal_;
+  proposal_.emplace();
   // All labels of the file together tell a scale: 1 and 2 are two sentiments, beside 5 they are stars.
   constexpr size_t kMostForProposal = 100;
-  std::string proposed;
   try {
     const std::set<std::string> names = labels_in(path_, options_, kMostForProposal);
-    if (names.size() < kMostForProposal) proposed = proposed_map(names, options_.labels);
+    if (names.size() < kMostForProposal) proposal_ = proposed_map(names, options_.labels);
   } catch (const Error&) {}  // a pipe is not read twice, and the label is refused in any case
+  return *proposal_;
+}
+
+void ExampleReader::refuse_label(const std::string& label) {
+  const std::string& proposed = proposal();
   rows_.fail(fmt::format("unknown label '{}'; use one of {}{}", shortened(visible(label), 64),
                          fmt::join(options_.labels, ", "),
                          proposed.empty() ? ", or give the file's labels these names with --map"

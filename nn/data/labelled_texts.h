@@ -12,25 +12,35 @@
 
 #include <qing/nn/data/label_map.h>
 #include <qing/nn/data/labelled_rows.h>
+#include <qing/nn/problem.h>
 
 namespace qing::nn {
 
 struct Example {
   std::string text;    ///< valid UTF-8
-  int32_t label;       ///< index into the label list
+  int32_t label;       ///< index into the label list; kNoLabel (-1) without one, with several, and with a number
   std::string source;  ///< empty when the file has no source column
   int32_t group = 0;   ///< index of its file, for corrections that depend on a file's labels
   uint32_t line = 0;   ///< where its row begins in the file, from 1; 0 if it comes from no file
+  std::vector<int32_t> labels = {};  ///< of a multi-label data set: indices, ascending, each once, or none
+  double value = 0;                  ///< of a data set of numbers
 };
+
+/// The labels of an example: the one, or those of a multi-label data set. None of a text without labels.
+inline std::span<const int32_t> labels_of(const Example& example) {
+  return example.label >= 0 ? std::span<const int32_t>(&example.label, 1) : std::span<const int32_t>(example.labels);
+}
 
 struct DatasetOptions {
   std::vector<std::string> labels = {"negative", "neutral", "positive"};
   std::string label_column = "label";
   std::string text_column = "text";
   std::string source_column = "source";
-  size_t max_line_bytes = 1 << 20;  ///< a longer line is refused, not truncated
-  LabelMap map = {};                ///< what the labels of the file are called
-  TableOptions table = {};          ///< the separator, the encoding and the sheet
+  size_t max_line_bytes = 1 << 20;          ///< a longer line is refused, not truncated
+  LabelMap map = {};                        ///< what the labels of the file are called
+  Problem problem = Problem::single_label;  ///< multi_label: a row has any labels; regression: the label is a number
+  char label_separator = 0;                 ///< of multi_label; 0: guessed for each file
+  TableOptions table = {};                  ///< the separator, the encoding and the sheet
   /// Is told of each row that cannot be used, which is then skipped. Without it, such a row ends the reading.
   std::function<void(const LineError&)> on_bad_row = {};
   /// Is told what was guessed of a file, such as "CSV separated by ';'", if anything was.
@@ -44,8 +54,8 @@ RowOptions row_options(const DatasetOptions& options);
 std::optional<LabelledRow> next_row(LabelledRowReader& reader, const DatasetOptions& options);
 
 /// Reads one example after another in bounded memory: the rows of a LabelledRowReader. LineError "path:line: ..." for
-/// its errors and for an unknown label, with the rules of a LabelMap that the file's labels suggest, unless
-/// options.on_bad_row takes them. IoError when the file cannot be read. Not thread-safe.
+/// its errors, for a label of numbers that is none, and for an unknown label, with the rules of a LabelMap that the
+/// file's labels suggest, unless options.on_bad_row takes them. IoError when the file cannot be read. Not thread-safe.
 class ExampleReader {
  public:
   explicit ExampleReader(const std::filesystem::path& path, DatasetOptions options = {});
@@ -55,11 +65,15 @@ class ExampleReader {
   std::string guesses() const { return rows_.guesses(); }  ///< As LabelledRowReader has them.
 
  private:
-  [[noreturn]] void refuse_label(const std::string& label) const;
+  Example example_of(LabelledRow row);
+  int32_t index_of(const std::string& name);
+  const std::string& proposal();
+  [[noreturn]] void refuse_label(const std::string& label);
 
   std::filesystem::path path_;
   DatasetOptions options_;
   LabelledRowReader rows_;
+  std::optional<std::string> proposal_;  // rules of a LabelMap, computed at the first unknown label; empty: none fit
 };
 
 /// Reads a whole file with an ExampleReader. The file must have rows.

@@ -25,7 +25,8 @@ std::map<std::string, int64_t> learn_labels(std::span<const std::filesystem::pat
   for (const std::filesystem::path& file : files) {
     LabelledRowReader rows(file, row_options(options));
     while (const std::optional<LabelledRow> row = next_row(rows, options)) {
-      ++all[options.map(row->label)];
+      if (options.problem != Problem::multi_label) ++all[options.map(row->label)];
+      for (const std::string& label : row->labels) ++all[options.map(label)];
       if (all.size() <= kMostLearnedLabels) continue;
       rows.fail(
           fmt::format("there are more than {} different labels; is '{}' the column of the labels? If so, give "

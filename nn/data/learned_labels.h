@@ -16,7 +16,8 @@ namespace qing::nn {
 /// Most different labels that are learned from files. More are rather the texts of a wrong column.
 inline constexpr size_t kMostLearnedLabels = 1000;
 
-/// How many rows each label of the files has, by the names of options.map; options.labels does not count. LineError for
+/// How many rows each label of the files has, by the names of options.map; options.labels does not count. A
+/// row of a multi-label data set counts for each of its labels. LineError for
 /// a row that cannot be used, unless options.on_bad_row takes it, and for the row whose label is one more than
 /// kMostLearnedLabels.
 std::map<std::string, int64_t> learn_labels(std::span<const std::filesystem::path> files,

@@ -83,7 +83,7 @@ std::optional<std::string> text_of(const json::value& value) {
   }
 }
 
-std::string in_quotes(std::string_view name) { return "'" + visible(name) + "'"; }
+std::string in_quotes(std::string_view name) { return fmt::format("'{}'", visible(name)); }
 
 // Explains that a header lacks the column, and what to do.
 std::string no_column(const std::string& name, const Record& header, char separator) {

@@ -19,6 +19,8 @@ struct TableOptions {
   bool lines_without_suffix = false;  ///< a file without a suffix is read as .txt, lines of text unless a table shows
   /// Names that a header probably has. They help to guess the delimiter and to tell a table from lines of text.
   std::vector<std::string> known_columns = {};
+  /// A line of fastText may have several labels, or none; its field "label" then has blanks between them.
+  bool several_labels = false;
   size_t max_row_bytes = 1 << 20;  ///< a longer line, record, object or sheet's row is refused, not truncated
 };
 

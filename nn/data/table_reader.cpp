@@ -107,8 +107,8 @@ class RecordSource : public RowSource {
 // Lines of text, and of fastText.
 class LineSource : public RowSource {
  public:
-  LineSource(const std::string& name, ByteInput input, bool labelled, size_t most)
-      : lines_(name, std::move(input), most), labelled_(labelled) {
+  LineSource(const std::string& name, ByteInput input, bool labelled, bool several, size_t most)
+      : lines_(name, std::move(input), most), labelled_(labelled), several_(several) {
     columns = labelled_ ? std::vector<std::string>{"label", "text"} : std::vector<std::string>{"text"};
     if (lines_.done()) lines_.fail("the file is empty; it needs a text a line", 1);
   }
@@ -134,18 +134,31 @@ class LineSource : public RowSource {
  private:
   void split(std::string_view line) {
     constexpr std::string_view kMark = "__label__";
+    if (several_) return split_all(line, kMark);
     if (!line.starts_with(kMark)) fail("the line does not begin with __label__; each line of the file needs a label");
     const size_t end = std::min(line.find_first_of(" \t"), line.size());
     const std::string_view label = line.substr(kMark.size(), end - kMark.size());
     std::string_view text = line.substr(end);
     text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-    if (text.starts_with(kMark)) fail("the line has more than one label; give one");
+    if (text.starts_with(kMark)) { fail("the line has more than one label; give one, or train with --multi-label 1"); }
     if (text.find(" __label__") != text.npos) fail("a label follows the text; write it in front");
     fields_ = {std::string(label), std::string(text)};
   }
 
+  void split_all(std::string_view line, std::string_view mark) {
+    std::string labels;
+    while (line.starts_with(mark)) {
+      const size_t end = std::min(line.find_first_of(" \t"), line.size());
+      labels += (labels.empty() ? "" : " ") + std::string(line.substr(mark.size(), end - mark.size()));
+      line.remove_prefix(end);
+      line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    }
+    if (line.find(" __label__") != line.npos) fail("a label follows the text; write it in front");
+    fields_ = {std::move(labels), std::string(line)};
+  }
+
   LineReader lines_;
-  bool labelled_;
+  bool labelled_, several_;
   std::vector<std::string> fields_;
 };
 
@@ -304,7 +317,7 @@ struct TableReader::Impl {
       case TableFormat::text:
       case TableFormat::fasttext:
         return std::make_unique<LineSource>(name, std::move(input), layout.format == TableFormat::fasttext,
-                                            options.max_row_bytes);
+                                            options.several_labels, options.max_row_bytes);
       default: return std::make_unique<RecordSource>(name, std::move(input), layout, options.max_row_bytes);
     }
   }

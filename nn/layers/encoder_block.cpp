@@ -29,12 +29,17 @@ Sublayers::Sublayers(const Module& block, const char* name, const SublayerOption
 
 Tensor Sublayers::drop(const Tensor& x, double p) const { return rng_ != nullptr && p > 0 ? dropout(x, p, *rng_) : x; }
 
-Tensor Sublayers::add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide,
-                                   const Linear& narrow) const {
+Tensor Sublayers::add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide, const Linear& narrow,
+                                   const Linear* gate) const {
   return add(x, norm, [&](const Tensor& in) {
+    const FeedForwardActivation activation = options_.activation;
     const bool drops = rng_ != nullptr && options_.hidden_dropout > 0;
-    if (options_.activation == FeedForwardActivation::gelu && !drops) return forward_gelu_through(in, wide, narrow);
-    return narrow.forward(drop(activated_linear(in, wide, options_.activation), options_.hidden_dropout));
+    if (activation == FeedForwardActivation::gelu && gate == nullptr && !drops) {
+      return forward_gelu_through(in, wide, narrow);
+    }
+    const Tensor hidden = gate == nullptr ? activated_linear(in, wide, activation)
+                                          : activated_linear(in, *gate, activation) * wide.forward(in);
+    return narrow.forward(drop(hidden, options_.hidden_dropout));
   });
 }
 

@@ -45,8 +45,10 @@ class Sublayers {
     if (options_.norm_first) return x + drop(sublayer(norm.forward(x)), options_.dropout);
     return norm.forward_residual(sublayer(x), x, options_.dropout, rng_);
   }
-  /// add() of narrow(dropout(activation(wide(x)))); gelu is part of the product.
-  Tensor add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide, const Linear& narrow) const;
+  /// add() of narrow(dropout(activation(wide(x)))); gelu is part of the product. With `gate` activation(wide(x)) is
+  /// activation(gate(x))·wide(x) (Shazeer 2020).
+  Tensor add_feed_forward(const Tensor& x, const ResidualNorm& norm, const Linear& wide, const Linear& narrow,
+                          const Linear* gate = nullptr) const;
 
  private:
   Tensor drop(const Tensor& x, double p) const;

@@ -120,14 +120,20 @@ Tensor alibi_relative_bias(int64_t heads, int64_t reach, DType dtype) {
 
 namespace {
 
+int64_t buckets_of_direction(const RelativePositionOptions& options) {
+  return options.both_directions ? options.buckets / 2 : options.buckets;
+}
+
 const RelativePositionOptions& checked(const RelativePositionOptions& options) {
-  if (options.buckets < 4 || options.buckets % 4 != 0) {
-    throw ValueError(fmt::format("RelativePositionBias: {} buckets; needs a positive multiple of 4", options.buckets));
+  const int64_t unit = options.both_directions ? 4 : 2;
+  if (options.buckets < unit || options.buckets % unit != 0) {
+    throw ValueError(
+        fmt::format("RelativePositionBias: {} buckets; needs a positive multiple of {}", options.buckets, unit));
   }
-  const int64_t quarter = options.buckets / 4;
-  if (!(std::isfinite(options.max_distance) && options.max_distance > static_cast<double>(quarter))) {
-    throw ValueError(fmt::format("RelativePositionBias: max_distance is {}; it must be finite and above buckets/4, {}",
-                                 options.max_distance, quarter));
+  const int64_t exact = buckets_of_direction(options) / 2;
+  if (!(std::isfinite(options.max_distance) && options.max_distance > static_cast<double>(exact))) {
+    throw ValueError(fmt::format("RelativePositionBias: max_distance is {}; it must be finite and above buckets/{}, {}",
+                                 options.max_distance, unit, exact));
   }
   return options;
 }
@@ -135,13 +141,14 @@ const RelativePositionOptions& checked(const RelativePositionOptions& options) {
 }  // namespace
 
 int64_t relative_position_bucket(int64_t relative, const RelativePositionOptions& options) {
-  const int64_t half = checked(options).buckets / 2, exact = half / 2;
-  const int64_t distance = std::abs(relative), direction = relative > 0 ? half : 0;
+  const int64_t count = buckets_of_direction(checked(options)), exact = count / 2;
+  const int64_t distance = options.both_directions ? std::abs(relative) : std::max<int64_t>(0, -relative);
+  const int64_t direction = options.both_directions && relative > 0 ? count : 0;
   if (distance < exact) return direction + distance;
   const auto growth = static_cast<float>(std::log(options.max_distance / static_cast<double>(exact)));
   const float logarithm = std::log(static_cast<float>(distance) / static_cast<float>(exact)) / growth;
-  const auto steps = static_cast<int64_t>(logarithm * static_cast<float>(half - exact));
-  return direction + std::min(exact + steps, half - 1);
+  const auto steps = static_cast<int64_t>(logarithm * static_cast<float>(count - exact));
+  return direction + std::min(exact + steps, count - 1);
 }
 
 RelativePositionBias::RelativePositionBias(int64_t heads, Generator& rng, RelativePositionOptions options,

@@ -68,11 +68,13 @@ struct RelativePositionOptions {
   int64_t buckets = 32;       ///< half of them for keys before the query, half for keys behind it
   double max_distance = 128;  ///< larger distances share the last bucket
   double stddev = 0.02;       ///< weights are normal(0, stddev)
+  /// Without it all buckets are for keys before the query, and keys behind it share the bucket of the query itself.
+  bool both_directions = true;
 };
-/// The bucket of a key at position `key` for a query at position `query`, with relative = key − query: the first
-/// quarter of the buckets are distances of their own, the rest grows with the logarithm of the distance (Raffel et al.
-/// 2020, both directions), computed in f32 as `transformers` does. ValueError unless buckets is a multiple of 4 and
-/// max_distance > buckets/4.
+/// The bucket of a key at position `key` for a query at position `query`, with relative = key − query: the first half
+/// of a direction's buckets are distances of their own, the rest grows with the logarithm of the distance (Raffel et
+/// al. 2020), computed in f32 as `transformers` does. ValueError unless buckets is a multiple of 4, or of 2 for one
+/// direction, and max_distance exceeds the distances with buckets of their own.
 int64_t relative_position_bucket(int64_t relative, const RelativePositionOptions& options = {});
 
 /// A trained bias of attention's scores for each head and bucket of relative positions: weight [entries, heads]. Layers

@@ -17,12 +17,13 @@ namespace qing::nn {
 namespace {
 
 // The base class has checked the heads.
-int64_t checked_depth(const char* name, int64_t width, const AttentionLayerOptions& options) {
+int64_t checked_depth(const char* name, int64_t width, const AttentionLayerOptions& options, int64_t depth) {
   check_at_least(name, "width", width, 1);
-  if (width % options.heads != 0) {
+  check_at_least(name, "depth", depth, 0);
+  if (depth == 0 && width % options.heads != 0) {
     throw ValueError(fmt::format("{}: width {} is not a multiple of num_heads {}", name, width, options.heads));
   }
-  const int64_t depth = width / options.heads;
+  if (depth == 0) depth = width / options.heads;
   if (options.rotary && depth % 2 != 0) {
     throw ValueError(fmt::format("{}: {} columns a head; rotary positions need an even number", name, depth));
   }
@@ -40,13 +41,13 @@ Tensor side_by_side(const Tensor& x, std::span<const Linear* const> layers) {
 }  // namespace
 
 ProjectedAttention::ProjectedAttention(const char* name, int64_t width, const AttentionLayerOptions& options,
-                                       Generator& rng, LinearOptions linear)
+                                       Generator& rng, LinearOptions linear, int64_t depth)
     : RaggedAttention(name, options),
-      depth_(checked_depth(name, width, options)),
-      query_(width, width, rng, linear),
+      depth_(checked_depth(name, width, options, depth)),
+      query_(width, heads() * depth_, rng, linear),
       key_(width, key_value_heads() * depth_, rng, linear),
       value_(width, key_value_heads() * depth_, rng, linear),
-      output_(width, width, rng, linear) {}
+      output_(heads() * depth_, width, rng, linear) {}
 
 void ProjectedAttention::visit(Visitor& visitor) {
   visitor.module("query", query_);

@@ -10,14 +10,14 @@
 namespace qing::nn {
 
 /// Parameters: query [heads·d, width], key and value [key_value_heads·d, width], output [width, heads·d], each with a
-/// bias unless `linear` says otherwise; d is width / heads. A derived class may give other names. Errors and thread
+/// bias unless `linear` says otherwise. A derived class may give other names. Errors and thread
 /// safety are RaggedAttention's.
 class ProjectedAttention : public RaggedAttention {
  public:
-  /// `name` stands in errors. ValueError as RaggedAttention's, and unless width ≥ 1 is a multiple of the heads, with an
-  /// even quotient for rotary positions.
+  /// `name` stands in errors. `depth` is d; 0: width / heads. ValueError as RaggedAttention's, and unless width ≥ 1 is
+  /// a multiple of the heads where there is no depth, and d is even for rotary positions.
   ProjectedAttention(const char* name, int64_t width, const AttentionLayerOptions& options, Generator& rng,
-                     LinearOptions linear = {});
+                     LinearOptions linear = {}, int64_t depth = 0);
   void visit(Visitor& visitor) override;
 
   const Linear& output() const override { return output_; }

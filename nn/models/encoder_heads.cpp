@@ -104,6 +104,10 @@ Tensor EncoderForTokenClassification::forward(const RaggedBatch& batch, Generato
   return classifier_.forward(dropout_.forward(encoder_.forward(batch, rng), rng));
 }
 
+Tensor EncoderForTokenClassification::forward_at(const RaggedBatch& batch, const Tensor& rows, Generator* rng) const {
+  return classifier_.forward(dropout_.forward(index_select(encoder_.forward(batch, rng), 0, rows), rng));
+}
+
 EncoderForMaskedLM::Predictions::Predictions(const EncoderConfig& config, Generator& rng)
     : activation_(prediction_activation(config)),
       dense_(config.hidden_size, config.embedding_width(), rng, {.stddev = config.initializer_range}),

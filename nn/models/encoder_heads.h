@@ -54,6 +54,9 @@ class EncoderForTokenClassification : public Module {
   /// Logits [tokens, labels].
   Tensor forward(const RaggedBatch& batch, Generator* rng = nullptr) const;
   Tensor operator()(const RaggedBatch& batch, Generator* rng = nullptr) const { return forward(batch, rng); }
+  /// Those of some tokens, whose rows are given in i32 [n]: [n, labels].
+  Tensor forward_at(const RaggedBatch& batch, const Tensor& rows, Generator* rng = nullptr) const;
+  void checkpoint_layers(bool on) { encoder_.checkpoint_layers(on); }  ///< see Encoder
   const ClassifierConfig& config() const { return config_; }
 
  private:

@@ -119,7 +119,9 @@ class Paths {
   }
   // As predictions have them: of the logits divided by the calibration's temperature.
   Tensor probabilities(const Tensor& words, const Tensor& added, std::span<const Item> items) const {
-    return softmax((model_.forward_embeddings(words, batch(items)) + added) / model_.config().calibration_temperature);
+    const ClassifierConfig& config = model_.config();
+    const Tensor logits = (model_.forward_embeddings(words, batch(items)) + added) / config.calibration_temperature;
+    return config.problem == Problem::multi_label ? sigmoid(logits) : softmax(logits);
   }
   int64_t index(size_t row, size_t text) const {
     return static_cast<int64_t>(row * model_.config().labels.size()) + labels_[text];

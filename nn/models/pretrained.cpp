@@ -98,9 +98,10 @@ void check_architecture(const fs::path& directory, std::string_view suffix) {
   reader.fail(fmt::format("architectures: {} is not a model ...{}", boost::json::serialize(*names), suffix));
 }
 
-template <class Model> std::unique_ptr<Model> load_classifier(const fs::path& directory, std::string_view suffix) {
+template <class Model>
+std::unique_ptr<Model> load_classifier(const fs::path& directory, const ClassifierConfig& config,
+                                       std::string_view suffix) {
   check_architecture(directory, suffix);
-  const ClassifierConfig config = ClassifierConfig::load(directory / kConfigFile);
   PretrainedWeights weights = read_pretrained_weights(directory, config.encoder, std::ssize(config.labels));
   auto model = uninitialized<Model>(config);
   load_pretrained_weights(*model, std::move(weights));
@@ -146,11 +147,13 @@ void pack_for_inference(Module& model, DType precision) {
 }
 
 std::unique_ptr<EncoderForSequenceClassification> load_sequence_classifier(const fs::path& directory) {
-  return load_classifier<EncoderForSequenceClassification>(directory, "ForSequenceClassification");
+  return load_classifier<EncoderForSequenceClassification>(directory, ClassifierConfig::load(directory / kConfigFile),
+                                                           "ForSequenceClassification");
 }
 
 std::unique_ptr<EncoderForTokenClassification> load_token_classifier(const fs::path& directory) {
-  return load_classifier<EncoderForTokenClassification>(directory, "ForTokenClassification");
+  return load_classifier<EncoderForTokenClassification>(
+      directory, ClassifierConfig::load_for_tokens(directory / kConfigFile), "ForTokenClassification");
 }
 
 std::unique_ptr<EncoderForMaskedLM> load_masked_lm(const fs::path& directory, std::optional<double> dropout) {

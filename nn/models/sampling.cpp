@@ -35,25 +35,13 @@ Tensor TokenSampler::draw(const Tensor& logits) const {
   return chosen;
 }
 
-// Keeps the likeliest of the tokens until their share of all probabilities reaches top_p.
-void TokenSampler::keep_nucleus(std::span<const double> logits, std::vector<int64_t>& tokens) const {
-  std::sort(tokens.begin(), tokens.end(),
-            [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
-  const double top = logits[tokens.front()];
-  const auto weight = [&](int64_t token) { return std::exp((logits[token] - top) / options_.temperature); };
-  double total = 0, sum = 0;
-  for (const int64_t token : tokens) total += weight(token);
-  size_t kept = 0;
-  while (kept < tokens.size() && (kept == 0 || sum < options_.top_p * total)) sum += weight(tokens[kept++]);
-  tokens.resize(kept);
-}
-
 int64_t TokenSampler::draw_row(std::span<const double> logits) const {
   const bool nan = std::any_of(logits.begin(), logits.end(), [](double x) { return std::isnan(x); });
   if (logits.empty() || nan || !std::isfinite(*std::max_element(logits.begin(), logits.end()))) {
     throw ValueError("generate: the logits hold NaN or have no finite maximum; the model's weights have overflowed");
   }
-  if (options_.temperature == 0) return std::max_element(logits.begin(), logits.end()) - logits.begin();
+  const auto top = std::max_element(logits.begin(), logits.end());
+  if (options_.temperature == 0) return top - logits.begin();
   std::vector<int64_t> likeliest(logits.size());
   std::iota(likeliest.begin(), likeliest.end(), 0);
   const auto before = [&](int64_t a, int64_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; };
@@ -61,16 +49,22 @@ int64_t TokenSampler::draw_row(std::span<const double> logits) const {
     std::partial_sort(likeliest.begin(), likeliest.begin() + options_.top_k, likeliest.end(), before);
     likeliest.resize(static_cast<size_t>(options_.top_k));
   }
-  if (options_.top_p < 1) keep_nucleus(logits, likeliest);
-  const double top = logits[*std::min_element(likeliest.begin(), likeliest.end(), before)];
+  const bool nucleus = options_.top_p < 1;
+  if (nucleus) std::sort(likeliest.begin(), likeliest.end(), before);
   std::vector<double> until;  // the distribution function
   until.reserve(likeliest.size());
   double total = 0;
-  for (const int64_t token : likeliest)
-    until.push_back(total += std::exp((logits[token] - top) / options_.temperature));
+  for (const int64_t token : likeliest) {
+    until.push_back(total += std::exp((logits[token] - *top) / options_.temperature));
+  }
+  if (nucleus) {  // the likeliest tokens until their share of all probabilities reaches top_p
+    const auto last = std::lower_bound(until.begin(), until.end(), options_.top_p * total);
+    until.erase(std::min(last + 1, until.end()), until.end());
+    total = until.back();
+  }
   const double at = static_cast<double>(rng_->next_u64() >> 11) * 0x1p-53 * total;
   const auto found = std::upper_bound(until.begin(), until.end(), at) - until.begin();
-  return likeliest[std::min(static_cast<size_t>(found), likeliest.size() - 1)];
+  return likeliest[std::min(static_cast<size_t>(found), until.size() - 1)];
 }
 
 }  // namespace qing::nn

@@ -33,7 +33,6 @@ class TokenSampler {
   Tensor draw(const Tensor& logits) const;
 
  private:
-  void keep_nucleus(std::span<const double> logits, std::vector<int64_t>& tokens) const;
   int64_t draw_row(std::span<const double> logits) const;
   GenerateOptions options_;
   Generator* rng_;

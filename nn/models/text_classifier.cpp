@@ -29,6 +29,13 @@ namespace qing::nn {
 namespace {
 
 constexpr const char* kWeightsFile = "model.safetensors";
+constexpr double kDefaultThreshold = 0.5;
+
+std::vector<double> thresholds_of(const ClassifierConfig& config) {
+  if (config.problem != Problem::multi_label) return {};
+  if (!config.thresholds.empty()) return config.thresholds;
+  return std::vector<double>(config.labels.size(), kDefaultThreshold);
+}
 
 class EncoderTextClassifier final : public TextClassifier {
  public:
@@ -38,7 +45,10 @@ class EncoderTextClassifier final : public TextClassifier {
         model_(std::move(model)),
         ngrams_(std::move(ngrams)),
         tokenizer_(std::move(tokenizer)),
-        precision_(precision) {}
+        precision_(precision),
+        thresholds_(thresholds_of(model_->config())) {
+    if (problem() == Problem::ordinal) places_ = places_of(labels());
+  }
 
   EncodedText encode(std::string_view text) const override {
     EncodedText encoded = encode_text(tokenizer_, text);
@@ -51,7 +61,7 @@ class EncoderTextClassifier final : public TextClassifier {
     if (encodings.empty()) return predictions;
     const NoGradGuard guard;
     const Tensor logits = forward(encodings);
-    const Tensor scores = softmax(temperature() == 1 ? logits : logits / temperature());
+    const Tensor scores = scores_of(logits);
     const int64_t count = logits.size(1);
     for (size_t i = 0; i < encodings.size(); ++i) {
       const float* row = scores.data<float>() + static_cast<int64_t>(i) * count;
@@ -63,13 +73,15 @@ class EncoderTextClassifier final : public TextClassifier {
                              .logits = std::vector<float>(raw, raw + count),
                              .unknown = static_cast<int32_t>(std::ranges::count(encodings[i].ids, tokenizer_.unk_id())),
                              .blank = std::ssize(encodings[i].ids) == tokenizer_.special_tokens()});
+      complete(predictions.back());
     }
     return predictions;
   }
 
-  bool explains() const override { return true; }
+  bool explains() const override { return problem() != Problem::regression; }  // its output is no probability
   bool has_ngrams() const override { return ngrams_ != nullptr; }
   std::vector<Explanation> explain(std::span<const std::string> texts) const override {
+    if (!explains()) return TextClassifier::explain(texts);
     const std::vector<EncodedText> encodings = encode_all(texts);
     std::vector<int32_t> labels;
     for (const Prediction& prediction : predict_encoded(encodings)) labels.push_back(prediction.label);
@@ -92,6 +104,8 @@ class EncoderTextClassifier final : public TextClassifier {
   const Tokenizer* tokenizer() const override { return &tokenizer_; }
   int32_t max_length() const override { return tokenizer_.options().max_length; }
   const std::vector<std::string>& labels() const override { return model_->config().labels; }
+  Problem problem() const override { return model_->config().problem; }
+  std::span<const double> thresholds() const override { return thresholds_; }
   double temperature() const override { return model_->config().calibration_temperature; }
   DType precision() const override { return precision_; }
   size_t weight_bytes() const override { return weight_bytes_; }
@@ -101,6 +115,21 @@ class EncoderTextClassifier final : public TextClassifier {
   }
 
  private:
+  Tensor scores_of(const Tensor& logits) const {
+    if (problem() == Problem::regression) return logits;
+    const Tensor scaled = temperature() == 1 ? logits : logits / temperature();
+    return problem() == Problem::multi_label ? sigmoid(scaled) : softmax(scaled);
+  }
+
+  // What the scores mean for the kind of problem.
+  void complete(Prediction& prediction) const {
+    if (problem() == Problem::regression) prediction.value = prediction.scores.front();
+    for (size_t i = 0; i < thresholds_.size(); ++i) {
+      if (prediction.scores[i] >= thresholds_[i]) prediction.labels.push_back(static_cast<int32_t>(i));
+    }
+    for (size_t i = 0; i < places_.size(); ++i) prediction.value += places_[i] * double{prediction.scores[i]};
+  }
+
   static std::vector<const NgramFeatures*> ngrams_of(std::span<const EncodedText> encodings) {
     std::vector<const NgramFeatures*> ngrams;
     for (const EncodedText& encoding : encodings) ngrams.push_back(&encoding.ngrams);
@@ -119,6 +148,8 @@ class EncoderTextClassifier final : public TextClassifier {
   std::unique_ptr<const NgramHead> ngrams_;
   Tokenizer tokenizer_;
   DType precision_;
+  std::vector<double> thresholds_;  // of a multi-label classifier
+  std::vector<double> places_;      // of ordered labels
 };
 
 }  // namespace
@@ -158,15 +189,19 @@ std::vector<TensorDescription> TextClassifier::inputs() const { return {{"text",
 std::vector<TensorDescription> TextClassifier::outputs() const {
   if (embeds()) return {};
   const auto width = static_cast<int64_t>(labels().size());
-  return {{"label", "BYTES", {-1}},
-          {"score", "FP32", {-1}},
-          {"scores", "FP32", {-1, width}},
-          {"logits", "FP32", {-1, width}}};
+  std::vector<TensorDescription> tensors = {{"label", "BYTES", {-1}},
+                                            {"score", "FP32", {-1}},
+                                            {"scores", "FP32", {-1, width}},
+                                            {"logits", "FP32", {-1, width}}};
+  if (problem() == Problem::multi_label) tensors.push_back({"labels", "BYTES", {-1}});
+  if (problem() == Problem::ordinal || problem() == Problem::regression) tensors.push_back({"value", "FP32", {-1}});
+  return tensors;
 }
 
 bool TextClassifier::can_replace(const TaskModel& other) const {
   const auto* classifier = dynamic_cast<const TextClassifier*>(&other);
-  return classifier != nullptr && labels() == classifier->labels() && embedding().size == classifier->embedding().size;
+  return classifier != nullptr && labels() == classifier->labels() && problem() == classifier->problem() &&
+         embedding().size == classifier->embedding().size;
 }
 
 void TextClassifier::try_out() const {

@@ -12,6 +12,7 @@
 #include <qing/nn/models/data_profile.h>
 #include <qing/nn/models/prediction.h>
 #include <qing/nn/models/task_model.h>
+#include <qing/nn/problem.h>
 #include <qing/nn/text/ngrams.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/tensor/dtype.h>
@@ -43,10 +44,11 @@ class TextClassifier : public TaskModel {
                                                     DType precision = DType::f32);
 
   std::string_view task() const final { return kClassification; }
-  /// The texts, and what is predicted of each: label, score, scores and logits; none of a model of embeddings.
+  /// The texts, and what is predicted of each: label, score, scores and logits, of a multi-label classifier also labels
+  /// (a list in JSON), of ordered labels and numbers also value; none of a model of embeddings.
   std::vector<TensorDescription> inputs() const final;
   std::vector<TensorDescription> outputs() const final;
-  /// Also embeddings of the same size.
+  /// Also the same kind of problem, and embeddings of the same size.
   bool can_replace(const TaskModel& other) const final;
   void try_out() const final;
 
@@ -72,6 +74,9 @@ class TextClassifier : public TaskModel {
   /// Most ids encode() gives for a text.
   virtual int32_t max_length() const = 0;
   const std::vector<std::string>& labels() const override = 0;
+  virtual Problem problem() const { return Problem::single_label; }
+  /// Of a multi-label classifier: the least score of each label that Prediction::labels has. Otherwise empty.
+  virtual std::span<const double> thresholds() const { return {}; }
   virtual double temperature() const { return 1; }
   /// Statistics of the predictions on the reference texts, to compare other texts with; null if they were not recorded.
   virtual const DataProfile* reference() const { return nullptr; }

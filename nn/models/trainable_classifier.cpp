@@ -16,6 +16,7 @@ TrainableClassifier::TrainableClassifier(ClassifierParts parts)
   ClassifierConfig config = parts.model->config();
   config.calibration_temperature = 1;
   config.reference.reset();
+  config.thresholds.clear();
   Generator unused;
   model_ = std::make_unique<EncoderForSequenceClassification>(config, unused);
   model_->adopt_state_dict(parts.model->state_dict());

@@ -27,8 +27,10 @@ class TrainableClassifier : public Module {
   static std::unique_ptr<TrainableClassifier> load(const std::filesystem::path& directory);
   void visit(Visitor& visitor) override;
 
-  /// Logits [texts, labels]. In training mode `rng` feeds the dropouts (ValueError if null and a dropout is not 0).
-  /// DataError with the index of a text that is not UTF-8 or has no tokens. ValueError without texts.
+  /// Logits [texts, labels], for the loss of problem(): cross_entropy() of single labels, and
+  /// binary_cross_entropy_with_logits() of several. In training mode `rng` feeds the dropouts (ValueError if null and a
+  /// dropout is not 0). DataError with the index of a text that is not UTF-8 or has no tokens. ValueError without
+  /// texts.
   Tensor forward(std::span<const std::string> texts, Generator* rng = nullptr) const;
   Tensor operator()(std::span<const std::string> texts, Generator* rng = nullptr) const { return forward(texts, rng); }
   /// Writes a directory that load() and TextClassifier::load read. The calibration and the statistics of the model that
@@ -36,6 +38,7 @@ class TrainableClassifier : public Module {
   void save(const std::filesystem::path& directory);
 
   const std::vector<std::string>& labels() const { return model_->config().labels; }
+  Problem problem() const { return model_->config().problem; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   EncoderForSequenceClassification& encoder() { return *model_; }
   NgramHead* ngrams() { return ngrams_.get(); }  ///< Null for a model without n-grams.

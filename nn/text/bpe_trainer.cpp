@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <iterator>
 #include <map>
@@ -22,9 +23,10 @@ namespace json = boost::json;
 
 class BpeTrainer {
  public:
-  BpeTrainer(std::span<const std::string> texts, int32_t size, int64_t min_frequency)
+  BpeTrainer(std::span<const std::string> texts, const std::vector<std::string>& special, int32_t size,
+             int64_t min_frequency)
       : size_(static_cast<size_t>(size)), min_frequency_(min_frequency) {
-    for (const std::string_view special : kSpecialTokens) add(std::string(special));
+    for (const std::string& token : special) add(token);
     std::map<char32_t, unsigned char> bytes;  // in the order of their characters
     for (int byte = 0; byte < 256; ++byte) {
       bytes.emplace(text::byte_character(static_cast<unsigned char>(byte)), static_cast<unsigned char>(byte));
@@ -101,32 +103,46 @@ class BpeTrainer {
 
 Tokenizer train_byte_level_bpe(std::span<const std::string> texts, int32_t size, int32_t max_length,
                                int64_t min_frequency) {
-  if (size < kSmallestByteLevelVocabulary) {
-    throw ValueError(fmt::format("train_byte_level_bpe: size is {}; the special tokens and the bytes alone are {}",
-                                 size, kSmallestByteLevelVocabulary));
+  return train_byte_level_bpe(texts, size, BpeOptions{.max_length = max_length, .min_frequency = min_frequency});
+}
+
+Tokenizer train_byte_level_bpe(std::span<const std::string> texts, int32_t size, const BpeOptions& options) {
+  std::vector<std::string> special(std::begin(kSpecialTokens), std::end(kSpecialTokens));
+  for (const std::string& token : options.more_special_tokens) {
+    if (token.empty() || std::ranges::count(special, token) > 0) {
+      throw ValueError(fmt::format("train_byte_level_bpe: the special token '{}' is {}", token,
+                                   token.empty() ? "empty" : "there already"));
+    }
+    special.push_back(token);
   }
-  if (min_frequency < 1) {
-    throw ValueError(fmt::format("train_byte_level_bpe: min_frequency is {}; it must be at least 1", min_frequency));
+  const auto least = kSmallestByteLevelVocabulary + static_cast<int32_t>(options.more_special_tokens.size());
+  if (size < least) {
+    throw ValueError(
+        fmt::format("train_byte_level_bpe: size is {}; the special tokens and the bytes alone are {}", size, least));
   }
-  const json::object model = BpeTrainer(texts, size, min_frequency).run();
+  if (options.min_frequency < 1) {
+    throw ValueError(
+        fmt::format("train_byte_level_bpe: min_frequency is {}; it must be at least 1", options.min_frequency));
+  }
+  const json::object model = BpeTrainer(texts, special, size, options.min_frequency).run();
   const json::object bytes = {
       {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  const text::KnownToken known = [](std::string_view token) {
-    return static_cast<int32_t>(std::find(std::begin(kSpecialTokens), std::end(kSpecialTokens), token) -
-                                std::begin(kSpecialTokens));
+  const text::KnownToken known = [&](std::string_view token) {
+    return static_cast<int32_t>(std::ranges::find(special, token) - special.begin());
   };
-  const json::object pipeline = {{"version", "1.0"},
-                                 {"truncation", text::truncation_json(max_length)},
-                                 {"padding", nullptr},
-                                 {"added_tokens", text::special_tokens_json(known)},
-                                 {"normalizer", nullptr},
-                                 {"pre_tokenizer", bytes},
-                                 {"post_processor", text::bert_template_json(known)},
-                                 {"decoder", bytes},
-                                 {"model", model}};
+  const json::object pipeline = {
+      {"version", "1.0"},
+      {"truncation", text::truncation_json(options.max_length)},
+      {"padding", nullptr},
+      {"added_tokens", text::special_tokens_json(known, options.more_special_tokens)},
+      {"normalizer", nullptr},
+      {"pre_tokenizer", bytes},
+      {"post_processor", options.begins_with_cls ? text::bert_template_json(known) : text::ending_template_json(known)},
+      {"decoder", bytes},
+      {"model", model}};
   json::object config = text::special_token_names();
   config["tokenizer_class"] = "PreTrainedTokenizerFast";
-  config["model_max_length"] = max_length;
+  config["model_max_length"] = options.max_length;
   return Tokenizer::described(json::serialize(pipeline) + "\n", json::serialize(config) + "\n");
 }
 

@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <cstdint>
 #include <functional>
+#include <span>
+#include <string>
 #include <string_view>
 
 namespace qing::nn::text {
@@ -13,9 +15,12 @@ namespace qing::nn::text {
 using KnownToken = std::function<int32_t(std::string_view)>;
 
 boost::json::object truncation_json(int32_t max_length);
-boost::json::array special_tokens_json(const KnownToken& id);
+/// kSpecialTokens, then `more`.
+boost::json::array special_tokens_json(const KnownToken& id, std::span<const std::string> more = {});
 /// [CLS] and [SEP] around a text, [SEP] after a second one.
 boost::json::object bert_template_json(const KnownToken& id);
+/// [SEP] behind a text, and behind a second one.
+boost::json::object ending_template_json(const KnownToken& id);
 /// "pad_token": "[PAD]" and so on.
 boost::json::object special_token_names();
 

@@ -172,7 +172,7 @@ class Pruning {
       const auto place = static_cast<size_t>(id);
       const json::array& piece = list[place].as_array();
       if (out.size() > 1) out += ',';
-      out += "[" + json::serialize(piece[0]) + ",";
+      out += fmt::format("[{},", json::serialize(piece[0]));
       out += scores.size() == list.size() ? std::string(scores[place]) : json::serialize(piece[1]);
       out += "]";
     }

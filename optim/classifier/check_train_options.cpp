@@ -9,6 +9,7 @@
 
 #include <qing/nn/data/unlabelled_texts.h>
 #include <qing/nn/models/label_names.h>
+#include <qing/optim/classifier/problem_loss.h>
 #include <qing/optim/classifier/teachers.h>
 #include <qing/optim/classifier/train_option_table.h>
 #include <qing/tensor/errors.h>
@@ -22,12 +23,17 @@ bool is_in(const std::vector<int32_t>& groups, int32_t group) { return std::rang
 
 void check_labels(const TrainOptions& o, std::span<const nn::Example> examples) {
   const std::vector<std::string>& labels = o.labels;
-  if (labels.size() < 2) {
-    throw ValueError(fmt::format("train_classifier: there are {} labels; there must be at least 2", labels.size()));
+  const nn::Problem problem = o.problem();
+  const size_t fewest = problem == nn::Problem::multi_label || problem == nn::Problem::regression ? 1 : 2;
+  if (labels.size() < fewest || (problem == nn::Problem::regression && labels.size() > 1)) {
+    throw ValueError(fmt::format(
+        "train_classifier: there are {} labels; there must be {}", labels.size(),
+        problem == nn::Problem::regression ? "1, the name of the number" : fmt::format("at least {}", fewest)));
   }
   try {
     nn::check_label_names(labels);
   } catch (const ValueError& error) { throw ValueError(fmt::format("train_classifier: {}", error.what())); }
+  check_problem_examples(o, examples);
   for (size_t i = 0; i < examples.size(); ++i) {
     const int32_t label = examples[i].label;
     if (is_in(o.unlabelled_groups, examples[i].group)) {
@@ -35,6 +41,7 @@ void check_labels(const TrainOptions& o, std::span<const nn::Example> examples) 
       throw ValueError(fmt::format("train_classifier: example {} has label {}, but its group {} has none", i, label,
                                    examples[i].group));
     }
+    if (problem == nn::Problem::multi_label || problem == nn::Problem::regression) continue;
     if (label >= 0 && static_cast<size_t>(label) < labels.size()) continue;
     throw ValueError(fmt::format("train_classifier: example {} has label {}; with {} labels it must be in [0, {})", i,
                                  label, labels.size(), labels.size()));
@@ -79,6 +86,7 @@ int64_t batches_of_epoch(const TrainOptions& o, size_t examples) {
 void check_train_options(const TrainOptions& o, std::span<const nn::Example> examples) {
   if (examples.empty()) throw ValueError("train_classifier: there are no examples");
   check_option_ranges(o);
+  check_problem(o);
   check_fine_tuning(o);
   check_teachers(o);
   const int64_t most_epochs = kMaxSteps / batches_of_epoch(o, examples.size());

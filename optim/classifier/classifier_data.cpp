@@ -69,6 +69,8 @@ std::vector<ClassifierExample> encode_examples(std::span<const nn::Example> exam
       if (ngrams) encoded[i].ngrams = ngrams->features(examples[i].text);
       encoded[i].label = examples[i].label;
       encoded[i].group = examples[i].group;
+      encoded[i].labels = examples[i].labels;
+      encoded[i].value = static_cast<float>(examples[i].value);
       if (!taught.empty()) encoded[i].taught = std::move(taught[i]);
     }
   });
@@ -129,7 +131,8 @@ void ClassifierCollate::drop_words(std::vector<ClassifierExample>& examples, Gen
   for (const ClassifierExample& example : examples) tokens += static_cast<int64_t>(example.ids.size());
   const Tensor drawn = draws(tokens, rng);
   const float* draw = drawn.data<float>();
-  for (auto& [ids, ngrams, label, group, taught] : examples) {
+  for (ClassifierExample& example : examples) {
+    std::vector<int32_t>& ids = example.ids;
     for (size_t i = 1; i + 1 < ids.size(); ++i) {
       if (draw[i] < options_.word_dropout) ids[i] = mask_id_;
     }
@@ -222,6 +225,28 @@ void ClassifierCollate::add_targets(const ClassifierExample& example, std::vecto
   }
 }
 
+Tensor ClassifierCollate::targets_of_problem(std::span<const ClassifierExample> examples) const {
+  const auto count = std::ssize(options_.labels);
+  std::vector<float> values;
+  for (const ClassifierExample& example : examples) {
+    if (options_.problem() == nn::Problem::regression) {
+      values.push_back(example.value);
+      continue;
+    }
+    std::vector<float> target(options_.labels.size());
+    for (const int32_t label : example.labels) target[static_cast<size_t>(label)] = 1;
+    const bool labelled = !is_unlabelled(options_, example.group);
+    const double share = example.taught.empty() ? 0 : labelled ? options_.teacher_share : 1;
+    const double smoothing = labelled ? options_.label_smoothing : 0;
+    for (size_t i = 0; i < target.size(); ++i) {
+      double value = target[i];
+      if (share > 0) value += share * (example.taught[i] - value);
+      values.push_back(static_cast<float>(value + smoothing * (0.5 - value)));
+    }
+  }
+  return Tensor::from<float>(std::span<const float>(values), {std::ssize(examples), count});
+}
+
 ClassifierBatch ClassifierCollate::operator()(std::vector<ClassifierExample> examples,
                                               const nn::BatchNumber& number) const {
   Generator rng = nn::generator_for(options_.seed, number);
@@ -234,7 +259,10 @@ ClassifierBatch ClassifierCollate::operator()(std::vector<ClassifierExample> exa
     batch.ngrams.push_back(std::move(example.ngrams));
   }
   batch.tokens = nn::RaggedBatch::of(sequences);
-  if (options_.teachers.empty() && options_.label_smoothing == 0) {
+  const nn::Problem problem = options_.problem();
+  if (problem == nn::Problem::multi_label || problem == nn::Problem::regression) {
+    batch.targets = targets_of_problem(examples);
+  } else if (options_.teachers.empty() && options_.label_smoothing == 0 && problem != nn::Problem::ordinal) {
     batch.targets = labels(examples);
   } else {
     std::vector<float> hard, soft;

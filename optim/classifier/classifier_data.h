@@ -22,7 +22,9 @@ struct ClassifierExample {
   nn::NgramFeatures ngrams;  ///< empty without a table
   int32_t label = 0;         ///< nn::kNoLabel in groups without labels
   int32_t group = 0;
-  std::vector<float> taught = {};  ///< mean of the teachers' scores, by label; empty for a text without a teacher
+  std::vector<int32_t> labels = {};  ///< in multi-label training
+  float value = 0;                   ///< in regression
+  std::vector<float> taught = {};    ///< mean of the teachers' scores, by label; empty for a text without a teacher
 };
 
 /// Encodes all examples. `ngrams` may be null. `taught` is what ask_teachers() says of them. DataError on invalid
@@ -54,9 +56,11 @@ class ClassifierSampler : public nn::Sampler {
 struct ClassifierBatch {
   nn::RaggedBatch tokens;
   std::vector<nn::NgramFeatures> ngrams;  ///< one per text
-  Tensor targets;                         ///< labels, i32 [texts], or their shares, f32 [texts, labels]
-  Tensor softened;                        ///< the teachers' part, f32 [texts, labels], at a temperature other than 1
-  Tensor adjustments;                     ///< f32 [texts, labels], added to the logits; undefined without adjustments
+  /// Labels, i32 [texts], or their shares, f32 [texts, labels]; in multi-label training the shares do not sum to 1, and
+  /// in regression there is one number a text.
+  Tensor targets;
+  Tensor softened;     ///< the teachers' part, f32 [texts, labels], at a temperature other than 1
+  Tensor adjustments;  ///< f32 [texts, labels], added to the logits; undefined without adjustments
 
   /// Texts first to last − 1. The tensors share this batch's memory.
   ClassifierBatch part(int64_t first, int64_t last) const;
@@ -78,6 +82,7 @@ class ClassifierCollate {
   Tensor labels(std::span<const ClassifierExample> examples) const;
   // The teachers' scores with the adjustment of the student's logits, at the temperature.
   std::vector<double> taught(const ClassifierExample& example) const;
+  Tensor targets_of_problem(std::span<const ClassifierExample> examples) const;
   // Appends the shares of a text's labels; at a temperature of 1 the first have the teachers' part.
   void add_targets(const ClassifierExample& example, std::vector<float>& hard, std::vector<float>& soft) const;
 

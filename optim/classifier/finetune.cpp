@@ -13,7 +13,11 @@ TrainOptions fine_tuning_options(const std::filesystem::path& from) {
   options.from = from;
   options.max_length = std::min<int64_t>(512, config.encoder.max_tokens());
   options.lr = std::min(5e-4, 5e-5 * 768 / static_cast<double>(config.encoder.hidden_size));
-  if (!config.labels.empty()) options.labels = config.labels;
+  if (config.labels.empty()) return options;
+  options.labels = config.labels;
+  options.multi_label = config.problem == nn::Problem::multi_label ? 1 : 0;
+  options.ordinal = config.problem == nn::Problem::ordinal ? 1 : 0;
+  options.regression = config.problem == nn::Problem::regression ? 1 : 0;
   return options;
 }
 

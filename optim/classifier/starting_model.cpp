@@ -38,7 +38,7 @@ std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const std::string> texts, c
 StartingModel new_model(std::span<const nn::Example> examples, const TrainOptions& o) {
   const std::vector<std::string> texts = texts_of(examples);
   nn::Tokenizer tokenizer = new_tokenizer(texts, o);
-  nn::ClassifierConfig config{.encoder = new_encoder(o, tokenizer), .labels = o.labels};
+  nn::ClassifierConfig config{.encoder = new_encoder(o, tokenizer), .problem = o.problem(), .labels = o.labels};
   auto ngrams = make_ngrams(texts, o, tokenizer.options());
   return {std::move(tokenizer), config, std::move(ngrams)};
 }
@@ -86,7 +86,7 @@ void prune(StartingModel& model, std::span<const nn::Example> examples) {
 void check_ngrams(const nn::ClassifierConfig& config, const TrainOptions& o) {
   if (o.ngram_min_texts == 0) return;
   // Those of the folder are kept with its head.
-  if (config.ngram_head && config.labels == o.labels) {
+  if (config.ngram_head && keeps_head(config, o)) {
     throw ValueError(fmt::format("train_classifier: {} has n-grams of its own; leave --ngrams out", o.from.string()));
   }
   if (config.encoder.family != nn::EncoderFamily::bert) {
@@ -118,17 +118,19 @@ StartingModel existing_model(std::span<const nn::Example> examples, const TrainO
   auto [file, weights] = read_weights(o.from, config.encoder);
   model.weights = std::move(weights);
   model.weights_file = std::move(file);
-  const bool same_labels = config.labels == o.labels;
-  if (!same_labels) {
+  const bool same_head = keeps_head(config, o);
+  if (!same_head) {
     std::erase_if(model.weights, [](const auto& entry) { return entry.first.starts_with("classifier."); });
   }
   if (o.ngram_min_texts > 0) model.ngrams = make_ngrams(texts_of(examples), o, options);
-  if (config.ngram_head && same_labels) {
+  if (config.ngram_head && same_head) {
     model.ngrams = std::make_unique<nn::NgramHead>(
         nn::NgramHead::load(o.from / nn::kNgramsFile, options, static_cast<int64_t>(o.labels.size())));
   }
   model.config.encoder.hidden_dropout_prob = model.config.encoder.attention_probs_dropout_prob = o.dropout;
+  model.config.problem = o.problem();
   model.config.labels = o.labels;
+  model.config.thresholds.clear();
   model.config.calibration_temperature = 1;
   model.config.reference.reset();
   if (o.prune_vocab != 0) prune(model, examples);
@@ -168,6 +170,10 @@ nn::Tokenizer starting_tokenizer(const TrainOptions& o, const nn::EncoderConfig&
   options.max_length = static_cast<int32_t>(std::min<int64_t>(o.max_length, most));
   // BERT's tokenizer gets files in qing's own form. Others keep theirs.
   return stored.plain_bert() ? nn::Tokenizer(stored.tokens(), options) : stored.limited(options.max_length);
+}
+
+bool keeps_head(const nn::ClassifierConfig& config, const TrainOptions& options) {
+  return config.labels == options.labels && nn::same_scores(config.problem, options.problem());
 }
 
 StartingModel starting_model(std::span<const nn::Example> examples, const TrainOptions& options) {

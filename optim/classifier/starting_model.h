@@ -28,9 +28,13 @@ nn::EncoderConfig new_encoder(const TrainOptions& options, const nn::Tokenizer& 
 /// naming the file or the folder.
 nn::Tokenizer starting_tokenizer(const TrainOptions& options, const nn::EncoderConfig& encoder);
 
+/// Whether the classification head of a folder with this configuration is kept: it has the labels of the options, and
+/// the same kind of scores. Ordered labels and labels without an order have the same.
+bool keeps_head(const nn::ClassifierConfig& config, const TrainOptions& options);
+
 /// Without `from`, a vocabulary trained on the examples and a new encoder of the options' size. With `from`, the
 /// vocabulary, the encoder and the weights in that folder, pruned if prune_vocab; sizes and vocab of the options do not
-/// count. The layer that gives the logits and the n-grams are taken over when the labels are the same. The folder may
+/// count. The layer that gives the logits and the n-grams are taken over if keeps_head(). The folder may
 /// hold an encoder of any EncoderFamily with another head or none, as `transformers` saves them, in any format of
 /// open_weights(), and any tokenizer of Tokenizer::load. IoError; DataError naming the file; ValueError for n-grams
 /// beside a folder that has its own or another encoder than BERT's, and for word dropout without a mask token.

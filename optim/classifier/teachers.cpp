@@ -65,7 +65,16 @@ std::string texts_key(uint64_t hash, std::span<const nn::Example> examples, std:
 
 std::shared_ptr<const nn::TextClassifier> load_teacher(const fs::path& folder, const TrainOptions& o) {
   auto teacher = nn::TextClassifier::load(folder);
-  if (teacher->labels() == o.labels) return teacher;
+  if (teacher->labels() == o.labels) {
+    const bool sigmoid = teacher->problem() == nn::Problem::multi_label;
+    if (sigmoid == (o.problem() == nn::Problem::multi_label) && teacher->problem() != nn::Problem::regression) {
+      return teacher;
+    }
+    throw ValueError(
+        fmt::format("train_classifier: the teacher {} is a {} classifier, and the student a {} one; both "
+                    "must be alike",
+                    folder.string(), name_of(teacher->problem()), name_of(o.problem())));
+  }
   throw ValueError(fmt::format("train_classifier: the labels of the teacher {} are {}; they must be {}",
                                folder.string(), fmt::join(teacher->labels(), ", "), fmt::join(o.labels, ", ")));
 }

@@ -15,6 +15,8 @@
 #include <qing/optim/averaged_model.h>
 #include <qing/optim/classifier/classifier_data.h>
 #include <qing/optim/classifier/parameter_groups.h>
+#include <qing/optim/classifier/problem_loss.h>
+#include <qing/optim/classifier/regression_head.h>
 #include <qing/optim/classifier/starting_model.h>
 #include <qing/optim/classifier/train_options.h>
 #include <qing/optim/optimizer.h>
@@ -71,6 +73,14 @@ std::vector<std::vector<float>> taught(std::span<const nn::Example> examples, co
   return all;
 }
 
+// The numbers that a regression learns, in its units.
+std::vector<ClassifierExample> in_units(std::vector<ClassifierExample> examples, const TargetUnits& units) {
+  for (ClassifierExample& example : examples) {
+    example.value = static_cast<float>((example.value - units.mean) / units.deviation);
+  }
+  return examples;
+}
+
 class Training {
  public:
   Training(std::span<const nn::Example> examples, const TrainOptions& options, const RunOptions& run,
@@ -79,8 +89,12 @@ class Training {
         start_(starting_model(examples, options)),
         rng_(options.seed),
         model_(start_.config, std::move(start_.ngrams), rng_),
-        examples_(encode_examples(examples, start_.tokenizer, model_.ngrams() ? &model_.ngrams()->table() : nullptr,
-                                  taught(examples, options, teachers, run.ranks))),
+        units_(options.regression != 0 ? units_of(examples) : TargetUnits{}),
+        weights_(positive_weights(examples, options)),
+        examples_(
+            in_units(encode_examples(examples, start_.tokenizer, model_.ngrams() ? &model_.ngrams()->table() : nullptr,
+                                     taught(examples, options, teachers, run.ranks)),
+                     units_)),
         run_({.name = "train_classifier",
               .part = "classifier",
               .epochs = options.epochs,
@@ -93,6 +107,7 @@ class Training {
               .gradients = options.gradient_precision},
              run) {
     load_starting_weights(model_.bert(), start_);
+    if (options.regression != 0 && start_.weights.contains(kHeadWeight)) to_units(model_.bert(), units_);
     start_.weights.clear();
     model_.set_requires_grad(true);
     choose_parameters(model_.bert(), options, rng_);
@@ -113,6 +128,8 @@ class Training {
         [this](std::shared_ptr<const ClassifierBatch> batch) { return in_chunks(std::move(batch)); });
     const auto save = [this](const std::filesystem::path& folder) {
       const nn::MergedLora merged(model_.bert());
+      std::optional<HeadInOriginalUnits> original;
+      if (options_.regression != 0) original.emplace(model_.bert(), units_);
       nn::save_text_classifier(folder, model_.bert(), start_.tokenizer, model_.ngrams());
     };
     return run_.run(model_, optimizer, source, rng_, average_ ? &*average_ : nullptr, save, out, on_progress, on_epoch);
@@ -144,6 +161,12 @@ class Training {
     };
     const double temperature = options_.teacher_temperature;
     const auto loss_to = [&](const Tensor& found) {
+      switch (options_.problem()) {
+        case nn::Problem::multi_label: return multi_label_loss(found, batch.targets, weights_);
+        case nn::Problem::ordinal: return ordinal_loss(found, batch.targets);
+        case nn::Problem::regression: return mse_loss(found, batch.targets);
+        default: break;
+      }
       Tensor hard = cross_entropy(found, batch.targets);
       if (!batch.softened.defined()) return hard;
       return hard + temperature * temperature * cross_entropy(found * (1 / temperature), batch.softened);
@@ -159,6 +182,8 @@ class Training {
   StartingModel start_;
   Generator rng_, chunk_rng_;
   ClassifierModel model_;
+  const TargetUnits units_;
+  const Tensor weights_;  // of the positive parts, in multi-label training
   const std::vector<ClassifierExample> examples_;
   std::shared_ptr<const ClassifierSampler> sampler_ = std::make_shared<ClassifierSampler>(examples_, options_);
   nn::DataLoader<ClassifierBatch> loader_ = make_loader();

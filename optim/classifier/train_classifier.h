@@ -19,8 +19,9 @@ namespace qing::optim {
 /// training ends early. `run` adds checkpoints and evaluations. Teachers are asked before the first step. The same
 /// examples, options and kind of CPU give the same weights to the bit, for any number of threads. ValueError without
 /// examples, for one whose label is no index into the labels, on options out of range, or for a teacher with other
-/// labels; DataError for a model in `from` that cannot be read; IoError when `out` cannot be written, which leaves what
-/// was there in place; DataError for a checkpoint of another training or a teacher that cannot be read.
+/// labels or of another kind; DataError for a model in `from` that cannot be read; IoError when `out` cannot be
+/// written, which leaves what was there in place; DataError for a checkpoint of another training or a teacher that
+/// cannot be read.
 TrainResult train_classifier(std::span<const nn::Example> examples, const TrainOptions& options,
                              const std::filesystem::path& out, const OnProgress& on_progress = {},
                              const std::function<void(int64_t epoch)>& on_epoch = {}, const RunOptions& run = {},

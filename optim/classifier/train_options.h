@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <qing/nn/data/labelled_texts.h>
+#include <qing/nn/problem.h>
 #include <qing/optim/classifier/train_option_table.h>
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/dtype.h>
@@ -18,18 +19,21 @@
 namespace qing::optim {
 
 struct TrainOptions {
-  int64_t layers = 2;
+  int64_t layers = 2;          ///< of the encoder
+  int64_t decoder_layers = 0;  ///< of a translation model; 0: as many as the encoder has
   int64_t width = 128;
-  int64_t heads = 0;       ///< 0: width / 32
-  int64_t batch = 64;      ///< batch size in texts
-  int64_t vocab = 16000;   ///< maximum vocabulary size
-  int64_t byte_level = 0;  ///< 1: the new vocabulary is of byte-level BPE, not of WordPiece
+  int64_t heads = 0;            ///< 0: width / 32
+  int64_t batch = 64;           ///< batch size in texts
+  int64_t batch_tokens = 4096;  ///< of translation: batch size in tokens of source and target together
+  int64_t vocab = 16000;        ///< maximum vocabulary size
+  int64_t byte_level = 0;       ///< 1: the new vocabulary is of byte-level BPE, not of WordPiece
   int64_t epochs = 1;
   int64_t max_length = 128;  ///< maximum tokens of a text
   int64_t max_steps = 0;     ///< 0: no limit
   double lr = 5e-4;          ///< learning rate at the peak of the schedule
   double dropout = 0.1;
   double warmup = 0.1;         ///< fraction of the steps in which the learning rate rises
+  int64_t inverse_sqrt = 0;    ///< 1: then it falls with the inverse square root of the step, instead of linearly to 0
   double weight_decay = 0.01;  ///< of matrices; biases and norms have none
   double adam_beta2 = 0.999;   ///< decay of the second moment
   double adam_epsilon = 1e-8;  ///< added to the root of the second moment
@@ -89,10 +93,21 @@ struct TrainOptions {
   DType precision = DType::f32;
   /// bf16: gradients travel between ranks in bf16 with error feedback, so the bits depend on the number of ranks.
   DType gradient_precision = DType::f32;
+  /// What the classifier predicts (nn/problem.h): at most one of these is 1, and single labels are without any.
+  int64_t multi_label = 0, ordinal = 0, regression = 0;
+  /// In multi-label training the part of a label's loss for texts that have it is multiplied by (texts without it /
+  /// texts with it) to this power. At 1 both parts weigh alike; at 0 all texts do.
+  double positive_weight = 0;
   uint64_t seed = 42;
   std::vector<std::string> labels = {"negative", "neutral",
                                      "positive"};  ///< label names, in the order of their indices
 
+  /// The kind of problem that the flags say.
+  nn::Problem problem() const {
+    if (multi_label != 0) return nn::Problem::multi_label;
+    if (ordinal != 0) return nn::Problem::ordinal;
+    return regression != 0 ? nn::Problem::regression : nn::Problem::single_label;
+  }
   /// The optimizer's options at the peak of the schedule.
   AdamWOptions adamw() const {
     return {.lr = lr, .beta2 = adam_beta2, .eps = adam_epsilon, .weight_decay = weight_decay};
@@ -126,6 +141,14 @@ inline constexpr TrainOption kTrainOptions[] = {
      "Names of the labels, separated by commas. Without it they are those of the data, sorted, or those of --from if "
      "it "
      "has all of them"},
+    {"multi_label", &TrainOptions::multi_label, kFlag, kModel,
+     "Several labels for a text: 1 learns any number of labels, or none, for each text, by binary "
+     "cross-entropy. 0 learns one"},
+    {"ordinal", &TrainOptions::ordinal, kFlag, kModel,
+     "Order of the labels, such as stars: 1 learns that near labels are less wrong than far ones, by the squared "
+     "earth mover's distance. The order is that of --labels, or of their numbers"},
+    {"regression", &TrainOptions::regression, kFlag, kModel,
+     "Number instead of a label: 1 learns the numbers of the label column, by the mean squared error"},
     {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers", nullptr, OptionUse::encoder},
     {"width", &TrainOptions::width, within(1, 65536), kModel, "Hidden size", nullptr, OptionUse::encoder},
     {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 32", nullptr,
@@ -146,7 +169,7 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"epochs", &TrainOptions::epochs, within(1, kMaxCount), kTraining, "Number of epochs", nullptr, OptionUse::all},
     {"max_steps", &TrainOptions::max_steps, within(0, kMaxCount), kTraining,
      "Maximum number of steps. 0 means no limit", nullptr, OptionUse::all},
-    {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in texts", nullptr, OptionUse::text},
+    {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in texts", nullptr, OptionUse::encoder},
     {"batch", &TrainOptions::batch, within(1, 1 << 20), kTraining, "Batch size, in images", nullptr, OptionUse::image},
     {"lr", &TrainOptions::lr, above(0), kTraining, "Learning rate at the peak of the schedule", nullptr,
      OptionUse::all},
@@ -212,10 +235,13 @@ inline constexpr TrainOption kTrainOptions[] = {
      "Word dropout: fraction of a text's tokens replaced by [MASK] in training"},
     {"label_smoothing", &TrainOptions::label_smoothing, kBelowOne, kRegularization,
      "Label smoothing: fraction of each target spread evenly over the labels", nullptr,
-     OptionUse::classification | OptionUse::image},
+     OptionUse::classification | OptionUse::tagging | OptionUse::image},
     {"balance", &TrainOptions::balance, at_least(0), kRegularization,
      "Strength of the correction for label frequencies in each file (logit adjustment). 0 learns the frequencies, 1 "
      "treats all labels as equally frequent"},
+    {"positive_weight", &TrainOptions::positive_weight, at_least(0), kRegularization,
+     "Strength of the weight of a label's texts in multi-label training: the ratio of the texts without the label to "
+     "those with it, to this power. 0 weighs all texts alike"},
     {"consistency", &TrainOptions::consistency, at_least(0), kRegularization,
      "Weight of the R-Drop loss, the divergence between two dropout passes. 0 disables it"},
     {"teachers", &TrainOptions::teachers, kAny, kTeachers,
@@ -238,6 +264,35 @@ inline constexpr TrainOption kTrainOptions[] = {
      "Learning rate of the n-gram weights at the peak of the schedule"},
     {"ngram_weight_decay", &TrainOptions::ngram_weight_decay, at_least(0), kNgrams,
      "Weight decay of the n-gram weights"},
+    // Those of translation.
+    {"layers", &TrainOptions::layers, within(1, 1000), kModel, "Number of encoder layers", nullptr,
+     OptionUse::translation},
+    {"decoder_layers", &TrainOptions::decoder_layers, within(0, 1000), kModel,
+     "Number of decoder layers. 0 means as many as the encoder has", nullptr, OptionUse::translation},
+    {"width", &TrainOptions::width, within(1, 65536), kModel,
+     "Hidden size. The feed-forward layers have 4 times as much", nullptr, OptionUse::translation},
+    {"heads", &TrainOptions::heads, within(0, 65536), kModel, "Number of attention heads. 0 means width / 64", nullptr,
+     OptionUse::translation},
+    {"vocab", &TrainOptions::vocab, within(6, 1 << 24), kModel,
+     "Maximum size of the vocabulary, which both languages share: byte-level BPE, which keeps every character", nullptr,
+     OptionUse::translation},
+    {"max_length", &TrainOptions::max_length, within(3, 65536), kModel,
+     "Maximum tokens per text. A pair with a longer text is left out", nullptr, OptionUse::translation},
+    {"batch_tokens", &TrainOptions::batch_tokens, within(1, 1 << 24), kTraining,
+     "Batch size, in tokens of source and target together. Pairs of about the same length share a batch", nullptr,
+     OptionUse::translation},
+    {"inverse_sqrt", &TrainOptions::inverse_sqrt, kFlag, kTraining,
+     "Decay of the learning rate after its peak: 1 is by the inverse square root of the step, 0 linear to 0", nullptr,
+     OptionUse::translation},
+    {"gradient_checkpointing", &TrainOptions::gradient_checkpointing, kFlag, kTraining,
+     "Gradient checkpointing: 1 recomputes each layer in the backward pass, which takes less memory and more time. 0 "
+     "disables it",
+     nullptr, OptionUse::translation},
+    {"from", &TrainOptions::from, kAny, kFineTuning,
+     "Model folder to begin with, of a translation model. Its vocabulary, sizes and weights are taken over", nullptr,
+     OptionUse::translation},
+    {"label_smoothing", &TrainOptions::label_smoothing, kBelowOne, kRegularization,
+     "Label smoothing: fraction of each target spread evenly over the vocabulary", nullptr, OptionUse::translation},
 };
 
 }  // namespace rows

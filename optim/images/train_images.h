@@ -28,7 +28,7 @@ struct ImageOptions {
   nn::ImageFit fit = nn::ImageFit::stretch;  ///< recorded in the model, for pictures of other sizes
   ImageOptimizer optimizer = ImageOptimizer::sgd;
   double momentum = 0.9;  ///< of SGD, Nesterov's
-  Anneal decay = Anneal::cosine;
+  WarmupDecay decay = WarmupDecay::cosine;
   Augmentation augmentation = {};
 };
 

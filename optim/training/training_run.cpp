@@ -42,11 +42,8 @@ TrainResult TrainingRun::run(nn::Module& model, Optimizer& optimizer, const Loss
                              AveragedModel* average, const std::function<void(const std::filesystem::path&)>& write,
                              const std::filesystem::path& out, const OnProgress& on_progress,
                              const std::function<void(int64_t epoch)>& on_epoch) {
-  LrScheduler schedule(optimizer,
-                       [this](double base, int64_t step) {
-                         return base * (plan_.decay == Anneal::linear ? linear_warmup_decay(step, warmup_, steps_)
-                                                                      : cosine_warmup_decay(step, warmup_, steps_));
-                       });
+  LrScheduler schedule(
+      optimizer, [this](double base, int64_t step) { return base * warmup_decay(plan_.decay, step, warmup_, steps_); });
   optimizer_ = &optimizer;
   double best = -std::numeric_limits<double>::infinity();
   int64_t saved = -1;

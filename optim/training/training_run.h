@@ -65,7 +65,7 @@ struct RunPlan {
   int64_t epoch_steps = 1;
   int64_t max_steps = 0;  ///< 0: no limit
   double warmup = 0;      ///< fraction of the steps in which the learning rate rises
-  Anneal decay = Anneal::linear;  ///< how it falls to 0 in the rest
+  WarmupDecay decay = WarmupDecay::linear;
   double clip = 1;
   DType precision = DType::f32;
   int64_t chunks = 0;            ///< of a batch (chunks_of_batch()); 0: batches are computed as a whole
@@ -83,9 +83,10 @@ class TrainingRun : private Stateful {
   void count(int64_t texts, int64_t tokens);
   /// Trains. save(folder) writes the model as it is; with `average` the averages are in place then. `out` gets the
   /// model after every epoch and at the end, or the best one. Errors of Trainer.
-  TrainResult run(nn::Module& model, Optimizer& optimizer, const LossSource& source, Generator& rng, AveragedModel* average,
-                  const std::function<void(const std::filesystem::path&)>& save, const std::filesystem::path& out,
-                  const OnProgress& on_progress, const std::function<void(int64_t epoch)>& on_epoch);
+  TrainResult run(nn::Module& model, Optimizer& optimizer, const LossSource& source, Generator& rng,
+                  AveragedModel* average, const std::function<void(const std::filesystem::path&)>& save,
+                  const std::filesystem::path& out, const OnProgress& on_progress,
+                  const std::function<void(int64_t epoch)>& on_epoch);
 
  private:
   StateDict state_dict() const override;

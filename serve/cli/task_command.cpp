@@ -30,6 +30,7 @@ constexpr double kTaskDevShare = 0.1;
 struct TaskArguments : TrainingArguments {
   std::unique_ptr<TaskRecipe> recipe;
   double dev_share = kTaskDevShare;
+  bool dev_share_given = false;
 };
 
 // The last value of an option; empty without it.
@@ -86,6 +87,7 @@ void run_task(TaskArguments& a, const Task& task, optim::Communicator* ranks) {
     return a.recipe->read({.data = a.data,
                            .dev = a.dev,
                            .dev_share = task.holds_out() && a.dev.empty() ? a.dev_share : 0,
+                           .dev_share_given = a.dev_share_given,
                            .options = a.options,
                            .speaks = speaks});
   };
@@ -112,7 +114,7 @@ void add_task_option(CLI::App& command, std::string& name) {
       .add_option("--task", name,
                   "Task that the model is trained for. Each has options of its own: qing train --task NAME --help")
       ->check(CLI::IsMember(names))
-      ->capture_default_str()
+      ->default_str(std::string(nn::kClassification))
       ->group("Task");
 }
 
@@ -144,6 +146,7 @@ void add_task_training(CommandLine& line, CLI::App& command, const Task& task) {
   add_training_options(command, *a, task.options(), "score");
   command.callback([&line, &command, &task, a] {
     read_configs(command, *a);
+    a->dev_share_given = task.holds_out() && command.count("--dev-share") > 0;
     line.run = [&task, a] { with_ranks(a->threads, [&](optim::Communicator* ranks) { run_task(*a, task, ranks); }); };
   });
 }

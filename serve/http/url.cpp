@@ -28,7 +28,8 @@ std::optional<Url> Url::parse(std::string_view text) {
   std::string_view authority = text.substr(0, end), rest = text.substr(end);
   const auto visible = [](char c) { return c > ' ' && c < 0x7f; };
   if (!has_only(rest, visible) || rest.find('#') != rest.npos) return std::nullopt;
-  url.target = rest.starts_with('/') ? std::string(rest) : "/" + std::string(rest);
+  if (!rest.starts_with('/')) url.target += '/';
+  url.target += rest;
 
   size_t host_end = authority.find(':');
   if (authority.starts_with('[')) {

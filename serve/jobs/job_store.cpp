@@ -166,7 +166,10 @@ JobStore::Page<TrainingJob> JobStore::list(const std::string& project, const std
     if (!last) throw ValueError("after: there is no such job");
     query.bind(++column, last->number);
   }
-  for (const auto& [key, value] : metadata) query.bind(++column, key).bind(++column, value);
+  for (const auto& [key, value] : metadata) {
+    query.bind(++column, key);
+    query.bind(++column, value);
+  }
   query.bind(++column, limit + 1);
   return page_of<TrainingJob>(query, limit, [this](const Statement& row) { return read(row); });
 }

@@ -82,7 +82,7 @@ bool KeyScopes::allow(Scope scope) const {
 std::string KeyScopes::text() const {
   std::string out;
   for (const auto& [has, word] : {std::pair(predict, "predict"), {metrics, "metrics"}, {admin, "admin"}}) {
-    if (has) out += (out.empty() ? "" : ",") + std::string(word);
+    if (has) out += fmt::format("{}{}", out.empty() ? "" : ",", word);
   }
   return out;
 }

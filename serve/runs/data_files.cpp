@@ -10,7 +10,9 @@
 
 namespace qing::serve::cli {
 
-int64_t DataFile::texts() const { return std::accumulate(label_texts.begin(), label_texts.end(), unlabelled); }
+int64_t DataFile::texts() const {
+  return all ? *all : std::accumulate(label_texts.begin(), label_texts.end(), unlabelled);
+}
 
 std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> files,
                                         std::span<const std::filesystem::path> among,
@@ -22,8 +24,13 @@ std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> f
     LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}, 0}, {}};
     one.examples = nn::read_dataset(files[i], reading);
     name_sources(one.examples, one.name);
-    one.file.label_texts.resize(reading.labels.size());
-    for (const nn::Example& example : one.examples) ++one.file.label_texts[static_cast<size_t>(example.label)];
+    if (reading.problem != nn::Problem::regression) one.file.label_texts.resize(reading.labels.size());
+    if (reading.problem == nn::Problem::multi_label || reading.problem == nn::Problem::regression) {
+      one.file.all = std::ssize(one.examples);
+    }
+    for (const nn::Example& example : one.examples) {
+      for (const int32_t label : nn::labels_of(example)) ++one.file.label_texts[static_cast<size_t>(label)];
+    }
     all.push_back(std::move(one));
   }
   return all;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@ struct DataFile {
   std::string sha256;                ///< SHA-256 of the bytes, 64 hexadecimal digits
   std::vector<int64_t> label_texts;  ///< number of texts of each label
   int64_t unlabelled = 0;            ///< number of texts without one
+  /// The number of texts where one may have several labels, or a number instead.
+  std::optional<int64_t> all = {};
   int64_t texts() const;
 };
 

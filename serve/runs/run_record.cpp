@@ -33,7 +33,7 @@ std::vector<DataFile> files_from(const json::value& value) {
   for (const json::value& one : value.as_array()) {
     DataFile file{std::string(one.at("path").as_string()), std::string(one.at("sha256").as_string()), {}, 0};
     for (const json::value& count : one.at("label_texts").as_array()) file.label_texts.push_back(count.as_int64());
-    file.unlabelled = one.at("texts").as_int64() - file.texts();
+    file.all = one.at("texts").as_int64();
     files.push_back(std::move(file));
   }
   return files;
@@ -124,9 +124,11 @@ std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) 
   }
   // Runs of older versions know none of these options. They did what these values say.
   const std::map<std::string, std::string> newer = {
-      {"best", "macro_recall"}, {"dev-share", "0"},        {"byte-level", "0"},
-      {"chunks", "0"},          {"fast-reduce", "0"},      {"gradient-precision", "f32"},
-      {"text-column", "text"},  {"label-column", "label"}, {"bad-rows", "stop"}};
+      {"best", "macro_recall"}, {"dev-share", "0"},      {"byte-level", "0"},
+      {"chunks", "0"},          {"fast-reduce", "0"},    {"gradient-precision", "f32"},
+      {"multi-label", "0"},     {"ordinal", "0"},        {"regression", "0"},
+      {"positive-weight", "0"}, {"text-column", "text"}, {"label-column", "label"},
+      {"bad-rows", "stop"}};
   for (const auto& [name, value] : newer) {
     if (values_of(before.settings, name).empty() && values_of(now.settings, name) == std::vector{value}) {
       free.push_back(name);

@@ -21,6 +21,7 @@ struct TaskData {
   std::vector<std::filesystem::path> data, dev;  ///< files or folders; `data` has one at least
   /// The fraction of `data` to hold out as the dev set. 0 when `dev` is given or the task holds nothing out.
   double dev_share = 0;
+  bool dev_share_given = false;  ///< by the command line or a file of options
   optim::TrainOptions options = {};
   /// False for ranks other than rank 0, which print nothing.
   bool speaks = true;

@@ -152,7 +152,7 @@ TEST_P(AttentionPositions, DependNeitherOnTheBatchNorOnThreads) {
   const auto three = run();
   set_num_threads(threads);
   EXPECT_TRUE(identical(one.first, three.first));
-  if (bias.defined()) EXPECT_TRUE(identical(one.second, three.second));
+  if (bias.defined()) { EXPECT_TRUE(identical(one.second, three.second)); }
   for (const auto& [begin, end] : {std::pair{0, 3}, {3, 4}, {4, 10}}) {
     const Tensor alone = block.forward(x.slice(0, begin, end), {0, end - begin}, false, nullptr, bias);
     EXPECT_TRUE(identical(alone, one.first.slice(0, begin, end).contiguous()));

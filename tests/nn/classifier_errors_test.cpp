@@ -22,7 +22,7 @@ class Refusing : public TextClassifier {
     if (name == "data") throw DataError("not a text");
     if (name == "value") throw ValueError("not a value");
     if (name == "runtime") throw std::runtime_error("of the library");
-    return EncodedText{{.ids = {1}}};
+    return EncodedText{{.ids = {1}, .offsets = {}}};
   }
   std::vector<Prediction> predict_encoded(std::span<const EncodedText> encodings) const override {
     return std::vector<Prediction>(encodings.size());

@@ -2,13 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <initializer_list>
 #include <string>
-#include <string_view>
 
 #include <qing/nn/formats/charsmap.h>
 #include <qing/nn/formats/sharded_safetensors.h>
@@ -17,29 +13,17 @@
 #include <qing/tensor/creation.h>
 #include <qing/tensor/ops/compare.h>
 
+#include "nn/process_memory.h"
 #include "nn/temp_folder.h"
 #include "nn/weights_bytes.h"
 
 namespace qing::nn {
 namespace {
 
+using test::clean_bytes;
 using test::message_of;
+using test::own_bytes;
 using test::TempFolder;
-
-// The sum of some figures of this process's memory, in bytes.
-int64_t memory_bytes(std::initializer_list<std::string_view> figures) {
-  std::ifstream rollup("/proc/self/smaps_rollup");
-  std::string word;
-  int64_t kilobytes = 0, sum = 0;
-  while (rollup >> word) {
-    if (std::ranges::count(figures, word) > 0 && rollup >> kilobytes) sum += kilobytes * 1024;
-  }
-  return sum;
-}
-// The pages of a file that nobody wrote to do not count.
-int64_t private_bytes() { return memory_bytes({"Private_Dirty:", "Private_Hugetlb:"}); }
-// The pages of files that nobody wrote to.
-int64_t clean_bytes() { return memory_bytes({"Private_Clean:", "Shared_Clean:"}); }
 
 TEST(WeightsFile, TensorsLieOnThePagesOfTheFile) {
   TempFolder folder;
@@ -48,14 +32,14 @@ TEST(WeightsFile, TensorsLieOnThePagesOfTheFile) {
                    {.tensors = {{"w", Tensor::full({kRows, kWidth}, 1)}}, .metadata = {}});
   release_cached_memory();
   const size_t before = memory_stats().current_bytes;
-  const int64_t private_before = private_bytes();
+  const int64_t own_before = own_bytes();
   const WeightsFile weights = open_weights(folder.path());
   const Tensor first = weights.tensor("w"), second = open_weights(folder.path()).tensor("w");
   double sum = 0;
   for (int64_t i = 0; i < kRows; ++i) sum += first.data<float>()[i * kWidth] + second.data<float>()[i * kWidth];
   EXPECT_EQ(sum, 2.0 * kRows);
   EXPECT_EQ(memory_stats().current_bytes, before);  // nothing from the allocator
-  if (private_before > 0) { EXPECT_LT(private_bytes() - private_before, int64_t{4} << 20); }
+  if (own_before > 0) { EXPECT_LT(own_bytes() - own_before, int64_t{4} << 20); }
 }
 
 TEST(MappedFile, ForgetsThePagesOfATensorThatNobodyWroteTo) {

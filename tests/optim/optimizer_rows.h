@@ -46,6 +46,8 @@ inline constexpr OptimizerRow kOptimizerRows[] = {
     {"RMSprop", "RMSprop", "centered", "lr=1e-3 centered=1", "lr=1e-3 centered=1 momentum=0.9 weight_decay=0.01"},
     {"Lion", "-", "defaults", "", "lr=1e-3 beta1=0.95 beta2=0.98 weight_decay=0.1"},
     {"Lion", "-", "maximize", "maximize=1", "lr=1e-3"},
+    {"Adafactor", "Adafactor", "defaults", "", "lr=0.05 beta2_decay=-0.5"},
+    {"Adafactor", "Adafactor", "decay, clipping", "weight_decay=0.1 d=2", "lr=0.05 eps1=1e-2 eps2=0.5 maximize=1"},
 };
 // clang-format on
 

@@ -23,6 +23,16 @@ TEST(LinearWarmupDecay, RisesThenFallsToZero) {
   EXPECT_DOUBLE_EQ(linear_warmup_decay(0, 0, 10), 1);
 }
 
+TEST(Schedules, InverseSquareRootIsThatOfTheTransformerPaper) {
+  // d^-0.5 · min(s^-0.5, s·warmup^-1.5) for step s from 1 has the peak d^-0.5 · warmup^-0.5.
+  for (int64_t step = 0; step < 100; ++step) {
+    const auto s = static_cast<double>(step + 1);
+    EXPECT_NEAR(inverse_sqrt_decay(step, 9), std::min(std::pow(s, -0.5), s * std::pow(9, -1.5)) * 3, 1e-12) << step;
+  }
+  EXPECT_DOUBLE_EQ(inverse_sqrt_decay(0, 0), 1);
+  EXPECT_DOUBLE_EQ(inverse_sqrt_decay(3, 0), 0.5);
+}
+
 // If the warm-up takes all steps or more, the final rate is 0.
 TEST(Schedules, WithWarmupEndAtTheirLastStep) {
   for (const int64_t warmup : {0, 3, 9, 10, 12}) {

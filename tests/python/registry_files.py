@@ -1,13 +1,12 @@
 """The encoders that examples/fetch_encoders.py fetches, for tests. A test skips and says so where a registry is away."""
 
-import importlib.util
+import sys
 
 import pytest
 from conftest import ROOT
 
-_spec = importlib.util.spec_from_file_location("fetch_encoders", ROOT / "examples/fetch_encoders.py")
-fetch_encoders = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fetch_encoders)
+sys.path.insert(0, str(ROOT / "examples"))
+import fetch_encoders  # noqa: E402
 
 
 def _member(package, path):

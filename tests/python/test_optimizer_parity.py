@@ -38,15 +38,17 @@ def options_of(text):
     assert ("beta1" in options) == ("beta2" in options), "torch.optim takes both"
     if "beta1" in options:
         options["betas"] = (options.pop("beta1"), options.pop("beta2"))
+    if "eps1" in options or "eps2" in options:
+        options["eps"] = (options.pop("eps1", None), options.pop("eps2", 1e-3))
     flags = ("maximize", "amsgrad", "nesterov", "centered", "decoupled_weight_decay")
     return {name: bool(value) if name in flags else value for name, value in options.items()}
 
 
-def qing_steps(name, dtype, groups, starts, gradients):
+def qing_steps(name, dtype, groups, starts, gradients, count=COUNT):
     tool = BUILD / "optimizer_steps"
     dtype_name = "f64" if dtype == torch.float64 else "f32"
     numbers = " ".join(repr(v) for tensor in (*starts, *(g for step in gradients for g in step)) for v in tensor.tolist())
-    text = "\n".join([f"{name} {dtype_name} {STEPS} {len(groups)} {COUNT}", *groups, numbers])
+    text = "\n".join([f"{name} {dtype_name} {STEPS} {len(groups)} {count}", *groups, numbers])
     result = subprocess.run([tool], input=text, capture_output=True, text=True, timeout=60, check=True)
     lines = result.stdout.splitlines()
     return [torch.tensor([float(v) for v in line.split()], dtype=dtype) for line in lines]
@@ -98,6 +100,22 @@ def test_a_hundred_steps_equal_pytorch(row, dtype, tolerance, in_f64):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, msg=lambda m, s=step: f"step {s}: {m}")
     for group, start in enumerate(starts):
         assert (mine[-1][group * COUNT : (group + 1) * COUNT] - start).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype,tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-12)], ids=["f32", "f64"])
+def test_matrices_of_adafactor(dtype, tolerance):
+    generator = torch.Generator().manual_seed(6)
+    draw = lambda: torch.randn(42, generator=generator, dtype=dtype)  # noqa: E731
+    starts, gradients = [draw()], [[draw() + 0.3] for _ in range(STEPS)]
+    mine = qing_steps("Adafactor_matrices", dtype, ["lr=0.05 weight_decay=0.1"], starts, gradients, 42)
+    parameter = starts[0].reshape(2, 3, 7).clone().requires_grad_()
+    optimizer = torch.optim.Adafactor([parameter], lr=0.05, weight_decay=0.1)
+    assert len(mine) == STEPS
+    for step, (a, (gradient,)) in enumerate(zip(mine, gradients)):
+        parameter.grad = gradient.reshape(2, 3, 7)
+        optimizer.step()
+        b = parameter.detach().flatten()
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance, msg=lambda m, s=step: f"step {s}: {m}")
 
 
 OPTIM = torch.optim

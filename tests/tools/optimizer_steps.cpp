@@ -2,7 +2,8 @@
 // tests/python/test_optimizer_parity.py. Input: a line of the name, f32 or f64, the counts of steps, of groups, of
 // elements; a line for each group with its options as in optimizer_rows.h; the parameters of every group, then each
 // step's gradients. With a name that ends in "_rows" each parameter is a table of one column, where the
-// elements with a gradient other than 0 are looked up. Output: the parameters of all groups after each step, a line a
+// elements with a gradient other than 0 are looked up. With one that ends in "_matrices" it is two matrices of three
+// rows. Output: the parameters of all groups after each step, a line a
 // step.
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
@@ -41,7 +42,7 @@ void read_options(optim::Optimizer& optimizer) {
 
 // The gradient of Σ g·w is g.
 void give_gradient(const Tensor& parameter, const Tensor& gradient, bool by_rows) {
-  if (!by_rows) return backward(sum(mul(parameter, gradient)));
+  if (!by_rows) return backward(sum(mul(parameter, gradient.reshape(parameter.shape()))));
   const Tensor named = nonzero(gradient).reshape({-1});
   backward(sum(mul(embedding(parameter, named), index_select(gradient.unsqueeze(1), 0, named))));
 }
@@ -56,9 +57,12 @@ int main() {
   const DType dtype = type == "f64" ? DType::f64 : DType::f32;
   const bool by_rows = name.ends_with("_rows");
   if (by_rows) name.resize(name.size() - 5);
+  const bool matrices = name.ends_with("_matrices");
+  if (matrices) name.resize(name.size() - 9);
+  const Shape shape = by_rows ? Shape{count, 1} : matrices ? Shape{2, 3, count / 6} : Shape{count};
   std::vector<Tensor> parameters;
   for (int64_t group = 0; group < groups; ++group) {
-    Tensor parameter = by_rows ? Tensor::zeros({count, 1}, dtype) : Tensor::zeros({count}, dtype);
+    Tensor parameter = Tensor::zeros(shape, dtype);
     parameters.push_back(set_requires_grad(parameter));
   }
   std::vector<std::vector<Tensor>> in_groups;

@@ -91,7 +91,7 @@ class WordPiece final : public Decoder {
         if (tokens[i].starts_with(prefix_)) {
           tokens[i].erase(0, prefix_.size());
         } else {
-          tokens[i].insert(0, " ");
+          tokens[i].insert(tokens[i].begin(), ' ');
         }
       }
       if (!cleanup_) continue;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <qing/autograd/ops/ctc_loss.h>
+#include <qing/autograd/ops/linear_cross_entropy.h>
 #include <qing/autograd/ops/losses.h>
 #include <qing/autograd/ops/reductions.h>
 
@@ -50,6 +51,20 @@ inline constexpr OpSample kLossSamples[] = {
        return leaves({{4}, {4}});
      },
      [](const Inputs& in) { return cross_entropy(in[0], in[1], {.reduction = Reduction::sum}); }},
+    {"linear_cross_entropy", "smoothing and bias",
+     [] {
+       return leaves({{5, 4}, {3, 4}, {3}});
+     },
+     [](const Inputs& in) {
+       return linear_cross_entropy(in[0], in[1], in[2], ids({2, 0, 1, 1, 0}, {5}), {.label_smoothing = 0.1});
+     }},
+    {"linear_cross_entropy", "sum without bias",
+     [] {
+       return leaves({{2, 4}, {3, 4}});
+     },
+     [](const Inputs& in) {
+       return linear_cross_entropy(in[0], in[1], {}, ids({2, 0}, {2}), {.reduction = Reduction::sum});
+     }},
     {"nll_loss", "weights, a row ignored",
      [] {
        return leaves({{4, 3}});
