@@ -8,7 +8,6 @@
 #include <qing/serve/common/characters.h>
 #include <qing/serve/http/multipart.h>
 #include <qing/serve/protocols/json_body.h>
-#include <qing/serve/tasks/image/image_routes.h>
 
 namespace qing::serve::image {
 namespace {

@@ -10,6 +10,10 @@
 
 namespace qing::serve::image {
 
+/// Pictures of one request. More pixels, or more bytes of a picture, are refused as nn::ImageLimits says.
+inline constexpr size_t kMostPictures = 64;
+inline constexpr int64_t kMostPixels = int64_t{16} << 20;
+
 struct PictureRequest {
   std::vector<std::string> pictures;  ///< bytes of PNG or JPEG
   bool explain = false;

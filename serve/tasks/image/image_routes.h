@@ -11,10 +11,6 @@
 
 namespace qing::serve::image {
 
-/// Pictures of one request. More pixels, or more bytes of a picture, are refused as nn::ImageLimits says.
-inline constexpr size_t kMostPictures = 64;
-inline constexpr int64_t kMostPixels = int64_t{16} << 20;
-
 /// POST /v1/models/{name}/predict with pictures: a form of multipart/form-data with a file for each, JSON {"images":
 /// [base64, ...], "explain": false}, or the bytes of one as image/png or image/jpeg. In the query or the form,
 /// explain=true asks for overlays. Refusal: 413 or 422 for limits, 415 for another type, 422 for a picture that cannot
