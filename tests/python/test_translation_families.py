@@ -162,7 +162,7 @@ def test_what_is_not_computed_is_refused_by_name(file, field, value, tmp_path):
 def test_import(family, qing, tmp_path):
     source, out = tmp_path / "model", tmp_path / "imported"
     make(family).save_pretrained(source)
-    told = json.loads(qing("import", source, out, "--json").stdout)
+    told = json.loads(qing("import", source, "--out", out, "--json").stdout)
     assert told["task"] == "translation"
     config = json.loads((source / "config.json").read_text())
     assert config == json.loads((out / "config.json").read_text())
