@@ -39,6 +39,7 @@ nn::RowOptions rows_to_predict(const nn::DatasetOptions& options, bool several) 
   nn::RowOptions rows = row_options(options);
   rows.needs_label = rows.needs_text = false;
   rows.keeps_fields = true;
+  rows.label_separator = '|';     // labels do not count, so that nothing needs to be guessed
   rows.several_labels = several;  // fastText's lines may have more than one then
   return rows;
 }

@@ -65,11 +65,6 @@ void choose_problem(TrainArguments& arguments, nn::DatasetOptions& reading, bool
   } catch (const ValueError& error) { throw UsageError(error.what()); }
   choose_measure(arguments);
   reading.problem = arguments.options.problem();
-  if (reading.problem != nn::Problem::multi_label) return;
-  std::vector<std::filesystem::path> files = arguments.data;
-  files.insert(files.end(), arguments.dev.begin(), arguments.dev.end());
-  read_several_labels(reading, arguments.table, files, tells);
-  set_values(arguments.settings, "label-separator", {std::string(1, reading.label_separator)});
 }
 
 void order_labels(TrainArguments& arguments, bool learned) {

@@ -7,9 +7,9 @@
 namespace qing::serve::cli {
 
 /// Decides what the flags leave open, before the labels are chosen: the kind of problem is that of the model to begin
-/// with unless a flag is given, --best is the kind's first measure, and --label-separator is guessed from the files.
-/// `reading` then reads that kind of labels. The settings of the run get the values. With `tells`, stderr says what was
-/// decided. UsageError for flags that exclude each other and for a measure that the kind does not have.
+/// with unless a flag is given, and --best is the kind's first measure. `reading` then reads that kind of labels. The
+/// settings of the run get the values. With `tells`, stderr says what was decided. UsageError for flags that exclude
+/// each other and for a measure that the kind does not have.
 void choose_problem(TrainArguments& arguments, nn::DatasetOptions& reading, bool tells);
 
 /// Puts ordered labels that were learned in the order of their numbers. UsageError if they have none, and for numbers

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <utility>
 
-#include <qing/nn/data/label_sets.h>
 #include <qing/nn/data/text_encoding.h>
 #include <qing/serve/common/usage_error.h>
 
@@ -101,22 +100,6 @@ nn::DatasetOptions silent(nn::DatasetOptions options) {
   options.on_guess = {};
   if (options.on_bad_row) options.on_bad_row = [](const nn::LineError&) {};
   return options;
-}
-
-void read_several_labels(nn::DatasetOptions& options, const TableArguments& arguments,
-                         std::span<const std::filesystem::path> files, bool tells) {
-  options.problem = nn::Problem::multi_label;
-  if (!arguments.label_separator.empty()) return;
-  options.label_separator = nn::guess_label_separator(files, options);
-  if (!tells || options.label_separator == '|') return;
-  fmt::print(stderr, "qing: labels are separated by '{}' (--label-separator)\n", options.label_separator);
-}
-
-void read_labels_of(nn::DatasetOptions& options, const nn::TextClassifier& model, const TableArguments& arguments,
-                    std::span<const std::filesystem::path> files) {
-  options.labels = model.labels();
-  options.problem = model.problem();
-  if (options.problem == nn::Problem::multi_label) read_several_labels(options, arguments, files, true);
 }
 
 void say_guesses(const std::filesystem::path& file, const std::string& guesses) {

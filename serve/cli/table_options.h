@@ -4,12 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <vector>
 
 #include <qing/nn/data/labelled_texts.h>
-#include <qing/nn/models/text_classifier.h>
 
 namespace qing::serve::cli {
 
@@ -42,15 +40,6 @@ nn::DatasetOptions dataset_options(const TableArguments& arguments, SkippedRows&
 
 /// The same without words on stderr. Bad rows are skipped as before.
 nn::DatasetOptions silent(nn::DatasetOptions options);
-
-/// Reads any number of labels a row. What separates them is guessed from the files unless --label-separator is given;
-/// with `tells`, stderr says what was guessed unless it is '|'. DataError, IoError.
-void read_several_labels(nn::DatasetOptions& options, const TableArguments& arguments,
-                         std::span<const std::filesystem::path> files, bool tells);
-
-/// How the labels of files are read for a model: its labels, and several of them if it is a multi-label one.
-void read_labels_of(nn::DatasetOptions& options, const nn::TextClassifier& model, const TableArguments& arguments,
-                    std::span<const std::filesystem::path> files);
 
 /// "qing: reading FILE as GUESSES" on stderr.
 void say_guesses(const std::filesystem::path& file, const std::string& guesses);

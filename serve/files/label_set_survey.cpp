@@ -14,9 +14,9 @@ void LabelSetSurvey::add(const nn::LabelledRow& row, nn::LabelledFormat format) 
     lists_ = true;
     list_example_ = nn::joined_labels(row.labels);
   }
-  for (size_t i = 0; i < kSeparators.size(); ++i) {
+  for (size_t i = 0; i < nn::kLabelSeparators.size(); ++i) {
     Reading& reading = readings_[i];
-    const std::vector<std::string> labels = is_list ? row.labels : nn::split_labels(row.label, kSeparators[i]);
+    const std::vector<std::string> labels = is_list ? row.labels : nn::split_labels(row.label, nn::kLabelSeparators[i]);
     for (const std::string& label : labels) {
       const auto found = reading.labels.find(label);
       if (found != reading.labels.end()) {
@@ -41,7 +41,7 @@ LabelSets LabelSetSurvey::found(const std::map<std::string, int64_t>& fields, in
   if (!lists_ && !fewer && !(separated && nn::looks_like_label_sets(fields))) return {};
   return {.labels = reading.labels,
           .sizes = reading.sizes,
-          .separator = separated ? kSeparators[static_cast<size_t>(found - readings_.begin())] : '\0',
+          .separator = separated ? nn::kLabelSeparators[static_cast<size_t>(found - readings_.begin())] : '\0',
           .example = separated ? reading.example : list_example_};
 }
 

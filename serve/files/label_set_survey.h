@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include <qing/nn/data/label_sets.h>
 #include <qing/nn/data/labelled_rows.h>
 
 namespace qing::serve {
@@ -32,8 +33,7 @@ class LabelSetSurvey {
     std::map<int64_t, int64_t> sizes;
     std::string example;  // a field with the separator
   };
-  static constexpr std::array<char, 3> kSeparators = {'|', ';', ','};
-  std::array<Reading, kSeparators.size()> readings_;
+  std::array<Reading, nn::kLabelSeparators.size()> readings_;
   bool lists_ = false;        // some list, or line of fastText, has several labels
   std::string list_example_;  // the first of them
 };

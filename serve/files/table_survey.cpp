@@ -104,6 +104,7 @@ TableSurvey survey_table(const std::filesystem::path& file, const nn::DatasetOpt
   nn::RowOptions rows = row_options(options);
   rows.needs_label = rows.needs_text = false;
   rows.keeps_fields = rows.several_labels = true;
+  rows.label_separator = '|';  // the survey reads the fields with each
   nn::LabelledRowReader reader(file, rows);
   LengthCounter characters, tokens;
   LabelSetSurvey sets;

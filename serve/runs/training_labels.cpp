@@ -52,6 +52,26 @@ void check_learned(const std::map<std::string, int64_t>& counts, const std::stri
   }
 }
 
+// nn::learn_labels(). Where it fails and the labels look like several in a field, the error proposes to learn them so.
+std::map<std::string, int64_t> learned(std::span<const fs::path> data, const nn::DatasetOptions& reading) {
+  try {
+    return nn::learn_labels(data, reading);
+  } catch (const nn::LineError& error) {
+    if (reading.problem != nn::Problem::single_label) throw;
+    nn::DatasetOptions lenient = reading;
+    lenient.on_bad_row = [](const nn::LineError&) {};
+    std::optional<std::string> example;
+    try {
+      example = nn::looks_like_label_sets(nn::learn_labels(data, lenient));
+    } catch (const Error&) {}  // the first error counts
+    if (!example) throw;
+    throw DataError(
+        fmt::format("{}. Other rows seem to have several labels, such as '{}': --multi-label 1 learns any "
+                    "number of labels, or none",
+                    error.what(), *example));
+  }
+}
+
 std::string counted(const std::vector<std::string>& labels, const std::map<std::string, int64_t>& counts) {
   std::vector<std::string> parts;
   for (const std::string& label : labels) {
@@ -81,7 +101,7 @@ TrainingLabels choose_labels(std::span<const fs::path> data, const nn::DatasetOp
   if (given.empty() && reading.problem == nn::Problem::regression) {
     chosen.labels = of_model.empty() ? std::vector<std::string>{"value"} : of_model;
   } else if (given.empty()) {
-    const std::map<std::string, int64_t> counts = nn::learn_labels(data, reading);
+    const std::map<std::string, int64_t> counts = learned(data, reading);
     const bool all_known = std::ranges::all_of(
         counts, [&](const auto& entry) { return std::ranges::find(of_model, entry.first) != of_model.end(); });
     if (!all_known || of_model.empty()) check_learned(counts, data.front().string(), reading.problem);

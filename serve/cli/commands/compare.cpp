@@ -141,7 +141,7 @@ std::string chart_of(const CompareArguments& arguments, const VersionComparison&
 void check_problems(const CompareArguments& arguments, const nn::TextClassifier& first,
                     const nn::TextClassifier& second) {
   if (!nn::same_scores(first.problem(), second.problem())) {
-    throw UsageError(fmt::format("{} is a {} model and {} a {} one; only models of one kind are compared",
+    throw UsageError(fmt::format("{} is a model of the kind {}, and {} of the kind {}; only one kind is compared",
                                  arguments.first.string(), name_of(first.problem()), arguments.second.string(),
                                  name_of(second.problem())));
   }
@@ -175,7 +175,8 @@ void run_compare(const CompareArguments& arguments) {
   nn::DatasetOptions reading = dataset_options(arguments.table, skipped);
   reading.source_column = arguments.source_column;
   reading.map = label_map(arguments.map);
-  read_labels_of(reading, *first, arguments.table, arguments.data);
+  reading.labels = first->labels();
+  reading.problem = first->problem();
   const std::vector<nn::Example> examples = read_examples(arguments.data, reading);
   skipped.report();
   if (first->problem() == nn::Problem::multi_label) return compare_label_sets(arguments, *first, *second, examples);

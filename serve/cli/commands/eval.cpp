@@ -91,7 +91,8 @@ void run_eval(const EvalArguments& arguments) {
   SkippedRows skipped;
   nn::DatasetOptions options = dataset_options(arguments.table, skipped);
   options.map = label_map(arguments.map);
-  read_labels_of(options, *model, arguments.table, arguments.data);
+  options.labels = model->labels();
+  options.problem = model->problem();
   const std::vector<nn::Example> examples = read_examples(arguments.data, options);
   skipped.report();
   if (model->problem() == nn::Problem::multi_label) return eval_labels(arguments, *model, folder, examples);

@@ -1,7 +1,6 @@
 #include <qing/serve/tasks/tagging/tagging_routes.h>
 
 #include <algorithm>
-#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
