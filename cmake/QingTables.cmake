@@ -13,14 +13,16 @@ function(qing_table target folder template prefix signature)
   qing_table_of("${entries}" ${target} ${template} "${prefix}" "${signature}")
 endfunction()
 
-# qing_folder_table(...): the same with one function for each folder of the folder that has a .cpp.
+# qing_folder_table(...): the same with one function for each folder NAME of the folder that has a NAME.cpp.
 function(qing_folder_table target folder template prefix signature)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*/*.cpp)
   set(entries)
   foreach(source ${sources})
     get_filename_component(place ${source} DIRECTORY)
     get_filename_component(name ${place} NAME)
-    list(APPEND entries ${name})
+    if(EXISTS ${place}/${name}.cpp)
+      list(APPEND entries ${name})
+    endif()
   endforeach()
   list(REMOVE_DUPLICATES entries)
   qing_table_of("${entries}" ${target} ${template} "${prefix}" "${signature}")

@@ -67,7 +67,7 @@ struct PrecisionRecall {
 
 /// Scores of one label, one for each example, and which examples have it.
 struct ScoredLabel {
-  std::span<const float> scores;
+  std::vector<float> scores;
   std::vector<bool> expected;
 };
 

@@ -22,6 +22,11 @@ std::string_view problem_type_of(Problem problem) {
   }
 }
 
+bool same_scores(Problem a, Problem b) {
+  const auto scores = [](Problem problem) { return problem == Problem::ordinal ? Problem::single_label : problem; };
+  return scores(a) == scores(b);
+}
+
 std::optional<double> number_of(std::string_view text) {
   if (text.starts_with('+')) {
     text.remove_prefix(1);

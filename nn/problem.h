@@ -24,6 +24,9 @@ std::string_view name_of(Problem problem);
 /// "regression". An ordinal classifier is of single labels there.
 std::string_view problem_type_of(Problem problem);
 
+/// Whether the logits of both become scores in the same way, so that a head for one is one for the other.
+bool same_scores(Problem a, Problem b);
+
 /// The number that a text is, with an optional sign, fraction and exponent, and nothing around it. Nothing for any
 /// other text, and for infinities and NaN.
 std::optional<double> number_of(std::string_view text);

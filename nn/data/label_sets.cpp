@@ -6,13 +6,8 @@
 #include <algorithm>
 #include <array>
 
-#include <qing/nn/data/labelled_rows.h>
-#include <qing/tensor/errors.h>
-
 namespace qing::nn {
 namespace {
-
-constexpr std::array<char, 3> kSeparators = {'|', ';', ','};
 
 std::string_view without_blanks_around(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
@@ -75,32 +70,10 @@ std::vector<std::string> split_labels(std::string_view field, char separator) {
 
 std::string joined_labels(std::span<const std::string> labels) { return fmt::format("{}", fmt::join(labels, "|")); }
 
-char guess_label_separator(std::span<const std::filesystem::path> files, const DatasetOptions& options) {
-  size_t best = kSeparators.size();
-  for (const std::filesystem::path& file : files) {
-    if (!std::filesystem::is_regular_file(file)) {
-      throw DataError(
-          fmt::format("{}: is read twice to find what separates labels; save it in a file, or give "
-                      "--label-separator",
-                      file.string()));
-    }
-    DatasetOptions reading = options;
-    reading.problem = Problem::multi_label;
-    reading.on_bad_row = [](const LineError&) {};  // the second reading says what is wrong
-    LabelledRowReader rows(file, row_options(reading));
-    while (const std::optional<LabelledRow> row = next_row(rows, reading)) {
-      if (best == 0 || rows.format() == LabelledFormat::fasttext) break;
-      if (row->is_list || items_of_list(without_blanks_around(row->label))) continue;
-      for (size_t i = 0; i < best; ++i) {
-        if (row->label.find(kSeparators[i]) != row->label.npos) best = i;
-      }
-    }
-  }
-  return best < kSeparators.size() ? kSeparators[best] : kSeparators.front();
-}
+bool is_label_list(std::string_view field) { return items_of_list(without_blanks_around(field)).has_value(); }
 
 std::optional<std::string> looks_like_label_sets(const std::map<std::string, int64_t>& counts) {
-  for (const char separator : kSeparators) {
+  for (const char separator : kLabelSeparators) {
     std::map<std::string, int64_t> parts;
     const std::string* example = nullptr;
     for (const auto& [field, rows] : counts) {

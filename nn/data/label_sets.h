@@ -1,16 +1,14 @@
 // Fields of tables that hold several labels.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <qing/nn/data/labelled_texts.h>
 
 namespace qing::nn {
 
@@ -22,10 +20,11 @@ std::vector<std::string> split_labels(std::string_view field, char separator);
 /// The labels as one field, "a|b".
 std::string joined_labels(std::span<const std::string> labels);
 
-/// What separates the labels in fields of the files: the first of '|', ';' and ',' that some field has outside of a
-/// list, and '|' if none has. options.label_separator does not count. IoError; DataError for what is no regular file,
-/// which cannot be read twice. Rows that cannot be read do not count.
-char guess_label_separator(std::span<const std::filesystem::path> files, const DatasetOptions& options);
+/// Whether the field is such a list, so that nothing separates its labels.
+bool is_label_list(std::string_view field);
+
+/// The separators that are guessed, the likeliest first.
+inline constexpr std::array<char, 3> kLabelSeparators = {'|', ';', ','};
 
 /// Says that the labels of a file, which were read as one label a row, are rather several: some fields are lists or
 /// have a separator, and the names between separators are fewer than the fields and each occurs more than once. The

@@ -119,6 +119,35 @@ std::set<std::string> choices_of(const json::array& annotations, bool several) {
   return truth.empty() ? all : truth;
 }
 
+// What separates the labels in fields of the file: the first of kLabelSeparators that some field has outside of a list,
+// and '|' if none has. Rows that cannot be read do not count.
+char separator_of_labels(const std::filesystem::path& file, RowOptions options) {
+  if (!std::filesystem::is_regular_file(file)) {
+    throw DataError(
+        fmt::format("{}: is read twice to find what separates labels; save it in a file, or give "
+                    "--label-separator",
+                    file.string()));
+  }
+  options.label_separator = kLabelSeparators.front();
+  LabelledRowReader rows(file, std::move(options));
+  const auto next = [&]() -> std::optional<LabelledRow> {
+    for (;;) {
+      try {
+        return rows.next();
+      } catch (const LineError&) {}  // the second reading says what is wrong
+    }
+  };
+  size_t best = kLabelSeparators.size();
+  while (const std::optional<LabelledRow> row = next()) {
+    if (row->is_list || is_label_list(row->label)) continue;
+    for (size_t i = 0; i < best; ++i) {
+      if (row->label.find(kLabelSeparators[i]) != row->label.npos) best = i;
+    }
+    if (best == 0) break;
+  }
+  return best < kLabelSeparators.size() ? kLabelSeparators[best] : kLabelSeparators.front();
+}
+
 }  // namespace
 
 std::string_view name_of(LabelledFormat format) {
@@ -145,6 +174,9 @@ LabelledRowReader::LabelledRowReader(const std::filesystem::path& path, RowOptio
     case TableFormat::json: break;
   }
   if (table_.format() != TableFormat::json) find_columns();
+  if (!options_.several_labels || options_.label_separator != 0 || format_ == LabelledFormat::fasttext) return;
+  options_.label_separator = separator_of_labels(path, options_);
+  separator_guessed_ = true;
 }
 
 std::optional<size_t> LabelledRowReader::place_of(const std::string& column,
@@ -219,6 +251,9 @@ std::string LabelledRowReader::guesses() const {
   if (table_.is_guessed()) parts.push_back(table_.description());
   if (text) parts.push_back(fmt::format("text '{}'", visible(text_found_)));
   if (label) parts.push_back(fmt::format("label '{}'", visible(label_found_)));
+  if (separator_guessed_ && options_.label_separator != '|') {
+    parts.push_back(fmt::format("labels separated by '{}'", options_.label_separator));
+  }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
@@ -268,6 +303,15 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
   LabelledRow row;
   row.text = string_of(text_name, *text);
   auto [label_name, label] = find_field(object, options_.label_column, label_names(options_));
+  if (label == nullptr && options_.several_labels) {
+    for (const std::string& usual : label_names(options_)) {
+      for (const auto& entry : object) {
+        if (label != nullptr || !entry.value().is_array() || !same_letters(entry.key(), usual)) continue;
+        label_name = entry.key();
+        label = &entry.value();
+      }
+    }
+  }
   if (label == nullptr && options_.needs_label) fail(no_field(object, options_.label_column));
   const auto name_of_value = [&](const json::value& value) {
     if (value.is_bool()) return std::string(value.get_bool() ? "true" : "false");

@@ -37,8 +37,10 @@ struct RowOptions {
   bool needs_label = true;          ///< otherwise a missing or empty label is an empty one
   bool needs_text = true;           ///< otherwise a blank text is no error
   bool several_labels = false;      ///< a row may have several labels, or none
-  char label_separator = '|';       ///< between the labels of a field that is no list; fastText has blanks
-  bool keeps_fields = false;        ///< the table's fields are copied into the row, not moved
+  /// Between the labels of a field that is no list; 0: guessed for the file, one of '|', ';' and ','.
+  /// fastText has blanks.
+  char label_separator = 0;
+  bool keeps_fields = false;  ///< the table's fields are copied into the row, not moved
 };
 
 /// Reads the rows of a TableReader. Objects of JSON are
@@ -53,7 +55,8 @@ struct RowOptions {
 /// With several_labels a list may have any length, and the choices of a task are its labels.
 ///
 /// LineError for a row that cannot be used; next() then continues with the row after it. Errors of the constructor are
-/// those of TableReader, and a LineError for a file without the columns. Not thread-safe.
+/// those of TableReader, and a LineError for a file without the columns. DataError for several labels of what is no
+/// regular file without a label_separator, which could not be read twice. Not thread-safe.
 class LabelledRowReader {
  public:
   explicit LabelledRowReader(const std::filesystem::path& path, RowOptions options = {});
@@ -90,6 +93,7 @@ class LabelledRowReader {
   LabelledFormat format_ = LabelledFormat::columns;
   std::optional<size_t> text_at_, label_at_, source_at_;  // among the columns, not for JSON
   std::string text_found_, label_found_;                  // the names of the columns
+  bool separator_guessed_ = false;
 };
 
 }  // namespace qing::nn

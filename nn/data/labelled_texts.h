@@ -39,7 +39,7 @@ struct DatasetOptions {
   size_t max_line_bytes = 1 << 20;          ///< a longer line is refused, not truncated
   LabelMap map = {};                        ///< what the labels of the file are called
   Problem problem = Problem::single_label;  ///< multi_label: a row has any labels; regression: the label is a number
-  char label_separator = '|';               ///< of multi_label; guess_label_separator() finds it
+  char label_separator = 0;                 ///< of multi_label; 0: guessed for each file
   TableOptions table = {};                  ///< the separator, the encoding and the sheet
   /// Is told of each row that cannot be used, which is then skipped. Without it, such a row ends the reading.
   std::function<void(const LineError&)> on_bad_row = {};

@@ -47,13 +47,17 @@ ExportSource load_export_source(const std::filesystem::path& directory) {
   const ClassifierConfig& config = parts.model->config();
   check_supported(config.encoder, directory);
   StateDict tensors = parts.model->state_dict();
+  const Problem problem = config.problem;
+  std::vector<double> thresholds = config.thresholds;
   return {.labels = config.labels,
           .temperature = config.calibration_temperature,
           .encoder_config = config.encoder,
           .encoder = std::move(parts.model),
           .ngrams = std::move(parts.ngrams),
           .tokenizer = std::move(parts.tokenizer),
-          .tensors = std::move(tensors)};
+          .tensors = std::move(tensors),
+          .problem = problem,
+          .thresholds = std::move(thresholds)};
 }
 
 }  // namespace qing::nn

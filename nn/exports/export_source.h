@@ -16,13 +16,15 @@ namespace qing::nn {
 
 struct ExportSource {
   std::vector<std::string> labels;
-  double temperature;  ///< scores are the softmax of logits / temperature
+  double temperature;  ///< scores are the softmax, or sigmoid, of logits / temperature
   EncoderConfig encoder_config;
   std::unique_ptr<EncoderForSequenceClassification> encoder;  ///< null for sentence embeddings
   std::unique_ptr<NgramHead> ngrams;                          ///< null for a model without n-grams
   Tokenizer tokenizer;
   StateDict tensors;  ///< of the encoder, under Hugging Face's names; contiguous, f32 unless the file has another dtype
 
+  Problem problem = Problem::single_label;                 ///< how logits become scores
+  std::vector<double> thresholds = {};                     ///< of a multi-label classifier, if they were fitted
   std::optional<SentenceOptions> sentence = std::nullopt;  ///< of sentence embeddings, which have no labels
 
   const EncoderConfig& config() const { return encoder_config; }

@@ -54,11 +54,23 @@ void write_onnx(const ExportSource& source, bool int8, const std::filesystem::pa
   }
   const auto calibrated = graph.op("Div", {logits, graph.real(static_cast<float>(source.temperature))});
   graph.output(logits, "logits", OnnxType::f32, classes);
-  graph.output(graph.op("Softmax", {calibrated}, {{"axis", int64_t{-1}}}), "scores", OnnxType::f32, classes);
+  const auto scores = [&] {
+    switch (source.problem) {
+      case Problem::multi_label: return graph.op("Sigmoid", {calibrated});
+      case Problem::regression: return graph.op("Identity", {logits});
+      default: return graph.op("Softmax", {calibrated}, {{"axis", int64_t{-1}}});
+    }
+  }();
+  graph.output(scores, "scores", OnnxType::f32, classes);
 
-  const std::string model = onnx_model(
-      graph, {{"labels", boost::json::serialize(boost::json::array(source.labels.begin(), source.labels.end()))},
-              {"temperature", fmt::format("{}", source.temperature)}});
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"labels", boost::json::serialize(boost::json::array(source.labels.begin(), source.labels.end()))},
+      {"temperature", fmt::format("{}", source.temperature)}};
+  if (!source.thresholds.empty()) {
+    facts.emplace_back("thresholds",
+                       boost::json::serialize(boost::json::array(source.thresholds.begin(), source.thresholds.end())));
+  }
+  const std::string model = onnx_model(graph, facts);
   write_files(folder, model, tokenizer);
 }
 

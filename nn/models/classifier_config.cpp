@@ -13,6 +13,7 @@
 #include <qing/nn/models/encoder_config_json.h>
 #include <qing/nn/models/label_names.h>
 #include <qing/nn/models/task_config.h>
+#include <qing/nn/models/task_model.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 

@@ -71,18 +71,6 @@ EncoderConfig defaults_of(EncoderFamily family) {
   return config;
 }
 
-FeedForwardActivation read_activation(const ConfigReader& reader, std::string_view field,
-                                      FeedForwardActivation absent) {
-  if (reader.find(field) == nullptr) return absent;
-  const std::string name = reader.text(field, "");
-  std::string known;
-  for (const auto& [each, activation] : kActivations) {
-    if (each == name) return activation;
-    known += (known.empty() ? "" : ", ") + std::string(each);
-  }
-  reader.fail(fmt::format("{}: \"{}\" is not supported; only {} are", field, name, known));
-}
-
 // Settings of other structures, which transformers computes (or computed in versions before).
 void refuse_other_structures(const ConfigReader& reader) {
   reader.only("position_embedding_type", "absolute");
@@ -97,6 +85,18 @@ void refuse_other_structures(const ConfigReader& reader) {
 }
 
 }  // namespace
+
+FeedForwardActivation read_activation(const ConfigReader& reader, std::string_view field,
+                                      FeedForwardActivation absent) {
+  if (reader.find(field) == nullptr) return absent;
+  const std::string name = reader.text(field, "");
+  std::string known;
+  for (const auto& [each, activation] : kActivations) {
+    if (each == name) return activation;
+    known += (known.empty() ? "" : ", ") + std::string(each);
+  }
+  reader.fail(fmt::format("{}: \"{}\" is not supported; only {} are", field, name, known));
+}
 
 EncoderFamily read_family(const ConfigReader& reader) {
   if (reader.find("model_type") == nullptr) reader.fail("model_type is missing; is this a model's config.json?");

@@ -17,6 +17,9 @@ inline constexpr std::string_view kNgramType = "qing_bert_ngrams";
 EncoderFamily read_family(const ConfigReader& reader);
 /// DataError when a size is missing or a setting is one that qing does not compute. Does not validate().
 EncoderConfig read_encoder_config(const ConfigReader& reader, EncoderFamily family);
+/// The activation of a field, under any name that transformers accepts; `absent` without the field. DataError for one
+/// that qing does not compute.
+FeedForwardActivation read_activation(const ConfigReader& reader, std::string_view field, FeedForwardActivation absent);
 /// All but the model_type.
 void write_encoder_config(const EncoderConfig& config, boost::json::object& into);
 

@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include <qing/nn/models/config_reader.h>
-#include <qing/nn/models/task_model.h>
 
 namespace qing::nn {
 

@@ -6,7 +6,6 @@
 #include <boost/json.hpp>
 #include <utility>
 
-#include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/task_config.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -14,6 +13,7 @@
 namespace qing::nn {
 namespace {
 
+constexpr const char* kTaskFile = "config.json";
 constexpr size_t kMostTaskName = 64;
 
 // How the names of transformers' classes end.
@@ -56,7 +56,7 @@ bool TaskModel::can_replace(const TaskModel& other) const {
 }
 
 std::string task_of(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / kConfigFile;
+  const std::filesystem::path file = folder / kTaskFile;
   return is_there(file) ? task_in(ConfigReader(file)) : std::string(kClassification);
 }
 
@@ -68,7 +68,7 @@ void require_task(const ConfigReader& reader, std::string_view task) {
 }
 
 void require_task(const std::filesystem::path& folder, std::string_view task) {
-  const std::filesystem::path file = folder / kConfigFile;
+  const std::filesystem::path file = folder / kTaskFile;
   if (is_there(file)) return require_task(ConfigReader(file), task);
   if (task != kClassification) throw IoError(fmt::format("{}: is missing; give the folder of a model", file.string()));
 }

@@ -189,15 +189,19 @@ std::vector<TensorDescription> TextClassifier::inputs() const { return {{"text",
 std::vector<TensorDescription> TextClassifier::outputs() const {
   if (embeds()) return {};
   const auto width = static_cast<int64_t>(labels().size());
-  return {{"label", "BYTES", {-1}},
-          {"score", "FP32", {-1}},
-          {"scores", "FP32", {-1, width}},
-          {"logits", "FP32", {-1, width}}};
+  std::vector<TensorDescription> tensors = {{"label", "BYTES", {-1}},
+                                            {"score", "FP32", {-1}},
+                                            {"scores", "FP32", {-1, width}},
+                                            {"logits", "FP32", {-1, width}}};
+  if (problem() == Problem::multi_label) tensors.push_back({"labels", "BYTES", {-1}});
+  if (problem() == Problem::ordinal || problem() == Problem::regression) tensors.push_back({"value", "FP32", {-1}});
+  return tensors;
 }
 
 bool TextClassifier::can_replace(const TaskModel& other) const {
   const auto* classifier = dynamic_cast<const TextClassifier*>(&other);
-  return classifier != nullptr && labels() == classifier->labels() && embedding().size == classifier->embedding().size;
+  return classifier != nullptr && labels() == classifier->labels() && problem() == classifier->problem() &&
+         embedding().size == classifier->embedding().size;
 }
 
 void TextClassifier::try_out() const {

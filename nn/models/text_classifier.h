@@ -44,10 +44,11 @@ class TextClassifier : public TaskModel {
                                                     DType precision = DType::f32);
 
   std::string_view task() const final { return kClassification; }
-  /// The texts, and what is predicted of each: label, score, scores and logits; none of a model of embeddings.
+  /// The texts, and what is predicted of each: label, score, scores and logits, of a multi-label classifier also labels
+  /// (a list in JSON), of ordered labels and numbers also value; none of a model of embeddings.
   std::vector<TensorDescription> inputs() const final;
   std::vector<TensorDescription> outputs() const final;
-  /// Also embeddings of the same size.
+  /// Also the same kind of problem, and embeddings of the same size.
   bool can_replace(const TaskModel& other) const final;
   void try_out() const final;
 

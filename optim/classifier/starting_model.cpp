@@ -173,10 +173,7 @@ nn::Tokenizer starting_tokenizer(const TrainOptions& o, const nn::EncoderConfig&
 }
 
 bool keeps_head(const nn::ClassifierConfig& config, const TrainOptions& options) {
-  const auto scores = [](nn::Problem problem) {
-    return problem == nn::Problem::ordinal ? nn::Problem::single_label : problem;
-  };
-  return config.labels == options.labels && scores(config.problem) == scores(options.problem());
+  return config.labels == options.labels && nn::same_scores(config.problem, options.problem());
 }
 
 StartingModel starting_model(std::span<const nn::Example> examples, const TrainOptions& options) {

@@ -25,6 +25,10 @@ size_t estimate(const std::string& text, std::int32_t max_length) {
 
 size_t BatchQueue::tokens_of(const BatchRequest& request, size_t begin, size_t end) {
   size_t tokens = 0;
+  if (!request.costs.empty()) {
+    for (size_t i = begin; i < end; ++i) tokens += request.costs[i];
+    return tokens;
+  }
   const std::int32_t most = request.classifier->max_length();
   for (size_t i = begin; i < end; ++i) tokens += estimate(request.texts[i], most);
   return tokens * request.work_cost;
@@ -85,7 +89,7 @@ void BatchQueue::push_out(Requests& lane, Flow& flow, std::vector<JobPointer>& o
 BatchQueue::Pushed BatchQueue::push(const JobPointer& job) {
   const BatchRequest& request = job->request;
   const size_t texts = request.texts.size(), tokens = tokens_of(request, 0, texts);
-  const auto [place, fresh] = lanes_.try_emplace({request.background, request.classifier.get()});
+  const auto [place, fresh] = lanes_.try_emplace({request.background, request.lane()});
   Requests& lane = place->second;
   if (lane.order.empty()) lane.served = std::max(lane.served, floor_);
   lane.most_texts = std::min(most_texts_, request.queue_texts);

@@ -42,7 +42,9 @@ struct BatchResult {
 using CancelToken = std::shared_ptr<const std::atomic<bool>>;
 
 struct BatchRequest {
-  std::shared_ptr<const nn::TextClassifier> classifier;  ///< not null; requests of one classifier are batched
+  /// Requests of one classifier are batched. Null for a model of another task, whose requests have `work`.
+  std::shared_ptr<const nn::TextClassifier> classifier;
+  std::shared_ptr<const nn::TaskModel> model = {};  ///< null: the classifier
   std::vector<std::string> texts;
   BatchClock::time_point deadline = BatchClock::time_point::max();
   std::string key;  ///< keys are served in turn; empty: the anonymous one
@@ -53,7 +55,10 @@ struct BatchRequest {
   bool background = false;                      ///< computed only when no other request waits
   /// Called with the index of each text instead of predicting it, on any worker. An exception makes the result kFailed.
   std::function<nn::Prediction(size_t text)> work;
-  size_t work_cost = 1;  ///< cost per text, as a multiple of its prediction
+  size_t work_cost = 1;            ///< cost per text, as a multiple of its prediction
+  std::vector<size_t> costs = {};  ///< of each text, as a number of tokens, instead of an estimate; empty: the estimate
+
+  const nn::TaskModel* lane() const { return model ? model.get() : classifier.get(); }
 };
 
 struct BatchJob {
@@ -83,7 +88,7 @@ struct BatchSlice {
 /// is full, the newest requests of the key that has queued most are evicted for a key that has queued less.
 class BatchQueue {
  public:
-  using Lane = std::pair<bool, const nn::TextClassifier*>;  ///< {background, model}
+  using Lane = std::pair<bool, const nn::TaskModel*>;  ///< {background, model}
 
   BatchQueue(size_t texts, size_t tokens) : most_texts_(texts), most_tokens_(tokens) {}
 

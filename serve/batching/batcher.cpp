@@ -127,9 +127,9 @@ bool Batcher::submit(BatchRequest request, Done done) {
   return pushed.admitted;
 }
 
-bool Batcher::would_admit(const std::shared_ptr<const nn::TextClassifier>& classifier, const std::string& key) {
+bool Batcher::would_admit(const nn::TaskModel* model, const std::string& key) {
   const std::lock_guard lock(mutex_);
-  return queue_.would_admit({false, classifier.get()}, key);
+  return queue_.would_admit({false, model}, key);
 }
 
 void Batcher::stop() {

@@ -42,7 +42,7 @@ class Batcher {
   bool submit(std::shared_ptr<const nn::TextClassifier> classifier, std::vector<std::string> texts,
               Clock::time_point deadline, Done done);
   /// False when the queue would refuse even one short text. A caller can then skip reading the request.
-  bool would_admit(const std::shared_ptr<const nn::TextClassifier>& classifier, const std::string& key);
+  bool would_admit(const nn::TaskModel* model, const std::string& key);
   /// Finishes the running batches, answers queued requests with kStopped, and joins the workers.
   void stop();
 

@@ -39,7 +39,8 @@ std::optional<nn::Prediction> PredictionCache::find(const Handle& model, std::st
 
 void PredictionCache::insert(const Handle& model, std::string_view text, const nn::Prediction& prediction) {
   const size_t floats = prediction.scores.size() + prediction.logits.size() + prediction.embedding.size();
-  const size_t bytes = kOverhead + text.size() + floats * sizeof(float);
+  const size_t bytes =
+      kOverhead + text.size() + floats * sizeof(float) + prediction.labels.size() * sizeof(std::int32_t);
   if (bytes > most_bytes_) return;
   const size_t hash = hash_of(model.get(), text);
   const std::lock_guard lock(mutex_);

@@ -64,6 +64,11 @@ optim::TrainResult train_run(const TrainArguments& arguments, const optim::Train
   TrainingSession::Evaluate evaluate;
   if (!texts.dev.empty()) {
     evaluate = [&](const std::filesystem::path& model, const optim::Progress& progress) {
+      if (options.problem() != nn::Problem::single_label) {
+        const std::vector<SetScores> scores = score_sets(model, texts.dev, measure);
+        for (const SetScores& set : scores) session.print_scores(progress, set.name, set.text);
+        return session.add_evaluation(progress, scores, measure.score(scores));
+      }
       const std::vector<DevScore> scores = score_dev(model, texts.dev);
       const std::vector<std::string> lines = texts_of_scores(scores, texts.dev);
       for (size_t i = 0; i < scores.size(); ++i) session.print_scores(progress, scores[i].name, lines[i]);

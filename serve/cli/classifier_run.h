@@ -22,8 +22,9 @@ struct TrainArguments : TrainingArguments {
   std::vector<std::string> map;  ///< rules of nn::LabelMap
   double dev_share = kDevShare;  ///< of --data, without --dev
   bool dev_share_given = false;  ///< by the command line or a file of options
-  std::string best = "macro_recall";
-  double tune = 0;  ///< minutes; 0: no search
+  std::string best = {};         ///< empty: the first of measures_of()
+  bool problem_given = false;    ///< --multi-label, --ordinal or --regression, by the command line or a file of options
+  double tune = 0;               ///< minutes; 0: no search
 };
 
 /// What a classifier learns from and is measured on.

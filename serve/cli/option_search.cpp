@@ -85,6 +85,20 @@ class Search {
     }
   }
 
+  // The score of the model, which is appended to the log.
+  double evaluate_into(MetricsLog& log, const fs::path& model, const optim::Progress& progress, double best) const {
+    if (options_.problem() != nn::Problem::single_label) {
+      const std::vector<SetScores> scores = score_sets(model, texts_.dev, measure_);
+      const double score = measure_.score(scores);
+      log.add_evaluation(progress, scores, score, score > best);
+      return score;
+    }
+    const std::vector<DevScore> scores = score_dev(model, texts_.dev);
+    const double score = measure_.score(scores);
+    log.add_evaluation(progress, scores, measure_, score > best);
+    return score;
+  }
+
   void run_trial(Trial& trial) {
     const fs::path folder = folder_of(trial);
     fs::create_directories(folder);
@@ -99,9 +113,7 @@ class Search {
                           .last = folder / "last"};
     const auto evaluate = [&](const fs::path& model, const optim::Progress& progress) {
       display_.end_line();
-      const std::vector<DevScore> scores = score_dev(model, texts_.dev);
-      const double score = measure_.score(scores);
-      log.add_evaluation(progress, scores, measure_, score > trial.score);
+      const double score = evaluate_into(log, model, progress, trial.score);
       if (score > trial.score) trial.score = score, trial.step = progress.step;
       trial.scores.push_back(score);
       hopeless = progress.step < progress.steps && is_hopeless(trial.scores, trials_);

@@ -10,12 +10,14 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/data/label_sets.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/serve/cli/progress.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/evaluation.h>
+#include <qing/serve/runs/multi_label_evaluation.h>
 #include <qing/serve/runs/table_writer.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/folders.h>
@@ -33,21 +35,23 @@ struct Row {
   size_t line = 0;
 };
 
-nn::RowOptions rows_to_predict(const nn::DatasetOptions& options) {
+nn::RowOptions rows_to_predict(const nn::DatasetOptions& options, bool several) {
   nn::RowOptions rows = row_options(options);
   rows.needs_label = rows.needs_text = false;
   rows.keeps_fields = true;
+  rows.label_separator = '|';     // labels do not count, so that nothing needs to be guessed
+  rows.several_labels = several;  // fastText's lines may have more than one then
   return rows;
 }
 
 bool is_json(OutputFormat format) { return format == OutputFormat::json || format == OutputFormat::jsonl; }
 
 // The columns of all objects: they may have fields that the first one lacks.
-std::vector<std::string> columns_of_json(const PredictFile& a, const nn::DatasetOptions& options) {
+std::vector<std::string> columns_of_json(const PredictFile& a, const nn::DatasetOptions& options, bool several) {
   if (!fs::is_regular_file(a.file)) {
     throw UsageError(fmt::format("--file {}: JSON is read twice for --out; save it in a file first", a.file.string()));
   }
-  nn::LabelledRowReader reader(a.file, rows_to_predict(options));
+  nn::LabelledRowReader reader(a.file, rows_to_predict(options, several));
   nn::DatasetOptions quiet = options;
   if (quiet.on_bad_row) quiet.on_bad_row = [](const nn::LineError&) {};  // the second reading lists them
   while (next_row(reader, quiet)) reader.table().fields();
@@ -90,7 +94,8 @@ class FilePrediction {
       : a_(a),
         model_(model),
         options_(dataset_options(a.table, skipped_)),
-        reader_(a.file, rows_to_predict(options_)),
+        several_(model.problem() == nn::Problem::multi_label),
+        reader_(a.file, rows_to_predict(options_, several_)),
         writer_(a.out, head(), task_of(a)) {}
 
   void run() {
@@ -119,10 +124,10 @@ class FilePrediction {
 
  private:
   TableWriter::Head head() {
-    std::vector<std::string> wanted = {"label", "score"};
-    for (const std::string& label : model_.labels()) wanted.push_back("score_" + label);
+    const std::vector<std::string> wanted = predicted_columns();
     const bool json = reader_.table().format() == nn::TableFormat::json;
-    TableWriter::Head head{.columns = json ? columns_of_json(a_, options_) : reader_.table().columns(), .added = {}};
+    TableWriter::Head head{.columns = json ? columns_of_json(a_, options_, several_) : reader_.table().columns(),
+                           .added = {}};
     head.added = free_names(wanted, json ? with_objects(head.columns) : head.columns);
     for (size_t i = 0; i < wanted.size(); ++i) {
       if (head.added[i] == wanted[i]) continue;
@@ -133,6 +138,37 @@ class FilePrediction {
     columns_ = head.columns.size();
     if (as_objects_) head.columns.clear();  // nested ones are not columns
     return head;
+  }
+
+  std::vector<std::string> predicted_columns() const {
+    std::vector<std::string> columns;
+    switch (model_.problem()) {
+      case nn::Problem::regression: return {"value"};
+      case nn::Problem::multi_label: columns = {"label"}; break;
+      case nn::Problem::ordinal: columns = {"label", "score", "value"}; break;
+      default: columns = {"label", "score"};
+    }
+    for (const std::string& label : model_.labels()) columns.push_back("score_" + label);
+    return columns;
+  }
+
+  // In the order of the columns.
+  std::vector<AddedValue> values_of(const nn::Prediction& prediction) const {
+    const auto number = [](float value) { return AddedValue{fmt::format("{}", value), true}; };
+    std::vector<AddedValue> values;
+    switch (model_.problem()) {
+      case nn::Problem::regression: return {number(prediction.scores.front())};
+      case nn::Problem::multi_label:
+        values = {{nn::joined_labels(names_of_labels(model_.labels(), prediction.labels)), false}};
+        break;
+      default: {
+        const auto label = static_cast<size_t>(prediction.label);
+        values = {{model_.labels()[label], false}, number(prediction.scores[label])};
+      }
+    }
+    if (model_.problem() == nn::Problem::ordinal) values.push_back(number(static_cast<float>(prediction.value)));
+    for (const float score : prediction.scores) values.push_back(number(score));
+    return values;
   }
 
   bool read_batch() {
@@ -163,17 +199,11 @@ class FilePrediction {
     const std::vector<nn::Prediction> predictions =
         predict_all(model_, texts_, [&](size_t i) { return where(lines_[i]); });
     auto prediction = predictions.begin();
+    const size_t columns = predicted_columns().size();
     std::vector<AddedValue> added;
     for (Row& row : rows_) {
-      added.assign(model_.labels().size() + 2, {});
-      if (!nn::is_blank(row.text)) {
-        const auto label = static_cast<size_t>(prediction->label);
-        added[0] = {model_.labels()[label], false};
-        added[1] = {fmt::format("{}", prediction->scores[label]), true};
-        for (size_t i = 0; i < prediction->scores.size(); ++i)
-          added[i + 2] = {fmt::format("{}", prediction->scores[i]), true};
-        ++prediction;
-      }
+      added.assign(columns, {});
+      if (!nn::is_blank(row.text)) added = values_of(*prediction++);
       writer_.add(row.fields, row.object, added, where(row.line));
       ++written_;
     }
@@ -192,6 +222,7 @@ class FilePrediction {
   const nn::TextClassifier& model_;
   SkippedRows skipped_;
   nn::DatasetOptions options_;
+  bool several_;  // labels of a row
   nn::LabelledRowReader reader_;
   bool as_objects_ = false;  // rows of JSON stay objects
   size_t columns_ = 0;

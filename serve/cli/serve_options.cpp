@@ -4,12 +4,12 @@
 #include <memory>
 #include <string>
 
-#include <qing/nn/models/sentence_embedding.h>
 #include <qing/serve/cli/limit_options.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/state/state.h>
+#include <qing/serve/tasks/task.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -102,7 +102,7 @@ ServerOptions server_options(const ServeArguments& arguments) {
 
 std::shared_ptr<Registry> registry_of(const ServeArguments& arguments) {
   const auto load = [precision = arguments.precision](const std::filesystem::path& folder) {
-    return nn::load_text_model(folder, precision);
+    return load_task_model(folder, precision);
   };
   return std::make_shared<Registry>(arguments.models.empty() ? shipped_models() : arguments.models, load,
                                     arguments.state.empty() ? arguments.state : State(arguments.state).models());

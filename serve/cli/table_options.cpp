@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kShownRows = 20;
 
-char delimiter_named(const std::string& name) {
+char delimiter_named(const std::string& name, const char* option = "--delimiter") {
   if (name.empty()) return 0;
   static constexpr std::array<std::pair<std::string_view, char>, 6> kNames = {
       {{"tab", '\t'}, {"\\t", '\t'}, {"comma", ','}, {"semicolon", ';'}, {"pipe", '|'}, {"space", ' '}}};
@@ -24,7 +24,7 @@ char delimiter_named(const std::string& name) {
   }
   const char sign = name.front();
   if (name.size() == 1 && sign > 0 && sign != '"' && sign != '\r' && sign != '\n') return sign;
-  throw UsageError(fmt::format("--delimiter {}: give one ASCII sign, or tab, comma, semicolon or pipe", name));
+  throw UsageError(fmt::format("{} {}: give one ASCII sign, or tab, comma, semicolon or pipe", option, name));
 }
 
 }  // namespace
@@ -43,6 +43,12 @@ void add_table_options(CLI::App& command, TableArguments& a, bool labels, const 
                     "Column of the labels. Usual names such as sentiment, stars or 标签 are found without it")
         ->type_name("NAME")
         ->capture_default_str()
+        ->group(group);
+    command
+        .add_option("--label-separator", a.label_separator,
+                    "Separator of several labels in a field, for multi-label models: one sign, or pipe, semicolon or "
+                    "comma. It is guessed without this option")
+        ->type_name("SIGN")
         ->group(group);
   }
   command
@@ -81,6 +87,7 @@ nn::DatasetOptions dataset_options(const TableArguments& a, SkippedRows& skipped
   options.label_column = a.label_column;
   options.table.delimiter = delimiter_named(a.delimiter);
   options.table.sheet = a.sheet;
+  if (!a.label_separator.empty()) { options.label_separator = delimiter_named(a.label_separator, "--label-separator"); }
   try {
     if (!a.encoding.empty()) options.table.encoding = nn::encoding_named(a.encoding);
   } catch (const ValueError& error) { throw UsageError(fmt::format("--encoding: {}", error.what())); }

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,13 @@ namespace qing::serve::cli {
 struct TableArguments {
   std::string text_column = "text", label_column = "label";
   std::string delimiter = {}, encoding = {}, sheet = {};
+  std::string label_separator = {};  ///< of several labels; empty: guessed
   std::string bad_rows = "stop";
   bool skips() const { return bad_rows == "skip"; }
 };
 
-/// --text-column, --label-column (if the command reads labels), --delimiter, --encoding, --sheet and --bad-rows.
+/// --text-column, --label-column and --label-separator (if the command reads labels), --delimiter, --encoding, --sheet
+/// and --bad-rows.
 void add_table_options(CLI::App& command, TableArguments& arguments, bool labels, const std::string& group = "Tables");
 
 /// Rows that were skipped. Prints the first of them on stderr as they come, and their number at the end.

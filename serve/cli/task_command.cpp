@@ -114,7 +114,7 @@ void add_task_option(CLI::App& command, std::string& name) {
       .add_option("--task", name,
                   "Task that the model is trained for. Each has options of its own: qing train --task NAME --help")
       ->check(CLI::IsMember(names))
-      ->capture_default_str()
+      ->default_str(std::string(nn::kClassification))
       ->group("Task");
 }
 

@@ -41,11 +41,31 @@ std::string times(int64_t count, const char* one, const char* many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }
 
+void warn_of_few(const TableSurvey& one, const std::map<std::string, int64_t>& labels,
+                 std::vector<std::string>& warnings) {
+  for (const auto& [label, count] : labels) {
+    if (count < kFewTexts) {
+      warnings.push_back(fmt::format("{}: the label '{}' has only {}; give it more, or merge it", one.file, label,
+                                     times(count, "row", "rows")));
+    }
+  }
+}
+
+void warn_of_sets(const TableSurvey& one, std::vector<std::string>& warnings) {
+  const char separator = one.sets.separator;
+  const std::string option =
+      separator == 0 || separator == '|' ? "" : fmt::format(" --label-separator '{}'", separator);
+  warnings.push_back(fmt::format("{}: rows have several labels, such as '{}'; train with --multi-label 1{}", one.file,
+                                 one.sets.example, option));
+  warn_of_few(one, one.sets.labels, warnings);
+}
+
 void warn_of_labels(const TableSurvey& one, std::vector<std::string>& warnings) {
   if (one.label_column.empty()) {
     warnings.push_back(fmt::format("{}: no column of labels was found; name it with --label-column", one.file));
     return;
   }
+  if (!one.sets.labels.empty()) return warn_of_sets(one, warnings);
   if (one.labels.size() == 1) {
     warnings.push_back(
         fmt::format("{}: all rows have one label, '{}'; a classifier needs two", one.file, one.labels.begin()->first));
@@ -56,12 +76,7 @@ void warn_of_labels(const TableSurvey& one, std::vector<std::string>& warnings) 
                                    one.file, one.label_column));
     return;
   }
-  for (const auto& [label, count] : one.labels) {
-    if (count < kFewTexts) {
-      warnings.push_back(fmt::format("{}: the label '{}' has only {}; give it more, or merge it", one.file, label,
-                                     times(count, "row", "rows")));
-    }
-  }
+  warn_of_few(one, one.labels, warnings);
 }
 
 void warn_of_rows(const TableSurvey& one, std::vector<std::string>& warnings) {
@@ -70,7 +85,7 @@ void warn_of_rows(const TableSurvey& one, std::vector<std::string>& warnings) {
   };
   warn(one.bad_rows, "cannot be read; see the list, and --bad-rows skip");
   warn(one.empty_rows, "without a text");
-  warn(one.unlabelled, "without a label");
+  if (one.sets.labels.empty()) warn(one.unlabelled, "without a label");
   warn(one.contradictions, "with the text of another row and another label");
   if (one.duplicates * 20 > one.rows) warn(one.duplicates, "that repeat an earlier one");
 }
@@ -88,9 +103,11 @@ TableSurvey survey_table(const std::filesystem::path& file, const nn::DatasetOpt
   };
   nn::RowOptions rows = row_options(options);
   rows.needs_label = rows.needs_text = false;
-  rows.keeps_fields = true;
+  rows.keeps_fields = rows.several_labels = true;
+  rows.label_separator = '|';  // the survey reads the fields with each
   nn::LabelledRowReader reader(file, rows);
   LengthCounter characters, tokens;
+  LabelSetSurvey sets;
   std::unordered_map<uint64_t, SeenText> seen;
   while (const std::optional<nn::LabelledRow> row = next_row(reader, counted)) {
     const std::vector<std::string>& fields = reader.table().fields();
@@ -103,6 +120,7 @@ TableSurvey survey_table(const std::filesystem::path& file, const nn::DatasetOpt
     characters.add(static_cast<int64_t>(nn::count_characters(row->text)));
     if (tokens_of) tokens.add(tokens_of(row->text));
     ++survey.languages[std::string(language_by_script(row->text))];
+    sets.add(*row, reader.format());
     std::string_view label;
     if (row->label.empty()) {
       ++survey.unlabelled;
@@ -125,6 +143,7 @@ TableSurvey survey_table(const std::filesystem::path& file, const nn::DatasetOpt
       survey.contradicting.push_back({before->second.line, row->line, std::string(before->second.label), row->label});
     }
   }
+  survey.sets = sets.found(survey.labels, std::ssize(survey.labels) + survey.other_labels);
   survey.written = reader.table().description();
   survey.text_column = reader.text_column();
   survey.label_column = reader.label_column();
@@ -172,9 +191,10 @@ std::vector<std::string> survey_warnings(std::span<const TableSurvey> train, std
     for (const TableSurvey& other : dev) warn_of_shared(train[i], other, "scores on them are too high");
   }
   for (const TableSurvey& one : dev) {
-    for (const auto& [label, count] : one.labels) {
+    const bool several = std::ranges::any_of(train, [](const TableSurvey& two) { return !two.sets.labels.empty(); });
+    for (const auto& [label, count] : several && !one.sets.labels.empty() ? one.sets.labels : one.labels) {
       const bool known = std::ranges::any_of(train, [&, &label = label](const TableSurvey& other) {
-        return other.labels.contains(label) || other.other_labels > 0;
+        return other.labels.contains(label) || other.sets.labels.contains(label) || other.other_labels > 0;
       });
       if (!known) warnings.push_back(fmt::format("{}: no training row has the label '{}'", one.file, label));
     }

@@ -13,6 +13,7 @@
 
 #include <qing/nn/data/labelled_texts.h>
 #include <qing/serve/files/dataset.h>
+#include <qing/serve/files/label_set_survey.h>
 
 namespace qing::serve {
 
@@ -40,7 +41,8 @@ struct TableSurvey {
   int64_t empty_rows = 0;                     ///< without a text
   int64_t unlabelled = 0;                     ///< with a text and without a label
   std::vector<RowError> errors;               ///< the first kShown bad rows
-  std::map<std::string, int64_t> labels;      ///< rows by label
+  std::map<std::string, int64_t> labels;      ///< rows by label, or by the field that holds several
+  LabelSets sets = {};                        ///< of fields that hold several labels
   int64_t other_labels = 0;                   ///< rows with a label that is not among the first kLabels
   std::map<std::string, int64_t> languages;   ///< rows by language_by_script()
   DatasetReport::Lengths characters, tokens;  ///< of the texts; tokens only with a tokenizer

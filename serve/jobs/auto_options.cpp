@@ -44,7 +44,7 @@ double number_or(const json::object& hyperparameters, std::string_view name, dou
 Base look_at_base(const std::filesystem::path& folder) {
   if (nn::holds_sentence_embedding(folder)) return {{}, nn::EncoderConfig::load(folder / "config.json").hidden_size};
   const nn::ClassifierConfig config = nn::ClassifierConfig::load(folder / "config.json");
-  return {config.labels, config.encoder.hidden_size, config.ngram_head};
+  return {config.labels, config.encoder.hidden_size, config.ngram_head, config.problem};
 }
 
 AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, const json::object& given,

@@ -10,6 +10,8 @@
 
 #include <boost/json.hpp>
 
+#include <qing/nn/problem.h>
+
 namespace qing::serve {
 
 /// What the choices depend on of the model to begin with.
@@ -17,6 +19,7 @@ struct Base {
   std::vector<std::string> labels = {};  ///< empty: it has no classification head
   std::int64_t width = 0;                ///< 0: there is no model
   bool ngrams = false;
+  nn::Problem problem = nn::Problem::single_label;
 };
 
 /// DataError, IoError.

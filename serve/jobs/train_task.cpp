@@ -128,6 +128,12 @@ bool is_text(const optim::TrainOption& option) {
 // The options of the run, which are no members of TrainOptions.
 constexpr std::array<std::string_view, 3> kRunOptions = {"eval_every", "early_stop", "checkpoint_every"};
 
+// Data sets of jobs have one label a text.
+bool is_of_other_problem(const optim::TrainOption& row) {
+  constexpr std::array<std::string_view, 4> kNames = {"multi_label", "ordinal", "regression", "positive_weight"};
+  return std::ranges::find(kNames, std::string_view(row.name)) != kNames.end();
+}
+
 std::string with_dashes(std::string_view name) {
   std::string text(name);
   std::ranges::replace(text, '_', '-');
@@ -141,6 +147,7 @@ const optim::TrainOption* requested_option(std::string_view name) {
   for (const optim::TrainOption& row : optim::train_option_table()) {
     if (!row.is_for(optim::OptionUse::classification)) continue;
     if (row.name != name && row.option_name() != dashed) continue;
+    if (is_of_other_problem(row)) return nullptr;
     const bool names_folders = std::holds_alternative<fs::path optim::TrainOptions::*>(row.member) ||
                                std::holds_alternative<std::vector<fs::path> optim::TrainOptions::*>(row.member);
     return names_folders ? nullptr : &row;
@@ -227,6 +234,13 @@ void prepare_training(const JobFolder& folder) {
       }
     }
     begin = look_at_base(folder.path / copy);
+    if (begin.problem != nn::Problem::single_label) {
+      throw TaskError({"invalid_model",
+                       fmt::format("the model to begin with is a {} one, and jobs train one label for each text; train "
+                                   "it with qing train --from",
+                                   name_of(begin.problem)),
+                       "model"});
+    }
   }
   std::vector<std::string> wanted;
   if (const json::value* labels = options.if_contains("labels")) {

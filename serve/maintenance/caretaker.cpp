@@ -251,7 +251,7 @@ void Caretaker::tell(std::string_view type, const TrialPlan& plan, const std::st
 void Caretaker::report(Database& database) {
   FeedbackStore feedback(database);
   for (const Model& model : sources_.registry.list()) {
-    if (model.classifier->embeds()) continue;
+    if (!model.classifier || model.classifier->embeds()) continue;
     attempt({.action = "report.fail", .object = model.name}, [&](const AuditEntry&) {
       const ModelReport report = report_on(model, sources_.drift, feedback, clock_());
       std::set<std::string> codes;

@@ -10,11 +10,11 @@ std::chrono::microseconds AnswerLog::system_time() {
 
 void AnswerLog::add(const std::string& project, const std::string& request, const std::string& model,
                     std::int64_t version, const std::vector<std::string>& labels,
-                    std::span<const nn::Prediction> predictions) {
+                    std::span<const nn::Prediction> predictions, bool one_label) {
   const std::lock_guard lock(mutex_);
   // The clock may stand still or be set back.
   last_ = std::max(last_ + 1, clock_().count());
-  LoggedAnswer answer{model, version, last_, {}, shared(model, version, labels)};
+  LoggedAnswer answer{model, version, last_, {}, shared(model, version, labels), one_label};
   for (const nn::Prediction& prediction : predictions) answer.predicted.push_back(prediction.label);
   Key key(project, request);
   labels_ += answer.predicted.size();

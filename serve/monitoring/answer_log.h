@@ -26,6 +26,7 @@ struct LoggedAnswer {
   std::int64_t answered = 0;                               ///< microseconds since 1970; different for every answer
   std::vector<std::int32_t> predicted = {};                ///< one label per text, by index
   std::shared_ptr<const std::vector<std::string>> labels;  ///< the model's label names
+  bool one_label = true;  ///< each text has one label, so that feedback can say another
 };
 
 /// Remembers answers for a bounded time, and no more than a bounded number of answers and labels: the oldest go first.
@@ -45,7 +46,7 @@ class AnswerLog {
 
   /// A later answer to the same request id of the same project replaces the earlier one.
   void add(const std::string& project, const std::string& request, const std::string& model, std::int64_t version,
-           const std::vector<std::string>& labels, std::span<const nn::Prediction> predictions);
+           const std::vector<std::string>& labels, std::span<const nn::Prediction> predictions, bool one_label = true);
   /// Nothing for an unknown request, and for one of another project.
   std::optional<LoggedAnswer> find(const std::string& project, const std::string& request);
 

@@ -25,7 +25,7 @@ void ShadowComparison::take(Side& side, std::vector<nn::Prediction> predictions)
       continue;
     }
     ++statistics_->shadow_texts;
-    if (a.label == b.label) ++statistics_->shadow_agreed;
+    if (a.label == b.label && a.labels == b.labels) ++statistics_->shadow_agreed;
     // In millionths, as counters are whole numbers.
     statistics_->shadow_difference += static_cast<std::uint64_t>(std::lround(difference * 1e6));
   }

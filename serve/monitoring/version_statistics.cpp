@@ -14,10 +14,13 @@ void VersionStatistics::add(const std::string& model, std::int64_t version, bool
 
 void VersionStatistics::add_predictions(const std::string& model, std::int64_t version,
                                         const std::vector<std::string>& labels,
-                                        std::span<const nn::Prediction> predictions) {
+                                        std::span<const nn::Prediction> predictions, bool several) {
   const std::lock_guard lock(mutex_);
   Entry& entry = entries_[{model, version}];
-  for (const nn::Prediction& prediction : predictions) ++entry.labels[labels[static_cast<size_t>(prediction.label)]];
+  for (const nn::Prediction& prediction : predictions) {
+    if (!several) ++entry.labels[labels[static_cast<size_t>(prediction.label)]];
+    for (const std::int32_t label : prediction.labels) ++entry.labels[labels[static_cast<size_t>(label)]];
+  }
 }
 
 VersionCounts VersionStatistics::read(const std::string& model, std::int64_t version) const {

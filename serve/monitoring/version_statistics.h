@@ -40,9 +40,10 @@ class VersionStatistics {
   };
 
   void add(const std::string& model, std::int64_t version, bool failed, std::chrono::duration<double> time);
-  /// The label of each prediction is an index into `labels`.
+  /// The labels of the predictions are indices into `labels`. With `several`, a prediction counts for each of the
+  /// labels that it has.
   void add_predictions(const std::string& model, std::int64_t version, const std::vector<std::string>& labels,
-                       std::span<const nn::Prediction> predictions);
+                       std::span<const nn::Prediction> predictions, bool several = false);
   VersionCounts read(const std::string& model, std::int64_t version) const;
   /// All versions, by model and number.
   std::vector<Reading> read_all() const;

@@ -14,12 +14,26 @@ void write_prediction(JsonWriter& json, const Answer& answer, size_t i) {
   json.begin_object().member("label", labels[label]).member("score", prediction.scores[label]);
   json.key("scores").begin_object();
   for (size_t j = 0; j < labels.size(); ++j) json.member(labels[j], prediction.scores[j]);
-  json.end().member("truncated", prediction.truncated);
+  json.end();
+  const nn::Problem problem = answer.model.classifier->problem();
+  if (problem == nn::Problem::multi_label) json.key("labels").raw(labels_json(labels, prediction.labels));
+  if (problem == nn::Problem::ordinal || problem == nn::Problem::regression) {
+    json.member("value", static_cast<float>(prediction.value));
+  }
+  json.member("truncated", prediction.truncated);
   if (prediction.blank) json.member("blank", true);
   if (!answer.explanations.empty()) {
     json.key("explanation").raw(explanation_json(answer.explanations[i], answer.texts[i], labels));
   }
   json.end();
+}
+
+std::string labels_json(const std::vector<std::string>& labels, std::span<const std::int32_t> chosen) {
+  JsonWriter json;
+  json.begin_array();
+  for (const std::int32_t label : chosen) json.value(labels.at(static_cast<size_t>(label)));
+  json.end();
+  return json.take();
 }
 
 void write_trial(JsonWriter& json, const Model& model) {

@@ -9,7 +9,7 @@
 
 namespace qing::serve::protocols {
 
-/// The routes of all protocols. The service must outlive them.
+/// The routes of all protocols and of all tasks (serve/tasks/task.h). The service must outlive them.
 std::vector<Route> all_routes(Service& service);
 
 }  // namespace qing::serve::protocols

@@ -1,13 +1,14 @@
 #include "v2_tensors.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 #include <fmt/format.h>
 
 #include <qing/nn/utf8.h>
+#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/protocols/json_body.h>
 
@@ -15,8 +16,7 @@ namespace qing::serve::protocols {
 namespace json = boost::json;
 namespace {
 
-constexpr std::array<std::string_view, 5> kOutputs = {"label", "score", "scores", "logits", "explanation"};
-constexpr size_t kAlways = 4;  // the explanation must be requested
+constexpr std::string_view kExplanation = "explanation";  // which must be requested
 
 static_assert(std::endian::native == std::endian::little, "binary parts are little-endian and are copied as they lie");
 
@@ -139,12 +139,24 @@ std::vector<std::string> read_input(const json::object& request, std::string_vie
   return texts;
 }
 
-std::vector<V2Output> read_outputs(const json::object& request, bool binary, bool explain) {
+// Text classifiers explain, too.
+bool explains(const nn::TaskModel& model) { return model.task() == nn::kClassification; }
+
+// The names of the outputs, with that of the explanation.
+std::vector<std::string> output_names(const nn::TaskModel& model) {
+  std::vector<std::string> names;
+  for (const nn::TensorDescription& tensor : model.outputs()) names.push_back(tensor.name);
+  if (explains(model)) names.emplace_back(kExplanation);
+  return names;
+}
+
+std::vector<V2Output> read_outputs(const json::object& request, const nn::TaskModel& model, bool binary, bool explain) {
+  const std::vector<std::string> names = output_names(model);
   std::vector<V2Output> outputs;
   const json::value* list = member(request, "outputs");
   if (list == nullptr || (list->is_array() && list->get_array().empty())) {
-    for (size_t i = 0; i < (explain ? kOutputs.size() : kAlways); ++i) {
-      outputs.push_back({std::string(kOutputs[i]), binary});
+    for (const std::string& name : names) {
+      if (explain || name != kExplanation) outputs.push_back({name, binary});
     }
     return outputs;
   }
@@ -155,12 +167,12 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
     const json::value* name = output == nullptr ? nullptr : member(*output, "name");
     if (name == nullptr || !name->is_string()) refuse_field(field + ".name: must be a string");
     const std::string text(name->get_string().data(), name->get_string().size());
-    const auto known = std::ranges::find(kOutputs, text);
+    const auto known = std::ranges::find(names, text);
     const bool again = std::ranges::find(outputs, text, &V2Output::name) != outputs.end();
-    if (known == kOutputs.end() || again) {
-      refuse_field(fmt::format("{}.name: must be one of {}, each once", field, fmt::join(kOutputs, ", ")));
+    if (known == names.end() || again) {
+      refuse_field(fmt::format("{}.name: must be one of {}, each once", field, fmt::join(names, ", ")));
     }
-    if (text == "explanation" && !explain) {
+    if (text == kExplanation && !explain) {
       refuse_field(field + R"(.name: an explanation needs "parameters": {"explain": true})");
     }
     check_members(*output, field, {"name", "parameters"});
@@ -178,20 +190,15 @@ std::vector<V2Output> read_outputs(const json::object& request, bool binary, boo
   return outputs;
 }
 
-// The values of one output: texts or numbers, and the number of columns.
-struct Column {
-  std::vector<std::string> texts;
-  std::vector<float> numbers;
-  size_t width = 0;  // 0: the shape is [texts]
-};
-
-Column column_of(const std::string& name, const Answer& answer) {
-  Column column;
+V2Column column_of(const std::string& name, const Answer& answer) {
+  V2Column column{.is_text = name == "label" || name == "labels" || name == kExplanation};
   for (size_t i = 0; i < answer.predictions.size(); ++i) {
     const nn::Prediction& p = answer.predictions[i];
     const auto label = static_cast<size_t>(p.label);
     if (name == "label") column.texts.push_back(answer.labels()[label]);
-    if (name == "explanation")
+    if (name == "labels") column.texts.push_back(labels_json(answer.labels(), p.labels));
+    if (name == "value") column.numbers.push_back(static_cast<float>(p.value));
+    if (name == kExplanation)
       column.texts.push_back(explanation_json(answer.explanations[i], answer.texts[i], answer.labels()));
     if (name == "score") column.numbers.push_back(p.scores[label]);
     if (name == "scores") column.numbers.insert(column.numbers.end(), p.scores.begin(), p.scores.end());
@@ -203,24 +210,32 @@ Column column_of(const std::string& name, const Answer& answer) {
 
 }  // namespace
 
-void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier) {
-  const auto width = static_cast<std::int64_t>(classifier.labels().size());
-  const auto tensor = [&json](std::string_view name, std::string_view type, const std::vector<std::int64_t>& shape) {
-    json.begin_object().member("name", name).member("datatype", type).member("shape", shape).end();
+void write_v2_signature(JsonWriter& json, const nn::TaskModel& model) {
+  const auto write = [&json](std::string_view name, const std::vector<nn::TensorDescription>& tensors) {
+    json.key(name).begin_array();
+    for (const nn::TensorDescription& tensor : tensors) {
+      json.begin_object().member("name", tensor.name).member("datatype", tensor.datatype);
+      json.member("shape", tensor.shape).end();
+    }
+    json.end();
   };
-  json.key("inputs").begin_array();
-  tensor("text", "BYTES", {-1});
-  json.end().key("outputs").begin_array();
-  if (!classifier.embeds()) {
-    tensor("label", "BYTES", {-1});
-    tensor("score", "FP32", {-1});
-    tensor("scores", "FP32", {-1, width});
-    tensor("logits", "FP32", {-1, width});
-  }
-  json.end();
+  write("inputs", model.inputs());
+  write("outputs", model.outputs());
 }
 
-V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const Limits& limits) {
+std::optional<size_t> v2_header_length(const HttpHead& head) {
+  const std::string_view text = head.header("Inference-Header-Content-Length");
+  if (text.empty()) return std::nullopt;
+  size_t length = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw Refusal(error_response(400, "malformed_header", "Inference-Header-Content-Length: not a plain number"));
+  }
+  return length;
+}
+
+V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
+                  const Limits& limits) {
   const size_t length = header_length.value_or(body.size());
   if (length > body.size()) malformed(fmt::format("Inference-Header-Content-Length: {} exceeds the body", length));
   const json::value parsed = parse_json(body.substr(0, length), limits);
@@ -233,29 +248,37 @@ V2Request read_v2(std::string_view body, std::optional<size_t> header_length, co
     request.id.assign(id->get_string().data(), id->get_string().size());
   }
   const json::object* parameters = parameters_of(object, "parameters");
-  if (parameters != nullptr)
+  if (parameters != nullptr && explains(model)) {
     check_members(*parameters, "parameters", {"explain", "binary_data_output", "content_type"});
+  } else if (parameters != nullptr) {
+    check_members(*parameters, "parameters", {"binary_data_output", "content_type"});
+  }
   check_content_type(parameters, "parameters");
   request.explain = parameter(parameters, "explain");
-  request.outputs = read_outputs(object, parameter(parameters, "binary_data_output"), request.explain);
+  request.outputs = read_outputs(object, model, parameter(parameters, "binary_data_output"), request.explain);
   request.texts = read_input(object, body.substr(length), limits);
   return request;
 }
 
 HttpResponse write_v2(const V2Request& request, const Answer& answer) {
+  return write_v2(request, answer.model, answer.predictions.size(),
+                  [&](const std::string& name) { return column_of(name, answer); });
+}
+
+HttpResponse write_v2(const V2Request& request, const Model& model, size_t rows,
+                      const std::function<V2Column(const std::string& name)>& column_named) {
   JsonWriter json;
-  json.begin_object().member("model_name", answer.model.name);
-  json.member("model_version", std::to_string(answer.model.version));
+  json.begin_object().member("model_name", model.name);
+  json.member("model_version", std::to_string(model.version));
   if (!request.id.empty()) json.member("id", request.id);
   json.key("outputs").begin_array();
   std::string parts;
   bool binary = false;
   for (const V2Output& output : request.outputs) {
-    const Column column = column_of(output.name, answer);
-    const bool is_text = output.name == "label" || output.name == "explanation";
-    std::vector<size_t> shape = {answer.predictions.size()};
+    const V2Column column = column_named(output.name);
+    std::vector<size_t> shape = {rows};
     if (column.width != 0) shape.push_back(column.width);
-    json.begin_object().member("name", output.name).member("datatype", is_text ? "BYTES" : "FP32");
+    json.begin_object().member("name", output.name).member("datatype", column.is_text ? "BYTES" : "FP32");
     json.member("shape", shape);
     if (output.binary) {
       const size_t before = parts.size();
@@ -263,7 +286,7 @@ HttpResponse write_v2(const V2Request& request, const Answer& answer) {
       for (const float number : column.numbers) append_number(parts, number);
       json.key("parameters").begin_object().member("binary_data_size", parts.size() - before).end();
       binary = true;
-    } else if (is_text) {
+    } else if (column.is_text) {
       json.member("data", column.texts);
     } else {
       json.member("data", column.numbers);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,12 +30,27 @@ struct V2Request {
 
 /// Writes what a model takes and gives: the members "inputs" and "outputs" of its metadata. A model of embeddings
 /// has no outputs in this protocol.
-void write_v2_signature(JsonWriter& json, const nn::TextClassifier& classifier);
+void write_v2_signature(JsonWriter& json, const nn::TaskModel& model);
 /// Reads a body whose first `header_length` bytes (all of them without one) are JSON and whose rest are the binary
-/// parts of the inputs in their order. The one input is BYTES, a text an element. Refusal: 400 when the parts do not
-/// add up, 422 with the field's name.
-V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const Limits& limits);
-/// The response: application/json, or JSON with binary parts behind it and Inference-Header-Content-Length.
+/// parts of the inputs in their order. The one input is BYTES, a text an element. The outputs are those of the model,
+/// and an explanation if it is a text classifier. Refusal: 400 when the parts do not add up, 422 with the field's name.
+V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
+                  const Limits& limits);
+/// The length of the JSON in front of binary parts, as the header says it. Refusal with 400 for another value.
+std::optional<size_t> v2_header_length(const HttpHead& head);
+
+/// An output: texts, or numbers with `width` a row.
+struct V2Column {
+  bool is_text = true;
+  std::vector<std::string> texts = {};
+  std::vector<float> numbers = {};
+  size_t width = 0;  ///< 0: one a row, and the shape has no second dimension
+};
+/// The response: application/json, or JSON with binary parts behind it and Inference-Header-Content-Length. `column`
+/// gives an output by its name, with `rows` rows.
+HttpResponse write_v2(const V2Request& request, const Model& model, size_t rows,
+                      const std::function<V2Column(const std::string& name)>& column);
+/// The response of a text classifier.
 HttpResponse write_v2(const V2Request& request, const Answer& answer);
 
 }  // namespace qing::serve::protocols

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cmath>
 #include <utility>
 
 #include <fmt/format.h>
@@ -47,25 +46,6 @@ std::string no_version(const std::string& name) {
   return fmt::format("holds no version; put the model into NAME/1/, and {}", kNoModelsName);
 }
 
-// Checks the labels, which are keys of answers. Then predicts once, so that all weights are in memory before the first
-// request, and a broken model receives none.
-void check_and_warm_up(const nn::TextClassifier& classifier, const fs::path& folder) {
-  const auto width = static_cast<size_t>(classifier.embedding().size);
-  try {
-    if (!classifier.embeds()) nn::check_label_names(classifier.labels());
-  } catch (const ValueError& error) { throw DataError(fmt::format("{}: {}", folder.string(), error.what())); }
-  const std::string text = "warm-up 热身";
-  const std::vector<nn::Prediction> predictions = classifier.predict(std::span(&text, 1));
-  const auto whole = [](const std::vector<float>& numbers, size_t count) {
-    return numbers.size() == count && std::ranges::all_of(numbers, [](float number) { return std::isfinite(number); });
-  };
-  if (predictions.size() != 1 || !whole(predictions.front().scores, classifier.labels().size()) ||
-      !whole(predictions.front().embedding, width)) {
-    throw DataError(fmt::format("{}: its first prediction lacks a finite {}; check the weights", folder.string(),
-                                classifier.embeds() ? "vector" : "score for each label"));
-  }
-}
-
 void add_versions(std::vector<std::int64_t>& all, const std::vector<std::int64_t>& more) {
   all.insert(all.end(), more.begin(), more.end());
   std::ranges::sort(all);
@@ -74,8 +54,9 @@ void add_versions(std::vector<std::int64_t>& all, const std::vector<std::int64_t
 
 }  // namespace
 
-bool Registry::can_stand_in(const nn::TextClassifier& a, const nn::TextClassifier& b) {
-  return a.labels() == b.labels() && a.embedding().size == b.embedding().size;
+void Model::serve(std::shared_ptr<const nn::TaskModel> model) {
+  classifier = std::dynamic_pointer_cast<const nn::TextClassifier>(model);
+  served = std::move(model);
 }
 
 Registry::Registry(fs::path root, Loader loader, fs::path second)
@@ -161,12 +142,15 @@ std::int64_t Registry::highest_kept(const std::string& name, const std::vector<s
   return found == versions.rend() ? 0 : *found;
 }
 
-Registry::Classifier Registry::read_folder(const fs::path& folder) const {
+// Computes once, so that all weights are in memory before the first request, and a broken model receives none.
+Registry::Handle Registry::read_folder(const fs::path& folder) const {
   check_manifest(folder);
-  Classifier classifier = loader_(folder);
-  if (!classifier) throw DataError(fmt::format("{}: the loader gave no model", folder.string()));
-  check_and_warm_up(*classifier, folder);
-  return classifier;
+  Handle model = loader_(folder);
+  if (!model) throw DataError(fmt::format("{}: the loader gave no model", folder.string()));
+  try {
+    model->try_out();
+  } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", folder.string(), error.what())); }
+  return model;
 }
 
 // What cannot be read may be readable later; all else is damaged, or no model.
@@ -178,10 +162,10 @@ void Registry::check(const fs::path& folder) const {
   } catch (const std::exception& error) { throw DamagedVersion(error.what()); }
 }
 
-Registry::Classifier Registry::read(const std::string& name, std::int64_t version) const {
-  Classifier classifier = read_folder(folder_of(name, version));
-  log_line("info", "model_loaded", {{"model", name}, {"version", version}});
-  return classifier;
+Registry::Handle Registry::read(const std::string& name, std::int64_t version) const {
+  Handle model = read_folder(folder_of(name, version));
+  log_line("info", "model_loaded", {{"model", name}, {"version", version}, {"task", model->task()}});
+  return model;
 }
 
 fs::path Registry::folder_of(const std::string& name, std::int64_t version) const {
@@ -237,13 +221,13 @@ void Registry::install(const std::string& name, const std::vector<std::int64_t>&
   model.name = name;
   model.version = version;
   model.versions = versions;
-  // The replaced classifier is freed with `loaded`, after the lock, so that lookups do not wait for it.
-  model.classifier.swap(loaded.classifier);
+  // The replaced model is freed with `loaded`, after the lock, so that lookups do not wait for it.
+  model.serve(std::exchange(loaded.model, std::move(model.served)));
   model.limits = loaded.limits;
   model.loaded = seconds_now();
   now_.failures.erase(name);
   const auto pin = now_.pinned.find({name, version});
-  if (pin != now_.pinned.end()) pin->second = model.classifier;
+  if (pin != now_.pinned.end()) pin->second = model.served;
 }
 
 // Writes the files before memory changes, so that an acknowledged change is durable.
@@ -279,7 +263,7 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
     const auto trial = next.trials.find(name);
     if (trial == next.trials.end()) return;
     const auto candidate = now_.pinned.find({name, trial->second.version});
-    const bool other = candidate != now_.pinned.end() && !can_stand_in(*candidate->second, *loaded.classifier);
+    const bool other = candidate != now_.pinned.end() && !candidate->second->can_replace(*loaded.model);
     if (other || trial->second.version == version) next.trials.erase(trial);
   });
   install(name, versions, version, std::move(loaded));
@@ -336,8 +320,7 @@ void Registry::drop(const std::string& name, const std::function<void(Choice&)>&
   drop_unused_pins();
 }
 
-void Registry::add(const std::string& name, std::int64_t version,
-                   std::shared_ptr<const nn::TextClassifier> classifier) {
+void Registry::add(const std::string& name, std::int64_t version, std::shared_ptr<const nn::TaskModel> model) {
   if (!is_model_name(name)) {
     throw ValueError(
         fmt::format("Registry::add: model name '{}'; use 1 to 128 of A-Z a-z 0-9 . _ -, "
@@ -347,10 +330,13 @@ void Registry::add(const std::string& name, std::int64_t version,
   if (version <= 0) {
     throw ValueError(fmt::format("Registry::add: version {} of {}; versions start at 1", version, name));
   }
-  if (!classifier) throw ValueError(fmt::format("Registry::add: null classifier for {}; load one first", name));
-  if (!classifier->embeds()) nn::check_label_names(classifier->labels());
+  if (!model) throw ValueError(fmt::format("Registry::add: null model for {}; load one first", name));
+  if (const auto* classifier = dynamic_cast<const nn::TextClassifier*>(model.get());
+      classifier != nullptr && !classifier->embeds()) {
+    nn::check_label_names(classifier->labels());
+  }
   const std::lock_guard changing(changing_);
-  install(name, {version}, version, {std::move(classifier), {}});
+  install(name, {version}, version, {std::move(model), {}});
 }
 
 std::optional<Model> Registry::find(std::string_view name, std::int64_t version) const {
@@ -372,14 +358,14 @@ std::optional<Model> Registry::find(std::string_view name, std::int64_t version)
         trial == now_.state.trials.end() ? now_.pinned.end() : now_.pinned.find({model.name, trial->second.version});
     if (candidate != now_.pinned.end() && trial->second.version != model.version) {
       model.trial = trial->second;
-      model.candidate = candidate->second;
+      model.candidate = std::dynamic_pointer_cast<const nn::TextClassifier>(candidate->second);
     }
   }
   if (version == 0 || version == model.version) return model;
   const auto pin = now_.pinned.find({model.name, version});
   if (pin == now_.pinned.end()) return std::nullopt;
   model.version = version;
-  model.classifier = pin->second;
+  model.serve(pin->second);
   return model;
 }
 

@@ -14,13 +14,14 @@
 #include <utility>
 #include <vector>
 
-#include <qing/nn/models/sentence_embedding.h>
+#include <qing/nn/models/task_model.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/serve/registry/choice_files.h>
 #include <qing/serve/registry/model_folders.h>
 #include <qing/serve/registry/model_limits.h>
 #include <qing/serve/registry/models_root.h>
 #include <qing/serve/registry/registry_state.h>
+#include <qing/serve/tasks/task.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -28,15 +29,20 @@ namespace qing::serve {
 /// One model as it is served now.
 struct Model {
   std::string name;
-  std::int64_t version = 0;                                  ///< the active version
-  std::vector<std::int64_t> versions;                        ///< all versions found, ascending
-  std::shared_ptr<const nn::TextClassifier> classifier;      ///< never null
+  std::int64_t version = 0;            ///< the active version
+  std::vector<std::int64_t> versions;  ///< all versions found, ascending
+  /// `served` as a text classifier or a model of embeddings; null for a model of another task.
+  std::shared_ptr<const nn::TextClassifier> classifier;
   std::int64_t previous = 0;                                 ///< the active version before this one; 0: none
   Trial trial = {};                                          ///< version 0: no trial
   std::shared_ptr<const nn::TextClassifier> candidate = {};  ///< the version on trial; null without one
   ModelLimits limits = {};                                   ///< from ROOT/NAME/limits.json
   std::string error = {};   ///< why the last requested version could not be loaded; empty: it could
   std::int64_t loaded = 0;  ///< when the active version was loaded, in seconds since 1970 (UTC)
+  std::shared_ptr<const nn::TaskModel> served = {};  ///< of any task; a registry's is never null
+
+  /// Sets `served` and `classifier`.
+  void serve(std::shared_ptr<const nn::TaskModel> model);
 };
 
 /// A version that cannot be read now. What prevents it may pass, such as a full table of open files.
@@ -77,17 +83,17 @@ class Registry {
     bool ready;
     std::string reason;  ///< kUnloaded, or why the last load failed, which may hold paths; else empty
   };
-  using Loader = std::function<std::shared_ptr<const nn::TextClassifier>(const std::filesystem::path&)>;
+  using Loader = std::function<std::shared_ptr<const nn::TaskModel>(const std::filesystem::path&)>;
   static constexpr std::string_view kUnloaded = "unloaded";
 
   /// An empty registry, to be filled with add().
   Registry() = default;
   /// A registry of the models below `root`, or of the one model that lies there (ModelsRoot); load() reads them.
-  /// `loader` turns a version's folder into a classifier. Versions below `second` are found too, such as
+  /// `loader` turns a version's folder into a model of any task. Versions below `second` are found too, such as
   /// State::models(); it need not exist. A version that lies below both roots is that of `root`.
   explicit Registry(
       std::filesystem::path root,
-      Loader loader = [](const std::filesystem::path& folder) { return nn::load_text_model(folder); },
+      Loader loader = [](const std::filesystem::path& folder) { return load_task_model(folder); },
       std::filesystem::path second = {});
 
   /// Loads every model and its limits. A version newer than the last choice is preferred, then the chosen version, then
@@ -121,8 +127,8 @@ class Registry {
   [[noreturn]] static void throw_taken(const std::string& alias);
   /// Puts a loaded version of a served model on trial, replacing any earlier trial of the model. A trial ends when its
   /// version or a version with other labels becomes active, and when the model is unloaded. The active version counts
-  /// as chosen, so a newer folder on trial does not replace it. ValueError for the active version and for a share
-  /// outside (0, 1].
+  /// as chosen, so a newer folder on trial does not replace it. ValueError for the active version, for a share outside
+  /// (0, 1], and for a model that does not classify texts, since trials compare labels.
   Model set_trial(const std::string& name, const Trial& trial);
   /// IndexError when there is no trial.
   Model remove_trial(const std::string& name);
@@ -133,15 +139,15 @@ class Registry {
   /// Notes a version of a served model that lies below a root. What answers now does so until somebody chooses, however
   /// high the number.
   void note_version(const std::string& name, std::int64_t version);
-  /// Undoes a change: makes a model what find() said of it before, with its version, the classifier of `before` and its
+  /// Undoes a change: makes a model what find() said of it before, with its version, the model of `before` and its
   /// trial. Reads no model. IoError, after which the change stands.
   void restore(const Model& before);
   /// The trial of a model as it is written, possibly by another server that this one has not followed yet. IoError,
   /// DataError.
   std::optional<Trial> written_trial(const std::string& name) const;
-  /// Adds a classifier, replacing any model of that name. ValueError for an invalid name or version, a null classifier,
-  /// or labels that check_label_names() refuses.
-  void add(const std::string& name, std::int64_t version, std::shared_ptr<const nn::TextClassifier> classifier);
+  /// Adds a model, replacing any of that name. ValueError for an invalid name or version, a null model, or a
+  /// classifier's labels that check_label_names() refuses.
+  void add(const std::string& name, std::int64_t version, std::shared_ptr<const nn::TaskModel> model);
 
   /// Finds a model by name or alias. A version other than 0 is found only if it is loaded.
   std::optional<Model> find(std::string_view name, std::int64_t version = 0) const;
@@ -163,17 +169,15 @@ class Registry {
   [[noreturn]] static void throw_unknown(std::string_view name);
 
  private:
-  using Classifier = std::shared_ptr<const nn::TextClassifier>;
-  /// Whether one can answer in place of the other: the same labels, and embeddings of the same size.
-  static bool can_stand_in(const nn::TextClassifier& a, const nn::TextClassifier& b);
+  using Handle = std::shared_ptr<const nn::TaskModel>;
   struct Loaded {
-    Classifier classifier;
+    Handle model;
     ModelLimits limits;
   };
   // All data that a change may modify.
   struct Contents {
     std::map<std::string, Model, std::less<>> models;
-    std::map<std::pair<std::string, std::int64_t>, Classifier> pinned;     // versions of aliases and trials
+    std::map<std::pair<std::string, std::int64_t>, Handle> pinned;         // versions of aliases and trials
     std::map<std::pair<std::string, std::int64_t>, std::string> unpinned;  // why such a version could not be loaded
     Failures failures;
     RegistryState state;
@@ -185,8 +189,8 @@ class Registry {
   static std::vector<std::int64_t> finished_below(const std::filesystem::path& model);
   std::vector<std::int64_t> versions_of(const std::string& name) const;
   std::int64_t highest_kept(const std::string& name, const std::vector<std::int64_t>& versions) const;
-  Classifier read(const std::string& name, std::int64_t version) const;
-  Classifier read_folder(const std::filesystem::path& folder) const;
+  Handle read(const std::string& name, std::int64_t version) const;
+  Handle read_folder(const std::filesystem::path& folder) const;
   static void add_version(Model& model, std::int64_t version);
   ModelLimits limits_of(const std::string& name) const;
   /// Calls `read`. Records its error as the reason why this version is not served, and rethrows it: as
@@ -199,14 +203,14 @@ class Registry {
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version, Loaded loaded);
   void commit(const std::function<void(RegistryState&)>& change);
   void drop(const std::string& name, const std::function<void(Choice&)>& note);
-  Classifier read_version(const Model& served, std::int64_t version);
-  void pin(const std::string& name, std::int64_t version, Classifier classifier);
+  Handle read_version(const Model& served, std::int64_t version);
+  void pin(const std::string& name, std::int64_t version, Handle model);
   void drop_unused_pins();
 
   Contents look(std::vector<std::string>& ended) const;
   std::optional<Model> newest(const std::string& name, const std::vector<std::int64_t>& versions, const Choice* choice,
                               Failures& failures) const;
-  Classifier kept_or_read(const Contents& next, const std::string& name, std::int64_t version) const;
+  Handle kept_or_read(const Contents& next, const std::string& name, std::int64_t version) const;
   void pin_aliases(Contents& next) const;
   void pin_trials(Contents& next, std::vector<std::string>& ended) const;
   void adopt(Contents next, const std::vector<std::string>& ended);

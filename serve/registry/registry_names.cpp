@@ -17,12 +17,12 @@ void Registry::throw_unknown(std::string_view name) {
 }
 
 // The version, which may be the one that answers, or kept already.
-Registry::Classifier Registry::read_version(const Model& served, std::int64_t version) {
-  if (version == served.version) return served.classifier;
+Registry::Handle Registry::read_version(const Model& served, std::int64_t version) {
+  if (version == served.version) return served.served;
   if (!std::ranges::binary_search(versions_of(served.name), version)) {
     throw IndexError(fmt::format("{}: no version {}", served.name, version));
   }
-  return read_or_note(served.name, version).classifier;
+  return read_or_note(served.name, version).model;
 }
 
 void Registry::throw_taken(const std::string& alias) {
@@ -36,7 +36,7 @@ void Registry::set_alias(const std::string& alias, const Alias& target, const Ma
   if (served == now_.models.end()) throw_unknown(target.model);
   if (!is_model_name(alias)) { throw ValueError("alias: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot"); }
   if (now_.models.contains(alias)) throw_taken(alias);
-  Classifier classifier = target.version == 0 ? nullptr : read_version(served->second, target.version);
+  Handle model = target.version == 0 ? nullptr : read_version(served->second, target.version);
   commit([&](RegistryState& next) {
     // The check is inside the change, since another server may have set the alias.
     const auto [there, fresh] = next.aliases.try_emplace(alias, target);
@@ -44,7 +44,7 @@ void Registry::set_alias(const std::string& alias, const Alias& target, const Ma
     if (may_change && !may_change(there->second.model)) throw_taken(alias);
     there->second = target;
   });
-  if (classifier) pin(target.model, target.version, std::move(classifier));
+  if (model) pin(target.model, target.version, std::move(model));
   drop_unused_pins();
 }
 
@@ -70,8 +70,13 @@ Model Registry::set_trial(const std::string& name, const Trial& trial) {
   if (trial.version == served->second.version) {
     throw ValueError(fmt::format("{}: version {} is the one that answers; try another", name, trial.version));
   }
-  Classifier classifier = read_version(served->second, trial.version);
-  if (!can_stand_in(*classifier, *served->second.classifier)) {
+  if (!served->second.classifier) {
+    throw ValueError(
+        fmt::format("{}: a trial compares labels of texts, and this model is of the task {}; load the version", name,
+                    served->second.served->task()));
+  }
+  Handle model = read_version(served->second, trial.version);
+  if (!model->can_replace(*served->second.served)) {
     throw ValueError(fmt::format(
         "{}: version {} has other labels than version {}, or embeddings of another size; it cannot stand in for it",
         name, trial.version, served->second.version));
@@ -83,7 +88,7 @@ Model Registry::set_trial(const std::string& name, const Trial& trial) {
     choice = {served->second.version, served->second.previous,
               std::max({choice.highest, served->second.version, trial.version})};
   });
-  pin(name, trial.version, std::move(classifier));
+  pin(name, trial.version, std::move(model));
   drop_unused_pins();
   return *find(name);
 }
@@ -125,9 +130,9 @@ void Registry::restore(const Model& before) {
   drop_unused_pins();
 }
 
-void Registry::pin(const std::string& name, std::int64_t version, Classifier classifier) {
+void Registry::pin(const std::string& name, std::int64_t version, Handle model) {
   const std::lock_guard lock(mutex_);
-  now_.pinned[{name, version}].swap(classifier);
+  now_.pinned[{name, version}].swap(model);
   add_version(now_.models[name], version);
 }
 
@@ -151,7 +156,7 @@ void Registry::note_version(const std::string& name, std::int64_t version) {
 }
 
 void Registry::drop_unused_pins() {
-  std::vector<Classifier> dropped;  // freed after the lock
+  std::vector<Handle> dropped;  // freed after the lock
   const std::lock_guard lock(mutex_);
   std::erase_if(now_.pinned, [&](const auto& pin) {
     const auto& [name, version] = pin.first;

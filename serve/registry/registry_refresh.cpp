@@ -112,7 +112,8 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
   if (choice == nullptr && before > order.front()) order.insert(order.begin(), before);  // its folder is gone
   for (const std::int64_t version : order) {
     try {
-      Model model{name, version, versions, kept_or_read(now_, name, version)};
+      Model model{name, version, versions, {}};
+      model.serve(kept_or_read(now_, name, version));
       model.limits = limits_of(name);
       model.loaded = version == before ? served->second.loaded : seconds_now();
       if (version == before) {
@@ -129,10 +130,10 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
   return std::nullopt;
 }
 
-Registry::Classifier Registry::kept_or_read(const Contents& next, const std::string& name, std::int64_t version) const {
+Registry::Handle Registry::kept_or_read(const Contents& next, const std::string& name, std::int64_t version) const {
   for (const Contents* contents : {&next, &now_}) {
     const auto model = contents->models.find(name);
-    if (model != contents->models.end() && model->second.version == version) return model->second.classifier;
+    if (model != contents->models.end() && model->second.version == version) return model->second.served;
     const auto pinned = contents->pinned.find({name, version});
     if (pinned != contents->pinned.end()) return pinned->second;
   }
@@ -158,8 +159,9 @@ void Registry::pin_trials(Contents& next, std::vector<std::string>& ended) const
     const auto model = next.models.find(name);
     if (model == next.models.end()) continue;
     try {
-      Classifier candidate = kept_or_read(next, name, trial.version);
-      const bool fits = trial.version != model->second.version && can_stand_in(*candidate, *model->second.classifier);
+      Handle candidate = kept_or_read(next, name, trial.version);
+      const bool fits = model->second.classifier && trial.version != model->second.version &&
+                        candidate->can_replace(*model->second.served);
       fits ? void(next.pinned[{name, trial.version}] = std::move(candidate)) : ended.push_back(name);
     } catch (const std::exception& error) {
       log_line("error", "trial_not_loaded", {{"model", name}, {"version", trial.version}, {"error", error.what()}});

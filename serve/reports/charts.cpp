@@ -139,6 +139,43 @@ void draw_recall(Svg& svg, const Metrics& metrics, double steps) {
   }
 }
 
+void draw_means(Svg& svg, const Metrics& metrics, double steps, const Measure* measure) {
+  const double top = kTop + kPanel + kGap + 36;
+  Points points;
+  for (const EvaluationPoint& point : metrics.evaluations) {
+    points.emplace_back(static_cast<double>(point.step),
+                        measure == nullptr ? point.score : measure->value_of(point.score));
+  }
+  const auto [least, greatest] = std::minmax_element(points.begin(), points.end(),
+                                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  std::string title = fmt::format("{} on the dev sets", measure == nullptr ? "score" : measure->noun);
+  if (title.front() >= 'a' && title.front() <= 'z') title.front() = static_cast<char>(title.front() - 'a' + 'A');
+  svg.text(kLeft, top - 32, title, Anchor::start, "title");
+  const Panel panel(svg, top, steps, least->second, greatest->second);
+  svg.polyline(placed(panel, points), series(0));
+  for (const auto& [step, value] : points) {
+    svg.dot(panel.x(step), panel.y(value), series(0), fmt::format("step {:.0f}: {:.4f}", step, value));
+  }
+}
+
+// The mean over the dev sets by which the best model is chosen, where the sets have no recall.
+void draw_score(Svg& svg, const Metrics& metrics, double steps) {
+  const double top = kTop + kPanel + kGap + 36;
+  const auto [least, greatest] = std::ranges::minmax_element(metrics.evaluations, {}, &EvaluationPoint::score);
+  svg.text(kLeft, top - 32, "Score on the dev sets, greater is better", Anchor::start, "title");
+  const Panel panel(svg, top, steps, least->score, greatest->score);
+  Points points;
+  for (const EvaluationPoint& point : metrics.evaluations) {
+    points.emplace_back(static_cast<double>(point.step), point.score);
+  }
+  points = placed(panel, std::move(points));
+  svg.polyline(points, series(0));
+  for (size_t at = 0; at < points.size(); ++at) {
+    const EvaluationPoint& point = metrics.evaluations[at];
+    svg.dot(points[at].first, points[at].second, series(0), fmt::format("step {}: {:.4f}", point.step, point.score));
+  }
+}
+
 struct Grid {
   double left, top, cell;
 };
@@ -171,13 +208,17 @@ void draw_matrix(Svg& svg, const std::vector<std::string>& labels, const nn::Con
 
 }  // namespace
 
-std::string loss_chart(const Metrics& metrics) {
+std::string loss_chart(const Metrics& metrics, const Measure* measure) {
   const double last = metrics.steps.empty() ? 1 : static_cast<double>(metrics.steps.back().step);
   const int panels = metrics.evaluations.empty() ? 1 : 2;
+  const bool has_classes = panels > 1 && !metrics.evaluations.front().sets.empty();
   Svg svg(kWidth, kTop + kPanel + kGap + (panels - 1) * (kPanel + kGap + 36),
-          "Training loss by step" + std::string(panels > 1 ? ", and macro-recall on the dev sets" : ""));
+          "Training loss by step" + std::string(panels == 1   ? ""
+                                                : has_classes ? ", and macro-recall on the dev sets"
+                                                              : ", and scores on the dev sets"));
   draw_loss(svg, metrics, last);
-  if (panels > 1) draw_recall(svg, metrics, last);
+  if (panels > 1 && has_classes) draw_recall(svg, metrics, last);
+  if (panels > 1 && !has_classes) draw_means(svg, metrics, last, measure);
   svg.text(kWidth - kRight, kTop + kPanel + 36, "step", Anchor::end, "quiet");
   return svg.str();
 }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <qing/nn/models/classifier_config.h>
+#include <qing/nn/scale_metrics.h>
 #include <qing/serve/reports/card_sections.h>
 #include <qing/serve/runs/dev_scores.h>
 
@@ -30,17 +31,26 @@ const char* loaders(const nn::ClassifierConfig& config) {
          "the tokenizer, with equal token ids.";
 }
 
+const char* kind_of(nn::Problem problem) {
+  switch (problem) {
+    case nn::Problem::multi_label: return "text classifier of any number of labels for each text";
+    case nn::Problem::ordinal: return "text classifier of ordered labels";
+    case nn::Problem::regression: return "regression of texts";
+    default: return "text classifier";
+  }
+}
+
 std::string model_section(const fs::path& model, const CardFacts& facts, const nn::ClassifierConfig& config) {
   const nn::EncoderConfig& encoder = config.encoder;
   const std::string from = starting_point(facts.record);
   const std::string begin =
       from.empty() ? "trained from random weights" : fmt::format("fine-tuned from {}", plain(from));
   return fmt::format(
-      "A {}-architecture text classifier {}: {} layers of width {} with {} heads, a vocabulary of {} entries, texts of "
+      "A {}-architecture {} {}: {} layers of width {} with {} heads, a vocabulary of {} entries, texts of "
       "up to {} tokens; {} parameters, {:.1f} MB{}. Labels: {}. {}\n",
-      encoder.family == nn::EncoderFamily::bert ? "BERT" : nn::names_of(encoder.family).class_prefix, begin,
-      encoder.num_hidden_layers, encoder.hidden_size, encoder.num_attention_heads, encoder.vocab_size,
-      encoder.max_tokens(), count_parameters(model),
+      encoder.family == nn::EncoderFamily::bert ? "BERT" : nn::names_of(encoder.family).class_prefix,
+      kind_of(config.problem), begin, encoder.num_hidden_layers, encoder.hidden_size, encoder.num_attention_heads,
+      encoder.vocab_size, encoder.max_tokens(), count_parameters(model),
       static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
       config.ngram_head ? "; and a linear head on n-grams of the whole text, however long" : "",
       plain(fmt::format("{}", fmt::join(values_of(facts.record.settings, "labels"), ", "))), loaders(config));
@@ -99,8 +109,27 @@ std::string source_markdown(const Evaluation& evaluation) {
   return text;
 }
 
+constexpr const char* kNotMeasured = "Not measured: the training had no dev set, or was interrupted.\n";
+
+// The measures of the order, for ordered labels.
+std::string order_markdown(const CardFacts& facts) {
+  std::string text =
+      "\nThe labels have an order. The mean absolute errors are those of the predicted labels and of the expected "
+      "values.\n\n| dev set | quadratic weighted kappa (95% interval) | mean absolute error (95% interval) | of the "
+      "expected value |\n|---|---|---|---|\n";
+  for (const auto& [name, evaluation] : facts.dev) {
+    const nn::Interval kappa = kappa_interval(evaluation.all), error = mae_interval(evaluation.all, evaluation.places);
+    text += fmt::format("| {} | {:.4f} ({:.4f} to {:.4f}) | {:.4f} ({:.4f} to {:.4f}) | {:.4f} |\n", plain(name),
+                        nn::quadratic_weighted_kappa(evaluation.all), kappa.low, kappa.high,
+                        nn::mean_absolute_error(evaluation.all, evaluation.places), error.low, error.high,
+                        value_error(evaluation));
+  }
+  return text;
+}
+
 std::string scores_section(const CardFacts& facts) {
-  if (facts.dev.empty()) return "Not measured: the training had no dev set, or was interrupted.\n";
+  if (facts.measured) return facts.measured->scores.empty() ? kNotMeasured : facts.measured->scores;
+  if (facts.dev.empty()) return kNotMeasured;
   std::string text =
       "Percent; 95% intervals by Wilson's formula for shares and by bootstrap for means over labels.\n\n"
       "| dev set | texts | accuracy | macro-recall | macro-F1 |\n|---|---|---|---|---|\n";
@@ -111,6 +140,7 @@ std::string scores_section(const CardFacts& facts) {
                         with_interval(all.macro_recall(), macro_recall_interval(all)),
                         with_interval(all.macro_f1(), macro_f1_interval(all)));
   }
+  if (!facts.dev.front().second.places.empty()) text += order_markdown(facts);
   text += "\n![Confusion matrices](run/confusion.svg)\n";
   for (const auto& [name, evaluation] : facts.dev) {
     text += fmt::format("\n### {}\n\n{}\n{}", plain(name), label_markdown(evaluation), source_markdown(evaluation));
@@ -144,12 +174,17 @@ std::string calibration_section(const CardFacts& facts, const nn::ClassifierConf
 
 std::string limits_section(const CardFacts& facts) {
   std::string text;
-  if (!facts.dev.empty()) {
-    text += "- The dev sets chose the model and its temperature, so the scores on them are slightly too high.\n";
+  const bool thresholds = facts.measured && !facts.measured->thresholds.empty();
+  if (!facts.dev.empty() || thresholds) {
+    text += fmt::format("- The dev sets chose the model and its {}, so the scores on them are slightly too high.\n",
+                        thresholds ? "thresholds" : "temperature");
+  } else if (facts.measured && !facts.measured->scores.empty()) {
+    text += "- The dev sets chose the model, so the scores on them are slightly too high.\n";
   }
-  return text +
-         "- Expect lower scores for languages, subjects and kinds of text that are not in the training data.\n"
-         "- The model gives one of its labels to every text, even if none of them applies. Look at the scores.\n"
+  return text + "- Expect lower scores for languages, subjects and kinds of text that are not in the training data.\n" +
+         (facts.measured ? ""
+                         : "- The model gives one of its labels to every text, even if none of them applies. Look at "
+                           "the scores.\n") +
          "- The model repeats the biases of its data. Do not let it decide about people on its own.\n"
          "- The rights to the data belong to their owners. This card does not list them.\n";
 }
@@ -158,12 +193,16 @@ std::string limits_section(const CardFacts& facts) {
 
 std::string model_card(const fs::path& model, const CardFacts& facts) {
   const nn::ClassifierConfig config = nn::ClassifierConfig::load(model / "config.json");
+  const std::string calibration = !facts.measured ? section("Calibration", calibration_section(facts, config))
+                                  : facts.measured->thresholds.empty()
+                                      ? ""
+                                      : section("Thresholds", facts.measured->thresholds);
   return card_head(model, facts.record.command, config.ngram_head ? "qing" : "transformers", "text-classification") +
          model_section(model, facts, config) + section("Data", data_section(facts.record)) +
          (facts.record.teachers.empty() ? "" : section("Teachers", teachers_section(facts.record))) +
          section("Training", training_section(facts.record, facts.result, best_sentence(facts))) +
-         section("Scores", scores_section(facts)) + section("Calibration", calibration_section(facts, config)) +
-         section("Limits", limits_section(facts)) + section("Train it again", reproduce_section(facts.record));
+         section("Scores", scores_section(facts)) + calibration + section("Limits", limits_section(facts)) +
+         section("Train it again", reproduce_section(facts.record));
 }
 
 void write_model_card(const fs::path& model, const CardFacts& facts) { write_card(model, model_card(model, facts)); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,12 @@
 
 namespace qing::serve::cli {
 
+/// What the card says of a model whose predictions are no single labels. Text is Markdown.
+struct MeasuredProblem {
+  std::string scores;      ///< empty: not measured
+  std::string thresholds;  ///< empty: there are none
+};
+
 /// The facts of a training for its card. Without dev sets there are no scores.
 struct CardFacts {
   RunRecord record;
@@ -22,6 +29,8 @@ struct CardFacts {
   std::string search = {};                              ///< what a search for options says; empty without one
   std::vector<std::pair<std::string, Evaluation>> dev;  ///< with the model's temperature
   Calibration calibration;                              ///< fitted to the dev sets
+  /// Of several labels and of numbers, instead of the two above.
+  std::optional<MeasuredProblem> measured = {};
 };
 
 /// Returns the text (Markdown) of the card for the model in the folder. IoError, DataError.

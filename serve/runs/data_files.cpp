@@ -24,7 +24,7 @@ std::vector<LabelledFile> read_labelled(std::span<const std::filesystem::path> f
     LabelledFile one{names[i], {files[i].string(), sha256_of(files[i]), {}, 0}, {}};
     one.examples = nn::read_dataset(files[i], reading);
     name_sources(one.examples, one.name);
-    one.file.label_texts.resize(reading.labels.size());
+    if (reading.problem != nn::Problem::regression) one.file.label_texts.resize(reading.labels.size());
     if (reading.problem == nn::Problem::multi_label || reading.problem == nn::Problem::regression) {
       one.file.all = std::ssize(one.examples);
     }

@@ -85,6 +85,9 @@ std::vector<nn::Prediction> predict_all(const nn::TextClassifier& model, std::sp
 }
 
 Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example> examples) {
+  if (model.problem() == nn::Problem::multi_label || model.problem() == nn::Problem::regression) {
+    throw ValueError(fmt::format("evaluate: the model is a {} one", name_of(model.problem())));
+  }
   std::vector<std::string> texts;
   texts.reserve(examples.size());
   for (const nn::Example& example : examples) texts.push_back(example.text);
@@ -100,6 +103,10 @@ Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example
                         .temperature = model.temperature(),
                         .profile = {.labels = std::vector<int64_t>(model.labels().size())}};
   evaluation.profile.add(predictions);
+  if (model.problem() == nn::Problem::ordinal) {
+    evaluation.places = nn::places_of(model.labels());
+    for (const nn::Prediction& prediction : predictions) evaluation.values.push_back(prediction.value);
+  }
   for (size_t i = 0; i < examples.size(); ++i) {
     evaluation.expected.push_back(examples[i].label);
     evaluation.logits.insert(evaluation.logits.end(), predictions[i].logits.begin(), predictions[i].logits.end());

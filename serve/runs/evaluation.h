@@ -24,6 +24,8 @@ struct Evaluation {
   std::vector<int32_t> expected;
   double temperature = 1;   ///< of the model
   nn::DataProfile profile;  ///< of the predictions
+  /// Of ordered labels their places on the scale (nn::places_of), else empty, and the expected place of each example.
+  std::vector<double> places = {}, values = {};
   nn::LabelledLogits labelled_logits() const { return {logits, expected, static_cast<int64_t>(labels.size())}; }
 };
 
@@ -47,6 +49,7 @@ std::vector<nn::Example> read_examples(std::span<const std::filesystem::path> fi
 std::vector<nn::Prediction> predict_all(const nn::TextClassifier& model, std::span<const std::string> texts,
                                         const std::function<std::string(size_t)>& where);
 
+/// Of a classifier of single or ordered labels. ValueError for another one; DataError for a text that it refuses.
 Evaluation evaluate(const nn::TextClassifier& model, std::span<const nn::Example> examples);
 
 /// Writes the profile of the predictions into the model's configuration, as the reference for drift in serving.
@@ -58,12 +61,17 @@ nn::Interval accuracy_interval(const nn::ConfusionMatrix& matrix);
 nn::Interval recall_interval(const nn::ConfusionMatrix& matrix, int64_t label);
 nn::Interval macro_recall_interval(const nn::ConfusionMatrix& matrix);
 nn::Interval macro_f1_interval(const nn::ConfusionMatrix& matrix);
+nn::Interval kappa_interval(const nn::ConfusionMatrix& matrix);
+nn::Interval mae_interval(const nn::ConfusionMatrix& matrix, std::span<const double> places);
+/// Of ordered labels: the mean absolute error of the expected places.
+double value_error(const Evaluation& evaluation);
 
 /// Tables for people: accuracy and means with their intervals, one row per label, the confusion matrix, and one row per
 /// source.
 std::string to_text(const Evaluation& evaluation);
 /// {"accuracy", "macro_recall", "macro_f1", "examples", their "..._interval", "log_loss", "calibration_error",
-/// "temperature", "per_label", "confusion", "per_source"}, and "worst" if it is given as JSON.
+/// "temperature", "per_label", "confusion", "per_source"}, of ordered labels "mae", "quadratic_weighted_kappa" and
+/// "mae_of_expected_value" too, and "worst" if it is given as JSON.
 std::string to_json(const Evaluation& evaluation, const std::string& worst = {});
 
 }  // namespace qing::serve::cli

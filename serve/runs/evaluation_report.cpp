@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <qing/nn/scale_metrics.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/runs/evaluation.h>
 
@@ -95,6 +96,21 @@ nn::Interval macro_f1_interval(const nn::ConfusionMatrix& matrix) {
   return nn::bootstrap_interval(matrix, &nn::ConfusionMatrix::macro_f1);
 }
 
+nn::Interval kappa_interval(const nn::ConfusionMatrix& matrix) {
+  return nn::bootstrap_interval(matrix, nn::quadratic_weighted_kappa);
+}
+
+nn::Interval mae_interval(const nn::ConfusionMatrix& matrix, std::span<const double> places) {
+  return nn::bootstrap_interval(
+      matrix, [&](const nn::ConfusionMatrix& resample) { return nn::mean_absolute_error(resample, places); });
+}
+
+double value_error(const Evaluation& evaluation) {
+  std::vector<double> expected;
+  for (const int32_t label : evaluation.expected) expected.push_back(evaluation.places[static_cast<size_t>(label)]);
+  return nn::mean_absolute_error(expected, evaluation.values);
+}
+
 std::string to_text(const Evaluation& evaluation) {
   const nn::ConfusionMatrix& all = evaluation.all;
   const nn::LabelledLogits logits = evaluation.labelled_logits();
@@ -105,6 +121,11 @@ std::string to_text(const Evaluation& evaluation) {
   line("accuracy", all.accuracy(), accuracy_interval(all));
   line("macro recall", all.macro_recall(), macro_recall_interval(all));
   line("macro F1", all.macro_f1(), macro_f1_interval(all));
+  if (!evaluation.places.empty()) {
+    line("QW kappa", nn::quadratic_weighted_kappa(all), kappa_interval(all));
+    line("MAE", nn::mean_absolute_error(all, evaluation.places), mae_interval(all, evaluation.places));
+    text += fmt::format("MAE of value  {:.4f}\n", value_error(evaluation));
+  }
   text += fmt::format("log loss      {:.4f}\ncalibration   {:.4f} expected error, temperature {:.4g}\n\n",
                       nn::log_loss(logits, evaluation.temperature),
                       nn::expected_calibration_error(logits, evaluation.temperature), evaluation.temperature);
@@ -120,6 +141,13 @@ std::string to_json(const Evaluation& evaluation, const std::string& worst) {
   json.member("log_loss", nn::log_loss(logits, evaluation.temperature));
   json.member("calibration_error", nn::expected_calibration_error(logits, evaluation.temperature));
   json.member("temperature", evaluation.temperature);
+  if (!evaluation.places.empty()) {
+    json.member("quadratic_weighted_kappa", nn::quadratic_weighted_kappa(all));
+    write_interval(json, "quadratic_weighted_kappa_interval", kappa_interval(all));
+    json.member("mae", nn::mean_absolute_error(all, evaluation.places));
+    write_interval(json, "mae_interval", mae_interval(all, evaluation.places));
+    json.member("mae_of_expected_value", value_error(evaluation));
+  }
   write_per_label(json, all, evaluation.labels);
   json.key("confusion").begin_array();
   for (int64_t row = 0; row < all.labels(); ++row) {

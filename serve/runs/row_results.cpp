@@ -86,6 +86,8 @@ void write_results(const std::filesystem::path& out, const Evaluation& evaluatio
                    std::span<const std::string> names) {
   TableWriter::Head head{.columns = {"file", "line", "source", "text", "label"},
                          .added = {"predicted_label", "correct", "score", "loss"}};
+  const bool ordered = !evaluation.values.empty();
+  if (ordered) head.added.emplace_back("value");
   for (const std::string& label : evaluation.labels) head.added.push_back("score_" + label);
   TableWriter writer(out, head, "");
   for (size_t i = 0; i < examples.size(); ++i) {
@@ -98,6 +100,7 @@ void write_results(const std::filesystem::path& out, const Evaluation& evaluatio
                                      {result.correct() ? "true" : "false", true},
                                      {fmt::format("{}", result.score()), true},
                                      {fmt::format("{:.6g}", result.loss()), true}};
+    if (ordered) added.push_back({fmt::format("{:.6g}", evaluation.values[i]), true});
     for (const float score : result.scores) added.push_back({fmt::format("{}", score), true});
     writer.add(fields, {}, added, fmt::format("{}:{}", file, example.line));
   }

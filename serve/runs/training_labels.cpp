@@ -9,6 +9,7 @@
 #include <set>
 
 #include <qing/nn/data/label_map.h>
+#include <qing/nn/data/label_sets.h>
 #include <qing/nn/data/learned_labels.h>
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/unique_keys.h>
@@ -20,16 +21,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The labels of a classifier. None of a folder without a classification head, such as a masked language model's.
-std::vector<std::string> labels_of_model(const fs::path& folder) {
+// The labels of a classifier with the same kind of scores. None of a folder without a classification head, such as a
+// masked language model's.
+std::vector<std::string> labels_of_model(const fs::path& folder, nn::Problem problem) {
   if (folder.empty()) return {};
-  const boost::json::value config = nn::parse_file_json(read_file(folder / "config.json"));
-  if (!config.is_object() || !config.get_object().contains("id2label")) return {};
-  return nn::ClassifierConfig::load_for_fine_tuning(folder / "config.json").labels;
+  const boost::json::value json = nn::parse_file_json(read_file(folder / "config.json"));
+  if (!json.is_object() || !json.get_object().contains("id2label")) return {};
+  const nn::ClassifierConfig config = nn::ClassifierConfig::load_for_fine_tuning(folder / "config.json");
+  return nn::same_scores(config.problem, problem) ? config.labels : std::vector<std::string>();
 }
 
-void check_learned(const std::map<std::string, int64_t>& counts, const std::string& file) {
-  if (counts.size() < 2) {
+void check_learned(const std::map<std::string, int64_t>& counts, const std::string& file, nn::Problem problem) {
+  if (problem == nn::Problem::multi_label && counts.empty()) {
+    throw DataError(fmt::format("{}: no row has a label; a classifier needs texts with labels", file));
+  }
+  const bool several = problem == nn::Problem::multi_label;
+  if (counts.size() < 2 && !several) {
     throw DataError(fmt::format(
         "{}: {}; a classifier needs texts of at least two labels", file,
         counts.empty() ? "there are no rows" : fmt::format("all texts have the label '{}'", counts.begin()->first)));
@@ -40,8 +47,28 @@ void check_learned(const std::map<std::string, int64_t>& counts, const std::stri
     for (size_t at = 0; (at = escaped.find(',', at)) != escaped.npos; at += 2) escaped.insert(at, 1, '\\');
     throw DataError(
         fmt::format("{}: the label '{}' has a comma, which separates labels; give it another name: --map "
-                    "'{}=NAME'",
-                    file, label, escaped));
+                    "'{}=NAME'{}",
+                    file, label, escaped, several ? "" : ", or, if it is several labels, add --multi-label 1"));
+  }
+}
+
+// nn::learn_labels(). Where it fails and the labels look like several in a field, the error proposes to learn them so.
+std::map<std::string, int64_t> learned(std::span<const fs::path> data, const nn::DatasetOptions& reading) {
+  try {
+    return nn::learn_labels(data, reading);
+  } catch (const nn::LineError& error) {
+    if (reading.problem != nn::Problem::single_label) throw;
+    nn::DatasetOptions lenient = reading;
+    lenient.on_bad_row = [](const nn::LineError&) {};
+    std::optional<std::string> example;
+    try {
+      example = nn::looks_like_label_sets(nn::learn_labels(data, lenient));
+    } catch (const Error&) {}  // the first error counts
+    if (!example) throw;
+    throw DataError(
+        fmt::format("{}. Other rows seem to have several labels, such as '{}': --multi-label 1 learns any "
+                    "number of labels, or none",
+                    error.what(), *example));
   }
 }
 
@@ -69,15 +96,23 @@ std::string about_head(const fs::path& from, const std::vector<std::string>& of_
 
 TrainingLabels choose_labels(std::span<const fs::path> data, const nn::DatasetOptions& reading,
                              const std::vector<std::string>& given, const fs::path& from) {
-  const std::vector<std::string> of_model = labels_of_model(from);
+  const std::vector<std::string> of_model = labels_of_model(from, reading.problem);
   TrainingLabels chosen{given, {}};
-  if (given.empty()) {
-    const std::map<std::string, int64_t> counts = nn::learn_labels(data, reading);
+  if (given.empty() && reading.problem == nn::Problem::regression) {
+    chosen.labels = of_model.empty() ? std::vector<std::string>{"value"} : of_model;
+  } else if (given.empty()) {
+    const std::map<std::string, int64_t> counts = learned(data, reading);
     const bool all_known = std::ranges::all_of(
         counts, [&](const auto& entry) { return std::ranges::find(of_model, entry.first) != of_model.end(); });
-    if (!all_known || of_model.empty()) check_learned(counts, data.front().string());
+    if (!all_known || of_model.empty()) check_learned(counts, data.front().string(), reading.problem);
     chosen.labels = all_known && !of_model.empty() ? of_model : nn::in_order(counts);
     chosen.told.push_back("labels of the data: " + counted(chosen.labels, counts));
+    const auto example =
+        reading.problem == nn::Problem::single_label ? nn::looks_like_label_sets(counts) : std::nullopt;
+    if (example) {
+      chosen.told.push_back(
+          fmt::format("qing: warning: '{}' is taken for one label; if it is several, add --multi-label 1", *example));
+    }
   }
   if (!from.empty()) chosen.told.push_back(about_head(from, of_model, chosen.labels));
   return chosen;

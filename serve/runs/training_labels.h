@@ -16,8 +16,9 @@ struct TrainingLabels {
 };
 
 /// The labels `given`, if there are any. Else those of the classifier in `from`, when it has all that the data hold, so
-/// that its head is kept. Else those of the data. `reading.labels` does not count. DataError for data with fewer than
-/// two labels, or with a comma in one that was learned; IoError.
+/// that its head is kept. Else those of the data. `reading.labels` does not count. A regression has one name, "value"
+/// unless it is given. DataError for data with fewer than two labels (one of a multi-label data set), or with a comma
+/// in one that was learned; IoError.
 TrainingLabels choose_labels(std::span<const std::filesystem::path> data, const nn::DatasetOptions& reading,
                              const std::vector<std::string>& given, const std::filesystem::path& from);
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/jobs/job_runner.h>
+#include <qing/serve/tasks/task.h>
 
 namespace qing::serve {
 
@@ -42,7 +43,7 @@ void Service::refuse_unknown(std::string_view name) const {
   throw Refusal(error_response(404, "unknown_model", "no model " + which + "; GET /v1/models lists them"));
 }
 
-Model Service::model(std::string_view name, const std::string& key, std::string_view version) const {
+Model Service::any_model(std::string_view name, const std::string& key, std::string_view version) const {
   const std::optional<std::int64_t> number = version_of_name(version);
   std::optional<Model> model = registry_->find(name);
   if (!model && !registry_->ready()) {
@@ -67,8 +68,38 @@ Model Service::model(std::string_view name, const std::string& key, std::string_
   return std::move(*chosen);
 }
 
+// The route that answers for the model.
+std::string Service::route_of(const Model& model) {
+  const std::string_view task = model.served->task();
+  const Task* known = find_task(task);
+  std::string route(known == nullptr ? "POST /v1/models/{name}/predict" : known->route());
+  constexpr std::string_view kName = "{name}";
+  if (const size_t at = route.find(kName); at != route.npos) route.replace(at, kName.size(), model.name);
+  return route;
+}
+
+Model Service::model(std::string_view name, const std::string& key, std::string_view version) const {
+  Model found = any_model(name, key, version);
+  if (found.classifier) return found;
+  throw Refusal(error_response(422, "unacceptable_model",
+                               fmt::format("model: {} is of the task {}, and this route takes text classifiers; use {}",
+                                           found.name, found.served->task(), route_of(found))));
+}
+
+Model Service::task_model(std::string_view task, std::string_view name, const std::string& key,
+                          std::string_view version) const {
+  Model found = any_model(name, key, version);
+  if (found.served->task() == task) return found;
+  throw Refusal(error_response(422, "unacceptable_model",
+                               fmt::format("model: {} is of the task {}, and this route takes the task {}; use {}",
+                                           found.name, found.served->task(), task, route_of(found))));
+}
+
 Model Service::only_model(const std::string& key) const {
   std::vector<Model> all = models(key);
+  if (std::ranges::any_of(all, [](const Model& model) { return model.classifier != nullptr; })) {
+    std::erase_if(all, [](const Model& model) { return model.classifier == nullptr; });
+  }
   const auto is_private = [this](const Model& model) { return owner(model.name).has_value(); };
   // A model that a job makes must not take the routes without a name from the model that is there for all.
   if (!std::ranges::all_of(all, is_private)) std::erase_if(all, is_private);
@@ -78,7 +109,7 @@ Model Service::only_model(const std::string& key) const {
                                  "several models are served and this route does not name one; use a "
                                  "route with the model's name, such as /models/{name}"));
   }
-  return all.front();
+  return all.front().classifier ? all.front() : model(all.front().name, key);  // which refuses it
 }
 
 }  // namespace qing::serve

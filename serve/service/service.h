@@ -72,13 +72,19 @@ class Service {
         state_(std::move(state)),
         jobs_(jobs) {}
 
-  /// The model for routes without a model name, for a caller with this key. Refusal unless there is exactly one that is
-  /// not private, or none of these and exactly one private one.
+  /// The model for routes without a model name, for a caller with this key: of those that classify texts or give
+  /// embeddings. Refusal unless there is exactly one that is not private, or none of these and exactly one private one.
   Model only_model(const std::string& key) const;
-  /// Finds a model by name or alias. An empty `version` is the active version. Refusal with 404 when the model or the
-  /// version does not exist or is another project's; with 503 while there are no models or when this one could not be
-  /// loaded.
+  /// Finds a model of any task by name or alias. An empty `version` is the active version. Refusal with 404 when the
+  /// model or the version does not exist or is another project's; with 503 while there are no models or when this one
+  /// could not be loaded.
+  Model any_model(std::string_view name, const std::string& key, std::string_view version = {}) const;
+  /// The same for a model that classifies texts or gives embeddings: Model::classifier is not null. Refusal with 422
+  /// for a model of another task, which names the route to use.
   Model model(std::string_view name, const std::string& key, std::string_view version = {}) const;
+  /// The same for a model of a task, such as nn::kTagging.
+  Model task_model(std::string_view task, std::string_view name, const std::string& key,
+                   std::string_view version = {}) const;
   /// Those that the caller may see, by name.
   std::vector<Model> models(const std::string& key) const;
   /// Whether a caller may see the model of this name, which is no alias: it is not private, or its project's.
@@ -107,6 +113,22 @@ class Service {
   /// the error. Nothing is charged to the key. Refusal when the queue is full.
   void compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
                std::function<void(size_t)> task, std::function<HttpResponse()> write);
+  /// Work for a model of any task: pieces that compute threads do one at a time, in turn with those of other requests.
+  struct Work {
+    std::vector<size_t> costs;  ///< of each piece, as a number of tokens; all together fit into the queue's limits
+    size_t items = 0;           ///< texts or pictures, for the log and the metrics
+    /// Called with the number of each piece, on any thread. Returns the tokens to charge to the key.
+    std::function<std::int64_t(size_t)> run;
+    std::function<HttpResponse()> write;  ///< once, when all pieces are done
+  };
+  /// Does the work and replies. Counts the request and the tokens. Refusal when the queue is full.
+  void work(const Model& model, Work work, Routed::Reply reply);
+  /// The same for work that the caller does itself: charges the tokens to the key, and counts the request and its
+  /// answer.
+  void count_work(const Model& model, const Routed::Reply& reply, std::int64_t tokens, const HttpResponse& response,
+                  std::chrono::steady_clock::duration time);
+  /// The answer to a request on which a model threw: a Refusal's own, 422 for a DataError, else 500.
+  static HttpResponse failure_response(const std::exception_ptr& error);
   /// Runs a change on the model thread and replies with its result, or with the error it throws. With a state, the
   /// audit log has the change before it begins, and once more with ".failed" if it throws; a change that cannot be
   /// logged is refused. Refusal when too many changes are waiting.
@@ -156,6 +178,7 @@ class Service {
                      const std::shared_ptr<ModelStatistics>& statistics);
   BatchRequest request_for(const Model& model, const Routed::Reply& reply);
   [[noreturn]] void refuse_unknown(std::string_view name) const;
+  static std::string route_of(const Model& model);
   [[noreturn]] void refuse_full(const Model& model) const;
   void refresh_owners();
   void note(const AuditEntry& entry);

@@ -145,7 +145,8 @@ void Service::charge(std::span<const nn::Prediction> predictions, const std::str
 void Service::count(const Answer& answer) {
   if (answer.model.classifier->embeds()) return;  // there are no labels to count
   drift_.add(answer.model, answer.predictions);
-  versions_.add_predictions(answer.model.name, answer.model.version, answer.labels(), answer.predictions);
+  versions_.add_predictions(answer.model.name, answer.model.version, answer.labels(), answer.predictions,
+                            answer.model.classifier->problem() == nn::Problem::multi_label);
 }
 
 void Service::refuse_full(const Model& model) const {
@@ -159,7 +160,7 @@ void Service::refuse_full(const Model& model) const {
 
 void Service::require_room(const Model& model, const Routed::Reply& reply) const {
   *reply.note = {model.name, model.version, 0};
-  if (!batcher_.would_admit(model.classifier, reply.key)) refuse_full(model);
+  if (!batcher_.would_admit(model.served.get(), reply.key)) refuse_full(model);
 }
 
 // The copy of a request for the version that does not answer it, to be computed when nothing else waits. Nothing for a
@@ -194,6 +195,7 @@ BatchRequest Service::request_for(const Model& model, const Routed::Reply& reply
   const Limits limits = this->limits(model);
   BatchRequest request;
   request.classifier = model.classifier;
+  request.model = model.served;
   *reply.deadline = std::min(*reply.deadline, Batcher::Clock::now() + limits.predict_time);
   request.deadline = *reply.deadline;
   request.key = reply.key;
@@ -224,10 +226,52 @@ void Service::compute(const Model& model, std::vector<std::string> texts, Routed
   if (!batcher_.submit(std::move(request), done)) refuse_full(model);
 }
 
+void Service::work(const Model& model, Work work, Routed::Reply reply) {
+  *reply.note = {model.name, model.version, work.items};
+  BatchRequest request = request_for(model, reply);
+  request.texts.resize(work.costs.size());
+  request.costs = std::move(work.costs);
+  const auto tokens = std::make_shared<std::atomic<std::int64_t>>(0);
+  request.work = [run = std::move(work.run), tokens](size_t i) {
+    *tokens += run(i);
+    return nn::Prediction{};
+  };
+  require_fits(request);
+  const bool queued = batcher_.submit(
+      std::move(request),
+      [this, tokens, name = model.name, version = model.version, most = limits(model), reply = std::move(reply),
+       write = std::move(work.write), begun = Batcher::Clock::now()](const BatchResult& result) {
+        if (keys_ != nullptr && !reply.key.empty() && *tokens > 0) keys_->charge_tokens(reply.key, *tokens);
+        HttpResponse response;
+        try {
+          response = result.status == BatchResult::Status::kDone ? write() : status_response(result, most);
+        } catch (...) { response = failure(std::current_exception()); }
+        if (result.status != BatchResult::Status::kCancelled) {
+          versions_.add(name, version, response.status >= 500, Batcher::Clock::now() - begun);
+        }
+        reply(std::move(response));
+      });
+  if (!queued) refuse_full(model);
+}
+
+void Service::count_work(const Model& model, const Routed::Reply& reply, std::int64_t tokens,
+                         const HttpResponse& response, std::chrono::steady_clock::duration time) {
+  if (keys_ != nullptr && !reply.key.empty() && tokens > 0) keys_->charge_tokens(reply.key, tokens);
+  const std::shared_ptr<ModelStatistics> statistics = statistics_.model(model.name);
+  ++statistics->requests;
+  statistics->texts += reply.note->texts;
+  statistics->tokens += static_cast<std::uint64_t>(tokens);
+  statistics->compute_seconds.observe(std::chrono::duration<double>(time).count());
+  versions_.add(model.name, model.version, response.status >= 500, time);
+}
+
+HttpResponse Service::failure_response(const std::exception_ptr& error) { return failure(error); }
+
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
   if (job.model.candidate && !job.model.trial.shadow && in_share(job.texts, reply, job.model)) {
     job.model.version = job.model.trial.version;
     std::swap(job.model.classifier, job.model.candidate);  // the version that does not answer is the candidate now
+    job.model.served = job.model.classifier;
     ++statistics_.model(job.model.name)->canary_requests;
   }
   *reply.note = {job.model.name, job.model.version, job.texts.size()};
@@ -276,7 +320,10 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
         HttpResponse response = result_response(*pending, result, this->limits(model), [&](const Answer& answer) {
           count(answer);
           if (model.classifier->embeds()) return;  // there is no label to give feedback on
-          answers_.add(project, reply.request_id, model.name, model.version, answer.labels(), answer.predictions);
+          const nn::Problem problem = model.classifier->problem();
+          const bool one_label = problem == nn::Problem::single_label || problem == nn::Problem::ordinal;
+          answers_.add(project, reply.request_id, model.name, model.version, answer.labels(), answer.predictions,
+                       one_label);
         });
         if (result.status != BatchResult::Status::kCancelled) {
           versions_.add(model.name, model.version, response.status >= 500, Batcher::Clock::now() - begun);

@@ -11,6 +11,16 @@
 
 namespace qing::serve {
 
+Routed::Run Task::infer(Service&, const Model&, const Call&) const {
+  throw Refusal(
+      error_response(422, "unacceptable_model",
+                     fmt::format("model: is of the task {}, which has no tensors here; use {}", name(), route())));
+}
+
+std::vector<std::string> Task::predict(const nn::TaskModel&, std::span<const std::string>, bool) const {
+  throw Error(fmt::format("qing predict: does not know the task {}; serve the model and use {}", name(), route()));
+}
+
 const Task* find_task(std::string_view name) {
   const auto found = std::ranges::find_if(tasks(), [&](const auto& task) { return task->name() == name; });
   return found == tasks().end() ? nullptr : found->get();

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,7 @@
 namespace qing::serve {
 
 class Service;
+struct Model;
 
 /// Immutable, so any thread may use it.
 class Task {
@@ -46,8 +48,16 @@ class Task {
   /// Loads the model in a folder, whose products are computed in `precision`: f32, bf16 or i8. IoError, DataError;
   /// ValueError for a precision that the task's models do not have.
   virtual std::shared_ptr<const nn::TaskModel> load(const std::filesystem::path& folder, DType precision) const = 0;
+  /// What `qing predict` prints for each input, a line or several: for people, or with `json` as one JSON object.
+  /// Without an implementation an Error that names the way to use the model. DataError for an input that cannot be
+  /// read.
+  virtual std::vector<std::string> predict(const nn::TaskModel& model, std::span<const std::string> inputs,
+                                           bool json) const;
   /// Its routes. The service must outlive them.
   virtual std::vector<Route> routes(Service& service) const = 0;
+  /// Answers POST /v2/models/{name}/infer for a model of this task (Open Inference Protocol), whose tensors are
+  /// TaskModel::inputs() and outputs(). Without an implementation a Refusal with 422 that names route().
+  virtual Routed::Run infer(Service& service, const Model& model, const Call& call) const;
   /// The route that answers for a model of this task, as a refusal names it: "POST /v1/models/{name}/tag".
   virtual std::string_view route() const = 0;
 };

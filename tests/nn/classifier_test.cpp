@@ -263,8 +263,8 @@ TEST_F(Classifier, LoadingNamesTheFieldOfABadConfiguration) {
   EXPECT_NE(with("\"vocab_size\":57,", "").find("vocab_size is missing"), std::string::npos);
   EXPECT_NE(with("\"hidden_act\":\"gelu\"", "\"hidden_act\":\"quick_gelu\"").find("hidden_act"), std::string::npos);
   EXPECT_NE(with("{\"0\":", "{\"7\":").find("id2label"), std::string::npos);
-  EXPECT_NE(with("single_label_classification", "regression").find("problem_type"), std::string::npos);
-  EXPECT_NE(with("single_label_classification", "multi_label_classification").find("problem_type"), std::string::npos);
+  EXPECT_NE(with("single_label_classification", "ranking").find("problem_type"), std::string::npos);
+  EXPECT_NE(with("single_label_classification", "regression").find("labels"), std::string::npos);
   EXPECT_NE(with("\"initializer_range\":", "\"initializer_range\":-").find("initializer_range"), std::string::npos);
   EXPECT_NE(with("\"id2label\"", "\"num_labels\":1,\"other\"").find("num_labels"), std::string::npos);
   EXPECT_NE(with("\"id2label\"", "\"num_labels\":99999999,\"other\"").find("num_labels"), std::string::npos);

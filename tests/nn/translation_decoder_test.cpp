@@ -32,7 +32,7 @@ std::vector<DecodingRequest> requests_of(const std::vector<Ids>& sources, const 
 
 void expect_close(const DecodedSequence& a, const DecodedSequence& b) {
   EXPECT_EQ(a.tokens, b.tokens);
-  EXPECT_NEAR(a.score, b.score, 1e-4 * std::abs(b.score));
+  EXPECT_NEAR(a.score, b.score, 1e-4 * std::abs(b.score) + 1e-6);
   EXPECT_EQ(a.ended, b.ended);
 }
 
@@ -86,7 +86,7 @@ TEST_P(TranslationDecoderOf, ARequestDoesNotDependOnOthersOrThreads) {
   const auto sources = random_sentences({7, 1, 40, 3, 25, 9, 2, 16, 11, 5}, 23);
   for (size_t s = 0; s < sources.size(); ++s) {
     DecodingOptions options{.beam_size = s % 2 == 0 ? 4 : 1, .max_tokens = 25, .alignment = s % 3 == 0};
-    if (s % 5 == 1) options.temperature = 1, options.seed = s;
+    if (s == 1 || s == 5) options.temperature = 1, options.seed = s;
     requests.push_back({sources[s], options});
   }
   set_num_threads(1);
@@ -164,9 +164,7 @@ TEST_F(TranslationDecoding, RulesHold) {
     int32_t before = 2;
     for (size_t i = 0; i < tokens.size(); ++i) {
       EXPECT_TRUE(tokens[i] < 5 || tokens[i] > 7);
-      if (i + 1 < tokens.size()) {
-        EXPECT_TRUE(pairs.emplace(before, tokens[i]).second) << i;
-      }
+      if (i + 1 < tokens.size()) { EXPECT_TRUE(pairs.emplace(before, tokens[i]).second) << i; }
       before = tokens[i];
     }
   }

@@ -92,9 +92,11 @@ TEST_P(TranslationModelOf, CheckpointedLayersGiveTheSameGradients) {
     for (const Tensor& parameter : model.parameters()) all.push_back(grad(parameter).clone());
     return all;
   };
+  // Equal up to the order in which gradients of the memory are added.
   const std::vector<Tensor> kept = gradients(false), again = gradients(true);
-  for (size_t i = 0; i < kept.size(); ++i)
-    EXPECT_TRUE(identical(kept[i], again[i])) << model.named_parameters()[i].first;
+  for (size_t i = 0; i < kept.size(); ++i) {
+    EXPECT_TRUE(allclose(kept[i], again[i], 1e-4, 1e-6)) << model.named_parameters()[i].first;
+  }
 }
 
 TEST_P(TranslationModelOf, GradientsAreThoseOfDifferences) {

@@ -381,14 +381,14 @@ TEST_F(BatcherTest, DoesNotBeginALongRequestThatIsLate) {
 TEST_F(BatcherTest, SaysInAdvanceThatItWouldRefuse) {
   limits.queue_texts = 4;
   auto first = occupy();
-  EXPECT_TRUE(batcher->would_admit(classifier, "a"));
+  EXPECT_TRUE(batcher->would_admit(classifier.get(), "a"));
   auto a = submit({"1", "2"}, "a");
   auto b = submit({"3", "4"}, "b");
-  EXPECT_FALSE(batcher->would_admit(classifier, "a"));
+  EXPECT_FALSE(batcher->would_admit(classifier.get(), "a"));
   EXPECT_EQ(submit({"5"}, "a").get().status, Status::kRefused);
-  EXPECT_TRUE(batcher->would_admit(classifier, "c")) << "others have queued more and make room";
+  EXPECT_TRUE(batcher->would_admit(classifier.get(), "c")) << "others have queued more and make room";
   EXPECT_EQ(submit({"5"}, "c").wait_for(seconds(0)), std::future_status::timeout);
-  EXPECT_TRUE(batcher->would_admit(std::make_shared<FakeClassifier>(), "a")) << "another model's queue";
+  EXPECT_TRUE(batcher->would_admit(std::make_shared<FakeClassifier>().get(), "a")) << "another model's queue";
   classifier->release();
 }
 

@@ -171,8 +171,8 @@ TEST_F(TrialTest, MetricsTellVersionsApart) {
   EXPECT_EQ(value(R"(version_predictions_total{model="mood",version="2",label="neutral"})"), many);
   EXPECT_EQ(value(R"(version_predictions_total{model="mood",version="1",label="negative"})"), 400 - many);
   EXPECT_EQ(value(R"(model_predictions_total{model="mood",label="neutral"})"), many) << "of all versions";
-  EXPECT_EQ(value(R"(version_serving{model="mood",version="1",role="active"})"), 1);
-  EXPECT_EQ(value(R"(version_serving{model="mood",version="2",role="canary"})"), 1);
+  EXPECT_EQ(value(R"(version_serving{model="mood",version="1",role="active",task="classification"})"), 1);
+  EXPECT_EQ(value(R"(version_serving{model="mood",version="2",role="canary",task="classification"})"), 1);
   // What is served no more has no series, however many versions there were.
   EXPECT_EQ(send("DELETE", "/v1/admin/models/mood/trial").status, 200);
   const std::string after = ask(get("/metrics")).body;

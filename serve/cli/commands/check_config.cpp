@@ -101,9 +101,11 @@ void run_check_config(const fs::path& file, bool without_models) {
   if (!without_models) models = check.check_models();
   if (const std::string faults = check.faults(); !faults.empty()) throw UsageError(faults);
   for (const Model& model : models) {
-    const std::string labels =
-        model.classifier->embeds() ? "embeddings" : fmt::format("{}", fmt::join(model.classifier->labels(), ", "));
-    print_line(fmt::format("model {} version {}: {}", model.name, model.version, labels));
+    const std::string labels = model.classifier && model.classifier->embeds()
+                                   ? "embeddings"
+                                   : fmt::format("{}", fmt::join(model.served->labels(), ", "));
+    const std::string task = model.classifier ? std::string() : fmt::format("{}: ", model.served->task());
+    print_line(fmt::format("model {} version {}: {}{}", model.name, model.version, task, labels));
   }
   print_line(fmt::format("{}: {} keys, no fault", file.string(), check.keys()));
 }

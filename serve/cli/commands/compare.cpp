@@ -17,6 +17,7 @@
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/maintenance/version_comparison.h>
 #include <qing/serve/reports/comparison_chart.h>
+#include <qing/serve/reports/multi_label_comparison.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -137,17 +138,48 @@ std::string chart_of(const CompareArguments& arguments, const VersionComparison&
                            chart_group("Recall by label", comparison.per_label)});
 }
 
+void check_problems(const CompareArguments& arguments, const nn::TextClassifier& first,
+                    const nn::TextClassifier& second) {
+  if (!nn::same_scores(first.problem(), second.problem())) {
+    throw UsageError(fmt::format("{} is a model of the kind {}, and {} of the kind {}; only one kind is compared",
+                                 arguments.first.string(), name_of(first.problem()), arguments.second.string(),
+                                 name_of(second.problem())));
+  }
+  if (first.problem() != nn::Problem::regression) return;
+  throw UsageError("models of numbers are not compared; see the errors and correlations of each in qing eval");
+}
+
+void compare_label_sets(const CompareArguments& arguments, const nn::TextClassifier& first,
+                        const nn::TextClassifier& second, const std::vector<nn::Example>& examples) {
+  const MultiLabelEvaluation a = evaluate_multi_label(first, examples);
+  MultiLabelEvaluation b = evaluate_multi_label(second, examples);
+  const std::vector<int32_t> index = indices_of(first, second);
+  for (std::vector<int32_t>& labels : b.predicted) {
+    for (int32_t& label : labels) label = index[static_cast<size_t>(label)];
+    std::ranges::sort(labels);
+  }
+  b.labels = a.labels;
+  const MultiLabelComparison comparison = compare(a, b);
+  const std::string one = arguments.first.string(), other = arguments.second.string();
+  if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(comparison, one, other));
+  print_line(to_text(comparison, one, other));
+  if (arguments.json) print_line(to_json(comparison, one, other));
+}
+
 void run_compare(const CompareArguments& arguments) {
   const auto first = load_classifier(arguments.first, arguments.precision);
   const auto second = load_classifier(arguments.second, arguments.precision);
+  check_problems(arguments, *first, *second);
   indices_of(*first, *second);  // before the texts are read
   SkippedRows skipped;
   nn::DatasetOptions reading = dataset_options(arguments.table, skipped);
-  reading.labels = first->labels();
   reading.source_column = arguments.source_column;
   reading.map = label_map(arguments.map);
+  reading.labels = first->labels();
+  reading.problem = first->problem();
   const std::vector<nn::Example> examples = read_examples(arguments.data, reading);
   skipped.report();
+  if (first->problem() == nn::Problem::multi_label) return compare_label_sets(arguments, *first, *second, examples);
   const VersionComparison comparison = compare_versions(judge(examples, *first, *second), first->labels());
   if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(arguments, comparison));
   print_line(comparison_text(arguments, comparison));

@@ -46,7 +46,8 @@ std::string survey_text(const TableSurvey& one, bool tokens) {
     if (column.empty > 0) text += fmt::format(" [{} empty]", column.empty);
     text += '\n';
   }
-  std::vector<std::pair<std::string, int64_t>> labels(one.labels.begin(), one.labels.end());
+  const auto& shown = one.sets.labels.empty() ? one.labels : one.sets.labels;
+  std::vector<std::pair<std::string, int64_t>> labels(shown.begin(), shown.end());
   std::ranges::stable_sort(labels, std::greater<>(), &std::pair<std::string, int64_t>::second);
   text += fmt::format("labels ({})\n", labels.size());
   const int64_t labelled = std::max<int64_t>(one.rows - one.empty_rows, 1);
@@ -55,6 +56,12 @@ std::string survey_text(const TableSurvey& one, bool tokens) {
                         100 * static_cast<double>(labels[i].second) / static_cast<double>(labelled));
   }
   if (labels.size() > kShownLabels) text += "  ...\n";
+  if (!one.sets.labels.empty()) {
+    text += fmt::format("{:<14}", "labels a row");
+    std::vector<std::string> sizes;
+    for (const auto& [size, rows] : one.sets.sizes) sizes.push_back(fmt::format("{} ({} rows)", size, rows));
+    text += fmt::format("{}\n", fmt::join(sizes, ", "));
+  }
   text += lengths_text("characters", one.characters);
   if (tokens) text += lengths_text("tokens", one.tokens);
   text += fmt::format("{:<14}", "scripts");
@@ -83,6 +90,12 @@ void write_survey(JsonWriter& json, const TableSurvey& one, bool tokens) {
     json.member("empty", column.empty).end();
   }
   json.end().key("labels").raw(counts_json(one.labels)).key("scripts").raw(counts_json(one.languages));
+  if (!one.sets.labels.empty()) {
+    json.key("label_sets").begin_object().member("separator", std::string(one.sets.separator != 0, one.sets.separator));
+    json.key("labels").raw(counts_json(one.sets.labels)).key("sizes").begin_object();
+    for (const auto& [size, rows] : one.sets.sizes) json.member(std::to_string(size), rows);
+    json.end().end();
+  }
   json.key("characters").raw(lengths_json(one.characters));
   if (tokens) json.key("tokens").raw(lengths_json(one.tokens));
   json.key("contradicting").begin_array();

@@ -1,4 +1,6 @@
 // `qing eval`.
+#include <fmt/format.h>
+
 #include <memory>
 #include <utility>
 #include <vector>
@@ -10,8 +12,12 @@
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/cli/table_options.h>
 #include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
+#include <qing/serve/reports/precision_recall_chart.h>
 #include <qing/serve/runs/evaluation.h>
+#include <qing/serve/runs/multi_label_evaluation.h>
+#include <qing/serve/runs/number_evaluation.h>
 #include <qing/serve/runs/row_results.h>
 #include <qing/serve/runs/table_writer.h>
 #include <qing/tensor/files.h>
@@ -24,6 +30,7 @@ struct EvalArguments {
   std::vector<std::filesystem::path> data;
   std::vector<std::string> map;
   std::filesystem::path confusion;  ///< SVG to write the confusion matrix to; empty: none
+  std::filesystem::path curves;     ///< SVG to write the precision and recall of each label to; empty: none
   std::filesystem::path out;        ///< table of the rows with their predictions; empty: none
   int64_t worst = 10;               ///< number of errors to list
   DType precision = DType::f32;     ///< of products: or bf16, or i8
@@ -40,16 +47,58 @@ void write_confusion_chart(const std::filesystem::path& file, const Evaluation& 
   write_file_atomically(file, confusion_chart(evaluation.labels, matrices));
 }
 
+// The reports of an evaluation of several labels or of numbers.
+template <class Found>
+void report_evaluation(const EvalArguments& arguments, const Found& evaluation,
+                       const std::vector<nn::Example>& examples) {
+  const std::vector<std::string> names = names_of(arguments.data, arguments.data);
+  const std::vector<size_t> errors = worst_examples(evaluation, static_cast<size_t>(arguments.worst));
+  if (!arguments.out.empty()) write_results(arguments.out, evaluation, examples, names);
+  print_line(to_text(evaluation));
+  if (!errors.empty()) print_line(worst_text(evaluation, examples, errors, names));
+  if (arguments.json) print_line(to_json(evaluation, worst_json(evaluation, examples, errors, names)));
+}
+
+void eval_labels(const EvalArguments& arguments, const nn::TextClassifier& model, const std::filesystem::path& folder,
+                 const std::vector<nn::Example>& examples) {
+  const MultiLabelEvaluation evaluation = evaluate_multi_label(model, examples);
+  if (arguments.reference) keep_reference(folder, evaluation.profile);
+  if (!arguments.curves.empty()) {
+    write_file_atomically(arguments.curves, precision_recall_chart({{"all texts", evaluation}}));
+  }
+  report_evaluation(arguments, evaluation, examples);
+}
+
+void check_charts(const EvalArguments& arguments, nn::Problem problem) {
+  const bool classes = problem == nn::Problem::single_label || problem == nn::Problem::ordinal;
+  if (!arguments.confusion.empty() && !classes) {
+    throw UsageError(fmt::format("--confusion: a {} model has no confusion matrix; {}", name_of(problem),
+                                 problem == nn::Problem::multi_label ? "--curves shows each label" : "leave it out"));
+  }
+  if (!arguments.curves.empty() && problem != nn::Problem::multi_label) {
+    throw UsageError(fmt::format("--curves: a {} model has no curves of labels; leave it out", name_of(problem)));
+  }
+  if (arguments.reference && problem == nn::Problem::regression) {
+    throw UsageError("--reference: a regression predicts no labels whose frequencies could drift; leave it out");
+  }
+}
+
 void run_eval(const EvalArguments& arguments) {
   const std::filesystem::path folder = model_or_shipped(arguments.model);
   const auto model = nn::TextClassifier::load(folder, arguments.precision);
+  check_charts(arguments, model->problem());
   if (!arguments.out.empty()) output_format_of(arguments.out);  // refuses before the work
   SkippedRows skipped;
   nn::DatasetOptions options = dataset_options(arguments.table, skipped);
-  options.labels = model->labels();
   options.map = label_map(arguments.map);
+  options.labels = model->labels();
+  options.problem = model->problem();
   const std::vector<nn::Example> examples = read_examples(arguments.data, options);
   skipped.report();
+  if (model->problem() == nn::Problem::multi_label) return eval_labels(arguments, *model, folder, examples);
+  if (model->problem() == nn::Problem::regression) {
+    return report_evaluation(arguments, evaluate_numbers(*model, examples), examples);
+  }
   const Evaluation evaluation = evaluate(*model, examples);
   const std::vector<std::string> names = names_of(arguments.data, arguments.data);
   const std::vector<RowResult> results = row_results(evaluation);
@@ -74,6 +123,10 @@ void add_eval(CommandLine& line) {
       ->type_name("FILE");
   add_map(command, a->map);
   command->add_option("--confusion", a->confusion, "Confusion matrices: output file (SVG)")->type_name("FILE");
+  command
+      ->add_option("--curves", a->curves,
+                   "Precision and recall of each label of a multi-label model: output file (SVG)")
+      ->type_name("FILE");
   command
       ->add_option("--out", a->out,
                    "Output file of the rows with their predictions (.csv, .tsv, .jsonl, .json, .xlsx): file, line, "

@@ -16,6 +16,7 @@
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/registry/registry.h>
+#include <qing/serve/tasks/task.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/folders.h>
 
@@ -28,7 +29,7 @@ namespace fs = std::filesystem;
 struct Found {
   std::string name;
   std::int64_t version;
-  bool embeds = false;  // a model of sentence embeddings, which has no labels
+  std::string task;  // as model hubs name it, or as qing does
   std::vector<std::string> labels;
   std::uintmax_t bytes = 0;  // of all files, those of its training included
   std::string card;          // the file's path; empty: none
@@ -51,9 +52,16 @@ std::string card_of(const fs::path& folder) {
 }
 
 Found look_at(const fs::path& folder, const std::string& name, std::int64_t version) {
-  Found found{name, version, nn::holds_sentence_embedding(folder), {}, bytes_below(folder), card_of(folder), {}};
+  Found found{name, version, "text-classification", {}, bytes_below(folder), card_of(folder), {}};
   try {
-    if (!found.embeds) found.labels = nn::ClassifierConfig::load(folder / "config.json").labels;
+    if (nn::holds_sentence_embedding(folder)) {
+      found.task = "feature-extraction";
+    } else if (const std::string task = nn::task_of(folder); task != nn::kClassification) {
+      found.task = task;
+      if (find_task(task) == nullptr) throw DataError(fmt::format("task: is none of {}", task_names()));
+    } else {
+      found.labels = nn::ClassifierConfig::load(folder / "config.json").labels;
+    }
   } catch (const Error& error) { found.error = error.what(); }
   return found;
 }
@@ -80,7 +88,7 @@ std::vector<Found> all_below(const fs::path& root) {
 std::string json_of(const Found& found) {
   JsonWriter json(JsonWriter::Style::kSpaced);
   json.begin_object().member("name", found.name).member("version", std::to_string(found.version));
-  json.member("task", found.embeds ? "feature-extraction" : "text-classification");
+  json.member("task", found.task);
   json.member("labels", found.labels).member("bytes", found.bytes).key("card");
   found.card.empty() ? json.raw("null") : json.value(found.card);
   if (!found.error.empty()) json.member("error", found.error);
@@ -94,9 +102,10 @@ void run_models(const fs::path& given, bool as_json) {
   if (all.empty()) throw DataError(fmt::format("{}: holds no model; put one into NAME/1/", root.string()));
   if (!as_json) print_line(fmt::format("{:<24} {:>7} {:>10}  {:<32} {}", "name", "version", "size", "labels", "card"));
   for (const Found& found : all) {
-    const std::string labels = !found.error.empty() ? found.error
-                               : found.embeds       ? "none: it gives embeddings"
-                                                    : fmt::format("{}", fmt::join(found.labels, ", "));
+    const std::string labels = !found.error.empty()                 ? found.error
+                               : found.task == "feature-extraction" ? "none: it gives embeddings"
+                               : !found.labels.empty()              ? fmt::format("{}", fmt::join(found.labels, ", "))
+                                                                    : "of the task " + found.task;
     print_line(as_json ? json_of(found)
                        : fmt::format("{:<24} {:>7} {:>7.1f} MB  {:<32} {}", found.name, found.version,
                                      static_cast<double>(found.bytes) / 1e6, labels,

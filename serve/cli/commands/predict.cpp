@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include <qing/nn/data/label_sets.h>
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/utf8.h>
@@ -24,6 +25,8 @@
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/protocols/explanation_json.h>
 #include <qing/serve/runs/evaluation.h>
+#include <qing/serve/runs/multi_label_evaluation.h>
+#include <qing/serve/tasks/task.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
@@ -137,14 +140,27 @@ void write_floats(JsonWriter& json, std::span<const float> values) {
   json.end();
 }
 
-std::string prediction_json(const std::string& text, const nn::Prediction& prediction,
-                            const std::vector<std::string>& labels, bool logits) {
+std::string prediction_json(const std::string& text, const nn::Prediction& prediction, const nn::TextClassifier& model,
+                            bool logits) {
+  const std::vector<std::string>& labels = model.labels();
   const auto label = static_cast<size_t>(prediction.label);
   JsonWriter json(JsonWriter::Style::kSpaced);
-  json.begin_object().member("text", text).member("label", labels.at(label));
-  json.key("score").raw(nine_digits(prediction.scores.at(label))).key("scores").begin_object();
-  for (size_t i = 0; i < labels.size(); ++i) json.key(labels[i]).raw(nine_digits(prediction.scores.at(i)));
-  json.end().member("tokens", prediction.tokens).member("truncated", prediction.truncated);
+  json.begin_object().member("text", text);
+  if (model.problem() == nn::Problem::regression) {
+    json.key("value").raw(nine_digits(prediction.scores.front()));
+  } else {
+    if (model.problem() == nn::Problem::multi_label) {
+      json.member("labels", names_of_labels(labels, prediction.labels));
+    } else {
+      json.member("label", labels.at(label)).key("score").raw(nine_digits(prediction.scores.at(label)));
+    }
+    if (model.problem() == nn::Problem::ordinal)
+      json.key("value").raw(nine_digits(static_cast<float>(prediction.value)));
+    json.key("scores").begin_object();
+    for (size_t i = 0; i < labels.size(); ++i) json.key(labels[i]).raw(nine_digits(prediction.scores.at(i)));
+    json.end();
+  }
+  json.member("tokens", prediction.tokens).member("truncated", prediction.truncated);
   if (prediction.blank) json.member("blank", true);
   if (logits) {
     json.key("logits");
@@ -152,6 +168,24 @@ std::string prediction_json(const std::string& text, const nn::Prediction& predi
   }
   json.end();
   return json.take();
+}
+
+// The fields of a line for people and for cut: the label and its score, or the labels and theirs joined by '|', and the
+// expected place of ordered labels, or the number alone.
+std::string prediction_fields(const nn::Prediction& prediction, const nn::TextClassifier& model) {
+  if (model.problem() == nn::Problem::regression) return fmt::format("{:.6g}\t", prediction.value);
+  if (model.problem() == nn::Problem::multi_label) {
+    std::vector<std::string> scores;
+    for (const int32_t label : prediction.labels) {
+      scores.push_back(fmt::format("{:.4f}", prediction.scores.at(static_cast<size_t>(label))));
+    }
+    return fmt::format("{}\t{}\t", nn::joined_labels(names_of_labels(model.labels(), prediction.labels)),
+                       nn::joined_labels(scores));
+  }
+  const auto label = static_cast<size_t>(prediction.label);
+  std::string fields = fmt::format("{}\t{:.4f}\t", model.labels().at(label), prediction.scores.at(label));
+  if (model.problem() == nn::Problem::ordinal) fields += fmt::format("{:.4f}\t", prediction.value);
+  return fields;
 }
 
 // Line breaks and tabs would tear the line apart.
@@ -204,9 +238,25 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
   return nn::Tokenizer::load(directory, static_cast<int32_t>(nn::EncoderConfig::load(config).max_tokens()));
 }
 
-// Prints one line per text: label, score and text separated by tabs, or a JSON object.
+// The same for a model of another task.
+void predict_task(const TextArguments& arguments, const std::filesystem::path& folder) {
+  if (!arguments.out.empty() || arguments.logits) {
+    throw UsageError("--out and --logits are for text classifiers; this model is of another task");
+  }
+  const std::shared_ptr<const nn::TaskModel> model = load_task_model(folder, arguments.precision);
+  const Task& task = *find_task(model->task());
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where&) {
+    for (const std::string& line : task.predict(*model, texts, arguments.json)) print_line(line);
+  });
+}
+
+// Prints one line per text: what is predicted and the text, separated by tabs, or a JSON object.
 void run_predict(const TextArguments& arguments) {
   require_input(arguments);
+  if (const std::filesystem::path folder = model_or_shipped(arguments.model);
+      nn::task_of(folder) != nn::kClassification) {
+    return predict_task(arguments, folder);
+  }
   if (!arguments.out.empty()) {
     if (arguments.file.empty()) throw UsageError("--out needs --file: the table to add the predictions to");
     if (!arguments.texts.empty()) throw UsageError("--out writes the table of --file; give no other texts");
@@ -219,17 +269,15 @@ void run_predict(const TextArguments& arguments) {
     return;
   }
   const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model), arguments.precision);
-  const std::vector<std::string>& labels = model->labels();
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
     const std::vector<nn::Prediction> predictions = predict_all(*model, texts, where);
     for (size_t i = 0; i < texts.size(); ++i) {
       const nn::Prediction& prediction = predictions[i];
       if (arguments.json) {
-        print_line(prediction_json(texts[i], prediction, labels, arguments.logits));
+        print_line(prediction_json(texts[i], prediction, *model, arguments.logits));
         continue;
       }
-      const auto label = static_cast<size_t>(prediction.label);
-      std::string line = fmt::format("{}\t{:.4f}\t", labels.at(label), prediction.scores.at(label));
+      std::string line = prediction_fields(prediction, *model);
       if (arguments.logits) line += logits_text(prediction.logits) + "\t";
       print_line(line + in_one_line(texts[i]));
       if (prediction.blank) print_line("\tthe text gives no token; the scores are those of an empty text");
@@ -299,7 +347,9 @@ CLI::App* add_text_command(CommandLine& line, const char* name, const char* abou
 
 void add_predict(CommandLine& line) {
   const auto predict = std::make_shared<TextArguments>();
-  CLI::App* command = add_text_command(line, "predict", "Predict the labels of texts", "--file", predict, run_predict);
+  CLI::App* command =
+      add_text_command(line, "predict", "Predict the labels of texts, or what a model of another task finds in them",
+                       "--file", predict, run_predict);
   command
       ->add_option(
           "--out", predict->out,

@@ -11,13 +11,16 @@
 #include <tuple>
 #include <utility>
 
+#include <qing/nn/models/classifier_config.h>
 #include <qing/nn/models/label_names.h>
+#include <qing/nn/models/pretrained.h>
 #include <qing/optim/classifier/train_classifier.h>
 #include <qing/serve/cli/classifier_run.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/label_options.h>
 #include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/option_search.h>
+#include <qing/serve/cli/problem_options.h>
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/cli/task_command.h>
 #include <qing/serve/cli/training_command.h>
@@ -25,6 +28,7 @@
 #include <qing/serve/cli/training_session.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
+#include <qing/serve/reports/measured_problem.h>
 #include <qing/serve/reports/model_card.h>
 #include <qing/serve/runs/calibrate.h>
 #include <qing/serve/runs/data_files.h>
@@ -55,11 +59,15 @@ void check(TrainArguments& arguments) {
   try {
     nn::check_label_names(labels);
   } catch (const ValueError& error) { throw UsageError(fmt::format("--{}", error.what())); }
-  if (labels.size() == 1) throw UsageError("--labels: give at least two labels, separated by commas");
+  const bool may_be_one = arguments.options.multi_label != 0 || arguments.options.regression != 0;
+  if (labels.size() == 1 && !may_be_one) {
+    throw UsageError("--labels: give at least two labels, separated by commas");
+  }
 }
 
 // Without --labels the data say them, or the model to begin with.
 void choose(TrainArguments& arguments, const nn::DatasetOptions& reading, bool tells) {
+  const bool learned = arguments.options.labels.empty();
   const TrainingLabels chosen =
       choose_labels(arguments.data, reading, arguments.options.labels, arguments.options.from);
   if (tells) {
@@ -67,6 +75,7 @@ void choose(TrainArguments& arguments, const nn::DatasetOptions& reading, bool t
   }
   arguments.options.labels = chosen.labels;
   set_values(arguments.settings, "labels", chosen.labels);
+  order_labels(arguments, learned);
 }
 
 // Without --dev a share of --data is the dev set.
@@ -97,19 +106,22 @@ std::vector<LabelledFile> dev_of(TrainArguments& arguments, std::vector<Labelled
 // The profile of predictions that drift is measured against. It is computed on the dev sets. Without dev sets it is
 // computed on a sample of the training texts.
 nn::DataProfile profile_of(const std::filesystem::path& folder, std::span<const nn::Example> examples, size_t files,
-                           const std::vector<std::pair<std::string, Evaluation>>& dev) {
+                           const std::vector<nn::DataProfile>& dev) {
   if (!dev.empty()) {
-    nn::DataProfile sum = dev.front().second.profile;
-    for (size_t i = 1; i < dev.size(); ++i) sum += dev[i].second.profile;
+    nn::DataProfile sum = dev.front();
+    for (size_t i = 1; i < dev.size(); ++i) sum += dev[i];
     return sum;
   }
   constexpr size_t kTexts = 10'000;
-  std::vector<nn::Example> some;
+  const auto model = nn::TextClassifier::load(folder);
+  std::vector<std::string> some;
   const size_t step = (examples.size() + kTexts - 1) / kTexts;
   for (size_t i = 0; i < examples.size(); i += step) {
-    if (static_cast<size_t>(examples[i].group) < files) some.push_back(examples[i]);
+    if (static_cast<size_t>(examples[i].group) < files) some.push_back(examples[i].text);
   }
-  return evaluate(*nn::TextClassifier::load(folder), some).profile;
+  nn::DataProfile profile{.labels = std::vector<int64_t>(model->labels().size())};
+  profile.add(predict_all(*model, some, [](size_t i) { return fmt::format("training text {}", i + 1); }));
+  return profile;
 }
 
 void say_calibration(const Calibration& calibration) {
@@ -121,22 +133,29 @@ void say_calibration(const Calibration& calibration) {
 
 // Returns the calibration of the model.
 Calibration write_reports(const RunDirectory& run, const optim::TrainResult& result, const Metrics& metrics,
-                          const TrainingTexts& texts, size_t files, const std::string& search) {
+                          const TrainingTexts& texts, size_t files, const std::string& search, const Measure& measure) {
   CardFacts facts{.record = run.record(),
                   .result = result,
                   .best_step = metrics.best_step(),
                   .search = search,
                   .dev = {},
                   .calibration = {}};
-  if (!result.interrupted && !texts.dev.empty()) {
+  std::vector<nn::DataProfile> profiles;
+  const nn::Problem problem = nn::ClassifierConfig::load(run.out() / nn::kConfigFile).problem;
+  if (problem == nn::Problem::multi_label || problem == nn::Problem::regression) {
+    facts.measured = result.interrupted ? MeasuredProblem{} : measure_problem(run, problem, texts.dev, profiles);
+  } else if (!result.interrupted && !texts.dev.empty()) {
     std::tie(facts.calibration, facts.dev) = calibrate(run.out(), texts.dev);
     say_calibration(facts.calibration);
     std::vector<std::pair<std::string, nn::ConfusionMatrix>> matrices;
-    for (const auto& [name, evaluation] : facts.dev) matrices.emplace_back(name, evaluation.all);
+    for (const auto& [name, evaluation] : facts.dev) {
+      matrices.emplace_back(name, evaluation.all);
+      profiles.push_back(evaluation.profile);
+    }
     write_file_atomically(run.path("confusion.svg"), confusion_chart(facts.dev.front().second.labels, matrices));
   }
-  if (!result.interrupted) keep_reference(run.out(), profile_of(run.out(), texts.examples, files, facts.dev));
-  write_file_atomically(run.path("loss.svg"), loss_chart(metrics));
+  if (!result.interrupted) keep_reference(run.out(), profile_of(run.out(), texts.examples, files, profiles));
+  write_file_atomically(run.path("loss.svg"), loss_chart(metrics, &measure));
   write_model_card(run.out(), facts);
   return facts.calibration;
 }
@@ -162,6 +181,7 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
   nn::DatasetOptions reading = dataset_options(arguments.table, skipped);
   if (!first) reading = silent(std::move(reading));
   reading.map = label_map(arguments.map);
+  choose_problem(arguments, reading, first);
   choose(arguments, silent(reading), first);
   reading.labels = arguments.options.labels;
   std::vector<std::filesystem::path> all = training_files(arguments);
@@ -202,8 +222,8 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
   if (arguments.tune > 0 && !run.was_finished()) search = search_options(arguments, options, run, texts);
   const optim::TrainResult result = search ? search->result : train_run(arguments, options, run, texts, ranks);
   const Metrics metrics = read_metrics(run.path("metrics.jsonl"));
-  const Calibration calibration =
-      write_reports(run, result, metrics, texts, arguments.data.size(), search ? search->told : std::string());
+  const Calibration calibration = write_reports(run, result, metrics, texts, arguments.data.size(),
+                                                search ? search->told : std::string(), measure_of(arguments.best));
   run.write_state(result.interrupted ? "interrupted" : "finished", result.steps);
   report(arguments, result, best_of(metrics, measure_of(arguments.best)), [&](JsonWriter& json) {
     if (search) json.member("trials", search->trials.size()).member("best_trial", search->best.number);
@@ -248,10 +268,12 @@ void add_train(CommandLine& line) {
       "Model folder to begin with, or 'shipped' for the model that comes with qing. Its vocabulary, encoder size and "
       "weights are taken over. A classification head is kept if the labels are the same");
   command
-      ->add_option("--best", a->best,
-                   "Measure on the dev sets by which the best model is kept, the mean over several sets")
-      ->check(CLI::IsMember({"macro_recall", "accuracy", "macro_f1", "loss"}))
-      ->capture_default_str()
+      ->add_option(
+          "--best", a->best,
+          "Measure on the dev sets by which the best model is kept, the mean over several sets. The default of several "
+          "labels is micro_f1, of ordered labels kappa, and of numbers mse")
+      ->check(CLI::IsMember(measure_names()))
+      ->default_str("macro_recall")
       ->group("Run");
   command
       ->add_option("--tune", a->tune,
@@ -269,6 +291,10 @@ void add_train(CommandLine& line) {
   command->callback([&line, command, a] {
     read_configs(*command, *a);
     a->dev_share_given = command->count("--dev-share") > 0;
+    for (const char* flag : {"--multi-label", "--ordinal", "--regression"}) {
+      a->problem_given = a->problem_given || command->count(flag) > 0;
+    }
+    if (command->count("--best") == 0) a->best.clear();
     // Runs of older versions held nothing out.
     if (a->resume && !a->dev_share_given && recorded_config(a->out)) {
       a->dev_share = 0;

@@ -73,6 +73,9 @@ Feedback read_feedback(Service& service, const std::string& body, const std::str
                                  "request_id: no answer with this id is remembered; answers are remembered for 24 "
                                  "hours, until the server stops"));
   }
+  if (!answer->one_label) {
+    refuse_field("request_id: its model gives several labels or a number, and feedback is for models of one label");
+  }
   if (feedback.index >= static_cast<std::int64_t>(answer->predicted.size())) {
     refuse_field(fmt::format("index: the request had {} texts; the first has the index 0", answer->predicted.size()));
   }

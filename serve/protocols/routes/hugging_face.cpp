@@ -4,6 +4,7 @@
 // of a list of lists, so that one text is answered with a nested list.
 #include <qing/serve/protocols/protocols.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
@@ -28,12 +29,12 @@ constexpr std::string_view kResponse = R"({"type":"array","items":{"type":"array
 
 constexpr std::int64_t kMostTopK = 1'000'000'000;  // as kRequest says
 
-enum class Function { kSoftmax, kSigmoid, kNone };
+enum class Function { kOwn, kSoftmax, kSigmoid, kNone };
 
 struct Request {
   std::vector<std::string> texts;
   size_t top_k = std::numeric_limits<size_t>::max();
-  Function function = Function::kSoftmax;
+  Function function = Function::kOwn;  // that of the model's problem, as the pipelines of transformers have it
 };
 
 Function function_of(const json::value& value) {
@@ -66,9 +67,16 @@ Request read(const json::object& object, const Limits& limits) {
   return request;
 }
 
-std::vector<float> scores_of(const nn::Prediction& prediction, Function function) {
-  if (function == Function::kSoftmax) return prediction.scores;
+std::vector<float> scores_of(const nn::Prediction& prediction, Function function, nn::Problem problem) {
+  const bool softmax = problem == nn::Problem::single_label || problem == nn::Problem::ordinal;
+  if (function == Function::kOwn || (function == Function::kSoftmax && softmax)) return prediction.scores;
   std::vector<float> scores = prediction.logits;
+  if (function == Function::kSoftmax) {
+    const float top = *std::ranges::max_element(scores);
+    float sum = 0;
+    for (float& score : scores) sum += score = std::exp(score - top);
+    for (float& score : scores) score /= sum;
+  }
   if (function == Function::kSigmoid) {
     for (float& score : scores) score = 1 / (1 + std::exp(-score));
   }
@@ -82,7 +90,8 @@ void classify(Service& service, const Model& model, const json::object& object, 
                     JsonWriter json;
                     json.begin_array();
                     for (const nn::Prediction& prediction : answer.predictions) {
-                      write_ranking(json, scores_of(prediction, function), answer.labels(), top_k);
+                      write_ranking(json, scores_of(prediction, function, answer.model.classifier->problem()),
+                                    answer.labels(), top_k);
                     }
                     json.end();
                     return HttpResponse{200, json.take(), {}};

@@ -17,8 +17,8 @@ namespace {
 constexpr std::string_view kLoadedModels = R"({"type":"object","required":["models","weight_bytes","resident_bytes"],
 "properties":{"weight_bytes":{"type":"integer"},"resident_bytes":{"type":"integer"},"models":{"type":"array","items":{
 "type":"object","required":["name","state","aliases","versions"],"properties":{"name":{"type":"string"},
-"state":{"enum":["ready","unloaded","failed"]},"version":{"type":"string"},"previous":{"type":"string"},
-"project":{"type":"string"},"loaded":{"type":"integer"},"trial":{"type":"object"},"aliases":{"type":"array"},
+"state":{"enum":["ready","unloaded","failed"]},"task":{"type":"string"},"version":{"type":"string"},
+"previous":{"type":"string"},"project":{"type":"string"},"loaded":{"type":"integer"},"trial":{"type":"object"},"aliases":{"type":"array"},
 "versions":{"type":"array","items":{"type":"object","required":["version","state"],"properties":{
 "version":{"type":"string"},"state":{"enum":["active","canary","shadow","alias","on_disk","unloaded","failed"]},
 "reason":{"type":"string"},"weight_bytes":{"type":"integer"},"precision":{"type":"string"},
@@ -62,6 +62,7 @@ class Listing {
     json_.member("state", model.served ? "ready" : failed ? "failed" : "unloaded");
     if (const auto owner = service_.owner(name)) json_.member("project", *owner);
     if (model.served) {
+      json_.member("task", model.served->served->task());
       json_.member("version", std::to_string(model.served->version)).member("loaded", model.served->loaded);
       if (model.served->previous != 0) json_.member("previous", std::to_string(model.served->previous));
       write_trial(json_, *model.served);
@@ -108,9 +109,9 @@ class Listing {
   }
   void add_load(const std::string& name, std::int64_t version) {
     if (const std::optional<Model> found = service_.registry().find(name, version)) {
-      json_.member("weight_bytes", found->classifier->weight_bytes());
-      json_.member("precision", name_of(found->classifier->precision()));
-      weights_ += found->classifier->weight_bytes();
+      json_.member("weight_bytes", found->served->weight_bytes());
+      json_.member("precision", name_of(found->served->precision()));
+      weights_ += found->served->weight_bytes();
     }
     const VersionCounts counts = service_.versions().read(name, version);
     json_.member("requests", counts.requests).member("failed", counts.failed);

@@ -188,10 +188,15 @@ void write_versions(Text& text, const Service& service, const Versions& all) {
 void write_served(Text& text, const Service& service, const std::string& key) {
   text.begin("version_serving", "gauge", "1 for each version that answers: active, or as a canary or a shadow.");
   for (const Model& model : service.models(key)) {
-    text.value("version_serving", version_label(model.name, model.version) + ",role=\"active\"", 1);
+    text.value(
+        "version_serving",
+        fmt::format("{},role=\"active\",task=\"{}\"", version_label(model.name, model.version), model.served->task()),
+        1);
     if (!model.candidate) continue;
     const char* const role = model.trial.shadow ? "shadow" : "canary";
-    text.value("version_serving", fmt::format("{},role=\"{}\"", version_label(model.name, model.trial.version), role),
+    text.value("version_serving",
+               fmt::format("{},role=\"{}\",task=\"{}\"", version_label(model.name, model.trial.version), role,
+                           model.served->task()),
                1);
   }
 }

@@ -18,6 +18,7 @@ constexpr std::string_view kPredictResponse = R"({"type":"object",
 "model":{"type":"string"},"version":{"type":"string"},"predictions":{"type":"array","items":{"type":"object",
 "required":["label","score","scores","truncated"],"properties":{"label":{"type":"string"},"score":{"type":"number"},
 "scores":{"type":"object","additionalProperties":{"type":"number"}},"truncated":{"type":"boolean"},
+"labels":{"type":"array","items":{"type":"string"}},"value":{"type":"number"},
 "blank":{"type":"boolean"},"explanation":{"type":"object"}}}}}})";
 constexpr std::string_view kModels = R"({"type":"object","required":["models","object","data"],
 "properties":{"models":{"type":"array","items":{"type":"object"}},"object":{"const":"list"},
@@ -68,12 +69,17 @@ void write_members(JsonWriter& json, const Service& service, const Model& model,
   json.member("name", model.name).member("ready", true).member("version", std::to_string(model.version));
   json.member("versions", version_texts(model.versions));
   json.member("served_versions", version_texts(service.registry().served_versions(model.name)));
-  json.member("labels", model.classifier->labels());
+  json.member("task", model.served->task()).member("labels", model.served->labels());
+  if (model.classifier && model.classifier->problem() != nn::Problem::single_label) {
+    json.member("problem", name_of(model.classifier->problem()));
+  }
   if (model.previous != 0) json.member("previous", std::to_string(model.previous));
   write_trial(json, model);
   if (!model.error.empty()) json.member("error", shown_reason(model.error, may_administer));
-  json.member("ngrams", model.classifier->has_ngrams());
-  if (const auto size = model.classifier->embedding().size; size > 0) json.member("embedding_size", size);
+  if (model.classifier) {
+    json.member("ngrams", model.classifier->has_ngrams());
+    if (const auto size = model.classifier->embedding().size; size > 0) json.member("embedding_size", size);
+  }
   const Limits limits = service.limits(model);
   json.key("limits").begin_object().member("texts", limits.texts).member("explained_texts", limits.explained_texts);
   json.member("text_bytes", limits.text_bytes).member("body_bytes", limits.body_bytes).end();
@@ -109,7 +115,8 @@ HttpResponse list_models(const Service& service, const std::string& key) {
 }
 
 Routed::Run show_model(Service& service, const Call& call) {
-  return [&service, model = model_of(service, call)](const std::string&, const Routed::Reply& reply) {
+  return [&service, model = service.any_model(call.parameter("name"), call.key, call.parameter("version"))](
+             const std::string&, const Routed::Reply& reply) {
     reply(model_response(service, model, service.may_administer(reply.key)));
   };
 }

@@ -2,13 +2,12 @@
 #include <qing/serve/protocols/protocols.h>
 
 #include <array>
-#include <charconv>
-#include <optional>
 
 #include <qing/serve/common/version.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/v2_tensors.h>
+#include <qing/serve/tasks/task.h>
 
 namespace qing::serve::protocols {
 namespace {
@@ -29,7 +28,7 @@ constexpr std::string_view kInferRequest = R"({"type":"object","required":["inpu
 "data":{"type":["array","null"],"items":{"type":"string"}}}}},
 "outputs":{"type":["array","null"],"items":{"type":"object","required":["name"],
 "additionalProperties":{"type":"null"},"properties":{
-"name":{"enum":["label","score","scores","logits","explanation"]},
+"name":{"enum":["label","score","scores","logits","labels","value","explanation"]},
 "parameters":{"type":["object","null"],"additionalProperties":{"type":"null"},"properties":{
 "binary_data":{"type":["boolean","null"]}}}}}}}})";
 constexpr std::string_view kIndexRequest = R"({"type":"object","additionalProperties":{"type":"null"},"properties":{
@@ -50,14 +49,14 @@ Routed::Run ready(const Service& service, std::string_view member) {
 }
 
 Model model_of(const Service& service, const Call& call) {
-  return service.model(call.parameter("name"), call.key, call.parameter("version"));
+  return service.any_model(call.parameter("name"), call.key, call.parameter("version"));
 }
 
 HttpResponse metadata(const Service& service, const Model& model) {
   JsonWriter json;
   json.begin_object().member("name", model.name);
   json.member("versions", version_texts(service.registry().served_versions(model.name))).member("platform", "qing");
-  write_v2_signature(json, *model.classifier);
+  write_v2_signature(json, *model.served);
   json.end();
   return {200, json.take(), {}};
 }
@@ -75,24 +74,17 @@ HttpResponse server_metadata() {
   return {200, json.take(), {}};
 }
 
-std::optional<size_t> header_length_of(const HttpHead& head) {
-  const std::string_view text = head.header("Inference-Header-Content-Length");
-  if (text.empty()) return std::nullopt;
-  size_t length = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  if (error != std::errc() || end != text.data() + text.size()) {
-    throw Refusal(error_response(400, "malformed_header", "Inference-Header-Content-Length: not a plain number"));
-  }
-  return length;
-}
-
 // Any Content-Type is accepted: Triton's clients send none, and KServe's send application/octet-stream.
 Routed::Run infer(Service& service, const Call& call) {
   require_plain_body(call.head);
-  return [&service, model = model_of(service, call), length = header_length_of(call.head)](const std::string& body,
-                                                                                           Routed::Reply reply) {
+  const Model any = model_of(service, call);
+  if (!any.classifier) {
+    if (const Task* task = find_task(any.served->task())) return task->infer(service, any, call);
+  }
+  return [&service, model = service.model(call.parameter("name"), call.key, call.parameter("version")),
+          length = v2_header_length(call.head)](const std::string& body, Routed::Reply reply) {
     service.require_room(model, reply);
-    V2Request request = read_v2(body, length, service.limits(model));
+    V2Request request = read_v2(body, length, *model.classifier, service.limits(model));
     Job job{model, std::move(request.texts), request.explain};
     service.predict(std::move(job), std::move(reply),
                     [request = std::move(request)](const Answer& answer) { return write_v2(request, answer); });

@@ -248,8 +248,19 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
   const Model source = found(service, registry, proposal.from, proposal.from_version, proposal.key);
   proposal.model = target.name;  // not an alias
   if (target.name == source.name) refuse_field("from: is the model itself; give another one");
-  if (target.classifier->embeds() || target.classifier->labels() != source.classifier->labels()) {
+  if (!target.classifier || !source.classifier) {
+    refuse("unacceptable_model", "from: both models must classify texts; load a version of another task by its number");
+  }
+  if (target.classifier->embeds() || target.classifier->labels() != source.classifier->labels() ||
+      target.classifier->problem() != source.classifier->problem()) {
     refuse("other_labels", "from: has other labels than the model; train it on the model's labels");
+  }
+  const nn::Problem problem = target.classifier->problem();
+  if (proposal.rule && problem != nn::Problem::single_label && problem != nn::Problem::ordinal) {
+    refuse_field(
+        fmt::format("rule: compares one label a text, and this is a {} model; compare with qing compare, and "
+                    "leave the rule out",
+                    name_of(problem)));
   }
   const std::filesystem::path folder = registry.folder_of(source.name, source.version);
   if (folder.empty()) refuse_field("from: has no files to copy; give a model of a folder");

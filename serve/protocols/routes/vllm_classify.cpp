@@ -6,6 +6,7 @@
 
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/http/request_id.h>
+#include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/embeddings.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/openai.h>
@@ -21,7 +22,7 @@ constexpr std::string_view kResponse = R"({"type":"object","required":["id","obj
 "properties":{"id":{"type":"string"},"object":{"const":"list"},"created":{"type":"integer"},"model":{"type":"string"},
 "data":{"type":"array","items":{"type":"object","required":["index","label","probs","num_classes"],"properties":{
 "index":{"type":"integer"},"label":{"type":"string"},"probs":{"type":"array","items":{"type":"number"}},
-"num_classes":{"type":"integer"}}}},"usage":{"type":"object","required":["prompt_tokens","total_tokens"]}}})";
+"num_classes":{"type":"integer"},"labels":{"type":"array","items":{"type":"string"}}}}},"usage":{"type":"object","required":["prompt_tokens","total_tokens"]}}})";
 
 HttpResponse write(const Answer& answer) {
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -35,7 +36,11 @@ HttpResponse write(const Answer& answer) {
     tokens += prediction.tokens;
     json.begin_object().member("index", i);
     json.member("label", answer.labels()[static_cast<size_t>(prediction.label)]);
-    json.member("probs", prediction.scores).member("num_classes", answer.labels().size()).end();
+    json.member("probs", prediction.scores).member("num_classes", answer.labels().size());
+    if (answer.model.classifier->problem() == nn::Problem::multi_label) {
+      json.key("labels").raw(labels_json(answer.labels(), prediction.labels));
+    }
+    json.end();
   }
   json.end().key("usage").begin_object().member("prompt_tokens", tokens).member("total_tokens", tokens);
   json.member("completion_tokens", 0).key("prompt_tokens_details").raw("null").end().end();

@@ -1,11 +1,41 @@
 // The task "tagging": named entities in texts.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
 #include <qing/nn/models/tagger.h>
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/tasks/tagging/tagging_routes.h>
 #include <qing/serve/tasks/tagging/tagging_training.h>
 #include <qing/serve/tasks/task.h>
 
 namespace qing::serve {
 namespace tagging {
 namespace {
+
+std::string entities_json(const nn::TaggedText& tagged, const std::string& text) {
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("text", text).key("entities");
+  write_entities(json, tagged, text);
+  json.end();
+  return json.take();
+}
+
+// The text, and below it a line for each entity: type, score and words.
+std::string entities_text(const nn::TaggedText& tagged, const std::string& text) {
+  const auto in_one_line = [](std::string part) {
+    std::ranges::replace_if(
+        part, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+    return part;
+  };
+  std::string lines = in_one_line(text);
+  for (const nn::Entity& entity : tagged.entities) {
+    lines += fmt::format("\n\t{}\t{:.4f}\t{}", entity.type, entity.score,
+                         in_one_line(text.substr(entity.begin, entity.end - entity.begin)));
+  }
+  return lines;
+}
 
 class TaggingTask final : public Task {
  public:
@@ -33,7 +63,19 @@ class TaggingTask final : public Task {
   std::shared_ptr<const nn::TaskModel> load(const std::filesystem::path& folder, DType precision) const override {
     return nn::Tagger::load(folder, precision);
   }
-  std::vector<Route> routes(Service&) const override { return {}; }
+  std::vector<std::string> predict(const nn::TaskModel& model, std::span<const std::string> inputs,
+                                   bool json) const override {
+    const std::vector<nn::TaggedText> tagged = dynamic_cast<const nn::Tagger&>(model).tag(inputs);
+    std::vector<std::string> lines;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      lines.push_back(json ? entities_json(tagged[i], inputs[i]) : entities_text(tagged[i], inputs[i]));
+    }
+    return lines;
+  }
+  std::vector<Route> routes(Service& service) const override { return tag_routes(service); }
+  Routed::Run infer(Service& service, const Model& model, const Call& call) const override {
+    return infer_entities(service, model, call);
+  }
   std::string_view route() const override { return "POST /v1/models/{name}/tag"; }
 };
 

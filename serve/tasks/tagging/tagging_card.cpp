@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kTypeScore = "f1 of ";
+constexpr std::string_view kTypeScore = "f1_";
 
 std::string tagger_section(const fs::path& model, const TaskFacts& facts) {
   const nn::ClassifierConfig config = nn::ClassifierConfig::load_for_tokens(model / nn::kConfigFile);

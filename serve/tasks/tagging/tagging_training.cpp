@@ -41,7 +41,10 @@ std::vector<SentenceFile> read_sentence_files(const std::vector<fs::path>& files
   const std::vector<std::string> names = cli::names_of(files, among);
   std::vector<SentenceFile> all;
   for (size_t i = 0; i < files.size(); ++i) {
-    SentenceFile one{{files[i].string(), sha256_of(files[i]), {}, 0}, names[i], nn::read_tagged_sentences(files[i])};
+    // Not within the braces: g++ 12 destroys members of a nested aggregate twice when a later initializer throws.
+    SentenceFile one{{files[i].string(), {}, {}, 0}, names[i], {}};
+    one.file.sha256 = sha256_of(files[i]);
+    one.sentences = nn::read_tagged_sentences(files[i]);
     check_tags(files[i], one.sentences);
     one.file.unlabelled = std::ssize(one.sentences);
     all.push_back(std::move(one));
@@ -85,7 +88,7 @@ cli::SetScores set_scores(const SentenceFile& file, const optim::TagScores& scor
       .text =
           fmt::format("F1 {:.4f}, precision {:.4f}, recall {:.4f}, word accuracy {:.4f} ({} entities)", scores.all.f1(),
                       scores.all.precision(), scores.all.recall(), scores.accuracy(), scores.all.expected)};
-  for (const auto& [type, counts] : scores.types) { set.values.emplace_back("f1 of " + type, counts.f1()); }
+  for (const auto& [type, counts] : scores.types) { set.values.emplace_back("f1_" + type, counts.f1()); }
   return set;
 }
 

@@ -1,4 +1,4 @@
-"""Client of a qing text classification service.
+"""Client of a qing service: text classification, translation, named entities and pictures.
 
     from maas_sdk import MaaSClient
 
@@ -26,6 +26,7 @@ from .files import File, Files, RowError
 from .jobs import Job, JobFailedError, Jobs
 from .model import Model
 from .partial import PartialResult
+from .tasks import Entity, ImageClass, Translation, WrongTaskError
 
 __all__ = [
     "AsyncFiles",
@@ -35,9 +36,11 @@ __all__ = [
     "CONCURRENCY",
     "DEFAULT_ENDPOINT",
     "Emotion",
+    "Entity",
     "Explanation",
     "File",
     "Files",
+    "ImageClass",
     "InvalidRequestError",
     "Job",
     "JobFailedError",
@@ -55,5 +58,7 @@ __all__ = [
     "RowError",
     "ServiceUnavailableError",
     "Span",
+    "Translation",
+    "WrongTaskError",
 ]
 __version__ = "0.1.0"

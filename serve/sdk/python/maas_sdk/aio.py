@@ -7,7 +7,10 @@ import collections
 import os
 import ssl
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, AsyncIterable, AsyncIterator, Deque, Iterable, List, Mapping, Optional, Sequence, Union, overload
+from typing import (
+    Any, AsyncIterable, AsyncIterator, Awaitable, Callable, Deque, Iterable, List, Mapping, Optional, Sequence, Union,
+    overload,
+)  # fmt: skip
 
 from .client import CONCURRENCY, MAX_BATCH, MaaSClient, Payload
 from .emotion import Emotion
@@ -15,9 +18,12 @@ from .errors import MaaSError
 from .feedback import GivenFeedback, feedback_payload, given_feedback, summary_path
 from .files import File, FileLike, Form, file_of, list_path, opened, page_of, path_of
 from .frames import Column
-from .model import BaseModel, model_path, new_request_id, rows_of
+from .model import BaseModel, Call, model_path, new_request_id, rows_of
 from .partial import PartialResult
 from .progress import Progress, count_of
+from .tasks import (
+    CLASSIFICATION, IMAGE, Entity, Translation, is_one_image, require_task, translation_options,
+)  # fmt: skip
 from .texts import body, encoded, encoded_text, in_order
 
 
@@ -190,17 +196,71 @@ class AsyncModel(BaseModel):
         self, texts: Union[str, Iterable[str]], *, explain: bool = False, progress: bool = False
     ) -> Union[Emotion, List[Emotion]]:
         """The same as :meth:`Model.predict`."""
+        if self.task == IMAGE:
+            return await self._predict_images(texts, explain, progress)
+        require_task(self.name, self.task, [CLASSIFICATION], "predict")
         if isinstance(texts, str):
             return (await self.predict([texts], explain=explain))[0]
         parts = list(encoded(in_order(texts)))
         groups = list(self._batches(parts, self._client.batch_size, explain))
         with Progress(progress, len(parts)) as bar:
-            return self._joined(groups, await self._answers(groups, explain, bar))
+            return self._joined(groups, await self._answers(groups, lambda batch: self._predict_batch(batch, explain), bar))
+
+    @overload
+    async def translate(self, texts: str, *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
+                        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None,
+                        progress: bool = False) -> Translation: ...  # type: ignore[overload-overlap]  # fmt: skip
+
+    @overload
+    async def translate(self, texts: Iterable[str], *, beam_size: Optional[int] = None,
+                        length_penalty: Optional[float] = None, max_tokens: Optional[int] = None,
+                        source: Optional[str] = None, target: Optional[str] = None,
+                        progress: bool = False) -> List[Translation]: ...  # fmt: skip
+
+    async def translate(
+        self, texts: Union[str, Iterable[str]], *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
+        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None, progress: bool = False,
+    ) -> Union[Translation, List[Translation]]:  # fmt: skip
+        """The same as :meth:`Model.translate`."""
+        options = translation_options(beam_size, length_penalty, max_tokens, source, target)
+        if isinstance(texts, str):
+            return (await self._run(self._translate_call([texts], options), False))[0]  # type: ignore[no-any-return]
+        return await self._run(self._translate_call(texts, options), progress)
+
+    @overload
+    async def tag(self, texts: str, *, progress: bool = False) -> List[Entity]: ...  # type: ignore[overload-overlap]
+
+    @overload
+    async def tag(self, texts: Iterable[str], *, progress: bool = False) -> List[List[Entity]]: ...
+
+    async def tag(
+        self, texts: Union[str, Iterable[str]], *, progress: bool = False
+    ) -> Union[List[Entity], List[List[Entity]]]:
+        """The same as :meth:`Model.tag`."""
+        if isinstance(texts, str):
+            return (await self._run(self._tag_call([texts]), False))[0]  # type: ignore[no-any-return]
+        return await self._run(self._tag_call(texts), progress)
+
+    async def _predict_images(self, images: Any, explain: bool, progress: bool) -> Any:
+        if explain:
+            raise ValueError("predict: explain is for texts; leave it out for images")
+        if is_one_image(images):
+            return (await self._run(self._image_call([images]), False))[0]
+        return await self._run(self._image_call(images), progress)
+
+    async def _run(self, call: Call, progress: bool) -> List[Any]:
+        async def send(batch: List[bytes]) -> List[Any]:
+            answer = await self._client.request("POST", call.path, call.body_of(batch), new_request_id())
+            return call.read(answer, len(batch))
+
+        with Progress(progress, sum(map(len, call.groups))) as bar:
+            return self._joined(call.groups, await self._answers(call.groups, send, bar))
 
     async def stream(
         self, texts: Union[Iterable[str], AsyncIterable[str]], *, explain: bool = False, progress: bool = False
     ) -> AsyncIterator[Emotion]:
         """The same as :meth:`Model.stream`, for ``async for``. The texts may come from an asynchronous iterator."""
+        require_task(self.name, self.task, [CLASSIFICATION], "stream")
         source = texts if isinstance(texts, AsyncIterable) else _asynchronous(in_order(texts, "stream"))
         size, ahead = self._client.batch_size, 2 * self._client.concurrency
         waiting: Deque["asyncio.Task[List[Emotion]]"] = collections.deque()
@@ -249,6 +309,7 @@ class AsyncModel(BaseModel):
     async def predict_frame(self, frame: Any, text: Any = "text", *, prefix: str = "predicted_", scores: bool = True,
                             progress: bool = False) -> Any:  # fmt: skip
         """The same as :meth:`Model.predict_frame`."""
+        require_task(self.name, self.task, [CLASSIFICATION], "predict_frame")
         column = Column(frame, text)
         try:
             emotions = await self.predict(column.texts, progress=progress)
@@ -257,19 +318,19 @@ class AsyncModel(BaseModel):
         return column.with_columns(emotions, self.labels, prefix, scores)
 
     async def _answers(
-        self, groups: Sequence[List[bytes]], explain: bool, bar: Progress
-    ) -> List[Union[List[Emotion], BaseException, None]]:
+        self, groups: Sequence[List[bytes]], ask: Callable[[List[bytes]], Awaitable[List[Any]]], bar: Progress
+    ) -> List[Union[List[Any], BaseException, None]]:
         """The answer or the error of each batch. None for a batch that was not sent because another one failed."""
         places = asyncio.Semaphore(2 * self._client.concurrency)
         failed = False
 
-        async def send(batch: List[bytes]) -> Optional[List[Emotion]]:
+        async def send(batch: List[bytes]) -> Optional[List[Any]]:
             nonlocal failed
             async with places:
                 if failed:
                     return None
                 try:
-                    emotions = await self._predict_batch(batch, explain)
+                    emotions = await ask(batch)
                 except BaseException:
                     failed = True
                     raise

@@ -9,13 +9,19 @@ import threading
 import urllib.parse
 import uuid
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union, overload
+from typing import (
+    TYPE_CHECKING, Any, Callable, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union, overload,
+)  # fmt: skip
 
 from .emotion import Emotion, emotion_of
 from .errors import MaaSError
 from .frames import Column
 from .partial import PartialResult, partial_result
 from .progress import Progress, count_of
+from .tasks import (
+    CLASSIFICATION, IMAGE, TAGGING, TRANSLATION, Entity, ImageClass, Translation, classes_of, entities_of, image_parts,
+    images_body, is_one_image, require_task, text_parts, texts_body, translation_options, translations_of,
+)  # fmt: skip
 from .texts import batches, body, encoded, in_order
 
 if TYPE_CHECKING:
@@ -44,6 +50,16 @@ def model_path(name: str, version: Union[str, int, None]) -> str:
     return f"{path}/versions/{urllib.parse.quote(str(version), safe='')}"
 
 
+class Call:
+    """A call of a route in batches: where, what, and how a batch is written and its answer is read."""
+
+    def __init__(
+        self, path: str, groups: List[List[bytes]], body_of: Callable[[List[bytes]], bytes],
+        read: Callable[[Any, int], List[Any]],
+    ) -> None:  # fmt: skip
+        self.path, self.groups, self.body_of, self.read = path, groups, body_of, read
+
+
 class BaseModel:
     """The common part of both clients' models. ``name`` is the requested name, which may be an alias."""
 
@@ -53,9 +69,11 @@ class BaseModel:
         self.pinned: bool = pinned is not None  #: whether all answers come from this version
         self.versions: List[str] = [str(version) for version in info.get("versions", [])]
         self.labels: List[str] = list(info.get("labels", []))
+        self.task: str = str(info.get("task", CLASSIFICATION))  #: such as "translation"; see the methods
         limits = info.get("limits", {})
         self._limits: Dict[str, int] = {key: int(limits.get(key, value)) for key, value in _LIMITS.items()}
-        self._path = model_path(self.name, pinned) + "/predict"
+        self._root = model_path(self.name, pinned)
+        self._path = self._root + "/predict"
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, version={self.version!r}{', pinned=True' if self.pinned else ''})"
@@ -64,6 +82,24 @@ class BaseModel:
         """Cuts the texts into batches of at most ``size`` texts within the limits of the model."""
         size = max(1, min(size, self._limits["explained_texts" if explain else "texts"]))
         return batches(texts, size, self._limits["body_bytes"] - _ENVELOPE)
+
+    def _translate_call(self, texts: Any, options: bytes) -> "Call":
+        require_task(self.name, self.task, [TRANSLATION], "translate")
+        return Call(self._root + "/translate", list(self._batches(text_parts(texts, "translate"), self._size(), False)),
+                    lambda batch: texts_body(batch, options), lambda answer, count: translations_of(answer, count, self.name))
+
+    def _tag_call(self, texts: Any) -> "Call":
+        require_task(self.name, self.task, [TAGGING], "tag")
+        return Call(self._root + "/tag", list(self._batches(text_parts(texts, "tag"), self._size(), False)),
+                    lambda batch: texts_body(batch, b""), lambda answer, count: entities_of(answer, count, self.name))
+
+    def _image_call(self, images: Iterable[Any]) -> "Call":
+        return Call(self._path, list(self._batches(image_parts(images), self._size(), False)), images_body,
+                    lambda answer, count: classes_of(answer, count, self.name))
+
+    def _size(self) -> int:
+        size: int = self._client.batch_size  # type: ignore[attr-defined]
+        return size
 
     def _emotions(self, answer: Any, count: int, request_id: str) -> List[Emotion]:
         try:
@@ -79,12 +115,12 @@ class BaseModel:
         return emotions
 
     @staticmethod
-    def _joined(groups: Sequence[List[bytes]], answers: Sequence[Union[List[Emotion], BaseException, None]]) -> List[Emotion]:
+    def _joined(groups: Sequence[List[bytes]], answers: Sequence[Union[List[Any], BaseException, None]]) -> List[Any]:
         """The answers of all batches in order. The first error is raised, with what arrived if anything did."""
         error = next((answer for answer in answers if isinstance(answer, BaseException)), None)
         if error is None:
             return [emotion for answer in answers for emotion in answer or ()]  # type: ignore[union-attr]
-        results: List[Optional[Emotion]] = []
+        results: List[Optional[Any]] = []
         for group, answer in zip(groups, answers):
             results.extend(answer if isinstance(answer, list) else [None] * len(group))
         if not isinstance(error, MaaSError) or all(emotion is None for emotion in results):
@@ -126,18 +162,77 @@ class Model(BaseModel):
         not a ``str``, or when ``texts`` have no order or are a table; ValueError when one is not Unicode text (a lone
         surrogate). Other errors are those of :mod:`maas_sdk.errors`. When only a part of the answers arrived, the error is a
         :class:`PartialResult` as well, which carries them.
+
+        For a model of the task "image", ``texts`` are pictures: bytes of a PNG or JPEG, a path, an array of uint8
+        [height, width] or [height, width, channels], a picture of PIL, or a list of these. The answers are
+        :class:`ImageClass`.
         """
+        if self.task == IMAGE:
+            return self._predict_images(texts, explain, progress)
+        require_task(self.name, self.task, [CLASSIFICATION], "predict")
         if isinstance(texts, str):
             return self.predict([texts], explain=explain)[0]
         parts = list(encoded(in_order(texts)))
         groups = list(self._batches(parts, self._client.batch_size, explain))
         with Progress(progress, len(parts)) as bar:
-            return self._joined(groups, self._answers(groups, explain, bar))
+            return self._joined(groups, self._answers(groups, lambda batch: self._predict_batch(batch, explain), bar))
+
+    @overload
+    def translate(self, texts: str, *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
+                  max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None,
+                  progress: bool = False) -> Translation: ...  # type: ignore[overload-overlap]  # fmt: skip
+
+    @overload
+    def translate(self, texts: Iterable[str], *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
+                  max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None,
+                  progress: bool = False) -> List[Translation]: ...  # fmt: skip
+
+    def translate(
+        self, texts: Union[str, Iterable[str]], *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
+        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None, progress: bool = False,
+    ) -> Union[Translation, List[Translation]]:  # fmt: skip
+        """Translates one text, or several in their order, with a model of the task "translation". ``source`` and ``target``
+        are languages such as "en" and "zh", where the model has several. What is not given is as the service has it. Texts,
+        batches and errors are as those of :meth:`predict`; :class:`WrongTaskError` for a model of another task."""
+        options = translation_options(beam_size, length_penalty, max_tokens, source, target)
+        if isinstance(texts, str):
+            return self._run(self._translate_call([texts], options), False)[0]  # type: ignore[no-any-return]
+        return self._run(self._translate_call(texts, options), progress)
+
+    @overload
+    def tag(self, texts: str, *, progress: bool = False) -> List[Entity]: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def tag(self, texts: Iterable[str], *, progress: bool = False) -> List[List[Entity]]: ...
+
+    def tag(self, texts: Union[str, Iterable[str]], *, progress: bool = False) -> Union[List[Entity], List[List[Entity]]]:
+        """Finds the named entities of one text, or of several in their order, with a model of the task "tagging". Offsets
+        are in characters. Texts, batches and errors are as those of :meth:`predict`; :class:`WrongTaskError` for a model of
+        another task."""
+        if isinstance(texts, str):
+            return self._run(self._tag_call([texts]), False)[0]  # type: ignore[no-any-return]
+        return self._run(self._tag_call(texts), progress)
+
+    def _predict_images(self, images: Any, explain: bool, progress: bool) -> Any:
+        if explain:
+            raise ValueError("predict: explain is for texts; leave it out for images")
+        if is_one_image(images):
+            return self._run(self._image_call([images]), False)[0]
+        return self._run(self._image_call(images), progress)
+
+    def _run(self, call: Call, progress: bool) -> List[Any]:
+        def send(batch: List[bytes]) -> List[Any]:
+            answer = self._client.request("POST", call.path, call.body_of(batch), new_request_id())
+            return call.read(answer, len(batch))
+
+        with Progress(progress, sum(map(len, call.groups))) as bar:
+            return self._joined(call.groups, self._answers(call.groups, send, bar))
 
     def stream(self, texts: Iterable[str], *, explain: bool = False, progress: bool = False) -> Iterator[Emotion]:
         """Yields the predictions of any number of texts in their order, while later ones are computed. ``texts`` are read
         as they are needed, a few batches ahead, so an endless iterator is fine. A batch is sent when it is full or the texts
         end. An error, also that of a bad text, comes after all predictions before it."""
+        require_task(self.name, self.task, [CLASSIFICATION], "stream")
         return self._stream(in_order(texts, "stream"), count_of(texts), explain, progress)
 
     def predict_frame(self, frame: Any, text: Any = "text", *, prefix: str = "predicted_", scores: bool = True,
@@ -147,6 +242,7 @@ class Model(BaseModel):
         stays. Where the text is missing, so are the new values. ValueError if the column is not there, or if a new one is
         already: then give another ``prefix``. In a :class:`PartialResult` each row has a place.
         """
+        require_task(self.name, self.task, [CLASSIFICATION], "predict_frame")
         column = Column(frame, text)
         try:
             emotions = self.predict(column.texts, progress=progress)
@@ -173,25 +269,25 @@ class Model(BaseModel):
         return self._emotions(answer, len(batch), request_id)
 
     def _answers(
-        self, groups: Sequence[List[bytes]], explain: bool, bar: Progress
-    ) -> List[Union[List[Emotion], BaseException, None]]:
+        self, groups: Sequence[List[bytes]], ask: Callable[[List[bytes]], List[Any]], bar: Progress
+    ) -> List[Union[List[Any], BaseException, None]]:
         """The answer or the error of each batch. None for a batch that was not sent because another one failed."""
         if len(groups) == 1:  # no thread is needed
-            answer = self._predict_batch(groups[0], explain)
+            answer = ask(groups[0])
             bar.add(len(answer))
             return [answer]
         failed = threading.Event()
 
-        def send(batch: List[bytes]) -> Optional[List[Emotion]]:
+        def send(batch: List[bytes]) -> Optional[List[Any]]:
             if failed.is_set():
                 return None
             try:
-                return self._predict_batch(batch, explain)
+                return ask(batch)
             except BaseException:
                 failed.set()
                 raise
 
-        answers: List[Union[List[Emotion], BaseException, None]] = []
+        answers: List[Union[List[Any], BaseException, None]] = []
         threads = self._client._threads()
         try:
             sent = [threads.submit(send, batch) for batch in groups]

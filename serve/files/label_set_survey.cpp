@@ -1,0 +1,48 @@
+#include "label_set_survey.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <qing/nn/data/label_sets.h>
+
+namespace qing::serve {
+
+void LabelSetSurvey::add(const nn::LabelledRow& row, nn::LabelledFormat format) {
+  constexpr size_t kMostLabels = 1000;
+  const bool is_list = row.is_list || format == nn::LabelledFormat::fasttext;
+  if (is_list && row.labels.size() > 1 && !lists_) {
+    lists_ = true;
+    list_example_ = nn::joined_labels(row.labels);
+  }
+  for (size_t i = 0; i < nn::kLabelSeparators.size(); ++i) {
+    Reading& reading = readings_[i];
+    const std::vector<std::string> labels = is_list ? row.labels : nn::split_labels(row.label, nn::kLabelSeparators[i]);
+    for (const std::string& label : labels) {
+      const auto found = reading.labels.find(label);
+      if (found != reading.labels.end()) {
+        ++found->second;
+      } else if (reading.labels.size() < kMostLabels) {
+        reading.labels.emplace(label, 1);
+      }
+    }
+    ++reading.sizes[static_cast<int64_t>(labels.size())];
+    if (!is_list && labels.size() > 1 && reading.example.empty()) reading.example = row.label;
+  }
+}
+
+LabelSets LabelSetSurvey::found(const std::map<std::string, int64_t>& fields, int64_t different) const {
+  // The first separator that occurs is the one that a training takes.
+  const auto found = std::ranges::find_if(readings_, [](const Reading& one) { return !one.example.empty(); });
+  const bool separated = found != readings_.end();
+  const Reading& reading = separated ? *found : readings_.front();
+  const auto repeats = [](const auto& part) { return part.second > 1; };
+  const bool fewer =
+      separated && std::ssize(reading.labels) < different && std::ranges::all_of(reading.labels, repeats);
+  if (!lists_ && !fewer && !(separated && nn::looks_like_label_sets(fields))) return {};
+  return {.labels = reading.labels,
+          .sizes = reading.sizes,
+          .separator = separated ? nn::kLabelSeparators[static_cast<size_t>(found - readings_.begin())] : '\0',
+          .example = separated ? reading.example : list_example_};
+}
+
+}  // namespace qing::serve

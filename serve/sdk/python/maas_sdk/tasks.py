@@ -1,0 +1,194 @@
+"""What models of other tasks than classification are asked and answer: translations, entities and the classes of pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import struct
+import zlib
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from .errors import InvalidRequestError, MaaSError
+from .texts import encoded, in_order
+
+CLASSIFICATION, TRANSLATION, TAGGING, IMAGE = "classification", "translation", "tagging", "image"
+#: The method for each task.
+CALLS = {CLASSIFICATION: "predict(texts)", TRANSLATION: "translate(texts)", TAGGING: "tag(texts)", IMAGE: "predict(images)"}
+
+
+class WrongTaskError(InvalidRequestError):
+    """The model is of another task than the method. The message names the method to call."""
+
+
+class Translation(str):
+    """A translation: a ``str`` with its ``score`` (the log-probability that the beam search compared) and the number of its
+    ``tokens``. ``version`` is the version of the model that answered."""
+
+    score: float
+    tokens: int
+    version: str
+
+    def __new__(cls, text: str, score: float = 0.0, tokens: int = 0, version: str = "") -> "Translation":
+        made = super().__new__(cls, text)
+        made.score, made.tokens, made.version = float(score), int(tokens), version
+        return made
+
+    def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
+        return str(self), self.score, self.tokens, self.version
+
+
+class Entity(NamedTuple):
+    """A named entity: text[begin:end], its type such as "PER", and the mean probability of its words' labels."""
+
+    type: str
+    begin: int
+    end: int
+    text: str
+    score: float
+
+
+class ImageClass(str):
+    """The class of a picture: a ``str`` equal to its label, with its ``score`` and the ``scores`` of all labels."""
+
+    score: float
+    scores: Dict[str, float]
+    version: str
+
+    def __new__(
+        cls, label: str, score: float = 1.0, scores: Optional[Mapping[str, float]] = None, version: str = ""
+    ) -> "ImageClass":
+        made = super().__new__(cls, label)
+        made.score, made.version = float(score), version
+        made.scores = {name: float(value) for name, value in (scores or {label: score}).items()}
+        return made
+
+    def __getnewargs__(self) -> Tuple[Any, ...]:
+        return str(self), self.score, self.scores, self.version
+
+
+def require_task(name: str, task: str, wanted: Sequence[str], call: str) -> None:
+    """WrongTaskError unless the model's task is one of those."""
+    if task not in wanted:
+        remedy = f"call {CALLS[task]}" if task in CALLS else "use a newer version of this package"
+        raise WrongTaskError(f"{call}: {name} is a model of the task {task}; {remedy}")
+
+
+def translation_options(
+    beam_size: Optional[int], length_penalty: Optional[float], max_tokens: Optional[int], source: Optional[str],
+    target: Optional[str],
+) -> bytes:  # fmt: skip
+    """The members of a request beside its texts, as JSON with a comma in front. ValueError for a number out of range."""
+    for name, value, least in (("beam_size", beam_size, 1), ("max_tokens", max_tokens, 1)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise ValueError(f"translate: {name} is {value!r}; it must be a whole number of at least {least}")
+    options = {"beam_size": beam_size, "length_penalty": length_penalty, "max_tokens": max_tokens, "source": source,
+               "target": target}  # fmt: skip
+    return options_json(options)
+
+
+def options_json(options: Mapping[str, Any]) -> bytes:
+    """The options that are given, as the rest of a JSON object: b',"beam_size":4'."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return b"" if not given else b"," + json.dumps(given, ensure_ascii=False).encode("utf-8")[1:-1]
+
+
+def texts_body(batch: List[bytes], options: bytes) -> bytes:
+    return b'{"texts":[' + b",".join(batch) + b"]" + options + b"}"
+
+
+def images_body(batch: List[bytes]) -> bytes:
+    return b'{"images":[' + b",".join(batch) + b"]}"
+
+
+def text_parts(texts: Any, call: str) -> List[bytes]:
+    """The texts as JSON. Errors as those of predict()."""
+    return list(encoded(in_order(texts, call), call))
+
+
+def _answers(answer: Any, member: str, count: int, model: str) -> Iterator[Any]:
+    try:
+        items = answer[member]
+        if len(items) != count:
+            raise MaaSError(f"{model}: {len(items)} {member} for {count} inputs")
+        yield from items
+    except (KeyError, TypeError) as error:
+        raise MaaSError(f"{model}: the answer has no list of {member} ({error!r}); "
+                        "check that the endpoint is a qing service") from error
+
+
+def _read(model: str, answer: Any, member: str, count: int, make: Any) -> List[Any]:
+    version = str(answer.get("version", "")) if isinstance(answer, Mapping) else ""
+    try:
+        return [make(item, version) for item in _answers(answer, member, count, model)]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MaaSError(f"{model}: an element of {member} is malformed ({error!r}); "
+                        "check that the endpoint is a qing service") from error
+
+
+def translations_of(answer: Any, count: int, model: str) -> List[Translation]:
+    return _read(model, answer, "translations", count,
+                 lambda item, version: Translation(item["text"], item.get("score", 0.0), item.get("tokens", 0), version))
+
+
+def entities_of(answer: Any, count: int, model: str) -> List[List[Entity]]:
+    def made(item: Any, _: str) -> List[Entity]:
+        return [Entity(e["type"], int(e["begin"]), int(e["end"]), e["text"], float(e["score"])) for e in item["entities"]]
+
+    return _read(model, answer, "results", count, made)
+
+
+def classes_of(answer: Any, count: int, model: str) -> List[ImageClass]:
+    return _read(model, answer, "predictions", count,
+                 lambda item, version: ImageClass(item["label"], item["score"], item.get("scores"), version))
+
+
+def is_one_image(images: Any) -> bool:
+    """Whether this is one picture and not several: bytes, a path, a picture of PIL, an array of 2 or 3 dimensions."""
+    if isinstance(images, (bytes, bytearray, memoryview, str, os.PathLike)) or hasattr(images, "save"):
+        return True
+    dimensions = getattr(images, "ndim", None)
+    return dimensions in (2, 3)
+
+
+def image_parts(images: Iterable[Any]) -> List[bytes]:
+    """Each picture as base64 in JSON. TypeError, ValueError and OSError name its place."""
+    if isinstance(images, Mapping) or isinstance(images, (set, frozenset)):
+        raise TypeError(f"predict: images are a {type(images).__name__}; give a list, because answers come in its order")
+    return [b'"' + base64.b64encode(_image_bytes(image, index)) + b'"' for index, image in enumerate(images)]
+
+
+def _image_bytes(image: Any, index: int) -> bytes:
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if isinstance(image, (str, os.PathLike)):
+        with open(image, "rb") as file:
+            return file.read()
+    if hasattr(image, "save") and hasattr(image, "mode"):  # a picture of PIL
+        buffer = io.BytesIO()
+        image.save(buffer, format="PNG")
+        return buffer.getvalue()
+    if hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
+        return _png_of_array(image, index)
+    raise TypeError(f"predict: images[{index}] is {type(image).__name__}; give bytes of a PNG or JPEG, a path, an array of "
+                    "uint8 or a picture of PIL")
+
+
+def _png_of_array(image: Any, index: int) -> bytes:
+    """An array of uint8 [height, width] or [height, width, 1, 3 or 4] as PNG."""
+    shape, kind = tuple(image.shape), str(image.dtype)
+    channels = 1 if len(shape) == 2 else shape[2] if len(shape) == 3 else 0
+    if kind != "uint8" or channels not in (1, 3, 4) or 0 in shape:
+        raise ValueError(f"predict: images[{index}] is an array of {kind} {list(shape)}; give uint8 [height, width] or "
+                         "[height, width, channels] with 1, 3 or 4 channels, 0 is black")
+    height, width = shape[0], shape[1]
+    data, stride = image.tobytes(), width * channels
+    rows = b"".join(b"\0" + data[row * stride : (row + 1) * stride] for row in range(height))
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    color = {1: 0, 3: 2, 4: 6}[channels]  # PNG's grey, RGB, RGBA
+    header = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b"")

@@ -1,0 +1,273 @@
+#include <qing/serve/tasks/translation/translation_scheduler.h>
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include <qing/tensor/errors.h>
+#include <qing/tensor/threads.h>
+
+namespace qing::serve::translation {
+
+using Status = TranslationOutcome::Status;
+
+// A text of a request, from its first piece to its last.
+struct TranslationScheduler::Text {
+  nn::TranslationPlan plan;
+  std::vector<nn::DecodedSequence> done;
+  size_t begun = 0, finished = 0;  // pieces
+};
+
+struct TranslationScheduler::Running {
+  TranslationJob job;
+  std::map<size_t, Text> texts = {};  // that have begun and not ended
+  size_t next_text = 0, ended_texts = 0;
+  std::int64_t rows = 0;  // hypotheses that have a place
+  TranslationOutcome outcome = {};
+  bool ended = false;
+
+  bool has_more() const {
+    return !ended && (next_text < job.texts.size() || std::ranges::any_of(texts, [](const auto& each) {
+                        return each.second.begun < each.second.plan.pieces.size();
+                      }));
+  }
+};
+
+struct TranslationScheduler::Place {
+  Running* running;
+  size_t text, piece;
+};
+
+struct TranslationScheduler::Lane {
+  explicit Lane(std::shared_ptr<const nn::Translator> model)
+      : translator(std::move(model)), decoder(translator->model()) {}
+  std::shared_ptr<const nn::Translator> translator;  // outlives the decoder
+  nn::TranslationDecoder decoder;
+  std::map<std::int64_t, Place> places;  // by the decoder's numbers
+  std::int64_t rows = 0;
+};
+
+TranslationScheduler::TranslationScheduler(const SchedulerLimits& limits)
+    : limits_(limits), thread_(start_thread([this] { run(); })) {}
+
+TranslationScheduler::~TranslationScheduler() { stop(); }
+
+void TranslationScheduler::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+size_t TranslationScheduler::waiting_texts(const nn::TaskModel* model) const {
+  const auto found = waiting_.find(model);
+  return found == waiting_.end() ? 0 : found->second;
+}
+
+bool TranslationScheduler::submit(TranslationJob job, size_t most_waiting_texts) {
+  const nn::TaskModel* const model = job.translator.get();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || waiting_texts(model) + job.texts.size() > most_waiting_texts) return false;
+    waiting_[model] += job.texts.size();
+    incoming_.push_back(std::move(job));
+  }
+  wake_.notify_all();
+  return true;
+}
+
+bool TranslationScheduler::would_admit(const nn::TaskModel* model, size_t most_waiting_texts) const {
+  const std::lock_guard lock(mutex_);
+  return !stopping_ && waiting_texts(model) < most_waiting_texts;
+}
+
+void TranslationScheduler::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !incoming_.empty() || !running_.empty(); });
+    take_incoming();
+    const bool stops = stopping_;
+    lock.unlock();
+    if (stops) {
+      for (Running& each : running_) end(each, Status::kStopped);
+      running_.clear();
+      return;
+    }
+    drop_lost();
+    for (auto& [model, lane] : lanes_) {
+      admit(lane);
+      step(lane);
+    }
+    remove_ended();
+    lock.lock();
+  }
+}
+
+void TranslationScheduler::take_incoming() {
+  for (TranslationJob& job : incoming_) {
+    lanes_.try_emplace(job.translator.get(), job.translator);
+    running_.push_back({.job = std::move(job)});
+  }
+  incoming_.clear();
+}
+
+// Ends the requests that nobody waits for, and those that are late.
+void TranslationScheduler::drop_lost() {
+  const auto now = std::chrono::steady_clock::now();
+  for (Running& each : running_) {
+    if (each.ended) continue;
+    if (each.job.left()) {
+      end(each, Status::kLeft);
+    } else if (now > each.job.deadline) {
+      end(each, Status::kExpired);
+    }
+  }
+  remove_ended();
+}
+
+void TranslationScheduler::end(Running& running, Status status, std::exception_ptr error) {
+  if (running.ended) return;
+  running.ended = true;
+  for (auto& [model, lane] : lanes_) {
+    std::erase_if(lane.places, [&](const auto& each) {
+      if (each.second.running != &running) return false;
+      lane.decoder.cancel(each.first);
+      lane.rows -= running.job.options.beam_size;
+      return true;
+    });
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_[running.job.translator.get()] -= running.job.texts.size() - running.next_text;
+  }
+  running.outcome.status = status;
+  running.outcome.error = std::move(error);
+  if (status != Status::kDone) running.outcome.translations.clear();
+  running.job.on_end(std::move(running.outcome));
+}
+
+void TranslationScheduler::remove_ended() {
+  std::erase_if(running_, [](const Running& each) { return each.ended; });
+  std::erase_if(lanes_, [this](const auto& lane) {
+    return std::ranges::none_of(running_, [&](const Running& each) { return each.job.translator.get() == lane.first; });
+  });
+  const std::lock_guard lock(mutex_);
+  std::erase_if(waiting_, [](const auto& each) { return each.second == 0; });
+}
+
+// The request whose turn it is: of the key, and then of those of the key the one, with the fewest places.
+TranslationScheduler::Running* TranslationScheduler::next_for(const Lane& lane) {
+  std::map<std::string, std::int64_t> of_key;
+  for (const Running& each : running_) of_key[each.job.key] += each.rows;
+  Running* best = nullptr;
+  const auto rank = [&](const Running& each) { return std::tuple(of_key[each.job.key], each.rows); };
+  for (Running& each : running_) {
+    if (each.job.translator != lane.translator || !each.has_more()) continue;
+    if (best == nullptr || rank(each) < rank(*best)) best = &each;
+  }
+  return best;
+}
+
+void TranslationScheduler::admit(Lane& lane) {
+  while (Running* const next = next_for(lane)) {
+    const bool room =
+        lane.rows + next->job.options.beam_size <= limits_.rows && lane.decoder.bytes() < limits_.cache_bytes;
+    if (!room && lane.rows > 0) return;
+    try {
+      if (!begin_piece(lane, *next)) continue;
+    } catch (...) { end(*next, Status::kFailed, std::current_exception()); }
+  }
+}
+
+// Gives the next piece of a request a place. False when its next text has no words, so that no piece began.
+bool TranslationScheduler::begin_piece(Lane& lane, Running& running) {
+  const auto open = std::ranges::find_if(
+      running.texts, [](const auto& each) { return each.second.begun < each.second.plan.pieces.size(); });
+  size_t number = 0;
+  if (open != running.texts.end()) {
+    number = open->first;
+  } else {
+    number = running.next_text++;
+    {
+      const std::lock_guard lock(mutex_);
+      --waiting_[running.job.translator.get()];
+    }
+    if (running.outcome.translations.empty()) running.outcome.translations.resize(running.job.texts.size());
+    Text text{.plan = lane.translator->plan(running.job.texts[number], running.job.direction, running.job.options),
+              .done = {}};
+    text.done.resize(text.plan.pieces.size());
+    const bool empty = text.plan.pieces.empty();
+    running.texts.emplace(number, std::move(text));
+    if (empty) {
+      finish_text(running, number);
+      return false;
+    }
+  }
+  Text& text = running.texts.at(number);
+  const size_t piece = text.begun++;
+  const std::vector<std::int32_t>& ids = text.plan.pieces[piece].ids;
+  running.outcome.tokens += std::ssize(ids);
+  const std::int64_t id = lane.decoder.add({ids, running.job.options});
+  lane.places.emplace(id, Place{&running, number, piece});
+  lane.rows += running.job.options.beam_size;
+  running.rows += running.job.options.beam_size;
+  return true;
+}
+
+void TranslationScheduler::step(Lane& lane) {
+  if (lane.places.empty()) return;
+  try {
+    lane.decoder.step();
+    for (nn::DecodingResult& result : lane.decoder.finished()) {
+      const auto found = lane.places.find(result.id);
+      if (found == lane.places.end()) continue;  // of a request that an earlier result has ended
+      const Place place = found->second;
+      lane.places.erase(found);
+      lane.rows -= place.running->job.options.beam_size;
+      place.running->rows -= place.running->job.options.beam_size;
+      take_result(*place.running, place, std::move(result));
+    }
+    report_tokens(lane);
+  } catch (...) {
+    const std::exception_ptr error = std::current_exception();
+    for (Running& each : running_) {
+      if (each.job.translator == lane.translator) end(each, Status::kFailed, error);
+    }
+  }
+}
+
+void TranslationScheduler::take_result(Running& running, const Place& place, nn::DecodingResult result) {
+  if (running.ended) return;
+  if (!result.error.empty()) {
+    return end(running, Status::kFailed, std::make_exception_ptr(ValueError(result.error)));
+  }
+  Text& text = running.texts.at(place.text);
+  text.done[place.piece] = std::move(result.sequences.front());
+  if (++text.finished == text.plan.pieces.size()) finish_text(running, place.text);
+}
+
+void TranslationScheduler::finish_text(Running& running, size_t number) {
+  const auto found = running.texts.find(number);
+  nn::Translation translation = running.job.translator->join(found->second.plan, found->second.done);
+  running.texts.erase(found);
+  running.outcome.tokens += translation.tokens;
+  if (running.job.on_text) running.job.on_text(number, translation);
+  running.outcome.translations[number] = std::move(translation);
+  if (++running.ended_texts == running.job.texts.size()) end(running, Status::kDone);
+}
+
+// The beginnings of texts that are written in one piece.
+void TranslationScheduler::report_tokens(Lane& lane) {
+  for (const auto& [id, place] : lane.places) {
+    const TranslationJob& job = place.running->job;
+    if (!job.on_token || job.options.beam_size != 1) continue;
+    const Text& text = place.running->texts.at(place.text);
+    if (text.plan.pieces.size() != 1) continue;
+    const std::vector<std::int32_t> tokens = lane.decoder.progress(id);
+    job.on_token(place.text, text.plan.pieces[0].before + lane.translator->tokenizer().decode(tokens));
+  }
+}
+
+}  // namespace qing::serve::translation

@@ -1,0 +1,52 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include <qing/nn/models/classifier_config.h>
+#include <qing/nn/models/task_model.h>
+#include <qing/tensor/errors.h>
+#include <qing/tensor/files.h>
+
+#include "nn/temp_folder.h"
+
+namespace qing::nn {
+namespace {
+
+std::string task_with(const test::TempFolder& folder, const std::string& config) {
+  write_file_atomically(folder.path() / "config.json", config);
+  return task_of(folder.path());
+}
+
+TEST(TaskModel, TheFolderNamesItsTask) {
+  const test::TempFolder folder;
+  EXPECT_EQ(task_of(folder.path()), "classification") << "a folder without a config.json";
+  EXPECT_EQ(task_with(folder, "{}"), "classification");
+  EXPECT_EQ(task_with(folder, R"({"task": "translation"})"), "translation");
+  EXPECT_EQ(task_with(folder, R"({"architectures": ["RobertaForTokenClassification"]})"), "tagging");
+  EXPECT_EQ(task_with(folder, R"({"architectures": ["MarianMTModel"]})"), "translation");
+  EXPECT_EQ(task_with(folder, R"({"architectures": ["BertForSequenceClassification"]})"), "classification");
+  EXPECT_EQ(task_with(folder, R"({"task": "image", "architectures": ["MarianMTModel"]})"), "image");
+  for (const char* wrong : {R"({"task": 3})", R"({"task": ""})", R"({"task": "a b"})", "[]", "{"}) {
+    EXPECT_THROW(task_with(folder, wrong), DataError) << wrong;
+  }
+}
+
+TEST(TaskModel, AnotherTaskIsRefusedByName) {
+  const test::TempFolder folder;
+  write_file_atomically(folder.path() / "config.json", R"({"task": "tagging", "model_type": "bert"})");
+  for (const auto& load : {+[](const std::filesystem::path& path) { require_task(path, "classification"); },
+                           +[](const std::filesystem::path& path) { ClassifierConfig::load(path / "config.json"); }}) {
+    try {
+      load(folder.path());
+      FAIL();
+    } catch (const DataError& error) {
+      const std::string why = error.what();
+      EXPECT_NE(why.find("config.json: task: the model is of the task \"tagging\""), std::string::npos) << why;
+      EXPECT_NE(why.find("give a model of that task"), std::string::npos) << why;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace qing::nn

@@ -1,0 +1,159 @@
+"""The Python package with models of other tasks than classification: what is sent, what comes back, and the errors."""
+
+import asyncio
+import base64
+import contextlib
+import http.server
+import io
+import json
+import pickle
+import sys
+import threading
+
+import pytest
+from conftest import ROOT
+
+sys.path.insert(0, str(ROOT / "serve/sdk/python"))
+import maas_sdk
+from maas_sdk import AsyncMaaSClient, Entity, ImageClass, MaaSClient, Translation, WrongTaskError
+
+TASKS = {"zh-en": "translation", "clothes": "image", "names": "tagging", "mood": "classification"}
+
+
+@pytest.fixture
+def service():
+    """An endpoint that answers as a service with one model of each task does, and the bodies of the requests."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *arguments):
+            pass
+
+        def answer(self, body, status=200):
+            data = json.dumps(body).encode("utf-8")
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def do_GET(self):
+            name = self.path.split("/")[3]
+            self.answer({"name": name, "version": "2", "task": TASKS[name], "labels": [], "limits": {"body_bytes": 4096}})
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.path, body))
+            head = {"model": self.path.split("/")[3], "version": "2"}
+            if self.path.endswith("/translate"):
+                self.answer({**head, "translations": [{"text": t.upper(), "score": -0.5, "tokens": 3} for t in body["texts"]]})
+            elif self.path.endswith("/tag"):
+                entity = {"type": "PER", "begin": 0, "end": 1, "text": "a", "score": 0.75}
+                self.answer({**head, "results": [{"entities": [entity] if t else [], "tokens": 3} for t in body["texts"]]})
+            else:
+                kinds = [base64.b64decode(image)[:8].hex() for image in body["images"]]
+                self.answer({**head, "predictions": [{"label": k, "score": 0.5, "scores": {k: 0.5}} for k in kinds]})
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    server.server_close()
+
+
+def both(endpoint, name, call):
+    """The result of a call of the model by the client and by the asyncio client, which must be equal."""
+    with MaaSClient(endpoint=endpoint) as client:
+        first = call(client.get_model(name))
+
+    async def again():
+        async with AsyncMaaSClient(endpoint=endpoint) as client:
+            return await call(await client.get_model(name))
+
+    assert asyncio.run(again()) == first
+    return first
+
+
+def test_translations(service):
+    endpoint, asked = service
+    one = both(endpoint, "zh-en", lambda model: model.translate("hi", beam_size=2, target="zh"))
+    assert one == "HI" and (one.score, one.tokens, one.version) == (-0.5, 3, "2") and isinstance(one, Translation)
+    assert asked[-1] == ("/v1/models/zh-en/translate", {"texts": ["hi"], "beam_size": 2, "target": "zh"})
+    many = both(endpoint, "zh-en", lambda model: model.translate([f"text {i} " + "x" * 90 for i in range(100)]))
+    assert [str(text).split()[1] for text in many] == [str(i) for i in range(100)]
+    assert max(len(json.dumps(body)) for _, body in asked) < 4096 and all("beam_size" not in b for _, b in asked[-2:])
+    assert pickle.loads(pickle.dumps(one)).tokens == 3
+    with MaaSClient(endpoint=endpoint) as client:
+        model = client.get_model("zh-en")
+        for wrong in (0, True, 1.5, "4"):
+            with pytest.raises(ValueError, match="beam_size"):
+                model.translate("a", beam_size=wrong)
+        with pytest.raises(TypeError, match=r"translate: texts\[1\] is int"):
+            model.translate(["a", 1])
+
+
+def test_entities(service):
+    endpoint, _ = service
+    assert both(endpoint, "names", lambda model: model.tag("a b")) == [Entity("PER", 0, 1, "a", 0.75)]
+    assert [len(found) for found in both(endpoint, "names", lambda model: model.tag(["a", "", "b"]))] == [1, 0, 1]
+
+
+def test_pictures(service, tmp_path):
+    endpoint, asked = service
+    numpy, image = pytest.importorskip("numpy"), pytest.importorskip("PIL.Image")
+    grey = numpy.arange(28 * 28, dtype=numpy.uint8).reshape(28, 28)
+    color = numpy.random.default_rng(1).integers(0, 256, (5, 7, 3), dtype=numpy.uint8)
+    jpeg = b"\xff\xd8\xff\xe0rest"
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    given = [grey, color, image.fromarray(color), jpeg, tmp_path / "a.jpg", str(tmp_path / "a.jpg")]
+    classes = both(endpoint, "clothes", lambda model: model.predict(given))
+    png = "89504e470d0a1a0a"
+    assert [str(one) for one in classes] == [png, png, png] + [jpeg.hex()[:16]] * 3
+    assert isinstance(classes[0], ImageClass) and classes[0].scores == {png: 0.5} and classes[0].version == "2"
+    # The pixels of an array arrive as they are.
+    bodies = [base64.b64decode(one) for _, body in asked for one in body["images"]]
+    assert (numpy.asarray(image.open(io.BytesIO(bodies[0]))) == grey).all()
+    assert (numpy.asarray(image.open(io.BytesIO(bodies[1]))) == color).all()
+    assert both(endpoint, "clothes", lambda model: model.predict(grey)) == png
+    assert both(endpoint, "clothes", lambda model: model.predict(numpy.stack([grey, grey])[..., None])) == [png, png]
+    with MaaSClient(endpoint=endpoint) as client:
+        model = client.get_model("clothes")
+        for wrong, error in ((grey.astype(float), ValueError), ([1], TypeError), ([color[:0]], ValueError), ({}, TypeError)):
+            with pytest.raises(error, match="images"):
+                model.predict(wrong)
+        with pytest.raises(FileNotFoundError):
+            model.predict(tmp_path / "none.png")
+        with pytest.raises(ValueError, match="explain"):
+            model.predict(grey, explain=True)
+
+
+@pytest.mark.parametrize(("name", "method", "remedy"), [
+    ("mood", "translate", r"translate: mood is a model of the task classification; call predict\(texts\)"),
+    ("mood", "tag", r"call predict\(texts\)"),
+    ("names", "predict", r"predict: names is a model of the task tagging; call tag\(texts\)"),
+    ("zh-en", "predict", r"call translate\(texts\)"),
+    ("zh-en", "stream", r"call translate\(texts\)"),
+    ("clothes", "translate", r"call predict\(images\)"),
+])  # fmt: skip
+def test_a_wrong_task_is_an_error_by_name(service, name, method, remedy):
+    endpoint, asked = service
+    with MaaSClient(endpoint=endpoint) as client, pytest.raises(WrongTaskError, match=remedy) as caught:
+        getattr(client.get_model(name), method)(["text"])
+    assert isinstance(caught.value, maas_sdk.InvalidRequestError) and asked == []
+
+    async def ask():
+        async with AsyncMaaSClient(endpoint=endpoint) as client:
+            found = getattr(await client.get_model(name), method)(["text"])
+            if method == "stream":
+                async for _ in found:
+                    pass
+            else:
+                await found
+
+    with pytest.raises(WrongTaskError, match=remedy):
+        asyncio.run(ask())
