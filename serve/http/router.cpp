@@ -32,11 +32,7 @@ bool takes(const Route& route, std::string_view method) {
 }
 
 void check_body(BodyKind kind, const HttpHead& head) {
-  if (kind != BodyKind::kJson) return;
-  require_plain_body(head);
-  if (!is_json(head.header("Content-Type"))) {
-    throw Refusal(error_response(415, "unsupported_media_type", "send Content-Type: application/json"));
-  }
+  if (kind == BodyKind::kJson) require_json_body(head);
 }
 
 // Of a route with an error form.
@@ -94,6 +90,13 @@ void require_plain_body(const HttpHead& head) {
   }
   if (const auto coding = head.header("Content-Encoding"); !coding.empty() && lower(coding) != "identity") {
     throw Refusal(error_response(415, "unsupported_coding", "Content-Encoding: send the body uncompressed"));
+  }
+}
+
+void require_json_body(const HttpHead& head) {
+  require_plain_body(head);
+  if (!is_json(head.header("Content-Type"))) {
+    throw Refusal(error_response(415, "unsupported_media_type", "send Content-Type: application/json"));
   }
 }
 

@@ -34,6 +34,8 @@ enum class Scope { kOpen, kPredict, kMetrics, kAdmin };  // kOpen requires no ke
 
 /// Refusal: 411 for a body without a length, 415 for a compressed body.
 void require_plain_body(const HttpHead& head);
+/// The same, and 415 for a body that is not application/json in UTF-8: what BodyKind::kJson does.
+void require_json_body(const HttpHead& head);
 
 /// The body of a route. kJson: application/json, else 411 or 415; kAny: as its protocol defines, possibly empty.
 enum class BodyKind { kNone, kJson, kAny };

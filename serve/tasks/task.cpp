@@ -11,6 +11,8 @@
 
 namespace qing::serve {
 
+Routed::Run Task::answer(Service&, const Model&, const Call&) const { return {}; }
+
 Routed::Run Task::infer(Service&, const Model&, const Call&) const {
   throw Refusal(
       error_response(422, "unacceptable_model",

@@ -55,6 +55,9 @@ class Task {
                                            bool json) const;
   /// Its routes. The service must outlive them.
   virtual std::vector<Route> routes(Service& service) const = 0;
+  /// Answers POST /v1/models/{name}/predict for a model of this task, whatever the type of the body. Nothing:
+  /// such a request is refused with 422, which names route().
+  virtual Routed::Run answer(Service& service, const Model& model, const Call& call) const;
   /// Answers POST /v2/models/{name}/infer for a model of this task (Open Inference Protocol), whose tensors are
   /// TaskModel::inputs() and outputs(). Without an implementation a Refusal with 422 that names route().
   virtual Routed::Run infer(Service& service, const Model& model, const Call& call) const;

@@ -11,7 +11,7 @@ import pytest
 
 # Refusals of these routes depend on more than the description can say: on the value of another field, the version that
 # answers, the kind of the model, and the files that exist.
-STATEFUL = "jobs$|versions$|infer$|trial$|rollback$|embeddings$|embed$|similarity$|promote$|feedback$"
+STATEFUL = "jobs$|versions$|infer$|trial$|rollback$|tag$|translate$|embeddings$|embed$|similarity$|promote$|feedback$"
 NEVER = "unload$"  # after it a 503 would be right
 
 

@@ -1,8 +1,11 @@
 // The service's own protocol, below /v1/models.
 #include <qing/serve/protocols/protocols.h>
 
+#include <optional>
+
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
+#include <qing/serve/tasks/task.h>
 
 namespace qing::serve::protocols {
 namespace json = boost::json;
@@ -51,11 +54,6 @@ HttpResponse predictions_response(const Answer& answer) {
   for (size_t i = 0; i < answer.predictions.size(); ++i) write_prediction(json, answer, i);
   json.end().end();
   return {200, json.take(), {}};
-}
-
-// Without a version in the path, the active one.
-Model model_of(const Service& service, const Call& call) {
-  return service.model(call.parameter("name"), call.key, call.parameter("version"));
 }
 
 // The members by which OpenAI's clients know a model.
@@ -121,8 +119,16 @@ Routed::Run show_model(Service& service, const Call& call) {
   };
 }
 
+// The body is JSON, unless the model is of a task that takes others, such as pictures.
 Routed::Run predict(Service& service, const Call& call) {
-  return [&service, model = model_of(service, call)](const std::string& body, Routed::Reply reply) {
+  const std::string_view name = call.parameter("name"), version = call.parameter("version");
+  const std::optional<Model> found = service.registry().find(name);
+  if (!found || found->classifier) require_json_body(call.head);
+  const Model any = service.any_model(name, call.key, version);
+  if (const Task* task = any.classifier ? nullptr : find_task(any.served->task())) {
+    if (Routed::Run answered = task->answer(service, any, call)) return answered;
+  }
+  return [&service, model = service.model(name, call.key, version)](const std::string& body, Routed::Reply reply) {
     service.require_room(model, reply);
     service.predict(read_job(model, body, service.limits(model)), std::move(reply), predictions_response);
   };
@@ -150,12 +156,12 @@ std::vector<Route> native(Service& service) {
            .open = [&service](const Call& call) { return show_model(service, call); }},
           {.method = "POST",
            .pattern = "/v1/models/{name}/predict",
-           .body = BodyKind::kJson,
+           .body = BodyKind::kAny,
            .operation = {"native", "Predicts the label of texts", kPredictRequest, kPredictResponse},
            .open = [&service](const Call& call) { return predict(service, call); }},
           {.method = "POST",
            .pattern = "/v1/models/{name}/versions/{version}/predict",
-           .body = BodyKind::kJson,
+           .body = BodyKind::kAny,
            .operation = {"native", "The same by a served version", kPredictRequest, kPredictResponse},
            .open = [&service](const Call& call) { return predict(service, call); }}};
 }
