@@ -20,6 +20,9 @@ const redraws = [];  // functions that draw each tab again after a change of the
 const t = key => WORDS[language][key];
 const named = label => LABELS.includes(label) ? t(label) : label;
 // The colour of a label: that of its meaning, or of its place among the labels of its model.
+// The labels of a prediction: one, or any number of a multi-label model.
+const labelsSaid = prediction => prediction.labels ?? [prediction.label];
+const sameLabels = (a, b) => labelsSaid(a).join('\n') === labelsSaid(b).join('\n');
 const tone = label => LABELS.includes(label) ? label : `tone-${Math.max(0, models.find(model => model.labels.includes(label))?.labels.indexOf(label) ?? 0) % 6}`;
 
 function translate() {
