@@ -56,9 +56,9 @@ def write(path, rows, form="|"):
     return path
 
 
-def train(qing, data, dev, out, *more):
+def train(qing, data, dev, out, *more, lr=5e-3):
     return qing("train", "--data", data, "--dev", dev, "--layers", 1, "--width", 64, "--vocab", 300, "--max-length", 32,
-                "--lr", 5e-3, "--dropout", 0, "--out", out, *more)  # fmt: skip
+                "--lr", lr, "--dropout", 0, "--out", out, *more)  # fmt: skip
 
 
 def last_json(result):
@@ -352,7 +352,7 @@ def test_numbers_have_the_measures_of_scipy(qing, tmp_path):
     result = qing("eval", "--model", model, "--data", bad, check=False)
     assert result.returncode == 1 and f"{bad}:2: 'much' is not a number" in result.stderr
     # A head that goes on learns in the units of the new numbers.
-    told = train(qing, *paths, tmp_path / "more", "--from", model, "--epochs", 1, "--lr", 1e-5).stderr
+    told = train(qing, *paths, tmp_path / "more", "--from", model, "--epochs", 1, lr=1e-5).stderr
     assert "is a regression model, and so is the new one" in told
     more = last_json(qing("eval", "--model", tmp_path / "more", "--data", paths[1], "--json"))
     assert more["pearson"] > 0.98 and more["mse"] < 60**2
