@@ -84,7 +84,7 @@ TEST(ScaleMetrics, KappaAndErrorsOfOrderedLabels) {
   for (int i = 0; i < 3; ++i) matrix.add(i, i);
   EXPECT_DOUBLE_EQ(quadratic_weighted_kappa(matrix), 1);
   matrix.add(0, 2);
-  EXPECT_NEAR(quadratic_weighted_kappa(matrix), 1 - 4.0 * 4 / 22, 1e-12);
+  EXPECT_NEAR(quadratic_weighted_kappa(matrix), 1 - 4.0 * 4 / 26, 1e-12);
   EXPECT_DOUBLE_EQ(mean_absolute_error(matrix, std::vector<double>{1, 2, 4}), 3.0 / 4);
   EXPECT_THROW(mean_absolute_error(matrix, std::vector<double>{1, 2}), ShapeError);
   EXPECT_EQ(quadratic_weighted_kappa(ConfusionMatrix(2)), 0);
