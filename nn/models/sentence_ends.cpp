@@ -80,7 +80,7 @@ std::pair<size_t, size_t> without_white_space(std::string_view text, size_t cut)
   return {end, begin};
 }
 
-bool needs_space(std::string_view before, std::string_view after) {
+bool are_spaced(std::string_view before, std::string_view after) {
   const std::optional<char32_t> last = last_character(before);
   size_t at = 0;
   const std::optional<char32_t> first = after.empty() ? std::nullopt : decode_utf8(after, at);

@@ -20,6 +20,6 @@ size_t place_to_cut(std::string_view text, std::span<const std::pair<uint32_t, u
 std::pair<size_t, size_t> without_white_space(std::string_view text, size_t cut);
 
 /// Whether a space belongs between two sentences: not next to Chinese and Japanese characters and punctuation.
-bool needs_space(std::string_view before, std::string_view after);
+bool are_spaced(std::string_view before, std::string_view after);
 
 }  // namespace qing::nn

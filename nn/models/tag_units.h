@@ -29,7 +29,8 @@ struct TagInput {
 /// for invalid UTF-8.
 TagInput tag_input(const Tokenizer& tokenizer, std::string_view text);
 
-/// Whether a space belongs between two words when they are joined to a text: not between two Chinese characters.
+/// Whether a space belongs between two words when they are joined to a text, as people write: none between two Chinese
+/// characters, before a closing mark such as a full stop, an apostrophe with letters, or after an opening bracket.
 bool needs_space(std::string_view before, std::string_view after);
 
 }  // namespace qing::nn

@@ -19,6 +19,7 @@ namespace {
 
 constexpr int64_t kOwnBeams = 4;
 constexpr size_t kFewestTokensOfPiece = 4;
+constexpr size_t kBytesOfToken = 16;  // far more than most tokens have
 
 std::string joined_names(const std::vector<TranslationDirection>& directions) {
   std::string names;
@@ -32,6 +33,12 @@ size_t common_bytes(std::string_view whole, std::string_view part) {
   auto bytes = static_cast<size_t>(a - whole.begin());
   while (bytes > 0 && bytes < whole.size() && (static_cast<unsigned char>(whole[bytes]) & 0xC0U) == 0x80U) --bytes;
   return bytes;
+}
+
+std::string_view first_characters(std::string_view text, size_t bytes) {
+  if (bytes >= text.size()) return text;
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0U) == 0x80U) --bytes;
+  return text.substr(0, bytes);
 }
 
 DecodingOptions own_options() { return {.beam_size = kOwnBeams}; }
@@ -68,7 +75,11 @@ std::shared_ptr<const Translator> Translator::load(const std::filesystem::path& 
 }
 
 TranslationDirection Translator::direction(std::string_view from, std::string_view to) const {
-  if (directions_.empty()) return {std::string(from), std::string(to)};
+  if (directions_.empty()) {
+    TranslationDirection any{std::string(from), std::string(to)};
+    tags(any);  // refuses a language without a token
+    return any;
+  }
   std::vector<TranslationDirection> fitting;
   for (const TranslationDirection& each : directions_) {
     if ((from.empty() || each.from == from) && (to.empty() || each.to == to)) fitting.push_back(each);
@@ -93,9 +104,18 @@ std::vector<int32_t> Translator::tags(const TranslationDirection& direction) con
 void Translator::add_line(std::string_view text, size_t begin, size_t end, const std::vector<int32_t>& tags,
                           int64_t room, TranslationPlan& plan) const {
   const std::string_view line = text.substr(begin, end - begin);
-  Encoding encoded = tokenizer_.encode(line);
-  const bool ends = !encoded.ids.empty() && encoded.ids.back() == model_->config().eos_id;
-  const auto tokens = std::ssize(encoded.ids) + std::ssize(tags) + (ends ? 0 : 1);
+  // A long line is cut by its first bytes, so that it is not encoded as often as it is cut.
+  const std::string_view first = first_characters(line, static_cast<size_t>(room) * kBytesOfToken);
+  Encoding encoded = tokenizer_.encode(first);
+  const auto ends_with_end = [&](const Encoding& each) {
+    return !each.ids.empty() && each.ids.back() == model_->config().eos_id;
+  };
+  const auto tokens_of = [&](const Encoding& each) {
+    return std::ssize(each.ids) + std::ssize(tags) + (ends_with_end(each) ? 0 : 1);
+  };
+  if (first.size() < line.size() && tokens_of(encoded) <= room) encoded = tokenizer_.encode(line);
+  const bool ends = ends_with_end(encoded);
+  const int64_t tokens = tokens_of(encoded);
   if (tokens > room) {
     const size_t cut =
         place_to_cut(line, encoded.offsets,
@@ -180,7 +200,7 @@ Translation Translator::join(const TranslationPlan& plan, std::span<const Decode
     const TranslationPlan::Piece& piece = plan.pieces[i];
     const std::string text = tokenizer_.decode(pieces[i].tokens);
     result.text += piece.before;
-    if (piece.same_line && needs_space(result.text, text)) result.text += ' ';
+    if (piece.same_line && are_spaced(result.text, text)) result.text += ' ';
     if (pieces[i].alignment.defined()) {
       result.alignments.push_back(alignment(piece, pieces[i], result.text.size(), text));
     }

@@ -10,7 +10,8 @@
 
 namespace qing::serve::cli {
 
-/// SVG: the raw and smoothed training loss by step, and below it the macro-recall of each dev set. Evaluations of other
+/// SVG: the raw and smoothed training loss by step, and below it the macro-recall of each dev set, or of other tasks
+/// than classification the score of the evaluations. Evaluations of other
 /// models than classifiers of single labels show the mean of their measure instead, as `measure` names it.
 std::string loss_chart(const Metrics& metrics, const Measure* measure = nullptr);
 

@@ -19,6 +19,8 @@ let said = null;     // the function that returns the text of the status
 const redraws = [];  // functions that draw each tab again after a change of the language
 const t = key => WORDS[language][key];
 const named = label => LABELS.includes(label) ? t(label) : label;
+// Models of other tasks have routes of their own, and models of embeddings have no labels.
+const classifies = model => model.task === 'classification' && model.labels.length > 0;
 // The colour of a label: that of its meaning, or of its place among the labels of its model.
 // The labels of a prediction: one, or any number of a multi-label model.
 const labelsSaid = prediction => prediction.labels ?? [prediction.label];

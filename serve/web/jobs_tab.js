@@ -17,7 +17,7 @@ async function showJobs() {
   const usable = files.filter(file => file.purpose === 'fine-tune' && file.status !== 'error').map(file => [file.id, file.filename]);
   fill($('job-training'), usable.map(([id, name]) => option(id, name)));
   fill($('job-validation'), [option('', t('splitFile')), ...usable.map(([id, name]) => option(id, name))]);
-  fill($('job-base'), [...models.filter(model => model.labels.length).map(model => option(model.name, model.name)), option('scratch', t('scratch'))]);
+  fill($('job-base'), [...models.filter(classifies).map(model => option(model.name, model.name)), option('scratch', t('scratch'))]);
   drawJobs();
   for (const job of jobs.slice(0, 10)) follow(job, signal).catch(error => { if (error.name !== 'AbortError') fail(error); });
 }

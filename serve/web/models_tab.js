@@ -44,12 +44,12 @@ function modelActions(model) {
   return actions;
 }
 function drawModels() {
-  const usable = models.filter(model => model.labels.length);
+  const usable = models.filter(classifies);
   const listed = list => list.map(model => option(model.name, model.name));
   fill($('promote-from'), listed(usable.filter(isOwn)));
   fill($('promote-to'), listed(usable.filter(model => !isOwn(model))));
   fill($('promote-data'), [option('', t('byHand')), ...files.filter(file => file.rows > 0).map(file => option(file.id, file.filename))]);
   $('promote-send').disabled = !$('promote-from').value || !$('promote-to').value;
   $('models').replaceChildren(grid([t('name'), t('version'), t('labels'), t('owner'), ''], models.map(model =>
-    [model.name, (model.versions || [model.version]).join(', '), model.labels.map(named).join(', '), isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
+    [model.name, (model.versions || [model.version]).join(', '), classifies(model) ? model.labels.map(named).join(', ') : model.task === 'classification' ? '' : model.task, isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
 }

@@ -43,7 +43,7 @@ async function loadModels() {
   try {
     const answer = await ask('v1/models');
     models = answer.models.map((model, i) => ({ ...model, owned_by: answer.data[i].owned_by }));
-    const usable = models.filter(model => model.labels.length);
+    const usable = models.filter(classifies);
     // The version that answers has no choice of its own. The others are there if the server has loaded them.
     const choices = usable.flatMap(({ name, version, served_versions: served = [] }) =>
       [name, ...served.filter(each => each !== version).map(each => `${name}/versions/${each}`)]);

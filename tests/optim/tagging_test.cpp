@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <qing/nn/models/tagger.h>
+#include <qing/optim/parallel/thread_ranks.h>
 #include <qing/optim/tagging/train_tagger.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -89,6 +90,23 @@ TEST(TrainTagger, LearnsAndTagsRawTexts) {
   EXPECT_GT(tagged.entities[0].score, 0.8F);
 }
 
+TEST(TrainTagger, ByteLevelVocabulariesSeeTextsAsPeopleWriteThem) {
+  const test::TempFolder folder;
+  std::vector<std::uint32_t> begins;
+  const std::vector<std::string> words = {"(", "Anna", "'s", "cat", ")", ",", "中", "国", "。", "5", "%", "'", "x"};
+  EXPECT_EQ(nn::join_words(words, begins), "(Anna's cat), 中国。 5% ' x");
+  EXPECT_EQ(begins, (std::vector<std::uint32_t>{0, 1, 5, 8, 11, 12, 14, 17, 20, 24, 25, 27, 29}));
+  TrainOptions options = small_options();
+  options.byte_level = 1;
+  options.vocab = 400;
+  train_tagger(people_and_places(), options, folder.path());
+  const std::string text = "In Oslo, Anna slept";
+  const nn::TaggedText tagged = nn::Tagger::load(folder.path())->tag(std::span(&text, 1)).front();
+  ASSERT_EQ(tagged.entities.size(), 2u);
+  EXPECT_EQ(text.substr(tagged.entities[0].begin, tagged.entities[0].end - tagged.entities[0].begin), "Oslo");
+  EXPECT_EQ(text.substr(tagged.entities[1].begin, tagged.entities[1].end - tagged.entities[1].begin), "Anna");
+}
+
 TEST(TrainTagger, ATextDoesNotDependOnTheBatch) {
   const test::TempFolder folder;
   TrainOptions options = small_options();
@@ -130,6 +148,18 @@ TEST(TrainTagger, BitsAreEqualForThreadsAndResumedTrainings) {
   set_num_threads(threads);
   EXPECT_EQ(result.resumed_from, 3);
   EXPECT_EQ(weights_of(one.path()), weights_of(resumed.path()));
+}
+
+TEST(TrainTagger, BitsAreEqualForAnyNumberOfRanks) {
+  const auto sentences = people_and_places();
+  TrainOptions options = small_options();
+  options.epochs = 2;
+  options.chunks = 4;
+  const test::TempFolder alone, together;
+  train_tagger(sentences, options, alone.path());
+  run_thread_ranks(
+      2, [&](Communicator& ranks) { train_tagger(sentences, options, together.path(), {}, {.ranks = &ranks}); });
+  EXPECT_EQ(weights_of(alone.path()), weights_of(together.path()));
 }
 
 TEST(TrainTagger, LongSentencesAreComputedInWindows) {

@@ -4,12 +4,17 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
+from conftest import ROOT
 from conftest import ask as ask_url
 from conftest import served
 from tagged_sentences import HELD, sentences, write_conll
+
+sys.path.insert(0, str(ROOT / "serve/sdk/python"))
+from maas_sdk import MaaSClient, WrongTaskError
 
 SMALL = ["--layers", 1, "--width", 32, "--vocab", 500, "--max-length", 32]
 
@@ -179,6 +184,14 @@ def test_a_served_tagger(qing, tagger, model_dir, tmp_path):
         admin = {model["name"]: model for model in ask(server, "/v1/admin/models")[1]["models"]}
         assert admin["names"]["task"] == "tagging"
         assert b'role="active",task="tagging"' in ask(server, "/metrics")[1]
+
+        # The Python client.
+        with MaaSClient(endpoint=server) as client:
+            found = client.get_model("names").tag([text, "Nobody"])
+            assert [entity.text for entity in found[0]] == ["Greta Weber", "Nordwind"] and found[0][0].score > 0.5
+            with pytest.raises(WrongTaskError, match=r"names is a model of the task tagging; call tag\(texts\)"):
+                client.get_model("names").predict(text)
+            assert client.get_model("mood").predict(text) in ("positive", "neutral", "negative")
 
         # Versions.
         assert ask(server, "/v1/models/names/versions/2/tag", {"texts": [text]})[1]["version"] == "2"

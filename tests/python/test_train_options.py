@@ -1,4 +1,5 @@
-"""docs/training.md lists every option of `qing train --help` and `qing pretrain --help` with its default and its meaning."""
+"""The pages list every option of `qing train --help`, of each task, and of `qing pretrain --help`, with its default and its
+meaning."""
 
 import re
 
@@ -27,17 +28,18 @@ def table(text):
     return rows
 
 
-@pytest.mark.parametrize(("command", "place", "least", "row"), [
-    ("train", 0, 30, "| `--layers` | 2 | Number of encoder layers. Must be in [1, 1000]. |"),
-    ("pretrain", 1, 20, "| `--mask-share` | 0.15 | Fraction of a text's tokens that are predicted, at least one. Must be in "
-                        "(0, 1). |"),
+@pytest.mark.parametrize(("command", "page", "place", "least", "row"), [
+    ("train", "training", 0, 30, "| `--layers` | 2 | Number of encoder layers. Must be in [1, 1000]. |"),
+    ("pretrain", "training", 1, 20, "| `--mask-share` | 0.15 | Fraction of a text's tokens that are predicted, at least one. Must be in "
+                                    "(0, 1). |"),
+    ("train --task tagging", "tagging", 0, 30, "| `--epochs` | 5 | Number of epochs. Must be in [1, 9007199254740992]. |"),
 ])  # fmt: skip
-def test_the_page_lists_every_option(qing, command, place, least, row):
-    expected = table(qing(command, "--help").stdout)
+def test_the_page_lists_every_option(qing, command, page, place, least, row):
+    expected = table(qing(*command.split(), "--help").stdout)
     assert len(expected) > least and row in expected
-    lines = (ROOT / "docs/training.md").read_text(encoding="utf-8").splitlines()
+    lines = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8").splitlines()
     start = [i for i, line in enumerate(lines) if line == HEADING][place] + 2
     found = []
     while start + len(found) < len(lines) and lines[start + len(found)].startswith("|"):
         found.append(lines[start + len(found)])
-    assert found == expected, "docs/training.md has to say:\n" + "\n".join(expected)
+    assert found == expected, f"docs/{page}.md has to say:\n" + "\n".join(expected)
